@@ -1,0 +1,61 @@
+# circflow: `make help` lists what there is.
+#
+# The Rust side is cargo's. This file builds what is C (tests, examples, benches), and ties the two together.
+
+CARGO   ?= cargo
+CC      ?= cc
+CXX     ?= c++
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   := build
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+LIB     := target/release/libcircflow.a
+CHECKED := target/checked/libcircflow.a
+HEADER  := include/circflow.h
+SOURCES := $(shell find src -name '*.rs' -o -name '*.h') Cargo.toml cbindgen.toml build.rs
+
+# What a Rust static library needs besides itself (cargo rustc -- --print native-static-libs).
+NATIVE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+CWARN       := -Wall -Wextra -Wpedantic -Werror
+CFLAGS      ?= -O2 -g
+CCOMMON     := -std=c99 -D_POSIX_C_SOURCE=200809L $(CWARN) -Iinclude
+
+.PHONY: all help lib header setup clean install
+all: lib header ## Build the library and its header
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+lib: $(LIB)
+
+$(LIB): $(SOURCES)
+	$(CARGO) build --release
+	@touch $@
+
+$(CHECKED): $(SOURCES)
+	$(CARGO) build --profile checked --features test-hooks
+	@touch $@
+
+header: $(LIB) ## Renew include/circflow.h from the source
+	@new=$$(ls -t target/release/build/circflow-*/out/circflow.h | head -n 1); \
+	cmp -s $$new $(HEADER) || { cp $$new $(HEADER); echo "$(HEADER) is new"; }
+
+setup: ## Install the Debian packages that demo and tests need
+	@scripts/setup.sh
+
+include examples/examples.mk
+include c-tests/c-tests.mk
+include benches/benches.mk
+
+install: $(LIB) ## Install library, header and pkg-config file: PREFIX=, DESTDIR=
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 $(HEADER) $(DESTDIR)$(PREFIX)/include/
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(NATIVE_LIBS)|' circflow.pc.in \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/circflow.pc
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/circflow.pc
+
+clean: ## Remove what was built
+	rm -rf $(BUILD)
+	$(CARGO) clean

@@ -1,0 +1,1138 @@
+/* circflow: the flow logic of Tor circuits, for C programs with an event loop of their own.
+ *
+ * This file is generated from src/ffi; change it there. License: MIT OR Apache-2.0.
+ *
+ * You have an engine for each event loop. You feed it: relay messages that arrived, decrypted; how your congestion
+ * control and channels stand; and the time. Each feed answers at once with a verdict about the very thing you fed. All
+ * else that follows waits as instructions in one ordered queue, which you poll or drain.
+ *
+ * Six sentences hold everywhere:
+ *
+ *  1. Feed, then drain. A feed answers with a verdict and may queue instructions; drain them before you sleep.
+ *  2. Time comes in. Every feed takes the host's monotonic nanoseconds; the library owns no clock, thread, socket or
+ *     randomness. Equal time is normal; an earlier time is read as the latest seen and counted.
+ *  3. No pointer survives a call, except the engine and your opaque user data.
+ *  4. Callbacks come only from drain, free (handing tokens back) and the log function. Inside drain's callback you may
+ *     feed; you may not poll, drain or free.
+ *  5. One engine, one thread at a time.
+ *  6. An error changes nothing unless its class says that a circuit, a set or the engine is gone.
+ *
+ * A loop looks like this:
+ *
+ *     on a cell:    decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
+ *     on a stream:  circflow_set_send(); write SWITCH if it says so, then the message; drain; arm the timer
+ *     on SENDME:    circflow_circuit_report(); drain; arm the timer
+ *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
+ *
+ * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
+ * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and "an id error"
+ * means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are written on
+ * CIRCFLOW_OK only.
+ */
+
+
+#ifndef CIRCFLOW_H
+#define CIRCFLOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One number for comparisons: major << 16 | minor << 8 | patch. circflow_version() is that of the library. */
+#define CIRCFLOW_VERSION_MAJOR 0
+#define CIRCFLOW_VERSION_MINOR 1
+#define CIRCFLOW_VERSION_PATCH 0
+#define CIRCFLOW_VERSION ((CIRCFLOW_VERSION_MAJOR << 16) | (CIRCFLOW_VERSION_MINOR << 8) | CIRCFLOW_VERSION_PATCH)
+
+#if defined(__GNUC__)
+#define CIRCFLOW_MUST_USE __attribute__((warn_unused_result))
+#else
+#define CIRCFLOW_MUST_USE
+#endif
+
+
+// Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command.
+#define CIRCFLOW_CELL_BODY_LEN 509
+
+// The longest body a relay message can have, in any cell format. A buffer of this size always fits.
+#define CIRCFLOW_BODY_MAX 498
+
+// The longest body that fits either cell format: how DATA is packaged.
+#define CIRCFLOW_BODY_MAX_ALL 488
+
+// Bytes of a conflux nonce.
+#define CIRCFLOW_NONCE_LEN 32
+
+// Legs that a set can have at most.
+#define CIRCFLOW_LEGS_MAX 16
+
+// The answer of circflow_engine_deadline() when nothing is due ever.
+#define CIRCFLOW_NEVER UINT64_MAX
+
+// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
+// block of fixed size. A held token costs what its host says.
+#define CIRCFLOW_HELD_COST 530
+
+// circflow_circuit_config.role: this end opened the circuit.
+#define CIRCFLOW_ROLE_CLIENT 1
+
+// circflow_circuit_config.role: this end is the circuit's last hop.
+#define CIRCFLOW_ROLE_EXIT 2
+
+// circflow_circuit_config.flags: Vegas congestion control was negotiated with the join point.
+#define CIRCFLOW_CIRCUIT_VEGAS 1
+
+// circflow_circuit_config.flags: the circuit carries or has carried streams.
+#define CIRCFLOW_CIRCUIT_STREAMS 2
+
+// circflow_circuit_config.flags: the circuit goes on to another hop (at a relay), so it is no exit's.
+#define CIRCFLOW_CIRCUIT_EXTENDED 4
+
+// circflow_circuit_config.flags: streams may end at other hops than the join point (leaky pipe). Their messages are
+// delivered and not counted. Without this flag they are a protocol violation on a leg.
+#define CIRCFLOW_CIRCUIT_LEAKY_PIPE 8
+
+// circflow_message.form: circflow copies the body if it has to hold the message.
+#define CIRCFLOW_FORM_BYTES 0
+
+// circflow_message.form: circflow keeps the token if it has to hold the message.
+#define CIRCFLOW_FORM_TOKEN 1
+
+// circflow_leg_report.flags: congestion control is in slow start.
+#define CIRCFLOW_REPORT_SLOW_START 1
+
+// circflow_leg_report.flags: the channel under the leg takes no more cells for now.
+#define CIRCFLOW_REPORT_CHANNEL_BLOCKED 2
+
+// desired_ux (prop329 2.2): no opinion. The peer sends by lowest RTT with room.
+#define CIRCFLOW_UX_NO_OPINION 0
+
+// desired_ux: lowest latency. The peer sends on the leg with the lowest RTT and waits when that has no room.
+#define CIRCFLOW_UX_MIN_LATENCY 1
+
+// desired_ux: lowest latency, and at most one SWITCH in a congestion window.
+#define CIRCFLOW_UX_LOW_MEM_LATENCY 2
+
+// desired_ux: highest throughput. The peer sends by lowest RTT with room.
+#define CIRCFLOW_UX_HIGH_THROUGHPUT 3
+
+// desired_ux: highest throughput, and at most one SWITCH in a congestion window.
+#define CIRCFLOW_UX_LOW_MEM_THROUGHPUT 4
+
+// circflow_set_config.algorithm: chosen by the UX that the peer asks for, as the protocol has it.
+#define CIRCFLOW_ALGORITHM_BY_UX 0
+
+// circflow_set_config.algorithm: MinRTT (prop329 3.1).
+#define CIRCFLOW_ALGORITHM_MIN_RTT 1
+
+// circflow_set_config.algorithm: LowRTT (prop329 3.2).
+#define CIRCFLOW_ALGORITHM_LOW_RTT 2
+
+// circflow_set_config.algorithm: CwndRTT: the fastest leg while it has room, else the fastest other leg that can take
+// a cell without finishing later.
+#define CIRCFLOW_ALGORITHM_CWND_RTT 3
+
+// Relay cell format of tor1 circuits (tor-spec 6.1): circflow_cell_encode() and _decode().
+#define CIRCFLOW_CELL_V0 0
+
+// Relay cell format of counter-galois circuits: circflow_cell_encode() and _decode().
+#define CIRCFLOW_CELL_V1 1
+
+// RELAY_BEGIN.
+#define CIRCFLOW_CMD_BEGIN 1
+
+// RELAY_DATA.
+#define CIRCFLOW_CMD_DATA 2
+
+// RELAY_END.
+#define CIRCFLOW_CMD_END 3
+
+// RELAY_CONNECTED.
+#define CIRCFLOW_CMD_CONNECTED 4
+
+// RELAY_SENDME.
+#define CIRCFLOW_CMD_SENDME 5
+
+// RELAY_DROP.
+#define CIRCFLOW_CMD_DROP 10
+
+// RELAY_RESOLVE.
+#define CIRCFLOW_CMD_RESOLVE 11
+
+// RELAY_RESOLVED.
+#define CIRCFLOW_CMD_RESOLVED 12
+
+// RELAY_BEGIN_DIR.
+#define CIRCFLOW_CMD_BEGIN_DIR 13
+
+// RELAY_CONFLUX_LINK.
+#define CIRCFLOW_CMD_LINK 19
+
+// RELAY_CONFLUX_LINKED.
+#define CIRCFLOW_CMD_LINKED 20
+
+// RELAY_CONFLUX_LINKED_ACK.
+#define CIRCFLOW_CMD_LINKED_ACK 21
+
+// RELAY_CONFLUX_SWITCH.
+#define CIRCFLOW_CMD_SWITCH 22
+
+// RELAY_XOFF.
+#define CIRCFLOW_CMD_XOFF 43
+
+// RELAY_XON.
+#define CIRCFLOW_CMD_XON 44
+
+
+
+// Bytes of an XON body.
+#define CIRCFLOW_XON_LEN 5
+
+// What a status means for the caller.
+//
+typedef enum circflow_class {
+  // No error.
+  CIRCFLOW_CLASS_OK = 0,
+  // The call was refused; nothing changed. Mend the call.
+  CIRCFLOW_CLASS_MISUSE = 1,
+  // Nothing changed. Try again after what the code names.
+  CIRCFLOW_CLASS_BLOCKED = 2,
+  // The peer broke the protocol; the close is queued. Drain.
+  CIRCFLOW_CLASS_PEER = 3,
+  // A cap or a time bound was reached; the close of the victim is queued. Drain.
+  CIRCFLOW_CLASS_LIMIT = 4,
+  // The engine is of no use any more. Free it.
+  CIRCFLOW_CLASS_FATAL = 5,
+  // Not a status of this library.
+  CIRCFLOW_CLASS_UNKNOWN = 6,
+} circflow_class;
+
+// What a call answers: CIRCFLOW_OK, or a negative code in one of five bands:
+//
+//   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
+// -100 to -199  BLOCKED  nothing changed; try again after what the code names
+// -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the functions
+//                        for cells and bodies, which know no circuit, the close is yours.)
+// -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
+// -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
+//
+// circflow_status_class() tells the band, circflow_strerror() the sentence, circflow_close_reason() the reason to close
+// a circuit with. Numbers are never used again for something else.
+//
+typedef enum circflow_status {
+  // Done.
+  CIRCFLOW_OK = 0,
+  // A pointer that must not be NULL was NULL.
+  CIRCFLOW_ERR_NULL = -1,
+  // An argument is out of its range; circflow_engine_last_detail() says which.
+  CIRCFLOW_ERR_INVALID = -2,
+  // The id named something that is gone. Normal for a loop that queues ids: forget it.
+  CIRCFLOW_ERR_STALE_ID = -3,
+  // The id was given out by another engine.
+  CIRCFLOW_ERR_FOREIGN_ID = -4,
+  // The id is zero, which names nothing.
+  CIRCFLOW_ERR_ZERO_ID = -5,
+  // The engine is inside a call already: poll, drain or free from inside a callback, or anything from inside the
+  // log function.
+  CIRCFLOW_ERR_REENTRANT = -6,
+  // The buffer has no room for what would be written. Nothing was taken; call again with CIRCFLOW_BODY_MAX bytes.
+  CIRCFLOW_ERR_TOO_SMALL = -7,
+  // The size of a struct is not one this library knows, or its unknown tail is not zero. Use the _init function.
+  CIRCFLOW_ERR_VERSION = -8,
+  // The circuit is no leg of a set.
+  CIRCFLOW_ERR_NOT_A_LEG = -9,
+  // The circuit is a leg already.
+  CIRCFLOW_ERR_IN_SET = -10,
+  // The legs of a set must have the same length and the same join point.
+  CIRCFLOW_ERR_LEG_MISMATCH = -11,
+  // A circuit that has carried streams cannot become a leg.
+  CIRCFLOW_ERR_HAS_STREAMS = -12,
+  // A leg needs window-based (Vegas) congestion control with the join point.
+  CIRCFLOW_ERR_NO_VEGAS = -13,
+  // Only multiplexed commands are sent through a set: BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF, XON.
+  // Send the message on its own circuit. BEGIN_DIR cannot be sent on a leg at all.
+  CIRCFLOW_ERR_NOT_MULTIPLEXED = -14,
+  // A cell was reported as queued that the set did not ask for on this leg. Decide first; report a SWITCH first.
+  CIRCFLOW_ERR_NOT_DECIDED = -15,
+  // The list of legs is empty.
+  CIRCFLOW_ERR_NO_LEGS = -16,
+  // Imported numbers contradict what is held, or each other.
+  CIRCFLOW_ERR_NUMBERS = -17,
+  // The leg is not the only one of its set, or messages are held, or not all of the set's numbers are on it.
+  CIRCFLOW_ERR_NOT_ALONE = -18,
+  // More legs than the set may have.
+  CIRCFLOW_ERR_TOO_MANY_LEGS = -19,
+  // More launches than this nonce may have before the set is usable.
+  CIRCFLOW_ERR_TOO_MANY_LAUNCHES = -20,
+  // A live set of this engine has this nonce. Draw a fresh one.
+  CIRCFLOW_ERR_NONCE_IN_USE = -21,
+  // The circuit plays the other role.
+  CIRCFLOW_ERR_ROLE = -22,
+  // A message cannot be written as a cell: an unknown command, a stream id where none may be (or none where one is
+  // needed), an empty DATA, or a body longer than the format carries.
+  CIRCFLOW_ERR_UNENCODABLE = -23,
+  // No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
+  CIRCFLOW_ERR_BLOCKED = -100,
+  // The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
+  CIRCFLOW_ERR_NOT_USABLE = -101,
+  // Too many instructions wait. Drain, then call again.
+  CIRCFLOW_ERR_UNDRAINED = -102,
+  // The circuit is being closed: its CIRCFLOW_INSN_CLOSE is queued, or you have had it. Drop the message.
+  CIRCFLOW_ERR_GONE = -103,
+  // The engine has as many circuits or sets as it may have.
+  CIRCFLOW_ERR_FULL = -104,
+  // A LINK or LINKED that cannot be read.
+  CIRCFLOW_ERR_BAD_LINK = -200,
+  // A LINK where none may be: at a client, a second one, or on a circuit that goes on to another hop.
+  CIRCFLOW_ERR_UNEXPECTED_LINK = -201,
+  // A LINKED where none may be: at an exit, unasked for, or a second one.
+  CIRCFLOW_ERR_UNEXPECTED_LINKED = -202,
+  // A LINKED_ACK where none may be: at a client, before LINKED, or a second one.
+  CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK = -203,
+  // LINKED carries another nonce than our LINK.
+  CIRCFLOW_ERR_BAD_NONCE = -204,
+  // LINK or LINKED claims numbers that cannot be: more received than we sent, or a past for a new set.
+  CIRCFLOW_ERR_BAD_LINK_NUMBERS = -205,
+  // LINK on a circuit that has carried streams, or without Vegas congestion control.
+  CIRCFLOW_ERR_UNFIT_LINK = -206,
+  // LINK, and conflux is switched off here (no circflow_engine_accept_sets()).
+  CIRCFLOW_ERR_CONFLUX_OFF = -207,
+  // A conflux or multiplexed message from another hop than the join point.
+  CIRCFLOW_ERR_WRONG_HOP = -208,
+  // A SWITCH that cannot be read.
+  CIRCFLOW_ERR_BAD_SWITCH = -209,
+  // A SWITCH on a circuit that is not linked.
+  CIRCFLOW_ERR_UNEXPECTED_SWITCH = -210,
+  // A second SWITCH on a leg, or more SWITCHes than legs in a set, with no multiplexed message between.
+  CIRCFLOW_ERR_SWITCH_REPEATED = -211,
+  // More SWITCHes by zero than an honest peer can send.
+  CIRCFLOW_ERR_SWITCH_ZERO = -212,
+  // A SWITCH further ahead than any honest window reaches.
+  CIRCFLOW_ERR_SWITCH_TOO_FAR = -213,
+  // A sequence number beyond the end of numbers.
+  CIRCFLOW_ERR_NUMBER_OVERFLOW = -214,
+  // A message with a number that was delivered already.
+  CIRCFLOW_ERR_NUMBER_STALE = -215,
+  // Two legs brought a message with the same number.
+  CIRCFLOW_ERR_NUMBER_TWICE = -216,
+  // A multiplexed message on a leg that is not linked.
+  CIRCFLOW_ERR_UNLINKED_DATA = -217,
+  // A SENDME with a stream id on a leg.
+  CIRCFLOW_ERR_STREAM_SENDME = -218,
+  // A stream id where none may be, or none where one is needed.
+  CIRCFLOW_ERR_BAD_STREAM_ID = -219,
+  // A cell or a body that cannot be read: cut short, or a length beyond what the format carries.
+  CIRCFLOW_ERR_MALFORMED = -220,
+  // A command that this cell format cannot carry.
+  CIRCFLOW_ERR_BAD_COMMAND = -221,
+  // The set holds as many bytes as it may.
+  CIRCFLOW_ERR_SET_MEMORY = -300,
+  // All sets of the engine together hold as many bytes as they may.
+  CIRCFLOW_ERR_ENGINE_MEMORY = -301,
+  // LINK for a set that has as many legs as it may, or for one set more than the engine may have.
+  CIRCFLOW_ERR_LINK_LIMIT = -302,
+  // LINKED did not come in time.
+  CIRCFLOW_ERR_LINKED_TIMEOUT = -303,
+  // LINKED_ACK did not come in time.
+  CIRCFLOW_ERR_LINKED_ACK_TIMEOUT = -304,
+  // What was due at the time of this call ended the very circuit or set that the call names. Nothing else was done.
+  CIRCFLOW_ERR_EXPIRED = -305,
+  // A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
+  // one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
+  CIRCFLOW_ERR_LEG_LOST = -306,
+  // A bug in the library was caught in this call. The engine is poisoned.
+  CIRCFLOW_ERR_PANIC = -500,
+  // An earlier call answered CIRCFLOW_ERR_PANIC.
+  CIRCFLOW_ERR_POISONED = -501,
+} circflow_status;
+
+// One event loop's worth of circuits and sets. Opaque.
+//
+// From circflow_engine_new() to circflow_engine_free(). One thread at a time.
+typedef struct circflow_engine circflow_engine;
+
+// What an engine is made with. Fill it with circflow_engine_config_init(), then change what you want.
+typedef struct circflow_engine_config {
+  // sizeof(circflow_engine_config) as your compiler saw it.
+  size_t size;
+  // Random bytes of yours: the key under which nonces are looked up. All zero is for tests.
+  uint8_t seed[32];
+  // Part of every id this engine gives out, 1 to 16383: give each engine of your process its own, so that an id
+  // that strays to another engine is noticed. Default 1.
+  uint32_t engine_tag;
+  // Circuits that may be open at a time. Default 1048576, at most 16777216.
+  uint32_t circuits_max;
+  // Sets that may live at a time. Default 262144, at most 16777216.
+  uint32_t sets_max;
+  // Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
+  uint32_t insns_max;
+  // Bytes that all sets together may hold for order. Default 256 MiB.
+  uint64_t held_bytes_max;
+} circflow_engine_config;
+
+// Called by circflow_engine_free() for each token that is still circflow's: it is yours again.
+typedef void (*circflow_discard_fn)(void *userdata, uint64_t token, uint32_t cost);
+
+// Names a circuit inside an engine. Zero names nothing. A circuit in a set is a leg of it, under the same id.
+typedef struct circflow_circuit_id {
+  // Opaque. Compare it, store it, print it.
+  uint64_t v;
+} circflow_circuit_id;
+
+// Names a conflux set inside an engine. Zero names nothing.
+typedef struct circflow_set_id {
+  // Opaque. Compare it, store it, print it.
+  uint64_t v;
+} circflow_set_id;
+
+// CIRCFLOW_INSN_SEND.
+typedef struct circflow_insn_send {
+  // Relay command.
+  uint8_t command;
+  // Hop to send to; 0 at a relay: towards the client.
+  uint8_t hop;
+  // Stream id, 0 for none.
+  uint16_t stream_id;
+  // Bytes written to the body buffer.
+  uint16_t body_len;
+} circflow_insn_send;
+
+// CIRCFLOW_INSN_DELIVER.
+typedef struct circflow_insn_deliver {
+  // Absolute sequence number.
+  uint64_t number;
+  // CIRCFLOW_FORM_TOKEN: the token.
+  uint64_t token;
+  // CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
+  uint32_t cost;
+  // Stream id.
+  uint16_t stream_id;
+  // CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
+  uint16_t body_len;
+  // Relay command.
+  uint8_t command;
+  // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+  uint8_t form;
+} circflow_insn_deliver;
+
+// CIRCFLOW_INSN_DISCARD.
+typedef struct circflow_insn_discard {
+  // The token.
+  uint64_t token;
+  // Its cost, as the host gave it.
+  uint32_t cost;
+} circflow_insn_discard;
+
+// CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
+typedef struct circflow_insn_close {
+  // Why: a status of class PEER or LIMIT, or CIRCFLOW_OK when the host asked for it.
+  enum circflow_status cause;
+  // The reason to put into DESTROY (tor-spec 5.4).
+  uint32_t reason;
+} circflow_insn_close;
+
+// CIRCFLOW_INSN_LINKED.
+typedef struct circflow_insn_linked {
+  // Client: the round-trip time from LINK to LINKED; 0 when the clock did not move. Exit: 0, as LINKED_ACK is still
+  // to come.
+  uint64_t rtt_ns;
+} circflow_insn_linked;
+
+// What an instruction says besides what it is about.
+typedef union circflow_insn_detail {
+  // CIRCFLOW_INSN_SEND.
+  struct circflow_insn_send send;
+  // CIRCFLOW_INSN_DELIVER.
+  struct circflow_insn_deliver deliver;
+  // CIRCFLOW_INSN_DISCARD.
+  struct circflow_insn_discard discard;
+  // CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
+  struct circflow_insn_close close;
+  // CIRCFLOW_INSN_LINKED.
+  struct circflow_insn_linked linked;
+  // The size of the union, now and later.
+  uint64_t reserved[5];
+} circflow_insn_detail;
+
+// One thing for the host to do. A plain value: copy it, queue it, forget it.
+typedef struct circflow_insn {
+  // circflow_insn_kind.
+  uint32_t kind;
+  // Zero.
+  uint32_t flags;
+  // The circuit it is about, or zero.
+  struct circflow_circuit_id circuit;
+  // The set it is about, or zero.
+  struct circflow_set_id set;
+  // The tag of the circuit, or 0.
+  uint64_t circuit_tag;
+  // The tag of the set, or 0.
+  uint64_t set_tag;
+  // By kind.
+  union circflow_insn_detail detail;
+} circflow_insn;
+
+// Called by circflow_engine_drain() for each instruction. `body` is what a body buffer would hold, for the length of
+// the call. Inside, feed as you like; poll, drain and free answer CIRCFLOW_ERR_REENTRANT.
+typedef void (*circflow_insn_fn)(void *userdata, const struct circflow_insn *insn, const uint8_t *body);
+
+// Figures of an engine. Set size to sizeof before each call.
+typedef struct circflow_engine_stats {
+  // sizeof(circflow_engine_stats) as your compiler saw it.
+  size_t size;
+  // Circuits open.
+  uint32_t circuits;
+  // Sets alive.
+  uint32_t sets;
+  // Instructions waiting. A whole run of ready messages counts as one.
+  uint32_t insns;
+  // The most that ever waited.
+  uint32_t insns_peak;
+  // Timers armed.
+  uint32_t timers;
+  // Zero.
+  uint32_t reserved;
+  // Messages held now, in all sets, those waiting to be discarded included.
+  uint64_t held;
+  // What they cost, in bytes.
+  uint64_t held_bytes;
+  // The most bytes ever held.
+  uint64_t held_bytes_peak;
+  // Bytes of memory kept for held messages, in use or ready for use.
+  uint64_t pool_bytes;
+  // Times the host named an earlier time than before.
+  uint64_t time_backwards;
+  // Answers of class PEER given.
+  uint64_t peer_faults;
+  // Log lines left out because there were too many.
+  uint64_t log_dropped;
+} circflow_engine_stats;
+
+// What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want.
+typedef struct circflow_circuit_config {
+  // sizeof(circflow_circuit_config) as your compiler saw it.
+  size_t size;
+  // Yours. It comes back in every instruction about the circuit.
+  uint64_t tag;
+  // Client: any number that is the same for two circuits exactly when their last hop is the same relay. Exit: 0.
+  uint64_t join_point;
+  // CIRCFLOW_ROLE_CLIENT or CIRCFLOW_ROLE_EXIT.
+  uint8_t role;
+  // Client: number of hops, 1 to 16; the last is the join point. Exit: 0.
+  uint8_t hops;
+  // CIRCFLOW_CIRCUIT_*, or-ed together.
+  uint8_t flags;
+  // Zero.
+  uint8_t reserved[5];
+} circflow_circuit_config;
+
+// A relay message, decrypted. All of it is read during the call only.
+//
+// The host names where a message came from by hop: 1 is the guard, and a client's last hop is the join point; at a
+// relay the other end is the client, hop 0.
+//
+// With CIRCFLOW_FORM_BYTES, body is copied if the message has to be held. With CIRCFLOW_FORM_TOKEN the message stays
+// the host's: circflow keeps the number `token` instead, and hands it back exactly once, in CIRCFLOW_INSN_DELIVER or
+// CIRCFLOW_INSN_DISCARD or to the discard function of circflow_engine_free(). A token is kept only when a call
+// answered HELD; after any other verdict and any error it was never taken, so what it stands for need only be made
+// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form.
+typedef struct circflow_message {
+  // Relay command, CIRCFLOW_CMD_* or any other.
+  uint8_t command;
+  // The hop it came from or goes to.
+  uint8_t hop;
+  // Stream id, 0 for none.
+  uint16_t stream_id;
+  // Bytes in body, at most CIRCFLOW_BODY_MAX.
+  uint16_t body_len;
+  // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+  uint8_t form;
+  // Zero.
+  uint8_t reserved;
+  // With a token: what holding it costs your process, in bytes. It counts against the caps.
+  uint32_t cost;
+  // Zero.
+  uint32_t reserved2;
+  // The body, or NULL when body_len is 0.
+  const uint8_t *body;
+  // With CIRCFLOW_FORM_TOKEN: any number of yours.
+  uint64_t token;
+} circflow_message;
+
+// What circflow says about the message that was fed.
+typedef struct circflow_verdict {
+  // circflow_verdict_kind.
+  uint32_t kind;
+  // SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
+  uint32_t switch_delta;
+  // SEND: the leg to send on. Otherwise the circuit the message came on.
+  struct circflow_circuit_id circuit;
+  // The message's absolute sequence number in the set, from 1; 0 for messages that have none.
+  uint64_t number;
+  // REFUSE: the reason to put into END. Otherwise 0.
+  uint32_t end_reason;
+  // Zero.
+  uint32_t reserved;
+} circflow_verdict;
+
+// How a leg stands, from the host's congestion control. It replaces all that was known; until the next report circflow
+// counts the DATA it is told was sent on top of inflight.
+typedef struct circflow_leg_report {
+  // The leg.
+  struct circflow_circuit_id circuit;
+  // Congestion window, in cells.
+  uint64_t cwnd;
+  // DATA cells sent and not yet acknowledged. Any number; it may be above cwnd.
+  uint64_t inflight;
+  // Smoothed round-trip time, in nanoseconds; 0 keeps the one the link handshake measured.
+  uint64_t rtt_ns;
+  // DATA cells that one SENDME acknowledges.
+  uint32_t sendme_inc;
+  // CIRCFLOW_REPORT_*, or-ed together.
+  uint32_t flags;
+} circflow_leg_report;
+
+// What a set is made with. Fill it with circflow_set_config_init(), then change what you want.
+typedef struct circflow_set_config {
+  // sizeof(circflow_set_config) as your compiler saw it.
+  size_t size;
+  // Yours. It comes back in every instruction about the set.
+  uint64_t tag;
+  // A client's secret: 32 fresh random bytes for each set, sent to one exit and to nobody else (prop329 2.2). Wipe
+  // your copy. Not used by circflow_engine_accept_sets().
+  uint8_t nonce[CIRCFLOW_NONCE_LEN];
+  // How long a leg may wait for LINKED (client) or LINKED_ACK (exit). Default 60 s; give your circuit build timeout
+  // if that is shorter.
+  uint64_t link_timeout_ns;
+  // Bytes that the set may hold for order. 0: the first message out of order closes the set. Default 16 MiB.
+  uint64_t held_bytes_max;
+  // How many messages ahead of the last delivered one a SWITCH may move a leg. Default 1048576.
+  uint32_t switch_ahead_max;
+  // Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 8.
+  uint32_t legs_max;
+  // Client: legs that may be launched before the set is usable, failed ones counted. Default 5 (prop329 4.2.2).
+  uint32_t launches_max;
+  // What this end wants of the other, CIRCFLOW_UX_*. Default: HIGH_THROUGHPUT.
+  uint8_t desired_ux;
+  // How this end chooses its sending leg, CIRCFLOW_ALGORITHM_*. Default: BY_UX.
+  uint8_t algorithm;
+  // Zero.
+  uint8_t reserved[2];
+} circflow_set_config;
+
+// Figures of a set. Set size to sizeof before each call.
+typedef struct circflow_set_stats {
+  // sizeof(circflow_set_stats) as your compiler saw it.
+  size_t size;
+  // Legs, in any state.
+  uint32_t legs;
+  // Of these, legs that are not linked yet.
+  uint32_t legs_unlinked;
+  // 1 when the set may carry streams.
+  uint32_t usable;
+  // The UX the peer asked for last, CIRCFLOW_UX_*.
+  uint32_t peer_ux;
+  // The sending leg; before the first message, the fastest; zero when none is linked.
+  struct circflow_circuit_id primary;
+  // The leg that a message came or went on last; zero when none ever did.
+  struct circflow_circuit_id most_active;
+  // When that was.
+  uint64_t last_active_ns;
+  // Highest number sent.
+  uint64_t sent;
+  // Highest number delivered.
+  uint64_t delivered;
+  // Messages held now.
+  uint64_t held;
+  // The most ever held: the reorder depth.
+  uint64_t held_peak;
+  // What is held costs, in bytes.
+  uint64_t held_bytes;
+  // The most it ever cost.
+  uint64_t held_bytes_peak;
+  // SWITCHes reported as sent.
+  uint64_t switches_sent;
+  // SWITCHes received.
+  uint64_t switches_received;
+} circflow_set_stats;
+
+// A set's sequence numbers.
+typedef struct circflow_set_numbers {
+  // Number of the last message delivered.
+  uint64_t delivered;
+  // The sending leg, or zero.
+  struct circflow_circuit_id sending;
+} circflow_set_numbers;
+
+// A leg's sequence numbers.
+typedef struct circflow_leg_numbers {
+  // The leg.
+  struct circflow_circuit_id circuit;
+  // Number of the last message sent on it.
+  uint64_t sent;
+  // Number of the last message received on it.
+  uint64_t recv;
+} circflow_leg_numbers;
+
+// Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
+// the call. Do not call circflow about the same engine from inside.
+typedef void (*circflow_log_fn)(void *userdata, uint32_t level, uint32_t engine_tag, const char *line);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// One sentence for a status, in English, without an end. Static; never NULL. A number that is no status has a sentence
+// of its own.
+const char *circflow_strerror(int32_t status);
+
+// The class of a status: what it means for you, and what to do next.
+enum circflow_class circflow_status_class(int32_t status);
+
+// The reason to put into DESTROY (tor-spec 5.4) when a circuit is closed for a status, or -1 where a status is no cause
+// to close anything.
+int32_t circflow_close_reason(int32_t status);
+
+// Fills a config with the defaults. Pass sizeof(circflow_engine_config).
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_engine_config_init(struct circflow_engine_config *config, size_t size);
+
+// Makes an engine. On CIRCFLOW_OK it is yours until circflow_engine_free(). One engine serves one event loop.
+//
+// @param config  From circflow_engine_config_init(). It is copied.
+//
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or a maximum is 0 or
+// above its bound.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_new(const struct circflow_engine_config *config,
+                                         struct circflow_engine **engine_out);
+
+// Ends an engine. Every token that circflow still holds is handed back through `discard` first, also when the engine
+// is poisoned. Nothing is sent: close your circuits yourself. NULL is fine.
+//
+// @param discard  Called once for each token; may be NULL when you use none.
+//
+// CIRCFLOW_ERR_REENTRANT from inside a callback: the engine lives on.
+enum circflow_status circflow_engine_free(struct circflow_engine *engine,
+                                          circflow_discard_fn discard,
+                                          void *userdata);
+
+// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come in
+// the order of their causes. Poll until NONE before you sleep.
+//
+// @param body      Where the body of a SEND or DELIVER goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
+// @param body_cap  Bytes of room there.
+//
+// CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body; it is still the first in the queue.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_poll(struct circflow_engine *engine,
+                                          uint8_t *body,
+                                          size_t body_cap,
+                                          struct circflow_insn *insn_out);
+
+// Calls `fn` for each waiting instruction, in order, those that feeds from inside `fn` add included, until none waits
+// or `budget` of them were taken. The convenient twin of circflow_engine_poll().
+//
+// @param budget    At most so many calls; the bound on the work of one round of your loop.
+// @param more_out  1 when the budget ran out first: drain again soon. May be NULL.
+//
+// CIRCFLOW_ERR_REENTRANT from inside `fn`.
+enum circflow_status circflow_engine_drain(struct circflow_engine *engine,
+                                           size_t budget,
+                                           uint8_t *more_out,
+                                           circflow_insn_fn fn,
+                                           void *userdata);
+
+// When the engine wants circflow_engine_tick() next, on the host's clock; CIRCFLOW_NEVER when nothing is due ever. The
+// one deadline of the whole engine: arm one timer with it after each drain.
+//
+// CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_deadline(struct circflow_engine *engine,
+                                              uint64_t *deadline_ns_out);
+
+// Does what is due at `now_ns`. Every feed does so too, before anything else; this is for a loop that was idle. Too
+// early or too late is no error.
+enum circflow_status circflow_engine_tick(struct circflow_engine *engine, uint64_t now_ns);
+
+// Gives memory that is kept for held messages and not in use back to the system. circflow never does so by itself: a
+// steady state is to allocate nothing. Call it when you are short of memory, or idle.
+//
+// @param freed_out  Bytes given back. May be NULL.
+enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64_t *freed_out);
+
+// Figures of the engine. Set stats->size to sizeof(circflow_engine_stats) first.
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_engine_get_stats(struct circflow_engine *engine, struct circflow_engine_stats *stats);
+
+// The sentence behind the engine's last PEER, LIMIT or INVALID answer, or behind the panic that poisoned it; empty when
+// there was none. For people: do not parse it.
+//
+// @param buf       Gets at most cap - 1 bytes of text and a NUL.
+// @param len_out   Length of the whole sentence without the NUL. May be NULL.
+//
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside the log function.
+enum circflow_status circflow_engine_last_detail(struct circflow_engine *engine,
+                                                 char *buf,
+                                                 size_t cap,
+                                                 size_t *len_out);
+
+// Fills a config with the defaults: a client's circuit of three hops with Vegas congestion control. Pass
+// sizeof(circflow_circuit_config).
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_circuit_config_init(struct circflow_circuit_config *config, size_t size);
+
+// Makes a circuit known: a client's once it is open, an exit's once it is created. It lives until
+// circflow_circuit_closed().
+//
+// That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
+//
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role or flag, or hops that do not fit the
+// role; CIRCFLOW_ERR_FULL at circuits_max: close some.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_circuit_open(struct circflow_engine *engine,
+                                           uint64_t now_ns,
+                                           const struct circflow_circuit_config *config,
+                                           struct circflow_circuit_id *circuit_out);
+
+// Replaces a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that circflow did
+// not see.
+//
+// CIRCFLOW_ERR_INVALID for an unknown flag; an id error.
+enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
+                                                struct circflow_circuit_id circuit,
+                                                uint8_t flags);
+
+// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is dropped.
+//
+// If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet, or
+// when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
+// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows.
+//
+// An id error. Always safe to call, also when instructions wait.
+enum circflow_status circflow_circuit_closed(struct circflow_engine *engine,
+                                             uint64_t now_ns,
+                                             struct circflow_circuit_id circuit);
+
+// Feeds a relay message that arrived on a circuit and was recognised here. Feed every one, control included, in the
+// order of arrival; do your circuit SENDME accounting before, as it does not wait for order (prop329 2.5).
+//
+// The verdict says what to do with the message: DELIVER, HELD, CONSUMED or REFUSE. On an error the message was not
+// taken: drop it.
+//
+// @param message      Read during the call only.
+// @param verdict_out  Written on CIRCFLOW_OK.
+//
+// Class PEER: the peer broke the protocol, the close of the circuit (or of the whole set, where its order is lost) is
+// queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
+// CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED and LINKED_ACK; drain
+// and feed it again. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above 16, unknown
+// form), an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
+                                              uint64_t now_ns,
+                                              struct circflow_circuit_id circuit,
+                                              const struct circflow_message *message,
+                                              struct circflow_verdict *verdict_out);
+
+// Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
+// channel is full or has room again. A leg that was never reported has no window. If the set waits for room and now
+// has it, CIRCFLOW_INSN_RESUME is queued.
+//
+// @param reports       Applied in order. The first that names no leg ends the call; those before it stand.
+// @param report_count  How many.
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE, an id error.
+enum circflow_status circflow_circuit_report(struct circflow_engine *engine,
+                                             uint64_t now_ns,
+                                             const struct circflow_leg_report *reports,
+                                             size_t report_count);
+
+// Says that a cell which circflow_set_decide() asked for is queued on its leg: the second half of sending. Report the
+// SWITCH first, then the message, each when it is really queued. A cell that is never reported leaves no trace.
+//
+// @param command  CIRCFLOW_CMD_SWITCH or the command of the message.
+//
+// CIRCFLOW_ERR_NOT_DECIDED: the set did not ask for this on this leg; CIRCFLOW_ERR_NOT_MULTIPLEXED;
+// CIRCFLOW_ERR_NOT_A_LEG; CIRCFLOW_ERR_NOT_USABLE; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_circuit_sent(struct circflow_engine *engine,
+                                           uint64_t now_ns,
+                                           struct circflow_circuit_id circuit,
+                                           uint8_t command);
+
+// Fills a config with the defaults. Pass sizeof(circflow_set_config).
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_set_config_init(struct circflow_set_config *config, size_t size);
+
+// Exit: accepts sets that clients open with LINK, and says what each is made with. Until this is called, and after it
+// is called with NULL, a LINK is a protocol violation. Sets that live already are not touched.
+//
+// A set appears with its first CIRCFLOW_INSN_LINKED. What an exit of Tor asks for is desired_ux
+// CIRCFLOW_UX_MIN_LATENCY.
+//
+// CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID as for circflow_set_open().
+enum circflow_status circflow_engine_accept_sets(struct circflow_engine *engine,
+                                                 const struct circflow_set_config *config);
+
+// Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
+//
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max not 1 to 16, or
+// launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_open(struct circflow_engine *engine,
+                                       uint64_t now_ns,
+                                       const struct circflow_set_config *config,
+                                       struct circflow_set_id *set_out);
+
+// Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
+// leg may join while messages are in flight, as its numbers start from zero on both sides. Wait for
+// CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE.
+//
+// @param circuits       Each open, a client's, in no set, without streams, with Vegas, of the same length and join
+//                       point as the other legs, and named once.
+// @param circuit_count  How many, at least 1.
+//
+// CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
+// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
+// CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED, CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
+                                           uint64_t now_ns,
+                                           struct circflow_set_id set,
+                                           const struct circflow_circuit_id *circuits,
+                                           size_t circuit_count);
+
+// Adds a leg whose handshake the host has done itself: linked at once, no message is sent. Its numbers start from zero;
+// circflow_set_import() sets others. For a host that keeps its own handshake.
+//
+// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
+// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
+//
+// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES; a circuit of either role will do.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_adopt_leg(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_set_id set,
+                                            struct circflow_circuit_id circuit,
+                                            uint8_t peer_ux,
+                                            uint64_t rtt_ns);
+
+// Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set ends. Only when it is
+// the set's one leg and nothing is held, so that its own order is the order.
+//
+// CIRCFLOW_ERR_NOT_ALONE, an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_take_out(struct circflow_engine *engine,
+                                           uint64_t now_ns,
+                                           struct circflow_set_id set,
+                                           struct circflow_circuit_id *circuit_out);
+
+// Ends a set at the host's wish: a close is queued for each leg, then CIRCFLOW_INSN_ENDED. Tokens that are held come
+// back as CIRCFLOW_INSN_DISCARD. The set's id is stale from now on.
+//
+// An id error.
+enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t now_ns, struct circflow_set_id set);
+
+// Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
+// circflow_circuit_sent() reports the SWITCH and the message as queued. The first half of sending, for a host whose
+// queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not wait for
+// a window).
+//
+// @param message       Its command counts, and its hop (the join point; at an exit 0). It is not taken.
+// @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0.
+// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. Written on CIRCFLOW_OK.
+//
+// CIRCFLOW_ERR_BLOCKED: no leg has room, stop reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait
+// for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not to the
+// join point. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_decide(struct circflow_engine *engine,
+                                         uint64_t now_ns,
+                                         struct circflow_set_id set,
+                                         const struct circflow_message *message,
+                                         const struct circflow_leg_report *reports,
+                                         size_t report_count,
+                                         struct circflow_verdict *verdict_out);
+
+// Decides and reports as queued in one call, SWITCH included: for a host whose queues never refuse a cell. Send the
+// SWITCH, if switch_delta is not 0, and the message, in this order, before anything else of this set.
+//
+// Parameters and codes as for circflow_set_decide().
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_send(struct circflow_engine *engine,
+                                       uint64_t now_ns,
+                                       struct circflow_set_id set,
+                                       const struct circflow_message *message,
+                                       const struct circflow_leg_report *reports,
+                                       size_t report_count,
+                                       struct circflow_verdict *verdict_out);
+
+// Asks whether a DATA message could be sent now, and on which leg. Changes nothing at all; not even a later
+// CIRCFLOW_INSN_RESUME comes of it.
+//
+// @param verdict_out  As circflow_set_decide() would answer. Written on CIRCFLOW_OK.
+//
+// CIRCFLOW_ERR_BLOCKED, CIRCFLOW_ERR_NOT_USABLE, CIRCFLOW_ERR_NULL, an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_peek(struct circflow_engine *engine,
+                                       struct circflow_set_id set,
+                                       struct circflow_verdict *verdict_out);
+
+// Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
+// CIRCFLOW_INSN_NONE when none is ready. The same messages, in the same order, that circflow_engine_poll() would give;
+// each is given once, by one or the other.
+//
+// @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
+// @param body_cap  Bytes of room there.
+//
+// CIRCFLOW_ERR_TOO_SMALL: nothing was taken. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a drain callback; an
+// id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_next(struct circflow_engine *engine,
+                                       struct circflow_set_id set,
+                                       uint8_t *body,
+                                       size_t body_cap,
+                                       struct circflow_insn *insn_out);
+
+// Figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+enum circflow_status circflow_set_get_stats(struct circflow_engine *engine,
+                                            struct circflow_set_id set,
+                                            struct circflow_set_stats *stats);
+
+// Reads a set's numbers, for a host whose own structs are authoritative.
+//
+// @param legs           Gets one entry for each leg, linked or not, in the order in which they joined.
+// @param leg_cap        Entries of room; CIRCFLOW_LEGS_MAX always fit.
+// @param leg_count_out  Entries written.
+//
+// CIRCFLOW_ERR_TOO_SMALL, CIRCFLOW_ERR_NULL, an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_export(struct circflow_engine *engine,
+                                         struct circflow_set_id set,
+                                         struct circflow_set_numbers *numbers_out,
+                                         struct circflow_leg_numbers *legs,
+                                         size_t leg_cap,
+                                         size_t *leg_count_out);
+
+// Sets a set's numbers from the host's own structs. A leg whose recv grows counts as having received messages; legs
+// that are not named keep their numbers. Messages that are ready after it are queued as usual.
+//
+// @param numbers    delivered, and the sending leg (zero for none).
+// @param legs       The legs to change.
+// @param leg_count  How many.
+//
+// CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered, the sending
+// leg is not linked or has not the highest sent. CIRCFLOW_ERR_NOT_A_LEG: not one of this set's. CIRCFLOW_ERR_NULL,
+// CIRCFLOW_ERR_EXPIRED, an id error. On any of them nothing changed.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_import(struct circflow_engine *engine,
+                                         uint64_t now_ns,
+                                         struct circflow_set_id set,
+                                         const struct circflow_set_numbers *numbers,
+                                         const struct circflow_leg_numbers *legs,
+                                         size_t leg_count);
+
+// 1 when a relay command is multiplexed: counted in a set's sequence numbers, sent on the leg that the set chooses and
+// delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are; BEGIN_DIR is not, although it
+// names a stream (prop329 2.8).
+uint8_t circflow_command_is_multiplexed(uint8_t command);
+
+// Writes a relay message as the body of a cell: header, body, four zero bytes. The fields of the crypto layer
+// (recognized and digest, or tag) are zero. The rest of the cell is left as it was, as circflow has no randomness: fill
+// it with random bytes of yours, before or after (tor-spec 6.1).
+//
+// @param format          CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
+// @param message         Command, stream id and body count.
+// @param cell            CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
+// @param random_from_out Where the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no room for any. May be
+//                        NULL.
+//
+// CIRCFLOW_ERR_UNENCODABLE, CIRCFLOW_ERR_INVALID, CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_cell_encode(uint8_t format,
+                                          const struct circflow_message *message,
+                                          uint8_t *cell,
+                                          size_t *random_from_out);
+
+// Reads the body of a recognised cell. The recognized, digest and tag fields are the crypto layer's and are not looked
+// at. Stream ids are checked against the command.
+//
+// @param format       CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
+// @param cell         CIRCFLOW_CELL_BODY_LEN bytes.
+// @param message_out  Written on CIRCFLOW_OK. Its body points into `cell`; its hop is 0: set it.
+//
+// Class PEER, close the circuit: CIRCFLOW_ERR_MALFORMED, CIRCFLOW_ERR_BAD_COMMAND (V1: nobody can tell where the body
+// begins), CIRCFLOW_ERR_BAD_STREAM_ID. CIRCFLOW_ERR_INVALID, CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_cell_decode(uint8_t format,
+                                          const uint8_t *cell,
+                                          struct circflow_message *message_out);
+
+// Writes the body of a circuit-level SENDME, version 1 (prop289): the tag of the DATA cell that it acknowledges.
+//
+// @param tag      20 bytes (tor1) or 16 (counter-galois).
+// @param body     CIRCFLOW_SENDME_MAX bytes of room.
+// @param len_out  Bytes written.
+//
+// CIRCFLOW_ERR_INVALID for any other tag_len, CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_sendme_encode(const uint8_t *tag,
+                                            size_t tag_len,
+                                            uint8_t *body,
+                                            size_t *len_out);
+
+// Reads the body of a SENDME.
+//
+// @param tag          20 bytes of room for the tag.
+// @param tag_len_out  20 or 16; 0 for version 0, which has none: refuse it where congestion control is in use.
+//
+// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_sendme_decode(const uint8_t *body,
+                                            size_t body_len,
+                                            uint8_t *tag,
+                                            size_t *tag_len_out);
+
+// Writes the body of XON: the rate to send at, in units of 1000 bytes a second, 0 for unlimited (prop324 4.1.2). The
+// body of XOFF is one zero byte.
+//
+// CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE enum circflow_status circflow_xon_encode(uint32_t rate, uint8_t *body);
+
+// Reads the body of XON.
+//
+// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE enum circflow_status circflow_xon_decode(const uint8_t *body, size_t body_len, uint32_t *rate_out);
+
+// Checks the body of XOFF.
+//
+// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE enum circflow_status circflow_xoff_decode(const uint8_t *body, size_t body_len);
+
+// The version of the library that is linked, as CIRCFLOW_VERSION has it for the header.
+uint32_t circflow_version(void);
+
+// Sets the function that gets this library's log lines, for the whole process; NULL for none. Without it nothing is
+// logged and nothing is formatted. Secrets (nonces) are never part of a line. An engine emits at most 64 lines in a
+// second of its host's time.
+//
+// In a process whose Rust code has set its own `tracing` subscriber, that one gets the lines and this call has no say.
+//
+// @param level_max  1 error, 2 warn, 3 info, 4 debug, 5 trace: lines above it are not made.
+//
+// CIRCFLOW_ERR_INVALID for a level that is none.
+enum circflow_status circflow_log_set(uint32_t level_max,
+                                      circflow_log_fn fn,
+                                      void *userdata);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* CIRCFLOW_H */

@@ -1,0 +1,221 @@
+//! Generational ids: a name for a thing inside an engine that can be told apart from the name of a thing that is gone,
+//! and from a name that another engine gave out.
+//!
+//! An id is 64 bits: index (24) · generation (24) · owner (16). Generations start at 1, so no id is 0. A slot whose
+//! generation would wrap is retired, so an engine never gives out the same id twice.
+
+/// The packed form, as it crosses the C ABI.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
+pub struct Id(pub u64);
+
+impl Id {
+    /// Names nothing.
+    pub const NONE: Id = Id(0);
+
+    /// The slot, for an owner that has just checked the id.
+    #[inline]
+    pub fn index(self) -> u32 {
+        (self.0 as u32) & INDEX_MASK
+    }
+
+    #[inline]
+    fn pack(owner: u16, generation: u32, index: u32) -> Id {
+        Id(u64::from(owner) << 48 | u64::from(generation) << INDEX_BITS | u64::from(index))
+    }
+}
+
+/// Why an id names nothing here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IdError {
+    /// The id is 0.
+    Zero,
+    /// Another owner gave it out.
+    Foreign,
+    /// It named something that is gone.
+    Stale,
+}
+
+/// Things of one kind, named by ids.
+///
+/// ```
+/// use circflow::base::{Arena, IdError};
+/// let mut arena = Arena::new(7, 10);
+/// let id = arena.insert("a leg").unwrap();
+/// assert_eq!(arena.lookup(id), Ok(&"a leg"));
+/// arena.remove(id);
+/// assert_eq!(arena.lookup(id), Err(IdError::Stale));
+/// ```
+#[derive(Debug)]
+pub struct Arena<T> {
+    slots: Vec<Slot<T>>,
+    vacant: Vec<u32>,
+    len: u32,
+    cap: u32,
+    owner: u16,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    /// The whole id of what lives here, 0 while vacant: one comparison tells alive, stale and foreign apart.
+    id: u64,
+    /// The generation to give out next.
+    next_generation: u32,
+    value: Option<T>,
+}
+
+impl<T> Arena<T> {
+    /// An arena whose ids carry `owner`, for at most `cap` things at a time.
+    pub fn new(owner: u16, cap: u32) -> Self {
+        Arena { slots: Vec::new(), vacant: Vec::new(), len: 0, cap: cap.min(1 << INDEX_BITS), owner }
+    }
+
+    /// Things alive.
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// True when nothing lives here.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// True when `insert` would refuse.
+    pub fn is_full(&self) -> bool {
+        self.len >= self.cap || (self.vacant.is_empty() && self.slots.len() >= 1 << INDEX_BITS)
+    }
+
+    /// Takes a thing in and names it, or gives it back when the arena is full.
+    pub fn insert(&mut self, value: T) -> Result<Id, T> {
+        if self.is_full() {
+            return Err(value);
+        }
+        let index = match self.vacant.pop() {
+            Some(index) => index,
+            None => {
+                self.slots.push(Slot { id: 0, next_generation: 1, value: None });
+                (self.slots.len() - 1) as u32
+            }
+        };
+        let slot = &mut self.slots[index as usize];
+        let id = Id::pack(self.owner, slot.next_generation, index);
+        slot.next_generation += 1;
+        slot.id = id.0;
+        slot.value = Some(value);
+        self.len += 1;
+        Ok(id)
+    }
+
+    /// Takes a thing out. Its id is stale from now on.
+    pub fn remove(&mut self, id: Id) -> Option<T> {
+        let slot = self.slots.get_mut(id.index() as usize).filter(|slot| slot.id == id.0 && id.0 != 0)?;
+        slot.id = 0;
+        let value = slot.value.take();
+        self.len -= 1;
+        if slot.next_generation <= GENERATION_MAX {
+            self.vacant.push(id.index());
+        }
+        value
+    }
+
+    /// The thing an id names.
+    #[inline]
+    pub fn get(&self, id: Id) -> Option<&T> {
+        match self.slots.get(id.index() as usize) {
+            Some(slot) if slot.id == id.0 => slot.value.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The thing an id names, to change it.
+    #[inline]
+    pub fn get_mut(&mut self, id: Id) -> Option<&mut T> {
+        match self.slots.get_mut(id.index() as usize) {
+            Some(slot) if slot.id == id.0 => slot.value.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// Like [`Arena::get`], with the reason when there is nothing.
+    pub fn lookup(&self, id: Id) -> Result<&T, IdError> {
+        self.get(id).ok_or_else(|| self.reason(id))
+    }
+
+    /// Why an id names nothing here. Only asked after a look-up failed.
+    #[cold]
+    pub fn reason(&self, id: Id) -> IdError {
+        if id == Id::NONE {
+            IdError::Zero
+        } else if (id.0 >> 48) as u16 != self.owner {
+            IdError::Foreign
+        } else {
+            IdError::Stale
+        }
+    }
+
+    /// Everything alive, in order of index.
+    pub fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
+        self.slots.iter().filter_map(|slot| slot.value.as_ref().map(|value| (Id(slot.id), value)))
+    }
+}
+
+const INDEX_BITS: u32 = 24;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+const GENERATION_MAX: u32 = (1 << 24) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_foreign_and_stale_are_told_apart() {
+        let mut ours = Arena::new(1, 4);
+        let mut theirs = Arena::new(2, 4);
+        let a = ours.insert('a').unwrap();
+        let b = theirs.insert('b').unwrap();
+        assert_eq!(ours.lookup(Id::NONE), Err(IdError::Zero));
+        assert_eq!(ours.lookup(b), Err(IdError::Foreign));
+        assert_eq!(ours.remove(a), Some('a'));
+        assert_eq!(ours.remove(a), None, "gone is gone");
+        let again = ours.insert('c').unwrap();
+        assert_eq!(again.index(), a.index(), "the slot is used again");
+        assert_ne!(again, a, "under another name");
+        assert_eq!(ours.lookup(a), Err(IdError::Stale));
+        assert_eq!(ours.lookup(again), Ok(&'c'));
+        assert!(ours.get(Id::NONE).is_none() && ours.remove(Id::NONE).is_none());
+    }
+
+    #[test]
+    fn a_vacant_slot_is_not_found_by_id_zero() {
+        let mut arena = Arena::new(0, 4);
+        let id = arena.insert(1).unwrap();
+        arena.remove(id);
+        assert_eq!(arena.get(Id::NONE), None);
+        assert_eq!(arena.get_mut(Id::NONE), None);
+        assert_eq!(arena.len(), 0, "and removing it twice does not count twice");
+    }
+
+    #[test]
+    fn full_at_the_cap_not_below() {
+        let mut arena = Arena::new(1, 2);
+        let a = arena.insert(1).unwrap();
+        assert!(!arena.is_full());
+        arena.insert(2).unwrap();
+        assert_eq!(arena.insert(3), Err(3));
+        arena.remove(a);
+        assert!(arena.insert(3).is_ok());
+    }
+
+    #[test]
+    fn a_slot_whose_generation_would_wrap_is_retired() {
+        let mut arena = Arena::new(1, 4);
+        let first = arena.insert(0).unwrap();
+        arena.remove(first);
+        arena.slots[0].next_generation = GENERATION_MAX;
+        let last = arena.insert(1).unwrap();
+        assert_eq!(last.index(), 0);
+        arena.remove(last);
+        let next = arena.insert(2).unwrap();
+        assert_eq!(next.index(), 1, "slot 0 has no names left");
+    }
+}

@@ -1,0 +1,61 @@
+//! Every cap of the library, with its reason. What a host can set is a default here; what it cannot is a law.
+
+/// Legs of one set. Tor's own cap is 8 (`cfx_max_legs_set`); twice that leaves room to experiment and keeps a scan over
+/// all legs within two cache lines of numbers.
+pub const LEGS_MAX: usize = 16;
+
+/// Default for legs of one set: the default of Tor's `cfx_max_legs_set`.
+pub const LEGS_DEFAULT: u32 = 8;
+
+/// Hops of one circuit that a message can come from or go to. Tor builds 3 or 4; nobody builds more than 8.
+pub const HOPS_MAX: u8 = 16;
+
+/// Legs that may be launched for one nonce before a set is usable: `cfx_num_legs_set` 2 + `cfx_max_unlinked_leg_retry` 3.
+/// Bounded because each launch shows one more middle relay to whoever makes launches fail (prop329 §4.2.2).
+pub const LAUNCHES_DEFAULT: u32 = 5;
+
+/// How long a leg may wait for LINKED, or for LINKED_ACK: 60 s is under the time after which a SOCKS client gives up
+/// (prop329 §2.2 asks for no more than that).
+pub const LINK_TIMEOUT_DEFAULT: u64 = 60_000_000_000;
+
+/// Bytes one set may hold for order: 16 MiB is some 31,000 messages, six legs with a full default window (5,000 cells)
+/// each. The longest run seen with stock Tor on a loopback network was 1,169 messages.
+pub const SET_HELD_BYTES_DEFAULT: u64 = 16 << 20;
+
+/// Bytes all sets of one engine may hold for order.
+pub const ENGINE_HELD_BYTES_DEFAULT: u64 = 256 << 20;
+
+/// How far ahead of the last delivered message a SWITCH may move a leg. What is missing must be in flight on the other
+/// legs; a million messages is half a gigabyte in flight, more than any honest window (cwnd is 5,000 cells at the end of
+/// slow start).
+pub const SWITCH_AHEAD_DEFAULT: u32 = 1 << 20;
+
+/// SWITCH(0) a peer may send in the life of a set. C Tor sends one when another leg than the one it looked at first
+/// wins before anything was sent; one per leg that a set can have is ample.
+pub const ZERO_SWITCHES_MAX: u32 = LEGS_MAX as u32;
+
+/// The distance between two legs at which the sender moves to the one that is behind, although another is better
+/// (prop329 §2.6: switch after 2^31 messages on one leg).
+pub const CATCH_UP_AT: u64 = 1 << 31;
+
+/// The largest number a SWITCH may carry: C Tor refuses to send 2^32 - 1.
+pub const SWITCH_DELTA_MAX: u64 = u32::MAX as u64 - 1;
+
+/// Absolute sequence numbers stop here, far below the wrap of a u64, so that adding one can never overflow.
+pub const NUMBER_MAX: u64 = 1 << 62;
+
+/// Circuits of one engine.
+pub const CIRCUITS_DEFAULT: u32 = 1 << 20;
+
+/// Sets of one engine.
+pub const SETS_DEFAULT: u32 = 1 << 18;
+
+/// Objects of one kind that an engine's ids can name (24 bits).
+pub const OBJECTS_MAX: u32 = 1 << 24;
+
+/// Instructions that may wait before feeds that would queue more are refused. A host drains before it sleeps, so this
+/// is only ever reached by one that forgot.
+pub const INSTRUCTIONS_DEFAULT: u32 = 1 << 16;
+
+/// Log lines an engine emits in one second of the host's time; more are counted and summed up in one line.
+pub const LOG_LINES_PER_SECOND: u32 = 64;

@@ -1,0 +1,14 @@
+//! What every other floor stands on: time, ids, pools, timers, limits.
+//!
+//! Nothing here knows what a circuit is, and nothing here calls on another floor.
+
+pub mod arena;
+pub mod limits;
+pub mod pool;
+pub mod time;
+pub mod timer;
+
+pub use arena::{Arena, Id, IdError};
+pub use pool::Pool;
+pub use time::{Clock, Nanos};
+pub use timer::Timers;

@@ -1,0 +1,90 @@
+//! Why something ends.
+
+/// What a peer did, or what ran out, so that a circuit or a set must close.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// LINK or LINKED cannot be read.
+    BadLink,
+    /// LINK in a state or role that knows none.
+    UnexpectedLink,
+    /// LINKED in a state or role that knows none.
+    UnexpectedLinked,
+    /// LINKED_ACK in a state or role that knows none.
+    UnexpectedLinkedAck,
+    /// LINKED with another nonce.
+    BadNonce,
+    /// LINK or LINKED with numbers that cannot be.
+    BadLinkNumbers,
+    /// LINK on a circuit that had streams, or has no Vegas.
+    UnfitLink,
+    /// LINK where no sets are accepted.
+    ConfluxOff,
+    /// A message that must come from the join point came from elsewhere.
+    WrongHop,
+    /// SWITCH cannot be read.
+    BadSwitch,
+    /// SWITCH on a circuit that is not linked.
+    UnexpectedSwitch,
+    /// SWITCHes with no message between.
+    SwitchRepeated,
+    /// Too many SWITCH(0).
+    SwitchZero,
+    /// SWITCH too far ahead.
+    SwitchTooFar,
+    /// Numbers end here.
+    NumberOverflow,
+    /// A number that was delivered before.
+    NumberStale,
+    /// A number on two legs.
+    NumberTwice,
+    /// A multiplexed message on a leg that is not linked.
+    UnlinkedData,
+    /// A stream-level SENDME on a leg.
+    StreamSendme,
+    /// A stream id that does not fit the command.
+    BadStreamId,
+    /// The set's cap on held bytes.
+    SetMemory,
+    /// The engine's cap on held bytes.
+    EngineMemory,
+    /// The cap on legs or sets.
+    LinkLimit,
+    /// No LINKED in time.
+    LinkedTimeout,
+    /// No LINKED_ACK in time.
+    LinkedAckTimeout,
+}
+
+/// How far a fault reaches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// The circuit it happened on; its set is judged as after any loss of a leg.
+    Circuit,
+    /// The whole set: its order can no longer be trusted.
+    Set,
+}
+
+impl Fault {
+    /// How far it reaches, when it happens on a leg.
+    pub fn reach(self) -> Reach {
+        use Fault::*;
+        match self {
+            BadSwitch | SwitchRepeated | SwitchZero | SwitchTooFar | NumberOverflow | NumberStale | NumberTwice
+            | SetMemory | EngineMemory => Reach::Set,
+            BadLink | UnexpectedLink | UnexpectedLinked | UnexpectedLinkedAck | BadNonce | BadLinkNumbers
+            | UnfitLink | ConfluxOff | WrongHop | UnexpectedSwitch | UnlinkedData | StreamSendme | BadStreamId
+            | LinkLimit | LinkedTimeout | LinkedAckTimeout => Reach::Circuit,
+        }
+    }
+}
+
+/// Why a circuit is to close, or a set has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// The host asked for it.
+    Asked,
+    /// A leg went that the set cannot do without.
+    LegLost,
+    /// Something was wrong.
+    Fault(Fault),
+}

@@ -1,0 +1,91 @@
+//! The link handshake (prop329 §2.4.2, §4.2.1) as one transition table.
+//!
+//! ```text
+//! client   Unlinked --LINK sent--> Pending --LINKED--> Linked
+//! exit     Unlinked --LINK, LINKED sent--> Unacked --LINKED_ACK--> Linked
+//! ```
+
+use super::fault::Fault;
+
+/// Which end of the circuit this is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Role {
+    /// It sends LINK.
+    Client,
+    /// It answers LINK.
+    Exit,
+}
+
+/// How far a leg has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkState {
+    /// In no set yet.
+    Unlinked,
+    /// Client: LINK is on its way.
+    Pending,
+    /// Exit: linked since LINKED was sent, and LINKED_ACK is still to come.
+    Unacked,
+    /// Linked.
+    Linked,
+}
+
+/// A message of the handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// CONFLUX_LINK.
+    Link,
+    /// CONFLUX_LINKED.
+    Linked,
+    /// CONFLUX_LINKED_ACK.
+    LinkedAck,
+}
+
+impl LinkState {
+    /// True when multiplexed messages may travel on the leg.
+    #[inline]
+    pub fn is_linked(self) -> bool {
+        matches!(self, LinkState::Unacked | LinkState::Linked)
+    }
+}
+
+/// The next state, or the fault. Everything that is not a step of the handshake is a violation (prop329 §4.2.1 MUST).
+pub fn step(role: Role, state: LinkState, event: Event) -> Result<LinkState, Fault> {
+    match (role, state, event) {
+        (Role::Exit, LinkState::Unlinked, Event::Link) => Ok(LinkState::Unacked),
+        (Role::Client, LinkState::Pending, Event::Linked) => Ok(LinkState::Linked),
+        (Role::Exit, LinkState::Unacked, Event::LinkedAck) => Ok(LinkState::Linked),
+        (_, _, Event::Link) => Err(Fault::UnexpectedLink),
+        (_, _, Event::Linked) => Err(Fault::UnexpectedLinked),
+        (_, _, Event::LinkedAck) => Err(Fault::UnexpectedLinkedAck),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_steps_and_twenty_one_violations() {
+        let mut steps = Vec::new();
+        let mut violations = 0;
+        for role in [Role::Client, Role::Exit] {
+            for state in [LinkState::Unlinked, LinkState::Pending, LinkState::Unacked, LinkState::Linked] {
+                for event in [Event::Link, Event::Linked, Event::LinkedAck] {
+                    match step(role, state, event) {
+                        Ok(next) => steps.push((role, state, event, next)),
+                        Err(_) => violations += 1,
+                    }
+                }
+            }
+        }
+        assert_eq!(
+            steps,
+            [
+                (Role::Client, LinkState::Pending, Event::Linked, LinkState::Linked),
+                (Role::Exit, LinkState::Unlinked, Event::Link, LinkState::Unacked),
+                (Role::Exit, LinkState::Unacked, Event::LinkedAck, LinkState::Linked),
+            ]
+        );
+        assert_eq!(violations, 21);
+    }
+}

@@ -1,0 +1,90 @@
+//! One leg of a set, seen from this end.
+
+use super::choice::{Path, UNMEASURED};
+use super::handshake::LinkState;
+use super::store::Lane;
+use crate::base::time::NEVER;
+use crate::base::{Id, Nanos};
+
+/// How a leg stands, from the host's congestion control.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// Congestion window in cells.
+    pub cwnd: u64,
+    /// DATA cells in flight.
+    pub inflight: u64,
+    /// Smoothed round-trip time in nanoseconds, 0 to keep what is known.
+    pub rtt: Nanos,
+    /// DATA cells that one SENDME acknowledges.
+    pub sendme_inc: u32,
+    /// Congestion control is in slow start.
+    pub slow_start: bool,
+    /// The channel takes no more cells.
+    pub blocked: bool,
+}
+
+/// A leg. A vacant place has no key and is never linked.
+#[derive(Debug)]
+pub(super) struct Leg {
+    /// What the engine calls it; [`Id::NONE`] for a vacant place.
+    pub key: Id,
+    pub state: LinkState,
+    /// A SWITCH came and no message since.
+    pub bare: bool,
+    pub path: Path,
+    /// Absolute number of the last message sent on it.
+    pub sent: u64,
+    /// Absolute number of the last message received on it.
+    pub recv: u64,
+    pub lane: Lane,
+    pub sendme_inc: u32,
+    /// When the handshake runs out of time.
+    pub deadline: Nanos,
+    /// When the handshake's message left, for the first round-trip time.
+    pub asked_at: Nanos,
+    pub last_active: Nanos,
+}
+
+impl Leg {
+    pub fn new(key: Id, state: LinkState) -> Self {
+        let path = Path { linked: state.is_linked(), ..Path::UNKNOWN };
+        Leg {
+            key,
+            state,
+            bare: false,
+            path,
+            sent: 0,
+            recv: 0,
+            lane: Lane::EMPTY,
+            sendme_inc: 0,
+            deadline: NEVER,
+            asked_at: 0,
+            last_active: 0,
+        }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.key != Id::NONE
+    }
+
+    pub fn enter(&mut self, state: LinkState) {
+        self.state = state;
+        self.path.linked = state.is_linked();
+    }
+
+    /// The first round-trip time. A clock that stood still measured nothing.
+    pub fn measured(&mut self, rtt: Nanos) {
+        self.path.rtt = if rtt == 0 { UNMEASURED } else { rtt };
+    }
+
+    pub fn report(&mut self, report: &Report) {
+        self.path.cwnd = report.cwnd;
+        self.path.inflight = report.inflight;
+        self.path.blocked = report.blocked;
+        self.path.slow_start = report.slow_start;
+        self.sendme_inc = report.sendme_inc;
+        if report.rtt != 0 {
+            self.path.rtt = report.rtt;
+        }
+    }
+}

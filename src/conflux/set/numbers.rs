@@ -1,0 +1,87 @@
+//! A set's numbers, for a host whose own structs are authoritative.
+
+use super::{LegIx, Set};
+use crate::base::{limits, Id};
+use crate::conflux::Effect;
+
+/// A set's numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Numbers {
+    /// Last number delivered.
+    pub delivered: u64,
+    /// The sending leg, or none.
+    pub sending: Id,
+}
+
+/// A leg's numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LegNumbers {
+    /// The leg.
+    pub leg: Id,
+    /// Last number sent on it.
+    pub sent: u64,
+    /// Last number received on it.
+    pub recv: u64,
+}
+
+impl Set {
+    /// Reads the numbers, legs in order of place.
+    pub fn export(&self) -> (Numbers, Vec<LegNumbers>) {
+        let sending = self.sending.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);
+        let legs = self.live().map(|(_, leg)| LegNumbers { leg: leg.key, sent: leg.sent, recv: leg.recv });
+        (Numbers { delivered: self.delivered, sending }, legs.collect())
+    }
+
+    /// Sets the numbers: all of them, or none when they contradict what is held or each other. `rows` name legs of this
+    /// set by place.
+    pub fn import(
+        &mut self,
+        numbers: &Numbers,
+        rows: &[(LegIx, LegNumbers)],
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Contradiction> {
+        let index_of = |row: &(LegIx, LegNumbers)| usize::from(row.0);
+        let after = |index: usize| rows.iter().rfind(|row| index_of(row) == index).map(|row| row.1);
+        let held_behind = self.next_held <= numbers.delivered;
+        let below_held = rows.iter().any(|row| {
+            let lane_last = self.legs.get(index_of(row)).and_then(|leg| leg.lane.last());
+            row.1.recv < lane_last.unwrap_or(0) || row.1.recv > limits::NUMBER_MAX || row.1.sent > limits::NUMBER_MAX
+        });
+        let sending = self.live().find(|(_, leg)| leg.key == numbers.sending).map(|(index, _)| index);
+        let sent_after =
+            |index: usize| after(index).map_or_else(|| self.legs.get(index).map_or(0, |leg| leg.sent), |row| row.sent);
+        let highest = self.live().map(|(index, _)| sent_after(index)).max().unwrap_or(0);
+        let sending_fits = match sending {
+            Some(index) => self.legs.get(index).is_some_and(|leg| leg.path.linked) && sent_after(index) == highest,
+            // Without a sending leg nothing has been sent yet.
+            None => numbers.sending == Id::NONE && highest == 0,
+        };
+        if held_behind || below_held || !sending_fits || numbers.delivered > limits::NUMBER_MAX {
+            return Err(Contradiction);
+        }
+        for row in rows {
+            if let Some(leg) = self.legs.get_mut(index_of(row)) {
+                if row.1.recv > leg.recv {
+                    // The host has received messages that it did not show us.
+                    leg.bare = false;
+                }
+                leg.recv = row.1.recv;
+                leg.sent = row.1.sent;
+            }
+        }
+        if self.sending != sending {
+            self.since_switch = 0;
+        }
+        self.sending = sending;
+        self.bare = false;
+        self.delivered = numbers.delivered;
+        self.mark_ready(effects);
+        self.refresh_catch_up();
+        self.check_resume(effects);
+        Ok(())
+    }
+}
+
+/// Imported numbers cannot be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Contradiction;

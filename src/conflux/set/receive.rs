@@ -1,0 +1,172 @@
+//! Receiving: numbers, reordering, SWITCH.
+//!
+//! Per leg, numbers only grow, so what a leg brings too early goes to the end of the leg's lane, and the next message is
+//! always at the head of a lane. `next_held` caches the lowest head: the common arrival costs one comparison.
+
+use super::{LegIx, Set, ORPHANS};
+use crate::base::{limits, Id, Nanos};
+use crate::conflux::fault::Fault;
+use crate::conflux::store::{cost_of, Delivery, Message, Store, TooSmall, NOTHING};
+use crate::conflux::Effect;
+use crate::wire::conflux::Switch;
+
+/// Where a multiplexed message stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arrival {
+    /// It is the next: handle it now.
+    InOrder(u64),
+    /// It was kept.
+    Held(u64),
+}
+
+impl Set {
+    /// A multiplexed message came on a leg (SEQ-7).
+    #[inline]
+    pub fn arrive(
+        &mut self,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Arrival, Fault> {
+        let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.path.linked) else {
+            return Err(Fault::UnlinkedData);
+        };
+        // Cannot overflow: SWITCH keeps recv below NUMBER_MAX, and nobody receives 2^62 messages.
+        let number = leg.recv + 1;
+        leg.recv = number;
+        leg.bare = false;
+        leg.last_active = now;
+        if number == self.delivered + 1 && number + 1 < self.next_held {
+            self.delivered = number;
+            return Ok(Arrival::InOrder(number));
+        }
+        self.arrive_out_of_step(ix, number, message, store, effects)
+    }
+
+    /// A message that is not next, or whose successor is held already.
+    fn arrive_out_of_step(
+        &mut self,
+        ix: LegIx,
+        number: u64,
+        message: &Message<'_>,
+        store: &mut Store,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Arrival, Fault> {
+        if number <= self.delivered {
+            return Err(Fault::NumberStale);
+        }
+        if number == self.next_held {
+            return Err(Fault::NumberTwice);
+        }
+        if number == self.delivered + 1 {
+            self.delivered = number;
+            self.mark_ready(effects);
+            return Ok(Arrival::InOrder(number));
+        }
+        let cost = cost_of(message);
+        if self.held_bytes + u64::from(cost) > self.terms.held_bytes_max {
+            return Err(Fault::SetMemory);
+        }
+        let index = usize::from(ix);
+        let Some(leg) = self.legs.get_mut(index) else { return Err(Fault::UnlinkedData) };
+        if !store.fits(cost) || !store.push(&mut leg.lane, number, message) {
+            return Err(Fault::EngineMemory);
+        }
+        if number < self.next_held {
+            self.next_held = number;
+            self.next_lane = index;
+        }
+        self.held += 1;
+        self.held_peak = self.held_peak.max(self.held);
+        self.held_bytes += u64::from(cost);
+        self.held_bytes_peak = self.held_bytes_peak.max(self.held_bytes);
+        Ok(Arrival::Held(number))
+    }
+
+    /// Takes the next message that was held and whose turn has come. "Delivered" moves with it.
+    #[inline]
+    pub fn next(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
+        if self.next_held != self.delivered + 1 {
+            return Ok(None);
+        }
+        let (lane, leg) = match self.legs.get_mut(self.next_lane) {
+            Some(leg) => (&mut leg.lane, leg.key),
+            None => (&mut self.orphans, Id::NONE),
+        };
+        let Some((delivery, cost)) = store.pop(lane, buffer)? else { return Ok(None) };
+        let following = lane.first();
+        self.delivered += 1;
+        self.held -= 1;
+        self.held_bytes -= u64::from(cost);
+        if following == self.delivered + 1 {
+            self.next_held = following;
+        } else {
+            self.refresh_next_held();
+        }
+        Ok(Some(Delivery { leg, ..delivery }))
+    }
+
+    /// True when two legs brought the same number: one of the two is at or below what was delivered and will never have
+    /// its turn. Noticed when it comes to the head of its lane.
+    #[inline]
+    pub fn is_torn(&self) -> bool {
+        self.next_held <= self.delivered
+    }
+
+    /// SWITCH came on a leg (SEQ-6, and the checks of prop329 §4.2.1).
+    pub fn handle_switch(&mut self, ix: LegIx, now: Nanos, switch: Switch) -> Result<(), Fault> {
+        let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.path.linked) else {
+            return Err(Fault::UnexpectedSwitch);
+        };
+        // One bare SWITCH for each leg also bounds a chain of them across legs by the number of legs.
+        if leg.bare {
+            return Err(Fault::SwitchRepeated);
+        }
+        if switch.delta == 0 {
+            if self.zero_switches >= limits::ZERO_SWITCHES_MAX {
+                return Err(Fault::SwitchZero);
+            }
+            self.zero_switches += 1;
+        }
+        let recv = leg.recv + u64::from(switch.delta);
+        if recv > limits::NUMBER_MAX {
+            return Err(Fault::NumberOverflow);
+        }
+        if recv.saturating_sub(self.delivered) > u64::from(self.terms.switch_ahead_max) {
+            return Err(Fault::SwitchTooFar);
+        }
+        leg.recv = recv;
+        leg.bare = true;
+        leg.last_active = now;
+        self.switches_received += 1;
+        Ok(())
+    }
+
+    /// Sees to it that the host is told of messages whose turn has come.
+    pub(super) fn mark_ready(&mut self, effects: &mut Vec<Effect>) {
+        if self.next_held == self.delivered + 1 && !self.ready_marked {
+            self.ready_marked = true;
+            effects.push(Effect::Ready);
+        }
+    }
+
+    /// The mark in the instruction queue has done its duty.
+    pub fn unmark_ready(&mut self) {
+        self.ready_marked = false;
+    }
+
+    /// Looks at the head of every lane.
+    pub(super) fn refresh_next_held(&mut self) {
+        self.next_held = self.orphans.first();
+        self.next_lane = ORPHANS;
+        for (index, leg) in self.legs.iter().enumerate() {
+            if leg.lane.first() < self.next_held {
+                self.next_held = leg.lane.first();
+                self.next_lane = index;
+            }
+        }
+        debug_assert!(self.held == 0 || self.next_held != NOTHING);
+    }
+}

@@ -1,0 +1,175 @@
+//! Sending: a plan that changes nothing, and commits that follow what was really queued.
+
+use super::{LegIx, Set};
+use crate::base::{limits, Id, Nanos};
+use crate::conflux::choice::{self, choose, Path};
+use crate::conflux::leg::Report;
+use crate::conflux::Effect;
+use crate::wire::Command;
+
+/// On which leg the next multiplexed message goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// The leg's place.
+    pub ix: LegIx,
+    /// What the engine calls the leg.
+    pub leg: Id,
+    /// The number for a SWITCH that goes first, 0 for none (SEQ-3: SWITCH(0) is never sent).
+    pub delta: u32,
+    /// The message's absolute number.
+    pub number: u64,
+}
+
+/// Why there is no plan, or a report of a sent cell does not fit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// No leg has room.
+    Blocked,
+    /// The set may not carry streams yet.
+    NotUsable,
+    /// Nobody asked for this cell on this leg.
+    NotDecided,
+}
+
+impl Set {
+    /// Chooses a leg for a message (SCH-1 … SCH-12) and changes nothing. DATA waits for room; anything else does not
+    /// (SCH-8): an END must get out although the window is full.
+    #[inline]
+    pub fn plan(&self, command: Command) -> Result<Plan, Refusal> {
+        if !self.usable {
+            return Err(Refusal::NotUsable);
+        }
+        let sent = self.sending.and_then(|index| self.legs.get(index)).map_or(0, |leg| leg.sent);
+        let choice = if self.bare || self.policy.sparing || sent >= self.catch_up_at {
+            self.choose_with_care(sent)
+        } else {
+            choose(self.policy.algorithm, self.paths())
+        };
+        let index = match choice {
+            Some(index) => index,
+            None if command == Command::DATA => return Err(Refusal::Blocked),
+            None => self.sending.or_else(|| self.fastest_linked()).ok_or(Refusal::Blocked)?,
+        };
+        let leg = self.legs.get(index).ok_or(Refusal::Blocked)?;
+        let delta = u32::try_from(sent.saturating_sub(leg.sent)).map_err(|_| Refusal::Blocked)?;
+        Ok(Plan { ix: index as LegIx, leg: leg.key, delta, number: sent + 1 })
+    }
+
+    /// Remembers that the host was told to stop.
+    pub fn wait_for_room(&mut self) {
+        self.waiting = true;
+    }
+
+    /// A SWITCH was queued on a leg (SEQ-2).
+    pub fn commit_switch(&mut self, ix: LegIx) -> Result<(), Refusal> {
+        let index = usize::from(ix);
+        let sending = self.sending.filter(|&sending| sending != index && !self.bare).ok_or(Refusal::NotDecided)?;
+        let sent = self.legs.get(sending).ok_or(Refusal::NotDecided)?.sent;
+        let leg = self.legs.get_mut(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
+        if leg.sent >= sent || sent - leg.sent > limits::SWITCH_DELTA_MAX {
+            return Err(Refusal::NotDecided);
+        }
+        leg.sent = sent;
+        self.sending = Some(index);
+        self.bare = true;
+        self.since_switch = 0;
+        self.switches_sent += 1;
+        self.refresh_catch_up();
+        Ok(())
+    }
+
+    /// A multiplexed message was queued on a leg (SEQ-1).
+    #[inline]
+    pub fn commit_message(&mut self, ix: LegIx, command: Command, now: Nanos) -> Result<(), Refusal> {
+        let index = usize::from(ix);
+        if self.sending != Some(index) {
+            self.move_without_switch(index)?;
+        }
+        let leg = self.legs.get_mut(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
+        leg.sent += 1;
+        leg.last_active = now;
+        self.bare = false;
+        if command == Command::DATA {
+            leg.path.inflight = leg.path.inflight.saturating_add(1);
+            self.since_switch += 1;
+        }
+        Ok(())
+    }
+
+    /// News of a leg from the host's congestion control.
+    #[inline]
+    pub fn report(&mut self, ix: LegIx, report: &Report, effects: &mut Vec<Effect>) {
+        if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
+            leg.report(report);
+        }
+        if self.waiting {
+            self.check_resume(effects);
+        }
+    }
+
+    /// Tells a host that waits for room that there is some.
+    pub(super) fn check_resume(&mut self, effects: &mut Vec<Effect>) {
+        if self.waiting && self.plan(Command::DATA).is_ok() {
+            self.waiting = false;
+            effects.push(Effect::Resume);
+        }
+    }
+
+    /// Finds the number at which the leg furthest behind has to be caught up with (SEQ-4).
+    pub(super) fn refresh_catch_up(&mut self) {
+        let lowest = self.legs.iter().filter(|leg| leg.path.linked).map(|leg| leg.sent).min();
+        self.catch_up_at = lowest.map_or(u64::MAX, |sent| sent.saturating_add(limits::CATCH_UP_AT));
+    }
+
+    /// The rules that are rarely in force: stay after a bare SWITCH, catch up with a leg far behind, spare the peer's
+    /// memory.
+    fn choose_with_care(&self, sent: u64) -> Option<usize> {
+        let current = self.sending.and_then(|index| Some((index, &self.legs.get(index)?.path)));
+        let stay = || current.filter(|(_, path)| path.ready()).map(|(index, _)| index);
+        if self.bare {
+            return stay();
+        }
+        let reachable = |index: usize| {
+            self.legs.get(index).is_some_and(|leg| sent.saturating_sub(leg.sent) <= limits::SWITCH_DELTA_MAX)
+        };
+        let paths = self.paths().filter(|&(index, _)| reachable(index));
+        if sent >= self.catch_up_at {
+            let behind = paths.clone().filter(|&(index, path)| path.ready() && self.is_far_behind(index, sent)).next();
+            if let Some((index, _)) = behind {
+                return Some(index);
+            }
+        }
+        let choice = choose(self.policy.algorithm, paths);
+        match current {
+            Some((index, path)) if self.policy.sparing && choice != Some(index) && self.since_switch < path.cwnd => {
+                stay()
+            }
+            _ => choice,
+        }
+    }
+
+    fn is_far_behind(&self, index: usize, sent: u64) -> bool {
+        self.legs.get(index).is_some_and(|leg| sent - leg.sent.min(sent) >= limits::CATCH_UP_AT)
+    }
+
+    fn fastest_linked(&self) -> Option<usize> {
+        choice::fastest(self.paths().filter(|(_, path): &(usize, &Path)| path.linked)).map(|(index, _)| index)
+    }
+
+    /// Another leg sends from now on, and needs no SWITCH as both stand at the same number.
+    fn move_without_switch(&mut self, index: usize) -> Result<(), Refusal> {
+        let sent = self.sending.and_then(|sending| self.legs.get(sending)).map_or(0, |leg| leg.sent);
+        let leg = self
+            .legs
+            .get(index)
+            .filter(|leg| self.usable && leg.path.linked && leg.sent == sent)
+            .ok_or(Refusal::NotDecided)?;
+        debug_assert!(leg.is_live());
+        if self.bare {
+            return Err(Refusal::NotDecided);
+        }
+        self.sending = Some(index);
+        self.since_switch = 0;
+        Ok(())
+    }
+}

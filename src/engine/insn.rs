@@ -1,0 +1,129 @@
+//! Instructions, and the queue they wait in.
+
+use crate::base::{Id, Nanos};
+use crate::conflux::{Cause, Control, Delivery, Lane, Token};
+use crate::wire::Command;
+use std::collections::VecDeque;
+
+/// One thing for the host to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Instruction {
+    /// The circuit it is about, or none.
+    pub circuit: Id,
+    /// The set it is about, or none.
+    pub set: Id,
+    /// The host's word for the circuit.
+    pub circuit_tag: u64,
+    /// The host's word for the set.
+    pub set_tag: u64,
+    /// What to do.
+    pub what: What,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug)]
+pub enum What {
+    /// Send a control message whose body is in the buffer.
+    Send {
+        /// Relay command.
+        command: Command,
+        /// Where to.
+        hop: u8,
+        /// Bytes in the buffer.
+        body_len: u16,
+    },
+    /// Handle a message that was held.
+    Deliver(Delivery),
+    /// Take a token back.
+    Discard(Token),
+    /// Close the circuit.
+    Close(Cause),
+    /// Read streams again.
+    Resume,
+    /// A leg is linked.
+    Linked(Nanos),
+    /// The set may carry streams.
+    Usable,
+    /// Another leg is welcome.
+    WantLeg,
+    /// The set is gone.
+    Ended(Cause),
+}
+
+/// What waits. Anything but a discard is dropped when what it is about has gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Queued {
+    Send {
+        circuit: Id,
+        set: Id,
+        control: Control,
+    },
+    Close {
+        circuit: Id,
+        set: Id,
+        set_tag: u64,
+        cause: Cause,
+    },
+    Linked {
+        circuit: Id,
+        set: Id,
+        rtt: Nanos,
+    },
+    /// News of a set.
+    Set {
+        set: Id,
+        news: News,
+    },
+    /// Stands for all messages of the set whose turn has come.
+    Ready {
+        set: Id,
+    },
+    /// Stands for all tokens in the lane.
+    Discard {
+        set_tag: u64,
+        lane: Lane,
+    },
+    Ended {
+        set: Id,
+        set_tag: u64,
+        cause: Cause,
+    },
+}
+
+/// News of a set without details.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum News {
+    Usable,
+    Resume,
+    WantLeg,
+}
+
+/// The one ordered queue.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Queued>,
+    peak: usize,
+}
+
+impl Queue {
+    pub fn push(&mut self, queued: Queued) {
+        self.waiting.push_back(queued);
+        self.peak = self.peak.max(self.waiting.len());
+    }
+
+    pub fn first(&mut self) -> Option<&mut Queued> {
+        self.waiting.front_mut()
+    }
+
+    pub fn drop_first(&mut self) {
+        self.waiting.pop_front();
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn peak(&self) -> usize {
+        self.peak
+    }
+}

@@ -1,0 +1,740 @@
+//! The engine: arenas, the order of steps, the instruction queue and the one deadline. It has no behaviour of its own;
+//! what a message means is decided in the floors below.
+//!
+//! Every feed goes the same way: look at the clock, do what is due, look the id up, hand the news to the set, and turn
+//! the set's effects into instructions.
+
+mod error;
+mod insn;
+mod log;
+mod sets;
+
+pub use error::{Blocked, Error, Misuse};
+pub use insn::{Instruction, What};
+
+use crate::base::{limits, Arena, Clock, Id, Nanos, Timers};
+use crate::conflux::fault::Reach;
+use crate::conflux::set::Fate;
+use crate::conflux::{
+    Arrival, Cause, Control, Effect, Fault, LegIx, Manager, Message, Report, Role, Set, Store, Terms, TooSmall,
+};
+use crate::wire::command::{MULTIPLEXED, STREAM_FORBIDDEN, STREAM_NEEDED};
+use crate::wire::conflux::{Link, Nonce, Switch};
+use crate::wire::Command;
+use insn::{News, Queue, Queued};
+use log::engine_log;
+
+/// What an engine is made with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Random bytes of the host's.
+    pub seed: [u8; 32],
+    /// Part of every id.
+    pub tag: u32,
+    /// Cap on circuits.
+    pub circuits_max: u32,
+    /// Cap on sets.
+    pub sets_max: u32,
+    /// Cap on waiting instructions, beyond which feeds that queue more are refused.
+    pub instructions_max: u32,
+    /// Cap on held bytes.
+    pub held_bytes_max: u64,
+}
+
+/// What a circuit is opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct CircuitConfig {
+    /// The host's.
+    pub tag: u64,
+    /// Same number, same relay.
+    pub join_point: u64,
+    /// Which end this is.
+    pub role: Role,
+    /// Hops of a client's circuit, 0 at an exit.
+    pub hops: u8,
+    /// What is so now.
+    pub flags: CircuitFlags,
+}
+
+/// What is so of a circuit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CircuitFlags {
+    /// Vegas was negotiated with the join point.
+    pub vegas: bool,
+    /// It has carried streams.
+    pub streams: bool,
+    /// It goes on to another hop.
+    pub extended: bool,
+    /// Streams may end at other hops.
+    pub leaky_pipe: bool,
+}
+
+/// What the host shall do with the message it fed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Handle it now. The number is 0 when it has none.
+    Deliver {
+        /// The circuit it came on.
+        circuit: Id,
+        /// Its number.
+        number: u64,
+    },
+    /// It was kept.
+    Held {
+        /// The circuit it came on.
+        circuit: Id,
+        /// Its number.
+        number: u64,
+    },
+    /// It was dealt with.
+    Consumed {
+        /// The circuit it came on.
+        circuit: Id,
+    },
+    /// Not to be honoured: answer END with this reason.
+    Refuse {
+        /// The circuit it came on.
+        circuit: Id,
+        /// For END.
+        end_reason: u8,
+    },
+    /// Send it on this leg.
+    Send {
+        /// The leg.
+        circuit: Id,
+        /// Its number.
+        number: u64,
+        /// For a SWITCH that goes first, 0 for none.
+        switch_delta: u32,
+    },
+}
+
+/// Figures of an engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Circuits open.
+    pub circuits: u32,
+    /// Sets alive.
+    pub sets: u32,
+    /// Instructions waiting.
+    pub instructions: u32,
+    /// The most that ever waited.
+    pub instructions_peak: u32,
+    /// Timers armed.
+    pub timers: u32,
+    /// Messages held.
+    pub held: u64,
+    /// Bytes held.
+    pub held_bytes: u64,
+    /// The most ever held.
+    pub held_bytes_peak: u64,
+    /// Memory owned by the store.
+    pub pool_bytes: u64,
+    /// Times the clock went back.
+    pub time_backwards: u64,
+    /// Faults of peers.
+    pub peer_faults: u64,
+    /// Log lines left out.
+    pub log_dropped: u64,
+}
+
+/// One event loop's worth of circuits and sets.
+#[derive(Debug)]
+pub struct Engine {
+    clock: Clock,
+    timers: Timers,
+    circuits: Arena<Circuit>,
+    sets: Arena<Set>,
+    store: Store,
+    queue: Queue,
+    /// Effects of the call under way; empty between calls.
+    effects: Vec<Effect>,
+    manager: Manager,
+    /// What a set that a peer opens is made with; none while conflux is off.
+    accepted: Option<Terms>,
+    instructions_max: usize,
+    tag: u32,
+    detail: String,
+    peer_faults: u64,
+    limiter: log::Limiter,
+}
+
+#[derive(Debug)]
+struct Circuit {
+    place: Place,
+    config: CircuitConfig,
+}
+
+/// Where a circuit stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    /// In no set.
+    Alone,
+    /// A leg.
+    Leg { set: Id, ix: LegIx },
+    /// Its close is queued or under way.
+    Closing,
+}
+
+/// END_STREAM_REASON_NOTDIRECTORY (tor-spec §6.3).
+const END_NOT_DIRECTORY: u8 = 14;
+
+/// Engine tags share 16 bits of an id with the kind of thing it names.
+const TAG_MAX: u32 = (1 << 14) - 1;
+const CIRCUIT_KIND: u16 = 1;
+const SET_KIND: u16 = 2;
+
+impl Engine {
+    /// An engine with nothing in it.
+    pub fn new(config: &Config) -> Result<Engine, Error> {
+        let objects = 1..=limits::OBJECTS_MAX;
+        let fits = (1..=TAG_MAX).contains(&config.tag)
+            && objects.contains(&config.circuits_max)
+            && objects.contains(&config.sets_max)
+            && config.instructions_max > 0;
+        if !fits {
+            return Err(Error::INVALID);
+        }
+        let owner = |kind: u16| (config.tag as u16) << 2 | kind;
+        Ok(Engine {
+            clock: Clock::default(),
+            timers: Timers::default(),
+            circuits: Arena::new(owner(CIRCUIT_KIND), config.circuits_max),
+            sets: Arena::new(owner(SET_KIND), config.sets_max),
+            store: Store::new(config.held_bytes_max),
+            queue: Queue::default(),
+            effects: Vec::new(),
+            manager: Manager::new(&config.seed),
+            accepted: None,
+            instructions_max: config.instructions_max as usize,
+            tag: config.tag,
+            detail: String::new(),
+            peer_faults: 0,
+            limiter: log::Limiter::default(),
+        })
+    }
+
+    /// When [`Engine::tick`] is wanted next.
+    pub fn deadline(&self) -> Nanos {
+        self.timers.next()
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Nanos) {
+        self.enter(now);
+    }
+
+    /// Opens a circuit.
+    pub fn open_circuit(&mut self, now: Nanos, config: CircuitConfig) -> Result<Id, Error> {
+        let hops_fit = match config.role {
+            Role::Client => (1..=limits::HOPS_MAX).contains(&config.hops),
+            Role::Exit => config.hops == 0,
+        };
+        if !hops_fit {
+            return Err(self.invalid("hops do not fit the role"));
+        }
+        self.enter(now);
+        self.circuits.insert(Circuit { place: Place::Alone, config }).map_err(|_| Blocked::Full.into())
+    }
+
+    /// Replaces what is so of a circuit.
+    pub fn set_circuit_flags(&mut self, id: Id, flags: CircuitFlags) -> Result<(), Error> {
+        match self.circuits.get_mut(id) {
+            Some(circuit) => {
+                circuit.config.flags = flags;
+                Ok(())
+            }
+            None => Err(self.circuits.reason(id).into()),
+        }
+    }
+
+    /// A circuit has gone.
+    pub fn circuit_closed(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
+        self.enter(now);
+        let circuit = self.circuits.remove(id).ok_or_else(|| self.circuits.reason(id))?;
+        if let Place::Leg { set, ix } = circuit.place {
+            self.remove_leg(set, ix, Cause::Asked);
+        }
+        Ok(())
+    }
+
+    /// A relay message came on a circuit and was recognised here.
+    #[inline]
+    pub fn receive(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let now = self.clock.observe(now);
+        if now >= self.timers.next() {
+            self.run_due_before(now, id)?;
+        }
+        let Some(circuit) = self.circuits.get(id) else {
+            return Err(self.circuits.reason(id).into());
+        };
+        let traits = message.command.traits();
+        if let Place::Leg { set, ix } = circuit.place {
+            let at_join_point = message.hop == circuit.config.hops;
+            if traits & MULTIPLEXED != 0 && at_join_point && message.stream_id != 0 {
+                return self.arrive(now, id, set, ix, message);
+            }
+        }
+        self.receive_other(now, id, message)
+    }
+
+    /// The common case: a multiplexed message from the join point.
+    #[inline]
+    fn arrive(&mut self, now: Nanos, id: Id, set: Id, ix: LegIx, message: &Message<'_>) -> Result<Verdict, Error> {
+        let arrival = match self.sets.get_mut(set) {
+            Some(state) => state.arrive(ix, now, message, &mut self.store, &mut self.effects),
+            None => Err(Fault::UnlinkedData),
+        };
+        if !self.effects.is_empty() {
+            self.apply_effects(set);
+        }
+        match arrival {
+            Ok(Arrival::InOrder(number)) => Ok(Verdict::Deliver { circuit: id, number }),
+            Ok(Arrival::Held(number)) => Ok(Verdict::Held { circuit: id, number }),
+            Err(fault) => Err(self.fault(id, fault)),
+        }
+    }
+
+    /// Everything that is not a multiplexed message from the join point on a leg.
+    fn receive_other(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let Some(circuit) = self.circuits.get_mut(id) else {
+            return Err(self.circuits.reason(id).into());
+        };
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
+        }
+        let traits = message.command.traits();
+        let multiplexed = traits & MULTIPLEXED != 0;
+        let is_leg = matches!(circuit.place, Place::Leg { .. });
+        let at_join_point = message.hop == circuit.config.hops;
+        let handshake = Command::CONFLUX_LINK <= message.command && message.command <= Command::CONFLUX_SWITCH;
+        if handshake && !at_join_point {
+            return Err(self.fault(id, Fault::WrongHop));
+        }
+        if handshake {
+            return self.receive_conflux(now, id, message);
+        }
+        if !is_leg {
+            // A plain circuit. What circflow must remember of it is whether it may still become a leg (R9).
+            circuit.config.flags.streams |= traits & STREAM_NEEDED != 0;
+            return Ok(Verdict::Deliver { circuit: id, number: 0 });
+        }
+        let fault = match message.command {
+            _ if multiplexed && !at_join_point && !circuit.config.flags.leaky_pipe => Some(Fault::WrongHop),
+            Command::SENDME if message.stream_id != 0 => Some(Fault::StreamSendme),
+            _ if traits & STREAM_NEEDED != 0 && message.stream_id == 0 => Some(Fault::BadStreamId),
+            _ if traits & STREAM_FORBIDDEN != 0 && message.stream_id != 0 => Some(Fault::BadStreamId),
+            _ => None,
+        };
+        match (fault, message.command) {
+            (Some(fault), _) => Err(self.fault(id, fault)),
+            (None, Command::BEGIN_DIR) => Ok(Verdict::Refuse { circuit: id, end_reason: END_NOT_DIRECTORY }),
+            // Padding has no effect but to have been received (tor-spec §7.2).
+            (None, Command::DROP) => Ok(Verdict::Consumed { circuit: id }),
+            (None, _) => Ok(Verdict::Deliver { circuit: id, number: 0 }),
+        }
+    }
+
+    /// LINK, LINKED, LINKED_ACK and SWITCH from the join point.
+    fn receive_conflux(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let Some(circuit) = self.circuits.get(id) else {
+            return Err(self.circuits.reason(id).into());
+        };
+        let place = circuit.place;
+        if message.command != Command::CONFLUX_SWITCH && self.queue.len() >= self.instructions_max {
+            return Err(Blocked::Undrained.into());
+        }
+        if message.stream_id != 0 {
+            return Err(self.fault(id, Fault::BadStreamId));
+        }
+        let outcome = match (message.command, place) {
+            (Command::CONFLUX_LINK, Place::Alone) => self.receive_link(now, id, message.body),
+            (Command::CONFLUX_LINK, _) => Err(Fault::UnexpectedLink),
+            (command, Place::Leg { set, ix }) => self.receive_on_leg(now, set, ix, command, message.body),
+            (command, _) => Err(match command {
+                Command::CONFLUX_LINKED => Fault::UnexpectedLinked,
+                Command::CONFLUX_LINKED_ACK => Fault::UnexpectedLinkedAck,
+                _ => Fault::UnexpectedSwitch,
+            }),
+        };
+        match outcome {
+            Ok(()) => Ok(Verdict::Consumed { circuit: id }),
+            Err(fault) => Err(self.fault(id, fault)),
+        }
+    }
+
+    fn receive_on_leg(&mut self, now: Nanos, set: Id, ix: LegIx, command: Command, body: &[u8]) -> Result<(), Fault> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(Fault::UnexpectedSwitch) };
+        let outcome = match command {
+            Command::CONFLUX_LINKED => match Link::decode(body) {
+                Ok(link) => state.handle_linked(ix, now, &link, &mut self.effects),
+                Err(_) => Err(Fault::BadLink),
+            },
+            Command::CONFLUX_LINKED_ACK => state.handle_linked_ack(ix, now, &mut self.effects),
+            _ => match Switch::decode(body) {
+                Ok(switch) => state.handle_switch(ix, now, switch),
+                Err(_) => Err(Fault::BadSwitch),
+            },
+        };
+        self.apply_effects(set);
+        outcome
+    }
+
+    /// Exit: LINK on a circuit in no set (CFX-21).
+    fn receive_link(&mut self, now: Nanos, id: Id, body: &[u8]) -> Result<(), Fault> {
+        let Some(circuit) = self.circuits.get(id) else { return Err(Fault::UnexpectedLink) };
+        let flags = circuit.config.flags;
+        if circuit.config.role != Role::Exit || flags.extended {
+            return Err(Fault::UnexpectedLink);
+        }
+        let accepted = self.accepted.clone().ok_or(Fault::ConfluxOff)?;
+        if flags.streams || !flags.vegas {
+            return Err(Fault::UnfitLink);
+        }
+        let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
+        let known = self.find_set(Role::Exit, &link.nonce);
+        let set = match known {
+            Some(set) => set,
+            None => {
+                let terms = Terms { nonce: link.nonce.clone(), ..accepted };
+                self.insert_set(Set::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?
+            }
+        };
+        let accepted = match self.sets.get_mut(set) {
+            Some(state) => state.accept(id, now, &link, known.is_none(), &mut self.effects),
+            None => Err(Fault::UnexpectedLink),
+        };
+        match accepted {
+            Ok(ix) => self.put_in_place(id, Place::Leg { set, ix }),
+            Err(_) if known.is_none() => self.forget_set(set),
+            Err(_) => {}
+        }
+        self.apply_effects(set);
+        accepted.map(|_| ())
+    }
+
+    /// Legs' news from the host's congestion control.
+    #[inline]
+    pub fn report(&mut self, now: Nanos, id: Id, report: &Report) -> Result<(), Error> {
+        let now = self.clock.observe(now);
+        if now >= self.timers.next() {
+            self.run_due_before(now, id)?;
+        }
+        let (set, ix) = self.leg(id)?;
+        if let Some(state) = self.sets.get_mut(set) {
+            state.report(ix, report, &mut self.effects);
+        }
+        if !self.effects.is_empty() {
+            self.apply_effects(set);
+        }
+        Ok(())
+    }
+
+    /// A cell was queued on a leg.
+    #[inline]
+    pub fn sent(&mut self, now: Nanos, id: Id, command: Command) -> Result<(), Error> {
+        let now = self.clock.observe(now);
+        if now >= self.timers.next() {
+            self.run_due_before(now, id)?;
+        }
+        let (set, ix) = self.leg(id)?;
+        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
+        if command.is_multiplexed() {
+            Ok(state.commit_message(ix, command, now)?)
+        } else if command == Command::CONFLUX_SWITCH {
+            Ok(state.commit_switch(ix)?)
+        } else {
+            Err(Misuse::NotMultiplexed.into())
+        }
+    }
+
+    /// The sentence behind the last error that has one.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Every token held or waiting to be discarded.
+    pub fn tokens(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        self.store.tokens().map(|token| (token.token, token.cost))
+    }
+
+    /// Gives unused memory back.
+    pub fn trim(&mut self) -> usize {
+        self.store.trim()
+    }
+
+    /// True when an instruction waits.
+    pub fn waiting(&self) -> bool {
+        self.queue.len() > 0
+    }
+
+    /// Figures.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            circuits: self.circuits.len(),
+            sets: self.sets.len(),
+            instructions: self.queue.len() as u32,
+            instructions_peak: self.queue.peak() as u32,
+            timers: self.timers.len() as u32,
+            held: self.store.len() as u64,
+            held_bytes: self.store.bytes(),
+            held_bytes_peak: self.store.bytes_peak(),
+            pool_bytes: self.store.pool_bytes() as u64,
+            time_backwards: self.clock.backwards(),
+            peer_faults: self.peer_faults,
+            log_dropped: self.limiter.dropped(),
+        }
+    }
+
+    /// Takes the first instruction, its body into `buffer`.
+    pub fn poll(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        loop {
+            let Some(first) = self.queue.first() else { return Ok(None) };
+            // A mark stays first until what it stands for has run out.
+            match first {
+                Queued::Ready { set } => {
+                    let set = *set;
+                    match self.take_ready(set, buffer) {
+                        Ok(Some(instruction)) => return Ok(Some(instruction)),
+                        Ok(None) => {
+                            if let Some(state) = self.sets.get_mut(set) {
+                                state.unmark_ready();
+                            }
+                        }
+                        Err(TooSmall) => return Err(Error::TOO_SMALL),
+                    }
+                }
+                Queued::Discard { set_tag, lane } => {
+                    let set_tag = *set_tag;
+                    if let Some(token) = self.store.discard(lane) {
+                        let what = What::Discard(token);
+                        return Ok(Some(Instruction {
+                            circuit: Id::NONE,
+                            set: Id::NONE,
+                            circuit_tag: 0,
+                            set_tag,
+                            what,
+                        }));
+                    }
+                }
+                other => {
+                    let queued = *other;
+                    let instruction = self.compose(queued, buffer)?;
+                    self.queue.drop_first();
+                    match instruction {
+                        Some(instruction) => return Ok(Some(instruction)),
+                        None => continue,
+                    }
+                }
+            }
+            self.queue.drop_first();
+        }
+    }
+
+    /// Makes an instruction of what waited, or nothing when what it is about has gone.
+    fn compose(&self, queued: Queued, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        let set_tag = |set: Id| self.sets.get(set).map(|state| state.terms().tag);
+        let instruction = match queued {
+            Queued::Send { circuit, set, control } => {
+                let (Some(state), Some(open)) = (self.sets.get(set), self.circuits.get(circuit)) else {
+                    return Ok(None);
+                };
+                if open.place == Place::Closing {
+                    return Ok(None);
+                }
+                let (command, body_len) = compose_control(control, state.terms(), buffer)?;
+                let what = What::Send { command, hop: open.config.hops, body_len };
+                Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag: state.terms().tag, what })
+            }
+            Queued::Close { circuit, set, set_tag, cause } => self.circuits.get(circuit).map(|open| Instruction {
+                circuit,
+                set,
+                circuit_tag: open.config.tag,
+                set_tag,
+                what: What::Close(cause),
+            }),
+            Queued::Linked { circuit, set, rtt } => match (self.circuits.get(circuit), set_tag(set)) {
+                (Some(open), Some(set_tag)) if open.place != Place::Closing => {
+                    Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag, what: What::Linked(rtt) })
+                }
+                _ => None,
+            },
+            Queued::Set { set, news } => set_tag(set).map(|set_tag| {
+                let what = match news {
+                    News::Usable => What::Usable,
+                    News::Resume => What::Resume,
+                    News::WantLeg => What::WantLeg,
+                };
+                Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what }
+            }),
+            Queued::Ended { set, set_tag, cause } => {
+                Some(Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what: What::Ended(cause) })
+            }
+            // Marks are dealt with where they wait.
+            Queued::Ready { .. } | Queued::Discard { .. } => None,
+        };
+        Ok(instruction)
+    }
+
+    /// The leg a circuit is.
+    #[inline]
+    fn leg(&self, id: Id) -> Result<(Id, LegIx), Error> {
+        match self.circuits.get(id).map(|circuit| circuit.place) {
+            Some(Place::Leg { set, ix }) => Ok((set, ix)),
+            Some(Place::Alone) => Err(Misuse::NotALeg.into()),
+            Some(Place::Closing) => Err(Blocked::Gone.into()),
+            None => Err(self.circuits.reason(id).into()),
+        }
+    }
+
+    /// The first step of every feed.
+    #[inline]
+    fn enter(&mut self, now: Nanos) -> Nanos {
+        let now = self.clock.observe(now);
+        if now >= self.timers.next() {
+            self.run_due(now);
+        }
+        now
+    }
+
+    /// Does what is due; answers EXPIRED when that ended the circuit which the feed names.
+    #[cold]
+    fn run_due_before(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
+        let closing = |engine: &Engine| engine.circuits.get(id).is_some_and(|circuit| circuit.place == Place::Closing);
+        let before = closing(self);
+        self.run_due(now);
+        if closing(self) && !before {
+            return Err(Error::Expired);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn run_due(&mut self, now: Nanos) {
+        while let Some(key) = self.timers.pop_due(now) {
+            let id = Id(key);
+            let Ok((set, ix)) = self.leg(id) else { continue };
+            if let Some(fault) = self.sets.get(set).and_then(|state| state.expired(ix, now)) {
+                self.fault(id, fault);
+            }
+        }
+    }
+
+    /// A circuit has to close, and perhaps its set.
+    #[cold]
+    fn fault(&mut self, id: Id, fault: Fault) -> Error {
+        use std::fmt::Write;
+        self.peer_faults += 1;
+        self.detail.clear();
+        let _ = write!(self.detail, "{fault:?} on circuit {:#x}", id.0);
+        engine_log!(self, WARN, circuit = id.0, fault = ?fault, "closing");
+        let place = self.circuits.get(id).map(|circuit| circuit.place);
+        match (place, fault.reach()) {
+            (Some(Place::Leg { set, .. }), Reach::Set) => self.end_set(set, Cause::Fault(fault)),
+            (Some(Place::Leg { set, ix }), Reach::Circuit) => {
+                self.close(id, set, Cause::Fault(fault));
+                self.remove_leg(set, ix, Cause::Fault(fault));
+            }
+            (Some(Place::Alone), _) => self.close(id, Id::NONE, Cause::Fault(fault)),
+            (Some(Place::Closing) | None, _) => {}
+        }
+        Error::Fault(fault)
+    }
+
+    fn invalid(&mut self, why: &str) -> Error {
+        self.detail.clear();
+        self.detail.push_str(why);
+        Error::INVALID
+    }
+
+    /// Queues the close of a circuit, once.
+    fn close(&mut self, id: Id, set: Id, cause: Cause) {
+        let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
+        if let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.place != Place::Closing) {
+            circuit.place = Place::Closing;
+            self.queue.push(Queued::Close { circuit: id, set, set_tag, cause });
+        }
+    }
+
+    fn put_in_place(&mut self, id: Id, place: Place) {
+        if let Some(circuit) = self.circuits.get_mut(id) {
+            circuit.place = place;
+        }
+    }
+
+    fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
+        let Some(state) = self.sets.get_mut(set) else { return };
+        let fate = state.remove(ix, cause, &mut self.store, &mut self.effects);
+        self.apply_effects(set);
+        if fate == Fate::Over {
+            self.forget_set(set);
+        }
+    }
+
+    fn end_set(&mut self, set: Id, cause: Cause) {
+        let Some(state) = self.sets.get_mut(set) else { return };
+        state.end(cause, &mut self.effects);
+        self.apply_effects(set);
+        self.forget_set(set);
+    }
+
+    /// Turns what follows from a call into instructions and timers.
+    fn apply_effects(&mut self, set: Id) {
+        let mut effects = std::mem::take(&mut self.effects);
+        let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send { leg, control } => self.queue.push(Queued::Send { circuit: leg, set, control }),
+                Effect::Linked { leg, rtt } => {
+                    engine_log!(self, DEBUG, circuit = leg.0, set = set.0, rtt_ns = rtt, "leg linked");
+                    self.queue.push(Queued::Linked { circuit: leg, set, rtt });
+                }
+                Effect::Usable => self.queue.push(Queued::Set { set, news: News::Usable }),
+                Effect::WantLeg => self.queue.push(Queued::Set { set, news: News::WantLeg }),
+                Effect::Resume => self.queue.push(Queued::Set { set, news: News::Resume }),
+                Effect::Ready => self.queue.push(Queued::Ready { set }),
+                Effect::Close { leg, cause } => self.close(leg, set, cause),
+                Effect::Discard(lane) => self.queue.push(Queued::Discard { set_tag, lane }),
+                Effect::Ended(cause) => {
+                    engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
+                    self.queue.push(Queued::Ended { set, set_tag, cause });
+                }
+                Effect::Arm { leg, deadline } => self.timers.arm(deadline, leg.0),
+                Effect::Disarm { leg, deadline } => self.timers.cancel(deadline, leg.0),
+            }
+        }
+        // The buffer goes back, so that the next call finds it grown.
+        self.effects = effects;
+    }
+
+    fn find_set(&self, role: Role, nonce: &Nonce) -> Option<Id> {
+        self.manager.find(role, nonce, |set| self.sets.get(set).map(|state| &state.terms().nonce))
+    }
+
+    fn insert_set(&mut self, set: Set) -> Result<Id, Error> {
+        let (role, nonce) = (set.role(), set.terms().nonce.clone());
+        let id = self.sets.insert(set).map_err(|_| Blocked::Full)?;
+        self.manager.insert(role, &nonce, id);
+        Ok(id)
+    }
+
+    fn forget_set(&mut self, id: Id) {
+        if let Some(set) = self.sets.remove(id) {
+            self.manager.remove(set.role(), &set.terms().nonce, id);
+        }
+    }
+}
+
+/// Writes the body of a handshake message. LINK and LINKED always say 0 and 0: both ends then start a leg from zero, and
+/// the first SWITCH on it carries the whole number (RAT-4, RAT-5).
+fn compose_control(control: Control, terms: &Terms, buffer: &mut [u8]) -> Result<(Command, u16), Error> {
+    let link = || Link { nonce: terms.nonce.clone(), last_sent: 0, last_recv: 0, ux: terms.desired_ux }.encode();
+    let command = match control {
+        Control::Link => Command::CONFLUX_LINK,
+        Control::Linked => Command::CONFLUX_LINKED,
+        Control::LinkedAck => return Ok((Command::CONFLUX_LINKED_ACK, 0)),
+    };
+    let body = zeroize::Zeroizing::new(link());
+    buffer.get_mut(..Link::LEN).ok_or(Error::TOO_SMALL)?.copy_from_slice(&*body);
+    Ok((command, Link::LEN as u16))
+}

@@ -1,0 +1,244 @@
+//! What a host asks of a set.
+
+use super::{Blocked, Engine, Error, Instruction, Misuse, Place, Verdict, What};
+use crate::base::{Id, Nanos};
+use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, Stats};
+use crate::conflux::{Cause, Role, Set, Terms, TooSmall};
+use crate::wire::conflux::Ux;
+use crate::wire::Command;
+use smallvec::SmallVec;
+
+impl Engine {
+    /// Says whether sets that peers open are accepted, and what they are made with.
+    pub fn accept_sets(&mut self, terms: Option<Terms>) {
+        self.accepted = terms;
+    }
+
+    /// Client: opens a set.
+    pub fn open_set(&mut self, now: Nanos, terms: Terms) -> Result<Id, Error> {
+        self.enter(now);
+        if self.find_set(Role::Client, &terms.nonce).is_some() {
+            return Err(Misuse::NonceInUse.into());
+        }
+        self.insert_set(Set::new(Role::Client, terms))
+    }
+
+    /// Client: circuits become legs, all or none.
+    pub fn add_legs(&mut self, now: Nanos, set: Id, circuits: &[Id]) -> Result<(), Error> {
+        let now = self.enter_for_set(now, set)?;
+        if circuits.is_empty() {
+            return Err(Misuse::NoLegs.into());
+        }
+        if self.queue.len() >= self.instructions_max {
+            return Err(Blocked::Undrained.into());
+        }
+        for (index, &circuit) in circuits.iter().enumerate() {
+            let model = self.set(set)?.any_leg().unwrap_or(circuits[0]);
+            self.check_fit(set, circuit, model)?;
+            if self.circuits.lookup(circuit)?.config.role != Role::Client {
+                return Err(Misuse::Role.into());
+            }
+            if circuits[..index].contains(&circuit) {
+                return Err(Misuse::InSet.into());
+            }
+        }
+        self.check_room(set, circuits.len())?;
+        if !self.set(set)?.may_launch(circuits.len()) {
+            return Err(Misuse::TooManyLaunches.into());
+        }
+        for &circuit in circuits {
+            let hops = self.circuits.lookup(circuit)?.config.hops;
+            if let Some(state) = self.sets.get_mut(set) {
+                let ix = state.launch(circuit, hops, now, &mut self.effects);
+                self.put_in_place(circuit, Place::Leg { set, ix });
+            }
+        }
+        self.apply_effects(set);
+        Ok(())
+    }
+
+    /// A circuit becomes a leg whose handshake the host has done.
+    pub fn adopt_leg(&mut self, now: Nanos, set: Id, circuit: Id, ux: Ux, rtt: Nanos) -> Result<(), Error> {
+        self.enter_for_set(now, set)?;
+        let model = self.set(set)?.any_leg().unwrap_or(circuit);
+        self.check_fit(set, circuit, model)?;
+        self.check_room(set, 1)?;
+        let hops = self.circuits.lookup(circuit)?.config.hops;
+        if let Some(state) = self.sets.get_mut(set) {
+            let ix = state.adopt(circuit, hops, ux, rtt, &mut self.effects);
+            self.put_in_place(circuit, Place::Leg { set, ix });
+        }
+        self.apply_effects(set);
+        Ok(())
+    }
+
+    /// The last leg goes on as a circuit of its own.
+    pub fn take_out(&mut self, now: Nanos, set: Id) -> Result<Id, Error> {
+        self.enter_for_set(now, set)?;
+        let leg = self.set(set)?.alone().ok_or(Misuse::NotAlone)?;
+        if let Some(circuit) = self.circuits.get_mut(leg) {
+            circuit.place = Place::Alone;
+            circuit.config.flags.streams = true;
+        }
+        self.forget_set(set);
+        Ok(leg)
+    }
+
+    /// The host wants an end of it.
+    pub fn close_set(&mut self, now: Nanos, set: Id) -> Result<(), Error> {
+        self.enter_for_set(now, set)?;
+        self.end_set(set, Cause::Asked);
+        Ok(())
+    }
+
+    /// Chooses a leg and changes nothing.
+    #[inline]
+    pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
+        self.plan(now, set, command, hop).map(verdict)
+    }
+
+    /// Chooses a leg and counts the message, and the SWITCH before it, as queued.
+    #[inline]
+    pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
+        let plan = self.plan(now, set, command, hop)?;
+        let now = self.clock.latest();
+        if let Some(state) = self.sets.get_mut(set) {
+            if plan.delta != 0 {
+                state.commit_switch(plan.ix)?;
+            }
+            state.commit_message(plan.ix, command, now)?;
+        }
+        Ok(verdict(plan))
+    }
+
+    /// Could DATA be sent, and where?
+    pub fn peek(&self, set: Id) -> Result<Verdict, Error> {
+        Ok(verdict(self.set(set)?.plan(Command::DATA)?))
+    }
+
+    /// Takes the next message of one set whose turn has come.
+    pub fn set_next(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        self.set(set)?;
+        self.take_ready(set, buffer).map_err(|TooSmall| Error::TOO_SMALL)
+    }
+
+    /// Figures of a set.
+    pub fn set_stats(&self, set: Id) -> Result<Stats, Error> {
+        Ok(self.set(set)?.stats())
+    }
+
+    /// A set's numbers.
+    pub fn export(&self, set: Id) -> Result<(Numbers, Vec<LegNumbers>), Error> {
+        Ok(self.set(set)?.export())
+    }
+
+    /// Sets a set's numbers.
+    pub fn import(&mut self, now: Nanos, set: Id, numbers: Numbers, rows: &[LegNumbers]) -> Result<(), Error> {
+        self.enter_for_set(now, set)?;
+        let mut placed: SmallVec<[(LegIx, LegNumbers); 4]> = SmallVec::new();
+        for row in rows {
+            match self.leg(row.leg)? {
+                (owner, ix) if owner == set => placed.push((ix, *row)),
+                _ => return Err(Misuse::NotALeg.into()),
+            }
+        }
+        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
+        let imported = state.import(&numbers, &placed, &mut self.effects);
+        self.apply_effects(set);
+        imported.map_err(|_| Misuse::Numbers.into())
+    }
+
+    /// Takes the next ready message of a set, and ends the set when taking it shows that a number came twice.
+    #[inline]
+    pub(super) fn take_ready(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, TooSmall> {
+        let Some(state) = self.sets.get_mut(set) else { return Ok(None) };
+        let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(None) };
+        let set_tag = state.terms().tag;
+        if state.is_torn() {
+            self.tear(set, delivery.leg);
+        }
+        let circuit_tag = self.circuits.get(delivery.leg).map_or(0, |circuit| circuit.config.tag);
+        Ok(Some(Instruction { circuit: delivery.leg, set, circuit_tag, set_tag, what: What::Deliver(delivery) }))
+    }
+
+    #[inline]
+    fn plan(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Plan, Error> {
+        self.enter_for_set(now, set)?;
+        if !command.is_multiplexed() {
+            return Err(Misuse::NotMultiplexed.into());
+        }
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        if hop == state.join_hop() {
+            let plan = state.plan(command);
+            if plan == Err(Refusal::Blocked) {
+                state.wait_for_room();
+            }
+            return Ok(plan?);
+        }
+        Err(self.invalid("a multiplexed message goes to the join point"))
+    }
+
+    fn set(&self, id: Id) -> Result<&Set, Error> {
+        Ok(self.sets.lookup(id)?)
+    }
+
+    /// The first step of a feed about a set.
+    #[inline]
+    fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
+        let now = self.clock.observe(now);
+        if now >= self.timers.next() {
+            let alive = self.sets.get(set).is_some();
+            self.run_due(now);
+            if alive && self.sets.get(set).is_none() {
+                return Err(Error::Expired);
+            }
+        }
+        match self.sets.get(set) {
+            Some(_) => Ok(now),
+            None => Err(self.sets.reason(set).into()),
+        }
+    }
+
+    /// C2: whether a circuit may be a leg beside `model`.
+    fn check_fit(&self, set: Id, circuit: Id, model: Id) -> Result<(), Error> {
+        let candidate = self.circuits.lookup(circuit)?;
+        let model = self.circuits.lookup(model)?;
+        match candidate.place {
+            Place::Leg { .. } => return Err(Misuse::InSet.into()),
+            Place::Closing => return Err(Blocked::Gone.into()),
+            Place::Alone => {}
+        }
+        debug_assert!(self.sets.get(set).is_some());
+        let (config, like) = (&candidate.config, &model.config);
+        if config.flags.streams {
+            Err(Misuse::HasStreams.into())
+        } else if !config.flags.vegas {
+            Err(Misuse::NoVegas.into())
+        } else if (config.role, config.hops, config.join_point) != (like.role, like.hops, like.join_point) {
+            Err(Misuse::LegMismatch.into())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check_room(&self, set: Id, more: usize) -> Result<(), Error> {
+        let state = self.set(set)?;
+        if (state.leg_count() + more) as u64 > u64::from(state.terms().legs_max) {
+            return Err(Misuse::TooManyLegs.into());
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn tear(&mut self, set: Id, leg: Id) {
+        if self.circuits.get(leg).is_some() {
+            self.fault(leg, crate::conflux::Fault::NumberTwice);
+        } else {
+            self.end_set(set, Cause::Fault(crate::conflux::Fault::NumberTwice));
+        }
+    }
+}
+
+fn verdict(plan: Plan) -> Verdict {
+    Verdict::Send { circuit: plan.leg, number: plan.number, switch_delta: plan.delta }
+}

@@ -1,0 +1,168 @@
+//! `circflow_circuit_*`: circuits, and what happens on them.
+
+use super::convert;
+use super::door;
+use super::sized;
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use super::types::*;
+use libc::size_t;
+
+// SAFETY: repr(C), size first, integers and arrays of integers.
+unsafe impl sized::Sized_ for circflow_circuit_config {}
+
+/// Fills a config with the defaults: a client's circuit of three hops with Vegas congestion control. Pass
+/// sizeof(circflow_circuit_config).
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_circuit_config_init(
+    config: *mut circflow_circuit_config,
+    size: size_t,
+) -> circflow_status {
+    sized::init(config, size, config_defaults())
+}
+
+/// Makes a circuit known: a client's once it is open, an exit's once it is created. It lives until
+/// circflow_circuit_closed().
+///
+/// That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
+///
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role or flag, or hops that do not fit the
+/// role; CIRCFLOW_ERR_FULL at circuits_max: close some.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_circuit_open(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    config: *const circflow_circuit_config,
+    circuit_out: *mut circflow_circuit_id,
+) -> circflow_status {
+    if circuit_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    let config = match sized::read(config, config_defaults()) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    door::enter(engine, |core| {
+        let id = core.open_circuit(now_ns, convert::circuit_config(&config)?)?;
+        circuit_out.write(convert::circuit_id(id));
+        Ok(())
+    })
+}
+
+/// Replaces a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that circflow did
+/// not see.
+///
+/// CIRCFLOW_ERR_INVALID for an unknown flag; an id error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_circuit_set_flags(
+    engine: *mut circflow_engine,
+    circuit: circflow_circuit_id,
+    flags: u8,
+) -> circflow_status {
+    door::enter(engine, |core| core.set_circuit_flags(convert::id(circuit.v), convert::circuit_flags(flags)?))
+}
+
+/// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is dropped.
+///
+/// If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet, or
+/// when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
+/// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows.
+///
+/// An id error. Always safe to call, also when instructions wait.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_circuit_closed(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+) -> circflow_status {
+    door::enter(engine, |core| core.circuit_closed(now_ns, convert::id(circuit.v)))
+}
+
+/// Feeds a relay message that arrived on a circuit and was recognised here. Feed every one, control included, in the
+/// order of arrival; do your circuit SENDME accounting before, as it does not wait for order (prop329 2.5).
+///
+/// The verdict says what to do with the message: DELIVER, HELD, CONSUMED or REFUSE. On an error the message was not
+/// taken: drop it.
+///
+/// @param message      Read during the call only.
+/// @param verdict_out  Written on CIRCFLOW_OK.
+///
+/// Class PEER: the peer broke the protocol, the close of the circuit (or of the whole set, where its order is lost) is
+/// queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
+/// CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED and LINKED_ACK; drain
+/// and feed it again. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above 16, unknown
+/// form), an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_circuit_receive(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: *const circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    // SAFETY: NULL or a message, by the contract of this function.
+    let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    door::enter(engine, |core| {
+        let message = convert::message(message)?;
+        let verdict = core.receive(now_ns, convert::id(circuit.v), &message)?;
+        convert::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+/// Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
+/// channel is full or has room again. A leg that was never reported has no window. If the set waits for room and now
+/// has it, CIRCFLOW_INSN_RESUME is queued.
+///
+/// @param reports       Applied in order. The first that names no leg ends the call; those before it stand.
+/// @param report_count  How many.
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE, an id error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_circuit_report(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    reports: *const circflow_leg_report,
+    report_count: size_t,
+) -> circflow_status {
+    let Some(reports) = convert::slice(reports, report_count) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    door::enter(engine, |core| convert::apply_reports(core, now_ns, reports))
+}
+
+/// Says that a cell which circflow_set_decide() asked for is queued on its leg: the second half of sending. Report the
+/// SWITCH first, then the message, each when it is really queued. A cell that is never reported leaves no trace.
+///
+/// @param command  CIRCFLOW_CMD_SWITCH or the command of the message.
+///
+/// CIRCFLOW_ERR_NOT_DECIDED: the set did not ask for this on this leg; CIRCFLOW_ERR_NOT_MULTIPLEXED;
+/// CIRCFLOW_ERR_NOT_A_LEG; CIRCFLOW_ERR_NOT_USABLE; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_circuit_sent(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    command: u8,
+) -> circflow_status {
+    door::enter(engine, |core| core.sent(now_ns, convert::id(circuit.v), convert::command(command)))
+}
+
+fn config_defaults() -> circflow_circuit_config {
+    circflow_circuit_config {
+        size: size_of::<circflow_circuit_config>(),
+        tag: 0,
+        join_point: 0,
+        role: CIRCFLOW_ROLE_CLIENT,
+        hops: 3,
+        flags: CIRCFLOW_CIRCUIT_VEGAS,
+        reserved: [0; 5],
+    }
+}

@@ -1,0 +1,156 @@
+//! The one door: every call that names an engine comes through here, and nothing else looks behind a pointer to one.
+//!
+//! In this order: NULL, poisoned, re-entrant, then the call itself with the engine marked busy. A panic is caught here,
+//! poisons the engine and is turned into a status; it never unwinds into C.
+
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use super::types::circflow_engine;
+use crate::engine::{Engine, Error};
+use std::cell::{Cell, UnsafeCell};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+/// What a `circflow_engine *` really points to.
+pub(super) struct House {
+    state: Cell<State>,
+    /// The host is inside a drain callback: it may feed, but not poll, drain or free.
+    draining: Cell<bool>,
+    core: UnsafeCell<Engine>,
+    /// What the panic said, once there was one.
+    panic_text: UnsafeCell<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    Busy,
+    Poisoned,
+}
+
+/// Which calls a drain callback may make.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Allowed {
+    Always,
+    NotInsideDrain,
+}
+
+pub(super) fn open(core: Engine) -> *mut circflow_engine {
+    let house = House {
+        state: Cell::new(State::Idle),
+        draining: Cell::new(false),
+        core: UnsafeCell::new(core),
+        panic_text: UnsafeCell::new(String::new()),
+    };
+    Box::into_raw(Box::new(house)).cast()
+}
+
+/// Runs `call` on the engine behind the pointer.
+///
+/// Pointer contract: `engine` is NULL or came from [`open`] and was not closed; one thread at a time.
+#[inline]
+pub(super) unsafe fn enter(
+    engine: *mut circflow_engine,
+    call: impl FnOnce(&mut Engine) -> Result<(), Error>,
+) -> circflow_status {
+    enter_when(engine, Allowed::Always, call)
+}
+
+/// As [`enter`], and says whether a drain callback may make this call.
+#[inline]
+pub(super) unsafe fn enter_when(
+    engine: *mut circflow_engine,
+    allowed: Allowed,
+    call: impl FnOnce(&mut Engine) -> Result<(), Error>,
+) -> circflow_status {
+    // SAFETY: NULL or alive by the pointer contract. Only shared references to a House are ever made.
+    let Some(house) = engine.cast::<House>().cast_const().as_ref() else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    if house.state.get() != State::Idle {
+        return house.unavailable();
+    }
+    if allowed == Allowed::NotInsideDrain && house.draining.get() {
+        return CIRCFLOW_ERR_REENTRANT;
+    }
+    house.state.set(State::Busy);
+    // SAFETY: `state` was Idle, so no other reference to the core exists, and Busy keeps any from being made.
+    let core = &mut *house.core.get();
+    match catch_unwind(AssertUnwindSafe(|| call(core))) {
+        Ok(Ok(())) => {
+            house.state.set(State::Idle);
+            CIRCFLOW_OK
+        }
+        Ok(Err(error)) => {
+            house.state.set(State::Idle);
+            circflow_status::from(error)
+        }
+        Err(payload) => house.poison(payload),
+    }
+}
+
+/// Marks the engine as draining while `run` runs; `run` itself comes back through [`enter`] for each step.
+pub(super) unsafe fn drain(engine: *mut circflow_engine, run: impl FnOnce() -> circflow_status) -> circflow_status {
+    let status = enter_when(engine, Allowed::NotInsideDrain, |_| Ok(()));
+    if status != CIRCFLOW_OK {
+        return status;
+    }
+    // SAFETY: not NULL, as `enter_when` has just answered OK.
+    let house = &*engine.cast::<House>().cast_const();
+    house.draining.set(true);
+    let status = run();
+    house.draining.set(false);
+    status
+}
+
+/// Takes the engine out of its house, unless a call on it is under way. A poisoned one comes out too.
+pub(super) unsafe fn close(engine: *mut circflow_engine) -> Result<Option<Box<Engine>>, circflow_status> {
+    let Some(house) = engine.cast::<House>().cast_const().as_ref() else {
+        return Ok(None);
+    };
+    if house.state.get() == State::Busy || house.draining.get() {
+        return Err(CIRCFLOW_ERR_REENTRANT);
+    }
+    // SAFETY: alive by the pointer contract, made by Box::into_raw in `open`, and no call is under way.
+    let house = Box::from_raw(engine.cast::<House>());
+    Ok(Some(Box::new(house.core.into_inner())))
+}
+
+/// The sentence behind the last error, also when the engine is poisoned.
+pub(super) unsafe fn detail<R>(
+    engine: *mut circflow_engine,
+    read: impl FnOnce(&str) -> R,
+) -> Result<R, circflow_status> {
+    // SAFETY: NULL or alive by the pointer contract.
+    let Some(house) = engine.cast::<House>().cast_const().as_ref() else {
+        return Err(CIRCFLOW_ERR_NULL);
+    };
+    match house.state.get() {
+        State::Busy => Err(CIRCFLOW_ERR_REENTRANT),
+        // SAFETY: no call is under way (not Busy), so nobody writes to either text.
+        State::Poisoned => Ok(read(&*house.panic_text.get())),
+        State::Idle => Ok(read((*house.core.get()).detail())),
+    }
+}
+
+impl House {
+    #[cold]
+    fn unavailable(&self) -> circflow_status {
+        match self.state.get() {
+            State::Poisoned => CIRCFLOW_ERR_POISONED,
+            State::Busy | State::Idle => CIRCFLOW_ERR_REENTRANT,
+        }
+    }
+
+    #[cold]
+    fn poison(&self, payload: Box<dyn std::any::Any + Send>) -> circflow_status {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without words".to_owned());
+        // SAFETY: the state is still Busy, so `detail` does not read it now.
+        unsafe { *self.panic_text.get() = text };
+        self.state.set(State::Poisoned);
+        CIRCFLOW_ERR_PANIC
+    }
+}

@@ -1,0 +1,279 @@
+//! `circflow_engine_*`: life, time, instructions, figures.
+
+use super::convert;
+use super::door::{self, Allowed};
+use super::sized;
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use super::types::*;
+use crate::base::limits;
+use crate::engine::{Config, Engine};
+use libc::{c_char, c_void, size_t};
+
+// SAFETY: repr(C), size first, integers and arrays of integers.
+unsafe impl sized::Sized_ for circflow_engine_config {}
+unsafe impl sized::Sized_ for circflow_engine_stats {}
+
+/// Fills a config with the defaults. Pass sizeof(circflow_engine_config).
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_engine_config_init(
+    config: *mut circflow_engine_config,
+    size: size_t,
+) -> circflow_status {
+    sized::init(config, size, config_defaults())
+}
+
+/// Makes an engine. On CIRCFLOW_OK it is yours until circflow_engine_free(). One engine serves one event loop.
+///
+/// @param config  From circflow_engine_config_init(). It is copied.
+///
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or a maximum is 0 or
+/// above its bound.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_engine_new(
+    config: *const circflow_engine_config,
+    engine_out: *mut *mut circflow_engine,
+) -> circflow_status {
+    if engine_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    let config = match sized::read(config, config_defaults()) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    let core = Config {
+        seed: config.seed,
+        tag: config.engine_tag,
+        circuits_max: config.circuits_max,
+        sets_max: config.sets_max,
+        instructions_max: config.insns_max,
+        held_bytes_max: config.held_bytes_max,
+    };
+    match Engine::new(&core) {
+        Ok(engine) => {
+            engine_out.write(door::open(engine));
+            CIRCFLOW_OK
+        }
+        Err(error) => error.into(),
+    }
+}
+
+/// Ends an engine. Every token that circflow still holds is handed back through `discard` first, also when the engine
+/// is poisoned. Nothing is sent: close your circuits yourself. NULL is fine.
+///
+/// @param discard  Called once for each token; may be NULL when you use none.
+///
+/// CIRCFLOW_ERR_REENTRANT from inside a callback: the engine lives on.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_engine_free(
+    engine: *mut circflow_engine,
+    discard: circflow_discard_fn,
+    userdata: *mut c_void,
+) -> circflow_status {
+    match door::close(engine) {
+        Err(status) => status,
+        Ok(None) => CIRCFLOW_OK,
+        Ok(Some(core)) => {
+            if let Some(discard) = discard {
+                // SAFETY: the host's own function, called with the host's own userdata; the engine is no longer there
+                // to be called back.
+                core.tokens().for_each(|(token, cost)| discard(userdata, token, cost));
+            }
+            CIRCFLOW_OK
+        }
+    }
+}
+
+/// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come in
+/// the order of their causes. Poll until NONE before you sleep.
+///
+/// @param body      Where the body of a SEND or DELIVER goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
+/// @param body_cap  Bytes of room there.
+///
+/// CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body; it is still the first in the queue.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_engine_poll(
+    engine: *mut circflow_engine,
+    body: *mut u8,
+    body_cap: size_t,
+    insn_out: *mut circflow_insn,
+) -> circflow_status {
+    if insn_out.is_null() || (body.is_null() && body_cap != 0) {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter_when(engine, Allowed::NotInsideDrain, |core| {
+        let next = core.poll(convert::buffer(body, body_cap))?;
+        insn_out.write(convert::insn(next));
+        Ok(())
+    })
+}
+
+/// Calls `fn` for each waiting instruction, in order, those that feeds from inside `fn` add included, until none waits
+/// or `budget` of them were taken. The convenient twin of circflow_engine_poll().
+///
+/// @param budget    At most so many calls; the bound on the work of one round of your loop.
+/// @param more_out  1 when the budget ran out first: drain again soon. May be NULL.
+///
+/// CIRCFLOW_ERR_REENTRANT from inside `fn`.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_engine_drain(
+    engine: *mut circflow_engine,
+    budget: size_t,
+    more_out: *mut u8,
+    r#fn: circflow_insn_fn,
+    userdata: *mut c_void,
+) -> circflow_status {
+    let Some(call) = r#fn else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    door::drain(engine, || {
+        let mut body = [0u8; CIRCFLOW_BODY_MAX];
+        for _ in 0..budget {
+            let mut insn = convert::insn(None);
+            let status = door::enter(engine, |core| {
+                insn = convert::insn(core.poll(&mut body)?);
+                Ok(())
+            });
+            if status != CIRCFLOW_OK {
+                return status;
+            }
+            if insn.kind == circflow_insn_kind::CIRCFLOW_INSN_NONE as u32 {
+                break;
+            }
+            // SAFETY: the host's own function; the core is not borrowed while it runs.
+            call(userdata, &insn, body.as_ptr());
+        }
+        door::enter(engine, |core| {
+            // SAFETY: NULL or room for one byte, by the contract of this function.
+            if let Some(more) = more_out.as_mut() {
+                *more = u8::from(core.waiting());
+            }
+            Ok(())
+        })
+    })
+}
+
+/// When the engine wants circflow_engine_tick() next, on the host's clock; CIRCFLOW_NEVER when nothing is due ever. The
+/// one deadline of the whole engine: arm one timer with it after each drain.
+///
+/// CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_engine_deadline(
+    engine: *mut circflow_engine,
+    deadline_ns_out: *mut u64,
+) -> circflow_status {
+    if deadline_ns_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter(engine, |core| {
+        deadline_ns_out.write(core.deadline());
+        Ok(())
+    })
+}
+
+/// Does what is due at `now_ns`. Every feed does so too, before anything else; this is for a loop that was idle. Too
+/// early or too late is no error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_engine_tick(engine: *mut circflow_engine, now_ns: u64) -> circflow_status {
+    door::enter(engine, |core| {
+        core.tick(now_ns);
+        Ok(())
+    })
+}
+
+/// Gives memory that is kept for held messages and not in use back to the system. circflow never does so by itself: a
+/// steady state is to allocate nothing. Call it when you are short of memory, or idle.
+///
+/// @param freed_out  Bytes given back. May be NULL.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_engine_trim(engine: *mut circflow_engine, freed_out: *mut u64) -> circflow_status {
+    door::enter(engine, |core| {
+        let freed = core.trim() as u64;
+        // SAFETY: NULL or room for one u64, by the contract of this function.
+        if let Some(out) = freed_out.as_mut() {
+            *out = freed;
+        }
+        Ok(())
+    })
+}
+
+/// Figures of the engine. Set stats->size to sizeof(circflow_engine_stats) first.
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_engine_get_stats(
+    engine: *mut circflow_engine,
+    stats: *mut circflow_engine_stats,
+) -> circflow_status {
+    let mut answer = CIRCFLOW_OK;
+    let status = door::enter(engine, |core| {
+        answer = sized::write(stats, convert::engine_stats(&core.stats()));
+        Ok(())
+    });
+    if status == CIRCFLOW_OK {
+        answer
+    } else {
+        status
+    }
+}
+
+/// The sentence behind the engine's last PEER, LIMIT or INVALID answer, or behind the panic that poisoned it; empty when
+/// there was none. For people: do not parse it.
+///
+/// @param buf       Gets at most cap - 1 bytes of text and a NUL.
+/// @param len_out   Length of the whole sentence without the NUL. May be NULL.
+///
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside the log function.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_engine_last_detail(
+    engine: *mut circflow_engine,
+    buf: *mut c_char,
+    cap: size_t,
+    len_out: *mut size_t,
+) -> circflow_status {
+    if buf.is_null() && cap != 0 {
+        return CIRCFLOW_ERR_NULL;
+    }
+    let read = door::detail(engine, |text| {
+        let copied = text.len().min(cap.saturating_sub(1));
+        if cap != 0 {
+            // SAFETY: `copied` is below `cap`, and `cap` bytes are there by the contract of this function.
+            std::ptr::copy_nonoverlapping(text.as_ptr().cast(), buf, copied);
+            buf.add(copied).write(0);
+        }
+        // SAFETY: NULL or room for one size_t, by the contract of this function.
+        if let Some(len) = len_out.as_mut() {
+            *len = text.len();
+        }
+    });
+    match read {
+        Ok(()) => CIRCFLOW_OK,
+        Err(status) => status,
+    }
+}
+
+fn config_defaults() -> circflow_engine_config {
+    circflow_engine_config {
+        size: size_of::<circflow_engine_config>(),
+        seed: [0; 32],
+        engine_tag: 1,
+        circuits_max: limits::CIRCUITS_DEFAULT,
+        sets_max: limits::SETS_DEFAULT,
+        insns_max: limits::INSTRUCTIONS_DEFAULT,
+        held_bytes_max: limits::ENGINE_HELD_BYTES_DEFAULT,
+    }
+}
+
+/// Panics inside the engine, so that the tests can see what a bug would do.
+///
+/// cbindgen:ignore
+#[cfg(feature = "test-hooks")]
+#[no_mangle]
+pub unsafe extern "C" fn circflow_test_panic(engine: *mut circflow_engine) -> circflow_status {
+    door::enter(engine, |_| panic!("a panic on purpose"))
+}

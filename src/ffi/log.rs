@@ -1,0 +1,128 @@
+//! Log lines: `tracing` events of this library, delivered to one C function.
+//!
+//! This is the one thing that belongs to the process and not to an engine, and it exists only once a host asks for it.
+
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use super::types::circflow_log_fn;
+use libc::c_void;
+use once_cell::sync::OnceCell;
+use parking_lot::RwLock;
+use std::ffi::CString;
+use std::fmt::{Debug, Write};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+/// Sets the function that gets this library's log lines, for the whole process; NULL for none. Without it nothing is
+/// logged and nothing is formatted. Secrets (nonces) are never part of a line. An engine emits at most 64 lines in a
+/// second of its host's time.
+///
+/// In a process whose Rust code has set its own `tracing` subscriber, that one gets the lines and this call has no say.
+///
+/// @param level_max  1 error, 2 warn, 3 info, 4 debug, 5 trace: lines above it are not made.
+///
+/// CIRCFLOW_ERR_INVALID for a level that is none.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_log_set(
+    level_max: u32,
+    r#fn: circflow_log_fn,
+    userdata: *mut c_void,
+) -> circflow_status {
+    if !(1..=5).contains(&level_max) {
+        return CIRCFLOW_ERR_INVALID;
+    }
+    let sink = SINK.get_or_init(|| {
+        // Fails when the process has a subscriber already; that one then gets our lines.
+        let _ = tracing::subscriber::set_global_default(ToHost);
+        RwLock::new(None)
+    });
+    *sink.write() = r#fn.map(|call| Host { call, userdata: userdata as usize, level_max });
+    tracing::callsite::rebuild_interest_cache();
+    CIRCFLOW_OK
+}
+
+static SINK: OnceCell<RwLock<Option<Host>>> = OnceCell::new();
+
+#[derive(Clone, Copy)]
+struct Host {
+    call: unsafe extern "C" fn(*mut c_void, u32, u32, *const libc::c_char),
+    /// A number, as the pointer is the host's and is never followed here.
+    userdata: usize,
+    level_max: u32,
+}
+
+struct ToHost;
+
+impl ToHost {
+    /// A copy, so that no lock is held while the host's function runs.
+    fn host() -> Option<Host> {
+        *SINK.get()?.read()
+    }
+}
+
+impl Subscriber for ToHost {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "circflow" && Self::host().is_some_and(|host| number(*metadata.level()) <= host.level_max)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let Some(host) = Self::host() else { return };
+        let mut line = Line::default();
+        event.record(&mut line);
+        let Ok(text) = CString::new(line.text) else { return };
+        // SAFETY: the host's own function and user data; the text lives until it returns.
+        unsafe {
+            (host.call)(host.userdata as *mut c_void, number(*event.metadata().level()), line.engine, text.as_ptr())
+        }
+    }
+
+    // The library opens no spans.
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// The message, then ` name=value` for each field; the engine's tag travels apart.
+#[derive(Default)]
+struct Line {
+    text: String,
+    engine: u32,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let _ = match field.name() {
+            "message" => {
+                let fields = std::mem::take(&mut self.text);
+                write!(self.text, "{value:?}{fields}")
+            }
+            name => write!(self.text, " {name}={value:?}"),
+        };
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        let _ = match field.name() {
+            "engine" => {
+                self.engine = value as u32;
+                Ok(())
+            }
+            name @ ("circuit" | "set") => write!(self.text, " {name}={value:#x}"),
+            name => write!(self.text, " {name}={value}"),
+        };
+    }
+}
+
+fn number(level: Level) -> u32 {
+    match level {
+        Level::ERROR => 1,
+        Level::WARN => 2,
+        Level::INFO => 3,
+        Level::DEBUG => 4,
+        Level::TRACE => 5,
+    }
+}

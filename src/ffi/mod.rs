@@ -1,0 +1,27 @@
+//! The C ABI. The only unsafe code of the library; no behaviour.
+//!
+//! One contract holds for every function here, so that it need not be repeated: a pointer is NULL, or points to as many
+//! valid things as the function says; NULL is a status and never undefined; a `circflow_engine *` is NULL, or came from
+//! `circflow_engine_new` and has not been freed; an engine is used by one thread at a time. Nothing behind a pointer is
+//! kept after the call, except the opaque user data of callbacks.
+
+#![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
+
+mod circuit;
+mod convert;
+mod door;
+mod engine;
+mod log;
+mod set;
+mod sized;
+mod status;
+mod types;
+mod wire;
+
+pub use circuit::*;
+pub use engine::*;
+pub use log::*;
+pub use set::*;
+pub use status::{circflow_class, circflow_close_reason, circflow_status, circflow_status_class, circflow_strerror};
+pub use types::*;
+pub use wire::*;

@@ -1,0 +1,31 @@
+/* circflow: the flow logic of Tor circuits, for C programs with an event loop of their own.
+ *
+ * This file is generated from src/ffi; change it there. License: MIT OR Apache-2.0.
+ *
+ * You have an engine for each event loop. You feed it: relay messages that arrived, decrypted; how your congestion
+ * control and channels stand; and the time. Each feed answers at once with a verdict about the very thing you fed. All
+ * else that follows waits as instructions in one ordered queue, which you poll or drain.
+ *
+ * Six sentences hold everywhere:
+ *
+ *  1. Feed, then drain. A feed answers with a verdict and may queue instructions; drain them before you sleep.
+ *  2. Time comes in. Every feed takes the host's monotonic nanoseconds; the library owns no clock, thread, socket or
+ *     randomness. Equal time is normal; an earlier time is read as the latest seen and counted.
+ *  3. No pointer survives a call, except the engine and your opaque user data.
+ *  4. Callbacks come only from drain, free (handing tokens back) and the log function. Inside drain's callback you may
+ *     feed; you may not poll, drain or free.
+ *  5. One engine, one thread at a time.
+ *  6. An error changes nothing unless its class says that a circuit, a set or the engine is gone.
+ *
+ * A loop looks like this:
+ *
+ *     on a cell:    decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
+ *     on a stream:  circflow_set_send(); write SWITCH if it says so, then the message; drain; arm the timer
+ *     on SENDME:    circflow_circuit_report(); drain; arm the timer
+ *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
+ *
+ * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
+ * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and "an id error"
+ * means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are written on
+ * CIRCFLOW_OK only.
+ */

@@ -1,0 +1,387 @@
+//! `circflow_set_*`: conflux sets.
+
+use super::convert;
+use super::door::{self, Allowed};
+use super::sized;
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use super::types::*;
+use crate::base::limits;
+use crate::engine::Error;
+use libc::size_t;
+
+// SAFETY: repr(C), size first, integers and arrays of integers.
+unsafe impl sized::Sized_ for circflow_set_config {}
+unsafe impl sized::Sized_ for circflow_set_stats {}
+
+/// Fills a config with the defaults. Pass sizeof(circflow_set_config).
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_set_config_init(config: *mut circflow_set_config, size: size_t) -> circflow_status {
+    sized::init(config, size, config_defaults())
+}
+
+/// Exit: accepts sets that clients open with LINK, and says what each is made with. Until this is called, and after it
+/// is called with NULL, a LINK is a protocol violation. Sets that live already are not touched.
+///
+/// A set appears with its first CIRCFLOW_INSN_LINKED. What an exit of Tor asks for is desired_ux
+/// CIRCFLOW_UX_MIN_LATENCY.
+///
+/// CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID as for circflow_set_open().
+#[no_mangle]
+pub unsafe extern "C" fn circflow_engine_accept_sets(
+    engine: *mut circflow_engine,
+    config: *const circflow_set_config,
+) -> circflow_status {
+    let config =
+        match config.is_null().then_some(None).map_or_else(|| sized::read(config, config_defaults()).map(Some), Ok) {
+            Ok(config) => config,
+            Err(status) => return status,
+        };
+    door::enter(engine, |core| {
+        let config = config.as_ref().map(convert::set_config).transpose()?;
+        core.accept_sets(config);
+        Ok(())
+    })
+}
+
+/// Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
+///
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max not 1 to 16, or
+/// launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_open(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    config: *const circflow_set_config,
+    set_out: *mut circflow_set_id,
+) -> circflow_status {
+    if set_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    let config = match sized::read(config, config_defaults()) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    door::enter(engine, |core| {
+        let id = core.open_set(now_ns, convert::set_config(&config)?)?;
+        set_out.write(convert::set_id(id));
+        Ok(())
+    })
+}
+
+/// Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
+/// leg may join while messages are in flight, as its numbers start from zero on both sides. Wait for
+/// CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE.
+///
+/// @param circuits       Each open, a client's, in no set, without streams, with Vegas, of the same length and join
+///                       point as the other legs, and named once.
+/// @param circuit_count  How many, at least 1.
+///
+/// CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
+/// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
+/// CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED, CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_add_legs(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    circuits: *const circflow_circuit_id,
+    circuit_count: size_t,
+) -> circflow_status {
+    let Some(circuits) = convert::slice(circuits, circuit_count) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    door::enter(engine, |core| {
+        if circuits.len() > CIRCFLOW_LEGS_MAX {
+            return Err(Error::TOO_MANY_LEGS);
+        }
+        let ids = circuits
+            .iter()
+            .map(|circuit| convert::id(circuit.v))
+            .collect::<smallvec::SmallVec<[_; CIRCFLOW_LEGS_MAX]>>();
+        core.add_legs(now_ns, convert::id(set.v), &ids)
+    })
+}
+
+/// Adds a leg whose handshake the host has done itself: linked at once, no message is sent. Its numbers start from zero;
+/// circflow_set_import() sets others. For a host that keeps its own handshake.
+///
+/// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
+/// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
+///
+/// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES; a circuit of either role will do.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_adopt_leg(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    circuit: circflow_circuit_id,
+    peer_ux: u8,
+    rtt_ns: u64,
+) -> circflow_status {
+    door::enter(engine, |core| {
+        core.adopt_leg(now_ns, convert::id(set.v), convert::id(circuit.v), convert::ux(peer_ux), rtt_ns)
+    })
+}
+
+/// Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set ends. Only when it is
+/// the set's one leg and nothing is held, so that its own order is the order.
+///
+/// CIRCFLOW_ERR_NOT_ALONE, an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_take_out(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    circuit_out: *mut circflow_circuit_id,
+) -> circflow_status {
+    if circuit_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter(engine, |core| {
+        let id = core.take_out(now_ns, convert::id(set.v))?;
+        circuit_out.write(convert::circuit_id(id));
+        Ok(())
+    })
+}
+
+/// Ends a set at the host's wish: a close is queued for each leg, then CIRCFLOW_INSN_ENDED. Tokens that are held come
+/// back as CIRCFLOW_INSN_DISCARD. The set's id is stale from now on.
+///
+/// An id error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_set_close(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+) -> circflow_status {
+    door::enter(engine, |core| core.close_set(now_ns, convert::id(set.v)))
+}
+
+/// Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
+/// circflow_circuit_sent() reports the SWITCH and the message as queued. The first half of sending, for a host whose
+/// queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not wait for
+/// a window).
+///
+/// @param message       Its command counts, and its hop (the join point; at an exit 0). It is not taken.
+/// @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0.
+/// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. Written on CIRCFLOW_OK.
+///
+/// CIRCFLOW_ERR_BLOCKED: no leg has room, stop reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait
+/// for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not to the
+/// join point. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_decide(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    message: *const circflow_message,
+    reports: *const circflow_leg_report,
+    report_count: size_t,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    // SAFETY: NULL or a message, by the contract of this function.
+    let (Some(message), Some(reports), false) =
+        (message.as_ref(), convert::slice(reports, report_count), verdict_out.is_null())
+    else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    door::enter(engine, |core| {
+        convert::apply_reports(core, now_ns, reports)?;
+        let verdict = core.decide(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;
+        convert::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+/// Decides and reports as queued in one call, SWITCH included: for a host whose queues never refuse a cell. Send the
+/// SWITCH, if switch_delta is not 0, and the message, in this order, before anything else of this set.
+///
+/// Parameters and codes as for circflow_set_decide().
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_send(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    message: *const circflow_message,
+    reports: *const circflow_leg_report,
+    report_count: size_t,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    // SAFETY: NULL or a message, by the contract of this function.
+    let (Some(message), Some(reports), false) =
+        (message.as_ref(), convert::slice(reports, report_count), verdict_out.is_null())
+    else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    door::enter(engine, |core| {
+        convert::apply_reports(core, now_ns, reports)?;
+        let verdict = core.send(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;
+        convert::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+/// Asks whether a DATA message could be sent now, and on which leg. Changes nothing at all; not even a later
+/// CIRCFLOW_INSN_RESUME comes of it.
+///
+/// @param verdict_out  As circflow_set_decide() would answer. Written on CIRCFLOW_OK.
+///
+/// CIRCFLOW_ERR_BLOCKED, CIRCFLOW_ERR_NOT_USABLE, CIRCFLOW_ERR_NULL, an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_peek(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    if verdict_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter(engine, |core| {
+        let verdict = core.peek(convert::id(set.v))?;
+        convert::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+/// Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
+/// CIRCFLOW_INSN_NONE when none is ready. The same messages, in the same order, that circflow_engine_poll() would give;
+/// each is given once, by one or the other.
+///
+/// @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
+/// @param body_cap  Bytes of room there.
+///
+/// CIRCFLOW_ERR_TOO_SMALL: nothing was taken. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a drain callback; an
+/// id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_next(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    body: *mut u8,
+    body_cap: size_t,
+    insn_out: *mut circflow_insn,
+) -> circflow_status {
+    if insn_out.is_null() || (body.is_null() && body_cap != 0) {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter_when(engine, Allowed::NotInsideDrain, |core| {
+        let next = core.set_next(convert::id(set.v), convert::buffer(body, body_cap))?;
+        insn_out.write(convert::insn(next));
+        Ok(())
+    })
+}
+
+/// Figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_set_get_stats(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    stats: *mut circflow_set_stats,
+) -> circflow_status {
+    let mut answer = CIRCFLOW_OK;
+    let status = door::enter(engine, |core| {
+        answer = sized::write(stats, convert::set_stats(&core.set_stats(convert::id(set.v))?));
+        Ok(())
+    });
+    if status == CIRCFLOW_OK {
+        answer
+    } else {
+        status
+    }
+}
+
+/// Reads a set's numbers, for a host whose own structs are authoritative.
+///
+/// @param legs           Gets one entry for each leg, linked or not, in the order in which they joined.
+/// @param leg_cap        Entries of room; CIRCFLOW_LEGS_MAX always fit.
+/// @param leg_count_out  Entries written.
+///
+/// CIRCFLOW_ERR_TOO_SMALL, CIRCFLOW_ERR_NULL, an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_export(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    numbers_out: *mut circflow_set_numbers,
+    legs: *mut circflow_leg_numbers,
+    leg_cap: size_t,
+    leg_count_out: *mut size_t,
+) -> circflow_status {
+    if numbers_out.is_null() || leg_count_out.is_null() || (legs.is_null() && leg_cap != 0) {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter(engine, |core| {
+        let (numbers, rows) = core.export(convert::id(set.v))?;
+        if rows.len() > leg_cap {
+            return Err(Error::TOO_SMALL);
+        }
+        for (index, row) in rows.iter().enumerate() {
+            // SAFETY: `index` is below `leg_cap`, and so many entries are there by the contract of this function.
+            legs.add(index).write(convert::leg_numbers(row));
+        }
+        numbers_out.write(convert::set_numbers(&numbers));
+        leg_count_out.write(rows.len());
+        Ok(())
+    })
+}
+
+/// Sets a set's numbers from the host's own structs. A leg whose recv grows counts as having received messages; legs
+/// that are not named keep their numbers. Messages that are ready after it are queued as usual.
+///
+/// @param numbers    delivered, and the sending leg (zero for none).
+/// @param legs       The legs to change.
+/// @param leg_count  How many.
+///
+/// CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered, the sending
+/// leg is not linked or has not the highest sent. CIRCFLOW_ERR_NOT_A_LEG: not one of this set's. CIRCFLOW_ERR_NULL,
+/// CIRCFLOW_ERR_EXPIRED, an id error. On any of them nothing changed.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_import(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    numbers: *const circflow_set_numbers,
+    legs: *const circflow_leg_numbers,
+    leg_count: size_t,
+) -> circflow_status {
+    // SAFETY: NULL or numbers, by the contract of this function.
+    let (Some(numbers), Some(legs)) = (numbers.as_ref(), convert::slice(legs, leg_count)) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    door::enter(engine, |core| {
+        if legs.len() > CIRCFLOW_LEGS_MAX {
+            return Err(Error::TOO_MANY_LEGS);
+        }
+        let rows = legs.iter().map(convert::leg_numbers_in).collect::<smallvec::SmallVec<[_; CIRCFLOW_LEGS_MAX]>>();
+        core.import(now_ns, convert::id(set.v), convert::set_numbers_in(numbers), &rows)
+    })
+}
+
+fn config_defaults() -> circflow_set_config {
+    circflow_set_config {
+        size: size_of::<circflow_set_config>(),
+        tag: 0,
+        nonce: [0; 32],
+        link_timeout_ns: limits::LINK_TIMEOUT_DEFAULT,
+        held_bytes_max: limits::SET_HELD_BYTES_DEFAULT,
+        switch_ahead_max: limits::SWITCH_AHEAD_DEFAULT,
+        legs_max: limits::LEGS_DEFAULT,
+        launches_max: limits::LAUNCHES_DEFAULT,
+        desired_ux: CIRCFLOW_UX_HIGH_THROUGHPUT,
+        algorithm: CIRCFLOW_ALGORITHM_BY_UX,
+        reserved: [0; 2],
+    }
+}

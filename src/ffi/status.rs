@@ -1,0 +1,287 @@
+//! Status codes: one C enum in bands, and the table that says everything about each code once.
+
+use libc::c_char;
+
+/// What a call answers: CIRCFLOW_OK, or a negative code in one of five bands:
+///
+///   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
+/// -100 to -199  BLOCKED  nothing changed; try again after what the code names
+/// -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the functions
+///                        for cells and bodies, which know no circuit, the close is yours.)
+/// -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
+/// -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
+///
+/// circflow_status_class() tells the band, circflow_strerror() the sentence, circflow_close_reason() the reason to close
+/// a circuit with. Numbers are never used again for something else.
+///
+/// cbindgen:prefix-with-name=false
+/// cbindgen:rename-all=None
+#[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum circflow_status {
+    /// Done.
+    CIRCFLOW_OK = 0,
+
+    /// A pointer that must not be NULL was NULL.
+    CIRCFLOW_ERR_NULL = -1,
+    /// An argument is out of its range; circflow_engine_last_detail() says which.
+    CIRCFLOW_ERR_INVALID = -2,
+    /// The id named something that is gone. Normal for a loop that queues ids: forget it.
+    CIRCFLOW_ERR_STALE_ID = -3,
+    /// The id was given out by another engine.
+    CIRCFLOW_ERR_FOREIGN_ID = -4,
+    /// The id is zero, which names nothing.
+    CIRCFLOW_ERR_ZERO_ID = -5,
+    /// The engine is inside a call already: poll, drain or free from inside a callback, or anything from inside the
+    /// log function.
+    CIRCFLOW_ERR_REENTRANT = -6,
+    /// The buffer has no room for what would be written. Nothing was taken; call again with CIRCFLOW_BODY_MAX bytes.
+    CIRCFLOW_ERR_TOO_SMALL = -7,
+    /// The size of a struct is not one this library knows, or its unknown tail is not zero. Use the _init function.
+    CIRCFLOW_ERR_VERSION = -8,
+    /// The circuit is no leg of a set.
+    CIRCFLOW_ERR_NOT_A_LEG = -9,
+    /// The circuit is a leg already.
+    CIRCFLOW_ERR_IN_SET = -10,
+    /// The legs of a set must have the same length and the same join point.
+    CIRCFLOW_ERR_LEG_MISMATCH = -11,
+    /// A circuit that has carried streams cannot become a leg.
+    CIRCFLOW_ERR_HAS_STREAMS = -12,
+    /// A leg needs window-based (Vegas) congestion control with the join point.
+    CIRCFLOW_ERR_NO_VEGAS = -13,
+    /// Only multiplexed commands are sent through a set: BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF, XON.
+    /// Send the message on its own circuit. BEGIN_DIR cannot be sent on a leg at all.
+    CIRCFLOW_ERR_NOT_MULTIPLEXED = -14,
+    /// A cell was reported as queued that the set did not ask for on this leg. Decide first; report a SWITCH first.
+    CIRCFLOW_ERR_NOT_DECIDED = -15,
+    /// The list of legs is empty.
+    CIRCFLOW_ERR_NO_LEGS = -16,
+    /// Imported numbers contradict what is held, or each other.
+    CIRCFLOW_ERR_NUMBERS = -17,
+    /// The leg is not the only one of its set, or messages are held, or not all of the set's numbers are on it.
+    CIRCFLOW_ERR_NOT_ALONE = -18,
+    /// More legs than the set may have.
+    CIRCFLOW_ERR_TOO_MANY_LEGS = -19,
+    /// More launches than this nonce may have before the set is usable.
+    CIRCFLOW_ERR_TOO_MANY_LAUNCHES = -20,
+    /// A live set of this engine has this nonce. Draw a fresh one.
+    CIRCFLOW_ERR_NONCE_IN_USE = -21,
+    /// The circuit plays the other role.
+    CIRCFLOW_ERR_ROLE = -22,
+    /// A message cannot be written as a cell: an unknown command, a stream id where none may be (or none where one is
+    /// needed), an empty DATA, or a body longer than the format carries.
+    CIRCFLOW_ERR_UNENCODABLE = -23,
+
+    /// No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
+    CIRCFLOW_ERR_BLOCKED = -100,
+    /// The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
+    CIRCFLOW_ERR_NOT_USABLE = -101,
+    /// Too many instructions wait. Drain, then call again.
+    CIRCFLOW_ERR_UNDRAINED = -102,
+    /// The circuit is being closed: its CIRCFLOW_INSN_CLOSE is queued, or you have had it. Drop the message.
+    CIRCFLOW_ERR_GONE = -103,
+    /// The engine has as many circuits or sets as it may have.
+    CIRCFLOW_ERR_FULL = -104,
+
+    /// A LINK or LINKED that cannot be read.
+    CIRCFLOW_ERR_BAD_LINK = -200,
+    /// A LINK where none may be: at a client, a second one, or on a circuit that goes on to another hop.
+    CIRCFLOW_ERR_UNEXPECTED_LINK = -201,
+    /// A LINKED where none may be: at an exit, unasked for, or a second one.
+    CIRCFLOW_ERR_UNEXPECTED_LINKED = -202,
+    /// A LINKED_ACK where none may be: at a client, before LINKED, or a second one.
+    CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK = -203,
+    /// LINKED carries another nonce than our LINK.
+    CIRCFLOW_ERR_BAD_NONCE = -204,
+    /// LINK or LINKED claims numbers that cannot be: more received than we sent, or a past for a new set.
+    CIRCFLOW_ERR_BAD_LINK_NUMBERS = -205,
+    /// LINK on a circuit that has carried streams, or without Vegas congestion control.
+    CIRCFLOW_ERR_UNFIT_LINK = -206,
+    /// LINK, and conflux is switched off here (no circflow_engine_accept_sets()).
+    CIRCFLOW_ERR_CONFLUX_OFF = -207,
+    /// A conflux or multiplexed message from another hop than the join point.
+    CIRCFLOW_ERR_WRONG_HOP = -208,
+    /// A SWITCH that cannot be read.
+    CIRCFLOW_ERR_BAD_SWITCH = -209,
+    /// A SWITCH on a circuit that is not linked.
+    CIRCFLOW_ERR_UNEXPECTED_SWITCH = -210,
+    /// A second SWITCH on a leg, or more SWITCHes than legs in a set, with no multiplexed message between.
+    CIRCFLOW_ERR_SWITCH_REPEATED = -211,
+    /// More SWITCHes by zero than an honest peer can send.
+    CIRCFLOW_ERR_SWITCH_ZERO = -212,
+    /// A SWITCH further ahead than any honest window reaches.
+    CIRCFLOW_ERR_SWITCH_TOO_FAR = -213,
+    /// A sequence number beyond the end of numbers.
+    CIRCFLOW_ERR_NUMBER_OVERFLOW = -214,
+    /// A message with a number that was delivered already.
+    CIRCFLOW_ERR_NUMBER_STALE = -215,
+    /// Two legs brought a message with the same number.
+    CIRCFLOW_ERR_NUMBER_TWICE = -216,
+    /// A multiplexed message on a leg that is not linked.
+    CIRCFLOW_ERR_UNLINKED_DATA = -217,
+    /// A SENDME with a stream id on a leg.
+    CIRCFLOW_ERR_STREAM_SENDME = -218,
+    /// A stream id where none may be, or none where one is needed.
+    CIRCFLOW_ERR_BAD_STREAM_ID = -219,
+    /// A cell or a body that cannot be read: cut short, or a length beyond what the format carries.
+    CIRCFLOW_ERR_MALFORMED = -220,
+    /// A command that this cell format cannot carry.
+    CIRCFLOW_ERR_BAD_COMMAND = -221,
+
+    /// The set holds as many bytes as it may.
+    CIRCFLOW_ERR_SET_MEMORY = -300,
+    /// All sets of the engine together hold as many bytes as they may.
+    CIRCFLOW_ERR_ENGINE_MEMORY = -301,
+    /// LINK for a set that has as many legs as it may, or for one set more than the engine may have.
+    CIRCFLOW_ERR_LINK_LIMIT = -302,
+    /// LINKED did not come in time.
+    CIRCFLOW_ERR_LINKED_TIMEOUT = -303,
+    /// LINKED_ACK did not come in time.
+    CIRCFLOW_ERR_LINKED_ACK_TIMEOUT = -304,
+    /// What was due at the time of this call ended the very circuit or set that the call names. Nothing else was done.
+    CIRCFLOW_ERR_EXPIRED = -305,
+    /// A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
+    /// one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
+    CIRCFLOW_ERR_LEG_LOST = -306,
+
+    /// A bug in the library was caught in this call. The engine is poisoned.
+    CIRCFLOW_ERR_PANIC = -500,
+    /// An earlier call answered CIRCFLOW_ERR_PANIC.
+    CIRCFLOW_ERR_POISONED = -501,
+}
+
+use circflow_status::*;
+
+/// What a status means for the caller.
+///
+/// cbindgen:prefix-with-name=false
+/// cbindgen:rename-all=None
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum circflow_class {
+    /// No error.
+    CIRCFLOW_CLASS_OK = 0,
+    /// The call was refused; nothing changed. Mend the call.
+    CIRCFLOW_CLASS_MISUSE = 1,
+    /// Nothing changed. Try again after what the code names.
+    CIRCFLOW_CLASS_BLOCKED = 2,
+    /// The peer broke the protocol; the close is queued. Drain.
+    CIRCFLOW_CLASS_PEER = 3,
+    /// A cap or a time bound was reached; the close of the victim is queued. Drain.
+    CIRCFLOW_CLASS_LIMIT = 4,
+    /// The engine is of no use any more. Free it.
+    CIRCFLOW_CLASS_FATAL = 5,
+    /// Not a status of this library.
+    CIRCFLOW_CLASS_UNKNOWN = 6,
+}
+
+/// Every code: its text, and the DESTROY reason (tor-spec 5.4) of a circuit closed for it, where one applies.
+const TABLE: &[(circflow_status, &str, Option<u8>)] = &[
+    (CIRCFLOW_OK, "done\0", None),
+    (CIRCFLOW_ERR_NULL, "a pointer that must not be NULL was NULL\0", None),
+    (CIRCFLOW_ERR_INVALID, "an argument is out of its range\0", None),
+    (CIRCFLOW_ERR_STALE_ID, "the id named something that is gone\0", None),
+    (CIRCFLOW_ERR_FOREIGN_ID, "the id was given out by another engine\0", None),
+    (CIRCFLOW_ERR_ZERO_ID, "the id is zero, which names nothing\0", None),
+    (CIRCFLOW_ERR_REENTRANT, "the engine is inside a call already\0", None),
+    (CIRCFLOW_ERR_TOO_SMALL, "the buffer is too small; nothing was taken\0", None),
+    (CIRCFLOW_ERR_VERSION, "the size of a struct is unknown, or its unknown tail is not zero\0", None),
+    (CIRCFLOW_ERR_NOT_A_LEG, "the circuit is no leg of a set\0", None),
+    (CIRCFLOW_ERR_IN_SET, "the circuit is a leg already\0", None),
+    (CIRCFLOW_ERR_LEG_MISMATCH, "the legs differ in length or join point\0", None),
+    (CIRCFLOW_ERR_HAS_STREAMS, "the circuit has carried streams\0", None),
+    (CIRCFLOW_ERR_NO_VEGAS, "the circuit has no Vegas congestion control with the join point\0", None),
+    (CIRCFLOW_ERR_NOT_MULTIPLEXED, "the command is not multiplexed\0", None),
+    (CIRCFLOW_ERR_NOT_DECIDED, "a cell was reported that was not asked for on this leg\0", None),
+    (CIRCFLOW_ERR_NO_LEGS, "the list of legs is empty\0", None),
+    (CIRCFLOW_ERR_NUMBERS, "imported numbers contradict what is held, or each other\0", None),
+    (CIRCFLOW_ERR_NOT_ALONE, "not the only leg, or messages are held\0", None),
+    (CIRCFLOW_ERR_TOO_MANY_LEGS, "more legs than the set may have\0", None),
+    (CIRCFLOW_ERR_TOO_MANY_LAUNCHES, "more launches than this nonce may have\0", None),
+    (CIRCFLOW_ERR_NONCE_IN_USE, "a live set has this nonce\0", None),
+    (CIRCFLOW_ERR_ROLE, "the circuit plays the other role\0", None),
+    (CIRCFLOW_ERR_UNENCODABLE, "the message cannot be written in this cell format\0", None),
+    (CIRCFLOW_ERR_BLOCKED, "no leg has room\0", None),
+    (CIRCFLOW_ERR_NOT_USABLE, "the set may not carry streams yet\0", None),
+    (CIRCFLOW_ERR_UNDRAINED, "too many instructions wait\0", None),
+    (CIRCFLOW_ERR_GONE, "the circuit is being closed\0", None),
+    (CIRCFLOW_ERR_FULL, "the engine has as many circuits or sets as it may have\0", None),
+    (CIRCFLOW_ERR_BAD_LINK, "a LINK or LINKED that cannot be read\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNEXPECTED_LINK, "a LINK where none may be\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNEXPECTED_LINKED, "a LINKED where none may be\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK, "a LINKED_ACK where none may be\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_NONCE, "LINKED carries another nonce than LINK\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_LINK_NUMBERS, "LINK or LINKED claims numbers that cannot be\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNFIT_LINK, "LINK on a circuit that carried streams or lacks Vegas\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_CONFLUX_OFF, "LINK, and conflux is switched off here\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_WRONG_HOP, "a message from another hop than the join point\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_SWITCH, "a SWITCH that cannot be read\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNEXPECTED_SWITCH, "a SWITCH on a circuit that is not linked\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_SWITCH_REPEATED, "SWITCH upon SWITCH with no message between\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_SWITCH_ZERO, "too many SWITCHes by zero\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_SWITCH_TOO_FAR, "a SWITCH further ahead than any window reaches\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_NUMBER_OVERFLOW, "a sequence number beyond the end of numbers\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_NUMBER_STALE, "a message with a number that was delivered already\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_NUMBER_TWICE, "two legs brought the same number\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNLINKED_DATA, "a multiplexed message on a leg that is not linked\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_STREAM_SENDME, "a SENDME with a stream id on a leg\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_STREAM_ID, "a stream id where none may be, or none where one is needed\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_MALFORMED, "a cell or a body that cannot be read\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_COMMAND, "a command that this cell format cannot carry\0", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_SET_MEMORY, "the set holds as many bytes as it may\0", Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_ENGINE_MEMORY, "the engine holds as many bytes as it may\0", Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_LINK_LIMIT, "more legs or sets than may be\0", Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_LINKED_TIMEOUT, "LINKED did not come in time\0", Some(TIMEOUT)),
+    (CIRCFLOW_ERR_LINKED_ACK_TIMEOUT, "LINKED_ACK did not come in time\0", Some(TIMEOUT)),
+    (CIRCFLOW_ERR_EXPIRED, "what was due ended what the call names\0", Some(TIMEOUT)),
+    (CIRCFLOW_ERR_LEG_LOST, "a leg went that its set cannot do without\0", Some(FINISHED)),
+    (CIRCFLOW_ERR_PANIC, "a bug in the library was caught; the engine is poisoned\0", Some(INTERNAL)),
+    (CIRCFLOW_ERR_POISONED, "the engine is poisoned\0", Some(INTERNAL)),
+];
+
+/// DESTROY reasons, tor-spec 5.4.
+const TORPROTOCOL: u8 = 1;
+const INTERNAL: u8 = 2;
+const RESOURCELIMIT: u8 = 5;
+pub(super) const FINISHED: u8 = 9;
+const TIMEOUT: u8 = 10;
+
+fn row(status: i32) -> Option<&'static (circflow_status, &'static str, Option<u8>)> {
+    TABLE.iter().find(|(code, _, _)| *code as i32 == status)
+}
+
+/// One sentence for a status, in English, without an end. Static; never NULL. A number that is no status has a sentence
+/// of its own.
+#[no_mangle]
+pub extern "C" fn circflow_strerror(status: i32) -> *const c_char {
+    row(status).map_or("not a status of circflow\0", |(_, text, _)| text).as_ptr().cast()
+}
+
+/// The class of a status: what it means for you, and what to do next.
+#[no_mangle]
+pub extern "C" fn circflow_status_class(status: i32) -> circflow_class {
+    use circflow_class::*;
+    match (row(status), status) {
+        (None, _) => CIRCFLOW_CLASS_UNKNOWN,
+        (_, 0) => CIRCFLOW_CLASS_OK,
+        (_, -99..=-1) => CIRCFLOW_CLASS_MISUSE,
+        (_, -199..=-100) => CIRCFLOW_CLASS_BLOCKED,
+        (_, -299..=-200) => CIRCFLOW_CLASS_PEER,
+        (_, -399..=-300) => CIRCFLOW_CLASS_LIMIT,
+        _ => CIRCFLOW_CLASS_FATAL,
+    }
+}
+
+/// The reason to put into DESTROY (tor-spec 5.4) when a circuit is closed for a status, or -1 where a status is no cause
+/// to close anything.
+#[no_mangle]
+pub extern "C" fn circflow_close_reason(status: i32) -> i32 {
+    row(status).and_then(|(_, _, reason)| *reason).map_or(-1, i32::from)
+}
+
+pub(super) fn close_reason(status: circflow_status) -> u8 {
+    // What the host itself asked to close is simply finished.
+    row(status as i32).and_then(|(_, _, reason)| *reason).unwrap_or(FINISHED)
+}

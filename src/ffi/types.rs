@@ -1,0 +1,496 @@
+//! The structs and enums of the C ABI, as C programmers see them. Enums travel only outward; inward values are integers.
+
+use super::status::circflow_status;
+use libc::{c_char, c_void, size_t};
+
+/// Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command.
+pub const CIRCFLOW_CELL_BODY_LEN: usize = 509;
+/// The longest body a relay message can have, in any cell format. A buffer of this size always fits.
+pub const CIRCFLOW_BODY_MAX: usize = 498;
+/// The longest body that fits either cell format: how DATA is packaged.
+pub const CIRCFLOW_BODY_MAX_ALL: usize = 488;
+/// Bytes of a conflux nonce.
+pub const CIRCFLOW_NONCE_LEN: usize = 32;
+/// Legs that a set can have at most.
+pub const CIRCFLOW_LEGS_MAX: usize = 16;
+/// The answer of circflow_engine_deadline() when nothing is due ever.
+pub const CIRCFLOW_NEVER: u64 = u64::MAX;
+/// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
+/// block of fixed size. A held token costs what its host says.
+pub const CIRCFLOW_HELD_COST: u32 = 530;
+const _: () = assert!(CIRCFLOW_HELD_COST == crate::conflux::store::COPY_COST);
+
+/// circflow_circuit_config.role: this end opened the circuit.
+pub const CIRCFLOW_ROLE_CLIENT: u8 = 1;
+/// circflow_circuit_config.role: this end is the circuit's last hop.
+pub const CIRCFLOW_ROLE_EXIT: u8 = 2;
+
+/// circflow_circuit_config.flags: Vegas congestion control was negotiated with the join point.
+pub const CIRCFLOW_CIRCUIT_VEGAS: u8 = 1;
+/// circflow_circuit_config.flags: the circuit carries or has carried streams.
+pub const CIRCFLOW_CIRCUIT_STREAMS: u8 = 2;
+/// circflow_circuit_config.flags: the circuit goes on to another hop (at a relay), so it is no exit's.
+pub const CIRCFLOW_CIRCUIT_EXTENDED: u8 = 4;
+/// circflow_circuit_config.flags: streams may end at other hops than the join point (leaky pipe). Their messages are
+/// delivered and not counted. Without this flag they are a protocol violation on a leg.
+pub const CIRCFLOW_CIRCUIT_LEAKY_PIPE: u8 = 8;
+
+/// circflow_message.form: circflow copies the body if it has to hold the message.
+pub const CIRCFLOW_FORM_BYTES: u8 = 0;
+/// circflow_message.form: circflow keeps the token if it has to hold the message.
+pub const CIRCFLOW_FORM_TOKEN: u8 = 1;
+
+/// circflow_leg_report.flags: congestion control is in slow start.
+pub const CIRCFLOW_REPORT_SLOW_START: u32 = 1;
+/// circflow_leg_report.flags: the channel under the leg takes no more cells for now.
+pub const CIRCFLOW_REPORT_CHANNEL_BLOCKED: u32 = 2;
+
+/// desired_ux (prop329 2.2): no opinion. The peer sends by lowest RTT with room.
+pub const CIRCFLOW_UX_NO_OPINION: u8 = 0;
+/// desired_ux: lowest latency. The peer sends on the leg with the lowest RTT and waits when that has no room.
+pub const CIRCFLOW_UX_MIN_LATENCY: u8 = 1;
+/// desired_ux: lowest latency, and at most one SWITCH in a congestion window.
+pub const CIRCFLOW_UX_LOW_MEM_LATENCY: u8 = 2;
+/// desired_ux: highest throughput. The peer sends by lowest RTT with room.
+pub const CIRCFLOW_UX_HIGH_THROUGHPUT: u8 = 3;
+/// desired_ux: highest throughput, and at most one SWITCH in a congestion window.
+pub const CIRCFLOW_UX_LOW_MEM_THROUGHPUT: u8 = 4;
+
+/// circflow_set_config.algorithm: chosen by the UX that the peer asks for, as the protocol has it.
+pub const CIRCFLOW_ALGORITHM_BY_UX: u8 = 0;
+/// circflow_set_config.algorithm: MinRTT (prop329 3.1).
+pub const CIRCFLOW_ALGORITHM_MIN_RTT: u8 = 1;
+/// circflow_set_config.algorithm: LowRTT (prop329 3.2).
+pub const CIRCFLOW_ALGORITHM_LOW_RTT: u8 = 2;
+/// circflow_set_config.algorithm: CwndRTT: the fastest leg while it has room, else the fastest other leg that can take
+/// a cell without finishing later.
+pub const CIRCFLOW_ALGORITHM_CWND_RTT: u8 = 3;
+
+/// One event loop's worth of circuits and sets. Opaque.
+///
+/// From circflow_engine_new() to circflow_engine_free(). One thread at a time.
+pub struct circflow_engine {
+    _opaque: [u8; 0],
+}
+
+/// Names a circuit inside an engine. Zero names nothing. A circuit in a set is a leg of it, under the same id.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct circflow_circuit_id {
+    /// Opaque. Compare it, store it, print it.
+    pub v: u64,
+}
+
+/// Names a conflux set inside an engine. Zero names nothing.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct circflow_set_id {
+    /// Opaque. Compare it, store it, print it.
+    pub v: u64,
+}
+
+/// What an engine is made with. Fill it with circflow_engine_config_init(), then change what you want.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_engine_config {
+    /// sizeof(circflow_engine_config) as your compiler saw it.
+    pub size: size_t,
+    /// Random bytes of yours: the key under which nonces are looked up. All zero is for tests.
+    pub seed: [u8; 32],
+    /// Part of every id this engine gives out, 1 to 16383: give each engine of your process its own, so that an id
+    /// that strays to another engine is noticed. Default 1.
+    pub engine_tag: u32,
+    /// Circuits that may be open at a time. Default 1048576, at most 16777216.
+    pub circuits_max: u32,
+    /// Sets that may live at a time. Default 262144, at most 16777216.
+    pub sets_max: u32,
+    /// Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
+    pub insns_max: u32,
+    /// Bytes that all sets together may hold for order. Default 256 MiB.
+    pub held_bytes_max: u64,
+}
+
+/// What a set is made with. Fill it with circflow_set_config_init(), then change what you want.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_set_config {
+    /// sizeof(circflow_set_config) as your compiler saw it.
+    pub size: size_t,
+    /// Yours. It comes back in every instruction about the set.
+    pub tag: u64,
+    /// A client's secret: 32 fresh random bytes for each set, sent to one exit and to nobody else (prop329 2.2). Wipe
+    /// your copy. Not used by circflow_engine_accept_sets().
+    pub nonce: [u8; CIRCFLOW_NONCE_LEN],
+    /// How long a leg may wait for LINKED (client) or LINKED_ACK (exit). Default 60 s; give your circuit build timeout
+    /// if that is shorter.
+    pub link_timeout_ns: u64,
+    /// Bytes that the set may hold for order. 0: the first message out of order closes the set. Default 16 MiB.
+    pub held_bytes_max: u64,
+    /// How many messages ahead of the last delivered one a SWITCH may move a leg. Default 1048576.
+    pub switch_ahead_max: u32,
+    /// Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 8.
+    pub legs_max: u32,
+    /// Client: legs that may be launched before the set is usable, failed ones counted. Default 5 (prop329 4.2.2).
+    pub launches_max: u32,
+    /// What this end wants of the other, CIRCFLOW_UX_*. Default: HIGH_THROUGHPUT.
+    pub desired_ux: u8,
+    /// How this end chooses its sending leg, CIRCFLOW_ALGORITHM_*. Default: BY_UX.
+    pub algorithm: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
+}
+
+/// What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_circuit_config {
+    /// sizeof(circflow_circuit_config) as your compiler saw it.
+    pub size: size_t,
+    /// Yours. It comes back in every instruction about the circuit.
+    pub tag: u64,
+    /// Client: any number that is the same for two circuits exactly when their last hop is the same relay. Exit: 0.
+    pub join_point: u64,
+    /// CIRCFLOW_ROLE_CLIENT or CIRCFLOW_ROLE_EXIT.
+    pub role: u8,
+    /// Client: number of hops, 1 to 16; the last is the join point. Exit: 0.
+    pub hops: u8,
+    /// CIRCFLOW_CIRCUIT_*, or-ed together.
+    pub flags: u8,
+    /// Zero.
+    pub reserved: [u8; 5],
+}
+
+/// A relay message, decrypted. All of it is read during the call only.
+///
+/// The host names where a message came from by hop: 1 is the guard, and a client's last hop is the join point; at a
+/// relay the other end is the client, hop 0.
+///
+/// With CIRCFLOW_FORM_BYTES, body is copied if the message has to be held. With CIRCFLOW_FORM_TOKEN the message stays
+/// the host's: circflow keeps the number `token` instead, and hands it back exactly once, in CIRCFLOW_INSN_DELIVER or
+/// CIRCFLOW_INSN_DISCARD or to the discard function of circflow_engine_free(). A token is kept only when a call
+/// answered HELD; after any other verdict and any error it was never taken, so what it stands for need only be made
+/// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_message {
+    /// Relay command, CIRCFLOW_CMD_* or any other.
+    pub command: u8,
+    /// The hop it came from or goes to.
+    pub hop: u8,
+    /// Stream id, 0 for none.
+    pub stream_id: u16,
+    /// Bytes in body, at most CIRCFLOW_BODY_MAX.
+    pub body_len: u16,
+    /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+    pub form: u8,
+    /// Zero.
+    pub reserved: u8,
+    /// With a token: what holding it costs your process, in bytes. It counts against the caps.
+    pub cost: u32,
+    /// Zero.
+    pub reserved2: u32,
+    /// The body, or NULL when body_len is 0.
+    pub body: *const u8,
+    /// With CIRCFLOW_FORM_TOKEN: any number of yours.
+    pub token: u64,
+}
+
+/// The kind of a verdict.
+#[allow(non_camel_case_types)]
+///
+/// cbindgen:prefix-with-name=false
+/// cbindgen:rename-all=None
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum circflow_verdict_kind {
+    /// Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
+    /// delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_next().
+    CIRCFLOW_VERDICT_DELIVER = 1,
+    /// Receiving: kept for order. The body was copied, or the token is circflow's until it comes back.
+    CIRCFLOW_VERDICT_HELD = 2,
+    /// Receiving: a control message that circflow has dealt with. Nothing to handle; drain.
+    CIRCFLOW_VERDICT_CONSUMED = 3,
+    /// Receiving: not to be honoured on a leg (BEGIN_DIR; TROVE-2026-008). Send END with end_reason for its stream id.
+    CIRCFLOW_VERDICT_REFUSE = 4,
+    /// Sending: send the message on this leg, after a SWITCH with switch_delta if that is not 0.
+    CIRCFLOW_VERDICT_SEND = 5,
+}
+
+/// What circflow says about the message that was fed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_verdict {
+    /// circflow_verdict_kind.
+    pub kind: u32,
+    /// SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
+    pub switch_delta: u32,
+    /// SEND: the leg to send on. Otherwise the circuit the message came on.
+    pub circuit: circflow_circuit_id,
+    /// The message's absolute sequence number in the set, from 1; 0 for messages that have none.
+    pub number: u64,
+    /// REFUSE: the reason to put into END. Otherwise 0.
+    pub end_reason: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// How a leg stands, from the host's congestion control. It replaces all that was known; until the next report circflow
+/// counts the DATA it is told was sent on top of inflight.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct circflow_leg_report {
+    /// The leg.
+    pub circuit: circflow_circuit_id,
+    /// Congestion window, in cells.
+    pub cwnd: u64,
+    /// DATA cells sent and not yet acknowledged. Any number; it may be above cwnd.
+    pub inflight: u64,
+    /// Smoothed round-trip time, in nanoseconds; 0 keeps the one the link handshake measured.
+    pub rtt_ns: u64,
+    /// DATA cells that one SENDME acknowledges.
+    pub sendme_inc: u32,
+    /// CIRCFLOW_REPORT_*, or-ed together.
+    pub flags: u32,
+}
+
+/// The kind of an instruction. More kinds may come; ignore what you do not know.
+#[allow(non_camel_case_types)]
+///
+/// cbindgen:prefix-with-name=false
+/// cbindgen:rename-all=None
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum circflow_insn_kind {
+    /// Nothing waits.
+    CIRCFLOW_INSN_NONE = 0,
+    /// Send a relay message on a circuit, to detail.send.hop. The body is in the body buffer. It is control: not
+    /// multiplexed, not counted, not to be reported as sent.
+    CIRCFLOW_INSN_SEND = 1,
+    /// A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
+    /// again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since.
+    CIRCFLOW_INSN_DELIVER = 2,
+    /// detail.discard.token is yours again, and its message will never be delivered: free it.
+    CIRCFLOW_INSN_DISCARD = 3,
+    /// Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so, then say
+    /// circflow_circuit_closed(). The id lives until you do.
+    CIRCFLOW_INSN_CLOSE = 4,
+    /// The set has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
+    CIRCFLOW_INSN_RESUME = 5,
+    /// The circuit is a linked leg of the set. At an exit, this is where a set is first heard of.
+    CIRCFLOW_INSN_LINKED = 6,
+    /// The set may carry streams from now on. Once in a set's life.
+    CIRCFLOW_INSN_USABLE = 7,
+    /// Client: a leg was lost before it was linked, and the nonce's launch budget has room for another: launch one if
+    /// you can, and add it. The set goes on without it meanwhile.
+    CIRCFLOW_INSN_WANT_LEG = 8,
+    /// The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this.
+    CIRCFLOW_INSN_ENDED = 9,
+}
+
+/// CIRCFLOW_INSN_SEND.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_send {
+    /// Relay command.
+    pub command: u8,
+    /// Hop to send to; 0 at a relay: towards the client.
+    pub hop: u8,
+    /// Stream id, 0 for none.
+    pub stream_id: u16,
+    /// Bytes written to the body buffer.
+    pub body_len: u16,
+}
+
+/// CIRCFLOW_INSN_DELIVER.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_deliver {
+    /// Absolute sequence number.
+    pub number: u64,
+    /// CIRCFLOW_FORM_TOKEN: the token.
+    pub token: u64,
+    /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
+    pub cost: u32,
+    /// Stream id.
+    pub stream_id: u16,
+    /// CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
+    pub body_len: u16,
+    /// Relay command.
+    pub command: u8,
+    /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+    pub form: u8,
+}
+
+/// CIRCFLOW_INSN_DISCARD.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_discard {
+    /// The token.
+    pub token: u64,
+    /// Its cost, as the host gave it.
+    pub cost: u32,
+}
+
+/// CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_close {
+    /// Why: a status of class PEER or LIMIT, or CIRCFLOW_OK when the host asked for it.
+    pub cause: circflow_status,
+    /// The reason to put into DESTROY (tor-spec 5.4).
+    pub reason: u32,
+}
+
+/// CIRCFLOW_INSN_LINKED.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_linked {
+    /// Client: the round-trip time from LINK to LINKED; 0 when the clock did not move. Exit: 0, as LINKED_ACK is still
+    /// to come.
+    pub rtt_ns: u64,
+}
+
+/// What an instruction says besides what it is about.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union circflow_insn_detail {
+    /// CIRCFLOW_INSN_SEND.
+    pub send: circflow_insn_send,
+    /// CIRCFLOW_INSN_DELIVER.
+    pub deliver: circflow_insn_deliver,
+    /// CIRCFLOW_INSN_DISCARD.
+    pub discard: circflow_insn_discard,
+    /// CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
+    pub close: circflow_insn_close,
+    /// CIRCFLOW_INSN_LINKED.
+    pub linked: circflow_insn_linked,
+    /// The size of the union, now and later.
+    pub reserved: [u64; 5],
+}
+
+/// One thing for the host to do. A plain value: copy it, queue it, forget it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct circflow_insn {
+    /// circflow_insn_kind.
+    pub kind: u32,
+    /// Zero.
+    pub flags: u32,
+    /// The circuit it is about, or zero.
+    pub circuit: circflow_circuit_id,
+    /// The set it is about, or zero.
+    pub set: circflow_set_id,
+    /// The tag of the circuit, or 0.
+    pub circuit_tag: u64,
+    /// The tag of the set, or 0.
+    pub set_tag: u64,
+    /// By kind.
+    pub detail: circflow_insn_detail,
+}
+
+/// Called by circflow_engine_drain() for each instruction. `body` is what a body buffer would hold, for the length of
+/// the call. Inside, feed as you like; poll, drain and free answer CIRCFLOW_ERR_REENTRANT.
+pub type circflow_insn_fn =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, insn: *const circflow_insn, body: *const u8)>;
+
+/// Called by circflow_engine_free() for each token that is still circflow's: it is yours again.
+pub type circflow_discard_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, token: u64, cost: u32)>;
+
+/// Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
+/// the call. Do not call circflow about the same engine from inside.
+pub type circflow_log_fn =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, level: u32, engine_tag: u32, line: *const c_char)>;
+
+/// Figures of an engine. Set size to sizeof before each call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_engine_stats {
+    /// sizeof(circflow_engine_stats) as your compiler saw it.
+    pub size: size_t,
+    /// Circuits open.
+    pub circuits: u32,
+    /// Sets alive.
+    pub sets: u32,
+    /// Instructions waiting. A whole run of ready messages counts as one.
+    pub insns: u32,
+    /// The most that ever waited.
+    pub insns_peak: u32,
+    /// Timers armed.
+    pub timers: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Messages held now, in all sets, those waiting to be discarded included.
+    pub held: u64,
+    /// What they cost, in bytes.
+    pub held_bytes: u64,
+    /// The most bytes ever held.
+    pub held_bytes_peak: u64,
+    /// Bytes of memory kept for held messages, in use or ready for use.
+    pub pool_bytes: u64,
+    /// Times the host named an earlier time than before.
+    pub time_backwards: u64,
+    /// Answers of class PEER given.
+    pub peer_faults: u64,
+    /// Log lines left out because there were too many.
+    pub log_dropped: u64,
+}
+
+/// Figures of a set. Set size to sizeof before each call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_set_stats {
+    /// sizeof(circflow_set_stats) as your compiler saw it.
+    pub size: size_t,
+    /// Legs, in any state.
+    pub legs: u32,
+    /// Of these, legs that are not linked yet.
+    pub legs_unlinked: u32,
+    /// 1 when the set may carry streams.
+    pub usable: u32,
+    /// The UX the peer asked for last, CIRCFLOW_UX_*.
+    pub peer_ux: u32,
+    /// The sending leg; before the first message, the fastest; zero when none is linked.
+    pub primary: circflow_circuit_id,
+    /// The leg that a message came or went on last; zero when none ever did.
+    pub most_active: circflow_circuit_id,
+    /// When that was.
+    pub last_active_ns: u64,
+    /// Highest number sent.
+    pub sent: u64,
+    /// Highest number delivered.
+    pub delivered: u64,
+    /// Messages held now.
+    pub held: u64,
+    /// The most ever held: the reorder depth.
+    pub held_peak: u64,
+    /// What is held costs, in bytes.
+    pub held_bytes: u64,
+    /// The most it ever cost.
+    pub held_bytes_peak: u64,
+    /// SWITCHes reported as sent.
+    pub switches_sent: u64,
+    /// SWITCHes received.
+    pub switches_received: u64,
+}
+
+/// A leg's sequence numbers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct circflow_leg_numbers {
+    /// The leg.
+    pub circuit: circflow_circuit_id,
+    /// Number of the last message sent on it.
+    pub sent: u64,
+    /// Number of the last message received on it.
+    pub recv: u64,
+}
+
+/// A set's sequence numbers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct circflow_set_numbers {
+    /// Number of the last message delivered.
+    pub delivered: u64,
+    /// The sending leg, or zero.
+    pub sending: circflow_circuit_id,
+}

@@ -1,0 +1,283 @@
+//! Cells and bodies: pure functions, for hosts that have no parser of their own. They know no engine.
+
+use super::convert;
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use super::types::*;
+use crate::wire::cell::{self, Format, Relay};
+use crate::wire::sendme::{Sendme, Tag};
+use crate::wire::{Command, Malformed, Xoff, Xon};
+use libc::size_t;
+
+/// Relay cell format of tor1 circuits (tor-spec 6.1): circflow_cell_encode() and _decode().
+pub const CIRCFLOW_CELL_V0: u8 = 0;
+/// Relay cell format of counter-galois circuits: circflow_cell_encode() and _decode().
+pub const CIRCFLOW_CELL_V1: u8 = 1;
+
+/// RELAY_BEGIN.
+pub const CIRCFLOW_CMD_BEGIN: u8 = 1;
+/// RELAY_DATA.
+pub const CIRCFLOW_CMD_DATA: u8 = 2;
+/// RELAY_END.
+pub const CIRCFLOW_CMD_END: u8 = 3;
+/// RELAY_CONNECTED.
+pub const CIRCFLOW_CMD_CONNECTED: u8 = 4;
+/// RELAY_SENDME.
+pub const CIRCFLOW_CMD_SENDME: u8 = 5;
+/// RELAY_DROP.
+pub const CIRCFLOW_CMD_DROP: u8 = 10;
+/// RELAY_RESOLVE.
+pub const CIRCFLOW_CMD_RESOLVE: u8 = 11;
+/// RELAY_RESOLVED.
+pub const CIRCFLOW_CMD_RESOLVED: u8 = 12;
+/// RELAY_BEGIN_DIR.
+pub const CIRCFLOW_CMD_BEGIN_DIR: u8 = 13;
+/// RELAY_CONFLUX_LINK.
+pub const CIRCFLOW_CMD_LINK: u8 = 19;
+/// RELAY_CONFLUX_LINKED.
+pub const CIRCFLOW_CMD_LINKED: u8 = 20;
+/// RELAY_CONFLUX_LINKED_ACK.
+pub const CIRCFLOW_CMD_LINKED_ACK: u8 = 21;
+/// RELAY_CONFLUX_SWITCH.
+pub const CIRCFLOW_CMD_SWITCH: u8 = 22;
+/// RELAY_XOFF.
+pub const CIRCFLOW_CMD_XOFF: u8 = 43;
+/// RELAY_XON.
+pub const CIRCFLOW_CMD_XON: u8 = 44;
+
+/// 1 when a relay command is multiplexed: counted in a set's sequence numbers, sent on the leg that the set chooses and
+/// delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are; BEGIN_DIR is not, although it
+/// names a stream (prop329 2.8).
+#[no_mangle]
+pub extern "C" fn circflow_command_is_multiplexed(command: u8) -> u8 {
+    u8::from(Command(command).is_multiplexed())
+}
+
+/// Writes a relay message as the body of a cell: header, body, four zero bytes. The fields of the crypto layer
+/// (recognized and digest, or tag) are zero. The rest of the cell is left as it was, as circflow has no randomness: fill
+/// it with random bytes of yours, before or after (tor-spec 6.1).
+///
+/// @param format          CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
+/// @param message         Command, stream id and body count.
+/// @param cell            CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
+/// @param random_from_out Where the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no room for any. May be
+///                        NULL.
+///
+/// CIRCFLOW_ERR_UNENCODABLE, CIRCFLOW_ERR_INVALID, CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_cell_encode(
+    format: u8,
+    message: *const circflow_message,
+    cell: *mut u8,
+    random_from_out: *mut size_t,
+) -> circflow_status {
+    // SAFETY (both): NULL or what the parameter says, by the contract of this floor.
+    let (Some(message), Some(cell)) = (message.as_ref(), cell.cast::<[u8; CIRCFLOW_CELL_BODY_LEN]>().as_mut()) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    let (Some(format), Ok(message)) = (known_format(format), convert::message(message)) else {
+        return CIRCFLOW_ERR_INVALID;
+    };
+    let relay = Relay { command: message.command, stream_id: message.stream_id, body: message.body };
+    match cell::encode(format, &relay, cell) {
+        Ok(offset) => {
+            if let Some(out) = random_from_out.as_mut() {
+                *out = offset;
+            }
+            CIRCFLOW_OK
+        }
+        Err(_) => CIRCFLOW_ERR_UNENCODABLE,
+    }
+}
+
+/// Reads the body of a recognised cell. The recognized, digest and tag fields are the crypto layer's and are not looked
+/// at. Stream ids are checked against the command.
+///
+/// @param format       CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
+/// @param cell         CIRCFLOW_CELL_BODY_LEN bytes.
+/// @param message_out  Written on CIRCFLOW_OK. Its body points into `cell`; its hop is 0: set it.
+///
+/// Class PEER, close the circuit: CIRCFLOW_ERR_MALFORMED, CIRCFLOW_ERR_BAD_COMMAND (V1: nobody can tell where the body
+/// begins), CIRCFLOW_ERR_BAD_STREAM_ID. CIRCFLOW_ERR_INVALID, CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_cell_decode(
+    format: u8,
+    cell: *const u8,
+    message_out: *mut circflow_message,
+) -> circflow_status {
+    // SAFETY: NULL or a cell, by the contract of this floor.
+    let (Some(cell), false) = (cell.cast::<[u8; CIRCFLOW_CELL_BODY_LEN]>().as_ref(), message_out.is_null()) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    let Some(format) = known_format(format) else {
+        return CIRCFLOW_ERR_INVALID;
+    };
+    match cell::decode(format, cell) {
+        Ok(relay) => {
+            message_out.write(circflow_message {
+                command: relay.command.0,
+                hop: 0,
+                stream_id: relay.stream_id,
+                body_len: relay.body.len() as u16,
+                form: CIRCFLOW_FORM_BYTES,
+                reserved: 0,
+                cost: 0,
+                reserved2: 0,
+                body: relay.body.as_ptr(),
+                token: 0,
+            });
+            CIRCFLOW_OK
+        }
+        Err(malformed) => malformed_status(malformed),
+    }
+}
+
+/// The longest body circflow_sendme_encode() writes.
+pub const CIRCFLOW_SENDME_MAX: usize = Sendme::LEN_MAX;
+
+/// Writes the body of a circuit-level SENDME, version 1 (prop289): the tag of the DATA cell that it acknowledges.
+///
+/// @param tag      20 bytes (tor1) or 16 (counter-galois).
+/// @param body     CIRCFLOW_SENDME_MAX bytes of room.
+/// @param len_out  Bytes written.
+///
+/// CIRCFLOW_ERR_INVALID for any other tag_len, CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_sendme_encode(
+    tag: *const u8,
+    tag_len: size_t,
+    body: *mut u8,
+    len_out: *mut size_t,
+) -> circflow_status {
+    // SAFETY: NULL or room for a SENDME, by the contract of this floor.
+    let (Some(tag), Some(body), false) =
+        (convert::slice(tag, tag_len), body.cast::<[u8; Sendme::LEN_MAX]>().as_mut(), len_out.is_null())
+    else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    match Tag::new(tag) {
+        Ok(tag) => {
+            len_out.write(Sendme::V1 { tag }.encode(body).len());
+            CIRCFLOW_OK
+        }
+        Err(_) => CIRCFLOW_ERR_INVALID,
+    }
+}
+
+/// Reads the body of a SENDME.
+///
+/// @param tag          20 bytes of room for the tag.
+/// @param tag_len_out  20 or 16; 0 for version 0, which has none: refuse it where congestion control is in use.
+///
+/// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_sendme_decode(
+    body: *const u8,
+    body_len: size_t,
+    tag: *mut u8,
+    tag_len_out: *mut size_t,
+) -> circflow_status {
+    let (Some(body), false, false) = (convert::slice(body, body_len), tag.is_null(), tag_len_out.is_null()) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    match Sendme::decode(body) {
+        Ok(Sendme::V0) => {
+            tag_len_out.write(0);
+            CIRCFLOW_OK
+        }
+        Ok(Sendme::V1 { tag: read }) => {
+            let bytes = read.as_bytes();
+            // SAFETY: a tag has at most 20 bytes, and so many are there by the contract of this function.
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), tag, bytes.len());
+            tag_len_out.write(bytes.len());
+            CIRCFLOW_OK
+        }
+        Err(_) => CIRCFLOW_ERR_MALFORMED,
+    }
+}
+
+/// Bytes of an XON body.
+pub const CIRCFLOW_XON_LEN: usize = 5;
+
+/// Writes the body of XON: the rate to send at, in units of 1000 bytes a second, 0 for unlimited (prop324 4.1.2). The
+/// body of XOFF is one zero byte.
+///
+/// CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_xon_encode(rate: u32, body: *mut u8) -> circflow_status {
+    // SAFETY: NULL or room for an XON, by the contract of this floor.
+    let Some(body) = body.cast::<[u8; CIRCFLOW_XON_LEN]>().as_mut() else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    *body = Xon { kbps: rate }.encode();
+    CIRCFLOW_OK
+}
+
+/// Reads the body of XON.
+///
+/// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_xon_decode(body: *const u8, body_len: size_t, rate_out: *mut u32) -> circflow_status {
+    let (Some(body), false) = (convert::slice(body, body_len), rate_out.is_null()) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    match Xon::decode(body) {
+        Ok(xon) => {
+            rate_out.write(xon.kbps);
+            CIRCFLOW_OK
+        }
+        Err(_) => CIRCFLOW_ERR_MALFORMED,
+    }
+}
+
+/// Checks the body of XOFF.
+///
+/// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_xoff_decode(body: *const u8, body_len: size_t) -> circflow_status {
+    match convert::slice(body, body_len).map(Xoff::decode) {
+        None => CIRCFLOW_ERR_NULL,
+        Some(Ok(_)) => CIRCFLOW_OK,
+        Some(Err(_)) => CIRCFLOW_ERR_MALFORMED,
+    }
+}
+
+/// The version of the library that is linked, as CIRCFLOW_VERSION has it for the header.
+#[no_mangle]
+pub extern "C" fn circflow_version() -> u32 {
+    const fn part(text: &str) -> u32 {
+        match u32::from_str_radix(text, 10) {
+            Ok(part) => part,
+            Err(_) => panic!("Cargo.toml has a version that is no number"),
+        }
+    }
+    const VERSION: u32 = part(env!("CARGO_PKG_VERSION_MAJOR")) << 16
+        | part(env!("CARGO_PKG_VERSION_MINOR")) << 8
+        | part(env!("CARGO_PKG_VERSION_PATCH"));
+    VERSION
+}
+
+fn known_format(format: u8) -> Option<Format> {
+    match format {
+        CIRCFLOW_CELL_V0 => Some(Format::V0),
+        CIRCFLOW_CELL_V1 => Some(Format::V1),
+        _ => None,
+    }
+}
+
+fn malformed_status(malformed: Malformed) -> circflow_status {
+    match malformed {
+        Malformed::Command => CIRCFLOW_ERR_BAD_COMMAND,
+        Malformed::StreamId => CIRCFLOW_ERR_BAD_STREAM_ID,
+        Malformed::Short | Malformed::Version | Malformed::Value | Malformed::Length | Malformed::Empty => {
+            CIRCFLOW_ERR_MALFORMED
+        }
+    }
+}

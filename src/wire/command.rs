@@ -1,0 +1,182 @@
+//! Relay commands, and the one table of what is special about each.
+
+use std::fmt;
+
+/// A relay command: the byte that says what kind of message this is (tor-spec §6.1). Any byte is a `Command`; the ones
+/// with a name here are [known](Command::is_known).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Command(pub u8);
+
+/// What a command demands of the stream id that stands beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamRule {
+    /// The message belongs to a stream: zero is malformed.
+    Needed,
+    /// The message belongs to the circuit: anything but zero is malformed.
+    Forbidden,
+    /// Both occur: SENDME, which serves circuits and (without congestion control) streams, and commands we do not know.
+    Either,
+}
+
+impl Command {
+    /// Everything about this command in one byte, for paths that ask several questions of one load: the sum of
+    /// [`KNOWN`], [`MULTIPLEXED`], [`STREAM_NEEDED`], [`STREAM_FORBIDDEN`] and [`V1_STREAM_FIELD`].
+    #[inline]
+    pub const fn traits(self) -> u8 {
+        TRAITS[self.0 as usize]
+    }
+
+    /// Whether the message moves the sequence numbers of a conflux set and is delivered in their order (prop329 §2.8).
+    ///
+    /// This is a list, not "has a stream id": BEGIN_DIR has one and is not sequenced, although §2.8 says that the two
+    /// sets coincide. Both ends must agree to the letter, and this is what C Tor does.
+    #[inline]
+    pub const fn is_multiplexed(self) -> bool {
+        self.traits() & MULTIPLEXED != 0
+    }
+
+    /// Whether this is a command we have a name for.
+    #[inline]
+    pub const fn is_known(self) -> bool {
+        self.traits() & KNOWN != 0
+    }
+
+    /// What this command demands of its stream id, whatever the cell format.
+    #[inline]
+    pub const fn stream_rule(self) -> StreamRule {
+        let traits = self.traits();
+        if traits & STREAM_NEEDED != 0 {
+            StreamRule::Needed
+        } else if traits & STREAM_FORBIDDEN != 0 {
+            StreamRule::Forbidden
+        } else {
+            StreamRule::Either
+        }
+    }
+
+    /// Whether the v1 cell header has a stream id field for this command. SENDME has none: where v1 is spoken there is
+    /// congestion control, and so no SENDME of a stream.
+    #[inline]
+    pub const fn has_v1_stream_field(self) -> bool {
+        self.traits() & V1_STREAM_FIELD != 0
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_known() {
+            f.write_str(self.name())
+        } else {
+            write!(f, "Command({})", self.0)
+        }
+    }
+}
+
+/// Makes the names, the numbers and the traits from one list, so that they cannot drift apart.
+macro_rules! commands {
+    ($($name:ident = $number:literal, $traits:ident;)*) => {
+        #[allow(missing_docs)] // the names are the specification's
+        impl Command {
+            $(pub const $name: Self = Self($number);)*
+
+            /// The specification's name, or `UNKNOWN`.
+            pub const fn name(self) -> &'static str {
+                match self.0 {
+                    $($number => stringify!($name),)*
+                    _ => "UNKNOWN",
+                }
+            }
+        }
+
+        const TRAITS: [u8; 256] = {
+            let mut table = [0; 256];
+            $(table[$number] = $traits;)*
+            table
+        };
+    };
+}
+
+// 16 to 18 (UDP) exist in one implementation, as an experiment, and are unknown here. 23 to 31 are unassigned.
+commands! {
+    BEGIN = 1, SEQUENCED;
+    DATA = 2, SEQUENCED;
+    END = 3, SEQUENCED;
+    CONNECTED = 4, SEQUENCED;
+    SENDME = 5, KNOWN;
+    EXTEND = 6, CIRCUIT;
+    EXTENDED = 7, CIRCUIT;
+    TRUNCATE = 8, CIRCUIT;
+    TRUNCATED = 9, CIRCUIT;
+    DROP = 10, CIRCUIT;
+    RESOLVE = 11, SEQUENCED;
+    RESOLVED = 12, SEQUENCED;
+    BEGIN_DIR = 13, STREAM;
+    EXTEND2 = 14, CIRCUIT;
+    EXTENDED2 = 15, CIRCUIT;
+    CONFLUX_LINK = 19, CIRCUIT;
+    CONFLUX_LINKED = 20, CIRCUIT;
+    CONFLUX_LINKED_ACK = 21, CIRCUIT;
+    CONFLUX_SWITCH = 22, CIRCUIT;
+    ESTABLISH_INTRO = 32, CIRCUIT;
+    ESTABLISH_RENDEZVOUS = 33, CIRCUIT;
+    INTRODUCE1 = 34, CIRCUIT;
+    INTRODUCE2 = 35, CIRCUIT;
+    RENDEZVOUS1 = 36, CIRCUIT;
+    RENDEZVOUS2 = 37, CIRCUIT;
+    INTRO_ESTABLISHED = 38, CIRCUIT;
+    RENDEZVOUS_ESTABLISHED = 39, CIRCUIT;
+    INTRODUCE_ACK = 40, CIRCUIT;
+    PADDING_NEGOTIATE = 41, CIRCUIT;
+    PADDING_NEGOTIATED = 42, CIRCUIT;
+    XOFF = 43, SEQUENCED;
+    XON = 44, SEQUENCED;
+}
+
+/// Trait: the command has a name.
+pub const KNOWN: u8 = 1 << 0;
+/// Trait: sequenced and reordered by conflux.
+pub const MULTIPLEXED: u8 = 1 << 1;
+/// Trait: the stream id must not be zero.
+pub const STREAM_NEEDED: u8 = 1 << 2;
+/// Trait: the stream id must be zero.
+pub const STREAM_FORBIDDEN: u8 = 1 << 3;
+/// Trait: the v1 header has a stream id field.
+pub const V1_STREAM_FIELD: u8 = 1 << 4;
+
+/// A message of the circuit, or of one hop.
+const CIRCUIT: u8 = KNOWN | STREAM_FORBIDDEN;
+/// A message of a stream.
+const STREAM: u8 = KNOWN | STREAM_NEEDED | V1_STREAM_FIELD;
+/// A message of a stream that conflux keeps in order.
+const SEQUENCED: u8 = STREAM | MULTIPLEXED;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_eight_commands_are_multiplexed() {
+        let multiplexed: Vec<u8> = (0..=255).filter(|&n| Command(n).is_multiplexed()).collect();
+        assert_eq!(multiplexed, [1, 2, 3, 4, 11, 12, 43, 44]);
+    }
+
+    #[test]
+    fn the_v1_field_stands_exactly_where_a_stream_is_needed() {
+        for command in (0..=255).map(Command) {
+            let needed = command.stream_rule() == StreamRule::Needed;
+            assert_eq!(command.has_v1_stream_field(), needed, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn udp_and_unassigned_commands_are_unknown() {
+        let known = (0..=255).filter(|&n| Command(n).is_known()).count();
+        assert_eq!(known, 32);
+        for n in [0, 16, 17, 18, 23, 31, 45, 200, 255] {
+            assert_eq!(Command(n).traits(), 0);
+            assert_eq!(Command(n).name(), "UNKNOWN");
+            assert_eq!(format!("{:?}", Command(n)), format!("Command({n})"));
+        }
+        assert_eq!(format!("{:?}", Command(22)), "CONFLUX_SWITCH");
+    }
+}

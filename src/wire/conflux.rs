@@ -1,0 +1,180 @@
+//! The bodies of LINK, LINKED and SWITCH (prop329 §2). LINKED_ACK has none: whatever it carries is not looked at.
+
+use super::{take, take_version, Malformed};
+use std::fmt;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// The secret that joins circuits into one set. Whoever knows it can join, so it is never shown, compared in constant
+/// time, and wiped when dropped. (What [`Link::encode`] returns is the caller's to wipe.)
+#[derive(Clone)]
+pub struct Nonce([u8; 32]);
+
+/// What the sender of a LINK would like the other end to optimise for (prop329 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ux {
+    /// No wish.
+    NoOpinion = 0,
+    /// Always the leg with the shortest round trip, full or not.
+    MinLatency = 1,
+    /// The same, with little memory for reordering.
+    LowMemLatency = 2,
+    /// The leg with the shortest round trip among those with room.
+    HighThroughput = 3,
+    /// The same, with little memory for reordering.
+    LowMemThroughput = 4,
+}
+
+/// The body of a LINK and of a LINKED, which are alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Which set this circuit belongs to.
+    pub nonce: Nonce,
+    /// The last sequence number the sender of this message has sent in the set; 0 in a new set.
+    pub last_sent: u64,
+    /// The last sequence number it has received.
+    pub last_recv: u64,
+    /// How it would like to be sent to.
+    pub ux: Ux,
+}
+
+/// The body of a SWITCH: what the sender sends next goes on this leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// How far this leg's sequence number jumps: the messages that went on other legs since it was last used.
+    pub delta: u32,
+}
+
+impl Nonce {
+    /// The bytes must come from a generator fit for keys.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The secret itself.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl PartialEq for Nonce {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+    }
+}
+
+impl Eq for Nonce {}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonce(..)")
+    }
+}
+
+impl Drop for Nonce {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Nonce {}
+
+impl Ux {
+    /// Reads a wish; one we do not know is no wish.
+    ///
+    /// The field is advice, so a peer with newer wishes is still a peer. tor-cell accepts any byte too; C Tor closes the
+    /// circuit, which is why [`to_wire`](Self::to_wire) can only ever say 0 to 4.
+    pub const fn from_wire(byte: u8) -> Self {
+        match byte {
+            1 => Self::MinLatency,
+            2 => Self::LowMemLatency,
+            3 => Self::HighThroughput,
+            4 => Self::LowMemThroughput,
+            _ => Self::NoOpinion,
+        }
+    }
+
+    /// The byte that says this.
+    pub const fn to_wire(self) -> u8 {
+        self as u8
+    }
+}
+
+impl Link {
+    /// The length of the body. A longer one is tolerated.
+    pub const LEN: usize = 50;
+
+    /// The body. It contains the nonce: wipe it when it has been sent.
+    pub fn encode(&self) -> [u8; Self::LEN] {
+        let mut body = [0; Self::LEN];
+        body[0] = LINK_VERSION;
+        body[1..33].copy_from_slice(self.nonce.as_bytes());
+        body[33..41].copy_from_slice(&self.last_sent.to_be_bytes());
+        body[41..49].copy_from_slice(&self.last_recv.to_be_bytes());
+        body[49] = self.ux.to_wire();
+        body
+    }
+
+    /// Reads a body.
+    pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
+        let rest = take_version(body, LINK_VERSION)?;
+        let (nonce, rest) = take(rest)?;
+        let (last_sent, rest) = take(rest)?;
+        let (last_recv, rest) = take(rest)?;
+        let (&[ux], _) = take(rest)?;
+        Ok(Self {
+            nonce: Nonce::new(*nonce),
+            last_sent: u64::from_be_bytes(*last_sent),
+            last_recv: u64::from_be_bytes(*last_recv),
+            ux: Ux::from_wire(ux),
+        })
+    }
+}
+
+impl Switch {
+    /// The body.
+    pub const fn encode(self) -> [u8; 4] {
+        self.delta.to_be_bytes()
+    }
+
+    /// Reads a body. A short one is refused; C Tor reads it as a delta of 0 and goes on, out of step with its peer.
+    pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
+        let (delta, _) = take(body)?;
+        Ok(Self { delta: u32::from_be_bytes(*delta) })
+    }
+}
+
+/// The one version of LINK and LINKED (prop329 §2.2).
+const LINK_VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_does_not_show_the_nonce() {
+        let link = Link { nonce: Nonce::new([0xcd; 32]), last_sent: 0, last_recv: 0, ux: Ux::NoOpinion };
+        for shown in [format!("{link:?}"), format!("{link:#?}")] {
+            assert!(shown.contains("Nonce(..)"), "{shown}");
+            assert!(!shown.contains("205") && !shown.to_lowercase().contains("cd"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn nonces_differ_by_any_bit() {
+        let nonce = Nonce::new([0; 32]);
+        assert_eq!(nonce, nonce.clone());
+        for bit in 0..256 {
+            let mut bytes = [0; 32];
+            bytes[bit / 8] = 1 << (bit % 8);
+            assert_ne!(nonce, Nonce::new(bytes));
+        }
+    }
+
+    #[test]
+    fn every_wish_survives_and_unknown_ones_become_none() {
+        for byte in 0..=255 {
+            assert_eq!(Ux::from_wire(byte).to_wire(), if byte <= 4 { byte } else { 0 });
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Bytes <-> messages.
+//!
+//! The lowest floor that knows Tor: what a relay command is, how a message stands in the 509 bytes of a cell, and how the
+//! bodies of the messages this library handles itself are laid out. Nothing here keeps state, allocates, reads a clock or
+//! draws randomness, and no input makes it panic.
+//!
+//! A cell is read in two steps, because most messages are passed on unread: [`cell::decode`] frames it, and the `decode`
+//! of one message type then reads the body of that [`Relay`].
+//!
+//! All integers are big-endian. Bytes after the last field of a body are tolerated everywhere: C Tor before 0.4.9.5 sent a
+//! SWITCH with the maximum length and a tail of zeros (tor#41056), and later versions of a message may grow.
+
+pub mod cell;
+pub mod command;
+pub mod conflux;
+pub mod flow;
+pub mod padding;
+pub mod sendme;
+
+pub use cell::{Format, Relay, BODY_MAX, BODY_MAX_ALL, CELL_BODY_LEN};
+pub use command::{Command, StreamRule};
+pub use conflux::{Link, Nonce, Switch, Ux};
+pub use flow::{Xoff, Xon};
+pub use padding::{Negotiate, Negotiated, PaddingCommand, Response};
+pub use sendme::{Sendme, Tag};
+
+/// Why bytes are not a message, or a message has no bytes.
+///
+/// The reasons are for logs and tests: the answer to all of them is the same, so nothing may hang on which of two faults
+/// in one message is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// The body ends inside a field.
+    Short,
+    /// A version byte names a layout we do not know.
+    Version,
+    /// A field has a value that is not allowed.
+    Value,
+    /// The length field exceeds what the format can carry.
+    Length,
+    /// Format v1: the command is unknown, so nobody can tell where the body begins.
+    Command,
+    /// The stream id is zero where one is needed, or set where none may be.
+    StreamId,
+    /// A DATA message without data.
+    Empty,
+}
+
+/// Takes the next `N` bytes of a body. The bytes are borrowed, so that no copy of a nonce is left behind.
+fn take<const N: usize>(body: &[u8]) -> Result<(&[u8; N], &[u8]), Malformed> {
+    body.split_first_chunk().ok_or(Malformed::Short)
+}
+
+/// Takes the version byte that begins a body, and returns what follows it.
+fn take_version(body: &[u8], known: u8) -> Result<&[u8], Malformed> {
+    let (&[version], rest) = take(body)?;
+    if version == known {
+        Ok(rest)
+    } else {
+        Err(Malformed::Version)
+    }
+}

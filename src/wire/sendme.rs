@@ -1,0 +1,137 @@
+//! The body of a SENDME (tor-spec §7.3, prop289).
+
+use super::{take, Malformed};
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+/// An acknowledgement of received cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sendme {
+    /// Without proof: of a stream, or from before prop289. Whether that is good enough is the window's policy.
+    V0,
+    /// With proof that the acknowledged cell was seen.
+    V1 {
+        /// What only the receiver of that cell can know.
+        tag: Tag,
+    },
+}
+
+/// The proof in a SENDME: a digest or tag of the acknowledged cell, whose length depends on the circuit's crypto.
+/// Compared in constant time, and not shown.
+#[derive(Clone, Copy)]
+pub enum Tag {
+    /// 20 bytes: the running digest of the original relay crypto.
+    Tor1([u8; 20]),
+    /// 16 bytes: the tag of Counter Galois Onion.
+    Cgo([u8; 16]),
+}
+
+impl Sendme {
+    /// The length of the longest body.
+    pub const LEN_MAX: usize = 23;
+
+    /// Writes the body at the head of `out` and returns it.
+    pub fn encode<'o>(&self, out: &'o mut [u8; Self::LEN_MAX]) -> &'o [u8] {
+        match self {
+            Self::V0 => &[],
+            Self::V1 { tag: Tag::Tor1(bytes) } => put(bytes, out),
+            Self::V1 { tag: Tag::Cgo(bytes) } => put(bytes, out),
+        }
+    }
+
+    /// Reads a body.
+    ///
+    /// An empty body is version 0, and so is one that says 0, whatever follows. (tor-cell reads it like that; C Tor
+    /// refuses it unless a whole tag follows.) It claims less than version 1 would, so nothing is lost by reading it.
+    pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
+        let Some((version, rest)) = body.split_first() else {
+            return Ok(Self::V0);
+        };
+        match version {
+            0 => Ok(Self::V0),
+            1 => Ok(Self::V1 { tag: take_tag(rest)? }),
+            _ => Err(Malformed::Version),
+        }
+    }
+}
+
+impl Tag {
+    /// A tag of 16 or 20 bytes; there is no other ([`Malformed::Value`]).
+    pub fn new(bytes: &[u8]) -> Result<Self, Malformed> {
+        match bytes.len() {
+            16 => take(bytes).map(|(bytes, _)| Self::Cgo(*bytes)),
+            20 => take(bytes).map(|(bytes, _)| Self::Tor1(*bytes)),
+            _ => Err(Malformed::Value),
+        }
+    }
+
+    /// The bytes of the tag.
+    pub const fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Tor1(bytes) => bytes,
+            Self::Cgo(bytes) => bytes,
+        }
+    }
+}
+
+/// Only the lengths, which are public, are compared openly.
+impl PartialEq for Tag {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes().ct_eq(other.as_bytes()).into()
+    }
+}
+
+impl Eq for Tag {}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tag({} bytes)", self.as_bytes().len())
+    }
+}
+
+/// Writes version, length and tag. The three lengths in play are constants, so the indices are checked when compiling.
+fn put<'o, const N: usize>(tag: &[u8; N], out: &'o mut [u8; Sendme::LEN_MAX]) -> &'o [u8] {
+    const { assert!(3 + N <= Sendme::LEN_MAX) };
+    out[0] = 1;
+    out[1] = 0;
+    out[2] = N as u8;
+    out[3..3 + N].copy_from_slice(tag);
+    &out[..3 + N]
+}
+
+/// Reads length and tag.
+fn take_tag(rest: &[u8]) -> Result<Tag, Malformed> {
+    let (len, rest) = take(rest)?;
+    let len = usize::from(u16::from_be_bytes(*len));
+    Tag::new(rest.get(..len).ok_or(Malformed::Short)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_differ_by_any_byte_and_by_length() {
+        let tag = Tag::new(&[0; 20]);
+        assert_eq!(tag, Ok(Tag::Tor1([0; 20])));
+        assert_ne!(tag, Tag::new(&[0; 16]));
+        for at in 0..20 {
+            let mut bytes = [0; 20];
+            bytes[at] = 1;
+            assert_ne!(tag, Tag::new(&bytes));
+        }
+    }
+
+    #[test]
+    fn only_two_lengths_are_tags() {
+        for len in 0..=40 {
+            assert_eq!(Tag::new(&[0; 40][..len]).is_ok(), len == 16 || len == 20);
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_the_tag() {
+        let sendme = Sendme::V1 { tag: Tag::Cgo([0xcd; 16]) };
+        assert_eq!(format!("{sendme:?}"), "V1 { tag: Tag(16 bytes) }");
+    }
+}
