@@ -345,6 +345,51 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_POISONED = -501,
 } circflow_status;
 
+// The kind of a verdict.
+//
+typedef enum circflow_verdict_kind {
+  // Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
+  // delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_next().
+  CIRCFLOW_VERDICT_DELIVER = 1,
+  // Receiving: kept for order. The body was copied, or the token is circflow's until it comes back.
+  CIRCFLOW_VERDICT_HELD = 2,
+  // Receiving: a control message that circflow has dealt with. Nothing to handle; drain.
+  CIRCFLOW_VERDICT_CONSUMED = 3,
+  // Receiving: not to be honoured on a leg (BEGIN_DIR; TROVE-2026-008). Send END with end_reason for its stream id.
+  CIRCFLOW_VERDICT_REFUSE = 4,
+  // Sending: send the message on this leg, after a SWITCH with switch_delta if that is not 0.
+  CIRCFLOW_VERDICT_SEND = 5,
+} circflow_verdict_kind;
+
+// The kind of an instruction. More kinds may come; ignore what you do not know.
+//
+typedef enum circflow_insn_kind {
+  // Nothing waits.
+  CIRCFLOW_INSN_NONE = 0,
+  // Send a relay message on a circuit, to detail.send.hop. The body is in the body buffer. It is control: not
+  // multiplexed, not counted, not to be reported as sent.
+  CIRCFLOW_INSN_SEND = 1,
+  // A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
+  // again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since.
+  CIRCFLOW_INSN_DELIVER = 2,
+  // detail.discard.token is yours again, and its message will never be delivered: free it.
+  CIRCFLOW_INSN_DISCARD = 3,
+  // Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so, then say
+  // circflow_circuit_closed(). The id lives until you do.
+  CIRCFLOW_INSN_CLOSE = 4,
+  // The set has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
+  CIRCFLOW_INSN_RESUME = 5,
+  // The circuit is a linked leg of the set. At an exit, this is where a set is first heard of.
+  CIRCFLOW_INSN_LINKED = 6,
+  // The set may carry streams from now on. Once in a set's life.
+  CIRCFLOW_INSN_USABLE = 7,
+  // Client: a leg was lost before it was linked, and the nonce's launch budget has room for another: launch one if
+  // you can, and add it. The set goes on without it meanwhile.
+  CIRCFLOW_INSN_WANT_LEG = 8,
+  // The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this.
+  CIRCFLOW_INSN_ENDED = 9,
+} circflow_insn_kind;
+
 // One event loop's worth of circuits and sets. Opaque.
 //
 // From circflow_engine_new() to circflow_engine_free(). One thread at a time.
