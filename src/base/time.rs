@@ -33,6 +33,16 @@ impl Clock {
         self.latest
     }
 
+    /// Takes a time that is not before the latest; any other is left for [`Clock::observe`] to count.
+    #[inline]
+    pub fn advance(&mut self, now: Nanos) -> bool {
+        let forward = now >= self.latest;
+        if forward {
+            self.latest = now;
+        }
+        forward
+    }
+
     /// The latest time seen.
     #[inline]
     pub fn latest(&self) -> Nanos {

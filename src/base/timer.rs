@@ -6,18 +6,24 @@ use std::collections::BTreeSet;
 /// A set of (deadline, key), where equal deadlines fall due in order of key, so that a run can be repeated.
 ///
 /// A handshake arms one timer for each leg and cancels it a round trip later; a tree is fast enough for that.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Timers {
     armed: BTreeSet<(Nanos, u64)>,
     /// The earliest deadline, kept apart because every feed compares with it.
-    next: Option<Nanos>,
+    next: Nanos,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers { armed: BTreeSet::new(), next: NEVER }
+    }
 }
 
 impl Timers {
     /// The earliest deadline, or [`NEVER`].
     #[inline]
     pub fn next(&self) -> Nanos {
-        self.next.unwrap_or(NEVER)
+        self.next
     }
 
     /// Timers armed.
@@ -55,7 +61,7 @@ impl Timers {
     }
 
     fn refresh(&mut self) {
-        self.next = self.armed.first().map(|&(deadline, _)| deadline);
+        self.next = self.armed.first().map_or(NEVER, |&(deadline, _)| deadline);
     }
 }
 

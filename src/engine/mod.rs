@@ -56,17 +56,30 @@ pub struct CircuitConfig {
     pub flags: CircuitFlags,
 }
 
-/// What is so of a circuit.
+/// What is so of a circuit, or-ed together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct CircuitFlags {
+pub struct CircuitFlags(pub u8);
+
+impl CircuitFlags {
     /// Vegas was negotiated with the join point.
-    pub vegas: bool,
+    pub const VEGAS: CircuitFlags = CircuitFlags(1);
     /// It has carried streams.
-    pub streams: bool,
+    pub const STREAMS: CircuitFlags = CircuitFlags(2);
     /// It goes on to another hop.
-    pub extended: bool,
+    pub const EXTENDED: CircuitFlags = CircuitFlags(4);
     /// Streams may end at other hops.
-    pub leaky_pipe: bool,
+    pub const LEAKY_PIPE: CircuitFlags = CircuitFlags(8);
+    /// All of them.
+    pub const KNOWN: u8 = 15;
+
+    /// True when all of `flags` are set.
+    pub fn has(self, flags: CircuitFlags) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    fn add(&mut self, flags: CircuitFlags) {
+        self.0 |= flags.0;
+    }
 }
 
 /// What the host shall do with the message it fed.
@@ -258,8 +271,22 @@ impl Engine {
         Ok(())
     }
 
-    /// A relay message came on a circuit and was recognised here.
+    /// The common case of [`Engine::receive`], in as few instructions as can be: a multiplexed message that is next in
+    /// order, with nothing due and nothing ready behind it. No answer means that nothing was done.
     #[inline]
+    pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Option<u64> {
+        if now >= self.timers.next() || !self.clock.advance(now) {
+            return None;
+        }
+        let circuit = self.circuits.get(id)?;
+        let Place::Leg { set, ix } = circuit.place else { return None };
+        if !command.is_multiplexed() || hop != circuit.config.hops || stream_id == 0 {
+            return None;
+        }
+        self.sets.get_mut(set)?.arrive_next(ix, now)
+    }
+
+    /// A relay message came on a circuit and was recognised here.
     pub fn receive(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         let now = self.clock.observe(now);
         if now >= self.timers.next() {
@@ -316,11 +343,15 @@ impl Engine {
         }
         if !is_leg {
             // A plain circuit. What circflow must remember of it is whether it may still become a leg (R9).
-            circuit.config.flags.streams |= traits & STREAM_NEEDED != 0;
+            if traits & STREAM_NEEDED != 0 {
+                circuit.config.flags.add(CircuitFlags::STREAMS);
+            }
             return Ok(Verdict::Deliver { circuit: id, number: 0 });
         }
         let fault = match message.command {
-            _ if multiplexed && !at_join_point && !circuit.config.flags.leaky_pipe => Some(Fault::WrongHop),
+            _ if multiplexed && !at_join_point && !circuit.config.flags.has(CircuitFlags::LEAKY_PIPE) => {
+                Some(Fault::WrongHop)
+            }
             Command::SENDME if message.stream_id != 0 => Some(Fault::StreamSendme),
             _ if traits & STREAM_NEEDED != 0 && message.stream_id == 0 => Some(Fault::BadStreamId),
             _ if traits & STREAM_FORBIDDEN != 0 && message.stream_id != 0 => Some(Fault::BadStreamId),
@@ -384,11 +415,11 @@ impl Engine {
     fn receive_link(&mut self, now: Nanos, id: Id, body: &[u8]) -> Result<(), Fault> {
         let Some(circuit) = self.circuits.get(id) else { return Err(Fault::UnexpectedLink) };
         let flags = circuit.config.flags;
-        if circuit.config.role != Role::Exit || flags.extended {
+        if circuit.config.role != Role::Exit || flags.has(CircuitFlags::EXTENDED) {
             return Err(Fault::UnexpectedLink);
         }
         let accepted = self.accepted.clone().ok_or(Fault::ConfluxOff)?;
-        if flags.streams || !flags.vegas {
+        if flags.has(CircuitFlags::STREAMS) || !flags.has(CircuitFlags::VEGAS) {
             return Err(Fault::UnfitLink);
         }
         let link = Link::decode(body).map_err(|_| Fault::BadLink)?;

@@ -1,8 +1,8 @@
 //! What a host asks of a set.
 
-use super::{Blocked, Engine, Error, Instruction, Misuse, Place, Verdict, What};
+use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Verdict, What};
 use crate::base::{Id, Nanos};
-use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, Stats};
+use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Stats};
 use crate::conflux::{Cause, Role, Set, Terms, TooSmall};
 use crate::wire::conflux::Ux;
 use crate::wire::Command;
@@ -78,7 +78,7 @@ impl Engine {
         let leg = self.set(set)?.alone().ok_or(Misuse::NotAlone)?;
         if let Some(circuit) = self.circuits.get_mut(leg) {
             circuit.place = Place::Alone;
-            circuit.config.flags.streams = true;
+            circuit.config.flags.add(CircuitFlags::STREAMS);
         }
         self.forget_set(set);
         Ok(leg)
@@ -92,23 +92,32 @@ impl Engine {
     }
 
     /// Chooses a leg and changes nothing.
-    #[inline]
     pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
-        self.plan(now, set, command, hop).map(verdict)
+        Ok(verdict(self.set_for_sending(now, set, command, hop)?.decide(command)?))
     }
 
     /// Chooses a leg and counts the message, and the SWITCH before it, as queued.
-    #[inline]
     pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
-        let plan = self.plan(now, set, command, hop)?;
-        let now = self.clock.latest();
-        if let Some(state) = self.sets.get_mut(set) {
-            if plan.delta != 0 {
-                state.commit_switch(plan.ix)?;
-            }
-            state.commit_message(plan.ix, command, now)?;
+        let state = self.set_for_sending(now, set, command, hop)?;
+        let plan = state.decide(command)?;
+        if plan.delta != 0 {
+            state.commit_switch(plan.ix)?;
         }
+        state.commit_message(plan.ix, command, now)?;
         Ok(verdict(plan))
+    }
+
+    /// The common case of [`Engine::send`]: the sending leg stays, and has room. No answer means that nothing was done.
+    #[inline]
+    pub fn send_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<(Id, u64)> {
+        if now >= self.timers.next() || !self.clock.advance(now) {
+            return None;
+        }
+        let state = self.sets.get_mut(set)?;
+        if !command.is_multiplexed() || hop != state.join_hop() {
+            return None;
+        }
+        state.send_next(command == Command::DATA, now)
     }
 
     /// Could DATA be sent, and where?
@@ -162,20 +171,15 @@ impl Engine {
     }
 
     #[inline]
-    fn plan(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Plan, Error> {
+    fn set_for_sending(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<&mut Set, Error> {
         self.enter_for_set(now, set)?;
         if !command.is_multiplexed() {
             return Err(Misuse::NotMultiplexed.into());
         }
-        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        if hop == state.join_hop() {
-            let plan = state.plan(command);
-            if plan == Err(Refusal::Blocked) {
-                state.wait_for_room();
-            }
-            return Ok(plan?);
+        if hop != self.set(set)?.join_hop() {
+            return Err(self.invalid("a multiplexed message goes to the join point"));
         }
-        Err(self.invalid("a multiplexed message goes to the join point"))
+        self.sets.get_mut(set).ok_or(Misuse::StaleId.into())
     }
 
     fn set(&self, id: Id) -> Result<&Set, Error> {
@@ -210,9 +214,9 @@ impl Engine {
         }
         debug_assert!(self.sets.get(set).is_some());
         let (config, like) = (&candidate.config, &model.config);
-        if config.flags.streams {
+        if config.flags.has(CircuitFlags::STREAMS) {
             Err(Misuse::HasStreams.into())
-        } else if !config.flags.vegas {
+        } else if !config.flags.has(CircuitFlags::VEGAS) {
             Err(Misuse::NoVegas.into())
         } else if (config.role, config.hops, config.join_point) != (like.role, like.hops, like.join_point) {
             Err(Misuse::LegMismatch.into())

@@ -6,6 +6,8 @@ use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
+use crate::base::Id;
+use crate::engine::Verdict;
 use libc::size_t;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -108,9 +110,32 @@ pub unsafe extern "C" fn circflow_circuit_receive(
     let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
         return CIRCFLOW_ERR_NULL;
     };
+    let id = convert::id(circuit.v);
+    // Next in order and nothing behind it: neither the body nor the token matters.
+    let next = door::try_enter(engine, |core| {
+        core.receive_next(now_ns, id, convert::command(message.command), message.hop, message.stream_id)
+    });
+    match next {
+        Some(number) => {
+            convert::write_verdict(verdict_out, &Verdict::Deliver { circuit: id, number });
+            CIRCFLOW_OK
+        }
+        None => receive_any(engine, now_ns, id, message, verdict_out),
+    }
+}
+
+/// The long way: any message in any state.
+#[inline(never)]
+unsafe fn receive_any(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    id: Id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
     door::enter(engine, |core| {
         let message = convert::message(message)?;
-        let verdict = core.receive(now_ns, convert::id(circuit.v), &message)?;
+        let verdict = core.receive(now_ns, id, &message)?;
         convert::write_verdict(verdict_out, &verdict);
         Ok(())
     })

@@ -78,18 +78,11 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
         Verdict::Deliver { circuit, number } => (CIRCFLOW_VERDICT_DELIVER, circuit, number, 0, 0),
         Verdict::Held { circuit, number } => (CIRCFLOW_VERDICT_HELD, circuit, number, 0, 0),
         Verdict::Consumed { circuit } => (CIRCFLOW_VERDICT_CONSUMED, circuit, 0, 0, 0),
-        Verdict::Refuse { circuit, end_reason } => (CIRCFLOW_VERDICT_REFUSE, circuit, 0, 0, u32::from(end_reason)),
+        Verdict::Refuse { circuit, end_reason } => (CIRCFLOW_VERDICT_REFUSE, circuit, 0, 0, u16::from(end_reason)),
         Verdict::Send { circuit, number, switch_delta } => (CIRCFLOW_VERDICT_SEND, circuit, number, switch_delta, 0),
     };
     // SAFETY: not NULL (checked by every caller), and room for a verdict by the contract of this floor.
-    out.write(circflow_verdict {
-        kind: kind as u32,
-        switch_delta,
-        circuit: circuit_id(circuit),
-        number,
-        end_reason,
-        reserved: 0,
-    });
+    out.write(circflow_verdict { kind: kind as u16, end_reason, switch_delta, circuit: circuit_id(circuit), number });
 }
 
 #[inline]
@@ -122,18 +115,19 @@ pub(super) fn circuit_config(config: &circflow_circuit_config) -> Result<Circuit
 }
 
 pub(super) fn circuit_flags(flags: u8) -> Result<CircuitFlags, Error> {
-    let known =
-        CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_STREAMS | CIRCFLOW_CIRCUIT_EXTENDED | CIRCFLOW_CIRCUIT_LEAKY_PIPE;
-    if flags & !known != 0 {
+    if flags & !CircuitFlags::KNOWN != 0 {
         return Err(Error::INVALID);
     }
-    Ok(CircuitFlags {
-        vegas: flags & CIRCFLOW_CIRCUIT_VEGAS != 0,
-        streams: flags & CIRCFLOW_CIRCUIT_STREAMS != 0,
-        extended: flags & CIRCFLOW_CIRCUIT_EXTENDED != 0,
-        leaky_pipe: flags & CIRCFLOW_CIRCUIT_LEAKY_PIPE != 0,
-    })
+    Ok(CircuitFlags(flags))
 }
+
+// The flags of C are those of the engine.
+const _: () = assert!(
+    CIRCFLOW_CIRCUIT_VEGAS == CircuitFlags::VEGAS.0
+        && CIRCFLOW_CIRCUIT_STREAMS == CircuitFlags::STREAMS.0
+        && CIRCFLOW_CIRCUIT_EXTENDED == CircuitFlags::EXTENDED.0
+        && CIRCFLOW_CIRCUIT_LEAKY_PIPE == CircuitFlags::LEAKY_PIPE.0
+);
 
 pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Error> {
     let algorithm = match config.algorithm {

@@ -55,6 +55,30 @@ pub(super) unsafe fn enter(
     enter_when(engine, Allowed::Always, call)
 }
 
+/// The short way in, for calls that are made for every cell: no answer means that the long way has to be taken. `call`
+/// must not log: the engine is not marked busy, as nothing but a callback could come back to it.
+#[inline]
+pub(super) unsafe fn try_enter<R>(
+    engine: *mut circflow_engine,
+    call: impl FnOnce(&mut Engine) -> Option<R>,
+) -> Option<R> {
+    // SAFETY: as in `enter_when`.
+    let house = engine.cast::<House>().cast_const().as_ref()?;
+    if house.state.get() != State::Idle {
+        return None;
+    }
+    // SAFETY: `state` is Idle, so no other reference to the core exists, and `call` makes no callback.
+    let core = &mut *house.core.get();
+    match catch_unwind(AssertUnwindSafe(|| call(core))) {
+        Ok(answer) => answer,
+        Err(payload) => {
+            // The long way then answers POISONED.
+            house.poison(payload);
+            None
+        }
+    }
+}
+
 /// As [`enter`], and says whether a drain callback may make this call.
 #[inline]
 pub(super) unsafe fn enter_when(

@@ -7,7 +7,7 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::base::limits;
-use crate::engine::Error;
+use crate::engine::{Error, Verdict};
 use libc::size_t;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -222,6 +222,28 @@ pub unsafe extern "C" fn circflow_set_send(
     else {
         return CIRCFLOW_ERR_NULL;
     };
+    if reports.is_empty() {
+        let next = door::try_enter(engine, |core| {
+            core.send_next(now_ns, convert::id(set.v), convert::command(message.command), message.hop)
+        });
+        if let Some((circuit, number)) = next {
+            convert::write_verdict(verdict_out, &Verdict::Send { circuit, number, switch_delta: 0 });
+            return CIRCFLOW_OK;
+        }
+    }
+    send_any(engine, now_ns, set, message, reports, verdict_out)
+}
+
+/// The long way: reports, another leg, no room.
+#[inline(never)]
+unsafe fn send_any(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    message: &circflow_message,
+    reports: &[circflow_leg_report],
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
     door::enter(engine, |core| {
         convert::apply_reports(core, now_ns, reports)?;
         let verdict = core.send(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;

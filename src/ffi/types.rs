@@ -221,17 +221,15 @@ pub enum circflow_verdict_kind {
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_verdict {
     /// circflow_verdict_kind.
-    pub kind: u32,
+    pub kind: u16,
+    /// REFUSE: the reason to put into END. Otherwise 0.
+    pub end_reason: u16,
     /// SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
     pub switch_delta: u32,
     /// SEND: the leg to send on. Otherwise the circuit the message came on.
     pub circuit: circflow_circuit_id,
     /// The message's absolute sequence number in the set, from 1; 0 for messages that have none.
     pub number: u64,
-    /// REFUSE: the reason to put into END. Otherwise 0.
-    pub end_reason: u32,
-    /// Zero.
-    pub reserved: u32,
 }
 
 /// How a leg stands, from the host's congestion control. It replaces all that was known; until the next report circflow

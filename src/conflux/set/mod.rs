@@ -103,6 +103,9 @@ pub struct Set {
     policy: Policy,
     /// The sending leg's number at which the leg furthest behind has to be caught up with.
     catch_up_at: u64,
+    /// DATA that may follow on the sending leg before the choice has to be made again: until something is reported or
+    /// changes, a leg that was the best stays the best while it has room.
+    settled: u64,
     /// DATA sent since the sending leg changed.
     since_switch: u64,
     /// Messages of legs that have gone.
@@ -149,6 +152,7 @@ impl Set {
             ready_marked: false,
             policy,
             catch_up_at: u64::MAX,
+            settled: 0,
             since_switch: 0,
             orphans: Lane::EMPTY,
             role,
@@ -299,7 +303,7 @@ impl Set {
             leg.measured(now.saturating_sub(leg.asked_at));
         }
         Self::answered(leg, effects);
-        self.check_resume(effects);
+        self.after_change(effects);
         Ok(())
     }
 
@@ -447,6 +451,7 @@ impl Set {
 
     /// After a leg came, was linked or went.
     fn after_change(&mut self, effects: &mut Vec<Effect>) {
+        self.settled = 0;
         if !self.usable && !self.is_pending() && self.legs.iter().any(|leg| leg.path.linked) {
             self.usable = true;
             effects.push(Effect::Usable);

@@ -74,6 +74,7 @@ impl Set {
         }
         self.sending = sending;
         self.bare = false;
+        self.settled = 0;
         self.delivered = numbers.delivered;
         self.mark_ready(effects);
         self.refresh_catch_up();

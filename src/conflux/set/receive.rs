@@ -20,8 +20,24 @@ pub enum Arrival {
 }
 
 impl Set {
-    /// A multiplexed message came on a leg (SEQ-7).
+    /// The common case of [`Set::arrive`]: the message is next, and its successor is not held. No answer means that
+    /// nothing changed.
     #[inline]
+    pub fn arrive_next(&mut self, ix: LegIx, now: Nanos) -> Option<u64> {
+        let leg = self.legs.get_mut(usize::from(ix))?;
+        // Cannot overflow: SWITCH keeps recv below NUMBER_MAX, and nobody receives 2^62 messages.
+        let number = leg.recv + 1;
+        if !leg.path.linked || number != self.delivered + 1 || number + 1 >= self.next_held {
+            return None;
+        }
+        leg.recv = number;
+        leg.bare = false;
+        leg.last_active = now;
+        self.delivered = number;
+        Some(number)
+    }
+
+    /// A multiplexed message came on a leg (SEQ-7).
     pub fn arrive(
         &mut self,
         ix: LegIx,
@@ -30,30 +46,16 @@ impl Set {
         store: &mut Store,
         effects: &mut Vec<Effect>,
     ) -> Result<Arrival, Fault> {
+        if let Some(number) = self.arrive_next(ix, now) {
+            return Ok(Arrival::InOrder(number));
+        }
         let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.path.linked) else {
             return Err(Fault::UnlinkedData);
         };
-        // Cannot overflow: SWITCH keeps recv below NUMBER_MAX, and nobody receives 2^62 messages.
         let number = leg.recv + 1;
         leg.recv = number;
         leg.bare = false;
         leg.last_active = now;
-        if number == self.delivered + 1 && number + 1 < self.next_held {
-            self.delivered = number;
-            return Ok(Arrival::InOrder(number));
-        }
-        self.arrive_out_of_step(ix, number, message, store, effects)
-    }
-
-    /// A message that is not next, or whose successor is held already.
-    fn arrive_out_of_step(
-        &mut self,
-        ix: LegIx,
-        number: u64,
-        message: &Message<'_>,
-        store: &mut Store,
-        effects: &mut Vec<Effect>,
-    ) -> Result<Arrival, Fault> {
         if number <= self.delivered {
             return Err(Fault::NumberStale);
         }

@@ -2,7 +2,7 @@
 
 use super::{LegIx, Set};
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::choice::{self, choose, Path};
+use crate::conflux::choice::{self, choose, Algorithm, Path};
 use crate::conflux::leg::Report;
 use crate::conflux::Effect;
 use crate::wire::Command;
@@ -55,9 +55,36 @@ impl Set {
         Ok(Plan { ix: index as LegIx, leg: leg.key, delta, number: sent + 1 })
     }
 
-    /// Remembers that the host was told to stop.
-    pub fn wait_for_room(&mut self) {
-        self.waiting = true;
+    /// A plan for a message that the host is about to send. What it changes is memory of its own: how long the choice
+    /// holds, and that the host was told to stop.
+    #[inline]
+    pub fn decide(&mut self, command: Command) -> Result<Plan, Refusal> {
+        let plan = self.plan(command);
+        match plan {
+            // Only DATA: other messages also go out on a leg that is not the choice.
+            Ok(plan) if command == Command::DATA && self.sending == Some(usize::from(plan.ix)) => self.settle(plan.ix),
+            Err(Refusal::Blocked) => self.waiting = true,
+            _ => {}
+        }
+        plan
+    }
+
+    /// The common case of deciding and committing in one: the sending leg stays, and has room. No answer means that
+    /// nothing changed.
+    #[inline]
+    pub fn send_next(&mut self, data: bool, now: Nanos) -> Option<(Id, u64)> {
+        if self.settled == 0 {
+            return None;
+        }
+        let leg = self.legs.get_mut(self.sending?)?;
+        leg.sent += 1;
+        leg.last_active = now;
+        if data {
+            leg.path.inflight += 1;
+            self.settled -= 1;
+            self.since_switch += 1;
+        }
+        Some((leg.key, leg.sent))
     }
 
     /// A SWITCH was queued on a leg (SEQ-2).
@@ -71,6 +98,7 @@ impl Set {
         }
         leg.sent = sent;
         self.sending = Some(index);
+        self.settled = 0;
         self.bare = true;
         self.since_switch = 0;
         self.switches_sent += 1;
@@ -91,6 +119,7 @@ impl Set {
         self.bare = false;
         if command == Command::DATA {
             leg.path.inflight = leg.path.inflight.saturating_add(1);
+            self.settled = self.settled.saturating_sub(1);
             self.since_switch += 1;
         }
         Ok(())
@@ -102,6 +131,7 @@ impl Set {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             leg.report(report);
         }
+        self.settled = 0;
         if self.waiting {
             self.check_resume(effects);
         }
@@ -119,6 +149,16 @@ impl Set {
     pub(super) fn refresh_catch_up(&mut self) {
         let lowest = self.legs.iter().filter(|leg| leg.path.linked).map(|leg| leg.sent).min();
         self.catch_up_at = lowest.map_or(u64::MAX, |sent| sent.saturating_add(limits::CATCH_UP_AT));
+    }
+
+    /// The sending leg was chosen again: it stays the choice until it is full. Where the choice hangs on more than that
+    /// (CwndRTT, a receiver whose memory is spared, a bare SWITCH, a leg far behind), it is made anew for each message.
+    fn settle(&mut self, ix: LegIx) {
+        let Some(leg) = self.legs.get(usize::from(ix)) else { return };
+        let to_catch_up = self.catch_up_at.saturating_sub(leg.sent);
+        if leg.path.ready() && !self.bare && !self.policy.sparing && self.policy.algorithm != Algorithm::CwndRtt {
+            self.settled = (leg.path.cwnd - leg.path.inflight).min(to_catch_up);
+        }
     }
 
     /// The rules that are rarely in force: stay after a bare SWITCH, catch up with a leg far behind, spare the peer's
@@ -169,6 +209,7 @@ impl Set {
             return Err(Refusal::NotDecided);
         }
         self.sending = Some(index);
+        self.settled = 0;
         self.since_switch = 0;
         Ok(())
     }
