@@ -606,17 +606,15 @@ typedef struct circflow_message {
 // What circflow says about the message that was fed.
 typedef struct circflow_verdict {
   // circflow_verdict_kind.
-  uint32_t kind;
+  uint16_t kind;
+  // REFUSE: the reason to put into END. Otherwise 0.
+  uint16_t end_reason;
   // SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
   uint32_t switch_delta;
   // SEND: the leg to send on. Otherwise the circuit the message came on.
   struct circflow_circuit_id circuit;
   // The message's absolute sequence number in the set, from 1; 0 for messages that have none.
   uint64_t number;
-  // REFUSE: the reason to put into END. Otherwise 0.
-  uint32_t end_reason;
-  // Zero.
-  uint32_t reserved;
 } circflow_verdict;
 
 // How a leg stands, from the host's congestion control. It replaces all that was known; until the next report circflow
