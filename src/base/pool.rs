@@ -7,9 +7,6 @@
 pub struct Slot(u32);
 
 impl Slot {
-    /// Names no slot; the end of a list.
-    pub const NONE: Slot = Slot(u32::MAX);
-
     /// For an owner that keeps the slot in a number.
     #[inline]
     pub fn to_bits(self) -> u32 {
@@ -56,7 +53,7 @@ impl<T: Clone + Default> Pool<T> {
         self.chunks.iter().map(|chunk| std::mem::size_of_val(&*chunk.values)).sum()
     }
 
-    /// A slot, with whatever its last user left in it, or `None` when the pool has 2^32 of them.
+    /// A slot, with whatever its last user left in it, or `None` when the pool has 2^31 of them.
     #[inline]
     pub fn take(&mut self) -> Option<(Slot, &mut T)> {
         let index = match self.open.last() {
@@ -156,8 +153,8 @@ impl<T: Clone + Default> Default for Pool<T> {
 
 const CHUNK_BITS: u32 = 6;
 const CHUNK: usize = 1 << CHUNK_BITS;
-/// One less than fits, so that no slot is `Slot::NONE`.
-const CHUNKS_MAX: usize = (1 << (32 - CHUNK_BITS)) - 1;
+/// Slots fit into 31 bits: a user can put a mark of its own into the highest.
+const CHUNKS_MAX: usize = (1 << (31 - CHUNK_BITS)) - 1;
 
 #[cfg(test)]
 mod tests {

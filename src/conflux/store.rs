@@ -7,8 +7,8 @@ use crate::base::pool::{Pool, Slot};
 use crate::base::Id;
 use crate::wire::{cell::BODY_MAX, Command};
 
-/// What a copied message costs: a node and a whole block.
-pub const COPY_COST: u32 = (size_of::<Node>() + size_of::<Block>()) as u32;
+/// What a copied message costs: its whole slot, however short its body.
+pub const COPY_COST: u32 = size_of::<Copied>() as u32;
 
 /// A relay message as the host feeds it.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +58,8 @@ pub struct TooSmall;
 /// Messages in growing order of number, linked through the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Lane {
-    head: Slot,
-    tail: Slot,
+    head: Link,
+    tail: Link,
     /// Number of the first message, [`NOTHING`] when there is none.
     first: u64,
     /// Number of the last message that was ever put in.
@@ -71,7 +71,7 @@ pub const NOTHING: u64 = u64::MAX;
 
 impl Lane {
     /// A lane with nothing in it.
-    pub const EMPTY: Lane = Lane { head: Slot::NONE, tail: Slot::NONE, first: NOTHING, last: 0 };
+    pub const EMPTY: Lane = Lane { head: Link::NONE, tail: Link::NONE, first: NOTHING, last: 0 };
 
     /// Number of the first message, [`NOTHING`] when there is none.
     #[inline]
@@ -90,11 +90,12 @@ impl Lane {
     }
 }
 
-/// The memory behind all lanes of an engine.
+/// The memory behind all lanes of an engine: one pool for messages with a copy of their body, one for those with a
+/// token, which are a sixteenth of the size.
 #[derive(Debug)]
 pub struct Store {
-    nodes: Pool<Node>,
-    blocks: Pool<Block>,
+    copied: Pool<Copied>,
+    tokens: Pool<Node>,
     bytes: u64,
     bytes_peak: u64,
     bytes_max: u64,
@@ -103,34 +104,60 @@ pub struct Store {
 #[derive(Clone, Copy, Debug, Default)]
 struct Node {
     number: u64,
-    /// The token, or the block's slot.
-    payload: u64,
-    next: u32,
+    token: u64,
+    next: Link,
     cost: u32,
     stream_id: u16,
     body_len: u16,
     command: u8,
-    is_token: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Block([u8; BODY_MAX]);
+struct Copied {
+    node: Node,
+    body: [u8; BODY_MAX],
+}
 
-impl Default for Block {
+impl Default for Copied {
     fn default() -> Self {
-        Block([0; BODY_MAX])
+        Copied { node: Node::default(), body: [0; BODY_MAX] }
+    }
+}
+
+/// Where a message is: the pool in the highest bit, the slot in the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Link(u32);
+
+impl Link {
+    const NONE: Link = Link(u32::MAX);
+    const TOKEN: u32 = 1 << 31;
+
+    #[inline]
+    fn is_token(self) -> bool {
+        self.0 & Link::TOKEN != 0
+    }
+
+    #[inline]
+    fn slot(self) -> Slot {
+        Slot::from_bits(self.0 & !Link::TOKEN)
+    }
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Link::NONE
     }
 }
 
 impl Store {
     /// A store that holds at most `bytes_max` bytes.
     pub fn new(bytes_max: u64) -> Self {
-        Store { nodes: Pool::new(), blocks: Pool::new(), bytes: 0, bytes_peak: 0, bytes_max }
+        Store { copied: Pool::new(), tokens: Pool::new(), bytes: 0, bytes_peak: 0, bytes_max }
     }
 
     /// Messages held.
     pub fn len(&self) -> usize {
-        self.nodes.used()
+        self.copied.used() + self.tokens.used()
     }
 
     /// True when nothing is held.
@@ -150,20 +177,17 @@ impl Store {
 
     /// Memory owned, in use or not.
     pub fn pool_bytes(&self) -> usize {
-        self.nodes.bytes() + self.blocks.bytes()
+        self.copied.bytes() + self.tokens.bytes()
     }
 
     /// Gives unused memory back to the system.
     pub fn trim(&mut self) -> usize {
-        self.nodes.trim() + self.blocks.trim()
+        self.copied.trim() + self.tokens.trim()
     }
 
     /// Every token held, in whatever lane.
     pub fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
-        self.nodes
-            .iter()
-            .filter(|(_, node)| node.is_token)
-            .map(|(_, node)| Token { token: node.payload, cost: node.cost })
+        self.tokens.iter().map(|(_, node)| Token { token: node.token, cost: node.cost })
     }
 
     /// True when something that costs `cost` fits under the cap.
@@ -173,80 +197,71 @@ impl Store {
     }
 
     /// Puts a message behind all others of a lane. Its number must be above theirs. False when the pools are exhausted
-    /// (at 2^32 messages).
-    #[inline]
+    /// (at 2^31 messages).
+    #[inline(always)]
     #[must_use]
     pub fn push(&mut self, lane: &mut Lane, number: u64, message: &Message<'_>) -> bool {
-        let Some((payload, body_len)) = self.keep(message) else { return false };
-        let Some((slot, node)) = self.nodes.take() else {
-            if message.token.is_none() {
-                self.blocks.put(Slot::from_bits(payload as u32));
-            }
+        let cost = cost_of(message);
+        let node = Node {
+            number,
+            token: message.token.map_or(0, |token| token.token),
+            next: Link::NONE,
+            cost,
+            stream_id: message.stream_id,
+            body_len: message.body.len() as u16,
+            command: message.command.0,
+        };
+        let Some(link) = (match message.token {
+            Some(_) => self.keep_token(node),
+            None => self.keep_copy(node, message.body),
+        }) else {
             return false;
         };
-        *node = Node {
-            number,
-            payload,
-            next: Slot::NONE.to_bits(),
-            cost: cost_of(message),
-            stream_id: message.stream_id,
-            body_len,
-            command: message.command.0,
-            is_token: message.token.is_some(),
-        };
-        self.bytes += u64::from(cost_of(message));
+        self.bytes += u64::from(cost);
         self.bytes_peak = self.bytes_peak.max(self.bytes);
         if lane.is_empty() {
-            lane.head = slot;
+            lane.head = link;
             lane.first = number;
-        } else if let Some(tail) = self.nodes.get_mut(lane.tail) {
-            tail.next = slot.to_bits();
+        } else if let Some(tail) = self.node_mut(lane.tail) {
+            tail.next = link;
         }
-        lane.tail = slot;
+        lane.tail = link;
         lane.last = number;
         true
     }
 
     /// Takes the first message of a lane, with its cost; its bytes go into `buffer`.
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
-        if lane.is_empty() {
-            return Ok(None);
-        }
-        let Some(&node) = self.nodes.get(lane.head) else { return Ok(None) };
-        let mut body_len = 0;
-        let token = if node.is_token {
-            Some(Token { token: node.payload, cost: node.cost })
-        } else {
-            let slot = Slot::from_bits(node.payload as u32);
-            let kept =
-                self.blocks.get(slot).and_then(|block| block.0.get(..usize::from(node.body_len))).unwrap_or_default();
-            buffer.get_mut(..kept.len()).ok_or(TooSmall)?.copy_from_slice(kept);
-            body_len = node.body_len;
-            self.blocks.put(slot);
-            None
-        };
-        self.unlink_head(lane, &node);
-        let delivery = Delivery {
+        let head = lane.head;
+        let Some(&node) = self.node(head) else { return Ok(None) };
+        let mut delivery = Delivery {
             number: node.number,
             leg: Id::NONE,
             command: Command(node.command),
             stream_id: node.stream_id,
-            body_len,
-            token,
+            body_len: 0,
+            token: None,
         };
+        if head.is_token() {
+            delivery.token = Some(Token { token: node.token, cost: node.cost });
+        } else {
+            let kept = self.copied.get(head.slot()).and_then(|copied| copied.body.get(..usize::from(node.body_len)));
+            let kept = kept.unwrap_or_default();
+            buffer.get_mut(..kept.len()).ok_or(TooSmall)?.copy_from_slice(kept);
+            delivery.body_len = node.body_len;
+        }
+        self.release_head(lane, &node);
         Ok(Some((delivery, node.cost)))
     }
 
     /// Takes the first token of a lane that will never be delivered; copied messages on the way are dropped.
     pub fn discard(&mut self, lane: &mut Lane) -> Option<Token> {
-        while let Some(&node) = self.nodes.get(lane.head).filter(|_| !lane.is_empty()) {
-            if !node.is_token {
-                self.blocks.put(Slot::from_bits(node.payload as u32));
-            }
-            self.unlink_head(lane, &node);
-            if node.is_token {
-                return Some(Token { token: node.payload, cost: node.cost });
+        while let Some(&node) = self.node(lane.head) {
+            let is_token = lane.head.is_token();
+            self.release_head(lane, &node);
+            if is_token {
+                return Some(Token { token: node.token, cost: node.cost });
             }
         }
         None
@@ -258,50 +273,79 @@ impl Store {
         while let Some(source) =
             [&mut *into, &mut *from].into_iter().min_by_key(|lane| lane.first).filter(|lane| !lane.is_empty())
         {
-            let slot = source.head;
-            let Some(&node) = self.nodes.get(slot) else { break };
+            let link = source.head;
+            let Some(&node) = self.node(link) else { break };
             self.advance(source, &node);
             if merged.is_empty() {
-                merged.head = slot;
+                merged.head = link;
                 merged.first = node.number;
-            } else if let Some(tail) = self.nodes.get_mut(merged.tail) {
-                tail.next = slot.to_bits();
+            } else if let Some(tail) = self.node_mut(merged.tail) {
+                tail.next = link;
             }
-            merged.tail = slot;
+            merged.tail = link;
             merged.last = node.number;
         }
-        if let Some(tail) = self.nodes.get_mut(merged.tail) {
-            tail.next = Slot::NONE.to_bits();
+        if let Some(tail) = self.node_mut(merged.tail) {
+            tail.next = Link::NONE;
         }
         *into = merged;
         *from = Lane::EMPTY;
     }
 
     #[inline]
-    fn keep(&mut self, message: &Message<'_>) -> Option<(u64, u16)> {
-        if let Some(token) = message.token {
-            return Some((token.token, 0));
+    fn node(&self, link: Link) -> Option<&Node> {
+        if link.is_token() {
+            self.tokens.get(link.slot())
+        } else {
+            self.copied.get(link.slot()).map(|copied| &copied.node)
         }
-        let (slot, block) = self.blocks.take()?;
-        let body = message.body;
-        block.0.get_mut(..body.len())?.copy_from_slice(body);
-        Some((u64::from(slot.to_bits()), body.len() as u16))
     }
 
     #[inline]
-    fn unlink_head(&mut self, lane: &mut Lane, node: &Node) {
-        self.nodes.put(lane.head);
+    fn node_mut(&mut self, link: Link) -> Option<&mut Node> {
+        if link.is_token() {
+            self.tokens.get_mut(link.slot())
+        } else {
+            self.copied.get_mut(link.slot()).map(|copied| &mut copied.node)
+        }
+    }
+
+    #[inline]
+    fn keep_token(&mut self, node: Node) -> Option<Link> {
+        let (slot, place) = self.tokens.take()?;
+        *place = node;
+        Some(Link(slot.to_bits() | Link::TOKEN))
+    }
+
+    #[inline]
+    fn keep_copy(&mut self, node: Node, body: &[u8]) -> Option<Link> {
+        let (slot, place) = self.copied.take()?;
+        place.node = node;
+        // The boundary has checked the length.
+        place.body.get_mut(..body.len())?.copy_from_slice(body);
+        Some(Link(slot.to_bits()))
+    }
+
+    #[inline]
+    fn release_head(&mut self, lane: &mut Lane, node: &Node) {
+        if lane.head.is_token() {
+            self.tokens.put(lane.head.slot());
+        } else {
+            self.copied.put(lane.head.slot());
+        }
         self.advance(lane, node);
         self.bytes -= u64::from(node.cost);
     }
 
     #[inline]
     fn advance(&self, lane: &mut Lane, node: &Node) {
-        lane.head = Slot::from_bits(node.next);
         // Numbers in a lane mostly follow one another, but need not: ask the next node.
-        lane.first = self.nodes.get(lane.head).map_or(NOTHING, |next| next.number);
-        if lane.first == NOTHING {
-            *lane = Lane::EMPTY;
+        match self.node(node.next) {
+            Some(next) => {
+                lane.head = node.next;
+                lane.first = next.number;
+            }
+            None => *lane = Lane::EMPTY,
         }
     }
 }
@@ -363,7 +407,7 @@ mod tests {
         assert!(b.is_empty());
         let mut numbers = Vec::new();
         let mut copy = a;
-        while let Some(node) = store.nodes.get(copy.head).copied() {
+        while let Some(node) = store.node(copy.head).copied() {
             numbers.push(node.number);
             store.advance(&mut copy, &node);
         }

@@ -84,42 +84,40 @@ impl CircuitFlags {
 
 /// What the host shall do with the message it fed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// Handle it now. The number is 0 when it has none.
-    Deliver {
-        /// The circuit it came on.
-        circuit: Id,
-        /// Its number.
-        number: u64,
-    },
+pub struct Verdict {
+    /// What to do.
+    pub kind: VerdictKind,
+    /// For END, when the message is refused.
+    pub end_reason: u8,
+    /// For a SWITCH that goes first, 0 for none.
+    pub switch_delta: u32,
+    /// The leg to send on, or the circuit that the message came on.
+    pub circuit: Id,
+    /// The message's number, 0 when it has none.
+    pub number: u64,
+}
+
+/// What to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum VerdictKind {
+    /// Handle it now.
+    Deliver,
     /// It was kept.
-    Held {
-        /// The circuit it came on.
-        circuit: Id,
-        /// Its number.
-        number: u64,
-    },
+    Held,
     /// It was dealt with.
-    Consumed {
-        /// The circuit it came on.
-        circuit: Id,
-    },
-    /// Not to be honoured: answer END with this reason.
-    Refuse {
-        /// The circuit it came on.
-        circuit: Id,
-        /// For END.
-        end_reason: u8,
-    },
-    /// Send it on this leg.
-    Send {
-        /// The leg.
-        circuit: Id,
-        /// Its number.
-        number: u64,
-        /// For a SWITCH that goes first, 0 for none.
-        switch_delta: u32,
-    },
+    Consumed,
+    /// Not to be honoured: answer END.
+    Refuse,
+    /// Send it on the leg.
+    Send,
+}
+
+impl Verdict {
+    /// A verdict about a message without a number.
+    #[inline]
+    pub fn of(kind: VerdictKind, circuit: Id) -> Verdict {
+        Verdict { kind, end_reason: 0, switch_delta: 0, circuit, number: 0 }
+    }
 }
 
 /// Figures of an engine.
@@ -278,52 +276,65 @@ impl Engine {
         if now >= self.timers.next() || !self.clock.advance(now) {
             return None;
         }
-        let circuit = self.circuits.get(id)?;
-        let Place::Leg { set, ix } = circuit.place else { return None };
-        if !command.is_multiplexed() || hop != circuit.config.hops || stream_id == 0 {
+        let Circuit { place: Place::Leg { set, ix }, config } = self.circuits.get(id)? else { return None };
+        if !command.is_multiplexed() || hop != config.hops || stream_id == 0 {
             return None;
         }
-        self.sets.get_mut(set)?.arrive_next(ix, now)
+        self.sets.get_mut(*set)?.arrive_next(*ix, now)
     }
 
     /// A relay message came on a circuit and was recognised here.
+    // Inlined into its one caller, so that what the fast ways need of the message stays in registers.
+    #[inline(always)]
     pub fn receive(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         let now = self.clock.observe(now);
         if now >= self.timers.next() {
             self.run_due_before(now, id)?;
         }
-        let Some(circuit) = self.circuits.get(id) else {
-            return Err(self.circuits.reason(id).into());
-        };
-        let traits = message.command.traits();
-        if let Place::Leg { set, ix } = circuit.place {
-            let at_join_point = message.hop == circuit.config.hops;
-            if traits & MULTIPLEXED != 0 && at_join_point && message.stream_id != 0 {
-                return self.arrive(now, id, set, ix, message);
+        if let Some(Circuit { place: Place::Leg { set, ix }, config }) = self.circuits.get(id) {
+            let (set, ix) = (*set, *ix);
+            if message.hop == config.hops {
+                if message.command.is_multiplexed() && message.stream_id != 0 {
+                    return self.arrive(now, id, set, ix, message);
+                }
+                if message.command == Command::CONFLUX_SWITCH && message.stream_id == 0 {
+                    return self.receive_switch(now, id, set, ix, message.body);
+                }
             }
         }
-        self.receive_other(now, id, message)
+        self.receive_other(now, id, *message)
     }
 
-    /// The common case: a multiplexed message from the join point.
-    #[inline]
+    #[inline(always)]
     fn arrive(&mut self, now: Nanos, id: Id, set: Id, ix: LegIx, message: &Message<'_>) -> Result<Verdict, Error> {
-        let arrival = match self.sets.get_mut(set) {
-            Some(state) => state.arrive(ix, now, message, &mut self.store, &mut self.effects),
-            None => Err(Fault::UnlinkedData),
-        };
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        let arrival = state.arrive(ix, now, message, &mut self.store, &mut self.effects);
         if !self.effects.is_empty() {
             self.apply_effects(set);
         }
         match arrival {
-            Ok(Arrival::InOrder(number)) => Ok(Verdict::Deliver { circuit: id, number }),
-            Ok(Arrival::Held(number)) => Ok(Verdict::Held { circuit: id, number }),
+            Ok(Arrival::InOrder(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id) }),
+            Ok(Arrival::Held(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id) }),
             Err(fault) => Err(self.fault(id, fault)),
         }
     }
 
-    /// Everything that is not a multiplexed message from the join point on a leg.
-    fn receive_other(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    #[inline(always)]
+    fn receive_switch(&mut self, now: Nanos, id: Id, set: Id, ix: LegIx, body: &[u8]) -> Result<Verdict, Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        let outcome = match Switch::decode(body) {
+            Ok(switch) => state.handle_switch(ix, now, switch),
+            Err(_) => Err(Fault::BadSwitch),
+        };
+        match outcome {
+            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id)),
+            Err(fault) => Err(self.fault(id, fault)),
+        }
+    }
+
+    /// Everything that is not a multiplexed message or a SWITCH from the join point on a leg.
+    #[inline(never)]
+    fn receive_other(&mut self, now: Nanos, id: Id, message: Message<'_>) -> Result<Verdict, Error> {
         let Some(circuit) = self.circuits.get_mut(id) else {
             return Err(self.circuits.reason(id).into());
         };
@@ -339,14 +350,14 @@ impl Engine {
             return Err(self.fault(id, Fault::WrongHop));
         }
         if handshake {
-            return self.receive_conflux(now, id, message);
+            return self.receive_conflux(now, id, &message);
         }
         if !is_leg {
             // A plain circuit. What circflow must remember of it is whether it may still become a leg (R9).
             if traits & STREAM_NEEDED != 0 {
                 circuit.config.flags.add(CircuitFlags::STREAMS);
             }
-            return Ok(Verdict::Deliver { circuit: id, number: 0 });
+            return Ok(Verdict::of(VerdictKind::Deliver, id));
         }
         let fault = match message.command {
             _ if multiplexed && !at_join_point && !circuit.config.flags.has(CircuitFlags::LEAKY_PIPE) => {
@@ -359,14 +370,16 @@ impl Engine {
         };
         match (fault, message.command) {
             (Some(fault), _) => Err(self.fault(id, fault)),
-            (None, Command::BEGIN_DIR) => Ok(Verdict::Refuse { circuit: id, end_reason: END_NOT_DIRECTORY }),
+            (None, Command::BEGIN_DIR) => {
+                Ok(Verdict { end_reason: END_NOT_DIRECTORY, ..Verdict::of(VerdictKind::Refuse, id) })
+            }
             // Padding has no effect but to have been received (tor-spec §7.2).
-            (None, Command::DROP) => Ok(Verdict::Consumed { circuit: id }),
-            (None, _) => Ok(Verdict::Deliver { circuit: id, number: 0 }),
+            (None, Command::DROP) => Ok(Verdict::of(VerdictKind::Consumed, id)),
+            (None, _) => Ok(Verdict::of(VerdictKind::Deliver, id)),
         }
     }
 
-    /// LINK, LINKED, LINKED_ACK and SWITCH from the join point.
+    /// LINK, LINKED and LINKED_ACK from the join point, and a SWITCH on a circuit that is no leg.
     fn receive_conflux(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         let Some(circuit) = self.circuits.get(id) else {
             return Err(self.circuits.reason(id).into());
@@ -381,7 +394,8 @@ impl Engine {
         let outcome = match (message.command, place) {
             (Command::CONFLUX_LINK, Place::Alone) => self.receive_link(now, id, message.body),
             (Command::CONFLUX_LINK, _) => Err(Fault::UnexpectedLink),
-            (command, Place::Leg { set, ix }) => self.receive_on_leg(now, set, ix, command, message.body),
+            (Command::CONFLUX_LINKED, Place::Leg { set, ix }) => self.receive_linked(now, set, ix, message.body),
+            (Command::CONFLUX_LINKED_ACK, Place::Leg { set, ix }) => self.receive_linked_ack(now, set, ix),
             (command, _) => Err(match command {
                 Command::CONFLUX_LINKED => Fault::UnexpectedLinked,
                 Command::CONFLUX_LINKED_ACK => Fault::UnexpectedLinkedAck,
@@ -389,24 +403,22 @@ impl Engine {
             }),
         };
         match outcome {
-            Ok(()) => Ok(Verdict::Consumed { circuit: id }),
+            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id)),
             Err(fault) => Err(self.fault(id, fault)),
         }
     }
 
-    fn receive_on_leg(&mut self, now: Nanos, set: Id, ix: LegIx, command: Command, body: &[u8]) -> Result<(), Fault> {
-        let Some(state) = self.sets.get_mut(set) else { return Err(Fault::UnexpectedSwitch) };
-        let outcome = match command {
-            Command::CONFLUX_LINKED => match Link::decode(body) {
-                Ok(link) => state.handle_linked(ix, now, &link, &mut self.effects),
-                Err(_) => Err(Fault::BadLink),
-            },
-            Command::CONFLUX_LINKED_ACK => state.handle_linked_ack(ix, now, &mut self.effects),
-            _ => match Switch::decode(body) {
-                Ok(switch) => state.handle_switch(ix, now, switch),
-                Err(_) => Err(Fault::BadSwitch),
-            },
-        };
+    fn receive_linked(&mut self, now: Nanos, set: Id, ix: LegIx, body: &[u8]) -> Result<(), Fault> {
+        let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinked)?;
+        let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
+        let outcome = state.handle_linked(ix, now, &link, &mut self.effects);
+        self.apply_effects(set);
+        outcome
+    }
+
+    fn receive_linked_ack(&mut self, now: Nanos, set: Id, ix: LegIx) -> Result<(), Fault> {
+        let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinkedAck)?;
+        let outcome = state.handle_linked_ack(ix, now, &mut self.effects);
         self.apply_effects(set);
         outcome
     }

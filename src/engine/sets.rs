@@ -1,6 +1,6 @@
 //! What a host asks of a set.
 
-use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Verdict, What};
+use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Verdict, VerdictKind, What};
 use crate::base::{Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Stats};
 use crate::conflux::{Cause, Role, Set, Terms, TooSmall};
@@ -126,6 +126,7 @@ impl Engine {
     }
 
     /// Takes the next message of one set whose turn has come.
+    #[inline(always)]
     pub fn set_next(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         self.set(set)?;
         self.take_ready(set, buffer).map_err(|TooSmall| Error::TOO_SMALL)
@@ -158,7 +159,7 @@ impl Engine {
     }
 
     /// Takes the next ready message of a set, and ends the set when taking it shows that a number came twice.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_ready(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, TooSmall> {
         let Some(state) = self.sets.get_mut(set) else { return Ok(None) };
         let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(None) };
@@ -244,5 +245,5 @@ impl Engine {
 }
 
 fn verdict(plan: Plan) -> Verdict {
-    Verdict::Send { circuit: plan.leg, number: plan.number, switch_delta: plan.delta }
+    Verdict { switch_delta: plan.delta, number: plan.number, ..Verdict::of(VerdictKind::Send, plan.leg) }
 }

@@ -6,8 +6,7 @@ use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
-use crate::base::Id;
-use crate::engine::Verdict;
+use crate::engine::{Verdict, VerdictKind};
 use libc::size_t;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -117,10 +116,10 @@ pub unsafe extern "C" fn circflow_circuit_receive(
     });
     match next {
         Some(number) => {
-            convert::write_verdict(verdict_out, &Verdict::Deliver { circuit: id, number });
+            convert::write_verdict(verdict_out, &Verdict { number, ..Verdict::of(VerdictKind::Deliver, id) });
             CIRCFLOW_OK
         }
-        None => receive_any(engine, now_ns, id, message, verdict_out),
+        None => receive_any(engine, now_ns, circuit, message, verdict_out),
     }
 }
 
@@ -129,13 +128,12 @@ pub unsafe extern "C" fn circflow_circuit_receive(
 unsafe fn receive_any(
     engine: *mut circflow_engine,
     now_ns: u64,
-    id: Id,
+    circuit: circflow_circuit_id,
     message: &circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     door::enter(engine, |core| {
-        let message = convert::message(message)?;
-        let verdict = core.receive(now_ns, id, &message)?;
+        let verdict = core.receive(now_ns, convert::id(circuit.v), &convert::message(message)?)?;
         convert::write_verdict(verdict_out, &verdict);
         Ok(())
     })

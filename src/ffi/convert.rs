@@ -6,7 +6,9 @@ use super::types::*;
 use crate::base::{limits, Id};
 use crate::conflux::set::{LegNumbers, Numbers};
 use crate::conflux::{set, Algorithm, Cause, Fault, Message, Report, Role, Terms, Token};
-use crate::engine::{self, Blocked, CircuitConfig, CircuitFlags, Engine, Error, Instruction, Misuse, Verdict, What};
+use crate::engine::{
+    self, Blocked, CircuitConfig, CircuitFlags, Engine, Error, Instruction, Misuse, Verdict, VerdictKind, What,
+};
 use crate::wire::conflux::{Nonce, Ux};
 use crate::wire::Command;
 
@@ -53,7 +55,7 @@ pub(super) unsafe fn buffer<'a>(first: *mut u8, cap: usize) -> &'a mut [u8] {
     std::slice::from_raw_parts_mut(first, cap.min(CIRCFLOW_BODY_MAX))
 }
 
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn message<'a>(message: &'a circflow_message) -> Result<Message<'a>, Error> {
     let len = usize::from(message.body_len);
     let form_known = message.form <= CIRCFLOW_FORM_TOKEN;
@@ -74,15 +76,21 @@ pub(super) unsafe fn message<'a>(message: &'a circflow_message) -> Result<Messag
 #[inline]
 pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict) {
     use circflow_verdict_kind::*;
-    let (kind, circuit, number, switch_delta, end_reason) = match *verdict {
-        Verdict::Deliver { circuit, number } => (CIRCFLOW_VERDICT_DELIVER, circuit, number, 0, 0),
-        Verdict::Held { circuit, number } => (CIRCFLOW_VERDICT_HELD, circuit, number, 0, 0),
-        Verdict::Consumed { circuit } => (CIRCFLOW_VERDICT_CONSUMED, circuit, 0, 0, 0),
-        Verdict::Refuse { circuit, end_reason } => (CIRCFLOW_VERDICT_REFUSE, circuit, 0, 0, u16::from(end_reason)),
-        Verdict::Send { circuit, number, switch_delta } => (CIRCFLOW_VERDICT_SEND, circuit, number, switch_delta, 0),
+    let kind = match verdict.kind {
+        VerdictKind::Deliver => CIRCFLOW_VERDICT_DELIVER,
+        VerdictKind::Held => CIRCFLOW_VERDICT_HELD,
+        VerdictKind::Consumed => CIRCFLOW_VERDICT_CONSUMED,
+        VerdictKind::Refuse => CIRCFLOW_VERDICT_REFUSE,
+        VerdictKind::Send => CIRCFLOW_VERDICT_SEND,
     };
     // SAFETY: not NULL (checked by every caller), and room for a verdict by the contract of this floor.
-    out.write(circflow_verdict { kind: kind as u16, end_reason, switch_delta, circuit: circuit_id(circuit), number });
+    out.write(circflow_verdict {
+        kind: kind as u16,
+        end_reason: u16::from(verdict.end_reason),
+        switch_delta: verdict.switch_delta,
+        circuit: circuit_id(verdict.circuit),
+        number: verdict.number,
+    });
 }
 
 #[inline]
@@ -155,6 +163,7 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Error> {
     })
 }
 
+#[inline(always)]
 pub(super) fn insn(instruction: Option<Instruction>) -> circflow_insn {
     use circflow_insn_kind::*;
     let mut insn = circflow_insn {

@@ -7,7 +7,7 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::base::limits;
-use crate::engine::{Error, Verdict};
+use crate::engine::{Error, Verdict, VerdictKind};
 use libc::size_t;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn circflow_set_send(
             core.send_next(now_ns, convert::id(set.v), convert::command(message.command), message.hop)
         });
         if let Some((circuit, number)) = next {
-            convert::write_verdict(verdict_out, &Verdict::Send { circuit, number, switch_delta: 0 });
+            convert::write_verdict(verdict_out, &Verdict { number, ..Verdict::of(VerdictKind::Send, circuit) });
             return CIRCFLOW_OK;
         }
     }

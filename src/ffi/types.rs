@@ -17,7 +17,7 @@ pub const CIRCFLOW_LEGS_MAX: usize = 16;
 pub const CIRCFLOW_NEVER: u64 = u64::MAX;
 /// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
 /// block of fixed size. A held token costs what its host says.
-pub const CIRCFLOW_HELD_COST: u32 = 530;
+pub const CIRCFLOW_HELD_COST: u32 = 536;
 const _: () = assert!(CIRCFLOW_HELD_COST == crate::conflux::store::COPY_COST);
 
 /// circflow_circuit_config.role: this end opened the circuit.

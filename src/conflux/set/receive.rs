@@ -38,6 +38,7 @@ impl Set {
     }
 
     /// A multiplexed message came on a leg (SEQ-7).
+    #[inline(always)]
     pub fn arrive(
         &mut self,
         ix: LegIx,
@@ -46,9 +47,6 @@ impl Set {
         store: &mut Store,
         effects: &mut Vec<Effect>,
     ) -> Result<Arrival, Fault> {
-        if let Some(number) = self.arrive_next(ix, now) {
-            return Ok(Arrival::InOrder(number));
-        }
         let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.path.linked) else {
             return Err(Fault::UnlinkedData);
         };
@@ -88,7 +86,7 @@ impl Set {
     }
 
     /// Takes the next message that was held and whose turn has come. "Delivered" moves with it.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
         if self.next_held != self.delivered + 1 {
             return Ok(None);
