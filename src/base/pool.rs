@@ -23,24 +23,17 @@ impl Slot {
 /// Equal slots of `T` in chunks of 64.
 #[derive(Debug)]
 pub struct Pool<T> {
-    chunks: Vec<Chunk<T>>,
-    /// Chunks with at least one free slot.
-    open: Vec<u32>,
+    /// A chunk whose memory was given back leaves a hole, so that the others keep their numbers.
+    chunks: Vec<Option<Box<[T; CHUNK]>>>,
+    /// Slots to give out next, the last first.
+    free: Vec<u32>,
     used: usize,
-}
-
-#[derive(Debug)]
-struct Chunk<T> {
-    /// Empty once the chunk's memory was given back.
-    values: Box<[T]>,
-    /// One bit for each slot in use.
-    used: u64,
 }
 
 impl<T: Clone + Default> Pool<T> {
     /// A pool that owns no memory yet.
     pub fn new() -> Self {
-        Pool { chunks: Vec::new(), open: Vec::new(), used: 0 }
+        Pool { chunks: Vec::new(), free: Vec::new(), used: 0 }
     }
 
     /// Slots in use.
@@ -50,98 +43,78 @@ impl<T: Clone + Default> Pool<T> {
 
     /// Bytes of slots this pool owns, in use or not.
     pub fn bytes(&self) -> usize {
-        self.chunks.iter().map(|chunk| std::mem::size_of_val(&*chunk.values)).sum()
+        self.chunks.iter().flatten().count() * size_of::<[T; CHUNK]>()
     }
 
     /// A slot, with whatever its last user left in it, or `None` when the pool has 2^31 of them.
     #[inline]
     pub fn take(&mut self) -> Option<(Slot, &mut T)> {
-        let index = match self.open.last() {
-            Some(&index) => index,
+        let slot = Slot(match self.free.pop() {
+            Some(slot) => slot,
             None => self.grow()?,
-        };
-        let chunk = self.chunks.get_mut(index as usize)?;
-        let offset = (!chunk.used).trailing_zeros() & (CHUNK as u32 - 1);
-        chunk.used |= 1 << offset;
-        if chunk.used == u64::MAX {
-            self.open.pop();
-        }
+        });
         self.used += 1;
-        Some((Slot(index << CHUNK_BITS | offset), chunk.values.get_mut(offset as usize)?))
+        Some((slot, self.get_mut(slot)?))
     }
 
-    /// Gives a slot back. One that is not in use is left alone.
+    /// Gives back a slot that was taken, once.
     #[inline]
     pub fn put(&mut self, slot: Slot) {
-        let (index, offset) = (slot.0 >> CHUNK_BITS, slot.0 & (CHUNK as u32 - 1));
-        if let Some(chunk) = self.chunks.get_mut(index as usize) {
-            if chunk.used & (1 << offset) != 0 {
-                if chunk.used == u64::MAX {
-                    self.open.push(index);
-                }
-                chunk.used &= !(1 << offset);
-                self.used -= 1;
-            }
-        }
+        self.used -= 1;
+        self.free.push(slot.0);
     }
 
     /// What is in a slot.
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&T> {
-        self.chunks.get((slot.0 >> CHUNK_BITS) as usize)?.values.get(slot.0 as usize & (CHUNK - 1))
+        Some(&self.chunks.get((slot.0 >> CHUNK_BITS) as usize)?.as_deref()?[slot.0 as usize % CHUNK])
     }
 
     /// What is in a slot, to change it.
     #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
-        self.chunks.get_mut((slot.0 >> CHUNK_BITS) as usize)?.values.get_mut(slot.0 as usize & (CHUNK - 1))
+        Some(&mut self.chunks.get_mut((slot.0 >> CHUNK_BITS) as usize)?.as_deref_mut()?[slot.0 as usize % CHUNK])
     }
 
     /// Gives the memory of chunks that nobody uses back to the system, and says how many bytes that was.
     pub fn trim(&mut self) -> usize {
         let before = self.bytes();
-        for chunk in &mut self.chunks {
-            if chunk.used == 0 {
-                chunk.values = Box::default();
-            }
+        let mut free_in = vec![0; self.chunks.len()];
+        for &slot in &self.free {
+            free_in[(slot >> CHUNK_BITS) as usize] += 1;
         }
-        // The tail goes whole; a hole in the middle keeps its number, and is filled first when memory is needed again.
-        while self.chunks.last().is_some_and(|chunk| chunk.values.is_empty()) {
+        self.free.retain(|&slot| free_in[(slot >> CHUNK_BITS) as usize] < CHUNK);
+        self.free.shrink_to_fit();
+        for (chunk, _) in self.chunks.iter_mut().zip(free_in).filter(|&(_, free)| free == CHUNK) {
+            *chunk = None;
+        }
+        while self.chunks.last().is_some_and(Option::is_none) {
             self.chunks.pop();
         }
-        let chunks = &self.chunks;
-        self.open.retain(|&index| chunks.get(index as usize).is_some_and(|chunk| !chunk.values.is_empty()));
-        self.open.shrink_to_fit();
         before - self.bytes()
     }
 
-    /// Everything in use, in order of slot.
-    pub fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
-        self.chunks.iter().enumerate().flat_map(|(index, chunk)| {
-            chunk.values.iter().enumerate().filter_map(move |(offset, value)| {
-                let slot = Slot((index << CHUNK_BITS | offset) as u32);
-                (chunk.used & (1 << offset) != 0).then_some((slot, value))
-            })
-        })
+    /// Every slot, in use or not.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flatten().flat_map(|chunk| chunk.iter())
     }
 
+    /// A new chunk: one of its slots at once, the others to give out next. Holes are filled first.
     #[cold]
     fn grow(&mut self) -> Option<u32> {
-        let values = || vec![T::default(); CHUNK].into_boxed_slice();
-        let hole = self.chunks.iter().position(|chunk| chunk.values.is_empty());
-        let index = match hole {
-            Some(index) => {
-                self.chunks[index].values = values();
-                index
-            }
-            None if self.chunks.len() < CHUNKS_MAX => {
-                self.chunks.push(Chunk { values: values(), used: 0 });
-                self.chunks.len() - 1
-            }
-            None => return None,
-        };
-        self.open.push(index as u32);
-        Some(index as u32)
+        let index = self.chunks.iter().position(Option::is_none).unwrap_or(self.chunks.len());
+        if index >= CHUNKS_MAX {
+            return None;
+        }
+        if index == self.chunks.len() {
+            self.chunks.push(None);
+        }
+        self.chunks[index] = vec![T::default(); CHUNK].into_boxed_slice().try_into().ok();
+        let first = (index << CHUNK_BITS) as u32;
+        // Room for every slot there is: giving one back never allocates.
+        self.free.reserve(self.chunks.len() << CHUNK_BITS);
+        self.free.extend((first + 1..first + CHUNK as u32).rev());
+        Some(first)
     }
 }
 
@@ -178,7 +151,6 @@ mod tests {
         let bytes = pool.bytes();
         for &slot in &slots {
             pool.put(slot);
-            pool.put(slot);
         }
         assert_eq!((pool.used(), pool.bytes()), (0, bytes), "nothing is given back unasked");
         for _ in 0..256 {
@@ -195,7 +167,7 @@ mod tests {
             pool.put(slot);
         }
         assert_eq!(pool.trim(), 64 * 8, "the first chunk of three");
-        assert_eq!(pool.iter().count(), 92);
+        assert_eq!((pool.used(), pool.iter().count()), (92, 128));
         let reused: Vec<Slot> = (0..100).map(|_| pool.take().unwrap().0).collect();
         assert_eq!(pool.bytes(), 192 * 8, "a hole is filled before the pool grows");
         for slot in slots.into_iter().skip(100).chain(reused) {

@@ -110,6 +110,8 @@ struct Node {
     stream_id: u16,
     body_len: u16,
     command: u8,
+    /// A message is here, and its token, if it has one, the store's. For [`Store::tokens`], which trusts no lane.
+    in_use: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +189,7 @@ impl Store {
 
     /// Every token held, in whatever lane.
     pub fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
-        self.tokens.iter().map(|(_, node)| Token { token: node.token, cost: node.cost })
+        self.tokens.iter().filter(|node| node.in_use).map(|node| Token { token: node.token, cost: node.cost })
     }
 
     /// True when something that costs `cost` fits under the cap.
@@ -210,6 +212,7 @@ impl Store {
             stream_id: message.stream_id,
             body_len: message.body.len() as u16,
             command: message.command.0,
+            in_use: true,
         };
         let Some(link) = (match message.token {
             Some(_) => self.keep_token(node),
@@ -329,6 +332,9 @@ impl Store {
     #[inline]
     fn release_head(&mut self, lane: &mut Lane, node: &Node) {
         if lane.head.is_token() {
+            if let Some(place) = self.tokens.get_mut(lane.head.slot()) {
+                place.in_use = false;
+            }
             self.tokens.put(lane.head.slot());
         } else {
             self.copied.put(lane.head.slot());
