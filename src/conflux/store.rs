@@ -237,23 +237,24 @@ impl Store {
     #[inline(always)]
     pub fn pop(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
         let head = lane.head;
-        let Some(&node) = self.node(head) else { return Ok(None) };
-        let mut delivery = Delivery {
+        let (node, token) = if head.is_token() {
+            let Some(node) = self.tokens.get_mut(head.slot()) else { return Ok(None) };
+            node.in_use = false;
+            (*node, Some(Token { token: node.token, cost: node.cost }))
+        } else {
+            let Some(copied) = self.copied.get(head.slot()) else { return Ok(None) };
+            let body = copied.body.get(..usize::from(copied.node.body_len)).unwrap_or_default();
+            buffer.get_mut(..body.len()).ok_or(TooSmall)?.copy_from_slice(body);
+            (copied.node, None)
+        };
+        let delivery = Delivery {
             number: node.number,
             leg: Id::NONE,
             command: Command(node.command),
             stream_id: node.stream_id,
-            body_len: 0,
-            token: None,
+            body_len: if token.is_some() { 0 } else { node.body_len },
+            token,
         };
-        if head.is_token() {
-            delivery.token = Some(Token { token: node.token, cost: node.cost });
-        } else {
-            let kept = self.copied.get(head.slot()).and_then(|copied| copied.body.get(..usize::from(node.body_len)));
-            let kept = kept.unwrap_or_default();
-            buffer.get_mut(..kept.len()).ok_or(TooSmall)?.copy_from_slice(kept);
-            delivery.body_len = node.body_len;
-        }
         self.release_head(lane, &node);
         Ok(Some((delivery, node.cost)))
     }
@@ -262,6 +263,9 @@ impl Store {
     pub fn discard(&mut self, lane: &mut Lane) -> Option<Token> {
         while let Some(&node) = self.node(lane.head) {
             let is_token = lane.head.is_token();
+            if let Some(place) = self.node_mut(lane.head) {
+                place.in_use = false;
+            }
             self.release_head(lane, &node);
             if is_token {
                 return Some(Token { token: node.token, cost: node.cost });
@@ -313,14 +317,14 @@ impl Store {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn keep_token(&mut self, node: Node) -> Option<Link> {
         let (slot, place) = self.tokens.take()?;
         *place = node;
         Some(Link(slot.to_bits() | Link::TOKEN))
     }
 
-    #[inline]
+    #[inline(always)]
     fn keep_copy(&mut self, node: Node, body: &[u8]) -> Option<Link> {
         let (slot, place) = self.copied.take()?;
         place.node = node;
@@ -329,12 +333,9 @@ impl Store {
         Some(Link(slot.to_bits()))
     }
 
-    #[inline]
+    #[inline(always)]
     fn release_head(&mut self, lane: &mut Lane, node: &Node) {
         if lane.head.is_token() {
-            if let Some(place) = self.tokens.get_mut(lane.head.slot()) {
-                place.in_use = false;
-            }
             self.tokens.put(lane.head.slot());
         } else {
             self.copied.put(lane.head.slot());
