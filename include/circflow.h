@@ -70,7 +70,7 @@
 
 // What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
 // block of fixed size. A held token costs what its host says.
-#define CIRCFLOW_HELD_COST 530
+#define CIRCFLOW_HELD_COST 536
 
 // circflow_circuit_config.role: this end opened the circuit.
 #define CIRCFLOW_ROLE_CLIENT 1
@@ -613,6 +613,8 @@ typedef struct circflow_verdict {
   uint32_t switch_delta;
   // SEND: the leg to send on. Otherwise the circuit the message came on.
   struct circflow_circuit_id circuit;
+  // That circuit's tag.
+  uint64_t circuit_tag;
   // The message's absolute sequence number in the set, from 1; 0 for messages that have none.
   uint64_t number;
 } circflow_verdict;

@@ -28,6 +28,8 @@ pub struct Report {
 pub(super) struct Leg {
     /// What the engine calls it; [`Id::NONE`] for a vacant place.
     pub key: Id,
+    /// What the host calls it.
+    pub tag: u64,
     pub state: LinkState,
     /// A SWITCH came and no message since.
     pub bare: bool,
@@ -50,6 +52,7 @@ impl Leg {
         let path = Path { linked: state.is_linked(), ..Path::UNKNOWN };
         Leg {
             key,
+            tag: 0,
             state,
             bare: false,
             path,

@@ -93,6 +93,8 @@ pub struct Verdict {
     pub switch_delta: u32,
     /// The leg to send on, or the circuit that the message came on.
     pub circuit: Id,
+    /// The host's word for that circuit.
+    pub circuit_tag: u64,
     /// The message's number, 0 when it has none.
     pub number: u64,
 }
@@ -115,8 +117,8 @@ pub enum VerdictKind {
 impl Verdict {
     /// A verdict about a message without a number.
     #[inline]
-    pub fn of(kind: VerdictKind, circuit: Id) -> Verdict {
-        Verdict { kind, end_reason: 0, switch_delta: 0, circuit, number: 0 }
+    pub fn of(kind: VerdictKind, circuit: Id, circuit_tag: u64) -> Verdict {
+        Verdict { kind, end_reason: 0, switch_delta: 0, circuit, circuit_tag, number: 0 }
     }
 }
 
@@ -272,7 +274,7 @@ impl Engine {
     /// The common case of [`Engine::receive`], in as few instructions as can be: a multiplexed message that is next in
     /// order, with nothing due and nothing ready behind it. No answer means that nothing was done.
     #[inline]
-    pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Option<u64> {
+    pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Option<Verdict> {
         if now >= self.timers.next() || !self.clock.advance(now) {
             return None;
         }
@@ -280,7 +282,8 @@ impl Engine {
         if !command.is_multiplexed() || hop != config.hops || stream_id == 0 {
             return None;
         }
-        self.sets.get_mut(*set)?.arrive_next(*ix, now)
+        let number = self.sets.get_mut(*set)?.arrive_next(*ix, now)?;
+        Some(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, config.tag) })
     }
 
     /// A relay message came on a circuit and was recognised here.
@@ -292,13 +295,13 @@ impl Engine {
             self.run_due_before(now, id)?;
         }
         if let Some(Circuit { place: Place::Leg { set, ix }, config }) = self.circuits.get(id) {
-            let (set, ix) = (*set, *ix);
+            let (set, ix, tag) = (*set, *ix, config.tag);
             if message.hop == config.hops {
                 if message.command.is_multiplexed() && message.stream_id != 0 {
-                    return self.arrive(now, id, set, ix, message);
+                    return self.arrive(now, (id, tag), (set, ix), message);
                 }
                 if message.command == Command::CONFLUX_SWITCH && message.stream_id == 0 {
-                    return self.receive_switch(now, id, set, ix, message.body);
+                    return self.receive_switch(now, (id, tag), (set, ix), message.body);
                 }
             }
         }
@@ -306,28 +309,40 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn arrive(&mut self, now: Nanos, id: Id, set: Id, ix: LegIx, message: &Message<'_>) -> Result<Verdict, Error> {
+    fn arrive(
+        &mut self,
+        now: Nanos,
+        (id, tag): (Id, u64),
+        (set, ix): (Id, LegIx),
+        message: &Message<'_>,
+    ) -> Result<Verdict, Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let arrival = state.arrive(ix, now, message, &mut self.store, &mut self.effects);
         if !self.effects.is_empty() {
             self.apply_effects(set);
         }
         match arrival {
-            Ok(Arrival::InOrder(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id) }),
-            Ok(Arrival::Held(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id) }),
+            Ok(Arrival::InOrder(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) }),
+            Ok(Arrival::Held(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) }),
             Err(fault) => Err(self.fault(id, fault)),
         }
     }
 
     #[inline(always)]
-    fn receive_switch(&mut self, now: Nanos, id: Id, set: Id, ix: LegIx, body: &[u8]) -> Result<Verdict, Error> {
+    fn receive_switch(
+        &mut self,
+        now: Nanos,
+        (id, tag): (Id, u64),
+        (set, ix): (Id, LegIx),
+        body: &[u8],
+    ) -> Result<Verdict, Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let outcome = match Switch::decode(body) {
             Ok(switch) => state.handle_switch(ix, now, switch),
             Err(_) => Err(Fault::BadSwitch),
         };
         match outcome {
-            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id)),
+            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
             Err(fault) => Err(self.fault(id, fault)),
         }
     }
@@ -341,6 +356,7 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
+        let tag = circuit.config.tag;
         let traits = message.command.traits();
         let multiplexed = traits & MULTIPLEXED != 0;
         let is_leg = matches!(circuit.place, Place::Leg { .. });
@@ -357,7 +373,7 @@ impl Engine {
             if traits & STREAM_NEEDED != 0 {
                 circuit.config.flags.add(CircuitFlags::STREAMS);
             }
-            return Ok(Verdict::of(VerdictKind::Deliver, id));
+            return Ok(Verdict::of(VerdictKind::Deliver, id, tag));
         }
         let fault = match message.command {
             _ if multiplexed && !at_join_point && !circuit.config.flags.has(CircuitFlags::LEAKY_PIPE) => {
@@ -371,11 +387,11 @@ impl Engine {
         match (fault, message.command) {
             (Some(fault), _) => Err(self.fault(id, fault)),
             (None, Command::BEGIN_DIR) => {
-                Ok(Verdict { end_reason: END_NOT_DIRECTORY, ..Verdict::of(VerdictKind::Refuse, id) })
+                Ok(Verdict { end_reason: END_NOT_DIRECTORY, ..Verdict::of(VerdictKind::Refuse, id, tag) })
             }
             // Padding has no effect but to have been received (tor-spec §7.2).
-            (None, Command::DROP) => Ok(Verdict::of(VerdictKind::Consumed, id)),
-            (None, _) => Ok(Verdict::of(VerdictKind::Deliver, id)),
+            (None, Command::DROP) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
+            (None, _) => Ok(Verdict::of(VerdictKind::Deliver, id, tag)),
         }
     }
 
@@ -384,7 +400,7 @@ impl Engine {
         let Some(circuit) = self.circuits.get(id) else {
             return Err(self.circuits.reason(id).into());
         };
-        let place = circuit.place;
+        let (place, tag) = (circuit.place, circuit.config.tag);
         if message.command != Command::CONFLUX_SWITCH && self.queue.len() >= self.instructions_max {
             return Err(Blocked::Undrained.into());
         }
@@ -403,7 +419,7 @@ impl Engine {
             }),
         };
         match outcome {
-            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id)),
+            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
             Err(fault) => Err(self.fault(id, fault)),
         }
     }
@@ -448,7 +464,7 @@ impl Engine {
             None => Err(Fault::UnexpectedLink),
         };
         match accepted {
-            Ok(ix) => self.put_in_place(id, Place::Leg { set, ix }),
+            Ok(ix) => self.seat(id, set, ix),
             Err(_) if known.is_none() => self.forget_set(set),
             Err(_) => {}
         }
@@ -699,9 +715,11 @@ impl Engine {
         }
     }
 
-    fn put_in_place(&mut self, id: Id, place: Place) {
-        if let Some(circuit) = self.circuits.get_mut(id) {
-            circuit.place = place;
+    /// A circuit has become a leg.
+    fn seat(&mut self, id: Id, set: Id, ix: LegIx) {
+        if let (Some(circuit), Some(state)) = (self.circuits.get_mut(id), self.sets.get_mut(set)) {
+            circuit.place = Place::Leg { set, ix };
+            state.set_tag(ix, circuit.config.tag);
         }
     }
 

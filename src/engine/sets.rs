@@ -50,7 +50,7 @@ impl Engine {
             let hops = self.circuits.lookup(circuit)?.config.hops;
             if let Some(state) = self.sets.get_mut(set) {
                 let ix = state.launch(circuit, hops, now, &mut self.effects);
-                self.put_in_place(circuit, Place::Leg { set, ix });
+                self.seat(circuit, set, ix);
             }
         }
         self.apply_effects(set);
@@ -66,7 +66,7 @@ impl Engine {
         let hops = self.circuits.lookup(circuit)?.config.hops;
         if let Some(state) = self.sets.get_mut(set) {
             let ix = state.adopt(circuit, hops, ux, rtt, &mut self.effects);
-            self.put_in_place(circuit, Place::Leg { set, ix });
+            self.seat(circuit, set, ix);
         }
         self.apply_effects(set);
         Ok(())
@@ -109,7 +109,7 @@ impl Engine {
 
     /// The common case of [`Engine::send`]: the sending leg stays, and has room. No answer means that nothing was done.
     #[inline]
-    pub fn send_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<(Id, u64)> {
+    pub fn send_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
         if now >= self.timers.next() || !self.clock.advance(now) {
             return None;
         }
@@ -117,7 +117,7 @@ impl Engine {
         if !command.is_multiplexed() || hop != state.join_hop() {
             return None;
         }
-        state.send_next(command == Command::DATA, now)
+        state.send_next(command == Command::DATA, now).map(verdict)
     }
 
     /// Could DATA be sent, and where?
@@ -244,6 +244,7 @@ impl Engine {
     }
 }
 
+#[inline]
 fn verdict(plan: Plan) -> Verdict {
-    Verdict { switch_delta: plan.delta, number: plan.number, ..Verdict::of(VerdictKind::Send, plan.leg) }
+    Verdict { switch_delta: plan.delta, number: plan.number, ..Verdict::of(VerdictKind::Send, plan.leg, plan.tag) }
 }

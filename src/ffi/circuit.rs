@@ -6,7 +6,6 @@ use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
-use crate::engine::{Verdict, VerdictKind};
 use libc::size_t;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -115,8 +114,8 @@ pub unsafe extern "C" fn circflow_circuit_receive(
         core.receive_next(now_ns, id, convert::command(message.command), message.hop, message.stream_id)
     });
     match next {
-        Some(number) => {
-            convert::write_verdict(verdict_out, &Verdict { number, ..Verdict::of(VerdictKind::Deliver, id) });
+        Some(verdict) => {
+            convert::write_verdict(verdict_out, &verdict);
             CIRCFLOW_OK
         }
         None => receive_any(engine, now_ns, circuit, message, verdict_out),

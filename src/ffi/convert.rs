@@ -89,6 +89,7 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
         end_reason: u16::from(verdict.end_reason),
         switch_delta: verdict.switch_delta,
         circuit: circuit_id(verdict.circuit),
+        circuit_tag: verdict.circuit_tag,
         number: verdict.number,
     });
 }

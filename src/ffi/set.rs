@@ -7,7 +7,7 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::base::limits;
-use crate::engine::{Error, Verdict, VerdictKind};
+use crate::engine::Error;
 use libc::size_t;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -226,8 +226,8 @@ pub unsafe extern "C" fn circflow_set_send(
         let next = door::try_enter(engine, |core| {
             core.send_next(now_ns, convert::id(set.v), convert::command(message.command), message.hop)
         });
-        if let Some((circuit, number)) = next {
-            convert::write_verdict(verdict_out, &Verdict { number, ..Verdict::of(VerdictKind::Send, circuit) });
+        if let Some(verdict) = next {
+            convert::write_verdict(verdict_out, &verdict);
             return CIRCFLOW_OK;
         }
     }

@@ -228,6 +228,8 @@ pub struct circflow_verdict {
     pub switch_delta: u32,
     /// SEND: the leg to send on. Otherwise the circuit the message came on.
     pub circuit: circflow_circuit_id,
+    /// That circuit's tag.
+    pub circuit_tag: u64,
     /// The message's absolute sequence number in the set, from 1; 0 for messages that have none.
     pub number: u64,
 }

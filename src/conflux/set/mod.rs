@@ -259,6 +259,13 @@ impl Set {
         ix
     }
 
+    /// Remembers the host's word for a leg, for plans to carry.
+    pub fn set_tag(&mut self, ix: LegIx, tag: u64) {
+        if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
+            leg.tag = tag;
+        }
+    }
+
     /// Client: LINKED came (CFX-23).
     pub fn handle_linked(
         &mut self,

@@ -14,6 +14,8 @@ pub struct Plan {
     pub ix: LegIx,
     /// What the engine calls the leg.
     pub leg: Id,
+    /// What the host calls the leg.
+    pub tag: u64,
     /// The number for a SWITCH that goes first, 0 for none (SEQ-3: SWITCH(0) is never sent).
     pub delta: u32,
     /// The message's absolute number.
@@ -52,7 +54,7 @@ impl Set {
         };
         let leg = self.legs.get(index).ok_or(Refusal::Blocked)?;
         let delta = u32::try_from(sent.saturating_sub(leg.sent)).map_err(|_| Refusal::Blocked)?;
-        Ok(Plan { ix: index as LegIx, leg: leg.key, delta, number: sent + 1 })
+        Ok(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta, number: sent + 1 })
     }
 
     /// A plan for a message that the host is about to send. What it changes is memory of its own: how long the choice
@@ -72,11 +74,12 @@ impl Set {
     /// The common case of deciding and committing in one: the sending leg stays, and has room. No answer means that
     /// nothing changed.
     #[inline]
-    pub fn send_next(&mut self, data: bool, now: Nanos) -> Option<(Id, u64)> {
+    pub fn send_next(&mut self, data: bool, now: Nanos) -> Option<Plan> {
         if self.settled == 0 {
             return None;
         }
-        let leg = self.legs.get_mut(self.sending?)?;
+        let index = self.sending?;
+        let leg = self.legs.get_mut(index)?;
         leg.sent += 1;
         leg.last_active = now;
         if data {
@@ -84,7 +87,7 @@ impl Set {
             self.settled -= 1;
             self.since_switch += 1;
         }
-        Some((leg.key, leg.sent))
+        Some(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent })
     }
 
     /// A SWITCH was queued on a leg (SEQ-2).
