@@ -835,7 +835,7 @@ enum circflow_status circflow_circuit_config_init(struct circflow_circuit_config
 // That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
 //
 // CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role or flag, or hops that do not fit the
-// role; CIRCFLOW_ERR_FULL at circuits_max: close some.
+// role; CIRCFLOW_ERR_FULL at circuits_max: close some; CIRCFLOW_ERR_UNDRAINED: drain first.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_open(struct circflow_engine *engine,
                                            uint64_t now_ns,
@@ -926,7 +926,8 @@ enum circflow_status circflow_engine_accept_sets(struct circflow_engine *engine,
 // Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
 //
 // CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max not 1 to 16, or
-// launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max.
+// launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max;
+// CIRCFLOW_ERR_UNDRAINED: drain first.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_open(struct circflow_engine *engine,
                                        uint64_t now_ns,
@@ -988,7 +989,8 @@ enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t
 // a window).
 //
 // @param message       Its command counts, and its hop (the join point; at an exit 0). It is not taken.
-// @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0.
+// @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0. They are news,
+//                      and stand whatever the answer is.
 // @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. Written on CIRCFLOW_OK.
 //
 // CIRCFLOW_ERR_BLOCKED: no leg has room, stop reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait

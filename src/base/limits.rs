@@ -30,6 +30,9 @@ pub const ENGINE_HELD_BYTES_DEFAULT: u64 = 256 << 20;
 /// slow start).
 pub const SWITCH_AHEAD_DEFAULT: u32 = 1 << 20;
 
+/// DATA cells that one SENDME acknowledges, as long as nobody has reported it: the default of Tor's `cc_sendme_inc`.
+pub const SENDME_INC_DEFAULT: u32 = 31;
+
 /// SWITCH(0) a peer may send in the life of a set. C Tor sends one when another leg than the one it looked at first
 /// wins before anything was sent; one per leg that a set can have is ample.
 pub const ZERO_SWITCHES_MAX: u32 = LEGS_MAX as u32;

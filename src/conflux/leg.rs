@@ -4,7 +4,7 @@ use super::choice::{Path, UNMEASURED};
 use super::handshake::LinkState;
 use super::store::Lane;
 use crate::base::time::NEVER;
-use crate::base::{Id, Nanos};
+use crate::base::{limits, Id, Nanos};
 
 /// How a leg stands, from the host's congestion control.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ impl Leg {
             sent: 0,
             recv: 0,
             lane: Lane::EMPTY,
-            sendme_inc: 0,
+            sendme_inc: limits::SENDME_INC_DEFAULT,
             deadline: NEVER,
             asked_at: 0,
             last_active: 0,

@@ -247,6 +247,7 @@ impl Engine {
             return Err(self.invalid("hops do not fit the role"));
         }
         self.enter(now);
+        self.check_drained()?;
         self.circuits.insert(Circuit { place: Place::Alone, config }).map_err(|_| Blocked::Full.into())
     }
 
@@ -401,8 +402,8 @@ impl Engine {
             return Err(self.circuits.reason(id).into());
         };
         let (place, tag) = (circuit.place, circuit.config.tag);
-        if message.command != Command::CONFLUX_SWITCH && self.queue.len() >= self.instructions_max {
-            return Err(Blocked::Undrained.into());
+        if message.command != Command::CONFLUX_SWITCH {
+            self.check_drained()?;
         }
         if message.stream_id != 0 {
             return Err(self.fault(id, Fault::BadStreamId));
@@ -580,6 +581,9 @@ impl Engine {
                     let queued = *other;
                     let instruction = self.compose(queued, buffer)?;
                     self.queue.drop_first();
+                    if let Queued::Set { set, news: News::Resume } = queued {
+                        self.sets.get_mut(set).into_iter().for_each(Set::resumed);
+                    }
                     match instruction {
                         Some(instruction) => return Ok(Some(instruction)),
                         None => continue,
@@ -644,6 +648,15 @@ impl Engine {
             Some(Place::Closing) => Err(Blocked::Gone.into()),
             None => Err(self.circuits.reason(id).into()),
         }
+    }
+
+    /// Refuses what could make the queue grow for ever, as long as the host has not drained: whatever else queues
+    /// instructions does so a bounded number of times for each circuit and set.
+    fn check_drained(&self) -> Result<(), Error> {
+        if self.queue.len() >= self.instructions_max {
+            return Err(Blocked::Undrained.into());
+        }
+        Ok(())
     }
 
     /// The first step of every feed.

@@ -17,6 +17,7 @@ impl Engine {
     /// Client: opens a set.
     pub fn open_set(&mut self, now: Nanos, terms: Terms) -> Result<Id, Error> {
         self.enter(now);
+        self.check_drained()?;
         if self.find_set(Role::Client, &terms.nonce).is_some() {
             return Err(Misuse::NonceInUse.into());
         }
@@ -29,9 +30,7 @@ impl Engine {
         if circuits.is_empty() {
             return Err(Misuse::NoLegs.into());
         }
-        if self.queue.len() >= self.instructions_max {
-            return Err(Blocked::Undrained.into());
-        }
+        self.check_drained()?;
         for (index, &circuit) in circuits.iter().enumerate() {
             let model = self.set(set)?.any_leg().unwrap_or(circuits[0]);
             self.check_fit(set, circuit, model)?;

@@ -29,7 +29,7 @@ pub unsafe extern "C" fn circflow_circuit_config_init(
 /// That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
 ///
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role or flag, or hops that do not fit the
-/// role; CIRCFLOW_ERR_FULL at circuits_max: close some.
+/// role; CIRCFLOW_ERR_FULL at circuits_max: close some; CIRCFLOW_ERR_UNDRAINED: drain first.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_open(

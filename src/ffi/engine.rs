@@ -9,6 +9,7 @@ use super::types::*;
 use crate::base::limits;
 use crate::engine::{Config, Engine};
 use libc::{c_char, c_void, size_t};
+use zeroize::Zeroize;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
 unsafe impl sized::Sized_ for circflow_engine_config {}
@@ -146,6 +147,10 @@ pub unsafe extern "C" fn circflow_engine_drain(
             }
             // SAFETY: the host's own function; the core is not borrowed while it runs.
             call(userdata, &insn, body.as_ptr());
+            if insn.kind == circflow_insn_kind::CIRCFLOW_INSN_SEND as u32 {
+                // A LINK carries the nonce.
+                body.zeroize();
+            }
         }
         door::enter(engine, |core| {
             // SAFETY: NULL or room for one byte, by the contract of this function.

@@ -9,6 +9,7 @@ use super::types::*;
 use crate::base::limits;
 use crate::engine::Error;
 use libc::size_t;
+use zeroize::Zeroize;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
 unsafe impl sized::Sized_ for circflow_set_config {}
@@ -49,7 +50,8 @@ pub unsafe extern "C" fn circflow_engine_accept_sets(
 /// Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
 ///
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max not 1 to 16, or
-/// launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max.
+/// launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max;
+/// CIRCFLOW_ERR_UNDRAINED: drain first.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_set_open(
@@ -61,15 +63,18 @@ pub unsafe extern "C" fn circflow_set_open(
     if set_out.is_null() {
         return CIRCFLOW_ERR_NULL;
     }
-    let config = match sized::read(config, config_defaults()) {
+    let mut config = match sized::read(config, config_defaults()) {
         Ok(config) => config,
         Err(status) => return status,
     };
-    door::enter(engine, |core| {
+    let status = door::enter(engine, |core| {
         let id = core.open_set(now_ns, convert::set_config(&config)?)?;
         set_out.write(convert::set_id(id));
         Ok(())
-    })
+    });
+    // The set has the nonce now; this copy must not stay behind on the stack.
+    config.nonce.zeroize();
+    status
 }
 
 /// Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
@@ -170,7 +175,8 @@ pub unsafe extern "C" fn circflow_set_close(
 /// a window).
 ///
 /// @param message       Its command counts, and its hop (the join point; at an exit 0). It is not taken.
-/// @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0.
+/// @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0. They are news,
+///                      and stand whatever the answer is.
 /// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. Written on CIRCFLOW_OK.
 ///
 /// CIRCFLOW_ERR_BLOCKED: no leg has room, stop reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait

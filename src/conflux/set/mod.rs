@@ -98,6 +98,8 @@ pub struct Set {
     bare: bool,
     /// The host was told to stop, and waits to be told to go on.
     waiting: bool,
+    /// The instruction that ends the waiting is queued, and not taken yet.
+    resume_queued: bool,
     /// A mark in the instruction queue stands for our ready messages.
     ready_marked: bool,
     policy: Policy,
@@ -149,6 +151,7 @@ impl Set {
             usable: false,
             bare: false,
             waiting: false,
+            resume_queued: false,
             ready_marked: false,
             policy,
             catch_up_at: u64::MAX,

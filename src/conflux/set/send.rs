@@ -144,8 +144,17 @@ impl Set {
     pub(super) fn check_resume(&mut self, effects: &mut Vec<Effect>) {
         if self.waiting && self.plan(Command::DATA).is_ok() {
             self.waiting = false;
-            effects.push(Effect::Resume);
+            // One that is still queued says it all; a host that never drains cannot make the queue grow.
+            if !self.resume_queued {
+                self.resume_queued = true;
+                effects.push(Effect::Resume);
+            }
         }
+    }
+
+    /// The host has taken the instruction to go on.
+    pub fn resumed(&mut self) {
+        self.resume_queued = false;
     }
 
     /// Finds the number at which the leg furthest behind has to be caught up with (SEQ-4).
