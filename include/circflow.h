@@ -70,7 +70,7 @@
 
 // What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
 // block of fixed size. A held token costs what its host says.
-#define CIRCFLOW_HELD_COST 536
+#define CIRCFLOW_HELD_COST 528
 
 // circflow_circuit_config.role: this end opened the circuit.
 #define CIRCFLOW_ROLE_CLIENT 1
@@ -606,7 +606,10 @@ typedef struct circflow_message {
 // What circflow says about the message that was fed.
 typedef struct circflow_verdict {
   // circflow_verdict_kind.
-  uint16_t kind;
+  uint8_t kind;
+  // 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next(). Otherwise 0,
+  // and there is nothing to take on account of this message.
+  uint8_t ready;
   // REFUSE: the reason to put into END. Otherwise 0.
   uint16_t end_reason;
   // SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
@@ -873,8 +876,9 @@ enum circflow_status circflow_circuit_closed(struct circflow_engine *engine,
 // Class PEER: the peer broke the protocol, the close of the circuit (or of the whole set, where its order is lost) is
 // queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
 // CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED and LINKED_ACK; drain
-// and feed it again. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above 16, unknown
-// form), an id error.
+// and feed it again. CIRCFLOW_ERR_NULL; an id error; CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above
+// 16, unknown form): only when the message has to be held or read, as the form and the body of one that is next in order
+// are not looked at.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
                                               uint64_t now_ns,

@@ -57,14 +57,16 @@ pub struct Arena<T> {
 
 #[derive(Debug)]
 struct Slot<T> {
-    /// The whole id of what lives here, 0 while vacant: one comparison tells alive, stale and foreign apart.
+    /// The whole id of what lives here: one comparison tells alive, stale and foreign apart. While vacant, an id that
+    /// leads to another slot, so that no look-up can match it.
     id: u64,
     /// The generation to give out next.
     next_generation: u32,
-    value: Option<T>,
+    /// While vacant, the default: a look-up then needs nothing but the id.
+    value: T,
 }
 
-impl<T> Arena<T> {
+impl<T: Default> Arena<T> {
     /// An arena whose ids carry `owner`, for at most `cap` things at a time.
     pub fn new(owner: u16, cap: u32) -> Self {
         Arena { slots: Vec::new(), vacant: Vec::new(), len: 0, cap: cap.min(1 << INDEX_BITS), owner }
@@ -93,36 +95,37 @@ impl<T> Arena<T> {
         let index = match self.vacant.pop() {
             Some(index) => index,
             None => {
-                self.slots.push(Slot { id: 0, next_generation: 1, value: None });
-                (self.slots.len() - 1) as u32
+                let index = self.slots.len() as u32;
+                self.slots.push(Slot { id: vacant(index), next_generation: 1, value: T::default() });
+                index
             }
         };
         let slot = &mut self.slots[index as usize];
         let id = Id::pack(self.owner, slot.next_generation, index);
         slot.next_generation += 1;
         slot.id = id.0;
-        slot.value = Some(value);
+        slot.value = value;
         self.len += 1;
         Ok(id)
     }
 
     /// Takes a thing out. Its id is stale from now on.
     pub fn remove(&mut self, id: Id) -> Option<T> {
-        let slot = self.slots.get_mut(id.index() as usize).filter(|slot| slot.id == id.0 && id.0 != 0)?;
-        slot.id = 0;
-        let value = slot.value.take();
+        let slot = self.slots.get_mut(id.index() as usize).filter(|slot| slot.id == id.0)?;
+        slot.id = vacant(id.index());
+        let value = std::mem::take(&mut slot.value);
         self.len -= 1;
         if slot.next_generation <= GENERATION_MAX {
             self.vacant.push(id.index());
         }
-        value
+        Some(value)
     }
 
     /// The thing an id names.
     #[inline]
     pub fn get(&self, id: Id) -> Option<&T> {
         match self.slots.get(id.index() as usize) {
-            Some(slot) if slot.id == id.0 => slot.value.as_ref(),
+            Some(slot) if slot.id == id.0 => Some(&slot.value),
             _ => None,
         }
     }
@@ -131,7 +134,7 @@ impl<T> Arena<T> {
     #[inline]
     pub fn get_mut(&mut self, id: Id) -> Option<&mut T> {
         match self.slots.get_mut(id.index() as usize) {
-            Some(slot) if slot.id == id.0 => slot.value.as_mut(),
+            Some(slot) if slot.id == id.0 => Some(&mut slot.value),
             _ => None,
         }
     }
@@ -155,8 +158,13 @@ impl<T> Arena<T> {
 
     /// Everything alive, in order of index.
     pub fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
-        self.slots.iter().filter_map(|slot| slot.value.as_ref().map(|value| (Id(slot.id), value)))
+        let slots = self.slots.iter().enumerate();
+        slots.filter(|&(index, slot)| slot.id != vacant(index as u32)).map(|(_, slot)| (Id(slot.id), &slot.value))
     }
+}
+
+fn vacant(index: u32) -> u64 {
+    u64::from(index ^ 1)
 }
 
 const INDEX_BITS: u32 = 24;

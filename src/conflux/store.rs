@@ -8,7 +8,7 @@ use crate::base::Id;
 use crate::wire::{cell::BODY_MAX, Command};
 
 /// What a copied message costs: its whole slot, however short its body.
-pub const COPY_COST: u32 = size_of::<Copied>() as u32;
+pub const COPY_COST: u32 = size_of::<Held<Copy>>() as u32;
 
 /// A relay message as the host feeds it.
 #[derive(Clone, Copy, Debug)]
@@ -85,45 +85,62 @@ impl Lane {
     }
 
     /// True when nothing waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.first == NOTHING
+    }
+
+    /// The first message is taken, and this was its header.
+    #[inline(always)]
+    fn advance(&mut self, header: &Header) {
+        self.head = header.next;
+        self.first = header.next_number;
     }
 }
 
 /// The memory behind all lanes of an engine: one pool for messages with a copy of their body, one for those with a
-/// token, which are a sixteenth of the size.
+/// token, which take a thirteenth of the room.
 #[derive(Debug)]
 pub struct Store {
-    copied: Pool<Copied>,
-    tokens: Pool<Node>,
+    copied: Pool<Held<Copy>>,
+    tokens: Pool<Held<Kept>>,
     bytes: u64,
     bytes_peak: u64,
     bytes_max: u64,
 }
 
+/// A message in its lane. Its own number is known to whoever points to it: the lane, or the message before.
 #[derive(Clone, Copy, Debug, Default)]
-struct Node {
-    number: u64,
-    token: u64,
+struct Held<C> {
+    header: Header,
+    content: C,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Header {
+    /// Number of the next message of the lane, so that taking one does not touch the next.
+    next_number: u64,
     next: Link,
-    cost: u32,
     stream_id: u16,
     body_len: u16,
     command: u8,
-    /// A message is here, and its token, if it has one, the store's. For [`Store::tokens`], which trusts no lane.
-    in_use: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Copied {
-    node: Node,
-    body: [u8; BODY_MAX],
+struct Copy([u8; BODY_MAX]);
+
+impl Default for Copy {
+    fn default() -> Self {
+        Copy([0; BODY_MAX])
+    }
 }
 
-impl Default for Copied {
-    fn default() -> Self {
-        Copied { node: Node::default(), body: [0; BODY_MAX] }
-    }
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    token: u64,
+    cost: u32,
+    /// The token is ours. For [`Store::tokens`], which trusts no lane.
+    in_use: bool,
 }
 
 /// Where a message is: the pool in the highest bit, the slot in the others.
@@ -189,7 +206,7 @@ impl Store {
 
     /// Every token held, in whatever lane.
     pub fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
-        self.tokens.iter().filter(|node| node.in_use).map(|node| Token { token: node.token, cost: node.cost })
+        self.tokens.iter().map(|held| held.content).filter(|kept| kept.in_use).map(Kept::token)
     }
 
     /// True when something that costs `cost` fits under the cap.
@@ -203,72 +220,63 @@ impl Store {
     #[inline(always)]
     #[must_use]
     pub fn push(&mut self, lane: &mut Lane, number: u64, message: &Message<'_>) -> bool {
-        let cost = cost_of(message);
-        let node = Node {
-            number,
-            token: message.token.map_or(0, |token| token.token),
+        let header = Header {
+            next_number: NOTHING,
             next: Link::NONE,
-            cost,
             stream_id: message.stream_id,
             body_len: message.body.len() as u16,
             command: message.command.0,
-            in_use: true,
         };
-        let Some(link) = (match message.token {
-            Some(_) => self.keep_token(node),
-            None => self.keep_copy(node, message.body),
-        }) else {
-            return false;
+        let kept = match message.token {
+            Some(token) => self.keep_token(header, token),
+            None => self.keep_copy(header, message.body),
         };
-        self.bytes += u64::from(cost);
+        let Some(link) = kept else { return false };
+        self.bytes += u64::from(cost_of(message));
         self.bytes_peak = self.bytes_peak.max(self.bytes);
-        if lane.is_empty() {
-            lane.head = link;
-            lane.first = number;
-        } else if let Some(tail) = self.node_mut(lane.tail) {
-            tail.next = link;
-        }
-        lane.tail = link;
-        lane.last = number;
+        self.append(lane, link, number);
         true
     }
 
     /// Takes the first message of a lane, with its cost; its bytes go into `buffer`.
     #[inline(always)]
     pub fn pop(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
-        let head = lane.head;
-        let (node, token) = if head.is_token() {
-            let Some(node) = self.tokens.get_mut(head.slot()) else { return Ok(None) };
-            node.in_use = false;
-            (*node, Some(Token { token: node.token, cost: node.cost }))
+        if lane.is_empty() {
+            return Ok(None);
+        }
+        let slot = lane.head.slot();
+        let (header, token, body_len, cost);
+        if lane.head.is_token() {
+            let Some(held) = self.tokens.get_mut(slot) else { return Ok(None) };
+            held.content.in_use = false;
+            (header, token, body_len, cost) = (held.header, Some(held.content.token()), 0, held.content.cost);
+            self.tokens.put(slot);
         } else {
-            let Some(copied) = self.copied.get(head.slot()) else { return Ok(None) };
-            let body = copied.body.get(..usize::from(copied.node.body_len)).unwrap_or_default();
+            let Some(held) = self.copied.get(slot) else { return Ok(None) };
+            let body = held.content.0.get(..usize::from(held.header.body_len)).unwrap_or_default();
             buffer.get_mut(..body.len()).ok_or(TooSmall)?.copy_from_slice(body);
-            (copied.node, None)
-        };
+            (header, token, body_len, cost) = (held.header, None, held.header.body_len, COPY_COST);
+            self.copied.put(slot);
+        }
         let delivery = Delivery {
-            number: node.number,
+            number: lane.first,
             leg: Id::NONE,
-            command: Command(node.command),
-            stream_id: node.stream_id,
-            body_len: if token.is_some() { 0 } else { node.body_len },
+            command: Command(header.command),
+            stream_id: header.stream_id,
+            body_len,
             token,
         };
-        self.release_head(lane, &node);
-        Ok(Some((delivery, node.cost)))
+        lane.advance(&header);
+        self.bytes -= u64::from(cost);
+        Ok(Some((delivery, cost)))
     }
 
     /// Takes the first token of a lane that will never be delivered; copied messages on the way are dropped.
     pub fn discard(&mut self, lane: &mut Lane) -> Option<Token> {
-        while let Some(&node) = self.node(lane.head) {
-            let is_token = lane.head.is_token();
-            if let Some(place) = self.node_mut(lane.head) {
-                place.in_use = false;
-            }
-            self.release_head(lane, &node);
-            if is_token {
-                return Some(Token { token: node.token, cost: node.cost });
+        let mut dropped = [0; BODY_MAX];
+        while let Ok(Some((delivery, _))) = self.pop(lane, &mut dropped) {
+            if delivery.token.is_some() {
+                return delivery.token;
             }
         }
         None
@@ -277,83 +285,64 @@ impl Store {
     /// Merges `from` into `into`, in order of number; of equal numbers, both stay.
     pub fn merge(&mut self, into: &mut Lane, from: &mut Lane) {
         let mut merged = Lane::EMPTY;
-        while let Some(source) =
-            [&mut *into, &mut *from].into_iter().min_by_key(|lane| lane.first).filter(|lane| !lane.is_empty())
-        {
-            let link = source.head;
-            let Some(&node) = self.node(link) else { break };
-            self.advance(source, &node);
-            if merged.is_empty() {
-                merged.head = link;
-                merged.first = node.number;
-            } else if let Some(tail) = self.node_mut(merged.tail) {
-                tail.next = link;
-            }
-            merged.tail = link;
-            merged.last = node.number;
+        loop {
+            let source = if from.first < into.first { &mut *from } else { &mut *into };
+            let Some(&header) = self.header_mut(source.head).map(|header| &*header).filter(|_| !source.is_empty())
+            else {
+                break;
+            };
+            let (link, number) = (source.head, source.first);
+            source.advance(&header);
+            self.append(&mut merged, link, number);
         }
-        if let Some(tail) = self.node_mut(merged.tail) {
-            tail.next = Link::NONE;
+        if let Some(tail) = self.header_mut(merged.tail) {
+            (tail.next, tail.next_number) = (Link::NONE, NOTHING);
         }
         *into = merged;
         *from = Lane::EMPTY;
     }
 
-    #[inline]
-    fn node(&self, link: Link) -> Option<&Node> {
-        if link.is_token() {
-            self.tokens.get(link.slot())
-        } else {
-            self.copied.get(link.slot()).map(|copied| &copied.node)
+    #[inline(always)]
+    fn append(&mut self, lane: &mut Lane, link: Link, number: u64) {
+        if lane.is_empty() {
+            lane.head = link;
+            lane.first = number;
+        } else if let Some(tail) = self.header_mut(lane.tail) {
+            (tail.next, tail.next_number) = (link, number);
         }
+        lane.tail = link;
+        lane.last = number;
     }
 
-    #[inline]
-    fn node_mut(&mut self, link: Link) -> Option<&mut Node> {
+    #[inline(always)]
+    fn header_mut(&mut self, link: Link) -> Option<&mut Header> {
         if link.is_token() {
-            self.tokens.get_mut(link.slot())
+            self.tokens.get_mut(link.slot()).map(|held| &mut held.header)
         } else {
-            self.copied.get_mut(link.slot()).map(|copied| &mut copied.node)
+            self.copied.get_mut(link.slot()).map(|held| &mut held.header)
         }
     }
 
     #[inline(always)]
-    fn keep_token(&mut self, node: Node) -> Option<Link> {
+    fn keep_token(&mut self, header: Header, token: Token) -> Option<Link> {
         let (slot, place) = self.tokens.take()?;
-        *place = node;
+        *place = Held { header, content: Kept { token: token.token, cost: token.cost, in_use: true } };
         Some(Link(slot.to_bits() | Link::TOKEN))
     }
 
     #[inline(always)]
-    fn keep_copy(&mut self, node: Node, body: &[u8]) -> Option<Link> {
+    fn keep_copy(&mut self, header: Header, body: &[u8]) -> Option<Link> {
         let (slot, place) = self.copied.take()?;
-        place.node = node;
+        place.header = header;
         // The boundary has checked the length.
-        place.body.get_mut(..body.len())?.copy_from_slice(body);
+        place.content.0.get_mut(..body.len())?.copy_from_slice(body);
         Some(Link(slot.to_bits()))
     }
+}
 
-    #[inline(always)]
-    fn release_head(&mut self, lane: &mut Lane, node: &Node) {
-        if lane.head.is_token() {
-            self.tokens.put(lane.head.slot());
-        } else {
-            self.copied.put(lane.head.slot());
-        }
-        self.advance(lane, node);
-        self.bytes -= u64::from(node.cost);
-    }
-
-    #[inline]
-    fn advance(&self, lane: &mut Lane, node: &Node) {
-        // Numbers in a lane mostly follow one another, but need not: ask the next node.
-        match self.node(node.next) {
-            Some(next) => {
-                lane.head = node.next;
-                lane.first = next.number;
-            }
-            None => *lane = Lane::EMPTY,
-        }
+impl Kept {
+    fn token(self) -> Token {
+        Token { token: self.token, cost: self.cost }
     }
 }
 
@@ -414,9 +403,10 @@ mod tests {
         assert!(b.is_empty());
         let mut numbers = Vec::new();
         let mut copy = a;
-        while let Some(node) = store.node(copy.head).copied() {
-            numbers.push(node.number);
-            store.advance(&mut copy, &node);
+        while !copy.is_empty() {
+            numbers.push(copy.first);
+            let header = *store.header_mut(copy.head).unwrap();
+            copy.advance(&header);
         }
         assert_eq!(numbers, [2, 3, 4, 5, 6, 9]);
         assert_eq!(a.last(), Some(9));

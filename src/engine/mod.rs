@@ -87,6 +87,8 @@ impl CircuitFlags {
 pub struct Verdict {
     /// What to do.
     pub kind: VerdictKind,
+    /// Messages that were held are ready now.
+    pub ready: bool,
     /// For END, when the message is refused.
     pub end_reason: u8,
     /// For a SWITCH that goes first, 0 for none.
@@ -118,8 +120,19 @@ impl Verdict {
     /// A verdict about a message without a number.
     #[inline]
     pub fn of(kind: VerdictKind, circuit: Id, circuit_tag: u64) -> Verdict {
-        Verdict { kind, end_reason: 0, switch_delta: 0, circuit, circuit_tag, number: 0 }
+        Verdict { kind, ready: false, end_reason: 0, switch_delta: 0, circuit, circuit_tag, number: 0 }
     }
+}
+
+/// What the first part of receiving has found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// The message was next in order, and is dealt with.
+    Done(Verdict),
+    /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
+    OnLeg,
+    /// Anything else: [`Engine::receive_other`] takes it.
+    Other,
 }
 
 /// Figures of an engine.
@@ -176,6 +189,14 @@ pub struct Engine {
 struct Circuit {
     place: Place,
     config: CircuitConfig,
+}
+
+/// What fills a vacant place.
+impl Default for Circuit {
+    fn default() -> Self {
+        let config = CircuitConfig { tag: 0, join_point: 0, role: Role::Exit, hops: 0, flags: CircuitFlags::default() };
+        Circuit { place: Place::Closing, config }
+    }
 }
 
 /// Where a circuit stands.
@@ -272,85 +293,71 @@ impl Engine {
         Ok(())
     }
 
-    /// The common case of [`Engine::receive`], in as few instructions as can be: a multiplexed message that is next in
-    /// order, with nothing due and nothing ready behind it. No answer means that nothing was done.
-    #[inline]
-    pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Option<Verdict> {
-        if now >= self.timers.next() || !self.clock.advance(now) {
-            return None;
-        }
-        let Circuit { place: Place::Leg { set, ix }, config } = self.circuits.get(id)? else { return None };
-        if !command.is_multiplexed() || hop != config.hops || stream_id == 0 {
-            return None;
-        }
-        let number = self.sets.get_mut(*set)?.arrive_next(*ix, now)?;
-        Some(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, config.tag) })
-    }
-
     /// A relay message came on a circuit and was recognised here.
-    // Inlined into its one caller, so that what the fast ways need of the message stays in registers.
-    #[inline(always)]
     pub fn receive(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        let now = self.clock.observe(now);
-        if now >= self.timers.next() {
-            self.run_due_before(now, id)?;
+        match self.receive_next(now, id, message.command, message.hop, message.stream_id) {
+            Step::Done(verdict) => Ok(verdict),
+            Step::OnLeg => self.receive_on_leg(id, message),
+            Step::Other => self.receive_other(now, id, message),
         }
-        if let Some(Circuit { place: Place::Leg { set, ix }, config }) = self.circuits.get(id) {
-            let (set, ix, tag) = (*set, *ix, config.tag);
-            if message.hop == config.hops {
-                if message.command.is_multiplexed() && message.stream_id != 0 {
-                    return self.arrive(now, (id, tag), (set, ix), message);
-                }
-                if message.command == Command::CONFLUX_SWITCH && message.stream_id == 0 {
-                    return self.receive_switch(now, (id, tag), (set, ix), message.body);
-                }
-            }
-        }
-        self.receive_other(now, id, *message)
     }
 
+    /// The first part of [`Engine::receive`], in as few instructions as can be: it needs neither body nor token, and
+    /// deals with a multiplexed message that is next in order with nothing ready behind it.
     #[inline(always)]
-    fn arrive(
-        &mut self,
-        now: Nanos,
-        (id, tag): (Id, u64),
-        (set, ix): (Id, LegIx),
-        message: &Message<'_>,
-    ) -> Result<Verdict, Error> {
-        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        let arrival = state.arrive(ix, now, message, &mut self.store, &mut self.effects);
-        if !self.effects.is_empty() {
-            self.apply_effects(set);
+    pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
+        if now >= self.timers.next() || !self.clock.advance(now) {
+            return Step::Other;
         }
-        match arrival {
-            Ok(Arrival::InOrder(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) }),
+        let Some(Circuit { place: Place::Leg { set, ix }, config }) = self.circuits.get(id) else { return Step::Other };
+        if hop != config.hops {
+            return Step::Other;
+        }
+        if !command.is_multiplexed() || stream_id == 0 {
+            let is_switch = command == Command::CONFLUX_SWITCH && stream_id == 0;
+            return if is_switch { Step::OnLeg } else { Step::Other };
+        }
+        match self.sets.get_mut(*set).and_then(|state| state.arrive_next(*ix, now)) {
+            Some(number) => Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, config.tag) }),
+            None => Step::OnLeg,
+        }
+    }
+
+    /// The second part, for what [`Engine::receive_next`] found to be a multiplexed message or a SWITCH on a leg.
+    #[inline(always)]
+    pub fn receive_on_leg(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let now = self.clock.latest();
+        let (set, ix) = self.leg(id)?;
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        let tag = state.tag(ix);
+        if message.command == Command::CONFLUX_SWITCH {
+            let outcome = match Switch::decode(message.body) {
+                Ok(switch) => state.handle_switch(ix, now, switch),
+                Err(_) => Err(Fault::BadSwitch),
+            };
+            return match outcome {
+                Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
+                Err(fault) => Err(self.fault(id, fault)),
+            };
+        }
+        match state.arrive(ix, now, message, &mut self.store) {
             Ok(Arrival::Held(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) }),
+            Ok(Arrival::InOrder(number)) => {
+                state.mark_ready(&mut self.effects);
+                self.apply_effects(set);
+                Ok(Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) })
+            }
             Err(fault) => Err(self.fault(id, fault)),
         }
     }
 
-    #[inline(always)]
-    fn receive_switch(
-        &mut self,
-        now: Nanos,
-        (id, tag): (Id, u64),
-        (set, ix): (Id, LegIx),
-        body: &[u8],
-    ) -> Result<Verdict, Error> {
-        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        let outcome = match Switch::decode(body) {
-            Ok(switch) => state.handle_switch(ix, now, switch),
-            Err(_) => Err(Fault::BadSwitch),
-        };
-        match outcome {
-            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
-            Err(fault) => Err(self.fault(id, fault)),
+    /// The third part: anything else, and anything at a time when something is due, or that is past.
+    pub fn receive_other(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        if now >= self.timers.next() || now < self.clock.latest() {
+            let now = self.clock.observe(now);
+            self.run_due_before(now, id)?;
+            return self.receive(now, id, message);
         }
-    }
-
-    /// Everything that is not a multiplexed message or a SWITCH from the join point on a leg.
-    #[inline(never)]
-    fn receive_other(&mut self, now: Nanos, id: Id, message: Message<'_>) -> Result<Verdict, Error> {
         let Some(circuit) = self.circuits.get_mut(id) else {
             return Err(self.circuits.reason(id).into());
         };
@@ -367,7 +374,7 @@ impl Engine {
             return Err(self.fault(id, Fault::WrongHop));
         }
         if handshake {
-            return self.receive_conflux(now, id, &message);
+            return self.receive_conflux(now, id, message);
         }
         if !is_leg {
             // A plain circuit. What circflow must remember of it is whether it may still become a leg (R9).

@@ -6,6 +6,7 @@ use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
+use crate::engine::Step;
 use libc::size_t;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -93,8 +94,9 @@ pub unsafe extern "C" fn circflow_circuit_closed(
 /// Class PEER: the peer broke the protocol, the close of the circuit (or of the whole set, where its order is lost) is
 /// queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
 /// CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED and LINKED_ACK; drain
-/// and feed it again. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above 16, unknown
-/// form), an id error.
+/// and feed it again. CIRCFLOW_ERR_NULL; an id error; CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above
+/// 16, unknown form): only when the message has to be held or read, as the form and the body of one that is next in order
+/// are not looked at.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_receive(
@@ -108,23 +110,38 @@ pub unsafe extern "C" fn circflow_circuit_receive(
     let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
         return CIRCFLOW_ERR_NULL;
     };
-    let id = convert::id(circuit.v);
-    // Next in order and nothing behind it: neither the body nor the token matters.
-    let next = door::try_enter(engine, |core| {
-        core.receive_next(now_ns, id, convert::command(message.command), message.hop, message.stream_id)
+    // Three parts, so that the first, which is all there is to most messages, needs no frame and no body.
+    let step = door::try_enter(engine, |core| {
+        let command = convert::command(message.command);
+        Some(core.receive_next(now_ns, convert::id(circuit.v), command, message.hop, message.stream_id))
     });
-    match next {
-        Some(verdict) => {
+    match step {
+        Some(Step::Done(verdict)) => {
             convert::write_verdict(verdict_out, &verdict);
             CIRCFLOW_OK
         }
-        None => receive_any(engine, now_ns, circuit, message, verdict_out),
+        Some(Step::OnLeg) => receive_on_leg(engine, circuit, message, verdict_out),
+        Some(Step::Other) | None => receive_other(engine, now_ns, circuit, message, verdict_out),
     }
 }
 
-/// The long way: any message in any state.
 #[inline(never)]
-unsafe fn receive_any(
+unsafe extern "C" fn receive_on_leg(
+    engine: *mut circflow_engine,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    door::enter(engine, |core| {
+        let message = convert::message(message)?;
+        let verdict = core.receive_on_leg(convert::id(circuit.v), &message)?;
+        convert::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+#[inline(never)]
+unsafe extern "C" fn receive_other(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -132,7 +149,7 @@ unsafe fn receive_any(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     door::enter(engine, |core| {
-        let verdict = core.receive(now_ns, convert::id(circuit.v), &convert::message(message)?)?;
+        let verdict = core.receive_other(now_ns, convert::id(circuit.v), &convert::message(message)?)?;
         convert::write_verdict(verdict_out, &verdict);
         Ok(())
     })

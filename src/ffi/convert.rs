@@ -85,7 +85,8 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
     };
     // SAFETY: not NULL (checked by every caller), and room for a verdict by the contract of this floor.
     out.write(circflow_verdict {
-        kind: kind as u16,
+        kind: kind as u8,
+        ready: u8::from(verdict.ready),
         end_reason: u16::from(verdict.end_reason),
         switch_delta: verdict.switch_delta,
         circuit: circuit_id(verdict.circuit),

@@ -17,7 +17,7 @@ pub const CIRCFLOW_LEGS_MAX: usize = 16;
 pub const CIRCFLOW_NEVER: u64 = u64::MAX;
 /// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
 /// block of fixed size. A held token costs what its host says.
-pub const CIRCFLOW_HELD_COST: u32 = 536;
+pub const CIRCFLOW_HELD_COST: u32 = 528;
 const _: () = assert!(CIRCFLOW_HELD_COST == crate::conflux::store::COPY_COST);
 
 /// circflow_circuit_config.role: this end opened the circuit.
@@ -221,7 +221,10 @@ pub enum circflow_verdict_kind {
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_verdict {
     /// circflow_verdict_kind.
-    pub kind: u16,
+    pub kind: u8,
+    /// 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next(). Otherwise 0,
+    /// and there is nothing to take on account of this message.
+    pub ready: u8,
     /// REFUSE: the reason to put into END. Otherwise 0.
     pub end_reason: u16,
     /// SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.

@@ -138,6 +138,24 @@ pub enum Fate {
     Over,
 }
 
+/// What fills a vacant place: a set that never was.
+impl Default for Set {
+    fn default() -> Self {
+        let terms = Terms {
+            tag: 0,
+            nonce: Nonce::new([0; 32]),
+            desired_ux: Ux::NoOpinion,
+            algorithm: None,
+            link_timeout: 0,
+            held_bytes_max: 0,
+            switch_ahead_max: 0,
+            legs_max: 0,
+            launches_max: 0,
+        };
+        Set::new(Role::Exit, terms)
+    }
+}
+
 impl Set {
     /// A set without legs.
     pub fn new(role: Role, terms: Terms) -> Self {
@@ -146,7 +164,7 @@ impl Set {
             delivered: 0,
             next_held: NOTHING,
             next_lane: ORPHANS,
-            legs: Vec::with_capacity(2),
+            legs: Vec::new(),
             sending: None,
             usable: false,
             bare: false,
@@ -267,6 +285,12 @@ impl Set {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             leg.tag = tag;
         }
+    }
+
+    /// The host's word for a leg.
+    #[inline]
+    pub fn tag(&self, ix: LegIx) -> u64 {
+        self.legs.get(usize::from(ix)).map_or(0, |leg| leg.tag)
     }
 
     /// Client: LINKED came (CFX-23).

@@ -13,7 +13,7 @@ use crate::wire::conflux::Switch;
 /// Where a multiplexed message stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Arrival {
-    /// It is the next: handle it now.
+    /// It is the next, and its successor may have been held: [`Set::mark_ready`].
     InOrder(u64),
     /// It was kept.
     Held(u64),
@@ -22,7 +22,7 @@ pub enum Arrival {
 impl Set {
     /// The common case of [`Set::arrive`]: the message is next, and its successor is not held. No answer means that
     /// nothing changed.
-    #[inline]
+    #[inline(always)]
     pub fn arrive_next(&mut self, ix: LegIx, now: Nanos) -> Option<u64> {
         let leg = self.legs.get_mut(usize::from(ix))?;
         // Cannot overflow: SWITCH keeps recv below NUMBER_MAX, and nobody receives 2^62 messages.
@@ -45,7 +45,6 @@ impl Set {
         now: Nanos,
         message: &Message<'_>,
         store: &mut Store,
-        effects: &mut Vec<Effect>,
     ) -> Result<Arrival, Fault> {
         let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.path.linked) else {
             return Err(Fault::UnlinkedData);
@@ -62,7 +61,6 @@ impl Set {
         }
         if number == self.delivered + 1 {
             self.delivered = number;
-            self.mark_ready(effects);
             return Ok(Arrival::InOrder(number));
         }
         let cost = cost_of(message);
@@ -145,7 +143,7 @@ impl Set {
     }
 
     /// Sees to it that the host is told of messages whose turn has come.
-    pub(super) fn mark_ready(&mut self, effects: &mut Vec<Effect>) {
+    pub fn mark_ready(&mut self, effects: &mut Vec<Effect>) {
         if self.next_held == self.delivered + 1 && !self.ready_marked {
             self.ready_marked = true;
             effects.push(Effect::Ready);

@@ -73,7 +73,7 @@ impl Set {
 
     /// The common case of deciding and committing in one: the sending leg stays, and has room. No answer means that
     /// nothing changed.
-    #[inline]
+    #[inline(always)]
     pub fn send_next(&mut self, data: bool, now: Nanos) -> Option<Plan> {
         if self.settled == 0 {
             return None;
