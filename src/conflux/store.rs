@@ -41,6 +41,8 @@ pub struct Delivery {
     pub number: u64,
     /// The leg it came on, or none when that has gone.
     pub leg: Id,
+    /// What the host calls the leg.
+    pub tag: u64,
     /// Relay command.
     pub command: Command,
     /// Stream id.
@@ -261,6 +263,7 @@ impl Store {
         let delivery = Delivery {
             number: lane.first,
             leg: Id::NONE,
+            tag: 0,
             command: Command(header.command),
             stream_id: header.stream_id,
             body_len,

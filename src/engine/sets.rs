@@ -91,11 +91,13 @@ impl Engine {
     }
 
     /// Chooses a leg and changes nothing.
+    #[inline]
     pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
         Ok(verdict(self.set_for_sending(now, set, command, hop)?.decide(command)?))
     }
 
     /// Chooses a leg and counts the message, and the SWITCH before it, as queued.
+    #[inline]
     pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
         let state = self.set_for_sending(now, set, command, hop)?;
         let plan = state.decide(command)?;
@@ -127,7 +129,9 @@ impl Engine {
     /// Takes the next message of one set whose turn has come.
     #[inline(always)]
     pub fn set_next(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
-        self.set(set)?;
+        if self.sets.get(set).is_none() {
+            return Err(self.sets.reason(set).into());
+        }
         self.take_ready(set, buffer).map_err(|TooSmall| Error::TOO_SMALL)
     }
 
@@ -166,18 +170,30 @@ impl Engine {
         if state.is_torn() {
             self.tear(set, delivery.leg);
         }
-        let circuit_tag = self.circuits.get(delivery.leg).map_or(0, |circuit| circuit.config.tag);
-        Ok(Some(Instruction { circuit: delivery.leg, set, circuit_tag, set_tag, what: What::Deliver(delivery) }))
+        Ok(Some(Instruction {
+            circuit: delivery.leg,
+            set,
+            circuit_tag: delivery.tag,
+            set_tag,
+            what: What::Deliver(delivery),
+        }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_for_sending(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<&mut Set, Error> {
-        self.enter_for_set(now, set)?;
+        if now >= self.timers.next() || !self.clock.advance(now) {
+            self.enter_for_set(now, set)?;
+        }
         if !command.is_multiplexed() {
             return Err(Misuse::NotMultiplexed.into());
         }
-        if hop != self.set(set)?.join_hop() {
-            return Err(self.invalid("a multiplexed message goes to the join point"));
+        // Asked once more at the end, as a borrow that is given back cannot also be dropped on the way.
+        let join_hop = self.sets.get(set).map(Set::join_hop);
+        if join_hop != Some(hop) {
+            return Err(match join_hop {
+                Some(_) => self.invalid("a multiplexed message goes to the join point"),
+                None => self.sets.reason(set).into(),
+            });
         }
         self.sets.get_mut(set).ok_or(Misuse::StaleId.into())
     }

@@ -165,18 +165,20 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Error> {
     })
 }
 
+pub(super) const NOTHING: circflow_insn = circflow_insn {
+    kind: circflow_insn_kind::CIRCFLOW_INSN_NONE as u32,
+    flags: 0,
+    circuit: circflow_circuit_id { v: 0 },
+    set: circflow_set_id { v: 0 },
+    circuit_tag: 0,
+    set_tag: 0,
+    detail: circflow_insn_detail { reserved: [0; 5] },
+};
+
 #[inline(always)]
 pub(super) fn insn(instruction: Option<Instruction>) -> circflow_insn {
     use circflow_insn_kind::*;
-    let mut insn = circflow_insn {
-        kind: CIRCFLOW_INSN_NONE as u32,
-        flags: 0,
-        circuit: circuit_id(Id::NONE),
-        set: set_id(Id::NONE),
-        circuit_tag: 0,
-        set_tag: 0,
-        detail: circflow_insn_detail { reserved: [0; 5] },
-    };
+    let mut insn = NOTHING;
     let Some(instruction) = instruction else { return insn };
     insn.circuit = circuit_id(instruction.circuit);
     insn.set = set_id(instruction.set);

@@ -24,6 +24,8 @@ pub(super) struct House {
 enum State {
     Idle,
     Busy,
+    /// A panic was caught on the short way in, and has not been answered yet.
+    Panicked,
     Poisoned,
 }
 
@@ -72,8 +74,9 @@ pub(super) unsafe fn try_enter<R>(
     match catch_unwind(AssertUnwindSafe(|| call(core))) {
         Ok(answer) => answer,
         Err(payload) => {
-            // The long way then answers POISONED.
+            // The caller goes on to the long way, which answers for it.
             house.poison(payload);
+            house.state.set(State::Panicked);
             None
         }
     }
@@ -151,7 +154,7 @@ pub(super) unsafe fn detail<R>(
     match house.state.get() {
         State::Busy => Err(CIRCFLOW_ERR_REENTRANT),
         // SAFETY: no call is under way (not Busy), so nobody writes to either text.
-        State::Poisoned => Ok(read(&*house.panic_text.get())),
+        State::Panicked | State::Poisoned => Ok(read(&*house.panic_text.get())),
         State::Idle => Ok(read((*house.core.get()).detail())),
     }
 }
@@ -160,6 +163,10 @@ impl House {
     #[cold]
     fn unavailable(&self) -> circflow_status {
         match self.state.get() {
+            State::Panicked => {
+                self.state.set(State::Poisoned);
+                CIRCFLOW_ERR_PANIC
+            }
             State::Poisoned => CIRCFLOW_ERR_POISONED,
             State::Busy | State::Idle => CIRCFLOW_ERR_REENTRANT,
         }

@@ -304,7 +304,10 @@ pub unsafe extern "C" fn circflow_set_next(
     }
     door::enter_when(engine, Allowed::NotInsideDrain, |core| {
         let next = core.set_next(convert::id(set.v), convert::buffer(body, body_cap))?;
-        insn_out.write(convert::insn(next));
+        match next {
+            Some(_) => insn_out.write(convert::insn(next)),
+            None => insn_out.write(convert::NOTHING),
+        }
         Ok(())
     })
 }

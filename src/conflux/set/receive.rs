@@ -89,9 +89,9 @@ impl Set {
         if self.next_held != self.delivered + 1 {
             return Ok(None);
         }
-        let (lane, leg) = match self.legs.get_mut(self.next_lane) {
-            Some(leg) => (&mut leg.lane, leg.key),
-            None => (&mut self.orphans, Id::NONE),
+        let (lane, leg, tag) = match self.legs.get_mut(self.next_lane) {
+            Some(leg) => (&mut leg.lane, leg.key, leg.tag),
+            None => (&mut self.orphans, Id::NONE, 0),
         };
         let Some((delivery, cost)) = store.pop(lane, buffer)? else { return Ok(None) };
         let following = lane.first();
@@ -103,7 +103,7 @@ impl Set {
         } else {
             self.refresh_next_held();
         }
-        Ok(Some(Delivery { leg, ..delivery }))
+        Ok(Some(Delivery { leg, tag, ..delivery }))
     }
 
     /// True when two legs brought the same number: one of the two is at or below what was delivered and will never have
