@@ -1,0 +1,460 @@
+/* The loops. Each call is checked in every mode: status, verdict, leg, number, body. */
+#include "bench.h"
+#include <string.h>
+
+const struct calls library_calls = {
+    circflow_circuit_receive, circflow_set_next, circflow_engine_poll, circflow_circuit_report, circflow_circuit_sent,
+    circflow_set_decide,      circflow_set_send, circflow_set_peek,    circflow_engine_tick,    NULL,
+};
+
+enum { SENDME_INC = 31, WINDOW = 1000 };
+static const uint64_t MS = 1000000;
+
+static inline void check(bool right, const char *what, uint64_t expected, uint64_t found) {
+  if (__builtin_expect(!right, 0)) {
+    fail(what, expected, found);
+  }
+}
+
+/* One FNV-1a step over a whole number: another order gives another hash. */
+static inline uint64_t fold(uint64_t hash, uint64_t number) {
+  return (hash ^ number) * UINT64_C(0x100000001b3);
+}
+
+uint64_t expected_hash(uint64_t cells) {
+  uint64_t hash = 0;
+  for (uint64_t number = 1; number <= cells; number++) {
+    hash = fold(hash, number);
+  }
+  return hash;
+}
+
+/* Byte `at` of the body of message `number`, between the marks at both ends. */
+static uint8_t filling(uint64_t number, size_t at) {
+  return (uint8_t)((number * UINT64_C(0x9E3779B97F4A7C15) + at * UINT64_C(0xD1B54A32D192ED03)) >> 56);
+}
+
+static inline void mark(uint8_t *body, uint64_t number) {
+  uint64_t inverse = ~number;
+  memcpy(body, &number, 8);
+  memcpy(body + BODY_LEN - 8, &inverse, 8);
+}
+
+static inline void make_body(struct bench *b, uint64_t number) {
+  mark(b->body, number);
+  if (b->strict) {
+    for (size_t at = 8; at < BODY_LEN - 8; at++) {
+      b->body[at] = filling(number, at);
+    }
+  }
+}
+
+static inline void check_body(const struct bench *b, const uint8_t *body, uint64_t number) {
+  uint64_t front;
+  uint64_t back;
+  memcpy(&front, body, 8);
+  memcpy(&back, body + BODY_LEN - 8, 8);
+  check(front == number, "front of a body", number, front);
+  check(back == ~number, "end of a body", ~number, back);
+  if (b->strict) {
+    for (size_t at = 8; at < BODY_LEN - 8; at++) {
+      check(body[at] == filling(number, at), "byte of a body", filling(number, at), body[at]);
+    }
+  }
+}
+
+static inline void deliver(struct bench *b, uint64_t number) {
+  check(number == b->delivered + 1, "order of delivery", b->delivered + 1, number);
+  b->delivered = number;
+  b->hash = fold(b->hash, number);
+}
+
+static void half_time(struct bench *b) {
+  b->half_cells = b->delivered;
+  b->half = allocated();
+  b->half_ns = clock_ns();
+}
+
+static void full_time(struct bench *b) {
+  b->ns = clock_ns() - b->half_ns;
+  struct allocated end = allocated();
+  b->counted_cells = b->delivered - b->half_cells;
+  b->steady.calls = end.calls - b->half.calls;
+  b->steady.bytes = end.bytes - b->half.bytes;
+}
+
+/* What the next call is to answer goes into the out-parameter before the call; see bench.h. */
+static inline struct circflow_verdict foretell(const struct bench *b, uint32_t kind, struct circflow_circuit_id leg,
+                                               uint64_t number, uint32_t delta) {
+  struct circflow_verdict verdict;
+  if (b->strict) {
+    memset(&verdict, 0xEE, sizeof verdict);
+    return verdict;
+  }
+  verdict.kind = kind;
+  verdict.switch_delta = delta;
+  verdict.circuit = leg;
+  verdict.number = number;
+  return verdict;
+}
+
+static inline void check_verdict(enum circflow_status status, const struct circflow_verdict *verdict, uint32_t kind,
+                                 struct circflow_circuit_id leg, uint64_t number, uint32_t delta) {
+  check(status == CIRCFLOW_OK, "status", CIRCFLOW_OK, (uint64_t)status);
+  check(verdict->kind == kind, "verdict", kind, verdict->kind);
+  check(verdict->number == number, "number", number, verdict->number);
+  check(verdict->circuit.v == leg.v, "leg", leg.v, verdict->circuit.v);
+  check(verdict->switch_delta == delta, "delta", delta, verdict->switch_delta);
+}
+
+/* Receiving. */
+
+/* Takes one message that was held; or none, if `kind` says so. */
+static inline void take(struct bench *b, const struct workload *w, uint32_t kind) {
+  struct circflow_insn insn;
+  uint8_t *out = w->tokens ? NULL : b->out;
+  size_t cap = w->tokens ? 0 : BODY_LEN;
+  insn.kind = kind;
+  insn.detail.deliver.number = b->delivered + 1;
+  insn.detail.deliver.token = b->delivered + 1;
+  if (b->strict) {
+    memset(&insn, 0xEE, sizeof insn);
+    memset(b->out, 0xEE, sizeof b->out);
+  } else if (!w->tokens) {
+    mark(b->out, b->delivered + 1);
+  }
+  enum circflow_status status = w->with_poll ? b->calls->poll(b->engine, out, cap, &insn)
+                                             : b->calls->next(b->engine, b->set, out, cap, &insn);
+  check(status == CIRCFLOW_OK, "status of taking", CIRCFLOW_OK, (uint64_t)status);
+  check(insn.kind == kind, "kind of instruction", kind, insn.kind);
+  if (kind == CIRCFLOW_INSN_NONE) {
+    return;
+  }
+  if (w->tokens) {
+    check(insn.detail.deliver.token == insn.detail.deliver.number, "token", insn.detail.deliver.number,
+          insn.detail.deliver.token);
+  } else {
+    check_body(b, b->out, insn.detail.deliver.number);
+  }
+  deliver(b, insn.detail.deliver.number);
+}
+
+static void play(struct bench *b, const struct workload *w, size_t from, size_t to) {
+  struct circflow_verdict verdict;
+  enum circflow_status status;
+  for (size_t i = from; i < to; i++) {
+    const struct event *event = &b->trace.events[i];
+    struct circflow_circuit_id leg = b->legs[event->leg];
+    b->now += 1000;
+    if (event->kind == CIRCFLOW_VERDICT_CONSUMED) {
+      for (int byte = 0; byte < 4; byte++) {
+        b->switch_body[byte] = (uint8_t)(event->count >> (24 - 8 * byte));
+      }
+      verdict = foretell(b, CIRCFLOW_VERDICT_CONSUMED, leg, 0, 0);
+      status = b->calls->receive(b->engine, b->now, leg, &b->switching, &verdict);
+      check_verdict(status, &verdict, CIRCFLOW_VERDICT_CONSUMED, leg, 0, 0);
+      continue;
+    }
+    if (w->tokens) {
+      b->message.token = event->number;
+    } else {
+      make_body(b, event->number);
+    }
+    verdict = foretell(b, event->kind, leg, event->number, 0);
+    status = b->calls->receive(b->engine, b->now, leg, &b->message, &verdict);
+    check_verdict(status, &verdict, event->kind, leg, event->number, 0);
+    if (event->kind != CIRCFLOW_VERDICT_DELIVER) {
+      continue;
+    }
+    deliver(b, verdict.number);
+    for (uint32_t ready = 0; ready < event->count; ready++) {
+      take(b, w, CIRCFLOW_INSN_DELIVER);
+    }
+    if (event->more) {
+      take(b, w, CIRCFLOW_INSN_NONE);
+    }
+  }
+}
+
+static void run_arrivals(struct bench *b, const struct workload *w) {
+  /* Whole rounds on both sides of half time, where there are rounds. */
+  const struct event *events = b->trace.events;
+  size_t half = b->trace.count / 2;
+  while (w->depth != 0 && half < b->trace.count &&
+         (events[half - 1].kind != CIRCFLOW_VERDICT_DELIVER || events[half - 1].count == 0)) {
+    half += 1;
+  }
+  play(b, w, 0, half);
+  half_time(b);
+  play(b, w, half, b->trace.count);
+  full_time(b);
+}
+
+/* Two rounds of holding all that leg 1 brings: what it keeps in memory, and whether a second round allocates. */
+static void run_hold(struct bench *b, const struct workload *w) {
+  size_t held = b->trace.cells / 4;
+  struct allocated before = allocated();
+  play(b, w, 0, 1 + held);
+  b->kept_bytes = allocated().live - before.live;
+  play(b, w, 1 + held, 1 + 2 * held);
+  half_time(b);
+  play(b, w, 1 + 2 * held, b->trace.count);
+  full_time(b);
+}
+
+/* Sending. */
+
+static inline struct circflow_leg_report standing(const struct bench *b, int leg, uint64_t inflight, bool blocked) {
+  struct circflow_leg_report report = {
+      b->legs[leg], WINDOW, inflight, leg == 0 ? 10 * MS : 50 * MS, SENDME_INC,
+      blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0,
+  };
+  return report;
+}
+
+static inline void report(struct bench *b, struct circflow_leg_report report) {
+  enum circflow_status status = b->calls->report(b->engine, b->now, &report, 1);
+  check(status == CIRCFLOW_OK, "status of a report", CIRCFLOW_OK, (uint64_t)status);
+}
+
+static inline void sent(struct bench *b, struct circflow_circuit_id leg, uint8_t command) {
+  enum circflow_status status = b->calls->sent(b->engine, b->now, leg, command);
+  check(status == CIRCFLOW_OK, "status of a sent cell", CIRCFLOW_OK, (uint64_t)status);
+}
+
+static void report_both(struct bench *b) {
+  report(b, standing(b, 0, 0, false));
+  report(b, standing(b, 1, 0, false));
+}
+
+/* Fused, always the same leg; a SENDME every 31 cells. */
+static void run_send(struct bench *b, const struct workload *w) {
+  (void)w;
+  report_both(b);
+  for (uint64_t i = 0; i < b->cells; i++) {
+    if (i == b->cells / 2) {
+      half_time(b);
+    }
+    b->now += 1000;
+    if (i % SENDME_INC == SENDME_INC - 1) {
+      report(b, standing(b, 0, 4 * SENDME_INC, false));
+    }
+    make_body(b, i + 1);
+    struct circflow_verdict verdict = foretell(b, CIRCFLOW_VERDICT_SEND, b->legs[0], i + 1, 0);
+    enum circflow_status status = b->calls->send(b->engine, b->now, b->set, &b->message, NULL, 0, &verdict);
+    check_verdict(status, &verdict, CIRCFLOW_VERDICT_SEND, b->legs[0], i + 1, 0);
+    deliver(b, verdict.number);
+  }
+  full_time(b);
+}
+
+/* Fused, each cell on the other leg: the faster leg's channel is blocked every second time, which a report that rides
+ * on the call says. The slower leg's window is refreshed by a SENDME every 31 of its cells. */
+static void run_send_switching(struct bench *b, const struct workload *w) {
+  (void)w;
+  report_both(b);
+  for (uint64_t i = 0; i < b->cells; i++) {
+    if (i == b->cells / 2) {
+      half_time(b);
+    }
+    b->now += 1000;
+    int leg = (int)(i % 2);
+    if (i % (2 * SENDME_INC) == 0) {
+      report(b, standing(b, 1, 4 * SENDME_INC, false));
+    }
+    struct circflow_leg_report riding = standing(b, 0, 4 * SENDME_INC, leg == 1);
+    make_body(b, i + 1);
+    struct circflow_verdict verdict = foretell(b, CIRCFLOW_VERDICT_SEND, b->legs[leg], i + 1, i > 0);
+    enum circflow_status status = b->calls->send(b->engine, b->now, b->set, &b->message, &riding, 1, &verdict);
+    check_verdict(status, &verdict, CIRCFLOW_VERDICT_SEND, b->legs[leg], i + 1, i > 0);
+    deliver(b, verdict.number);
+  }
+  full_time(b);
+}
+
+/* Decide with a report for each leg, then say what was queued; with `switching` on the other leg each time. */
+static inline void run_two_calls(struct bench *b, bool switching) {
+  struct circflow_leg_report reports[2];
+  for (uint64_t i = 0; i < b->cells; i++) {
+    if (i == b->cells / 2) {
+      half_time(b);
+    }
+    b->now += 1000;
+    int leg = switching ? (int)(i % 2) : 0;
+    reports[0] = standing(b, 0, i % WINDOW, leg == 1);
+    reports[1] = standing(b, 1, 0, false);
+    make_body(b, i + 1);
+    uint32_t delta = switching && i > 0;
+    struct circflow_verdict verdict = foretell(b, CIRCFLOW_VERDICT_SEND, b->legs[leg], i + 1, delta);
+    enum circflow_status status = b->calls->decide(b->engine, b->now, b->set, &b->message, reports, 2, &verdict);
+    check_verdict(status, &verdict, CIRCFLOW_VERDICT_SEND, b->legs[leg], i + 1, delta);
+    if (verdict.switch_delta != 0) {
+      sent(b, verdict.circuit, CIRCFLOW_CMD_SWITCH);
+    }
+    sent(b, verdict.circuit, CIRCFLOW_CMD_DATA);
+    deliver(b, verdict.number);
+  }
+  full_time(b);
+}
+
+static void run_decide_sent(struct bench *b, const struct workload *w) {
+  (void)w;
+  run_two_calls(b, false);
+}
+
+static void run_decide_sent_switching(struct bench *b, const struct workload *w) {
+  (void)w;
+  run_two_calls(b, true);
+}
+
+/* Nothing changes in these, so the cells are calls. */
+
+static void run_blocked(struct bench *b, const struct workload *w) {
+  (void)w;
+  struct circflow_verdict verdict;
+  report(b, standing(b, 0, WINDOW, false));
+  report(b, standing(b, 1, 0, true));
+  stub_status = CIRCFLOW_ERR_BLOCKED;
+  for (uint64_t i = 0; i < b->cells; i++) {
+    if (i == b->cells / 2) {
+      half_time(b);
+    }
+    b->now += 1000;
+    enum circflow_status status = b->calls->decide(b->engine, b->now, b->set, &b->message, NULL, 0, &verdict);
+    check(status == CIRCFLOW_ERR_BLOCKED, "status when blocked", (uint64_t)CIRCFLOW_ERR_BLOCKED, (uint64_t)status);
+    deliver(b, i + 1);
+  }
+  full_time(b);
+  stub_status = CIRCFLOW_OK;
+}
+
+static void run_peek(struct bench *b, const struct workload *w) {
+  (void)w;
+  report_both(b);
+  for (uint64_t i = 0; i < b->cells; i++) {
+    if (i == b->cells / 2) {
+      half_time(b);
+    }
+    struct circflow_verdict verdict = foretell(b, CIRCFLOW_VERDICT_SEND, b->legs[0], 1, 0);
+    check_verdict(b->calls->peek(b->engine, b->set, &verdict), &verdict, CIRCFLOW_VERDICT_SEND, b->legs[0], 1, 0);
+    deliver(b, i + 1);
+  }
+  full_time(b);
+}
+
+static void run_tick(struct bench *b, const struct workload *w) {
+  (void)w;
+  for (uint64_t i = 0; i < b->cells; i++) {
+    if (i == b->cells / 2) {
+      half_time(b);
+    }
+    b->now += 1000;
+    enum circflow_status status = b->calls->tick(b->engine, b->now);
+    check(status == CIRCFLOW_OK, "status of a tick", CIRCFLOW_OK, (uint64_t)status);
+    deliver(b, i + 1);
+  }
+  full_time(b);
+}
+
+static void run_nothing(struct bench *b, const struct workload *w) {
+  for (uint64_t i = 0; i < b->cells; i++) {
+    if (i == b->cells / 2) {
+      half_time(b);
+    }
+    take(b, w, CIRCFLOW_INSN_NONE);
+    deliver(b, i + 1);
+  }
+  full_time(b);
+}
+
+static void run_ring(struct bench *b, const struct workload *w) {
+  (void)w;
+  for (uint64_t i = 0; i < b->cells; i++) {
+    if (i == b->cells / 2) {
+      half_time(b);
+    }
+    make_body(b, i + 1);
+    b->calls->keep(b->body, BODY_LEN);
+    deliver(b, i + 1);
+  }
+  full_time(b);
+}
+
+static struct trace in_order(const struct workload *w, uint64_t cells) {
+  (void)w;
+  return trace_in_order(cells, false);
+}
+
+static struct trace in_order_asking(const struct workload *w, uint64_t cells) {
+  (void)w;
+  return trace_in_order(cells, true);
+}
+
+static struct trace reordered(const struct workload *w, uint64_t cells) {
+  return trace_reordered(cells, w->depth);
+}
+
+/* Two rounds, whatever was asked for. */
+static struct trace two_rounds(const struct workload *w, uint64_t cells) {
+  (void)cells;
+  return trace_reordered(4 * (uint64_t)w->depth, w->depth);
+}
+
+static struct trace at_random(const struct workload *w, uint64_t cells) {
+  (void)w;
+  return trace_random(cells);
+}
+
+static struct trace switching(const struct workload *w, uint64_t cells) {
+  (void)w;
+  return trace_switching(cells);
+}
+
+#define LIBRARY &library_calls, "circflow_"
+#define HEAP &peer_heap_calls, "peer_"
+#define RING &peer_ring_calls, "peer_"
+
+/* name, title, aim, legs, calls, depth, tokens, poll, arrivals, run */
+const struct workload workloads[] = {
+    {"in-order", "in order", "60, no allocation", 60, 2, LIBRARY, 0, false, false, in_order, run_arrivals},
+    {"in-order-ask", "in order, set_next asked each time", "", 0, 2, LIBRARY, 0, false, false, in_order_asking,
+     run_arrivals},
+    {"bytes-32", "reordered, bytes, depth 32", "250", 250, 2, LIBRARY, 32, false, false, reordered, run_arrivals},
+    {"bytes-1000", "reordered, bytes, depth 1,000", "250", 250, 2, LIBRARY, 1000, false, false, reordered,
+     run_arrivals},
+    {"bytes-10000", "reordered, bytes, depth 10,000", "250", 250, 2, LIBRARY, 10000, false, false, reordered,
+     run_arrivals},
+    {"bytes-1000-poll", "reordered, bytes, depth 1,000, by poll", "250", 250, 2, LIBRARY, 1000, false, true, reordered,
+     run_arrivals},
+    {"tokens-32", "reordered, tokens, depth 32", "150", 150, 2, LIBRARY, 32, true, false, reordered, run_arrivals},
+    {"tokens-1000", "reordered, tokens, depth 1,000", "150", 150, 2, LIBRARY, 1000, true, false, reordered,
+     run_arrivals},
+    {"tokens-10000", "reordered, tokens, depth 10,000", "150", 150, 2, LIBRARY, 10000, true, false, reordered,
+     run_arrivals},
+    {"random", "4 legs at random, bytes", "250", 250, 4, LIBRARY, 0, false, false, at_random, run_arrivals},
+    {"random-tokens", "4 legs at random, tokens", "", 0, 4, LIBRARY, 0, true, false, at_random, run_arrivals},
+    {"switching", "one SWITCH per cell", "150", 150, 2, LIBRARY, 0, false, false, switching, run_arrivals},
+    {"send", "send, fused, with room", "80", 80, 2, LIBRARY, 0, false, false, NULL, run_send},
+    {"send-switching", "send, fused, switching each time", "160", 160, 2, LIBRARY, 0, false, false, NULL,
+     run_send_switching},
+    {"decide-sent", "decide with two reports, then sent", "160", 160, 2, LIBRARY, 0, false, false, NULL,
+     run_decide_sent},
+    {"decide-sent-switching", "the same, switching each time", "", 0, 2, LIBRARY, 0, false, false, NULL,
+     run_decide_sent_switching},
+    {"blocked", "decide, all legs blocked", "", 0, 2, LIBRARY, 0, false, false, NULL, run_blocked},
+    {"peek", "peek", "", 0, 2, LIBRARY, 0, false, false, NULL, run_peek},
+    {"tick", "tick, nothing due", "", 0, 2, LIBRARY, 0, false, false, NULL, run_tick},
+    {"poll-nothing", "poll, nothing waits", "", 0, 2, LIBRARY, 0, false, true, NULL, run_nothing},
+    {"next-nothing", "set_next, nothing waits", "", 0, 2, LIBRARY, 0, false, false, NULL, run_nothing},
+    {"hold", "memory of a held 498-byte message", "540 B, no allocation", 0, 2, LIBRARY, 10000, false, false,
+     two_rounds, run_hold},
+    {"ring", "peer: body copied into a ring", "", 0, 0, RING, 0, false, false, NULL, run_ring},
+    {"heap-in-order", "peer: heap, in order", "", 0, 2, HEAP, 0, false, false, in_order, run_arrivals},
+    {"heap-32", "peer: heap, depth 32", "", 0, 2, HEAP, 32, false, false, reordered, run_arrivals},
+    {"heap-1000", "peer: heap, depth 1,000", "", 0, 2, HEAP, 1000, false, false, reordered, run_arrivals},
+    {"heap-10000", "peer: heap, depth 10,000", "", 0, 2, HEAP, 10000, false, false, reordered, run_arrivals},
+    {"heap-random", "peer: heap, 4 legs at random", "", 0, 4, HEAP, 0, false, false, at_random, run_arrivals},
+    {"heap-switching", "peer: heap, one SWITCH per cell", "", 0, 2, HEAP, 0, false, false, switching, run_arrivals},
+    {"heap-hold", "peer: heap, memory of a held message", "", 0, 2, HEAP, 10000, false, false, two_rounds, run_hold},
+};
+const size_t workload_count = sizeof workloads / sizeof *workloads;
