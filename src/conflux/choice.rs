@@ -70,7 +70,7 @@ impl Policy {
 }
 
 /// The leg for a DATA cell, or none when it has to wait. Of equal legs the first wins.
-#[inline]
+#[inline(always)]
 pub fn choose<'a>(algorithm: Algorithm, paths: impl Iterator<Item = (usize, &'a Path)> + Clone) -> Option<usize> {
     match algorithm {
         Algorithm::LowRtt => fastest(paths.filter(|(_, path)| path.ready())).map(|(index, _)| index),
@@ -82,6 +82,7 @@ pub fn choose<'a>(algorithm: Algorithm, paths: impl Iterator<Item = (usize, &'a 
 }
 
 /// The fastest leg, with room or without.
+#[inline(always)]
 pub fn fastest<'a>(paths: impl Iterator<Item = (usize, &'a Path)>) -> Option<(usize, &'a Path)> {
     // A loop, not min_by_key: it is what runs for every cell.
     let mut best: Option<(usize, &Path)> = None;

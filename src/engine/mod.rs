@@ -480,25 +480,24 @@ impl Engine {
         accepted.map(|_| ())
     }
 
-    /// Legs' news from the host's congestion control.
-    #[inline]
-    pub fn report(&mut self, now: Nanos, id: Id, report: &Report) -> Result<(), Error> {
-        let now = self.clock.observe(now);
-        if now >= self.timers.next() {
-            self.run_due_before(now, id)?;
-        }
-        let (set, ix) = self.leg(id)?;
-        if let Some(state) = self.sets.get_mut(set) {
-            state.report(ix, report, &mut self.effects);
-        }
-        if !self.effects.is_empty() {
-            self.apply_effects(set);
+    /// Legs' news from the host's congestion control, in order. The first that names no leg ends it.
+    #[inline(always)]
+    pub fn report(&mut self, now: Nanos, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+        self.enter(now);
+        for (id, report) in news {
+            let (set, ix) = self.leg(id)?;
+            if let Some(state) = self.sets.get_mut(set) {
+                state.report(ix, &report, &mut self.effects);
+            }
+            if !self.effects.is_empty() {
+                self.apply_effects(set);
+            }
         }
         Ok(())
     }
 
     /// A cell was queued on a leg.
-    #[inline]
+    #[inline(always)]
     pub fn sent(&mut self, now: Nanos, id: Id, command: Command) -> Result<(), Error> {
         let now = self.clock.observe(now);
         if now >= self.timers.next() {

@@ -91,20 +91,15 @@ impl Engine {
     }
 
     /// Chooses a leg and changes nothing.
-    #[inline]
+    #[inline(always)]
     pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
         Ok(verdict(self.set_for_sending(now, set, command, hop)?.decide(command)?))
     }
 
     /// Chooses a leg and counts the message, and the SWITCH before it, as queued.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
-        let state = self.set_for_sending(now, set, command, hop)?;
-        let plan = state.decide(command)?;
-        if plan.delta != 0 {
-            state.commit_switch(plan.ix)?;
-        }
-        state.commit_message(plan.ix, command, now)?;
+        let plan = self.set_for_sending(now, set, command, hop)?.send(command, now)?;
         Ok(verdict(plan))
     }
 

@@ -159,7 +159,8 @@ unsafe extern "C" fn receive_other(
 /// channel is full or has room again. A leg that was never reported has no window. If the set waits for room and now
 /// has it, CIRCFLOW_INSN_RESUME is queued.
 ///
-/// @param reports       Applied in order. The first that names no leg ends the call; those before it stand.
+/// @param reports       Applied in order. The first that names no leg ends the call; those before it stand. An unknown
+///                      flag in any of them refuses all.
 /// @param report_count  How many.
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE, an id error.

@@ -95,23 +95,25 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
     });
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn apply_reports(core: &mut Engine, now_ns: u64, reports: &[circflow_leg_report]) -> Result<(), Error> {
-    for report in reports {
-        if report.flags & !(CIRCFLOW_REPORT_SLOW_START | CIRCFLOW_REPORT_CHANNEL_BLOCKED) != 0 {
-            return Err(Error::INVALID);
-        }
-        let news = Report {
-            cwnd: report.cwnd,
-            inflight: report.inflight,
-            rtt: report.rtt_ns,
-            sendme_inc: report.sendme_inc,
-            slow_start: report.flags & CIRCFLOW_REPORT_SLOW_START != 0,
-            blocked: report.flags & CIRCFLOW_REPORT_CHANNEL_BLOCKED != 0,
-        };
-        core.report(now_ns, Id(report.circuit.v), &news)?;
+    let known = CIRCFLOW_REPORT_SLOW_START | CIRCFLOW_REPORT_CHANNEL_BLOCKED;
+    if reports.iter().any(|report| report.flags & !known != 0) {
+        return Err(Error::INVALID);
     }
-    Ok(())
+    core.report(now_ns, reports.iter().map(|report| (Id(report.circuit.v), news(report))))
+}
+
+#[inline(always)]
+fn news(report: &circflow_leg_report) -> Report {
+    Report {
+        cwnd: report.cwnd,
+        inflight: report.inflight,
+        rtt: report.rtt_ns,
+        sendme_inc: report.sendme_inc,
+        slow_start: report.flags & CIRCFLOW_REPORT_SLOW_START != 0,
+        blocked: report.flags & CIRCFLOW_REPORT_CHANNEL_BLOCKED != 0,
+    }
 }
 
 pub(super) fn circuit_config(config: &circflow_circuit_config) -> Result<CircuitConfig, Error> {

@@ -36,7 +36,7 @@ pub enum Refusal {
 impl Set {
     /// Chooses a leg for a message (SCH-1 … SCH-12) and changes nothing. DATA waits for room; anything else does not
     /// (SCH-8): an END must get out although the window is full.
-    #[inline]
+    #[inline(always)]
     pub fn plan(&self, command: Command) -> Result<Plan, Refusal> {
         if !self.usable {
             return Err(Refusal::NotUsable);
@@ -59,7 +59,7 @@ impl Set {
 
     /// A plan for a message that the host is about to send. What it changes is memory of its own: how long the choice
     /// holds, and that the host was told to stop.
-    #[inline]
+    #[inline(always)]
     pub fn decide(&mut self, command: Command) -> Result<Plan, Refusal> {
         let plan = self.plan(command);
         match plan {
@@ -90,7 +90,38 @@ impl Set {
         Some(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent })
     }
 
+    /// Decides, and counts the message and the SWITCH before it as queued: what the commits below do, without asking
+    /// again what the plan has just answered.
+    #[inline(always)]
+    pub fn send(&mut self, command: Command, now: Nanos) -> Result<Plan, Refusal> {
+        let plan = self.decide(command)?;
+        let index = usize::from(plan.ix);
+        let Some(leg) = self.legs.get_mut(index) else { return Err(Refusal::Blocked) };
+        let was_behind = leg.sent.saturating_add(limits::CATCH_UP_AT) == self.catch_up_at;
+        leg.sent = plan.number;
+        leg.last_active = now;
+        self.bare = false;
+        if self.sending != Some(index) {
+            self.sending = Some(index);
+            self.settled = 0;
+            self.since_switch = 0;
+            if plan.delta != 0 {
+                self.switches_sent += 1;
+            }
+        }
+        if command == Command::DATA {
+            leg.path.inflight = leg.path.inflight.saturating_add(1);
+            self.settled = self.settled.saturating_sub(1);
+            self.since_switch += 1;
+        }
+        if was_behind && plan.delta != 0 {
+            self.refresh_catch_up();
+        }
+        Ok(plan)
+    }
+
     /// A SWITCH was queued on a leg (SEQ-2).
+    #[inline]
     pub fn commit_switch(&mut self, ix: LegIx) -> Result<(), Refusal> {
         let index = usize::from(ix);
         let sending = self.sending.filter(|&sending| sending != index && !self.bare).ok_or(Refusal::NotDecided)?;
@@ -110,7 +141,7 @@ impl Set {
     }
 
     /// A multiplexed message was queued on a leg (SEQ-1).
-    #[inline]
+    #[inline(always)]
     pub fn commit_message(&mut self, ix: LegIx, command: Command, now: Nanos) -> Result<(), Refusal> {
         let index = usize::from(ix);
         if self.sending != Some(index) {
@@ -129,7 +160,7 @@ impl Set {
     }
 
     /// News of a leg from the host's congestion control.
-    #[inline]
+    #[inline(always)]
     pub fn report(&mut self, ix: LegIx, report: &Report, effects: &mut Vec<Effect>) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             leg.report(report);
