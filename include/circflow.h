@@ -25,9 +25,9 @@
  *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
  *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
- * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and "an id error"
- * means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are written on
- * CIRCFLOW_OK only.
+ * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and
+ * "an id error" means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are
+ * written on CIRCFLOW_OK only.
  */
 
 
@@ -210,13 +210,13 @@ typedef enum circflow_class {
 //
 //   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
 // -100 to -199  BLOCKED  nothing changed; try again after what the code names
-// -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the functions
-//                        for cells and bodies, which know no circuit, the close is yours.)
-// -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
-// -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
+// -200 to -299 PEER the peer broke the protocol; the close of the circuit or the set is queued. (From the functions
+// for cells and bodies, which know no circuit, the close is yours.) -300 to -399 LIMIT a cap or a time bound was
+// reached; the close of its victim is queued -500 and on FATAL the engine is of no use any more; only
+// circflow_engine_free() works
 //
-// circflow_status_class() tells the band, circflow_strerror() the sentence, circflow_close_reason() the reason to close
-// a circuit with. Numbers are never used again for something else.
+// circflow_status_class() tells the band, circflow_strerror() the sentence, circflow_close_reason() the reason to
+// close a circuit with. Numbers are never used again for something else.
 //
 typedef enum circflow_status {
   // Done.
@@ -374,8 +374,8 @@ typedef enum circflow_insn_kind {
   CIRCFLOW_INSN_DELIVER = 2,
   // detail.discard.token is yours again, and its message will never be delivered: free it.
   CIRCFLOW_INSN_DISCARD = 3,
-  // Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so, then say
-  // circflow_circuit_closed(). The id lives until you do.
+  // Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
+  // then say circflow_circuit_closed(). The id lives until you do.
   CIRCFLOW_INSN_CLOSE = 4,
   // The set has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
   CIRCFLOW_INSN_RESUME = 5,
@@ -607,8 +607,8 @@ typedef struct circflow_message {
 typedef struct circflow_verdict {
   // circflow_verdict_kind.
   uint8_t kind;
-  // 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next(). Otherwise 0,
-  // and there is nothing to take on account of this message.
+  // 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next().
+  // Otherwise 0, and there is nothing to take on account of this message.
   uint8_t ready;
   // REFUSE: the reason to put into END. Otherwise 0.
   uint16_t end_reason;
@@ -736,8 +736,8 @@ const char *circflow_strerror(int32_t status);
 // The class of a status: what it means for you, and what to do next.
 enum circflow_class circflow_status_class(int32_t status);
 
-// The reason to put into DESTROY (tor-spec 5.4) when a circuit is closed for a status, or -1 where a status is no cause
-// to close anything.
+// The reason to put into DESTROY (tor-spec 5.4) when a circuit is closed for a status, or -1 where a status is no
+// cause to close anything.
 int32_t circflow_close_reason(int32_t status);
 
 // Fills a config with the defaults. Pass sizeof(circflow_engine_config).
@@ -749,8 +749,8 @@ enum circflow_status circflow_engine_config_init(struct circflow_engine_config *
 //
 // @param config  From circflow_engine_config_init(). It is copied.
 //
-// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or a maximum is 0 or
-// above its bound.
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or a maximum is 0
+// or above its bound.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_new(const struct circflow_engine_config *config,
                                          struct circflow_engine **engine_out);
@@ -765,8 +765,8 @@ enum circflow_status circflow_engine_free(struct circflow_engine *engine,
                                           circflow_discard_fn discard,
                                           void *userdata);
 
-// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come in
-// the order of their causes. Poll until NONE before you sleep.
+// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come
+// in the order of their causes. Poll until NONE before you sleep.
 //
 // @param body      Where the body of a SEND or DELIVER goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
 // @param body_cap  Bytes of room there.
@@ -814,8 +814,8 @@ enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 enum circflow_status circflow_engine_get_stats(struct circflow_engine *engine, struct circflow_engine_stats *stats);
 
-// The sentence behind the engine's last PEER, LIMIT or INVALID answer, or behind the panic that poisoned it; empty when
-// there was none. For people: do not parse it.
+// The sentence behind the engine's last PEER, LIMIT or INVALID answer, or behind the panic that poisoned it; empty
+// when there was none. For people: do not parse it.
 //
 // @param buf       Gets at most cap - 1 bytes of text and a NUL.
 // @param len_out   Length of the whole sentence without the NUL. May be NULL.
@@ -837,26 +837,27 @@ enum circflow_status circflow_circuit_config_init(struct circflow_circuit_config
 //
 // That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
 //
-// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role or flag, or hops that do not fit the
-// role; CIRCFLOW_ERR_FULL at circuits_max: close some; CIRCFLOW_ERR_UNDRAINED: drain first.
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role or flag, or hops that do not fit
+// the role; CIRCFLOW_ERR_FULL at circuits_max: close some; CIRCFLOW_ERR_UNDRAINED: drain first.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_open(struct circflow_engine *engine,
                                            uint64_t now_ns,
                                            const struct circflow_circuit_config *config,
                                            struct circflow_circuit_id *circuit_out);
 
-// Replaces a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that circflow did
-// not see.
+// Replaces a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that circflow
+// did not see.
 //
 // CIRCFLOW_ERR_INVALID for an unknown flag; an id error.
 enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
                                                 struct circflow_circuit_id circuit,
                                                 uint8_t flags);
 
-// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is dropped.
+// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is
+// dropped.
 //
-// If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet, or
-// when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
+// If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
+// or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
 // SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows.
 //
 // An id error. Always safe to call, also when instructions wait.
@@ -877,8 +878,8 @@ enum circflow_status circflow_circuit_closed(struct circflow_engine *engine,
 // queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
 // CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED and LINKED_ACK; drain
 // and feed it again. CIRCFLOW_ERR_NULL; an id error; CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above
-// 16, unknown form): only when the message has to be held or read, as the form and the body of one that is next in order
-// are not looked at.
+// 16, unknown form): only when the message has to be held or read, as the form and the body of one that is next in
+// order are not looked at.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
                                               uint64_t now_ns,
@@ -890,7 +891,8 @@ enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
 // channel is full or has room again. A leg that was never reported has no window. If the set waits for room and now
 // has it, CIRCFLOW_INSN_RESUME is queued.
 //
-// @param reports       Applied in order. The first that names no leg ends the call; those before it stand.
+// @param reports       Applied in order. The first that names no leg ends the call; those before it stand. An unknown
+//                      flag in any of them refuses all.
 // @param report_count  How many.
 //
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE, an id error.
@@ -929,8 +931,9 @@ enum circflow_status circflow_engine_accept_sets(struct circflow_engine *engine,
 
 // Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
 //
-// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max not 1 to 16, or
-// launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max;
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max not 1 to
+// 16, or launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at
+// sets_max;
 // CIRCFLOW_ERR_UNDRAINED: drain first.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_open(struct circflow_engine *engine,
@@ -956,8 +959,8 @@ enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
                                            const struct circflow_circuit_id *circuits,
                                            size_t circuit_count);
 
-// Adds a leg whose handshake the host has done itself: linked at once, no message is sent. Its numbers start from zero;
-// circflow_set_import() sets others. For a host that keeps its own handshake.
+// Adds a leg whose handshake the host has done itself: linked at once, no message is sent. Its numbers start from
+// zero; circflow_set_import() sets others. For a host that keeps its own handshake.
 //
 // @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
 // @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
@@ -997,9 +1000,10 @@ enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t
 //                      and stand whatever the answer is.
 // @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. Written on CIRCFLOW_OK.
 //
-// CIRCFLOW_ERR_BLOCKED: no leg has room, stop reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait
-// for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not to the
-// join point. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
+// CIRCFLOW_ERR_BLOCKED: no leg has room, stop reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE:
+// wait for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not
+// to the join point. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG,
+// CIRCFLOW_ERR_GONE.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_decide(struct circflow_engine *engine,
                                          uint64_t now_ns,
@@ -1040,8 +1044,8 @@ enum circflow_status circflow_set_peek(struct circflow_engine *engine,
 // @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
 // @param body_cap  Bytes of room there.
 //
-// CIRCFLOW_ERR_TOO_SMALL: nothing was taken. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a drain callback; an
-// id error.
+// CIRCFLOW_ERR_TOO_SMALL: nothing was taken. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a drain callback;
+// an id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_next(struct circflow_engine *engine,
                                        struct circflow_set_id set,
@@ -1095,8 +1099,8 @@ enum circflow_status circflow_set_import(struct circflow_engine *engine,
 uint8_t circflow_command_is_multiplexed(uint8_t command);
 
 // Writes a relay message as the body of a cell: header, body, four zero bytes. The fields of the crypto layer
-// (recognized and digest, or tag) are zero. The rest of the cell is left as it was, as circflow has no randomness: fill
-// it with random bytes of yours, before or after (tor-spec 6.1).
+// (recognized and digest, or tag) are zero. The rest of the cell is left as it was, as circflow has no randomness:
+// fill it with random bytes of yours, before or after (tor-spec 6.1).
 //
 // @param format          CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
 // @param message         Command, stream id and body count.

@@ -1,7 +1,7 @@
 //! circflow: the flow logic of Tor circuits behind a C ABI.
 //!
-//! The public interface is `include/circflow.h`, which is made from [`ffi`]; README shows how to use it. The Rust modules
-//! are public so that tests can reach every floor, and carry no promise of stability.
+//! The public interface is `include/circflow.h`, which is made from [`ffi`]; README shows how to use it. The Rust
+//! modules are public so that tests can reach every floor, and carry no promise of stability.
 //!
 //! ARCHITECTURE.md shows the floors. Imports go down only: `ffi` → `engine` → `conflux` → `wire` → `base`.
 

@@ -10,8 +10,9 @@ pub const LEGS_DEFAULT: u32 = 8;
 /// Hops of one circuit that a message can come from or go to. Tor builds 3 or 4; nobody builds more than 8.
 pub const HOPS_MAX: u8 = 16;
 
-/// Legs that may be launched for one nonce before a set is usable: `cfx_num_legs_set` 2 + `cfx_max_unlinked_leg_retry` 3.
-/// Bounded because each launch shows one more middle relay to whoever makes launches fail (prop329 §4.2.2).
+/// Legs that may be launched for one nonce before a set is usable: `cfx_num_legs_set` 2 +
+/// `cfx_max_unlinked_leg_retry` 3. Bounded because each launch shows one more middle relay to whoever makes launches
+/// fail (prop329 §4.2.2).
 pub const LAUNCHES_DEFAULT: u32 = 5;
 
 /// How long a leg may wait for LINKED, or for LINKED_ACK: 60 s is under the time after which a SOCKS client gives up
@@ -26,8 +27,8 @@ pub const SET_HELD_BYTES_DEFAULT: u64 = 16 << 20;
 pub const ENGINE_HELD_BYTES_DEFAULT: u64 = 256 << 20;
 
 /// How far ahead of the last delivered message a SWITCH may move a leg. What is missing must be in flight on the other
-/// legs; a million messages is half a gigabyte in flight, more than any honest window (cwnd is 5,000 cells at the end of
-/// slow start).
+/// legs; a million messages is half a gigabyte in flight, more than any honest window (cwnd is 5,000 cells at the end
+/// of slow start).
 pub const SWITCH_AHEAD_DEFAULT: u32 = 1 << 20;
 
 /// DATA cells that one SENDME acknowledges, as long as nobody has reported it: the default of Tor's `cc_sendme_inc`.

@@ -7,19 +7,20 @@
 mod error;
 mod insn;
 mod log;
+mod poll;
+mod receive;
 mod sets;
+mod verdict;
 
 pub use error::{Blocked, Error, Misuse};
 pub use insn::{Instruction, What};
+pub use verdict::{Step, Verdict, VerdictKind};
 
 use crate::base::{limits, Arena, Clock, Id, Nanos, Timers};
 use crate::conflux::fault::Reach;
 use crate::conflux::set::Fate;
-use crate::conflux::{
-    Arrival, Cause, Control, Effect, Fault, LegIx, Manager, Message, Report, Role, Set, Store, Terms, TooSmall,
-};
-use crate::wire::command::{MULTIPLEXED, STREAM_FORBIDDEN, STREAM_NEEDED};
-use crate::wire::conflux::{Link, Nonce, Switch};
+use crate::conflux::{Cause, Effect, Fault, LegIx, Manager, Report, Role, Set, Store, Terms};
+use crate::wire::conflux::Nonce;
 use crate::wire::Command;
 use insn::{News, Queue, Queued};
 use log::engine_log;
@@ -80,59 +81,6 @@ impl CircuitFlags {
     fn add(&mut self, flags: CircuitFlags) {
         self.0 |= flags.0;
     }
-}
-
-/// What the host shall do with the message it fed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Verdict {
-    /// What to do.
-    pub kind: VerdictKind,
-    /// Messages that were held are ready now.
-    pub ready: bool,
-    /// For END, when the message is refused.
-    pub end_reason: u8,
-    /// For a SWITCH that goes first, 0 for none.
-    pub switch_delta: u32,
-    /// The leg to send on, or the circuit that the message came on.
-    pub circuit: Id,
-    /// The host's word for that circuit.
-    pub circuit_tag: u64,
-    /// The message's number, 0 when it has none.
-    pub number: u64,
-}
-
-/// What to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum VerdictKind {
-    /// Handle it now.
-    Deliver,
-    /// It was kept.
-    Held,
-    /// It was dealt with.
-    Consumed,
-    /// Not to be honoured: answer END.
-    Refuse,
-    /// Send it on the leg.
-    Send,
-}
-
-impl Verdict {
-    /// A verdict about a message without a number.
-    #[inline]
-    pub fn of(kind: VerdictKind, circuit: Id, circuit_tag: u64) -> Verdict {
-        Verdict { kind, ready: false, end_reason: 0, switch_delta: 0, circuit, circuit_tag, number: 0 }
-    }
-}
-
-/// What the first part of receiving has found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
-    /// The message was next in order, and is dealt with.
-    Done(Verdict),
-    /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
-    OnLeg,
-    /// Anything else: [`Engine::receive_other`] takes it.
-    Other,
 }
 
 /// Figures of an engine.
@@ -209,9 +157,6 @@ enum Place {
     /// Its close is queued or under way.
     Closing,
 }
-
-/// END_STREAM_REASON_NOTDIRECTORY (tor-spec §6.3).
-const END_NOT_DIRECTORY: u8 = 14;
 
 /// Engine tags share 16 bits of an id with the kind of thing it names.
 const TAG_MAX: u32 = (1 << 14) - 1;
@@ -293,196 +238,14 @@ impl Engine {
         Ok(())
     }
 
-    /// A relay message came on a circuit and was recognised here.
-    pub fn receive(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        match self.receive_next(now, id, message.command, message.hop, message.stream_id) {
-            Step::Done(verdict) => Ok(verdict),
-            Step::OnLeg => self.receive_on_leg(id, message),
-            Step::Other => self.receive_other(now, id, message),
-        }
+    /// A leg's news from the host's congestion control.
+    pub fn report(&mut self, now: Nanos, id: Id, report: &Report) -> Result<(), Error> {
+        self.report_all(now, std::iter::once((id, *report)))
     }
 
-    /// The first part of [`Engine::receive`], in as few instructions as can be: it needs neither body nor token, and
-    /// deals with a multiplexed message that is next in order with nothing ready behind it.
+    /// Legs' news, in order. The first that names no leg ends it.
     #[inline(always)]
-    pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
-        if now >= self.timers.next() || !self.clock.advance(now) {
-            return Step::Other;
-        }
-        let Some(Circuit { place: Place::Leg { set, ix }, config }) = self.circuits.get(id) else { return Step::Other };
-        if hop != config.hops {
-            return Step::Other;
-        }
-        if !command.is_multiplexed() || stream_id == 0 {
-            let is_switch = command == Command::CONFLUX_SWITCH && stream_id == 0;
-            return if is_switch { Step::OnLeg } else { Step::Other };
-        }
-        match self.sets.get_mut(*set).and_then(|state| state.arrive_next(*ix, now)) {
-            Some(number) => Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, config.tag) }),
-            None => Step::OnLeg,
-        }
-    }
-
-    /// The second part, for what [`Engine::receive_next`] found to be a multiplexed message or a SWITCH on a leg.
-    #[inline(always)]
-    pub fn receive_on_leg(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        let now = self.clock.latest();
-        let (set, ix) = self.leg(id)?;
-        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        let tag = state.tag(ix);
-        if message.command == Command::CONFLUX_SWITCH {
-            let outcome = match Switch::decode(message.body) {
-                Ok(switch) => state.handle_switch(ix, now, switch),
-                Err(_) => Err(Fault::BadSwitch),
-            };
-            return match outcome {
-                Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
-                Err(fault) => Err(self.fault(id, fault)),
-            };
-        }
-        match state.arrive(ix, now, message, &mut self.store) {
-            Ok(Arrival::Held(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) }),
-            Ok(Arrival::InOrder(number)) => {
-                state.mark_ready(&mut self.effects);
-                self.apply_effects(set);
-                Ok(Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) })
-            }
-            Err(fault) => Err(self.fault(id, fault)),
-        }
-    }
-
-    /// The third part: anything else, and anything at a time when something is due, or that is past.
-    pub fn receive_other(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        if now >= self.timers.next() || now < self.clock.latest() {
-            let now = self.clock.observe(now);
-            self.run_due_before(now, id)?;
-            return self.receive(now, id, message);
-        }
-        let Some(circuit) = self.circuits.get_mut(id) else {
-            return Err(self.circuits.reason(id).into());
-        };
-        if circuit.place == Place::Closing {
-            return Err(Blocked::Gone.into());
-        }
-        let tag = circuit.config.tag;
-        let traits = message.command.traits();
-        let multiplexed = traits & MULTIPLEXED != 0;
-        let is_leg = matches!(circuit.place, Place::Leg { .. });
-        let at_join_point = message.hop == circuit.config.hops;
-        let handshake = Command::CONFLUX_LINK <= message.command && message.command <= Command::CONFLUX_SWITCH;
-        if handshake && !at_join_point {
-            return Err(self.fault(id, Fault::WrongHop));
-        }
-        if handshake {
-            return self.receive_conflux(now, id, message);
-        }
-        if !is_leg {
-            // A plain circuit. What circflow must remember of it is whether it may still become a leg (R9).
-            if traits & STREAM_NEEDED != 0 {
-                circuit.config.flags.add(CircuitFlags::STREAMS);
-            }
-            return Ok(Verdict::of(VerdictKind::Deliver, id, tag));
-        }
-        let fault = match message.command {
-            _ if multiplexed && !at_join_point && !circuit.config.flags.has(CircuitFlags::LEAKY_PIPE) => {
-                Some(Fault::WrongHop)
-            }
-            Command::SENDME if message.stream_id != 0 => Some(Fault::StreamSendme),
-            _ if traits & STREAM_NEEDED != 0 && message.stream_id == 0 => Some(Fault::BadStreamId),
-            _ if traits & STREAM_FORBIDDEN != 0 && message.stream_id != 0 => Some(Fault::BadStreamId),
-            _ => None,
-        };
-        match (fault, message.command) {
-            (Some(fault), _) => Err(self.fault(id, fault)),
-            (None, Command::BEGIN_DIR) => {
-                Ok(Verdict { end_reason: END_NOT_DIRECTORY, ..Verdict::of(VerdictKind::Refuse, id, tag) })
-            }
-            // Padding has no effect but to have been received (tor-spec §7.2).
-            (None, Command::DROP) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
-            (None, _) => Ok(Verdict::of(VerdictKind::Deliver, id, tag)),
-        }
-    }
-
-    /// LINK, LINKED and LINKED_ACK from the join point, and a SWITCH on a circuit that is no leg.
-    fn receive_conflux(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        let Some(circuit) = self.circuits.get(id) else {
-            return Err(self.circuits.reason(id).into());
-        };
-        let (place, tag) = (circuit.place, circuit.config.tag);
-        if message.command != Command::CONFLUX_SWITCH {
-            self.check_drained()?;
-        }
-        if message.stream_id != 0 {
-            return Err(self.fault(id, Fault::BadStreamId));
-        }
-        let outcome = match (message.command, place) {
-            (Command::CONFLUX_LINK, Place::Alone) => self.receive_link(now, id, message.body),
-            (Command::CONFLUX_LINK, _) => Err(Fault::UnexpectedLink),
-            (Command::CONFLUX_LINKED, Place::Leg { set, ix }) => self.receive_linked(now, set, ix, message.body),
-            (Command::CONFLUX_LINKED_ACK, Place::Leg { set, ix }) => self.receive_linked_ack(now, set, ix),
-            (command, _) => Err(match command {
-                Command::CONFLUX_LINKED => Fault::UnexpectedLinked,
-                Command::CONFLUX_LINKED_ACK => Fault::UnexpectedLinkedAck,
-                _ => Fault::UnexpectedSwitch,
-            }),
-        };
-        match outcome {
-            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
-            Err(fault) => Err(self.fault(id, fault)),
-        }
-    }
-
-    fn receive_linked(&mut self, now: Nanos, set: Id, ix: LegIx, body: &[u8]) -> Result<(), Fault> {
-        let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinked)?;
-        let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
-        let outcome = state.handle_linked(ix, now, &link, &mut self.effects);
-        self.apply_effects(set);
-        outcome
-    }
-
-    fn receive_linked_ack(&mut self, now: Nanos, set: Id, ix: LegIx) -> Result<(), Fault> {
-        let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinkedAck)?;
-        let outcome = state.handle_linked_ack(ix, now, &mut self.effects);
-        self.apply_effects(set);
-        outcome
-    }
-
-    /// Exit: LINK on a circuit in no set (CFX-21).
-    fn receive_link(&mut self, now: Nanos, id: Id, body: &[u8]) -> Result<(), Fault> {
-        let Some(circuit) = self.circuits.get(id) else { return Err(Fault::UnexpectedLink) };
-        let flags = circuit.config.flags;
-        if circuit.config.role != Role::Exit || flags.has(CircuitFlags::EXTENDED) {
-            return Err(Fault::UnexpectedLink);
-        }
-        let accepted = self.accepted.clone().ok_or(Fault::ConfluxOff)?;
-        if flags.has(CircuitFlags::STREAMS) || !flags.has(CircuitFlags::VEGAS) {
-            return Err(Fault::UnfitLink);
-        }
-        let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
-        let known = self.find_set(Role::Exit, &link.nonce);
-        let set = match known {
-            Some(set) => set,
-            None => {
-                let terms = Terms { nonce: link.nonce.clone(), ..accepted };
-                self.insert_set(Set::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?
-            }
-        };
-        let accepted = match self.sets.get_mut(set) {
-            Some(state) => state.accept(id, now, &link, known.is_none(), &mut self.effects),
-            None => Err(Fault::UnexpectedLink),
-        };
-        match accepted {
-            Ok(ix) => self.seat(id, set, ix),
-            Err(_) if known.is_none() => self.forget_set(set),
-            Err(_) => {}
-        }
-        self.apply_effects(set);
-        accepted.map(|_| ())
-    }
-
-    /// Legs' news from the host's congestion control, in order. The first that names no leg ends it.
-    #[inline(always)]
-    pub fn report(&mut self, now: Nanos, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+    pub fn report_all(&mut self, now: Nanos, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
         self.enter(now);
         for (id, report) in news {
             let (set, ix) = self.leg(id)?;
@@ -550,99 +313,6 @@ impl Engine {
             peer_faults: self.peer_faults,
             log_dropped: self.limiter.dropped(),
         }
-    }
-
-    /// Takes the first instruction, its body into `buffer`.
-    pub fn poll(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
-        loop {
-            let Some(first) = self.queue.first() else { return Ok(None) };
-            // A mark stays first until what it stands for has run out.
-            match first {
-                Queued::Ready { set } => {
-                    let set = *set;
-                    match self.take_ready(set, buffer) {
-                        Ok(Some(instruction)) => return Ok(Some(instruction)),
-                        Ok(None) => {
-                            if let Some(state) = self.sets.get_mut(set) {
-                                state.unmark_ready();
-                            }
-                        }
-                        Err(TooSmall) => return Err(Error::TOO_SMALL),
-                    }
-                }
-                Queued::Discard { set_tag, lane } => {
-                    let set_tag = *set_tag;
-                    if let Some(token) = self.store.discard(lane) {
-                        let what = What::Discard(token);
-                        return Ok(Some(Instruction {
-                            circuit: Id::NONE,
-                            set: Id::NONE,
-                            circuit_tag: 0,
-                            set_tag,
-                            what,
-                        }));
-                    }
-                }
-                other => {
-                    let queued = *other;
-                    let instruction = self.compose(queued, buffer)?;
-                    self.queue.drop_first();
-                    if let Queued::Set { set, news: News::Resume } = queued {
-                        self.sets.get_mut(set).into_iter().for_each(Set::resumed);
-                    }
-                    match instruction {
-                        Some(instruction) => return Ok(Some(instruction)),
-                        None => continue,
-                    }
-                }
-            }
-            self.queue.drop_first();
-        }
-    }
-
-    /// Makes an instruction of what waited, or nothing when what it is about has gone.
-    fn compose(&self, queued: Queued, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
-        let set_tag = |set: Id| self.sets.get(set).map(|state| state.terms().tag);
-        let instruction = match queued {
-            Queued::Send { circuit, set, control } => {
-                let (Some(state), Some(open)) = (self.sets.get(set), self.circuits.get(circuit)) else {
-                    return Ok(None);
-                };
-                if open.place == Place::Closing {
-                    return Ok(None);
-                }
-                let (command, body_len) = compose_control(control, state.terms(), buffer)?;
-                let what = What::Send { command, hop: open.config.hops, body_len };
-                Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag: state.terms().tag, what })
-            }
-            Queued::Close { circuit, set, set_tag, cause } => self.circuits.get(circuit).map(|open| Instruction {
-                circuit,
-                set,
-                circuit_tag: open.config.tag,
-                set_tag,
-                what: What::Close(cause),
-            }),
-            Queued::Linked { circuit, set, rtt } => match (self.circuits.get(circuit), set_tag(set)) {
-                (Some(open), Some(set_tag)) if open.place != Place::Closing => {
-                    Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag, what: What::Linked(rtt) })
-                }
-                _ => None,
-            },
-            Queued::Set { set, news } => set_tag(set).map(|set_tag| {
-                let what = match news {
-                    News::Usable => What::Usable,
-                    News::Resume => What::Resume,
-                    News::WantLeg => What::WantLeg,
-                };
-                Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what }
-            }),
-            Queued::Ended { set, set_tag, cause } => {
-                Some(Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what: What::Ended(cause) })
-            }
-            // Marks are dealt with where they wait.
-            Queued::Ready { .. } | Queued::Discard { .. } => None,
-        };
-        Ok(instruction)
     }
 
     /// The leg a circuit is.
@@ -803,18 +473,4 @@ impl Engine {
             self.manager.remove(set.role(), &set.terms().nonce, id);
         }
     }
-}
-
-/// Writes the body of a handshake message. LINK and LINKED always say 0 and 0: both ends then start a leg from zero, and
-/// the first SWITCH on it carries the whole number (RAT-4, RAT-5).
-fn compose_control(control: Control, terms: &Terms, buffer: &mut [u8]) -> Result<(Command, u16), Error> {
-    let link = || Link { nonce: terms.nonce.clone(), last_sent: 0, last_recv: 0, ux: terms.desired_ux }.encode();
-    let command = match control {
-        Control::Link => Command::CONFLUX_LINK,
-        Control::Linked => Command::CONFLUX_LINKED,
-        Control::LinkedAck => return Ok((Command::CONFLUX_LINKED_ACK, 0)),
-    };
-    let body = zeroize::Zeroizing::new(link());
-    buffer.get_mut(..Link::LEN).ok_or(Error::TOO_SMALL)?.copy_from_slice(&*body);
-    Ok((command, Link::LEN as u16))
 }

@@ -29,8 +29,8 @@ pub unsafe extern "C" fn circflow_circuit_config_init(
 ///
 /// That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role or flag, or hops that do not fit the
-/// role; CIRCFLOW_ERR_FULL at circuits_max: close some; CIRCFLOW_ERR_UNDRAINED: drain first.
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role or flag, or hops that do not fit
+/// the role; CIRCFLOW_ERR_FULL at circuits_max: close some; CIRCFLOW_ERR_UNDRAINED: drain first.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_open(
@@ -53,8 +53,8 @@ pub unsafe extern "C" fn circflow_circuit_open(
     })
 }
 
-/// Replaces a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that circflow did
-/// not see.
+/// Replaces a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that circflow
+/// did not see.
 ///
 /// CIRCFLOW_ERR_INVALID for an unknown flag; an id error.
 #[no_mangle]
@@ -66,10 +66,11 @@ pub unsafe extern "C" fn circflow_circuit_set_flags(
     door::enter(engine, |core| core.set_circuit_flags(convert::id(circuit.v), convert::circuit_flags(flags)?))
 }
 
-/// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is dropped.
+/// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is
+/// dropped.
 ///
-/// If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet, or
-/// when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
+/// If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
+/// or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
 /// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows.
 ///
 /// An id error. Always safe to call, also when instructions wait.
@@ -95,8 +96,8 @@ pub unsafe extern "C" fn circflow_circuit_closed(
 /// queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
 /// CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED and LINKED_ACK; drain
 /// and feed it again. CIRCFLOW_ERR_NULL; an id error; CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above
-/// 16, unknown form): only when the message has to be held or read, as the form and the body of one that is next in order
-/// are not looked at.
+/// 16, unknown form): only when the message has to be held or read, as the form and the body of one that is next in
+/// order are not looked at.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_receive(

@@ -101,7 +101,7 @@ pub(super) fn apply_reports(core: &mut Engine, now_ns: u64, reports: &[circflow_
     if reports.iter().any(|report| report.flags & !known != 0) {
         return Err(Error::INVALID);
     }
-    core.report(now_ns, reports.iter().map(|report| (Id(report.circuit.v), news(report))))
+    core.report_all(now_ns, reports.iter().map(|report| (Id(report.circuit.v), news(report))))
 }
 
 #[inline(always)]

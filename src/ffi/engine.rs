@@ -30,8 +30,8 @@ pub unsafe extern "C" fn circflow_engine_config_init(
 ///
 /// @param config  From circflow_engine_config_init(). It is copied.
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or a maximum is 0 or
-/// above its bound.
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or a maximum is 0
+/// or above its bound.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_engine_new(
@@ -88,8 +88,8 @@ pub unsafe extern "C" fn circflow_engine_free(
     }
 }
 
-/// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come in
-/// the order of their causes. Poll until NONE before you sleep.
+/// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come
+/// in the order of their causes. Poll until NONE before you sleep.
 ///
 /// @param body      Where the body of a SEND or DELIVER goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
 /// @param body_cap  Bytes of room there.
@@ -227,8 +227,8 @@ pub unsafe extern "C" fn circflow_engine_get_stats(
     }
 }
 
-/// The sentence behind the engine's last PEER, LIMIT or INVALID answer, or behind the panic that poisoned it; empty when
-/// there was none. For people: do not parse it.
+/// The sentence behind the engine's last PEER, LIMIT or INVALID answer, or behind the panic that poisoned it; empty
+/// when there was none. For people: do not parse it.
 ///
 /// @param buf       Gets at most cap - 1 bytes of text and a NUL.
 /// @param len_out   Length of the whole sentence without the NUL. May be NULL.

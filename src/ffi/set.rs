@@ -49,8 +49,9 @@ pub unsafe extern "C" fn circflow_engine_accept_sets(
 
 /// Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max not 1 to 16, or
-/// launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max;
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max not 1 to
+/// 16, or launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at
+/// sets_max;
 /// CIRCFLOW_ERR_UNDRAINED: drain first.
 #[no_mangle]
 #[must_use]
@@ -112,8 +113,8 @@ pub unsafe extern "C" fn circflow_set_add_legs(
     })
 }
 
-/// Adds a leg whose handshake the host has done itself: linked at once, no message is sent. Its numbers start from zero;
-/// circflow_set_import() sets others. For a host that keeps its own handshake.
+/// Adds a leg whose handshake the host has done itself: linked at once, no message is sent. Its numbers start from
+/// zero; circflow_set_import() sets others. For a host that keeps its own handshake.
 ///
 /// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
 /// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
@@ -179,9 +180,10 @@ pub unsafe extern "C" fn circflow_set_close(
 ///                      and stand whatever the answer is.
 /// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. Written on CIRCFLOW_OK.
 ///
-/// CIRCFLOW_ERR_BLOCKED: no leg has room, stop reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait
-/// for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not to the
-/// join point. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
+/// CIRCFLOW_ERR_BLOCKED: no leg has room, stop reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE:
+/// wait for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not
+/// to the join point. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG,
+/// CIRCFLOW_ERR_GONE.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_set_decide(
@@ -288,8 +290,8 @@ pub unsafe extern "C" fn circflow_set_peek(
 /// @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
 /// @param body_cap  Bytes of room there.
 ///
-/// CIRCFLOW_ERR_TOO_SMALL: nothing was taken. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a drain callback; an
-/// id error.
+/// CIRCFLOW_ERR_TOO_SMALL: nothing was taken. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a drain callback;
+/// an id error.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_set_next(

@@ -6,13 +6,13 @@ use libc::c_char;
 ///
 ///   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
 /// -100 to -199  BLOCKED  nothing changed; try again after what the code names
-/// -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the functions
-///                        for cells and bodies, which know no circuit, the close is yours.)
-/// -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
-/// -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
+/// -200 to -299 PEER the peer broke the protocol; the close of the circuit or the set is queued. (From the functions
+/// for cells and bodies, which know no circuit, the close is yours.) -300 to -399 LIMIT a cap or a time bound was
+/// reached; the close of its victim is queued -500 and on FATAL the engine is of no use any more; only
+/// circflow_engine_free() works
 ///
-/// circflow_status_class() tells the band, circflow_strerror() the sentence, circflow_close_reason() the reason to close
-/// a circuit with. Numbers are never used again for something else.
+/// circflow_status_class() tells the band, circflow_strerror() the sentence, circflow_close_reason() the reason to
+/// close a circuit with. Numbers are never used again for something else.
 ///
 /// cbindgen:prefix-with-name=false
 /// cbindgen:rename-all=None
@@ -274,8 +274,8 @@ pub extern "C" fn circflow_status_class(status: i32) -> circflow_class {
     }
 }
 
-/// The reason to put into DESTROY (tor-spec 5.4) when a circuit is closed for a status, or -1 where a status is no cause
-/// to close anything.
+/// The reason to put into DESTROY (tor-spec 5.4) when a circuit is closed for a status, or -1 where a status is no
+/// cause to close anything.
 #[no_mangle]
 pub extern "C" fn circflow_close_reason(status: i32) -> i32 {
     row(status).and_then(|(_, _, reason)| *reason).map_or(-1, i32::from)

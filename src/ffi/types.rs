@@ -1,4 +1,5 @@
-//! The structs and enums of the C ABI, as C programmers see them. Enums travel only outward; inward values are integers.
+//! The structs and enums of the C ABI, as C programmers see them. Enums travel only outward; inward values are
+//! integers.
 
 use super::status::circflow_status;
 use libc::{c_char, c_void, size_t};
@@ -222,8 +223,8 @@ pub enum circflow_verdict_kind {
 pub struct circflow_verdict {
     /// circflow_verdict_kind.
     pub kind: u8,
-    /// 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next(). Otherwise 0,
-    /// and there is nothing to take on account of this message.
+    /// 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next().
+    /// Otherwise 0, and there is nothing to take on account of this message.
     pub ready: u8,
     /// REFUSE: the reason to put into END. Otherwise 0.
     pub end_reason: u16,
@@ -274,8 +275,8 @@ pub enum circflow_insn_kind {
     CIRCFLOW_INSN_DELIVER = 2,
     /// detail.discard.token is yours again, and its message will never be delivered: free it.
     CIRCFLOW_INSN_DISCARD = 3,
-    /// Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so, then say
-    /// circflow_circuit_closed(). The id lives until you do.
+    /// Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
+    /// then say circflow_circuit_closed(). The id lives until you do.
     CIRCFLOW_INSN_CLOSE = 4,
     /// The set has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
     CIRCFLOW_INSN_RESUME = 5,

@@ -54,8 +54,8 @@ pub extern "C" fn circflow_command_is_multiplexed(command: u8) -> u8 {
 }
 
 /// Writes a relay message as the body of a cell: header, body, four zero bytes. The fields of the crypto layer
-/// (recognized and digest, or tag) are zero. The rest of the cell is left as it was, as circflow has no randomness: fill
-/// it with random bytes of yours, before or after (tor-spec 6.1).
+/// (recognized and digest, or tag) are zero. The rest of the cell is left as it was, as circflow has no randomness:
+/// fill it with random bytes of yours, before or after (tor-spec 6.1).
 ///
 /// @param format          CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
 /// @param message         Command, stream id and body count.

@@ -82,8 +82,8 @@ impl ZeroizeOnDrop for Nonce {}
 impl Ux {
     /// Reads a wish; one we do not know is no wish.
     ///
-    /// The field is advice, so a peer with newer wishes is still a peer. tor-cell accepts any byte too; C Tor closes the
-    /// circuit, which is why [`to_wire`](Self::to_wire) can only ever say 0 to 4.
+    /// The field is advice, so a peer with newer wishes is still a peer. tor-cell accepts any byte too; C Tor closes
+    /// the circuit, which is why [`to_wire`](Self::to_wire) can only ever say 0 to 4.
     pub const fn from_wire(byte: u8) -> Self {
         match byte {
             1 => Self::MinLatency,

@@ -1,14 +1,14 @@
 //! Bytes <-> messages.
 //!
-//! The lowest floor that knows Tor: what a relay command is, how a message stands in the 509 bytes of a cell, and how the
-//! bodies of the messages this library handles itself are laid out. Nothing here keeps state, allocates, reads a clock or
-//! draws randomness, and no input makes it panic.
+//! The lowest floor that knows Tor: what a relay command is, how a message stands in the 509 bytes of a cell, and how
+//! the bodies of the messages this library handles itself are laid out. Nothing here keeps state, allocates, reads a
+//! clock or draws randomness, and no input makes it panic.
 //!
-//! A cell is read in two steps, because most messages are passed on unread: [`cell::decode`] frames it, and the `decode`
-//! of one message type then reads the body of that [`Relay`].
+//! A cell is read in two steps, because most messages are passed on unread: [`cell::decode`] frames it, and the
+//! `decode` of one message type then reads the body of that [`Relay`].
 //!
-//! All integers are big-endian. Bytes after the last field of a body are tolerated everywhere: C Tor before 0.4.9.5 sent a
-//! SWITCH with the maximum length and a tail of zeros (tor#41056), and later versions of a message may grow.
+//! All integers are big-endian. Bytes after the last field of a body are tolerated everywhere: C Tor before 0.4.9.5
+//! sent a SWITCH with the maximum length and a tail of zeros (tor#41056), and later versions of a message may grow.
 
 pub mod cell;
 pub mod command;
@@ -26,8 +26,8 @@ pub use sendme::{Sendme, Tag};
 
 /// Why bytes are not a message, or a message has no bytes.
 ///
-/// The reasons are for logs and tests: the answer to all of them is the same, so nothing may hang on which of two faults
-/// in one message is named.
+/// The reasons are for logs and tests: the answer to all of them is the same, so nothing may hang on which of two
+/// faults in one message is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// The body ends inside a field.

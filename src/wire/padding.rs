@@ -1,5 +1,6 @@
-//! The bodies of PADDING_NEGOTIATE and PADDING_NEGOTIATED, by which a client starts and stops padding machines at a relay
-//! (padding-spec §3). What is accepted and what is not is C Tor's choice to the byte: no other implementation reads them.
+//! The bodies of PADDING_NEGOTIATE and PADDING_NEGOTIATED, by which a client starts and stops padding machines at a
+//! relay (padding-spec §3). What is accepted and what is not is C Tor's choice to the byte: no other implementation
+//! reads them.
 
 use super::{take, take_version, Malformed};
 

@@ -224,8 +224,8 @@ impl Set {
         u64::from(self.launches) + more as u64 <= u64::from(self.terms.launches_max)
     }
 
-    /// Client: a circuit becomes a leg, and LINK goes out on it (CFX-20). Its numbers start from zero on both sides, also
-    /// in a live set (RAT-4): LINK says 0 and 0, and what LINKED says is no baseline.
+    /// Client: a circuit becomes a leg, and LINK goes out on it (CFX-20). Its numbers start from zero on both sides,
+    /// also in a live set (RAT-4): LINK says 0 and 0, and what LINKED says is no baseline.
     pub fn launch(&mut self, key: Id, join_hop: u8, now: Nanos, effects: &mut Vec<Effect>) -> LegIx {
         self.launches = self.launches.saturating_add(1);
         self.join_hop = join_hop;
@@ -320,7 +320,8 @@ impl Set {
         effects.push(Effect::Send { leg: key, control: Control::LinkedAck });
         effects.push(Effect::Linked { leg: key, rtt });
         if !self.is_pending() {
-            // Only success gives the nonce a new budget: an exit that links nothing cannot make a client launch for ever.
+            // Only success gives the nonce a new budget: an exit that links nothing cannot make a client launch for
+            // ever.
             self.launches = 0;
         }
         self.after_change(effects);

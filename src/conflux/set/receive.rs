@@ -1,7 +1,7 @@
 //! Receiving: numbers, reordering, SWITCH.
 //!
-//! Per leg, numbers only grow, so what a leg brings too early goes to the end of the leg's lane, and the next message is
-//! always at the head of a lane. `next_held` caches the lowest head: the common arrival costs one comparison.
+//! Per leg, numbers only grow, so what a leg brings too early goes to the end of the leg's lane, and the next message
+//! is always at the head of a lane. `next_held` caches the lowest head: the common arrival costs one comparison.
 
 use super::{LegIx, Set, ORPHANS};
 use crate::base::{limits, Id, Nanos};

@@ -1,0 +1,117 @@
+//! Handing instructions out: each is made when the host takes it, from what waits in the queue.
+
+use super::insn::{Instruction, News, Queued, What};
+use super::{Engine, Error, Place};
+use crate::base::Id;
+use crate::conflux::{Control, Set, Terms, TooSmall};
+use crate::wire::conflux::Link;
+use crate::wire::Command;
+
+impl Engine {
+    /// Takes the first instruction, its body into `buffer`.
+    pub fn poll(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        loop {
+            let Some(first) = self.queue.first() else { return Ok(None) };
+            // A mark stays first until what it stands for has run out.
+            match first {
+                Queued::Ready { set } => {
+                    let set = *set;
+                    match self.take_ready(set, buffer) {
+                        Ok(Some(instruction)) => return Ok(Some(instruction)),
+                        Ok(None) => {
+                            if let Some(state) = self.sets.get_mut(set) {
+                                state.unmark_ready();
+                            }
+                        }
+                        Err(TooSmall) => return Err(Error::TOO_SMALL),
+                    }
+                }
+                Queued::Discard { set_tag, lane } => {
+                    let set_tag = *set_tag;
+                    if let Some(token) = self.store.discard(lane) {
+                        let what = What::Discard(token);
+                        return Ok(Some(Instruction {
+                            circuit: Id::NONE,
+                            set: Id::NONE,
+                            circuit_tag: 0,
+                            set_tag,
+                            what,
+                        }));
+                    }
+                }
+                other => {
+                    let queued = *other;
+                    let instruction = self.compose(queued, buffer)?;
+                    self.queue.drop_first();
+                    if let Queued::Set { set, news: News::Resume } = queued {
+                        self.sets.get_mut(set).into_iter().for_each(Set::resumed);
+                    }
+                    match instruction {
+                        Some(instruction) => return Ok(Some(instruction)),
+                        None => continue,
+                    }
+                }
+            }
+            self.queue.drop_first();
+        }
+    }
+
+    /// Makes an instruction of what waited, or nothing when what it is about has gone.
+    fn compose(&self, queued: Queued, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        let set_tag = |set: Id| self.sets.get(set).map(|state| state.terms().tag);
+        let instruction = match queued {
+            Queued::Send { circuit, set, control } => {
+                let (Some(state), Some(open)) = (self.sets.get(set), self.circuits.get(circuit)) else {
+                    return Ok(None);
+                };
+                if open.place == Place::Closing {
+                    return Ok(None);
+                }
+                let (command, body_len) = compose_control(control, state.terms(), buffer)?;
+                let what = What::Send { command, hop: open.config.hops, body_len };
+                Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag: state.terms().tag, what })
+            }
+            Queued::Close { circuit, set, set_tag, cause } => self.circuits.get(circuit).map(|open| Instruction {
+                circuit,
+                set,
+                circuit_tag: open.config.tag,
+                set_tag,
+                what: What::Close(cause),
+            }),
+            Queued::Linked { circuit, set, rtt } => match (self.circuits.get(circuit), set_tag(set)) {
+                (Some(open), Some(set_tag)) if open.place != Place::Closing => {
+                    Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag, what: What::Linked(rtt) })
+                }
+                _ => None,
+            },
+            Queued::Set { set, news } => set_tag(set).map(|set_tag| {
+                let what = match news {
+                    News::Usable => What::Usable,
+                    News::Resume => What::Resume,
+                    News::WantLeg => What::WantLeg,
+                };
+                Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what }
+            }),
+            Queued::Ended { set, set_tag, cause } => {
+                Some(Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what: What::Ended(cause) })
+            }
+            // Marks are dealt with where they wait.
+            Queued::Ready { .. } | Queued::Discard { .. } => None,
+        };
+        Ok(instruction)
+    }
+}
+
+/// Writes the body of a handshake message. LINK and LINKED always say 0 and 0: both ends then start a leg from zero,
+/// and the first SWITCH on it carries the whole number (RAT-4, RAT-5).
+fn compose_control(control: Control, terms: &Terms, buffer: &mut [u8]) -> Result<(Command, u16), Error> {
+    let link = || Link { nonce: terms.nonce.clone(), last_sent: 0, last_recv: 0, ux: terms.desired_ux }.encode();
+    let command = match control {
+        Control::Link => Command::CONFLUX_LINK,
+        Control::Linked => Command::CONFLUX_LINKED,
+        Control::LinkedAck => return Ok((Command::CONFLUX_LINKED_ACK, 0)),
+    };
+    let body = zeroize::Zeroizing::new(link());
+    buffer.get_mut(..Link::LEN).ok_or(Error::TOO_SMALL)?.copy_from_slice(&*body);
+    Ok((command, Link::LEN as u16))
+}

@@ -1,0 +1,201 @@
+//! Receiving: from the common case, which is the shortest, to the rarest.
+
+use super::Circuit;
+use super::{Blocked, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
+use crate::base::{Id, Nanos};
+use crate::conflux::{Arrival, Fault, LegIx, Message, Role, Set, Terms};
+use crate::wire::command::{MULTIPLEXED, STREAM_FORBIDDEN, STREAM_NEEDED};
+use crate::wire::conflux::{Link, Switch};
+use crate::wire::Command;
+
+impl Engine {
+    /// A relay message came on a circuit and was recognised here.
+    pub fn receive(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        match self.receive_next(now, id, message.command, message.hop, message.stream_id) {
+            Step::Done(verdict) => Ok(verdict),
+            Step::OnLeg => self.receive_on_leg(id, message),
+            Step::Other => self.receive_other(now, id, message),
+        }
+    }
+
+    /// The first part of [`Engine::receive`], in as few instructions as can be: it needs neither body nor token, and
+    /// deals with a multiplexed message that is next in order with nothing ready behind it.
+    #[inline(always)]
+    pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
+        if now >= self.timers.next() || !self.clock.advance(now) {
+            return Step::Other;
+        }
+        let Some(Circuit { place: Place::Leg { set, ix }, config }) = self.circuits.get(id) else { return Step::Other };
+        if hop != config.hops {
+            return Step::Other;
+        }
+        if !command.is_multiplexed() || stream_id == 0 {
+            let is_switch = command == Command::CONFLUX_SWITCH && stream_id == 0;
+            return if is_switch { Step::OnLeg } else { Step::Other };
+        }
+        match self.sets.get_mut(*set).and_then(|state| state.arrive_next(*ix, now)) {
+            Some(number) => Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, config.tag) }),
+            None => Step::OnLeg,
+        }
+    }
+
+    /// The second part, for what [`Engine::receive_next`] found to be a multiplexed message or a SWITCH on a leg.
+    #[inline(always)]
+    pub fn receive_on_leg(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let now = self.clock.latest();
+        let (set, ix) = self.leg(id)?;
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        let tag = state.tag(ix);
+        if message.command == Command::CONFLUX_SWITCH {
+            let outcome = match Switch::decode(message.body) {
+                Ok(switch) => state.handle_switch(ix, now, switch),
+                Err(_) => Err(Fault::BadSwitch),
+            };
+            return match outcome {
+                Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
+                Err(fault) => Err(self.fault(id, fault)),
+            };
+        }
+        match state.arrive(ix, now, message, &mut self.store) {
+            Ok(Arrival::Held(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) }),
+            Ok(Arrival::InOrder(number)) => {
+                state.mark_ready(&mut self.effects);
+                self.apply_effects(set);
+                Ok(Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) })
+            }
+            Err(fault) => Err(self.fault(id, fault)),
+        }
+    }
+
+    /// The third part: anything else, and anything at a time when something is due, or that is past.
+    pub fn receive_other(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        if now >= self.timers.next() || now < self.clock.latest() {
+            let now = self.clock.observe(now);
+            self.run_due_before(now, id)?;
+            return self.receive(now, id, message);
+        }
+        let Some(circuit) = self.circuits.get_mut(id) else {
+            return Err(self.circuits.reason(id).into());
+        };
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
+        }
+        let tag = circuit.config.tag;
+        let traits = message.command.traits();
+        let multiplexed = traits & MULTIPLEXED != 0;
+        let is_leg = matches!(circuit.place, Place::Leg { .. });
+        let at_join_point = message.hop == circuit.config.hops;
+        let handshake = Command::CONFLUX_LINK <= message.command && message.command <= Command::CONFLUX_SWITCH;
+        if handshake && !at_join_point {
+            return Err(self.fault(id, Fault::WrongHop));
+        }
+        if handshake {
+            return self.receive_conflux(now, id, message);
+        }
+        if !is_leg {
+            // A plain circuit. What circflow must remember of it is whether it may still become a leg (R9).
+            if traits & STREAM_NEEDED != 0 {
+                circuit.config.flags.add(CircuitFlags::STREAMS);
+            }
+            return Ok(Verdict::of(VerdictKind::Deliver, id, tag));
+        }
+        let fault = match message.command {
+            _ if multiplexed && !at_join_point && !circuit.config.flags.has(CircuitFlags::LEAKY_PIPE) => {
+                Some(Fault::WrongHop)
+            }
+            Command::SENDME if message.stream_id != 0 => Some(Fault::StreamSendme),
+            _ if traits & STREAM_NEEDED != 0 && message.stream_id == 0 => Some(Fault::BadStreamId),
+            _ if traits & STREAM_FORBIDDEN != 0 && message.stream_id != 0 => Some(Fault::BadStreamId),
+            _ => None,
+        };
+        match (fault, message.command) {
+            (Some(fault), _) => Err(self.fault(id, fault)),
+            (None, Command::BEGIN_DIR) => {
+                Ok(Verdict { end_reason: END_NOT_DIRECTORY, ..Verdict::of(VerdictKind::Refuse, id, tag) })
+            }
+            // Padding has no effect but to have been received (tor-spec §7.2).
+            (None, Command::DROP) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
+            (None, _) => Ok(Verdict::of(VerdictKind::Deliver, id, tag)),
+        }
+    }
+
+    /// LINK, LINKED and LINKED_ACK from the join point, and a SWITCH on a circuit that is no leg.
+    fn receive_conflux(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let Some(circuit) = self.circuits.get(id) else {
+            return Err(self.circuits.reason(id).into());
+        };
+        let (place, tag) = (circuit.place, circuit.config.tag);
+        if message.command != Command::CONFLUX_SWITCH {
+            self.check_drained()?;
+        }
+        if message.stream_id != 0 {
+            return Err(self.fault(id, Fault::BadStreamId));
+        }
+        let outcome = match (message.command, place) {
+            (Command::CONFLUX_LINK, Place::Alone) => self.receive_link(now, id, message.body),
+            (Command::CONFLUX_LINK, _) => Err(Fault::UnexpectedLink),
+            (Command::CONFLUX_LINKED, Place::Leg { set, ix }) => self.receive_linked(now, set, ix, message.body),
+            (Command::CONFLUX_LINKED_ACK, Place::Leg { set, ix }) => self.receive_linked_ack(now, set, ix),
+            (command, _) => Err(match command {
+                Command::CONFLUX_LINKED => Fault::UnexpectedLinked,
+                Command::CONFLUX_LINKED_ACK => Fault::UnexpectedLinkedAck,
+                _ => Fault::UnexpectedSwitch,
+            }),
+        };
+        match outcome {
+            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
+            Err(fault) => Err(self.fault(id, fault)),
+        }
+    }
+
+    fn receive_linked(&mut self, now: Nanos, set: Id, ix: LegIx, body: &[u8]) -> Result<(), Fault> {
+        let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinked)?;
+        let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
+        let outcome = state.handle_linked(ix, now, &link, &mut self.effects);
+        self.apply_effects(set);
+        outcome
+    }
+
+    fn receive_linked_ack(&mut self, now: Nanos, set: Id, ix: LegIx) -> Result<(), Fault> {
+        let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinkedAck)?;
+        let outcome = state.handle_linked_ack(ix, now, &mut self.effects);
+        self.apply_effects(set);
+        outcome
+    }
+
+    /// Exit: LINK on a circuit in no set (CFX-21).
+    fn receive_link(&mut self, now: Nanos, id: Id, body: &[u8]) -> Result<(), Fault> {
+        let Some(circuit) = self.circuits.get(id) else { return Err(Fault::UnexpectedLink) };
+        let flags = circuit.config.flags;
+        if circuit.config.role != Role::Exit || flags.has(CircuitFlags::EXTENDED) {
+            return Err(Fault::UnexpectedLink);
+        }
+        let accepted = self.accepted.clone().ok_or(Fault::ConfluxOff)?;
+        if flags.has(CircuitFlags::STREAMS) || !flags.has(CircuitFlags::VEGAS) {
+            return Err(Fault::UnfitLink);
+        }
+        let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
+        let known = self.find_set(Role::Exit, &link.nonce);
+        let set = match known {
+            Some(set) => set,
+            None => {
+                let terms = Terms { nonce: link.nonce.clone(), ..accepted };
+                self.insert_set(Set::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?
+            }
+        };
+        let accepted = match self.sets.get_mut(set) {
+            Some(state) => state.accept(id, now, &link, known.is_none(), &mut self.effects),
+            None => Err(Fault::UnexpectedLink),
+        };
+        match accepted {
+            Ok(ix) => self.seat(id, set, ix),
+            Err(_) if known.is_none() => self.forget_set(set),
+            Err(_) => {}
+        }
+        self.apply_effects(set);
+        accepted.map(|_| ())
+    }
+}
+
+/// END_STREAM_REASON_NOTDIRECTORY (tor-spec §6.3).
+const END_NOT_DIRECTORY: u8 = 14;

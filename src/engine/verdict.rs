@@ -1,0 +1,56 @@
+//! What a feed answers about the message it was fed.
+
+use crate::base::Id;
+
+/// What the host shall do with the message it fed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// What to do.
+    pub kind: VerdictKind,
+    /// Messages that were held are ready now.
+    pub ready: bool,
+    /// For END, when the message is refused.
+    pub end_reason: u8,
+    /// For a SWITCH that goes first, 0 for none.
+    pub switch_delta: u32,
+    /// The leg to send on, or the circuit that the message came on.
+    pub circuit: Id,
+    /// The host's word for that circuit.
+    pub circuit_tag: u64,
+    /// The message's number, 0 when it has none.
+    pub number: u64,
+}
+
+/// What to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum VerdictKind {
+    /// Handle it now.
+    Deliver,
+    /// It was kept.
+    Held,
+    /// It was dealt with.
+    Consumed,
+    /// Not to be honoured: answer END.
+    Refuse,
+    /// Send it on the leg.
+    Send,
+}
+
+impl Verdict {
+    /// A verdict about a message without a number.
+    #[inline]
+    pub fn of(kind: VerdictKind, circuit: Id, circuit_tag: u64) -> Verdict {
+        Verdict { kind, ready: false, end_reason: 0, switch_delta: 0, circuit, circuit_tag, number: 0 }
+    }
+}
+
+/// What the first part of receiving has found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// The message was next in order, and is dealt with.
+    Done(Verdict),
+    /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
+    OnLeg,
+    /// Anything else: [`Engine::receive_other`] takes it.
+    Other,
+}
