@@ -335,9 +335,12 @@ impl Store {
 
     #[inline(always)]
     fn keep_copy(&mut self, header: Header, body: &[u8]) -> Option<Link> {
+        // The boundary has checked the length; asked before a slot is taken, so that none can be lost.
+        if body.len() > BODY_MAX {
+            return None;
+        }
         let (slot, place) = self.copied.take()?;
         place.header = header;
-        // The boundary has checked the length.
         place.content.0.get_mut(..body.len())?.copy_from_slice(body);
         Some(Link(slot.to_bits()))
     }

@@ -6,10 +6,10 @@ use libc::c_char;
 ///
 ///   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
 /// -100 to -199  BLOCKED  nothing changed; try again after what the code names
-/// -200 to -299 PEER the peer broke the protocol; the close of the circuit or the set is queued. (From the functions
-/// for cells and bodies, which know no circuit, the close is yours.) -300 to -399 LIMIT a cap or a time bound was
-/// reached; the close of its victim is queued -500 and on FATAL the engine is of no use any more; only
-/// circflow_engine_free() works
+/// -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the
+///                        functions for cells and bodies, which know no circuit, the close is yours.)
+/// -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
+/// -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
 ///
 /// circflow_status_class() tells the band, circflow_strerror() the sentence, circflow_close_reason() the reason to
 /// close a circuit with. Numbers are never used again for something else.
@@ -22,7 +22,6 @@ use libc::c_char;
 pub enum circflow_status {
     /// Done.
     CIRCFLOW_OK = 0,
-
     /// A pointer that must not be NULL was NULL.
     CIRCFLOW_ERR_NULL = -1,
     /// An argument is out of its range; circflow_engine_last_detail() says which.
