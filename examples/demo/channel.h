@@ -1,0 +1,40 @@
+/* Cells over one TCP connection. */
+#ifndef DEMO_CHANNEL_H
+#define DEMO_CHANNEL_H
+
+#include "cell.h"
+
+#include <event2/event.h>
+#include <stddef.h>
+
+/* Bytes of output at which a channel counts as blocked, and at which it has room again. */
+enum { CHANNEL_FULL = 128 * CELL_LEN, CHANNEL_ROOM = 32 * CELL_LEN };
+
+struct channel;
+
+/* What a channel tells its owner. Each may close the channel. */
+struct channel_events {
+    void (*on_cells)(void *owner);                 /* Cells came: take them. What is not taken waits. */
+    void (*on_room)(void *owner);                  /* The backlog fell to CHANNEL_ROOM. */
+    void (*on_lost)(void *owner, const char *why); /* The connection is gone, and the channel with it: forget it. */
+};
+
+/* NULL when the socket cannot be made. A refused connection is told by on_lost. */
+struct channel *channel_connect(struct event_base *base, uint16_t port, const struct channel_events *events,
+                                void *owner);
+struct channel *channel_accept(struct event_base *base, evutil_socket_t fd, const struct channel_events *events,
+                               void *owner);
+
+/* 1 when there was a cell. Cells that are not taken fill the input buffer; then nothing more is read from the socket,
+ * and TCP slows the sender down. */
+int channel_take(struct channel *channel, struct cell *cell);
+
+void channel_put(struct channel *channel, const struct cell *cell);
+
+/* Bytes put and not yet written to the socket. */
+size_t channel_backlog(const struct channel *channel);
+
+/* Ends it, once what was put is written. The owner hears no more of it. */
+void channel_close(struct channel *channel);
+
+#endif

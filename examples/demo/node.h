@@ -1,0 +1,46 @@
+/* What the client, the relays and the exit have in common: they are started by the demo, tell it one line at a time on
+ * their standard output how they are, and end when their standard input does.
+ *
+ * The lines:
+ *   port N         it listens there
+ *   progress ...   figures: see client.c and exit.c
+ *   received ...   the client has it all: BYTES SHA256 NANOSECONDS CELLS_A CELLS_B HELD_PEAK
+ *   sent ...       the exit has sent it all: BYTES SHA256 SWITCHES
+ *   note TEXT      something went wrong that need not be the end
+ *   fail TEXT      the transfer cannot be finished
+ */
+#ifndef DEMO_NODE_H
+#define DEMO_NODE_H
+
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define DEMO_PRINTF __attribute__((format(printf, 1, 2)))
+#define DEMO_NORETURN __attribute__((noreturn))
+#else
+#define DEMO_PRINTF
+#define DEMO_NORETURN
+#endif
+
+/* How often nodes tell their progress. */
+enum { PROGRESS_MS = 200 };
+
+struct event_base *node_start(void);
+
+void node_say(const char *format, ...) DEMO_PRINTF;
+
+/* Says "fail ..." and ends the process. */
+void node_fail(const char *format, ...) DEMO_PRINTF DEMO_NORETURN;
+
+/* A number among the arguments, at most max; anything else ends the process. */
+uint64_t node_number(const char *text, uint64_t max);
+
+/* Listens on 127.0.0.1, on a free port when port is 0, and says which. */
+struct evconnlistener *node_listen(struct event_base *base, uint16_t port, evconnlistener_cb on_accept, void *arg);
+
+/* Calls fn every PROGRESS_MS. */
+void node_tell_progress(struct event_base *base, event_callback_fn fn, void *arg);
+
+#endif

@@ -1,0 +1,104 @@
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WINDOW_MAX = 100000 };
+
+static const char usage[] =
+    "usage: demo [--file PATH] [--size-mib N] [--leg-a 'MBIT MS'] [--leg-b 'MBIT MS'] [--window CELLS]\n"
+    "            [--base-port PORT] [--ratio R] [--two-only]\n"
+    "\n"
+    "  --file PATH        send this file; default: a made one\n"
+    "  --size-mib N       size of the made file, 1 to 4096; default 32\n"
+    "  --leg-a 'MBIT MS'  rate of leg A in Mbit/s, 0.1 to 1000, and round trip in ms, 0 to 2000; default '20 40'\n"
+    "  --leg-b 'MBIT MS'  the same for leg B; default '20 90'\n"
+    "  --window CELLS     window of each leg, 31 to 100000; default: 1.5 times rate x round trip, plus 62\n"
+    "  --base-port PORT   listen on PORT to PORT + 4; default: free ports\n"
+    "  --ratio R          two legs have to be R times as fast as one; default: 0.8 of what the rates allow\n"
+    "  --two-only         leave out the run over one leg\n";
+
+static void refuse(const char *what, const char *value) {
+    fprintf(stderr, "demo: FAILED: %s: '%s' (--help says what may be)\n", what, value);
+    exit(2);
+}
+
+static double read_decimal(const char *text, char **end, const char *what, const char *whole, double low, double high) {
+    errno = 0;
+    const double value = strtod(text, end);
+    if (*end == text || errno != 0 || !(value >= low && value <= high)) refuse(what, whole);
+    return value;
+}
+
+static unsigned read_count(const char *text, const char *what, unsigned low, unsigned high) {
+    char *end;
+    errno = 0;
+    const unsigned long value = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < low || value > high) refuse(what, text);
+    return (unsigned)value;
+}
+
+static double read_ratio(const char *text) {
+    char *end;
+    const double ratio = read_decimal(text, &end, "no such ratio", text, 0.01, 100);
+    if (*end != '\0') refuse("no such ratio", text);
+    return ratio;
+}
+
+static struct path read_path(const char *text, const char *what) {
+    struct path path;
+    char *end;
+    path.mbit = read_decimal(text, &end, what, text, 0.1, 1000);
+    path.rtt_ms = read_decimal(end, &end, what, text, 0, 2000);
+    if (end[strspn(end, " ")] != '\0') refuse(what, text);
+    return path;
+}
+
+static void read_one(struct options *options, int option) {
+    switch (option) {
+    case 'f': options->file = optarg; break;
+    case 's': options->size_mib = read_count(optarg, "no such size", 1, 4096); break;
+    case 'a': options->paths[0] = read_path(optarg, "no such leg A"); break;
+    case 'b': options->paths[1] = read_path(optarg, "no such leg B"); break;
+    case 'w': options->window = read_count(optarg, "no such window", SENDME_INC, WINDOW_MAX); break;
+    case 'p': options->base_port = read_count(optarg, "no such port", 1024, 65531); break;
+    case 'r': options->ratio = read_ratio(optarg); break;
+    case '2': options->two_only = 1; break;
+    case 'h': fputs(usage, stdout); exit(0);
+    default: fputs(usage, stderr); exit(2); /* getopt_long() has said what is wrong. */
+    }
+}
+
+void options_read(struct options *options, int argc, char **argv) {
+    static const struct option known[] = {
+        {"file", required_argument, NULL, 'f'},      {"size-mib", required_argument, NULL, 's'},
+        {"leg-a", required_argument, NULL, 'a'},     {"leg-b", required_argument, NULL, 'b'},
+        {"window", required_argument, NULL, 'w'},    {"base-port", required_argument, NULL, 'p'},
+        {"ratio", required_argument, NULL, 'r'},     {"two-only", no_argument, NULL, '2'},
+        {"help", no_argument, NULL, 'h'},            {NULL, 0, NULL, 0},
+    };
+    *options = (struct options){.size_mib = 32, .paths = {{20, 40}, {20, 90}}};
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) read_one(options, option);
+    if (optind < argc) refuse("what is this?", argv[optind]);
+    for (int i = 0; i < LEGS_MAX; i++)
+        if (path_window(options, &options->paths[i]) > WINDOW_MAX)
+            refuse("rate times round trip is too much", i == 0 ? "leg A" : "leg B");
+}
+
+uint64_t path_bytes_per_s(const struct path *path) { return (uint64_t)(path->mbit * 1e6 / 8); }
+
+uint64_t path_cells(const struct path *path) {
+    return (uint64_t)(path->mbit * 1e6 / 8 * path->rtt_ms / 1e3 / CELL_LEN);
+}
+
+uint64_t path_window(const struct options *options, const struct path *path) {
+    const uint64_t cells = options->window != 0 ? options->window : path_cells(path) * 3 / 2 + 2 * SENDME_INC;
+    return (cells + SENDME_INC - 1) / SENDME_INC * SENDME_INC;
+}
+
+double options_gain(const struct options *options) {
+    return (options->paths[0].mbit + options->paths[1].mbit) / options->paths[0].mbit;
+}

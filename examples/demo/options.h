@@ -1,0 +1,36 @@
+/* What the demo is asked to do. */
+#ifndef DEMO_OPTIONS_H
+#define DEMO_OPTIONS_H
+
+#include "cell.h"
+
+struct path {
+    double mbit; /* A second, counted in bytes of cells. */
+    double rtt_ms;
+};
+
+struct options {
+    const char *file; /* NULL: make one. */
+    unsigned size_mib;
+    struct path paths[LEGS_MAX];
+    unsigned window; /* In cells; 0: made from the path. */
+    unsigned base_port; /* 0: any free ports. */
+    double ratio; /* How much faster two legs have to be; 0: four fifths of what the paths allow. */
+    int two_only; /* Leave out the run over one leg. */
+};
+
+/* Ends the process, with a message, when the arguments make no sense. */
+void options_read(struct options *options, int argc, char **argv);
+
+uint64_t path_bytes_per_s(const struct path *path);
+
+/* Cells that a path holds: rate times round-trip time. */
+uint64_t path_cells(const struct path *path);
+
+/* A window for the path: half as much again as it holds and two SENDMEs' worth, in whole SENDMEs. */
+uint64_t path_window(const struct options *options, const struct path *path);
+
+/* How many times faster all legs are than the first alone, at best. */
+double options_gain(const struct options *options);
+
+#endif

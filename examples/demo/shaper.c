@@ -1,0 +1,51 @@
+#include "shaper.h"
+
+#include <stdlib.h>
+
+/* Depth of the bucket in cells: what an idle path may send at once. It also makes up for a process that woke late. */
+enum { BURST = 16 };
+
+struct parcel {
+    uint64_t due_ns;
+    struct cell cell;
+};
+
+struct shaper {
+    uint64_t cell_ns;  /* What one cell costs in tokens; tokens are time. */
+    uint64_t delay_ns;
+    uint64_t spent_ns; /* Tokens are spent up to this time; the bucket is what lies between it and now. */
+    size_t first, count, cap;
+    struct parcel parcels[]; /* A ring. All wait equally long after their turn, so the first in is the first due. */
+};
+
+struct shaper *shaper_new(uint64_t bytes_per_s, uint64_t delay_ns, size_t cells_max) {
+    struct shaper *shaper = calloc(1, sizeof *shaper + cells_max * sizeof shaper->parcels[0]);
+    if (shaper == NULL) return NULL;
+    shaper->cell_ns = bytes_per_s == 0 ? 0 : CELL_LEN * UINT64_C(1000000000) / bytes_per_s;
+    shaper->delay_ns = delay_ns;
+    shaper->cap = cells_max;
+    return shaper;
+}
+
+int shaper_is_full(const struct shaper *shaper) { return shaper->count == shaper->cap; }
+
+void shaper_push(struct shaper *shaper, uint64_t now, const struct cell *cell) {
+    const uint64_t bucket_ns = BURST * shaper->cell_ns;
+    struct parcel *parcel = &shaper->parcels[(shaper->first + shaper->count++) % shaper->cap];
+    if (shaper->spent_ns + bucket_ns < now) shaper->spent_ns = now - bucket_ns;
+    shaper->spent_ns += shaper->cell_ns;
+    parcel->due_ns = (shaper->spent_ns > now ? shaper->spent_ns : now) + shaper->delay_ns;
+    parcel->cell = *cell;
+}
+
+int shaper_pop(struct shaper *shaper, uint64_t now, struct cell *cell) {
+    if (shaper_next_ns(shaper) > now) return 0;
+    *cell = shaper->parcels[shaper->first].cell;
+    shaper->first = (shaper->first + 1) % shaper->cap;
+    shaper->count--;
+    return 1;
+}
+
+uint64_t shaper_next_ns(const struct shaper *shaper) {
+    return shaper->count == 0 ? UINT64_MAX : shaper->parcels[shaper->first].due_ns;
+}

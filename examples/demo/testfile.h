@@ -1,0 +1,26 @@
+/* The file that is moved: made, checked, hashed, compared. Each answers 0, or -1 with a message in why; a signal that
+ * asks the demo to stop ends the longer ones too. */
+#ifndef DEMO_TESTFILE_H
+#define DEMO_TESTFILE_H
+
+#include "sha256.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+enum { WHY_CAP = 512 };
+
+/* Not 0 once a signal asked the demo to stop: which one. */
+extern volatile sig_atomic_t interrupted;
+
+/* A regular file that can be read and is not empty. */
+int testfile_check(const char *path, uint64_t *size_out, char why[WHY_CAP]);
+
+/* Pseudo-random bytes, the same each time. */
+int testfile_make(const char *path, uint64_t size, char why[WHY_CAP]);
+
+int testfile_hash(const char *path, char hex[SHA256_HEX_CAP], char why[WHY_CAP]);
+
+int testfile_compare(const char *sent, const char *received, char why[WHY_CAP]);
+
+#endif
