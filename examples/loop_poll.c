@@ -105,7 +105,8 @@ static void send_text(struct end *end, int i) {
     check(status, "send");
     const uint32_t delta = verdict.switch_delta;
     if (delta != 0) {
-        const uint8_t body[4] = {(uint8_t)(delta >> 24), (uint8_t)(delta >> 16), (uint8_t)(delta >> 8), (uint8_t)delta};
+        uint8_t body[CIRCFLOW_SWITCH_LEN];
+        check(circflow_switch_encode(delta, body), "switch");
         printf("%-6s  leg %c: sends SWITCH, by %u\n", end->name, 'A' + (int)verdict.circuit_tag, (unsigned)delta);
         put(end, verdict.circuit_tag, CIRCFLOW_CMD_SWITCH, 0, body, sizeof body);
     }

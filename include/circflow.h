@@ -182,7 +182,11 @@
 // RELAY_XON.
 #define CIRCFLOW_CMD_XON 44
 
+// Bytes of a SWITCH body.
+#define CIRCFLOW_SWITCH_LEN 4
 
+// The longest body circflow_sendme_encode() writes.
+#define CIRCFLOW_SENDME_MAX 23
 
 // Bytes of an XON body.
 #define CIRCFLOW_XON_LEN 5
@@ -210,10 +214,10 @@ typedef enum circflow_class {
 //
 //   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
 // -100 to -199  BLOCKED  nothing changed; try again after what the code names
-// -200 to -299 PEER the peer broke the protocol; the close of the circuit or the set is queued. (From the functions
-// for cells and bodies, which know no circuit, the close is yours.) -300 to -399 LIMIT a cap or a time bound was
-// reached; the close of its victim is queued -500 and on FATAL the engine is of no use any more; only
-// circflow_engine_free() works
+// -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the
+//                        functions for cells and bodies, which know no circuit, the close is yours.)
+// -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
+// -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
 //
 // circflow_status_class() tells the band, circflow_strerror() the sentence, circflow_close_reason() the reason to
 // close a circuit with. Numbers are never used again for something else.
@@ -381,7 +385,8 @@ typedef enum circflow_insn_kind {
   CIRCFLOW_INSN_RESUME = 5,
   // The circuit is a linked leg of the set. At an exit, this is where a set is first heard of.
   CIRCFLOW_INSN_LINKED = 6,
-  // The set may carry streams from now on. Once in a set's life.
+  // The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED any more
+  // and one is linked, at an exit with the first leg.
   CIRCFLOW_INSN_USABLE = 7,
   // Client: a leg was lost before it was linked, and the nonce's launch budget has room for another: launch one if
   // you can, and add it. The set goes on without it meanwhile.
@@ -471,7 +476,7 @@ typedef struct circflow_insn_discard {
 typedef struct circflow_insn_close {
   // Why: a status of class PEER or LIMIT, or CIRCFLOW_OK when the host asked for it.
   enum circflow_status cause;
-  // The reason to put into DESTROY (tor-spec 5.4).
+  // The reason to put into DESTROY (tor-spec 5.4), one byte on the wire.
   uint32_t reason;
 } circflow_insn_close;
 
@@ -556,7 +561,8 @@ typedef struct circflow_engine_stats {
 typedef struct circflow_circuit_config {
   // sizeof(circflow_circuit_config) as your compiler saw it.
   size_t size;
-  // Yours. It comes back in every instruction about the circuit.
+  // Yours. It comes back in every verdict and instruction about the circuit; make it other than 0, which stands for
+  // "no circuit" there.
   uint64_t tag;
   // Client: any number that is the same for two circuits exactly when their last hop is the same relay. Exit: 0.
   uint64_t join_point;
@@ -610,7 +616,7 @@ typedef struct circflow_verdict {
   // 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next().
   // Otherwise 0, and there is nothing to take on account of this message.
   uint8_t ready;
-  // REFUSE: the reason to put into END. Otherwise 0.
+  // REFUSE: the reason to put into END (tor-spec 6.3, one byte). Otherwise 0.
   uint16_t end_reason;
   // SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
   uint32_t switch_delta;
@@ -643,7 +649,7 @@ typedef struct circflow_leg_report {
 typedef struct circflow_set_config {
   // sizeof(circflow_set_config) as your compiler saw it.
   size_t size;
-  // Yours. It comes back in every instruction about the set.
+  // Yours. It comes back in every instruction about the set; make it other than 0, which stands for "no set" there.
   uint64_t tag;
   // A client's secret: 32 fresh random bytes for each set, sent to one exit and to nobody else (prop329 2.2). Wipe
   // your copy. Not used by circflow_engine_accept_sets().
@@ -860,13 +866,18 @@ enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
 // or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
 // SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows.
 //
+// These are the rules of every deployed Tor, and they leave a crack: less than one SENDME's worth of cells can be lost
+// with a leg whose set goes on, and what comes after them then waits for ever. A host that cannot have that bounds
+// how long a set may hold messages (circflow_set_get_stats()) without delivering any.
+//
 // An id error. Always safe to call, also when instructions wait.
 enum circflow_status circflow_circuit_closed(struct circflow_engine *engine,
                                              uint64_t now_ns,
                                              struct circflow_circuit_id circuit);
 
 // Feeds a relay message that arrived on a circuit and was recognised here. Feed every one, control included, in the
-// order of arrival; do your circuit SENDME accounting before, as it does not wait for order (prop329 2.5).
+// order of arrival; do your circuit SENDME accounting before, as it does not wait for order (prop329 2.5). What is
+// none of circflow's business (SENDME, EXTEND, ..) comes back as DELIVER, without a number.
 //
 // The verdict says what to do with the message: DELIVER, HELD, CONSUMED or REFUSE. On an error the message was not
 // taken: drop it.
@@ -995,7 +1006,8 @@ enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t
 // queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not wait for
 // a window).
 //
-// @param message       Its command counts, and its hop (the join point; at an exit 0). It is not taken.
+// @param message       Its command counts, and its hop (the join point; at an exit 0). Its body is not read, and it
+//                      is not taken.
 // @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0. They are news,
 //                      and stand whatever the answer is.
 // @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. Written on CIRCFLOW_OK.
@@ -1128,6 +1140,14 @@ CIRCFLOW_MUST_USE
 enum circflow_status circflow_cell_decode(uint8_t format,
                                           const uint8_t *cell,
                                           struct circflow_message *message_out);
+
+// Writes the body of SWITCH: the switch_delta of a verdict, most significant byte first. Send it with
+// CIRCFLOW_CMD_SWITCH and no stream id, on the leg of the verdict, right before the message.
+//
+// @param body  CIRCFLOW_SWITCH_LEN bytes of room.
+//
+// CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE enum circflow_status circflow_switch_encode(uint32_t switch_delta, uint8_t *body);
 
 // Writes the body of a circuit-level SENDME, version 1 (prop289): the tag of the DATA cell that it acknowledges.
 //

@@ -81,13 +81,13 @@ static void leg_write_control(struct leg *leg, uint8_t command, const uint8_t *b
 }
 
 static void leg_write_switch(struct leg *leg, uint32_t delta) {
-    uint8_t body[4];
-    put_u32(body, delta);
+    uint8_t body[CIRCFLOW_SWITCH_LEN];
+    must(circflow_switch_encode(delta, body), "circflow_switch_encode");
     leg_write_control(leg, CIRCFLOW_CMD_SWITCH, body, sizeof body);
 }
 
 static void leg_write_sendme(struct leg *leg, const struct cell *cell) {
-    uint8_t tag[TAG_LEN], body[CIRCFLOW_BODY_MAX];
+    uint8_t tag[TAG_LEN], body[CIRCFLOW_SENDME_MAX];
     size_t len;
     cell_tag(cell, tag);
     must(circflow_sendme_encode(tag, sizeof tag, body, &len), "circflow_sendme_encode");

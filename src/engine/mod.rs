@@ -233,7 +233,7 @@ impl Engine {
         self.enter(now);
         let circuit = self.circuits.remove(id).ok_or_else(|| self.circuits.reason(id))?;
         if let Place::Leg { set, ix } = circuit.place {
-            self.remove_leg(set, ix, Cause::Asked);
+            self.remove_leg(set, ix, Cause::LegLost);
         }
         Ok(())
     }

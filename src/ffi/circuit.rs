@@ -73,6 +73,10 @@ pub unsafe extern "C" fn circflow_circuit_set_flags(
 /// or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
 /// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows.
 ///
+/// These are the rules of every deployed Tor, and they leave a crack: less than one SENDME's worth of cells can be lost
+/// with a leg whose set goes on, and what comes after them then waits for ever. A host that cannot have that bounds
+/// how long a set may hold messages (circflow_set_get_stats()) without delivering any.
+///
 /// An id error. Always safe to call, also when instructions wait.
 #[no_mangle]
 pub unsafe extern "C" fn circflow_circuit_closed(
@@ -84,7 +88,8 @@ pub unsafe extern "C" fn circflow_circuit_closed(
 }
 
 /// Feeds a relay message that arrived on a circuit and was recognised here. Feed every one, control included, in the
-/// order of arrival; do your circuit SENDME accounting before, as it does not wait for order (prop329 2.5).
+/// order of arrival; do your circuit SENDME accounting before, as it does not wait for order (prop329 2.5). What is
+/// none of circflow's business (SENDME, EXTEND, ..) comes back as DELIVER, without a number.
 ///
 /// The verdict says what to do with the message: DELIVER, HELD, CONSUMED or REFUSE. On an error the message was not
 /// taken: drop it.

@@ -175,7 +175,8 @@ pub unsafe extern "C" fn circflow_set_close(
 /// queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not wait for
 /// a window).
 ///
-/// @param message       Its command counts, and its hop (the join point; at an exit 0). It is not taken.
+/// @param message       Its command counts, and its hop (the join point; at an exit 0). Its body is not read, and it
+///                      is not taken.
 /// @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0. They are news,
 ///                      and stand whatever the answer is.
 /// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. Written on CIRCFLOW_OK.

@@ -117,7 +117,7 @@ pub struct circflow_engine_config {
 pub struct circflow_set_config {
     /// sizeof(circflow_set_config) as your compiler saw it.
     pub size: size_t,
-    /// Yours. It comes back in every instruction about the set.
+    /// Yours. It comes back in every instruction about the set; make it other than 0, which stands for "no set" there.
     pub tag: u64,
     /// A client's secret: 32 fresh random bytes for each set, sent to one exit and to nobody else (prop329 2.2). Wipe
     /// your copy. Not used by circflow_engine_accept_sets().
@@ -147,7 +147,8 @@ pub struct circflow_set_config {
 pub struct circflow_circuit_config {
     /// sizeof(circflow_circuit_config) as your compiler saw it.
     pub size: size_t,
-    /// Yours. It comes back in every instruction about the circuit.
+    /// Yours. It comes back in every verdict and instruction about the circuit; make it other than 0, which stands for
+    /// "no circuit" there.
     pub tag: u64,
     /// Client: any number that is the same for two circuits exactly when their last hop is the same relay. Exit: 0.
     pub join_point: u64,
@@ -226,7 +227,7 @@ pub struct circflow_verdict {
     /// 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next().
     /// Otherwise 0, and there is nothing to take on account of this message.
     pub ready: u8,
-    /// REFUSE: the reason to put into END. Otherwise 0.
+    /// REFUSE: the reason to put into END (tor-spec 6.3, one byte). Otherwise 0.
     pub end_reason: u16,
     /// SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
     pub switch_delta: u32,
@@ -282,7 +283,8 @@ pub enum circflow_insn_kind {
     CIRCFLOW_INSN_RESUME = 5,
     /// The circuit is a linked leg of the set. At an exit, this is where a set is first heard of.
     CIRCFLOW_INSN_LINKED = 6,
-    /// The set may carry streams from now on. Once in a set's life.
+    /// The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED any more
+    /// and one is linked, at an exit with the first leg.
     CIRCFLOW_INSN_USABLE = 7,
     /// Client: a leg was lost before it was linked, and the nonce's launch budget has room for another: launch one if
     /// you can, and add it. The set goes on without it meanwhile.
@@ -341,7 +343,7 @@ pub struct circflow_insn_discard {
 pub struct circflow_insn_close {
     /// Why: a status of class PEER or LIMIT, or CIRCFLOW_OK when the host asked for it.
     pub cause: circflow_status,
-    /// The reason to put into DESTROY (tor-spec 5.4).
+    /// The reason to put into DESTROY (tor-spec 5.4), one byte on the wire.
     pub reason: u32,
 }
 

@@ -5,6 +5,7 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::wire::cell::{self, Format, Relay};
+use crate::wire::conflux::Switch;
 use crate::wire::sendme::{Sendme, Tag};
 use crate::wire::{Command, Malformed, Xoff, Xon};
 use libc::size_t;
@@ -134,8 +135,29 @@ pub unsafe extern "C" fn circflow_cell_decode(
     }
 }
 
+/// Bytes of a SWITCH body.
+pub const CIRCFLOW_SWITCH_LEN: usize = 4;
+
+/// Writes the body of SWITCH: the switch_delta of a verdict, most significant byte first. Send it with
+/// CIRCFLOW_CMD_SWITCH and no stream id, on the leg of the verdict, right before the message.
+///
+/// @param body  CIRCFLOW_SWITCH_LEN bytes of room.
+///
+/// CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_switch_encode(switch_delta: u32, body: *mut u8) -> circflow_status {
+    // SAFETY: NULL or room for a SWITCH, by the contract of this floor.
+    let Some(body) = body.cast::<[u8; CIRCFLOW_SWITCH_LEN]>().as_mut() else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    *body = Switch { delta: switch_delta }.encode();
+    CIRCFLOW_OK
+}
+
 /// The longest body circflow_sendme_encode() writes.
-pub const CIRCFLOW_SENDME_MAX: usize = Sendme::LEN_MAX;
+pub const CIRCFLOW_SENDME_MAX: usize = 23;
+const _: () = assert!(CIRCFLOW_SENDME_MAX == Sendme::LEN_MAX);
 
 /// Writes the body of a circuit-level SENDME, version 1 (prop289): the tag of the DATA cell that it acknowledges.
 ///
