@@ -268,13 +268,17 @@ impl Engine {
         }
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
-        if command.is_multiplexed() {
-            Ok(state.commit_message(ix, command, now)?)
+        let outcome = if command.is_multiplexed() {
+            state.commit_message(ix, command, now, &mut self.effects)
         } else if command == Command::CONFLUX_SWITCH {
-            Ok(state.commit_switch(ix)?)
+            state.commit_switch(ix)
         } else {
-            Err(Misuse::NotMultiplexed.into())
+            return Err(Misuse::NotMultiplexed.into());
+        };
+        if !self.effects.is_empty() {
+            self.apply_effects(set);
         }
+        Ok(outcome?)
     }
 
     /// The sentence behind the last error that has one.

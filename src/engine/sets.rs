@@ -99,8 +99,13 @@ impl Engine {
     /// Chooses a leg and counts the message, and the SWITCH before it, as queued.
     #[inline(always)]
     pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
-        let plan = self.set_for_sending(now, set, command, hop)?.send(command, now)?;
-        Ok(verdict(plan))
+        self.set_for_sending(now, set, command, hop)?;
+        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
+        let plan = state.send(command, now, &mut self.effects);
+        if !self.effects.is_empty() {
+            self.apply_effects(set);
+        }
+        Ok(verdict(plan?))
     }
 
     /// The common case of [`Engine::send`]: the sending leg stays, and has room. No answer means that nothing was done.

@@ -105,8 +105,8 @@ pub struct Set {
     policy: Policy,
     /// The sending leg's number at which the leg furthest behind has to be caught up with.
     catch_up_at: u64,
-    /// DATA that may follow on the sending leg before the choice has to be made again: until something is reported or
-    /// changes, a leg that was the best stays the best while it has room.
+    /// Messages that may follow on the sending leg before the choice has to be made again: until something is reported
+    /// or changes, a leg that was the best stays the best while it has room.
     settled: u64,
     /// DATA sent since the sending leg changed.
     since_switch: u64,

@@ -82,9 +82,9 @@ impl Set {
         let leg = self.legs.get_mut(index)?;
         leg.sent += 1;
         leg.last_active = now;
+        self.settled -= 1;
         if data {
             leg.path.inflight += 1;
-            self.settled -= 1;
             self.since_switch += 1;
         }
         Some(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent })
@@ -93,7 +93,7 @@ impl Set {
     /// Decides, and counts the message and the SWITCH before it as queued: what the commits below do, without asking
     /// again what the plan has just answered.
     #[inline(always)]
-    pub fn send(&mut self, command: Command, now: Nanos) -> Result<Plan, Refusal> {
+    pub fn send(&mut self, command: Command, now: Nanos, effects: &mut Vec<Effect>) -> Result<Plan, Refusal> {
         let plan = self.decide(command)?;
         let index = usize::from(plan.ix);
         let Some(leg) = self.legs.get_mut(index) else { return Err(Refusal::Blocked) };
@@ -111,12 +111,13 @@ impl Set {
         }
         if command == Command::DATA {
             leg.path.inflight = leg.path.inflight.saturating_add(1);
-            self.settled = self.settled.saturating_sub(1);
             self.since_switch += 1;
         }
+        self.settled = self.settled.saturating_sub(1);
         if was_behind && plan.delta != 0 {
             self.refresh_catch_up();
         }
+        self.check_resume(effects);
         Ok(plan)
     }
 
@@ -142,7 +143,13 @@ impl Set {
 
     /// A multiplexed message was queued on a leg (SEQ-1).
     #[inline(always)]
-    pub fn commit_message(&mut self, ix: LegIx, command: Command, now: Nanos) -> Result<(), Refusal> {
+    pub fn commit_message(
+        &mut self,
+        ix: LegIx,
+        command: Command,
+        now: Nanos,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
         let index = usize::from(ix);
         if self.sending != Some(index) {
             self.move_without_switch(index)?;
@@ -153,9 +160,11 @@ impl Set {
         self.bare = false;
         if command == Command::DATA {
             leg.path.inflight = leg.path.inflight.saturating_add(1);
-            self.settled = self.settled.saturating_sub(1);
             self.since_switch += 1;
         }
+        self.settled = self.settled.saturating_sub(1);
+        // A message ends the rule that binds the next one to the leg of a bare SWITCH.
+        self.check_resume(effects);
         Ok(())
     }
 
@@ -166,14 +175,20 @@ impl Set {
             leg.report(report);
         }
         self.settled = 0;
-        if self.waiting {
-            self.check_resume(effects);
-        }
+        self.check_resume(effects);
     }
 
     /// Tells a host that waits for room that there is some.
+    #[inline]
     pub(super) fn check_resume(&mut self, effects: &mut Vec<Effect>) {
-        if self.waiting && self.plan(Command::DATA).is_ok() {
+        if self.waiting {
+            self.resume_if_room(effects);
+        }
+    }
+
+    #[cold]
+    fn resume_if_room(&mut self, effects: &mut Vec<Effect>) {
+        if self.plan(Command::DATA).is_ok() {
             self.waiting = false;
             // One that is still queued says it all; a host that never drains cannot make the queue grow.
             if !self.resume_queued {
