@@ -1,0 +1,97 @@
+# The C tests: one cmocka program for each subject, built against the library with every check on, against the release,
+# under valgrind, and with sanitizers.
+
+C_TESTS      := life errors reentry tokens link receive send close log import
+# These need the checked library's feature test-hooks.
+C_TESTS_HOOK := poison
+C_TEST_DEPS  := c-tests/host.c c-tests/host.h $(HEADER)
+C_TEST_FLAGS := $(CCOMMON) $(CFLAGS) $(shell pkg-config --cflags cmocka 2>/dev/null) -DHEADER_PATH='"$(HEADER)"'
+# Asked for when it is used: `setup` may have just installed it.
+CMOCKA_LIBS   = $$(pkg-config --libs cmocka)
+SANITIZERS   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+VALGRIND     ?= valgrind
+C_STANDARDS  := c99 c11 c17
+
+CHECKED_TESTS := $(patsubst %,$(BUILD)/c-tests/checked/%,$(C_TESTS) $(C_TESTS_HOOK))
+RELEASE_TESTS := $(patsubst %,$(BUILD)/c-tests/release/%,$(C_TESTS))
+ASAN_TESTS    := $(patsubst %,$(BUILD)/c-tests/asan/%,$(C_TESTS) $(C_TESTS_HOOK))
+
+.PHONY: check check-c check-c-header check-c-symbols check-valgrind check-asan c-tests-checked c-tests-release c-tests-asan
+
+check: setup ## Run every test: Rust, C, the examples, a short demo
+	$(CARGO) test
+	@$(MAKE) --no-print-directory check-c
+	@$(MAKE) --no-print-directory examples
+	@$(MAKE) --no-print-directory demo-short
+	@echo "check: OK"
+
+check-c: setup check-c-header check-c-symbols c-tests-checked c-tests-release ## Run the C tests: every check on, then the release
+	@$(call run_all,check-c,,$(CHECKED_TESTS) $(RELEASE_TESTS))
+
+check-valgrind: setup c-tests-checked ## Run the C tests under valgrind: an invalid access or a leak is a failure
+	@$(call run_all,check-valgrind,$(VALGRIND) --quiet --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
+		--suppressions=c-tests/valgrind.supp --error-exitcode=1,$(CHECKED_TESTS))
+
+check-asan: setup c-tests-asan $(BUILD)/c-tests/asan/overflow ## Run the C tests with address and undefined-behaviour sanitizers
+	@for test in $(ASAN_TESTS); do \
+		nm $$test | grep -q __asan_init || { echo "check-asan: FAILED: no sanitizer in $$test"; exit 1; }; \
+	done
+	@if $(BUILD)/c-tests/asan/overflow 2>$(BUILD)/c-tests/asan/overflow.txt || \
+		! grep -q heap-buffer-overflow $(BUILD)/c-tests/asan/overflow.txt; then \
+		echo "check-asan: FAILED: the sanitizer missed a heap overflow"; exit 1; \
+	fi
+	@$(call run_all,check-asan,env ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1,$(ASAN_TESTS))
+
+# $(call run_all,target,command in front,programs): runs all of them, also when one fails, and sums up.
+define run_all
+	failed=""; count=0; \
+	for test in $(3); do \
+		echo "--- $$test"; count=$$((count + 1)); \
+		RUST_BACKTRACE=0 $(2) $$test || failed="$$failed $$test"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "$(1): FAILED:$$failed"; exit 1; fi; \
+	echo "$(1): OK, $$count programs"
+endef
+
+# The programs, by phony names, so that a check builds what it runs.
+c-tests-checked: $(CHECKED_TESTS)
+c-tests-release: $(RELEASE_TESTS)
+c-tests-asan: $(ASAN_TESTS)
+
+$(BUILD)/c-tests/checked/%: c-tests/%.c $(C_TEST_DEPS) $(CHECKED) | setup
+	@mkdir -p $(@D)
+	$(CC) $(C_TEST_FLAGS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
+
+$(BUILD)/c-tests/release/%: c-tests/%.c $(C_TEST_DEPS) $(LIB) | setup
+	@mkdir -p $(@D)
+	$(CC) $(C_TEST_FLAGS) $< c-tests/host.c $(LIB) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
+
+$(BUILD)/c-tests/asan/%: c-tests/%.c $(C_TEST_DEPS) $(CHECKED) | setup
+	@mkdir -p $(@D)
+	$(CC) $(C_TEST_FLAGS) $(SANITIZERS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
+
+# The header in every language it promises, and C++ that links.
+check-c-header: $(HEADER) $(LIB)
+	@for std in $(C_STANDARDS); do \
+		$(CC) -std=$$std $(CWARN) -fsyntax-only -x c $(HEADER) || exit 1; \
+	done
+	@$(CXX) -std=c++11 $(CWARN) -fsyntax-only -x c++ $(HEADER)
+	@mkdir -p $(BUILD)/c-tests
+	@$(CXX) -std=c++11 $(CWARN) -Iinclude c-tests/cxx.cc $(LIB) $(NATIVE_LIBS) -o $(BUILD)/c-tests/cxx
+	@$(BUILD)/c-tests/cxx
+	@echo "header: $(C_STANDARDS) c++11"
+
+# The functions that the header declares are those that the libraries define. (readelf, as some builds of nm hand
+# members with bitcode to a plugin and see nothing in them.)
+check-c-symbols: $(LIB) $(CHECKED)
+	@mkdir -p $(BUILD)/c-tests
+	@$(CC) -E -P $(HEADER) | tr '\n' ' ' | grep -o 'circflow_[a-z0-9_]*(' | tr -d '(' | sort -u >$(BUILD)/c-tests/declared
+	@for lib in $(LIB) $(CHECKED); do \
+		readelf --syms --wide $$lib 2>/dev/null | awk '$$5 != "LOCAL" && $$7 != "UND" && $$4 == "FUNC" { print $$8 }' \
+			| grep '^circflow_' | grep -v -x circflow_test_panic | sort -u >$(BUILD)/c-tests/defined; \
+		diff -u $(BUILD)/c-tests/declared $(BUILD)/c-tests/defined || { echo "symbols: $$lib and $(HEADER) differ"; exit 1; }; \
+		own=$$(c-tests/own-symbols.sh $$lib); \
+		[ -z "$$own" ] || { echo "symbols: $$lib exports names that are not circflow's own:" $$own; exit 1; }; \
+	done
+	@! readelf --syms --wide $(LIB) 2>/dev/null | grep -q circflow_test_panic || { echo "symbols: a test hook in $(LIB)"; exit 1; }
+	@echo "symbols: $$(wc -l <$(BUILD)/c-tests/declared) functions, declared and defined"

@@ -1,0 +1,524 @@
+/* Every status of the header, provoked by a call. */
+
+#include "host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static host_world world;
+
+/* How things stood just before the call that is to be refused. */
+static struct {
+    circflow_engine_stats client, exit;
+    int has_set;
+    host_numbers numbers;
+    circflow_set_stats set;
+} before;
+
+static void look(int again)
+{
+    circflow_engine_stats client = host_stats(world.client), exit = host_stats(world.exit);
+    circflow_set_stats set;
+    set.size = sizeof(set);
+    int has_set = circflow_set_get_stats(world.client, world.client_set, &set) == CIRCFLOW_OK;
+    if (again) {
+        assert_memory_equal(&before.client, &client, sizeof(client));
+        assert_memory_equal(&before.exit, &exit, sizeof(exit));
+        assert_int_equal(before.has_set, has_set);
+        if (has_set) {
+            host_numbers numbers = host_export(world.client, world.client_set);
+            assert_memory_equal(&before.numbers, &numbers, sizeof(numbers));
+            assert_memory_equal(&before.set, &set, sizeof(set));
+        }
+        return;
+    }
+    before.client = client;
+    before.exit = exit;
+    before.has_set = has_set;
+    if (has_set) {
+        before.numbers = host_export(world.client, world.client_set);
+        before.set = set;
+    }
+}
+
+/* Marks the world, then makes the call. */
+#define REFUSED(call) (look(0), (int)(call))
+
+#define CLIENT world.client
+#define EXIT world.exit
+#define NOW world.now
+#define SET world.client_set
+#define LEG(i) world.client_leg[i]
+
+static int client(size_t leg, circflow_message message) { return REFUSED(host_feed(&world, CLIENT, LEG(leg), message)); }
+static int far_end(size_t leg, circflow_message message) { return REFUSED(host_feed(&world, EXIT, world.exit_leg[leg], message)); }
+static int ready(int status) { OK(status); return 0; }
+static circflow_message control(uint8_t command, uint8_t hop)
+{
+    return host_linkish(command, hop, world.client_terms.nonce, 0, 0, 3);
+}
+static circflow_circuit_id fresh(uint8_t flags)
+{
+    world.client_circuit.flags = flags;
+    return host_open(&world, CLIENT, CIRCFLOW_ROLE_CLIENT);
+}
+static int add(circflow_circuit_id circuit) { return REFUSED(circflow_set_add_legs(CLIENT, NOW, SET, &circuit, 1)); }
+static int put(uint8_t command)
+{
+    circflow_message message = host_message(command, HOST_HOPS, 7, "x", 1);
+    circflow_verdict verdict;
+    return REFUSED(circflow_set_send(CLIENT, NOW, SET, &message, NULL, 0, &verdict));
+}
+static circflow_set_id other_set(int same_nonce, int *answer)
+{
+    circflow_set_config terms = world.client_terms;
+    circflow_set_id set = {0};
+    terms.nonce[9] = (uint8_t)(terms.nonce[9] + !same_nonce);
+    *answer = REFUSED(circflow_set_open(CLIENT, NOW, &terms, &set));
+    return set;
+}
+static int import_recv(uint64_t delivered, uint64_t recv)
+{
+    circflow_set_numbers numbers = {0, {0}};
+    circflow_leg_numbers row;
+    numbers.delivered = delivered;
+    row.circuit = LEG(1);
+    row.sent = 0;
+    row.recv = recv;
+    return circflow_set_import(CLIENT, NOW, SET, &numbers, &row, 1);
+}
+
+static int e_null(void) { return REFUSED(circflow_engine_tick(NULL, NOW)); }
+static int e_invalid(void) { return REFUSED(circflow_circuit_set_flags(CLIENT, LEG(0), 99)); }
+static int e_stale(void)
+{
+    circflow_circuit_id circuit = fresh(1);
+    ready(circflow_circuit_closed(CLIENT, NOW, circuit));
+    return REFUSED(circflow_circuit_closed(CLIENT, NOW, circuit));
+}
+static int e_foreign(void) { return REFUSED(circflow_circuit_closed(CLIENT, NOW, world.exit_leg[0])); }
+static int e_zero(void) { circflow_set_id zero = {0}; return REFUSED(circflow_set_close(CLIENT, NOW, zero)); }
+static void poll_inside(void *answer, const circflow_insn *insn, const uint8_t *body)
+{
+    circflow_insn other;
+    (void)insn;
+    (void)body;
+    *(int *)answer = circflow_engine_poll(CLIENT, NULL, 0, &other);
+}
+static int e_reentrant(void)
+{
+    int answer = 0;
+    ready(add(fresh(1)));
+    ready(circflow_engine_drain(CLIENT, 1, NULL, poll_inside, &answer));
+    look(0); /* The drain took an instruction; that the refused poll took none is reentry.c's to show. */
+    return answer;
+}
+static int e_too_small(void)
+{
+    circflow_insn insn;
+    ready(add(fresh(1)));
+    return REFUSED(circflow_engine_poll(CLIENT, NULL, 0, &insn));
+}
+static int e_version(void)
+{
+    circflow_engine_config config;
+    return REFUSED(circflow_engine_config_init(&config, 1));
+}
+static int e_not_a_leg(void)
+{
+    circflow_circuit_id alone = fresh(1);
+    return REFUSED(circflow_circuit_sent(CLIENT, NOW, alone, CIRCFLOW_CMD_DATA));
+}
+static int e_in_set(void) { return add(LEG(0)); }
+static int e_mismatch(void) { world.client_circuit.hops = 4; return add(fresh(1)); }
+static int e_has_streams(void) { return add(fresh(CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_STREAMS)); }
+static int e_no_vegas(void) { return add(fresh(0)); }
+static int e_not_multiplexed(void) { return put(CIRCFLOW_CMD_DROP); }
+static int e_not_decided(void) { return REFUSED(circflow_circuit_sent(CLIENT, NOW, LEG(0), CIRCFLOW_CMD_SWITCH)); }
+static int e_no_legs(void) { return REFUSED(circflow_set_add_legs(CLIENT, NOW, SET, NULL, 0)); }
+static int e_numbers(void)
+{
+    host_expect(&world, CLIENT, LEG(1), host_switch(HOST_HOPS, 3), CIRCFLOW_VERDICT_CONSUMED);
+    host_expect(&world, CLIENT, LEG(1), host_data(HOST_HOPS, "x"), CIRCFLOW_VERDICT_HELD);
+    return REFUSED(import_recv(0, 3));
+}
+static int e_not_alone(void) { circflow_circuit_id out; return REFUSED(circflow_set_take_out(CLIENT, NOW, SET, &out)); }
+static int e_too_many_legs(void)
+{
+    circflow_circuit_id legs[15];
+    for (size_t i = 0; i < COUNT(legs); i++)
+        legs[i] = fresh(1);
+    return REFUSED(circflow_set_add_legs(CLIENT, NOW, SET, legs, COUNT(legs)));
+}
+static int e_too_many_launches(void)
+{
+    int answer;
+    circflow_circuit_id legs[3];
+    world.client_terms.launches_max = 2;
+    circflow_set_id set = other_set(0, &answer);
+    for (size_t i = 0; i < COUNT(legs); i++)
+        legs[i] = fresh(1);
+    return REFUSED(circflow_set_add_legs(CLIENT, NOW, set, legs, COUNT(legs)));
+}
+static int e_nonce_in_use(void) { int answer; other_set(1, &answer); return answer; }
+static int e_role(void)
+{
+    int answer;
+    circflow_set_id set = other_set(0, &answer);
+    circflow_circuit_id circuit = host_open(&world, CLIENT, CIRCFLOW_ROLE_EXIT);
+    return REFUSED(circflow_set_add_legs(CLIENT, NOW, set, &circuit, 1));
+}
+static int e_unencodable(void)
+{
+    uint8_t cell[CIRCFLOW_CELL_BODY_LEN];
+    circflow_message message = host_message(CIRCFLOW_CMD_DATA, 0, 0, "x", 1);
+    return REFUSED(circflow_cell_encode(CIRCFLOW_CELL_V0, &message, cell, NULL));
+}
+static int e_blocked(void) { return put(CIRCFLOW_CMD_DATA); }
+static int e_not_usable(void)
+{
+    int answer;
+    ready(circflow_set_close(CLIENT, NOW, SET));
+    SET = other_set(0, &answer);
+    ready(add(fresh(1)));
+    return put(CIRCFLOW_CMD_DATA);
+}
+static int e_undrained(void)
+{
+    circflow_circuit_id legs[9];
+    for (size_t i = 0; i < COUNT(legs); i++)
+        legs[i] = fresh(1);
+    ready(circflow_set_add_legs(CLIENT, NOW, SET, legs, 8));
+    return add(legs[8]);
+}
+static int e_gone(void)
+{
+    IS(CIRCFLOW_ERR_STREAM_SENDME, client(0, host_message(CIRCFLOW_CMD_SENDME, HOST_HOPS, 1, NULL, 0)));
+    return client(0, host_data(HOST_HOPS, "x"));
+}
+static int e_full(void)
+{
+    int answer;
+    other_set(0, &answer);
+    world.client_terms.nonce[1]++;
+    other_set(0, &answer);
+    return answer;
+}
+static int e_bad_link(void) { return far_end(2, host_message(CIRCFLOW_CMD_LINK, 0, 0, "x", 1)); }
+static int e_unexpected_link(void) { return client(0, control(CIRCFLOW_CMD_LINK, HOST_HOPS)); }
+static int e_unexpected_linked(void) { return client(0, control(CIRCFLOW_CMD_LINKED, HOST_HOPS)); }
+static int e_unexpected_ack(void) { return client(0, control(CIRCFLOW_CMD_LINKED_ACK, HOST_HOPS)); }
+static int e_bad_nonce(void)
+{
+    ready(add(LEG(2)));
+    world.client_terms.nonce[31] ^= 1;
+    return client(2, control(CIRCFLOW_CMD_LINKED, HOST_HOPS));
+}
+static int e_bad_link_numbers(void)
+{
+    return far_end(2, host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 1, 3));
+}
+static int e_unfit(void)
+{
+    ready(circflow_circuit_set_flags(EXIT, world.exit_leg[2], 0));
+    return far_end(2, control(CIRCFLOW_CMD_LINK, 0));
+}
+static int e_off(void)
+{
+    ready(circflow_engine_accept_sets(EXIT, NULL));
+    return far_end(2, control(CIRCFLOW_CMD_LINK, 0));
+}
+static int e_wrong_hop(void) { return client(0, host_data(1, "x")); }
+static int e_bad_switch(void) { return client(0, host_message(CIRCFLOW_CMD_SWITCH, HOST_HOPS, 0, "xyz", 3)); }
+static int e_unexpected_switch(void) { return client(2, host_switch(HOST_HOPS, 1)); }
+static int e_repeated(void)
+{
+    ready(client(0, host_switch(HOST_HOPS, 1)));
+    return client(0, host_switch(HOST_HOPS, 1));
+}
+static int e_zeros(void)
+{
+    for (int i = 0; i < 16; i++) {
+        ready(client(0, host_switch(HOST_HOPS, 0)));
+        ready(client(0, host_data(HOST_HOPS, "x")));
+    }
+    return client(0, host_switch(HOST_HOPS, 0));
+}
+static int e_too_far(void) { return client(0, host_switch(HOST_HOPS, 1048577)); }
+static int e_overflow(void)
+{
+    ready(import_recv(UINT64_C(1) << 62, UINT64_C(1) << 62));
+    return client(1, host_switch(HOST_HOPS, 1));
+}
+static int e_stale_number(void)
+{
+    ready(client(0, host_data(HOST_HOPS, "x")));
+    return client(1, host_data(HOST_HOPS, "x"));
+}
+static int e_twice(void)
+{
+    for (size_t leg = 0; leg < 2; leg++)
+        ready(client(leg, host_switch(HOST_HOPS, 4)));
+    ready(client(0, host_data(HOST_HOPS, "x")));
+    return client(1, host_data(HOST_HOPS, "x"));
+}
+static int e_unlinked(void)
+{
+    ready(add(LEG(2)));
+    return client(2, host_data(HOST_HOPS, "x"));
+}
+static int e_stream_sendme(void) { return client(0, host_message(CIRCFLOW_CMD_SENDME, HOST_HOPS, 1, NULL, 0)); }
+static int e_bad_stream(void) { return client(0, host_message(CIRCFLOW_CMD_DATA, HOST_HOPS, 0, "x", 1)); }
+static int e_malformed(void)
+{
+    uint32_t rate;
+    return REFUSED(circflow_xon_decode((const uint8_t *)"x", 1, &rate));
+}
+static int e_bad_command(void)
+{
+    uint8_t cell[CIRCFLOW_CELL_BODY_LEN] = {0};
+    circflow_message message;
+    cell[16] = 200;
+    return REFUSED(circflow_cell_decode(CIRCFLOW_CELL_V1, cell, &message));
+}
+static int hold_costly(uint32_t cost)
+{
+    ready(client(1, host_switch(HOST_HOPS, 1)));
+    return client(1, host_token(HOST_HOPS, 1, cost));
+}
+static int e_set_memory(void) { return hold_costly(30001); }
+static int e_engine_memory(void)
+{
+    circflow_set_config terms = world.client_terms;
+    terms.nonce[3]++;
+    terms.held_bytes_max = 1 << 20;
+    ready(circflow_set_close(CLIENT, NOW, SET));
+    host_drain(CLIENT);
+    ready(circflow_set_open(CLIENT, NOW, &terms, &SET));
+    for (size_t i = 0; i < 2; i++) {
+        world.client_leg[i] = fresh(1);
+        ready(circflow_set_adopt_leg(CLIENT, NOW, SET, LEG(i), 3, MS));
+    }
+    return hold_costly(50001);
+}
+static int e_link_limit(void)
+{
+    ready(far_end(2, control(CIRCFLOW_CMD_LINK, 0)));
+    host_drain(EXIT);
+    return far_end(3, control(CIRCFLOW_CMD_LINK, 0));
+}
+static int cause_of(circflow_engine *engine, uint64_t at)
+{
+    ready(circflow_engine_tick(engine, at));
+    return (int)host_first(host_drain(engine), CIRCFLOW_INSN_CLOSE)->detail.close.cause;
+}
+static int e_linked_timeout(void)
+{
+    ready(add(LEG(2)));
+    return cause_of(CLIENT, NOW + 60 * SECOND);
+}
+static int e_ack_timeout(void)
+{
+    ready(far_end(2, control(CIRCFLOW_CMD_LINK, 0)));
+    return cause_of(EXIT, NOW + 60 * SECOND);
+}
+static int e_expired(void)
+{
+    ready(add(LEG(2)));
+    NOW += 60 * SECOND;
+    return client(2, control(CIRCFLOW_CMD_LINKED, HOST_HOPS));
+}
+static int e_leg_lost(void)
+{
+    ready(client(0, host_data(HOST_HOPS, "x")));
+    ready(circflow_circuit_closed(CLIENT, NOW, LEG(0)));
+    const host_events *events = host_drain(CLIENT);
+    IS(CIRCFLOW_ERR_LEG_LOST, (int)host_first(events, CIRCFLOW_INSN_ENDED)->detail.close.cause);
+    return (int)host_first(events, CIRCFLOW_INSN_CLOSE)->detail.close.cause;
+}
+
+enum { QUIET, CLOSES };
+
+static const struct {
+    int status;
+    int (*provoke)(void);
+    int closes; /* a CLOSE with this status as its cause waits afterwards */
+} rows[] = {
+    {CIRCFLOW_ERR_NULL, e_null, QUIET},
+    {CIRCFLOW_ERR_INVALID, e_invalid, QUIET},
+    {CIRCFLOW_ERR_STALE_ID, e_stale, QUIET},
+    {CIRCFLOW_ERR_FOREIGN_ID, e_foreign, QUIET},
+    {CIRCFLOW_ERR_ZERO_ID, e_zero, QUIET},
+    {CIRCFLOW_ERR_REENTRANT, e_reentrant, QUIET},
+    {CIRCFLOW_ERR_TOO_SMALL, e_too_small, QUIET},
+    {CIRCFLOW_ERR_VERSION, e_version, QUIET},
+    {CIRCFLOW_ERR_NOT_A_LEG, e_not_a_leg, QUIET},
+    {CIRCFLOW_ERR_IN_SET, e_in_set, QUIET},
+    {CIRCFLOW_ERR_LEG_MISMATCH, e_mismatch, QUIET},
+    {CIRCFLOW_ERR_HAS_STREAMS, e_has_streams, QUIET},
+    {CIRCFLOW_ERR_NO_VEGAS, e_no_vegas, QUIET},
+    {CIRCFLOW_ERR_NOT_MULTIPLEXED, e_not_multiplexed, QUIET},
+    {CIRCFLOW_ERR_NOT_DECIDED, e_not_decided, QUIET},
+    {CIRCFLOW_ERR_NO_LEGS, e_no_legs, QUIET},
+    {CIRCFLOW_ERR_NUMBERS, e_numbers, QUIET},
+    {CIRCFLOW_ERR_NOT_ALONE, e_not_alone, QUIET},
+    {CIRCFLOW_ERR_TOO_MANY_LEGS, e_too_many_legs, QUIET},
+    {CIRCFLOW_ERR_TOO_MANY_LAUNCHES, e_too_many_launches, QUIET},
+    {CIRCFLOW_ERR_NONCE_IN_USE, e_nonce_in_use, QUIET},
+    {CIRCFLOW_ERR_ROLE, e_role, QUIET},
+    {CIRCFLOW_ERR_UNENCODABLE, e_unencodable, QUIET},
+    {CIRCFLOW_ERR_BLOCKED, e_blocked, QUIET},
+    {CIRCFLOW_ERR_NOT_USABLE, e_not_usable, QUIET},
+    {CIRCFLOW_ERR_UNDRAINED, e_undrained, QUIET},
+    {CIRCFLOW_ERR_GONE, e_gone, QUIET},
+    {CIRCFLOW_ERR_FULL, e_full, QUIET},
+    {CIRCFLOW_ERR_BAD_LINK, e_bad_link, CLOSES},
+    {CIRCFLOW_ERR_UNEXPECTED_LINK, e_unexpected_link, CLOSES},
+    {CIRCFLOW_ERR_UNEXPECTED_LINKED, e_unexpected_linked, CLOSES},
+    {CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK, e_unexpected_ack, CLOSES},
+    {CIRCFLOW_ERR_BAD_NONCE, e_bad_nonce, CLOSES},
+    {CIRCFLOW_ERR_BAD_LINK_NUMBERS, e_bad_link_numbers, CLOSES},
+    {CIRCFLOW_ERR_UNFIT_LINK, e_unfit, CLOSES},
+    {CIRCFLOW_ERR_CONFLUX_OFF, e_off, CLOSES},
+    {CIRCFLOW_ERR_WRONG_HOP, e_wrong_hop, CLOSES},
+    {CIRCFLOW_ERR_BAD_SWITCH, e_bad_switch, CLOSES},
+    {CIRCFLOW_ERR_UNEXPECTED_SWITCH, e_unexpected_switch, CLOSES},
+    {CIRCFLOW_ERR_SWITCH_REPEATED, e_repeated, CLOSES},
+    {CIRCFLOW_ERR_SWITCH_ZERO, e_zeros, CLOSES},
+    {CIRCFLOW_ERR_SWITCH_TOO_FAR, e_too_far, CLOSES},
+    {CIRCFLOW_ERR_NUMBER_OVERFLOW, e_overflow, CLOSES},
+    {CIRCFLOW_ERR_NUMBER_STALE, e_stale_number, CLOSES},
+    {CIRCFLOW_ERR_NUMBER_TWICE, e_twice, CLOSES},
+    {CIRCFLOW_ERR_UNLINKED_DATA, e_unlinked, CLOSES},
+    {CIRCFLOW_ERR_STREAM_SENDME, e_stream_sendme, CLOSES},
+    {CIRCFLOW_ERR_BAD_STREAM_ID, e_bad_stream, CLOSES},
+    {CIRCFLOW_ERR_MALFORMED, e_malformed, QUIET},
+    {CIRCFLOW_ERR_BAD_COMMAND, e_bad_command, QUIET},
+    {CIRCFLOW_ERR_SET_MEMORY, e_set_memory, CLOSES},
+    {CIRCFLOW_ERR_ENGINE_MEMORY, e_engine_memory, CLOSES},
+    {CIRCFLOW_ERR_LINK_LIMIT, e_link_limit, CLOSES},
+    {CIRCFLOW_ERR_LINKED_TIMEOUT, e_linked_timeout, QUIET},
+    {CIRCFLOW_ERR_LINKED_ACK_TIMEOUT, e_ack_timeout, QUIET},
+    {CIRCFLOW_ERR_EXPIRED, e_expired, QUIET},
+    {CIRCFLOW_ERR_LEG_LOST, e_leg_lost, QUIET},
+};
+
+static int want_reason(int status)
+{
+    switch (status) {
+    case CIRCFLOW_ERR_SET_MEMORY:
+    case CIRCFLOW_ERR_ENGINE_MEMORY:
+    case CIRCFLOW_ERR_LINK_LIMIT:
+        return 5;
+    case CIRCFLOW_ERR_LINKED_TIMEOUT:
+    case CIRCFLOW_ERR_LINKED_ACK_TIMEOUT:
+    case CIRCFLOW_ERR_EXPIRED:
+        return 10;
+    case CIRCFLOW_ERR_LEG_LOST:
+        return 9;
+    default:
+        return status <= -200 ? 1 : -1;
+    }
+}
+
+static int want_class(int status)
+{
+    if (status > -100)
+        return CIRCFLOW_CLASS_MISUSE;
+    if (status > -200)
+        return CIRCFLOW_CLASS_BLOCKED;
+    return status > -300 ? CIRCFLOW_CLASS_PEER : CIRCFLOW_CLASS_LIMIT;
+}
+
+static int has_close(circflow_engine *engine, int cause)
+{
+    const host_events *events = host_drain(engine);
+    for (size_t i = 0; i < events->count; i++)
+        if (events->at[i].insn.kind == CIRCFLOW_INSN_CLOSE && (int)events->at[i].insn.detail.close.cause == cause)
+            return (int)events->at[i].insn.detail.close.reason == want_reason(cause);
+    return 0;
+}
+
+static void every_status_is_provoked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int status = rows[i].status, class = want_class(status);
+        memset(&world, 0, sizeof(world));
+        host_prepare(&world);
+        world.engine_config.sets_max = 2;
+        world.engine_config.insns_max = 8;
+        world.engine_config.held_bytes_max = 50000;
+        world.client_terms.held_bytes_max = 30000;
+        world.exit_terms.legs_max = 3;
+        host_linked(&world, 2);
+        host_pair(&world); /* Two pairs that are in no set. */
+        host_pair(&world);
+        int got = rows[i].provoke();
+        if (got != status)
+            fail_msg("wanted %d (%s), got %d (%s)", status, circflow_strerror(status), got, circflow_strerror(got));
+        assert_int_equal(circflow_status_class(status), class);
+        assert_int_equal(circflow_close_reason(status), want_reason(status));
+        if (class == CIRCFLOW_CLASS_MISUSE || class == CIRCFLOW_CLASS_BLOCKED)
+            look(1);
+        if (rows[i].closes == CLOSES && !has_close(CLIENT, status) && !has_close(EXIT, status))
+            fail_msg("no close for %d (%s)", status, circflow_strerror(status));
+        host_stop(&world);
+    }
+}
+
+static void sentences_are_distinct(void **state)
+{
+    (void)state;
+    const char *unknown = circflow_strerror(-99999);
+    assert_true(strlen(unknown) > 0);
+    assert_int_equal(circflow_status_class(CIRCFLOW_OK), CIRCFLOW_CLASS_OK);
+    assert_int_equal(circflow_status_class(-99999), CIRCFLOW_CLASS_UNKNOWN);
+    assert_int_equal(circflow_status_class(-24), CIRCFLOW_CLASS_UNKNOWN);
+    assert_int_equal(circflow_status_class(1), CIRCFLOW_CLASS_UNKNOWN);
+    assert_int_equal(circflow_status_class(INT32_MIN), CIRCFLOW_CLASS_UNKNOWN);
+    assert_int_equal(circflow_close_reason(CIRCFLOW_OK), -1);
+    assert_int_equal(circflow_close_reason(-99999), -1);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *one = circflow_strerror(rows[i].status);
+        assert_true(strlen(one) > 0);
+        assert_string_not_equal(one, unknown);
+        assert_string_not_equal(one, circflow_strerror(CIRCFLOW_OK));
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(one, circflow_strerror(rows[j].status));
+    }
+}
+
+static void the_table_is_that_of_the_header(void **state)
+{
+    char line[512];
+    size_t found = 0;
+    FILE *header = fopen(HEADER_PATH, "r");
+    (void)state;
+    assert_non_null(header);
+    while (fgets(line, sizeof(line), header) != NULL) {
+        char name[128];
+        int status, known = 0;
+        if (sscanf(line, " CIRCFLOW_ERR_%100[A-Z0-9_] = %d", name, &status) != 2)
+            continue;
+        if (status == CIRCFLOW_ERR_PANIC || status == CIRCFLOW_ERR_POISONED)
+            continue; /* poison.c */
+        for (size_t i = 0; i < COUNT(rows); i++)
+            known += rows[i].status == status;
+        if (known != 1)
+            fail_msg("CIRCFLOW_ERR_%s is in %d rows", name, known);
+        found++;
+    }
+    fclose(header);
+    assert_int_equal(found, COUNT(rows));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_status_is_provoked),
+        cmocka_unit_test(sentences_are_distinct),
+        cmocka_unit_test(the_table_is_that_of_the_header),
+    };
+    return cmocka_run_group_tests_name("errors", tests, NULL, NULL);
+}

@@ -1,0 +1,377 @@
+#include "host.h"
+
+enum { NEVER_LENT, LENT, BACK };
+
+void host_is(int want, int got, const char *text, const char *file, int line)
+{
+    if (want != got) {
+        print_error("%s\n    answered %d (%s)\n    wanted   %d (%s)\n", text, got, circflow_strerror(got), want,
+                    circflow_strerror(want));
+        _fail(file, line);
+    }
+}
+
+static size_t body_len(const circflow_insn *insn)
+{
+    switch (insn->kind) {
+    case CIRCFLOW_INSN_SEND:
+        return insn->detail.send.body_len;
+    case CIRCFLOW_INSN_DELIVER:
+        return insn->detail.deliver.form == CIRCFLOW_FORM_BYTES ? insn->detail.deliver.body_len : 0;
+    default:
+        return 0;
+    }
+}
+
+/* No assertion in here: one that fails would jump over the library's frames. */
+static void collect(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    host_events *events = userdata;
+    if (events->count < HOST_EVENTS_MAX) {
+        events->at[events->count].insn = *insn;
+        memcpy(events->at[events->count].body, body, body_len(insn));
+    }
+    events->count++;
+}
+
+const host_events *host_drain(circflow_engine *engine)
+{
+    static host_events events;
+    uint8_t more = 1;
+    events.count = 0;
+    OK(circflow_engine_drain(engine, SIZE_MAX, &more, collect, &events));
+    assert_int_equal(more, 0);
+    assert_true(events.count <= HOST_EVENTS_MAX);
+    return &events;
+}
+
+size_t host_count(const host_events *events, uint32_t kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < events->count; i++)
+        count += events->at[i].insn.kind == kind;
+    return count;
+}
+
+const circflow_insn *host_first(const host_events *events, uint32_t kind)
+{
+    for (size_t i = 0; i < events->count; i++)
+        if (events->at[i].insn.kind == kind)
+            return &events->at[i].insn;
+    fail_msg("no instruction of kind %u among %zu", (unsigned)kind, events->count);
+    return NULL;
+}
+
+const circflow_insn *host_close_of(const host_events *events, circflow_circuit_id circuit)
+{
+    const circflow_insn *found = NULL;
+    for (size_t i = 0; i < events->count; i++) {
+        const circflow_insn *insn = &events->at[i].insn;
+        if (insn->kind == CIRCFLOW_INSN_CLOSE && insn->circuit.v == circuit.v) {
+            assert_null(found); /* A circuit is closed once. */
+            found = insn;
+        }
+    }
+    return found;
+}
+
+void host_prepare(host_world *world)
+{
+    memset(world, 0, sizeof(*world));
+    world->now = HOST_START;
+    world->delay = 5 * MS;
+    OK(circflow_engine_config_init(&world->engine_config, sizeof(world->engine_config)));
+    OK(circflow_circuit_config_init(&world->client_circuit, sizeof(world->client_circuit)));
+    world->client_circuit.join_point = 77;
+    world->exit_circuit = world->client_circuit;
+    world->exit_circuit.role = CIRCFLOW_ROLE_EXIT;
+    world->exit_circuit.hops = 0;
+    world->exit_circuit.join_point = 0;
+    OK(circflow_set_config_init(&world->client_terms, sizeof(world->client_terms)));
+    for (uint8_t i = 0; i < CIRCFLOW_NONCE_LEN; i++)
+        world->client_terms.nonce[i] = i;
+    world->client_terms.tag = 0xc11e;
+    world->client_terms.legs_max = CIRCFLOW_LEGS_MAX;
+    world->client_terms.launches_max = 2 * CIRCFLOW_LEGS_MAX;
+    OK(circflow_set_config_init(&world->exit_terms, sizeof(world->exit_terms)));
+    world->exit_terms.tag = 0xe417;
+    world->exit_terms.legs_max = CIRCFLOW_LEGS_MAX;
+    world->exit_terms.desired_ux = CIRCFLOW_UX_MIN_LATENCY;
+}
+
+void host_start(host_world *world)
+{
+    world->engine_config.engine_tag = 1;
+    OK(circflow_engine_new(&world->engine_config, &world->client));
+    world->engine_config.engine_tag = 2;
+    OK(circflow_engine_new(&world->engine_config, &world->exit));
+    OK(circflow_engine_accept_sets(world->exit, &world->exit_terms));
+}
+
+circflow_circuit_id host_open(host_world *world, circflow_engine *engine, uint8_t role)
+{
+    circflow_circuit_config *config = role == CIRCFLOW_ROLE_CLIENT ? &world->client_circuit : &world->exit_circuit;
+    circflow_circuit_id circuit = {0};
+    OK(circflow_circuit_open(engine, world->now, config, &circuit));
+    assert_true(circuit.v != 0);
+    return circuit;
+}
+
+size_t host_pair(host_world *world)
+{
+    size_t index = world->leg_count;
+    assert_true(index < CIRCFLOW_LEGS_MAX);
+    world->client_circuit.tag = 0xc000 + index;
+    world->exit_circuit.tag = 0xe000 + index;
+    world->client_leg[index] = host_open(world, world->client, CIRCFLOW_ROLE_CLIENT);
+    world->exit_leg[index] = host_open(world, world->exit, CIRCFLOW_ROLE_EXIT);
+    world->leg_count++;
+    return index;
+}
+
+void host_launch(host_world *world, size_t count)
+{
+    size_t first = world->leg_count;
+    if (world->client_set.v == 0)
+        OK(circflow_set_open(world->client, world->now, &world->client_terms, &world->client_set));
+    for (size_t i = 0; i < count; i++)
+        host_pair(world);
+    OK(circflow_set_add_legs(world->client, world->now, world->client_set, &world->client_leg[first], count));
+}
+
+static void remember(host_events *saw, const host_event *event)
+{
+    assert_true(saw->count < HOST_EVENTS_MAX);
+    saw->at[saw->count++] = *event;
+}
+
+/* Carries what one engine has to send to the other; answers how many messages there were. */
+static size_t carry_one_way(host_world *world, circflow_engine *from, circflow_engine *to)
+{
+    static host_events batch;
+    int is_client = from == world->client;
+    host_events *saw = is_client ? &world->client_saw : &world->exit_saw;
+    size_t carried = 0;
+    batch = *host_drain(from);
+    if (batch.count > 0)
+        world->now += world->delay;
+    for (size_t i = 0; i < batch.count; i++) {
+        const circflow_insn *insn = &batch.at[i].insn;
+        if (insn->kind != CIRCFLOW_INSN_SEND) {
+            remember(saw, &batch.at[i]);
+            if (insn->kind == CIRCFLOW_INSN_LINKED && !is_client)
+                world->exit_set = insn->set;
+            continue;
+        }
+        for (size_t leg = 0; leg < world->leg_count; leg++) {
+            circflow_circuit_id here = is_client ? world->client_leg[leg] : world->exit_leg[leg];
+            circflow_circuit_id there = is_client ? world->exit_leg[leg] : world->client_leg[leg];
+            if (here.v != insn->circuit.v)
+                continue;
+            assert_int_equal(insn->detail.send.hop, is_client ? HOST_HOPS : 0);
+            assert_int_equal(insn->detail.send.stream_id, 0);
+            host_expect(world, to, there,
+                        host_message(insn->detail.send.command, is_client ? 0 : HOST_HOPS, 0, batch.at[i].body,
+                                     insn->detail.send.body_len),
+                        CIRCFLOW_VERDICT_CONSUMED);
+            carried++;
+        }
+    }
+    return carried;
+}
+
+void host_carry(host_world *world)
+{
+    while (carry_one_way(world, world->client, world->exit) + carry_one_way(world, world->exit, world->client) > 0)
+        ;
+}
+
+void host_linked(host_world *world, size_t count)
+{
+    if (world->client_circuit.size == 0)
+        host_prepare(world);
+    if (world->client == NULL)
+        host_start(world);
+    host_launch(world, count);
+    host_carry(world);
+    assert_int_equal(host_set_stats(world->client, world->client_set).usable, 1);
+    assert_int_equal(host_set_stats(world->exit, world->exit_set).usable, 1);
+}
+
+void host_adopted(host_world *world, size_t count)
+{
+    if (world->client_circuit.size == 0)
+        host_prepare(world);
+    host_start(world);
+    OK(circflow_set_open(world->client, world->now, &world->client_terms, &world->client_set));
+    for (size_t i = 0; i < count; i++) {
+        host_pair(world);
+        OK(circflow_set_adopt_leg(world->client, world->now, world->client_set, world->client_leg[i],
+                                  CIRCFLOW_UX_HIGH_THROUGHPUT, 10 * MS * (i + 1)));
+    }
+    host_drain(world->client);
+}
+
+void host_stop(host_world *world)
+{
+    OK(circflow_engine_free(world->client, NULL, NULL));
+    OK(circflow_engine_free(world->exit, NULL, NULL));
+    world->client = world->exit = NULL;
+}
+
+circflow_message host_message(uint8_t command, uint8_t hop, uint16_t stream_id, const void *body, size_t body_len)
+{
+    circflow_message message;
+    memset(&message, 0, sizeof(message));
+    message.command = command;
+    message.hop = hop;
+    message.stream_id = stream_id;
+    message.body = body_len ? body : NULL;
+    message.body_len = (uint16_t)body_len;
+    return message;
+}
+
+circflow_message host_data(uint8_t hop, const char *text)
+{
+    return host_message(CIRCFLOW_CMD_DATA, hop, 7, text, strlen(text));
+}
+
+circflow_message host_token(uint8_t hop, uint64_t token, uint32_t cost)
+{
+    circflow_message message = host_message(CIRCFLOW_CMD_DATA, hop, 7, NULL, 0);
+    message.form = CIRCFLOW_FORM_TOKEN;
+    message.token = token;
+    message.cost = cost;
+    return message;
+}
+
+static uint8_t *scratch(void)
+{
+    static uint8_t bodies[16][64];
+    static size_t next;
+    return bodies[next++ % COUNT(bodies)];
+}
+
+static void put_number(uint8_t *out, uint64_t number, size_t width)
+{
+    for (size_t i = 0; i < width; i++)
+        out[i] = (uint8_t)(number >> (8 * (width - 1 - i)));
+}
+
+circflow_message host_switch(uint8_t hop, uint32_t delta)
+{
+    uint8_t *body = scratch();
+    put_number(body, delta, 4);
+    return host_message(CIRCFLOW_CMD_SWITCH, hop, 0, body, 4);
+}
+
+circflow_message host_linkish(uint8_t command, uint8_t hop, const uint8_t *nonce, uint64_t sent, uint64_t recv, uint8_t ux)
+{
+    uint8_t *body = scratch();
+    body[0] = 1;
+    memcpy(body + 1, nonce, CIRCFLOW_NONCE_LEN);
+    put_number(body + 33, sent, 8);
+    put_number(body + 41, recv, 8);
+    body[49] = ux;
+    return host_message(command, hop, 0, body, 50);
+}
+
+int host_feed(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, circflow_message message)
+{
+    circflow_verdict verdict;
+    return circflow_circuit_receive(engine, world->now, circuit, &message, &verdict);
+}
+
+uint64_t host_expect(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, circflow_message message,
+                     uint32_t kind)
+{
+    circflow_verdict verdict;
+    OK(circflow_circuit_receive(engine, world->now, circuit, &message, &verdict));
+    assert_int_equal(verdict.kind, kind);
+    assert_int_equal(verdict.circuit.v, circuit.v);
+    assert_int_equal(verdict.switch_delta, 0);
+    return verdict.number;
+}
+
+circflow_leg_report host_report(circflow_circuit_id circuit, uint64_t room, uint64_t rtt_ns)
+{
+    circflow_leg_report report = {circuit, 100, 100 - room, rtt_ns, 31, 0};
+    return report;
+}
+
+void host_room(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint64_t room, uint64_t rtt_ns)
+{
+    circflow_leg_report report = host_report(circuit, room, rtt_ns);
+    OK(circflow_circuit_report(engine, world->now, &report, 1));
+}
+
+circflow_engine_stats host_stats(circflow_engine *engine)
+{
+    circflow_engine_stats stats;
+    stats.size = sizeof(stats);
+    OK(circflow_engine_get_stats(engine, &stats));
+    return stats;
+}
+
+circflow_set_stats host_set_stats(circflow_engine *engine, circflow_set_id set)
+{
+    circflow_set_stats stats;
+    stats.size = sizeof(stats);
+    OK(circflow_set_get_stats(engine, set, &stats));
+    return stats;
+}
+
+host_numbers host_export(circflow_engine *engine, circflow_set_id set)
+{
+    host_numbers numbers;
+    memset(&numbers, 0, sizeof(numbers));
+    OK(circflow_set_export(engine, set, &numbers.set, numbers.legs, COUNT(numbers.legs), &numbers.count));
+    return numbers;
+}
+
+void host_lend(host_ledger *ledger, uint64_t token, uint32_t cost)
+{
+    assert_true(token < HOST_TOKENS_MAX);
+    assert_int_not_equal(ledger->state[token], LENT);
+    ledger->state[token] = LENT;
+    ledger->cost[token] = cost;
+}
+
+void host_give_back(host_ledger *ledger, uint64_t token, uint32_t cost)
+{
+    if (token >= HOST_TOKENS_MAX || ledger->state[token] != LENT || ledger->cost[token] != cost)
+        ledger->wrong++;
+    else
+        ledger->state[token] = BACK;
+}
+
+void host_discard(void *ledger, uint64_t token, uint32_t cost)
+{
+    host_give_back(ledger, token, cost);
+}
+
+void host_book(host_ledger *ledger, const host_events *events)
+{
+    for (size_t i = 0; i < events->count; i++) {
+        const circflow_insn *insn = &events->at[i].insn;
+        if (insn->kind == CIRCFLOW_INSN_DISCARD)
+            host_give_back(ledger, insn->detail.discard.token, insn->detail.discard.cost);
+        if (insn->kind == CIRCFLOW_INSN_DELIVER && insn->detail.deliver.form == CIRCFLOW_FORM_TOKEN)
+            host_give_back(ledger, insn->detail.deliver.token, insn->detail.deliver.cost);
+    }
+}
+
+uint64_t host_lent(const host_ledger *ledger)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < HOST_TOKENS_MAX; i++)
+        sum += ledger->state[i] == LENT ? ledger->cost[i] : 0;
+    return sum;
+}
+
+void host_settle(const host_ledger *ledger)
+{
+    assert_int_equal(ledger->wrong, 0);
+    for (size_t i = 0; i < HOST_TOKENS_MAX; i++)
+        assert_int_not_equal(ledger->state[i], LENT);
+}

@@ -1,0 +1,130 @@
+/* The smallest host circflow can have: a clock that stands still until told, a client engine and an exit engine with
+ * nothing but function calls between them, and a ledger of the tokens that circflow owes. */
+
+#ifndef HOST_H
+#define HOST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "circflow.h"
+
+#define MS UINT64_C(1000000)
+#define SECOND UINT64_C(1000000000)
+#define HOST_START (100 * SECOND)
+#define HOST_HOPS 3
+#define HOST_EVENTS_MAX 2048
+#define HOST_TOKENS_MAX 4096
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Says what a call answered, by name, when it is not what was wanted. */
+#define IS(status, call) host_is((status), (call), #call, __FILE__, __LINE__)
+#define OK(call) IS(CIRCFLOW_OK, call)
+void host_is(int want, int got, const char *text, const char *file, int line);
+
+/* Instructions with their bodies, in the order in which they came. */
+typedef struct host_event {
+    circflow_insn insn;
+    uint8_t body[CIRCFLOW_BODY_MAX];
+} host_event;
+
+typedef struct host_events {
+    size_t count;
+    host_event at[HOST_EVENTS_MAX];
+} host_events;
+
+/* Drains an engine to the end. The answer is good until the next call. */
+const host_events *host_drain(circflow_engine *engine);
+size_t host_count(const host_events *events, uint32_t kind);
+/* The first of a kind; fails when there is none. */
+const circflow_insn *host_first(const host_events *events, uint32_t kind);
+/* The CLOSE of a circuit, NULL when there is none. */
+const circflow_insn *host_close_of(const host_events *events, circflow_circuit_id circuit);
+
+/* Two engines and the set between them. Leg i is client_leg[i] at one end and exit_leg[i] at the other. */
+typedef struct host_world {
+    uint64_t now;
+    circflow_engine_config engine_config;
+    circflow_circuit_config client_circuit, exit_circuit;
+    circflow_set_config client_terms, exit_terms;
+    circflow_engine *client, *exit;
+    circflow_set_id client_set, exit_set;
+    circflow_circuit_id client_leg[CIRCFLOW_LEGS_MAX], exit_leg[CIRCFLOW_LEGS_MAX];
+    size_t leg_count;
+    /* How long one carried message takes. */
+    uint64_t delay;
+    /* What linking brought besides SEND. */
+    host_events client_saw, exit_saw;
+} host_world;
+
+/* Fills in defaults, for the test to change. */
+void host_prepare(host_world *world);
+/* Makes the engines. */
+void host_start(host_world *world);
+/* Opens the next pair of circuits and answers its index. */
+size_t host_pair(host_world *world);
+/* Opens the client's set, if there is none, and adds `count` fresh legs; nothing is carried yet. */
+void host_launch(host_world *world, size_t count);
+/* Carries CIRCFLOW_INSN_SEND between the engines until none is left. */
+void host_carry(host_world *world);
+/* All of the above: a set with `count` linked legs. */
+void host_linked(host_world *world, size_t count);
+void host_stop(host_world *world);
+
+/* A client engine with a set of `count` adopted legs, for what needs no handshake: round trips of 10 ms, 20 ms, … */
+void host_adopted(host_world *world, size_t count);
+
+circflow_circuit_id host_open(host_world *world, circflow_engine *engine, uint8_t role);
+
+/* Messages. Bodies made here are good for sixteen more calls. */
+circflow_message host_message(uint8_t command, uint8_t hop, uint16_t stream_id, const void *body, size_t body_len);
+circflow_message host_data(uint8_t hop, const char *text);
+circflow_message host_token(uint8_t hop, uint64_t token, uint32_t cost);
+circflow_message host_switch(uint8_t hop, uint32_t delta);
+circflow_message host_linkish(uint8_t command, uint8_t hop, const uint8_t *nonce, uint64_t sent, uint64_t recv, uint8_t ux);
+
+/* Feeds one message. */
+int host_feed(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, circflow_message message);
+/* Feeds one message that must be answered with this verdict, and answers its number. */
+uint64_t host_expect(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, circflow_message message,
+                     uint32_t kind);
+
+/* A report with `room` cells of a window of 100 left. */
+circflow_leg_report host_report(circflow_circuit_id circuit, uint64_t room, uint64_t rtt_ns);
+void host_room(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint64_t room, uint64_t rtt_ns);
+
+circflow_engine_stats host_stats(circflow_engine *engine);
+circflow_set_stats host_set_stats(circflow_engine *engine, circflow_set_id set);
+
+/* A set's numbers, to compare before and after. */
+typedef struct host_numbers {
+    circflow_set_numbers set;
+    size_t count;
+    circflow_leg_numbers legs[CIRCFLOW_LEGS_MAX];
+} host_numbers;
+host_numbers host_export(circflow_engine *engine, circflow_set_id set);
+
+/* Tokens that circflow answered HELD for, and must hand back once. */
+typedef struct host_ledger {
+    uint8_t state[HOST_TOKENS_MAX];
+    uint32_t cost[HOST_TOKENS_MAX];
+    size_t wrong;
+} host_ledger;
+
+void host_lend(host_ledger *ledger, uint64_t token, uint32_t cost);
+void host_give_back(host_ledger *ledger, uint64_t token, uint32_t cost);
+/* The same, as a circflow_discard_fn. */
+void host_discard(void *ledger, uint64_t token, uint32_t cost);
+/* Books every token among these instructions. */
+void host_book(host_ledger *ledger, const host_events *events);
+/* What is lent costs so much. */
+uint64_t host_lent(const host_ledger *ledger);
+/* Fails when a token came back twice, or unasked for, or never. */
+void host_settle(const host_ledger *ledger);
+
+#endif

@@ -1,0 +1,147 @@
+/* A bug inside the library poisons one engine, and does not reach C. Needs the checked library's test hook. */
+
+#include "host.h"
+
+extern circflow_status circflow_test_panic(circflow_engine *engine);
+
+static host_world world;
+static host_ledger ledger;
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof(world));
+    memset(&ledger, 0, sizeof(ledger));
+    host_linked(&world, 2);
+    host_expect(&world, world.client, world.client_leg[1], host_switch(HOST_HOPS, 1), CIRCFLOW_VERDICT_CONSUMED);
+    for (uint64_t token = 1; token <= 3; token++) {
+        host_expect(&world, world.client, world.client_leg[1], host_token(HOST_HOPS, token, 11), CIRCFLOW_VERDICT_HELD);
+        host_lend(&ledger, token, 11);
+    }
+    return 0;
+}
+
+static void a_poisoned_engine_answers_poisoned(void **state)
+{
+    circflow_message message = host_data(HOST_HOPS, "x");
+    circflow_verdict verdict;
+    circflow_insn insn;
+    circflow_circuit_id circuit;
+    circflow_set_id set;
+    circflow_engine_stats stats;
+    circflow_set_stats set_stats;
+    circflow_set_numbers numbers = {0, {0}};
+    circflow_leg_numbers legs[CIRCFLOW_LEGS_MAX];
+    circflow_leg_report report = host_report(world.client_leg[0], 1, 1);
+    uint64_t number;
+    size_t count;
+    char text[100] = "";
+    (void)state;
+    stats.size = sizeof(stats);
+    set_stats.size = sizeof(set_stats);
+    IS(CIRCFLOW_ERR_NULL, circflow_test_panic(NULL));
+    IS(CIRCFLOW_ERR_PANIC, circflow_test_panic(world.client));
+    IS(CIRCFLOW_ERR_POISONED, circflow_test_panic(world.client));
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_poll(world.client, NULL, 0, &insn));
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_deadline(world.client, &number));
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_tick(world.client, world.now));
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_trim(world.client, &number));
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_get_stats(world.client, &stats));
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_accept_sets(world.client, NULL));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_open(world.client, world.now, &world.client_circuit, &circuit));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_set_flags(world.client, world.client_leg[0], 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_receive(world.client, world.now, world.client_leg[0], &message, &verdict));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_report(world.client, world.now, &report, 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_sent(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_open(world.client, world.now, &world.client_terms, &set));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_add_legs(world.client, world.now, world.client_set, world.client_leg, 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_adopt_leg(world.client, world.now, world.client_set, world.client_leg[0], 0, 0));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_take_out(world.client, world.now, world.client_set, &circuit));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_close(world.client, world.now, world.client_set));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_decide(world.client, world.now, world.client_set, &message, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_send(world.client, world.now, world.client_set, &message, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_peek(world.client, world.client_set, &verdict));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_next(world.client, world.client_set, NULL, 0, &insn));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_get_stats(world.client, world.client_set, &set_stats));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_export(world.client, world.client_set, &numbers, legs, COUNT(legs), &count));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_import(world.client, world.now, world.client_set, &numbers, NULL, 0));
+    /* What the panic said can still be read. */
+    OK(circflow_engine_last_detail(world.client, text, sizeof(text), &count));
+    assert_true(count > 0);
+    assert_string_equal(text, "a panic on purpose");
+    /* The other engine is well. */
+    OK(circflow_engine_tick(world.exit, world.now));
+    OK(circflow_engine_free(world.client, host_discard, &ledger));
+    world.client = NULL;
+    host_settle(&ledger);
+    host_stop(&world);
+}
+
+static void fatal_codes_have_their_class_and_reason(void **state)
+{
+    const int codes[] = {CIRCFLOW_ERR_PANIC, CIRCFLOW_ERR_POISONED};
+    (void)state;
+    for (size_t i = 0; i < COUNT(codes); i++) {
+        assert_int_equal(circflow_status_class(codes[i]), CIRCFLOW_CLASS_FATAL);
+        assert_true(strlen(circflow_strerror(codes[i])) > 0);
+        assert_int_equal(circflow_close_reason(codes[i]), 2); /* INTERNAL */
+    }
+    OK(circflow_engine_free(world.client, NULL, NULL));
+    world.client = NULL;
+    host_stop(&world);
+}
+
+static void discards_that_wait_come_back_from_a_poisoned_engine(void **state)
+{
+    (void)state;
+    OK(circflow_set_close(world.client, world.now, world.client_set));
+    IS(CIRCFLOW_ERR_PANIC, circflow_test_panic(world.client));
+    OK(circflow_engine_free(world.client, host_discard, &ledger));
+    world.client = NULL;
+    host_settle(&ledger);
+    host_stop(&world);
+}
+
+static int answers[3];
+static int calls;
+
+static void panic_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)body;
+    calls++;
+    if (insn->kind == CIRCFLOW_INSN_DELIVER)
+        host_give_back(userdata, insn->detail.deliver.token, insn->detail.deliver.cost);
+    answers[0] = circflow_test_panic(world.client);
+    answers[1] = circflow_engine_tick(world.client, world.now);
+    answers[2] = circflow_engine_free(world.client, NULL, NULL);
+}
+
+static void a_panic_inside_a_drain_ends_the_drain(void **state)
+{
+    (void)state;
+    calls = 0;
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_drain(world.client, SIZE_MAX, NULL, panic_inside, &ledger));
+    assert_int_equal(calls, 1);
+    IS(CIRCFLOW_ERR_PANIC, answers[0]);
+    IS(CIRCFLOW_ERR_POISONED, answers[1]);
+    IS(CIRCFLOW_ERR_REENTRANT, answers[2]); /* "from inside a callback: the engine lives on" */
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_drain(world.client, SIZE_MAX, NULL, panic_inside, &ledger));
+    assert_int_equal(calls, 1);
+    OK(circflow_engine_free(world.client, host_discard, &ledger));
+    world.client = NULL;
+    host_settle(&ledger);
+    host_stop(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_poisoned_engine_answers_poisoned, setup),
+        cmocka_unit_test_setup(fatal_codes_have_their_class_and_reason, setup),
+        cmocka_unit_test_setup(discards_that_wait_come_back_from_a_poisoned_engine, setup),
+        cmocka_unit_test_setup(a_panic_inside_a_drain_ends_the_drain, setup),
+    };
+    return cmocka_run_group_tests_name("poison", tests, NULL, NULL);
+}

@@ -1,0 +1,323 @@
+/* Calls from inside callbacks: feeding works in a drain, nothing works in the log function, and the engine lives on. */
+
+#include "host.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+static host_world world;
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof(world));
+    return 0;
+}
+
+/* What the callback under test answered; assertions wait until the drain is over. */
+static struct {
+    size_t calls, delivers;
+    uint32_t kinds[64];
+    int answers[16];
+    size_t answer_count;
+    circflow_verdict verdict;
+} seen;
+
+static void note(int answer)
+{
+    if (seen.answer_count < COUNT(seen.answers))
+        seen.answers[seen.answer_count++] = answer;
+}
+
+static void count_call(const circflow_insn *insn)
+{
+    if (seen.calls < COUNT(seen.kinds))
+        seen.kinds[seen.calls] = insn->kind;
+    seen.calls++;
+    seen.delivers += insn->kind == CIRCFLOW_INSN_DELIVER;
+}
+
+/* Two linked legs, of which the second brought message `hole`+1 and the first nothing. */
+static void make_hole(uint32_t hole, size_t held)
+{
+    memset(&seen, 0, sizeof(seen));
+    host_linked(&world, 2);
+    host_room(&world, world.client, world.client_leg[0], 100, MS);
+    host_room(&world, world.client, world.client_leg[1], 100, 2 * MS);
+    host_expect(&world, world.client, world.client_leg[1], host_switch(HOST_HOPS, hole), CIRCFLOW_VERDICT_CONSUMED);
+    for (size_t i = 0; i < held; i++)
+        host_expect(&world, world.client, world.client_leg[1], host_data(HOST_HOPS, "held"), CIRCFLOW_VERDICT_HELD);
+}
+
+static void refused_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    circflow_insn other;
+    uint8_t room[CIRCFLOW_BODY_MAX];
+    (void)userdata;
+    (void)body;
+    count_call(insn);
+    if (seen.calls > 1)
+        return;
+    note(circflow_engine_poll(world.client, room, sizeof(room), &other));
+    note(circflow_set_next(world.client, world.client_set, room, sizeof(room), &other));
+    note(circflow_engine_drain(world.client, 1, NULL, refused_inside, NULL));
+    note(circflow_engine_free(world.client, NULL, NULL));
+}
+
+static void taking_from_inside_a_drain_is_refused(void **state)
+{
+    (void)state;
+    make_hole(1, 3);
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
+    OK(circflow_engine_drain(world.client, SIZE_MAX, NULL, refused_inside, NULL));
+    assert_int_equal(seen.answer_count, 4);
+    for (size_t i = 0; i < seen.answer_count; i++)
+        IS(CIRCFLOW_ERR_REENTRANT, seen.answers[i]);
+    assert_int_equal(seen.calls, 3); /* The engine lives on, and nothing was lost. */
+    circflow_insn insn;
+    OK(circflow_engine_poll(world.client, NULL, 0, &insn));
+    host_stop(&world);
+}
+
+static void feed_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    circflow_message data = host_data(HOST_HOPS, "more");
+    circflow_leg_report report = host_report(world.client_leg[0], 50, MS);
+    circflow_circuit_id circuit = {0};
+    (void)userdata;
+    (void)body;
+    count_call(insn);
+    if (seen.calls > 1)
+        return;
+    note(circflow_circuit_receive(world.client, world.now, world.client_leg[1], &data, &seen.verdict));
+    note(circflow_circuit_report(world.client, world.now, &report, 1));
+    note(circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &seen.verdict));
+    note(circflow_circuit_open(world.client, world.now, &world.client_circuit, &circuit));
+    note(circflow_set_add_legs(world.client, world.now, world.client_set, &circuit, 1));
+    note(circflow_circuit_closed(world.client, world.now, circuit));
+    note(circflow_engine_tick(world.client, world.now));
+    note(circflow_set_peek(world.client, world.client_set, &seen.verdict));
+}
+
+static void feeding_from_inside_a_drain_works(void **state)
+{
+    (void)state;
+    make_hole(1, 3);
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
+    OK(circflow_engine_drain(world.client, SIZE_MAX, NULL, feed_inside, NULL));
+    assert_int_equal(seen.answer_count, 8);
+    for (size_t i = 0; i < seen.answer_count; i++)
+        OK(seen.answers[i]);
+    /* Three that waited, and the one fed from inside, which could not overtake them. */
+    assert_int_equal(seen.delivers, 4);
+    assert_int_equal(host_set_stats(world.client, world.client_set).delivered, 5);
+    assert_int_equal(host_set_stats(world.client, world.client_set).sent, 1);
+    assert_int_equal(host_stats(world.client).insns, 0);
+    host_stop(&world);
+}
+
+static void close_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)userdata;
+    (void)body;
+    count_call(insn);
+    if (seen.calls == 1)
+        note(circflow_set_close(world.client, world.now, world.client_set));
+    if (insn->kind == CIRCFLOW_INSN_CLOSE)
+        note(circflow_circuit_closed(world.client, world.now, insn->circuit));
+}
+
+static void what_is_caused_inside_comes_in_the_same_drain(void **state)
+{
+    const uint32_t want[] = {CIRCFLOW_INSN_DELIVER, CIRCFLOW_INSN_CLOSE, CIRCFLOW_INSN_CLOSE, CIRCFLOW_INSN_ENDED};
+    (void)state;
+    make_hole(1, 3);
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
+    OK(circflow_engine_drain(world.client, SIZE_MAX, NULL, close_inside, NULL));
+    assert_int_equal(seen.calls, COUNT(want));
+    assert_memory_equal(seen.kinds, want, sizeof(want));
+    assert_int_equal(seen.answer_count, 3);
+    for (size_t i = 0; i < seen.answer_count; i++)
+        OK(seen.answers[i]);
+    assert_int_equal(host_stats(world.client).circuits, 0);
+    assert_int_equal(host_stats(world.client).held, 0);
+    host_stop(&world);
+}
+
+static void link_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    circflow_set_config terms = world.client_terms;
+    circflow_circuit_id circuit = {0};
+    circflow_set_id set = {0};
+    (void)userdata;
+    (void)body;
+    count_call(insn);
+    if (seen.calls != 1)
+        return;
+    terms.nonce[5] ^= 1;
+    note(circflow_circuit_open(world.client, world.now, &world.client_circuit, &circuit));
+    note(circflow_set_open(world.client, world.now, &terms, &set));
+    note(circflow_set_add_legs(world.client, world.now, set, &circuit, 1));
+}
+
+static void a_set_can_be_opened_inside(void **state)
+{
+    const uint32_t want[] = {CIRCFLOW_INSN_DELIVER, CIRCFLOW_INSN_SEND};
+    (void)state;
+    make_hole(1, 1);
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
+    OK(circflow_engine_drain(world.client, SIZE_MAX, NULL, link_inside, NULL));
+    assert_int_equal(seen.calls, COUNT(want));
+    assert_memory_equal(seen.kinds, want, sizeof(want));
+    for (size_t i = 0; i < seen.answer_count; i++)
+        OK(seen.answers[i]);
+    host_stop(&world);
+}
+
+static void just_count(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)userdata;
+    (void)body;
+    count_call(insn);
+}
+
+static void budget_bounds_the_calls(void **state)
+{
+    uint8_t more = 7;
+    (void)state;
+    make_hole(1, 5);
+    OK(circflow_engine_drain(world.client, 10, &more, just_count, NULL));
+    assert_int_equal(seen.calls, 0);
+    assert_int_equal(more, 0);
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
+    OK(circflow_engine_drain(world.client, 0, &more, just_count, NULL));
+    assert_int_equal(seen.calls, 0);
+    assert_int_equal(more, 1);
+    OK(circflow_engine_drain(world.client, 1, &more, just_count, NULL));
+    assert_int_equal(seen.calls, 1);
+    assert_int_equal(more, 1);
+    OK(circflow_engine_drain(world.client, 2, NULL, just_count, NULL));
+    assert_int_equal(seen.calls, 3);
+    OK(circflow_engine_drain(world.client, 3, &more, just_count, NULL));
+    assert_int_equal(seen.calls, 5);
+    assert_int_equal(more, 0);
+    OK(circflow_engine_drain(world.client, 0, &more, just_count, NULL));
+    assert_int_equal(more, 0);
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_drain(world.client, 1, &more, NULL, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_drain(NULL, 1, &more, just_count, NULL));
+    host_stop(&world);
+}
+
+static void more_is_0_when_the_budget_was_just_enough(void **state)
+{
+    uint8_t more = 7;
+    (void)state;
+    make_hole(1, 2);
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
+    OK(circflow_engine_drain(world.client, 2, &more, just_count, NULL));
+    assert_int_equal(seen.calls, 2);
+    /* "1 when the budget ran out first": here nothing waits any more. A needless 1 costs one empty drain. */
+    assert_int_equal(more, 0);
+    host_stop(&world);
+}
+
+static int in_log;
+
+/* The engine may not be called here, in any way. */
+static void call_from_log(void *userdata, uint32_t level, uint32_t tag, const char *line)
+{
+    circflow_engine *engine = userdata;
+    circflow_insn insn;
+    circflow_engine_stats stats;
+    circflow_verdict verdict;
+    circflow_message data = host_data(0, "x");
+    (void)level;
+    (void)tag;
+    (void)line;
+    if (in_log++ > 0)
+        return;
+    stats.size = sizeof(stats);
+    note(circflow_engine_poll(engine, NULL, 0, &insn));
+    note(circflow_engine_drain(engine, 1, NULL, just_count, NULL));
+    note(circflow_engine_free(engine, NULL, NULL));
+    note(circflow_engine_tick(engine, world.now));
+    note(circflow_engine_get_stats(engine, &stats));
+    note(circflow_engine_last_detail(engine, NULL, 0, NULL));
+    note(circflow_circuit_receive(engine, world.now, world.exit_leg[0], &data, &verdict));
+    note(circflow_circuit_closed(engine, world.now, world.exit_leg[0]));
+    note(circflow_set_close(engine, world.now, world.exit_set));
+    note(circflow_set_peek(engine, world.exit_set, &verdict));
+    note(circflow_engine_trim(engine, NULL));
+    /* Another engine is another matter. */
+    note(circflow_engine_tick(world.client, world.now));
+}
+
+static void nothing_is_allowed_in_the_log_function(void **state)
+{
+    (void)state;
+    memset(&seen, 0, sizeof(seen));
+    host_linked(&world, 2);
+    in_log = 0;
+    OK(circflow_log_set(5, call_from_log, world.exit));
+    IS(CIRCFLOW_ERR_UNEXPECTED_LINKED, host_feed(&world, world.exit, world.exit_leg[0],
+                                                host_linkish(CIRCFLOW_CMD_LINKED, 0, world.client_terms.nonce, 0, 0, 0)));
+    OK(circflow_log_set(5, NULL, NULL));
+    assert_true(in_log > 0);
+    assert_int_equal(seen.answer_count, 12);
+    for (size_t i = 0; i < 11; i++)
+        IS(CIRCFLOW_ERR_REENTRANT, seen.answers[i]);
+    OK(seen.answers[11]);
+    OK(circflow_engine_tick(world.exit, world.now));
+    assert_non_null(host_close_of(host_drain(world.exit), world.exit_leg[0]));
+    host_stop(&world);
+}
+
+static int freed_inside;
+
+static void free_inside_free(void *userdata, uint64_t token, uint32_t cost)
+{
+    (void)token;
+    (void)cost;
+    freed_inside = circflow_engine_free(userdata, NULL, NULL);
+}
+
+static void freeing_while_tokens_come_back_is_refused(void **state)
+{
+    int status = 0, got = 0, answer[2];
+    (void)state;
+    make_hole(1, 0);
+    host_expect(&world, world.client, world.client_leg[1], host_token(HOST_HOPS, 1, 5), CIRCFLOW_VERDICT_HELD);
+    /* In a process of its own, as a library that gets this wrong may do anything; the pipe brings its answer. */
+    assert_int_equal(pipe(answer), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        freed_inside = 0;
+        circflow_engine_free(world.client, free_inside_free, world.client);
+        _exit(write(answer[1], &freed_inside, sizeof(freed_inside)) != sizeof(freed_inside));
+    }
+    assert_true(child > 0);
+    close(answer[1]);
+    if (read(answer[0], &got, sizeof(got)) != sizeof(got))
+        got = 0;
+    close(answer[0]);
+    assert_true(waitpid(child, &status, 0) == child);
+    host_stop(&world);
+    assert_false(WIFSIGNALED(status));
+    IS(CIRCFLOW_ERR_REENTRANT, got);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(taking_from_inside_a_drain_is_refused, setup),
+        cmocka_unit_test_setup(feeding_from_inside_a_drain_works, setup),
+        cmocka_unit_test_setup(what_is_caused_inside_comes_in_the_same_drain, setup),
+        cmocka_unit_test_setup(a_set_can_be_opened_inside, setup),
+        cmocka_unit_test_setup(budget_bounds_the_calls, setup),
+        cmocka_unit_test_setup(more_is_0_when_the_budget_was_just_enough, setup),
+        cmocka_unit_test_setup(freeing_while_tokens_come_back_is_refused, setup),
+        cmocka_unit_test_setup(nothing_is_allowed_in_the_log_function, setup),
+    };
+    return cmocka_run_group_tests_name("reentry", tests, NULL, NULL);
+}

@@ -1,0 +1,225 @@
+//! What the model tests share: small numbers from a seed, all small inputs in turn, and an engine with linked legs.
+
+#![allow(dead_code)] // each test binary uses a part
+
+pub mod sim;
+
+use circflow::base::Id;
+use circflow::conflux::{Algorithm, Message, Report, Role, Terms, Token};
+use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Instruction, Step, VerdictKind};
+use circflow::wire::conflux::{Nonce, Ux};
+use circflow::wire::Command;
+
+/// A hop count that fits a client's circuit.
+pub const HOPS: u8 = 3;
+
+/// SplitMix64: the same numbers from the same seed, on every machine.
+#[derive(Clone, Debug)]
+pub struct Rng(u64);
+
+impl Rng {
+    pub fn new(seed: u64) -> Self {
+        Rng(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// True once in `many` times.
+    pub fn once_in(&mut self, many: u64) -> bool {
+        self.below(many) == 0
+    }
+
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// All small inputs in turn: a loop asks for numbers as it would ask a random source, and gets each combination once.
+///
+/// The questions of one round may depend on the answers before them.
+#[derive(Debug, Default)]
+pub struct Exhaust {
+    answers: Vec<(usize, usize)>,
+    asked: usize,
+    started: bool,
+}
+
+impl Exhaust {
+    /// Goes on to the next combination; false when there is none.
+    pub fn round(&mut self) -> bool {
+        self.asked = 0;
+        if !std::mem::replace(&mut self.started, true) {
+            return true;
+        }
+        while let Some((answer, bound)) = self.answers.pop() {
+            if answer + 1 < bound {
+                self.answers.push((answer + 1, bound));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        if self.asked == self.answers.len() {
+            self.answers.push((0, bound));
+        }
+        let (answer, same) = self.answers[self.asked];
+        assert_eq!(bound, same, "the same answers must lead to the same question");
+        self.asked += 1;
+        answer
+    }
+
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+}
+
+#[test]
+fn exhaust_gives_every_combination_once() {
+    let mut seen = Vec::new();
+    let mut exhaust = Exhaust::default();
+    while exhaust.round() {
+        let first = exhaust.below(3);
+        seen.push((first, if first == 1 { 9 } else { exhaust.below(2) }));
+    }
+    assert_eq!(seen, [(0, 0), (0, 1), (1, 9), (2, 0), (2, 1)]);
+}
+
+pub fn config(tag: u32) -> Config {
+    Config {
+        seed: [7; 32],
+        tag,
+        circuits_max: 1 << 10,
+        sets_max: 1 << 8,
+        instructions_max: 1 << 12,
+        held_bytes_max: 256 << 20,
+    }
+}
+
+pub fn terms(algorithm: Option<Algorithm>) -> Terms {
+    Terms {
+        tag: 77,
+        nonce: Nonce::new([0x5a; 32]),
+        desired_ux: Ux::NoOpinion,
+        algorithm,
+        link_timeout: 60_000_000_000,
+        held_bytes_max: 16 << 20,
+        switch_ahead_max: 1 << 20,
+        legs_max: 16,
+        launches_max: 5,
+    }
+}
+
+pub fn circuit(role: Role, tag: u64) -> CircuitConfig {
+    CircuitConfig {
+        tag,
+        join_point: 9,
+        role,
+        hops: if role == Role::Client { HOPS } else { 0 },
+        flags: CircuitFlags::VEGAS,
+    }
+}
+
+pub fn report(cwnd: u64, inflight: u64, rtt: u64) -> Report {
+    Report { cwnd, inflight, rtt, sendme_inc: 31, slow_start: false, blocked: false }
+}
+
+/// An engine with one usable set: its legs are linked, have no round-trip time and no window yet.
+pub fn linked_set(legs: usize, ux: Ux, terms: Terms) -> (Engine, Id, Vec<Id>) {
+    let mut engine = Engine::new(&config(1)).unwrap();
+    let set = engine.open_set(0, terms).unwrap();
+    let ids: Vec<Id> = (0..legs)
+        .map(|index| {
+            let id = engine.open_circuit(0, circuit(Role::Client, index as u64)).unwrap();
+            engine.adopt_leg(0, set, id, ux, 0).unwrap();
+            id
+        })
+        .collect();
+    (engine, set, ids)
+}
+
+/// A message from the join point of a client's circuit.
+pub fn message(command: Command, body: &[u8], token: Option<Token>) -> Message<'_> {
+    Message { command, hop: HOPS, stream_id: 5, body, token }
+}
+
+/// Everything that waits, each with its body.
+pub fn drain(engine: &mut Engine) -> Vec<(Instruction, Vec<u8>)> {
+    let mut buffer = [0; 509];
+    let mut all = Vec::new();
+    while let Some(instruction) = engine.poll(&mut buffer).unwrap() {
+        all.push((instruction, buffer.to_vec()));
+        assert!(all.len() < 100_000, "the queue does not run out");
+    }
+    all
+}
+
+/// A verdict as the tests compare it: with what its kind says, and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    Deliver { circuit: Id, number: u64 },
+    Held { circuit: Id, number: u64 },
+    Consumed { circuit: Id },
+    Refuse { circuit: Id, end_reason: u8 },
+    Send { circuit: Id, number: u64, switch_delta: u32 },
+}
+
+impl From<circflow::engine::Verdict> for Verdict {
+    fn from(said: circflow::engine::Verdict) -> Self {
+        let circflow::engine::Verdict { circuit, number, switch_delta, end_reason, .. } = said;
+        match said.kind {
+            VerdictKind::Deliver => Verdict::Deliver { circuit, number },
+            VerdictKind::Held => Verdict::Held { circuit, number },
+            VerdictKind::Consumed => Verdict::Consumed { circuit },
+            VerdictKind::Refuse => Verdict::Refuse { circuit, end_reason },
+            VerdictKind::Send => Verdict::Send { circuit, number, switch_delta },
+        }
+    }
+}
+
+pub type Answer = Result<Verdict, Error>;
+
+pub fn receive(engine: &mut Engine, now: u64, id: Id, message: &Message<'_>) -> Answer {
+    engine.receive(now, id, message).map(Verdict::from)
+}
+
+/// The short way in first, as the C ABI does it.
+pub fn receive_short(engine: &mut Engine, now: u64, id: Id, message: &Message<'_>) -> Answer {
+    match engine.receive_next(now, id, message.command, message.hop, message.stream_id) {
+        Step::Done(said) => Ok(said.into()),
+        Step::OnLeg => engine.receive_on_leg(id, message).map(Verdict::from),
+        Step::Other => engine.receive_other(now, id, message).map(Verdict::from),
+    }
+}
+
+pub fn decide(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
+    engine.decide(now, set, command, hop).map(Verdict::from)
+}
+
+pub fn send(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
+    engine.send(now, set, command, hop).map(Verdict::from)
+}
+
+/// The short way first, as the C ABI does it.
+pub fn send_short(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
+    match engine.send_next(now, set, command, hop) {
+        Some(said) => Ok(said.into()),
+        None => send(engine, now, set, command, hop),
+    }
+}
+
+pub fn peek(engine: &Engine, set: Id) -> Answer {
+    engine.peek(set).map(Verdict::from)
+}

@@ -1,0 +1,428 @@
+//! Any calls in any order with any values: the engine does not panic, keeps its caps, and loses no token.
+
+mod common;
+
+use circflow::base::Id;
+use circflow::conflux::{Algorithm, LegNumbers, Message, Numbers, Report, Role, Terms, Token};
+use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, What};
+use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
+use circflow::wire::Command;
+use common::Verdict;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// One call, as numbers of which each means something else in each call.
+type Act = (u8, u8, u8, u16, u64);
+
+const CIRCUITS_MAX: u32 = 12;
+const SETS_MAX: u32 = 3;
+const INSTRUCTIONS_MAX: u32 = 16;
+
+/// An engine with small caps, and the books of a host that trusts nobody.
+struct Host {
+    engine: Engine,
+    held_bytes_max: u64,
+    circuits: Vec<Id>,
+    sets: Vec<Id>,
+    /// Tokens that the engine has taken and not given back.
+    lent: BTreeMap<u64, u32>,
+    next_token: u64,
+    now: u64,
+}
+
+impl Host {
+    fn new(held_bytes_max: u64) -> Self {
+        let engine = Engine::new(&Config {
+            seed: [1; 32],
+            tag: 5,
+            circuits_max: CIRCUITS_MAX,
+            sets_max: SETS_MAX,
+            instructions_max: INSTRUCTIONS_MAX,
+            held_bytes_max,
+        });
+        Host {
+            engine: engine.unwrap(),
+            held_bytes_max,
+            circuits: vec![Id::NONE],
+            sets: vec![Id::NONE],
+            lent: BTreeMap::new(),
+            next_token: 1,
+            now: 1000,
+        }
+    }
+
+    fn circuit(&self, at: u8) -> Id {
+        pick(&self.circuits, at)
+    }
+
+    fn set(&self, at: u8) -> Id {
+        pick(&self.sets, at)
+    }
+
+    fn act(&mut self, (kind, a, b, c, d): Act) {
+        let now = self.time(a, d);
+        let (circuit, set) = (self.circuit(b), self.set(a));
+        match kind % 32 {
+            0 | 1 => {
+                let role = if a % 2 == 0 { Role::Client } else { Role::Exit };
+                let hops = if a % 16 == 15 { b } else { 3 * u8::from(role == Role::Client) };
+                let flags = CircuitFlags(if b % 4 == 0 { b / 4 } else { 1 });
+                let config = CircuitConfig { tag: d, join_point: u64::from(c % 16 == 0), role, hops, flags };
+                self.circuits.extend(self.engine.open_circuit(now, config));
+            }
+            2 => self.sets.extend(self.engine.open_set(now, any_terms(b, c, d))),
+            3 => self.engine.accept_sets((b % 8 != 0).then(|| any_terms(b, c, d))),
+            4 | 5 => {
+                let list: Vec<Id> = (0..c % 4).map(|step| self.circuit(b.wrapping_add(step as u8))).collect();
+                let _ = self.engine.add_legs(now, set, &list);
+            }
+            6 | 7 => {
+                let _ = self.engine.adopt_leg(now, set, circuit, Ux::from_wire(c as u8), odd(d));
+            }
+            8 => {
+                let _ = self.engine.circuit_closed(now, circuit);
+            }
+            9 => {
+                let _ = self.engine.close_set(now, set);
+            }
+            10 => {
+                let _ = self.engine.take_out(now, set);
+            }
+            11 => {
+                let _ = self.engine.set_circuit_flags(circuit, CircuitFlags(a));
+            }
+            12 => self.engine.tick(now),
+            13 | 14 => {
+                let news = Report {
+                    cwnd: odd(d),
+                    inflight: odd(d >> 8),
+                    rtt: odd(d >> 16),
+                    sendme_inc: odd(d >> 24) as u32,
+                    slow_start: c % 2 == 0,
+                    blocked: c % 3 == 0,
+                };
+                let _ = self.engine.report(now, circuit, &news);
+            }
+            15 | 16 => {
+                let hop = if c % 16 == 0 { b } else { 3 };
+                let command = pick(&COMMANDS, b);
+                let short = d % 2 == 0;
+                let answer =
+                    if short { common::send_short } else { common::send }(&mut self.engine, now, set, command, hop);
+                assert!(!matches!(answer, Ok(Verdict::Send { circuit, number: 0, .. } | Verdict::Send { circuit, .. })
+                    if circuit == Id::NONE));
+            }
+            17 => {
+                // What is due is done first, whatever is fed.
+                self.engine.tick(now);
+                let before = self.engine.export(set);
+                let _ = self.engine.decide(now, set, pick(&COMMANDS, b), 3);
+                if self.engine.set_stats(set).is_ok() {
+                    assert_eq!(self.engine.export(set), before);
+                }
+            }
+            18 => {
+                let _ = self.engine.sent(now, circuit, pick(&COMMANDS, c as u8));
+            }
+            19 => {
+                let rows: Vec<LegNumbers> = (0..c % 3)
+                    .map(|step| LegNumbers {
+                        leg: self.circuit(b.wrapping_add(step as u8)),
+                        sent: odd(d),
+                        recv: odd(d >> 9),
+                    })
+                    .collect();
+                let numbers = Numbers { delivered: odd(d >> 18), sending: self.circuit(c as u8) };
+                let _ = self.engine.import(now, set, numbers, &rows);
+            }
+            20 => {
+                let mut buffer = vec![0; usize::from(c % 600)];
+                if let Ok(Some(instruction)) = self.engine.set_next(set, &mut buffer) {
+                    self.obey(instruction.what);
+                }
+            }
+            21 | 22 => {
+                let mut buffer = vec![0; usize::from(c % 600)];
+                for _ in 0..b % 8 {
+                    match self.engine.poll(&mut buffer) {
+                        Ok(Some(instruction)) => self.obey(instruction.what),
+                        Ok(None) => assert!(!self.engine.waiting()),
+                        Err(error) => assert_eq!(error, Error::TOO_SMALL),
+                    }
+                }
+            }
+            _ => self.receive(now, circuit, a, b, c, d),
+        }
+        self.check();
+    }
+
+    fn receive(&mut self, now: u64, circuit: Id, a: u8, b: u8, c: u16, d: u64) {
+        let command = if a % 4 == 0 { Command(c as u8) } else { pick(&COMMANDS, a / 4) };
+        let body = match command {
+            Command::CONFLUX_SWITCH => {
+                Switch { delta: if c % 8 == 0 { d as u32 } else { u32::from(c % 4) } }.encode().to_vec()
+            }
+            Command::CONFLUX_LINK | Command::CONFLUX_LINKED => {
+                let nonce = Nonce::new([(c % 3) as u8; 32]);
+                let zero = c % 16 != 0;
+                let last = |number: u64| if zero { 0 } else { number };
+                Link { nonce, last_sent: last(d), last_recv: last(d % 5), ux: Ux::from_wire(b) }.encode().to_vec()
+            }
+            _ => vec![b; usize::from(c % 499)],
+        };
+        let cut = if c % 64 == 63 { body.len().min(usize::from(b)) } else { body.len() };
+        let token = (d % 2 == 0).then_some(Token { token: self.next_token, cost: pick(&[0, 1, 90, 700, u32::MAX], b) });
+        let message = Message {
+            command,
+            hop: if b % 16 == 15 { a } else { 3 * u8::from(b % 4 != 0) },
+            stream_id: if command.is_multiplexed() == (c % 32 != 0) { 7 } else { 0 },
+            body: &body[..cut],
+            token,
+        };
+        let receive = if d % 3 == 0 { common::receive } else { common::receive_short };
+        let verdict = receive(&mut self.engine, now, circuit, &message);
+        if let (Ok(Verdict::Held { .. }), Some(token)) = (verdict, token) {
+            assert!(self.lent.insert(token.token, token.cost).is_none());
+            self.next_token += 1;
+        }
+    }
+
+    fn obey(&mut self, what: What) {
+        match what {
+            What::Discard(token) => assert_eq!(self.lent.remove(&token.token), Some(token.cost)),
+            What::Deliver(delivery) => {
+                if let Some(token) = delivery.token {
+                    assert_eq!(self.lent.remove(&token.token), Some(token.cost));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn check(&self) {
+        let stats = self.engine.stats();
+        assert!(stats.held_bytes <= self.held_bytes_max);
+        assert!(stats.circuits <= CIRCUITS_MAX && stats.sets <= SETS_MAX);
+        let lent: BTreeMap<u64, u32> = self.engine.tokens().collect();
+        assert_eq!(lent, self.lent);
+        let held: u64 = self.sets.iter().filter_map(|&set| self.engine.set_stats(set).ok()).map(|set| set.held).sum();
+        assert!(held <= stats.held);
+    }
+
+    /// Closes everything: whatever went before, nothing is left.
+    fn close(mut self) {
+        for set in self.sets.clone() {
+            let _ = self.engine.close_set(self.now, set);
+        }
+        for circuit in self.circuits.clone() {
+            let _ = self.engine.circuit_closed(self.now, circuit);
+        }
+        // Sets that peers have opened are known by their instructions only; without circuits they are over as well.
+        for (instruction, _) in common::drain(&mut self.engine) {
+            self.obey(instruction.what);
+        }
+        self.engine.trim();
+        let stats = self.engine.stats();
+        assert_eq!((stats.circuits, stats.instructions, stats.timers), (0, 0, 0));
+        assert_eq!((stats.held, stats.held_bytes, stats.pool_bytes), (0, 0, 0));
+        assert_eq!((self.engine.tokens().count(), self.lent.len()), (0, 0));
+        assert_eq!(stats.sets, 0);
+        assert_eq!(self.engine.deadline(), u64::MAX);
+    }
+
+    /// Mostly a step forward, sometimes back, to the deadline, or to the end of time.
+    fn time(&mut self, a: u8, d: u64) -> u64 {
+        match a {
+            0..=9 => return self.now.saturating_sub(d % 2000),
+            10..=19 => self.now = self.now.max(self.engine.deadline().min(1 << 60)),
+            20 if d % 4 == 0 => return u64::MAX,
+            _ => self.now = self.now.saturating_add(d % 50),
+        }
+        self.now
+    }
+}
+
+const COMMANDS: [Command; 14] = [
+    Command::DATA,
+    Command::DATA,
+    Command::DATA,
+    Command::CONFLUX_SWITCH,
+    Command::END,
+    Command::CONFLUX_LINKED,
+    Command::CONFLUX_SWITCH,
+    Command::DATA,
+    Command::CONFLUX_LINK,
+    Command::CONFLUX_LINKED_ACK,
+    Command::SENDME,
+    Command::DROP,
+    Command::BEGIN_DIR,
+    Command::XOFF,
+];
+
+fn pick<T: Copy>(from: &[T], at: u8) -> T {
+    from[usize::from(at) % from.len()]
+}
+
+/// Small numbers, and those at which things break.
+fn odd(raw: u64) -> u64 {
+    match raw % 16 {
+        15 => u64::MAX,
+        14 => u64::MAX - 1,
+        13 => 1 << 62,
+        12 => (1 << 31) - 1,
+        11 => u64::from(u32::MAX) - 1,
+        small => small,
+    }
+}
+
+fn any_terms(b: u8, c: u16, d: u64) -> Terms {
+    Terms {
+        tag: d,
+        nonce: Nonce::new([(c % 3) as u8; 32]),
+        desired_ux: Ux::from_wire(b),
+        algorithm: pick(&[None, None, Some(Algorithm::CwndRtt), Some(Algorithm::MinRtt)], b),
+        link_timeout: pick(&[0, 100, 100, u64::MAX], c as u8),
+        held_bytes_max: pick(&[0, 700, 5000, u64::MAX], (d >> 8) as u8),
+        switch_ahead_max: pick(&[0, 4, 1 << 20, u32::MAX], (d >> 16) as u8),
+        legs_max: u32::from(c % 5),
+        launches_max: u32::from(c % 7),
+    }
+}
+
+/// A start from which the calls get somewhere: some sets with linked legs.
+fn started(held_bytes_max: u64, first: u8) -> Host {
+    let mut host = Host::new(held_bytes_max);
+    let mut terms = any_terms(0, 2, 0x0202_0200);
+    terms.legs_max = 4;
+    terms.launches_max = 4;
+    host.engine.accept_sets(Some(terms.clone()));
+    for role in [Role::Client, Role::Exit] {
+        for tag in 0..3 {
+            host.circuits.push(host.engine.open_circuit(0, common::circuit(role, tag)).unwrap());
+        }
+    }
+    host.sets.push(host.engine.open_set(0, terms).unwrap());
+    if first % 4 != 0 {
+        for at in 1..=2 + first % 2 {
+            let (set, leg) = (host.sets[1], host.circuit(at));
+            host.engine.adopt_leg(0, set, leg, Ux::from_wire(first), 1).unwrap();
+            host.engine.report(0, leg, &common::report(20, 0, u64::from(at))).unwrap();
+        }
+    }
+    host
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_calls(
+        held_bytes_max in prop::sample::select(vec![0, 1, 600, 20_000, u64::MAX]),
+        first in any::<u8>(),
+        acts in prop::collection::vec(any::<Act>(), 0..120),
+    ) {
+        let mut host = started(held_bytes_max, first);
+        for act in acts {
+            host.act(act);
+        }
+        host.close();
+    }
+}
+
+/// What may wait when a host never drains: the cap, and what is already on its way to a close when the cap is reached.
+const BOUND: u32 = INSTRUCTIONS_MAX + 4 * (CIRCUITS_MAX + SETS_MAX);
+
+fn assert_bounded(what: &str, mut again: impl FnMut(&mut Host)) {
+    let mut host = started(u64::MAX, 1);
+    for round in 0..1000 {
+        again(&mut host);
+        let waiting = host.engine.stats().instructions;
+        assert!(
+            waiting <= BOUND,
+            "{what}: {waiting} instructions wait after {round} rounds; the cap is {INSTRUCTIONS_MAX}"
+        );
+    }
+}
+
+#[test]
+fn a_host_that_never_drains_cannot_pile_up_handshakes() {
+    assert_bounded("LINK", |host| {
+        let circuit = host.engine.open_circuit(0, common::circuit(Role::Exit, 0));
+        let body = Link { nonce: Nonce::new([9; 32]), last_sent: 0, last_recv: 0, ux: Ux::NoOpinion }.encode();
+        let link = Message { command: Command::CONFLUX_LINK, hop: 0, stream_id: 0, body: &body, token: None };
+        if let Ok(circuit) = circuit {
+            let _ = host.engine.receive(0, circuit, &link);
+            host.engine.circuit_closed(0, circuit).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_host_that_never_drains_cannot_pile_up_resumes() {
+    assert_bounded("RESUME", |host| {
+        let (set, legs) = (host.sets[1], [host.circuits[1], host.circuits[2], host.circuits[3]]);
+        for blocked in [true, false] {
+            for leg in legs {
+                let _ = host.engine.report(0, leg, &Report { blocked, ..common::report(10, 0, 1) });
+            }
+            let _ = host.engine.decide(0, set, Command::DATA, 3);
+        }
+    });
+}
+
+#[test]
+fn a_host_that_never_drains_cannot_pile_up_ends_of_sets() {
+    assert_bounded("ENDED", |host| {
+        if let Ok(set) = host.engine.open_set(0, any_terms(0, 1, 0)) {
+            let _ = host.engine.close_set(0, set);
+        }
+    });
+}
+
+#[test]
+fn a_host_that_never_drains_cannot_pile_up_faults() {
+    assert_bounded("CLOSE", |host| {
+        if let Ok(circuit) = host.engine.open_circuit(0, common::circuit(Role::Exit, 0)) {
+            let odd = Message { command: Command::CONFLUX_SWITCH, hop: 0, stream_id: 0, body: &[0; 4], token: None };
+            let _ = host.engine.receive(0, circuit, &odd);
+            host.engine.circuit_closed(0, circuit).unwrap();
+        }
+    });
+}
+
+/// The last moment there is: a message that moves a number moves it then, too.
+#[test]
+fn the_end_of_time_is_a_time() {
+    let mut host = started(u64::MAX, 1);
+    let leg = host.circuits[1];
+    let data = common::message(Command::DATA, b"x", None);
+    let verdict = common::receive(&mut host.engine, u64::MAX, leg, &data);
+    assert_eq!(verdict, Ok(Verdict::Deliver { circuit: leg, number: 1 }));
+    assert_eq!(host.engine.set_stats(host.sets[1]).unwrap().delivered, 1);
+    host.close();
+}
+
+/// A clock that steps back does not take a leg's last activity back with it.
+#[test]
+fn an_earlier_time_is_read_as_the_latest() {
+    let mut host = started(u64::MAX, 1);
+    let set = host.sets[1];
+    host.engine.tick(5000);
+    common::send(&mut host.engine, 4000, set, Command::DATA, 3).unwrap();
+    assert_eq!(host.engine.set_stats(set).unwrap().last_active, 5000);
+    let leg = host.circuits[2];
+    common::receive(&mut host.engine, 3000, leg, &common::message(Command::DATA, b"x", None)).unwrap();
+    assert_eq!(host.engine.set_stats(set).unwrap().last_active, 5000);
+    assert_eq!(host.engine.stats().time_backwards, 2);
+}
+
+/// A body longer than any relay message can be is the caller's mistake, whatever else is so; it costs nothing.
+#[test]
+fn a_body_that_cannot_be_leaves_nothing_behind() {
+    let mut host = started(u64::MAX, 1);
+    let leg = host.circuits[1];
+    let switch = Message { stream_id: 0, ..common::message(Command::CONFLUX_SWITCH, &[0, 0, 0, 5], None) };
+    host.engine.receive(1, leg, &switch).unwrap();
+    let _ = host.engine.receive(1, leg, &common::message(Command::DATA, &[0; 4000], None));
+    host.close();
+}
