@@ -364,8 +364,10 @@ void host_book(host_ledger *ledger, const host_events *events)
 uint64_t host_lent(const host_ledger *ledger)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < HOST_TOKENS_MAX; i++)
-        sum += ledger->state[i] == LENT ? ledger->cost[i] : 0;
+    for (size_t i = 0; i < HOST_TOKENS_MAX; i++) {
+        const uint32_t cost = ledger->cost[i] < CIRCFLOW_HELD_TOKEN_MIN ? CIRCFLOW_HELD_TOKEN_MIN : ledger->cost[i];
+        sum += ledger->state[i] == LENT ? cost : 0;
+    }
     return sum;
 }
 

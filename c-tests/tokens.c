@@ -326,10 +326,10 @@ static void the_ledger_notices(void **state)
     assert_int_equal(ledger.wrong, 0);
     host_give_back(&ledger, 1, 10); /* twice */
     host_give_back(&ledger, 2, 10); /* unasked */
-    host_lend(&ledger, 3, 10);
+    host_lend(&ledger, 3, 100);
     host_give_back(&ledger, 3, 11); /* another cost */
     assert_int_equal(ledger.wrong, 3);
-    assert_int_equal(host_lent(&ledger), 10);
+    assert_int_equal(host_lent(&ledger), 100);
 }
 
 int main(void)

@@ -72,6 +72,9 @@
 // block of fixed size. A held token costs what its host says.
 #define CIRCFLOW_HELD_COST 528
 
+// What a held token costs at least, in bytes: what circflow itself needs for it.
+#define CIRCFLOW_HELD_TOKEN_MIN 40
+
 // circflow_circuit_config.role: this end opened the circuit.
 #define CIRCFLOW_ROLE_CLIENT 1
 
@@ -415,7 +418,7 @@ typedef struct circflow_engine_config {
   uint32_t sets_max;
   // Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
   uint32_t insns_max;
-  // Bytes that all sets together may hold for order. Default 256 MiB.
+  // Bytes that all sets together may hold for order; 0 for none. Default 256 MiB.
   uint64_t held_bytes_max;
 } circflow_engine_config;
 
@@ -599,7 +602,8 @@ typedef struct circflow_message {
   uint8_t form;
   // Zero.
   uint8_t reserved;
-  // With a token: what holding it costs your process, in bytes. It counts against the caps.
+  // With a token: what holding it costs your process, in bytes. It counts against the caps, as
+  // CIRCFLOW_HELD_TOKEN_MIN at least.
   uint32_t cost;
   // Zero.
   uint32_t reserved2;
@@ -755,8 +759,8 @@ enum circflow_status circflow_engine_config_init(struct circflow_engine_config *
 //
 // @param config  From circflow_engine_config_init(). It is copied.
 //
-// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or a maximum is 0
-// or above its bound.
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
+// sets_max or insns_max is 0 or above its bound.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_new(const struct circflow_engine_config *config,
                                          struct circflow_engine **engine_out);
@@ -764,7 +768,8 @@ enum circflow_status circflow_engine_new(const struct circflow_engine_config *co
 // Ends an engine. Every token that circflow still holds is handed back through `discard` first, also when the engine
 // is poisoned. Nothing is sent: close your circuits yourself. NULL is fine.
 //
-// @param discard  Called once for each token; may be NULL when you use none.
+// @param discard  Called once for each token; may be NULL when you use none. From inside, every call on the engine
+//                 answers CIRCFLOW_ERR_REENTRANT.
 //
 // CIRCFLOW_ERR_REENTRANT from inside a callback: the engine lives on.
 enum circflow_status circflow_engine_free(struct circflow_engine *engine,

@@ -164,7 +164,7 @@ proptest! {
             if plan.delta != 0 {
                 set.commit_switch(plan.ix).unwrap();
             }
-            set.commit_message(plan.ix, command, 1).unwrap();
+            set.commit_message(plan.ix, command, 1, &mut effects).unwrap();
             on_it += u64::from(command == DATA);
         }
     }
@@ -358,7 +358,7 @@ fn a_plan_and_a_peek_change_nothing() {
                 if plan.delta != 0 {
                     set.commit_switch(plan.ix).unwrap();
                 }
-                set.commit_message(plan.ix, END, 1).unwrap();
+                set.commit_message(plan.ix, END, 1, &mut effects).unwrap();
             }
         }
         let before = format!("{set:?}");

@@ -6,7 +6,7 @@ mod common;
 
 use circflow::base::Id;
 use circflow::conflux::set::Fate;
-use circflow::conflux::store::COPY_COST;
+use circflow::conflux::store::{COPY_COST, TOKEN_COST_MIN};
 use circflow::conflux::{Arrival, Cause, Delivery, Effect, Fault, LegIx, Role, Set, Store, Token};
 use circflow::engine::{Engine, Error, What};
 use circflow::wire::conflux::{Switch, Ux};
@@ -52,7 +52,7 @@ impl Content {
     }
 
     fn cost(&self) -> u64 {
-        u64::from(self.token.map_or(COPY_COST, |token| token.cost))
+        u64::from(self.token.map_or(COPY_COST, |token| token.cost.max(TOKEN_COST_MIN)))
     }
 
     fn read(delivery: &Delivery, buffer: &[u8]) -> (u64, Self) {

@@ -119,7 +119,7 @@ fn any_leg_at_any_moment() {
             if expected {
                 let others: Vec<Id> = (0..legs).filter(|&other| other != wire).map(|other| at.legs[other].id).collect();
                 assert_eq!(closed, others, "seed {seed}: each other leg once, and not the one that has gone");
-                let cause = if legs == 1 { Cause::Asked } else { Cause::LegLost };
+                let cause = Cause::LegLost;
                 assert_eq!(at.ended, [cause]);
                 assert!(at.closes.iter().all(|&(_, said)| said == cause));
                 assert!(at.engine.export(at.set).is_err(), "the set is stale");

@@ -44,7 +44,6 @@ pub(super) struct Leg {
     pub deadline: Nanos,
     /// When the handshake's message left, for the first round-trip time.
     pub asked_at: Nanos,
-    pub last_active: Nanos,
 }
 
 impl Leg {
@@ -62,7 +61,6 @@ impl Leg {
             sendme_inc: limits::SENDME_INC_DEFAULT,
             deadline: NEVER,
             asked_at: 0,
-            last_active: 0,
         }
     }
 

@@ -10,6 +10,9 @@ use crate::wire::{cell::BODY_MAX, Command};
 /// What a copied message costs: its whole slot, however short its body.
 pub const COPY_COST: u32 = size_of::<Held<Copy>>() as u32;
 
+/// What a held token costs at least: its slot. So a cap on bytes also bounds tokens that claim to cost nothing.
+pub const TOKEN_COST_MIN: u32 = size_of::<Held<Kept>>() as u32;
+
 /// A relay message as the host feeds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
@@ -251,7 +254,8 @@ impl Store {
         if lane.head.is_token() {
             let Some(held) = self.tokens.get_mut(slot) else { return Ok(None) };
             held.content.in_use = false;
-            (header, token, body_len, cost) = (held.header, Some(held.content.token()), 0, held.content.cost);
+            (header, token, body_len) = (held.header, Some(held.content.token()), 0);
+            cost = held.content.cost.max(TOKEN_COST_MIN);
             self.tokens.put(slot);
         } else {
             let Some(held) = self.copied.get(slot) else { return Ok(None) };
@@ -355,7 +359,7 @@ impl Kept {
 /// What holding a message costs.
 #[inline]
 pub fn cost_of(message: &Message<'_>) -> u32 {
-    message.token.map_or(COPY_COST, |token| token.cost)
+    message.token.map_or(COPY_COST, |token| token.cost.max(TOKEN_COST_MIN))
 }
 
 #[cfg(test)]

@@ -26,8 +26,10 @@ impl Limiter {
             self.dropped += 1;
             return None;
         }
-        self.lines += 1;
-        Some(std::mem::take(&mut self.dropped_now))
+        let dropped = std::mem::take(&mut self.dropped_now);
+        // The line that sums up counts as well.
+        self.lines += 1 + u32::from(dropped > 0);
+        Some(dropped)
     }
 
     /// Lines left out so far.

@@ -217,11 +217,12 @@ impl Engine {
         self.circuits.insert(Circuit { place: Place::Alone, config }).map_err(|_| Blocked::Full.into())
     }
 
-    /// Replaces what is so of a circuit.
+    /// Replaces what is so of a circuit. That it has carried streams stays so.
     pub fn set_circuit_flags(&mut self, id: Id, flags: CircuitFlags) -> Result<(), Error> {
         match self.circuits.get_mut(id) {
             Some(circuit) => {
-                circuit.config.flags = flags;
+                let seen = circuit.config.flags.0 & CircuitFlags::STREAMS.0;
+                circuit.config.flags = CircuitFlags(flags.0 | seen);
                 Ok(())
             }
             None => Err(self.circuits.reason(id).into()),
@@ -240,13 +241,13 @@ impl Engine {
 
     /// A leg's news from the host's congestion control.
     pub fn report(&mut self, now: Nanos, id: Id, report: &Report) -> Result<(), Error> {
-        self.report_all(now, std::iter::once((id, *report)))
+        self.enter_for_circuits(now, std::iter::once(id))?;
+        self.take_reports(std::iter::once((id, *report)))
     }
 
-    /// Legs' news, in order. The first that names no leg ends it.
+    /// Legs' news, in order, at the time that the feed has entered with. The first that names no leg ends it.
     #[inline(always)]
-    pub fn report_all(&mut self, now: Nanos, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
-        self.enter(now);
+    pub fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
         for (id, report) in news {
             let (set, ix) = self.leg(id)?;
             if let Some(state) = self.sets.get_mut(set) {
@@ -262,10 +263,7 @@ impl Engine {
     /// A cell was queued on a leg.
     #[inline(always)]
     pub fn sent(&mut self, now: Nanos, id: Id, command: Command) -> Result<(), Error> {
-        let now = self.clock.observe(now);
-        if now >= self.timers.next() {
-            self.run_due_before(now, id)?;
-        }
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
         let outcome = if command.is_multiplexed() {
@@ -294,11 +292,6 @@ impl Engine {
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
         self.store.trim()
-    }
-
-    /// True when an instruction waits.
-    pub fn waiting(&self) -> bool {
-        self.queue.len() > 0
     }
 
     /// Figures.
@@ -349,13 +342,25 @@ impl Engine {
         now
     }
 
-    /// Does what is due; answers EXPIRED when that ended the circuit which the feed names.
+    /// The first step of a feed about circuits; answers EXPIRED when what was due ended one of them.
+    #[inline(always)]
+    pub fn enter_for_circuits(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<Nanos, Error> {
+        let now = self.clock.observe(now);
+        if now >= self.timers.next() {
+            self.run_due_before(now, ids)?;
+        }
+        Ok(now)
+    }
+
     #[cold]
-    fn run_due_before(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
-        let closing = |engine: &Engine| engine.circuits.get(id).is_some_and(|circuit| circuit.place == Place::Closing);
+    fn run_due_before(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<(), Error> {
+        let closing = |engine: &Engine| {
+            let places = ids.clone().filter_map(|id| engine.circuits.get(id)).map(|circuit| circuit.place);
+            places.filter(|&place| place == Place::Closing).count()
+        };
         let before = closing(self);
         self.run_due(now);
-        if closing(self) && !before {
+        if closing(self) > before {
             return Err(Error::Expired);
         }
         Ok(())
@@ -375,25 +380,39 @@ impl Engine {
     /// A circuit has to close, and perhaps its set.
     #[cold]
     fn fault(&mut self, id: Id, fault: Fault) -> Error {
-        use std::fmt::Write;
-        self.peer_faults += 1;
-        self.detail.clear();
-        let _ = write!(self.detail, "{fault:?} on circuit {:#x}", id.0);
-        engine_log!(self, WARN, circuit = id.0, fault = ?fault, "closing");
         let place = self.circuits.get(id).map(|circuit| circuit.place);
-        match (place, fault.reach()) {
-            (Some(Place::Leg { set, .. }), Reach::Set) => self.end_set(set, Cause::Fault(fault)),
-            (Some(Place::Leg { set, ix }), Reach::Circuit) => {
-                self.close(id, set, Cause::Fault(fault));
-                self.remove_leg(set, ix, Cause::Fault(fault));
-            }
-            (Some(Place::Alone), _) => self.close(id, Id::NONE, Cause::Fault(fault)),
-            (Some(Place::Closing) | None, _) => {}
+        if let (Some(Place::Leg { set, .. }), Reach::Set) = (place, fault.reach()) {
+            return self.fault_of_set(set, fault);
+        }
+        self.note(fault, "circuit", id);
+        let set = match place {
+            Some(Place::Leg { set, .. }) => set,
+            _ => Id::NONE,
+        };
+        self.close(id, set, Cause::Fault(fault));
+        if let Some(Place::Leg { set, ix }) = place {
+            self.remove_leg(set, ix, Cause::Fault(fault));
         }
         Error::Fault(fault)
     }
 
-    fn invalid(&mut self, why: &str) -> Error {
+    /// A set has to end.
+    #[cold]
+    fn fault_of_set(&mut self, set: Id, fault: Fault) -> Error {
+        self.note(fault, "set", set);
+        self.end_set(set, Cause::Fault(fault));
+        Error::Fault(fault)
+    }
+
+    /// Counts a fault, words it for people and logs it.
+    fn note(&mut self, fault: Fault, noun: &str, id: Id) {
+        self.peer_faults += 1;
+        self.detail = format!("{fault:?} on {noun} {:#x}", id.0);
+        engine_log!(self, WARN, fault = ?fault, id = id.0, "closing a {noun}");
+    }
+
+    /// Refuses an argument, in words.
+    pub fn invalid(&mut self, why: &str) -> Error {
         self.detail.clear();
         self.detail.push_str(why);
         Error::INVALID
@@ -419,9 +438,12 @@ impl Engine {
     fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
         let Some(state) = self.sets.get_mut(set) else { return };
         let fate = state.remove(ix, cause, &mut self.store, &mut self.effects);
+        let torn = fate == Fate::Lives && state.is_torn();
         self.apply_effects(set);
         if fate == Fate::Over {
             self.forget_set(set);
+        } else if torn {
+            self.fault_of_set(set, Fault::NumberTwice);
         }
     }
 

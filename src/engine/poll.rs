@@ -8,6 +8,28 @@ use crate::wire::conflux::Link;
 use crate::wire::Command;
 
 impl Engine {
+    /// True when an instruction waits. What has nothing to say any more is dropped on the way.
+    pub fn waiting(&mut self) -> bool {
+        loop {
+            let Some(first) = self.queue.first() else { return false };
+            let (says_something, marked) = match first {
+                Queued::Ready { set } => (self.sets.get(*set).is_some_and(Set::is_ready), Some(*set)),
+                Queued::Discard { lane, .. } => (!lane.is_empty(), None),
+                other => {
+                    let queued = *other;
+                    (!matches!(self.compose(queued, &mut []), Ok(None)), None)
+                }
+            };
+            if says_something {
+                return true;
+            }
+            if let Some(state) = marked.and_then(|set| self.sets.get_mut(set)) {
+                state.unmark_ready();
+            }
+            self.queue.drop_first();
+        }
+    }
+
     /// Takes the first instruction, its body into `buffer`.
     pub fn poll(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         loop {
@@ -61,15 +83,16 @@ impl Engine {
         let set_tag = |set: Id| self.sets.get(set).map(|state| state.terms().tag);
         let instruction = match queued {
             Queued::Send { circuit, set, control } => {
-                let (Some(state), Some(open)) = (self.sets.get(set), self.circuits.get(circuit)) else {
+                let open = self.circuits.get(circuit).filter(|open| open.place != Place::Closing);
+                let state = self.sets.get(set);
+                // Of a leg that was taken out of its set, the peer still waits for LINKED_ACK.
+                let (Some(open), true) = (open, state.is_some() || control == Control::LinkedAck) else {
                     return Ok(None);
                 };
-                if open.place == Place::Closing {
-                    return Ok(None);
-                }
-                let (command, body_len) = compose_control(control, state.terms(), buffer)?;
+                let (command, body_len) = compose_control(control, state.map(Set::terms), buffer)?;
                 let what = What::Send { command, hop: open.config.hops, body_len };
-                Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag: state.terms().tag, what })
+                let (set, set_tag) = state.map_or((Id::NONE, 0), |state| (set, state.terms().tag));
+                Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag, what })
             }
             Queued::Close { circuit, set, set_tag, cause } => self.circuits.get(circuit).map(|open| Instruction {
                 circuit,
@@ -104,14 +127,14 @@ impl Engine {
 
 /// Writes the body of a handshake message. LINK and LINKED always say 0 and 0: both ends then start a leg from zero,
 /// and the first SWITCH on it carries the whole number (RAT-4, RAT-5).
-fn compose_control(control: Control, terms: &Terms, buffer: &mut [u8]) -> Result<(Command, u16), Error> {
-    let link = || Link { nonce: terms.nonce.clone(), last_sent: 0, last_recv: 0, ux: terms.desired_ux }.encode();
-    let command = match control {
-        Control::Link => Command::CONFLUX_LINK,
-        Control::Linked => Command::CONFLUX_LINKED,
-        Control::LinkedAck => return Ok((Command::CONFLUX_LINKED_ACK, 0)),
+fn compose_control(control: Control, terms: Option<&Terms>, buffer: &mut [u8]) -> Result<(Command, u16), Error> {
+    let (command, terms) = match (control, terms) {
+        (Control::Link, Some(terms)) => (Command::CONFLUX_LINK, terms),
+        (Control::Linked, Some(terms)) => (Command::CONFLUX_LINKED, terms),
+        (Control::LinkedAck, _) | (_, None) => return Ok((Command::CONFLUX_LINKED_ACK, 0)),
     };
-    let body = zeroize::Zeroizing::new(link());
+    let link = Link { nonce: terms.nonce.clone(), last_sent: 0, last_recv: 0, ux: terms.desired_ux };
+    let body = zeroize::Zeroizing::new(link.encode());
     buffer.get_mut(..Link::LEN).ok_or(Error::TOO_SMALL)?.copy_from_slice(&*body);
     Ok((command, Link::LEN as u16))
 }

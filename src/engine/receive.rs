@@ -69,9 +69,8 @@ impl Engine {
 
     /// The third part: anything else, and anything at a time when something is due, or that is past.
     pub fn receive_other(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        if now >= self.timers.next() || now < self.clock.latest() {
-            let now = self.clock.observe(now);
-            self.run_due_before(now, id)?;
+        if now >= self.timers.next() || now != self.clock.latest() {
+            let now = self.enter_for_circuits(now, std::iter::once(id))?;
             return self.receive(now, id, message);
         }
         let Some(circuit) = self.circuits.get_mut(id) else {

@@ -3,7 +3,7 @@
 use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Verdict, VerdictKind, What};
 use crate::base::{Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Stats};
-use crate::conflux::{Cause, Role, Set, Terms, TooSmall};
+use crate::conflux::{Cause, Fault, Role, Set, Terms, TooSmall};
 use crate::wire::conflux::Ux;
 use crate::wire::Command;
 use smallvec::SmallVec;
@@ -101,7 +101,7 @@ impl Engine {
     pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
         self.set_for_sending(now, set, command, hop)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
-        let plan = state.send(command, now, &mut self.effects);
+        let plan = state.send(command, self.clock.latest(), &mut self.effects);
         if !self.effects.is_empty() {
             self.apply_effects(set);
         }
@@ -168,7 +168,7 @@ impl Engine {
         let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(None) };
         let set_tag = state.terms().tag;
         if state.is_torn() {
-            self.tear(set, delivery.leg);
+            self.fault_of_set(set, Fault::NumberTwice);
         }
         Ok(Some(Instruction {
             circuit: delivery.leg,
@@ -204,7 +204,7 @@ impl Engine {
 
     /// The first step of a feed about a set.
     #[inline]
-    fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
+    pub fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
         let now = self.clock.observe(now);
         if now >= self.timers.next() {
             let alive = self.sets.get(set).is_some();
@@ -247,15 +247,6 @@ impl Engine {
             return Err(Misuse::TooManyLegs.into());
         }
         Ok(())
-    }
-
-    #[cold]
-    fn tear(&mut self, set: Id, leg: Id) {
-        if self.circuits.get(leg).is_some() {
-            self.fault(leg, crate::conflux::Fault::NumberTwice);
-        } else {
-            self.end_set(set, Cause::Fault(crate::conflux::Fault::NumberTwice));
-        }
     }
 }
 

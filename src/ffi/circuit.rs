@@ -47,7 +47,8 @@ pub unsafe extern "C" fn circflow_circuit_open(
         Err(status) => return status,
     };
     door::enter(engine, |core| {
-        let id = core.open_circuit(now_ns, convert::circuit_config(&config)?)?;
+        let config = convert::circuit_config(&config).map_err(|why| core.invalid(why))?;
+        let id = core.open_circuit(now_ns, config)?;
         circuit_out.write(convert::circuit_id(id));
         Ok(())
     })
@@ -63,7 +64,10 @@ pub unsafe extern "C" fn circflow_circuit_set_flags(
     circuit: circflow_circuit_id,
     flags: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.set_circuit_flags(convert::id(circuit.v), convert::circuit_flags(flags)?))
+    door::enter(engine, |core| {
+        let flags = convert::circuit_flags(flags).map_err(|why| core.invalid(why))?;
+        core.set_circuit_flags(convert::id(circuit.v), flags)
+    })
 }
 
 /// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is
@@ -139,7 +143,7 @@ unsafe extern "C" fn receive_on_leg(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     door::enter(engine, |core| {
-        let message = convert::message(message)?;
+        let message = convert::message(message).map_err(|why| core.invalid(why))?;
         let verdict = core.receive_on_leg(convert::id(circuit.v), &message)?;
         convert::write_verdict(verdict_out, &verdict);
         Ok(())
@@ -155,7 +159,8 @@ unsafe extern "C" fn receive_other(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     door::enter(engine, |core| {
-        let verdict = core.receive_other(now_ns, convert::id(circuit.v), &convert::message(message)?)?;
+        let message = convert::message(message).map_err(|why| core.invalid(why))?;
+        let verdict = core.receive_other(now_ns, convert::id(circuit.v), &message)?;
         convert::write_verdict(verdict_out, &verdict);
         Ok(())
     })
@@ -180,7 +185,10 @@ pub unsafe extern "C" fn circflow_circuit_report(
     let Some(reports) = convert::slice(reports, report_count) else {
         return CIRCFLOW_ERR_NULL;
     };
-    door::enter(engine, |core| convert::apply_reports(core, now_ns, reports))
+    door::enter(engine, |core| {
+        core.enter_for_circuits(now_ns, reports.iter().map(|report| convert::id(report.circuit.v)))?;
+        convert::take_reports(core, reports)
+    })
 }
 
 /// Says that a cell which circflow_set_decide() asked for is queued on its leg: the second half of sending. Report the

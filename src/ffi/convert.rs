@@ -55,13 +55,16 @@ pub(super) unsafe fn buffer<'a>(first: *mut u8, cap: usize) -> &'a mut [u8] {
     std::slice::from_raw_parts_mut(first, cap.min(CIRCFLOW_BODY_MAX))
 }
 
+/// What is wrong with an argument.
+type Why = &'static str;
+
 #[inline(always)]
-pub(super) unsafe fn message<'a>(message: &'a circflow_message) -> Result<Message<'a>, Error> {
+pub(super) unsafe fn message<'a>(message: &'a circflow_message) -> Result<Message<'a>, Why> {
     let len = usize::from(message.body_len);
     let form_known = message.form <= CIRCFLOW_FORM_TOKEN;
     if len > CIRCFLOW_BODY_MAX || message.hop > limits::HOPS_MAX || !form_known || (message.body.is_null() && len != 0)
     {
-        return Err(Error::INVALID);
+        return Err("a message has a body that is too long or NULL, a hop above 16, or an unknown form");
     }
     let body = if len == 0 {
         &[][..]
@@ -95,13 +98,28 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
     });
 }
 
+/// Reports that ride on a decision about a set.
 #[inline(always)]
-pub(super) fn apply_reports(core: &mut Engine, now_ns: u64, reports: &[circflow_leg_report]) -> Result<(), Error> {
+pub(super) fn apply_reports(
+    core: &mut Engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    reports: &[circflow_leg_report],
+) -> Result<(), Error> {
+    if reports.is_empty() {
+        return Ok(());
+    }
+    core.enter_for_set(now_ns, Id(set.v))?;
+    take_reports(core, reports)
+}
+
+#[inline(always)]
+pub(super) fn take_reports(core: &mut Engine, reports: &[circflow_leg_report]) -> Result<(), Error> {
     let known = CIRCFLOW_REPORT_SLOW_START | CIRCFLOW_REPORT_CHANNEL_BLOCKED;
     if reports.iter().any(|report| report.flags & !known != 0) {
-        return Err(Error::INVALID);
+        return Err(core.invalid("a report has an unknown flag"));
     }
-    core.report_all(now_ns, reports.iter().map(|report| (Id(report.circuit.v), news(report))))
+    core.take_reports(reports.iter().map(|report| (Id(report.circuit.v), news(report))))
 }
 
 #[inline(always)]
@@ -116,19 +134,22 @@ fn news(report: &circflow_leg_report) -> Report {
     }
 }
 
-pub(super) fn circuit_config(config: &circflow_circuit_config) -> Result<CircuitConfig, Error> {
+pub(super) fn circuit_config(config: &circflow_circuit_config) -> Result<CircuitConfig, Why> {
     let role = match config.role {
         CIRCFLOW_ROLE_CLIENT => Role::Client,
         CIRCFLOW_ROLE_EXIT => Role::Exit,
-        _ => return Err(Error::INVALID),
+        _ => return Err("a circuit has an unknown role"),
     };
+    if config.reserved != [0; 5] {
+        return Err("a reserved field of a circuit's config is not zero");
+    }
     let flags = circuit_flags(config.flags)?;
     Ok(CircuitConfig { tag: config.tag, join_point: config.join_point, role, hops: config.hops, flags })
 }
 
-pub(super) fn circuit_flags(flags: u8) -> Result<CircuitFlags, Error> {
+pub(super) fn circuit_flags(flags: u8) -> Result<CircuitFlags, Why> {
     if flags & !CircuitFlags::KNOWN != 0 {
-        return Err(Error::INVALID);
+        return Err("a circuit has an unknown flag");
     }
     Ok(CircuitFlags(flags))
 }
@@ -141,18 +162,25 @@ const _: () = assert!(
         && CIRCFLOW_CIRCUIT_LEAKY_PIPE == CircuitFlags::LEAKY_PIPE.0
 );
 
-pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Error> {
+pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
     let algorithm = match config.algorithm {
         CIRCFLOW_ALGORITHM_BY_UX => None,
         CIRCFLOW_ALGORITHM_MIN_RTT => Some(Algorithm::MinRtt),
         CIRCFLOW_ALGORITHM_LOW_RTT => Some(Algorithm::LowRtt),
         CIRCFLOW_ALGORITHM_CWND_RTT => Some(Algorithm::CwndRtt),
-        _ => return Err(Error::INVALID),
+        _ => return Err("a set has an unknown algorithm"),
     };
-    let legs_fit = (1..=CIRCFLOW_LEGS_MAX as u32).contains(&config.legs_max);
-    let waits_fit = config.link_timeout_ns > 0 && config.switch_ahead_max > 0 && config.launches_max > 0;
-    if config.desired_ux > CIRCFLOW_UX_LOW_MEM_THROUGHPUT || !legs_fit || !waits_fit {
-        return Err(Error::INVALID);
+    if config.desired_ux > CIRCFLOW_UX_LOW_MEM_THROUGHPUT {
+        return Err("a set asks for an unknown UX");
+    }
+    if !(1..=CIRCFLOW_LEGS_MAX as u32).contains(&config.legs_max) {
+        return Err("legs_max of a set is not 1 to 16");
+    }
+    if config.link_timeout_ns == 0 || config.switch_ahead_max == 0 || config.launches_max == 0 {
+        return Err("link_timeout_ns, switch_ahead_max or launches_max of a set is 0");
+    }
+    if config.reserved != [0; 2] {
+        return Err("a reserved field of a set's config is not zero");
     }
     Ok(Terms {
         tag: config.tag,

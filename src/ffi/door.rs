@@ -129,17 +129,22 @@ pub(super) unsafe fn drain(engine: *mut circflow_engine, run: impl FnOnce() -> c
     status
 }
 
-/// Takes the engine out of its house, unless a call on it is under way. A poisoned one comes out too.
-pub(super) unsafe fn close(engine: *mut circflow_engine) -> Result<Option<Box<Engine>>, circflow_status> {
+/// Ends an engine, poisoned or not, unless a call on it is under way. `last` sees it once more, and what `last` calls
+/// back finds it busy.
+pub(super) unsafe fn close(engine: *mut circflow_engine, last: impl FnOnce(&Engine)) -> circflow_status {
+    // SAFETY: NULL or alive by the pointer contract.
     let Some(house) = engine.cast::<House>().cast_const().as_ref() else {
-        return Ok(None);
+        return CIRCFLOW_OK;
     };
     if house.state.get() == State::Busy || house.draining.get() {
-        return Err(CIRCFLOW_ERR_REENTRANT);
+        return CIRCFLOW_ERR_REENTRANT;
     }
-    // SAFETY: alive by the pointer contract, made by Box::into_raw in `open`, and no call is under way.
-    let house = Box::from_raw(engine.cast::<House>());
-    Ok(Some(Box::new(house.core.into_inner())))
+    house.state.set(State::Busy);
+    // SAFETY: `state` was not Busy, so no other reference to the core exists, and Busy keeps any from being made.
+    last(&*house.core.get());
+    // SAFETY: made by Box::into_raw in `open`, and no reference is left.
+    drop(Box::from_raw(engine.cast::<House>()));
+    CIRCFLOW_OK
 }
 
 /// The sentence behind the last error, also when the engine is poisoned.

@@ -30,8 +30,8 @@ pub unsafe extern "C" fn circflow_engine_config_init(
 ///
 /// @param config  From circflow_engine_config_init(). It is copied.
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or a maximum is 0
-/// or above its bound.
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
+/// sets_max or insns_max is 0 or above its bound.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_engine_new(
@@ -65,7 +65,8 @@ pub unsafe extern "C" fn circflow_engine_new(
 /// Ends an engine. Every token that circflow still holds is handed back through `discard` first, also when the engine
 /// is poisoned. Nothing is sent: close your circuits yourself. NULL is fine.
 ///
-/// @param discard  Called once for each token; may be NULL when you use none.
+/// @param discard  Called once for each token; may be NULL when you use none. From inside, every call on the engine
+///                 answers CIRCFLOW_ERR_REENTRANT.
 ///
 /// CIRCFLOW_ERR_REENTRANT from inside a callback: the engine lives on.
 #[no_mangle]
@@ -74,18 +75,12 @@ pub unsafe extern "C" fn circflow_engine_free(
     discard: circflow_discard_fn,
     userdata: *mut c_void,
 ) -> circflow_status {
-    match door::close(engine) {
-        Err(status) => status,
-        Ok(None) => CIRCFLOW_OK,
-        Ok(Some(core)) => {
-            if let Some(discard) = discard {
-                // SAFETY: the host's own function, called with the host's own userdata; the engine is no longer there
-                // to be called back.
-                core.tokens().for_each(|(token, cost)| discard(userdata, token, cost));
-            }
-            CIRCFLOW_OK
+    door::close(engine, |core| {
+        if let Some(discard) = discard {
+            // SAFETY: the host's own function, called with the host's own userdata.
+            core.tokens().for_each(|(token, cost)| discard(userdata, token, cost));
         }
-    }
+    })
 }
 
 /// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come

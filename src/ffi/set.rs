@@ -41,7 +41,7 @@ pub unsafe extern "C" fn circflow_engine_accept_sets(
             Err(status) => return status,
         };
     door::enter(engine, |core| {
-        let config = config.as_ref().map(convert::set_config).transpose()?;
+        let config = config.as_ref().map(convert::set_config).transpose().map_err(|why| core.invalid(why))?;
         core.accept_sets(config);
         Ok(())
     })
@@ -69,7 +69,8 @@ pub unsafe extern "C" fn circflow_set_open(
         Err(status) => return status,
     };
     let status = door::enter(engine, |core| {
-        let id = core.open_set(now_ns, convert::set_config(&config)?)?;
+        let config = convert::set_config(&config).map_err(|why| core.invalid(why))?;
+        let id = core.open_set(now_ns, config)?;
         set_out.write(convert::set_id(id));
         Ok(())
     });
@@ -203,7 +204,7 @@ pub unsafe extern "C" fn circflow_set_decide(
         return CIRCFLOW_ERR_NULL;
     };
     door::enter(engine, |core| {
-        convert::apply_reports(core, now_ns, reports)?;
+        convert::apply_reports(core, now_ns, set, reports)?;
         let verdict = core.decide(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;
         convert::write_verdict(verdict_out, &verdict);
         Ok(())
@@ -254,7 +255,7 @@ unsafe fn send_any(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     door::enter(engine, |core| {
-        convert::apply_reports(core, now_ns, reports)?;
+        convert::apply_reports(core, now_ns, set, reports)?;
         let verdict = core.send(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;
         convert::write_verdict(verdict_out, &verdict);
         Ok(())

@@ -21,6 +21,10 @@ pub const CIRCFLOW_NEVER: u64 = u64::MAX;
 pub const CIRCFLOW_HELD_COST: u32 = 528;
 const _: () = assert!(CIRCFLOW_HELD_COST == crate::conflux::store::COPY_COST);
 
+/// What a held token costs at least, in bytes: what circflow itself needs for it.
+pub const CIRCFLOW_HELD_TOKEN_MIN: u32 = 40;
+const _: () = assert!(CIRCFLOW_HELD_TOKEN_MIN == crate::conflux::store::TOKEN_COST_MIN);
+
 /// circflow_circuit_config.role: this end opened the circuit.
 pub const CIRCFLOW_ROLE_CLIENT: u8 = 1;
 /// circflow_circuit_config.role: this end is the circuit's last hop.
@@ -107,7 +111,7 @@ pub struct circflow_engine_config {
     pub sets_max: u32,
     /// Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
     pub insns_max: u32,
-    /// Bytes that all sets together may hold for order. Default 256 MiB.
+    /// Bytes that all sets together may hold for order; 0 for none. Default 256 MiB.
     pub held_bytes_max: u64,
 }
 
@@ -187,7 +191,8 @@ pub struct circflow_message {
     pub form: u8,
     /// Zero.
     pub reserved: u8,
-    /// With a token: what holding it costs your process, in bytes. It counts against the caps.
+    /// With a token: what holding it costs your process, in bytes. It counts against the caps, as
+    /// CIRCFLOW_HELD_TOKEN_MIN at least.
     pub cost: u32,
     /// Zero.
     pub reserved2: u32,

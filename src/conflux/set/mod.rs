@@ -110,6 +110,9 @@ pub struct Set {
     settled: u64,
     /// DATA sent since the sending leg changed.
     since_switch: u64,
+    /// The leg used last, and when.
+    last_leg: Option<LegIx>,
+    last_active: Nanos,
     /// Messages of legs that have gone.
     orphans: Lane,
     role: Role,
@@ -175,6 +178,8 @@ impl Set {
             catch_up_at: u64::MAX,
             settled: 0,
             since_switch: 0,
+            last_leg: None,
+            last_active: 0,
             orphans: Lane::EMPTY,
             role,
             join_hop: 0,
@@ -320,8 +325,6 @@ impl Set {
         effects.push(Effect::Send { leg: key, control: Control::LinkedAck });
         effects.push(Effect::Linked { leg: key, rtt });
         if !self.is_pending() {
-            // Only success gives the nonce a new budget: an exit that links nothing cannot make a client launch for
-            // ever.
             self.launches = 0;
         }
         self.after_change(effects);
@@ -368,6 +371,7 @@ impl Set {
             self.sending = None;
             self.bare = false;
         }
+        self.last_leg = self.last_leg.filter(|&last| last != ix);
         match verdict {
             Some(Reason::Last) => {
                 self.end(cause, effects);
@@ -379,10 +383,12 @@ impl Set {
             }
             None => {
                 self.refresh_next_held();
-                if was_pending && self.may_launch(1) {
+                // Asked before a new budget, as a failure must not make room for another.
+                let wants_leg = was_pending && self.may_launch(1);
+                self.after_change(effects);
+                if wants_leg {
                     effects.push(Effect::WantLeg);
                 }
-                self.after_change(effects);
                 Fate::Lives
             }
         }
@@ -413,15 +419,14 @@ impl Set {
     pub fn stats(&self) -> Stats {
         let key = |index: Option<usize>| index.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);
         let linked = self.paths().filter(|(_, path)| path.linked);
-        let active = self.live().filter(|(_, leg)| leg.last_active > 0).max_by_key(|(_, leg)| leg.last_active);
         Stats {
             legs: self.leg_count() as u32,
             legs_unlinked: self.live().filter(|(_, leg)| !leg.state.is_linked()).count() as u32,
             usable: self.usable,
             peer_ux: self.peer_ux.to_wire(),
             primary: key(self.sending.or_else(|| choice::fastest(linked).map(|(index, _)| index))),
-            most_active: active.map_or(Id::NONE, |(_, leg)| leg.key),
-            last_active: active.map_or(0, |(_, leg)| leg.last_active),
+            most_active: key(self.last_leg.map(usize::from)),
+            last_active: self.last_active,
             sent: self.highest_sent(),
             delivered: self.delivered,
             held: self.held,
@@ -489,6 +494,9 @@ impl Set {
         self.settled = 0;
         if !self.usable && !self.is_pending() && self.legs.iter().any(|leg| leg.path.linked) {
             self.usable = true;
+            // What follows has a budget of its own; it is not renewed by failures, so that an exit that links nothing
+            // cannot make a client launch for ever.
+            self.launches = 0;
             effects.push(Effect::Usable);
         }
         self.refresh_catch_up();

@@ -32,8 +32,8 @@ impl Set {
         }
         leg.recv = number;
         leg.bare = false;
-        leg.last_active = now;
         self.delivered = number;
+        self.touch(ix, now);
         Some(number)
     }
 
@@ -52,7 +52,7 @@ impl Set {
         let number = leg.recv + 1;
         leg.recv = number;
         leg.bare = false;
-        leg.last_active = now;
+        self.touch(ix, now);
         if number <= self.delivered {
             return Err(Fault::NumberStale);
         }
@@ -106,6 +106,12 @@ impl Set {
         Ok(Some(Delivery { leg, tag, ..delivery }))
     }
 
+    /// True when a message that was held is next.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.next_held == self.delivered + 1
+    }
+
     /// True when two legs brought the same number: one of the two is at or below what was delivered and will never have
     /// its turn. Noticed when it comes to the head of its lane.
     #[inline]
@@ -137,9 +143,16 @@ impl Set {
         }
         leg.recv = recv;
         leg.bare = true;
-        leg.last_active = now;
+        self.touch(ix, now);
         self.switches_received += 1;
         Ok(())
+    }
+
+    /// Remembers which leg was used last, and when.
+    #[inline(always)]
+    pub(super) fn touch(&mut self, ix: LegIx, now: Nanos) {
+        self.last_leg = Some(ix);
+        self.last_active = now;
     }
 
     /// Sees to it that the host is told of messages whose turn has come.

@@ -81,13 +81,14 @@ impl Set {
         let index = self.sending?;
         let leg = self.legs.get_mut(index)?;
         leg.sent += 1;
-        leg.last_active = now;
-        self.settled -= 1;
         if data {
             leg.path.inflight += 1;
             self.since_switch += 1;
         }
-        Some(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent })
+        let plan = Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent };
+        self.settled -= 1;
+        self.touch(plan.ix, now);
+        Some(plan)
     }
 
     /// Decides, and counts the message and the SWITCH before it as queued: what the commits below do, without asking
@@ -99,8 +100,11 @@ impl Set {
         let Some(leg) = self.legs.get_mut(index) else { return Err(Refusal::Blocked) };
         let was_behind = leg.sent.saturating_add(limits::CATCH_UP_AT) == self.catch_up_at;
         leg.sent = plan.number;
-        leg.last_active = now;
+        if command == Command::DATA {
+            leg.path.inflight = leg.path.inflight.saturating_add(1);
+        }
         self.bare = false;
+        self.touch(plan.ix, now);
         if self.sending != Some(index) {
             self.sending = Some(index);
             self.settled = 0;
@@ -109,10 +113,7 @@ impl Set {
                 self.switches_sent += 1;
             }
         }
-        if command == Command::DATA {
-            leg.path.inflight = leg.path.inflight.saturating_add(1);
-            self.since_switch += 1;
-        }
+        self.since_switch += u64::from(command == Command::DATA);
         self.settled = self.settled.saturating_sub(1);
         if was_behind && plan.delta != 0 {
             self.refresh_catch_up();
@@ -156,12 +157,12 @@ impl Set {
         }
         let leg = self.legs.get_mut(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
         leg.sent += 1;
-        leg.last_active = now;
-        self.bare = false;
         if command == Command::DATA {
             leg.path.inflight = leg.path.inflight.saturating_add(1);
-            self.since_switch += 1;
         }
+        self.bare = false;
+        self.touch(ix, now);
+        self.since_switch += u64::from(command == Command::DATA);
         self.settled = self.settled.saturating_sub(1);
         // A message ends the rule that binds the next one to the leg of a bare SWITCH.
         self.check_resume(effects);
