@@ -258,7 +258,8 @@ typedef enum circflow_status {
   // Only multiplexed commands are sent through a set: BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF, XON.
   // Send the message on its own circuit. BEGIN_DIR cannot be sent on a leg at all.
   CIRCFLOW_ERR_NOT_MULTIPLEXED = -14,
-  // A cell was reported as queued that the set did not ask for on this leg. Decide first; report a SWITCH first.
+  // A cell was reported as queued that does not fit: a message on a leg that needs a SWITCH first, a SWITCH that
+  // leads nowhere, or a second one. Decide first, and report what you were told, in its order.
   CIRCFLOW_ERR_NOT_DECIDED = -15,
   // The list of legs is empty.
   CIRCFLOW_ERR_NO_LEGS = -16,
@@ -309,13 +310,13 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_BAD_SWITCH = -209,
   // A SWITCH on a circuit that is not linked.
   CIRCFLOW_ERR_UNEXPECTED_SWITCH = -210,
-  // A second SWITCH on a leg, or more SWITCHes than legs in a set, with no multiplexed message between.
+  // A second SWITCH on a leg, with no multiplexed message on that leg between.
   CIRCFLOW_ERR_SWITCH_REPEATED = -211,
-  // More SWITCHes by zero than an honest peer can send.
+  // More than sixteen SWITCHes by zero in the life of a set. An honest peer sends one at most.
   CIRCFLOW_ERR_SWITCH_ZERO = -212,
   // A SWITCH further ahead than any honest window reaches.
   CIRCFLOW_ERR_SWITCH_TOO_FAR = -213,
-  // A sequence number beyond the end of numbers.
+  // A SWITCH to a number beyond 2^62, where numbers end.
   CIRCFLOW_ERR_NUMBER_OVERFLOW = -214,
   // A message with a number that was delivered already.
   CIRCFLOW_ERR_NUMBER_STALE = -215,
@@ -341,12 +342,14 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_LINKED_TIMEOUT = -303,
   // LINKED_ACK did not come in time.
   CIRCFLOW_ERR_LINKED_ACK_TIMEOUT = -304,
-  // What was due at the time of this call ended the very circuit or set that the call names. Nothing else was done.
+  // What was due at the time of this call ended a circuit or set that the call names. Nothing else was done. Any
+  // feed that takes a time and an id can answer so.
   CIRCFLOW_ERR_EXPIRED = -305,
   // A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
   // one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
   CIRCFLOW_ERR_LEG_LOST = -306,
-  // A bug in the library was caught in this call. The engine is poisoned.
+  // A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
+  // message, which Rust also prints to standard error.
   CIRCFLOW_ERR_PANIC = -500,
   // An earlier call answered CIRCFLOW_ERR_PANIC.
   CIRCFLOW_ERR_POISONED = -501,
@@ -667,7 +670,8 @@ typedef struct circflow_set_config {
   uint32_t switch_ahead_max;
   // Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 8.
   uint32_t legs_max;
-  // Client: legs that may be launched before the set is usable, failed ones counted. Default 5 (prop329 4.2.2).
+  // Client: legs that may be launched, failed ones counted, until the set is usable, and again after each time that
+  // every leg has been answered. Default 5 (prop329 4.2.2).
   uint32_t launches_max;
   // What this end wants of the other, CIRCFLOW_UX_*. Default: HIGH_THROUGHPUT.
   uint8_t desired_ux;
@@ -918,12 +922,13 @@ enum circflow_status circflow_circuit_report(struct circflow_engine *engine,
                                              size_t report_count);
 
 // Says that a cell which circflow_set_decide() asked for is queued on its leg: the second half of sending. Report the
-// SWITCH first, then the message, each when it is really queued. A cell that is never reported leaves no trace.
+// SWITCH first, then the message, each when it is really queued. A cell that is never reported leaves no trace. What
+// is checked is that the numbers allow it, not that it was decided: a message needs no decision where it needs no
+// SWITCH.
 //
 // @param command  CIRCFLOW_CMD_SWITCH or the command of the message.
-//
-// CIRCFLOW_ERR_NOT_DECIDED: the set did not ask for this on this leg; CIRCFLOW_ERR_NOT_MULTIPLEXED;
-// CIRCFLOW_ERR_NOT_A_LEG; CIRCFLOW_ERR_NOT_USABLE; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
+// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_NOT_MULTIPLEXED; CIRCFLOW_ERR_NOT_A_LEG;
+// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_sent(struct circflow_engine *engine,
                                            uint64_t now_ns,
@@ -975,13 +980,14 @@ enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
                                            const struct circflow_circuit_id *circuits,
                                            size_t circuit_count);
 
-// Adds a leg whose handshake the host has done itself: linked at once, no message is sent. Its numbers start from
-// zero; circflow_set_import() sets others. For a host that keeps its own handshake.
+// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
+// CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from zero; circflow_set_import() sets
+// others. For a host that keeps its own handshake.
 //
 // @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
 // @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
-//
-// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES; a circuit of either role will do.
+// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit of either role
+// will do, the same as that of the other legs.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_adopt_leg(struct circflow_engine *engine,
                                             uint64_t now_ns,
@@ -990,8 +996,9 @@ enum circflow_status circflow_set_adopt_leg(struct circflow_engine *engine,
                                             uint8_t peer_ux,
                                             uint64_t rtt_ns);
 
-// Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set ends. Only when it is
-// the set's one leg and nothing is held, so that its own order is the order.
+// Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set is gone, without a
+// CIRCFLOW_INSN_ENDED. Only when it is the set's one leg, linked, and nothing is held, so that its own order is the
+// order.
 //
 // CIRCFLOW_ERR_NOT_ALONE, an id error.
 CIRCFLOW_MUST_USE

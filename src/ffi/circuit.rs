@@ -192,12 +192,13 @@ pub unsafe extern "C" fn circflow_circuit_report(
 }
 
 /// Says that a cell which circflow_set_decide() asked for is queued on its leg: the second half of sending. Report the
-/// SWITCH first, then the message, each when it is really queued. A cell that is never reported leaves no trace.
+/// SWITCH first, then the message, each when it is really queued. A cell that is never reported leaves no trace. What
+/// is checked is that the numbers allow it, not that it was decided: a message needs no decision where it needs no
+/// SWITCH.
 ///
 /// @param command  CIRCFLOW_CMD_SWITCH or the command of the message.
-///
-/// CIRCFLOW_ERR_NOT_DECIDED: the set did not ask for this on this leg; CIRCFLOW_ERR_NOT_MULTIPLEXED;
-/// CIRCFLOW_ERR_NOT_A_LEG; CIRCFLOW_ERR_NOT_USABLE; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
+/// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_NOT_MULTIPLEXED; CIRCFLOW_ERR_NOT_A_LEG;
+/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_sent(

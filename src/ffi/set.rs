@@ -114,13 +114,14 @@ pub unsafe extern "C" fn circflow_set_add_legs(
     })
 }
 
-/// Adds a leg whose handshake the host has done itself: linked at once, no message is sent. Its numbers start from
-/// zero; circflow_set_import() sets others. For a host that keeps its own handshake.
+/// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
+/// CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from zero; circflow_set_import() sets
+/// others. For a host that keeps its own handshake.
 ///
 /// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
 /// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
-///
-/// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES; a circuit of either role will do.
+/// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit of either role
+/// will do, the same as that of the other legs.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_set_adopt_leg(
@@ -136,8 +137,9 @@ pub unsafe extern "C" fn circflow_set_adopt_leg(
     })
 }
 
-/// Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set ends. Only when it is
-/// the set's one leg and nothing is held, so that its own order is the order.
+/// Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set is gone, without a
+/// CIRCFLOW_INSN_ENDED. Only when it is the set's one leg, linked, and nothing is held, so that its own order is the
+/// order.
 ///
 /// CIRCFLOW_ERR_NOT_ALONE, an id error.
 #[no_mangle]

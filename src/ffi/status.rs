@@ -52,7 +52,8 @@ pub enum circflow_status {
     /// Only multiplexed commands are sent through a set: BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF, XON.
     /// Send the message on its own circuit. BEGIN_DIR cannot be sent on a leg at all.
     CIRCFLOW_ERR_NOT_MULTIPLEXED = -14,
-    /// A cell was reported as queued that the set did not ask for on this leg. Decide first; report a SWITCH first.
+    /// A cell was reported as queued that does not fit: a message on a leg that needs a SWITCH first, a SWITCH that
+    /// leads nowhere, or a second one. Decide first, and report what you were told, in its order.
     CIRCFLOW_ERR_NOT_DECIDED = -15,
     /// The list of legs is empty.
     CIRCFLOW_ERR_NO_LEGS = -16,
@@ -105,13 +106,13 @@ pub enum circflow_status {
     CIRCFLOW_ERR_BAD_SWITCH = -209,
     /// A SWITCH on a circuit that is not linked.
     CIRCFLOW_ERR_UNEXPECTED_SWITCH = -210,
-    /// A second SWITCH on a leg, or more SWITCHes than legs in a set, with no multiplexed message between.
+    /// A second SWITCH on a leg, with no multiplexed message on that leg between.
     CIRCFLOW_ERR_SWITCH_REPEATED = -211,
-    /// More SWITCHes by zero than an honest peer can send.
+    /// More than sixteen SWITCHes by zero in the life of a set. An honest peer sends one at most.
     CIRCFLOW_ERR_SWITCH_ZERO = -212,
     /// A SWITCH further ahead than any honest window reaches.
     CIRCFLOW_ERR_SWITCH_TOO_FAR = -213,
-    /// A sequence number beyond the end of numbers.
+    /// A SWITCH to a number beyond 2^62, where numbers end.
     CIRCFLOW_ERR_NUMBER_OVERFLOW = -214,
     /// A message with a number that was delivered already.
     CIRCFLOW_ERR_NUMBER_STALE = -215,
@@ -138,13 +139,15 @@ pub enum circflow_status {
     CIRCFLOW_ERR_LINKED_TIMEOUT = -303,
     /// LINKED_ACK did not come in time.
     CIRCFLOW_ERR_LINKED_ACK_TIMEOUT = -304,
-    /// What was due at the time of this call ended the very circuit or set that the call names. Nothing else was done.
+    /// What was due at the time of this call ended a circuit or set that the call names. Nothing else was done. Any
+    /// feed that takes a time and an id can answer so.
     CIRCFLOW_ERR_EXPIRED = -305,
     /// A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
     /// one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
     CIRCFLOW_ERR_LEG_LOST = -306,
 
-    /// A bug in the library was caught in this call. The engine is poisoned.
+    /// A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
+    /// message, which Rust also prints to standard error.
     CIRCFLOW_ERR_PANIC = -500,
     /// An earlier call answered CIRCFLOW_ERR_PANIC.
     CIRCFLOW_ERR_POISONED = -501,

@@ -135,7 +135,8 @@ pub struct circflow_set_config {
     pub switch_ahead_max: u32,
     /// Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 8.
     pub legs_max: u32,
-    /// Client: legs that may be launched before the set is usable, failed ones counted. Default 5 (prop329 4.2.2).
+    /// Client: legs that may be launched, failed ones counted, until the set is usable, and again after each time that
+    /// every leg has been answered. Default 5 (prop329 4.2.2).
     pub launches_max: u32,
     /// What this end wants of the other, CIRCFLOW_UX_*. Default: HIGH_THROUGHPUT.
     pub desired_ux: u8,
