@@ -110,8 +110,8 @@ pub struct Set {
     settled: u64,
     /// DATA sent since the sending leg changed.
     since_switch: u64,
-    /// The leg used last, and when.
-    last_leg: Option<LegIx>,
+    /// The leg used last ([`NO_LEG`] for none), and when.
+    last_leg: LegIx,
     last_active: Nanos,
     /// Messages of legs that have gone.
     orphans: Lane,
@@ -131,6 +131,9 @@ pub struct Set {
 }
 
 const ORPHANS: usize = usize::MAX;
+
+/// No leg has this place: there are at most 16.
+const NO_LEG: LegIx = LegIx::MAX;
 
 /// What is left of a set after a leg has gone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -178,7 +181,7 @@ impl Set {
             catch_up_at: u64::MAX,
             settled: 0,
             since_switch: 0,
-            last_leg: None,
+            last_leg: NO_LEG,
             last_active: 0,
             orphans: Lane::EMPTY,
             role,
@@ -371,7 +374,9 @@ impl Set {
             self.sending = None;
             self.bare = false;
         }
-        self.last_leg = self.last_leg.filter(|&last| last != ix);
+        if self.last_leg == ix {
+            self.last_leg = NO_LEG;
+        }
         match verdict {
             Some(Reason::Last) => {
                 self.end(cause, effects);
@@ -425,7 +430,7 @@ impl Set {
             usable: self.usable,
             peer_ux: self.peer_ux.to_wire(),
             primary: key(self.sending.or_else(|| choice::fastest(linked).map(|(index, _)| index))),
-            most_active: key(self.last_leg.map(usize::from)),
+            most_active: key(Some(usize::from(self.last_leg))),
             last_active: self.last_active,
             sent: self.highest_sent(),
             delivered: self.delivered,

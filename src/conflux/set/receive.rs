@@ -151,7 +151,7 @@ impl Set {
     /// Remembers which leg was used last, and when.
     #[inline(always)]
     pub(super) fn touch(&mut self, ix: LegIx, now: Nanos) {
-        self.last_leg = Some(ix);
+        self.last_leg = ix;
         self.last_active = now;
     }
 

@@ -57,16 +57,12 @@ impl Set {
         Ok(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta, number: sent + 1 })
     }
 
-    /// A plan for a message that the host is about to send. What it changes is memory of its own: how long the choice
-    /// holds, and that the host was told to stop.
+    /// A plan for a message that the host is about to send. All it changes is that the host was told to stop.
     #[inline(always)]
     pub fn decide(&mut self, command: Command) -> Result<Plan, Refusal> {
         let plan = self.plan(command);
-        match plan {
-            // Only DATA: other messages also go out on a leg that is not the choice.
-            Ok(plan) if command == Command::DATA && self.sending == Some(usize::from(plan.ix)) => self.settle(plan.ix),
-            Err(Refusal::Blocked) => self.waiting = true,
-            _ => {}
+        if plan == Err(Refusal::Blocked) {
+            self.waiting = true;
         }
         plan
     }
@@ -98,25 +94,28 @@ impl Set {
         let plan = self.decide(command)?;
         let index = usize::from(plan.ix);
         let Some(leg) = self.legs.get_mut(index) else { return Err(Refusal::Blocked) };
-        let was_behind = leg.sent.saturating_add(limits::CATCH_UP_AT) == self.catch_up_at;
+        // Chosen for being the best, and not for being far behind.
+        let is_best = plan.number <= self.catch_up_at;
         leg.sent = plan.number;
         if command == Command::DATA {
             leg.path.inflight = leg.path.inflight.saturating_add(1);
         }
         self.bare = false;
         self.touch(plan.ix, now);
+        self.settled = 0;
         if self.sending != Some(index) {
             self.sending = Some(index);
-            self.settled = 0;
             self.since_switch = 0;
             if plan.delta != 0 {
                 self.switches_sent += 1;
             }
         }
         self.since_switch += u64::from(command == Command::DATA);
-        self.settled = self.settled.saturating_sub(1);
-        if was_behind && plan.delta != 0 {
+        if !is_best {
             self.refresh_catch_up();
+        } else if command == Command::DATA {
+            // Only DATA: other messages also go out on a leg that is not the choice.
+            self.settle(plan.ix);
         }
         self.check_resume(effects);
         Ok(plan)
@@ -138,7 +137,6 @@ impl Set {
         self.bare = true;
         self.since_switch = 0;
         self.switches_sent += 1;
-        self.refresh_catch_up();
         Ok(())
     }
 
@@ -157,6 +155,7 @@ impl Set {
         }
         let leg = self.legs.get_mut(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
         leg.sent += 1;
+        let is_late = leg.sent > self.catch_up_at;
         if command == Command::DATA {
             leg.path.inflight = leg.path.inflight.saturating_add(1);
         }
@@ -164,6 +163,9 @@ impl Set {
         self.touch(ix, now);
         self.since_switch += u64::from(command == Command::DATA);
         self.settled = self.settled.saturating_sub(1);
+        if is_late {
+            self.refresh_catch_up();
+        }
         // A message ends the rule that binds the next one to the leg of a bare SWITCH.
         self.check_resume(effects);
         Ok(())
@@ -204,14 +206,16 @@ impl Set {
         self.resume_queued = false;
     }
 
-    /// Finds the number at which the leg furthest behind has to be caught up with (SEQ-4).
+    /// Finds the number at which the leg furthest behind has to be caught up with (SEQ-4). Only when that number is
+    /// reached: as legs only move forward, one that was found earlier is too low at worst, and leads here.
     pub(super) fn refresh_catch_up(&mut self) {
         let lowest = self.legs.iter().filter(|leg| leg.path.linked).map(|leg| leg.sent).min();
         self.catch_up_at = lowest.map_or(u64::MAX, |sent| sent.saturating_add(limits::CATCH_UP_AT));
     }
 
-    /// The sending leg was chosen again: it stays the choice until it is full. Where the choice hangs on more than that
+    /// The sending leg was just chosen: it stays the choice until it is full. Where the choice hangs on more than that
     /// (CwndRTT, a receiver whose memory is spared, a bare SWITCH, a leg far behind), it is made anew for each message.
+    #[inline(always)]
     fn settle(&mut self, ix: LegIx) {
         let Some(leg) = self.legs.get(usize::from(ix)) else { return };
         let to_catch_up = self.catch_up_at.saturating_sub(leg.sent);
