@@ -111,7 +111,7 @@ impl Visit for Line {
                 self.engine = value as u32;
                 Ok(())
             }
-            name @ ("circuit" | "set") => write!(self.text, " {name}={value:#x}"),
+            name @ ("circuit" | "set" | "id") => write!(self.text, " {name}={value:#x}"),
             name => write!(self.text, " {name}={value}"),
         };
     }
