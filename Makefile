@@ -30,11 +30,11 @@ help: ## Say what there is
 lib: $(LIB)
 
 $(LIB): $(SOURCES)
-	$(CARGO) build --release
+	$(CARGO) build --release --target-dir target
 	@touch $@
 
 $(CHECKED): $(SOURCES)
-	$(CARGO) build --profile checked --features test-hooks
+	$(CARGO) build --profile checked --features test-hooks --target-dir target
 	@touch $@
 
 header: $(LIB) ## Renew include/circflow.h from the source
@@ -58,4 +58,4 @@ install: $(LIB) ## Install library, header and pkg-config file: PREFIX=, DESTDIR
 
 clean: ## Remove what was built
 	rm -rf $(BUILD)
-	$(CARGO) clean
+	$(CARGO) clean --target-dir target

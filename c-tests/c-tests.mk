@@ -16,12 +16,20 @@ CHECKED_TESTS := $(patsubst %,$(BUILD)/c-tests/checked/%,$(C_TESTS) $(C_TESTS_HO
 RELEASE_TESTS := $(patsubst %,$(BUILD)/c-tests/release/%,$(C_TESTS))
 ASAN_TESTS    := $(patsubst %,$(BUILD)/c-tests/asan/%,$(C_TESTS) $(C_TESTS_HOOK))
 
-.PHONY: check check-c check-c-header check-c-symbols check-valgrind check-asan c-tests-checked c-tests-release c-tests-asan
+# What README and the examples say must be so: the example on one screen compiles, and loop_poll prints what it should.
+check-examples: examples ## Run loop_poll, and compile the example of README
+	@build/examples/loop_poll | diff - examples/loop_poll.out || { echo "check-examples: FAILED: loop_poll"; exit 1; }
+	@{ cat c-tests/readme.h; sed -n '/^```c$$/,/^```$$/p' README.md | grep -v '^```'; } >$(BUILD)/c-tests/readme.c
+	$(CC) $(CCOMMON) -fsyntax-only $(BUILD)/c-tests/readme.c
+	$(CXX) -std=c++11 $(CWARN) -Iinclude -fsyntax-only -x c++ $(BUILD)/c-tests/readme.c
+	@echo "check-examples: OK"
+
+.PHONY: check check-examples check-c check-c-header check-c-symbols check-valgrind check-asan c-tests-checked c-tests-release c-tests-asan
 
 check: setup ## Run every test: Rust, C, the examples, a short demo
 	$(CARGO) test
 	@$(MAKE) --no-print-directory check-c
-	@$(MAKE) --no-print-directory examples
+	@$(MAKE) --no-print-directory check-examples
 	@$(MAKE) --no-print-directory demo-short
 	@echo "check: OK"
 
@@ -46,8 +54,12 @@ check-asan: setup c-tests-asan $(BUILD)/c-tests/asan/overflow ## Run the C tests
 define run_all
 	failed=""; count=0; \
 	for test in $(3); do \
-		echo "--- $$test"; count=$$((count + 1)); \
-		RUST_BACKTRACE=0 $(2) $$test || failed="$$failed $$test"; \
+		count=$$((count + 1)); \
+		if RUST_BACKTRACE=0 $(2) $$test >$$test.log 2>&1; then \
+			echo "$$test: $$(grep -c '^\[       OK' $$test.log) passed"; \
+		else \
+			failed="$$failed $$test"; cat $$test.log; \
+		fi; \
 	done; \
 	if [ -n "$$failed" ]; then echo "$(1): FAILED:$$failed"; exit 1; fi; \
 	echo "$(1): OK, $$count programs"

@@ -27,35 +27,35 @@ static void check(int32_t status, const char *what) {
     exit(1);
 }
 
-static void put(struct end *end, uint64_t leg, uint8_t command, uint16_t stream_id, const void *body, size_t len) {
+static void put(struct end *end, int leg, uint8_t command, uint16_t stream_id, const void *body, size_t len) {
     struct packet packet = {.command = command, .stream_id = stream_id, .body_len = (uint8_t)len};
     if (len > 0) memcpy(packet.body, body, len);
     end->wire[leg][end->wire_count[leg]++] = packet;
 }
 
 /* A leg that was never reported has no window. A real host reports after each SENDME, and when a channel fills up. */
-static void report(struct end *end, uint64_t leg) {
+static void report(struct end *end, int leg) {
     const struct circflow_leg_report leg_report = {
         .circuit = end->circuits[leg], .cwnd = WINDOW, .rtt_ns = leg == 0 ? 40000000 : 90000000, .sendme_inc = WINDOW};
     check(circflow_circuit_report(end->engine, now_ns, &leg_report, 1), "report");
 }
 
-/* Does what one instruction says. Its circuit_tag is ours: open_end() gave each circuit the number of its leg. */
+/* Does what one instruction says. Its circuit_tag is ours: open_end() gave each circuit the letter of its leg. */
 static void obey(struct end *end, const struct circflow_insn *insn, const uint8_t *body) {
     const struct circflow_insn_send *send = &insn->detail.send;
-    const int leg = 'A' + (int)insn->circuit_tag;
+    const int letter = (int)insn->circuit_tag, leg = letter - 'A';
     if (insn->kind == CIRCFLOW_INSN_SEND) {
-        printf("%-6s  leg %c: sends command %d, for the library's own needs\n", end->name, leg, send->command);
-        put(end, insn->circuit_tag, send->command, send->stream_id, body, send->body_len);
+        printf("%-6s  leg %c: sends command %d, for the library's own needs\n", end->name, letter, send->command);
+        put(end, leg, send->command, send->stream_id, body, send->body_len);
     } else if (insn->kind == CIRCFLOW_INSN_LINKED) {
-        printf("%-6s  leg %c: linked\n", end->name, leg);
+        printf("%-6s  leg %c: linked\n", end->name, letter);
         end->set = insn->set; /* This is where an exit first hears of a set. */
-        report(end, insn->circuit_tag);
+        report(end, leg);
     } else if (insn->kind == CIRCFLOW_INSN_DELIVER) {
-        printf("%-6s  leg %c: number %d, \"%.*s\", was held, and is next now\n", end->name, leg,
+        printf("%-6s  leg %c: number %d, \"%.*s\", was held, and is next now\n", end->name, letter,
                (int)insn->detail.deliver.number, insn->detail.deliver.body_len, (const char *)body);
     } else if (insn->kind == CIRCFLOW_INSN_CLOSE) {
-        printf("%-6s  leg %c: closed\n", end->name, leg); /* A real host sends DESTROY with detail.close.reason. */
+        printf("%-6s  leg %c: closed\n", end->name, letter); /* A real host sends DESTROY with detail.close.reason. */
         check(circflow_circuit_closed(end->engine, now_ns, insn->circuit), "closed");
     } else if (insn->kind == CIRCFLOW_INSN_USABLE || insn->kind == CIRCFLOW_INSN_RESUME) {
         printf("%-6s  set: %s\n", end->name, insn->kind == CIRCFLOW_INSN_USABLE ? "usable" : "has room again");
@@ -104,13 +104,14 @@ static void send_text(struct end *end, int i) {
     }
     check(status, "send");
     const uint32_t delta = verdict.switch_delta;
+    const int letter = (int)verdict.circuit_tag, leg = letter - 'A';
     if (delta != 0) {
         uint8_t body[CIRCFLOW_SWITCH_LEN];
         check(circflow_switch_encode(delta, body), "switch");
-        printf("%-6s  leg %c: sends SWITCH, by %u\n", end->name, 'A' + (int)verdict.circuit_tag, (unsigned)delta);
-        put(end, verdict.circuit_tag, CIRCFLOW_CMD_SWITCH, 0, body, sizeof body);
+        printf("%-6s  leg %c: sends SWITCH, by %u\n", end->name, letter, (unsigned)delta);
+        put(end, leg, CIRCFLOW_CMD_SWITCH, 0, body, sizeof body);
     }
-    put(end, verdict.circuit_tag, message.command, 1, text, (size_t)snprintf(text, sizeof text, "message %d", i));
+    put(end, leg, message.command, 1, text, (size_t)snprintf(text, sizeof text, "message %d", i));
 }
 
 static void open_end(struct end *end, uint32_t engine_tag, uint8_t role) {
@@ -122,8 +123,10 @@ static void open_end(struct end *end, uint32_t engine_tag, uint8_t role) {
     check(circflow_circuit_config_init(&circuit, sizeof circuit), "config");
     circuit.role = role;
     circuit.hops = end->from_hop;
-    for (circuit.tag = 0; circuit.tag < LEGS; circuit.tag++)
-        check(circflow_circuit_open(end->engine, now_ns, &circuit, &end->circuits[circuit.tag]), "circuit");
+    for (int leg = 0; leg < LEGS; leg++) {
+        circuit.tag = (uint64_t)('A' + leg); /* Any number but 0; this one prints well. */
+        check(circflow_circuit_open(end->engine, now_ns, &circuit, &end->circuits[leg]), "circuit");
+    }
 }
 
 int main(void) {

@@ -1,5 +1,7 @@
 //! Why something ends.
 
+use std::ffi::CStr;
+
 /// What a peer did, or what ran out, so that a circuit or a set must close.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
@@ -65,6 +67,38 @@ pub enum Reach {
 }
 
 impl Fault {
+    /// What happened, in words, for logs and for `circflow_strerror()`.
+    pub const fn text(self) -> &'static CStr {
+        use Fault::*;
+        match self {
+            BadLink => c"a LINK or LINKED that cannot be read",
+            UnexpectedLink => c"a LINK where none may be",
+            UnexpectedLinked => c"a LINKED where none may be",
+            UnexpectedLinkedAck => c"a LINKED_ACK where none may be",
+            BadNonce => c"LINKED carries another nonce than LINK",
+            BadLinkNumbers => c"LINK or LINKED claims numbers that cannot be",
+            UnfitLink => c"LINK on a circuit that carried streams or lacks Vegas",
+            ConfluxOff => c"LINK, and conflux is switched off here",
+            WrongHop => c"a message from another hop than the join point",
+            BadSwitch => c"a SWITCH that cannot be read",
+            UnexpectedSwitch => c"a SWITCH on a circuit that is not linked",
+            SwitchRepeated => c"SWITCH upon SWITCH with no message between",
+            SwitchZero => c"too many SWITCHes by zero",
+            SwitchTooFar => c"a SWITCH further ahead than any window reaches",
+            NumberOverflow => c"a sequence number beyond the end of numbers",
+            NumberStale => c"a message with a number that was delivered already",
+            NumberTwice => c"two legs brought the same number",
+            UnlinkedData => c"a multiplexed message on a leg that is not linked",
+            StreamSendme => c"a SENDME with a stream id on a leg",
+            BadStreamId => c"a stream id where none may be, or none where one is needed",
+            SetMemory => c"the set holds as many bytes as it may",
+            EngineMemory => c"the engine holds as many bytes as it may",
+            LinkLimit => c"more legs or sets than may be",
+            LinkedTimeout => c"LINKED did not come in time",
+            LinkedAckTimeout => c"LINKED_ACK did not come in time",
+        }
+    }
+
     /// How far it reaches, when it happens on a leg.
     pub fn reach(self) -> Reach {
         use Fault::*;

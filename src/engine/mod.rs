@@ -407,8 +407,8 @@ impl Engine {
     /// Counts a fault, words it for people and logs it.
     fn note(&mut self, fault: Fault, noun: &str, id: Id) {
         self.peer_faults += 1;
-        self.detail = format!("{fault:?} on {noun} {:#x}", id.0);
-        engine_log!(self, WARN, fault = ?fault, id = id.0, "closing a {noun}");
+        self.detail = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
+        engine_log!(self, WARN, id = id.0, "closing a {noun}: {}", fault.text().to_string_lossy());
     }
 
     /// Refuses an argument, in words.

@@ -190,7 +190,8 @@ impl Engine {
         // Asked once more at the end, as a borrow that is given back cannot also be dropped on the way.
         let join_hop = self.sets.get(set).map(Set::join_hop);
         if join_hop != Some(hop) {
-            return Err(match join_hop {
+            return Err(match self.sets.get(set).map(Set::leg_count) {
+                Some(0) => Blocked::NotUsable.into(),
                 Some(_) => self.invalid("a multiplexed message goes to the join point"),
                 None => self.sets.reason(set).into(),
             });

@@ -1,6 +1,8 @@
 //! Status codes: one C enum in bands, and the table that says everything about each code once.
 
+use crate::conflux::Fault;
 use libc::c_char;
+use std::ffi::CStr;
 
 /// What a call answers: CIRCFLOW_OK, or a negative code in one of five bands:
 ///
@@ -180,67 +182,67 @@ pub enum circflow_class {
 }
 
 /// Every code: its text, and the DESTROY reason (tor-spec 5.4) of a circuit closed for it, where one applies.
-const TABLE: &[(circflow_status, &str, Option<u8>)] = &[
-    (CIRCFLOW_OK, "done\0", None),
-    (CIRCFLOW_ERR_NULL, "a pointer that must not be NULL was NULL\0", None),
-    (CIRCFLOW_ERR_INVALID, "an argument is out of its range\0", None),
-    (CIRCFLOW_ERR_STALE_ID, "the id named something that is gone\0", None),
-    (CIRCFLOW_ERR_FOREIGN_ID, "the id was given out by another engine\0", None),
-    (CIRCFLOW_ERR_ZERO_ID, "the id is zero, which names nothing\0", None),
-    (CIRCFLOW_ERR_REENTRANT, "the engine is inside a call already\0", None),
-    (CIRCFLOW_ERR_TOO_SMALL, "the buffer is too small; nothing was taken\0", None),
-    (CIRCFLOW_ERR_VERSION, "the size of a struct is unknown, or its unknown tail is not zero\0", None),
-    (CIRCFLOW_ERR_NOT_A_LEG, "the circuit is no leg of a set\0", None),
-    (CIRCFLOW_ERR_IN_SET, "the circuit is a leg already\0", None),
-    (CIRCFLOW_ERR_LEG_MISMATCH, "the legs differ in length or join point\0", None),
-    (CIRCFLOW_ERR_HAS_STREAMS, "the circuit has carried streams\0", None),
-    (CIRCFLOW_ERR_NO_VEGAS, "the circuit has no Vegas congestion control with the join point\0", None),
-    (CIRCFLOW_ERR_NOT_MULTIPLEXED, "the command is not multiplexed\0", None),
-    (CIRCFLOW_ERR_NOT_DECIDED, "a cell was reported that was not asked for on this leg\0", None),
-    (CIRCFLOW_ERR_NO_LEGS, "the list of legs is empty\0", None),
-    (CIRCFLOW_ERR_NUMBERS, "imported numbers contradict what is held, or each other\0", None),
-    (CIRCFLOW_ERR_NOT_ALONE, "not the only leg, or messages are held\0", None),
-    (CIRCFLOW_ERR_TOO_MANY_LEGS, "more legs than the set may have\0", None),
-    (CIRCFLOW_ERR_TOO_MANY_LAUNCHES, "more launches than this nonce may have\0", None),
-    (CIRCFLOW_ERR_NONCE_IN_USE, "a live set has this nonce\0", None),
-    (CIRCFLOW_ERR_ROLE, "the circuit plays the other role\0", None),
-    (CIRCFLOW_ERR_UNENCODABLE, "the message cannot be written in this cell format\0", None),
-    (CIRCFLOW_ERR_BLOCKED, "no leg has room\0", None),
-    (CIRCFLOW_ERR_NOT_USABLE, "the set may not carry streams yet\0", None),
-    (CIRCFLOW_ERR_UNDRAINED, "too many instructions wait\0", None),
-    (CIRCFLOW_ERR_GONE, "the circuit is being closed\0", None),
-    (CIRCFLOW_ERR_FULL, "the engine has as many circuits or sets as it may have\0", None),
-    (CIRCFLOW_ERR_BAD_LINK, "a LINK or LINKED that cannot be read\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_UNEXPECTED_LINK, "a LINK where none may be\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_UNEXPECTED_LINKED, "a LINKED where none may be\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK, "a LINKED_ACK where none may be\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_BAD_NONCE, "LINKED carries another nonce than LINK\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_BAD_LINK_NUMBERS, "LINK or LINKED claims numbers that cannot be\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_UNFIT_LINK, "LINK on a circuit that carried streams or lacks Vegas\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_CONFLUX_OFF, "LINK, and conflux is switched off here\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_WRONG_HOP, "a message from another hop than the join point\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_BAD_SWITCH, "a SWITCH that cannot be read\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_UNEXPECTED_SWITCH, "a SWITCH on a circuit that is not linked\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_SWITCH_REPEATED, "SWITCH upon SWITCH with no message between\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_SWITCH_ZERO, "too many SWITCHes by zero\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_SWITCH_TOO_FAR, "a SWITCH further ahead than any window reaches\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_NUMBER_OVERFLOW, "a sequence number beyond the end of numbers\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_NUMBER_STALE, "a message with a number that was delivered already\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_NUMBER_TWICE, "two legs brought the same number\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_UNLINKED_DATA, "a multiplexed message on a leg that is not linked\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_STREAM_SENDME, "a SENDME with a stream id on a leg\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_BAD_STREAM_ID, "a stream id where none may be, or none where one is needed\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_MALFORMED, "a cell or a body that cannot be read\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_BAD_COMMAND, "a command that this cell format cannot carry\0", Some(TORPROTOCOL)),
-    (CIRCFLOW_ERR_SET_MEMORY, "the set holds as many bytes as it may\0", Some(RESOURCELIMIT)),
-    (CIRCFLOW_ERR_ENGINE_MEMORY, "the engine holds as many bytes as it may\0", Some(RESOURCELIMIT)),
-    (CIRCFLOW_ERR_LINK_LIMIT, "more legs or sets than may be\0", Some(RESOURCELIMIT)),
-    (CIRCFLOW_ERR_LINKED_TIMEOUT, "LINKED did not come in time\0", Some(TIMEOUT)),
-    (CIRCFLOW_ERR_LINKED_ACK_TIMEOUT, "LINKED_ACK did not come in time\0", Some(TIMEOUT)),
-    (CIRCFLOW_ERR_EXPIRED, "what was due ended what the call names\0", Some(TIMEOUT)),
-    (CIRCFLOW_ERR_LEG_LOST, "a leg went that its set cannot do without\0", Some(FINISHED)),
-    (CIRCFLOW_ERR_PANIC, "a bug in the library was caught; the engine is poisoned\0", Some(INTERNAL)),
-    (CIRCFLOW_ERR_POISONED, "the engine is poisoned\0", Some(INTERNAL)),
+const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
+    (CIRCFLOW_OK, c"done", None),
+    (CIRCFLOW_ERR_NULL, c"a pointer that must not be NULL was NULL", None),
+    (CIRCFLOW_ERR_INVALID, c"an argument is out of its range", None),
+    (CIRCFLOW_ERR_STALE_ID, c"the id named something that is gone", None),
+    (CIRCFLOW_ERR_FOREIGN_ID, c"the id was given out by another engine", None),
+    (CIRCFLOW_ERR_ZERO_ID, c"the id is zero, which names nothing", None),
+    (CIRCFLOW_ERR_REENTRANT, c"the engine is inside a call already", None),
+    (CIRCFLOW_ERR_TOO_SMALL, c"the buffer is too small; nothing was taken", None),
+    (CIRCFLOW_ERR_VERSION, c"the size of a struct is unknown, or its unknown tail is not zero", None),
+    (CIRCFLOW_ERR_NOT_A_LEG, c"the circuit is no leg of a set", None),
+    (CIRCFLOW_ERR_IN_SET, c"the circuit is a leg already", None),
+    (CIRCFLOW_ERR_LEG_MISMATCH, c"the legs differ in length or join point", None),
+    (CIRCFLOW_ERR_HAS_STREAMS, c"the circuit has carried streams", None),
+    (CIRCFLOW_ERR_NO_VEGAS, c"the circuit has no Vegas congestion control with the join point", None),
+    (CIRCFLOW_ERR_NOT_MULTIPLEXED, c"the command is not multiplexed", None),
+    (CIRCFLOW_ERR_NOT_DECIDED, c"a cell was reported that was not asked for on this leg", None),
+    (CIRCFLOW_ERR_NO_LEGS, c"the list of legs is empty", None),
+    (CIRCFLOW_ERR_NUMBERS, c"imported numbers contradict what is held, or each other", None),
+    (CIRCFLOW_ERR_NOT_ALONE, c"not the only leg, or messages are held", None),
+    (CIRCFLOW_ERR_TOO_MANY_LEGS, c"more legs than the set may have", None),
+    (CIRCFLOW_ERR_TOO_MANY_LAUNCHES, c"more launches than this nonce may have", None),
+    (CIRCFLOW_ERR_NONCE_IN_USE, c"a live set has this nonce", None),
+    (CIRCFLOW_ERR_ROLE, c"the circuit plays the other role", None),
+    (CIRCFLOW_ERR_UNENCODABLE, c"the message cannot be written in this cell format", None),
+    (CIRCFLOW_ERR_BLOCKED, c"no leg has room", None),
+    (CIRCFLOW_ERR_NOT_USABLE, c"the set may not carry streams yet", None),
+    (CIRCFLOW_ERR_UNDRAINED, c"too many instructions wait", None),
+    (CIRCFLOW_ERR_GONE, c"the circuit is being closed", None),
+    (CIRCFLOW_ERR_FULL, c"the engine has as many circuits or sets as it may have", None),
+    (CIRCFLOW_ERR_BAD_LINK, Fault::BadLink.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNEXPECTED_LINK, Fault::UnexpectedLink.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNEXPECTED_LINKED, Fault::UnexpectedLinked.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK, Fault::UnexpectedLinkedAck.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_NONCE, Fault::BadNonce.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_LINK_NUMBERS, Fault::BadLinkNumbers.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNFIT_LINK, Fault::UnfitLink.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_CONFLUX_OFF, Fault::ConfluxOff.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_WRONG_HOP, Fault::WrongHop.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_SWITCH, Fault::BadSwitch.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNEXPECTED_SWITCH, Fault::UnexpectedSwitch.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_SWITCH_REPEATED, Fault::SwitchRepeated.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_SWITCH_ZERO, Fault::SwitchZero.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_SWITCH_TOO_FAR, Fault::SwitchTooFar.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_NUMBER_OVERFLOW, Fault::NumberOverflow.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_NUMBER_STALE, Fault::NumberStale.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_NUMBER_TWICE, Fault::NumberTwice.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNLINKED_DATA, Fault::UnlinkedData.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_STREAM_SENDME, Fault::StreamSendme.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_STREAM_ID, Fault::BadStreamId.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_MALFORMED, c"a cell or a body that cannot be read", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_COMMAND, c"a command that this cell format cannot carry", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_SET_MEMORY, Fault::SetMemory.text(), Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_ENGINE_MEMORY, Fault::EngineMemory.text(), Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_LINK_LIMIT, Fault::LinkLimit.text(), Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_LINKED_TIMEOUT, Fault::LinkedTimeout.text(), Some(TIMEOUT)),
+    (CIRCFLOW_ERR_LINKED_ACK_TIMEOUT, Fault::LinkedAckTimeout.text(), Some(TIMEOUT)),
+    (CIRCFLOW_ERR_EXPIRED, c"what was due ended what the call names", Some(TIMEOUT)),
+    (CIRCFLOW_ERR_LEG_LOST, c"a leg went that its set cannot do without", Some(FINISHED)),
+    (CIRCFLOW_ERR_PANIC, c"a bug in the library was caught; the engine is poisoned", Some(INTERNAL)),
+    (CIRCFLOW_ERR_POISONED, c"the engine is poisoned", Some(INTERNAL)),
 ];
 
 /// DESTROY reasons, tor-spec 5.4.
@@ -250,7 +252,7 @@ const RESOURCELIMIT: u8 = 5;
 pub(super) const FINISHED: u8 = 9;
 const TIMEOUT: u8 = 10;
 
-fn row(status: i32) -> Option<&'static (circflow_status, &'static str, Option<u8>)> {
+fn row(status: i32) -> Option<&'static (circflow_status, &'static CStr, Option<u8>)> {
     TABLE.iter().find(|(code, _, _)| *code as i32 == status)
 }
 
@@ -258,7 +260,7 @@ fn row(status: i32) -> Option<&'static (circflow_status, &'static str, Option<u8
 /// of its own.
 #[no_mangle]
 pub extern "C" fn circflow_strerror(status: i32) -> *const c_char {
-    row(status).map_or("not a status of circflow\0", |(_, text, _)| text).as_ptr().cast()
+    row(status).map_or(c"not a status of circflow", |(_, text, _)| text).as_ptr()
 }
 
 /// The class of a status: what it means for you, and what to do next.

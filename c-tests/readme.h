@@ -1,0 +1,18 @@
+/* What the example in README takes for granted, so that it can be compiled as it stands there. */
+#include <circflow.h>
+
+static circflow_circuit_id circuits[2];
+static circflow_message message;
+
+void write_control(void *host, const circflow_insn *insn, const uint8_t *body);
+void handle(const circflow_message *message);
+void handle_held(void *host, const circflow_insn *insn, const uint8_t *body);
+void report_window(void *host, circflow_circuit_id circuit);
+void open_streams(void *host);
+void read_streams(void *host);
+void stop_reading(void *host);
+void destroy(void *host, const circflow_insn *insn);
+void write_cells(uint64_t leg_tag, uint32_t switch_delta, const circflow_message *message);
+void random_bytes(uint8_t *bytes, size_t len);
+void arm_timer(void *host, uint64_t deadline_ns);
+uint64_t now_ns(void);
