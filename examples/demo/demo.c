@@ -111,6 +111,7 @@ static void print_header(const struct demo *demo) {
                'A' + (int)i, options->paths[i].mbit, options->paths[i].rtt_ms,
                (unsigned long long)path_cells(&options->paths[i]),
                (unsigned long long)path_window(options, &options->paths[i]));
+    printf("A window is larger than its path holds, so cells also queue: the round trips seen are longer than the path's.\n");
 }
 
 /* What came has to be what went, and what went has to be the file. */
