@@ -113,7 +113,12 @@ static void the_bytes_are_those_of_the_vectors(void **state)
     assert_int_equal(linked->detail.send.command, CIRCFLOW_CMD_LINKED);
     assert_int_equal(linked->detail.send.hop, 0);
     assert_int_equal(linked->detail.send.body_len, 50);
-    assert_memory_equal(events->at[events->count - 1].body, want, 50);
+    /* In this order: the leg sends, and the set is usable, once LINKED is the host's to send. */
+    assert_int_equal(events->count, 3);
+    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_LINKED);
+    assert_int_equal(events->at[1].insn.kind, CIRCFLOW_INSN_SEND);
+    assert_int_equal(events->at[2].insn.kind, CIRCFLOW_INSN_USABLE);
+    assert_memory_equal(events->at[1].body, want, 50);
     OK(at_client(0, host_message(CIRCFLOW_CMD_LINKED, HOST_HOPS, 0, want, 50)));
     linked = host_first(host_drain(world.client), CIRCFLOW_INSN_SEND);
     assert_int_equal(linked->detail.send.command, CIRCFLOW_CMD_LINKED_ACK);

@@ -132,7 +132,7 @@ static void tokens_come_back_when_the_set_closes(void **state)
     host_stop(&world);
 }
 
-static void ready_tokens_of_a_set_that_closes_come_back_too(void **state)
+static void ready_tokens_of_a_set_that_ends_are_delivered(void **state)
 {
     const host_events *events;
     circflow_insn insn;
@@ -145,8 +145,13 @@ static void ready_tokens_of_a_set_that_closes_come_back_too(void **state)
     IS(CIRCFLOW_ERR_SWITCH_REPEATED, (host_expect(&world, world.client, world.client_leg[0], host_switch(HOST_HOPS, 9),
                                                  CIRCFLOW_VERDICT_CONSUMED),
                                      host_feed(&world, world.client, world.client_leg[0], host_switch(HOST_HOPS, 9))));
+    /* Their turn had come before the set ended: they are delivered, before the closes. What waits behind a hole is not. */
     events = host_drain(world.client);
-    assert_int_equal(host_count(events, CIRCFLOW_INSN_DISCARD), 5);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_DELIVER), 5);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_DISCARD), 0);
+    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_DELIVER);
+    assert_int_equal(events->at[0].insn.detail.deliver.number, 3);
+    assert_int_equal(events->at[4].insn.detail.deliver.number, 7);
     host_book(&ledger, events);
     host_settle(&ledger);
     check_cost();
@@ -225,7 +230,7 @@ static void a_token_is_taken_only_when_held(void **state)
     host_expect(&world, world.client, world.client_leg[0], message, CIRCFLOW_VERDICT_REFUSE);
     message.command = CIRCFLOW_CMD_DROP;
     message.stream_id = 0;
-    host_expect(&world, world.client, world.client_leg[0], message, CIRCFLOW_VERDICT_CONSUMED);
+    host_expect(&world, world.client, world.client_leg[0], message, CIRCFLOW_VERDICT_DELIVER);
     message.form = 2;
     IS(CIRCFLOW_ERR_INVALID, host_feed(&world, world.client, world.client_leg[0], message));
     /* An error that ends the set, with a token in hand. */
@@ -339,7 +344,7 @@ int main(void)
         cmocka_unit_test_setup(tokens_come_back_by_set_next, setup),
         cmocka_unit_test_setup(tokens_come_back_by_drain, setup),
         cmocka_unit_test_setup(tokens_come_back_when_the_set_closes, setup),
-        cmocka_unit_test_setup(ready_tokens_of_a_set_that_closes_come_back_too, setup),
+        cmocka_unit_test_setup(ready_tokens_of_a_set_that_ends_are_delivered, setup),
         cmocka_unit_test_setup(a_lost_leg_keeps_or_discards_but_never_forgets, setup),
         cmocka_unit_test_setup(tokens_come_back_when_the_engine_is_freed, setup),
         cmocka_unit_test_setup(tokens_of_a_closed_set_come_back_when_the_engine_is_freed, setup),

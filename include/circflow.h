@@ -273,7 +273,7 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_TOO_MANY_LAUNCHES = -20,
   // A live set of this engine has this nonce. Draw a fresh one.
   CIRCFLOW_ERR_NONCE_IN_USE = -21,
-  // The circuit plays the other role.
+  // The circuit plays the other role, or goes on to another hop.
   CIRCFLOW_ERR_ROLE = -22,
   // A message cannot be written as a cell: an unknown command, a stream id where none may be (or none where one is
   // needed), an empty DATA, or a body longer than the format carries.
@@ -380,7 +380,9 @@ typedef enum circflow_insn_kind {
   // multiplexed, not counted, not to be reported as sent.
   CIRCFLOW_INSN_SEND = 1,
   // A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
-  // again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since.
+  // again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since;
+  // messages whose turn had come when their set ended are still delivered, before the CIRCFLOW_INSN_CLOSE of its
+  // legs.
   CIRCFLOW_INSN_DELIVER = 2,
   // detail.discard.token is yours again, and its message will never be delivered: free it.
   CIRCFLOW_INSN_DISCARD = 3,
@@ -389,10 +391,11 @@ typedef enum circflow_insn_kind {
   CIRCFLOW_INSN_CLOSE = 4,
   // The set has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
   CIRCFLOW_INSN_RESUME = 5,
-  // The circuit is a linked leg of the set. At an exit, this is where a set is first heard of.
+  // The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
+  // once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
   CIRCFLOW_INSN_LINKED = 6,
-  // The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED any more
-  // and one is linked, at an exit with the first leg.
+  // The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED
+  // any more and one is linked, at an exit when the first LINKED has been handed to you to send.
   CIRCFLOW_INSN_USABLE = 7,
   // Client: a leg was lost before it was linked, and the nonce's launch budget has room for another: launch one if
   // you can, and add it. The set goes on without it meanwhile.
@@ -557,7 +560,7 @@ typedef struct circflow_engine_stats {
   uint64_t pool_bytes;
   // Times the host named an earlier time than before.
   uint64_t time_backwards;
-  // Answers of class PEER given.
+  // Times that a peer broke the protocol, or a cap or a time bound was reached.
   uint64_t peer_faults;
   // Log lines left out because there were too many.
   uint64_t log_dropped;
@@ -603,12 +606,12 @@ typedef struct circflow_message {
   uint16_t body_len;
   // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
   uint8_t form;
-  // Zero.
+  // Zero. Not looked at yet.
   uint8_t reserved;
   // With a token: what holding it costs your process, in bytes. It counts against the caps, as
   // CIRCFLOW_HELD_TOKEN_MIN at least.
   uint32_t cost;
-  // Zero.
+  // Zero. Not looked at yet.
   uint32_t reserved2;
   // The body, or NULL when body_len is 0.
   const uint8_t *body;
@@ -997,8 +1000,9 @@ enum circflow_status circflow_set_adopt_leg(struct circflow_engine *engine,
                                             uint64_t rtt_ns);
 
 // Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set is gone, without a
-// CIRCFLOW_INSN_ENDED. Only when it is the set's one leg, linked, and nothing is held, so that its own order is the
-// order.
+// CIRCFLOW_INSN_ENDED. Only when it is
+// the set's one leg, all of its handshake is done (LINKED_ACK included), and nothing is held, so that its own order is
+// the order.
 //
 // CIRCFLOW_ERR_NOT_ALONE, an id error.
 CIRCFLOW_MUST_USE
@@ -1085,8 +1089,7 @@ enum circflow_status circflow_set_get_stats(struct circflow_engine *engine,
                                             struct circflow_set_stats *stats);
 
 // Reads a set's numbers, for a host whose own structs are authoritative.
-//
-// @param legs           Gets one entry for each leg, linked or not, in the order in which they joined.
+// @param legs           Gets one entry for each leg, linked or not, in no particular order.
 // @param leg_cap        Entries of room; CIRCFLOW_LEGS_MAX always fit.
 // @param leg_count_out  Entries written.
 //
@@ -1105,9 +1108,9 @@ enum circflow_status circflow_set_export(struct circflow_engine *engine,
 // @param numbers    delivered, and the sending leg (zero for none).
 // @param legs       The legs to change.
 // @param leg_count  How many.
-//
-// CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered, the sending
-// leg is not linked or has not the highest sent. CIRCFLOW_ERR_NOT_A_LEG: not one of this set's. CIRCFLOW_ERR_NULL,
+// CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered, delivered is
+// above what any leg has received, the sending leg is not linked or has not the highest sent, or a leg that is not
+// linked has numbers. CIRCFLOW_ERR_NOT_A_LEG: not one of this set's. CIRCFLOW_ERR_NULL,
 // CIRCFLOW_ERR_EXPIRED, an id error. On any of them nothing changed.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_import(struct circflow_engine *engine,
@@ -1208,8 +1211,9 @@ uint32_t circflow_version(void);
 // Sets the function that gets this library's log lines, for the whole process; NULL for none. Without it nothing is
 // logged and nothing is formatted. Secrets (nonces) are never part of a line. An engine emits at most 64 lines in a
 // second of its host's time.
-//
 // In a process whose Rust code has set its own `tracing` subscriber, that one gets the lines and this call has no say.
+// A line that another thread is just making may still reach the old function after this call: keep its user data until
+// those threads have left their calls.
 //
 // @param level_max  1 error, 2 warn, 3 info, 4 debug, 5 trace: lines above it are not made.
 //

@@ -155,12 +155,6 @@ impl<T: Default> Arena<T> {
             IdError::Stale
         }
     }
-
-    /// Everything alive, in order of index.
-    pub fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
-        let slots = self.slots.iter().enumerate();
-        slots.filter(|&(index, slot)| slot.id != vacant(index as u32)).map(|(_, slot)| (Id(slot.id), &slot.value))
-    }
 }
 
 fn vacant(index: u32) -> u64 {

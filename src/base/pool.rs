@@ -28,12 +28,13 @@ pub struct Pool<T> {
     /// Slots to give out next, the last first.
     free: Vec<u32>,
     used: usize,
+    holes: usize,
 }
 
 impl<T: Clone + Default> Pool<T> {
     /// A pool that owns no memory yet.
     pub fn new() -> Self {
-        Pool { chunks: Vec::new(), free: Vec::new(), used: 0 }
+        Pool { chunks: Vec::new(), free: Vec::new(), used: 0, holes: 0 }
     }
 
     /// Slots in use.
@@ -91,6 +92,7 @@ impl<T: Clone + Default> Pool<T> {
         while self.chunks.last().is_some_and(Option::is_none) {
             self.chunks.pop();
         }
+        self.holes = self.chunks.iter().filter(|chunk| chunk.is_none()).count();
         before - self.bytes()
     }
 
@@ -102,12 +104,15 @@ impl<T: Clone + Default> Pool<T> {
     /// A new chunk: one of its slots at once, the others to give out next. Holes are filled first.
     #[cold]
     fn grow(&mut self) -> Option<u32> {
-        let index = self.chunks.iter().position(Option::is_none).unwrap_or(self.chunks.len());
+        let hole = if self.holes > 0 { self.chunks.iter().position(Option::is_none) } else { None };
+        let index = hole.unwrap_or(self.chunks.len());
         if index >= CHUNKS_MAX {
             return None;
         }
         if index == self.chunks.len() {
             self.chunks.push(None);
+        } else {
+            self.holes -= 1;
         }
         self.chunks[index] = vec![T::default(); CHUNK].into_boxed_slice().try_into().ok();
         let first = (index << CHUNK_BITS) as u32;

@@ -11,7 +11,7 @@ pub struct Path {
     pub cwnd: u64,
     /// DATA cells in flight. May be above `cwnd`, which can shrink.
     pub inflight: u64,
-    /// The leg is linked: without that nothing else counts.
+    /// The leg is linked, and the peer has been told: without that nothing else counts.
     pub linked: bool,
     /// The channel takes no more cells.
     pub blocked: bool,

@@ -48,7 +48,7 @@ pub(super) struct Leg {
 
 impl Leg {
     pub fn new(key: Id, state: LinkState) -> Self {
-        let path = Path { linked: state.is_linked(), ..Path::UNKNOWN };
+        let path = Path { linked: state == LinkState::Linked, ..Path::UNKNOWN };
         Leg {
             key,
             tag: 0,
@@ -70,12 +70,15 @@ impl Leg {
 
     pub fn enter(&mut self, state: LinkState) {
         self.state = state;
-        self.path.linked = state.is_linked();
+        self.path.linked |= state == LinkState::Linked;
     }
 
-    /// The first round-trip time. A clock that stood still measured nothing.
+    /// The first round-trip time. A clock that stood still measured nothing, and a report that came before knows
+    /// better.
     pub fn measured(&mut self, rtt: Nanos) {
-        self.path.rtt = if rtt == 0 { UNMEASURED } else { rtt };
+        if self.path.rtt == UNMEASURED && rtt != 0 {
+            self.path.rtt = rtt;
+        }
     }
 
     pub fn report(&mut self, report: &Report) {

@@ -8,13 +8,20 @@ use crate::base::Id;
 use crate::wire::conflux::Nonce;
 use siphasher::sip::SipHasher24;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::hash::Hasher;
 
 /// Sets by (role, nonce). One process can be client and exit.
-#[derive(Debug)]
 pub struct Manager {
     key: [u8; 16],
     sets: BTreeSet<(Role, u64, Id)>,
+}
+
+/// Without the key.
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager").field("sets", &self.sets.len()).finish_non_exhaustive()
+    }
 }
 
 impl Manager {

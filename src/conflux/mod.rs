@@ -55,8 +55,14 @@ pub enum Effect {
         /// Why.
         cause: Cause,
     },
-    /// These will never be delivered.
-    Discard(Lane),
+    /// What an ended set held: messages that follow one another from `next` on had their turn and are handed out, the
+    /// others are handed back.
+    Rest {
+        /// All of them.
+        lane: Lane,
+        /// The number that is next.
+        next: u64,
+    },
     /// The set is over.
     Ended(Cause),
     /// Wake the leg at this time.

@@ -280,13 +280,21 @@ impl Store {
 
     /// Takes the first token of a lane that will never be delivered; copied messages on the way are dropped.
     pub fn discard(&mut self, lane: &mut Lane) -> Option<Token> {
-        let mut dropped = [0; BODY_MAX];
-        while let Ok(Some((delivery, _))) = self.pop(lane, &mut dropped) {
-            if delivery.token.is_some() {
-                return delivery.token;
-            }
+        self.drop_copied(lane);
+        // What is left begins with a token, which needs no buffer.
+        let (delivery, _) = self.pop(lane, &mut []).ok()??;
+        delivery.token
+    }
+
+    /// Drops the copied messages at the head of a lane.
+    pub fn drop_copied(&mut self, lane: &mut Lane) {
+        while !lane.is_empty() && !lane.head.is_token() {
+            let Some(held) = self.copied.get(lane.head.slot()) else { return };
+            let header = held.header;
+            self.copied.put(lane.head.slot());
+            lane.advance(&header);
+            self.bytes -= u64::from(COPY_COST);
         }
-        None
     }
 
     /// Merges `from` into `into`, in order of number; of equal numbers, both stay.

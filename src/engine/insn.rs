@@ -50,7 +50,7 @@ pub enum What {
     Ended(Cause),
 }
 
-/// What waits. Anything but a discard is dropped when what it is about has gone.
+/// What waits. Anything but the rest of a set is dropped when what it is about has gone.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Queued {
     Send {
@@ -78,10 +78,12 @@ pub(super) enum Queued {
     Ready {
         set: Id,
     },
-    /// Stands for all tokens in the lane.
-    Discard {
+    /// Stands for what an ended set held.
+    Rest {
+        set: Id,
         set_tag: u64,
         lane: Lane,
+        next: u64,
     },
     Ended {
         set: Id,

@@ -26,7 +26,7 @@ use insn::{News, Queue, Queued};
 use log::engine_log;
 
 /// What an engine is made with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// Random bytes of the host's.
     pub seed: [u8; 32],
@@ -449,7 +449,7 @@ impl Engine {
 
     fn end_set(&mut self, set: Id, cause: Cause) {
         let Some(state) = self.sets.get_mut(set) else { return };
-        state.end(cause, &mut self.effects);
+        state.end(cause, &mut self.store, &mut self.effects);
         self.apply_effects(set);
         self.forget_set(set);
     }
@@ -470,7 +470,7 @@ impl Engine {
                 Effect::Resume => self.queue.push(Queued::Set { set, news: News::Resume }),
                 Effect::Ready => self.queue.push(Queued::Ready { set }),
                 Effect::Close { leg, cause } => self.close(leg, set, cause),
-                Effect::Discard(lane) => self.queue.push(Queued::Discard { set_tag, lane }),
+                Effect::Rest { lane, next } => self.queue.push(Queued::Rest { set, set_tag, lane, next }),
                 Effect::Ended(cause) => {
                     engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
                     self.queue.push(Queued::Ended { set, set_tag, cause });

@@ -14,7 +14,12 @@ impl Engine {
             let Some(first) = self.queue.first() else { return false };
             let (says_something, marked) = match first {
                 Queued::Ready { set } => (self.sets.get(*set).is_some_and(Set::is_ready), Some(*set)),
-                Queued::Discard { lane, .. } => (!lane.is_empty(), None),
+                Queued::Rest { lane, next, .. } => {
+                    if lane.first() != *next {
+                        self.store.drop_copied(lane);
+                    }
+                    (!lane.is_empty(), None)
+                }
                 other => {
                     let queued = *other;
                     (!matches!(self.compose(queued, &mut []), Ok(None)), None)
@@ -48,26 +53,30 @@ impl Engine {
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
                 }
-                Queued::Discard { set_tag, lane } => {
-                    let set_tag = *set_tag;
-                    if let Some(token) = self.store.discard(lane) {
-                        let what = What::Discard(token);
-                        return Ok(Some(Instruction {
-                            circuit: Id::NONE,
-                            set: Id::NONE,
-                            circuit_tag: 0,
-                            set_tag,
-                            what,
-                        }));
+                Queued::Rest { set, set_tag, lane, next } => {
+                    let (set, set_tag) = (*set, *set_tag);
+                    let what = if lane.first() == *next {
+                        *next += 1;
+                        self.store.pop(lane, buffer).map(|taken| taken.map(|(delivery, _)| What::Deliver(delivery)))
+                    } else {
+                        Ok(self.store.discard(lane).map(What::Discard))
+                    };
+                    match what {
+                        Ok(Some(what)) => {
+                            return Ok(Some(Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what }));
+                        }
+                        Ok(None) => {}
+                        Err(TooSmall) => {
+                            *next -= 1;
+                            return Err(Error::TOO_SMALL);
+                        }
                     }
                 }
                 other => {
                     let queued = *other;
                     let instruction = self.compose(queued, buffer)?;
                     self.queue.drop_first();
-                    if let Queued::Set { set, news: News::Resume } = queued {
-                        self.sets.get_mut(set).into_iter().for_each(Set::resumed);
-                    }
+                    self.taken(queued);
                     match instruction {
                         Some(instruction) => return Ok(Some(instruction)),
                         None => continue,
@@ -75,6 +84,23 @@ impl Engine {
                 }
             }
             self.queue.drop_first();
+        }
+    }
+
+    /// Tells a set that the host has taken what the set waits to see taken.
+    fn taken(&mut self, queued: Queued) {
+        match queued {
+            Queued::Set { set, news: News::Resume } => self.sets.get_mut(set).into_iter().for_each(Set::resumed),
+            Queued::Send { circuit, control: Control::Link | Control::Linked, .. } => {
+                let now = self.clock.latest();
+                if let Ok((set, ix)) = self.leg(circuit) {
+                    if let Some(state) = self.sets.get_mut(set) {
+                        state.handshake_sent(ix, now, &mut self.effects);
+                    }
+                    self.apply_effects(set);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -119,7 +145,7 @@ impl Engine {
                 Some(Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what: What::Ended(cause) })
             }
             // Marks are dealt with where they wait.
-            Queued::Ready { .. } | Queued::Discard { .. } => None,
+            Queued::Ready { .. } | Queued::Rest { .. } => None,
         };
         Ok(instruction)
     }

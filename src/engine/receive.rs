@@ -102,7 +102,8 @@ impl Engine {
             _ if multiplexed && !at_join_point && !circuit.config.flags.has(CircuitFlags::LEAKY_PIPE) => {
                 Some(Fault::WrongHop)
             }
-            Command::SENDME if message.stream_id != 0 => Some(Fault::StreamSendme),
+            // At another hop, which may have windows for streams, it is a stream's business.
+            Command::SENDME if message.stream_id != 0 && at_join_point => Some(Fault::StreamSendme),
             _ if traits & STREAM_NEEDED != 0 && message.stream_id == 0 => Some(Fault::BadStreamId),
             _ if traits & STREAM_FORBIDDEN != 0 && message.stream_id != 0 => Some(Fault::BadStreamId),
             _ => None,
@@ -112,8 +113,6 @@ impl Engine {
             (None, Command::BEGIN_DIR) => {
                 Ok(Verdict { end_reason: END_NOT_DIRECTORY, ..Verdict::of(VerdictKind::Refuse, id, tag) })
             }
-            // Padding has no effect but to have been received (tor-spec §7.2).
-            (None, Command::DROP) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
             (None, _) => Ok(Verdict::of(VerdictKind::Deliver, id, tag)),
         }
     }

@@ -33,7 +33,7 @@ impl Engine {
         self.check_drained()?;
         for (index, &circuit) in circuits.iter().enumerate() {
             let model = self.set(set)?.any_leg().unwrap_or(circuits[0]);
-            self.check_fit(set, circuit, model)?;
+            self.check_fit(circuit, model)?;
             if self.circuits.lookup(circuit)?.config.role != Role::Client {
                 return Err(Misuse::Role.into());
             }
@@ -60,7 +60,7 @@ impl Engine {
     pub fn adopt_leg(&mut self, now: Nanos, set: Id, circuit: Id, ux: Ux, rtt: Nanos) -> Result<(), Error> {
         self.enter_for_set(now, set)?;
         let model = self.set(set)?.any_leg().unwrap_or(circuit);
-        self.check_fit(set, circuit, model)?;
+        self.check_fit(circuit, model)?;
         self.check_room(set, 1)?;
         let hops = self.circuits.lookup(circuit)?.config.hops;
         if let Some(state) = self.sets.get_mut(set) {
@@ -221,7 +221,7 @@ impl Engine {
     }
 
     /// C2: whether a circuit may be a leg beside `model`.
-    fn check_fit(&self, set: Id, circuit: Id, model: Id) -> Result<(), Error> {
+    fn check_fit(&self, circuit: Id, model: Id) -> Result<(), Error> {
         let candidate = self.circuits.lookup(circuit)?;
         let model = self.circuits.lookup(model)?;
         match candidate.place {
@@ -229,10 +229,11 @@ impl Engine {
             Place::Closing => return Err(Blocked::Gone.into()),
             Place::Alone => {}
         }
-        debug_assert!(self.sets.get(set).is_some());
         let (config, like) = (&candidate.config, &model.config);
         if config.flags.has(CircuitFlags::STREAMS) {
             Err(Misuse::HasStreams.into())
+        } else if config.flags.has(CircuitFlags::EXTENDED) {
+            Err(Misuse::Role.into())
         } else if !config.flags.has(CircuitFlags::VEGAS) {
             Err(Misuse::NoVegas.into())
         } else if (config.role, config.hops, config.join_point) != (like.role, like.hops, like.join_point) {

@@ -10,7 +10,7 @@ use crate::engine::Step;
 use libc::size_t;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
-unsafe impl sized::Sized_ for circflow_circuit_config {}
+unsafe impl sized::Growing for circflow_circuit_config {}
 
 /// Fills a config with the defaults: a client's circuit of three hops with Vegas congestion control. Pass
 /// sizeof(circflow_circuit_config).

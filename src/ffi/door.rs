@@ -75,6 +75,7 @@ pub(super) unsafe fn try_enter<R>(
         Ok(answer) => answer,
         Err(payload) => {
             // The caller goes on to the long way, which answers for it.
+            house.state.set(State::Busy);
             house.poison(payload);
             house.state.set(State::Panicked);
             None

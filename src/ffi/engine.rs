@@ -12,8 +12,8 @@ use libc::{c_char, c_void, size_t};
 use zeroize::Zeroize;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
-unsafe impl sized::Sized_ for circflow_engine_config {}
-unsafe impl sized::Sized_ for circflow_engine_stats {}
+unsafe impl sized::Growing for circflow_engine_config {}
+unsafe impl sized::Growing for circflow_engine_stats {}
 
 /// Fills a config with the defaults. Pass sizeof(circflow_engine_config).
 ///

@@ -17,8 +17,9 @@ use tracing::{Event, Level, Metadata, Subscriber};
 /// Sets the function that gets this library's log lines, for the whole process; NULL for none. Without it nothing is
 /// logged and nothing is formatted. Secrets (nonces) are never part of a line. An engine emits at most 64 lines in a
 /// second of its host's time.
-///
 /// In a process whose Rust code has set its own `tracing` subscriber, that one gets the lines and this call has no say.
+/// A line that another thread is just making may still reach the old function after this call: keep its user data until
+/// those threads have left their calls.
 ///
 /// @param level_max  1 error, 2 warn, 3 info, 4 debug, 5 trace: lines above it are not made.
 ///

@@ -12,8 +12,8 @@ use libc::size_t;
 use zeroize::Zeroize;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
-unsafe impl sized::Sized_ for circflow_set_config {}
-unsafe impl sized::Sized_ for circflow_set_stats {}
+unsafe impl sized::Growing for circflow_set_config {}
+unsafe impl sized::Growing for circflow_set_stats {}
 
 /// Fills a config with the defaults. Pass sizeof(circflow_set_config).
 ///
@@ -35,11 +35,17 @@ pub unsafe extern "C" fn circflow_engine_accept_sets(
     engine: *mut circflow_engine,
     config: *const circflow_set_config,
 ) -> circflow_status {
-    let config =
-        match config.is_null().then_some(None).map_or_else(|| sized::read(config, config_defaults()).map(Some), Ok) {
-            Ok(config) => config,
+    let mut config = match config.is_null() {
+        true => None,
+        false => match sized::read(config, config_defaults()) {
+            Ok(config) => Some(config),
             Err(status) => return status,
-        };
+        },
+    };
+    if let Some(config) = &mut config {
+        // An exit's sets have their clients' nonces; whatever stands here is not to be kept.
+        config.nonce.zeroize();
+    }
     door::enter(engine, |core| {
         let config = config.as_ref().map(convert::set_config).transpose().map_err(|why| core.invalid(why))?;
         core.accept_sets(config);
@@ -138,8 +144,9 @@ pub unsafe extern "C" fn circflow_set_adopt_leg(
 }
 
 /// Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set is gone, without a
-/// CIRCFLOW_INSN_ENDED. Only when it is the set's one leg, linked, and nothing is held, so that its own order is the
-/// order.
+/// CIRCFLOW_INSN_ENDED. Only when it is
+/// the set's one leg, all of its handshake is done (LINKED_ACK included), and nothing is held, so that its own order is
+/// the order.
 ///
 /// CIRCFLOW_ERR_NOT_ALONE, an id error.
 #[no_mangle]
@@ -340,8 +347,7 @@ pub unsafe extern "C" fn circflow_set_get_stats(
 }
 
 /// Reads a set's numbers, for a host whose own structs are authoritative.
-///
-/// @param legs           Gets one entry for each leg, linked or not, in the order in which they joined.
+/// @param legs           Gets one entry for each leg, linked or not, in no particular order.
 /// @param leg_cap        Entries of room; CIRCFLOW_LEGS_MAX always fit.
 /// @param leg_count_out  Entries written.
 ///
@@ -380,9 +386,9 @@ pub unsafe extern "C" fn circflow_set_export(
 /// @param numbers    delivered, and the sending leg (zero for none).
 /// @param legs       The legs to change.
 /// @param leg_count  How many.
-///
-/// CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered, the sending
-/// leg is not linked or has not the highest sent. CIRCFLOW_ERR_NOT_A_LEG: not one of this set's. CIRCFLOW_ERR_NULL,
+/// CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered, delivered is
+/// above what any leg has received, the sending leg is not linked or has not the highest sent, or a leg that is not
+/// linked has numbers. CIRCFLOW_ERR_NOT_A_LEG: not one of this set's. CIRCFLOW_ERR_NULL,
 /// CIRCFLOW_ERR_EXPIRED, an id error. On any of them nothing changed.
 #[no_mangle]
 #[must_use]

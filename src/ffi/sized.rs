@@ -8,10 +8,10 @@ use libc::size_t;
 ///
 /// # Safety
 /// `#[repr(C)]`, the first field a `size_t`, the others integers or arrays of integers.
-pub(super) unsafe trait Sized_: Copy {}
+pub(super) unsafe trait Growing: Copy {}
 
 /// Fills the caller's struct with defaults, as far as the caller knows it.
-pub(super) unsafe fn init<T: Sized_>(config: *mut T, size: size_t, defaults: T) -> circflow_status {
+pub(super) unsafe fn init<T: Growing>(config: *mut T, size: size_t, defaults: T) -> circflow_status {
     if config.is_null() {
         return CIRCFLOW_ERR_NULL;
     }
@@ -24,7 +24,7 @@ pub(super) unsafe fn init<T: Sized_>(config: *mut T, size: size_t, defaults: T) 
 
 /// Reads the caller's struct: fields the caller does not know keep their defaults, and fields that this library does
 /// not know must be zero.
-pub(super) unsafe fn read<T: Sized_>(config: *const T, defaults: T) -> Result<T, circflow_status> {
+pub(super) unsafe fn read<T: Growing>(config: *const T, defaults: T) -> Result<T, circflow_status> {
     if config.is_null() {
         return Err(CIRCFLOW_ERR_NULL);
     }
@@ -46,7 +46,7 @@ pub(super) unsafe fn read<T: Sized_>(config: *const T, defaults: T) -> Result<T,
 }
 
 /// Writes figures into the caller's struct, as far as the caller knows it.
-pub(super) unsafe fn write<T: Sized_>(out: *mut T, figures: T) -> circflow_status {
+pub(super) unsafe fn write<T: Growing>(out: *mut T, figures: T) -> circflow_status {
     if out.is_null() {
         return CIRCFLOW_ERR_NULL;
     }
@@ -59,7 +59,7 @@ pub(super) unsafe fn write<T: Sized_>(out: *mut T, figures: T) -> circflow_statu
     CIRCFLOW_OK
 }
 
-unsafe fn write_prefix<T: Sized_>(out: *mut T, size: size_t, value: T) {
+unsafe fn write_prefix<T: Growing>(out: *mut T, size: size_t, value: T) {
     // SAFETY (all three): `size` bytes are there by the caller's word.
     std::ptr::write_bytes(out.cast::<u8>(), 0, size);
     std::ptr::copy_nonoverlapping((&value as *const T).cast::<u8>(), out.cast::<u8>(), size.min(size_of::<T>()));

@@ -69,7 +69,7 @@ pub enum circflow_status {
     CIRCFLOW_ERR_TOO_MANY_LAUNCHES = -20,
     /// A live set of this engine has this nonce. Draw a fresh one.
     CIRCFLOW_ERR_NONCE_IN_USE = -21,
-    /// The circuit plays the other role.
+    /// The circuit plays the other role, or goes on to another hop.
     CIRCFLOW_ERR_ROLE = -22,
     /// A message cannot be written as a cell: an unknown command, a stream id where none may be (or none where one is
     /// needed), an empty DATA, or a body longer than the format carries.

@@ -190,12 +190,12 @@ pub struct circflow_message {
     pub body_len: u16,
     /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
     pub form: u8,
-    /// Zero.
+    /// Zero. Not looked at yet.
     pub reserved: u8,
     /// With a token: what holding it costs your process, in bytes. It counts against the caps, as
     /// CIRCFLOW_HELD_TOKEN_MIN at least.
     pub cost: u32,
-    /// Zero.
+    /// Zero. Not looked at yet.
     pub reserved2: u32,
     /// The body, or NULL when body_len is 0.
     pub body: *const u8,
@@ -278,7 +278,9 @@ pub enum circflow_insn_kind {
     /// multiplexed, not counted, not to be reported as sent.
     CIRCFLOW_INSN_SEND = 1,
     /// A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
-    /// again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since.
+    /// again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since;
+    /// messages whose turn had come when their set ended are still delivered, before the CIRCFLOW_INSN_CLOSE of its
+    /// legs.
     CIRCFLOW_INSN_DELIVER = 2,
     /// detail.discard.token is yours again, and its message will never be delivered: free it.
     CIRCFLOW_INSN_DISCARD = 3,
@@ -287,10 +289,11 @@ pub enum circflow_insn_kind {
     CIRCFLOW_INSN_CLOSE = 4,
     /// The set has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
     CIRCFLOW_INSN_RESUME = 5,
-    /// The circuit is a linked leg of the set. At an exit, this is where a set is first heard of.
+    /// The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
+    /// once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
     CIRCFLOW_INSN_LINKED = 6,
-    /// The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED any more
-    /// and one is linked, at an exit with the first leg.
+    /// The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED
+    /// any more and one is linked, at an exit when the first LINKED has been handed to you to send.
     CIRCFLOW_INSN_USABLE = 7,
     /// Client: a leg was lost before it was linked, and the nonce's launch budget has room for another: launch one if
     /// you can, and add it. The set goes on without it meanwhile.
@@ -441,7 +444,7 @@ pub struct circflow_engine_stats {
     pub pool_bytes: u64,
     /// Times the host named an earlier time than before.
     pub time_backwards: u64,
-    /// Answers of class PEER given.
+    /// Times that a peer broke the protocol, or a cap or a time bound was reached.
     pub peer_faults: u64,
     /// Log lines left out because there were too many.
     pub log_dropped: u64,

@@ -243,7 +243,9 @@ impl Set {
         ix
     }
 
-    /// Exit: a circuit that brought LINK becomes a leg, linked from the moment LINKED is on its way (CFX-22).
+    /// Exit: a circuit that brought LINK becomes a leg (CFX-22). It receives at once, and sends from the moment
+    /// LINKED is on its way ([`Set::handshake_sent`]): whatever overtook LINKED would be a violation in the peer's
+    /// eyes.
     pub fn accept(
         &mut self,
         key: Id,
@@ -266,12 +268,7 @@ impl Set {
         let ix = self.seat(Leg::new(key, state));
         self.await_answer(ix, now, effects);
         effects.push(Effect::Linked { leg: key, rtt: 0 });
-        if !self.usable {
-            self.usable = true;
-            effects.push(Effect::Usable);
-        }
         effects.push(Effect::Send { leg: key, control: Control::Linked });
-        self.after_change(effects);
         Ok(ix)
     }
 
@@ -286,6 +283,17 @@ impl Set {
         self.usable = true;
         self.after_change(effects);
         ix
+    }
+
+    /// The host has taken LINK or LINKED to send it: now is when the round trip begins (CFX-20), and with LINKED the
+    /// leg is as good as any other.
+    pub fn handshake_sent(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) {
+        let Some(leg) = self.legs.get_mut(usize::from(ix)) else { return };
+        leg.asked_at = now;
+        if leg.state.is_linked() {
+            leg.path.linked = true;
+            self.after_change(effects);
+        }
     }
 
     /// Remembers the host's word for a leg, for plans to carry.
@@ -339,10 +347,7 @@ impl Set {
         let leg = self.legs.get_mut(usize::from(ix)).ok_or(Fault::UnexpectedLinkedAck)?;
         let state = step(self.role, leg.state, Event::LinkedAck)?;
         leg.enter(state);
-        // A report may have come before; it knows better.
-        if leg.path.rtt == choice::UNMEASURED {
-            leg.measured(now.saturating_sub(leg.asked_at));
-        }
+        leg.measured(now.saturating_sub(leg.asked_at));
         Self::answered(leg, effects);
         self.after_change(effects);
         Ok(())
@@ -379,11 +384,11 @@ impl Set {
         }
         match verdict {
             Some(Reason::Last) => {
-                self.end(cause, effects);
+                self.end(cause, store, effects);
                 Fate::Over
             }
             Some(_) => {
-                self.end(Cause::LegLost, effects);
+                self.end(Cause::LegLost, store, effects);
                 Fate::Over
             }
             None => {
@@ -399,16 +404,26 @@ impl Set {
         }
     }
 
-    /// The set is over: its legs are to close, and what it holds is handed back.
-    pub fn end(&mut self, cause: Cause, effects: &mut Vec<Effect>) {
+    /// The set is over: what it holds is handed out or back, and its legs are to close.
+    pub fn end(&mut self, cause: Cause, store: &mut Store, effects: &mut Vec<Effect>) {
+        effects.extend(self.rest(cause, store));
         for leg in self.legs.iter_mut().filter(|leg| leg.is_live()) {
             Self::answered(leg, effects);
             effects.push(Effect::Close { leg: leg.key, cause });
         }
-        let lanes = self.legs.drain(..).map(|leg| leg.lane).chain([self.orphans]);
-        effects.extend(lanes.filter(|lane| !lane.is_empty()).map(Effect::Discard));
-        self.orphans = Lane::EMPTY;
         effects.push(Effect::Ended(cause));
+    }
+
+    /// Takes out what an ended set held, and from which number on its messages had their turn. A host that closes a set
+    /// does not want them any more.
+    fn rest(&mut self, cause: Cause, store: &mut Store) -> Option<Effect> {
+        let mut rest = std::mem::replace(&mut self.orphans, Lane::EMPTY);
+        for leg in &mut self.legs {
+            store.merge(&mut rest, &mut leg.lane);
+        }
+        // Numbers begin with 1: from 0 on nothing follows.
+        let next = if cause == Cause::Asked { 0 } else { self.delivered + 1 };
+        (!rest.is_empty()).then_some(Effect::Rest { lane: rest, next })
     }
 
     /// The last leg, if it may go on as a circuit of its own.

@@ -56,9 +56,18 @@ impl Set {
             // Without a sending leg nothing has been sent yet.
             None => numbers.sending == Id::NONE && highest == 0,
         };
-        if held_behind || below_held || !sending_fits || numbers.delivered > limits::NUMBER_MAX {
+        let recv_after =
+            |index: usize| after(index).map_or_else(|| self.legs.get(index).map_or(0, |leg| leg.recv), |row| row.recv);
+        // What was delivered was received on a leg, and nothing is received on one that is not linked.
+        let received = self.live().map(|(index, _)| recv_after(index)).max().unwrap_or(0);
+        let before_link =
+            self.live().any(|(index, leg)| !leg.state.is_linked() && (recv_after(index), sent_after(index)) != (0, 0));
+        if held_behind || below_held || !sending_fits || before_link || numbers.delivered > received {
             return Err(Contradiction);
         }
+        // A SWITCH waits for its message until the leg changes, or has sent one that we were not told of.
+        let moved = self.sending != sending
+            || sending.is_some_and(|index| self.legs.get(index).map(|leg| leg.sent) != Some(sent_after(index)));
         for row in rows {
             if let Some(leg) = self.legs.get_mut(index_of(row)) {
                 if row.1.recv > leg.recv {
@@ -73,7 +82,7 @@ impl Set {
             self.since_switch = 0;
         }
         self.sending = sending;
-        self.bare = false;
+        self.bare &= !moved;
         self.settled = 0;
         self.delivered = numbers.delivered;
         self.mark_ready(effects);

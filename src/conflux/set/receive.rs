@@ -27,7 +27,7 @@ impl Set {
         let leg = self.legs.get_mut(usize::from(ix))?;
         // Cannot overflow: SWITCH keeps recv below NUMBER_MAX, and nobody receives 2^62 messages.
         let number = leg.recv + 1;
-        if !leg.path.linked || number != self.delivered + 1 || number + 1 >= self.next_held {
+        if !leg.state.is_linked() || number != self.delivered + 1 || number + 1 >= self.next_held {
             return None;
         }
         leg.recv = number;
@@ -46,7 +46,7 @@ impl Set {
         message: &Message<'_>,
         store: &mut Store,
     ) -> Result<Arrival, Fault> {
-        let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.path.linked) else {
+        let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.state.is_linked()) else {
             return Err(Fault::UnlinkedData);
         };
         let number = leg.recv + 1;
@@ -121,7 +121,7 @@ impl Set {
 
     /// SWITCH came on a leg (SEQ-6, and the checks of prop329 §4.2.1).
     pub fn handle_switch(&mut self, ix: LegIx, now: Nanos, switch: Switch) -> Result<(), Fault> {
-        let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.path.linked) else {
+        let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.state.is_linked()) else {
             return Err(Fault::UnexpectedSwitch);
         };
         // One bare SWITCH for each leg also bounds a chain of them across legs by the number of legs.
