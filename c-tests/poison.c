@@ -3,6 +3,7 @@
 #include "host.h"
 
 extern circflow_status circflow_test_panic(circflow_engine *engine);
+extern circflow_status circflow_test_panic_short(circflow_engine *engine);
 
 static host_world world;
 static host_ledger ledger;
@@ -135,9 +136,27 @@ static void a_panic_inside_a_drain_ends_the_drain(void **state)
     host_stop(&world);
 }
 
+/* The calls that are made for every cell have a short way in of their own; a panic there is answered just the same. */
+static void a_panic_on_the_short_way_is_a_panic(void **state)
+{
+    char text[100] = "";
+    (void)state;
+    IS(CIRCFLOW_ERR_NULL, circflow_test_panic_short(NULL));
+    IS(CIRCFLOW_ERR_PANIC, circflow_test_panic_short(world.client));
+    IS(CIRCFLOW_ERR_POISONED, circflow_test_panic_short(world.client));
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_tick(world.client, world.now));
+    OK(circflow_engine_last_detail(world.client, text, sizeof(text), NULL));
+    assert_string_equal(text, "a panic on purpose, on the short way");
+    OK(circflow_engine_free(world.client, host_discard, &ledger));
+    world.client = NULL;
+    host_settle(&ledger);
+    host_stop(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_panic_on_the_short_way_is_a_panic, setup),
         cmocka_unit_test_setup(a_poisoned_engine_answers_poisoned, setup),
         cmocka_unit_test_setup(fatal_codes_have_their_class_and_reason, setup),
         cmocka_unit_test_setup(discards_that_wait_come_back_from_a_poisoned_engine, setup),

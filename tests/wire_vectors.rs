@@ -414,7 +414,7 @@ fn values(command: Command, body: &[u8]) -> Result<String, Malformed> {
     Ok(match command {
         Command::CONFLUX_LINK | Command::CONFLUX_LINKED => {
             let Link { nonce, last_sent, last_recv, ux } = Link::decode(body)?;
-            assert!(nonce.as_bytes().to_vec() == hex("N") || nonce.as_bytes() == &[0; 32]);
+            assert!(nonce.as_bytes().to_vec() == hex("N") || nonce.as_bytes() == [0; 32]);
             format!("sent={last_sent} recv={last_recv} ux={ux:?}")
         }
         Command::CONFLUX_SWITCH => Switch::decode(body)?.delta.to_string(),

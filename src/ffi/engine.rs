@@ -41,11 +41,11 @@ pub unsafe extern "C" fn circflow_engine_new(
     if engine_out.is_null() {
         return CIRCFLOW_ERR_NULL;
     }
-    let config = match sized::read(config, config_defaults()) {
+    let mut config = match sized::read(config, config_defaults()) {
         Ok(config) => config,
         Err(status) => return status,
     };
-    let core = Config {
+    let mut core = Config {
         seed: config.seed,
         tag: config.engine_tag,
         circuits_max: config.circuits_max,
@@ -53,7 +53,10 @@ pub unsafe extern "C" fn circflow_engine_new(
         instructions_max: config.insns_max,
         held_bytes_max: config.held_bytes_max,
     };
-    match Engine::new(&core) {
+    let made = Engine::new(&core);
+    config.seed.zeroize();
+    core.seed.zeroize();
+    match made {
         Ok(engine) => {
             engine_out.write(door::open(engine));
             CIRCFLOW_OK
@@ -276,4 +279,14 @@ fn config_defaults() -> circflow_engine_config {
 #[no_mangle]
 pub unsafe extern "C" fn circflow_test_panic(engine: *mut circflow_engine) -> circflow_status {
     door::enter(engine, |_| panic!("a panic on purpose"))
+}
+
+/// The same on the short way in, which answers on the long one.
+///
+/// cbindgen:ignore
+#[cfg(feature = "test-hooks")]
+#[no_mangle]
+pub unsafe extern "C" fn circflow_test_panic_short(engine: *mut circflow_engine) -> circflow_status {
+    let _: Option<()> = door::try_enter(engine, |_| panic!("a panic on purpose, on the short way"));
+    door::enter(engine, |_| Ok(()))
 }

@@ -7,8 +7,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The secret that joins circuits into one set. Whoever knows it can join, so it is never shown, compared in constant
 /// time, and wiped when dropped. (What [`Link::encode`] returns is the caller's to wipe.)
-#[derive(Clone)]
-pub struct Nonce([u8; 32]);
+///
+/// It lives in a box of its own, so that moving what holds it leaves no copy behind. The default is no secret at all.
+#[derive(Clone, Default)]
+pub struct Nonce(Box<[u8]>);
 
 /// What the sender of a LINK would like the other end to optimise for (prop329 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,19 +49,21 @@ pub struct Switch {
 
 impl Nonce {
     /// The bytes must come from a generator fit for keys.
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn new(mut bytes: [u8; 32]) -> Self {
+        let nonce = Self(Box::from(bytes.as_slice()));
+        bytes.zeroize();
+        nonce
     }
 
-    /// The secret itself.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
+    /// The secret itself: 32 bytes, or none for the default.
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
 impl PartialEq for Nonce {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+        self.0.ct_eq(&other.0).into()
     }
 }
 
@@ -108,7 +112,8 @@ impl Link {
     pub fn encode(&self) -> [u8; Self::LEN] {
         let mut body = [0; Self::LEN];
         body[0] = LINK_VERSION;
-        body[1..33].copy_from_slice(self.nonce.as_bytes());
+        // The default nonce stays all zero.
+        body[1..33].iter_mut().zip(self.nonce.as_bytes()).for_each(|(byte, secret)| *byte = *secret);
         body[33..41].copy_from_slice(&self.last_sent.to_be_bytes());
         body[41..49].copy_from_slice(&self.last_recv.to_be_bytes());
         body[49] = self.ux.to_wire();

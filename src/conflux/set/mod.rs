@@ -149,7 +149,7 @@ impl Default for Set {
     fn default() -> Self {
         let terms = Terms {
             tag: 0,
-            nonce: Nonce::new([0; 32]),
+            nonce: Nonce::default(),
             desired_ux: Ux::NoOpinion,
             algorithm: None,
             link_timeout: 0,

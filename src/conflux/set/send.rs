@@ -75,6 +75,7 @@ impl Set {
             return None;
         }
         let index = self.sending?;
+        // What `book` does, with one look at the leg.
         let leg = self.legs.get_mut(index)?;
         leg.sent += 1;
         if data {
@@ -93,15 +94,8 @@ impl Set {
     pub fn send(&mut self, command: Command, now: Nanos, effects: &mut Vec<Effect>) -> Result<Plan, Refusal> {
         let plan = self.decide(command)?;
         let index = usize::from(plan.ix);
-        let Some(leg) = self.legs.get_mut(index) else { return Err(Refusal::Blocked) };
         // Chosen for being the best, and not for being far behind.
         let is_best = plan.number <= self.catch_up_at;
-        leg.sent = plan.number;
-        if command == Command::DATA {
-            leg.path.inflight = leg.path.inflight.saturating_add(1);
-        }
-        self.bare = false;
-        self.touch(plan.ix, now);
         self.settled = 0;
         if self.sending != Some(index) {
             self.sending = Some(index);
@@ -110,7 +104,7 @@ impl Set {
                 self.switches_sent += 1;
             }
         }
-        self.since_switch += u64::from(command == Command::DATA);
+        self.book(index, plan.number, command == Command::DATA, now);
         if !is_best {
             self.refresh_catch_up();
         } else if command == Command::DATA {
@@ -153,15 +147,10 @@ impl Set {
         if self.sending != Some(index) {
             self.move_without_switch(index)?;
         }
-        let leg = self.legs.get_mut(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
-        leg.sent += 1;
-        let is_late = leg.sent > self.catch_up_at;
-        if command == Command::DATA {
-            leg.path.inflight = leg.path.inflight.saturating_add(1);
-        }
-        self.bare = false;
-        self.touch(ix, now);
-        self.since_switch += u64::from(command == Command::DATA);
+        let leg = self.legs.get(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
+        let number = leg.sent + 1;
+        let is_late = number > self.catch_up_at;
+        self.book(index, number, command == Command::DATA, now);
         self.settled = self.settled.saturating_sub(1);
         if is_late {
             self.refresh_catch_up();
@@ -169,6 +158,20 @@ impl Set {
         // A message ends the rule that binds the next one to the leg of a bare SWITCH.
         self.check_resume(effects);
         Ok(())
+    }
+
+    /// Writes a sent message into the books.
+    #[inline(always)]
+    fn book(&mut self, index: usize, number: u64, data: bool, now: Nanos) {
+        if let Some(leg) = self.legs.get_mut(index) {
+            leg.sent = number;
+            if data {
+                leg.path.inflight = leg.path.inflight.saturating_add(1);
+            }
+        }
+        self.bare = false;
+        self.since_switch += u64::from(data);
+        self.touch(index as LegIx, now);
     }
 
     /// News of a leg from the host's congestion control.
