@@ -241,13 +241,25 @@ impl Engine {
 
     /// A leg's news from the host's congestion control.
     pub fn report(&mut self, now: Nanos, id: Id, report: &Report) -> Result<(), Error> {
-        self.enter_for_circuits(now, std::iter::once(id))?;
-        self.take_reports(std::iter::once((id, *report)))
+        self.report_all(now, std::iter::once((id, *report)))
     }
 
-    /// Legs' news, in order, at the time that the feed has entered with. The first that names no leg ends it.
+    /// Legs' news, in order. The first that names no leg ends it.
     #[inline(always)]
-    pub fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+    pub fn report_all(&mut self, now: Nanos, news: impl Iterator<Item = (Id, Report)> + Clone) -> Result<(), Error> {
+        self.enter_for_circuits(now, news.clone().map(|(id, _)| id))?;
+        self.take_reports(news)
+    }
+
+    /// Legs' news that ride on a decision about their set.
+    #[inline(always)]
+    pub fn report_for(&mut self, now: Nanos, set: Id, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+        self.enter_for_set(now, set)?;
+        self.take_reports(news)
+    }
+
+    #[inline(always)]
+    fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
         for (id, report) in news {
             let (set, ix) = self.leg(id)?;
             if let Some(state) = self.sets.get_mut(set) {
@@ -344,7 +356,7 @@ impl Engine {
 
     /// The first step of a feed about circuits; answers EXPIRED when what was due ended one of them.
     #[inline(always)]
-    pub fn enter_for_circuits(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<Nanos, Error> {
+    fn enter_for_circuits(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<Nanos, Error> {
         let now = self.clock.observe(now);
         if now >= self.timers.next() {
             self.run_due_before(now, ids)?;

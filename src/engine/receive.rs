@@ -1,7 +1,6 @@
 //! Receiving: from the common case, which is the shortest, to the rarest.
 
-use super::Circuit;
-use super::{Blocked, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
+use super::{Blocked, Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault, LegIx, Message, Role, Set, Terms};
 use crate::wire::command::{MULTIPLEXED, STREAM_FORBIDDEN, STREAM_NEEDED};

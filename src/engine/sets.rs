@@ -93,13 +93,15 @@ impl Engine {
     /// Chooses a leg and changes nothing.
     #[inline(always)]
     pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
-        Ok(verdict(self.set_for_sending(now, set, command, hop)?.decide(command)?))
+        self.enter_for_sending(now, set, command, hop)?;
+        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
+        Ok(verdict(state.decide(command)?))
     }
 
     /// Chooses a leg and counts the message, and the SWITCH before it, as queued.
     #[inline(always)]
     pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
-        self.set_for_sending(now, set, command, hop)?;
+        self.enter_for_sending(now, set, command, hop)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
         let plan = state.send(command, self.clock.latest(), &mut self.effects);
         if !self.effects.is_empty() {
@@ -179,24 +181,21 @@ impl Engine {
         }))
     }
 
+    /// The first step of sending: the set lives, and the message is one of its own.
     #[inline(always)]
-    fn set_for_sending(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<&mut Set, Error> {
-        if now >= self.timers.next() || !self.clock.advance(now) {
-            self.enter_for_set(now, set)?;
-        }
+    fn enter_for_sending(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<(), Error> {
+        self.enter_for_set(now, set)?;
         if !command.is_multiplexed() {
             return Err(Misuse::NotMultiplexed.into());
         }
-        // Asked once more at the end, as a borrow that is given back cannot also be dropped on the way.
-        let join_hop = self.sets.get(set).map(Set::join_hop);
-        if join_hop != Some(hop) {
-            return Err(match self.sets.get(set).map(Set::leg_count) {
-                Some(0) => Blocked::NotUsable.into(),
-                Some(_) => self.invalid("a multiplexed message goes to the join point"),
-                None => self.sets.reason(set).into(),
-            });
+        let state = self.set(set)?;
+        if hop == state.join_hop() {
+            Ok(())
+        } else if state.leg_count() == 0 {
+            Err(Blocked::NotUsable.into())
+        } else {
+            Err(self.invalid("a multiplexed message goes to the join point"))
         }
-        self.sets.get_mut(set).ok_or(Misuse::StaleId.into())
     }
 
     fn set(&self, id: Id) -> Result<&Set, Error> {
@@ -205,7 +204,7 @@ impl Engine {
 
     /// The first step of a feed about a set.
     #[inline]
-    pub fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
+    pub(super) fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
         let now = self.clock.observe(now);
         if now >= self.timers.next() {
             let alive = self.sets.get(set).is_some();

@@ -186,8 +186,8 @@ pub unsafe extern "C" fn circflow_circuit_report(
         return CIRCFLOW_ERR_NULL;
     };
     door::enter(engine, |core| {
-        core.enter_for_circuits(now_ns, reports.iter().map(|report| convert::id(report.circuit.v)))?;
-        convert::take_reports(core, reports)
+        let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
+        core.report_all(now_ns, news)
     })
 }
 

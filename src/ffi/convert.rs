@@ -7,7 +7,7 @@ use crate::base::{limits, Id};
 use crate::conflux::set::{LegNumbers, Numbers};
 use crate::conflux::{set, Algorithm, Cause, Fault, Message, Report, Role, Terms, Token};
 use crate::engine::{
-    self, Blocked, CircuitConfig, CircuitFlags, Engine, Error, Instruction, Misuse, Verdict, VerdictKind, What,
+    self, Blocked, CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Verdict, VerdictKind, What,
 };
 use crate::wire::conflux::{Nonce, Ux};
 use crate::wire::Command;
@@ -98,28 +98,14 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
     });
 }
 
-/// Reports that ride on a decision about a set.
+/// Reports, if none has a flag that nobody knows.
 #[inline(always)]
-pub(super) fn apply_reports(
-    core: &mut Engine,
-    now_ns: u64,
-    set: circflow_set_id,
-    reports: &[circflow_leg_report],
-) -> Result<(), Error> {
-    if reports.is_empty() {
-        return Ok(());
-    }
-    core.enter_for_set(now_ns, Id(set.v))?;
-    take_reports(core, reports)
-}
-
-#[inline(always)]
-pub(super) fn take_reports(core: &mut Engine, reports: &[circflow_leg_report]) -> Result<(), Error> {
+pub(super) fn reports(reports: &[circflow_leg_report]) -> Result<impl Iterator<Item = (Id, Report)> + Clone + '_, Why> {
     let known = CIRCFLOW_REPORT_SLOW_START | CIRCFLOW_REPORT_CHANNEL_BLOCKED;
     if reports.iter().any(|report| report.flags & !known != 0) {
-        return Err(core.invalid("a report has an unknown flag"));
+        return Err("a report has an unknown flag");
     }
-    core.take_reports(reports.iter().map(|report| (Id(report.circuit.v), news(report))))
+    Ok(reports.iter().map(|report| (Id(report.circuit.v), news(report))))
 }
 
 #[inline(always)]

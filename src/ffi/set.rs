@@ -213,7 +213,10 @@ pub unsafe extern "C" fn circflow_set_decide(
         return CIRCFLOW_ERR_NULL;
     };
     door::enter(engine, |core| {
-        convert::apply_reports(core, now_ns, set, reports)?;
+        if !reports.is_empty() {
+            let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
+            core.report_for(now_ns, convert::id(set.v), news)?;
+        }
         let verdict = core.decide(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;
         convert::write_verdict(verdict_out, &verdict);
         Ok(())
@@ -264,7 +267,10 @@ unsafe fn send_any(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     door::enter(engine, |core| {
-        convert::apply_reports(core, now_ns, set, reports)?;
+        if !reports.is_empty() {
+            let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
+            core.report_for(now_ns, convert::id(set.v), news)?;
+        }
         let verdict = core.send(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;
         convert::write_verdict(verdict_out, &verdict);
         Ok(())

@@ -240,7 +240,7 @@ impl Set {
         };
         let paths = self.paths().filter(|&(index, _)| reachable(index));
         if sent >= self.catch_up_at {
-            let behind = paths.clone().filter(|&(index, path)| path.ready() && self.is_far_behind(index, sent)).next();
+            let behind = paths.clone().find(|&(index, path)| path.ready() && self.is_far_behind(index, sent));
             if let Some((index, _)) = behind {
                 return Some(index);
             }
