@@ -228,7 +228,7 @@ static void a_set_is_closed_at_the_hosts_wish(void **state)
     /* The ids live until the host says so; there is no second CLOSE. */
     for (size_t i = 0; i < 4; i++) {
         IS(CIRCFLOW_ERR_GONE, host_feed(&world, world.client, world.client_leg[i], host_data(HOST_HOPS, "x")));
-        IS(CIRCFLOW_ERR_GONE, circflow_circuit_sent(world.client, world.now, world.client_leg[i], CIRCFLOW_CMD_DATA));
+        IS(CIRCFLOW_ERR_GONE, circflow_circuit_sent(world.client, world.now, world.client_leg[i], CIRCFLOW_CMD_DATA, HOST_HOPS));
         OK(circflow_circuit_closed(world.client, world.now, world.client_leg[i]));
         IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_closed(world.client, world.now, world.client_leg[i]));
     }

@@ -420,7 +420,8 @@ static void nothing_lives_after_the_end(void **state)
     IS(CIRCFLOW_ERR_GONE, at_client(1, host_data(HOST_HOPS, "x")));
     const circflow_circuit_id fresh = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
     IS(CIRCFLOW_ERR_STALE_ID, circflow_set_add_legs(world.client, world.now, world.client_set, &fresh, 1));
-    IS(CIRCFLOW_ERR_NOT_A_LEG, circflow_circuit_sent(world.client, world.now, fresh, CIRCFLOW_CMD_DATA));
+    const circflow_leg_report report = {.circuit = fresh};
+    IS(CIRCFLOW_ERR_NOT_A_LEG, circflow_circuit_report(world.client, world.now, &report, 1));
 }
 
 #define EDGE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

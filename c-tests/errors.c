@@ -127,14 +127,15 @@ static int e_version(void)
 static int e_not_a_leg(void)
 {
     circflow_circuit_id alone = fresh(1);
-    return REFUSED(circflow_circuit_sent(CLIENT, NOW, alone, CIRCFLOW_CMD_DATA));
+    circflow_leg_report report = {.circuit = alone};
+    return REFUSED(circflow_circuit_report(CLIENT, NOW, &report, 1));
 }
 static int e_in_set(void) { return add(LEG(0)); }
 static int e_mismatch(void) { world.client_circuit.hops = 4; return add(fresh(1)); }
 static int e_has_streams(void) { return add(fresh(CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_STREAMS)); }
 static int e_no_vegas(void) { return add(fresh(0)); }
 static int e_not_multiplexed(void) { return put(CIRCFLOW_CMD_DROP); }
-static int e_not_decided(void) { return REFUSED(circflow_circuit_sent(CLIENT, NOW, LEG(0), CIRCFLOW_CMD_SWITCH)); }
+static int e_not_decided(void) { return REFUSED(circflow_circuit_sent(CLIENT, NOW, LEG(0), CIRCFLOW_CMD_SWITCH, HOST_HOPS)); }
 static int e_no_legs(void) { return REFUSED(circflow_set_add_legs(CLIENT, NOW, SET, NULL, 0)); }
 static int e_numbers(void)
 {

@@ -339,7 +339,7 @@ static void ids_that_name_nothing_are_told_apart(void **state)
         IS(rows[i].want_circuit, circflow_circuit_closed(world.client, world.now, c));
         IS(rows[i].want_circuit, circflow_circuit_receive(world.client, world.now, c, &message, &verdict));
         IS(rows[i].want_circuit, circflow_circuit_report(world.client, world.now, &report, 1));
-        IS(rows[i].want_circuit, circflow_circuit_sent(world.client, world.now, c, CIRCFLOW_CMD_DATA));
+        IS(rows[i].want_circuit, circflow_circuit_sent(world.client, world.now, c, CIRCFLOW_CMD_DATA, HOST_HOPS));
         IS(rows[i].want_set, circflow_set_add_legs(world.client, world.now, s, &c, 1));
         IS(rows[i].want_set, circflow_set_adopt_leg(world.client, world.now, s, c, 0, 0));
         IS(rows[i].want_set, circflow_set_take_out(world.client, world.now, s, &circuit));

@@ -248,7 +248,7 @@ static void the_last_pending_leg_that_goes_makes_the_set_usable(void **state)
     IS(CIRCFLOW_ERR_NOT_USABLE, circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
     IS(CIRCFLOW_ERR_NOT_USABLE, circflow_set_decide(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
     IS(CIRCFLOW_ERR_NOT_USABLE, circflow_set_peek(world.client, world.client_set, &verdict));
-    assert_true(circflow_circuit_sent(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA) != CIRCFLOW_OK);
+    assert_true(circflow_circuit_sent(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA, HOST_HOPS) != CIRCFLOW_OK);
     OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
     const host_events *events = host_drain(world.client);
     assert_int_equal(events->count, 1); /* No budget for another. */
@@ -338,7 +338,7 @@ static void a_feed_about_what_expired_says_so(void **state)
         case 0: IS(CIRCFLOW_ERR_EXPIRED, at_client(0, link_message(CIRCFLOW_CMD_LINKED, HOST_HOPS))); break;
         case 1: IS(CIRCFLOW_ERR_EXPIRED, circflow_set_decide(world.client, world.now, world.client_set, &data, NULL, 0, &verdict)); break;
         case 2: IS(CIRCFLOW_ERR_EXPIRED, circflow_set_import(world.client, world.now, world.client_set, &numbers, NULL, 0)); break;
-        default: IS(CIRCFLOW_ERR_EXPIRED, circflow_circuit_sent(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA)); break;
+        default: IS(CIRCFLOW_ERR_EXPIRED, circflow_circuit_sent(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA, HOST_HOPS)); break;
         }
         const circflow_insn *close = host_close_of(host_drain(world.client), world.client_leg[0]);
         IS(CIRCFLOW_ERR_LINKED_TIMEOUT, (int)close->detail.close.cause);

@@ -125,7 +125,7 @@ static void an_import_of_an_export_changes_nothing(void **state)
     host_room(&world, world.client, world.client_leg[1], 10, 2 * MS);
     OK(circflow_set_decide(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
     assert_int_equal(verdict.circuit.v, world.client_leg[1].v);
-    OK(circflow_circuit_sent(world.client, world.now, world.client_leg[1], CIRCFLOW_CMD_SWITCH));
+    OK(circflow_circuit_sent(world.client, world.now, world.client_leg[1], CIRCFLOW_CMD_SWITCH, HOST_HOPS));
     numbers = host_export(world.client, world.client_set);
     OK(circflow_set_import(world.client, world.now, world.client_set, &numbers.set, numbers.legs, numbers.count));
     host_room(&world, world.client, world.client_leg[0], 10, MS);

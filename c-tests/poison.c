@@ -54,7 +54,7 @@ static void a_poisoned_engine_answers_poisoned(void **state)
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_receive(world.client, world.now, world.client_leg[0], &message, &verdict));
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_report(world.client, world.now, &report, 1));
-    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_sent(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_sent(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA, HOST_HOPS));
     IS(CIRCFLOW_ERR_POISONED, circflow_set_open(world.client, world.now, &world.client_terms, &set));
     IS(CIRCFLOW_ERR_POISONED, circflow_set_add_legs(world.client, world.now, world.client_set, world.client_leg, 1));
     IS(CIRCFLOW_ERR_POISONED, circflow_set_adopt_leg(world.client, world.now, world.client_set, world.client_leg[0], 0, 0));

@@ -94,6 +94,45 @@
 // delivered and not counted. Without this flag they are a protocol violation on a leg.
 #define CIRCFLOW_CIRCUIT_LEAKY_PIPE 8
 
+// circflow_circuit_config.flags: another padder than circflow's runs on the circuit too. DROP, PADDING_NEGOTIATE and
+// PADDING_NEGOTIATED that circflow cannot explain are then delivered to you, and never a protocol violation.
+#define CIRCFLOW_CIRCUIT_OTHER_PADDER 16
+
+// circflow_circuit_config.flags: you keep what padding blocks. circflow holds no messages for this circuit; it tells
+// you when to block (CIRCFLOW_INSN_BLOCK, CIRCFLOW_INSN_UNBLOCK) and asks you what becomes of each padding cell
+// (CIRCFLOW_PADDING_ASKS). For a relay, whose queue also has cells that only pass. Not to be changed once a padder is
+// there.
+#define CIRCFLOW_CIRCUIT_OWN_QUEUE 32
+
+// circflow_insn_padding.flags: the padding may pass a block that lets padding pass.
+#define CIRCFLOW_PADDING_BYPASS 1
+
+// circflow_insn_padding.flags: a cell that waits anyway may count as the padding.
+#define CIRCFLOW_PADDING_REPLACE 2
+
+// circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answer(). Without this flag
+// circflow has decided: send it.
+#define CIRCFLOW_PADDING_ASKS 4
+
+// circflow_padding_answer(): a padding cell was queued or sent.
+#define CIRCFLOW_PADDING_SENT 1
+
+// circflow_padding_answer(): a cell that waits counts as the padding.
+#define CIRCFLOW_PADDING_REPLACED 2
+
+// circflow_padding_answer(): one cell that waited was let out, past the block.
+#define CIRCFLOW_PADDING_RELEASED 3
+
+// circflow_padding_answer(): nothing was done. The machine does not hear of it.
+#define CIRCFLOW_PADDING_REFUSED 4
+
+// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
+// reached their end (padding-spec 3).
+#define CIRCFLOW_PADDING_STOP_AT_END 1
+
+// Classes of circflow_engine_stats.lateness.
+#define CIRCFLOW_LATENESS_CLASSES 20
+
 // circflow_message.form: circflow copies the body if it has to hold the message.
 #define CIRCFLOW_FORM_BYTES 0
 
@@ -278,6 +317,17 @@ typedef enum circflow_status {
   // A message cannot be written as a cell: an unknown command, a stream id where none may be (or none where one is
   // needed), an empty DATA, or a body longer than the format carries.
   CIRCFLOW_ERR_UNENCODABLE = -23,
+  // The text is no list of padding machines, or one of them is broken, too large or too slow;
+  // circflow_engine_last_detail() says which line, and why.
+  CIRCFLOW_ERR_BAD_MACHINES = -24,
+  // No padding is registered under this number. circflow_padding_register() does it.
+  CIRCFLOW_ERR_UNKNOWN_PADDING = -25,
+  // There is a padder in this place already. Take it down first, or use the hop's other slot.
+  CIRCFLOW_ERR_PADDER_EXISTS = -26,
+  // There is no such padder on this circuit.
+  CIRCFLOW_ERR_NO_PADDER = -27,
+  // A padding instruction was answered that was not given, or was answered already.
+  CIRCFLOW_ERR_NOT_ASKED = -28,
   // No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
   CIRCFLOW_ERR_BLOCKED = -100,
   // The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
@@ -286,8 +336,10 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_UNDRAINED = -102,
   // The circuit is being closed: its CIRCFLOW_INSN_CLOSE is queued, or you have had it. Drop the message.
   CIRCFLOW_ERR_GONE = -103,
-  // The engine has as many circuits or sets as it may have.
+  // The engine has as many circuits, sets or lists of machines as it may have, or a circuit as many padders.
   CIRCFLOW_ERR_FULL = -104,
+  // The relay has refused padding on this circuit (padding-spec 3.2). Ask on another.
+  CIRCFLOW_ERR_REFUSED = -105,
   // A LINK or LINKED that cannot be read.
   CIRCFLOW_ERR_BAD_LINK = -200,
   // A LINK where none may be: at a client, a second one, or on a circuit that goes on to another hop.
@@ -332,6 +384,12 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_MALFORMED = -220,
   // A command that this cell format cannot carry.
   CIRCFLOW_ERR_BAD_COMMAND = -221,
+  // Client: padding from a hop without a padder. (A relay only counts it.)
+  CIRCFLOW_ERR_PADDING_UNEXPECTED = -222,
+  // More padding than inbound_fraction allows.
+  CIRCFLOW_ERR_PADDING_EXCESS = -223,
+  // Client: a PADDING_NEGOTIATED that cannot be read, or that answers nothing.
+  CIRCFLOW_ERR_BAD_NEGOTIATED = -224,
   // The set holds as many bytes as it may.
   CIRCFLOW_ERR_SET_MEMORY = -300,
   // All sets of the engine together hold as many bytes as they may.
@@ -361,7 +419,8 @@ typedef enum circflow_verdict_kind {
   // Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
   // delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_next().
   CIRCFLOW_VERDICT_DELIVER = 1,
-  // Receiving: kept for order. The body was copied, or the token is circflow's until it comes back.
+  // Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back as
+  // CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND.
   CIRCFLOW_VERDICT_HELD = 2,
   // Receiving: a control message that circflow has dealt with. Nothing to handle; drain.
   CIRCFLOW_VERDICT_CONSUMED = 3,
@@ -376,8 +435,9 @@ typedef enum circflow_verdict_kind {
 typedef enum circflow_insn_kind {
   // Nothing waits.
   CIRCFLOW_INSN_NONE = 0,
-  // Send a relay message on a circuit, to detail.send.hop. The body is in the body buffer. It is control: not
-  // multiplexed, not counted, not to be reported as sent.
+  // Send a relay message on a circuit, to detail.send.hop, and do not report it as sent: circflow knows. It is control
+  // whose body is in the body buffer, or a message of yours that padding held back: then detail.send.form tells
+  // whether its body is in the buffer or detail.send.token is yours again.
   CIRCFLOW_INSN_SEND = 1,
   // A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
   // again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since;
@@ -389,7 +449,7 @@ typedef enum circflow_insn_kind {
   // Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
   // then say circflow_circuit_closed(). The id lives until you do.
   CIRCFLOW_INSN_CLOSE = 4,
-  // The set has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
+  // The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
   CIRCFLOW_INSN_RESUME = 5,
   // The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
   // once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
@@ -402,6 +462,32 @@ typedef enum circflow_insn_kind {
   CIRCFLOW_INSN_WANT_LEG = 8,
   // The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this.
   CIRCFLOW_INSN_ENDED = 9,
+  // Send a padding cell: a DROP to detail.padding.hop on this circuit and no other. It is never counted, and not to
+  // be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags, decide first, by this table, and
+  // answer with circflow_padding_answer(). "Queue" is the circuit's outgoing queue: cells to or through the hop that
+  // are queued and not written yet, blocked or not.
+  //
+  //   your block          BYPASS  REPLACE  queue      do                               answer
+  //   none                any     no       any        send padding                     SENT
+  //   none                any     yes      empty      send padding                     SENT
+  //   none                any     yes      not empty  nothing                          REPLACED
+  //   lets padding pass   yes     no       any        send padding past the block      SENT
+  //   lets padding pass   yes     yes      empty      send padding past the block      SENT
+  //   lets padding pass   yes     yes      blocked    let one queued cell out          RELEASED
+  //   lets padding pass   yes     yes      past it    nothing                          REPLACED
+  //   lets padding pass   no      no       any        queue padding behind the block   SENT
+  //   lets padding pass   no      yes      empty      queue padding behind the block   SENT
+  //   lets padding pass   no      yes      not empty  nothing                          REPLACED
+  //   lets nothing pass   any     no       any        queue padding behind the block   SENT
+  //   lets nothing pass   any     yes      empty      queue padding behind the block   SENT
+  //   lets nothing pass   any     yes      not empty  nothing                          REPLACED
+  CIRCFLOW_INSN_PADDING = 10,
+  // CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep what is queued on this circuit, all but control that must not wait
+  // (SENDME, the conflux handshake, negotiation, DESTROY). detail.block.bypassable says whether padding with
+  // CIRCFLOW_PADDING_BYPASS may pass; it can come again with another answer.
+  CIRCFLOW_INSN_BLOCK = 11,
+  // CIRCFLOW_CIRCUIT_OWN_QUEUE: let out all that you kept, in order.
+  CIRCFLOW_INSN_UNBLOCK = 12,
 } circflow_insn_kind;
 
 // One event loop's worth of circuits and sets. Opaque.
@@ -413,7 +499,8 @@ typedef struct circflow_engine circflow_engine;
 typedef struct circflow_engine_config {
   // sizeof(circflow_engine_config) as your compiler saw it.
   size_t size;
-  // Random bytes of yours: the key under which nonces are looked up. All zero is for tests.
+  // Random bytes of yours: nonces are looked up under them, and padding machines draw what follows from them. All
+  // zero is for tests.
   uint8_t seed[32];
   // Part of every id this engine gives out, 1 to 16383: give each engine of your process its own, so that an id
   // that strays to another engine is noticed. Default 1.
@@ -451,8 +538,20 @@ typedef struct circflow_insn_send {
   uint8_t hop;
   // Stream id, 0 for none.
   uint16_t stream_id;
-  // Bytes written to the body buffer.
+  // CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
   uint16_t body_len;
+  // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+  uint8_t form;
+  // Zero.
+  uint8_t reserved[5];
+  // CIRCFLOW_FORM_TOKEN: the token.
+  uint64_t token;
+  // A set's message: its absolute sequence number. Otherwise 0.
+  uint64_t number;
+  // CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
+  uint32_t cost;
+  // Zero.
+  uint32_t reserved2;
 } circflow_insn_send;
 
 // CIRCFLOW_INSN_DELIVER.
@@ -496,6 +595,26 @@ typedef struct circflow_insn_linked {
   uint64_t rtt_ns;
 } circflow_insn_linked;
 
+// CIRCFLOW_INSN_PADDING.
+typedef struct circflow_insn_padding {
+  // Relay command to send: CIRCFLOW_CMD_DROP.
+  uint8_t command;
+  // Hop to send to; 0 at a relay: the client.
+  uint8_t hop;
+  // Which of the hop's padders asks for it.
+  uint8_t slot;
+  // CIRCFLOW_PADDING_*, or-ed together. The first two are the action's that decided it.
+  uint8_t flags;
+  // Which of the padder's machines, from 0, in the order of its list.
+  uint32_t machine;
+} circflow_insn_padding;
+
+// CIRCFLOW_INSN_BLOCK.
+typedef struct circflow_insn_block {
+  // 1 when padding that asks for it may pass: when every block that is on allows it.
+  uint32_t bypassable;
+} circflow_insn_block;
+
 // What an instruction says besides what it is about.
 typedef union circflow_insn_detail {
   // CIRCFLOW_INSN_SEND.
@@ -508,6 +627,10 @@ typedef union circflow_insn_detail {
   struct circflow_insn_close close;
   // CIRCFLOW_INSN_LINKED.
   struct circflow_insn_linked linked;
+  // CIRCFLOW_INSN_PADDING.
+  struct circflow_insn_padding padding;
+  // CIRCFLOW_INSN_BLOCK.
+  struct circflow_insn_block block;
   // The size of the union, now and later.
   uint64_t reserved[5];
 } circflow_insn_detail;
@@ -546,11 +669,12 @@ typedef struct circflow_engine_stats {
   uint32_t insns;
   // The most that ever waited.
   uint32_t insns_peak;
-  // Timers armed.
+  // Timers armed: one for each leg that waits for an answer, and one for each circuit whose padding waits for
+  // anything.
   uint32_t timers;
   // Zero.
   uint32_t reserved;
-  // Messages held now, in all sets, those waiting to be discarded included.
+  // Messages held now, for order and for sending, those waiting to be discarded included.
   uint64_t held;
   // What they cost, in bytes.
   uint64_t held_bytes;
@@ -564,6 +688,11 @@ typedef struct circflow_engine_stats {
   uint64_t peer_faults;
   // Log lines left out because there were too many.
   uint64_t log_dropped;
+  // Padding cells received, expected or not.
+  uint64_t padding_received;
+  // How many timers of padding ran how late: [0] less than a microsecond after they were due, [n] less than 2^n
+  // microseconds, the last all others.
+  uint64_t lateness[CIRCFLOW_LATENESS_CLASSES];
 } circflow_engine_stats;
 
 // What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want.
@@ -582,7 +711,10 @@ typedef struct circflow_circuit_config {
   // CIRCFLOW_CIRCUIT_*, or-ed together.
   uint8_t flags;
   // Zero.
-  uint8_t reserved[5];
+  uint8_t reserved;
+  // Messages that may be held for sending while padding blocks the circuit; then sending answers
+  // CIRCFLOW_ERR_BLOCKED. Default 32.
+  uint32_t held_sends_max;
 } circflow_circuit_config;
 
 // A relay message, decrypted. All of it is read during the call only.
@@ -630,7 +762,7 @@ typedef struct circflow_verdict {
   uint16_t end_reason;
   // SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
   uint32_t switch_delta;
-  // SEND: the leg to send on. Otherwise the circuit the message came on.
+  // SEND: the leg to send on. Otherwise the circuit the message came on; zero when a set holds it for sending.
   struct circflow_circuit_id circuit;
   // That circuit's tag.
   uint64_t circuit_tag;
@@ -682,6 +814,11 @@ typedef struct circflow_set_config {
   uint8_t algorithm;
   // Zero.
   uint8_t reserved[2];
+  // Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_BLOCKED.
+  // Default 32.
+  uint32_t held_sends_max;
+  // Zero.
+  uint32_t reserved2;
 } circflow_set_config;
 
 // Figures of a set. Set size to sizeof before each call.
@@ -924,19 +1061,26 @@ enum circflow_status circflow_circuit_report(struct circflow_engine *engine,
                                              const struct circflow_leg_report *reports,
                                              size_t report_count);
 
-// Says that a cell which circflow_set_decide() asked for is queued on its leg: the second half of sending. Report the
-// SWITCH first, then the message, each when it is really queued. A cell that is never reported leaves no trace. What
-// is checked is that the numbers allow it, not that it was decided: a message needs no decision where it needs no
-// SWITCH.
+// Says that a relay cell is queued on a circuit.
 //
-// @param command  CIRCFLOW_CMD_SWITCH or the command of the message.
-// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_NOT_MULTIPLEXED; CIRCFLOW_ERR_NOT_A_LEG;
-// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
+// On a leg this is the second half of sending: report what circflow_set_decide() asked for, the SWITCH first, then the
+// message, each when it is really queued. A cell that is never reported leaves no trace. What is checked is that the
+// numbers allow it, not that it was decided: a message needs no decision where it needs no SWITCH.
+//
+// On a circuit with a padder, report every other cell too, also those that only pass (at a relay: hop 0, command 0).
+// Only what circflow knows already is not reported again: what circflow_set_send() or circflow_circuit_send()
+// answered with SEND, and what an instruction told you to send.
+//
+// @param command  CIRCFLOW_CMD_SWITCH, the command of the message, or any other.
+// @param hop      Where it goes: 1 to the number of hops, or 0 at a relay.
+//
+// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_sent(struct circflow_engine *engine,
                                            uint64_t now_ns,
                                            struct circflow_circuit_id circuit,
-                                           uint8_t command);
+                                           uint8_t command,
+                                           uint8_t hop);
 
 // Fills a config with the defaults. Pass sizeof(circflow_set_config).
 //

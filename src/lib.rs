@@ -3,7 +3,8 @@
 //! The public interface is `include/circflow.h`, which is made from [`ffi`]; README shows how to use it. The Rust
 //! modules are public so that tests can reach every floor, and carry no promise of stability.
 //!
-//! ARCHITECTURE.md shows the floors. Imports go down only: `ffi` → `engine` → `conflux` → `wire` → `base`.
+//! ARCHITECTURE.md shows the floors. Imports go down only: `ffi` → `engine` → `conflux`, `padding` → `wire` →
+//! `base`.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
@@ -12,4 +13,5 @@ pub mod base;
 pub mod conflux;
 pub mod engine;
 pub mod ffi;
+pub mod padding;
 pub mod wire;

@@ -66,7 +66,7 @@ fn compare(paths: &[Path]) {
 }
 
 fn path(rtt: u64, window: (u64, u64), linked: bool, blocked: bool, slow_start: bool) -> Path {
-    Path { rtt, cwnd: window.0, inflight: window.1, linked, blocked, slow_start }
+    Path { rtt, cwnd: window.0, inflight: window.1, linked, blocked, padded: false, slow_start }
 }
 
 #[test]
@@ -331,8 +331,10 @@ fn after_a_bare_switch_the_message_follows_on_the_same_leg() {
     engine.report(0, legs[1], &report(10, 0, 1)).unwrap();
     let plan = Verdict::Send { circuit: legs[1], number: 4, switch_delta: 3 };
     assert_eq!(decide(&mut engine, 0, set, DATA, HOPS), Ok(plan));
-    engine.sent(0, legs[1], Command::CONFLUX_SWITCH).unwrap();
-    assert!(engine.sent(0, legs[0], DATA).is_err() && engine.sent(0, legs[0], Command::CONFLUX_SWITCH).is_err());
+    engine.sent(0, legs[1], Command::CONFLUX_SWITCH, HOPS).unwrap();
+    assert!(
+        engine.sent(0, legs[0], DATA, HOPS).is_err() && engine.sent(0, legs[0], Command::CONFLUX_SWITCH, HOPS).is_err()
+    );
     engine.report(0, legs[1], &Report { blocked: true, ..report(10, 0, 1) }).unwrap();
     assert_eq!(
         decide(&mut engine, 0, set, DATA, HOPS),
@@ -393,7 +395,7 @@ fn room_that_a_message_makes_is_told() {
     let mut log = Vec::new();
     send_on(&mut engine, set, &legs, 0, 1, &mut log);
     engine.report(0, legs[1], &report(10, 0, 1)).unwrap();
-    engine.sent(0, legs[1], Command::CONFLUX_SWITCH).unwrap();
+    engine.sent(0, legs[1], Command::CONFLUX_SWITCH, HOPS).unwrap();
     engine.report(0, legs[1], &Report { blocked: true, ..report(10, 0, 1) }).unwrap();
     assert_eq!(
         decide(&mut engine, 0, set, DATA, HOPS),

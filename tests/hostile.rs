@@ -67,7 +67,8 @@ impl Host {
                 let role = if a % 2 == 0 { Role::Client } else { Role::Exit };
                 let hops = if a % 16 == 15 { b } else { 3 * u8::from(role == Role::Client) };
                 let flags = CircuitFlags(if b % 4 == 0 { b / 4 } else { 1 });
-                let config = CircuitConfig { tag: d, join_point: u64::from(c % 16 == 0), role, hops, flags };
+                let join_point = u64::from(c % 16 == 0);
+                let config = CircuitConfig { tag: d, join_point, role, hops, flags, held_sends_max: 4 };
                 self.circuits.extend(self.engine.open_circuit(now, config));
             }
             2 => self.sets.extend(self.engine.open_set(now, any_terms(b, c, d))),
@@ -122,7 +123,7 @@ impl Host {
                 }
             }
             18 => {
-                let _ = self.engine.sent(now, circuit, pick(&COMMANDS, c as u8));
+                let _ = self.engine.sent(now, circuit, pick(&COMMANDS, c as u8), (c >> 8) as u8 % 5);
             }
             19 => {
                 let rows: Vec<LegNumbers> = (0..c % 3)
@@ -286,6 +287,7 @@ fn any_terms(b: u8, c: u16, d: u64) -> Terms {
         switch_ahead_max: pick(&[0, 4, 1 << 20, u32::MAX], (d >> 16) as u8),
         legs_max: u32::from(c % 5),
         launches_max: u32::from(c % 7),
+        held_sends_max: 4,
     }
 }
 

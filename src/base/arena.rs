@@ -139,6 +139,13 @@ impl<T: Default> Arena<T> {
         }
     }
 
+    /// What lives in a slot, with its id.
+    pub fn at(&mut self, index: u32) -> Option<(Id, &mut T)> {
+        let slot = self.slots.get_mut(index as usize)?;
+        let id = Id(slot.id);
+        (id.index() == index).then_some((id, &mut slot.value))
+    }
+
     /// Like [`Arena::get`], with the reason when there is nothing.
     pub fn lookup(&self, id: Id) -> Result<&T, IdError> {
         self.get(id).ok_or_else(|| self.reason(id))

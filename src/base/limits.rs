@@ -63,3 +63,53 @@ pub const INSTRUCTIONS_DEFAULT: u32 = 1 << 16;
 
 /// Log lines an engine emits in one second of the host's time; more are counted and summed up in one line.
 pub const LOG_LINES_PER_SECOND: u32 = 64;
+
+/// Messages that may be held for sending, per set and per circuit, while padding blocks: one cell queue's worth of
+/// patience. More would only hide from the streams that they should stop.
+pub const HELD_SENDS_DEFAULT: u32 = 32;
+
+/// Padders of one circuit: each hop can have two, as in Tor (CIRCPAD_MAX_MACHINES).
+pub const PADDERS_MAX: usize = 2 * HOPS_MAX as usize;
+
+/// Places for padders at one hop: Tor's CIRCPAD_MAX_MACHINES.
+pub const PADDER_SLOTS: u8 = 2;
+
+/// Cells in a circuit's queue from which on no padding is added: the default of Tor's `circpad_max_circ_queued_cells`.
+pub const QUEUED_CELLS_DEFAULT: u32 = 1000;
+
+/// Padding instructions of one machine that a host with a queue of its own may leave unanswered: a host answers as it
+/// drains, so only one that never answers gets there.
+pub const PADDING_ASKED_MAX: u16 = 1024;
+
+/// Rounds of TimerBegin in one event. A machine can set its timer again each time it hears that its timer began.
+pub const TIMER_ROUNDS_MAX: u32 = 8;
+
+/// Timers of one circuit that are dealt with in one call. Machines whose delays are 0 could go on for ever; what is left
+/// is due a nanosecond later.
+pub const PADDING_STEPS_MAX: u32 = 64;
+
+/// How far behind the clock a timer's event may lie. Up to there an event has the time at which it was due, so that a
+/// loop's lateness does not slow a constant rate down; a process that stood still for longer does not make up for it.
+pub const PADDING_LATE_MAX: u64 = 1_000_000_000;
+
+/// Runs of cells to the same hop that are kept apart until they are written.
+pub const UNWRITTEN_RUNS_MAX: usize = 32;
+
+/// Padding cells that may still come from a hop whose padder was taken down: as many as may have been queued there.
+pub const PADDING_AFTER_END_MAX: u32 = QUEUED_CELLS_DEFAULT;
+
+/// Lists of machines that an engine can have loaded: a host has a handful, one for each number of the protocol's 256 is
+/// plenty.
+pub const MACHINE_LISTS_MAX: u32 = 1024;
+
+/// Machines of one list. The shipped defences need one or two; every event on a circuit goes to each of them, so this
+/// is also what one event may cost.
+pub const MACHINES_MAX: usize = 64;
+
+/// Bytes of one machine once unpacked: maybenot's own cap.
+pub const MACHINE_UNPACKED_MAX: usize = 1 << 20;
+
+/// Bytes of memory one list of machines may own. An empty state takes 16 bytes unpacked and 576 in memory, so a line of
+/// 2 KiB could ask for 38 MB; 16 MiB still holds a machine of [`MACHINE_UNPACKED_MAX`] whose states do something (58
+/// bytes and more each).
+pub const MACHINES_BYTES_MAX: usize = 16 << 20;

@@ -15,6 +15,8 @@ pub struct Path {
     pub linked: bool,
     /// The channel takes no more cells.
     pub blocked: bool,
+    /// Padding holds back what would be sent.
+    pub padded: bool,
     /// Congestion control is in slow start.
     pub slow_start: bool,
 }
@@ -25,12 +27,12 @@ pub const UNMEASURED: u64 = u64::MAX;
 impl Path {
     /// A leg that is not linked, or of which nothing was reported yet.
     pub const UNKNOWN: Path =
-        Path { rtt: UNMEASURED, cwnd: 0, inflight: 0, linked: false, blocked: false, slow_start: false };
+        Path { rtt: UNMEASURED, cwnd: 0, inflight: 0, linked: false, blocked: false, padded: false, slow_start: false };
 
     /// True when a DATA cell may go out now.
     #[inline]
     pub fn ready(&self) -> bool {
-        self.linked && self.inflight < self.cwnd && !self.blocked
+        self.linked && self.inflight < self.cwnd && !self.blocked && !self.padded
     }
 }
 

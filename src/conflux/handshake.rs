@@ -5,7 +5,7 @@
 //! exit     Unlinked --LINK, LINKED sent--> Unacked --LINKED_ACK--> Linked
 //! ```
 
-use super::fault::Fault;
+use crate::wire::fault::Fault;
 
 /// Which end of the circuit this is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -34,6 +34,8 @@ pub(super) struct Leg {
     /// A SWITCH came and no message since.
     pub bare: bool,
     pub path: Path,
+    /// While padding blocks it, its messages are kept here, not by the host.
+    pub holds: bool,
     /// Absolute number of the last message sent on it.
     pub sent: u64,
     /// Absolute number of the last message received on it.
@@ -55,6 +57,7 @@ impl Leg {
             state,
             bare: false,
             path,
+            holds: false,
             sent: 0,
             recv: 0,
             lane: Lane::EMPTY,

@@ -5,7 +5,6 @@
 //! comes back as [`Effect`]s, and the engine turns them into instructions.
 
 pub mod choice;
-pub mod fault;
 pub mod handshake;
 mod leg;
 pub mod manager;
@@ -14,12 +13,13 @@ pub mod store;
 pub mod teardown;
 
 pub use choice::{Algorithm, Policy};
-pub use fault::{Cause, Fault, Reach};
 pub use handshake::{LinkState, Role};
 pub use leg::Report;
 pub use manager::Manager;
 pub use set::{Arrival, LegIx, LegNumbers, Numbers, Plan, Refusal, Set, Stats, Terms};
 pub use store::{Delivery, Lane, Message, Store, Token, TooSmall};
+
+pub use crate::wire::fault::{Cause, Fault, Reach};
 
 use crate::base::{Id, Nanos};
 
@@ -46,6 +46,8 @@ pub enum Effect {
     WantLeg,
     /// There is room to send again.
     Resume,
+    /// There is room for messages that were held for sending: [`Set::release`].
+    Release,
     /// Held messages are next in order.
     Ready,
     /// A leg is to close.
@@ -76,8 +78,6 @@ pub enum Effect {
     Disarm {
         /// The leg.
         leg: Id,
-        /// When it would have been.
-        deadline: Nanos,
     },
 }
 

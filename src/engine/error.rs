@@ -57,6 +57,16 @@ pub enum Misuse {
     NonceInUse,
     /// The wrong role.
     Role,
+    /// Text that is no list of padding machines.
+    BadMachines,
+    /// No machine is registered under this number.
+    UnknownPadding,
+    /// The place at the hop is taken.
+    PadderExists,
+    /// There is no such padder.
+    NoPadder,
+    /// Nobody asked for this answer.
+    NotAsked,
 }
 
 /// Why it does not go now.
@@ -72,6 +82,8 @@ pub enum Blocked {
     Gone,
     /// The engine is full.
     Full,
+    /// The relay has refused padding on this circuit.
+    Refused,
 }
 
 impl Error {
@@ -98,7 +110,7 @@ impl From<Blocked> for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Blocked => Error::Blocked(Blocked::NoRoom),
+            Refusal::Blocked | Refusal::Hold => Error::Blocked(Blocked::NoRoom),
             Refusal::NotUsable => Error::Blocked(Blocked::NotUsable),
             Refusal::NotDecided => Error::Misuse(Misuse::NotDecided),
         }

@@ -2,6 +2,7 @@
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, Control, Delivery, Lane, Token};
+use crate::padding::Pad;
 use crate::wire::Command;
 use std::collections::VecDeque;
 
@@ -32,6 +33,22 @@ pub enum What {
         /// Bytes in the buffer.
         body_len: u16,
     },
+    /// Send a message that was held, and is in the buffer, or the host's again.
+    SendHeld(Released),
+    /// Send a padding cell, or decide about one.
+    Pad {
+        /// Whose.
+        pad: Pad,
+        /// The host decides, and answers.
+        asks: bool,
+    },
+    /// The circuit's sender is blocked now.
+    Block {
+        /// Padding that asks for it may pass.
+        bypassable: bool,
+    },
+    /// It is no longer.
+    Unblock,
     /// Handle a message that was held.
     Deliver(Delivery),
     /// Take a token back.
@@ -48,6 +65,15 @@ pub enum What {
     WantLeg,
     /// The set is gone.
     Ended(Cause),
+}
+
+/// A message that was held for sending.
+#[derive(Clone, Copy, Debug)]
+pub struct Released {
+    /// Where to.
+    pub hop: u8,
+    /// The message; its number is the set's, 0 outside a set.
+    pub message: Delivery,
 }
 
 /// What waits. Anything but the rest of a set is dropped when what it is about has gone.
@@ -89,6 +115,35 @@ pub(super) enum Queued {
         set: Id,
         set_tag: u64,
         cause: Cause,
+    },
+    /// A message of the padding negotiation.
+    Negotiation {
+        circuit: Id,
+        hop: u8,
+        command: Command,
+        body: [u8; 8],
+    },
+    Pad {
+        circuit: Id,
+        pad: Pad,
+        asks: bool,
+    },
+    Gate {
+        circuit: Id,
+        blocked: bool,
+        bypassable: bool,
+    },
+    ResumeCircuit {
+        circuit: Id,
+    },
+    /// A message that was held for sending, after a SWITCH unless `delta` is 0.
+    Released {
+        circuit: Id,
+        set: Id,
+        hop: u8,
+        lane: Lane,
+        delta: u32,
+        number: u64,
     },
 }
 

@@ -7,23 +7,26 @@
 mod error;
 mod insn;
 mod log;
+mod padding;
 mod poll;
 mod receive;
 mod sets;
 mod verdict;
 
 pub use error::{Blocked, Error, Misuse};
-pub use insn::{Instruction, What};
-pub use verdict::{Step, Verdict, VerdictKind};
+pub use insn::{Instruction, Released, What};
+pub use verdict::{Admitted, Step, Verdict, VerdictKind};
 
 use crate::base::{limits, Arena, Clock, Id, Nanos, Timers};
-use crate::conflux::fault::Reach;
 use crate::conflux::set::Fate;
-use crate::conflux::{Cause, Effect, Fault, LegIx, Manager, Report, Role, Set, Store, Terms};
+use crate::conflux::{Cause, Effect, Fault, Lane, LegIx, Manager, Report, Role, Set, Store, Terms};
+use crate::padding::{Effect as PaddingEffect, Keys, Machines, Padding, Terms as PaddingTerms};
 use crate::wire::conflux::Nonce;
+use crate::wire::fault::Reach;
 use crate::wire::Command;
 use insn::{News, Queue, Queued};
 use log::engine_log;
+use std::collections::BTreeMap;
 
 /// What an engine is made with.
 #[derive(Clone)]
@@ -55,6 +58,8 @@ pub struct CircuitConfig {
     pub hops: u8,
     /// What is so now.
     pub flags: CircuitFlags,
+    /// Cap on messages held for sending while padding blocks.
+    pub held_sends_max: u32,
 }
 
 /// What is so of a circuit, or-ed together.
@@ -70,8 +75,12 @@ impl CircuitFlags {
     pub const EXTENDED: CircuitFlags = CircuitFlags(4);
     /// Streams may end at other hops.
     pub const LEAKY_PIPE: CircuitFlags = CircuitFlags(8);
+    /// Another padder runs on it beside ours.
+    pub const OTHER_PADDER: CircuitFlags = CircuitFlags(16);
+    /// The host keeps what a block holds back.
+    pub const OWN_QUEUE: CircuitFlags = CircuitFlags(32);
     /// All of them.
-    pub const KNOWN: u8 = 15;
+    pub const KNOWN: u8 = 63;
 
     /// True when all of `flags` are set.
     pub fn has(self, flags: CircuitFlags) -> bool {
@@ -110,13 +119,35 @@ pub struct Stats {
     pub peer_faults: u64,
     /// Log lines left out.
     pub log_dropped: u64,
+    /// Padding cells received.
+    pub padding_received: u64,
+    /// How late the timers of padding were.
+    pub lateness: Lateness,
+}
+
+/// How many timers ran how late: the first class counts those less than a microsecond late, each following one those up
+/// to twice as late as the one before, and the last all others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lateness(pub [u64; Lateness::CLASSES]);
+
+impl Lateness {
+    /// Classes: the last begins at 2^18 microseconds, a quarter of a second.
+    pub const CLASSES: usize = 20;
+
+    fn count(&mut self, late: Nanos) {
+        let class = (64 - (late / 1000).leading_zeros() as usize).min(Self::CLASSES - 1);
+        self.0[class] += 1;
+    }
 }
 
 /// One event loop's worth of circuits and sets.
 #[derive(Debug)]
 pub struct Engine {
     clock: Clock,
+    /// Handshakes that wait for an answer, by circuit.
     timers: Timers,
+    /// The earliest that padding has to do, by circuit.
+    padding_timers: Timers,
     circuits: Arena<Circuit>,
     sets: Arena<Set>,
     store: Store,
@@ -131,19 +162,33 @@ pub struct Engine {
     detail: String,
     peer_faults: u64,
     limiter: log::Limiter,
+    /// Lists of padding machines that the host has loaded.
+    machines: Arena<Machines>,
+    /// What the numbers of the negotiation mean, at a client (true) and at a relay.
+    padding_numbers: BTreeMap<(bool, u8), PaddingTerms>,
+    padding_keys: Keys,
+    /// Effects of the padding step under way; empty between calls.
+    padding_effects: Vec<PaddingEffect<Lane>>,
+    padding_received: u64,
+    /// Counts the calls in which something was due, for the cap on steps in one of them.
+    round: u32,
+    lateness: Lateness,
 }
 
 #[derive(Debug)]
 struct Circuit {
     place: Place,
     config: CircuitConfig,
+    /// Made with the first padder.
+    padding: Option<Box<Padding<Lane>>>,
 }
 
 /// What fills a vacant place.
 impl Default for Circuit {
     fn default() -> Self {
-        let config = CircuitConfig { tag: 0, join_point: 0, role: Role::Exit, hops: 0, flags: CircuitFlags::default() };
-        Circuit { place: Place::Closing, config }
+        let flags = CircuitFlags::default();
+        let config = CircuitConfig { tag: 0, join_point: 0, role: Role::Exit, hops: 0, flags, held_sends_max: 0 };
+        Circuit { place: Place::Closing, config, padding: None }
     }
 }
 
@@ -158,8 +203,19 @@ enum Place {
     Closing,
 }
 
+impl Place {
+    /// The leg that it is.
+    fn leg(self) -> Option<(Id, LegIx)> {
+        match self {
+            Place::Leg { set, ix } => Some((set, ix)),
+            Place::Alone | Place::Closing => None,
+        }
+    }
+}
+
 /// Engine tags share 16 bits of an id with the kind of thing it names.
 const TAG_MAX: u32 = (1 << 14) - 1;
+const MACHINES_KIND: u16 = 0;
 const CIRCUIT_KIND: u16 = 1;
 const SET_KIND: u16 = 2;
 
@@ -178,6 +234,7 @@ impl Engine {
         Ok(Engine {
             clock: Clock::default(),
             timers: Timers::default(),
+            padding_timers: Timers::default(),
             circuits: Arena::new(owner(CIRCUIT_KIND), config.circuits_max),
             sets: Arena::new(owner(SET_KIND), config.sets_max),
             store: Store::new(config.held_bytes_max),
@@ -190,12 +247,20 @@ impl Engine {
             detail: String::new(),
             peer_faults: 0,
             limiter: log::Limiter::default(),
+            machines: Arena::new(owner(MACHINES_KIND), limits::MACHINE_LISTS_MAX),
+            padding_numbers: BTreeMap::new(),
+            padding_keys: Keys::new(&config.seed),
+            padding_effects: Vec::new(),
+            padding_received: 0,
+            round: 0,
+            lateness: Lateness::default(),
         })
     }
 
     /// When [`Engine::tick`] is wanted next.
+    #[inline]
     pub fn deadline(&self) -> Nanos {
-        self.timers.next()
+        self.timers.next().min(self.padding_timers.next())
     }
 
     /// Does what is due.
@@ -214,7 +279,7 @@ impl Engine {
         }
         self.enter(now);
         self.check_drained()?;
-        self.circuits.insert(Circuit { place: Place::Alone, config }).map_err(|_| Blocked::Full.into())
+        self.circuits.insert(Circuit { place: Place::Alone, config, padding: None }).map_err(|_| Blocked::Full.into())
     }
 
     /// Replaces what is so of a circuit. That it has carried streams stays so.
@@ -233,6 +298,7 @@ impl Engine {
     pub fn circuit_closed(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
         self.enter(now);
         let circuit = self.circuits.remove(id).ok_or_else(|| self.circuits.reason(id))?;
+        self.drop_padding(id, circuit.padding);
         if let Place::Leg { set, ix } = circuit.place {
             self.remove_leg(set, ix, Cause::LegLost);
         }
@@ -272,23 +338,33 @@ impl Engine {
         Ok(())
     }
 
-    /// A cell was queued on a leg.
+    /// A cell was queued on a circuit.
     #[inline(always)]
-    pub fn sent(&mut self, now: Nanos, id: Id, command: Command) -> Result<(), Error> {
+    pub fn sent(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
-        let (set, ix) = self.leg(id)?;
-        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
-        let outcome = if command.is_multiplexed() {
-            state.commit_message(ix, command, now, &mut self.effects)
-        } else if command == Command::CONFLUX_SWITCH {
-            state.commit_switch(ix)
-        } else {
-            return Err(Misuse::NotMultiplexed.into());
-        };
-        if !self.effects.is_empty() {
-            self.apply_effects(set);
+        let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
         }
-        Ok(outcome?)
+        if let (Place::Leg { set, ix }, true) = (circuit.place, hop == circuit.config.hops) {
+            let padded = circuit.padding.is_some();
+            let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
+            if command.is_multiplexed() {
+                state.commit_message(ix, command, now, &mut self.effects)?;
+            } else if command == Command::CONFLUX_SWITCH {
+                state.commit_switch(ix)?;
+            }
+            if !self.effects.is_empty() {
+                self.apply_effects(set);
+            }
+            if !padded {
+                return Ok(());
+            }
+        } else if circuit.padding.is_none() {
+            return Ok(());
+        }
+        self.note_sent(id, hop, now);
+        Ok(())
     }
 
     /// The sentence behind the last error that has one.
@@ -313,7 +389,7 @@ impl Engine {
             sets: self.sets.len(),
             instructions: self.queue.len() as u32,
             instructions_peak: self.queue.peak() as u32,
-            timers: self.timers.len() as u32,
+            timers: (self.timers.len() + self.padding_timers.len()) as u32,
             held: self.store.len() as u64,
             held_bytes: self.store.bytes(),
             held_bytes_peak: self.store.bytes_peak(),
@@ -321,6 +397,8 @@ impl Engine {
             time_backwards: self.clock.backwards(),
             peer_faults: self.peer_faults,
             log_dropped: self.limiter.dropped(),
+            padding_received: self.padding_received,
+            lateness: self.lateness,
         }
     }
 
@@ -348,7 +426,7 @@ impl Engine {
     #[inline]
     fn enter(&mut self, now: Nanos) -> Nanos {
         let now = self.clock.observe(now);
-        if now >= self.timers.next() {
+        if now >= self.deadline() {
             self.run_due(now);
         }
         now
@@ -358,7 +436,7 @@ impl Engine {
     #[inline(always)]
     fn enter_for_circuits(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<Nanos, Error> {
         let now = self.clock.observe(now);
-        if now >= self.timers.next() {
+        if now >= self.deadline() {
             self.run_due_before(now, ids)?;
         }
         Ok(now)
@@ -380,12 +458,18 @@ impl Engine {
 
     #[cold]
     fn run_due(&mut self, now: Nanos) {
-        while let Some(key) = self.timers.pop_due(now) {
-            let id = Id(key);
-            let Ok((set, ix)) = self.leg(id) else { continue };
+        while let Some((index, _)) = self.timers.pop_due(now) {
+            let Some((id, circuit)) = self.circuits.at(index) else { continue };
+            let Some((set, ix)) = circuit.place.leg() else { continue };
             if let Some(fault) = self.sets.get(set).and_then(|state| state.expired(ix, now)) {
                 self.fault(id, fault);
             }
+        }
+        self.round = self.round.wrapping_add(1);
+        // What finds no room in the queue stays due until the host has drained.
+        while self.queue.len() < self.instructions_max {
+            let Some((index, _)) = self.padding_timers.pop_due(now) else { break };
+            self.run_padding(index, now);
         }
     }
 
@@ -444,6 +528,9 @@ impl Engine {
         if let (Some(circuit), Some(state)) = (self.circuits.get_mut(id), self.sets.get_mut(set)) {
             circuit.place = Place::Leg { set, ix };
             state.set_tag(ix, circuit.config.tag);
+            if let Some(padding) = &circuit.padding {
+                state.hold_back(ix, padding.is_blocked(), !padding.asks(), &mut self.effects);
+            }
         }
     }
 
@@ -487,12 +574,18 @@ impl Engine {
                     engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
                     self.queue.push(Queued::Ended { set, set_tag, cause });
                 }
-                Effect::Arm { leg, deadline } => self.timers.arm(deadline, leg.0),
-                Effect::Disarm { leg, deadline } => self.timers.cancel(deadline, leg.0),
+                Effect::Arm { leg, deadline } => self.timers.arm(leg.index(), deadline),
+                Effect::Disarm { leg } => self.timers.cancel(leg.index()),
+                Effect::Release => self.release_held(set),
             }
         }
-        // The buffer goes back, so that the next call finds it grown.
-        self.effects = effects;
+        // What a release has set off comes after all that set the release off. The buffer goes back, so that the next
+        // call finds it grown.
+        std::mem::swap(&mut self.effects, &mut effects);
+        if !effects.is_empty() {
+            self.effects.append(&mut effects);
+            self.apply_effects(set);
+        }
     }
 
     fn find_set(&self, role: Role, nonce: &Nonce) -> Option<Id> {

@@ -1,10 +1,10 @@
 //! Handing instructions out: each is made when the host takes it, from what waits in the queue.
 
-use super::insn::{Instruction, News, Queued, What};
+use super::insn::{Instruction, News, Queued, Released, What};
 use super::{Engine, Error, Place};
 use crate::base::Id;
-use crate::conflux::{Control, Set, Terms, TooSmall};
-use crate::wire::conflux::Link;
+use crate::conflux::{Control, Delivery, Lane, Set, Terms, TooSmall};
+use crate::wire::conflux::{Link, Switch};
 use crate::wire::Command;
 
 impl Engine {
@@ -19,6 +19,13 @@ impl Engine {
                         self.store.drop_copied(lane);
                     }
                     (!lane.is_empty(), None)
+                }
+                &mut Queued::Released { circuit, set, lane, .. } => {
+                    if self.circuits.get(circuit).is_none() {
+                        self.strand(set, lane);
+                        continue;
+                    }
+                    (true, None)
                 }
                 other => {
                     let queued = *other;
@@ -72,6 +79,34 @@ impl Engine {
                         }
                     }
                 }
+                Queued::Released { circuit, set, hop, lane, delta, number } => {
+                    let Some(open) = self.circuits.get(*circuit) else {
+                        let (set, lane) = (*set, *lane);
+                        self.strand(set, lane);
+                        continue;
+                    };
+                    let (circuit, set, hop) = (*circuit, *set, *hop);
+                    let circuit_tag = open.config.tag;
+                    let state = self.sets.get_mut(set);
+                    let set_tag = state.as_ref().map_or(0, |state| state.terms().tag);
+                    let about = |what| Instruction { circuit, set, circuit_tag, set_tag, what };
+                    if *delta != 0 {
+                        let body = Switch { delta: *delta }.encode();
+                        buffer.get_mut(..body.len()).ok_or(Error::TOO_SMALL)?.copy_from_slice(&body);
+                        *delta = 0;
+                        let (command, body_len) = (Command::CONFLUX_SWITCH, body.len() as u16);
+                        return Ok(Some(about(What::Send { command, hop, body_len })));
+                    }
+                    let taken = self.store.pop(lane, buffer).map_err(|TooSmall| Error::TOO_SMALL)?;
+                    let number = *number;
+                    state.into_iter().for_each(Set::taken);
+                    self.queue.drop_first();
+                    if let Some((delivery, _)) = taken {
+                        let message = Delivery { number, ..delivery };
+                        return Ok(Some(about(What::SendHeld(Released { hop, message }))));
+                    }
+                    continue;
+                }
                 other => {
                     let queued = *other;
                     let instruction = self.compose(queued, buffer)?;
@@ -91,17 +126,36 @@ impl Engine {
     fn taken(&mut self, queued: Queued) {
         match queued {
             Queued::Set { set, news: News::Resume } => self.sets.get_mut(set).into_iter().for_each(Set::resumed),
-            Queued::Send { circuit, control: Control::Link | Control::Linked, .. } => {
+            Queued::Send { circuit, control, .. } => {
                 let now = self.clock.latest();
-                if let Ok((set, ix)) = self.leg(circuit) {
+                if let (Ok((set, ix)), Control::Link | Control::Linked) = (self.leg(circuit), control) {
                     if let Some(state) = self.sets.get_mut(set) {
                         state.handshake_sent(ix, now, &mut self.effects);
                     }
                     self.apply_effects(set);
                 }
+                let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops);
+                self.note_sent(circuit, hop, now);
             }
+            Queued::Negotiation { circuit, hop, .. } => self.note_sent(circuit, hop, self.clock.latest()),
             _ => {}
         }
+    }
+
+    /// A message that was released for a circuit that has gone since is handed back.
+    fn strand(&mut self, set: Id, lane: Lane) {
+        self.sets.get_mut(set).into_iter().for_each(Set::taken);
+        if let Some(first) = self.queue.first() {
+            *first = Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0 };
+        }
+    }
+
+    /// An instruction about a circuit that is there: that it may send again, unless another is put into it.
+    fn about(&self, circuit: Id) -> Option<Instruction> {
+        let open = self.circuits.get(circuit)?;
+        let set = open.place.leg().map_or(Id::NONE, |(set, _)| set);
+        let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
+        Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag, what: What::Resume })
     }
 
     /// Makes an instruction of what waited, or nothing when what it is about has gone.
@@ -144,8 +198,21 @@ impl Engine {
             Queued::Ended { set, set_tag, cause } => {
                 Some(Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what: What::Ended(cause) })
             }
-            // Marks are dealt with where they wait.
-            Queued::Ready { .. } | Queued::Rest { .. } => None,
+            Queued::Negotiation { circuit, hop, command, body } => {
+                let Some(about) = self.about(circuit) else { return Ok(None) };
+                buffer.get_mut(..body.len()).ok_or(Error::TOO_SMALL)?.copy_from_slice(&body);
+                Some(Instruction { what: What::Send { command, hop, body_len: body.len() as u16 }, ..about })
+            }
+            Queued::Pad { circuit, pad, asks } => {
+                self.about(circuit).map(|about| Instruction { what: What::Pad { pad, asks }, ..about })
+            }
+            Queued::Gate { circuit, blocked, bypassable } => self.about(circuit).map(|about| {
+                let what = if blocked { What::Block { bypassable } } else { What::Unblock };
+                Instruction { what, ..about }
+            }),
+            Queued::ResumeCircuit { circuit } => self.about(circuit),
+            // Dealt with where they wait.
+            Queued::Ready { .. } | Queued::Rest { .. } | Queued::Released { .. } => None,
         };
         Ok(instruction)
     }

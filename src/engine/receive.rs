@@ -1,6 +1,6 @@
 //! Receiving: from the common case, which is the shortest, to the rarest.
 
-use super::{Blocked, Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
+use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault, LegIx, Message, Role, Set, Terms};
 use crate::wire::command::{MULTIPLEXED, STREAM_FORBIDDEN, STREAM_NEEDED};
@@ -21,10 +21,12 @@ impl Engine {
     /// deals with a multiplexed message that is next in order with nothing ready behind it.
     #[inline(always)]
     pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
-        if now >= self.timers.next() || !self.clock.advance(now) {
+        if now >= self.deadline() || !self.clock.advance(now) {
             return Step::Other;
         }
-        let Some(Circuit { place: Place::Leg { set, ix }, config }) = self.circuits.get(id) else { return Step::Other };
+        let Some(Circuit { place: Place::Leg { set, ix }, config, padding: None }) = self.circuits.get(id) else {
+            return Step::Other;
+        };
         if hop != config.hops {
             return Step::Other;
         }
@@ -68,7 +70,7 @@ impl Engine {
 
     /// The third part: anything else, and anything at a time when something is due, or that is past.
     pub fn receive_other(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        if now >= self.timers.next() || now != self.clock.latest() {
+        if now >= self.deadline() || now != self.clock.latest() {
             let now = self.enter_for_circuits(now, std::iter::once(id))?;
             return self.receive(now, id, message);
         }
@@ -78,6 +80,18 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
+        let is_padding = DROP_OR_NEGOTIATION.contains(&message.command);
+        if circuit.padding.is_some() || is_padding {
+            if let Admitted::Consumed(verdict) = self.receive_padding(now, id, message)? {
+                return Ok(verdict);
+            }
+            if let Some(verdict) = self.receive_sequenced(now, id, message)? {
+                return Ok(verdict);
+            }
+        }
+        let Some(circuit) = self.circuits.get_mut(id) else {
+            return Err(self.circuits.reason(id).into());
+        };
         let tag = circuit.config.tag;
         let traits = message.command.traits();
         let multiplexed = traits & MULTIPLEXED != 0;
@@ -113,6 +127,23 @@ impl Engine {
                 Ok(Verdict { end_reason: END_NOT_DIRECTORY, ..Verdict::of(VerdictKind::Refuse, id, tag) })
             }
             (None, _) => Ok(Verdict::of(VerdictKind::Deliver, id, tag)),
+        }
+    }
+
+    /// On a leg with padders: what the first two parts do for one without.
+    fn receive_sequenced(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Option<Verdict>, Error> {
+        let Some(Circuit { place: Place::Leg { set, ix }, config, .. }) = self.circuits.get(id) else {
+            return Ok(None);
+        };
+        let counts = message.command.is_multiplexed() && message.stream_id != 0;
+        let is_switch = message.command == Command::CONFLUX_SWITCH && message.stream_id == 0;
+        if message.hop != config.hops || !(counts || is_switch) {
+            return Ok(None);
+        }
+        let next = if counts { self.sets.get_mut(*set).and_then(|state| state.arrive_next(*ix, now)) } else { None };
+        match next {
+            Some(number) => Ok(Some(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, config.tag) })),
+            None => self.receive_on_leg(id, message).map(Some),
         }
     }
 
@@ -193,6 +224,9 @@ impl Engine {
         accepted.map(|_| ())
     }
 }
+
+/// What padding is about.
+const DROP_OR_NEGOTIATION: [Command; 3] = [Command::DROP, Command::PADDING_NEGOTIATE, Command::PADDING_NEGOTIATED];
 
 /// END_STREAM_REASON_NOTDIRECTORY (tor-spec §6.3).
 const END_NOT_DIRECTORY: u8 = 14;

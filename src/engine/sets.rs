@@ -2,7 +2,7 @@
 
 use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Verdict, VerdictKind, What};
 use crate::base::{Id, Nanos};
-use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Stats};
+use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, Stats};
 use crate::conflux::{Cause, Fault, Role, Set, Terms, TooSmall};
 use crate::wire::conflux::Ux;
 use crate::wire::Command;
@@ -90,42 +90,62 @@ impl Engine {
         Ok(())
     }
 
-    /// Chooses a leg and changes nothing.
+    /// Chooses a leg and changes nothing. No answer means that the message is to be held: [`Engine::hold_for_set`].
     #[inline(always)]
-    pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
+    pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         self.enter_for_sending(now, set, command, hop)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
-        Ok(verdict(state.decide(command)?))
+        unless_held(state.decide(command))
     }
 
-    /// Chooses a leg and counts the message, and the SWITCH before it, as queued.
+    /// Chooses a leg and counts the message, and the SWITCH before it, as queued. No answer means that the message is
+    /// to be held: [`Engine::hold_for_set`].
     #[inline(always)]
-    pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Verdict, Error> {
+    pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         self.enter_for_sending(now, set, command, hop)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
         let plan = state.send(command, self.clock.latest(), &mut self.effects);
         if !self.effects.is_empty() {
             self.apply_effects(set);
         }
-        Ok(verdict(plan?))
+        let verdict = unless_held(plan)?;
+        if let Some(verdict) = verdict {
+            self.note_verdict(&verdict, hop);
+        }
+        Ok(verdict)
+    }
+
+    /// Tells the padders of a leg what is sent on it.
+    #[inline]
+    fn note_verdict(&mut self, verdict: &Verdict, hop: u8) {
+        if self.circuits.get(verdict.circuit).is_some_and(|circuit| circuit.padding.is_some()) {
+            let now = self.clock.latest();
+            if verdict.switch_delta != 0 {
+                self.note_sent(verdict.circuit, hop, now);
+            }
+            self.note_sent(verdict.circuit, hop, now);
+        }
     }
 
     /// The common case of [`Engine::send`]: the sending leg stays, and has room. No answer means that nothing was done.
     #[inline]
     pub fn send_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
-        if now >= self.timers.next() || !self.clock.advance(now) {
+        if now >= self.deadline() || !self.clock.advance(now) {
             return None;
         }
         let state = self.sets.get_mut(set)?;
         if !command.is_multiplexed() || hop != state.join_hop() {
             return None;
         }
-        state.send_next(command == Command::DATA, now).map(verdict)
+        let verdict = verdict(state.send_next(command == Command::DATA, now)?);
+        self.note_verdict(&verdict, hop);
+        Some(verdict)
     }
 
     /// Could DATA be sent, and where?
     pub fn peek(&self, set: Id) -> Result<Verdict, Error> {
-        Ok(verdict(self.set(set)?.plan(Command::DATA)?))
+        let held = Verdict::of(VerdictKind::Held, Id::NONE, 0);
+        Ok(unless_held(self.set(set)?.peek())?.unwrap_or(held))
     }
 
     /// Takes the next message of one set whose turn has come.
@@ -206,7 +226,7 @@ impl Engine {
     #[inline]
     pub(super) fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
         let now = self.clock.observe(now);
-        if now >= self.timers.next() {
+        if now >= self.deadline() {
             let alive = self.sets.get(set).is_some();
             self.run_due(now);
             if alive && self.sets.get(set).is_none() {
@@ -254,4 +274,13 @@ impl Engine {
 #[inline]
 fn verdict(plan: Plan) -> Verdict {
     Verdict { switch_delta: plan.delta, number: plan.number, ..Verdict::of(VerdictKind::Send, plan.leg, plan.tag) }
+}
+
+#[inline]
+fn unless_held(plan: Result<Plan, Refusal>) -> Result<Option<Verdict>, Error> {
+    match plan {
+        Ok(plan) => Ok(Some(verdict(plan))),
+        Err(Refusal::Hold) => Ok(None),
+        Err(refusal) => Err(refusal.into()),
+    }
 }

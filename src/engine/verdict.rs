@@ -44,6 +44,15 @@ impl Verdict {
     }
 }
 
+/// What padding says to a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Admitted {
+    /// It is none of its business.
+    Goes,
+    /// It was dealt with.
+    Consumed(Verdict),
+}
+
 /// What the first part of receiving has found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {

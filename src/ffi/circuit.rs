@@ -6,6 +6,7 @@ use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
+use crate::base::limits;
 use crate::engine::Step;
 use libc::size_t;
 
@@ -191,14 +192,20 @@ pub unsafe extern "C" fn circflow_circuit_report(
     })
 }
 
-/// Says that a cell which circflow_set_decide() asked for is queued on its leg: the second half of sending. Report the
-/// SWITCH first, then the message, each when it is really queued. A cell that is never reported leaves no trace. What
-/// is checked is that the numbers allow it, not that it was decided: a message needs no decision where it needs no
-/// SWITCH.
+/// Says that a relay cell is queued on a circuit.
 ///
-/// @param command  CIRCFLOW_CMD_SWITCH or the command of the message.
-/// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_NOT_MULTIPLEXED; CIRCFLOW_ERR_NOT_A_LEG;
-/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
+/// On a leg this is the second half of sending: report what circflow_set_decide() asked for, the SWITCH first, then the
+/// message, each when it is really queued. A cell that is never reported leaves no trace. What is checked is that the
+/// numbers allow it, not that it was decided: a message needs no decision where it needs no SWITCH.
+///
+/// On a circuit with a padder, report every other cell too, also those that only pass (at a relay: hop 0, command 0).
+/// Only what circflow knows already is not reported again: what circflow_set_send() or circflow_circuit_send()
+/// answered with SEND, and what an instruction told you to send.
+///
+/// @param command  CIRCFLOW_CMD_SWITCH, the command of the message, or any other.
+/// @param hop      Where it goes: 1 to the number of hops, or 0 at a relay.
+///
+/// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_sent(
@@ -206,8 +213,9 @@ pub unsafe extern "C" fn circflow_circuit_sent(
     now_ns: u64,
     circuit: circflow_circuit_id,
     command: u8,
+    hop: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.sent(now_ns, convert::id(circuit.v), convert::command(command)))
+    door::enter(engine, |core| core.sent(now_ns, convert::id(circuit.v), convert::command(command), hop))
 }
 
 fn config_defaults() -> circflow_circuit_config {
@@ -218,6 +226,7 @@ fn config_defaults() -> circflow_circuit_config {
         role: CIRCFLOW_ROLE_CLIENT,
         hops: 3,
         flags: CIRCFLOW_CIRCUIT_VEGAS,
-        reserved: [0; 5],
+        reserved: 0,
+        held_sends_max: limits::HELD_SENDS_DEFAULT,
     }
 }

@@ -7,8 +7,9 @@ use crate::base::{limits, Id};
 use crate::conflux::set::{LegNumbers, Numbers};
 use crate::conflux::{set, Algorithm, Cause, Fault, Message, Report, Role, Terms, Token};
 use crate::engine::{
-    self, Blocked, CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Verdict, VerdictKind, What,
+    self, Blocked, CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Released, Verdict, VerdictKind, What,
 };
+use crate::padding::{self, Answer, Machines, Pad};
 use crate::wire::conflux::{Nonce, Ux};
 use crate::wire::Command;
 
@@ -120,17 +121,22 @@ fn news(report: &circflow_leg_report) -> Report {
     }
 }
 
+pub(super) fn role(role: u8) -> Result<Role, Why> {
+    match role {
+        CIRCFLOW_ROLE_CLIENT => Ok(Role::Client),
+        CIRCFLOW_ROLE_EXIT => Ok(Role::Exit),
+        _ => Err("an unknown role"),
+    }
+}
+
 pub(super) fn circuit_config(config: &circflow_circuit_config) -> Result<CircuitConfig, Why> {
-    let role = match config.role {
-        CIRCFLOW_ROLE_CLIENT => Role::Client,
-        CIRCFLOW_ROLE_EXIT => Role::Exit,
-        _ => return Err("a circuit has an unknown role"),
-    };
-    if config.reserved != [0; 5] {
+    let role = role(config.role)?;
+    if config.reserved != 0 {
         return Err("a reserved field of a circuit's config is not zero");
     }
     let flags = circuit_flags(config.flags)?;
-    Ok(CircuitConfig { tag: config.tag, join_point: config.join_point, role, hops: config.hops, flags })
+    let (tag, join_point, hops) = (config.tag, config.join_point, config.hops);
+    Ok(CircuitConfig { tag, join_point, role, hops, flags, held_sends_max: config.held_sends_max })
 }
 
 pub(super) fn circuit_flags(flags: u8) -> Result<CircuitFlags, Why> {
@@ -146,6 +152,8 @@ const _: () = assert!(
         && CIRCFLOW_CIRCUIT_STREAMS == CircuitFlags::STREAMS.0
         && CIRCFLOW_CIRCUIT_EXTENDED == CircuitFlags::EXTENDED.0
         && CIRCFLOW_CIRCUIT_LEAKY_PIPE == CircuitFlags::LEAKY_PIPE.0
+        && CIRCFLOW_CIRCUIT_OTHER_PADDER == CircuitFlags::OTHER_PADDER.0
+        && CIRCFLOW_CIRCUIT_OWN_QUEUE == CircuitFlags::OWN_QUEUE.0
 );
 
 pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
@@ -165,7 +173,7 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
     if config.link_timeout_ns == 0 || config.switch_ahead_max == 0 || config.launches_max == 0 {
         return Err("link_timeout_ns, switch_ahead_max or launches_max of a set is 0");
     }
-    if config.reserved != [0; 2] {
+    if config.reserved != [0; 2] || config.reserved2 != 0 {
         return Err("a reserved field of a set's config is not zero");
     }
     Ok(Terms {
@@ -178,8 +186,90 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
         switch_ahead_max: config.switch_ahead_max,
         legs_max: config.legs_max,
         launches_max: config.launches_max,
+        held_sends_max: config.held_sends_max,
     })
 }
+
+pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines) -> Result<padding::Terms, Why> {
+    let fractions = [config.padding_fraction, config.blocking_fraction, config.inbound_fraction];
+    // Both ends belong to the range, and what is not a number to none.
+    if !fractions.iter().all(|fraction| (0.0..=1.0).contains(fraction)) {
+        return Err("a fraction of a padder is not 0.0 to 1.0");
+    }
+    if config.slot >= limits::PADDER_SLOTS || config.hop > limits::HOPS_MAX {
+        return Err("the slot of a padder is above 1, or its hop above 16");
+    }
+    if config.flags & !CIRCFLOW_PADDING_STOP_AT_END != 0 || config.reserved != 0 {
+        return Err("a padder has an unknown flag, or its reserved field is not zero");
+    }
+    Ok(padding::Terms {
+        machines,
+        hop: config.hop,
+        slot: config.slot,
+        padding_frac: config.padding_fraction,
+        blocking_frac: config.blocking_fraction,
+        inbound_frac: config.inbound_fraction,
+        inbound_grace: config.inbound_grace,
+        queued_max: config.queued_cells_max,
+        stop_at_end: config.flags & CIRCFLOW_PADDING_STOP_AT_END != 0,
+    })
+}
+
+pub(super) fn padding_answer(answer: u8) -> Result<Answer, Why> {
+    match answer {
+        CIRCFLOW_PADDING_SENT => Ok(Answer::Sent),
+        CIRCFLOW_PADDING_REPLACED => Ok(Answer::Replaced),
+        CIRCFLOW_PADDING_RELEASED => Ok(Answer::Released),
+        CIRCFLOW_PADDING_REFUSED => Ok(Answer::Refused),
+        _ => Err("an unknown answer to a padding instruction"),
+    }
+}
+
+pub(super) fn pad_in(padding: &circflow_insn_padding) -> Pad {
+    Pad {
+        hop: padding.hop,
+        slot: padding.slot,
+        machine: padding.machine,
+        bypass: padding.flags & CIRCFLOW_PADDING_BYPASS != 0,
+        replace: padding.flags & CIRCFLOW_PADDING_REPLACE != 0,
+    }
+}
+
+fn pad_out(pad: Pad, asks: bool) -> circflow_insn_padding {
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    let flags = flag(pad.bypass, CIRCFLOW_PADDING_BYPASS)
+        | flag(pad.replace, CIRCFLOW_PADDING_REPLACE)
+        | flag(asks, CIRCFLOW_PADDING_ASKS);
+    circflow_insn_padding { command: Command::DROP.0, hop: pad.hop, slot: pad.slot, flags, machine: pad.machine }
+}
+
+fn send_held(released: &Released) -> circflow_insn_send {
+    let Released { hop, message } = released;
+    circflow_insn_send {
+        command: message.command.0,
+        hop: *hop,
+        stream_id: message.stream_id,
+        body_len: message.body_len,
+        form: if message.token.is_some() { CIRCFLOW_FORM_TOKEN } else { CIRCFLOW_FORM_BYTES },
+        token: message.token.map_or(0, |token| token.token),
+        number: message.number,
+        cost: message.token.map_or(0, |token| token.cost),
+        ..NO_SEND
+    }
+}
+
+const NO_SEND: circflow_insn_send = circflow_insn_send {
+    command: 0,
+    hop: 0,
+    stream_id: 0,
+    body_len: 0,
+    form: CIRCFLOW_FORM_BYTES,
+    reserved: [0; 5],
+    token: 0,
+    number: 0,
+    cost: 0,
+    reserved2: 0,
+};
 
 pub(super) const NOTHING: circflow_insn = circflow_insn {
     kind: circflow_insn_kind::CIRCFLOW_INSN_NONE as u32,
@@ -202,9 +292,22 @@ pub(super) fn insn(instruction: Option<Instruction>) -> circflow_insn {
     insn.set_tag = instruction.set_tag;
     let kind = match instruction.what {
         What::Send { command, hop, body_len } => {
-            insn.detail.send = circflow_insn_send { command: command.0, hop, stream_id: 0, body_len };
+            insn.detail.send = circflow_insn_send { command: command.0, hop, body_len, ..NO_SEND };
             CIRCFLOW_INSN_SEND
         }
+        What::SendHeld(released) => {
+            insn.detail.send = send_held(&released);
+            CIRCFLOW_INSN_SEND
+        }
+        What::Pad { pad, asks } => {
+            insn.detail.padding = pad_out(pad, asks);
+            CIRCFLOW_INSN_PADDING
+        }
+        What::Block { bypassable } => {
+            insn.detail.block = circflow_insn_block { bypassable: u32::from(bypassable) };
+            CIRCFLOW_INSN_BLOCK
+        }
+        What::Unblock => CIRCFLOW_INSN_UNBLOCK,
         What::Deliver(delivery) => {
             insn.detail.deliver = circflow_insn_deliver {
                 number: delivery.number,
@@ -266,6 +369,24 @@ pub(super) fn engine_stats(stats: &engine::Stats) -> circflow_engine_stats {
         time_backwards: stats.time_backwards,
         peer_faults: stats.peer_faults,
         log_dropped: stats.log_dropped,
+        padding_received: stats.padding_received,
+        lateness: stats.lateness.0,
+    }
+}
+
+pub(super) fn padding_stats(stats: &padding::Stats) -> circflow_padding_stats {
+    circflow_padding_stats {
+        size: size_of::<circflow_padding_stats>(),
+        machines: stats.machines,
+        timers: stats.timers,
+        normal_sent: stats.normal_sent,
+        padding_sent: stats.padding_sent,
+        replaced: stats.replaced,
+        refused: stats.refused,
+        normal_recv: stats.normal_recv,
+        padding_recv: stats.padding_recv,
+        blocks: stats.blocks,
+        blocked_ns: stats.blocked,
     }
 }
 
@@ -316,6 +437,7 @@ impl From<Error> for circflow_status {
                 Blocked::Undrained => CIRCFLOW_ERR_UNDRAINED,
                 Blocked::Gone => CIRCFLOW_ERR_GONE,
                 Blocked::Full => CIRCFLOW_ERR_FULL,
+                Blocked::Refused => CIRCFLOW_ERR_REFUSED,
             },
             Error::Fault(fault) => fault_status(fault),
             Error::Expired => CIRCFLOW_ERR_EXPIRED,
@@ -344,6 +466,11 @@ fn misuse_status(misuse: Misuse) -> circflow_status {
         Misuse::TooManyLaunches => CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
         Misuse::NonceInUse => CIRCFLOW_ERR_NONCE_IN_USE,
         Misuse::Role => CIRCFLOW_ERR_ROLE,
+        Misuse::BadMachines => CIRCFLOW_ERR_BAD_MACHINES,
+        Misuse::UnknownPadding => CIRCFLOW_ERR_UNKNOWN_PADDING,
+        Misuse::PadderExists => CIRCFLOW_ERR_PADDER_EXISTS,
+        Misuse::NoPadder => CIRCFLOW_ERR_NO_PADDER,
+        Misuse::NotAsked => CIRCFLOW_ERR_NOT_ASKED,
     }
 }
 
@@ -374,5 +501,8 @@ fn fault_status(fault: Fault) -> circflow_status {
         Fault::LinkLimit => CIRCFLOW_ERR_LINK_LIMIT,
         Fault::LinkedTimeout => CIRCFLOW_ERR_LINKED_TIMEOUT,
         Fault::LinkedAckTimeout => CIRCFLOW_ERR_LINKED_ACK_TIMEOUT,
+        Fault::PaddingUnexpected => CIRCFLOW_ERR_PADDING_UNEXPECTED,
+        Fault::PaddingExcess => CIRCFLOW_ERR_PADDING_EXCESS,
+        Fault::BadNegotiated => CIRCFLOW_ERR_BAD_NEGOTIATED,
     }
 }

@@ -6,8 +6,8 @@ use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
-use crate::base::limits;
-use crate::engine::Error;
+use crate::base::{limits, Id};
+use crate::engine::{Engine, Error, Verdict};
 use libc::size_t;
 use zeroize::Zeroize;
 
@@ -217,7 +217,11 @@ pub unsafe extern "C" fn circflow_set_decide(
             let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
             core.report_for(now_ns, convert::id(set.v), news)?;
         }
-        let verdict = core.decide(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;
+        let set = convert::id(set.v);
+        let verdict = match core.decide(now_ns, set, convert::command(message.command), message.hop)? {
+            Some(verdict) => verdict,
+            None => hold(core, set, message)?,
+        };
         convert::write_verdict(verdict_out, &verdict);
         Ok(())
     })
@@ -271,10 +275,21 @@ unsafe fn send_any(
             let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
             core.report_for(now_ns, convert::id(set.v), news)?;
         }
-        let verdict = core.send(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;
+        let set = convert::id(set.v);
+        let verdict = match core.send(now_ns, set, convert::command(message.command), message.hop)? {
+            Some(verdict) => verdict,
+            None => hold(core, set, message)?,
+        };
         convert::write_verdict(verdict_out, &verdict);
         Ok(())
     })
+}
+
+/// Padding blocks the legs: the message is kept.
+#[cold]
+unsafe fn hold(core: &mut Engine, set: Id, message: &circflow_message) -> Result<Verdict, Error> {
+    let message = convert::message(message).map_err(|why| core.invalid(why))?;
+    core.hold_for_set(set, &message)
 }
 
 /// Asks whether a DATA message could be sent now, and on which leg. Changes nothing at all; not even a later
@@ -432,5 +447,7 @@ fn config_defaults() -> circflow_set_config {
         desired_ux: CIRCFLOW_UX_HIGH_THROUGHPUT,
         algorithm: CIRCFLOW_ALGORITHM_BY_UX,
         reserved: [0; 2],
+        held_sends_max: limits::HELD_SENDS_DEFAULT,
+        reserved2: 0,
     }
 }

@@ -74,6 +74,17 @@ pub enum circflow_status {
     /// A message cannot be written as a cell: an unknown command, a stream id where none may be (or none where one is
     /// needed), an empty DATA, or a body longer than the format carries.
     CIRCFLOW_ERR_UNENCODABLE = -23,
+    /// The text is no list of padding machines, or one of them is broken, too large or too slow;
+    /// circflow_engine_last_detail() says which line, and why.
+    CIRCFLOW_ERR_BAD_MACHINES = -24,
+    /// No padding is registered under this number. circflow_padding_register() does it.
+    CIRCFLOW_ERR_UNKNOWN_PADDING = -25,
+    /// There is a padder in this place already. Take it down first, or use the hop's other slot.
+    CIRCFLOW_ERR_PADDER_EXISTS = -26,
+    /// There is no such padder on this circuit.
+    CIRCFLOW_ERR_NO_PADDER = -27,
+    /// A padding instruction was answered that was not given, or was answered already.
+    CIRCFLOW_ERR_NOT_ASKED = -28,
 
     /// No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
     CIRCFLOW_ERR_BLOCKED = -100,
@@ -83,8 +94,10 @@ pub enum circflow_status {
     CIRCFLOW_ERR_UNDRAINED = -102,
     /// The circuit is being closed: its CIRCFLOW_INSN_CLOSE is queued, or you have had it. Drop the message.
     CIRCFLOW_ERR_GONE = -103,
-    /// The engine has as many circuits or sets as it may have.
+    /// The engine has as many circuits, sets or lists of machines as it may have, or a circuit as many padders.
     CIRCFLOW_ERR_FULL = -104,
+    /// The relay has refused padding on this circuit (padding-spec 3.2). Ask on another.
+    CIRCFLOW_ERR_REFUSED = -105,
 
     /// A LINK or LINKED that cannot be read.
     CIRCFLOW_ERR_BAD_LINK = -200,
@@ -130,6 +143,12 @@ pub enum circflow_status {
     CIRCFLOW_ERR_MALFORMED = -220,
     /// A command that this cell format cannot carry.
     CIRCFLOW_ERR_BAD_COMMAND = -221,
+    /// Client: padding from a hop without a padder. (A relay only counts it.)
+    CIRCFLOW_ERR_PADDING_UNEXPECTED = -222,
+    /// More padding than inbound_fraction allows.
+    CIRCFLOW_ERR_PADDING_EXCESS = -223,
+    /// Client: a PADDING_NEGOTIATED that cannot be read, or that answers nothing.
+    CIRCFLOW_ERR_BAD_NEGOTIATED = -224,
 
     /// The set holds as many bytes as it may.
     CIRCFLOW_ERR_SET_MEMORY = -300,
@@ -207,11 +226,17 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_NONCE_IN_USE, c"a live set has this nonce", None),
     (CIRCFLOW_ERR_ROLE, c"the circuit plays the other role", None),
     (CIRCFLOW_ERR_UNENCODABLE, c"the message cannot be written in this cell format", None),
+    (CIRCFLOW_ERR_BAD_MACHINES, c"the text is no list of padding machines that can be run", None),
+    (CIRCFLOW_ERR_UNKNOWN_PADDING, c"no padding is registered under this number", None),
+    (CIRCFLOW_ERR_PADDER_EXISTS, c"there is a padder in this place already", None),
+    (CIRCFLOW_ERR_NO_PADDER, c"there is no such padder on this circuit", None),
+    (CIRCFLOW_ERR_NOT_ASKED, c"a padding instruction was answered that waits for no answer", None),
     (CIRCFLOW_ERR_BLOCKED, c"no leg has room", None),
     (CIRCFLOW_ERR_NOT_USABLE, c"the set may not carry streams yet", None),
     (CIRCFLOW_ERR_UNDRAINED, c"too many instructions wait", None),
     (CIRCFLOW_ERR_GONE, c"the circuit is being closed", None),
-    (CIRCFLOW_ERR_FULL, c"the engine has as many circuits or sets as it may have", None),
+    (CIRCFLOW_ERR_FULL, c"as many are there as there may be", None),
+    (CIRCFLOW_ERR_REFUSED, c"the relay has refused padding on this circuit", None),
     (CIRCFLOW_ERR_BAD_LINK, Fault::BadLink.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_UNEXPECTED_LINK, Fault::UnexpectedLink.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_UNEXPECTED_LINKED, Fault::UnexpectedLinked.text(), Some(TORPROTOCOL)),
@@ -234,6 +259,9 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_BAD_STREAM_ID, Fault::BadStreamId.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_MALFORMED, c"a cell or a body that cannot be read", Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_BAD_COMMAND, c"a command that this cell format cannot carry", Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_PADDING_UNEXPECTED, Fault::PaddingUnexpected.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_PADDING_EXCESS, Fault::PaddingExcess.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_NEGOTIATED, Fault::BadNegotiated.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_SET_MEMORY, Fault::SetMemory.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_ENGINE_MEMORY, Fault::EngineMemory.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_LINK_LIMIT, Fault::LinkLimit.text(), Some(RESOURCELIMIT)),

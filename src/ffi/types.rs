@@ -39,6 +39,39 @@ pub const CIRCFLOW_CIRCUIT_EXTENDED: u8 = 4;
 /// circflow_circuit_config.flags: streams may end at other hops than the join point (leaky pipe). Their messages are
 /// delivered and not counted. Without this flag they are a protocol violation on a leg.
 pub const CIRCFLOW_CIRCUIT_LEAKY_PIPE: u8 = 8;
+/// circflow_circuit_config.flags: another padder than circflow's runs on the circuit too. DROP, PADDING_NEGOTIATE and
+/// PADDING_NEGOTIATED that circflow cannot explain are then delivered to you, and never a protocol violation.
+pub const CIRCFLOW_CIRCUIT_OTHER_PADDER: u8 = 16;
+/// circflow_circuit_config.flags: you keep what padding blocks. circflow holds no messages for this circuit; it tells
+/// you when to block (CIRCFLOW_INSN_BLOCK, CIRCFLOW_INSN_UNBLOCK) and asks you what becomes of each padding cell
+/// (CIRCFLOW_PADDING_ASKS). For a relay, whose queue also has cells that only pass. Not to be changed once a padder is
+/// there.
+pub const CIRCFLOW_CIRCUIT_OWN_QUEUE: u8 = 32;
+
+/// circflow_insn_padding.flags: the padding may pass a block that lets padding pass.
+pub const CIRCFLOW_PADDING_BYPASS: u8 = 1;
+/// circflow_insn_padding.flags: a cell that waits anyway may count as the padding.
+pub const CIRCFLOW_PADDING_REPLACE: u8 = 2;
+/// circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answer(). Without this flag
+/// circflow has decided: send it.
+pub const CIRCFLOW_PADDING_ASKS: u8 = 4;
+
+/// circflow_padding_answer(): a padding cell was queued or sent.
+pub const CIRCFLOW_PADDING_SENT: u8 = 1;
+/// circflow_padding_answer(): a cell that waits counts as the padding.
+pub const CIRCFLOW_PADDING_REPLACED: u8 = 2;
+/// circflow_padding_answer(): one cell that waited was let out, past the block.
+pub const CIRCFLOW_PADDING_RELEASED: u8 = 3;
+/// circflow_padding_answer(): nothing was done. The machine does not hear of it.
+pub const CIRCFLOW_PADDING_REFUSED: u8 = 4;
+
+/// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
+/// reached their end (padding-spec 3).
+pub const CIRCFLOW_PADDING_STOP_AT_END: u8 = 1;
+
+/// Classes of circflow_engine_stats.lateness.
+pub const CIRCFLOW_LATENESS_CLASSES: usize = 20;
+const _: () = assert!(CIRCFLOW_LATENESS_CLASSES == crate::engine::Lateness::CLASSES);
 
 /// circflow_message.form: circflow copies the body if it has to hold the message.
 pub const CIRCFLOW_FORM_BYTES: u8 = 0;
@@ -94,13 +127,22 @@ pub struct circflow_set_id {
     pub v: u64,
 }
 
+/// Names a list of padding machines inside an engine. Zero names an empty list.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct circflow_machines_id {
+    /// Opaque. Compare it, store it, print it.
+    pub v: u64,
+}
+
 /// What an engine is made with. Fill it with circflow_engine_config_init(), then change what you want.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_engine_config {
     /// sizeof(circflow_engine_config) as your compiler saw it.
     pub size: size_t,
-    /// Random bytes of yours: the key under which nonces are looked up. All zero is for tests.
+    /// Random bytes of yours: nonces are looked up under them, and padding machines draw what follows from them. All
+    /// zero is for tests.
     pub seed: [u8; 32],
     /// Part of every id this engine gives out, 1 to 16383: give each engine of your process its own, so that an id
     /// that strays to another engine is noticed. Default 1.
@@ -144,6 +186,11 @@ pub struct circflow_set_config {
     pub algorithm: u8,
     /// Zero.
     pub reserved: [u8; 2],
+    /// Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_BLOCKED.
+    /// Default 32.
+    pub held_sends_max: u32,
+    /// Zero.
+    pub reserved2: u32,
 }
 
 /// What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want.
@@ -164,7 +211,43 @@ pub struct circflow_circuit_config {
     /// CIRCFLOW_CIRCUIT_*, or-ed together.
     pub flags: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: u8,
+    /// Messages that may be held for sending while padding blocks the circuit; then sending answers
+    /// CIRCFLOW_ERR_BLOCKED. Default 32.
+    pub held_sends_max: u32,
+}
+
+/// What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
+///
+/// Fractions go from 0.0 to 1.0, and 0.0 means "no limit", as in maybenot: to forbid padding, install none. 1.0 means
+/// no limit either, as soon as one other cell was sent. Each machine has limits of its own besides these.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_padding_config {
+    /// sizeof(circflow_padding_config) as your compiler saw it.
+    pub size: size_t,
+    /// From circflow_machines_load(). Zero: no machines; for an end that only expects the other to pad.
+    pub machines: circflow_machines_id,
+    /// Of the cells sent to or through the hop, how many may be padding. Default 0.0. The cells that a machine may send
+    /// before it counts are its own allowance.
+    pub padding_fraction: f64,
+    /// Of the time, how much may be blocked. Default 0.0.
+    pub blocking_fraction: f64,
+    /// Of the cells received from or through the hop, how many may be its padding; more closes the circuit. Default 0.0.
+    pub inbound_fraction: f64,
+    /// Padding cells that may come before inbound_fraction counts. Default 0.
+    pub inbound_grace: u64,
+    /// Cells in the circuit's queue (reported as queued and not as written) from which on one of them counts as each
+    /// padding cell. Default 1000, the default of Tor's circpad_max_circ_queued_cells.
+    pub queued_cells_max: u32,
+    /// The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
+    pub hop: u8,
+    /// Which of the hop's two places, 0 or 1. Default 0.
+    pub slot: u8,
+    /// CIRCFLOW_PADDING_STOP_AT_END or 0.
+    pub flags: u8,
+    /// Zero.
+    pub reserved: u8,
 }
 
 /// A relay message, decrypted. All of it is read during the call only.
@@ -214,7 +297,8 @@ pub enum circflow_verdict_kind {
     /// Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
     /// delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_next().
     CIRCFLOW_VERDICT_DELIVER = 1,
-    /// Receiving: kept for order. The body was copied, or the token is circflow's until it comes back.
+    /// Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back as
+    /// CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND.
     CIRCFLOW_VERDICT_HELD = 2,
     /// Receiving: a control message that circflow has dealt with. Nothing to handle; drain.
     CIRCFLOW_VERDICT_CONSUMED = 3,
@@ -237,7 +321,7 @@ pub struct circflow_verdict {
     pub end_reason: u16,
     /// SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
     pub switch_delta: u32,
-    /// SEND: the leg to send on. Otherwise the circuit the message came on.
+    /// SEND: the leg to send on. Otherwise the circuit the message came on; zero when a set holds it for sending.
     pub circuit: circflow_circuit_id,
     /// That circuit's tag.
     pub circuit_tag: u64,
@@ -274,8 +358,9 @@ pub struct circflow_leg_report {
 pub enum circflow_insn_kind {
     /// Nothing waits.
     CIRCFLOW_INSN_NONE = 0,
-    /// Send a relay message on a circuit, to detail.send.hop. The body is in the body buffer. It is control: not
-    /// multiplexed, not counted, not to be reported as sent.
+    /// Send a relay message on a circuit, to detail.send.hop, and do not report it as sent: circflow knows. It is control
+    /// whose body is in the body buffer, or a message of yours that padding held back: then detail.send.form tells
+    /// whether its body is in the buffer or detail.send.token is yours again.
     CIRCFLOW_INSN_SEND = 1,
     /// A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
     /// again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since;
@@ -287,7 +372,7 @@ pub enum circflow_insn_kind {
     /// Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
     /// then say circflow_circuit_closed(). The id lives until you do.
     CIRCFLOW_INSN_CLOSE = 4,
-    /// The set has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
+    /// The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
     CIRCFLOW_INSN_RESUME = 5,
     /// The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
     /// once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
@@ -300,6 +385,32 @@ pub enum circflow_insn_kind {
     CIRCFLOW_INSN_WANT_LEG = 8,
     /// The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this.
     CIRCFLOW_INSN_ENDED = 9,
+    /// Send a padding cell: a DROP to detail.padding.hop on this circuit and no other. It is never counted, and not to
+    /// be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags, decide first, by this table, and
+    /// answer with circflow_padding_answer(). "Queue" is the circuit's outgoing queue: cells to or through the hop that
+    /// are queued and not written yet, blocked or not.
+    ///
+    ///   your block          BYPASS  REPLACE  queue      do                               answer
+    ///   none                any     no       any        send padding                     SENT
+    ///   none                any     yes      empty      send padding                     SENT
+    ///   none                any     yes      not empty  nothing                          REPLACED
+    ///   lets padding pass   yes     no       any        send padding past the block      SENT
+    ///   lets padding pass   yes     yes      empty      send padding past the block      SENT
+    ///   lets padding pass   yes     yes      blocked    let one queued cell out          RELEASED
+    ///   lets padding pass   yes     yes      past it    nothing                          REPLACED
+    ///   lets padding pass   no      no       any        queue padding behind the block   SENT
+    ///   lets padding pass   no      yes      empty      queue padding behind the block   SENT
+    ///   lets padding pass   no      yes      not empty  nothing                          REPLACED
+    ///   lets nothing pass   any     no       any        queue padding behind the block   SENT
+    ///   lets nothing pass   any     yes      empty      queue padding behind the block   SENT
+    ///   lets nothing pass   any     yes      not empty  nothing                          REPLACED
+    CIRCFLOW_INSN_PADDING = 10,
+    /// CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep what is queued on this circuit, all but control that must not wait
+    /// (SENDME, the conflux handshake, negotiation, DESTROY). detail.block.bypassable says whether padding with
+    /// CIRCFLOW_PADDING_BYPASS may pass; it can come again with another answer.
+    CIRCFLOW_INSN_BLOCK = 11,
+    /// CIRCFLOW_CIRCUIT_OWN_QUEUE: let out all that you kept, in order.
+    CIRCFLOW_INSN_UNBLOCK = 12,
 }
 
 /// CIRCFLOW_INSN_SEND.
@@ -312,8 +423,44 @@ pub struct circflow_insn_send {
     pub hop: u8,
     /// Stream id, 0 for none.
     pub stream_id: u16,
-    /// Bytes written to the body buffer.
+    /// CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
     pub body_len: u16,
+    /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+    pub form: u8,
+    /// Zero.
+    pub reserved: [u8; 5],
+    /// CIRCFLOW_FORM_TOKEN: the token.
+    pub token: u64,
+    /// A set's message: its absolute sequence number. Otherwise 0.
+    pub number: u64,
+    /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
+    pub cost: u32,
+    /// Zero.
+    pub reserved2: u32,
+}
+
+/// CIRCFLOW_INSN_PADDING.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_padding {
+    /// Relay command to send: CIRCFLOW_CMD_DROP.
+    pub command: u8,
+    /// Hop to send to; 0 at a relay: the client.
+    pub hop: u8,
+    /// Which of the hop's padders asks for it.
+    pub slot: u8,
+    /// CIRCFLOW_PADDING_*, or-ed together. The first two are the action's that decided it.
+    pub flags: u8,
+    /// Which of the padder's machines, from 0, in the order of its list.
+    pub machine: u32,
+}
+
+/// CIRCFLOW_INSN_BLOCK.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_block {
+    /// 1 when padding that asks for it may pass: when every block that is on allows it.
+    pub bypassable: u32,
 }
 
 /// CIRCFLOW_INSN_DELIVER.
@@ -379,6 +526,10 @@ pub union circflow_insn_detail {
     pub close: circflow_insn_close,
     /// CIRCFLOW_INSN_LINKED.
     pub linked: circflow_insn_linked,
+    /// CIRCFLOW_INSN_PADDING.
+    pub padding: circflow_insn_padding,
+    /// CIRCFLOW_INSN_BLOCK.
+    pub block: circflow_insn_block,
     /// The size of the union, now and later.
     pub reserved: [u64; 5],
 }
@@ -430,11 +581,12 @@ pub struct circflow_engine_stats {
     pub insns: u32,
     /// The most that ever waited.
     pub insns_peak: u32,
-    /// Timers armed.
+    /// Timers armed: one for each leg that waits for an answer, and one for each circuit whose padding waits for
+    /// anything.
     pub timers: u32,
     /// Zero.
     pub reserved: u32,
-    /// Messages held now, in all sets, those waiting to be discarded included.
+    /// Messages held now, for order and for sending, those waiting to be discarded included.
     pub held: u64,
     /// What they cost, in bytes.
     pub held_bytes: u64,
@@ -448,6 +600,39 @@ pub struct circflow_engine_stats {
     pub peer_faults: u64,
     /// Log lines left out because there were too many.
     pub log_dropped: u64,
+    /// Padding cells received, expected or not.
+    pub padding_received: u64,
+    /// How many timers of padding ran how late: [0] less than a microsecond after they were due, [n] less than 2^n
+    /// microseconds, the last all others.
+    pub lateness: [u64; CIRCFLOW_LATENESS_CLASSES],
+}
+
+/// Figures of a padder. Set size to sizeof before each call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_padding_stats {
+    /// sizeof(circflow_padding_stats) as your compiler saw it.
+    pub size: size_t,
+    /// Machines it runs.
+    pub machines: u32,
+    /// Timers armed: an action and an internal one for each machine, and the end of the block.
+    pub timers: u32,
+    /// Cells that are not its padding, to or through its hop, that were queued.
+    pub normal_sent: u64,
+    /// Padding cells of its machines that were queued.
+    pub padding_sent: u64,
+    /// Padding for which a cell that waited anyway counted.
+    pub replaced: u64,
+    /// Padding that was not sent because the queue was long, or because the host said so.
+    pub refused: u64,
+    /// Cells that are not padding, from or through its hop.
+    pub normal_recv: u64,
+    /// Padding cells from its hop.
+    pub padding_recv: u64,
+    /// Blocks that its machines asked for.
+    pub blocks: u64,
+    /// Time blocked by it so far, in nanoseconds.
+    pub blocked_ns: u64,
 }
 
 /// Figures of a set. Set size to sizeof before each call.

@@ -13,6 +13,7 @@
 pub mod cell;
 pub mod command;
 pub mod conflux;
+pub mod fault;
 pub mod flow;
 pub mod padding;
 pub mod sendme;

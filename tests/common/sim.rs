@@ -166,7 +166,7 @@ impl Sim {
         }
         if delta != 0 && outcome != Outcome::Refused {
             if outcome == Outcome::OnlySwitch {
-                at.engine.sent(now, circuit, Command::CONFLUX_SWITCH).unwrap();
+                at.engine.sent(now, circuit, Command::CONFLUX_SWITCH, hop).unwrap();
                 self.bare += 1;
             }
             self.carry(end, wire, Command::CONFLUX_SWITCH, 0, Switch { delta }.encode().to_vec());
@@ -334,6 +334,7 @@ impl Sim {
                 at.resumes += 1;
                 assert!(at.resumes <= at.refusals, "RESUME only after BLOCKED, and once for each");
             }
+            What::SendHeld(_) | What::Pad { .. } | What::Block { .. } | What::Unblock => panic!("nothing pads"),
             What::Linked(_) => {
                 let wire = at.wire_of(instruction.circuit);
                 at.legs[wire].linked = true;

@@ -1,15 +1,17 @@
 //! A conflux set: how it comes to be, loses legs and ends. Receiving, sending and bare numbers have files of their own.
 
+mod hold;
 mod numbers;
 mod receive;
 mod send;
+
+use hold::Outbox;
 
 pub use numbers::{LegNumbers, Numbers};
 pub use receive::Arrival;
 pub use send::{Plan, Refusal};
 
 use super::choice::{self, Policy};
-use super::fault::{Cause, Fault};
 use super::handshake::{step, Event, LinkState, Role};
 use super::leg::Leg;
 use super::store::{Lane, Store, NOTHING};
@@ -18,6 +20,7 @@ use super::{Algorithm, Control, Effect};
 use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::wire::conflux::{Link, Nonce, Ux};
+use crate::wire::fault::{Cause, Fault};
 
 /// A leg's place in its set; it stays the same while the leg is there.
 pub type LegIx = u8;
@@ -43,6 +46,8 @@ pub struct Terms {
     pub legs_max: u32,
     /// Cap on launches until the set is usable.
     pub launches_max: u32,
+    /// Cap on messages held for sending.
+    pub held_sends_max: u32,
 }
 
 /// Figures of a set.
@@ -108,6 +113,8 @@ pub struct Set {
     /// Messages that may follow on the sending leg before the choice has to be made again: until something is reported
     /// or changes, a leg that was the best stays the best while it has room.
     settled: u64,
+    /// Messages that wait to be sent.
+    outbox: Outbox,
     /// DATA sent since the sending leg changed.
     since_switch: u64,
     /// The leg used last ([`NO_LEG`] for none), and when.
@@ -157,6 +164,7 @@ impl Default for Set {
             switch_ahead_max: 0,
             legs_max: 0,
             launches_max: 0,
+            held_sends_max: 0,
         };
         Set::new(Role::Exit, terms)
     }
@@ -180,6 +188,7 @@ impl Set {
             policy,
             catch_up_at: u64::MAX,
             settled: 0,
+            outbox: Outbox::default(),
             since_switch: 0,
             last_leg: NO_LEG,
             last_active: 0,
@@ -407,6 +416,7 @@ impl Set {
     /// The set is over: what it holds is handed out or back, and its legs are to close.
     pub fn end(&mut self, cause: Cause, store: &mut Store, effects: &mut Vec<Effect>) {
         effects.extend(self.rest(cause, store));
+        effects.extend(self.take_outbox().map(|lane| Effect::Rest { lane, next: 0 }));
         for leg in self.legs.iter_mut().filter(|leg| leg.is_live()) {
             Self::answered(leg, effects);
             effects.push(Effect::Close { leg: leg.key, cause });
@@ -430,8 +440,11 @@ impl Set {
     pub fn alone(&self) -> Option<Id> {
         let mut live = self.live();
         let (_, leg) = live.next()?;
-        let alone =
-            live.next().is_none() && leg.state == LinkState::Linked && self.held == 0 && leg.recv == self.delivered;
+        let alone = live.next().is_none()
+            && leg.state == LinkState::Linked
+            && self.held == 0
+            && leg.recv == self.delivered
+            && self.outbox.len() == 0;
         alone.then_some(leg.key)
     }
 
@@ -495,7 +508,7 @@ impl Set {
 
     fn answered(leg: &mut Leg, effects: &mut Vec<Effect>) {
         if leg.deadline != NEVER {
-            effects.push(Effect::Disarm { leg: leg.key, deadline: leg.deadline });
+            effects.push(Effect::Disarm { leg: leg.key });
             leg.deadline = NEVER;
         }
     }

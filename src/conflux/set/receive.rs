@@ -5,10 +5,10 @@
 
 use super::{LegIx, Set, ORPHANS};
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::fault::Fault;
 use crate::conflux::store::{cost_of, Delivery, Message, Store, TooSmall, NOTHING};
 use crate::conflux::Effect;
 use crate::wire::conflux::Switch;
+use crate::wire::fault::Fault;
 
 /// Where a multiplexed message stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -27,6 +27,8 @@ pub struct Plan {
 pub enum Refusal {
     /// No leg has room.
     Blocked,
+    /// Padding holds it back, and there is room to keep it: [`Set::hold`].
+    Hold,
     /// The set may not carry streams yet.
     NotUsable,
     /// Nobody asked for this cell on this leg.
@@ -50,7 +52,7 @@ impl Set {
         let index = match choice {
             Some(index) => index,
             None if command == Command::DATA => return Err(Refusal::Blocked),
-            None => self.sending.or_else(|| self.fastest_linked()).ok_or(Refusal::Blocked)?,
+            None => self.any_leg_open().ok_or(Refusal::Blocked)?,
         };
         let leg = self.legs.get(index).ok_or(Refusal::Blocked)?;
         let delta = u32::try_from(sent.saturating_sub(leg.sent)).map_err(|_| Refusal::Blocked)?;
@@ -60,9 +62,25 @@ impl Set {
     /// A plan for a message that the host is about to send. All it changes is that the host was told to stop.
     #[inline(always)]
     pub fn decide(&mut self, command: Command) -> Result<Plan, Refusal> {
+        if self.outbox.len() > 0 {
+            return Err(self.hold_or_stop());
+        }
         let plan = self.plan(command);
         if plan == Err(Refusal::Blocked) {
+            if self.is_held_back() {
+                return Err(self.hold_or_stop());
+            }
             self.waiting = true;
+        }
+        plan
+    }
+
+    /// What [`Set::decide`] would answer to a DATA message.
+    pub fn peek(&self) -> Result<Plan, Refusal> {
+        let plan = if self.outbox.len() > 0 { Err(Refusal::Blocked) } else { self.plan(Command::DATA) };
+        let holds = self.outbox.len() > 0 || (plan == Err(Refusal::Blocked) && self.is_held_back());
+        if holds && self.outbox.len() < self.terms.held_sends_max as usize {
+            return Err(Refusal::Hold);
         }
         plan
     }
@@ -93,8 +111,19 @@ impl Set {
     #[inline(always)]
     pub fn send(&mut self, command: Command, now: Nanos, effects: &mut Vec<Effect>) -> Result<Plan, Refusal> {
         let plan = self.decide(command)?;
+        // Only DATA: other messages also go out on a leg that is not the choice.
+        if self.commit(&plan, command, now) && command == Command::DATA {
+            self.settle(plan.ix);
+        }
+        self.check_resume(effects);
+        Ok(plan)
+    }
+
+    /// Carries a plan out, SWITCH and message. True when its leg was chosen for being the best, and not for being far
+    /// behind.
+    #[inline(always)]
+    pub(super) fn commit(&mut self, plan: &Plan, command: Command, now: Nanos) -> bool {
         let index = usize::from(plan.ix);
-        // Chosen for being the best, and not for being far behind.
         let is_best = plan.number <= self.catch_up_at;
         self.settled = 0;
         if self.sending != Some(index) {
@@ -107,12 +136,8 @@ impl Set {
         self.book(index, plan.number, command == Command::DATA, now);
         if !is_best {
             self.refresh_catch_up();
-        } else if command == Command::DATA {
-            // Only DATA: other messages also go out on a leg that is not the choice.
-            self.settle(plan.ix);
         }
-        self.check_resume(effects);
-        Ok(plan)
+        is_best
     }
 
     /// A SWITCH was queued on a leg (SEQ-2).
@@ -187,14 +212,21 @@ impl Set {
     /// Tells a host that waits for room that there is some.
     #[inline]
     pub(super) fn check_resume(&mut self, effects: &mut Vec<Effect>) {
-        if self.waiting {
+        if self.waiting || self.outbox.len() > 0 {
             self.resume_if_room(effects);
         }
     }
 
     #[cold]
     fn resume_if_room(&mut self, effects: &mut Vec<Effect>) {
-        if self.plan(Command::DATA).is_ok() {
+        if self.is_holding() {
+            // What waits goes first; the host is told when all of it is out.
+            if self.may_release() {
+                effects.push(Effect::Release);
+            }
+            return;
+        }
+        if self.waiting && self.plan(Command::DATA).is_ok() {
             self.waiting = false;
             // One that is still queued says it all; a host that never drains cannot make the queue grow.
             if !self.resume_queued {
@@ -258,8 +290,15 @@ impl Set {
         self.legs.get(index).is_some_and(|leg| sent - leg.sent.min(sent) >= limits::CATCH_UP_AT)
     }
 
-    fn fastest_linked(&self) -> Option<usize> {
-        choice::fastest(self.paths().filter(|(_, path): &(usize, &Path)| path.linked)).map(|(index, _)| index)
+    /// A leg for what does not wait for room: the sending leg, or the fastest where padding blocks that one. After a
+    /// bare SWITCH only the sending leg will do.
+    fn any_leg_open(&self) -> Option<usize> {
+        let open = |path: &Path| path.linked && !path.padded;
+        let sending = self.sending.filter(|&index| self.legs.get(index).is_some_and(|leg| !leg.path.padded));
+        if sending.is_some() || self.bare {
+            return sending;
+        }
+        choice::fastest(self.paths().filter(|&(_, path)| open(path))).map(|(index, _)| index)
     }
 
     /// Another leg sends from now on, and needs no SWITCH as both stand at the same number.

@@ -1,4 +1,4 @@
-//! Why something ends.
+//! Why something ends: what a peer can do wrong, on whatever floor it is noticed.
 
 use std::ffi::CStr;
 
@@ -55,6 +55,12 @@ pub enum Fault {
     LinkedTimeout,
     /// No LINKED_ACK in time.
     LinkedAckTimeout,
+    /// Padding from a hop that has no reason to send any.
+    PaddingUnexpected,
+    /// More padding than the hop may send.
+    PaddingExcess,
+    /// PADDING_NEGOTIATED that cannot be read, or that answers nothing.
+    BadNegotiated,
 }
 
 /// How far a fault reaches.
@@ -96,6 +102,9 @@ impl Fault {
             LinkLimit => c"more legs or sets than may be",
             LinkedTimeout => c"LINKED did not come in time",
             LinkedAckTimeout => c"LINKED_ACK did not come in time",
+            PaddingUnexpected => c"padding from a hop without a padder",
+            PaddingExcess => c"more padding than the hop may send",
+            BadNegotiated => c"a PADDING_NEGOTIATED that cannot be read, or that answers nothing",
         }
     }
 
@@ -107,7 +116,9 @@ impl Fault {
             | SetMemory | EngineMemory => Reach::Set,
             BadLink | UnexpectedLink | UnexpectedLinked | UnexpectedLinkedAck | BadNonce | BadLinkNumbers
             | UnfitLink | ConfluxOff | WrongHop | UnexpectedSwitch | UnlinkedData | StreamSendme | BadStreamId
-            | LinkLimit | LinkedTimeout | LinkedAckTimeout => Reach::Circuit,
+            | LinkLimit | LinkedTimeout | LinkedAckTimeout | PaddingUnexpected | PaddingExcess | BadNegotiated => {
+                Reach::Circuit
+            }
         }
     }
 }

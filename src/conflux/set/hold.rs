@@ -1,0 +1,134 @@
+//! Holding what would be sent while padding blocks the legs. Leg and number are chosen when a message is released.
+
+use super::send::{Plan, Refusal};
+use super::{LegIx, Set};
+use crate::base::{limits, Nanos};
+use crate::conflux::store::{cost_of, Lane, Message, Store};
+use crate::conflux::Effect;
+use crate::wire::Command;
+use std::collections::VecDeque;
+
+/// Messages that wait to be sent, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    waiting: VecDeque<(Command, Lane)>,
+    /// Released, and not taken by the host yet: nothing may overtake them.
+    released: usize,
+}
+
+impl Outbox {
+    /// Messages that whatever is sent next has to stay behind.
+    pub fn len(&self) -> usize {
+        self.waiting.len() + self.released
+    }
+}
+
+impl Set {
+    /// Padding holds a leg's messages back, or does so no longer. `holds` when we keep them, not the host.
+    pub fn hold_back(&mut self, ix: LegIx, padded: bool, holds: bool, effects: &mut Vec<Effect>) {
+        if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
+            if (leg.path.padded, leg.holds) != (padded, holds) {
+                leg.path.padded = padded;
+                leg.holds = holds;
+                self.settled = 0;
+                self.check_resume(effects);
+            }
+        }
+    }
+
+    /// The answer to a message that cannot go out now for another reason than that it is DATA and no leg has room.
+    #[cold]
+    pub(super) fn hold_or_stop(&mut self) -> Refusal {
+        if self.outbox.len() < self.terms.held_sends_max as usize {
+            return Refusal::Hold;
+        }
+        self.waiting = true;
+        Refusal::Blocked
+    }
+
+    /// True when a leg would carry a message but for padding.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.legs.iter().any(|leg| leg.path.linked && leg.path.padded && leg.holds)
+    }
+
+    /// Keeps a message for which [`Set::decide`] or [`Set::send`] answered [`Refusal::Hold`]. False when there is no
+    /// memory for it.
+    #[must_use]
+    pub fn hold(&mut self, message: &Message<'_>, store: &mut Store, effects: &mut Vec<Effect>) -> bool {
+        let mut lane = Lane::EMPTY;
+        if !store.fits(cost_of(message)) || !store.push(&mut lane, 1, message) {
+            self.waiting = true;
+            return false;
+        }
+        self.settled = 0;
+        self.outbox.waiting.push_back((message.command, lane));
+        self.check_resume(effects);
+        true
+    }
+
+    /// Something is held, and whether its first message could go out on this leg, past the block.
+    pub fn held_for(&self, ix: LegIx) -> (bool, bool) {
+        let Some(&(command, _)) = self.outbox.waiting.front() else { return (false, false) };
+        (true, self.plan_on(ix, command).is_some())
+    }
+
+    /// Takes the next message that may go out, as decided and committed.
+    pub fn release(&mut self, now: Nanos, effects: &mut Vec<Effect>) -> Option<(Plan, Lane)> {
+        let Some(&(command, _)) = self.outbox.waiting.front() else {
+            // All is out: the host may go on.
+            self.check_resume(effects);
+            return None;
+        };
+        let plan = self.plan(command).ok()?;
+        self.let_out(plan, now)
+    }
+
+    /// Takes the next message for one leg, although padding blocks that.
+    pub fn release_on(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) -> Option<(Plan, Lane)> {
+        let &(command, _) = self.outbox.waiting.front()?;
+        let plan = self.plan_on(ix, command)?;
+        let released = self.let_out(plan, now);
+        self.check_resume(effects);
+        released
+    }
+
+    fn let_out(&mut self, plan: Plan, now: Nanos) -> Option<(Plan, Lane)> {
+        let (command, lane) = self.outbox.waiting.pop_front()?;
+        self.outbox.released += 1;
+        self.commit(&plan, command, now);
+        Some((plan, lane))
+    }
+
+    /// The host has taken a released message, or it came to nothing.
+    pub fn taken(&mut self) {
+        self.outbox.released = self.outbox.released.saturating_sub(1);
+    }
+
+    /// Everything that waits to be sent and will not be.
+    pub(super) fn take_outbox(&mut self) -> impl Iterator<Item = Lane> + '_ {
+        self.outbox.waiting.drain(..).map(|(_, lane)| lane)
+    }
+
+    /// Says whether there is room for what waits.
+    pub(super) fn may_release(&self) -> bool {
+        self.outbox.waiting.front().is_some_and(|&(command, _)| self.plan(command).is_ok())
+    }
+
+    /// True when something waits to be sent.
+    pub fn is_holding(&self) -> bool {
+        !self.outbox.waiting.is_empty()
+    }
+
+    /// A plan for one leg, whatever padding says.
+    fn plan_on(&self, ix: LegIx, command: Command) -> Option<Plan> {
+        let index = usize::from(ix);
+        let leg = self.legs.get(index).filter(|leg| leg.path.linked && self.usable)?;
+        let has_room = command != Command::DATA || (leg.path.inflight < leg.path.cwnd && !leg.path.blocked);
+        let sent = self.sending.and_then(|sending| self.legs.get(sending)).map_or(0, |leg| leg.sent);
+        let delta = sent.saturating_sub(leg.sent);
+        if !has_room || (self.bare && self.sending != Some(index)) || delta > limits::SWITCH_DELTA_MAX {
+            return None;
+        }
+        Some(Plan { ix, leg: leg.key, tag: leg.tag, delta: delta as u32, number: sent + 1 })
+    }
+}

@@ -1,0 +1,416 @@
+//! Padding's part of the engine: who is told what, and what follows from what is due.
+
+use super::insn::Queued;
+use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::base::{Id, Nanos};
+use crate::conflux::store::cost_of;
+use crate::conflux::{Fault, Lane, Message, Role, Set};
+use crate::padding::{Admission, Answer, Effect, Machines, NotNow, Outside, Pad, Padding, Stats, Terms};
+use crate::wire::command::STREAM_NEEDED;
+use crate::wire::padding::{Negotiate, Negotiated};
+use crate::wire::Command;
+
+impl Engine {
+    /// Takes a list of machines in.
+    pub fn load_machines(&mut self, text: &[u8]) -> Result<Id, Error> {
+        match Machines::load(text) {
+            Ok(machines) => self.machines.insert(machines).map_err(|_| Blocked::Full.into()),
+            Err(bad) => {
+                self.detail = format!("line {}: {}", bad.line, bad.why.text().to_string_lossy());
+                Err(Misuse::BadMachines.into())
+            }
+        }
+    }
+
+    /// Forgets a list. Padders that run it keep it.
+    pub fn drop_machines(&mut self, id: Id) -> Result<(), Error> {
+        self.machines.remove(id).map(|_| ()).ok_or_else(|| self.machines.reason(id).into())
+    }
+
+    /// A list of machines; none is an empty one.
+    pub fn machines(&self, id: Id) -> Result<Machines, Error> {
+        if id == Id::NONE {
+            return Ok(Machines::default());
+        }
+        Ok(self.machines.lookup(id)?.clone())
+    }
+
+    /// Sets a padder up on a circuit.
+    pub fn install_padder(&mut self, now: Nanos, id: Id, terms: &Terms) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.check_hop(id, terms.hop)?;
+        let key = self.padding_keys.draw();
+        let padding = self.padding_of(id)?;
+        if padding.has(terms.hop, terms.slot) {
+            return Err(Misuse::PadderExists.into());
+        }
+        if !padding.install(terms, now, key) {
+            return Err(Blocked::Full.into());
+        }
+        Ok(())
+    }
+
+    /// Takes a padder down.
+    pub fn remove_padder(&mut self, now: Nanos, id: Id, hop: u8, slot: u8) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        let found = self.with_padding(id, |padding| padding.remove(hop, slot, now, false))?;
+        if found == Some(true) {
+            Ok(())
+        } else {
+            Err(Misuse::NoPadder.into())
+        }
+    }
+
+    /// Figures of a padder.
+    pub fn padder_stats(&self, id: Id, hop: u8, slot: u8) -> Result<Stats, Error> {
+        let circuit = self.circuits.lookup(id)?;
+        let stats = circuit.padding.as_ref().and_then(|padding| padding.stats(hop, slot, self.clock.latest()));
+        stats.ok_or_else(|| Misuse::NoPadder.into())
+    }
+
+    /// Says what a number of the negotiation means at one end, or that it means nothing any more.
+    pub fn register_padding(&mut self, role: Role, number: u8, terms: Option<Terms>) {
+        let key = (role == Role::Client, number);
+        match terms {
+            Some(terms) => self.padding_numbers.insert(key, terms),
+            None => self.padding_numbers.remove(&key),
+        };
+    }
+
+    /// Starts a registered machine: a client asks its relay.
+    pub fn start_padding(&mut self, now: Nanos, id: Id, number: u8) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.check_drained()?;
+        let terms = self.padding_numbers.get(&(true, number)).cloned().ok_or(Misuse::UnknownPadding)?;
+        self.check_hop(id, terms.hop)?;
+        if self.circuits.lookup(id)?.config.role != Role::Client {
+            return Err(Misuse::Role.into());
+        }
+        let key = self.padding_keys.draw();
+        let question = self.padding_of(id)?.start(number, &terms, now, key).map_err(not_now)?;
+        self.rearm(id);
+        self.queue.push(Queued::Negotiation {
+            circuit: id,
+            hop: terms.hop,
+            command: Command::PADDING_NEGOTIATE,
+            body: question.encode(),
+        });
+        Ok(())
+    }
+
+    /// Stops it again, from either end.
+    pub fn stop_padding(&mut self, now: Nanos, id: Id, number: u8) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.check_drained()?;
+        self.circuits.lookup(id)?;
+        self.end_padding(id, number, now)
+    }
+
+    fn end_padding(&mut self, id: Id, number: u8, now: Nanos) -> Result<(), Error> {
+        let is_client = self.circuits.get(id).is_some_and(|circuit| circuit.config.role == Role::Client);
+        let news = self.with_padding(id, |padding| {
+            if is_client {
+                let (question, hop) = padding.stop(number, now)?;
+                Ok((Command::PADDING_NEGOTIATE, hop, question.encode()))
+            } else {
+                padding.end(number, now).map(|news| (Command::PADDING_NEGOTIATED, 0, news.encode()))
+            }
+        })?;
+        let (command, hop, body) = news.unwrap_or(Err(NotNow::NotRunning)).map_err(not_now)?;
+        self.queue.push(Queued::Negotiation { circuit: id, hop, command, body });
+        Ok(())
+    }
+
+    /// What a host with a queue of its own did about a padding cell.
+    pub fn answer_padding(&mut self, now: Nanos, id: Id, pad: Pad, answer: Answer) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        match self.with_padding(id, |padding| padding.answered(pad, answer, now))? {
+            Some(true) => Ok(()),
+            _ => Err(Misuse::NotAsked.into()),
+        }
+    }
+
+    /// Cells of a circuit were written.
+    #[inline]
+    pub fn written(&mut self, now: Nanos, id: Id, cells: u32) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        match self.circuits.get(id) {
+            Some(circuit) if circuit.padding.is_none() => Ok(()),
+            Some(_) => self.with_padding(id, |padding| padding.written(cells, now)).map(|_| ()),
+            None => Err(self.circuits.reason(id).into()),
+        }
+    }
+
+    /// A cell came that is not for us and goes on.
+    #[inline]
+    pub fn passing(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        match self.circuits.get(id) {
+            Some(circuit) if circuit.padding.is_none() => Ok(()),
+            Some(_) => self.with_padding(id, |padding| padding.received(0, false, now)).map(|_| ()),
+            None => Err(self.circuits.reason(id).into()),
+        }
+    }
+
+    /// Sends a message on a circuit, past no block. No answer means that it is to be held: [`Engine::hold_for_circuit`].
+    #[inline]
+    pub fn send_on_circuit(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        match circuit.place {
+            Place::Closing => return Err(Blocked::Gone.into()),
+            Place::Leg { .. } if command.is_multiplexed() && hop == circuit.config.hops => {
+                return Err(Misuse::InSet.into());
+            }
+            _ => {}
+        }
+        let is_of_stream = waits(command);
+        if is_of_stream {
+            circuit.config.flags.add(CircuitFlags::STREAMS);
+        }
+        let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
+        let Some(padding) = &mut circuit.padding else { return Ok(Some(verdict)) };
+        match if is_of_stream { padding.admit() } else { Admission::Go } {
+            Admission::Go => {
+                self.note_sent(id, hop, now);
+                Ok(Some(verdict))
+            }
+            Admission::Hold => Ok(None),
+            Admission::Full => Err(Blocked::NoRoom.into()),
+        }
+    }
+
+    /// Keeps a message for which [`Engine::send_on_circuit`] had no answer.
+    #[cold]
+    pub fn hold_for_circuit(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let now = self.clock.latest();
+        let tag = self.circuits.lookup(id)?.config.tag;
+        let mut lane = Lane::EMPTY;
+        if !self.store.fits(cost_of(message)) || !self.store.push(&mut lane, 1, message) {
+            return Err(Blocked::NoRoom.into());
+        }
+        self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;
+        Ok(Verdict::of(VerdictKind::Held, id, tag))
+    }
+
+    /// Keeps a message for a set whose legs are blocked.
+    #[cold]
+    pub fn hold_for_set(&mut self, set: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        if !state.hold(message, &mut self.store, &mut self.effects) {
+            return Err(Blocked::NoRoom.into());
+        }
+        self.apply_effects(set);
+        Ok(Verdict::of(VerdictKind::Held, Id::NONE, 0))
+    }
+
+    /// A cell that is not padding was queued on a circuit.
+    #[inline]
+    pub(super) fn note_sent(&mut self, id: Id, hop: u8, now: Nanos) {
+        if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
+            padding.normal_sent(hop, now);
+            padding.queued(hop);
+            self.padding_timers.arm(id.index(), padding.next());
+        }
+    }
+
+    /// A message came on a circuit with padders: they hear of it before anything else does. Answers true when it was
+    /// padding's own business.
+    pub(super) fn receive_padding(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Admitted, Error> {
+        if message.command == Command::PADDING_NEGOTIATE {
+            self.check_drained()?;
+        }
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let is_drop = message.command == Command::DROP;
+        if let Some(padding) = &mut circuit.padding {
+            padding.received(message.hop, is_drop, now);
+            self.padding_timers.arm(id.index(), padding.next());
+        }
+        let config = circuit.config;
+        let (is_client, foreign) = (config.role == Role::Client, config.flags.has(CircuitFlags::OTHER_PADDER));
+        let ours = match message.command {
+            Command::DROP => self.receive_drop(id, message.hop),
+            Command::PADDING_NEGOTIATE if !is_client => Ok(self.receive_negotiate(now, id, message, foreign)),
+            Command::PADDING_NEGOTIATED if is_client => self.receive_negotiated(now, id, message),
+            Command::PADDING_NEGOTIATE | Command::PADDING_NEGOTIATED => Ok(false),
+            _ => return Ok(Admitted::Goes),
+        };
+        match ours {
+            Ok(true) => Ok(Admitted::Consumed(Verdict::of(VerdictKind::Consumed, id, config.tag))),
+            // Another padder's, or a relay's peer that pads as it likes.
+            Ok(false) | Err(_) if foreign => Ok(Admitted::Goes),
+            Ok(false) if !is_client => Ok(Admitted::Consumed(Verdict::of(VerdictKind::Consumed, id, config.tag))),
+            Ok(false) => Err(self.fault(id, Fault::PaddingUnexpected)),
+            Err(fault) => Err(self.fault(id, fault)),
+        }
+    }
+
+    fn receive_drop(&mut self, id: Id, hop: u8) -> Result<bool, Fault> {
+        self.padding_received += 1;
+        match self.circuits.get_mut(id).and_then(|circuit| circuit.padding.as_mut()) {
+            Some(padding) => padding.judge_received(hop),
+            None => Ok(false),
+        }
+    }
+
+    /// Relay: what cannot be read is dropped, as C Tor does (CP-9).
+    fn receive_negotiate(&mut self, now: Nanos, id: Id, message: &Message<'_>, foreign: bool) -> bool {
+        let Ok(question) = Negotiate::decode(message.body) else { return false };
+        let terms = self.padding_numbers.get(&(false, question.machine_type)).cloned();
+        if terms.is_none() && foreign {
+            return false;
+        }
+        let key = self.padding_keys.draw();
+        let Ok(padding) = self.padding_of(id) else { return false };
+        let answer = padding.asked(&question, terms.as_ref(), now, key);
+        self.rearm(id);
+        if let Some(answer) = answer {
+            let (command, body) = (Command::PADDING_NEGOTIATED, answer.encode());
+            self.queue.push(Queued::Negotiation { circuit: id, hop: message.hop, command, body });
+        }
+        true
+    }
+
+    /// Client: the answer to what was asked, or a violation.
+    fn receive_negotiated(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<bool, Fault> {
+        let answer = Negotiated::decode(message.body).map_err(|_| Fault::BadNegotiated)?;
+        let heard = self.with_padding(id, |padding| padding.negotiated(message.hop, &answer, now));
+        heard.ok().flatten().unwrap_or(Err(Fault::BadNegotiated)).map(|()| true)
+    }
+
+    /// Does the first thing that is due on the circuit in this place.
+    pub(super) fn run_padding(&mut self, index: u32, now: Nanos) {
+        let Some((id, circuit)) = self.circuits.at(index) else { return };
+        let (place, hop) = (circuit.place, circuit.config.hops);
+        let Some(padding) = &mut circuit.padding else { return };
+        let held_in_set = |(set, ix)| self.sets.get(set).map(|state: &Set| state.held_for(ix));
+        let (held, releasable) = place.leg().and_then(held_in_set).unwrap_or((false, false));
+        let mut effects = std::mem::take(&mut self.padding_effects);
+        let late = padding.step(now, Outside { held, releasable }, &mut effects);
+        padding.yields(self.round, now);
+        self.padding_timers.arm(index, padding.next());
+        let (blocked, holds, over) = (padding.is_blocked(), !padding.asks(), padding.ended());
+        if let Some(late) = late {
+            self.lateness.count(late);
+        }
+        if let Some((set, ix)) = place.leg() {
+            if let Some(state) = self.sets.get_mut(set) {
+                state.hold_back(ix, blocked, holds, &mut self.effects);
+            }
+        }
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Pad(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
+                Effect::Ask(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
+                Effect::Send { hop, held } => {
+                    self.queue.push(Queued::Released {
+                        circuit: id,
+                        set: Id::NONE,
+                        hop,
+                        lane: held,
+                        delta: 0,
+                        number: 0,
+                    });
+                }
+                Effect::Release => self.release_on(id, place, hop, now),
+                Effect::Blocked { bypassable } => {
+                    self.queue.push(Queued::Gate { circuit: id, blocked: true, bypassable });
+                }
+                Effect::Unblocked => {
+                    self.queue.push(Queued::Gate { circuit: id, blocked: false, bypassable: false });
+                }
+                Effect::Resume => self.queue.push(Queued::ResumeCircuit { circuit: id }),
+                Effect::Opened => {}
+            }
+        }
+        self.padding_effects = effects;
+        if let (Some((set, _)), false) = (place.leg(), self.effects.is_empty()) {
+            self.apply_effects(set);
+        }
+        if let Some(number) = over {
+            // Nothing is lost when it cannot be said: the machines have ended.
+            let _ = self.end_padding(id, number, now);
+        }
+    }
+
+    /// Lets one message of the set out on this leg, past the block.
+    fn release_on(&mut self, id: Id, place: Place, hop: u8, now: Nanos) {
+        let Some((set, ix)) = place.leg() else { return };
+        let Some(state) = self.sets.get_mut(set) else { return };
+        if let Some((plan, lane)) = state.release_on(ix, now, &mut self.effects) {
+            self.released(id, set, hop, plan.delta, plan.number, lane, now);
+        }
+    }
+
+    /// Lets out all messages of a set for which there is room.
+    pub(super) fn release_held(&mut self, set: Id) {
+        let now = self.clock.latest();
+        while let Some(state) = self.sets.get_mut(set) {
+            let hop = state.join_hop();
+            let Some((plan, lane)) = state.release(now, &mut self.effects) else { return };
+            self.released(plan.leg, set, hop, plan.delta, plan.number, lane, now);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn released(&mut self, id: Id, set: Id, hop: u8, delta: u32, number: u64, lane: Lane, now: Nanos) {
+        if delta != 0 {
+            self.note_sent(id, hop, now);
+        }
+        self.note_sent(id, hop, now);
+        self.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number });
+    }
+
+    /// What a circuit that goes held for sending.
+    pub(super) fn drop_padding(&mut self, id: Id, padding: Option<Box<Padding<Lane>>>) {
+        self.padding_timers.cancel(id.index());
+        let Some(mut padding) = padding else { return };
+        for lane in padding.take_held() {
+            self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0 });
+        }
+    }
+
+    /// A circuit's padding, made when there is none.
+    fn padding_of(&mut self, id: Id) -> Result<&mut Padding<Lane>, Error> {
+        self.circuits.lookup(id)?;
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
+        let (asks, outbox_max) = (circuit.config.flags.has(CircuitFlags::OWN_QUEUE), circuit.config.held_sends_max);
+        Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max))))
+    }
+
+    /// Changes a circuit's padding, if it has any, and sees to it that it is woken in time.
+    #[inline]
+    fn with_padding<R>(&mut self, id: Id, change: impl FnOnce(&mut Padding<Lane>) -> R) -> Result<Option<R>, Error> {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let Some(padding) = &mut circuit.padding else { return Ok(None) };
+        let answer = change(padding);
+        self.padding_timers.arm(id.index(), padding.next());
+        Ok(Some(answer))
+    }
+
+    fn rearm(&mut self, id: Id) {
+        let _ = self.with_padding(id, |_| ());
+    }
+
+    fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {
+        let config = self.circuits.lookup(id)?.config;
+        if hop == 0 && config.role == Role::Client || hop > config.hops {
+            return Err(self.invalid("the circuit has no such hop to pad with"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a block makes a message wait: what belongs to a stream does, control does not.
+fn waits(command: Command) -> bool {
+    command.is_multiplexed() || command.traits() & STREAM_NEEDED != 0
+}
+
+fn not_now(why: NotNow) -> Error {
+    match why {
+        NotNow::Running => Misuse::PadderExists.into(),
+        NotNow::NotRunning => Misuse::NoPadder.into(),
+        NotNow::Refused => Blocked::Refused.into(),
+        NotNow::Full => Blocked::Full.into(),
+    }
+}

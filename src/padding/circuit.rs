@@ -1,0 +1,573 @@
+//! All padding of one circuit: its padders, the gate in front of its sender, and what waits behind it.
+
+use super::negotiation::{Negotiation, Outcome};
+use super::padder::{Action, Due, Padder};
+use super::table::{rule, Gate, Ruling, Waiting};
+use super::unwritten::Unwritten;
+use super::{Answer, Effect, NotNow, Pad, Stats, Terms};
+use crate::base::time::NEVER;
+use crate::base::{limits, Nanos};
+use crate::wire::fault::Fault;
+use crate::wire::padding::{Negotiate, Negotiated};
+use maybenot::{MachineId, TriggerEvent};
+use std::collections::VecDeque;
+
+/// What is held for this circuit elsewhere, in its set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Outside {
+    /// Something is.
+    pub held: bool,
+    /// It could go out on this circuit at once.
+    pub releasable: bool,
+}
+
+/// One circuit's padding.
+#[derive(Debug)]
+pub struct Padding<H> {
+    /// A lower bound of what is due next; [`NEVER`] when nothing is.
+    next: Nanos,
+    padders: Vec<Padder>,
+    gate: Gate,
+    /// The host has a queue of its own, and decides.
+    asks: bool,
+    /// The last block ended, and what waited has not been let out yet.
+    opening: bool,
+    /// The host was told to stop, and waits to be told to go on.
+    stopped: bool,
+    outbox: VecDeque<Entry<H>>,
+    outbox_max: u32,
+    unwritten: Unwritten,
+    negotiation: Negotiation,
+    /// Hops whose padder is gone, and how much padding may still come from them.
+    leaving: Vec<(u8, u32)>,
+    /// Time of the last event: it never goes back.
+    latest: Nanos,
+    /// Steps taken in the engine's current call.
+    round: u32,
+    steps: u32,
+}
+
+#[derive(Debug)]
+enum Entry<H> {
+    Pad(Pad),
+    Message { hop: u8, held: H },
+}
+
+impl<H> Entry<H> {
+    fn hop(&self) -> u8 {
+        match self {
+            Entry::Pad(pad) => pad.hop,
+            Entry::Message { hop, .. } => *hop,
+        }
+    }
+}
+
+/// No such event is for any of our machines, but it counts as padding in their budgets.
+const NOBODY: usize = usize::MAX;
+
+impl<H> Padding<H> {
+    /// Nothing yet. `asks` when the host has a queue of its own; `outbox_max` caps what is held for it otherwise.
+    pub fn new(asks: bool, outbox_max: u32) -> Self {
+        Padding {
+            next: NEVER,
+            padders: Vec::new(),
+            gate: Gate::Open,
+            asks,
+            opening: false,
+            stopped: false,
+            outbox: VecDeque::new(),
+            outbox_max,
+            unwritten: Unwritten::default(),
+            negotiation: Negotiation::default(),
+            leaving: Vec::new(),
+            latest: 0,
+            round: 0,
+            steps: 0,
+        }
+    }
+
+    /// When [`Padding::step`] is wanted; at times earlier than needed, never later.
+    #[inline]
+    pub fn next(&self) -> Nanos {
+        self.next
+    }
+
+    /// True when data has to wait.
+    #[inline]
+    pub fn is_blocked(&self) -> bool {
+        self.gate != Gate::Open || self.opening
+    }
+
+    /// True when something waits behind the gate.
+    pub fn is_holding(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// True when the host keeps what a block holds back.
+    pub fn asks(&self) -> bool {
+        self.asks
+    }
+
+    /// True when a padder has this place.
+    pub fn has(&self, hop: u8, slot: u8) -> bool {
+        self.padders.iter().any(|padder| (padder.hop, padder.slot) == (hop, slot))
+    }
+
+    /// Padders there are.
+    pub fn len(&self) -> usize {
+        self.padders.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.padders.is_empty()
+    }
+
+    /// Sets a padder up. False when the place is taken, there are too many, or the terms are out of range.
+    pub fn install(&mut self, terms: &Terms, now: Nanos, key: [u8; 32]) -> bool {
+        if self.has(terms.hop, terms.slot) || self.padders.len() >= limits::PADDERS_MAX {
+            return false;
+        }
+        let Some(padder) = Padder::new(terms, now, key) else { return false };
+        self.padders.reserve_exact(1);
+        self.padders.push(padder);
+        true
+    }
+
+    /// Takes a padder down, its block included. What it held is let out with the next step. Padding from its hop stays
+    /// welcome for a while, unless the other end has confirmed that it has stopped.
+    pub fn remove(&mut self, hop: u8, slot: u8, now: Nanos, confirmed: bool) -> bool {
+        let Some(index) = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (hop, slot)) else {
+            return false;
+        };
+        self.padders.remove(index);
+        self.padders.shrink_to_fit();
+        if !confirmed {
+            self.leaving.retain(|&(left, _)| left != hop);
+            self.leaving.push((hop, limits::PADDING_AFTER_END_MAX));
+        }
+        let was = self.gate;
+        self.gate = self.combined();
+        if was != Gate::Open && self.gate == Gate::Open {
+            self.opening = true;
+        }
+        self.refresh(now);
+        true
+    }
+
+    /// Figures of a padder.
+    pub fn stats(&self, hop: u8, slot: u8, now: Nanos) -> Option<Stats> {
+        let padder = self.padders.iter().find(|padder| (padder.hop, padder.slot) == (hop, slot))?;
+        Some(padder.stats_at(now.max(self.latest)))
+    }
+
+    /// Bytes of memory it owns, without what machines share.
+    pub fn bytes(&self) -> usize {
+        let padders: usize = self.padders.iter().map(|padder| size_of::<Padder>() + padder.bytes()).sum();
+        size_of::<Self>() + padders + self.outbox.capacity() * size_of::<Entry<H>>()
+    }
+
+    /// A cell came from a hop.
+    #[inline]
+    pub fn received(&mut self, hop: u8, is_padding: bool, now: Nanos) {
+        for padder in self.padders.iter_mut().filter(|padder| padder.hop <= hop) {
+            padder.trigger(TriggerEvent::TunnelRecv, now);
+            if is_padding && padder.hop == hop {
+                padder.stats.padding_recv += 1;
+                padder.trigger(TriggerEvent::PaddingRecv, now);
+            } else {
+                padder.stats.normal_recv += 1;
+                padder.trigger(TriggerEvent::NormalRecv, now);
+            }
+        }
+        self.after_events(now);
+    }
+
+    /// Judges padding that came from a hop: whether we know why, or whose fault it is.
+    pub fn judge_received(&mut self, hop: u8) -> Result<bool, Fault> {
+        let mut known = self.negotiation.expects(hop);
+        for padder in self.padders.iter().filter(|padder| padder.hop == hop) {
+            known = true;
+            let Stats { padding_recv, normal_recv, .. } = padder.stats;
+            let all = (padding_recv + normal_recv) as f64;
+            let limited = padder.inbound_frac > 0.0 && padding_recv > padder.inbound_grace;
+            if limited && padding_recv as f64 > padder.inbound_frac * all {
+                return Err(Fault::PaddingExcess);
+            }
+        }
+        if known {
+            return Ok(true);
+        }
+        match self.leaving.iter_mut().find(|(left, _)| *left == hop) {
+            Some((_, 0)) | None => Ok(false),
+            Some((_, allowed)) => {
+                *allowed -= 1;
+                Ok(true)
+            }
+        }
+    }
+
+    /// A cell that is not padding was queued. While it is held it is not on its way yet.
+    #[inline]
+    pub fn normal_sent(&mut self, hop: u8, now: Nanos) {
+        for padder in self.padders.iter_mut().filter(|padder| padder.hop <= hop) {
+            padder.stats.normal_sent += 1;
+            padder.trigger(TriggerEvent::NormalSent, now);
+        }
+        self.after_events(now);
+    }
+
+    /// A cell went into the queue towards the channel.
+    #[inline]
+    pub fn queued(&mut self, hop: u8) {
+        self.unwritten.push(hop);
+    }
+
+    /// Cells were written, the oldest first. More than are known to be queued are not counted.
+    #[inline]
+    pub fn written(&mut self, cells: u32, now: Nanos) {
+        for _ in 0..cells.min(self.unwritten.cells()) {
+            let Some(hop) = self.unwritten.pop() else { break };
+            for padder in self.padders.iter_mut().filter(|padder| padder.hop <= hop) {
+                padder.trigger(TriggerEvent::TunnelSent, now);
+            }
+        }
+        self.after_events(now);
+    }
+
+    /// Whether a stream message has to wait, and whether there is room for it. A host that hears that there is none
+    /// waits to be told.
+    pub fn admit(&mut self) -> Admission {
+        if self.asks || (!self.is_blocked() && self.outbox.is_empty()) {
+            Admission::Go
+        } else if self.outbox.len() < self.outbox_max as usize {
+            Admission::Hold
+        } else {
+            self.stopped = true;
+            Admission::Full
+        }
+    }
+
+    /// Keeps a message that [`Padding::admit`] has room for. It counts as queued.
+    pub fn hold(&mut self, hop: u8, held: H, now: Nanos) {
+        self.outbox.push_back(Entry::Message { hop, held });
+        self.normal_sent(hop, now);
+    }
+
+    /// Everything that is held, to hand it back.
+    pub fn take_held(&mut self) -> impl Iterator<Item = H> + '_ {
+        self.outbox.drain(..).filter_map(|entry| match entry {
+            Entry::Message { held, .. } => Some(held),
+            Entry::Pad(_) => None,
+        })
+    }
+
+    /// Does the one thing that is due first, if it is due at `now`; answers with how late it was.
+    pub fn step(&mut self, now: Nanos, outside: Outside, effects: &mut Vec<Effect<H>>) -> Option<Nanos> {
+        let due = self.earliest().filter(|&(at, ..)| at <= now);
+        let mut time = now;
+        if let Some((at, what, index)) = due {
+            time = at.max(now.saturating_sub(limits::PADDING_LATE_MAX)).max(self.latest).min(now);
+            self.latest = time;
+            match what {
+                Due::BlockEnd => self.each(index, |padder| padder.end_block(time)),
+                Due::Begun => self.each(index, |padder| padder.begun(time)),
+                Due::Timer(machine) => self.each(index, |padder| padder.timer(machine, time)),
+                Due::Action(machine) => {
+                    match self.padders.get_mut(index).and_then(|padder| padder.take_action(machine)) {
+                        Some(Action::Block { duration, bypass, replace }) => {
+                            self.each(index, |padder| padder.block(machine, duration, bypass, replace, time));
+                        }
+                        Some(Action::Pad { bypass, replace }) => {
+                            self.pad(index, machine, bypass, replace, time, outside, effects);
+                        }
+                        None => {}
+                    }
+                }
+            }
+            self.shift_gate(effects);
+        }
+        self.padders.iter_mut().for_each(Padder::refresh);
+        self.next = self.next_of_padders();
+        // What is due at the same moment comes before what waited is let out.
+        if self.opening && self.gate == Gate::Open && self.next > time {
+            self.open(effects);
+        }
+        due.map(|(at, what, _)| if what == Due::Begun { 0 } else { now.saturating_sub(at) })
+    }
+
+    /// Counts a step of the call `round`. After too many the rest has to wait a nanosecond: machines without delays
+    /// could go on for ever.
+    pub fn yields(&mut self, round: u32, now: Nanos) {
+        if self.round != round {
+            self.round = round;
+            self.steps = 0;
+        }
+        self.steps += 1;
+        if self.steps >= limits::PADDING_STEPS_MAX && self.next <= now {
+            self.next = now.saturating_add(1);
+        }
+    }
+
+    /// The host's answer to [`Effect::Ask`]. False when nobody asked.
+    pub fn answered(&mut self, pad: Pad, answer: Answer, now: Nanos) -> bool {
+        let place = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
+        let Some(index) = place else { return false };
+        if !self.padders.get_mut(index).is_some_and(|padder| padder.answered(pad.machine)) {
+            return false;
+        }
+        match answer {
+            Answer::Sent => {
+                self.queued(pad.hop);
+                self.padding_sent(index, pad.machine, now);
+            }
+            Answer::Replaced | Answer::Released => self.counts(index, pad.machine, now),
+            Answer::Refused => self.each(index, |padder| padder.stats.refused += 1),
+        }
+        self.after_events(now);
+        true
+    }
+
+    /// Client: asks for padding at a hop and sets its own part up.
+    pub fn start(&mut self, number: u8, terms: &Terms, now: Nanos, key: [u8; 32]) -> Result<Negotiate, NotNow> {
+        if self.has(terms.hop, terms.slot) {
+            return Err(NotNow::Running);
+        }
+        let question = self.negotiation.start(number, terms.hop, terms.slot)?;
+        if !self.install(terms, now, key) {
+            self.negotiation.forget(number);
+            return Err(NotNow::Full);
+        }
+        Ok(question)
+    }
+
+    /// Client: asks for its end, and takes its own part down.
+    pub fn stop(&mut self, number: u8, now: Nanos) -> Result<(Negotiate, u8), NotNow> {
+        let (question, hop, slot) = self.negotiation.stop(number)?;
+        self.remove(hop, slot, now, true);
+        Ok((question, hop))
+    }
+
+    /// Client: the relay answered.
+    pub fn negotiated(&mut self, hop: u8, answer: &Negotiated, now: Nanos) -> Result<(), Fault> {
+        let outcome = self.negotiation.answered(hop, answer)?;
+        self.carry_out(outcome, now);
+        Ok(())
+    }
+
+    /// Relay: the client asks. `terms` is what its number means here, if anything.
+    pub fn asked(
+        &mut self,
+        question: &Negotiate,
+        terms: Option<&Terms>,
+        now: Nanos,
+        key: [u8; 32],
+    ) -> Option<Negotiated> {
+        let free = terms.filter(|terms| !self.has(terms.hop, terms.slot) && self.padders.len() < limits::PADDERS_MAX);
+        let (answer, outcome) = self.negotiation.asked(question, free.map(|terms| terms.slot));
+        match (outcome, free) {
+            (Outcome::Install, Some(terms)) => {
+                self.install(terms, now, key);
+            }
+            _ => self.carry_out(outcome, now),
+        }
+        answer
+    }
+
+    /// Relay: ends a machine on its own account.
+    pub fn end(&mut self, number: u8, now: Nanos) -> Result<Negotiated, NotNow> {
+        let (news, outcome) = self.negotiation.end(number)?;
+        self.carry_out(outcome, now);
+        Ok(news)
+    }
+
+    /// The number of a negotiated machine that has ended for good and was to be stopped then.
+    pub fn ended(&self) -> Option<u8> {
+        let over = self.padders.iter().find(|padder| padder.stop_at_end && padder.is_over())?;
+        self.negotiation.number_of(over.hop, over.slot)
+    }
+
+    fn carry_out(&mut self, outcome: Outcome, now: Nanos) {
+        if let Outcome::Remove { hop, slot } = outcome {
+            self.remove(hop, slot, now, true);
+        }
+    }
+
+    fn each(&mut self, index: usize, change: impl FnOnce(&mut Padder)) {
+        if let Some(padder) = self.padders.get_mut(index) {
+            change(padder);
+        }
+    }
+
+    /// Events never act at once: what they set off is due at this very time at the earliest.
+    #[inline]
+    fn after_events(&mut self, now: Nanos) {
+        self.refresh(now);
+    }
+
+    #[inline]
+    fn refresh(&mut self, now: Nanos) {
+        self.latest = now;
+        self.next = if self.opening { now } else { self.next_of_padders() };
+    }
+
+    #[inline]
+    fn next_of_padders(&self) -> Nanos {
+        self.padders.iter().map(|padder| padder.next).fold(NEVER, Nanos::min)
+    }
+
+    fn earliest(&self) -> Option<(Nanos, Due, usize)> {
+        let due = |(index, padder): (usize, &Padder)| padder.earliest().map(|(at, what)| (at, what, index));
+        self.padders.iter().enumerate().filter_map(due).min()
+    }
+
+    /// The whole circuit is blocked when any padder blocks, and padding may pass only where all of these allow it.
+    fn combined(&self) -> Gate {
+        let mut gate = Gate::Open;
+        for padder in self.padders.iter().filter(|padder| padder.is_blocking()) {
+            let own = if padder.is_bypassable() { Gate::Bypassable } else { Gate::Shut };
+            gate = if gate == Gate::Shut { Gate::Shut } else { own };
+        }
+        gate
+    }
+
+    fn shift_gate(&mut self, effects: &mut Vec<Effect<H>>) {
+        let gate = self.combined();
+        if self.gate == gate {
+            return;
+        }
+        self.gate = gate;
+        self.opening = self.gate == Gate::Open;
+        if self.asks && !self.opening {
+            effects.push(Effect::Blocked { bypassable: self.gate == Gate::Bypassable });
+        }
+    }
+
+    /// Lets out all that waited, in order.
+    fn open(&mut self, effects: &mut Vec<Effect<H>>) {
+        self.opening = false;
+        if self.asks {
+            effects.push(Effect::Unblocked);
+        }
+        while let Some(entry) = self.outbox.pop_front() {
+            self.let_out(entry, effects);
+        }
+        effects.push(Effect::Opened);
+        if self.stopped {
+            self.stopped = false;
+            effects.push(Effect::Resume);
+        }
+    }
+
+    fn let_out(&mut self, entry: Entry<H>, effects: &mut Vec<Effect<H>>) {
+        self.queued(entry.hop());
+        effects.push(match entry {
+            Entry::Pad(pad) => Effect::Pad(pad),
+            Entry::Message { hop, held } => Effect::Send { hop, held },
+        });
+    }
+
+    /// A padding action is due.
+    #[allow(clippy::too_many_arguments)]
+    fn pad(
+        &mut self,
+        index: usize,
+        machine: u32,
+        bypass: bool,
+        replace: bool,
+        now: Nanos,
+        outside: Outside,
+        effects: &mut Vec<Effect<H>>,
+    ) {
+        let Some(padder) = self.padders.get_mut(index) else { return };
+        let pad = Pad { hop: padder.hop, slot: padder.slot, machine, bypass, replace };
+        if self.asks {
+            if padder.ask(machine) {
+                effects.push(Effect::Ask(pad));
+            } else {
+                padder.stats.refused += 1;
+            }
+            return;
+        }
+        let long = self.unwritten.cells() >= padder.queued_max;
+        let full = self.outbox.len() >= self.outbox_max as usize;
+        match rule(self.gate, bypass, replace, self.waiting(pad.hop, outside)) {
+            // Where cells pile up, one more is no use to anybody: one that waits counts, asked for or not.
+            Ruling::Send if long => self.refuse(index, machine, now),
+            Ruling::Queue if full => self.refuse(index, machine, now),
+            Ruling::Send => {
+                self.queued(pad.hop);
+                effects.push(Effect::Pad(pad));
+                self.padding_sent(index, machine, now);
+            }
+            Ruling::Queue => {
+                self.outbox.push_back(Entry::Pad(pad));
+                self.padding_sent(index, machine, now);
+            }
+            Ruling::Counts => self.counts(index, machine, now),
+            Ruling::Release => {
+                match self.outbox.iter().position(|entry| entry.hop() >= pad.hop) {
+                    Some(place) => {
+                        let entry = self.outbox.remove(place);
+                        entry.into_iter().for_each(|entry| self.let_out(entry, effects));
+                    }
+                    None => effects.push(Effect::Release),
+                }
+                self.counts(index, machine, now);
+            }
+        }
+    }
+
+    fn waiting(&self, hop: u8, outside: Outside) -> Waiting {
+        if self.unwritten.reaches(hop) {
+            Waiting::Past
+        } else if self.outbox.iter().any(|entry| entry.hop() >= hop) {
+            Waiting::Held { releasable: true }
+        } else if outside.held {
+            Waiting::Held { releasable: outside.releasable }
+        } else {
+            Waiting::Nothing
+        }
+    }
+
+    /// A padding cell to the padder's hop was queued: for padders at earlier hops it is a cell like any other.
+    fn padding_sent(&mut self, index: usize, machine: u32, now: Nanos) {
+        let Some(hop) = self.padders.get(index).map(|padder| padder.hop) else { return };
+        for (other, padder) in self.padders.iter_mut().enumerate().filter(|(_, padder)| padder.hop <= hop) {
+            if other == index {
+                padder.stats.padding_sent += 1;
+                padder.padding_sent(machine, now);
+            } else if padder.hop == hop {
+                padder.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(NOBODY) }, now);
+            } else {
+                padder.stats.normal_sent += 1;
+                padder.trigger(TriggerEvent::NormalSent, now);
+            }
+        }
+    }
+
+    fn counts(&mut self, index: usize, machine: u32, now: Nanos) {
+        self.each(index, |padder| {
+            padder.stats.replaced += 1;
+            padder.padding_sent(machine, now);
+        });
+    }
+
+    fn refuse(&mut self, index: usize, machine: u32, now: Nanos) {
+        self.each(index, |padder| {
+            padder.stats.refused += 1;
+            padder.padding_sent(machine, now);
+        });
+    }
+}
+
+/// Whether a stream message may go out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// Now.
+    Go,
+    /// Later, and there is room to keep it.
+    Hold,
+    /// Later, and there is no room.
+    Full,
+}

@@ -1,0 +1,240 @@
+//! Agreeing on padding with the other end: PADDING_NEGOTIATE and PADDING_NEGOTIATED (padding-spec §3), both roles.
+
+use crate::base::limits;
+use crate::wire::fault::Fault;
+use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand, Response};
+
+/// What one circuit has agreed on.
+#[derive(Debug, Default)]
+pub(super) struct Negotiation {
+    machines: Vec<Agreed>,
+    /// Instances ever started on this circuit (CP-3).
+    counter: u32,
+    /// The relay said no: nothing more is asked of it (CP-8).
+    failed: bool,
+}
+
+/// One machine number that runs, or is about to end.
+#[derive(Clone, Copy, Debug)]
+struct Agreed {
+    number: u8,
+    counter: u32,
+    hop: u8,
+    slot: u8,
+    /// The relay has said yes.
+    confirmed: bool,
+    /// We asked for its end.
+    stopping: bool,
+}
+
+/// What follows for the padders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Outcome {
+    Nothing,
+    Install,
+    Remove { hop: u8, slot: u8 },
+}
+
+/// Why a client cannot ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotNow {
+    /// It runs already.
+    Running,
+    /// It does not run.
+    NotRunning,
+    /// The relay refused earlier.
+    Refused,
+    /// Too many questions are open.
+    Full,
+}
+
+impl Negotiation {
+    /// Client: asks for a machine (CP-3).
+    pub fn start(&mut self, number: u8, hop: u8, slot: u8) -> Result<Negotiate, NotNow> {
+        if self.failed {
+            return Err(NotNow::Refused);
+        }
+        if self.machines.iter().any(|agreed| agreed.number == number && !agreed.stopping) {
+            return Err(NotNow::Running);
+        }
+        if self.machines.len() >= limits::PADDERS_MAX {
+            return Err(NotNow::Full);
+        }
+        let counter = self.next_counter();
+        self.machines.push(Agreed { number, counter, hop, slot, confirmed: false, stopping: false });
+        Ok(Negotiate { command: PaddingCommand::Start, machine_type: number, machine_ctr: counter })
+    }
+
+    /// Client: asks for its end; with it, the hop and the place of its padder.
+    pub fn stop(&mut self, number: u8) -> Result<(Negotiate, u8, u8), NotNow> {
+        let agreed = self.running(number).ok_or(NotNow::NotRunning)?;
+        agreed.stopping = true;
+        let (hop, slot) = (agreed.hop, agreed.slot);
+        let question = Negotiate { command: PaddingCommand::Stop, machine_type: number, machine_ctr: agreed.counter };
+        Ok((question, hop, slot))
+    }
+
+    /// Client: the relay answered (CP-8). An answer that nobody waits for is a violation, as it could carry a signal.
+    pub fn answered(&mut self, hop: u8, answer: &Negotiated) -> Result<Outcome, Fault> {
+        let same = |agreed: &Agreed| {
+            let instance = answer.machine_ctr == 0 || answer.machine_ctr == agreed.counter;
+            agreed.hop == hop && agreed.number == answer.machine_type && instance
+        };
+        let index = self.machines.iter().position(same).ok_or(Fault::BadNegotiated)?;
+        let agreed = self.machines[index];
+        if (answer.command, answer.response) == (PaddingCommand::Start, Response::Ok) {
+            if agreed.confirmed {
+                return Err(Fault::BadNegotiated);
+            }
+            self.machines[index].confirmed = true;
+            return Ok(Outcome::Nothing);
+        }
+        self.failed |= answer.command == PaddingCommand::Start;
+        self.machines.remove(index);
+        // What was asked to stop has been taken down already.
+        Ok(if agreed.stopping { Outcome::Nothing } else { Outcome::Remove { hop, slot: agreed.slot } })
+    }
+
+    /// Relay: the client asks (CP-5, CP-6). `slot` is where the machine would go, if the number is known and the place
+    /// is free.
+    pub fn asked(&mut self, question: &Negotiate, slot: Option<u8>) -> (Option<Negotiated>, Outcome) {
+        let number = question.machine_type;
+        let answer = |response| Negotiated {
+            command: question.command,
+            response,
+            machine_type: number,
+            machine_ctr: question.machine_ctr,
+        };
+        let running = self.machines.iter().position(|agreed| agreed.number == number);
+        match (question.command, running, slot) {
+            // A second START changes nothing but the instance's name, and is answered as C Tor answers it.
+            (PaddingCommand::Start, Some(index), _) => {
+                self.machines[index].counter = question.machine_ctr;
+                (Some(answer(Response::Ok)), Outcome::Nothing)
+            }
+            (PaddingCommand::Start, None, None) => (Some(answer(Response::Err)), Outcome::Nothing),
+            (PaddingCommand::Start, None, Some(slot)) => {
+                let counter = question.machine_ctr;
+                self.machines.push(Agreed { number, counter, hop: 0, slot, confirmed: true, stopping: false });
+                (Some(answer(Response::Ok)), Outcome::Install)
+            }
+            (PaddingCommand::Stop, Some(index), _) => {
+                let agreed = self.machines[index];
+                if question.machine_ctr != 0 && question.machine_ctr != agreed.counter {
+                    return (None, Outcome::Nothing);
+                }
+                self.machines.remove(index);
+                (Some(answer(Response::Ok)), Outcome::Remove { hop: 0, slot: agreed.slot })
+            }
+            (PaddingCommand::Stop, None, _) => (None, Outcome::Nothing),
+        }
+    }
+
+    /// Relay: ends a machine on its own account (CP-7).
+    pub fn end(&mut self, number: u8) -> Result<(Negotiated, Outcome), NotNow> {
+        let index = self.machines.iter().position(|agreed| agreed.number == number).ok_or(NotNow::NotRunning)?;
+        let agreed = self.machines.remove(index);
+        let news = Negotiated {
+            command: PaddingCommand::Stop,
+            response: Response::Ok,
+            machine_type: number,
+            machine_ctr: agreed.counter,
+        };
+        Ok((news, Outcome::Remove { hop: 0, slot: agreed.slot }))
+    }
+
+    /// The number that was agreed on for a padder and is not being stopped.
+    pub fn number_of(&self, hop: u8, slot: u8) -> Option<u8> {
+        let agreed = self.machines.iter().find(|agreed| (agreed.hop, agreed.slot) == (hop, slot) && !agreed.stopping);
+        agreed.map(|agreed| agreed.number)
+    }
+
+    /// True while padding may come from a hop because of what was agreed on.
+    pub fn expects(&self, hop: u8) -> bool {
+        self.machines.iter().any(|agreed| agreed.hop == hop)
+    }
+
+    /// Forgets a machine that could not be set up, as if it had never been asked for.
+    pub fn forget(&mut self, number: u8) {
+        self.machines.retain(|agreed| agreed.number != number || agreed.stopping);
+    }
+
+    fn running(&mut self, number: u8) -> Option<&mut Agreed> {
+        self.machines.iter_mut().find(|agreed| agreed.number == number && !agreed.stopping)
+    }
+
+    /// 0 means "any instance", so no instance is called that.
+    fn next_counter(&mut self) -> u32 {
+        self.counter = self.counter.checked_add(1).unwrap_or(1);
+        self.counter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PaddingCommand::{Start, Stop};
+    use Response::{Err as No, Ok as Yes};
+
+    fn ask(command: PaddingCommand, number: u8, counter: u32) -> Negotiate {
+        Negotiate { command, machine_type: number, machine_ctr: counter }
+    }
+
+    fn answer(command: PaddingCommand, response: Response, number: u8, counter: u32) -> Negotiated {
+        Negotiated { command, response, machine_type: number, machine_ctr: counter }
+    }
+
+    #[test]
+    fn the_counter_skips_zero() {
+        let mut client = Negotiation { counter: u32::MAX - 1, ..Negotiation::default() };
+        assert_eq!(client.start(0, 2, 0), Ok(ask(Start, 0, u32::MAX)));
+        assert_eq!(client.start(1, 2, 1), Ok(ask(Start, 1, 1)));
+    }
+
+    #[test]
+    fn a_client_accepts_what_it_asked_for_and_nothing_else() {
+        let mut client = Negotiation::default();
+        assert_eq!(client.answered(2, &answer(Start, Yes, 0, 1)), Err(Fault::BadNegotiated), "unsolicited");
+        client.start(0, 2, 0).unwrap();
+        assert_eq!(client.start(0, 2, 0), Err(NotNow::Running));
+        for wrong in [answer(Start, Yes, 1, 1), answer(Start, Yes, 0, 2)] {
+            assert_eq!(client.answered(2, &wrong), Err(Fault::BadNegotiated));
+        }
+        assert_eq!(client.answered(3, &answer(Start, Yes, 0, 1)), Err(Fault::BadNegotiated), "another hop");
+        assert_eq!(client.answered(2, &answer(Start, Yes, 0, 1)), Ok(Outcome::Nothing));
+        assert_eq!(client.answered(2, &answer(Start, Yes, 0, 1)), Err(Fault::BadNegotiated), "twice");
+        assert!(client.expects(2) && !client.expects(3));
+        assert_eq!(client.stop(0), Ok((ask(Stop, 0, 1), 2, 0)));
+        assert_eq!(client.stop(0), Err(NotNow::NotRunning));
+        assert_eq!(client.start(0, 2, 0), Ok(ask(Start, 0, 2)), "the next instance may be asked for at once");
+        assert_eq!(client.answered(2, &answer(Stop, Yes, 0, 1)), Ok(Outcome::Nothing));
+        assert!(client.expects(2), "the second instance");
+        assert_eq!(client.answered(2, &answer(Stop, Yes, 0, 2)), Ok(Outcome::Remove { hop: 2, slot: 0 }), "CP-7");
+        assert!(!client.expects(2));
+    }
+
+    #[test]
+    fn a_refusal_ends_all_asking() {
+        let mut client = Negotiation::default();
+        client.start(7, 2, 0).unwrap();
+        assert_eq!(client.answered(2, &answer(Start, No, 7, 1)), Ok(Outcome::Remove { hop: 2, slot: 0 }));
+        assert_eq!(client.start(7, 2, 0), Err(NotNow::Refused));
+    }
+
+    #[test]
+    fn a_relay_answers_as_c_tor_does() {
+        let mut relay = Negotiation::default();
+        assert_eq!(relay.asked(&ask(Start, 9, 1), None), (Some(answer(Start, No, 9, 1)), Outcome::Nothing));
+        assert_eq!(relay.asked(&ask(Stop, 9, 1), None), (None, Outcome::Nothing));
+        assert_eq!(relay.asked(&ask(Start, 1, 2), Some(1)), (Some(answer(Start, Yes, 1, 2)), Outcome::Install));
+        assert_eq!(relay.asked(&ask(Start, 1, 3), Some(1)), (Some(answer(Start, Yes, 1, 3)), Outcome::Nothing));
+        assert_eq!(relay.asked(&ask(Stop, 1, 2), None), (None, Outcome::Nothing), "an old instance");
+        let removed = Outcome::Remove { hop: 0, slot: 1 };
+        assert_eq!(relay.asked(&ask(Stop, 1, 3), None), (Some(answer(Stop, Yes, 1, 3)), removed));
+        relay.asked(&ask(Start, 1, 4), Some(1));
+        assert_eq!(relay.asked(&ask(Stop, 1, 0), None), (Some(answer(Stop, Yes, 1, 0)), removed), "any instance");
+        relay.asked(&ask(Start, 1, 5), Some(1));
+        assert_eq!(relay.end(1), Ok((answer(Stop, Yes, 1, 5), removed)));
+        assert_eq!(relay.end(1), Err(NotNow::NotRunning));
+    }
+}

@@ -1,0 +1,320 @@
+//! One padder: the machines that run together at one hop of one circuit, their timers and their block.
+//!
+//! maybenot decides what the machines want; all it leaves to its user is here. Each machine has one action timer ("pad",
+//! "block") and one internal timer, and the machines of a padder share one block.
+
+use super::clock::{generator, Generator, Span, Tick};
+use super::{Machines, Terms};
+use crate::base::time::NEVER;
+use crate::base::{limits, Nanos};
+use maybenot::{Framework, MachineId, Timer, TriggerAction, TriggerEvent};
+
+/// Figures of a padder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Machines that run.
+    pub machines: u32,
+    /// Timers armed, the end of a block included.
+    pub timers: u32,
+    /// Other cells than padding to or through the hop that were queued.
+    pub normal_sent: u64,
+    /// Padding cells to the hop that were queued.
+    pub padding_sent: u64,
+    /// Padding actions for which a cell that waited anyway counted.
+    pub replaced: u64,
+    /// Padding actions that a cap or the host refused.
+    pub refused: u64,
+    /// Other cells than padding from or through the hop.
+    pub normal_recv: u64,
+    /// Padding cells from the hop.
+    pub padding_recv: u64,
+    /// Blocking actions that were due.
+    pub blocks: u64,
+    /// Time blocked, the block under way included.
+    pub blocked: Nanos,
+}
+
+/// The machines of one hop.
+#[derive(Debug)]
+pub(super) struct Padder {
+    /// A lower bound of what is due next here.
+    pub next: Nanos,
+    framework: Framework<Machines, Generator, Tick>,
+    runs: Box<[Run]>,
+    /// When the block ends; [`NEVER`] when there is none.
+    block_until: Nanos,
+    block_since: Nanos,
+    bypassable: bool,
+    pub hop: u8,
+    pub slot: u8,
+    pub stop_at_end: bool,
+    /// Machines whose internal timer was set and who have not been told yet.
+    begun: u32,
+    pub queued_max: u32,
+    pub inbound_frac: f64,
+    pub inbound_grace: u64,
+    pub stats: Stats,
+}
+
+/// One machine's timers.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    action_at: Nanos,
+    timer_at: Nanos,
+    action: Action,
+    begun: bool,
+    /// Padding instructions that the host has not answered.
+    asked: u16,
+}
+
+/// What is due when an action timer ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
+    Pad { bypass: bool, replace: bool },
+    Block { duration: Nanos, bypass: bool, replace: bool },
+}
+
+/// What is due, in the order in which things due at the same time are dealt with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Due {
+    BlockEnd,
+    /// A machine has to be told that its internal timer began.
+    Begun,
+    Timer(u32),
+    Action(u32),
+}
+
+impl Padder {
+    /// A padder, or `None` when a fraction is none or a machine is broken.
+    pub fn new(terms: &Terms, now: Nanos, key: [u8; 32]) -> Option<Padder> {
+        let machines = terms.machines.clone();
+        let idle = Run {
+            action_at: NEVER,
+            timer_at: NEVER,
+            action: Action::Pad { bypass: false, replace: false },
+            begun: false,
+            asked: 0,
+        };
+        let runs = vec![idle; machines.len()].into_boxed_slice();
+        let framework =
+            Framework::new(machines, terms.padding_frac, terms.blocking_frac, Tick(now), generator(key)).ok()?;
+        Some(Padder {
+            next: NEVER,
+            framework,
+            runs,
+            block_until: NEVER,
+            block_since: 0,
+            bypassable: false,
+            hop: terms.hop,
+            slot: terms.slot,
+            stop_at_end: terms.stop_at_end,
+            begun: 0,
+            queued_max: terms.queued_max,
+            inbound_frac: terms.inbound_frac,
+            inbound_grace: terms.inbound_grace,
+            stats: Stats::default(),
+        })
+    }
+
+    /// True when a block is on.
+    pub fn is_blocking(&self) -> bool {
+        self.block_until != NEVER
+    }
+
+    /// True when padding may pass the block that is on.
+    pub fn is_bypassable(&self) -> bool {
+        self.bypassable
+    }
+
+    /// True when no machine will ever do anything again.
+    pub fn is_over(&self) -> bool {
+        self.earliest().is_none() && self.framework.all_machines_ended()
+    }
+
+    /// Figures at `now`.
+    pub fn stats_at(&self, now: Nanos) -> Stats {
+        let armed = |at: Nanos| u32::from(at != NEVER);
+        let timers: u32 = self.runs.iter().map(|run| armed(run.action_at) + armed(run.timer_at)).sum();
+        let under_way = if self.is_blocking() { now.saturating_sub(self.block_since) } else { 0 };
+        Stats {
+            machines: self.runs.len() as u32,
+            timers: timers + armed(self.block_until),
+            blocked: self.stats.blocked.saturating_add(under_way),
+            ..self.stats
+        }
+    }
+
+    /// Tells the machines what happened, and sets the timers that they ask for.
+    #[inline]
+    pub fn trigger(&mut self, event: TriggerEvent, now: Nanos) {
+        self.trigger_once(event, now);
+        if self.begun > 0 {
+            self.tell_begun(now);
+        }
+    }
+
+    #[inline]
+    fn trigger_once(&mut self, event: TriggerEvent, now: Nanos) {
+        let mut cancelled = false;
+        for action in self.framework.trigger_events(std::slice::from_ref(&event), Tick(now)) {
+            let (machine, timer_kind) = match action {
+                TriggerAction::Cancel { machine, timer } => (machine, Some(timer)),
+                TriggerAction::SendPadding { machine, .. }
+                | TriggerAction::BlockOutgoing { machine, .. }
+                | TriggerAction::UpdateTimer { machine, .. } => (machine, None),
+            };
+            let Some(run) = self.runs.get_mut(machine.into_raw()) else { continue };
+            match *action {
+                TriggerAction::SendPadding { timeout, bypass, replace, .. } => {
+                    run.action = Action::Pad { bypass, replace };
+                    run.action_at = later(now, timeout);
+                    self.next = self.next.min(run.action_at);
+                }
+                TriggerAction::BlockOutgoing { timeout, duration, bypass, replace, .. } => {
+                    run.action = Action::Block { duration: duration.0, bypass, replace };
+                    run.action_at = later(now, timeout);
+                    self.next = self.next.min(run.action_at);
+                }
+                TriggerAction::UpdateTimer { duration, replace, .. } => {
+                    let at = later(now, duration);
+                    let current = if run.timer_at == NEVER { now } else { run.timer_at };
+                    if replace || at > current {
+                        run.timer_at = at;
+                        self.next = self.next.min(at);
+                        self.begun += u32::from(!run.begun);
+                        run.begun = true;
+                    }
+                }
+                TriggerAction::Cancel { .. } => {
+                    if timer_kind != Some(&Timer::Internal) {
+                        run.action_at = NEVER;
+                    }
+                    if timer_kind != Some(&Timer::Action) {
+                        run.timer_at = NEVER;
+                    }
+                    cancelled = true;
+                }
+            }
+        }
+        // A timer that was only moved costs an early wake-up at most; where none is left there must be none.
+        if cancelled {
+            self.refresh();
+        }
+    }
+
+    /// Reports TimerBegin to the machines that set their internal timer. One that sets it again whenever it hears so
+    /// would never end: after some rounds the rest waits for the next step.
+    #[cold]
+    fn tell_begun(&mut self, now: Nanos) {
+        for _ in 0..limits::TIMER_ROUNDS_MAX {
+            for index in 0..self.runs.len() {
+                if self.runs.get(index).is_some_and(|run| run.begun) {
+                    self.runs[index].begun = false;
+                    self.begun -= 1;
+                    self.trigger_once(TriggerEvent::TimerBegin { machine: MachineId::from_raw(index) }, now);
+                }
+            }
+            if self.begun == 0 {
+                return;
+            }
+        }
+        self.next = self.next.min(now);
+    }
+
+    /// What is due first, and when.
+    pub fn earliest(&self) -> Option<(Nanos, Due)> {
+        // TimerBegin is overdue: it belongs to the moment that set the timer.
+        let begun = (self.begun > 0).then_some((0, Due::Begun));
+        let block = (self.block_until, Due::BlockEnd);
+        let timers = self.runs.iter().enumerate().flat_map(|(index, run)| {
+            [(run.timer_at, Due::Timer(index as u32)), (run.action_at, Due::Action(index as u32))]
+        });
+        timers.chain([block]).chain(begun).filter(|&(at, _)| at != NEVER).min()
+    }
+
+    /// Finds out anew when something is due next.
+    pub fn refresh(&mut self) {
+        self.next = self.earliest().map_or(NEVER, |(at, _)| at);
+    }
+
+    /// The block's time is over.
+    pub fn end_block(&mut self, now: Nanos) {
+        self.stats.blocked = self.stats.blocked.saturating_add(now.saturating_sub(self.block_since));
+        self.block_until = NEVER;
+        self.trigger(TriggerEvent::BlockingEnd, now);
+    }
+
+    /// A block is due.
+    pub fn block(&mut self, machine: u32, duration: Nanos, bypass: bool, replace: bool, now: Nanos) {
+        let until = now.saturating_add(duration).min(NEVER - 1);
+        let blocking = self.is_blocking();
+        if !blocking {
+            self.block_since = now;
+        }
+        if !blocking || replace || until > self.block_until {
+            self.block_until = until;
+            self.bypassable = bypass;
+        }
+        self.stats.blocks += 1;
+        self.trigger(TriggerEvent::BlockingBegin { machine: MachineId::from_raw(machine as usize) }, now);
+    }
+
+    /// A machine's internal timer is due.
+    pub fn timer(&mut self, machine: u32, now: Nanos) {
+        if let Some(run) = self.runs.get_mut(machine as usize) {
+            run.timer_at = NEVER;
+        }
+        self.trigger(TriggerEvent::TimerEnd { machine: MachineId::from_raw(machine as usize) }, now);
+    }
+
+    /// TimerBegin was put off.
+    pub fn begun(&mut self, now: Nanos) {
+        self.tell_begun(now);
+    }
+
+    /// Takes the action of a machine whose action timer is due.
+    pub fn take_action(&mut self, machine: u32) -> Option<Action> {
+        let run = self.runs.get_mut(machine as usize)?;
+        run.action_at = NEVER;
+        Some(run.action)
+    }
+
+    /// PaddingSent, for one of our machines.
+    pub fn padding_sent(&mut self, machine: u32, now: Nanos) {
+        self.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(machine as usize) }, now);
+    }
+
+    /// Counts a question to the host, unless too many are open.
+    pub fn ask(&mut self, machine: u32) -> bool {
+        match self.runs.get_mut(machine as usize) {
+            Some(run) if run.asked < limits::PADDING_ASKED_MAX => {
+                run.asked += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Counts an answer, if there was a question.
+    pub fn answered(&mut self, machine: u32) -> bool {
+        match self.runs.get_mut(machine as usize) {
+            Some(run) if run.asked > 0 => {
+                run.asked -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Bytes of memory it owns, without what machines share.
+    pub fn bytes(&self) -> usize {
+        // One action and one state for each machine inside the framework.
+        let of_framework = size_of::<Option<TriggerAction<Tick>>>() + 9 * size_of::<u64>();
+        self.runs.len() * (size_of::<Run>() + of_framework)
+    }
+}
+
+#[inline]
+fn later(now: Nanos, span: Span) -> Nanos {
+    now.saturating_add(span.0).min(NEVER - 1)
+}
