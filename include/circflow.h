@@ -104,32 +104,6 @@
 // there.
 #define CIRCFLOW_CIRCUIT_OWN_QUEUE 32
 
-// circflow_insn_padding.flags: the padding may pass a block that lets padding pass.
-#define CIRCFLOW_PADDING_BYPASS 1
-
-// circflow_insn_padding.flags: a cell that waits anyway may count as the padding.
-#define CIRCFLOW_PADDING_REPLACE 2
-
-// circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answer(). Without this flag
-// circflow has decided: send it.
-#define CIRCFLOW_PADDING_ASKS 4
-
-// circflow_padding_answer(): a padding cell was queued or sent.
-#define CIRCFLOW_PADDING_SENT 1
-
-// circflow_padding_answer(): a cell that waits counts as the padding.
-#define CIRCFLOW_PADDING_REPLACED 2
-
-// circflow_padding_answer(): one cell that waited was let out, past the block.
-#define CIRCFLOW_PADDING_RELEASED 3
-
-// circflow_padding_answer(): nothing was done. The machine does not hear of it.
-#define CIRCFLOW_PADDING_REFUSED 4
-
-// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
-// reached their end (padding-spec 3).
-#define CIRCFLOW_PADDING_STOP_AT_END 1
-
 // Classes of circflow_engine_stats.lateness.
 #define CIRCFLOW_LATENESS_CLASSES 20
 
@@ -419,8 +393,8 @@ typedef enum circflow_verdict_kind {
   // Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
   // delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_next().
   CIRCFLOW_VERDICT_DELIVER = 1,
-  // Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back as
-  // CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND.
+  // Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back
+  // as CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND.
   CIRCFLOW_VERDICT_HELD = 2,
   // Receiving: a control message that circflow has dealt with. Nothing to handle; drain.
   CIRCFLOW_VERDICT_CONSUMED = 3,
@@ -435,9 +409,9 @@ typedef enum circflow_verdict_kind {
 typedef enum circflow_insn_kind {
   // Nothing waits.
   CIRCFLOW_INSN_NONE = 0,
-  // Send a relay message on a circuit, to detail.send.hop, and do not report it as sent: circflow knows. It is control
-  // whose body is in the body buffer, or a message of yours that padding held back: then detail.send.form tells
-  // whether its body is in the buffer or detail.send.token is yours again.
+  // Send a relay message on a circuit, to detail.send.hop, and do not report it as sent: circflow knows. It is
+  // control whose body is in the body buffer, or a message of yours that padding held back: then detail.send.form
+  // tells whether its body is in the buffer or detail.send.token is yours again.
   CIRCFLOW_INSN_SEND = 1,
   // A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
   // again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since;
@@ -595,26 +569,6 @@ typedef struct circflow_insn_linked {
   uint64_t rtt_ns;
 } circflow_insn_linked;
 
-// CIRCFLOW_INSN_PADDING.
-typedef struct circflow_insn_padding {
-  // Relay command to send: CIRCFLOW_CMD_DROP.
-  uint8_t command;
-  // Hop to send to; 0 at a relay: the client.
-  uint8_t hop;
-  // Which of the hop's padders asks for it.
-  uint8_t slot;
-  // CIRCFLOW_PADDING_*, or-ed together. The first two are the action's that decided it.
-  uint8_t flags;
-  // Which of the padder's machines, from 0, in the order of its list.
-  uint32_t machine;
-} circflow_insn_padding;
-
-// CIRCFLOW_INSN_BLOCK.
-typedef struct circflow_insn_block {
-  // 1 when padding that asks for it may pass: when every block that is on allows it.
-  uint32_t bypassable;
-} circflow_insn_block;
-
 // What an instruction says besides what it is about.
 typedef union circflow_insn_detail {
   // CIRCFLOW_INSN_SEND.
@@ -628,9 +582,9 @@ typedef union circflow_insn_detail {
   // CIRCFLOW_INSN_LINKED.
   struct circflow_insn_linked linked;
   // CIRCFLOW_INSN_PADDING.
-  struct circflow_insn_padding padding;
+  circflow_insn_padding padding;
   // CIRCFLOW_INSN_BLOCK.
-  struct circflow_insn_block block;
+  circflow_insn_block block;
   // The size of the union, now and later.
   uint64_t reserved[5];
 } circflow_insn_detail;

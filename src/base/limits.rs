@@ -84,8 +84,8 @@ pub const PADDING_ASKED_MAX: u16 = 1024;
 /// Rounds of TimerBegin in one event. A machine can set its timer again each time it hears that its timer began.
 pub const TIMER_ROUNDS_MAX: u32 = 8;
 
-/// Timers of one circuit that are dealt with in one call. Machines whose delays are 0 could go on for ever; what is left
-/// is due a nanosecond later.
+/// Timers of one circuit that are dealt with in one call. Machines whose delays are 0 could go on for ever; what is
+/// left is due a nanosecond later.
 pub const PADDING_STEPS_MAX: u32 = 64;
 
 /// How far behind the clock a timer's event may lie. Up to there an event has the time at which it was due, so that a

@@ -4,6 +4,7 @@
 //! Every feed goes the same way: look at the clock, do what is due, look the id up, hand the news to the set, and turn
 //! the set's effects into instructions.
 
+mod config;
 mod error;
 mod insn;
 mod log;
@@ -13,6 +14,7 @@ mod receive;
 mod sets;
 mod verdict;
 
+pub use config::{CircuitConfig, CircuitFlags, Config, Lateness, Stats};
 pub use error::{Blocked, Error, Misuse};
 pub use insn::{Instruction, Released, What};
 pub use verdict::{Admitted, Step, Verdict, VerdictKind};
@@ -27,118 +29,6 @@ use crate::wire::Command;
 use insn::{News, Queue, Queued};
 use log::engine_log;
 use std::collections::BTreeMap;
-
-/// What an engine is made with.
-#[derive(Clone)]
-pub struct Config {
-    /// Random bytes of the host's.
-    pub seed: [u8; 32],
-    /// Part of every id.
-    pub tag: u32,
-    /// Cap on circuits.
-    pub circuits_max: u32,
-    /// Cap on sets.
-    pub sets_max: u32,
-    /// Cap on waiting instructions, beyond which feeds that queue more are refused.
-    pub instructions_max: u32,
-    /// Cap on held bytes.
-    pub held_bytes_max: u64,
-}
-
-/// What a circuit is opened with.
-#[derive(Clone, Copy, Debug)]
-pub struct CircuitConfig {
-    /// The host's.
-    pub tag: u64,
-    /// Same number, same relay.
-    pub join_point: u64,
-    /// Which end this is.
-    pub role: Role,
-    /// Hops of a client's circuit, 0 at an exit.
-    pub hops: u8,
-    /// What is so now.
-    pub flags: CircuitFlags,
-    /// Cap on messages held for sending while padding blocks.
-    pub held_sends_max: u32,
-}
-
-/// What is so of a circuit, or-ed together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct CircuitFlags(pub u8);
-
-impl CircuitFlags {
-    /// Vegas was negotiated with the join point.
-    pub const VEGAS: CircuitFlags = CircuitFlags(1);
-    /// It has carried streams.
-    pub const STREAMS: CircuitFlags = CircuitFlags(2);
-    /// It goes on to another hop.
-    pub const EXTENDED: CircuitFlags = CircuitFlags(4);
-    /// Streams may end at other hops.
-    pub const LEAKY_PIPE: CircuitFlags = CircuitFlags(8);
-    /// Another padder runs on it beside ours.
-    pub const OTHER_PADDER: CircuitFlags = CircuitFlags(16);
-    /// The host keeps what a block holds back.
-    pub const OWN_QUEUE: CircuitFlags = CircuitFlags(32);
-    /// All of them.
-    pub const KNOWN: u8 = 63;
-
-    /// True when all of `flags` are set.
-    pub fn has(self, flags: CircuitFlags) -> bool {
-        self.0 & flags.0 == flags.0
-    }
-
-    fn add(&mut self, flags: CircuitFlags) {
-        self.0 |= flags.0;
-    }
-}
-
-/// Figures of an engine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stats {
-    /// Circuits open.
-    pub circuits: u32,
-    /// Sets alive.
-    pub sets: u32,
-    /// Instructions waiting.
-    pub instructions: u32,
-    /// The most that ever waited.
-    pub instructions_peak: u32,
-    /// Timers armed.
-    pub timers: u32,
-    /// Messages held.
-    pub held: u64,
-    /// Bytes held.
-    pub held_bytes: u64,
-    /// The most ever held.
-    pub held_bytes_peak: u64,
-    /// Memory owned by the store.
-    pub pool_bytes: u64,
-    /// Times the clock went back.
-    pub time_backwards: u64,
-    /// Faults of peers.
-    pub peer_faults: u64,
-    /// Log lines left out.
-    pub log_dropped: u64,
-    /// Padding cells received.
-    pub padding_received: u64,
-    /// How late the timers of padding were.
-    pub lateness: Lateness,
-}
-
-/// How many timers ran how late: the first class counts those less than a microsecond late, each following one those up
-/// to twice as late as the one before, and the last all others.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Lateness(pub [u64; Lateness::CLASSES]);
-
-impl Lateness {
-    /// Classes: the last begins at 2^18 microseconds, a quarter of a second.
-    pub const CLASSES: usize = 20;
-
-    fn count(&mut self, late: Nanos) {
-        let class = (64 - (late / 1000).leading_zeros() as usize).min(Self::CLASSES - 1);
-        self.0[class] += 1;
-    }
-}
 
 /// One event loop's worth of circuits and sets.
 #[derive(Debug)]

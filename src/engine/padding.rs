@@ -152,7 +152,8 @@ impl Engine {
         }
     }
 
-    /// Sends a message on a circuit, past no block. No answer means that it is to be held: [`Engine::hold_for_circuit`].
+    /// Sends a message on a circuit, past no block. No answer means that it is to be held:
+    /// [`Engine::hold_for_circuit`].
     #[inline]
     pub fn send_on_circuit(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;

@@ -1,5 +1,6 @@
 //! Between the structs of C and the types of the floors below. Every integer that comes in is checked here.
 
+use super::padding_types::*;
 use super::status::circflow_status::*;
 use super::status::{self, circflow_status};
 use super::types::*;

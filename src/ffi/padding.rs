@@ -2,6 +2,7 @@
 
 use super::convert;
 use super::door;
+use super::padding_types::*;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
@@ -169,8 +170,8 @@ pub unsafe extern "C" fn circflow_padding_answer(
 ///                relay; config->hop is 0 then.
 /// @param config  Copied. NULL: the number means nothing any more; what runs goes on.
 ///
-/// CIRCFLOW_ERR_INVALID as for circflow_padding_install(), and for an unknown role; CIRCFLOW_ERR_VERSION; an id error of
-/// the machines.
+/// CIRCFLOW_ERR_INVALID as for circflow_padding_install(), and for an unknown role; CIRCFLOW_ERR_VERSION; an id error
+/// of the machines.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_padding_register(
@@ -206,8 +207,8 @@ pub unsafe extern "C" fn circflow_padding_register(
 }
 
 /// Client: starts what is registered under a number: sets the own padder up and queues PADDING_NEGOTIATE(START) to its
-/// hop (padding-spec 3). Padding may begin before the answer. Check before that the relay has the subprotocol Padding=2.
-/// If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit.
+/// hop (padding-spec 3). Padding may begin before the answer. Check before that the relay has the subprotocol
+/// Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit.
 ///
 /// CIRCFLOW_ERR_UNKNOWN_PADDING; CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the
 /// relay refused before; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL: too many padders or

@@ -1,6 +1,7 @@
 //! The structs and enums of the C ABI, as C programmers see them. Enums travel only outward; inward values are
 //! integers.
 
+use super::padding_types::{circflow_insn_block, circflow_insn_padding};
 use super::status::circflow_status;
 use libc::{c_char, c_void, size_t};
 
@@ -47,27 +48,6 @@ pub const CIRCFLOW_CIRCUIT_OTHER_PADDER: u8 = 16;
 /// (CIRCFLOW_PADDING_ASKS). For a relay, whose queue also has cells that only pass. Not to be changed once a padder is
 /// there.
 pub const CIRCFLOW_CIRCUIT_OWN_QUEUE: u8 = 32;
-
-/// circflow_insn_padding.flags: the padding may pass a block that lets padding pass.
-pub const CIRCFLOW_PADDING_BYPASS: u8 = 1;
-/// circflow_insn_padding.flags: a cell that waits anyway may count as the padding.
-pub const CIRCFLOW_PADDING_REPLACE: u8 = 2;
-/// circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answer(). Without this flag
-/// circflow has decided: send it.
-pub const CIRCFLOW_PADDING_ASKS: u8 = 4;
-
-/// circflow_padding_answer(): a padding cell was queued or sent.
-pub const CIRCFLOW_PADDING_SENT: u8 = 1;
-/// circflow_padding_answer(): a cell that waits counts as the padding.
-pub const CIRCFLOW_PADDING_REPLACED: u8 = 2;
-/// circflow_padding_answer(): one cell that waited was let out, past the block.
-pub const CIRCFLOW_PADDING_RELEASED: u8 = 3;
-/// circflow_padding_answer(): nothing was done. The machine does not hear of it.
-pub const CIRCFLOW_PADDING_REFUSED: u8 = 4;
-
-/// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
-/// reached their end (padding-spec 3).
-pub const CIRCFLOW_PADDING_STOP_AT_END: u8 = 1;
 
 /// Classes of circflow_engine_stats.lateness.
 pub const CIRCFLOW_LATENESS_CLASSES: usize = 20;
@@ -123,14 +103,6 @@ pub struct circflow_circuit_id {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct circflow_set_id {
-    /// Opaque. Compare it, store it, print it.
-    pub v: u64,
-}
-
-/// Names a list of padding machines inside an engine. Zero names an empty list.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct circflow_machines_id {
     /// Opaque. Compare it, store it, print it.
     pub v: u64,
 }
@@ -217,39 +189,6 @@ pub struct circflow_circuit_config {
     pub held_sends_max: u32,
 }
 
-/// What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
-///
-/// Fractions go from 0.0 to 1.0, and 0.0 means "no limit", as in maybenot: to forbid padding, install none. 1.0 means
-/// no limit either, as soon as one other cell was sent. Each machine has limits of its own besides these.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct circflow_padding_config {
-    /// sizeof(circflow_padding_config) as your compiler saw it.
-    pub size: size_t,
-    /// From circflow_machines_load(). Zero: no machines; for an end that only expects the other to pad.
-    pub machines: circflow_machines_id,
-    /// Of the cells sent to or through the hop, how many may be padding. Default 0.0. The cells that a machine may send
-    /// before it counts are its own allowance.
-    pub padding_fraction: f64,
-    /// Of the time, how much may be blocked. Default 0.0.
-    pub blocking_fraction: f64,
-    /// Of the cells received from or through the hop, how many may be its padding; more closes the circuit. Default 0.0.
-    pub inbound_fraction: f64,
-    /// Padding cells that may come before inbound_fraction counts. Default 0.
-    pub inbound_grace: u64,
-    /// Cells in the circuit's queue (reported as queued and not as written) from which on one of them counts as each
-    /// padding cell. Default 1000, the default of Tor's circpad_max_circ_queued_cells.
-    pub queued_cells_max: u32,
-    /// The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
-    pub hop: u8,
-    /// Which of the hop's two places, 0 or 1. Default 0.
-    pub slot: u8,
-    /// CIRCFLOW_PADDING_STOP_AT_END or 0.
-    pub flags: u8,
-    /// Zero.
-    pub reserved: u8,
-}
-
 /// A relay message, decrypted. All of it is read during the call only.
 ///
 /// The host names where a message came from by hop: 1 is the guard, and a client's last hop is the join point; at a
@@ -297,8 +236,8 @@ pub enum circflow_verdict_kind {
     /// Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
     /// delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_next().
     CIRCFLOW_VERDICT_DELIVER = 1,
-    /// Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back as
-    /// CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND.
+    /// Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back
+    /// as CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND.
     CIRCFLOW_VERDICT_HELD = 2,
     /// Receiving: a control message that circflow has dealt with. Nothing to handle; drain.
     CIRCFLOW_VERDICT_CONSUMED = 3,
@@ -358,9 +297,9 @@ pub struct circflow_leg_report {
 pub enum circflow_insn_kind {
     /// Nothing waits.
     CIRCFLOW_INSN_NONE = 0,
-    /// Send a relay message on a circuit, to detail.send.hop, and do not report it as sent: circflow knows. It is control
-    /// whose body is in the body buffer, or a message of yours that padding held back: then detail.send.form tells
-    /// whether its body is in the buffer or detail.send.token is yours again.
+    /// Send a relay message on a circuit, to detail.send.hop, and do not report it as sent: circflow knows. It is
+    /// control whose body is in the body buffer, or a message of yours that padding held back: then detail.send.form
+    /// tells whether its body is in the buffer or detail.send.token is yours again.
     CIRCFLOW_INSN_SEND = 1,
     /// A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
     /// again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since;
@@ -437,30 +376,6 @@ pub struct circflow_insn_send {
     pub cost: u32,
     /// Zero.
     pub reserved2: u32,
-}
-
-/// CIRCFLOW_INSN_PADDING.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct circflow_insn_padding {
-    /// Relay command to send: CIRCFLOW_CMD_DROP.
-    pub command: u8,
-    /// Hop to send to; 0 at a relay: the client.
-    pub hop: u8,
-    /// Which of the hop's padders asks for it.
-    pub slot: u8,
-    /// CIRCFLOW_PADDING_*, or-ed together. The first two are the action's that decided it.
-    pub flags: u8,
-    /// Which of the padder's machines, from 0, in the order of its list.
-    pub machine: u32,
-}
-
-/// CIRCFLOW_INSN_BLOCK.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct circflow_insn_block {
-    /// 1 when padding that asks for it may pass: when every block that is on allows it.
-    pub bypassable: u32,
 }
 
 /// CIRCFLOW_INSN_DELIVER.
@@ -605,34 +520,6 @@ pub struct circflow_engine_stats {
     /// How many timers of padding ran how late: [0] less than a microsecond after they were due, [n] less than 2^n
     /// microseconds, the last all others.
     pub lateness: [u64; CIRCFLOW_LATENESS_CLASSES],
-}
-
-/// Figures of a padder. Set size to sizeof before each call.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct circflow_padding_stats {
-    /// sizeof(circflow_padding_stats) as your compiler saw it.
-    pub size: size_t,
-    /// Machines it runs.
-    pub machines: u32,
-    /// Timers armed: an action and an internal one for each machine, and the end of the block.
-    pub timers: u32,
-    /// Cells that are not its padding, to or through its hop, that were queued.
-    pub normal_sent: u64,
-    /// Padding cells of its machines that were queued.
-    pub padding_sent: u64,
-    /// Padding for which a cell that waited anyway counted.
-    pub replaced: u64,
-    /// Padding that was not sent because the queue was long, or because the host said so.
-    pub refused: u64,
-    /// Cells that are not padding, from or through its hop.
-    pub normal_recv: u64,
-    /// Padding cells from its hop.
-    pub padding_recv: u64,
-    /// Blocks that its machines asked for.
-    pub blocks: u64,
-    /// Time blocked by it so far, in nanoseconds.
-    pub blocked_ns: u64,
 }
 
 /// Figures of a set. Set size to sizeof before each call.

@@ -33,7 +33,9 @@ use maybenot::Machine;
 use crate::base::limits::{MACHINES_BYTES_MAX, MACHINES_MAX, MACHINE_UNPACKED_MAX};
 
 /// Machines that run together at one hop, shared by all circuits that run them.
-#[derive(Clone, Debug)]
+///
+/// By default none: for an end that only listens.
+#[derive(Clone, Debug, Default)]
 pub struct Machines {
     machines: Arc<[Machine]>,
     bytes: usize,
@@ -82,13 +84,6 @@ impl Why {
             Why::Slow => c"a padding machine that cannot be sampled in bounded time",
             Why::Invalid => c"a padding machine that breaks the rules of maybenot",
         }
-    }
-}
-
-/// No machines: for an end that only listens.
-impl Default for Machines {
-    fn default() -> Self {
-        Machines { machines: Arc::from([]), bytes: 0 }
     }
 }
 

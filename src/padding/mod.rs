@@ -1,9 +1,9 @@
 //! Padding: the machines of the maybenot framework on one circuit, and all that the framework leaves to its user.
 //!
 //! A [`Padding`] is what one circuit has of it: a padder for each hop that is padded with, one block over the whole
-//! circuit's sender, what waits behind it, and what was agreed on with the other end. Like its neighbour conflux it owns
-//! no clock, no ids and no queue of instructions: time comes in, and what follows comes back as [`Effect`]s. What it
-//! holds for a host is opaque to it (`H`).
+//! circuit's sender, what waits behind it, and what was agreed on with the other end. Like its neighbour conflux it
+//! owns no clock, no ids and no queue of instructions: time comes in, and what follows comes back as [`Effect`]s. What
+//! it holds for a host is opaque to it (`H`).
 //!
 //! The contract with the framework is in two places: [`table`] says what a due padding action does, `padder` what the
 //! timers and the block do.

@@ -1,7 +1,7 @@
 //! One padder: the machines that run together at one hop of one circuit, their timers and their block.
 //!
-//! maybenot decides what the machines want; all it leaves to its user is here. Each machine has one action timer ("pad",
-//! "block") and one internal timer, and the machines of a padder share one block.
+//! maybenot decides what the machines want; all it leaves to its user is here. Each machine has one action timer
+//! ("pad", "block") and one internal timer, and the machines of a padder share one block.
 
 use super::clock::{generator, Generator, Span, Tick};
 use super::{Machines, Terms};

@@ -1,0 +1,118 @@
+//! The structs of padding in the C ABI.
+
+use libc::size_t;
+
+/// circflow_insn_padding.flags: the padding may pass a block that lets padding pass.
+pub const CIRCFLOW_PADDING_BYPASS: u8 = 1;
+/// circflow_insn_padding.flags: a cell that waits anyway may count as the padding.
+pub const CIRCFLOW_PADDING_REPLACE: u8 = 2;
+/// circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answer(). Without this flag
+/// circflow has decided: send it.
+pub const CIRCFLOW_PADDING_ASKS: u8 = 4;
+
+/// circflow_padding_answer(): a padding cell was queued or sent.
+pub const CIRCFLOW_PADDING_SENT: u8 = 1;
+/// circflow_padding_answer(): a cell that waits counts as the padding.
+pub const CIRCFLOW_PADDING_REPLACED: u8 = 2;
+/// circflow_padding_answer(): one cell that waited was let out, past the block.
+pub const CIRCFLOW_PADDING_RELEASED: u8 = 3;
+/// circflow_padding_answer(): nothing was done. The machine does not hear of it.
+pub const CIRCFLOW_PADDING_REFUSED: u8 = 4;
+
+/// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
+/// reached their end (padding-spec 3).
+pub const CIRCFLOW_PADDING_STOP_AT_END: u8 = 1;
+
+/// Names a list of padding machines inside an engine. Zero names an empty list.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct circflow_machines_id {
+    /// Opaque. Compare it, store it, print it.
+    pub v: u64,
+}
+
+/// CIRCFLOW_INSN_PADDING.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_padding {
+    /// Relay command to send: CIRCFLOW_CMD_DROP.
+    pub command: u8,
+    /// Hop to send to; 0 at a relay: the client.
+    pub hop: u8,
+    /// Which of the hop's padders asks for it.
+    pub slot: u8,
+    /// CIRCFLOW_PADDING_*, or-ed together. The first two are the action's that decided it.
+    pub flags: u8,
+    /// Which of the padder's machines, from 0, in the order of its list.
+    pub machine: u32,
+}
+
+/// CIRCFLOW_INSN_BLOCK.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_block {
+    /// 1 when padding that asks for it may pass: when every block that is on allows it.
+    pub bypassable: u32,
+}
+
+/// What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
+///
+/// Fractions go from 0.0 to 1.0, and 0.0 means "no limit", as in maybenot: to forbid padding, install none. 1.0 means
+/// no limit either, as soon as one other cell was sent. Each machine has limits of its own besides these.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_padding_config {
+    /// sizeof(circflow_padding_config) as your compiler saw it.
+    pub size: size_t,
+    /// From circflow_machines_load(). Zero: no machines; for an end that only expects the other to pad.
+    pub machines: circflow_machines_id,
+    /// Of the cells sent to or through the hop, how many may be padding. Default 0.0. The cells that a machine may send
+    /// before it counts are its own allowance.
+    pub padding_fraction: f64,
+    /// Of the time, how much may be blocked. Default 0.0.
+    pub blocking_fraction: f64,
+    /// Of the cells received from or through the hop, how many may be its padding; more closes the circuit. Default
+    /// 0.0.
+    pub inbound_fraction: f64,
+    /// Padding cells that may come before inbound_fraction counts. Default 0.
+    pub inbound_grace: u64,
+    /// Cells in the circuit's queue (reported as queued and not as written) from which on one of them counts as each
+    /// padding cell. Default 1000, the default of Tor's circpad_max_circ_queued_cells.
+    pub queued_cells_max: u32,
+    /// The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
+    pub hop: u8,
+    /// Which of the hop's two places, 0 or 1. Default 0.
+    pub slot: u8,
+    /// CIRCFLOW_PADDING_STOP_AT_END or 0.
+    pub flags: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
+/// Figures of a padder. Set size to sizeof before each call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_padding_stats {
+    /// sizeof(circflow_padding_stats) as your compiler saw it.
+    pub size: size_t,
+    /// Machines it runs.
+    pub machines: u32,
+    /// Timers armed: an action and an internal one for each machine, and the end of the block.
+    pub timers: u32,
+    /// Cells that are not its padding, to or through its hop, that were queued.
+    pub normal_sent: u64,
+    /// Padding cells of its machines that were queued.
+    pub padding_sent: u64,
+    /// Padding for which a cell that waited anyway counted.
+    pub replaced: u64,
+    /// Padding that was not sent because the queue was long, or because the host said so.
+    pub refused: u64,
+    /// Cells that are not padding, from or through its hop.
+    pub normal_recv: u64,
+    /// Padding cells from its hop.
+    pub padding_recv: u64,
+    /// Blocks that its machines asked for.
+    pub blocks: u64,
+    /// Time blocked by it so far, in nanoseconds.
+    pub blocked_ns: u64,
+}
