@@ -21,7 +21,7 @@ CWARN       := -Wall -Wextra -Wpedantic -Werror
 CFLAGS      ?= -O2 -g
 CCOMMON     := -std=c99 -D_POSIX_C_SOURCE=200809L $(CWARN) -Iinclude
 
-.PHONY: all help lib header setup clean install
+.PHONY: all help lib header machines setup clean install
 all: lib header ## Build the library and its header
 
 help: ## Say what there is
@@ -40,6 +40,9 @@ $(CHECKED): $(SOURCES)
 header: $(LIB) ## Renew include/circflow.h from the source
 	@new=$$(ls -t target/release/build/circflow-*/out/circflow.h | head -n 1); \
 	cmp -s $$new $(HEADER) || { cp $$new $(HEADER); echo "$(HEADER) is new"; }
+
+machines: ## Renew tests/machines and examples/machines from tests/common/machines.rs
+	CIRCFLOW_WRITE_MACHINES=1 $(CARGO) test --target-dir target --test machine_texts
 
 setup: ## Install the Debian packages that demo and tests need
 	@scripts/setup.sh

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test binary uses a part
 
+pub mod machines;
 pub mod sim;
 
 use circflow::base::Id;
