@@ -26,11 +26,13 @@ fn main() {
     ));
     cbindgen::Builder::new()
         .with_config(config)
+        .with_src(root.join("src/ffi/padding_types.rs"))
         .with_src(root.join("src/ffi/types.rs"))
         .with_src(root.join("src/ffi/status.rs"))
         .with_src(root.join("src/ffi/engine.rs"))
         .with_src(root.join("src/ffi/circuit.rs"))
         .with_src(root.join("src/ffi/set.rs"))
+        .with_src(root.join("src/ffi/padding.rs"))
         .with_src(root.join("src/ffi/wire.rs"))
         .with_src(root.join("src/ffi/log.rs"))
         .generate()

@@ -50,6 +50,32 @@
 #endif
 
 
+// circflow_insn_padding.flags: the padding may pass a block that lets padding pass.
+#define CIRCFLOW_PADDING_BYPASS 1
+
+// circflow_insn_padding.flags: a cell that waits anyway may count as the padding.
+#define CIRCFLOW_PADDING_REPLACE 2
+
+// circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answer(). Without this flag
+// circflow has decided: send it.
+#define CIRCFLOW_PADDING_ASKS 4
+
+// circflow_padding_answer(): a padding cell was queued or sent.
+#define CIRCFLOW_PADDING_SENT 1
+
+// circflow_padding_answer(): a cell that waits counts as the padding.
+#define CIRCFLOW_PADDING_REPLACED 2
+
+// circflow_padding_answer(): one cell that waited was let out, past the block.
+#define CIRCFLOW_PADDING_RELEASED 3
+
+// circflow_padding_answer(): nothing was done. The machine does not hear of it.
+#define CIRCFLOW_PADDING_REFUSED 4
+
+// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
+// reached their end (padding-spec 3).
+#define CIRCFLOW_PADDING_STOP_AT_END 1
+
 // Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command.
 #define CIRCFLOW_CELL_BODY_LEN 509
 
@@ -569,6 +595,26 @@ typedef struct circflow_insn_linked {
   uint64_t rtt_ns;
 } circflow_insn_linked;
 
+// CIRCFLOW_INSN_PADDING.
+typedef struct circflow_insn_padding {
+  // Relay command to send: CIRCFLOW_CMD_DROP.
+  uint8_t command;
+  // Hop to send to; 0 at a relay: the client.
+  uint8_t hop;
+  // Which of the hop's padders asks for it.
+  uint8_t slot;
+  // CIRCFLOW_PADDING_*, or-ed together. The first two are the action's that decided it.
+  uint8_t flags;
+  // Which of the padder's machines, from 0, in the order of its list.
+  uint32_t machine;
+} circflow_insn_padding;
+
+// CIRCFLOW_INSN_BLOCK.
+typedef struct circflow_insn_block {
+  // 1 when padding that asks for it may pass: when every block that is on allows it.
+  uint32_t bypassable;
+} circflow_insn_block;
+
 // What an instruction says besides what it is about.
 typedef union circflow_insn_detail {
   // CIRCFLOW_INSN_SEND.
@@ -582,9 +628,9 @@ typedef union circflow_insn_detail {
   // CIRCFLOW_INSN_LINKED.
   struct circflow_insn_linked linked;
   // CIRCFLOW_INSN_PADDING.
-  circflow_insn_padding padding;
+  struct circflow_insn_padding padding;
   // CIRCFLOW_INSN_BLOCK.
-  circflow_insn_block block;
+  struct circflow_insn_block block;
   // The size of the union, now and later.
   uint64_t reserved[5];
 } circflow_insn_detail;
@@ -828,6 +874,70 @@ typedef struct circflow_leg_numbers {
   // Number of the last message received on it.
   uint64_t recv;
 } circflow_leg_numbers;
+
+// Names a list of padding machines inside an engine. Zero names an empty list.
+typedef struct circflow_machines_id {
+  // Opaque. Compare it, store it, print it.
+  uint64_t v;
+} circflow_machines_id;
+
+// What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
+//
+// Fractions go from 0.0 to 1.0, and 0.0 means "no limit", as in maybenot: to forbid padding, install none. 1.0 means
+// no limit either, as soon as one other cell was sent. Each machine has limits of its own besides these.
+typedef struct circflow_padding_config {
+  // sizeof(circflow_padding_config) as your compiler saw it.
+  size_t size;
+  // From circflow_machines_load(). Zero: no machines; for an end that only expects the other to pad.
+  struct circflow_machines_id machines;
+  // Of the cells sent to or through the hop, how many may be padding. Default 0.0. The cells that a machine may send
+  // before it counts are its own allowance.
+  double padding_fraction;
+  // Of the time, how much may be blocked. Default 0.0.
+  double blocking_fraction;
+  // Of the cells received from or through the hop, how many may be its padding; more closes the circuit. Default
+  // 0.0.
+  double inbound_fraction;
+  // Padding cells that may come before inbound_fraction counts. Default 0.
+  uint64_t inbound_grace;
+  // Cells in the circuit's queue (reported as queued and not as written) from which on one of them counts as each
+  // padding cell. Default 1000, the default of Tor's circpad_max_circ_queued_cells.
+  uint32_t queued_cells_max;
+  // The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
+  uint8_t hop;
+  // Which of the hop's two places, 0 or 1. Default 0.
+  uint8_t slot;
+  // CIRCFLOW_PADDING_STOP_AT_END or 0.
+  uint8_t flags;
+  // Zero.
+  uint8_t reserved;
+} circflow_padding_config;
+
+// Figures of a padder. Set size to sizeof before each call.
+typedef struct circflow_padding_stats {
+  // sizeof(circflow_padding_stats) as your compiler saw it.
+  size_t size;
+  // Machines it runs.
+  uint32_t machines;
+  // Timers armed: an action and an internal one for each machine, and the end of the block.
+  uint32_t timers;
+  // Cells that are not its padding, to or through its hop, that were queued.
+  uint64_t normal_sent;
+  // Padding cells of its machines that were queued.
+  uint64_t padding_sent;
+  // Padding for which a cell that waited anyway counted.
+  uint64_t replaced;
+  // Padding that was not sent because the queue was long, or because the host said so.
+  uint64_t refused;
+  // Cells that are not padding, from or through its hop.
+  uint64_t normal_recv;
+  // Padding cells from its hop.
+  uint64_t padding_recv;
+  // Blocks that its machines asked for.
+  uint64_t blocks;
+  // Time blocked by it so far, in nanoseconds.
+  uint64_t blocked_ns;
+} circflow_padding_stats;
 
 // Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
 // the call. Do not call circflow about the same engine from inside.
@@ -1217,6 +1327,157 @@ enum circflow_status circflow_set_import(struct circflow_engine *engine,
                                          const struct circflow_set_numbers *numbers,
                                          const struct circflow_leg_numbers *legs,
                                          size_t leg_count);
+
+// Loads padding machines of the maybenot framework (version 2): one machine a line, in the text form that maybenot
+// writes. They are parsed once, here, and shared by all padders that run them. All machines of a list run together and
+// can signal each other; those that shall not are lists of their own.
+//
+// The text is not trusted: a machine that cannot be read, has a number that is none, or could take long to draw from
+// is refused, and so is one that unpacks to more than 1 MiB.
+//
+// @param text          Read during the call only; a 0 at its end is not needed.
+// @param text_len      Bytes in text.
+// @param machines_out  Yours until circflow_machines_drop().
+//
+// CIRCFLOW_ERR_BAD_MACHINES: see circflow_engine_last_detail(). CIRCFLOW_ERR_FULL: at 1024 lists. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_machines_load(struct circflow_engine *engine,
+                                            const char *text,
+                                            size_t text_len,
+                                            struct circflow_machines_id *machines_out);
+
+// Forgets a list of machines. Padders that run it, and numbers it is registered under, keep it alive for themselves.
+//
+// An id error.
+enum circflow_status circflow_machines_drop(struct circflow_engine *engine, struct circflow_machines_id machines);
+
+// Fills a config with the defaults: no machines, hop 2, slot 0, no limits. Pass sizeof(circflow_padding_config).
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_padding_config_init(struct circflow_padding_config *config, size_t size);
+
+// Sets a padder up on a circuit: from now on its machines are told what happens there, and their padding and blocking
+// is carried out. The other end is told nothing; circflow_padding_start() does that.
+//
+// What your program then has to report, and when, is in docs/padding.md: every cell received, queued and written.
+//
+// CIRCFLOW_ERR_PADDER_EXISTS: the hop's slot is taken. CIRCFLOW_ERR_INVALID: a fraction outside 0.0 to 1.0 (or not a
+// number), a slot above 1, or a hop that the circuit has not. CIRCFLOW_ERR_FULL: 32 padders are there.
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_EXPIRED; an id error, of the circuit or of the machines.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_padding_install(struct circflow_engine *engine,
+                                              uint64_t now_ns,
+                                              struct circflow_circuit_id circuit,
+                                              const struct circflow_padding_config *config);
+
+// Takes a padder down, with its timers and its block. What it held back goes out with the next drain after a tick (the
+// deadline says now). Up to 1000 padding cells may still come from its hop.
+//
+// CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_EXPIRED, an id error.
+enum circflow_status circflow_padding_remove(struct circflow_engine *engine,
+                                             uint64_t now_ns,
+                                             struct circflow_circuit_id circuit,
+                                             uint8_t hop,
+                                             uint8_t slot);
+
+// Figures of a padder. Set stats->size to sizeof(circflow_padding_stats) first.
+//
+// CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+enum circflow_status circflow_padding_get_stats(struct circflow_engine *engine,
+                                                struct circflow_circuit_id circuit,
+                                                uint8_t hop,
+                                                uint8_t slot,
+                                                struct circflow_padding_stats *stats);
+
+// Answers a CIRCFLOW_INSN_PADDING with CIRCFLOW_PADDING_ASKS: says what you did, once you have done it. Each is
+// answered once; a machine can have 1024 unanswered ones, and gets no more until you answer.
+//
+// @param padding  detail.padding of the instruction.
+// @param answer   CIRCFLOW_PADDING_SENT, .._REPLACED, .._RELEASED or .._REFUSED. The machine hears of the first three
+//                 that its padding was sent. It does not hear of a refusal, and one that goes on only after its own
+//                 padding stands still then: where your queue is merely long, say REPLACED.
+//
+// CIRCFLOW_ERR_NOT_ASKED; CIRCFLOW_ERR_INVALID for an unknown answer; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_EXPIRED; an id
+// error.
+enum circflow_status circflow_padding_answer(struct circflow_engine *engine,
+                                             uint64_t now_ns,
+                                             struct circflow_circuit_id circuit,
+                                             const struct circflow_insn_padding *padding,
+                                             uint8_t answer);
+
+// Says what a machine number of PADDING_NEGOTIATE means at one end, for all circuits of the engine from now on. The
+// two ends of a number usually run different machines: register one config for each role. Numbers 0 and 1 are Tor's;
+// take yours from 2 on.
+//
+// @param role    CIRCFLOW_ROLE_CLIENT: for circflow_padding_start(). CIRCFLOW_ROLE_EXIT: for what clients ask of a
+//                relay; config->hop is 0 then.
+// @param config  Copied. NULL: the number means nothing any more; what runs goes on.
+//
+// CIRCFLOW_ERR_INVALID as for circflow_padding_install(), and for an unknown role; CIRCFLOW_ERR_VERSION; an id error
+// of the machines.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_padding_register(struct circflow_engine *engine,
+                                               uint8_t role,
+                                               uint8_t number,
+                                               const struct circflow_padding_config *config);
+
+// Client: starts what is registered under a number: sets the own padder up and queues PADDING_NEGOTIATE(START) to its
+// hop (padding-spec 3). Padding may begin before the answer. Check before that the relay has the subprotocol
+// Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit.
+//
+// CIRCFLOW_ERR_UNKNOWN_PADDING; CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the
+// relay refused before; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL: too many padders or
+// unanswered questions; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_padding_start(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_circuit_id circuit,
+                                            uint8_t number);
+
+// Stops what was negotiated under a number: takes the own padder down and queues PADDING_NEGOTIATE(STOP) (client) or
+// PADDING_NEGOTIATED(STOP) (relay).
+//
+// CIRCFLOW_ERR_NO_PADDER: it does not run; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
+enum circflow_status circflow_padding_stop(struct circflow_engine *engine,
+                                           uint64_t now_ns,
+                                           struct circflow_circuit_id circuit,
+                                           uint8_t number);
+
+// Sends a relay message on a circuit that is in no set, or to another hop than the join point: asks whether padding
+// holds it back, and counts it as queued if not. Needed only for messages of streams on circuits with a padder, and
+// allowed for all.
+//
+// @param verdict_out  SEND: queue the cell now; do not report it again. HELD: it was kept (the body copied, or the
+//                     token taken) and comes back as CIRCFLOW_INSN_SEND. Written on CIRCFLOW_OK.
+//
+// CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
+// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED;
+// CIRCFLOW_ERR_INVALID as for circflow_circuit_receive(); CIRCFLOW_ERR_NULL; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_circuit_send(struct circflow_engine *engine,
+                                           uint64_t now_ns,
+                                           struct circflow_circuit_id circuit,
+                                           const struct circflow_message *message,
+                                           struct circflow_verdict *verdict_out);
+
+// Says that cells of a circuit were written to the channel, the oldest first. Needed on circuits with a padder; costs
+// next to nothing on others. Cells that were queued before there was a padder are not known and not counted.
+//
+// @param cells  How many, of all that were queued on this circuit in this direction.
+//
+// CIRCFLOW_ERR_EXPIRED; an id error.
+enum circflow_status circflow_circuit_written(struct circflow_engine *engine,
+                                              uint64_t now_ns,
+                                              struct circflow_circuit_id circuit,
+                                              uint32_t cells);
+
+// Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
+// circuits with a padder. (A cell in the other direction is reported with circflow_circuit_sent() once it is queued.)
+//
+// CIRCFLOW_ERR_EXPIRED; an id error.
+enum circflow_status circflow_circuit_passing(struct circflow_engine *engine,
+                                              uint64_t now_ns,
+                                              struct circflow_circuit_id circuit);
 
 // 1 when a relay command is multiplexed: counted in a set's sequence numbers, sent on the leg that the set chooses and
 // delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are; BEGIN_DIR is not, although it
