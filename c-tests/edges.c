@@ -389,6 +389,7 @@ static void arti_padding_on_a_pending_leg(void **state)
     host_start(&world);
     host_launch(&world, 2);
     host_drain(world.client);
+    OK(circflow_circuit_set_flags(world.client, world.client_leg[0], CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_OTHER_PADDER));
     bring(0, host_message(CIRCFLOW_CMD_DROP, HOST_HOPS, 0, NULL, 0), CIRCFLOW_VERDICT_DELIVER);
     assert_int_equal(host_drain(world.client)->count, 0);
 }

@@ -215,7 +215,7 @@ static void circuit_config_is_checked_at_its_bounds(void **state)
         {CIRCFLOW_ROLE_CLIENT, 16, 1, CIRCFLOW_OK},         {CIRCFLOW_ROLE_CLIENT, 17, 1, CIRCFLOW_ERR_INVALID},
         {CIRCFLOW_ROLE_EXIT, 0, 1, CIRCFLOW_OK},            {CIRCFLOW_ROLE_EXIT, 1, 1, CIRCFLOW_ERR_INVALID},
         {0, 3, 1, CIRCFLOW_ERR_INVALID},                    {3, 3, 1, CIRCFLOW_ERR_INVALID},
-        {CIRCFLOW_ROLE_CLIENT, 3, 15, CIRCFLOW_OK},         {CIRCFLOW_ROLE_CLIENT, 3, 16, CIRCFLOW_ERR_INVALID},
+        {CIRCFLOW_ROLE_CLIENT, 3, 63, CIRCFLOW_OK},         {CIRCFLOW_ROLE_CLIENT, 3, 64, CIRCFLOW_ERR_INVALID},
         {CIRCFLOW_ROLE_CLIENT, 3, 128, CIRCFLOW_ERR_INVALID},
     };
     circflow_circuit_id circuit = {0};
@@ -233,8 +233,8 @@ static void circuit_config_is_checked_at_its_bounds(void **state)
     IS(CIRCFLOW_ERR_NULL, circflow_circuit_open(world.client, 1, &world.client_circuit, NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_circuit_open(NULL, 1, &world.client_circuit, &circuit));
     circuit = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
-    OK(circflow_circuit_set_flags(world.client, circuit, 15));
-    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(world.client, circuit, 16));
+    OK(circflow_circuit_set_flags(world.client, circuit, 63));
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(world.client, circuit, 64));
     host_stop(&world);
 }
 
@@ -511,7 +511,7 @@ static void detail_follows_every_invalid_argument(void **state)
         message.hop = 17;
         switch (i) {
         case 0: IS(CIRCFLOW_ERR_INVALID, circflow_circuit_open(world.client, world.now, &config, &circuit)); break;
-        case 1: IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(world.client, world.client_leg[0], 16)); break;
+        case 1: IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(world.client, world.client_leg[0], 64)); break;
         case 2: IS(CIRCFLOW_ERR_INVALID, circflow_set_open(world.client, world.now, &terms, &set)); break;
         case 3: IS(CIRCFLOW_ERR_INVALID, circflow_circuit_report(world.client, world.now, &report, 1)); break;
         case 4: IS(CIRCFLOW_ERR_INVALID, circflow_circuit_receive(world.client, world.now, world.client_leg[0], &message, &verdict)); break;

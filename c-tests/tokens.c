@@ -228,7 +228,7 @@ static void a_token_is_taken_only_when_held(void **state)
     circflow_message message = host_token(HOST_HOPS, 2, 5);
     message.command = CIRCFLOW_CMD_BEGIN_DIR;
     host_expect(&world, world.client, world.client_leg[0], message, CIRCFLOW_VERDICT_REFUSE);
-    message.command = CIRCFLOW_CMD_DROP;
+    message.command = CIRCFLOW_CMD_SENDME;
     message.stream_id = 0;
     host_expect(&world, world.client, world.client_leg[0], message, CIRCFLOW_VERDICT_DELIVER);
     message.form = 2;

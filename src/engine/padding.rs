@@ -229,6 +229,10 @@ impl Engine {
         }
         let config = circuit.config;
         let (is_client, foreign) = (config.role == Role::Client, config.flags.has(CircuitFlags::OTHER_PADDER));
+        if message.stream_id != 0 && circuit.place.leg().is_some() {
+            // Whatever it is, it is malformed.
+            return Ok(Admitted::Goes);
+        }
         let ours = match message.command {
             Command::DROP => self.receive_drop(id, message.hop),
             Command::PADDING_NEGOTIATE if !is_client => Ok(self.receive_negotiate(now, id, message, foreign)),
