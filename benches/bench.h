@@ -23,7 +23,7 @@ struct calls {
                                struct circflow_insn *);
   enum circflow_status (*poll)(struct circflow_engine *, uint8_t *, size_t, struct circflow_insn *);
   enum circflow_status (*report)(struct circflow_engine *, uint64_t, const struct circflow_leg_report *, size_t);
-  enum circflow_status (*sent)(struct circflow_engine *, uint64_t, struct circflow_circuit_id, uint8_t);
+  enum circflow_status (*sent)(struct circflow_engine *, uint64_t, struct circflow_circuit_id, uint8_t, uint8_t);
   enum circflow_status (*decide)(struct circflow_engine *, uint64_t, struct circflow_set_id,
                                  const struct circflow_message *, const struct circflow_leg_report *, size_t,
                                  struct circflow_verdict *);

@@ -31,8 +31,8 @@ static enum circflow_status stub_report(struct circflow_engine *engine, uint64_t
 }
 
 static enum circflow_status stub_sent(struct circflow_engine *engine, uint64_t now, struct circflow_circuit_id leg,
-                                      uint8_t command) {
-  (void)engine, (void)now, (void)leg, (void)command;
+                                      uint8_t command, uint8_t hop) {
+  (void)engine, (void)now, (void)leg, (void)command, (void)hop;
   return stub_status;
 }
 

@@ -218,7 +218,7 @@ static inline void report(struct bench *b, struct circflow_leg_report report) {
 }
 
 static inline void sent(struct bench *b, struct circflow_circuit_id leg, uint8_t command) {
-  enum circflow_status status = b->calls->sent(b->engine, b->now, leg, command);
+  enum circflow_status status = b->calls->sent(b->engine, b->now, leg, command, 3);
   check(status == CIRCFLOW_OK, "status of a sent cell", CIRCFLOW_OK, (uint64_t)status);
 }
 

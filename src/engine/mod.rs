@@ -4,6 +4,7 @@
 //! Every feed goes the same way: look at the clock, do what is due, look the id up, hand the news to the set, and turn
 //! the set's effects into instructions.
 
+mod alarms;
 mod config;
 mod error;
 mod insn;
@@ -19,13 +20,14 @@ pub use error::{Blocked, Error, Misuse};
 pub use insn::{Instruction, Released, What};
 pub use verdict::{Admitted, Step, Verdict, VerdictKind};
 
-use crate::base::{limits, Arena, Clock, Id, Nanos, Timers};
+use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::set::Fate;
 use crate::conflux::{Cause, Effect, Fault, Lane, LegIx, Manager, Report, Role, Set, Store, Terms};
 use crate::padding::{Effect as PaddingEffect, Keys, Machines, Padding, Terms as PaddingTerms};
 use crate::wire::conflux::Nonce;
 use crate::wire::fault::Reach;
 use crate::wire::Command;
+use alarms::Alarms;
 use insn::{News, Queue, Queued};
 use log::engine_log;
 use std::collections::BTreeMap;
@@ -34,10 +36,7 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub struct Engine {
     clock: Clock,
-    /// Handshakes that wait for an answer, by circuit.
-    timers: Timers,
-    /// The earliest that padding has to do, by circuit.
-    padding_timers: Timers,
+    alarms: Alarms,
     circuits: Arena<Circuit>,
     sets: Arena<Set>,
     store: Store,
@@ -60,6 +59,8 @@ pub struct Engine {
     /// Effects of the padding step under way; empty between calls.
     padding_effects: Vec<PaddingEffect<Lane>>,
     padding_received: u64,
+    /// Circuits that have padding: while there are none, nobody is asked.
+    padded: u32,
     /// Counts the calls in which something was due, for the cap on steps in one of them.
     round: u32,
     lateness: Lateness,
@@ -123,8 +124,7 @@ impl Engine {
         let owner = |kind: u16| (config.tag as u16) << 2 | kind;
         Ok(Engine {
             clock: Clock::default(),
-            timers: Timers::default(),
-            padding_timers: Timers::default(),
+            alarms: Alarms::default(),
             circuits: Arena::new(owner(CIRCUIT_KIND), config.circuits_max),
             sets: Arena::new(owner(SET_KIND), config.sets_max),
             store: Store::new(config.held_bytes_max),
@@ -142,6 +142,7 @@ impl Engine {
             padding_keys: Keys::new(&config.seed),
             padding_effects: Vec::new(),
             padding_received: 0,
+            padded: 0,
             round: 0,
             lateness: Lateness::default(),
         })
@@ -150,7 +151,7 @@ impl Engine {
     /// When [`Engine::tick`] is wanted next.
     #[inline]
     pub fn deadline(&self) -> Nanos {
-        self.timers.next().min(self.padding_timers.next())
+        self.alarms.next()
     }
 
     /// Does what is due.
@@ -237,7 +238,6 @@ impl Engine {
             return Err(Blocked::Gone.into());
         }
         if let (Place::Leg { set, ix }, true) = (circuit.place, hop == circuit.config.hops) {
-            let padded = circuit.padding.is_some();
             let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
             if command.is_multiplexed() {
                 state.commit_message(ix, command, now, &mut self.effects)?;
@@ -247,13 +247,10 @@ impl Engine {
             if !self.effects.is_empty() {
                 self.apply_effects(set);
             }
-            if !padded {
-                return Ok(());
-            }
-        } else if circuit.padding.is_none() {
-            return Ok(());
         }
-        self.note_sent(id, hop, now);
+        if self.padded > 0 {
+            self.note_sent(id, hop, now);
+        }
         Ok(())
     }
 
@@ -279,7 +276,7 @@ impl Engine {
             sets: self.sets.len(),
             instructions: self.queue.len() as u32,
             instructions_peak: self.queue.peak() as u32,
-            timers: (self.timers.len() + self.padding_timers.len()) as u32,
+            timers: self.alarms.len() as u32,
             held: self.store.len() as u64,
             held_bytes: self.store.bytes(),
             held_bytes_peak: self.store.bytes_peak(),
@@ -348,7 +345,7 @@ impl Engine {
 
     #[cold]
     fn run_due(&mut self, now: Nanos) {
-        while let Some((index, _)) = self.timers.pop_due(now) {
+        while let Some(index) = self.alarms.due_handshake(now) {
             let Some((id, circuit)) = self.circuits.at(index) else { continue };
             let Some((set, ix)) = circuit.place.leg() else { continue };
             if let Some(fault) = self.sets.get(set).and_then(|state| state.expired(ix, now)) {
@@ -358,7 +355,7 @@ impl Engine {
         self.round = self.round.wrapping_add(1);
         // What finds no room in the queue stays due until the host has drained.
         while self.queue.len() < self.instructions_max {
-            let Some((index, _)) = self.padding_timers.pop_due(now) else { break };
+            let Some(index) = self.alarms.due_padding(now) else { break };
             self.run_padding(index, now);
         }
     }
@@ -464,8 +461,8 @@ impl Engine {
                     engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
                     self.queue.push(Queued::Ended { set, set_tag, cause });
                 }
-                Effect::Arm { leg, deadline } => self.timers.arm(leg.index(), deadline),
-                Effect::Disarm { leg } => self.timers.cancel(leg.index()),
+                Effect::Arm { leg, deadline } => self.alarms.arm_handshake(leg, deadline),
+                Effect::Disarm { leg } => self.alarms.cancel_handshake(leg),
                 Effect::Release => self.release_held(set),
             }
         }

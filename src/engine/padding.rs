@@ -2,6 +2,7 @@
 
 use super::insn::Queued;
 use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::store::cost_of;
 use crate::conflux::{Fault, Lane, Message, Role, Set};
@@ -206,12 +207,12 @@ impl Engine {
     }
 
     /// A cell that is not padding was queued on a circuit.
-    #[inline]
+    #[inline(never)]
     pub(super) fn note_sent(&mut self, id: Id, hop: u8, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
             padding.normal_sent(hop, now);
             padding.queued(hop);
-            self.padding_timers.arm(id.index(), padding.next());
+            self.alarms.arm_padding(id, padding.next());
         }
     }
 
@@ -225,7 +226,7 @@ impl Engine {
         let is_drop = message.command == Command::DROP;
         if let Some(padding) = &mut circuit.padding {
             padding.received(message.hop, is_drop, now);
-            self.padding_timers.arm(id.index(), padding.next());
+            self.alarms.arm_padding(id, padding.next());
         }
         let config = circuit.config;
         let (is_client, foreign) = (config.role == Role::Client, config.flags.has(CircuitFlags::OTHER_PADDER));
@@ -293,7 +294,7 @@ impl Engine {
         let mut effects = std::mem::take(&mut self.padding_effects);
         let late = padding.step(now, Outside { held, releasable }, &mut effects);
         padding.yields(self.round, now);
-        self.padding_timers.arm(index, padding.next());
+        self.alarms.arm_padding(id, padding.next());
         let (blocked, holds, over) = (padding.is_blocked(), !padding.asks(), padding.ended());
         if let Some(late) = late {
             self.lateness.count(late);
@@ -368,8 +369,9 @@ impl Engine {
 
     /// What a circuit that goes held for sending.
     pub(super) fn drop_padding(&mut self, id: Id, padding: Option<Box<Padding<Lane>>>) {
-        self.padding_timers.cancel(id.index());
         let Some(mut padding) = padding else { return };
+        self.alarms.arm_padding(id, NEVER);
+        self.padded -= 1;
         for lane in padding.take_held() {
             self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0 });
         }
@@ -380,6 +382,9 @@ impl Engine {
         self.circuits.lookup(id)?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
         let (asks, outbox_max) = (circuit.config.flags.has(CircuitFlags::OWN_QUEUE), circuit.config.held_sends_max);
+        if circuit.padding.is_none() {
+            self.padded += 1;
+        }
         Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max))))
     }
 
@@ -389,7 +394,7 @@ impl Engine {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         let Some(padding) = &mut circuit.padding else { return Ok(None) };
         let answer = change(padding);
-        self.padding_timers.arm(id.index(), padding.next());
+        self.alarms.arm_padding(id, padding.next());
         Ok(Some(answer))
     }
 

@@ -109,25 +109,26 @@ impl Engine {
             self.apply_effects(set);
         }
         let verdict = unless_held(plan)?;
-        if let Some(verdict) = verdict {
-            self.note_verdict(&verdict, hop);
+        if self.padded > 0 {
+            self.note_verdict(verdict.as_ref(), hop);
         }
         Ok(verdict)
     }
 
     /// Tells the padders of a leg what is sent on it.
-    #[inline]
-    fn note_verdict(&mut self, verdict: &Verdict, hop: u8) {
-        if self.circuits.get(verdict.circuit).is_some_and(|circuit| circuit.padding.is_some()) {
-            let now = self.clock.latest();
-            if verdict.switch_delta != 0 {
-                self.note_sent(verdict.circuit, hop, now);
-            }
+    #[cold]
+    #[inline(never)]
+    fn note_verdict(&mut self, verdict: Option<&Verdict>, hop: u8) {
+        let Some(verdict) = verdict else { return };
+        let now = self.clock.latest();
+        if verdict.switch_delta != 0 {
             self.note_sent(verdict.circuit, hop, now);
         }
+        self.note_sent(verdict.circuit, hop, now);
     }
 
     /// The common case of [`Engine::send`]: the sending leg stays, and has room. No answer means that nothing was done.
+    /// Where [`Engine::pads`], the padders of the leg are still to be told: [`Engine::note_next`].
     #[inline]
     pub fn send_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
         if now >= self.deadline() || !self.clock.advance(now) {
@@ -137,9 +138,18 @@ impl Engine {
         if !command.is_multiplexed() || hop != state.join_hop() {
             return None;
         }
-        let verdict = verdict(state.send_next(command == Command::DATA, now)?);
-        self.note_verdict(&verdict, hop);
-        Some(verdict)
+        state.send_next(command == Command::DATA, now).map(verdict)
+    }
+
+    /// True when there is a circuit with padding.
+    #[inline]
+    pub fn pads(&self) -> bool {
+        self.padded > 0
+    }
+
+    /// The second half of [`Engine::send_next`]: the padders of a leg hear of what was sent on it.
+    pub fn note_next(&mut self, leg: Id, hop: u8) {
+        self.note_sent(leg, hop, self.clock.latest());
     }
 
     /// Could DATA be sent, and where?

@@ -250,14 +250,23 @@ pub unsafe extern "C" fn circflow_set_send(
     };
     if reports.is_empty() {
         let next = door::try_enter(engine, |core| {
-            core.send_next(now_ns, convert::id(set.v), convert::command(message.command), message.hop)
+            let verdict = core.send_next(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;
+            Some((verdict, core.pads()))
         });
-        if let Some(verdict) = next {
+        if let Some((verdict, pads)) = next {
             convert::write_verdict(verdict_out, &verdict);
-            return CIRCFLOW_OK;
+            return if pads { note_next(engine, verdict.circuit, message.hop) } else { CIRCFLOW_OK };
         }
     }
     send_any(engine, now_ns, set, message, reports, verdict_out)
+}
+
+#[inline(never)]
+unsafe extern "C" fn note_next(engine: *mut circflow_engine, leg: Id, hop: u8) -> circflow_status {
+    door::enter(engine, |core| {
+        core.note_next(leg, hop);
+        Ok(())
+    })
 }
 
 /// The long way: reports, another leg, no room.

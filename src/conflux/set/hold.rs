@@ -12,15 +12,8 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<(Command, Lane)>,
-    /// Released, and not taken by the host yet: nothing may overtake them.
-    released: usize,
-}
-
-impl Outbox {
-    /// Messages that whatever is sent next has to stay behind.
-    pub fn len(&self) -> usize {
-        self.waiting.len() + self.released
-    }
+    /// Those that wait, and those that were released and not taken by the host yet: nothing may overtake them.
+    pub len: u32,
 }
 
 impl Set {
@@ -39,7 +32,7 @@ impl Set {
     /// The answer to a message that cannot go out now for another reason than that it is DATA and no leg has room.
     #[cold]
     pub(super) fn hold_or_stop(&mut self) -> Refusal {
-        if self.outbox.len() < self.terms.held_sends_max as usize {
+        if self.outbox.len < self.terms.held_sends_max {
             return Refusal::Hold;
         }
         self.waiting = true;
@@ -62,6 +55,7 @@ impl Set {
         }
         self.settled = 0;
         self.outbox.waiting.push_back((message.command, lane));
+        self.outbox.len += 1;
         self.check_resume(effects);
         true
     }
@@ -94,14 +88,13 @@ impl Set {
 
     fn let_out(&mut self, plan: Plan, now: Nanos) -> Option<(Plan, Lane)> {
         let (command, lane) = self.outbox.waiting.pop_front()?;
-        self.outbox.released += 1;
         self.commit(&plan, command, now);
         Some((plan, lane))
     }
 
     /// The host has taken a released message, or it came to nothing.
     pub fn taken(&mut self) {
-        self.outbox.released = self.outbox.released.saturating_sub(1);
+        self.outbox.len = self.outbox.len.saturating_sub(1);
     }
 
     /// Everything that waits to be sent and will not be.

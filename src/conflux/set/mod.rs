@@ -444,7 +444,7 @@ impl Set {
             && leg.state == LinkState::Linked
             && self.held == 0
             && leg.recv == self.delivered
-            && self.outbox.len() == 0;
+            && self.outbox.len == 0;
         alone.then_some(leg.key)
     }
 

@@ -62,7 +62,7 @@ impl Set {
     /// A plan for a message that the host is about to send. All it changes is that the host was told to stop.
     #[inline(always)]
     pub fn decide(&mut self, command: Command) -> Result<Plan, Refusal> {
-        if self.outbox.len() > 0 {
+        if self.outbox.len > 0 {
             return Err(self.hold_or_stop());
         }
         let plan = self.plan(command);
@@ -77,9 +77,9 @@ impl Set {
 
     /// What [`Set::decide`] would answer to a DATA message.
     pub fn peek(&self) -> Result<Plan, Refusal> {
-        let plan = if self.outbox.len() > 0 { Err(Refusal::Blocked) } else { self.plan(Command::DATA) };
-        let holds = self.outbox.len() > 0 || (plan == Err(Refusal::Blocked) && self.is_held_back());
-        if holds && self.outbox.len() < self.terms.held_sends_max as usize {
+        let plan = if self.outbox.len > 0 { Err(Refusal::Blocked) } else { self.plan(Command::DATA) };
+        let holds = self.outbox.len > 0 || (plan == Err(Refusal::Blocked) && self.is_held_back());
+        if holds && self.outbox.len < self.terms.held_sends_max {
             return Err(Refusal::Hold);
         }
         plan
@@ -212,7 +212,7 @@ impl Set {
     /// Tells a host that waits for room that there is some.
     #[inline]
     pub(super) fn check_resume(&mut self, effects: &mut Vec<Effect>) {
-        if self.waiting || self.outbox.len() > 0 {
+        if self.waiting || self.outbox.len > 0 {
             self.resume_if_room(effects);
         }
     }
