@@ -4,7 +4,7 @@ BENCH         := $(BUILD)/bench
 BENCH_SOURCES := benches/bench.c benches/workloads.c benches/traces.c benches/stubs.c benches/peers.c benches/alloc.c
 BENCH_CC      := $(CC) $(CCOMMON) -O2 -g
 
-.PHONY: bench bench-smoke bench-cross
+.PHONY: bench bench-conflux bench-padding bench-smoke bench-cross
 
 bench: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Measure the library: FORMAT=md for a Markdown table, ONLY="name ..."
 	@VERSION=$(VERSION) CC="$(CC)" FORMAT=$(FORMAT) ONLY="$(ONLY)" benches/run.sh $(BENCH)
@@ -23,3 +23,29 @@ $(BENCH)/bench: $(BENCH_SOURCES) benches/bench.h $(HEADER) $(LIB)
 $(BENCH)/bench-alloc: $(BENCH_SOURCES) benches/bench.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)
 	$(BENCH_CC) -DCOUNT_ALLOCATIONS -o $@ $(BENCH_SOURCES) $(LIB) $(NATIVE_LIBS)
+
+# Padding, its peers, and the timers under it.
+PEER := target/maybenot-ffi/release/libbench_maybenot_ffi.a
+
+bench-padding: setup $(BENCH)/bench-padding $(BENCH)/bench-maybenot $(BENCH)/bench-timers $(BENCH)/bench-libevent ## Measure padding and timers: FORMAT=md for a Markdown table
+	@FORMAT=$(FORMAT) benches/padding.sh $(BENCH)
+
+$(BENCH)/bench-padding: benches/padding.c benches/padding.h $(HEADER) $(LIB)
+	@mkdir -p $(BENCH)
+	$(BENCH_CC) -D_GNU_SOURCE -o $@ benches/padding.c $(LIB) $(NATIVE_LIBS)
+
+$(BENCH)/bench-maybenot: benches/padding_peer.c benches/padding.h $(PEER)
+	@mkdir -p $(BENCH)
+	$(BENCH_CC) -o $@ benches/padding_peer.c $(PEER) $(NATIVE_LIBS)
+
+$(BENCH)/bench-libevent: benches/peer_timers.c benches/padding.h
+	@mkdir -p $(BENCH)
+	$(CC) $(CCOMMON) -Wno-pedantic -O2 -g $(shell pkg-config --cflags libevent) -o $@ $< $(shell pkg-config --libs libevent)
+
+$(BENCH)/bench-timers: benches/timers.rs $(LIB)
+	@mkdir -p $(BENCH)
+	@cp "$$($(CARGO) build --release --target-dir target --bench timers --message-format short 2>/dev/null; \
+		ls -t target/release/deps/timers-* | grep -v '\.d$$' | head -n 1)" $@
+
+$(PEER): benches/maybenot-ffi/Cargo.toml benches/maybenot-ffi/src/lib.rs
+	$(CARGO) build --release --manifest-path benches/maybenot-ffi/Cargo.toml --target-dir target/maybenot-ffi

@@ -1,0 +1,3 @@
+//! maybenot's C interface, as it is.
+
+pub use maybenot_ffi::*;
