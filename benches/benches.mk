@@ -6,7 +6,10 @@ BENCH_CC      := $(CC) $(CCOMMON) -O2 -g
 
 .PHONY: bench bench-conflux bench-padding bench-smoke bench-cross
 
-bench: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Measure the library: FORMAT=md for a Markdown table, ONLY="name ..."
+bench: bench-conflux bench-padding ## Measure the library: FORMAT=md for Markdown tables
+	@:
+
+bench-conflux: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Measure conflux alone: ONLY="name ..."
 	@VERSION=$(VERSION) CC="$(CC)" FORMAT=$(FORMAT) ONLY="$(ONLY)" benches/run.sh $(BENCH)
 
 bench-cross: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Count instructions in two ways that must agree

@@ -2,8 +2,9 @@
  * bench-padding WORKLOAD-empty ROUNDS   the same loop without the library
  * bench-padding memory MACHINES      bytes of memory for each circuit
  *
- * Workloads: event-0, event-1, event-2, event-4: a cell is reported as queued on a circuit whose padder runs so many
- * machines, each of which sets its action timer anew; bystander: the same on a circuit without a padder, in an engine
+ * Workloads: rearm-0, rearm-1, rearm-2, rearm-4: a cell is reported as queued on a circuit whose padder runs so many
+ * machines, each of which sets its action timer anew; draw-1 ..: to a random time; idle-1 ..: the machines wait for
+ * something else; bystander: the same on a circuit without a padder, in an engine
  * that has others with one; expire-1, expire-4: a timer ends, its padding cell is taken, and the machine sets the next;
  * tick-1000, tick-100000: nothing is due, so many circuits wait; deadline-1000, deadline-100000.
  */
@@ -163,9 +164,9 @@ int main(int argc, char **argv) {
     memory((unsigned)rounds);
     return 0;
   }
-  if (is(name, "event-")) {
+  if (is(name, "rearm-") || is(name, "draw-") || is(name, "idle-")) {
     open_circuits(CIRCUITS);
-    install(CIRCUITS, load("tests/machines/bench-rearm.txt", (unsigned)atoi(name + 6)));
+    install(CIRCUITS, load(machine_of(name), (unsigned)atoi(strchr(name, '-') + 1)));
   } else if (is(name, "bystander")) {
     open_circuits(CIRCUITS + 1);
     circuits += CIRCUITS;

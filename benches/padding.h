@@ -33,4 +33,11 @@ static inline char *read_machine(const char *path, unsigned copies) {
   return text;
 }
 
+/* The machine of a workload: tests/machines/bench-WORKLOAD.txt, without what follows the first '-'. */
+static inline const char *machine_of(const char *workload) {
+  static char path[100];
+  snprintf(path, sizeof path, "tests/machines/bench-%.*s.txt", (int)strcspn(workload, "-"), workload);
+  return path;
+}
+
 #endif

@@ -22,7 +22,7 @@ total() {
 count() {
     a=$(total "$dir/$1" "$2" ${4:+$4} "$3"); b=$(total "$dir/$1" "$2" ${4:+$4} $(($3 * 3)))
     c=0 d=0
-    if [ "$2" != "${2#expire}" ]; then :; else
+    if [ "$2" = "${2#expire}" ]; then
         c=$(total "$dir/$1" "$2-empty" ${4:+$4} "$3"); d=$(total "$dir/$1" "$2-empty" ${4:+$4} $(($3 * 3)))
     fi
     instructions=$(awk -v i=$(((b - a) - (d - c))) -v n=$(($3 * 2)) 'BEGIN { printf "%.0f", i / n }')
@@ -47,7 +47,7 @@ row() { # TITLE AIM PEER, with instructions and ns set
     if [ "$format" = md ]; then
         echo "| $1 | $instructions | $ns | $3 | $aim | $met |"
     else
-        printf '%-58s %12s %6s  %-26s %-8s %s\n' "$1" "$instructions" "$ns" "$3" "$aim" "$met"
+        printf '%-62s %12s %6s  %-26s %-8s %s\n' "$1" "$instructions" "$ns" "$3" "$aim" "$met"
     fi
 }
 
@@ -55,25 +55,30 @@ if [ "$format" = md ]; then
     echo "| for each operation | instructions | ns | peer in the same run | aim | reached |"
     echo "|---|--:|--:|---|---|---|"
 else
-    printf '%-58s %12s %6s  %-26s %-8s %s\n' "padding, for each operation" instructions ns "peer in the same run" aim reached
+    printf '%-62s %12s %6s  %-26s %-8s %s\n' "padding, for each operation" instructions ns "peer in the same run" aim reached
 fi
 
-for machines in 1 2 4; do
-    count bench-maybenot "event-$machines" 4000; peer=$instructions
-    measure bench-maybenot "event-$machines" 200000; peer="maybenot-ffi $peer, $ns ns"
-    count bench-padding "event-$machines" 4000
-    measure bench-padding "event-$machines" 200000
-    case $machines in 1) aim=350 ;; 2) aim=530 ;; 4) aim=690 ;; esac
-    row "a cell is queued, $machines machine(s), timers set anew" $aim "$peer"
+for load in idle rearm draw; do
+    for machines in 1 2 4; do
+        count bench-maybenot "$load-$machines" 4000; peer=$instructions
+        measure bench-maybenot "$load-$machines" 200000; peer="maybenot-ffi $peer, $ns ns"
+        count bench-padding "$load-$machines" 4000
+        measure bench-padding "$load-$machines" 200000
+        case $machines in 1) aim=350 ;; 2) aim=530 ;; 4) aim=690 ;; esac
+        case $load in
+        idle) what="of no interest to them" ;;
+        rearm) what="each sets its timer anew" ;;
+        draw) what="each draws a time for its timer"; aim=- ;;
+        esac
+        row "one event, $machines machine(s), $what" $aim "$peer"
+    done
 done
-count bench-maybenot event-0 4000; peer=$instructions
-measure bench-maybenot event-0 200000; peer="maybenot-ffi $peer, $ns ns"
+count bench-maybenot rearm-0 4000; peer=$instructions
+measure bench-maybenot rearm-0 200000; peer="maybenot-ffi $peer, $ns ns"
 count bench-padding bystander-written 10000; measure bench-padding bystander-written 200000
 row "a circuit without a padder, a call of its own (written)" 50 "$peer"
 count bench-padding bystander-sent 10000; measure bench-padding bystander-sent 200000
 row "the same (sent)" 50 "$peer"
-count bench-padding event-0 10000; measure bench-padding event-0 200000
-row "a cell is queued, a padder without machines" - "-"
 for machines in 1 4; do
     count bench-padding "expire-$machines" 4000; measure bench-padding "expire-$machines" 200000
     row "a timer ends, its padding cell is taken, $machines machine(s)" - "-"
@@ -90,7 +95,6 @@ for armed in 1000 1000000; do
     row "arm, re-arm and expire mixed, $armed armed" 500 -
 done
 for circuits in 1000 100000; do
-    n=200000; [ $circuits -gt 1000 ] && n=2000
     count bench-padding deadline-$circuits 20000; measure bench-padding deadline-$circuits 500000
     row "next deadline, $circuits circuits armed" - -
     count bench-padding tick-$circuits 20000; measure bench-padding tick-$circuits 500000

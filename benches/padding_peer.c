@@ -1,4 +1,4 @@
-/* bench-maybenot event-N ROUNDS: the same machines as bench-padding's, through maybenot's own C interface. The actions
+/* bench-maybenot rearm-N|draw-N|idle-N ROUNDS: the same machines as bench-padding's, through maybenot's own C interface. The actions
  * come back to the caller, who has yet to keep their timers, the block and the table.
  */
 #include "padding.h"
@@ -29,10 +29,11 @@ static uint32_t nothing(void *framework, const struct event *events, uintptr_t c
 int main(int argc, char **argv) {
   static void *frameworks[CIRCUITS];
   static struct action actions[ACTIONS_MAX];
-  if (argc != 3) broken("usage: bench-maybenot event-N ROUNDS");
-  const unsigned machines = (unsigned)atoi(argv[1] + strlen("event-"));
+  if (argc != 3) broken("usage: bench-maybenot rearm-N|draw-N|idle-N ROUNDS");
+  if (strchr(argv[1], '-') == NULL) broken("no such workload");
+  const unsigned machines = (unsigned)atoi(strchr(argv[1], '-') + 1);
   const uint64_t rounds = strtoull(argv[2], NULL, 10);
-  char *text = read_machine("tests/machines/bench-rearm.txt", machines);
+  char *text = read_machine(machine_of(argv[1]), machines);
   if (machines > 0) text[strlen(text) - 1] = '\0'; /* It wants no LF at the end. */
   for (int i = 0; i < CIRCUITS; i++)
     if (maybenot_start(text, 0, 0, &frameworks[i]) != 0) broken("maybenot_start");
@@ -44,7 +45,8 @@ int main(int argc, char **argv) {
     if (on_events(frameworks[i % CIRCUITS], &event, 1, actions, &count) != 0) broken("maybenot_on_events");
     sum += count;
   }
-  if (on_events == maybenot_on_events && sum != rounds * machines) broken("not one action for each machine");
+  const uint64_t each = strncmp(argv[1], "idle", 4) == 0 ? 0 : machines;
+  if (on_events == maybenot_on_events && sum != rounds * each) broken("not one action for each machine");
   printf("%.1f\n", (double)(clock_now() - start) / (double)rounds);
   return 0;
 }

@@ -237,6 +237,7 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
+        let padded = circuit.padding.is_some();
         if let (Place::Leg { set, ix }, true) = (circuit.place, hop == circuit.config.hops) {
             let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
             if command.is_multiplexed() {
@@ -248,7 +249,7 @@ impl Engine {
                 self.apply_effects(set);
             }
         }
-        if self.padded > 0 {
+        if padded {
             self.note_sent(id, hop, now);
         }
         Ok(())

@@ -131,6 +131,33 @@ impl Engine {
         }
     }
 
+    /// The common case of [`Engine::sent`]: a circuit in no set, and nothing due. No answer means that nothing was done.
+    #[inline(always)]
+    pub fn sent_alone(&mut self, now: Nanos, id: Id, hop: u8) -> Option<()> {
+        if now >= self.deadline() || !self.clock.advance(now) {
+            return None;
+        }
+        let Some(Circuit { place: Place::Alone, padding, .. }) = self.circuits.get_mut(id) else { return None };
+        if let Some(padding) = padding {
+            let before = padding.next();
+            padding.queued(hop);
+            padding.normal_sent(hop, now);
+            if padding.next() != before {
+                self.alarms.arm_padding(id, padding.next());
+            }
+        }
+        Some(())
+    }
+
+    /// The common case of [`Engine::written`] and [`Engine::passing`] on a circuit without padding.
+    #[inline(always)]
+    pub fn is_bystander(&mut self, now: Nanos, id: Id) -> Option<()> {
+        if now >= self.deadline() || !self.clock.advance(now) {
+            return None;
+        }
+        self.circuits.get(id).filter(|circuit| circuit.padding.is_none()).map(|_| ())
+    }
+
     /// Cells of a circuit were written.
     #[inline]
     pub fn written(&mut self, now: Nanos, id: Id, cells: u32) -> Result<(), Error> {
@@ -210,9 +237,13 @@ impl Engine {
     #[inline(never)]
     pub(super) fn note_sent(&mut self, id: Id, hop: u8, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
-            padding.normal_sent(hop, now);
+            let before = padding.next();
             padding.queued(hop);
-            self.alarms.arm_padding(id, padding.next());
+            padding.normal_sent(hop, now);
+            // Most often a timer moves later, which the deadline need not follow at once.
+            if padding.next() != before {
+                self.alarms.arm_padding(id, padding.next());
+            }
         }
     }
 
@@ -393,8 +424,11 @@ impl Engine {
     fn with_padding<R>(&mut self, id: Id, change: impl FnOnce(&mut Padding<Lane>) -> R) -> Result<Option<R>, Error> {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         let Some(padding) = &mut circuit.padding else { return Ok(None) };
+        let before = padding.next();
         let answer = change(padding);
-        self.alarms.arm_padding(id, padding.next());
+        if padding.next() != before {
+            self.alarms.arm_padding(id, padding.next());
+        }
         Ok(Some(answer))
     }
 

@@ -215,6 +215,20 @@ pub unsafe extern "C" fn circflow_circuit_sent(
     command: u8,
     hop: u8,
 ) -> circflow_status {
+    if door::try_enter(engine, |core| core.sent_alone(now_ns, convert::id(circuit.v), hop)).is_some() {
+        return CIRCFLOW_OK;
+    }
+    sent_any(engine, now_ns, circuit, command, hop)
+}
+
+#[inline(never)]
+unsafe extern "C" fn sent_any(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    command: u8,
+    hop: u8,
+) -> circflow_status {
     door::enter(engine, |core| core.sent(now_ns, convert::id(circuit.v), convert::command(command), hop))
 }
 

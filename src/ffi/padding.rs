@@ -286,6 +286,19 @@ pub unsafe extern "C" fn circflow_circuit_written(
     circuit: circflow_circuit_id,
     cells: u32,
 ) -> circflow_status {
+    if door::try_enter(engine, |core| core.is_bystander(now_ns, convert::id(circuit.v))).is_some() {
+        return CIRCFLOW_OK;
+    }
+    written_padded(engine, now_ns, circuit, cells)
+}
+
+#[inline(never)]
+unsafe extern "C" fn written_padded(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    cells: u32,
+) -> circflow_status {
     door::enter(engine, |core| core.written(now_ns, convert::id(circuit.v), cells))
 }
 
@@ -295,6 +308,18 @@ pub unsafe extern "C" fn circflow_circuit_written(
 /// CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
 pub unsafe extern "C" fn circflow_circuit_passing(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+) -> circflow_status {
+    if door::try_enter(engine, |core| core.is_bystander(now_ns, convert::id(circuit.v))).is_some() {
+        return CIRCFLOW_OK;
+    }
+    passing_padded(engine, now_ns, circuit)
+}
+
+#[inline(never)]
+unsafe extern "C" fn passing_padded(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,

@@ -156,40 +156,38 @@ impl Padder {
     #[inline]
     fn trigger_once(&mut self, event: TriggerEvent, now: Nanos) {
         let mut cancelled = false;
+        let runs = &mut *self.runs;
         for action in self.framework.trigger_events(std::slice::from_ref(&event), Tick(now)) {
-            let (machine, timer_kind) = match action {
-                TriggerAction::Cancel { machine, timer } => (machine, Some(timer)),
-                TriggerAction::SendPadding { machine, .. }
-                | TriggerAction::BlockOutgoing { machine, .. }
-                | TriggerAction::UpdateTimer { machine, .. } => (machine, None),
-            };
-            let Some(run) = self.runs.get_mut(machine.into_raw()) else { continue };
-            match *action {
-                TriggerAction::SendPadding { timeout, bypass, replace, .. } => {
-                    run.action = Action::Pad { bypass, replace };
-                    run.action_at = later(now, timeout);
+            match action {
+                TriggerAction::SendPadding { timeout, bypass, replace, machine } => {
+                    let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
+                    run.action = Action::Pad { bypass: *bypass, replace: *replace };
+                    run.action_at = later(now, *timeout);
                     self.next = self.next.min(run.action_at);
                 }
-                TriggerAction::BlockOutgoing { timeout, duration, bypass, replace, .. } => {
-                    run.action = Action::Block { duration: duration.0, bypass, replace };
-                    run.action_at = later(now, timeout);
+                TriggerAction::BlockOutgoing { timeout, duration, bypass, replace, machine } => {
+                    let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
+                    run.action = Action::Block { duration: duration.0, bypass: *bypass, replace: *replace };
+                    run.action_at = later(now, *timeout);
                     self.next = self.next.min(run.action_at);
                 }
-                TriggerAction::UpdateTimer { duration, replace, .. } => {
-                    let at = later(now, duration);
+                TriggerAction::UpdateTimer { duration, replace, machine } => {
+                    let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
+                    let at = later(now, *duration);
                     let current = if run.timer_at == NEVER { now } else { run.timer_at };
-                    if replace || at > current {
+                    if *replace || at > current {
                         run.timer_at = at;
                         self.next = self.next.min(at);
                         self.begun += u32::from(!run.begun);
                         run.begun = true;
                     }
                 }
-                TriggerAction::Cancel { .. } => {
-                    if timer_kind != Some(&Timer::Internal) {
+                TriggerAction::Cancel { machine, timer } => {
+                    let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
+                    if *timer != Timer::Internal {
                         run.action_at = NEVER;
                     }
-                    if timer_kind != Some(&Timer::Action) {
+                    if *timer != Timer::Action {
                         run.timer_at = NEVER;
                     }
                     cancelled = true;

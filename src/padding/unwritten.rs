@@ -3,14 +3,16 @@
 use crate::base::limits;
 use std::collections::VecDeque;
 
-/// Runs of cells to the same hop, the oldest first.
+/// Runs of cells to the same hop. Nearly always there is one, so the newest has a place of its own.
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
-    runs: VecDeque<Run>,
+    newest: Run,
+    /// The others, the oldest first.
+    older: VecDeque<Run>,
     cells: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Run {
     hop: u8,
     cells: u32,
@@ -18,6 +20,7 @@ struct Run {
 
 impl Unwritten {
     /// Cells in all.
+    #[inline]
     pub fn cells(&self) -> u32 {
         self.cells
     }
@@ -26,22 +29,31 @@ impl Unwritten {
     /// circuit alternates between its hops so often, and none shall grow a list by doing so.
     #[inline]
     pub fn push(&mut self, hop: u8) {
+        if self.newest.hop != hop {
+            self.turn(hop);
+        }
+        self.newest.cells = self.newest.cells.saturating_add(1);
         self.cells = self.cells.saturating_add(1);
-        let full = self.runs.len() >= limits::UNWRITTEN_RUNS_MAX;
-        match self.runs.back_mut() {
-            Some(last) if last.hop == hop || full => last.cells = last.cells.saturating_add(1),
-            _ => self.runs.push_back(Run { hop, cells: 1 }),
+    }
+
+    #[cold]
+    fn turn(&mut self, hop: u8) {
+        if self.newest.cells == 0 {
+            self.newest.hop = hop;
+        } else if self.older.len() + 1 < limits::UNWRITTEN_RUNS_MAX {
+            self.older.push_back(self.newest);
+            self.newest = Run { hop, cells: 0 };
         }
     }
 
     /// The oldest cell was written: its hop.
     #[inline]
     pub fn pop(&mut self) -> Option<u8> {
-        let first = self.runs.front_mut()?;
-        let hop = first.hop;
-        first.cells -= 1;
-        if first.cells == 0 {
-            self.runs.pop_front();
+        let oldest = self.older.front_mut().unwrap_or(&mut self.newest);
+        oldest.cells = oldest.cells.checked_sub(1)?;
+        let hop = oldest.hop;
+        if oldest.cells == 0 {
+            self.older.pop_front();
         }
         self.cells -= 1;
         Some(hop)
@@ -49,7 +61,7 @@ impl Unwritten {
 
     /// True when a cell to `hop` or a later one is among them.
     pub fn reaches(&self, hop: u8) -> bool {
-        self.runs.iter().any(|run| run.hop >= hop)
+        self.cells > 0 && self.older.iter().chain([&self.newest]).any(|run| run.cells > 0 && run.hop >= hop)
     }
 }
 
@@ -63,7 +75,7 @@ mod tests {
         for hop in [2, 2, 3, 1] {
             unwritten.push(hop);
         }
-        assert_eq!((unwritten.cells(), unwritten.runs.len()), (4, 3));
+        assert_eq!((unwritten.cells(), unwritten.older.len()), (4, 2));
         assert!(unwritten.reaches(3) && !unwritten.reaches(4));
         let hops: Vec<u8> = std::iter::from_fn(|| unwritten.pop()).collect();
         assert_eq!(hops, [2, 2, 3, 1]);
@@ -76,7 +88,7 @@ mod tests {
         for cell in 0..1000_u32 {
             unwritten.push((cell % 2) as u8);
         }
-        assert_eq!((unwritten.cells(), unwritten.runs.len()), (1000, limits::UNWRITTEN_RUNS_MAX));
+        assert_eq!((unwritten.cells(), unwritten.older.len()), (1000, limits::UNWRITTEN_RUNS_MAX - 1));
         assert_eq!(std::iter::from_fn(|| unwritten.pop()).count(), 1000);
     }
 }

@@ -37,7 +37,7 @@ fn for_tests() -> Vec<(String, Vec<Machine>)> {
 }
 
 fn for_benches() -> Vec<(String, Vec<Machine>)> {
-    // Each cell queued: padding is put off again, by a random time that never comes.
+    // Each cell queued: padding is put off again, by a time that never comes. Once always the same, once drawn.
     let between = Dist::new(DistType::Uniform { low: 5e9, high: 15e9 }, 0.0, 0.0);
     let put_off = Action::SendPadding { bypass: false, replace: false, timeout: between, limit: None };
     // From the first cell queued on: a padding cell every 100 microseconds.
@@ -45,7 +45,12 @@ fn for_benches() -> Vec<(String, Vec<Machine>)> {
     let mut padding = State::new(enum_map::enum_map! { Event::PaddingSent => vec![Trans(1, 1.0)], _ => vec![] });
     padding.action = Some(pad(100.0, false, false));
     let steady = Machine::new(u64::MAX, 0.0, 0, 0.0, vec![idle, padding]).unwrap();
-    vec![("bench-rearm".to_owned(), vec![upon(Event::NormalSent, put_off)]), ("bench-pad".to_owned(), vec![steady])]
+    vec![
+        ("bench-rearm".to_owned(), vec![upon(Event::NormalSent, pad(1e10, false, false))]),
+        ("bench-draw".to_owned(), vec![upon(Event::NormalSent, put_off)]),
+        ("bench-idle".to_owned(), vec![upon(Event::NormalRecv, pad(1e10, false, false))]),
+        ("bench-pad".to_owned(), vec![steady]),
+    ]
 }
 
 /// What the demo can run, by the name that is given to it.
