@@ -453,7 +453,13 @@ impl<H> Padding<H> {
             self.let_out(entry, effects);
         }
         effects.push(Effect::Opened);
-        if self.stopped {
+        self.resume(effects);
+    }
+
+    /// Tells a host that was told to stop that there is room again: also when it was made by releases, as the block
+    /// itself may last for a day.
+    fn resume(&mut self, effects: &mut Vec<Effect<H>>) {
+        if self.stopped && self.outbox.len() < self.outbox_max as usize {
             self.stopped = false;
             effects.push(Effect::Resume);
         }
@@ -510,6 +516,7 @@ impl<H> Padding<H> {
                     Some(place) => {
                         let entry = self.outbox.remove(place);
                         entry.into_iter().for_each(|entry| self.let_out(entry, effects));
+                        self.resume(effects);
                     }
                     None => effects.push(Effect::Release),
                 }
