@@ -146,12 +146,14 @@ impl<H> Padding<H> {
             self.leaving.retain(|&(left, _)| left != hop);
             self.leaving.push((hop, limits::PADDING_AFTER_END_MAX));
         }
-        let was = self.gate;
-        self.gate = self.combined();
-        if was != Gate::Open && self.gate == Gate::Open {
-            self.opening = Some(now);
-        }
         self.refresh(now);
+        let gate = self.combined();
+        if self.gate != gate {
+            self.next = now;
+            if gate == Gate::Open {
+                (self.gate, self.opening) = (gate, Some(now));
+            }
+        }
         true
     }
 
@@ -264,6 +266,8 @@ impl<H> Padding<H> {
 
     /// Does the one thing that is due first, if it is due at `now`; answers with how late it was.
     pub fn step(&mut self, now: Nanos, outside: Outside, effects: &mut Vec<Effect<H>>) -> Option<Nanos> {
+        // A padder that was removed may have left a weaker block.
+        self.shift_gate(self.latest, effects);
         let due = self.earliest().filter(|&(at, ..)| at <= now);
         self.open_before(due.map_or(NEVER, |(at, ..)| at), effects);
         if let Some((at, what, index)) = due {
