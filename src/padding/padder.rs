@@ -88,12 +88,8 @@ impl Padder {
     /// A padder, or `None` when a fraction is none or a machine is broken.
     pub fn new(terms: &Terms, now: Nanos, key: [u8; 32]) -> Option<Padder> {
         let machines = terms.machines.clone();
-        let idle = Run {
-            action_at: NEVER,
-            timer_at: NEVER,
-            action: Action::Pad { bypass: false, replace: false },
-            asked: 0,
-        };
+        let idle =
+            Run { action_at: NEVER, timer_at: NEVER, action: Action::Pad { bypass: false, replace: false }, asked: 0 };
         let runs = vec![idle; machines.len()].into_boxed_slice();
         let framework =
             Framework::new(machines, terms.padding_frac, terms.blocking_frac, Tick(now), generator(key)).ok()?;
