@@ -84,6 +84,10 @@ pub const PADDING_ASKED_MAX: u16 = 1024;
 /// Rounds of TimerBegin in one event. A machine can set its timer again each time it hears that its timer began.
 pub const TIMER_ROUNDS_MAX: u32 = 8;
 
+/// TimerBegins of one padder that may wait to be reported. Machines that signal each other could each add one for each
+/// that is reported; beyond this, one that waits stands for all of its machine.
+pub const TIMERS_BEGUN_MAX: usize = MACHINES_MAX;
+
 /// Timers of one circuit that are dealt with in one call. Machines whose delays are 0 could go on for ever; what is
 /// left is due a nanosecond later.
 pub const PADDING_STEPS_MAX: u32 = 64;

@@ -24,6 +24,12 @@ impl Engine {
         if now >= self.deadline() || !self.clock.advance(now) {
             return Step::Other;
         }
+        self.receive_entered(now, id, command, hop, stream_id)
+    }
+
+    /// What is due has been done, as far as there is room in the queue.
+    #[inline(always)]
+    fn receive_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
         let Some(Circuit { place: Place::Leg { set, ix }, config, padding: None }) = self.circuits.get(id) else {
             return Step::Other;
         };
@@ -72,8 +78,16 @@ impl Engine {
     pub fn receive_other(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         if now >= self.deadline() || now != self.clock.latest() {
             let now = self.enter_for_circuits(now, std::iter::once(id))?;
-            return self.receive(now, id, message);
+            return match self.receive_entered(now, id, message.command, message.hop, message.stream_id) {
+                Step::Done(verdict) => Ok(verdict),
+                Step::OnLeg => self.receive_on_leg(id, message),
+                Step::Other => self.receive_rest(now, id, message),
+            };
         }
+        self.receive_rest(now, id, message)
+    }
+
+    fn receive_rest(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         let Some(circuit) = self.circuits.get_mut(id) else {
             return Err(self.circuits.reason(id).into());
         };

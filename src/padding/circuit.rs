@@ -30,8 +30,8 @@ pub struct Padding<H> {
     gate: Gate,
     /// The host has a queue of its own, and decides.
     asks: bool,
-    /// The last block ended, and what waited has not been let out yet.
-    opening: bool,
+    /// When the last block ended, as long as what waited has not been let out.
+    opening: Option<Nanos>,
     /// The host was told to stop, and waits to be told to go on.
     stopped: bool,
     outbox: VecDeque<Entry<H>>,
@@ -73,7 +73,7 @@ impl<H> Padding<H> {
             padders: Vec::new(),
             gate: Gate::Open,
             asks,
-            opening: false,
+            opening: None,
             stopped: false,
             outbox: VecDeque::new(),
             outbox_max,
@@ -95,7 +95,7 @@ impl<H> Padding<H> {
     /// True when data has to wait.
     #[inline]
     pub fn is_blocked(&self) -> bool {
-        self.gate != Gate::Open || self.opening
+        self.gate != Gate::Open || self.opening.is_some()
     }
 
     /// True when something waits behind the gate.
@@ -146,12 +146,14 @@ impl<H> Padding<H> {
             self.leaving.retain(|&(left, _)| left != hop);
             self.leaving.push((hop, limits::PADDING_AFTER_END_MAX));
         }
-        let was = self.gate;
-        self.gate = self.combined();
-        if was != Gate::Open && self.gate == Gate::Open {
-            self.opening = true;
-        }
         self.refresh(now);
+        let gate = self.combined();
+        if self.gate != gate {
+            self.next = now;
+            if gate == Gate::Open {
+                (self.gate, self.opening) = (gate, Some(now));
+            }
+        }
         true
     }
 
@@ -264,10 +266,12 @@ impl<H> Padding<H> {
 
     /// Does the one thing that is due first, if it is due at `now`; answers with how late it was.
     pub fn step(&mut self, now: Nanos, outside: Outside, effects: &mut Vec<Effect<H>>) -> Option<Nanos> {
+        // A padder that was removed may have left a weaker block.
+        self.shift_gate(self.latest, effects);
         let due = self.earliest().filter(|&(at, ..)| at <= now);
-        let mut time = now;
+        self.open_before(due.map_or(NEVER, |(at, ..)| at), effects);
         if let Some((at, what, index)) = due {
-            time = at.max(now.saturating_sub(limits::PADDING_LATE_MAX)).max(self.latest).min(now);
+            let time = at.max(now.saturating_sub(limits::PADDING_LATE_MAX)).max(self.latest).min(now);
             self.latest = time;
             match what {
                 Due::BlockEnd => self.each(index, |padder| padder.end_block(time)),
@@ -285,14 +289,11 @@ impl<H> Padding<H> {
                     }
                 }
             }
-            self.shift_gate(effects);
+            self.shift_gate(time, effects);
         }
         self.padders.iter_mut().for_each(Padder::refresh);
         self.next = self.next_of_padders();
-        // What is due at the same moment comes before what waited is let out.
-        if self.opening && self.gate == Gate::Open && self.next > time {
-            self.open(effects);
-        }
+        self.open_before(self.next, effects);
         due.map(|(at, what, _)| if what == Due::Begun { 0 } else { now.saturating_sub(at) })
     }
 
@@ -408,7 +409,7 @@ impl<H> Padding<H> {
     #[inline]
     fn refresh(&mut self, now: Nanos) {
         self.latest = now;
-        self.next = if self.opening { now } else { self.next_of_padders() };
+        self.next = if self.opening.is_some() { now } else { self.next_of_padders() };
     }
 
     #[inline]
@@ -431,21 +432,28 @@ impl<H> Padding<H> {
         gate
     }
 
-    fn shift_gate(&mut self, effects: &mut Vec<Effect<H>>) {
+    fn shift_gate(&mut self, now: Nanos, effects: &mut Vec<Effect<H>>) {
         let gate = self.combined();
         if self.gate == gate {
             return;
         }
         self.gate = gate;
-        self.opening = self.gate == Gate::Open;
-        if self.asks && !self.opening {
+        self.opening = (gate == Gate::Open).then_some(now);
+        if self.asks && gate != Gate::Open {
             effects.push(Effect::Blocked { bypassable: self.gate == Gate::Bypassable });
+        }
+    }
+
+    /// Lets out what waited, if the block ended before `next`: what is due at the same moment comes first.
+    fn open_before(&mut self, next: Nanos, effects: &mut Vec<Effect<H>>) {
+        if self.opening.is_some_and(|since| since < next) {
+            self.open(effects);
         }
     }
 
     /// Lets out all that waited, in order.
     fn open(&mut self, effects: &mut Vec<Effect<H>>) {
-        self.opening = false;
+        self.opening = None;
         if self.asks {
             effects.push(Effect::Unblocked);
         }
@@ -453,7 +461,13 @@ impl<H> Padding<H> {
             self.let_out(entry, effects);
         }
         effects.push(Effect::Opened);
-        if self.stopped {
+        self.resume(effects);
+    }
+
+    /// Tells a host that was told to stop that there is room again: also when it was made by releases, as the block
+    /// itself may last for a day.
+    fn resume(&mut self, effects: &mut Vec<Effect<H>>) {
+        if self.stopped && self.outbox.len() < self.outbox_max as usize {
             self.stopped = false;
             effects.push(Effect::Resume);
         }
@@ -510,6 +524,7 @@ impl<H> Padding<H> {
                     Some(place) => {
                         let entry = self.outbox.remove(place);
                         entry.into_iter().for_each(|entry| self.let_out(entry, effects));
+                        self.resume(effects);
                     }
                     None => effects.push(Effect::Release),
                 }

@@ -8,6 +8,7 @@ use super::{Machines, Terms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use maybenot::{Framework, MachineId, Timer, TriggerAction, TriggerEvent};
+use std::collections::VecDeque;
 
 /// Figures of a padder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -48,8 +49,8 @@ pub(super) struct Padder {
     pub hop: u8,
     pub slot: u8,
     pub stop_at_end: bool,
-    /// Machines whose internal timer was set and who have not been told yet.
-    begun: u32,
+    /// Machines whose internal timer was set and who have not been told yet, in order, once for each time.
+    begun: VecDeque<u8>,
     pub queued_max: u32,
     pub inbound_frac: f64,
     pub inbound_grace: u64,
@@ -62,7 +63,6 @@ struct Run {
     action_at: Nanos,
     timer_at: Nanos,
     action: Action,
-    begun: bool,
     /// Padding instructions that the host has not answered.
     asked: u16,
 }
@@ -88,13 +88,8 @@ impl Padder {
     /// A padder, or `None` when a fraction is none or a machine is broken.
     pub fn new(terms: &Terms, now: Nanos, key: [u8; 32]) -> Option<Padder> {
         let machines = terms.machines.clone();
-        let idle = Run {
-            action_at: NEVER,
-            timer_at: NEVER,
-            action: Action::Pad { bypass: false, replace: false },
-            begun: false,
-            asked: 0,
-        };
+        let idle =
+            Run { action_at: NEVER, timer_at: NEVER, action: Action::Pad { bypass: false, replace: false }, asked: 0 };
         let runs = vec![idle; machines.len()].into_boxed_slice();
         let framework =
             Framework::new(machines, terms.padding_frac, terms.blocking_frac, Tick(now), generator(key)).ok()?;
@@ -108,7 +103,7 @@ impl Padder {
             hop: terms.hop,
             slot: terms.slot,
             stop_at_end: terms.stop_at_end,
-            begun: 0,
+            begun: VecDeque::new(),
             queued_max: terms.queued_max,
             inbound_frac: terms.inbound_frac,
             inbound_grace: terms.inbound_grace,
@@ -148,7 +143,7 @@ impl Padder {
     #[inline]
     pub fn trigger(&mut self, event: TriggerEvent, now: Nanos) {
         self.trigger_once(event, now);
-        if self.begun > 0 {
+        if !self.begun.is_empty() {
             self.tell_begun(now);
         }
     }
@@ -178,8 +173,10 @@ impl Padder {
                     if *replace || at > current {
                         run.timer_at = at;
                         self.next = self.next.min(at);
-                        self.begun += u32::from(!run.begun);
-                        run.begun = true;
+                        let machine = machine.into_raw() as u8;
+                        if self.begun.len() < limits::TIMERS_BEGUN_MAX || !self.begun.contains(&machine) {
+                            self.begun.push_back(machine);
+                        }
                     }
                 }
                 TriggerAction::Cancel { machine, timer } => {
@@ -205,14 +202,11 @@ impl Padder {
     #[cold]
     fn tell_begun(&mut self, now: Nanos) {
         for _ in 0..limits::TIMER_ROUNDS_MAX {
-            for index in 0..self.runs.len() {
-                if self.runs.get(index).is_some_and(|run| run.begun) {
-                    self.runs[index].begun = false;
-                    self.begun -= 1;
-                    self.trigger_once(TriggerEvent::TimerBegin { machine: MachineId::from_raw(index) }, now);
-                }
+            for _ in 0..self.begun.len() {
+                let Some(machine) = self.begun.pop_front() else { break };
+                self.trigger_once(TriggerEvent::TimerBegin { machine: MachineId::from_raw(machine.into()) }, now);
             }
-            if self.begun == 0 {
+            if self.begun.is_empty() {
                 return;
             }
         }
@@ -222,7 +216,7 @@ impl Padder {
     /// What is due first, and when.
     pub fn earliest(&self) -> Option<(Nanos, Due)> {
         // TimerBegin is overdue: it belongs to the moment that set the timer.
-        let begun = (self.begun > 0).then_some((0, Due::Begun));
+        let begun = (!self.begun.is_empty()).then_some((0, Due::Begun));
         let block = (self.block_until, Due::BlockEnd);
         let timers = self.runs.iter().enumerate().flat_map(|(index, run)| {
             [(run.timer_at, Due::Timer(index as u32)), (run.action_at, Due::Action(index as u32))]
@@ -308,7 +302,7 @@ impl Padder {
     pub fn bytes(&self) -> usize {
         // One action and one state for each machine inside the framework.
         let of_framework = size_of::<Option<TriggerAction<Tick>>>() + 9 * size_of::<u64>();
-        self.runs.len() * (size_of::<Run>() + of_framework)
+        self.runs.len() * (size_of::<Run>() + of_framework) + self.begun.capacity()
     }
 }
 

@@ -2,7 +2,9 @@
 
 #![allow(dead_code)] // each test binary uses a part
 
+pub mod any_machines;
 pub mod machines;
+pub mod naive_padding;
 pub mod sim;
 
 use circflow::base::Id;
