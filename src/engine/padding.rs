@@ -189,6 +189,7 @@ impl Engine {
         let tag = self.circuits.lookup(id)?.config.tag;
         let mut lane = Lane::EMPTY;
         if !self.store.fits(cost_of(message)) || !self.store.push(&mut lane, 1, message) {
+            self.with_padding(id, Padding::held_none)?;
             return Err(Blocked::NoRoom.into());
         }
         self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;

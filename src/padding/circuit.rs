@@ -254,6 +254,11 @@ impl<H> Padding<H> {
         self.normal_sent(hop, now);
     }
 
+    /// There was no memory for a message that there was room for: the host waits to be told.
+    pub fn held_none(&mut self) {
+        self.stopped = true;
+    }
+
     /// Everything that is held, to hand it back.
     pub fn take_held(&mut self) -> impl Iterator<Item = H> + '_ {
         self.outbox.drain(..).filter_map(|entry| match entry {
@@ -512,6 +517,11 @@ impl<H> Padding<H> {
                         entry.into_iter().for_each(|entry| self.let_out(entry, effects));
                     }
                     None => effects.push(Effect::Release),
+                }
+                // A block that lets messages out one by one may never end.
+                if self.stopped && self.outbox.len() < self.outbox_max as usize {
+                    self.stopped = false;
+                    effects.push(Effect::Resume);
                 }
                 self.counts(index, machine, now);
             }
