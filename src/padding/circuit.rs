@@ -32,6 +32,8 @@ pub struct Padding<H> {
     asks: bool,
     /// The last block ended, and what waited has not been let out yet.
     opening: bool,
+    /// A padder went, and the block that is left has another bypass; nobody has been told yet.
+    moved: bool,
     /// The host was told to stop, and waits to be told to go on.
     stopped: bool,
     outbox: VecDeque<Entry<H>>,
@@ -74,6 +76,7 @@ impl<H> Padding<H> {
             gate: Gate::Open,
             asks,
             opening: false,
+            moved: false,
             stopped: false,
             outbox: VecDeque::new(),
             outbox_max,
@@ -134,8 +137,8 @@ impl<H> Padding<H> {
         true
     }
 
-    /// Takes a padder down, its block included. What it held is let out with the next step. Padding from its hop stays
-    /// welcome for a while, unless the other end has confirmed that it has stopped.
+    /// Takes a padder down, its block and its padding that still waits included. What it held back is let out with the
+    /// next step. Padding from its hop stays welcome for a while, unless the other end has confirmed that it has stopped.
     pub fn remove(&mut self, hop: u8, slot: u8, now: Nanos, confirmed: bool) -> bool {
         let Some(index) = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (hop, slot)) else {
             return false;
@@ -146,11 +149,14 @@ impl<H> Padding<H> {
             self.leaving.retain(|&(left, _)| left != hop);
             self.leaving.push((hop, limits::PADDING_AFTER_END_MAX));
         }
-        let was = self.gate;
-        self.gate = self.combined();
-        if was != Gate::Open && self.gate == Gate::Open {
+        // Nothing of it may come after the other end was told that it has stopped.
+        self.outbox.retain(|entry| !matches!(entry, Entry::Pad(pad) if (pad.hop, pad.slot) == (hop, slot)));
+        let gate = self.combined();
+        if self.gate != Gate::Open && gate == Gate::Open {
+            self.gate = gate;
             self.opening = true;
         }
+        self.moved = self.gate != gate;
         self.refresh(now);
         true
     }
@@ -269,6 +275,9 @@ impl<H> Padding<H> {
 
     /// Does the one thing that is due first, if it is due at `now`; answers with how late it was.
     pub fn step(&mut self, now: Nanos, outside: Outside, effects: &mut Vec<Effect<H>>) -> Option<Nanos> {
+        if std::mem::take(&mut self.moved) {
+            self.shift_gate(effects);
+        }
         let due = self.earliest().filter(|&(at, ..)| at <= now);
         let mut time = now;
         if let Some((at, what, index)) = due {
@@ -413,7 +422,7 @@ impl<H> Padding<H> {
     #[inline]
     fn refresh(&mut self, now: Nanos) {
         self.latest = now;
-        self.next = if self.opening { now } else { self.next_of_padders() };
+        self.next = if self.opening || self.moved { now } else { self.next_of_padders() };
     }
 
     #[inline]
