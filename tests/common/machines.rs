@@ -148,7 +148,7 @@ fn loops() -> Vec<(String, Vec<Machine>)> {
         vec![machine(vec![state(&on[..1], None), state(on, Some(action))])]
     };
     vec![
-        ("loop-pad".into(), endless(Event::PaddingSent, pad(0.0, true, true))),
+        ("loop-pad".into(), endless(Event::PaddingSent, pad(0.0, false, false))),
         ("loop-block".into(), endless(Event::BlockingBegin, block(0.0, 1_000.0, false, false))),
         ("loop-timer-end".into(), endless(Event::TimerEnd, timer(0.0, true))),
         ("loop-timer-begin".into(), endless(Event::TimerBegin, timer(1_000.0, true))),
