@@ -38,6 +38,14 @@ fn for_tests() -> Vec<(String, Vec<Machine>)> {
     list.extend(extensions());
     list.extend(timers());
     list.extend(loops());
+    // Without an allowance of their own: what a padder allows counts from the first cell, and from the first block.
+    for (name, action) in
+        [("frugal-pad", pad(10_000.0, false, false)), ("frugal-block", block(0.0, 100_000.0, false, false))]
+    {
+        let machine =
+            Machine { allowed_padding_packets: 0, allowed_blocked_microsec: 0, ..upon(Event::NormalRecv, action) };
+        list.push((name.into(), vec![machine]));
+    }
     list
 }
 
@@ -89,8 +97,10 @@ fn extensions() -> Vec<(String, Vec<Machine>)> {
     acting.action = Some(again);
     list.push(("block-again".into(), vec![machine(vec![state(&[(Event::PaddingRecv, 1)], None), acting])]));
     // A padding cell with no delay whenever a block has ended.
-    let machines =
-        vec![upon(Event::PaddingRecv, block(0.0, 100_000.0, false, false)), upon(Event::BlockingEnd, pad(0.0, false, false))];
+    let machines = vec![
+        upon(Event::PaddingRecv, block(0.0, 100_000.0, false, false)),
+        upon(Event::BlockingEnd, pad(0.0, false, false)),
+    ];
     list.push(("pad-at-end".into(), machines));
     // Blocks for 100 ms, padding received and bypassable or not.
     for bypass in [false, true] {
