@@ -422,7 +422,9 @@ impl<H> Padding<H> {
     #[inline]
     fn refresh(&mut self, now: Nanos) {
         self.latest = now;
-        self.next = if self.opening || self.moved { now } else { self.next_of_padders() };
+        // An event can also be the end of negotiated machines: then there is a step to take, with no timer armed.
+        let wakes = self.opening || self.moved || self.ended().is_some();
+        self.next = if wakes { now } else { self.next_of_padders() };
     }
 
     #[inline]
