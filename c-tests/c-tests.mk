@@ -1,7 +1,8 @@
 # The C tests: one cmocka program for each subject, built against the library with every check on, against the release,
 # under valgrind, and with sanitizers.
 
-C_TESTS      := life errors reentry tokens link receive send close log import wire order edges
+C_TESTS      := life errors reentry tokens link receive send close log import wire order edges padding ownqueue timers \
+                budgets negotiate
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 C_TEST_DEPS  := c-tests/host.c c-tests/host.h $(HEADER)

@@ -338,6 +338,44 @@ static int e_leg_lost(void)
     return (int)host_first(events, CIRCFLOW_INSN_CLOSE)->detail.close.cause;
 }
 
+static int load(const char *text)
+{
+    circflow_machines_id machines;
+    return REFUSED(circflow_machines_load(CLIENT, text, strlen(text), &machines));
+}
+static int e_bad_machines(void) { return load("02nonsense"); }
+static int e_unknown_padding(void) { return REFUSED(circflow_padding_start(CLIENT, NOW, LEG(2), 9)); }
+static int e_padder_exists(void)
+{
+    circflow_padding_config config = host_padding_config(CLIENT, NULL, 2, 0);
+    ready(circflow_padding_install(CLIENT, NOW, LEG(2), &config));
+    return REFUSED(circflow_padding_install(CLIENT, NOW, LEG(2), &config));
+}
+static int e_no_padder(void) { return REFUSED(circflow_padding_remove(CLIENT, NOW, LEG(2), 2, 0)); }
+static int e_not_asked(void)
+{
+    const circflow_insn_padding none = {CIRCFLOW_CMD_DROP, 2, 0, CIRCFLOW_PADDING_ASKS, 0};
+    return REFUSED(circflow_padding_answer(CLIENT, NOW, LEG(2), &none, CIRCFLOW_PADDING_SENT));
+}
+static int e_refused(void)
+{
+    static const uint8_t no[] = {0, 2, 2, 9, 0, 0, 0, 1};
+    circflow_padding_config config = host_padding_config(CLIENT, NULL, 2, 0);
+    ready(circflow_padding_register(CLIENT, CIRCFLOW_ROLE_CLIENT, 9, &config));
+    ready(circflow_padding_start(CLIENT, NOW, LEG(2), 9));
+    ready(client(2, host_message(42, 2, 0, no, sizeof(no))));
+    return REFUSED(circflow_padding_start(CLIENT, NOW, LEG(2), 9));
+}
+static int e_padding_unexpected(void) { return client(2, host_message(CIRCFLOW_CMD_DROP, 2, 0, NULL, 0)); }
+static int e_padding_excess(void)
+{
+    circflow_padding_config config = host_padding_config(CLIENT, NULL, 2, 0);
+    config.inbound_fraction = 0.5;
+    ready(circflow_padding_install(CLIENT, NOW, LEG(2), &config));
+    return e_padding_unexpected();
+}
+static int e_bad_negotiated(void) { return client(2, host_message(42, 2, 0, NULL, 0)); }
+
 enum { QUIET, CLOSES };
 
 static const struct {
@@ -368,11 +406,17 @@ static const struct {
     {CIRCFLOW_ERR_NONCE_IN_USE, e_nonce_in_use, QUIET},
     {CIRCFLOW_ERR_ROLE, e_role, QUIET},
     {CIRCFLOW_ERR_UNENCODABLE, e_unencodable, QUIET},
+    {CIRCFLOW_ERR_BAD_MACHINES, e_bad_machines, QUIET},
+    {CIRCFLOW_ERR_UNKNOWN_PADDING, e_unknown_padding, QUIET},
+    {CIRCFLOW_ERR_PADDER_EXISTS, e_padder_exists, QUIET},
+    {CIRCFLOW_ERR_NO_PADDER, e_no_padder, QUIET},
+    {CIRCFLOW_ERR_NOT_ASKED, e_not_asked, QUIET},
     {CIRCFLOW_ERR_BLOCKED, e_blocked, QUIET},
     {CIRCFLOW_ERR_NOT_USABLE, e_not_usable, QUIET},
     {CIRCFLOW_ERR_UNDRAINED, e_undrained, QUIET},
     {CIRCFLOW_ERR_GONE, e_gone, QUIET},
     {CIRCFLOW_ERR_FULL, e_full, QUIET},
+    {CIRCFLOW_ERR_REFUSED, e_refused, QUIET},
     {CIRCFLOW_ERR_BAD_LINK, e_bad_link, CLOSES},
     {CIRCFLOW_ERR_UNEXPECTED_LINK, e_unexpected_link, CLOSES},
     {CIRCFLOW_ERR_UNEXPECTED_LINKED, e_unexpected_linked, CLOSES},
@@ -395,6 +439,9 @@ static const struct {
     {CIRCFLOW_ERR_BAD_STREAM_ID, e_bad_stream, CLOSES},
     {CIRCFLOW_ERR_MALFORMED, e_malformed, QUIET},
     {CIRCFLOW_ERR_BAD_COMMAND, e_bad_command, QUIET},
+    {CIRCFLOW_ERR_PADDING_UNEXPECTED, e_padding_unexpected, CLOSES},
+    {CIRCFLOW_ERR_PADDING_EXCESS, e_padding_excess, CLOSES},
+    {CIRCFLOW_ERR_BAD_NEGOTIATED, e_bad_negotiated, CLOSES},
     {CIRCFLOW_ERR_SET_MEMORY, e_set_memory, CLOSES},
     {CIRCFLOW_ERR_ENGINE_MEMORY, e_engine_memory, CLOSES},
     {CIRCFLOW_ERR_LINK_LIMIT, e_link_limit, CLOSES},
@@ -475,7 +522,7 @@ static void sentences_are_distinct(void **state)
     assert_true(strlen(unknown) > 0);
     assert_int_equal(circflow_status_class(CIRCFLOW_OK), CIRCFLOW_CLASS_OK);
     assert_int_equal(circflow_status_class(-99999), CIRCFLOW_CLASS_UNKNOWN);
-    assert_int_equal(circflow_status_class(-24), CIRCFLOW_CLASS_UNKNOWN);
+    assert_int_equal(circflow_status_class(-29), CIRCFLOW_CLASS_UNKNOWN);
     assert_int_equal(circflow_status_class(1), CIRCFLOW_CLASS_UNKNOWN);
     assert_int_equal(circflow_status_class(INT32_MIN), CIRCFLOW_CLASS_UNKNOWN);
     assert_int_equal(circflow_close_reason(CIRCFLOW_OK), -1);

@@ -1,5 +1,7 @@
 #include "host.h"
 
+#include <stdio.h>
+
 enum { NEVER_LENT, LENT, BACK };
 
 void host_is(int want, int got, const char *text, const char *file, int line)
@@ -15,7 +17,7 @@ static size_t body_len(const circflow_insn *insn)
 {
     switch (insn->kind) {
     case CIRCFLOW_INSN_SEND:
-        return insn->detail.send.body_len;
+        return insn->detail.send.form == CIRCFLOW_FORM_BYTES ? insn->detail.send.body_len : 0;
     case CIRCFLOW_INSN_DELIVER:
         return insn->detail.deliver.form == CIRCFLOW_FORM_BYTES ? insn->detail.deliver.body_len : 0;
     default:
@@ -321,6 +323,92 @@ circflow_set_stats host_set_stats(circflow_engine *engine, circflow_set_id set)
     return stats;
 }
 
+circflow_machines_id host_machines(circflow_engine *engine, const char *name)
+{
+    static char text[1 << 16];
+    char path[128];
+    size_t len;
+    FILE *file;
+    circflow_machines_id machines = {0};
+    snprintf(path, sizeof(path), "tests/machines/%s.txt", name);
+    file = fopen(path, "r");
+    if (file == NULL)
+        fail_msg("no file %s", path);
+    len = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    OK(circflow_machines_load(engine, text, len, &machines));
+    assert_true(machines.v != 0);
+    return machines;
+}
+
+circflow_padding_config host_padding_config(circflow_engine *engine, const char *machines, uint8_t hop, uint8_t slot)
+{
+    circflow_padding_config config;
+    OK(circflow_padding_config_init(&config, sizeof(config)));
+    if (machines != NULL)
+        config.machines = host_machines(engine, machines);
+    config.hop = hop;
+    config.slot = slot;
+    return config;
+}
+
+void host_pad(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, const char *machines, uint8_t hop,
+              uint8_t slot)
+{
+    circflow_padding_config config = host_padding_config(engine, machines, hop, slot);
+    OK(circflow_padding_install(engine, world->now, circuit, &config));
+    if (machines != NULL) /* The padder keeps what it needs. */
+        OK(circflow_machines_drop(engine, config.machines));
+}
+
+circflow_padding_stats host_pad_stats(circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop, uint8_t slot)
+{
+    circflow_padding_stats stats;
+    stats.size = sizeof(stats);
+    OK(circflow_padding_get_stats(engine, circuit, hop, slot, &stats));
+    return stats;
+}
+
+void host_drop(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop)
+{
+    host_expect(world, engine, circuit, host_message(CIRCFLOW_CMD_DROP, hop, 0, NULL, 0), CIRCFLOW_VERDICT_CONSUMED);
+}
+
+void host_other(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop)
+{
+    host_expect(world, engine, circuit, host_message(CIRCFLOW_CMD_SENDME, hop, 0, NULL, 0), CIRCFLOW_VERDICT_DELIVER);
+}
+
+uint64_t host_deadline(circflow_engine *engine)
+{
+    uint64_t deadline = 0;
+    OK(circflow_engine_deadline(engine, &deadline));
+    return deadline;
+}
+
+void host_is_padding(const circflow_insn *insn, circflow_circuit_id circuit, uint8_t hop, uint8_t slot, uint8_t flags)
+{
+    assert_int_equal(insn->kind, CIRCFLOW_INSN_PADDING);
+    assert_int_equal(insn->circuit.v, circuit.v);
+    assert_int_equal(insn->detail.padding.command, CIRCFLOW_CMD_DROP);
+    assert_int_equal(insn->detail.padding.hop, hop);
+    assert_int_equal(insn->detail.padding.slot, slot);
+    assert_int_equal(insn->detail.padding.flags, flags);
+}
+
+void host_is_data(const host_event *event, circflow_circuit_id circuit, uint8_t hop, const char *text)
+{
+    const circflow_insn *insn = &event->insn;
+    assert_int_equal(insn->kind, CIRCFLOW_INSN_SEND);
+    assert_int_equal(insn->circuit.v, circuit.v);
+    assert_int_equal(insn->detail.send.command, CIRCFLOW_CMD_DATA);
+    assert_int_equal(insn->detail.send.hop, hop);
+    assert_int_equal(insn->detail.send.stream_id, 7);
+    assert_int_equal(insn->detail.send.form, CIRCFLOW_FORM_BYTES);
+    assert_int_equal(insn->detail.send.body_len, strlen(text));
+    assert_memory_equal(event->body, text, strlen(text));
+}
+
 host_numbers host_export(circflow_engine *engine, circflow_set_id set)
 {
     host_numbers numbers;
@@ -358,6 +446,8 @@ void host_book(host_ledger *ledger, const host_events *events)
             host_give_back(ledger, insn->detail.discard.token, insn->detail.discard.cost);
         if (insn->kind == CIRCFLOW_INSN_DELIVER && insn->detail.deliver.form == CIRCFLOW_FORM_TOKEN)
             host_give_back(ledger, insn->detail.deliver.token, insn->detail.deliver.cost);
+        if (insn->kind == CIRCFLOW_INSN_SEND && insn->detail.send.form == CIRCFLOW_FORM_TOKEN)
+            host_give_back(ledger, insn->detail.send.token, insn->detail.send.cost);
     }
 }
 

@@ -101,6 +101,21 @@ void host_room(host_world *world, circflow_engine *engine, circflow_circuit_id c
 circflow_engine_stats host_stats(circflow_engine *engine);
 circflow_set_stats host_set_stats(circflow_engine *engine, circflow_set_id set);
 
+/* Padding. Machines are those of tests/machines, by the name of the file. */
+circflow_machines_id host_machines(circflow_engine *engine, const char *name);
+circflow_padding_config host_padding_config(circflow_engine *engine, const char *machines, uint8_t hop, uint8_t slot);
+void host_pad(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, const char *machines, uint8_t hop,
+              uint8_t slot);
+circflow_padding_stats host_pad_stats(circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop, uint8_t slot);
+/* What came from a hop: padding, or a cell that is not (a SENDME). */
+void host_drop(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop);
+void host_other(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop);
+uint64_t host_deadline(circflow_engine *engine);
+/* Fails unless this instruction asks for a padding cell: CIRCFLOW_PADDING_* in flags. */
+void host_is_padding(const circflow_insn *insn, circflow_circuit_id circuit, uint8_t hop, uint8_t slot, uint8_t flags);
+/* Fails unless this instruction sends DATA to a hop with this text. */
+void host_is_data(const host_event *event, circflow_circuit_id circuit, uint8_t hop, const char *text);
+
 /* A set's numbers, to compare before and after. */
 typedef struct host_numbers {
     circflow_set_numbers set;

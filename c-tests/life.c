@@ -2,6 +2,7 @@
 
 #include "host.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void version_of_header_and_library_agree(void **state)
@@ -18,7 +19,9 @@ static void defaults_are_those_of_the_header(void **state)
     circflow_engine_config engine;
     circflow_circuit_config circuit;
     circflow_set_config set;
+    circflow_padding_config padding;
     (void)state;
+    memset(&padding, 0xee, sizeof(padding));
     memset(&engine, 0xee, sizeof(engine));
     memset(&circuit, 0xee, sizeof(circuit));
     memset(&set, 0xee, sizeof(set));
@@ -35,6 +38,11 @@ static void defaults_are_those_of_the_header(void **state)
     assert_int_equal(circuit.role, CIRCFLOW_ROLE_CLIENT);
     assert_int_equal(circuit.hops, 3);
     assert_int_equal(circuit.flags, CIRCFLOW_CIRCUIT_VEGAS);
+    assert_int_equal(circuit.held_sends_max, 32);
+    assert_int_equal(set.held_sends_max, 32);
+    OK(circflow_padding_config_init(&padding, sizeof(padding))); /* budgets.c has the rest. */
+    assert_int_equal(padding.size, sizeof(padding));
+    assert_int_equal(padding.hop, 2);
     assert_int_equal(set.size, sizeof(set));
     assert_int_equal(set.link_timeout_ns, 60 * SECOND);
     assert_int_equal(set.held_bytes_max, UINT64_C(16) << 20);
@@ -50,6 +58,7 @@ typedef int (*init_fn)(void *config, size_t size);
 static int init_engine(void *config, size_t size) { return circflow_engine_config_init(config, size); }
 static int init_circuit(void *config, size_t size) { return circflow_circuit_config_init(config, size); }
 static int init_set(void *config, size_t size) { return circflow_set_config_init(config, size); }
+static int init_padding(void *config, size_t size) { return circflow_padding_config_init(config, size); }
 
 static void init_writes_as_much_as_it_is_told(void **state)
 {
@@ -58,7 +67,8 @@ static void init_writes_as_much_as_it_is_told(void **state)
         size_t size;
     } kinds[] = {{init_engine, sizeof(circflow_engine_config)},
                  {init_circuit, sizeof(circflow_circuit_config)},
-                 {init_set, sizeof(circflow_set_config)}};
+                 {init_set, sizeof(circflow_set_config)},
+                 {init_padding, sizeof(circflow_padding_config)}};
     union {
         size_t size;
         uint8_t bytes[512];
@@ -90,9 +100,11 @@ static int read_config(host_world *world, int kind, size_t size, uint8_t last)
         circflow_engine_config engine;
         circflow_circuit_config circuit;
         circflow_set_config set;
+        circflow_padding_config padding;
         uint8_t bytes[512];
     } room;
-    const size_t known[] = {sizeof(room.engine), sizeof(room.circuit), sizeof(room.set), sizeof(room.set)};
+    const size_t known[] = {sizeof(room.engine),  sizeof(room.circuit), sizeof(room.set),
+                            sizeof(room.padding), sizeof(room.padding), sizeof(room.set)};
     circflow_engine *engine = NULL;
     circflow_circuit_id circuit;
     circflow_set_id set;
@@ -101,6 +113,8 @@ static int read_config(host_world *world, int kind, size_t size, uint8_t last)
     switch (kind) {
     case 0: room.engine = world->engine_config; break;
     case 1: room.circuit = world->client_circuit; break;
+    case 3:
+    case 4: OK(circflow_padding_config_init(&room.padding, sizeof(room.padding))); break;
     default: room.set = world->client_terms; break;
     }
     room.size = size;
@@ -120,6 +134,11 @@ static int read_config(host_world *world, int kind, size_t size, uint8_t last)
         if (answer == CIRCFLOW_OK)
             OK(circflow_set_close(world->client, world->now, set));
         return answer;
+    case 3:
+        circuit = host_open(world, world->client, CIRCFLOW_ROLE_CLIENT);
+        return circflow_padding_install(world->client, world->now, circuit, &room.padding);
+    case 4:
+        return circflow_padding_register(world->client, CIRCFLOW_ROLE_CLIENT, 5, &room.padding);
     default:
         return circflow_engine_accept_sets(world->client, &room.set);
     }
@@ -131,9 +150,10 @@ static void configs_of_other_sizes_are_read_with_care(void **state)
     host_prepare(&world);
     host_start(&world);
     (void)state;
-    for (int kind = 0; kind < 4; kind++) {
-        const size_t sizes[] = {sizeof(circflow_engine_config), sizeof(circflow_circuit_config),
-                                sizeof(circflow_set_config), sizeof(circflow_set_config)};
+    for (int kind = 0; kind < 6; kind++) {
+        const size_t sizes[] = {sizeof(circflow_engine_config),  sizeof(circflow_circuit_config),
+                                sizeof(circflow_set_config),     sizeof(circflow_padding_config),
+                                sizeof(circflow_padding_config), sizeof(circflow_set_config)};
         size_t size = sizes[kind];
         OK(read_config(&world, kind, size, 0));
         OK(read_config(&world, kind, size - 8, 0)); /* The unknown rest keeps its default: junk there is not read. */
@@ -334,7 +354,21 @@ static void ids_that_name_nothing_are_told_apart(void **state)
         circflow_set_numbers numbers = {0, {0}};
         circflow_leg_numbers legs[CIRCFLOW_LEGS_MAX];
         size_t count;
+        circflow_padding_config padding = host_padding_config(world.client, NULL, 2, 0);
+        circflow_padding_stats figures;
+        const circflow_insn_padding asked = {CIRCFLOW_CMD_DROP, 2, 0, CIRCFLOW_PADDING_ASKS, 0};
         stats.size = sizeof(stats);
+        figures.size = sizeof(figures);
+        OK(circflow_padding_register(world.client, CIRCFLOW_ROLE_CLIENT, 3, &padding));
+        IS(rows[i].want_circuit, circflow_padding_install(world.client, world.now, c, &padding));
+        IS(rows[i].want_circuit, circflow_padding_remove(world.client, world.now, c, 2, 0));
+        IS(rows[i].want_circuit, circflow_padding_get_stats(world.client, c, 2, 0, &figures));
+        IS(rows[i].want_circuit, circflow_padding_answer(world.client, world.now, c, &asked, CIRCFLOW_PADDING_SENT));
+        IS(rows[i].want_circuit, circflow_padding_start(world.client, world.now, c, 3));
+        IS(rows[i].want_circuit, circflow_padding_stop(world.client, world.now, c, 3));
+        IS(rows[i].want_circuit, circflow_circuit_send(world.client, world.now, c, &message, &verdict));
+        IS(rows[i].want_circuit, circflow_circuit_written(world.client, world.now, c, 1));
+        IS(rows[i].want_circuit, circflow_circuit_passing(world.client, world.now, c));
         IS(rows[i].want_circuit, circflow_circuit_set_flags(world.client, c, 1));
         IS(rows[i].want_circuit, circflow_circuit_closed(world.client, world.now, c));
         IS(rows[i].want_circuit, circflow_circuit_receive(world.client, world.now, c, &message, &verdict));
@@ -352,6 +386,145 @@ static void ids_that_name_nothing_are_told_apart(void **state)
         IS(rows[i].want_set, circflow_set_export(world.client, s, &numbers, legs, COUNT(legs), &count));
         IS(rows[i].want_set, circflow_set_import(world.client, world.now, s, &numbers, NULL, 0));
     }
+    host_stop(&world);
+}
+
+/* A list of machines is named like the rest, and its id is no other thing's. */
+static void machines_are_named_like_the_rest(void **state)
+{
+    static host_world world;
+    circflow_padding_config config;
+    circflow_machines_id machines, other;
+    (void)state;
+    host_linked(&world, 2);
+    machines = host_machines(world.client, "four");
+    other = host_machines(world.exit, "four");
+    const struct {
+        uint64_t id;
+        int want;
+    } rows[] = {{0, CIRCFLOW_ERR_ZERO_ID},
+                {other.v, CIRCFLOW_ERR_FOREIGN_ID},
+                {world.client_leg[0].v, CIRCFLOW_ERR_FOREIGN_ID},
+                {world.client_set.v, CIRCFLOW_ERR_FOREIGN_ID},
+                {machines.v, CIRCFLOW_ERR_STALE_ID}};
+    OK(circflow_machines_drop(world.client, machines));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        circflow_machines_id id = {rows[i].id};
+        IS(rows[i].want, circflow_machines_drop(world.client, id));
+        config = host_padding_config(world.client, NULL, 2, 0);
+        config.machines = id;
+        int want = i == 0 ? CIRCFLOW_OK : rows[i].want; /* Zero: no machines. */
+        IS(want, circflow_padding_install(world.client, world.now, world.client_leg[0], &config));
+        IS(want, circflow_padding_register(world.client, CIRCFLOW_ROLE_CLIENT, 3, &config));
+    }
+    circflow_circuit_id as_circuit = {machines.v};
+    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_circuit_closed(world.client, world.now, as_circuit));
+    host_stop(&world);
+}
+
+static void machines_are_loaded_with_care(void **state)
+{
+    static host_world world;
+    static char text[1 << 16];
+    static const char *const bad[] = {"", "\n\n", "x", "02", "0", "01AAAA", "02AAAA", "02nonsense!", "99"};
+    circflow_machines_id machines = {77}, lists[1024];
+    FILE *file = fopen("tests/machines/four.txt", "r");
+    size_t len;
+    (void)state;
+    assert_non_null(file);
+    len = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    host_prepare(&world);
+    host_start(&world);
+    IS(CIRCFLOW_ERR_NULL, circflow_machines_load(NULL, text, len, &machines));
+    IS(CIRCFLOW_ERR_NULL, circflow_machines_load(world.client, NULL, len, &machines));
+    IS(CIRCFLOW_ERR_NULL, circflow_machines_load(world.client, text, len, NULL));
+    IS(CIRCFLOW_ERR_BAD_MACHINES, circflow_machines_load(world.client, NULL, 0, &machines)); /* None are no list. */
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        char why[200] = "";
+        size_t why_len = 0;
+        IS(CIRCFLOW_ERR_BAD_MACHINES, circflow_machines_load(world.client, bad[i], strlen(bad[i]), &machines));
+        OK(circflow_engine_last_detail(world.client, why, sizeof(why), &why_len));
+        assert_true(why_len > 0);
+        assert_non_null(strstr(why, "line 1"));
+    }
+    /* The line that is broken is named. */
+    char why[200] = "";
+    text[len] = 'x';
+    IS(CIRCFLOW_ERR_BAD_MACHINES, circflow_machines_load(world.client, text, len + 1, &machines));
+    OK(circflow_engine_last_detail(world.client, why, sizeof(why), NULL));
+    assert_non_null(strstr(why, "line 5"));
+    assert_int_equal(machines.v, 77);
+    IS(CIRCFLOW_ERR_BAD_MACHINES, circflow_machines_load(world.client, text, len - 2, &machines)); /* Cut short. */
+    for (size_t i = 0; i < COUNT(lists); i++)
+        OK(circflow_machines_load(world.client, text, len, &lists[i]));
+    IS(CIRCFLOW_ERR_FULL, circflow_machines_load(world.client, text, len, &machines));
+    OK(circflow_machines_drop(world.client, lists[500]));
+    OK(circflow_machines_load(world.client, text, len, &machines));
+    host_stop(&world);
+}
+
+static void null_is_a_status_for_padding_too(void **state)
+{
+    static host_world world;
+    circflow_padding_config config;
+    circflow_padding_stats figures;
+    circflow_verdict verdict;
+    circflow_message message = host_data(HOST_HOPS, "x");
+    circflow_machines_id machines = {1};
+    const circflow_insn_padding asked = {CIRCFLOW_CMD_DROP, 2, 0, CIRCFLOW_PADDING_ASKS, 0};
+    (void)state;
+    host_prepare(&world);
+    host_start(&world);
+    host_pair(&world);
+    circflow_circuit_id c = world.client_leg[0];
+    config = host_padding_config(world.client, NULL, 2, 0);
+    figures.size = sizeof(figures);
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_config_init(NULL, sizeof(config)));
+    IS(CIRCFLOW_ERR_NULL, circflow_machines_drop(NULL, machines));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_install(NULL, 1, c, &config));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_install(world.client, world.now, c, NULL));
+    OK(circflow_padding_install(world.client, world.now, c, &config));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_remove(NULL, 1, c, 2, 0));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_get_stats(NULL, c, 2, 0, &figures));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_get_stats(world.client, c, 2, 0, NULL));
+    figures.size = 7;
+    IS(CIRCFLOW_ERR_VERSION, circflow_padding_get_stats(world.client, c, 2, 0, &figures));
+    union {
+        circflow_padding_stats stats;
+        uint8_t bytes[256];
+    } room;
+    const size_t sizes[] = {offsetof(circflow_padding_stats, replaced), sizeof(room.stats), sizeof(room.stats) + 16};
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        memset(&room, 0xee, sizeof(room));
+        room.stats.size = sizes[i];
+        OK(circflow_padding_get_stats(world.client, c, 2, 0, &room.stats));
+        assert_int_equal(room.stats.size, sizes[i]);
+        assert_int_equal(room.stats.machines, 0);
+        for (size_t at = sizes[i]; at < sizeof(room); at++)
+            assert_int_equal(room.bytes[at], 0xee);
+    }
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_answer(NULL, 1, c, &asked, CIRCFLOW_PADDING_SENT));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_answer(world.client, 1, c, NULL, CIRCFLOW_PADDING_SENT));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_register(NULL, CIRCFLOW_ROLE_CLIENT, 1, &config));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_register(NULL, CIRCFLOW_ROLE_CLIENT, 1, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_start(NULL, 1, c, 1));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_stop(NULL, 1, c, 1));
+    IS(CIRCFLOW_ERR_NULL, circflow_circuit_send(NULL, 1, c, &message, &verdict));
+    IS(CIRCFLOW_ERR_NULL, circflow_circuit_send(world.client, 1, c, NULL, &verdict));
+    IS(CIRCFLOW_ERR_NULL, circflow_circuit_send(world.client, 1, c, &message, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_circuit_written(NULL, 1, c, 1));
+    IS(CIRCFLOW_ERR_NULL, circflow_circuit_passing(NULL, 1, c));
+    message.body = NULL;
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_send(world.client, world.now, c, &message, &verdict));
+    message = host_data(17, "x");
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_send(world.client, world.now, c, &message, &verdict));
+    message = host_data(HOST_HOPS, "x");
+    message.body_len = CIRCFLOW_BODY_MAX + 1;
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_send(world.client, world.now, c, &message, &verdict));
+    message = host_data(HOST_HOPS, "x");
+    message.form = 2;
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_send(world.client, world.now, c, &message, &verdict));
     host_stop(&world);
 }
 
@@ -537,6 +710,9 @@ int main(void)
         cmocka_unit_test(set_config_is_checked_at_its_bounds),
         cmocka_unit_test(no_more_circuits_and_sets_than_allowed),
         cmocka_unit_test(ids_that_name_nothing_are_told_apart),
+        cmocka_unit_test(machines_are_named_like_the_rest),
+        cmocka_unit_test(machines_are_loaded_with_care),
+        cmocka_unit_test(null_is_a_status_for_padding_too),
         cmocka_unit_test(figures_fit_their_room),
         cmocka_unit_test(trim_gives_back_what_is_not_in_use),
         cmocka_unit_test(time_may_stand_still_and_never_goes_back),

@@ -83,10 +83,10 @@ impl Engine {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.check_drained()?;
         let terms = self.padding_numbers.get(&(true, number)).cloned().ok_or(Misuse::UnknownPadding)?;
-        self.check_hop(id, terms.hop)?;
         if self.circuits.lookup(id)?.config.role != Role::Client {
             return Err(Misuse::Role.into());
         }
+        self.check_hop(id, terms.hop)?;
         let key = self.padding_keys.draw();
         let question = self.padding_of(id)?.start(number, &terms, now, key).map_err(not_now)?;
         self.rearm(id);
@@ -216,6 +216,7 @@ impl Engine {
         let tag = self.circuits.lookup(id)?.config.tag;
         let mut lane = Lane::EMPTY;
         if !self.store.fits(cost_of(message)) || !self.store.push(&mut lane, 1, message) {
+            self.with_padding(id, Padding::held_none)?;
             return Err(Blocked::NoRoom.into());
         }
         self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;
@@ -250,7 +251,9 @@ impl Engine {
     /// A message came on a circuit with padders: they hear of it before anything else does. Answers true when it was
     /// padding's own business.
     pub(super) fn receive_padding(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Admitted, Error> {
-        if message.command == Command::PADDING_NEGOTIATE {
+        // What will be fed again must not be counted twice.
+        let is_handshake = (Command::CONFLUX_LINK..Command::CONFLUX_SWITCH).contains(&message.command);
+        if is_handshake || message.command == Command::PADDING_NEGOTIATE {
             self.check_drained()?;
         }
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };

@@ -99,8 +99,9 @@ impl Engine {
                     }
                     let taken = self.store.pop(lane, buffer).map_err(|TooSmall| Error::TOO_SMALL)?;
                     let number = *number;
-                    state.into_iter().for_each(Set::taken);
+                    state.into_iter().for_each(|state| state.taken(&mut self.effects));
                     self.queue.drop_first();
+                    self.apply_effects(set);
                     if let Some((delivery, _)) = taken {
                         let message = Delivery { number, ..delivery };
                         return Ok(Some(about(What::SendHeld(Released { hop, message }))));
@@ -144,9 +145,12 @@ impl Engine {
 
     /// A message that was released for a circuit that has gone since is handed back.
     fn strand(&mut self, set: Id, lane: Lane) {
-        self.sets.get_mut(set).into_iter().for_each(Set::taken);
         if let Some(first) = self.queue.first() {
             *first = Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0 };
+        }
+        if let Some(state) = self.sets.get_mut(set) {
+            state.taken(&mut self.effects);
+            self.apply_effects(set);
         }
     }
 

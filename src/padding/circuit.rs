@@ -32,6 +32,8 @@ pub struct Padding<H> {
     asks: bool,
     /// When the last block ended, as long as what waited has not been let out.
     opening: Option<Nanos>,
+    /// A padder went, and the block that is left has another bypass; nobody has been told yet.
+    moved: bool,
     /// The host was told to stop, and waits to be told to go on.
     stopped: bool,
     outbox: VecDeque<Entry<H>>,
@@ -74,6 +76,7 @@ impl<H> Padding<H> {
             gate: Gate::Open,
             asks,
             opening: None,
+            moved: false,
             stopped: false,
             outbox: VecDeque::new(),
             outbox_max,
@@ -134,8 +137,8 @@ impl<H> Padding<H> {
         true
     }
 
-    /// Takes a padder down, its block included. What it held is let out with the next step. Padding from its hop stays
-    /// welcome for a while, unless the other end has confirmed that it has stopped.
+    /// Takes a padder down, its block and its padding that still waits included. What it held back is let out with the
+    /// next step. Padding from its hop stays welcome for a while, unless the other end has confirmed that it has stopped.
     pub fn remove(&mut self, hop: u8, slot: u8, now: Nanos, confirmed: bool) -> bool {
         let Some(index) = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (hop, slot)) else {
             return false;
@@ -146,14 +149,14 @@ impl<H> Padding<H> {
             self.leaving.retain(|&(left, _)| left != hop);
             self.leaving.push((hop, limits::PADDING_AFTER_END_MAX));
         }
-        self.refresh(now);
+        // Nothing of it may come after the other end was told that it has stopped.
+        self.outbox.retain(|entry| !matches!(entry, Entry::Pad(pad) if (pad.hop, pad.slot) == (hop, slot)));
         let gate = self.combined();
-        if self.gate != gate {
-            self.next = now;
-            if gate == Gate::Open {
-                (self.gate, self.opening) = (gate, Some(now));
-            }
+        if self.gate != Gate::Open && gate == Gate::Open {
+            (self.gate, self.opening) = (gate, Some(now));
         }
+        self.moved = self.gate != gate;
+        self.refresh(now);
         true
     }
 
@@ -256,6 +259,11 @@ impl<H> Padding<H> {
         self.normal_sent(hop, now);
     }
 
+    /// There was no memory for a message that there was room for: the host waits to be told.
+    pub fn held_none(&mut self) {
+        self.stopped = true;
+    }
+
     /// Everything that is held, to hand it back.
     pub fn take_held(&mut self) -> impl Iterator<Item = H> + '_ {
         self.outbox.drain(..).filter_map(|entry| match entry {
@@ -266,8 +274,9 @@ impl<H> Padding<H> {
 
     /// Does the one thing that is due first, if it is due at `now`; answers with how late it was.
     pub fn step(&mut self, now: Nanos, outside: Outside, effects: &mut Vec<Effect<H>>) -> Option<Nanos> {
-        // A padder that was removed may have left a weaker block.
-        self.shift_gate(self.latest, effects);
+        if std::mem::take(&mut self.moved) {
+            self.shift_gate(self.latest, effects);
+        }
         let due = self.earliest().filter(|&(at, ..)| at <= now);
         self.open_before(due.map_or(NEVER, |(at, ..)| at), effects);
         if let Some((at, what, index)) = due {
@@ -409,7 +418,9 @@ impl<H> Padding<H> {
     #[inline]
     fn refresh(&mut self, now: Nanos) {
         self.latest = now;
-        self.next = if self.opening.is_some() { now } else { self.next_of_padders() };
+        // An event can also be the end of negotiated machines: then there is a step to take, with no timer armed.
+        let wakes = self.opening.is_some() || self.moved || self.ended().is_some();
+        self.next = if wakes { now } else { self.next_of_padders() };
     }
 
     #[inline]

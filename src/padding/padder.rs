@@ -121,9 +121,9 @@ impl Padder {
         self.bypassable
     }
 
-    /// True when no machine will ever do anything again.
+    /// True when there were machines, and none will ever do anything again.
     pub fn is_over(&self) -> bool {
-        self.earliest().is_none() && self.framework.all_machines_ended()
+        !self.runs.is_empty() && self.earliest().is_none() && self.framework.all_machines_ended()
     }
 
     /// Figures at `now`.

@@ -1,6 +1,7 @@
 //! Padding machines, built with maybenot's own types.
 
 use maybenot::action::Action;
+use maybenot::constants::STATE_END;
 use maybenot::dist::{Dist, DistType};
 use maybenot::event::Event;
 use maybenot::state::{State, Trans};
@@ -33,7 +34,147 @@ fn for_tests() -> Vec<(String, Vec<Machine>)> {
         list.push((format!("block-{flags}"), vec![upon(Event::TunnelRecv, block(0.0, 100_000.0, bypass, replace))]));
     }
     list.extend(for_benches());
+    list.extend(gates());
+    list.extend(extensions());
+    list.extend(timers());
+    list.extend(loops());
+    // Without an allowance of their own: what a padder allows counts from the first cell, and from the first block.
+    for (name, action) in
+        [("frugal-pad", pad(10_000.0, false, false)), ("frugal-block", block(0.0, 100_000.0, false, false))]
+    {
+        let machine =
+            Machine { allowed_padding_packets: 0, allowed_blocked_microsec: 0, ..upon(Event::NormalRecv, action) };
+        list.push((name.into(), vec![machine]));
+    }
     list
+}
+
+/// Two machines: padding received blocks at once, for 100 ms; any other cell received makes one padding cell, 10 ms
+/// later. The first digit is the block's bypass, the others are bypass and replace of the padding.
+fn gates() -> Vec<(String, Vec<Machine>)> {
+    let mut list = Vec::new();
+    for bits in 0..8 {
+        let [bypassable, bypass, replace] = [4, 2, 1].map(|bit| bits & bit != 0);
+        let name = format!("gate-{}-{}{}", u8::from(bypassable), u8::from(bypass), u8::from(replace));
+        let machines = vec![
+            upon(Event::PaddingRecv, block(0.0, 100_000.0, bypassable, false)),
+            upon(Event::NormalRecv, pad(10_000.0, bypass, replace)),
+        ];
+        list.push((name, machines));
+    }
+    // The same, with no delay before the padding cell.
+    let machines = vec![
+        upon(Event::PaddingRecv, block(0.0, 100_000.0, true, false)),
+        upon(Event::NormalRecv, pad(0.0, true, true)),
+    ];
+    list.push(("gate-now".into(), machines));
+    list
+}
+
+/// Two machines: padding received blocks for 100 ms, any other cell received blocks again: milliseconds, bypass before
+/// and after, replace.
+fn extensions() -> Vec<(String, Vec<Machine>)> {
+    let mut list = Vec::new();
+    for (ms, before, after, replace) in [
+        (200, true, false, false),
+        (200, false, true, false),
+        (50, true, false, false),
+        (50, true, false, true),
+        (50, false, true, true),
+        (0, true, false, true),
+    ] {
+        let name = format!("extend-{ms}-{}{}{}", u8::from(before), u8::from(after), u8::from(replace));
+        let machines = vec![
+            upon(Event::PaddingRecv, block(0.0, 100_000.0, before, false)),
+            upon(Event::NormalRecv, block(0.0, f64::from(ms) * 1_000.0, after, replace)),
+        ];
+        list.push((name, machines));
+    }
+    // Blocks again whenever a block has ended: nothing gets out between.
+    let again = block(0.0, 100_000.0, false, false);
+    let on = |to: usize| state(&[(Event::PaddingRecv, to), (Event::BlockingEnd, to)], None);
+    let mut acting = on(1);
+    acting.action = Some(again);
+    list.push(("block-again".into(), vec![machine(vec![state(&[(Event::PaddingRecv, 1)], None), acting])]));
+    // A padding cell with no delay whenever a block has ended.
+    let machines = vec![
+        upon(Event::PaddingRecv, block(0.0, 100_000.0, false, false)),
+        upon(Event::BlockingEnd, pad(0.0, false, false)),
+    ];
+    list.push(("pad-at-end".into(), machines));
+    // Blocks for 100 ms, padding received and bypassable or not.
+    for bypass in [false, true] {
+        let machines = vec![upon(Event::PaddingRecv, block(0.0, 100_000.0, bypass, false))];
+        list.push((format!("shut-{}", u8::from(bypass)), machines));
+    }
+    list
+}
+
+/// Internal timers.
+fn timers() -> Vec<(String, Vec<Machine>)> {
+    let mut list = Vec::new();
+    for replace in [false, true] {
+        // Any other cell received sets it to 50 ms, padding received to 20 ms; a padding cell when it ends, or begins.
+        for (name, event) in [("timer-end", Event::TimerEnd), ("timer-begin", Event::TimerBegin)] {
+            let set: &[(Event, usize)] = &[(Event::NormalRecv, 1), (Event::PaddingRecv, 2), (event, 3)];
+            let states = vec![
+                state(&set[..2], None),
+                state(set, Some(timer(50_000.0, replace))),
+                state(set, Some(timer(20_000.0, replace))),
+                state(set, Some(pad(0.0, false, false))),
+            ];
+            list.push((format!("{name}-{}", u8::from(replace)), vec![machine(states)]));
+        }
+    }
+    // A cell received: padding 10 ms later. A cell sent: the internal timer, 20 ms. Padding received: cancelled.
+    for (name, which) in [("action", Timer::Action), ("internal", Timer::Internal), ("all", Timer::All)] {
+        let on: &[(Event, usize)] = &[(Event::NormalRecv, 1), (Event::NormalSent, 2), (Event::PaddingRecv, 3)];
+        let states = vec![
+            state(on, None),
+            state(on, Some(pad(10_000.0, false, false))),
+            state(on, Some(timer(20_000.0, false))),
+            state(on, Some(cancel(which))),
+        ];
+        list.push((format!("cancel-{name}"), vec![machine(states)]));
+    }
+    // Four machines: 10, 20, 30 and 40 ms after a cell was received, with all four pairs of flags.
+    let four = (0..4).map(|n| upon(Event::TunnelRecv, pad(10_000.0 * f64::from(n + 1), n & 2 != 0, n & 1 != 0)));
+    list.push(("four".into(), four.collect()));
+    // One padding cell 10 ms after a cell was received, then the end; and the end at once.
+    let states = vec![
+        state(&[(Event::NormalRecv, 1)], None),
+        state(&[(Event::PaddingSent, STATE_END)], Some(pad(10_000.0, false, false))),
+    ];
+    list.push(("once".into(), vec![machine(states)]));
+    let states = vec![state(&[(Event::PaddingRecv, STATE_END)], None)];
+    list.push(("end-on-padding".into(), vec![machine(states)]));
+    list
+}
+
+/// Machines that never wait. They start with a cell received.
+fn loops() -> Vec<(String, Vec<Machine>)> {
+    let endless = |event: Event, action: Action| {
+        let on: &[(Event, usize)] = &[(Event::NormalRecv, 1), (event, 1)];
+        vec![machine(vec![state(&on[..1], None), state(on, Some(action))])]
+    };
+    vec![
+        ("loop-pad".into(), endless(Event::PaddingSent, pad(0.0, false, false))),
+        ("loop-block".into(), endless(Event::BlockingBegin, block(0.0, 1_000.0, false, false))),
+        ("loop-timer-end".into(), endless(Event::TimerEnd, timer(0.0, true))),
+        ("loop-timer-begin".into(), endless(Event::TimerBegin, timer(1_000.0, true))),
+    ]
+}
+
+fn machine(states: Vec<State>) -> Machine {
+    Machine::new(u64::MAX, 0.0, u64::MAX, 0.0, states).unwrap()
+}
+
+/// A state that goes on to others upon events, and what it does.
+fn state(to: &[(Event, usize)], action: Option<Action>) -> State {
+    let next = |event: Event| to.iter().filter(move |on| on.0 == event).map(|on| Trans(on.1, 1.0)).collect();
+    let mut state = State::new(enum_map::enum_map! { event => next(event) });
+    state.action = action;
+    state
 }
 
 fn for_benches() -> Vec<(String, Vec<Machine>)> {

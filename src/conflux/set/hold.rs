@@ -92,9 +92,13 @@ impl Set {
         Some((plan, lane))
     }
 
-    /// The host has taken a released message, or it came to nothing.
-    pub fn taken(&mut self) {
+    /// The host has taken a released message, or it came to nothing. Where padding blocks and lets messages out one by
+    /// one, this is when there is room for another: the block may never end.
+    pub fn taken(&mut self, effects: &mut Vec<Effect>) {
         self.outbox.len = self.outbox.len.saturating_sub(1);
+        if self.waiting && self.is_held_back() && self.outbox.len < self.terms.held_sends_max {
+            self.tell_to_resume(effects);
+        }
     }
 
     /// Everything that waits to be sent and will not be.

@@ -227,12 +227,16 @@ impl Set {
             return;
         }
         if self.waiting && self.plan(Command::DATA).is_ok() {
-            self.waiting = false;
-            // One that is still queued says it all; a host that never drains cannot make the queue grow.
-            if !self.resume_queued {
-                self.resume_queued = true;
-                effects.push(Effect::Resume);
-            }
+            self.tell_to_resume(effects);
+        }
+    }
+
+    pub(super) fn tell_to_resume(&mut self, effects: &mut Vec<Effect>) {
+        self.waiting = false;
+        // One that is still queued says it all; a host that never drains cannot make the queue grow.
+        if !self.resume_queued {
+            self.resume_queued = true;
+            effects.push(Effect::Resume);
         }
     }
 
