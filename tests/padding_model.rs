@@ -230,6 +230,7 @@ impl Pair {
                 assert_eq!(said.is_ok(), self.naive.places().contains(&place));
                 if said.is_ok() {
                     self.naive.remove(place, now);
+                    self.naive.run(now, 0);
                 }
             }
             _ => self.answer(),

@@ -56,6 +56,7 @@ impl Engine {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         let found = self.with_padding(id, |padding| padding.remove(hop, slot, now, false))?;
         if found == Some(true) {
+            self.settle_padding(id, now);
             Ok(())
         } else {
             Err(Misuse::NoPadder.into())
@@ -118,6 +119,7 @@ impl Engine {
             }
         })?;
         let (command, hop, body) = news.unwrap_or(Err(NotNow::NotRunning)).map_err(not_now)?;
+        self.settle_padding(id, now);
         self.queue.push(Queued::Negotiation { circuit: id, hop, command, body });
         Ok(())
     }
@@ -131,7 +133,8 @@ impl Engine {
         }
     }
 
-    /// The common case of [`Engine::sent`]: a circuit in no set, and nothing due. No answer means that nothing was done.
+    /// The common case of [`Engine::sent`]: a circuit in no set, and nothing due. No answer means that nothing was
+    /// done.
     #[inline(always)]
     pub fn sent_alone(&mut self, now: Nanos, id: Id, hop: u8) -> Option<()> {
         if now >= self.deadline() || !self.clock.advance(now) {
@@ -303,7 +306,7 @@ impl Engine {
         let key = self.padding_keys.draw();
         let Ok(padding) = self.padding_of(id) else { return false };
         let answer = padding.asked(&question, terms.as_ref(), now, key);
-        self.rearm(id);
+        self.settle_padding(id, now);
         if let Some(answer) = answer {
             let (command, body) = (Command::PADDING_NEGOTIATED, answer.encode());
             self.queue.push(Queued::Negotiation { circuit: id, hop: message.hop, command, body });
@@ -315,24 +318,40 @@ impl Engine {
     fn receive_negotiated(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<bool, Fault> {
         let answer = Negotiated::decode(message.body).map_err(|_| Fault::BadNegotiated)?;
         let heard = self.with_padding(id, |padding| padding.negotiated(message.hop, &answer, now));
+        self.settle_padding(id, now);
         heard.ok().flatten().unwrap_or(Err(Fault::BadNegotiated)).map(|()| true)
     }
 
     /// Does the first thing that is due on the circuit in this place.
     pub(super) fn run_padding(&mut self, index: u32, now: Nanos) {
         let Some((id, circuit)) = self.circuits.at(index) else { return };
-        let (place, hop) = (circuit.place, circuit.config.hops);
         let Some(padding) = &mut circuit.padding else { return };
         let held_in_set = |(set, ix)| self.sets.get(set).map(|state: &Set| state.held_for(ix));
-        let (held, releasable) = place.leg().and_then(held_in_set).unwrap_or((false, false));
-        let mut effects = std::mem::take(&mut self.padding_effects);
-        let late = padding.step(now, Outside { held, releasable }, &mut effects);
+        let (held, releasable) = circuit.place.leg().and_then(held_in_set).unwrap_or((false, false));
+        let late = padding.step(now, Outside { held, releasable }, &mut self.padding_effects);
         padding.yields(self.round, now);
-        self.alarms.arm_padding(id, padding.next());
-        let (blocked, holds, over) = (padding.is_blocked(), !padding.asks(), padding.ended());
         if let Some(late) = late {
             self.lateness.count(late);
         }
+        self.apply_padding(id, now);
+    }
+
+    /// Carries out what a change of a circuit's padders has left to do.
+    fn settle_padding(&mut self, id: Id, now: Nanos) {
+        if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
+            padding.settle(&mut self.padding_effects);
+            self.apply_padding(id, now);
+        }
+    }
+
+    /// Turns what follows from a step of a circuit's padding into instructions.
+    fn apply_padding(&mut self, id: Id, now: Nanos) {
+        let Some(circuit) = self.circuits.get_mut(id) else { return };
+        let (place, hop) = (circuit.place, circuit.config.hops);
+        let Some(padding) = &mut circuit.padding else { return };
+        self.alarms.arm_padding(id, padding.next());
+        let (blocked, holds, over) = (padding.is_blocked(), !padding.asks(), padding.ended());
+        let mut effects = std::mem::take(&mut self.padding_effects);
         if let Some((set, ix)) = place.leg() {
             if let Some(state) = self.sets.get_mut(set) {
                 state.hold_back(ix, blocked, holds, &mut self.effects);

@@ -95,8 +95,8 @@ pub unsafe extern "C" fn circflow_padding_install(
     })
 }
 
-/// Takes a padder down, with its timers and its block. What it held back goes out with the next drain after a tick (the
-/// deadline says now). Up to 1000 padding cells may still come from its hop.
+/// Takes a padder down, with its timers, its block and its padding that still waits. What it held back goes out with
+/// the next drain. Up to 1000 padding cells may still come from its hop.
 ///
 /// CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_EXPIRED, an id error.
 #[no_mangle]

@@ -1,14 +1,13 @@
 //! All padding of one circuit: its padders, the gate in front of its sender, and what waits behind it.
 
-use super::negotiation::{Negotiation, Outcome};
+use super::negotiation::Negotiation;
 use super::padder::{Action, Due, Padder};
 use super::table::{rule, Gate, Ruling, Waiting};
 use super::unwritten::Unwritten;
-use super::{Answer, Effect, NotNow, Pad, Stats, Terms};
+use super::{Answer, Effect, Pad, Stats, Terms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
-use crate::wire::padding::{Negotiate, Negotiated};
 use maybenot::{MachineId, TriggerEvent};
 use std::collections::VecDeque;
 
@@ -26,20 +25,20 @@ pub struct Outside {
 pub struct Padding<H> {
     /// A lower bound of what is due next; [`NEVER`] when nothing is.
     next: Nanos,
-    padders: Vec<Padder>,
+    pub(super) padders: Vec<Padder>,
     gate: Gate,
     /// The host has a queue of its own, and decides.
     asks: bool,
     /// When the last block ended, as long as what waited has not been let out.
     opening: Option<Nanos>,
-    /// A padder went, and the block that is left has another bypass; nobody has been told yet.
+    /// A padder went, and left another bypass or more room; nobody has been told yet.
     moved: bool,
     /// The host was told to stop, and waits to be told to go on.
     stopped: bool,
     outbox: VecDeque<Entry<H>>,
     outbox_max: u32,
     unwritten: Unwritten,
-    negotiation: Negotiation,
+    pub(super) negotiation: Negotiation,
     /// Hops whose padder is gone, and how much padding may still come from them.
     leaving: Vec<(u8, u32)>,
     /// Time of the last event: it never goes back.
@@ -138,7 +137,8 @@ impl<H> Padding<H> {
     }
 
     /// Takes a padder down, its block and its padding that still waits included. What it held back is let out with the
-    /// next step. Padding from its hop stays welcome for a while, unless the other end has confirmed that it has stopped.
+    /// next step. Padding from its hop stays welcome for a while, unless the other end has confirmed that it has
+    /// stopped.
     pub fn remove(&mut self, hop: u8, slot: u8, now: Nanos, confirmed: bool) -> bool {
         let Some(index) = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (hop, slot)) else {
             return false;
@@ -155,7 +155,7 @@ impl<H> Padding<H> {
         if self.gate != Gate::Open && gate == Gate::Open {
             (self.gate, self.opening) = (gate, Some(now));
         }
-        self.moved = self.gate != gate;
+        self.moved = self.gate != gate || (self.opening.is_none() && self.owes_resume());
         self.refresh(now);
         true
     }
@@ -274,11 +274,8 @@ impl<H> Padding<H> {
 
     /// Does the one thing that is due first, if it is due at `now`; answers with how late it was.
     pub fn step(&mut self, now: Nanos, outside: Outside, effects: &mut Vec<Effect<H>>) -> Option<Nanos> {
-        if std::mem::take(&mut self.moved) {
-            self.shift_gate(self.latest, effects);
-        }
+        self.settle(effects);
         let due = self.earliest().filter(|&(at, ..)| at <= now);
-        self.open_before(due.map_or(NEVER, |(at, ..)| at), effects);
         if let Some((at, what, index)) = due {
             let time = at.max(now.saturating_sub(limits::PADDING_LATE_MAX)).max(self.latest).min(now);
             self.latest = time;
@@ -300,10 +297,21 @@ impl<H> Padding<H> {
             }
             self.shift_gate(time, effects);
         }
-        self.padders.iter_mut().for_each(Padder::refresh);
-        self.next = self.next_of_padders();
-        self.open_before(self.next, effects);
+        self.settle(effects);
         due.map(|(at, what, _)| if what == Due::Begun { 0 } else { now.saturating_sub(at) })
+    }
+
+    /// Says what the last change has left to say, and lets out what waited if the block ended before anything else that
+    /// is due.
+    pub fn settle(&mut self, effects: &mut Vec<Effect<H>>) {
+        if std::mem::take(&mut self.moved) {
+            self.shift_gate(self.latest, effects);
+            self.resume(effects);
+        }
+        self.padders.iter_mut().for_each(Padder::refresh);
+        let next = self.next_of_padders();
+        self.open_before(next, effects);
+        self.next = if self.opening.is_some() { self.latest } else { next };
     }
 
     /// Counts a step of the call `round`. After too many the rest has to wait a nanosecond: machines without delays
@@ -336,71 +344,6 @@ impl<H> Padding<H> {
         }
         self.after_events(now);
         true
-    }
-
-    /// Client: asks for padding at a hop and sets its own part up.
-    pub fn start(&mut self, number: u8, terms: &Terms, now: Nanos, key: [u8; 32]) -> Result<Negotiate, NotNow> {
-        if self.has(terms.hop, terms.slot) {
-            return Err(NotNow::Running);
-        }
-        let question = self.negotiation.start(number, terms.hop, terms.slot)?;
-        if !self.install(terms, now, key) {
-            self.negotiation.forget(number);
-            return Err(NotNow::Full);
-        }
-        Ok(question)
-    }
-
-    /// Client: asks for its end, and takes its own part down.
-    pub fn stop(&mut self, number: u8, now: Nanos) -> Result<(Negotiate, u8), NotNow> {
-        let (question, hop, slot) = self.negotiation.stop(number)?;
-        self.remove(hop, slot, now, true);
-        Ok((question, hop))
-    }
-
-    /// Client: the relay answered.
-    pub fn negotiated(&mut self, hop: u8, answer: &Negotiated, now: Nanos) -> Result<(), Fault> {
-        let outcome = self.negotiation.answered(hop, answer)?;
-        self.carry_out(outcome, now);
-        Ok(())
-    }
-
-    /// Relay: the client asks. `terms` is what its number means here, if anything.
-    pub fn asked(
-        &mut self,
-        question: &Negotiate,
-        terms: Option<&Terms>,
-        now: Nanos,
-        key: [u8; 32],
-    ) -> Option<Negotiated> {
-        let free = terms.filter(|terms| !self.has(terms.hop, terms.slot) && self.padders.len() < limits::PADDERS_MAX);
-        let (answer, outcome) = self.negotiation.asked(question, free.map(|terms| terms.slot));
-        match (outcome, free) {
-            (Outcome::Install, Some(terms)) => {
-                self.install(terms, now, key);
-            }
-            _ => self.carry_out(outcome, now),
-        }
-        answer
-    }
-
-    /// Relay: ends a machine on its own account.
-    pub fn end(&mut self, number: u8, now: Nanos) -> Result<Negotiated, NotNow> {
-        let (news, outcome) = self.negotiation.end(number)?;
-        self.carry_out(outcome, now);
-        Ok(news)
-    }
-
-    /// The number of a negotiated machine that has ended for good and was to be stopped then.
-    pub fn ended(&self) -> Option<u8> {
-        let over = self.padders.iter().find(|padder| padder.stop_at_end && padder.is_over())?;
-        self.negotiation.number_of(over.hop, over.slot)
-    }
-
-    fn carry_out(&mut self, outcome: Outcome, now: Nanos) {
-        if let Outcome::Remove { hop, slot } = outcome {
-            self.remove(hop, slot, now, true);
-        }
     }
 
     fn each(&mut self, index: usize, change: impl FnOnce(&mut Padder)) {
@@ -478,10 +421,14 @@ impl<H> Padding<H> {
     /// Tells a host that was told to stop that there is room again: also when it was made by releases, as the block
     /// itself may last for a day.
     fn resume(&mut self, effects: &mut Vec<Effect<H>>) {
-        if self.stopped && self.outbox.len() < self.outbox_max as usize {
+        if self.owes_resume() {
             self.stopped = false;
             effects.push(Effect::Resume);
         }
+    }
+
+    fn owes_resume(&self) -> bool {
+        self.stopped && self.outbox.len() < self.outbox_max as usize
     }
 
     fn let_out(&mut self, entry: Entry<H>, effects: &mut Vec<Effect<H>>) {

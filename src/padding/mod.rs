@@ -8,6 +8,7 @@
 //! The contract with the framework is in two places: [`table`] says what a due padding action does, `padder` what the
 //! timers and the block do.
 
+mod agreed;
 mod circuit;
 mod clock;
 pub mod machines;

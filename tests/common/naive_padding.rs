@@ -177,8 +177,13 @@ impl Naive {
         let before = self.blocks();
         self.padders.retain(|padder| padder.place != place);
         self.alarms.retain(|alarm| alarm.place != place);
+        // What it has not sent yet it never will.
+        self.waiting.retain(|cell| !matches!(cell, Cell::Pad(pad) if (pad.hop, pad.slot) == place));
         self.latest = now;
         self.gate_moved(before, now);
+        if self.opening.is_none() {
+            self.make_room();
+        }
     }
 
     /// For a look at what led to a failure: the last events (with `PADDING_LOG`) and what is to come.

@@ -1,0 +1,74 @@
+//! Padders that the two ends of a circuit have agreed on: the messages of the negotiation, carried out.
+
+use super::negotiation::Outcome;
+use super::{NotNow, Padding, Terms};
+use crate::base::{limits, Nanos};
+use crate::wire::fault::Fault;
+use crate::wire::padding::{Negotiate, Negotiated};
+
+impl<H> Padding<H> {
+    /// Client: asks for padding at a hop and sets its own part up.
+    pub fn start(&mut self, number: u8, terms: &Terms, now: Nanos, key: [u8; 32]) -> Result<Negotiate, NotNow> {
+        if self.has(terms.hop, terms.slot) {
+            return Err(NotNow::Running);
+        }
+        let question = self.negotiation.start(number, terms.hop, terms.slot)?;
+        if !self.install(terms, now, key) {
+            self.negotiation.forget(number);
+            return Err(NotNow::Full);
+        }
+        Ok(question)
+    }
+
+    /// Client: asks for its end, and takes its own part down.
+    pub fn stop(&mut self, number: u8, now: Nanos) -> Result<(Negotiate, u8), NotNow> {
+        let (question, hop, slot) = self.negotiation.stop(number)?;
+        self.remove(hop, slot, now, true);
+        Ok((question, hop))
+    }
+
+    /// Client: the relay answered.
+    pub fn negotiated(&mut self, hop: u8, answer: &Negotiated, now: Nanos) -> Result<(), Fault> {
+        let outcome = self.negotiation.answered(hop, answer)?;
+        self.carry_out(outcome, now);
+        Ok(())
+    }
+
+    /// Relay: the client asks. `terms` is what its number means here, if anything.
+    pub fn asked(
+        &mut self,
+        question: &Negotiate,
+        terms: Option<&Terms>,
+        now: Nanos,
+        key: [u8; 32],
+    ) -> Option<Negotiated> {
+        let free = terms.filter(|terms| !self.has(terms.hop, terms.slot) && self.padders.len() < limits::PADDERS_MAX);
+        let (answer, outcome) = self.negotiation.asked(question, free.map(|terms| terms.slot));
+        match (outcome, free) {
+            (Outcome::Install, Some(terms)) => {
+                self.install(terms, now, key);
+            }
+            _ => self.carry_out(outcome, now),
+        }
+        answer
+    }
+
+    /// Relay: ends a machine on its own account.
+    pub fn end(&mut self, number: u8, now: Nanos) -> Result<Negotiated, NotNow> {
+        let (news, outcome) = self.negotiation.end(number)?;
+        self.carry_out(outcome, now);
+        Ok(news)
+    }
+
+    /// The number of a negotiated machine that has ended for good and was to be stopped then.
+    pub fn ended(&self) -> Option<u8> {
+        let over = self.padders.iter().find(|padder| padder.stop_at_end && padder.is_over())?;
+        self.negotiation.number_of(over.hop, over.slot)
+    }
+
+    fn carry_out(&mut self, outcome: Outcome, now: Nanos) {
+        if let Outcome::Remove { hop, slot } = outcome {
+            self.remove(hop, slot, now, true);
+        }
+    }
+}
