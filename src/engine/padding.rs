@@ -194,19 +194,22 @@ impl Engine {
             _ => {}
         }
         let is_of_stream = waits(command);
+        let admission = match &mut circuit.padding {
+            Some(padding) if is_of_stream => padding.admit(),
+            _ => Admission::Go,
+        };
+        if admission == Admission::Full {
+            return Err(Blocked::NoRoom.into());
+        }
         if is_of_stream {
             circuit.config.flags.add(CircuitFlags::STREAMS);
         }
-        let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
-        let Some(padding) = &mut circuit.padding else { return Ok(Some(verdict)) };
-        match if is_of_stream { padding.admit() } else { Admission::Go } {
-            Admission::Go => {
-                self.note_sent(id, hop, now);
-                Ok(Some(verdict))
-            }
-            Admission::Hold => Ok(None),
-            Admission::Full => Err(Blocked::NoRoom.into()),
+        if admission == Admission::Hold {
+            return Ok(None);
         }
+        let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
+        self.note_sent(id, hop, now);
+        Ok(Some(verdict))
     }
 
     /// Keeps a message for which [`Engine::send_on_circuit`] had no answer.
@@ -322,7 +325,8 @@ impl Engine {
     pub(super) fn run_padding(&mut self, index: u32, now: Nanos) {
         let Some((id, circuit)) = self.circuits.at(index) else { return };
         let (place, hop) = (circuit.place, circuit.config.hops);
-        let Some(padding) = &mut circuit.padding else { return };
+        // Nothing is sent any more on a circuit that the host was told to close.
+        let Some(padding) = circuit.padding.as_mut().filter(|_| place != Place::Closing) else { return };
         let held_in_set = |(set, ix)| self.sets.get(set).map(|state: &Set| state.held_for(ix));
         let (held, releasable) = place.leg().and_then(held_in_set).unwrap_or((false, false));
         let mut effects = std::mem::take(&mut self.padding_effects);
