@@ -131,7 +131,7 @@ impl Engine {
         }
     }
 
-    /// The common case of [`Engine::sent`]: a circuit in no set, and nothing due. No answer means that nothing was done.
+    /// The common case of [`Engine::sent`]: a circuit in no set, nothing due. No answer means that nothing was done.
     #[inline(always)]
     pub fn sent_alone(&mut self, now: Nanos, id: Id, hop: u8) -> Option<()> {
         if now >= self.deadline() || !self.clock.advance(now) {

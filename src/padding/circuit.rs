@@ -146,9 +146,7 @@ impl<H> Padding<H> {
         self.padders.remove(index);
         self.padders.shrink_to_fit();
         if !confirmed {
-            if hop == 0 {
-                self.negotiation.forget_place(slot);
-            }
+            self.negotiation.forget_at_relay(hop, slot);
             self.leaving.retain(|&(left, _)| left != hop);
             self.leaving.push((hop, limits::PADDING_AFTER_END_MAX));
         }

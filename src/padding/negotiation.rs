@@ -160,8 +160,8 @@ impl Negotiation {
     }
 
     /// Relay: forgets what ran in a place that its host has cleared, so that the client can ask for it anew.
-    pub fn forget_place(&mut self, slot: u8) {
-        self.machines.retain(|agreed| (agreed.hop, agreed.slot) != (0, slot));
+    pub fn forget_at_relay(&mut self, hop: u8, slot: u8) {
+        self.machines.retain(|agreed| hop != 0 || (agreed.hop, agreed.slot) != (0, slot));
     }
 
     fn running(&mut self, number: u8) -> Option<&mut Agreed> {

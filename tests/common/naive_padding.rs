@@ -177,6 +177,7 @@ impl Naive {
         let before = self.blocks();
         self.padders.retain(|padder| padder.place != place);
         self.alarms.retain(|alarm| alarm.place != place);
+        self.waiting.retain(|cell| !matches!(cell, Cell::Pad(pad) if (pad.hop, pad.slot) == place));
         self.latest = now;
         self.gate_moved(before, now);
     }
