@@ -439,8 +439,11 @@ impl Engine {
         Ok(Some(answer))
     }
 
+    /// After a change that was made past [`Engine::with_padding`].
     fn rearm(&mut self, id: Id) {
-        let _ = self.with_padding(id, |_| ());
+        if let Some(padding) = self.circuits.get(id).and_then(|circuit| circuit.padding.as_ref()) {
+            self.alarms.arm_padding(id, padding.next());
+        }
     }
 
     fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {

@@ -479,7 +479,7 @@ impl<H> Padding<H> {
     /// Tells a host that was told to stop that there is room again: also when it was made by releases, as the block
     /// itself may last for a day.
     fn resume(&mut self, effects: &mut Vec<Effect<H>>) {
-        if self.stopped && self.outbox.len() < self.outbox_max as usize {
+        if self.stopped && (!self.is_blocked() || self.outbox.len() < self.outbox_max as usize) {
             self.stopped = false;
             effects.push(Effect::Resume);
         }
