@@ -522,6 +522,21 @@ static void nothing_comes_after_the_end(void **state)
     }
 }
 
+/* A relay whose host has taken the padder down by hand: whoever starts it again gets what it is told that it gets. */
+static void a_padder_taken_down_by_hand_can_be_started_again(void **state)
+{
+    (void)state;
+    enrol_both(NUMBER, "pad-00", 0);
+    run(NUMBER, 1);
+    OK(circflow_padding_remove(RELAY, world.now, FAR, 0, 0));
+    IS(CIRCFLOW_ERR_NO_PADDER, relay_stops(NUMBER));
+    tell_relay(question(STOP, NUMBER, 1));
+    quiet(RELAY);
+    tell_relay(question(START, NUMBER, 2));
+    is_message(&host_drain(RELAY)->at[0], reply(START, YES, NUMBER, 2));
+    assert_true(has_padder(RELAY, 0));
+}
+
 static void who_may_ask_for_what(void **state)
 {
     circflow_padding_config config;
@@ -657,6 +672,7 @@ int main(void)
         TEST(machines_that_end_are_stopped),
         TEST(machines_that_end_by_an_event_are_stopped_too),
         TEST(nothing_comes_after_the_end),
+        TEST(a_padder_taken_down_by_hand_can_be_started_again),
         TEST(who_may_ask_for_what),
         TEST(questions_without_an_answer_are_bounded),
         TEST(a_host_that_does_not_drain),

@@ -912,6 +912,257 @@ static void what_a_circuit_left_behind_is_dropped(void **state)
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
 }
 
+/* A circuit that is told to close sends nothing any more. What it held comes back when it is gone. */
+static void a_circuit_that_closes_is_quiet(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    alone();
+    pad_on(0, "gate-0-00", 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    lend(0, 0, 1);
+    send_alone(3, "x", CIRCFLOW_VERDICT_HELD);
+    host_other(&world, CLIENT, LEG(0), 2);
+    quiet_at(10); /* A padding cell waits, too, and another timer runs. */
+    host_other(&world, CLIENT, LEG(0), 2);
+    IS(CIRCFLOW_ERR_PADDING_UNEXPECTED, host_feed(&world, CLIENT, LEG(0), host_message(CIRCFLOW_CMD_DROP, 3, 0, NULL, 0)));
+    const host_events *events = host_drain(CLIENT);
+    assert_int_equal(events->count, 1);
+    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_CLOSE);
+    quiet_at(500);
+    IS(CIRCFLOW_ERR_GONE, send_message(0, host_data(3, "y"), &verdict));
+    assert_int_equal(host_stats(CLIENT).held, 2);
+    OK(circflow_circuit_closed(CLIENT, world.now, LEG(0)));
+    events = host_drain(CLIENT);
+    assert_int_equal(events->count, 1);
+    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_DISCARD);
+    host_book(&ledger, events);
+    host_settle(&ledger);
+    assert_int_equal(host_stats(CLIENT).held, 0);
+    assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
+}
+
+static void a_refused_message_leaves_no_trace(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    host_prepare(&world);
+    world.client_circuit.held_sends_max = 0;
+    alone();
+    pad_on(0, "shut-0", 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+    assert_int_equal(stats_of(0, 2).normal_sent, 0);
+    /* It still has carried no stream. */
+    OK(circflow_set_open(CLIENT, world.now, &world.client_terms, &world.client_set));
+    OK(circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(0), 1));
+    /* The handshake does not wait. */
+    assert_int_equal(host_first(host_drain(CLIENT), CIRCFLOW_INSN_SEND)->detail.send.command, CIRCFLOW_CMD_LINK);
+}
+
+/* Padding that waits takes room, too; where there is none it is dropped, and its machine goes on. */
+static void padding_that_waits_is_capped(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    host_prepare(&world);
+    world.client_circuit.held_sends_max = 2;
+    alone();
+    pad_on(0, "gate-0-00", 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    for (uint64_t n = 1; n <= 4; n++) {
+        host_other(&world, CLIENT, LEG(0), 2);
+        quiet_at(10 * n);
+    }
+    assert_int_equal(stats_of(0, 2).padding_sent, 2);
+    assert_int_equal(stats_of(0, 2).refused, 2);
+    IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+    const host_events *events = at(100);
+    assert_int_equal(events->count, 3);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_PADDING), 2);
+    assert_int_equal(events->at[2].insn.kind, CIRCFLOW_INSN_RESUME);
+}
+
+/* A set counts every message it sends on a leg with a padder, also on the short way. */
+static void every_message_counts(void **state)
+{
+    (void)state;
+    legs(2);
+    for (int n = 0; n < 3; n++)
+        send_set(CIRCFLOW_CMD_DATA, "before", CIRCFLOW_VERDICT_SEND);
+    pad_on(0, "written-pad", 2);
+    for (int n = 0; n < 10; n++)
+        send_set(CIRCFLOW_CMD_DATA, "x", CIRCFLOW_VERDICT_SEND);
+    assert_int_equal(stats_of(0, 2).normal_sent, 10);
+    host_pad(&world, CLIENT, LEG(0), "shut-0", 2, 1);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    host_room(&world, CLIENT, LEG(1), 0, 0);
+    send_set(CIRCFLOW_CMD_DATA, "held", CIRCFLOW_VERDICT_HELD);
+    /* Decided and reported, it counts once. */
+    assert_int_equal(at(100)->count, 1);
+    circflow_verdict verdict;
+    circflow_message message = host_data(HOST_HOPS, "y");
+    OK(circflow_set_decide(CLIENT, world.now, world.client_set, &message, NULL, 0, &verdict));
+    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+    assert_int_equal(stats_of(0, 2).normal_sent, 11);
+    OK(circflow_circuit_sent(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_DATA, HOST_HOPS));
+    assert_int_equal(stats_of(0, 2).normal_sent, 12);
+    assert_int_equal(host_pad_stats(CLIENT, LEG(0), 2, 1).normal_sent, 2);
+    assert_int_equal(host_set_stats(CLIENT, world.client_set).sent, 15);
+}
+
+/* A padding cell 10 ms after each cell that was written and goes to the hop or through it. */
+static void written_cells_are_told_by_their_hop(void **state)
+{
+    (void)state;
+    alone();
+    send_alone(3, "before there was a padder", CIRCFLOW_VERDICT_SEND);
+    pad_on(0, "written-pad", 2);
+    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1)); /* Not known. */
+    assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
+    send_alone(1, "a", CIRCFLOW_VERDICT_SEND);
+    send_alone(2, "b", CIRCFLOW_VERDICT_SEND);
+    assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
+    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1)); /* Not so far. */
+    assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
+    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), UINT32_MAX));
+    due_at(10);
+    host_is_padding(&at(10)->at[0].insn, LEG(0), 2, 0, 0);
+    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1)); /* Padding is written like the rest. */
+    due_at(20);
+    host_is_padding(&at(20)->at[0].insn, LEG(0), 2, 0, 0);
+    assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
+}
+
+static void padding_as_other_padders_see_it(void **state)
+{
+    (void)state;
+    alone();
+    host_pad(&world, CLIENT, LEG(0), NULL, 1, 0);
+    host_pad(&world, CLIENT, LEG(0), NULL, 2, 1);
+    host_pad(&world, CLIENT, LEG(0), NULL, 3, 0);
+    pad_on(0, "pad-00", 2);
+    host_other(&world, CLIENT, LEG(0), 2);
+    assert_int_equal(at(10)->count, 1);
+    assert_int_equal(stats_of(0, 2).padding_sent, 1);
+    assert_int_equal(stats_of(0, 1).normal_sent, 1); /* It passes there. */
+    assert_int_equal(stats_of(0, 1).padding_sent, 0);
+    assert_int_equal(stats_of(0, 3).normal_sent + stats_of(0, 3).padding_sent, 0);
+    assert_int_equal(host_pad_stats(CLIENT, LEG(0), 2, 1).padding_sent, 0);
+}
+
+/* An exit pads towards its client, hop 0, and holds what its set sends. */
+static void an_exit_holds_what_its_set_sends(void **state)
+{
+    const host_events *events;
+    circflow_verdict verdict;
+    circflow_message message = host_data(0, "down");
+    (void)state;
+    host_linked(&world, 2);
+    for (size_t leg = 0; leg < 2; leg++) {
+        host_room(&world, world.exit, world.exit_leg[leg], 50, (leg + 1) * MS);
+        host_pad(&world, world.exit, world.exit_leg[leg], "gate-1-11", 0, 0);
+        host_drop(&world, world.exit, world.exit_leg[leg], 0);
+    }
+    OK(circflow_engine_tick(world.exit, world.now));
+    for (int n = 0; n < 2; n++) {
+        OK(circflow_set_send(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
+        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+    }
+    host_other(&world, world.exit, world.exit_leg[1], 0);
+    OK(circflow_engine_tick(world.exit, world.now += 10 * MS));
+    events = host_drain(world.exit); /* Leg 1's padder takes one, although leg 0 is the faster. */
+    assert_int_equal(events->count, 1);
+    host_is_data(&events->at[0], world.exit_leg[1], 0, "down");
+    assert_int_equal(events->at[0].insn.detail.send.number, 1);
+    host_other(&world, world.exit, world.exit_leg[0], 0);
+    OK(circflow_engine_tick(world.exit, world.now += 10 * MS));
+    events = host_drain(world.exit);
+    assert_int_equal(events->count, 2); /* A SWITCH, then the other. */
+    assert_int_equal(events->at[0].insn.detail.send.command, CIRCFLOW_CMD_SWITCH);
+    assert_int_equal(events->at[0].insn.circuit.v, world.exit_leg[0].v);
+    host_is_data(&events->at[1], world.exit_leg[0], 0, "down");
+    assert_int_equal(events->at[1].insn.detail.send.number, 2);
+    assert_int_equal(host_pad_stats(world.exit, world.exit_leg[0], 0, 0).normal_sent, 2);
+    /* The client puts them in order. */
+    host_expect(&world, CLIENT, LEG(0), host_switch(HOST_HOPS, 1), CIRCFLOW_VERDICT_CONSUMED);
+    assert_int_equal(host_expect(&world, CLIENT, LEG(0), host_data(HOST_HOPS, "down"), CIRCFLOW_VERDICT_HELD), 2);
+    assert_int_equal(host_expect(&world, CLIENT, LEG(1), host_data(HOST_HOPS, "down"), CIRCFLOW_VERDICT_DELIVER), 1);
+}
+
+/* Polled with too little room, a SWITCH and the message behind it stay where they are. */
+static void a_small_buffer_takes_nothing(void **state)
+{
+    uint8_t body[CIRCFLOW_BODY_MAX];
+    circflow_insn insn;
+    (void)state;
+    legs(2);
+    pad_on(0, "shut-0", 2);
+    send_set(CIRCFLOW_CMD_DATA, "0", CIRCFLOW_VERDICT_SEND);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    host_room(&world, CLIENT, LEG(1), 0, 0);
+    quiet_at(0);
+    send_set(CIRCFLOW_CMD_DATA, "12345", CIRCFLOW_VERDICT_HELD);
+    host_room(&world, CLIENT, LEG(1), 5, 0);
+    IS(CIRCFLOW_ERR_TOO_SMALL, circflow_engine_poll(CLIENT, body, 3, &insn));
+    OK(circflow_engine_poll(CLIENT, body, 4, &insn));
+    assert_int_equal(insn.detail.send.command, CIRCFLOW_CMD_SWITCH);
+    IS(CIRCFLOW_ERR_TOO_SMALL, circflow_engine_poll(CLIENT, body, 4, &insn));
+    assert_int_equal(host_stats(CLIENT).held, 1);
+    OK(circflow_engine_poll(CLIENT, body, 5, &insn));
+    assert_memory_equal(body, "12345", 5);
+    assert_int_equal(insn.detail.send.number, 2);
+    OK(circflow_engine_poll(CLIENT, body, 5, &insn));
+    assert_int_equal(insn.kind, CIRCFLOW_INSN_NONE);
+    assert_int_equal(host_stats(CLIENT).held, 0);
+    circflow_circuit_id out;
+    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_take_out(CLIENT, world.now, world.client_set, &out));
+}
+
+/* A leg that is taken out of its set keeps its padders, and its block. */
+static void a_leg_taken_out_stays_blocked(void **state)
+{
+    circflow_circuit_id out;
+    (void)state;
+    legs(1);
+    pad_on(0, "shut-0", 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    send_set(CIRCFLOW_CMD_DATA, "x", CIRCFLOW_VERDICT_HELD);
+    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_take_out(CLIENT, world.now, world.client_set, &out));
+    assert_int_equal(at(100)->count, 1);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(100);
+    OK(circflow_set_take_out(CLIENT, world.now, world.client_set, &out));
+    assert_int_equal(out.v, LEG(0).v);
+    send_alone(3, "y", CIRCFLOW_VERDICT_HELD);
+    const host_events *events = at(200);
+    assert_int_equal(events->count, 1);
+    host_is_data(&events->at[0], LEG(0), 3, "y");
+    assert_int_equal(events->at[0].insn.set.v, 0);
+}
+
+/* A circuit that is blocked already becomes a leg: its set holds from the start. */
+static void a_blocked_circuit_becomes_a_leg(void **state)
+{
+    (void)state;
+    legs(0);
+    host_pair(&world);
+    pad_on(0, "shut-0", 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    OK(circflow_set_adopt_leg(CLIENT, world.now, world.client_set, LEG(0), 0, MS));
+    host_room(&world, CLIENT, LEG(0), 5, 0);
+    send_set(CIRCFLOW_CMD_DATA, "x", CIRCFLOW_VERDICT_HELD);
+    const host_events *events = at(100);
+    assert_int_equal(events->count, 1);
+    is_of_set(&events->at[0], 0, "x", 1);
+}
+
 /* What goes past a hop and what comes from where, as each padder sees it (MB-50). */
 static void each_padder_counts_what_passes_its_hop(void **state)
 {
@@ -1018,6 +1269,16 @@ int main(void)
         TEST(tokens_come_back_once),
         TEST(bodies_that_are_held_go_with_their_circuit),
         TEST(what_a_circuit_left_behind_is_dropped),
+        TEST(a_circuit_that_closes_is_quiet),
+        TEST(a_refused_message_leaves_no_trace),
+        TEST(padding_that_waits_is_capped),
+        TEST(every_message_counts),
+        TEST(written_cells_are_told_by_their_hop),
+        TEST(padding_as_other_padders_see_it),
+        TEST(an_exit_holds_what_its_set_sends),
+        TEST(a_small_buffer_takes_nothing),
+        TEST(a_leg_taken_out_stays_blocked),
+        TEST(a_blocked_circuit_becomes_a_leg),
         TEST(each_padder_counts_what_passes_its_hop),
         TEST(a_constant_rate_carries_data_and_padding),
     };

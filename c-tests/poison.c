@@ -37,7 +37,12 @@ static void a_poisoned_engine_answers_poisoned(void **state)
     uint64_t number;
     size_t count;
     char text[100] = "";
+    circflow_machines_id machines = {0};
+    circflow_padding_config padding = host_padding_config(world.client, NULL, 2, 0);
+    circflow_padding_stats figures;
+    const circflow_insn_padding asked = {CIRCFLOW_CMD_DROP, 2, 0, CIRCFLOW_PADDING_ASKS, 0};
     (void)state;
+    figures.size = sizeof(figures);
     stats.size = sizeof(stats);
     set_stats.size = sizeof(set_stats);
     IS(CIRCFLOW_ERR_NULL, circflow_test_panic(NULL));
@@ -67,6 +72,18 @@ static void a_poisoned_engine_answers_poisoned(void **state)
     IS(CIRCFLOW_ERR_POISONED, circflow_set_get_stats(world.client, world.client_set, &set_stats));
     IS(CIRCFLOW_ERR_POISONED, circflow_set_export(world.client, world.client_set, &numbers, legs, COUNT(legs), &count));
     IS(CIRCFLOW_ERR_POISONED, circflow_set_import(world.client, world.now, world.client_set, &numbers, NULL, 0));
+    IS(CIRCFLOW_ERR_POISONED, circflow_machines_load(world.client, "x", 1, &machines));
+    IS(CIRCFLOW_ERR_POISONED, circflow_machines_drop(world.client, machines));
+    IS(CIRCFLOW_ERR_POISONED, circflow_padding_install(world.client, world.now, world.client_leg[0], &padding));
+    IS(CIRCFLOW_ERR_POISONED, circflow_padding_remove(world.client, world.now, world.client_leg[0], 2, 0));
+    IS(CIRCFLOW_ERR_POISONED, circflow_padding_get_stats(world.client, world.client_leg[0], 2, 0, &figures));
+    IS(CIRCFLOW_ERR_POISONED, circflow_padding_answer(world.client, world.now, world.client_leg[0], &asked, 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_padding_register(world.client, CIRCFLOW_ROLE_CLIENT, 1, &padding));
+    IS(CIRCFLOW_ERR_POISONED, circflow_padding_start(world.client, world.now, world.client_leg[0], 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_padding_stop(world.client, world.now, world.client_leg[0], 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_send(world.client, world.now, world.client_leg[0], &message, &verdict));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_written(world.client, world.now, world.client_leg[0], 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_passing(world.client, world.now, world.client_leg[0]));
     /* What the panic said can still be read. */
     OK(circflow_engine_last_detail(world.client, text, sizeof(text), &count));
     assert_true(count > 0);
@@ -106,6 +123,41 @@ static void discards_that_wait_come_back_from_a_poisoned_engine(void **state)
 
 static int answers[3];
 static int calls;
+
+/* What padding held back for sending is the host's again, too. */
+static void tokens_that_wait_to_be_sent_come_back(void **state)
+{
+    (void)state;
+    host_stop(&world);
+    memset(&world, 0, sizeof(world));
+    memset(&ledger, 0, sizeof(ledger));
+    host_prepare(&world);
+    host_adopted(&world, 1);
+    host_pair(&world);
+    for (size_t leg = 0; leg < 2; leg++) {
+        host_pad(&world, world.client, world.client_leg[leg], "shut-0", 2, 0);
+        host_drop(&world, world.client, world.client_leg[leg], 2);
+    }
+    OK(circflow_engine_tick(world.client, world.now));
+    host_room(&world, world.client, world.client_leg[0], 9, 0);
+    for (uint64_t token = 0; token < 6; token++) {
+        circflow_message message = host_token(HOST_HOPS, token, 11);
+        circflow_verdict verdict;
+        if (token % 2)
+            OK(circflow_circuit_send(world.client, world.now, world.client_leg[1], &message, &verdict));
+        else
+            OK(circflow_set_send(world.client, world.now, world.client_set, &message, NULL, 0, &verdict));
+        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        host_lend(&ledger, token, 11);
+    }
+    OK(circflow_padding_remove(world.client, world.now, world.client_leg[1], 2, 0));
+    OK(circflow_engine_tick(world.client, world.now)); /* Half of them are in the queue of instructions. */
+    IS(CIRCFLOW_ERR_PANIC, circflow_test_panic(world.client));
+    OK(circflow_engine_free(world.client, host_discard, &ledger));
+    world.client = NULL;
+    host_settle(&ledger);
+    host_stop(&world);
+}
 
 static void panic_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
 {
@@ -160,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup(a_poisoned_engine_answers_poisoned, setup),
         cmocka_unit_test_setup(fatal_codes_have_their_class_and_reason, setup),
         cmocka_unit_test_setup(discards_that_wait_come_back_from_a_poisoned_engine, setup),
+        cmocka_unit_test_setup(tokens_that_wait_to_be_sent_come_back, setup),
         cmocka_unit_test_setup(a_panic_inside_a_drain_ends_the_drain, setup),
     };
     return cmocka_run_group_tests_name("poison", tests, NULL, NULL);

@@ -224,6 +224,49 @@ static void more_is_0_when_the_budget_was_just_enough(void **state)
 static int in_log;
 
 /* The engine may not be called here, in any way. */
+/* Pads as it is told, from inside: writes the cell, answers, sends, and lets the machine go on. */
+static void pad_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    circflow_circuit_id circuit = insn->circuit;
+    circflow_message message = host_data(HOST_HOPS, "x");
+    circflow_verdict verdict = {0};
+    (void)userdata;
+    (void)body;
+    count_call(insn);
+    if (insn->kind != CIRCFLOW_INSN_PADDING)
+        return;
+    if (insn->detail.padding.flags & CIRCFLOW_PADDING_ASKS)
+        note(circflow_padding_answer(world.client, world.now, circuit, &insn->detail.padding, CIRCFLOW_PADDING_SENT));
+    note(circflow_circuit_written(world.client, world.now, circuit, 1));
+    note(circflow_circuit_passing(world.client, world.now, circuit));
+    note(circflow_circuit_send(world.client, world.now, circuit, &message, &verdict));
+    note(circflow_engine_tick(world.client, world.now));
+}
+
+static void padding_is_dealt_with_from_inside(void **state)
+{
+    (void)state;
+    for (int own_queue = 0; own_queue < 2; own_queue++) {
+        memset(&world, 0, sizeof(world));
+        memset(&seen, 0, sizeof(seen));
+        host_prepare(&world);
+        world.client_circuit.flags |= own_queue ? CIRCFLOW_CIRCUIT_OWN_QUEUE : 0;
+        host_start(&world);
+        host_pair(&world);
+        host_pad(&world, world.client, world.client_leg[0], "pad-00", 2, 0);
+        host_other(&world, world.client, world.client_leg[0], 2);
+        OK(circflow_engine_tick(world.client, world.now += 10 * MS));
+        OK(circflow_engine_drain(world.client, SIZE_MAX, NULL, pad_inside, NULL));
+        assert_int_equal(seen.answer_count, (unsigned)(4 + own_queue));
+        for (size_t i = 0; i < seen.answer_count; i++)
+            OK(seen.answers[i]);
+        circflow_padding_stats stats = host_pad_stats(world.client, world.client_leg[0], 2, 0);
+        assert_int_equal(stats.padding_sent, 1);
+        assert_int_equal(stats.normal_sent, 1);
+        host_stop(&world);
+    }
+}
+
 static void call_from_log(void *userdata, uint32_t level, uint32_t tag, const char *line)
 {
     circflow_engine *engine = userdata;
@@ -317,6 +360,7 @@ int main(void)
         cmocka_unit_test_setup(budget_bounds_the_calls, setup),
         cmocka_unit_test_setup(more_is_0_when_the_budget_was_just_enough, setup),
         cmocka_unit_test_setup(freeing_while_tokens_come_back_is_refused, setup),
+        cmocka_unit_test_setup(padding_is_dealt_with_from_inside, setup),
         cmocka_unit_test_setup(nothing_is_allowed_in_the_log_function, setup),
     };
     return cmocka_run_group_tests_name("reentry", tests, NULL, NULL);

@@ -133,8 +133,7 @@ impl Engine {
         }
     }
 
-    /// The common case of [`Engine::sent`]: a circuit in no set, and nothing due. No answer means that nothing was
-    /// done.
+    /// The common case of [`Engine::sent`]: a circuit in no set, nothing due. No answer means that nothing was done.
     #[inline(always)]
     pub fn sent_alone(&mut self, now: Nanos, id: Id, hop: u8) -> Option<()> {
         if now >= self.deadline() || !self.clock.advance(now) {
@@ -197,19 +196,22 @@ impl Engine {
             _ => {}
         }
         let is_of_stream = waits(command);
+        let admission = match &mut circuit.padding {
+            Some(padding) if is_of_stream => padding.admit(),
+            _ => Admission::Go,
+        };
+        if admission == Admission::Full {
+            return Err(Blocked::NoRoom.into());
+        }
         if is_of_stream {
             circuit.config.flags.add(CircuitFlags::STREAMS);
         }
-        let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
-        let Some(padding) = &mut circuit.padding else { return Ok(Some(verdict)) };
-        match if is_of_stream { padding.admit() } else { Admission::Go } {
-            Admission::Go => {
-                self.note_sent(id, hop, now);
-                Ok(Some(verdict))
-            }
-            Admission::Hold => Ok(None),
-            Admission::Full => Err(Blocked::NoRoom.into()),
+        if admission == Admission::Hold {
+            return Ok(None);
         }
+        let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
+        self.note_sent(id, hop, now);
+        Ok(Some(verdict))
     }
 
     /// Keeps a message for which [`Engine::send_on_circuit`] had no answer.
@@ -325,7 +327,8 @@ impl Engine {
     /// Does the first thing that is due on the circuit in this place.
     pub(super) fn run_padding(&mut self, index: u32, now: Nanos) {
         let Some((id, circuit)) = self.circuits.at(index) else { return };
-        let Some(padding) = &mut circuit.padding else { return };
+        // Nothing is sent any more on a circuit that the host was told to close.
+        let Some(padding) = circuit.padding.as_mut().filter(|_| circuit.place != Place::Closing) else { return };
         let held_in_set = |(set, ix)| self.sets.get(set).map(|state: &Set| state.held_for(ix));
         let (held, releasable) = circuit.place.leg().and_then(held_in_set).unwrap_or((false, false));
         let late = padding.step(now, Outside { held, releasable }, &mut self.padding_effects);
@@ -454,8 +457,11 @@ impl Engine {
         Ok(Some(answer))
     }
 
+    /// After a change that was made past [`Engine::with_padding`].
     fn rearm(&mut self, id: Id) {
-        let _ = self.with_padding(id, |_| ());
+        if let Some(padding) = self.circuits.get(id).and_then(|circuit| circuit.padding.as_ref()) {
+            self.alarms.arm_padding(id, padding.next());
+        }
     }
 
     fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {

@@ -156,7 +156,7 @@ impl Engine {
 
     /// An instruction about a circuit that is there: that it may send again, unless another is put into it.
     fn about(&self, circuit: Id) -> Option<Instruction> {
-        let open = self.circuits.get(circuit)?;
+        let open = self.circuits.get(circuit).filter(|open| open.place != Place::Closing)?;
         let set = open.place.leg().map_or(Id::NONE, |(set, _)| set);
         let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
         Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag, what: What::Resume })

@@ -146,6 +146,7 @@ impl<H> Padding<H> {
         self.padders.remove(index);
         self.padders.shrink_to_fit();
         if !confirmed {
+            self.negotiation.forget_at_relay(hop, slot);
             self.leaving.retain(|&(left, _)| left != hop);
             self.leaving.push((hop, limits::PADDING_AFTER_END_MAX));
         }
@@ -428,7 +429,7 @@ impl<H> Padding<H> {
     }
 
     fn owes_resume(&self) -> bool {
-        self.stopped && self.outbox.len() < self.outbox_max as usize
+        self.stopped && (!self.is_blocked() || self.outbox.len() < self.outbox_max as usize)
     }
 
     fn let_out(&mut self, entry: Entry<H>, effects: &mut Vec<Effect<H>>) {

@@ -159,6 +159,11 @@ impl Negotiation {
         self.machines.retain(|agreed| agreed.number != number || agreed.stopping);
     }
 
+    /// Relay: forgets what ran in a place that its host has cleared, so that the client can ask for it anew.
+    pub fn forget_at_relay(&mut self, hop: u8, slot: u8) {
+        self.machines.retain(|agreed| hop != 0 || (agreed.hop, agreed.slot) != (0, slot));
+    }
+
     fn running(&mut self, number: u8) -> Option<&mut Agreed> {
         self.machines.iter_mut().find(|agreed| agreed.number == number && !agreed.stopping)
     }

@@ -38,6 +38,7 @@ fn for_tests() -> Vec<(String, Vec<Machine>)> {
     list.extend(extensions());
     list.extend(timers());
     list.extend(loops());
+    list.push(("written-pad".into(), vec![upon(Event::TunnelSent, pad(10_000.0, false, false))]));
     // Without an allowance of their own: what a padder allows counts from the first cell, and from the first block.
     for (name, action) in
         [("frugal-pad", pad(10_000.0, false, false)), ("frugal-block", block(0.0, 100_000.0, false, false))]

@@ -322,7 +322,7 @@ impl Naive {
 
     /// A host that was told to stop goes on as soon as there is room.
     fn make_room(&mut self) {
-        if self.stopped && self.waiting.len() < self.room {
+        if self.stopped && (!self.is_blocked() || self.waiting.len() < self.room) {
             self.stopped = false;
             self.out.push(Out::Resume);
         }
