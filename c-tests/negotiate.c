@@ -517,8 +517,8 @@ static void nothing_comes_after_the_end(void **state)
             tell_relay(question(STOP, NUMBER, 1));
         const host_events *events = tick(RELAY, 0);
         assert_int_equal(events->count, 2);
-        is_message(&events->at[0], reply(STOP, YES, NUMBER, 1));
-        host_is_data(&events->at[1], FAR, 0, "x");
+        host_is_data(&events->at[0], FAR, 0, "x");
+        is_message(&events->at[1], reply(STOP, YES, NUMBER, 1));
     }
 }
 
