@@ -200,7 +200,7 @@ pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines
     if config.slot >= limits::PADDER_SLOTS || config.hop > limits::HOPS_MAX {
         return Err("the slot of a padder is above 1, or its hop above 16");
     }
-    if config.flags & !CIRCFLOW_PADDING_STOP_AT_END != 0 || config.reserved != 0 {
+    if config.flags & !(CIRCFLOW_PADDING_STOP_AT_END | CIRCFLOW_PADDING_OPEN_BETWEEN) != 0 || config.reserved != 0 {
         return Err("a padder has an unknown flag, or its reserved field is not zero");
     }
     Ok(padding::Terms {
@@ -213,6 +213,7 @@ pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines
         inbound_grace: config.inbound_grace,
         queued_max: config.queued_cells_max,
         stop_at_end: config.flags & CIRCFLOW_PADDING_STOP_AT_END != 0,
+        opens_between: config.flags & CIRCFLOW_PADDING_OPEN_BETWEEN != 0,
     })
 }
 

@@ -22,6 +22,10 @@ pub const CIRCFLOW_PADDING_REFUSED: u8 = 4;
 /// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
 /// reached their end (padding-spec 3).
 pub const CIRCFLOW_PADDING_STOP_AT_END: u8 = 1;
+/// circflow_padding_config.flags: when a block ends, what waits goes out at once, before a machine can block again.
+/// Without it, actions due with no delay come first, so that a machine that blocks again at the end of each block lets
+/// nothing out. Some machines count on the gap: RegulaTor paces its server so.
+pub const CIRCFLOW_PADDING_OPEN_BETWEEN: u8 = 2;
 
 /// Names a list of padding machines inside an engine. Zero names an empty list.
 #[repr(C)]
@@ -83,7 +87,7 @@ pub struct circflow_padding_config {
     pub hop: u8,
     /// Which of the hop's two places, 0 or 1. Default 0.
     pub slot: u8,
-    /// CIRCFLOW_PADDING_STOP_AT_END or 0.
+    /// CIRCFLOW_PADDING_STOP_AT_END and CIRCFLOW_PADDING_OPEN_BETWEEN, or-ed together. Default 0.
     pub flags: u8,
     /// Zero.
     pub reserved: u8,

@@ -297,6 +297,10 @@ impl<H> Padding<H> {
                 }
             }
             self.shift_gate(time, effects);
+            let at_once = what == Due::BlockEnd && self.padders.get(index).is_some_and(|padder| padder.opens_between);
+            if at_once && self.opening.is_some() {
+                self.open(effects);
+            }
         }
         self.settle(effects);
         due.map(|(at, what, _)| if what == Due::Begun { 0 } else { now.saturating_sub(at) })

@@ -44,6 +44,8 @@ pub struct Terms {
     pub queued_max: u32,
     /// Negotiated machines that have all ended are taken down, and the other end is told.
     pub stop_at_end: bool,
+    /// What waits goes out at the end of each block, also when a machine blocks again at the same moment.
+    pub opens_between: bool,
 }
 
 /// What follows from a step, in the order of causes.

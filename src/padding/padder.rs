@@ -49,6 +49,7 @@ pub(super) struct Padder {
     pub hop: u8,
     pub slot: u8,
     pub stop_at_end: bool,
+    pub opens_between: bool,
     /// Machines whose internal timer was set and who have not been told yet, in order, once for each time.
     begun: VecDeque<u8>,
     pub queued_max: u32,
@@ -103,6 +104,7 @@ impl Padder {
             hop: terms.hop,
             slot: terms.slot,
             stop_at_end: terms.stop_at_end,
+            opens_between: terms.opens_between,
             begun: VecDeque::new(),
             queued_max: terms.queued_max,
             inbound_frac: terms.inbound_frac,

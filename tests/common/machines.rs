@@ -6,6 +6,7 @@ use maybenot::dist::{Dist, DistType};
 use maybenot::event::Event;
 use maybenot::state::{State, Trans};
 use maybenot::{Machine, Timer};
+use rand09::RngCore;
 
 /// Files and what is in them.
 pub fn texts() -> Vec<(String, String)> {
@@ -221,6 +222,41 @@ pub fn constant_rate(period: f64) -> Machine {
     let mut padding = on(Event::PaddingSent, 2);
     padding.action = Some(pad(period, true, true));
     Machine::new(u64::MAX, 0.0, u64::MAX, 0.0, vec![idle, blocking, padding]).unwrap()
+}
+
+/// Blocks of `period` microseconds, one after the other: what comes goes out when the next one ends. No padding.
+pub fn toggle(period: f64) -> Machine {
+    let idle = State::new(enum_map::enum_map! { Event::NormalSent => vec![Trans(1, 1.0)], _ => vec![] });
+    let mut blocking = State::new(enum_map::enum_map! { Event::BlockingEnd => vec![Trans(1, 1.0)], _ => vec![] });
+    blocking.action = Some(block(0.0, period, true, true));
+    Machine::new(u64::MAX, 0.0, u64::MAX, 0.0, vec![idle, blocking]).unwrap()
+}
+
+/// The machine, with one value drawn for each distribution in place of it.
+pub fn frozen(mut machine: Machine, rng: &mut impl RngCore) -> Machine {
+    let mut freeze = |dist: &mut Dist| *dist = always(dist.sample(rng));
+    for state in &mut machine.states {
+        match &mut state.action {
+            Some(Action::SendPadding { timeout, limit, .. }) => {
+                freeze(timeout);
+                limit.iter_mut().for_each(&mut freeze);
+            }
+            Some(Action::BlockOutgoing { timeout, duration, limit, .. }) => {
+                freeze(timeout);
+                freeze(duration);
+                limit.iter_mut().for_each(&mut freeze);
+            }
+            Some(Action::UpdateTimer { duration, limit, .. }) => {
+                freeze(duration);
+                limit.iter_mut().for_each(&mut freeze);
+            }
+            Some(Action::Cancel { .. }) | None => {}
+        }
+        for counter in [&mut state.counter.0, &mut state.counter.1].into_iter().flatten() {
+            counter.dist.iter_mut().for_each(&mut freeze);
+        }
+    }
+    machine
 }
 
 /// Microseconds, always the same.
