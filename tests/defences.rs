@@ -283,9 +283,9 @@ fn means(pairs: &[[f64; 2]]) -> Means {
 fn with_draws_the_means_are_the_same() {
     for defence in random() {
         let (seeds, extra) = match defence.name {
-            "scrambler" => (10, 24.0),
-            "regulator" => (8, 4.0),
-            _ => (10, 0.0),
+            "scrambler" => (8, 24.0),
+            "regulator" => (5, 4.0),
+            _ => (8, 0.0),
         };
         let runs: Vec<[Outcome; 2]> = (1..=seeds).map(|seed| run(&defence, NEAR, seed)).collect();
         for end in [CLIENT, SERVER] {
