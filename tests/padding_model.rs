@@ -47,7 +47,8 @@ fn terms(place: (u8, u8), machines: &[Machine], fracs: (f64, f64), queued_max: u
         inbound_frac: 0.0,
         inbound_grace: 0,
         queued_max: queued_max as u32,
-        stop_at_end: false, opens_between: false,
+        stop_at_end: false,
+        opens_between: false,
     }
 }
 

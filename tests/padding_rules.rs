@@ -29,7 +29,8 @@ fn terms(place: (u8, u8), machines: &[Machine]) -> Terms {
         inbound_frac: 0.0,
         inbound_grace: 0,
         queued_max: 1000,
-        stop_at_end: false, opens_between: false,
+        stop_at_end: false,
+        opens_between: false,
     }
 }
 

@@ -119,7 +119,9 @@ impl Host {
             inbound_frac: 0.0,
             inbound_grace: 0,
             queued_max: 1 << 20,
-            stop_at_end: false, opens_between: false,
+            stop_at_end: false,
+            // As the simulator does, and RegulaTor needs.
+            opens_between: true,
         };
         engine.install_padder(0, id, &terms).unwrap();
         Host { engine, id, hop, delay: case.delay, incoming: VecDeque::new(), arrived: 0, log: End::default() }
