@@ -193,6 +193,7 @@ impl Engine {
             Place::Leg { .. } if command.is_multiplexed() && hop == circuit.config.hops => {
                 return Err(Misuse::InSet.into());
             }
+            _ if hop > circuit.config.hops => return Err(self.invalid("the circuit has no such hop to send to")),
             _ => {}
         }
         let is_of_stream = waits(command);
@@ -465,7 +466,11 @@ impl Engine {
     }
 
     fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {
-        let config = self.circuits.lookup(id)?.config;
+        let circuit = self.circuits.lookup(id)?;
+        let config = circuit.config;
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
+        }
         if hop == 0 && config.role == Role::Client || hop > config.hops {
             return Err(self.invalid("the circuit has no such hop to pad with"));
         }

@@ -62,7 +62,9 @@ pub struct circflow_insn_block {
 /// What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
 ///
 /// Fractions go from 0.0 to 1.0, and 0.0 means "no limit", as in maybenot: to forbid padding, install none. 1.0 means
-/// no limit either, as soon as one other cell was sent. Each machine has limits of its own besides these.
+/// no limit either, as soon as one other cell was sent. Each machine has limits of its own besides these, and an
+/// allowance (of padding cells, and of time to block) that comes before all limits, these included: a machine with an
+/// endless allowance knows none. Look at the machines you load.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_padding_config {
@@ -70,18 +72,18 @@ pub struct circflow_padding_config {
     pub size: size_t,
     /// From circflow_machines_load(). Zero: no machines; for an end that only expects the other to pad.
     pub machines: circflow_machines_id,
-    /// Of the cells sent to or through the hop, how many may be padding. Default 0.0. The cells that a machine may send
-    /// before it counts are its own allowance.
+    /// Of the cells sent to or through the hop, how many may be padding. Default 0.0. Each machine's allowance comes
+    /// first.
     pub padding_fraction: f64,
-    /// Of the time, how much may be blocked. Default 0.0.
+    /// Of the time, how much may be blocked. Default 0.0. Each machine's allowance comes first.
     pub blocking_fraction: f64,
     /// Of the cells received from or through the hop, how many may be its padding; more closes the circuit. Default
     /// 0.0.
     pub inbound_fraction: f64,
     /// Padding cells that may come before inbound_fraction counts. Default 0.
     pub inbound_grace: u64,
-    /// Cells in the circuit's queue (reported as queued and not as written) from which on one of them counts as each
-    /// padding cell. Default 1000, the default of Tor's circpad_max_circ_queued_cells.
+    /// Cells in the circuit's queue (reported as queued and not as written) from which on no padding is added:
+    /// it is refused, and the machine hears that it was sent, as one of those that wait counts. Default 1000, the default of Tor's circpad_max_circ_queued_cells.
     pub queued_cells_max: u32,
     /// The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
     pub hop: u8,
@@ -103,13 +105,15 @@ pub struct circflow_padding_stats {
     pub machines: u32,
     /// Timers armed: an action and an internal one for each machine, and the end of the block.
     pub timers: u32,
-    /// Cells that are not its padding, to or through its hop, that were queued.
+    /// Cells to or through its hop that were queued and are nobody's padding for this hop. One that is held counts
+    /// when it is held on a circuit, and when it is let out in a set.
     pub normal_sent: u64,
     /// Padding cells of its machines that were queued.
     pub padding_sent: u64,
     /// Padding for which a cell that waited anyway counted.
     pub replaced: u64,
-    /// Padding that was not sent because the queue was long, or because the host said so.
+    /// Padding that was not sent because the queue was long, because as many cells waited behind the block as may
+    /// (held_sends_max), or because the host said so.
     pub refused: u64,
     /// Cells that are not padding, from or through its hop.
     pub normal_recv: u64,

@@ -184,8 +184,8 @@ pub struct circflow_circuit_config {
     pub flags: u8,
     /// Zero.
     pub reserved: u8,
-    /// Messages that may be held for sending while padding blocks the circuit; then sending answers
-    /// CIRCFLOW_ERR_BLOCKED. Default 32.
+    /// Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
+    /// CIRCFLOW_ERR_BLOCKED, and padding is refused. Default 32.
     pub held_sends_max: u32,
 }
 
@@ -345,7 +345,8 @@ pub enum circflow_insn_kind {
     ///   lets nothing pass   any     yes      not empty  nothing                          REPLACED
     CIRCFLOW_INSN_PADDING = 10,
     /// CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep what is queued on this circuit, all but control that must not wait
-    /// (SENDME, the conflux handshake, negotiation, DESTROY). detail.block.bypassable says whether padding with
+    /// (SENDME, the conflux handshake, negotiation, DESTROY), and drop padding that waits there when its padder goes.
+    /// detail.block.bypassable says whether padding with
     /// CIRCFLOW_PADDING_BYPASS may pass; it can come again with another answer.
     CIRCFLOW_INSN_BLOCK = 11,
     /// CIRCFLOW_CIRCUIT_OWN_QUEUE: let out all that you kept, in order.

@@ -297,12 +297,13 @@ impl Set {
     /// A leg for what does not wait for room: the sending leg, or the fastest where padding blocks that one. After a
     /// bare SWITCH only the sending leg will do.
     fn any_leg_open(&self) -> Option<usize> {
-        let open = |path: &Path| path.linked && !path.padded;
-        let sending = self.sending.filter(|&index| self.legs.get(index).is_some_and(|leg| !leg.path.padded));
+        // What the host keeps goes into the host's queue.
+        let open = |index: &usize| self.legs.get(*index).is_some_and(|leg| !(leg.path.padded && leg.holds));
+        let sending = self.sending.filter(open);
         if sending.is_some() || self.bare {
             return sending;
         }
-        choice::fastest(self.paths().filter(|&(_, path)| open(path))).map(|(index, _)| index)
+        choice::fastest(self.paths().filter(|(index, path)| path.linked && open(index))).map(|(index, _)| index)
     }
 
     /// Another leg sends from now on, and needs no SWITCH as both stand at the same number.
