@@ -38,7 +38,7 @@ $(EXAMPLES)/demo-%.o: examples/demo/%.c $(DEMO_HEADERS) $(HEADER) | $(EXAMPLES)
 
 # What each program is made of.
 demo_objects   = $(patsubst %,$(EXAMPLES)/demo-%.o,$(1))
-DEMO_ENDPOINT := endpoint congestion channel cell node sha256
+DEMO_ENDPOINT := endpoint record congestion channel cell node sha256
 $(EXAMPLES)/demo: $(call demo_objects,demo options transfer child progress testfile sha256)
 $(EXAMPLES)/demo-client: $(call demo_objects,client $(DEMO_ENDPOINT))
 $(EXAMPLES)/demo-exit: $(call demo_objects,exit $(DEMO_ENDPOINT))

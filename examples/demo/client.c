@@ -1,11 +1,12 @@
-/* demo-client OUTPUT_FILE GUARD_PORT...
+/* demo-client OUTPUT_FILE TRACE_FILE GUARD_PORT...
  *
- * Opens a conflux set, adds a leg over each guard, asks the exit for the file and writes what comes. Its progress:
- * "progress BYTES CELLS_A CELLS_B HELD HELD_PEAK".
+ * Opens a conflux set, adds a leg over each guard, asks the exit for the file and writes what comes. Records its cells
+ * on leg A, unless TRACE_FILE is empty. Its progress: "progress BYTES CELLS_A CELLS_B HELD HELD_PEAK".
  */
 #include "clock.h"
 #include "endpoint.h"
 #include "node.h"
+#include "record.h"
 #include "sha256.h"
 
 #include <errno.h>
@@ -60,6 +61,7 @@ static void finish(struct client *client) {
     endpoint_stats(&client->endpoint, &stats);
     sha256_final_hex(&client->sha, hex);
     client->done = 1;
+    record_close();
     node_say("received %llu %s %llu %llu %llu %llu", (unsigned long long)client->bytes, hex,
              (unsigned long long)took_ns, cells_of(&client->endpoint, 1), cells_of(&client->endpoint, 2),
              (unsigned long long)stats.held_peak);
@@ -130,15 +132,16 @@ static void add_legs(struct endpoint *endpoint, char **ports, int count) {
 int main(int argc, char **argv) {
     static struct client client = {.endpoint.windows = {CLIENT_WINDOW, CLIENT_WINDOW}};
     client.endpoint.base = node_start();
-    if (argc < 3 || argc > 2 + LEGS_MAX) node_fail("demo-client is started by the demo");
+    if (argc < 4 || argc > 3 + LEGS_MAX) node_fail("demo-client is started by the demo");
     client.path = argv[1];
     client.file = fopen(client.path, "wb");
     if (client.file == NULL) node_fail("cannot write %s: %s", client.path, strerror(errno));
+    if (argv[2][0] != '\0') record_open(argv[2]);
     sha256_init(&client.sha);
     endpoint_open(&client.endpoint, &role, &client);
     node_tell_progress(client.endpoint.base, on_progress, &client);
     open_set(&client.endpoint);
-    add_legs(&client.endpoint, argv + 2, argc - 2);
+    add_legs(&client.endpoint, argv + 3, argc - 3);
     event_base_dispatch(client.endpoint.base);
     return 0;
 }

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "node.h"
+#include "record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,7 @@ static void leg_report(struct leg *leg) {
 static void leg_put(struct leg *leg, const struct cell *cell) {
     if (leg->channel == NULL) return; /* It went a moment ago, and circflow is yet to be told. */
     channel_put(leg->channel, cell);
+    record_cell(leg->circ_id, 's');
     if (!leg->blocked && channel_backlog(leg->channel) >= CHANNEL_FULL) {
         leg->blocked = 1;
         leg_report(leg);
@@ -223,6 +225,7 @@ static void leg_handle_relay(struct leg *leg, const struct cell *cell) {
 static void leg_handle_cell(struct leg *leg, const struct cell *cell) {
     char why[64];
     leg->cells++;
+    record_cell(cell->circ_id, 'r');
     if (!leg_is_named(leg, cell->circ_id)) {
         leg_close(leg, REASON_PROTOCOL, "a cell of another circuit");
     } else if (cell->command == CELL_DESTROY) {

@@ -10,7 +10,7 @@ enum { WINDOW_MAX = 100000 };
 
 static const char usage[] =
     "usage: demo [--file PATH] [--size-mib N] [--leg-a 'MBIT MS'] [--leg-b 'MBIT MS'] [--window CELLS]\n"
-    "            [--base-port PORT] [--ratio R] [--two-only]\n"
+    "            [--base-port PORT] [--ratio R] [--two-only] [--record FILE]\n"
     "\n"
     "  --file PATH        send this file; default: a made one\n"
     "  --size-mib N       size of the made file, 1 to 4096; default 32\n"
@@ -19,7 +19,8 @@ static const char usage[] =
     "  --window CELLS     window of each leg, 31 to 100000; default: 1.5 times rate x round trip, plus 62\n"
     "  --base-port PORT   listen on PORT to PORT + 4; default: free ports\n"
     "  --ratio R          two legs have to be R times as fast as one; default: 0.8 of what the rates allow\n"
-    "  --two-only         leave out the run over one leg\n";
+    "  --two-only         leave out the run over one leg\n"
+    "  --record FILE      write the cells of leg A in the first run, seen from the client, as maybenot-simulator reads it\n";
 
 static void refuse(const char *what, const char *value) {
     fprintf(stderr, "demo: FAILED: %s: '%s' (--help says what may be)\n", what, value);
@@ -67,6 +68,7 @@ static void read_one(struct options *options, int option) {
     case 'p': options->base_port = read_count(optarg, "no such port", 1024, 65531); break;
     case 'r': options->ratio = read_ratio(optarg); break;
     case '2': options->two_only = 1; break;
+    case 't': options->record = optarg; break;
     case 'h': fputs(usage, stdout); exit(0);
     default: fputs(usage, stderr); exit(2); /* getopt_long() has said what is wrong. */
     }
@@ -78,7 +80,8 @@ void options_read(struct options *options, int argc, char **argv) {
         {"leg-a", required_argument, NULL, 'a'},     {"leg-b", required_argument, NULL, 'b'},
         {"window", required_argument, NULL, 'w'},    {"base-port", required_argument, NULL, 'p'},
         {"ratio", required_argument, NULL, 'r'},     {"two-only", no_argument, NULL, '2'},
-        {"help", no_argument, NULL, 'h'},            {NULL, 0, NULL, 0},
+        {"record", required_argument, NULL, 't'},    {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     *options = (struct options){.size_mib = 32, .paths = {{20, 40}, {20, 90}}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) read_one(options, option);

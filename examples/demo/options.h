@@ -17,6 +17,7 @@ struct options {
     unsigned base_port; /* 0: any free ports. */
     double ratio; /* How much faster two legs have to be; 0: four fifths of what the paths allow. */
     int two_only; /* Leave out the run over one leg. */
+    const char *record; /* Where the trace of the first run goes; NULL: record none. */
 };
 
 /* Ends the process, with a message, when the arguments make no sense. */

@@ -252,7 +252,10 @@ static int start_leg(struct transfer *transfer, size_t leg) {
 
 static int start_client(struct transfer *transfer) {
     const struct number a = number(transfer->children[GUARD_A].port), b = number(transfer->children[GUARD_B].port);
-    const char *const args[] = {transfer->copy, a.text, transfer->legs > 1 ? b.text : NULL, NULL};
+    const struct options *options = transfer->options;
+    const int records = options->record != NULL && (transfer->legs == 1 || options->two_only);
+    const char *const args[] = {transfer->copy, records ? options->record : "", a.text,
+                                transfer->legs > 1 ? b.text : NULL, NULL};
     if (start(transfer, CLIENT, "client", "client", args) != 0) return -1;
     printf("  client pid %d, exit pid %d\n", (int)transfer->children[CLIENT].pid, (int)transfer->children[EXIT].pid);
     return 0;
