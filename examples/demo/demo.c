@@ -149,7 +149,7 @@ static void print_padding(const struct transfer_result *run) {
     if (client->cells + exit->cells + exit->replaced == 0)
         printf("  (none: these machines pad when there is too little else, and there was not)\n");
     if (exit->replaced != 0)
-        printf("  besides, %llu times a cell of the file went when padding was due, and no padding\n",
+        printf("  besides, %llu times padding was due and a cell that waited to go anyway counted as it\n",
                (unsigned long long)exit->replaced);
     if (exit->blocked_ns != 0)
         printf("  the exit was blocked for %.2f s: data went only when the machines let it\n",
