@@ -90,10 +90,10 @@ static void the_rest_of_the_config_is_checked(void **state)
         uint8_t hop, slot, flags, reserved;
         int want;
     } rows[] = {
-        {1, 0, 0, 0, CIRCFLOW_OK},          {3, 1, 1, 0, CIRCFLOW_OK},          {2, 1, 0, 0, CIRCFLOW_OK},
+        {1, 0, 0, 0, CIRCFLOW_OK},          {3, 1, 3, 0, CIRCFLOW_OK},          {2, 1, 0, 0, CIRCFLOW_OK},
         {0, 0, 0, 0, CIRCFLOW_ERR_INVALID}, {4, 0, 0, 0, CIRCFLOW_ERR_INVALID}, {17, 0, 0, 0, CIRCFLOW_ERR_INVALID},
         {255, 0, 0, 0, CIRCFLOW_ERR_INVALID}, {2, 2, 0, 0, CIRCFLOW_ERR_INVALID}, {2, 255, 0, 0, CIRCFLOW_ERR_INVALID},
-        {2, 0, 2, 0, CIRCFLOW_ERR_INVALID}, {2, 0, 0, 1, CIRCFLOW_ERR_INVALID},
+        {2, 0, 4, 0, CIRCFLOW_ERR_INVALID}, {2, 0, 0, 1, CIRCFLOW_ERR_INVALID},
     };
     circflow_padding_config config;
     (void)state;

@@ -20,9 +20,11 @@ ASAN_TESTS    := $(patsubst %,$(BUILD)/c-tests/asan/%,$(C_TESTS) $(C_TESTS_HOOK)
 # What README and the examples say must be so: the example on one screen compiles, and loop_poll prints what it should.
 check-examples: examples ## Run loop_poll, and compile the example of README
 	@build/examples/loop_poll | diff - examples/loop_poll.out || { echo "check-examples: FAILED: loop_poll"; exit 1; }
+	@mkdir -p $(BUILD)/c-tests
 	@{ cat c-tests/readme.h; sed -n '/^```c$$/,/^```$$/p' README.md | grep -v '^```'; } >$(BUILD)/c-tests/readme.c
 	$(CC) $(CCOMMON) -fsyntax-only $(BUILD)/c-tests/readme.c
 	$(CXX) -std=c++11 $(CWARN) -Iinclude -fsyntax-only -x c++ $(BUILD)/c-tests/readme.c
+	@$(MAKE) --no-print-directory demo-padding-short
 	@echo "check-examples: OK"
 
 .PHONY: check check-examples check-c check-c-header check-c-symbols check-valgrind check-asan c-tests-checked c-tests-release c-tests-asan

@@ -1,31 +1,40 @@
 # Examples: loop_poll.c, the one to start with, and the demo, four programs on libevent.
 #
 # make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; WINDOW= cells;
-# BASE_PORT=; RATIO=, how much faster two legs have to be.
+# BASE_PORT=; RATIO=, how much faster two legs have to be; PADDING=, machines of examples/machines.
 
 EXAMPLES     := $(BUILD)/examples
-DEMO_NAMES   := demo demo-client demo-relay demo-exit
+DEMO_NAMES   := demo demo-client demo-relay demo-exit demo-idle
 DEMO_BINS    := $(DEMO_NAMES:%=$(EXAMPLES)/%)
 DEMO_HEADERS := $(wildcard examples/demo/*.h)
-DEMO_CFLAGS   = $(CFLAGS) $(CCOMMON) $(shell pkg-config --cflags libevent)
+DEMO_CFLAGS   = $(CFLAGS) $(CCOMMON) $(shell pkg-config --cflags libevent) \
+	-DMACHINES_FOLDER='"$(CURDIR)/examples/machines"'
 DEMO_LIBS     = $(shell pkg-config --libs libevent)
 
 # NAME,VALUE as an option of the demo, quoted for the shell; nothing when the value is empty.
 demo_option = $(if $(strip $(2)),--$(1) '$(subst ','\'',$(2))')
 DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SIZE_MIB)) \
 	$(call demo_option,leg-a,$(LEG_A)) $(call demo_option,leg-b,$(LEG_B)) $(call demo_option,window,$(WINDOW)) \
-	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO))
+	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO)) $(call demo_option,padding,$(PADDING))
 
-.PHONY: examples demo demo-short demo-kill
+.PHONY: examples demo demo-short demo-kill demo-padding demo-padding-short
 examples: $(EXAMPLES)/loop_poll $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
-demo: setup ## Move a file over one leg and over two: FILE=, SIZE_MIB=, LEG_A=, LEG_B=, WINDOW=
+demo: setup ## Move a file over one leg and over two: FILE=, SIZE_MIB=, LEG_A=, LEG_B=, WINDOW=, PADDING=
 	@$(MAKE) --no-print-directory examples
 	@$(EXAMPLES)/demo $(DEMO_OPTIONS)
 
 demo-short: examples ## A quick run of the demo, for the tests
 	@$(EXAMPLES)/demo --size-mib 2 --leg-a '10 20' --leg-b '10 40' --ratio 1.3
+
+demo-padding: setup ## Ten seconds in which nobody sends anything: how regular are the cells of padding?
+	@$(MAKE) --no-print-directory examples
+	@$(EXAMPLES)/demo --idle 10
+
+demo-padding-short: examples ## Quick runs with padding, for the tests
+	@$(EXAMPLES)/demo --two-only --size-mib 1 --padding constant-rate
+	@$(EXAMPLES)/demo --idle 2
 
 demo-kill: examples ## Kill a relay of leg B in mid-transfer, at different moments
 	@examples/kill-a-relay.sh $(EXAMPLES)/demo
@@ -38,10 +47,11 @@ $(EXAMPLES)/demo-%.o: examples/demo/%.c $(DEMO_HEADERS) $(HEADER) | $(EXAMPLES)
 
 # What each program is made of.
 demo_objects   = $(patsubst %,$(EXAMPLES)/demo-%.o,$(1))
-DEMO_ENDPOINT := endpoint congestion channel cell node sha256
-$(EXAMPLES)/demo: $(call demo_objects,demo options transfer child progress testfile sha256)
+DEMO_ENDPOINT := endpoint leg padding record congestion channel cell node sha256
+$(EXAMPLES)/demo: $(call demo_objects,demo watch options machines transfer child progress testfile sha256)
 $(EXAMPLES)/demo-client: $(call demo_objects,client $(DEMO_ENDPOINT))
 $(EXAMPLES)/demo-exit: $(call demo_objects,exit $(DEMO_ENDPOINT))
+$(EXAMPLES)/demo-idle: $(call demo_objects,idle $(DEMO_ENDPOINT))
 $(EXAMPLES)/demo-relay: $(call demo_objects,relay shaper channel cell node sha256)
 
 $(DEMO_BINS): $(LIB)

@@ -76,6 +76,11 @@
 // reached their end (padding-spec 3).
 #define CIRCFLOW_PADDING_STOP_AT_END 1
 
+// circflow_padding_config.flags: when a block ends, what waits goes out at once, before a machine can block again.
+// Without it, actions due with no delay come first, so that a machine that blocks again at the end of each block lets
+// nothing out. Some machines count on the gap: RegulaTor paces its server so.
+#define CIRCFLOW_PADDING_OPEN_BETWEEN 2
+
 // Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command.
 #define CIRCFLOW_CELL_BODY_LEN 509
 
@@ -483,7 +488,8 @@ typedef enum circflow_insn_kind {
   //   lets nothing pass   any     yes      not empty  nothing                          REPLACED
   CIRCFLOW_INSN_PADDING = 10,
   // CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep what is queued on this circuit, all but control that must not wait
-  // (SENDME, the conflux handshake, negotiation, DESTROY). detail.block.bypassable says whether padding with
+  // (SENDME, the conflux handshake, negotiation, DESTROY), and drop padding that waits there when its padder goes.
+  // detail.block.bypassable says whether padding with
   // CIRCFLOW_PADDING_BYPASS may pass; it can come again with another answer.
   CIRCFLOW_INSN_BLOCK = 11,
   // CIRCFLOW_CIRCUIT_OWN_QUEUE: let out all that you kept, in order.
@@ -712,8 +718,8 @@ typedef struct circflow_circuit_config {
   uint8_t flags;
   // Zero.
   uint8_t reserved;
-  // Messages that may be held for sending while padding blocks the circuit; then sending answers
-  // CIRCFLOW_ERR_BLOCKED. Default 32.
+  // Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
+  // CIRCFLOW_ERR_BLOCKED, and padding is refused. Default 32.
   uint32_t held_sends_max;
 } circflow_circuit_config;
 
@@ -884,30 +890,33 @@ typedef struct circflow_machines_id {
 // What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
 //
 // Fractions go from 0.0 to 1.0, and 0.0 means "no limit", as in maybenot: to forbid padding, install none. 1.0 means
-// no limit either, as soon as one other cell was sent. Each machine has limits of its own besides these.
+// no limit either, as soon as one other cell was sent. Each machine has limits of its own besides these, and an
+// allowance (of padding cells, and of time to block) that comes before all limits, these included: a machine with an
+// endless allowance knows none. Look at the machines you load.
 typedef struct circflow_padding_config {
   // sizeof(circflow_padding_config) as your compiler saw it.
   size_t size;
   // From circflow_machines_load(). Zero: no machines; for an end that only expects the other to pad.
   struct circflow_machines_id machines;
-  // Of the cells sent to or through the hop, how many may be padding. Default 0.0. The cells that a machine may send
-  // before it counts are its own allowance.
+  // Of the cells sent to or through the hop, how many may be padding. Default 0.0. Each machine's allowance comes
+  // first.
   double padding_fraction;
-  // Of the time, how much may be blocked. Default 0.0.
+  // Of the time, how much may be blocked. Default 0.0. Each machine's allowance comes first.
   double blocking_fraction;
   // Of the cells received from or through the hop, how many may be its padding; more closes the circuit. Default
   // 0.0.
   double inbound_fraction;
   // Padding cells that may come before inbound_fraction counts. Default 0.
   uint64_t inbound_grace;
-  // Cells in the circuit's queue (reported as queued and not as written) from which on one of them counts as each
-  // padding cell. Default 1000, the default of Tor's circpad_max_circ_queued_cells.
+  // Cells in the circuit's queue (reported as queued and not as written) from which on no padding is added:
+  // it is refused, and the machine hears that it was sent, as one of those that wait counts. Default 1000, the
+  // default of Tor's circpad_max_circ_queued_cells.
   uint32_t queued_cells_max;
   // The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
   uint8_t hop;
   // Which of the hop's two places, 0 or 1. Default 0.
   uint8_t slot;
-  // CIRCFLOW_PADDING_STOP_AT_END or 0.
+  // CIRCFLOW_PADDING_STOP_AT_END and CIRCFLOW_PADDING_OPEN_BETWEEN, or-ed together. Default 0.
   uint8_t flags;
   // Zero.
   uint8_t reserved;
@@ -921,13 +930,15 @@ typedef struct circflow_padding_stats {
   uint32_t machines;
   // Timers armed: an action and an internal one for each machine, and the end of the block.
   uint32_t timers;
-  // Cells that are not its padding, to or through its hop, that were queued.
+  // Cells to or through its hop that were queued and are nobody's padding for this hop. One that is held counts
+  // when it is held on a circuit, and when it is let out in a set.
   uint64_t normal_sent;
   // Padding cells of its machines that were queued.
   uint64_t padding_sent;
   // Padding for which a cell that waited anyway counted.
   uint64_t replaced;
-  // Padding that was not sent because the queue was long, or because the host said so.
+  // Padding that was not sent because the queue was long, because as many cells waited behind the block as may
+  // (held_sends_max), or because the host said so.
   uint64_t refused;
   // Cells that are not padding, from or through its hop.
   uint64_t normal_recv;
@@ -1100,10 +1111,10 @@ enum circflow_status circflow_circuit_closed(struct circflow_engine *engine,
 //
 // Class PEER: the peer broke the protocol, the close of the circuit (or of the whole set, where its order is lost) is
 // queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
-// CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED and LINKED_ACK; drain
-// and feed it again. CIRCFLOW_ERR_NULL; an id error; CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above
-// 16, unknown form): only when the message has to be held or read, as the form and the body of one that is next in
-// order are not looked at.
+// CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
+// PADDING_NEGOTIATE; drain and feed it again. CIRCFLOW_ERR_NULL; an id error; CIRCFLOW_ERR_INVALID (body_len above
+// CIRCFLOW_BODY_MAX, hop above 16, unknown form): only when the message has to be held or read, as the form and the
+// body of one that is next in order are not looked at.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
                                               uint64_t now_ns,
@@ -1362,7 +1373,7 @@ enum circflow_status circflow_padding_config_init(struct circflow_padding_config
 // What your program then has to report, and when, is in docs/padding.md: every cell received, queued and written.
 //
 // CIRCFLOW_ERR_PADDER_EXISTS: the hop's slot is taken. CIRCFLOW_ERR_INVALID: a fraction outside 0.0 to 1.0 (or not a
-// number), a slot above 1, or a hop that the circuit has not. CIRCFLOW_ERR_FULL: 32 padders are there.
+// number), a slot above 1, or a hop that the circuit has not. CIRCFLOW_ERR_GONE: the circuit is to close.
 // CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_EXPIRED; an id error, of the circuit or of the machines.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_padding_install(struct circflow_engine *engine,
@@ -1370,8 +1381,9 @@ enum circflow_status circflow_padding_install(struct circflow_engine *engine,
                                               struct circflow_circuit_id circuit,
                                               const struct circflow_padding_config *config);
 
-// Takes a padder down, with its timers, its block and its padding that still waits. What it held back goes out with
-// the next drain. Up to 1000 padding cells may still come from its hop.
+// Takes a padder down that circflow_padding_install() set up (one that was negotiated is taken down, and the other end
+// told, by circflow_padding_stop()), with its timers, its block and its padding that still waits. What it held back
+// goes out with the next drain. Up to 1000 padding cells may still come from its hop.
 //
 // CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_EXPIRED, an id error.
 enum circflow_status circflow_padding_remove(struct circflow_engine *engine,
@@ -1426,8 +1438,8 @@ enum circflow_status circflow_padding_register(struct circflow_engine *engine,
 // Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit.
 //
 // CIRCFLOW_ERR_UNKNOWN_PADDING; CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the
-// relay refused before; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL: too many padders or
-// unanswered questions; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
+// relay refused before; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL:
+// too many padders or unanswered questions; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_padding_start(struct circflow_engine *engine,
                                             uint64_t now_ns,
@@ -1452,7 +1464,8 @@ enum circflow_status circflow_padding_stop(struct circflow_engine *engine,
 //
 // CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
 // go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED;
-// CIRCFLOW_ERR_INVALID as for circflow_circuit_receive(); CIRCFLOW_ERR_NULL; an id error.
+// CIRCFLOW_ERR_INVALID as for circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL;
+// an id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_send(struct circflow_engine *engine,
                                            uint64_t now_ns,

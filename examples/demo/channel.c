@@ -16,10 +16,13 @@ struct channel {
     struct bufferevent *stream;
     const struct channel_events *events; /* NULL once the owner has closed it. */
     void *owner;
+    struct event *wrote; /* Some of the output has left. */
+    uint64_t bytes_written, cells_told;
 };
 
 static void channel_free(struct channel *channel) {
     bufferevent_free(channel->stream);
+    event_free(channel->wrote);
     free(channel);
 }
 
@@ -53,18 +56,37 @@ static void on_event(struct bufferevent *stream, short what, void *arg) {
     if (events != NULL) events->on_lost(owner, why);
 }
 
+/* Output leaves the buffer in pieces of any size: a cell counts when its last byte has gone. This is called from deep
+ * inside the write, where nothing can be closed or put, so the news waits for the event loop's next turn. */
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg) {
+    struct channel *channel = arg;
+    (void)output;
+    if (info->n_deleted == 0) return;
+    channel->bytes_written += info->n_deleted;
+    event_active(channel->wrote, EV_WRITE, 0);
+}
+
+static void on_wrote(evutil_socket_t fd, short what, void *arg) {
+    struct channel *channel = arg;
+    const uint64_t cells = channel->bytes_written / CELL_LEN - channel->cells_told;
+    (void)fd;
+    (void)what;
+    if (channel->events == NULL || channel->events->on_written == NULL || cells == 0) return;
+    channel->cells_told += cells;
+    channel->events->on_written(channel->owner, (uint32_t)cells);
+}
+
 static struct channel *channel_new(struct event_base *base, evutil_socket_t fd, const struct channel_events *events,
                                    void *owner) {
     struct channel *channel = calloc(1, sizeof *channel);
     if (channel == NULL) return NULL;
     channel->stream = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (channel->stream == NULL) {
-        free(channel);
-        return NULL;
-    }
+    channel->wrote = event_new(base, -1, 0, on_wrote, channel);
+    if (channel->stream == NULL || channel->wrote == NULL) abort(); /* Out of memory. */
     channel->events = events;
     channel->owner = owner;
     bufferevent_setcb(channel->stream, on_read, on_write, on_event, channel);
+    evbuffer_add_cb(bufferevent_get_output(channel->stream), on_output, channel);
     bufferevent_setwatermark(channel->stream, EV_READ, CELL_LEN, INPUT_MAX);
     bufferevent_setwatermark(channel->stream, EV_WRITE, CHANNEL_ROOM, 0);
     bufferevent_enable(channel->stream, EV_READ | EV_WRITE);

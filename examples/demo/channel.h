@@ -16,6 +16,7 @@ struct channel;
 struct channel_events {
     void (*on_cells)(void *owner);                 /* Cells came: take them. What is not taken waits. */
     void (*on_room)(void *owner);                  /* The backlog fell to CHANNEL_ROOM. */
+    void (*on_written)(void *owner, uint32_t cells); /* So many more have left for the socket, whole. May be NULL. */
     void (*on_lost)(void *owner, const char *why); /* The connection is gone, and the channel with it: forget it. */
 };
 

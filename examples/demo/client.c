@@ -1,11 +1,14 @@
-/* demo-client OUTPUT_FILE GUARD_PORT...
+/* demo-client OUTPUT_FILE TRACE_FILE MACHINES_FILE GUARD_PORT...
  *
- * Opens a conflux set, adds a leg over each guard, asks the exit for the file and writes what comes. Its progress:
+ * Opens a conflux set, adds a leg over each guard, asks the exit for the file and writes what comes. Records its cells
+ * on leg A, unless TRACE_FILE is empty, and pads, unless MACHINES_FILE is. Its progress:
  * "progress BYTES CELLS_A CELLS_B HELD HELD_PEAK".
  */
 #include "clock.h"
 #include "endpoint.h"
 #include "node.h"
+#include "padding.h"
+#include "record.h"
 #include "sha256.h"
 
 #include <errno.h>
@@ -60,6 +63,8 @@ static void finish(struct client *client) {
     endpoint_stats(&client->endpoint, &stats);
     sha256_final_hex(&client->sha, hex);
     client->done = 1;
+    record_close();
+    padding_say(&client->endpoint);
     node_say("received %llu %s %llu %llu %llu %llu", (unsigned long long)client->bytes, hex,
              (unsigned long long)took_ns, cells_of(&client->endpoint, 1), cells_of(&client->endpoint, 2),
              (unsigned long long)stats.held_peak);
@@ -99,6 +104,7 @@ static void on_progress(evutil_socket_t fd, short what, void *arg) {
     node_say("progress %llu %llu %llu %llu %llu", (unsigned long long)client->bytes,
              cells_of(&client->endpoint, 1), cells_of(&client->endpoint, 2), (unsigned long long)stats.held,
              (unsigned long long)stats.held_peak);
+    padding_say(&client->endpoint);
 }
 
 static void open_set(struct endpoint *endpoint) {
@@ -107,38 +113,25 @@ static void open_set(struct endpoint *endpoint) {
     config.desired_ux = CIRCFLOW_UX_HIGH_THROUGHPUT;
     config.held_bytes_max = HELD_BYTES_MAX;
     config.link_timeout_ns = LINK_TIMEOUT_NS;
-    endpoint_random(config.nonce, sizeof config.nonce);
-    must(circflow_set_open(endpoint->engine, now_ns(), &config, &endpoint->set), "circflow_set_open");
-    /* The nonce is a secret between us and the exit, so no copy stays. */
-    memset(config.nonce, 0, sizeof config.nonce);
-}
-
-static void add_legs(struct endpoint *endpoint, char **ports, int count) {
-    struct circflow_circuit_id circuits[LEGS_MAX];
-    for (int i = 0; i < count; i++) {
-        struct leg *leg = endpoint_add_leg(endpoint, (uint32_t)i + 1);
-        const uint16_t port = (uint16_t)node_number(ports[i], UINT16_MAX);
-        leg->channel = channel_connect(endpoint->base, port, &leg_events, leg);
-        if (leg->channel == NULL) node_fail("cannot connect to 127.0.0.1 port %u", (unsigned)port);
-        circuits[i] = leg->circuit;
-    }
-    must(circflow_set_add_legs(endpoint->engine, now_ns(), endpoint->set, circuits, (size_t)count),
-         "circflow_set_add_legs");
-    endpoint_settle(endpoint);
+    endpoint_open_set(endpoint, &config);
 }
 
 int main(int argc, char **argv) {
     static struct client client = {.endpoint.windows = {CLIENT_WINDOW, CLIENT_WINDOW}};
+    uint16_t ports[LEGS_MAX];
     client.endpoint.base = node_start();
-    if (argc < 3 || argc > 2 + LEGS_MAX) node_fail("demo-client is started by the demo");
+    if (argc < 5 || argc > 4 + LEGS_MAX) node_fail("demo-client is started by the demo");
     client.path = argv[1];
     client.file = fopen(client.path, "wb");
     if (client.file == NULL) node_fail("cannot write %s: %s", client.path, strerror(errno));
+    if (argv[2][0] != '\0') record_open(argv[2]);
     sha256_init(&client.sha);
     endpoint_open(&client.endpoint, &role, &client);
+    padding_load(&client.endpoint, argv[3]);
     node_tell_progress(client.endpoint.base, on_progress, &client);
     open_set(&client.endpoint);
-    add_legs(&client.endpoint, argv + 2, argc - 2);
+    for (int i = 4; i < argc; i++) ports[i - 4] = (uint16_t)node_number(argv[i], UINT16_MAX);
+    endpoint_connect(&client.endpoint, ports, (size_t)argc - 4);
     event_base_dispatch(client.endpoint.base);
     return 0;
 }

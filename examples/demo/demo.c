@@ -4,6 +4,7 @@
 #include "options.h"
 #include "testfile.h"
 #include "transfer.h"
+#include "watch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -111,7 +112,12 @@ static void print_header(const struct demo *demo) {
                'A' + (int)i, options->paths[i].mbit, options->paths[i].rtt_ms,
                (unsigned long long)path_cells(&options->paths[i]),
                (unsigned long long)path_window(options, &options->paths[i]));
-    printf("A window is larger than its path holds, so cells also queue: the round trips seen are longer than the path's.\n");
+    if (options->window == 0)
+        printf("A window is larger than its path holds, so cells also queue: the round trips seen are longer than the "
+               "path's.\n");
+    if (options->padding != NULL)
+        printf("padding: machines '%s' on each leg, at the client and at the exit; they also decide when data may go\n",
+               options->padding);
 }
 
 /* What came has to be what went, and what went has to be the file. */
@@ -133,11 +139,29 @@ static int check_run(struct demo *demo, const struct transfer_result *run) {
     return testfile_compare(demo->file, demo->copy, demo->why);
 }
 
+/* What padding cost, and for how long it blocked. */
+static void print_padding(const struct transfer_result *run) {
+    const struct padding *client = &run->padding[AT_CLIENT], *exit = &run->padding[AT_EXIT];
+    printf("  padding: %llu of the %llu cells that the exit sent, %llu of the client's %llu; %.0f %% of all\n",
+           (unsigned long long)exit->cells, (unsigned long long)(exit->cells + exit->other),
+           (unsigned long long)client->cells, (unsigned long long)(client->cells + client->other),
+           padding_percent(run->padding));
+    if (client->cells + exit->cells + exit->replaced == 0)
+        printf("  (none: these machines pad when there is too little else, and there was not)\n");
+    if (exit->replaced != 0)
+        printf("  besides, %llu times padding was due and a cell that waited to go anyway counted as it\n",
+               (unsigned long long)exit->replaced);
+    if (exit->blocked_ns != 0)
+        printf("  the exit was blocked for %.2f s: data went only when the machines let it\n",
+               (double)exit->blocked_ns / 1e9);
+}
+
 static int run_over(struct demo *demo, size_t legs) {
     struct transfer_result *run = &demo->runs[legs - 1];
     printf("\n%s\n", legs == 1 ? "one leg (A):" : "two legs:");
     transfer_run(&demo->options, demo->file, demo->size, demo->copy, legs, run);
     if (run->lost[0] != '\0') printf("  %s\n", run->lost);
+    if (demo->options.padding != NULL && run->failure[0] == '\0') print_padding(run);
     return check_run(demo, run);
 }
 
@@ -157,8 +181,9 @@ static double ratio(const struct demo *demo) {
 static double ratio_needed(const struct demo *demo) {
     const struct options *options = &demo->options;
     if (options->ratio != 0) return options->ratio;
+    if (options->two_only || options->padding != NULL) return 0; /* Padding decides on the speed itself. */
     const int too_short = seconds(&demo->runs[0]) < RATIO_SECONDS_MIN;
-    return options->two_only || too_short || demo->runs[1].lost[0] != '\0' ? 0 : 0.8 * options_gain(options);
+    return too_short || demo->runs[1].lost[0] != '\0' ? 0 : 0.8 * options_gain(options);
 }
 
 static void print_row(const char *title, const struct transfer_result *run) {
@@ -192,6 +217,10 @@ static void print_figures(const struct demo *demo) {
     if (!demo->options.two_only) print_ratio(demo);
     printf(", %llu switches, reorder depth %llu", (unsigned long long)two->switches,
            (unsigned long long)two->held_peak);
+    if (demo->options.padding != NULL)
+        printf(", padding %s: %llu cells both ways, %.0f %% of all, exit blocked %.2f s", demo->options.padding,
+               (unsigned long long)(two->padding[AT_CLIENT].cells + two->padding[AT_EXIT].cells),
+               padding_percent(two->padding), (double)two->padding[AT_EXIT].blocked_ns / 1e9);
     if (two->lost[0] != '\0') printf(", although %s", two->lost);
     putchar('\n');
 }
@@ -220,6 +249,7 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     options_read(&demo.options, argc, argv);
     catch_signals();
+    if (demo.options.idle_s != 0) return watch_idle(&demo.options);
     if (prepare(&demo) != 0)
         fprintf(stderr, "demo: FAILED: %s\n", demo.why);
     else if (run_all(&demo) != 0)

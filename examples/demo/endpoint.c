@@ -1,7 +1,9 @@
 #include "endpoint.h"
 
 #include "clock.h"
+#include "leg.h"
 #include "node.h"
+#include "padding.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +11,6 @@
 
 /* Instructions in one go, so that sockets get their turn too. */
 enum { DRAIN_BUDGET = 1024 };
-
-static void leg_gone(struct leg *leg, const char *why);
 
 void must(enum circflow_status status, const char *what) {
     if (status != CIRCFLOW_OK) node_fail("%s: %s", what, circflow_strerror((int32_t)status));
@@ -21,8 +21,6 @@ void endpoint_random(uint8_t *bytes, size_t len) {
     if (source == NULL || fread(bytes, 1, len, source) != len) node_fail("cannot read /dev/urandom");
     fclose(source);
 }
-
-static char leg_name(const struct leg *leg) { return leg->circ_id == 0 ? '?' : (char)('A' + leg->circ_id - 1); }
 
 struct leg *endpoint_leg(struct endpoint *endpoint, uint32_t circ_id) {
     for (size_t i = 0; i < endpoint->leg_count; i++)
@@ -38,226 +36,18 @@ int endpoint_stats(struct endpoint *endpoint, struct circflow_set_stats *stats) 
     return circflow_set_get_stats(endpoint->engine, endpoint->set, stats) == CIRCFLOW_OK ? 0 : -1;
 }
 
-/* --- Out: from circflow to the cells ------------------------------------------------------------------------- */
-
-/* Tells circflow how a leg stands. A leg that was never reported has no window, so the first report comes when the leg
- * is linked; then one for whatever changes. */
-static void leg_report(struct leg *leg) {
-    const struct circflow_leg_report report = {
-        .circuit = leg->circuit,
-        .cwnd = leg->congestion.window,
-        .inflight = leg->congestion.inflight,
-        .rtt_ns = leg->congestion.rtt_ns,
-        .sendme_inc = SENDME_INC,
-        .flags = leg->blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0,
-    };
-    if (!leg->linked) return;
-    const enum circflow_status status = circflow_circuit_report(leg->endpoint->engine, now_ns(), &report, 1);
-    /* A leg whose close is queued needs no report any more. */
-    if (status != CIRCFLOW_ERR_GONE) must(status, "circflow_circuit_report");
-}
-
-static void leg_put(struct leg *leg, const struct cell *cell) {
-    if (leg->channel == NULL) return; /* It went a moment ago, and circflow is yet to be told. */
-    channel_put(leg->channel, cell);
-    if (!leg->blocked && channel_backlog(leg->channel) >= CHANNEL_FULL) {
-        leg->blocked = 1;
-        leg_report(leg);
-    }
-}
-
-static void leg_write(struct leg *leg, const struct circflow_message *message) {
-    /* The rest of the body should be random (tor-spec 6.1). Nothing is encrypted here, so nothing is gained. */
-    struct cell cell = {.circ_id = leg->circ_id, .command = CELL_RELAY};
-    must(circflow_cell_encode(CIRCFLOW_CELL_V0, message, cell.body, NULL), "circflow_cell_encode");
-    cell_set_hops(&cell, leg->endpoint->role->sent_hops);
-    if (message->command == CIRCFLOW_CMD_DATA) congestion_sent(&leg->congestion, now_ns(), &cell);
-    leg_put(leg, &cell);
-}
-
-static void leg_write_control(struct leg *leg, uint8_t command, const uint8_t *body, size_t body_len) {
-    const struct circflow_message message = {.command = command, .body = body, .body_len = (uint16_t)body_len};
-    leg_write(leg, &message);
-}
-
-static void leg_write_switch(struct leg *leg, uint32_t delta) {
-    uint8_t body[CIRCFLOW_SWITCH_LEN];
-    must(circflow_switch_encode(delta, body), "circflow_switch_encode");
-    leg_write_control(leg, CIRCFLOW_CMD_SWITCH, body, sizeof body);
-}
-
-static void leg_write_sendme(struct leg *leg, const struct cell *cell) {
-    uint8_t tag[TAG_LEN], body[CIRCFLOW_SENDME_MAX];
-    size_t len;
-    cell_tag(cell, tag);
-    must(circflow_sendme_encode(tag, sizeof tag, body, &len), "circflow_sendme_encode");
-    leg_write_control(leg, CIRCFLOW_CMD_SENDME, body, len);
-}
-
 enum circflow_status endpoint_send(struct endpoint *endpoint, const struct circflow_message *message) {
     struct circflow_verdict verdict;
     const enum circflow_status status =
         circflow_set_send(endpoint->engine, now_ns(), endpoint->set, message, NULL, 0, &verdict);
     if (status != CIRCFLOW_OK) return status;
+    if (verdict.kind == CIRCFLOW_VERDICT_HELD) return CIRCFLOW_OK; /* Padding's turn: it comes as CIRCFLOW_INSN_SEND. */
     /* From here on the message counts as sent on this leg: the SWITCH and the message must go, in this order. */
     struct leg *leg = leg_of_tag(verdict.circuit_tag);
     if (verdict.switch_delta != 0) leg_write_switch(leg, verdict.switch_delta);
     leg_write(leg, message);
     return CIRCFLOW_OK;
 }
-
-/* Closes our side of a circuit: the other end gets a DESTROY, circflow is told that the circuit is gone. */
-static void leg_close(struct leg *leg, uint32_t reason, const char *why) {
-    struct cell destroy;
-    if (leg->channel != NULL) {
-        cell_make_destroy(&destroy, leg->circ_id, (uint8_t)reason);
-        channel_put(leg->channel, &destroy);
-        channel_close(leg->channel);
-    }
-    leg_gone(leg, why);
-}
-
-/* A circuit is gone, whoever closed it. This is where circflow judges whether its set can do without it. */
-static void leg_gone(struct leg *leg, const char *why) {
-    struct endpoint *endpoint = leg->endpoint;
-    const struct circflow_circuit_id circuit = leg->circuit;
-    leg->channel = NULL;
-    leg->linked = 0;
-    leg->circuit.v = 0;
-    if (endpoint->lost[0] == '\0') {
-        snprintf(endpoint->lost, sizeof endpoint->lost, "leg %c closed: %s", leg_name(leg), why);
-        if (leg->circ_id != 0) node_say("note %s", endpoint->lost); /* Else only the client knows which it was. */
-    }
-    must(circflow_circuit_closed(endpoint->engine, now_ns(), circuit), "circflow_circuit_closed");
-}
-
-/* --- In: from the cells to circflow -------------------------------------------------------------------------- */
-
-static void leg_acknowledged(struct leg *leg, const struct circflow_message *message) {
-    if (congestion_acknowledged(&leg->congestion, now_ns(), message->body, message->body_len) != 0) {
-        leg_close(leg, REASON_PROTOCOL, "a SENDME that does not fit");
-        return;
-    }
-    leg_report(leg);
-}
-
-/* A message to handle, its turn in the set has come. */
-static void deliver(struct endpoint *endpoint, struct leg *leg, const struct circflow_message *message) {
-    if (message->command == CIRCFLOW_CMD_SENDME)
-        leg_acknowledged(leg, message);
-    else
-        endpoint->role->on_message(endpoint, message);
-}
-
-static void refuse(struct endpoint *endpoint, uint16_t stream_id, uint32_t end_reason) {
-    const uint8_t reason = (uint8_t)end_reason;
-    const struct circflow_message end = {.command = CIRCFLOW_CMD_END, .hop = endpoint->role->peer_hop,
-                                         .stream_id = stream_id, .body = &reason, .body_len = 1};
-    must(endpoint_send(endpoint, &end), "circflow_set_send");
-}
-
-/* What to do about an error when a message was fed. The message was not taken in any case. */
-static void leg_refused(struct leg *leg, enum circflow_status status) {
-    switch (circflow_status_class((int32_t)status)) {
-    case CIRCFLOW_CLASS_PEER:  /* The peer broke the protocol. */
-    case CIRCFLOW_CLASS_LIMIT: /* It cost more, or took longer, than it may. */
-        break;                 /* The close waits in the queue, with the reason in it. */
-    case CIRCFLOW_CLASS_BLOCKED:
-        if (status == CIRCFLOW_ERR_GONE) break; /* On its way out: the message is of no use any more. */
-        node_fail("leg %c: %s", leg_name(leg), circflow_strerror((int32_t)status));
-    default: node_fail("leg %c: %s", leg_name(leg), circflow_strerror((int32_t)status));
-    }
-}
-
-static void leg_receive(struct leg *leg, const struct circflow_message *message) {
-    struct circflow_verdict verdict;
-    const enum circflow_status status =
-        circflow_circuit_receive(leg->endpoint->engine, now_ns(), leg->circuit, message, &verdict);
-    if (status != CIRCFLOW_OK) {
-        leg_refused(leg, status);
-        return;
-    }
-    switch (verdict.kind) {
-    case CIRCFLOW_VERDICT_DELIVER: deliver(leg->endpoint, leg, message); break;
-    case CIRCFLOW_VERDICT_REFUSE: refuse(leg->endpoint, message->stream_id, verdict.end_reason); break;
-    default: break; /* HELD: it comes back as an instruction. CONSUMED: it was circflow's own. */
-    }
-}
-
-/* An exit hears the name of a circuit from its first cell. 0 when it cannot be. */
-static int leg_is_named(struct leg *leg, uint32_t circ_id) {
-    struct endpoint *endpoint = leg->endpoint;
-    if (leg->circ_id == circ_id) return 1;
-    if (leg->circ_id != 0 || circ_id == 0 || circ_id > LEGS_MAX || endpoint_leg(endpoint, circ_id) != NULL) return 0;
-    leg->circ_id = circ_id;
-    leg->congestion.window = endpoint->windows[circ_id - 1];
-    return 1;
-}
-
-/* Recognises a cell, as decryption would: at a client the count is the hop it came from, at an exit it ends with 1. */
-static int recognise(const struct leg *leg, const struct cell *cell, uint8_t *hop_out) {
-    const uint32_t hops = cell_hops(cell);
-    const int is_client = leg->endpoint->role->circflow_role == CIRCFLOW_ROLE_CLIENT;
-    if (hops < 1 || hops > (is_client ? HOPS : 1)) return 0;
-    *hop_out = is_client ? (uint8_t)hops : 0;
-    return 1;
-}
-
-static void leg_handle_relay(struct leg *leg, const struct cell *cell) {
-    struct circflow_message message;
-    uint8_t hop;
-    if (!recognise(leg, cell, &hop)) {
-        leg_close(leg, REASON_PROTOCOL, "a cell that nobody recognises");
-        return;
-    }
-    const enum circflow_status status = circflow_cell_decode(CIRCFLOW_CELL_V0, cell->body, &message);
-    if (status != CIRCFLOW_OK) {
-        leg_close(leg, (uint32_t)circflow_close_reason((int32_t)status), circflow_strerror((int32_t)status));
-        return;
-    }
-    message.hop = hop;
-    if (message.command == CIRCFLOW_CMD_DATA && congestion_received(&leg->congestion)) leg_write_sendme(leg, cell);
-    leg_receive(leg, &message);
-}
-
-static void leg_handle_cell(struct leg *leg, const struct cell *cell) {
-    char why[64];
-    leg->cells++;
-    if (!leg_is_named(leg, cell->circ_id)) {
-        leg_close(leg, REASON_PROTOCOL, "a cell of another circuit");
-    } else if (cell->command == CELL_DESTROY) {
-        snprintf(why, sizeof why, "DESTROY came, reason %u", cell->body[0]);
-        leg_close(leg, REASON_CHANNEL_CLOSED, why);
-    } else if (cell->command == CELL_RELAY) {
-        leg_handle_relay(leg, cell);
-    }
-}
-
-/* Drains after each cell: what a cell made ready goes before the next, so circflow need not hold that one. */
-static void on_leg_cells(void *owner) {
-    struct leg *leg = owner;
-    struct cell cell;
-    while (leg->channel != NULL && channel_take(leg->channel, &cell)) {
-        leg_handle_cell(leg, &cell);
-        endpoint_settle(leg->endpoint);
-    }
-}
-
-static void on_leg_room(void *owner) {
-    struct leg *leg = owner;
-    if (!leg->blocked) return;
-    leg->blocked = 0;
-    leg_report(leg);
-    endpoint_settle(leg->endpoint);
-}
-
-static void on_leg_lost(void *owner, const char *why) {
-    struct leg *leg = owner;
-    leg_gone(leg, why);
-    endpoint_settle(leg->endpoint);
-}
-
-const struct channel_events leg_events = {on_leg_cells, on_leg_room, on_leg_lost};
 
 /* --- Instructions -------------------------------------------------------------------------------------------- */
 
@@ -272,7 +62,7 @@ static void obey_deliver(struct endpoint *endpoint, const struct circflow_insn *
     const struct circflow_message message = {.command = held->command, .hop = endpoint->role->peer_hop,
                                              .stream_id = held->stream_id, .body = body, .body_len = held->body_len};
     /* Its leg may have gone since; messages that are held for order do not need it. */
-    deliver(endpoint, leg_of_tag(insn->circuit_tag), &message);
+    leg_deliver(endpoint, leg_of_tag(insn->circuit_tag), &message);
 }
 
 static void obey_linked(struct endpoint *endpoint, struct leg *leg, const struct circflow_insn *insn) {
@@ -297,6 +87,7 @@ static void obey(void *userdata, const struct circflow_insn *insn, const uint8_t
     struct leg *leg = leg_of_tag(insn->circuit_tag);
     switch (insn->kind) {
     case CIRCFLOW_INSN_SEND: obey_send(leg, &insn->detail.send, body); break;
+    case CIRCFLOW_INSN_PADDING: leg_write_control(leg, insn->detail.padding.command, NULL, 0); break;
     case CIRCFLOW_INSN_DELIVER: obey_deliver(endpoint, insn, body); break;
     case CIRCFLOW_INSN_CLOSE:
         leg_close(leg, insn->detail.close.reason, circflow_strerror((int32_t)insn->detail.close.cause));
@@ -318,7 +109,7 @@ static void arm(struct endpoint *endpoint, uint64_t deadline_ns) {
         event_del(endpoint->timer);
         return;
     }
-    const uint64_t now = now_ns(), wait = deadline_ns > now ? deadline_ns - now : 0;
+    const uint64_t now = now_ns(), wait = deadline_ns > now ? deadline_ns - now + 999 : 0; /* Not a moment too early. */
     const struct timeval after = {.tv_sec = (time_t)(wait / 1000000000), .tv_usec = (long)(wait % 1000000000 / 1000)};
     event_add(endpoint->timer, &after);
 }
@@ -369,5 +160,40 @@ struct leg *endpoint_add_leg(struct endpoint *endpoint, uint32_t circ_id) {
     config.hops = endpoint->role->peer_hop;
     config.tag = (uint64_t)(uintptr_t)leg;
     must(circflow_circuit_open(endpoint->engine, now_ns(), &config, &leg->circuit), "circflow_circuit_open");
+    padding_install(leg);
     return leg;
+}
+
+void endpoint_open_set(struct endpoint *endpoint, struct circflow_set_config *config) {
+    endpoint_random(config->nonce, sizeof config->nonce);
+    must(circflow_set_open(endpoint->engine, now_ns(), config, &endpoint->set), "circflow_set_open");
+    /* The nonce is a secret between us and the exit, so no copy stays. */
+    memset(config->nonce, 0, sizeof config->nonce);
+}
+
+void endpoint_connect(struct endpoint *endpoint, const uint16_t *ports, size_t count) {
+    struct circflow_circuit_id circuits[LEGS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        struct leg *leg = endpoint_add_leg(endpoint, (uint32_t)i + 1);
+        leg->channel = channel_connect(endpoint->base, ports[i], &leg_events, leg);
+        if (leg->channel == NULL) node_fail("cannot connect to 127.0.0.1 port %u", (unsigned)ports[i]);
+        circuits[i] = leg->circuit;
+    }
+    must(circflow_set_add_legs(endpoint->engine, now_ns(), endpoint->set, circuits, count), "circflow_set_add_legs");
+    endpoint_settle(endpoint);
+}
+
+void endpoint_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len,
+                     void *arg) {
+    struct endpoint *endpoint = arg;
+    (void)listener;
+    (void)address;
+    (void)len;
+    if (endpoint->leg_count == LEGS_MAX) {
+        evutil_closesocket(fd);
+        return;
+    }
+    struct leg *leg = endpoint_add_leg(endpoint, 0);
+    leg->channel = channel_accept(endpoint->base, fd, &leg_events, leg);
+    if (leg->channel == NULL) node_fail("out of memory");
 }

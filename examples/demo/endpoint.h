@@ -7,6 +7,8 @@
 #include "channel.h"
 #include "congestion.h"
 
+#include <event2/listener.h>
+
 struct endpoint;
 
 /* A circuit, from the first to the last that this end knows of it. */
@@ -30,6 +32,7 @@ struct endpoint_role {
     void (*on_usable)(struct endpoint *endpoint);
     void (*on_room)(struct endpoint *endpoint);
     void (*on_ended)(struct endpoint *endpoint, const char *why);
+    void (*on_cell)(struct endpoint *endpoint); /* A cell came, of whatever kind. May be NULL. */
 };
 
 struct endpoint {
@@ -42,11 +45,11 @@ struct endpoint {
     struct circflow_set_id set;
     struct leg legs[LEGS_MAX];
     size_t leg_count;
+    struct circflow_machines_id machines; /* What the legs pad with, zero for none. */
+    struct circflow_padding_stats padding_gone; /* Of legs that have gone. */
     uint64_t windows[LEGS_MAX]; /* By circuit id: leg A, leg B. */
     char lost[160];             /* Which leg was lost first, and why. */
 };
-
-extern const struct channel_events leg_events;
 
 /* Random bytes of the system. */
 void endpoint_random(uint8_t *bytes, size_t len);
@@ -56,7 +59,17 @@ void endpoint_open(struct endpoint *endpoint, const struct endpoint_role *role, 
 /* Makes a circuit known to the engine. The caller gives it its channel. */
 struct leg *endpoint_add_leg(struct endpoint *endpoint, uint32_t circ_id);
 
-/* Sends a message of a stream on the leg that circflow chooses. Answers as circflow_set_send() does. */
+/* Client: opens a set, under a nonce of its own. */
+void endpoint_open_set(struct endpoint *endpoint, struct circflow_set_config *config);
+
+/* Client: adds a leg over the guard at each port. */
+void endpoint_connect(struct endpoint *endpoint, const uint16_t *ports, size_t count);
+
+/* Exit: takes a circuit; for node_listen(). */
+void endpoint_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len, void *arg);
+
+/* Sends a message of a stream on the leg that circflow chooses, now or when padding lets it. Answers as
+ * circflow_set_send() does. */
 enum circflow_status endpoint_send(struct endpoint *endpoint, const struct circflow_message *message);
 
 /* The one funnel out: drains the engine and arms the timer. Every event handler ends with it. */

@@ -1,11 +1,13 @@
-/* demo-exit PORT FILE WINDOW_A WINDOW_B
+/* demo-exit PORT FILE MACHINES_FILE WINDOW_A WINDOW_B
  *
- * Takes circuits, lets clients join them to a conflux set, and answers BEGIN with the file. Its progress:
+ * Takes circuits, lets clients join them to a conflux set, and answers BEGIN with the file. Pads, unless
+ * MACHINES_FILE is empty. Its progress:
  * "progress RTT_A_US RTT_B_US".
  */
 #include "clock.h"
 #include "endpoint.h"
 #include "node.h"
+#include "padding.h"
 #include "sha256.h"
 
 #include <errno.h>
@@ -29,30 +31,30 @@ struct server {
     int sending;
 };
 
-static void send_edge(struct server *server, uint8_t command, const uint8_t *body, size_t body_len) {
+/* 1 when it is on its way, 0 when it has to wait: for room on the legs, or until padding lets out what it holds. */
+static int send_edge(struct server *server, uint8_t command, const uint8_t *body, size_t body_len) {
     const struct circflow_message message = {
         .command = command, .stream_id = server->stream_id, .body = body, .body_len = (uint16_t)body_len};
-    must(endpoint_send(&server->endpoint, &message), "circflow_set_send");
+    const enum circflow_status status = endpoint_send(&server->endpoint, &message);
+    if (status == CIRCFLOW_ERR_BLOCKED) return 0;
+    must(status, "circflow_set_send");
+    return 1;
 }
 
-static void finish(struct server *server) {
+static int finish(struct server *server) {
     const uint8_t reason = END_REASON_DONE;
     struct circflow_set_stats stats = {.switches_sent = 0};
     char hex[SHA256_HEX_CAP];
-    send_edge(server, CIRCFLOW_CMD_END, &reason, sizeof reason);
+    if (!send_edge(server, CIRCFLOW_CMD_END, &reason, sizeof reason)) return 0;
     endpoint_stats(&server->endpoint, &stats);
     sha256_final_hex(&server->sha, hex);
     server->sending = 0;
     node_say("sent %llu %s %llu", (unsigned long long)server->bytes, hex, (unsigned long long)stats.switches_sent);
+    return 1;
 }
 
-/* 1 when it went out, 0 when the legs are full. */
 static int send_chunk(struct server *server) {
-    const struct circflow_message data = {.command = CIRCFLOW_CMD_DATA, .stream_id = server->stream_id,
-                                          .body = server->chunk, .body_len = (uint16_t)server->chunk_len};
-    const enum circflow_status status = endpoint_send(&server->endpoint, &data);
-    if (status == CIRCFLOW_ERR_BLOCKED) return 0;
-    must(status, "circflow_set_send");
+    if (!send_edge(server, CIRCFLOW_CMD_DATA, server->chunk, server->chunk_len)) return 0;
     sha256_update(&server->sha, server->chunk, server->chunk_len);
     server->bytes += server->chunk_len;
     server->chunk_len = 0;
@@ -65,10 +67,7 @@ static void pump(struct server *server) {
     while (server->sending) {
         if (server->chunk_len == 0) server->chunk_len = fread(server->chunk, 1, sizeof server->chunk, server->file);
         if (ferror(server->file)) node_fail("cannot read %s: %s", server->path, strerror(errno));
-        if (server->chunk_len == 0)
-            finish(server);
-        else if (!send_chunk(server))
-            return;
+        if (!(server->chunk_len == 0 ? finish(server) : send_chunk(server))) return;
     }
 }
 
@@ -77,7 +76,7 @@ static void on_message(struct endpoint *endpoint, const struct circflow_message 
     if (message->command != CIRCFLOW_CMD_BEGIN || server->stream_id != 0) return;
     server->stream_id = message->stream_id;
     server->sending = 1;
-    send_edge(server, CIRCFLOW_CMD_CONNECTED, NULL, 0);
+    if (!send_edge(server, CIRCFLOW_CMD_CONNECTED, NULL, 0)) node_fail("no room for CONNECTED");
     pump(server);
 }
 
@@ -101,21 +100,6 @@ static const struct endpoint_role role = {
     .on_ended = on_ended,
 };
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len,
-                      void *arg) {
-    struct endpoint *endpoint = arg;
-    (void)listener;
-    (void)address;
-    (void)len;
-    if (endpoint->leg_count == LEGS_MAX) {
-        evutil_closesocket(fd);
-        return;
-    }
-    struct leg *leg = endpoint_add_leg(endpoint, 0);
-    leg->channel = channel_accept(endpoint->base, fd, &leg_events, leg);
-    if (leg->channel == NULL) node_fail("out of memory");
-}
-
 static unsigned long long rtt_us(struct endpoint *endpoint, uint32_t circ_id) {
     const struct leg *leg = endpoint_leg(endpoint, circ_id);
     return leg == NULL ? 0 : leg->congestion.rtt_ns / 1000;
@@ -127,6 +111,7 @@ static void on_progress(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     if (server->sending)
         node_say("progress %llu %llu", rtt_us(&server->endpoint, 1), rtt_us(&server->endpoint, 2));
+    padding_say(&server->endpoint);
 }
 
 static void accept_sets(struct endpoint *endpoint) {
@@ -139,16 +124,17 @@ static void accept_sets(struct endpoint *endpoint) {
 int main(int argc, char **argv) {
     static struct server server;
     server.endpoint.base = node_start();
-    if (argc != 3 + LEGS_MAX) node_fail("demo-exit is started by the demo");
+    if (argc != 4 + LEGS_MAX) node_fail("demo-exit is started by the demo");
     server.path = argv[2];
     server.file = fopen(server.path, "rb");
     if (server.file == NULL) node_fail("cannot read %s: %s", server.path, strerror(errno));
-    for (int i = 0; i < LEGS_MAX; i++) server.endpoint.windows[i] = node_number(argv[3 + i], WINDOW_MAX);
+    for (int i = 0; i < LEGS_MAX; i++) server.endpoint.windows[i] = node_number(argv[4 + i], WINDOW_MAX);
     sha256_init(&server.sha);
     endpoint_open(&server.endpoint, &role, &server);
+    padding_load(&server.endpoint, argv[3]);
     accept_sets(&server.endpoint);
     node_tell_progress(server.endpoint.base, on_progress, &server);
-    node_listen(server.endpoint.base, (uint16_t)node_number(argv[1], UINT16_MAX), on_accept, &server.endpoint);
+    node_listen(server.endpoint.base, (uint16_t)node_number(argv[1], UINT16_MAX), endpoint_accept, &server.endpoint);
     event_base_dispatch(server.endpoint.base);
     return 0;
 }

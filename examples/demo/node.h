@@ -6,6 +6,11 @@
  *   progress ...   figures: see client.c and exit.c
  *   received ...   the client has it all: BYTES SHA256 NANOSECONDS CELLS_A CELLS_B HELD_PEAK
  *   sent ...       the exit has sent it all: BYTES SHA256 SWITCHES
+ *   padding ...    figures of an end that pads: OTHER_CELLS PADDING_CELLS REPLACED BLOCKED_NS; cells sent; replaced is
+ *                  how often a cell that waited anyway went in place of padding
+ *   regular ...    how cells came that should come at a constant rate: INTERVALS SPAN_NS, then how far the intervals
+ *                  were from their mean: P50_NS P99_NS MAX_NS; then of this end's own padding: CELLS_SENT and how late
+ *                  its timers were: P50_US P99_US
  *   note TEXT      something went wrong that need not be the end
  *   fail TEXT      the transfer cannot be finished
  */

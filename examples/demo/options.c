@@ -10,7 +10,8 @@ enum { WINDOW_MAX = 100000 };
 
 static const char usage[] =
     "usage: demo [--file PATH] [--size-mib N] [--leg-a 'MBIT MS'] [--leg-b 'MBIT MS'] [--window CELLS]\n"
-    "            [--base-port PORT] [--ratio R] [--two-only]\n"
+    "            [--base-port PORT] [--ratio R] [--two-only] [--padding NAME] [--record FILE]\n"
+    "            [--idle SECONDS]\n"
     "\n"
     "  --file PATH        send this file; default: a made one\n"
     "  --size-mib N       size of the made file, 1 to 4096; default 32\n"
@@ -18,8 +19,12 @@ static const char usage[] =
     "  --leg-b 'MBIT MS'  the same for leg B; default '20 90'\n"
     "  --window CELLS     window of each leg, 31 to 100000; default: 1.5 times rate x round trip, plus 62\n"
     "  --base-port PORT   listen on PORT to PORT + 4; default: free ports\n"
-    "  --ratio R          two legs have to be R times as fast as one; default: 0.8 of what the rates allow\n"
-    "  --two-only         leave out the run over one leg\n";
+    "  --ratio R          two legs have to be R times as fast as one; default: 0.8 of what the rates allow;\n"
+    "                     with padding, which decides on the speed itself, they may be as slow as they like\n"
+    "  --two-only         leave out the run over one leg\n"
+    "  --padding NAME     pad both legs, both ways, with the machines of that name in examples/machines\n"
+    "  --record FILE      write the cells of leg A in the first run, seen from the client, for maybenot-simulator\n"
+    "  --idle SECONDS     move nothing: look how regular padding is that makes 100 cells a second, 1 to 600\n";
 
 static void refuse(const char *what, const char *value) {
     fprintf(stderr, "demo: FAILED: %s: '%s' (--help says what may be)\n", what, value);
@@ -67,6 +72,9 @@ static void read_one(struct options *options, int option) {
     case 'p': options->base_port = read_count(optarg, "no such port", 1024, 65531); break;
     case 'r': options->ratio = read_ratio(optarg); break;
     case '2': options->two_only = 1; break;
+    case 'm': options->padding = optarg; break;
+    case 'i': options->idle_s = read_count(optarg, "no such time", 1, 600); break;
+    case 't': options->record = optarg; break;
     case 'h': fputs(usage, stdout); exit(0);
     default: fputs(usage, stderr); exit(2); /* getopt_long() has said what is wrong. */
     }
@@ -78,11 +86,15 @@ void options_read(struct options *options, int argc, char **argv) {
         {"leg-a", required_argument, NULL, 'a'},     {"leg-b", required_argument, NULL, 'b'},
         {"window", required_argument, NULL, 'w'},    {"base-port", required_argument, NULL, 'p'},
         {"ratio", required_argument, NULL, 'r'},     {"two-only", no_argument, NULL, '2'},
-        {"help", no_argument, NULL, 'h'},            {NULL, 0, NULL, 0},
+        {"record", required_argument, NULL, 't'},    {"padding", required_argument, NULL, 'm'},
+        {"idle", required_argument, NULL, 'i'},      {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     *options = (struct options){.size_mib = 32, .paths = {{20, 40}, {20, 90}}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) read_one(options, option);
     if (optind < argc) refuse("what is this?", argv[optind]);
+    if (options->idle_s != 0) options->padding = IDLE_MACHINES;
+    if (options->padding != NULL) machines_find(options->padding, options->machines);
     for (int i = 0; i < LEGS_MAX; i++)
         if (path_window(options, &options->paths[i]) > WINDOW_MAX)
             refuse("rate times round trip is too much", i == 0 ? "leg A" : "leg B");

@@ -3,6 +3,11 @@
 #define DEMO_OPTIONS_H
 
 #include "cell.h"
+#include "machines.h"
+
+/* What runs when nothing is moved: so many cells a second, each way. */
+#define IDLE_MACHINES "constant-rate-100"
+enum { IDLE_RATE = 100 };
 
 struct path {
     double mbit; /* A second, counted in bytes of cells. */
@@ -15,8 +20,12 @@ struct options {
     struct path paths[LEGS_MAX];
     unsigned window; /* In cells; 0: made from the path. */
     unsigned base_port; /* 0: any free ports. */
-    double ratio; /* How much faster two legs have to be; 0: four fifths of what the paths allow. */
+    double ratio; /* How much faster two legs have to be; 0: 0.8 of what the paths allow, or with padding nothing. */
     int two_only; /* Leave out the run over one leg. */
+    const char *padding; /* The name of the padding machines; NULL: no padding. */
+    char machines[ENDS][MACHINES_PATH_CAP]; /* Their files, or empty. */
+    unsigned idle_s; /* Move nothing, and watch the padding for so many seconds; 0: move the file. */
+    const char *record; /* Where the trace of the first run goes; NULL: record none. */
 };
 
 /* Ends the process, with a message, when the arguments make no sense. */

@@ -13,12 +13,25 @@ static double leg_rate(const struct progress *progress, size_t leg, uint64_t now
     return seconds > 0 ? cells * CELL_LEN * 8 / 1e6 / seconds : 0;
 }
 
+double padding_percent(const struct padding padding[ENDS]) {
+    const double cells = (double)(padding[0].cells + padding[1].cells);
+    const double all = cells + (double)(padding[0].other + padding[1].other);
+    return all > 0 ? 100 * cells / all : 0;
+}
+
+static void draw_padding(const struct padding padding[ENDS]) {
+    printf(" | padding %llu cells, %.0f %% of all, blocked %llu ms",
+           (unsigned long long)(padding[0].cells + padding[1].cells), padding_percent(padding),
+           (unsigned long long)(padding[AT_EXIT].blocked_ns / 1000000));
+}
+
 static void draw(const struct progress *progress, uint64_t now) {
     printf("  %3.0f %%", 100.0 * (double)progress->bytes / (double)progress->size);
     for (size_t leg = 0; leg < progress->legs; leg++)
         printf(" | %c %5.1f Mbit/s %4.0f ms %6llu cells", 'A' + (int)leg, leg_rate(progress, leg, now),
                (double)progress->rtt_us[leg] / 1e3, (unsigned long long)progress->cells[leg]);
     printf(" | held %llu, peak %llu", (unsigned long long)progress->held, (unsigned long long)progress->held_peak);
+    if (progress->is_padded) draw_padding(progress->padding);
 }
 
 void progress_draw(struct progress *progress, uint64_t now) {

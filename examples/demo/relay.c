@@ -102,8 +102,8 @@ static void exit_lost(void *owner, const char *why) {
     side_lost(relay, NULL, REASON_CHANNEL_CLOSED);
 }
 
-static const struct channel_events client_side = {client_cells, client_room, client_lost};
-static const struct channel_events exit_side = {exit_cells, exit_room, exit_lost};
+static const struct channel_events client_side = {client_cells, client_room, NULL, client_lost};
+static const struct channel_events exit_side = {exit_cells, exit_room, NULL, exit_lost};
 
 static void leave(struct channel *channel, int tell, uint32_t circ_id, uint8_t reason) {
     struct cell destroy;

@@ -14,7 +14,7 @@
 enum {
     STALL_S = 10,      /* With no news for so long, it is over. */
     TICK_MS = 50,      /* How often we look. */
-    LINGER_TICKS = 4,  /* How long to listen on after a failure, for who was the cause of it. */
+    LINGER_TICKS = 4,  /* How long to listen on: after a failure for its cause, after padding for the last figures. */
     QUEUE_CELLS = 1024 /* What may wait for tokens at a relay, before TCP stops the sender. */
 };
 
@@ -59,8 +59,9 @@ static void on_client_progress(struct transfer *transfer, const char *figures) {
     unsigned long long bytes, cells[LEGS_MAX], held, peak;
     struct progress *progress = &transfer->progress;
     if (sscanf(figures, "%llu %llu %llu %llu %llu", &bytes, &cells[0], &cells[1], &held, &peak) != 5) return;
-    if (bytes != progress->bytes || cells[0] + cells[1] != progress->cells[0] + progress->cells[1])
-        transfer->moved_ns = now_ns();
+    /* Cells that are no bytes of the file may be the last of it, on their way. Padding comes for ever. */
+    const int cells_came = cells[0] + cells[1] != progress->cells[0] + progress->cells[1];
+    if (bytes != progress->bytes || (cells_came && !progress->is_padded)) transfer->moved_ns = now_ns();
     progress->bytes = bytes;
     progress->held = held;
     progress->held_peak = peak;
@@ -71,6 +72,17 @@ static void on_exit_progress(struct transfer *transfer, const char *figures) {
     unsigned long long rtt_us[LEGS_MAX];
     if (sscanf(figures, "%llu %llu", &rtt_us[0], &rtt_us[1]) != 2) return;
     for (size_t i = 0; i < LEGS_MAX; i++) transfer->progress.rtt_us[i] = rtt_us[i];
+}
+
+static void on_regular(struct transfer *transfer, int is_client, const char *figures) {
+    struct regular *regular = &transfer->result->regular[is_client ? AT_CLIENT : AT_EXIT];
+    unsigned long long value[8];
+    if (sscanf(figures, "%llu %llu %llu %llu %llu %llu %llu %llu", &value[0], &value[1], &value[2], &value[3],
+               &value[4], &value[5], &value[6], &value[7]) != 8)
+        return;
+    *regular = (struct regular){value[0], value[1], value[2], value[3], value[4], value[5], value[6], value[7]};
+    *(is_client ? &transfer->has_received : &transfer->has_sent) = 1;
+    transfer->moved_ns = now_ns();
 }
 
 static void on_received(struct transfer *transfer, const char *figures) {
@@ -93,6 +105,13 @@ static void on_sent(struct transfer *transfer, const char *figures) {
     result->sent = bytes;
     result->switches = switches;
     transfer->has_sent = 1;
+}
+
+static void on_padding(struct transfer *transfer, int is_client, const char *figures) {
+    unsigned long long other, padding, replaced, blocked_ns;
+    struct padding *end = &transfer->progress.padding[is_client ? AT_CLIENT : AT_EXIT];
+    if (sscanf(figures, "%llu %llu %llu %llu", &other, &padding, &replaced, &blocked_ns) != 4) return;
+    *end = (struct padding){.other = other, .cells = padding, .replaced = replaced, .blocked_ns = blocked_ns};
 }
 
 /* Circuits also close when all is done. */
@@ -120,10 +139,14 @@ static void on_line(void *owner, struct child *child, const char *line) {
             on_client_progress(transfer, rest);
         else
             on_exit_progress(transfer, rest);
+    } else if ((rest = after(line, "padding")) != NULL) {
+        on_padding(transfer, is_client, rest);
     } else if ((rest = after(line, "received")) != NULL) {
         on_received(transfer, rest);
     } else if ((rest = after(line, "sent")) != NULL) {
         on_sent(transfer, rest);
+    } else if ((rest = after(line, "regular")) != NULL) {
+        on_regular(transfer, is_client, rest);
     } else if ((rest = after(line, "note")) != NULL) {
         on_note(transfer, rest);
     } else if ((rest = after(line, "fail")) != NULL) {
@@ -168,19 +191,22 @@ static int wait_for_port(struct transfer *transfer, const struct child *child) {
 
 static void fail_stalled(struct transfer *transfer) {
     const struct progress *progress = &transfer->progress;
-    fail(transfer, "%s%snothing moved for %d seconds; %llu of %llu bytes came, %llu messages are held",
-         transfer->result->lost, transfer->result->lost[0] == '\0' ? "" : ", and ", STALL_S,
-         (unsigned long long)progress->bytes, (unsigned long long)progress->size, (unsigned long long)progress->held);
+    fail(transfer, "%s%snothing%s moved for %d seconds; %llu of %llu bytes came, %llu messages are held",
+         transfer->result->lost, transfer->result->lost[0] == '\0' ? "" : ", and ",
+         progress->is_padded ? " but padding" : "", STALL_S, (unsigned long long)progress->bytes,
+         (unsigned long long)progress->size, (unsigned long long)progress->held);
 }
 
 static void wait_for_end(struct transfer *transfer) {
     while (!(transfer->has_received && transfer->has_sent) && is_running(transfer)) {
         tick(transfer);
         if (interrupted) fail(transfer, "interrupted by signal %d", (int)interrupted);
-        if (now_ns() - transfer->moved_ns > STALL_S * UINT64_C(1000000000)) fail_stalled(transfer);
-        progress_draw(&transfer->progress, now_ns());
+        if (now_ns() - transfer->moved_ns > (STALL_S + transfer->options->idle_s) * UINT64_C(1000000000))
+            fail_stalled(transfer);
+        if (transfer->options->idle_s == 0) progress_draw(&transfer->progress, now_ns());
     }
-    for (int i = 0; i < LINGER_TICKS && !is_running(transfer); i++) tick(transfer);
+    const int lingers = !is_running(transfer) || transfer->progress.is_padded;
+    for (int i = 0; i < LINGER_TICKS && lingers; i++) tick(transfer);
     progress_end();
 }
 
@@ -216,12 +242,25 @@ static struct number own_port(const struct transfer *transfer, int which) {
     return number(base == 0 ? 0 : base + (unsigned)which);
 }
 
+/* Client or exit of a circuit that nobody uses. */
+static int start_idle(struct transfer *transfer, int which, const char *title, uint16_t port) {
+    const struct options *options = transfer->options;
+    const struct number seconds = number(options->idle_s), own = own_port(transfer, which), next = number(port);
+    const char *const args[] = {title, options->machines[which == CLIENT ? AT_CLIENT : AT_EXIT], seconds.text,
+                                which == CLIENT ? next.text : own.text, NULL};
+    return start(transfer, which, "idle", title, args);
+}
+
 static int start_exit(struct transfer *transfer) {
     const struct options *options = transfer->options;
+    if (options->idle_s != 0) {
+        if (start_idle(transfer, EXIT, "exit", 0) != 0) return -1;
+        return wait_for_port(transfer, &transfer->children[EXIT]);
+    }
     const struct number port = own_port(transfer, EXIT);
     const struct number a = number(path_window(options, &options->paths[0]));
     const struct number b = number(path_window(options, &options->paths[1]));
-    const char *const args[] = {port.text, transfer->file, a.text, b.text, NULL};
+    const char *const args[] = {port.text, transfer->file, options->machines[AT_EXIT], a.text, b.text, NULL};
     if (start(transfer, EXIT, "exit", "exit", args) != 0) return -1;
     return wait_for_port(transfer, &transfer->children[EXIT]);
 }
@@ -252,7 +291,12 @@ static int start_leg(struct transfer *transfer, size_t leg) {
 
 static int start_client(struct transfer *transfer) {
     const struct number a = number(transfer->children[GUARD_A].port), b = number(transfer->children[GUARD_B].port);
-    const char *const args[] = {transfer->copy, a.text, transfer->legs > 1 ? b.text : NULL, NULL};
+    const struct options *options = transfer->options;
+    if (options->idle_s != 0) return start_idle(transfer, CLIENT, "client", transfer->children[GUARD_A].port);
+    const int records = options->record != NULL && (transfer->legs == 1 || options->two_only);
+    const char *const args[] = {transfer->copy, records ? options->record : "",
+                                options->machines[AT_CLIENT], a.text,
+                                transfer->legs > 1 ? b.text : NULL, NULL};
     if (start(transfer, CLIENT, "client", "client", args) != 0) return -1;
     printf("  client pid %d, exit pid %d\n", (int)transfer->children[CLIENT].pid, (int)transfer->children[EXIT].pid);
     return 0;
@@ -278,7 +322,7 @@ static void conclude(struct transfer *transfer) {
 void transfer_run(const struct options *options, const char *file, uint64_t size, const char *copy, size_t legs,
                   struct transfer_result *result) {
     struct transfer transfer = {.options = options, .file = file, .copy = copy, .legs = legs, .result = result};
-    transfer.progress = (struct progress){.size = size, .legs = legs};
+    transfer.progress = (struct progress){.size = size, .legs = legs, .is_padded = options->padding != NULL};
     memset(result, 0, sizeof *result);
     transfer.base = event_base_new();
     if (transfer.base == NULL) {
@@ -287,6 +331,7 @@ void transfer_run(const struct options *options, const char *file, uint64_t size
     }
     run(&transfer);
     children_stop(transfer.children, CHILDREN);
+    memcpy(result->padding, transfer.progress.padding, sizeof result->padding);
     conclude(&transfer);
     event_base_free(transfer.base);
 }

@@ -34,6 +34,8 @@ pub(super) struct Leg {
     /// A SWITCH came and no message since.
     pub bare: bool,
     pub path: Path,
+    /// Releases of the set when padding went out here past a message that another leg will carry; the first time none.
+    pub passed_by: Option<u64>,
     /// While padding blocks it, its messages are kept here, not by the host.
     pub holds: bool,
     /// Absolute number of the last message sent on it.
@@ -57,6 +59,7 @@ impl Leg {
             state,
             bare: false,
             path,
+            passed_by: None,
             holds: false,
             sent: 0,
             recv: 0,

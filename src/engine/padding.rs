@@ -332,8 +332,7 @@ impl Engine {
         let Some(padding) = circuit.padding.as_mut().filter(|_| circuit.place != Place::Closing) else { return };
         let held_in_set = |(set, ix)| self.sets.get(set).map(|state: &Set| state.held_for(ix));
         let (held, releasable) = circuit.place.leg().and_then(held_in_set).unwrap_or((false, false));
-        let late = padding.step(now, Outside { held, releasable }, &mut self.padding_effects);
-        padding.yields(self.round, now);
+        let late = padding.step(now, self.round, Outside { held, releasable }, &mut self.padding_effects);
         if let Some(late) = late {
             self.lateness.count(late);
         }
@@ -354,7 +353,7 @@ impl Engine {
         let (place, hop) = (circuit.place, circuit.config.hops);
         let Some(padding) = &mut circuit.padding else { return };
         self.alarms.arm_padding(id, padding.next());
-        let (blocked, holds, over) = (padding.is_blocked(), !padding.asks(), padding.ended());
+        let (blocked, holds, over, at) = (padding.is_blocked(), !padding.asks(), padding.ended(), padding.latest());
         let mut effects = std::mem::take(&mut self.padding_effects);
         if let Some((set, ix)) = place.leg() {
             if let Some(state) = self.sets.get_mut(set) {
@@ -375,7 +374,12 @@ impl Engine {
                         number: 0,
                     });
                 }
-                Effect::Release => self.release_on(id, place, hop, now),
+                Effect::Release => self.release_on(id, place, hop, at),
+                Effect::PassedBy => {
+                    if let Some((state, ix)) = place.leg().and_then(|(set, ix)| Some((self.sets.get_mut(set)?, ix))) {
+                        state.passed_by(ix);
+                    }
+                }
                 Effect::Blocked { bypassable } => {
                     self.queue.push(Queued::Gate { circuit: id, blocked: true, bypassable });
                 }

@@ -96,8 +96,8 @@ pub unsafe extern "C" fn circflow_padding_install(
 }
 
 /// Takes a padder down that circflow_padding_install() set up (one that was negotiated is taken down, and the other end
-/// told, by circflow_padding_stop()), with its timers, its block and its padding that still waits. What it held back goes out with
-/// the next drain. Up to 1000 padding cells may still come from its hop.
+/// told, by circflow_padding_stop()), with its timers, its block and its padding that still waits. What it held back
+/// goes out with the next drain. Up to 1000 padding cells may still come from its hop.
 ///
 /// CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_EXPIRED, an id error.
 #[no_mangle]
@@ -212,8 +212,8 @@ pub unsafe extern "C" fn circflow_padding_register(
 /// Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit.
 ///
 /// CIRCFLOW_ERR_UNKNOWN_PADDING; CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the
-/// relay refused before; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL: too many padders or
-/// unanswered questions; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
+/// relay refused before; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL:
+/// too many padders or unanswered questions; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_padding_start(
@@ -248,8 +248,8 @@ pub unsafe extern "C" fn circflow_padding_stop(
 ///
 /// CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
 /// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED;
-/// CIRCFLOW_ERR_INVALID as for circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL; an
-/// id error.
+/// CIRCFLOW_ERR_INVALID as for circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL;
+/// an id error.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_send(

@@ -83,7 +83,8 @@ pub struct circflow_padding_config {
     /// Padding cells that may come before inbound_fraction counts. Default 0.
     pub inbound_grace: u64,
     /// Cells in the circuit's queue (reported as queued and not as written) from which on no padding is added:
-    /// it is refused, and the machine hears that it was sent, as one of those that wait counts. Default 1000, the default of Tor's circpad_max_circ_queued_cells.
+    /// it is refused, and the machine hears that it was sent, as one of those that wait counts. Default 1000, the
+    /// default of Tor's circpad_max_circ_queued_cells.
     pub queued_cells_max: u32,
     /// The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
     pub hop: u8,

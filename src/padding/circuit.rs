@@ -46,6 +46,8 @@ pub struct Padding<H> {
     /// Steps taken in the engine's current call.
     round: u32,
     steps: u32,
+    /// Cells queued in that call: the host has had no chance to write them.
+    fresh: u32,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,7 @@ impl<H> Padding<H> {
             latest: 0,
             round: 0,
             steps: 0,
+            fresh: 0,
         }
     }
 
@@ -92,6 +95,11 @@ impl<H> Padding<H> {
     #[inline]
     pub fn next(&self) -> Nanos {
         self.next
+    }
+
+    /// Time of the last event.
+    pub fn latest(&self) -> Nanos {
+        self.latest
     }
 
     /// True when data has to wait.
@@ -216,6 +224,8 @@ impl<H> Padding<H> {
     /// A cell that is not padding was queued. While it is held it is not on its way yet.
     #[inline]
     pub fn normal_sent(&mut self, hop: u8, now: Nanos) {
+        // What a step of another leg released has the time of that step.
+        let now = now.max(self.latest);
         for padder in self.padders.iter_mut().filter(|padder| padder.hop <= hop) {
             padder.stats.normal_sent += 1;
             padder.trigger(TriggerEvent::NormalSent, now);
@@ -273,8 +283,12 @@ impl<H> Padding<H> {
         })
     }
 
-    /// Does the one thing that is due first, if it is due at `now`; answers with how late it was.
-    pub fn step(&mut self, now: Nanos, outside: Outside, effects: &mut Vec<Effect<H>>) -> Option<Nanos> {
+    /// Does the one thing that is due first, if it is due at `now`; answers with how late it was. `round` numbers the
+    /// call that this is part of.
+    pub fn step(&mut self, now: Nanos, round: u32, outside: Outside, effects: &mut Vec<Effect<H>>) -> Option<Nanos> {
+        if self.round != round {
+            (self.round, self.steps, self.fresh) = (round, 0, 0);
+        }
         self.settle(effects);
         let due = self.earliest().filter(|&(at, ..)| at <= now);
         if let Some((at, what, index)) = due {
@@ -303,6 +317,7 @@ impl<H> Padding<H> {
             }
         }
         self.settle(effects);
+        self.yields(now);
         due.map(|(at, what, _)| if what == Due::Begun { 0 } else { now.saturating_sub(at) })
     }
 
@@ -319,13 +334,9 @@ impl<H> Padding<H> {
         self.next = if self.opening.is_some() { self.latest } else { next };
     }
 
-    /// Counts a step of the call `round`. After too many the rest has to wait a nanosecond: machines without delays
-    /// could go on for ever.
-    pub fn yields(&mut self, round: u32, now: Nanos) {
-        if self.round != round {
-            self.round = round;
-            self.steps = 0;
-        }
+    /// Counts a step of the call. After too many the rest has to wait a nanosecond: machines without delays could go on
+    /// for ever.
+    fn yields(&mut self, now: Nanos) {
         self.steps += 1;
         if self.steps >= limits::PADDING_STEPS_MAX && self.next <= now {
             self.next = now.saturating_add(1);
@@ -438,6 +449,7 @@ impl<H> Padding<H> {
 
     fn let_out(&mut self, entry: Entry<H>, effects: &mut Vec<Effect<H>>) {
         self.queued(entry.hop());
+        self.fresh += 1;
         effects.push(match entry {
             Entry::Pad(pad) => Effect::Pad(pad),
             Entry::Message { hop, held } => Effect::Send { hop, held },
@@ -473,7 +485,11 @@ impl<H> Padding<H> {
             Ruling::Send if long => self.refuse(index, machine, now),
             Ruling::Queue if full => self.refuse(index, machine, now),
             Ruling::Send => {
+                if outside.held {
+                    effects.push(Effect::PassedBy);
+                }
                 self.queued(pad.hop);
+                self.fresh += 1;
                 effects.push(Effect::Pad(pad));
                 self.padding_sent(index, machine, now);
             }
@@ -497,7 +513,7 @@ impl<H> Padding<H> {
     }
 
     fn waiting(&self, hop: u8, outside: Outside) -> Waiting {
-        if self.unwritten.reaches(hop) {
+        if self.unwritten.reaches(hop, self.fresh) {
             Waiting::Past
         } else if self.outbox.iter().any(|entry| entry.hop() >= hop) {
             Waiting::Held { releasable: true }

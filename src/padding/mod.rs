@@ -64,6 +64,8 @@ pub enum Effect<H> {
     },
     /// Exactly one message that is held elsewhere for this circuit goes out.
     Release,
+    /// Padding went out, although something was held elsewhere.
+    PassedBy,
     /// For a host with a queue of its own: the circuit's sender is blocked.
     Blocked {
         /// Padding that asks for it may pass.

@@ -59,9 +59,14 @@ impl Unwritten {
         Some(hop)
     }
 
-    /// True when a cell to `hop` or a later one is among them.
-    pub fn reaches(&self, hop: u8) -> bool {
-        self.cells > 0 && self.older.iter().chain([&self.newest]).any(|run| run.cells > 0 && run.hop >= hop)
+    /// True when a cell to `hop` or a later one is among them, the newest `fresh` left out.
+    pub fn reaches(&self, hop: u8, fresh: u32) -> bool {
+        let mut left = self.cells.saturating_sub(fresh);
+        self.older.iter().chain([&self.newest]).any(|run| {
+            let counts = left > 0 && run.cells > 0 && run.hop >= hop;
+            left = left.saturating_sub(run.cells);
+            counts
+        })
     }
 }
 
@@ -76,10 +81,12 @@ mod tests {
             unwritten.push(hop);
         }
         assert_eq!((unwritten.cells(), unwritten.older.len()), (4, 2));
-        assert!(unwritten.reaches(3) && !unwritten.reaches(4));
+        assert!(unwritten.reaches(3, 0) && !unwritten.reaches(4, 0));
+        assert!(unwritten.reaches(3, 1) && unwritten.reaches(2, 2) && !unwritten.reaches(3, 2));
+        assert!(!unwritten.reaches(0, 4));
         let hops: Vec<u8> = std::iter::from_fn(|| unwritten.pop()).collect();
         assert_eq!(hops, [2, 2, 3, 1]);
-        assert_eq!((unwritten.cells(), unwritten.reaches(0)), (0, false));
+        assert_eq!((unwritten.cells(), unwritten.reaches(0, 0)), (0, false));
     }
 
     #[test]

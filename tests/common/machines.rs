@@ -6,7 +6,9 @@ use maybenot::dist::{Dist, DistType};
 use maybenot::event::Event;
 use maybenot::state::{State, Trans};
 use maybenot::{Machine, Timer};
-use rand09::RngCore;
+use maybenot_machines::{break_pad, front, netflow, tamaraw};
+use rand09::rngs::StdRng;
+use rand09::{RngCore, SeedableRng};
 
 /// Files and what is in them.
 pub fn texts() -> Vec<(String, String)> {
@@ -196,10 +198,27 @@ fn for_benches() -> Vec<(String, Vec<Machine>)> {
     ]
 }
 
-/// What the demo can run, by the name that is given to it.
+/// What the demo can run, by the name that is given to it: one file for both ends, or one for the client and one for
+/// the exit. examples/machines/README.md says what each does.
 fn for_people() -> Vec<(&'static str, Vec<Machine>)> {
-    vec![("constant-rate", vec![constant_rate(10_000.0)])]
+    // FRONT draws its budget and its window when it is made, so that each end gets a draw of its own.
+    let front = |seed: u64| front::front(FRONT_BUDGET, 1e6, 14e6, 50, &mut StdRng::seed_from_u64(seed));
+    vec![
+        ("constant-rate", vec![constant_rate(500.0)]),
+        ("constant-rate-100", vec![constant_rate(10_000.0)]),
+        ("constant-rate-1000", vec![constant_rate(1_000.0)]),
+        ("break-pad-client", break_pad::break_pad_client()),
+        ("break-pad-exit", break_pad::break_pad_server()),
+        ("front-client", front(1)),
+        ("front-exit", front(2)),
+        ("tamaraw-client", tamaraw::tamaraw(0.002, 1e6)),
+        ("tamaraw-exit", tamaraw::tamaraw(0.0005, 1e6)),
+        ("netflow", vec![netflow::simple_netflow()]),
+    ]
 }
+
+/// Padding cells that FRONT draws its number from.
+const FRONT_BUDGET: u32 = 6_000;
 
 /// A machine that does `action` whenever `event` happens.
 pub fn upon(event: Event, action: Action) -> Machine {

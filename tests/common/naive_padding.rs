@@ -130,6 +130,8 @@ pub struct Naive {
     waiting: Vec<Cell>,
     /// In the channel's queue: where to.
     unwritten: Vec<u8>,
+    /// Of these, the ones that the host has had a chance to write: those of this very call do not count as queued.
+    writable: usize,
     /// Since when nothing blocks, while what waited has not been let out.
     opening: Option<u64>,
     stopped: bool,
@@ -152,6 +154,7 @@ impl Naive {
             alarms: Vec::new(),
             waiting: Vec::new(),
             unwritten: Vec::new(),
+            writable: 0,
             opening: None,
             stopped: false,
             latest: 0,
@@ -232,6 +235,7 @@ impl Naive {
     /// Deals with what is due at `now`, but with no more than `most` things. Answers with how many there were.
     pub fn run(&mut self, now: u64, most: u64) -> u64 {
         let mut done = 0;
+        self.writable = self.unwritten.len();
         loop {
             let due = self.first().filter(|&(at, ..)| at <= now);
             // Once it is open, what waited goes before anything that is due later.
@@ -339,7 +343,7 @@ impl Naive {
         }
         let blocks = self.blocks();
         let past = blocks.is_empty() || (bypass && blocks.iter().all(|&bypassable| bypassable));
-        let is_leaving = self.unwritten.iter().any(|&to| to >= hop);
+        let is_leaving = self.unwritten.iter().take(self.writable).any(|&to| to >= hop);
         let held = self.waiting.iter().position(|cell| cell.hop() >= hop);
         if replace && (is_leaving || held.is_some()) {
             if let (false, true, false, Some(first)) = (blocks.is_empty(), past, is_leaving, held) {

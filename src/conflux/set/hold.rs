@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<(Command, Lane)>,
+    /// Messages ever released.
+    releases: u64,
     /// Those that wait, and those that were released and not taken by the host yet: nothing may overtake them.
     pub len: u32,
 }
@@ -61,9 +63,25 @@ impl Set {
     }
 
     /// Something is held, and whether its first message could go out on this leg, past the block.
+    ///
+    /// A leg that would need a SWITCH takes nothing from a sending leg that lets messages out itself: the SWITCH is a
+    /// cell more than padding asked for, and with one for each message two legs carry no more than one.
     pub fn held_for(&self, ix: LegIx) -> (bool, bool) {
         let Some(&(command, _)) = self.outbox.waiting.front() else { return (false, false) };
-        (true, self.plan_on(ix, command).is_some())
+        let is_carried = |plan: &Plan| {
+            let sending = self.sending.and_then(|sending| self.plan_on(sending as LegIx, command));
+            let leg = self.legs.get(usize::from(ix));
+            plan.delta != 0 && sending.is_some() && leg.and_then(|leg| leg.passed_by) != Some(self.outbox.releases)
+        };
+        (true, self.plan_on(ix, command).is_some_and(|plan| !is_carried(&plan)))
+    }
+
+    /// Padding went out on a leg although something is held. If nothing is released until it happens again, the sending
+    /// leg carries nothing, and this one takes over.
+    pub fn passed_by(&mut self, ix: LegIx) {
+        if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
+            leg.passed_by = Some(self.outbox.releases);
+        }
     }
 
     /// Takes the next message that may go out, as decided and committed.
@@ -88,6 +106,7 @@ impl Set {
 
     fn let_out(&mut self, plan: Plan, now: Nanos) -> Option<(Plan, Lane)> {
         let (command, lane) = self.outbox.waiting.pop_front()?;
+        self.outbox.releases += 1;
         self.commit(&plan, command, now);
         Some((plan, lane))
     }

@@ -2,7 +2,7 @@
 
 use super::{LegIx, Set};
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::choice::{self, choose, Algorithm, Path};
+use crate::conflux::choice::{self, choose, Algorithm};
 use crate::conflux::leg::Report;
 use crate::conflux::Effect;
 use crate::wire::Command;

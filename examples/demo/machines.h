@@ -1,0 +1,11 @@
+/* The padding machines that the demo can run, by name: examples/machines/NAME.txt for both ends, or NAME-client.txt
+ * and NAME-exit.txt where the ends differ. */
+#ifndef DEMO_MACHINES_H
+#define DEMO_MACHINES_H
+
+enum { AT_CLIENT, AT_EXIT, ENDS, MACHINES_PATH_CAP = 512 };
+
+/* The files of that name, for each end. An unknown name ends the process with a message that says which there are. */
+void machines_find(const char *name, char paths[ENDS][MACHINES_PATH_CAP]);
+
+#endif
