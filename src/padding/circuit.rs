@@ -46,8 +46,8 @@ pub struct Padding<H> {
     /// Steps taken in the engine's current call.
     round: u32,
     steps: u32,
-    /// Cells queued in that call: the host has had no chance to write them.
-    fresh: u32,
+    /// Cells that were queued before that call: of the others the host has had no chance to write any.
+    writable: u32,
 }
 
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl<H> Padding<H> {
             latest: 0,
             round: 0,
             steps: 0,
-            fresh: 0,
+            writable: 0,
         }
     }
 
@@ -287,7 +287,7 @@ impl<H> Padding<H> {
     /// call that this is part of.
     pub fn step(&mut self, now: Nanos, round: u32, outside: Outside, effects: &mut Vec<Effect<H>>) -> Option<Nanos> {
         if self.round != round {
-            (self.round, self.steps, self.fresh) = (round, 0, 0);
+            (self.round, self.steps, self.writable) = (round, 0, self.unwritten.cells());
         }
         self.settle(effects);
         let due = self.earliest().filter(|&(at, ..)| at <= now);
@@ -449,7 +449,6 @@ impl<H> Padding<H> {
 
     fn let_out(&mut self, entry: Entry<H>, effects: &mut Vec<Effect<H>>) {
         self.queued(entry.hop());
-        self.fresh += 1;
         effects.push(match entry {
             Entry::Pad(pad) => Effect::Pad(pad),
             Entry::Message { hop, held } => Effect::Send { hop, held },
@@ -489,7 +488,6 @@ impl<H> Padding<H> {
                     effects.push(Effect::PassedBy);
                 }
                 self.queued(pad.hop);
-                self.fresh += 1;
                 effects.push(Effect::Pad(pad));
                 self.padding_sent(index, machine, now);
             }
@@ -513,7 +511,7 @@ impl<H> Padding<H> {
     }
 
     fn waiting(&self, hop: u8, outside: Outside) -> Waiting {
-        if self.unwritten.reaches(hop, self.fresh) {
+        if self.unwritten.reaches(hop, self.writable) {
             Waiting::Past
         } else if self.outbox.iter().any(|entry| entry.hop() >= hop) {
             Waiting::Held { releasable: true }

@@ -59,9 +59,9 @@ impl Unwritten {
         Some(hop)
     }
 
-    /// True when a cell to `hop` or a later one is among them, the newest `fresh` left out.
-    pub fn reaches(&self, hop: u8, fresh: u32) -> bool {
-        let mut left = self.cells.saturating_sub(fresh);
+    /// True when a cell to `hop` or a later one is among the oldest `cells`.
+    pub fn reaches(&self, hop: u8, cells: u32) -> bool {
+        let mut left = cells;
         self.older.iter().chain([&self.newest]).any(|run| {
             let counts = left > 0 && run.cells > 0 && run.hop >= hop;
             left = left.saturating_sub(run.cells);
@@ -81,12 +81,12 @@ mod tests {
             unwritten.push(hop);
         }
         assert_eq!((unwritten.cells(), unwritten.older.len()), (4, 2));
-        assert!(unwritten.reaches(3, 0) && !unwritten.reaches(4, 0));
-        assert!(unwritten.reaches(3, 1) && unwritten.reaches(2, 2) && !unwritten.reaches(3, 2));
-        assert!(!unwritten.reaches(0, 4));
+        assert!(unwritten.reaches(3, 4) && !unwritten.reaches(4, 4));
+        assert!(unwritten.reaches(3, 3) && unwritten.reaches(2, 2) && !unwritten.reaches(3, 2));
+        assert!(!unwritten.reaches(0, 0));
         let hops: Vec<u8> = std::iter::from_fn(|| unwritten.pop()).collect();
         assert_eq!(hops, [2, 2, 3, 1]);
-        assert_eq!((unwritten.cells(), unwritten.reaches(0, 0)), (0, false));
+        assert_eq!((unwritten.cells(), unwritten.reaches(0, 9)), (0, false));
     }
 
     #[test]
