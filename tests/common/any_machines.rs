@@ -19,7 +19,8 @@ fn micros(rng: &mut Rng, zeros: bool) -> Dist {
     let dist = match rng.below(14) {
         0..=5 => return always(*rng.pick(&fixed[from..])),
         6 | 7 => DistType::Uniform { low: 0.0, high: spread },
-        8 => DistType::Normal { mean: spread, stdev: spread },
+        // Below zero is zero.
+        8 => DistType::Normal { mean: spread, stdev: if zeros { spread } else { spread / 50.0 } },
         9 => DistType::Poisson { lambda: spread },
         10 => DistType::Pareto { scale: spread, shape: 1.5 },
         11 => DistType::LogNormal { mu: 5.0, sigma: 2.0 },
