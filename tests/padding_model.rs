@@ -7,11 +7,9 @@ use circflow::conflux::{Message, Role};
 use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Config, Engine, Error, VerdictKind, What};
 use circflow::padding::{Answer, Keys, Machines, Pad, Terms};
 use circflow::wire::Command;
-use common::any_machines::any_machines;
+use common::any_machines::{any_machines, tame};
 use common::naive_padding::{Made, Naive, Out};
 use common::{circuit, config, Rng, HOPS};
-use maybenot::event::Event;
-use maybenot::state::State;
 use maybenot::Machine;
 
 /// What a circuit's host is like.
@@ -399,19 +397,6 @@ impl Alone {
             }
         }
     }
-}
-
-/// Without what happens within a moment, a machine that sets its timer again and again: such a one is due each
-/// nanosecond.
-fn tame(mut machine: Machine) -> Machine {
-    for state in &mut machine.states {
-        let mut to = state.get_transitions();
-        to[Event::TimerBegin].clear();
-        let (action, counter) = (state.action, state.counter);
-        *state = State::new(to);
-        (state.action, state.counter) = (action, counter);
-    }
-    machine
 }
 
 /// Runs circuits 0 to 2 of a seed, of those only the ones in `which` with anything happening on them; answers with the
