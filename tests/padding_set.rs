@@ -194,6 +194,11 @@ fn releases_make_room() {
         two.send();
     }
     assert_eq!((two.given, two.gone), (2, 0));
-    two.pass_time(25 * MS);
+    for round in 1..=2 {
+        two.pass_time(10 * round * MS);
+        for leg in [two.legs[0], two.legs[1]] {
+            two.engine.written(two.now, leg, 1).unwrap();
+        }
+    }
     assert_eq!((two.gone, two.refused), (2, false), "both are out, and the host hears of it");
 }
