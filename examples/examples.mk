@@ -1,4 +1,4 @@
-# Examples: loop_poll.c, the one to start with, and the demo, four programs on libevent.
+# Examples: loop_poll.c, the one to start with, padding.c, and the demo, four programs on libevent.
 #
 # make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; WINDOW= cells;
 # BASE_PORT=; RATIO=, how much faster two legs have to be; PADDING=, machines of examples/machines.
@@ -18,7 +18,7 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO)) $(call demo_option,padding,$(PADDING))
 
 .PHONY: examples demo demo-short demo-kill demo-padding demo-padding-short
-examples: $(EXAMPLES)/loop_poll $(DEMO_BINS) ## Build the examples and the demo
+examples: $(EXAMPLES)/loop_poll $(EXAMPLES)/padding $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
 demo: setup ## Move a file over one leg and over two: FILE=, SIZE_MIB=, LEG_A=, LEG_B=, WINDOW=, PADDING=
@@ -39,7 +39,7 @@ demo-padding-short: examples ## Quick runs with padding, for the tests
 demo-kill: examples ## Kill a relay of leg B in mid-transfer, at different moments
 	@examples/kill-a-relay.sh $(EXAMPLES)/demo
 
-$(EXAMPLES)/loop_poll: examples/loop_poll.c $(HEADER) $(LIB) | $(EXAMPLES)
+$(EXAMPLES)/loop_poll $(EXAMPLES)/padding: $(EXAMPLES)/%: examples/%.c $(HEADER) $(LIB) | $(EXAMPLES)
 	$(CC) $(CFLAGS) $(CCOMMON) $< -o $@ $(LIB) $(NATIVE_LIBS)
 
 $(EXAMPLES)/demo-%.o: examples/demo/%.c $(DEMO_HEADERS) $(HEADER) | $(EXAMPLES)
