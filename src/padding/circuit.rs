@@ -4,7 +4,7 @@ use super::negotiation::Negotiation;
 use super::padder::{Action, Due, Padder};
 use super::table::{rule, Gate, Ruling, Waiting};
 use super::unwritten::Unwritten;
-use super::{Answer, Effect, Pad, Stats, Terms};
+use super::{Answer, Effect, Key, Pad, Stats, Terms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
@@ -134,7 +134,7 @@ impl<H> Padding<H> {
     }
 
     /// Sets a padder up. False when the place is taken, there are too many, or the terms are out of range.
-    pub fn install(&mut self, terms: &Terms, now: Nanos, key: [u8; 32]) -> bool {
+    pub fn install(&mut self, terms: &Terms, now: Nanos, key: Key) -> bool {
         if self.has(terms.hop, terms.slot) || self.padders.len() >= limits::PADDERS_MAX {
             return false;
         }

@@ -2,8 +2,9 @@
 
 use crate::base::Nanos;
 use maybenot::time;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand_core::RngCore;
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::hash::Hasher;
 
 /// A point on the host's clock.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +52,72 @@ impl std::ops::AddAssign for Span {
     }
 }
 
-/// What the machines of one padder draw from: a stream cipher, as whoever can tell the next delay can tell padding from
-/// data, and a key of its own for each, so that one circuit's padding does not depend on what others do.
-pub type Generator = ChaCha8Rng;
+/// What the machines of one padder draw from: a keyed hash over a counter. It has to be a cryptographic one, as whoever
+/// can tell the next delay can tell padding from data; each padder has a key of its own, so that one circuit's padding
+/// does not depend on what others do; and it takes 48 bytes, where a stream cipher's buffer would take half of a padder.
+#[derive(Debug, Clone)]
+pub struct Generator {
+    key: Key,
+    hashed: u64,
+    /// Of the last hash, what has not been drawn, in the lowest bits.
+    rest: u128,
+    words: u8,
+}
+
+/// The key of a generator.
+pub type Key = [u64; 2];
+
+/// Words of 32 bits in a hash.
+const WORDS: u8 = 4;
+
+impl Generator {
+    /// The generator for a key.
+    pub fn new(key: Key) -> Self {
+        Generator { key, hashed: 0, rest: 0, words: 0 }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hash(&mut self) {
+        let [first, second] = self.key;
+        let mut hash = SipHasher13::new_with_keys(first, second);
+        hash.write_u64(self.hashed);
+        self.hashed = self.hashed.wrapping_add(1);
+        self.rest = hash.finish128().as_u128();
+        self.words = WORDS;
+    }
+}
+
+impl RngCore for Generator {
+    #[inline]
+    fn next_u32(&mut self) -> u32 {
+        if self.words == 0 {
+            self.hash();
+        }
+        let word = self.rest as u32;
+        self.rest >>= 32;
+        self.words -= 1;
+        word
+    }
+
+    #[inline]
+    fn next_u64(&mut self) -> u64 {
+        if self.words < 2 {
+            self.hash();
+        }
+        let word = self.rest as u64;
+        self.rest >>= 64;
+        self.words -= 2;
+        word
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let drawn = self.next_u64().to_le_bytes();
+            chunk.copy_from_slice(&drawn[..chunk.len()]);
+        }
+    }
+}
 
 /// Where the keys of an engine's padders come from.
 #[derive(Debug)]
@@ -62,19 +126,57 @@ pub struct Keys(Generator);
 impl Keys {
     /// Keys that follow from the host's seed.
     pub fn new(seed: &[u8; 32]) -> Self {
-        // The seed keys a hash elsewhere: what is drawn here shall not be.
-        Keys(generator(seed.map(|byte| byte ^ 0x5a)))
+        // The first half keys a hash elsewhere.
+        let word = |at: usize| seed[at..].iter().take(8).fold(0, |word, &byte| word << 8 | u64::from(byte));
+        Keys(Generator::new([word(16), word(24)]))
     }
 
     /// The next one.
-    pub fn draw(&mut self) -> [u8; 32] {
-        let mut key = [0; 32];
-        self.0.fill_bytes(&mut key);
-        key
+    pub fn draw(&mut self) -> Key {
+        [self.0.next_u64(), self.0.next_u64()]
     }
 }
 
-/// The generator for the key.
-pub fn generator(key: [u8; 32]) -> Generator {
-    ChaCha8Rng::from_seed(key)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generator_draws_each_bit_once_and_its_key_decides() {
+        let (mut words, mut pairs) = (Generator::new([1, 2]), Generator::new([1, 2]));
+        for _ in 0..9 {
+            let (low, high) = (words.next_u32(), words.next_u32());
+            assert_eq!(pairs.next_u64(), u64::from(high) << 32 | u64::from(low));
+        }
+        let mut bytes = [0; 13];
+        words.fill_bytes(&mut bytes);
+        assert_eq!(bytes[..8], pairs.next_u64().to_le_bytes());
+        assert_eq!(bytes[8..], pairs.next_u64().to_le_bytes()[..5]);
+        assert_ne!(Generator::new([1, 2]).next_u64(), Generator::new([1, 3]).next_u64());
+    }
+
+    #[test]
+    fn bits_are_even_and_do_not_repeat() {
+        let mut generator = Generator::new([7, 9]);
+        let mut ones = [0_u32; 64];
+        let drawn: std::collections::BTreeSet<u64> = (0..10_000)
+            .map(|_| {
+                let word = generator.next_u64();
+                ones.iter_mut().enumerate().for_each(|(bit, count)| *count += (word >> bit & 1) as u32);
+                word
+            })
+            .collect();
+        assert_eq!(drawn.len(), 10_000);
+        // Six standard deviations of a fair coin.
+        assert!(ones.iter().all(|count| (4_700..5_300).contains(count)), "{ones:?}");
+    }
+
+    #[test]
+    fn keys_follow_from_the_second_half_of_the_seed() {
+        let mut seed = [0; 32];
+        let mut zero = Keys::new(&seed);
+        assert_ne!(zero.draw(), zero.draw());
+        seed[31] = 1;
+        assert_ne!(Keys::new(&seed).draw(), Keys::new(&[0; 32]).draw());
+    }
 }

@@ -18,7 +18,7 @@ pub mod table;
 mod unwritten;
 
 pub use circuit::{Admission, Outside, Padding};
-pub use clock::Keys;
+pub use clock::{Generator, Key, Keys};
 pub use machines::{BadMachines, Machines};
 pub use negotiation::NotNow;
 pub use padder::Stats;

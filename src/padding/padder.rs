@@ -3,7 +3,7 @@
 //! maybenot decides what the machines want; all it leaves to its user is here. Each machine has one action timer
 //! ("pad", "block") and one internal timer, and the machines of a padder share one block.
 
-use super::clock::{generator, Generator, Span, Tick};
+use super::clock::{Generator, Key, Span, Tick};
 use super::{Machines, Terms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
@@ -87,13 +87,13 @@ pub(super) enum Due {
 
 impl Padder {
     /// A padder, or `None` when a fraction is none or a machine is broken.
-    pub fn new(terms: &Terms, now: Nanos, key: [u8; 32]) -> Option<Padder> {
+    pub fn new(terms: &Terms, now: Nanos, key: Key) -> Option<Padder> {
         let machines = terms.machines.clone();
         let idle =
             Run { action_at: NEVER, timer_at: NEVER, action: Action::Pad { bypass: false, replace: false }, asked: 0 };
         let runs = vec![idle; machines.len()].into_boxed_slice();
         let framework =
-            Framework::new(machines, terms.padding_frac, terms.blocking_frac, Tick(now), generator(key)).ok()?;
+            Framework::new(machines, terms.padding_frac, terms.blocking_frac, Tick(now), Generator::new(key)).ok()?;
         Some(Padder {
             next: NEVER,
             framework,

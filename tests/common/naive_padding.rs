@@ -1,11 +1,9 @@
 //! One circuit's padding, the slow and plain way: what the contract with maybenot says, with lists that are searched
 //! from end to end and nothing remembered that can be found out again.
 
-use circflow::padding::{Answer, Pad, Stats};
+use circflow::padding::{Answer, Generator, Key, Pad, Stats};
 use maybenot::time;
 use maybenot::{Framework, Machine, MachineId, Timer, TriggerAction, TriggerEvent};
-use rand_chacha::rand_core::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 
 pub const SECOND: u64 = 1_000_000_000;
 
@@ -96,7 +94,7 @@ pub struct Made {
 
 struct Padder {
     place: (u8, u8),
-    framework: Framework<Vec<Machine>, ChaCha8Rng, Ns>,
+    framework: Framework<Vec<Machine>, Generator, Ns>,
     queued_max: usize,
     block: Option<Block>,
     /// Machines that set their timer and have not been told yet, in order.
@@ -166,10 +164,10 @@ impl Naive {
         }
     }
 
-    pub fn install(&mut self, made: Made, key: [u8; 32], now: u64) {
+    pub fn install(&mut self, made: Made, key: Key, now: u64) {
         let Made { place, machines, fracs, queued_max } = made;
         let count = machines.len();
-        let rng = ChaCha8Rng::from_seed(key);
+        let rng = Generator::new(key);
         let framework = Framework::new(machines, fracs.0, fracs.1, Ns(now), rng).unwrap();
         let (begun, asked, stats) = (Vec::new(), Vec::new(), Stats { machines: count as u32, ..Stats::default() });
         let padder = Padder { place, framework, queued_max, block: None, begun, asked, stats, told_at: now };
