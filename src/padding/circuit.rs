@@ -184,7 +184,7 @@ impl<H> Padding<H> {
     /// A cell came from a hop.
     #[inline]
     pub fn received(&mut self, hop: u8, is_padding: bool, now: Nanos) {
-        for padder in self.padders.iter_mut().filter(|padder| padder.hop <= hop) {
+        self.tell(hop, now, |padder| {
             padder.trigger(TriggerEvent::TunnelRecv, now);
             if is_padding && padder.hop == hop {
                 padder.stats.padding_recv += 1;
@@ -193,8 +193,7 @@ impl<H> Padding<H> {
                 padder.stats.normal_recv += 1;
                 padder.trigger(TriggerEvent::NormalRecv, now);
             }
-        }
-        self.after_events(now);
+        });
     }
 
     /// Judges padding that came from a hop: whether we know why, or whose fault it is.
@@ -226,11 +225,10 @@ impl<H> Padding<H> {
     pub fn normal_sent(&mut self, hop: u8, now: Nanos) {
         // What a step of another leg released has the time of that step.
         let now = now.max(self.latest);
-        for padder in self.padders.iter_mut().filter(|padder| padder.hop <= hop) {
+        self.tell(hop, now, |padder| {
             padder.stats.normal_sent += 1;
             padder.trigger(TriggerEvent::NormalSent, now);
-        }
-        self.after_events(now);
+        });
     }
 
     /// A cell went into the queue towards the channel.
@@ -244,11 +242,8 @@ impl<H> Padding<H> {
     pub fn written(&mut self, cells: u32, now: Nanos) {
         for _ in 0..cells.min(self.unwritten.cells()) {
             let Some(hop) = self.unwritten.pop() else { break };
-            for padder in self.padders.iter_mut().filter(|padder| padder.hop <= hop) {
-                padder.trigger(TriggerEvent::TunnelSent, now);
-            }
+            self.tell(hop, now, |padder| padder.trigger(TriggerEvent::TunnelSent, now));
         }
-        self.after_events(now);
     }
 
     /// Whether a stream message has to wait, and whether there is room for it. A host that hears that there is none
@@ -358,7 +353,7 @@ impl<H> Padding<H> {
             Answer::Replaced | Answer::Released => self.counts(index, pad.machine, now),
             Answer::Refused => self.each(index, |padder| padder.stats.refused += 1),
         }
-        self.after_events(now);
+        self.refresh(now);
         true
     }
 
@@ -368,13 +363,25 @@ impl<H> Padding<H> {
         }
     }
 
-    /// Events never act at once: what they set off is due at this very time at the earliest.
-    #[inline]
-    fn after_events(&mut self, now: Nanos) {
-        self.refresh(now);
+    /// Tells the padders that a cell to or from `hop` passes. Events never act at once: what they set off is due at this
+    /// very time at the earliest.
+    #[inline(always)]
+    fn tell(&mut self, hop: u8, now: Nanos, event: impl Fn(&mut Padder)) {
+        let (mut next, mut may_have_ended) = (NEVER, false);
+        for padder in &mut self.padders {
+            if padder.hop <= hop {
+                event(padder);
+            }
+            next = next.min(padder.next);
+            may_have_ended |= padder.stop_at_end;
+        }
+        self.latest = now;
+        self.next = next;
+        if self.opening.is_some() || self.moved || may_have_ended {
+            self.refresh(now);
+        }
     }
 
-    #[inline]
     fn refresh(&mut self, now: Nanos) {
         self.latest = now;
         // An event can also be the end of negotiated machines: then there is a step to take, with no timer armed.
