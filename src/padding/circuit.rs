@@ -244,6 +244,7 @@ impl<H> Padding<H> {
             let Some(hop) = self.unwritten.pop() else { break };
             self.tell(hop, now, |padder| padder.trigger(TriggerEvent::TunnelSent, now));
         }
+        self.latest = now;
     }
 
     /// Whether a stream message has to wait, and whether there is room for it. A host that hears that there is none
@@ -363,8 +364,8 @@ impl<H> Padding<H> {
         }
     }
 
-    /// Tells the padders that a cell to or from `hop` passes. Events never act at once: what they set off is due at this
-    /// very time at the earliest.
+    /// Tells the padders that a cell to or from `hop` passes. Events never act at once: what they set off is due at
+    /// this very time at the earliest.
     #[inline(always)]
     fn tell(&mut self, hop: u8, now: Nanos, event: impl Fn(&mut Padder)) {
         let (mut next, mut may_have_ended) = (NEVER, false);

@@ -54,7 +54,8 @@ impl std::ops::AddAssign for Span {
 
 /// What the machines of one padder draw from: a keyed hash over a counter. It has to be a cryptographic one, as whoever
 /// can tell the next delay can tell padding from data; each padder has a key of its own, so that one circuit's padding
-/// does not depend on what others do; and it takes 48 bytes, where a stream cipher's buffer would take half of a padder.
+/// does not depend on what others do; and it takes 48 bytes, where a stream cipher's buffer would take half of a
+/// padder.
 #[derive(Debug, Clone)]
 pub struct Generator {
     key: Key,
