@@ -223,6 +223,12 @@
 // RELAY_CONFLUX_SWITCH.
 #define CIRCFLOW_CMD_SWITCH 22
 
+// RELAY_PADDING_NEGOTIATE.
+#define CIRCFLOW_CMD_PADDING_NEGOTIATE 41
+
+// RELAY_PADDING_NEGOTIATED.
+#define CIRCFLOW_CMD_PADDING_NEGOTIATED 42
+
 // RELAY_XOFF.
 #define CIRCFLOW_CMD_XOFF 43
 
@@ -468,9 +474,10 @@ typedef enum circflow_insn_kind {
   // The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this.
   CIRCFLOW_INSN_ENDED = 9,
   // Send a padding cell: a DROP to detail.padding.hop on this circuit and no other. It is never counted, and not to
-  // be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags, decide first, by this table, and
-  // answer with circflow_padding_answer(). "Queue" is the circuit's outgoing queue: cells to or through the hop that
-  // are queued and not written yet, blocked or not.
+  // be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags (only on a circuit that was opened
+  // with CIRCFLOW_CIRCUIT_OWN_QUEUE), decide first, by this table, and answer with circflow_padding_answer().
+  // "Queue" is the circuit's outgoing queue: cells to or through the hop that are queued and not written yet,
+  // blocked or not.
   //
   //   your block          BYPASS  REPLACE  queue      do                               answer
   //   none                any     no       any        send padding                     SENT
@@ -1022,7 +1029,8 @@ enum circflow_status circflow_engine_drain(struct circflow_engine *engine,
                                            void *userdata);
 
 // When the engine wants circflow_engine_tick() next, on the host's clock; CIRCFLOW_NEVER when nothing is due ever. The
-// one deadline of the whole engine: arm one timer with it after each drain.
+// one deadline of the whole engine: arm one timer with it after each drain. It is never later than what is due, and
+// can be earlier, after a timer was put off: then the tick does nothing, and the next deadline is a later one.
 //
 // CIRCFLOW_ERR_NULL.
 CIRCFLOW_MUST_USE
@@ -1124,13 +1132,15 @@ enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
 
 // Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
 // channel is full or has room again. A leg that was never reported has no window. If the set waits for room and now
-// has it, CIRCFLOW_INSN_RESUME is queued.
+// has it, CIRCFLOW_INSN_RESUME is queued. Drain before you report: a message that was held for padding and waits in
+// the instruction queue is in flight for circflow, and not yet for you.
 //
 // @param reports       Applied in order. The first that names no leg ends the call; those before it stand. An unknown
 //                      flag in any of them refuses all.
 // @param report_count  How many.
 //
-// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE, an id error.
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE,
+// CIRCFLOW_ERR_EXPIRED, an id error.
 enum circflow_status circflow_circuit_report(struct circflow_engine *engine,
                                              uint64_t now_ns,
                                              const struct circflow_leg_report *reports,
@@ -1239,15 +1249,19 @@ enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t
 // Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
 // circflow_circuit_sent() reports the SWITCH and the message as queued. The first half of sending, for a host whose
 // queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not wait for
-// a window).
+// a window), but waits like DATA where padding blocks the legs.
 //
-// @param message       Its command counts, and its hop (the join point; at an exit 0). Its body is not read, and it
-//                      is not taken.
+// @param message       Its command counts, and its hop (the join point; at an exit 0). It is read and taken only when
+//                      the verdict is HELD.
 // @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0. They are news,
 //                      and stand whatever the answer is.
-// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. Written on CIRCFLOW_OK.
+// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. CIRCFLOW_VERDICT_HELD: padding blocks
+//                      the legs, or what it held has yet to be drained; the message was kept, and comes back as
+//                      CIRCFLOW_INSN_SEND with its leg and number, after a SWITCH if it needs one. Written on
+//                      CIRCFLOW_OK.
 //
-// CIRCFLOW_ERR_BLOCKED: no leg has room, stop reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE:
+// CIRCFLOW_ERR_BLOCKED: no leg has room, or held_sends_max messages are held already; stop reading streams until
+// CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE:
 // wait for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not
 // to the join point. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG,
 // CIRCFLOW_ERR_GONE.
@@ -1273,8 +1287,8 @@ enum circflow_status circflow_set_send(struct circflow_engine *engine,
                                        size_t report_count,
                                        struct circflow_verdict *verdict_out);
 
-// Asks whether a DATA message could be sent now, and on which leg. Changes nothing at all; not even a later
-// CIRCFLOW_INSN_RESUME comes of it.
+// Asks whether a DATA message could be sent now (SEND), and on which leg, or would be held (HELD). Changes nothing at
+// all; not even a later CIRCFLOW_INSN_RESUME comes of it.
 //
 // @param verdict_out  As circflow_set_decide() would answer. Written on CIRCFLOW_OK.
 //

@@ -169,13 +169,15 @@ unsafe extern "C" fn receive_other(
 
 /// Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
 /// channel is full or has room again. A leg that was never reported has no window. If the set waits for room and now
-/// has it, CIRCFLOW_INSN_RESUME is queued.
+/// has it, CIRCFLOW_INSN_RESUME is queued. Drain before you report: a message that was held for padding and waits in
+/// the instruction queue is in flight for circflow, and not yet for you.
 ///
 /// @param reports       Applied in order. The first that names no leg ends the call; those before it stand. An unknown
 ///                      flag in any of them refuses all.
 /// @param report_count  How many.
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE, an id error.
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE,
+/// CIRCFLOW_ERR_EXPIRED, an id error.
 #[no_mangle]
 pub unsafe extern "C" fn circflow_circuit_report(
     engine: *mut circflow_engine,

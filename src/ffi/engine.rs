@@ -161,7 +161,8 @@ pub unsafe extern "C" fn circflow_engine_drain(
 }
 
 /// When the engine wants circflow_engine_tick() next, on the host's clock; CIRCFLOW_NEVER when nothing is due ever. The
-/// one deadline of the whole engine: arm one timer with it after each drain.
+/// one deadline of the whole engine: arm one timer with it after each drain. It is never later than what is due, and
+/// can be earlier, after a timer was put off: then the tick does nothing, and the next deadline is a later one.
 ///
 /// CIRCFLOW_ERR_NULL.
 #[no_mangle]

@@ -325,9 +325,10 @@ pub enum circflow_insn_kind {
     /// The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this.
     CIRCFLOW_INSN_ENDED = 9,
     /// Send a padding cell: a DROP to detail.padding.hop on this circuit and no other. It is never counted, and not to
-    /// be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags, decide first, by this table, and
-    /// answer with circflow_padding_answer(). "Queue" is the circuit's outgoing queue: cells to or through the hop that
-    /// are queued and not written yet, blocked or not.
+    /// be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags (only on a circuit that was opened
+    /// with CIRCFLOW_CIRCUIT_OWN_QUEUE), decide first, by this table, and answer with circflow_padding_answer().
+    /// "Queue" is the circuit's outgoing queue: cells to or through the hop that are queued and not written yet,
+    /// blocked or not.
     ///
     ///   your block          BYPASS  REPLACE  queue      do                               answer
     ///   none                any     no       any        send padding                     SENT
