@@ -230,9 +230,22 @@ impl Engine {
     }
 
     /// A cell was queued on a circuit.
-    #[inline(always)]
     pub fn sent(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.sent_at(now, id, command, hop)
+    }
+
+    /// The common case of [`Engine::sent`]: nothing is due. No answer means that nothing was done.
+    #[inline(always)]
+    pub fn sent_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<Result<(), Error>> {
+        if now >= self.deadline() || !self.clock.advance(now) {
+            return None;
+        }
+        Some(self.sent_at(now, id, command, hop))
+    }
+
+    #[inline(always)]
+    fn sent_at(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
         let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());

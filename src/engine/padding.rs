@@ -133,24 +133,6 @@ impl Engine {
         }
     }
 
-    /// The common case of [`Engine::sent`]: a circuit in no set, nothing due. No answer means that nothing was done.
-    #[inline(always)]
-    pub fn sent_alone(&mut self, now: Nanos, id: Id, hop: u8) -> Option<()> {
-        if now >= self.deadline() || !self.clock.advance(now) {
-            return None;
-        }
-        let Some(Circuit { place: Place::Alone, padding, .. }) = self.circuits.get_mut(id) else { return None };
-        if let Some(padding) = padding {
-            let before = padding.next();
-            padding.queued(hop);
-            padding.normal_sent(hop, now);
-            if padding.next() != before {
-                self.alarms.arm_padding(id, padding.next());
-            }
-        }
-        Some(())
-    }
-
     /// The common case of [`Engine::written`] and [`Engine::passing`] on a circuit without padding.
     #[inline(always)]
     pub fn is_bystander(&mut self, now: Nanos, id: Id) -> Option<()> {

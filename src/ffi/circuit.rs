@@ -217,10 +217,14 @@ pub unsafe extern "C" fn circflow_circuit_sent(
     command: u8,
     hop: u8,
 ) -> circflow_status {
-    if door::try_enter(engine, |core| core.sent_alone(now_ns, convert::id(circuit.v), hop)).is_some() {
-        return CIRCFLOW_OK;
+    // Nothing on this way logs.
+    let next =
+        door::try_enter(engine, |core| core.sent_next(now_ns, convert::id(circuit.v), convert::command(command), hop));
+    match next {
+        Some(Ok(())) => CIRCFLOW_OK,
+        Some(Err(error)) => circflow_status::from(error),
+        None => sent_any(engine, now_ns, circuit, command, hop),
     }
-    sent_any(engine, now_ns, circuit, command, hop)
 }
 
 #[inline(never)]
