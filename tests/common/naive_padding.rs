@@ -101,6 +101,8 @@ struct Padder {
     block: Option<Block>,
     /// Machines that set their timer and have not been told yet, in order.
     begun: Vec<usize>,
+    /// When those were put off.
+    begun_at: u64,
     asked: Vec<usize>,
     stats: Stats,
     told_at: u64,
@@ -172,7 +174,8 @@ impl Naive {
         let rng = ChaCha8Rng::from_seed(key);
         let framework = Framework::new(machines, fracs.0, fracs.1, Ns(now), rng).unwrap();
         let (begun, asked, stats) = (Vec::new(), Vec::new(), Stats { machines: count as u32, ..Stats::default() });
-        let padder = Padder { place, framework, queued_max, block: None, begun, asked, stats, told_at: now };
+        let padder =
+            Padder { place, framework, queued_max, block: None, begun, begun_at: 0, asked, stats, told_at: now };
         self.padders.push(padder);
     }
 
@@ -224,7 +227,7 @@ impl Naive {
 
     fn first(&self) -> Option<(u64, Kind, usize, usize)> {
         let begun = self.padders.iter().enumerate().filter(|(_, padder)| !padder.begun.is_empty());
-        let begun = begun.map(|(index, _)| (0, Kind::TellBegun, 0, index));
+        let begun = begun.map(|(index, padder)| (padder.begun_at, Kind::TellBegun, 0, index));
         let timed = self.alarms.iter().map(|alarm| {
             let index = self.padders.iter().position(|padder| padder.place == alarm.place).unwrap();
             (alarm.at, alarm.kind, alarm.machine, index)
@@ -239,8 +242,7 @@ impl Naive {
         loop {
             let due = self.first().filter(|&(at, ..)| at <= now);
             // Once it is open, what waited goes before anything that is due later.
-            if self.opening.is_some_and(|since| due.is_none_or(|(at, kind, ..)| at > since && kind != Kind::TellBegun))
-            {
+            if self.opening.is_some_and(|since| due.is_none_or(|(at, ..)| at > since)) {
                 self.open();
                 continue;
             }
@@ -488,6 +490,7 @@ impl Naive {
             }
         }
         self.overrun |= self.padders[index].begun.len() >= 64;
+        self.padders[index].begun_at = now;
     }
 
     fn trigger(&mut self, index: usize, event: TriggerEvent, now: u64) {
