@@ -960,6 +960,28 @@ static void a_refused_message_leaves_no_trace(void **state)
     OK(circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(0), 1));
     /* The handshake does not wait. */
     assert_int_equal(host_first(host_drain(CLIENT), CIRCFLOW_INSN_SEND)->detail.send.command, CIRCFLOW_CMD_LINK);
+    /* The same where it was memory that there was too little of. */
+    host_stop(&world);
+    setup(NULL);
+    host_prepare(&world);
+    world.engine_config.held_bytes_max = 0;
+    alone();
+    pad_on(0, "shut-0", 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+    OK(circflow_set_open(CLIENT, world.now, &world.client_terms, &world.client_set));
+    OK(circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(0), 1));
+}
+
+static void a_circuit_sends_to_its_own_hops(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    alone();
+    IS(CIRCFLOW_ERR_INVALID, send_message(0, host_data(0, "x"), &verdict));
+    IS(CIRCFLOW_ERR_INVALID, send_message(0, host_data(4, "x"), &verdict));
+    OK(send_message(0, host_data(3, "x"), &verdict));
 }
 
 /* Padding that waits takes room, too; where there is none it is dropped, and its machine goes on. */
@@ -1279,6 +1301,7 @@ int main(void)
         TEST(what_a_circuit_left_behind_is_dropped),
         TEST(a_circuit_that_closes_is_quiet),
         TEST(a_refused_message_leaves_no_trace),
+        TEST(a_circuit_sends_to_its_own_hops),
         TEST(padding_that_waits_is_capped),
         TEST(every_message_counts),
         TEST(written_cells_are_told_by_their_hop),

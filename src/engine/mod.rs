@@ -74,6 +74,13 @@ struct Circuit {
     padding: Option<Box<Padding<Lane>>>,
 }
 
+impl Circuit {
+    /// A client's hops begin with 1; a relay knows the client only, as 0.
+    fn has_hop(&self, hop: u8) -> bool {
+        hop <= self.config.hops && (hop != 0 || self.config.role == Role::Exit)
+    }
+}
+
 /// What fills a vacant place.
 impl Default for Circuit {
     fn default() -> Self {

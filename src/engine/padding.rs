@@ -193,7 +193,7 @@ impl Engine {
             Place::Leg { .. } if command.is_multiplexed() && hop == circuit.config.hops => {
                 return Err(Misuse::InSet.into());
             }
-            _ if hop > circuit.config.hops => return Err(self.invalid("the circuit has no such hop to send to")),
+            _ if !circuit.has_hop(hop) => return Err(self.invalid("the circuit has no such hop to send to")),
             _ => {}
         }
         let is_of_stream = waits(command);
@@ -204,11 +204,11 @@ impl Engine {
         if admission == Admission::Full {
             return Err(Blocked::NoRoom.into());
         }
-        if is_of_stream {
-            circuit.config.flags.add(CircuitFlags::STREAMS);
-        }
         if admission == Admission::Hold {
             return Ok(None);
+        }
+        if is_of_stream {
+            circuit.config.flags.add(CircuitFlags::STREAMS);
         }
         let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
         self.note_sent(id, hop, now);
@@ -226,6 +226,9 @@ impl Engine {
             return Err(Blocked::NoRoom.into());
         }
         self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;
+        if let Some(circuit) = self.circuits.get_mut(id) {
+            circuit.config.flags.add(CircuitFlags::STREAMS);
+        }
         Ok(Verdict::of(VerdictKind::Held, id, tag))
     }
 
@@ -471,11 +474,10 @@ impl Engine {
 
     fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {
         let circuit = self.circuits.lookup(id)?;
-        let config = circuit.config;
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
-        if hop == 0 && config.role == Role::Client || hop > config.hops {
+        if !circuit.has_hop(hop) {
             return Err(self.invalid("the circuit has no such hop to pad with"));
         }
         Ok(())
