@@ -974,6 +974,26 @@ static void a_refused_message_leaves_no_trace(void **state)
     OK(circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(0), 1));
 }
 
+/* A padder that comes and goes makes no room where there is no memory, and so says nothing. */
+static void a_host_that_does_not_drain_fills_no_queue(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    host_prepare(&world);
+    world.engine_config.held_bytes_max = 0;
+    alone();
+    pad_on(0, "shut-0", 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    for (int n = 0; n < 100; n++) {
+        IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+        pad_on(0, NULL, 3);
+        OK(circflow_padding_remove(CLIENT, world.now, LEG(0), 3, 0));
+    }
+    assert_int_equal(host_stats(CLIENT).insns, 0);
+    assert_int_equal(host_count(at(100), CIRCFLOW_INSN_RESUME), 1);
+}
+
 static void a_circuit_sends_to_its_own_hops(void **state)
 {
     circflow_verdict verdict;
@@ -1301,6 +1321,7 @@ int main(void)
         TEST(what_a_circuit_left_behind_is_dropped),
         TEST(a_circuit_that_closes_is_quiet),
         TEST(a_refused_message_leaves_no_trace),
+        TEST(a_host_that_does_not_drain_fills_no_queue),
         TEST(a_circuit_sends_to_its_own_hops),
         TEST(padding_that_waits_is_capped),
         TEST(every_message_counts),

@@ -159,12 +159,14 @@ impl<H> Padding<H> {
             self.leaving.push((hop, limits::PADDING_AFTER_END_MAX));
         }
         // Nothing of it may come after the other end was told that it has stopped.
+        let held = self.outbox.len();
         self.outbox.retain(|entry| !matches!(entry, Entry::Pad(pad) if (pad.hop, pad.slot) == (hop, slot)));
+        let made_room = self.outbox.len() < held;
         let gate = self.combined();
         if self.gate != Gate::Open && gate == Gate::Open {
             (self.gate, self.opening) = (gate, Some(now));
         }
-        self.moved = self.gate != gate || (self.opening.is_none() && self.owes_resume());
+        self.moved = self.gate != gate || (self.opening.is_none() && made_room && self.owes_resume());
         self.refresh(now);
         true
     }
