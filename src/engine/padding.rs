@@ -8,7 +8,7 @@ use crate::conflux::store::cost_of;
 use crate::conflux::{Fault, Lane, Message, Role, Set};
 use crate::padding::{Admission, Answer, Effect, Machines, NotNow, Outside, Pad, Padding, Stats, Terms};
 use crate::wire::command::STREAM_NEEDED;
-use crate::wire::padding::{Negotiate, Negotiated};
+use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
 use crate::wire::Command;
 
 impl Engine {
@@ -309,10 +309,17 @@ impl Engine {
         if terms.is_none() && foreign {
             return false;
         }
-        let key = self.padding_keys.draw();
-        let Ok(padding) = self.padding_of(id) else { return false };
-        let answer = padding.asked(&question, terms.as_ref(), now, key);
-        self.settle_padding(id, now);
+        let is_padded = self.circuits.get(id).is_some_and(|circuit| circuit.padding.is_some());
+        let answer = if is_padded || (terms.is_some() && question.command == PaddingCommand::Start) {
+            let key = self.padding_keys.draw();
+            let Ok(padding) = self.padding_of(id) else { return false };
+            let answer = padding.asked(&question, terms.as_ref(), now, key);
+            self.settle_padding(id, now);
+            answer
+        } else {
+            // Nobody gets memory here, or slows anything down, by asking for what there is not.
+            Padding::<Lane>::new(false, 0).asked(&question, None, now, [0; 32])
+        };
         if let Some(answer) = answer {
             let (command, body) = (Command::PADDING_NEGOTIATED, answer.encode());
             self.queue.push(Queued::Negotiation { circuit: id, hop: message.hop, command, body });
