@@ -229,6 +229,7 @@ impl Engine {
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.config.flags.add(CircuitFlags::STREAMS);
         }
+        self.settle_padding(id, now);
         Ok(Verdict::of(VerdictKind::Held, id, tag))
     }
 
@@ -436,6 +437,16 @@ impl Engine {
         }
         self.note_sent(id, hop, now);
         self.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number });
+    }
+
+    /// The host has taken a message that was held on a circuit in no set.
+    #[cold]
+    pub(super) fn taken_on_circuit(&mut self, id: Id) {
+        if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
+            if padding.taken() {
+                self.queue.push(Queued::ResumeCircuit { circuit: id });
+            }
+        }
     }
 
     /// What a circuit that goes held for sending.

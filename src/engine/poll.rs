@@ -102,6 +102,9 @@ impl Engine {
                     state.into_iter().for_each(|state| state.taken(&mut self.effects));
                     self.queue.drop_first();
                     self.apply_effects(set);
+                    if set == Id::NONE {
+                        self.taken_on_circuit(circuit);
+                    }
                     if let Some((delivery, _)) = taken {
                         let message = Delivery { number, ..delivery };
                         return Ok(Some(about(What::SendHeld(Released { hop, message }))));

@@ -37,6 +37,8 @@ pub struct Padding<H> {
     stopped: bool,
     outbox: VecDeque<Entry<H>>,
     outbox_max: u32,
+    /// Messages that were let out and that the host has not taken yet: nothing may overtake them.
+    released: u32,
     unwritten: Unwritten,
     pub(super) negotiation: Negotiation,
     /// Hops whose padder is gone, and how much padding may still come from them.
@@ -81,6 +83,7 @@ impl<H> Padding<H> {
             stopped: false,
             outbox: VecDeque::new(),
             outbox_max,
+            released: 0,
             unwritten: Unwritten::default(),
             negotiation: Negotiation::default(),
             leaving: Vec::new(),
@@ -256,9 +259,9 @@ impl<H> Padding<H> {
     /// Whether a stream message has to wait, and whether there is room for it. A host that hears that there is none
     /// waits to be told.
     pub fn admit(&mut self) -> Admission {
-        if self.asks || (!self.is_blocked() && self.outbox.is_empty()) {
+        if self.asks || self.is_clear() {
             Admission::Go
-        } else if self.outbox.len() < self.outbox_max as usize {
+        } else if self.has_room() {
             Admission::Hold
         } else {
             self.stopped = true;
@@ -266,10 +269,32 @@ impl<H> Padding<H> {
         }
     }
 
-    /// Keeps a message that [`Padding::admit`] has room for. It counts as queued.
+    /// Keeps a message that [`Padding::admit`] has room for. It counts as queued. Where nothing blocks, and it only
+    /// stands behind what the host has not taken yet, it goes out with the next step.
     pub fn hold(&mut self, hop: u8, held: H, now: Nanos) {
         self.outbox.push_back(Entry::Message { hop, held });
+        if !self.is_blocked() {
+            self.opening = Some(now);
+        }
         self.normal_sent(hop, now);
+    }
+
+    /// The host has taken a message that was let out. True when it waits to be told that there is room, and there is.
+    pub fn taken(&mut self) -> bool {
+        self.released = self.released.saturating_sub(1);
+        let owes_resume = self.owes_resume();
+        self.stopped &= !owes_resume;
+        owes_resume
+    }
+
+    /// Nothing is in the way of a message.
+    fn is_clear(&self) -> bool {
+        !self.is_blocked() && self.outbox.is_empty() && self.released == 0
+    }
+
+    /// There is room for one more.
+    fn has_room(&self) -> bool {
+        self.outbox.len() + (self.released as usize) < self.outbox_max as usize
     }
 
     /// There was no memory for a message that there was room for: the host waits to be told.
@@ -446,14 +471,17 @@ impl<H> Padding<H> {
     }
 
     fn owes_resume(&self) -> bool {
-        self.stopped && (!self.is_blocked() || self.outbox.len() < self.outbox_max as usize)
+        self.stopped && (self.is_clear() || self.has_room())
     }
 
     fn let_out(&mut self, entry: Entry<H>, effects: &mut Vec<Effect<H>>) {
         self.queued(entry.hop());
         effects.push(match entry {
             Entry::Pad(pad) => Effect::Pad(pad),
-            Entry::Message { hop, held } => Effect::Send { hop, held },
+            Entry::Message { hop, held } => {
+                self.released += 1;
+                Effect::Send { hop, held }
+            }
         });
     }
 

@@ -326,9 +326,36 @@ impl Naive {
         });
     }
 
+    /// All that the host is to do; room is made as it takes messages.
+    pub fn take_out(&mut self) -> Vec<Out> {
+        let mut all = Vec::new();
+        while !self.out.is_empty() {
+            let first = self.out.remove(0);
+            let is_message = matches!(first, Out::Held { .. });
+            all.push(first);
+            if is_message {
+                self.make_room();
+            }
+        }
+        all
+    }
+
+    /// Messages that are let out and not taken: nothing overtakes them.
+    fn untaken(&self) -> usize {
+        self.out.iter().filter(|out| matches!(out, Out::Held { .. })).count()
+    }
+
+    fn is_clear(&self) -> bool {
+        !self.is_blocked() && self.untaken() == 0
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting.len() + self.untaken() < self.room
+    }
+
     /// A host that was told to stop goes on as soon as there is room.
     fn make_room(&mut self) {
-        if self.stopped && (!self.is_blocked() || self.waiting.len() < self.room) {
+        if self.stopped && (self.is_clear() || self.has_room()) {
             self.stopped = false;
             self.out.push(Out::Resume);
         }
@@ -445,12 +472,16 @@ impl Naive {
 
     /// A stream's message: sent (true), held (false), or there is no room.
     pub fn send(&mut self, hop: u8, serial: u64, now: u64) -> Option<bool> {
-        if self.asks || !self.is_blocked() {
+        if self.asks || self.is_clear() {
             self.sent(hop, now);
             Some(true)
-        } else if self.waiting.len() < self.room {
+        } else if self.has_room() {
             self.waiting.push(Cell::Message { hop, serial });
+            if !self.is_blocked() {
+                self.opening = Some(now);
+            }
             self.normal_sent(hop, now);
+            self.run(now, 0);
             Some(false)
         } else {
             self.stopped = true;
