@@ -494,6 +494,23 @@ static void machines_that_end_by_an_event_are_stopped_too(void **state)
     is_message(&events->at[0], reply(STOP, YES, NUMBER, 1));
 }
 
+/* One that ended too, and was not negotiated, stays, and does not stand in the way. */
+static void a_padder_of_the_host_hides_no_other(void **state)
+{
+    (void)state;
+    circflow_padding_config config = host_padding_config(CLIENT, "end-on-padding", 1, 0);
+    config.flags = CIRCFLOW_PADDING_STOP_AT_END;
+    OK(circflow_padding_install(CLIENT, world.now, LEG, &config));
+    enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, "end-on-padding", 0, CIRCFLOW_PADDING_STOP_AT_END);
+    OK(start(NUMBER));
+    host_drain(CLIENT);
+    host_drop(&world, CLIENT, LEG, 1);
+    host_drop(&world, CLIENT, LEG, HOP);
+    const host_events *events = tick(CLIENT, 0);
+    assert_int_equal(events->count, 1);
+    is_message(&events->at[0], question(STOP, NUMBER, 1));
+}
+
 /* After the relay has said that it has stopped there must be no padding from it, whatever waited. */
 static void nothing_comes_after_the_end(void **state)
 {
@@ -671,6 +688,7 @@ int main(void)
         TEST(a_relay_drops_what_it_cannot_read),
         TEST(machines_that_end_are_stopped),
         TEST(machines_that_end_by_an_event_are_stopped_too),
+        TEST(a_padder_of_the_host_hides_no_other),
         TEST(nothing_comes_after_the_end),
         TEST(a_padder_taken_down_by_hand_can_be_started_again),
         TEST(who_may_ask_for_what),

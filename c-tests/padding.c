@@ -960,6 +960,77 @@ static void a_refused_message_leaves_no_trace(void **state)
     OK(circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(0), 1));
     /* The handshake does not wait. */
     assert_int_equal(host_first(host_drain(CLIENT), CIRCFLOW_INSN_SEND)->detail.send.command, CIRCFLOW_CMD_LINK);
+    /* The same where it was memory that there was too little of. */
+    host_stop(&world);
+    setup(NULL);
+    host_prepare(&world);
+    world.engine_config.held_bytes_max = 0;
+    alone();
+    pad_on(0, "shut-0", 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+    OK(circflow_set_open(CLIENT, world.now, &world.client_terms, &world.client_set));
+    OK(circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(0), 1));
+}
+
+/* What a block let out, and the host has not taken yet, goes before what is sent in the meantime: also in the very call
+ * in which the block ends. */
+static void nothing_overtakes_what_was_let_out(void **state)
+{
+    circflow_verdict verdict;
+    const host_events *events;
+    (void)state;
+    host_prepare(&world);
+    world.client_circuit.held_sends_max = 3;
+    alone();
+    pad_on(0, "shut-0", 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    send_alone(3, "a", CIRCFLOW_VERDICT_HELD);
+    world.now += 150 * MS;
+    send_alone(3, "b", CIRCFLOW_VERDICT_HELD);
+    send_alone(3, "c", CIRCFLOW_VERDICT_HELD);
+    IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+    events = host_drain(CLIENT);
+    assert_int_equal(events->count, 4);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(events->at[i].insn.kind, CIRCFLOW_INSN_SEND);
+        assert_int_equal(events->at[i].body[0], "abc"[i]);
+    }
+    assert_int_equal(events->at[3].insn.kind, CIRCFLOW_INSN_RESUME);
+    send_alone(3, "d", CIRCFLOW_VERDICT_SEND);
+    assert_int_equal(host_drain(CLIENT)->count, 0);
+}
+
+/* A padder that comes and goes makes no room where there is no memory, and so says nothing. */
+static void a_host_that_does_not_drain_fills_no_queue(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    host_prepare(&world);
+    world.engine_config.held_bytes_max = 0;
+    alone();
+    pad_on(0, "shut-0", 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+    for (int n = 0; n < 100; n++) {
+        IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+        pad_on(0, NULL, 3);
+        OK(circflow_padding_remove(CLIENT, world.now, LEG(0), 3, 0));
+    }
+    assert_int_equal(host_stats(CLIENT).insns, 0);
+    assert_int_equal(host_count(at(100), CIRCFLOW_INSN_RESUME), 1);
+}
+
+static void a_circuit_sends_to_its_own_hops(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    alone();
+    IS(CIRCFLOW_ERR_INVALID, send_message(0, host_data(0, "x"), &verdict));
+    IS(CIRCFLOW_ERR_INVALID, send_message(0, host_data(4, "x"), &verdict));
+    OK(send_message(0, host_data(3, "x"), &verdict));
 }
 
 /* Padding that waits takes room, too; where there is none it is dropped, and its machine goes on. */
@@ -1279,6 +1350,9 @@ int main(void)
         TEST(what_a_circuit_left_behind_is_dropped),
         TEST(a_circuit_that_closes_is_quiet),
         TEST(a_refused_message_leaves_no_trace),
+        TEST(nothing_overtakes_what_was_let_out),
+        TEST(a_host_that_does_not_drain_fills_no_queue),
+        TEST(a_circuit_sends_to_its_own_hops),
         TEST(padding_that_waits_is_capped),
         TEST(every_message_counts),
         TEST(written_cells_are_told_by_their_hop),

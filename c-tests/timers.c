@@ -360,6 +360,34 @@ static void endless_machines_neither_hang_nor_starve(void **state)
     }
 }
 
+/* Nor do they keep the other padders of their own circuit from their turn: a block of 100 ms ends, a second late at
+ * most, and lets go of what it held. */
+static void an_endless_machine_holds_no_block_open(void **state)
+{
+    static const char *const endless[] = {"loop-pad", "loop-timer-end", "loop-timer-begin"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(endless); i++) {
+        circflow_message message = host_data(3, "x");
+        circflow_verdict verdict;
+        size_t sent = 0;
+        again();
+        host_pad(&world, CLIENT, LEG(0), "shut-0", 3, 0);
+        host_drop(&world, CLIENT, LEG(0), 3);
+        OK(circflow_engine_tick(CLIENT, world.now));
+        OK(circflow_circuit_send(CLIENT, world.now, LEG(0), &message, &verdict));
+        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        pad(0, endless[i]);
+        other(0);
+        for (int ms = 0; ms < 1200; ms++) {
+            world.now += MS;
+            OK(circflow_engine_tick(CLIENT, world.now));
+            sent += host_count(host_drain(CLIENT), CIRCFLOW_INSN_SEND);
+        }
+        assert_int_equal(sent, 1);
+        assert_int_equal(host_pad_stats(CLIENT, LEG(0), 3, 0).blocked_ns / MS, 100);
+    }
+}
+
 /* A step a nanosecond later: a host that sleeps until the deadline never spins on one time. */
 static void an_endless_machine_goes_on_later(void **state)
 {
@@ -436,6 +464,7 @@ int main(void)
         TEST(lateness_is_counted_by_classes),
         TEST(a_long_sleep_is_not_made_up_for),
         TEST(endless_machines_neither_hang_nor_starve),
+        TEST(an_endless_machine_holds_no_block_open),
         TEST(an_endless_machine_goes_on_later),
         TEST(what_finds_no_room_in_the_queue_stays_due),
         TEST(nothing_is_armed_after_a_padder_has_gone),

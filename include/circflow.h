@@ -1086,7 +1086,8 @@ enum circflow_status circflow_circuit_open(struct circflow_engine *engine,
 // Replaces a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that circflow
 // did not see.
 //
-// CIRCFLOW_ERR_INVALID for an unknown flag; an id error.
+// CIRCFLOW_ERR_INVALID for an unknown flag, or for another CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder; an id
+// error.
 enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
                                                 struct circflow_circuit_id circuit,
                                                 uint8_t flags);
@@ -1159,7 +1160,8 @@ enum circflow_status circflow_circuit_report(struct circflow_engine *engine,
 // @param command  CIRCFLOW_CMD_SWITCH, the command of the message, or any other.
 // @param hop      Where it goes: 1 to the number of hops, or 0 at a relay.
 //
-// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
+// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE;
+// CIRCFLOW_ERR_EXPIRED; an id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_sent(struct circflow_engine *engine,
                                            uint64_t now_ns,
@@ -1249,22 +1251,22 @@ enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t
 // Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
 // circflow_circuit_sent() reports the SWITCH and the message as queued. The first half of sending, for a host whose
 // queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not wait for
-// a window), but waits like DATA where padding blocks the legs.
+// a window). HELD is no decision but an answer: padding blocks the
+// legs (END waits then, too), and the message was taken.
 //
-// @param message       Its command counts, and its hop (the join point; at an exit 0). It is read and taken only when
-//                      the verdict is HELD.
+// @param message       Its command counts, and its hop (the join point; at an exit 0). Its body is read, and its token
+//                      taken, only when the verdict is HELD.
 // @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0. They are news,
 //                      and stand whatever the answer is.
-// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta. CIRCFLOW_VERDICT_HELD: padding blocks
-//                      the legs, or what it held has yet to be drained; the message was kept, and comes back as
-//                      CIRCFLOW_INSN_SEND with its leg and number, after a SWITCH if it needs one. Written on
-//                      CIRCFLOW_OK.
+// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta, or CIRCFLOW_VERDICT_HELD: it comes
+//                      back as CIRCFLOW_INSN_SEND with its leg and number, after another with a SWITCH if it needs
+//                      one, and is not to be reported. Written on CIRCFLOW_OK.
 //
-// CIRCFLOW_ERR_BLOCKED: no leg has room, or held_sends_max messages are held already; stop reading streams until
-// CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE:
-// wait for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not
-// to the join point. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG,
-// CIRCFLOW_ERR_GONE.
+// CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for another; stop
+// reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
+// CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not to the join point, or, where it
+// has to be held, as for circflow_circuit_receive(). CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports:
+// CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_decide(struct circflow_engine *engine,
                                          uint64_t now_ns,

@@ -317,7 +317,7 @@ fn run_trace(seed: u64, calls: u64, seen: &mut Seen) {
         pair.compare();
         seen.capped += u64::from(pair.capped);
         if pair.rng.once_in(2) || pair.naive.out.len() > 1000 || call + 1 == calls {
-            let expected = std::mem::take(&mut pair.naive.out);
+            let expected = pair.naive.take_out();
             let outs = out_of(&mut pair.engine);
             let differ = outs.iter().zip(&expected).position(|(out, other)| out != other);
             if outs != expected {

@@ -593,3 +593,18 @@ fn answers_are_counted() {
     let stats = bed.stats(2, 0);
     assert_eq!((stats.padding_sent, stats.replaced, stats.refused), (1, 1, 1));
 }
+
+/// A client cannot make a relay remember anything by asking for padding that the relay does not have.
+#[test]
+fn a_question_about_nothing_costs_nothing() {
+    let mut engine = Engine::new(&config(1)).unwrap();
+    let id = engine.open_circuit(0, circuit(Role::Exit, 0)).unwrap();
+    for (command, answers) in [(2, 1), (1, 0)] {
+        let body = [0, command, 9, 0, 0, 0, 0, 1];
+        let message = Message { command: Command::PADDING_NEGOTIATE, hop: 0, stream_id: 0, body: &body, token: None };
+        assert_eq!(engine.receive(0, id, &message).unwrap().kind, VerdictKind::Consumed);
+        assert_eq!(engine.stats().instructions, answers);
+        while engine.poll(&mut [0; 8]).unwrap().is_some() {}
+    }
+    assert!(!engine.pads());
+}

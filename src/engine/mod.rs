@@ -74,6 +74,21 @@ struct Circuit {
     padding: Option<Box<Padding<Lane>>>,
 }
 
+impl Circuit {
+    /// A client's hops begin with 1; a relay knows the client only, as 0.
+    fn has_hop(&self, hop: u8) -> bool {
+        hop <= self.config.hops && (hop != 0 || self.config.role == Role::Exit)
+    }
+}
+
+impl Circuit {
+    /// True when the flags would give the queue to another owner while padding uses it.
+    fn moves_queue(&self, flags: CircuitFlags) -> bool {
+        let own = CircuitFlags::OWN_QUEUE;
+        self.padding.is_some() && self.config.flags.has(own) != flags.has(own)
+    }
+}
+
 /// What fills a vacant place.
 impl Default for Circuit {
     fn default() -> Self {
@@ -176,6 +191,9 @@ impl Engine {
     /// Replaces what is so of a circuit. That it has carried streams stays so.
     pub fn set_circuit_flags(&mut self, id: Id, flags: CircuitFlags) -> Result<(), Error> {
         match self.circuits.get_mut(id) {
+            Some(circuit) if circuit.moves_queue(flags) => {
+                Err(self.invalid("who owns a circuit's queue does not change while padding uses it"))
+            }
             Some(circuit) => {
                 let seen = circuit.config.flags.0 & CircuitFlags::STREAMS.0;
                 circuit.config.flags = CircuitFlags(flags.0 | seen);
@@ -249,6 +267,9 @@ impl Engine {
         let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
+        }
+        if hop > circuit.config.hops {
+            return Err(Misuse::Invalid.into());
         }
         let padded = circuit.padding.is_some();
         if let (Place::Leg { set, ix }, true) = (circuit.place, hop == circuit.config.hops) {

@@ -8,7 +8,7 @@ use crate::conflux::store::cost_of;
 use crate::conflux::{Fault, Lane, Message, Role, Set};
 use crate::padding::{Admission, Answer, Effect, Machines, NotNow, Outside, Pad, Padding, Stats, Terms};
 use crate::wire::command::STREAM_NEEDED;
-use crate::wire::padding::{Negotiate, Negotiated};
+use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
 use crate::wire::Command;
 
 impl Engine {
@@ -83,10 +83,10 @@ impl Engine {
     pub fn start_padding(&mut self, now: Nanos, id: Id, number: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.check_drained()?;
-        let terms = self.padding_numbers.get(&(true, number)).cloned().ok_or(Misuse::UnknownPadding)?;
         if self.circuits.lookup(id)?.config.role != Role::Client {
             return Err(Misuse::Role.into());
         }
+        let terms = self.padding_numbers.get(&(true, number)).cloned().ok_or(Misuse::UnknownPadding)?;
         self.check_hop(id, terms.hop)?;
         let key = self.padding_keys.draw();
         let question = self.padding_of(id)?.start(number, &terms, now, key).map_err(not_now)?;
@@ -175,7 +175,7 @@ impl Engine {
             Place::Leg { .. } if command.is_multiplexed() && hop == circuit.config.hops => {
                 return Err(Misuse::InSet.into());
             }
-            _ if hop > circuit.config.hops => return Err(self.invalid("the circuit has no such hop to send to")),
+            _ if !circuit.has_hop(hop) => return Err(self.invalid("the circuit has no such hop to send to")),
             _ => {}
         }
         let is_of_stream = waits(command);
@@ -186,11 +186,11 @@ impl Engine {
         if admission == Admission::Full {
             return Err(Blocked::NoRoom.into());
         }
-        if is_of_stream {
-            circuit.config.flags.add(CircuitFlags::STREAMS);
-        }
         if admission == Admission::Hold {
             return Ok(None);
+        }
+        if is_of_stream {
+            circuit.config.flags.add(CircuitFlags::STREAMS);
         }
         let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
         self.note_sent(id, hop, now);
@@ -208,6 +208,10 @@ impl Engine {
             return Err(Blocked::NoRoom.into());
         }
         self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;
+        if let Some(circuit) = self.circuits.get_mut(id) {
+            circuit.config.flags.add(CircuitFlags::STREAMS);
+        }
+        self.settle_padding(id, now);
         Ok(Verdict::of(VerdictKind::Held, id, tag))
     }
 
@@ -288,10 +292,17 @@ impl Engine {
         if terms.is_none() && foreign {
             return false;
         }
-        let key = self.padding_keys.draw();
-        let Ok(padding) = self.padding_of(id) else { return false };
-        let answer = padding.asked(&question, terms.as_ref(), now, key);
-        self.settle_padding(id, now);
+        let is_padded = self.circuits.get(id).is_some_and(|circuit| circuit.padding.is_some());
+        let answer = if is_padded || (terms.is_some() && question.command == PaddingCommand::Start) {
+            let key = self.padding_keys.draw();
+            let Ok(padding) = self.padding_of(id) else { return false };
+            let answer = padding.asked(&question, terms.as_ref(), now, key);
+            self.settle_padding(id, now);
+            answer
+        } else {
+            // Nobody gets memory here, or slows anything down, by asking for what there is not.
+            Padding::<Lane>::new(false, 0).asked(&question, None, now, [0; 2])
+        };
         if let Some(answer) = answer {
             let (command, body) = (Command::PADDING_NEGOTIATED, answer.encode());
             self.queue.push(Queued::Negotiation { circuit: id, hop: message.hop, command, body });
@@ -410,6 +421,16 @@ impl Engine {
         self.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number });
     }
 
+    /// The host has taken a message that was held on a circuit in no set.
+    #[cold]
+    pub(super) fn taken_on_circuit(&mut self, id: Id) {
+        if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
+            if padding.taken() {
+                self.queue.push(Queued::ResumeCircuit { circuit: id });
+            }
+        }
+    }
+
     /// What a circuit that goes held for sending.
     pub(super) fn drop_padding(&mut self, id: Id, padding: Option<Box<Padding<Lane>>>) {
         let Some(mut padding) = padding else { return };
@@ -453,11 +474,10 @@ impl Engine {
 
     fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {
         let circuit = self.circuits.lookup(id)?;
-        let config = circuit.config;
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
-        if hop == 0 && config.role == Role::Client || hop > config.hops {
+        if !circuit.has_hop(hop) {
             return Err(self.invalid("the circuit has no such hop to pad with"));
         }
         Ok(())

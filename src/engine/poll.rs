@@ -102,6 +102,9 @@ impl Engine {
                     state.into_iter().for_each(|state| state.taken(&mut self.effects));
                     self.queue.drop_first();
                     self.apply_effects(set);
+                    if set == Id::NONE {
+                        self.taken_on_circuit(circuit);
+                    }
                     if let Some((delivery, _)) = taken {
                         let message = Delivery { number, ..delivery };
                         return Ok(Some(about(What::SendHeld(Released { hop, message }))));
@@ -208,6 +211,11 @@ impl Engine {
                 Some(Instruction { what: What::Send { command, hop, body_len: body.len() as u16 }, ..about })
             }
             Queued::Pad { circuit, pad, asks } => {
+                let padding = self.circuits.get(circuit).and_then(|open| open.padding.as_ref());
+                if asks && !padding.is_some_and(|padding| padding.is_asked(pad)) {
+                    // Its padder has gone since.
+                    return Ok(None);
+                }
                 self.about(circuit).map(|about| Instruction { what: What::Pad { pad, asks }, ..about })
             }
             Queued::Gate { circuit, blocked, bypassable } => self.about(circuit).map(|about| {

@@ -58,7 +58,8 @@ pub unsafe extern "C" fn circflow_circuit_open(
 /// Replaces a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that circflow
 /// did not see.
 ///
-/// CIRCFLOW_ERR_INVALID for an unknown flag; an id error.
+/// CIRCFLOW_ERR_INVALID for an unknown flag, or for another CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder; an id
+/// error.
 #[no_mangle]
 pub unsafe extern "C" fn circflow_circuit_set_flags(
     engine: *mut circflow_engine,
@@ -207,7 +208,8 @@ pub unsafe extern "C" fn circflow_circuit_report(
 /// @param command  CIRCFLOW_CMD_SWITCH, the command of the message, or any other.
 /// @param hop      Where it goes: 1 to the number of hops, or 0 at a relay.
 ///
-/// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an id error.
+/// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE;
+/// CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_sent(

@@ -56,8 +56,8 @@ impl<H> Padding<H> {
 
     /// The number of a negotiated machine that has ended for good and was to be stopped then.
     pub fn ended(&self) -> Option<u8> {
-        let over = self.padders.iter().find(|padder| padder.stop_at_end && padder.is_over())?;
-        self.negotiation.number_of(over.hop, over.slot)
+        let mut over = self.padders.iter().filter(|padder| padder.stop_at_end && padder.is_over());
+        over.find_map(|padder| self.negotiation.number_of(padder.hop, padder.slot))
     }
 
     fn carry_out(&mut self, outcome: Outcome, now: Nanos) {

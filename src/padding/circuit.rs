@@ -37,6 +37,8 @@ pub struct Padding<H> {
     stopped: bool,
     outbox: VecDeque<Entry<H>>,
     outbox_max: u32,
+    /// Messages that were let out and that the host has not taken yet: nothing may overtake them.
+    released: u32,
     unwritten: Unwritten,
     pub(super) negotiation: Negotiation,
     /// Hops whose padder is gone, and how much padding may still come from them.
@@ -81,6 +83,7 @@ impl<H> Padding<H> {
             stopped: false,
             outbox: VecDeque::new(),
             outbox_max,
+            released: 0,
             unwritten: Unwritten::default(),
             negotiation: Negotiation::default(),
             leaving: Vec::new(),
@@ -108,11 +111,6 @@ impl<H> Padding<H> {
         self.gate != Gate::Open || self.opening.is_some()
     }
 
-    /// True when something waits behind the gate.
-    pub fn is_holding(&self) -> bool {
-        !self.outbox.is_empty()
-    }
-
     /// True when the host keeps what a block holds back.
     pub fn asks(&self) -> bool {
         self.asks
@@ -121,16 +119,6 @@ impl<H> Padding<H> {
     /// True when a padder has this place.
     pub fn has(&self, hop: u8, slot: u8) -> bool {
         self.padders.iter().any(|padder| (padder.hop, padder.slot) == (hop, slot))
-    }
-
-    /// Padders there are.
-    pub fn len(&self) -> usize {
-        self.padders.len()
-    }
-
-    /// True when there are none.
-    pub fn is_empty(&self) -> bool {
-        self.padders.is_empty()
     }
 
     /// Sets a padder up. False when the place is taken, there are too many, or the terms are out of range.
@@ -159,12 +147,14 @@ impl<H> Padding<H> {
             self.leaving.push((hop, limits::PADDING_AFTER_END_MAX));
         }
         // Nothing of it may come after the other end was told that it has stopped.
+        let held = self.outbox.len();
         self.outbox.retain(|entry| !matches!(entry, Entry::Pad(pad) if (pad.hop, pad.slot) == (hop, slot)));
+        let made_room = self.outbox.len() < held;
         let gate = self.combined();
         if self.gate != Gate::Open && gate == Gate::Open {
             (self.gate, self.opening) = (gate, Some(now));
         }
-        self.moved = self.gate != gate || (self.opening.is_none() && self.owes_resume());
+        self.moved = self.gate != gate || (self.opening.is_none() && made_room && self.owes_resume());
         self.refresh(now);
         true
     }
@@ -173,12 +163,6 @@ impl<H> Padding<H> {
     pub fn stats(&self, hop: u8, slot: u8, now: Nanos) -> Option<Stats> {
         let padder = self.padders.iter().find(|padder| (padder.hop, padder.slot) == (hop, slot))?;
         Some(padder.stats_at(now.max(self.latest)))
-    }
-
-    /// Bytes of memory it owns, without what machines share.
-    pub fn bytes(&self) -> usize {
-        let padders: usize = self.padders.iter().map(|padder| size_of::<Padder>() + padder.bytes()).sum();
-        size_of::<Self>() + padders + self.outbox.capacity() * size_of::<Entry<H>>()
     }
 
     /// A cell came from a hop.
@@ -250,9 +234,9 @@ impl<H> Padding<H> {
     /// Whether a stream message has to wait, and whether there is room for it. A host that hears that there is none
     /// waits to be told.
     pub fn admit(&mut self) -> Admission {
-        if self.asks || (!self.is_blocked() && self.outbox.is_empty()) {
+        if self.asks || self.is_clear() {
             Admission::Go
-        } else if self.outbox.len() < self.outbox_max as usize {
+        } else if self.has_room() {
             Admission::Hold
         } else {
             self.stopped = true;
@@ -260,10 +244,32 @@ impl<H> Padding<H> {
         }
     }
 
-    /// Keeps a message that [`Padding::admit`] has room for. It counts as queued.
+    /// Keeps a message that [`Padding::admit`] has room for. It counts as queued. Where nothing blocks, and it only
+    /// stands behind what the host has not taken yet, it goes out with the next step.
     pub fn hold(&mut self, hop: u8, held: H, now: Nanos) {
         self.outbox.push_back(Entry::Message { hop, held });
+        if !self.is_blocked() {
+            self.opening = Some(now);
+        }
         self.normal_sent(hop, now);
+    }
+
+    /// The host has taken a message that was let out. True when it waits to be told that there is room, and there is.
+    pub fn taken(&mut self) -> bool {
+        self.released = self.released.saturating_sub(1);
+        let owes_resume = self.owes_resume();
+        self.stopped &= !owes_resume;
+        owes_resume
+    }
+
+    /// Nothing is in the way of a message.
+    fn is_clear(&self) -> bool {
+        !self.is_blocked() && self.outbox.is_empty() && self.released == 0
+    }
+
+    /// There is room for one more.
+    fn has_room(&self) -> bool {
+        self.outbox.len() + (self.released as usize) < self.outbox_max as usize
     }
 
     /// There was no memory for a message that there was room for: the host waits to be told.
@@ -337,6 +343,12 @@ impl<H> Padding<H> {
         if self.steps >= limits::PADDING_STEPS_MAX && self.next <= now {
             self.next = now.saturating_add(1);
         }
+    }
+
+    /// True while a question waits for its answer.
+    pub fn is_asked(&self, pad: Pad) -> bool {
+        let mut padders = self.padders.iter().filter(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
+        padders.any(|padder| padder.is_asked(pad.machine))
     }
 
     /// The host's answer to [`Effect::Ask`]. False when nobody asked.
@@ -452,14 +464,17 @@ impl<H> Padding<H> {
     }
 
     fn owes_resume(&self) -> bool {
-        self.stopped && (!self.is_blocked() || self.outbox.len() < self.outbox_max as usize)
+        self.stopped && (self.is_clear() || self.has_room())
     }
 
     fn let_out(&mut self, entry: Entry<H>, effects: &mut Vec<Effect<H>>) {
         self.queued(entry.hop());
         effects.push(match entry {
             Entry::Pad(pad) => Effect::Pad(pad),
-            Entry::Message { hop, held } => Effect::Send { hop, held },
+            Entry::Message { hop, held } => {
+                self.released += 1;
+                Effect::Send { hop, held }
+            }
         });
     }
 

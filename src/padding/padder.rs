@@ -52,6 +52,8 @@ pub(super) struct Padder {
     pub opens_between: bool,
     /// Machines whose internal timer was set and who have not been told yet, in order, once for each time.
     begun: VecDeque<u8>,
+    /// When those who still wait were put off: TimerBegin belongs to that moment.
+    begun_at: Nanos,
     pub queued_max: u32,
     pub inbound_frac: f64,
     pub inbound_grace: u64,
@@ -106,6 +108,7 @@ impl Padder {
             stop_at_end: terms.stop_at_end,
             opens_between: terms.opens_between,
             begun: VecDeque::new(),
+            begun_at: 0,
             queued_max: terms.queued_max,
             inbound_frac: terms.inbound_frac,
             inbound_grace: terms.inbound_grace,
@@ -212,13 +215,14 @@ impl Padder {
                 return;
             }
         }
+        self.begun_at = now;
         self.next = self.next.min(now);
     }
 
     /// What is due first, and when.
     pub fn earliest(&self) -> Option<(Nanos, Due)> {
-        // TimerBegin is overdue: it belongs to the moment that set the timer.
-        let begun = (!self.begun.is_empty()).then_some((0, Due::Begun));
+        // Due at no earlier time, or a machine that sets its timer for ever would keep all else from its turn.
+        let begun = (!self.begun.is_empty()).then_some((self.begun_at, Due::Begun));
         let block = (self.block_until, Due::BlockEnd);
         let timers = self.runs.iter().enumerate().flat_map(|(index, run)| {
             [(run.timer_at, Due::Timer(index as u32)), (run.action_at, Due::Action(index as u32))]
@@ -289,6 +293,11 @@ impl Padder {
         }
     }
 
+    /// True while a question is open.
+    pub fn is_asked(&self, machine: u32) -> bool {
+        self.runs.get(machine as usize).is_some_and(|run| run.asked > 0)
+    }
+
     /// Counts an answer, if there was a question.
     pub fn answered(&mut self, machine: u32) -> bool {
         match self.runs.get_mut(machine as usize) {
@@ -298,13 +307,6 @@ impl Padder {
             }
             _ => false,
         }
-    }
-
-    /// Bytes of memory it owns, without what machines share.
-    pub fn bytes(&self) -> usize {
-        // One action and one state for each machine inside the framework.
-        let of_framework = size_of::<Option<TriggerAction<Tick>>>() + 9 * size_of::<u64>();
-        self.runs.len() * (size_of::<Run>() + of_framework) + self.begun.capacity()
     }
 }
 

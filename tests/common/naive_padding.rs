@@ -99,6 +99,8 @@ struct Padder {
     block: Option<Block>,
     /// Machines that set their timer and have not been told yet, in order.
     begun: Vec<usize>,
+    /// When those were put off.
+    begun_at: u64,
     asked: Vec<usize>,
     stats: Stats,
     told_at: u64,
@@ -170,7 +172,8 @@ impl Naive {
         let rng = Generator::new(key);
         let framework = Framework::new(machines, fracs.0, fracs.1, Ns(now), rng).unwrap();
         let (begun, asked, stats) = (Vec::new(), Vec::new(), Stats { machines: count as u32, ..Stats::default() });
-        let padder = Padder { place, framework, queued_max, block: None, begun, asked, stats, told_at: now };
+        let padder =
+            Padder { place, framework, queued_max, block: None, begun, begun_at: 0, asked, stats, told_at: now };
         self.padders.push(padder);
     }
 
@@ -222,7 +225,7 @@ impl Naive {
 
     fn first(&self) -> Option<(u64, Kind, usize, usize)> {
         let begun = self.padders.iter().enumerate().filter(|(_, padder)| !padder.begun.is_empty());
-        let begun = begun.map(|(index, _)| (0, Kind::TellBegun, 0, index));
+        let begun = begun.map(|(index, padder)| (padder.begun_at, Kind::TellBegun, 0, index));
         let timed = self.alarms.iter().map(|alarm| {
             let index = self.padders.iter().position(|padder| padder.place == alarm.place).unwrap();
             (alarm.at, alarm.kind, alarm.machine, index)
@@ -237,8 +240,7 @@ impl Naive {
         loop {
             let due = self.first().filter(|&(at, ..)| at <= now);
             // Once it is open, what waited goes before anything that is due later.
-            if self.opening.is_some_and(|since| due.is_none_or(|(at, kind, ..)| at > since && kind != Kind::TellBegun))
-            {
+            if self.opening.is_some_and(|since| due.is_none_or(|(at, ..)| at > since)) {
                 self.open();
                 continue;
             }
@@ -322,9 +324,44 @@ impl Naive {
         });
     }
 
+    /// All that the host is to do; room is made as it takes messages.
+    pub fn take_out(&mut self) -> Vec<Out> {
+        let mut all = Vec::new();
+        while !self.out.is_empty() {
+            let first = self.out.remove(0);
+            // Nobody asks any more: the padder has gone, or has its answer.
+            let asked = |pad: Pad| {
+                let mut padders = self.padders.iter().filter(|padder| padder.place == (pad.hop, pad.slot));
+                padders.any(|padder| padder.asked.contains(&(pad.machine as usize)))
+            };
+            if matches!(first, Out::Pad { pad, asks: true } if !asked(pad)) {
+                continue;
+            }
+            let is_message = matches!(first, Out::Held { .. });
+            all.push(first);
+            if is_message {
+                self.make_room();
+            }
+        }
+        all
+    }
+
+    /// Messages that are let out and not taken: nothing overtakes them.
+    fn untaken(&self) -> usize {
+        self.out.iter().filter(|out| matches!(out, Out::Held { .. })).count()
+    }
+
+    fn is_clear(&self) -> bool {
+        !self.is_blocked() && self.untaken() == 0
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting.len() + self.untaken() < self.room
+    }
+
     /// A host that was told to stop goes on as soon as there is room.
     fn make_room(&mut self) {
-        if self.stopped && (!self.is_blocked() || self.waiting.len() < self.room) {
+        if self.stopped && (self.is_clear() || self.has_room()) {
             self.stopped = false;
             self.out.push(Out::Resume);
         }
@@ -441,12 +478,16 @@ impl Naive {
 
     /// A stream's message: sent (true), held (false), or there is no room.
     pub fn send(&mut self, hop: u8, serial: u64, now: u64) -> Option<bool> {
-        if self.asks || !self.is_blocked() {
+        if self.asks || self.is_clear() {
             self.sent(hop, now);
             Some(true)
-        } else if self.waiting.len() < self.room {
+        } else if self.has_room() {
             self.waiting.push(Cell::Message { hop, serial });
+            if !self.is_blocked() {
+                self.opening = Some(now);
+            }
             self.normal_sent(hop, now);
+            self.run(now, 0);
             Some(false)
         } else {
             self.stopped = true;
@@ -486,6 +527,7 @@ impl Naive {
             }
         }
         self.overrun |= self.padders[index].begun.len() >= 64;
+        self.padders[index].begun_at = now;
     }
 
     fn trigger(&mut self, index: usize, event: TriggerEvent, now: u64) {
