@@ -213,7 +213,7 @@ static void a_client_stops(void **state)
     OK(stop(NUMBER));
     assert_false(has_padder(CLIENT, 0));
     IS(CIRCFLOW_ERR_NO_PADDER, stop(NUMBER));
-    for (int n = 0; n < 1500; n++)
+    for (int n = 0; n < 1000; n++)
         OK(drop_from_relay()); /* On its way, as long as the relay has not answered. */
     says(CLIENT, question(STOP, NUMBER, 1));
     assert_false(has_padder(RELAY, 0));
@@ -222,6 +222,19 @@ static void a_client_stops(void **state)
     OK(stop(NUMBER));
     says(CLIENT, question(STOP, NUMBER, 2));
     says(RELAY, reply(STOP, YES, NUMBER, 2));
+    closes(CIRCFLOW_ERR_PADDING_UNEXPECTED, host_message(CIRCFLOW_CMD_DROP, HOP, 0, NULL, 0));
+}
+
+/* A relay that never answers STOP has no channel for signals of its own. */
+static void after_a_stop_so_much_padding_is_welcome(void **state)
+{
+    (void)state;
+    enrol_both(NUMBER, "pad-00", 0);
+    run(NUMBER, 1);
+    IS(CIRCFLOW_ERR_INVALID, circflow_padding_remove(CLIENT, world.now, LEG, HOP, 0)); /* Negotiated: stop it. */
+    OK(stop(NUMBER));
+    for (int n = 0; n < 1000; n++)
+        OK(drop_from_relay());
     closes(CIRCFLOW_ERR_PADDING_UNEXPECTED, host_message(CIRCFLOW_CMD_DROP, HOP, 0, NULL, 0));
 }
 
@@ -680,6 +693,7 @@ int main(void)
         TEST(starts_and_runs),
         TEST(a_relay_that_says_no),
         TEST(a_client_stops),
+        TEST(after_a_stop_so_much_padding_is_welcome),
         TEST(a_relay_stops),
         TEST(instances_are_told_apart),
         TEST(the_counter_goes_on_over_all_numbers),

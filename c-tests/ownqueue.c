@@ -255,6 +255,28 @@ static void answers_nobody_asked_for(void **state)
     IS(CIRCFLOW_ERR_STALE_ID, answer(&asked, CIRCFLOW_PADDING_SENT));
 }
 
+/* A question that was not handed out yet goes with its padder, and who owns the queue stays so while there is one. */
+static void a_question_goes_with_its_padder(void **state)
+{
+    (void)state;
+    pad("pad-00", 0);
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(RELAY, CIRCUIT, CIRCFLOW_CIRCUIT_VEGAS));
+    OK(circflow_circuit_set_flags(RELAY, CIRCUIT, CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_OWN_QUEUE));
+    other();
+    world.now += 10 * MS;
+    OK(circflow_engine_tick(RELAY, world.now));
+    OK(circflow_padding_remove(RELAY, world.now, CIRCUIT, 0, 0));
+    assert_int_equal(host_drain(RELAY)->count, 0);
+    /* The next padder in its place has asked nothing either. */
+    pad("pad-00", 0);
+    other();
+    OK(circflow_engine_tick(RELAY, world.now += 10 * MS));
+    OK(circflow_padding_remove(RELAY, world.now, CIRCUIT, 0, 0));
+    pad("pad-00", 0);
+    assert_int_equal(host_drain(RELAY)->count, 0);
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_sent(RELAY, world.now, CIRCUIT, 0, 1)); /* A relay has hop 0 only. */
+}
+
 static void so_many_questions_stay_open(void **state)
 {
     circflow_insn_padding asked;
@@ -341,6 +363,7 @@ int main(void)
         TEST(four_answers_and_what_they_count),
         TEST(the_machine_hears_of_three_of_them),
         TEST(answers_nobody_asked_for),
+        TEST(a_question_goes_with_its_padder),
         TEST(so_many_questions_stay_open),
         TEST(padding_that_was_sent_is_in_the_queue),
         TEST(a_leg_with_a_queue_of_its_own),

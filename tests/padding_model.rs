@@ -117,7 +117,7 @@ impl Pair {
         let id = engine.open_circuit(now, opened_as(kind, room, 1)).unwrap();
         let naive = Naive::new(kind == Kind::ClientWithQueue, room as usize);
         let (zeros, restless) = (rng.once_in(3), rng.once_in(4));
-        let keys = Keys::new(&config.seed);
+        let keys = Keys::new(&config.seed, config.tag);
         let (done, serial, open) = (0, 0, Vec::new());
         let mut pair = Pair {
             engine,

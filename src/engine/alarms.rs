@@ -60,6 +60,11 @@ impl Alarms {
         due.map(|(circuit, _)| circuit)
     }
 
+    /// Gives unused memory back.
+    pub fn trim(&mut self) -> usize {
+        self.handshakes.trim() + self.padding.trim()
+    }
+
     #[inline]
     fn refresh(&mut self) {
         self.next = self.handshakes.next().min(self.padding.next());

@@ -154,7 +154,7 @@ impl Engine {
             limiter: log::Limiter::default(),
             machines: Arena::new(owner(MACHINES_KIND), limits::MACHINE_LISTS_MAX),
             padding_numbers: BTreeMap::new(),
-            padding_keys: Keys::new(&config.seed),
+            padding_keys: Keys::new(&config.seed, config.tag),
             padding_effects: Vec::new(),
             padding_received: 0,
             padded: 0,
@@ -301,7 +301,7 @@ impl Engine {
 
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
-        self.store.trim()
+        self.store.trim() + self.alarms.trim()
     }
 
     /// Figures.

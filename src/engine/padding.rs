@@ -54,6 +54,11 @@ impl Engine {
     /// Takes a padder down.
     pub fn remove_padder(&mut self, now: Nanos, id: Id, hop: u8, slot: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        let circuit = self.circuits.lookup(id)?;
+        let negotiated = circuit.padding.as_ref().is_some_and(|padding| padding.is_negotiated(hop, slot));
+        if circuit.config.role == Role::Client && negotiated {
+            return Err(self.invalid("what was negotiated is stopped, not removed"));
+        }
         let found = self.with_padding(id, |padding| padding.remove(hop, slot, now, false))?;
         if found == Some(true) {
             self.settle_padding(id, now);
@@ -172,6 +177,9 @@ impl Engine {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         match circuit.place {
             Place::Closing => return Err(Blocked::Gone.into()),
+            Place::Leg { .. } if command == Command::BEGIN_DIR && hop == circuit.config.hops => {
+                return Err(Misuse::NotMultiplexed.into());
+            }
             Place::Leg { .. } if command.is_multiplexed() && hop == circuit.config.hops => {
                 return Err(Misuse::InSet.into());
             }
@@ -380,7 +388,6 @@ impl Engine {
                     self.queue.push(Queued::Gate { circuit: id, blocked: false, bypassable: false });
                 }
                 Effect::Resume => self.queue.push(Queued::ResumeCircuit { circuit: id }),
-                Effect::Opened => {}
             }
         }
         self.padding_effects = effects;

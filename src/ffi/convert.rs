@@ -266,7 +266,7 @@ const NO_SEND: circflow_insn_send = circflow_insn_send {
     stream_id: 0,
     body_len: 0,
     form: CIRCFLOW_FORM_BYTES,
-    reserved: [0; 5],
+    reserved: [0; 9],
     token: 0,
     number: 0,
     cost: 0,

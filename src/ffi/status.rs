@@ -94,7 +94,8 @@ pub enum circflow_status {
     CIRCFLOW_ERR_UNDRAINED = -102,
     /// The circuit is being closed: its CIRCFLOW_INSN_CLOSE is queued, or you have had it. Drop the message.
     CIRCFLOW_ERR_GONE = -103,
-    /// The engine has as many circuits, sets or lists of machines as it may have, or a circuit as many padders.
+    /// The engine has as many circuits, sets or lists of machines as it may have, or a circuit as many
+    /// open questions about padding.
     CIRCFLOW_ERR_FULL = -104,
     /// The relay has refused padding on this circuit (padding-spec 3.2). Ask on another.
     CIRCFLOW_ERR_REFUSED = -105,

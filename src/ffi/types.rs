@@ -369,7 +369,7 @@ pub struct circflow_insn_send {
     /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
     pub form: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 9],
     /// CIRCFLOW_FORM_TOKEN: the token.
     pub token: u64,
     /// A set's message: its absolute sequence number. Otherwise 0.

@@ -23,7 +23,7 @@ impl<H> Padding<H> {
     /// Client: asks for its end, and takes its own part down.
     pub fn stop(&mut self, number: u8, now: Nanos) -> Result<(Negotiate, u8), NotNow> {
         let (question, hop, slot) = self.negotiation.stop(number)?;
-        self.remove(hop, slot, now, true);
+        self.remove(hop, slot, now, false);
         Ok((question, hop))
     }
 
@@ -31,6 +31,9 @@ impl<H> Padding<H> {
     pub fn negotiated(&mut self, hop: u8, answer: &Negotiated, now: Nanos) -> Result<(), Fault> {
         let outcome = self.negotiation.answered(hop, answer)?;
         self.carry_out(outcome, now);
+        if outcome == Outcome::Confirmed && !self.negotiation.is_stopping(hop) {
+            self.leaving.retain(|&(left, _)| left != hop);
+        }
         Ok(())
     }
 
@@ -52,6 +55,11 @@ impl<H> Padding<H> {
         let (news, outcome) = self.negotiation.end(number)?;
         self.carry_out(outcome, now);
         Ok(news)
+    }
+
+    /// True when a padder was negotiated.
+    pub fn is_negotiated(&self, hop: u8, slot: u8) -> bool {
+        self.negotiation.number_of(hop, slot).is_some()
     }
 
     /// The number of a negotiated machine that has ended for good and was to be stopped then.

@@ -42,7 +42,7 @@ pub struct Padding<H> {
     unwritten: Unwritten,
     pub(super) negotiation: Negotiation,
     /// Hops whose padder is gone, and how much padding may still come from them.
-    leaving: Vec<(u8, u32)>,
+    pub(super) leaving: Vec<(u8, u32)>,
     /// Time of the last event: it never goes back.
     latest: Nanos,
     /// Steps taken in the engine's current call.
@@ -450,7 +450,6 @@ impl<H> Padding<H> {
         while let Some(entry) = self.outbox.pop_front() {
             self.let_out(entry, effects);
         }
-        effects.push(Effect::Opened);
         self.resume(effects);
     }
 

@@ -125,13 +125,14 @@ impl RngCore for Generator {
 pub struct Keys(Generator);
 
 impl Keys {
-    /// Keys that follow from the host's seed.
-    pub fn new(seed: &[u8; 32]) -> Self {
+    /// Keys that follow from the host's seed, and differ from engine to engine.
+    pub fn new(seed: &[u8; 32], engine: u32) -> Self {
         // The first half keys a hash elsewhere too, so what comes out is told apart by a label.
         let word = |at: usize| seed[at..].iter().take(8).fold(0, |word, &byte| word << 8 | u64::from(byte));
         let mut hash = SipHasher13::new_with_keys(word(0), word(8));
         hash.write(&seed[16..]);
         hash.write(b"padding");
+        hash.write(&engine.to_le_bytes());
         let both = hash.finish128();
         Keys(Generator::new([both.h1, both.h2]))
     }
@@ -178,15 +179,15 @@ mod tests {
 
     #[test]
     fn keys_follow_from_the_whole_seed() {
-        let mut keys = Keys::new(&[0; 32]);
-        let mut drawn = vec![keys.draw(), keys.draw()];
+        let mut keys = Keys::new(&[0; 32], 1);
+        let mut drawn = vec![keys.draw(), keys.draw(), Keys::new(&[0; 32], 2).draw()];
         for at in 0..32 {
             let mut seed = [0; 32];
             seed[at] = 1;
-            drawn.push(Keys::new(&seed).draw());
+            drawn.push(Keys::new(&seed, 1).draw());
         }
         drawn.sort();
         drawn.dedup();
-        assert_eq!(drawn.len(), 34);
+        assert_eq!(drawn.len(), 35);
     }
 }

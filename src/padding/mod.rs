@@ -73,8 +73,6 @@ pub enum Effect<H> {
     },
     /// For a host with a queue of its own: not any more.
     Unblocked,
-    /// The gate is open again, and all that was held here is out.
-    Opened,
     /// There is room to send again.
     Resume,
 }

@@ -32,7 +32,12 @@ struct Agreed {
 pub(super) enum Outcome {
     Nothing,
     Install,
-    Remove { hop: u8, slot: u8 },
+    /// What was asked to stop has stopped.
+    Confirmed,
+    Remove {
+        hop: u8,
+        slot: u8,
+    },
 }
 
 /// Why a client cannot ask.
@@ -92,7 +97,7 @@ impl Negotiation {
         self.failed |= answer.command == PaddingCommand::Start;
         self.machines.remove(index);
         // What was asked to stop has been taken down already.
-        Ok(if agreed.stopping { Outcome::Nothing } else { Outcome::Remove { hop, slot: agreed.slot } })
+        Ok(if agreed.stopping { Outcome::Confirmed } else { Outcome::Remove { hop, slot: agreed.slot } })
     }
 
     /// Relay: the client asks (CP-5, CP-6). `slot` is where the machine would go, if the number is known and the place
@@ -151,7 +156,12 @@ impl Negotiation {
 
     /// True while padding may come from a hop because of what was agreed on.
     pub fn expects(&self, hop: u8) -> bool {
-        self.machines.iter().any(|agreed| agreed.hop == hop)
+        self.machines.iter().any(|agreed| agreed.hop == hop && !agreed.stopping)
+    }
+
+    /// True while the other end has been asked to stop and has not answered.
+    pub fn is_stopping(&self, hop: u8) -> bool {
+        self.machines.iter().any(|agreed| agreed.hop == hop && agreed.stopping)
     }
 
     /// Forgets a machine that could not be set up, as if it had never been asked for.
@@ -212,7 +222,7 @@ mod tests {
         assert_eq!(client.stop(0), Ok((ask(Stop, 0, 1), 2, 0)));
         assert_eq!(client.stop(0), Err(NotNow::NotRunning));
         assert_eq!(client.start(0, 2, 0), Ok(ask(Start, 0, 2)), "the next instance may be asked for at once");
-        assert_eq!(client.answered(2, &answer(Stop, Yes, 0, 1)), Ok(Outcome::Nothing));
+        assert_eq!(client.answered(2, &answer(Stop, Yes, 0, 1)), Ok(Outcome::Confirmed));
         assert!(client.expects(2), "the second instance");
         assert_eq!(client.answered(2, &answer(Stop, Yes, 0, 2)), Ok(Outcome::Remove { hop: 2, slot: 0 }), "CP-7");
         assert!(!client.expects(2));

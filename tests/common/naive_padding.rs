@@ -56,8 +56,8 @@ pub enum Out {
 /// What a timer does, in the order of dealing with what is due at once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Kind {
-    TellBegun,
     BlockEnd,
+    TellBegun,
     Internal,
     Action,
 }
