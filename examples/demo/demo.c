@@ -116,7 +116,7 @@ static void print_header(const struct demo *demo) {
         printf("A window is larger than its path holds, so cells also queue: the round trips seen are longer than the "
                "path's.\n");
     if (options->padding != NULL)
-        printf("padding: machines '%s' on each leg, at the client and at the exit; they also decide when data may go\n",
+        printf("padding: machines '%s' on each leg, at the client and at the exit\n",
                options->padding);
 }
 
