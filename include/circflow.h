@@ -109,8 +109,8 @@
 // circflow_circuit_config.role: this end opened the circuit.
 #define CIRCFLOW_ROLE_CLIENT 1
 
-// circflow_circuit_config.role: this end is a relay: the last hop of the circuit, or, with CIRCFLOW_CIRCUIT_EXTENDED, a
-// middle one.
+// circflow_circuit_config.role: this end is a relay: the last hop of the circuit, or, with CIRCFLOW_CIRCUIT_EXTENDED,
+// a middle one.
 #define CIRCFLOW_ROLE_EXIT 2
 
 // circflow_circuit_config.flags: Vegas congestion control was negotiated with the join point.

@@ -196,7 +196,10 @@ static void print_table(const struct demo *demo) {
     printf("\n             seconds    Mbit/s  cells, leg A  cells, leg B  switches  reorder depth\n");
     if (!demo->options.two_only) print_row("one leg", &demo->runs[0]);
     print_row("two legs", &demo->runs[1]);
-    printf("(Mbit/s of the file, without the headers of cells)\n\n");
+    printf("(Mbit/s of the file, without the headers of cells)\n");
+    if (demo->options.padding != NULL)
+        printf("(cells with their padding; a machine that fixes the rate of each leg lets one of them carry data at a time)\n");
+    printf("\n");
 }
 
 static void print_ratio(const struct demo *demo) {

@@ -28,8 +28,8 @@ const _: () = assert!(CIRCFLOW_HELD_TOKEN_MIN == crate::conflux::store::TOKEN_CO
 
 /// circflow_circuit_config.role: this end opened the circuit.
 pub const CIRCFLOW_ROLE_CLIENT: u8 = 1;
-/// circflow_circuit_config.role: this end is a relay: the last hop of the circuit, or, with CIRCFLOW_CIRCUIT_EXTENDED, a
-/// middle one.
+/// circflow_circuit_config.role: this end is a relay: the last hop of the circuit, or, with CIRCFLOW_CIRCUIT_EXTENDED,
+/// a middle one.
 pub const CIRCFLOW_ROLE_EXIT: u8 = 2;
 
 /// circflow_circuit_config.flags: Vegas congestion control was negotiated with the join point.
