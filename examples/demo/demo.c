@@ -198,7 +198,7 @@ static void print_table(const struct demo *demo) {
     print_row("two legs", &demo->runs[1]);
     printf("(Mbit/s of the file, without the headers of cells)\n");
     if (demo->options.padding != NULL)
-        printf("(cells with their padding; a machine that fixes the rate of each leg lets one of them carry data at a time)\n");
+        printf("(cells with their padding; where machines fix the rate of each leg, one at a time carries data)\n");
     printf("\n");
 }
 
