@@ -2,7 +2,7 @@
 # under valgrind, and with sanitizers.
 
 C_TESTS      := life errors reentry tokens link receive send close log import wire order edges padding ownqueue timers \
-                budgets negotiate padsoak
+                budgets negotiate padsoak padscale
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 C_TEST_DEPS  := c-tests/host.c c-tests/host.h $(HEADER)
@@ -41,7 +41,8 @@ check-c: setup check-c-header check-c-symbols c-tests-checked c-tests-release ##
 	@$(call run_all,check-c,,$(CHECKED_TESTS) $(RELEASE_TESTS))
 
 check-valgrind: setup c-tests-checked ## Run the C tests under valgrind: an invalid access or a leak is a failure
-	@$(call run_all,check-valgrind,$(VALGRIND) --quiet --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
+	@PADSCALE_CIRCUITS=1000; export PADSCALE_CIRCUITS; \
+	$(call run_all,check-valgrind,$(VALGRIND) --quiet --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
 		--suppressions=c-tests/valgrind.supp --error-exitcode=1,$(CHECKED_TESTS))
 
 check-asan: setup c-tests-asan $(BUILD)/c-tests/asan/overflow ## Run the C tests with address and undefined-behaviour sanitizers
