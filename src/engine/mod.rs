@@ -79,9 +79,7 @@ impl Circuit {
     fn has_hop(&self, hop: u8) -> bool {
         hop <= self.config.hops && (hop != 0 || self.config.role == Role::Exit)
     }
-}
 
-impl Circuit {
     /// True when the flags would give the queue to another owner while padding uses it.
     fn moves_queue(&self, flags: CircuitFlags) -> bool {
         let own = CircuitFlags::OWN_QUEUE;
@@ -268,7 +266,7 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
-        if hop > circuit.config.hops {
+        if !circuit.has_hop(hop) {
             return Err(Misuse::Invalid.into());
         }
         let padded = circuit.padding.is_some();

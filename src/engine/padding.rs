@@ -6,10 +6,11 @@ use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::store::cost_of;
 use crate::conflux::{Fault, Lane, Message, Role, Set};
-use crate::padding::{Admission, Answer, Effect, Machines, NotNow, Outside, Pad, Padding, Stats, Terms};
-use crate::wire::command::STREAM_NEEDED;
+use crate::padding::{
+    decline, judge, Admission, Answer, Effect, Judgement, Machines, NotNow, Outside, Pad, Padding, Stats, Terms,
+};
 use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
-use crate::wire::Command;
+use crate::wire::{Command, StreamRule};
 
 impl Engine {
     /// Takes a list of machines in.
@@ -76,12 +77,16 @@ impl Engine {
     }
 
     /// Says what a number of the negotiation means at one end, or that it means nothing any more.
-    pub fn register_padding(&mut self, role: Role, number: u8, terms: Option<Terms>) {
+    pub fn register_padding(&mut self, role: Role, number: u8, terms: Option<Terms>) -> Result<(), Error> {
+        if terms.as_ref().is_some_and(|terms| (terms.hop == 0) == (role == Role::Client)) {
+            return Err(self.invalid("a client pads with hop 1 and up, a relay with hop 0"));
+        }
         let key = (role == Role::Client, number);
         match terms {
             Some(terms) => self.padding_numbers.insert(key, terms),
             None => self.padding_numbers.remove(&key),
         };
+        Ok(())
     }
 
     /// Starts a registered machine: a client asks its relay.
@@ -95,7 +100,7 @@ impl Engine {
         self.check_hop(id, terms.hop)?;
         let key = self.padding_keys.draw();
         let question = self.padding_of(id)?.start(number, &terms, now, key).map_err(not_now)?;
-        self.rearm(id);
+        self.settle_padding(id, now);
         self.queue.push(Queued::Negotiation {
             circuit: id,
             hop: terms.hop,
@@ -186,18 +191,12 @@ impl Engine {
             _ if !circuit.has_hop(hop) => return Err(self.invalid("the circuit has no such hop to send to")),
             _ => {}
         }
-        let is_of_stream = waits(command);
-        let admission = match &mut circuit.padding {
-            Some(padding) if is_of_stream => padding.admit(),
-            _ => Admission::Go,
-        };
-        if admission == Admission::Full {
-            return Err(Blocked::NoRoom.into());
+        match circuit.padding.as_mut().map_or(Admission::Go, |padding| padding.admit(command)) {
+            Admission::Go => {}
+            Admission::Hold => return Ok(None),
+            Admission::Full => return Err(Blocked::NoRoom.into()),
         }
-        if admission == Admission::Hold {
-            return Ok(None);
-        }
-        if is_of_stream {
+        if command.stream_rule() == StreamRule::Needed {
             circuit.config.flags.add(CircuitFlags::STREAMS);
         }
         let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
@@ -248,8 +247,7 @@ impl Engine {
         }
     }
 
-    /// A message came on a circuit with padders: they hear of it before anything else does. Answers true when it was
-    /// padding's own business.
+    /// A message came on a circuit with padders, or is about padding: padders hear of it before anything else does.
     pub(super) fn receive_padding(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Admitted, Error> {
         // What will be fed again must not be counted twice.
         let is_handshake = (Command::CONFLUX_LINK..Command::CONFLUX_SWITCH).contains(&message.command);
@@ -275,13 +273,10 @@ impl Engine {
             Command::PADDING_NEGOTIATE | Command::PADDING_NEGOTIATED => Ok(false),
             _ => return Ok(Admitted::Goes),
         };
-        match ours {
-            Ok(true) => Ok(Admitted::Consumed(Verdict::of(VerdictKind::Consumed, id, config.tag))),
-            // Another padder's, or a relay's peer that pads as it likes.
-            Ok(false) | Err(_) if foreign => Ok(Admitted::Goes),
-            Ok(false) if !is_client => Ok(Admitted::Consumed(Verdict::of(VerdictKind::Consumed, id, config.tag))),
-            Ok(false) => Err(self.fault(id, Fault::PaddingUnexpected)),
-            Err(fault) => Err(self.fault(id, fault)),
+        match judge(ours, is_client, foreign) {
+            Judgement::Consume => Ok(Admitted::Consumed(Verdict::of(VerdictKind::Consumed, id, config.tag))),
+            Judgement::PassOn => Ok(Admitted::Goes),
+            Judgement::Close(fault) => Err(self.fault(id, fault)),
         }
     }
 
@@ -308,8 +303,7 @@ impl Engine {
             self.settle_padding(id, now);
             answer
         } else {
-            // Nobody gets memory here, or slows anything down, by asking for what there is not.
-            Padding::<Lane>::new(false, 0).asked(&question, None, now, [0; 2])
+            decline(&question)
         };
         if let Some(answer) = answer {
             let (command, body) = (Command::PADDING_NEGOTIATED, answer.encode());
@@ -472,13 +466,6 @@ impl Engine {
         Ok(Some(answer))
     }
 
-    /// After a change that was made past [`Engine::with_padding`].
-    fn rearm(&mut self, id: Id) {
-        if let Some(padding) = self.circuits.get(id).and_then(|circuit| circuit.padding.as_ref()) {
-            self.alarms.arm_padding(id, padding.next());
-        }
-    }
-
     fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {
         let circuit = self.circuits.lookup(id)?;
         if circuit.place == Place::Closing {
@@ -489,11 +476,6 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// Whether a block makes a message wait: what belongs to a stream does, control does not.
-fn waits(command: Command) -> bool {
-    command.is_multiplexed() || command.traits() & STREAM_NEEDED != 0
 }
 
 fn not_now(why: NotNow) -> Error {

@@ -8,7 +8,6 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::base::limits;
-use crate::conflux::Role;
 use libc::{c_char, size_t};
 
 // SAFETY: repr(C), size first, integers and floats and arrays of integers: all bit patterns are valid.
@@ -194,16 +193,11 @@ pub unsafe extern "C" fn circflow_padding_register(
         let terms = match config {
             Some(config) => {
                 let machines = core.machines(convert::id(config.machines.v))?;
-                let terms = convert::padding_terms(&config, machines).map_err(|why| core.invalid(why))?;
-                if (terms.hop == 0) == (role == Role::Client) {
-                    return Err(core.invalid("a client pads with hop 1 and up, a relay with hop 0"));
-                }
-                Some(terms)
+                Some(convert::padding_terms(&config, machines).map_err(|why| core.invalid(why))?)
             }
             None => None,
         };
-        core.register_padding(role, number, terms);
-        Ok(())
+        core.register_padding(role, number, terms)
     })
 }
 

@@ -1,10 +1,38 @@
 //! Padders that the two ends of a circuit have agreed on: the messages of the negotiation, carried out.
 
-use super::negotiation::Outcome;
+use super::negotiation::{Negotiation, Outcome};
 use super::{Key, NotNow, Padding, Terms};
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
 use crate::wire::padding::{Negotiate, Negotiated};
+
+/// What becomes of padding, or of a message about it, that came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Judgement {
+    /// It has done its duty.
+    Consume,
+    /// It is another padder's.
+    PassOn,
+    /// The circuit is to close.
+    Close(Fault),
+}
+
+/// Judges what came. `ours`: whether what was installed or agreed on explains it, or whose fault it is; `is_client`: a
+/// client accepts nothing unexplained (CP-10), a relay's peer pads as it likes; `beside`: another padder runs here too.
+pub fn judge(ours: Result<bool, Fault>, is_client: bool, beside: bool) -> Judgement {
+    match ours {
+        Ok(true) => Judgement::Consume,
+        Ok(false) | Err(_) if beside => Judgement::PassOn,
+        Ok(false) if !is_client => Judgement::Consume,
+        Ok(false) => Judgement::Close(Fault::PaddingUnexpected),
+        Err(fault) => Judgement::Close(fault),
+    }
+}
+
+/// Relay: the answer of a circuit on which nothing was agreed, to what it has not: nobody gets memory here by asking.
+pub fn decline(question: &Negotiate) -> Option<Negotiated> {
+    Negotiation::default().asked(question, None).0
+}
 
 impl<H> Padding<H> {
     /// Client: asks for padding at a hop and sets its own part up.

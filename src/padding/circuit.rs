@@ -8,6 +8,7 @@ use super::{Answer, Effect, Key, Pad, Stats, Terms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
+use crate::wire::{Command, StreamRule};
 use maybenot::{MachineId, TriggerEvent};
 use std::collections::VecDeque;
 
@@ -231,10 +232,10 @@ impl<H> Padding<H> {
         self.latest = now;
     }
 
-    /// Whether a stream message has to wait, and whether there is room for it. A host that hears that there is none
-    /// waits to be told.
-    pub fn admit(&mut self) -> Admission {
-        if self.asks || self.is_clear() {
+    /// Whether a message has to wait, and whether there is room for it. What belongs to a stream waits, control does
+    /// not. A host that hears that there is no room waits to be told.
+    pub fn admit(&mut self, command: Command) -> Admission {
+        if self.asks || command.stream_rule() != StreamRule::Needed || self.is_clear() {
             Admission::Go
         } else if self.has_room() {
             Admission::Hold
@@ -298,7 +299,7 @@ impl<H> Padding<H> {
             self.latest = time;
             match what {
                 Due::BlockEnd => self.each(index, |padder| padder.end_block(time)),
-                Due::Begun => self.each(index, |padder| padder.begun(time)),
+                Due::Begun => self.each(index, |padder| padder.tell_begun(time)),
                 Due::Timer(machine) => self.each(index, |padder| padder.timer(machine, time)),
                 Due::Action(machine) => {
                     match self.padders.get_mut(index).and_then(|padder| padder.take_action(machine)) {

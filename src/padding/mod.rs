@@ -17,6 +17,7 @@ mod padder;
 pub mod table;
 mod unwritten;
 
+pub use agreed::{decline, judge, Judgement};
 pub use circuit::{Admission, Outside, Padding};
 pub use clock::{Generator, Key, Keys};
 pub use machines::{BadMachines, Machines};

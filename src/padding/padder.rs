@@ -205,7 +205,7 @@ impl Padder {
     /// Reports TimerBegin to the machines that set their internal timer. One that sets it again whenever it hears so
     /// would never end: after some rounds the rest waits for the next step.
     #[cold]
-    fn tell_begun(&mut self, now: Nanos) {
+    pub fn tell_begun(&mut self, now: Nanos) {
         for _ in 0..limits::TIMER_ROUNDS_MAX {
             for _ in 0..self.begun.len() {
                 let Some(machine) = self.begun.pop_front() else { break };
@@ -263,11 +263,6 @@ impl Padder {
             run.timer_at = NEVER;
         }
         self.trigger(TriggerEvent::TimerEnd { machine: MachineId::from_raw(machine as usize) }, now);
-    }
-
-    /// TimerBegin was put off.
-    pub fn begun(&mut self, now: Nanos) {
-        self.tell_begun(now);
     }
 
     /// Takes the action of a machine whose action timer is due.
