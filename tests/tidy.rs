@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which floors a floor may name. Neighbours (conflux, padding, congestion, queue) never name each other.
-const FLOORS: [(&str, &[&str]); 9] = [
+const FLOORS: [(&str, &[&str]); 10] = [
     ("base", &[]),
     ("wire", &["base"]),
     ("conflux", &["wire", "base"]),
@@ -13,8 +13,9 @@ const FLOORS: [(&str, &[&str]); 9] = [
     ("congestion", &["wire", "base"]),
     ("queue", &["wire", "base"]),
     ("reactor", &["conflux", "padding", "congestion", "queue", "wire", "base"]),
-    ("engine", &["reactor", "conflux", "padding", "congestion", "queue", "wire", "base"]),
-    ("ffi", &["engine", "reactor", "conflux", "padding", "congestion", "queue", "wire", "base"]),
+    ("hub", &["conflux", "congestion", "queue", "wire", "base"]),
+    ("engine", &["hub", "reactor", "conflux", "padding", "congestion", "queue", "wire", "base"]),
+    ("ffi", &["engine", "hub", "reactor", "conflux", "padding", "congestion", "queue", "wire", "base"]),
 ];
 
 /// What a library without clock, randomness, output and surprises does not say.

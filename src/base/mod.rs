@@ -5,6 +5,7 @@
 pub mod arena;
 pub mod limits;
 pub mod pool;
+pub mod sync;
 pub mod time;
 pub mod timer;
 

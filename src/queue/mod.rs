@@ -1,0 +1,1 @@
+//! The backpressure queue: a channel that can be full, and the small backlog before it.
