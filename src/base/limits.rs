@@ -117,3 +117,16 @@ pub const MACHINE_UNPACKED_MAX: usize = 1 << 20;
 /// 2 KiB could ask for 38 MB; 16 MiB still holds a machine of [`MACHINE_UNPACKED_MAX`] whose states do something (58
 /// bytes and more each).
 pub const MACHINES_BYTES_MAX: usize = 16 << 20;
+
+/// SENDMEs one window may wait for; more is never in flight. With 31 cells each that is 250 MB under way on one circuit,
+/// more than a gigabit of path holds in two seconds, and half a megabyte to remember.
+pub const SENDMES_PENDING_MAX: u32 = 1 << 14;
+
+/// Bytes one stream may have buffered here: C Tor's largest XOFF limit (10,000 cells, 5 MB), and what is under way when
+/// the XOFF is sent: six legs with a full default window (5,000 cells) each are 15 MB. A peer that goes on after that
+/// does not listen.
+pub const STREAM_BUFFERED_DEFAULT: u32 = 32 << 20;
+
+/// Bytes for which a peer can save up XOFFs and XONs, so that a long transfer does not earn it any number of them. What
+/// has been sent and not drained may still bring an honest rate for each `cc_xon_rate`; it is never as much as twice this.
+pub const FLOW_CREDIT_MAX: u64 = 32 << 20;

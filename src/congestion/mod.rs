@@ -1,1 +1,22 @@
 //! Congestion control and flow control (proposal 324): round trips, windows, SENDMEs, XON and XOFF.
+//!
+//! Each end of a circuit has, for the hop it talks to, a [`Window`] for what it sends and [`Acks`] for what it receives;
+//! each stream has an [`Incoming`] and an [`Outgoing`]. A [`Publisher`] shows a window to another thread.
+//!
+//! Only DATA counts (CC-5): whoever calls decides what is DATA, and nothing here looks at a cell.
+
+pub mod acks;
+pub mod flow;
+pub mod mirror;
+pub mod params;
+pub mod rtt;
+pub mod vegas;
+pub mod window;
+
+pub use acks::Acks;
+pub use flow::{Abuse, Incoming, May, Outgoing, Overflow, Say};
+pub use mirror::{mirror, Publisher, Reader, Snapshot};
+pub use params::{Edge, Inc, Params, PathClass};
+pub use rtt::Rtt;
+pub use vegas::{Channel, Vegas};
+pub use window::{NotAsked, SendmeFault, Window};

@@ -1,0 +1,207 @@
+//! What a stream brings us: when to say XOFF and XON, and at which rate.
+
+use super::RATE_MAX;
+use crate::base::Nanos;
+use crate::congestion::params::{Edge, Params, CELL_BYTES};
+use crate::congestion::rtt::ewma;
+
+/// Our buffer of one stream, on its way to whoever reads it.
+///
+/// The rate is of the bytes and the time of the same period. (C Tor's takes the bytes of the period before, so each change
+/// shows one period late, and too strongly.) The advice changes; the messages on the wire do not.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    buffered: u32,
+    buffered_max: u32,
+    edge: Edge,
+    /// An XOFF was said, and no XON since.
+    stopped: bool,
+    /// Since when the buffer has been over the limit.
+    over_since: Option<Nanos>,
+    /// Since when bytes have been waiting, in this period.
+    period_from: Option<Nanos>,
+    /// Bytes drained in this period; while nothing waits, those that went straight through.
+    drained: u64,
+    /// The average of the rates, in units of 1000 bytes per second; 0 when not known.
+    rate: u32,
+    /// The rate that was said last, 0 for none.
+    said: u32,
+}
+
+/// What to send on the stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Say {
+    /// XOFF.
+    Xoff,
+    /// XON.
+    Xon {
+        /// In units of 1000 bytes per second; 0 is "as fast as you like".
+        rate: u32,
+    },
+}
+
+/// More than may be buffered. Nothing was counted; the circuit should close, as its peer does not heed XOFF.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Overflow;
+
+/// More was flushed than was buffered. Nothing was counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotBuffered;
+
+impl Incoming {
+    /// For a new stream, of whose bytes at most so many may wait
+    /// ([`crate::base::limits::STREAM_BUFFERED_DEFAULT`]).
+    pub fn new(edge: Edge, buffered_max: u32) -> Self {
+        Incoming {
+            buffered: 0,
+            buffered_max,
+            edge,
+            stopped: false,
+            over_since: None,
+            period_from: None,
+            drained: 0,
+            rate: 0,
+            said: 0,
+        }
+    }
+
+    /// Data of the stream has come and waits in the buffer. `clock_broken` is what the window of the circuit says: no
+    /// rate is measured then (FC-9).
+    pub fn delivered(
+        &mut self,
+        now: Nanos,
+        bytes: u32,
+        params: &Params,
+        clock_broken: bool,
+    ) -> Result<Option<Say>, Overflow> {
+        let buffered = self.buffered.checked_add(bytes).filter(|&sum| sum <= self.buffered_max).ok_or(Overflow)?;
+        self.buffered = buffered;
+        let mut say = None;
+        if u64::from(buffered) <= params.xoff_bytes(self.edge) {
+            self.over_since = None;
+        } else if !self.stopped && self.is_grace_over(now) {
+            self.stopped = true;
+            self.over_since = None;
+            // The rate was wrong, or it would not have come to this (FC-3).
+            self.rate = 0;
+            say = Some(Say::Xoff);
+        }
+        // A buffer that does not drain is not flushed either, and its period begins all the same (FC-8).
+        if u64::from(buffered) > BURST_BYTES {
+            // No XON follows an XOFF here, as something waits.
+            say = say.or(self.judge(now, params, clock_broken));
+        }
+        Ok(say)
+    }
+
+    /// The reader took bytes out of the buffer.
+    pub fn flushed(
+        &mut self,
+        now: Nanos,
+        bytes: u32,
+        params: &Params,
+        clock_broken: bool,
+    ) -> Result<Option<Say>, NotBuffered> {
+        self.buffered = self.buffered.checked_sub(bytes).ok_or(NotBuffered)?;
+        self.drained = self.drained.saturating_add(bytes.into());
+        if u64::from(self.buffered) <= params.xoff_bytes(self.edge) {
+            self.over_since = None;
+        }
+        Ok(self.judge(now, params, clock_broken))
+    }
+
+    /// Bytes that wait.
+    pub fn buffered(&self) -> u32 {
+        self.buffered
+    }
+
+    /// True between XOFF and XON.
+    pub fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// The average drain rate, in units of 1000 bytes per second; 0 when not known.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// True when the buffer has been over the limit for longer than the grace: a burst that came in one go, as from a
+    /// conflux set that closes a gap, gets a chance to be read first (FC-2).
+    fn is_grace_over(&mut self, now: Nanos) -> bool {
+        let since = *self.over_since.get_or_insert(now);
+        now.saturating_sub(since) > GRACE
+    }
+
+    fn judge(&mut self, now: Nanos, params: &Params, clock_broken: bool) -> Option<Say> {
+        self.measure(now, params, clock_broken);
+        let say = self.xon(params, clock_broken);
+        if self.buffered == 0 {
+            self.empty(params);
+        }
+        say
+    }
+
+    /// Ends a period in which enough has drained, and begins the next (FC-5).
+    fn measure(&mut self, now: Nanos, params: &Params, clock_broken: bool) {
+        if clock_broken {
+            self.period_from = None;
+            self.drained = 0;
+            return;
+        }
+        let Some(from) = self.period_from else {
+            if self.buffered > 0 {
+                self.period_from = Some(now);
+                self.drained = 0;
+            }
+            return;
+        };
+        let micros = now.saturating_sub(from) / 1000;
+        // Without time there is no rate yet; the period goes on.
+        if self.drained <= params.xon_bytes() || micros == 0 {
+            return;
+        }
+        let rate = (self.drained.saturating_mul(1000) / micros).clamp(1, RATE_MAX.into());
+        let average = ewma(rate, self.rate.into(), params.xon_ewma_cnt.into());
+        self.rate = u32::try_from(average).unwrap_or(RATE_MAX).min(RATE_MAX);
+        self.drained = 0;
+        self.period_from = Some(now);
+    }
+
+    fn xon(&mut self, params: &Params, clock_broken: bool) -> Option<Say> {
+        let due = match self.stopped {
+            true => self.buffered == 0,
+            false => !clock_broken && self.has_changed(params.xon_change_pct),
+        };
+        if !due {
+            return None;
+        }
+        self.stopped = false;
+        self.said = self.rate;
+        Some(Say::Xon { rate: self.rate })
+    }
+
+    /// True when a rate was said and is wrong by more than so many percent (FC-6).
+    fn has_changed(&self, pct: u32) -> bool {
+        let (rate, said, pct) = (u64::from(self.rate), u64::from(self.said), u64::from(pct.min(100)));
+        said != 0 && (rate > (100 + pct) * said / 100 || rate < (100 - pct) * said / 100)
+    }
+
+    /// Nothing waits: the reader is faster than the rate that was said, so that is doubled from time to time (FC-7).
+    fn empty(&mut self, params: &Params) {
+        if self.period_from.take().is_some() {
+            // What drained while bytes waited does not show that the reader is waiting.
+            self.drained = 0;
+        } else if self.drained >= params.xon_bytes() {
+            if self.said != 0 {
+                self.rate = self.rate.saturating_mul(2).min(RATE_MAX);
+            }
+            self.drained = 0;
+        }
+    }
+}
+
+/// How long a buffer may be over the limit before XOFF is said, in nanoseconds: C Tor's 5 ms.
+const GRACE: Nanos = 5_000_000;
+
+/// What can come in one go before the buffer could be read: C Tor's 32 cells.
+const BURST_BYTES: u64 = 32 * CELL_BYTES;

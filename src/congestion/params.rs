@@ -1,0 +1,260 @@
+//! The parameters of congestion and flow control, as a consensus gives them, with their ranges.
+
+use std::num::NonZeroU16;
+
+/// What kind of path a circuit has: thresholds differ (CC-7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PathClass {
+    /// To an exit, or to a single-onion service.
+    Exit,
+    /// To an onion service.
+    Onion,
+    /// Two hops, as sbws measures.
+    Sbws,
+}
+
+/// Which end of a stream this is: XOFF limits may differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Edge {
+    /// A client, or an onion service.
+    Client,
+    /// An exit.
+    Exit,
+}
+
+/// How many DATA cells one SENDME acknowledges on a circuit: checked, and never 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inc(NonZeroU16);
+
+impl Inc {
+    /// An increment of 1 to 255: the range of `cc_sendme_inc`, and one more (CC-2).
+    pub const fn new(inc: u32) -> Option<Inc> {
+        if inc > INC_MAX {
+            return None;
+        }
+        match NonZeroU16::new(inc as u16) {
+            Some(inc) => Some(Inc(inc)),
+            None => None,
+        }
+    }
+
+    /// The number of cells.
+    #[inline]
+    pub const fn get(self) -> u32 {
+        self.0.get() as u32
+    }
+
+    #[inline]
+    pub(super) const fn short(self) -> u16 {
+        self.0.get()
+    }
+}
+
+/// Writes the struct, the defaults and the ranges from one table, so that they cannot differ.
+macro_rules! table {
+    ($($(#[doc = $doc:literal])+ $field:ident, $name:literal = $default:literal in $min:literal ..= $max:expr;)+) => {
+        /// All parameters of one circuit: sampled when it is made, and shared by all that were made under the same
+        /// consensus (CC-27).
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        pub struct Params {
+            $($(#[doc = $doc])+ pub $field: u32,)+
+        }
+
+        impl Params {
+            /// Name in a consensus, smallest and largest value of each parameter. The five that have a value for each
+            /// class of path stand here without its suffix.
+            pub const RANGES: &[(&str, u32, u32)] = &[$(($name, $min, $max)),+];
+
+            const EXIT: Params = Params { $($field: $default),+ };
+
+            /// True when all values are in range, else the name of one that is not. How they relate is not checked:
+            /// a consensus sets each on its own, and any combination works, if slowly (CC-26).
+            pub fn check(&self) -> Result<(), &'static str> {
+                $(if !($min..=$max).contains(&self.$field) {
+                    return Err($name);
+                })+
+                Ok(())
+            }
+
+            /// Sets the parameter of that name. Answers with its range when the value is outside, and with `None` as
+            /// the range when there is no such name; nothing changes then.
+            pub fn set(&mut self, name: &str, value: u32) -> Result<(), Option<(u32, u32)>> {
+                let (field, min, max) = match name {
+                    $($name => (&mut self.$field, $min, $max),)+
+                    _ => return Err(None),
+                };
+                if !(min..=max).contains(&value) {
+                    return Err(Some((min, max)));
+                }
+                *field = value;
+                Ok(())
+            }
+        }
+    };
+}
+
+table! {
+    /// The algorithm: 0 is fixed windows, 2 Vegas. 1 and 3 were never written, and are read as 2 (CC-6).
+    alg, "cc_alg" = 2 in 0..=3;
+    /// DATA cells that one SENDME acknowledges, as the consensus has it; a circuit negotiates its own [`Inc`].
+    sendme_inc, "cc_sendme_inc" = 31 in 1..=254;
+    /// Congestion window at the start, in cells.
+    cwnd_init, "cc_cwnd_init" = 124 in 31..=10_000;
+    /// Smallest congestion window after slow start.
+    cwnd_min, "cc_cwnd_min" = 124 in 31..=1000;
+    /// Largest congestion window.
+    cwnd_max, "cc_cwnd_max" = 2_147_483_647 in 500..=I32_MAX;
+    /// Cells by which the window grows or shrinks in one update after slow start.
+    cwnd_inc, "cc_cwnd_inc" = 1 in 1..=1000;
+    /// Updates of the window for each window's worth of SENDMEs, after slow start.
+    cwnd_inc_rate, "cc_cwnd_inc_rate" = 31 in 1..=250;
+    /// Growth for each SENDME in slow start, in percent of what it acknowledges.
+    cwnd_inc_pct_ss, "cc_cwnd_inc_pct_ss" = 100 in 1..=500;
+    /// Window at which slow start ends in any case.
+    ss_max, "cc_ss_max" = 5000 in 500..=I32_MAX;
+    /// Not used by Vegas; here so that a consensus can be taken over whole.
+    bwe_min, "cc_bwe_min" = 5 in 2..=20;
+    /// Round trips the average runs over, in percent of the SENDMEs between two updates.
+    ewma_cwnd_pct, "cc_ewma_cwnd_pct" = 50 in 1..=255;
+    /// Most round trips the average runs over.
+    ewma_max, "cc_ewma_max" = 10 in 2..=I32_MAX;
+    /// Round trips the average runs over in slow start.
+    ewma_ss, "cc_ewma_ss" = 2 in 2..=I32_MAX;
+    /// At the smallest window the lowest round trip is renewed: 100 takes the larger of old and current, 0 the smaller.
+    rtt_reset_pct, "cc_rtt_reset_pct" = 100 in 0..=100;
+    /// SENDMEs by which a window may miss being full and still count as full.
+    cwnd_full_gap, "cc_cwnd_full_gap" = 4 in 0..=32_767;
+    /// Percent of the window below which it counts as not full.
+    cwnd_full_minpct, "cc_cwnd_full_minpct" = 25 in 0..=100;
+    /// 1: being full is forgotten once in each window; 0: once in each update.
+    cwnd_full_per_cwnd, "cc_cwnd_full_per_cwnd" = 1 in 0..=1;
+    /// Queue below which the window grows.
+    alpha, "cc_vegas_alpha" = 186 in 0..=1000;
+    /// Queue above which the window shrinks.
+    beta, "cc_vegas_beta" = 248 in 0..=1000;
+    /// Queue that ends slow start.
+    gamma, "cc_vegas_gamma" = 186 in 0..=1000;
+    /// Queue above which the window falls at once.
+    delta, "cc_vegas_delta" = 310 in 0..=I32_MAX;
+    /// Window above which slow start grows more slowly (RFC 3742).
+    sscap, "cc_sscap" = 600 in 100..=I32_MAX;
+    /// Cells in a circuit's queue at which its owner should call it blocked.
+    cellq_high, "cellq_high" = 256 in 1..=1000;
+    /// Cells in a circuit's queue at which it is no longer blocked.
+    cellq_low, "cellq_low" = 10 in 1..=1000;
+    /// Bytes on a channel at which its circuits count as blocked.
+    orconn_high, "orconn_high" = 32_768 in 509..=I32_MAX;
+    /// Bytes on a channel at which they no longer do.
+    orconn_low, "orconn_low" = 16_384 in 509..=I32_MAX;
+    /// Cells' worth of buffer at which a client says XOFF.
+    xoff_client, "cc_xoff_client" = 500 in 1..=10_000;
+    /// Cells' worth of buffer at which an exit says XOFF.
+    xoff_exit, "cc_xoff_exit" = 500 in 1..=10_000;
+    /// Cells' worth that must drain between two rates.
+    xon_rate, "cc_xon_rate" = 500 in 1..=5000;
+    /// Percent by which the rate must change before it is said again.
+    xon_change_pct, "cc_xon_change_pct" = 25 in 1..=99;
+    /// Rates that the average runs over.
+    xon_ewma_cnt, "cc_xon_ewma_cnt" = 2 in 2..=100;
+}
+
+impl Params {
+    /// The defaults of C Tor for a class of paths.
+    pub fn default_for(class: PathClass) -> Params {
+        match class {
+            PathClass::Exit => Self::EXIT,
+            PathClass::Onion => Params { alpha: 186, beta: 372, gamma: 248, delta: 434, sscap: 475, ..Self::EXIT },
+            PathClass::Sbws => Params { alpha: 93, beta: 155, gamma: 124, delta: 248, sscap: 400, ..Self::EXIT },
+        }
+    }
+
+    /// True when a peer may negotiate this increment: not 0, and within 1 of ours (CC-2).
+    pub fn accepts_inc(&self, inc: u32) -> bool {
+        self.inc(inc).is_some()
+    }
+
+    /// The increment for a circuit, when a peer may negotiate it.
+    pub fn inc(&self, inc: u32) -> Option<Inc> {
+        Inc::new(inc).filter(|_| inc.abs_diff(self.sendme_inc) <= 1)
+    }
+
+    /// Bytes in a stream's buffer above which this end says XOFF.
+    pub fn xoff_bytes(&self, edge: Edge) -> u64 {
+        let cells = match edge {
+            Edge::Client => self.xoff_client,
+            Edge::Exit => self.xoff_exit,
+        };
+        u64::from(cells) * CELL_BYTES
+    }
+
+    /// Bytes that must drain between two rates. A cell counts as 498 bytes here, as C Tor has it.
+    pub fn xon_bytes(&self) -> u64 {
+        u64::from(self.xon_rate) * CELL_BYTES_XON
+    }
+}
+
+/// The largest increment: one above the range of `cc_sendme_inc`.
+const INC_MAX: u32 = 255;
+const I32_MAX: u32 = i32::MAX as u32;
+/// What C Tor takes a cell to hold for XOFF, and arti always.
+pub(super) const CELL_BYTES: u64 = 488;
+/// What C Tor takes a cell to hold for XON.
+const CELL_BYTES_XON: u64 = 498;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_has_its_range() {
+        for class in [PathClass::Exit, PathClass::Onion, PathClass::Sbws] {
+            let params = Params::default_for(class);
+            assert_eq!(params.check(), Ok(()));
+            for &(name, min, max) in Params::RANGES {
+                let mut changed = params.clone();
+                for good in [min, min + 1, max - 1, max] {
+                    assert_eq!(changed.set(name, good), Ok(()), "{name} {good}");
+                    assert_eq!(changed.check(), Ok(()), "{name} {good}");
+                }
+                let kept = changed.clone();
+                for bad in [min.checked_sub(1), Some(max + 1)].into_iter().flatten() {
+                    assert_eq!(changed.set(name, bad), Err(Some((min, max))), "{name} {bad}");
+                    assert_eq!(changed, kept, "{name} {bad}: refused, and nothing changed");
+                }
+            }
+            assert_eq!(params.clone().set("cc_nothing", 1), Err(None));
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        let mut params = Params::default_for(PathClass::Exit);
+        params.ewma_max = 1;
+        assert_eq!(params.check(), Err("cc_ewma_max"));
+        params.ewma_max = 1 << 31;
+        assert_eq!(params.check(), Err("cc_ewma_max"));
+        params.ewma_max = 2;
+        params.sscap = 99;
+        assert_eq!(params.check(), Err("cc_sscap"));
+    }
+
+    #[test]
+    fn cc_2_an_increment_is_within_one_and_not_zero() {
+        let mut params = Params::default_for(PathClass::Exit);
+        let accepted: Vec<u32> = (0..1000).filter(|&inc| params.accepts_inc(inc)).collect();
+        assert_eq!(accepted, [30, 31, 32]);
+        params.sendme_inc = 1;
+        assert!(!params.accepts_inc(0) && params.accepts_inc(1) && params.accepts_inc(2));
+        params.sendme_inc = 254;
+        assert!(params.accepts_inc(255) && !params.accepts_inc(256), "an u8 would have wrapped to 0");
+        assert!(!params.accepts_inc(u32::MAX) && !params.accepts_inc(65_536 + 254));
+    }
+
+    #[test]
+    fn bytes_of_the_limits() {
+        let params = Params { xoff_client: 3, ..Params::default_for(PathClass::Onion) };
+        assert_eq!(params.xoff_bytes(Edge::Client), 3 * 488);
+        assert_eq!(params.xoff_bytes(Edge::Exit), 500 * 488);
+        assert_eq!(params.xon_bytes(), 500 * 498);
+    }
+}

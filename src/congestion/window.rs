@@ -1,0 +1,187 @@
+//! What this end of a circuit sends to one hop: how much, and whether its SENDMEs are true (prop289, prop324 §2).
+
+use super::params::{Inc, Params};
+use super::vegas::{Channel, Vegas};
+use crate::base::{limits, sync::Arc, Nanos};
+use crate::wire::sendme::{Sendme, Tag};
+use crate::wire::Malformed;
+use std::collections::VecDeque;
+
+/// A congestion window, and the SENDMEs that will open it again, oldest first.
+///
+/// The times and the tags of the cells that a SENDME will acknowledge stand in one queue: they cannot get out of step.
+#[derive(Debug)]
+pub struct Window {
+    vegas: Vegas,
+    pending: VecDeque<Pending>,
+    /// How many of `pending`, from the oldest on, have their tag.
+    tagged: u32,
+    /// Cells until one that a SENDME will acknowledge.
+    until: u16,
+    /// The owner sent more than there is room to remember.
+    overrun: bool,
+}
+
+/// A cell that a SENDME will acknowledge.
+#[derive(Debug)]
+struct Pending {
+    sent_at: Nanos,
+    tag: Option<Tag>,
+}
+
+/// No cell waits for its tag, or this is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotAsked;
+
+/// Why a SENDME was refused. The window is as it was; the circuit should close.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SendmeFault {
+    /// Nothing is in flight that it could acknowledge.
+    Unexpected,
+    /// It carries no tag (version 0).
+    NoTag,
+    /// Its tag has the length of another kind of circuit's.
+    TagLength,
+    /// Its tag is not that of the cell it acknowledges.
+    WrongTag,
+    /// Our side never gave the tag of that cell.
+    Untagged,
+    /// Our side sent so far beyond the window that its account is lost.
+    Overrun,
+}
+
+impl Window {
+    /// For a new circuit, with the increment that was negotiated for it.
+    pub fn new(params: Arc<Params>, inc: Inc) -> Self {
+        let vegas = Vegas::new(params, inc);
+        Window { vegas, pending: VecDeque::new(), tagged: 0, until: inc.short(), overrun: false }
+    }
+
+    /// A DATA cell has been sent. True when a SENDME will acknowledge it: then [`Window::tag`] wants its tag.
+    ///
+    /// Never refused, as the cell has gone: ask [`Window::room`] before.
+    #[inline]
+    pub fn sent_data(&mut self, now: Nanos) -> bool {
+        self.vegas.inflight = self.vegas.inflight.saturating_add(1);
+        // Counted after this cell, so that an increment of 1 works (CC-28). A count of its own, not inflight modulo
+        // the increment: a division for each cell costs more than all the rest.
+        self.until -= 1;
+        if self.until != 0 {
+            return false;
+        }
+        self.pend(now)
+    }
+
+    #[cold]
+    fn pend(&mut self, now: Nanos) -> bool {
+        self.until = self.vegas.inc().short();
+        if self.pending.len() >= limits::SENDMES_PENDING_MAX as usize {
+            self.overrun = true;
+        }
+        if self.overrun {
+            return false;
+        }
+        self.pending.push_back(Pending { sent_at: now, tag: None });
+        true
+    }
+
+    /// Gives the tag of the oldest cell that has none yet: 20 bytes, or 16 with Counter Galois Onion.
+    pub fn tag(&mut self, tag: &[u8]) -> Result<(), NotAsked> {
+        let pending = self.pending.get_mut(self.tagged as usize).ok_or(NotAsked)?;
+        pending.tag = Some(Tag::new(tag).map_err(|_: Malformed| NotAsked)?);
+        self.tagged += 1;
+        Ok(())
+    }
+
+    /// The newest cell that a SENDME will acknowledge has only now left a queue that was blocked: its round trip
+    /// begins here, else padding that blocks would look like congestion.
+    pub fn restamp(&mut self, now: Nanos) {
+        if let Some(pending) = self.pending.back_mut() {
+            pending.sent_at = pending.sent_at.max(now);
+        }
+    }
+
+    /// A SENDME of this circuit has come from the hop.
+    pub fn handle_sendme(&mut self, now: Nanos, sendme: &Sendme, channel: Channel) -> Result<(), SendmeFault> {
+        if self.overrun {
+            return Err(SendmeFault::Overrun);
+        }
+        let oldest = self.pending.front().ok_or(SendmeFault::Unexpected)?;
+        let Sendme::V1 { tag } = sendme else {
+            return Err(SendmeFault::NoTag);
+        };
+        let expected = oldest.tag.as_ref().ok_or(SendmeFault::Untagged)?;
+        if tag.as_bytes().len() != expected.as_bytes().len() {
+            return Err(SendmeFault::TagLength);
+        }
+        // Compared in constant time.
+        if tag != expected {
+            return Err(SendmeFault::WrongTag);
+        }
+        let rtt = now.saturating_sub(oldest.sent_at) / NANOS_PER_MICRO;
+        self.pending.pop_front();
+        self.tagged -= 1;
+        self.vegas.handle_sendme(rtt, channel);
+        Ok(())
+    }
+
+    /// Cells that may be sent now.
+    #[inline]
+    pub fn room(&self) -> u32 {
+        self.vegas.room()
+    }
+
+    /// The congestion window in cells.
+    #[inline]
+    pub fn cwnd(&self) -> u32 {
+        self.vegas.cwnd
+    }
+
+    /// DATA cells in flight. May be above the window, which can shrink.
+    #[inline]
+    pub fn inflight(&self) -> u32 {
+        self.vegas.inflight
+    }
+
+    /// The smoothed round-trip time, by which conflux chooses; none until one was measured.
+    pub fn rtt(&self) -> Option<Nanos> {
+        (self.vegas.rtt.ewma != 0).then(|| self.vegas.rtt.ewma.saturating_mul(NANOS_PER_MICRO))
+    }
+
+    /// The longest round trip seen, by which a stream that was closed is remembered; 0 until one was measured.
+    pub fn max_rtt(&self) -> Nanos {
+        self.vegas.rtt.max.saturating_mul(NANOS_PER_MICRO)
+    }
+
+    /// True until congestion was met for the first time.
+    pub fn in_slow_start(&self) -> bool {
+        self.vegas.slow_start
+    }
+
+    /// True when the channel took no more cells at the last SENDME.
+    pub fn blocked(&self) -> bool {
+        self.vegas.blocked
+    }
+
+    /// True when the clock stood still at a SENDME, and has not been seen to go well since (FC-9).
+    pub fn clock_broken(&self) -> bool {
+        self.vegas.rtt.clock_broken
+    }
+
+    /// The cells of one SENDME.
+    pub fn inc(&self) -> Inc {
+        self.vegas.inc()
+    }
+
+    /// SENDMEs that are still to come for what has been sent.
+    pub fn sendmes_pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What the window goes by, for recorders and tests.
+    pub fn vegas(&self) -> &Vegas {
+        &self.vegas
+    }
+}
+
+const NANOS_PER_MICRO: u64 = 1000;
