@@ -81,6 +81,35 @@
 // nothing out. Some machines count on the gap: RegulaTor paces its server so.
 #define CIRCFLOW_PADDING_OPEN_BETWEEN 2
 
+// circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, has the
+// congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and keeps cells that a
+// channel does not take. Feed every cell: the recognised ones with circflow_circuit_receive(), the others with
+// circflow_circuit_relay(). Say when a channel is full with circflow_circuit_writable(), and send what streams have
+// with circflow_stream_send(). Settled when the circuit is opened.
+#define CIRCFLOW_CIRCUIT_REACTOR 64
+
+// circflow_circuit_config.flags: a client's circuit to which the other end opens streams (an onion service's).
+#define CIRCFLOW_CIRCUIT_SERVICE 128
+
+// circflow_circuit_config.path_class: a circuit to an exit, or to a single-onion service.
+#define CIRCFLOW_PATH_EXIT 0
+
+// circflow_circuit_config.path_class: a circuit to an onion service.
+#define CIRCFLOW_PATH_ONION 1
+
+// circflow_circuit_config.path_class: a circuit of two hops, as sbws measures with.
+#define CIRCFLOW_PATH_SBWS 2
+
+// A side of a circuit: at a relay the channel towards the client, at a client the channel to its first relay.
+#define CIRCFLOW_SIDE_BACK 0
+
+// A side of a circuit: at a relay the channel to the next relay.
+#define CIRCFLOW_SIDE_NEXT 1
+
+// circflow_verdict.flags and circflow_insn.flags: this DATA cell will be acknowledged by a SENDME; when you have
+// encrypted it, give its tag to circflow_circuit_tag(), in the order of sending.
+#define CIRCFLOW_WANTS_TAG 1
+
 // Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command.
 #define CIRCFLOW_CELL_BODY_LEN 509
 
@@ -101,7 +130,7 @@
 
 // What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
 // block of fixed size. A held token costs what its host says.
-#define CIRCFLOW_HELD_COST 528
+#define CIRCFLOW_HELD_COST 536
 
 // What a held token costs at least, in bytes: what circflow itself needs for it.
 #define CIRCFLOW_HELD_TOKEN_MIN 40
@@ -340,6 +369,13 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_NO_PADDER = -27,
   // A padding instruction was answered that was not given, or was answered already.
   CIRCFLOW_ERR_NOT_ASKED = -28,
+  // circflow does not run this circuit, or not its streams: it was opened without CIRCFLOW_CIRCUIT_REACTOR, or without
+  // CIRCFLOW_CIRCUIT_VEGAS.
+  CIRCFLOW_ERR_NOT_RUN = -29,
+  // circflow runs this circuit: its streams send with circflow_stream_send(), and nobody reports for it.
+  CIRCFLOW_ERR_IS_RUN = -30,
+  // A stream with this id is open on this circuit or set.
+  CIRCFLOW_ERR_STREAM_EXISTS = -31,
   // No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
   CIRCFLOW_ERR_BLOCKED = -100,
   // The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
@@ -353,6 +389,9 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_FULL = -104,
   // The relay has refused padding on this circuit (padding-spec 3.2). Ask on another.
   CIRCFLOW_ERR_REFUSED = -105,
+  // The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
+  // CIRCFLOW_INSN_RESUME with the stream says when to start again.
+  CIRCFLOW_ERR_STREAM_STOPPED = -108,
   // A LINK or LINKED that cannot be read.
   CIRCFLOW_ERR_BAD_LINK = -200,
   // A LINK where none may be: at a client, a second one, or on a circuit that goes on to another hop.
@@ -403,6 +442,20 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_PADDING_EXCESS = -223,
   // Client: a PADDING_NEGOTIATED that cannot be read, or that answers nothing.
   CIRCFLOW_ERR_BAD_NEGOTIATED = -224,
+  // A command that this end of a circuit does not take: a client's at a relay, a relay's at a client, or an unknown one.
+  CIRCFLOW_ERR_UNEXPECTED_COMMAND = -225,
+  // A cell that is not recognised here, and no relay follows.
+  CIRCFLOW_ERR_UNRECOGNISED = -226,
+  // BEGIN or RESOLVE for a stream that is open.
+  CIRCFLOW_ERR_STREAM_TWICE = -227,
+  // Client: a message for a stream that was never opened. (A relay drops it: it may have forgotten the stream.)
+  CIRCFLOW_ERR_UNKNOWN_STREAM = -228,
+  // XOFF or XON that cannot be read.
+  CIRCFLOW_ERR_BAD_FLOW = -229,
+  // Client: XOFF or XON more often than what was sent can call for (prop324 4.1.4).
+  CIRCFLOW_ERR_FLOW_ABUSE = -230,
+  // A SENDME that acknowledges nothing, or does not bring the tag of its cell.
+  CIRCFLOW_ERR_BAD_SENDME = -231,
   // The set holds as many bytes as it may.
   CIRCFLOW_ERR_SET_MEMORY = -300,
   // All sets of the engine together hold as many bytes as they may.
@@ -419,6 +472,10 @@ typedef enum circflow_status {
   // A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
   // one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
   CIRCFLOW_ERR_LEG_LOST = -306,
+  // More cells came for a full edge than it takes after CIRCFLOW_INSN_PAUSE.
+  CIRCFLOW_ERR_EDGE_OVERRUN = -307,
+  // A stream has stream_bytes_max bytes that were delivered and not flushed.
+  CIRCFLOW_ERR_STREAM_MEMORY = -308,
   // A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
   // message, which Rust also prints to standard error.
   CIRCFLOW_ERR_PANIC = -500,
@@ -441,6 +498,8 @@ typedef enum circflow_verdict_kind {
   CIRCFLOW_VERDICT_REFUSE = 4,
   // Sending: send the message on this leg, after a SWITCH with switch_delta if that is not 0.
   CIRCFLOW_VERDICT_SEND = 5,
+  // A cell that passes: write it to the other side of the circuit, now.
+  CIRCFLOW_VERDICT_FORWARD = 6,
 } circflow_verdict_kind;
 
 // The kind of an instruction. More kinds may come; ignore what you do not know.
@@ -462,7 +521,8 @@ typedef enum circflow_insn_kind {
   // Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
   // then say circflow_circuit_closed(). The id lives until you do.
   CIRCFLOW_INSN_CLOSE = 4,
-  // The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
+  // The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_BLOCKED: read its streams. With a
+  // stream: that stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or when circflow_stream_next() named none.
   CIRCFLOW_INSN_RESUME = 5,
   // The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
   // once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
@@ -503,6 +563,15 @@ typedef enum circflow_insn_kind {
   CIRCFLOW_INSN_BLOCK = 11,
   // CIRCFLOW_CIRCUIT_OWN_QUEUE: let out all that you kept, in order.
   CIRCFLOW_INSN_UNBLOCK = 12,
+  // CIRCFLOW_CIRCUIT_REACTOR: write a cell that waited to detail.write.side of the circuit. Its bytes are in the body
+  // buffer (up to CIRCFLOW_CELL_BODY_LEN of them), or detail.write.token is yours again.
+  CIRCFLOW_INSN_WRITE = 13,
+  // CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. Keep what else comes for this circuit
+  // from there yourself, and do not stop the channel for other circuits. Some more are taken (edge_over_cells), then
+  // the circuit closes.
+  CIRCFLOW_INSN_PAUSE = 14,
+  // CIRCFLOW_CIRCUIT_REACTOR: go on with the cells from detail.pause.side. Comes once for each PAUSE.
+  CIRCFLOW_INSN_UNPAUSE = 15,
 } circflow_insn_kind;
 
 // One event loop's worth of circuits and sets. Opaque.
@@ -526,8 +595,23 @@ typedef struct circflow_engine_config {
   uint32_t sets_max;
   // Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
   uint32_t insns_max;
-  // Bytes that all sets together may hold for order; 0 for none. Default 256 MiB.
+  // Bytes that all sets and edges together may hold; 0 for none. Default 256 MiB.
   uint64_t held_bytes_max;
+  // Circuits that circflow runs: cells that wait at an edge when the source is told to pause. Default 64.
+  uint32_t edge_high_cells;
+  // Cells left at an edge when the source is told to go on; below edge_high_cells. Default 16.
+  uint32_t edge_low_cells;
+  // Cells that an edge still takes after the pause, at least 32; one more closes the circuit. Default 128.
+  uint32_t edge_over_cells;
+  // Streams of one circuit or set that may be open at a time. Default 1024.
+  uint32_t streams_max;
+  // Bytes of one stream that may be delivered and not flushed; more closes its circuit or set. Default 32 MiB.
+  uint32_t stream_bytes_max;
+  // Zero.
+  uint32_t reserved;
+  // How long messages for a stream that you have ended are still dealt with (prop324 4.1.4): the longest round trip
+  // counts when it is longer. Default 60 s.
+  uint64_t stream_memory_ns;
 } circflow_engine_config;
 
 // Called by circflow_engine_free() for each token that is still circflow's: it is yours again.
@@ -544,6 +628,12 @@ typedef struct circflow_set_id {
   // Opaque. Compare it, store it, print it.
   uint64_t v;
 } circflow_set_id;
+
+// Names a stream inside an engine, on a circuit or set that circflow runs. Zero names nothing.
+typedef struct circflow_stream_id {
+  // Opaque. Compare it, store it, print it.
+  uint64_t v;
+} circflow_stream_id;
 
 // CIRCFLOW_INSN_SEND.
 typedef struct circflow_insn_send {
@@ -630,6 +720,32 @@ typedef struct circflow_insn_block {
   uint32_t bypassable;
 } circflow_insn_block;
 
+// CIRCFLOW_INSN_WRITE.
+typedef struct circflow_insn_write {
+  // The side to write to, CIRCFLOW_SIDE_*.
+  uint8_t side;
+  // The cell's command, as you gave it.
+  uint8_t command;
+  // CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
+  uint16_t body_len;
+  // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+  uint8_t form;
+  // Zero.
+  uint8_t reserved[3];
+  // CIRCFLOW_FORM_TOKEN: the token.
+  uint64_t token;
+  // CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
+  uint32_t cost;
+  // Zero.
+  uint32_t reserved2;
+} circflow_insn_write;
+
+// CIRCFLOW_INSN_PAUSE and CIRCFLOW_INSN_UNPAUSE.
+typedef struct circflow_insn_pause {
+  // The side the cells come from, CIRCFLOW_SIDE_*.
+  uint32_t side;
+} circflow_insn_pause;
+
 // What an instruction says besides what it is about.
 typedef union circflow_insn_detail {
   // CIRCFLOW_INSN_SEND.
@@ -646,6 +762,10 @@ typedef union circflow_insn_detail {
   struct circflow_insn_padding padding;
   // CIRCFLOW_INSN_BLOCK.
   struct circflow_insn_block block;
+  // CIRCFLOW_INSN_WRITE.
+  struct circflow_insn_write write;
+  // CIRCFLOW_INSN_PAUSE and CIRCFLOW_INSN_UNPAUSE.
+  struct circflow_insn_pause pause;
   // The size of the union, now and later.
   uint64_t reserved[5];
 } circflow_insn_detail;
@@ -654,7 +774,7 @@ typedef union circflow_insn_detail {
 typedef struct circflow_insn {
   // circflow_insn_kind.
   uint32_t kind;
-  // Zero.
+  // CIRCFLOW_WANTS_TAG or 0.
   uint32_t flags;
   // The circuit it is about, or zero.
   struct circflow_circuit_id circuit;
@@ -664,6 +784,11 @@ typedef struct circflow_insn {
   uint64_t circuit_tag;
   // The tag of the set, or 0.
   uint64_t set_tag;
+  // On circuits that circflow runs: the stream it is about, or zero. The last message of a stream (END, RESOLVED)
+  // has only the tag.
+  struct circflow_stream_id stream;
+  // The tag of the stream, or 0.
+  uint64_t stream_tag;
   // By kind.
   union circflow_insn_detail detail;
 } circflow_insn;
@@ -684,11 +809,11 @@ typedef struct circflow_engine_stats {
   uint32_t insns;
   // The most that ever waited.
   uint32_t insns_peak;
-  // Timers armed: one for each leg that waits for an answer, and one for each circuit whose padding waits for
-  // anything.
+  // Timers armed: one for each leg that waits for an answer, one for each circuit whose padding waits for anything,
+  // and one for each stream that its rate holds back.
   uint32_t timers;
-  // Zero.
-  uint32_t reserved;
+  // Streams open on circuits and sets that circflow runs.
+  uint32_t streams;
   // Messages held now, for order and for sending, those waiting to be discarded included.
   uint64_t held;
   // What they cost, in bytes.
@@ -725,11 +850,16 @@ typedef struct circflow_circuit_config {
   uint8_t hops;
   // CIRCFLOW_CIRCUIT_*, or-ed together.
   uint8_t flags;
-  // Zero.
-  uint8_t reserved;
+  // CIRCFLOW_PATH_*: which parameters of congestion control hold. Default: CIRCFLOW_PATH_EXIT.
+  uint8_t path_class;
   // Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
   // CIRCFLOW_ERR_BLOCKED, and padding is refused. Default 32.
   uint32_t held_sends_max;
+  // With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated when the circuit was built
+  // (prop324 10); within 1 of "cc_sendme_inc". Default 0: what that says.
+  uint8_t sendme_inc;
+  // Zero.
+  uint8_t reserved[3];
 } circflow_circuit_config;
 
 // A relay message, decrypted. All of it is read during the call only.
@@ -741,7 +871,8 @@ typedef struct circflow_circuit_config {
 // the host's: circflow keeps the number `token` instead, and hands it back exactly once, in CIRCFLOW_INSN_DELIVER or
 // CIRCFLOW_INSN_DISCARD or to the discard function of circflow_engine_free(). A token is kept only when a call
 // answered HELD; after any other verdict and any error it was never taken, so what it stands for need only be made
-// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form.
+// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form, and on circuits that
+// circflow runs every body.
 typedef struct circflow_message {
   // Relay command, CIRCFLOW_CMD_* or any other.
   uint8_t command;
@@ -753,8 +884,8 @@ typedef struct circflow_message {
   uint16_t body_len;
   // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
   uint8_t form;
-  // Zero. Not looked at yet.
-  uint8_t reserved;
+  // Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0 for none.
+  uint8_t cell_tag_len;
   // With a token: what holding it costs your process, in bytes. It counts against the caps, as
   // CIRCFLOW_HELD_TOKEN_MIN at least.
   uint32_t cost;
@@ -764,6 +895,9 @@ typedef struct circflow_message {
   const uint8_t *body;
   // With CIRCFLOW_FORM_TOKEN: any number of yours.
   uint64_t token;
+  // On circuits that circflow runs, with DATA that came: the tag of its cell, for the SENDME that may follow from it
+  // (prop289: the running digest after this cell, or its tag). Give it with each: it is read when it is needed.
+  const uint8_t *cell_tag;
 } circflow_message;
 
 // What circflow says about the message that was fed.
@@ -774,7 +908,9 @@ typedef struct circflow_verdict {
   // Otherwise 0, and there is nothing to take on account of this message.
   uint8_t ready;
   // REFUSE: the reason to put into END (tor-spec 6.3, one byte). Otherwise 0.
-  uint16_t end_reason;
+  uint8_t end_reason;
+  // CIRCFLOW_WANTS_TAG or 0.
+  uint8_t flags;
   // SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
   uint32_t switch_delta;
   // SEND: the leg to send on. Otherwise the circuit the message came on; zero when a set holds it for sending.
@@ -783,6 +919,11 @@ typedef struct circflow_verdict {
   uint64_t circuit_tag;
   // The message's absolute sequence number in the set, from 1; 0 for messages that have none.
   uint64_t number;
+  // On circuits that circflow runs: the stream it belongs to, or zero. The last message of a stream (END, RESOLVED)
+  // has only the tag.
+  struct circflow_stream_id stream;
+  // The tag of the stream, or 0.
+  uint64_t stream_tag;
 } circflow_verdict;
 
 // How a leg stands, from the host's congestion control. It replaces all that was known; until the next report circflow
@@ -889,6 +1030,82 @@ typedef struct circflow_leg_numbers {
   // Number of the last message received on it.
   uint64_t recv;
 } circflow_leg_numbers;
+
+// Figures of one edge of a circuit, where cells leave it for a channel.
+typedef struct circflow_edge_stats {
+  // Cells that went on to it, at once or after a wait.
+  uint64_t passed;
+  // Cells that wait now.
+  uint32_t waiting;
+  // The most that ever did.
+  uint32_t waiting_peak;
+  // 1 when its channel takes cells.
+  uint32_t writable;
+  // 1 when the source of its cells was told to pause.
+  uint32_t paused;
+} circflow_edge_stats;
+
+// Figures of a circuit that circflow runs. Set size to sizeof before each call.
+typedef struct circflow_circuit_stats {
+  // sizeof(circflow_circuit_stats) as your compiler saw it.
+  size_t size;
+  // Congestion window towards the join point in cells; 0 before the first DATA.
+  uint64_t cwnd;
+  // DATA cells sent and not acknowledged.
+  uint64_t inflight;
+  // Smoothed round-trip time in nanoseconds; 0 before the first was measured.
+  uint64_t rtt_ns;
+  // 1 in slow start.
+  uint32_t slow_start;
+  // Streams open that are the circuit's own, not a set's.
+  uint32_t streams;
+  // Towards the client; at a client, towards the first relay.
+  struct circflow_edge_stats back;
+  // Towards the next relay.
+  struct circflow_edge_stats next;
+} circflow_circuit_stats;
+
+// What a stream is opened with. Fill it with circflow_stream_config_init(), then change what you want.
+typedef struct circflow_stream_config {
+  // sizeof(circflow_stream_config) as your compiler saw it.
+  size_t size;
+  // Yours. It comes back in every verdict and instruction about the stream.
+  uint64_t tag;
+  // The set whose stream it is, or zero.
+  struct circflow_set_id set;
+  // The circuit whose stream it is, when it is no set's: then `set` is zero.
+  struct circflow_circuit_id circuit;
+  // What the protocol calls it: not 0, and not in use on this circuit or set.
+  uint16_t stream_id;
+  // The hop where it ends; 0 at a relay. Default 3.
+  uint8_t hop;
+  // Streams with a lower number are read first, equal ones in turn. Default 0.
+  uint8_t priority;
+  // Zero.
+  uint32_t reserved;
+} circflow_stream_config;
+
+// Figures of a stream. Set size to sizeof before each call.
+typedef struct circflow_stream_stats {
+  // sizeof(circflow_stream_stats) as your compiler saw it.
+  size_t size;
+  // Bytes delivered and not reported as flushed.
+  uint32_t buffered_bytes;
+  // The most that ever were.
+  uint32_t buffered_bytes_peak;
+  // XOFFs that circflow has sent.
+  uint32_t xoffs_sent;
+  // XONs that circflow has sent.
+  uint32_t xons_sent;
+  // XOFFs that came.
+  uint32_t xoffs_received;
+  // XONs that came.
+  uint32_t xons_received;
+  // 1 between the other end's XOFF and its XON.
+  uint32_t stopped;
+  // Zero.
+  uint32_t reserved;
+} circflow_stream_stats;
 
 // Names a list of padding machines inside an engine. Zero names an empty list.
 typedef struct circflow_machines_id {
@@ -1007,7 +1224,8 @@ enum circflow_status circflow_engine_free(struct circflow_engine *engine,
 // Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come
 // in the order of their causes. Poll until NONE before you sleep.
 //
-// @param body      Where the body of a SEND or DELIVER goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
+// @param body      Where the body of a SEND, DELIVER or WRITE goes. Give CIRCFLOW_CELL_BODY_LEN bytes and it always
+//                  fits; CIRCFLOW_BODY_MAX are enough where no cells pass.
 // @param body_cap  Bytes of room there.
 //
 // CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body; it is still the first in the queue.
@@ -1356,6 +1574,184 @@ enum circflow_status circflow_set_import(struct circflow_engine *engine,
                                          const struct circflow_set_numbers *numbers,
                                          const struct circflow_leg_numbers *legs,
                                          size_t leg_count);
+
+// Sets a parameter of congestion and flow control for circuits that are opened from now on, by the name that a
+// consensus gives it: "cc_cwnd_init", "cc_xoff_client" and so on (prop324 6.5). Where a consensus has a parameter for
+// each path class ("cc_vegas_alpha_exit"), name it without the class ("cc_vegas_alpha"). What is never set has
+// C Tor's default.
+//
+// @param path_class  CIRCFLOW_PATH_*.
+// @param name        A string.
+//
+// CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
+// circflow_engine_last_detail() then says. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_set_param(struct circflow_engine *engine,
+                                               uint8_t path_class,
+                                               const char *name,
+                                               uint32_t value);
+
+// Feeds a cell that is not for this relay, and goes on to the other side: with CIRCFLOW_SIDE_BACK one that came from
+// the client's side and was not recognised, with CIRCFLOW_SIDE_NEXT any that came from the next relay.
+//
+// @param from         The side it came from.
+// @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or less. command: the cell's (RELAY or RELAY_EARLY), or what
+//                     you like; it comes back. form, token and cost as for any message. Other fields are not looked at.
+// @param verdict_out  FORWARD: write the cell you hold to the other side, now. HELD: that side is full, and the cell
+//                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
+//                     on CIRCFLOW_OK.
+//
+// When many wait, CIRCFLOW_INSN_PAUSE asks you to stop: keep this circuit's cells yourself until
+// CIRCFLOW_INSN_UNPAUSE, without stopping the channel for other circuits.
+//
+// CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; the close is queued. CIRCFLOW_ERR_UNRECOGNISED: no
+// relay follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; the close is queued.
+// CIRCFLOW_ERR_ENGINE_MEMORY: the close is queued. CIRCFLOW_ERR_ROLE: at a client every cell is recognised.
+// CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID;
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_EXPIRED; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_circuit_id circuit,
+                                            uint8_t from,
+                                            const struct circflow_message *cell,
+                                            struct circflow_verdict *verdict_out);
+
+// Says whether the channel on one side of a circuit takes cells (1) or is full (0). Channels begin as writable. While
+// one is full, cells for it wait here, DATA is not sent on it, and congestion control sees that it is blocked; control
+// (SENDME, handshakes, END) is still yours to send, as there is little of it.
+//
+// What waits comes as CIRCFLOW_INSN_WRITE, one at a time: a channel that fills up again while you drain says so again,
+// and what is left goes on waiting.
+//
+// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_INVALID: no such side; CIRCFLOW_ERR_EXPIRED; an id error.
+enum circflow_status circflow_circuit_writable(struct circflow_engine *engine,
+                                               uint64_t now_ns,
+                                               struct circflow_circuit_id circuit,
+                                               uint8_t side,
+                                               uint8_t writable);
+
+// Gives the tag of a DATA cell for which CIRCFLOW_WANTS_TAG asked: what its SENDME has to bring back (prop289). In the
+// order of sending, before anything can have come back.
+//
+// @param hop      Where the cell went.
+// @param tag      20 bytes (tor1: the running digest after this cell) or 16 (counter-galois).
+//
+// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host that sends in two steps, with
+// circflow_circuit_sent(), may offer each), or it has another length. CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id
+// error.
+enum circflow_status circflow_circuit_tag(struct circflow_engine *engine,
+                                          struct circflow_circuit_id circuit,
+                                          uint8_t hop,
+                                          const uint8_t *tag,
+                                          size_t tag_len);
+
+// Shuts a circuit down at the host's wish: CIRCFLOW_INSN_CLOSE is queued for it, and its set is judged as after the
+// loss of any leg. Say circflow_circuit_closed() when it is done. Works on every circuit.
+//
+// CIRCFLOW_ERR_EXPIRED, an id error.
+enum circflow_status circflow_circuit_close(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_circuit_id circuit);
+
+// Figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.
+//
+// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+enum circflow_status circflow_circuit_get_stats(struct circflow_engine *engine,
+                                                struct circflow_circuit_id circuit,
+                                                struct circflow_circuit_stats *stats);
+
+// Fills a config with the defaults: the third hop, priority 0. Pass sizeof(circflow_stream_config).
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_stream_config_init(struct circflow_stream_config *config, size_t size);
+
+// Opens a stream of your own; then send its BEGIN or RESOLVE with circflow_stream_send(). (Streams that the other end
+// opens come with the verdict on their BEGIN.) It lives until END or RESOLVED goes or comes, or its circuit or set
+// goes; messages that still come for a stream that you have ended are dealt with for a while (stream_memory_ns).
+//
+// CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams. CIRCFLOW_ERR_STREAM_EXISTS: the id is in use.
+// CIRCFLOW_ERR_IN_SET: streams of the join point are the set's. CIRCFLOW_ERR_FULL: at streams_max.
+// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id
+// error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_stream_open(struct circflow_engine *engine,
+                                          uint64_t now_ns,
+                                          const struct circflow_stream_config *config,
+                                          struct circflow_stream_id *stream_out);
+
+// Gives a stream that the other end opened your word for it, and its priority: lower numbers are read first.
+//
+// An id error: the stream has ended.
+enum circflow_status circflow_stream_set(struct circflow_engine *engine,
+                                         struct circflow_stream_id stream,
+                                         uint64_t tag,
+                                         uint8_t priority);
+
+// Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_next() can name it.
+// Not needed by a host that sends whenever circflow_stream_send() lets it.
+//
+// An id error: the stream has ended.
+enum circflow_status circflow_stream_readable(struct circflow_engine *engine,
+                                              struct circflow_stream_id stream,
+                                              uint8_t readable);
+
+// Names the stream to read next, of a set or of a circuit: by priority, and in turn among equals. Read at most
+// CIRCFLOW_BODY_MAX_ALL bytes from it, send them, and ask again. Zero: none that is readable may send now; when one may
+// again because of what came from the other end, CIRCFLOW_INSN_RESUME says so.
+//
+// @param set         The set, or zero.
+// @param circuit     The circuit, when `set` is zero.
+// @param stream_out  Written on CIRCFLOW_OK.
+// @param tag_out     Your word for it. May be NULL.
+//
+// CIRCFLOW_ERR_BLOCKED: no room on any leg, or on the circuit; CIRCFLOW_INSN_RESUME says when to go on.
+// CIRCFLOW_ERR_NOT_USABLE, CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_stream_next(struct circflow_engine *engine,
+                                          uint64_t now_ns,
+                                          struct circflow_set_id set,
+                                          struct circflow_circuit_id circuit,
+                                          struct circflow_stream_id *stream_out,
+                                          uint64_t *tag_out);
+
+// Sends a message on a stream: BEGIN, BEGIN_DIR, DATA, END, CONNECTED, RESOLVE or RESOLVED. (XON and XOFF are
+// circflow's.) Leg, number, window and the stream's rate are seen to; the cell counts as queued.
+//
+// @param message      Its command, body and form count; stream id and hop are the stream's.
+// @param verdict_out  SEND: send it on the circuit it names, after a SWITCH if switch_delta is not 0. With
+//                     CIRCFLOW_WANTS_TAG among its flags, give the cell's tag to circflow_circuit_tag(). HELD: padding
+//                     holds it back, or the leg is another engine's; it comes back as CIRCFLOW_INSN_SEND, there.
+//                     Written on CIRCFLOW_OK.
+//
+// CIRCFLOW_ERR_BLOCKED: no room; CIRCFLOW_INSN_RESUME says when to go on. CIRCFLOW_ERR_STREAM_STOPPED: the other end
+// wants nothing of this stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on. Only
+// DATA is ever refused so. CIRCFLOW_ERR_NOT_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set;
+// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, or as for circflow_circuit_receive(); CIRCFLOW_ERR_NULL;
+// an id error: the stream has ended.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_stream_send(struct circflow_engine *engine,
+                                          uint64_t now_ns,
+                                          struct circflow_stream_id stream,
+                                          const struct circflow_message *message,
+                                          struct circflow_verdict *verdict_out);
+
+// Says that bytes of a stream, which were delivered before, have left your own buffer: report all of them, as they
+// are written to the socket. XOFF and XON follow from what is left (prop324 4.1); at stream_bytes_max the circuit
+// closes.
+//
+// CIRCFLOW_ERR_INVALID: more than was delivered. An id error: the stream has ended, and nothing is counted any more.
+enum circflow_status circflow_stream_flushed(struct circflow_engine *engine,
+                                             uint64_t now_ns,
+                                             struct circflow_stream_id stream,
+                                             uint32_t bytes);
+
+// Figures of a stream. Set stats->size to sizeof(circflow_stream_stats) first.
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+enum circflow_status circflow_stream_get_stats(struct circflow_engine *engine,
+                                               struct circflow_stream_id stream,
+                                               struct circflow_stream_stats *stats);
 
 // Loads padding machines of the maybenot framework (version 2): one machine a line, in the text form that maybenot
 // writes. They are parsed once, here, and shared by all padders that run them. All machines of a list run together and

@@ -34,11 +34,11 @@ impl Host {
     fn new(held_bytes_max: u64) -> Self {
         let engine = Engine::new(&Config {
             seed: [1; 32],
-            tag: 5,
             circuits_max: CIRCUITS_MAX,
             sets_max: SETS_MAX,
             instructions_max: INSTRUCTIONS_MAX,
             held_bytes_max,
+            ..common::config(5)
         });
         Host {
             engine: engine.unwrap(),
@@ -68,7 +68,15 @@ impl Host {
                 let hops = if a % 16 == 15 { b } else { 3 * u8::from(role == Role::Client) };
                 let flags = CircuitFlags(if b % 4 == 0 { b / 4 } else { 1 });
                 let join_point = u64::from(c % 16 == 0);
-                let config = CircuitConfig { tag: d, join_point, role, hops, flags, held_sends_max: 4 };
+                let config = CircuitConfig {
+                    tag: d,
+                    join_point,
+                    role,
+                    hops,
+                    flags,
+                    held_sends_max: 4,
+                    ..common::circuit(role, d)
+                };
                 self.circuits.extend(self.engine.open_circuit(now, config));
             }
             2 => self.sets.extend(self.engine.open_set(now, any_terms(b, c, d))),

@@ -130,3 +130,29 @@ pub const STREAM_BUFFERED_DEFAULT: u32 = 32 << 20;
 /// Bytes for which a peer can save up XOFFs and XONs, so that a long transfer does not earn it any number of them. What
 /// has been sent and not drained may still bring an honest rate for each `cc_xon_rate`; it is never as much as twice this.
 pub const FLOW_CREDIT_MAX: u64 = 32 << 20;
+
+/// Streams of one circuit or set that may be open at a time. C Tor has no cap; a client that is served has a few dozen,
+/// and a thousand still finds each by a short search.
+pub const STREAMS_DEFAULT: u32 = 1024;
+
+/// Streams closed here that are remembered, for each circuit or set: the last thousand, so that opening and closing
+/// streams cannot make a peer's view of us grow.
+pub const CLOSED_STREAMS_MAX: usize = 1024;
+
+/// How long a stream that was closed here stays known: Tor's first circuit build timeout, 60 s, which is longer than any
+/// round trip (prop324 §4.1.4: the longer of the two).
+pub const STREAM_MEMORY_DEFAULT: u64 = 60_000_000_000;
+
+/// Cells that wait at an edge when its source is told to pause, and when to go on: a few dozen hide the time that the
+/// pause takes; C Tor's own marks for a circuit's queue are 256 and 10.
+pub const EDGE_HIGH_DEFAULT: u32 = 64;
+
+/// See [`EDGE_HIGH_DEFAULT`].
+pub const EDGE_LOW_DEFAULT: u32 = 16;
+
+/// Cells that an edge still takes after the pause. A TLS record of 16 KiB that was read already holds 31 cells, and the
+/// host hears of the pause only when it drains.
+pub const EDGE_OVER_DEFAULT: u32 = 128;
+
+/// The least of [`EDGE_OVER_DEFAULT`] that can be asked for.
+pub const EDGE_OVER_MIN: u32 = 32;

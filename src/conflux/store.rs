@@ -5,7 +5,7 @@
 
 use crate::base::pool::{Pool, Slot};
 use crate::base::Id;
-use crate::wire::{cell::BODY_MAX, Command};
+use crate::wire::{cell::CELL_BODY_LEN, Command};
 
 /// What a copied message costs: its whole slot, however short its body.
 pub const COPY_COST: u32 = size_of::<Held<Copy>>() as u32;
@@ -52,6 +52,8 @@ pub struct Delivery {
     pub stream_id: u16,
     /// Bytes written to the buffer; 0 with a token.
     pub body_len: u16,
+    /// Length of the body, wherever it is.
+    pub len: u16,
     /// The host's token, the host's again.
     pub token: Option<Token>,
 }
@@ -132,11 +134,11 @@ struct Header {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Copy([u8; BODY_MAX]);
+struct Copy([u8; CELL_BODY_LEN]);
 
 impl Default for Copy {
     fn default() -> Self {
-        Copy([0; BODY_MAX])
+        Copy([0; CELL_BODY_LEN])
     }
 }
 
@@ -271,11 +273,22 @@ impl Store {
             command: Command(header.command),
             stream_id: header.stream_id,
             body_len,
+            len: header.body_len,
             token,
         };
         lane.advance(&header);
         self.bytes -= u64::from(cost);
         Ok(Some((delivery, cost)))
+    }
+
+    /// Command of the first message of a lane.
+    pub fn command_of(&self, lane: &Lane) -> Command {
+        let header = if lane.head.is_token() {
+            self.tokens.get(lane.head.slot()).map(|held| &held.header)
+        } else {
+            self.copied.get(lane.head.slot()).map(|held| &held.header)
+        };
+        Command(header.filter(|_| !lane.is_empty()).map_or(0, |header| header.command))
     }
 
     /// Takes the first token of a lane that will never be delivered; copied messages on the way are dropped.
@@ -348,7 +361,7 @@ impl Store {
     #[inline(always)]
     fn keep_copy(&mut self, header: Header, body: &[u8]) -> Option<Link> {
         // The boundary has checked the length; asked before a slot is taken, so that none can be lost.
-        if body.len() > BODY_MAX {
+        if body.len() > CELL_BODY_LEN {
             return None;
         }
         let (slot, place) = self.copied.take()?;

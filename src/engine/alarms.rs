@@ -1,20 +1,22 @@
-//! The one deadline: what handshakes and padding wait for, side by side, as handshakes go first whatever the time.
+//! The one deadline: what handshakes, padding and streams wait for, side by side, as handshakes go first whatever the
+//! time.
 
 use crate::base::time::NEVER;
 use crate::base::{Id, Nanos, Timers};
 
-/// Two kinds of timers, one of each for a circuit, by the circuit's place.
+/// Three kinds of timers: two of a circuit, by the circuit's place, and one of a stream.
 #[derive(Debug)]
 pub(super) struct Alarms {
     handshakes: Timers,
     padding: Timers,
-    /// The earlier of the two, kept apart because every feed compares with it.
+    streams: Timers,
+    /// The earliest of them, kept apart because every feed compares with it.
     next: Nanos,
 }
 
 impl Default for Alarms {
     fn default() -> Self {
-        Alarms { handshakes: Timers::default(), padding: Timers::default(), next: NEVER }
+        Alarms { handshakes: Timers::default(), padding: Timers::default(), streams: Timers::default(), next: NEVER }
     }
 }
 
@@ -26,7 +28,7 @@ impl Alarms {
     }
 
     pub fn len(&self) -> usize {
-        self.handshakes.len() + self.padding.len()
+        self.handshakes.len() + self.padding.len() + self.streams.len()
     }
 
     pub fn arm_handshake(&mut self, circuit: Id, deadline: Nanos) {
@@ -60,13 +62,31 @@ impl Alarms {
         due.map(|(circuit, _)| circuit)
     }
 
+    /// Wakes a stream at `deadline`.
+    pub fn arm_stream(&mut self, stream: Id, deadline: Nanos) {
+        self.streams.arm(stream.index(), deadline);
+        self.refresh();
+    }
+
+    pub fn cancel_stream(&mut self, stream: Id) {
+        self.streams.cancel(stream.index());
+        self.refresh();
+    }
+
+    /// Takes the earliest stream that is due.
+    pub fn due_stream(&mut self, now: Nanos) -> Option<u32> {
+        let due = self.streams.pop_due(now);
+        self.refresh();
+        due.map(|(stream, _)| stream)
+    }
+
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
-        self.handshakes.trim() + self.padding.trim()
+        self.handshakes.trim() + self.padding.trim() + self.streams.trim()
     }
 
     #[inline]
     fn refresh(&mut self) {
-        self.next = self.handshakes.next().min(self.padding.next());
+        self.next = self.handshakes.next().min(self.padding.next()).min(self.streams.next());
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::base::Nanos;
 use crate::conflux::Role;
+use crate::congestion::PathClass;
+use crate::reactor::Marks;
 
 /// What an engine is made with.
 #[derive(Clone)]
@@ -18,6 +20,14 @@ pub struct Config {
     pub instructions_max: u32,
     /// Cap on held bytes.
     pub held_bytes_max: u64,
+    /// How many cells may wait at an edge.
+    pub marks: Marks,
+    /// Cap on streams of one circuit or set.
+    pub streams_max: u32,
+    /// Cap on bytes of one stream in the host's buffer.
+    pub stream_bytes_max: u32,
+    /// How long a stream that was closed here stays known.
+    pub stream_memory: Nanos,
 }
 
 /// What a circuit is opened with.
@@ -35,6 +45,10 @@ pub struct CircuitConfig {
     pub flags: CircuitFlags,
     /// Cap on messages held for sending while padding blocks.
     pub held_sends_max: u32,
+    /// Which parameters of congestion control hold.
+    pub class: PathClass,
+    /// DATA cells that one SENDME acknowledges, as negotiated; 0 for what the parameters say.
+    pub sendme_inc: u8,
 }
 
 /// What is so of a circuit, or-ed together.
@@ -54,8 +68,10 @@ impl CircuitFlags {
     pub const OTHER_PADDER: CircuitFlags = CircuitFlags(16);
     /// The host keeps what a block holds back.
     pub const OWN_QUEUE: CircuitFlags = CircuitFlags(32);
-    /// All of them.
-    pub const KNOWN: u8 = 63;
+    /// Circflow runs it.
+    pub const REACTOR: CircuitFlags = CircuitFlags(64);
+    /// Streams may be opened to this client.
+    pub const SERVICE: CircuitFlags = CircuitFlags(128);
 
     /// True when all of `flags` are set.
     pub fn has(self, flags: CircuitFlags) -> bool {
@@ -72,6 +88,8 @@ impl CircuitFlags {
 pub struct Stats {
     /// Circuits open.
     pub circuits: u32,
+    /// Streams open on circuits and sets that circflow runs.
+    pub streams: u32,
     /// Sets alive.
     pub sets: u32,
     /// Instructions waiting.

@@ -67,6 +67,12 @@ pub enum Misuse {
     NoPadder,
     /// Nobody asked for this answer.
     NotAsked,
+    /// Circflow does not run this circuit.
+    NotRun,
+    /// Circflow runs this circuit.
+    IsRun,
+    /// A stream with this id is open.
+    StreamExists,
 }
 
 /// Why it does not go now.
@@ -84,6 +90,8 @@ pub enum Blocked {
     Full,
     /// The relay has refused padding on this circuit.
     Refused,
+    /// The other end of the stream wants nothing now.
+    Stopped,
 }
 
 impl Error {

@@ -3,6 +3,7 @@
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, Control, Delivery, Lane, Token};
 use crate::padding::Pad;
+use crate::reactor::Side;
 use crate::wire::Command;
 use std::collections::VecDeque;
 
@@ -17,8 +18,22 @@ pub struct Instruction {
     pub circuit_tag: u64,
     /// The host's word for the set.
     pub set_tag: u64,
+    /// The stream it is about, or none.
+    pub stream: Id,
+    /// The host's word for the stream.
+    pub stream_tag: u64,
+    /// The tag of the cell is wanted once it is encrypted.
+    pub wants_tag: bool,
     /// What to do.
     pub what: What,
+}
+
+impl Instruction {
+    /// An instruction about no stream.
+    #[inline]
+    pub(super) fn about(circuit: Id, circuit_tag: u64, set: Id, set_tag: u64, what: What) -> Instruction {
+        Instruction { circuit, set, circuit_tag, set_tag, stream: Id::NONE, stream_tag: 0, wants_tag: false, what }
+    }
 }
 
 /// What to do.
@@ -32,6 +47,20 @@ pub enum What {
         hop: u8,
         /// Bytes in the buffer.
         body_len: u16,
+    },
+    /// Write a cell that waited at an edge.
+    Write {
+        /// To this side.
+        side: Side,
+        /// The cell; its command is that of the cell.
+        cell: Delivery,
+    },
+    /// Take no more cells of the circuit from this side, or take them again.
+    Heed {
+        /// The side that is the source.
+        side: Side,
+        /// Stop.
+        pause: bool,
     },
     /// Send a message that was held, and is in the buffer, or the host's again.
     SendHeld(Released),
@@ -144,6 +173,28 @@ pub(super) enum Queued {
         lane: Lane,
         delta: u32,
         number: u64,
+        wants_tag: bool,
+    },
+    /// A SENDME that is owed.
+    Sendme {
+        circuit: Id,
+        hop: u8,
+        tag: [u8; 20],
+        len: u8,
+    },
+    /// Stands for all cells that wait at an edge and may go.
+    Edge {
+        circuit: Id,
+        side: Side,
+    },
+    /// The source of an edge is to pause, or to go on.
+    Heed {
+        circuit: Id,
+        side: Side,
+        pause: bool,
+    },
+    ResumeStream {
+        stream: Id,
     },
 }
 

@@ -12,18 +12,24 @@ mod log;
 mod padding;
 mod poll;
 mod receive;
+mod run;
 mod sets;
+mod streams;
 mod verdict;
 
 pub use config::{CircuitConfig, CircuitFlags, Config, Lateness, Stats};
 pub use error::{Blocked, Error, Misuse};
 pub use insn::{Instruction, Released, What};
+pub use run::{CircuitStats, EdgeStats};
+pub use streams::{StreamConfig, StreamStats};
 pub use verdict::{Admitted, Step, Verdict, VerdictKind};
 
 use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::set::Fate;
-use crate::conflux::{Cause, Effect, Fault, Lane, LegIx, Manager, Report, Role, Set, Store, Terms};
+use crate::conflux::{Cause, Effect, Fault, Lane, LegIx, Manager, Report, Role, Store, Terms};
+use crate::congestion::{Params, PathClass};
 use crate::padding::{Effect as PaddingEffect, Keys, Machines, Padding, Terms as PaddingTerms};
+use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::conflux::Nonce;
 use crate::wire::fault::Reach;
 use crate::wire::Command;
@@ -31,6 +37,7 @@ use alarms::Alarms;
 use insn::{News, Queue, Queued};
 use log::engine_log;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One event loop's worth of circuits and sets.
 #[derive(Debug)]
@@ -38,7 +45,8 @@ pub struct Engine {
     clock: Clock,
     alarms: Alarms,
     circuits: Arena<Circuit>,
-    sets: Arena<Set>,
+    sets: Arena<Controller>,
+    streams: Arena<Stream>,
     store: Store,
     queue: Queue,
     /// Effects of the call under way; empty between calls.
@@ -64,6 +72,16 @@ pub struct Engine {
     /// Counts the calls in which something was due, for the cap on steps in one of them.
     round: u32,
     lateness: Lateness,
+    /// Circuits that we run: while there are none, nobody is asked.
+    running: u32,
+    /// Parameters of congestion control for circuits that are opened from now on, by class.
+    params: [Arc<Params>; 3],
+    marks: Marks,
+    streams_max: u32,
+    stream_bytes_max: u32,
+    stream_memory: Nanos,
+    /// Streams to wake later, of the call under way; empty between calls.
+    wakes: Vec<(Id, Nanos)>,
 }
 
 #[derive(Debug)]
@@ -72,6 +90,8 @@ struct Circuit {
     config: CircuitConfig,
     /// Made with the first padder.
     padding: Option<Box<Padding<Lane>>>,
+    /// There if the host leaves the circuit to us.
+    reactor: Option<Box<Reactor>>,
 }
 
 impl Circuit {
@@ -86,14 +106,29 @@ impl Circuit {
         let own = CircuitFlags::OWN_QUEUE;
         self.padding.is_some() && self.config.flags.has(own) != flags.has(own)
     }
+
+    /// True when the flags would give the circuit to another owner, or its window.
+    fn moves_reactor(&self, flags: CircuitFlags) -> bool {
+        let differs = |flag| self.config.flags.has(flag) != flags.has(flag);
+        differs(CircuitFlags::REACTOR) || (self.reactor.is_some() && differs(CircuitFlags::VEGAS))
+    }
 }
 
 /// What fills a vacant place.
 impl Default for Circuit {
     fn default() -> Self {
         let flags = CircuitFlags::default();
-        let config = CircuitConfig { tag: 0, join_point: 0, role: Role::Exit, hops: 0, flags, held_sends_max: 0 };
-        Circuit { place: Place::Closing, config, padding: None }
+        let config = CircuitConfig {
+            tag: 0,
+            join_point: 0,
+            role: Role::Exit,
+            hops: 0,
+            flags,
+            held_sends_max: 0,
+            class: PathClass::Exit,
+            sendme_inc: 0,
+        };
+        Circuit { place: Place::Closing, config, padding: None, reactor: None }
     }
 }
 
@@ -123,6 +158,7 @@ const TAG_MAX: u32 = (1 << 14) - 1;
 const MACHINES_KIND: u16 = 0;
 const CIRCUIT_KIND: u16 = 1;
 const SET_KIND: u16 = 2;
+const STREAM_KIND: u16 = 3;
 
 impl Engine {
     /// An engine with nothing in it.
@@ -131,7 +167,10 @@ impl Engine {
         let fits = (1..=TAG_MAX).contains(&config.tag)
             && objects.contains(&config.circuits_max)
             && objects.contains(&config.sets_max)
-            && config.instructions_max > 0;
+            && config.instructions_max > 0
+            && marks(config.marks.high, config.marks.low, config.marks.over).is_some()
+            && config.streams_max > 0
+            && config.stream_bytes_max > 0;
         if !fits {
             return Err(Error::INVALID);
         }
@@ -141,6 +180,7 @@ impl Engine {
             alarms: Alarms::default(),
             circuits: Arena::new(owner(CIRCUIT_KIND), config.circuits_max),
             sets: Arena::new(owner(SET_KIND), config.sets_max),
+            streams: Arena::new(owner(STREAM_KIND), limits::OBJECTS_MAX),
             store: Store::new(config.held_bytes_max),
             queue: Queue::default(),
             effects: Vec::new(),
@@ -159,6 +199,14 @@ impl Engine {
             padded: 0,
             round: 0,
             lateness: Lateness::default(),
+            running: 0,
+            params: [PathClass::Exit, PathClass::Onion, PathClass::Sbws]
+                .map(|class| Arc::new(Params::default_for(class))),
+            marks: config.marks,
+            streams_max: config.streams_max,
+            stream_bytes_max: config.stream_bytes_max,
+            stream_memory: config.stream_memory,
+            wakes: Vec::new(),
         })
     }
 
@@ -182,9 +230,26 @@ impl Engine {
         if !hops_fit {
             return Err(self.invalid("hops do not fit the role"));
         }
+        let runs = config.flags.has(CircuitFlags::REACTOR);
+        let reactor = if runs { Some(self.reactor(&config)?) } else { None };
         self.enter(now);
         self.check_drained()?;
-        self.circuits.insert(Circuit { place: Place::Alone, config, padding: None }).map_err(|_| Blocked::Full.into())
+        let id = self.circuits.insert(Circuit { place: Place::Alone, config, padding: None, reactor });
+        let id = id.map_err(|_| Blocked::Full)?;
+        self.running += u32::from(runs);
+        Ok(id)
+    }
+
+    fn reactor(&mut self, config: &CircuitConfig) -> Result<Box<Reactor>, Error> {
+        if config.flags.has(CircuitFlags::OWN_QUEUE) {
+            return Err(self.invalid("a circuit that circflow runs has no queue of the host's"));
+        }
+        let params = Arc::clone(&self.params[config.class as usize]);
+        let asked = if config.sendme_inc == 0 { params.sendme_inc } else { config.sendme_inc.into() };
+        match params.inc(asked) {
+            Some(inc) => Ok(Box::new(Reactor::new(params, inc))),
+            None => Err(self.invalid("sendme_inc is not within 1 of the parameter")),
+        }
     }
 
     /// Replaces what is so of a circuit. That it has carried streams stays so.
@@ -192,6 +257,9 @@ impl Engine {
         match self.circuits.get_mut(id) {
             Some(circuit) if circuit.moves_queue(flags) => {
                 Err(self.invalid("who owns a circuit's queue does not change while padding uses it"))
+            }
+            Some(circuit) if circuit.moves_reactor(flags) => {
+                Err(self.invalid("who runs a circuit, and its congestion control, is settled when it is opened"))
             }
             Some(circuit) => {
                 let seen = circuit.config.flags.0 & CircuitFlags::STREAMS.0;
@@ -205,7 +273,8 @@ impl Engine {
     /// A circuit has gone.
     pub fn circuit_closed(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
         self.enter(now);
-        let circuit = self.circuits.remove(id).ok_or_else(|| self.circuits.reason(id))?;
+        let mut circuit = self.circuits.remove(id).ok_or_else(|| self.circuits.reason(id))?;
+        self.drop_reactor(&mut circuit);
         self.drop_padding(id, circuit.padding);
         if let Place::Leg { set, ix } = circuit.place {
             self.remove_leg(set, ix, Cause::LegLost);
@@ -236,6 +305,9 @@ impl Engine {
     fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
         for (id, report) in news {
             let (set, ix) = self.leg(id)?;
+            if self.runs(id) {
+                return Err(Misuse::IsRun.into());
+            }
             if let Some(state) = self.sets.get_mut(set) {
                 state.report(ix, &report, &mut self.effects);
             }
@@ -286,6 +358,7 @@ impl Engine {
         if padded {
             self.note_sent(id, hop, now);
         }
+        self.count_data(id, hop, command, now);
         Ok(())
     }
 
@@ -309,6 +382,7 @@ impl Engine {
         Stats {
             circuits: self.circuits.len(),
             sets: self.sets.len(),
+            streams: self.streams.len(),
             instructions: self.queue.len() as u32,
             instructions_peak: self.queue.peak() as u32,
             timers: self.alarms.len() as u32,
@@ -387,6 +461,9 @@ impl Engine {
                 self.fault(id, fault);
             }
         }
+        while let Some(index) = self.alarms.due_stream(now) {
+            self.run_stream(index);
+        }
         self.round = self.round.wrapping_add(1);
         // What finds no room in the queue stays due until the host has drained.
         while self.queue.len() < self.instructions_max {
@@ -453,6 +530,12 @@ impl Engine {
             if let Some(padding) = &circuit.padding {
                 state.hold_back(ix, padding.is_blocked(), !padding.asks(), &mut self.effects);
             }
+            let runs = circuit.runs_streams();
+            let hop = circuit.config.hops;
+            if let Some(reactor) = circuit.reactor.as_mut().filter(|_| runs) {
+                state.run(reactor.params());
+                state.report(ix, &reactor.report(hop), &mut self.effects);
+            }
         }
     }
 
@@ -514,7 +597,7 @@ impl Engine {
         self.manager.find(role, nonce, |set| self.sets.get(set).map(|state| &state.terms().nonce))
     }
 
-    fn insert_set(&mut self, set: Set) -> Result<Id, Error> {
+    fn insert_set(&mut self, set: Controller) -> Result<Id, Error> {
         let (role, nonce) = (set.role(), set.terms().nonce.clone());
         let id = self.sets.insert(set).map_err(|_| Blocked::Full)?;
         self.manager.insert(role, &nonce, id);
@@ -524,6 +607,9 @@ impl Engine {
     fn forget_set(&mut self, id: Id) {
         if let Some(set) = self.sets.remove(id) {
             self.manager.remove(set.role(), &set.terms().nonce, id);
+            if let Some(streams) = &set.streams {
+                self.drop_streams(streams);
+            }
         }
     }
 }

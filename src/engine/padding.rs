@@ -5,10 +5,11 @@ use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Pla
 use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::store::cost_of;
-use crate::conflux::{Fault, Lane, Message, Role, Set};
+use crate::conflux::{Fault, Lane, Message, Role};
 use crate::padding::{
     decline, judge, Admission, Answer, Effect, Judgement, Machines, NotNow, Outside, Pad, Padding, Stats, Terms,
 };
+use crate::reactor::{Controller, Side};
 use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
 use crate::wire::{Command, StreamRule};
 
@@ -201,7 +202,8 @@ impl Engine {
         }
         let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
         self.note_sent(id, hop, now);
-        Ok(Some(verdict))
+        let wants_tag = self.count_data(id, hop, command, now);
+        Ok(Some(Verdict { wants_tag, ..verdict }))
     }
 
     /// Keeps a message for which [`Engine::send_on_circuit`] had no answer.
@@ -325,8 +327,13 @@ impl Engine {
         let Some((id, circuit)) = self.circuits.at(index) else { return };
         // Nothing is sent any more on a circuit that the host was told to close.
         let Some(padding) = circuit.padding.as_mut().filter(|_| circuit.place != Place::Closing) else { return };
-        let held_in_set = |(set, ix)| self.sets.get(set).map(|state: &Set| state.held_for(ix));
-        let (held, releasable) = circuit.place.leg().and_then(held_in_set).unwrap_or((false, false));
+        let held_in_set = |(set, ix)| self.sets.get(set).map(|state: &Controller| state.held_for(ix));
+        let (mut held, mut releasable) = circuit.place.leg().and_then(held_in_set).unwrap_or((false, false));
+        if let (false, Some(reactor)) = (held, &circuit.reactor) {
+            // Cells that only pass wait at the edge.
+            let edge = reactor.edge_at(Side::Back);
+            (held, releasable) = (edge.waiting() > 0, edge.waiting() > 0 && edge.is_writable());
+        }
         let late = padding.step(now, self.round, Outside { held, releasable }, &mut self.padding_effects);
         if let Some(late) = late {
             self.lateness.count(late);
@@ -335,7 +342,7 @@ impl Engine {
     }
 
     /// Carries out what a change of a circuit's padders has left to do.
-    fn settle_padding(&mut self, id: Id, now: Nanos) {
+    pub(super) fn settle_padding(&mut self, id: Id, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
             padding.settle(&mut self.padding_effects);
             self.apply_padding(id, now);
@@ -360,6 +367,8 @@ impl Engine {
                 Effect::Pad(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
                 Effect::Ask(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
                 Effect::Send { hop, held } => {
+                    let data = self.store.command_of(&held);
+                    let wants_tag = self.count_data(id, hop, data, now);
                     self.queue.push(Queued::Released {
                         circuit: id,
                         set: Id::NONE,
@@ -367,6 +376,7 @@ impl Engine {
                         lane: held,
                         delta: 0,
                         number: 0,
+                        wants_tag,
                     });
                 }
                 Effect::Release => self.release_on(id, place, hop, at),
@@ -385,6 +395,7 @@ impl Engine {
             }
         }
         self.padding_effects = effects;
+        self.shut_edge(id, blocked);
         if let (Some((set, _)), false) = (place.leg(), self.effects.is_empty()) {
             self.apply_effects(set);
         }
@@ -396,10 +407,11 @@ impl Engine {
 
     /// Lets one message of the set out on this leg, past the block.
     fn release_on(&mut self, id: Id, place: Place, hop: u8, now: Nanos) {
-        let Some((set, ix)) = place.leg() else { return };
+        let Some((set, ix)) = place.leg() else { return self.spare_edge(id) };
         let Some(state) = self.sets.get_mut(set) else { return };
-        if let Some((plan, lane)) = state.release_on(ix, now, &mut self.effects) {
-            self.released(id, set, hop, plan.delta, plan.number, lane, now);
+        match state.release_on(ix, now, &mut self.effects) {
+            Some((plan, lane)) => self.released(id, set, hop, plan.delta, plan.number, lane, now),
+            None => self.spare_edge(id),
         }
     }
 
@@ -414,12 +426,13 @@ impl Engine {
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn released(&mut self, id: Id, set: Id, hop: u8, delta: u32, number: u64, lane: Lane, now: Nanos) {
+    pub(super) fn released(&mut self, id: Id, set: Id, hop: u8, delta: u32, number: u64, lane: Lane, now: Nanos) {
+        let wants_tag = self.count_data(id, hop, self.store.command_of(&lane), now);
         if delta != 0 {
             self.note_sent(id, hop, now);
         }
         self.note_sent(id, hop, now);
-        self.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number });
+        self.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number, wants_tag });
     }
 
     /// The host has taken a message that was held on a circuit in no set.

@@ -1,10 +1,12 @@
 //! Handing instructions out: each is made when the host takes it, from what waits in the queue.
 
 use super::insn::{Instruction, News, Queued, Released, What};
-use super::{Engine, Error, Place};
+use super::{Circuit, Engine, Error, Place};
 use crate::base::Id;
-use crate::conflux::{Control, Delivery, Lane, Set, Terms, TooSmall};
+use crate::conflux::{Control, Delivery, Lane, Terms, TooSmall};
+use crate::reactor::{Owner, Side};
 use crate::wire::conflux::{Link, Switch};
+use crate::wire::sendme::{Sendme, Tag};
 use crate::wire::Command;
 
 impl Engine {
@@ -13,7 +15,17 @@ impl Engine {
         loop {
             let Some(first) = self.queue.first() else { return false };
             let (says_something, marked) = match first {
-                Queued::Ready { set } => (self.sets.get(*set).is_some_and(Set::is_ready), Some(*set)),
+                &mut Queued::Edge { circuit, side } => {
+                    let ready = self.circuits.get(circuit).is_some_and(|open| {
+                        open.place != Place::Closing
+                            && open.reactor.as_ref().is_some_and(|reactor| reactor.edge_at(side).is_ready())
+                    });
+                    if !ready {
+                        self.unmark_edge(circuit, side);
+                    }
+                    (ready, None)
+                }
+                Queued::Ready { set } => (self.sets.get(*set).is_some_and(|state| state.is_ready()), Some(*set)),
                 Queued::Rest { lane, next, .. } => {
                     if lane.first() != *next {
                         self.store.drop_copied(lane);
@@ -70,7 +82,7 @@ impl Engine {
                     };
                     match what {
                         Ok(Some(what)) => {
-                            return Ok(Some(Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what }));
+                            return Ok(Some(Instruction::about(Id::NONE, 0, set, set_tag, what)));
                         }
                         Ok(None) => {}
                         Err(TooSmall) => {
@@ -79,7 +91,27 @@ impl Engine {
                         }
                     }
                 }
-                Queued::Released { circuit, set, hop, lane, delta, number } => {
+                &mut Queued::Edge { circuit, side } => {
+                    let taken = match self.circuits.get_mut(circuit) {
+                        Some(Circuit { place, reactor: Some(reactor), .. }) if *place != Place::Closing => {
+                            reactor.edge(side).take(&self.marks, &mut self.store, buffer)
+                        }
+                        _ => Ok(None),
+                    };
+                    match taken {
+                        Ok(Some((cell, heed))) => {
+                            self.heed(circuit, side.opposite(), heed);
+                            if side == Side::Back {
+                                self.note_sent(circuit, 0, self.clock.latest());
+                            }
+                            let about = self.about(circuit);
+                            return Ok(about.map(|about| Instruction { what: What::Write { side, cell }, ..about }));
+                        }
+                        Ok(None) => self.unmark_edge(circuit, side),
+                        Err(TooSmall) => return Err(Error::TOO_SMALL),
+                    }
+                }
+                Queued::Released { circuit, set, hop, lane, delta, number, wants_tag } => {
                     let Some(open) = self.circuits.get(*circuit) else {
                         let (set, lane) = (*set, *lane);
                         self.strand(set, lane);
@@ -89,7 +121,7 @@ impl Engine {
                     let circuit_tag = open.config.tag;
                     let state = self.sets.get_mut(set);
                     let set_tag = state.as_ref().map_or(0, |state| state.terms().tag);
-                    let about = |what| Instruction { circuit, set, circuit_tag, set_tag, what };
+                    let about = |what| Instruction::about(circuit, circuit_tag, set, set_tag, what);
                     if *delta != 0 {
                         let body = Switch { delta: *delta }.encode();
                         buffer.get_mut(..body.len()).ok_or(Error::TOO_SMALL)?.copy_from_slice(&body);
@@ -98,7 +130,7 @@ impl Engine {
                         return Ok(Some(about(What::Send { command, hop, body_len })));
                     }
                     let taken = self.store.pop(lane, buffer).map_err(|TooSmall| Error::TOO_SMALL)?;
-                    let number = *number;
+                    let (number, wants_tag) = (*number, *wants_tag);
                     state.into_iter().for_each(|state| state.taken(&mut self.effects));
                     self.queue.drop_first();
                     self.apply_effects(set);
@@ -107,7 +139,7 @@ impl Engine {
                     }
                     if let Some((delivery, _)) = taken {
                         let message = Delivery { number, ..delivery };
-                        return Ok(Some(about(What::SendHeld(Released { hop, message }))));
+                        return Ok(Some(Instruction { wants_tag, ..about(What::SendHeld(Released { hop, message })) }));
                     }
                     continue;
                 }
@@ -129,7 +161,9 @@ impl Engine {
     /// Tells a set that the host has taken what the set waits to see taken.
     fn taken(&mut self, queued: Queued) {
         match queued {
-            Queued::Set { set, news: News::Resume } => self.sets.get_mut(set).into_iter().for_each(Set::resumed),
+            Queued::Set { set, news: News::Resume } => {
+                self.sets.get_mut(set).into_iter().for_each(|state| state.resumed())
+            }
             Queued::Send { circuit, control, .. } => {
                 let now = self.clock.latest();
                 if let (Ok((set, ix)), Control::Link | Control::Linked) = (self.leg(circuit), control) {
@@ -141,7 +175,9 @@ impl Engine {
                 let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops);
                 self.note_sent(circuit, hop, now);
             }
-            Queued::Negotiation { circuit, hop, .. } => self.note_sent(circuit, hop, self.clock.latest()),
+            Queued::Negotiation { circuit, hop, .. } | Queued::Sendme { circuit, hop, .. } => {
+                self.note_sent(circuit, hop, self.clock.latest());
+            }
             _ => {}
         }
     }
@@ -162,7 +198,26 @@ impl Engine {
         let open = self.circuits.get(circuit).filter(|open| open.place != Place::Closing)?;
         let set = open.place.leg().map_or(Id::NONE, |(set, _)| set);
         let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
-        Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag, what: What::Resume })
+        Some(Instruction::about(circuit, open.config.tag, set, set_tag, What::Resume))
+    }
+
+    fn unmark_edge(&mut self, circuit: Id, side: Side) {
+        if let Some(reactor) = self.circuits.get_mut(circuit).and_then(|open| open.reactor.as_mut()) {
+            reactor.edge(side).unmark();
+        }
+    }
+
+    /// That a stream may send again.
+    fn resume_of(&self, id: Id) -> Option<Instruction> {
+        let stream = self.streams.get(id)?;
+        let about = match stream.owner {
+            Owner::Circuit(circuit) => self.about(circuit)?,
+            Owner::Set(set) => {
+                let set_tag = self.sets.get(set)?.terms().tag;
+                Instruction::about(Id::NONE, 0, set, set_tag, What::Resume)
+            }
+        };
+        Some(Instruction { stream: id, stream_tag: stream.tag, ..about })
     }
 
     /// Makes an instruction of what waited, or nothing when what it is about has gone.
@@ -176,21 +231,18 @@ impl Engine {
                 let (Some(open), true) = (open, state.is_some() || control == Control::LinkedAck) else {
                     return Ok(None);
                 };
-                let (command, body_len) = compose_control(control, state.map(Set::terms), buffer)?;
+                let (command, body_len) = compose_control(control, state.map(|state| state.terms()), buffer)?;
                 let what = What::Send { command, hop: open.config.hops, body_len };
                 let (set, set_tag) = state.map_or((Id::NONE, 0), |state| (set, state.terms().tag));
-                Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag, what })
+                Some(Instruction::about(circuit, open.config.tag, set, set_tag, what))
             }
-            Queued::Close { circuit, set, set_tag, cause } => self.circuits.get(circuit).map(|open| Instruction {
-                circuit,
-                set,
-                circuit_tag: open.config.tag,
-                set_tag,
-                what: What::Close(cause),
-            }),
+            Queued::Close { circuit, set, set_tag, cause } => self
+                .circuits
+                .get(circuit)
+                .map(|open| Instruction::about(circuit, open.config.tag, set, set_tag, What::Close(cause))),
             Queued::Linked { circuit, set, rtt } => match (self.circuits.get(circuit), set_tag(set)) {
                 (Some(open), Some(set_tag)) if open.place != Place::Closing => {
-                    Some(Instruction { circuit, set, circuit_tag: open.config.tag, set_tag, what: What::Linked(rtt) })
+                    Some(Instruction::about(circuit, open.config.tag, set, set_tag, What::Linked(rtt)))
                 }
                 _ => None,
             },
@@ -200,10 +252,10 @@ impl Engine {
                     News::Resume => What::Resume,
                     News::WantLeg => What::WantLeg,
                 };
-                Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what }
+                Instruction::about(Id::NONE, 0, set, set_tag, what)
             }),
             Queued::Ended { set, set_tag, cause } => {
-                Some(Instruction { circuit: Id::NONE, set, circuit_tag: 0, set_tag, what: What::Ended(cause) })
+                Some(Instruction::about(Id::NONE, 0, set, set_tag, What::Ended(cause)))
             }
             Queued::Negotiation { circuit, hop, command, body } => {
                 let Some(about) = self.about(circuit) else { return Ok(None) };
@@ -223,11 +275,29 @@ impl Engine {
                 Instruction { what, ..about }
             }),
             Queued::ResumeCircuit { circuit } => self.about(circuit),
+            Queued::Sendme { circuit, hop, tag, len } => {
+                let Some(about) = self.about(circuit) else { return Ok(None) };
+                let body_len = compose_sendme(&tag[..usize::from(len)], buffer)?;
+                Some(Instruction { what: What::Send { command: Command::SENDME, hop, body_len }, ..about })
+            }
+            Queued::Heed { circuit, side, pause } => {
+                self.about(circuit).map(|about| Instruction { what: What::Heed { side, pause }, ..about })
+            }
+            Queued::ResumeStream { stream } => self.resume_of(stream),
             // Dealt with where they wait.
-            Queued::Ready { .. } | Queued::Rest { .. } | Queued::Released { .. } => None,
+            Queued::Ready { .. } | Queued::Rest { .. } | Queued::Released { .. } | Queued::Edge { .. } => None,
         };
         Ok(instruction)
     }
+}
+
+/// Writes the body of a SENDME: version 1 with the tag of its cell, version 0 where the host has none.
+fn compose_sendme(tag: &[u8], buffer: &mut [u8]) -> Result<u16, Error> {
+    let Ok(tag) = Tag::new(tag) else { return Ok(0) };
+    let mut body = [0; Sendme::LEN_MAX];
+    let len = Sendme::V1 { tag }.encode(&mut body).len();
+    buffer.get_mut(..len).ok_or(Error::TOO_SMALL)?.copy_from_slice(&body[..len]);
+    Ok(len as u16)
 }
 
 /// Writes the body of a handshake message. LINK and LINKED always say 0 and 0: both ends then start a leg from zero,

@@ -2,7 +2,8 @@
 
 use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
 use crate::base::{Id, Nanos};
-use crate::conflux::{Arrival, Fault, LegIx, Message, Role, Set, Terms};
+use crate::conflux::{Arrival, Fault, LegIx, Message, Role, Terms};
+use crate::reactor::Controller;
 use crate::wire::command::{MULTIPLEXED, STREAM_FORBIDDEN, STREAM_NEEDED};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::Command;
@@ -13,7 +14,7 @@ impl Engine {
         match self.receive_next(now, id, message.command, message.hop, message.stream_id) {
             Step::Done(verdict) => Ok(verdict),
             Step::OnLeg => self.receive_on_leg(id, message),
-            Step::Other => self.receive_other(now, id, message),
+            Step::Other => self.receive_other(now, id, message, &[]),
         }
     }
 
@@ -30,7 +31,9 @@ impl Engine {
     /// What is due has been done, as far as there is room in the queue.
     #[inline(always)]
     fn receive_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
-        let Some(Circuit { place: Place::Leg { set, ix }, config, padding: None }) = self.circuits.get(id) else {
+        let Some(Circuit { place: Place::Leg { set, ix }, config, padding: None, reactor: None }) =
+            self.circuits.get(id)
+        else {
             return Step::Other;
         };
         if hop != config.hops {
@@ -75,7 +78,17 @@ impl Engine {
     }
 
     /// The third part: anything else, and anything at a time when something is due, or that is past.
-    pub fn receive_other(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    /// `cell_tag` is that of the cell it came in, on circuits that we run.
+    pub fn receive_other(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        message: &Message<'_>,
+        cell_tag: &[u8],
+    ) -> Result<Verdict, Error> {
+        if self.runs(id) {
+            return self.receive_run(now, id, message, cell_tag);
+        }
         if now >= self.deadline() || now != self.clock.latest() {
             let now = self.enter_for_circuits(now, std::iter::once(id))?;
             return match self.receive_entered(now, id, message.command, message.hop, message.stream_id) {
@@ -94,8 +107,7 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
-        let is_padding = DROP_OR_NEGOTIATION.contains(&message.command);
-        if circuit.padding.is_some() || is_padding {
+        if circuit.padding.is_some() || message.command.is_about_padding() {
             if let Admitted::Consumed(verdict) = self.receive_padding(now, id, message)? {
                 return Ok(verdict);
             }
@@ -137,9 +149,7 @@ impl Engine {
         };
         match (fault, message.command) {
             (Some(fault), _) => Err(self.fault(id, fault)),
-            (None, Command::BEGIN_DIR) => {
-                Ok(Verdict { end_reason: END_NOT_DIRECTORY, ..Verdict::of(VerdictKind::Refuse, id, tag) })
-            }
+            (None, Command::BEGIN_DIR) => Ok(Verdict::refuse_directory(id, tag)),
             (None, _) => Ok(Verdict::of(VerdictKind::Deliver, id, tag)),
         }
     }
@@ -162,7 +172,7 @@ impl Engine {
     }
 
     /// LINK, LINKED and LINKED_ACK from the join point, and a SWITCH on a circuit that is no leg.
-    fn receive_conflux(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    pub(super) fn receive_conflux(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         let Some(circuit) = self.circuits.get(id) else {
             return Err(self.circuits.reason(id).into());
         };
@@ -222,7 +232,7 @@ impl Engine {
             Some(set) => set,
             None => {
                 let terms = Terms { nonce: link.nonce.clone(), ..accepted };
-                self.insert_set(Set::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?
+                self.insert_set(Controller::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?
             }
         };
         let accepted = match self.sets.get_mut(set) {
@@ -238,9 +248,3 @@ impl Engine {
         accepted.map(|_| ())
     }
 }
-
-/// What padding is about.
-const DROP_OR_NEGOTIATION: [Command; 3] = [Command::DROP, Command::PADDING_NEGOTIATE, Command::PADDING_NEGOTIATED];
-
-/// END_STREAM_REASON_NOTDIRECTORY (tor-spec §6.3).
-const END_NOT_DIRECTORY: u8 = 14;

@@ -3,7 +3,8 @@
 use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Verdict, VerdictKind, What};
 use crate::base::{Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, Stats};
-use crate::conflux::{Cause, Fault, Role, Set, Terms, TooSmall};
+use crate::conflux::{Cause, Fault, Role, Terms, TooSmall};
+use crate::reactor::{Controller, Incoming, Owner};
 use crate::wire::conflux::Ux;
 use crate::wire::Command;
 use smallvec::SmallVec;
@@ -21,7 +22,7 @@ impl Engine {
         if self.find_set(Role::Client, &terms.nonce).is_some() {
             return Err(Misuse::NonceInUse.into());
         }
-        self.insert_set(Set::new(Role::Client, terms))
+        self.insert_set(Controller::new(Role::Client, terms))
     }
 
     /// Client: circuits become legs, all or none.
@@ -75,6 +76,7 @@ impl Engine {
     pub fn take_out(&mut self, now: Nanos, set: Id) -> Result<Id, Error> {
         self.enter_for_set(now, set)?;
         let leg = self.set(set)?.alone().ok_or(Misuse::NotAlone)?;
+        self.move_streams(set, leg);
         if let Some(circuit) = self.circuits.get_mut(leg) {
             circuit.place = Place::Alone;
             circuit.config.flags.add(CircuitFlags::STREAMS);
@@ -94,6 +96,7 @@ impl Engine {
     #[inline(always)]
     pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         self.enter_for_sending(now, set, command, hop)?;
+        self.check_own(set)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
         unless_held(state.decide(command))
     }
@@ -103,14 +106,24 @@ impl Engine {
     #[inline(always)]
     pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         self.enter_for_sending(now, set, command, hop)?;
+        self.check_own(set)?;
+        self.send_in_set(set, command, hop)
+    }
+
+    /// The same for whoever sends.
+    #[inline(always)]
+    pub(super) fn send_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
         let plan = state.send(command, self.clock.latest(), &mut self.effects);
         if !self.effects.is_empty() {
             self.apply_effects(set);
         }
-        let verdict = unless_held(plan)?;
+        let mut verdict = unless_held(plan)?;
         if self.padded > 0 {
             self.note_verdict(verdict.as_ref(), hop);
+        }
+        if let Some(verdict) = &mut verdict {
+            verdict.wants_tag = self.count_data(verdict.circuit, hop, command, self.clock.latest());
         }
         Ok(verdict)
     }
@@ -135,7 +148,7 @@ impl Engine {
             return None;
         }
         let state = self.sets.get_mut(set)?;
-        if !command.is_multiplexed() || hop != state.join_hop() {
+        if !command.is_multiplexed() || hop != state.join_hop() || state.params().is_some() {
             return None;
         }
         state.send_next(command == Command::DATA, now).map(verdict)
@@ -197,18 +210,65 @@ impl Engine {
     #[inline(always)]
     pub(super) fn take_ready(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, TooSmall> {
         let Some(state) = self.sets.get_mut(set) else { return Ok(None) };
+        if state.params().is_some() {
+            return self.take_ready_run(set, buffer);
+        }
         let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(None) };
         let set_tag = state.terms().tag;
         if state.is_torn() {
             self.fault_of_set(set, Fault::NumberTwice);
         }
-        Ok(Some(Instruction {
-            circuit: delivery.leg,
-            set,
-            circuit_tag: delivery.tag,
-            set_tag,
-            what: What::Deliver(delivery),
-        }))
+        Ok(Some(Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery))))
+    }
+
+    /// The same, where the streams are ours: what is for us alone is not handed out.
+    fn take_ready_run(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, TooSmall> {
+        let now = self.clock.latest();
+        while let Some(state) = self.sets.get_mut(set) {
+            let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(None) };
+            let (hop, set_tag) = (state.join_hop(), state.terms().tag);
+            if state.is_torn() {
+                self.fault_of_set(set, Fault::NumberTwice);
+            }
+            let message = Incoming {
+                command: delivery.command,
+                stream_id: delivery.stream_id,
+                hop,
+                len: delivery.len,
+                body: buffer.get(..usize::from(delivery.body_len)).unwrap_or_default(),
+            };
+            let verdict = Verdict::of(VerdictKind::Deliver, delivery.leg, delivery.tag);
+            let Ok(verdict) = self.write_stream(now, Owner::Set(set), delivery.leg, &message, verdict) else {
+                continue;
+            };
+            let about = Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery));
+            match verdict.kind {
+                VerdictKind::Consumed if delivery.token.is_none() => {}
+                // Of a stream that is closed: the host has it back.
+                VerdictKind::Consumed => {
+                    let what = delivery.token.map_or(What::Resume, What::Discard);
+                    return Ok(Some(Instruction { what, ..about }));
+                }
+                _ => {
+                    let Verdict { stream, stream_tag, .. } = verdict;
+                    return Ok(Some(Instruction { stream, stream_tag, ..about }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The streams of a set go with its last leg.
+    fn move_streams(&mut self, set: Id, leg: Id) {
+        let Some(streams) = self.sets.get_mut(set).and_then(|state| state.streams.take()) else { return };
+        for id in streams.ids() {
+            if let Some(stream) = self.streams.get_mut(id) {
+                stream.owner = Owner::Circuit(leg);
+            }
+        }
+        if let Some(reactor) = self.circuits.get_mut(leg).and_then(|circuit| circuit.reactor.as_mut()) {
+            reactor.streams = Some(streams);
+        }
     }
 
     /// The first step of sending: the set lives, and the message is one of its own.
@@ -228,7 +288,15 @@ impl Engine {
         }
     }
 
-    fn set(&self, id: Id) -> Result<&Set, Error> {
+    /// Refuses a host that would send past the streams that we know.
+    fn check_own(&self, set: Id) -> Result<(), Error> {
+        match self.set(set)?.params() {
+            Some(_) => Err(Misuse::IsRun.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn set(&self, id: Id) -> Result<&Controller, Error> {
         Ok(self.sets.lookup(id)?)
     }
 
@@ -265,7 +333,9 @@ impl Engine {
             Err(Misuse::Role.into())
         } else if !config.flags.has(CircuitFlags::VEGAS) {
             Err(Misuse::NoVegas.into())
-        } else if (config.role, config.hops, config.join_point) != (like.role, like.hops, like.join_point) {
+        } else if (config.role, config.hops, config.join_point) != (like.role, like.hops, like.join_point)
+            || config.flags.has(CircuitFlags::REACTOR) != like.flags.has(CircuitFlags::REACTOR)
+        {
             Err(Misuse::LegMismatch.into())
         } else {
             Ok(())

@@ -19,6 +19,12 @@ pub struct Verdict {
     pub circuit_tag: u64,
     /// The message's number, 0 when it has none.
     pub number: u64,
+    /// The stream it belongs to, on circuits that we run.
+    pub stream: Id,
+    /// The host's word for that stream.
+    pub stream_tag: u64,
+    /// The tag of the cell is wanted once it is encrypted.
+    pub wants_tag: bool,
 }
 
 /// What to do.
@@ -34,15 +40,36 @@ pub enum VerdictKind {
     Refuse,
     /// Send it on the leg.
     Send,
+    /// Write it to the other side.
+    Forward,
 }
 
 impl Verdict {
     /// A verdict about a message without a number.
     #[inline]
     pub fn of(kind: VerdictKind, circuit: Id, circuit_tag: u64) -> Verdict {
-        Verdict { kind, ready: false, end_reason: 0, switch_delta: 0, circuit, circuit_tag, number: 0 }
+        Verdict {
+            kind,
+            ready: false,
+            end_reason: 0,
+            switch_delta: 0,
+            circuit,
+            circuit_tag,
+            number: 0,
+            stream: Id::NONE,
+            stream_tag: 0,
+            wants_tag: false,
+        }
+    }
+
+    /// BEGIN_DIR on a leg is not to be honoured.
+    pub fn refuse_directory(circuit: Id, circuit_tag: u64) -> Verdict {
+        Verdict { end_reason: END_NOT_DIRECTORY, ..Verdict::of(VerdictKind::Refuse, circuit, circuit_tag) }
     }
 }
+
+/// END_STREAM_REASON_NOTDIRECTORY (tor-spec §6.3).
+pub(super) const END_NOT_DIRECTORY: u8 = 14;
 
 /// What padding says to a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,12 +2,14 @@
 
 use super::convert;
 use super::door;
+use super::outcome;
+use super::run_types::CIRCFLOW_PATH_EXIT;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::base::limits;
-use crate::engine::Step;
+use crate::engine::{CircuitFlags, Step};
 use libc::size_t;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -66,10 +68,7 @@ pub unsafe extern "C" fn circflow_circuit_set_flags(
     circuit: circflow_circuit_id,
     flags: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| {
-        let flags = convert::circuit_flags(flags).map_err(|why| core.invalid(why))?;
-        core.set_circuit_flags(convert::id(circuit.v), flags)
-    })
+    door::enter(engine, |core| core.set_circuit_flags(convert::id(circuit.v), CircuitFlags(flags)))
 }
 
 /// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is
@@ -129,7 +128,7 @@ pub unsafe extern "C" fn circflow_circuit_receive(
     });
     match step {
         Some(Step::Done(verdict)) => {
-            convert::write_verdict(verdict_out, &verdict);
+            outcome::write_verdict(verdict_out, &verdict);
             CIRCFLOW_OK
         }
         Some(Step::OnLeg) => receive_on_leg(engine, circuit, message, verdict_out),
@@ -147,7 +146,7 @@ unsafe extern "C" fn receive_on_leg(
     door::enter(engine, |core| {
         let message = convert::message(message).map_err(|why| core.invalid(why))?;
         let verdict = core.receive_on_leg(convert::id(circuit.v), &message)?;
-        convert::write_verdict(verdict_out, &verdict);
+        outcome::write_verdict(verdict_out, &verdict);
         Ok(())
     })
 }
@@ -161,9 +160,11 @@ unsafe extern "C" fn receive_other(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     door::enter(engine, |core| {
+        let id = convert::id(circuit.v);
+        let tag = if core.runs(id) { convert::cell_tag(message).map_err(|why| core.invalid(why))? } else { &[] };
         let message = convert::message(message).map_err(|why| core.invalid(why))?;
-        let verdict = core.receive_other(now_ns, convert::id(circuit.v), &message)?;
-        convert::write_verdict(verdict_out, &verdict);
+        let verdict = core.receive_other(now_ns, id, &message, tag)?;
+        outcome::write_verdict(verdict_out, &verdict);
         Ok(())
     })
 }
@@ -248,7 +249,9 @@ fn config_defaults() -> circflow_circuit_config {
         role: CIRCFLOW_ROLE_CLIENT,
         hops: 3,
         flags: CIRCFLOW_CIRCUIT_VEGAS,
-        reserved: 0,
+        path_class: CIRCFLOW_PATH_EXIT,
         held_sends_max: limits::HELD_SENDS_DEFAULT,
+        sendme_inc: 0,
+        reserved: [0; 3],
     }
 }

@@ -1,16 +1,15 @@
 //! Between the structs of C and the types of the floors below. Every integer that comes in is checked here.
 
 use super::padding_types::*;
-use super::status::circflow_status::*;
-use super::status::{self, circflow_status};
+use super::run_types::*;
 use super::types::*;
 use crate::base::{limits, Id};
 use crate::conflux::set::{LegNumbers, Numbers};
-use crate::conflux::{set, Algorithm, Cause, Fault, Message, Report, Role, Terms, Token};
-use crate::engine::{
-    self, Blocked, CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Released, Verdict, VerdictKind, What,
-};
+use crate::conflux::{set, Algorithm, Message, Report, Role, Terms, Token};
+use crate::congestion::PathClass;
+use crate::engine::{self, CircuitConfig, CircuitFlags, CircuitStats, EdgeStats, StreamConfig, StreamStats};
 use crate::padding::{self, Answer, Machines, Pad};
+use crate::reactor::{Owner, Side};
 use crate::wire::conflux::{Nonce, Ux};
 use crate::wire::Command;
 
@@ -53,8 +52,8 @@ pub(super) unsafe fn buffer<'a>(first: *mut u8, cap: usize) -> &'a mut [u8] {
     if first.is_null() {
         return &mut [];
     }
-    // SAFETY: not NULL, and `cap` bytes are there by the contract of this floor. No message is longer than BODY_MAX.
-    std::slice::from_raw_parts_mut(first, cap.min(CIRCFLOW_BODY_MAX))
+    // SAFETY: not NULL, and `cap` bytes are there by the contract of this floor. Nothing is longer than a cell's body.
+    std::slice::from_raw_parts_mut(first, cap.min(CIRCFLOW_CELL_BODY_LEN))
 }
 
 /// What is wrong with an argument.
@@ -78,26 +77,25 @@ pub(super) unsafe fn message<'a>(message: &'a circflow_message) -> Result<Messag
     Ok(Message { command: Command(message.command), hop: message.hop, stream_id: message.stream_id, body, token })
 }
 
-#[inline]
-pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict) {
-    use circflow_verdict_kind::*;
-    let kind = match verdict.kind {
-        VerdictKind::Deliver => CIRCFLOW_VERDICT_DELIVER,
-        VerdictKind::Held => CIRCFLOW_VERDICT_HELD,
-        VerdictKind::Consumed => CIRCFLOW_VERDICT_CONSUMED,
-        VerdictKind::Refuse => CIRCFLOW_VERDICT_REFUSE,
-        VerdictKind::Send => CIRCFLOW_VERDICT_SEND,
-    };
-    // SAFETY: not NULL (checked by every caller), and room for a verdict by the contract of this floor.
-    out.write(circflow_verdict {
-        kind: kind as u8,
-        ready: u8::from(verdict.ready),
-        end_reason: u16::from(verdict.end_reason),
-        switch_delta: verdict.switch_delta,
-        circuit: circuit_id(verdict.circuit),
-        circuit_tag: verdict.circuit_tag,
-        number: verdict.number,
-    });
+/// The tag of the cell that a message came in.
+pub(super) unsafe fn cell_tag<'a>(message: &'a circflow_message) -> Result<&'a [u8], Why> {
+    match (message.cell_tag.is_null(), message.cell_tag_len) {
+        (_, 0) => Ok(&[]),
+        // SAFETY: not NULL, and `cell_tag_len` bytes are there by the contract of this floor.
+        (false, 16 | 20) => Ok(std::slice::from_raw_parts(message.cell_tag, message.cell_tag_len.into())),
+        _ => Err("a cell's tag is NULL, or has neither 20 nor 16 bytes"),
+    }
+}
+
+/// A cell that passes: only its command, its bytes and its form count.
+pub(super) unsafe fn cell<'a>(cell: &'a circflow_message) -> Result<Message<'a>, Why> {
+    let len = usize::from(cell.body_len);
+    if len > CIRCFLOW_CELL_BODY_LEN || cell.form > CIRCFLOW_FORM_TOKEN || (cell.body.is_null() && len != 0) {
+        return Err("a cell has a body that is too long or NULL, or an unknown form");
+    }
+    let body = slice(cell.body, len).unwrap_or_default();
+    let token = (cell.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: cell.token, cost: cell.cost });
+    Ok(Message { command: Command(cell.command), hop: 0, stream_id: 0, body, token })
 }
 
 /// Reports, if none has a flag that nobody knows.
@@ -132,19 +130,54 @@ pub(super) fn role(role: u8) -> Result<Role, Why> {
 
 pub(super) fn circuit_config(config: &circflow_circuit_config) -> Result<CircuitConfig, Why> {
     let role = role(config.role)?;
-    if config.reserved != 0 {
+    if config.reserved != [0; 3] {
         return Err("a reserved field of a circuit's config is not zero");
     }
-    let flags = circuit_flags(config.flags)?;
+    let class = path_class(config.path_class)?;
+    let flags = CircuitFlags(config.flags);
     let (tag, join_point, hops) = (config.tag, config.join_point, config.hops);
-    Ok(CircuitConfig { tag, join_point, role, hops, flags, held_sends_max: config.held_sends_max })
+    let (held_sends_max, sendme_inc) = (config.held_sends_max, config.sendme_inc);
+    if role == Role::Exit && flags.has(CircuitFlags::SERVICE) {
+        return Err("a service is a client's");
+    }
+    Ok(CircuitConfig { tag, join_point, role, hops, flags, held_sends_max, class, sendme_inc })
 }
 
-pub(super) fn circuit_flags(flags: u8) -> Result<CircuitFlags, Why> {
-    if flags & !CircuitFlags::KNOWN != 0 {
-        return Err("a circuit has an unknown flag");
+pub(super) fn path_class(class: u8) -> Result<PathClass, Why> {
+    match class {
+        CIRCFLOW_PATH_EXIT => Ok(PathClass::Exit),
+        CIRCFLOW_PATH_ONION => Ok(PathClass::Onion),
+        CIRCFLOW_PATH_SBWS => Ok(PathClass::Sbws),
+        _ => Err("an unknown class of paths"),
     }
-    Ok(CircuitFlags(flags))
+}
+
+pub(super) fn side(side: u8) -> Result<Side, Why> {
+    match side {
+        CIRCFLOW_SIDE_BACK => Ok(Side::Back),
+        CIRCFLOW_SIDE_NEXT => Ok(Side::Next),
+        _ => Err("a circuit has no such side"),
+    }
+}
+
+/// Whose a stream is: the set's if there is one.
+pub(super) fn owner(set: circflow_set_id, circuit: circflow_circuit_id) -> Owner {
+    if set.v != 0 {
+        Owner::Set(Id(set.v))
+    } else {
+        Owner::Circuit(Id(circuit.v))
+    }
+}
+
+pub(super) fn stream_config(config: &circflow_stream_config) -> Result<(Owner, StreamConfig), Why> {
+    if config.reserved != 0 {
+        return Err("a reserved field of a stream's config is not zero");
+    }
+    if config.set.v != 0 && config.circuit.v != 0 {
+        return Err("a stream is a set's or a circuit's");
+    }
+    let &circflow_stream_config { tag, stream_id, hop, priority, .. } = config;
+    Ok((owner(config.set, config.circuit), StreamConfig { tag, stream_id, hop, priority }))
 }
 
 // The flags of C are those of the engine.
@@ -155,6 +188,8 @@ const _: () = assert!(
         && CIRCFLOW_CIRCUIT_LEAKY_PIPE == CircuitFlags::LEAKY_PIPE.0
         && CIRCFLOW_CIRCUIT_OTHER_PADDER == CircuitFlags::OTHER_PADDER.0
         && CIRCFLOW_CIRCUIT_OWN_QUEUE == CircuitFlags::OWN_QUEUE.0
+        && CIRCFLOW_CIRCUIT_REACTOR == CircuitFlags::REACTOR.0
+        && CIRCFLOW_CIRCUIT_SERVICE == CircuitFlags::SERVICE.0
 );
 
 pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
@@ -237,122 +272,41 @@ pub(super) fn pad_in(padding: &circflow_insn_padding) -> Pad {
     }
 }
 
-fn pad_out(pad: Pad, asks: bool) -> circflow_insn_padding {
-    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-    let flags = flag(pad.bypass, CIRCFLOW_PADDING_BYPASS)
-        | flag(pad.replace, CIRCFLOW_PADDING_REPLACE)
-        | flag(asks, CIRCFLOW_PADDING_ASKS);
-    circflow_insn_padding { command: Command::DROP.0, hop: pad.hop, slot: pad.slot, flags, machine: pad.machine }
-}
-
-fn send_held(released: &Released) -> circflow_insn_send {
-    let Released { hop, message } = released;
-    circflow_insn_send {
-        command: message.command.0,
-        hop: *hop,
-        stream_id: message.stream_id,
-        body_len: message.body_len,
-        form: if message.token.is_some() { CIRCFLOW_FORM_TOKEN } else { CIRCFLOW_FORM_BYTES },
-        token: message.token.map_or(0, |token| token.token),
-        number: message.number,
-        cost: message.token.map_or(0, |token| token.cost),
-        ..NO_SEND
+pub(super) fn circuit_stats(stats: &CircuitStats) -> circflow_circuit_stats {
+    circflow_circuit_stats {
+        size: size_of::<circflow_circuit_stats>(),
+        cwnd: stats.cwnd,
+        inflight: stats.inflight,
+        rtt_ns: stats.rtt,
+        slow_start: u32::from(stats.slow_start),
+        streams: stats.streams,
+        back: edge_stats(&stats.edges[0]),
+        next: edge_stats(&stats.edges[1]),
     }
 }
 
-const NO_SEND: circflow_insn_send = circflow_insn_send {
-    command: 0,
-    hop: 0,
-    stream_id: 0,
-    body_len: 0,
-    form: CIRCFLOW_FORM_BYTES,
-    reserved: [0; 9],
-    token: 0,
-    number: 0,
-    cost: 0,
-    reserved2: 0,
-};
-
-pub(super) const NOTHING: circflow_insn = circflow_insn {
-    kind: circflow_insn_kind::CIRCFLOW_INSN_NONE as u32,
-    flags: 0,
-    circuit: circflow_circuit_id { v: 0 },
-    set: circflow_set_id { v: 0 },
-    circuit_tag: 0,
-    set_tag: 0,
-    detail: circflow_insn_detail { reserved: [0; 5] },
-};
-
-#[inline(always)]
-pub(super) fn insn(instruction: Option<Instruction>) -> circflow_insn {
-    use circflow_insn_kind::*;
-    let mut insn = NOTHING;
-    let Some(instruction) = instruction else { return insn };
-    insn.circuit = circuit_id(instruction.circuit);
-    insn.set = set_id(instruction.set);
-    insn.circuit_tag = instruction.circuit_tag;
-    insn.set_tag = instruction.set_tag;
-    let kind = match instruction.what {
-        What::Send { command, hop, body_len } => {
-            insn.detail.send = circflow_insn_send { command: command.0, hop, body_len, ..NO_SEND };
-            CIRCFLOW_INSN_SEND
-        }
-        What::SendHeld(released) => {
-            insn.detail.send = send_held(&released);
-            CIRCFLOW_INSN_SEND
-        }
-        What::Pad { pad, asks } => {
-            insn.detail.padding = pad_out(pad, asks);
-            CIRCFLOW_INSN_PADDING
-        }
-        What::Block { bypassable } => {
-            insn.detail.block = circflow_insn_block { bypassable: u32::from(bypassable) };
-            CIRCFLOW_INSN_BLOCK
-        }
-        What::Unblock => CIRCFLOW_INSN_UNBLOCK,
-        What::Deliver(delivery) => {
-            insn.detail.deliver = circflow_insn_deliver {
-                number: delivery.number,
-                token: delivery.token.map_or(0, |token| token.token),
-                cost: delivery.token.map_or(0, |token| token.cost),
-                stream_id: delivery.stream_id,
-                body_len: delivery.body_len,
-                command: delivery.command.0,
-                form: if delivery.token.is_some() { CIRCFLOW_FORM_TOKEN } else { CIRCFLOW_FORM_BYTES },
-            };
-            CIRCFLOW_INSN_DELIVER
-        }
-        What::Discard(token) => {
-            insn.detail.discard = circflow_insn_discard { token: token.token, cost: token.cost };
-            CIRCFLOW_INSN_DISCARD
-        }
-        What::Close(cause) => {
-            insn.detail.close = close(cause);
-            CIRCFLOW_INSN_CLOSE
-        }
-        What::Ended(cause) => {
-            insn.detail.close = close(cause);
-            CIRCFLOW_INSN_ENDED
-        }
-        What::Linked(rtt_ns) => {
-            insn.detail.linked = circflow_insn_linked { rtt_ns };
-            CIRCFLOW_INSN_LINKED
-        }
-        What::Resume => CIRCFLOW_INSN_RESUME,
-        What::Usable => CIRCFLOW_INSN_USABLE,
-        What::WantLeg => CIRCFLOW_INSN_WANT_LEG,
-    };
-    insn.kind = kind as u32;
-    insn
+fn edge_stats(stats: &EdgeStats) -> circflow_edge_stats {
+    circflow_edge_stats {
+        passed: stats.passed,
+        waiting: stats.waiting,
+        waiting_peak: stats.waiting_peak,
+        writable: u32::from(stats.writable),
+        paused: u32::from(stats.paused),
+    }
 }
 
-fn close(cause: Cause) -> circflow_insn_close {
-    let cause = match cause {
-        Cause::Asked => CIRCFLOW_OK,
-        Cause::LegLost => CIRCFLOW_ERR_LEG_LOST,
-        Cause::Fault(fault) => fault_status(fault),
-    };
-    circflow_insn_close { cause, reason: u32::from(status::close_reason(cause)) }
+pub(super) fn stream_stats(stats: &StreamStats) -> circflow_stream_stats {
+    circflow_stream_stats {
+        size: size_of::<circflow_stream_stats>(),
+        buffered_bytes: stats.buffered,
+        buffered_bytes_peak: stats.said.buffered_peak,
+        xoffs_sent: stats.said.xoffs_sent,
+        xons_sent: stats.said.xons_sent,
+        xoffs_received: stats.said.xoffs_received,
+        xons_received: stats.said.xons_received,
+        stopped: u32::from(stats.stopped),
+        reserved: 0,
+    }
 }
 
 pub(super) fn engine_stats(stats: &engine::Stats) -> circflow_engine_stats {
@@ -363,7 +317,7 @@ pub(super) fn engine_stats(stats: &engine::Stats) -> circflow_engine_stats {
         insns: stats.instructions,
         insns_peak: stats.instructions_peak,
         timers: stats.timers,
-        reserved: 0,
+        streams: stats.streams,
         held: stats.held,
         held_bytes: stats.held_bytes,
         held_bytes_peak: stats.held_bytes_peak,
@@ -427,84 +381,4 @@ pub(super) fn leg_numbers(row: &LegNumbers) -> circflow_leg_numbers {
 
 pub(super) fn leg_numbers_in(row: &circflow_leg_numbers) -> LegNumbers {
     LegNumbers { leg: Id(row.circuit.v), sent: row.sent, recv: row.recv }
-}
-
-impl From<Error> for circflow_status {
-    fn from(error: Error) -> circflow_status {
-        match error {
-            Error::Misuse(misuse) => misuse_status(misuse),
-            Error::Blocked(blocked) => match blocked {
-                Blocked::NoRoom => CIRCFLOW_ERR_BLOCKED,
-                Blocked::NotUsable => CIRCFLOW_ERR_NOT_USABLE,
-                Blocked::Undrained => CIRCFLOW_ERR_UNDRAINED,
-                Blocked::Gone => CIRCFLOW_ERR_GONE,
-                Blocked::Full => CIRCFLOW_ERR_FULL,
-                Blocked::Refused => CIRCFLOW_ERR_REFUSED,
-            },
-            Error::Fault(fault) => fault_status(fault),
-            Error::Expired => CIRCFLOW_ERR_EXPIRED,
-        }
-    }
-}
-
-fn misuse_status(misuse: Misuse) -> circflow_status {
-    match misuse {
-        Misuse::Invalid => CIRCFLOW_ERR_INVALID,
-        Misuse::ZeroId => CIRCFLOW_ERR_ZERO_ID,
-        Misuse::ForeignId => CIRCFLOW_ERR_FOREIGN_ID,
-        Misuse::StaleId => CIRCFLOW_ERR_STALE_ID,
-        Misuse::TooSmall => CIRCFLOW_ERR_TOO_SMALL,
-        Misuse::NotALeg => CIRCFLOW_ERR_NOT_A_LEG,
-        Misuse::InSet => CIRCFLOW_ERR_IN_SET,
-        Misuse::LegMismatch => CIRCFLOW_ERR_LEG_MISMATCH,
-        Misuse::HasStreams => CIRCFLOW_ERR_HAS_STREAMS,
-        Misuse::NoVegas => CIRCFLOW_ERR_NO_VEGAS,
-        Misuse::NotMultiplexed => CIRCFLOW_ERR_NOT_MULTIPLEXED,
-        Misuse::NotDecided => CIRCFLOW_ERR_NOT_DECIDED,
-        Misuse::NoLegs => CIRCFLOW_ERR_NO_LEGS,
-        Misuse::Numbers => CIRCFLOW_ERR_NUMBERS,
-        Misuse::NotAlone => CIRCFLOW_ERR_NOT_ALONE,
-        Misuse::TooManyLegs => CIRCFLOW_ERR_TOO_MANY_LEGS,
-        Misuse::TooManyLaunches => CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
-        Misuse::NonceInUse => CIRCFLOW_ERR_NONCE_IN_USE,
-        Misuse::Role => CIRCFLOW_ERR_ROLE,
-        Misuse::BadMachines => CIRCFLOW_ERR_BAD_MACHINES,
-        Misuse::UnknownPadding => CIRCFLOW_ERR_UNKNOWN_PADDING,
-        Misuse::PadderExists => CIRCFLOW_ERR_PADDER_EXISTS,
-        Misuse::NoPadder => CIRCFLOW_ERR_NO_PADDER,
-        Misuse::NotAsked => CIRCFLOW_ERR_NOT_ASKED,
-    }
-}
-
-fn fault_status(fault: Fault) -> circflow_status {
-    match fault {
-        Fault::BadLink => CIRCFLOW_ERR_BAD_LINK,
-        Fault::UnexpectedLink => CIRCFLOW_ERR_UNEXPECTED_LINK,
-        Fault::UnexpectedLinked => CIRCFLOW_ERR_UNEXPECTED_LINKED,
-        Fault::UnexpectedLinkedAck => CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK,
-        Fault::BadNonce => CIRCFLOW_ERR_BAD_NONCE,
-        Fault::BadLinkNumbers => CIRCFLOW_ERR_BAD_LINK_NUMBERS,
-        Fault::UnfitLink => CIRCFLOW_ERR_UNFIT_LINK,
-        Fault::ConfluxOff => CIRCFLOW_ERR_CONFLUX_OFF,
-        Fault::WrongHop => CIRCFLOW_ERR_WRONG_HOP,
-        Fault::BadSwitch => CIRCFLOW_ERR_BAD_SWITCH,
-        Fault::UnexpectedSwitch => CIRCFLOW_ERR_UNEXPECTED_SWITCH,
-        Fault::SwitchRepeated => CIRCFLOW_ERR_SWITCH_REPEATED,
-        Fault::SwitchZero => CIRCFLOW_ERR_SWITCH_ZERO,
-        Fault::SwitchTooFar => CIRCFLOW_ERR_SWITCH_TOO_FAR,
-        Fault::NumberOverflow => CIRCFLOW_ERR_NUMBER_OVERFLOW,
-        Fault::NumberStale => CIRCFLOW_ERR_NUMBER_STALE,
-        Fault::NumberTwice => CIRCFLOW_ERR_NUMBER_TWICE,
-        Fault::UnlinkedData => CIRCFLOW_ERR_UNLINKED_DATA,
-        Fault::StreamSendme => CIRCFLOW_ERR_STREAM_SENDME,
-        Fault::BadStreamId => CIRCFLOW_ERR_BAD_STREAM_ID,
-        Fault::SetMemory => CIRCFLOW_ERR_SET_MEMORY,
-        Fault::EngineMemory => CIRCFLOW_ERR_ENGINE_MEMORY,
-        Fault::LinkLimit => CIRCFLOW_ERR_LINK_LIMIT,
-        Fault::LinkedTimeout => CIRCFLOW_ERR_LINKED_TIMEOUT,
-        Fault::LinkedAckTimeout => CIRCFLOW_ERR_LINKED_ACK_TIMEOUT,
-        Fault::PaddingUnexpected => CIRCFLOW_ERR_PADDING_UNEXPECTED,
-        Fault::PaddingExcess => CIRCFLOW_ERR_PADDING_EXCESS,
-        Fault::BadNegotiated => CIRCFLOW_ERR_BAD_NEGOTIATED,
-    }
 }

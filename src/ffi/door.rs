@@ -3,6 +3,7 @@
 //! In this order: NULL, poisoned, re-entrant, then the call itself with the engine marked busy. A panic is caught here,
 //! poisons the engine and is turned into a status; it never unwinds into C.
 
+use super::sized::{self, Growing};
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::circflow_engine;
@@ -55,6 +56,24 @@ pub(super) unsafe fn enter(
     call: impl FnOnce(&mut Engine) -> Result<(), Error>,
 ) -> circflow_status {
     enter_when(engine, Allowed::Always, call)
+}
+
+/// Runs `call` and writes its figures into the caller's struct.
+pub(super) unsafe fn enter_to_write<T: Growing>(
+    engine: *mut circflow_engine,
+    out: *mut T,
+    call: impl FnOnce(&mut Engine) -> Result<T, Error>,
+) -> circflow_status {
+    let mut answer = CIRCFLOW_OK;
+    let status = enter(engine, |core| {
+        answer = sized::write(out, call(core)?);
+        Ok(())
+    });
+    if status == CIRCFLOW_OK {
+        answer
+    } else {
+        status
+    }
 }
 
 /// The short way in, for calls that are made for every cell: no answer means that the long way has to be taken. `call`

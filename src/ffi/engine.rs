@@ -2,12 +2,15 @@
 
 use super::convert;
 use super::door::{self, Allowed};
+use super::insn_types::*;
+use super::outcome;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::base::limits;
 use crate::engine::{Config, Engine};
+use crate::reactor::Marks;
 use libc::{c_char, c_void, size_t};
 use zeroize::Zeroize;
 
@@ -52,6 +55,10 @@ pub unsafe extern "C" fn circflow_engine_new(
         sets_max: config.sets_max,
         instructions_max: config.insns_max,
         held_bytes_max: config.held_bytes_max,
+        marks: Marks { high: config.edge_high_cells, low: config.edge_low_cells, over: config.edge_over_cells },
+        streams_max: config.streams_max,
+        stream_bytes_max: config.stream_bytes_max,
+        stream_memory: config.stream_memory_ns,
     };
     let made = Engine::new(&core);
     config.seed.zeroize();
@@ -89,7 +96,8 @@ pub unsafe extern "C" fn circflow_engine_free(
 /// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come
 /// in the order of their causes. Poll until NONE before you sleep.
 ///
-/// @param body      Where the body of a SEND or DELIVER goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
+/// @param body      Where the body of a SEND, DELIVER or WRITE goes. Give CIRCFLOW_CELL_BODY_LEN bytes and it always
+///                  fits; CIRCFLOW_BODY_MAX are enough where no cells pass.
 /// @param body_cap  Bytes of room there.
 ///
 /// CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body; it is still the first in the queue.
@@ -106,7 +114,7 @@ pub unsafe extern "C" fn circflow_engine_poll(
     }
     door::enter_when(engine, Allowed::NotInsideDrain, |core| {
         let next = core.poll(convert::buffer(body, body_cap))?;
-        insn_out.write(convert::insn(next));
+        insn_out.write(outcome::insn(next));
         Ok(())
     })
 }
@@ -130,11 +138,11 @@ pub unsafe extern "C" fn circflow_engine_drain(
         return CIRCFLOW_ERR_NULL;
     };
     door::drain(engine, || {
-        let mut body = [0u8; CIRCFLOW_BODY_MAX];
+        let mut body = [0u8; CIRCFLOW_CELL_BODY_LEN];
         for _ in 0..budget {
-            let mut insn = convert::insn(None);
+            let mut insn = outcome::insn(None);
             let status = door::enter(engine, |core| {
-                insn = convert::insn(core.poll(&mut body)?);
+                insn = outcome::insn(core.poll(&mut body)?);
                 Ok(())
             });
             if status != CIRCFLOW_OK {
@@ -270,6 +278,13 @@ fn config_defaults() -> circflow_engine_config {
         sets_max: limits::SETS_DEFAULT,
         insns_max: limits::INSTRUCTIONS_DEFAULT,
         held_bytes_max: limits::ENGINE_HELD_BYTES_DEFAULT,
+        edge_high_cells: limits::EDGE_HIGH_DEFAULT,
+        edge_low_cells: limits::EDGE_LOW_DEFAULT,
+        edge_over_cells: limits::EDGE_OVER_DEFAULT,
+        streams_max: limits::STREAMS_DEFAULT,
+        stream_bytes_max: limits::STREAM_BUFFERED_DEFAULT,
+        reserved: 0,
+        stream_memory_ns: limits::STREAM_MEMORY_DEFAULT,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::convert;
 use super::door;
+use super::outcome;
 use super::padding_types::*;
 use super::sized;
 use super::status::circflow_status;
@@ -121,17 +122,9 @@ pub unsafe extern "C" fn circflow_padding_get_stats(
     slot: u8,
     stats: *mut circflow_padding_stats,
 ) -> circflow_status {
-    let mut answer = CIRCFLOW_OK;
-    let status = door::enter(engine, |core| {
-        let figures = core.padder_stats(convert::id(circuit.v), hop, slot)?;
-        answer = sized::write(stats, convert::padding_stats(&figures));
-        Ok(())
-    });
-    if status == CIRCFLOW_OK {
-        answer
-    } else {
-        status
-    }
+    door::enter_to_write(engine, stats, |core| {
+        Ok(convert::padding_stats(&core.padder_stats(convert::id(circuit.v), hop, slot)?))
+    })
 }
 
 /// Answers a CIRCFLOW_INSN_PADDING with CIRCFLOW_PADDING_ASKS: says what you did, once you have done it. Each is
@@ -264,7 +257,7 @@ pub unsafe extern "C" fn circflow_circuit_send(
             Some(verdict) => verdict,
             None => core.hold_for_circuit(id, &message)?,
         };
-        convert::write_verdict(verdict_out, &verdict);
+        outcome::write_verdict(verdict_out, &verdict);
         Ok(())
     })
 }

@@ -2,6 +2,8 @@
 
 use super::convert;
 use super::door::{self, Allowed};
+use super::insn_types::*;
+use super::outcome;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
@@ -226,7 +228,7 @@ pub unsafe extern "C" fn circflow_set_decide(
             Some(verdict) => verdict,
             None => hold(core, set, message)?,
         };
-        convert::write_verdict(verdict_out, &verdict);
+        outcome::write_verdict(verdict_out, &verdict);
         Ok(())
     })
 }
@@ -258,7 +260,7 @@ pub unsafe extern "C" fn circflow_set_send(
             Some((verdict, core.pads()))
         });
         if let Some((verdict, pads)) = next {
-            convert::write_verdict(verdict_out, &verdict);
+            outcome::write_verdict(verdict_out, &verdict);
             return if pads { note_next(engine, verdict.circuit, message.hop) } else { CIRCFLOW_OK };
         }
     }
@@ -293,7 +295,7 @@ unsafe fn send_any(
             Some(verdict) => verdict,
             None => hold(core, set, message)?,
         };
-        convert::write_verdict(verdict_out, &verdict);
+        outcome::write_verdict(verdict_out, &verdict);
         Ok(())
     })
 }
@@ -323,7 +325,7 @@ pub unsafe extern "C" fn circflow_set_peek(
     }
     door::enter(engine, |core| {
         let verdict = core.peek(convert::id(set.v))?;
-        convert::write_verdict(verdict_out, &verdict);
+        outcome::write_verdict(verdict_out, &verdict);
         Ok(())
     })
 }
@@ -352,8 +354,8 @@ pub unsafe extern "C" fn circflow_set_next(
     door::enter_when(engine, Allowed::NotInsideDrain, |core| {
         let next = core.set_next(convert::id(set.v), convert::buffer(body, body_cap))?;
         match next {
-            Some(_) => insn_out.write(convert::insn(next)),
-            None => insn_out.write(convert::NOTHING),
+            Some(_) => insn_out.write(outcome::insn(next)),
+            None => insn_out.write(outcome::NOTHING),
         }
         Ok(())
     })
@@ -368,16 +370,7 @@ pub unsafe extern "C" fn circflow_set_get_stats(
     set: circflow_set_id,
     stats: *mut circflow_set_stats,
 ) -> circflow_status {
-    let mut answer = CIRCFLOW_OK;
-    let status = door::enter(engine, |core| {
-        answer = sized::write(stats, convert::set_stats(&core.set_stats(convert::id(set.v))?));
-        Ok(())
-    });
-    if status == CIRCFLOW_OK {
-        answer
-    } else {
-        status
-    }
+    door::enter_to_write(engine, stats, |core| Ok(convert::set_stats(&core.set_stats(convert::id(set.v))?)))
 }
 
 /// Reads a set's numbers, for a host whose own structs are authoritative.

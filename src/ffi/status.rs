@@ -86,6 +86,13 @@ pub enum circflow_status {
     /// A padding instruction was answered that was not given, or was answered already.
     CIRCFLOW_ERR_NOT_ASKED = -28,
 
+    /// circflow does not run this circuit, or not its streams: it was opened without CIRCFLOW_CIRCUIT_REACTOR, or without
+    /// CIRCFLOW_CIRCUIT_VEGAS.
+    CIRCFLOW_ERR_NOT_RUN = -29,
+    /// circflow runs this circuit: its streams send with circflow_stream_send(), and nobody reports for it.
+    CIRCFLOW_ERR_IS_RUN = -30,
+    /// A stream with this id is open on this circuit or set.
+    CIRCFLOW_ERR_STREAM_EXISTS = -31,
     /// No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
     CIRCFLOW_ERR_BLOCKED = -100,
     /// The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
@@ -99,6 +106,9 @@ pub enum circflow_status {
     CIRCFLOW_ERR_FULL = -104,
     /// The relay has refused padding on this circuit (padding-spec 3.2). Ask on another.
     CIRCFLOW_ERR_REFUSED = -105,
+    /// The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
+    /// CIRCFLOW_INSN_RESUME with the stream says when to start again.
+    CIRCFLOW_ERR_STREAM_STOPPED = -108,
 
     /// A LINK or LINKED that cannot be read.
     CIRCFLOW_ERR_BAD_LINK = -200,
@@ -150,6 +160,20 @@ pub enum circflow_status {
     CIRCFLOW_ERR_PADDING_EXCESS = -223,
     /// Client: a PADDING_NEGOTIATED that cannot be read, or that answers nothing.
     CIRCFLOW_ERR_BAD_NEGOTIATED = -224,
+    /// A command that this end of a circuit does not take: a client's at a relay, a relay's at a client, or an unknown one.
+    CIRCFLOW_ERR_UNEXPECTED_COMMAND = -225,
+    /// A cell that is not recognised here, and no relay follows.
+    CIRCFLOW_ERR_UNRECOGNISED = -226,
+    /// BEGIN or RESOLVE for a stream that is open.
+    CIRCFLOW_ERR_STREAM_TWICE = -227,
+    /// Client: a message for a stream that was never opened. (A relay drops it: it may have forgotten the stream.)
+    CIRCFLOW_ERR_UNKNOWN_STREAM = -228,
+    /// XOFF or XON that cannot be read.
+    CIRCFLOW_ERR_BAD_FLOW = -229,
+    /// Client: XOFF or XON more often than what was sent can call for (prop324 4.1.4).
+    CIRCFLOW_ERR_FLOW_ABUSE = -230,
+    /// A SENDME that acknowledges nothing, or does not bring the tag of its cell.
+    CIRCFLOW_ERR_BAD_SENDME = -231,
 
     /// The set holds as many bytes as it may.
     CIRCFLOW_ERR_SET_MEMORY = -300,
@@ -167,6 +191,10 @@ pub enum circflow_status {
     /// A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
     /// one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
     CIRCFLOW_ERR_LEG_LOST = -306,
+    /// More cells came for a full edge than it takes after CIRCFLOW_INSN_PAUSE.
+    CIRCFLOW_ERR_EDGE_OVERRUN = -307,
+    /// A stream has stream_bytes_max bytes that were delivered and not flushed.
+    CIRCFLOW_ERR_STREAM_MEMORY = -308,
 
     /// A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
     /// message, which Rust also prints to standard error.
@@ -232,12 +260,16 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_PADDER_EXISTS, c"there is a padder in this place already", None),
     (CIRCFLOW_ERR_NO_PADDER, c"there is no such padder on this circuit", None),
     (CIRCFLOW_ERR_NOT_ASKED, c"a padding instruction was answered that waits for no answer", None),
+    (CIRCFLOW_ERR_NOT_RUN, c"circflow does not run this circuit", None),
+    (CIRCFLOW_ERR_IS_RUN, c"circflow runs this circuit", None),
+    (CIRCFLOW_ERR_STREAM_EXISTS, c"a stream with this id is open", None),
     (CIRCFLOW_ERR_BLOCKED, c"no leg has room", None),
     (CIRCFLOW_ERR_NOT_USABLE, c"the set may not carry streams yet", None),
     (CIRCFLOW_ERR_UNDRAINED, c"too many instructions wait", None),
     (CIRCFLOW_ERR_GONE, c"the circuit is being closed", None),
     (CIRCFLOW_ERR_FULL, c"as many are there as there may be", None),
     (CIRCFLOW_ERR_REFUSED, c"the relay has refused padding on this circuit", None),
+    (CIRCFLOW_ERR_STREAM_STOPPED, c"the other end of the stream wants nothing now", None),
     (CIRCFLOW_ERR_BAD_LINK, Fault::BadLink.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_UNEXPECTED_LINK, Fault::UnexpectedLink.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_UNEXPECTED_LINKED, Fault::UnexpectedLinked.text(), Some(TORPROTOCOL)),
@@ -263,6 +295,13 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_PADDING_UNEXPECTED, Fault::PaddingUnexpected.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_PADDING_EXCESS, Fault::PaddingExcess.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_BAD_NEGOTIATED, Fault::BadNegotiated.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNEXPECTED_COMMAND, Fault::UnexpectedCommand.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNRECOGNISED, Fault::Unrecognised.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_STREAM_TWICE, Fault::StreamTwice.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_UNKNOWN_STREAM, Fault::UnknownStream.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_FLOW, Fault::BadFlow.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_FLOW_ABUSE, Fault::FlowAbuse.text(), Some(TORPROTOCOL)),
+    (CIRCFLOW_ERR_BAD_SENDME, Fault::BadSendme.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_SET_MEMORY, Fault::SetMemory.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_ENGINE_MEMORY, Fault::EngineMemory.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_LINK_LIMIT, Fault::LinkLimit.text(), Some(RESOURCELIMIT)),
@@ -270,6 +309,8 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_LINKED_ACK_TIMEOUT, Fault::LinkedAckTimeout.text(), Some(TIMEOUT)),
     (CIRCFLOW_ERR_EXPIRED, c"what was due ended what the call names", Some(TIMEOUT)),
     (CIRCFLOW_ERR_LEG_LOST, c"a leg went that its set cannot do without", Some(FINISHED)),
+    (CIRCFLOW_ERR_EDGE_OVERRUN, Fault::EdgeOverrun.text(), Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_STREAM_MEMORY, Fault::StreamMemory.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_PANIC, c"a bug in the library was caught; the engine is poisoned", Some(INTERNAL)),
     (CIRCFLOW_ERR_POISONED, c"the engine is poisoned", Some(INTERNAL)),
 ];

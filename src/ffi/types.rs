@@ -1,8 +1,8 @@
 //! The structs and enums of the C ABI, as C programmers see them. Enums travel only outward; inward values are
 //! integers.
 
-use super::padding_types::{circflow_insn_block, circflow_insn_padding};
-use super::status::circflow_status;
+use super::insn_types::circflow_insn;
+use super::run_types::circflow_stream_id;
 use libc::{c_char, c_void, size_t};
 
 /// Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command.
@@ -19,7 +19,7 @@ pub const CIRCFLOW_LEGS_MAX: usize = 16;
 pub const CIRCFLOW_NEVER: u64 = u64::MAX;
 /// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
 /// block of fixed size. A held token costs what its host says.
-pub const CIRCFLOW_HELD_COST: u32 = 528;
+pub const CIRCFLOW_HELD_COST: u32 = 536;
 const _: () = assert!(CIRCFLOW_HELD_COST == crate::conflux::store::COPY_COST);
 
 /// What a held token costs at least, in bytes: what circflow itself needs for it.
@@ -126,8 +126,23 @@ pub struct circflow_engine_config {
     pub sets_max: u32,
     /// Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
     pub insns_max: u32,
-    /// Bytes that all sets together may hold for order; 0 for none. Default 256 MiB.
+    /// Bytes that all sets and edges together may hold; 0 for none. Default 256 MiB.
     pub held_bytes_max: u64,
+    /// Circuits that circflow runs: cells that wait at an edge when the source is told to pause. Default 64.
+    pub edge_high_cells: u32,
+    /// Cells left at an edge when the source is told to go on; below edge_high_cells. Default 16.
+    pub edge_low_cells: u32,
+    /// Cells that an edge still takes after the pause, at least 32; one more closes the circuit. Default 128.
+    pub edge_over_cells: u32,
+    /// Streams of one circuit or set that may be open at a time. Default 1024.
+    pub streams_max: u32,
+    /// Bytes of one stream that may be delivered and not flushed; more closes its circuit or set. Default 32 MiB.
+    pub stream_bytes_max: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// How long messages for a stream that you have ended are still dealt with (prop324 4.1.4): the longest round trip
+    /// counts when it is longer. Default 60 s.
+    pub stream_memory_ns: u64,
 }
 
 /// What a set is made with. Fill it with circflow_set_config_init(), then change what you want.
@@ -183,11 +198,16 @@ pub struct circflow_circuit_config {
     pub hops: u8,
     /// CIRCFLOW_CIRCUIT_*, or-ed together.
     pub flags: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// CIRCFLOW_PATH_*: which parameters of congestion control hold. Default: CIRCFLOW_PATH_EXIT.
+    pub path_class: u8,
     /// Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
     /// CIRCFLOW_ERR_BLOCKED, and padding is refused. Default 32.
     pub held_sends_max: u32,
+    /// With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated when the circuit was built
+    /// (prop324 10); within 1 of "cc_sendme_inc". Default 0: what that says.
+    pub sendme_inc: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
 }
 
 /// A relay message, decrypted. All of it is read during the call only.
@@ -199,7 +219,8 @@ pub struct circflow_circuit_config {
 /// the host's: circflow keeps the number `token` instead, and hands it back exactly once, in CIRCFLOW_INSN_DELIVER or
 /// CIRCFLOW_INSN_DISCARD or to the discard function of circflow_engine_free(). A token is kept only when a call
 /// answered HELD; after any other verdict and any error it was never taken, so what it stands for need only be made
-/// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form.
+/// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form, and on circuits that
+/// circflow runs every body.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_message {
@@ -213,8 +234,8 @@ pub struct circflow_message {
     pub body_len: u16,
     /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
     pub form: u8,
-    /// Zero. Not looked at yet.
-    pub reserved: u8,
+    /// Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0 for none.
+    pub cell_tag_len: u8,
     /// With a token: what holding it costs your process, in bytes. It counts against the caps, as
     /// CIRCFLOW_HELD_TOKEN_MIN at least.
     pub cost: u32,
@@ -224,6 +245,9 @@ pub struct circflow_message {
     pub body: *const u8,
     /// With CIRCFLOW_FORM_TOKEN: any number of yours.
     pub token: u64,
+    /// On circuits that circflow runs, with DATA that came: the tag of its cell, for the SENDME that may follow from it
+    /// (prop289: the running digest after this cell, or its tag). Give it with each: it is read when it is needed.
+    pub cell_tag: *const u8,
 }
 
 /// The kind of a verdict.
@@ -246,6 +270,8 @@ pub enum circflow_verdict_kind {
     CIRCFLOW_VERDICT_REFUSE = 4,
     /// Sending: send the message on this leg, after a SWITCH with switch_delta if that is not 0.
     CIRCFLOW_VERDICT_SEND = 5,
+    /// A cell that passes: write it to the other side of the circuit, now.
+    CIRCFLOW_VERDICT_FORWARD = 6,
 }
 
 /// What circflow says about the message that was fed.
@@ -258,7 +284,9 @@ pub struct circflow_verdict {
     /// Otherwise 0, and there is nothing to take on account of this message.
     pub ready: u8,
     /// REFUSE: the reason to put into END (tor-spec 6.3, one byte). Otherwise 0.
-    pub end_reason: u16,
+    pub end_reason: u8,
+    /// CIRCFLOW_WANTS_TAG or 0.
+    pub flags: u8,
     /// SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
     pub switch_delta: u32,
     /// SEND: the leg to send on. Otherwise the circuit the message came on; zero when a set holds it for sending.
@@ -267,6 +295,11 @@ pub struct circflow_verdict {
     pub circuit_tag: u64,
     /// The message's absolute sequence number in the set, from 1; 0 for messages that have none.
     pub number: u64,
+    /// On circuits that circflow runs: the stream it belongs to, or zero. The last message of a stream (END, RESOLVED)
+    /// has only the tag.
+    pub stream: circflow_stream_id,
+    /// The tag of the stream, or 0.
+    pub stream_tag: u64,
 }
 
 /// How a leg stands, from the host's congestion control. It replaces all that was known; until the next report circflow
@@ -286,190 +319,6 @@ pub struct circflow_leg_report {
     pub sendme_inc: u32,
     /// CIRCFLOW_REPORT_*, or-ed together.
     pub flags: u32,
-}
-
-/// The kind of an instruction. More kinds may come; ignore what you do not know.
-#[allow(non_camel_case_types)]
-///
-/// cbindgen:prefix-with-name=false
-/// cbindgen:rename-all=None
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum circflow_insn_kind {
-    /// Nothing waits.
-    CIRCFLOW_INSN_NONE = 0,
-    /// Send a relay message on a circuit, to detail.send.hop, and do not report it as sent: circflow knows. It is
-    /// control whose body is in the body buffer, or a message of yours that padding held back: then detail.send.form
-    /// tells whether its body is in the buffer or detail.send.token is yours again.
-    CIRCFLOW_INSN_SEND = 1,
-    /// A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
-    /// again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since;
-    /// messages whose turn had come when their set ended are still delivered, before the CIRCFLOW_INSN_CLOSE of its
-    /// legs.
-    CIRCFLOW_INSN_DELIVER = 2,
-    /// detail.discard.token is yours again, and its message will never be delivered: free it.
-    CIRCFLOW_INSN_DISCARD = 3,
-    /// Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
-    /// then say circflow_circuit_closed(). The id lives until you do.
-    CIRCFLOW_INSN_CLOSE = 4,
-    /// The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_BLOCKED: read its streams.
-    CIRCFLOW_INSN_RESUME = 5,
-    /// The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
-    /// once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
-    CIRCFLOW_INSN_LINKED = 6,
-    /// The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED
-    /// any more and one is linked, at an exit when the first LINKED has been handed to you to send.
-    CIRCFLOW_INSN_USABLE = 7,
-    /// Client: a leg was lost before it was linked, and the nonce's launch budget has room for another: launch one if
-    /// you can, and add it. The set goes on without it meanwhile.
-    CIRCFLOW_INSN_WANT_LEG = 8,
-    /// The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this.
-    CIRCFLOW_INSN_ENDED = 9,
-    /// Send a padding cell: a DROP to detail.padding.hop on this circuit and no other. It is never counted, and not to
-    /// be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags (only on a circuit that was opened
-    /// with CIRCFLOW_CIRCUIT_OWN_QUEUE), decide first, by this table, and answer with circflow_padding_answer().
-    /// "Queue" is the circuit's outgoing queue: cells to or through the hop that are queued and not written yet,
-    /// blocked or not.
-    ///
-    ///   your block          BYPASS  REPLACE  queue      do                               answer
-    ///   none                any     no       any        send padding                     SENT
-    ///   none                any     yes      empty      send padding                     SENT
-    ///   none                any     yes      not empty  nothing                          REPLACED
-    ///   lets padding pass   yes     no       any        send padding past the block      SENT
-    ///   lets padding pass   yes     yes      empty      send padding past the block      SENT
-    ///   lets padding pass   yes     yes      blocked    let one queued cell out          RELEASED
-    ///   lets padding pass   yes     yes      past it    nothing                          REPLACED
-    ///   lets padding pass   no      no       any        queue padding behind the block   SENT
-    ///   lets padding pass   no      yes      empty      queue padding behind the block   SENT
-    ///   lets padding pass   no      yes      not empty  nothing                          REPLACED
-    ///   lets nothing pass   any     no       any        queue padding behind the block   SENT
-    ///   lets nothing pass   any     yes      empty      queue padding behind the block   SENT
-    ///   lets nothing pass   any     yes      not empty  nothing                          REPLACED
-    CIRCFLOW_INSN_PADDING = 10,
-    /// CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep what is queued on this circuit, all but control that must not wait
-    /// (SENDME, the conflux handshake, negotiation, DESTROY), and drop padding that waits there when its padder goes.
-    /// detail.block.bypassable says whether padding with
-    /// CIRCFLOW_PADDING_BYPASS may pass; it can come again with another answer.
-    CIRCFLOW_INSN_BLOCK = 11,
-    /// CIRCFLOW_CIRCUIT_OWN_QUEUE: let out all that you kept, in order.
-    CIRCFLOW_INSN_UNBLOCK = 12,
-}
-
-/// CIRCFLOW_INSN_SEND.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct circflow_insn_send {
-    /// Relay command.
-    pub command: u8,
-    /// Hop to send to; 0 at a relay: towards the client.
-    pub hop: u8,
-    /// Stream id, 0 for none.
-    pub stream_id: u16,
-    /// CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
-    pub body_len: u16,
-    /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
-    pub form: u8,
-    /// Zero.
-    pub reserved: [u8; 9],
-    /// CIRCFLOW_FORM_TOKEN: the token.
-    pub token: u64,
-    /// A set's message: its absolute sequence number. Otherwise 0.
-    pub number: u64,
-    /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
-    pub cost: u32,
-    /// Zero.
-    pub reserved2: u32,
-}
-
-/// CIRCFLOW_INSN_DELIVER.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct circflow_insn_deliver {
-    /// Absolute sequence number.
-    pub number: u64,
-    /// CIRCFLOW_FORM_TOKEN: the token.
-    pub token: u64,
-    /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
-    pub cost: u32,
-    /// Stream id.
-    pub stream_id: u16,
-    /// CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
-    pub body_len: u16,
-    /// Relay command.
-    pub command: u8,
-    /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
-    pub form: u8,
-}
-
-/// CIRCFLOW_INSN_DISCARD.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct circflow_insn_discard {
-    /// The token.
-    pub token: u64,
-    /// Its cost, as the host gave it.
-    pub cost: u32,
-}
-
-/// CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct circflow_insn_close {
-    /// Why: a status of class PEER or LIMIT, or CIRCFLOW_OK when the host asked for it.
-    pub cause: circflow_status,
-    /// The reason to put into DESTROY (tor-spec 5.4), one byte on the wire.
-    pub reason: u32,
-}
-
-/// CIRCFLOW_INSN_LINKED.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct circflow_insn_linked {
-    /// Client: the round-trip time from LINK to LINKED; 0 when the clock did not move. Exit: 0, as LINKED_ACK is still
-    /// to come.
-    pub rtt_ns: u64,
-}
-
-/// What an instruction says besides what it is about.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub union circflow_insn_detail {
-    /// CIRCFLOW_INSN_SEND.
-    pub send: circflow_insn_send,
-    /// CIRCFLOW_INSN_DELIVER.
-    pub deliver: circflow_insn_deliver,
-    /// CIRCFLOW_INSN_DISCARD.
-    pub discard: circflow_insn_discard,
-    /// CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
-    pub close: circflow_insn_close,
-    /// CIRCFLOW_INSN_LINKED.
-    pub linked: circflow_insn_linked,
-    /// CIRCFLOW_INSN_PADDING.
-    pub padding: circflow_insn_padding,
-    /// CIRCFLOW_INSN_BLOCK.
-    pub block: circflow_insn_block,
-    /// The size of the union, now and later.
-    pub reserved: [u64; 5],
-}
-
-/// One thing for the host to do. A plain value: copy it, queue it, forget it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct circflow_insn {
-    /// circflow_insn_kind.
-    pub kind: u32,
-    /// Zero.
-    pub flags: u32,
-    /// The circuit it is about, or zero.
-    pub circuit: circflow_circuit_id,
-    /// The set it is about, or zero.
-    pub set: circflow_set_id,
-    /// The tag of the circuit, or 0.
-    pub circuit_tag: u64,
-    /// The tag of the set, or 0.
-    pub set_tag: u64,
-    /// By kind.
-    pub detail: circflow_insn_detail,
 }
 
 /// Called by circflow_engine_drain() for each instruction. `body` is what a body buffer would hold, for the length of
@@ -499,11 +348,11 @@ pub struct circflow_engine_stats {
     pub insns: u32,
     /// The most that ever waited.
     pub insns_peak: u32,
-    /// Timers armed: one for each leg that waits for an answer, and one for each circuit whose padding waits for
-    /// anything.
+    /// Timers armed: one for each leg that waits for an answer, one for each circuit whose padding waits for anything,
+    /// and one for each stream that its rate holds back.
     pub timers: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Streams open on circuits and sets that circflow runs.
+    pub streams: u32,
     /// Messages held now, for order and for sending, those waiting to be discarded included.
     pub held: u64,
     /// What they cost, in bytes.

@@ -127,11 +127,12 @@ pub unsafe extern "C" fn circflow_cell_decode(
                 stream_id: relay.stream_id,
                 body_len: relay.body.len() as u16,
                 form: CIRCFLOW_FORM_BYTES,
-                reserved: 0,
+                cell_tag_len: 0,
                 cost: 0,
                 reserved2: 0,
                 body: relay.body.as_ptr(),
                 token: 0,
+                cell_tag: std::ptr::null(),
             });
             CIRCFLOW_OK
         }

@@ -1,1 +1,25 @@
-//! The reactors of a circuit: FORWARD, BACKWARD, the two stream sides, the controller, and how they are wired.
+//! The reactors of a circuit (R1–R13): what runs a circuit when the host leaves that to circflow.
+//!
+//! FORWARD ([`forward`]) and BACKWARD ([`backward`]) are the two directions; STREAM WRITE ([`stream_write`]) and STREAM
+//! READ ([`stream_read`]) the two sides of its streams; CONTROLLER ([`controller`]) is a set. [`wiring`] shows the graph.
+//! They own no clock, no ids and no instructions: the engine moves messages between them and the host.
+
+pub mod backward;
+pub mod commands;
+pub mod controller;
+pub mod edge;
+pub mod ends;
+pub mod forward;
+pub mod stream;
+pub mod stream_read;
+pub mod stream_write;
+pub mod wiring;
+
+pub use commands::Part;
+pub use controller::Controller;
+pub use edge::{Edge, Heed, Marks, Offer, Side};
+pub use forward::{Forward, Position, Route};
+pub use stream::{Flow, Known, Owner, Stream, Streams};
+pub use stream_read::Unread;
+pub use stream_write::{Incoming, Rules, Write};
+pub use wiring::{marks, part, Reactor};

@@ -54,6 +54,12 @@ impl Command {
         }
     }
 
+    /// Whether it is padding, or about padding.
+    #[inline]
+    pub fn is_about_padding(self) -> bool {
+        matches!(self, Command::DROP | Command::PADDING_NEGOTIATE | Command::PADDING_NEGOTIATED)
+    }
+
     /// Whether the v1 cell header has a stream id field for this command. SENDME has none: where v1 is spoken there is
     /// congestion control, and so no SENDME of a stream.
     #[inline]

@@ -61,6 +61,24 @@ pub enum Fault {
     PaddingExcess,
     /// PADDING_NEGOTIATED that cannot be read, or that answers nothing.
     BadNegotiated,
+    /// A command that this part of a circuit does not take.
+    UnexpectedCommand,
+    /// A cell that nobody recognises, and no relay follows.
+    Unrecognised,
+    /// BEGIN for a stream that is open.
+    StreamTwice,
+    /// A message for a stream that is not.
+    UnknownStream,
+    /// XOFF or XON that cannot be read.
+    BadFlow,
+    /// XOFF or XON more often than what was sent can call for.
+    FlowAbuse,
+    /// A SENDME that acknowledges nothing, or with another tag.
+    BadSendme,
+    /// More cells than an edge takes after it has asked for a pause.
+    EdgeOverrun,
+    /// More bytes of a stream than may wait for it.
+    StreamMemory,
 }
 
 /// How far a fault reaches.
@@ -105,6 +123,15 @@ impl Fault {
             PaddingUnexpected => c"padding from a hop without a padder",
             PaddingExcess => c"more padding than the hop may send",
             BadNegotiated => c"a PADDING_NEGOTIATED that cannot be read, or that answers nothing",
+            UnexpectedCommand => c"a command that this end of a circuit does not take",
+            Unrecognised => c"a cell that is for nobody",
+            StreamTwice => c"a second BEGIN for a stream",
+            UnknownStream => c"a message for a stream that was never opened",
+            BadFlow => c"an XOFF or XON that cannot be read",
+            FlowAbuse => c"XOFF or XON too often",
+            BadSendme => c"a SENDME that acknowledges nothing that was sent",
+            EdgeOverrun => c"the source of an edge goes on after a pause",
+            StreamMemory => c"a stream has as many bytes waiting as it may",
         }
     }
 
@@ -116,9 +143,9 @@ impl Fault {
             | SetMemory | EngineMemory => Reach::Set,
             BadLink | UnexpectedLink | UnexpectedLinked | UnexpectedLinkedAck | BadNonce | BadLinkNumbers
             | UnfitLink | ConfluxOff | WrongHop | UnexpectedSwitch | UnlinkedData | StreamSendme | BadStreamId
-            | LinkLimit | LinkedTimeout | LinkedAckTimeout | PaddingUnexpected | PaddingExcess | BadNegotiated => {
-                Reach::Circuit
-            }
+            | LinkLimit | LinkedTimeout | LinkedAckTimeout | PaddingUnexpected | PaddingExcess | BadNegotiated
+            | UnexpectedCommand | Unrecognised | StreamTwice | UnknownStream | BadFlow | FlowAbuse | BadSendme
+            | EdgeOverrun | StreamMemory => Reach::Circuit,
         }
     }
 }

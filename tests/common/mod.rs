@@ -10,7 +10,9 @@ pub mod sim;
 
 use circflow::base::Id;
 use circflow::conflux::{Algorithm, Message, Report, Role, Terms, Token};
+use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Instruction, Step, VerdictKind};
+use circflow::reactor::Marks;
 use circflow::wire::conflux::{Nonce, Ux};
 use circflow::wire::Command;
 
@@ -109,6 +111,10 @@ pub fn config(tag: u32) -> Config {
         sets_max: 1 << 8,
         instructions_max: 1 << 12,
         held_bytes_max: 256 << 20,
+        marks: Marks { high: 8, low: 2, over: 32 },
+        streams_max: 64,
+        stream_bytes_max: 1 << 20,
+        stream_memory: 60_000_000_000,
     }
 }
 
@@ -135,6 +141,8 @@ pub fn circuit(role: Role, tag: u64) -> CircuitConfig {
         hops: if role == Role::Client { HOPS } else { 0 },
         flags: CircuitFlags::VEGAS,
         held_sends_max: 32,
+        class: PathClass::Exit,
+        sendme_inc: 0,
     }
 }
 
@@ -191,6 +199,7 @@ impl From<circflow::engine::Verdict> for Verdict {
             VerdictKind::Consumed => Verdict::Consumed { circuit },
             VerdictKind::Refuse => Verdict::Refuse { circuit, end_reason },
             VerdictKind::Send => Verdict::Send { circuit, number, switch_delta },
+            VerdictKind::Forward => panic!("no cell passes in these tests"),
         }
     }
 }
@@ -206,7 +215,7 @@ pub fn receive_short(engine: &mut Engine, now: u64, id: Id, message: &Message<'_
     match engine.receive_next(now, id, message.command, message.hop, message.stream_id) {
         Step::Done(said) => Ok(said.into()),
         Step::OnLeg => engine.receive_on_leg(id, message).map(Verdict::from),
-        Step::Other => engine.receive_other(now, id, message).map(Verdict::from),
+        Step::Other => engine.receive_other(now, id, message, &[]).map(Verdict::from),
     }
 }
 

@@ -328,6 +328,7 @@ impl Sim {
                 let wire = at.wire_of(instruction.circuit);
                 self.remove(end, wire);
             }
+            What::Write { .. } | What::Heed { .. } => panic!("no circuit is run"),
             What::Resume => {
                 // Asked again while RESUME waits to be polled, the engine may owe another one.
                 at.waiting = false;

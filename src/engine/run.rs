@@ -1,0 +1,419 @@
+//! Circuits that circflow runs: what comes in is handed to the reactors' parts, and what follows is queued.
+
+use super::insn::Queued;
+use super::verdict::END_NOT_DIRECTORY;
+use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::base::{Id, Nanos};
+use crate::conflux::store::cost_of;
+use crate::conflux::{Arrival, Cause, Fault, Message, Role};
+use crate::congestion::{Channel, Params, PathClass};
+use crate::reactor::{part, Edge, Forward, Heed, Incoming, Offer, Owner, Position, Route, Side};
+use crate::wire::sendme::Sendme;
+use crate::wire::Command;
+use std::sync::Arc;
+
+/// Figures of a circuit that circflow runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CircuitStats {
+    /// Congestion window towards the join point, 0 before the first DATA.
+    pub cwnd: u64,
+    /// DATA cells in flight.
+    pub inflight: u64,
+    /// Smoothed round-trip time, 0 for none.
+    pub rtt: Nanos,
+    /// Congestion control is in slow start.
+    pub slow_start: bool,
+    /// Streams that are the circuit's own.
+    pub streams: u32,
+    /// Of the two edges, [`Side::Back`] first.
+    pub edges: [EdgeStats; 2],
+}
+
+/// Figures of an edge.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EdgeStats {
+    /// Cells that wait.
+    pub waiting: u32,
+    /// The most that ever did.
+    pub waiting_peak: u32,
+    /// Cells that went on.
+    pub passed: u64,
+    /// The channel takes cells.
+    pub writable: bool,
+    /// The source was told to pause.
+    pub paused: bool,
+}
+
+impl EdgeStats {
+    fn of(edge: &Edge) -> EdgeStats {
+        EdgeStats {
+            waiting: edge.waiting(),
+            waiting_peak: edge.waiting_peak(),
+            passed: edge.passed(),
+            writable: edge.is_writable(),
+            paused: edge.is_paused(),
+        }
+    }
+}
+
+impl Circuit {
+    /// Circflow runs it, and knows its streams.
+    pub(super) fn runs_streams(&self) -> bool {
+        self.reactor.is_some() && self.config.flags.has(CircuitFlags::VEGAS)
+    }
+
+    pub(super) fn position(&self, hop: u8) -> Position {
+        let flags = self.config.flags;
+        let extended = flags.has(CircuitFlags::EXTENDED);
+        Position {
+            part: part(self.config.role == Role::Client, flags.has(CircuitFlags::SERVICE), extended),
+            is_leg: self.place.leg().is_some(),
+            at_join_point: hop == self.config.hops,
+            leaky_pipe: flags.has(CircuitFlags::LEAKY_PIPE),
+            runs_streams: self.runs_streams(),
+        }
+    }
+}
+
+impl Engine {
+    /// True for a circuit that we run.
+    #[inline]
+    pub fn runs(&self, id: Id) -> bool {
+        self.running > 0 && self.circuits.get(id).is_some_and(|circuit| circuit.reactor.is_some())
+    }
+
+    /// Sets a parameter for the circuits of one class that are opened from now on.
+    pub fn set_param(&mut self, class: PathClass, name: &str, value: u32) -> Result<(), Error> {
+        let mut params = Params::clone(&self.params[class as usize]);
+        match params.set(name, value) {
+            Ok(()) => {
+                self.params[class as usize] = Arc::new(params);
+                Ok(())
+            }
+            Err(range) => {
+                self.detail = match range {
+                    Some((min, max)) => format!("{name} goes from {min} to {max}"),
+                    None => format!("no parameter is called {name}"),
+                };
+                Err(Error::INVALID)
+            }
+        }
+    }
+
+    /// A cell came that is not for us, from one side, and goes on to the other.
+    #[inline]
+    pub fn pass(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Result<Verdict, Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.pass_at(now, id, from, cell)
+    }
+
+    /// The common case of [`Engine::pass`]: nothing is due, and the cell goes through. No answer means that nothing was
+    /// done.
+    #[inline(always)]
+    pub fn pass_next(&mut self, now: Nanos, id: Id, from: Side) -> Option<Verdict> {
+        if now >= self.deadline() || !self.clock.advance(now) {
+            return None;
+        }
+        let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor) }) =
+            self.circuits.get_mut(id)
+        else {
+            return None;
+        };
+        let goes_on = config.flags.has(CircuitFlags::EXTENDED) && config.role == Role::Exit;
+        if !goes_on || !reactor.edge(from.opposite()).pass_through() {
+            return None;
+        }
+        Some(Verdict::of(VerdictKind::Forward, id, config.tag))
+    }
+
+    fn pass_at(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Result<Verdict, Error> {
+        self.check_drained()?;
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
+        }
+        let (tag, flags) = (circuit.config.tag, circuit.config.flags);
+        let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        if circuit.config.role == Role::Client {
+            return Err(Misuse::Role.into());
+        }
+        if !flags.has(CircuitFlags::EXTENDED) {
+            return Err(self.fault(id, Fault::Unrecognised));
+        }
+        if let (Some(padding), Side::Back) = (&mut circuit.padding, from) {
+            padding.received(0, false, now);
+            self.alarms.arm_padding(id, padding.next());
+        }
+        let to = from.opposite();
+        match reactor.edge(to).offer(&self.marks) {
+            Offer::Through => {
+                if to == Side::Back {
+                    self.note_sent(id, 0, now);
+                }
+                Ok(Verdict::of(VerdictKind::Forward, id, tag))
+            }
+            Offer::Overrun => Err(self.fault(id, Fault::EdgeOverrun)),
+            Offer::Keep if !self.store.fits(cost_of(cell)) => Err(self.fault(id, Fault::EngineMemory)),
+            Offer::Keep => match reactor.edge(to).keep(cell, &self.marks, &mut self.store) {
+                None => Err(self.fault(id, Fault::EngineMemory)),
+                Some(heed) => {
+                    self.heed(id, from, heed);
+                    Ok(Verdict::of(VerdictKind::Held, id, tag))
+                }
+            },
+        }
+    }
+
+    /// Tells the source of an edge to pause or to go on.
+    pub(super) fn heed(&mut self, circuit: Id, source: Side, heed: Heed) {
+        match heed {
+            Heed::No => {}
+            Heed::Pause => self.queue.push(Queued::Heed { circuit, side: source, pause: true }),
+            Heed::Resume => self.queue.push(Queued::Heed { circuit, side: source, pause: false }),
+        }
+    }
+
+    /// The channel on one side takes cells, or none.
+    pub fn set_writable(&mut self, now: Nanos, id: Id, side: Side, writable: bool) -> Result<(), Error> {
+        self.enter_for_circuits(now, std::iter::once(id))?;
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        if reactor.edge(side).set_full(!writable) {
+            self.queue.push(Queued::Edge { circuit: id, side });
+        }
+        if side == Side::Back {
+            self.room_changed(id);
+        }
+        Ok(())
+    }
+
+    /// Padding holds cells back on a circuit that we run, or does so no longer.
+    pub(super) fn shut_edge(&mut self, id: Id, shut: bool) {
+        let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
+        if reactor.edge(Side::Back).set_shut(shut) {
+            self.queue.push(Queued::Edge { circuit: id, side: Side::Back });
+        }
+        self.room_changed(id);
+    }
+
+    /// One cell that waits may pass, although padding holds cells back.
+    pub(super) fn spare_edge(&mut self, id: Id) {
+        let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
+        if reactor.edge(Side::Back).spare() {
+            self.queue.push(Queued::Edge { circuit: id, side: Side::Back });
+        }
+    }
+
+    /// The window or the edge of a circuit has changed: its set, or its host, may want to know.
+    pub(super) fn room_changed(&mut self, id: Id) {
+        let Some(circuit) = self.circuits.get_mut(id) else { return };
+        let (place, hop, runs) = (circuit.place, circuit.config.hops, circuit.runs_streams());
+        let Some(reactor) = circuit.reactor.as_mut().filter(|_| runs) else { return };
+        match place {
+            Place::Leg { set, ix } => {
+                let report = reactor.report(hop);
+                if let Some(state) = self.sets.get_mut(set) {
+                    state.report(ix, &report, &mut self.effects);
+                }
+                if !self.effects.is_empty() {
+                    self.apply_effects(set);
+                }
+                self.resume_circuit(id);
+            }
+            Place::Alone => self.resume_circuit(id),
+            Place::Closing => {}
+        }
+    }
+
+    /// Tells a host that waits for room on a circuit that there is some.
+    fn resume_circuit(&mut self, id: Id) {
+        let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
+        if reactor.backward.waits_for().any(|hop| reactor.takes_data(hop)) {
+            reactor.backward.resumes();
+            self.queue.push(Queued::ResumeCircuit { circuit: id });
+        }
+    }
+
+    /// The tag of a DATA cell that was wanted.
+    pub fn give_tag(&mut self, id: Id, hop: u8, tag: &[u8]) -> Result<(), Error> {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        let Some(end) = reactor.ends.find(hop) else { return Err(Misuse::NotAsked.into()) };
+        end.window.tag(tag).map_err(|_| Misuse::NotAsked.into())
+    }
+
+    /// The host wants an end of a circuit (R13).
+    pub fn close_circuit(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
+        self.enter_for_circuits(now, std::iter::once(id))?;
+        let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
+        let leg = circuit.place.leg();
+        self.close(id, leg.map_or(Id::NONE, |(set, _)| set), Cause::Asked);
+        if let Some((set, ix)) = leg {
+            self.remove_leg(set, ix, Cause::LegLost);
+        }
+        Ok(())
+    }
+
+    /// Figures of a circuit that we run.
+    pub fn circuit_stats(&mut self, id: Id) -> Result<CircuitStats, Error> {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let hop = circuit.config.hops;
+        let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        let mut stats = CircuitStats {
+            streams: reactor.streams.as_ref().map_or(0, |streams| streams.len() as u32),
+            edges: [EdgeStats::of(reactor.edge_at(Side::Back)), EdgeStats::of(reactor.edge_at(Side::Next))],
+            ..CircuitStats::default()
+        };
+        if let Some(end) = reactor.ends.find(hop) {
+            stats.cwnd = end.window.cwnd().into();
+            stats.inflight = end.window.inflight().into();
+            stats.rtt = end.window.rtt().unwrap_or(0);
+            stats.slow_start = end.window.in_slow_start();
+        }
+        Ok(stats)
+    }
+
+    /// A message was recognised on a circuit that we run. `tag` is that of its cell.
+    pub fn receive_run(&mut self, now: Nanos, id: Id, message: &Message<'_>, tag: &[u8]) -> Result<Verdict, Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.check_drained()?;
+        let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
+        }
+        let (position, host_tag, place) = (circuit.position(message.hop), circuit.config.tag, circuit.place);
+        let route = match Forward::route(&position, message.command, message.stream_id) {
+            Ok(route) => route,
+            Err(fault) => return Err(self.fault(id, fault)),
+        };
+        if circuit.padding.is_some() || Command::is_about_padding(message.command) {
+            if let Admitted::Consumed(verdict) = self.receive_padding(now, id, message)? {
+                return Ok(verdict);
+            }
+        }
+        if message.command == Command::DATA && position.runs_streams {
+            self.acknowledge(id, message.hop, tag);
+        }
+        let verdict = Verdict::of(VerdictKind::Deliver, id, host_tag);
+        match route {
+            Route::Controller if message.command == Command::CONFLUX_SWITCH => self.receive_on_leg(id, message),
+            Route::Controller => self.receive_sequenced_run(now, id, message),
+            Route::Streams => {
+                self.mark_streams(id);
+                let incoming = incoming(message);
+                self.write_stream(now, Owner::Circuit(id), id, &incoming, verdict)
+            }
+            Route::Sendme => match self.receive_sendme(now, id, message) {
+                Ok(()) => Ok(Verdict { kind: VerdictKind::Consumed, ..verdict }),
+                Err(fault) => Err(self.fault(id, fault)),
+            },
+            Route::Handshake => self.receive_conflux(now, id, message),
+            Route::RefuseDirectory => {
+                let owner = place.leg().map_or(Owner::Circuit(id), |(set, _)| Owner::Set(set));
+                self.speak(owner, message.hop, message.stream_id, Command::END, &[END_NOT_DIRECTORY], now);
+                Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
+            }
+            Route::Host => {
+                if message.stream_id != 0 {
+                    self.mark_streams(id);
+                }
+                Ok(verdict)
+            }
+        }
+    }
+
+    /// A multiplexed message on a leg: to the controller, and from there, in order, to its stream.
+    fn receive_sequenced_run(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let (set, ix) = self.leg(id)?;
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        // What only we read is kept by us, not by the host.
+        let is_flow = matches!(message.command, Command::XOFF | Command::XON);
+        let message = &Message { token: message.token.filter(|_| !is_flow), ..*message };
+        let tag = state.tag(ix);
+        let verdict = match state.arrive_next(ix, now) {
+            Some(number) => Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) },
+            None => match state.arrive(ix, now, message, &mut self.store) {
+                Ok(Arrival::Held(number)) => {
+                    let kind = if is_flow { VerdictKind::Consumed } else { VerdictKind::Held };
+                    return Ok(Verdict { number, ..Verdict::of(kind, id, tag) });
+                }
+                Ok(Arrival::InOrder(number)) => {
+                    state.mark_ready(&mut self.effects);
+                    self.apply_effects(set);
+                    Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) }
+                }
+                Err(fault) => return Err(self.fault(id, fault)),
+            },
+        };
+        self.write_stream(now, Owner::Set(set), id, &incoming(message), verdict)
+    }
+
+    /// DATA came: every so often a SENDME is owed, at once and on the same leg (SEN-1).
+    fn acknowledge(&mut self, id: Id, hop: u8, tag: &[u8]) {
+        let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
+        if reactor.end(hop).acks.data() {
+            let mut kept = [0; 20];
+            let len = tag.len().min(kept.len());
+            kept[..len].copy_from_slice(&tag[..len]);
+            self.queue.push(Queued::Sendme { circuit: id, hop, tag: kept, len: len as u8 });
+        }
+    }
+
+    /// SENDME came for one of our windows.
+    fn receive_sendme(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<(), Fault> {
+        let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return Ok(()) };
+        let sendme = Sendme::decode(message.body).map_err(|_| Fault::BadSendme)?;
+        let edge = &reactor.backward.back;
+        let channel = Channel { blocked: !edge.is_writable(), queued: edge.waiting() };
+        let end = reactor.ends.find(message.hop).ok_or(Fault::BadSendme)?;
+        end.window.handle_sendme(now, &sendme, channel).map_err(|_| Fault::BadSendme)?;
+        self.room_changed(id);
+        Ok(())
+    }
+
+    /// A cell was queued: DATA counts in the window of its hop. True when its tag is wanted.
+    #[inline]
+    pub(super) fn count_data(&mut self, id: Id, hop: u8, command: Command, now: Nanos) -> bool {
+        if command != Command::DATA || self.running == 0 {
+            return false;
+        }
+        match self.circuits.get_mut(id) {
+            Some(circuit) if circuit.runs_streams() => {
+                circuit.reactor.as_mut().is_some_and(|reactor| reactor.end(hop).window.sent_data(now))
+            }
+            _ => false,
+        }
+    }
+
+    /// A circuit has streams from now on (R9).
+    pub(super) fn mark_streams(&mut self, id: Id) {
+        if let Some(circuit) = self.circuits.get_mut(id) {
+            circuit.config.flags.add(CircuitFlags::STREAMS);
+        }
+    }
+
+    /// What a circuit that goes has kept at its edges, and its streams.
+    pub(super) fn drop_reactor(&mut self, circuit: &mut Circuit) {
+        let Some(mut reactor) = circuit.reactor.take() else { return };
+        self.running -= 1;
+        for side in [Side::Back, Side::Next] {
+            let lane = reactor.edge(side).take_rest();
+            if !lane.is_empty() {
+                self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0 });
+            }
+        }
+        if let Some(streams) = &reactor.streams {
+            self.drop_streams(streams);
+        }
+    }
+}
+
+fn incoming<'a>(message: &Message<'a>) -> Incoming<'a> {
+    Incoming {
+        command: message.command,
+        stream_id: message.stream_id,
+        hop: message.hop,
+        len: message.body.len() as u16,
+        body: message.body,
+    }
+}

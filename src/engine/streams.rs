@@ -1,0 +1,439 @@
+//! Streams of circuits and sets that circflow runs: reading, writing, XOFF and XON.
+
+use super::insn::Queued;
+use super::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::base::{Arena, Id, Nanos};
+use crate::conflux::set::Refusal;
+use crate::conflux::{Fault, Lane, Message};
+use crate::congestion::flow::{May, Say};
+use crate::congestion::Params;
+use crate::padding::Admission;
+use crate::reactor::stream::Said;
+use crate::reactor::{Controller, Flow, Incoming, Known, Owner, Part, Rules, Stream, Streams, Write};
+use crate::wire::flow::{Xoff, Xon};
+use crate::wire::Command;
+
+/// What a stream is opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamConfig {
+    /// The host's.
+    pub tag: u64,
+    /// What the protocol calls it.
+    pub stream_id: u16,
+    /// The hop where it ends.
+    pub hop: u8,
+    /// Lower goes first.
+    pub priority: u8,
+}
+
+/// Figures of a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StreamStats {
+    /// Bytes that the host has not reported as flushed.
+    pub buffered: u32,
+    /// How often each end has said XOFF and XON, and the most that was ever buffered.
+    pub said: Said,
+    /// The other end wants nothing now.
+    pub stopped: bool,
+}
+
+impl Engine {
+    /// Opens a stream of our own, before its BEGIN goes out.
+    pub fn open_stream(&mut self, now: Nanos, owner: Owner, config: &StreamConfig) -> Result<Id, Error> {
+        let now = self.enter(now);
+        if config.stream_id == 0 {
+            return Err(self.invalid("a stream has no id 0"));
+        }
+        match owner {
+            Owner::Set(set) => {
+                let state = self.sets.lookup(set)?;
+                if state.params().is_none() {
+                    return Err(Misuse::NotRun.into());
+                }
+                if config.hop != state.join_hop() {
+                    return Err(self.invalid("a set's streams end at its join point"));
+                }
+            }
+            Owner::Circuit(id) => {
+                let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+                match circuit.place {
+                    Place::Closing => return Err(Blocked::Gone.into()),
+                    Place::Leg { .. } if config.hop == circuit.config.hops => return Err(Misuse::InSet.into()),
+                    _ if !circuit.runs_streams() => return Err(Misuse::NotRun.into()),
+                    _ if !circuit.has_hop(config.hop) => {
+                        return Err(self.invalid("the circuit has no such hop to open a stream to"));
+                    }
+                    _ => circuit.config.flags.add(CircuitFlags::STREAMS),
+                }
+            }
+        }
+        let Some(side) = side(&mut self.sets, &mut self.circuits, owner, config.hop) else {
+            return Err(Misuse::NotRun.into());
+        };
+        let streams = side.streams.get_or_insert_with(Box::default);
+        if let Known::Open(_) = streams.known(config.hop, config.stream_id, now) {
+            return Err(Misuse::StreamExists.into());
+        }
+        if streams.len() >= self.streams_max as usize {
+            return Err(Blocked::Full.into());
+        }
+        let flow = Flow { params: side.params, is_relay: side.part.is_relay(), bytes_max: self.stream_bytes_max };
+        let mut stream = Stream::new(owner, config.hop, config.stream_id, &flow);
+        (stream.tag, stream.priority) = (config.tag, config.priority);
+        let id = self.streams.insert(stream).map_err(|_| Blocked::Full)?;
+        streams.insert(config.hop, config.stream_id, id);
+        Ok(id)
+    }
+
+    /// The host's word for a stream that the other end opened, and its priority.
+    pub fn set_stream(&mut self, id: Id, tag: u64, priority: u8) -> Result<(), Error> {
+        let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
+        stream.tag = tag;
+        let owner = stream.owner;
+        self.with_streams(owner, |streams, arena| streams.set_priority(arena, id, priority));
+        Ok(())
+    }
+
+    /// The host has something to send on a stream, or has nothing any more.
+    pub fn set_readable(&mut self, id: Id, readable: bool) -> Result<(), Error> {
+        let owner = self.streams.lookup(id)?.owner;
+        self.with_streams(owner, |streams, arena| streams.set_readable(arena, id, readable));
+        Ok(())
+    }
+
+    /// The stream that is to be read next, and what the host calls it; none when none has anything it may send.
+    pub fn next_stream(&mut self, now: Nanos, owner: Owner) -> Result<Option<(Id, u64)>, Error> {
+        let now = self.enter(now);
+        self.check_data(owner)?;
+        let mut wakes = std::mem::take(&mut self.wakes);
+        let found = self.with_streams(owner, |streams, arena| streams.read(arena, now, |id, at| wakes.push((id, at))));
+        for (id, at) in wakes.drain(..) {
+            self.alarms.arm_stream(id, at);
+        }
+        self.wakes = wakes;
+        let Some(Ok(id)) = found else { return Ok(None) };
+        Ok(self.streams.get(id).map(|stream| (id, stream.tag)))
+    }
+
+    /// Whether DATA of this owner could go out now. If not, the host is told when.
+    fn check_data(&mut self, owner: Owner) -> Result<(), Error> {
+        match owner {
+            Owner::Set(set) => {
+                let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+                match state.decide(Command::DATA) {
+                    Ok(_) | Err(Refusal::Hold) => Ok(()),
+                    Err(refusal) => Err(refusal.into()),
+                }
+            }
+            Owner::Circuit(id) => {
+                let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+                match &mut circuit.reactor {
+                    None => Err(Misuse::NotRun.into()),
+                    // Windows are each hop's own: asked again when a stream of that hop sends.
+                    Some(reactor) if !reactor.backward.takes_data() => {
+                        let hop = circuit.config.hops;
+                        reactor.backward.wait_for(hop);
+                        Err(Blocked::NoRoom.into())
+                    }
+                    Some(_) => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Sends a message of a stream. No answer means that padding holds it back: [`Engine::hold_for_stream`].
+    #[inline]
+    pub fn send_on_stream(&mut self, now: Nanos, id: Id, command: Command, len: u16) -> Result<Option<Verdict>, Error> {
+        let now = self.enter(now);
+        let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
+        let (owner, hop, tag) = (stream.owner, stream.hop, stream.tag);
+        match command {
+            Command::DATA => match stream.outgoing.may_send(now) {
+                May::Now => {}
+                stopped => {
+                    stream.refused = true;
+                    if let May::At(time) = stopped {
+                        self.alarms.arm_stream(id, time);
+                    }
+                    return Err(Blocked::Stopped.into());
+                }
+            },
+            Command::BEGIN
+            | Command::BEGIN_DIR
+            | Command::END
+            | Command::CONNECTED
+            | Command::RESOLVE
+            | Command::RESOLVED => {}
+            _ => return Err(self.invalid("no message for a host to send on a stream")),
+        }
+        let verdict = match owner {
+            Owner::Set(_) if command == Command::BEGIN_DIR => return Err(Misuse::NotMultiplexed.into()),
+            Owner::Set(set) => self.send_in_set(set, command, hop)?,
+            Owner::Circuit(circuit) => self.send_of_circuit(now, circuit, command, hop)?,
+        };
+        if command == Command::DATA {
+            if let Some(stream) = self.streams.get_mut(id) {
+                stream.outgoing.sent(now, u32::from(len));
+            }
+        }
+        match verdict {
+            Some(verdict) => {
+                self.after_sending(id, owner, command, now);
+                Ok(Some(Verdict { stream: id, stream_tag: tag, ..verdict }))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// A message of a stream that is the circuit's own.
+    fn send_of_circuit(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        if let (Command::DATA, Some(reactor)) = (command, &mut circuit.reactor) {
+            // Padding holds its own messages; what is asked here is the window and the channel.
+            let blocked = reactor.end(hop).window.room() == 0 || !reactor.backward.back.is_writable();
+            if blocked {
+                reactor.backward.wait_for(hop);
+                return Err(Blocked::NoRoom.into());
+            }
+        }
+        self.send_on_circuit(now, id, command, hop)
+    }
+
+    /// Keeps a message for which [`Engine::send_on_stream`] had no answer.
+    #[cold]
+    pub fn hold_for_stream(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let now = self.clock.latest();
+        let Some(stream) = self.streams.get(id) else { return Err(self.streams.reason(id).into()) };
+        let (owner, tag) = (stream.owner, stream.tag);
+        let message = &Message { hop: stream.hop, stream_id: stream.stream_id, ..*message };
+        let verdict = match owner {
+            Owner::Set(set) => self.hold_for_set(set, message)?,
+            Owner::Circuit(circuit) => self.hold_for_circuit(circuit, message)?,
+        };
+        self.after_sending(id, owner, message.command, now);
+        Ok(Verdict { stream: id, stream_tag: tag, ..verdict })
+    }
+
+    /// END and RESOLVED are the last of a stream: it is remembered for a while, as the other end may not know yet.
+    fn after_sending(&mut self, id: Id, owner: Owner, command: Command, now: Nanos) {
+        if matches!(command, Command::END | Command::RESOLVED) {
+            let longest = match owner {
+                Owner::Circuit(circuit) => self.circuits.get(circuit),
+                Owner::Set(set) => {
+                    self.sets.get(set).and_then(|state| state.any_leg()).and_then(|leg| self.circuits.get(leg))
+                }
+            };
+            let rtt = longest.and_then(|circuit| circuit.reactor.as_ref()).map_or(0, |reactor| reactor.ends.max_rtt());
+            let until = now.saturating_add(self.stream_memory.max(rtt));
+            self.alarms.cancel_stream(id);
+            self.with_streams(owner, |streams, arena| streams.close(arena, id, Some(until)));
+        }
+    }
+
+    /// The host has written bytes of a stream out.
+    pub fn flushed(&mut self, now: Nanos, id: Id, bytes: u32) -> Result<(), Error> {
+        let now = self.enter(now);
+        let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
+        let owner = stream.owner;
+        let Some(side) = side(&mut self.sets, &mut self.circuits, owner, stream.hop) else { return Ok(()) };
+        let (params, broken) = (side.params, side.clock_broken);
+        let Ok(say) = stream.incoming.flushed(now, bytes, params, broken) else {
+            return Err(self.invalid("more was flushed than was delivered"));
+        };
+        if let Some(say) = say {
+            self.say(owner, id, say, now);
+        }
+        Ok(())
+    }
+
+    /// Figures of a stream.
+    pub fn stream_stats(&self, id: Id) -> Result<StreamStats, Error> {
+        let stream = self.streams.lookup(id)?;
+        Ok(StreamStats { buffered: stream.incoming.buffered(), said: stream.said, stopped: stream.outgoing.stopped() })
+    }
+
+    /// A message came for a stream, in order.
+    pub(super) fn write_stream(
+        &mut self,
+        now: Nanos,
+        owner: Owner,
+        circuit: Id,
+        message: &Incoming<'_>,
+        verdict: Verdict,
+    ) -> Result<Verdict, Error> {
+        match self.write_in(now, owner, message) {
+            Ok(Write::Deliver { stream, tag, say }) => {
+                if let Some(say) = say {
+                    self.say(owner, stream, say, now);
+                }
+                Ok(Verdict { stream, stream_tag: tag, ..verdict })
+            }
+            Ok(Write::Last { tag }) => Ok(Verdict { stream_tag: tag, ..verdict }),
+            Ok(Write::Consume { resumes }) => {
+                if let Some(stream) = resumes {
+                    self.wake_stream(stream);
+                }
+                Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
+            }
+            Ok(Write::Refuse { reason }) => {
+                self.speak(owner, message.hop, message.stream_id, Command::END, &[reason], now);
+                Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
+            }
+            Err(fault) => Err(match owner {
+                // The streams are the set's, whatever leg brought the message.
+                Owner::Set(set) => self.fault_of_set(set, fault),
+                Owner::Circuit(_) => self.fault(circuit, fault),
+            }),
+        }
+    }
+
+    /// The part of STREAM WRITE: made with the first message that opens a stream (R3).
+    pub(super) fn write_in(&mut self, now: Nanos, owner: Owner, message: &Incoming<'_>) -> Result<Write, Fault> {
+        let opens = matches!(message.command, Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE);
+        let Some(side) = side(&mut self.sets, &mut self.circuits, owner, message.hop) else {
+            return Ok(Write::Consume { resumes: None });
+        };
+        let rules = Rules {
+            part: side.part,
+            params: side.params,
+            streams_max: self.streams_max,
+            stream_bytes_max: self.stream_bytes_max,
+            clock_broken: side.clock_broken,
+        };
+        match side.streams {
+            None if !opens && rules.part.is_relay() => Ok(Write::Consume { resumes: None }),
+            None if !opens => Err(Fault::UnknownStream),
+            streams => {
+                let streams = streams.get_or_insert_with(Box::default);
+                streams.write(&mut self.streams, owner, &rules, now, message)
+            }
+        }
+    }
+
+    /// A stream whose rate held it back may go on.
+    pub(super) fn run_stream(&mut self, index: u32) {
+        if let Some((id, _)) = self.streams.at(index) {
+            self.wake_stream(id);
+        }
+    }
+
+    fn wake_stream(&mut self, id: Id) {
+        let Some(stream) = self.streams.get(id) else { return };
+        let owner = stream.owner;
+        let tells = self.with_streams(owner, |streams, arena| streams.wake(arena, id));
+        if tells == Some(true) {
+            self.queue.push(Queued::ResumeStream { stream: id });
+        }
+    }
+
+    /// Says XOFF or XON for a stream.
+    fn say(&mut self, owner: Owner, id: Id, say: Say, now: Nanos) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let (hop, stream_id) = (stream.hop, stream.stream_id);
+        match say {
+            Say::Xoff => {
+                stream.said.xoffs_sent = stream.said.xoffs_sent.saturating_add(1);
+                self.speak(owner, hop, stream_id, Command::XOFF, &Xoff.encode(), now);
+            }
+            Say::Xon { rate } => {
+                stream.said.xons_sent = stream.said.xons_sent.saturating_add(1);
+                self.speak(owner, hop, stream_id, Command::XON, &Xon { kbps: rate }.encode(), now);
+            }
+        }
+    }
+
+    /// Sends a message of our own on a stream: one like any other of its, but never refused. There are few, each an
+    /// answer to something that came, so the caps on held messages need not stop them.
+    pub(super) fn speak(&mut self, owner: Owner, hop: u8, stream_id: u16, command: Command, body: &[u8], now: Nanos) {
+        let message = Message { command, hop, stream_id, body, token: None };
+        match owner {
+            Owner::Set(set) => {
+                let Some(state) = self.sets.get_mut(set) else { return };
+                match state.send(command, now, &mut self.effects) {
+                    Ok(plan) => {
+                        let mut lane = Lane::EMPTY;
+                        if self.store.push(&mut lane, 1, &message) {
+                            self.released(plan.leg, set, hop, plan.delta, plan.number, lane, now);
+                        }
+                    }
+                    Err(_) => {
+                        let _ = state.hold(&message, &mut self.store, &mut self.effects);
+                    }
+                }
+                self.apply_effects(set);
+            }
+            Owner::Circuit(circuit) => self.speak_on_circuit(circuit, &message, now),
+        }
+    }
+
+    fn speak_on_circuit(&mut self, id: Id, message: &Message<'_>, now: Nanos) {
+        let mut lane = Lane::EMPTY;
+        if !self.store.push(&mut lane, 1, message) {
+            return;
+        }
+        let Some(circuit) = self.circuits.get_mut(id) else { return };
+        let admission = circuit.padding.as_mut().map_or(Admission::Go, |padding| padding.admit(message.command));
+        match (admission, &mut circuit.padding) {
+            (Admission::Hold | Admission::Full, Some(padding)) => {
+                padding.hold(message.hop, lane, now);
+                self.settle_padding(id, now);
+            }
+            _ => self.released(id, Id::NONE, message.hop, 0, 0, lane, now),
+        }
+    }
+
+    /// Streams whose owner goes.
+    pub(super) fn drop_streams(&mut self, streams: &Streams) {
+        for id in streams.ids() {
+            self.alarms.cancel_stream(id);
+            self.streams.remove(id);
+        }
+    }
+
+    fn with_streams<R>(
+        &mut self,
+        owner: Owner,
+        change: impl FnOnce(&mut Streams, &mut Arena<Stream>) -> R,
+    ) -> Option<R> {
+        let streams = match owner {
+            Owner::Set(set) => self.sets.get_mut(set)?.streams.as_mut()?,
+            Owner::Circuit(id) => self.circuits.get_mut(id)?.reactor.as_mut()?.streams.as_mut()?,
+        };
+        Some(change(streams, &mut self.streams))
+    }
+}
+
+/// The stream side of an owner, and what it goes by.
+struct StreamSide<'a> {
+    streams: &'a mut Option<Box<Streams>>,
+    params: &'a Params,
+    part: Part,
+    clock_broken: bool,
+}
+
+/// Finds it; none where the streams are not ours.
+#[inline]
+fn side<'a>(
+    sets: &'a mut Arena<Controller>,
+    circuits: &'a mut Arena<Circuit>,
+    owner: Owner,
+    hop: u8,
+) -> Option<StreamSide<'a>> {
+    match owner {
+        Owner::Set(set) => {
+            let state = sets.get_mut(set)?;
+            let part = state.part();
+            let (streams, params) = state.stream_side()?;
+            // Of which leg, nobody can say: a set measures rates by the host's clock alone.
+            Some(StreamSide { streams, params, part, clock_broken: false })
+        }
+        Owner::Circuit(id) => {
+            let circuit = circuits.get_mut(id)?;
+            let part = circuit.position(hop).part;
+            let reactor = circuit.reactor.as_mut()?;
+            let clock_broken = reactor.ends.find(hop).is_some_and(|end| end.window.clock_broken());
+            let (streams, params) = reactor.stream_side();
+            Some(StreamSide { streams, params, part, clock_broken })
+        }
+    }
+}

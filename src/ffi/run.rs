@@ -1,0 +1,174 @@
+//! `circflow_circuit_*` for circuits that circflow runs: cells that pass, channels that fill up, SENDME tags, figures.
+
+use super::convert;
+use super::door;
+use super::outcome;
+use super::run_types::*;
+use super::sized;
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use super::types::*;
+use libc::{c_char, size_t};
+use std::ffi::CStr;
+
+// SAFETY: repr(C), size first, integers and structs of integers.
+unsafe impl sized::Growing for circflow_circuit_stats {}
+
+/// Sets a parameter of congestion and flow control for circuits that are opened from now on, by the name that a
+/// consensus gives it: "cc_cwnd_init", "cc_xoff_client" and so on (prop324 6.5). Where a consensus has a parameter for
+/// each path class ("cc_vegas_alpha_exit"), name it without the class ("cc_vegas_alpha"). What is never set has
+/// C Tor's default.
+///
+/// @param path_class  CIRCFLOW_PATH_*.
+/// @param name        A string.
+///
+/// CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
+/// circflow_engine_last_detail() then says. CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_engine_set_param(
+    engine: *mut circflow_engine,
+    path_class: u8,
+    name: *const c_char,
+    value: u32,
+) -> circflow_status {
+    if name.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    // SAFETY: not NULL, and a string by the contract of this function.
+    let name = CStr::from_ptr(name).to_string_lossy();
+    door::enter(engine, |core| {
+        let class = convert::path_class(path_class).map_err(|why| core.invalid(why))?;
+        core.set_param(class, &name, value)
+    })
+}
+
+/// Feeds a cell that is not for this relay, and goes on to the other side: with CIRCFLOW_SIDE_BACK one that came from
+/// the client's side and was not recognised, with CIRCFLOW_SIDE_NEXT any that came from the next relay.
+///
+/// @param from         The side it came from.
+/// @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or less. command: the cell's (RELAY or RELAY_EARLY), or what
+///                     you like; it comes back. form, token and cost as for any message. Other fields are not looked at.
+/// @param verdict_out  FORWARD: write the cell you hold to the other side, now. HELD: that side is full, and the cell
+///                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
+///                     on CIRCFLOW_OK.
+///
+/// When many wait, CIRCFLOW_INSN_PAUSE asks you to stop: keep this circuit's cells yourself until
+/// CIRCFLOW_INSN_UNPAUSE, without stopping the channel for other circuits.
+///
+/// CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; the close is queued. CIRCFLOW_ERR_UNRECOGNISED: no
+/// relay follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; the close is queued.
+/// CIRCFLOW_ERR_ENGINE_MEMORY: the close is queued. CIRCFLOW_ERR_ROLE: at a client every cell is recognised.
+/// CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID;
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_EXPIRED; an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_circuit_relay(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    from: u8,
+    cell: *const circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    // SAFETY: NULL or a message, by the contract of this function.
+    let (Some(cell), false) = (cell.as_ref(), verdict_out.is_null()) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    if let Ok(side) = convert::side(from) {
+        if let Some(verdict) = door::try_enter(engine, |core| core.pass_next(now_ns, convert::id(circuit.v), side)) {
+            outcome::write_verdict(verdict_out, &verdict);
+            return CIRCFLOW_OK;
+        }
+    }
+    relay_any(engine, now_ns, circuit, from, cell, verdict_out)
+}
+
+/// The long way: something is due, the edge is full, or the circuit has padding.
+#[inline(never)]
+unsafe extern "C" fn relay_any(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    from: u8,
+    cell: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    door::enter(engine, |core| {
+        let side = convert::side(from).map_err(|why| core.invalid(why))?;
+        let cell = convert::cell(cell).map_err(|why| core.invalid(why))?;
+        let verdict = core.pass(now_ns, convert::id(circuit.v), side, &cell)?;
+        outcome::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+/// Says whether the channel on one side of a circuit takes cells (1) or is full (0). Channels begin as writable. While
+/// one is full, cells for it wait here, DATA is not sent on it, and congestion control sees that it is blocked; control
+/// (SENDME, handshakes, END) is still yours to send, as there is little of it.
+///
+/// What waits comes as CIRCFLOW_INSN_WRITE, one at a time: a channel that fills up again while you drain says so again,
+/// and what is left goes on waiting.
+///
+/// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_INVALID: no such side; CIRCFLOW_ERR_EXPIRED; an id error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_circuit_writable(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    side: u8,
+    writable: u8,
+) -> circflow_status {
+    door::enter(engine, |core| {
+        let side = convert::side(side).map_err(|why| core.invalid(why))?;
+        core.set_writable(now_ns, convert::id(circuit.v), side, writable != 0)
+    })
+}
+
+/// Gives the tag of a DATA cell for which CIRCFLOW_WANTS_TAG asked: what its SENDME has to bring back (prop289). In the
+/// order of sending, before anything can have come back.
+///
+/// @param hop      Where the cell went.
+/// @param tag      20 bytes (tor1: the running digest after this cell) or 16 (counter-galois).
+///
+/// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host that sends in two steps, with
+/// circflow_circuit_sent(), may offer each), or it has another length. CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id
+/// error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_circuit_tag(
+    engine: *mut circflow_engine,
+    circuit: circflow_circuit_id,
+    hop: u8,
+    tag: *const u8,
+    tag_len: size_t,
+) -> circflow_status {
+    let Some(tag) = convert::slice(tag, tag_len) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    door::enter(engine, |core| core.give_tag(convert::id(circuit.v), hop, tag))
+}
+
+/// Shuts a circuit down at the host's wish: CIRCFLOW_INSN_CLOSE is queued for it, and its set is judged as after the
+/// loss of any leg. Say circflow_circuit_closed() when it is done. Works on every circuit.
+///
+/// CIRCFLOW_ERR_EXPIRED, an id error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_circuit_close(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+) -> circflow_status {
+    door::enter(engine, |core| core.close_circuit(now_ns, convert::id(circuit.v)))
+}
+
+/// Figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.
+///
+/// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_circuit_get_stats(
+    engine: *mut circflow_engine,
+    circuit: circflow_circuit_id,
+    stats: *mut circflow_circuit_stats,
+) -> circflow_status {
+    door::enter_to_write(engine, stats, |core| Ok(convert::circuit_stats(&core.circuit_stats(convert::id(circuit.v))?)))
+}

@@ -1,0 +1,201 @@
+//! `circflow_stream_*`: streams of circuits and sets that circflow runs.
+
+use super::convert;
+use super::door;
+use super::outcome;
+use super::run_types::*;
+use super::sized;
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use super::types::*;
+use crate::engine::Verdict;
+use libc::size_t;
+
+// SAFETY (both): repr(C), size first, integers and structs of integers.
+unsafe impl sized::Growing for circflow_stream_config {}
+unsafe impl sized::Growing for circflow_stream_stats {}
+
+/// Fills a config with the defaults: the third hop, priority 0. Pass sizeof(circflow_stream_config).
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_stream_config_init(
+    config: *mut circflow_stream_config,
+    size: size_t,
+) -> circflow_status {
+    sized::init(config, size, config_defaults())
+}
+
+/// Opens a stream of your own; then send its BEGIN or RESOLVE with circflow_stream_send(). (Streams that the other end
+/// opens come with the verdict on their BEGIN.) It lives until END or RESOLVED goes or comes, or its circuit or set
+/// goes; messages that still come for a stream that you have ended are dealt with for a while (stream_memory_ns).
+///
+/// CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams. CIRCFLOW_ERR_STREAM_EXISTS: the id is in use.
+/// CIRCFLOW_ERR_IN_SET: streams of the join point are the set's. CIRCFLOW_ERR_FULL: at streams_max.
+/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id
+/// error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_stream_open(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    config: *const circflow_stream_config,
+    stream_out: *mut circflow_stream_id,
+) -> circflow_status {
+    if stream_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    let config = match sized::read(config, config_defaults()) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    door::enter(engine, |core| {
+        let (owner, config) = convert::stream_config(&config).map_err(|why| core.invalid(why))?;
+        let id = core.open_stream(now_ns, owner, &config)?;
+        stream_out.write(circflow_stream_id { v: id.0 });
+        Ok(())
+    })
+}
+
+/// Gives a stream that the other end opened your word for it, and its priority: lower numbers are read first.
+///
+/// An id error: the stream has ended.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_stream_set(
+    engine: *mut circflow_engine,
+    stream: circflow_stream_id,
+    tag: u64,
+    priority: u8,
+) -> circflow_status {
+    door::enter(engine, |core| core.set_stream(convert::id(stream.v), tag, priority))
+}
+
+/// Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_next() can name it.
+/// Not needed by a host that sends whenever circflow_stream_send() lets it.
+///
+/// An id error: the stream has ended.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_stream_readable(
+    engine: *mut circflow_engine,
+    stream: circflow_stream_id,
+    readable: u8,
+) -> circflow_status {
+    door::enter(engine, |core| core.set_readable(convert::id(stream.v), readable != 0))
+}
+
+/// Names the stream to read next, of a set or of a circuit: by priority, and in turn among equals. Read at most
+/// CIRCFLOW_BODY_MAX_ALL bytes from it, send them, and ask again. Zero: none that is readable may send now; when one may
+/// again because of what came from the other end, CIRCFLOW_INSN_RESUME says so.
+///
+/// @param set         The set, or zero.
+/// @param circuit     The circuit, when `set` is zero.
+/// @param stream_out  Written on CIRCFLOW_OK.
+/// @param tag_out     Your word for it. May be NULL.
+///
+/// CIRCFLOW_ERR_BLOCKED: no room on any leg, or on the circuit; CIRCFLOW_INSN_RESUME says when to go on.
+/// CIRCFLOW_ERR_NOT_USABLE, CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_stream_next(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    circuit: circflow_circuit_id,
+    stream_out: *mut circflow_stream_id,
+    tag_out: *mut u64,
+) -> circflow_status {
+    if stream_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter(engine, |core| {
+        let found = core.next_stream(now_ns, convert::owner(set, circuit))?;
+        let (id, tag) = found.map_or((0, 0), |(id, tag)| (id.0, tag));
+        stream_out.write(circflow_stream_id { v: id });
+        if !tag_out.is_null() {
+            tag_out.write(tag);
+        }
+        Ok(())
+    })
+}
+
+/// Sends a message on a stream: BEGIN, BEGIN_DIR, DATA, END, CONNECTED, RESOLVE or RESOLVED. (XON and XOFF are
+/// circflow's.) Leg, number, window and the stream's rate are seen to; the cell counts as queued.
+///
+/// @param message      Its command, body and form count; stream id and hop are the stream's.
+/// @param verdict_out  SEND: send it on the circuit it names, after a SWITCH if switch_delta is not 0. With
+///                     CIRCFLOW_WANTS_TAG among its flags, give the cell's tag to circflow_circuit_tag(). HELD: padding
+///                     holds it back, or the leg is another engine's; it comes back as CIRCFLOW_INSN_SEND, there.
+///                     Written on CIRCFLOW_OK.
+///
+/// CIRCFLOW_ERR_BLOCKED: no room; CIRCFLOW_INSN_RESUME says when to go on. CIRCFLOW_ERR_STREAM_STOPPED: the other end
+/// wants nothing of this stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on. Only
+/// DATA is ever refused so. CIRCFLOW_ERR_NOT_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set;
+/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, or as for circflow_circuit_receive(); CIRCFLOW_ERR_NULL;
+/// an id error: the stream has ended.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_stream_send(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    stream: circflow_stream_id,
+    message: *const circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    // SAFETY: NULL or a message, by the contract of this function.
+    let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    door::enter(engine, |core| {
+        let id = convert::id(stream.v);
+        let sent = core.send_on_stream(now_ns, id, convert::command(message.command), message.body_len)?;
+        let verdict: Verdict = match sent {
+            Some(verdict) => verdict,
+            None => {
+                let message = convert::message(message).map_err(|why| core.invalid(why))?;
+                core.hold_for_stream(id, &message)?
+            }
+        };
+        outcome::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+/// Says that bytes of a stream, which were delivered before, have left your own buffer: report all of them, as they
+/// are written to the socket. XOFF and XON follow from what is left (prop324 4.1); at stream_bytes_max the circuit
+/// closes.
+///
+/// CIRCFLOW_ERR_INVALID: more than was delivered. An id error: the stream has ended, and nothing is counted any more.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_stream_flushed(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    stream: circflow_stream_id,
+    bytes: u32,
+) -> circflow_status {
+    door::enter(engine, |core| core.flushed(now_ns, convert::id(stream.v), bytes))
+}
+
+/// Figures of a stream. Set stats->size to sizeof(circflow_stream_stats) first.
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_stream_get_stats(
+    engine: *mut circflow_engine,
+    stream: circflow_stream_id,
+    stats: *mut circflow_stream_stats,
+) -> circflow_status {
+    door::enter_to_write(engine, stats, |core| Ok(convert::stream_stats(&core.stream_stats(convert::id(stream.v))?)))
+}
+
+fn config_defaults() -> circflow_stream_config {
+    circflow_stream_config {
+        size: size_of::<circflow_stream_config>(),
+        tag: 0,
+        set: circflow_set_id { v: 0 },
+        circuit: circflow_circuit_id { v: 0 },
+        stream_id: 0,
+        hop: 3,
+        priority: 0,
+        reserved: 0,
+    }
+}

@@ -1,0 +1,273 @@
+//! An edge: where cells leave a circuit for a channel, and wait when the channel takes none (R4, R5).
+//!
+//! Cells that go straight through are never here. What waits is bounded: at the high mark the source is told to pause,
+//! at the low mark to resume, and a source that goes on in between overruns the edge.
+
+use crate::conflux::{Delivery, Lane, Message, Store, TooSmall};
+
+/// Where a circuit ends on this side: the channels it runs on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// At a relay the channel towards the client, at a client the channel to its first relay: FORWARD reads from it,
+    /// BACKWARD writes to it.
+    Back,
+    /// The channel to the next relay: FORWARD writes to it, BACKWARD reads from it.
+    Next,
+}
+
+impl Side {
+    /// The side that cells from this one go to.
+    pub fn opposite(self) -> Side {
+        match self {
+            Side::Back => Side::Next,
+            Side::Next => Side::Back,
+        }
+    }
+}
+
+/// How many cells may wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Marks {
+    /// From so many on, the source pauses.
+    pub high: u32,
+    /// From so many down, it resumes.
+    pub low: u32,
+    /// So many more are taken after the pause.
+    pub over: u32,
+}
+
+/// What becomes of a cell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offer {
+    /// It goes on at once.
+    Through,
+    /// It has to wait.
+    Keep,
+    /// The source has paid no heed to the pause.
+    Overrun,
+}
+
+/// A pause or its end, for the source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Heed {
+    /// Nothing to say.
+    No,
+    /// Stop.
+    Pause,
+    /// Go on.
+    Resume,
+}
+
+/// One edge.
+#[derive(Debug)]
+pub struct Edge {
+    lane: Lane,
+    waiting: u32,
+    waiting_peak: u32,
+    passed: u64,
+    /// The channel takes no more.
+    full: bool,
+    /// Padding holds cells back.
+    shut: bool,
+    /// Cells that may pass although padding holds them back.
+    spared: u32,
+    paused: bool,
+    /// A mark in the instruction queue stands for what waits.
+    marked: bool,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Edge {
+            lane: Lane::EMPTY,
+            waiting: 0,
+            waiting_peak: 0,
+            passed: 0,
+            full: false,
+            shut: false,
+            spared: 0,
+            paused: false,
+            marked: false,
+        }
+    }
+}
+
+impl Edge {
+    /// The channel takes cells.
+    #[inline]
+    pub fn is_writable(&self) -> bool {
+        !self.full
+    }
+
+    /// A message of our own would neither wait nor overtake.
+    #[inline]
+    pub fn is_clear(&self) -> bool {
+        !self.full && !self.shut && self.waiting == 0
+    }
+
+    /// Cells that wait.
+    pub fn waiting(&self) -> u32 {
+        self.waiting
+    }
+
+    /// The most that ever waited.
+    pub fn waiting_peak(&self) -> u32 {
+        self.waiting_peak
+    }
+
+    /// Cells that went on, at once or after a wait.
+    pub fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    /// The source was told to pause.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// The common case of [`Edge::offer`]: nothing is in the way.
+    #[inline(always)]
+    pub fn pass_through(&mut self) -> bool {
+        let clear = self.is_clear();
+        self.passed += u64::from(clear);
+        clear
+    }
+
+    /// What becomes of a cell that comes now. One that goes through is counted.
+    #[inline]
+    pub fn offer(&mut self, marks: &Marks) -> Offer {
+        if self.pass_through() {
+            Offer::Through
+        } else if self.waiting < marks.high.saturating_add(marks.over) {
+            Offer::Keep
+        } else {
+            Offer::Overrun
+        }
+    }
+
+    /// Keeps a cell; no answer when there is no memory for it.
+    pub fn keep(&mut self, cell: &Message<'_>, marks: &Marks, store: &mut Store) -> Option<Heed> {
+        let number = self.lane.last().unwrap_or(0) + 1;
+        if !store.push(&mut self.lane, number, cell) {
+            return None;
+        }
+        self.waiting += 1;
+        self.waiting_peak = self.waiting_peak.max(self.waiting);
+        if self.waiting >= marks.high && !self.paused {
+            self.paused = true;
+            return Some(Heed::Pause);
+        }
+        Some(Heed::No)
+    }
+
+    /// The channel takes cells, or none. True when what waits may go now.
+    pub fn set_full(&mut self, full: bool) -> bool {
+        self.full = full;
+        self.wants_mark()
+    }
+
+    /// Padding holds cells back, or does so no longer. True when what waits may go now.
+    pub fn set_shut(&mut self, shut: bool) -> bool {
+        self.shut = shut;
+        self.wants_mark()
+    }
+
+    /// One more cell that waits may pass although padding holds it back. True when it may go now.
+    pub fn spare(&mut self) -> bool {
+        self.spared = self.spared.saturating_add(1).min(self.waiting);
+        self.wants_mark()
+    }
+
+    fn wants_mark(&mut self) -> bool {
+        let wants = self.is_ready() && !self.marked;
+        self.marked |= wants;
+        wants
+    }
+
+    /// A cell can be taken.
+    pub fn is_ready(&self) -> bool {
+        !self.full && (!self.shut || self.spared > 0) && self.waiting > 0
+    }
+
+    /// Takes the next cell that waited, if the edge is open.
+    pub fn take(&mut self, marks: &Marks, store: &mut Store, buffer: &mut [u8]) -> Result<Taken, TooSmall> {
+        if !self.is_ready() {
+            return Ok(None);
+        }
+        let Some((cell, _)) = store.pop(&mut self.lane, buffer)? else { return Ok(None) };
+        self.waiting -= 1;
+        self.spared = if self.shut { self.spared.saturating_sub(1) } else { 0 };
+        self.passed += 1;
+        let resumes = self.paused && self.waiting <= marks.low;
+        self.paused &= !resumes;
+        Ok(Some((cell, if resumes { Heed::Resume } else { Heed::No })))
+    }
+
+    /// The mark in the instruction queue has done its duty.
+    pub fn unmark(&mut self) {
+        self.marked = false;
+    }
+
+    /// All that waits, to hand it back.
+    pub fn take_rest(&mut self) -> Lane {
+        self.waiting = 0;
+        std::mem::replace(&mut self.lane, Lane::EMPTY)
+    }
+}
+
+/// A cell, and what its source is to heed.
+pub type Taken = Option<(Delivery, Heed)>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Command;
+
+    const MARKS: Marks = Marks { high: 3, low: 1, over: 2 };
+
+    fn cell() -> Message<'static> {
+        Message { command: Command(3), hop: 0, stream_id: 0, body: &[7; 509], token: None }
+    }
+
+    #[test]
+    fn pause_and_resume_come_once_each_and_the_overrun_after_the_stated_number() {
+        let (mut edge, mut store) = (Edge::default(), Store::new(u64::MAX));
+        assert_eq!(edge.offer(&MARKS), Offer::Through);
+        assert!(!edge.set_full(true));
+        let mut heeds = Vec::new();
+        for _ in 0..5 {
+            assert_eq!(edge.offer(&MARKS), Offer::Keep);
+            heeds.push(edge.keep(&cell(), &MARKS, &mut store).unwrap());
+        }
+        assert_eq!(heeds, [Heed::No, Heed::No, Heed::Pause, Heed::No, Heed::No]);
+        assert_eq!(edge.offer(&MARKS), Offer::Overrun);
+        assert!(edge.set_full(false) && !edge.set_full(false), "marked once");
+        assert_eq!(edge.offer(&MARKS), Offer::Overrun, "nothing overtakes");
+        let mut buffer = [0; 509];
+        let mut heeds = Vec::new();
+        while let Some((cell, heed)) = edge.take(&MARKS, &mut store, &mut buffer).unwrap() {
+            assert_eq!((cell.body_len, buffer[508]), (509, 7));
+            heeds.push(heed);
+        }
+        assert_eq!(heeds, [Heed::No, Heed::No, Heed::No, Heed::Resume, Heed::No]);
+        edge.unmark();
+        assert!(edge.is_clear() && store.is_empty());
+        assert_eq!(edge.passed(), 6);
+    }
+
+    #[test]
+    fn an_edge_that_fills_up_again_gives_no_more() {
+        let (mut edge, mut store) = (Edge::default(), Store::new(u64::MAX));
+        edge.set_full(true);
+        for _ in 0..2 {
+            edge.keep(&cell(), &MARKS, &mut store);
+        }
+        edge.set_full(false);
+        let mut buffer = [0; 509];
+        assert!(edge.take(&MARKS, &mut store, &mut buffer).unwrap().is_some());
+        edge.set_full(true);
+        assert!(edge.take(&MARKS, &mut store, &mut buffer).unwrap().is_none());
+        edge.unmark();
+        assert!(edge.set_full(false), "a new mark");
+    }
+}

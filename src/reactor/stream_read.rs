@@ -1,0 +1,77 @@
+//! STREAM READ (R3): which stream may be read, and whether a message of one may go out now.
+
+use super::stream::{Stream, Streams};
+use crate::base::{Arena, Id, Nanos};
+use crate::congestion::flow::May;
+
+/// Why no stream is to be read now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unread {
+    /// None has anything to send that it may send.
+    Nothing,
+}
+
+impl Streams {
+    /// The stream whose turn it is. `wake` hears of those whose rate lets them go on only later.
+    pub fn read(
+        &mut self,
+        arena: &mut Arena<Stream>,
+        now: Nanos,
+        mut wake: impl FnMut(Id, Nanos),
+    ) -> Result<Id, Unread> {
+        let turn = self.turn(arena, |id, stream| {
+            if !stream.readable {
+                return false;
+            }
+            match stream.outgoing.may_send(now) {
+                May::Now => true,
+                May::Stopped => false,
+                May::At(time) => {
+                    stream.refused = true;
+                    wake(id, time);
+                    false
+                }
+            }
+        });
+        self.idle = turn.is_none();
+        turn.ok_or(Unread::Nothing)
+    }
+
+    /// The host has something to send on a stream, or has nothing any more.
+    pub fn set_readable(&mut self, arena: &mut Arena<Stream>, id: Id, readable: bool) {
+        let Some(stream) = arena.get_mut(id) else { return };
+        stream.readable = readable;
+        if readable {
+            self.enqueue(id, stream);
+        } else {
+            self.dequeue(id, stream);
+        }
+    }
+
+    /// Moves a stream to another priority, 0 first.
+    pub fn set_priority(&mut self, arena: &mut Arena<Stream>, id: Id, priority: u8) {
+        let Some(stream) = arena.get_mut(id) else { return };
+        let was_queued = stream.queued;
+        self.dequeue(id, stream);
+        stream.priority = priority;
+        if was_queued {
+            self.enqueue(id, stream);
+        }
+    }
+
+    /// A stream may send again, after XON or when its rate lets it. True when the host is to hear of it.
+    pub fn wake(&mut self, arena: &mut Arena<Stream>, id: Id) -> bool {
+        let Some(stream) = arena.get_mut(id) else { return false };
+        let refused = std::mem::take(&mut stream.refused);
+        if stream.readable {
+            self.enqueue(id, stream);
+            return std::mem::take(&mut self.idle) || refused;
+        }
+        refused
+    }
+
+    /// The host found no stream to read: true, once, when there may be one again.
+    pub fn was_idle(&mut self) -> bool {
+        std::mem::take(&mut self.idle)
+    }
+}

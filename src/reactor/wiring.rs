@@ -1,0 +1,122 @@
+//! How the parts of a circuit are put together: the only place that knows the graph.
+//!
+//! ```text
+//!            client's side                                            next relay
+//!
+//!   cells ──────────────► FORWARD ───────────────── not ours ─────────► Next edge
+//!                          │   │ └─ SENDME ─► window of its hop ──┐
+//!              on a leg,   │   │ streams of the circuit           │ room
+//!              sequenced   │   ▼                                  ▼
+//!             CONTROLLER ◄─┘  STREAM WRITE ─► host         STREAM READ ◄─ host
+//!                  │ in order  ▲                                  │
+//!                  └───────────┘                  leg and number  │ CONTROLLER, if there is a set
+//!                                                                 ▼
+//!   Back edge ◄──────────── BACKWARD ◄── SENDMEs owed, XOFF, XON, messages of streams
+//!                              ▲
+//!                              └──────────────────── not ours ◄──────── cells
+//! ```
+//!
+//! An arrow is a call: a message is handed on within the feed that brought it, so between two parts there is at most
+//! the one that is on its way (R4). What cannot go on waits where it came in, at the edge it is for, and the edge's
+//! marks tell its source to pause.
+
+use super::backward::Backward;
+use super::commands::Part;
+use super::edge::{Edge, Marks, Side};
+use super::ends::{End, Ends};
+use super::forward::Forward;
+use super::stream::Streams;
+use crate::conflux::Report;
+use crate::congestion::{Inc, Params};
+use std::sync::Arc;
+
+/// One circuit's parts. CONTROLLER belongs to the set.
+#[derive(Debug)]
+pub struct Reactor {
+    /// From the client on.
+    pub forward: Forward,
+    /// Towards the client.
+    pub backward: Backward,
+    /// Congestion control with the hops where streams end.
+    pub ends: Ends,
+    /// Streams that are no set's; none before the first BEGIN.
+    pub streams: Option<Box<Streams>>,
+    params: Arc<Params>,
+    sendme_inc: Inc,
+}
+
+impl Reactor {
+    /// The parts of a circuit on which nothing has happened.
+    pub fn new(params: Arc<Params>, sendme_inc: Inc) -> Self {
+        Reactor {
+            forward: Forward::default(),
+            backward: Backward::default(),
+            ends: Ends::default(),
+            streams: None,
+            params,
+            sendme_inc,
+        }
+    }
+
+    /// The edge towards one side.
+    #[inline]
+    pub fn edge(&mut self, side: Side) -> &mut Edge {
+        match side {
+            Side::Back => &mut self.backward.back,
+            Side::Next => &mut self.forward.next,
+        }
+    }
+
+    /// The same, to look at.
+    pub fn edge_at(&self, side: Side) -> &Edge {
+        match side {
+            Side::Back => &self.backward.back,
+            Side::Next => &self.forward.next,
+        }
+    }
+
+    /// Congestion control with a hop.
+    #[inline]
+    pub fn end(&mut self, hop: u8) -> &mut End {
+        self.ends.at(hop, &self.params, self.sendme_inc)
+    }
+
+    /// Parameters of congestion and flow control.
+    pub fn params(&self) -> &Arc<Params> {
+        &self.params
+    }
+
+    /// The stream side, and what it goes by.
+    pub fn stream_side(&mut self) -> (&mut Option<Box<Streams>>, &Params) {
+        (&mut self.streams, &self.params)
+    }
+
+    /// How the leg stands that this circuit is. `blocked` by the channel, that is: what padding blocks, the set hears
+    /// from padding.
+    pub fn report(&mut self, join_point: u8) -> Report {
+        let blocked = !self.backward.back.is_writable();
+        self.end(join_point).report(blocked)
+    }
+
+    /// Whether DATA may go to a hop, and there is room on the way.
+    #[inline]
+    pub fn takes_data(&mut self, hop: u8) -> bool {
+        self.backward.takes_data() && self.end(hop).window.room() > 0
+    }
+}
+
+/// Marks of edges, checked.
+pub fn marks(high: u32, low: u32, over: u32) -> Option<Marks> {
+    let fit = high > 0 && low < high && over >= crate::base::limits::EDGE_OVER_MIN;
+    fit.then_some(Marks { high, low, over })
+}
+
+/// The part that a circuit plays.
+pub fn part(is_client: bool, answers: bool, extended: bool) -> Part {
+    match (is_client, answers, extended) {
+        (true, true, _) => Part::Service,
+        (true, false, _) => Part::Client,
+        (false, _, true) => Part::Middle,
+        (false, _, false) => Part::Exit,
+    }
+}
