@@ -68,7 +68,7 @@ mod checked {
         pub fn push(&self, item: T) -> Result<(), T> {
             let mut tail = self.tail.load(Relaxed);
             loop {
-                if tail.wrapping_sub(self.head.load(Relaxed)) as isize >= self.slots.len() as isize {
+                if tail >= self.head.load(Relaxed) + self.slots.len() {
                     return Err(item);
                 }
                 match self.tail.compare_exchange(tail, tail + 1, Relaxed, Relaxed) {
@@ -93,7 +93,8 @@ mod checked {
         pub fn pop(&self) -> Option<T> {
             let mut head = self.head.load(Relaxed);
             loop {
-                if head == self.tail.load(Relaxed) {
+                // The tail that is seen may be the older one.
+                if head >= self.tail.load(Relaxed) {
                     return None;
                 }
                 match self.head.compare_exchange(head, head + 1, Relaxed, Relaxed) {
