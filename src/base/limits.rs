@@ -156,3 +156,21 @@ pub const EDGE_OVER_DEFAULT: u32 = 128;
 
 /// The least of [`EDGE_OVER_DEFAULT`] that can be asked for.
 pub const EDGE_OVER_MIN: u32 = 32;
+
+/// Engines of one hub: a process runs one event loop for each core, and few have more than 256.
+pub const ENGINES_MAX: usize = 256;
+
+/// LINKs that may wait for one engine from all others. A loop takes them in every round, so this is what may come while
+/// it is busy with one: 256 in a millisecond would be a quarter of a million LINKs a second. One more and the circuit
+/// it came on closes.
+pub const JOINS_MAX: usize = 256;
+
+/// Messages that may be under way between a remote leg and the home of its set, each way. One window of DATA and its
+/// SWITCH is 32; with room for two, one arrives while the other is worked on. At 32 bytes an item a leg costs 5 KiB.
+pub const LINK_ROOM: usize = 64;
+
+/// Bytes that all engines of one hub may hold: four engines at [`ENGINE_HELD_BYTES_DEFAULT`].
+pub const HUB_HELD_BYTES_DEFAULT: u64 = 1 << 30;
+
+/// Entries of a shared table that are looked at under one lock: some 10 microseconds.
+pub const SWEEP_STEP: usize = 256;

@@ -1,7 +1,37 @@
-//! What lock-free code is made of: std's, or loom's under `--cfg loom`, so that tests/loom.rs can try every order of
-//! steps of the very code that runs.
+//! What code that threads share is made of: std's and parking_lot's, or loom's under `--cfg loom`, so that
+//! tests/loom.rs can try every order of steps of the very code that runs.
 
 #[cfg(loom)]
+pub use self::checked::Mutex;
+#[cfg(loom)]
 pub use loom::sync::{atomic, Arc};
+#[cfg(loom)]
+pub use loom::thread::yield_now;
+#[cfg(not(loom))]
+pub use parking_lot::Mutex;
 #[cfg(not(loom))]
 pub use std::sync::{atomic, Arc};
+#[cfg(not(loom))]
+pub use std::thread::yield_now;
+
+#[cfg(loom)]
+mod checked {
+    use loom::sync::MutexGuard;
+    use std::sync::PoisonError;
+
+    /// loom's lock, with parking_lot's face.
+    #[derive(Debug, Default)]
+    pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        /// An open lock.
+        pub fn new(value: T) -> Self {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        /// Waits for the lock.
+        pub fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+}

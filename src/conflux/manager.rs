@@ -7,46 +7,89 @@ use super::handshake::Role;
 use crate::base::Id;
 use crate::wire::conflux::Nonce;
 use siphasher::sip::SipHasher24;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::Hasher;
+use std::ops::Bound;
 
-/// Sets by (role, nonce). One process can be client and exit.
-pub struct Manager {
+/// Sets by (role, nonce), each with an entry of its owner's. One process can be client and exit.
+pub struct Manager<E = ()> {
     key: [u8; 16],
-    sets: BTreeSet<(Role, u64, Id)>,
+    sets: BTreeMap<Key, E>,
 }
 
+/// A set's place in a [`Manager`].
+pub type Key = (Role, u64, Id);
+
 /// Without the key.
-impl fmt::Debug for Manager {
+impl<E> fmt::Debug for Manager<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager").field("sets", &self.sets.len()).finish_non_exhaustive()
     }
 }
 
 impl Manager {
-    /// A manager that hashes under a secret of the host's.
-    pub fn new(seed: &[u8; 32]) -> Self {
-        let mut key = [0; 16];
-        key.copy_from_slice(&seed[..16]);
-        Manager { key, sets: BTreeSet::new() }
-    }
-
     /// The set with this nonce; `nonce_of` tells the nonce of a set.
     pub fn find<'a>(&self, role: Role, nonce: &Nonce, nonce_of: impl Fn(Id) -> Option<&'a Nonce>) -> Option<Id> {
-        let hash = self.hash(nonce);
-        let candidates = self.sets.range((role, hash, Id(0))..=(role, hash, Id(u64::MAX)));
-        candidates.map(|&(_, _, set)| set).find(|&set| nonce_of(set) == Some(nonce))
+        self.candidates(role, nonce).map(|(set, ())| set).find(|&set| nonce_of(set) == Some(nonce))
     }
 
     /// Remembers a set.
     pub fn insert(&mut self, role: Role, nonce: &Nonce, set: Id) {
-        self.sets.insert((role, self.hash(nonce), set));
+        self.insert_with(role, nonce, set, ());
+    }
+}
+
+impl<E> Manager<E> {
+    /// A manager that hashes under a secret of the host's.
+    pub fn new(seed: &[u8; 32]) -> Self {
+        let mut key = [0; 16];
+        key.copy_from_slice(&seed[..16]);
+        Manager { key, sets: BTreeMap::new() }
+    }
+
+    /// Sets remembered.
+    pub fn len(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// True when no set is.
+    pub fn is_empty(&self) -> bool {
+        self.sets.is_empty()
+    }
+
+    /// Sets whose nonce has the same hash: with an honest key there is one, and it is the one. The caller compares the
+    /// nonces.
+    pub fn candidates(&self, role: Role, nonce: &Nonce) -> impl Iterator<Item = (Id, &E)> {
+        let hash = self.hash(nonce);
+        self.sets.range((role, hash, Id(0))..=(role, hash, Id(u64::MAX))).map(|(&(_, _, set), entry)| (set, entry))
+    }
+
+    /// Remembers a set with an entry.
+    pub fn insert_with(&mut self, role: Role, nonce: &Nonce, set: Id, entry: E) {
+        self.sets.insert((role, self.hash(nonce), set), entry);
     }
 
     /// Forgets a set: its nonce is free from now on.
-    pub fn remove(&mut self, role: Role, nonce: &Nonce, set: Id) {
-        self.sets.remove(&(role, self.hash(nonce), set));
+    pub fn remove(&mut self, role: Role, nonce: &Nonce, set: Id) -> Option<E> {
+        self.sets.remove(&(role, self.hash(nonce), set))
+    }
+
+    /// One step of a walk over all sets: looks at no more than `most` of them behind `after`, moves those out that are
+    /// `over`, and answers where it stopped, or that it is through.
+    pub fn sweep(
+        &mut self,
+        after: Option<Key>,
+        most: usize,
+        over: impl Fn(&E) -> bool,
+        out: &mut Vec<E>,
+    ) -> Option<Key> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut walk = self.sets.range((from, Bound::Unbounded)).map(|(&key, entry)| (key, over(entry)));
+        let seen: Vec<(Key, bool)> = walk.by_ref().take(most).collect();
+        let more = walk.next().is_some();
+        out.extend(seen.iter().filter(|(_, over)| *over).filter_map(|(key, _)| self.sets.remove(key)));
+        seen.last().filter(|_| more).map(|&(key, _)| key)
     }
 
     fn hash(&self, nonce: &Nonce) -> u64 {

@@ -1,0 +1,194 @@
+//! What joins a leg to the home of its set when they live on different threads.
+//!
+//! A link has two [`End`]s, one with the leg's engine and one with the set's. Each end has an inbox, which the other
+//! fills: a bounded channel, a flag that says that the inbox's owner is gone, and an ear. An item is a host's token or
+//! the like: each must come out exactly once, whoever dies when. So:
+//!
+//! 1. *Send*: is the reader gone? Then nothing is put in. Else push; fence; look at the flag again, and if it is set now,
+//!    take back what is still in the channel. Else ring the reader.
+//! 2. *Die*: set the own flag; fence; take out what is in the own inbox; ring the other end. What was sent before stays
+//!    where it is, for the other end to read.
+//! 3. *Read*: look at the other end's flag, then pop. Nothing there, and the flag was set before the look: that was all.
+//!    The reader then takes back what it has sent and the dead did not take.
+//! 4. *Full*: mark that the writer waits; fence; push again. The reader, when it finds its inbox empty: fence; is the
+//!    mark set? Then take it away and ring the writer.
+//!
+//! Why nothing is lost in 1 and 2: of two fences one is first. If the writer's, the dead finds the item; if the dead's,
+//! the writer finds the flag. Both may, and then the channel hands the item to one of them. Why no writer waits for ever
+//! in 4: if the reader's fence is first, the second push finds the room; else the reader finds the mark. tests/loom.rs
+//! tries all orders of this code, on a channel that orders less than the real one.
+
+use super::bell::{Bell, Ear};
+use super::channel::Channel;
+use crate::base::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering::*};
+use crate::base::sync::Arc;
+use crate::base::Id;
+
+/// One end of a link: it reads `I` and writes `O`. Dropped without [`End::close`] it counts as closed without a word,
+/// and what is in its inbox stays for the other end to take back.
+pub struct End<I, O> {
+    inbox: Arc<Inbox<I>>,
+    /// The other end's.
+    outbox: Arc<Inbox<O>>,
+    closed: bool,
+}
+
+/// What the owner of one end reads from, and the other end writes to.
+struct Inbox<T> {
+    items: Channel<T>,
+    /// From this length on down a writer that waits may go on.
+    low: usize,
+    /// 0 as long as the owner is there.
+    gone: AtomicU64,
+    /// The writer found it full and waits to be rung.
+    awaited: AtomicBool,
+    ear: Arc<Ear>,
+}
+
+/// What a look into the inbox found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News<T> {
+    /// The next item.
+    Item(T),
+    /// Nothing for now: the bell will ring.
+    Nothing,
+    /// Nothing ever again: the other end is gone, and this was its word, if it had one.
+    Over(Option<u32>),
+}
+
+/// Why an item was not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused<T> {
+    /// There is no room; the bell rings when there is. The item is the caller's.
+    Full(T),
+    /// The other end is gone. The item is the caller's, or it is among what [`End::take_back`] finds, unless the other
+    /// end took it as it died.
+    Gone(Option<T>),
+}
+
+/// What a closed end leaves behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left<I, O> {
+    /// It came, and was not read.
+    Unread(I),
+    /// It was sent, and the other end is gone.
+    Unsent(O),
+}
+
+/// Both ends of a new link: the first one's owner knows it as `key`, the second one's will say (`End::open`).
+pub fn link<A, B>(room: usize, near: &Arc<Bell>, key: Id, far: &Arc<Bell>) -> (End<A, B>, End<B, A>) {
+    let near = Arc::new(Inbox::new(room, Ear::new(near, key)));
+    let far = Arc::new(Inbox::new(room, Ear::closed(far)));
+    let first = End { inbox: Arc::clone(&near), outbox: Arc::clone(&far), closed: false };
+    (first, End { inbox: far, outbox: near, closed: false })
+}
+
+impl<I, O> End<I, O> {
+    /// The second end has got an owner: news of it comes under this key, and some may be there already.
+    pub fn open(&self, key: Id) {
+        Ear::open(&self.inbox.ear, key);
+    }
+
+    /// Sends an item, behind all others.
+    pub fn send(&self, item: O) -> Result<(), Refused<O>> {
+        let outbox = &self.outbox;
+        if outbox.gone.load(Acquire) != HERE {
+            return Err(Refused::Gone(Some(item)));
+        }
+        if let Err(item) = outbox.items.push(item) {
+            outbox.awaited.store(true, Relaxed);
+            fence(SeqCst);
+            if let Err(item) = outbox.items.push(item) {
+                return Err(Refused::Full(item));
+            }
+            outbox.awaited.store(false, Relaxed);
+        }
+        fence(SeqCst);
+        if outbox.gone.load(Acquire) != HERE {
+            return Err(Refused::Gone(None));
+        }
+        Ear::ring(&outbox.ear);
+        Ok(())
+    }
+
+    /// The next item from the other end.
+    pub fn poll(&self) -> News<I> {
+        let inbox = &self.inbox;
+        let over = self.over();
+        let Some(item) = inbox.items.pop() else {
+            fence(SeqCst);
+            self.wake_writer();
+            return over.map_or(News::Nothing, News::Over);
+        };
+        // Sooner than when it is empty, if the mark is seen: the writer fills it while the reader works.
+        if inbox.awaited.load(Relaxed) && inbox.items.len() <= inbox.low {
+            self.wake_writer();
+        }
+        News::Item(item)
+    }
+
+    /// The other end's last word, once it is gone. What it sent before can still be read.
+    pub fn over(&self) -> Option<Option<u32>> {
+        match self.outbox.gone.load(Acquire) {
+            HERE => None,
+            gone => Some(u32::try_from(gone - WORDS).ok()),
+        }
+    }
+
+    /// Once the other end is gone: what was sent to it and not taken, one after the other.
+    pub fn take_back(&self) -> Option<O> {
+        self.over()?;
+        fence(SeqCst);
+        self.outbox.items.pop()
+    }
+
+    /// Rings for this end itself: its owner has not read all, and will go on in its turn.
+    pub fn again(&self) {
+        Ear::ring(&self.inbox.ear);
+    }
+
+    /// Goes, with a word for the other end, and hands out what nobody will read.
+    pub fn close(mut self, word: u32, mut left: impl FnMut(Left<I, O>)) {
+        self.closed = true;
+        self.die(WORDS + u64::from(word));
+        while let Some(item) = self.inbox.items.pop() {
+            left(Left::Unread(item));
+        }
+        while let Some(item) = self.take_back() {
+            left(Left::Unsent(item));
+        }
+        Ear::ring(&self.outbox.ear);
+    }
+
+    fn die(&self, gone: u64) {
+        self.inbox.gone.store(gone, Release);
+        fence(SeqCst);
+    }
+
+    fn wake_writer(&self) {
+        if self.inbox.awaited.load(Relaxed) && self.inbox.awaited.swap(false, AcqRel) {
+            Ear::ring(&self.outbox.ear);
+        }
+    }
+}
+
+impl<I, O> Drop for End<I, O> {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.die(WORDLESS);
+            Ear::ring(&self.outbox.ear);
+        }
+    }
+}
+
+impl<T> Inbox<T> {
+    fn new(room: usize, ear: Arc<Ear>) -> Self {
+        let (gone, awaited) = (AtomicU64::new(HERE), AtomicBool::new(false));
+        Inbox { items: Channel::new(room), low: room / 2, gone, awaited, ear }
+    }
+}
+
+/// What `gone` says: the owner is there; it went with a word, counted from `WORDS`; it went without one.
+const HERE: u64 = 0;
+const WORDS: u64 = 1;
+const WORDLESS: u64 = WORDS + u32::MAX as u64 + 1;

@@ -1,0 +1,168 @@
+//! An engine's membership of a hub.
+
+use super::bell::{Bell, Ear, Notify};
+use super::channel::Channel;
+use super::link::link;
+use super::memory::Ledger;
+use super::{Claim, Home, HomeEnd, Left, LegEnd, Meter, SetMeter, Shared, Traffic};
+use crate::base::sync::atomic::{fence, AtomicBool, Ordering::*};
+use crate::base::sync::Arc;
+use crate::base::{limits, Id};
+use crate::conflux::Role;
+use crate::wire::conflux::Nonce;
+
+/// An engine's way to the others, for the engine's thread. Dropping it is leaving: the others see that at once, its
+/// nonces are free, and its host is not woken any more.
+///
+/// Close the ends of links first ([`End::close`](super::End::close)): what is left in them is handed out there.
+pub struct Port<T: Traffic> {
+    shared: Arc<Shared<T>>,
+    member: Arc<Member<T>>,
+}
+
+/// What others know of an engine.
+pub(super) struct Member<T: Traffic> {
+    pub(super) tag: u16,
+    pub(super) ledger: Arc<Ledger>,
+    gone: AtomicBool,
+    bell: Arc<Bell>,
+    joins: Channel<Join<T>>,
+    /// Rings for `joins`.
+    ear: Arc<Ear>,
+}
+
+/// A circuit on another engine that wants to be a leg here. Dropped, it is refused without a word.
+pub struct Join<T: Traffic> {
+    /// The set it asks for. It may have ended: check it, and the nonce.
+    pub set: Id,
+    /// The tag of the engine on which the circuit is.
+    pub from: u16,
+    /// What came with it.
+    pub request: T::Join,
+    end: HomeEnd<T>,
+}
+
+/// Why a circuit cannot become a leg of a set elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JoinError {
+    /// The home's engine is gone: claim the nonce again.
+    Gone,
+    /// Too many wait for the home's engine.
+    Full,
+}
+
+impl<T: Traffic> Port<T> {
+    pub(super) fn new(shared: &Arc<Shared<T>>, member: Arc<Member<T>>) -> Self {
+        Port { shared: Arc::clone(shared), member }
+    }
+
+    /// The engine's tag.
+    pub fn tag(&self) -> u16 {
+        self.member.tag
+    }
+
+    /// Makes this engine the home of a new set, unless the nonce is a living set's already. Of engines that ask at the
+    /// same time one gets it.
+    pub fn claim(&self, role: Role, nonce: &Nonce, set: Id) -> Claim<T> {
+        self.shared.claim(role, nonce, &self.member, set)
+    }
+
+    /// A set of this engine's has ended: its nonce is free.
+    pub fn release(&self, role: Role, nonce: &Nonce, set: Id) {
+        self.shared.release(role, nonce, set);
+    }
+
+    /// Asks a set's home to take a circuit in. What is sent on the link is kept until the home has looked at the request;
+    /// it refuses by closing its end. News of the link comes under `circuit`.
+    pub fn join(&self, home: &Home<T>, request: T::Join, circuit: Id) -> Result<LegEnd<T>, JoinError> {
+        let member = &home.member;
+        if member.is_gone() {
+            return Err(JoinError::Gone);
+        }
+        let (near, far) = link(limits::LINK_ROOM, &self.member.bell, circuit, &member.bell);
+        let join = Join { set: home.set, from: self.tag(), request, end: far };
+        member.joins.push(join).map_err(|_| JoinError::Full)?;
+        fence(SeqCst);
+        if member.is_gone() {
+            // It may have looked for the last time before this one came in.
+            member.refuse_all();
+            return Err(JoinError::Gone);
+        }
+        Ear::ring(&member.ear);
+        Ok(near)
+    }
+
+    /// The next circuit that wants to be a leg here. News of these comes under [`Id::NONE`].
+    pub fn poll_join(&self) -> Option<Join<T>> {
+        self.member.joins.pop()
+    }
+
+    /// Rings for the circuits that want to be legs here: the engine has not looked at all, and will go on in its turn.
+    pub fn joins_again(&self) {
+        Ear::ring(&self.member.ear);
+    }
+
+    /// Takes no more than `most` keys of what has news, and says whether more has: then come back before you sleep, as
+    /// the host is woken again only once nothing is left.
+    pub fn take_news(&self, most: usize, keys: &mut Vec<Id>) -> bool {
+        self.member.bell.take(most, keys)
+    }
+
+    /// True when there may be news. A hint, without a lock: what counts is the wake-up.
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        self.member.bell.is_busy()
+    }
+
+    /// What this engine holds, to charge what belongs to no set.
+    pub fn meter(&self) -> &Meter {
+        self.member.ledger.meter()
+    }
+
+    /// A meter for a new set of this engine's.
+    pub fn open_set_meter(&self, set: Id, held_bytes_max: u64) -> SetMeter {
+        SetMeter::new(&self.member.ledger, set, held_bytes_max)
+    }
+}
+
+impl<T: Traffic> Drop for Port<T> {
+    fn drop(&mut self) {
+        self.member.gone.store(true, Release);
+        fence(SeqCst);
+        self.member.bell.deafen();
+        self.member.refuse_all();
+        self.shared.release_all(&self.member);
+        // Last: until here nobody can join under the same tag.
+        let left = self.shared.members.lock().remove(&self.member.tag);
+        drop(left);
+    }
+}
+
+impl<T: Traffic> Member<T> {
+    pub(super) fn new(tag: u16, notify: Notify, ledger: Arc<Ledger>) -> Self {
+        let bell = Arc::new(Bell::new(notify));
+        let ear = Ear::new(&bell, Id::NONE);
+        Member { tag, ledger, gone: AtomicBool::new(false), bell, joins: Channel::new(limits::JOINS_MAX), ear }
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Acquire)
+    }
+
+    fn refuse_all(&self) {
+        while self.joins.pop().is_some() {}
+    }
+}
+
+impl<T: Traffic> Join<T> {
+    /// Takes the leg in: its news comes under `key`, at once, as it may have sent something already.
+    pub fn accept(self, key: Id) -> (T::Join, HomeEnd<T>) {
+        self.end.open(key);
+        (self.request, self.end)
+    }
+
+    /// Refuses, with a word for the leg's engine; what the leg had sent is handed out.
+    pub fn refuse(self, word: u32, left: impl FnMut(Left<T::ToHome, T::ToLeg>)) {
+        self.end.close(word, left);
+    }
+}

@@ -1,0 +1,411 @@
+//! Every order of steps of the code that threads share, as far as a few steps on two or three threads go.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test --release --target-dir target/loom --test loom`
+#![cfg(loom)]
+
+mod hub {
+    use circflow::base::sync::Arc;
+    use circflow::base::Id;
+    use circflow::conflux::Role;
+    use circflow::hub::*;
+    use circflow::wire::conflux::Nonce;
+    use loom::sync::atomic::{AtomicBool, Ordering::*};
+    use loom::sync::Notify as Waker;
+    use loom::thread;
+
+    /// Steps are taken in every order with up to so many switches between threads that neither asked for. More finds
+    /// nothing new in so few steps, and takes hours.
+    const SWITCHES: usize = 3;
+
+    fn check(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(SWITCHES));
+        builder.check(model);
+    }
+
+    /// An event loop: a bell, and what it sleeps on.
+    struct Loop {
+        bell: Arc<Bell>,
+        waker: Arc<Waker>,
+    }
+
+    impl Loop {
+        fn new() -> Loop {
+            let waker = Arc::new(Waker::new());
+            let called = Arc::clone(&waker);
+            Loop { bell: Arc::new(Bell::new(std::sync::Arc::new(move || called.notify()))), waker }
+        }
+
+        /// Sleeps until woken, at times for nothing, and takes one key at a time. A wake-up that is lost leaves all
+        /// threads asleep, which loom reports.
+        fn sleep(&self) -> Vec<Id> {
+            self.waker.wait();
+            let mut keys = Vec::new();
+            while self.bell.take(1, &mut keys) {}
+            keys
+        }
+    }
+
+    /// As an engine's port does when it is dropped: the bell and the ears in its list hold each other.
+    impl Drop for Loop {
+        fn drop(&mut self) {
+            self.bell.deafen();
+        }
+    }
+
+    struct Numbers;
+
+    impl Traffic for Numbers {
+        type Join = u8;
+        type ToHome = u8;
+        type ToLeg = u8;
+    }
+
+    const NEAR: Id = Id(1);
+    const FAR: Id = Id(2);
+
+    fn linked(room: usize, near: &Loop, far: &Loop) -> (End<u8, u8>, End<u8, u8>) {
+        let (leg, home) = link(room, &near.bell, NEAR, &far.bell);
+        home.open(FAR);
+        (leg, home)
+    }
+
+    /// Reads until it has `wanted` items or the other end is gone.
+    fn read(at: &Loop, end: &End<u8, u8>, wanted: usize) -> Vec<u8> {
+        let mut got = Vec::new();
+        while got.len() < wanted {
+            at.sleep();
+            loop {
+                match end.poll() {
+                    News::Item(item) => got.push(item),
+                    News::Nothing => break,
+                    News::Over(_) => return got,
+                }
+            }
+        }
+        got
+    }
+
+    fn left(into: &mut Vec<u8>) -> impl FnMut(Left<u8, u8>) + '_ {
+        |left| match left {
+            Left::Unread(item) | Left::Unsent(item) => into.push(item),
+        }
+    }
+
+    /// Sends without waiting; what does not get through comes back.
+    fn send_all(end: &End<u8, u8>, items: &[u8], back: &mut Vec<u8>) {
+        for &item in items {
+            match end.send(item) {
+                Ok(()) => {}
+                Err(Refused::Full(item)) => back.push(item),
+                Err(Refused::Gone(item)) => {
+                    back.extend(item);
+                    back.extend(std::iter::from_fn(|| end.take_back()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_news_is_lost() {
+        check(|| {
+            let (near, far) = (Loop::new(), Loop::new());
+            let (leg, home) = linked(2, &near, &far);
+            let sender = thread::spawn(move || {
+                leg.send(1).unwrap();
+                leg.send(2).unwrap();
+                leg
+            });
+            assert_eq!(read(&far, &home, 2), [1, 2]);
+            sender.join().unwrap();
+        });
+    }
+
+    /// Two links ring one bell, which wakes one loop.
+    #[test]
+    fn no_wake_up_is_lost() {
+        check(|| {
+            let ours = Loop::new();
+            let ears = [Ear::new(&ours.bell, NEAR), Ear::new(&ours.bell, FAR)];
+            let ringers = ears.map(|ear| thread::spawn(move || Ear::ring(&ear)));
+            let mut heard = ours.sleep();
+            while heard.len() < 2 {
+                heard.extend(ours.sleep());
+            }
+            heard.sort();
+            assert_eq!(heard, [NEAR, FAR], "each once");
+            for ringer in ringers {
+                ringer.join().unwrap();
+            }
+        });
+    }
+
+    /// A link is news as soon as it is opened, and what came before counts.
+    #[test]
+    fn what_came_before_the_owner_is_heard() {
+        check(|| {
+            let (near, far) = (Loop::new(), Loop::new());
+            let (leg, home) = link::<u8, u8>(1, &near.bell, NEAR, &far.bell);
+            let sender = thread::spawn(move || {
+                leg.send(1).unwrap();
+                leg
+            });
+            home.open(FAR);
+            assert_eq!(read(&far, &home, 1), [1]);
+            sender.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_writer_that_waits_for_room_is_woken() {
+        check(|| {
+            let (near, far) = (Loop::new(), Loop::new());
+            let (leg, home) = linked(1, &near, &far);
+            let writer = thread::spawn(move || {
+                for item in 1..=2 {
+                    while leg.send(item).is_err() {
+                        near.sleep();
+                    }
+                }
+                leg
+            });
+            assert_eq!(read(&far, &home, 2), [1, 2]);
+            writer.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_writer_that_waits_for_room_hears_of_a_death() {
+        check(|| {
+            let (near, far) = (Loop::new(), Loop::new());
+            let (leg, home) = linked(1, &near, &far);
+            leg.send(1).unwrap();
+            let writer = thread::spawn(move || {
+                let mut back = Vec::new();
+                send_all(&leg, &[2], &mut back);
+                while leg.over().is_none() {
+                    near.sleep();
+                }
+                assert_eq!(leg.over(), Some(Some(7)));
+                leg.close(0, left(&mut back));
+                back
+            });
+            let mut out = Vec::new();
+            home.close(7, left(&mut out));
+            out.extend(writer.join().unwrap());
+            out.sort();
+            assert_eq!(out, [1, 2]);
+        });
+    }
+
+    /// What was sent before an end went is read to the last item, and only then is it over.
+    #[test]
+    fn all_is_read_before_it_is_over() {
+        check(|| {
+            let (near, far) = (Loop::new(), Loop::new());
+            let (leg, home) = linked(2, &near, &far);
+            let writer = thread::spawn(move || {
+                leg.send(1).unwrap();
+                leg.send(2).unwrap();
+                leg.close(9, |left| panic!("{left:?}"));
+            });
+            assert_eq!(read(&far, &home, usize::MAX), [1, 2]);
+            assert_eq!(home.over(), Some(Some(9)));
+            writer.join().unwrap();
+        });
+    }
+
+    /// The heart: whichever end goes when, every item comes out once.
+    #[test]
+    fn an_item_comes_out_once_when_the_reader_goes() {
+        check(|| {
+            let (near, far) = (Loop::new(), Loop::new());
+            let (leg, home) = linked(2, &near, &far);
+            let writer = thread::spawn(move || {
+                let mut out = Vec::new();
+                send_all(&leg, &[1, 2], &mut out);
+                // Reads what happened to it, as an engine would, without going itself.
+                if leg.over().is_some() {
+                    out.extend(std::iter::from_fn(|| leg.take_back()));
+                }
+                (leg, out)
+            });
+            let mut out = Vec::new();
+            home.close(7, left(&mut out));
+            let (leg, back) = writer.join().unwrap();
+            out.extend(back);
+            out.sort();
+            assert_eq!(out, [1, 2]);
+            assert_eq!(near.bell.take(2, &mut Vec::new()), false);
+            drop(leg);
+        });
+    }
+
+    #[test]
+    fn an_item_comes_out_once_when_both_ends_go() {
+        check(|| {
+            let (near, far) = (Loop::new(), Loop::new());
+            let (leg, home) = linked(1, &near, &far);
+            let other = thread::spawn(move || {
+                let mut out = Vec::new();
+                send_all(&leg, &[1], &mut out);
+                leg.close(8, left(&mut out));
+                out
+            });
+            let mut out = Vec::new();
+            send_all(&home, &[2], &mut out);
+            if let News::Item(item) = home.poll() {
+                out.push(item);
+            }
+            home.close(7, left(&mut out));
+            out.extend(other.join().unwrap());
+            out.sort();
+            assert_eq!(out, [1, 2]);
+        });
+    }
+
+    /// An end that is dropped leaves what it had not read to the other.
+    #[test]
+    fn an_item_comes_out_once_when_the_reader_vanishes() {
+        check(|| {
+            let (near, far) = (Loop::new(), Loop::new());
+            let (leg, home) = linked(1, &near, &far);
+            let vanishing = thread::spawn(move || drop(home));
+            let mut out = Vec::new();
+            send_all(&leg, &[1], &mut out);
+            while leg.poll() == News::Nothing {
+                near.sleep();
+            }
+            assert_eq!(leg.over(), Some(None));
+            out.extend(std::iter::from_fn(|| leg.take_back()));
+            assert_eq!(out, [1]);
+            vanishing.join().unwrap();
+        });
+    }
+
+    fn quiet() -> Notify {
+        std::sync::Arc::new(|| {})
+    }
+
+    fn hub() -> Hub<Numbers> {
+        Hub::new(&Config { seed: [7; 32], held_bytes_max: 10 })
+    }
+
+    fn nonce() -> Nonce {
+        Nonce::new([3; 32])
+    }
+
+    #[test]
+    fn one_of_two_becomes_home() {
+        check(|| {
+            let hub = hub();
+            let ports = [1, 2].map(|tag| hub.join_engine(tag, quiet(), u64::MAX).ok().unwrap());
+            let claimants = ports.map(|port| {
+                thread::spawn(move || {
+                    let claim = port.claim(Role::Exit, &nonce(), Id(u64::from(port.tag())));
+                    let home = match claim {
+                        Claim::Ours => port.tag(),
+                        Claim::Home(home) => {
+                            assert_ne!(home.tag(), port.tag());
+                            assert_eq!(home.set, Id(u64::from(home.tag())));
+                            home.tag()
+                        }
+                    };
+                    (port, home)
+                })
+            });
+            let [one, two] = claimants.map(|claimant| claimant.join().unwrap());
+            assert_eq!(one.1, two.1);
+        });
+    }
+
+    /// A circuit that asks an engine that is just going hears of it, one way or the other; and an engine that has gone
+    /// wakes nobody.
+    #[test]
+    fn whoever_asks_a_dying_engine_hears_of_it() {
+        check(|| {
+            let hub = hub();
+            let freed = Arc::new(AtomicBool::new(false));
+            let seen = Arc::clone(&freed);
+            let wake: Notify = std::sync::Arc::new(move || assert!(!seen.load(SeqCst)));
+            let home = hub.join_engine(1, wake, u64::MAX).ok().unwrap();
+            let waker = Arc::new(Waker::new());
+            let woken = Arc::clone(&waker);
+            let ours = hub.join_engine(2, std::sync::Arc::new(move || woken.notify()), u64::MAX).ok().unwrap();
+            assert!(matches!(home.claim(Role::Exit, &nonce(), FAR), Claim::Ours));
+            let Claim::Home(of) = ours.claim(Role::Exit, &nonce(), NEAR) else { panic!() };
+            let asking = thread::spawn(move || {
+                if let Ok(end) = ours.join(&of, 1, NEAR) {
+                    // loom's sleepers may wake unasked.
+                    while end.poll() == News::Nothing {
+                        waker.wait();
+                    }
+                    assert_eq!(end.over(), Some(None));
+                }
+                ours
+            });
+            drop(home);
+            freed.store(true, SeqCst);
+            let ours = asking.join().unwrap();
+            assert!(matches!(ours.claim(Role::Exit, &nonce(), NEAR), Claim::Ours), "and the nonce is free");
+        });
+    }
+
+    /// A claim on the nonce of an engine that is just going.
+    #[test]
+    fn a_nonce_outlives_no_engine() {
+        check(|| {
+            let hub = hub();
+            let [home, ours] = [1, 2].map(|tag| hub.join_engine(tag, quiet(), u64::MAX).ok().unwrap());
+            assert!(matches!(home.claim(Role::Exit, &nonce(), FAR), Claim::Ours));
+            let going = thread::spawn(move || drop(home));
+            if let Claim::Home(of) = ours.claim(Role::Exit, &nonce(), NEAR) {
+                going.join().unwrap();
+                assert_eq!(ours.join(&of, 0, NEAR).err(), Some(JoinError::Gone));
+                assert!(matches!(ours.claim(Role::Exit, &nonce(), NEAR), Claim::Ours));
+            } else {
+                going.join().unwrap();
+            }
+            assert_eq!(hub.claims(), 1);
+            assert!(matches!(ours.claim(Role::Exit, &nonce(), FAR), Claim::Home(of) if of.set == NEAR));
+        });
+    }
+
+    /// Two engines under one cap: never above it, and nothing is left behind.
+    #[test]
+    fn meters_are_exact() {
+        check(|| {
+            let hub = hub();
+            let held = [1, 2].map(|tag| hub.join_engine(tag, quiet(), 8).ok().unwrap()).map(|port| {
+                let hub = hub.clone();
+                thread::spawn(move || {
+                    let set = port.open_set_meter(NEAR, 6);
+                    let first = set.hold(6, 1);
+                    assert!(hub.meter().bytes() <= 10);
+                    assert!(first.is_err() || set.hold(1, 1) == Err(Over(Level::Set)));
+                    (port, set, first.is_ok())
+                })
+            });
+            let held = held.map(|thread| thread.join().unwrap());
+            let sets: u64 = held.iter().map(|(_, set, _)| set.meter().bytes()).sum();
+            assert_eq!(held.iter().filter(|(_, _, held)| *held).count(), 1);
+            assert_eq!(hub.meter().bytes(), sets);
+            drop(held);
+            assert_eq!(hub.meter().bytes(), 0);
+        });
+    }
+
+    #[test]
+    fn a_victim_is_named_once() {
+        check(|| {
+            let hub = hub();
+            let port = hub.join_engine(1, quiet(), 10).ok().unwrap();
+            let set = port.open_set_meter(NEAR, 10);
+            set.hold(5, 1).unwrap();
+            let other = hub.clone();
+            let asking = thread::spawn(move || other.reclaim(1, &mut Vec::new()));
+            let ours = hub.reclaim(1, &mut Vec::new());
+            assert_eq!(ours + asking.join().unwrap(), 5);
+        });
+    }
+}
