@@ -117,3 +117,25 @@ pub const MACHINE_UNPACKED_MAX: usize = 1 << 20;
 /// 2 KiB could ask for 38 MB; 16 MiB still holds a machine of [`MACHINE_UNPACKED_MAX`] whose states do something (58
 /// bytes and more each).
 pub const MACHINES_BYTES_MAX: usize = 16 << 20;
+
+/// Default backlog for sparse commands (close, link, add padding): a part answers each within a round or two of its loop,
+/// so eight that wait mean that it has stopped.
+pub const BACKLOG_SPARSE: usize = 8;
+
+/// Default backlog for a stream of events of which one block of input brings many: as many as the cells that are still
+/// taken after a pause, so that a source that obeys never meets the cap.
+pub const BACKLOG_EVENTS: usize = 32;
+
+/// Items whose room a backlog keeps once it is empty: all of a sparse one, some 4 KiB with cells, so that only a burst
+/// allocates. Sets the price of an idle queue.
+pub const BACKLOG_KEPT: usize = BACKLOG_SPARSE;
+
+/// The largest backlog that a host can ask for: a hundred times the larger default. More would hide a stall, not bridge
+/// it.
+pub const BACKLOG_MAX: u32 = 4096;
+
+/// Default for the longest item that a queue copies: a cell.
+pub const QUEUE_ITEM_DEFAULT: u32 = 514;
+
+/// The longest item that a host can have copied: a variable-length cell of the link protocol, 7 bytes and a u16's worth.
+pub const QUEUE_ITEM_MAX: u32 = 7 + u16::MAX as u32;
