@@ -33,6 +33,7 @@ fn main() {
         .with_src(root.join("src/ffi/circuit.rs"))
         .with_src(root.join("src/ffi/set.rs"))
         .with_src(root.join("src/ffi/padding.rs"))
+        .with_src(root.join("src/ffi/queue.rs"))
         .with_src(root.join("src/ffi/wire.rs"))
         .with_src(root.join("src/ffi/log.rs"))
         .generate()

@@ -2,8 +2,9 @@
 //!
 //! One contract holds for every function here, so that it need not be repeated: a pointer is NULL, or points to as many
 //! valid things as the function says; NULL is a status and never undefined; a `circflow_engine *` is NULL, or came from
-//! `circflow_engine_new` and has not been freed; an engine is used by one thread at a time. Nothing behind a pointer is
-//! kept after the call, except the opaque user data of callbacks.
+//! `circflow_engine_new` and has not been freed; an engine is used by one thread at a time; the same holds for a
+//! `circflow_queue *` and `circflow_queue_new`. Nothing behind a pointer is kept after the call, except the opaque user
+//! data of callbacks.
 
 #![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
 
@@ -14,6 +15,7 @@ mod engine;
 mod log;
 mod padding;
 mod padding_types;
+mod queue;
 mod set;
 mod sized;
 mod status;
@@ -25,6 +27,7 @@ pub use engine::*;
 pub use log::*;
 pub use padding::*;
 pub use padding_types::*;
+pub use queue::*;
 pub use set::*;
 pub use status::{circflow_class, circflow_close_reason, circflow_status, circflow_status_class, circflow_strerror};
 pub use types::*;

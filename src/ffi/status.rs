@@ -99,6 +99,11 @@ pub enum circflow_status {
     CIRCFLOW_ERR_FULL = -104,
     /// The relay has refused padding on this circuit (padding-spec 3.2). Ask on another.
     CIRCFLOW_ERR_REFUSED = -105,
+    /// The channel is full, and its queue holds as many items as it may: a stall. The item is still yours; close the
+    /// peer that does not take what it is sent, or the source that does not pause.
+    CIRCFLOW_ERR_QUEUE_FULL = -106,
+    /// The channel is closed. The item is still yours, and so is what waits: circflow_queue_take().
+    CIRCFLOW_ERR_CHANNEL_CLOSED = -107,
 
     /// A LINK or LINKED that cannot be read.
     CIRCFLOW_ERR_BAD_LINK = -200,
@@ -238,6 +243,8 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_GONE, c"the circuit is being closed", None),
     (CIRCFLOW_ERR_FULL, c"as many are there as there may be", None),
     (CIRCFLOW_ERR_REFUSED, c"the relay has refused padding on this circuit", None),
+    (CIRCFLOW_ERR_QUEUE_FULL, c"the channel is full, and its queue as well", Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_CHANNEL_CLOSED, c"the channel is closed", None),
     (CIRCFLOW_ERR_BAD_LINK, Fault::BadLink.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_UNEXPECTED_LINK, Fault::UnexpectedLink.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_UNEXPECTED_LINKED, Fault::UnexpectedLinked.text(), Some(TORPROTOCOL)),
