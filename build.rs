@@ -37,6 +37,7 @@ fn main() {
         .with_src(root.join("src/ffi/run.rs"))
         .with_src(root.join("src/ffi/stream.rs"))
         .with_src(root.join("src/ffi/padding.rs"))
+        .with_src(root.join("src/ffi/queue.rs"))
         .with_src(root.join("src/ffi/wire.rs"))
         .with_src(root.join("src/ffi/log.rs"))
         .generate()

@@ -205,6 +205,33 @@ static int e_full(void)
     other_set(0, &answer);
     return answer;
 }
+/* A channel that is always full; `closed` says whether it is closed, too. */
+static int32_t full_send(void *closed, const circflow_queue_item *item)
+{
+    (void)closed;
+    (void)item;
+    return CIRCFLOW_CHANNEL_FULL;
+}
+static int32_t full_closed(void *closed) { return *(int *)closed; }
+static int into_full(int closed)
+{
+    const circflow_queue_item item = {1, NULL, 0, CIRCFLOW_FORM_TOKEN};
+    const circflow_channel channel = {full_send, full_closed, &closed};
+    circflow_queue_config config;
+    circflow_queue *queue;
+    uint32_t len;
+    int answer;
+    ready(circflow_queue_config_init(&config, sizeof(config)));
+    config.backlog_max = 0;
+    ready(circflow_queue_new(&config, &queue));
+    answer = REFUSED(circflow_queue_push(queue, &item, NULL, &channel));
+    ready(circflow_queue_len(queue, &len));
+    assert_int_equal(len, 0);
+    ready(circflow_queue_free(queue, NULL, NULL));
+    return answer;
+}
+static int e_queue_full(void) { return into_full(0); }
+static int e_channel_closed(void) { return into_full(1); }
 static int e_bad_link(void) { return far_end(2, host_message(CIRCFLOW_CMD_LINK, 0, 0, "x", 1)); }
 static int e_unexpected_link(void) { return client(0, control(CIRCFLOW_CMD_LINK, HOST_HOPS)); }
 static int e_unexpected_linked(void) { return client(0, control(CIRCFLOW_CMD_LINKED, HOST_HOPS)); }
@@ -417,6 +444,8 @@ static const struct {
     {CIRCFLOW_ERR_GONE, e_gone, QUIET},
     {CIRCFLOW_ERR_FULL, e_full, QUIET},
     {CIRCFLOW_ERR_REFUSED, e_refused, QUIET},
+    {CIRCFLOW_ERR_QUEUE_FULL, e_queue_full, QUIET},
+    {CIRCFLOW_ERR_CHANNEL_CLOSED, e_channel_closed, QUIET},
     {CIRCFLOW_ERR_BAD_LINK, e_bad_link, CLOSES},
     {CIRCFLOW_ERR_UNEXPECTED_LINK, e_unexpected_link, CLOSES},
     {CIRCFLOW_ERR_UNEXPECTED_LINKED, e_unexpected_linked, CLOSES},
@@ -454,6 +483,7 @@ static const struct {
 static int want_reason(int status)
 {
     switch (status) {
+    case CIRCFLOW_ERR_QUEUE_FULL:
     case CIRCFLOW_ERR_SET_MEMORY:
     case CIRCFLOW_ERR_ENGINE_MEMORY:
     case CIRCFLOW_ERR_LINK_LIMIT:

@@ -4,6 +4,7 @@
 
 extern circflow_status circflow_test_panic(circflow_engine *engine);
 extern circflow_status circflow_test_panic_short(circflow_engine *engine);
+extern circflow_status circflow_test_queue_panic(circflow_queue *queue);
 
 static host_world world;
 static host_ledger ledger;
@@ -205,6 +206,47 @@ static void a_panic_on_the_short_way_is_a_panic(void **state)
     host_stop(&world);
 }
 
+static int32_t always_full(void *userdata, const circflow_queue_item *item)
+{
+    (void)userdata;
+    (void)item;
+    return CIRCFLOW_CHANNEL_FULL;
+}
+
+static int32_t never_closed(void *userdata)
+{
+    (void)userdata;
+    return 0;
+}
+
+static void copy_item(void *to, const circflow_queue_item *item) { *(circflow_queue_item *)to = *item; }
+
+static void a_poisoned_queue_hands_back_what_waits(void **state)
+{
+    const circflow_channel channel = {always_full, never_closed, NULL};
+    circflow_queue_config config;
+    circflow_queue *queue;
+    circflow_queue_item item = {7, NULL, 0, CIRCFLOW_FORM_TOKEN};
+    uint32_t number;
+    uint8_t byte;
+    (void)state;
+    host_stop(&world); /* A queue needs no engine. */
+    OK(circflow_queue_config_init(&config, sizeof(config)));
+    OK(circflow_queue_new(&config, &queue));
+    OK(circflow_queue_push(queue, &item, NULL, &channel));
+    IS(CIRCFLOW_ERR_NULL, circflow_test_queue_panic(NULL));
+    IS(CIRCFLOW_ERR_PANIC, circflow_test_queue_panic(queue));
+    IS(CIRCFLOW_ERR_POISONED, circflow_test_queue_panic(queue));
+    IS(CIRCFLOW_ERR_POISONED, circflow_queue_push(queue, &item, NULL, &channel));
+    IS(CIRCFLOW_ERR_POISONED, circflow_queue_drain(queue, NULL, &channel));
+    IS(CIRCFLOW_ERR_POISONED, circflow_queue_len(queue, &number));
+    IS(CIRCFLOW_ERR_POISONED, circflow_queue_has_pending(queue, &byte));
+    IS(CIRCFLOW_ERR_POISONED, circflow_queue_take(queue, NULL, 0, &item));
+    item.token = 0;
+    OK(circflow_queue_free(queue, copy_item, &item));
+    assert_int_equal(item.token, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup(discards_that_wait_come_back_from_a_poisoned_engine, setup),
         cmocka_unit_test_setup(tokens_that_wait_to_be_sent_come_back, setup),
         cmocka_unit_test_setup(a_panic_inside_a_drain_ends_the_drain, setup),
+        cmocka_unit_test_setup(a_poisoned_queue_hands_back_what_waits, setup),
     };
     return cmocka_run_group_tests_name("poison", tests, NULL, NULL);
 }

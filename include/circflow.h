@@ -24,6 +24,9 @@
  *     on SENDME:    circflow_circuit_report(); drain; arm the timer
  *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
  *
+ * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that channel
+ * from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
+ *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
  * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and
  * "an id error" means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are
@@ -208,6 +211,32 @@
 // a cell without finishing later.
 #define CIRCFLOW_ALGORITHM_CWND_RTT 3
 
+// What a circflow_try_send_fn answers: the item is the channel's now.
+#define CIRCFLOW_CHANNEL_TAKEN 0
+
+// What a circflow_try_send_fn answers: no room for now, and nothing was taken.
+#define CIRCFLOW_CHANNEL_FULL 1
+
+// What a circflow_try_send_fn answers: no room ever again, and nothing was taken.
+#define CIRCFLOW_CHANNEL_CLOSED 2
+
+// circflow_queue_config.backlog_max for sparse commands, and the default: a part answers each within a round or two of
+// its loop, so eight that wait mean that it has stopped.
+#define CIRCFLOW_BACKLOG_SPARSE 8
+
+// circflow_queue_config.backlog_max for a stream of events of which one block of input brings many: as many as the
+// cells that are still taken after a pause, so that a source that obeys never meets the cap.
+#define CIRCFLOW_BACKLOG_EVENTS 32
+
+// The most that circflow_queue_config.backlog_max can be.
+#define CIRCFLOW_BACKLOG_MAX 4096
+
+// The most that circflow_queue_config.item_max can be: the longest cell of the link protocol.
+#define CIRCFLOW_QUEUE_ITEM_MAX 65542
+
+// circflow_queue_item.form: there was no item.
+#define CIRCFLOW_FORM_NONE 255
+
 // Relay cell format of tor1 circuits (tor-spec 6.1): circflow_cell_encode() and _decode().
 #define CIRCFLOW_CELL_V0 0
 
@@ -369,8 +398,8 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_NO_PADDER = -27,
   // A padding instruction was answered that was not given, or was answered already.
   CIRCFLOW_ERR_NOT_ASKED = -28,
-  // circflow does not run this circuit, or not its streams: it was opened without CIRCFLOW_CIRCUIT_REACTOR, or without
-  // CIRCFLOW_CIRCUIT_VEGAS.
+  // circflow does not run this circuit, or not its streams: it was opened without CIRCFLOW_CIRCUIT_REACTOR, or
+  // without CIRCFLOW_CIRCUIT_VEGAS.
   CIRCFLOW_ERR_NOT_RUN = -29,
   // circflow runs this circuit: its streams send with circflow_stream_send(), and nobody reports for it.
   CIRCFLOW_ERR_IS_RUN = -30,
@@ -392,6 +421,11 @@ typedef enum circflow_status {
   // The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
   // CIRCFLOW_INSN_RESUME with the stream says when to start again.
   CIRCFLOW_ERR_STREAM_STOPPED = -108,
+  // The channel is full, and its queue holds as many items as it may: a stall. The item is still yours; close the
+  // peer that does not take what it is sent, or the source that does not pause.
+  CIRCFLOW_ERR_QUEUE_FULL = -106,
+  // The channel is closed. The item is still yours, and so is what waits: circflow_queue_take().
+  CIRCFLOW_ERR_CHANNEL_CLOSED = -107,
   // A LINK or LINKED that cannot be read.
   CIRCFLOW_ERR_BAD_LINK = -200,
   // A LINK where none may be: at a client, a second one, or on a circuit that goes on to another hop.
@@ -442,7 +476,8 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_PADDING_EXCESS = -223,
   // Client: a PADDING_NEGOTIATED that cannot be read, or that answers nothing.
   CIRCFLOW_ERR_BAD_NEGOTIATED = -224,
-  // A command that this end of a circuit does not take: a client's at a relay, a relay's at a client, or an unknown one.
+  // A command that this end of a circuit does not take: a client's at a relay, a relay's at a client, or an unknown
+  // one.
   CIRCFLOW_ERR_UNEXPECTED_COMMAND = -225,
   // A cell that is not recognised here, and no relay follows.
   CIRCFLOW_ERR_UNRECOGNISED = -226,
@@ -563,12 +598,12 @@ typedef enum circflow_insn_kind {
   CIRCFLOW_INSN_BLOCK = 11,
   // CIRCFLOW_CIRCUIT_OWN_QUEUE: let out all that you kept, in order.
   CIRCFLOW_INSN_UNBLOCK = 12,
-  // CIRCFLOW_CIRCUIT_REACTOR: write a cell that waited to detail.write.side of the circuit. Its bytes are in the body
-  // buffer (up to CIRCFLOW_CELL_BODY_LEN of them), or detail.write.token is yours again.
+  // CIRCFLOW_CIRCUIT_REACTOR: write a cell that waited to detail.write.side of the circuit. Its bytes are in the
+  // body buffer (up to CIRCFLOW_CELL_BODY_LEN of them), or detail.write.token is yours again.
   CIRCFLOW_INSN_WRITE = 13,
-  // CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. Keep what else comes for this circuit
-  // from there yourself, and do not stop the channel for other circuits. Some more are taken (edge_over_cells), then
-  // the circuit closes.
+  // CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. Keep what else comes for this
+  // circuit from there yourself, and do not stop the channel for other circuits. Some more are taken
+  // (edge_over_cells), then the circuit closes.
   CIRCFLOW_INSN_PAUSE = 14,
   // CIRCFLOW_CIRCUIT_REACTOR: go on with the cells from detail.pause.side. Comes once for each PAUSE.
   CIRCFLOW_INSN_UNPAUSE = 15,
@@ -578,6 +613,16 @@ typedef enum circflow_insn_kind {
 //
 // From circflow_engine_new() to circflow_engine_free(). One thread at a time.
 typedef struct circflow_engine circflow_engine;
+
+// Items that wait for a channel of yours, in order: a channel between two parts of a program that can be full, or
+// closed. Opaque.
+//
+// A thing of its own, beside engines: it knows no circuits, no time and no instructions. From circflow_queue_new() to
+// circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your channel, and
+// circflow_queue_free() your discard function; from inside these, every call on the same queue answers
+// CIRCFLOW_ERR_REENTRANT and does nothing. Every function here can also answer CIRCFLOW_ERR_NULL (the queue),
+// CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED.
+typedef struct circflow_queue circflow_queue;
 
 // What an engine is made with. Fill it with circflow_engine_config_init(), then change what you want.
 typedef struct circflow_engine_config {
@@ -871,8 +916,8 @@ typedef struct circflow_circuit_config {
 // the host's: circflow keeps the number `token` instead, and hands it back exactly once, in CIRCFLOW_INSN_DELIVER or
 // CIRCFLOW_INSN_DISCARD or to the discard function of circflow_engine_free(). A token is kept only when a call
 // answered HELD; after any other verdict and any error it was never taken, so what it stands for need only be made
-// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form, and on circuits that
-// circflow runs every body.
+// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form, and on circuits
+// that circflow runs every body.
 typedef struct circflow_message {
   // Relay command, CIRCFLOW_CMD_* or any other.
   uint8_t command;
@@ -1175,6 +1220,53 @@ typedef struct circflow_padding_stats {
   // Time blocked by it so far, in nanoseconds.
   uint64_t blocked_ns;
 } circflow_padding_stats;
+
+// How a queue is to be. Fill it in with circflow_queue_config_init() first.
+typedef struct circflow_queue_config {
+  // sizeof(circflow_queue_config) as your compiler saw it.
+  size_t size;
+  // Items that may wait, 0 (none: what the channel does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
+  // CIRCFLOW_BACKLOG_SPARSE.
+  uint32_t backlog_max;
+  // Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so
+  // much memory. Default 514, a cell.
+  uint32_t item_max;
+} circflow_queue_config;
+
+// An item: a token, which is any number and stays yours to give a meaning, or bytes, which are copied only if they
+// have to wait.
+typedef struct circflow_queue_item {
+  // With CIRCFLOW_FORM_TOKEN, the token.
+  uint64_t token;
+  // With CIRCFLOW_FORM_BYTES, the bytes; may be NULL when there are none.
+  const uint8_t *bytes;
+  // With CIRCFLOW_FORM_BYTES, how many there are.
+  uint32_t bytes_len;
+  // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+  uint8_t form;
+} circflow_queue_item;
+
+// Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long
+// as the call.
+typedef void (*circflow_queue_discard_fn)(void *userdata, const struct circflow_queue_item *item);
+
+// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other answer
+// the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its bytes live
+// as long as the call.
+typedef int32_t (*circflow_try_send_fn)(void *userdata, const struct circflow_queue_item *item);
+
+// Answers 0 while your channel is open, and anything else once it will never take an item again.
+typedef int32_t (*circflow_is_closed_fn)(void *userdata);
+
+// Your channel. It is read in each call anew, and not kept.
+typedef struct circflow_channel {
+  // Must not be NULL.
+  circflow_try_send_fn try_send;
+  // Must not be NULL. Asked before an item is put to wait, and before what waits is offered.
+  circflow_is_closed_fn is_closed;
+  // Handed to both.
+  void *userdata;
+} circflow_channel;
 
 // Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
 // the call. Do not call circflow about the same engine from inside.
@@ -1697,8 +1789,8 @@ enum circflow_status circflow_stream_readable(struct circflow_engine *engine,
                                               uint8_t readable);
 
 // Names the stream to read next, of a set or of a circuit: by priority, and in turn among equals. Read at most
-// CIRCFLOW_BODY_MAX_ALL bytes from it, send them, and ask again. Zero: none that is readable may send now; when one may
-// again because of what came from the other end, CIRCFLOW_INSN_RESUME says so.
+// CIRCFLOW_BODY_MAX_ALL bytes from it, send them, and ask again. Zero: none that is readable may send now; when one
+// may again because of what came from the other end, CIRCFLOW_INSN_RESUME says so.
 //
 // @param set         The set, or zero.
 // @param circuit     The circuit, when `set` is zero.
@@ -1905,6 +1997,80 @@ enum circflow_status circflow_circuit_written(struct circflow_engine *engine,
 enum circflow_status circflow_circuit_passing(struct circflow_engine *engine,
                                               uint64_t now_ns,
                                               struct circflow_circuit_id circuit);
+
+// Fills a config with the defaults. Pass sizeof(circflow_queue_config).
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_queue_config_init(struct circflow_queue_config *config, size_t size);
+
+// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates nothing for items until one has
+// to wait, and once none waits it keeps room for CIRCFLOW_BACKLOG_SPARSE of them.
+//
+// @param config  From circflow_queue_config_init(). It is copied.
+//
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when backlog_max or item_max is above its bound.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_queue_new(const struct circflow_queue_config *config,
+                                        struct circflow_queue **queue_out);
+
+// Ends a queue. What waits is handed back through `discard` first, in order, also when the queue is poisoned. NULL is
+// fine.
+//
+// @param discard  May be NULL when nothing is lost by forgetting what waits.
+//
+// CIRCFLOW_ERR_REENTRANT from inside a callback: the queue lives on.
+enum circflow_status circflow_queue_free(struct circflow_queue *queue,
+                                         circflow_queue_discard_fn discard,
+                                         void *userdata);
+
+// Sends an item: through the channel if nothing waits, else to the end of what waits. Order is never broken.
+//
+// @param kept_out  0 when the channel has it, 1 when it waits: watch your channel, and drain when it has room. May be
+//                  NULL.
+//
+// The item is still yours after any error. CIRCFLOW_ERR_QUEUE_FULL: a stall. CIRCFLOW_ERR_CHANNEL_CLOSED: also when
+// items wait; take them out with circflow_queue_take(). CIRCFLOW_ERR_NULL: item, its bytes, channel or one of its
+// functions. CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_max, or an answer that try_send cannot give.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_queue_push(struct circflow_queue *queue,
+                                         const struct circflow_queue_item *item,
+                                         uint8_t *kept_out,
+                                         const struct circflow_channel *channel);
+
+// Moves what waits into the channel, one item at a time and in order, until it is full or nothing waits. An item that
+// is not taken stays in front. Call it when the channel has room again and circflow_queue_has_pending().
+//
+// @param moved_out  How many were taken. May be NULL.
+//
+// CIRCFLOW_ERR_CHANNEL_CLOSED, also when nothing waits; what was not taken before still waits. CIRCFLOW_ERR_NULL:
+// channel or one of its functions. CIRCFLOW_ERR_INVALID: an answer that try_send cannot give; what it was offered
+// waits.
+enum circflow_status circflow_queue_drain(struct circflow_queue *queue,
+                                          uint32_t *moved_out,
+                                          const struct circflow_channel *channel);
+
+// How many items wait.
+//
+// CIRCFLOW_ERR_NULL.
+enum circflow_status circflow_queue_len(struct circflow_queue *queue, uint32_t *len_out);
+
+// Whether anything waits: 1 or 0. A loop watches the channel for room only when it does.
+//
+// CIRCFLOW_ERR_NULL.
+enum circflow_status circflow_queue_has_pending(struct circflow_queue *queue, uint8_t *pending_out);
+
+// Takes the first of what waits back out, whatever the channel's state: for the time after
+// CIRCFLOW_ERR_CHANNEL_CLOSED. When nothing waits, item_out->form is CIRCFLOW_FORM_NONE.
+//
+// @param buf       Where bytes go; item_out->bytes points there. Give item_max bytes and they always fit.
+// @param buf_cap   Bytes of room there.
+//
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_TOO_SMALL: the item has more bytes, and is still the first.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_queue_take(struct circflow_queue *queue,
+                                         uint8_t *buf,
+                                         size_t buf_cap,
+                                         struct circflow_queue_item *item_out);
 
 // 1 when a relay command is multiplexed: counted in a set's sequence numbers, sent on the leg that the set chooses and
 // delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are; BEGIN_DIR is not, although it

@@ -118,8 +118,8 @@ pub const MACHINE_UNPACKED_MAX: usize = 1 << 20;
 /// bytes and more each).
 pub const MACHINES_BYTES_MAX: usize = 16 << 20;
 
-/// SENDMEs one window may wait for; more is never in flight. With 31 cells each that is 250 MB under way on one circuit,
-/// more than a gigabit of path holds in two seconds, and half a megabyte to remember.
+/// SENDMEs one window may wait for; more is never in flight. With 31 cells each that is 250 MB under way on one
+/// circuit, more than a gigabit of path holds in two seconds, and half a megabyte to remember.
 pub const SENDMES_PENDING_MAX: u32 = 1 << 14;
 
 /// Bytes one stream may have buffered here: C Tor's largest XOFF limit (10,000 cells, 5 MB), and what is under way when
@@ -128,7 +128,8 @@ pub const SENDMES_PENDING_MAX: u32 = 1 << 14;
 pub const STREAM_BUFFERED_DEFAULT: u32 = 32 << 20;
 
 /// Bytes for which a peer can save up XOFFs and XONs, so that a long transfer does not earn it any number of them. What
-/// has been sent and not drained may still bring an honest rate for each `cc_xon_rate`; it is never as much as twice this.
+/// has been sent and not drained may still bring an honest rate for each `cc_xon_rate`; it is never as much as twice
+/// this.
 pub const FLOW_CREDIT_MAX: u64 = 32 << 20;
 
 /// Streams of one circuit or set that may be open at a time. C Tor has no cap; a client that is served has a few dozen,
@@ -139,8 +140,8 @@ pub const STREAMS_DEFAULT: u32 = 1024;
 /// streams cannot make a peer's view of us grow.
 pub const CLOSED_STREAMS_MAX: usize = 1024;
 
-/// How long a stream that was closed here stays known: Tor's first circuit build timeout, 60 s, which is longer than any
-/// round trip (prop324 §4.1.4: the longer of the two).
+/// How long a stream that was closed here stays known: Tor's first circuit build timeout, 60 s, which is longer than
+/// any round trip (prop324 §4.1.4: the longer of the two).
 pub const STREAM_MEMORY_DEFAULT: u64 = 60_000_000_000;
 
 /// Cells that wait at an edge when its source is told to pause, and when to go on: a few dozen hide the time that the
@@ -174,3 +175,25 @@ pub const HUB_HELD_BYTES_DEFAULT: u64 = 1 << 30;
 
 /// Entries of a shared table that are looked at under one lock: some 10 microseconds.
 pub const SWEEP_STEP: usize = 256;
+/// Default backlog for sparse commands (close, link, add padding): a part answers each within a round or two of its
+/// loop, so eight that wait mean that it has stopped.
+pub const BACKLOG_SPARSE: usize = 8;
+
+/// Default backlog for a stream of events of which one block of input brings many: as many as the cells that are still
+/// taken after a pause, so that a source that obeys never meets the cap.
+pub const BACKLOG_EVENTS: usize = 32;
+
+/// Items whose room a backlog keeps once it is empty: all of a sparse one, some 4 KiB with cells, so that only a burst
+/// allocates. Sets the price of an idle queue.
+pub const BACKLOG_KEPT: usize = BACKLOG_SPARSE;
+
+/// The largest backlog that a host can ask for: a hundred times the larger default. More would hide a stall, not bridge
+/// it.
+pub const BACKLOG_MAX: u32 = 4096;
+
+/// Default for the longest item that a queue copies: a cell.
+pub const QUEUE_ITEM_DEFAULT: u32 = 514;
+
+/// The longest item that a host can have copied: a variable-length cell of the link protocol, 7 bytes and a u16's
+/// worth.
+pub const QUEUE_ITEM_MAX: u32 = 7 + u16::MAX as u32;

@@ -117,6 +117,6 @@ impl Snapshot {
 
 const WORDS: usize = 4;
 
-/// Looks before a reader makes do with what it has. A value takes some ten instructions to write, and is written once in
-/// a SENDME: twice in a row is rare, four times is a writer gone mad.
+/// Looks before a reader makes do with what it has. A value takes some ten instructions to write, and is written once
+/// in a SENDME: twice in a row is rare, four times is a writer gone mad.
 const TRIES: u32 = 4;

@@ -1,22 +1,41 @@
-//! The one door: every call that names an engine comes through here, and nothing else looks behind a pointer to one.
+//! The one door: every call that names an engine or a queue comes through here, and nothing else looks behind a pointer
+//! to one.
 //!
 //! In this order: NULL, poisoned, re-entrant, then the call itself with the engine marked busy. A panic is caught here,
-//! poisons the engine and is turned into a status; it never unwinds into C.
+//! poisons the engine and is turned into a status; it never unwinds into C. What is said of engines holds for queues.
 
+use super::queue::circflow_queue;
 use super::sized::{self, Growing};
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::circflow_engine;
 use crate::engine::{Engine, Error};
+use crate::queue::Packed;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-/// What a `circflow_engine *` really points to.
-pub(super) struct House {
+/// An opaque type of the header, and what stands behind it.
+pub(super) trait Handle {
+    type Core;
+    type Error: Into<circflow_status>;
+}
+
+impl Handle for circflow_engine {
+    type Core = Engine;
+    type Error = Error;
+}
+
+impl Handle for circflow_queue {
+    type Core = Packed;
+    type Error = circflow_status;
+}
+
+/// What a handle really points to.
+struct House<T> {
     state: Cell<State>,
     /// The host is inside a drain callback: it may feed, but not poll, drain or free.
     draining: Cell<bool>,
-    core: UnsafeCell<Engine>,
+    core: UnsafeCell<T>,
     /// What the panic said, once there was one.
     panic_text: UnsafeCell<String>,
 }
@@ -37,7 +56,7 @@ pub(super) enum Allowed {
     NotInsideDrain,
 }
 
-pub(super) fn open(core: Engine) -> *mut circflow_engine {
+pub(super) fn open<H: Handle>(core: H::Core) -> *mut H {
     let house = House {
         state: Cell::new(State::Idle),
         draining: Cell::new(false),
@@ -51,9 +70,9 @@ pub(super) fn open(core: Engine) -> *mut circflow_engine {
 ///
 /// Pointer contract: `engine` is NULL or came from [`open`] and was not closed; one thread at a time.
 #[inline]
-pub(super) unsafe fn enter(
-    engine: *mut circflow_engine,
-    call: impl FnOnce(&mut Engine) -> Result<(), Error>,
+pub(super) unsafe fn enter<H: Handle>(
+    engine: *mut H,
+    call: impl FnOnce(&mut H::Core) -> Result<(), H::Error>,
 ) -> circflow_status {
     enter_when(engine, Allowed::Always, call)
 }
@@ -84,7 +103,7 @@ pub(super) unsafe fn try_enter<R>(
     call: impl FnOnce(&mut Engine) -> Option<R>,
 ) -> Option<R> {
     // SAFETY: as in `enter_when`.
-    let house = engine.cast::<House>().cast_const().as_ref()?;
+    let house = engine.cast::<House<Engine>>().cast_const().as_ref()?;
     if house.state.get() != State::Idle {
         return None;
     }
@@ -104,13 +123,13 @@ pub(super) unsafe fn try_enter<R>(
 
 /// As [`enter`], and says whether a drain callback may make this call.
 #[inline]
-pub(super) unsafe fn enter_when(
-    engine: *mut circflow_engine,
+pub(super) unsafe fn enter_when<H: Handle>(
+    engine: *mut H,
     allowed: Allowed,
-    call: impl FnOnce(&mut Engine) -> Result<(), Error>,
+    call: impl FnOnce(&mut H::Core) -> Result<(), H::Error>,
 ) -> circflow_status {
     // SAFETY: NULL or alive by the pointer contract. Only shared references to a House are ever made.
-    let Some(house) = engine.cast::<House>().cast_const().as_ref() else {
+    let Some(house) = engine.cast::<House<H::Core>>().cast_const().as_ref() else {
         return CIRCFLOW_ERR_NULL;
     };
     if house.state.get() != State::Idle {
@@ -129,7 +148,7 @@ pub(super) unsafe fn enter_when(
         }
         Ok(Err(error)) => {
             house.state.set(State::Idle);
-            circflow_status::from(error)
+            error.into()
         }
         Err(payload) => house.poison(payload),
     }
@@ -142,7 +161,7 @@ pub(super) unsafe fn drain(engine: *mut circflow_engine, run: impl FnOnce() -> c
         return status;
     }
     // SAFETY: not NULL, as `enter_when` has just answered OK.
-    let house = &*engine.cast::<House>().cast_const();
+    let house = &*engine.cast::<House<Engine>>().cast_const();
     house.draining.set(true);
     let status = run();
     house.draining.set(false);
@@ -151,9 +170,9 @@ pub(super) unsafe fn drain(engine: *mut circflow_engine, run: impl FnOnce() -> c
 
 /// Ends an engine, poisoned or not, unless a call on it is under way. `last` sees it once more, and what `last` calls
 /// back finds it busy.
-pub(super) unsafe fn close(engine: *mut circflow_engine, last: impl FnOnce(&Engine)) -> circflow_status {
+pub(super) unsafe fn close<H: Handle>(engine: *mut H, last: impl FnOnce(&H::Core)) -> circflow_status {
     // SAFETY: NULL or alive by the pointer contract.
-    let Some(house) = engine.cast::<House>().cast_const().as_ref() else {
+    let Some(house) = engine.cast::<House<H::Core>>().cast_const().as_ref() else {
         return CIRCFLOW_OK;
     };
     if house.state.get() == State::Busy || house.draining.get() {
@@ -163,7 +182,7 @@ pub(super) unsafe fn close(engine: *mut circflow_engine, last: impl FnOnce(&Engi
     // SAFETY: `state` was not Busy, so no other reference to the core exists, and Busy keeps any from being made.
     last(&*house.core.get());
     // SAFETY: made by Box::into_raw in `open`, and no reference is left.
-    drop(Box::from_raw(engine.cast::<House>()));
+    drop(Box::from_raw(engine.cast::<House<H::Core>>()));
     CIRCFLOW_OK
 }
 
@@ -173,7 +192,7 @@ pub(super) unsafe fn detail<R>(
     read: impl FnOnce(&str) -> R,
 ) -> Result<R, circflow_status> {
     // SAFETY: NULL or alive by the pointer contract.
-    let Some(house) = engine.cast::<House>().cast_const().as_ref() else {
+    let Some(house) = engine.cast::<House<Engine>>().cast_const().as_ref() else {
         return Err(CIRCFLOW_ERR_NULL);
     };
     match house.state.get() {
@@ -184,7 +203,7 @@ pub(super) unsafe fn detail<R>(
     }
 }
 
-impl House {
+impl<T> House<T> {
     #[cold]
     fn unavailable(&self) -> circflow_status {
         match self.state.get() {

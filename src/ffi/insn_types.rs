@@ -71,12 +71,12 @@ pub enum circflow_insn_kind {
     CIRCFLOW_INSN_BLOCK = 11,
     /// CIRCFLOW_CIRCUIT_OWN_QUEUE: let out all that you kept, in order.
     CIRCFLOW_INSN_UNBLOCK = 12,
-    /// CIRCFLOW_CIRCUIT_REACTOR: write a cell that waited to detail.write.side of the circuit. Its bytes are in the body
-    /// buffer (up to CIRCFLOW_CELL_BODY_LEN of them), or detail.write.token is yours again.
+    /// CIRCFLOW_CIRCUIT_REACTOR: write a cell that waited to detail.write.side of the circuit. Its bytes are in the
+    /// body buffer (up to CIRCFLOW_CELL_BODY_LEN of them), or detail.write.token is yours again.
     CIRCFLOW_INSN_WRITE = 13,
-    /// CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. Keep what else comes for this circuit
-    /// from there yourself, and do not stop the channel for other circuits. Some more are taken (edge_over_cells), then
-    /// the circuit closes.
+    /// CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. Keep what else comes for this
+    /// circuit from there yourself, and do not stop the channel for other circuits. Some more are taken
+    /// (edge_over_cells), then the circuit closes.
     CIRCFLOW_INSN_PAUSE = 14,
     /// CIRCFLOW_CIRCUIT_REACTOR: go on with the cells from detail.pause.side. Comes once for each PAUSE.
     CIRCFLOW_INSN_UNPAUSE = 15,

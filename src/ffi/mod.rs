@@ -2,8 +2,9 @@
 //!
 //! One contract holds for every function here, so that it need not be repeated: a pointer is NULL, or points to as many
 //! valid things as the function says; NULL is a status and never undefined; a `circflow_engine *` is NULL, or came from
-//! `circflow_engine_new` and has not been freed; an engine is used by one thread at a time. Nothing behind a pointer is
-//! kept after the call, except the opaque user data of callbacks.
+//! `circflow_engine_new` and has not been freed; an engine is used by one thread at a time; the same holds for a
+//! `circflow_queue *` and `circflow_queue_new`. Nothing behind a pointer is kept after the call, except the opaque user
+//! data of callbacks.
 
 #![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
 
@@ -16,6 +17,7 @@ mod log;
 mod outcome;
 mod padding;
 mod padding_types;
+mod queue;
 mod run;
 mod run_types;
 mod set;
@@ -31,6 +33,7 @@ pub use insn_types::*;
 pub use log::*;
 pub use padding::*;
 pub use padding_types::*;
+pub use queue::*;
 pub use run::*;
 pub use run_types::*;
 pub use set::*;

@@ -86,8 +86,8 @@ pub enum circflow_status {
     /// A padding instruction was answered that was not given, or was answered already.
     CIRCFLOW_ERR_NOT_ASKED = -28,
 
-    /// circflow does not run this circuit, or not its streams: it was opened without CIRCFLOW_CIRCUIT_REACTOR, or without
-    /// CIRCFLOW_CIRCUIT_VEGAS.
+    /// circflow does not run this circuit, or not its streams: it was opened without CIRCFLOW_CIRCUIT_REACTOR, or
+    /// without CIRCFLOW_CIRCUIT_VEGAS.
     CIRCFLOW_ERR_NOT_RUN = -29,
     /// circflow runs this circuit: its streams send with circflow_stream_send(), and nobody reports for it.
     CIRCFLOW_ERR_IS_RUN = -30,
@@ -109,6 +109,11 @@ pub enum circflow_status {
     /// The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
     /// CIRCFLOW_INSN_RESUME with the stream says when to start again.
     CIRCFLOW_ERR_STREAM_STOPPED = -108,
+    /// The channel is full, and its queue holds as many items as it may: a stall. The item is still yours; close the
+    /// peer that does not take what it is sent, or the source that does not pause.
+    CIRCFLOW_ERR_QUEUE_FULL = -106,
+    /// The channel is closed. The item is still yours, and so is what waits: circflow_queue_take().
+    CIRCFLOW_ERR_CHANNEL_CLOSED = -107,
 
     /// A LINK or LINKED that cannot be read.
     CIRCFLOW_ERR_BAD_LINK = -200,
@@ -160,7 +165,8 @@ pub enum circflow_status {
     CIRCFLOW_ERR_PADDING_EXCESS = -223,
     /// Client: a PADDING_NEGOTIATED that cannot be read, or that answers nothing.
     CIRCFLOW_ERR_BAD_NEGOTIATED = -224,
-    /// A command that this end of a circuit does not take: a client's at a relay, a relay's at a client, or an unknown one.
+    /// A command that this end of a circuit does not take: a client's at a relay, a relay's at a client, or an unknown
+    /// one.
     CIRCFLOW_ERR_UNEXPECTED_COMMAND = -225,
     /// A cell that is not recognised here, and no relay follows.
     CIRCFLOW_ERR_UNRECOGNISED = -226,
@@ -270,6 +276,8 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_FULL, c"as many are there as there may be", None),
     (CIRCFLOW_ERR_REFUSED, c"the relay has refused padding on this circuit", None),
     (CIRCFLOW_ERR_STREAM_STOPPED, c"the other end of the stream wants nothing now", None),
+    (CIRCFLOW_ERR_QUEUE_FULL, c"the channel is full, and its queue as well", Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_CHANNEL_CLOSED, c"the channel is closed", None),
     (CIRCFLOW_ERR_BAD_LINK, Fault::BadLink.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_UNEXPECTED_LINK, Fault::UnexpectedLink.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_UNEXPECTED_LINKED, Fault::UnexpectedLinked.text(), Some(TORPROTOCOL)),

@@ -84,8 +84,8 @@ pub unsafe extern "C" fn circflow_stream_readable(
 }
 
 /// Names the stream to read next, of a set or of a circuit: by priority, and in turn among equals. Read at most
-/// CIRCFLOW_BODY_MAX_ALL bytes from it, send them, and ask again. Zero: none that is readable may send now; when one may
-/// again because of what came from the other end, CIRCFLOW_INSN_RESUME says so.
+/// CIRCFLOW_BODY_MAX_ALL bytes from it, send them, and ask again. Zero: none that is readable may send now; when one
+/// may again because of what came from the other end, CIRCFLOW_INSN_RESUME says so.
 ///
 /// @param set         The set, or zero.
 /// @param circuit     The circuit, when `set` is zero.

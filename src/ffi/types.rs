@@ -219,8 +219,8 @@ pub struct circflow_circuit_config {
 /// the host's: circflow keeps the number `token` instead, and hands it back exactly once, in CIRCFLOW_INSN_DELIVER or
 /// CIRCFLOW_INSN_DISCARD or to the discard function of circflow_engine_free(). A token is kept only when a call
 /// answered HELD; after any other verdict and any error it was never taken, so what it stands for need only be made
-/// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form, and on circuits that
-/// circflow runs every body.
+/// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form, and on circuits
+/// that circflow runs every body.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_message {

@@ -14,9 +14,9 @@
 //!    mark set? Then take it away and ring the writer.
 //!
 //! Why nothing is lost in 1 and 2: of two fences one is first. If the writer's, the dead finds the item; if the dead's,
-//! the writer finds the flag. Both may, and then the channel hands the item to one of them. Why no writer waits for ever
-//! in 4: if the reader's fence is first, the second push finds the room; else the reader finds the mark. tests/loom.rs
-//! tries all orders of this code, on a channel that orders less than the real one.
+//! the writer finds the flag. Both may, and then the channel hands the item to one of them. Why no writer waits for
+//! ever in 4: if the reader's fence is first, the second push finds the room; else the reader finds the mark.
+//! tests/loom.rs tries all orders of this code, on a channel that orders less than the real one.
 
 use super::bell::{Bell, Ear};
 use super::channel::Channel;

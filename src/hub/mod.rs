@@ -10,8 +10,8 @@
 //! - charges what it holds ([`Meter`], [`SetMeter`]), so that the process has one total and one cap, and any thread can
 //!   ask whom to close ([`Hub::reclaim`]).
 //!
-//! No lock is held while an engine works, nor across a call of the host's: a lock here is held for a look into a table or
-//! a push to a list. What crosses is the engine floor's to say ([`Traffic`]).
+//! No lock is held while an engine works, nor across a call of the host's: a lock here is held for a look into a table
+//! or a push to a list. What crosses is the engine floor's to say ([`Traffic`]).
 
 mod bell;
 mod channel;
@@ -85,8 +85,8 @@ pub enum Claim<T: Traffic> {
 /// A set and the engine on which it lives. Stays valid, and leads to nobody else, when that engine has gone.
 pub struct Home<T: Traffic> {
     member: Arc<Member<T>>,
-    /// The set, as its engine calls it. It may have ended by now: whoever is asked to take a leg in checks that, and the
-    /// nonce.
+    /// The set, as its engine calls it. It may have ended by now: whoever is asked to take a leg in checks that, and
+    /// the nonce.
     pub set: Id,
 }
 

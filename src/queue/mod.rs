@@ -1,1 +1,118 @@
 //! The backpressure queue: a channel that can be full, and the small backlog before it.
+//!
+//! Try the channel first; what it has no room for waits in the backlog, and while anything waits there, everything new
+//! goes behind it. [`admit`] is that rule as a function of three plain values, for floors that keep their items in
+//! storage of their own; [`Backlog`] is the rule with items. The channels: [`Slot`], the edge inside an engine, which
+//! buffers nothing beyond one item; [`cross`], between event loops; and whatever else is a [`Channel`].
+
+pub mod backlog;
+pub mod cross;
+pub mod packed;
+pub mod slot;
+
+pub use backlog::{Backlog, Pushed, Refused};
+pub use packed::{Item, Packed};
+pub use slot::Slot;
+
+/// What takes items one at a time, and can be full for a while or closed for good.
+pub trait Channel<T> {
+    /// Hands the item over, or hands it back with the reason.
+    fn try_send(&mut self, item: T) -> Result<(), TrySend<T>>;
+
+    /// True when nothing will ever be taken again.
+    fn is_closed(&self) -> bool;
+
+    /// False when an item would surely be refused now. A channel that cannot tell cheaply leaves it at true, and is
+    /// asked by trying; one that can spares the backlog moving an item out and back.
+    #[inline]
+    fn may_take(&self) -> bool {
+        true
+    }
+}
+
+/// Why a channel did not take an item, and the item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TrySend<T> {
+    /// No room now.
+    Full(T),
+    /// No room ever again.
+    Closed(T),
+}
+
+/// The channel is closed. What waits stays in the backlog until it is taken out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Closed;
+
+/// What is known of a channel before an item is offered to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// It takes one more item, as far as anybody knows.
+    Open,
+    /// It takes none for now.
+    Full,
+    /// It takes none ever again.
+    Closed,
+}
+
+/// What becomes of an item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Admit {
+    /// It goes into the channel.
+    Through,
+    /// It goes to the end of the backlog.
+    Keep,
+    /// The backlog is at its cap: a stall, and the item stays its sender's.
+    Full,
+    /// The channel is closed, and the item stays its sender's.
+    Closed,
+}
+
+/// Decides on one item, with `waiting` items in a backlog of at most `cap`. The one place where this rule stands.
+///
+/// Closed is asked for before anything else, as what is put behind a closed channel can only come back; and an item
+/// passes by the backlog only when that is empty, or order would be lost.
+#[inline(always)]
+pub fn admit(waiting: usize, cap: usize, room: Room) -> Admit {
+    match room {
+        Room::Closed => Admit::Closed,
+        Room::Open if waiting == 0 => Admit::Through,
+        Room::Open | Room::Full if waiting < cap => Admit::Keep,
+        Room::Open | Room::Full => Admit::Full,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every combination that can be told apart, written out.
+    #[test]
+    fn q1_q2_q4_q5_q6_the_rule_as_a_table() {
+        let table = [
+            // Q1: through when there is room and nothing waits; kept when there is none.
+            (0, 8, Room::Open, Admit::Through),
+            (0, 8, Room::Full, Admit::Keep),
+            // Q2: behind what waits, also when the channel has room.
+            (1, 8, Room::Open, Admit::Keep),
+            (1, 8, Room::Full, Admit::Keep),
+            // Q4: below the cap, at it, above it.
+            (7, 8, Room::Open, Admit::Keep),
+            (7, 8, Room::Full, Admit::Keep),
+            (8, 8, Room::Open, Admit::Full),
+            (8, 8, Room::Full, Admit::Full),
+            (9, 8, Room::Open, Admit::Full),
+            (usize::MAX, usize::MAX, Room::Full, Admit::Full),
+            // Q5: closed is another answer than full, and comes first.
+            (0, 8, Room::Closed, Admit::Closed),
+            (1, 8, Room::Closed, Admit::Closed),
+            (8, 8, Room::Closed, Admit::Closed),
+            // Q6: no backlog at all.
+            (0, 0, Room::Open, Admit::Through),
+            (0, 0, Room::Full, Admit::Full),
+            (0, 0, Room::Closed, Admit::Closed),
+        ];
+        for (waiting, cap, room, want) in table {
+            assert_eq!(admit(waiting, cap, room), want, "{waiting} of {cap}, {room:?}");
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! CONTROLLER (R7): one for each set, between the two halves of every leg and the stream side. Numbers and order are the
-//! set's ([`crate::conflux::Set`]); the streams of the join point are here (C3).
+//! CONTROLLER (R7): one for each set, between the two halves of every leg and the stream side. Numbers and order are
+//! the set's ([`crate::conflux::Set`]); the streams of the join point are here (C3).
 
 use super::commands::Part;
 use super::stream::Streams;

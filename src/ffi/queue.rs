@@ -1,0 +1,390 @@
+//! `circflow_queue_*`: a small backlog before a channel of the host's.
+
+use super::door;
+use super::sized;
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use super::types::{CIRCFLOW_FORM_BYTES, CIRCFLOW_FORM_TOKEN};
+use crate::base::limits;
+use crate::queue::{Channel, Item, Packed, Pushed, Refused, TrySend};
+use libc::{c_void, size_t};
+
+/// What a circflow_try_send_fn answers: the item is the channel's now.
+pub const CIRCFLOW_CHANNEL_TAKEN: i32 = 0;
+/// What a circflow_try_send_fn answers: no room for now, and nothing was taken.
+pub const CIRCFLOW_CHANNEL_FULL: i32 = 1;
+/// What a circflow_try_send_fn answers: no room ever again, and nothing was taken.
+pub const CIRCFLOW_CHANNEL_CLOSED: i32 = 2;
+
+/// circflow_queue_config.backlog_max for sparse commands, and the default: a part answers each within a round or two of
+/// its loop, so eight that wait mean that it has stopped.
+pub const CIRCFLOW_BACKLOG_SPARSE: u32 = 8;
+const _: () = assert!(CIRCFLOW_BACKLOG_SPARSE as usize == limits::BACKLOG_SPARSE);
+/// circflow_queue_config.backlog_max for a stream of events of which one block of input brings many: as many as the
+/// cells that are still taken after a pause, so that a source that obeys never meets the cap.
+pub const CIRCFLOW_BACKLOG_EVENTS: u32 = 32;
+const _: () = assert!(CIRCFLOW_BACKLOG_EVENTS as usize == limits::BACKLOG_EVENTS);
+/// The most that circflow_queue_config.backlog_max can be.
+pub const CIRCFLOW_BACKLOG_MAX: u32 = 4096;
+const _: () = assert!(CIRCFLOW_BACKLOG_MAX == limits::BACKLOG_MAX);
+/// The most that circflow_queue_config.item_max can be: the longest cell of the link protocol.
+pub const CIRCFLOW_QUEUE_ITEM_MAX: u32 = 65542;
+const _: () = assert!(CIRCFLOW_QUEUE_ITEM_MAX == limits::QUEUE_ITEM_MAX);
+
+/// circflow_queue_item.form: there was no item.
+pub const CIRCFLOW_FORM_NONE: u8 = 255;
+
+/// Items that wait for a channel of yours, in order: a channel between two parts of a program that can be full, or
+/// closed. Opaque.
+///
+/// A thing of its own, beside engines: it knows no circuits, no time and no instructions. From circflow_queue_new() to
+/// circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your channel, and
+/// circflow_queue_free() your discard function; from inside these, every call on the same queue answers
+/// CIRCFLOW_ERR_REENTRANT and does nothing. Every function here can also answer CIRCFLOW_ERR_NULL (the queue),
+/// CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED.
+pub struct circflow_queue {
+    _opaque: [u8; 0],
+}
+
+/// How a queue is to be. Fill it in with circflow_queue_config_init() first.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_queue_config {
+    /// sizeof(circflow_queue_config) as your compiler saw it.
+    pub size: size_t,
+    /// Items that may wait, 0 (none: what the channel does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
+    /// CIRCFLOW_BACKLOG_SPARSE.
+    pub backlog_max: u32,
+    /// Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so
+    /// much memory. Default 514, a cell.
+    pub item_max: u32,
+}
+
+/// An item: a token, which is any number and stays yours to give a meaning, or bytes, which are copied only if they
+/// have to wait.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_queue_item {
+    /// With CIRCFLOW_FORM_TOKEN, the token.
+    pub token: u64,
+    /// With CIRCFLOW_FORM_BYTES, the bytes; may be NULL when there are none.
+    pub bytes: *const u8,
+    /// With CIRCFLOW_FORM_BYTES, how many there are.
+    pub bytes_len: u32,
+    /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+    pub form: u8,
+}
+
+/// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other answer
+/// the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its bytes live
+/// as long as the call.
+pub type circflow_try_send_fn =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, item: *const circflow_queue_item) -> i32>;
+
+/// Answers 0 while your channel is open, and anything else once it will never take an item again.
+pub type circflow_is_closed_fn = Option<unsafe extern "C" fn(userdata: *mut c_void) -> i32>;
+
+/// Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long
+/// as the call.
+pub type circflow_queue_discard_fn =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, item: *const circflow_queue_item)>;
+
+/// Your channel. It is read in each call anew, and not kept.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct circflow_channel {
+    /// Must not be NULL.
+    pub try_send: circflow_try_send_fn,
+    /// Must not be NULL. Asked before an item is put to wait, and before what waits is offered.
+    pub is_closed: circflow_is_closed_fn,
+    /// Handed to both.
+    pub userdata: *mut c_void,
+}
+
+// SAFETY: repr(C), size first, integers.
+unsafe impl sized::Growing for circflow_queue_config {}
+
+/// Fills a config with the defaults. Pass sizeof(circflow_queue_config).
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_queue_config_init(
+    config: *mut circflow_queue_config,
+    size: size_t,
+) -> circflow_status {
+    sized::init(config, size, config_defaults())
+}
+
+/// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates nothing for items until one has
+/// to wait, and once none waits it keeps room for CIRCFLOW_BACKLOG_SPARSE of them.
+///
+/// @param config  From circflow_queue_config_init(). It is copied.
+///
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when backlog_max or item_max is above its bound.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_queue_new(
+    config: *const circflow_queue_config,
+    queue_out: *mut *mut circflow_queue,
+) -> circflow_status {
+    if queue_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    let config = match sized::read(config, config_defaults()) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    if config.backlog_max > limits::BACKLOG_MAX || config.item_max > limits::QUEUE_ITEM_MAX {
+        return CIRCFLOW_ERR_INVALID;
+    }
+    queue_out.write(door::open(Packed::new(config.backlog_max as usize, config.item_max as usize)));
+    CIRCFLOW_OK
+}
+
+/// Ends a queue. What waits is handed back through `discard` first, in order, also when the queue is poisoned. NULL is
+/// fine.
+///
+/// @param discard  May be NULL when nothing is lost by forgetting what waits.
+///
+/// CIRCFLOW_ERR_REENTRANT from inside a callback: the queue lives on.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_queue_free(
+    queue: *mut circflow_queue,
+    discard: circflow_queue_discard_fn,
+    userdata: *mut c_void,
+) -> circflow_status {
+    door::close(queue, |core: &Packed| {
+        if let Some(discard) = discard {
+            // SAFETY: the host's own function, called with the host's own userdata.
+            core.iter().for_each(|item| discard(userdata, &lend(item)));
+        }
+    })
+}
+
+/// Sends an item: through the channel if nothing waits, else to the end of what waits. Order is never broken.
+///
+/// @param kept_out  0 when the channel has it, 1 when it waits: watch your channel, and drain when it has room. May be
+///                  NULL.
+///
+/// The item is still yours after any error. CIRCFLOW_ERR_QUEUE_FULL: a stall. CIRCFLOW_ERR_CHANNEL_CLOSED: also when
+/// items wait; take them out with circflow_queue_take(). CIRCFLOW_ERR_NULL: item, its bytes, channel or one of its
+/// functions. CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_max, or an answer that try_send cannot give.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_queue_push(
+    queue: *mut circflow_queue,
+    item: *const circflow_queue_item,
+    kept_out: *mut u8,
+    channel: *const circflow_channel,
+) -> circflow_status {
+    let (item, mut host) = match (read(item), Host::new(channel)) {
+        (Ok(item), Ok(host)) => (item, host),
+        (Err(status), _) | (_, Err(status)) => return status,
+    };
+    door::enter(queue, |core| {
+        if matches!(item, Item::Bytes(bytes) if bytes.len() > core.bytes_max()) {
+            return Err(CIRCFLOW_ERR_INVALID);
+        }
+        let pushed = core.push(&mut host, item).map_err(|refused| match refused {
+            Refused::Full(()) => CIRCFLOW_ERR_QUEUE_FULL,
+            Refused::Closed(()) => host.why_closed(),
+        })?;
+        // SAFETY: NULL or room for one byte, by the contract of this function.
+        if let Some(kept) = kept_out.as_mut() {
+            *kept = u8::from(pushed == Pushed::Kept);
+        }
+        Ok(())
+    })
+}
+
+/// Moves what waits into the channel, one item at a time and in order, until it is full or nothing waits. An item that
+/// is not taken stays in front. Call it when the channel has room again and circflow_queue_has_pending().
+///
+/// @param moved_out  How many were taken. May be NULL.
+///
+/// CIRCFLOW_ERR_CHANNEL_CLOSED, also when nothing waits; what was not taken before still waits. CIRCFLOW_ERR_NULL:
+/// channel or one of its functions. CIRCFLOW_ERR_INVALID: an answer that try_send cannot give; what it was offered
+/// waits.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_queue_drain(
+    queue: *mut circflow_queue,
+    moved_out: *mut u32,
+    channel: *const circflow_channel,
+) -> circflow_status {
+    let mut host = match Host::new(channel) {
+        Ok(host) => host,
+        Err(status) => return status,
+    };
+    door::enter(queue, |core| {
+        let moved = core.drain(&mut host).map_err(|_| host.why_closed())?;
+        // SAFETY: NULL or room for one u32, by the contract of this function.
+        if let Some(out) = moved_out.as_mut() {
+            *out = moved as u32;
+        }
+        Ok(())
+    })
+}
+
+/// How many items wait.
+///
+/// CIRCFLOW_ERR_NULL.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_queue_len(queue: *mut circflow_queue, len_out: *mut u32) -> circflow_status {
+    if len_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter(queue, |core| {
+        len_out.write(core.len() as u32);
+        Ok(())
+    })
+}
+
+/// Whether anything waits: 1 or 0. A loop watches the channel for room only when it does.
+///
+/// CIRCFLOW_ERR_NULL.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_queue_has_pending(
+    queue: *mut circflow_queue,
+    pending_out: *mut u8,
+) -> circflow_status {
+    if pending_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter(queue, |core| {
+        pending_out.write(u8::from(core.has_pending()));
+        Ok(())
+    })
+}
+
+/// Takes the first of what waits back out, whatever the channel's state: for the time after
+/// CIRCFLOW_ERR_CHANNEL_CLOSED. When nothing waits, item_out->form is CIRCFLOW_FORM_NONE.
+///
+/// @param buf       Where bytes go; item_out->bytes points there. Give item_max bytes and they always fit.
+/// @param buf_cap   Bytes of room there.
+///
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_TOO_SMALL: the item has more bytes, and is still the first.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_queue_take(
+    queue: *mut circflow_queue,
+    buf: *mut u8,
+    buf_cap: size_t,
+    item_out: *mut circflow_queue_item,
+) -> circflow_status {
+    if item_out.is_null() || (buf.is_null() && buf_cap != 0) {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter(queue, |core| {
+        let taken = match core.first() {
+            None => circflow_queue_item { token: 0, bytes: std::ptr::null(), bytes_len: 0, form: CIRCFLOW_FORM_NONE },
+            Some(Item::Token(token)) => lend(Item::Token(token)),
+            Some(Item::Bytes(bytes)) if bytes.len() > buf_cap => return Err(CIRCFLOW_ERR_TOO_SMALL),
+            Some(Item::Bytes(bytes)) => {
+                // SAFETY: `buf_cap` bytes are there by the contract of this function, and with no room there are no
+                // bytes.
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), buf, bytes.len());
+                circflow_queue_item { bytes: buf, ..lend(Item::Bytes(bytes)) }
+            }
+        };
+        core.drop_first();
+        item_out.write(taken);
+        Ok(())
+    })
+}
+
+fn config_defaults() -> circflow_queue_config {
+    circflow_queue_config {
+        size: size_of::<circflow_queue_config>(),
+        backlog_max: CIRCFLOW_BACKLOG_SPARSE,
+        item_max: limits::QUEUE_ITEM_DEFAULT,
+    }
+}
+
+unsafe fn read<'a>(item: *const circflow_queue_item) -> Result<Item<'a>, circflow_status> {
+    // SAFETY: NULL or one valid item, by the contract of the floor.
+    let item = item.as_ref().ok_or(CIRCFLOW_ERR_NULL)?;
+    match item.form {
+        CIRCFLOW_FORM_TOKEN => Ok(Item::Token(item.token)),
+        CIRCFLOW_FORM_BYTES if item.bytes_len == 0 => Ok(Item::Bytes(&[])),
+        CIRCFLOW_FORM_BYTES if item.bytes.is_null() => Err(CIRCFLOW_ERR_NULL),
+        // Longer than any queue takes: do not look at them.
+        CIRCFLOW_FORM_BYTES if item.bytes_len > limits::QUEUE_ITEM_MAX => Err(CIRCFLOW_ERR_INVALID),
+        // SAFETY: so many bytes are there, by the contract of the floor.
+        CIRCFLOW_FORM_BYTES => Ok(Item::Bytes(std::slice::from_raw_parts(item.bytes, item.bytes_len as usize))),
+        _ => Err(CIRCFLOW_ERR_INVALID),
+    }
+}
+
+fn lend(item: Item) -> circflow_queue_item {
+    match item {
+        Item::Token(token) => {
+            circflow_queue_item { token, bytes: std::ptr::null(), bytes_len: 0, form: CIRCFLOW_FORM_TOKEN }
+        }
+        Item::Bytes(bytes) => circflow_queue_item {
+            token: 0,
+            bytes: bytes.as_ptr(),
+            bytes_len: bytes.len() as u32,
+            form: CIRCFLOW_FORM_BYTES,
+        },
+    }
+}
+
+/// The host's channel, for the length of one call.
+struct Host {
+    try_send: unsafe extern "C" fn(*mut c_void, *const circflow_queue_item) -> i32,
+    is_closed: unsafe extern "C" fn(*mut c_void) -> i32,
+    userdata: *mut c_void,
+    /// An answer came that means nothing.
+    confused: bool,
+}
+
+impl Host {
+    unsafe fn new(channel: *const circflow_channel) -> Result<Host, circflow_status> {
+        // SAFETY: NULL or one valid channel, by the contract of the floor.
+        let channel = channel.as_ref().ok_or(CIRCFLOW_ERR_NULL)?;
+        match (channel.try_send, channel.is_closed) {
+            (Some(try_send), Some(is_closed)) => {
+                Ok(Host { try_send, is_closed, userdata: channel.userdata, confused: false })
+            }
+            _ => Err(CIRCFLOW_ERR_NULL),
+        }
+    }
+
+    fn why_closed(&self) -> circflow_status {
+        if self.confused {
+            CIRCFLOW_ERR_INVALID
+        } else {
+            CIRCFLOW_ERR_CHANNEL_CLOSED
+        }
+    }
+}
+
+impl<'a> Channel<Item<'a>> for Host {
+    fn try_send(&mut self, item: Item<'a>) -> Result<(), TrySend<Item<'a>>> {
+        // SAFETY: the host's own function, called with the host's own userdata.
+        match unsafe { (self.try_send)(self.userdata, &lend(item)) } {
+            CIRCFLOW_CHANNEL_TAKEN => Ok(()),
+            CIRCFLOW_CHANNEL_FULL => Err(TrySend::Full(item)),
+            CIRCFLOW_CHANNEL_CLOSED => Err(TrySend::Closed(item)),
+            // As closed, so that the item is neither kept nor lost.
+            _ => {
+                self.confused = true;
+                Err(TrySend::Closed(item))
+            }
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        // SAFETY: the host's own function, called with the host's own userdata.
+        unsafe { (self.is_closed)(self.userdata) != 0 }
+    }
+}
+
+/// Panics inside the queue, so that the tests can see what a bug would do.
+///
+/// cbindgen:ignore
+#[cfg(feature = "test-hooks")]
+#[no_mangle]
+pub unsafe extern "C" fn circflow_test_queue_panic(queue: *mut circflow_queue) -> circflow_status {
+    door::enter(queue, |_| panic!("a panic on purpose"))
+}

@@ -1,0 +1,366 @@
+//! The backlog: what waits because its channel was full, in order, up to a cap.
+
+use super::{admit, Admit, Channel, Closed, Room, TrySend};
+use crate::base::limits::BACKLOG_KEPT;
+use std::collections::vec_deque::{IntoIter, VecDeque};
+
+/// What became of a pushed item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pushed {
+    /// The channel has it.
+    Through,
+    /// It waits in the backlog.
+    Kept,
+}
+
+/// Why an item was refused, and the item: it is still its sender's, and nothing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused<T> {
+    /// The backlog is at its cap.
+    Full(T),
+    /// The channel is closed.
+    Closed(T),
+}
+
+/// Items that wait for a channel.
+///
+/// Memory: nothing until the first item has to wait. When the backlog becomes empty, it keeps room for [`BACKLOG_KEPT`]
+/// items at most and gives back the rest. So a steady trickle of a few items allocates nothing, a burst costs a handful
+/// of allocations for its many items, and an idle queue does not remember its worst day; [`Backlog::trim`] gives back
+/// those few, too.
+#[derive(Clone, Debug)]
+pub struct Backlog<T> {
+    items: VecDeque<T>,
+    cap: usize,
+}
+
+impl<T> Backlog<T> {
+    /// A backlog of at most `cap` items; with 0, everything that a channel does not take is refused.
+    pub const fn new(cap: usize) -> Self {
+        Backlog { items: VecDeque::new(), cap }
+    }
+
+    /// Sends an item: through the channel if nothing waits, else to the end of the backlog.
+    #[inline]
+    pub fn push<C: Channel<T>>(&mut self, channel: &mut C, item: T) -> Result<Pushed, Refused<T>> {
+        self.push_as(channel, item, |item| item)
+    }
+
+    /// The same for an item that is stored in another form than it is sent in: `keep` is called only when it waits.
+    #[inline]
+    pub fn push_as<S, C: Channel<S>>(
+        &mut self,
+        channel: &mut C,
+        item: S,
+        keep: impl FnOnce(S) -> T,
+    ) -> Result<Pushed, Refused<S>> {
+        // Trying is how a channel is asked for room, so it must not be asked when the item may not pass.
+        let (room, item) = if self.items.is_empty() {
+            match channel.try_send(item) {
+                Ok(()) => return Ok(Pushed::Through),
+                Err(TrySend::Full(item)) => (Room::Full, item),
+                Err(TrySend::Closed(item)) => (Room::Closed, item),
+            }
+        } else {
+            (Room::Open, item)
+        };
+        // A channel that says full may be closed as well.
+        let room = if channel.is_closed() { Room::Closed } else { room };
+        match admit(self.items.len(), self.cap, room) {
+            Admit::Keep => {
+                self.items.push_back(keep(item));
+                Ok(Pushed::Kept)
+            }
+            Admit::Closed => Err(Refused::Closed(item)),
+            // Through is not among the answers here: with nothing waiting, the channel has just refused.
+            Admit::Full | Admit::Through => Err(Refused::Full(item)),
+        }
+    }
+
+    /// Moves items into the channel, one at a time, until it is full or none waits, and says how many. What did not go
+    /// stays, in its order.
+    #[inline]
+    pub fn drain<C: Channel<T>>(&mut self, channel: &mut C) -> Result<usize, Closed> {
+        if channel.is_closed() {
+            return Err(Closed);
+        }
+        let mut moved = 0;
+        while channel.may_take() {
+            let Some(item) = self.items.pop_front() else {
+                break;
+            };
+            match channel.try_send(item) {
+                Ok(()) => moved += 1,
+                Err(TrySend::Full(item)) => {
+                    self.items.push_front(item);
+                    break;
+                }
+                Err(TrySend::Closed(item)) => {
+                    self.items.push_front(item);
+                    return Err(Closed);
+                }
+            }
+        }
+        self.settle();
+        Ok(moved)
+    }
+
+    /// True when a loop should wait for the channel to have room.
+    #[inline]
+    pub fn has_pending(&self) -> bool {
+        !self.items.is_empty()
+    }
+
+    /// Items that wait.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// True when none waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The most items that may wait.
+    #[inline]
+    pub fn cap(&self) -> usize {
+        self.cap
+    }
+
+    /// What waits, first to last.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter()
+    }
+
+    /// Hands back the first of what waits.
+    pub fn take_first(&mut self) -> Option<T> {
+        let first = self.items.pop_front();
+        self.settle();
+        first
+    }
+
+    /// Hands back all that waits, in order: for a channel that has closed.
+    #[must_use = "what waits would be lost"]
+    pub fn take_rest(&mut self) -> IntoIter<T> {
+        std::mem::take(&mut self.items).into_iter()
+    }
+
+    /// Gives back the memory that no item needs now.
+    pub fn trim(&mut self) {
+        self.items.shrink_to_fit();
+    }
+
+    #[inline]
+    fn settle(&mut self) {
+        if self.items.is_empty() && self.items.capacity() > BACKLOG_KEPT {
+            self.items.shrink_to(BACKLOG_KEPT);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Slot;
+
+    /// A channel with so much room, which remembers what it took. Closed when there is none.
+    struct Script {
+        room: Option<usize>,
+        taken: Vec<u32>,
+        tried: usize,
+    }
+
+    fn script(room: usize) -> Script {
+        Script { room: Some(room), taken: Vec::new(), tried: 0 }
+    }
+
+    impl Channel<u32> for Script {
+        fn try_send(&mut self, item: u32) -> Result<(), TrySend<u32>> {
+            self.tried += 1;
+            match &mut self.room {
+                None => Err(TrySend::Closed(item)),
+                Some(0) => Err(TrySend::Full(item)),
+                Some(room) => {
+                    *room -= 1;
+                    self.taken.push(item);
+                    Ok(())
+                }
+            }
+        }
+
+        fn is_closed(&self) -> bool {
+            self.room.is_none()
+        }
+    }
+
+    #[test]
+    fn q1_the_channel_first_then_the_backlog() {
+        let (mut backlog, mut channel) = (Backlog::new(8), script(1));
+        assert_eq!(backlog.push(&mut channel, 1), Ok(Pushed::Through));
+        assert_eq!(backlog.push(&mut channel, 2), Ok(Pushed::Kept));
+        assert_eq!((backlog.len(), &channel.taken[..]), (1, &[1][..]));
+    }
+
+    #[test]
+    fn q2_nothing_passes_what_waits() {
+        let (mut backlog, mut channel) = (Backlog::new(8), script(0));
+        assert_eq!(backlog.push(&mut channel, 1), Ok(Pushed::Kept));
+        channel.room = Some(5);
+        assert_eq!(backlog.push(&mut channel, 2), Ok(Pushed::Kept));
+        assert_eq!(channel.tried, 1, "the channel was not even asked");
+        assert_eq!(backlog.drain(&mut channel), Ok(2));
+        assert_eq!(backlog.push(&mut channel, 3), Ok(Pushed::Through));
+        assert_eq!(channel.taken, [1, 2, 3]);
+    }
+
+    #[test]
+    fn q3_what_does_not_go_stays_in_front() {
+        let (mut backlog, mut channel) = (Backlog::new(8), script(0));
+        for item in 1..=4 {
+            assert_eq!(backlog.push(&mut channel, item), Ok(Pushed::Kept));
+        }
+        channel.tried = 0;
+        for _ in 0..3 {
+            assert_eq!(backlog.drain(&mut channel), Ok(0));
+        }
+        assert_eq!(channel.tried, 3, "one try is enough to see that it is full");
+        channel.room = Some(2);
+        assert_eq!(backlog.drain(&mut channel), Ok(2));
+        assert_eq!(backlog.iter().copied().collect::<Vec<_>>(), [3, 4]);
+        channel.room = Some(9);
+        assert_eq!(backlog.drain(&mut channel), Ok(2));
+        assert_eq!(channel.taken, [1, 2, 3, 4]);
+        assert_eq!(backlog.drain(&mut channel), Ok(0), "nothing waits");
+    }
+
+    #[test]
+    fn q4_a_full_backlog_gives_the_item_back() {
+        for cap in [1, 2, 8, 32] {
+            let (mut backlog, mut channel) = (Backlog::new(cap), script(0));
+            for item in 0..cap as u32 {
+                assert_eq!(backlog.push(&mut channel, item), Ok(Pushed::Kept), "up to the cap");
+            }
+            for _ in 0..2 {
+                assert_eq!(backlog.push(&mut channel, 99), Err(Refused::Full(99)), "and no further");
+                assert_eq!(backlog.len(), cap);
+            }
+            channel.room = Some(1);
+            assert_eq!(backlog.push(&mut channel, 99), Err(Refused::Full(99)), "room in the channel is for the first");
+            assert_eq!(backlog.drain(&mut channel), Ok(1));
+            assert_eq!(backlog.push(&mut channel, 99), Ok(Pushed::Kept));
+        }
+    }
+
+    #[test]
+    fn q5_closed_is_not_full_on_both_paths() {
+        let (mut backlog, mut channel) = (Backlog::new(2), script(0));
+        channel.room = None;
+        assert_eq!(backlog.push(&mut channel, 1), Err(Refused::Closed(1)), "with an empty backlog");
+        assert_eq!(backlog.drain(&mut channel), Err(Closed));
+        channel.room = Some(0);
+        assert_eq!(backlog.push(&mut channel, 2), Ok(Pushed::Kept));
+        channel.room = None;
+        channel.tried = 0;
+        assert_eq!(backlog.push(&mut channel, 3), Err(Refused::Closed(3)), "before it spills");
+        assert_eq!((backlog.len(), channel.tried), (1, 0));
+        channel.room = Some(0);
+        assert_eq!(backlog.push(&mut channel, 4), Ok(Pushed::Kept));
+        channel.room = None;
+        assert_eq!(backlog.push(&mut channel, 5), Err(Refused::Closed(5)), "closed comes before full");
+        assert_eq!(backlog.drain(&mut channel), Err(Closed));
+        assert_eq!(backlog.len(), 2);
+        assert_eq!(backlog.take_rest().collect::<Vec<_>>(), [2, 4]);
+        assert!(backlog.is_empty() && backlog.take_rest().next().is_none());
+    }
+
+    /// A channel that is found closed only by sending, and one that says full although it is closed.
+    #[test]
+    fn q5_closed_is_found_by_trying_and_by_asking() {
+        struct Late(usize);
+        impl Channel<u32> for Late {
+            fn try_send(&mut self, item: u32) -> Result<(), TrySend<u32>> {
+                self.0 = self.0.checked_sub(1).ok_or(TrySend::Closed(item))?;
+                Ok(())
+            }
+            fn is_closed(&self) -> bool {
+                false
+            }
+        }
+        struct Both;
+        impl Channel<u32> for Both {
+            fn try_send(&mut self, item: u32) -> Result<(), TrySend<u32>> {
+                Err(TrySend::Full(item))
+            }
+            fn is_closed(&self) -> bool {
+                true
+            }
+        }
+        let mut backlog = Backlog::new(8);
+        assert_eq!(backlog.push(&mut Both, 1), Err(Refused::Closed(1)));
+        for item in 1..=3 {
+            assert_eq!(backlog.push(&mut script(0), item), Ok(Pushed::Kept));
+        }
+        assert_eq!(backlog.drain(&mut Late(2)), Err(Closed));
+        assert_eq!(backlog.take_rest().collect::<Vec<_>>(), [3], "the item that met the closed channel included");
+        assert_eq!(backlog.push(&mut Late(0), 4), Err(Refused::Closed(4)));
+    }
+
+    #[test]
+    fn q6_a_cap_of_zero_is_no_backlog() {
+        let (mut backlog, mut channel) = (Backlog::new(0), script(1));
+        assert_eq!(backlog.push(&mut channel, 1), Ok(Pushed::Through));
+        assert_eq!(backlog.push(&mut channel, 2), Err(Refused::Full(2)));
+        channel.room = None;
+        assert_eq!(backlog.push(&mut channel, 3), Err(Refused::Closed(3)));
+        assert!(!backlog.has_pending());
+    }
+
+    #[test]
+    fn q7_two_caps_with_their_reasons() {
+        assert_eq!((crate::base::limits::BACKLOG_SPARSE, crate::base::limits::BACKLOG_EVENTS), (8, 32));
+    }
+
+    #[test]
+    fn q8_what_waits_can_be_asked() {
+        let (mut backlog, mut channel) = (Backlog::new(3), script(1));
+        assert_eq!((backlog.has_pending(), backlog.len(), backlog.cap()), (false, 0, 3));
+        for (item, waiting) in [(1, 0), (2, 1), (3, 2)] {
+            assert!(backlog.push(&mut channel, item).is_ok());
+            assert_eq!(
+                (backlog.has_pending(), backlog.len(), backlog.is_empty()),
+                (waiting > 0, waiting, waiting == 0)
+            );
+        }
+        assert_eq!(backlog.take_first(), Some(2));
+        assert_eq!((backlog.len(), backlog.take_first(), backlog.take_first()), (1, Some(3), None));
+        assert!(!backlog.has_pending());
+    }
+
+    #[test]
+    fn memory_of_a_burst_is_given_back_and_that_of_a_trickle_kept() {
+        let (mut backlog, mut channel) = (Backlog::new(1000), Slot::new());
+        assert_eq!(backlog.items.capacity(), 0);
+        for item in 0..1000 {
+            assert!(backlog.push(&mut channel, item).is_ok());
+        }
+        while channel.take().is_some() {
+            assert!(backlog.drain(&mut channel).is_ok());
+        }
+        let kept = backlog.items.capacity();
+        assert_eq!(kept, BACKLOG_KEPT);
+        for item in 0..1000 {
+            assert!(backlog.push(&mut channel, item).is_ok());
+            if item as usize % BACKLOG_KEPT == 0 {
+                while channel.take().is_some() {
+                    assert!(backlog.drain(&mut channel).is_ok());
+                }
+            }
+            assert_eq!(backlog.items.capacity(), kept);
+        }
+        while backlog.take_first().is_some() {}
+        backlog.trim();
+        assert_eq!(backlog.items.capacity(), 0);
+    }
+}
