@@ -32,6 +32,7 @@ fn main() {
         .with_src(root.join("src/ffi/insn_types.rs"))
         .with_src(root.join("src/ffi/status.rs"))
         .with_src(root.join("src/ffi/engine.rs"))
+        .with_src(root.join("src/ffi/hub.rs"))
         .with_src(root.join("src/ffi/circuit.rs"))
         .with_src(root.join("src/ffi/set.rs"))
         .with_src(root.join("src/ffi/run.rs"))

@@ -614,6 +614,12 @@ typedef enum circflow_insn_kind {
 // From circflow_engine_new() to circflow_engine_free(). One thread at a time.
 typedef struct circflow_engine circflow_engine;
 
+// What joins the engines of one process, so that one set can have legs on several event loops, and memory has one
+// budget. Opaque. The one thing here that any thread may use at any time.
+//
+// From circflow_hub_new() to circflow_hub_free(); engines that have joined keep what they need of it.
+typedef struct circflow_hub circflow_hub;
+
 // Items that wait for a channel of yours, in order: a channel between two parts of a program that can be full, or
 // closed. Opaque.
 //
@@ -879,6 +885,49 @@ typedef struct circflow_engine_stats {
   // microseconds, the last all others.
   uint64_t lateness[CIRCFLOW_LATENESS_CLASSES];
 } circflow_engine_stats;
+
+// What a hub is made with. Fill it with circflow_hub_config_init(), then change what you want.
+typedef struct circflow_hub_config {
+  // sizeof(circflow_hub_config) as your compiler saw it.
+  size_t size;
+  // Random bytes of yours: nonces are looked up under them. All zero is for tests.
+  uint8_t seed[32];
+  // Bytes that the sets of all engines together may hold for order. Default 1 GiB.
+  uint64_t held_bytes_max;
+} circflow_hub_config;
+
+// Wakes an engine's event loop: another engine has news for it. Called on the other engine's thread, inside one of its
+// calls: it may write to an eventfd or a pipe, and nothing else. The loop then calls circflow_engine_tick(), and
+// drains. Once for all the news there is; again only after a tick has taken it.
+typedef void (*circflow_notify_fn)(void *userdata);
+
+// A set to close, so that there is memory again.
+typedef struct circflow_victim {
+  // The engine on which it lives: circflow_set_close() it there, on its thread. It may have ended by then.
+  uint32_t engine_tag;
+  // Zero.
+  uint32_t reserved;
+  // The set.
+  struct circflow_set_id set;
+  // What it holds, in bytes.
+  uint64_t bytes;
+} circflow_victim;
+
+// Figures of a hub. Set size to sizeof before each call.
+typedef struct circflow_hub_stats {
+  // sizeof(circflow_hub_stats) as your compiler saw it.
+  size_t size;
+  // Engines that have joined and were not freed.
+  uint32_t engines;
+  // Zero.
+  uint32_t reserved;
+  // Sets alive, on all of them.
+  uint64_t sets;
+  // Bytes that they hold for order.
+  uint64_t held_bytes;
+  // The most they ever held.
+  uint64_t held_bytes_peak;
+} circflow_hub_stats;
 
 // What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want.
 typedef struct circflow_circuit_config {
@@ -1375,6 +1424,68 @@ enum circflow_status circflow_engine_last_detail(struct circflow_engine *engine,
                                                  char *buf,
                                                  size_t cap,
                                                  size_t *len_out);
+
+// Fills a config with the defaults. Pass sizeof(circflow_hub_config).
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_hub_config_init(struct circflow_hub_config *config, size_t size);
+
+// Makes a hub. On CIRCFLOW_OK it is yours until circflow_hub_free().
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_hub_new(const struct circflow_hub_config *config,
+                                      struct circflow_hub **hub_out);
+
+// Lets a hub go. Engines that have joined go on, and still know each other. NULL is fine.
+enum circflow_status circflow_hub_free(struct circflow_hub *hub);
+
+// An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_tag must be its own
+// among the engines of the hub, and all of them get the same monotonic clock.
+//
+// From then on a LINK whose nonce belongs to a set on another engine makes the circuit a leg of that set, wherever it
+// is. The set lives on the engine that saw its first LINK, its home; its streams, and every message that is
+// delivered, are there. At the circuit's engine, what comes on it is answered with HELD, and what the set sends on it
+// comes as CIRCFLOW_INSN_SEND. At the home, a message that goes out on such a leg is answered with HELD, and `circuit`
+// in an instruction can be another engine's: it is a name then, to be compared and printed, with the tag you gave the
+// circuit there. A token that crosses is handed back on the thread of the engine where it ends up: what it stands
+// for must be usable there.
+//
+// When an engine is freed, its circuits are lost to the sets elsewhere, and the legs elsewhere of its sets are told to
+// close.
+//
+// @param notify    Wakes this engine's loop.
+// @param userdata  For notify. Both are used until the engine is freed.
+//
+// CIRCFLOW_ERR_INVALID: it has joined one, or has circuits or sets, or the tag is taken. CIRCFLOW_ERR_FULL: 256
+// engines. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_join(struct circflow_engine *engine,
+                                          struct circflow_hub *hub,
+                                          circflow_notify_fn notify,
+                                          void *userdata);
+
+// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets whose oldest held message has
+// waited longest come first. Answers at once, from any thread; nothing is freed by it, and no set is named twice.
+//
+// @param victims      Entries of room.
+// @param victim_cap   How many. With too few, the sum is what those hold.
+// @param count_out    Entries written.
+// @param bytes_out    What they hold together. May be NULL.
+//
+// CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_hub_reclaim(struct circflow_hub *hub,
+                                          uint64_t bytes_wanted,
+                                          struct circflow_victim *victims,
+                                          size_t victim_cap,
+                                          size_t *count_out,
+                                          uint64_t *bytes_out);
+
+// Figures of a hub, from any thread. Set stats->size to sizeof(circflow_hub_stats) first.
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_hub_get_stats(struct circflow_hub *hub, struct circflow_hub_stats *stats);
 
 // Fills a config with the defaults: a client's circuit of three hops with Vegas congestion control. Pass
 // sizeof(circflow_circuit_config).

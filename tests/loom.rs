@@ -403,8 +403,8 @@ mod hub {
             let set = port.open_set_meter(NEAR, 10);
             set.hold(5, 1).unwrap();
             let other = hub.clone();
-            let asking = thread::spawn(move || other.reclaim(1, &mut Vec::new()));
-            let ours = hub.reclaim(1, &mut Vec::new());
+            let asking = thread::spawn(move || other.reclaim(1, 9, &mut Vec::new()));
+            let ours = hub.reclaim(1, 9, &mut Vec::new());
             assert_eq!(ours + asking.join().unwrap(), 5);
         });
     }

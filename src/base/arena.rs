@@ -139,6 +139,17 @@ impl<T: Default> Arena<T> {
         }
     }
 
+    /// True for an id that was given out here, alive or not.
+    #[inline]
+    pub fn is_ours(&self, id: Id) -> bool {
+        (id.0 >> 48) as u16 == self.owner
+    }
+
+    /// Everything alive, and vacant places' defaults.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().map(|slot| &mut slot.value)
+    }
+
     /// What lives in a slot, with its id.
     pub fn at(&mut self, index: u32) -> Option<(Id, &mut T)> {
         let slot = self.slots.get_mut(index as usize)?;
@@ -156,7 +167,7 @@ impl<T: Default> Arena<T> {
     pub fn reason(&self, id: Id) -> IdError {
         if id == Id::NONE {
             IdError::Zero
-        } else if (id.0 >> 48) as u16 != self.owner {
+        } else if !self.is_ours(id) {
             IdError::Foreign
         } else {
             IdError::Stale

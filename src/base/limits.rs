@@ -173,6 +173,10 @@ pub const LINK_ROOM: usize = 64;
 /// Bytes that all engines of one hub may hold: four engines at [`ENGINE_HELD_BYTES_DEFAULT`].
 pub const HUB_HELD_BYTES_DEFAULT: u64 = 1 << 30;
 
+/// Links with news, and LINKs from elsewhere, that one call looks at; each with at most [`LINK_ROOM`] messages. What is
+/// left is looked at in the next call.
+pub const NEWS_STEP: usize = 16;
+
 /// Entries of a shared table that are looked at under one lock: some 10 microseconds.
 pub const SWEEP_STEP: usize = 256;
 /// Default backlog for sparse commands (close, link, add padding): a part answers each within a round or two of its

@@ -191,6 +191,11 @@ impl Store {
         self.len() == 0
     }
 
+    /// Cap on what is held.
+    pub fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
     /// What is held costs.
     pub fn bytes(&self) -> u64 {
         self.bytes

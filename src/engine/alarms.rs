@@ -10,13 +10,24 @@ pub(super) struct Alarms {
     handshakes: Timers,
     padding: Timers,
     streams: Timers,
+    /// Of legs elsewhere, by their place: they wait for LINKED_ACK.
+    elsewhere: Timers,
+    /// There is work left over: now is when it is due.
+    busy: bool,
     /// The earliest of them, kept apart because every feed compares with it.
     next: Nanos,
 }
 
 impl Default for Alarms {
     fn default() -> Self {
-        Alarms { handshakes: Timers::default(), padding: Timers::default(), streams: Timers::default(), next: NEVER }
+        Alarms {
+            handshakes: Timers::default(),
+            padding: Timers::default(),
+            streams: Timers::default(),
+            elsewhere: Timers::default(),
+            busy: false,
+            next: NEVER,
+        }
     }
 }
 
@@ -28,7 +39,7 @@ impl Alarms {
     }
 
     pub fn len(&self) -> usize {
-        self.handshakes.len() + self.padding.len() + self.streams.len()
+        self.handshakes.len() + self.padding.len() + self.streams.len() + self.elsewhere.len()
     }
 
     pub fn arm_handshake(&mut self, circuit: Id, deadline: Nanos) {
@@ -80,13 +91,38 @@ impl Alarms {
         due.map(|(stream, _)| stream)
     }
 
+    pub fn arm_elsewhere(&mut self, place: u32, deadline: Nanos) {
+        self.elsewhere.arm(place, deadline);
+        self.refresh();
+    }
+
+    pub fn cancel_elsewhere(&mut self, place: u32) {
+        self.elsewhere.cancel(place);
+        self.refresh();
+    }
+
+    /// Takes the earliest leg elsewhere that is due.
+    pub fn due_elsewhere(&mut self, now: Nanos) -> Option<u32> {
+        let due = self.elsewhere.pop_due(now);
+        self.refresh();
+        due.map(|(place, _)| place)
+    }
+
+    /// There is work left over, or none any more.
+    pub fn set_busy(&mut self, busy: bool) {
+        self.busy = busy;
+        self.refresh();
+    }
+
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
-        self.handshakes.trim() + self.padding.trim() + self.streams.trim()
+        self.handshakes.trim() + self.padding.trim() + self.streams.trim() + self.elsewhere.trim()
     }
 
     #[inline]
     fn refresh(&mut self) {
-        self.next = self.handshakes.next().min(self.padding.next()).min(self.streams.next());
+        let timers = [&self.padding, &self.streams, &self.elsewhere];
+        let next = timers.iter().fold(self.handshakes.next(), |next, timers| next.min(timers.next()));
+        self.next = if self.busy { 0 } else { next };
     }
 }

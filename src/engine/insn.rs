@@ -196,6 +196,10 @@ pub(super) enum Queued {
     ResumeStream {
         stream: Id,
     },
+    /// LINKED of a set elsewhere.
+    LinkedAway {
+        circuit: Id,
+    },
 }
 
 /// News of a set without details.

@@ -6,12 +6,14 @@
 
 mod alarms;
 mod config;
+mod crossing;
 mod error;
 mod insn;
 mod log;
 mod padding;
 mod poll;
 mod receive;
+mod remote;
 mod run;
 mod sets;
 mod streams;
@@ -20,6 +22,7 @@ mod verdict;
 pub use config::{CircuitConfig, CircuitFlags, Config, Lateness, Stats};
 pub use error::{Blocked, Error, Misuse};
 pub use insn::{Instruction, Released, What};
+pub use remote::EngineHub;
 pub use run::{CircuitStats, EdgeStats};
 pub use streams::{StreamConfig, StreamStats};
 pub use verdict::{Admitted, Step, Verdict, VerdictKind};
@@ -28,14 +31,17 @@ use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::set::Fate;
 use crate::conflux::{Cause, Effect, Fault, Lane, LegIx, Manager, Report, Role, Store, Terms};
 use crate::congestion::{Params, PathClass};
+use crate::hub::Port;
 use crate::padding::{Effect as PaddingEffect, Keys, Machines, Padding, Terms as PaddingTerms};
 use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::conflux::Nonce;
 use crate::wire::fault::Reach;
 use crate::wire::Command;
 use alarms::Alarms;
+use crossing::Crossing;
 use insn::{News, Queue, Queued};
 use log::engine_log;
+use remote::{Away, HomeLegs};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -82,6 +88,12 @@ pub struct Engine {
     stream_memory: Nanos,
     /// Streams to wake later, of the call under way; empty between calls.
     wakes: Vec<(Id, Nanos)>,
+    /// The way to the other engines of the hub.
+    port: Option<Port<Crossing>>,
+    /// Legs elsewhere of our sets.
+    home_legs: HomeLegs,
+    /// What has news, of the call under way; empty between calls.
+    news: Vec<Id>,
 }
 
 #[derive(Debug)]
@@ -92,6 +104,8 @@ struct Circuit {
     padding: Option<Box<Padding<Lane>>>,
     /// There if the host leaves the circuit to us.
     reactor: Option<Box<Reactor>>,
+    /// There while it is a leg of a set elsewhere.
+    away: Option<Box<Away>>,
 }
 
 impl Circuit {
@@ -128,7 +142,7 @@ impl Default for Circuit {
             class: PathClass::Exit,
             sendme_inc: 0,
         };
-        Circuit { place: Place::Closing, config, padding: None, reactor: None }
+        Circuit { place: Place::Closing, config, padding: None, reactor: None, away: None }
     }
 }
 
@@ -139,6 +153,8 @@ enum Place {
     Alone,
     /// A leg.
     Leg { set: Id, ix: LegIx },
+    /// A leg of a set on another engine.
+    Away,
     /// Its close is queued or under way.
     Closing,
 }
@@ -148,7 +164,7 @@ impl Place {
     fn leg(self) -> Option<(Id, LegIx)> {
         match self {
             Place::Leg { set, ix } => Some((set, ix)),
-            Place::Alone | Place::Closing => None,
+            Place::Alone | Place::Away | Place::Closing => None,
         }
     }
 }
@@ -207,6 +223,9 @@ impl Engine {
             stream_bytes_max: config.stream_bytes_max,
             stream_memory: config.stream_memory,
             wakes: Vec::new(),
+            port: None,
+            home_legs: HomeLegs::default(),
+            news: Vec::new(),
         })
     }
 
@@ -218,7 +237,8 @@ impl Engine {
 
     /// Does what is due.
     pub fn tick(&mut self, now: Nanos) {
-        self.enter(now);
+        let now = self.enter(now);
+        self.hear(now);
     }
 
     /// Opens a circuit.
@@ -234,7 +254,7 @@ impl Engine {
         let reactor = if runs { Some(self.reactor(&config)?) } else { None };
         self.enter(now);
         self.check_drained()?;
-        let id = self.circuits.insert(Circuit { place: Place::Alone, config, padding: None, reactor });
+        let id = self.circuits.insert(Circuit { place: Place::Alone, config, padding: None, reactor, away: None });
         let id = id.map_err(|_| Blocked::Full)?;
         self.running += u32::from(runs);
         Ok(id)
@@ -273,6 +293,7 @@ impl Engine {
     /// A circuit has gone.
     pub fn circuit_closed(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
         self.enter(now);
+        self.come_back(id, Cause::LegLost);
         let mut circuit = self.circuits.remove(id).ok_or_else(|| self.circuits.reason(id))?;
         self.drop_reactor(&mut circuit);
         self.drop_padding(id, circuit.padding);
@@ -304,10 +325,14 @@ impl Engine {
     #[inline(always)]
     fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
         for (id, report) in news {
-            let (set, ix) = self.leg(id)?;
             if self.runs(id) {
                 return Err(Misuse::IsRun.into());
             }
+            if self.circuits.get(id).is_some_and(|circuit| circuit.place == Place::Away) {
+                self.report_away(id, &report);
+                continue;
+            }
+            let (set, ix) = self.leg(id)?;
             if let Some(state) = self.sets.get_mut(set) {
                 state.report(ix, &report, &mut self.effects);
             }
@@ -403,7 +428,7 @@ impl Engine {
     fn leg(&self, id: Id) -> Result<(Id, LegIx), Error> {
         match self.circuits.get(id).map(|circuit| circuit.place) {
             Some(Place::Leg { set, ix }) => Ok((set, ix)),
-            Some(Place::Alone) => Err(Misuse::NotALeg.into()),
+            Some(Place::Alone | Place::Away) => Err(Misuse::NotALeg.into()),
             Some(Place::Closing) => Err(Blocked::Gone.into()),
             None => Err(self.circuits.reason(id).into()),
         }
@@ -461,6 +486,9 @@ impl Engine {
                 self.fault(id, fault);
             }
         }
+        while let Some(place) = self.alarms.due_elsewhere(now) {
+            self.expire_elsewhere(place, now);
+        }
         while let Some(index) = self.alarms.due_stream(now) {
             self.run_stream(index);
         }
@@ -470,6 +498,7 @@ impl Engine {
             let Some(index) = self.alarms.due_padding(now) else { break };
             self.run_padding(index, now);
         }
+        self.hear(now);
     }
 
     /// A circuit has to close, and perhaps its set.
@@ -515,6 +544,10 @@ impl Engine {
 
     /// Queues the close of a circuit, once.
     fn close(&mut self, id: Id, set: Id, cause: Cause) {
+        if self.is_elsewhere(id) {
+            return self.send_off(id, cause);
+        }
+        self.come_back(id, cause);
         let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
         if let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.place != Place::Closing) {
             circuit.place = Place::Closing;
@@ -564,6 +597,7 @@ impl Engine {
         let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
         for effect in effects.drain(..) {
             match effect {
+                Effect::Send { leg, .. } if self.is_elsewhere(leg) => self.send_linked(leg, set),
                 Effect::Send { leg, control } => self.queue.push(Queued::Send { circuit: leg, set, control }),
                 Effect::Linked { leg, rtt } => {
                     engine_log!(self, DEBUG, circuit = leg.0, set = set.0, rtt_ns = rtt, "leg linked");
@@ -579,6 +613,8 @@ impl Engine {
                     engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
                     self.queue.push(Queued::Ended { set, set_tag, cause });
                 }
+                Effect::Arm { leg, deadline } if self.is_elsewhere(leg) => self.arm_elsewhere(leg, Some(deadline)),
+                Effect::Disarm { leg } if self.is_elsewhere(leg) => self.arm_elsewhere(leg, None),
                 Effect::Arm { leg, deadline } => self.alarms.arm_handshake(leg, deadline),
                 Effect::Disarm { leg } => self.alarms.cancel_handshake(leg),
                 Effect::Release => self.release_held(set),
@@ -607,6 +643,9 @@ impl Engine {
     fn forget_set(&mut self, id: Id) {
         if let Some(set) = self.sets.remove(id) {
             self.manager.remove(set.role(), &set.terms().nonce, id);
+            if let Some(port) = &self.port {
+                port.release(set.role(), &set.terms().nonce, id);
+            }
             if let Some(streams) = &set.streams {
                 self.drop_streams(streams);
             }

@@ -227,6 +227,9 @@ impl Engine {
     /// Keeps a message for a set whose legs are blocked.
     #[cold]
     pub fn hold_for_set(&mut self, set: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        if self.take_along(set, message) {
+            return Ok(Verdict::of(VerdictKind::Held, Id::NONE, 0));
+        }
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if !state.hold(message, &mut self.store, &mut self.effects) {
             return Err(Blocked::NoRoom.into());
@@ -427,6 +430,9 @@ impl Engine {
 
     #[allow(clippy::too_many_arguments)]
     pub(super) fn released(&mut self, id: Id, set: Id, hop: u8, delta: u32, number: u64, lane: Lane, now: Nanos) {
+        if self.is_elsewhere(id) {
+            return self.cross_lane(id, delta, number, lane);
+        }
         let wants_tag = self.count_data(id, hop, self.store.command_of(&lane), now);
         if delta != 0 {
             self.note_sent(id, hop, now);

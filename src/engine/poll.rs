@@ -111,6 +111,19 @@ impl Engine {
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
                 }
+                &mut Queued::LinkedAway { circuit } => {
+                    let is_there = self.take_linked(circuit, buffer)?;
+                    self.queue.drop_first();
+                    match self.about(circuit).filter(|_| is_there) {
+                        Some(about) => {
+                            let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops);
+                            self.note_sent(circuit, hop, self.clock.latest());
+                            let (command, body_len) = (Command::CONFLUX_LINKED, Link::LEN as u16);
+                            return Ok(Some(Instruction { what: What::Send { command, hop, body_len }, ..about }));
+                        }
+                        None => continue,
+                    }
+                }
                 Queued::Released { circuit, set, hop, lane, delta, number, wants_tag } => {
                     let Some(open) = self.circuits.get(*circuit) else {
                         let (set, lane) = (*set, *lane);
@@ -240,10 +253,8 @@ impl Engine {
                 .circuits
                 .get(circuit)
                 .map(|open| Instruction::about(circuit, open.config.tag, set, set_tag, What::Close(cause))),
-            Queued::Linked { circuit, set, rtt } => match (self.circuits.get(circuit), set_tag(set)) {
-                (Some(open), Some(set_tag)) if open.place != Place::Closing => {
-                    Some(Instruction::about(circuit, open.config.tag, set, set_tag, What::Linked(rtt)))
-                }
+            Queued::Linked { circuit, set, rtt } => match (self.leg_tag(circuit), set_tag(set)) {
+                (Some(tag), Some(set_tag)) => Some(Instruction::about(circuit, tag, set, set_tag, What::Linked(rtt))),
                 _ => None,
             },
             Queued::Set { set, news } => set_tag(set).map(|set_tag| {
@@ -285,10 +296,19 @@ impl Engine {
             }
             Queued::ResumeStream { stream } => self.resume_of(stream),
             // Dealt with where they wait.
-            Queued::Ready { .. } | Queued::Rest { .. } | Queued::Released { .. } | Queued::Edge { .. } => None,
+            Queued::Ready { .. }
+            | Queued::Rest { .. }
+            | Queued::Released { .. }
+            | Queued::Edge { .. }
+            | Queued::LinkedAway { .. } => None,
         };
         Ok(instruction)
     }
+}
+
+/// What LINK and LINKED say.
+pub(super) fn our_link(terms: &Terms) -> Link {
+    Link { nonce: terms.nonce.clone(), last_sent: 0, last_recv: 0, ux: terms.desired_ux }
 }
 
 /// Writes the body of a SENDME: version 1 with the tag of its cell, version 0 where the host has none.
@@ -308,8 +328,7 @@ fn compose_control(control: Control, terms: Option<&Terms>, buffer: &mut [u8]) -
         (Control::Linked, Some(terms)) => (Command::CONFLUX_LINKED, terms),
         (Control::LinkedAck, _) | (_, None) => return Ok((Command::CONFLUX_LINKED_ACK, 0)),
     };
-    let link = Link { nonce: terms.nonce.clone(), last_sent: 0, last_recv: 0, ux: terms.desired_ux };
-    let body = zeroize::Zeroizing::new(link.encode());
+    let body = zeroize::Zeroizing::new(our_link(terms).encode());
     buffer.get_mut(..Link::LEN).ok_or(Error::TOO_SMALL)?.copy_from_slice(&*body);
     Ok((command, Link::LEN as u16))
 }

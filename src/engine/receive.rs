@@ -1,5 +1,6 @@
 //! Receiving: from the common case, which is the shortest, to the rarest.
 
+use super::crossing::Up;
 use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault, LegIx, Message, Role, Terms};
@@ -31,7 +32,7 @@ impl Engine {
     /// What is due has been done, as far as there is room in the queue.
     #[inline(always)]
     fn receive_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
-        let Some(Circuit { place: Place::Leg { set, ix }, config, padding: None, reactor: None }) =
+        let Some(Circuit { place: Place::Leg { set, ix }, config, padding: None, reactor: None, .. }) =
             self.circuits.get(id)
         else {
             return Step::Other;
@@ -121,11 +122,18 @@ impl Engine {
         let tag = circuit.config.tag;
         let traits = message.command.traits();
         let multiplexed = traits & MULTIPLEXED != 0;
-        let is_leg = matches!(circuit.place, Place::Leg { .. });
+        let is_leg = matches!(circuit.place, Place::Leg { .. } | Place::Away);
         let at_join_point = message.hop == circuit.config.hops;
         let handshake = Command::CONFLUX_LINK <= message.command && message.command <= Command::CONFLUX_SWITCH;
         if handshake && !at_join_point {
             return Err(self.fault(id, Fault::WrongHop));
+        }
+        if circuit.place == Place::Away && at_join_point && (multiplexed || message.command == Command::CONFLUX_SWITCH)
+        {
+            if (message.stream_id == 0) == multiplexed {
+                return Err(self.fault(id, Fault::BadStreamId));
+            }
+            return self.receive_away(id, message, false);
         }
         if handshake {
             return self.receive_conflux(now, id, message);
@@ -188,6 +196,10 @@ impl Engine {
             (Command::CONFLUX_LINK, _) => Err(Fault::UnexpectedLink),
             (Command::CONFLUX_LINKED, Place::Leg { set, ix }) => self.receive_linked(now, set, ix, message.body),
             (Command::CONFLUX_LINKED_ACK, Place::Leg { set, ix }) => self.receive_linked_ack(now, set, ix),
+            (Command::CONFLUX_LINKED_ACK, Place::Away) => {
+                self.send_home(id, Up::LinkedAck(now))?;
+                Ok(())
+            }
             (command, _) => Err(match command {
                 Command::CONFLUX_LINKED => Fault::UnexpectedLinked,
                 Command::CONFLUX_LINKED_ACK => Fault::UnexpectedLinkedAck,
@@ -222,17 +234,41 @@ impl Engine {
         if circuit.config.role != Role::Exit || flags.has(CircuitFlags::EXTENDED) {
             return Err(Fault::UnexpectedLink);
         }
-        let accepted = self.accepted.clone().ok_or(Fault::ConfluxOff)?;
+        if self.accepted.is_none() {
+            return Err(Fault::ConfluxOff);
+        }
         if flags.has(CircuitFlags::STREAMS) || !flags.has(CircuitFlags::VEGAS) {
             return Err(Fault::UnfitLink);
         }
         let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
+        self.take_link(now, id, link)
+    }
+
+    /// Finds the set of a LINK, or makes it, here or on another engine.
+    pub(super) fn take_link(&mut self, now: Nanos, id: Id, link: Link) -> Result<(), Fault> {
+        let accepted = self.accepted.clone().ok_or(Fault::ConfluxOff)?;
         let known = self.find_set(Role::Exit, &link.nonce);
         let set = match known {
             Some(set) => set,
             None => {
                 let terms = Terms { nonce: link.nonce.clone(), ..accepted };
-                self.insert_set(Controller::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?
+                let set = self.insert_set(Controller::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?;
+                // Engines that go while we ask leave their nonces free: the next look is the last.
+                for _ in 0..LOOKS {
+                    let Some(home) = self.claim(Role::Exit, set) else { break };
+                    match self.go_away(id, &home, link.clone()) {
+                        Ok(()) => {
+                            self.forget_set(set);
+                            return Ok(());
+                        }
+                        Err(Some(fault)) => {
+                            self.forget_set(set);
+                            return Err(fault);
+                        }
+                        Err(None) => {}
+                    }
+                }
+                set
             }
         };
         let accepted = match self.sets.get_mut(set) {
@@ -248,3 +284,6 @@ impl Engine {
         accepted.map(|_| ())
     }
 }
+
+/// How often a LINK looks for its set, when engines of the hub go at that very moment.
+const LOOKS: u32 = 4;

@@ -67,7 +67,7 @@ impl Circuit {
         let extended = flags.has(CircuitFlags::EXTENDED);
         Position {
             part: part(self.config.role == Role::Client, flags.has(CircuitFlags::SERVICE), extended),
-            is_leg: self.place.leg().is_some(),
+            is_leg: self.place.leg().is_some() || self.place == Place::Away,
             at_join_point: hop == self.config.hops,
             leaky_pipe: flags.has(CircuitFlags::LEAKY_PIPE),
             runs_streams: self.runs_streams(),
@@ -114,7 +114,7 @@ impl Engine {
         if now >= self.deadline() || !self.clock.advance(now) {
             return None;
         }
-        let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor) }) =
+        let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor), .. }) =
             self.circuits.get_mut(id)
         else {
             return None;
@@ -221,6 +221,11 @@ impl Engine {
                 self.resume_circuit(id);
             }
             Place::Alone => self.resume_circuit(id),
+            Place::Away => {
+                self.publish(id);
+                self.tell_changed(id);
+                self.resume_circuit(id);
+            }
             Place::Closing => {}
         }
     }
@@ -296,6 +301,10 @@ impl Engine {
         }
         let verdict = Verdict::of(VerdictKind::Deliver, id, host_tag);
         match route {
+            Route::Controller if place == Place::Away => {
+                let is_ours = matches!(message.command, Command::XOFF | Command::XON);
+                self.receive_away(id, message, is_ours)
+            }
             Route::Controller if message.command == Command::CONFLUX_SWITCH => self.receive_on_leg(id, message),
             Route::Controller => self.receive_sequenced_run(now, id, message),
             Route::Streams => {

@@ -22,7 +22,12 @@ impl Engine {
         if self.find_set(Role::Client, &terms.nonce).is_some() {
             return Err(Misuse::NonceInUse.into());
         }
-        self.insert_set(Controller::new(Role::Client, terms))
+        let set = self.insert_set(Controller::new(Role::Client, terms))?;
+        if self.claim(Role::Client, set).is_some() {
+            self.forget_set(set);
+            return Err(Misuse::NonceInUse.into());
+        }
+        Ok(set)
     }
 
     /// Client: circuits become legs, all or none.
@@ -75,7 +80,7 @@ impl Engine {
     /// The last leg goes on as a circuit of its own.
     pub fn take_out(&mut self, now: Nanos, set: Id) -> Result<Id, Error> {
         self.enter_for_set(now, set)?;
-        let leg = self.set(set)?.alone().ok_or(Misuse::NotAlone)?;
+        let leg = self.set(set)?.alone().filter(|&leg| !self.is_elsewhere(leg)).ok_or(Misuse::NotAlone)?;
         self.move_streams(set, leg);
         if let Some(circuit) = self.circuits.get_mut(leg) {
             circuit.place = Place::Alone;
@@ -113,6 +118,9 @@ impl Engine {
     /// The same for whoever sends.
     #[inline(always)]
     pub(super) fn send_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+        if self.crosses(set, command)? {
+            return Ok(None);
+        }
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
         let plan = state.send(command, self.clock.latest(), &mut self.effects);
         if !self.effects.is_empty() {
@@ -320,9 +328,11 @@ impl Engine {
     /// C2: whether a circuit may be a leg beside `model`.
     fn check_fit(&self, circuit: Id, model: Id) -> Result<(), Error> {
         let candidate = self.circuits.lookup(circuit)?;
-        let model = self.circuits.lookup(model)?;
+        // Of a leg elsewhere, its own engine has seen that it fits.
+        let model = self.circuits.get(model).unwrap_or(candidate);
         match candidate.place {
             Place::Leg { .. } => return Err(Misuse::InSet.into()),
+            Place::Away => return Err(Misuse::InSet.into()),
             Place::Closing => return Err(Blocked::Gone.into()),
             Place::Alone => {}
         }

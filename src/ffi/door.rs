@@ -170,7 +170,7 @@ pub(super) unsafe fn drain(engine: *mut circflow_engine, run: impl FnOnce() -> c
 
 /// Ends an engine, poisoned or not, unless a call on it is under way. `last` sees it once more, and what `last` calls
 /// back finds it busy.
-pub(super) unsafe fn close<H: Handle>(engine: *mut H, last: impl FnOnce(&H::Core)) -> circflow_status {
+pub(super) unsafe fn close<H: Handle>(engine: *mut H, last: impl FnOnce(&mut H::Core)) -> circflow_status {
     // SAFETY: NULL or alive by the pointer contract.
     let Some(house) = engine.cast::<House<H::Core>>().cast_const().as_ref() else {
         return CIRCFLOW_OK;
@@ -180,7 +180,9 @@ pub(super) unsafe fn close<H: Handle>(engine: *mut H, last: impl FnOnce(&H::Core
     }
     house.state.set(State::Busy);
     // SAFETY: `state` was not Busy, so no other reference to the core exists, and Busy keeps any from being made.
-    last(&*house.core.get());
+    let core = &mut *house.core.get();
+    // What is poisoned may panic again; the memory goes all the same.
+    let _ = catch_unwind(AssertUnwindSafe(|| last(core)));
     // SAFETY: made by Box::into_raw in `open`, and no reference is left.
     drop(Box::from_raw(engine.cast::<House<H::Core>>()));
     CIRCFLOW_OK

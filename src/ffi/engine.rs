@@ -89,6 +89,8 @@ pub unsafe extern "C" fn circflow_engine_free(
         if let Some(discard) = discard {
             // SAFETY: the host's own function, called with the host's own userdata.
             core.tokens().for_each(|(token, cost)| discard(userdata, token, cost));
+            // SAFETY: the same.
+            core.leave(|token, cost| discard(userdata, token, cost));
         }
     })
 }

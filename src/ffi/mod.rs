@@ -12,6 +12,7 @@ mod circuit;
 mod convert;
 mod door;
 mod engine;
+mod hub;
 mod insn_types;
 mod log;
 mod outcome;
@@ -29,6 +30,7 @@ mod wire;
 
 pub use circuit::*;
 pub use engine::*;
+pub use hub::*;
 pub use insn_types::*;
 pub use log::*;
 pub use padding::*;

@@ -153,7 +153,7 @@ pub unsafe extern "C" fn circflow_queue_free(
     discard: circflow_queue_discard_fn,
     userdata: *mut c_void,
 ) -> circflow_status {
-    door::close(queue, |core: &Packed| {
+    door::close(queue, |core: &mut Packed| {
         if let Some(discard) = discard {
             // SAFETY: the host's own function, called with the host's own userdata.
             core.iter().for_each(|item| discard(userdata, &lend(item)));

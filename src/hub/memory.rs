@@ -204,9 +204,9 @@ impl Drop for SetMeter {
 }
 
 /// See [`Hub::reclaim`](super::Hub::reclaim). Time and memory grow with the number of sets that hold something.
-pub(super) fn reclaim(ledgers: &[Arc<Ledger>], wanted: u64, out: &mut Vec<Victim>) -> u64 {
+pub(super) fn reclaim(ledgers: &[Arc<Ledger>], wanted: u64, most: usize, out: &mut Vec<Victim>) -> u64 {
     let mut found = 0;
-    if wanted == 0 {
+    if wanted == 0 || most == 0 {
         return found;
     }
     let mut accounts = Vec::new();
@@ -221,7 +221,7 @@ pub(super) fn reclaim(ledgers: &[Arc<Ledger>], wanted: u64, out: &mut Vec<Victim
         }
         out.push(Victim { engine, set: account.set, bytes });
         found = bytes.saturating_add(found);
-        if found >= wanted {
+        if found >= wanted || out.len() >= most {
             break;
         }
     }

@@ -125,6 +125,12 @@ impl<T: Traffic> Port<T> {
     }
 }
 
+impl<T: Traffic> std::fmt::Debug for Port<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Port").field("tag", &self.tag()).finish_non_exhaustive()
+    }
+}
+
 impl<T: Traffic> Drop for Port<T> {
     fn drop(&mut self) {
         self.member.gone.store(true, Release);

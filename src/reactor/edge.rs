@@ -4,6 +4,7 @@
 //! at the low mark to resume, and a source that goes on in between overruns the edge.
 
 use crate::conflux::{Delivery, Lane, Message, Store, TooSmall};
+use crate::queue::{admit, Admit, Room};
 
 /// Where a circuit ends on this side: the channels it runs on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,13 @@ pub struct Marks {
     pub low: u32,
     /// So many more are taken after the pause.
     pub over: u32,
+}
+
+impl Marks {
+    /// So many are taken at all.
+    pub fn cap(&self) -> usize {
+        self.high.saturating_add(self.over) as usize
+    }
 }
 
 /// What becomes of a cell.
@@ -136,12 +144,14 @@ impl Edge {
     /// What becomes of a cell that comes now. One that goes through is counted.
     #[inline]
     pub fn offer(&mut self, marks: &Marks) -> Offer {
-        if self.pass_through() {
-            Offer::Through
-        } else if self.waiting < marks.high.saturating_add(marks.over) {
-            Offer::Keep
-        } else {
-            Offer::Overrun
+        let room = if self.full || self.shut { Room::Full } else { Room::Open };
+        match admit(self.waiting as usize, marks.cap(), room) {
+            Admit::Through => {
+                self.passed += 1;
+                Offer::Through
+            }
+            Admit::Keep => Offer::Keep,
+            Admit::Full | Admit::Closed => Offer::Overrun,
         }
     }
 

@@ -91,6 +91,50 @@ pub enum Reach {
 }
 
 impl Fault {
+    /// All of them, in the order in which they stand above.
+    pub const ALL: &'static [Fault] = {
+        use Fault::*;
+        &[
+            BadLink,
+            UnexpectedLink,
+            UnexpectedLinked,
+            UnexpectedLinkedAck,
+            BadNonce,
+            BadLinkNumbers,
+            UnfitLink,
+            ConfluxOff,
+            WrongHop,
+            BadSwitch,
+            UnexpectedSwitch,
+            SwitchRepeated,
+            SwitchZero,
+            SwitchTooFar,
+            NumberOverflow,
+            NumberStale,
+            NumberTwice,
+            UnlinkedData,
+            StreamSendme,
+            BadStreamId,
+            SetMemory,
+            EngineMemory,
+            LinkLimit,
+            LinkedTimeout,
+            LinkedAckTimeout,
+            PaddingUnexpected,
+            PaddingExcess,
+            BadNegotiated,
+            UnexpectedCommand,
+            Unrecognised,
+            StreamTwice,
+            UnknownStream,
+            BadFlow,
+            FlowAbuse,
+            BadSendme,
+            EdgeOverrun,
+            StreamMemory,
+        ]
+    };
+
     /// What happened, in words, for logs and for `circflow_strerror()`.
     pub const fn text(self) -> &'static CStr {
         use Fault::*;

@@ -63,11 +63,24 @@ impl Set {
             self.delivered = number;
             return Ok(Arrival::InOrder(number));
         }
+        self.keep(usize::from(ix), number, message, store, false)?;
+        Ok(Arrival::Held(number))
+    }
+
+    /// Puts a message at the end of its leg's lane.
+    #[inline(always)]
+    fn keep(
+        &mut self,
+        index: usize,
+        number: u64,
+        message: &Message<'_>,
+        store: &mut Store,
+        is_exempt: bool,
+    ) -> Result<(), Fault> {
         let cost = cost_of(message);
-        if self.held_bytes + u64::from(cost) > self.terms.held_bytes_max {
+        if self.held_bytes + u64::from(cost) > self.terms.held_bytes_max && !is_exempt {
             return Err(Fault::SetMemory);
         }
-        let index = usize::from(ix);
         let Some(leg) = self.legs.get_mut(index) else { return Err(Fault::UnlinkedData) };
         if !store.fits(cost) || !store.push(&mut leg.lane, number, message) {
             return Err(Fault::EngineMemory);
@@ -80,7 +93,34 @@ impl Set {
         self.held_peak = self.held_peak.max(self.held);
         self.held_bytes += u64::from(cost);
         self.held_bytes_peak = self.held_bytes_peak.max(self.held_bytes);
-        Ok(Arrival::Held(number))
+        Ok(())
+    }
+
+    /// The same for a leg on another engine: what is in order is held too, as nobody waits for an answer about it, and
+    /// as far as it can be on its way at all the set's cap does not count.
+    pub fn arrive_from_elsewhere(
+        &mut self,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+    ) -> Result<(), Fault> {
+        let index = usize::from(ix);
+        let Some(leg) = self.legs.get_mut(index).filter(|leg| leg.state.is_linked()) else {
+            return Err(Fault::UnlinkedData);
+        };
+        let number = leg.recv + 1;
+        leg.recv = number;
+        leg.bare = false;
+        self.touch(ix, now);
+        if number <= self.delivered {
+            return Err(Fault::NumberStale);
+        }
+        if number == self.next_held {
+            return Err(Fault::NumberTwice);
+        }
+        let is_near = number - self.delivered <= limits::LINK_ROOM as u64;
+        self.keep(index, number, message, store, is_near)
     }
 
     /// Takes the next message that was held and whose turn has come. "Delivered" moves with it.

@@ -1,0 +1,188 @@
+//! What crosses between engines: messages of a leg whose set lives elsewhere, and what that set decides.
+
+use crate::base::{Id, Nanos};
+use crate::conflux::{Cause, Message, Token};
+use crate::congestion::{Params, Reader};
+use crate::hub::{End, Refused, Traffic};
+use crate::queue::{Channel, TrySend};
+use crate::wire::conflux::{Link, Switch};
+use crate::wire::fault::Fault;
+use crate::wire::Command;
+use std::sync::Arc;
+
+/// The traffic of our hub.
+#[derive(Debug)]
+pub struct Crossing;
+
+impl Traffic for Crossing {
+    type Join = Request;
+    type ToHome = Up;
+    type ToLeg = Down;
+}
+
+/// A circuit that brought LINK for a set elsewhere.
+#[derive(Debug)]
+pub struct Request {
+    /// The circuit, as its engine calls it.
+    pub circuit: Id,
+    /// What its host calls it.
+    pub tag: u64,
+    /// What LINK said.
+    pub link: Link,
+    /// Parameters of flow control, when circflow runs the circuit.
+    pub params: Option<Arc<Params>>,
+    /// How its congestion control stands.
+    pub mirror: Reader,
+}
+
+/// From a remote leg to the home of its set.
+#[derive(Debug)]
+pub enum Up {
+    /// A multiplexed message.
+    Message(Crossed),
+    /// SWITCH.
+    Switch(Switch),
+    /// LINKED was taken to be sent, at this time.
+    LinkedSent(Nanos),
+    /// LINKED_ACK came, at this time.
+    LinkedAck(Nanos),
+    /// The mirror shows something new.
+    Changed,
+}
+
+/// From the home of a set to a remote leg.
+#[derive(Debug)]
+pub enum Down {
+    /// Send LINKED.
+    Linked(Box<Link>),
+    /// Send a message of the set, after a SWITCH unless `delta` is 0.
+    Send {
+        /// For the SWITCH.
+        delta: u32,
+        /// The message's number.
+        number: u64,
+        /// The message.
+        message: Crossed,
+    },
+}
+
+/// A message on its way. (Boxed bytes, so that a link with room for many costs little while it is empty.)
+#[derive(Debug)]
+pub struct Crossed {
+    command: Command,
+    stream_id: u16,
+    len: u16,
+    bytes: Box<[u8]>,
+    token: Option<Token>,
+}
+
+impl Crossed {
+    /// Takes a message along.
+    pub fn new(message: &Message<'_>) -> Self {
+        let bytes = if message.token.is_some() { Box::default() } else { Box::from(message.body) };
+        let len = message.body.len() as u16;
+        Crossed { command: message.command, stream_id: message.stream_id, len, bytes, token: message.token }
+    }
+
+    /// The message, on the other side. `blank` stands for the bytes of one with a token: only their number counts.
+    pub fn message<'a>(&'a self, hop: u8, blank: &'a [u8]) -> Message<'a> {
+        let body = match self.token {
+            Some(_) => blank.get(..usize::from(self.len)).unwrap_or(blank),
+            None => &self.bytes,
+        };
+        Message { command: self.command, hop, stream_id: self.stream_id, body, token: self.token }
+    }
+
+    /// Its command.
+    pub fn command(&self) -> Command {
+        self.command
+    }
+
+    /// The host's token, if it has one.
+    pub fn token(&self) -> Option<Token> {
+        self.token
+    }
+}
+
+impl Up {
+    /// The token that is in it.
+    pub fn token(&self) -> Option<Token> {
+        match self {
+            Up::Message(message) => message.token(),
+            _ => None,
+        }
+    }
+}
+
+impl Down {
+    /// The token that is in it.
+    pub fn token(&self) -> Option<Token> {
+        match self {
+            Down::Send { message, .. } => message.token(),
+            Down::Linked(_) => None,
+        }
+    }
+}
+
+/// An end of a link as a channel that a backlog stands before.
+pub struct Sender<'a, I, O>(pub &'a End<I, O>);
+
+impl<I, O> Channel<O> for Sender<'_, I, O> {
+    fn try_send(&mut self, item: O) -> Result<(), TrySend<O>> {
+        match self.0.send(item) {
+            // What went as the other end died comes back with the rest that was not taken.
+            Ok(()) | Err(Refused::Gone(None)) => Ok(()),
+            Err(Refused::Full(item)) => Err(TrySend::Full(item)),
+            Err(Refused::Gone(Some(item))) => Err(TrySend::Closed(item)),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.over().is_some()
+    }
+}
+
+/// The word to a circuit whose set ended before it could join.
+pub const ENDED: u32 = 2;
+
+/// The last word of an end: why it went.
+pub fn word(cause: Cause) -> u32 {
+    match cause {
+        Cause::Asked => 0,
+        Cause::LegLost => 1,
+        Cause::Fault(fault) => FAULTS + fault as u32,
+    }
+}
+
+/// The cause behind a word; an engine that was freed leaves none.
+pub fn cause(word: Option<u32>) -> Cause {
+    match word {
+        Some(0) => Cause::Asked,
+        Some(word) => {
+            // Also for a set that had ended, where that came too late to matter.
+            let fault = word.checked_sub(FAULTS).and_then(|number| Fault::ALL.get(number as usize));
+            fault.map_or(Cause::LegLost, |&fault| Cause::Fault(fault))
+        }
+        None => Cause::LegLost,
+    }
+}
+
+const FAULTS: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_survives_the_crossing() {
+        for (number, &fault) in Fault::ALL.iter().enumerate() {
+            assert_eq!(fault as usize, number, "the list has the order of the enum");
+            assert_eq!(cause(Some(word(Cause::Fault(fault)))), Cause::Fault(fault));
+        }
+        for one in [Cause::Asked, Cause::LegLost] {
+            assert_eq!(cause(Some(word(one))), one);
+        }
+        assert_eq!(cause(None), Cause::LegLost);
+        assert_eq!(cause(Some(u32::MAX)), Cause::LegLost);
+    }
+}

@@ -1,0 +1,241 @@
+//! `circflow_hub_*`: what the engines of one process share.
+
+use super::sized;
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use super::types::*;
+use super::{convert, door};
+use crate::base::limits;
+use crate::engine::EngineHub;
+use crate::hub;
+use libc::{c_void, size_t};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+use zeroize::Zeroize;
+
+/// What joins the engines of one process, so that one set can have legs on several event loops, and memory has one
+/// budget. Opaque. The one thing here that any thread may use at any time.
+///
+/// From circflow_hub_new() to circflow_hub_free(); engines that have joined keep what they need of it.
+pub struct circflow_hub {
+    _opaque: [u8; 0],
+}
+
+/// What a hub is made with. Fill it with circflow_hub_config_init(), then change what you want.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_hub_config {
+    /// sizeof(circflow_hub_config) as your compiler saw it.
+    pub size: size_t,
+    /// Random bytes of yours: nonces are looked up under them. All zero is for tests.
+    pub seed: [u8; 32],
+    /// Bytes that the sets of all engines together may hold for order. Default 1 GiB.
+    pub held_bytes_max: u64,
+}
+
+/// A set to close, so that there is memory again.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_victim {
+    /// The engine on which it lives: circflow_set_close() it there, on its thread. It may have ended by then.
+    pub engine_tag: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// The set.
+    pub set: circflow_set_id,
+    /// What it holds, in bytes.
+    pub bytes: u64,
+}
+
+/// Figures of a hub. Set size to sizeof before each call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_hub_stats {
+    /// sizeof(circflow_hub_stats) as your compiler saw it.
+    pub size: size_t,
+    /// Engines that have joined and were not freed.
+    pub engines: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Sets alive, on all of them.
+    pub sets: u64,
+    /// Bytes that they hold for order.
+    pub held_bytes: u64,
+    /// The most they ever held.
+    pub held_bytes_peak: u64,
+}
+
+/// Wakes an engine's event loop: another engine has news for it. Called on the other engine's thread, inside one of its
+/// calls: it may write to an eventfd or a pipe, and nothing else. The loop then calls circflow_engine_tick(), and
+/// drains. Once for all the news there is; again only after a tick has taken it.
+pub type circflow_notify_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
+
+// SAFETY (both): repr(C), size first, integers and arrays of integers.
+unsafe impl sized::Growing for circflow_hub_config {}
+unsafe impl sized::Growing for circflow_hub_stats {}
+
+/// Fills a config with the defaults. Pass sizeof(circflow_hub_config).
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_hub_config_init(config: *mut circflow_hub_config, size: size_t) -> circflow_status {
+    sized::init(config, size, config_defaults())
+}
+
+/// Makes a hub. On CIRCFLOW_OK it is yours until circflow_hub_free().
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_hub_new(
+    config: *const circflow_hub_config,
+    hub_out: *mut *mut circflow_hub,
+) -> circflow_status {
+    if hub_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    let mut config = match sized::read(config, config_defaults()) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    let mut core = hub::Config { seed: config.seed, held_bytes_max: config.held_bytes_max };
+    let made = EngineHub::new(&core);
+    config.seed.zeroize();
+    core.seed.zeroize();
+    hub_out.write(Box::into_raw(Box::new(made)).cast());
+    CIRCFLOW_OK
+}
+
+/// Lets a hub go. Engines that have joined go on, and still know each other. NULL is fine.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_hub_free(hub: *mut circflow_hub) -> circflow_status {
+    if !hub.is_null() {
+        // SAFETY: from circflow_hub_new(), and not freed before, by the contract of this floor.
+        drop(Box::from_raw(hub.cast::<EngineHub>()));
+    }
+    CIRCFLOW_OK
+}
+
+/// An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_tag must be its own
+/// among the engines of the hub, and all of them get the same monotonic clock.
+///
+/// From then on a LINK whose nonce belongs to a set on another engine makes the circuit a leg of that set, wherever it
+/// is. The set lives on the engine that saw its first LINK, its home; its streams, and every message that is
+/// delivered, are there. At the circuit's engine, what comes on it is answered with HELD, and what the set sends on it
+/// comes as CIRCFLOW_INSN_SEND. At the home, a message that goes out on such a leg is answered with HELD, and `circuit`
+/// in an instruction can be another engine's: it is a name then, to be compared and printed, with the tag you gave the
+/// circuit there. A token that crosses is handed back on the thread of the engine where it ends up: what it stands
+/// for must be usable there.
+///
+/// When an engine is freed, its circuits are lost to the sets elsewhere, and the legs elsewhere of its sets are told to
+/// close.
+///
+/// @param notify    Wakes this engine's loop.
+/// @param userdata  For notify. Both are used until the engine is freed.
+///
+/// CIRCFLOW_ERR_INVALID: it has joined one, or has circuits or sets, or the tag is taken. CIRCFLOW_ERR_FULL: 256
+/// engines. CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_engine_join(
+    engine: *mut circflow_engine,
+    hub: *mut circflow_hub,
+    notify: circflow_notify_fn,
+    userdata: *mut c_void,
+) -> circflow_status {
+    // SAFETY: NULL or alive by the contract of this floor; a hub is only ever shared.
+    let (Some(hub), Some(call)) = (hub.cast::<EngineHub>().cast_const().as_ref(), notify) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    let host = Host { call, userdata };
+    door::enter(engine, |core| core.join_hub(hub, Arc::new(move || host.wake())))
+}
+
+/// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets whose oldest held message has
+/// waited longest come first. Answers at once, from any thread; nothing is freed by it, and no set is named twice.
+///
+/// @param victims      Entries of room.
+/// @param victim_cap   How many. With too few, the sum is what those hold.
+/// @param count_out    Entries written.
+/// @param bytes_out    What they hold together. May be NULL.
+///
+/// CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_hub_reclaim(
+    hub: *mut circflow_hub,
+    bytes_wanted: u64,
+    victims: *mut circflow_victim,
+    victim_cap: size_t,
+    count_out: *mut size_t,
+    bytes_out: *mut u64,
+) -> circflow_status {
+    // SAFETY: NULL or alive by the contract of this floor.
+    let Some(hub) = hub.cast::<EngineHub>().cast_const().as_ref() else { return CIRCFLOW_ERR_NULL };
+    if count_out.is_null() || (victims.is_null() && victim_cap != 0) {
+        return CIRCFLOW_ERR_NULL;
+    }
+    let mut found = Vec::new();
+    let bytes = hub.reclaim(bytes_wanted, victim_cap, &mut found);
+    for (index, victim) in found.iter().enumerate() {
+        // SAFETY: no more than `victim_cap` were found, and so many entries are there by the contract of this function.
+        victims.add(index).write(circflow_victim {
+            engine_tag: u32::from(victim.engine),
+            reserved: 0,
+            set: convert::set_id(victim.set),
+            bytes: victim.bytes,
+        });
+    }
+    count_out.write(found.len());
+    if !bytes_out.is_null() {
+        bytes_out.write(bytes);
+    }
+    CIRCFLOW_OK
+}
+
+/// Figures of a hub, from any thread. Set stats->size to sizeof(circflow_hub_stats) first.
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_hub_get_stats(
+    hub: *mut circflow_hub,
+    stats: *mut circflow_hub_stats,
+) -> circflow_status {
+    // SAFETY: NULL or alive by the contract of this floor.
+    let Some(hub) = hub.cast::<EngineHub>().cast_const().as_ref() else { return CIRCFLOW_ERR_NULL };
+    let figures = circflow_hub_stats {
+        size: size_of::<circflow_hub_stats>(),
+        engines: hub.engines() as u32,
+        reserved: 0,
+        sets: hub.claims() as u64,
+        held_bytes: hub.meter().bytes(),
+        held_bytes_peak: hub.meter().peak(),
+    };
+    sized::write(stats, figures)
+}
+
+/// The host's function, and what it wants to be called with.
+struct Host {
+    call: unsafe extern "C" fn(userdata: *mut c_void),
+    userdata: *mut c_void,
+}
+
+// SAFETY (both): the host has agreed to be called on other engines' threads, with this userdata.
+unsafe impl Send for Host {}
+unsafe impl Sync for Host {}
+
+impl Host {
+    fn wake(&self) {
+        // SAFETY: the host's own function, called with the host's own userdata.
+        let call = AssertUnwindSafe(|| unsafe { (self.call)(self.userdata) });
+        let _ = catch_unwind(call);
+    }
+}
+
+fn config_defaults() -> circflow_hub_config {
+    circflow_hub_config {
+        size: size_of::<circflow_hub_config>(),
+        seed: [0; 32],
+        held_bytes_max: limits::HUB_HELD_BYTES_DEFAULT,
+    }
+}
