@@ -6,9 +6,9 @@ use crate::congestion::params::{Edge, Params, CELL_BYTES};
 
 /// The peer's word on one stream, and its right to speak.
 ///
-/// An XOFF that no buffer can have caused is a signal to somebody who watches the traffic (prop324 §4.1.4). So the bytes
-/// we send buy the peer its messages: an XOFF costs what a buffer must hold before one is sent, an XON without XOFF what
-/// must drain before a new rate. An XON that ends an XOFF is free: that XOFF has paid.
+/// An XOFF that no buffer can have caused is a signal to somebody who watches the traffic (prop324 §4.1.4). So the
+/// bytes we send buy the peer its messages: an XOFF costs what a buffer must hold before one is sent, an XON without
+/// XOFF what must drain before a new rate. An XON that ends an XOFF is free: that XOFF has paid.
 ///
 /// An honest peer is never cut off:
 /// - The price is *half* of what an honest peer waits for, by the lower of the limits for client and exit and by the
@@ -58,8 +58,8 @@ pub enum Abuse {
 }
 
 impl Outgoing {
-    /// For a new stream. `judged` is false at a relay: an exit's streams have nothing to hide from its client, and C Tor
-    /// does not look there either.
+    /// For a new stream. `judged` is false at a relay: an exit's streams have nothing to hide from its client, and C
+    /// Tor does not look there either.
     pub fn new(params: &Params, judged: bool) -> Self {
         let xoff = params.xoff_bytes(Edge::Client).min(params.xoff_bytes(Edge::Exit));
         let xon = xoff.min(u64::from(params.xon_rate) * CELL_BYTES);
