@@ -365,6 +365,62 @@ proptest! {
     }
 }
 
+/// The most that an honest peer ever says for so few bytes: XOFF with the first cell beyond its limit and XON at once,
+/// over and over; then a rate, doubled as soon as may be. With limits that are half of ours, this is all we allow.
+#[test]
+fn fc_12_an_honest_peer_may_say_as_much_as_it_ever_can() {
+    let params = Params::default_for(PathClass::Exit);
+    for (make, half) in [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1), (2, 1), (3, 1)] {
+        let theirs = halved(&params, half);
+        let (mut peer, mut outgoing) = (peer(make), Outgoing::new(&params, true));
+        let (mut now, mut xoffs, mut xons) = (0, 0, 0);
+        let mut hear = |outgoing: &mut Outgoing, now, said: Option<Say>| {
+            let heard = match said {
+                Some(Say::Xoff) => {
+                    xoffs += 1;
+                    outgoing.handle_xoff()
+                }
+                Some(Say::Xon { rate }) => {
+                    xons += 1;
+                    outgoing.handle_xon(now, rate)
+                }
+                None => Ok(()),
+            };
+            assert_eq!(heard, Ok(()), "make {make}, half {half}: after {xoffs} XOFFs and {xons} XONs");
+        };
+        for round in 0..40 {
+            // Ten rounds that only stop and start; then each fills the buffer enough for a rate.
+            let fill = if round < 10 { 0 } else { 2 * theirs.xon_bytes() as u32 };
+            let mut waiting = 0;
+            while !outgoing.stopped() || waiting < fill {
+                now += 6_000_000;
+                outgoing.sent(now, 488);
+                waiting += 488;
+                let said = peer.come(now, 488, &theirs);
+                hear(&mut outgoing, now, said);
+            }
+            let last = waiting.min(4880);
+            now += 1_000_000_000;
+            let said = peer.go(now, waiting - last, &theirs);
+            hear(&mut outgoing, now, said);
+            let said = peer.go(now, last, &theirs);
+            hear(&mut outgoing, now, said);
+            let mut through = 0;
+            while round >= 10 && through < 20 * theirs.xon_bytes() {
+                outgoing.sent(now, 488);
+                through += 488;
+                let said = peer.come(now, 488, &theirs);
+                hear(&mut outgoing, now, said);
+                let said = peer.go(now, 488, &theirs);
+                hear(&mut outgoing, now, said);
+            }
+        }
+        assert_eq!(xoffs, 40);
+        // 30 rounds of some 19 doublings; arti says no rates.
+        assert!(if make == 2 { xons == 40 } else { xons > 400 }, "{xons}");
+    }
+}
+
 /// With its own rule (counts and bytes halved together every 10 MiB) C Tor calls an honest peer with the largest limit a
 /// cheat; ours does not.
 #[test]

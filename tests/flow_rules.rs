@@ -465,6 +465,16 @@ fn fc_12_a_relay_does_not_judge() {
     }
 }
 
+/// An XOFF has paid for the XON that ends it: what was sent still buys a new rate.
+#[test]
+fn fc_12_the_xon_that_ends_an_xoff_is_free() {
+    let mut outgoing = outgoing(XOFF / 2);
+    assert_eq!(outgoing.handle_xoff(), Ok(()));
+    assert_eq!(outgoing.handle_xon(0, 10), Ok(()));
+    assert_eq!(outgoing.handle_xon(0, 20), Ok(()));
+    assert_eq!(outgoing.handle_xon(0, 30), Err(Abuse::XonEarly));
+}
+
 /// arti and C Tor both take an XON without XOFF for a new rate.
 #[test]
 fn fc_13_xon_without_xoff_is_a_rate() {

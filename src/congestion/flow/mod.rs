@@ -1,7 +1,7 @@
 //! XON and XOFF: flow control of one stream, where congestion control is on (prop324 §4).
 //!
-//! [`Incoming`] watches our buffer of a stream and says when the peer is to be told; [`Outgoing`] keeps what the peer has
-//! told us, and notices when it cannot be true.
+//! [`Incoming`] watches our buffer of a stream and says when the peer is to be told; [`Outgoing`] keeps what the peer
+//! has told us, and notices when it cannot be true.
 
 mod incoming;
 mod outgoing;
