@@ -2,7 +2,7 @@
 
 use circflow::base::limits::SENDMES_PENDING_MAX;
 use circflow::base::sync::Arc;
-use circflow::congestion::{Acks, Channel, Inc, NotAsked, Params, PathClass, SendmeFault, Window};
+use circflow::congestion::{mirror, Acks, Channel, Inc, NotAsked, Params, PathClass, SendmeFault, Snapshot, Window};
 use circflow::wire::{Sendme, Tag};
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -164,6 +164,36 @@ fn round_trips_are_told_in_nanoseconds() {
     }
     // N is 2: (2 * 200 + 100) / 3, then (2 * 50 + 166.666) / 3 milliseconds.
     assert_eq!((window.rtt(), window.max_rtt()), (Some(88_888_000), 200 * MS));
+}
+
+/// What another thread is shown: every figure in its place, also at the ends of the ranges.
+#[test]
+fn a_mirror_shows_the_window() {
+    let (mut publisher, mut reader) = mirror();
+    assert_eq!(reader.read(), None, "nothing was shown yet");
+    let mut window = window(255);
+    send_inc(&mut window, 0, &tag(0));
+    window.sent_data(0);
+    publisher.publish(&window.snapshot(7, true));
+    let first =
+        Snapshot { cwnd: 255, inflight: 256, rtt: 0, included: 7, sendme_inc: 255, slow_start: true, blocked: true };
+    assert_eq!(reader.read(), Some(first));
+    assert_eq!(reader.clone().read(), Some(first));
+    window.handle_sendme(100 * MS, &proof(&tag(0)), Channel { blocked: true, queued: 0 }).unwrap();
+    publisher.publish(&window.snapshot(8, false));
+    let seen = reader.read().unwrap();
+    assert_eq!((seen.inflight, seen.rtt, seen.included, seen.slow_start), (1, 100 * MS, 8, false));
+    let last = Snapshot {
+        cwnd: u32::MAX,
+        inflight: u32::MAX - 1,
+        rtt: u64::MAX,
+        included: u64::MAX - 1,
+        sendme_inc: u16::MAX,
+        slow_start: false,
+        blocked: true,
+    };
+    publisher.publish(&last);
+    assert_eq!(reader.read(), Some(last));
 }
 
 #[test]
