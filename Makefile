@@ -51,6 +51,11 @@ include examples/examples.mk
 include c-tests/c-tests.mk
 include benches/benches.mk
 
+.PHONY: check-loom
+# A target directory of its own: `--cfg loom` builds every crate anew.
+check-loom: ## Run the lock-free code under loom, which tries every order of steps (minutes)
+	RUSTFLAGS="--cfg loom" $(CARGO) test --release --target-dir target/loom --test loom
+
 install: $(LIB) ## Install library, header and pkg-config file: PREFIX=, DESTDIR=
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/

@@ -118,8 +118,8 @@ pub const MACHINE_UNPACKED_MAX: usize = 1 << 20;
 /// bytes and more each).
 pub const MACHINES_BYTES_MAX: usize = 16 << 20;
 
-/// SENDMEs one window may wait for; more is never in flight. With 31 cells each that is 250 MB under way on one
-/// circuit, more than a gigabit of path holds in two seconds, and half a megabyte to remember.
+/// SENDMEs one window may wait for; its owner never gets there, as the window ends before. With 31 cells each that is
+/// 250 MB under way on one circuit, two seconds of a gigabit, and half a megabyte to remember.
 pub const SENDMES_PENDING_MAX: u32 = 1 << 14;
 
 /// Bytes one stream may have buffered here: C Tor's largest XOFF limit (10,000 cells, 5 MB), and what is under way when
@@ -127,9 +127,9 @@ pub const SENDMES_PENDING_MAX: u32 = 1 << 14;
 /// does not listen.
 pub const STREAM_BUFFERED_DEFAULT: u32 = 32 << 20;
 
-/// Bytes for which a peer can save up XOFFs and XONs, so that a long transfer does not earn it any number of them. What
-/// has been sent and not drained may still bring an honest rate for each `cc_xon_rate`; it is never as much as twice
-/// this.
+/// Bytes for which a peer can save up XOFFs and XONs, so that a long transfer does not earn it any number of them. An
+/// honest peer may still say a rate for each part of what was sent and has not drained; that would have to be more than
+/// twice this before one is missed.
 pub const FLOW_CREDIT_MAX: u64 = 32 << 20;
 
 /// Streams of one circuit or set that may be open at a time. C Tor has no cap; a client that is served has a few dozen,

@@ -1,5 +1,6 @@
 //! What this end of a circuit sends to one hop: how much, and whether its SENDMEs are true (prop289, prop324 §2).
 
+use super::mirror::Snapshot;
 use super::params::{Inc, Params};
 use super::vegas::{Channel, Vegas};
 use crate::base::{limits, sync::Arc, Nanos};
@@ -176,6 +177,20 @@ impl Window {
     /// SENDMEs that are still to come for what has been sent.
     pub fn sendmes_pending(&self) -> usize {
         self.pending.len()
+    }
+
+    /// The figures for a [`super::Publisher`]. `included` is how many of the controller's messages they include, and
+    /// `blocked` how the channel stands now, which is newer than what the last SENDME met.
+    pub fn snapshot(&self, included: u64, blocked: bool) -> Snapshot {
+        Snapshot {
+            cwnd: self.cwnd(),
+            inflight: self.inflight(),
+            rtt: self.rtt().unwrap_or(0),
+            included,
+            sendme_inc: self.inc().short(),
+            slow_start: self.in_slow_start(),
+            blocked,
+        }
     }
 
     /// What the window goes by, for recorders and tests.

@@ -7,8 +7,8 @@ use crate::congestion::rtt::ewma;
 
 /// Our buffer of one stream, on its way to whoever reads it.
 ///
-/// The rate is of the bytes and the time of the same period. (C Tor's takes the bytes of the period before, so each
-/// change shows one period late, and too strongly.) The advice changes; the messages on the wire do not.
+/// A rate is made of the bytes and the time of one period. (C Tor takes the bytes of the period before, so that a
+/// change shows late and too strongly.)
 #[derive(Clone, Debug)]
 pub struct Incoming {
     buffered: u32,
