@@ -12,7 +12,8 @@ use crate::base::sync::{yield_now, Arc, Mutex};
 use crate::base::Id;
 use std::collections::VecDeque;
 
-/// Wakes an engine's loop. It runs on another engine's thread, outside of every lock, and may do nothing else.
+/// Wakes an engine's loop, and may do nothing else. It runs on another engine's thread, at times on the engine's own,
+/// outside of every lock; leaving the hub waits for calls under way, so it must not wait for the engine.
 pub type Notify = std::sync::Arc<dyn Fn() + Send + Sync>;
 
 /// The list of an engine's ears with news.

@@ -48,8 +48,8 @@ mod checked {
     use crate::base::sync::atomic::{AtomicUsize, Ordering::*};
     use crate::base::sync::{yield_now, Mutex};
 
-    /// The same as a ring that orders less than crossbeam's: an item is seen with what came before it, and nothing more.
-    /// Whoever finds the ring empty or full learns nothing about the other side.
+    /// The same as a ring that orders less than crossbeam's: an item is seen with what came before it, and nothing
+    /// more. Whoever finds the ring empty or full learns nothing about the other side.
     #[derive(Debug)]
     pub struct Channel<T> {
         slots: Vec<Mutex<Option<T>>>,

@@ -4,19 +4,22 @@
 //! fills: a bounded channel, a flag that says that the inbox's owner is gone, and an ear. An item is a host's token or
 //! the like: each must come out exactly once, whoever dies when. So:
 //!
-//! 1. *Send*: is the reader gone? Then nothing is put in. Else push; fence; look at the flag again, and if it is set now,
-//!    take back what is still in the channel. Else ring the reader.
-//! 2. *Die*: set the own flag; fence; take out what is in the own inbox; ring the other end. What was sent before stays
-//!    where it is, for the other end to read.
-//! 3. *Read*: look at the other end's flag, then pop. Nothing there, and the flag was set before the look: that was all.
-//!    The reader then takes back what it has sent and the dead did not take.
+//! 1. *Send*: is the reader gone? Then nothing is put in. Else push; fence; look at the flag again, and if it is set
+//!    now, take back what is still in the channel. Else ring the reader.
+//! 2. *Die*: set the own flag; fence; take out what is in the own inbox; ring the other end. What was sent before
+//!    stays where it is, for the other end to read.
+//! 3. *Read*: look at the other end's flag, then pop. Nothing there, and the flag was set before the look: that was
+//!    all. The reader then takes back what it has sent and the dead did not take.
 //! 4. *Full*: mark that the writer waits; fence; push again. The reader, when it finds its inbox empty: fence; is the
 //!    mark set? Then take it away and ring the writer.
 //!
 //! Why nothing is lost in 1 and 2: of two fences one is first. If the writer's, the dead finds the item; if the dead's,
-//! the writer finds the flag. Both may, and then the channel hands the item to one of them. Why no writer waits for ever
-//! in 4: if the reader's fence is first, the second push finds the room; else the reader finds the mark. tests/loom.rs
-//! tries all orders of this code, on a channel that orders less than the real one.
+//! the writer finds the flag. Both may, and then the channel hands the item to one of them. Why no writer waits for
+//! ever in 4: if the reader's fence is first, the second push finds the room; else the reader finds the mark. A reader
+//! that stops before its inbox is empty rings for itself ([`End::again`]), so it gets there. tests/loom.rs tries all
+//! orders of this code, on a channel that orders less than the real one.
+//!
+//! One thread at a time has an end. A flag needs no room, so a death is seen through a full channel ([`End::over`]).
 
 use super::bell::{Bell, Ear};
 use super::channel::Channel;
@@ -27,6 +30,7 @@ use crate::base::Id;
 /// One end of a link: it reads `I` and writes `O`. Dropped without [`End::close`] it counts as closed without a word,
 /// and what is in its inbox stays for the other end to take back.
 pub struct End<I, O> {
+    // The mirror of the leg's congestion state belongs here, shared by both ends.
     inbox: Arc<Inbox<I>>,
     /// The other end's.
     outbox: Arc<Inbox<O>>,

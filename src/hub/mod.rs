@@ -4,14 +4,14 @@
 //!
 //! - claims the nonce of a set it is about to start ([`Port::claim`]): the first is the set's *home*, and all others
 //!   learn who that is (R6);
-//! - makes a circuit whose LINK belongs to a set elsewhere a *remote leg* ([`Port::join`]): a link ([`End`]) carries what
-//!   comes on the leg to the home, and what the home decides back, both in order;
+//! - makes a circuit whose LINK belongs to a set elsewhere a *remote leg* ([`Port::join`]): a link ([`End`]) carries
+//!   what comes on the leg to the home, and what the home decides back, both in order;
 //! - hears which of its links have news ([`Port::take_news`]), after the host's `notify` has woken its loop;
 //! - charges what it holds ([`Meter`], [`SetMeter`]), so that the process has one total and one cap, and any thread can
 //!   ask whom to close ([`Hub::reclaim`]).
 //!
-//! No lock is held while an engine works, nor across a call of the host's: a lock here is held for a look into a table or
-//! a push to a list. What crosses is the engine floor's to say ([`Traffic`]).
+//! No lock is held while an engine works, nor across a call of the host's: a lock here is held for a look into a table
+//! or a push to a list. What crosses is the engine floor's to say ([`Traffic`]).
 
 mod bell;
 mod channel;
@@ -85,8 +85,8 @@ pub enum Claim<T: Traffic> {
 /// A set and the engine on which it lives. Stays valid, and leads to nobody else, when that engine has gone.
 pub struct Home<T: Traffic> {
     member: Arc<Member<T>>,
-    /// The set, as its engine calls it. It may have ended by now: whoever is asked to take a leg in checks that, and the
-    /// nonce.
+    /// The set, as its engine calls it. It may have ended by now: whoever is asked to take a leg in checks that, and
+    /// the nonce.
     pub set: Id,
 }
 
@@ -107,8 +107,8 @@ impl<T: Traffic> Hub<T> {
         Hub { shared: Arc::new(Shared { claims, members: Mutex::new(BTreeMap::new()), meter }) }
     }
 
-    /// An engine joins, under the tag that its ids carry, with a function that wakes its loop and a cap on the bytes it
-    /// holds. It leaves when its port is dropped.
+    /// An engine joins, under the tag that its ids carry, with a function that wakes its loop and a cap on the bytes
+    /// it holds. It leaves when its port is dropped.
     pub fn join_engine(&self, tag: u16, notify: Notify, held_bytes_max: u64) -> Result<Port<T>, NotAdmitted> {
         let ledger = Arc::new(Ledger::new(tag, held_bytes_max, &self.shared.meter));
         let member = Arc::new(Member::new(tag, notify, ledger));

@@ -72,8 +72,8 @@ impl<T: Traffic> Port<T> {
         self.shared.release(role, nonce, set);
     }
 
-    /// Asks a set's home to take a circuit in. What is sent on the link is kept until the home has looked at the request;
-    /// it refuses by closing its end. News of the link comes under `circuit`.
+    /// Asks a set's home to take a circuit in. What is sent on the link is kept until the home has looked at the
+    /// request; it refuses by closing its end. News of the link comes under `circuit`.
     pub fn join(&self, home: &Home<T>, request: T::Join, circuit: Id) -> Result<LegEnd<T>, JoinError> {
         let member = &home.member;
         if member.is_gone() {
