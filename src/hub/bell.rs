@@ -12,7 +12,8 @@ use crate::base::sync::{yield_now, Arc, Mutex};
 use crate::base::Id;
 use std::collections::VecDeque;
 
-/// Wakes an engine's loop. It runs on another engine's thread, outside of every lock, and may do nothing else.
+/// Wakes an engine's loop, and may do nothing else. It runs on another engine's thread, at times on the engine's own,
+/// outside of every lock; leaving the hub waits for calls under way, so it must not wait for the engine.
 pub type Notify = std::sync::Arc<dyn Fn() + Send + Sync>;
 
 /// The list of an engine's ears with news.
@@ -131,5 +132,69 @@ impl Ear {
         if !ear.marked.swap(true, AcqRel) {
             ear.bell.add(Arc::clone(ear));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    fn counting() -> (Arc<Bell>, std::sync::Arc<AtomicU32>) {
+        let calls = std::sync::Arc::new(AtomicU32::new(0));
+        let counted = std::sync::Arc::clone(&calls);
+        let notify = move || {
+            counted.fetch_add(1, Relaxed);
+        };
+        (Arc::new(Bell::new(std::sync::Arc::new(notify))), calls)
+    }
+
+    #[test]
+    fn the_host_is_woken_once_until_all_is_taken() {
+        let (bell, calls) = counting();
+        let ears: Vec<_> = (1..=3).map(|key| Ear::new(&bell, Id(key))).collect();
+        assert!(!bell.is_busy());
+        for ear in ears.iter().chain(&ears) {
+            Ear::ring(ear);
+        }
+        let mut keys = Vec::new();
+        assert!(bell.is_busy() && bell.take(2, &mut keys), "one is left");
+        Ear::ring(&ears[0]);
+        assert_eq!(calls.load(Relaxed), 1, "as long as the owner knows of more");
+        assert!(!bell.take(2, &mut keys) && !bell.is_busy());
+        assert_eq!(keys, [Id(1), Id(2), Id(3), Id(1)], "each once, the longest waiting first");
+        Ear::ring(&ears[2]);
+        assert_eq!(calls.load(Relaxed), 2);
+    }
+
+    #[test]
+    fn a_closed_ear_tells_nobody_until_it_is_opened() {
+        let (bell, calls) = counting();
+        let ear = Ear::closed(&bell);
+        Ear::ring(&ear);
+        assert_eq!(calls.load(Relaxed), 0);
+        Ear::open(&ear, Id(5));
+        let mut keys = Vec::new();
+        bell.take(1, &mut keys);
+        assert_eq!((keys, calls.load(Relaxed)), (vec![Id(5)], 1), "there may have been news");
+    }
+
+    #[test]
+    fn an_engine_that_is_gone_is_not_woken() {
+        let (bell, calls) = counting();
+        let ears = [Ear::new(&bell, Id(1)), Ear::new(&bell, Id(2))];
+        Ear::ring(&ears[0]);
+        bell.deafen();
+        Ear::ring(&ears[1]);
+        assert_eq!((calls.load(Relaxed), bell.take(9, &mut Vec::new())), (1, false));
+        assert_eq!(Arc::strong_count(&ears[0]), 1, "the list holds nothing");
+    }
+
+    #[test]
+    fn a_notify_that_panics_does_not_keep_the_engine_from_going() {
+        let bell = Arc::new(Bell::new(std::sync::Arc::new(|| panic!("the host's"))));
+        let ear = Ear::new(&bell, Id(1));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Ear::ring(&ear))).unwrap_err();
+        bell.deafen();
     }
 }

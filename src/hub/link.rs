@@ -4,19 +4,22 @@
 //! fills: a bounded channel, a flag that says that the inbox's owner is gone, and an ear. An item is a host's token or
 //! the like: each must come out exactly once, whoever dies when. So:
 //!
-//! 1. *Send*: is the reader gone? Then nothing is put in. Else push; fence; look at the flag again, and if it is set now,
-//!    take back what is still in the channel. Else ring the reader.
-//! 2. *Die*: set the own flag; fence; take out what is in the own inbox; ring the other end. What was sent before stays
-//!    where it is, for the other end to read.
-//! 3. *Read*: look at the other end's flag, then pop. Nothing there, and the flag was set before the look: that was all.
-//!    The reader then takes back what it has sent and the dead did not take.
+//! 1. *Send*: is the reader gone? Then nothing is put in. Else push; fence; look at the flag again, and if it is set
+//!    now, take back what is still in the channel. Else ring the reader.
+//! 2. *Die*: set the own flag; fence; take out what is in the own inbox; ring the other end. What was sent before
+//!    stays where it is, for the other end to read.
+//! 3. *Read*: look at the other end's flag, then pop. Nothing there, and the flag was set before the look: that was
+//!    all. The reader then takes back what it has sent and the dead did not take.
 //! 4. *Full*: mark that the writer waits; fence; push again. The reader, when it finds its inbox empty: fence; is the
 //!    mark set? Then take it away and ring the writer.
 //!
 //! Why nothing is lost in 1 and 2: of two fences one is first. If the writer's, the dead finds the item; if the dead's,
 //! the writer finds the flag. Both may, and then the channel hands the item to one of them. Why no writer waits for
-//! ever in 4: if the reader's fence is first, the second push finds the room; else the reader finds the mark.
-//! tests/loom.rs tries all orders of this code, on a channel that orders less than the real one.
+//! ever in 4: if the reader's fence is first, the second push finds the room; else the reader finds the mark. A reader
+//! that stops before its inbox is empty rings for itself ([`End::again`]), so it gets there. tests/loom.rs tries all
+//! orders of this code, on a channel that orders less than the real one.
+//!
+//! One thread at a time has an end. A flag needs no room, so a death is seen through a full channel ([`End::over`]).
 
 use super::bell::{Bell, Ear};
 use super::channel::Channel;
@@ -27,6 +30,7 @@ use crate::base::Id;
 /// One end of a link: it reads `I` and writes `O`. Dropped without [`End::close`] it counts as closed without a word,
 /// and what is in its inbox stays for the other end to take back.
 pub struct End<I, O> {
+    // The mirror of the leg's congestion state belongs here, shared by both ends.
     inbox: Arc<Inbox<I>>,
     /// The other end's.
     outbox: Arc<Inbox<O>>,
@@ -192,3 +196,107 @@ impl<T> Inbox<T> {
 const HERE: u64 = 0;
 const WORDS: u64 = 1;
 const WORDLESS: u64 = WORDS + u32::MAX as u64 + 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::limits::LINK_ROOM;
+
+    fn bell() -> Arc<Bell> {
+        Arc::new(Bell::new(std::sync::Arc::new(|| {})))
+    }
+
+    fn pair(room: usize) -> (End<u8, u8>, End<u8, u8>, [Arc<Bell>; 2]) {
+        let bells = [bell(), bell()];
+        let (leg, home) = link(room, &bells[0], Id(1), &bells[1]);
+        (leg, home, bells)
+    }
+
+    fn news(bell: &Bell) -> Vec<Id> {
+        let mut keys = Vec::new();
+        assert!(!bell.take(9, &mut keys));
+        keys
+    }
+
+    #[test]
+    fn full_at_the_cap_not_below_and_rung_when_there_is_room() {
+        let (leg, home, [near, far]) = pair(LINK_ROOM);
+        home.open(Id(2));
+        for item in 0..LINK_ROOM as u8 {
+            assert_eq!(leg.send(item), Ok(()));
+        }
+        assert_eq!(leg.send(99), Err(Refused::Full(99)), "and the item is the caller's");
+        assert_eq!((news(&far), news(&near)), (vec![Id(2)], vec![]), "one ring for all of them");
+        for item in 0..LINK_ROOM as u8 / 2 {
+            assert!(news(&near).is_empty(), "no ring for every place that is free");
+            assert_eq!(home.poll(), News::Item(item));
+        }
+        assert_eq!(news(&near), [Id(1)]);
+        assert_eq!(leg.send(99), Ok(()));
+        while home.poll() != News::Nothing {}
+        assert!(news(&near).is_empty(), "nobody waits any more");
+    }
+
+    #[test]
+    fn what_was_sent_is_read_before_it_is_over() {
+        for word in [0, 7, u32::MAX] {
+            let (leg, home, _) = pair(4);
+            leg.send(1).unwrap();
+            home.send(2).unwrap();
+            let mut rest = Vec::new();
+            leg.close(word, |left| rest.push(left));
+            assert_eq!(rest, [Left::Unread(2)]);
+            assert_eq!(home.over(), Some(Some(word)), "at once");
+            assert_eq!(home.send(3), Err(Refused::Gone(Some(3))));
+            assert_eq!((home.poll(), home.poll()), (News::Item(1), News::Over(Some(word))));
+            assert_eq!(home.take_back(), None, "the other end took it");
+        }
+    }
+
+    #[test]
+    fn a_dropped_end_leaves_what_it_had_not_read() {
+        let (leg, home, [near, _]) = pair(1);
+        leg.send(1).unwrap();
+        assert_eq!(leg.take_back(), None, "not while there is someone to read it");
+        drop(home);
+        assert_eq!(news(&near), [Id(1)]);
+        assert_eq!((leg.poll(), leg.take_back(), leg.take_back()), (News::Over(None), Some(1), None));
+    }
+
+    #[test]
+    fn a_death_is_seen_through_a_full_channel() {
+        let (leg, home, [_, far]) = pair(1);
+        home.open(Id(2));
+        leg.send(1).unwrap();
+        leg.send(2).unwrap_err();
+        news(&far);
+        leg.close(4, |left| panic!("{left:?}"));
+        assert_eq!((home.over(), news(&far)), (Some(Some(4)), vec![Id(2)]));
+        assert_eq!(home.poll(), News::Item(1));
+        let mut rest = Vec::new();
+        home.close(0, |left| rest.push(left));
+        assert_eq!(rest, []);
+    }
+
+    #[test]
+    fn the_last_to_go_hands_out_what_both_left() {
+        let (leg, home, _) = pair(2);
+        leg.send(1).unwrap();
+        home.send(2).unwrap();
+        drop(leg);
+        let mut rest = Vec::new();
+        home.close(0, |left| rest.push(left));
+        assert_eq!(rest, [Left::Unread(1), Left::Unsent(2)]);
+    }
+
+    #[test]
+    fn an_owner_that_has_not_read_all_has_its_turn_again() {
+        let (leg, home, [_, far]) = pair(2);
+        home.open(Id(2));
+        leg.send(1).unwrap();
+        assert_eq!(news(&far), [Id(2)]);
+        home.again();
+        home.again();
+        assert_eq!(news(&far), [Id(2)]);
+    }
+}

@@ -54,19 +54,20 @@ impl Meter {
         self.cap
     }
 
-    /// Counts bytes that are about to be held, here and in all parents, or nowhere when that would be above a cap. At
-    /// no time does a meter read more than its cap; one that reads more than is held has a refusal under way below it.
+    /// Counts bytes that are about to be held, here and in all parents, or nowhere when that would be above a cap. No
+    /// meter ever reads more than its cap. The parents come last, so that what one engine is refused is at no time
+    /// counted against another.
     pub fn charge(&self, bytes: u64) -> Result<(), Over> {
-        if let Some(parent) = &self.parent {
-            parent.charge(bytes)?;
-        }
         let add = |held: u64| held.checked_add(bytes).filter(|&sum| sum <= self.cap);
         let Ok(before) = self.bytes.fetch_update(Relaxed, Relaxed, add) else {
-            if let Some(parent) = &self.parent {
-                parent.credit(bytes);
-            }
             return Err(Over(self.level));
         };
+        if let Some(parent) = &self.parent {
+            if let Err(over) = parent.charge(bytes) {
+                self.bytes.fetch_sub(bytes, Relaxed);
+                return Err(over);
+            }
+        }
         if before + bytes > self.peak.load(Relaxed) {
             self.peak.fetch_max(before + bytes, Relaxed);
         }
@@ -226,4 +227,107 @@ pub(super) fn reclaim(ledgers: &[Arc<Ledger>], wanted: u64, most: usize, out: &m
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(process: u64, engine: u64) -> (Arc<Meter>, Arc<Ledger>) {
+        let root = Arc::new(Meter::new(Level::Process, process, None));
+        let ledger = Arc::new(Ledger::new(1, engine, &root));
+        (root, ledger)
+    }
+
+    #[test]
+    fn every_level_has_its_cap_and_a_refusal_leaves_no_trace() {
+        for (caps, level) in
+            [([99, 199, 199], Level::Process), ([199, 99, 199], Level::Engine), ([199, 199, 99], Level::Set)]
+        {
+            let (root, ledger) = tree(caps[0], caps[1]);
+            let set = SetMeter::new(&ledger, Id(1), caps[2]);
+            set.hold(98, 1).unwrap();
+            assert_eq!(set.hold(2, 1), Err(Over(level)), "above");
+            assert_eq!([root.bytes(), ledger.meter.bytes(), set.meter().bytes()], [98; 3]);
+            set.hold(1, 1).unwrap();
+            assert!(set.hold(u64::MAX, 1).is_err(), "and no sum overflows");
+            assert_eq!([root.bytes(), ledger.meter.bytes(), set.meter().bytes()], [99; 3], "at the cap");
+            set.take(99, NEVER);
+            assert_eq!([root.bytes(), root.peak()], [0, 99]);
+        }
+    }
+
+    #[test]
+    fn a_set_that_goes_holds_nothing() {
+        let (root, ledger) = tree(100, 100);
+        let sets = [SetMeter::new(&ledger, Id(1), 50), SetMeter::new(&ledger, Id(2), 50)];
+        sets.iter().for_each(|set| set.hold(10, 1).unwrap());
+        let [first, second] = sets;
+        drop(first);
+        assert_eq!((root.bytes(), ledger.accounts.lock().len()), (10, 1));
+        let again = SetMeter::new(&ledger, Id(2), 50);
+        drop(second);
+        assert_eq!((root.bytes(), ledger.accounts.lock().len()), (0, 1), "who came after keeps the place");
+        drop(again);
+        assert!(ledger.accounts.lock().is_empty());
+    }
+
+    #[test]
+    fn the_oldest_are_named_first_and_once() {
+        let (root, ledger) = tree(1000, 1000);
+        let other = Arc::new(Ledger::new(2, 1000, &root));
+        let hold = |ledger, id, bytes, now| {
+            let set = SetMeter::new(ledger, Id(id), 1000);
+            set.hold(bytes, now).unwrap();
+            set
+        };
+        let sets = [hold(&ledger, 1, 10, 30), hold(&other, 2, 20, 10), hold(&ledger, 3, 40, 20)];
+        let empty = SetMeter::new(&ledger, Id(4), 1000);
+        let ledgers = [ledger, other];
+        let mut named = Vec::new();
+        assert_eq!(reclaim(&ledgers, 0, &mut named), 0);
+        assert!(named.is_empty(), "nothing is wanted");
+        assert_eq!(reclaim(&ledgers, 21, &mut named), 60);
+        let victim = |engine, set, bytes| Victim { engine, set: Id(set), bytes };
+        assert_eq!(named, [victim(2, 2, 20), victim(1, 3, 40)], "until it is enough");
+        assert_eq!(sets.each_ref().map(SetMeter::is_named), [false, true, true]);
+        assert_eq!(root.bytes(), 70, "nothing is freed by it");
+        named.clear();
+        assert_eq!(reclaim(&ledgers, 20, &mut named), 10, "less than wanted: there is no more");
+        assert_eq!((named, reclaim(&ledgers, 1, &mut Vec::new())), (vec![victim(1, 1, 10)], 0));
+        drop(empty);
+    }
+
+    #[test]
+    fn a_set_is_as_old_as_its_oldest_message() {
+        let (_, ledger) = tree(1000, 1000);
+        let [old, young] = [1, 2].map(|id| SetMeter::new(&ledger, Id(id), 1000));
+        let first = || {
+            let mut accounts = Vec::new();
+            ledger.list(&mut accounts);
+            accounts.sort_by_key(|entry| entry.0);
+            accounts.first().map(|(since, _, account)| (*since, account.set))
+        };
+        old.hold(1, 10).unwrap();
+        young.hold(1, 20).unwrap();
+        old.hold(1, 30).unwrap();
+        assert_eq!(first(), Some((10, Id(1))));
+        old.take(1, 30);
+        assert_eq!(first(), Some((20, Id(2))));
+        young.clear();
+        assert_eq!(first(), Some((30, Id(1))));
+        young.hold(1, 5).unwrap();
+        assert_eq!(first(), Some((5, Id(2))), "the age of an empty set is forgotten");
+    }
+
+    #[test]
+    fn more_sets_than_one_step_looks_at() {
+        let (_, ledger) = tree(u64::MAX, u64::MAX);
+        let count = 2 * limits::SWEEP_STEP as u64 + 1;
+        let sets: Vec<_> = (0..count).map(|id| SetMeter::new(&ledger, Id(id + 1), 9)).collect();
+        sets.iter().for_each(|set| set.hold(1, 1).unwrap());
+        let mut named = Vec::new();
+        assert_eq!(reclaim(&[ledger], u64::MAX, &mut named), count);
+        assert!(named.windows(2).all(|pair| pair[0].set < pair[1].set), "each once; of the same age, in order of id");
+    }
 }

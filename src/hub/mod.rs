@@ -4,8 +4,8 @@
 //!
 //! - claims the nonce of a set it is about to start ([`Port::claim`]): the first is the set's *home*, and all others
 //!   learn who that is (R6);
-//! - makes a circuit whose LINK belongs to a set elsewhere a *remote leg* ([`Port::join`]): a link ([`End`]) carries what
-//!   comes on the leg to the home, and what the home decides back, both in order;
+//! - makes a circuit whose LINK belongs to a set elsewhere a *remote leg* ([`Port::join`]): a link ([`End`]) carries
+//!   what comes on the leg to the home, and what the home decides back, both in order;
 //! - hears which of its links have news ([`Port::take_news`]), after the host's `notify` has woken its loop;
 //! - charges what it holds ([`Meter`], [`SetMeter`]), so that the process has one total and one cap, and any thread can
 //!   ask whom to close ([`Hub::reclaim`]).
@@ -107,8 +107,8 @@ impl<T: Traffic> Hub<T> {
         Hub { shared: Arc::new(Shared { claims, members: Mutex::new(BTreeMap::new()), meter }) }
     }
 
-    /// An engine joins, under the tag that its ids carry, with a function that wakes its loop and a cap on the bytes it
-    /// holds. It leaves when its port is dropped.
+    /// An engine joins, under the tag that its ids carry, with a function that wakes its loop and a cap on the bytes
+    /// it holds. It leaves when its port is dropped.
     pub fn join_engine(&self, tag: u16, notify: Notify, held_bytes_max: u64) -> Result<Port<T>, NotAdmitted> {
         let ledger = Arc::new(Ledger::new(tag, held_bytes_max, &self.shared.meter));
         let member = Arc::new(Member::new(tag, notify, ledger));
@@ -198,5 +198,169 @@ impl<T: Traffic> Shared<T> {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Words;
+
+    impl Traffic for Words {
+        type Join = &'static str;
+        type ToHome = u8;
+        type ToLeg = u8;
+    }
+
+    fn hub() -> Hub<Words> {
+        Hub::new(&Config { seed: [1; 32], held_bytes_max: 100 })
+    }
+
+    fn join(hub: &Hub<Words>, tag: u16) -> Port<Words> {
+        hub.join_engine(tag, std::sync::Arc::new(|| {}), 100).ok().unwrap()
+    }
+
+    fn nonce(byte: u8) -> Nonce {
+        Nonce::new([byte; 32])
+    }
+
+    /// Whose the nonce is: tag and set, or nothing for the caller's.
+    fn claim(port: &Port<Words>, role: Role, byte: u8, set: u64) -> Option<(u16, Id)> {
+        match port.claim(role, &nonce(byte), Id(set)) {
+            Claim::Ours => None,
+            Claim::Home(home) => Some((home.tag(), home.set)),
+        }
+    }
+
+    fn home(port: &Port<Words>, byte: u8) -> Home<Words> {
+        match port.claim(Role::Exit, &nonce(byte), Id(0xbad)) {
+            Claim::Ours => panic!("it has a home"),
+            Claim::Home(home) => home,
+        }
+    }
+
+    #[test]
+    fn tags_are_unique_among_the_living() {
+        let hub = hub();
+        let port = join(&hub, 1);
+        let refused = hub.join_engine(1, std::sync::Arc::new(|| {}), 1);
+        assert_eq!(refused.err(), Some(NotAdmitted::TagTaken));
+        drop(port);
+        let again = join(&hub, 1);
+        assert_eq!((again.tag(), hub.engines()), (1, 1));
+    }
+
+    #[test]
+    fn the_hub_is_full_at_its_cap_not_below() {
+        let hub = hub();
+        let mut ports: Vec<_> = (0..limits::ENGINES_MAX as u16).map(|tag| join(&hub, tag)).collect();
+        let refused = hub.join_engine(9999, std::sync::Arc::new(|| {}), 1);
+        assert_eq!(refused.err(), Some(NotAdmitted::HubFull));
+        ports.pop();
+        join(&hub, 9999);
+    }
+
+    #[test]
+    fn the_first_is_home_until_its_set_has_ended() {
+        let hub = hub();
+        let [a, b] = [1, 2].map(|tag| join(&hub, tag));
+        assert_eq!(claim(&a, Role::Exit, 7, 10), None);
+        assert_eq!(claim(&b, Role::Exit, 7, 20), Some((1, Id(10))));
+        assert_eq!(claim(&b, Role::Exit, 8, 21), None, "another nonce");
+        assert_eq!(claim(&b, Role::Client, 7, 22), None, "another role: the process is client and exit");
+        b.release(Role::Exit, &nonce(7), Id(20));
+        assert_eq!(claim(&b, Role::Exit, 7, 20), Some((1, Id(10))), "who is not home releases nothing");
+        a.release(Role::Exit, &nonce(7), Id(10));
+        assert_eq!(claim(&b, Role::Exit, 7, 20), None);
+        assert_eq!(claim(&a, Role::Exit, 7, 10), Some((2, Id(20))));
+    }
+
+    #[test]
+    fn an_engine_that_goes_frees_its_nonces_and_nobody_elses() {
+        let hub = hub();
+        let [a, b] = [1, 2].map(|tag| join(&hub, tag));
+        let sets = 2 * limits::SWEEP_STEP as u64 + 3;
+        let of = |set: u64| Nonce::new(std::array::from_fn(|at| (set >> (8 * (at % 8))) as u8));
+        for set in 0..sets {
+            let port = if set % 3 == 0 { &b } else { &a };
+            assert!(matches!(port.claim(Role::Exit, &of(set), Id(set)), Claim::Ours));
+        }
+        let Claim::Home(stale) = b.claim(Role::Exit, &of(1), Id(9999)) else { panic!() };
+        drop(a);
+        assert_eq!(hub.claims() as u64, sets.div_ceil(3));
+        assert!((0..sets).all(|set| match b.claim(Role::Exit, &of(set), Id(set)) {
+            Claim::Ours => set % 3 != 0,
+            Claim::Home(home) => set % 3 == 0 && home.set == Id(set),
+        }));
+        let _namesake = join(&hub, 1);
+        assert_eq!(b.join(&stale, "", Id(5)).err(), Some(JoinError::Gone), "not even under the same tag");
+    }
+
+    #[test]
+    fn a_leg_is_taken_in_or_refused() {
+        let hub = hub();
+        let [a, b] = [1, 2].map(|tag| join(&hub, tag));
+        claim(&a, Role::Exit, 7, 10);
+        let [taken, refused, dropped] = [31, 32, 33].map(|id| b.join(&home(&b, 7), "LINK", Id(id)).ok().unwrap());
+        taken.send(1).unwrap();
+        refused.send(2).unwrap();
+        let mut keys = Vec::new();
+        assert!(a.has_news() && !a.take_news(4, &mut keys));
+        assert_eq!(keys, [Id::NONE], "circuits that want to be legs");
+        let first = a.poll_join().unwrap();
+        assert_eq!((first.set, first.from, first.request), (Id(10), 2, "LINK"));
+        let (_, end) = first.accept(Id(41));
+        let mut left = Vec::new();
+        a.poll_join().unwrap().refuse(6, |rest| left.push(rest));
+        drop(a.poll_join().unwrap());
+        assert!(a.poll_join().is_none());
+        keys.clear();
+        a.take_news(4, &mut keys);
+        assert_eq!((keys, end.poll(), left), (vec![Id(41)], News::Item(1), vec![Left::Unread(2)]));
+        assert_eq!(
+            (taken.poll(), refused.poll(), dropped.poll()),
+            (News::Nothing, News::Over(Some(6)), News::Over(None))
+        );
+    }
+
+    #[test]
+    fn requests_are_refused_above_the_cap() {
+        let hub = hub();
+        let [a, b] = [1, 2].map(|tag| join(&hub, tag));
+        claim(&a, Role::Exit, 7, 10);
+        let home = home(&b, 7);
+        let asked: Vec<_> =
+            (0..limits::JOINS_MAX as u64).map(|id| b.join(&home, "", Id(id + 1)).ok().unwrap()).collect();
+        assert_eq!(b.join(&home, "", Id(9999)).err(), Some(JoinError::Full));
+        drop(a.poll_join());
+        assert!(b.join(&home, "", Id(9999)).is_ok());
+        drop(a);
+        assert!(asked.iter().all(|end| end.over() == Some(None)), "whoever waited is told");
+    }
+
+    #[test]
+    fn what_engines_hold_adds_up() {
+        let hub = hub();
+        let [a, b] = [1, 2].map(|tag| join(&hub, tag));
+        let set = a.open_set_meter(Id(10), 100);
+        set.hold(60, 5).unwrap();
+        b.meter().charge(40).unwrap();
+        assert_eq!(b.meter().charge(1), Err(Over(Level::Process)));
+        let mut victims = Vec::new();
+        assert_eq!((hub.reclaim(10, &mut victims), hub.meter().bytes()), (60, 100));
+        assert_eq!(victims, [Victim { engine: 1, set: Id(10), bytes: 60 }]);
+        drop(set);
+        b.meter().credit(40);
+        assert_eq!((hub.meter().bytes(), hub.meter().peak(), a.meter().bytes()), (0, 100, 0));
+    }
+
+    /// What may be handed to other threads: a hub to all of them, a port and an end to the one that has the engine.
+    #[test]
+    fn threads_may_have_them() {
+        fn shared<T: Send + Sync>() {}
+        fn sent<T: Send>() {}
+        shared::<Hub<Words>>();
+        sent::<(Port<Words>, LegEnd<Words>, Join<Words>, Home<Words>, SetMeter)>();
     }
 }
