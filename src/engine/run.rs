@@ -226,10 +226,9 @@ impl Engine {
     }
 
     /// Tells a host that waits for room on a circuit that there is some.
-    fn resume_circuit(&mut self, id: Id) {
+    pub(super) fn resume_circuit(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
-        if reactor.backward.waits_for().any(|hop| reactor.takes_data(hop)) {
-            reactor.backward.resumes();
+        if reactor.resumes() {
             self.queue.push(Queued::ResumeCircuit { circuit: id });
         }
     }

@@ -9,7 +9,7 @@ use crate::congestion::flow::{May, Say};
 use crate::congestion::Params;
 use crate::padding::Admission;
 use crate::reactor::stream::Said;
-use crate::reactor::{Controller, Flow, Incoming, Known, Owner, Part, Rules, Stream, Streams, Write};
+use crate::reactor::{Controller, Flow, Incoming, Known, Owner, Part, Rules, Stream, Streams, Unread, Write};
 use crate::wire::flow::{Xoff, Xon};
 use crate::wire::Command;
 
@@ -106,13 +106,27 @@ impl Engine {
         let now = self.enter(now);
         self.check_data(owner)?;
         let mut wakes = std::mem::take(&mut self.wakes);
-        let found = self.with_streams(owner, |streams, arena| streams.read(arena, now, |id, at| wakes.push((id, at))));
+        let wake = |id, at| wakes.push((id, at));
+        let found = match owner {
+            Owner::Set(set) => match self.sets.get_mut(set).and_then(|state| state.streams.as_mut()) {
+                // Whether a leg has room has been asked.
+                Some(streams) => streams.read(&mut self.streams, now, |_| true, wake),
+                None => Err(Unread::Nothing),
+            },
+            Owner::Circuit(id) => match self.circuits.get_mut(id).and_then(|circuit| circuit.reactor.as_mut()) {
+                Some(reactor) => reactor.read(&mut self.streams, now, wake),
+                None => Err(Unread::Nothing),
+            },
+        };
         for (id, at) in wakes.drain(..) {
             self.alarms.arm_stream(id, at);
         }
         self.wakes = wakes;
-        let Some(Ok(id)) = found else { return Ok(None) };
-        Ok(self.streams.get(id).map(|stream| (id, stream.tag)))
+        match found {
+            Ok(id) => Ok(self.streams.get(id).map(|stream| (id, stream.tag))),
+            Err(Unread::Nothing) => Ok(None),
+            Err(Unread::NoRoom) => Err(Blocked::NoRoom.into()),
+        }
     }
 
     /// Whether DATA of this owner could go out now. If not, the host is told when.
@@ -120,6 +134,9 @@ impl Engine {
         match owner {
             Owner::Set(set) => {
                 let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+                if state.params().is_none() {
+                    return Err(Misuse::NotRun.into());
+                }
                 match state.decide(Command::DATA) {
                     Ok(_) | Err(Refusal::Hold) => Ok(()),
                     Err(refusal) => Err(refusal.into()),
@@ -127,16 +144,15 @@ impl Engine {
             }
             Owner::Circuit(id) => {
                 let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
-                match &mut circuit.reactor {
-                    None => Err(Misuse::NotRun.into()),
-                    // Windows are each hop's own: asked again when a stream of that hop sends.
-                    Some(reactor) if !reactor.backward.takes_data() => {
-                        let hop = circuit.config.hops;
-                        reactor.backward.wait_for(hop);
-                        Err(Blocked::NoRoom.into())
-                    }
-                    Some(_) => Ok(()),
+                let runs = circuit.runs_streams();
+                let Some(reactor) = circuit.reactor.as_mut().filter(|_| runs) else {
+                    return Err(Misuse::NotRun.into());
+                };
+                if reactor.backward.takes_data() {
+                    return Ok(());
                 }
+                reactor.backward.wait_for_edge();
+                Err(Blocked::NoRoom.into())
             }
         }
     }
@@ -190,9 +206,7 @@ impl Engine {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         if let (Command::DATA, Some(reactor)) = (command, &mut circuit.reactor) {
             // Padding holds its own messages; what is asked here is the window and the channel.
-            let blocked = reactor.end(hop).window.room() == 0 || !reactor.backward.back.is_writable();
-            if blocked {
-                reactor.backward.wait_for(hop);
+            if circuit.place != Place::Closing && !reactor.has_room(hop) {
                 return Err(Blocked::NoRoom.into());
             }
         }
@@ -321,7 +335,9 @@ impl Engine {
         let Some(stream) = self.streams.get(id) else { return };
         let owner = stream.owner;
         let tells = self.with_streams(owner, |streams, arena| streams.wake(arena, id));
-        if tells == Some(true) {
+        let Some(stream) = self.streams.get_mut(id).filter(|_| tells == Some(true)) else { return };
+        // One that is still queued says it all.
+        if !std::mem::replace(&mut stream.told, true) {
             self.queue.push(Queued::ResumeStream { stream: id });
         }
     }
