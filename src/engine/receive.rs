@@ -228,6 +228,11 @@ impl Engine {
         }
         let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
         let known = self.find_set(Role::Exit, &link.nonce);
+        // Legs are alike in who runs them.
+        let runs = circuit.runs_streams();
+        if known.and_then(|set| self.sets.get(set)).is_some_and(|state| state.params().is_some() != runs) {
+            return Err(Fault::UnfitLink);
+        }
         let set = match known {
             Some(set) => set,
             None => {

@@ -308,8 +308,11 @@ impl Engine {
             },
             Route::Handshake => self.receive_conflux(now, id, message),
             Route::RefuseDirectory => {
-                let owner = place.leg().map_or(Owner::Circuit(id), |(set, _)| Owner::Set(set));
-                self.speak(owner, message.hop, message.stream_id, Command::END, &[END_NOT_DIRECTORY], now);
+                let owner = match place {
+                    Place::Leg { set, .. } if position.at_join_point => Owner::Set(set),
+                    _ => Owner::Circuit(id),
+                };
+                self.refuse_stream(owner, message.hop, message.stream_id, END_NOT_DIRECTORY, now);
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
             Route::Host => {

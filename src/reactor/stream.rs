@@ -206,18 +206,38 @@ impl Streams {
         self.closed.retain(|&(closed, _)| closed != key);
     }
 
-    /// A stream has gone. One that was closed here is remembered until `until`; the oldest makes room.
+    /// Takes over the streams of another owner, which have other hops.
+    pub fn absorb(&mut self, others: Streams) {
+        self.open.extend(others.open);
+        self.open.sort_unstable();
+        self.closed.extend(others.closed);
+        self.closed.make_contiguous().sort_by_key(|&(_, until)| until);
+        while self.closed.len() > limits::CLOSED_STREAMS_MAX {
+            self.closed.pop_front();
+        }
+        for (priority, queued) in others.rounds {
+            self.round(priority).extend(queued);
+        }
+        self.idle |= others.idle;
+        self.recent = 0;
+    }
+
+    /// Remembers a stream that was closed here, or never opened, until `until`; the oldest makes room.
+    pub fn remember(&mut self, hop: u8, stream_id: u16, until: Nanos) {
+        if self.closed.len() >= limits::CLOSED_STREAMS_MAX {
+            self.closed.pop_front();
+        }
+        self.closed.push_back((Key::of(hop, stream_id), until));
+    }
+
+    /// A stream has gone. One that was closed here is remembered until `until`.
     pub(super) fn remove(&mut self, stream: &Stream, id: Id, until: Option<Nanos>) {
-        let key = Key::of(stream.hop, stream.stream_id);
         self.open.retain(|&(_, open)| open != id);
         if stream.queued {
             self.rounds.iter_mut().for_each(|(_, round)| round.retain(|&queued| queued != id));
         }
         if let Some(until) = until {
-            if self.closed.len() >= limits::CLOSED_STREAMS_MAX {
-                self.closed.pop_front();
-            }
-            self.closed.push_back((key, until));
+            self.remember(stream.hop, stream.stream_id, until);
         }
     }
 
@@ -236,16 +256,18 @@ impl Streams {
         if std::mem::replace(&mut stream.queued, true) {
             return;
         }
-        let at = match self.rounds.binary_search_by_key(&stream.priority, |&(priority, _)| priority) {
+        self.round(stream.priority).push_back(id);
+    }
+
+    fn round(&mut self, priority: u8) -> &mut VecDeque<Id> {
+        let at = match self.rounds.binary_search_by_key(&priority, |&(priority, _)| priority) {
             Ok(at) => at,
             Err(at) => {
-                self.rounds.insert(at, (stream.priority, VecDeque::new()));
+                self.rounds.insert(at, (priority, VecDeque::new()));
                 at
             }
         };
-        if let Some((_, round)) = self.rounds.get_mut(at) {
-            round.push_back(id);
-        }
+        &mut self.rounds[at].1
     }
 
     /// Takes a stream out of its round, before its priority changes or it goes.
