@@ -136,6 +136,11 @@ pub const FLOW_CREDIT_MAX: u64 = 32 << 20;
 /// and a thousand still finds each by a short search.
 pub const STREAMS_DEFAULT: u32 = 1024;
 
+/// Messages of circflow's own (XOFF, XON, and END for a stream that is not to be) that may wait on one circuit or set
+/// besides the host's: an XOFF and an XON for each of [`STREAMS_DEFAULT`]. Where padding blocks for long, a peer that
+/// makes us answer more than that is closed.
+pub const OWN_SENDS_MAX: u32 = 2 * STREAMS_DEFAULT;
+
 /// Streams closed here that are remembered, for each circuit or set: the last thousand, so that opening and closing
 /// streams cannot make a peer's view of us grow.
 pub const CLOSED_STREAMS_MAX: usize = 1024;

@@ -101,6 +101,8 @@ impl Engine {
                     match taken {
                         Ok(Some((cell, heed))) => {
                             self.heed(circuit, side.opposite(), heed);
+                            // The last of them was in the way of streams of our own.
+                            self.resume_circuit(circuit);
                             if side == Side::Back {
                                 self.note_sent(circuit, 0, self.clock.latest());
                             }
@@ -187,6 +189,14 @@ impl Engine {
                 }
                 let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops);
                 self.note_sent(circuit, hop, now);
+            }
+            Queued::ResumeCircuit { circuit } => {
+                if let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(circuit) {
+                    reactor.backward.resumed();
+                }
+            }
+            Queued::ResumeStream { stream } => {
+                self.streams.get_mut(stream).into_iter().for_each(|stream| stream.told = false)
             }
             Queued::Negotiation { circuit, hop, .. } | Queued::Sendme { circuit, hop, .. } => {
                 self.note_sent(circuit, hop, self.clock.latest());

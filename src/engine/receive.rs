@@ -248,6 +248,11 @@ impl Engine {
     pub(super) fn take_link(&mut self, now: Nanos, id: Id, link: Link) -> Result<(), Fault> {
         let accepted = self.accepted.clone().ok_or(Fault::ConfluxOff)?;
         let known = self.find_set(Role::Exit, &link.nonce);
+        // Legs are alike in who runs them.
+        let runs = circuit.runs_streams();
+        if known.and_then(|set| self.sets.get(set)).is_some_and(|state| state.params().is_some() != runs) {
+            return Err(Fault::UnfitLink);
+        }
         let set = match known {
             Some(set) => set,
             None => {

@@ -231,10 +231,9 @@ impl Engine {
     }
 
     /// Tells a host that waits for room on a circuit that there is some.
-    fn resume_circuit(&mut self, id: Id) {
+    pub(super) fn resume_circuit(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
-        if reactor.backward.waits_for().any(|hop| reactor.takes_data(hop)) {
-            reactor.backward.resumes();
+        if reactor.resumes() {
             self.queue.push(Queued::ResumeCircuit { circuit: id });
         }
     }
@@ -318,8 +317,11 @@ impl Engine {
             },
             Route::Handshake => self.receive_conflux(now, id, message),
             Route::RefuseDirectory => {
-                let owner = place.leg().map_or(Owner::Circuit(id), |(set, _)| Owner::Set(set));
-                self.speak(owner, message.hop, message.stream_id, Command::END, &[END_NOT_DIRECTORY], now);
+                let owner = match place {
+                    Place::Leg { set, .. } if position.at_join_point => Owner::Set(set),
+                    _ => Owner::Circuit(id),
+                };
+                self.refuse_stream(owner, message.hop, message.stream_id, END_NOT_DIRECTORY, now);
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
             Route::Host => {

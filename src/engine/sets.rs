@@ -82,11 +82,16 @@ impl Engine {
         self.enter_for_set(now, set)?;
         let leg = self.set(set)?.alone().filter(|&leg| !self.is_elsewhere(leg)).ok_or(Misuse::NotAlone)?;
         self.move_streams(set, leg);
+        let is_waited_for = self.set(set)?.is_waited_for();
         if let Some(circuit) = self.circuits.get_mut(leg) {
             circuit.place = Place::Alone;
             circuit.config.flags.add(CircuitFlags::STREAMS);
+            if let Some(reactor) = circuit.reactor.as_mut().filter(|_| is_waited_for) {
+                reactor.backward.wait_for_edge();
+            }
         }
         self.forget_set(set);
+        self.resume_circuit(leg);
         Ok(leg)
     }
 
@@ -246,21 +251,15 @@ impl Engine {
                 body: buffer.get(..usize::from(delivery.body_len)).unwrap_or_default(),
             };
             let verdict = Verdict::of(VerdictKind::Deliver, delivery.leg, delivery.tag);
-            let Ok(verdict) = self.write_stream(now, Owner::Set(set), delivery.leg, &message, verdict) else {
-                continue;
-            };
+            let verdict = self.write_stream(now, Owner::Set(set), delivery.leg, &message, verdict);
             let about = Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery));
-            match verdict.kind {
-                VerdictKind::Consumed if delivery.token.is_none() => {}
-                // Of a stream that is closed: the host has it back.
-                VerdictKind::Consumed => {
-                    let what = delivery.token.map_or(What::Resume, What::Discard);
-                    return Ok(Some(Instruction { what, ..about }));
-                }
-                _ => {
-                    let Verdict { stream, stream_tag, .. } = verdict;
+            match (verdict, delivery.token) {
+                (Ok(Verdict { kind: VerdictKind::Deliver, stream, stream_tag, .. }), _) => {
                     return Ok(Some(Instruction { stream, stream_tag, ..about }));
                 }
+                // Of a stream that is closed, or the end of the set: the host has it back.
+                (_, Some(token)) => return Ok(Some(Instruction { what: What::Discard(token), ..about })),
+                (_, None) => {}
             }
         }
         Ok(None)
@@ -275,7 +274,11 @@ impl Engine {
             }
         }
         if let Some(reactor) = self.circuits.get_mut(leg).and_then(|circuit| circuit.reactor.as_mut()) {
-            reactor.streams = Some(streams);
+            match &mut reactor.streams {
+                // Those of other hops are there already.
+                Some(others) => others.absorb(*streams),
+                none => *none = Some(streams),
+            }
         }
     }
 

@@ -2,14 +2,15 @@
 
 use super::insn::Queued;
 use super::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
-use crate::base::{Arena, Id, Nanos};
+use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::set::Refusal;
+use crate::conflux::store::cost_of;
 use crate::conflux::{Fault, Lane, Message};
 use crate::congestion::flow::{May, Say};
 use crate::congestion::Params;
 use crate::padding::Admission;
 use crate::reactor::stream::Said;
-use crate::reactor::{Controller, Flow, Incoming, Known, Owner, Part, Rules, Stream, Streams, Write};
+use crate::reactor::{Controller, Flow, Incoming, Known, Owner, Part, Rules, Stream, Streams, Unread, Write};
 use crate::wire::flow::{Xoff, Xon};
 use crate::wire::Command;
 
@@ -106,13 +107,27 @@ impl Engine {
         let now = self.enter(now);
         self.check_data(owner)?;
         let mut wakes = std::mem::take(&mut self.wakes);
-        let found = self.with_streams(owner, |streams, arena| streams.read(arena, now, |id, at| wakes.push((id, at))));
+        let wake = |id, at| wakes.push((id, at));
+        let found = match owner {
+            Owner::Set(set) => match self.sets.get_mut(set).and_then(|state| state.streams.as_mut()) {
+                // Whether a leg has room has been asked.
+                Some(streams) => streams.read(&mut self.streams, now, |_| true, wake),
+                None => Err(Unread::Nothing),
+            },
+            Owner::Circuit(id) => match self.circuits.get_mut(id).and_then(|circuit| circuit.reactor.as_mut()) {
+                Some(reactor) => reactor.read(&mut self.streams, now, wake),
+                None => Err(Unread::Nothing),
+            },
+        };
         for (id, at) in wakes.drain(..) {
             self.alarms.arm_stream(id, at);
         }
         self.wakes = wakes;
-        let Some(Ok(id)) = found else { return Ok(None) };
-        Ok(self.streams.get(id).map(|stream| (id, stream.tag)))
+        match found {
+            Ok(id) => Ok(self.streams.get(id).map(|stream| (id, stream.tag))),
+            Err(Unread::Nothing) => Ok(None),
+            Err(Unread::NoRoom) => Err(Blocked::NoRoom.into()),
+        }
     }
 
     /// Whether DATA of this owner could go out now. If not, the host is told when.
@@ -120,6 +135,9 @@ impl Engine {
         match owner {
             Owner::Set(set) => {
                 let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+                if state.params().is_none() {
+                    return Err(Misuse::NotRun.into());
+                }
                 match state.decide(Command::DATA) {
                     Ok(_) | Err(Refusal::Hold) => Ok(()),
                     Err(refusal) => Err(refusal.into()),
@@ -127,16 +145,15 @@ impl Engine {
             }
             Owner::Circuit(id) => {
                 let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
-                match &mut circuit.reactor {
-                    None => Err(Misuse::NotRun.into()),
-                    // Windows are each hop's own: asked again when a stream of that hop sends.
-                    Some(reactor) if !reactor.backward.takes_data() => {
-                        let hop = circuit.config.hops;
-                        reactor.backward.wait_for(hop);
-                        Err(Blocked::NoRoom.into())
-                    }
-                    Some(_) => Ok(()),
+                let runs = circuit.runs_streams();
+                let Some(reactor) = circuit.reactor.as_mut().filter(|_| runs) else {
+                    return Err(Misuse::NotRun.into());
+                };
+                if reactor.backward.takes_data() {
+                    return Ok(());
                 }
+                reactor.backward.wait_for_edge();
+                Err(Blocked::NoRoom.into())
             }
         }
     }
@@ -171,14 +188,9 @@ impl Engine {
             Owner::Set(set) => self.send_in_set(set, command, hop)?,
             Owner::Circuit(circuit) => self.send_of_circuit(now, circuit, command, hop)?,
         };
-        if command == Command::DATA {
-            if let Some(stream) = self.streams.get_mut(id) {
-                stream.outgoing.sent(now, u32::from(len));
-            }
-        }
         match verdict {
             Some(verdict) => {
-                self.after_sending(id, owner, command, now);
+                self.after_sending(id, owner, command, len, now);
                 Ok(Some(Verdict { stream: id, stream_tag: tag, ..verdict }))
             }
             None => Ok(None),
@@ -190,9 +202,7 @@ impl Engine {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         if let (Command::DATA, Some(reactor)) = (command, &mut circuit.reactor) {
             // Padding holds its own messages; what is asked here is the window and the channel.
-            let blocked = reactor.end(hop).window.room() == 0 || !reactor.backward.back.is_writable();
-            if blocked {
-                reactor.backward.wait_for(hop);
+            if circuit.place != Place::Closing && !reactor.has_room(hop) {
                 return Err(Blocked::NoRoom.into());
             }
         }
@@ -210,12 +220,18 @@ impl Engine {
             Owner::Set(set) => self.hold_for_set(set, message)?,
             Owner::Circuit(circuit) => self.hold_for_circuit(circuit, message)?,
         };
-        self.after_sending(id, owner, message.command, now);
+        self.after_sending(id, owner, message.command, message.body.len() as u16, now);
         Ok(Verdict { stream: id, stream_tag: tag, ..verdict })
     }
 
-    /// END and RESOLVED are the last of a stream: it is remembered for a while, as the other end may not know yet.
-    fn after_sending(&mut self, id: Id, owner: Owner, command: Command, now: Nanos) {
+    /// DATA counts for the stream's rate. END and RESOLVED are its last: it is remembered for a while, as the other end
+    /// may not know yet.
+    #[inline]
+    fn after_sending(&mut self, id: Id, owner: Owner, command: Command, len: u16, now: Nanos) {
+        if command == Command::DATA {
+            let stream = self.streams.get_mut(id);
+            stream.into_iter().for_each(|stream| stream.outgoing.sent(now, len.into()));
+        }
         if matches!(command, Command::END | Command::RESOLVED) {
             let longest = match owner {
                 Owner::Circuit(circuit) => self.circuits.get(circuit),
@@ -268,7 +284,10 @@ impl Engine {
                 }
                 Ok(Verdict { stream, stream_tag: tag, ..verdict })
             }
-            Ok(Write::Last { tag }) => Ok(Verdict { stream_tag: tag, ..verdict }),
+            Ok(Write::Last { stream, tag }) => {
+                self.alarms.cancel_stream(stream);
+                Ok(Verdict { stream_tag: tag, ..verdict })
+            }
             Ok(Write::Consume { resumes }) => {
                 if let Some(stream) = resumes {
                     self.wake_stream(stream);
@@ -276,7 +295,7 @@ impl Engine {
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
             Ok(Write::Refuse { reason }) => {
-                self.speak(owner, message.hop, message.stream_id, Command::END, &[reason], now);
+                self.refuse_stream(owner, message.hop, message.stream_id, reason, now);
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
             Err(fault) => Err(match owner {
@@ -321,7 +340,9 @@ impl Engine {
         let Some(stream) = self.streams.get(id) else { return };
         let owner = stream.owner;
         let tells = self.with_streams(owner, |streams, arena| streams.wake(arena, id));
-        if tells == Some(true) {
+        let Some(stream) = self.streams.get_mut(id).filter(|_| tells == Some(true)) else { return };
+        // One that is still queued says it all.
+        if !std::mem::replace(&mut stream.told, true) {
             self.queue.push(Queued::ResumeStream { stream: id });
         }
     }
@@ -342,44 +363,78 @@ impl Engine {
         }
     }
 
+    /// A stream is not to be: END, and the other end may not know yet. (A relay deals with what it does not know.)
+    pub(super) fn refuse_stream(&mut self, owner: Owner, hop: u8, stream_id: u16, reason: u8, now: Nanos) {
+        let until = now.saturating_add(self.stream_memory);
+        if let Some(side) = side(&mut self.sets, &mut self.circuits, owner, hop).filter(|side| !side.part.is_relay()) {
+            side.streams.get_or_insert_with(Box::default).remember(hop, stream_id, until);
+        }
+        self.speak(owner, hop, stream_id, Command::END, &[reason], now);
+    }
+
     /// Sends a message of our own on a stream: one like any other of its, but never refused. There are few, each an
-    /// answer to something that came, so the caps on held messages need not stop them.
-    pub(super) fn speak(&mut self, owner: Owner, hop: u8, stream_id: u16, command: Command, body: &[u8], now: Nanos) {
-        let message = Message { command, hop, stream_id, body, token: None };
+    /// answer to something that came; where even they are too many to wait, the circuit or set closes.
+    fn speak(&mut self, owner: Owner, hop: u8, stream_id: u16, command: Command, body: &[u8], now: Nanos) {
+        let message = &Message { command, hop, stream_id, body, token: None };
         match owner {
             Owner::Set(set) => {
-                let Some(state) = self.sets.get_mut(set) else { return };
-                match state.send(command, now, &mut self.effects) {
-                    Ok(plan) => {
-                        let mut lane = Lane::EMPTY;
-                        if self.store.push(&mut lane, 1, &message) {
-                            self.released(plan.leg, set, hop, plan.delta, plan.number, lane, now);
-                        }
-                    }
-                    Err(_) => {
-                        let _ = state.hold(&message, &mut self.store, &mut self.effects);
-                    }
+                if !self.speak_in_set(set, message, now) {
+                    self.fault_of_set(set, Fault::EngineMemory);
                 }
-                self.apply_effects(set);
             }
-            Owner::Circuit(circuit) => self.speak_on_circuit(circuit, &message, now),
+            Owner::Circuit(circuit) => {
+                if !self.speak_on_circuit(circuit, message, now) {
+                    self.fault(circuit, Fault::EngineMemory);
+                }
+            }
         }
     }
 
-    fn speak_on_circuit(&mut self, id: Id, message: &Message<'_>, now: Nanos) {
-        let mut lane = Lane::EMPTY;
-        if !self.store.push(&mut lane, 1, message) {
-            return;
+    fn speak_in_set(&mut self, set: Id, message: &Message<'_>, now: Nanos) -> bool {
+        let fits = self.store.fits(cost_of(message));
+        let Some(state) = self.sets.get_mut(set) else { return true };
+        let most = state.terms().held_sends_max.saturating_add(limits::OWN_SENDS_MAX);
+        if !fits || state.waiting_to_go() >= most {
+            return false;
         }
-        let Some(circuit) = self.circuits.get_mut(id) else { return };
-        let admission = circuit.padding.as_mut().map_or(Admission::Go, |padding| padding.admit(message.command));
-        match (admission, &mut circuit.padding) {
-            (Admission::Hold | Admission::Full, Some(padding)) => {
+        let mut lane = Lane::EMPTY;
+        let said = match state.send(message.command, now, &mut self.effects) {
+            Ok(plan) => {
+                state.spoke();
+                let kept = self.store.push(&mut lane, 1, message);
+                self.released(plan.leg, set, message.hop, plan.delta, plan.number, lane, now);
+                kept
+            }
+            Err(_) => state.hold(message, &mut self.store, &mut self.effects),
+        };
+        self.apply_effects(set);
+        said
+    }
+
+    fn speak_on_circuit(&mut self, id: Id, message: &Message<'_>, now: Nanos) -> bool {
+        let fits = self.store.fits(cost_of(message));
+        let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.place != Place::Closing) else {
+            return true;
+        };
+        let most = circuit.config.held_sends_max.saturating_add(limits::OWN_SENDS_MAX);
+        let padding = circuit.padding.as_mut();
+        let mut lane = Lane::EMPTY;
+        if !fits || padding.is_some_and(|padding| padding.waiting_to_go() >= most) {
+            return false;
+        }
+        if !self.store.push(&mut lane, 1, message) {
+            return false;
+        }
+        if let Some(padding) = &mut circuit.padding {
+            if padding.admit(message.command) != Admission::Go {
                 padding.hold(message.hop, lane, now);
                 self.settle_padding(id, now);
+                return true;
             }
-            _ => self.released(id, Id::NONE, message.hop, 0, 0, lane, now),
+            padding.spoke();
         }
+        self.released(id, Id::NONE, message.hop, 0, 0, lane, now);
+        true
     }
 
     /// Streams whose owner goes.

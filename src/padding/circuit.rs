@@ -263,6 +263,16 @@ impl<H> Padding<H> {
         owes_resume
     }
 
+    /// A message of circflow's own goes out, and waits for the host to take it.
+    pub fn spoke(&mut self) {
+        self.released += 1;
+    }
+
+    /// Messages and padding that wait behind a block, or for the host to take them.
+    pub fn waiting_to_go(&self) -> u32 {
+        (self.outbox.len() as u32).saturating_add(self.released)
+    }
+
     /// Nothing is in the way of a message.
     fn is_clear(&self) -> bool {
         !self.is_blocked() && self.outbox.is_empty() && self.released == 0

@@ -113,6 +113,12 @@ impl Edge {
         !self.full && !self.shut && self.waiting == 0
     }
 
+    /// A message of our own would overtake cells that wait for nothing but the host.
+    #[inline]
+    pub fn overtakes(&self) -> bool {
+        self.waiting > 0 && !self.shut
+    }
+
     /// Cells that wait.
     pub fn waiting(&self) -> u32 {
         self.waiting

@@ -45,6 +45,12 @@ impl Ends {
         self.0.len() - 1
     }
 
+    /// Whether the window towards a hop takes DATA: one that was never used does.
+    #[inline]
+    pub fn has_room(&mut self, hop: u8) -> bool {
+        self.find(hop).is_none_or(|end| end.window.room() > 0)
+    }
+
     /// The longest round trip that was ever measured, 0 for none.
     pub fn max_rtt(&self) -> Nanos {
         self.0.iter().map(|end| end.window.max_rtt()).max().unwrap_or(0)

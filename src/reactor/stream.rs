@@ -35,6 +35,8 @@ pub struct Stream {
     pub readable: bool,
     /// The host was refused a message, and waits to be told to go on.
     pub refused: bool,
+    /// The instruction that ends the waiting is queued, and not taken yet.
+    pub told: bool,
     /// It stands in its owner's round.
     pub(super) queued: bool,
     /// What we keep for it, and the XOFF and XON that follow from it.
@@ -91,6 +93,7 @@ impl Stream {
             priority: 0,
             readable: false,
             refused: false,
+            told: false,
             queued: false,
             incoming: Incoming::new(edge, flow.bytes_max),
             outgoing: Outgoing::new(flow.params, !flow.is_relay),
@@ -123,6 +126,17 @@ impl Key {
     fn of(hop: u8, stream_id: u16) -> Key {
         Key(u32::from(hop) << 16 | u32::from(stream_id))
     }
+}
+
+/// What becomes of a stream in its round.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Turn {
+    /// It is read, and goes to the end.
+    Reads,
+    /// It has something to send, and not now: it goes to the end.
+    Stays,
+    /// It leaves the round until something of its own changes.
+    Leaves,
 }
 
 /// What is known of a stream id.
@@ -192,18 +206,38 @@ impl Streams {
         self.closed.retain(|&(closed, _)| closed != key);
     }
 
-    /// A stream has gone. One that was closed here is remembered until `until`; the oldest makes room.
+    /// Takes over the streams of another owner, which have other hops.
+    pub fn absorb(&mut self, others: Streams) {
+        self.open.extend(others.open);
+        self.open.sort_unstable();
+        self.closed.extend(others.closed);
+        self.closed.make_contiguous().sort_by_key(|&(_, until)| until);
+        while self.closed.len() > limits::CLOSED_STREAMS_MAX {
+            self.closed.pop_front();
+        }
+        for (priority, queued) in others.rounds {
+            self.round(priority).extend(queued);
+        }
+        self.idle |= others.idle;
+        self.recent = 0;
+    }
+
+    /// Remembers a stream that was closed here, or never opened, until `until`; the oldest makes room.
+    pub fn remember(&mut self, hop: u8, stream_id: u16, until: Nanos) {
+        if self.closed.len() >= limits::CLOSED_STREAMS_MAX {
+            self.closed.pop_front();
+        }
+        self.closed.push_back((Key::of(hop, stream_id), until));
+    }
+
+    /// A stream has gone. One that was closed here is remembered until `until`.
     pub(super) fn remove(&mut self, stream: &Stream, id: Id, until: Option<Nanos>) {
-        let key = Key::of(stream.hop, stream.stream_id);
         self.open.retain(|&(_, open)| open != id);
         if stream.queued {
             self.rounds.iter_mut().for_each(|(_, round)| round.retain(|&queued| queued != id));
         }
         if let Some(until) = until {
-            if self.closed.len() >= limits::CLOSED_STREAMS_MAX {
-                self.closed.pop_front();
-            }
-            self.closed.push_back((key, until));
+            self.remember(stream.hop, stream.stream_id, until);
         }
     }
 
@@ -222,16 +256,18 @@ impl Streams {
         if std::mem::replace(&mut stream.queued, true) {
             return;
         }
-        let at = match self.rounds.binary_search_by_key(&stream.priority, |&(priority, _)| priority) {
+        self.round(stream.priority).push_back(id);
+    }
+
+    fn round(&mut self, priority: u8) -> &mut VecDeque<Id> {
+        let at = match self.rounds.binary_search_by_key(&priority, |&(priority, _)| priority) {
             Ok(at) => at,
             Err(at) => {
-                self.rounds.insert(at, (stream.priority, VecDeque::new()));
+                self.rounds.insert(at, (priority, VecDeque::new()));
                 at
             }
         };
-        if let Some((_, round)) = self.rounds.get_mut(at) {
-            round.push_back(id);
-        }
+        &mut self.rounds[at].1
     }
 
     /// Takes a stream out of its round, before its priority changes or it goes.
@@ -241,23 +277,26 @@ impl Streams {
         }
     }
 
-    /// The stream whose turn it is: of the lowest priority number, the one that was read longest ago. `may_read` says
-    /// whether a stream can send now; one that cannot leaves the round until something changes.
+    /// The stream whose turn it is: of the lowest priority number, the one that was read longest ago. `ask` says
+    /// what becomes of each.
     pub(super) fn turn(
         &mut self,
         streams: &mut Arena<Stream>,
-        mut may_read: impl FnMut(Id, &mut Stream) -> bool,
+        mut ask: impl FnMut(Id, &mut Stream) -> Turn,
     ) -> Option<Id> {
         for (_, round) in &mut self.rounds {
             // Each is looked at once at most.
             for _ in 0..round.len() {
                 let Some(id) = round.pop_front() else { break };
                 let Some(stream) = streams.get_mut(id) else { continue };
-                if may_read(id, stream) {
-                    round.push_back(id);
-                    return Some(id);
+                match ask(id, stream) {
+                    Turn::Reads => {
+                        round.push_back(id);
+                        return Some(id);
+                    }
+                    Turn::Stays => round.push_back(id),
+                    Turn::Leaves => stream.queued = false,
                 }
-                stream.queued = false;
             }
         }
         None
@@ -296,12 +335,13 @@ mod tests {
         }
         let mut first = Vec::new();
         for _ in 0..3 {
-            first.push(streams.turn(&mut arena, |_, _| true).unwrap());
+            first.push(streams.turn(&mut arena, |_, _| Turn::Reads).unwrap());
         }
         assert_eq!(first, [ids[2]; 3], "priority 0 as long as it can be read");
         let mut order = Vec::new();
         for _ in 0..4 {
-            order.push(streams.turn(&mut arena, |_, stream| stream.stream_id != 9).unwrap());
+            let ask = |_, stream: &mut Stream| if stream.stream_id == 9 { Turn::Leaves } else { Turn::Reads };
+            order.push(streams.turn(&mut arena, ask).unwrap());
         }
         assert_eq!(order, [ids[0], ids[1], ids[0], ids[1]]);
     }

@@ -1,6 +1,6 @@
 //! STREAM READ (R3): which stream may be read, and whether a message of one may go out now.
 
-use super::stream::{Stream, Streams};
+use super::stream::{Stream, Streams, Turn};
 use crate::base::{Arena, Id, Nanos};
 use crate::congestion::flow::May;
 
@@ -9,32 +9,40 @@ use crate::congestion::flow::May;
 pub enum Unread {
     /// None has anything to send that it may send.
     Nothing,
+    /// Some have, and the windows of their hops are full.
+    NoRoom,
 }
 
 impl Streams {
-    /// The stream whose turn it is. `wake` hears of those whose rate lets them go on only later.
+    /// The stream whose turn it is, of those for whose hop `has_room` is true. `wake` hears of those whose rate lets them go on only later.
     pub fn read(
         &mut self,
         arena: &mut Arena<Stream>,
         now: Nanos,
+        mut has_room: impl FnMut(u8) -> bool,
         mut wake: impl FnMut(Id, Nanos),
     ) -> Result<Id, Unread> {
+        let mut why = Unread::Nothing;
         let turn = self.turn(arena, |id, stream| {
             if !stream.readable {
-                return false;
+                return Turn::Leaves;
             }
             match stream.outgoing.may_send(now) {
-                May::Now => true,
-                May::Stopped => false,
+                May::Now if has_room(stream.hop) => Turn::Reads,
+                May::Now => {
+                    why = Unread::NoRoom;
+                    Turn::Stays
+                }
+                May::Stopped => Turn::Leaves,
                 May::At(time) => {
                     stream.refused = true;
                     wake(id, time);
-                    false
+                    Turn::Leaves
                 }
             }
         });
         self.idle = turn.is_none();
-        turn.ok_or(Unread::Nothing)
+        turn.ok_or(why)
     }
 
     /// The host has something to send on a stream, or has nothing any more.

@@ -24,6 +24,8 @@ pub enum Write {
     },
     /// It was the last message of the stream.
     Last {
+        /// The stream that was.
+        stream: Id,
         /// What the host called the stream.
         tag: u64,
     },
@@ -122,7 +124,7 @@ impl Streams {
             }
             Command::END | Command::RESOLVED => {
                 let tag = self.close(arena, id, None).map_or(0, |stream| stream.tag);
-                Ok(Write::Last { tag })
+                Ok(Write::Last { stream: id, tag })
             }
             _ => {
                 let tag = arena.get(id).map_or(0, |stream| stream.tag);

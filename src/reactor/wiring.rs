@@ -25,7 +25,9 @@ use super::commands::Part;
 use super::edge::{Edge, Marks, Side};
 use super::ends::{End, Ends};
 use super::forward::Forward;
-use super::stream::Streams;
+use super::stream::{Stream, Streams};
+use super::stream_read::Unread;
+use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Report;
 use crate::congestion::{Inc, Params};
 use std::sync::Arc;
@@ -98,16 +100,47 @@ impl Reactor {
         self.end(join_point).report(blocked)
     }
 
-    /// Whether DATA may go to a hop, and there is room on the way.
+    /// Room for a message of a stream, which padding can still hold back. If there is none, the host waits to be told.
     #[inline]
-    pub fn takes_data(&mut self, hop: u8) -> bool {
-        self.backward.takes_data() && self.end(hop).window.room() > 0
+    pub fn has_room(&mut self, hop: u8) -> bool {
+        let back = &self.backward.back;
+        if !back.is_writable() || back.overtakes() {
+            self.backward.wait_for_edge();
+            return false;
+        }
+        if self.end(hop).window.room() == 0 {
+            self.backward.wait_for(hop);
+            return false;
+        }
+        true
+    }
+
+    /// True when the host waits for room, and there is some: once.
+    pub fn resumes(&mut self) -> bool {
+        let ends = &mut self.ends;
+        self.backward.resumes(|hop| ends.has_room(hop))
+    }
+
+    /// The stream to read next, of those whose hop has room in its window.
+    pub fn read(&mut self, arena: &mut Arena<Stream>, now: Nanos, wake: impl FnMut(Id, Nanos)) -> Result<Id, Unread> {
+        let Some(streams) = &mut self.streams else { return Err(Unread::Nothing) };
+        let (ends, mut full) = (&mut self.ends, [false; limits::HOPS_MAX as usize + 1]);
+        let has_room = |hop: u8| {
+            let has_room = ends.has_room(hop);
+            full.get_mut(usize::from(hop)).into_iter().for_each(|full| *full |= !has_room);
+            has_room
+        };
+        let found = streams.read(arena, now, has_room, wake);
+        if found == Err(Unread::NoRoom) {
+            (0..).zip(full).filter(|&(_, full)| full).for_each(|(hop, _)| self.backward.wait_for(hop));
+        }
+        found
     }
 }
 
 /// Marks of edges, checked.
 pub fn marks(high: u32, low: u32, over: u32) -> Option<Marks> {
-    let fit = high > 0 && low < high && over >= crate::base::limits::EDGE_OVER_MIN;
+    let fit = high > 0 && low < high && over >= limits::EDGE_OVER_MIN;
     fit.then_some(Marks { high, low, over })
 }
 

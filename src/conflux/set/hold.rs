@@ -84,6 +84,22 @@ impl Set {
         }
     }
 
+    /// The host was told to stop, and waits to be told to go on.
+    pub fn is_waited_for(&self) -> bool {
+        self.waiting
+    }
+
+    /// A message of our own was sent ([`Set::send`]) and waits for the host to take it: nothing may overtake it, as its
+    /// number, and perhaps a SWITCH, have been counted.
+    pub fn spoke(&mut self) {
+        self.outbox.len += 1;
+    }
+
+    /// Messages that wait to be sent, or for the host to take them.
+    pub fn waiting_to_go(&self) -> u32 {
+        self.outbox.len
+    }
+
     /// Takes the next message that may go out, as decided and committed.
     pub fn release(&mut self, now: Nanos, effects: &mut Vec<Effect>) -> Option<(Plan, Lane)> {
         let Some(&(command, _)) = self.outbox.waiting.front() else {
@@ -115,7 +131,8 @@ impl Set {
     /// one, this is when there is room for another: the block may never end.
     pub fn taken(&mut self, effects: &mut Vec<Effect>) {
         self.outbox.len = self.outbox.len.saturating_sub(1);
-        if self.waiting && self.is_held_back() && self.outbox.len < self.terms.held_sends_max {
+        let has_room = self.waiting && self.outbox.len < self.terms.held_sends_max;
+        if has_room && (self.is_held_back() || (!self.is_holding() && self.plan(Command::DATA).is_ok())) {
             self.tell_to_resume(effects);
         }
     }
