@@ -4,6 +4,7 @@
 //! `slot`: the edge inside an engine; `cross`: the edge between event loops; `deque`, `channel`: a bare VecDeque, a bare
 //! crossbeam channel. `cell`: 514 bytes that move; `token`: a number. `steady`: each item is pushed, goes through and is
 //! taken. `spill`: three items always wait, so that each goes behind them, is drained when its turn comes, and taken.
+//! `trickle`: each waits alone, so that the backlog is filled and emptied for each item.
 
 use circflow::queue::{cross, Backlog, Channel, Slot};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -214,6 +215,7 @@ fn workload<T: Thing>(name: &str, rounds: u64) -> (f64, f64) {
         "deque-steady" => run::<T>(&mut VecDeque::new(), 0, rounds, false),
         "channel-steady" => run::<T>(&mut bare(), 0, rounds, false),
         "slot-steady" => run::<T>(&mut queue(Slot::new()), 0, rounds, false),
+        "slot-trickle" => run::<T>(&mut queue(Slot::new()), 1, rounds, false),
         "slot-spill" => run::<T>(&mut queue(Slot::new()), 4, rounds, false),
         "cross-steady" => run::<T>(&mut crossed(CAP), 0, rounds, false),
         "cross-spill" => run::<T>(&mut crossed(1), 4, rounds, false),

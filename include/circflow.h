@@ -24,8 +24,8 @@
  *     on SENDME:    circflow_circuit_report(); drain; arm the timer
  *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
  *
- * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that channel
- * from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
+ * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
+ * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
  *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
  * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and
@@ -1010,13 +1010,13 @@ typedef struct circflow_queue_config {
   // Items that may wait, 0 (none: what the channel does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
   // CIRCFLOW_BACKLOG_SPARSE.
   uint32_t backlog_max;
-  // Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so much
-  // memory. Default 514, a cell.
+  // Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so
+  // much memory. Default 514, a cell.
   uint32_t item_max;
 } circflow_queue_config;
 
-// An item: a token, which is any number and stays yours to give a meaning, or bytes, which are copied only if they have
-// to wait.
+// An item: a token, which is any number and stays yours to give a meaning, or bytes, which are copied only if they
+// have to wait.
 typedef struct circflow_queue_item {
   // With CIRCFLOW_FORM_TOKEN, the token.
   uint64_t token;
@@ -1028,13 +1028,13 @@ typedef struct circflow_queue_item {
   uint8_t form;
 } circflow_queue_item;
 
-// Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long as
-// the call.
+// Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long
+// as the call.
 typedef void (*circflow_queue_discard_fn)(void *userdata, const struct circflow_queue_item *item);
 
-// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other answer
-// the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its bytes live as
-// long as the call.
+// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other
+// answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its
+// bytes live as long as the call.
 typedef int32_t (*circflow_try_send_fn)(void *userdata, const struct circflow_queue_item *item);
 
 // Answers 0 while your channel is open, and anything else once it will never take an item again.
@@ -1606,8 +1606,8 @@ enum circflow_status circflow_circuit_passing(struct circflow_engine *engine,
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 enum circflow_status circflow_queue_config_init(struct circflow_queue_config *config, size_t size);
 
-// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates nothing for items until one has to
-// wait, and once none waits it keeps room for CIRCFLOW_BACKLOG_SPARSE of them.
+// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates nothing for items until one has
+// to wait, and once none waits it keeps room for CIRCFLOW_BACKLOG_SPARSE of them.
 //
 // @param config  From circflow_queue_config_init(). It is copied.
 //
@@ -1640,13 +1640,14 @@ enum circflow_status circflow_queue_push(struct circflow_queue *queue,
                                          uint8_t *kept_out,
                                          const struct circflow_channel *channel);
 
-// Moves what waits into the channel, one item at a time and in order, until it is full or nothing waits. An item that is
-// not taken stays in front. Call it when the channel has room again and circflow_queue_has_pending().
+// Moves what waits into the channel, one item at a time and in order, until it is full or nothing waits. An item that
+// is not taken stays in front. Call it when the channel has room again and circflow_queue_has_pending().
 //
 // @param moved_out  How many were taken. May be NULL.
 //
 // CIRCFLOW_ERR_CHANNEL_CLOSED, also when nothing waits; what was not taken before still waits. CIRCFLOW_ERR_NULL:
-// channel or one of its functions. CIRCFLOW_ERR_INVALID: an answer that try_send cannot give; what it was offered waits.
+// channel or one of its functions. CIRCFLOW_ERR_INVALID: an answer that try_send cannot give; what it was offered
+// waits.
 enum circflow_status circflow_queue_drain(struct circflow_queue *queue,
                                           uint32_t *moved_out,
                                           const struct circflow_channel *channel);

@@ -118,8 +118,8 @@ pub const MACHINE_UNPACKED_MAX: usize = 1 << 20;
 /// bytes and more each).
 pub const MACHINES_BYTES_MAX: usize = 16 << 20;
 
-/// Default backlog for sparse commands (close, link, add padding): a part answers each within a round or two of its loop,
-/// so eight that wait mean that it has stopped.
+/// Default backlog for sparse commands (close, link, add padding): a part answers each within a round or two of its
+/// loop, so eight that wait mean that it has stopped.
 pub const BACKLOG_SPARSE: usize = 8;
 
 /// Default backlog for a stream of events of which one block of input brings many: as many as the cells that are still
@@ -137,5 +137,6 @@ pub const BACKLOG_MAX: u32 = 4096;
 /// Default for the longest item that a queue copies: a cell.
 pub const QUEUE_ITEM_DEFAULT: u32 = 514;
 
-/// The longest item that a host can have copied: a variable-length cell of the link protocol, 7 bytes and a u16's worth.
+/// The longest item that a host can have copied: a variable-length cell of the link protocol, 7 bytes and a u16's
+/// worth.
 pub const QUEUE_ITEM_MAX: u32 = 7 + u16::MAX as u32;

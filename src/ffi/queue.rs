@@ -55,13 +55,13 @@ pub struct circflow_queue_config {
     /// Items that may wait, 0 (none: what the channel does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
     /// CIRCFLOW_BACKLOG_SPARSE.
     pub backlog_max: u32,
-    /// Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so much
-    /// memory. Default 514, a cell.
+    /// Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so
+    /// much memory. Default 514, a cell.
     pub item_max: u32,
 }
 
-/// An item: a token, which is any number and stays yours to give a meaning, or bytes, which are copied only if they have
-/// to wait.
+/// An item: a token, which is any number and stays yours to give a meaning, or bytes, which are copied only if they
+/// have to wait.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_queue_item {
@@ -75,17 +75,17 @@ pub struct circflow_queue_item {
     pub form: u8,
 }
 
-/// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other answer
-/// the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its bytes live as
-/// long as the call.
+/// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other
+/// answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its
+/// bytes live as long as the call.
 pub type circflow_try_send_fn =
     Option<unsafe extern "C" fn(userdata: *mut c_void, item: *const circflow_queue_item) -> i32>;
 
 /// Answers 0 while your channel is open, and anything else once it will never take an item again.
 pub type circflow_is_closed_fn = Option<unsafe extern "C" fn(userdata: *mut c_void) -> i32>;
 
-/// Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long as
-/// the call.
+/// Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long
+/// as the call.
 pub type circflow_queue_discard_fn =
     Option<unsafe extern "C" fn(userdata: *mut c_void, item: *const circflow_queue_item)>;
 
@@ -115,8 +115,8 @@ pub unsafe extern "C" fn circflow_queue_config_init(
     sized::init(config, size, config_defaults())
 }
 
-/// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates nothing for items until one has to
-/// wait, and once none waits it keeps room for CIRCFLOW_BACKLOG_SPARSE of them.
+/// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates nothing for items until one has
+/// to wait, and once none waits it keeps room for CIRCFLOW_BACKLOG_SPARSE of them.
 ///
 /// @param config  From circflow_queue_config_init(). It is copied.
 ///
@@ -197,13 +197,14 @@ pub unsafe extern "C" fn circflow_queue_push(
     })
 }
 
-/// Moves what waits into the channel, one item at a time and in order, until it is full or nothing waits. An item that is
-/// not taken stays in front. Call it when the channel has room again and circflow_queue_has_pending().
+/// Moves what waits into the channel, one item at a time and in order, until it is full or nothing waits. An item that
+/// is not taken stays in front. Call it when the channel has room again and circflow_queue_has_pending().
 ///
 /// @param moved_out  How many were taken. May be NULL.
 ///
 /// CIRCFLOW_ERR_CHANNEL_CLOSED, also when nothing waits; what was not taken before still waits. CIRCFLOW_ERR_NULL:
-/// channel or one of its functions. CIRCFLOW_ERR_INVALID: an answer that try_send cannot give; what it was offered waits.
+/// channel or one of its functions. CIRCFLOW_ERR_INVALID: an answer that try_send cannot give; what it was offered
+/// waits.
 #[no_mangle]
 pub unsafe extern "C" fn circflow_queue_drain(
     queue: *mut circflow_queue,
@@ -279,7 +280,8 @@ pub unsafe extern "C" fn circflow_queue_take(
             Some(Item::Token(token)) => lend(Item::Token(token)),
             Some(Item::Bytes(bytes)) if bytes.len() > buf_cap => return Err(CIRCFLOW_ERR_TOO_SMALL),
             Some(Item::Bytes(bytes)) => {
-                // SAFETY: `buf_cap` bytes are there by the contract of this function, and with no room there are no bytes.
+                // SAFETY: `buf_cap` bytes are there by the contract of this function, and with no room there are no
+                // bytes.
                 std::ptr::copy_nonoverlapping(bytes.as_ptr(), buf, bytes.len());
                 circflow_queue_item { bytes: buf, ..lend(Item::Bytes(bytes)) }
             }

@@ -1,7 +1,7 @@
 //! The edge between event loops: a bounded channel of crossbeam, whose sender can be asked whether it is closed.
 //!
-//! crossbeam tells a sender so only when it sends, and a sender with a backlog must know before it has anything to send.
-//! So the receiver leaves a word when it goes.
+//! crossbeam tells a sender so only when it sends, and a sender with a backlog must know before it has anything to
+//! send. So the receiver leaves a word when it goes.
 
 use super::{Channel, TrySend};
 use crate::base::sync::atomic::{AtomicBool, Ordering};
@@ -36,8 +36,8 @@ impl<T> Receiver<T> {
         self.items.try_recv().ok()
     }
 
-    /// Closes the channel: senders hear of it at once, and what they sent before can still be taken. One that is sending
-    /// at this very moment may still succeed.
+    /// Closes the channel: senders hear of it at once, and what they sent before can still be taken. One that is
+    /// sending at this very moment may still succeed.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
