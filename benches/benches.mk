@@ -4,9 +4,9 @@ BENCH         := $(BUILD)/bench
 BENCH_SOURCES := benches/bench.c benches/workloads.c benches/traces.c benches/stubs.c benches/peers.c benches/alloc.c
 BENCH_CC      := $(CC) $(CCOMMON) -O2 -g
 
-.PHONY: bench bench-conflux bench-padding bench-smoke bench-cross
+.PHONY: bench bench-conflux bench-padding bench-queue bench-smoke bench-cross
 
-bench: bench-conflux bench-padding ## Measure the library: FORMAT=md for Markdown tables
+bench: bench-conflux bench-padding bench-queue ## Measure the library: FORMAT=md for Markdown tables
 	@:
 
 bench-conflux: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Measure conflux alone: ONLY="name ..."
@@ -52,3 +52,12 @@ $(BENCH)/bench-timers: benches/timers.rs $(LIB)
 
 $(PEER): benches/maybenot-ffi/Cargo.toml benches/maybenot-ffi/src/lib.rs
 	$(CARGO) build --release --manifest-path benches/maybenot-ffi/Cargo.toml --target-dir target/maybenot-ffi
+
+# The backpressure queue and its peers: one program in Rust, as its channels have no names in C.
+bench-queue: setup $(BENCH)/bench-queue ## Measure the backpressure queue: FORMAT=md for a Markdown table
+	@FORMAT=$(FORMAT) benches/queue.sh $(BENCH)
+
+$(BENCH)/bench-queue: benches/queue.rs $(LIB)
+	@mkdir -p $(BENCH)
+	@cp "$$($(CARGO) build --release --target-dir target --bench queue --message-format short 2>/dev/null; \
+		ls -t target/release/deps/queue-* | grep -v '\.d$$' | head -n 1)" $@

@@ -24,8 +24,8 @@
  *     on SENDME:    circflow_circuit_report(); drain; arm the timer
  *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
  *
- * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that channel
- * from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
+ * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
+ * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
  *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
  * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and
@@ -1302,6 +1302,9 @@ typedef void (*circflow_queue_discard_fn)(void *userdata, const struct circflow_
 // Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other answer
 // the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its bytes live
 // as long as the call.
+// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other
+// answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its
+// bytes live as long as the call.
 typedef int32_t (*circflow_try_send_fn)(void *userdata, const struct circflow_queue_item *item);
 
 // Answers 0 while your channel is open, and anything else once it will never take an item again.

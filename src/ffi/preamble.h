@@ -24,8 +24,8 @@
  *     on SENDME:    circflow_circuit_report(); drain; arm the timer
  *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
  *
- * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that channel
- * from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
+ * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
+ * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
  *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
  * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and

@@ -75,9 +75,9 @@ pub struct circflow_queue_item {
     pub form: u8,
 }
 
-/// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other answer
-/// the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its bytes live
-/// as long as the call.
+/// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other
+/// answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its
+/// bytes live as long as the call.
 pub type circflow_try_send_fn =
     Option<unsafe extern "C" fn(userdata: *mut c_void, item: *const circflow_queue_item) -> i32>;
 

@@ -55,16 +55,24 @@ impl<T> Backlog<T> {
         keep: impl FnOnce(S) -> T,
     ) -> Result<Pushed, Refused<S>> {
         // Trying is how a channel is asked for room, so it must not be asked when the item may not pass.
-        let (room, item) = if self.items.is_empty() {
-            match channel.try_send(item) {
-                Ok(()) => return Ok(Pushed::Through),
-                Err(TrySend::Full(item)) => (Room::Full, item),
-                Err(TrySend::Closed(item)) => (Room::Closed, item),
-            }
-        } else {
-            (Room::Open, item)
-        };
-        // A channel that says full may be closed as well.
+        if !self.items.is_empty() {
+            return self.spill(channel, Room::Open, item, keep);
+        }
+        match channel.try_send(item) {
+            Ok(()) => Ok(Pushed::Through),
+            Err(TrySend::Full(item)) => self.spill(channel, Room::Full, item, keep),
+            Err(TrySend::Closed(item)) => self.spill(channel, Room::Closed, item, keep),
+        }
+    }
+
+    /// The item did not go through. A channel that says that it is full, or was not asked, may be closed as well.
+    fn spill<S, C: Channel<S>>(
+        &mut self,
+        channel: &C,
+        room: Room,
+        item: S,
+        keep: impl FnOnce(S) -> T,
+    ) -> Result<Pushed, Refused<S>> {
         let room = if channel.is_closed() { Room::Closed } else { room };
         match admit(self.items.len(), self.cap, room) {
             Admit::Keep => {

@@ -71,6 +71,12 @@ impl<T> Channel<T> for Sender<T> {
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
+
+    /// A channel without room of its own counts as full for crossbeam, and still takes what a receiver waits for.
+    #[inline]
+    fn may_take(&self) -> bool {
+        !self.items.is_full() || self.items.capacity() == Some(0)
+    }
 }
 
 #[cfg(test)]

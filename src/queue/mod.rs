@@ -22,8 +22,8 @@ pub trait Channel<T> {
     /// True when nothing will ever be taken again.
     fn is_closed(&self) -> bool;
 
-    /// False when an item would surely be refused now. A channel that cannot tell cheaply leaves it at true, and is
-    /// asked by trying; one that can spares the backlog moving an item out and back.
+    /// False when an item would surely be refused now. Asked before each item that is drained: a channel that can tell
+    /// spares the backlog moving it out and back. One that cannot leaves this at true, and is asked by trying.
     #[inline]
     fn may_take(&self) -> bool {
         true

@@ -68,7 +68,7 @@ impl<T> Channel<T> for Slot<T> {
 
     #[inline]
     fn may_take(&self) -> bool {
-        self.item.is_none()
+        self.room() == Room::Open
     }
 }
 
