@@ -1299,9 +1299,6 @@ typedef struct circflow_queue_item {
 // as the call.
 typedef void (*circflow_queue_discard_fn)(void *userdata, const struct circflow_queue_item *item);
 
-// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other answer
-// the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its bytes live
-// as long as the call.
 // Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other
 // answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its
 // bytes live as long as the call.
@@ -1547,7 +1544,7 @@ enum circflow_status circflow_circuit_closed(struct circflow_engine *engine,
 // Class PEER: the peer broke the protocol, the close of the circuit (or of the whole set, where its order is lost) is
 // queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
 // CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
-// PADDING_NEGOTIATE; drain and feed it again. CIRCFLOW_ERR_NULL; an id error; CIRCFLOW_ERR_INVALID (body_len above
+// PADDING_NEGOTIATE, and for all on a circuit that circflow runs; drain and feed it again. CIRCFLOW_ERR_NULL; an id error; CIRCFLOW_ERR_INVALID (body_len above
 // CIRCFLOW_BODY_MAX, hop above 16, unknown form): only when the message has to be held or read, as the form and the
 // body of one that is next in order are not looked at.
 CIRCFLOW_MUST_USE

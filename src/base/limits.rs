@@ -140,3 +140,70 @@ pub const QUEUE_ITEM_DEFAULT: u32 = 514;
 /// The longest item that a host can have copied: a variable-length cell of the link protocol, 7 bytes and a u16's
 /// worth.
 pub const QUEUE_ITEM_MAX: u32 = 7 + u16::MAX as u32;
+
+/// SENDMEs one window may wait for; its owner never gets there, as the window ends before. With 31 cells each that is
+/// 250 MB under way on one circuit, two seconds of a gigabit, and half a megabyte to remember.
+pub const SENDMES_PENDING_MAX: u32 = 1 << 14;
+
+/// Bytes one stream may have buffered here: C Tor's largest XOFF limit (10,000 cells, 5 MB), and what is under way when
+/// the XOFF is sent: six legs with a full default window (5,000 cells) each are 15 MB. A peer that goes on after that
+/// does not listen.
+pub const STREAM_BUFFERED_DEFAULT: u32 = 32 << 20;
+
+/// Bytes for which a peer can save up XOFFs and XONs, so that a long transfer does not earn it any number of them. An
+/// honest peer may still say a rate for each part of what was sent and has not drained; that would have to be more than
+/// twice this before one is missed.
+pub const FLOW_CREDIT_MAX: u64 = 32 << 20;
+
+/// Streams of one circuit or set that may be open at a time. C Tor has no cap; a client that is served has a few dozen,
+/// and a thousand still finds each by a short search.
+pub const STREAMS_DEFAULT: u32 = 1024;
+
+/// Messages of circflow's own (XOFF, XON, and END for a stream that is not to be) that may wait on one circuit or set
+/// besides the host's: an XOFF and an XON for each of [`STREAMS_DEFAULT`]. Where padding blocks for long, a peer that
+/// makes us answer more than that is closed.
+pub const OWN_SENDS_MAX: u32 = 2 * STREAMS_DEFAULT;
+
+/// Streams closed here that are remembered, for each circuit or set: the last thousand, so that opening and closing
+/// streams cannot make a peer's view of us grow.
+pub const CLOSED_STREAMS_MAX: usize = 1024;
+
+/// How long a stream that was closed here stays known: Tor's first circuit build timeout, 60 s, which is longer than
+/// any round trip (prop324 §4.1.4: the longer of the two).
+pub const STREAM_MEMORY_DEFAULT: u64 = 60_000_000_000;
+
+/// Cells that wait at an edge when its source is told to pause, and when to go on: a few dozen hide the time that the
+/// pause takes; C Tor's own marks for a circuit's queue are 256 and 10.
+pub const EDGE_HIGH_DEFAULT: u32 = 64;
+
+/// See [`EDGE_HIGH_DEFAULT`].
+pub const EDGE_LOW_DEFAULT: u32 = 16;
+
+/// Cells that an edge still takes after the pause. A TLS record of 16 KiB that was read already holds 31 cells, and the
+/// host hears of the pause only when it drains.
+pub const EDGE_OVER_DEFAULT: u32 = 128;
+
+/// The least of [`EDGE_OVER_DEFAULT`] that can be asked for.
+pub const EDGE_OVER_MIN: u32 = 32;
+
+/// Engines of one hub: a process runs one event loop for each core, and few have more than 256.
+pub const ENGINES_MAX: usize = 256;
+
+/// LINKs that may wait for one engine from all others. A loop takes them in every round, so this is what may come while
+/// it is busy with one: 256 in a millisecond would be a quarter of a million LINKs a second. One more and the circuit
+/// it came on closes.
+pub const JOINS_MAX: usize = 256;
+
+/// Messages that may be under way between a remote leg and the home of its set, each way. One window of DATA and its
+/// SWITCH is 32; with room for two, one arrives while the other is worked on. At 32 bytes an item a leg costs 5 KiB.
+pub const LINK_ROOM: usize = 64;
+
+/// Bytes that all engines of one hub may hold: four engines at [`ENGINE_HELD_BYTES_DEFAULT`].
+pub const HUB_HELD_BYTES_DEFAULT: u64 = 1 << 30;
+
+/// Links with news, and LINKs from elsewhere, that one call looks at; each with at most [`LINK_ROOM`] messages. What is
+/// left is looked at in the next call.
+pub const NEWS_STEP: usize = 16;
+
+/// Entries of a shared table that are looked at under one lock: some 10 microseconds.
+pub const SWEEP_STEP: usize = 256;

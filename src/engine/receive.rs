@@ -249,7 +249,7 @@ impl Engine {
         let accepted = self.accepted.clone().ok_or(Fault::ConfluxOff)?;
         let known = self.find_set(Role::Exit, &link.nonce);
         // Legs are alike in who runs them.
-        let runs = circuit.runs_streams();
+        let runs = self.circuits.get(id).is_some_and(|circuit| circuit.runs_streams());
         if known.and_then(|set| self.sets.get(set)).is_some_and(|state| state.params().is_some() != runs) {
             return Err(Fault::UnfitLink);
         }
