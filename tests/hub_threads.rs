@@ -467,7 +467,7 @@ fn engines_come_and_go() {
         while !stop.load(Relaxed) {
             assert!(asker.hub.meter().bytes() <= 60_000);
             victims.clear();
-            let found = asker.hub.reclaim(20_000, &mut victims);
+            let found = asker.hub.reclaim(20_000, usize::MAX, &mut victims);
             assert_eq!(found, victims.iter().map(|victim| victim.bytes).sum::<u64>());
             assert!(victims.iter().all(|victim| victim.set.0 >> 48 == u64::from(victim.engine)));
             asker.counts.victims.fetch_add(victims.len() as u32, Relaxed);

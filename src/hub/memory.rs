@@ -285,16 +285,16 @@ mod tests {
         let empty = SetMeter::new(&ledger, Id(4), 1000);
         let ledgers = [ledger, other];
         let mut named = Vec::new();
-        assert_eq!(reclaim(&ledgers, 0, &mut named), 0);
+        assert_eq!(reclaim(&ledgers, 0, usize::MAX, &mut named), 0);
         assert!(named.is_empty(), "nothing is wanted");
-        assert_eq!(reclaim(&ledgers, 21, &mut named), 60);
+        assert_eq!(reclaim(&ledgers, 21, usize::MAX, &mut named), 60);
         let victim = |engine, set, bytes| Victim { engine, set: Id(set), bytes };
         assert_eq!(named, [victim(2, 2, 20), victim(1, 3, 40)], "until it is enough");
         assert_eq!(sets.each_ref().map(SetMeter::is_named), [false, true, true]);
         assert_eq!(root.bytes(), 70, "nothing is freed by it");
         named.clear();
-        assert_eq!(reclaim(&ledgers, 20, &mut named), 10, "less than wanted: there is no more");
-        assert_eq!((named, reclaim(&ledgers, 1, &mut Vec::new())), (vec![victim(1, 1, 10)], 0));
+        assert_eq!(reclaim(&ledgers, 20, usize::MAX, &mut named), 10, "less than wanted: there is no more");
+        assert_eq!((named, reclaim(&ledgers, 1, usize::MAX, &mut Vec::new())), (vec![victim(1, 1, 10)], 0));
         drop(empty);
     }
 
@@ -327,7 +327,7 @@ mod tests {
         let sets: Vec<_> = (0..count).map(|id| SetMeter::new(&ledger, Id(id + 1), 9)).collect();
         sets.iter().for_each(|set| set.hold(1, 1).unwrap());
         let mut named = Vec::new();
-        assert_eq!(reclaim(&[ledger], u64::MAX, &mut named), count);
+        assert_eq!(reclaim(&[ledger], u64::MAX, usize::MAX, &mut named), count);
         assert!(named.windows(2).all(|pair| pair[0].set < pair[1].set), "each once; of the same age, in order of id");
     }
 }

@@ -348,7 +348,7 @@ mod tests {
         b.meter().charge(40).unwrap();
         assert_eq!(b.meter().charge(1), Err(Over(Level::Process)));
         let mut victims = Vec::new();
-        assert_eq!((hub.reclaim(10, &mut victims), hub.meter().bytes()), (60, 100));
+        assert_eq!((hub.reclaim(10, usize::MAX, &mut victims), hub.meter().bytes()), (60, 100));
         assert_eq!(victims, [Victim { engine: 1, set: Id(10), bytes: 60 }]);
         drop(set);
         b.meter().credit(40);
