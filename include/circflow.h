@@ -511,6 +511,8 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_EDGE_OVERRUN = -307,
   // A stream has stream_bytes_max bytes that were delivered and not flushed.
   CIRCFLOW_ERR_STREAM_MEMORY = -308,
+  // All sets of the hub together hold as many bytes as they may.
+  CIRCFLOW_ERR_PROCESS_MEMORY = -309,
   // A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
   // message, which Rust also prints to standard error.
   CIRCFLOW_ERR_PANIC = -500,

@@ -12,8 +12,8 @@ const FLOORS: [(&str, &[&str]); 10] = [
     ("padding", &["wire", "base"]),
     ("congestion", &["wire", "base"]),
     ("queue", &["wire", "base"]),
-    ("reactor", &["conflux", "padding", "congestion", "queue", "wire", "base"]),
     ("hub", &["conflux", "congestion", "queue", "wire", "base"]),
+    ("reactor", &["hub", "conflux", "padding", "congestion", "queue", "wire", "base"]),
     ("engine", &["hub", "reactor", "conflux", "padding", "congestion", "queue", "wire", "base"]),
     ("ffi", &["engine", "hub", "reactor", "conflux", "padding", "congestion", "queue", "wire", "base"]),
 ];

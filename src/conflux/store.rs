@@ -4,7 +4,7 @@
 //! set merges the lanes' heads: no heap, no sorting, no memory for holes.
 
 use crate::base::pool::{Pool, Slot};
-use crate::base::Id;
+use crate::base::{Id, Nanos};
 use crate::wire::{cell::CELL_BODY_LEN, Command};
 
 /// What a copied message costs: its whole slot, however short its body.
@@ -128,10 +128,15 @@ struct Header {
     /// Number of the next message of the lane, so that taking one does not touch the next.
     next_number: u64,
     next: Link,
+    /// When it came, in ticks of [`TICK`].
+    at: u32,
     stream_id: u16,
     body_len: u16,
     command: u8,
 }
+
+/// The grain of arrival times, about a millisecond: whoever asks which set has waited longest needs no finer one.
+const TICK: u32 = 20;
 
 #[derive(Clone, Copy, Debug)]
 struct Copy([u8; CELL_BODY_LEN]);
@@ -232,7 +237,15 @@ impl Store {
     #[inline(always)]
     #[must_use]
     pub fn push(&mut self, lane: &mut Lane, number: u64, message: &Message<'_>) -> bool {
+        self.push_at(lane, number, message, 0)
+    }
+
+    /// The same for one whose time of arrival is asked for later.
+    #[inline(always)]
+    #[must_use]
+    pub fn push_at(&mut self, lane: &mut Lane, number: u64, message: &Message<'_>, now: Nanos) -> bool {
         let header = Header {
+            at: (now >> TICK) as u32,
             next_number: NOTHING,
             next: Link::NONE,
             stream_id: message.stream_id,
@@ -286,14 +299,26 @@ impl Store {
         Ok(Some((delivery, cost)))
     }
 
+    /// When the first message of a lane came, give or take a millisecond; `now` is later.
+    pub fn since(&self, lane: &Lane, now: Nanos) -> Option<Nanos> {
+        let header = self.first_header(lane)?;
+        let ticks = ((now >> TICK) as u32).wrapping_sub(header.at);
+        Some(now.saturating_sub(Nanos::from(ticks) << TICK))
+    }
+
     /// Command of the first message of a lane.
     pub fn command_of(&self, lane: &Lane) -> Command {
-        let header = if lane.head.is_token() {
+        Command(self.first_header(lane).map_or(0, |header| header.command))
+    }
+
+    fn first_header(&self, lane: &Lane) -> Option<&Header> {
+        if lane.is_empty() {
+            None
+        } else if lane.head.is_token() {
             self.tokens.get(lane.head.slot()).map(|held| &held.header)
         } else {
             self.copied.get(lane.head.slot()).map(|held| &held.header)
-        };
-        Command(header.filter(|_| !lane.is_empty()).map_or(0, |header| header.command))
+        }
     }
 
     /// Takes the first token of a lane that will never be delivered; copied messages on the way are dropped.

@@ -636,6 +636,10 @@ impl Engine {
     fn insert_set(&mut self, set: Controller) -> Result<Id, Error> {
         let (role, nonce) = (set.role(), set.terms().nonce.clone());
         let id = self.sets.insert(set).map_err(|_| Blocked::Full)?;
+        if let (Some(port), Some(set)) = (&self.port, self.sets.get_mut(id)) {
+            // The set's own cap is kept by the set; this one is part of the process's.
+            set.meter(port.open_set_meter(id, u64::MAX));
+        }
         self.manager.insert(role, &nonce, id);
         Ok(id)
     }

@@ -103,7 +103,8 @@ impl Engine {
         if self.port.is_some() || !self.circuits.is_empty() || !self.sets.is_empty() {
             return Err(self.invalid("an engine joins one hub, before it has circuits or sets"));
         }
-        match hub.join_engine(self.tag as u16, notify, self.store.bytes_max()) {
+        // The store keeps the engine's own cap, of which held messages are only a part.
+        match hub.join_engine(self.tag as u16, notify, u64::MAX) {
             Ok(port) => {
                 self.port = Some(port);
                 Ok(())

@@ -226,7 +226,7 @@ impl Engine {
         if state.params().is_some() {
             return self.take_ready_run(set, buffer);
         }
-        let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(None) };
+        let Some(delivery) = state.next(&mut self.store, self.clock.latest(), buffer)? else { return Ok(None) };
         let set_tag = state.terms().tag;
         if state.is_torn() {
             self.fault_of_set(set, Fault::NumberTwice);
@@ -238,7 +238,7 @@ impl Engine {
     fn take_ready_run(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, TooSmall> {
         let now = self.clock.latest();
         while let Some(state) = self.sets.get_mut(set) {
-            let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(None) };
+            let Some(delivery) = state.next(&mut self.store, now, buffer)? else { return Ok(None) };
             let (hop, set_tag) = (state.join_hop(), state.terms().tag);
             if state.is_torn() {
                 self.fault_of_set(set, Fault::NumberTwice);

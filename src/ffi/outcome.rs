@@ -283,6 +283,7 @@ fn fault_status(fault: Fault) -> circflow_status {
         Fault::FlowAbuse => CIRCFLOW_ERR_FLOW_ABUSE,
         Fault::BadSendme => CIRCFLOW_ERR_BAD_SENDME,
         Fault::EdgeOverrun => CIRCFLOW_ERR_EDGE_OVERRUN,
+        Fault::ProcessMemory => CIRCFLOW_ERR_PROCESS_MEMORY,
         Fault::StreamMemory => CIRCFLOW_ERR_STREAM_MEMORY,
     }
 }

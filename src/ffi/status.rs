@@ -201,6 +201,8 @@ pub enum circflow_status {
     CIRCFLOW_ERR_EDGE_OVERRUN = -307,
     /// A stream has stream_bytes_max bytes that were delivered and not flushed.
     CIRCFLOW_ERR_STREAM_MEMORY = -308,
+    /// All sets of the hub together hold as many bytes as they may.
+    CIRCFLOW_ERR_PROCESS_MEMORY = -309,
 
     /// A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
     /// message, which Rust also prints to standard error.
@@ -318,6 +320,7 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_EXPIRED, c"what was due ended what the call names", Some(TIMEOUT)),
     (CIRCFLOW_ERR_LEG_LOST, c"a leg went that its set cannot do without", Some(FINISHED)),
     (CIRCFLOW_ERR_EDGE_OVERRUN, Fault::EdgeOverrun.text(), Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_PROCESS_MEMORY, Fault::ProcessMemory.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_STREAM_MEMORY, Fault::StreamMemory.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_PANIC, c"a bug in the library was caught; the engine is poisoned", Some(INTERNAL)),
     (CIRCFLOW_ERR_POISONED, c"the engine is poisoned", Some(INTERNAL)),

@@ -3,8 +3,12 @@
 
 use super::commands::Part;
 use super::stream::Streams;
-use crate::conflux::{Role, Set, Terms};
+use crate::base::time::NEVER;
+use crate::base::Nanos;
+use crate::conflux::store::cost_of;
+use crate::conflux::{Arrival, Delivery, Fault, LegIx, Message, Role, Set, Store, Terms, TooSmall};
 use crate::congestion::Params;
+use crate::hub::{Over, SetMeter};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -17,12 +21,15 @@ pub struct Controller {
     /// Those of its legs, if they are run by reactors: then the streams are ours too. The first leg decides, as legs
     /// must be alike.
     params: Option<Arc<Params>>,
+    /// What the process's budget knows of what is held.
+    meter: Option<SetMeter>,
+    metered: u64,
 }
 
 impl Controller {
     /// A set without legs.
     pub fn new(role: Role, terms: Terms) -> Self {
-        Controller { set: Set::new(role, terms), streams: None, params: None }
+        Controller { set: Set::new(role, terms), streams: None, params: None, meter: None, metered: 0 }
     }
 
     /// A leg that reactors run has come.
@@ -33,6 +40,69 @@ impl Controller {
     /// Parameters of flow control, if the streams are ours.
     pub fn params(&self) -> Option<&Arc<Params>> {
         self.params.as_ref()
+    }
+
+    /// What is held counts in a budget from now on.
+    pub fn meter(&mut self, meter: SetMeter) {
+        self.meter = Some(meter);
+    }
+
+    /// A multiplexed message came on a leg; what has to be held is charged first, so that a refusal takes nothing.
+    #[inline]
+    pub fn arrive(
+        &mut self,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+    ) -> Result<Arrival, Fault> {
+        if self.meter.is_none() || self.set.is_in_order(ix) {
+            return self.set.arrive(ix, now, message, store);
+        }
+        self.charge(cost_of(message), now)?;
+        let arrival = self.set.arrive(ix, now, message, store);
+        self.settle(store, now);
+        arrival
+    }
+
+    /// The same on a leg of another engine, where everything is held.
+    pub fn arrive_from_elsewhere(
+        &mut self,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+    ) -> Result<(), Fault> {
+        self.charge(cost_of(message), now)?;
+        let arrival = self.set.arrive_from_elsewhere(ix, now, message, store);
+        self.settle(store, now);
+        arrival
+    }
+
+    /// Takes the next message that was held and whose turn has come.
+    #[inline]
+    pub fn next(&mut self, store: &mut Store, now: Nanos, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
+        let delivery = self.set.next(store, buffer)?;
+        self.settle(store, now);
+        Ok(delivery)
+    }
+
+    fn charge(&mut self, cost: u32, now: Nanos) -> Result<(), Fault> {
+        if let Some(meter) = &self.meter {
+            meter.hold(cost.into(), now).map_err(|Over(_)| Fault::ProcessMemory)?;
+            self.metered += u64::from(cost);
+        }
+        Ok(())
+    }
+
+    /// Gives back what was charged and is not held.
+    fn settle(&mut self, store: &Store, now: Nanos) {
+        let Some(meter) = &self.meter else { return };
+        let held = self.set.held_bytes();
+        if held < self.metered {
+            meter.take(self.metered - held, self.set.held_since(store, now).unwrap_or(NEVER));
+            self.metered = held;
+        }
     }
 
     /// The part that this end plays.

@@ -79,6 +79,8 @@ pub enum Fault {
     EdgeOverrun,
     /// More bytes of a stream than may wait for it.
     StreamMemory,
+    /// The process's cap on held bytes.
+    ProcessMemory,
 }
 
 /// How far a fault reaches.
@@ -132,6 +134,7 @@ impl Fault {
             BadSendme,
             EdgeOverrun,
             StreamMemory,
+            ProcessMemory,
         ]
     };
 
@@ -175,6 +178,7 @@ impl Fault {
             FlowAbuse => c"XOFF or XON too often",
             BadSendme => c"a SENDME that acknowledges nothing that was sent",
             EdgeOverrun => c"the source of an edge goes on after a pause",
+            ProcessMemory => c"the process holds as many bytes as it may",
             StreamMemory => c"a stream has as many bytes waiting as it may",
         }
     }
@@ -184,7 +188,7 @@ impl Fault {
         use Fault::*;
         match self {
             BadSwitch | SwitchRepeated | SwitchZero | SwitchTooFar | NumberOverflow | NumberStale | NumberTwice
-            | SetMemory | EngineMemory => Reach::Set,
+            | SetMemory | EngineMemory | ProcessMemory => Reach::Set,
             BadLink | UnexpectedLink | UnexpectedLinked | UnexpectedLinkedAck | BadNonce | BadLinkNumbers
             | UnfitLink | ConfluxOff | WrongHop | UnexpectedSwitch | UnlinkedData | StreamSendme | BadStreamId
             | LinkLimit | LinkedTimeout | LinkedAckTimeout | PaddingUnexpected | PaddingExcess | BadNegotiated

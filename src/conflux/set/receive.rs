@@ -63,7 +63,7 @@ impl Set {
             self.delivered = number;
             return Ok(Arrival::InOrder(number));
         }
-        self.keep(usize::from(ix), number, message, store, false)?;
+        self.keep(usize::from(ix), number, message, store, false, now)?;
         Ok(Arrival::Held(number))
     }
 
@@ -76,13 +76,14 @@ impl Set {
         message: &Message<'_>,
         store: &mut Store,
         is_exempt: bool,
+        now: Nanos,
     ) -> Result<(), Fault> {
         let cost = cost_of(message);
         if self.held_bytes + u64::from(cost) > self.terms.held_bytes_max && !is_exempt {
             return Err(Fault::SetMemory);
         }
         let Some(leg) = self.legs.get_mut(index) else { return Err(Fault::UnlinkedData) };
-        if !store.fits(cost) || !store.push(&mut leg.lane, number, message) {
+        if !store.fits(cost) || !store.push_at(&mut leg.lane, number, message, now) {
             return Err(Fault::EngineMemory);
         }
         if number < self.next_held {
@@ -120,7 +121,7 @@ impl Set {
             return Err(Fault::NumberTwice);
         }
         let is_near = number - self.delivered <= limits::LINK_ROOM as u64;
-        self.keep(index, number, message, store, is_near)
+        self.keep(index, number, message, store, is_near, now)
     }
 
     /// Takes the next message that was held and whose turn has come. "Delivered" moves with it.
@@ -144,6 +145,22 @@ impl Set {
             self.refresh_next_held();
         }
         Ok(Some(Delivery { leg, tag, ..delivery }))
+    }
+
+    /// The next message of this leg is the next of the set.
+    pub fn is_in_order(&self, ix: LegIx) -> bool {
+        self.legs.get(usize::from(ix)).is_some_and(|leg| leg.recv == self.delivered)
+    }
+
+    /// What is held for order costs.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
+    /// Since when the message has waited that has waited longest.
+    pub fn held_since(&self, store: &Store, now: Nanos) -> Option<Nanos> {
+        let lanes = self.legs.iter().map(|leg| &leg.lane).chain(std::iter::once(&self.orphans));
+        lanes.filter_map(|lane| store.since(lane, now)).min()
     }
 
     /// True when a message that was held is next.
