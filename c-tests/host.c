@@ -20,6 +20,8 @@ static size_t body_len(const circflow_insn *insn)
         return insn->detail.send.form == CIRCFLOW_FORM_BYTES ? insn->detail.send.body_len : 0;
     case CIRCFLOW_INSN_DELIVER:
         return insn->detail.deliver.form == CIRCFLOW_FORM_BYTES ? insn->detail.deliver.body_len : 0;
+    case CIRCFLOW_INSN_WRITE:
+        return insn->detail.write.form == CIRCFLOW_FORM_BYTES ? insn->detail.write.body_len : 0;
     default:
         return 0;
     }
@@ -323,6 +325,67 @@ circflow_set_stats host_set_stats(circflow_engine *engine, circflow_set_id set)
     return stats;
 }
 
+circflow_circuit_stats host_circuit_stats(circflow_engine *engine, circflow_circuit_id circuit)
+{
+    circflow_circuit_stats stats;
+    stats.size = sizeof(stats);
+    OK(circflow_circuit_get_stats(engine, circuit, &stats));
+    return stats;
+}
+
+circflow_stream_stats host_stream_stats(circflow_engine *engine, circflow_stream_id stream)
+{
+    circflow_stream_stats stats;
+    stats.size = sizeof(stats);
+    OK(circflow_stream_get_stats(engine, stream, &stats));
+    return stats;
+}
+
+circflow_stream_config host_stream_config(circflow_set_id set, circflow_circuit_id circuit, uint8_t hop, uint16_t stream_id)
+{
+    circflow_stream_config config;
+    OK(circflow_stream_config_init(&config, sizeof(config)));
+    config.set = set;
+    config.circuit = circuit;
+    config.hop = hop;
+    config.stream_id = stream_id;
+    config.tag = 0x5000 + stream_id;
+    return config;
+}
+
+circflow_stream_id host_stream(host_world *world, circflow_engine *engine, circflow_set_id set, circflow_circuit_id circuit,
+                               uint8_t hop, uint16_t stream_id)
+{
+    circflow_stream_config config = host_stream_config(set, circuit, hop, stream_id);
+    circflow_stream_id stream = {0};
+    OK(circflow_stream_open(engine, world->now, &config, &stream));
+    assert_true(stream.v != 0);
+    return stream;
+}
+
+int host_stream_send(host_world *world, circflow_engine *engine, circflow_stream_id stream, uint8_t command,
+                     const void *body, size_t body_len, circflow_verdict *verdict)
+{
+    circflow_message message = host_message(command, 0, 0, body, body_len);
+    return circflow_stream_send(engine, world->now, stream, &message, verdict);
+}
+
+const uint8_t *host_tag(uint64_t n)
+{
+    uint8_t *tag = scratch();
+    memset(tag, 0xa5, 20);
+    put_number(tag + 4, n, 8);
+    return tag;
+}
+
+circflow_message host_sendme(uint8_t hop, const uint8_t *tag, size_t tag_len)
+{
+    uint8_t *body = scratch();
+    size_t len = 0;
+    OK(circflow_sendme_encode(tag, tag_len, body, &len));
+    return host_message(CIRCFLOW_CMD_SENDME, hop, 0, body, len);
+}
+
 circflow_machines_id host_machines(circflow_engine *engine, const char *name)
 {
     static char text[1 << 16];
@@ -448,6 +511,8 @@ void host_book(host_ledger *ledger, const host_events *events)
             host_give_back(ledger, insn->detail.deliver.token, insn->detail.deliver.cost);
         if (insn->kind == CIRCFLOW_INSN_SEND && insn->detail.send.form == CIRCFLOW_FORM_TOKEN)
             host_give_back(ledger, insn->detail.send.token, insn->detail.send.cost);
+        if (insn->kind == CIRCFLOW_INSN_WRITE && insn->detail.write.form == CIRCFLOW_FORM_TOKEN)
+            host_give_back(ledger, insn->detail.write.token, insn->detail.write.cost);
     }
 }
 

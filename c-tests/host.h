@@ -30,7 +30,7 @@ void host_is(int want, int got, const char *text, const char *file, int line);
 /* Instructions with their bodies, in the order in which they came. */
 typedef struct host_event {
     circflow_insn insn;
-    uint8_t body[CIRCFLOW_BODY_MAX];
+    uint8_t body[CIRCFLOW_CELL_BODY_LEN];
 } host_event;
 
 typedef struct host_events {
@@ -100,6 +100,21 @@ void host_room(host_world *world, circflow_engine *engine, circflow_circuit_id c
 
 circflow_engine_stats host_stats(circflow_engine *engine);
 circflow_set_stats host_set_stats(circflow_engine *engine, circflow_set_id set);
+
+/* Circuits that circflow runs. */
+#define HOST_RUN (CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_REACTOR)
+circflow_circuit_stats host_circuit_stats(circflow_engine *engine, circflow_circuit_id circuit);
+circflow_stream_stats host_stream_stats(circflow_engine *engine, circflow_stream_id stream);
+/* A stream of a set, or of a circuit when the set is zero. */
+circflow_stream_config host_stream_config(circflow_set_id set, circflow_circuit_id circuit, uint8_t hop, uint16_t stream_id);
+circflow_stream_id host_stream(host_world *world, circflow_engine *engine, circflow_set_id set, circflow_circuit_id circuit,
+                               uint8_t hop, uint16_t stream_id);
+int host_stream_send(host_world *world, circflow_engine *engine, circflow_stream_id stream, uint8_t command,
+                     const void *body, size_t body_len, circflow_verdict *verdict);
+/* The tag of cell number n, 20 bytes; good for sixteen more calls. */
+const uint8_t *host_tag(uint64_t n);
+/* SENDME for the cell with this tag. */
+circflow_message host_sendme(uint8_t hop, const uint8_t *tag, size_t tag_len);
 
 /* Padding. Machines are those of tests/machines, by the name of the file. */
 circflow_machines_id host_machines(circflow_engine *engine, const char *name);
