@@ -52,22 +52,26 @@ static void say_progress(struct server *server) {
              (unsigned long long)a.cwnd_peak, (unsigned long long)b.cwnd_peak);
 }
 
-/* The figures of set and stream go when they do. */
-static void keep_figures(struct server *server, const struct upload *upload) {
-    struct circflow_set_stats set;
-    struct circflow_stream_stats stream = {.size = sizeof stream};
-    if (endpoint_stats(&server->endpoint, &upload->tunnel, &set) == 0) server->switches += set.switches_sent;
-    must(circflow_stream_get_stats(engine_of(server), upload->tunnel.stream, &stream), "circflow_stream_get_stats");
-    server->xoffs += stream.xoffs_received;
-    server->xons += stream.xons_received;
+/* 1 when it is on its way, or padding holds it back for now; 0 when it has to wait for CIRCFLOW_INSN_RESUME. */
+static int send_now(struct server *server, struct upload *upload, uint8_t command, const uint8_t *body, size_t len) {
+    const enum circflow_status status = endpoint_send(&server->endpoint, &upload->tunnel, command, body, len);
+    if (status == CIRCFLOW_ERR_BLOCKED || status == CIRCFLOW_ERR_STREAM_STOPPED) return 0;
+    must(status, "circflow_stream_send");
+    return 1;
 }
 
+/* Sends END, if padding does not hold back too much already. The figures of set and stream go when they do. */
 static void finish(struct server *server, struct upload *upload) {
     const uint8_t reason = END_REASON_DONE;
+    struct circflow_set_stats set = {.switches_sent = 0};
+    struct circflow_stream_stats stream = {.size = sizeof stream};
     char hex[SHA256_HEX_CAP];
-    keep_figures(server, upload);
-    must(endpoint_send(&server->endpoint, &upload->tunnel, CIRCFLOW_CMD_END, &reason, sizeof reason),
-         "circflow_stream_send");
+    must(circflow_stream_get_stats(engine_of(server), upload->tunnel.stream, &stream), "circflow_stream_get_stats");
+    if (!send_now(server, upload, CIRCFLOW_CMD_END, &reason, sizeof reason)) return;
+    endpoint_stats(&server->endpoint, &upload->tunnel, &set);
+    server->switches += set.switches_sent;
+    server->xoffs += stream.xoffs_received;
+    server->xons += stream.xons_received;
     sha256_final_hex(&upload->sha, hex);
     upload->tunnel.done = 1;
     node_say("part %u %llu %s", upload->number, (unsigned long long)upload->sent, hex);
@@ -75,17 +79,13 @@ static void finish(struct server *server, struct upload *upload) {
     if (++server->done == upload->count) finish_all(server);
 }
 
-/* 1 when it is on its way, or padding holds it back for now. */
 static int send_chunk(struct server *server, struct upload *upload) {
     uint8_t chunk[CIRCFLOW_BODY_MAX_ALL];
     const uint64_t left = upload->len - upload->sent;
     const size_t wanted = left < sizeof chunk ? (size_t)left : sizeof chunk;
     if (pread(server->file, chunk, wanted, (off_t)(upload->at + upload->sent)) != (ssize_t)wanted)
         node_fail("cannot read %s: %s", server->path, strerror(errno));
-    const enum circflow_status status =
-        endpoint_send(&server->endpoint, &upload->tunnel, CIRCFLOW_CMD_DATA, chunk, wanted);
-    if (status == CIRCFLOW_ERR_BLOCKED || status == CIRCFLOW_ERR_STREAM_STOPPED) return 0;
-    must(status, "circflow_stream_send");
+    if (!send_now(server, upload, CIRCFLOW_CMD_DATA, chunk, wanted)) return 0;
     sha256_update(&upload->sha, chunk, wanted);
     upload->sent += wanted;
     server->bytes += wanted;
