@@ -1,7 +1,8 @@
 # Examples: loop_poll.c, the one to start with, padding.c, and the demo, four programs on libevent.
 #
-# make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; WINDOW= cells;
-# BASE_PORT=; RATIO=, how much faster two legs have to be; PADDING=, machines of examples/machines.
+# make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS=, so many
+# sets at once; SLOW_READER=1; BASE_PORT=; RATIO=, how much faster two legs have to be; PADDING=, machines of
+# examples/machines.
 
 EXAMPLES     := $(BUILD)/examples
 DEMO_NAMES   := demo demo-client demo-relay demo-exit demo-idle
@@ -14,14 +15,15 @@ DEMO_LIBS     = $(shell pkg-config --libs libevent)
 # NAME,VALUE as an option of the demo, quoted for the shell; nothing when the value is empty.
 demo_option = $(if $(strip $(2)),--$(1) '$(subst ','\'',$(2))')
 DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SIZE_MIB)) \
-	$(call demo_option,leg-a,$(LEG_A)) $(call demo_option,leg-b,$(LEG_B)) $(call demo_option,window,$(WINDOW)) \
-	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO)) $(call demo_option,padding,$(PADDING))
+	$(call demo_option,leg-a,$(LEG_A)) $(call demo_option,leg-b,$(LEG_B)) $(call demo_option,circuits,$(CIRCUITS)) \
+	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO)) $(call demo_option,padding,$(PADDING)) \
+	$(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
 
 .PHONY: examples demo demo-short demo-kill demo-padding demo-padding-short
 examples: $(EXAMPLES)/loop_poll $(EXAMPLES)/padding $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
-demo: setup ## Move a file over one leg and over two: FILE=, SIZE_MIB=, LEG_A=, LEG_B=, WINDOW=, PADDING=
+demo: setup ## Move a file over one leg and over two: FILE=, SIZE_MIB=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, PADDING=
 	@$(MAKE) --no-print-directory examples
 	@$(EXAMPLES)/demo $(DEMO_OPTIONS)
 
@@ -47,12 +49,14 @@ $(EXAMPLES)/demo-%.o: examples/demo/%.c $(DEMO_HEADERS) $(HEADER) | $(EXAMPLES)
 
 # What each program is made of.
 demo_objects   = $(patsubst %,$(EXAMPLES)/demo-%.o,$(1))
-DEMO_ENDPOINT := endpoint leg padding record congestion channel cell node sha256
-$(EXAMPLES)/demo: $(call demo_objects,demo watch options machines transfer child progress testfile sha256)
-$(EXAMPLES)/demo-client: $(call demo_objects,client $(DEMO_ENDPOINT))
+DEMO_NODE     := loop node memory padding channel cell
+DEMO_ENDPOINT := endpoint leg digest record sha256 $(DEMO_NODE)
+$(EXAMPLES)/demo: $(call demo_objects,demo watch summary cap options machines transfer network lines child progress \
+	testfile sha256)
+$(EXAMPLES)/demo-client: $(call demo_objects,client reader $(DEMO_ENDPOINT))
 $(EXAMPLES)/demo-exit: $(call demo_objects,exit $(DEMO_ENDPOINT))
-$(EXAMPLES)/demo-idle: $(call demo_objects,idle $(DEMO_ENDPOINT))
-$(EXAMPLES)/demo-relay: $(call demo_objects,relay shaper channel cell node sha256)
+$(EXAMPLES)/demo-idle: $(call demo_objects,idle regular $(DEMO_ENDPOINT))
+$(EXAMPLES)/demo-relay: $(call demo_objects,relay passage turns wire shaper regular $(DEMO_NODE))
 
 $(DEMO_BINS): $(LIB)
 	$(CC) $(CFLAGS) $(filter %.o,$^) -o $@ $(LIB) $(NATIVE_LIBS) $(DEMO_LIBS)

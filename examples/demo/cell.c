@@ -1,17 +1,17 @@
 #include "cell.h"
 
-#include "sha256.h"
+#include "loop.h"
 
 #include <string.h>
 
 /* Where the digest is in a relay header of format V0: command 1, recognized 2, stream id 2, digest 4, length 2. */
 enum { DIGEST_AT = 5 };
 
-void put_u32(uint8_t *at, uint32_t value) {
+static void put_u32(uint8_t *at, uint32_t value) {
     for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
 }
 
-uint32_t get_u32(const uint8_t *at) {
+static uint32_t get_u32(const uint8_t *at) {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
@@ -31,20 +31,17 @@ uint32_t cell_hops(const struct cell *cell) { return get_u32(cell->body + DIGEST
 
 void cell_set_hops(struct cell *cell, uint32_t hops) { put_u32(cell->body + DIGEST_AT, hops); }
 
+void cell_make_relay(struct cell *cell, uint32_t circ_id, const struct circflow_message *message, uint32_t hops) {
+    memset(cell, 0, sizeof *cell);
+    cell->circ_id = circ_id;
+    cell->command = CELL_RELAY;
+    must(circflow_cell_encode(CIRCFLOW_CELL_V0, message, cell->body, NULL), "circflow_cell_encode");
+    cell_set_hops(cell, hops);
+}
+
 void cell_make_destroy(struct cell *cell, uint32_t circ_id, uint8_t reason) {
     memset(cell, 0, sizeof *cell);
     cell->circ_id = circ_id;
     cell->command = CELL_DESTROY;
     cell->body[0] = reason;
-}
-
-void cell_tag(const struct cell *cell, uint8_t tag[TAG_LEN]) {
-    uint8_t digest[SHA256_LEN];
-    struct cell plain = *cell;
-    struct sha256 sha;
-    cell_set_hops(&plain, 0);
-    sha256_init(&sha);
-    sha256_update(&sha, plain.body, sizeof plain.body);
-    sha256_final(&sha, digest);
-    memcpy(tag, digest, TAG_LEN);
 }

@@ -20,16 +20,23 @@ enum {
     CELL_RELAY = 3,   /* tor-spec 3 */
     CELL_DESTROY = 4, /* Its body begins with the reason. */
     HOPS = 3,         /* Guard, middle, exit. */
-    LEGS_MAX = 2,
-    SENDME_INC = 31, /* DATA cells that one SENDME acknowledges. */
-    TAG_LEN = 20     /* What a SENDME quotes of the cell that it acknowledges. */
+    MIDDLE_HOP = 2,
+    LEGS_MAX = 2
 };
 
 /* DESTROY reasons (tor-spec 5.4). */
-enum { REASON_PROTOCOL = 1, REASON_INTERNAL = 2, REASON_CHANNEL_CLOSED = 8 };
+enum { REASON_PROTOCOL = 1, REASON_INTERNAL = 2, REASON_RESOURCELIMIT = 5, REASON_CHANNEL_CLOSED = 8 };
+
+/* Circuits are set up in advance: each has the same id on all its connections, made of the number of its set and of its
+ * leg in it, both from 0. */
+enum { SETS_MAX = 1000, CIRC_IDS = 1 + SETS_MAX * LEGS_MAX };
+
+static inline uint32_t circ_id_of(unsigned set, unsigned leg) { return 1 + set * LEGS_MAX + leg; }
+static inline unsigned circ_id_leg(uint32_t circ_id) { return (circ_id - 1) % LEGS_MAX; }
+static inline int circ_id_is_good(uint32_t circ_id) { return circ_id > 0 && circ_id < CIRC_IDS; }
 
 struct cell {
-    uint32_t circ_id; /* Circuits are set up in advance: leg A is circuit 1 on all its connections, leg B circuit 2. */
+    uint32_t circ_id;
     uint8_t command;
     uint8_t body[CIRCFLOW_CELL_BODY_LEN];
 };
@@ -40,13 +47,10 @@ void cell_unpack(struct cell *cell, const uint8_t wire[CELL_LEN]);
 uint32_t cell_hops(const struct cell *cell);
 void cell_set_hops(struct cell *cell, uint32_t hops);
 
+/* A relay cell with that message in it. The rest of the body should be random (tor-spec 6.1); nothing is encrypted here,
+ * so nothing would be gained. */
+void cell_make_relay(struct cell *cell, uint32_t circ_id, const struct circflow_message *message, uint32_t hops);
+
 void cell_make_destroy(struct cell *cell, uint32_t circ_id, uint8_t reason);
-
-/* The tag by which a SENDME names this cell. Tor takes it from the digest; here it is a hash of the body without the
- * hop count, which differs between the ends. */
-void cell_tag(const struct cell *cell, uint8_t tag[TAG_LEN]);
-
-void put_u32(uint8_t *at, uint32_t value);
-uint32_t get_u32(const uint8_t *at);
 
 #endif

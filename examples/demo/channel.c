@@ -14,15 +14,17 @@ enum { INPUT_MAX = 128 * CELL_LEN };
 
 struct channel {
     struct bufferevent *stream;
-    const struct channel_events *events; /* NULL once the owner has closed it. */
+    const struct channel_events *events;
     void *owner;
-    struct event *wrote; /* Some of the output has left. */
+    struct event *wrote;       /* Some of the output has left. */
+    struct evbuffer *unwritten; /* Circuit ids of what was put and not told as written, if the owner wants to know. */
     uint64_t bytes_written, cells_told;
 };
 
 static void channel_free(struct channel *channel) {
     bufferevent_free(channel->stream);
     event_free(channel->wrote);
+    evbuffer_free(channel->unwritten);
     free(channel);
 }
 
@@ -35,10 +37,7 @@ static void on_read(struct bufferevent *stream, void *arg) {
 static void on_write(struct bufferevent *stream, void *arg) {
     struct channel *channel = arg;
     (void)stream;
-    if (channel->events == NULL)
-        channel_free(channel);
-    else
-        channel->events->on_room(channel->owner);
+    channel->events->on_room(channel->owner);
 }
 
 static void on_event(struct bufferevent *stream, short what, void *arg) {
@@ -53,7 +52,7 @@ static void on_event(struct bufferevent *stream, short what, void *arg) {
     const struct channel_events *events = channel->events;
     void *owner = channel->owner;
     channel_free(channel);
-    if (events != NULL) events->on_lost(owner, why);
+    events->on_lost(owner, why);
 }
 
 /* Output leaves the buffer in pieces of any size: a cell counts when its last byte has gone. This is called from deep
@@ -68,12 +67,13 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
 
 static void on_wrote(evutil_socket_t fd, short what, void *arg) {
     struct channel *channel = arg;
-    const uint64_t cells = channel->bytes_written / CELL_LEN - channel->cells_told;
+    uint32_t circ_id;
     (void)fd;
     (void)what;
-    if (channel->events == NULL || channel->events->on_written == NULL || cells == 0) return;
-    channel->cells_told += cells;
-    channel->events->on_written(channel->owner, (uint32_t)cells);
+    if (channel->events->on_written == NULL) return;
+    for (; channel->cells_told < channel->bytes_written / CELL_LEN; channel->cells_told++)
+        if (evbuffer_remove(channel->unwritten, &circ_id, sizeof circ_id) == sizeof circ_id)
+            channel->events->on_written(channel->owner, circ_id);
 }
 
 static struct channel *channel_new(struct event_base *base, evutil_socket_t fd, const struct channel_events *events,
@@ -82,7 +82,8 @@ static struct channel *channel_new(struct event_base *base, evutil_socket_t fd, 
     if (channel == NULL) return NULL;
     channel->stream = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
     channel->wrote = event_new(base, -1, 0, on_wrote, channel);
-    if (channel->stream == NULL || channel->wrote == NULL) abort(); /* Out of memory. */
+    channel->unwritten = evbuffer_new();
+    if (channel->stream == NULL || channel->wrote == NULL || channel->unwritten == NULL) abort(); /* Out of memory. */
     channel->events = events;
     channel->owner = owner;
     bufferevent_setcb(channel->stream, on_read, on_write, on_event, channel);
@@ -132,19 +133,15 @@ void channel_put(struct channel *channel, const struct cell *cell) {
     uint8_t wire[CELL_LEN];
     cell_pack(cell, wire);
     if (bufferevent_write(channel->stream, wire, sizeof wire) != 0) abort(); /* Out of memory. */
+    if (channel->events->on_written != NULL) evbuffer_add(channel->unwritten, &cell->circ_id, sizeof cell->circ_id);
 }
 
-size_t channel_backlog(const struct channel *channel) {
+static size_t backlog(const struct channel *channel) {
     return evbuffer_get_length(bufferevent_get_output(channel->stream));
 }
 
-void channel_close(struct channel *channel) {
-    channel->events = NULL;
-    if (channel_backlog(channel) == 0) {
-        channel_free(channel);
-        return;
-    }
-    bufferevent_disable(channel->stream, EV_READ);
-    bufferevent_setcb(channel->stream, NULL, on_write, on_event, channel);
-    bufferevent_setwatermark(channel->stream, EV_WRITE, 0, 0);
+int channel_is_full(const struct channel *channel) { return backlog(channel) >= CHANNEL_FULL; }
+
+size_t channel_bytes(const struct channel *channel) {
+    return backlog(channel) + evbuffer_get_length(bufferevent_get_input(channel->stream));
 }

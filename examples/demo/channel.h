@@ -7,16 +7,16 @@
 #include <event2/event.h>
 #include <stddef.h>
 
-/* Bytes of output at which a channel counts as blocked, and at which it has room again. */
-enum { CHANNEL_FULL = 128 * CELL_LEN, CHANNEL_ROOM = 32 * CELL_LEN };
+/* Bytes of output at which a channel counts as full, and at which it has room again. */
+enum { CHANNEL_FULL = 128 * CELL_LEN, CHANNEL_ROOM = 64 * CELL_LEN };
 
 struct channel;
 
-/* What a channel tells its owner. Each may close the channel. */
+/* What a channel tells its owner. */
 struct channel_events {
     void (*on_cells)(void *owner);                 /* Cells came: take them. What is not taken waits. */
     void (*on_room)(void *owner);                  /* The backlog fell to CHANNEL_ROOM. */
-    void (*on_written)(void *owner, uint32_t cells); /* So many more have left for the socket, whole. May be NULL. */
+    void (*on_written)(void *owner, uint32_t circ_id); /* A cell has left for the socket, whole. May be NULL. */
     void (*on_lost)(void *owner, const char *why); /* The connection is gone, and the channel with it: forget it. */
 };
 
@@ -32,10 +32,10 @@ int channel_take(struct channel *channel, struct cell *cell);
 
 void channel_put(struct channel *channel, const struct cell *cell);
 
-/* Bytes put and not yet written to the socket. */
-size_t channel_backlog(const struct channel *channel);
+/* More should not be put before on_room() comes; what must not wait may. */
+int channel_is_full(const struct channel *channel);
 
-/* Ends it, once what was put is written. The owner hears no more of it. */
-void channel_close(struct channel *channel);
+/* Bytes that it keeps: put and not yet written, or come and not yet taken. */
+size_t channel_bytes(const struct channel *channel);
 
 #endif

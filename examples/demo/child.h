@@ -18,7 +18,7 @@ struct child_events {
 
 struct child {
     const char *program; /* "relay" is demo-relay, beside the demo itself. */
-    char title[24];      /* For people: "middle B". */
+    const char *title;   /* For people: "middle B". */
     char leg;            /* 'A' or 'B' for a relay, else 0. */
     uint16_t port;       /* Where it listens, 0 until it says so. */
     pid_t pid;
@@ -28,7 +28,7 @@ struct child {
     void *owner;
 };
 
-enum { CHILD_ARGS_MAX = 6 };
+enum { CHILD_ARGS_MAX = 8 };
 
 /* Starts child->program with arguments up to a NULL. 0, or -1 with errno. */
 int child_start(struct child *child, struct event_base *base, const char *const args[]);

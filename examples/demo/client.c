@@ -1,137 +1,235 @@
-/* demo-client OUTPUT_FILE TRACE_FILE MACHINES_FILE GUARD_PORT...
+/* demo-client OUTPUT_FILE SIZE SETS TRACE_FILE MACHINES_FILE READ_BYTES_PER_S GUARD_PORT...
  *
- * Opens a conflux set, adds a leg over each guard, asks the exit for the file and writes what comes. Records its cells
- * on leg A, unless TRACE_FILE is empty, and pads, unless MACHINES_FILE is. Its progress:
- * "progress BYTES CELLS_A CELLS_B HELD HELD_PEAK".
+ * Opens conflux sets, each with a leg over each guard, asks the exit for the file, a part on each set, and writes what
+ * comes. Records the cells of the first leg, unless TRACE_FILE is empty, and pads, unless MACHINES_FILE is. Takes
+ * READ_BYTES_PER_S from all streams together, or what comes when that is 0. Its progress:
+ * "progress BYTES CELLS_A CELLS_B HELD HELD_PEAK PARTS WAITING".
  */
 #include "clock.h"
 #include "endpoint.h"
 #include "node.h"
 #include "padding.h"
+#include "part.h"
+#include "reader.h"
 #include "record.h"
-#include "sha256.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { STREAM_ID = 1 };
-
-/* A client sends no DATA here, so that any window will do. */
-enum { CLIENT_WINDOW = 4 * SENDME_INC };
-
-/* What may wait for order: legs of very unequal delay, with windows to match. */
-#define HELD_BYTES_MAX (UINT64_C(128) << 20)
-
-#define LINK_TIMEOUT_NS UINT64_C(8000000000)
+/* A set, and the part of the file that comes on it. */
+struct download {
+    struct tunnel tunnel;
+    struct client *client;
+    unsigned number;
+    struct reader *reader;
+    struct sha256 sha;
+    uint64_t bytes;
+    int has_end; /* END came; the reader may still have some to take. */
+    uint64_t held_peak;
+    struct circflow_stream_stats stats; /* The latest. */
+};
 
 struct client {
     struct endpoint endpoint;
     const char *path;
-    FILE *file;
-    struct sha256 sha;
-    uint64_t bytes, started_ns;
-    int done;
+    int file;
+    uint64_t size, started_ns;
+    unsigned sets, done;
+    size_t waiting; /* Bytes that came and that the readers have not taken. */
+    struct download downloads[SETS_MAX];
 };
 
-static void on_usable(struct endpoint *endpoint) {
-    static const char target[] = "the.file:80"; /* With its NUL, then flags, which may be left out (tor-spec 6.2). */
-    struct client *client = endpoint->owner;
-    const struct circflow_message begin = {.command = CIRCFLOW_CMD_BEGIN, .hop = HOPS, .stream_id = STREAM_ID,
-                                           .body = (const uint8_t *)target, .body_len = sizeof target};
-    client->started_ns = now_ns();
-    must(endpoint_send(endpoint, &begin), "circflow_set_send");
+static struct circflow_engine *engine_of(const struct download *download) {
+    return download->client->endpoint.loop.engine;
 }
 
-static void keep(struct client *client, const struct circflow_message *data) {
-    sha256_update(&client->sha, data->body, data->body_len);
-    client->bytes += data->body_len;
-    if (fwrite(data->body, 1, data->body_len, client->file) != data->body_len)
-        node_fail("cannot write %s: %s", client->path, strerror(errno));
+/* --- A stream, from BEGIN to END ----------------------------------------------------------------------------------- */
+
+static void on_usable(struct endpoint *endpoint, struct tunnel *tunnel) {
+    struct download *download = (struct download *)tunnel;
+    struct client *client = download->client;
+    struct circflow_stream_config config;
+    char target[40];
+    must(circflow_stream_config_init(&config, sizeof config), "circflow_stream_config_init");
+    config.tag = (uint64_t)(uintptr_t)tunnel;
+    config.set = tunnel->set;
+    config.stream_id = STREAM_ID;
+    config.hop = HOPS;
+    must(circflow_stream_open(endpoint->loop.engine, now_ns(), &config, &tunnel->stream), "circflow_stream_open");
+    if (client->started_ns == 0) client->started_ns = now_ns();
+    /* With its NUL, then flags, which may be left out (tor-spec 6.2). */
+    const int len = snprintf(target, sizeof target, "%u-of-%u.file:80", download->number, client->sets);
+    must(endpoint_send(endpoint, tunnel, CIRCFLOW_CMD_BEGIN, (const uint8_t *)target, (size_t)len + 1),
+         "circflow_stream_send");
 }
 
-static unsigned long long cells_of(struct endpoint *endpoint, uint32_t circ_id) {
-    const struct leg *leg = endpoint_leg(endpoint, circ_id);
-    return leg == NULL ? 0 : leg->cells;
+static unsigned long long sum_of(const struct client *client, uint64_t (*figure)(const struct download *)) {
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < client->sets; i++) sum += figure(&client->downloads[i]);
+    return sum;
 }
 
-static void finish(struct client *client) {
-    const uint64_t took_ns = now_ns() - client->started_ns;
-    struct circflow_set_stats stats = {.held_peak = 0};
-    char hex[SHA256_HEX_CAP];
-    if (fclose(client->file) != 0) node_fail("cannot write %s: %s", client->path, strerror(errno));
-    endpoint_stats(&client->endpoint, &stats);
-    sha256_final_hex(&client->sha, hex);
-    client->done = 1;
+static uint64_t bytes_of(const struct download *download) { return download->bytes; }
+static uint64_t xoffs_of(const struct download *download) { return download->stats.xoffs_sent; }
+static uint64_t xons_of(const struct download *download) { return download->stats.xons_sent; }
+
+static unsigned long long held_peak(const struct client *client) {
+    unsigned long long most = 0;
+    for (unsigned i = 0; i < client->sets; i++)
+        if (client->downloads[i].held_peak > most) most = client->downloads[i].held_peak;
+    return most;
+}
+
+static unsigned long long cells_of(const struct client *client, unsigned leg) {
+    return endpoint_leg_figures(&client->endpoint, leg).cells;
+}
+
+static void finish_all(struct client *client) {
+    if (close(client->file) != 0) node_fail("cannot write %s: %s", client->path, strerror(errno));
     record_close();
-    padding_say(&client->endpoint);
-    node_say("received %llu %s %llu %llu %llu %llu", (unsigned long long)client->bytes, hex,
-             (unsigned long long)took_ns, cells_of(&client->endpoint, 1), cells_of(&client->endpoint, 2),
-             (unsigned long long)stats.held_peak);
-    must(circflow_set_close(client->endpoint.engine, now_ns(), client->endpoint.set), "circflow_set_close");
+    endpoint_say_figures(&client->endpoint);
+    node_say("flow %llu %llu", sum_of(client, xoffs_of), sum_of(client, xons_of));
+    node_say("received %llu %llu %llu %llu %llu", sum_of(client, bytes_of),
+             (unsigned long long)(now_ns() - client->started_ns), cells_of(client, 0), cells_of(client, 1),
+             held_peak(client));
 }
 
-static void on_message(struct endpoint *endpoint, const struct circflow_message *message) {
-    struct client *client = endpoint->owner;
-    if (client->done || message->stream_id != STREAM_ID) return;
-    if (message->command == CIRCFLOW_CMD_DATA) keep(client, message);
-    if (message->command == CIRCFLOW_CMD_END) finish(client);
+/* How far a set had to hold messages for order. */
+static uint64_t look_at_held(struct download *download) {
+    struct circflow_set_stats stats;
+    if (endpoint_stats(&download->client->endpoint, &download->tunnel, &stats) != 0) return 0;
+    download->held_peak = stats.held_peak;
+    return stats.held;
 }
 
-static void on_room(struct endpoint *endpoint) { (void)endpoint; /* It never has to wait: it sends no DATA. */ }
-
-static void on_ended(struct endpoint *endpoint, const char *why) {
-    const struct client *client = endpoint->owner;
-    if (!client->done) node_fail("%s", why);
+static void finish_one(struct download *download) {
+    struct client *client = download->client;
+    char hex[SHA256_HEX_CAP];
+    look_at_held(download);
+    sha256_final_hex(&download->sha, hex);
+    download->tunnel.done = 1;
+    node_say("part %u %llu %s", download->number, (unsigned long long)download->bytes, hex);
+    must(circflow_set_close(engine_of(download), now_ns(), download->tunnel.set), "circflow_set_close");
+    if (++client->done == client->sets) finish_all(client);
 }
+
+/* The program has taken bytes of the stream: for circflow, which says XOFF and XON by what is left. Once the stream has
+ * ended there is nobody to say it to. */
+static void flush(struct download *download, size_t len) {
+    const struct circflow_stream_id stream = download->tunnel.stream;
+    if (download->has_end) return;
+    must(circflow_stream_flushed(engine_of(download), now_ns(), stream, (uint32_t)len), "circflow_stream_flushed");
+    download->stats.size = sizeof download->stats;
+    must(circflow_stream_get_stats(engine_of(download), stream, &download->stats), "circflow_stream_get_stats");
+}
+
+static void on_taken(void *owner, const uint8_t *data, size_t len) {
+    struct download *download = owner;
+    struct client *client = download->client;
+    const uint64_t at = part_begin(client->size, download->number, client->sets) + download->bytes;
+    if (pwrite(client->file, data, len, (off_t)at) != (ssize_t)len)
+        node_fail("cannot write %s: %s", client->path, strerror(errno));
+    sha256_update(&download->sha, data, len);
+    download->bytes += len;
+    client->waiting -= len;
+    flush(download, len);
+    if (download->has_end && reader_bytes(download->reader) == 0) finish_one(download);
+}
+
+static void on_rest(void *owner) { endpoint_settle(&((struct download *)owner)->client->endpoint); }
+
+static const struct reader_events reader_events = {on_taken, on_rest};
+
+static void on_message(struct endpoint *endpoint, struct tunnel *tunnel, struct circflow_stream_id stream,
+                       const struct circflow_message *message) {
+    struct download *download = (struct download *)tunnel;
+    (void)endpoint;
+    (void)stream;
+    if (tunnel->done) return;
+    if (message->command == CIRCFLOW_CMD_DATA) {
+        download->client->waiting += message->body_len;
+        reader_give(download->reader, message->body, message->body_len);
+    }
+    if (message->command != CIRCFLOW_CMD_END) return;
+    download->has_end = 1;
+    if (reader_bytes(download->reader) == 0) finish_one(download);
+}
+
+static void on_room(struct endpoint *endpoint, struct tunnel *tunnel) {
+    (void)endpoint; /* It never has to wait: it sends no DATA. */
+    (void)tunnel;
+}
+
+static void on_ended(struct endpoint *endpoint, struct tunnel *tunnel, const char *why) {
+    (void)endpoint;
+    if (!tunnel->done) node_fail("%s", why);
+}
+
+static size_t stream_bytes(struct endpoint *endpoint) { return ((struct client *)endpoint->owner)->waiting; }
 
 static const struct endpoint_role role = {
     .circflow_role = CIRCFLOW_ROLE_CLIENT,
     .peer_hop = HOPS,
-    .sent_hops = HOPS,
-    .on_message = on_message,
+    .padded_hop = HOPS, /* Client and exit pad with each other, all the way. */
     .on_usable = on_usable,
+    .on_message = on_message,
     .on_room = on_room,
     .on_ended = on_ended,
+    .stream_bytes = stream_bytes,
 };
+
+/* --- The process ----------------------------------------------------------------------------------------------- */
 
 static void on_progress(evutil_socket_t fd, short what, void *arg) {
     struct client *client = arg;
-    struct circflow_set_stats stats;
+    unsigned long long held = 0;
     (void)fd;
     (void)what;
-    if (client->done || endpoint_stats(&client->endpoint, &stats) != 0) return;
-    node_say("progress %llu %llu %llu %llu %llu", (unsigned long long)client->bytes,
-             cells_of(&client->endpoint, 1), cells_of(&client->endpoint, 2), (unsigned long long)stats.held,
-             (unsigned long long)stats.held_peak);
-    padding_say(&client->endpoint);
+    if (client->done == client->sets) return;
+    for (unsigned i = 0; i < client->sets; i++) held += look_at_held(&client->downloads[i]);
+    node_say("progress %llu %llu %llu %llu %llu %u %llu", sum_of(client, bytes_of), cells_of(client, 0),
+             cells_of(client, 1), held, held_peak(client), client->done, (unsigned long long)client->waiting);
+    endpoint_say_figures(&client->endpoint);
 }
 
-static void open_set(struct endpoint *endpoint) {
-    struct circflow_set_config config;
-    must(circflow_set_config_init(&config, sizeof config), "circflow_set_config_init");
-    config.desired_ux = CIRCFLOW_UX_HIGH_THROUGHPUT;
-    config.held_bytes_max = HELD_BYTES_MAX;
-    config.link_timeout_ns = LINK_TIMEOUT_NS;
-    endpoint_open_set(endpoint, &config);
+static void open_file(struct client *client) {
+    client->file = open(client->path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (client->file < 0) node_fail("cannot write %s: %s", client->path, strerror(errno));
+}
+
+static void open_sets(struct client *client, uint64_t bytes_per_s) {
+    struct endpoint *endpoint = &client->endpoint;
+    for (unsigned i = 0; i < client->sets; i++) {
+        struct download *download = &client->downloads[i];
+        download->client = client;
+        download->number = i;
+        sha256_init(&download->sha);
+        download->reader = reader_new(endpoint->loop.base, bytes_per_s / client->sets, &reader_events, download);
+        endpoint_open_set(endpoint, &download->tunnel, i);
+    }
+    endpoint_settle(endpoint);
 }
 
 int main(int argc, char **argv) {
-    static struct client client = {.endpoint.windows = {CLIENT_WINDOW, CLIENT_WINDOW}};
+    static struct client client;
     uint16_t ports[LEGS_MAX];
-    client.endpoint.base = node_start();
-    if (argc < 5 || argc > 4 + LEGS_MAX) node_fail("demo-client is started by the demo");
+    const int first_port = 7;
+    struct event_base *base = node_start();
+    if (argc <= first_port || argc > first_port + LEGS_MAX) node_fail("demo-client is started by the demo");
     client.path = argv[1];
-    client.file = fopen(client.path, "wb");
-    if (client.file == NULL) node_fail("cannot write %s: %s", client.path, strerror(errno));
-    if (argv[2][0] != '\0') record_open(argv[2]);
-    sha256_init(&client.sha);
-    endpoint_open(&client.endpoint, &role, &client);
-    padding_load(&client.endpoint, argv[3]);
-    node_tell_progress(client.endpoint.base, on_progress, &client);
-    open_set(&client.endpoint);
-    for (int i = 4; i < argc; i++) ports[i - 4] = (uint16_t)node_number(argv[i], UINT16_MAX);
-    endpoint_connect(&client.endpoint, ports, (size_t)argc - 4);
-    event_base_dispatch(client.endpoint.base);
+    client.size = node_number(argv[2], UINT64_MAX / 2);
+    client.sets = (unsigned)node_number(argv[3], SETS_MAX);
+    open_file(&client);
+    if (argv[4][0] != '\0') record_open(argv[4]);
+    endpoint_open(&client.endpoint, base, &role, &client);
+    client.endpoint.machines = padding_load(&client.endpoint.loop, argv[5]);
+    node_tell_progress(base, on_progress, &client);
+    for (int i = first_port; i < argc; i++) ports[i - first_port] = (uint16_t)node_number(argv[i], UINT16_MAX);
+    endpoint_connect(&client.endpoint, ports, (size_t)(argc - first_port));
+    open_sets(&client, node_number(argv[6], UINT64_MAX / 2));
+    event_base_dispatch(base);
     return 0;
 }

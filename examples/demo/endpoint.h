@@ -1,87 +1,118 @@
-/* An end of the circuits that uses circflow: what the client and the exit have in common, and what a host of your own
- * will have too. It puts cells in, does what circflow's verdicts and instructions say, and arms the one timer.
+/* An end of circuits and sets: what the client and the exit have in common, and what a host of your own will have too.
+ * It puts cells in, and does what circflow's verdicts and instructions say. All circuits are circflow's to run
+ * (CIRCFLOW_CIRCUIT_REACTOR): congestion windows, SENDMEs, XON and XOFF are not found here.
  */
 #ifndef DEMO_ENDPOINT_H
 #define DEMO_ENDPOINT_H
 
 #include "channel.h"
-#include "congestion.h"
+#include "digest.h"
+#include "loop.h"
+#include "memory.h"
 
 #include <event2/listener.h>
 
+enum { STREAM_ID = 1 }; /* Of the one stream in a set. */
+
 struct endpoint;
+
+/* A set, and its one stream. Client and exit have more to keep of one: each begins a struct of its own with this. */
+struct tunnel {
+    struct circflow_set_id set;
+    struct circflow_stream_id stream;
+    int done; /* Its legs may go. */
+};
+
+/* A connection to a guard or from a middle, with a leg of each set on it. */
+struct conn {
+    struct endpoint *endpoint;
+    struct channel *channel;
+    int full; /* Its channel takes no more. */
+    size_t turn;
+};
 
 /* A circuit, from the first to the last that this end knows of it. */
 struct leg {
     struct endpoint *endpoint;
-    struct channel *channel;             /* NULL before and after. */
-    struct circflow_circuit_id circuit;  /* Zero before and after. */
-    uint32_t circ_id;                    /* 0 at an exit until its first cell names it. */
-    struct congestion congestion;
-    int linked, blocked;                 /* blocked: the channel's output is full. */
-    uint64_t cells;                      /* Received. */
+    struct conn *conn;
+    struct circflow_circuit_id circuit; /* Zero after. */
+    uint32_t circ_id;
+    struct tunnel *tunnel;              /* At an exit only once it is linked. */
+    struct digest sent, received[HOPS + 1]; /* By the hop that cells come from; 0 at an exit. */
+    uint64_t cells, cwnd_peak, rtt_ns, cwnd;
 };
 
 /* What differs between client and exit. Each may use the functions below. */
 struct endpoint_role {
     uint8_t circflow_role;
     uint8_t peer_hop; /* How circflow calls the other end, HOPS or 0. */
-    uint32_t sent_hops; /* The hop count that this end starts its cells with. */
+    uint8_t padded_hop; /* The hop that machines pad with. */
 
-    void (*on_message)(struct endpoint *endpoint, const struct circflow_message *message); /* In order. */
-    void (*on_usable)(struct endpoint *endpoint);
-    void (*on_room)(struct endpoint *endpoint);
-    void (*on_ended)(struct endpoint *endpoint, const char *why);
-    void (*on_cell)(struct endpoint *endpoint); /* A cell came, of whatever kind. May be NULL. */
+    /* Exit: a set has come with its first leg. */
+    struct tunnel *(*on_set)(struct endpoint *endpoint, struct circflow_set_id set);
+    void (*on_usable)(struct endpoint *endpoint, struct tunnel *tunnel);
+    /* A message of a stream, in order. */
+    void (*on_message)(struct endpoint *endpoint, struct tunnel *tunnel, struct circflow_stream_id stream,
+                       const struct circflow_message *message);
+    /* Its stream may send again. */
+    void (*on_room)(struct endpoint *endpoint, struct tunnel *tunnel);
+    void (*on_ended)(struct endpoint *endpoint, struct tunnel *tunnel, const char *why);
+    void (*on_cell)(struct endpoint *endpoint, uint8_t hop); /* A cell came, of whatever kind. May be NULL. */
+    size_t (*stream_bytes)(struct endpoint *endpoint); /* What programs have not taken yet. May be NULL. */
 };
 
 struct endpoint {
-    struct event_base *base;
-    struct circflow_engine *engine;
-    struct event *timer;
-    uint64_t armed_ns; /* What the timer is armed for. */
+    struct loop loop;
     const struct endpoint_role *role;
     void *owner;
-    struct circflow_set_id set;
-    struct leg legs[LEGS_MAX];
-    size_t leg_count;
+    struct conn conns[LEGS_MAX];
+    size_t conn_count;
+    struct leg *legs[CIRC_IDS]; /* By circuit id; NULL where none was. */
+    struct tunnel *tunnels[SETS_MAX];
+    size_t tunnel_count;
     struct circflow_machines_id machines; /* What the legs pad with, zero for none. */
     struct circflow_padding_stats padding_gone; /* Of legs that have gone. */
-    uint64_t windows[LEGS_MAX]; /* By circuit id: leg A, leg B. */
-    char lost[160];             /* Which leg was lost first, and why. */
+    struct memory_peak memory;
+    char lost[160]; /* Which leg was lost first, and why. */
 };
 
-/* Random bytes of the system. */
-void endpoint_random(uint8_t *bytes, size_t len);
+void endpoint_open(struct endpoint *endpoint, struct event_base *base, const struct endpoint_role *role, void *owner);
 
-void endpoint_open(struct endpoint *endpoint, const struct endpoint_role *role, void *owner);
+/* Makes a circuit known to the engine. */
+struct leg *endpoint_add_leg(struct endpoint *endpoint, struct conn *conn, uint32_t circ_id);
 
-/* Makes a circuit known to the engine. The caller gives it its channel. */
-struct leg *endpoint_add_leg(struct endpoint *endpoint, uint32_t circ_id);
+void endpoint_add_tunnel(struct endpoint *endpoint, struct tunnel *tunnel);
 
-/* Client: opens a set, under a nonce of its own. */
-void endpoint_open_set(struct endpoint *endpoint, struct circflow_set_config *config);
-
-/* Client: adds a leg over the guard at each port. */
+/* Client: connects to the guard of each leg. */
 void endpoint_connect(struct endpoint *endpoint, const uint16_t *ports, size_t count);
 
-/* Exit: takes a circuit; for node_listen(). */
+/* Client: opens a set under a nonce of its own, with a leg over each guard. */
+void endpoint_open_set(struct endpoint *endpoint, struct tunnel *tunnel, unsigned number);
+
+/* Exit: accepts sets; and connections, with node_listen(). */
+void endpoint_accept_sets(struct endpoint *endpoint);
 void endpoint_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len, void *arg);
 
-/* Sends a message of a stream on the leg that circflow chooses, now or when padding lets it. Answers as
- * circflow_set_send() does. */
-enum circflow_status endpoint_send(struct endpoint *endpoint, const struct circflow_message *message);
+/* Sends a message of a tunnel's stream, now or when padding lets it. Answers as circflow_stream_send() does. */
+enum circflow_status endpoint_send(struct endpoint *endpoint, struct tunnel *tunnel, uint8_t command,
+                                   const uint8_t *body, size_t body_len);
 
-/* The one funnel out: drains the engine and arms the timer. Every event handler ends with it. */
+/* Drains, and arms the timer. Every event handler ends with it. */
 void endpoint_settle(struct endpoint *endpoint);
 
-/* The leg of that circuit id, or NULL. */
-struct leg *endpoint_leg(struct endpoint *endpoint, uint32_t circ_id);
-
 /* The set's figures. 0, or -1 when there is no set (any more). */
-int endpoint_stats(struct endpoint *endpoint, struct circflow_set_stats *stats);
+int endpoint_stats(const struct endpoint *endpoint, const struct tunnel *tunnel, struct circflow_set_stats *stats);
 
-/* For what must not happen: ends the process with a message unless status is CIRCFLOW_OK. */
-void must(enum circflow_status status, const char *what);
+/* Figures of all legs A (0), or B (1). */
+struct leg_figures {
+    uint64_t legs;                /* That have sent DATA: the averages are over these. */
+    uint64_t rtt_ns, cwnd;        /* On average. */
+    uint64_t cells;               /* Received. */
+    uint64_t cwnd_peak;           /* Of each its largest window, summed up. */
+};
+struct leg_figures endpoint_leg_figures(const struct endpoint *endpoint, unsigned leg);
+
+/* Says what padding machines did, and the memory used, see node.h. */
+void endpoint_say_figures(struct endpoint *endpoint);
 
 #endif

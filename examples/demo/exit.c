@@ -1,140 +1,208 @@
-/* demo-exit PORT FILE MACHINES_FILE WINDOW_A WINDOW_B
+/* demo-exit PORT FILE MACHINES_FILE
  *
- * Takes circuits, lets clients join them to a conflux set, and answers BEGIN with the file. Pads, unless
- * MACHINES_FILE is empty. Its progress:
- * "progress RTT_A_US RTT_B_US".
+ * Takes circuits, lets clients join them to conflux sets, and answers each BEGIN with the part of the file that it asks
+ * for. Pads, unless MACHINES_FILE is empty. Its progress, each for leg A and then for leg B:
+ * "progress RTT_US RTT_US CWND CWND CWND_PEAK CWND_PEAK".
  */
 #include "clock.h"
 #include "endpoint.h"
 #include "node.h"
 #include "padding.h"
-#include "sha256.h"
+#include "part.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { END_REASON_DONE = 6 }; /* tor-spec 6.3 */
 
-#define LINK_TIMEOUT_NS UINT64_C(8000000000)
-#define WINDOW_MAX 1000000
+/* A set, and the part of the file that goes out on it. */
+struct upload {
+    struct tunnel tunnel;
+    unsigned number, count; /* Part so much of so many; count is 0 until BEGIN. */
+    uint64_t at, len, sent;
+    struct sha256 sha;
+};
 
 struct server {
     struct endpoint endpoint;
     const char *path;
-    FILE *file;
-    struct sha256 sha;
-    uint64_t bytes;
-    uint16_t stream_id; /* 0 until BEGIN. */
-    uint8_t chunk[CIRCFLOW_BODY_MAX_ALL];
-    size_t chunk_len; /* Read from the file and not sent yet. */
-    int sending;
+    int file;
+    uint64_t size, bytes, switches, xoffs, xons;
+    unsigned done;
 };
 
-/* 1 when it is on its way, 0 when it has to wait: for room on the legs, or until padding lets out what it holds. */
-static int send_edge(struct server *server, uint8_t command, const uint8_t *body, size_t body_len) {
-    const struct circflow_message message = {
-        .command = command, .stream_id = server->stream_id, .body = body, .body_len = (uint16_t)body_len};
-    const enum circflow_status status = endpoint_send(&server->endpoint, &message);
-    if (status == CIRCFLOW_ERR_BLOCKED) return 0;
-    must(status, "circflow_set_send");
+static struct circflow_engine *engine_of(const struct server *server) { return server->endpoint.loop.engine; }
+
+static void finish_all(struct server *server) {
+    endpoint_say_figures(&server->endpoint);
+    node_say("flow %llu %llu", (unsigned long long)server->xoffs, (unsigned long long)server->xons);
+    node_say("sent %llu %llu", (unsigned long long)server->bytes, (unsigned long long)server->switches);
+}
+
+static void say_progress(struct server *server) {
+    const struct leg_figures a = endpoint_leg_figures(&server->endpoint, 0);
+    const struct leg_figures b = endpoint_leg_figures(&server->endpoint, 1);
+    node_say("progress %llu %llu %llu %llu %llu %llu", (unsigned long long)a.rtt_ns / 1000,
+             (unsigned long long)b.rtt_ns / 1000, (unsigned long long)a.cwnd, (unsigned long long)b.cwnd,
+             (unsigned long long)a.cwnd_peak, (unsigned long long)b.cwnd_peak);
+}
+
+/* 1 when it is on its way, or padding holds it back for now; 0 when it has to wait for CIRCFLOW_INSN_RESUME. */
+static int send_now(struct server *server, struct upload *upload, uint8_t command, const uint8_t *body, size_t len) {
+    const enum circflow_status status = endpoint_send(&server->endpoint, &upload->tunnel, command, body, len);
+    if (status == CIRCFLOW_ERR_BLOCKED || status == CIRCFLOW_ERR_STREAM_STOPPED) return 0;
+    must(status, "circflow_stream_send");
     return 1;
 }
 
-static int finish(struct server *server) {
+/* Sends END, if padding does not hold back too much already. The figures of set and stream go when they do. */
+static void finish(struct server *server, struct upload *upload) {
     const uint8_t reason = END_REASON_DONE;
-    struct circflow_set_stats stats = {.switches_sent = 0};
+    struct circflow_set_stats set = {.switches_sent = 0};
+    struct circflow_stream_stats stream = {.size = sizeof stream};
     char hex[SHA256_HEX_CAP];
-    if (!send_edge(server, CIRCFLOW_CMD_END, &reason, sizeof reason)) return 0;
-    endpoint_stats(&server->endpoint, &stats);
-    sha256_final_hex(&server->sha, hex);
-    server->sending = 0;
-    node_say("sent %llu %s %llu", (unsigned long long)server->bytes, hex, (unsigned long long)stats.switches_sent);
+    must(circflow_stream_get_stats(engine_of(server), upload->tunnel.stream, &stream), "circflow_stream_get_stats");
+    if (!send_now(server, upload, CIRCFLOW_CMD_END, &reason, sizeof reason)) return;
+    endpoint_stats(&server->endpoint, &upload->tunnel, &set);
+    server->switches += set.switches_sent;
+    server->xoffs += stream.xoffs_received;
+    server->xons += stream.xons_received;
+    sha256_final_hex(&upload->sha, hex);
+    upload->tunnel.done = 1;
+    node_say("part %u %llu %s", upload->number, (unsigned long long)upload->sent, hex);
+    say_progress(server);
+    if (++server->done == upload->count) finish_all(server);
+}
+
+static int send_chunk(struct server *server, struct upload *upload) {
+    uint8_t chunk[CIRCFLOW_BODY_MAX_ALL];
+    const uint64_t left = upload->len - upload->sent;
+    const size_t wanted = left < sizeof chunk ? (size_t)left : sizeof chunk;
+    if (pread(server->file, chunk, wanted, (off_t)(upload->at + upload->sent)) != (ssize_t)wanted)
+        node_fail("cannot read %s: %s", server->path, strerror(errno));
+    if (!send_now(server, upload, CIRCFLOW_CMD_DATA, chunk, wanted)) return 0;
+    sha256_update(&upload->sha, chunk, wanted);
+    upload->sent += wanted;
+    server->bytes += wanted;
     return 1;
 }
 
-static int send_chunk(struct server *server) {
-    if (!send_edge(server, CIRCFLOW_CMD_DATA, server->chunk, server->chunk_len)) return 0;
-    sha256_update(&server->sha, server->chunk, server->chunk_len);
-    server->bytes += server->chunk_len;
-    server->chunk_len = 0;
-    return 1;
-}
-
-/* Reads the file as far as the legs have room. When they have none, the chunk stays, and nothing more is read until
- * CIRCFLOW_INSN_RESUME calls this again: that is all the flow control a stream needs. */
-static void pump(struct server *server) {
-    while (server->sending) {
-        if (server->chunk_len == 0) server->chunk_len = fread(server->chunk, 1, sizeof server->chunk, server->file);
-        if (ferror(server->file)) node_fail("cannot read %s: %s", server->path, strerror(errno));
-        if (!(server->chunk_len == 0 ? finish(server) : send_chunk(server))) return;
+/* Reads the file as far as circflow lets the stream send: room on the legs, and no XOFF. When it does not, nothing more is
+ * read until CIRCFLOW_INSN_RESUME calls this again: that is all the flow control a stream needs. */
+static void pump(struct server *server, struct upload *upload) {
+    const struct circflow_circuit_id none = {0};
+    while (upload->count > 0 && !upload->tunnel.done) {
+        struct circflow_stream_id stream;
+        if (upload->sent == upload->len) {
+            finish(server, upload);
+            return;
+        }
+        const enum circflow_status status =
+            circflow_stream_next(engine_of(server), now_ns(), upload->tunnel.set, none, &stream, NULL);
+        if (status == CIRCFLOW_ERR_BLOCKED) return;
+        must(status, "circflow_stream_next");
+        if (stream.v == 0 || !send_chunk(server, upload)) return;
     }
 }
 
-static void on_message(struct endpoint *endpoint, const struct circflow_message *message) {
-    struct server *server = endpoint->owner;
-    if (message->command != CIRCFLOW_CMD_BEGIN || server->stream_id != 0) return;
-    server->stream_id = message->stream_id;
-    server->sending = 1;
-    if (!send_edge(server, CIRCFLOW_CMD_CONNECTED, NULL, 0)) node_fail("no room for CONNECTED");
-    pump(server);
+/* "3-of-200.file:80" */
+static int read_target(struct upload *upload, const struct circflow_message *begin) {
+    char target[40] = "";
+    unsigned number, count;
+    for (size_t i = 0; i + 1 < sizeof target && i < begin->body_len; i++) target[i] = (char)begin->body[i];
+    if (sscanf(target, "%u-of-%u.file:80", &number, &count) != 2 || count > SETS_MAX || number >= count) return 0;
+    upload->number = number;
+    upload->count = count;
+    return 1;
 }
 
-static void on_usable(struct endpoint *endpoint) { (void)endpoint; /* The client speaks first. */ }
+static void begin(struct server *server, struct upload *upload, struct circflow_stream_id stream,
+                  const struct circflow_message *message) {
+    struct circflow_engine *engine = engine_of(server);
+    upload->tunnel.stream = stream;
+    must(circflow_stream_set(engine, stream, (uint64_t)(uintptr_t)upload, 0), "circflow_stream_set");
+    if (!read_target(upload, message)) node_fail("somebody asks for what there is not");
+    upload->at = part_begin(server->size, upload->number, upload->count);
+    upload->len = part_len(server->size, upload->number, upload->count);
+    must(endpoint_send(&server->endpoint, &upload->tunnel, CIRCFLOW_CMD_CONNECTED, NULL, 0), "circflow_stream_send");
+    must(circflow_stream_readable(engine, stream, 1), "circflow_stream_readable");
+    pump(server, upload);
+}
 
-static void on_room(struct endpoint *endpoint) { pump(endpoint->owner); }
+static void on_message(struct endpoint *endpoint, struct tunnel *tunnel, struct circflow_stream_id stream,
+                       const struct circflow_message *message) {
+    struct upload *upload = (struct upload *)tunnel;
+    if (message->command == CIRCFLOW_CMD_BEGIN && upload->count == 0) begin(endpoint->owner, upload, stream, message);
+}
 
-static void on_ended(struct endpoint *endpoint, const char *why) {
-    struct server *server = endpoint->owner;
+static struct tunnel *on_set(struct endpoint *endpoint, struct circflow_set_id set) {
+    struct upload *upload = calloc(1, sizeof *upload);
+    (void)endpoint;
+    if (upload == NULL) node_fail("out of memory");
+    upload->tunnel.set = set;
+    sha256_init(&upload->sha);
+    return &upload->tunnel;
+}
+
+static void on_usable(struct endpoint *endpoint, struct tunnel *tunnel) {
+    (void)endpoint; /* The client speaks first. */
+    (void)tunnel;
+}
+
+static void on_room(struct endpoint *endpoint, struct tunnel *tunnel) {
+    pump(endpoint->owner, (struct upload *)tunnel);
+}
+
+static void on_ended(struct endpoint *endpoint, struct tunnel *tunnel, const char *why) {
+    const struct upload *upload = (const struct upload *)tunnel;
+    (void)endpoint;
     /* Before its stream begins, a set may come and go. Once all is sent, the client decides how it went. */
-    if (server->sending) node_fail("%s", why);
+    if (upload->count > 0 && !tunnel->done) node_fail("%s", why);
 }
 
 static const struct endpoint_role role = {
     .circflow_role = CIRCFLOW_ROLE_EXIT,
     .peer_hop = 0,
-    .sent_hops = 1,
-    .on_message = on_message,
+    .padded_hop = 0,
+    .on_set = on_set,
     .on_usable = on_usable,
+    .on_message = on_message,
     .on_room = on_room,
     .on_ended = on_ended,
 };
-
-static unsigned long long rtt_us(struct endpoint *endpoint, uint32_t circ_id) {
-    const struct leg *leg = endpoint_leg(endpoint, circ_id);
-    return leg == NULL ? 0 : leg->congestion.rtt_ns / 1000;
-}
 
 static void on_progress(evutil_socket_t fd, short what, void *arg) {
     struct server *server = arg;
     (void)fd;
     (void)what;
-    if (server->sending)
-        node_say("progress %llu %llu", rtt_us(&server->endpoint, 1), rtt_us(&server->endpoint, 2));
-    padding_say(&server->endpoint);
+    if (server->bytes > 0) say_progress(server);
+    endpoint_say_figures(&server->endpoint);
 }
 
-static void accept_sets(struct endpoint *endpoint) {
-    struct circflow_set_config config;
-    must(circflow_set_config_init(&config, sizeof config), "circflow_set_config_init");
-    config.link_timeout_ns = LINK_TIMEOUT_NS;
-    must(circflow_engine_accept_sets(endpoint->engine, &config), "circflow_engine_accept_sets");
+static void open_file(struct server *server) {
+    struct stat info;
+    server->file = open(server->path, O_RDONLY);
+    if (server->file < 0 || fstat(server->file, &info) != 0)
+        node_fail("cannot read %s: %s", server->path, strerror(errno));
+    server->size = (uint64_t)info.st_size;
 }
 
 int main(int argc, char **argv) {
     static struct server server;
-    server.endpoint.base = node_start();
-    if (argc != 4 + LEGS_MAX) node_fail("demo-exit is started by the demo");
+    struct event_base *base = node_start();
+    if (argc != 4) node_fail("demo-exit is started by the demo");
     server.path = argv[2];
-    server.file = fopen(server.path, "rb");
-    if (server.file == NULL) node_fail("cannot read %s: %s", server.path, strerror(errno));
-    for (int i = 0; i < LEGS_MAX; i++) server.endpoint.windows[i] = node_number(argv[4 + i], WINDOW_MAX);
-    sha256_init(&server.sha);
-    endpoint_open(&server.endpoint, &role, &server);
-    padding_load(&server.endpoint, argv[3]);
-    accept_sets(&server.endpoint);
-    node_tell_progress(server.endpoint.base, on_progress, &server);
-    node_listen(server.endpoint.base, (uint16_t)node_number(argv[1], UINT16_MAX), endpoint_accept, &server.endpoint);
-    event_base_dispatch(server.endpoint.base);
+    if (server.path[0] != '\0') open_file(&server);
+    endpoint_open(&server.endpoint, base, &role, &server);
+    server.endpoint.machines = padding_load(&server.endpoint.loop, argv[3]);
+    endpoint_accept_sets(&server.endpoint);
+    node_tell_progress(base, on_progress, &server);
+    node_listen(base, (uint16_t)node_number(argv[1], UINT16_MAX), endpoint_accept, &server.endpoint);
+    event_base_dispatch(base);
     return 0;
 }

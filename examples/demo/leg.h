@@ -4,18 +4,17 @@
 
 #include "endpoint.h"
 
-void leg_report(struct leg *leg);
+/* With CIRCFLOW_WANTS_TAG among the flags circflow gets the tag of the cell. */
+void leg_write(struct leg *leg, const struct circflow_message *message, uint32_t flags);
 
-void leg_write(struct leg *leg, const struct circflow_message *message);
-void leg_write_control(struct leg *leg, uint8_t command, const uint8_t *body, size_t body_len);
 void leg_write_switch(struct leg *leg, uint32_t delta);
 
 /* Closes our side of a circuit: the other end gets a DESTROY, circflow is told that the circuit is gone. */
 void leg_close(struct leg *leg, uint32_t reason, const char *why);
 
-/* A message to handle, its turn in the set has come. Its leg may have gone; a SENDME's has not. */
-void leg_deliver(struct endpoint *endpoint, struct leg *leg, const struct circflow_message *message);
+/* A circuit is known from now on: it goes by what holds for its connection. */
+void leg_join(struct leg *leg);
 
-extern const struct channel_events leg_events;
+extern const struct channel_events conn_events;
 
 #endif

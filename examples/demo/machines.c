@@ -55,7 +55,7 @@ static int find(const char *name, const char *ending, char path[MACHINES_PATH_CA
 
 void machines_find(const char *name, char paths[ENDS][MACHINES_PATH_CAP]) {
     if (strchr(name, '/') != NULL) refuse(name);
-    if (find(name, ".txt", paths[AT_CLIENT]) && find(name, ".txt", paths[AT_EXIT])) return;
-    if (find(name, "-client.txt", paths[AT_CLIENT]) && find(name, "-exit.txt", paths[AT_EXIT])) return;
+    if (find(name, ".txt", paths[AT_CLIENT]) && find(name, ".txt", paths[AT_OTHER])) return;
+    if (find(name, "-client.txt", paths[AT_CLIENT]) && find(name, "-exit.txt", paths[AT_OTHER])) return;
     refuse(name);
 }

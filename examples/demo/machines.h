@@ -3,7 +3,8 @@
 #ifndef DEMO_MACHINES_H
 #define DEMO_MACHINES_H
 
-enum { AT_CLIENT, AT_EXIT, ENDS, MACHINES_PATH_CAP = 512 };
+/* The other end is the exit; or, where only padding is watched, the middle relay. */
+enum { AT_CLIENT, AT_OTHER, ENDS, MACHINES_PATH_CAP = 512 };
 
 /* The files of that name, for each end. An unknown name ends the process with a message that says which there are. */
 void machines_find(const char *name, char paths[ENDS][MACHINES_PATH_CAP]);

@@ -4,8 +4,11 @@
  * The lines:
  *   port N         it listens there
  *   progress ...   figures: see client.c and exit.c
- *   received ...   the client has it all: BYTES SHA256 NANOSECONDS CELLS_A CELLS_B HELD_PEAK
- *   sent ...       the exit has sent it all: BYTES SHA256 SWITCHES
+ *   part ...       an end has had the last of a part of the file: NUMBER BYTES SHA256
+ *   received ...   the client has it all: BYTES NANOSECONDS CELLS_A CELLS_B HELD_PEAK
+ *   sent ...       the exit has sent it all: BYTES SWITCHES
+ *   flow ...       how often the client has said, or the exit has heard: XOFFS XONS
+ *   memory ...     what the process kept when it kept most, in bytes: STREAMS HELD PARKED CHANNELS, see memory.h
  *   padding ...    figures of an end that pads: OTHER_CELLS PADDING_CELLS REPLACED BLOCKED_NS; cells sent; replaced is
  *                  how often a cell that waited anyway went in place of padding
  *   regular ...    how cells came that should come at a constant rate: INTERVALS SPAN_NS, then how far the intervals

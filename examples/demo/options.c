@@ -6,18 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW_MAX = 100000 };
+enum { SIZE_MIB = 32, SIZE_MIB_SLOW = 8, READER_SHARE = 5 };
 
 static const char usage[] =
-    "usage: demo [--file PATH] [--size-mib N] [--leg-a 'MBIT MS'] [--leg-b 'MBIT MS'] [--window CELLS]\n"
-    "            [--base-port PORT] [--ratio R] [--two-only] [--padding NAME] [--record FILE]\n"
-    "            [--idle SECONDS]\n"
+    "usage: demo [--file PATH] [--size-mib N] [--leg-a 'MBIT MS'] [--leg-b 'MBIT MS'] [--circuits N]\n"
+    "            [--slow-reader] [--base-port PORT] [--ratio R] [--two-only] [--padding NAME]\n"
+    "            [--record FILE] [--idle SECONDS]\n"
     "\n"
     "  --file PATH        send this file; default: a made one\n"
-    "  --size-mib N       size of the made file, 1 to 4096; default 32\n"
+    "  --size-mib N       size of the made file, 1 to 4096; default 32, with a slow reader 8\n"
     "  --leg-a 'MBIT MS'  rate of leg A in Mbit/s, 0.1 to 1000, and round trip in ms, 0 to 2000; default '20 40'\n"
     "  --leg-b 'MBIT MS'  the same for leg B; default '20 90'\n"
-    "  --window CELLS     window of each leg, 31 to 100000; default: 1.5 times rate x round trip, plus 62\n"
+    "  --circuits N       so many sets at once over the same connections, each with a part of the file, 1 to 1000;\n"
+    "                     default 1; with more the run over one leg is left out\n"
+    "  --slow-reader      the program that reads at the client takes a fifth of what the paths carry, and stops now\n"
+    "                     and then; memory is watched, and the run over one leg is left out\n"
     "  --base-port PORT   listen on PORT to PORT + 4; default: free ports\n"
     "  --ratio R          two legs have to be R times as fast as one; default: 0.8 of what the rates allow;\n"
     "                     with padding, which decides on the speed itself, they may be as slow as they like\n"
@@ -68,7 +71,8 @@ static void read_one(struct options *options, int option) {
     case 's': options->size_mib = read_count(optarg, "no such size", 1, 4096); break;
     case 'a': options->paths[0] = read_path(optarg, "no such leg A"); break;
     case 'b': options->paths[1] = read_path(optarg, "no such leg B"); break;
-    case 'w': options->window = read_count(optarg, "no such window", SENDME_INC, WINDOW_MAX); break;
+    case 'c': options->circuits = read_count(optarg, "no such number of circuits", 1, SETS_MAX); break;
+    case 'w': options->slow_reader = 1; break;
     case 'p': options->base_port = read_count(optarg, "no such port", 1024, 65531); break;
     case 'r': options->ratio = read_ratio(optarg); break;
     case '2': options->two_only = 1; break;
@@ -84,20 +88,19 @@ void options_read(struct options *options, int argc, char **argv) {
     static const struct option known[] = {
         {"file", required_argument, NULL, 'f'},      {"size-mib", required_argument, NULL, 's'},
         {"leg-a", required_argument, NULL, 'a'},     {"leg-b", required_argument, NULL, 'b'},
-        {"window", required_argument, NULL, 'w'},    {"base-port", required_argument, NULL, 'p'},
+        {"circuits", required_argument, NULL, 'c'},  {"base-port", required_argument, NULL, 'p'},
         {"ratio", required_argument, NULL, 'r'},     {"two-only", no_argument, NULL, '2'},
         {"record", required_argument, NULL, 't'},    {"padding", required_argument, NULL, 'm'},
-        {"idle", required_argument, NULL, 'i'},      {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"idle", required_argument, NULL, 'i'},      {"slow-reader", no_argument, NULL, 'w'},
+        {"help", no_argument, NULL, 'h'},            {NULL, 0, NULL, 0},
     };
-    *options = (struct options){.size_mib = 32, .paths = {{20, 40}, {20, 90}}};
+    *options = (struct options){.circuits = 1, .paths = {{20, 40}, {20, 90}}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) read_one(options, option);
     if (optind < argc) refuse("what is this?", argv[optind]);
     if (options->idle_s != 0) options->padding = IDLE_MACHINES;
     if (options->padding != NULL) machines_find(options->padding, options->machines);
-    for (int i = 0; i < LEGS_MAX; i++)
-        if (path_window(options, &options->paths[i]) > WINDOW_MAX)
-            refuse("rate times round trip is too much", i == 0 ? "leg A" : "leg B");
+    if (options->size_mib == 0) options->size_mib = options->slow_reader ? SIZE_MIB_SLOW : SIZE_MIB;
+    if (options->slow_reader || options->circuits > 1) options->two_only = 1;
 }
 
 uint64_t path_bytes_per_s(const struct path *path) { return (uint64_t)(path->mbit * 1e6 / 8); }
@@ -106,9 +109,11 @@ uint64_t path_cells(const struct path *path) {
     return (uint64_t)(path->mbit * 1e6 / 8 * path->rtt_ms / 1e3 / CELL_LEN);
 }
 
-uint64_t path_window(const struct options *options, const struct path *path) {
-    const uint64_t cells = options->window != 0 ? options->window : path_cells(path) * 3 / 2 + 2 * SENDME_INC;
-    return (cells + SENDME_INC - 1) / SENDME_INC * SENDME_INC;
+/* Of the file: cells have headers. */
+uint64_t options_reader_bytes_per_s(const struct options *options) {
+    if (!options->slow_reader) return 0;
+    return (path_bytes_per_s(&options->paths[0]) + path_bytes_per_s(&options->paths[1])) * CIRCFLOW_BODY_MAX_ALL /
+           CELL_LEN / READER_SHARE;
 }
 
 double options_gain(const struct options *options) {

@@ -18,7 +18,8 @@ struct options {
     const char *file; /* NULL: make one. */
     unsigned size_mib;
     struct path paths[LEGS_MAX];
-    unsigned window; /* In cells; 0: made from the path. */
+    unsigned circuits; /* Sets at once, each with a part of the file. */
+    int slow_reader; /* The program that reads at the client is slow, and memory is watched. */
     unsigned base_port; /* 0: any free ports. */
     double ratio; /* How much faster two legs have to be; 0: 0.8 of what the paths allow, or with padding nothing. */
     int two_only; /* Leave out the run over one leg. */
@@ -36,8 +37,8 @@ uint64_t path_bytes_per_s(const struct path *path);
 /* Cells that a path holds: rate times round-trip time. */
 uint64_t path_cells(const struct path *path);
 
-/* A window for the path: half as much again as it holds and two SENDMEs' worth, in whole SENDMEs. */
-uint64_t path_window(const struct options *options, const struct path *path);
+/* What the reader at the client takes: a fifth of what the paths carry; 0: at once. */
+uint64_t options_reader_bytes_per_s(const struct options *options);
 
 /* How many times faster all legs are than the first alone, at best. */
 double options_gain(const struct options *options);

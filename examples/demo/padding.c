@@ -1,6 +1,5 @@
 #include "padding.h"
 
-#include "clock.h"
 #include "node.h"
 
 #include <errno.h>
@@ -20,58 +19,32 @@ static size_t read_text(const char *path, char *text, size_t cap) {
     return len;
 }
 
-void padding_load(struct endpoint *endpoint, const char *path) {
+struct circflow_machines_id padding_load(struct loop *loop, const char *path) {
+    struct circflow_machines_id machines = {0};
     char why[160] = "";
-    if (path[0] == '\0') return;
+    if (path[0] == '\0') return machines;
     char *text = malloc(TEXT_MAX);
     if (text == NULL) node_fail("out of memory");
     const size_t len = read_text(path, text, TEXT_MAX);
-    const enum circflow_status status = circflow_machines_load(endpoint->engine, text, len, &endpoint->machines);
+    const enum circflow_status status = circflow_machines_load(loop->engine, text, len, &machines);
     free(text);
-    if (status == CIRCFLOW_OK) return;
-    circflow_engine_last_detail(endpoint->engine, why, sizeof why, NULL);
+    if (status == CIRCFLOW_OK) return machines;
+    circflow_engine_last_detail(loop->engine, why, sizeof why, NULL);
     node_fail("%s: %s: %s", path, circflow_strerror((int32_t)status), why);
 }
 
-void padding_install(struct leg *leg) {
-    struct endpoint *endpoint = leg->endpoint;
-    struct circflow_padding_config config;
-    if (endpoint->machines.v == 0) return;
-    must(circflow_padding_config_init(&config, sizeof config), "circflow_padding_config_init");
-    config.machines = endpoint->machines;
-    config.hop = endpoint->role->peer_hop; /* Client and exit pad with each other, all the way. */
-    must(circflow_padding_install(endpoint->engine, now_ns(), leg->circuit, &config), "circflow_padding_install");
-}
-
-static int leg_figures(const struct leg *leg, struct circflow_padding_stats *stats) {
-    const struct endpoint *endpoint = leg->endpoint;
-    stats->size = sizeof *stats;
-    return circflow_padding_get_stats(endpoint->engine, leg->circuit, endpoint->role->peer_hop, 0, stats) ==
-                   CIRCFLOW_OK
-               ? 0
-               : -1;
-}
-
-static void add(struct circflow_padding_stats *sum, const struct leg *leg) {
-    struct circflow_padding_stats stats;
-    if (leg_figures(leg, &stats) != 0) return; /* Without a padder, or gone. */
+void padding_add(struct circflow_padding_stats *sum, const struct loop *loop, struct circflow_circuit_id circuit,
+                 uint8_t hop) {
+    struct circflow_padding_stats stats = {.size = sizeof stats};
+    if (circflow_padding_get_stats(loop->engine, circuit, hop, 0, &stats) != CIRCFLOW_OK) return;
     sum->normal_sent += stats.normal_sent;
     sum->padding_sent += stats.padding_sent;
     sum->replaced += stats.replaced;
     if (stats.blocked_ns > sum->blocked_ns) sum->blocked_ns = stats.blocked_ns;
 }
 
-void padding_keep(struct leg *leg) { add(&leg->endpoint->padding_gone, leg); }
-
-void padding_figures(struct endpoint *endpoint, struct circflow_padding_stats *sum) {
-    *sum = endpoint->padding_gone;
-    for (size_t i = 0; i < endpoint->leg_count; i++) add(sum, &endpoint->legs[i]);
-}
-
-void padding_say(struct endpoint *endpoint) {
-    struct circflow_padding_stats sum;
-    if (endpoint->machines.v == 0) return;
-    padding_figures(endpoint, &sum);
-    node_say("padding %llu %llu %llu %llu", (unsigned long long)sum.normal_sent, (unsigned long long)sum.padding_sent,
-             (unsigned long long)sum.replaced, (unsigned long long)sum.blocked_ns);
+void padding_say(const struct circflow_padding_stats *sum) {
+    node_say("padding %llu %llu %llu %llu", (unsigned long long)sum->normal_sent,
+             (unsigned long long)sum->padding_sent, (unsigned long long)sum->replaced,
+             (unsigned long long)sum->blocked_ns);
 }

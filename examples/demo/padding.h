@@ -1,24 +1,18 @@
-/* Padding machines on the legs of one end, and what they did. All that a host has to do for padding besides is where
- * cells are written (leg_write_sendme(), on_leg_written() in leg.c), as padding needs to know of each.
- */
+/* Padding machines, and what they did. All that a host has to do for padding besides is to say when cells are written,
+ * as padding needs to know of each. */
 #ifndef DEMO_PADDING_H
 #define DEMO_PADDING_H
 
-#include "endpoint.h"
+#include "loop.h"
 
-/* Loads the machines that the legs shall run. An empty path is for none: then none of these does anything. */
-void padding_load(struct endpoint *endpoint, const char *path);
+/* Loads machines from a file. An empty path is for none: zero. */
+struct circflow_machines_id padding_load(struct loop *loop, const char *path);
 
-/* Sets the machines up on a leg, before its first cell. */
-void padding_install(struct leg *leg);
-
-/* A leg is about to go, and its padder's figures with it: keeps them. */
-void padding_keep(struct leg *leg);
-
-/* Figures of all legs, summed up; blocked_ns of the leg that was blocked longest. */
-void padding_figures(struct endpoint *endpoint, struct circflow_padding_stats *sum);
+/* Adds the figures of a circuit's padder at a hop, if there is one; blocked_ns of the one that was blocked longest. */
+void padding_add(struct circflow_padding_stats *sum, const struct loop *loop, struct circflow_circuit_id circuit,
+                 uint8_t hop);
 
 /* Says them, see node.h. */
-void padding_say(struct endpoint *endpoint);
+void padding_say(const struct circflow_padding_stats *sum);
 
 #endif

@@ -22,15 +22,17 @@ double padding_percent(const struct padding padding[ENDS]) {
 static void draw_padding(const struct padding padding[ENDS]) {
     printf(" | padding %llu cells, %.0f %% of all, blocked %llu ms",
            (unsigned long long)(padding[0].cells + padding[1].cells), padding_percent(padding),
-           (unsigned long long)(padding[AT_EXIT].blocked_ns / 1000000));
+           (unsigned long long)(padding[AT_OTHER].blocked_ns / 1000000));
 }
 
 static void draw(const struct progress *progress, uint64_t now) {
     printf("  %3.0f %%", 100.0 * (double)progress->bytes / (double)progress->size);
     for (size_t leg = 0; leg < progress->legs; leg++)
-        printf(" | %c %5.1f Mbit/s %4.0f ms %6llu cells", 'A' + (int)leg, leg_rate(progress, leg, now),
-               (double)progress->rtt_us[leg] / 1e3, (unsigned long long)progress->cells[leg]);
+        printf(" | %c %5.1f Mbit/s %4.0f ms window %4llu", 'A' + (int)leg, leg_rate(progress, leg, now),
+               (double)progress->rtt_us[leg] / 1e3, (unsigned long long)progress->cwnd[leg]);
     printf(" | held %llu, peak %llu", (unsigned long long)progress->held, (unsigned long long)progress->held_peak);
+    if (progress->parts > 1) printf(" | %u of %u parts done", progress->parts_done, progress->parts);
+    if (progress->is_slow) printf(" | %llu kB wait for the reader", (unsigned long long)progress->waiting / 1000);
     if (progress->is_padded) draw_padding(progress->padding);
 }
 

@@ -17,8 +17,10 @@ struct progress {
     uint64_t size;
     size_t legs;
     /* As the client and the exit told last. */
-    uint64_t bytes, cells[LEGS_MAX], held, held_peak, rtt_us[LEGS_MAX];
-    int is_padded;
+    uint64_t bytes, cells[LEGS_MAX], held, held_peak, rtt_us[LEGS_MAX], cwnd[LEGS_MAX];
+    unsigned parts, parts_done;
+    uint64_t waiting; /* Bytes that a slow reader has not taken. */
+    int is_padded, is_slow;
     struct padding padding[ENDS];
     /* As drawn last. */
     uint64_t drawn_ns, drawn_cells[LEGS_MAX];

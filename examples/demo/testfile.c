@@ -62,14 +62,19 @@ int testfile_make(const char *path, uint64_t size, char why[WHY_CAP]) {
     return interrupted ? stopped(why) : 0;
 }
 
-int testfile_hash(const char *path, char hex[SHA256_HEX_CAP], char why[WHY_CAP]) {
+int testfile_hash(const char *path, uint64_t at, uint64_t len, char hex[SHA256_HEX_CAP], char why[WHY_CAP]) {
     static uint8_t chunk[CHUNK];
     struct sha256 sha;
-    size_t len;
+    size_t got = 1;
     FILE *file = fopen(path, "rb");
     if (file == NULL) return failed(why, "read", path);
     sha256_init(&sha);
-    while ((len = fread(chunk, 1, sizeof chunk, file)) > 0 && !interrupted) sha256_update(&sha, chunk, len);
+    if (fseeko(file, (off_t)at, SEEK_SET) != 0) got = 0;
+    while (len > 0 && got > 0 && !interrupted) {
+        got = fread(chunk, 1, len < sizeof chunk ? (size_t)len : sizeof chunk, file);
+        sha256_update(&sha, chunk, got);
+        len -= got;
+    }
     const int broken = ferror(file);
     fclose(file);
     if (broken) return failed(why, "read", path);

@@ -19,7 +19,8 @@ int testfile_check(const char *path, uint64_t *size_out, char why[WHY_CAP]);
 /* Pseudo-random bytes, the same each time. */
 int testfile_make(const char *path, uint64_t size, char why[WHY_CAP]);
 
-int testfile_hash(const char *path, char hex[SHA256_HEX_CAP], char why[WHY_CAP]);
+/* Of `len` bytes from `at` on, or of as many as there are. */
+int testfile_hash(const char *path, uint64_t at, uint64_t len, char hex[SHA256_HEX_CAP], char why[WHY_CAP]);
 
 int testfile_compare(const char *sent, const char *received, char why[WHY_CAP]);
 

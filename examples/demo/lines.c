@@ -1,0 +1,162 @@
+/* What the processes of a transfer say: see node.h. */
+#include "clock.h"
+#include "network.h"
+#include "part.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_client_progress(struct transfer *transfer, const char *figures) {
+    unsigned long long bytes, cells[LEGS_MAX], held, peak, waiting;
+    unsigned parts;
+    struct progress *progress = &transfer->progress;
+    if (sscanf(figures, "%llu %llu %llu %llu %llu %u %llu", &bytes, &cells[0], &cells[1], &held, &peak, &parts,
+               &waiting) != 7)
+        return;
+    /* Cells that are no bytes of the file may be the last of it, on their way. Padding comes for ever. */
+    const int cells_came = cells[0] + cells[1] != progress->cells[0] + progress->cells[1];
+    if (bytes != progress->bytes || (cells_came && !progress->is_padded)) transfer->moved_ns = now_ns();
+    progress->bytes = bytes;
+    progress->held = held;
+    progress->held_peak = peak;
+    progress->parts_done = parts;
+    progress->waiting = waiting;
+    for (size_t i = 0; i < LEGS_MAX; i++) progress->cells[i] = cells[i];
+}
+
+static void on_exit_progress(struct transfer *transfer, const char *figures) {
+    unsigned long long rtt_us[LEGS_MAX], cwnd[LEGS_MAX], peak[LEGS_MAX];
+    if (sscanf(figures, "%llu %llu %llu %llu %llu %llu", &rtt_us[0], &rtt_us[1], &cwnd[0], &cwnd[1], &peak[0],
+               &peak[1]) != 6)
+        return;
+    for (size_t i = 0; i < LEGS_MAX; i++) {
+        transfer->progress.rtt_us[i] = rtt_us[i];
+        transfer->progress.cwnd[i] = cwnd[i];
+        transfer->result->cwnd_peak[i] = peak[i];
+    }
+}
+
+static void on_regular(struct transfer *transfer, int is_client, const char *figures) {
+    struct regular_figures *regular = &transfer->result->regular[is_client ? AT_CLIENT : AT_OTHER];
+    unsigned long long value[8];
+    if (sscanf(figures, "%llu %llu %llu %llu %llu %llu %llu %llu", &value[0], &value[1], &value[2], &value[3],
+               &value[4], &value[5], &value[6], &value[7]) != 8)
+        return;
+    *regular = (struct regular_figures){value[0], value[1], value[2], value[3], value[4], value[5], value[6], value[7]};
+    *(is_client ? &transfer->has_received : &transfer->has_sent) = 1;
+    transfer->moved_ns = now_ns();
+}
+
+/* An end has had the last of a part. It has to be that part of the file. */
+static void on_part(struct transfer *transfer, int is_client, const char *figures) {
+    const struct cargo *cargo = transfer->cargo;
+    unsigned number;
+    unsigned long long bytes;
+    char sha[SHA256_HEX_CAP];
+    if (sscanf(figures, "%u %llu %64s", &number, &bytes, sha) != 3 || number >= cargo->parts) return;
+    if (bytes == part_len(cargo->size, number, cargo->parts) && strcmp(sha, cargo->part_sha[number]) == 0)
+        (*(is_client ? &transfer->parts_received : &transfer->parts_sent))++;
+    else
+        transfer_fail(transfer, "wrong bytes: %llu of part %u %s, sha256 %s", bytes, number,
+                      is_client ? "came" : "were sent", sha);
+}
+
+static void on_received(struct transfer *transfer, const char *figures) {
+    struct transfer_result *result = transfer->result;
+    unsigned long long bytes, took_ns, cells[LEGS_MAX], peak;
+    if (sscanf(figures, "%llu %llu %llu %llu %llu", &bytes, &took_ns, &cells[0], &cells[1], &peak) != 5) return;
+    result->received = bytes;
+    result->took_ns = took_ns;
+    result->held_peak = peak;
+    for (size_t i = 0; i < LEGS_MAX; i++) result->cells[i] = cells[i];
+    transfer->has_received = 1;
+}
+
+static void on_sent(struct transfer *transfer, const char *figures) {
+    unsigned long long bytes, switches;
+    if (sscanf(figures, "%llu %llu", &bytes, &switches) != 2) return;
+    transfer->result->sent = bytes;
+    transfer->result->switches = switches;
+    transfer->has_sent = 1;
+}
+
+static void on_flow(struct transfer *transfer, int is_client, const char *figures) {
+    struct transfer_result *result = transfer->result;
+    unsigned long long xoffs, xons;
+    if (sscanf(figures, "%llu %llu", &xoffs, &xons) != 2) return;
+    *(is_client ? &result->xoffs : &result->xoffs_heard) = xoffs;
+    *(is_client ? &result->xons : &result->xons_heard) = xons;
+}
+
+static void on_memory(struct transfer *transfer, const struct child *child, const char *figures) {
+    struct memory *memory = &transfer->result->memory[child - transfer->children];
+    sscanf(figures, "%zu %zu %zu %zu", &memory->streams, &memory->held, &memory->parked, &memory->channels);
+}
+
+static void on_padding(struct transfer *transfer, int is_client, const char *figures) {
+    unsigned long long other, padding, replaced, blocked_ns;
+    struct padding *end = &transfer->progress.padding[is_client ? AT_CLIENT : AT_OTHER];
+    if (sscanf(figures, "%llu %llu %llu %llu", &other, &padding, &replaced, &blocked_ns) != 4) return;
+    *end = (struct padding){.other = other, .cells = padding, .replaced = replaced, .blocked_ns = blocked_ns};
+}
+
+/* Circuits also close when all is done. */
+static void on_note(struct transfer *transfer, const char *text) {
+    struct transfer_result *result = transfer->result;
+    if (transfer->has_sent || transfer->has_received || result->lost[0] != '\0') return;
+    snprintf(result->lost, sizeof result->lost, "%s", text);
+}
+
+/* What comes after `word` and a blank, if the line begins so; else NULL. */
+static const char *after(const char *line, const char *word) {
+    const size_t len = strlen(word);
+    return strncmp(line, word, len) == 0 && line[len] == ' ' ? line + len + 1 : NULL;
+}
+
+static void on_line(void *owner, struct child *child, const char *line) {
+    struct transfer *transfer = owner;
+    const int is_client = child == &transfer->children[CLIENT];
+    const char *rest;
+    if ((rest = after(line, "port")) != NULL) {
+        child->port = (uint16_t)strtoul(rest, NULL, 10);
+        transfer->moved_ns = now_ns();
+    } else if ((rest = after(line, "progress")) != NULL) {
+        if (is_client)
+            on_client_progress(transfer, rest);
+        else
+            on_exit_progress(transfer, rest);
+    } else if ((rest = after(line, "memory")) != NULL) {
+        on_memory(transfer, child, rest);
+    } else if ((rest = after(line, "padding")) != NULL) {
+        on_padding(transfer, is_client, rest);
+    } else if ((rest = after(line, "part")) != NULL) {
+        on_part(transfer, is_client, rest);
+    } else if ((rest = after(line, "flow")) != NULL) {
+        on_flow(transfer, is_client, rest);
+    } else if ((rest = after(line, "received")) != NULL) {
+        on_received(transfer, rest);
+    } else if ((rest = after(line, "sent")) != NULL) {
+        on_sent(transfer, rest);
+    } else if ((rest = after(line, "regular")) != NULL) {
+        on_regular(transfer, is_client, rest);
+    } else if ((rest = after(line, "note")) != NULL) {
+        on_note(transfer, rest);
+    } else if ((rest = after(line, "fail")) != NULL) {
+        const int names_a_leg = strncmp(rest, "leg ", 4) == 0;
+        transfer_fail(transfer, "%s%s%s", names_a_leg ? "" : child->title, names_a_leg ? "" : ": ", rest);
+    } else {
+        transfer_fail(transfer, "%s said '%s'", child->title, line);
+    }
+}
+
+/* A relay that dies need not be the end: client and exit find out what it means for the set. */
+static void on_over(void *owner, struct child *child, const char *how) {
+    struct transfer *transfer = owner;
+    const int is_relay = child->leg != 0;
+    if (is_relay && transfer->cause[0] == '\0')
+        snprintf(transfer->cause, sizeof transfer->cause, "leg %c closed: %s %s", child->leg, child->title, how);
+    if (!is_relay || child->port == 0) transfer_fail(transfer, "%s %s", child->title, how);
+}
+
+const struct child_events line_events = {on_line, on_over};

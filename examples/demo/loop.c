@@ -1,0 +1,72 @@
+#include "loop.h"
+
+#include "clock.h"
+#include "node.h"
+
+#include <stdio.h>
+
+/* Instructions in one go, so that sockets get their turn too. */
+enum { DRAIN_BUDGET = 1024 };
+
+void must(enum circflow_status status, const char *what) {
+    if (status != CIRCFLOW_OK) node_fail("%s: %s", what, circflow_strerror((int32_t)status));
+}
+
+void must_unless_gone(enum circflow_status status, const char *what) {
+    if (status != CIRCFLOW_ERR_GONE && status != CIRCFLOW_ERR_EXPIRED) must(status, what);
+}
+
+void random_bytes(uint8_t *bytes, size_t len) {
+    FILE *source = fopen("/dev/urandom", "rb");
+    if (source == NULL || fread(bytes, 1, len, source) != len) node_fail("cannot read /dev/urandom");
+    fclose(source);
+}
+
+size_t loop_held_bytes(const struct loop *loop) {
+    struct circflow_engine_stats stats = {.size = sizeof stats};
+    must(circflow_engine_get_stats(loop->engine, &stats), "circflow_engine_get_stats");
+    return stats.held_bytes;
+}
+
+static void arm(struct loop *loop, uint64_t deadline_ns) {
+    if (deadline_ns == loop->armed_ns) return;
+    loop->armed_ns = deadline_ns;
+    if (deadline_ns == CIRCFLOW_NEVER) {
+        event_del(loop->timer);
+        return;
+    }
+    const uint64_t now = now_ns(), wait = deadline_ns > now ? deadline_ns - now + 999 : 0; /* Not a moment too early. */
+    const struct timeval after = {.tv_sec = (time_t)(wait / 1000000000), .tv_usec = (long)(wait % 1000000000 / 1000)};
+    event_add(loop->timer, &after);
+}
+
+void loop_settle(struct loop *loop) {
+    uint64_t deadline_ns;
+    uint8_t more;
+    must(circflow_engine_drain(loop->engine, DRAIN_BUDGET, &more, loop->obey, loop->owner), "circflow_engine_drain");
+    must(circflow_engine_deadline(loop->engine, &deadline_ns), "circflow_engine_deadline");
+    arm(loop, more ? 0 : deadline_ns); /* More to drain: come back at once, but let the sockets have a turn. */
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg) {
+    struct loop *loop = arg;
+    (void)fd;
+    (void)what;
+    loop->armed_ns = CIRCFLOW_NEVER;
+    must(circflow_engine_tick(loop->engine, now_ns()), "circflow_engine_tick");
+    loop_settle(loop);
+}
+
+void loop_open(struct loop *loop, struct event_base *base, uint32_t engine_tag, circflow_insn_fn obey, void *owner) {
+    struct circflow_engine_config config;
+    must(circflow_engine_config_init(&config, sizeof config), "circflow_engine_config_init");
+    random_bytes(config.seed, sizeof config.seed);
+    config.engine_tag = engine_tag;
+    must(circflow_engine_new(&config, &loop->engine), "circflow_engine_new");
+    loop->base = base;
+    loop->obey = obey;
+    loop->owner = owner;
+    loop->armed_ns = CIRCFLOW_NEVER;
+    loop->timer = event_new(base, -1, 0, on_timer, loop);
+    if (loop->timer == NULL) node_fail("out of memory");
+}

@@ -1,0 +1,17 @@
+#include "memory.h"
+
+#include "node.h"
+
+void memory_note(struct memory_peak *peak, const struct memory *now) {
+    const size_t sum = now->streams + now->held + now->parked + now->channels;
+    if (sum <= peak->sum) return;
+    peak->sum = sum;
+    peak->most = *now;
+    peak->is_news = 1;
+}
+
+void memory_say(struct memory_peak *peak) {
+    if (!peak->is_news) return;
+    peak->is_news = 0;
+    node_say("memory %zu %zu %zu %zu", peak->most.streams, peak->most.held, peak->most.parked, peak->most.channels);
+}

@@ -1,0 +1,38 @@
+/* The inside of a transfer: network.c starts the processes, lines.c listens to what they say, transfer.c waits. */
+#ifndef DEMO_NETWORK_H
+#define DEMO_NETWORK_H
+
+#include "child.h"
+#include "transfer.h"
+
+struct transfer {
+    const struct options *options;
+    const struct cargo *cargo;
+    size_t legs;
+    struct event_base *base;
+    struct child children[PROCESSES];
+    struct progress progress;
+    uint64_t moved_ns; /* When anything last moved. */
+    char first_failure[384];
+    char cause[128]; /* The relay that died first, or empty. */
+    unsigned parts_sent, parts_received; /* Right ones. */
+    int has_sent, has_received;
+    struct transfer_result *result;
+};
+
+/* Starts all, one after the other. 0, or -1 after a failure. */
+int network_start(struct transfer *transfer);
+
+/* Waits until a process says where it listens. 0, or -1 after a failure. */
+int transfer_wait_for_port(struct transfer *transfer, const struct child *child);
+
+/* The first failure counts; what follows from it is noise. */
+void transfer_fail(struct transfer *transfer, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 2, 3)))
+#endif
+    ;
+
+extern const struct child_events line_events;
+
+#endif

@@ -1,0 +1,145 @@
+#include "summary.h"
+
+#include "cap.h"
+
+#include <stdio.h>
+
+/* A ratio means nothing when it was over before it began. */
+enum { RATIO_SECONDS_MIN = 2 };
+
+void summary_print_header(const struct options *options, uint64_t size) {
+    printf("circflow demo: %llu bytes from an exit to a client, over TCP on 127.0.0.1, each relay a process\n",
+           (unsigned long long)size);
+    printf("Not as in Tor: no onion encryption (a hop count in the digest field says who recognises a cell), circuits\n"
+           "set up in advance (no CREATE). As in Tor: 514-byte cells, the link handshake, SENDMEs with tags, the\n"
+           "congestion windows of Vegas, XOFF and XON, and backpressure in the relays: all of these are circflow's.\n");
+    for (size_t i = 0; i < LEGS_MAX; i++)
+        printf("leg %c: %g Mbit/s of cells, round trip %g ms: holds %llu cells\n", 'A' + (int)i,
+               options->paths[i].mbit, options->paths[i].rtt_ms, (unsigned long long)path_cells(&options->paths[i]));
+    printf("A window grows until it is some 200 cells larger than its path holds. These queue in the middle relay, so\n"
+           "the round trips seen are longer than the path's.\n");
+    if (options->circuits > 1)
+        printf("%u sets of two circuits each, all at once over the same connections; each carries its part of the file.\n"
+               "No window is smaller than 124 cells, so that many circuits queue long; the relays let them take turns.\n",
+               options->circuits);
+    if (options->slow_reader)
+        printf("The program that reads at the client takes %.1f Mbit/s, a fifth of what the paths carry, and stops for 2\n"
+               "seconds after every 3. What is sent must wait for it; where, and how much, is what this run shows.\n",
+               (double)options_reader_bytes_per_s(options) * 8 / 1e6);
+    if (options->padding != NULL)
+        printf("padding: machines '%s' on each leg, at the client and at the exit\n", options->padding);
+}
+
+/* What padding cost, and for how long it blocked. */
+static void print_padding(const struct transfer_result *run) {
+    const struct padding *client = &run->padding[AT_CLIENT], *exit = &run->padding[AT_OTHER];
+    printf("  padding: %llu of the %llu cells that the exit sent, %llu of the client's %llu; %.0f %% of all\n",
+           (unsigned long long)exit->cells, (unsigned long long)(exit->cells + exit->other),
+           (unsigned long long)client->cells, (unsigned long long)(client->cells + client->other),
+           padding_percent(run->padding));
+    if (client->cells + exit->cells + exit->replaced == 0)
+        printf("  (none: these machines pad when there is too little else, and there was not)\n");
+    if (exit->replaced != 0)
+        printf("  besides, %llu times padding was due and a cell that waited to go anyway counted as it\n",
+               (unsigned long long)exit->replaced);
+    if (exit->blocked_ns != 0)
+        printf("  the exit was blocked for %.2f s: data went only when the machines let it\n",
+               (double)exit->blocked_ns / 1e9);
+}
+
+void summary_print_run(const struct options *options, const struct transfer_result *run) {
+    if (options->padding != NULL) print_padding(run);
+}
+
+/* --- Judging --------------------------------------------------------------------------------------------------- */
+
+static double seconds(const struct transfer_result *run) { return (double)run->took_ns / 1e9; }
+
+static double mbit(const struct transfer_result *run) {
+    return run->took_ns == 0 ? 0 : (double)run->received * 8 / 1e6 / seconds(run);
+}
+
+static double ratio(const struct outcome *outcome) {
+    const double two = seconds(&outcome->runs[1]);
+    return two == 0 ? 0 : seconds(&outcome->runs[0]) / two;
+}
+
+static double ratio_needed(const struct options *options, const struct outcome *outcome) {
+    if (options->two_only) return 0;
+    if (options->ratio != 0) return options->ratio;
+    if (options->padding != NULL) return 0; /* Padding decides on the speed itself. */
+    const int too_short = seconds(&outcome->runs[0]) < RATIO_SECONDS_MIN;
+    return too_short || outcome->runs[1].lost[0] != '\0' ? 0 : 0.8 * options_gain(options);
+}
+
+static void print_row(const char *title, const struct transfer_result *run) {
+    printf("%-12s %8.2f %9.2f %12llu %12llu %9llu %14llu\n", title, seconds(run), mbit(run),
+           (unsigned long long)run->cells[0], (unsigned long long)run->cells[1], (unsigned long long)run->switches,
+           (unsigned long long)run->held_peak);
+}
+
+static void print_table(const struct options *options, const struct outcome *outcome) {
+    printf("\n             seconds    Mbit/s  cells, leg A  cells, leg B  switches  reorder depth\n");
+    if (!options->two_only) print_row("one leg", &outcome->runs[0]);
+    print_row("two legs", &outcome->runs[1]);
+    printf("(Mbit/s of the file, without the headers of cells)\n");
+    if (options->circuits > 1) printf("(reorder depth: of the set where it was largest)\n");
+    if (options->padding != NULL)
+        printf("(cells with their padding; where machines fix the rate of each leg, one at a time carries data)\n");
+    printf("\n");
+}
+
+static void print_ratio(const struct options *options, const struct outcome *outcome) {
+    const double needed = ratio_needed(options, outcome);
+    printf(", ratio %.2f", ratio(outcome));
+    if (needed == 0)
+        printf(" (not judged)");
+    else
+        printf(" (at least %.2f)", needed);
+}
+
+static void print_figures(const struct options *options, const struct outcome *outcome) {
+    const struct transfer_result *one = &outcome->runs[0], *two = &outcome->runs[1];
+    const char *who = "";
+    printf("%llu bytes, sha256 sent %s received %s", (unsigned long long)two->received, outcome->sha,
+           outcome->copy_sha);
+    if (options->circuits > 1) printf(", and each of %u parts as it was sent", options->circuits);
+    if (!options->two_only) printf(", one leg %.2f s %.2f Mbit/s", seconds(one), mbit(one));
+    printf(", two legs %.2f s %.2f Mbit/s", seconds(two), mbit(two));
+    if (!options->two_only) print_ratio(options, outcome);
+    printf(", %llu switches, reorder depth %llu", (unsigned long long)two->switches,
+           (unsigned long long)two->held_peak);
+    if (options->slow_reader) {
+        const unsigned long long used = cap_used(two, &who);
+        printf(", %llu XOFF and %llu XON, at most %llu bytes (%s) of %llu allowed", (unsigned long long)two->xoffs,
+               (unsigned long long)two->xons, used, who, (unsigned long long)cap_bytes(options, two));
+    }
+    if (options->padding != NULL)
+        printf(", padding %s: %llu cells both ways, %.0f %% of all, exit blocked %.2f s", options->padding,
+               (unsigned long long)(two->padding[AT_CLIENT].cells + two->padding[AT_OTHER].cells),
+               padding_percent(two->padding), (double)two->padding[AT_OTHER].blocked_ns / 1e9);
+    if (two->lost[0] != '\0') printf(", although %s", two->lost);
+    putchar('\n');
+}
+
+/* Why it was no success, or NULL. */
+static const char *find_failure(const struct options *options, const struct outcome *outcome) {
+    const struct transfer_result *two = &outcome->runs[1];
+    if (!options->two_only && ratio(outcome) < ratio_needed(options, outcome))
+        return "two legs are not as much faster than one as they have to be";
+    if (!options->slow_reader) return NULL;
+    if (two->xoffs == 0) return "the reader was slow, and nobody said XOFF";
+    return cap_used(two, NULL) > cap_bytes(options, two) ? "a process kept more than it may" : NULL;
+}
+
+int summary_judge(const struct options *options, const struct outcome *outcome) {
+    const char *failure = find_failure(options, outcome);
+    print_table(options, outcome);
+    if (options->slow_reader) cap_print(options, &outcome->runs[1]);
+    if (failure == NULL)
+        printf("demo: OK ");
+    else
+        printf("demo: FAILED: %s; ", failure);
+    print_figures(options, outcome);
+    return failure == NULL ? 0 : 1;
+}
