@@ -14,12 +14,13 @@ mod poll;
 mod receive;
 mod run;
 mod sets;
+mod short;
 mod streams;
 mod verdict;
 
 pub use config::{CircuitConfig, CircuitFlags, Config, Lateness, Stats};
 pub use error::{Blocked, Error, Misuse};
-pub use insn::{Instruction, Released, What};
+pub use insn::{Instruction, Released, Taker, What};
 pub use run::{CircuitStats, EdgeStats};
 pub use streams::{StreamConfig, StreamStats};
 pub use verdict::{Admitted, Step, Verdict, VerdictKind};
@@ -92,7 +93,13 @@ struct Circuit {
     padding: Option<Box<Padding<Lane>>>,
     /// There if the host leaves the circuit to us.
     reactor: Option<Box<Reactor>>,
+    /// The hop from which a leg's messages come, or [`NO_HOP`] where more than the set must see them: padding, or the
+    /// reactors. For every cell, one comparison in place of three.
+    plain_hop: u16,
 }
+
+/// No hop has this number.
+const NO_HOP: u16 = u16::MAX;
 
 impl Circuit {
     /// A client's hops begin with 1; a relay, which has no hops, knows the client only, as 0.
@@ -128,7 +135,7 @@ impl Default for Circuit {
             class: PathClass::Exit,
             sendme_inc: 0,
         };
-        Circuit { place: Place::Closing, config, padding: None, reactor: None }
+        Circuit { place: Place::Closing, config, padding: None, reactor: None, plain_hop: NO_HOP }
     }
 }
 
@@ -234,7 +241,8 @@ impl Engine {
         let reactor = if runs { Some(self.reactor(&config)?) } else { None };
         self.enter(now);
         self.check_drained()?;
-        let id = self.circuits.insert(Circuit { place: Place::Alone, config, padding: None, reactor });
+        let plain_hop = if runs { NO_HOP } else { config.hops.into() };
+        let id = self.circuits.insert(Circuit { place: Place::Alone, config, padding: None, reactor, plain_hop });
         let id = id.map_err(|_| Blocked::Full)?;
         self.running += u32::from(runs);
         Ok(id)
@@ -343,7 +351,7 @@ impl Engine {
         if hop > circuit.config.hops {
             return Err(Misuse::Invalid.into());
         }
-        let padded = circuit.padding.is_some();
+        let is_plain = circuit.plain_hop != NO_HOP;
         if let (Place::Leg { set, ix }, true) = (circuit.place, hop == circuit.config.hops) {
             let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
             if command.is_multiplexed() {
@@ -355,10 +363,10 @@ impl Engine {
                 self.apply_effects(set);
             }
         }
-        if padded {
+        if !is_plain {
             self.note_sent(id, hop, now);
+            self.count_data(id, hop, command, now);
         }
-        self.count_data(id, hop, command, now);
         Ok(())
     }
 
