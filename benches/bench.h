@@ -44,6 +44,10 @@ extern const struct calls stub_calls;
 extern const struct calls peer_heap_calls;
 extern const struct calls peer_ring_calls;
 
+/* The peer "queue": cells of one circuit, in order. */
+void peer_queue_put(const uint8_t *body, size_t len);
+bool peer_queue_take(uint8_t *out, size_t len);
+
 /* Forgets all that the peers hold. */
 void forget_peers(void);
 

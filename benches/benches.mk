@@ -4,9 +4,9 @@ BENCH         := $(BUILD)/bench
 BENCH_SOURCES := benches/bench.c benches/workloads.c benches/traces.c benches/stubs.c benches/peers.c benches/alloc.c
 BENCH_CC      := $(CC) $(CCOMMON) -O2 -g
 
-.PHONY: bench bench-conflux bench-padding bench-queue bench-smoke bench-cross
+.PHONY: bench bench-conflux bench-padding bench-queue bench-run bench-smoke bench-cross
 
-bench: bench-conflux bench-padding bench-queue ## Measure the library: FORMAT=md for Markdown tables
+bench: bench-conflux bench-padding bench-queue bench-run ## Measure the library: FORMAT=md for Markdown tables
 	@:
 
 bench-conflux: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Measure conflux alone: ONLY="name ..."
@@ -15,8 +15,9 @@ bench-conflux: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Measure conflux alon
 bench-cross: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Count instructions in two ways that must agree
 	@VERSION=$(VERSION) CC="$(CC)" FORMAT=cross ONLY="$(ONLY)" benches/run.sh $(BENCH)
 
-bench-smoke: $(BENCH)/bench-alloc ## Run every bench at a small size, for its checks only
+bench-smoke: $(BENCH)/bench-alloc $(BENCH)/bench-run-alloc ## Run the benches at a small size, for their checks only
 	@FORMAT=smoke ONLY="$(ONLY)" benches/run.sh $(BENCH)
+	@FORMAT=smoke benches/circuits.sh $(BENCH)
 
 $(BENCH)/bench: $(BENCH_SOURCES) benches/bench.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)
@@ -61,3 +62,17 @@ $(BENCH)/bench-queue: benches/queue.rs $(LIB)
 	@mkdir -p $(BENCH)
 	@cp "$$($(CARGO) build --release --target-dir target --bench queue --message-format short 2>/dev/null; \
 		ls -t target/release/deps/queue-* | grep -v '\.d$$' | head -n 1)" $@
+
+# Circuits that circflow runs.
+RUN_SOURCES := benches/circuits.c benches/tunnel.c benches/peers.c benches/alloc.c
+
+bench-run: setup $(BENCH)/bench-run $(BENCH)/bench-run-alloc ## Measure circuits that circflow runs: FORMAT=md for Markdown tables
+	@FORMAT=$(FORMAT) benches/circuits.sh $(BENCH)
+
+$(BENCH)/bench-run: $(RUN_SOURCES) benches/bench.h benches/tunnel.h $(HEADER) $(LIB)
+	@mkdir -p $(BENCH)
+	$(BENCH_CC) -o $@ $(RUN_SOURCES) $(LIB) $(NATIVE_LIBS)
+
+$(BENCH)/bench-run-alloc: $(RUN_SOURCES) benches/bench.h benches/tunnel.h $(HEADER) $(LIB)
+	@mkdir -p $(BENCH)
+	$(BENCH_CC) -DCOUNT_ALLOCATIONS -o $@ $(RUN_SOURCES) $(LIB) $(NATIVE_LIBS)

@@ -3,6 +3,8 @@
  * `ring` copies each body into the next place of a ring, and does nothing else: the least that any copy costs.
  * `heap` is a reordering receiver as it is commonly written: a binary heap ordered by number, one malloc and one copy
  * for each message that has to wait. It checks nothing that a peer may do wrong.
+ * `queue` is a relay's queue of cells as it is commonly written: a linked list, one malloc and one copy for each cell. It
+ * has no caps and no back pressure.
  */
 #include "bench.h"
 #include <stdlib.h>
@@ -139,6 +141,38 @@ static enum circflow_status peer_next(struct circflow_engine *engine, struct cir
 }
 
 const struct calls peer_heap_calls = {peer_receive, peer_next, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+
+struct cell {
+  struct cell *next;
+  uint8_t body[];
+};
+
+static struct cell *queue_first, **queue_end = &queue_first;
+
+void peer_queue_put(const uint8_t *body, size_t len) {
+  struct cell *cell = malloc(sizeof *cell + len);
+  if (cell == NULL) {
+    abort();
+  }
+  memcpy(cell->body, body, len);
+  cell->next = NULL;
+  *queue_end = cell;
+  queue_end = &cell->next;
+}
+
+bool peer_queue_take(uint8_t *out, size_t len) {
+  struct cell *cell = queue_first;
+  if (cell == NULL) {
+    return false;
+  }
+  queue_first = cell->next;
+  if (queue_first == NULL) {
+    queue_end = &queue_first;
+  }
+  memcpy(out, cell->body, len);
+  free(cell);
+  return true;
+}
 
 void forget_peers(void) {
   while (heap.count > 0) {

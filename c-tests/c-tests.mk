@@ -30,11 +30,12 @@ check-examples: examples ## Run the small examples, and compile the example of R
 
 .PHONY: check check-examples check-c check-c-header check-c-symbols check-valgrind check-asan c-tests-checked c-tests-release c-tests-asan
 
-check: setup ## Run every test: Rust, C, the examples, a short demo
+check: setup ## Run every test: Rust, C, the examples, a short demo, the benches at a small size
 	$(CARGO) test
 	@$(MAKE) --no-print-directory check-c
 	@$(MAKE) --no-print-directory check-examples
 	@$(MAKE) --no-print-directory demo-short
+	@$(MAKE) --no-print-directory bench-smoke
 	@echo "check: OK"
 
 check-c: setup check-c-header check-c-symbols c-tests-checked c-tests-release ## Run the C tests: every check on, then the release

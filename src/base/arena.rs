@@ -19,6 +19,10 @@ impl Id {
         (self.0 as u32) & INDEX_MASK
     }
 
+    fn generation(self) -> u32 {
+        (self.0 >> INDEX_BITS) as u32 & GENERATION_MAX
+    }
+
     #[inline]
     fn pack(owner: u16, generation: u32, index: u32) -> Id {
         Id(u64::from(owner) << 48 | u64::from(generation) << INDEX_BITS | u64::from(index))
@@ -57,11 +61,9 @@ pub struct Arena<T> {
 
 #[derive(Debug)]
 struct Slot<T> {
-    /// The whole id of what lives here: one comparison tells alive, stale and foreign apart. While vacant, an id that
-    /// leads to another slot, so that no look-up can match it.
+    /// The whole id of what lives here: one comparison tells alive, stale and foreign apart. While vacant, that of what
+    /// lived here last, but for an index that leads to another slot, so that no look-up can match it.
     id: u64,
-    /// The generation to give out next.
-    next_generation: u32,
     /// While vacant, the default: a look-up then needs nothing but the id.
     value: T,
 }
@@ -96,13 +98,12 @@ impl<T: Default> Arena<T> {
             Some(index) => index,
             None => {
                 let index = self.slots.len() as u32;
-                self.slots.push(Slot { id: vacant(index), next_generation: 1, value: T::default() });
+                self.slots.push(Slot { id: vacant(Id::pack(self.owner, 0, index)), value: T::default() });
                 index
             }
         };
         let slot = &mut self.slots[index as usize];
-        let id = Id::pack(self.owner, slot.next_generation, index);
-        slot.next_generation += 1;
+        let id = Id::pack(self.owner, Id(slot.id).generation() + 1, index);
         slot.id = id.0;
         slot.value = value;
         self.len += 1;
@@ -112,10 +113,10 @@ impl<T: Default> Arena<T> {
     /// Takes a thing out. Its id is stale from now on.
     pub fn remove(&mut self, id: Id) -> Option<T> {
         let slot = self.slots.get_mut(id.index() as usize).filter(|slot| slot.id == id.0)?;
-        slot.id = vacant(id.index());
+        slot.id = vacant(id);
         let value = std::mem::take(&mut slot.value);
         self.len -= 1;
-        if slot.next_generation <= GENERATION_MAX {
+        if id.generation() < GENERATION_MAX {
             self.vacant.push(id.index());
         }
         Some(value)
@@ -175,8 +176,8 @@ impl<T: Default> Arena<T> {
     }
 }
 
-fn vacant(index: u32) -> u64 {
-    u64::from(index ^ 1)
+fn vacant(id: Id) -> u64 {
+    id.0 ^ 1
 }
 
 const INDEX_BITS: u32 = 24;
@@ -231,7 +232,7 @@ mod tests {
         let mut arena = Arena::new(1, 4);
         let first = arena.insert(0).unwrap();
         arena.remove(first);
-        arena.slots[0].next_generation = GENERATION_MAX;
+        arena.slots[0].id = vacant(Id::pack(1, GENERATION_MAX - 1, 0));
         let last = arena.insert(1).unwrap();
         assert_eq!(last.index(), 0);
         arena.remove(last);

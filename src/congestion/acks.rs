@@ -28,6 +28,12 @@ impl Acks {
         true
     }
 
+    /// The next DATA cell will be due a SENDME.
+    #[inline]
+    pub fn is_due_next(&self) -> bool {
+        self.left == 1
+    }
+
     /// DATA cells until the next SENDME.
     pub fn left(&self) -> u32 {
         self.left.into()

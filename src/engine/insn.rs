@@ -36,6 +36,19 @@ impl Instruction {
     }
 }
 
+/// Where an instruction goes as it is made: so it need not be put together and then taken apart.
+pub trait Taker {
+    /// Takes it.
+    fn take(&mut self, instruction: Instruction);
+}
+
+impl Taker for Option<Instruction> {
+    #[inline(always)]
+    fn take(&mut self, instruction: Instruction) {
+        *self = Some(instruction);
+    }
+}
+
 /// What to do.
 #[derive(Clone, Copy, Debug)]
 pub enum What {

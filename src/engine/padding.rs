@@ -1,7 +1,7 @@
 //! Padding's part of the engine: who is told what, and what follows from what is due.
 
 use super::insn::Queued;
-use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind, NO_HOP};
 use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::store::cost_of;
@@ -469,6 +469,7 @@ impl Engine {
         if circuit.padding.is_none() {
             self.padded += 1;
         }
+        circuit.plain_hop = NO_HOP;
         Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max))))
     }
 

@@ -1,10 +1,10 @@
 //! Handing instructions out: each is made when the host takes it, from what waits in the queue.
 
-use super::insn::{Instruction, News, Queued, Released, What};
+use super::insn::{Instruction, News, Queued, Released, Taker, What};
 use super::{Circuit, Engine, Error, Place};
 use crate::base::Id;
 use crate::conflux::{Control, Delivery, Lane, Terms, TooSmall};
-use crate::reactor::{Owner, Side};
+use crate::reactor::{Heed, Owner, Side};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::sendme::{Sendme, Tag};
 use crate::wire::Command;
@@ -54,17 +54,70 @@ impl Engine {
         }
     }
 
+    /// Takes the first instruction, its body into `buffer`; true when `taker` has one. Messages whose turn has
+    /// come, and cells that go on, are the many; all else is for [`Engine::poll`].
+    #[inline(always)]
+    pub fn poll_into(&mut self, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
+        let given = match self.queue.first() {
+            None => return Ok(false),
+            Some(&mut Queued::Ready { set }) => self.take_ready(set, buffer, taker),
+            Some(&mut Queued::Edge { circuit, side }) => self.take_waiting(circuit, side, buffer, taker),
+            Some(_) => Ok(false),
+        };
+        if given.map_err(|TooSmall| Error::TOO_SMALL)? {
+            return Ok(true);
+        }
+        let next = self.poll(buffer)?;
+        let some = next.is_some();
+        next.into_iter().for_each(|next| taker.take(next));
+        Ok(some)
+    }
+
+    /// Takes a cell that waited at an edge and may go. True when there was one.
+    #[inline(always)]
+    fn take_waiting(
+        &mut self,
+        id: Id,
+        side: Side,
+        buffer: &mut [u8],
+        taker: &mut impl Taker,
+    ) -> Result<bool, TooSmall> {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Ok(false) };
+        let Circuit { place, config, reactor: Some(reactor), .. } = circuit else { return Ok(false) };
+        if *place == Place::Closing {
+            return Ok(false);
+        }
+        let Some((cell, heed)) = reactor.edge(side).take(&self.marks, &mut self.store, buffer)? else {
+            return Ok(false);
+        };
+        let (tag, set) = (config.tag, place.leg().map_or(Id::NONE, |(set, _)| set));
+        let (padded, last) = (circuit.padding.is_some(), reactor.edge_at(side).waiting() == 0);
+        let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
+        if heed != Heed::No {
+            self.heed(id, side.opposite(), heed);
+        }
+        if padded && side == Side::Back {
+            self.note_sent(id, 0, self.clock.latest());
+        }
+        if side == Side::Back && last {
+            // It was in the way of streams of our own.
+            self.resume_circuit(id);
+        }
+        taker.take(Instruction::about(id, tag, set, set_tag, What::Write { side, cell }));
+        Ok(true)
+    }
+
     /// Takes the first instruction, its body into `buffer`.
     pub fn poll(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         loop {
             let Some(first) = self.queue.first() else { return Ok(None) };
             // A mark stays first until what it stands for has run out.
             match first {
-                Queued::Ready { set } => {
-                    let set = *set;
-                    match self.take_ready(set, buffer) {
-                        Ok(Some(instruction)) => return Ok(Some(instruction)),
-                        Ok(None) => {
+                &mut Queued::Ready { set } => {
+                    let mut taken = None;
+                    match self.take_ready(set, buffer, &mut taken) {
+                        Ok(true) => return Ok(taken),
+                        Ok(false) => {
                             if let Some(state) = self.sets.get_mut(set) {
                                 state.unmark_ready();
                             }
@@ -92,24 +145,10 @@ impl Engine {
                     }
                 }
                 &mut Queued::Edge { circuit, side } => {
-                    let taken = match self.circuits.get_mut(circuit) {
-                        Some(Circuit { place, reactor: Some(reactor), .. }) if *place != Place::Closing => {
-                            reactor.edge(side).take(&self.marks, &mut self.store, buffer)
-                        }
-                        _ => Ok(None),
-                    };
-                    match taken {
-                        Ok(Some((cell, heed))) => {
-                            self.heed(circuit, side.opposite(), heed);
-                            // The last of them was in the way of streams of our own.
-                            self.resume_circuit(circuit);
-                            if side == Side::Back {
-                                self.note_sent(circuit, 0, self.clock.latest());
-                            }
-                            let about = self.about(circuit);
-                            return Ok(about.map(|about| Instruction { what: What::Write { side, cell }, ..about }));
-                        }
-                        Ok(None) => self.unmark_edge(circuit, side),
+                    let mut taken = None;
+                    match self.take_waiting(circuit, side, buffer, &mut taken) {
+                        Ok(true) => return Ok(taken),
+                        Ok(false) => self.unmark_edge(circuit, side),
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
                 }

@@ -15,7 +15,7 @@ impl Engine {
         match self.receive_next(now, id, message.command, message.hop, message.stream_id) {
             Step::Done(verdict) => Ok(verdict),
             Step::OnLeg => self.receive_on_leg(id, message),
-            Step::Other => self.receive_other(now, id, message, &[]),
+            Step::Run | Step::Other => self.receive_other(now, id, message, || Ok(&[])),
         }
     }
 
@@ -32,20 +32,18 @@ impl Engine {
     /// What is due has been done, as far as there is room in the queue.
     #[inline(always)]
     fn receive_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
-        let Some(Circuit { place: Place::Leg { set, ix }, config, padding: None, reactor: None, .. }) =
-            self.circuits.get(id)
-        else {
-            return Step::Other;
+        let Some(circuit) = self.circuits.get(id) else { return Step::Other };
+        let (Place::Leg { set, ix }, true) = (circuit.place, u16::from(hop) == circuit.plain_hop) else {
+            let is_run = circuit.reactor.is_some() && command == Command::DATA;
+            return if is_run { Step::Run } else { Step::Other };
         };
-        if hop != config.hops {
-            return Step::Other;
-        }
         if !command.is_multiplexed() || stream_id == 0 {
             let is_switch = command == Command::CONFLUX_SWITCH && stream_id == 0;
             return if is_switch { Step::OnLeg } else { Step::Other };
         }
-        match self.sets.get_mut(*set).and_then(|state| state.arrive_next(*ix, now)) {
-            Some(number) => Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, config.tag) }),
+        let tag = circuit.config.tag;
+        match self.sets.get_mut(set).and_then(|state| state.arrive_next(ix, now)) {
+            Some(number) => Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) }),
             None => Step::OnLeg,
         }
     }
@@ -79,15 +77,16 @@ impl Engine {
     }
 
     /// The third part: anything else, and anything at a time when something is due, or that is past.
-    /// `cell_tag` is that of the cell it came in, on circuits that we run.
-    pub fn receive_other(
+    /// `cell_tag` is that of the cell it came in, or what is wrong with it; only asked for on circuits that we run.
+    pub fn receive_other<'t>(
         &mut self,
         now: Nanos,
         id: Id,
         message: &Message<'_>,
-        cell_tag: &[u8],
+        cell_tag: impl FnOnce() -> Result<&'t [u8], &'static str>,
     ) -> Result<Verdict, Error> {
         if self.runs(id) {
+            let cell_tag = cell_tag().map_err(|why| self.invalid(why))?;
             return self.receive_run(now, id, message, cell_tag);
         }
         if now >= self.deadline() || now != self.clock.latest() {
@@ -95,7 +94,7 @@ impl Engine {
             return match self.receive_entered(now, id, message.command, message.hop, message.stream_id) {
                 Step::Done(verdict) => Ok(verdict),
                 Step::OnLeg => self.receive_on_leg(id, message),
-                Step::Other => self.receive_rest(now, id, message),
+                Step::Run | Step::Other => self.receive_rest(now, id, message),
             };
         }
         self.receive_rest(now, id, message)

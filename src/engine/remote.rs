@@ -114,6 +114,12 @@ impl Engine {
         }
     }
 
+    /// True when a set of ours has a leg elsewhere.
+    #[inline]
+    pub(super) fn has_legs_elsewhere(&self) -> bool {
+        !self.home_legs.by_id.is_empty()
+    }
+
     /// True for an id of another engine's: a leg elsewhere.
     #[inline]
     pub(super) fn is_elsewhere(&self, id: Id) -> bool {
@@ -309,7 +315,7 @@ impl Engine {
     /// here.
     #[inline]
     pub(super) fn crosses(&mut self, set: Id, command: Command) -> Result<bool, Error> {
-        if self.home_legs.by_id.is_empty() {
+        if !self.has_legs_elsewhere() {
             return Ok(false);
         }
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };

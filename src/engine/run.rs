@@ -334,7 +334,12 @@ impl Engine {
     }
 
     /// A multiplexed message on a leg: to the controller, and from there, in order, to its stream.
-    fn receive_sequenced_run(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    pub(super) fn receive_sequenced_run(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        message: &Message<'_>,
+    ) -> Result<Verdict, Error> {
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         // What only we read is kept by us, not by the host.
@@ -360,7 +365,7 @@ impl Engine {
     }
 
     /// DATA came: every so often a SENDME is owed, at once and on the same leg (SEN-1).
-    fn acknowledge(&mut self, id: Id, hop: u8, tag: &[u8]) {
+    pub(super) fn acknowledge(&mut self, id: Id, hop: u8, tag: &[u8]) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.end(hop).acks.data() {
             let mut kept = [0; 20];

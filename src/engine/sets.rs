@@ -1,10 +1,10 @@
 //! What a host asks of a set.
 
-use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Verdict, VerdictKind, What};
+use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Taker, Verdict, VerdictKind, What};
 use crate::base::{Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, Stats};
-use crate::conflux::{Cause, Fault, Role, Terms, TooSmall};
-use crate::reactor::{Controller, Incoming, Owner};
+use crate::conflux::{Cause, Delivery, Fault, Role, Terms, TooSmall};
+use crate::reactor::{Controller, Data, Incoming, Owner, Written};
 use crate::wire::conflux::Ux;
 use crate::wire::Command;
 use smallvec::SmallVec;
@@ -185,12 +185,19 @@ impl Engine {
     }
 
     /// Takes the next message of one set whose turn has come.
-    #[inline(always)]
     pub fn set_next(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        let mut taken = None;
+        self.set_next_into(set, buffer, &mut taken)?;
+        Ok(taken)
+    }
+
+    /// The same; true when `taker` has one.
+    #[inline(always)]
+    pub fn set_next_into(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
         if self.sets.get(set).is_none() {
             return Err(self.sets.reason(set).into());
         }
-        self.take_ready(set, buffer).map_err(|TooSmall| Error::TOO_SMALL)
+        self.take_ready(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL)
     }
 
     /// Figures of a set.
@@ -219,50 +226,70 @@ impl Engine {
         imported.map_err(|_| Misuse::Numbers.into())
     }
 
-    /// Takes the next ready message of a set, and ends the set when taking it shows that a number came twice.
+    /// Takes the next ready message of a set, and ends the set when taking it shows that a number came twice. True when
+    /// there was one.
     #[inline(always)]
-    pub(super) fn take_ready(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, TooSmall> {
-        let Some(state) = self.sets.get_mut(set) else { return Ok(None) };
+    pub(super) fn take_ready(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, TooSmall> {
+        let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
         if state.params().is_some() {
-            return self.take_ready_run(set, buffer);
+            return self.take_ready_run(set, buffer, taker);
         }
-        let Some(delivery) = state.next(&mut self.store, self.clock.latest(), buffer)? else { return Ok(None) };
+        let Some(delivery) = state.next(&mut self.store, self.clock.latest(), buffer)? else { return Ok(false) };
         let set_tag = state.terms().tag;
         if state.is_torn() {
             self.fault_of_set(set, Fault::NumberTwice);
         }
-        Ok(Some(Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery))))
+        taker.take(Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery)));
+        Ok(true)
     }
 
     /// The same, where the streams are ours: what is for us alone is not handed out.
-    fn take_ready_run(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, TooSmall> {
+    #[inline(never)]
+    fn take_ready_run(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, TooSmall> {
         let now = self.clock.latest();
         while let Some(state) = self.sets.get_mut(set) {
-            let Some(delivery) = state.next(&mut self.store, now, buffer)? else { return Ok(None) };
+            let Some(delivery) = state.next(&mut self.store, now, buffer)? else { return Ok(false) };
             let (hop, set_tag) = (state.join_hop(), state.terms().tag);
-            if state.is_torn() {
+            let torn = state.is_torn();
+            let data = Data { hop, stream_id: delivery.stream_id, len: delivery.len };
+            let written = match delivery.command {
+                Command::DATA if !torn => state.write_data(&mut self.streams, now, &data),
+                _ => None,
+            };
+            if let Some(Written { stream, tag, say }) = written {
+                if let Some(say) = say {
+                    self.say(Owner::Set(set), stream, say, now);
+                }
+                let about = Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery));
+                taker.take(Instruction { stream, stream_tag: tag, ..about });
+                return Ok(true);
+            }
+            if torn {
                 self.fault_of_set(set, Fault::NumberTwice);
             }
-            let message = Incoming {
-                command: delivery.command,
-                stream_id: delivery.stream_id,
-                hop,
-                len: delivery.len,
-                body: buffer.get(..usize::from(delivery.body_len)).unwrap_or_default(),
-            };
-            let verdict = Verdict::of(VerdictKind::Deliver, delivery.leg, delivery.tag);
-            let verdict = self.write_stream(now, Owner::Set(set), delivery.leg, &message, verdict);
-            let about = Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery));
-            match (verdict, delivery.token) {
-                (Ok(Verdict { kind: VerdictKind::Deliver, stream, stream_tag, .. }), _) => {
-                    return Ok(Some(Instruction { stream, stream_tag, ..about }));
-                }
-                // Of a stream that is closed, or the end of the set: the host has it back.
-                (_, Some(token)) => return Ok(Some(Instruction { what: What::Discard(token), ..about })),
-                (_, None) => {}
+            let body = buffer.get(..usize::from(delivery.body_len)).unwrap_or_default();
+            if let Some(instruction) = self.hand_on(set, hop, set_tag, &delivery, body) {
+                taker.take(instruction);
+                return Ok(true);
             }
         }
-        Ok(None)
+        Ok(false)
+    }
+
+    /// What becomes of a message of a set that has had its turn, where the streams are ours. None when it was for us.
+    fn hand_on(&mut self, set: Id, hop: u8, set_tag: u64, delivery: &Delivery, body: &[u8]) -> Option<Instruction> {
+        let &Delivery { command, stream_id, len, leg, tag, token, .. } = delivery;
+        let message = Incoming { command, stream_id, hop, len, body };
+        let verdict = Verdict::of(VerdictKind::Deliver, leg, tag);
+        let verdict = self.write_stream(self.clock.latest(), Owner::Set(set), leg, &message, verdict);
+        let about = Instruction::about(leg, tag, set, set_tag, What::Deliver(*delivery));
+        match verdict {
+            Ok(Verdict { kind: VerdictKind::Deliver, stream, stream_tag, .. }) => {
+                Some(Instruction { stream, stream_tag, ..about })
+            }
+            // Of a stream that is closed, or the end of the set: the host has it back.
+            _ => token.map(|token| Instruction { what: What::Discard(token), ..about }),
+        }
     }
 
     /// The streams of a set go with its last leg.

@@ -348,7 +348,8 @@ impl Engine {
     }
 
     /// Says XOFF or XON for a stream.
-    fn say(&mut self, owner: Owner, id: Id, say: Say, now: Nanos) {
+    #[cold]
+    pub(super) fn say(&mut self, owner: Owner, id: Id, say: Say, now: Nanos) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         let (hop, stream_id) = (stream.hop, stream.stream_id);
         match say {

@@ -29,9 +29,10 @@ pub struct Verdict {
 
 /// What to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum VerdictKind {
     /// Handle it now.
-    Deliver,
+    Deliver = 1,
     /// It was kept.
     Held,
     /// It was dealt with.
@@ -87,6 +88,8 @@ pub enum Step {
     Done(Verdict),
     /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
     OnLeg,
+    /// It is DATA on a circuit that we run: [`Engine::receive_data`] takes it.
+    Run,
     /// Anything else: [`Engine::receive_other`] takes it.
     Other,
 }

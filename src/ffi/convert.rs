@@ -9,7 +9,7 @@ use crate::conflux::{set, Algorithm, Message, Report, Role, Terms, Token};
 use crate::congestion::PathClass;
 use crate::engine::{self, CircuitConfig, CircuitFlags, CircuitStats, EdgeStats, StreamConfig, StreamStats};
 use crate::padding::{self, Answer, Machines, Pad};
-use crate::reactor::{Owner, Side};
+use crate::reactor::{Data, Owner, Side};
 use crate::wire::conflux::{Nonce, Ux};
 use crate::wire::Command;
 
@@ -75,6 +75,13 @@ pub(super) unsafe fn message<'a>(message: &'a circflow_message) -> Result<Messag
     };
     let token = (message.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: message.token, cost: message.cost });
     Ok(Message { command: Command(message.command), hop: message.hop, stream_id: message.stream_id, body, token })
+}
+
+/// What counts of DATA, if its length is one that a body can have.
+#[inline(always)]
+pub(super) fn data(message: &circflow_message) -> Option<Data> {
+    let &circflow_message { hop, stream_id, body_len, .. } = message;
+    (usize::from(body_len) <= CIRCFLOW_BODY_MAX).then_some(Data { hop, stream_id, len: body_len })
 }
 
 /// The tag of the cell that a message came in.

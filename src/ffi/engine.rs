@@ -115,8 +115,10 @@ pub unsafe extern "C" fn circflow_engine_poll(
         return CIRCFLOW_ERR_NULL;
     }
     door::enter_when(engine, Allowed::NotInsideDrain, |core| {
-        let next = core.poll(convert::buffer(body, body_cap))?;
-        insn_out.write(outcome::insn(next));
+        let given = core.poll_into(convert::buffer(body, body_cap), &mut outcome::Out::new(insn_out))?;
+        if !given {
+            insn_out.write(outcome::NOTHING);
+        }
         Ok(())
     })
 }
@@ -142,9 +144,9 @@ pub unsafe extern "C" fn circflow_engine_drain(
     door::drain(engine, || {
         let mut body = [0u8; CIRCFLOW_CELL_BODY_LEN];
         for _ in 0..budget {
-            let mut insn = outcome::insn(None);
+            let mut insn = outcome::NOTHING;
             let status = door::enter(engine, |core| {
-                insn = outcome::insn(core.poll(&mut body)?);
+                core.poll_into(&mut body, &mut outcome::Out::new(&mut insn))?;
                 Ok(())
             });
             if status != CIRCFLOW_OK {
@@ -155,8 +157,7 @@ pub unsafe extern "C" fn circflow_engine_drain(
             }
             // SAFETY: the host's own function; the core is not borrowed while it runs.
             call(userdata, &insn, body.as_ptr());
-            if insn.kind == circflow_insn_kind::CIRCFLOW_INSN_SEND as u32 {
-                // A LINK carries the nonce.
+            if outcome::has_nonce(&insn) {
                 body.zeroize();
             }
         }

@@ -8,7 +8,7 @@ use super::status::circflow_status::*;
 use super::status::{self, circflow_status};
 use super::types::*;
 use crate::conflux::{Cause, Delivery, Fault};
-use crate::engine::{Blocked, Error, Instruction, Misuse, Released, Verdict, VerdictKind, What};
+use crate::engine::{Blocked, Error, Instruction, Misuse, Released, Taker, Verdict, VerdictKind, What};
 use crate::padding::Pad;
 use crate::reactor::Side;
 use crate::wire::Command;
@@ -29,7 +29,7 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
         kind: kind as u8,
         ready: u8::from(verdict.ready),
         end_reason: verdict.end_reason,
-        flags: if verdict.wants_tag { CIRCFLOW_WANTS_TAG as u8 } else { 0 },
+        flags: u8::from(verdict.wants_tag) * CIRCFLOW_WANTS_TAG as u8,
         switch_delta: verdict.switch_delta,
         circuit: circuit_id(verdict.circuit),
         circuit_tag: verdict.circuit_tag,
@@ -87,11 +87,39 @@ pub(super) const NOTHING: circflow_insn = circflow_insn {
     detail: circflow_insn_detail { reserved: [0; 5] },
 };
 
+/// An instruction's place in the caller's memory.
+pub(super) struct Out(*mut circflow_insn);
+
+impl Out {
+    /// `out` is not NULL, and there is room for an instruction as long as this lives.
+    #[inline(always)]
+    pub(super) unsafe fn new(out: *mut circflow_insn) -> Out {
+        Out(out)
+    }
+}
+
+impl Taker for Out {
+    #[inline(always)]
+    fn take(&mut self, instruction: Instruction) {
+        // SAFETY: by the contract of `new`.
+        unsafe { self.0.write(insn(instruction)) }
+    }
+}
+
+/// Whether the body is that of a message that carries a nonce.
+pub(super) fn has_nonce(insn: &circflow_insn) -> bool {
+    // SAFETY: all fields of `detail` are integers, and `kind` says that it is `send`.
+    let carries = |detail: &circflow_insn_detail| {
+        let command = Command(unsafe { detail.send.command });
+        command == Command::CONFLUX_LINK || command == Command::CONFLUX_LINKED
+    };
+    insn.kind == circflow_insn_kind::CIRCFLOW_INSN_SEND as u32 && carries(&insn.detail)
+}
+
 #[inline(always)]
-pub(super) fn insn(instruction: Option<Instruction>) -> circflow_insn {
+fn insn(instruction: Instruction) -> circflow_insn {
     use circflow_insn_kind::*;
     let mut insn = NOTHING;
-    let Some(instruction) = instruction else { return insn };
     insn.circuit = circuit_id(instruction.circuit);
     insn.set = set_id(instruction.set);
     insn.circuit_tag = instruction.circuit_tag;

@@ -352,10 +352,9 @@ pub unsafe extern "C" fn circflow_set_next(
         return CIRCFLOW_ERR_NULL;
     }
     door::enter_when(engine, Allowed::NotInsideDrain, |core| {
-        let next = core.set_next(convert::id(set.v), convert::buffer(body, body_cap))?;
-        match next {
-            Some(_) => insn_out.write(outcome::insn(next)),
-            None => insn_out.write(outcome::NOTHING),
+        let (set, buffer) = (convert::id(set.v), convert::buffer(body, body_cap));
+        if !core.set_next_into(set, buffer, &mut outcome::Out::new(insn_out))? {
+            insn_out.write(outcome::NOTHING);
         }
         Ok(())
     })

@@ -9,6 +9,7 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::engine::Verdict;
+use crate::wire::Command;
 use libc::size_t;
 
 // SAFETY (both): repr(C), size first, integers and structs of integers.
@@ -145,6 +146,25 @@ pub unsafe extern "C" fn circflow_stream_send(
     let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
         return CIRCFLOW_ERR_NULL;
     };
+    if convert::command(message.command) == Command::DATA {
+        let id = convert::id(stream.v);
+        if let Some(verdict) = door::try_enter(engine, |core| core.send_data(now_ns, id, message.body_len)) {
+            outcome::write_verdict(verdict_out, &verdict);
+            return CIRCFLOW_OK;
+        }
+    }
+    send_any(engine, now_ns, stream, message, verdict_out)
+}
+
+/// The long way: not DATA, or no room, or another leg.
+#[inline(never)]
+unsafe extern "C" fn send_any(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    stream: circflow_stream_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
     door::enter(engine, |core| {
         let id = convert::id(stream.v);
         let sent = core.send_on_stream(now_ns, id, convert::command(message.command), message.body_len)?;

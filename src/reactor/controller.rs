@@ -2,9 +2,10 @@
 //! the set's ([`crate::conflux::Set`]); the streams of the join point are here (C3).
 
 use super::commands::Part;
-use super::stream::Streams;
+use super::stream::{Stream, Streams};
+use super::stream_write::{Data, Written};
 use crate::base::time::NEVER;
-use crate::base::Nanos;
+use crate::base::{Arena, Nanos};
 use crate::conflux::store::cost_of;
 use crate::conflux::{Arrival, Delivery, Fault, LegIx, Message, Role, Set, Store, Terms, TooSmall};
 use crate::congestion::Params;
@@ -111,6 +112,29 @@ impl Controller {
             Role::Client => Part::Client,
             Role::Exit => Part::Exit,
         }
+    }
+
+    /// The common case of DATA that [`Set::is_next`] in order on a leg: it is counted, and goes to its stream, which is
+    /// open. No answer means that nothing changed.
+    #[inline(always)]
+    pub fn take_data(
+        &mut self,
+        ix: LegIx,
+        arena: &mut Arena<Stream>,
+        now: Nanos,
+        data: &Data,
+    ) -> Option<(u64, Written)> {
+        let written = self.write_data(arena, now, data)?;
+        Some((self.set.arrive_next(ix, now).unwrap_or_default(), written))
+    }
+
+    /// DATA that had its turn goes to its stream. No answer means that nothing changed, as the stream is not open, or has
+    /// no room.
+    #[inline(always)]
+    pub fn write_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &Data) -> Option<Written> {
+        let (streams, params) = (self.streams.as_mut()?, self.params.as_deref()?);
+        // Of which leg, nobody can say: a set measures rates by the host's clock alone.
+        streams.take_data(arena, now, data, params, false)
     }
 
     /// The stream side, and what it goes by.

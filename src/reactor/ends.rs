@@ -27,6 +27,12 @@ impl Ends {
         self.0.iter_mut().find(|end| end.hop == hop)
     }
 
+    /// What a hop has sent to us, unless its next DATA is due a SENDME.
+    #[inline(always)]
+    pub fn counting(&mut self, hop: u8) -> Option<&mut Acks> {
+        self.find(hop).map(|end| &mut end.acks).filter(|acks| !acks.is_due_next())
+    }
+
     /// What is known of a hop; in the beginning nothing.
     #[inline]
     pub fn at(&mut self, hop: u8, params: &Arc<Params>, sendme_inc: Inc) -> &mut End {

@@ -21,5 +21,5 @@ pub use edge::{Edge, Heed, Marks, Offer, Side};
 pub use forward::{Forward, Position, Route};
 pub use stream::{Flow, Known, Owner, Stream, Streams};
 pub use stream_read::Unread;
-pub use stream_write::{Incoming, Rules, Write};
+pub use stream_write::{Data, Incoming, Rules, Write, Written};
 pub use wiring::{marks, part, Reactor};

@@ -172,7 +172,7 @@ impl Streams {
     }
 
     /// An open stream.
-    #[inline]
+    #[inline(always)]
     pub fn find(&mut self, hop: u8, stream_id: u16) -> Option<Id> {
         let key = Key::of(hop, stream_id);
         if let Some(&(found, id)) = self.open.get(self.recent) {
@@ -180,6 +180,11 @@ impl Streams {
                 return Some(id);
             }
         }
+        self.search(key)
+    }
+
+    #[inline(never)]
+    fn search(&mut self, key: Key) -> Option<Id> {
         self.recent = self.open.binary_search_by_key(&key, |&(key, _)| key).ok()?;
         self.open.get(self.recent).map(|&(_, id)| id)
     }

@@ -77,6 +77,28 @@ pub struct Incoming<'a> {
     pub body: &'a [u8],
 }
 
+/// DATA, of which nothing else counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Data {
+    /// The hop it came from.
+    pub hop: u8,
+    /// Stream id.
+    pub stream_id: u16,
+    /// Length of its body.
+    pub len: u16,
+}
+
+/// DATA for the host to write to an open stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written {
+    /// The stream.
+    pub stream: Id,
+    /// What the host calls it.
+    pub tag: u64,
+    /// What follows for the other end.
+    pub say: Option<Say>,
+}
+
 /// END_STREAM_REASON_RESOURCELIMIT (tor-spec §6.3).
 const END_RESOURCELIMIT: u8 = 5;
 
@@ -91,11 +113,6 @@ impl Streams {
         message: &Incoming<'_>,
     ) -> Result<Write, Fault> {
         let opens = matches!(message.command, Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE);
-        if message.command == Command::DATA {
-            if let Some(id) = self.find(message.hop, message.stream_id) {
-                return Self::data(arena, id, rules, now, message.len);
-            }
-        }
         let id = match self.known(message.hop, message.stream_id, now) {
             Known::Open(_) if opens => return Err(Fault::StreamTwice),
             Known::Open(id) => id,
@@ -140,7 +157,24 @@ impl Streams {
         Some(stream)
     }
 
-    #[inline]
+    /// The common case of DATA: its stream is open, and there is room in the host's buffer. No answer means that nothing
+    /// changed.
+    #[inline(always)]
+    pub fn take_data(
+        &mut self,
+        arena: &mut Arena<Stream>,
+        now: Nanos,
+        data: &Data,
+        params: &Params,
+        clock_broken: bool,
+    ) -> Option<Written> {
+        let id = self.find(data.hop, data.stream_id)?;
+        let stream = arena.get_mut(id)?;
+        let say = stream.incoming.delivered(now, data.len.into(), params, clock_broken).ok()?;
+        stream.said.buffered_peak = stream.said.buffered_peak.max(stream.incoming.buffered());
+        Some(Written { stream: id, tag: stream.tag, say })
+    }
+
     fn data(arena: &mut Arena<Stream>, id: Id, rules: &Rules<'_>, now: Nanos, len: u16) -> Result<Write, Fault> {
         let Some(stream) = arena.get_mut(id) else { return Err(Fault::UnknownStream) };
         let said = stream.incoming.delivered(now, u32::from(len), rules.params, rules.clock_broken);

@@ -27,6 +27,7 @@ use super::ends::{End, Ends};
 use super::forward::Forward;
 use super::stream::{Stream, Streams};
 use super::stream_read::Unread;
+use super::stream_write::{Data, Written};
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Report;
 use crate::congestion::{Inc, Params};
@@ -81,6 +82,25 @@ impl Reactor {
     #[inline]
     pub fn end(&mut self, hop: u8) -> &mut End {
         self.ends.at(hop, &self.params, self.sendme_inc)
+    }
+
+    /// The common case of DATA for a stream of the circuit itself, which is open: it is counted, and no SENDME is due. No
+    /// answer means that nothing changed.
+    #[inline(always)]
+    pub fn take_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &Data) -> Option<Written> {
+        let end = self.ends.find(data.hop).filter(|end| !end.acks.is_due_next())?;
+        let clock_broken = end.window.clock_broken();
+        let written = self.streams.as_mut()?.take_data(arena, now, data, &self.params, clock_broken)?;
+        end.acks.data();
+        Some(written)
+    }
+
+    /// The common case of DATA that is sent on a stream of the circuit itself: there is room in the window and on the
+    /// way. Says whether its tag is wanted. No answer means that nothing changed.
+    #[inline(always)]
+    pub fn send_data(&mut self, hop: u8, now: Nanos) -> Option<bool> {
+        let end = self.ends.find(hop).filter(|end| end.window.room() > 0)?;
+        self.backward.back.is_writable().then(|| end.window.sent_data(now))
     }
 
     /// Parameters of congestion and flow control.

@@ -215,7 +215,7 @@ pub fn receive_short(engine: &mut Engine, now: u64, id: Id, message: &Message<'_
     match engine.receive_next(now, id, message.command, message.hop, message.stream_id) {
         Step::Done(said) => Ok(said.into()),
         Step::OnLeg => engine.receive_on_leg(id, message).map(Verdict::from),
-        Step::Other => engine.receive_other(now, id, message, &[]).map(Verdict::from),
+        Step::Run | Step::Other => engine.receive_other(now, id, message, || Ok(&[])).map(Verdict::from),
     }
 }
 

@@ -20,6 +20,14 @@ pub enum Arrival {
 }
 
 impl Set {
+    /// What comes next on this leg is what [`Set::arrive_next`] takes.
+    #[inline(always)]
+    pub fn is_next(&self, ix: LegIx) -> bool {
+        let Some(leg) = self.legs.get(usize::from(ix)) else { return false };
+        let number = leg.recv + 1;
+        leg.state.is_linked() && number == self.delivered + 1 && number + 1 < self.next_held
+    }
+
     /// The common case of [`Set::arrive`]: the message is next, and its successor is not held. No answer means that
     /// nothing changed.
     #[inline(always)]

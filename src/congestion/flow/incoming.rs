@@ -67,6 +67,7 @@ impl Incoming {
 
     /// Data of the stream has come and waits in the buffer. `clock_broken` is what the window of the circuit says: no
     /// rate is measured then (FC-9).
+    #[inline(always)]
     pub fn delivered(
         &mut self,
         now: Nanos,
@@ -76,6 +77,17 @@ impl Incoming {
     ) -> Result<Option<Say>, Overflow> {
         let buffered = self.buffered.checked_add(bytes).filter(|&sum| sum <= self.buffered_max).ok_or(Overflow)?;
         self.buffered = buffered;
+        if u64::from(buffered) > params.xoff_bytes(self.edge).min(BURST_BYTES) {
+            return Ok(self.piles_up(now, params, clock_broken));
+        }
+        self.over_since = None;
+        Ok(None)
+    }
+
+    /// More waits than comes in one go.
+    #[inline(never)]
+    fn piles_up(&mut self, now: Nanos, params: &Params, clock_broken: bool) -> Option<Say> {
+        let buffered = self.buffered;
         let mut say = None;
         if u64::from(buffered) <= params.xoff_bytes(self.edge) {
             self.over_since = None;
@@ -91,7 +103,7 @@ impl Incoming {
             // No XON follows an XOFF here, as something waits.
             say = say.or(self.judge(now, params, clock_broken));
         }
-        Ok(say)
+        say
     }
 
     /// The reader took bytes out of the buffer.

@@ -1,0 +1,34 @@
+/* A client, its relays and an exit in one process, by direct calls: what a cell costs from end to end.
+ *
+ * Every relay has an engine of its own, as in life. Between two of them lies a ring of cells; nothing is encrypted, and
+ * each hop copies the cell, as it would into its next channel's buffer. All calls of one kind are made from one function
+ * (`client_sends`, `relays_forward` ..), so that a profile by caller shows what each part costs.
+ */
+#ifndef BENCH_TUNNEL_H
+#define BENCH_TUNNEL_H
+
+#include "circflow.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TUNNEL_LEGS = 2, TUNNEL_BODY = CIRCFLOW_BODY_MAX_ALL };
+
+struct shape {
+  bool set;      /* Two legs; or one circuit by itself. */
+  bool crossing; /* Of what is in flight, the exit reads the second leg first: that half is held. */
+};
+
+struct net;
+
+/* Opens `count` tunnels with a stream each, in engines of their own. */
+struct net *net_new(const struct shape *shape, size_t count);
+void net_free(struct net *net);
+
+/* Moves so many cells of each tunnel from client to exit, a window at a time, and checks all that comes out. */
+void net_run(struct net *net, uint64_t cells);
+
+/* Cells that the exit has handed out so far. */
+uint64_t net_delivered(const struct net *net);
+
+#endif

@@ -1,0 +1,102 @@
+//! The short ways of circuits that we run: DATA that nothing stands in the way of, with one look-up for each thing that
+//! it touches. Where there is no answer nothing was done, and the long way is to be taken.
+
+use super::{Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
+use crate::base::{Id, Nanos};
+use crate::conflux::Message;
+use crate::congestion::flow::May;
+use crate::reactor::{Data, Owner, Written};
+
+impl Engine {
+    /// What [`Engine::receive_run`] does with DATA of an open stream that is due no SENDME and, on a leg, is next in
+    /// order. The second step of [`Engine::receive_next`], for which nothing is due. [`Step::OnLeg`] answers to DATA on
+    /// a leg that is not next, for [`Engine::receive_data_on_leg`].
+    #[inline(always)]
+    pub fn receive_data(&mut self, id: Id, data: &Data) -> Step {
+        let now = self.clock.latest();
+        let Some(Circuit { place, config, padding: None, reactor: Some(reactor), .. }) = self.circuits.get_mut(id)
+        else {
+            return Step::Other;
+        };
+        if !config.flags.has(CircuitFlags::VEGAS) || self.queue.len() >= self.instructions_max {
+            return Step::Other;
+        }
+        let tag = config.tag;
+        let (owner, number, written) = match *place {
+            Place::Alone => {
+                let Some(written) = reactor.take_data(&mut self.streams, now, data) else { return Step::Other };
+                config.flags.add(CircuitFlags::STREAMS);
+                (Owner::Circuit(id), 0, written)
+            }
+            Place::Leg { set, ix } if data.hop == config.hops && data.stream_id != 0 => {
+                let (Some(state), Some(acks)) = (self.sets.get_mut(set), reactor.ends.counting(data.hop)) else {
+                    return Step::Other;
+                };
+                if !state.is_next(ix) {
+                    return Step::OnLeg;
+                }
+                let Some((number, written)) = state.take_data(ix, &mut self.streams, now, data) else {
+                    return Step::Other;
+                };
+                acks.data();
+                (Owner::Set(set), number, written)
+            }
+            _ => return Step::Other,
+        };
+        let Written { stream, tag: stream_tag, say } = written;
+        if let Some(say) = say {
+            self.say(owner, stream, say, now);
+        }
+        Step::Done(Verdict { number, stream, stream_tag, ..Verdict::of(VerdictKind::Deliver, id, tag) })
+    }
+
+    /// DATA on a leg that [`Engine::receive_data`] found to be before its turn, or just before what is held.
+    pub fn receive_data_on_leg(&mut self, id: Id, message: &Message<'_>, cell_tag: &[u8]) -> Result<Verdict, Error> {
+        self.acknowledge(id, message.hop, cell_tag);
+        self.receive_sequenced_run(self.clock.latest(), id, message)
+    }
+
+    /// What [`Engine::send_on_stream`] does with DATA for which there is room, in a set on the leg that sends.
+    #[inline(always)]
+    pub fn send_data(&mut self, now: Nanos, id: Id, len: u16) -> Option<Verdict> {
+        if now >= self.deadline() || !self.clock.advance(now) {
+            return None;
+        }
+        let elsewhere = self.has_legs_elsewhere();
+        let stream = self.streams.get_mut(id)?;
+        if stream.outgoing.may_send(now) != May::Now {
+            return None;
+        }
+        let (hop, stream_tag) = (stream.hop, stream.tag);
+        let (circuit, circuit_tag, number, wants_tag, padded) = match stream.owner {
+            Owner::Circuit(circuit) => {
+                let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor), .. }) =
+                    self.circuits.get_mut(circuit)
+                else {
+                    return None;
+                };
+                let wants_tag = reactor.send_data(hop, now)?;
+                config.flags.add(CircuitFlags::STREAMS);
+                (circuit, config.tag, 0, wants_tag, false)
+            }
+            // A leg elsewhere needs the message itself.
+            Owner::Set(_) if elsewhere => return None,
+            Owner::Set(set) => {
+                let plan = self.sets.get_mut(set)?.send_next(true, now)?;
+                let (wants_tag, padded) = match self.circuits.get_mut(plan.leg) {
+                    Some(Circuit { reactor: Some(reactor), padding, .. }) => {
+                        (reactor.end(hop).window.sent_data(now), padding.is_some())
+                    }
+                    _ => (false, false),
+                };
+                (plan.leg, plan.tag, plan.number, wants_tag, padded)
+            }
+        };
+        stream.outgoing.sent(now, len.into());
+        if padded {
+            self.note_sent(circuit, hop, now);
+        }
+        let verdict = Verdict::of(VerdictKind::Send, circuit, circuit_tag);
+        Some(Verdict { number, stream: id, stream_tag, wants_tag, ..verdict })
+    }
+}
