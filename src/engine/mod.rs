@@ -5,8 +5,10 @@
 //! the set's effects into instructions.
 
 mod alarms;
+mod circuit;
 mod config;
 mod crossing;
+mod elsewhere;
 mod error;
 mod insn;
 mod log;
@@ -33,16 +35,18 @@ use crate::conflux::set::Fate;
 use crate::conflux::{Cause, Effect, Fault, Lane, LegIx, Manager, Report, Role, Store, Terms};
 use crate::congestion::{Params, PathClass};
 use crate::hub::Port;
-use crate::padding::{Effect as PaddingEffect, Keys, Machines, Padding, Terms as PaddingTerms};
+use crate::padding::{Effect as PaddingEffect, Keys, Machines, Terms as PaddingTerms};
 use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::conflux::Nonce;
 use crate::wire::fault::Reach;
 use crate::wire::Command;
 use alarms::Alarms;
+use circuit::{Circuit, Place, NO_HOP};
 use crossing::Crossing;
+use elsewhere::HomeLegs;
 use insn::{News, Queue, Queued};
 use log::engine_log;
-use remote::{Away, HomeLegs};
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -95,85 +99,6 @@ pub struct Engine {
     home_legs: HomeLegs,
     /// What has news, of the call under way; empty between calls.
     news: Vec<Id>,
-}
-
-#[derive(Debug)]
-struct Circuit {
-    place: Place,
-    config: CircuitConfig,
-    /// Made with the first padder.
-    padding: Option<Box<Padding<Lane>>>,
-    /// There if the host leaves the circuit to us.
-    reactor: Option<Box<Reactor>>,
-    /// There while it is a leg of a set elsewhere.
-    away: Option<Box<Away>>,
-    /// The hop from which a leg's messages come, or [`NO_HOP`] where more than the set must see them: padding, or the
-    /// reactors. For every cell, one comparison in place of three.
-    plain_hop: u16,
-}
-
-/// No hop has this number.
-const NO_HOP: u16 = u16::MAX;
-
-impl Circuit {
-    /// A client's hops begin with 1; a relay, which has no hops, knows the client only, as 0.
-    #[inline]
-    fn has_hop(&self, hop: u8) -> bool {
-        hop.wrapping_sub(1) < self.config.hops || (hop == 0 && self.config.hops == 0)
-    }
-
-    /// True when the flags would give the queue to another owner while padding uses it.
-    fn moves_queue(&self, flags: CircuitFlags) -> bool {
-        let own = CircuitFlags::OWN_QUEUE;
-        self.padding.is_some() && self.config.flags.has(own) != flags.has(own)
-    }
-
-    /// True when the flags would give the circuit to another owner, or its window.
-    fn moves_reactor(&self, flags: CircuitFlags) -> bool {
-        let differs = |flag| self.config.flags.has(flag) != flags.has(flag);
-        differs(CircuitFlags::REACTOR) || (self.reactor.is_some() && differs(CircuitFlags::VEGAS))
-    }
-}
-
-/// What fills a vacant place.
-impl Default for Circuit {
-    fn default() -> Self {
-        let flags = CircuitFlags::default();
-        let config = CircuitConfig {
-            tag: 0,
-            join_point: 0,
-            role: Role::Exit,
-            hops: 0,
-            flags,
-            held_sends_max: 0,
-            class: PathClass::Exit,
-            sendme_inc: 0,
-        };
-        Circuit { place: Place::Closing, config, padding: None, reactor: None, away: None, plain_hop: NO_HOP }
-    }
-}
-
-/// Where a circuit stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
-    /// In no set.
-    Alone,
-    /// A leg.
-    Leg { set: Id, ix: LegIx },
-    /// A leg of a set on another engine.
-    Away,
-    /// Its close is queued or under way.
-    Closing,
-}
-
-impl Place {
-    /// The leg that it is.
-    fn leg(self) -> Option<(Id, LegIx)> {
-        match self {
-            Place::Leg { set, ix } => Some((set, ix)),
-            Place::Alone | Place::Away | Place::Closing => None,
-        }
-    }
 }
 
 /// Engine tags share 16 bits of an id with the kind of thing it names.

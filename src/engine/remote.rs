@@ -5,94 +5,23 @@
 //! way. [`crate::hub`] carries it; here it is put in and taken out.
 
 use super::crossing::{cause, word, Crossed, Crossing, Down, Request, Sender, Up, ENDED};
+use super::elsewhere::{Away, HomeLeg};
 use super::insn::Queued;
 use super::poll::our_link;
 use super::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::set::Refusal;
-use crate::conflux::{Cause, Fault, Lane, LegIx, Message, Report, Role, Token};
-use crate::congestion::{mirror, Publisher, Reader, Snapshot};
-use crate::hub::{Claim, HomeEnd, Hub, JoinError, Left, LegEnd, News, NotAdmitted, Notify};
+use crate::conflux::{Cause, Fault, Lane, Message, Report, Role, Token};
+use crate::congestion::{mirror, Snapshot};
+use crate::hub::{Claim, Hub, JoinError, Left, News, NotAdmitted, Notify};
 use crate::queue::{Backlog, Pushed, Refused};
 use crate::reactor::{Heed, Side};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::Command;
-use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// The hub of engines.
 pub type EngineHub = Hub<Crossing>;
-
-/// One of our circuits that is a leg of a set elsewhere.
-pub(super) struct Away {
-    end: LegEnd<Crossing>,
-    backlog: Backlog<Up>,
-    publisher: Publisher,
-    /// DATA of the set's that the mirror includes.
-    included: u64,
-    paused: bool,
-    /// What LINKED says, until the host takes it.
-    linked: Option<Box<Link>>,
-    /// What it was opened with, until the home has answered: the set may have ended at that moment.
-    link: Option<Link>,
-    /// How it stands, as the host last said.
-    reported: Report,
-}
-
-/// A leg elsewhere of one of our sets.
-pub(super) struct HomeLeg {
-    id: Id,
-    tag: u64,
-    set: Id,
-    ix: LegIx,
-    end: HomeEnd<Crossing>,
-    backlog: Backlog<Down>,
-    reader: Reader,
-    /// DATA sent on it.
-    committed: u64,
-}
-
-/// Legs elsewhere, each in a place of its own, by which its timer goes.
-#[derive(Default)]
-pub(super) struct HomeLegs {
-    places: Vec<Option<HomeLeg>>,
-    by_id: BTreeMap<Id, u32>,
-}
-
-impl HomeLegs {
-    fn find(&mut self, id: Id) -> Option<(u32, &mut HomeLeg)> {
-        let &place = self.by_id.get(&id)?;
-        Some((place, self.places.get_mut(place as usize)?.as_mut()?))
-    }
-
-    fn look(&self, id: Id) -> Option<&HomeLeg> {
-        self.at(*self.by_id.get(&id)?)
-    }
-
-    fn at(&self, place: u32) -> Option<&HomeLeg> {
-        self.places.get(place as usize)?.as_ref()
-    }
-
-    fn insert(&mut self, leg: HomeLeg) -> u32 {
-        let place = self.places.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() - 1
-        });
-        self.by_id.insert(leg.id, place as u32);
-        self.places[place] = Some(leg);
-        place as u32
-    }
-
-    fn remove(&mut self, id: Id) -> Option<(u32, HomeLeg)> {
-        let place = self.by_id.remove(&id)?;
-        Some((place, self.places.get_mut(place as usize)?.take()?))
-    }
-
-    fn all(&mut self) -> impl Iterator<Item = HomeLeg> + '_ {
-        self.by_id.clear();
-        self.places.drain(..).flatten()
-    }
-}
 
 /// No message is longer; of one with a token, only the length is looked at.
 static BLANK: [u8; crate::wire::cell::CELL_BODY_LEN] = [0; crate::wire::cell::CELL_BODY_LEN];
@@ -632,17 +561,5 @@ impl Engine {
             backlog.take_rest().for_each(|up| back(up.token()));
         }
         self.port = None;
-    }
-}
-
-impl std::fmt::Debug for Away {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Away").field("included", &self.included).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for HomeLegs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HomeLegs").field("legs", &self.by_id.len()).finish_non_exhaustive()
     }
 }

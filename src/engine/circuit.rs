@@ -1,0 +1,88 @@
+//! One circuit, as the engine knows it: where it stands, and the parts it has.
+
+use super::elsewhere::Away;
+use super::{CircuitConfig, CircuitFlags};
+use crate::base::Id;
+use crate::conflux::{Lane, LegIx, Role};
+use crate::congestion::PathClass;
+use crate::padding::Padding;
+use crate::reactor::Reactor;
+
+#[derive(Debug)]
+pub(super) struct Circuit {
+    pub place: Place,
+    pub config: CircuitConfig,
+    /// Made with the first padder.
+    pub padding: Option<Box<Padding<Lane>>>,
+    /// There if the host leaves the circuit to us.
+    pub reactor: Option<Box<Reactor>>,
+    /// There while it is a leg of a set elsewhere.
+    pub away: Option<Box<Away>>,
+    /// The hop from which a leg's messages come, or [`NO_HOP`] where more than the set must see them: padding, or the
+    /// reactors. For every cell, one comparison in place of three.
+    pub plain_hop: u16,
+}
+
+/// No hop has this number.
+pub(super) const NO_HOP: u16 = u16::MAX;
+
+impl Circuit {
+    /// A client's hops begin with 1; a relay, which has no hops, knows the client only, as 0.
+    #[inline]
+    pub fn has_hop(&self, hop: u8) -> bool {
+        hop.wrapping_sub(1) < self.config.hops || (hop == 0 && self.config.hops == 0)
+    }
+
+    /// True when the flags would give the queue to another owner while padding uses it.
+    pub fn moves_queue(&self, flags: CircuitFlags) -> bool {
+        let own = CircuitFlags::OWN_QUEUE;
+        self.padding.is_some() && self.config.flags.has(own) != flags.has(own)
+    }
+
+    /// True when the flags would give the circuit to another owner, or its window.
+    pub fn moves_reactor(&self, flags: CircuitFlags) -> bool {
+        let differs = |flag| self.config.flags.has(flag) != flags.has(flag);
+        differs(CircuitFlags::REACTOR) || (self.reactor.is_some() && differs(CircuitFlags::VEGAS))
+    }
+}
+
+/// What fills a vacant place.
+impl Default for Circuit {
+    fn default() -> Self {
+        let flags = CircuitFlags::default();
+        let config = CircuitConfig {
+            tag: 0,
+            join_point: 0,
+            role: Role::Exit,
+            hops: 0,
+            flags,
+            held_sends_max: 0,
+            class: PathClass::Exit,
+            sendme_inc: 0,
+        };
+        Circuit { place: Place::Closing, config, padding: None, reactor: None, away: None, plain_hop: NO_HOP }
+    }
+}
+
+/// Where a circuit stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// In no set.
+    Alone,
+    /// A leg.
+    Leg { set: Id, ix: LegIx },
+    /// A leg of a set on another engine.
+    Away,
+    /// Its close is queued or under way.
+    Closing,
+}
+
+impl Place {
+    /// The leg that it is.
+    pub fn leg(self) -> Option<(Id, LegIx)> {
+        match self {
+            Place::Leg { set, ix } => Some((set, ix)),
+            Place::Alone | Place::Away | Place::Closing => None,
+        }
+    }
+}
