@@ -5,7 +5,8 @@
 
 use super::params::{Inc, Params};
 use super::rtt::{Rtt, Terms};
-use crate::base::{limits, sync::Arc};
+use crate::base::limits;
+use std::sync::Arc;
 
 /// How the channel towards the other end stands (CC-25).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -3,9 +3,10 @@
 use super::mirror::Snapshot;
 use super::params::{Inc, Params};
 use super::vegas::{Channel, Vegas};
-use crate::base::{limits, sync::Arc, Nanos};
+use crate::base::{limits, Nanos};
 use crate::wire::sendme::{Sendme, Tag};
 use crate::wire::Malformed;
+use std::sync::Arc;
 use std::collections::VecDeque;
 
 /// A congestion window, and the SENDMEs that will open it again, oldest first.
