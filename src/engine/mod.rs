@@ -316,7 +316,9 @@ impl Engine {
         }
         if !is_plain {
             self.note_sent(id, hop, now);
-            self.count_data(id, hop, command, now);
+            if self.running > 0 {
+                self.count_data(id, hop, command, now);
+            }
         }
         Ok(())
     }
@@ -499,8 +501,9 @@ impl Engine {
             }
             let runs = circuit.runs_streams();
             let hop = circuit.config.hops;
-            if let Some(reactor) = circuit.reactor.as_mut().filter(|_| runs) {
-                state.run(reactor.params());
+            let reactor = circuit.reactor.as_mut().filter(|_| runs);
+            state.seated(reactor.as_ref().map(|reactor| reactor.params()));
+            if let Some(reactor) = reactor {
                 state.report(ix, &reactor.report(hop), &mut self.effects);
             }
         }
