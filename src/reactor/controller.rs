@@ -99,7 +99,7 @@ impl Controller {
     }
 
     /// A multiplexed message came on a leg; what has to be held is charged first, so that a refusal takes nothing.
-    #[inline]
+    #[inline(always)]
     pub fn arrive(
         &mut self,
         ix: LegIx,
@@ -107,7 +107,21 @@ impl Controller {
         message: &Message<'_>,
         store: &mut Store,
     ) -> Result<Arrival, Fault> {
-        if self.meter.is_none() || self.set.is_in_order(ix) {
+        if self.meter.is_none() {
+            return self.set.arrive(ix, now, message, store);
+        }
+        self.arrive_metered(ix, now, message, store)
+    }
+
+    #[inline(never)]
+    fn arrive_metered(
+        &mut self,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+    ) -> Result<Arrival, Fault> {
+        if self.set.is_in_order(ix) {
             return self.set.arrive(ix, now, message, store);
         }
         self.charge(cost_of(message), now)?;
@@ -131,10 +145,12 @@ impl Controller {
     }
 
     /// Takes the next message that was held and whose turn has come.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, store: &mut Store, now: Nanos, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
         let delivery = self.set.next(store, buffer)?;
-        self.settle(store, now);
+        if self.meter.is_some() && delivery.is_some() {
+            self.settle(store, now);
+        }
         Ok(delivery)
     }
 
@@ -147,6 +163,7 @@ impl Controller {
     }
 
     /// Gives back what was charged and is not held.
+    #[inline(never)]
     fn settle(&mut self, store: &Store, now: Nanos) {
         let Some(meter) = &self.meter else { return };
         let held = self.set.held_bytes();
