@@ -14,7 +14,9 @@ pub(super) struct Alarms {
     elsewhere: Timers,
     /// There is work left over: now is when it is due.
     busy: bool,
-    /// The earliest of them, kept apart because every feed compares with it.
+    /// The earliest of all but padding, which changes with each cell.
+    others: Nanos,
+    /// The earliest of all, kept apart because every feed compares with it.
     next: Nanos,
 }
 
@@ -26,6 +28,7 @@ impl Default for Alarms {
             streams: Timers::default(),
             elsewhere: Timers::default(),
             busy: false,
+            others: NEVER,
             next: NEVER,
         }
     }
@@ -44,18 +47,18 @@ impl Alarms {
 
     pub fn arm_handshake(&mut self, circuit: Id, deadline: Nanos) {
         self.handshakes.arm(circuit.index(), deadline);
-        self.refresh();
+        self.refresh_others();
     }
 
     pub fn cancel_handshake(&mut self, circuit: Id) {
         self.handshakes.cancel(circuit.index());
-        self.refresh();
+        self.refresh_others();
     }
 
     /// Takes the earliest handshake that is due.
     pub fn due_handshake(&mut self, now: Nanos) -> Option<u32> {
         let due = self.handshakes.pop_due(now);
-        self.refresh();
+        self.refresh_others();
         due.map(|(circuit, _)| circuit)
     }
 
@@ -76,42 +79,42 @@ impl Alarms {
     /// Wakes a stream at `deadline`.
     pub fn arm_stream(&mut self, stream: Id, deadline: Nanos) {
         self.streams.arm(stream.index(), deadline);
-        self.refresh();
+        self.refresh_others();
     }
 
     pub fn cancel_stream(&mut self, stream: Id) {
         self.streams.cancel(stream.index());
-        self.refresh();
+        self.refresh_others();
     }
 
     /// Takes the earliest stream that is due.
     pub fn due_stream(&mut self, now: Nanos) -> Option<u32> {
         let due = self.streams.pop_due(now);
-        self.refresh();
+        self.refresh_others();
         due.map(|(stream, _)| stream)
     }
 
     pub fn arm_elsewhere(&mut self, place: u32, deadline: Nanos) {
         self.elsewhere.arm(place, deadline);
-        self.refresh();
+        self.refresh_others();
     }
 
     pub fn cancel_elsewhere(&mut self, place: u32) {
         self.elsewhere.cancel(place);
-        self.refresh();
+        self.refresh_others();
     }
 
     /// Takes the earliest leg elsewhere that is due.
     pub fn due_elsewhere(&mut self, now: Nanos) -> Option<u32> {
         let due = self.elsewhere.pop_due(now);
-        self.refresh();
+        self.refresh_others();
         due.map(|(place, _)| place)
     }
 
     /// There is work left over, or none any more.
     pub fn set_busy(&mut self, busy: bool) {
         self.busy = busy;
-        self.refresh();
+        self.refresh_others();
     }
 
     /// Gives unused memory back.
@@ -119,10 +122,14 @@ impl Alarms {
         self.handshakes.trim() + self.padding.trim() + self.streams.trim() + self.elsewhere.trim()
     }
 
+    fn refresh_others(&mut self) {
+        let timers = self.handshakes.next().min(self.streams.next()).min(self.elsewhere.next());
+        self.others = if self.busy { 0 } else { timers };
+        self.refresh();
+    }
+
     #[inline]
     fn refresh(&mut self) {
-        let timers = [&self.padding, &self.streams, &self.elsewhere];
-        let next = timers.iter().fold(self.handshakes.next(), |next, timers| next.min(timers.next()));
-        self.next = if self.busy { 0 } else { next };
+        self.next = self.others.min(self.padding.next());
     }
 }

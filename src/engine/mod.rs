@@ -259,20 +259,30 @@ impl Engine {
     #[inline(always)]
     fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
         for (id, report) in news {
-            if self.runs(id) {
-                return Err(Misuse::IsRun.into());
-            }
-            if self.circuits.get(id).is_some_and(|circuit| circuit.place == Place::Away) {
-                self.report_away(id, &report);
+            let leg = self.circuits.get(id).filter(|circuit| circuit.reactor.is_none()).map(|circuit| circuit.place);
+            let Some(Place::Leg { set, ix }) = leg else {
+                self.take_other_report(id, &report)?;
                 continue;
-            }
-            let (set, ix) = self.leg(id)?;
+            };
             if let Some(state) = self.sets.get_mut(set) {
                 state.report(ix, &report, &mut self.effects);
             }
             if !self.effects.is_empty() {
                 self.apply_effects(set);
             }
+        }
+        Ok(())
+    }
+
+    /// A report of a circuit that is no leg of a set here.
+    #[cold]
+    fn take_other_report(&mut self, id: Id, report: &Report) -> Result<(), Error> {
+        if self.runs(id) {
+            return Err(Misuse::IsRun.into());
+        }
+        match self.circuits.get(id).map(|circuit| circuit.place) {
+            Some(Place::Away) => self.report_away(id, report),
+            _ => self.leg(id).map(|_| ())?,
         }
         Ok(())
     }
@@ -316,7 +326,9 @@ impl Engine {
         }
         if !is_plain {
             self.note_sent(id, hop, now);
-            self.count_data(id, hop, command, now);
+            if self.running > 0 {
+                self.count_data(id, hop, command, now);
+            }
         }
         Ok(())
     }
@@ -360,11 +372,18 @@ impl Engine {
     /// The leg a circuit is.
     #[inline]
     fn leg(&self, id: Id) -> Result<(Id, LegIx), Error> {
-        match self.circuits.get(id).map(|circuit| circuit.place) {
-            Some(Place::Leg { set, ix }) => Ok((set, ix)),
-            Some(Place::Alone | Place::Away) => Err(Misuse::NotALeg.into()),
-            Some(Place::Closing) => Err(Blocked::Gone.into()),
-            None => Err(self.circuits.reason(id).into()),
+        match self.circuits.get(id) {
+            Some(&Circuit { place: Place::Leg { set, ix }, .. }) => Ok((set, ix)),
+            other => Err(self.no_leg(id, other)),
+        }
+    }
+
+    #[cold]
+    fn no_leg(&self, id: Id, found: Option<&Circuit>) -> Error {
+        match found.map(|circuit| circuit.place) {
+            Some(Place::Closing) => Blocked::Gone.into(),
+            Some(_) => Misuse::NotALeg.into(),
+            None => self.circuits.reason(id).into(),
         }
     }
 
@@ -499,8 +518,9 @@ impl Engine {
             }
             let runs = circuit.runs_streams();
             let hop = circuit.config.hops;
-            if let Some(reactor) = circuit.reactor.as_mut().filter(|_| runs) {
-                state.run(reactor.params());
+            let reactor = circuit.reactor.as_mut().filter(|_| runs);
+            state.seated(reactor.as_ref().map(|reactor| reactor.params()));
+            if let Some(reactor) = reactor {
                 state.report(ix, &reactor.report(hop), &mut self.effects);
             }
         }

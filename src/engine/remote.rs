@@ -373,9 +373,7 @@ impl Engine {
                 }
             };
             state.set_tag(ix, request.tag);
-            if let Some(params) = &request.params {
-                state.run(params);
-            }
+            state.seated_elsewhere(request.params.as_ref());
             let id = request.circuit;
             let (request, end) = join.accept(id);
             self.home_legs.insert(HomeLeg {

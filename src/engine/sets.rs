@@ -106,7 +106,6 @@ impl Engine {
     #[inline(always)]
     pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         self.enter_for_sending(now, set, command, hop)?;
-        self.check_own(set)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
         unless_held(state.decide(command))
     }
@@ -116,13 +115,20 @@ impl Engine {
     #[inline(always)]
     pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         self.enter_for_sending(now, set, command, hop)?;
-        self.check_own(set)?;
-        self.send_in_set(set, command, hop)
+        self.send_at(set, command, hop)
     }
 
-    /// The same for whoever sends.
-    #[inline(always)]
+    /// The same for a stream of ours.
     pub(super) fn send_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+        let mut verdict = self.send_at(set, command, hop)?;
+        if let Some(verdict) = &mut verdict {
+            verdict.wants_tag = self.count_data(verdict.circuit, hop, command, self.clock.latest());
+        }
+        Ok(verdict)
+    }
+
+    #[inline(always)]
+    fn send_at(&mut self, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         if self.crosses(set, command)? {
             return Ok(None);
         }
@@ -131,12 +137,9 @@ impl Engine {
         if !self.effects.is_empty() {
             self.apply_effects(set);
         }
-        let mut verdict = unless_held(plan)?;
+        let verdict = unless_held(plan)?;
         if self.padded > 0 {
             self.note_verdict(verdict.as_ref(), hop);
-        }
-        if let Some(verdict) = &mut verdict {
-            verdict.wants_tag = self.count_data(verdict.circuit, hop, command, self.clock.latest());
         }
         Ok(verdict)
     }
@@ -161,7 +164,7 @@ impl Engine {
             return None;
         }
         let state = self.sets.get_mut(set)?;
-        if !command.is_multiplexed() || hop != state.join_hop() || state.params().is_some() {
+        if !command.is_multiplexed() || !state.is_host_hop(hop) {
             return None;
         }
         state.send_next(command == Command::DATA, now).map(verdict)
@@ -318,19 +321,12 @@ impl Engine {
         }
         let state = self.set(set)?;
         if hop == state.join_hop() {
-            Ok(())
+            // Not past the streams that we know.
+            state.params().map_or(Ok(()), |_| Err(Misuse::IsRun.into()))
         } else if state.leg_count() == 0 {
             Err(Blocked::NotUsable.into())
         } else {
             Err(self.invalid("a multiplexed message goes to the join point"))
-        }
-    }
-
-    /// Refuses a host that would send past the streams that we know.
-    fn check_own(&self, set: Id) -> Result<(), Error> {
-        match self.set(set)?.params() {
-            Some(_) => Err(Misuse::IsRun.into()),
-            None => Ok(()),
         }
     }
 

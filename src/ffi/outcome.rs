@@ -12,6 +12,8 @@ use crate::engine::{Blocked, Error, Instruction, Misuse, Released, Taker, Verdic
 use crate::padding::Pad;
 use crate::reactor::Side;
 use crate::wire::Command;
+use std::mem::{align_of, offset_of};
+use std::ptr::addr_of_mut;
 
 #[inline]
 pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict) {
@@ -24,20 +26,28 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
         VerdictKind::Send => CIRCFLOW_VERDICT_SEND,
         VerdictKind::Forward => CIRCFLOW_VERDICT_FORWARD,
     };
-    // SAFETY: not NULL (checked by every caller), and room for a verdict by the contract of this floor.
-    out.write(circflow_verdict {
-        kind: kind as u8,
-        ready: u8::from(verdict.ready),
-        end_reason: verdict.end_reason,
-        flags: u8::from(verdict.wants_tag) * CIRCFLOW_WANTS_TAG as u8,
-        switch_delta: verdict.switch_delta,
-        circuit: circuit_id(verdict.circuit),
-        circuit_tag: verdict.circuit_tag,
-        number: verdict.number,
-        stream: circflow_stream_id { v: verdict.stream.0 },
-        stream_tag: verdict.stream_tag,
-    });
+    // Four bytes in one store: this runs for every cell.
+    let flags = u8::from(verdict.wants_tag) * CIRCFLOW_WANTS_TAG as u8;
+    let head = [kind as u8, u8::from(verdict.ready), verdict.end_reason, flags];
+    // SAFETY: not NULL (checked by every caller), and room for a verdict by the contract of this floor. The first four
+    // fields are one byte each, and their place is aligned for more than four.
+    out.cast::<u32>().write(u32::from_ne_bytes(head));
+    addr_of_mut!((*out).switch_delta).write(verdict.switch_delta);
+    addr_of_mut!((*out).circuit).write(circuit_id(verdict.circuit));
+    addr_of_mut!((*out).circuit_tag).write(verdict.circuit_tag);
+    addr_of_mut!((*out).number).write(verdict.number);
+    addr_of_mut!((*out).stream).write(circflow_stream_id { v: verdict.stream.0 });
+    addr_of_mut!((*out).stream_tag).write(verdict.stream_tag);
 }
+
+// What `write_verdict` writes in one store.
+const _: () = assert!(
+    offset_of!(circflow_verdict, kind) == 0
+        && offset_of!(circflow_verdict, ready) == 1
+        && offset_of!(circflow_verdict, end_reason) == 2
+        && offset_of!(circflow_verdict, flags) == 3
+        && align_of::<circflow_verdict>() >= 4
+);
 
 fn pad_out(pad: Pad, asks: bool) -> circflow_insn_padding {
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };

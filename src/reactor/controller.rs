@@ -14,7 +14,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// A set with its streams.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Controller {
     set: Set,
     /// None before the first BEGIN.
@@ -25,17 +25,67 @@ pub struct Controller {
     /// What the process's budget knows of what is held.
     meter: Option<SetMeter>,
     metered: u64,
+    /// The hop to which the host sends by itself, on legs of this engine; [`NO_HOP`] if the streams are ours, or legs are
+    /// elsewhere. For every cell, one comparison in place of three.
+    host_hop: u16,
+    /// It has, or had, legs on other engines.
+    is_spread: bool,
+}
+
+/// No hop has this number.
+const NO_HOP: u16 = u16::MAX;
+
+/// What fills a vacant place.
+impl Default for Controller {
+    fn default() -> Self {
+        Controller {
+            set: Set::default(),
+            streams: None,
+            params: None,
+            meter: None,
+            metered: 0,
+            host_hop: NO_HOP,
+            is_spread: false,
+        }
+    }
 }
 
 impl Controller {
     /// A set without legs.
     pub fn new(role: Role, terms: Terms) -> Self {
-        Controller { set: Set::new(role, terms), streams: None, params: None, meter: None, metered: 0 }
+        Controller {
+            set: Set::new(role, terms),
+            streams: None,
+            params: None,
+            meter: None,
+            metered: 0,
+            host_hop: NO_HOP,
+            is_spread: false,
+        }
     }
 
-    /// A leg that reactors run has come.
-    pub fn run(&mut self, params: &Arc<Params>) {
-        self.params.get_or_insert_with(|| Arc::clone(params));
+    /// A leg has come; with these parameters, if reactors run it.
+    pub fn seated(&mut self, params: Option<&Arc<Params>>) {
+        match params {
+            Some(params) => {
+                self.params.get_or_insert_with(|| Arc::clone(params));
+            }
+            None if !self.is_spread => self.host_hop = self.set.join_hop().into(),
+            None => {}
+        }
+    }
+
+    /// The same for a leg on another engine.
+    pub fn seated_elsewhere(&mut self, params: Option<&Arc<Params>>) {
+        self.is_spread = true;
+        self.host_hop = NO_HOP;
+        self.seated(params);
+    }
+
+    /// Whether the host sends to this hop by itself, and only on legs of this engine.
+    #[inline]
+    pub fn is_host_hop(&self, hop: u8) -> bool {
+        u16::from(hop) == self.host_hop
     }
 
     /// Parameters of flow control, if the streams are ours.
@@ -49,7 +99,7 @@ impl Controller {
     }
 
     /// A multiplexed message came on a leg; what has to be held is charged first, so that a refusal takes nothing.
-    #[inline]
+    #[inline(always)]
     pub fn arrive(
         &mut self,
         ix: LegIx,
@@ -57,7 +107,21 @@ impl Controller {
         message: &Message<'_>,
         store: &mut Store,
     ) -> Result<Arrival, Fault> {
-        if self.meter.is_none() || self.set.is_in_order(ix) {
+        if self.meter.is_none() {
+            return self.set.arrive(ix, now, message, store);
+        }
+        self.arrive_metered(ix, now, message, store)
+    }
+
+    #[inline(never)]
+    fn arrive_metered(
+        &mut self,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+    ) -> Result<Arrival, Fault> {
+        if self.set.is_in_order(ix) {
             return self.set.arrive(ix, now, message, store);
         }
         self.charge(cost_of(message), now)?;
@@ -81,10 +145,12 @@ impl Controller {
     }
 
     /// Takes the next message that was held and whose turn has come.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, store: &mut Store, now: Nanos, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
         let delivery = self.set.next(store, buffer)?;
-        self.settle(store, now);
+        if self.meter.is_some() && delivery.is_some() {
+            self.settle(store, now);
+        }
         Ok(delivery)
     }
 
@@ -97,6 +163,7 @@ impl Controller {
     }
 
     /// Gives back what was charged and is not held.
+    #[inline(never)]
     fn settle(&mut self, store: &Store, now: Nanos) {
         let Some(meter) = &self.meter else { return };
         let held = self.set.held_bytes();
