@@ -574,6 +574,7 @@ static void own_streams_go_on_when_the_last_cell_has_been_written(void **state)
     circflow_message begin = host_message(CIRCFLOW_CMD_BEGIN, 0, 7, "x", 2), data = host_data(0, "own");
     OK(circflow_circuit_receive(RELAY, world.now, circuit, &begin, &verdict));
     circflow_stream_id stream = verdict.stream;
+    OK(circflow_stream_send(RELAY, world.now, stream, &data, &verdict)); /* The window is known from now on. */
     OK(circflow_stream_readable(RELAY, stream, 1));
     OK(next_stream(circuit, &found));
     assert_int_equal(found.v, stream.v);

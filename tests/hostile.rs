@@ -5,8 +5,8 @@ mod common;
 use circflow::base::Id;
 use circflow::conflux::{Algorithm, LegNumbers, Message, Numbers, Report, Role, Terms, Token};
 use circflow::congestion::PathClass;
-use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, StreamConfig, VerdictKind, What};
-use circflow::reactor::{Owner, Side};
+use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Step, StreamConfig, VerdictKind, What};
+use circflow::reactor::{Data, Owner, Side};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
 use common::Verdict;
@@ -209,6 +209,10 @@ impl Host {
                 let token = self.token(d, b);
                 let body = &[b; 498][..usize::from(c % 499)];
                 let message = Message { command, hop, stream_id: 9, body, token };
+                let short = d % 5 != 0 && command == Command::DATA;
+                if short && self.engine.send_data(now, stream, body.len() as u16).is_some() {
+                    return;
+                }
                 match self.engine.send_on_stream(now, stream, command, body.len() as u16) {
                     Ok(Some(verdict)) => assert_eq!(verdict.kind, VerdictKind::Send),
                     Ok(None) => {
@@ -259,12 +263,40 @@ impl Host {
                 let stream_id = if needs_stream { 1 + c % 5 } else { 0 };
                 let token = self.token(d, b);
                 let message = Message { command, hop, stream_id, body, token };
-                let verdict = self.engine.receive_other(now, circuit, &message, &[b % 3; 20]);
+                let tag = [b % 3; 20];
+                let verdict = match (command, d % 5) {
+                    (Command::DATA, 1..) => self.receive_data(now, circuit, &message, &tag),
+                    _ => self.engine.receive_other(now, circuit, &message, || Ok(&tag)),
+                };
                 if let Ok(verdict) = verdict {
                     self.streams.extend(Some(verdict.stream).filter(|&stream| stream != Id::NONE));
                 }
                 self.keep(verdict.map(|verdict| verdict.kind), token);
             }
+        }
+    }
+
+    /// The short ways in first, as the C ABI does it.
+    fn receive_data(
+        &mut self,
+        now: u64,
+        circuit: Id,
+        message: &Message<'_>,
+        tag: &[u8],
+    ) -> Result<circflow::engine::Verdict, Error> {
+        let Message { command, hop, stream_id, body, .. } = *message;
+        let data = Data { hop, stream_id, len: body.len() as u16 };
+        let mut step = self.engine.receive_next(now, circuit, command, hop, stream_id);
+        if matches!(step, Step::Run) {
+            step = match self.engine.receive_data(circuit, &data) {
+                Step::OnLeg => return self.engine.receive_data_on_leg(circuit, message, tag),
+                other => other,
+            };
+        }
+        match step {
+            Step::Done(verdict) => Ok(verdict),
+            Step::OnLeg => self.engine.receive_on_leg(circuit, message),
+            Step::Run | Step::Other => self.engine.receive_other(now, circuit, message, || Ok(tag)),
         }
     }
 
@@ -601,7 +633,7 @@ fn a_body_that_cannot_be_leaves_nothing_behind() {
 fn stream_of(host: &mut Host) -> (Id, Id) {
     let circuit = host.circuits[8];
     let begin = Message { command: Command::BEGIN, hop: 0, stream_id: 3, body: b"x", token: None };
-    (circuit, host.engine.receive_other(0, circuit, &begin, &[]).unwrap().stream)
+    (circuit, host.engine.receive_other(0, circuit, &begin, || Ok(&[])).unwrap().stream)
 }
 
 #[test]
@@ -623,7 +655,7 @@ fn a_host_that_never_drains_cannot_pile_up_resumes_of_streams() {
         let (circuit, stream) = *opened.get_or_insert_with(|| {
             let (circuit, stream) = stream_of(host);
             let xon = Message { command: Command::XON, hop: 0, stream_id: 3, body: &[0, 0, 0, 0, 1], token: None };
-            host.engine.receive_other(0, circuit, &xon, &[]).unwrap();
+            host.engine.receive_other(0, circuit, &xon, || Ok(&[])).unwrap();
             host.engine.set_readable(stream, true).unwrap();
             (circuit, stream)
         });
@@ -644,7 +676,7 @@ fn a_host_that_never_drains_cannot_pile_up_flow_control() {
         for command in [Command::DATA, Command::BEGIN, Command::BEGIN_DIR] {
             for stream_id in [3, 4, 5, 6, 7] {
                 let message = Message { command, hop: 0, stream_id, body: &[0; 400], token: None };
-                let _ = host.engine.receive_other(now, circuit, &message, &[7; 20]);
+                let _ = host.engine.receive_other(now, circuit, &message, || Ok(&[7; 20]));
             }
         }
         let _ = host.engine.flushed(now, stream, 400);

@@ -106,8 +106,8 @@ pub unsafe extern "C" fn circflow_circuit_closed(
 /// queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
 /// CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
 /// PADDING_NEGOTIATE, and for all on a circuit that circflow runs; drain and feed it again. CIRCFLOW_ERR_NULL; an id
-/// error; CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above 16, unknown form): only when the message has
-/// to be held or read, as the form and the body of one that is next in order are not looked at.
+/// error; CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above 16, unknown form): only when the message
+/// has to be held or read, as the form and the body of one that is next in order are not looked at.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_receive(
