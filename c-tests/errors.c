@@ -403,6 +403,109 @@ static int e_padding_excess(void)
 }
 static int e_bad_negotiated(void) { return client(2, host_message(42, 2, 0, NULL, 0)); }
 
+/* Circuits that circflow runs. */
+static circflow_circuit_id running(uint8_t flags)
+{
+    world.client_circuit.tag = 0xf00d;
+    return fresh((uint8_t)(HOST_RUN | flags));
+}
+static circflow_circuit_id relaying(uint8_t flags)
+{
+    world.exit_circuit.flags = (uint8_t)(HOST_RUN | flags);
+    return host_open(&world, EXIT, CIRCFLOW_ROLE_EXIT);
+}
+static circflow_stream_id stream_on(circflow_circuit_id circuit)
+{
+    circflow_set_id none = {0};
+    return host_stream(&world, CLIENT, none, circuit, HOST_HOPS, 7);
+}
+static int stream_message(circflow_circuit_id circuit, uint8_t command, const void *body, size_t len)
+{
+    return REFUSED(host_feed(&world, CLIENT, circuit, host_message(command, HOST_HOPS, 7, body, len)));
+}
+static int stream_data(circflow_stream_id stream)
+{
+    circflow_verdict verdict;
+    return REFUSED(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
+}
+static int relayed(circflow_circuit_id circuit, circflow_message message)
+{
+    circflow_verdict verdict;
+    return REFUSED(circflow_circuit_relay(EXIT, NOW, circuit, CIRCFLOW_SIDE_BACK, &message, &verdict));
+}
+static int e_not_run(void) { return REFUSED(circflow_circuit_writable(CLIENT, NOW, LEG(2), CIRCFLOW_SIDE_BACK, 0)); }
+static int e_is_run(void)
+{
+    circflow_circuit_id circuit = running(0);
+    circflow_leg_report report = host_report(circuit, 1, 0);
+    circflow_set_id set;
+    int answer;
+    host_drain(CLIENT);
+    set = other_set(0, &answer);
+    ready(answer);
+    ready(circflow_set_adopt_leg(CLIENT, NOW, set, circuit, 3, MS));
+    return REFUSED(circflow_circuit_report(CLIENT, NOW, &report, 1));
+}
+static int e_stream_exists(void)
+{
+    circflow_set_id none = {0};
+    circflow_circuit_id circuit = running(0);
+    circflow_stream_config config = host_stream_config(none, circuit, HOST_HOPS, 7);
+    circflow_stream_id stream = stream_on(circuit);
+    return REFUSED(circflow_stream_open(CLIENT, NOW, &config, &stream));
+}
+static int e_stopped(void)
+{
+    ready(circflow_engine_set_param(CLIENT, CIRCFLOW_PATH_EXIT, "cc_xoff_client", 1)); /* One cell: half of it buys XOFF. */
+    circflow_circuit_id circuit = running(0);
+    circflow_stream_id stream = stream_on(circuit);
+    circflow_verdict verdict;
+    for (int i = 0; i < 8; i++)
+        ready(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, world.client_terms.nonce, 32, &verdict));
+    ready(stream_message(circuit, CIRCFLOW_CMD_XOFF, "", 1));
+    return stream_data(stream);
+}
+static int e_unexpected_command(void) { return stream_message(running(0), CIRCFLOW_CMD_BEGIN, "x", 2); }
+static int e_unrecognised(void) { return relayed(relaying(0), host_data(0, "x")); }
+static int e_stream_twice(void)
+{
+    circflow_circuit_id circuit = running(CIRCFLOW_CIRCUIT_SERVICE);
+    ready(stream_message(circuit, CIRCFLOW_CMD_BEGIN, "x", 2));
+    return stream_message(circuit, CIRCFLOW_CMD_BEGIN, "x", 2);
+}
+static int e_unknown_stream(void) { return stream_message(running(0), CIRCFLOW_CMD_DATA, "x", 1); }
+static int e_bad_flow(void)
+{
+    circflow_circuit_id circuit = running(0);
+    stream_on(circuit);
+    return stream_message(circuit, CIRCFLOW_CMD_XON, "x", 1);
+}
+static int e_flow_abuse(void)
+{
+    circflow_circuit_id circuit = running(0);
+    stream_on(circuit);
+    return stream_message(circuit, CIRCFLOW_CMD_XOFF, "", 1);
+}
+static int e_bad_sendme(void)
+{
+    return REFUSED(host_feed(&world, CLIENT, running(0), host_sendme(HOST_HOPS, host_tag(1), 20)));
+}
+static int e_edge_overrun(void)
+{
+    circflow_circuit_id circuit = relaying(CIRCFLOW_CIRCUIT_EXTENDED);
+    ready(circflow_circuit_writable(EXIT, NOW, circuit, CIRCFLOW_SIDE_NEXT, 0));
+    for (uint64_t i = 0; i < 64 + 128; i++)
+        ready(relayed(circuit, host_token(0, i, 0)));
+    return relayed(circuit, host_token(0, 0, 0));
+}
+static int e_stream_memory(void)
+{
+    circflow_circuit_id circuit = running(0);
+    stream_on(circuit);
+    ready(stream_message(circuit, CIRCFLOW_CMD_DATA, "xxxxxxxx", 8));
+    return stream_message(circuit, CIRCFLOW_CMD_DATA, "x", 1);
+}
+
 enum { QUIET, CLOSES };
 
 static const struct {
@@ -438,6 +541,9 @@ static const struct {
     {CIRCFLOW_ERR_PADDER_EXISTS, e_padder_exists, QUIET},
     {CIRCFLOW_ERR_NO_PADDER, e_no_padder, QUIET},
     {CIRCFLOW_ERR_NOT_ASKED, e_not_asked, QUIET},
+    {CIRCFLOW_ERR_NOT_RUN, e_not_run, QUIET},
+    {CIRCFLOW_ERR_IS_RUN, e_is_run, QUIET},
+    {CIRCFLOW_ERR_STREAM_EXISTS, e_stream_exists, QUIET},
     {CIRCFLOW_ERR_BLOCKED, e_blocked, QUIET},
     {CIRCFLOW_ERR_NOT_USABLE, e_not_usable, QUIET},
     {CIRCFLOW_ERR_UNDRAINED, e_undrained, QUIET},
@@ -446,6 +552,7 @@ static const struct {
     {CIRCFLOW_ERR_REFUSED, e_refused, QUIET},
     {CIRCFLOW_ERR_QUEUE_FULL, e_queue_full, QUIET},
     {CIRCFLOW_ERR_CHANNEL_CLOSED, e_channel_closed, QUIET},
+    {CIRCFLOW_ERR_STREAM_STOPPED, e_stopped, QUIET},
     {CIRCFLOW_ERR_BAD_LINK, e_bad_link, CLOSES},
     {CIRCFLOW_ERR_UNEXPECTED_LINK, e_unexpected_link, CLOSES},
     {CIRCFLOW_ERR_UNEXPECTED_LINKED, e_unexpected_linked, CLOSES},
@@ -471,6 +578,13 @@ static const struct {
     {CIRCFLOW_ERR_PADDING_UNEXPECTED, e_padding_unexpected, CLOSES},
     {CIRCFLOW_ERR_PADDING_EXCESS, e_padding_excess, CLOSES},
     {CIRCFLOW_ERR_BAD_NEGOTIATED, e_bad_negotiated, CLOSES},
+    {CIRCFLOW_ERR_UNEXPECTED_COMMAND, e_unexpected_command, CLOSES},
+    {CIRCFLOW_ERR_UNRECOGNISED, e_unrecognised, CLOSES},
+    {CIRCFLOW_ERR_STREAM_TWICE, e_stream_twice, CLOSES},
+    {CIRCFLOW_ERR_UNKNOWN_STREAM, e_unknown_stream, CLOSES},
+    {CIRCFLOW_ERR_BAD_FLOW, e_bad_flow, CLOSES},
+    {CIRCFLOW_ERR_FLOW_ABUSE, e_flow_abuse, CLOSES},
+    {CIRCFLOW_ERR_BAD_SENDME, e_bad_sendme, CLOSES},
     {CIRCFLOW_ERR_SET_MEMORY, e_set_memory, CLOSES},
     {CIRCFLOW_ERR_ENGINE_MEMORY, e_engine_memory, CLOSES},
     {CIRCFLOW_ERR_LINK_LIMIT, e_link_limit, CLOSES},
@@ -478,6 +592,8 @@ static const struct {
     {CIRCFLOW_ERR_LINKED_ACK_TIMEOUT, e_ack_timeout, QUIET},
     {CIRCFLOW_ERR_EXPIRED, e_expired, QUIET},
     {CIRCFLOW_ERR_LEG_LOST, e_leg_lost, QUIET},
+    {CIRCFLOW_ERR_EDGE_OVERRUN, e_edge_overrun, CLOSES},
+    {CIRCFLOW_ERR_STREAM_MEMORY, e_stream_memory, CLOSES},
 };
 
 static int want_reason(int status)
@@ -487,6 +603,8 @@ static int want_reason(int status)
     case CIRCFLOW_ERR_SET_MEMORY:
     case CIRCFLOW_ERR_ENGINE_MEMORY:
     case CIRCFLOW_ERR_LINK_LIMIT:
+    case CIRCFLOW_ERR_EDGE_OVERRUN:
+    case CIRCFLOW_ERR_STREAM_MEMORY:
         return 5;
     case CIRCFLOW_ERR_LINKED_TIMEOUT:
     case CIRCFLOW_ERR_LINKED_ACK_TIMEOUT:
@@ -527,6 +645,7 @@ static void every_status_is_provoked(void **state)
         world.engine_config.sets_max = 2;
         world.engine_config.insns_max = 8;
         world.engine_config.held_bytes_max = 50000;
+        world.engine_config.stream_bytes_max = 8;
         world.client_terms.held_bytes_max = 30000;
         world.exit_terms.legs_max = 3;
         host_linked(&world, 2);
@@ -552,7 +671,7 @@ static void sentences_are_distinct(void **state)
     assert_true(strlen(unknown) > 0);
     assert_int_equal(circflow_status_class(CIRCFLOW_OK), CIRCFLOW_CLASS_OK);
     assert_int_equal(circflow_status_class(-99999), CIRCFLOW_CLASS_UNKNOWN);
-    assert_int_equal(circflow_status_class(-29), CIRCFLOW_CLASS_UNKNOWN);
+    assert_int_equal(circflow_status_class(-98), CIRCFLOW_CLASS_UNKNOWN);
     assert_int_equal(circflow_status_class(1), CIRCFLOW_CLASS_UNKNOWN);
     assert_int_equal(circflow_status_class(INT32_MIN), CIRCFLOW_CLASS_UNKNOWN);
     assert_int_equal(circflow_close_reason(CIRCFLOW_OK), -1);

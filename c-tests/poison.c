@@ -46,6 +46,12 @@ static void a_poisoned_engine_answers_poisoned(void **state)
     figures.size = sizeof(figures);
     stats.size = sizeof(stats);
     set_stats.size = sizeof(set_stats);
+    circflow_circuit_stats run_stats;
+    circflow_stream_stats stream_stats;
+    circflow_stream_id stream = {1};
+    circflow_stream_config stream_config = host_stream_config(world.client_set, circuit, HOST_HOPS, 1);
+    run_stats.size = sizeof(run_stats);
+    stream_stats.size = sizeof(stream_stats);
     IS(CIRCFLOW_ERR_NULL, circflow_test_panic(NULL));
     IS(CIRCFLOW_ERR_PANIC, circflow_test_panic(world.client));
     IS(CIRCFLOW_ERR_POISONED, circflow_test_panic(world.client));
@@ -85,6 +91,19 @@ static void a_poisoned_engine_answers_poisoned(void **state)
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_send(world.client, world.now, world.client_leg[0], &message, &verdict));
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_written(world.client, world.now, world.client_leg[0], 1));
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_passing(world.client, world.now, world.client_leg[0]));
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_set_param(world.client, 0, "cc_alg", 2));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_relay(world.client, world.now, world.client_leg[0], 0, &message, &verdict));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_writable(world.client, world.now, world.client_leg[0], 0, 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_tag(world.client, world.client_leg[0], 3, host_tag(1), 20));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_close(world.client, world.now, world.client_leg[0]));
+    IS(CIRCFLOW_ERR_POISONED, circflow_circuit_get_stats(world.client, world.client_leg[0], &run_stats));
+    IS(CIRCFLOW_ERR_POISONED, circflow_stream_open(world.client, world.now, &stream_config, &stream));
+    IS(CIRCFLOW_ERR_POISONED, circflow_stream_set(world.client, stream, 1, 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_stream_readable(world.client, stream, 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_stream_next(world.client, world.now, world.client_set, circuit, &stream, NULL));
+    IS(CIRCFLOW_ERR_POISONED, circflow_stream_send(world.client, world.now, stream, &message, &verdict));
+    IS(CIRCFLOW_ERR_POISONED, circflow_stream_flushed(world.client, world.now, stream, 1));
+    IS(CIRCFLOW_ERR_POISONED, circflow_stream_get_stats(world.client, stream, &stream_stats));
     /* What the panic said can still be read. */
     OK(circflow_engine_last_detail(world.client, text, sizeof(text), &count));
     assert_true(count > 0);
@@ -247,9 +266,35 @@ static void a_poisoned_queue_hands_back_what_waits(void **state)
     assert_int_equal(item.token, 7);
 }
 
+/* Cells that wait at an edge are the host's again, too. */
+static void tokens_at_an_edge_come_back(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    world.exit_circuit.flags = HOST_RUN | CIRCFLOW_CIRCUIT_EXTENDED;
+    circflow_circuit_id circuit = host_open(&world, world.exit, CIRCFLOW_ROLE_EXIT);
+    for (uint8_t side = 0; side < 2; side++) {
+        OK(circflow_circuit_writable(world.exit, world.now, circuit, !side, 0));
+        for (uint64_t n = 0; n < 10; n++) {
+            circflow_message cell = host_token(0, 2000 + 100 * side + n, 600);
+            OK(circflow_circuit_relay(world.exit, world.now, circuit, side, &cell, &verdict));
+            assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+            host_lend(&ledger, cell.token, cell.cost);
+        }
+    }
+    OK(circflow_circuit_writable(world.exit, world.now, circuit, CIRCFLOW_SIDE_BACK, 1));
+    IS(CIRCFLOW_ERR_PANIC, circflow_test_panic(world.exit));
+    OK(circflow_engine_free(world.exit, host_discard, &ledger));
+    world.exit = NULL;
+    OK(circflow_engine_free(world.client, host_discard, &ledger));
+    world.client = NULL;
+    host_settle(&ledger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(tokens_at_an_edge_come_back, setup),
         cmocka_unit_test_setup(a_panic_on_the_short_way_is_a_panic, setup),
         cmocka_unit_test_setup(a_poisoned_engine_answers_poisoned, setup),
         cmocka_unit_test_setup(fatal_codes_have_their_class_and_reason, setup),

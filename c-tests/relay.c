@@ -489,16 +489,14 @@ static void a_block_holds_cells_that_pass_and_lets_them_out_in_order(void **stat
     assert_int_equal(events->at[0].insn.detail.pause.side, CIRCFLOW_SIDE_NEXT);
     /* The other way is not blocked. */
     pass(circuit, CIRCFLOW_SIDE_BACK, cell(1), CIRCFLOW_VERDICT_FORWARD);
-    host_events quiet = *at(99);
-    for (size_t i = 0; i < quiet.count; i++)
-        assert_int_not_equal(quiet.at[i].insn.kind, CIRCFLOW_INSN_WRITE);
-    host_events all = *at(100);
+    assert_int_equal(host_count(at(99), CIRCFLOW_INSN_WRITE), 0);
+    const host_events *all = at(100);
     uint32_t n = 1;
-    for (size_t i = 0; i < all.count; i++)
-        if (all.at[i].insn.kind == CIRCFLOW_INSN_WRITE)
-            is_write(&all.at[i].insn, all.at[i].body, circuit, CIRCFLOW_SIDE_BACK, n++);
+    for (size_t i = 0; i < all->count; i++)
+        if (all->at[i].insn.kind == CIRCFLOW_INSN_WRITE)
+            is_write(&all->at[i].insn, all->at[i].body, circuit, CIRCFLOW_SIDE_BACK, n++);
     assert_int_equal(n, HIGH + 1);
-    assert_int_equal(host_count(&all, CIRCFLOW_INSN_UNPAUSE), 1);
+    assert_int_equal(host_count(all, CIRCFLOW_INSN_UNPAUSE), 1);
     pass(circuit, CIRCFLOW_SIDE_NEXT, cell(0), CIRCFLOW_VERDICT_FORWARD);
 }
 
@@ -576,6 +574,7 @@ static void own_streams_go_on_when_the_last_cell_has_been_written(void **state)
     circflow_message begin = host_message(CIRCFLOW_CMD_BEGIN, 0, 7, "x", 2), data = host_data(0, "own");
     OK(circflow_circuit_receive(RELAY, world.now, circuit, &begin, &verdict));
     circflow_stream_id stream = verdict.stream;
+    OK(circflow_stream_send(RELAY, world.now, stream, &data, &verdict)); /* The window is known from now on. */
     OK(circflow_stream_readable(RELAY, stream, 1));
     OK(next_stream(circuit, &found));
     assert_int_equal(found.v, stream.v);

@@ -4,7 +4,9 @@ mod common;
 
 use circflow::base::Id;
 use circflow::conflux::{Algorithm, LegNumbers, Message, Numbers, Report, Role, Terms, Token};
-use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, What};
+use circflow::congestion::PathClass;
+use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Step, StreamConfig, VerdictKind, What};
+use circflow::reactor::{Data, Owner, Side};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
 use common::Verdict;
@@ -17,6 +19,7 @@ type Act = (u8, u8, u8, u16, u64);
 const CIRCUITS_MAX: u32 = 12;
 const SETS_MAX: u32 = 3;
 const INSTRUCTIONS_MAX: u32 = 16;
+const STREAMS_MAX: u32 = 4;
 
 /// An engine with small caps, and the books of a host that trusts nobody.
 struct Host {
@@ -24,6 +27,7 @@ struct Host {
     held_bytes_max: u64,
     circuits: Vec<Id>,
     sets: Vec<Id>,
+    streams: Vec<Id>,
     /// Tokens that the engine has taken and not given back.
     lent: BTreeMap<u64, u32>,
     next_token: u64,
@@ -38,6 +42,9 @@ impl Host {
             sets_max: SETS_MAX,
             instructions_max: INSTRUCTIONS_MAX,
             held_bytes_max,
+            streams_max: STREAMS_MAX,
+            stream_bytes_max: 3000,
+            stream_memory: 200,
             ..common::config(5)
         });
         Host {
@@ -45,6 +52,7 @@ impl Host {
             held_bytes_max,
             circuits: vec![Id::NONE],
             sets: vec![Id::NONE],
+            streams: vec![Id::NONE],
             lent: BTreeMap::new(),
             next_token: 1,
             now: 1000,
@@ -62,11 +70,15 @@ impl Host {
     fn act(&mut self, (kind, a, b, c, d): Act) {
         let now = self.time(a, d);
         let (circuit, set) = (self.circuit(b), self.set(a));
-        match kind % 32 {
+        match kind % 56 {
             0 | 1 => {
                 let role = if a % 2 == 0 { Role::Client } else { Role::Exit };
                 let hops = if a % 16 == 15 { b } else { 3 * u8::from(role == Role::Client) };
-                let flags = CircuitFlags(if b % 4 == 0 { b / 4 } else { 1 });
+                let flags = CircuitFlags(match b % 4 {
+                    0 => b / 4,
+                    1 => pick(&[65, 65, 69, 73, 193], b / 4),
+                    _ => 1,
+                });
                 let join_point = u64::from(c % 16 == 0);
                 let config = CircuitConfig {
                     tag: d,
@@ -160,9 +172,144 @@ impl Host {
                     }
                 }
             }
+            32.. => self.act_run(now, kind % 56, circuit, set, (b, c, d)),
             _ => self.receive(now, circuit, a, b, c, d),
         }
         self.check();
+    }
+
+    /// What only circuits that are run know, tried on any.
+    fn act_run(&mut self, now: u64, kind: u8, circuit: Id, set: Id, (b, c, d): (u8, u16, u64)) {
+        let side = pick(&[Side::Back, Side::Next], c as u8);
+        let stream = pick(&self.streams, b);
+        let owner = if d % 3 == 0 { Owner::Set(set) } else { Owner::Circuit(circuit) };
+        let hop = if b % 16 == 15 { c as u8 } else { pick(&[0, 3, 3, 2], (d >> 8) as u8) };
+        match kind {
+            32..=35 => {
+                let token = self.token(d, b);
+                let cell = Message { command: Command(b), hop: 0, stream_id: 0, body: &[b; 509], token };
+                let verdict = match self.engine.pass_next(now, circuit, side) {
+                    Some(verdict) => Ok(verdict),
+                    None => self.engine.pass(now, circuit, side, &cell),
+                };
+                self.keep(verdict.map(|verdict| verdict.kind), token);
+            }
+            36 | 37 => {
+                let _ = self.engine.set_writable(now, circuit, side, d % 2 == 0);
+            }
+            38 => {
+                let _ = self.engine.give_tag(circuit, hop, &[b % 3; 20][..pick(&[20, 20, 16, 5], c as u8)]);
+            }
+            39 | 40 => {
+                let config = StreamConfig { tag: d, stream_id: c % 6, hop, priority: b % 3 };
+                self.streams.extend(self.engine.open_stream(now, owner, &config));
+            }
+            41..=44 => {
+                let command = pick(&SAID, b / 2);
+                let token = self.token(d, b);
+                let body = &[b; 498][..usize::from(c % 499)];
+                let message = Message { command, hop, stream_id: 9, body, token };
+                let short = d % 5 != 0 && command == Command::DATA;
+                if short && self.engine.send_data(now, stream, body.len() as u16).is_some() {
+                    return;
+                }
+                match self.engine.send_on_stream(now, stream, command, body.len() as u16) {
+                    Ok(Some(verdict)) => assert_eq!(verdict.kind, VerdictKind::Send),
+                    Ok(None) => {
+                        let held = self.engine.hold_for_stream(stream, &message).map(|verdict| verdict.kind);
+                        self.keep(held, token);
+                    }
+                    Err(_) => {}
+                }
+            }
+            45 => {
+                let _ = self.engine.flushed(now, stream, if c % 8 == 0 { odd(d) as u32 } else { u32::from(c % 700) });
+            }
+            46 => {
+                let _ = self.engine.set_readable(stream, d % 4 != 0);
+                let _ = self.engine.set_stream(stream, d, b % 3);
+            }
+            47 => {
+                let _ = self.engine.next_stream(now, owner);
+            }
+            48 => {
+                let _ = self.engine.close_circuit(now, circuit);
+            }
+            49 => {
+                let class = pick(&[PathClass::Exit, PathClass::Onion, PathClass::Sbws], b);
+                let (name, value) = pick(&PARAMS, c as u8);
+                let _ = self.engine.set_param(class, name, value);
+                let _ = (self.engine.circuit_stats(circuit), self.engine.stream_stats(stream));
+            }
+            // The host of the other acts sends where nothing blocks.
+            50 if self.engine.circuit_stats(circuit).is_ok() => {
+                let text = include_bytes!("machines/gate-1-11.txt");
+                let Ok(list) = self.engine.load_machines(text) else { return };
+                let machines = self.engine.machines(list).unwrap();
+                self.engine.drop_machines(list).unwrap();
+                let terms = common::padding_terms(machines, hop, b % 2);
+                let _ = self.engine.install_padder(now, circuit, &terms);
+            }
+            50 => {}
+            _ => {
+                let command = pick(&HEARD, b);
+                let body: &[u8] = match command {
+                    Command::XOFF => &[0],
+                    Command::XON => &[0, 0, 0, 0, b % 4],
+                    Command::SENDME => &[[1, 0, 20].as_slice(), &[c as u8 % 3; 20]].concat(),
+                    _ => &[b; 498][..usize::from(c % 499)],
+                };
+                let needs_stream = !matches!(command, Command::SENDME | Command::DROP);
+                let stream_id = if needs_stream { 1 + c % 5 } else { 0 };
+                let token = self.token(d, b);
+                let message = Message { command, hop, stream_id, body, token };
+                let tag = [b % 3; 20];
+                let verdict = match (command, d % 5) {
+                    (Command::DATA, 1..) => self.receive_data(now, circuit, &message, &tag),
+                    _ => self.engine.receive_other(now, circuit, &message, || Ok(&tag)),
+                };
+                if let Ok(verdict) = verdict {
+                    self.streams.extend(Some(verdict.stream).filter(|&stream| stream != Id::NONE));
+                }
+                self.keep(verdict.map(|verdict| verdict.kind), token);
+            }
+        }
+    }
+
+    /// The short ways in first, as the C ABI does it.
+    fn receive_data(
+        &mut self,
+        now: u64,
+        circuit: Id,
+        message: &Message<'_>,
+        tag: &[u8],
+    ) -> Result<circflow::engine::Verdict, Error> {
+        let Message { command, hop, stream_id, body, .. } = *message;
+        let data = Data { hop, stream_id, len: body.len() as u16 };
+        let mut step = self.engine.receive_next(now, circuit, command, hop, stream_id);
+        if matches!(step, Step::Run) {
+            step = match self.engine.receive_data(circuit, &data) {
+                Step::OnLeg => return self.engine.receive_data_on_leg(circuit, message, tag),
+                other => other,
+            };
+        }
+        match step {
+            Step::Done(verdict) => Ok(verdict),
+            Step::OnLeg => self.engine.receive_on_leg(circuit, message),
+            Step::Run | Step::Other => self.engine.receive_other(now, circuit, message, || Ok(tag)),
+        }
+    }
+
+    fn token(&self, d: u64, b: u8) -> Option<Token> {
+        (d % 2 == 0).then_some(Token { token: self.next_token, cost: pick(&[0, 1, 90, 700, u32::MAX], b) })
+    }
+
+    /// Books a token that was taken.
+    fn keep(&mut self, kind: Result<VerdictKind, Error>, token: Option<Token>) {
+        if let (Ok(VerdictKind::Held), Some(token)) = (kind, token) {
+            assert!(self.lent.insert(token.token, token.cost).is_none());
+            self.next_token += 1;
+        }
     }
 
     fn receive(&mut self, now: u64, circuit: Id, a: u8, b: u8, c: u16, d: u64) {
@@ -199,8 +346,13 @@ impl Host {
     fn obey(&mut self, what: What) {
         match what {
             What::Discard(token) => assert_eq!(self.lent.remove(&token.token), Some(token.cost)),
-            What::Deliver(delivery) => {
+            What::Deliver(delivery) | What::Write { cell: delivery, .. } => {
                 if let Some(token) = delivery.token {
+                    assert_eq!(self.lent.remove(&token.token), Some(token.cost));
+                }
+            }
+            What::SendHeld(released) => {
+                if let Some(token) = released.message.token {
                     assert_eq!(self.lent.remove(&token.token), Some(token.cost));
                 }
             }
@@ -212,6 +364,7 @@ impl Host {
         let stats = self.engine.stats();
         assert!(stats.held_bytes <= self.held_bytes_max);
         assert!(stats.circuits <= CIRCUITS_MAX && stats.sets <= SETS_MAX);
+        assert!(stats.streams <= STREAMS_MAX * (CIRCUITS_MAX + SETS_MAX));
         let lent: BTreeMap<u64, u32> = self.engine.tokens().collect();
         assert_eq!(lent, self.lent);
         let held: u64 = self.sets.iter().filter_map(|&set| self.engine.set_stats(set).ok()).map(|set| set.held).sum();
@@ -235,7 +388,7 @@ impl Host {
         assert_eq!((stats.circuits, stats.instructions, stats.timers), (0, 0, 0));
         assert_eq!((stats.held, stats.held_bytes, stats.pool_bytes), (0, 0, 0));
         assert_eq!((self.engine.tokens().count(), self.lent.len()), (0, 0));
-        assert_eq!(stats.sets, 0);
+        assert_eq!((stats.sets, stats.streams), (0, 0));
         assert_eq!(self.engine.deadline(), u64::MAX);
     }
 
@@ -266,6 +419,40 @@ const COMMANDS: [Command; 14] = [
     Command::DROP,
     Command::BEGIN_DIR,
     Command::XOFF,
+];
+
+/// What a host sends on streams, and what it must not.
+const SAID: [Command; 8] = [
+    Command::DATA,
+    Command::DATA,
+    Command::DATA,
+    Command::BEGIN,
+    Command::END,
+    Command::CONNECTED,
+    Command::BEGIN_DIR,
+    Command::XOFF,
+];
+
+const HEARD: [Command; 10] = [
+    Command::DATA,
+    Command::BEGIN,
+    Command::DATA,
+    Command::XOFF,
+    Command::XON,
+    Command::SENDME,
+    Command::END,
+    Command::BEGIN_DIR,
+    Command::DROP,
+    Command::CONNECTED,
+];
+
+const PARAMS: [(&str, u32); 6] = [
+    ("cc_sendme_inc", 1),
+    ("cc_cwnd_init", 31),
+    ("cc_xoff_exit", 1),
+    ("cc_xoff_client", 1),
+    ("cc_xon_rate", 1),
+    ("cc_cwnd_max", 500),
 ];
 
 fn pick<T: Copy>(from: &[T], at: u8) -> T {
@@ -310,6 +497,11 @@ fn started(held_bytes_max: u64, first: u8) -> Host {
         for tag in 0..3 {
             host.circuits.push(host.engine.open_circuit(0, common::circuit(role, tag)).unwrap());
         }
+    }
+    for (role, flags) in [(Role::Client, 65), (Role::Exit, 65), (Role::Exit, 69)] {
+        let flags = CircuitFlags(flags);
+        let config = CircuitConfig { flags, held_sends_max: 4, ..common::circuit(role, 9) };
+        host.circuits.push(host.engine.open_circuit(0, config).unwrap());
     }
     host.sets.push(host.engine.open_set(0, terms).unwrap());
     if first % 4 != 0 {
@@ -435,4 +627,64 @@ fn a_body_that_cannot_be_leaves_nothing_behind() {
     host.engine.receive(1, leg, &switch).unwrap();
     let _ = host.engine.receive(1, leg, &common::message(Command::DATA, &[0; 4000], None));
     host.close();
+}
+
+/// A stream of an exit that circflow runs, and its circuit.
+fn stream_of(host: &mut Host) -> (Id, Id) {
+    let circuit = host.circuits[8];
+    let begin = Message { command: Command::BEGIN, hop: 0, stream_id: 3, body: b"x", token: None };
+    (circuit, host.engine.receive_other(0, circuit, &begin, || Ok(&[])).unwrap().stream)
+}
+
+#[test]
+fn a_host_that_never_drains_cannot_pile_up_resumes_of_circuits() {
+    let mut opened = None;
+    assert_bounded("RESUME of a circuit", |host| {
+        let (circuit, stream) = *opened.get_or_insert_with(|| stream_of(host));
+        host.engine.set_writable(0, circuit, Side::Back, false).unwrap();
+        host.engine.next_stream(0, Owner::Circuit(circuit)).unwrap_err();
+        host.engine.send_on_stream(0, stream, Command::DATA, 1).unwrap_err();
+        host.engine.set_writable(0, circuit, Side::Back, true).unwrap();
+    });
+}
+
+#[test]
+fn a_host_that_never_drains_cannot_pile_up_resumes_of_streams() {
+    let mut opened = None;
+    assert_bounded("RESUME of a stream", |host| {
+        let (circuit, stream) = *opened.get_or_insert_with(|| {
+            let (circuit, stream) = stream_of(host);
+            let xon = Message { command: Command::XON, hop: 0, stream_id: 3, body: &[0, 0, 0, 0, 1], token: None };
+            host.engine.receive_other(0, circuit, &xon, || Ok(&[])).unwrap();
+            host.engine.set_readable(stream, true).unwrap();
+            (circuit, stream)
+        });
+        host.now += 2_000_000_000;
+        let now = host.now;
+        while host.engine.send_on_stream(now, stream, Command::DATA, 498).is_ok() {}
+        let _ = host.engine.next_stream(now, Owner::Circuit(circuit));
+    });
+}
+
+#[test]
+fn a_host_that_never_drains_cannot_pile_up_flow_control() {
+    let mut opened = None;
+    assert_bounded("XOFF, XON, SENDME, END, PAUSE", |host| {
+        let (circuit, stream) = *opened.get_or_insert_with(|| stream_of(host));
+        host.now += 6_000_000;
+        let now = host.now;
+        for command in [Command::DATA, Command::BEGIN, Command::BEGIN_DIR] {
+            for stream_id in [3, 4, 5, 6, 7] {
+                let message = Message { command, hop: 0, stream_id, body: &[0; 400], token: None };
+                let _ = host.engine.receive_other(now, circuit, &message, || Ok(&[7; 20]));
+            }
+        }
+        let _ = host.engine.flushed(now, stream, 400);
+        let relay = host.circuits[9];
+        let cell = Message { command: Command(3), hop: 0, stream_id: 0, body: &[0; 509], token: None };
+        for writable in [false, true] {
+            host.engine.set_writable(now, relay, Side::Next, writable).unwrap();
+            let _ = host.engine.pass(now, relay, Side::Back, &cell);
+        }
+    });
 }

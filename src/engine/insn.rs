@@ -152,6 +152,8 @@ pub(super) enum Queued {
         set_tag: u64,
         lane: Lane,
         next: u64,
+        /// XOFF and XON were for us, not for the host.
+        run: bool,
     },
     Ended {
         set: Id,

@@ -562,7 +562,10 @@ impl Engine {
                 Effect::Resume => self.queue.push(Queued::Set { set, news: News::Resume }),
                 Effect::Ready => self.queue.push(Queued::Ready { set }),
                 Effect::Close { leg, cause } => self.close(leg, set, cause),
-                Effect::Rest { lane, next } => self.queue.push(Queued::Rest { set, set_tag, lane, next }),
+                Effect::Rest { lane, next } => {
+                    let run = self.sets.get(set).is_some_and(|state| state.params().is_some());
+                    self.queue.push(Queued::Rest { set, set_tag, lane, next, run });
+                }
                 Effect::Ended(cause) => {
                     engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
                     self.queue.push(Queued::Ended { set, set_tag, cause });

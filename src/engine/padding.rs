@@ -457,7 +457,7 @@ impl Engine {
         self.alarms.arm_padding(id, NEVER);
         self.padded -= 1;
         for lane in padding.take_held() {
-            self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0 });
+            self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false });
         }
     }
 

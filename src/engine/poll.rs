@@ -125,8 +125,8 @@ impl Engine {
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
                 }
-                Queued::Rest { set, set_tag, lane, next } => {
-                    let (set, set_tag) = (*set, *set_tag);
+                Queued::Rest { set, set_tag, lane, next, run } => {
+                    let (set, set_tag, run) = (*set, *set_tag, *run);
                     let what = if lane.first() == *next {
                         *next += 1;
                         self.store.pop(lane, buffer).map(|taken| taken.map(|(delivery, _)| What::Deliver(delivery)))
@@ -134,6 +134,9 @@ impl Engine {
                         Ok(self.store.discard(lane).map(What::Discard))
                     };
                     match what {
+                        Ok(Some(What::Deliver(Delivery { command: Command::XOFF | Command::XON, .. }))) if run => {
+                            continue
+                        }
                         Ok(Some(what)) => {
                             return Ok(Some(Instruction::about(Id::NONE, 0, set, set_tag, what)));
                         }
@@ -247,7 +250,7 @@ impl Engine {
     /// A message that was released for a circuit that has gone since is handed back.
     fn strand(&mut self, set: Id, lane: Lane) {
         if let Some(first) = self.queue.first() {
-            *first = Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0 };
+            *first = Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false };
         }
         if let Some(state) = self.sets.get_mut(set) {
             state.taken(&mut self.effects);

@@ -236,7 +236,7 @@ impl Engine {
             let _ = self.store.push(&mut lane, number, &message);
         }
         if !lane.is_empty() {
-            self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0 });
+            self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false });
         }
     }
 

@@ -415,7 +415,7 @@ impl Engine {
         for side in [Side::Back, Side::Next] {
             let lane = reactor.edge(side).take_rest();
             if !lane.is_empty() {
-                self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0 });
+                self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false });
             }
         }
         if let Some(streams) = &reactor.streams {

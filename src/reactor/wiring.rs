@@ -100,7 +100,7 @@ impl Reactor {
     #[inline(always)]
     pub fn send_data(&mut self, hop: u8, now: Nanos) -> Option<bool> {
         let end = self.ends.find(hop).filter(|end| end.window.room() > 0)?;
-        self.backward.back.is_writable().then(|| end.window.sent_data(now))
+        self.backward.takes_data().then(|| end.window.sent_data(now))
     }
 
     /// Parameters of congestion and flow control.

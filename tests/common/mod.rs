@@ -150,6 +150,22 @@ pub fn report(cwnd: u64, inflight: u64, rtt: u64) -> Report {
     Report { cwnd, inflight, rtt, sendme_inc: 31, slow_start: false, blocked: false }
 }
 
+/// A padder without limits.
+pub fn padding_terms(machines: circflow::padding::Machines, hop: u8, slot: u8) -> circflow::padding::Terms {
+    circflow::padding::Terms {
+        machines,
+        hop,
+        slot,
+        padding_frac: 0.0,
+        blocking_frac: 0.0,
+        inbound_frac: 0.0,
+        inbound_grace: 0,
+        queued_max: 1000,
+        stop_at_end: false,
+        opens_between: false,
+    }
+}
+
 /// An engine with one usable set: its legs are linked, have no round-trip time and no window yet.
 pub fn linked_set(legs: usize, ux: Ux, terms: Terms) -> (Engine, Id, Vec<Id>) {
     let mut engine = Engine::new(&config(1)).unwrap();

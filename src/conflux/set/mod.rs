@@ -425,14 +425,19 @@ impl Set {
     }
 
     /// Takes out what an ended set held, and from which number on its messages had their turn. A host that closes a set
-    /// does not want them any more.
+    /// does not want them any more, and after a hole nobody can.
     fn rest(&mut self, cause: Cause, store: &mut Store) -> Option<Effect> {
         let mut rest = std::mem::replace(&mut self.orphans, Lane::EMPTY);
         for leg in &mut self.legs {
             store.merge(&mut rest, &mut leg.lane);
         }
         // Numbers begin with 1: from 0 on nothing follows.
-        let next = if cause == Cause::Asked { 0 } else { self.delivered + 1 };
+        let has_turn = match cause {
+            Cause::Asked => false,
+            Cause::Fault(fault) => !fault.loses_a_turn(),
+            Cause::LegLost => true,
+        };
+        let next = if has_turn { self.delivered + 1 } else { 0 };
         (!rest.is_empty()).then_some(Effect::Rest { lane: rest, next })
     }
 
