@@ -35,6 +35,8 @@ check: setup ## Run every test: Rust, C, the examples, a short demo, the benches
 	@$(MAKE) --no-print-directory check-c
 	@$(MAKE) --no-print-directory check-examples
 	@$(MAKE) --no-print-directory demo-short
+	@$(MAKE) --no-print-directory demo-slow-short
+	@$(MAKE) --no-print-directory demo-circuits-short
 	@$(MAKE) --no-print-directory bench-smoke
 	@echo "check: OK"
 

@@ -19,7 +19,7 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO)) $(call demo_option,padding,$(PADDING)) \
 	$(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
 
-.PHONY: examples demo demo-short demo-kill demo-padding demo-padding-short
+.PHONY: examples demo demo-short demo-slow-short demo-circuits-short demo-kill demo-padding demo-padding-short
 examples: $(EXAMPLES)/loop_poll $(EXAMPLES)/padding $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
@@ -29,6 +29,12 @@ demo: setup ## Move a file over one leg and over two: FILE=, SIZE_MIB=, LEG_A=, 
 
 demo-short: examples ## A quick run of the demo, for the tests
 	@$(EXAMPLES)/demo --size-mib 2 --leg-a '10 20' --leg-b '10 40' --ratio 1.3
+
+demo-slow-short: examples ## A slow reader, quickly, for the tests
+	@$(EXAMPLES)/demo --slow-reader --size-mib 2 --leg-a '10 20' --leg-b '10 40'
+
+demo-circuits-short: examples ## Twenty sets at once, quickly, for the tests
+	@$(EXAMPLES)/demo --circuits 20 --size-mib 2
 
 demo-padding: setup ## Ten seconds in which nobody sends anything: how regular are the cells of padding?
 	@$(MAKE) --no-print-directory examples

@@ -50,7 +50,10 @@ void cap_print(const struct options *options, const struct transfer_result *run)
            (unsigned long long)cap_bytes(options, run), (unsigned long long)streams_bytes(options), (int)XOFF_BYTES,
            (unsigned long long)windows_bytes(run), (unsigned long long)run->cwnd_peak[0],
            (unsigned long long)run->cwnd_peak[1], (int)CIRCFLOW_HELD_COST);
-    printf("flow control: the client said XOFF %llu times and XON %llu times; the exit heard %llu and %llu\n\n",
+    printf("flow control: the client said XOFF %llu times and XON %llu times; the exit heard %llu and %llu\n",
            (unsigned long long)run->xoffs, (unsigned long long)run->xons, (unsigned long long)run->xoffs_heard,
            (unsigned long long)run->xons_heard);
+    if (run->xoffs_heard < run->xoffs)
+        printf("              (what is said when the exit has sent all it had is not heard any more)\n");
+    printf("\n");
 }

@@ -168,8 +168,9 @@ enum circflow_status endpoint_send(struct endpoint *endpoint, struct tunnel *tun
 
 /* --- Beginning ----------------------------------------------------------------------------------------------- */
 
-void endpoint_open(struct endpoint *endpoint, struct event_base *base, const struct endpoint_role *role, void *owner) {
-    loop_open(&endpoint->loop, base, 1, obey, endpoint);
+void endpoint_open(struct endpoint *endpoint, struct event_base *base, uint32_t engine_tag,
+                   const struct endpoint_role *role, void *owner) {
+    loop_open(&endpoint->loop, base, engine_tag, obey, endpoint);
     endpoint->role = role;
     endpoint->owner = owner;
 }

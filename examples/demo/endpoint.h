@@ -76,7 +76,8 @@ struct endpoint {
     char lost[160]; /* Which leg was lost first, and why. */
 };
 
-void endpoint_open(struct endpoint *endpoint, struct event_base *base, const struct endpoint_role *role, void *owner);
+void endpoint_open(struct endpoint *endpoint, struct event_base *base, uint32_t engine_tag,
+                   const struct endpoint_role *role, void *owner);
 
 /* Makes a circuit known to the engine. */
 struct leg *endpoint_add_leg(struct endpoint *endpoint, struct conn *conn, uint32_t circ_id);

@@ -28,85 +28,92 @@ struct upload {
     struct sha256 sha;
 };
 
-struct server {
-    struct endpoint endpoint;
+/* What is served. Nobody writes to it once it is open. */
+struct served {
     const char *path;
     int file;
-    uint64_t size, bytes, switches, xoffs, xons;
+    uint64_t size;
+};
+
+/* One event loop of the exit, with an engine of its own. All that it changes is its own. */
+struct exit_loop {
+    struct endpoint endpoint;
+    const struct served *served;
+    uint64_t bytes, switches, xoffs, xons;
     unsigned done;
 };
 
-static struct circflow_engine *engine_of(const struct server *server) { return server->endpoint.loop.engine; }
+static struct circflow_engine *engine_of(const struct exit_loop *exit) { return exit->endpoint.loop.engine; }
 
-static void finish_all(struct server *server) {
-    endpoint_say_figures(&server->endpoint);
-    node_say("flow %llu %llu", (unsigned long long)server->xoffs, (unsigned long long)server->xons);
-    node_say("sent %llu %llu", (unsigned long long)server->bytes, (unsigned long long)server->switches);
+static void finish_all(struct exit_loop *exit) {
+    endpoint_say_figures(&exit->endpoint);
+    node_say("flow %llu %llu", (unsigned long long)exit->xoffs, (unsigned long long)exit->xons);
+    node_say("sent %llu %llu", (unsigned long long)exit->bytes, (unsigned long long)exit->switches);
 }
 
-static void say_progress(struct server *server) {
-    const struct leg_figures a = endpoint_leg_figures(&server->endpoint, 0);
-    const struct leg_figures b = endpoint_leg_figures(&server->endpoint, 1);
+static void say_progress(struct exit_loop *exit) {
+    const struct leg_figures a = endpoint_leg_figures(&exit->endpoint, 0);
+    const struct leg_figures b = endpoint_leg_figures(&exit->endpoint, 1);
     node_say("progress %llu %llu %llu %llu %llu %llu", (unsigned long long)a.rtt_ns / 1000,
              (unsigned long long)b.rtt_ns / 1000, (unsigned long long)a.cwnd, (unsigned long long)b.cwnd,
              (unsigned long long)a.cwnd_peak, (unsigned long long)b.cwnd_peak);
 }
 
 /* 1 when it is on its way, or padding holds it back for now; 0 when it has to wait for CIRCFLOW_INSN_RESUME. */
-static int send_now(struct server *server, struct upload *upload, uint8_t command, const uint8_t *body, size_t len) {
-    const enum circflow_status status = endpoint_send(&server->endpoint, &upload->tunnel, command, body, len);
+static int send_now(struct exit_loop *exit, struct upload *upload, uint8_t command, const uint8_t *body, size_t len) {
+    const enum circflow_status status = endpoint_send(&exit->endpoint, &upload->tunnel, command, body, len);
     if (status == CIRCFLOW_ERR_BLOCKED || status == CIRCFLOW_ERR_STREAM_STOPPED) return 0;
     must(status, "circflow_stream_send");
     return 1;
 }
 
 /* Sends END, if padding does not hold back too much already. The figures of set and stream go when they do. */
-static void finish(struct server *server, struct upload *upload) {
+static void finish(struct exit_loop *exit, struct upload *upload) {
     const uint8_t reason = END_REASON_DONE;
     struct circflow_set_stats set = {.switches_sent = 0};
     struct circflow_stream_stats stream = {.size = sizeof stream};
     char hex[SHA256_HEX_CAP];
-    must(circflow_stream_get_stats(engine_of(server), upload->tunnel.stream, &stream), "circflow_stream_get_stats");
-    if (!send_now(server, upload, CIRCFLOW_CMD_END, &reason, sizeof reason)) return;
-    endpoint_stats(&server->endpoint, &upload->tunnel, &set);
-    server->switches += set.switches_sent;
-    server->xoffs += stream.xoffs_received;
-    server->xons += stream.xons_received;
+    must(circflow_stream_get_stats(engine_of(exit), upload->tunnel.stream, &stream), "circflow_stream_get_stats");
+    if (!send_now(exit, upload, CIRCFLOW_CMD_END, &reason, sizeof reason)) return;
+    endpoint_stats(&exit->endpoint, &upload->tunnel, &set);
+    exit->switches += set.switches_sent;
+    exit->xoffs += stream.xoffs_received;
+    exit->xons += stream.xons_received;
     sha256_final_hex(&upload->sha, hex);
     upload->tunnel.done = 1;
     node_say("part %u %llu %s", upload->number, (unsigned long long)upload->sent, hex);
-    say_progress(server);
-    if (++server->done == upload->count) finish_all(server);
+    say_progress(exit);
+    if (++exit->done == upload->count) finish_all(exit);
 }
 
-static int send_chunk(struct server *server, struct upload *upload) {
+static int send_chunk(struct exit_loop *exit, struct upload *upload) {
     uint8_t chunk[CIRCFLOW_BODY_MAX_ALL];
     const uint64_t left = upload->len - upload->sent;
     const size_t wanted = left < sizeof chunk ? (size_t)left : sizeof chunk;
-    if (pread(server->file, chunk, wanted, (off_t)(upload->at + upload->sent)) != (ssize_t)wanted)
-        node_fail("cannot read %s: %s", server->path, strerror(errno));
-    if (!send_now(server, upload, CIRCFLOW_CMD_DATA, chunk, wanted)) return 0;
+    if (pread(exit->served->file, chunk, wanted, (off_t)(upload->at + upload->sent)) != (ssize_t)wanted)
+        node_fail("cannot read %s: %s", exit->served->path, strerror(errno));
+    if (!send_now(exit, upload, CIRCFLOW_CMD_DATA, chunk, wanted)) return 0;
     sha256_update(&upload->sha, chunk, wanted);
     upload->sent += wanted;
-    server->bytes += wanted;
+    exit->bytes += wanted;
     return 1;
 }
 
 /* Reads the file as far as circflow lets the stream send: room on the legs, and no XOFF. When it does not, nothing more is
  * read until CIRCFLOW_INSN_RESUME calls this again: that is all the flow control a stream needs. */
-static void pump(struct server *server, struct upload *upload) {
+static void pump(struct exit_loop *exit, struct upload *upload) {
     const struct circflow_circuit_id none = {0};
     while (upload->count > 0 && !upload->tunnel.done) {
         struct circflow_stream_id stream;
         if (upload->sent == upload->len) {
-            finish(server, upload);
+            finish(exit, upload);
             return;
         }
         const enum circflow_status status =
-            circflow_stream_next(engine_of(server), now_ns(), upload->tunnel.set, none, &stream, NULL);
+            circflow_stream_next(engine_of(exit), now_ns(), upload->tunnel.set, none, &stream, NULL);
         if (status == CIRCFLOW_ERR_BLOCKED) return;
         must(status, "circflow_stream_next");
-        if (stream.v == 0 || !send_chunk(server, upload)) return;
+        if (stream.v == 0 || !send_chunk(exit, upload)) return;
     }
 }
 
@@ -121,17 +128,17 @@ static int read_target(struct upload *upload, const struct circflow_message *beg
     return 1;
 }
 
-static void begin(struct server *server, struct upload *upload, struct circflow_stream_id stream,
+static void begin(struct exit_loop *exit, struct upload *upload, struct circflow_stream_id stream,
                   const struct circflow_message *message) {
-    struct circflow_engine *engine = engine_of(server);
+    struct circflow_engine *engine = engine_of(exit);
     upload->tunnel.stream = stream;
     must(circflow_stream_set(engine, stream, (uint64_t)(uintptr_t)upload, 0), "circflow_stream_set");
     if (!read_target(upload, message)) node_fail("somebody asks for what there is not");
-    upload->at = part_begin(server->size, upload->number, upload->count);
-    upload->len = part_len(server->size, upload->number, upload->count);
-    must(endpoint_send(&server->endpoint, &upload->tunnel, CIRCFLOW_CMD_CONNECTED, NULL, 0), "circflow_stream_send");
+    upload->at = part_begin(exit->served->size, upload->number, upload->count);
+    upload->len = part_len(exit->served->size, upload->number, upload->count);
+    must(endpoint_send(&exit->endpoint, &upload->tunnel, CIRCFLOW_CMD_CONNECTED, NULL, 0), "circflow_stream_send");
     must(circflow_stream_readable(engine, stream, 1), "circflow_stream_readable");
-    pump(server, upload);
+    pump(exit, upload);
 }
 
 static void on_message(struct endpoint *endpoint, struct tunnel *tunnel, struct circflow_stream_id stream,
@@ -177,32 +184,38 @@ static const struct endpoint_role role = {
 };
 
 static void on_progress(evutil_socket_t fd, short what, void *arg) {
-    struct server *server = arg;
+    struct exit_loop *exit = arg;
     (void)fd;
     (void)what;
-    if (server->bytes > 0) say_progress(server);
-    endpoint_say_figures(&server->endpoint);
+    if (exit->bytes > 0) say_progress(exit);
+    endpoint_say_figures(&exit->endpoint);
 }
 
-static void open_file(struct server *server) {
+static void served_open(struct served *served, const char *path) {
     struct stat info;
-    server->file = open(server->path, O_RDONLY);
-    if (server->file < 0 || fstat(server->file, &info) != 0)
-        node_fail("cannot read %s: %s", server->path, strerror(errno));
-    server->size = (uint64_t)info.st_size;
+    served->path = path;
+    served->file = open(path, O_RDONLY);
+    if (served->file < 0 || fstat(served->file, &info) != 0) node_fail("cannot read %s: %s", path, strerror(errno));
+    served->size = (uint64_t)info.st_size;
+}
+
+static void exit_loop_open(struct exit_loop *exit, struct event_base *base, uint32_t engine_tag,
+                           const struct served *served, const char *machines) {
+    exit->served = served;
+    endpoint_open(&exit->endpoint, base, engine_tag, &role, exit);
+    exit->endpoint.machines = padding_load(&exit->endpoint.loop, machines);
+    endpoint_accept_sets(&exit->endpoint);
+    node_tell_progress(base, on_progress, exit);
 }
 
 int main(int argc, char **argv) {
-    static struct server server;
+    static struct served served;
+    static struct exit_loop exit;
     struct event_base *base = node_start();
     if (argc != 4) node_fail("demo-exit is started by the demo");
-    server.path = argv[2];
-    if (server.path[0] != '\0') open_file(&server);
-    endpoint_open(&server.endpoint, base, &role, &server);
-    server.endpoint.machines = padding_load(&server.endpoint.loop, argv[3]);
-    endpoint_accept_sets(&server.endpoint);
-    node_tell_progress(base, on_progress, &server);
-    node_listen(base, (uint16_t)node_number(argv[1], UINT16_MAX), endpoint_accept, &server.endpoint);
+    if (argv[2][0] != '\0') served_open(&served, argv[2]);
+    exit_loop_open(&exit, base, 1, &served, argv[3]);
+    node_listen(base, (uint16_t)node_number(argv[1], UINT16_MAX), endpoint_accept, &exit.endpoint);
     event_base_dispatch(base);
     return 0;
 }

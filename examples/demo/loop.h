@@ -12,6 +12,8 @@ struct loop {
     struct event_base *base;
     struct circflow_engine *engine;
     struct event *timer;
+    struct event *waker;   /* Another thread wants us to look. */
+    int wake_fd;
     uint64_t armed_ns;     /* What the timer is armed for. */
     circflow_insn_fn obey; /* Does what an instruction says. */
     void *owner;
@@ -22,6 +24,9 @@ void loop_open(struct loop *loop, struct event_base *base, uint32_t engine_tag, 
 
 /* The one funnel out: drains the engine and arms the timer. Every event handler ends with it. */
 void loop_settle(struct loop *loop);
+
+/* Makes the loop settle soon. The one function here that may be called from another thread; it takes a struct loop. */
+void loop_wake(void *loop);
 
 /* What is held by the engine, in bytes: for order, for sending and at edges. */
 size_t loop_held_bytes(const struct loop *loop);

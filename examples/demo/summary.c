@@ -4,8 +4,9 @@
 
 #include <stdio.h>
 
-/* A ratio means nothing when it was over before it began. */
-enum { RATIO_SECONDS_MIN = 2 };
+/* A ratio means nothing when it was over before it began; nor when a path holds more than slow start reaches, as a
+ * window grows by no more than a cell for each SENDME from there on, and may never get to what the path could carry. */
+enum { RATIO_SECONDS_MIN = 2, RATIO_PATH_CELLS_MAX = 600 };
 
 void summary_print_header(const struct options *options, uint64_t size) {
     printf("circflow demo: %llu bytes from an exit to a client, over TCP on 127.0.0.1, each relay a process\n",
@@ -68,6 +69,8 @@ static double ratio_needed(const struct options *options, const struct outcome *
     if (options->two_only) return 0;
     if (options->ratio != 0) return options->ratio;
     if (options->padding != NULL) return 0; /* Padding decides on the speed itself. */
+    for (size_t i = 0; i < LEGS_MAX; i++)
+        if (path_cells(&options->paths[i]) > RATIO_PATH_CELLS_MAX) return 0;
     const int too_short = seconds(&outcome->runs[0]) < RATIO_SECONDS_MIN;
     return too_short || outcome->runs[1].lost[0] != '\0' ? 0 : 0.8 * options_gain(options);
 }
