@@ -23,7 +23,7 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 examples: $(EXAMPLES)/loop_poll $(EXAMPLES)/padding $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
-demo: setup ## Move a file over one leg and over two: FILE=, SIZE_MIB=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, PADDING=
+demo: setup ## Move a file over one leg, then two: FILE=, SIZE_MIB=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, PADDING=
 	@$(MAKE) --no-print-directory examples
 	@$(EXAMPLES)/demo $(DEMO_OPTIONS)
 

@@ -45,9 +45,10 @@ void cap_print(const struct options *options, const struct transfer_result *run)
         printf("%-12s %14zu %17zu %18zu %18zu %9llu\n", process_titles[i], memory->streams, memory->held,
                memory->parked, memory->channels, (unsigned long long)sum_of(memory));
     }
-    printf("the cap      %llu = %llu (XOFF is said at %d a stream, and some may come before it is) + %llu (a window for\n"
-           "             each leg at its largest, %llu and %llu cells of %d bytes: what is under way when XOFF is said)\n",
-           (unsigned long long)cap_bytes(options, run), (unsigned long long)streams_bytes(options), (int)XOFF_BYTES,
+    printf("the cap %85llu, the sum of:\n", (unsigned long long)cap_bytes(options, run));
+    printf("  %9llu  XOFF is said at %d bytes of a stream; %d cells, or what comes in %d ms, may come before it is\n",
+           (unsigned long long)streams_bytes(options), (int)XOFF_BYTES, (int)GRACE_CELLS, (int)GRACE_MS);
+    printf("  %9llu  a window for each leg, at its largest: %llu and %llu cells, %d bytes each: under way by then\n",
            (unsigned long long)windows_bytes(run), (unsigned long long)run->cwnd_peak[0],
            (unsigned long long)run->cwnd_peak[1], (int)CIRCFLOW_HELD_COST);
     printf("flow control: the client said XOFF %llu times and XON %llu times; the exit heard %llu and %llu\n",

@@ -47,8 +47,8 @@ void cell_unpack(struct cell *cell, const uint8_t wire[CELL_LEN]);
 uint32_t cell_hops(const struct cell *cell);
 void cell_set_hops(struct cell *cell, uint32_t hops);
 
-/* A relay cell with that message in it. The rest of the body should be random (tor-spec 6.1); nothing is encrypted here,
- * so nothing would be gained. */
+/* A relay cell with that message in it. The rest of the body should be random (tor-spec 6.1); nothing is encrypted
+ * here, so nothing would be gained. */
 void cell_make_relay(struct cell *cell, uint32_t circ_id, const struct circflow_message *message, uint32_t hops);
 
 void cell_make_destroy(struct cell *cell, uint32_t circ_id, uint8_t reason);

@@ -46,7 +46,7 @@ static struct circflow_engine *engine_of(const struct download *download) {
     return download->client->endpoint.loop.engine;
 }
 
-/* --- A stream, from BEGIN to END ----------------------------------------------------------------------------------- */
+/* --- A stream, from BEGIN to END ------------------------------------------------------------------------------- */
 
 static void on_usable(struct endpoint *endpoint, struct tunnel *tunnel) {
     struct download *download = (struct download *)tunnel;

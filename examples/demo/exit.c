@@ -99,8 +99,8 @@ static int send_chunk(struct exit_loop *exit, struct upload *upload) {
     return 1;
 }
 
-/* Reads the file as far as circflow lets the stream send: room on the legs, and no XOFF. When it does not, nothing more is
- * read until CIRCFLOW_INSN_RESUME calls this again: that is all the flow control a stream needs. */
+/* Reads the file as far as circflow lets the stream send: room on the legs, and no XOFF. When it does not, nothing more
+ * is read until CIRCFLOW_INSN_RESUME calls this again: that is all the flow control a stream needs. */
 static void pump(struct exit_loop *exit, struct upload *upload) {
     const struct circflow_circuit_id none = {0};
     while (upload->count > 0 && !upload->tunnel.done) {

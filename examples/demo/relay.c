@@ -1,7 +1,7 @@
 /* demo-relay PORT NEXT_PORT BYTES_PER_S DELAY_US MACHINES_FILE SECONDS
  *
- * A relay on the way: it takes one connection, makes one to the next hop, and passes the cells of many circuits on, both
- * ways, no faster and no sooner than it is told. It knows nothing of conflux, as no relay on the way does. With
+ * A relay on the way: it takes one connection, makes one to the next hop, and passes the cells of many circuits on,
+ * both ways, no faster and no sooner than it is told. It knows nothing of conflux, as no relay on the way does. With
  * MACHINES_FILE it pads towards the client, and says after so many SECONDS how regular the client's padding came.
  */
 #include "relay.h"

@@ -20,12 +20,13 @@ void summary_print_header(const struct options *options, uint64_t size) {
     printf("A window grows until it is some 200 cells larger than its path holds. These queue in the middle relay, so\n"
            "the round trips seen are longer than the path's.\n");
     if (options->circuits > 1)
-        printf("%u sets of two circuits each, all at once over the same connections; each carries its part of the file.\n"
-               "No window is smaller than 124 cells, so that many circuits queue long; the relays let them take turns.\n",
+        printf("%u sets of two circuits each, all at once over the same connections; each carries its part of the\n"
+               "file. No window is smaller than 124 cells, so that many circuits queue long; the relays let them take\n"
+               "turns.\n",
                options->circuits);
     if (options->slow_reader)
-        printf("The program that reads at the client takes %.1f Mbit/s, a fifth of what the paths carry, and stops for 2\n"
-               "seconds after every 3. What is sent must wait for it; where, and how much, is what this run shows.\n",
+        printf("The program that reads at the client takes %.1f Mbit/s, a fifth of what the paths carry, and stops\n"
+               "for 2 seconds after every 3. What is sent must wait for it; where, and how much, is what this run shows.\n",
                (double)options_reader_bytes_per_s(options) * 8 / 1e6);
     if (options->padding != NULL)
         printf("padding: machines '%s' on each leg, at the client and at the exit\n", options->padding);
