@@ -26,7 +26,7 @@ void summary_print_header(const struct options *options, uint64_t size) {
                options->circuits);
     if (options->slow_reader)
         printf("The program that reads at the client takes %.1f Mbit/s, a fifth of what the paths carry, and stops\n"
-               "for 2 seconds after every 3. What is sent must wait for it; where, and how much, is what this run shows.\n",
+               "for 2 seconds after every 3. What is sent must wait for it; where, and how much, this run shows.\n",
                (double)options_reader_bytes_per_s(options) * 8 / 1e6);
     if (options->padding != NULL)
         printf("padding: machines '%s' on each leg, at the client and at the exit\n", options->padding);
