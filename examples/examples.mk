@@ -1,7 +1,7 @@
 # Examples: loop_poll.c, the one to start with, padding.c, and the demo, four programs on libevent.
 #
 # make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS=, so many
-# sets at once; SLOW_READER=1; BASE_PORT=; RATIO=, how much faster two legs have to be; PADDING=, machines of
+# sets at once; THREADS=2, of the exit; SLOW_READER=1; BASE_PORT=; RATIO=, how much faster two legs have to be; PADDING=, machines of
 # examples/machines.
 
 EXAMPLES     := $(BUILD)/examples
@@ -15,7 +15,7 @@ DEMO_LIBS     = $(shell pkg-config --libs libevent)
 # NAME,VALUE as an option of the demo, quoted for the shell; nothing when the value is empty.
 demo_option = $(if $(strip $(2)),--$(1) '$(subst ','\'',$(2))')
 DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SIZE_MIB)) \
-	$(call demo_option,leg-a,$(LEG_A)) $(call demo_option,leg-b,$(LEG_B)) $(call demo_option,circuits,$(CIRCUITS)) \
+	$(call demo_option,leg-a,$(LEG_A)) $(call demo_option,leg-b,$(LEG_B)) $(call demo_option,circuits,$(CIRCUITS)) $(call demo_option,threads,$(THREADS)) \
 	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO)) $(call demo_option,padding,$(PADDING)) \
 	$(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
 
@@ -23,7 +23,7 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 examples: $(EXAMPLES)/loop_poll $(EXAMPLES)/padding $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
-demo: setup ## Move a file over one leg, then two: FILE=, SIZE_MIB=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, PADDING=
+demo: setup ## Move a file over one leg, then two: FILE=, SIZE_MIB=, LEG_A=, LEG_B=, CIRCUITS=, THREADS=, SLOW_READER=1, PADDING=
 	@$(MAKE) --no-print-directory examples
 	@$(EXAMPLES)/demo $(DEMO_OPTIONS)
 

@@ -23,6 +23,19 @@ uint64_t cap_bytes(const struct options *options, const struct transfer_result *
     return streams_bytes(options) + windows_bytes(run);
 }
 
+/* Of a process: its loops may have been at their highest at different times. */
+static struct memory memory_of(const struct transfer_result *run, size_t process) {
+    struct memory sum = {.streams = 0};
+    for (size_t i = 0; i < LOOPS_MAX; i++) {
+        const struct memory *one = &run->memory[process][i];
+        sum.streams += one->streams;
+        sum.held += one->held;
+        sum.parked += one->parked;
+        sum.channels += one->channels;
+    }
+    return sum;
+}
+
 static uint64_t sum_of(const struct memory *memory) {
     return (uint64_t)memory->streams + memory->held + memory->parked + memory->channels;
 }
@@ -30,8 +43,9 @@ static uint64_t sum_of(const struct memory *memory) {
 uint64_t cap_used(const struct transfer_result *run, const char **who) {
     uint64_t most = 0;
     for (size_t i = 0; i < PROCESSES; i++) {
-        if (sum_of(&run->memory[i]) < most) continue;
-        most = sum_of(&run->memory[i]);
+        const struct memory memory = memory_of(run, i);
+        if (sum_of(&memory) < most) continue;
+        most = sum_of(&memory);
         if (who != NULL) *who = process_titles[i];
     }
     return most;
@@ -41,9 +55,9 @@ void cap_print(const struct options *options, const struct transfer_result *run)
     printf("memory in bytes, of each process when it kept most:\n");
     printf("             for the reader  held by circflow  kept while paused  channels and path       sum\n");
     for (size_t i = 0; i < PROCESSES; i++) {
-        const struct memory *memory = &run->memory[i];
-        printf("%-12s %14zu %17zu %18zu %18zu %9llu\n", process_titles[i], memory->streams, memory->held,
-               memory->parked, memory->channels, (unsigned long long)sum_of(memory));
+        const struct memory memory = memory_of(run, i);
+        printf("%-12s %14zu %17zu %18zu %18zu %9llu\n", process_titles[i], memory.streams, memory.held,
+               memory.parked, memory.channels, (unsigned long long)sum_of(&memory));
     }
     printf("the cap %85llu, the sum of:\n", (unsigned long long)cap_bytes(options, run));
     printf("  %9llu  XOFF is said at %d bytes of a stream; %d cells, or what comes in %d ms, may come before it is\n",

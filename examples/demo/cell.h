@@ -21,7 +21,8 @@ enum {
     CELL_DESTROY = 4, /* Its body begins with the reason. */
     HOPS = 3,         /* Guard, middle, exit. */
     MIDDLE_HOP = 2,
-    LEGS_MAX = 2
+    LEGS_MAX = 2,
+    LOOPS_MAX = 2 /* Event loops of a process, each in a thread of its own. */
 };
 
 /* DESTROY reasons (tor-spec 5.4). */

@@ -1,8 +1,8 @@
-/* demo-exit PORT FILE MACHINES_FILE
+/* demo-exit FILE MACHINES_FILE PORT...
  *
  * Takes circuits, lets clients join them to conflux sets, and answers each BEGIN with the part of the file that it asks
- * for. Pads, unless MACHINES_FILE is empty. Its progress, each for leg A and then for leg B:
- * "progress RTT_US RTT_US CWND CWND CWND_PEAK CWND_PEAK".
+ * for. Pads, unless MACHINES_FILE is empty. With two ports it has two event loops in two threads, each with an engine of
+ * its own that listens at one of the ports; a set has legs on both, and lives on the one that saw its first leg.
  */
 #include "clock.h"
 #include "endpoint.h"
@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,35 +29,45 @@ struct upload {
     struct sha256 sha;
 };
 
-/* What is served. Nobody writes to it once it is open. */
+/* What is served, and how far that has come: what all loops share. */
 struct served {
     const char *path;
     int file;
     uint64_t size;
-};
-
-/* One event loop of the exit, with an engine of its own. All that it changes is its own. */
-struct exit_loop {
-    struct endpoint endpoint;
-    const struct served *served;
+    pthread_mutex_t lock; /* On all that follows. */
     uint64_t bytes, switches, xoffs, xons;
     unsigned done;
 };
 
+/* One event loop of the exit, with an engine of its own. */
+struct exit_loop {
+    struct endpoint endpoint;
+    struct served *served;
+};
+
 static struct circflow_engine *engine_of(const struct exit_loop *exit) { return exit->endpoint.loop.engine; }
 
-static void finish_all(struct exit_loop *exit) {
-    endpoint_say_figures(&exit->endpoint);
-    node_say("flow %llu %llu", (unsigned long long)exit->xoffs, (unsigned long long)exit->xons);
-    node_say("sent %llu %llu", (unsigned long long)exit->bytes, (unsigned long long)exit->switches);
+static void say_legs(const struct exit_loop *exit) {
+    for (unsigned i = 0; i < LEGS_MAX; i++) {
+        const struct leg_figures leg = endpoint_leg_figures(&exit->endpoint, i);
+        if (leg.legs > 0)
+            node_say("leg %c %llu %llu %llu", 'A' + (int)i, (unsigned long long)leg.rtt_ns / 1000,
+                     (unsigned long long)leg.cwnd, (unsigned long long)leg.cwnd_peak);
+    }
 }
 
-static void say_progress(struct exit_loop *exit) {
-    const struct leg_figures a = endpoint_leg_figures(&exit->endpoint, 0);
-    const struct leg_figures b = endpoint_leg_figures(&exit->endpoint, 1);
-    node_say("progress %llu %llu %llu %llu %llu %llu", (unsigned long long)a.rtt_ns / 1000,
-             (unsigned long long)b.rtt_ns / 1000, (unsigned long long)a.cwnd, (unsigned long long)b.cwnd,
-             (unsigned long long)a.cwnd_peak, (unsigned long long)b.cwnd_peak);
+static void add_up(struct served *served, const struct upload *upload, const struct circflow_set_stats *set,
+                   const struct circflow_stream_stats *stream) {
+    pthread_mutex_lock(&served->lock);
+    served->bytes += upload->sent;
+    served->switches += set->switches_sent;
+    served->xoffs += stream->xoffs_received;
+    served->xons += stream->xons_received;
+    if (++served->done == upload->count) {
+        node_say("flow %llu %llu", (unsigned long long)served->xoffs, (unsigned long long)served->xons);
+        node_say("sent %llu %llu", (unsigned long long)served->bytes, (unsigned long long)served->switches);
+    }
+    pthread_mutex_unlock(&served->lock);
 }
 
 /* 1 when it is on its way, or padding holds it back for now; 0 when it has to wait for CIRCFLOW_INSN_RESUME. */
@@ -76,14 +87,12 @@ static void finish(struct exit_loop *exit, struct upload *upload) {
     must(circflow_stream_get_stats(engine_of(exit), upload->tunnel.stream, &stream), "circflow_stream_get_stats");
     if (!send_now(exit, upload, CIRCFLOW_CMD_END, &reason, sizeof reason)) return;
     endpoint_stats(&exit->endpoint, &upload->tunnel, &set);
-    exit->switches += set.switches_sent;
-    exit->xoffs += stream.xoffs_received;
-    exit->xons += stream.xons_received;
     sha256_final_hex(&upload->sha, hex);
     upload->tunnel.done = 1;
     node_say("part %u %llu %s", upload->number, (unsigned long long)upload->sent, hex);
-    say_progress(exit);
-    if (++exit->done == upload->count) finish_all(exit);
+    say_legs(exit);
+    endpoint_say_figures(&exit->endpoint);
+    add_up(exit->served, upload, &set, &stream);
 }
 
 static int send_chunk(struct exit_loop *exit, struct upload *upload) {
@@ -95,7 +104,6 @@ static int send_chunk(struct exit_loop *exit, struct upload *upload) {
     if (!send_now(exit, upload, CIRCFLOW_CMD_DATA, chunk, wanted)) return 0;
     sha256_update(&upload->sha, chunk, wanted);
     upload->sent += wanted;
-    exit->bytes += wanted;
     return 1;
 }
 
@@ -187,7 +195,7 @@ static void on_progress(evutil_socket_t fd, short what, void *arg) {
     struct exit_loop *exit = arg;
     (void)fd;
     (void)what;
-    if (exit->bytes > 0) say_progress(exit);
+    say_legs(exit);
     endpoint_say_figures(&exit->endpoint);
 }
 
@@ -199,23 +207,47 @@ static void served_open(struct served *served, const char *path) {
     served->size = (uint64_t)info.st_size;
 }
 
-static void exit_loop_open(struct exit_loop *exit, struct event_base *base, uint32_t engine_tag,
-                           const struct served *served, const char *machines) {
+static void exit_loop_open(struct exit_loop *exit, struct event_base *base, unsigned number, struct served *served,
+                           const char *machines) {
     exit->served = served;
-    endpoint_open(&exit->endpoint, base, engine_tag, &role, exit);
+    endpoint_open(&exit->endpoint, base, number, &role, exit);
     exit->endpoint.machines = padding_load(&exit->endpoint.loop, machines);
     endpoint_accept_sets(&exit->endpoint);
     node_tell_progress(base, on_progress, exit);
 }
 
+static void *run(void *arg) {
+    event_base_dispatch(((struct exit_loop *)arg)->endpoint.loop.base);
+    return NULL;
+}
+
+/* Engines that have joined one hub find each other's sets: a leg can be on one, and its set on another. */
+static struct circflow_hub *hub_new(void) {
+    struct circflow_hub_config config;
+    struct circflow_hub *hub;
+    must(circflow_hub_config_init(&config, sizeof config), "circflow_hub_config_init");
+    random_bytes(config.seed, sizeof config.seed);
+    must(circflow_hub_new(&config, &hub), "circflow_hub_new");
+    return hub;
+}
+
 int main(int argc, char **argv) {
-    static struct served served;
-    static struct exit_loop exit;
+    static struct served served = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    static struct exit_loop loops[LOOPS_MAX];
+    const int first_port = 3, threads = argc - first_port;
+    pthread_t thread;
     struct event_base *base = node_start();
-    if (argc != 4) node_fail("demo-exit is started by the demo");
-    if (argv[2][0] != '\0') served_open(&served, argv[2]);
-    exit_loop_open(&exit, base, 1, &served, argv[3]);
-    node_listen(base, (uint16_t)node_number(argv[1], UINT16_MAX), endpoint_accept, &exit.endpoint);
-    event_base_dispatch(base);
+    if (threads < 1 || threads > LOOPS_MAX) node_fail("demo-exit is started by the demo");
+    struct circflow_hub *hub = threads > 1 ? hub_new() : NULL;
+    if (argv[1][0] != '\0') served_open(&served, argv[1]);
+    for (int i = 0; i < threads; i++) {
+        struct endpoint *endpoint = &loops[i].endpoint;
+        exit_loop_open(&loops[i], i == 0 ? base : node_new_base(), (unsigned)i, &served, argv[2]);
+        if (hub != NULL) loop_join(&endpoint->loop, hub);
+        node_listen(endpoint->loop.base, (uint16_t)node_number(argv[first_port + i], UINT16_MAX), endpoint_accept,
+                    endpoint);
+    }
+    if (threads > 1 && pthread_create(&thread, NULL, run, &loops[1]) != 0) node_fail("cannot start a thread");
+    run(&loops[0]);
     return 0;
 }

@@ -84,12 +84,18 @@ static void open_waker(struct loop *loop) {
     if (loop->waker == NULL || event_add(loop->waker, NULL) != 0) node_fail("out of memory");
 }
 
-void loop_open(struct loop *loop, struct event_base *base, uint32_t engine_tag, circflow_insn_fn obey, void *owner) {
+void loop_join(struct loop *loop, struct circflow_hub *hub) {
+    /* circflow calls loop_wake() from the other engines' threads. */
+    must(circflow_engine_join(loop->engine, hub, loop_wake, loop), "circflow_engine_join");
+}
+
+void loop_open(struct loop *loop, struct event_base *base, unsigned number, circflow_insn_fn obey, void *owner) {
     struct circflow_engine_config config;
     must(circflow_engine_config_init(&config, sizeof config), "circflow_engine_config_init");
     random_bytes(config.seed, sizeof config.seed);
-    config.engine_tag = engine_tag;
+    config.engine_tag = number + 1; /* 0 is no tag. */
     must(circflow_engine_new(&config, &loop->engine), "circflow_engine_new");
+    loop->number = number;
     loop->base = base;
     loop->obey = obey;
     loop->owner = owner;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct loop {
+    unsigned number; /* Of the process's loops, from 0. */
     struct event_base *base;
     struct circflow_engine *engine;
     struct event *timer;
@@ -19,8 +20,12 @@ struct loop {
     void *owner;
 };
 
-/* Makes the engine. Each loop of a process has a tag of its own, from 1 on. */
-void loop_open(struct loop *loop, struct event_base *base, uint32_t engine_tag, circflow_insn_fn obey, void *owner);
+/* Makes the engine, under a tag of its own. */
+void loop_open(struct loop *loop, struct event_base *base, unsigned number, circflow_insn_fn obey, void *owner);
+
+/* Joins the engine to those of the process's other loops, so that a set can have legs on several. Before anything else
+ * is done with it. */
+void loop_join(struct loop *loop, struct circflow_hub *hub);
 
 /* The one funnel out: drains the engine and arms the timer. Every event handler ends with it. */
 void loop_settle(struct loop *loop);

@@ -19,6 +19,7 @@ struct options {
     unsigned size_mib;
     struct path paths[LEGS_MAX];
     unsigned circuits; /* Sets at once, each with a part of the file. */
+    unsigned threads; /* Of the exit. */
     int slow_reader; /* The program that reads at the client is slow, and memory is watched. */
     unsigned base_port; /* 0: any free ports. */
     double ratio; /* How much faster two legs have to be; 0: see summary.c. */

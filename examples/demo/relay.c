@@ -70,7 +70,7 @@ static void on_progress(evutil_socket_t fd, short what, void *arg) {
     struct relay *relay = arg;
     (void)fd;
     (void)what;
-    memory_say(&relay->memory);
+    memory_say(&relay->memory, 0);
 }
 
 static uint64_t padding_sent(void *owner) {
@@ -92,7 +92,7 @@ int main(int argc, char **argv) {
     static struct relay relay;
     struct event_base *base = node_start();
     if (argc != 7) node_fail("demo-relay is started by the demo");
-    loop_open(&relay.loop, base, 1, obey, &relay);
+    loop_open(&relay.loop, base, 0, obey, &relay);
     for (uint8_t i = 0; i < SIDES; i++)
         open_side(&relay, i, node_number(argv[3], UINT64_MAX / 2), node_number(argv[4], 10000000));
     relay.next_port = (uint16_t)node_number(argv[2], UINT16_MAX);

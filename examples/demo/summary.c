@@ -24,6 +24,9 @@ void summary_print_header(const struct options *options, uint64_t size) {
                "file. No window is smaller than 124 cells, so that many circuits queue long; the relays let them take\n"
                "turns.\n",
                options->circuits);
+    if (options->threads > 1)
+        printf("The exit has %u event loops in %u threads, each with an engine of its own; a leg ends in each.\n",
+               options->threads, options->threads);
     if (options->slow_reader)
         printf("The program that reads at the client takes %.1f Mbit/s, a fifth of what the paths carry, and stops\n"
                "for 2 seconds after every 3. What is sent must wait for it; where, and how much, this run shows.\n",
