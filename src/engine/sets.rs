@@ -160,8 +160,10 @@ impl Engine {
         if now >= self.deadline() || !self.clock.advance(now) {
             return None;
         }
+        // A leg elsewhere needs the message itself.
+        let elsewhere = self.has_legs_elsewhere();
         let state = self.sets.get_mut(set)?;
-        if !command.is_multiplexed() || hop != state.join_hop() || state.params().is_some() {
+        if elsewhere || !command.is_multiplexed() || hop != state.join_hop() || state.params().is_some() {
             return None;
         }
         state.send_next(command == Command::DATA, now).map(verdict)
