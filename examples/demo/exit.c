@@ -1,8 +1,8 @@
 /* demo-exit FILE MACHINES_FILE PORT...
  *
  * Takes circuits, lets clients join them to conflux sets, and answers each BEGIN with the part of the file that it asks
- * for. Pads, unless MACHINES_FILE is empty. With two ports it has two event loops in two threads, each with an engine of
- * its own that listens at one of the ports; a set has legs on both, and lives on the one that saw its first leg.
+ * for. Pads, unless MACHINES_FILE is empty. With two ports it has two event loops in two threads, each with an engine
+ * of its own, that listen at a port each; a set has legs on both, and lives on the one that saw its first leg.
  */
 #include "clock.h"
 #include "endpoint.h"

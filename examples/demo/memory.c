@@ -13,5 +13,6 @@ void memory_note(struct memory_peak *peak, const struct memory *now) {
 void memory_say(struct memory_peak *peak, unsigned loop) {
     if (!peak->is_news) return;
     peak->is_news = 0;
-    node_say("memory %u %zu %zu %zu %zu", loop, peak->most.streams, peak->most.held, peak->most.parked, peak->most.channels);
+    const struct memory *most = &peak->most;
+    node_say("memory %u %zu %zu %zu %zu", loop, most->streams, most->held, most->parked, most->channels);
 }

@@ -88,7 +88,7 @@ static int start_idle(struct transfer *transfer) {
 }
 
 static int start_client(struct transfer *transfer) {
-    const struct number a = number(transfer->children[GUARD_A].ports[0]), b = number(transfer->children[GUARD_B].ports[0]);
+    const struct number a = number(port_of(transfer, GUARD_A, 0)), b = number(port_of(transfer, GUARD_B, 1));
     const struct options *options = transfer->options;
     const struct cargo *cargo = transfer->cargo;
     const int records = options->record != NULL && (transfer->legs == 1 || options->two_only);

@@ -114,6 +114,7 @@ static void print_figures(const struct options *options, const struct outcome *o
     if (!options->two_only) printf(", one leg %.2f s %.2f Mbit/s", seconds(one), mbit(one));
     printf(", two legs %.2f s %.2f Mbit/s", seconds(two), mbit(two));
     if (!options->two_only) print_ratio(options, outcome);
+    if (options->threads > 1) printf(", exit in %u threads", options->threads);
     printf(", %llu switches, reorder depth %llu", (unsigned long long)two->switches,
            (unsigned long long)two->held_peak);
     if (options->slow_reader) {
