@@ -1,8 +1,8 @@
 # Examples: loop_poll.c, the one to start with, padding.c, and the demo, four programs on libevent.
 #
 # make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS=, so many
-# sets at once; SLOW_READER=1; BASE_PORT=; RATIO=, how much faster two legs have to be; PADDING=, machines of
-# examples/machines.
+# sets at once; THREADS=2, of the exit; SLOW_READER=1; BASE_PORT=; RATIO=, how much faster two legs have to be;
+# PADDING=, machines of examples/machines.
 
 EXAMPLES     := $(BUILD)/examples
 DEMO_NAMES   := demo demo-client demo-relay demo-exit demo-idle
@@ -16,19 +16,26 @@ DEMO_LIBS     = $(shell pkg-config --libs libevent)
 demo_option = $(if $(strip $(2)),--$(1) '$(subst ','\'',$(2))')
 DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SIZE_MIB)) \
 	$(call demo_option,leg-a,$(LEG_A)) $(call demo_option,leg-b,$(LEG_B)) $(call demo_option,circuits,$(CIRCUITS)) \
+	$(call demo_option,threads,$(THREADS)) \
 	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO)) $(call demo_option,padding,$(PADDING)) \
 	$(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
 
-.PHONY: examples demo demo-short demo-kill demo-padding demo-padding-short
+.PHONY: examples demo demo-short demo-slow-short demo-circuits-short demo-kill demo-padding demo-padding-short
 examples: $(EXAMPLES)/loop_poll $(EXAMPLES)/padding $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
-demo: setup ## Move a file over one leg and over two: FILE=, SIZE_MIB=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, PADDING=
+demo: setup ## Move a file over one leg, then two: FILE=, LEG_A=, LEG_B=, CIRCUITS=, THREADS=, SLOW_READER=1, PADDING=
 	@$(MAKE) --no-print-directory examples
 	@$(EXAMPLES)/demo $(DEMO_OPTIONS)
 
 demo-short: examples ## A quick run of the demo, for the tests
 	@$(EXAMPLES)/demo --size-mib 2 --leg-a '10 20' --leg-b '10 40' --ratio 1.3
+
+demo-slow-short: examples ## A slow reader, quickly, for the tests
+	@$(EXAMPLES)/demo --slow-reader --size-mib 2 --leg-a '10 20' --leg-b '10 40'
+
+demo-circuits-short: examples ## Twenty sets at once, at an exit of two threads, quickly, for the tests
+	@$(EXAMPLES)/demo --circuits 20 --size-mib 2 --threads 2
 
 demo-padding: setup ## Ten seconds in which nobody sends anything: how regular are the cells of padding?
 	@$(MAKE) --no-print-directory examples

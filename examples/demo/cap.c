@@ -23,6 +23,19 @@ uint64_t cap_bytes(const struct options *options, const struct transfer_result *
     return streams_bytes(options) + windows_bytes(run);
 }
 
+/* Of a process: its loops may have been at their highest at different times. */
+static struct memory memory_of(const struct transfer_result *run, size_t process) {
+    struct memory sum = {.streams = 0};
+    for (size_t i = 0; i < LOOPS_MAX; i++) {
+        const struct memory *one = &run->memory[process][i];
+        sum.streams += one->streams;
+        sum.held += one->held;
+        sum.parked += one->parked;
+        sum.channels += one->channels;
+    }
+    return sum;
+}
+
 static uint64_t sum_of(const struct memory *memory) {
     return (uint64_t)memory->streams + memory->held + memory->parked + memory->channels;
 }
@@ -30,8 +43,9 @@ static uint64_t sum_of(const struct memory *memory) {
 uint64_t cap_used(const struct transfer_result *run, const char **who) {
     uint64_t most = 0;
     for (size_t i = 0; i < PROCESSES; i++) {
-        if (sum_of(&run->memory[i]) < most) continue;
-        most = sum_of(&run->memory[i]);
+        const struct memory memory = memory_of(run, i);
+        if (sum_of(&memory) < most) continue;
+        most = sum_of(&memory);
         if (who != NULL) *who = process_titles[i];
     }
     return most;
@@ -41,16 +55,20 @@ void cap_print(const struct options *options, const struct transfer_result *run)
     printf("memory in bytes, of each process when it kept most:\n");
     printf("             for the reader  held by circflow  kept while paused  channels and path       sum\n");
     for (size_t i = 0; i < PROCESSES; i++) {
-        const struct memory *memory = &run->memory[i];
-        printf("%-12s %14zu %17zu %18zu %18zu %9llu\n", process_titles[i], memory->streams, memory->held,
-               memory->parked, memory->channels, (unsigned long long)sum_of(memory));
+        const struct memory memory = memory_of(run, i);
+        printf("%-12s %14zu %17zu %18zu %18zu %9llu\n", process_titles[i], memory.streams, memory.held,
+               memory.parked, memory.channels, (unsigned long long)sum_of(&memory));
     }
-    printf("the cap      %llu = %llu (XOFF is said at %d a stream, and some may come before it is) + %llu (a window for\n"
-           "             each leg at its largest, %llu and %llu cells of %d bytes: what is under way when XOFF is said)\n",
-           (unsigned long long)cap_bytes(options, run), (unsigned long long)streams_bytes(options), (int)XOFF_BYTES,
+    printf("the cap %85llu, the sum of:\n", (unsigned long long)cap_bytes(options, run));
+    printf("  %9llu  XOFF is said at %d bytes of a stream; %d cells, or what comes in %d ms, may come before it is\n",
+           (unsigned long long)streams_bytes(options), (int)XOFF_BYTES, (int)GRACE_CELLS, (int)GRACE_MS);
+    printf("  %9llu  a window for each leg, at its largest: %llu and %llu cells, %d bytes each: under way by then\n",
            (unsigned long long)windows_bytes(run), (unsigned long long)run->cwnd_peak[0],
            (unsigned long long)run->cwnd_peak[1], (int)CIRCFLOW_HELD_COST);
-    printf("flow control: the client said XOFF %llu times and XON %llu times; the exit heard %llu and %llu\n\n",
+    printf("flow control: the client said XOFF %llu times and XON %llu times; the exit heard %llu and %llu\n",
            (unsigned long long)run->xoffs, (unsigned long long)run->xons, (unsigned long long)run->xoffs_heard,
            (unsigned long long)run->xons_heard);
+    if (run->xoffs_heard < run->xoffs)
+        printf("              (what is said when the exit has sent all it had is not heard any more)\n");
+    printf("\n");
 }

@@ -21,7 +21,8 @@ enum {
     CELL_DESTROY = 4, /* Its body begins with the reason. */
     HOPS = 3,         /* Guard, middle, exit. */
     MIDDLE_HOP = 2,
-    LEGS_MAX = 2
+    LEGS_MAX = 2,
+    LOOPS_MAX = 2 /* Event loops of a process, each in a thread of its own. */
 };
 
 /* DESTROY reasons (tor-spec 5.4). */
@@ -47,8 +48,8 @@ void cell_unpack(struct cell *cell, const uint8_t wire[CELL_LEN]);
 uint32_t cell_hops(const struct cell *cell);
 void cell_set_hops(struct cell *cell, uint32_t hops);
 
-/* A relay cell with that message in it. The rest of the body should be random (tor-spec 6.1); nothing is encrypted here,
- * so nothing would be gained. */
+/* A relay cell with that message in it. The rest of the body should be random (tor-spec 6.1); nothing is encrypted
+ * here, so nothing would be gained. */
 void cell_make_relay(struct cell *cell, uint32_t circ_id, const struct circflow_message *message, uint32_t hops);
 
 void cell_make_destroy(struct cell *cell, uint32_t circ_id, uint8_t reason);

@@ -20,7 +20,7 @@ struct child {
     const char *program; /* "relay" is demo-relay, beside the demo itself. */
     const char *title;   /* For people: "middle B". */
     char leg;            /* 'A' or 'B' for a relay, else 0. */
-    uint16_t port;       /* Where it listens, 0 until it says so. */
+    uint16_t ports[2];   /* Where it listens, 0 until it says so. */
     pid_t pid;
     int control; /* Our end of its standard input. */
     struct bufferevent *lines;

@@ -46,7 +46,7 @@ static struct circflow_engine *engine_of(const struct download *download) {
     return download->client->endpoint.loop.engine;
 }
 
-/* --- A stream, from BEGIN to END ----------------------------------------------------------------------------------- */
+/* --- A stream, from BEGIN to END ------------------------------------------------------------------------------- */
 
 static void on_usable(struct endpoint *endpoint, struct tunnel *tunnel) {
     struct download *download = (struct download *)tunnel;
@@ -224,7 +224,7 @@ int main(int argc, char **argv) {
     client.sets = (unsigned)node_number(argv[3], SETS_MAX);
     open_file(&client);
     if (argv[4][0] != '\0') record_open(argv[4]);
-    endpoint_open(&client.endpoint, base, &role, &client);
+    endpoint_open(&client.endpoint, base, 0, &role, &client);
     client.endpoint.machines = padding_load(&client.endpoint.loop, argv[5]);
     node_tell_progress(base, on_progress, &client);
     for (int i = first_port; i < argc; i++) ports[i - first_port] = (uint16_t)node_number(argv[i], UINT16_MAX);

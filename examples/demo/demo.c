@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PORTS = 5 }; /* Processes that listen: see transfer.c. */
+enum { PORTS = 6 }; /* What processes listen on: see network.c. */
 
 struct demo {
     struct options options;

@@ -1,6 +1,5 @@
-/* The running digest of one direction of a circuit, as tor1 has it: over all relay cells that the two ends exchange. Its
- * first 20 bytes after a DATA cell are the tag by which a SENDME says that the cell has come (prop289).
- */
+/* The running digest of one direction of a circuit, as tor1 has it: over all relay cells that two ends exchange. Its
+ * first 20 bytes after a DATA cell are the tag by which a SENDME says that the cell has come (prop289). */
 #ifndef DEMO_DIGEST_H
 #define DEMO_DIGEST_H
 

@@ -52,12 +52,12 @@ struct leg_figures endpoint_leg_figures(const struct endpoint *endpoint, unsigne
 
 void endpoint_say_figures(struct endpoint *endpoint) {
     struct circflow_padding_stats sum = endpoint->padding_gone;
-    memory_say(&endpoint->memory);
+    memory_say(&endpoint->memory, endpoint->loop.number);
     if (endpoint->machines.v == 0) return;
     for (size_t i = 0; i < CIRC_IDS; i++)
         if (endpoint->legs[i] != NULL)
             padding_add(&sum, &endpoint->loop, endpoint->legs[i]->circuit, endpoint->role->padded_hop);
-    padding_say(&sum);
+    padding_say(&sum, endpoint->loop.number);
 }
 
 /* --- Instructions -------------------------------------------------------------------------------------------- */
@@ -90,7 +90,7 @@ static void obey_linked(struct endpoint *endpoint, struct leg *leg, struct circf
         tunnel = endpoint->role->on_set(endpoint, set);
         endpoint_add_tunnel(endpoint, tunnel);
     }
-    leg->tunnel = tunnel;
+    if (leg->endpoint == endpoint) leg->tunnel = tunnel; /* Else it is another thread's. */
 }
 
 static void obey_room(struct endpoint *endpoint, const struct circflow_insn *insn) {
@@ -103,11 +103,12 @@ static void obey_room(struct endpoint *endpoint, const struct circflow_insn *ins
 static void obey_ended(struct endpoint *endpoint, const struct circflow_insn *insn) {
     const enum circflow_status cause = insn->detail.close.cause;
     struct tunnel *tunnel = find_tunnel(endpoint, insn->set);
+    const char *lost = endpoint->lost[0] == '\0' ? "a leg of another thread closed" : endpoint->lost;
     char why[384];
     if (cause == CIRCFLOW_OK) /* Nothing but that we closed it, or the last leg went. */
-        snprintf(why, sizeof why, "%s", endpoint->lost);
+        snprintf(why, sizeof why, "%s", lost);
     else
-        snprintf(why, sizeof why, "%s (%s)", endpoint->lost, circflow_strerror((int32_t)cause));
+        snprintf(why, sizeof why, "%s (%s)", lost, circflow_strerror((int32_t)cause));
     if (tunnel == NULL) return;
     tunnel->set.v = 0;
     endpoint->role->on_ended(endpoint, tunnel, why);
@@ -168,8 +169,9 @@ enum circflow_status endpoint_send(struct endpoint *endpoint, struct tunnel *tun
 
 /* --- Beginning ----------------------------------------------------------------------------------------------- */
 
-void endpoint_open(struct endpoint *endpoint, struct event_base *base, const struct endpoint_role *role, void *owner) {
-    loop_open(&endpoint->loop, base, 1, obey, endpoint);
+void endpoint_open(struct endpoint *endpoint, struct event_base *base, unsigned number,
+                   const struct endpoint_role *role, void *owner) {
+    loop_open(&endpoint->loop, base, number, obey, endpoint);
     endpoint->role = role;
     endpoint->owner = owner;
 }

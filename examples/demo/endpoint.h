@@ -37,7 +37,7 @@ struct leg {
     struct conn *conn;
     struct circflow_circuit_id circuit; /* Zero after. */
     uint32_t circ_id;
-    struct tunnel *tunnel;              /* At an exit only once it is linked. */
+    struct tunnel *tunnel; /* At an exit only once it is linked, and never when its set is another loop's. */
     struct digest sent, received[HOPS + 1]; /* By the hop that cells come from; 0 at an exit. */
     uint64_t cells, cwnd_peak, rtt_ns, cwnd;
 };
@@ -76,7 +76,8 @@ struct endpoint {
     char lost[160]; /* Which leg was lost first, and why. */
 };
 
-void endpoint_open(struct endpoint *endpoint, struct event_base *base, const struct endpoint_role *role, void *owner);
+void endpoint_open(struct endpoint *endpoint, struct event_base *base, unsigned number,
+                   const struct endpoint_role *role, void *owner);
 
 /* Makes a circuit known to the engine. */
 struct leg *endpoint_add_leg(struct endpoint *endpoint, struct conn *conn, uint32_t circ_id);

@@ -1,8 +1,8 @@
-/* demo-exit PORT FILE MACHINES_FILE
+/* demo-exit FILE MACHINES_FILE PORT...
  *
  * Takes circuits, lets clients join them to conflux sets, and answers each BEGIN with the part of the file that it asks
- * for. Pads, unless MACHINES_FILE is empty. Its progress, each for leg A and then for leg B:
- * "progress RTT_US RTT_US CWND CWND CWND_PEAK CWND_PEAK".
+ * for. Pads, unless MACHINES_FILE is empty. With two ports it has two event loops in two threads, each with an engine
+ * of its own, that listen at a port each; a set has legs on both, and lives on the one that saw its first leg.
  */
 #include "clock.h"
 #include "endpoint.h"
@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,85 +29,99 @@ struct upload {
     struct sha256 sha;
 };
 
-struct server {
-    struct endpoint endpoint;
+/* What is served, and how far that has come: what all loops share. */
+struct served {
     const char *path;
     int file;
-    uint64_t size, bytes, switches, xoffs, xons;
+    uint64_t size;
+    pthread_mutex_t lock; /* On all that follows. */
+    uint64_t bytes, switches, xoffs, xons;
     unsigned done;
 };
 
-static struct circflow_engine *engine_of(const struct server *server) { return server->endpoint.loop.engine; }
+/* One event loop of the exit, with an engine of its own. */
+struct exit_loop {
+    struct endpoint endpoint;
+    struct served *served;
+};
 
-static void finish_all(struct server *server) {
-    endpoint_say_figures(&server->endpoint);
-    node_say("flow %llu %llu", (unsigned long long)server->xoffs, (unsigned long long)server->xons);
-    node_say("sent %llu %llu", (unsigned long long)server->bytes, (unsigned long long)server->switches);
+static struct circflow_engine *engine_of(const struct exit_loop *exit) { return exit->endpoint.loop.engine; }
+
+static void say_legs(const struct exit_loop *exit) {
+    for (unsigned i = 0; i < LEGS_MAX; i++) {
+        const struct leg_figures leg = endpoint_leg_figures(&exit->endpoint, i);
+        if (leg.legs > 0)
+            node_say("leg %c %llu %llu %llu", 'A' + (int)i, (unsigned long long)leg.rtt_ns / 1000,
+                     (unsigned long long)leg.cwnd, (unsigned long long)leg.cwnd_peak);
+    }
 }
 
-static void say_progress(struct server *server) {
-    const struct leg_figures a = endpoint_leg_figures(&server->endpoint, 0);
-    const struct leg_figures b = endpoint_leg_figures(&server->endpoint, 1);
-    node_say("progress %llu %llu %llu %llu %llu %llu", (unsigned long long)a.rtt_ns / 1000,
-             (unsigned long long)b.rtt_ns / 1000, (unsigned long long)a.cwnd, (unsigned long long)b.cwnd,
-             (unsigned long long)a.cwnd_peak, (unsigned long long)b.cwnd_peak);
+static void add_up(struct served *served, const struct upload *upload, const struct circflow_set_stats *set,
+                   const struct circflow_stream_stats *stream) {
+    pthread_mutex_lock(&served->lock);
+    served->bytes += upload->sent;
+    served->switches += set->switches_sent;
+    served->xoffs += stream->xoffs_received;
+    served->xons += stream->xons_received;
+    if (++served->done == upload->count) {
+        node_say("flow %llu %llu", (unsigned long long)served->xoffs, (unsigned long long)served->xons);
+        node_say("sent %llu %llu", (unsigned long long)served->bytes, (unsigned long long)served->switches);
+    }
+    pthread_mutex_unlock(&served->lock);
 }
 
 /* 1 when it is on its way, or padding holds it back for now; 0 when it has to wait for CIRCFLOW_INSN_RESUME. */
-static int send_now(struct server *server, struct upload *upload, uint8_t command, const uint8_t *body, size_t len) {
-    const enum circflow_status status = endpoint_send(&server->endpoint, &upload->tunnel, command, body, len);
+static int send_now(struct exit_loop *exit, struct upload *upload, uint8_t command, const uint8_t *body, size_t len) {
+    const enum circflow_status status = endpoint_send(&exit->endpoint, &upload->tunnel, command, body, len);
     if (status == CIRCFLOW_ERR_BLOCKED || status == CIRCFLOW_ERR_STREAM_STOPPED) return 0;
     must(status, "circflow_stream_send");
     return 1;
 }
 
 /* Sends END, if padding does not hold back too much already. The figures of set and stream go when they do. */
-static void finish(struct server *server, struct upload *upload) {
+static void finish(struct exit_loop *exit, struct upload *upload) {
     const uint8_t reason = END_REASON_DONE;
     struct circflow_set_stats set = {.switches_sent = 0};
     struct circflow_stream_stats stream = {.size = sizeof stream};
     char hex[SHA256_HEX_CAP];
-    must(circflow_stream_get_stats(engine_of(server), upload->tunnel.stream, &stream), "circflow_stream_get_stats");
-    if (!send_now(server, upload, CIRCFLOW_CMD_END, &reason, sizeof reason)) return;
-    endpoint_stats(&server->endpoint, &upload->tunnel, &set);
-    server->switches += set.switches_sent;
-    server->xoffs += stream.xoffs_received;
-    server->xons += stream.xons_received;
+    must(circflow_stream_get_stats(engine_of(exit), upload->tunnel.stream, &stream), "circflow_stream_get_stats");
+    if (!send_now(exit, upload, CIRCFLOW_CMD_END, &reason, sizeof reason)) return;
+    endpoint_stats(&exit->endpoint, &upload->tunnel, &set);
     sha256_final_hex(&upload->sha, hex);
     upload->tunnel.done = 1;
     node_say("part %u %llu %s", upload->number, (unsigned long long)upload->sent, hex);
-    say_progress(server);
-    if (++server->done == upload->count) finish_all(server);
+    say_legs(exit);
+    endpoint_say_figures(&exit->endpoint);
+    add_up(exit->served, upload, &set, &stream);
 }
 
-static int send_chunk(struct server *server, struct upload *upload) {
+static int send_chunk(struct exit_loop *exit, struct upload *upload) {
     uint8_t chunk[CIRCFLOW_BODY_MAX_ALL];
     const uint64_t left = upload->len - upload->sent;
     const size_t wanted = left < sizeof chunk ? (size_t)left : sizeof chunk;
-    if (pread(server->file, chunk, wanted, (off_t)(upload->at + upload->sent)) != (ssize_t)wanted)
-        node_fail("cannot read %s: %s", server->path, strerror(errno));
-    if (!send_now(server, upload, CIRCFLOW_CMD_DATA, chunk, wanted)) return 0;
+    if (pread(exit->served->file, chunk, wanted, (off_t)(upload->at + upload->sent)) != (ssize_t)wanted)
+        node_fail("cannot read %s: %s", exit->served->path, strerror(errno));
+    if (!send_now(exit, upload, CIRCFLOW_CMD_DATA, chunk, wanted)) return 0;
     sha256_update(&upload->sha, chunk, wanted);
     upload->sent += wanted;
-    server->bytes += wanted;
     return 1;
 }
 
-/* Reads the file as far as circflow lets the stream send: room on the legs, and no XOFF. When it does not, nothing more is
- * read until CIRCFLOW_INSN_RESUME calls this again: that is all the flow control a stream needs. */
-static void pump(struct server *server, struct upload *upload) {
+/* Reads the file as far as circflow lets the stream send: room on the legs, and no XOFF. When it does not, nothing more
+ * is read until CIRCFLOW_INSN_RESUME calls this again: that is all the flow control a stream needs. */
+static void pump(struct exit_loop *exit, struct upload *upload) {
     const struct circflow_circuit_id none = {0};
     while (upload->count > 0 && !upload->tunnel.done) {
         struct circflow_stream_id stream;
         if (upload->sent == upload->len) {
-            finish(server, upload);
+            finish(exit, upload);
             return;
         }
         const enum circflow_status status =
-            circflow_stream_next(engine_of(server), now_ns(), upload->tunnel.set, none, &stream, NULL);
+            circflow_stream_next(engine_of(exit), now_ns(), upload->tunnel.set, none, &stream, NULL);
         if (status == CIRCFLOW_ERR_BLOCKED) return;
         must(status, "circflow_stream_next");
-        if (stream.v == 0 || !send_chunk(server, upload)) return;
+        if (stream.v == 0 || !send_chunk(exit, upload)) return;
     }
 }
 
@@ -121,17 +136,17 @@ static int read_target(struct upload *upload, const struct circflow_message *beg
     return 1;
 }
 
-static void begin(struct server *server, struct upload *upload, struct circflow_stream_id stream,
+static void begin(struct exit_loop *exit, struct upload *upload, struct circflow_stream_id stream,
                   const struct circflow_message *message) {
-    struct circflow_engine *engine = engine_of(server);
+    struct circflow_engine *engine = engine_of(exit);
     upload->tunnel.stream = stream;
     must(circflow_stream_set(engine, stream, (uint64_t)(uintptr_t)upload, 0), "circflow_stream_set");
     if (!read_target(upload, message)) node_fail("somebody asks for what there is not");
-    upload->at = part_begin(server->size, upload->number, upload->count);
-    upload->len = part_len(server->size, upload->number, upload->count);
-    must(endpoint_send(&server->endpoint, &upload->tunnel, CIRCFLOW_CMD_CONNECTED, NULL, 0), "circflow_stream_send");
+    upload->at = part_begin(exit->served->size, upload->number, upload->count);
+    upload->len = part_len(exit->served->size, upload->number, upload->count);
+    must(endpoint_send(&exit->endpoint, &upload->tunnel, CIRCFLOW_CMD_CONNECTED, NULL, 0), "circflow_stream_send");
     must(circflow_stream_readable(engine, stream, 1), "circflow_stream_readable");
-    pump(server, upload);
+    pump(exit, upload);
 }
 
 static void on_message(struct endpoint *endpoint, struct tunnel *tunnel, struct circflow_stream_id stream,
@@ -177,32 +192,62 @@ static const struct endpoint_role role = {
 };
 
 static void on_progress(evutil_socket_t fd, short what, void *arg) {
-    struct server *server = arg;
+    struct exit_loop *exit = arg;
     (void)fd;
     (void)what;
-    if (server->bytes > 0) say_progress(server);
-    endpoint_say_figures(&server->endpoint);
+    say_legs(exit);
+    endpoint_say_figures(&exit->endpoint);
 }
 
-static void open_file(struct server *server) {
+static void served_open(struct served *served, const char *path) {
     struct stat info;
-    server->file = open(server->path, O_RDONLY);
-    if (server->file < 0 || fstat(server->file, &info) != 0)
-        node_fail("cannot read %s: %s", server->path, strerror(errno));
-    server->size = (uint64_t)info.st_size;
+    served->path = path;
+    served->file = open(path, O_RDONLY);
+    if (served->file < 0 || fstat(served->file, &info) != 0) node_fail("cannot read %s: %s", path, strerror(errno));
+    served->size = (uint64_t)info.st_size;
+}
+
+static void exit_loop_open(struct exit_loop *exit, struct event_base *base, unsigned number, struct served *served,
+                           const char *machines) {
+    exit->served = served;
+    endpoint_open(&exit->endpoint, base, number, &role, exit);
+    exit->endpoint.machines = padding_load(&exit->endpoint.loop, machines);
+    endpoint_accept_sets(&exit->endpoint);
+    node_tell_progress(base, on_progress, exit);
+}
+
+static void *run(void *arg) {
+    event_base_dispatch(((struct exit_loop *)arg)->endpoint.loop.base);
+    return NULL;
+}
+
+/* Engines that have joined one hub find each other's sets: a leg can be on one, and its set on another. */
+static struct circflow_hub *hub_new(void) {
+    struct circflow_hub_config config;
+    struct circflow_hub *hub;
+    must(circflow_hub_config_init(&config, sizeof config), "circflow_hub_config_init");
+    random_bytes(config.seed, sizeof config.seed);
+    must(circflow_hub_new(&config, &hub), "circflow_hub_new");
+    return hub;
 }
 
 int main(int argc, char **argv) {
-    static struct server server;
+    static struct served served = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    static struct exit_loop loops[LOOPS_MAX];
+    const int first_port = 3, threads = argc - first_port;
+    pthread_t thread;
     struct event_base *base = node_start();
-    if (argc != 4) node_fail("demo-exit is started by the demo");
-    server.path = argv[2];
-    if (server.path[0] != '\0') open_file(&server);
-    endpoint_open(&server.endpoint, base, &role, &server);
-    server.endpoint.machines = padding_load(&server.endpoint.loop, argv[3]);
-    endpoint_accept_sets(&server.endpoint);
-    node_tell_progress(base, on_progress, &server);
-    node_listen(base, (uint16_t)node_number(argv[1], UINT16_MAX), endpoint_accept, &server.endpoint);
-    event_base_dispatch(base);
+    if (threads < 1 || threads > LOOPS_MAX) node_fail("demo-exit is started by the demo");
+    struct circflow_hub *hub = threads > 1 ? hub_new() : NULL;
+    if (argv[1][0] != '\0') served_open(&served, argv[1]);
+    for (int i = 0; i < threads; i++) {
+        struct endpoint *endpoint = &loops[i].endpoint;
+        exit_loop_open(&loops[i], i == 0 ? base : node_new_base(), (unsigned)i, &served, argv[2]);
+        if (hub != NULL) loop_join(&endpoint->loop, hub);
+        node_listen(endpoint->loop.base, (uint16_t)node_number(argv[first_port + i], UINT16_MAX), endpoint_accept,
+                    endpoint);
+    }
+    if (threads > 1 && pthread_create(&thread, NULL, run, &loops[1]) != 0) node_fail("cannot start a thread");
+    run(&loops[0]);
     return 0;
 }

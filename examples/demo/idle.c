@@ -66,7 +66,7 @@ int main(int argc, char **argv) {
     struct event_base *base = node_start();
     if (argc != 4) node_fail("demo-idle is started by the demo");
     const uint16_t port = (uint16_t)node_number(argv[3], UINT16_MAX);
-    endpoint_open(endpoint, base, &role, &idle);
+    endpoint_open(endpoint, base, 0, &role, &idle);
     endpoint->machines = padding_load(&endpoint->loop, argv[1]);
     idle.regular = regular_new(&endpoint->loop, node_number(argv[2], 600), padding_sent, endpoint);
     endpoint_connect(endpoint, &port, 1);

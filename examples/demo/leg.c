@@ -80,7 +80,8 @@ void leg_close(struct leg *leg, uint32_t reason, const char *why) {
 static void leg_gone(struct leg *leg, const char *why) {
     struct endpoint *endpoint = leg->endpoint;
     const struct circflow_circuit_id circuit = leg->circuit;
-    const int is_missed = leg->tunnel == NULL || !leg->tunnel->done;
+    /* At an exit a leg without a tunnel is none of ours yet, or its set is another thread's: the client will say. */
+    const int is_missed = leg->tunnel != NULL && !leg->tunnel->done;
     if (circuit.v == 0) return;
     padding_add(&endpoint->padding_gone, &endpoint->loop, circuit, endpoint->role->padded_hop);
     leg->circuit.v = 0;

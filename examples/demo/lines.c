@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void on_client_progress(struct transfer *transfer, const char *figures) {
+static void on_progress(struct transfer *transfer, const char *figures) {
     unsigned long long bytes, cells[LEGS_MAX], held, peak, waiting;
     unsigned parts;
     struct progress *progress = &transfer->progress;
@@ -25,16 +25,15 @@ static void on_client_progress(struct transfer *transfer, const char *figures) {
     for (size_t i = 0; i < LEGS_MAX; i++) progress->cells[i] = cells[i];
 }
 
-static void on_exit_progress(struct transfer *transfer, const char *figures) {
-    unsigned long long rtt_us[LEGS_MAX], cwnd[LEGS_MAX], peak[LEGS_MAX];
-    if (sscanf(figures, "%llu %llu %llu %llu %llu %llu", &rtt_us[0], &rtt_us[1], &cwnd[0], &cwnd[1], &peak[0],
-               &peak[1]) != 6)
-        return;
-    for (size_t i = 0; i < LEGS_MAX; i++) {
-        transfer->progress.rtt_us[i] = rtt_us[i];
-        transfer->progress.cwnd[i] = cwnd[i];
-        transfer->result->cwnd_peak[i] = peak[i];
-    }
+static void on_leg(struct transfer *transfer, const char *figures) {
+    unsigned long long rtt_us, cwnd, peak;
+    char letter;
+    if (sscanf(figures, "%c %llu %llu %llu", &letter, &rtt_us, &cwnd, &peak) != 4) return;
+    const int leg = letter - 'A';
+    if (leg < 0 || leg >= LEGS_MAX) return;
+    transfer->progress.rtt_us[leg] = rtt_us;
+    transfer->progress.cwnd[leg] = cwnd;
+    transfer->result->cwnd_peak[leg] = peak;
 }
 
 static void on_regular(struct transfer *transfer, int is_client, const char *figures) {
@@ -90,15 +89,31 @@ static void on_flow(struct transfer *transfer, int is_client, const char *figure
 }
 
 static void on_memory(struct transfer *transfer, const struct child *child, const char *figures) {
-    struct memory *memory = &transfer->result->memory[child - transfer->children];
-    sscanf(figures, "%zu %zu %zu %zu", &memory->streams, &memory->held, &memory->parked, &memory->channels);
+    struct memory now;
+    unsigned loop;
+    if (sscanf(figures, "%u %zu %zu %zu %zu", &loop, &now.streams, &now.held, &now.parked, &now.channels) == 5 &&
+        loop < LOOPS_MAX)
+        transfer->result->memory[child - transfer->children][loop] = now;
 }
 
 static void on_padding(struct transfer *transfer, int is_client, const char *figures) {
-    unsigned long long other, padding, replaced, blocked_ns;
-    struct padding *end = &transfer->progress.padding[is_client ? AT_CLIENT : AT_OTHER];
-    if (sscanf(figures, "%llu %llu %llu %llu", &other, &padding, &replaced, &blocked_ns) != 4) return;
-    *end = (struct padding){.other = other, .cells = padding, .replaced = replaced, .blocked_ns = blocked_ns};
+    const int end = is_client ? AT_CLIENT : AT_OTHER;
+    unsigned long long other, cells, replaced, blocked_ns;
+    unsigned loop;
+    if (sscanf(figures, "%u %llu %llu %llu %llu", &loop, &other, &cells, &replaced, &blocked_ns) != 5 ||
+        loop >= LOOPS_MAX)
+        return;
+    transfer->padding[end][loop] =
+        (struct padding){.other = other, .cells = cells, .replaced = replaced, .blocked_ns = blocked_ns};
+    struct padding sum = {.cells = 0};
+    for (size_t i = 0; i < LOOPS_MAX; i++) {
+        const struct padding *one = &transfer->padding[end][i];
+        sum.cells += one->cells;
+        sum.other += one->other;
+        sum.replaced += one->replaced;
+        if (one->blocked_ns > sum.blocked_ns) sum.blocked_ns = one->blocked_ns;
+    }
+    transfer->progress.padding[end] = sum;
 }
 
 /* Circuits also close when all is done. */
@@ -119,13 +134,12 @@ static void on_line(void *owner, struct child *child, const char *line) {
     const int is_client = child == &transfer->children[CLIENT];
     const char *rest;
     if ((rest = after(line, "port")) != NULL) {
-        child->port = (uint16_t)strtoul(rest, NULL, 10);
+        child->ports[child->ports[0] == 0 ? 0 : 1] = (uint16_t)strtoul(rest, NULL, 10);
         transfer->moved_ns = now_ns();
     } else if ((rest = after(line, "progress")) != NULL) {
-        if (is_client)
-            on_client_progress(transfer, rest);
-        else
-            on_exit_progress(transfer, rest);
+        on_progress(transfer, rest);
+    } else if ((rest = after(line, "leg")) != NULL) {
+        on_leg(transfer, rest);
     } else if ((rest = after(line, "memory")) != NULL) {
         on_memory(transfer, child, rest);
     } else if ((rest = after(line, "padding")) != NULL) {
@@ -156,7 +170,7 @@ static void on_over(void *owner, struct child *child, const char *how) {
     const int is_relay = child->leg != 0;
     if (is_relay && transfer->cause[0] == '\0')
         snprintf(transfer->cause, sizeof transfer->cause, "leg %c closed: %s %s", child->leg, child->title, how);
-    if (!is_relay || child->port == 0) transfer_fail(transfer, "%s %s", child->title, how);
+    if (!is_relay || child->ports[0] == 0) transfer_fail(transfer, "%s %s", child->title, how);
 }
 
 const struct child_events line_events = {on_line, on_over};

@@ -3,7 +3,11 @@
 #include "clock.h"
 #include "node.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* Instructions in one go, so that sockets get their turn too. */
 enum { DRAIN_BUDGET = 1024 };
@@ -48,25 +52,55 @@ void loop_settle(struct loop *loop) {
     arm(loop, more ? 0 : deadline_ns); /* More to drain: come back at once, but let the sockets have a turn. */
 }
 
+static void look(struct loop *loop) {
+    must(circflow_engine_tick(loop->engine, now_ns()), "circflow_engine_tick");
+    loop_settle(loop);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg) {
     struct loop *loop = arg;
     (void)fd;
     (void)what;
     loop->armed_ns = CIRCFLOW_NEVER;
-    must(circflow_engine_tick(loop->engine, now_ns()), "circflow_engine_tick");
-    loop_settle(loop);
+    look(loop);
 }
 
-void loop_open(struct loop *loop, struct event_base *base, uint32_t engine_tag, circflow_insn_fn obey, void *owner) {
+static void on_wake(evutil_socket_t fd, short what, void *arg) {
+    uint64_t times;
+    (void)what;
+    if (read(fd, &times, sizeof times) == sizeof times) look(arg);
+}
+
+void loop_wake(void *loop) {
+    const uint64_t once = 1;
+    /* It fails only when it has been called 2^64 times: then the loop is on its way already. */
+    if (write(((struct loop *)loop)->wake_fd, &once, sizeof once) < 0) return;
+}
+
+static void open_waker(struct loop *loop) {
+    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (loop->wake_fd < 0) node_fail("eventfd: %s", strerror(errno));
+    loop->waker = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
+    if (loop->waker == NULL || event_add(loop->waker, NULL) != 0) node_fail("out of memory");
+}
+
+void loop_join(struct loop *loop, struct circflow_hub *hub) {
+    /* circflow calls loop_wake() from the other engines' threads. */
+    must(circflow_engine_join(loop->engine, hub, loop_wake, loop), "circflow_engine_join");
+}
+
+void loop_open(struct loop *loop, struct event_base *base, unsigned number, circflow_insn_fn obey, void *owner) {
     struct circflow_engine_config config;
     must(circflow_engine_config_init(&config, sizeof config), "circflow_engine_config_init");
     random_bytes(config.seed, sizeof config.seed);
-    config.engine_tag = engine_tag;
+    config.engine_tag = number + 1; /* 0 is no tag. */
     must(circflow_engine_new(&config, &loop->engine), "circflow_engine_new");
+    loop->number = number;
     loop->base = base;
     loop->obey = obey;
     loop->owner = owner;
     loop->armed_ns = CIRCFLOW_NEVER;
     loop->timer = event_new(base, -1, 0, on_timer, loop);
     if (loop->timer == NULL) node_fail("out of memory");
+    open_waker(loop);
 }

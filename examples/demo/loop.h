@@ -9,19 +9,29 @@
 #include <stddef.h>
 
 struct loop {
+    unsigned number; /* Of the process's loops, from 0. */
     struct event_base *base;
     struct circflow_engine *engine;
     struct event *timer;
+    struct event *waker;   /* Another thread wants us to look. */
+    int wake_fd;
     uint64_t armed_ns;     /* What the timer is armed for. */
     circflow_insn_fn obey; /* Does what an instruction says. */
     void *owner;
 };
 
-/* Makes the engine. Each loop of a process has a tag of its own, from 1 on. */
-void loop_open(struct loop *loop, struct event_base *base, uint32_t engine_tag, circflow_insn_fn obey, void *owner);
+/* Makes the engine, under a tag of its own. */
+void loop_open(struct loop *loop, struct event_base *base, unsigned number, circflow_insn_fn obey, void *owner);
+
+/* Joins the engine to those of the process's other loops, so that a set can have legs on several. Before anything else
+ * is done with it. */
+void loop_join(struct loop *loop, struct circflow_hub *hub);
 
 /* The one funnel out: drains the engine and arms the timer. Every event handler ends with it. */
 void loop_settle(struct loop *loop);
+
+/* Makes the loop settle soon. The one function here that may be called from another thread; it takes a struct loop. */
+void loop_wake(void *loop);
 
 /* What is held by the engine, in bytes: for order, for sending and at edges. */
 size_t loop_held_bytes(const struct loop *loop);

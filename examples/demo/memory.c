@@ -10,8 +10,9 @@ void memory_note(struct memory_peak *peak, const struct memory *now) {
     peak->is_news = 1;
 }
 
-void memory_say(struct memory_peak *peak) {
+void memory_say(struct memory_peak *peak, unsigned loop) {
     if (!peak->is_news) return;
     peak->is_news = 0;
-    node_say("memory %zu %zu %zu %zu", peak->most.streams, peak->most.held, peak->most.parked, peak->most.channels);
+    const struct memory *most = &peak->most;
+    node_say("memory %u %zu %zu %zu %zu", loop, most->streams, most->held, most->parked, most->channels);
 }

@@ -19,7 +19,7 @@ struct memory_peak {
 
 void memory_note(struct memory_peak *peak, const struct memory *now);
 
-/* Says the highest so far, see node.h, if it has changed since the last time. */
-void memory_say(struct memory_peak *peak);
+/* Says the highest so far, see node.h, if it has changed since the last time. `loop`: which of the event loops. */
+void memory_say(struct memory_peak *peak, unsigned loop);
 
 #endif

@@ -40,13 +40,20 @@ static struct number own_port(const struct transfer *transfer, int which) {
     return number(base == 0 ? 0 : base + (unsigned)which);
 }
 
+/* With two threads it listens twice; the second time at the port that would be the client's, who listens nowhere. */
 static int start_exit(struct transfer *transfer) {
     const struct options *options = transfer->options;
-    const struct number port = own_port(transfer, EXIT);
-    const char *const args[] = {port.text, transfer->cargo->file,
-                                options->idle_s != 0 ? "" : options->machines[AT_OTHER], NULL};
+    const struct number port = own_port(transfer, EXIT), second = own_port(transfer, CLIENT);
+    const char *const args[] = {transfer->cargo->file, options->idle_s != 0 ? "" : options->machines[AT_OTHER],
+                                port.text, options->threads > 1 ? second.text : NULL, NULL};
     if (start(transfer, EXIT, "exit", args) != 0) return -1;
-    return transfer_wait_for_port(transfer, &transfer->children[EXIT]);
+    return transfer_wait_for_ports(transfer, &transfer->children[EXIT], options->threads);
+}
+
+/* Where a leg goes on to: each has a loop of the exit, if that has two. */
+static uint16_t port_of(const struct transfer *transfer, int which, size_t leg) {
+    const uint16_t *ports = transfer->children[which].ports;
+    return which == EXIT && leg == 1 && ports[1] != 0 ? ports[1] : ports[0];
 }
 
 /* The middle is the narrow place of a path: rate, half of the round trip each way, and a queue. Guards pass on. */
@@ -55,13 +62,13 @@ static int start_relay(struct transfer *transfer, int which, int next, size_t le
     const struct path none = {0, 0}, *path = &options->paths[leg];
     const int is_middle = which == MIDDLE_A || which == MIDDLE_B, pads = is_middle && options->idle_s != 0;
     if (!is_middle) path = &none;
-    const struct number port = own_port(transfer, which), next_port = number(transfer->children[next].port);
+    const struct number port = own_port(transfer, which), next_port = number(port_of(transfer, next, leg));
     const struct number rate = number(path_bytes_per_s(path)), delay_us = number((uint64_t)(path->rtt_ms * 500));
     const struct number seconds = number(options->idle_s);
     const char *const args[] = {port.text, next_port.text, rate.text, delay_us.text,
                                 pads ? options->machines[AT_OTHER] : "", seconds.text, NULL};
     if (start(transfer, which, "relay", args) != 0) return -1;
-    return transfer_wait_for_port(transfer, &transfer->children[which]);
+    return transfer_wait_for_ports(transfer, &transfer->children[which], 1);
 }
 
 static int start_leg(struct transfer *transfer, size_t leg) {
@@ -75,13 +82,13 @@ static int start_leg(struct transfer *transfer, size_t leg) {
 /* Client of a circuit that nobody uses. */
 static int start_idle(struct transfer *transfer) {
     const struct options *options = transfer->options;
-    const struct number seconds = number(options->idle_s), next = number(transfer->children[GUARD_A].port);
+    const struct number seconds = number(options->idle_s), next = number(transfer->children[GUARD_A].ports[0]);
     const char *const args[] = {options->machines[AT_CLIENT], seconds.text, next.text, NULL};
     return start(transfer, CLIENT, "idle", args);
 }
 
 static int start_client(struct transfer *transfer) {
-    const struct number a = number(transfer->children[GUARD_A].port), b = number(transfer->children[GUARD_B].port);
+    const struct number a = number(port_of(transfer, GUARD_A, 0)), b = number(port_of(transfer, GUARD_B, 1));
     const struct options *options = transfer->options;
     const struct cargo *cargo = transfer->cargo;
     const int records = options->record != NULL && (transfer->legs == 1 || options->two_only);

@@ -17,14 +17,15 @@ struct transfer {
     char cause[128]; /* The relay that died first, or empty. */
     unsigned parts_sent, parts_received; /* Right ones. */
     int has_sent, has_received;
+    struct padding padding[ENDS][LOOPS_MAX];
     struct transfer_result *result;
 };
 
 /* Starts all, one after the other. 0, or -1 after a failure. */
 int network_start(struct transfer *transfer);
 
-/* Waits until a process says where it listens. 0, or -1 after a failure. */
-int transfer_wait_for_port(struct transfer *transfer, const struct child *child);
+/* Waits until a process says where it listens, on so many ports. 0, or -1 after a failure. */
+int transfer_wait_for_ports(struct transfer *transfer, const struct child *child, unsigned count);
 
 /* The first failure counts; what follows from it is noise. */
 void transfer_fail(struct transfer *transfer, const char *format, ...)

@@ -20,7 +20,7 @@ static void on_control(evutil_socket_t fd, short what, void *arg) {
     if (read(fd, bytes, sizeof bytes) <= 0) _exit(0);
 }
 
-struct event_base *node_start(void) {
+struct event_base *node_new_base(void) {
     struct event_config *config = event_config_new();
     if (config == NULL) node_fail("out of memory");
     /* Milliseconds, libevent's usual precision, are 5 cells at 20 Mbit/s. */
@@ -30,6 +30,11 @@ struct event_base *node_start(void) {
     struct event_base *base = event_base_new_with_config(config);
     event_config_free(config);
     if (base == NULL) node_fail("cannot make an event loop");
+    return base;
+}
+
+struct event_base *node_start(void) {
+    struct event_base *base = node_new_base();
     signal(SIGPIPE, SIG_IGN);
     struct event *control = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, on_control, NULL);
     if (control == NULL || event_add(control, NULL) != 0) node_fail("cannot watch the standard input");

@@ -3,14 +3,17 @@
  *
  * The lines:
  *   port N         it listens there
- *   progress ...   figures: see client.c and exit.c
+ *   progress ...   figures of the client: see client.c
+ *   leg ...        how a leg stands at the exit, on average over all sets: A or B, RTT_US CWND, and CWND_PEAK, of each
+ *                  its largest, summed up
  *   part ...       an end has had the last of a part of the file: NUMBER BYTES SHA256
  *   received ...   the client has it all: BYTES NANOSECONDS CELLS_A CELLS_B HELD_PEAK
  *   sent ...       the exit has sent it all: BYTES SWITCHES
  *   flow ...       how often the client has said, or the exit has heard: XOFFS XONS
- *   memory ...     what the process kept when it kept most, in bytes: STREAMS HELD PARKED CHANNELS, see memory.h
- *   padding ...    figures of an end that pads: OTHER_CELLS PADDING_CELLS REPLACED BLOCKED_NS; cells sent; replaced is
- *                  how often a cell that waited anyway went in place of padding
+ *   memory ...     what a loop of the process kept when it kept most, in bytes: LOOP STREAMS HELD PARKED CHANNELS,
+ *                  see memory.h; loops count from 0
+ *   padding ...    figures of a loop of an end that pads: LOOP OTHER_CELLS PADDING_CELLS REPLACED BLOCKED_NS; cells
+ *                  sent; replaced is how often a cell that waited anyway went in place of padding
  *   regular ...    how cells came that should come at a constant rate: INTERVALS SPAN_NS, then how far the intervals
  *                  were from their mean: P50_NS P99_NS MAX_NS; then of this end's own padding: CELLS_SENT and how late
  *                  its timers were: P50_US P99_US
@@ -35,7 +38,11 @@
 /* How often nodes tell their progress. */
 enum { PROGRESS_MS = 200 };
 
+/* The event loop of a process. It ends the process with the standard input. */
 struct event_base *node_start(void);
+
+/* Another one, for a thread of its own. */
+struct event_base *node_new_base(void);
 
 void node_say(const char *format, ...) DEMO_PRINTF;
 

@@ -10,7 +10,7 @@ enum { SIZE_MIB = 32, SIZE_MIB_SLOW = 8, READER_SHARE = 5 };
 
 static const char usage[] =
     "usage: demo [--file PATH] [--size-mib N] [--leg-a 'MBIT MS'] [--leg-b 'MBIT MS'] [--circuits N]\n"
-    "            [--slow-reader] [--base-port PORT] [--ratio R] [--two-only] [--padding NAME]\n"
+    "            [--threads N] [--slow-reader] [--base-port PORT] [--ratio R] [--two-only] [--padding NAME]\n"
     "            [--record FILE] [--idle SECONDS]\n"
     "\n"
     "  --file PATH        send this file; default: a made one\n"
@@ -19,11 +19,14 @@ static const char usage[] =
     "  --leg-b 'MBIT MS'  the same for leg B; default '20 90'\n"
     "  --circuits N       so many sets at once over the same connections, each with a part of the file, 1 to 1000;\n"
     "                     default 1; with more the run over one leg is left out\n"
+    "  --threads N        event loops of the exit, each with an engine and a thread of its own, 1 or 2; default 1;\n"
+    "                     with 2 each leg ends in another one\n"
     "  --slow-reader      the program that reads at the client takes a fifth of what the paths carry, and stops now\n"
     "                     and then; memory is watched, and the run over one leg is left out\n"
-    "  --base-port PORT   listen on PORT to PORT + 4; default: free ports\n"
+    "  --base-port PORT   listen on PORT to PORT + 5; default: free ports\n"
     "  --ratio R          two legs have to be R times as fast as one; default: 0.8 of what the rates allow;\n"
-    "                     with padding, which decides on the speed itself, they may be as slow as they like\n"
+    "                     with padding, which decides on the speed itself, or paths that hold more than 600 cells,\n"
+    "                     they may be as slow as they like\n"
     "  --two-only         leave out the run over one leg\n"
     "  --padding NAME     pad both legs, both ways, with the machines of that name in examples/machines\n"
     "  --record FILE      write the cells of leg A in the first run, seen from the client, for maybenot-simulator\n"
@@ -72,8 +75,9 @@ static void read_one(struct options *options, int option) {
     case 'a': options->paths[0] = read_path(optarg, "no such leg A"); break;
     case 'b': options->paths[1] = read_path(optarg, "no such leg B"); break;
     case 'c': options->circuits = read_count(optarg, "no such number of circuits", 1, SETS_MAX); break;
+    case 'j': options->threads = read_count(optarg, "no such number of threads", 1, LOOPS_MAX); break;
     case 'w': options->slow_reader = 1; break;
-    case 'p': options->base_port = read_count(optarg, "no such port", 1024, 65531); break;
+    case 'p': options->base_port = read_count(optarg, "no such port", 1024, 65530); break;
     case 'r': options->ratio = read_ratio(optarg); break;
     case '2': options->two_only = 1; break;
     case 'm': options->padding = optarg; break;
@@ -92,9 +96,10 @@ void options_read(struct options *options, int argc, char **argv) {
         {"ratio", required_argument, NULL, 'r'},     {"two-only", no_argument, NULL, '2'},
         {"record", required_argument, NULL, 't'},    {"padding", required_argument, NULL, 'm'},
         {"idle", required_argument, NULL, 'i'},      {"slow-reader", no_argument, NULL, 'w'},
-        {"help", no_argument, NULL, 'h'},            {NULL, 0, NULL, 0},
+        {"threads", required_argument, NULL, 'j'},   {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
-    *options = (struct options){.circuits = 1, .paths = {{20, 40}, {20, 90}}};
+    *options = (struct options){.circuits = 1, .threads = 1, .paths = {{20, 40}, {20, 90}}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) read_one(options, option);
     if (optind < argc) refuse("what is this?", argv[optind]);
     if (options->idle_s != 0) options->padding = IDLE_MACHINES;

@@ -19,9 +19,10 @@ struct options {
     unsigned size_mib;
     struct path paths[LEGS_MAX];
     unsigned circuits; /* Sets at once, each with a part of the file. */
+    unsigned threads; /* Of the exit. */
     int slow_reader; /* The program that reads at the client is slow, and memory is watched. */
     unsigned base_port; /* 0: any free ports. */
-    double ratio; /* How much faster two legs have to be; 0: 0.8 of what the paths allow, or with padding nothing. */
+    double ratio; /* How much faster two legs have to be; 0: see summary.c. */
     int two_only; /* Leave out the run over one leg. */
     const char *padding; /* The name of the padding machines; NULL: no padding. */
     char machines[ENDS][MACHINES_PATH_CAP]; /* Their files, or empty. */

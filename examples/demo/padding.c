@@ -43,8 +43,8 @@ void padding_add(struct circflow_padding_stats *sum, const struct loop *loop, st
     if (stats.blocked_ns > sum->blocked_ns) sum->blocked_ns = stats.blocked_ns;
 }
 
-void padding_say(const struct circflow_padding_stats *sum) {
-    node_say("padding %llu %llu %llu %llu", (unsigned long long)sum->normal_sent,
+void padding_say(const struct circflow_padding_stats *sum, unsigned loop) {
+    node_say("padding %u %llu %llu %llu %llu", loop, (unsigned long long)sum->normal_sent,
              (unsigned long long)sum->padding_sent, (unsigned long long)sum->replaced,
              (unsigned long long)sum->blocked_ns);
 }

@@ -12,7 +12,7 @@ struct circflow_machines_id padding_load(struct loop *loop, const char *path);
 void padding_add(struct circflow_padding_stats *sum, const struct loop *loop, struct circflow_circuit_id circuit,
                  uint8_t hop);
 
-/* Says them, see node.h. */
-void padding_say(const struct circflow_padding_stats *sum);
+/* Says them, see node.h. `loop` is the number of the event loop. */
+void padding_say(const struct circflow_padding_stats *sum, unsigned loop);
 
 #endif

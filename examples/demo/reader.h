@@ -1,6 +1,5 @@
-/* The program behind a stream at the client: it takes the bytes that come, at once or slowly. A slow one takes so many a
- * second, and stops for two seconds after every three.
- */
+/* The program behind a stream at the client: it takes the bytes that come, at once or slowly. A slow one takes so many
+ * a second, and stops for two seconds after every three. */
 #ifndef DEMO_READER_H
 #define DEMO_READER_H
 

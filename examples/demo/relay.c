@@ -1,7 +1,7 @@
 /* demo-relay PORT NEXT_PORT BYTES_PER_S DELAY_US MACHINES_FILE SECONDS
  *
- * A relay on the way: it takes one connection, makes one to the next hop, and passes the cells of many circuits on, both
- * ways, no faster and no sooner than it is told. It knows nothing of conflux, as no relay on the way does. With
+ * A relay on the way: it takes one connection, makes one to the next hop, and passes the cells of many circuits on,
+ * both ways, no faster and no sooner than it is told. It knows nothing of conflux, as no relay on the way does. With
  * MACHINES_FILE it pads towards the client, and says after so many SECONDS how regular the client's padding came.
  */
 #include "relay.h"
@@ -70,7 +70,7 @@ static void on_progress(evutil_socket_t fd, short what, void *arg) {
     struct relay *relay = arg;
     (void)fd;
     (void)what;
-    memory_say(&relay->memory);
+    memory_say(&relay->memory, 0);
 }
 
 static uint64_t padding_sent(void *owner) {
@@ -92,7 +92,7 @@ int main(int argc, char **argv) {
     static struct relay relay;
     struct event_base *base = node_start();
     if (argc != 7) node_fail("demo-relay is started by the demo");
-    loop_open(&relay.loop, base, 1, obey, &relay);
+    loop_open(&relay.loop, base, 0, obey, &relay);
     for (uint8_t i = 0; i < SIDES; i++)
         open_side(&relay, i, node_number(argv[3], UINT64_MAX / 2), node_number(argv[4], 10000000));
     relay.next_port = (uint16_t)node_number(argv[2], UINT16_MAX);

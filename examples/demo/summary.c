@@ -4,8 +4,9 @@
 
 #include <stdio.h>
 
-/* A ratio means nothing when it was over before it began. */
-enum { RATIO_SECONDS_MIN = 2 };
+/* A ratio means nothing when it was over before it began; nor when a path holds more than slow start reaches, as a
+ * window grows by no more than a cell for each SENDME from there on, and may never get to what the path could carry. */
+enum { RATIO_SECONDS_MIN = 2, RATIO_PATH_CELLS_MAX = 600 };
 
 void summary_print_header(const struct options *options, uint64_t size) {
     printf("circflow demo: %llu bytes from an exit to a client, over TCP on 127.0.0.1, each relay a process\n",
@@ -19,12 +20,16 @@ void summary_print_header(const struct options *options, uint64_t size) {
     printf("A window grows until it is some 200 cells larger than its path holds. These queue in the middle relay, so\n"
            "the round trips seen are longer than the path's.\n");
     if (options->circuits > 1)
-        printf("%u sets of two circuits each, all at once over the same connections; each carries its part of the file.\n"
-               "No window is smaller than 124 cells, so that many circuits queue long; the relays let them take turns.\n",
+        printf("%u sets of two circuits each, all at once over the same connections; each carries its part of the\n"
+               "file. No window is smaller than 124 cells, so that many circuits queue long; the relays let them take\n"
+               "turns.\n",
                options->circuits);
+    if (options->threads > 1)
+        printf("The exit has %u event loops in %u threads, each with an engine of its own; a leg ends in each.\n",
+               options->threads, options->threads);
     if (options->slow_reader)
-        printf("The program that reads at the client takes %.1f Mbit/s, a fifth of what the paths carry, and stops for 2\n"
-               "seconds after every 3. What is sent must wait for it; where, and how much, is what this run shows.\n",
+        printf("The program that reads at the client takes %.1f Mbit/s, a fifth of what the paths carry, and stops\n"
+               "for 2 seconds after every 3. What is sent must wait for it; where, and how much, this run shows.\n",
                (double)options_reader_bytes_per_s(options) * 8 / 1e6);
     if (options->padding != NULL)
         printf("padding: machines '%s' on each leg, at the client and at the exit\n", options->padding);
@@ -68,6 +73,8 @@ static double ratio_needed(const struct options *options, const struct outcome *
     if (options->two_only) return 0;
     if (options->ratio != 0) return options->ratio;
     if (options->padding != NULL) return 0; /* Padding decides on the speed itself. */
+    for (size_t i = 0; i < LEGS_MAX; i++)
+        if (path_cells(&options->paths[i]) > RATIO_PATH_CELLS_MAX) return 0;
     const int too_short = seconds(&outcome->runs[0]) < RATIO_SECONDS_MIN;
     return too_short || outcome->runs[1].lost[0] != '\0' ? 0 : 0.8 * options_gain(options);
 }
@@ -107,6 +114,7 @@ static void print_figures(const struct options *options, const struct outcome *o
     if (!options->two_only) printf(", one leg %.2f s %.2f Mbit/s", seconds(one), mbit(one));
     printf(", two legs %.2f s %.2f Mbit/s", seconds(two), mbit(two));
     if (!options->two_only) print_ratio(options, outcome);
+    if (options->threads > 1) printf(", exit in %u threads", options->threads);
     printf(", %llu switches, reorder depth %llu", (unsigned long long)two->switches,
            (unsigned long long)two->held_peak);
     if (options->slow_reader) {

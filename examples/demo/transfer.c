@@ -33,8 +33,8 @@ static void tick(struct transfer *transfer) {
 static int is_running(const struct transfer *transfer) { return transfer->first_failure[0] == '\0'; }
 
 /* No wait is without bound: either something moves, or it is over. */
-int transfer_wait_for_port(struct transfer *transfer, const struct child *child) {
-    while (child->port == 0 && is_running(transfer)) {
+int transfer_wait_for_ports(struct transfer *transfer, const struct child *child, unsigned count) {
+    while (child->ports[count - 1] == 0 && is_running(transfer)) {
         tick(transfer);
         if (interrupted) transfer_fail(transfer, "interrupted by signal %d", (int)interrupted);
         if (now_ns() - transfer->moved_ns > STALL_S * UINT64_C(1000000000))

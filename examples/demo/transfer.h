@@ -34,7 +34,7 @@ struct transfer_result {
     uint64_t sent, received;
     uint64_t took_ns, switches, held_peak, cells[LEGS_MAX], cwnd_peak[LEGS_MAX];
     uint64_t xoffs, xons, xoffs_heard, xons_heard; /* Said by the client, heard by the exit. */
-    struct memory memory[PROCESSES]; /* Of each when it used most. */
+    struct memory memory[PROCESSES][LOOPS_MAX]; /* Of each loop when it used most. */
     struct padding padding[ENDS];
     struct regular_figures regular[ENDS];
 };

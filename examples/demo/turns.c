@@ -1,7 +1,6 @@
-/* Many circuits share a wire. While it has room, cells go straight through. Once it is full, circflow keeps the cells of
- * each circuit at its edge, and circuits take turns whenever there is room, a few cells each: so none waits for the
- * whole backlog of another. circflow leaves that choice to its host, who says for each circuit when it may write.
- */
+/* Many circuits share a wire. While it has room, cells go straight through. Once it is full, circflow keeps the cells
+ * of each circuit at its edge, and circuits take turns whenever there is room, a few cells each: so none waits for the
+ * whole backlog of another. circflow leaves that choice to its host, who says for each circuit when it may write. */
 #include "clock.h"
 #include "relay.h"
 

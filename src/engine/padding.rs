@@ -431,7 +431,10 @@ impl Engine {
     #[allow(clippy::too_many_arguments)]
     pub(super) fn released(&mut self, id: Id, set: Id, hop: u8, delta: u32, number: u64, lane: Lane, now: Nanos) {
         if self.is_elsewhere(id) {
-            return self.cross_lane(id, delta, number, lane);
+            self.cross_lane(id, delta, number, lane);
+            // It is out: the host takes it over there, and nobody here waits for that.
+            self.sets.get_mut(set).into_iter().for_each(|state| state.taken(&mut self.effects));
+            return;
         }
         let wants_tag = self.count_data(id, hop, self.store.command_of(&lane), now);
         if delta != 0 {

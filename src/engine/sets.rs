@@ -163,8 +163,10 @@ impl Engine {
         if now >= self.deadline() || !self.clock.advance(now) {
             return None;
         }
+        // A leg elsewhere needs the message itself.
+        let elsewhere = self.has_legs_elsewhere();
         let state = self.sets.get_mut(set)?;
-        if !command.is_multiplexed() || !state.is_host_hop(hop) {
+        if elsewhere || !command.is_multiplexed() || !state.is_host_hop(hop) {
             return None;
         }
         state.send_next(command == Command::DATA, now).map(verdict)

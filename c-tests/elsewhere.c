@@ -1,0 +1,149 @@
+/* A set at an exit with a leg on its own engine, and one on another engine of its hub: what goes out on the other. */
+
+#include "host.h"
+
+static host_world world;
+static circflow_engine *other;
+static circflow_circuit_id away; /* The leg on `other`. */
+static circflow_hub *hub;
+
+static void wake(void *userdata) { (void)userdata; /* The test ticks when it likes. */ }
+
+static void tick(circflow_engine *engine) { OK(circflow_engine_tick(engine, world.now)); }
+
+/* The first message that an engine wants to send on a circuit. */
+static host_event sent_on(circflow_engine *engine, circflow_circuit_id circuit)
+{
+    const host_events *events = host_drain(engine);
+    for (size_t i = 0; i < events->count; i++)
+        if (events->at[i].insn.kind == CIRCFLOW_INSN_SEND && events->at[i].insn.circuit.v == circuit.v)
+            return events->at[i];
+    fail_msg("nothing is sent on the circuit");
+    return events->at[0];
+}
+
+static void carry(const host_event *event, circflow_engine *to, circflow_circuit_id circuit, uint8_t hop)
+{
+    const circflow_insn_send *send = &event->insn.detail.send;
+    host_feed(&world, to, circuit, host_message(send->command, hop, send->stream_id, event->body, send->body_len));
+}
+
+/* LINK of leg 0 to the exit, of leg 1 to the other engine, and all that follows. */
+static void link_both(void)
+{
+    static host_events links;
+    host_launch(&world, 1);
+    world.client_circuit.tag = 0xc001;
+    world.client_leg[1] = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
+    OK(circflow_set_add_legs(world.client, world.now, world.client_set, &world.client_leg[1], 1));
+    world.exit_circuit.tag = 0xe001;
+    away = host_open(&world, other, CIRCFLOW_ROLE_EXIT);
+    links = *host_drain(world.client);
+    assert_int_equal(host_count(&links, CIRCFLOW_INSN_SEND), 2);
+    carry(&links.at[0], world.exit, world.exit_leg[0], 0);
+    carry(&links.at[1], other, away, 0);
+    const host_events *saw = host_drain(world.exit);
+    world.exit_set = host_first(saw, CIRCFLOW_INSN_LINKED)->set;
+    for (size_t i = 0; i < saw->count; i++)
+        if (saw->at[i].insn.kind == CIRCFLOW_INSN_SEND) {
+            const host_event linked = saw->at[i];
+            carry(&linked, world.client, world.client_leg[0], HOST_HOPS);
+            break;
+        }
+    tick(world.exit); /* It hears of the leg on the other engine .. */
+    tick(other);      /* .. which hears its answer. */
+    const host_event linked = sent_on(other, away);
+    carry(&linked, world.client, world.client_leg[1], HOST_HOPS);
+    links = *host_drain(world.client);
+    for (size_t i = 0; i < links.count; i++)
+        if (links.at[i].insn.kind == CIRCFLOW_INSN_SEND) {
+            const int is_first = links.at[i].insn.circuit.v == world.client_leg[0].v;
+            carry(&links.at[i], is_first ? world.exit : other, is_first ? world.exit_leg[0] : away, 0);
+        }
+    tick(world.exit);
+    host_drain(world.exit);
+}
+
+static int setup(void **state)
+{
+    circflow_hub_config config;
+    (void)state;
+    memset(&world, 0, sizeof(world));
+    host_prepare(&world);
+    world.exit_terms.held_sends_max = 4;
+    host_start(&world);
+    OK(circflow_hub_config_init(&config, sizeof(config)));
+    OK(circflow_hub_new(&config, &hub));
+    world.engine_config.engine_tag = 3;
+    OK(circflow_engine_new(&world.engine_config, &other));
+    OK(circflow_engine_accept_sets(other, &world.exit_terms));
+    OK(circflow_engine_join(world.exit, hub, wake, NULL));
+    OK(circflow_engine_join(other, hub, wake, NULL));
+    link_both();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    OK(circflow_engine_free(other, NULL, NULL));
+    host_stop(&world);
+    OK(circflow_hub_free(hub));
+    return 0;
+}
+
+/* Sends so many messages that are to go by the other engine. */
+static void send_away(int count)
+{
+    const circflow_message message = host_data(0, "x");
+    circflow_verdict verdict;
+    for (int i = 0; i < count; i++) {
+        OK(circflow_set_send(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
+        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        assert_int_equal(verdict.circuit.v, 0);
+    }
+}
+
+static void comes_out_there(size_t count)
+{
+    OK(circflow_engine_tick(other, world.now));
+    assert_int_equal(host_count(host_drain(other), CIRCFLOW_INSN_SEND), count);
+}
+
+/* No verdict tells a host to send on a leg of another thread. */
+static void what_goes_elsewhere_is_held(void **state)
+{
+    (void)state;
+    host_room(&world, other, away, 50, 20 * MS);
+    tick(world.exit);
+    send_away(20);
+    comes_out_there(20);
+}
+
+/* What padding held and then went over to the other engine waits no more: it must not take up room for ever, nor keep
+ * what comes later from going. */
+static void what_crosses_waits_no_more(void **state)
+{
+    (void)state;
+    host_pad(&world, world.exit, world.exit_leg[0], "shut-0", 0, 0);
+    host_room(&world, world.exit, world.exit_leg[0], 50, 10 * MS);
+    host_drop(&world, world.exit, world.exit_leg[0], 0); /* The machine blocks its leg from now on. */
+    tick(world.exit);
+    host_drain(world.exit);
+    send_away(3);
+    comes_out_there(0);
+    host_room(&world, other, away, 50, 20 * MS);
+    tick(world.exit); /* The other leg has room: all three go there. */
+    comes_out_there(3);
+    send_away(20); /* More than may be held at a time. */
+    comes_out_there(20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_goes_elsewhere_is_held, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_crosses_waits_no_more, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
