@@ -169,7 +169,7 @@ fn much_goes_through_a_small_link() {
     assert!(woken < TOKENS, "one wake-up stands for many: {woken}");
 }
 
-/// Two ends, each on its thread, that send, read and go at any moment.
+/// Two ends, each on its thread, that send, read and go at any moment; every third home has not taken its end yet.
 #[test]
 fn a_token_comes_out_once_whoever_goes_first() {
     const ROUNDS: u64 = 20_000;
@@ -193,7 +193,12 @@ fn a_token_comes_out_once_whoever_goes_first() {
                     if round % 16 == 0 {
                         barrier.wait();
                     }
-                    for _ in 0..dice.roll(12) {
+                    let is_offered = side == 1 && round % 3 == 0;
+                    if is_offered && dice.roll(2) == 0 {
+                        drop(end);
+                        continue;
+                    }
+                    for _ in 0..if is_offered && !end.take() { 0 } else { dice.roll(12) } {
                         if dice.roll(3) > 0 {
                             send(&end, &ledger);
                         } else if let News::Item(token) = end.poll() {

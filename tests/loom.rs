@@ -303,6 +303,34 @@ mod hub {
         });
     }
 
+    /// A leg that goes while its set's home looks at its request, or goes too: what it had sent comes out once.
+    #[test]
+    fn an_item_comes_out_once_when_the_home_may_not_have_taken_it() {
+        for dies in [false, true] {
+            check(move || {
+                let (near, far) = (Loop::new(), Loop::new());
+                let (leg, home) = link::<u8, u8>(1, &near.bell, NEAR, &far.bell);
+                let other = thread::spawn(move || {
+                    let mut out = Vec::new();
+                    send_all(&leg, &[1], &mut out);
+                    leg.close(8, left(&mut out));
+                    out
+                });
+                let mut out = Vec::new();
+                if dies {
+                    drop(home);
+                } else if home.take() {
+                    if let News::Item(item) = home.poll() {
+                        out.push(item);
+                    }
+                    home.close(7, left(&mut out));
+                }
+                out.extend(other.join().unwrap());
+                assert_eq!(out, [1]);
+            });
+        }
+    }
+
     fn quiet() -> Notify {
         std::sync::Arc::new(|| {})
     }

@@ -19,6 +19,10 @@
 //! that stops before its inbox is empty rings for itself ([`End::again`]), so it gets there. tests/loom.rs tries all
 //! orders of this code, on a channel that orders less than the real one.
 //!
+//! An end that nobody has taken yet (a circuit that waits for its set's home) has no reader, so what was sent to it is its
+//! writer's: who goes first says so in one step, the home that takes its end ([`End::take`]) or the leg that withdraws.
+//! So it does not matter that a home that goes drops the ends it never took, on whatever thread.
+//!
 //! One thread at a time has an end. A flag needs no room, so a death is seen through a full channel ([`End::over`]).
 
 use super::bell::{Bell, Ear};
@@ -46,6 +50,8 @@ struct Inbox<T> {
     gone: AtomicU64,
     /// The writer found it full and waits to be rung.
     awaited: AtomicBool,
+    /// Whose the items are until there is a reader: [`OFFERED`], then [`TAKEN`] or [`WITHDRAWN`].
+    reader: AtomicU64,
     ear: Arc<Ear>,
 }
 
@@ -81,15 +87,22 @@ pub enum Left<I, O> {
 
 /// Both ends of a new link: the first one's owner knows it as `key`, the second one's will say (`End::open`).
 pub fn link<A, B>(room: usize, near: &Arc<Bell>, key: Id, far: &Arc<Bell>) -> (End<A, B>, End<B, A>) {
-    let near = Arc::new(Inbox::new(room, Ear::new(near, key)));
-    let far = Arc::new(Inbox::new(room, Ear::closed(far)));
+    let near = Arc::new(Inbox::new(room, Ear::new(near, key), TAKEN));
+    let far = Arc::new(Inbox::new(room, Ear::closed(far), OFFERED));
     let first = End { inbox: Arc::clone(&near), outbox: Arc::clone(&far), closed: false };
     (first, End { inbox: far, outbox: near, closed: false })
 }
 
 impl<I, O> End<I, O> {
+    /// Whoever holds the second end will read it, or close it. False when the first end was closed before that: it has
+    /// handed out what it had sent, and there is nothing to read.
+    pub fn take(&self) -> bool {
+        self.inbox.reader.compare_exchange(OFFERED, TAKEN, AcqRel, Acquire) != Err(WITHDRAWN)
+    }
+
     /// The second end has got an owner: news of it comes under this key, and some may be there already.
     pub fn open(&self, key: Id) {
+        self.take();
         Ear::open(&self.inbox.ear, key);
     }
 
@@ -155,13 +168,21 @@ impl<I, O> End<I, O> {
     pub fn close(mut self, word: u32, mut left: impl FnMut(Left<I, O>)) {
         self.closed = true;
         self.die(WORDS + u64::from(word));
-        while let Some(item) = self.inbox.items.pop() {
-            left(Left::Unread(item));
+        if self.take() {
+            while let Some(item) = self.inbox.items.pop() {
+                left(Left::Unread(item));
+            }
         }
-        while let Some(item) = self.take_back() {
+        let withdrawn = self.withdraw();
+        while let Some(item) = if withdrawn { self.outbox.items.pop() } else { self.take_back() } {
             left(Left::Unsent(item));
         }
         Ear::ring(&self.outbox.ear);
+    }
+
+    /// Nobody has taken the other end, and nobody will.
+    fn withdraw(&self) -> bool {
+        self.outbox.reader.compare_exchange(OFFERED, WITHDRAWN, AcqRel, Acquire).is_ok()
     }
 
     fn die(&self, gone: u64) {
@@ -186,9 +207,9 @@ impl<I, O> Drop for End<I, O> {
 }
 
 impl<T> Inbox<T> {
-    fn new(room: usize, ear: Arc<Ear>) -> Self {
+    fn new(room: usize, ear: Arc<Ear>, reader: u64) -> Self {
         let (gone, awaited) = (AtomicU64::new(HERE), AtomicBool::new(false));
-        Inbox { items: Channel::new(room), low: room / 2, gone, awaited, ear }
+        Inbox { items: Channel::new(room), low: room / 2, gone, awaited, reader: AtomicU64::new(reader), ear }
     }
 }
 
@@ -196,6 +217,11 @@ impl<T> Inbox<T> {
 const HERE: u64 = 0;
 const WORDS: u64 = 1;
 const WORDLESS: u64 = WORDS + u32::MAX as u64 + 1;
+
+/// What `reader` says: nobody reads yet; somebody does; the writer went before.
+const OFFERED: u64 = 0;
+const TAKEN: u64 = 1;
+const WITHDRAWN: u64 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -209,6 +235,7 @@ mod tests {
     fn pair(room: usize) -> (End<u8, u8>, End<u8, u8>, [Arc<Bell>; 2]) {
         let bells = [bell(), bell()];
         let (leg, home) = link(room, &bells[0], Id(1), &bells[1]);
+        assert!(home.take());
         (leg, home, bells)
     }
 
@@ -287,6 +314,29 @@ mod tests {
         let mut rest = Vec::new();
         home.close(0, |left| rest.push(left));
         assert_eq!(rest, [Left::Unread(1), Left::Unsent(2)]);
+    }
+
+    #[test]
+    fn what_was_sent_to_an_end_that_nobody_took_is_its_writers() {
+        let offered = || link::<u8, u8>(2, &bell(), Id(1), &bell());
+        let mut rest = Vec::new();
+        let (leg, home) = offered();
+        leg.send(1).unwrap();
+        leg.close(0, |left| rest.push(left));
+        assert_eq!(rest, [Left::Unsent(1)], "at once, as the home may go without having looked");
+        assert!(!home.take() && home.poll() == News::Over(Some(0)));
+        home.close(0, |left| panic!("{left:?}"));
+        let (leg, home) = offered();
+        leg.send(2).unwrap();
+        assert!(home.take());
+        leg.close(0, |left| panic!("it will be read: {left:?}"));
+        home.close(0, |left| rest.push(left));
+        assert_eq!(rest[1], Left::Unread(2));
+        let (leg, home) = offered();
+        leg.send(3).unwrap();
+        drop(home);
+        leg.close(0, |left| rest.push(left));
+        assert_eq!(rest[2], Left::Unsent(3));
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub(super) struct Member<T: Traffic> {
     ear: Arc<Ear>,
 }
 
-/// A circuit on another engine that wants to be a leg here. Dropped, it is refused without a word.
+/// A circuit on another engine that wants to be a leg here. To be accepted or refused; when it is dropped, the circuit
+/// is told, and has back what it sent only if it is still there.
 pub struct Join<T: Traffic> {
     /// The set it asks for. It may have ended: check it, and the nonce.
     pub set: Id,
@@ -92,9 +93,10 @@ impl<T: Traffic> Port<T> {
         Ok(near)
     }
 
-    /// The next circuit that wants to be a leg here. News of these comes under [`Id::NONE`].
+    /// The next circuit that wants to be a leg here. News of these comes under [`Id::NONE`]. One that has gone in the
+    /// meantime is passed over.
     pub fn poll_join(&self) -> Option<Join<T>> {
-        self.member.joins.pop()
+        std::iter::from_fn(|| self.member.joins.pop()).find(|join| join.end.take())
     }
 
     /// Rings for the circuits that want to be legs here: the engine has not looked at all, and will go on in its turn.
