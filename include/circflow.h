@@ -11,10 +11,10 @@
  *  1. Feed, then drain. A feed answers with a verdict and may queue instructions; drain them before you sleep.
  *  2. Time comes in. Every feed takes the host's monotonic nanoseconds; the library owns no clock, thread, socket or
  *     randomness. Equal time is normal; an earlier time is read as the latest seen and counted.
- *  3. No pointer survives a call, except the engine and your opaque user data.
- *  4. Callbacks come only from drain, free (handing tokens back) and the log function. Inside drain's callback you may
- *     feed; you may not poll, drain or free.
- *  5. One engine, one thread at a time.
+ *  3. No pointer survives a call, except the engine, the hub and your opaque user data.
+ *  4. Callbacks come only from drain, free (handing tokens back), the log function, and notify (which runs on another
+ *     engine's thread and may only wake it). Inside drain's callback you may feed; you may not poll, drain or free.
+ *  5. One engine, one thread at a time. Engines meet only in a hub.
  *  6. An error changes nothing unless its class says that a circuit, a set or the engine is gone.
  *
  * A loop looks like this:
@@ -1801,7 +1801,8 @@ enum circflow_status circflow_engine_set_param(struct circflow_engine *engine,
 //
 // @param from         The side it came from.
 // @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or less. command: the cell's (RELAY or RELAY_EARLY), or what
-//                     you like; it comes back. form, token and cost as for any message. Other fields are not looked at.
+//                     you like; it comes back. form, token and cost as for any message. Other fields are not looked
+//                     at.
 // @param verdict_out  FORWARD: write the cell you hold to the other side, now. HELD: that side is full, and the cell
 //                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
 //                     on CIRCFLOW_OK.

@@ -6,8 +6,8 @@ use super::vegas::{Channel, Vegas};
 use crate::base::{limits, Nanos};
 use crate::wire::sendme::{Sendme, Tag};
 use crate::wire::Malformed;
-use std::sync::Arc;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A congestion window, and the SENDMEs that will open it again, oldest first.
 ///

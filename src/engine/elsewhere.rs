@@ -1,5 +1,5 @@
-//! What an engine remembers of sets over several engines: its own circuits that are legs elsewhere, and legs elsewhere of
-//! its own sets.
+//! What an engine remembers of sets over several engines: its own circuits that are legs elsewhere, and legs elsewhere
+//! of its own sets.
 
 use super::crossing::{Crossing, Down, Up};
 use crate::base::Id;

@@ -48,7 +48,8 @@ pub unsafe extern "C" fn circflow_engine_set_param(
 ///
 /// @param from         The side it came from.
 /// @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or less. command: the cell's (RELAY or RELAY_EARLY), or what
-///                     you like; it comes back. form, token and cost as for any message. Other fields are not looked at.
+///                     you like; it comes back. form, token and cost as for any message. Other fields are not looked
+///                     at.
 /// @param verdict_out  FORWARD: write the cell you hold to the other side, now. HELD: that side is full, and the cell
 ///                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
 ///                     on CIRCFLOW_OK.

@@ -19,9 +19,9 @@
 //! that stops before its inbox is empty rings for itself ([`End::again`]), so it gets there. tests/loom.rs tries all
 //! orders of this code, on a channel that orders less than the real one.
 //!
-//! An end that nobody has taken yet (a circuit that waits for its set's home) has no reader, so what was sent to it is its
-//! writer's: who goes first says so in one step, the home that takes its end ([`End::take`]) or the leg that withdraws.
-//! So it does not matter that a home that goes drops the ends it never took, on whatever thread.
+//! An end that nobody has taken yet (a circuit that waits for its set's home) has no reader, so what was sent to it is
+//! its writer's: who goes first says so in one step, the home that takes its end ([`End::take`]) or the leg that
+//! withdraws. So it does not matter that a home that goes drops the ends it never took, on whatever thread.
 //!
 //! One thread at a time has an end. A flag needs no room, so a death is seen through a full channel ([`End::over`]).
 

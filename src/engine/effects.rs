@@ -1,0 +1,143 @@
+//! What follows from a call: effects of sets become instructions and timers, and faults become closes.
+
+use super::insn::{News, Queued};
+use super::log::engine_log;
+use super::{Engine, Error, Place};
+use crate::base::Id;
+use crate::conflux::set::Fate;
+use crate::conflux::{Cause, Effect, Fault, LegIx};
+use crate::wire::fault::Reach;
+
+impl Engine {
+    /// A circuit has to close, and perhaps its set.
+    #[cold]
+    pub(super) fn fault(&mut self, id: Id, fault: Fault) -> Error {
+        let place = self.circuits.get(id).map(|circuit| circuit.place);
+        if let (Some(Place::Leg { set, .. }), Reach::Set) = (place, fault.reach()) {
+            return self.fault_of_set(set, fault);
+        }
+        self.note(fault, "circuit", id);
+        let set = match place {
+            Some(Place::Leg { set, .. }) => set,
+            _ => Id::NONE,
+        };
+        self.close(id, set, Cause::Fault(fault));
+        if let Some(Place::Leg { set, ix }) = place {
+            self.remove_leg(set, ix, Cause::Fault(fault));
+        }
+        Error::Fault(fault)
+    }
+
+    /// A set has to end.
+    #[cold]
+    pub(super) fn fault_of_set(&mut self, set: Id, fault: Fault) -> Error {
+        self.note(fault, "set", set);
+        self.end_set(set, Cause::Fault(fault));
+        Error::Fault(fault)
+    }
+
+    /// Counts a fault, words it for people and logs it.
+    pub(super) fn note(&mut self, fault: Fault, noun: &str, id: Id) {
+        self.peer_faults += 1;
+        self.detail = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
+        engine_log!(self, WARN, id = id.0, "closing a {noun}: {}", fault.text().to_string_lossy());
+    }
+
+    /// Refuses an argument, in words.
+    pub fn invalid(&mut self, why: &str) -> Error {
+        self.detail.clear();
+        self.detail.push_str(why);
+        Error::INVALID
+    }
+
+    /// Queues the close of a circuit, once.
+    pub(super) fn close(&mut self, id: Id, set: Id, cause: Cause) {
+        if self.is_elsewhere(id) {
+            return self.send_off(id, cause);
+        }
+        self.come_back(id, cause);
+        let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
+        if let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.place != Place::Closing) {
+            circuit.place = Place::Closing;
+            self.queue.push(Queued::Close { circuit: id, set, set_tag, cause });
+        }
+    }
+
+    /// A circuit has become a leg.
+    pub(super) fn seat(&mut self, id: Id, set: Id, ix: LegIx) {
+        if let (Some(circuit), Some(state)) = (self.circuits.get_mut(id), self.sets.get_mut(set)) {
+            circuit.place = Place::Leg { set, ix };
+            state.set_tag(ix, circuit.config.tag);
+            if let Some(padding) = &circuit.padding {
+                state.hold_back(ix, padding.is_blocked(), !padding.asks(), &mut self.effects);
+            }
+            let runs = circuit.runs_streams();
+            let hop = circuit.config.hops;
+            let reactor = circuit.reactor.as_mut().filter(|_| runs);
+            state.seated(reactor.as_ref().map(|reactor| reactor.params()));
+            if let Some(reactor) = reactor {
+                state.report(ix, &reactor.report(hop), &mut self.effects);
+            }
+        }
+    }
+
+    pub(super) fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
+        let Some(state) = self.sets.get_mut(set) else { return };
+        let fate = state.remove(ix, cause, &mut self.store, &mut self.effects);
+        let torn = fate == Fate::Lives && state.is_torn();
+        self.apply_effects(set);
+        if fate == Fate::Over {
+            self.forget_set(set);
+        } else if torn {
+            self.fault_of_set(set, Fault::NumberTwice);
+        }
+    }
+
+    pub(super) fn end_set(&mut self, set: Id, cause: Cause) {
+        let Some(state) = self.sets.get_mut(set) else { return };
+        state.end(cause, &mut self.store, &mut self.effects);
+        self.apply_effects(set);
+        self.forget_set(set);
+    }
+
+    /// Turns what follows from a call into instructions and timers.
+    pub(super) fn apply_effects(&mut self, set: Id) {
+        let mut effects = std::mem::take(&mut self.effects);
+        let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send { leg, .. } if self.is_elsewhere(leg) => self.send_linked(leg, set),
+                Effect::Send { leg, control } => self.queue.push(Queued::Send { circuit: leg, set, control }),
+                Effect::Linked { leg, rtt } => {
+                    engine_log!(self, DEBUG, circuit = leg.0, set = set.0, rtt_ns = rtt, "leg linked");
+                    self.queue.push(Queued::Linked { circuit: leg, set, rtt });
+                }
+                Effect::Usable => self.queue.push(Queued::Set { set, news: News::Usable }),
+                Effect::WantLeg => self.queue.push(Queued::Set { set, news: News::WantLeg }),
+                Effect::Resume => self.queue.push(Queued::Set { set, news: News::Resume }),
+                Effect::Ready => self.queue.push(Queued::Ready { set }),
+                Effect::Close { leg, cause } => self.close(leg, set, cause),
+                Effect::Rest { lane, next } => {
+                    let run = self.sets.get(set).is_some_and(|state| state.params().is_some());
+                    self.queue.push(Queued::Rest { set, set_tag, lane, next, run });
+                }
+                Effect::Ended(cause) => {
+                    engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
+                    self.queue.push(Queued::Ended { set, set_tag, cause });
+                }
+                Effect::Arm { leg, deadline } if self.is_elsewhere(leg) => self.arm_elsewhere(leg, Some(deadline)),
+                Effect::Disarm { leg } if self.is_elsewhere(leg) => self.arm_elsewhere(leg, None),
+                Effect::Arm { leg, deadline } => self.alarms.arm_handshake(leg, deadline),
+                Effect::Disarm { leg } => self.alarms.cancel_handshake(leg),
+                Effect::Release => self.release_held(set),
+            }
+        }
+        // What a release has set off comes after all that set the release off. The buffer goes back, so that the next
+        // call finds it grown.
+        std::mem::swap(&mut self.effects, &mut effects);
+        if !effects.is_empty() {
+            self.effects.append(&mut effects);
+            self.apply_effects(set);
+        }
+    }
+}
