@@ -19,3 +19,9 @@ tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 tor-debug: tor
 	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
 	$(TOR_HERE)/build.sh debug "$$source" $(TOR_BUILD)/debug $(TOR_BUILD)/stock $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
+
+check-tor: tor-tests tor-network ## Tor's own tests and a private network, stock and with circflow: NETWORK=, SIZE_MIB=
+	@echo "check-tor: OK"
+
+tor-tests: tor
+	@$(TOR_HERE)/tests.sh $(TOR_BUILD)/stock $(TOR_BUILD)/circflow $(TOR_GROUPS)

@@ -38,6 +38,8 @@ typedef struct side_t {
   conflux_alg_t alg;
   /* Messages wait for conflux_dequeue_relay_msg(). */
   bool ready;
+  /* For the log. */
+  struct circflow_set_stats figures;
   /* Messages were lost with circflow's set: nothing after them can be delivered any more. */
   bool torn;
 } side_t;
@@ -168,19 +170,26 @@ side_is_alive(const side_t *side)
     circflow_set_get_stats(engine, side->set, &stats) == CIRCFLOW_OK;
 }
 
-/* Writes the figures of a set that is about to go into tor's log, for integration/tor/network.py. */
+/* Keeps the figures of a set that may be about to go. */
 static void
-side_log_figures(const side_t *side)
+side_note_figures(side_t *side)
 {
   struct circflow_set_stats stats;
   stats.size = sizeof(stats);
-  if (circflow_set_get_stats(engine, side->set, &stats) != CIRCFLOW_OK)
-    return;
-  log_debug(LD_CIRC, "circflow: set ends: sent %" PRIu64 " delivered %" PRIu64
+  if (circflow_set_get_stats(engine, side->set, &stats) == CIRCFLOW_OK)
+    side->figures = stats;
+}
+
+/* Writes the figures of a set that has gone into tor's log, for network.py. */
+static void
+side_log_figures(const side_t *side)
+{
+  const struct circflow_set_stats *figures = &side->figures;
+  log_debug(LD_CIRC, "circflow: set ended: sent %" PRIu64 " delivered %" PRIu64
             " switches-sent %" PRIu64 " switches-received %" PRIu64
             " held-peak %" PRIu64 " held-bytes-peak %" PRIu64,
-            stats.sent, stats.delivered, stats.switches_sent,
-            stats.switches_received, stats.held_peak, stats.held_bytes_peak);
+            figures->sent, figures->delivered, figures->switches_sent,
+            figures->switches_received, figures->held_peak, figures->held_bytes_peak);
 }
 
 /* A leg is no more. Tor has judged by now whether its set can do without it, so that circflow must not count what was
@@ -191,8 +200,7 @@ side_drop_leg(side_t *side, int at)
   struct circflow_leg_report report = {
     .circuit = side->legs[at].id, .sendme_inc = 1,
   };
-  if (side->n_legs == 1)
-    side_log_figures(side);
+  side_note_figures(side);
   (void) circflow_circuit_report(engine, now_ns(), &report, 1);
   went_well(circflow_circuit_closed(engine, now_ns(), side->legs[at].id),
             "leg closed");
@@ -206,9 +214,11 @@ static void
 side_shut(side_t *side)
 {
   if (side_is_alive(side)) {
-    side_log_figures(side);
+    side_note_figures(side);
     went_well(circflow_set_close(engine, now_ns(), side->set), "set closed");
   }
+  if (side->set.v != 0)
+    side_log_figures(side);
   side->set.v = 0;
   while (side->n_legs > 0) {
     side->n_legs--;
@@ -377,7 +387,9 @@ side_import(side_t *side)
   if (!went_well(circflow_set_export(engine, side->set, &numbers, rows,
                                      CIRCFLOW_LEGS_MAX, &n_rows), "export"))
     return false;
-  numbers.delivered = side->cfx->last_seq_delivered;
+  /* What is delivered must have been received. Tor's test of SWITCH writes a message's numbers before the SWITCH in front
+   * of it has come: the rest of "delivered" follows after that, as the difference stays. */
+  numbers.delivered = MIN(side->cfx->last_seq_delivered, conflux_get_max_seq_recv(side->cfx));
   if (numbers.sending.v == 0)
     numbers.sending.v = side_guess_sending(side);
   for (int i = 0; i < side->n_legs; i++) {
@@ -389,6 +401,7 @@ side_import(side_t *side)
                                      (size_t) side->n_legs), "import"))
     return false;
   side_note_numbers(side);
+  side->delivered = numbers.delivered;
   return true;
 }
 

@@ -331,7 +331,8 @@ switch_to(conflux_t *cfx, circuit_t *circ, uint32_t delta)
   side_leg_t *mine = side ? side_leg_of(side, circ) : NULL;
   if (!mine)
     return NULL;
-  if (!went_well(circflow_circuit_sent(engine, now_ns(), mine->id, CIRCFLOW_CMD_SWITCH,
+  if (delta != 0 &&
+      !went_well(circflow_circuit_sent(engine, now_ns(), mine->id, CIRCFLOW_CMD_SWITCH,
                                        CIRCUIT_IS_ORIGIN(circ) ? CLIENT_HOPS : 0), "SWITCH"))
     goto broken;
   conflux_leg_t *leg = conflux_get_leg(cfx, circ);
@@ -343,6 +344,15 @@ switch_to(conflux_t *cfx, circuit_t *circ, uint32_t delta)
  broken:
   conflux_mark_all_for_close(cfx->nonce, CIRCUIT_IS_ORIGIN(circ), END_CIRC_REASON_TORPROTOCOL);
   return NULL;
+}
+
+/* circflow needs no SWITCH to a leg that stands where the sending one does, and does not count one. Tor's pool brings legs
+ * that join late to their set's number, and tor announces such a move too: its tests wait for the cell. */
+static bool
+announces_move(conflux_t *cfx, const circuit_t *circ)
+{
+  const conflux_leg_t *leg = conflux_get_leg(cfx, circ);
+  return leg && leg != cfx->curr_leg && leg->last_seq_sent > 0;
 }
 
 circuit_t *
@@ -368,7 +378,7 @@ conflux_decide_circ_for_send(conflux_t *cfx, circuit_t *orig_circ, uint8_t relay
     went_well(status, "decision");
   name_first_leg(side, circ);
   engine_drain();
-  if (circ && verdict.switch_delta != 0)
+  if (circ && (verdict.switch_delta != 0 || announces_move(cfx, circ)))
     return switch_to(cfx, circ, verdict.switch_delta);
   return circ;
 }
