@@ -22,6 +22,8 @@ typedef struct side_leg_t {
   /* What was in tor's leg when we looked last. */
   uint64_t sent;
   uint64_t recv;
+  /* The leg joined at its set's number, as tor's pool has it, and has had no SWITCH since: the first may say zero. */
+  bool may_get_zero;
 } side_leg_t;
 
 /* A set as circflow knows it. */
@@ -283,6 +285,7 @@ side_adopt_leg(side_t *side, const conflux_leg_t *leg, side_leg_t *out)
   memset(out, 0, sizeof(*out));
   out->leg = leg;
   out->circ = leg->circ;
+  out->may_get_zero = leg->last_seq_recv > 0;
   if (!went_well(circflow_circuit_open(engine, now_ns(), &config, &out->id), "circuit"))
     return false;
   if (went_well(circflow_set_adopt_leg(engine, now_ns(), side->set, out->id,

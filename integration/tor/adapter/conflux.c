@@ -457,6 +457,16 @@ fill_message(struct circflow_message *out, const circuit_t *circ, const relay_ms
   out->body_len = msg->length;
 }
 
+/* The other half of announces_move(): a SWITCH by zero to a leg that has just joined moves nothing, and circflow, which never
+ * sends one, need not hear of it. All others it counts, and sixteen in the life of a set are too many. */
+static bool
+is_announcement(side_leg_t *mine, uint32_t delta)
+{
+  bool is_first = mine->may_get_zero;
+  mine->may_get_zero = false;
+  return is_first && delta == 0;
+}
+
 int
 conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, const relay_msg_t *msg)
 {
@@ -472,14 +482,17 @@ conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, con
   side_leg_t *mine = leg_of_arrival(in_circ->conflux, in_circ, layer_hint, &side);
   if (!mine)
     return -1;
-  fill_message(&message, in_circ, msg);
-  int32_t status = circflow_circuit_receive(engine, now_ns(), mine->id, &message, &verdict);
-  if (status != CIRCFLOW_OK) {
-    refuse(side, in_circ, status);
-    return -1;
+  uint32_t delta = conflux_cell_parse_switch(msg);
+  if (msg->length < CIRCFLOW_SWITCH_LEN || !is_announcement(mine, delta)) {
+    fill_message(&message, in_circ, msg);
+    int32_t status = circflow_circuit_receive(engine, now_ns(), mine->id, &message, &verdict);
+    if (status != CIRCFLOW_OK) {
+      refuse(side, in_circ, status);
+      return -1;
+    }
   }
   conflux_leg_t *leg = conflux_get_leg(in_circ->conflux, in_circ);
-  leg->last_seq_recv += conflux_cell_parse_switch(msg);
+  leg->last_seq_recv += delta;
   mine->recv = leg->last_seq_recv;
   if (CIRCUIT_IS_ORIGIN(in_circ))
     circuit_read_valid_data(TO_ORIGIN_CIRCUIT(in_circ), msg->length);
