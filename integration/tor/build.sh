@@ -41,9 +41,11 @@ if [ ! -f "$folder/for" ] && [ "$kind" = stock ]; then
 elif [ ! -f "$folder/for" ]; then
     rm -rf "$folder"
     mkdir -p "$folder"
-    # Times are kept, so that make finds all of it up to date.
-    (cd "$stock" && tar cf - --exclude=./for --exclude='*conflux*.o' --exclude=./src/app/tor --exclude=./src/test/test .) |
-        (cd "$folder" && tar xpf -)
+    # Hard links, as the compiler and ar write new files and never into old ones. Where there are none, a copy that keeps
+    # the times, so that make finds all of it up to date.
+    cp -al "$stock/." "$folder/" 2>/dev/null || { rm -rf "$folder"; cp -a "$stock" "$folder"; }
+    find "$folder" -name '*conflux*.o' -delete
+    rm -f "$folder/for" "$folder/log" "$folder/src/app/tor" "$folder/src/test/test"
     cp "$stock/for" "$folder/for"
 fi
 

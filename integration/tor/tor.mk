@@ -25,3 +25,8 @@ check-tor: tor-tests tor-network ## Tor's own tests and a private network, stock
 
 tor-tests: tor
 	@$(TOR_HERE)/tests.sh $(TOR_BUILD)/stock $(TOR_BUILD)/circflow $(TOR_GROUPS)
+
+# NETWORK= takes options of network.py, such as '--mix everywhere --no-controls'.
+tor-network: tor tor-debug ## A private network: a file through a linked conflux set: NETWORK=, SIZE_MIB=
+	@$(TOR_HERE)/network.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow --debug $(TOR_BUILD)/debug \
+		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB)) $(NETWORK)

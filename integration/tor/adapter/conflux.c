@@ -190,8 +190,7 @@ conflux_clear_ooo_q(conflux_t *cfx)
   queue_clear(cfx);
   if (!engine)
     tor_free(spare_msg);
-  if (side)
-    log_debug(LD_CIRC, "circflow: queued bytes of all sets %" PRIu64, queued_bytes);
+  log_debug(LD_CIRC, "circflow: queued bytes of all sets %" PRIu64, queued_bytes);
 }
 
 /* The set that holds most. */
