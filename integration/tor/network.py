@@ -457,8 +457,9 @@ def main():
     parser.add_argument("--no-controls", action="store_true", help="leave out the networks that must fail")
     parser.add_argument("--keep", action="store_true", help="keep the logs of what failed")
     options = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
+    # A shell may have set ^C to be ignored, for what it runs in the background.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     tors = {"stock": os.path.join(options.stock, "src/app/tor"), "circflow": os.path.join(options.circflow, "src/app/tor"),
             "gencert": os.path.join(options.stock, "src/tools/tor-gencert")}
     if options.debug:
@@ -474,7 +475,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())
