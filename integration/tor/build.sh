@@ -5,15 +5,17 @@
 # usage: build.sh stock    SOURCE FOLDER
 #        build.sh circflow SOURCE FOLDER STOCK_FOLDER LIBRARY "LIBRARIES IT NEEDS"
 #        build.sh debug    (the same)
+#        build.sh seam     SOURCE FOLDER LIKE_FOLDER [LIBRARY "LIBRARIES IT NEEDS"]
 #
-# The last two start as a copy of the stock build, as only two of its objects change. debug has an adapter that can be
-# told to do wrong, and is the program alone.
+# All but the first start as a copy of another build, as only a few of its objects change. debug has an adapter that can
+# be told to do wrong, and is the program alone. seam is the tests alone, with seam_tests.c among them; with a library it
+# is like the build with circflow, without one like the stock build.
 set -eu
 
 kind=$1
 source=$2
 folder=$3
-stock=${4:-}
+like=${4:-}
 library=${5:-}
 needs=${6:-}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,6 +23,7 @@ root=$(cd "$here/../.." && pwd)
 jobs=$(nproc 2>/dev/null || echo 2)
 targets="src/app/tor src/tools/tor-gencert src/test/test"
 [ "$kind" = debug ] && targets=src/app/tor
+[ "$kind" = seam ] && targets=src/test/test
 
 fail() {
     tail -n 30 "$folder/log" >&2
@@ -43,13 +46,14 @@ elif [ ! -f "$folder/for" ]; then
     mkdir -p "$folder"
     # Hard links, as the compiler and ar write new files and never into old ones. Where there are none, a copy that keeps
     # the times, so that make finds all of it up to date.
-    cp -al "$stock/." "$folder/" 2>/dev/null || { rm -rf "$folder"; cp -a "$stock" "$folder"; }
+    cp -al "$like/." "$folder/" 2>/dev/null || { rm -rf "$folder"; cp -a "$like" "$folder"; }
     find "$folder" -name '*conflux*.o' -delete
     rm -f "$folder/for" "$folder/log" "$folder/src/app/tor" "$folder/src/test/test"
-    cp "$stock/for" "$folder/for"
+    cp "$like/for" "$folder/for"
 fi
 
-if [ "$kind" != stock ]; then
+if [ "$kind" = seam ]; then ln -sf "$here/seam_tests.c" "$folder/src/test/test_conflux_cell.c"; fi
+if [ -n "$library" ]; then
     or=$folder/src/core/or
     ln -sf "$root/include/circflow.h" "$or/circflow.h"
     for file in "$here"/adapter/*.[ch]; do
@@ -68,5 +72,6 @@ fi
 
 # Says "is up to date" fast; only the first time takes minutes.
 echo "tor: building $kind" >&2
-if [ "$kind" = stock ]; then set --; else set -- LIBS="$library $needs"; fi
+if [ -z "$library" ]; then set --; else set -- LIBS="$library $needs"; fi
+unset MAKEFLAGS MFLAGS MAKELEVEL # What our make was given is not meant for tor's.
 (cd "$folder" && make -j"$jobs" "$@" $targets >log 2>&1) || fail "make failed"

@@ -1,12 +1,14 @@
 #!/bin/sh
-# Runs groups of tor's own tests on two builds of its test program, and compares how many passed.
+# Runs groups of tor's own tests on two builds of its test program, and compares how many passed; then seam_tests.c, which
+# is in two builds of its own: one history in which both must decide alike, and what is circflow's own.
 #
-# usage: tests.sh STOCK_FOLDER CIRCFLOW_FOLDER GROUP...
+# usage: tests.sh FOLDER_OF_BUILDS GROUP...
 set -eu
 
-stock=$1
-circflow=$2
-shift 2
+builds=$1
+stock=$builds/stock
+circflow=$builds/circflow
+shift
 
 # A build with circflow that does not use it would pass everything.
 nm "$circflow/src/test/test" | grep -q circflow_circuit_receive || { echo "tor-tests: FAILED: no circflow in it"; exit 1; }
@@ -30,5 +32,21 @@ for group in "$@"; do
     [ "$a" = "$b" ] || failed=1
     case $a$b in 0* | *[a-z]*) failed=1 ;; esac
 done
+
+# The history is printed; what tor logs is not.
+history() {
+    "$builds/seam-$1/src/test/test" --no-fork --quiet conflux/cell/same >"$builds/seam-$1/history" 2>/dev/null
+}
+if history stock && history circflow && cmp -s "$builds/seam-stock/history" "$builds/seam-circflow/history" &&
+    [ "$(wc -l <"$builds/seam-stock/history")" -gt 100000 ]; then
+    printf '%-24s %10s %14s\n' "one history, lines" "$(wc -l <"$builds/seam-stock/history")" same
+else
+    echo "the two builds do not decide alike: diff $builds/seam-*/history"
+    failed=1
+fi
+own=$(run "$builds/seam-circflow" conflux/cell/..)
+printf '%-24s %10s %14s\n' "tests of the seam" "" "$own"
+case $own in 0* | *[a-z]*) failed=1 ;; esac
+
 [ "$failed" = 0 ] || { echo "tor-tests: FAILED"; exit 1; }
 echo "tor-tests: OK"

@@ -20,11 +20,15 @@ tor-debug: tor
 	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
 	$(TOR_HERE)/build.sh debug "$$source" $(TOR_BUILD)/debug $(TOR_BUILD)/stock $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
 
-check-tor: tor-tests tor-network ## Tor's own tests and a private network, stock and with circflow: NETWORK=, SIZE_MIB=
+check-tor: tor-tests ## Tor's own tests and a private network, stock and with circflow: NETWORK=, SIZE_MIB=
+	@$(MAKE) --no-print-directory tor-network
 	@echo "check-tor: OK"
 
 tor-tests: tor
-	@$(TOR_HERE)/tests.sh $(TOR_BUILD)/stock $(TOR_BUILD)/circflow $(TOR_GROUPS)
+	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
+	$(TOR_HERE)/build.sh seam "$$source" $(TOR_BUILD)/seam-stock $(TOR_BUILD)/stock && \
+	$(TOR_HERE)/build.sh seam "$$source" $(TOR_BUILD)/seam-circflow $(TOR_BUILD)/circflow $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
+	@$(TOR_HERE)/tests.sh $(TOR_BUILD) $(TOR_GROUPS)
 
 # NETWORK= takes options of network.py, such as '--mix everywhere --no-controls'.
 tor-network: tor tor-debug ## A private network: a file through a linked conflux set: NETWORK=, SIZE_MIB=
