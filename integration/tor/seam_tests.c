@@ -358,6 +358,15 @@ test_oom(void *arg)
   tt_int_op(last_close_reason, OP_EQ, END_CIRC_REASON_RESOURCELIMIT);
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
   tt_u64_op(conflux_handle_oom(1), OP_EQ, 0);
+  tear_down();
+  /* A set that the pool does not close cannot go on either: its messages are lost. */
+  set_up(2);
+  hold_two();
+  digest256map_remove(get_linked_pool(false), cfx->nonce);
+  tt_u64_op(conflux_handle_oom(1), OP_EQ, cost);
+  tt_int_op(closes, OP_EQ, 0);
+  tt_assert(!receive(0, 1, 8));
+  tt_int_op(closes, OP_EQ, 1);
  done:
   tear_down();
 }
@@ -543,25 +552,28 @@ test_legs(void *arg)
     tt_assert(receive(0, (uint64_t) i, 8));
   tt_int_op(receive_switch(1, 5, 4), OP_EQ, 0);
   tt_assert(receive(1, 6, 8));
+  tt_int_op(receive_switch(2, 10, 4), OP_EQ, 0);
+  tt_assert(!receive(2, 11, 8));
+  tt_int_op(receive_switch(0, 15, 4), OP_EQ, 0);
+  tt_assert(!receive(0, 21, 8));
   conflux_leg_t *leg = leg_of(2);
   smartlist_remove(cfx->legs, leg);
   tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 0);
-  /* The same address, another leg: it joined at its set's number. */
+  /* The same address, another leg: it joined at its set's number. What the first one brought too early stays. */
   memset(leg, 0, sizeof(*leg));
   leg->circ = TO_CIRCUIT(circs[2]);
   leg->last_seq_recv = 6;
   smartlist_add(cfx->legs, leg);
   tt_int_op(receive_switch(2, 0, 4), OP_EQ, 0);
-  tt_assert(receive(2, 7, 8));
-  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 7);
-  /* What a leg that goes has brought too early stays. */
-  tt_int_op(receive_switch(1, 2, 4), OP_EQ, 0);
-  tt_assert(!receive(1, 9, 8));
-  leg = leg_of(0);
-  smartlist_remove(cfx->legs, leg);
-  tor_free(leg);
-  tt_assert(receive(2, 8, 8));
-  tt_u64_op(take(2), OP_EQ, 9);
+  for (int i = 7; i <= 10; i++)
+    tt_assert(receive(2, (uint64_t) i, 8));
+  tt_u64_op(take(2), OP_EQ, 11);
+  tt_u64_op(take(2), OP_EQ, 0);
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 11);
+  tt_int_op(receive_switch(2, 1, 4), OP_EQ, 0);
+  for (int i = 12; i <= 20; i++)
+    tt_assert(receive(2, (uint64_t) i, 8));
+  tt_u64_op(take(2), OP_EQ, 21);
   tt_u64_op(take(2), OP_EQ, 0);
   /* The last ones, and one that brings the set to life again. */
   while (CONFLUX_NUM_LEGS(cfx) > 0) {
@@ -572,9 +584,9 @@ test_legs(void *arg)
   tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, NULL);
   free_circuit(circs[2]);
   leg = add_leg(2);
-  leg->last_seq_recv = 9;
-  tt_assert(receive(2, 10, 8));
-  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 10);
+  leg->last_seq_recv = 21;
+  tt_assert(receive(2, 22, 8));
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 22);
   tt_int_op(closes, OP_EQ, 0);
  done:
   tear_down();
