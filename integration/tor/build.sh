@@ -8,8 +8,8 @@
 #        build.sh seam     SOURCE FOLDER LIKE_FOLDER [LIBRARY "LIBRARIES IT NEEDS"]
 #
 # All but the first start as a copy of another build, as only a few of its objects change. debug has an adapter that can
-# be told to do wrong, and is the program alone. seam is the tests alone, with seam_tests.c among them; with a library it
-# is like the build with circflow, without one like the stock build.
+# be told to do wrong, and is the program alone. seam is the tests alone, with seam_tests.c among them; with a library
+# it is like the build with circflow, without one like the stock build.
 set -eu
 
 kind=$1
@@ -44,8 +44,8 @@ if [ ! -f "$folder/for" ] && [ "$kind" = stock ]; then
 elif [ ! -f "$folder/for" ]; then
     rm -rf "$folder"
     mkdir -p "$folder"
-    # Hard links, as the compiler and ar write new files and never into old ones. Where there are none, a copy that keeps
-    # the times, so that make finds all of it up to date.
+    # Hard links, as the compiler and ar write new files and never into old ones. Where there are none, a copy that
+    # keeps the times, so that make finds all of it up to date.
     cp -al "$like/." "$folder/" 2>/dev/null || { rm -rf "$folder"; cp -a "$like" "$folder"; }
     find "$folder" -name '*conflux*.o' -delete
     rm -f "$folder/for" "$folder/log" "$folder/src/app/tor" "$folder/src/test/test"

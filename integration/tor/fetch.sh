@@ -41,7 +41,7 @@ rm -rf "$apt"
 mkdir -p "$apt/sources.list.d" "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/state"
 for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
     [ -f "$list" ] || continue
-    sed -nE 's/^[[:space:]]*deb(-src)?[[:space:]]/deb-src /p' "$list" >"$apt/sources.list.d/$(basename "$list" .list).list"
+    sed -nE 's/^[[:space:]]*deb(-src)?[[:space:]]/deb-src /p' "$list" >"$apt/sources.list.d/$(basename "$list")"
 done
 for list in /etc/apt/sources.list.d/*.sources; do
     [ -f "$list" ] || continue

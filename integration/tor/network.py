@@ -229,7 +229,8 @@ class Network:
             os.mkdir(node.path("keys"), 0o700)
             command = [self.tors["gencert"], "--create-identity-key", "--passphrase-fd", "0", "-m", "12",
                        "-a", f"127.0.0.1:{node.dir_port}", "-i", node.path("keys", "authority_identity_key"),
-                       "-s", node.path("keys", "authority_signing_key"), "-c", node.path("keys", "authority_certificate")]
+                       "-s", node.path("keys", "authority_signing_key"),
+                       "-c", node.path("keys", "authority_certificate")]
             maker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                      stderr=subprocess.DEVNULL, start_new_session=True)
             maker.stdin.write(b"not a secret\n")
@@ -252,7 +253,8 @@ class Network:
         if not match:
             raise Failure(f"no fingerprint: {run.stdout} {run.stderr}")
         fingerprint = match.group(1).replace(" ", "")
-        return f"DirAuthority {node.name} orport={node.or_port} v3ident={identity} 127.0.0.1:{node.dir_port} {fingerprint}"
+        return (f"DirAuthority {node.name} orport={node.or_port} v3ident={identity} "
+                f"127.0.0.1:{node.dir_port} {fingerprint}")
 
     def _try_control(self):
         self.check()
@@ -460,7 +462,8 @@ def main():
     # A shell may have set ^C to be ignored, for what it runs in the background.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
-    tors = {"stock": os.path.join(options.stock, "src/app/tor"), "circflow": os.path.join(options.circflow, "src/app/tor"),
+    tors = {"stock": os.path.join(options.stock, "src/app/tor"),
+            "circflow": os.path.join(options.circflow, "src/app/tor"),
             "gencert": os.path.join(options.stock, "src/tools/tor-gencert")}
     if options.debug:
         tors["debug"] = os.path.join(options.debug, "src/app/tor")

@@ -1,9 +1,9 @@
-/* Tests of the seam: conflux.h of tor, from tor's side. They are built into tor's test program in the place of the one test
- * of conflux_cell.c, in build folders of their own.
+/* Tests of the seam: conflux.h of tor, from tor's side. They are built into tor's test program in the place of the one
+ * test of conflux_cell.c, in build folders of their own.
  *
- * "same" runs on both builds and prints what it saw: a long random history of a set, sending and receiving, in which stock
- * tor and tor with circflow must take the same decisions. The others are about what circflow does better or by itself, and
- * run with circflow only. */
+ * "same" runs on both builds and prints what it saw: a long random history of a set, sending and receiving, in which
+ * stock tor and tor with circflow must take the same decisions. The others are about what circflow does better or by
+ * itself, and run with circflow only. */
 #define TOR_CONFLUX_PRIVATE
 #define TOR_CONGESTION_CONTROL_PRIVATE
 #define TOR_CONGESTION_CONTROL_COMMON_PRIVATE
@@ -264,8 +264,8 @@ we_send(void)
   printf("send %d peek %d on %d", command, index_of(peeked), index_of(circ));
   if (switches != before)
     printf(" switch %d by %u", index_of(last_switch_circ), last_switch);
-  /* Now and then the cell is dropped, and never noted. Not after a SWITCH: then circflow stays where the SWITCH led, and
-   * stock tor may send another. */
+  /* Now and then the cell is dropped, and never noted. Not after a SWITCH: then circflow stays where the SWITCH led,
+   * and stock tor may send another. */
   if (circ && (switches != before || draw(50)))
     sent(circ, command);
   for (int i = 0; i < n_legs; i++)
@@ -438,6 +438,11 @@ test_faults(void *arg)
   smartlist_remove(cfx->legs, leg);
   tor_free(leg);
   expect_close(!receive(2, 1, 8), END_CIRC_REASON_INTERNAL);
+
+  /* DATA that names no stream. */
+  set_up(2);
+  msg.stream_id = 0;
+  expect_close(!conflux_process_relay_msg(cfx, TO_CIRCUIT(circs[0]), NULL, &msg), END_CIRC_REASON_TORPROTOCOL);
 
   /* SWITCH by zero: sixteen in the life of a set, each with a message after it. */
   set_up(2);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs groups of tor's own tests on two builds of its test program, and compares how many passed; then seam_tests.c, which
-# is in two builds of its own: one history in which both must decide alike, and what is circflow's own.
+# Runs groups of tor's own tests on two builds of its test program, and compares how many passed; then seam_tests.c,
+# which is in two builds of its own: one history in which both must decide alike, and what is circflow's own.
 #
 # usage: tests.sh FOLDER_OF_BUILDS GROUP...
 set -eu
@@ -11,7 +11,8 @@ circflow=$builds/circflow
 shift
 
 # A build with circflow that does not use it would pass everything.
-nm "$circflow/src/test/test" | grep -q circflow_circuit_receive || { echo "tor-tests: FAILED: no circflow in it"; exit 1; }
+nm "$circflow/src/test/test" | grep -q circflow_circuit_receive ||
+    { echo "tor-tests: FAILED: no circflow in it"; exit 1; }
 ! nm "$stock/src/test/test" | grep -q circflow_ || { echo "tor-tests: FAILED: circflow in the stock build"; exit 1; }
 
 # Prints "passed/run" of a group, and what went wrong.

@@ -2,8 +2,8 @@
  * it. Part of conflux.c, which is the only file that includes it: tor's makefile knows of no other.
  *
  * Tor's structs are authoritative. conflux_pool.c adds and removes legs and numbers without telling anybody, and so do
- * tor's tests. So every call begins with side_sync(), which compares tor's struct with what was written there last; when
- * nothing differs, which is nearly always, that is all it does. */
+ * tor's tests. So every call begins with side_sync(), which compares tor's struct with what was written there last;
+ * when nothing differs, which is nearly always, that is all it does. */
 #ifndef TOR_CIRCFLOW_SIDE_H
 #define TOR_CIRCFLOW_SIDE_H
 
@@ -101,9 +101,10 @@ engine_start(void)
   return made;
 }
 
-/* Takes what waits in the instruction queue. None of it is needed: closes follow from the status of the call that caused
- * them, tor asks for room by itself, and messages are taken with circflow_set_next(). That is also why nothing may be
- * taken while tor delivers. */
+/* Takes what waits in the instruction queue. None of it is needed: closes follow from the status of the call that
+ * caused them, tor asks for room by itself, and messages are taken with circflow_set_next(). That is also why nothing
+ * may be taken while tor delivers. A set has one mark of each kind in the queue at most, so that it need not be
+ * drained after every call. */
 static void
 engine_drain(void)
 {
@@ -390,8 +391,8 @@ side_import(side_t *side)
   if (!went_well(circflow_set_export(engine, side->set, &numbers, rows,
                                      CIRCFLOW_LEGS_MAX, &n_rows), "export"))
     return false;
-  /* What is delivered must have been received. Tor's test of SWITCH writes a message's numbers before the SWITCH in front
-   * of it has come: the rest of "delivered" follows after that, as the difference stays. */
+  /* What is delivered must have been received. Tor's test of SWITCH writes a message's numbers before the SWITCH in
+   * front of it has come: the rest of "delivered" follows after that, as the difference stays. */
   numbers.delivered = MIN(side->cfx->last_seq_delivered, conflux_get_max_seq_recv(side->cfx));
   if (numbers.sending.v == 0)
     numbers.sending.v = side_guess_sending(side);
@@ -433,8 +434,8 @@ side_follow(side_t *side)
   if (side->torn || CONFLUX_NUM_LEGS(side->cfx) == 0)
     return false;
   if (side->set.v != 0 && side->alg != side->cfx->params.alg) {
-    /* A leg that joins brings the algorithm with it. Tor's tests change it by hand, and a live set has no way to be told:
-     * it is made anew, which is possible while it holds nothing. */
+    /* A leg that joins brings the algorithm with it. Tor's tests change it by hand, and a live set has no way to be
+     * told: it is made anew, which is possible while it holds nothing. */
     if (side->alg == CONFLUX_ALG_CWNDRTT || side->cfx->params.alg == CONFLUX_ALG_CWNDRTT ||
         CONFLUX_NUM_LEGS(side->cfx) <= side->n_legs) {
       if (smartlist_len(side->cfx->ooo_q) == 0)

@@ -1,9 +1,9 @@
-/* Conflux for C Tor, by circflow: what conflux.h of tor 0.4.9 declares, for tor to be built with instead of its own file
- * of this name. License: MIT OR Apache-2.0, as all of circflow.
+/* Conflux for C Tor, by circflow: what conflux.h of tor 0.4.9 declares, for tor to be built with instead of its own
+ * file of this name. License: MIT OR Apache-2.0, as all of circflow.
  *
- * Every function has the same shape: bring circflow's set up to date with tor's (side_sync), feed circflow, and write what
- * follows into tor's structs. Tor keeps the messages; circflow orders their addresses. README.md of the folder above this
- * one has the whole story. */
+ * Every function has the same shape: bring circflow's set up to date with tor's (side_sync), feed circflow, and write
+ * what follows into tor's structs. Tor keeps the messages; circflow orders their addresses. README.md of the folder
+ * above this one has the whole story. */
 
 #define TOR_CONFLUX_PRIVATE
 
@@ -301,7 +301,6 @@ conflux_decide_next_circ(conflux_t *cfx)
   if (circflow_set_peek(engine, side->set, &verdict) == CIRCFLOW_OK)
     circ = (circuit_t *) (uintptr_t) verdict.circuit_tag;
   name_first_leg(side, circ);
-  engine_drain();
   return circ;
 }
 
@@ -317,8 +316,8 @@ delta_to_send(uint32_t delta)
   return delta;
 }
 
-/* Sends SWITCH, and counts it when it was queued. Anything can have happened to the set meanwhile: sending asks tor for room
- * again, and can run the OOM handler. */
+/* Sends SWITCH, and counts it when it was queued. Anything can have happened to the set meanwhile: sending asks tor
+ * for room again, and can run the OOM handler. */
 static circuit_t *
 switch_to(conflux_t *cfx, circuit_t *circ, uint32_t delta)
 {
@@ -345,8 +344,8 @@ switch_to(conflux_t *cfx, circuit_t *circ, uint32_t delta)
   return NULL;
 }
 
-/* circflow needs no SWITCH to a leg that stands where the sending one does, and does not count one. Tor's pool brings legs
- * that join late to their set's number, and tor announces such a move too: its tests wait for the cell. */
+/* circflow needs no SWITCH to a leg that stands where the sending one does, and does not count one. Tor's pool brings
+ * legs that join late to their set's number, and tor announces such a move too: its tests wait for the cell. */
 static bool
 announces_move(conflux_t *cfx, const circuit_t *circ)
 {
@@ -404,13 +403,12 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
   leg->last_seq_sent++;
   mine->sent = leg->last_seq_sent;
   move_to_leg(cfx, leg);
-  engine_drain();
 }
 
 /* ---- Receiving ---- */
 
-/* The peer broke the protocol, or a limit was reached: says why, closes the circuit, and the whole set where its order is
- * lost. */
+/* The peer broke the protocol, or a limit was reached: says why, closes the circuit, and the whole set where its order
+ * is lost. */
 static void
 refuse(side_t *side, circuit_t *circ, int32_t status)
 {
@@ -456,8 +454,8 @@ fill_message(struct circflow_message *out, const circuit_t *circ, const relay_ms
   out->body_len = msg->length;
 }
 
-/* The other half of announces_move(): a SWITCH by zero to a leg that has just joined moves nothing, and circflow, which never
- * sends one, need not hear of it. All others it counts, and sixteen in the life of a set are too many. */
+/* The other half of announces_move(): a SWITCH by zero to a leg that has just joined moves nothing, and circflow,
+ * which never sends one, need not hear of it. All others it counts, and sixteen in the life of a set are too many. */
 static bool
 is_announcement(side_leg_t *mine, uint32_t delta)
 {
@@ -498,8 +496,8 @@ conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, con
   return 0;
 }
 
-/* Tor's loop over the messages that were ready was cut short, by a circuit that closed in the middle. What is left has had
- * its turn, and would never be asked for: the set cannot go on. */
+/* Tor's loop over the messages that were ready was cut short, by a circuit that closed in the middle. What is left has
+ * had its turn, and would never be asked for: the set cannot go on. */
 static bool
 was_cut_short(const side_t *side, circuit_t *circ)
 {

@@ -1,7 +1,7 @@
 /* The cells of conflux for C Tor: what conflux_cell.h of tor 0.4.9 declares. License: MIT OR Apache-2.0.
  *
- * SWITCH is written by circflow. LINK and LINKED are written and read here, as circflow.h has no functions for them yet:
- * in circflow the handshake belongs to the set, and here it belongs to conflux_pool.c. */
+ * SWITCH is written by circflow. LINK and LINKED are written and read here, as circflow.h has no functions for them
+ * yet: in circflow the handshake belongs to the set, and here it belongs to conflux_pool.c. */
 
 #define CONFLUX_CELL_PRIVATE
 
