@@ -50,6 +50,7 @@ setup: ## Install the Debian packages that demo and tests need
 include examples/examples.mk
 include c-tests/c-tests.mk
 include benches/benches.mk
+include integration/tor/tor.mk
 
 .PHONY: check-loom
 # A target directory of its own: `--cfg loom` builds every crate anew.

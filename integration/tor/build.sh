@@ -1,0 +1,77 @@
+#!/bin/sh
+# Builds tor out of its tree, which is not touched. A file at src/core/or/ of the build folder takes the place of tor's
+# own file of that name (VPATH looks there first), for the program and for the tests alike: that is the whole trick.
+#
+# usage: build.sh stock    SOURCE FOLDER
+#        build.sh circflow SOURCE FOLDER STOCK_FOLDER LIBRARY "LIBRARIES IT NEEDS"
+#        build.sh debug    (the same)
+#        build.sh seam     SOURCE FOLDER LIKE_FOLDER [LIBRARY "LIBRARIES IT NEEDS"]
+#
+# All but the first start as a copy of another build, as only a few of its objects change. debug has an adapter that can
+# be told to do wrong, and is the program alone. seam is the tests alone, with seam_tests.c among them; with a library
+# it is like the build with circflow, without one like the stock build.
+set -eu
+
+kind=$1
+source=$2
+folder=$3
+like=${4:-}
+library=${5:-}
+needs=${6:-}
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+jobs=$(nproc 2>/dev/null || echo 2)
+targets="src/app/tor src/tools/tor-gencert src/test/test"
+[ "$kind" = debug ] && targets=src/app/tor
+[ "$kind" = seam ] && targets=src/test/test
+
+fail() {
+    tail -n 30 "$folder/log" >&2
+    echo "tor: $1, see $folder/log" >&2
+    exit 1
+}
+
+# A folder that was configured for another source is of no use.
+if [ -f "$folder/for" ] && [ "$(cat "$folder/for")" != "$source" ]; then rm -rf "$folder"; fi
+
+if [ ! -f "$folder/for" ] && [ "$kind" = stock ]; then
+    echo "tor: configuring" >&2
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    (cd "$folder" && "$source/configure" --disable-asciidoc --disable-manpage --disable-html-manual --disable-systemd \
+        --disable-lzma --disable-zstd --disable-seccomp >log 2>&1) || fail "configure failed"
+    echo "$source" >"$folder/for"
+elif [ ! -f "$folder/for" ]; then
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    # Hard links, as the compiler and ar write new files and never into old ones. Where there are none, a copy that
+    # keeps the times, so that make finds all of it up to date.
+    cp -al "$like/." "$folder/" 2>/dev/null || { rm -rf "$folder"; cp -a "$like" "$folder"; }
+    find "$folder" -name '*conflux*.o' -delete
+    rm -f "$folder/for" "$folder/log" "$folder/src/app/tor" "$folder/src/test/test"
+    cp "$like/for" "$folder/for"
+fi
+
+if [ "$kind" = seam ]; then ln -sf "$here/seam_tests.c" "$folder/src/test/test_conflux_cell.c"; fi
+if [ -n "$library" ]; then
+    or=$folder/src/core/or
+    ln -sf "$root/include/circflow.h" "$or/circflow.h"
+    for file in "$here"/adapter/*.[ch]; do
+        ln -sf "$file" "$or/$(basename "$file")"
+    done
+    # A header and not a compiler option, as options of tor's own choice must stay.
+    if [ "$kind" = debug ]; then debug=1; else debug=0; fi
+    echo "#define CIRCFLOW_TOR_DEBUG $debug" >"$or/circflow_build.h.new"
+    cmp -s "$or/circflow_build.h.new" "$or/circflow_build.h" || mv "$or/circflow_build.h.new" "$or/circflow_build.h"
+    rm -f "$or/circflow_build.h.new"
+    # make does not know that the programs depend on the library.
+    for target in $targets; do
+        [ ! "$library" -nt "$folder/$target" ] || rm -f "$folder/$target"
+    done
+fi
+
+# Says "is up to date" fast; only the first time takes minutes.
+echo "tor: building $kind" >&2
+if [ -z "$library" ]; then set --; else set -- LIBS="$library $needs"; fi
+unset MAKEFLAGS MFLAGS MAKELEVEL # What our make was given is not meant for tor's.
+(cd "$folder" && make -j"$jobs" "$@" $targets >log 2>&1) || fail "make failed"

@@ -1,0 +1,481 @@
+#!/usr/bin/env python3
+"""A private tor network on loopback, with stock tor and tor with circflow side by side.
+
+Three authorities, four middles, two exits and a client. A file goes down and up through a linked conflux set of two
+legs; its SHA-256 must be right, both legs must have carried data, and SWITCH must have been used. One network for each
+mix of the two builds, and two that must fail, so that a success means something.
+
+Ends what it started and nothing else: its processes are children in sessions of their own, and tor ends by itself when
+this program is gone (__OwningControllerProcess); its files are in one temporary folder.
+"""
+
+import argparse
+import glob
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import transfer
+from control import Control
+
+AUTHORITIES, MIDDLES, EXITS = 3, 4, 2
+SWITCH = 22          # the relay command
+LEG_BYTES = 100_000  # what a leg must have carried to have been used
+PREFIX = "circflow-tor-"
+
+# who runs circflow -> the nodes with it
+MIXES = {
+    "stock": lambda name: False,
+    "client": lambda name: name == "client",
+    "exit": lambda name: name.startswith("exit"),
+    "everywhere": lambda name: True,
+}
+
+
+class Failure(Exception):
+    """What a run can fail with."""
+
+
+def wait_for(what, seconds, condition, every=0.1):
+    """The first true answer of `condition`, within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise Failure(f"waited {seconds} s for {what}")
+        time.sleep(every)
+
+
+class Ports:
+    """Ports that nobody listens on, below those that the system gives to connections by itself."""
+
+    def __init__(self):
+        self.left = random.sample(range(20000, 32000), 2000)
+
+    def take(self):
+        """One that was not given out before."""
+        while self.left:
+            port = self.left.pop()
+            with socket.socket() as sock:
+                try:
+                    sock.bind(("127.0.0.1", port))
+                    return port
+                except OSError:
+                    continue
+        raise Failure("no free ports")
+
+
+class Node:
+    """One tor."""
+
+    def __init__(self, network, name, tor):
+        self.name, self.tor = name, tor
+        self.folder = os.path.join(network.folder, name)
+        self.or_port, self.dir_port, self.control_port, self.socks_port = (network.ports.take() for _ in range(4))
+        self.process = None
+        self.environment = {}
+        os.mkdir(self.folder, 0o700)
+
+    def path(self, *parts):
+        """A file of this node's."""
+        return os.path.join(self.folder, *parts)
+
+    def configure(self, authorities, extra):
+        """Writes torrc."""
+        lines = COMMON + ROLES[self.name.rstrip("0123456789")] + list(authorities) + extra
+        facts = {"folder": self.folder, "name": self.name, "pid": os.getpid(), "or": self.or_port, "dir": self.dir_port,
+                 "control": self.control_port, "socks": self.socks_port}
+        with open(self.path("torrc"), "w", encoding="utf-8") as torrc:
+            torrc.write("".join(line.format(**facts) + "\n" for line in lines))
+
+    def start(self):
+        """Starts tor in a session of its own, so that a ^C in the terminal does not reach it before us."""
+        with open(self.path("stdout"), "wb") as out:
+            self.process = subprocess.Popen([self.tor, "-f", self.path("torrc")], stdout=out, stderr=out,
+                                            stdin=subprocess.DEVNULL, start_new_session=True,
+                                            env={**os.environ, **self.environment})
+
+    def check(self):
+        """Raises when tor has died."""
+        if self.process and self.process.poll() is not None:
+            with open(self.path("stdout"), encoding="utf-8", errors="replace") as out:
+                raise Failure(f"{self.name} ended with {self.process.returncode}: {out.read()[-600:]}")
+
+    def stop(self):
+        """Asks tor to end, and ends it if it does not."""
+        if not self.process or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(5)
+
+    def log(self):
+        """The debug log so far, line by line."""
+        try:
+            with open(self.path("debug.log"), encoding="utf-8", errors="replace") as log:
+                yield from log
+        except FileNotFoundError:
+            return
+
+
+COMMON = [
+    "TestingTorNetwork 1",
+    "DataDirectory {folder}",
+    "Nickname {name}",
+    "Address 127.0.0.1",
+    "RunAsDaemon 0",
+    "ShutdownWaitLength 0",
+    "__OwningControllerProcess {pid}",
+    "Log notice file {folder}/notice.log",
+    "SafeLogging 0",
+    # Names are never looked up: nothing leaves loopback.
+    "ServerDNSResolvConfFile {folder}/resolv.conf",
+    "ServerDNSAllowBrokenConfig 1",
+    "ServerDNSDetectHijacking 0",
+]
+RELAY = ["SocksPort 0", "ORPort 127.0.0.1:{or}", "AssumeReachable 1", "ContactInfo nobody@localhost"]
+ROLES = {
+    "auth": RELAY + [
+        "DirPort 127.0.0.1:{dir}",
+        "AuthoritativeDirectory 1",
+        "V3AuthoritativeDirectory 1",
+        "TestingV3AuthInitialVotingInterval 5",
+        "TestingV3AuthInitialVoteDelay 2",
+        "TestingV3AuthInitialDistDelay 2",
+        "V3AuthVotingInterval 10",
+        "V3AuthVoteDelay 2",
+        "V3AuthDistDelay 2",
+        "TestingDirAuthVoteExit *",
+        "TestingDirAuthVoteGuard *",
+        "TestingDirAuthVoteHSDir *",
+        "ExitPolicy reject *:*",
+    ],
+    "middle": RELAY + ["ExitPolicy reject *:*"],
+    "exit": RELAY + [
+        "ExitRelay 1",
+        "ExitPolicy accept 127.0.0.0/8:*",
+        # Without it the exit is none in the eyes of clients.
+        "ExitPolicy accept *:*",
+        # It may not have the consensus yet when the first stream comes.
+        "RefuseUnknownExits 0",
+        "Log [edge,circ]debug file {folder}/debug.log",
+    ],
+    "client": [
+        "SocksPort 127.0.0.1:{socks}",
+        "ControlPort 127.0.0.1:{control}",
+        "CookieAuthentication 1",
+        "Log [app,circ]debug file {folder}/debug.log",
+    ],
+}
+
+
+class Network:
+    """All nodes, in one temporary folder."""
+
+    def __init__(self, tors, with_circflow, client_options=(), client_environment=None):
+        self.folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
+        self.control = None
+        self.ports = Ports()
+        self.nodes = {}
+        self.tors = tors
+        for role, count in (("auth", AUTHORITIES), ("middle", MIDDLES), ("exit", EXITS)):
+            for number in range(1, count + 1):
+                self._add(f"{role}{number}", with_circflow)
+        self.client = self._add("client", with_circflow)
+        self.client_options = list(client_options)
+        for node in self.nodes.values():
+            node.environment = client_environment or {}
+
+    def _add(self, name, with_circflow):
+        tor = self.tors["circflow" if with_circflow(name) else "stock"]
+        self.nodes[name] = Node(self, name, tor)
+        with open(self.nodes[name].path("resolv.conf"), "w", encoding="utf-8") as conf:
+            conf.write("nameserver 127.0.0.1\n")
+        return self.nodes[name]
+
+    def _named(self, role):
+        return [node for name, node in self.nodes.items() if name.startswith(role)]
+
+    def start(self):
+        """Makes keys, starts everything and waits until the client can use a linked set; seconds taken."""
+        authorities = self._make_authorities()
+        for node in self.nodes.values():
+            node.configure(authorities, self.client_options if node is self.client else [])
+        # Authorities vote at multiples of five seconds: the first vote then comes soon, and finds everybody there.
+        time.sleep(5 - time.time() % 5 + 0.2)
+        begun = time.monotonic()
+        for node in self.nodes.values():
+            node.start()
+        wait_for("the client's control port", 15, self._try_control)
+        self.control.ask("SETEVENTS CIRC_BW STREAM")
+        wait_for("the client's bootstrap", 90, self._is_bootstrapped)
+        return time.monotonic() - begun
+
+    def _make_authorities(self):
+        makers = []
+        for node in self._named("auth"):
+            os.mkdir(node.path("keys"), 0o700)
+            command = [self.tors["gencert"], "--create-identity-key", "--passphrase-fd", "0", "-m", "12",
+                       "-a", f"127.0.0.1:{node.dir_port}", "-i", node.path("keys", "authority_identity_key"),
+                       "-s", node.path("keys", "authority_signing_key"),
+                       "-c", node.path("keys", "authority_certificate")]
+            maker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL, start_new_session=True)
+            maker.stdin.write(b"not a secret\n")
+            maker.stdin.close()
+            makers.append(maker)
+        for maker in makers:
+            if maker.wait(60) != 0:
+                raise Failure("tor-gencert failed")
+        return [self._authority_line(node) for node in self._named("auth")]
+
+    @staticmethod
+    def _authority_line(node):
+        with open(node.path("keys", "authority_certificate"), encoding="utf-8") as certificate:
+            identity = re.search(r"^fingerprint (\w+)", certificate.read(), re.M).group(1)
+        # An authority has to name itself before it has a name.
+        node.configure([f"DirAuthority x 127.0.0.1:1 {'0' * 40}"], [])
+        run = subprocess.run([node.tor, "--list-fingerprint", "-f", node.path("torrc"), "--quiet"],
+                             capture_output=True, text=True, timeout=60, check=False)
+        match = re.search(r"^\w+ ((?:[0-9A-F]{4} ?){10})", run.stdout, re.M)
+        if not match:
+            raise Failure(f"no fingerprint: {run.stdout} {run.stderr}")
+        fingerprint = match.group(1).replace(" ", "")
+        return (f"DirAuthority {node.name} orport={node.or_port} v3ident={identity} "
+                f"127.0.0.1:{node.dir_port} {fingerprint}")
+
+    def _try_control(self):
+        self.check()
+        try:
+            self.control = Control(self.client.control_port, self.client.path("control_auth_cookie"))
+            return True
+        except (OSError, RuntimeError):
+            return False
+
+    def _is_bootstrapped(self):
+        self.check()
+        return "PROGRESS=100" in self.control.ask("GETINFO status/bootstrap-phase")[0]
+
+    def check(self):
+        """Raises when any tor has died."""
+        for node in self.nodes.values():
+            node.check()
+
+    def wait_for_set(self, seconds):
+        """Waits for a linked set of two legs."""
+        return wait_for("a linked set of two legs", seconds,
+                        lambda: [legs for legs in self.control.linked_sets().values() if len(legs) >= 2])
+
+    def stop(self):
+        """Ends all of it."""
+        if self.control:
+            self.control.close()
+        for node in self.nodes.values():
+            if node.process and node.process.poll() is None:
+                node.process.terminate()
+        for node in self.nodes.values():
+            node.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Run:
+    """One network, one file down and up, and what can be said of it."""
+
+    def __init__(self, network, options):
+        self.network, self.options = network, options
+        self.content = transfer.make_content(options.size_mib << 20)
+        self.server = transfer.FileServer(self.content)
+
+    def go(self):
+        """Does all of it; a row of figures."""
+        row = {"up after": f"{self.network.start():.1f} s"}
+        try:
+            self.network.wait_for_set(self.options.set_wait)
+        except Failure as failure:
+            self.network.check()
+            raise Failure("no set: the client has no linked set of two legs") from failure
+        for way, move in (("down", transfer.download), ("up", transfer.upload)):
+            seconds, legs = self._move(way, move)
+            row[way] = f"{self.options.size_mib / seconds:.1f} MiB/s"
+            row[f"legs {way}"] = " + ".join(f"{share:.0f} %" for share in legs)
+        row["SWITCH down"] = self._switches("down", self.network.client)
+        row["SWITCH up"] = max(self._switches("up", node) for node in self._exits())
+        self._end_sets(row)
+        return row
+
+    def _exits(self):
+        return [node for name, node in self.network.nodes.items() if name.startswith("exit")]
+
+    def _move(self, way, move):
+        control = self.network.control
+        since = len(control.streams)
+        counted = control.read if way == "down" else control.written
+        before = dict(counted)
+        try:
+            seconds = move(self.network.client.socks_port, self.server.port, self.content,
+                           self.options.stall, self.options.limit)
+        except (OSError, ValueError) as error:
+            self.network.check()
+            raise Failure(f"{way}: {error}") from error
+        circuit = control.circuit_of(f"127.0.0.1:{self.server.port}", since)
+        legs = next((legs for legs in control.linked_sets().values() if circuit in legs), None)
+        if not legs:
+            raise Failure(f"{way}: the stream was on circuit {circuit}, which is no leg of a linked set")
+        # Exits ask for the lowest latency, so that uploads hardly leave the fastest leg.
+        used = 2 if way == "down" else 1
+
+        def moved():
+            return [counted.get(leg, 0) - before.get(leg, 0) for leg in legs]
+        # The events of bandwidth come once a second.
+        wait_for(f"{way}: {used} legs to have carried {LEG_BYTES} bytes each", 5,
+                 lambda: sum(moved()) > len(self.content) and sum(n > LEG_BYTES for n in moved()) >= used)
+        total = sum(moved())
+        return seconds, sorted((100 * n / total for n in moved()), reverse=True)
+
+    @staticmethod
+    def _switches(way, node):
+        seen = sum(f"(command {SWITCH}," in line for line in node.log())
+        if seen == 0 and way == "down":
+            raise Failure(f"{way}: no SWITCH was seen at {node.name}")
+        return seen
+
+    def _end_sets(self, row):
+        """Closes the client's sets, and looks at what the adapters say of them."""
+        stock = self.network.tors["stock"]
+        for legs in self.network.control.linked_sets().values():
+            for leg in legs:
+                try:
+                    self.network.control.ask(f"CLOSECIRCUIT {leg}")
+                except RuntimeError:
+                    pass  # It went with its set.
+        row["held"] = row["held bytes"] = "-"
+        for ends in ([self.network.client], self._exits()):
+            watched = [node for node in ends if node.tor != stock]
+            if watched:
+                self._look_at_ends(watched, row)
+
+    def _look_at_ends(self, watched, row):
+        def ended():
+            reports = [figures(node) for node in watched]
+            carried = [line for lines, _ in reports for line in lines]
+            left = [left for _, left in reports if left is not None]
+            return carried and not any(left) and carried
+        names = " and ".join(node.name for node in watched)
+        for line in wait_for(f"{names} to end the set and hold no byte of any", 15, ended):
+            if row["held"] == "-" or line["held-peak"] > row["held"]:
+                row["held"] = line["held-peak"]
+                row["held bytes"] = line["held-bytes-peak"]
+
+    def close(self):
+        """Ends the network and the server."""
+        self.server.close()
+        self.network.stop()
+
+
+def figures(node):
+    """The figures of sets that carried something, and the bytes that all sets held after the last one ended."""
+    carried, left = [], None
+    for line in node.log():
+        if "circflow: set ended" in line:
+            named = {name: int(value) for name, value in re.findall(r"([a-z-]+) (\d+)", line.split("set ended:")[1])}
+            if named["sent"] + named["delivered"] > 0:
+                carried.append(named)
+        elif "circflow: queued bytes of all sets" in line:
+            left = int(line.rsplit(" ", 1)[1])
+    return carried, left
+
+
+def attempt(tors, options, mix, **more):
+    """A row of figures, or a Failure."""
+    run = Run(Network(tors, MIXES[mix], **more), options)
+    try:
+        return run.go()
+    except Failure as failure:
+        if options.keep:
+            kept = run.network.folder + "-kept"
+            shutil.copytree(run.network.folder, kept, ignore=lambda *_: ["control_auth_cookie"], dirs_exist_ok=True)
+            print(f"network: logs are in {kept}", file=sys.stderr)
+        return failure
+    finally:
+        run.close()
+
+
+def sweep():
+    """Removes what a killed run of ours has left behind: folders whose program is gone."""
+    for folder in glob.glob(os.path.join(tempfile.gettempdir(), PREFIX + "*")):
+        pid = os.path.basename(folder)[len(PREFIX):].split("-")[0]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}") and not folder.endswith("-kept"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def show(label, result):
+    """Prints one line; true when it was a success."""
+    if isinstance(result, Failure):
+        print(f"{label:<22} FAILED: {result}", flush=True)
+        return False
+    print(f"{label:<22} " + ", ".join(f"{name} {value}" for name, value in result.items()), flush=True)
+    return True
+
+
+def controls(tors, options):
+    """Two networks that must fail, each for its own reason; true when they did."""
+    options.set_wait, options.stall = 10, 10
+    expected = []
+    result = attempt(tors, options, "everywhere", client_options=["ConfluxEnabled 0"])
+    expected.append(isinstance(result, Failure) and str(result).startswith("no set"))
+    show("without conflux", result)
+    if tors.get("debug"):
+        wrong = {**tors, "circflow": tors["debug"]}
+        result = attempt(wrong, options, "everywhere", client_environment={"CIRCFLOW_TOR_WRONG_SWITCH": "1"})
+        expected.append(isinstance(result, Failure) and str(result).startswith(("down", "up")))
+        show("a wrong SWITCH", result)
+    print("network: the networks that must fail " + ("have failed" if all(expected) else "did NOT fail as they should"))
+    return all(expected)
+
+
+def main():
+    """Runs what the options name."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stock", required=True, help="build folder of stock tor")
+    parser.add_argument("--circflow", required=True, help="build folder of tor with circflow")
+    parser.add_argument("--debug", help="build folder of tor with the adapter that can do wrong")
+    parser.add_argument("--mix", action="append", choices=list(MIXES), help="who runs circflow; all of them by default")
+    parser.add_argument("--size-mib", type=int, default=64)
+    parser.add_argument("--stall", type=int, default=30, help="seconds without a byte that are too many")
+    parser.add_argument("--limit", type=int, default=300, help="seconds that a transfer may take")
+    parser.add_argument("--set-wait", type=int, default=60, help="seconds to wait for a linked set")
+    parser.add_argument("--no-controls", action="store_true", help="leave out the networks that must fail")
+    parser.add_argument("--keep", action="store_true", help="keep the logs of what failed")
+    options = parser.parse_args()
+    # A shell may have set ^C to be ignored, for what it runs in the background.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    tors = {"stock": os.path.join(options.stock, "src/app/tor"),
+            "circflow": os.path.join(options.circflow, "src/app/tor"),
+            "gencert": os.path.join(options.stock, "src/tools/tor-gencert")}
+    if options.debug:
+        tors["debug"] = os.path.join(options.debug, "src/app/tor")
+    sweep()
+    fine = True
+    for mix in options.mix or MIXES:
+        fine &= show("circflow: " + {"stock": "nowhere"}.get(mix, mix), attempt(tors, options, mix))
+    if not options.no_controls:
+        fine &= controls(tors, options)
+    print("network: OK" if fine else "network: FAILED")
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

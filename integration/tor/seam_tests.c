@@ -1,0 +1,604 @@
+/* Tests of the seam: conflux.h of tor, from tor's side. They are built into tor's test program in the place of the one
+ * test of conflux_cell.c, in build folders of their own.
+ *
+ * "same" runs on both builds and prints what it saw: a long random history of a set, sending and receiving, in which
+ * stock tor and tor with circflow must take the same decisions. The others are about what circflow does better or by
+ * itself, and run with circflow only. */
+#define TOR_CONFLUX_PRIVATE
+#define TOR_CONGESTION_CONTROL_PRIVATE
+#define TOR_CONGESTION_CONTROL_COMMON_PRIVATE
+
+#include "core/or/or.h"
+
+#include "core/or/circuitlist.h"
+#include "core/or/conflux.h"
+#include "core/or/conflux_params.h"
+#include "core/or/conflux_pool.h"
+#include "core/or/conflux_st.h"
+#include "core/or/congestion_control_st.h"
+#include "core/or/congestion_control_common.h"
+#include "core/or/crypt_path_st.h"
+#include "core/or/or_circuit_st.h"
+#include "core/or/relay.h"
+#include "feature/nodelist/networkstatus_st.h"
+#include "test/test.h"
+
+#define LEGS 3
+
+/* An exit's set, with its circuits. What it sends and closes is noted here. */
+static conflux_t *cfx;
+static or_circuit_t *circs[LEGS];
+static int switches;
+static uint32_t last_switch;
+static circuit_t *last_switch_circ;
+static int send_answer;
+static int closes;
+static int last_close_reason;
+
+static int
+note_send(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *body, size_t len,
+          crypt_path_t *layer, const char *file, int line)
+{
+  (void) stream_id, (void) layer, (void) file, (void) line;
+  tor_assert(command == RELAY_COMMAND_CONFLUX_SWITCH && len == 4);
+  switches++;
+  last_switch = tor_ntohl(get_uint32(body));
+  last_switch_circ = circ;
+  return send_answer;
+}
+
+static void
+note_close(circuit_t *circ, int reason, int line, const char *file)
+{
+  circ->marked_for_close = (uint16_t) line;
+  circ->marked_for_close_file = file;
+  last_close_reason = reason;
+  closes++;
+}
+
+static conflux_leg_t *
+add_leg(int i)
+{
+  or_circuit_t *circ = tor_malloc_zero(sizeof(*circ));
+  conflux_leg_t *leg = tor_malloc_zero(sizeof(*leg));
+  circ->base_.magic = OR_CIRCUIT_MAGIC;
+  circ->base_.purpose = CIRCUIT_PURPOSE_OR;
+  circ->base_.conflux = cfx;
+  circ->base_.ccontrol = tor_malloc_zero(sizeof(congestion_control_t));
+  circ->base_.ccontrol->sendme_inc = 31;
+  circ->base_.ccontrol->cwnd = 100;
+  leg->circ = TO_CIRCUIT(circ);
+  leg->circ_rtts_usec = 1000 * (uint64_t) (i + 1);
+  smartlist_add(cfx->legs, leg);
+  circs[i] = circ;
+  return leg;
+}
+
+static conflux_leg_t *
+leg_of(int i)
+{
+  return conflux_get_leg(cfx, TO_CIRCUIT(circs[i]));
+}
+
+static congestion_control_t *
+cc_of(int i)
+{
+  return TO_CIRCUIT(circs[i])->ccontrol;
+}
+
+static void
+set_up(int legs)
+{
+  switches = closes = send_answer = 0;
+  last_switch_circ = NULL;
+  congestion_control_set_cc_enabled();
+  cfx = tor_malloc_zero(sizeof(*cfx));
+  cfx->legs = smartlist_new();
+  cfx->ooo_q = smartlist_new();
+  cfx->params.alg = CONFLUX_ALG_LOWRTT;
+  memset(cfx->nonce, 7, sizeof(cfx->nonce));
+  digest256map_set(get_linked_pool(false), cfx->nonce, cfx);
+  for (int i = 0; i < legs; i++)
+    add_leg(i);
+  MOCK(relay_send_command_from_edge_, note_send);
+  MOCK(circuit_mark_for_close_, note_close);
+}
+
+static void
+free_circuit(or_circuit_t *circ)
+{
+  tor_free(circ->base_.ccontrol);
+  tor_free(circ);
+}
+
+static void
+tear_down(void)
+{
+  digest256map_remove(get_linked_pool(false), cfx->nonce);
+  SMARTLIST_FOREACH(cfx->legs, conflux_leg_t *, leg, tor_free(leg));
+  smartlist_free(cfx->legs);
+  conflux_clear_ooo_q(cfx);
+  smartlist_free(cfx->ooo_q);
+  tor_free(cfx);
+  for (int i = 0; i < LEGS; i++) {
+    if (circs[i])
+      free_circuit(circs[i]);
+    circs[i] = NULL;
+  }
+  UNMOCK(relay_send_command_from_edge_);
+  UNMOCK(circuit_mark_for_close_);
+}
+
+/* A message whose body is its number. */
+static bool
+receive(int leg, uint64_t number, uint16_t len)
+{
+  uint8_t body[RELAY_PAYLOAD_SIZE_MAX] = { 0 };
+  relay_msg_t msg = { .command = RELAY_COMMAND_DATA, .length = len, .stream_id = 9, .body = body };
+  set_uint64(body, number);
+  return conflux_process_relay_msg(cfx, TO_CIRCUIT(circs[leg]), NULL, &msg);
+}
+
+static int
+receive_switch(int leg, uint32_t delta, uint16_t len)
+{
+  uint8_t body[4];
+  relay_msg_t msg = { .command = RELAY_COMMAND_CONFLUX_SWITCH, .length = len, .body = body };
+  set_uint32(body, tor_htonl(delta));
+  return conflux_process_switch_command(TO_CIRCUIT(circs[leg]), NULL, &msg);
+}
+
+/* The number of the next message that was held; 0 when there is none. */
+static uint64_t
+take(int leg)
+{
+  conflux_msg_t *msg = conflux_dequeue_relay_msg(TO_CIRCUIT(circs[leg]));
+  if (!msg)
+    return 0;
+  uint64_t number = get_uint64(msg->msg->body);
+  conflux_relay_msg_free(msg);
+  return number;
+}
+
+static circuit_t *
+decide(uint8_t command)
+{
+  return conflux_decide_circ_for_send(cfx, TO_CIRCUIT(circs[0]), command);
+}
+
+static void
+sent(circuit_t *circ, uint8_t command)
+{
+  conflux_note_cell_sent(cfx, circ, command);
+  if (command == RELAY_COMMAND_DATA)
+    circ->ccontrol->inflight++;
+}
+
+/* ---- Both builds ---- */
+
+static uint64_t draws = 88172645463325252u;
+static int n_legs = LEGS;
+
+static unsigned
+draw(unsigned below)
+{
+  draws ^= draws << 13;
+  draws ^= draws >> 7;
+  draws ^= draws << 17;
+  return (unsigned) (draws % below);
+}
+
+/* An honest peer: each leg is a queue of what it has sent, which arrives in the order of the leg. */
+#define ON_THE_WAY 4096
+typedef struct { bool is_switch; uint64_t number; uint32_t delta; } arrival_t;
+static arrival_t on_the_way[LEGS][ON_THE_WAY];
+static int first[LEGS], count[LEGS];
+static uint64_t peer_sent[LEGS], peer_number;
+static int peer_leg;
+
+static void
+put_on_the_way(int leg, bool is_switch, uint64_t number, uint32_t delta)
+{
+  arrival_t *arrival = &on_the_way[leg][(first[leg] + count[leg]) % ON_THE_WAY];
+  arrival->is_switch = is_switch;
+  arrival->number = number;
+  arrival->delta = delta;
+  count[leg]++;
+}
+
+static void
+peer_sends(void)
+{
+  if (count[0] + count[1] + count[2] > ON_THE_WAY / 2)
+    return;
+  int leg = draw(6) ? peer_leg : (int) draw((unsigned) n_legs);
+  if (leg != peer_leg && peer_number > peer_sent[leg]) {
+    put_on_the_way(leg, true, 0, (uint32_t) (peer_number - peer_sent[leg]));
+    peer_sent[leg] = peer_number;
+  }
+  /* Numbers that are equal need no SWITCH. */
+  peer_leg = leg;
+  peer_sent[leg] = ++peer_number;
+  put_on_the_way(leg, false, peer_number, 0);
+}
+
+static void
+something_arrives(void)
+{
+  int leg = (int) draw((unsigned) n_legs);
+  if (count[leg] == 0)
+    return;
+  arrival_t *arrival = &on_the_way[leg][first[leg]];
+  first[leg] = (first[leg] + 1) % ON_THE_WAY;
+  count[leg]--;
+  if (arrival->is_switch) {
+    printf("switch %d %d\n", leg, receive_switch(leg, arrival->delta, 4));
+    return;
+  }
+  bool next = receive(leg, arrival->number, (uint16_t) (8 + draw(480)));
+  printf("message %d %" PRIu64 " %d", leg, arrival->number, next);
+  uint64_t number;
+  while (next && (number = take(leg)))
+    printf(" %" PRIu64, number);
+  printf(" queued %d %" PRIu64 " %" PRIu64 "\n", smartlist_len(cfx->ooo_q),
+         conflux_get_total_bytes_allocation(), conflux_get_circ_bytes_allocation(TO_CIRCUIT(circs[leg])));
+}
+
+static int
+index_of(const circuit_t *circ)
+{
+  for (int i = 0; i < n_legs; i++) {
+    if (circ == TO_CIRCUIT(circs[i]))
+      return i;
+  }
+  return -1;
+}
+
+static void
+we_send(void)
+{
+  uint8_t command = draw(20) ? RELAY_COMMAND_DATA : RELAY_COMMAND_END;
+  int before = switches;
+  circuit_t *peeked = conflux_decide_next_circ(cfx);
+  circuit_t *circ = decide(command);
+  printf("send %d peek %d on %d", command, index_of(peeked), index_of(circ));
+  if (switches != before)
+    printf(" switch %d by %u", index_of(last_switch_circ), last_switch);
+  /* Now and then the cell is dropped, and never noted. Not after a SWITCH: then circflow stays where the SWITCH led,
+   * and stock tor may send another. */
+  if (circ && (switches != before || draw(50)))
+    sent(circ, command);
+  for (int i = 0; i < n_legs; i++)
+    printf(" %" PRIu64, leg_of(i)->last_seq_sent);
+  printf(" current %d\n", cfx->curr_leg ? index_of(cfx->curr_leg->circ) : -1);
+}
+
+static void
+news_of_a_leg(void)
+{
+  int i = (int) draw((unsigned) n_legs);
+  congestion_control_t *cc = cc_of(i);
+  switch (draw(5)) {
+    case 0: cc->inflight -= MIN(cc->inflight, 31); break;
+    case 1: cc->cwnd = 31 + draw(300); break;
+    /* No two legs have the same, as of equal legs either may win. */
+    case 2: conflux_update_rtt(cfx, TO_CIRCUIT(circs[i]), (1 + draw(500)) * LEGS + (unsigned) i); break;
+    case 3: TO_CIRCUIT(circs[i])->circuit_blocked_on_p_chan = draw(4) == 0; break;
+    case 4: cc->in_slow_start = draw(4) == 0; break;
+  }
+}
+
+static void
+run_history(conflux_alg_t alg, int legs)
+{
+  n_legs = legs;
+  memset(first, 0, sizeof(first));
+  memset(count, 0, sizeof(count));
+  memset(peer_sent, 0, sizeof(peer_sent));
+  peer_number = 0;
+  peer_leg = 0;
+  set_up(legs);
+  cfx->params.alg = alg;
+  for (int i = 0; i < 200000; i++) {
+    switch (draw(5)) {
+      case 0: peer_sends(); break;
+      case 1: case 2: something_arrives(); break;
+      case 3: we_send(); break;
+      case 4: news_of_a_leg(); break;
+    }
+  }
+  tt_int_op(closes, OP_EQ, 0);
+  tt_u64_op(cfx->last_seq_delivered, OP_GT, 10000);
+  tt_int_op(switches, OP_GT, 100);
+ done:
+  tear_down();
+}
+
+static void
+test_same(void *arg)
+{
+  (void) arg;
+  run_history(CONFLUX_ALG_LOWRTT, LEGS);
+  run_history(CONFLUX_ALG_MINRTT, LEGS);
+  /* Of three legs, stock tor takes the last that will do, and circflow the fastest. */
+  run_history(CONFLUX_ALG_CWNDRTT, 2);
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+ done:
+  ;
+}
+
+/* ---- With circflow only ---- */
+
+/* Holds messages 3 and 4 on leg 1, as 1 and 2 have not come on leg 0. */
+static void
+hold_two(void)
+{
+  tt_int_op(receive_switch(1, 2, 4), OP_EQ, 0);
+  tt_assert(!receive(1, 3, 100));
+  tt_assert(!receive(1, 4, 200));
+  tt_int_op(smartlist_len(cfx->ooo_q), OP_EQ, 2);
+ done:
+  ;
+}
+
+static void
+test_oom(void *arg)
+{
+  (void) arg;
+  set_up(2);
+  hold_two();
+  size_t cost = 300 + 2 * (sizeof(conflux_msg_t) + sizeof(relay_msg_t));
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, cost);
+  tt_u64_op(conflux_handle_oom(0), OP_EQ, 0);
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, cost);
+  tt_u64_op(conflux_handle_oom(1), OP_EQ, cost);
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+  tt_int_op(smartlist_len(cfx->ooo_q), OP_EQ, 0);
+  tt_int_op(closes, OP_EQ, 2);
+  tt_int_op(last_close_reason, OP_EQ, END_CIRC_REASON_RESOURCELIMIT);
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
+  tt_u64_op(conflux_handle_oom(1), OP_EQ, 0);
+  tear_down();
+  /* A set that the pool does not close cannot go on either: its messages are lost. */
+  set_up(2);
+  hold_two();
+  digest256map_remove(get_linked_pool(false), cfx->nonce);
+  tt_u64_op(conflux_handle_oom(1), OP_EQ, cost);
+  tt_int_op(closes, OP_EQ, 0);
+  tt_assert(!receive(0, 1, 8));
+  tt_int_op(closes, OP_EQ, 1);
+ done:
+  tear_down();
+}
+
+/* A circuit that closes while tor delivers leaves messages that nobody would ask for. */
+static void
+test_cut_short(void *arg)
+{
+  (void) arg;
+  set_up(2);
+  hold_two();
+  tt_assert(receive(0, 1, 8));
+  tt_u64_op(take(0), OP_EQ, 0);
+  tt_assert(receive(0, 2, 8));
+  tt_u64_op(take(0), OP_EQ, 3);
+  TO_CIRCUIT(circs[0])->marked_for_close = 1;
+  tt_u64_op(take(0), OP_EQ, 0);
+  tt_int_op(closes, OP_EQ, 0);
+  tt_assert(!receive(1, 5, 8));
+  tt_int_op(closes, OP_GE, 1);
+ done:
+  tear_down();
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+}
+
+static void
+expect_close(bool is_fault, int reason)
+{
+  tt_assert(is_fault);
+  tt_int_op(closes, OP_GE, 1);
+  tt_int_op(last_close_reason, OP_EQ, reason);
+ done:
+  tear_down();
+}
+
+static void
+test_faults(void *arg)
+{
+  (void) arg;
+  crypt_path_t hop = { 0 };
+  relay_msg_t msg = { .command = RELAY_COMMAND_DATA, .length = 1, .stream_id = 9, .body = (const uint8_t *) "x" };
+
+  /* The same number from two legs. */
+  set_up(2);
+  hold_two();
+  tt_int_op(receive_switch(0, 2, 4), OP_EQ, 0);
+  expect_close(!receive(0, 3, 8), END_CIRC_REASON_TORPROTOCOL);
+
+  /* A number that was delivered. */
+  set_up(2);
+  tt_assert(receive(0, 1, 8));
+  expect_close(!receive(1, 1, 8), END_CIRC_REASON_TORPROTOCOL);
+
+  /* SWITCH after SWITCH, one that is cut off, and one too far ahead. */
+  set_up(2);
+  tt_int_op(receive_switch(1, 5, 4), OP_EQ, 0);
+  expect_close(receive_switch(1, 5, 4) < 0, END_CIRC_REASON_TORPROTOCOL);
+  set_up(2);
+  expect_close(receive_switch(1, 5, 3) < 0, END_CIRC_REASON_TORPROTOCOL);
+  set_up(2);
+  expect_close(receive_switch(1, UINT32_MAX, 4) < 0, END_CIRC_REASON_TORPROTOCOL);
+
+  /* From another hop, and on a circuit that is no leg. */
+  set_up(2);
+  expect_close(!conflux_process_relay_msg(cfx, TO_CIRCUIT(circs[0]), &hop, &msg), END_CIRC_REASON_TORPROTOCOL);
+  set_up(2);
+  add_leg(2);
+  conflux_leg_t *leg = leg_of(2);
+  smartlist_remove(cfx->legs, leg);
+  tor_free(leg);
+  expect_close(!receive(2, 1, 8), END_CIRC_REASON_INTERNAL);
+
+  /* DATA that names no stream. */
+  set_up(2);
+  msg.stream_id = 0;
+  expect_close(!conflux_process_relay_msg(cfx, TO_CIRCUIT(circs[0]), NULL, &msg), END_CIRC_REASON_TORPROTOCOL);
+
+  /* SWITCH by zero: sixteen in the life of a set, each with a message after it. */
+  set_up(2);
+  for (int i = 1; i <= 16; i++) {
+    tt_int_op(receive_switch(0, 0, 4), OP_EQ, 0);
+    tt_assert(receive(0, (uint64_t) i, 8));
+  }
+  tt_int_op(closes, OP_EQ, 0);
+  expect_close(receive_switch(0, 0, 4) < 0, END_CIRC_REASON_TORPROTOCOL);
+ done:
+  ;
+}
+
+static void
+test_limit(void *arg)
+{
+  (void) arg;
+  networkstatus_t ns;
+  memset(&ns, 0, sizeof(ns));
+  ns.net_params = smartlist_new();
+  ns.routerstatus_list = smartlist_new();
+  smartlist_add(ns.net_params, (char *) "cfx_max_oooq_bytes=20000");
+  conflux_params_new_consensus(&ns);
+  tt_int_op(conflux_params_get_max_oooq(), OP_EQ, 20000);
+  set_up(2);
+  tt_int_op(receive_switch(1, 2, 4), OP_EQ, 0);
+  int held = 0;
+  while (closes == 0 && held < 100) {
+    tt_assert(!receive(1, (uint64_t) held + 3, 480));
+    held++;
+  }
+  /* One that does not fit any more closes the circuit. */
+  int fit = 20000 / (480 + (int) (sizeof(conflux_msg_t) + sizeof(relay_msg_t)));
+  tt_int_op(held, OP_EQ, fit + 1);
+  tt_int_op(last_close_reason, OP_EQ, END_CIRC_REASON_RESOURCELIMIT);
+  tear_down();
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+ done:
+  smartlist_free(ns.net_params);
+  smartlist_free(ns.routerstatus_list);
+}
+
+static void
+test_sending(void *arg)
+{
+  (void) arg;
+  set_up(2);
+  /* A decision alone moves nothing, and a peek names a current leg. */
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[0]));
+  tt_ptr_op(cfx->curr_leg, OP_EQ, leg_of(0));
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  tt_u64_op(leg_of(0)->last_seq_sent, OP_EQ, 0);
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  tt_u64_op(leg_of(0)->last_seq_sent, OP_EQ, 1);
+  /* What is not multiplexed is not counted. */
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_SENDME);
+  tt_u64_op(leg_of(0)->last_seq_sent, OP_EQ, 1);
+  tt_ptr_op(decide(RELAY_COMMAND_SENDME), OP_EQ, TO_CIRCUIT(circs[0]));
+  /* The first leg is full. */
+  cc_of(0)->inflight = 100;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[1]));
+  tt_int_op(switches, OP_EQ, 1);
+  tt_int_op(last_switch, OP_EQ, 1);
+  tt_ptr_op(cfx->prev_leg, OP_EQ, leg_of(0));
+  sent(TO_CIRCUIT(circs[1]), RELAY_COMMAND_DATA);
+  tt_u64_op(leg_of(1)->last_seq_sent, OP_EQ, 2);
+  /* Both are: DATA waits, END goes out on the current leg. */
+  cc_of(1)->inflight = 100;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, NULL);
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
+  tt_ptr_op(decide(RELAY_COMMAND_END), OP_EQ, TO_CIRCUIT(circs[1]));
+  tt_int_op(closes, OP_EQ, 0);
+  /* A SWITCH that cannot be sent is the end. */
+  cc_of(0)->inflight = 0;
+  send_answer = -1;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
+  tt_int_op(closes, OP_EQ, 2);
+  tt_assert(cfx->in_full_teardown);
+ done:
+  tear_down();
+}
+
+static void
+test_algorithms(void *arg)
+{
+  (void) arg;
+  set_up(2);
+  cc_of(0)->inflight = 100;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[1]));
+  /* MinRTT waits for the fastest. */
+  cfx->params.alg = CONFLUX_ALG_MINRTT;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
+  /* CwndRTT uses the slower one as far as it is as fast as waiting: 2 ms against 1 ms. */
+  cfx->params.alg = CONFLUX_ALG_CWNDRTT;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[1]));
+  cc_of(1)->inflight = 99;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
+  cfx->params.alg = CONFLUX_ALG_LOWRTT;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[1]));
+ done:
+  tear_down();
+}
+
+/* Legs go and come without a word; one may have the address of another. */
+static void
+test_legs(void *arg)
+{
+  (void) arg;
+  set_up(3);
+  for (int i = 1; i <= 5; i++)
+    tt_assert(receive(0, (uint64_t) i, 8));
+  tt_int_op(receive_switch(1, 5, 4), OP_EQ, 0);
+  tt_assert(receive(1, 6, 8));
+  tt_int_op(receive_switch(2, 10, 4), OP_EQ, 0);
+  tt_assert(!receive(2, 11, 8));
+  tt_int_op(receive_switch(0, 15, 4), OP_EQ, 0);
+  tt_assert(!receive(0, 21, 8));
+  conflux_leg_t *leg = leg_of(2);
+  smartlist_remove(cfx->legs, leg);
+  tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 0);
+  /* The same address, another leg: it joined at its set's number. What the first one brought too early stays. */
+  memset(leg, 0, sizeof(*leg));
+  leg->circ = TO_CIRCUIT(circs[2]);
+  leg->last_seq_recv = 6;
+  smartlist_add(cfx->legs, leg);
+  tt_int_op(receive_switch(2, 0, 4), OP_EQ, 0);
+  for (int i = 7; i <= 10; i++)
+    tt_assert(receive(2, (uint64_t) i, 8));
+  tt_u64_op(take(2), OP_EQ, 11);
+  tt_u64_op(take(2), OP_EQ, 0);
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 11);
+  tt_int_op(receive_switch(2, 1, 4), OP_EQ, 0);
+  for (int i = 12; i <= 20; i++)
+    tt_assert(receive(2, (uint64_t) i, 8));
+  tt_u64_op(take(2), OP_EQ, 21);
+  tt_u64_op(take(2), OP_EQ, 0);
+  /* The last ones, and one that brings the set to life again. */
+  while (CONFLUX_NUM_LEGS(cfx) > 0) {
+    leg = smartlist_get(cfx->legs, 0);
+    smartlist_remove(cfx->legs, leg);
+    tor_free(leg);
+  }
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, NULL);
+  free_circuit(circs[2]);
+  leg = add_leg(2);
+  leg->last_seq_recv = 21;
+  tt_assert(receive(2, 22, 8));
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 22);
+  tt_int_op(closes, OP_EQ, 0);
+ done:
+  tear_down();
+}
+
+#define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
+struct testcase_t conflux_cell_tests[] = {
+  ONE(same), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending), ONE(algorithms), ONE(legs),
+  END_OF_TESTCASES
+};

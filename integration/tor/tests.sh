@@ -1,0 +1,53 @@
+#!/bin/sh
+# Runs groups of tor's own tests on two builds of its test program, and compares how many passed; then seam_tests.c,
+# which is in two builds of its own: one history in which both must decide alike, and what is circflow's own.
+#
+# usage: tests.sh FOLDER_OF_BUILDS GROUP...
+set -eu
+
+builds=$1
+stock=$builds/stock
+circflow=$builds/circflow
+shift
+
+# A build with circflow that does not use it would pass everything.
+nm "$circflow/src/test/test" | grep -q circflow_circuit_receive ||
+    { echo "tor-tests: FAILED: no circflow in it"; exit 1; }
+! nm "$stock/src/test/test" | grep -q circflow_ || { echo "tor-tests: FAILED: circflow in the stock build"; exit 1; }
+
+# Prints "passed/run" of a group, and what went wrong.
+run() {
+    log=$1/tests-$(echo "$2" | tr -d './').log
+    (cd "$1" && timeout 600 ./src/test/test "$2") >"$log" 2>&1 || true
+    # The last line is "12 tests ok.  (0 skipped)" or "1/12 TESTS FAILED. (0 skipped)".
+    tail -n 1 "$log" | sed -nE 's|^([0-9]+) tests ok\..*\(0 skipped\)$|\1/\1|p;
+        s|^([0-9]+)/([0-9]+) TESTS FAILED.*|failed-\1/\2|p' | grep . || echo "broken, see $log"
+}
+
+failed=0
+printf '%-24s %10s %14s\n' "tests of tor's own" stock "with circflow"
+for group in "$@"; do
+    a=$(run "$stock" "$group")
+    b=$(run "$circflow" "$group")
+    printf '%-24s %10s %14s\n' "$group" "$a" "$b"
+    [ "$a" = "$b" ] || failed=1
+    case $a$b in 0* | *[a-z]*) failed=1 ;; esac
+done
+
+# The history is printed; what tor logs is not.
+history() {
+    "$builds/seam-$1/src/test/test" --no-fork --quiet conflux/cell/same >"$builds/seam-$1/history" 2>/dev/null
+}
+if history stock && history circflow && cmp -s "$builds/seam-stock/history" "$builds/seam-circflow/history" &&
+    [ "$(wc -l <"$builds/seam-stock/history")" -gt 100000 ]; then
+    printf '%-24s %10s %14s\n' "one history, lines" "$(wc -l <"$builds/seam-stock/history")" same
+else
+    echo "the two builds do not decide alike: diff $builds/seam-*/history"
+    failed=1
+fi
+own=$(run "$builds/seam-circflow" conflux/cell/..)
+printf '%-24s %10s %14s\n' "tests of the seam" "" "$own"
+case $own in 0* | *[a-z]*) failed=1 ;; esac
+
+[ "$failed" = 0 ] || { echo "tor-tests: FAILED"; exit 1; }
+echo "tor-tests: OK"

@@ -1,0 +1,36 @@
+# circflow inside C Tor: README.md in this folder. TOR_SRC=path takes a source folder of tor instead of fetching one.
+
+TOR_HERE     := integration/tor
+TOR_CACHE    := cache/tor
+TOR_BUILD    := $(CURDIR)/$(BUILD)/tor
+TOR_PACKAGES := libssl-dev zlib1g-dev dpkg-dev python3
+TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
+
+.PHONY: tor tor-debug check-tor tor-tests tor-network
+
+tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
+	@scripts/setup.sh $(TOR_PACKAGES)
+	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
+	$(TOR_HERE)/build.sh stock "$$source" $(TOR_BUILD)/stock && \
+	$(TOR_HERE)/build.sh circflow "$$source" $(TOR_BUILD)/circflow $(TOR_BUILD)/stock $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
+	@echo "tor: stock          $(BUILD)/tor/stock/src/app/tor"
+	@echo "tor: with circflow  $(BUILD)/tor/circflow/src/app/tor"
+
+tor-debug: tor
+	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
+	$(TOR_HERE)/build.sh debug "$$source" $(TOR_BUILD)/debug $(TOR_BUILD)/stock $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
+
+check-tor: tor-tests ## Tor's own tests and a private network, stock and with circflow: NETWORK=, SIZE_MIB=
+	@$(MAKE) --no-print-directory tor-network
+	@echo "check-tor: OK"
+
+tor-tests: tor
+	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
+	$(TOR_HERE)/build.sh seam "$$source" $(TOR_BUILD)/seam-stock $(TOR_BUILD)/stock && \
+	$(TOR_HERE)/build.sh seam "$$source" $(TOR_BUILD)/seam-circflow $(TOR_BUILD)/circflow $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
+	@$(TOR_HERE)/tests.sh $(TOR_BUILD) $(TOR_GROUPS)
+
+# NETWORK= takes options of network.py, such as '--mix everywhere --no-controls'.
+tor-network: tor tor-debug ## A private network: a file through a linked conflux set: NETWORK=, SIZE_MIB=
+	@$(TOR_HERE)/network.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow --debug $(TOR_BUILD)/debug \
+		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB)) $(NETWORK)
