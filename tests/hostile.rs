@@ -762,6 +762,10 @@ fn a_host_that_never_drains_cannot_pile_up_resumes_of_streams() {
     let mut opened = None;
     assert_bounded("RESUME of a stream", |host| {
         let (circuit, stream) = *opened.get_or_insert_with(|| {
+            // A window that the test does not fill.
+            host.engine.set_param(PathClass::Exit, "cc_cwnd_init", 10_000).unwrap();
+            let config = CircuitConfig { flags: CircuitFlags(65), ..common::circuit(Role::Exit, 9) };
+            host.circuits[8] = host.engine.open_circuit(0, config).unwrap();
             let (circuit, stream) = stream_of(host);
             let xon = Message { command: Command::XON, hop: 0, stream_id: 3, body: &[0, 0, 0, 0, 1], token: None };
             host.engine.receive_other(0, circuit, &xon, || Ok(&[])).unwrap();
