@@ -514,6 +514,102 @@ fn started(held_bytes_max: u64, first: u8) -> Host {
     host
 }
 
+/// The same with circuits that are run: a set with two legs and its streams, a leg's stream of its own, an exit, and a
+/// relay.
+fn started_run(held_bytes_max: u64, first: u8) -> Host {
+    let mut host = Host::new(held_bytes_max);
+    for (name, value) in
+        [("cc_xoff_client", 1), ("cc_xoff_exit", 1), ("cc_xon_rate", 1), ("cc_cwnd_init", 31), ("cc_sendme_inc", 2)]
+    {
+        host.engine.set_param(PathClass::Exit, name, value).unwrap();
+    }
+    let flags = [(Role::Client, 73), (Role::Client, 73), (Role::Exit, 65), (Role::Exit, 69), (Role::Client, 193)];
+    host.circuits.clear();
+    for (role, flags) in flags {
+        let config = CircuitConfig { flags: CircuitFlags(flags), held_sends_max: 4, ..common::circuit(role, 9) };
+        host.circuits.push(host.engine.open_circuit(0, config).unwrap());
+    }
+    let mut terms = any_terms(0, 2, 0x0202_0200);
+    (terms.legs_max, terms.held_bytes_max) = (4, u64::MAX);
+    let set = host.engine.open_set(0, terms).unwrap();
+    host.sets = vec![set];
+    host.streams.clear();
+    for leg in 0..1 + usize::from(first % 4 != 0) {
+        host.engine.adopt_leg(0, set, host.circuits[leg], Ux::from_wire(first), 1).unwrap();
+    }
+    for (owner, hop, stream_id) in [
+        (Owner::Set(set), 3, 1),
+        (Owner::Set(set), 3, 2),
+        (Owner::Circuit(host.circuits[0]), 2, 1),
+        (Owner::Circuit(host.circuits[2]), 0, 1),
+        (Owner::Circuit(host.circuits[3]), 0, 2),
+    ] {
+        let config = StreamConfig { tag: 1, stream_id, hop, priority: 0 };
+        host.streams.push(host.engine.open_stream(0, owner, &config).unwrap());
+    }
+    host
+}
+
+/// An act that is not about anything else, with hops and stream ids that fit, mostly.
+fn act_of_run(host: &mut Host, (kind, a, b, c, d): Act) {
+    if a % 32 == 31 {
+        return host.act((kind, a, b, c, d));
+    }
+    // Mostly what is well formed: what is not ends the circuit.
+    let now = host.time(21 + a % 64, d << 20);
+    let (circuit, set) = (host.circuit(b), pick(&host.sets, a));
+    match kind % 8 {
+        0 => {
+            let ids = host.sets.clone();
+            let act = if a % 64 == 7 { 10 } else { 21 };
+            host.act((act, 60, if act == 10 { a } else { 7 }, 509, 0));
+            host.sets.truncate(ids.len());
+        }
+        1 | 2 => host.act_run(now, 41, circuit, set, (b, c, d | 512)),
+        3 => host.act_run(now, 32 + a % 7, circuit, set, (b, c, d)),
+        4 => host.act_run(now, 45 + a % 3, circuit, set, (b, c % 500, d)),
+        5 if a % 16 == 1 => host.act_run(now, 50, circuit, set, (b, c, d)),
+        _ => {
+            let place = usize::from(b) % 5;
+            let hop = [3, 3, 0, 0, 3][place];
+            let command = pick(&WELL, (d >> 8) as u8);
+            let body: Vec<u8> = match command {
+                Command::CONFLUX_SWITCH => vec![0, 0, 0, 1],
+                Command::XON => vec![0, 0, 0, 0, b % 2],
+                Command::XOFF => vec![0],
+                _ => vec![1; usize::from(c % 499)],
+            };
+            let of_circuit = matches!(command, Command::CONFLUX_SWITCH | Command::DROP);
+            let stream_id = if of_circuit { 0 } else { 1 + u16::from(a % 2) };
+            let token = host.token(d, b);
+            let message = Message { command, hop, stream_id, body: &body, token };
+            let Some(&circuit) = host.circuits.get(place) else { return };
+            let verdict = match host.receive_data(now, circuit, &message, &[1; 20]) {
+                Ok(verdict) => {
+                    host.streams.extend(Some(verdict.stream).filter(|&stream| stream != Id::NONE));
+                    Ok(verdict.kind)
+                }
+                Err(error) => Err(error),
+            };
+            host.keep(verdict, token);
+        }
+    }
+    host.check();
+}
+
+const WELL: [Command; 10] = [
+    Command::DATA,
+    Command::DATA,
+    Command::DATA,
+    Command::DATA,
+    Command::CONFLUX_SWITCH,
+    Command::XON,
+    Command::XOFF,
+    Command::END,
+    Command::BEGIN,
+    Command::DROP,
+];
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -526,6 +622,19 @@ proptest! {
         let mut host = started(held_bytes_max, first);
         for act in acts {
             host.act(act);
+        }
+        host.close();
+    }
+
+    #[test]
+    fn any_calls_about_circuits_that_are_run(
+        held_bytes_max in prop::sample::select(vec![1100, 3000, 20_000, u64::MAX]),
+        first in any::<u8>(),
+        acts in prop::collection::vec(any::<Act>(), 0..150),
+    ) {
+        let mut host = started_run(held_bytes_max, first);
+        for act in acts {
+            act_of_run(&mut host, act);
         }
         host.close();
     }
@@ -653,6 +762,10 @@ fn a_host_that_never_drains_cannot_pile_up_resumes_of_streams() {
     let mut opened = None;
     assert_bounded("RESUME of a stream", |host| {
         let (circuit, stream) = *opened.get_or_insert_with(|| {
+            // A window that the test does not fill.
+            host.engine.set_param(PathClass::Exit, "cc_cwnd_init", 10_000).unwrap();
+            let config = CircuitConfig { flags: CircuitFlags(65), ..common::circuit(Role::Exit, 9) };
+            host.circuits[8] = host.engine.open_circuit(0, config).unwrap();
             let (circuit, stream) = stream_of(host);
             let xon = Message { command: Command::XON, hop: 0, stream_id: 3, body: &[0, 0, 0, 0, 1], token: None };
             host.engine.receive_other(0, circuit, &xon, || Ok(&[])).unwrap();

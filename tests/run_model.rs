@@ -288,7 +288,7 @@ fn play_stream(is_client: bool, acts: &[(u8, u16)]) {
     };
     let mut now = 1;
     for &(act, amount) in acts {
-        now += u64::from(amount % 5) * [0, 1, 999_999, 1_700_000][usize::from(act / 64)];
+        now += u64::from(amount % 5) * [0, 1, 1_000_000, 2_500_000][usize::from(act / 64)];
         if act % 16 == 15 {
             // The very moment that was promised, or the one before.
             now = now.max(naive.wake_at.unwrap_or(now) - u64::from(amount % 2));
@@ -300,7 +300,14 @@ fn play_stream(is_client: bool, acts: &[(u8, u16)]) {
             let message = Message { command, hop, stream_id: 9, body, token: None };
             engine.receive_other(now, id, &message, || Ok(&[1; 20])).map(|verdict| verdict.kind)
         };
-        match act % 16 {
+        // What ends the stream comes, but not in every second act.
+        let lives = !is_client || amount % 8 == 0;
+        let act = match act % 16 {
+            12 if !lives && (naive.stopped_us || naive.sent_for_xoff < LIMIT / 2) => 8,
+            13 if !lives && !naive.stopped_us && naive.sent_for_xon < LIMIT / 2 => 8,
+            same => same,
+        };
+        match act {
             0..=5 => {
                 let model = naive.deliver(now, bytes);
                 let got = heard(Command::DATA, &vec![0; bytes as usize], &mut engine);
