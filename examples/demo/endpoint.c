@@ -26,6 +26,11 @@ static struct tunnel *find_tunnel(const struct endpoint *endpoint, struct circfl
     return NULL;
 }
 
+static void add_tunnel(struct endpoint *endpoint, struct tunnel *tunnel) {
+    if (endpoint->tunnel_count == SETS_MAX) node_fail("more than %d sets", (int)SETS_MAX);
+    endpoint->tunnels[endpoint->tunnel_count++] = tunnel;
+}
+
 int endpoint_stats(const struct endpoint *endpoint, const struct tunnel *tunnel, struct circflow_set_stats *stats) {
     stats->size = sizeof *stats;
     return circflow_set_get_stats(endpoint->loop.engine, tunnel->set, stats) == CIRCFLOW_OK ? 0 : -1;
@@ -88,7 +93,7 @@ static void obey_linked(struct endpoint *endpoint, struct leg *leg, struct circf
     struct tunnel *tunnel = find_tunnel(endpoint, set);
     if (tunnel == NULL) {
         tunnel = endpoint->role->on_set(endpoint, set);
-        endpoint_add_tunnel(endpoint, tunnel);
+        add_tunnel(endpoint, tunnel);
     }
     if (leg->endpoint == endpoint) leg->tunnel = tunnel; /* Else it is another thread's. */
 }
@@ -209,11 +214,6 @@ struct leg *endpoint_add_leg(struct endpoint *endpoint, struct conn *conn, uint3
     return leg;
 }
 
-void endpoint_add_tunnel(struct endpoint *endpoint, struct tunnel *tunnel) {
-    if (endpoint->tunnel_count == SETS_MAX) node_fail("more than %d sets", (int)SETS_MAX);
-    endpoint->tunnels[endpoint->tunnel_count++] = tunnel;
-}
-
 static struct conn *add_conn(struct endpoint *endpoint) {
     struct conn *conn = &endpoint->conns[endpoint->conn_count++];
     conn->endpoint = endpoint;
@@ -244,7 +244,7 @@ void endpoint_open_set(struct endpoint *endpoint, struct tunnel *tunnel, unsigne
     must(circflow_set_open(engine, now_ns(), &config, &tunnel->set), "circflow_set_open");
     /* The nonce is a secret between us and the exit, so no copy stays. */
     memset(config.nonce, 0, sizeof config.nonce);
-    endpoint_add_tunnel(endpoint, tunnel);
+    add_tunnel(endpoint, tunnel);
     for (size_t i = 0; i < endpoint->conn_count; i++) {
         struct leg *leg = endpoint_add_leg(endpoint, &endpoint->conns[i], circ_id_of(number, (unsigned)i));
         leg->tunnel = tunnel;

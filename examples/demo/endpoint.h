@@ -82,8 +82,6 @@ void endpoint_open(struct endpoint *endpoint, struct event_base *base, unsigned 
 /* Makes a circuit known to the engine. */
 struct leg *endpoint_add_leg(struct endpoint *endpoint, struct conn *conn, uint32_t circ_id);
 
-void endpoint_add_tunnel(struct endpoint *endpoint, struct tunnel *tunnel);
-
 /* Client: connects to the guard of each leg. */
 void endpoint_connect(struct endpoint *endpoint, const uint16_t *ports, size_t count);
 
