@@ -411,11 +411,11 @@ impl Engine {
         while let Some((&id, _)) = self.homes.first_key_value() {
             self.close_home(world, id);
         }
-        // A host that pulls the plug releases nothing.
+        // A host that pulls the plug releases nothing, and refuses nobody: what those who asked have sent is theirs again.
         while let Some((&id, _)) = self.sets.first_key_value().filter(|_| tidy) {
             self.end_set(world, id);
         }
-        while let Some(join) = self.port.poll_join() {
+        while let Some(join) = if tidy { self.port.poll_join() } else { None } {
             join.refuse(4, |rest| world.ledger.settle(left(rest)));
         }
         drop(self.port);

@@ -198,6 +198,11 @@ pub const JOINS_MAX: usize = 256;
 /// SWITCH is 32; with room for two, one arrives while the other is worked on. At 32 bytes an item a leg costs 5 KiB.
 pub const LINK_ROOM: usize = 64;
 
+/// Messages that may wait at a set's home for room on the way to a remote leg. From the first on the leg counts as
+/// blocked, so none of them is DATA; an answer for each stream that may be open, and circflow's own, find room. More
+/// means that the other loop stands still, and the leg is given up.
+pub const HOME_BACKLOG_MAX: usize = (STREAMS_DEFAULT + OWN_SENDS_MAX) as usize;
+
 /// Bytes that all engines of one hub may hold: four engines at [`ENGINE_HELD_BYTES_DEFAULT`].
 pub const HUB_HELD_BYTES_DEFAULT: u64 = 1 << 30;
 

@@ -46,8 +46,11 @@ pub enum Up {
     LinkedSent(Nanos),
     /// LINKED_ACK came, at this time.
     LinkedAck(Nanos),
-    /// The mirror shows something new.
-    Changed,
+    /// BEGIN_DIR came, which no set takes.
+    Directory {
+        /// The stream that is not to be.
+        stream_id: u16,
+    },
 }
 
 /// From the home of a set to a remote leg.

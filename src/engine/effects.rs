@@ -12,6 +12,10 @@ impl Engine {
     /// A circuit has to close, and perhaps its set.
     #[cold]
     pub(super) fn fault(&mut self, id: Id, fault: Fault) -> Error {
+        if self.is_elsewhere(id) {
+            self.fault_elsewhere(id, fault);
+            return Error::Fault(fault);
+        }
         let place = self.circuits.get(id).map(|circuit| circuit.place);
         if let (Some(Place::Leg { set, .. }), Reach::Set) = (place, fault.reach()) {
             return self.fault_of_set(set, fault);

@@ -15,9 +15,14 @@ pub(super) struct Away {
     pub end: LegEnd<Crossing>,
     pub backlog: Backlog<Up>,
     pub publisher: Publisher,
-    /// DATA of the set's that the mirror includes.
+    /// DATA of the set's that came.
+    pub heard: u64,
+    /// Of it, what the figures in the mirror include: those of a host stand until its next report.
     pub included: u64,
+    /// The circuit's source was told to pause.
     pub paused: bool,
+    /// What padding holds back leaves no room to read on.
+    pub stalled: bool,
     /// What LINKED says, until the host takes it.
     pub linked: Option<Box<Link>>,
     /// What it was opened with, until the home has answered: the set may have ended at that moment.
@@ -42,8 +47,9 @@ pub(super) struct HomeLeg {
 /// Legs elsewhere, each in a place of its own, by which its timer goes.
 #[derive(Default)]
 pub(super) struct HomeLegs {
-    pub places: Vec<Option<HomeLeg>>,
-    pub by_id: BTreeMap<Id, u32>,
+    places: Vec<Option<HomeLeg>>,
+    vacant: Vec<u32>,
+    by_id: BTreeMap<Id, u32>,
 }
 
 impl HomeLegs {
@@ -60,23 +66,30 @@ impl HomeLegs {
         self.places.get(place as usize)?.as_ref()
     }
 
-    pub fn insert(&mut self, leg: HomeLeg) -> u32 {
-        let place = self.places.iter().position(Option::is_none).unwrap_or_else(|| {
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub fn insert(&mut self, leg: HomeLeg) {
+        let place = self.vacant.pop().unwrap_or_else(|| {
             self.places.push(None);
-            self.places.len() - 1
+            self.places.len() as u32 - 1
         });
-        self.by_id.insert(leg.id, place as u32);
-        self.places[place] = Some(leg);
-        place as u32
+        debug_assert!(!self.by_id.contains_key(&leg.id));
+        self.by_id.insert(leg.id, place);
+        self.places[place as usize] = Some(leg);
     }
 
     pub fn remove(&mut self, id: Id) -> Option<(u32, HomeLeg)> {
         let place = self.by_id.remove(&id)?;
+        self.vacant.push(place);
         Some((place, self.places.get_mut(place as usize)?.take()?))
     }
 
     pub fn all(&mut self) -> impl Iterator<Item = HomeLeg> + '_ {
         self.by_id.clear();
+        self.vacant.clear();
         self.places.drain(..).flatten()
     }
 }

@@ -5,12 +5,14 @@
 //! the set's effects into instructions.
 
 mod alarms;
+mod away;
 mod circuit;
 mod config;
 mod crossing;
 mod effects;
 mod elsewhere;
 mod error;
+mod home;
 mod insn;
 mod log;
 mod padding;
@@ -321,6 +323,8 @@ impl Engine {
             if !self.effects.is_empty() {
                 self.apply_effects(set);
             }
+        } else if circuit.place == Place::Away && hop == circuit.config.hops && is_sequenced(command) {
+            return Err(Misuse::NotDecided.into());
         }
         if !is_plain {
             self.note_sent(id, hop, now);
@@ -478,4 +482,10 @@ impl Engine {
             }
         }
     }
+}
+
+/// On a leg it has a number, or moves one.
+#[inline]
+fn is_sequenced(command: Command) -> bool {
+    command.is_multiplexed() || command == Command::CONFLUX_SWITCH
 }

@@ -183,10 +183,10 @@ impl Engine {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         match circuit.place {
             Place::Closing => return Err(Blocked::Gone.into()),
-            Place::Leg { .. } if command == Command::BEGIN_DIR && hop == circuit.config.hops => {
+            Place::Leg { .. } | Place::Away if command == Command::BEGIN_DIR && hop == circuit.config.hops => {
                 return Err(Misuse::NotMultiplexed.into());
             }
-            Place::Leg { .. } if command.is_multiplexed() && hop == circuit.config.hops => {
+            Place::Leg { .. } | Place::Away if command.is_multiplexed() && hop == circuit.config.hops => {
                 return Err(Misuse::InSet.into());
             }
             _ if !circuit.has_hop(hop) => return Err(self.invalid("the circuit has no such hop to send to")),
@@ -267,7 +267,7 @@ impl Engine {
         }
         let config = circuit.config;
         let (is_client, foreign) = (config.role == Role::Client, config.flags.has(CircuitFlags::OTHER_PADDER));
-        if message.stream_id != 0 && circuit.place.leg().is_some() {
+        if message.stream_id != 0 && (circuit.place.leg().is_some() || circuit.place == Place::Away) {
             // Whatever it is, it is malformed.
             return Ok(Admitted::Goes);
         }
@@ -399,6 +399,9 @@ impl Engine {
         }
         self.padding_effects = effects;
         self.shut_edge(id, blocked);
+        if place == Place::Away {
+            self.tell_changed(id);
+        }
         if let (Some((set, _)), false) = (place.leg(), self.effects.is_empty()) {
             self.apply_effects(set);
         }
@@ -431,10 +434,7 @@ impl Engine {
     #[allow(clippy::too_many_arguments)]
     pub(super) fn released(&mut self, id: Id, set: Id, hop: u8, delta: u32, number: u64, lane: Lane, now: Nanos) {
         if self.is_elsewhere(id) {
-            self.cross_lane(id, delta, number, lane);
-            // It is out: the host takes it over there, and nobody here waits for that.
-            self.sets.get_mut(set).into_iter().for_each(|state| state.taken(&mut self.effects));
-            return;
+            return self.cross_lane(id, set, delta, number, lane);
         }
         let wants_tag = self.count_data(id, hop, self.store.command_of(&lane), now);
         if delta != 0 {
@@ -452,6 +452,7 @@ impl Engine {
                 self.queue.push(Queued::ResumeCircuit { circuit: id });
             }
         }
+        self.read_on(id);
     }
 
     /// What a circuit that goes held for sending.

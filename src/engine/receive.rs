@@ -121,14 +121,14 @@ impl Engine {
         let tag = circuit.config.tag;
         let traits = message.command.traits();
         let multiplexed = traits & MULTIPLEXED != 0;
-        let is_leg = matches!(circuit.place, Place::Leg { .. } | Place::Away);
+        let is_away = circuit.place == Place::Away;
+        let is_leg = is_away || circuit.place.leg().is_some();
         let at_join_point = message.hop == circuit.config.hops;
         let handshake = Command::CONFLUX_LINK <= message.command && message.command <= Command::CONFLUX_SWITCH;
         if handshake && !at_join_point {
             return Err(self.fault(id, Fault::WrongHop));
         }
-        if circuit.place == Place::Away && at_join_point && (multiplexed || message.command == Command::CONFLUX_SWITCH)
-        {
+        if is_away && at_join_point && (multiplexed || message.command == Command::CONFLUX_SWITCH) {
             if (message.stream_id == 0) == multiplexed {
                 return Err(self.fault(id, Fault::BadStreamId));
             }
@@ -156,6 +156,7 @@ impl Engine {
         };
         match (fault, message.command) {
             (Some(fault), _) => Err(self.fault(id, fault)),
+            (None, Command::BEGIN_DIR) if is_away && at_join_point => self.refuse_directory_away(id, message.stream_id),
             (None, Command::BEGIN_DIR) => Ok(Verdict::refuse_directory(id, tag)),
             (None, _) => Ok(Verdict::of(VerdictKind::Deliver, id, tag)),
         }
@@ -254,26 +255,10 @@ impl Engine {
         }
         let set = match known {
             Some(set) => set,
-            None => {
-                let terms = Terms { nonce: link.nonce.clone(), ..accepted };
-                let set = self.insert_set(Controller::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?;
-                // Engines that go while we ask leave their nonces free: the next look is the last.
-                for _ in 0..LOOKS {
-                    let Some(home) = self.claim(Role::Exit, set) else { break };
-                    match self.go_away(id, &home, link.clone()) {
-                        Ok(()) => {
-                            self.forget_set(set);
-                            return Ok(());
-                        }
-                        Err(Some(fault)) => {
-                            self.forget_set(set);
-                            return Err(fault);
-                        }
-                        Err(None) => {}
-                    }
-                }
-                set
-            }
+            None => match self.find_or_make(id, &link, accepted)? {
+                Some(set) => set,
+                None => return Ok(()),
+            },
         };
         let accepted = match self.sets.get_mut(set) {
             Some(state) => state.accept(id, now, &link, known.is_none(), &mut self.effects),
@@ -286,6 +271,23 @@ impl Engine {
         }
         self.apply_effects(set);
         accepted.map(|_| ())
+    }
+
+    /// The set of a LINK that none of ours has: a new one, or none when another engine's is asked to take the circuit.
+    fn find_or_make(&mut self, id: Id, link: &Link, accepted: Terms) -> Result<Option<Id>, Fault> {
+        for _ in 0..LOOKS {
+            if self.join_elsewhere(id, link)? {
+                return Ok(None);
+            }
+            let terms = Terms { nonce: link.nonce.clone(), ..accepted.clone() };
+            let set = self.insert_set(Controller::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?;
+            if self.claim(Role::Exit, set) {
+                return Ok(Some(set));
+            }
+            // Another engine was faster by a moment.
+            self.forget_set(set);
+        }
+        Err(Fault::LinkLimit)
     }
 }
 

@@ -222,7 +222,6 @@ impl Engine {
             }
             Place::Alone => self.resume_circuit(id),
             Place::Away => {
-                self.publish(id);
                 self.tell_changed(id);
                 self.resume_circuit(id);
             }
@@ -316,6 +315,9 @@ impl Engine {
                 Err(fault) => Err(self.fault(id, fault)),
             },
             Route::Handshake => self.receive_conflux(now, id, message),
+            Route::RefuseDirectory if place == Place::Away && position.at_join_point => {
+                self.refuse_directory_away(id, message.stream_id)
+            }
             Route::RefuseDirectory => {
                 let owner = match place {
                     Place::Leg { set, .. } if position.at_join_point => Owner::Set(set),
@@ -395,6 +397,9 @@ impl Engine {
         }
         match self.circuits.get_mut(id) {
             Some(circuit) if circuit.runs_streams() => {
+                if let Some(away) = &mut circuit.away {
+                    away.included += 1;
+                }
                 circuit.reactor.as_mut().is_some_and(|reactor| reactor.end(hop).window.sent_data(now))
             }
             _ => false,

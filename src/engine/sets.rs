@@ -23,7 +23,7 @@ impl Engine {
             return Err(Misuse::NonceInUse.into());
         }
         let set = self.insert_set(Controller::new(Role::Client, terms))?;
-        if self.claim(Role::Client, set).is_some() {
+        if !self.claim(Role::Client, set) {
             self.forget_set(set);
             return Err(Misuse::NonceInUse.into());
         }
@@ -67,6 +67,10 @@ impl Engine {
         self.enter_for_set(now, set)?;
         let model = self.set(set)?.any_leg().unwrap_or(circuit);
         self.check_fit(circuit, model)?;
+        let runs = self.circuits.lookup(circuit)?.runs_streams();
+        if self.is_elsewhere(model) && self.set(set)?.params().is_some() != runs {
+            return Err(Misuse::LegMismatch.into());
+        }
         self.check_room(set, 1)?;
         let hops = self.circuits.lookup(circuit)?.config.hops;
         if let Some(state) = self.sets.get_mut(set) {
@@ -106,6 +110,9 @@ impl Engine {
     #[inline(always)]
     pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         self.enter_for_sending(now, set, command, hop)?;
+        if self.crosses(set, command)? {
+            return Ok(None);
+        }
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
         unless_held(state.decide(command))
     }
@@ -186,7 +193,8 @@ impl Engine {
     /// Could DATA be sent, and where?
     pub fn peek(&self, set: Id) -> Result<Verdict, Error> {
         let held = Verdict::of(VerdictKind::Held, Id::NONE, 0);
-        Ok(unless_held(self.set(set)?.peek())?.unwrap_or(held))
+        let plan = unless_held(self.set(set)?.peek())?;
+        Ok(plan.filter(|plan| !self.is_elsewhere(plan.circuit)).unwrap_or(held))
     }
 
     /// Takes the next message of one set whose turn has come.

@@ -164,6 +164,11 @@ impl<I, O> End<I, O> {
         Ear::ring(&self.inbox.ear);
     }
 
+    /// Rings for the other end, of news that is not in the link.
+    pub fn nudge(&self) {
+        Ear::ring(&self.outbox.ear);
+    }
+
     /// Goes, with a word for the other end, and hands out what nobody will read.
     pub fn close(mut self, word: u32, mut left: impl FnMut(Left<I, O>)) {
         self.closed = true;

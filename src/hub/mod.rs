@@ -181,6 +181,14 @@ impl<T: Traffic> Shared<T> {
         Claim::Ours
     }
 
+    fn find(&self, role: Role, nonce: &Nonce) -> Option<Home<T>> {
+        let claims = self.claims.lock();
+        let (set, claimed) = claims.candidates(role, nonce).find(|(_, claimed)| claimed.nonce == *nonce)?;
+        let member = Arc::clone(&claimed.home);
+        drop(claims);
+        (!member.is_gone()).then_some(Home { member, set })
+    }
+
     fn release(&self, role: Role, nonce: &Nonce, set: Id) {
         let released = self.claims.lock().remove(role, nonce, set);
         drop(released);
@@ -269,6 +277,8 @@ mod tests {
         assert_eq!(claim(&b, Role::Exit, 7, 20), Some((1, Id(10))));
         assert_eq!(claim(&b, Role::Exit, 8, 21), None, "another nonce");
         assert_eq!(claim(&b, Role::Client, 7, 22), None, "another role: the process is client and exit");
+        let find = |role, byte| b.find(role, &nonce(byte)).map(|home| (home.tag(), home.set));
+        assert_eq!((find(Role::Exit, 7), find(Role::Exit, 9)), (Some((1, Id(10))), None), "to ask claims nothing");
         b.release(Role::Exit, &nonce(7), Id(20));
         assert_eq!(claim(&b, Role::Exit, 7, 20), Some((1, Id(10))), "who is not home releases nothing");
         a.release(Role::Exit, &nonce(7), Id(10));

@@ -68,6 +68,11 @@ impl<T: Traffic> Port<T> {
         self.shared.claim(role, nonce, &self.member, set)
     }
 
+    /// Whose a nonce is, if it is a living set's.
+    pub fn find(&self, role: Role, nonce: &Nonce) -> Option<Home<T>> {
+        self.shared.find(role, nonce)
+    }
+
     /// A set of this engine's has ended: its nonce is free.
     pub fn release(&self, role: Role, nonce: &Nonce, set: Id) {
         self.shared.release(role, nonce, set);

@@ -245,6 +245,12 @@ impl<H> Padding<H> {
         }
     }
 
+    /// True when [`Padding::admit`] would not let a message go. For one that has been decided on elsewhere: it is kept,
+    /// however much waits.
+    pub fn is_in_the_way(&self, command: Command) -> bool {
+        !self.asks && command.stream_rule() == StreamRule::Needed && !self.is_clear()
+    }
+
     /// Keeps a message that [`Padding::admit`] has room for. It counts as queued. Where nothing blocks, and it only
     /// stands behind what the host has not taken yet, it goes out with the next step.
     pub fn hold(&mut self, hop: u8, held: H, now: Nanos) {

@@ -1,0 +1,285 @@
+//! Our circuits that are legs of a set elsewhere: what comes on them crosses to the set's home, and what the set sends
+//! on them comes from there.
+
+use super::crossing::{cause, word, Crossed, Down, Request, Sender, Up, ENDED};
+use super::elsewhere::Away;
+use super::insn::Queued;
+use super::remote::BLANK;
+use super::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::base::{limits, Id};
+use crate::conflux::{Cause, Fault, Lane, Message, Report};
+use crate::congestion::{mirror, Snapshot};
+use crate::hub::{Home, JoinError, Left, News};
+use crate::queue::{Backlog, Pushed, Refused};
+use crate::reactor::{Heed, Side};
+use crate::wire::conflux::{Link, Switch};
+use crate::wire::Command;
+use zeroize::Zeroizing;
+
+impl Engine {
+    /// Asks the home of a set to take our circuit in. False when that engine has just gone.
+    pub(super) fn go_away(&mut self, id: Id, home: &Home<super::Crossing>, link: &Link) -> Result<bool, Fault> {
+        let (Some(port), Some(circuit)) = (&self.port, self.circuits.get_mut(id)) else { return Ok(false) };
+        let (publisher, reader) = mirror();
+        let params =
+            circuit.reactor.as_ref().filter(|_| circuit.runs_streams()).map(|reactor| reactor.params().clone());
+        let request = Request { circuit: id, tag: circuit.config.tag, link: link.clone(), params, mirror: reader };
+        let end = match port.join(home, request, id) {
+            Ok(end) => end,
+            Err(JoinError::Gone) => return Ok(false),
+            Err(JoinError::Full) => return Err(Fault::LinkLimit),
+        };
+        circuit.place = Place::Away;
+        circuit.away = Some(Box::new(Away {
+            end,
+            backlog: Backlog::new(self.marks.cap()),
+            publisher,
+            heard: 0,
+            included: 0,
+            paused: false,
+            stalled: false,
+            linked: None,
+            link: Some(link.clone()),
+            reported: Report {
+                cwnd: 0,
+                inflight: 0,
+                rtt: 0,
+                sendme_inc: limits::SENDME_INC_DEFAULT,
+                slow_start: false,
+                blocked: false,
+            },
+        }));
+        self.publish(id);
+        Ok(true)
+    }
+
+    /// A multiplexed message or SWITCH came on a circuit whose set is elsewhere.
+    pub(super) fn receive_away(&mut self, id: Id, message: &Message<'_>, is_ours: bool) -> Result<Verdict, Error> {
+        let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
+        let tag = circuit.config.tag;
+        let (up, kind) = if message.command == Command::CONFLUX_SWITCH {
+            match Switch::decode(message.body) {
+                Ok(switch) => (Up::Switch(switch), VerdictKind::Consumed),
+                Err(_) => return Err(self.fault(id, Fault::BadSwitch)),
+            }
+        } else {
+            // What only circflow reads stays no token of the host's.
+            let message = &Message { token: message.token.filter(|_| !is_ours), ..*message };
+            (Up::Message(Crossed::new(message)), if is_ours { VerdictKind::Consumed } else { VerdictKind::Held })
+        };
+        self.send_home(id, up)?;
+        Ok(Verdict::of(kind, id, tag))
+    }
+
+    /// BEGIN_DIR came on a circuit whose set is elsewhere: END is the set's to send.
+    pub(super) fn refuse_directory_away(&mut self, id: Id, stream_id: u16) -> Result<Verdict, Error> {
+        let tag = self.circuits.lookup(id)?.config.tag;
+        self.send_home(id, Up::Directory { stream_id })?;
+        Ok(Verdict::of(VerdictKind::Consumed, id, tag))
+    }
+
+    /// Sends something to the home of a circuit's set, behind all that waits.
+    pub(super) fn send_home(&mut self, id: Id, up: Up) -> Result<(), Error> {
+        let marks = self.marks;
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else {
+            return Err(Misuse::NotALeg.into());
+        };
+        match away.backlog.push(&mut Sender(&away.end), up) {
+            Ok(Pushed::Through) => Ok(()),
+            Ok(Pushed::Kept) => {
+                if away.backlog.len() >= marks.high as usize && !away.paused {
+                    away.paused = true;
+                    self.heed(id, Side::Back, Heed::Pause);
+                }
+                Ok(())
+            }
+            Err(Refused::Full(_)) => Err(self.fault(id, Fault::EdgeOverrun)),
+            // The news of it is on its way.
+            Err(Refused::Closed(_)) => Err(Blocked::Gone.into()),
+        }
+    }
+
+    /// How a circuit stands whose set is elsewhere, from the host's congestion control.
+    pub(super) fn report_away(&mut self, id: Id, report: &Report) {
+        if let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) {
+            away.reported = *report;
+            away.included = away.heard;
+            self.tell_changed(id);
+        }
+    }
+
+    /// Hands out LINKED, and tells the home when.
+    pub(super) fn take_linked(&mut self, id: Id, buffer: &mut [u8]) -> Result<bool, Error> {
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return Ok(false) };
+        let Some(linked) = &away.linked else { return Ok(false) };
+        let body = Zeroizing::new(linked.encode());
+        buffer.get_mut(..Link::LEN).ok_or(Error::TOO_SMALL)?.copy_from_slice(&*body);
+        away.linked = None;
+        let now = self.clock.latest();
+        let _ = self.send_home(id, Up::LinkedSent(now));
+        Ok(true)
+    }
+
+    /// Shows the home how a circuit stands.
+    pub(super) fn publish(&mut self, id: Id) {
+        let Some(circuit) = self.circuits.get_mut(id) else { return };
+        let (runs, hop) = (circuit.runs_streams(), circuit.config.hops);
+        let Some(away) = &mut circuit.away else { return };
+        let report = match circuit.reactor.as_mut().filter(|_| runs) {
+            Some(reactor) => reactor.report(hop),
+            None => away.reported,
+        };
+        let narrow = |wide: u64| u32::try_from(wide).unwrap_or(u32::MAX);
+        away.publisher.publish(&Snapshot {
+            cwnd: narrow(report.cwnd),
+            inflight: narrow(report.inflight),
+            rtt: report.rtt,
+            included: away.included,
+            sendme_inc: u16::try_from(report.sendme_inc).unwrap_or(u16::MAX),
+            slow_start: report.slow_start,
+            blocked: report.blocked || circuit.padding.as_ref().is_some_and(|padding| padding.is_blocked()),
+        });
+    }
+
+    /// Shows the home what has changed, and wakes it. That takes no room, so it may be said as often as it is so.
+    pub(super) fn tell_changed(&mut self, id: Id) {
+        self.publish(id);
+        if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) {
+            away.end.nudge();
+        }
+    }
+
+    /// A circuit of ours that is a leg elsewhere has gone, or is about to.
+    pub(super) fn come_back(&mut self, id: Id, why: Cause) {
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.take()) else { return };
+        let mut tokens = Vec::new();
+        let Away { end, mut backlog, .. } = *away;
+        end.close(word(why), |left| match left {
+            Left::Unread(down) => tokens.extend(down.token()),
+            Left::Unsent(up) => tokens.extend(up.token()),
+        });
+        tokens.extend(backlog.take_rest().filter_map(|up| up.token()));
+        self.discard(tokens);
+    }
+
+    /// News from the home of a circuit's set.
+    pub(super) fn hear_home(&mut self, id: Id) {
+        for _ in 0..limits::LINK_ROOM {
+            if self.queue.len() >= self.instructions_max {
+                break;
+            }
+            let Some(circuit) = self.circuits.get_mut(id) else { return };
+            let most = circuit.config.held_sends_max;
+            let Some(away) = &mut circuit.away else { return };
+            // Behind a block as much waits as in a set; the rest stays where it is, and is the home's to count.
+            let is_full = circuit.padding.as_ref().is_some_and(|padding| padding.waiting_to_go() >= most.max(1));
+            if is_full && away.end.over().is_none() {
+                away.stalled = true;
+                return self.drain_home(id);
+            }
+            match away.end.poll() {
+                News::Item(Down::Linked(linked)) => {
+                    away.link = None;
+                    away.linked = Some(linked);
+                    self.queue.push(Queued::LinkedAway { circuit: id });
+                }
+                News::Item(Down::Send { delta, number, message }) => {
+                    away.heard += u64::from(message.command() == Command::DATA);
+                    if !self.send_away(id, delta, number, &message) {
+                        self.discard(message.token().into_iter().collect());
+                        self.fault(id, Fault::EngineMemory);
+                        return;
+                    }
+                }
+                News::Nothing => return self.drain_home(id),
+                News::Over(word) => return self.lose_home(id, word),
+            }
+        }
+        self.drain_home(id);
+        if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) {
+            away.end.again();
+        }
+    }
+
+    /// There may be room for what waits on the way to the home.
+    fn drain_home(&mut self, id: Id) {
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
+        let _ = away.backlog.drain(&mut Sender(&away.end));
+        if away.paused && away.backlog.len() <= self.marks.low as usize {
+            away.paused = false;
+            self.heed(id, Side::Back, Heed::Resume);
+        }
+    }
+
+    /// Sends a message of a set elsewhere on our circuit, past no block. False when there is no memory for it.
+    fn send_away(&mut self, id: Id, delta: u32, number: u64, message: &Crossed) -> bool {
+        let Some(circuit) = self.circuits.get_mut(id) else { return false };
+        let (hop, now) = (circuit.config.hops, self.clock.latest());
+        let message = &message.message(hop, &BLANK);
+        let mut lane = Lane::EMPTY;
+        if !self.store.fits(crate::conflux::store::cost_of(message)) || !self.store.push(&mut lane, 1, message) {
+            return false;
+        }
+        match &mut circuit.padding {
+            Some(padding) if padding.is_in_the_way(message.command) => {
+                if delta != 0 {
+                    let body = Switch { delta }.encode();
+                    let command = Command::CONFLUX_SWITCH;
+                    let switch = Message { command, hop, stream_id: 0, body: &body, token: None };
+                    let mut first = Lane::EMPTY;
+                    // Where there is none, the peer would take the message for another: better none of the two.
+                    if !self.store.push(&mut first, 1, &switch) {
+                        self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false });
+                        return false;
+                    }
+                    padding.hold(hop, first, now);
+                }
+                padding.hold(hop, lane, now);
+                self.settle_padding(id, now);
+            }
+            padding => {
+                padding.iter_mut().for_each(|padding| padding.spoke());
+                self.released(id, Id::NONE, hop, delta, number, lane, now);
+            }
+        }
+        self.publish(id);
+        true
+    }
+
+    /// The host has taken what waited on a circuit: there may be room for more of a set elsewhere.
+    pub(super) fn read_on(&mut self, id: Id) {
+        let Some(circuit) = self.circuits.get_mut(id) else { return };
+        let most = circuit.config.held_sends_max.max(1);
+        let has_room = circuit.padding.as_ref().is_none_or(|padding| padding.waiting_to_go() < most);
+        if let Some(away) = circuit.away.as_mut().filter(|away| away.stalled && has_room) {
+            away.stalled = false;
+            away.end.again();
+        }
+    }
+
+    /// The home of a circuit's set has gone, or wants no more of it.
+    fn lose_home(&mut self, id: Id, word: Option<u32>) {
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
+        let (link, paused) = (away.link.take(), away.paused);
+        let link = match (link, word, cause(word)) {
+            (Some(link), Some(ENDED), _) => link,
+            // It was our circuit's LINK that was no good.
+            (Some(_), _, Cause::Fault(fault)) => {
+                self.fault(id, fault);
+                return;
+            }
+            (_, _, cause) => return self.close(id, Id::NONE, cause),
+        };
+        // The set ended as we asked: its nonce starts another (R6).
+        self.come_back(id, Cause::Asked);
+        if let Some(circuit) = self.circuits.get_mut(id) {
+            circuit.place = Place::Alone;
+        }
+        if paused {
+            self.heed(id, Side::Back, Heed::Resume);
+        }
+        if let Err(fault) = self.take_link(self.clock.latest(), id, link) {
+            self.fault(id, fault);
+        }
+    }
+}
