@@ -195,8 +195,8 @@ impl Controller {
         Some((self.set.arrive_next(ix, now).unwrap_or_default(), written))
     }
 
-    /// DATA that had its turn goes to its stream. No answer means that nothing changed, as the stream is not open, or has
-    /// no room.
+    /// DATA that had its turn goes to its stream. No answer means that nothing changed, as the stream is not open, or
+    /// has no room.
     #[inline(always)]
     pub fn write_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &Data) -> Option<Written> {
         let (streams, params) = (self.streams.as_mut()?, self.params.as_deref()?);

@@ -14,7 +14,8 @@ pub enum Unread {
 }
 
 impl Streams {
-    /// The stream whose turn it is, of those for whose hop `has_room` is true. `wake` hears of those whose rate lets them go on only later.
+    /// The stream whose turn it is, of those for whose hop `has_room` is true. `wake` hears of those whose rate lets
+    /// them go on only later.
     pub fn read(
         &mut self,
         arena: &mut Arena<Stream>,
