@@ -131,6 +131,14 @@ static size_t open_leg(size_t at)
     return leg_count++;
 }
 
+/* The exit's half of one, whose client the test plays by itself. */
+static size_t open_half(size_t at)
+{
+    const size_t index = open_leg(at);
+    legs[index].cut = 1;
+    return index;
+}
+
 static size_t launch(size_t at)
 {
     const size_t index = open_leg(at);
@@ -300,7 +308,7 @@ static uint32_t exit_sends(const char *text)
 static void prefer(size_t index)
 {
     for (size_t i = 0; i < leg_count; i++)
-        host_room(&world, world.client, legs[i].near, i == index ? 90 : 0, 10 * MS);
+        host_room(&world, world.client, legs[i].near, 90, (i == index ? 10 : 100) * MS);
 }
 
 /* The same for the exit. */
@@ -308,7 +316,7 @@ static void exit_prefers(size_t index)
 {
     for (size_t i = 0; i < leg_count; i++)
         if (loops[legs[i].loop].engine != NULL)
-            room(i, i == index ? 90 : 0, 10 * MS);
+            room(i, i == index ? 90 : 0, (i == index ? 10 : 100) * MS);
     settle();
 }
 
@@ -525,7 +533,7 @@ static void numbers_that_cannot_be(void **state)
 {
     (void)state;
     linked(A_B, 2);
-    const size_t index = open_leg(C);
+    const size_t index = open_half(C);
     OK(at_far(index, host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 7, CIRCFLOW_UX_MIN_LATENCY)));
     settle();
     assert_int_equal(close_at(index)->detail.close.cause, CIRCFLOW_ERR_BAD_LINK_NUMBERS);
@@ -538,7 +546,7 @@ static void no_place_for_sets_is_no_hindrance(void **state)
     world.engine_config.sets_max = 1;
     start_hub(0);
     linked(A_B, 2);
-    const size_t index = open_leg(B);
+    const size_t index = open_half(B);
     uint8_t other[CIRCFLOW_NONCE_LEN] = {9};
     OK(at_far(index, host_linkish(CIRCFLOW_CMD_LINK, 0, other, 0, 0, 0)));
     assert_int_equal(hub_stats().sets, 2); /* B is full with this one. */
@@ -571,11 +579,11 @@ static void a_nonce_again(void **state)
     assert_int_equal(close_at(1)->detail.close.cause, CIRCFLOW_OK);
     assert_int_equal(host_first(&loops[A].saw, CIRCFLOW_INSN_ENDED)->detail.close.cause, CIRCFLOW_OK);
     assert_int_equal(hub_stats().sets, 0);
-    size_t index = open_leg(B);
+    size_t index = open_half(B);
     IS(CIRCFLOW_ERR_BAD_LINK_NUMBERS,
        at_far(index, host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 3, 0, 0)));
     assert_int_equal(hub_stats().sets, 0);
-    index = open_leg(B);
+    index = open_half(B);
     forget();
     OK(at_far(index, host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0)));
     assert_int_equal(hub_stats().sets, 1);
@@ -588,7 +596,7 @@ static void a_link_as_the_set_ends(void **state)
 {
     (void)state;
     linked(A_B, 2);
-    const size_t one = open_leg(B), two = open_leg(C);
+    const size_t one = open_half(B), two = open_half(C);
     const circflow_message link = host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0);
     OK(at_far(one, link));
     OK(at_far(two, link));
@@ -612,7 +620,7 @@ static void a_link_as_the_home_goes(void **state)
 {
     (void)state;
     linked(A_B, 2);
-    const size_t one = open_leg(B), two = open_leg(C);
+    const size_t one = open_half(B), two = open_half(C);
     const circflow_message link = host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0);
     OK(at_far(one, link));
     /* What a hostile client sends before it is linked is the leg's again when the leg goes first. */
@@ -630,7 +638,7 @@ static void a_link_as_the_home_goes(void **state)
     host_settle(&ledger);
     assert_int_equal(hub_stats().sets, 0);
     /* And the nonce is free. */
-    const size_t three = open_leg(C);
+    const size_t three = open_half(C);
     OK(at_far(three, link));
     assert_int_equal(hub_stats().sets, 1);
 }
@@ -1069,7 +1077,7 @@ static void an_engine_takes_the_place_of_another(void **state)
     free_loop(B);
     legs[1].cut = 1;
     start_loop(B);
-    const size_t index = open_leg(B);
+    const size_t index = open_half(B);
     assert_int_equal(legs[index].far.v, old);
     legs[1].far.v = 0;
     OK(at_far(index, host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0)));
@@ -1116,7 +1124,7 @@ static void a_block_elsewhere(void **state)
     assert_true(host_stats(loops[B].engine).held <= 40);
     world.now += 100 * MS;
     settle();
-    assert_int_equal(loops[B].saw.at[1].insn.detail.send.command, CIRCFLOW_CMD_SWITCH);
+    assert_int_equal(host_first(&loops[B].saw, CIRCFLOW_INSN_SEND)->detail.send.command, CIRCFLOW_CMD_SWITCH);
     assert_int_equal(strlen(at_client), 202);
     assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_RESUME), 1);
     room(1, 90, 10 * MS);
@@ -1188,7 +1196,7 @@ static void hold_some(circflow_set_id *sets)
 {
     for (size_t i = LOOPS; i-- > 0;) {
         uint8_t nonce[CIRCFLOW_NONCE_LEN] = {(uint8_t)(40 + i)};
-        const size_t index = open_leg(i);
+        const size_t index = open_half(i);
         OK(at_far(index, host_linkish(CIRCFLOW_CMD_LINK, 0, nonce, 0, 0, 0)));
         sets[i] = host_first(host_drain(loops[i].engine), CIRCFLOW_INSN_LINKED)->set;
         OK(at_far(index, host_switch(0, 1)));
@@ -1249,7 +1257,7 @@ static void age_follows_the_oldest(void **state)
     start();
     hold_some(sets);
     /* C's hole is filled: all of it can go, but the last, which waits behind another. */
-    const size_t c = 0, other = open_leg(C);
+    const size_t c = 0, other = open_half(C);
     uint8_t nonce[CIRCFLOW_NONCE_LEN] = {40 + C};
     OK(at_far(c, host_switch(0, 1)));
     OK(at_far(c, host_token(0, 200, 1000)));
