@@ -2083,9 +2083,9 @@ enum circflow_status circflow_padding_stop(struct circflow_engine *engine,
 //                     token taken) and comes back as CIRCFLOW_INSN_SEND. Written on CIRCFLOW_OK.
 //
 // CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
-// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED;
-// CIRCFLOW_ERR_INVALID as for circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL;
-// an id error.
+// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_IS_RUN: it belongs to a
+// stream, circflow_stream_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; CIRCFLOW_ERR_INVALID as for
+// circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL; an id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_send(struct circflow_engine *engine,
                                            uint64_t now_ns,

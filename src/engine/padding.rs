@@ -206,6 +206,16 @@ impl Engine {
         Ok(Some(Verdict { wants_tag, ..verdict }))
     }
 
+    /// The same for a host: it does not send past streams that we know.
+    #[inline]
+    pub fn send_for_host(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+        let runs = self.circuits.get(id).is_some_and(|circuit| circuit.runs_streams());
+        if runs && command.stream_rule() == StreamRule::Needed {
+            return Err(Misuse::IsRun.into());
+        }
+        self.send_on_circuit(now, id, command, hop)
+    }
+
     /// Keeps a message for which [`Engine::send_on_circuit`] had no answer.
     #[cold]
     pub fn hold_for_circuit(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {

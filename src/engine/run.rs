@@ -284,6 +284,9 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
+        if !circuit.has_hop(message.hop) {
+            return Err(self.invalid("the circuit has no such hop to receive from"));
+        }
         let (position, host_tag, place) = (circuit.position(message.hop), circuit.config.tag, circuit.place);
         let route = match Forward::route(&position, message.command, message.stream_id) {
             Ok(route) => route,

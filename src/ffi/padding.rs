@@ -234,9 +234,9 @@ pub unsafe extern "C" fn circflow_padding_stop(
 ///                     token taken) and comes back as CIRCFLOW_INSN_SEND. Written on CIRCFLOW_OK.
 ///
 /// CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
-/// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED;
-/// CIRCFLOW_ERR_INVALID as for circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL;
-/// an id error.
+/// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_IS_RUN: it belongs to a
+/// stream, circflow_stream_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; CIRCFLOW_ERR_INVALID as for
+/// circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL; an id error.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_send(
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn circflow_circuit_send(
     door::enter(engine, |core| {
         let id = convert::id(circuit.v);
         let message = convert::message(message).map_err(|why| core.invalid(why))?;
-        let verdict = match core.send_on_circuit(now_ns, id, message.command, message.hop)? {
+        let verdict = match core.send_for_host(now_ns, id, message.command, message.hop)? {
             Some(verdict) => verdict,
             None => core.hold_for_circuit(id, &message)?,
         };

@@ -4,7 +4,7 @@ use super::negotiation::Negotiation;
 use super::padder::{Action, Due, Padder};
 use super::table::{rule, Gate, Ruling, Waiting};
 use super::unwritten::Unwritten;
-use super::{Answer, Effect, Key, Pad, Stats, Terms};
+use super::{Admission, Answer, Effect, Key, Pad, Stats, Terms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
@@ -590,15 +590,4 @@ impl<H> Padding<H> {
             padder.padding_sent(machine, now);
         });
     }
-}
-
-/// Whether a stream message may go out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Admission {
-    /// Now.
-    Go,
-    /// Later, and there is room to keep it.
-    Hold,
-    /// Later, and there is no room.
-    Full,
 }

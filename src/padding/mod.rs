@@ -18,7 +18,7 @@ pub mod table;
 mod unwritten;
 
 pub use agreed::{decline, judge, Judgement};
-pub use circuit::{Admission, Outside, Padding};
+pub use circuit::{Outside, Padding};
 pub use clock::{Generator, Key, Keys};
 pub use machines::{BadMachines, Machines};
 pub use negotiation::NotNow;
@@ -104,4 +104,15 @@ pub enum Answer {
     Released,
     /// Nothing.
     Refused,
+}
+
+/// Whether a stream message may go out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// Now.
+    Go,
+    /// Later, and there is room to keep it.
+    Hold,
+    /// Later, and there is no room.
+    Full,
 }
