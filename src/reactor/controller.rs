@@ -25,8 +25,8 @@ pub struct Controller {
     /// What the process's budget knows of what is held.
     meter: Option<SetMeter>,
     metered: u64,
-    /// The hop to which the host sends by itself, on legs of this engine; [`NO_HOP`] if the streams are ours, or legs
-    /// are elsewhere. For every cell, one comparison in place of three.
+    /// The hop to which the host sends by itself, on legs of this engine; [`NO_HOP`] if the streams are ours, or
+    /// legs are elsewhere. For every cell, one comparison in place of three.
     host_hop: u16,
     /// It has, or had, legs on other engines.
     is_spread: bool,
@@ -195,8 +195,8 @@ impl Controller {
         Some((self.set.arrive_next(ix, now).unwrap_or_default(), written))
     }
 
-    /// DATA that had its turn goes to its stream. No answer means that nothing changed, as the stream is not open, or has
-    /// no room.
+    /// DATA that had its turn goes to its stream. No answer means that nothing changed, as the stream is not open, or
+    /// has no room.
     #[inline(always)]
     pub fn write_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &Data) -> Option<Written> {
         let (streams, params) = (self.streams.as_mut()?, self.params.as_deref()?);

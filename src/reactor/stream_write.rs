@@ -157,8 +157,8 @@ impl Streams {
         Some(stream)
     }
 
-    /// The common case of DATA: its stream is open, and there is room in the host's buffer. No answer means that nothing
-    /// changed.
+    /// The common case of DATA: its stream is open, and there is room in the host's buffer. No answer means that
+    /// nothing changed.
     #[inline(always)]
     pub fn take_data(
         &mut self,

@@ -84,8 +84,8 @@ impl Reactor {
         self.ends.at(hop, &self.params, self.sendme_inc)
     }
 
-    /// The common case of DATA for a stream of the circuit itself, which is open: it is counted, and no SENDME is due. No
-    /// answer means that nothing changed.
+    /// The common case of DATA for a stream of the circuit itself, which is open: it is counted, and no SENDME is due.
+    /// No answer means that nothing changed.
     #[inline(always)]
     pub fn take_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &Data) -> Option<Written> {
         let end = self.ends.find(data.hop).filter(|end| !end.acks.is_due_next())?;
