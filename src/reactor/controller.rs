@@ -25,8 +25,8 @@ pub struct Controller {
     /// What the process's budget knows of what is held.
     meter: Option<SetMeter>,
     metered: u64,
-    /// The hop to which the host sends by itself, on legs of this engine; [`NO_HOP`] if the streams are ours, or legs
-    /// are elsewhere. For every cell, one comparison in place of three.
+    /// The hop to which the host sends by itself, on legs of this engine; [`NO_HOP`] if the streams are ours, or
+    /// legs are elsewhere. For every cell, one comparison in place of three.
     host_hop: u16,
     /// It has, or had, legs on other engines.
     is_spread: bool,
