@@ -210,7 +210,6 @@ struct leg *endpoint_add_leg(struct endpoint *endpoint, struct conn *conn, uint3
     config.tag = (uint64_t)(uintptr_t)leg;
     must(circflow_circuit_open(endpoint->loop.engine, now_ns(), &config, &leg->circuit), "circflow_circuit_open");
     install_padding(leg);
-    leg_join(leg);
     return leg;
 }
 

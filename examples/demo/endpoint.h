@@ -27,7 +27,7 @@ struct tunnel {
 struct conn {
     struct endpoint *endpoint;
     struct channel *channel;
-    int full; /* Its channel takes no more. */
+    int full; /* So its channel was, for some legs at least. */
     size_t turn;
 };
 
@@ -37,6 +37,7 @@ struct leg {
     struct conn *conn;
     struct circflow_circuit_id circuit; /* Zero after. */
     uint32_t circ_id;
+    int full; /* It has learnt that its channel is full. */
     struct tunnel *tunnel; /* At an exit only once it is linked, and never when its set is another loop's. */
     struct digest sent, received[HOPS + 1]; /* By the hop that cells come from; 0 at an exit. */
     uint64_t cells, cwnd_peak, rtt_ns, cwnd;

@@ -22,27 +22,31 @@ static void say_writable(struct leg *leg, int writable) {
                      "circflow_circuit_writable");
 }
 
-/* A full channel sends no DATA of any leg. When it has room, each leg in turn is the first to hear. */
-static void say_all_writable(struct conn *conn, int writable) {
-    struct endpoint *endpoint = conn->endpoint;
-    conn->full = !writable;
-    conn->turn++;
-    for (size_t i = 0; i < CIRC_IDS; i++) {
-        struct leg *leg = endpoint->legs[(conn->turn + i) % CIRC_IDS];
-        if (leg != NULL && leg->conn == conn && leg->circuit.v != 0) say_writable(leg, writable);
-    }
-}
-
-void leg_join(struct leg *leg) {
-    if (leg->conn->full) say_writable(leg, 0);
-}
-
+/* Each leg learns by itself that its channel is full, with the cell that it puts then: so an idle leg costs nothing, and
+ * no more than a cell of each is too much. */
 static void leg_put(struct leg *leg, const struct cell *cell) {
     struct conn *conn = leg->conn;
     if (conn->channel == NULL) return; /* It went a moment ago, and circflow is yet to be told. */
     channel_put(conn->channel, cell);
     record_cell(leg->circ_id, 's');
-    if (!conn->full && channel_is_full(conn->channel)) say_all_writable(conn, 0);
+    if (leg->full || !channel_is_full(conn->channel)) return;
+    leg->full = conn->full = 1;
+    say_writable(leg, 0);
+}
+
+/* One leg after the other learns that there is room, and sends what it has, until the channel is full again: a few long
+ * runs are better than a cell of each, as a set that goes from leg to leg needs a SWITCH each time. */
+static void say_room(struct conn *conn) {
+    struct endpoint *endpoint = conn->endpoint;
+    size_t looked_at = 0;
+    while (looked_at++ < CIRC_IDS && !channel_is_full(conn->channel)) {
+        struct leg *leg = endpoint->legs[conn->turn++ % CIRC_IDS];
+        if (leg == NULL || leg->conn != conn || !leg->full) continue;
+        leg->full = 0;
+        if (leg->circuit.v != 0) say_writable(leg, 1);
+        endpoint_settle(endpoint);
+    }
+    conn->full = channel_is_full(conn->channel);
 }
 
 void leg_write(struct leg *leg, const struct circflow_message *message, uint32_t flags) {
@@ -199,8 +203,7 @@ static void on_cells(void *owner) {
 static void on_room(void *owner) {
     struct conn *conn = owner;
     if (!conn->full) return;
-    say_all_writable(conn, 1);
-    endpoint_settle(conn->endpoint);
+    say_room(conn);
 }
 
 /* Padding is to know what has left, not only what is queued: a cell that waits anyway can stand in for padding. */

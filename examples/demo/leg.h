@@ -12,9 +12,6 @@ void leg_write_switch(struct leg *leg, uint32_t delta);
 /* Closes our side of a circuit: the other end gets a DESTROY, circflow is told that the circuit is gone. */
 void leg_close(struct leg *leg, uint32_t reason, const char *why);
 
-/* A circuit is known from now on: it goes by what holds for its connection. */
-void leg_join(struct leg *leg);
-
 extern const struct channel_events conn_events;
 
 #endif
