@@ -34,6 +34,8 @@ pub struct Node {
     /// Those who were refused for want of room, and those who are to send when the draining is over.
     pub waiting: Vec<Own>,
     pub todo: Vec<Own>,
+    /// Edges at which something has changed since the last full draining: circuit and place.
+    pub moved: Vec<(usize, usize)>,
     next_token: u64,
     ticks_at: Nanos,
     draining: bool,
@@ -86,6 +88,7 @@ impl Node {
             style,
             waiting: Vec::new(),
             todo: Vec::new(),
+            moved: Vec::new(),
             next_token: 1,
             ticks_at: NEVER,
             draining: false,
@@ -387,6 +390,7 @@ impl World {
         let edge = &mut state.edges[pos][side];
         let first = edge.waiting.pop_front().expect("what is written waited");
         edge.pausing &= edge.waiting.len() as u32 > self.plan.marks.low;
+        self.nodes[node].moved.push((circ, pos));
         let same = match kept {
             Some(kept) => (kept.serial, kept.hop, kept.circ) == (first.serial, first.hop, first.circ),
             None => buffer[..8] == stamp(&first).to_le_bytes(),

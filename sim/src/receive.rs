@@ -86,6 +86,7 @@ impl World {
                 edge.waiting.push_back(cell);
                 let waiting = waiting + 1;
                 edge.pausing |= waiting >= marks.high;
+                self.nodes[node].moved.push((circ, pos));
                 assert!(waiting <= marks.high + marks.over, "an edge has its cap: {waiting}");
                 self.tally.most("cells at an edge", waiting.into());
                 self.tally.add(N::EdgeHeld, 1);

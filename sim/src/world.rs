@@ -405,6 +405,11 @@ impl World {
         if let (Some(set), true) = (self.circs[circ].set, cell.number != 0) {
             self.sets[set].lost[way].push((cell.number, circ));
         }
+        let unnamed = cell.number == 0 && way == 1 && cell.command.is_multiplexed() && self.plan.kind == Kind::Hub;
+        if let (Some(set), true) = (self.circs[circ].set, unnamed) {
+            // What padding held on another engine has no number here: nobody can say what is missing.
+            self.sets[set].tainted = true;
+        }
         self.circs[circ].ways[usize::from(cell.hop)][way].data_lost += u64::from(is_data(cell));
     }
 
