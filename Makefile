@@ -50,6 +50,7 @@ setup: ## Install the Debian packages that demo and tests need
 include examples/examples.mk
 include c-tests/c-tests.mk
 include benches/benches.mk
+include sim/sim.mk
 include integration/tor/tor.mk
 
 .PHONY: check-loom

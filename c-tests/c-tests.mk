@@ -30,10 +30,11 @@ check-examples: examples ## Run the small examples, and compile the example of R
 
 .PHONY: check check-examples check-c check-c-header check-c-symbols check-valgrind check-asan c-tests-checked c-tests-release c-tests-asan
 
-check: setup ## Run every test: Rust, C, the examples, a short demo, the benches at a small size
+check: setup ## Run every test: Rust, C, the examples, a simulation, a short demo, the benches at a small size
 	$(CARGO) test
 	@$(MAKE) --no-print-directory check-c
 	@$(MAKE) --no-print-directory check-examples
+	@$(MAKE) --no-print-directory check-sim
 	@$(MAKE) --no-print-directory demo-short
 	@$(MAKE) --no-print-directory demo-slow-short
 	@$(MAKE) --no-print-directory demo-circuits-short

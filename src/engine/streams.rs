@@ -8,7 +8,6 @@ use crate::conflux::store::cost_of;
 use crate::conflux::{Fault, Lane, Message};
 use crate::congestion::flow::{May, Say};
 use crate::congestion::Params;
-use crate::padding::Admission;
 use crate::reactor::stream::Said;
 use crate::reactor::{Controller, Flow, Incoming, Known, Owner, Part, Rules, Stream, Streams, Unread, Write};
 use crate::wire::flow::{Xoff, Xon};
@@ -401,14 +400,14 @@ impl Engine {
             return false;
         }
         let mut lane = Lane::EMPTY;
-        let said = match state.send(message.command, now, &mut self.effects) {
-            Ok(plan) => {
+        let said = match state.send_own(message.command, now, &mut self.effects) {
+            Some(plan) => {
                 state.spoke();
                 let kept = self.store.push(&mut lane, 1, message);
                 self.released(plan.leg, set, message.hop, plan.delta, plan.number, lane, now);
                 kept
             }
-            Err(_) => state.hold(message, &mut self.store, &mut self.effects),
+            None => state.hold(message, &mut self.store, &mut self.effects),
         };
         self.apply_effects(set);
         said
@@ -429,7 +428,8 @@ impl Engine {
             return false;
         }
         if let Some(padding) = &mut circuit.padding {
-            if padding.admit(message.command) != Admission::Go {
+            // Not admitted as a host's message is: no host waits to be told.
+            if padding.is_in_the_way(message.command) {
                 padding.hold(message.hop, lane, now);
                 self.settle_padding(id, now);
                 return true;

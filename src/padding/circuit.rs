@@ -235,7 +235,7 @@ impl<H> Padding<H> {
     /// Whether a message has to wait, and whether there is room for it. What belongs to a stream waits, control does
     /// not. A host that hears that there is no room waits to be told.
     pub fn admit(&mut self, command: Command) -> Admission {
-        if self.asks || command.stream_rule() != StreamRule::Needed || self.is_clear() {
+        if !self.is_in_the_way(command) {
             Admission::Go
         } else if self.has_room() {
             Admission::Hold

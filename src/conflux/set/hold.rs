@@ -131,8 +131,13 @@ impl Set {
     /// one, this is when there is room for another: the block may never end.
     pub fn taken(&mut self, effects: &mut Vec<Effect>) {
         self.outbox.len = self.outbox.len.saturating_sub(1);
-        let has_room = self.waiting && self.outbox.len < self.terms.held_sends_max;
-        if has_room && (self.is_held_back() || (!self.is_holding() && self.plan(Command::DATA).is_ok())) {
+        if !self.waiting {
+            return;
+        }
+        let has_room = self.outbox.len < self.terms.held_sends_max;
+        // With the last one, there need not be room to keep more.
+        let goes = (has_room || self.outbox.len == 0) && !self.is_holding() && self.plan(Command::DATA).is_ok();
+        if goes || (has_room && self.is_held_back()) {
             self.tell_to_resume(effects);
         }
     }

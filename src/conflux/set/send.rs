@@ -119,6 +119,18 @@ impl Set {
         Ok(plan)
     }
 
+    /// The same for a message of circflow's own: nobody waits for the answer, so no RESUME is owed. No plan means that
+    /// it has to be held.
+    pub fn send_own(&mut self, command: Command, now: Nanos, effects: &mut Vec<Effect>) -> Option<Plan> {
+        if self.outbox.len > 0 {
+            return None;
+        }
+        let plan = self.plan(command).ok()?;
+        self.commit(&plan, command, now);
+        self.check_resume(effects);
+        Some(plan)
+    }
+
     /// Carries a plan out, SWITCH and message. True when its leg was chosen for being the best, and not for being far
     /// behind.
     #[inline(always)]

@@ -1,0 +1,276 @@
+//! What must be so: after each step, when nothing is left to be drained, at rest, and at the end.
+
+use crate::model::*;
+use crate::plan::{Kind, MS};
+use crate::tally::N;
+use crate::world::{World, SIDES};
+use circflow::base::Id;
+use circflow::conflux::Fault;
+use circflow::engine::VerdictKind;
+
+/// What may be held beyond the cap: circflow's own few words on streams are never refused.
+const SPOKEN_SLACK: u64 = 64 * 1024;
+/// Instructions that one event may add: more than any honest event does.
+const ADDED_MAX: u32 = 4_000;
+
+impl World {
+    /// After each event, at a node that was fed.
+    pub fn check_step(&mut self, node: usize) {
+        let at = &mut self.nodes[node];
+        let stats = at.engine.stats();
+        assert!(
+            stats.held_bytes <= self.plan.held_max + SPOKEN_SLACK,
+            "held bytes have their cap: {}",
+            stats.held_bytes
+        );
+        let added = stats.instructions.saturating_sub(at.queued);
+        assert!(added <= ADDED_MAX, "work for each call is bounded: {added} instructions");
+        at.queued = stats.instructions;
+        self.tally.most("instructions that waited", stats.instructions.into());
+        self.tally.most("bytes held by an engine", stats.held_bytes);
+        self.tally.most("instructions of one event", added.into());
+    }
+
+    /// Nothing is left to drain: whoever waits for room must have none.
+    pub fn check_drained(&mut self, node: usize) {
+        for (circ, pos) in std::mem::take(&mut self.nodes[node].moved) {
+            let state = &self.circs[circ];
+            let sides = [0, 1].map(|side| (state.paused[pos][1 - side], state.edges[pos][side].pausing));
+            let kept = sides.iter().all(|(told, due)| told == due);
+            assert!(kept || !state.open[pos] || state.closing[pos], "PAUSE and UNPAUSE come at the marks: {circ}.{pos}");
+        }
+        let mut waiting = std::mem::take(&mut self.nodes[node].waiting);
+        waiting.retain(|&own| self.own_end(own).waiting);
+        for &own in &waiting {
+            match own {
+                Own::Set(set, end) => {
+                    let id = self.sets[set].ends[end].id;
+                    let peek = self.nodes[node].engine.peek(id);
+                    let room = matches!(peek, Ok(verdict) if verdict.kind == VerdictKind::Send);
+                    assert!(!room, "RESUME comes when there is room: set {set}.{end}");
+                }
+                Own::Circ(circ, pos) => {
+                    let far = self.circs[circ].own[pos].far && self.has_room(circ, pos);
+                    assert!(!far, "RESUME comes when there is room: circuit {circ}.{pos}");
+                }
+            }
+        }
+        self.nodes[node].waiting = waiting;
+    }
+
+    /// Whether DATA to the far end could go out on a circuit, as far as its figures say.
+    fn has_room(&mut self, circ: usize, pos: usize) -> bool {
+        let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
+        if self.circs[circ].pads[pos].is_some() || self.circs[circ].closing[pos] {
+            return false;
+        }
+        let Ok(stats) = self.nodes[node].engine.circuit_stats(id) else { return false };
+        let edge = stats.edges[0];
+        edge.writable && edge.waiting == 0 && stats.inflight < stats.cwnd && self.circs[circ].open[pos]
+    }
+
+    /// The window with the far end, as the engine and the simulator count it.
+    pub fn check_window(&mut self, circ: usize, pos: usize, hop: usize, sent: bool) {
+        if pos == 0 && hop != LAST {
+            return;
+        }
+        let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
+        let Ok(stats) = self.nodes[node].engine.circuit_stats(id) else { return };
+        let way = self.circs[circ].ways[hop][usize::from(pos != 0)];
+        let inflight = way.data_sent.saturating_sub(way.sendmes_got * self.plan.sendme_inc);
+        assert!(!sent || stats.inflight <= stats.cwnd, "no DATA goes out beyond the window: {stats:?}");
+        let queued = self.nodes[node].engine.stats().instructions > 0;
+        let same = stats.inflight == inflight || (queued && stats.inflight > inflight);
+        assert!(same, "in flight is what was sent and not acknowledged: {} for {inflight}", stats.inflight);
+        self.tally.most("cwnd", stats.cwnd);
+        self.tally.most("DATA in flight", stats.inflight);
+    }
+
+    /// Whether a peer may have given reason for this.
+    pub fn judge(&mut self, circ: usize, fault: Fault) {
+        let state = &self.circs[circ];
+        let lost = state.set.is_some_and(|set| self.sets[set].lost.iter().any(|lost| !lost.is_empty()));
+        let swallowed = |set: usize| self.sets[set].legs.iter().any(|&leg| self.circs[leg].swallows != [false; 2]);
+        let swallowed = state.set.is_some_and(swallowed) || state.swallows != [false; 2];
+        let allowed = self.is_tainted(circ)
+            || match fault {
+                Fault::EdgeOverrun => state.defiant,
+                Fault::EngineMemory => self.plan.held_max < 256 << 20,
+                Fault::SetMemory => self.plan.set_held_max < 16 << 20 || lost,
+                Fault::StreamMemory => self.plan.stream_bytes_max < 32 << 20,
+                Fault::LinkedTimeout | Fault::LinkedAckTimeout => swallowed || self.plan.link_timeout < 10_000 * MS,
+                _ => false,
+            };
+        assert!(allowed, "an honest peer gives no reason to close: {fault:?} on circuit {circ}");
+    }
+
+    /// Nothing happens any more.
+    pub fn check_rest(&mut self) {
+        for node in 0..self.nodes.len() {
+            self.check_tokens(node, Vec::new());
+            let stats = self.nodes[node].engine.stats();
+            assert_eq!(stats.instructions, 0, "everything was drained");
+        }
+        for circ in 0..self.circs.len() {
+            self.check_circuit(circ);
+        }
+        let hung: Vec<bool> = (0..self.sets.len()).map(|set| self.check_set(set)).collect();
+        for stream in 0..self.streams.len() {
+            if !matches!(self.streams[stream].home, Home::Set(set) if hung[set]) {
+                self.check_stream(stream);
+            }
+        }
+    }
+
+    /// What an engine would give back if it were freed now is what it has kept.
+    fn check_tokens(&mut self, node: usize, mut crossing: Vec<u64>) {
+        if self.nodes[node].desk != node {
+            return;
+        }
+        let process = self.nodes.iter().filter(|other| other.desk == node);
+        let mut held: Vec<u64> = process.flat_map(|node| node.engine.tokens()).map(|(token, _)| token).collect();
+        held.append(&mut crossing);
+        held.sort_unstable();
+        let kept: Vec<u64> = self.nodes[node].tokens.keys().copied().collect();
+        assert_eq!(held, kept, "an engine that is freed gives back each token once");
+    }
+
+    fn check_circuit(&mut self, circ: usize) {
+        let state = &self.circs[circ];
+        let open = state.open;
+        assert!(open == [true; 4] || open == [false; 4], "a circuit is closed everywhere: {circ} {open:?}");
+        if open != [true; 4] {
+            return;
+        }
+        for pos in 0..=LAST {
+            for side in SIDES {
+                let side = side as usize;
+                assert!(state.stash[pos][side].is_empty(), "what was kept in a pause was fed: {circ}.{pos}");
+                assert!(state.edges[pos][side].waiting.is_empty(), "nothing waits at an open edge: {circ}.{pos}");
+                assert!(state.writable[pos][side], "links are empty");
+            }
+        }
+        if state.swallows != [false; 2] || self.is_tainted(circ) {
+            return;
+        }
+        let inc = self.plan.sendme_inc;
+        for hop in 1..=LAST {
+            for way in 0..2 {
+                let on = self.circs[circ].ways[hop][way];
+                assert_eq!((on.sent, on.data_sent), (on.got, on.data_got), "what was sent came: {circ} hop {hop}");
+                assert_eq!(on.digest_out, on.digest_in, "and as it was sent");
+                assert_eq!(on.sendmes_sent, on.data_got / inc, "each SENDME that is due was sent: {circ} hop {hop}");
+                assert_eq!(on.sendmes_got, on.sendmes_sent, "and came");
+            }
+            self.check_window(circ, 0, hop, false);
+            self.check_window(circ, hop, hop, false);
+        }
+        for pos in 0..=LAST {
+            let stall = self.circs[circ].own[pos].waiting && self.has_room(circ, pos);
+            assert!(!stall, "nobody waits where there is room: circuit {circ}.{pos}");
+        }
+    }
+
+    /// True for a set that holds for ever, as the deployed rules about lost legs have it.
+    fn check_set(&mut self, set: usize) -> bool {
+        let state = &self.sets[set];
+        let [client, exit] = [0, 1].map(|end| state.ends[end].alive || state.ends[end].alone.is_some());
+        if state.tainted {
+            return true;
+        }
+        // One that was never linked is known to its client only.
+        assert!(client == exit || state.ends[1].id == Id::NONE, "a set lives at both ends or at none: {set}");
+        if !client || !exit {
+            return false;
+        }
+        let mut hung = false;
+        for way in 0..2 {
+            let (from, to) = (&self.sets[set].ends[way], &self.sets[set].ends[1 - way]);
+            if from.alone.is_some() || to.alone.is_some() {
+                continue;
+            }
+            let [sender, receiver] = [way, 1 - way].map(|end| {
+                let node = self.sets[set].nodes[end];
+                self.nodes[node].engine.set_stats(self.sets[set].ends[end].id).unwrap()
+            });
+            // What padding held on another engine goes out without its number.
+            let hub = self.plan.kind == Kind::Hub && way == 1;
+            assert!(sender.sent == from.numbered || hub, "what has a number has gone out: {set}.{way}");
+            assert!(to.delivered <= receiver.delivered, "what was delivered was counted");
+            if receiver.delivered == sender.sent {
+                assert_eq!((receiver.held, receiver.held_bytes), (0, 0), "nothing is held when all is there");
+                let stall = from.own.waiting;
+                assert!(!stall, "nobody waits where there is room: set {set}.{way}");
+                continue;
+            }
+            let missing = receiver.delivered + 1;
+            let lost = self.sets[set].lost[way].iter().find(|&&(number, _)| number == missing);
+            let Some(&(_, leg)) = lost else {
+                panic!("what was sent was delivered: set {set}, {missing} of {} is missing", sender.sent);
+            };
+            assert!(
+                self.circs[leg].open == [false; 4] || self.circs[leg].swallows != [false; 2],
+                "it was lost with a leg"
+            );
+            let inflight = self.circs[leg].inflight[way];
+            assert!(
+                inflight < self.plan.sendme_inc,
+                "a set ends with a leg that has a SENDME's worth in flight: {inflight}"
+            );
+            hung = true;
+        }
+        if hung {
+            self.tally.add(N::Hangs, 1);
+        }
+        hung
+    }
+
+    fn check_stream(&mut self, stream: usize) {
+        if self.is_lenient(stream) {
+            return;
+        }
+        let alive = match self.streams[stream].home {
+            Home::Set(set) => self.sets[set].ends.iter().all(|end| end.alive || end.alone.is_some()),
+            Home::Circ(circ, _) => self.circs[circ].open == [true; 4],
+        };
+        if !alive {
+            let over = self.streams[stream].ends.iter().all(|end| !end.open);
+            return assert!(over, "streams end with their owner: {stream}");
+        }
+        for way in 0..2 {
+            let (from, to) = (&self.streams[stream].ends[way], &self.streams[stream].ends[1 - way]);
+            if to.open {
+                assert_eq!(from.sent, to.got, "what was sent on a stream was delivered: {stream}.{way}");
+                assert_eq!(to.buffered, 0, "readers have read");
+                assert!(!from.sent_end, "END is delivered: {stream}.{way}");
+            }
+            if from.open && to.open && from.may_send {
+                let left = (from.ready, from.waiting && from.ready > 0);
+                assert_eq!(left, (0, false), "nobody waits where there is room: stream {stream}.{way}");
+            }
+        }
+    }
+
+    /// Everything is closed.
+    pub fn check_end(&mut self) {
+        for node in 0..self.nodes.len() {
+            let stats = self.nodes[node].engine.stats();
+            let left = [stats.circuits, stats.sets, stats.streams, stats.instructions, stats.timers];
+            assert_eq!(left, [0; 5], "nothing is left at node {node}: circuits, sets, streams, instructions, timers");
+            assert_eq!((stats.held, stats.held_bytes), (0, 0), "nothing is held at the end");
+            assert!(self.nodes[node].tokens.is_empty(), "each token came back");
+            self.check_tokens(node, Vec::new());
+        }
+    }
+
+    /// The engines are freed in the middle of all.
+    pub fn drop_all(&mut self) {
+        let mut crossing = vec![Vec::new(); self.nodes.len()];
+        for node in &mut self.nodes {
+            node.engine.leave(|token, _| crossing[node.desk].push(token));
+        }
+        for (node, crossing) in crossing.into_iter().enumerate() {
+            self.check_tokens(node, crossing);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Peers that break the protocol: what arrives at the ends of their circuits is changed, lost, doubled or made up. The
+//! engine there has to close what it must, and never to panic, hang, grow, or let other circuits suffer.
+
+use crate::cell::{Cell, DATA_MAX};
+use crate::plan::Kind;
+use crate::receive::Outcome;
+use crate::tally::N;
+use crate::world::{trace, World};
+use circflow::wire::conflux::Switch;
+use circflow::wire::Command;
+
+impl World {
+    /// A cell arrives on a hostile circuit.
+    pub fn meddle(&mut self, pos: usize, mut cell: Cell) {
+        match self.rng.below(100) {
+            0 => {
+                self.tally.add(N::Drops, 1);
+                return self.lose(&cell);
+            }
+            1 => {
+                self.tally.add(N::Doubles, 1);
+                let _ = self.recognise(pos, cell);
+            }
+            2 => {
+                self.tally.add(N::Mutations, 1);
+                match self.rng.below(5) {
+                    0 => cell.command = Command(self.rng.below(70) as u8),
+                    1 => cell.stream_id = self.rng.below(200) as u16,
+                    2 => cell.small[self.rng.below(24) as usize] ^= 1 << self.rng.below(8),
+                    3 => cell.len = self.rng.below(DATA_MAX) as u16,
+                    _ => cell.small = [self.rng.next() as u8; 52],
+                }
+                // What is no DATA any more has a body of its own.
+                trace!(self, "hostile: {:?} stream {} len {}", cell.command, cell.stream_id, cell.len);
+            }
+            3..=5 => self.inject(pos, &cell),
+            6 if self.rng.once_in(4) => {
+                for _ in 0..self.rng.range(1, 300) {
+                    self.tally.add(N::Injections, 1);
+                    let _ = self.recognise(pos, cell);
+                }
+            }
+            _ => {}
+        }
+        let _ = self.recognise(pos, cell);
+    }
+
+    fn inject(&mut self, pos: usize, like: &Cell) {
+        let client = pos == 0;
+        let mut sendme = [7; 23];
+        (sendme[0], sendme[1], sendme[2]) = (1, 0, 20);
+        let switch = |delta: u32| Switch { delta }.encode();
+        let small = self.rng.below(60) as u32;
+        // Those that no state of a circuit lets pass, first.
+        let list: &[(Command, u16, &[u8], bool)] = &[
+            (Command::CONFLUX_SWITCH, 0, &switch(1 << 22), true),
+            (Command::CONFLUX_SWITCH, 7, &switch(3), true),
+            (Command::CONFLUX_SWITCH, 0, &[1], true),
+            (Command::SENDME, 0, &sendme, true),
+            (Command::SENDME, 0, &[], true),
+            (Command::SENDME, 9, &sendme, true),
+            (Command::CONFLUX_LINK, 0, &[1; 50], true),
+            (Command::CONFLUX_LINKED, 0, &[1; 9], true),
+            (Command::CONFLUX_LINKED_ACK, 0, &[], client),
+            (Command(99), 0, &[1, 2, 3], true),
+            (Command::DATA, 0, &[0; 8], true),
+            (Command::BEGIN, 3000, &[0xff; 4], client),
+            (Command::CONNECTED, 3000, &[0xff; 4], !client),
+            (Command::EXTENDED2, 0, &[0; 20], !client),
+            (Command::PADDING_NEGOTIATED, 0, &[0xee; 3], true),
+            (Command::PADDING_NEGOTIATE, 0, &[0xee; 3], client),
+            (Command::CONFLUX_SWITCH, 0, &switch(small), false),
+            (Command::CONFLUX_SWITCH, 0, &switch(0), false),
+            (Command::XOFF, like.stream_id, &[0], false),
+            (Command::XON, like.stream_id, &[0, 0, 0, 0, 1], false),
+            (Command::XON, like.stream_id, &[0, 0xff, 0xff, 0xff, 0xff], false),
+            (Command::XON, like.stream_id, &[3], false),
+            (Command::END, like.stream_id, &[6], false),
+            (Command::DATA, 3000, &[0; 300], false),
+            (Command::DROP, 0, &[], false),
+            (Command::BEGIN, like.stream_id, &[0xff; 4], false),
+            (Command::PADDING_NEGOTIATE, 0, &[0, 2, 7, 0, 0, 0, 0, 1], false),
+            (Command::RESOLVED, like.stream_id, &[1], false),
+        ];
+        let (command, stream_id, body, certain) = list[self.rng.below(list.len() as u64) as usize];
+        self.tally.add(N::Injections, 1);
+        let mut cell = Cell::new(like.circ as usize, like.forward, like.hop, command, stream_id);
+        if command == Command::DATA {
+            (cell.stream, cell.len) = (u32::MAX, body.len() as u16);
+        } else {
+            cell = cell.with_body(body);
+        }
+        trace!(self, "hostile: {command:?} stream {stream_id} made up, certain {certain}");
+        let outcome = self.recognise(pos, cell);
+        // A set on another engine judges its SWITCHes there, a little later.
+        let elsewhere = self.plan.kind == Kind::Hub && pos > 0 && command == Command::CONFLUX_SWITCH;
+        if certain && !elsewhere {
+            assert_ne!(outcome, Outcome::Taken, "a violation is one: {command:?} stream {stream_id} {body:?}");
+            self.tally.add(N::Caught, u64::from(outcome == Outcome::Refused));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A link from one node to another: a queue with a rate, then a delay. Cells stay in order.
+
+use crate::cell::Cell;
+use crate::rng::Rng;
+use circflow::base::Nanos;
+use std::collections::VecDeque;
+
+pub struct Link {
+    pub from: usize,
+    pub delay: Nanos,
+    /// Nanoseconds that a cell takes to be written.
+    pub pace: Nanos,
+    /// Cells in the queue from which on it is full, and down to which it has to fall.
+    pub high: usize,
+    pub low: usize,
+    pub full: bool,
+    /// On their way, and when they arrive.
+    pub cells: VecDeque<(Nanos, Cell)>,
+    /// When the cells of the queue are written.
+    writes: VecDeque<Nanos>,
+    /// Circuits that use it: circuit and place of `from` on its path.
+    pub users: Vec<(usize, usize)>,
+    pub most: usize,
+}
+
+impl Link {
+    pub fn new(from: usize, slow: bool, rng: &mut Rng) -> Link {
+        let pace = if slow { rng.range(200_000, 1_500_000) } else { rng.range(2_000, 80_000) };
+        let high = if rng.once_in(3) { rng.range(2, 12) } else { rng.range(20, 120) } as usize;
+        Link {
+            from,
+            delay: if rng.once_in(4) { rng.range(0, 2_000_000) } else { rng.range(1_000_000, 60_000_000) },
+            pace,
+            high,
+            low: rng.below(high as u64) as usize,
+            full: false,
+            cells: VecDeque::new(),
+            writes: VecDeque::new(),
+            users: Vec::new(),
+            most: 0,
+        }
+    }
+
+    /// Takes a cell. True when its arrival is the next of the link.
+    pub fn push(&mut self, now: Nanos, cell: Cell) -> bool {
+        let written = self.writes.back().copied().unwrap_or(0).max(now) + self.pace;
+        self.settle(now);
+        self.writes.push_back(written);
+        self.most = self.most.max(self.writes.len());
+        self.cells.push_back((written + self.delay, cell));
+        self.cells.len() == 1
+    }
+
+    /// Cells that are not written yet.
+    pub fn queued(&mut self, now: Nanos) -> usize {
+        self.settle(now);
+        self.writes.len()
+    }
+
+    /// When the queue will have fallen to the low mark.
+    pub fn room_at(&self) -> Nanos {
+        let over = self.writes.len().saturating_sub(self.low);
+        over.checked_sub(1).and_then(|last| self.writes.get(last)).copied().unwrap_or(0)
+    }
+
+    fn settle(&mut self, now: Nanos) {
+        while self.writes.front().is_some_and(|&at| at <= now) {
+            self.writes.pop_front();
+        }
+    }
+}

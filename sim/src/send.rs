@@ -1,0 +1,340 @@
+//! What goes out, what comes to a stream, and what RESUME sets going again.
+
+use crate::cell::{tag, Cell};
+use crate::model::*;
+use crate::plan::{Kind, MS};
+use crate::rng::mix;
+use crate::stream::{stream_of, stream_tag};
+use crate::tally::N;
+use crate::world::{is_data, trace, Event, World};
+use circflow::base::Id;
+use circflow::conflux::Message;
+use circflow::engine::{Engine, Error, Instruction, Verdict, VerdictKind};
+use circflow::wire::conflux::Switch;
+use circflow::wire::Command;
+
+impl World {
+    /// Sends a message of a stream.
+    pub fn send_on(&mut self, stream: usize, end: usize, cell: Cell) -> Result<(), Error> {
+        let own = self.own(stream, end);
+        let (node, id) = (self.node_of(own), self.streams[stream].ends[end].id);
+        let stopped = is_data(&cell) && self.nodes[node].engine.stream_stats(id).is_ok_and(|stats| stats.stopped);
+        let (token, now) = (self.token(node), self.clock(node));
+        let engine = &mut self.nodes[node].engine;
+        let short = if is_data(&cell) { engine.send_data(now, id, cell.len) } else { None };
+        let long = |engine: &mut Engine| engine.send_on_stream(now, id, cell.command, cell.len);
+        let verdict = match short.map_or_else(|| long(engine), |verdict| Ok(Some(verdict))) {
+            Ok(Some(verdict)) => Ok(verdict),
+            Ok(None) => {
+                let mut scratch = [0; 509];
+                let body = cell.body(&mut scratch);
+                let (command, stream_id) = (cell.command, cell.stream_id);
+                engine.hold_for_stream(id, &Message { command, hop: 0, stream_id, body, token })
+            }
+            Err(error) => Err(error),
+        };
+        trace!(
+            self,
+            "node {node}: stream {stream}.{end} -> {:?} pos {} len {}: {}",
+            cell.command,
+            cell.pos,
+            cell.len,
+            crate::receive::short(&verdict)
+        );
+        self.touch(node);
+        self.note(node, &verdict);
+        let verdict = verdict?;
+        let stopped = stopped || (is_data(&cell) && self.streams[stream].ends[end].xoff);
+        assert!(!stopped, "nothing of a stream goes out after XOFF");
+        match verdict.kind {
+            VerdictKind::Send => self.sent(stream, end, &verdict, cell),
+            VerdictKind::Held => {
+                self.tally.add(N::SendHeldBack, 1);
+                self.keep(node, token, &cell);
+            }
+            other => panic!("no answer to a message that is sent: {other:?}"),
+        }
+        Ok(())
+    }
+
+    /// A message goes out now, where the verdict says.
+    fn sent(&mut self, stream: usize, end: usize, verdict: &Verdict, mut cell: Cell) {
+        let (circ, pos) = ((verdict.circuit_tag >> 2) as usize, (verdict.circuit_tag & 3) as usize);
+        assert_eq!(self.circs[circ].ids[pos], verdict.circuit, "the tag is that of the circuit");
+        let hop = match self.streams[stream].home {
+            Home::Set(set) => {
+                let is_leg = self.circs[circ].set == Some(set);
+                assert!(is_leg && (pos == 0) == (end == 0), "a message goes out on a leg of its set");
+                LAST as u8
+            }
+            Home::Circ(home, relay) => {
+                assert_eq!(home, circ, "a message goes out on its circuit");
+                relay as u8
+            }
+        };
+        if is_data(&cell) {
+            assert!(self.circs[circ].writable[pos][0], "no DATA goes out on a full channel");
+        }
+        if verdict.switch_delta != 0 {
+            self.tally.add(N::Switches, 1);
+            self.spite(circ, usize::from(pos != 0));
+            let switch = self.cell_out(circ, pos, hop, Command::CONFLUX_SWITCH, 0);
+            self.put(circ, pos, switch.with_body(&Switch { delta: verdict.switch_delta }.encode()), false);
+        }
+        if verdict.number != 0 && self.nodes[self.circs[circ].path[pos]].engine.stats().instructions > 0 {
+            self.tally.add(N::SendUndrained, 1);
+        }
+        (cell.circ, cell.hop, cell.number) = (circ as u32, hop, verdict.number);
+        if let Some(pad) = self.circs[circ].pads[pos].filter(|pad| pad.blocks && self.plan.insns_max > 1000) {
+            let latest = self.nodes[self.circs[circ].path[pos]].latest;
+            assert!(latest >= pad.until, "nothing of a stream goes out while padding blocks");
+        }
+        self.put(circ, pos, cell, verdict.wants_tag);
+        if is_data(&cell) {
+            self.check_window(circ, pos, usize::from(hop), true);
+        }
+    }
+
+    /// Just after a SWITCH, the leg that was left breaks, with little in flight.
+    fn spite(&mut self, circ: usize, way: usize) {
+        let Some(set) = self.circs[circ].set.filter(|_| self.plan.spite && !self.ending) else { return };
+        let left = self.sets[set].ends[way].carrier;
+        let Some(left) = left.filter(|&left| left != circ && self.rng.once_in(2)) else { return };
+        let on = &self.circs[left].ways[LAST][way];
+        if on.data_sent - on.sendmes_got * self.plan.sendme_inc < self.plan.sendme_inc {
+            self.tally.add(N::SpiteKills, 1);
+            let pos = self.rng.range(1, 2) as usize;
+            self.later(0, 80 * MS, Event::Kill(left, pos));
+        }
+    }
+
+    /// A cell starts here.
+    pub fn put(&mut self, circ: usize, pos: usize, mut cell: Cell, wants_tag: bool) {
+        let (way, hop) = (usize::from(pos != 0), usize::from(cell.hop));
+        let on = &mut self.circs[circ].ways[hop][way];
+        cell.serial = on.sent;
+        on.sent += 1;
+        on.digest_out = mix(on.digest_out ^ cell.print());
+        on.data_sent += u64::from(is_data(&cell));
+        let (digest, wanted) = (on.digest_out, is_data(&cell) && on.data_sent.is_multiple_of(self.plan.sendme_inc));
+        assert_eq!(wants_tag, wanted, "the tag of each cell that a SENDME acknowledges is wanted, and no other");
+        if wants_tag {
+            self.tally.add(N::Tags, 1);
+            let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
+            let given = self.nodes[node].engine.give_tag(id, if pos == 0 { cell.hop } else { 0 }, &tag(digest));
+            assert!(given.is_ok(), "a tag that is wanted is taken: {given:?}");
+        }
+        if let (Some(set), true) = (self.circs[circ].set, cell.number != 0) {
+            let state = &mut self.sets[set];
+            let next = state.ends[way].numbered + 1;
+            // What crosses to another engine can be overtaken by what goes out on a leg of the set's own.
+            let in_order = cell.number == next || (self.plan.kind == Kind::Hub && way == 1);
+            assert!(state.tainted || in_order, "numbers go out one after the other: {} for {next}", cell.number);
+            let last = std::mem::replace(&mut self.circs[circ].numbered[way], cell.number);
+            assert!(state.tainted || cell.number > last, "numbers of a leg grow: {} after {last}", cell.number);
+            state.ends[way].carrier = Some(circ);
+            state.ends[way].numbered = state.ends[way].numbered.max(cell.number);
+        }
+        self.transmit(circ, pos, cell);
+    }
+
+    /// A message of the engine's own.
+    pub fn send_control(&mut self, circ: usize, pos: usize, cell: Cell) {
+        match cell.command {
+            Command::SENDME => {
+                self.tally.add(N::Sendmes, 1);
+                // It is about what comes the other way.
+                let on = &mut self.circs[circ].ways[usize::from(cell.hop)][usize::from(pos == 0)];
+                on.sendmes_sent += 1;
+                assert!(on.sendmes_sent * self.plan.sendme_inc <= on.data_got, "a SENDME is not sent before its time");
+            }
+            Command::CONFLUX_SWITCH => self.tally.add(N::Switches, 1),
+            _ => {}
+        }
+        self.put(circ, pos, cell, false);
+    }
+
+    /// A message that was held, or is circflow's own word on a stream.
+    pub fn send_held(&mut self, circ: usize, pos: usize, hop: u8, mut cell: Cell, wants_tag: bool) {
+        let like = self.cell_out(circ, pos, hop, cell.command, cell.stream_id);
+        (cell.circ, cell.forward, cell.hop) = (like.circ, like.forward, like.hop);
+        match cell.command {
+            Command::XOFF => self.tally.add(N::Xoffs, 1),
+            Command::XON => self.tally.add(N::Xons, 1),
+            _ => {}
+        }
+        let spoken = matches!(cell.command, Command::XON | Command::XOFF);
+        self.tally.add(N::InsnSpoken, spoken.into());
+        self.tally.add(N::SpokenInSet, (spoken && cell.number != 0).into());
+        if cell.command == Command::END && cell.small[0] == 5 {
+            self.tally.add(N::RefusedFull, 1);
+        }
+        self.put(circ, pos, cell, wants_tag);
+        if is_data(&cell) {
+            self.check_window(circ, pos, usize::from(cell.hop), false);
+        }
+    }
+
+    fn stream_named(&self, stream_id: u16) -> Option<(usize, u16)> {
+        let stream = usize::from(stream_id.checked_sub(100)?);
+        (stream < self.streams.len()).then_some((stream, stream_id))
+    }
+
+    /// The stream that a message on this circuit is about, if it is there.
+    pub fn stream_at(&self, circ: usize, pos: usize, stream_id: u16, hop: u8) -> Option<(usize, usize)> {
+        let (stream, _) = self.stream_named(stream_id)?;
+        let end = usize::from(pos != 0);
+        let here = self.streams[stream].home == Home::Circ(circ, usize::from(hop));
+        (here && self.streams[stream].ends[end].open).then_some((stream, end))
+    }
+
+    /// A message comes to its stream, in order.
+    pub fn deliver(&mut self, node: usize, (circ, pos): (usize, usize), cell: &Cell, id: Id, name: u64) {
+        trace!(self, "node {node}: delivered {:?} stream {} pos {}", cell.command, cell.stream_id, cell.pos);
+        match cell.command {
+            Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE => return self.begun(node, (circ, pos), cell, id),
+            Command::DATA | Command::CONNECTED | Command::END | Command::RESOLVED => {}
+            // Something that the host of a hostile peer has to deal with.
+            _ => return assert!(self.is_tainted(circ), "no honest peer sends {:?}", cell.command),
+        }
+        if name == 0 {
+            // Of a stream that only a hostile peer knows of.
+            return assert!(self.is_tainted(circ), "the stream of a message is known: {cell:?}");
+        }
+        let (stream, end) = stream_of(name);
+        let lenient = self.is_lenient(stream);
+        let at = &mut self.streams[stream].ends[end];
+        assert!(at.open && (at.id == id || id == Id::NONE), "what comes belongs to an open stream: {cell:?}");
+        match cell.command {
+            Command::DATA if lenient => {
+                at.buffered += u64::from(cell.len);
+                self.read(stream, end);
+            }
+            Command::DATA => {
+                assert_eq!(cell.stream as usize, stream, "bytes come to their stream");
+                assert_eq!(u64::from(cell.pos), at.got, "bytes of a stream come in order, and once");
+                at.got += u64::from(cell.len);
+                at.buffered += u64::from(cell.len);
+                let most = at.buffered;
+                self.tally.most("bytes a reader let wait", most);
+                self.tally.add(N::DataDelivered, 1);
+                self.tally.add(N::BytesDelivered, cell.len.into());
+                self.read(stream, end);
+            }
+            Command::CONNECTED => {
+                assert!(lenient || end == 0, "CONNECTED is for the client");
+                self.start(stream, end);
+            }
+            _ => {
+                at.got_end = true;
+                let (got, sent) = (at.got, self.streams[stream].ends[1 - end].sent);
+                assert!(lenient || got == sent, "all that was sent comes before END: {got} of {sent}");
+                self.forget(stream, end);
+            }
+        }
+    }
+
+    /// The other end has opened a stream.
+    fn begun(&mut self, node: usize, (circ, pos): (usize, usize), cell: &Cell, id: Id) {
+        self.new_id(node, id);
+        let stream = u32::from_le_bytes([cell.small[0], cell.small[1], cell.small[2], cell.small[3]]) as usize;
+        let known = self.streams.get(stream).is_some_and(|model| {
+            let home = match model.home {
+                Home::Set(set) => self.circs[circ].set == Some(set) && pos == LAST,
+                Home::Circ(home, relay) => (home, relay) == (circ, pos),
+            };
+            home && !model.ends[1].open && !model.ends[1].sent_end && model.stream_id == cell.stream_id
+        });
+        if !known {
+            return assert!(self.is_tainted(circ), "a stream is opened once: {cell:?}");
+        }
+        let own = self.own(stream, 1);
+        let at = &mut self.streams[stream].ends[1];
+        (at.id, at.open) = (id, true);
+        self.own_end(own).streams.push(stream);
+        let streams = self.own_end(own).streams.len();
+        assert!(streams <= self.plan.streams_max as usize, "streams have their cap");
+        let priority = self.rng.below(3) as u8;
+        self.nodes[node].engine.set_stream(id, stream_tag(stream, 1), priority).unwrap();
+        self.later(0, 30 * MS, Event::Answer(stream));
+    }
+
+    /// The reader of a stream has something to read.
+    fn read(&mut self, stream: usize, end: usize) {
+        let at = &mut self.streams[stream].ends[end];
+        if at.pace == 0 && at.rests_until <= self.now {
+            if self.rng.once_in(2000) {
+                let rest = self.rng.range(20, 1500) * MS;
+                self.streams[stream].ends[end].rests_until = self.now + rest;
+            } else if self.rng.once_in(2) {
+                return self.flush(stream, end);
+            }
+        }
+        let at = &mut self.streams[stream].ends[end];
+        if !std::mem::replace(&mut at.flushing, true) {
+            let wait = (498 * MS).checked_div(at.pace).unwrap_or_else(|| self.rng.below(3 * MS));
+            let due = (self.now + wait).max(at.rests_until);
+            self.at(due, Event::Flush(stream, end));
+        }
+    }
+
+    /// A reader takes bytes.
+    pub fn flush(&mut self, stream: usize, end: usize) {
+        let own = self.own(stream, end);
+        let node = self.node_of(own);
+        let at = &mut self.streams[stream].ends[end];
+        at.flushing = false;
+        if !at.open || at.buffered == 0 {
+            return;
+        }
+        let bytes = if at.pace == 0 { at.buffered } else { at.buffered.min(1 + self.rng.below(498 * 2)) };
+        at.buffered -= bytes;
+        let (id, left, pace, rests) = (at.id, at.buffered, at.pace, at.rests_until);
+        let now = self.clock(node);
+        let told = self.nodes[node].engine.flushed(now, id, bytes as u32);
+        self.touch(node);
+        match told {
+            Ok(()) => {}
+            Err(Error::Misuse(circflow::engine::Misuse::StaleId)) => return,
+            Err(other) => panic!("a flush is heard: {other:?}"),
+        }
+        if left > 0 && !self.streams[stream].ends[end].flushing {
+            self.streams[stream].ends[end].flushing = true;
+            let due = (self.now + 1 + bytes * MS / pace.max(1)).max(rests);
+            self.at(due, Event::Flush(stream, end));
+        }
+    }
+
+    /// Somebody may go on.
+    pub fn obey_resume(&mut self, node: usize, instruction: &Instruction) {
+        let own = if instruction.stream != Id::NONE {
+            self.tally.add(N::InsnResumeStream, 1);
+            let (stream, end) = stream_of(instruction.stream_tag);
+            let at = &mut self.streams[stream].ends[end];
+            assert_eq!(at.id, instruction.stream, "a stream that is open goes on");
+            (at.waiting, at.resumes) = (false, at.resumes + 1);
+            let asks = self.nodes[node].style.asks_next;
+            // One that asks is not told which were passed over because of their rate.
+            assert!(asks || at.resumes <= at.refusals, "RESUME of a stream only after it was stopped");
+            self.own(stream, end)
+        } else if instruction.circuit != Id::NONE {
+            self.tally.add(N::InsnResumeCirc, 1);
+            Own::Circ((instruction.circuit_tag >> 2) as usize, (instruction.circuit_tag & 3) as usize)
+        } else {
+            self.tally.add(N::InsnResumeSet, 1);
+            let set = self.set_at(node, instruction.set).expect("a set that goes on is known");
+            Own::Set(set, usize::from(!self.nodes[node].is_client))
+        };
+        if instruction.stream == Id::NONE {
+            let list = self.own_end(own);
+            (list.waiting, list.far, list.resumes) = (false, false, list.resumes + 1);
+            assert!(list.resumes <= list.refusals, "RESUME only after BLOCKED, and once for each: {own:?}");
+        }
+        if self.nodes[node].style.sends_inside {
+            self.pump(own);
+        } else if !self.nodes[node].todo.contains(&own) {
+            self.nodes[node].todo.push(own);
+            self.touch(node);
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Circuits and sets: how they are opened, linked, lost and closed.
+
+use crate::cell::Cell;
+use crate::model::*;
+use crate::plan::{Kind, MS};
+use crate::tally::N;
+use crate::world::{trace, Event, World, SIDES};
+use circflow::base::Id;
+use circflow::conflux::{Cause, Role, Terms};
+use circflow::congestion::PathClass;
+use circflow::engine::{CircuitConfig, CircuitFlags, Misuse};
+use circflow::reactor::Side;
+use circflow::wire::conflux::Nonce;
+
+impl World {
+    fn terms(&self, set: usize, end: usize) -> Terms {
+        let mut nonce = [0x5a; 32];
+        nonce[0] = set as u8 + 1;
+        Terms {
+            tag: set as u64,
+            nonce: Nonce::new(nonce),
+            desired_ux: self.plan.ux[end],
+            algorithm: self.plan.algorithm,
+            link_timeout: self.plan.link_timeout,
+            held_bytes_max: self.plan.set_held_max,
+            switch_ahead_max: 1 << 20,
+            legs_max: 8,
+            launches_max: 8,
+            held_sends_max: self.plan.held_sends_max,
+        }
+    }
+
+    /// Exits accept sets from the beginning.
+    pub fn accept_sets(&mut self) {
+        let terms = self.terms(200, 1);
+        for node in &mut self.nodes {
+            node.engine.accept_sets((!node.is_client).then(|| terms.clone()));
+        }
+    }
+
+    /// Opens a circuit at all its places, as if it had just been built.
+    pub fn open_circuit(&mut self, client: usize, exit: usize) -> usize {
+        let circ = self.circs.len();
+        let first = self.plan.clients + self.rng.below(self.plan.middles as u64) as usize;
+        let hops = self.plan.middles - 1;
+        let step = 1 + self.rng.below(hops as u64) as usize;
+        let second = self.plan.clients + (first - self.plan.clients + step) % self.plan.middles;
+        let path = [client, first, second, exit];
+        let mut links = [[NOWHERE; 2]; 4];
+        for pos in 0..LAST {
+            links[pos][side_out(pos, true) as usize] = self.link(path[pos], path[pos + 1]);
+            links[pos + 1][Side::Back as usize] = self.link(path[pos + 1], path[pos]);
+        }
+        let leaky = self.plan.leaky;
+        let hostile = self.plan.hostile && self.rng.once_in(2);
+        self.circs.push(Circ {
+            path,
+            ids: [Id::NONE; 4],
+            open: [true; 4],
+            set: None,
+            leaky,
+            hostile,
+            defiant: self.plan.defiant && self.rng.once_in(2),
+            swallows: [false; 2],
+            links,
+            writable: [[true; 2]; 4],
+            edges: Default::default(),
+            stash: Default::default(),
+            paused: [[false; 2]; 4],
+            deaf: [[0; 2]; 4],
+            ways: Default::default(),
+            own: Default::default(),
+            pads: [None; 4],
+            inflight: [0; 2],
+            linked: [false; 2],
+            numbered: [0; 2],
+            closing: [false; 4],
+        });
+        for pos in 0..=LAST {
+            self.open_at(circ, pos);
+        }
+        if self.plan.padding && self.rng.once_in(2) {
+            self.pad_circuit(circ);
+        }
+        circ
+    }
+
+    fn open_at(&mut self, circ: usize, pos: usize) {
+        let node = self.circs[circ].path[pos];
+        let mut flags = CircuitFlags::REACTOR.0 | CircuitFlags::VEGAS.0;
+        if pos == 0 && self.circs[circ].leaky {
+            flags |= CircuitFlags::LEAKY_PIPE.0;
+        }
+        if (1..LAST).contains(&pos) {
+            flags |= CircuitFlags::EXTENDED.0;
+        }
+        let config = CircuitConfig {
+            tag: (circ * 4 + pos) as u64,
+            join_point: self.nodes[self.circs[circ].path[LAST]].desk as u64,
+            role: if pos == 0 { Role::Client } else { Role::Exit },
+            hops: if pos == 0 { LAST as u8 } else { 0 },
+            flags: CircuitFlags(flags),
+            held_sends_max: self.plan.held_sends_max,
+            class: PathClass::Exit,
+            sendme_inc: 0,
+        };
+        let opened = self.retry(node, |world| {
+            let now = world.clock(node);
+            world.nodes[node].engine.open_circuit(now, config)
+        });
+        let id = opened.unwrap();
+        self.new_id(node, id);
+        self.circs[circ].ids[pos] = id;
+        self.touch(node);
+        for side in SIDES {
+            let link = self.circs[circ].links[pos][side as usize];
+            if link == NOWHERE {
+                continue;
+            }
+            self.links[link].users.push((circ, pos));
+            if self.links[link].full {
+                let now = self.clock(node);
+                self.nodes[node].engine.set_writable(now, id, side, false).unwrap();
+                self.circs[circ].writable[pos][side as usize] = false;
+            }
+        }
+    }
+
+    pub fn open_set(&mut self) {
+        let client = self.rng.below(self.plan.clients as u64) as usize;
+        let exit = self.pick_exit();
+        let set = self.sets.len();
+        self.sets.push(SetModel {
+            nodes: [client, exit],
+            legs: Vec::new(),
+            ends: Default::default(),
+            tainted: false,
+            was_usable: false,
+            lost: Default::default(),
+        });
+        let terms = self.terms(set, 0);
+        let opened = self.retry(client, |world| {
+            let now = world.clock(client);
+            world.nodes[client].engine.open_set(now, terms.clone())
+        });
+        let id = opened.unwrap();
+        self.new_id(client, id);
+        self.nodes[client].sets.push((id, set));
+        (self.sets[set].ends[0].id, self.sets[set].ends[0].alive) = (id, true);
+        self.tally.add(N::SetsOpened, 1);
+        let legs = self.rng.pick(&[1, 2, 2, 2, 3, 4]);
+        self.add_legs(set, legs);
+    }
+
+    /// Circuits become legs.
+    pub fn add_legs(&mut self, set: usize, count: usize) {
+        if !self.sets[set].ends[0].alive || self.ending {
+            return;
+        }
+        let [client, exit] = self.sets[set].nodes;
+        let mut circs = Vec::new();
+        for _ in 0..count {
+            let exit = if self.plan.kind == Kind::Hub { self.pick_exit() } else { exit };
+            circs.push(self.open_circuit(client, exit));
+        }
+        let ids: Vec<Id> = circs.iter().map(|&circ| self.circs[circ].ids[0]).collect();
+        let id = self.sets[set].ends[0].id;
+        let added = self.retry(client, |world| {
+            let now = world.clock(client);
+            world.nodes[client].engine.add_legs(now, id, &ids)
+        });
+        self.touch(client);
+        trace!(self, "node {client}: set {set} gets circuits {circs:?}: {added:?}");
+        match added {
+            Ok(()) => {}
+            Err(error) => {
+                let full = matches!(
+                    error,
+                    circflow::engine::Error::Misuse(Misuse::TooManyLegs | Misuse::TooManyLaunches | Misuse::StaleId)
+                ) || matches!(error, circflow::engine::Error::Expired);
+                return assert!(full, "legs are taken: {error:?}");
+            }
+        }
+        if self.sets[set].was_usable {
+            self.tally.add(N::LegsLate, 1);
+        }
+        for circ in circs {
+            self.circs[circ].set = Some(set);
+            self.sets[set].legs.push(circ);
+            self.sets[set].tainted |= self.circs[circ].hostile;
+            if self.plan.blackholes && self.rng.once_in(4) {
+                self.tally.add(N::Blackholes, 1);
+                self.circs[circ].swallows = self.rng.pick(&[[true, true], [true, false], [false, true]]);
+            }
+        }
+    }
+
+    pub fn obey_linked(&mut self, node: usize, circ: usize, pos: usize, id: Id) {
+        self.tally.add(N::InsnLinked, 1);
+        let end = usize::from(pos != 0);
+        assert!(!std::mem::replace(&mut self.circs[circ].linked[end], true), "LINKED comes once");
+        let set = self.circs[circ].set.expect("a leg is linked");
+        if end == 1 && self.set_at(node, id).is_none() {
+            self.new_id(node, id);
+            self.nodes[node].sets.push((id, set));
+            // The first time, or its end is not known to the client yet: an open point of ARCHITECTURE.
+            self.sets[set].tainted |= self.sets[set].ends[1].id != Id::NONE;
+            self.sets[set].nodes[1] = node;
+            let state = &mut self.sets[set].ends[1];
+            (state.id, state.alive, state.usable, state.numbered, state.delivered) = (id, true, false, 0, 0);
+        }
+        self.tally.add(N::LegsAway, u64::from(self.circs[circ].path[pos] != node));
+        let known = self.sets[set].ends[end].id == id;
+        assert!(known || self.sets[set].tainted, "a leg belongs to its set");
+    }
+
+    pub fn obey_usable(&mut self, node: usize, id: Id) {
+        self.tally.add(N::InsnUsable, 1);
+        let set = self.set_at(node, id).expect("a usable set has linked legs");
+        let end = usize::from(!self.nodes[node].is_client);
+        let state = &mut self.sets[set].ends[end];
+        assert!(!std::mem::replace(&mut state.usable, true), "USABLE comes once");
+        self.sets[set].was_usable = true;
+        if !self.nodes[node].todo.contains(&Own::Set(set, end)) {
+            self.nodes[node].todo.push(Own::Set(set, end));
+        }
+    }
+
+    pub fn obey_want_leg(&mut self, node: usize, id: Id) {
+        self.tally.add(N::InsnWantLeg, 1);
+        assert!(self.nodes[node].is_client, "only a client launches legs");
+        let set = self.set_at(node, id).expect("the set is known");
+        if self.rng.once_in(2) {
+            self.later(0, 50 * MS, Event::AddLeg(set));
+        }
+    }
+
+    pub fn obey_ended(&mut self, node: usize, id: Id, cause: Cause) {
+        self.tally.add(N::InsnEnded, 1);
+        let end = usize::from(!self.nodes[node].is_client);
+        // One that ended before its first leg was linked is unknown to its host.
+        let Some(set) = self.set_at(node, id) else { return assert_eq!(end, 1, "a client knows its sets") };
+        self.tally.cause(format!("set ended: {cause:?}"));
+        if let Cause::Fault(fault) = cause {
+            let leg = self.sets[set].legs.first().copied();
+            leg.into_iter().for_each(|leg| self.judge(leg, fault));
+        }
+        if self.sets[set].ends[end].id == id {
+            assert!(std::mem::replace(&mut self.sets[set].ends[end].alive, false), "a set ends once");
+            self.forget_all(Own::Set(set, end));
+        }
+    }
+
+    pub fn obey_close(&mut self, circ: usize, pos: usize, cause: Cause) {
+        self.tally.add(N::InsnClose, 1);
+        self.tally.cause(format!("circuit closed: {cause:?}"));
+        assert!(self.circs[circ].open[pos], "CLOSE is for a circuit that is open");
+        if let Cause::Fault(fault) = cause {
+            self.judge(circ, fault);
+        }
+        self.circs[circ].closing[pos] = true;
+        if self.rng.once_in(3) {
+            self.later(0, 2 * MS, Event::Closed(circ, pos));
+        } else {
+            self.close_here(circ, pos, NOWHERE);
+        }
+    }
+
+    /// The circuit is closed at one place, and its neighbours are told, but for the side that the news came from.
+    pub fn close_here(&mut self, circ: usize, pos: usize, from: usize) {
+        if !std::mem::replace(&mut self.circs[circ].open[pos], false) {
+            return;
+        }
+        let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
+        trace!(self, "node {node}: circuit {circ}.{pos} closed");
+        if pos == 0 || pos == LAST {
+            let way = &self.circs[circ].ways[LAST][usize::from(pos != 0)];
+            self.circs[circ].inflight[usize::from(pos != 0)] =
+                way.data_sent.saturating_sub(way.sendmes_got * self.plan.sendme_inc);
+        }
+        let end = usize::from(pos != 0);
+        let set = self.circs[circ]
+            .set
+            .filter(|&set| (pos == 0 || pos == LAST) && self.circs[circ].linked[end] && self.sets[set].ends[end].alive);
+        let name = set.map(|set| self.sets[set].ends[end].id);
+        let lived = name.is_some_and(|name| self.nodes[node].engine.set_stats(name).is_ok());
+        let now = self.clock(node);
+        let closed = self.nodes[node].engine.circuit_closed(now, id);
+        assert!(closed.is_ok(), "a circuit that was open is closed: {closed:?}");
+        self.touch(node);
+        if let (Some(name), true) = (name, lived) {
+            let lives = self.nodes[node].engine.set_stats(name).is_ok();
+            self.tally.add(N::LegsLost, 1);
+            self.tally.add(if lives { N::LossKept } else { N::LossEnded }, 1);
+        }
+        for side in 0..2 {
+            let waiting = std::mem::take(&mut self.circs[circ].edges[pos][side].waiting);
+            let stashed = std::mem::take(&mut self.circs[circ].stash[pos][side]);
+            waiting.iter().chain(&stashed).for_each(|cell| self.lose(cell));
+        }
+        self.forget_all(Own::Circ(circ, pos));
+        for side in 0..2 {
+            if self.circs[circ].links[pos][side] == NOWHERE || side == from {
+                continue;
+            }
+            let forward = pos == 0 || side == Side::Next as usize;
+            self.transmit(circ, pos, Cell::destroy(circ, forward));
+        }
+        let links = self.circs[circ].links[pos];
+        for link in links.into_iter().filter(|&link| link != NOWHERE) {
+            self.links[link].users.retain(|&user| user != (circ, pos));
+        }
+    }
+
+    /// A host closes a circuit through its engine.
+    pub fn close_asked(&mut self, circ: usize, pos: usize) {
+        if !self.circs[circ].open[pos] {
+            return;
+        }
+        let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
+        let now = self.clock(node);
+        self.tally.add(N::CircsAsked, 1);
+        let asked = self.nodes[node].engine.close_circuit(now, id);
+        assert!(asked.is_ok() || self.is_expired(&asked), "a circuit is closed: {asked:?}");
+        self.touch(node);
+    }
+
+    pub fn close_set(&mut self, set: usize, end: usize) {
+        let (node, state) = (self.sets[set].nodes[end], &self.sets[set].ends[end]);
+        if !state.alive {
+            return;
+        }
+        let id = state.id;
+        let now = self.clock(node);
+        let closed = self.nodes[node].engine.close_set(now, id);
+        self.touch(node);
+        match closed {
+            Ok(()) => self.tally.add(N::SetsClosed, 1),
+            // Its end is queued.
+            Err(_) => assert!(self.nodes[node].engine.set_stats(id).is_err(), "a set is closed: {closed:?}"),
+        }
+    }
+
+    /// After the rest: the last legs of some sets go on as circuits, and all streams that are open carry more.
+    pub fn second_act(&mut self) -> bool {
+        if self.rng.once_in(2) {
+            return false;
+        }
+        for set in 0..self.sets.len() {
+            let legs: Vec<usize> = self.sets[set].legs.clone();
+            let open: Vec<usize> = legs.into_iter().filter(|&circ| self.circs[circ].open == [true; 4]).collect();
+            let hung = !self.sets[set].lost[0].is_empty() || !self.sets[set].lost[1].is_empty();
+            if open.len() != 1 || hung || self.sets[set].tainted || self.circs[open[0]].linked != [true; 2] {
+                continue;
+            }
+            let away = self.circs[open[0]].path[LAST] != self.sets[set].nodes[1];
+            for end in 0..2 {
+                if self.sets[set].ends[end].alive && !away && self.rng.once_in(2) {
+                    self.take_out(set, end, open[0]);
+                }
+            }
+        }
+        for stream in 0..self.streams.len() {
+            for end in 0..2 {
+                let at = &self.streams[stream].ends[end];
+                if at.open && at.may_send && self.rng.once_in(2) {
+                    self.later(0, 100 * MS, Event::Chunk(stream, end));
+                }
+            }
+        }
+        true
+    }
+
+    fn take_out(&mut self, set: usize, end: usize, circ: usize) {
+        let (node, id) = (self.sets[set].nodes[end], self.sets[set].ends[end].id);
+        let now = self.clock(node);
+        let taken = self.nodes[node].engine.take_out(now, id);
+        let pos = if end == 0 { 0 } else { LAST };
+        trace!(self, "node {node}: set {set}.{end} goes on as circuit {circ}: {taken:?}");
+        assert_eq!(taken, Ok(self.circs[circ].ids[pos]), "the last leg of a set at rest goes on alone");
+        self.tally.add(N::TakenOut, 1);
+        let state = &mut self.sets[set].ends[end];
+        (state.alive, state.alone) = (false, Some(circ));
+        let streams = std::mem::take(&mut state.own.streams);
+        self.circs[circ].own[pos].streams.extend(streams);
+        self.touch(node);
+    }
+
+    /// The end: everything that is open is closed, by somebody.
+    pub fn close_all(&mut self) {
+        for set in 0..self.sets.len() {
+            let end = self.rng.below(2) as usize;
+            if self.rng.once_in(2) && self.sets[set].ends[end].alive {
+                self.later(0, 100 * MS, Event::CloseSet(set, end));
+            }
+            // A set that never had a leg has nothing to go with.
+            self.later(101 * MS, 102 * MS, Event::CloseSet(set, 0));
+        }
+        for circ in 0..self.circs.len() {
+            let pos = self.rng.below(4) as usize;
+            let event = if self.rng.once_in(2) { Event::Kill(circ, pos) } else { Event::Close(circ, pos) };
+            self.later(0, 100 * MS, event);
+        }
+    }
+}

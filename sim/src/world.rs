@@ -1,0 +1,434 @@
+//! The world of one seed: who is there, and what happens when.
+
+use crate::cell::Cell;
+use crate::link::Link;
+use crate::model::*;
+use crate::node::Node;
+use crate::plan::{Kind, Plan, MS};
+use crate::rng::{mix, Rng};
+use crate::tally::{Tally, N};
+use circflow::base::{Id, Nanos};
+use circflow::engine::EngineHub;
+use circflow::hub::Config as HubConfig;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+/// What happens at a moment.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Event {
+    /// The first cell of a link arrives.
+    Arrive(usize),
+    /// A full link may have room.
+    Room(usize),
+    /// A node looks at its engine's deadline.
+    Tick(usize),
+    /// A node was woken by another of its process.
+    Wake(usize),
+    /// A node goes on draining.
+    Drain(usize),
+    /// A host feeds what it kept.
+    Unstash(usize, usize, usize),
+    /// A stream is opened.
+    Begin(usize),
+    /// The relay answers.
+    Answer(usize),
+    /// More data for one end of a stream.
+    Chunk(usize, usize),
+    /// One end of a stream goes on sending.
+    Pump(usize, usize),
+    /// A reader takes bytes.
+    Flush(usize, usize),
+    /// One end of a stream ends it.
+    End(usize, usize),
+    /// A circuit breaks at one place.
+    Kill(usize, usize),
+    /// A host closes a circuit.
+    Close(usize, usize),
+    /// A host closes a set.
+    CloseSet(usize, usize),
+    /// A leg for a set.
+    AddLeg(usize),
+    /// A host has closed a circuit as it was told.
+    Closed(usize, usize),
+    /// All padders of a circuit are taken down.
+    EndPadding(usize),
+}
+
+pub struct World {
+    pub plan: Plan,
+    pub rng: Rng,
+    pub now: Nanos,
+    pub nodes: Vec<Node>,
+    pub links: Vec<Link>,
+    pub circs: Vec<Circ>,
+    pub sets: Vec<SetModel>,
+    pub streams: Vec<StreamModel>,
+    pub tally: Tally,
+    /// Everything that the engines have said, as one number.
+    pub said: u64,
+    pub trace: bool,
+    /// Nodes that were fed during this event.
+    pub fed: Vec<usize>,
+    pub ending: bool,
+    link_of: BTreeMap<(usize, usize), usize>,
+    heap: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
+    order: u64,
+}
+
+/// Events of one seed: many times what any needs.
+const EVENTS_MAX: u64 = 2_000_000;
+
+macro_rules! trace {
+    ($world:expr, $($text:tt)*) => {
+        if $world.trace {
+            println!("{:>13.6} ms  {}", $world.now as f64 / 1e6, format_args!($($text)*));
+        }
+    };
+}
+pub(crate) use trace;
+
+impl World {
+    pub fn new(seed: u64, trace: bool) -> World {
+        let mut rng = Rng::new(seed);
+        let plan = Plan::draw(&mut rng);
+        let nodes = (0..plan.nodes()).map(|index| Node::new(index, seed, &plan, &mut rng)).collect();
+        let mut world = World {
+            plan,
+            rng,
+            now: 1000 * MS,
+            nodes,
+            links: Vec::new(),
+            circs: Vec::new(),
+            sets: Vec::new(),
+            streams: Vec::new(),
+            tally: Tally::default(),
+            said: mix(seed),
+            trace,
+            fed: Vec::new(),
+            ending: false,
+            link_of: BTreeMap::new(),
+            heap: BinaryHeap::new(),
+            order: 0,
+        };
+        world.join_hub();
+        world
+    }
+
+    /// The exits of one process meet in a hub.
+    fn join_hub(&mut self) {
+        if self.plan.kind != Kind::Hub {
+            return;
+        }
+        self.tally.add(N::HubSeeds, 1);
+        let hub = EngineHub::new(&HubConfig { seed: [3; 32], held_bytes_max: 1 << 30 });
+        for node in &mut self.nodes[self.plan.first_exit()..] {
+            let woken = Arc::clone(&node.woken);
+            node.engine.join_hub(&hub, Arc::new(move || woken.store(true, Ordering::Relaxed))).unwrap();
+        }
+    }
+
+    /// Loops that were woken look at what the others have sent, a little later.
+    fn wake(&mut self) {
+        if self.plan.kind != Kind::Hub {
+            return;
+        }
+        for node in self.plan.first_exit()..self.nodes.len() {
+            if self.nodes[node].woken.swap(false, Ordering::Relaxed) {
+                self.tally.add(N::Wakes, 1);
+                self.later(0, 400_000, Event::Wake(node));
+            }
+        }
+    }
+
+    /// Runs it to its end. A broken promise is a panic that says which.
+    pub fn run(&mut self) {
+        trace!(self, "{:?}", self.plan);
+        self.populate();
+        let cut = if self.plan.cut_short { self.rng.below(20_000) } else { u64::MAX };
+        if self.go(cut) {
+            self.tally.add(N::CutShort, 1);
+            return self.drop_all();
+        }
+        trace!(self, "at rest");
+        self.check_rest();
+        if self.second_act() {
+            self.go(u64::MAX);
+            trace!(self, "at rest again");
+            self.check_rest();
+        }
+        self.ending = true;
+        self.close_all();
+        self.go(u64::MAX);
+        trace!(self, "at its end");
+        self.check_end();
+    }
+
+    /// Goes on until nothing happens any more, or to an event: then true.
+    fn go(&mut self, cut: u64) -> bool {
+        let mut events = 0;
+        while let Some(Reverse((at, _, event))) = self.heap.pop() {
+            events += 1;
+            if events > cut {
+                return true;
+            }
+            assert!(events < EVENTS_MAX, "comes to rest: {EVENTS_MAX} events and no end of it");
+            self.now = self.now.max(at);
+            self.happen(event);
+            while let Some(node) = self.fed.pop() {
+                self.nodes[node].is_fed = false;
+                self.after(node);
+            }
+            self.wake();
+        }
+        self.tally.add(N::Events, events);
+        false
+    }
+
+    pub fn at(&mut self, at: Nanos, event: Event) {
+        self.order += 1;
+        self.heap.push(Reverse((at.max(self.now), self.order, event)));
+    }
+
+    pub fn later(&mut self, low: Nanos, high: Nanos, event: Event) {
+        let at = self.now + self.rng.range(low, high);
+        self.at(at, event);
+    }
+
+    /// Says that a node was fed: it is drained when the event is over.
+    pub fn touch(&mut self, node: usize) {
+        if !std::mem::replace(&mut self.nodes[node].is_fed, true) {
+            self.fed.push(node);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        if !matches!(event, Event::Arrive(_)) {
+            trace!(self, "{event:?}");
+        }
+        match event {
+            Event::Arrive(link) => self.arrive(link),
+            Event::Room(link) => self.room(link),
+            Event::Tick(node) => self.tick(node),
+            Event::Wake(node) => {
+                let now = self.clock(node);
+                self.nodes[node].engine.tick(now);
+                self.touch(node);
+            }
+            Event::Drain(node) => {
+                self.nodes[node].drains_later = false;
+                self.touch(node);
+            }
+            Event::Unstash(circ, pos, side) => self.unstash(circ, pos, side),
+            Event::Begin(stream) => self.begin(stream),
+            Event::Answer(stream) => self.answer(stream),
+            Event::Chunk(stream, end) => self.chunk(stream, end),
+            Event::Pump(stream, end) => {
+                let own = self.own(stream, end);
+                self.pump(own);
+            }
+            Event::Flush(stream, end) => self.flush(stream, end),
+            Event::End(stream, end) => self.end_stream(stream, end),
+            Event::Kill(circ, pos) => {
+                if self.circs[circ].open[pos] {
+                    self.tally.add(N::CircsKilled, 1);
+                    self.close_here(circ, pos, NOWHERE);
+                }
+            }
+            Event::Close(circ, pos) => self.close_asked(circ, pos),
+            Event::CloseSet(set, end) => self.close_set(set, end),
+            Event::AddLeg(set) => self.add_legs(set, 1),
+            Event::Closed(circ, pos) => self.close_here(circ, pos, NOWHERE),
+            Event::EndPadding(circ) => self.end_padding(circ),
+        }
+    }
+
+    /// Opens what is there from the beginning, and draws what is to happen.
+    fn populate(&mut self) {
+        self.note_plan();
+        self.accept_sets();
+        for _ in 0..self.plan.sets {
+            self.open_set();
+        }
+        for _ in 0..self.plan.circuits {
+            let client = self.rng.below(self.plan.clients as u64) as usize;
+            let exit = self.pick_exit();
+            self.open_circuit(client, exit);
+        }
+        for _ in 0..self.plan.streams {
+            self.draw_stream();
+        }
+        let span = self.plan.span;
+        for _ in 0..self.plan.deaths {
+            let circ = self.rng.below(self.circs.len() as u64) as usize;
+            let pos = self.rng.below(4) as usize;
+            self.later(0, span, Event::Kill(circ, pos));
+        }
+        for _ in 0..self.plan.circ_closes {
+            let circ = self.rng.below(self.circs.len() as u64) as usize;
+            let pos = self.rng.below(4) as usize;
+            self.later(0, span, Event::Close(circ, pos));
+        }
+        for set in 0..self.sets.len() {
+            for _ in 0..self.plan.late_legs {
+                self.later(0, span, Event::AddLeg(set));
+            }
+        }
+        for _ in 0..self.plan.set_closes.min(self.sets.len() as u64) {
+            let set = self.rng.below(self.sets.len() as u64) as usize;
+            let end = self.rng.below(2) as usize;
+            self.later(0, span, Event::CloseSet(set, end));
+        }
+    }
+
+    fn note_plan(&mut self) {
+        let plan = &self.plan;
+        for (is, what) in [
+            (plan.hostile, N::HostileSeeds),
+            (plan.held_max < 256 << 20, N::SmallMemory),
+            (plan.set_held_max < 16 << 20, N::SmallSet),
+            (plan.insns_max < 1 << 16, N::SmallQueue),
+            (plan.streams_max < 1024, N::SmallStreams),
+            (plan.stream_bytes_max < 32 << 20, N::SmallStreamBytes),
+        ] {
+            self.tally.add(what, is.into());
+        }
+    }
+
+    pub fn pick_exit(&mut self) -> usize {
+        self.plan.clients + self.plan.middles + self.rng.below(self.plan.exits as u64) as usize
+    }
+
+    /// The link between two nodes, made when there is none.
+    pub fn link(&mut self, from: usize, to: usize) -> usize {
+        if let Some(&link) = self.link_of.get(&(from, to)) {
+            return link;
+        }
+        let slow = self.plan.slow_links && self.rng.once_in(2);
+        self.links.push(Link::new(from, slow, &mut self.rng));
+        self.link_of.insert((from, to), self.links.len() - 1);
+        self.links.len() - 1
+    }
+
+    /// Puts a cell on the link to the next node of its way.
+    pub fn transmit(&mut self, circ: usize, pos: usize, mut cell: Cell) {
+        let side = side_out(pos, cell.forward);
+        let link = self.circs[circ].links[pos][side as usize];
+        cell.at = if cell.forward { pos + 1 } else { pos - 1 } as u8;
+        let now = self.now;
+        let on = &mut self.links[link];
+        if on.push(now, cell) {
+            let at = on.cells[0].0;
+            self.at(at, Event::Arrive(link));
+        }
+        let on = &mut self.links[link];
+        if !on.full && on.queued(now) >= on.high {
+            on.full = true;
+            self.tally.add(N::LinkFull, 1);
+            let at = self.links[link].room_at();
+            self.at(at, Event::Room(link));
+            self.tell_writable(link, false);
+        }
+        // DESTROY is a cell of the channel, not of the circuit.
+        if side == circflow::reactor::Side::Back && !cell.destroy {
+            self.written(circ, pos);
+        }
+    }
+
+    fn room(&mut self, link: usize) {
+        let on = &mut self.links[link];
+        if on.queued(self.now) > on.low {
+            let at = on.room_at();
+            return self.at(at, Event::Room(link));
+        }
+        on.full = false;
+        self.tell_writable(link, true);
+    }
+
+    fn tell_writable(&mut self, link: usize, writable: bool) {
+        let (now, node) = (self.now, self.links[link].from);
+        let users = std::mem::take(&mut self.links[link].users);
+        for &(circ, pos) in &users {
+            let state = &mut self.circs[circ];
+            let side = if state.links[pos][0] == link { 0 } else { 1 };
+            if !state.open[pos] || state.writable[pos][side] == writable {
+                continue;
+            }
+            state.writable[pos][side] = writable;
+            let id = state.ids[pos];
+            trace!(self, "node {node}: circuit {circ}.{pos} side {side} writable {writable}");
+            let told = self.nodes[node].engine.set_writable(now, id, SIDES[side], writable);
+            assert!(told.is_ok() || self.is_expired(&told), "writable is heard: {told:?}");
+            self.touch(node);
+        }
+        self.links[link].users = users;
+    }
+
+    /// A cell arrives.
+    fn arrive(&mut self, link: usize) {
+        let on = &mut self.links[link];
+        let Some((_, cell)) = on.cells.pop_front() else { return };
+        if let Some(&(at, _)) = self.links[link].cells.front() {
+            self.at(at, Event::Arrive(link));
+        }
+        self.tally.add(N::CellArrived, 1);
+        let (circ, pos) = (cell.circ as usize, usize::from(cell.at));
+        if cell.destroy {
+            trace!(self, "circuit {circ}.{pos}: DESTROY");
+            let from = side_in(pos, cell.forward) as usize;
+            return self.close_here(circ, pos, from);
+        }
+        if self.circs[circ].swallows[usize::from(!cell.forward)] || !self.circs[circ].open[pos] {
+            return self.lose(&cell);
+        }
+        let side = side_in(pos, cell.forward) as usize;
+        let state = &mut self.circs[circ];
+        let over = self.plan.marks.high + self.plan.marks.over;
+        let waiting = state.edges[pos][1 - side].waiting.len() as u32;
+        let paused = state.paused[pos][side];
+        let deaf = paused && state.deaf[pos][side] > 0 && (state.defiant || waiting + 4 < over);
+        if !state.stash[pos][side].is_empty() || (paused && !deaf) {
+            return state.stash[pos][side].push_back(cell);
+        }
+        if deaf {
+            state.deaf[pos][side] -= 1;
+            self.tally.add(N::PauseIgnored, 1);
+        }
+        self.feed(pos, cell);
+    }
+
+    /// A cell was lost with its circuit.
+    pub fn lose(&mut self, cell: &Cell) {
+        let (circ, way) = (cell.circ as usize, usize::from(!cell.forward));
+        self.tally.add(N::CellsLost, 1);
+        if let (Some(set), true) = (self.circs[circ].set, cell.number != 0) {
+            self.sets[set].lost[way].push((cell.number, circ));
+        }
+        let unnamed = cell.number == 0 && way == 1 && cell.command.is_multiplexed() && self.plan.kind == Kind::Hub;
+        if let (Some(set), true) = (self.circs[circ].set, unnamed) {
+            // What padding held on another engine has no number here: nobody can say what is missing.
+            self.sets[set].tainted = true;
+        }
+        self.circs[circ].ways[usize::from(cell.hop)][way].data_lost += u64::from(is_data(cell));
+    }
+
+    /// Keeps an id apart from all that were given out before.
+    pub fn new_id(&mut self, node: usize, id: Id) {
+        assert!(id != Id::NONE, "an id is not 0");
+        assert!(self.nodes[node].ids.insert(id), "ids are not used again: {id:?}");
+    }
+
+    /// Adds to the one number that stands for all that the engines have said.
+    pub fn say(&mut self, words: &[u64]) {
+        for &word in words {
+            self.said = (self.said ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25).rotate_left(23);
+        }
+    }
+}
+
+pub const SIDES: [circflow::reactor::Side; 2] = [circflow::reactor::Side::Back, circflow::reactor::Side::Next];
+
+pub fn is_data(cell: &Cell) -> bool {
+    cell.command == circflow::wire::Command::DATA
+}
