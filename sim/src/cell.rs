@@ -59,11 +59,13 @@ impl Cell {
 
     /// With the body of a message that an engine or a host has written.
     pub fn with_body(mut self, body: &[u8]) -> Cell {
-        if self.command == Command::DATA {
+        if self.command == Command::DATA && body.len() >= DATA_MIN as usize {
             let word = |at: usize| u32::from_le_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
             (self.stream, self.pos) = (word(0), word(4));
         } else {
-            self.small[..body.len()].copy_from_slice(body);
+            // Only what a hostile peer has made of DATA is longer, and nobody looks at that.
+            let known = body.len().min(self.small.len());
+            self.small[..known].copy_from_slice(&body[..known]);
         }
         self.len = body.len() as u16;
         self
@@ -88,6 +90,7 @@ impl Cell {
     pub fn is_data(&self, body: &[u8]) -> bool {
         let filler = self.filler();
         body.len() == usize::from(self.len)
+            && body.len() >= DATA_MIN as usize
             && body[..4] == self.stream.to_le_bytes()
             && body[4..8] == self.pos.to_le_bytes()
             && body[8..].iter().all(|&byte| byte == filler)

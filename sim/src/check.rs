@@ -37,7 +37,10 @@ impl World {
             let state = &self.circs[circ];
             let sides = [0, 1].map(|side| (state.paused[pos][1 - side], state.edges[pos][side].pausing));
             let kept = sides.iter().all(|(told, due)| told == due);
-            assert!(kept || !state.open[pos] || state.closing[pos], "PAUSE and UNPAUSE come at the marks: {circ}.{pos}");
+            assert!(
+                kept || !state.open[pos] || state.closing[pos],
+                "PAUSE and UNPAUSE come at the marks: {circ}.{pos}"
+            );
         }
         let mut waiting = std::mem::take(&mut self.nodes[node].waiting);
         waiting.retain(|&own| self.own_end(own).waiting);
