@@ -542,11 +542,14 @@ static void a_relays_own_messages_wait_with_those_that_pass(void **state)
     (void)state;
     circflow_circuit_id circuit = middle();
     host_pad(&world, RELAY, circuit, "gate-0-00", 0, 0);
+    circflow_message begin = host_message(CIRCFLOW_CMD_BEGIN, 0, 7, "x", 2), own = host_data(0, "own");
+    OK(circflow_circuit_receive(RELAY, world.now, circuit, &begin, &verdict));
+    circflow_stream_id stream = verdict.stream;
     drop_from_client(circuit);
     assert_int_equal(at(0)->count, 0);
     pass(circuit, CIRCFLOW_SIDE_NEXT, cell(0), CIRCFLOW_VERDICT_HELD);
-    circflow_message own = host_data(0, "own");
-    OK(circflow_circuit_send(RELAY, world.now, circuit, &own, &verdict));
+    IS(CIRCFLOW_ERR_IS_RUN, circflow_circuit_send(RELAY, world.now, circuit, &own, &verdict));
+    OK(circflow_stream_send(RELAY, world.now, stream, &own, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
     /* Control does not. */
     circflow_message truncated = host_message(9, 0, 0, "x", 1);

@@ -1930,9 +1930,9 @@ enum circflow_status circflow_stream_next(struct circflow_engine *engine,
 //                     holds it back, or the leg is another engine's; it comes back as CIRCFLOW_INSN_SEND, there.
 //                     Written on CIRCFLOW_OK.
 //
-// CIRCFLOW_ERR_BLOCKED: no room; CIRCFLOW_INSN_RESUME says when to go on. CIRCFLOW_ERR_STREAM_STOPPED: the other end
-// wants nothing of this stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on. Only
-// DATA is ever refused so. CIRCFLOW_ERR_NOT_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set;
+// CIRCFLOW_ERR_BLOCKED: no room; for what is not DATA, held_sends_max messages wait already, or no leg is linked now;
+// CIRCFLOW_INSN_RESUME says when to go on. CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants nothing of this
+// stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on. CIRCFLOW_ERR_NOT_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set;
 // CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, or as for circflow_circuit_receive(); CIRCFLOW_ERR_NULL;
 // an id error: the stream has ended.
 CIRCFLOW_MUST_USE

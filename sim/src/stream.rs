@@ -262,10 +262,19 @@ impl World {
                 true
             }
             Err(Error::Blocked(Blocked::NoRoom)) => {
-                // Or a few words of circflow's own, which the host has not taken yet, are all that may wait.
-                let may_wait = self.plan.padding || self.plan.held_sends_max < 32;
-                assert!(may_wait, "only DATA waits for room, unless padding blocks");
+                // Or words of circflow's own, which the host has not taken yet, are all that may wait.
                 let own = self.own(stream, end);
+                let engine = &self.nodes[self.node_of(own)].engine;
+                let undrained = engine.stats().instructions > 0;
+                // Or the last leg that was linked has gone, and another waits for its answer.
+                let legless = match own {
+                    Own::Set(set, end) => engine
+                        .set_stats(self.sets[set].ends[end].id)
+                        .is_ok_and(|stats| stats.legs == stats.legs_unlinked),
+                    Own::Circ(..) => false,
+                };
+                let may_wait = self.plan.padding || undrained || legless;
+                assert!(may_wait, "only DATA waits for room, unless padding blocks");
                 self.own_end(own).refusals += 1;
                 false
             }
