@@ -1,7 +1,7 @@
-/* Sets over real event loops: the loops of an exit, each a thread with an engine and an eventfd, and a client's. Cells go
- * between them through mailboxes, in order. Legs die, sets are closed, engines are freed, and another thread reclaims
- * memory, all at random; what is delivered must be in order and whole for as long as a set lives, every token must come
- * back once, and nobody may sleep through news.
+/* Sets over real event loops: the loops of an exit, each a thread with an engine and an eventfd, and a client's. Cells
+ * go between them through mailboxes, in order. Legs die, sets are closed, engines are freed, and another thread
+ * reclaims memory, all at random; what is delivered must be in order and whole for as long as a set lives, every token
+ * must come back once, and nobody may sleep through news.
  *
  * THREADS_MESSAGES=1000000 makes it long. */
 

@@ -1,6 +1,6 @@
-//! One set on three engines of a hub, on one thread, from a seed: circuits bring LINK anywhere, cells and ticks and drains
-//! come in any order, windows open and close, and in some runs legs die, engines are freed, and the set is closed. The
-//! client is a naive one, which numbers by counting; the engines must agree with it.
+//! One set on three engines of a hub, on one thread, from a seed: circuits bring LINK anywhere, cells and ticks and
+//! drains come in any order, windows open and close, and in some runs legs die, engines are freed, and the set is
+//! closed. The client is a naive one, which numbers by counting; the engines must agree with it.
 //!
 //! CIRCFLOW_SEED=n runs one seed.
 
