@@ -2,7 +2,7 @@
 # under valgrind, and with sanitizers.
 
 C_TESTS      := life errors reentry tokens link receive send close log import wire order edges padding ownqueue timers \
-                budgets negotiate padsoak padscale elsewhere queue relay streams congestion roles
+                budgets negotiate padsoak padscale elsewhere hub threads queue relay streams congestion roles
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 C_TEST_DEPS  := c-tests/host.c c-tests/host.h $(HEADER)
@@ -28,7 +28,7 @@ check-examples: examples ## Run the small examples, and compile the example of R
 	@$(MAKE) --no-print-directory demo-padding-short
 	@echo "check-examples: OK"
 
-.PHONY: check check-examples check-c check-c-header check-c-symbols check-valgrind check-asan c-tests-checked c-tests-release c-tests-asan
+.PHONY: check check-examples check-c check-c-header check-c-symbols check-valgrind check-asan check-tsan check-tsan-here c-tests-checked c-tests-release c-tests-asan
 
 check: setup ## Run every test: Rust, C, the examples, a simulation, a short demo, the benches at a small size
 	$(CARGO) test
@@ -45,7 +45,7 @@ check-c: setup check-c-header check-c-symbols c-tests-checked c-tests-release ##
 	@$(call run_all,check-c,,$(CHECKED_TESTS) $(RELEASE_TESTS))
 
 check-valgrind: setup c-tests-checked ## Run the C tests under valgrind: an invalid access or a leak is a failure
-	@PADSCALE_CIRCUITS=1000; export PADSCALE_CIRCUITS; \
+	@PADSCALE_CIRCUITS=1000; THREADS_MESSAGES=4000; export PADSCALE_CIRCUITS THREADS_MESSAGES; \
 	$(call run_all,check-valgrind,$(VALGRIND) --quiet --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
 		--suppressions=c-tests/valgrind.supp --error-exitcode=1,$(CHECKED_TESTS))
 
@@ -58,6 +58,37 @@ check-asan: setup c-tests-asan $(BUILD)/c-tests/asan/overflow ## Run the C tests
 		echo "check-asan: FAILED: the sanitizer missed a heap overflow"; exit 1; \
 	fi
 	@$(call run_all,check-asan,env ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1,$(ASAN_TESTS))
+
+TSAN_HOST    = $(shell rustc +nightly -vV 2>/dev/null | sed -n 's/^host: //p')
+TSAN_SYSROOT = $(shell rustc +nightly --print sysroot 2>/dev/null)
+TSAN_RUNTIME = $(wildcard $(TSAN_SYSROOT)/lib/rustlib/$(TSAN_HOST)/lib/librustc-nightly_rt.tsan.a)
+TSAN_SOURCE  = $(wildcard $(TSAN_SYSROOT)/lib/rustlib/src/rust/library/Cargo.lock)
+TSAN_DIR     = $(BUILD)/c-tests/tsan
+TSAN_LINK    = -Wl,--whole-archive $(TSAN_RUNTIME) -Wl,--no-whole-archive -Wl,--export-dynamic
+
+# Library and host both with the sanitizer. What it cannot judge without the source of std is in c-tests/tsan.supp.
+check-tsan: setup ## Run the event loops of c-tests/threads.c under ThreadSanitizer (needs a nightly Rust)
+	@if [ -z "$(TSAN_RUNTIME)" ]; then \
+		echo "check-tsan: SKIPPED: no nightly Rust with ThreadSanitizer here (rustup toolchain install nightly)"; \
+	else $(MAKE) --no-print-directory check-tsan-here; fi
+
+check-tsan-here:
+	RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" $(CARGO) +nightly build \
+		--target $(TSAN_HOST) --target-dir target/tsan $(if $(TSAN_SOURCE),-Zbuild-std)
+	@mkdir -p $(TSAN_DIR)
+	$(CC) $(C_TEST_FLAGS) -O1 -fsanitize=thread -c c-tests/threads.c -o $(TSAN_DIR)/threads.o
+	$(CC) $(C_TEST_FLAGS) -O1 -fsanitize=thread -c c-tests/race.c -o $(TSAN_DIR)/race.o
+	$(CC) $(C_TEST_FLAGS) -c c-tests/host.c -o $(TSAN_DIR)/host.o
+	$(CC) $(TSAN_DIR)/race.o $(TSAN_LINK) $(NATIVE_LIBS) -lresolv -o $(TSAN_DIR)/race
+	$(CC) $(TSAN_DIR)/threads.o $(TSAN_DIR)/host.o target/tsan/$(TSAN_HOST)/debug/libcircflow.a $(TSAN_LINK) \
+		$(CMOCKA_LIBS) $(NATIVE_LIBS) -lresolv -o $(TSAN_DIR)/threads
+	@if TSAN_OPTIONS=exitcode=66 $(TSAN_DIR)/race >$(TSAN_DIR)/race.log 2>&1; then \
+		echo "check-tsan: FAILED: the sanitizer missed a data race"; exit 1; fi
+	@TSAN_OPTIONS="exitcode=66 $(if $(TSAN_SOURCE),,suppressions=c-tests/tsan.supp)" \
+		$(TSAN_DIR)/threads >$(TSAN_DIR)/threads.log 2>&1 || \
+		{ cat $(TSAN_DIR)/threads.log; echo "check-tsan: FAILED"; exit 1; }
+	@grep delivered $(TSAN_DIR)/threads.log
+	@echo "check-tsan: OK$(if $(TSAN_SOURCE),,; std itself is not checked, as rust-src is not installed)"
 
 # $(call run_all,target,command in front,programs): runs all of them, also when one fails, and sums up.
 define run_all

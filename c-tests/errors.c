@@ -532,6 +532,29 @@ static int e_stream_memory(void)
     ready(stream_message(circuit, CIRCFLOW_CMD_DATA, "xxxxxxxx", 8));
     return stream_message(circuit, CIRCFLOW_CMD_DATA, "x", 1);
 }
+static void no_news(void *userdata)
+{
+    (void)userdata;
+}
+/* An exit of a hub that has no memory. */
+static int e_process_memory(void)
+{
+    circflow_hub_config config;
+    circflow_hub *hub = NULL;
+    ready(circflow_engine_free(EXIT, NULL, NULL));
+    ready(circflow_engine_new(&world.engine_config, &EXIT));
+    ready(circflow_hub_config_init(&config, sizeof(config)));
+    config.held_bytes_max = 499;
+    ready(circflow_hub_new(&config, &hub));
+    ready(circflow_engine_join(EXIT, hub, no_news, NULL));
+    ready(circflow_hub_free(hub));
+    ready(circflow_engine_accept_sets(EXIT, &world.exit_terms));
+    world.exit_leg[0] = host_open(&world, EXIT, CIRCFLOW_ROLE_EXIT);
+    ready(far_end(0, control(CIRCFLOW_CMD_LINK, 0)));
+    host_drain(EXIT);
+    ready(far_end(0, host_switch(0, 1)));
+    return far_end(0, host_token(0, 1, 500));
+}
 
 enum { QUIET, CLOSES };
 

@@ -1066,7 +1066,7 @@ static void all_are_freed_with_full_channels(void **state)
     host_settle(&ledger);
 }
 
-/* An engine that takes the place of another gives its circuits the same ids: the old leg ends before the new one begins. */
+/* An engine that takes another's place gives its circuits the same ids: the old leg ends before the new one begins. */
 static void an_engine_takes_the_place_of_another(void **state)
 {
     (void)state;
@@ -1094,7 +1094,7 @@ static void an_engine_takes_the_place_of_another(void **state)
 
 /* --- Padding --- */
 
-/* What a leg elsewhere is sent waits behind its block, a SWITCH with its message, and the home knows that it is blocked. */
+/* What a leg elsewhere is sent waits behind its block, a SWITCH with its message, and the home knows of the block. */
 static void a_block_elsewhere(void **state)
 {
     circflow_message data = host_data(0, "x");

@@ -411,7 +411,7 @@ impl Engine {
         while let Some((&id, _)) = self.homes.first_key_value() {
             self.close_home(world, id);
         }
-        // A host that pulls the plug releases nothing, and refuses nobody: what those who asked have sent is theirs again.
+        // A host that pulls the plug releases nothing, and refuses nobody: those who asked have back what they sent.
         while let Some((&id, _)) = self.sets.first_key_value().filter(|_| tidy) {
             self.end_set(world, id);
         }

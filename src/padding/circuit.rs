@@ -237,7 +237,7 @@ impl<H> Padding<H> {
     pub fn admit(&mut self, command: Command) -> Admission {
         if !self.is_in_the_way(command) {
             Admission::Go
-        } else if self.has_room() {
+        } else if self.waiting_to_go() < self.outbox_max {
             Admission::Hold
         } else {
             self.stopped = true;
@@ -245,8 +245,7 @@ impl<H> Padding<H> {
         }
     }
 
-    /// True when [`Padding::admit`] would not let a message go. For one that has been decided on elsewhere: it is kept,
-    /// however much waits.
+    /// True when [`Padding::admit`] would not let a message go.
     pub fn is_in_the_way(&self, command: Command) -> bool {
         !self.asks && command.stream_rule() == StreamRule::Needed && !self.is_clear()
     }
@@ -282,11 +281,6 @@ impl<H> Padding<H> {
     /// Nothing is in the way of a message.
     fn is_clear(&self) -> bool {
         !self.is_blocked() && self.outbox.is_empty() && self.released == 0
-    }
-
-    /// There is room for one more.
-    fn has_room(&self) -> bool {
-        self.outbox.len() + (self.released as usize) < self.outbox_max as usize
     }
 
     /// There was no memory for a message that there was room for: the host waits to be told.
@@ -480,7 +474,7 @@ impl<H> Padding<H> {
     }
 
     fn owes_resume(&self) -> bool {
-        self.stopped && (self.is_clear() || self.has_room())
+        self.stopped && (self.is_clear() || self.waiting_to_go() < self.outbox_max)
     }
 
     fn let_out(&mut self, entry: Entry<H>, effects: &mut Vec<Effect<H>>) {
