@@ -64,15 +64,15 @@ $(BENCH)/bench-queue: benches/queue.rs $(LIB)
 		ls -t target/release/deps/queue-* | grep -v '\.d$$' | head -n 1)" $@
 
 # Circuits that circflow runs.
-RUN_SOURCES := benches/circuits.c benches/tunnel.c benches/peers.c benches/alloc.c
+RUN_SOURCES := benches/circuits.c benches/tunnel.c benches/tunnel_parts.c benches/tunnel_threads.c benches/peers.c benches/alloc.c
 
 bench-run: setup $(BENCH)/bench-run $(BENCH)/bench-run-alloc ## Measure circuits that circflow runs: FORMAT=md for Markdown tables
 	@FORMAT=$(FORMAT) benches/circuits.sh $(BENCH)
 
-$(BENCH)/bench-run: $(RUN_SOURCES) benches/bench.h benches/tunnel.h $(HEADER) $(LIB)
+$(BENCH)/bench-run: $(RUN_SOURCES) benches/bench.h benches/tunnel.h benches/tunnel_parts.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)
 	$(BENCH_CC) -o $@ $(RUN_SOURCES) $(LIB) $(NATIVE_LIBS)
 
-$(BENCH)/bench-run-alloc: $(RUN_SOURCES) benches/bench.h benches/tunnel.h $(HEADER) $(LIB)
+$(BENCH)/bench-run-alloc: $(RUN_SOURCES) benches/bench.h benches/tunnel.h benches/tunnel_parts.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)
 	$(BENCH_CC) -DCOUNT_ALLOCATIONS -o $@ $(RUN_SOURCES) $(LIB) $(NATIVE_LIBS)

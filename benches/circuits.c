@@ -6,6 +6,10 @@
  * bench-run WORKLOAD count N       allocations for each cell, from half time on
  * bench-run cores THREADS N        200 sets, spread over so many threads with engines of their own, N cells each:
  *                                  cells per second by the wall clock, and by the slowest thread's processor time
+ * bench-run loops ENGINES up|down N one set over so many engines of the exit (1, 2), each with a thread, and one thread for
+ *                                  the client and the relays: cells per second by the wall clock, and by the processor
+ *                                  time of the exit's slowest thread; processor time for each cell of the exit's two
+ *                                  threads and of the client's, ns; the part of the cells that crossed
  * bench-run memory relay|exit N    bytes for each of N circuits: one that only passes cells; one at an exit with one
  *                                  stream and a window
  *
@@ -171,13 +175,18 @@ static const struct workload_run {
   uint64_t (*relay)(struct relay *, uint64_t cells);
   struct shape shape;
 } all[] = {
-    {"forward", "relay: a cell goes on to the next relay", "250", "circflow_", forward, {false, false}},
-    {"backward", "relay: a cell goes back towards the client", "250", "circflow_", backward, {false, false}},
-    {"full", "relay: the channel is full, the cell waits and is taken", "", "circflow_", full, {false, false}},
-    {"queue", "peer: queue with a malloc for each cell", "", "peer_", peer, {false, false}},
-    {"plain", "client to exit, one circuit", "", "circflow_", NULL, {false, false}},
-    {"set", "client to exit, a set of two legs, in order", "", "circflow_", NULL, {true, false}},
-    {"crossing", "the same, half of the cells held for order", "", "circflow_", NULL, {true, true}},
+    {"forward", "relay: a cell goes on to the next relay", "250", "circflow_", forward, {.set = false}},
+    {"backward", "relay: a cell goes back towards the client", "250", "circflow_", backward, {.set = false}},
+    {"full", "relay: the channel is full, the cell waits and is taken", "", "circflow_", full, {.set = false}},
+    {"queue", "peer: queue with a malloc for each cell", "", "peer_", peer, {.set = false}},
+    {"plain", "client to exit, one circuit", "", "circflow_", NULL, {.set = false}},
+    {"set", "client to exit, a set of two legs, in order", "", "circflow_", NULL, {.set = true}},
+    {"crossing", "the same, half of the cells held for order", "", "circflow_", NULL, {.set = true, .crossing = true}},
+    {"elsewhere", "the same in order, the second leg on another engine of the exit", "", "circflow_", NULL,
+     {.set = true, .elsewhere = true}},
+    {"down", "exit to client, a set of two legs, in order", "", "circflow_", NULL, {.set = true, .down = true}},
+    {"downelsewhere", "the same, the second leg on another engine of the exit", "", "circflow_", NULL,
+     {.set = true, .down = true, .elsewhere = true}},
 };
 
 struct figures {
@@ -220,12 +229,16 @@ static struct figures measure(const struct workload_run *w, uint64_t stretch, ui
     circflow_engine_free(relay.engine, NULL, NULL);
   } else {
     is(figures.cells, net_delivered(net), "cells from end to end");
+    if (w->shape.elsewhere) {
+      /* Of each round trip's cells a window's worth, 500 of 1,000, once the windows have grown. */
+      is(true, net_crossed(net) * 5 > figures.cells * 2 && net_crossed(net) * 5 < figures.cells * 3, "half of it crosses");
+    }
     net_free(net);
   }
   return figures;
 }
 
-/* Threads. Each has sets and engines of its own; a hub that shares one set between threads would be a row beside. */
+/* Threads. Each has sets and engines of its own. */
 
 struct worker {
   pthread_t thread;
@@ -245,7 +258,7 @@ static uint64_t busy_ns(void) {
 }
 
 static void *work(void *userdata) {
-  static const struct shape shape = {true, false};
+  static const struct shape shape = {.set = true};
   struct worker *worker = userdata;
   struct net *net = net_new(&shape, worker->sets);
   net_run(net, worker->cells);
@@ -288,6 +301,23 @@ static void cores(unsigned threads, uint64_t cells) {
   printf("%.0f %.0f\n", (double)delivered * 1e9 / (double)(to - from), (double)delivered * 1e9 / (double)busy);
 }
 
+/* One set, whose legs are on one engine of the exit, or on one each. */
+static void loops(unsigned engines, bool down, uint64_t cells) {
+  const struct shape shape = {.set = true, .down = down, .elsewhere = engines > 1, .threads = true};
+  struct net *net = net_new(&shape, 1);
+  net_run_threads(net, cells / 10 + 1);
+  uint64_t before = net_delivered(net);
+  uint64_t crossed = net_crossed(net);
+  struct spent spent = net_run_threads(net, cells);
+  is(cells, net_delivered(net) - before, "cells from end to end");
+  uint64_t slowest = spent.exit_ns[0] > spent.exit_ns[1] ? spent.exit_ns[0] : spent.exit_ns[1];
+  double n = (double)cells;
+  printf("%.0f %.0f %.1f %.1f %.1f %.2f\n", n * 1e9 / (double)spent.wall_ns, n * 1e9 / (double)slowest,
+         (double)spent.exit_ns[0] / n, (double)spent.exit_ns[1] / n, (double)spent.client_ns / n,
+         (double)(net_crossed(net) - crossed) / n);
+  net_free(net);
+}
+
 /* Memory. */
 
 static void memory(bool exit_end, size_t count) {
@@ -327,11 +357,15 @@ int main(int argc, char **argv) {
     }
     return 0;
   }
-  uint64_t count = argc == 4 ? strtoull(argv[3], NULL, 10) : 0;
+  uint64_t count = argc >= 4 ? strtoull(argv[argc - 1], NULL, 10) : 0;
   if (count == 0) {
     fprintf(stderr, "usage: bench-run list | bench-run WORKLOAD run|time|count CELLS | bench-run cores THREADS CELLS | "
-                    "bench-run memory relay|exit CIRCUITS\n");
+                    "bench-run loops ENGINES up|down CELLS | bench-run memory relay|exit CIRCUITS\n");
     return 2;
+  }
+  if (strcmp(argv[1], "loops") == 0 && argc == 5) {
+    loops((unsigned)strtoul(argv[2], NULL, 10), strcmp(argv[3], "down") == 0, count);
+    return 0;
   }
   if (strcmp(argv[1], "cores") == 0) {
     cores((unsigned)strtoul(argv[2], NULL, 10), count);

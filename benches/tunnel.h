@@ -15,8 +15,11 @@
 enum { TUNNEL_LEGS = 2, TUNNEL_BODY = CIRCFLOW_BODY_MAX_ALL };
 
 struct shape {
-  bool set;      /* Two legs; or one circuit by itself. */
-  bool crossing; /* Of what is in flight, the exit reads the second leg first: that half is held. */
+  bool set;       /* Two legs; or one circuit by itself. */
+  bool crossing;  /* Of what is in flight, the exit reads the second leg first: that half is held. */
+  bool elsewhere; /* At the exit, the second leg is on an engine of its own, and a hub joins the two. */
+  bool down;      /* From exit to client. */
+  bool threads;   /* To be run by net_run_threads(): real time, and windows that do not move. */
 };
 
 struct net;
@@ -25,10 +28,20 @@ struct net;
 struct net *net_new(const struct shape *shape, size_t count);
 void net_free(struct net *net);
 
-/* Moves so many cells of each tunnel from client to exit, a window at a time, and checks all that comes out. */
+/* Moves so many cells of each tunnel from end to end, a window at a time, and checks all that comes out. */
 void net_run(struct net *net, uint64_t cells);
 
-/* Cells that the exit has handed out so far. */
+/* Cells that have come out of the other end so far; and of those, how many had crossed from engine to engine. */
 uint64_t net_delivered(const struct net *net);
+uint64_t net_crossed(const struct net *net);
+
+struct spent {
+  uint64_t wall_ns;
+  uint64_t client_ns;            /* Processor time of each thread: the client's and its relays' .. */
+  uint64_t exit_ns[TUNNEL_LEGS]; /* .. and those of the exit's engines. */
+};
+
+/* Moves so many cells of one tunnel, client with relays in one thread, and each engine of the exit in its own. */
+struct spent net_run_threads(struct net *net, uint64_t cells);
 
 #endif

@@ -1,0 +1,132 @@
+/* What a tunnel is made of: rings of cells, and the parts, each of which makes all calls of its kind. */
+#ifndef BENCH_TUNNEL_PARTS_H
+#define BENCH_TUNNEL_PARTS_H
+
+#include "bench.h"
+#include "tunnel.h"
+#include <pthread.h>
+
+#define PART __attribute__((noinline, noclone))
+
+enum { MIDDLES = 2, HOPS = 3, STREAM_ID = 7, RING = 2048, TAG_LEN = 20, WINDOW = 500, ROUND = 32 };
+
+struct cell {
+  uint8_t body[CIRCFLOW_CELL_BODY_LEN];
+};
+
+/* One puts cells in and one takes them out, perhaps in two threads: so each has its own line of the cache, and looks at
+ * the other's only when it must. */
+struct ring {
+  struct {
+    uint32_t tail;
+    uint32_t head_seen;
+    uint8_t line[120];
+  } in;
+  struct {
+    uint32_t head;
+    uint32_t tail_seen;
+    uint8_t line[120];
+  } out;
+  struct cell cells[RING];
+};
+
+struct tunnel {
+  struct circflow_circuit_id client[TUNNEL_LEGS];
+  struct circflow_circuit_id middle[TUNNEL_LEGS][MIDDLES];
+  struct circflow_circuit_id exit[TUNNEL_LEGS];
+  struct circflow_set_id set;
+  struct circflow_stream_id client_stream;
+  struct circflow_stream_id exit_stream;
+  bool linked;
+  /* DATA cells of each leg so far: their tags. */
+  uint64_t tags_out[TUNNEL_LEGS];
+  uint64_t tags_in[TUNNEL_LEGS];
+  uint64_t sent;
+  uint8_t line[64];
+  uint64_t delivered;
+  uint32_t unflushed;
+};
+
+/* A loop with an engine of the exit's, or the client's: what wakes it. */
+struct loop {
+  struct net *net;
+  unsigned index;
+  int news;   /* The engine wants a tick. */
+  int called; /* There is something to do. */
+  pthread_mutex_t lock;
+  pthread_cond_t call;
+  bool paused;      /* The engine wants no more of its leg for now. */
+  uint64_t busy_ns; /* Processor time of its thread. */
+  uint8_t line[64];
+};
+
+struct net {
+  struct shape shape;
+  unsigned legs;
+  unsigned exits; /* Engines of the exit: a leg each, or one for all. */
+  size_t count;
+  uint64_t target; /* For threads: the cells that are to come out. */
+  int done;
+  struct circflow_hub *hub;
+  struct circflow_engine *client;
+  struct circflow_engine *middle[TUNNEL_LEGS][MIDDLES];
+  struct circflow_engine *exit[TUNNEL_LEGS];
+  struct loop loops[TUNNEL_LEGS + 1]; /* The exit's; the last is the client's. */
+  struct ring out[TUNNEL_LEGS][MIDDLES + 1];
+  struct ring back[TUNNEL_LEGS][MIDDLES + 1];
+  /* What the streams get. */
+  uint8_t sink[ROUND][TUNNEL_BODY];
+  struct tunnel tunnels[];
+};
+
+static const uint64_t MS = 1000000;
+
+/* The time: the tunnel's own, or that of the thread. */
+extern __thread uint64_t tunnel_now;
+
+static inline void check(bool right, const char *what, uint64_t expected, uint64_t found) {
+  if (__builtin_expect(!right, 0)) {
+    fail(what, expected, found);
+  }
+}
+
+static inline void ok(enum circflow_status status, const char *what) {
+  check(status == CIRCFLOW_OK, what, CIRCFLOW_OK, (uint64_t)(int64_t)status);
+}
+
+static inline unsigned leg_of(uint64_t circuit_tag) {
+  return (unsigned)((circuit_tag - 1) % TUNNEL_LEGS);
+}
+
+/* The loop where a leg is at the exit. */
+static inline unsigned exit_of(const struct net *net, unsigned leg) {
+  return net->exits > 1 ? leg : 0;
+}
+
+static inline bool ring_is_empty(const struct ring *ring) {
+  return ring->out.head == __atomic_load_n(&ring->in.tail, __ATOMIC_ACQUIRE);
+}
+
+/* A window's worth of DATA at most, or `most`. */
+uint64_t client_sends(struct net *net, struct tunnel *tunnel, uint64_t most);
+void client_begins(struct net *net, unsigned leg);
+void relays_forward(struct net *net, struct tunnel *tunnel, unsigned leg);
+/* At most one loop's worth of what has come on a leg, at the home of the set, and on the other engine of the exit. False
+ * when there was nothing. */
+bool exit_receives(struct net *net, struct tunnel *tunnel, unsigned leg);
+bool elsewhere_receives(struct net *net, struct tunnel *tunnel, unsigned leg);
+/* Looks what the other engine has sent, if it has rung. */
+void exit_hears(struct net *net);
+void elsewhere_hears(struct net *net);
+/* What follows: SENDMEs, messages that were held or have come from the other engine, and what has been written out. */
+void exit_drains(struct net *net, struct tunnel *tunnel);
+void elsewhere_drains(struct net *net, struct tunnel *tunnel);
+uint64_t exit_sends(struct net *net, struct tunnel *tunnel, uint64_t most);
+void relays_return(struct net *net, struct tunnel *tunnel, unsigned leg);
+void client_receives(struct net *net, struct tunnel *tunnel, unsigned leg);
+void client_drains(struct net *net, struct tunnel *tunnel);
+
+/* What a hub calls when it has news for an engine: `userdata` is its loop. */
+void loop_hears(void *userdata);
+
+#endif
