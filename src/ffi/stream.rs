@@ -130,9 +130,9 @@ pub unsafe extern "C" fn circflow_stream_next(
 ///
 /// CIRCFLOW_ERR_BLOCKED: no room; for what is not DATA, held_sends_max messages wait already, or no leg is linked now;
 /// CIRCFLOW_INSN_RESUME says when to go on. CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants nothing of this
-/// stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on. CIRCFLOW_ERR_NOT_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set;
-/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, or as for circflow_circuit_receive(); CIRCFLOW_ERR_NULL;
-/// an id error: the stream has ended.
+/// stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on. CIRCFLOW_ERR_NOT_USABLE;
+/// CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, or as
+/// for circflow_circuit_receive(); CIRCFLOW_ERR_NULL; an id error: the stream has ended.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_stream_send(
