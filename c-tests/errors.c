@@ -329,33 +329,6 @@ static int e_engine_memory(void)
     }
     return hold_costly(50001);
 }
-static void nobody_to_wake(void *userdata) { (void)userdata; }
-/* An engine of its own, in a hub with room for less than one message. */
-static int e_process_memory(void)
-{
-    circflow_hub_config hub_config;
-    circflow_engine_config config = world.engine_config;
-    config.engine_tag = 9;
-    circflow_hub *hub;
-    circflow_set_id set;
-    circflow_circuit_id legs[2];
-    ready(circflow_hub_config_init(&hub_config, sizeof(hub_config)));
-    hub_config.held_bytes_max = CIRCFLOW_HELD_COST - 1;
-    ready(circflow_hub_new(&hub_config, &hub));
-    ready(circflow_engine_free(CLIENT, NULL, NULL));
-    ready(circflow_engine_new(&config, &CLIENT));
-    ready(circflow_engine_join(CLIENT, hub, nobody_to_wake, NULL));
-    ready(circflow_hub_free(hub));
-    ready(circflow_set_open(CLIENT, NOW, &world.client_terms, &set));
-    for (size_t i = 0; i < 2; i++) {
-        legs[i] = fresh(1);
-        ready(circflow_set_adopt_leg(CLIENT, NOW, set, legs[i], 3, MS));
-    }
-    circflow_message ahead = host_switch(HOST_HOPS, 1), data = host_data(HOST_HOPS, "x");
-    circflow_verdict verdict;
-    ready(circflow_circuit_receive(CLIENT, NOW, legs[1], &ahead, &verdict));
-    return circflow_circuit_receive(CLIENT, NOW, legs[1], &data, &verdict);
-}
 static int e_link_limit(void)
 {
     ready(far_end(2, control(CIRCFLOW_CMD_LINK, 0)));
