@@ -898,9 +898,22 @@ typedef struct circflow_hub_config {
   uint64_t held_bytes_max;
 } circflow_hub_config;
 
-// Wakes an engine's event loop: another engine has news for it. Called on the other engine's thread, inside one of its
-// calls: it may write to an eventfd or a pipe, and nothing else. The loop then calls circflow_engine_tick(), and
-// drains. Once for all the news there is; again only after a tick has taken it.
+// Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called inside
+// a call on either engine, so on the other's thread or on its own: it may write to an eventfd or a pipe, and call
+// circflow_hub_get_stats(), and nothing else. The loop then calls circflow_engine_tick(), and drains. Once for all the
+// news there is; again only after a tick has taken it. A tick that leaves some makes the deadline 0.
+//
+// With an eventfd, all of it is
+//
+//     static void wake(void *fd) { eventfd_write(*(int *)fd, 1); }
+//
+//     circflow_engine_join(engine, hub, wake, &fd);
+//     for (;;) {
+//         poll(fds, fd_count, timeout_until(deadline));
+//         eventfd_read(fd, &ignored);
+//         circflow_engine_tick(engine, now());
+//         /* feed what came, and drain */
+//     }
 typedef void (*circflow_notify_fn)(void *userdata);
 
 // A set to close, so that there is memory again.
@@ -1452,6 +1465,12 @@ enum circflow_status circflow_hub_free(struct circflow_hub *hub);
 // in an instruction can be another engine's: it is a name then, to be compared and printed, with the tag you gave the
 // circuit there. A token that crosses is handed back on the thread of the engine where it ends up: what it stands
 // for must be usable there.
+//
+// At the circuit's engine, CIRCFLOW_INSN_PAUSE with CIRCFLOW_SIDE_BACK says that the home lags: keep what else comes
+// on the circuit; edge_over_cells more are taken before it closes. Padding on the circuit, its SENDMEs, and reports of
+// how it stands are that engine's business, as before. A violation on it reaches as far as on a leg at home.
+//
+// Only LINKs find sets elsewhere: a client's set has its legs on its own engine.
 //
 // When an engine is freed, its circuits are lost to the sets elsewhere, and the legs elsewhere of its sets are told to
 // close.
