@@ -1379,7 +1379,7 @@ static void run_by_circflow(void **state)
     config.hop = 0;
     config.stream_id = 5;
     IS(CIRCFLOW_ERR_IN_SET, circflow_stream_open(loops[B].engine, world.now, &config, &stream));
-    IS(CIRCFLOW_ERR_IN_SET, circflow_circuit_send(loops[B].engine, world.now, legs[1].far,
+    IS(CIRCFLOW_ERR_IS_RUN, circflow_circuit_send(loops[B].engine, world.now, legs[1].far,
                                                   &(circflow_message){.command = CIRCFLOW_CMD_END, .stream_id = 7},
                                                   &verdict));
 }
