@@ -383,6 +383,32 @@ static void an_exit_knows_every_cell_or_closes(void **state)
     pass(circuit, CIRCFLOW_SIDE_BACK, cell(0), CIRCFLOW_VERDICT_FORWARD);
 }
 
+/* TRUNCATE, or DESTROY from the next relay: nothing is written there any more, and the source is not left paused. */
+static void a_circuit_that_ends_here_again_lets_its_source_go_on(void **state)
+{
+    (void)state;
+    host_start(&world);
+    circflow_circuit_id circuit = opened(MIDDLE);
+    writable(circuit, CIRCFLOW_SIDE_NEXT, 0);
+    for (uint32_t n = 0; n < world.engine_config.edge_high_cells; n++)
+        pass(circuit, CIRCFLOW_SIDE_BACK, n % 2 ? token_cell(n) : cell(n), CIRCFLOW_VERDICT_HELD);
+    assert_int_equal(host_count(host_drain(RELAY), CIRCFLOW_INSN_PAUSE), 1);
+    OK(circflow_circuit_set_flags(RELAY, circuit, MIDDLE & ~CIRCFLOW_CIRCUIT_EXTENDED));
+    const host_events *events = host_drain(RELAY);
+    host_book(&ledger, events);
+    host_settle(&ledger);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_UNPAUSE), 1);
+    assert_int_equal(host_first(events, CIRCFLOW_INSN_UNPAUSE)->detail.pause.side, CIRCFLOW_SIDE_BACK);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_WRITE), 0);
+    assert_int_equal(edge(circuit, CIRCFLOW_SIDE_NEXT).waiting, 0);
+    assert_int_equal(host_stats(RELAY).held, 0);
+    OK(circflow_circuit_set_flags(RELAY, circuit, MIDDLE & ~CIRCFLOW_CIRCUIT_EXTENDED));
+    assert_int_equal(host_drain(RELAY)->count, 0);
+    /* The next relay's channel begins as any does. */
+    OK(circflow_circuit_set_flags(RELAY, circuit, MIDDLE));
+    pass(circuit, CIRCFLOW_SIDE_BACK, cell(0), CIRCFLOW_VERDICT_FORWARD);
+}
+
 static void what_cannot_be_relayed_is_refused(void **state)
 {
     static const uint8_t long_body[CIRCFLOW_CELL_BODY_LEN + 1];
@@ -658,6 +684,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_buffer_that_is_too_short_takes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(tokens_come_back_once_however_it_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(an_exit_knows_every_cell_or_closes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_circuit_that_ends_here_again_lets_its_source_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_relayed_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_has_a_cap_and_an_edge_without_room_closes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_host_that_does_not_drain_is_told_so, setup, teardown),

@@ -165,6 +165,7 @@ static void a_role_changes_with_the_circuit(void **state)
     circuit = open_as(3);
     IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(world.client, circuit, CIRCFLOW_CIRCUIT_VEGAS));
     IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(world.client, circuit, CIRCFLOW_CIRCUIT_REACTOR));
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(world.client, circuit, HOST_RUN | CIRCFLOW_CIRCUIT_OWN_QUEUE));
     circflow_circuit_config config = world.exit_circuit;
     config.flags = HOST_RUN | CIRCFLOW_CIRCUIT_SERVICE;
     IS(CIRCFLOW_ERR_INVALID, circflow_circuit_open(world.client, world.now, &config, &circuit));

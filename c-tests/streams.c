@@ -784,7 +784,7 @@ static void streams_have_a_cap(void **state)
     assert_int_equal(events.count, 1);
     assert_int_equal(events.at[0].insn.detail.send.command, CIRCFLOW_CMD_END);
     assert_int_equal(events.at[0].insn.detail.send.stream_id, 4);
-    assert_int_equal(events.at[0].body[0], 5);
+    assert_int_equal(events.at[0].body[0], 11);
     host_expect(&world, EXIT, FAR(0), host_message(CIRCFLOW_CMD_DATA, 0, 4, "x", 1), CIRCFLOW_VERDICT_CONSUMED);
     /* Another circuit has a cap of its own. */
     host_pair(&world);
@@ -888,7 +888,32 @@ static void what_is_remembered_is_bounded(void **state)
     for (uint16_t n = 1; n <= 1025; n++)
         OK(host_stream_send(&world, CLIENT, open_at_client(n), CIRCFLOW_CMD_END, "\6", 1, &verdict));
     OK(from_exit(CIRCFLOW_CMD_DATA, 2, "x", 1));
+    /* Stream 1 found no room. An exit that has not heard of its end is no cheat. */
+    OK(from_exit(CIRCFLOW_CMD_DATA, 1, "x", 1));
+    world.now += 60 * SECOND;
     IS(CIRCFLOW_ERR_UNKNOWN_STREAM, from_exit(CIRCFLOW_CMD_DATA, 1, "x", 1));
+}
+
+/* A cell that cannot be is not counted: there would be a hole behind it. */
+static void a_body_that_no_cell_carries_is_not_sent(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    plain();
+    circflow_stream_id stream = open_at_client(7);
+    const uint64_t inflight = host_circuit_stats(CLIENT, LEG(0)).inflight;
+    IS(CIRCFLOW_ERR_INVALID, host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, NULL, 0, &verdict));
+    const uint8_t commands[] = {CIRCFLOW_CMD_DATA, CIRCFLOW_CMD_END};
+    for (size_t i = 0; i < COUNT(commands); i++) {
+        circflow_message message = host_message(commands[i], 0, 0, bytes, sizeof(bytes));
+        message.body_len++;
+        IS(CIRCFLOW_ERR_INVALID, circflow_stream_send(CLIENT, world.now, stream, &message, &verdict));
+    }
+    assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).inflight, inflight);
+    OK(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, bytes, 1, &verdict));
+    OK(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, bytes, sizeof(bytes), &verdict));
+    assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).inflight, inflight + 2);
+    OK(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_END, NULL, 0, &verdict));
 }
 
 /* --- Sets --- */
@@ -1188,6 +1213,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(closed_streams_are_known_for_a_while, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_round_trip_makes_the_while_longer, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_remembered_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_body_that_no_cell_carries_is_not_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(flow_control_that_waits_for_order_is_not_the_hosts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_set_that_ends_hands_no_flow_control_out, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_overtakes_what_circflow_says, setup, teardown),

@@ -24,6 +24,15 @@
  *     on SENDME:    circflow_circuit_report(); drain; arm the timer
  *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
  *
+ * Of circuits that circflow runs (CIRCFLOW_CIRCUIT_REACTOR):
+ *
+ *     on a cell:    decrypt it; circflow_circuit_receive() if it is recognised, with its tag, else
+ *                   circflow_circuit_relay(); act on the verdict; drain; arm the timer
+ *     on a stream:  circflow_stream_next(); read from that one; circflow_stream_send(); write SWITCH if it says so,
+ *                   then the message; give its tag if it is wanted; again until BLOCKED or none; drain; arm the timer
+ *     on written:   circflow_stream_flushed(), for what has left a stream's buffer; drain; arm the timer
+ *     on a channel: circflow_circuit_writable(), for each circuit on it, when it fills up and when it has room; drain
+ *
  * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
  * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
  *
@@ -343,7 +352,7 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_INVALID = -2,
   // The id named something that is gone. Normal for a loop that queues ids: forget it.
   CIRCFLOW_ERR_STALE_ID = -3,
-  // The id was given out by another engine.
+  // The id was given out by another engine, or names another kind of thing (a set's given as a circuit's).
   CIRCFLOW_ERR_FOREIGN_ID = -4,
   // The id is zero, which names nothing.
   CIRCFLOW_ERR_ZERO_ID = -5,
@@ -837,8 +846,8 @@ typedef struct circflow_insn {
   uint64_t circuit_tag;
   // The tag of the set, or 0.
   uint64_t set_tag;
-  // On circuits that circflow runs: the stream it is about, or zero. The last message of a stream (END, RESOLVED)
-  // has only the tag.
+  // On circuits that circflow runs: the stream it is about, or zero. The last message of a stream that comes (END,
+  // RESOLVED) has only the tag.
   struct circflow_stream_id stream;
   // The tag of the stream, or 0.
   uint64_t stream_tag;
@@ -993,7 +1002,8 @@ typedef struct circflow_message {
   uint16_t body_len;
   // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
   uint8_t form;
-  // Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0 for none.
+  // Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0 for none. Without one the SENDME is of version 0, for
+  // which a peer with congestion control closes the circuit.
   uint8_t cell_tag_len;
   // With a token: what holding it costs your process, in bytes. It counts against the caps, as
   // CIRCFLOW_HELD_TOKEN_MIN at least.
@@ -1028,8 +1038,8 @@ typedef struct circflow_verdict {
   uint64_t circuit_tag;
   // The message's absolute sequence number in the set, from 1; 0 for messages that have none.
   uint64_t number;
-  // On circuits that circflow runs: the stream it belongs to, or zero. The last message of a stream (END, RESOLVED)
-  // has only the tag.
+  // On circuits that circflow runs: the stream it belongs to, or zero. The last message of a stream that comes (END,
+  // RESOLVED) has only the tag.
   struct circflow_stream_id stream;
   // The tag of the stream, or 0.
   uint64_t stream_tag;
@@ -1361,7 +1371,8 @@ enum circflow_status circflow_engine_config_init(struct circflow_engine_config *
 // @param config  From circflow_engine_config_init(). It is copied.
 //
 // CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
-// sets_max or insns_max is 0 or above its bound.
+// sets_max or insns_max is 0 or above its bound, edge_low_cells is not below edge_high_cells, edge_over_cells is below
+// 32, or streams_max or stream_bytes_max is 0.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_new(const struct circflow_engine_config *config,
                                          struct circflow_engine **engine_out);
@@ -1519,18 +1530,23 @@ enum circflow_status circflow_circuit_config_init(struct circflow_circuit_config
 //
 // That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
 //
-// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role or flag, or hops that do not fit
-// the role; CIRCFLOW_ERR_FULL at circuits_max: close some; CIRCFLOW_ERR_UNDRAINED: drain first.
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role, flag or path_class, hops that do
+// not fit the role, CIRCFLOW_CIRCUIT_SERVICE at a relay, and, with CIRCFLOW_CIRCUIT_REACTOR, for
+// CIRCFLOW_CIRCUIT_OWN_QUEUE or a sendme_inc that is not within 1 of the parameter; CIRCFLOW_ERR_FULL at circuits_max:
+// close some; CIRCFLOW_ERR_UNDRAINED: drain first.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_open(struct circflow_engine *engine,
                                            uint64_t now_ns,
                                            const struct circflow_circuit_config *config,
                                            struct circflow_circuit_id *circuit_out);
 
-// Replaces a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that circflow
-// did not see.
+// Replaces all of a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that
+// circflow did not see. When a relay follows no more (TRUNCATE, or DESTROY from the next relay), say so without
+// CIRCFLOW_CIRCUIT_EXTENDED: what waited for it is dropped, tokens come back as CIRCFLOW_INSN_DISCARD, and a source
+// that was told to pause may go on.
 //
-// CIRCFLOW_ERR_INVALID for an unknown flag, or for another CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder; an id
+// CIRCFLOW_ERR_INVALID for an unknown flag, for another CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder or on a
+// circuit that circflow runs, and for another CIRCFLOW_CIRCUIT_REACTOR, or CIRCFLOW_CIRCUIT_VEGAS with it; an id
 // error.
 enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
                                                 struct circflow_circuit_id circuit,
@@ -1584,8 +1600,8 @@ enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
 //                      flag in any of them refuses all.
 // @param report_count  How many.
 //
-// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE,
-// CIRCFLOW_ERR_EXPIRED, an id error.
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_IS_RUN: circflow
+// knows how it stands, CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_EXPIRED, an id error.
 enum circflow_status circflow_circuit_report(struct circflow_engine *engine,
                                              uint64_t now_ns,
                                              const struct circflow_leg_report *reports,
@@ -1708,9 +1724,10 @@ enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t
 //
 // CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for another; stop
 // reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
-// CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not to the join point, or, where it
-// has to be held, as for circflow_circuit_receive(). CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports:
-// CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
+// CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams,
+// circflow_stream_send() it. CIRCFLOW_ERR_INVALID: not to the join point, or, where it has to be held, as for
+// circflow_circuit_receive(). CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG,
+// CIRCFLOW_ERR_GONE.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_decide(struct circflow_engine *engine,
                                          uint64_t now_ns,
@@ -1746,7 +1763,8 @@ enum circflow_status circflow_set_peek(struct circflow_engine *engine,
 
 // Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
 // CIRCFLOW_INSN_NONE when none is ready. The same messages, in the same order, that circflow_engine_poll() would give;
-// each is given once, by one or the other.
+// each is given once, by one or the other. Of a set that circflow runs it can be CIRCFLOW_INSN_DISCARD too: the token
+// of a message whose stream has ended here.
 //
 // @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
 // @param body_cap  Bytes of room there.
@@ -1826,6 +1844,10 @@ enum circflow_status circflow_engine_set_param(struct circflow_engine *engine,
 //                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
 //                     on CIRCFLOW_OK.
 //
+// How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
+// CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
+// is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
+//
 // When many wait, CIRCFLOW_INSN_PAUSE asks you to stop: keep this circuit's cells yourself until
 // CIRCFLOW_INSN_UNPAUSE, without stopping the channel for other circuits.
 //
@@ -1857,7 +1879,9 @@ enum circflow_status circflow_circuit_writable(struct circflow_engine *engine,
                                                uint8_t writable);
 
 // Gives the tag of a DATA cell for which CIRCFLOW_WANTS_TAG asked: what its SENDME has to bring back (prop289). In the
-// order of sending, before anything can have come back.
+// order of sending, before anything can have come back: a SENDME for a cell whose tag was never given closes the
+// circuit. That a tag cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries random
+// bytes after its message (prop289).
 //
 // @param hop      Where the cell went.
 // @param tag      20 bytes (tor1: the running digest after this cell) or 16 (counter-galois).
@@ -1952,8 +1976,9 @@ enum circflow_status circflow_stream_next(struct circflow_engine *engine,
 // CIRCFLOW_ERR_BLOCKED: no room; for what is not DATA, held_sends_max messages wait already, or no leg is linked now;
 // CIRCFLOW_INSN_RESUME says when to go on. CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants nothing of this
 // stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on. CIRCFLOW_ERR_NOT_USABLE;
-// CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, or as
-// for circflow_circuit_receive(); CIRCFLOW_ERR_NULL; an id error: the stream has ended.
+// CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, an empty
+// DATA, a body_len above CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive();
+// CIRCFLOW_ERR_NULL; an id error: the stream has ended.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_stream_send(struct circflow_engine *engine,
                                           uint64_t now_ns,

@@ -165,7 +165,7 @@ pub const STREAMS_DEFAULT: u32 = 1024;
 pub const OWN_SENDS_MAX: u32 = 2 * STREAMS_DEFAULT;
 
 /// Streams closed here that are remembered, for each circuit or set: the last thousand, so that opening and closing
-/// streams cannot make a peer's view of us grow.
+/// streams cannot make a peer's view of us grow. While one is missing that found no room, no stream is unknown.
 pub const CLOSED_STREAMS_MAX: usize = 1024;
 
 /// How long a stream that was closed here stays known: Tor's first circuit build timeout, 60 s, which is longer than

@@ -39,10 +39,11 @@ impl Circuit {
         self.padding.is_some() && self.config.flags.has(own) != flags.has(own)
     }
 
-    /// True when the flags would give the circuit to another owner, or its window.
+    /// True when the flags would give the circuit to another owner, or its window or queue.
     pub fn moves_reactor(&self, flags: CircuitFlags) -> bool {
         let differs = |flag| self.config.flags.has(flag) != flags.has(flag);
-        differs(CircuitFlags::REACTOR) || (self.reactor.is_some() && differs(CircuitFlags::VEGAS))
+        let own_queue = flags.has(CircuitFlags::OWN_QUEUE);
+        differs(CircuitFlags::REACTOR) || (self.reactor.is_some() && (differs(CircuitFlags::VEGAS) || own_queue))
     }
 }
 

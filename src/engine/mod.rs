@@ -217,7 +217,11 @@ impl Engine {
             }
             Some(circuit) => {
                 let seen = circuit.config.flags.0 & CircuitFlags::STREAMS.0;
+                let ends_here = circuit.config.flags.has(CircuitFlags::EXTENDED) && !flags.has(CircuitFlags::EXTENDED);
                 circuit.config.flags = CircuitFlags(flags.0 | seen);
+                if ends_here {
+                    self.cut_next(id);
+                }
                 Ok(())
             }
             None => Err(self.circuits.reason(id).into()),

@@ -187,6 +187,17 @@ impl Engine {
         Ok(())
     }
 
+    /// No relay follows any more: what waited for it is nobody's, and its source may go on.
+    #[cold]
+    pub(super) fn cut_next(&mut self, id: Id) {
+        let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
+        let (lane, heed) = reactor.edge(Side::Next).cut();
+        if !lane.is_empty() {
+            self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false });
+        }
+        self.heed(id, Side::Back, heed);
+    }
+
     /// Padding holds cells back on a circuit that we run, or does so no longer.
     pub(super) fn shut_edge(&mut self, id: Id, shut: bool) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };

@@ -32,8 +32,10 @@ pub unsafe extern "C" fn circflow_circuit_config_init(
 ///
 /// That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role or flag, or hops that do not fit
-/// the role; CIRCFLOW_ERR_FULL at circuits_max: close some; CIRCFLOW_ERR_UNDRAINED: drain first.
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role, flag or path_class, hops that do
+/// not fit the role, CIRCFLOW_CIRCUIT_SERVICE at a relay, and, with CIRCFLOW_CIRCUIT_REACTOR, for
+/// CIRCFLOW_CIRCUIT_OWN_QUEUE or a sendme_inc that is not within 1 of the parameter; CIRCFLOW_ERR_FULL at circuits_max:
+/// close some; CIRCFLOW_ERR_UNDRAINED: drain first.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_open(
@@ -57,10 +59,13 @@ pub unsafe extern "C" fn circflow_circuit_open(
     })
 }
 
-/// Replaces a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that circflow
-/// did not see.
+/// Replaces all of a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that
+/// circflow did not see. When a relay follows no more (TRUNCATE, or DESTROY from the next relay), say so without
+/// CIRCFLOW_CIRCUIT_EXTENDED: what waited for it is dropped, tokens come back as CIRCFLOW_INSN_DISCARD, and a source
+/// that was told to pause may go on.
 ///
-/// CIRCFLOW_ERR_INVALID for an unknown flag, or for another CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder; an id
+/// CIRCFLOW_ERR_INVALID for an unknown flag, for another CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder or on a
+/// circuit that circflow runs, and for another CIRCFLOW_CIRCUIT_REACTOR, or CIRCFLOW_CIRCUIT_VEGAS with it; an id
 /// error.
 #[no_mangle]
 pub unsafe extern "C" fn circflow_circuit_set_flags(
@@ -218,8 +223,8 @@ unsafe extern "C" fn receive_other(
 ///                      flag in any of them refuses all.
 /// @param report_count  How many.
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE,
-/// CIRCFLOW_ERR_EXPIRED, an id error.
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_IS_RUN: circflow
+/// knows how it stands, CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_EXPIRED, an id error.
 #[no_mangle]
 pub unsafe extern "C" fn circflow_circuit_report(
     engine: *mut circflow_engine,

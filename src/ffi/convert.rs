@@ -77,6 +77,13 @@ pub(super) unsafe fn message<'a>(message: &'a circflow_message) -> Result<Messag
     Ok(Message { command: Command(message.command), hop: message.hop, stream_id: message.stream_id, body, token })
 }
 
+/// True when a cell can carry the message: it would be counted, and then could not be sent.
+#[inline(always)]
+pub(super) fn is_sendable(message: &circflow_message) -> bool {
+    let least = u16::from(command(message.command) == Command::DATA);
+    (least..=CIRCFLOW_BODY_MAX as u16).contains(&message.body_len)
+}
+
 /// What counts of DATA, if its length is one that a body can have.
 #[inline(always)]
 pub(super) fn data(message: &circflow_message) -> Option<Data> {

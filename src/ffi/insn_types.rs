@@ -199,8 +199,8 @@ pub struct circflow_insn {
     pub circuit_tag: u64,
     /// The tag of the set, or 0.
     pub set_tag: u64,
-    /// On circuits that circflow runs: the stream it is about, or zero. The last message of a stream (END, RESOLVED)
-    /// has only the tag.
+    /// On circuits that circflow runs: the stream it is about, or zero. The last message of a stream that comes (END,
+    /// RESOLVED) has only the tag.
     pub stream: circflow_stream_id,
     /// The tag of the stream, or 0.
     pub stream_tag: u64,

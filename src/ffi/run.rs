@@ -54,6 +54,10 @@ pub unsafe extern "C" fn circflow_engine_set_param(
 ///                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
 ///                     on CIRCFLOW_OK.
 ///
+/// How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
+/// CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
+/// is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
+///
 /// When many wait, CIRCFLOW_INSN_PAUSE asks you to stop: keep this circuit's cells yourself until
 /// CIRCFLOW_INSN_UNPAUSE, without stopping the channel for other circuits.
 ///
@@ -127,7 +131,9 @@ pub unsafe extern "C" fn circflow_circuit_writable(
 }
 
 /// Gives the tag of a DATA cell for which CIRCFLOW_WANTS_TAG asked: what its SENDME has to bring back (prop289). In the
-/// order of sending, before anything can have come back.
+/// order of sending, before anything can have come back: a SENDME for a cell whose tag was never given closes the
+/// circuit. That a tag cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries random
+/// bytes after its message (prop289).
 ///
 /// @param hop      Where the cell went.
 /// @param tag      20 bytes (tor1: the running digest after this cell) or 16 (counter-galois).

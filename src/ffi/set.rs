@@ -198,9 +198,10 @@ pub unsafe extern "C" fn circflow_set_close(
 ///
 /// CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for another; stop
 /// reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
-/// CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_INVALID: not to the join point, or, where it
-/// has to be held, as for circflow_circuit_receive(). CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports:
-/// CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
+/// CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams,
+/// circflow_stream_send() it. CIRCFLOW_ERR_INVALID: not to the join point, or, where it has to be held, as for
+/// circflow_circuit_receive(). CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG,
+/// CIRCFLOW_ERR_GONE.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_set_decide(
@@ -332,7 +333,8 @@ pub unsafe extern "C" fn circflow_set_peek(
 
 /// Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
 /// CIRCFLOW_INSN_NONE when none is ready. The same messages, in the same order, that circflow_engine_poll() would give;
-/// each is given once, by one or the other.
+/// each is given once, by one or the other. Of a set that circflow runs it can be CIRCFLOW_INSN_DISCARD too: the token
+/// of a message whose stream has ended here.
 ///
 /// @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
 /// @param body_cap  Bytes of room there.

@@ -30,7 +30,7 @@ pub enum circflow_status {
     CIRCFLOW_ERR_INVALID = -2,
     /// The id named something that is gone. Normal for a loop that queues ids: forget it.
     CIRCFLOW_ERR_STALE_ID = -3,
-    /// The id was given out by another engine.
+    /// The id was given out by another engine, or names another kind of thing (a set's given as a circuit's).
     CIRCFLOW_ERR_FOREIGN_ID = -4,
     /// The id is zero, which names nothing.
     CIRCFLOW_ERR_ZERO_ID = -5,

@@ -131,8 +131,9 @@ pub unsafe extern "C" fn circflow_stream_next(
 /// CIRCFLOW_ERR_BLOCKED: no room; for what is not DATA, held_sends_max messages wait already, or no leg is linked now;
 /// CIRCFLOW_INSN_RESUME says when to go on. CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants nothing of this
 /// stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on. CIRCFLOW_ERR_NOT_USABLE;
-/// CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, or as
-/// for circflow_circuit_receive(); CIRCFLOW_ERR_NULL; an id error: the stream has ended.
+/// CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, an empty
+/// DATA, a body_len above CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive();
+/// CIRCFLOW_ERR_NULL; an id error: the stream has ended.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_stream_send(
@@ -146,7 +147,7 @@ pub unsafe extern "C" fn circflow_stream_send(
     let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
         return CIRCFLOW_ERR_NULL;
     };
-    if convert::command(message.command) == Command::DATA {
+    if convert::command(message.command) == Command::DATA && convert::is_sendable(message) {
         let id = convert::id(stream.v);
         if let Some(verdict) = door::try_enter(engine, |core| core.send_data(now_ns, id, message.body_len)) {
             outcome::write_verdict(verdict_out, &verdict);
@@ -166,6 +167,9 @@ unsafe extern "C" fn send_any(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     door::enter(engine, |core| {
+        if !convert::is_sendable(message) {
+            return Err(core.invalid("a message of a stream has a body that no cell carries"));
+        }
         let id = convert::id(stream.v);
         let sent = core.send_on_stream(now_ns, id, convert::command(message.command), message.body_len)?;
         let verdict: Verdict = match sent {

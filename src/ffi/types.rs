@@ -234,7 +234,8 @@ pub struct circflow_message {
     pub body_len: u16,
     /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
     pub form: u8,
-    /// Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0 for none.
+    /// Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0 for none. Without one the SENDME is of version 0, for
+    /// which a peer with congestion control closes the circuit.
     pub cell_tag_len: u8,
     /// With a token: what holding it costs your process, in bytes. It counts against the caps, as
     /// CIRCFLOW_HELD_TOKEN_MIN at least.
@@ -295,8 +296,8 @@ pub struct circflow_verdict {
     pub circuit_tag: u64,
     /// The message's absolute sequence number in the set, from 1; 0 for messages that have none.
     pub number: u64,
-    /// On circuits that circflow runs: the stream it belongs to, or zero. The last message of a stream (END, RESOLVED)
-    /// has only the tag.
+    /// On circuits that circflow runs: the stream it belongs to, or zero. The last message of a stream that comes (END,
+    /// RESOLVED) has only the tag.
     pub stream: circflow_stream_id,
     /// The tag of the stream, or 0.
     pub stream_tag: u64,

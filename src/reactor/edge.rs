@@ -224,6 +224,13 @@ impl Edge {
         self.marked = false;
     }
 
+    /// The channel is gone, and the next one begins as writable. What waits is handed back.
+    pub fn cut(&mut self) -> (Lane, Heed) {
+        let heed = if std::mem::take(&mut self.paused) { Heed::Resume } else { Heed::No };
+        self.full = false;
+        (self.take_rest(), heed)
+    }
+
     /// All that waits, to hand it back.
     pub fn take_rest(&mut self) -> Lane {
         self.waiting = 0;

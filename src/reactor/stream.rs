@@ -111,6 +111,8 @@ pub struct Streams {
     recent: usize,
     /// Closed by us, and when that may be forgotten: the other end may not know yet (C14).
     closed: VecDeque<(Key, Nanos)>,
+    /// Until then there may be streams that were closed here and forgotten for want of room.
+    forgot_until: Nanos,
     /// Streams that can be read, by priority, each in turn.
     rounds: Vec<(u8, VecDeque<Id>)>,
     /// The host found no stream to read, or no room, and waits to be told.
@@ -196,7 +198,8 @@ impl Streams {
         }
         self.forget(now);
         let key = Key::of(hop, stream_id);
-        match self.closed.iter().any(|&(closed, _)| closed == key) {
+        // While one is missing that found no room, an unknown one may be that.
+        match now < self.forgot_until || self.closed.iter().any(|&(closed, _)| closed == key) {
             true => Known::Closed,
             false => Known::Never,
         }
@@ -218,8 +221,9 @@ impl Streams {
         self.closed.extend(others.closed);
         self.closed.make_contiguous().sort_by_key(|&(_, until)| until);
         while self.closed.len() > limits::CLOSED_STREAMS_MAX {
-            self.closed.pop_front();
+            self.forget_one();
         }
+        self.forgot_until = self.forgot_until.max(others.forgot_until);
         for (priority, queued) in others.rounds {
             self.round(priority).extend(queued);
         }
@@ -230,9 +234,16 @@ impl Streams {
     /// Remembers a stream that was closed here, or never opened, until `until`; the oldest makes room.
     pub fn remember(&mut self, hop: u8, stream_id: u16, until: Nanos) {
         if self.closed.len() >= limits::CLOSED_STREAMS_MAX {
-            self.closed.pop_front();
+            self.forget_one();
         }
         self.closed.push_back((Key::of(hop, stream_id), until));
+    }
+
+    /// Makes room.
+    fn forget_one(&mut self) {
+        if let Some((_, until)) = self.closed.pop_front() {
+            self.forgot_until = self.forgot_until.max(until);
+        }
     }
 
     /// A stream has gone. One that was closed here is remembered until `until`.
@@ -366,10 +377,11 @@ mod tests {
     fn c14_what_is_remembered_is_bounded_and_the_oldest_goes_first() {
         let mut streams = Streams::default();
         for stream_id in 0..=limits::CLOSED_STREAMS_MAX as u16 {
+            assert_eq!(streams.known(3, 9999, 0), Known::Never, "as long as there is room");
             streams.remove(&Stream { hop: 3, stream_id, ..Stream::default() }, Id(7), Some(1000));
         }
         assert_eq!(streams.remembered(), limits::CLOSED_STREAMS_MAX);
-        assert_eq!(streams.known(3, 0, 0), Known::Never);
         assert_eq!(streams.known(3, 1, 0), Known::Closed);
+        assert_eq!((streams.known(3, 0, 999), streams.known(3, 0, 1000)), (Known::Closed, Known::Never));
     }
 }

@@ -99,8 +99,8 @@ pub struct Written {
     pub say: Option<Say>,
 }
 
-/// END_STREAM_REASON_RESOURCELIMIT (tor-spec §6.3).
-const END_RESOURCELIMIT: u8 = 5;
+/// REASON_RESOURCELIMIT of END (tor-spec §6.3), which is not that of DESTROY.
+const END_RESOURCELIMIT: u8 = 11;
 
 impl Streams {
     /// A message came for a stream.
