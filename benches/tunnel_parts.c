@@ -4,6 +4,9 @@
 
 enum { HEADER = 11 };
 
+/* So that what a part calls is counted as the part's. */
+#define WITHIN static inline __attribute__((always_inline))
+
 __thread uint64_t tunnel_now;
 
 /* Rings. */
@@ -72,8 +75,8 @@ static inline void make_tag(uint8_t *tag, uint64_t number) {
 }
 
 /* DATA that has been written to a leg: it may need a tag. */
-static inline void sent_data(struct tunnel *tunnel, struct circflow_engine *engine, struct circflow_circuit_id circuit,
-                             unsigned leg, uint8_t hop, uint32_t flags) {
+WITHIN void sent_data(struct tunnel *tunnel, struct circflow_engine *engine, struct circflow_circuit_id circuit,
+                      unsigned leg, uint8_t hop, uint32_t flags) {
   tunnel->tags_out[leg] += 1;
   if (flags & CIRCFLOW_WANTS_TAG) {
     uint8_t tag[TAG_LEN];
@@ -83,8 +86,8 @@ static inline void sent_data(struct tunnel *tunnel, struct circflow_engine *engi
 }
 
 /* DATA of one end: `rings` are those of its legs. */
-static inline uint64_t sends(struct tunnel *tunnel, struct circflow_engine *engine, struct circflow_stream_id stream,
-                             struct ring (*rings)[MIDDLES + 1], unsigned ring, uint8_t hop, uint64_t most) {
+WITHIN uint64_t sends(struct tunnel *tunnel, struct circflow_engine *engine, struct circflow_stream_id stream,
+                      struct ring (*rings)[MIDDLES + 1], unsigned ring, uint8_t hop, uint64_t most) {
   uint8_t body[TUNNEL_BODY] = {0};
   uint64_t sent = 0;
   while (sent < most) {
@@ -131,8 +134,8 @@ PART uint64_t exit_sends(struct net *net, struct tunnel *tunnel, uint64_t most) 
   return sends(tunnel, net->exit[0], tunnel->exit_stream, net->back, MIDDLES, 0, most);
 }
 
-static inline void pass(struct circflow_engine *engine, struct circflow_circuit_id circuit, uint8_t side,
-                        struct ring *in, struct ring *out) {
+WITHIN void pass(struct circflow_engine *engine, struct circflow_circuit_id circuit, uint8_t side,
+                 struct ring *in, struct ring *out) {
   struct circflow_verdict verdict;
   struct circflow_message message = {0};
   const struct cell *cell;
@@ -187,8 +190,8 @@ static inline void came_out(struct net *net, struct tunnel *tunnel, uint8_t comm
 }
 
 /* What has come on a leg, `most` at most. */
-static inline bool receives(struct net *net, struct tunnel *tunnel, struct circflow_engine *engine,
-                            struct circflow_circuit_id circuit, struct ring *ring, unsigned leg, uint8_t hop, int most) {
+WITHIN bool receives(struct net *net, struct tunnel *tunnel, struct circflow_engine *engine,
+                     struct circflow_circuit_id circuit, struct ring *ring, unsigned leg, uint8_t hop, int most) {
   const struct cell *cell;
   uint8_t tag[TAG_LEN];
   int count = 0;
@@ -226,7 +229,7 @@ PART void client_receives(struct net *net, struct tunnel *tunnel, unsigned leg) 
   receives(net, tunnel, net->client, tunnel->client[leg], &net->back[leg][0], leg, HOPS, RING);
 }
 
-static inline void hears(struct net *net, unsigned index) {
+WITHIN void hears(struct net *net, unsigned index) {
   if (__atomic_load_n(&net->loops[index].news, __ATOMIC_RELAXED) &&
       __atomic_exchange_n(&net->loops[index].news, 0, __ATOMIC_ACQ_REL)) {
     uint64_t deadline;
@@ -247,8 +250,8 @@ PART void elsewhere_hears(struct net *net) {
 }
 
 /* What an engine has to say. `rings` are those of its legs. */
-static inline void drains(struct net *net, struct tunnel *tunnel, struct circflow_engine *engine, struct loop *loop,
-                          struct ring (*rings)[MIDDLES + 1], unsigned ring) {
+WITHIN void drains(struct net *net, struct tunnel *tunnel, struct circflow_engine *engine, struct loop *loop,
+                   struct ring (*rings)[MIDDLES + 1], unsigned ring) {
   uint8_t body[CIRCFLOW_CELL_BODY_LEN];
   struct circflow_insn insn;
   for (;;) {
@@ -284,7 +287,7 @@ static inline void drains(struct net *net, struct tunnel *tunnel, struct circflo
   }
 }
 
-static inline void flushes(struct tunnel *tunnel, struct circflow_engine *engine, struct circflow_stream_id stream) {
+WITHIN void flushes(struct tunnel *tunnel, struct circflow_engine *engine, struct circflow_stream_id stream) {
   if (tunnel->unflushed > 0) {
     ok(circflow_stream_flushed(engine, tunnel_now, stream, tunnel->unflushed), "status of flushed");
     tunnel->unflushed = 0;

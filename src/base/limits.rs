@@ -203,6 +203,14 @@ pub const LINK_ROOM: usize = 64;
 /// means that the other loop stands still, and the leg is given up.
 pub const HOME_BACKLOG_MAX: usize = (STREAMS_DEFAULT + OWN_SENDS_MAX) as usize;
 
+/// Buffers for bodies that cross which move between an engine and the hub's store at a time, so that its lock is taken
+/// once in so many messages: half of what is under way on a link. An engine keeps twice as many at hand.
+pub const SPARES_BATCH: usize = LINK_ROOM / 2;
+
+/// Empty buffers that the engines of a hub keep for each other, 2 MiB: what 64 links that are full take at once. More are
+/// freed.
+pub const SPARES_MAX: usize = 64 * LINK_ROOM;
+
 /// Bytes that all engines of one hub may hold: four engines at [`ENGINE_HELD_BYTES_DEFAULT`].
 pub const HUB_HELD_BYTES_DEFAULT: u64 = 1 << 30;
 

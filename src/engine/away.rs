@@ -65,7 +65,10 @@ impl Engine {
         } else {
             // What only circflow reads stays no token of the host's.
             let message = &Message { token: message.token.filter(|_| !is_ours), ..*message };
-            (Up::Message(Crossed::new(message)), if is_ours { VerdictKind::Consumed } else { VerdictKind::Held })
+            (
+                Up::Message(Crossed::new(message, &mut self.spares)),
+                if is_ours { VerdictKind::Consumed } else { VerdictKind::Held },
+            )
         };
         self.send_home(id, up)?;
         Ok(Verdict::of(kind, id, tag))
@@ -164,6 +167,16 @@ impl Engine {
 
     /// News from the home of a circuit's set.
     pub(super) fn hear_home(&mut self, id: Id) {
+        let heard = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()).map(|away| away.heard);
+        self.read_home(id);
+        let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) else { return };
+        // Once for all that came: until then the home counts what it has sent by itself.
+        if Some(away.heard) != heard {
+            self.publish(id);
+        }
+    }
+
+    fn read_home(&mut self, id: Id) {
         for _ in 0..limits::LINK_ROOM {
             if self.queue.len() >= self.instructions_max {
                 break;
@@ -190,6 +203,7 @@ impl Engine {
                         self.fault(id, Fault::EngineMemory);
                         return;
                     }
+                    message.recycle(&mut self.spares);
                 }
                 News::Nothing => return self.drain_home(id),
                 News::Over(word) => return self.lose_home(id, word),
@@ -242,7 +256,6 @@ impl Engine {
                 self.released(id, Id::NONE, hop, delta, number, lane, now);
             }
         }
-        self.publish(id);
         true
     }
 

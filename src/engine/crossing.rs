@@ -3,7 +3,7 @@
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, Message, Token};
 use crate::congestion::{Params, Reader};
-use crate::hub::{End, Refused, Traffic};
+use crate::hub::{Buffer, End, Refused, Spares, Traffic};
 use crate::queue::{Channel, TrySend};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::fault::Fault;
@@ -69,31 +69,42 @@ pub enum Down {
     },
 }
 
-/// A message on its way. (Boxed bytes, so that a link with room for many costs little while it is empty.)
+/// A message on its way. (Bytes in a buffer of their own, so that a link with room for many costs little while it is
+/// empty.)
 #[derive(Debug)]
 pub struct Crossed {
     command: Command,
     stream_id: u16,
     len: u16,
-    bytes: Box<[u8]>,
+    bytes: Option<Buffer>,
     token: Option<Token>,
 }
 
 impl Crossed {
     /// Takes a message along.
-    pub fn new(message: &Message<'_>) -> Self {
-        let bytes = if message.token.is_some() { Box::default() } else { Box::from(message.body) };
+    pub fn new(message: &Message<'_>, spares: &mut Spares) -> Self {
+        let bytes = (message.token.is_none() && !message.body.is_empty()).then(|| spares.take());
+        let bytes = bytes.map(|mut buffer| {
+            // No body is longer: whoever fed it has been refused.
+            let room = buffer.get_mut(..message.body.len());
+            room.into_iter().for_each(|room| room.copy_from_slice(message.body));
+            buffer
+        });
         let len = message.body.len() as u16;
         Crossed { command: message.command, stream_id: message.stream_id, len, bytes, token: message.token }
     }
 
     /// The message, on the other side. `blank` stands for the bytes of one with a token: only their number counts.
     pub fn message<'a>(&'a self, hop: u8, blank: &'a [u8]) -> Message<'a> {
-        let body = match self.token {
-            Some(_) => blank.get(..usize::from(self.len)).unwrap_or(blank),
-            None => &self.bytes,
-        };
+        let bytes = self.bytes.as_ref().map_or(blank, |bytes| bytes.as_slice());
+        let body = bytes.get(..usize::from(self.len)).unwrap_or(bytes);
         Message { command: self.command, hop, stream_id: self.stream_id, body, token: self.token }
+    }
+
+    /// It has arrived, and been looked at: its buffer may be filled again.
+    #[inline]
+    pub fn recycle(self, spares: &mut Spares) {
+        self.bytes.into_iter().for_each(|buffer| spares.give(buffer));
     }
 
     /// Its command.

@@ -38,6 +38,10 @@ impl Engine {
             return Ok(false);
         }
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        // Most often the leg stays, and then nothing has to be chosen.
+        if let Some(leg) = state.settled_leg() {
+            return Ok(self.is_elsewhere(leg));
+        }
         match state.decide(command) {
             Ok(plan) => Ok(self.is_elsewhere(plan.leg)),
             Err(Refusal::Hold) => Ok(true),
@@ -48,14 +52,21 @@ impl Engine {
     /// Sends a message on the leg elsewhere that was just chosen for it. False when none was.
     pub(super) fn take_along(&mut self, set: Id, message: &Message<'_>) -> bool {
         let Some(state) = self.sets.get_mut(set) else { return false };
+        let now = self.clock.latest();
+        let stays = state.settled_leg().is_some_and(|leg| !self.circuits.is_ours(leg));
+        if let Some(plan) = stays.then(|| state.send_next(message.command == Command::DATA, now)).flatten() {
+            let message = Crossed::new(message, &mut self.spares);
+            self.cross(plan.leg, plan.delta, plan.number, message);
+            return true;
+        }
         let Ok(plan) = state.plan(message.command) else { return false };
         if self.home_legs.look(plan.leg).is_none() || state.is_holding() {
             return false;
         }
-        let now = self.clock.latest();
         match state.send(message.command, now, &mut self.effects) {
             Ok(plan) => {
-                self.cross(plan.leg, plan.delta, plan.number, Crossed::new(message));
+                let message = Crossed::new(message, &mut self.spares);
+                self.cross(plan.leg, plan.delta, plan.number, message);
                 self.apply_effects(set);
                 true
             }
@@ -90,7 +101,9 @@ impl Engine {
         if let Ok(Some((delivery, _))) = self.store.pop(&mut lane, &mut buffer) {
             let (command, stream_id, token) = (delivery.command, delivery.stream_id, delivery.token);
             let body = buffer.get(..usize::from(delivery.len)).unwrap_or_default();
-            self.cross(id, delta, number, Crossed::new(&Message { command, hop: 0, stream_id, body, token }));
+            let message = Message { command, hop: 0, stream_id, body, token };
+            let crossed = Crossed::new(&message, &mut self.spares);
+            self.cross(id, delta, number, crossed);
         }
         // Nobody here takes it any more.
         if let Some(state) = self.sets.get_mut(set) {
@@ -160,6 +173,7 @@ impl Engine {
                 } else {
                     state.mark_ready(&mut self.effects);
                 }
+                message.recycle(&mut self.spares);
                 held
             }
             Up::Switch(switch) => state.handle_switch(ix, now, switch),
@@ -174,7 +188,9 @@ impl Engine {
                 Ok(())
             }
         };
-        self.apply_effects(set);
+        if !self.effects.is_empty() {
+            self.apply_effects(set);
+        }
         heard
     }
 

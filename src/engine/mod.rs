@@ -36,7 +36,7 @@ pub use verdict::{Admitted, Step, Verdict, VerdictKind};
 use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::{Cause, Effect, Lane, LegIx, Manager, Report, Role, Store, Terms};
 use crate::congestion::{Params, PathClass};
-use crate::hub::Port;
+use crate::hub::{Port, Spares};
 use crate::padding::{Effect as PaddingEffect, Keys, Machines, Terms as PaddingTerms};
 use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::conflux::Nonce;
@@ -99,6 +99,8 @@ pub struct Engine {
     home_legs: HomeLegs,
     /// What has news, of the call under way; empty between calls.
     news: Vec<Id>,
+    /// For bodies that cross.
+    spares: Spares,
 }
 
 /// Engine tags share 16 bits of an id with the kind of thing it names.
@@ -158,6 +160,7 @@ impl Engine {
             port: None,
             home_legs: HomeLegs::default(),
             news: Vec::new(),
+            spares: Spares::default(),
         })
     }
 
@@ -351,7 +354,7 @@ impl Engine {
 
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
-        self.store.trim() + self.alarms.trim()
+        self.store.trim() + self.alarms.trim() + self.spares.trim()
     }
 
     /// Figures.

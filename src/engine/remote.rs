@@ -30,6 +30,7 @@ impl Engine {
         // The store keeps the engine's own cap, of which held messages are only a part.
         match hub.join_engine(self.tag as u16, notify, u64::MAX) {
             Ok(port) => {
+                self.spares = port.spares();
                 self.port = Some(port);
                 Ok(())
             }

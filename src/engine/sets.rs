@@ -173,7 +173,10 @@ impl Engine {
         // A leg elsewhere needs the message itself.
         let elsewhere = self.has_legs_elsewhere();
         let state = self.sets.get_mut(set)?;
-        if elsewhere || !command.is_multiplexed() || !state.is_host_hop(hop) {
+        if !command.is_multiplexed() || !state.is_host_hop(hop) {
+            return None;
+        }
+        if elsewhere && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
             return None;
         }
         state.send_next(command == Command::DATA, now).map(verdict)

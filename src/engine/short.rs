@@ -79,10 +79,13 @@ impl Engine {
                 config.flags.add(CircuitFlags::STREAMS);
                 (circuit, config.tag, 0, wants_tag, false)
             }
-            // A leg elsewhere needs the message itself.
-            Owner::Set(_) if elsewhere => return None,
             Owner::Set(set) => {
-                let plan = self.sets.get_mut(set)?.send_next(true, now)?;
+                let state = self.sets.get_mut(set)?;
+                // A leg elsewhere needs the message itself.
+                if elsewhere && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
+                    return None;
+                }
+                let plan = state.send_next(true, now)?;
                 let (wants_tag, padded) = match self.circuits.get_mut(plan.leg) {
                     Some(Circuit { reactor: Some(reactor), padding, .. }) => {
                         (reactor.end(hop).window.sent_data(now), padding.is_some())

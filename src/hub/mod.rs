@@ -18,11 +18,13 @@ mod channel;
 mod link;
 mod memory;
 mod port;
+mod spares;
 
 pub use bell::{Bell, Ear, Notify};
 pub use link::{link, End, Left, News, Refused};
 pub use memory::{Level, Meter, Over, SetMeter, Victim};
 pub use port::{Join, JoinError, Port};
+pub use spares::{Buffer, Spares};
 
 use crate::base::sync::{Arc, Mutex};
 use crate::base::{limits, Id};
@@ -30,6 +32,7 @@ use crate::conflux::{Manager, Role};
 use crate::wire::conflux::Nonce;
 use memory::Ledger;
 use port::Member;
+use spares::Depot;
 use std::collections::BTreeMap;
 
 /// What crosses between engines.
@@ -66,6 +69,7 @@ struct Shared<T: Traffic> {
     claims: Mutex<Manager<Claimed<T>>>,
     members: Mutex<BTreeMap<u16, Arc<Member<T>>>>,
     meter: Arc<Meter>,
+    depot: Arc<Depot>,
 }
 
 /// Who has which nonce.
@@ -104,7 +108,8 @@ impl<T: Traffic> Hub<T> {
     pub fn new(config: &Config) -> Self {
         let claims = Mutex::new(Manager::new(&config.seed));
         let meter = Arc::new(Meter::new(Level::Process, config.held_bytes_max, None));
-        Hub { shared: Arc::new(Shared { claims, members: Mutex::new(BTreeMap::new()), meter }) }
+        let members = Mutex::new(BTreeMap::new());
+        Hub { shared: Arc::new(Shared { claims, members, meter, depot: Arc::default() }) }
     }
 
     /// An engine joins, under the tag that its ids carry, with a function that wakes its loop and a cap on the bytes

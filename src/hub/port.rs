@@ -4,6 +4,7 @@ use super::bell::{Bell, Ear, Notify};
 use super::channel::Channel;
 use super::link::link;
 use super::memory::Ledger;
+use super::spares::Spares;
 use super::{Claim, Home, HomeEnd, Left, LegEnd, Meter, SetMeter, Shared, Traffic};
 use crate::base::sync::atomic::{fence, AtomicBool, Ordering::*};
 use crate::base::sync::Arc;
@@ -119,6 +120,11 @@ impl<T: Traffic> Port<T> {
     #[inline]
     pub fn has_news(&self) -> bool {
         self.member.bell.is_busy()
+    }
+
+    /// Buffers for bodies that cross, for this engine.
+    pub fn spares(&self) -> Spares {
+        Spares::new(&self.shared.depot)
     }
 
     /// What this engine holds, to charge what belongs to no set.

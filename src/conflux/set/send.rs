@@ -85,6 +85,12 @@ impl Set {
         plan
     }
 
+    /// The leg that [`Set::send_next`] would send on, if it would.
+    #[inline]
+    pub fn settled_leg(&self) -> Option<Id> {
+        self.sending.filter(|_| self.settled > 0).and_then(|index| self.legs.get(index)).map(|leg| leg.key)
+    }
+
     /// The common case of deciding and committing in one: the sending leg stays, and has room. No answer means that
     /// nothing changed.
     #[inline(always)]
