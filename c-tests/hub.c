@@ -599,6 +599,7 @@ static void a_link_as_the_set_ends(void **state)
     const size_t one = open_half(B), two = open_half(C);
     const circflow_message link = host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0);
     OK(at_far(one, link));
+    OK(at_far(one, host_token(0, 1, 100))); /* Before it is linked: no honest client does that. */
     OK(at_far(two, link));
     forget();
     OK(circflow_set_close(loops[A].engine, world.now, world.exit_set));
@@ -609,6 +610,7 @@ static void a_link_as_the_set_ends(void **state)
     }
     assert_null(close_at(one));
     assert_null(close_at(two));
+    host_settle(&ledger);
     assert_int_equal(hub_stats().sets, 1);
     const circflow_insn *here = host_first(&loops[B].saw, CIRCFLOW_INSN_LINKED);
     assert_int_equal(here->circuit.v, legs[one].far.v);
