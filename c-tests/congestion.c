@@ -623,6 +623,13 @@ static void nobody_reports_or_sends_for_a_set_that_is_run(void **state)
     IS(CIRCFLOW_ERR_IS_RUN, circflow_circuit_report(CLIENT, world.now, &report, 1));
     IS(CIRCFLOW_ERR_IS_RUN, circflow_set_send(CLIENT, world.now, world.client_set, &data, NULL, 0, &verdict));
     IS(CIRCFLOW_ERR_IS_RUN, circflow_set_decide(CLIENT, world.now, world.client_set, &data, NULL, 0, &verdict));
+    /* Nor are numbers and windows moved past the streams. */
+    const uint8_t commands[] = {CIRCFLOW_CMD_DATA, CIRCFLOW_CMD_END, CIRCFLOW_CMD_BEGIN_DIR, CIRCFLOW_CMD_SWITCH};
+    for (size_t i = 0; i < COUNT(commands); i++)
+        IS(CIRCFLOW_ERR_IS_RUN, circflow_circuit_sent(CLIENT, world.now, LEG(0), commands[i], HOST_HOPS));
+    OK(circflow_circuit_sent(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_DROP, HOST_HOPS));
+    assert_int_equal(host_set_stats(CLIENT, world.client_set).sent, 0);
+    assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).inflight, 0);
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).cwnd, WINDOW);
     /* Legs are alike in who runs them. */
     world.client_circuit.flags = CIRCFLOW_CIRCUIT_VEGAS;

@@ -1620,8 +1620,9 @@ enum circflow_status circflow_circuit_report(struct circflow_engine *engine,
 // @param command  CIRCFLOW_CMD_SWITCH, the command of the message, or any other.
 // @param hop      Where it goes: 1 to the number of hops, or 0 at a relay.
 //
-// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE;
-// CIRCFLOW_ERR_EXPIRED; an id error.
+// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a
+// circuit whose streams circflow knows; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an
+// id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_sent(struct circflow_engine *engine,
                                            uint64_t now_ns,
@@ -1886,9 +1887,8 @@ enum circflow_status circflow_circuit_writable(struct circflow_engine *engine,
 // @param hop      Where the cell went.
 // @param tag      20 bytes (tor1: the running digest after this cell) or 16 (counter-galois).
 //
-// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host that sends in two steps, with
-// circflow_circuit_sent(), may offer each), or it has another length. CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id
-// error.
+// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host may offer each), or it has another length.
+// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
 enum circflow_status circflow_circuit_tag(struct circflow_engine *engine,
                                           struct circflow_circuit_id circuit,
                                           uint8_t hop,

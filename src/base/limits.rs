@@ -207,8 +207,8 @@ pub const HOME_BACKLOG_MAX: usize = (STREAMS_DEFAULT + OWN_SENDS_MAX) as usize;
 /// once in so many messages: half of what is under way on a link. An engine keeps twice as many at hand.
 pub const SPARES_BATCH: usize = LINK_ROOM / 2;
 
-/// Empty buffers that the engines of a hub keep for each other, 2 MiB: what 64 links that are full take at once. More are
-/// freed.
+/// Empty buffers that the engines of a hub keep for each other, 2 MiB: what 64 links that are full take at once. More
+/// are freed.
 pub const SPARES_MAX: usize = 64 * LINK_ROOM;
 
 /// Bytes that all engines of one hub may hold: four engines at [`ENGINE_HELD_BYTES_DEFAULT`].

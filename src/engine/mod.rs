@@ -40,6 +40,7 @@ use crate::hub::{Port, Spares};
 use crate::padding::{Effect as PaddingEffect, Keys, Machines, Terms as PaddingTerms};
 use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::conflux::Nonce;
+use crate::wire::command::STREAM_NEEDED;
 use crate::wire::Command;
 use alarms::Alarms;
 use circuit::{Circuit, Place, NO_HOP};
@@ -320,6 +321,10 @@ impl Engine {
             return Err(Misuse::Invalid.into());
         }
         let is_plain = circuit.plain_hop != NO_HOP;
+        if !is_plain && circuit.runs_streams() && (command.traits() & STREAM_NEEDED != 0 || is_sequenced(command)) {
+            // Not past the streams that we know.
+            return Err(Misuse::IsRun.into());
+        }
         if let (Place::Leg { set, ix }, true) = (circuit.place, hop == circuit.config.hops) {
             let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
             if command.is_multiplexed() {
@@ -335,9 +340,6 @@ impl Engine {
         }
         if !is_plain {
             self.note_sent(id, hop, now);
-            if self.running > 0 {
-                self.count_data(id, hop, command, now);
-            }
         }
         Ok(())
     }

@@ -254,8 +254,9 @@ pub unsafe extern "C" fn circflow_circuit_report(
 /// @param command  CIRCFLOW_CMD_SWITCH, the command of the message, or any other.
 /// @param hop      Where it goes: 1 to the number of hops, or 0 at a relay.
 ///
-/// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE;
-/// CIRCFLOW_ERR_EXPIRED; an id error.
+/// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a
+/// circuit whose streams circflow knows; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an
+/// id error.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_sent(

@@ -138,9 +138,8 @@ pub unsafe extern "C" fn circflow_circuit_writable(
 /// @param hop      Where the cell went.
 /// @param tag      20 bytes (tor1: the running digest after this cell) or 16 (counter-galois).
 ///
-/// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host that sends in two steps, with
-/// circflow_circuit_sent(), may offer each), or it has another length. CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id
-/// error.
+/// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host may offer each), or it has another length.
+/// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
 #[no_mangle]
 pub unsafe extern "C" fn circflow_circuit_tag(
     engine: *mut circflow_engine,
