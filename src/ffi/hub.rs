@@ -127,6 +127,12 @@ pub unsafe extern "C" fn circflow_hub_free(hub: *mut circflow_hub) -> circflow_s
 /// circuit there. A token that crosses is handed back on the thread of the engine where it ends up: what it stands
 /// for must be usable there.
 ///
+/// When the home does not keep up, the circuit's engine says CIRCFLOW_INSN_PAUSE, with CIRCFLOW_SIDE_BACK: keep that
+/// circuit's cells yourself until CIRCFLOW_INSN_UNPAUSE. A host that goes on feeding them loses the circuit to
+/// CIRCFLOW_ERR_EDGE_OVERRUN.
+///
+/// Sets are shared at exits only: the legs that a client adds are its set's engine's own.
+///
 /// When an engine is freed, its circuits are lost to the sets elsewhere, and the legs elsewhere of its sets are told to
 /// close.
 ///

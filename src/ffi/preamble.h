@@ -24,6 +24,13 @@
  *     on SENDME:    circflow_circuit_report(); drain; arm the timer
  *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
  *
+ * With circuits that circflow runs (CIRCFLOW_CIRCUIT_REACTOR) it has these lines instead of the second and the third:
+ *
+ *     on a stream:  circflow_stream_send(); write SWITCH if it says so, then the message; drain; arm the timer
+ *     on a reader:  circflow_stream_flushed(), when a program has read; drain; arm the timer
+ *     on a channel: circflow_circuit_writable(), when it is full or has room again; drain; arm the timer
+ *     on others:    circflow_circuit_relay(), at a relay, with a cell that only passes; drain; arm the timer
+ *
  * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
  * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
  *
