@@ -1846,7 +1846,7 @@ enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
 // What waits comes as CIRCFLOW_INSN_WRITE, one at a time: a channel that fills up again while you drain says so again,
 // and what is left goes on waiting.
 //
-// @param side  A client and the last hop have CIRCFLOW_SIDE_BACK only.
+// @param side  At a client and at the last hop CIRCFLOW_SIDE_BACK; what is said of the other changes nothing there.
 //
 // CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_INVALID: no such side; CIRCFLOW_ERR_EXPIRED; an id error.
 enum circflow_status circflow_circuit_writable(struct circflow_engine *engine,
@@ -1943,7 +1943,8 @@ enum circflow_status circflow_stream_next(struct circflow_engine *engine,
 // circflow's.) Leg, number, window and the stream's rate are seen to; the cell counts as queued.
 //
 // @param message      Its command, body and form count; stream id and hop are the stream's. Write those into the cell:
-//                     the verdict does not repeat them.
+//                     the verdict does not repeat them. On a stream that you opened the first is BEGIN, BEGIN_DIR or
+//                     RESOLVE, once, and DATA is never empty: circflow checks neither.
 // @param verdict_out  SEND: send it on the circuit it names, after a SWITCH if switch_delta is not 0. With
 //                     CIRCFLOW_WANTS_TAG among its flags, give the cell's tag to circflow_circuit_tag(). HELD: padding
 //                     holds it back, or the leg is another engine's; it comes back as CIRCFLOW_INSN_SEND, there.
