@@ -17,9 +17,11 @@ CHECKED_TESTS := $(patsubst %,$(BUILD)/c-tests/checked/%,$(C_TESTS) $(C_TESTS_HO
 RELEASE_TESTS := $(patsubst %,$(BUILD)/c-tests/release/%,$(C_TESTS))
 ASAN_TESTS    := $(patsubst %,$(BUILD)/c-tests/asan/%,$(C_TESTS) $(C_TESTS_HOOK))
 
-# What README and the examples say must be so: the example on one screen compiles, and loop_poll prints what it should.
+# What README and the examples say must be so: the example on one screen compiles, and the small
+# examples print what they should.
 check-examples: examples ## Run the small examples, and compile the example of README
 	@build/examples/loop_poll | diff - examples/loop_poll.out || { echo "check-examples: FAILED: loop_poll"; exit 1; }
+	@build/examples/loop_run | diff - examples/loop_run.out || { echo "check-examples: FAILED: loop_run"; exit 1; }
 	@build/examples/padding | diff - examples/padding.out || { echo "check-examples: FAILED: padding"; exit 1; }
 	@mkdir -p $(BUILD)/c-tests
 	@{ cat c-tests/readme.h; sed -n '/^```c$$/,/^```$$/p' README.md | grep -v '^```'; } >$(BUILD)/c-tests/readme.c

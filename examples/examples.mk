@@ -1,10 +1,11 @@
-# Examples: loop_poll.c, the one to start with, padding.c, and the demo, four programs on libevent.
+# Examples: loop_poll.c, the one to start with, loop_run.c, padding.c, and the demo, on libevent.
 #
 # make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS=, so many
 # sets at once; THREADS=2, of the exit; SLOW_READER=1; BASE_PORT=; RATIO=, how much faster two legs have to be;
 # PADDING=, machines of examples/machines.
 
 EXAMPLES     := $(BUILD)/examples
+SMALL        := $(EXAMPLES)/loop_poll $(EXAMPLES)/loop_run $(EXAMPLES)/padding
 DEMO_NAMES   := demo demo-client demo-relay demo-exit demo-idle
 DEMO_BINS    := $(DEMO_NAMES:%=$(EXAMPLES)/%)
 DEMO_HEADERS := $(wildcard examples/demo/*.h)
@@ -21,7 +22,7 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 	$(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
 
 .PHONY: examples demo demo-short demo-slow-short demo-circuits-short demo-kill demo-padding demo-padding-short
-examples: $(EXAMPLES)/loop_poll $(EXAMPLES)/padding $(DEMO_BINS) ## Build the examples and the demo
+examples: $(SMALL) $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
 demo: setup ## Move a file over one leg, then two: FILE=, LEG_A=, LEG_B=, CIRCUITS=, THREADS=, SLOW_READER=1, PADDING=
@@ -48,7 +49,7 @@ demo-padding-short: examples ## Quick runs with padding, for the tests
 demo-kill: examples ## Kill a relay of leg B in mid-transfer, at different moments
 	@examples/kill-a-relay.sh $(EXAMPLES)/demo
 
-$(EXAMPLES)/loop_poll $(EXAMPLES)/padding: $(EXAMPLES)/%: examples/%.c $(HEADER) $(LIB) | $(EXAMPLES)
+$(SMALL): $(EXAMPLES)/%: examples/%.c $(HEADER) $(LIB) | $(EXAMPLES)
 	$(CC) $(CFLAGS) $(CCOMMON) $< -o $@ $(LIB) $(NATIVE_LIBS)
 
 $(EXAMPLES)/demo-%.o: examples/demo/%.c $(DEMO_HEADERS) $(HEADER) | $(EXAMPLES)

@@ -516,7 +516,7 @@ typedef enum circflow_status {
   // A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
   // one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
   CIRCFLOW_ERR_LEG_LOST = -306,
-  // More cells came for a full edge than it takes after CIRCFLOW_INSN_PAUSE.
+  // More cells came than are taken after CIRCFLOW_INSN_PAUSE, for a full edge or for a set's home on another engine.
   CIRCFLOW_ERR_EDGE_OVERRUN = -307,
   // A stream has stream_bytes_max bytes that were delivered and not flushed.
   CIRCFLOW_ERR_STREAM_MEMORY = -308,
@@ -569,6 +569,7 @@ typedef enum circflow_insn_kind {
   CIRCFLOW_INSN_CLOSE = 4,
   // The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_BLOCKED: read its streams. With a
   // stream: that stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or when circflow_stream_next() named none.
+  // It can come in the last drain before you sleep: read and send then too, and drain again.
   CIRCFLOW_INSN_RESUME = 5,
   // The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
   // once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
@@ -614,9 +615,10 @@ typedef enum circflow_insn_kind {
   CIRCFLOW_INSN_WRITE = 13,
   // CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. Keep what else comes for this
   // circuit from there yourself, and do not stop the channel for other circuits. Some more are taken
-  // (edge_over_cells), then the circuit closes.
+  // (edge_over_cells), then the circuit closes. Also, on every circuit whose set is on another engine of a hub: that
+  // engine does not keep up with what comes from CIRCFLOW_SIDE_BACK.
   CIRCFLOW_INSN_PAUSE = 14,
-  // CIRCFLOW_CIRCUIT_REACTOR: go on with the cells from detail.pause.side. Comes once for each PAUSE.
+  // Go on with the cells from detail.pause.side. Comes once for each PAUSE.
   CIRCFLOW_INSN_UNPAUSE = 15,
 } circflow_insn_kind;
 
@@ -962,11 +964,12 @@ typedef struct circflow_circuit_config {
   uint64_t tag;
   // Client: any number that is the same for two circuits exactly when their last hop is the same relay. Exit: 0.
   uint64_t join_point;
-  // CIRCFLOW_ROLE_CLIENT or CIRCFLOW_ROLE_EXIT.
+  // CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_EXIT, at a middle relay too.
   uint8_t role;
-  // Client: number of hops, 1 to 16; the last is the join point. Exit: 0.
+  // Client: number of hops, 1 to 16, default 3; the last is the join point. Exit: 0, which you have to set.
   uint8_t hops;
-  // CIRCFLOW_CIRCUIT_*, or-ed together.
+  // CIRCFLOW_CIRCUIT_*, or-ed together. Default: CIRCFLOW_CIRCUIT_VEGAS, which legs and streams need: add yours
+  // with |=.
   uint8_t flags;
   // CIRCFLOW_PATH_*: which parameters of congestion control hold. Default: CIRCFLOW_PATH_EXIT.
   uint8_t path_class;
@@ -998,7 +1001,7 @@ typedef struct circflow_message {
   uint8_t hop;
   // Stream id, 0 for none.
   uint16_t stream_id;
-  // Bytes in body, at most CIRCFLOW_BODY_MAX.
+  // Bytes in body, at most CIRCFLOW_BODY_MAX; in a cell for circflow_circuit_relay(), CIRCFLOW_CELL_BODY_LEN.
   uint16_t body_len;
   // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
   uint8_t form;
@@ -1872,6 +1875,8 @@ enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
 // What waits comes as CIRCFLOW_INSN_WRITE, one at a time: a channel that fills up again while you drain says so again,
 // and what is left goes on waiting.
 //
+// @param side  At a client and at the last hop CIRCFLOW_SIDE_BACK; what is said of the other changes nothing there.
+//
 // CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_INVALID: no such side; CIRCFLOW_ERR_EXPIRED; an id error.
 enum circflow_status circflow_circuit_writable(struct circflow_engine *engine,
                                                uint64_t now_ns,
@@ -1967,7 +1972,9 @@ enum circflow_status circflow_stream_next(struct circflow_engine *engine,
 // Sends a message on a stream: BEGIN, BEGIN_DIR, DATA, END, CONNECTED, RESOLVE or RESOLVED. (XON and XOFF are
 // circflow's.) Leg, number, window and the stream's rate are seen to; the cell counts as queued.
 //
-// @param message      Its command, body and form count; stream id and hop are the stream's.
+// @param message      Its command, body and form count; stream id and hop are the stream's. Write those into the cell:
+//                     the verdict does not repeat them. On a stream that you opened the first is BEGIN, BEGIN_DIR or
+//                     RESOLVE, once, and DATA is never empty: circflow checks neither.
 // @param verdict_out  SEND: send it on the circuit it names, after a SWITCH if switch_delta is not 0. With
 //                     CIRCFLOW_WANTS_TAG among its flags, give the cell's tag to circflow_circuit_tag(). HELD: padding
 //                     holds it back, or the leg is another engine's; it comes back as CIRCFLOW_INSN_SEND, there.

@@ -30,7 +30,8 @@ static void draw(const struct progress *progress, uint64_t now) {
     for (size_t leg = 0; leg < progress->legs; leg++)
         printf(" | %c %5.1f Mbit/s %4.0f ms window %4llu", 'A' + (int)leg, leg_rate(progress, leg, now),
                (double)progress->rtt_us[leg] / 1e3, (unsigned long long)progress->cwnd[leg]);
-    printf(" | held %llu, peak %llu", (unsigned long long)progress->held, (unsigned long long)progress->held_peak);
+    printf(" | held %llu, peak %llu%s", (unsigned long long)progress->held, (unsigned long long)progress->held_peak,
+           progress->parts > 1 ? " in one set" : "");
     if (progress->parts > 1) printf(" | %u of %u parts done", progress->parts_done, progress->parts);
     if (progress->is_slow) printf(" | %llu kB wait for the reader", (unsigned long long)progress->waiting / 1000);
     if (progress->is_padded) draw_padding(progress->padding);

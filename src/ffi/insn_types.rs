@@ -31,6 +31,7 @@ pub enum circflow_insn_kind {
     CIRCFLOW_INSN_CLOSE = 4,
     /// The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_BLOCKED: read its streams. With a
     /// stream: that stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or when circflow_stream_next() named none.
+    /// It can come in the last drain before you sleep: read and send then too, and drain again.
     CIRCFLOW_INSN_RESUME = 5,
     /// The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
     /// once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
@@ -76,9 +77,10 @@ pub enum circflow_insn_kind {
     CIRCFLOW_INSN_WRITE = 13,
     /// CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. Keep what else comes for this
     /// circuit from there yourself, and do not stop the channel for other circuits. Some more are taken
-    /// (edge_over_cells), then the circuit closes.
+    /// (edge_over_cells), then the circuit closes. Also, on every circuit whose set is on another engine of a hub: that
+    /// engine does not keep up with what comes from CIRCFLOW_SIDE_BACK.
     CIRCFLOW_INSN_PAUSE = 14,
-    /// CIRCFLOW_CIRCUIT_REACTOR: go on with the cells from detail.pause.side. Comes once for each PAUSE.
+    /// Go on with the cells from detail.pause.side. Comes once for each PAUSE.
     CIRCFLOW_INSN_UNPAUSE = 15,
 }
 

@@ -197,7 +197,7 @@ pub enum circflow_status {
     /// A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
     /// one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
     CIRCFLOW_ERR_LEG_LOST = -306,
-    /// More cells came for a full edge than it takes after CIRCFLOW_INSN_PAUSE.
+    /// More cells came than are taken after CIRCFLOW_INSN_PAUSE, for a full edge or for a set's home on another engine.
     CIRCFLOW_ERR_EDGE_OVERRUN = -307,
     /// A stream has stream_bytes_max bytes that were delivered and not flushed.
     CIRCFLOW_ERR_STREAM_MEMORY = -308,

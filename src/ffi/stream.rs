@@ -122,7 +122,9 @@ pub unsafe extern "C" fn circflow_stream_next(
 /// Sends a message on a stream: BEGIN, BEGIN_DIR, DATA, END, CONNECTED, RESOLVE or RESOLVED. (XON and XOFF are
 /// circflow's.) Leg, number, window and the stream's rate are seen to; the cell counts as queued.
 ///
-/// @param message      Its command, body and form count; stream id and hop are the stream's.
+/// @param message      Its command, body and form count; stream id and hop are the stream's. Write those into the cell:
+///                     the verdict does not repeat them. On a stream that you opened the first is BEGIN, BEGIN_DIR or
+///                     RESOLVE, once, and DATA is never empty: circflow checks neither.
 /// @param verdict_out  SEND: send it on the circuit it names, after a SWITCH if switch_delta is not 0. With
 ///                     CIRCFLOW_WANTS_TAG among its flags, give the cell's tag to circflow_circuit_tag(). HELD: padding
 ///                     holds it back, or the leg is another engine's; it comes back as CIRCFLOW_INSN_SEND, there.

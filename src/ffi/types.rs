@@ -192,11 +192,12 @@ pub struct circflow_circuit_config {
     pub tag: u64,
     /// Client: any number that is the same for two circuits exactly when their last hop is the same relay. Exit: 0.
     pub join_point: u64,
-    /// CIRCFLOW_ROLE_CLIENT or CIRCFLOW_ROLE_EXIT.
+    /// CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_EXIT, at a middle relay too.
     pub role: u8,
-    /// Client: number of hops, 1 to 16; the last is the join point. Exit: 0.
+    /// Client: number of hops, 1 to 16, default 3; the last is the join point. Exit: 0, which you have to set.
     pub hops: u8,
-    /// CIRCFLOW_CIRCUIT_*, or-ed together.
+    /// CIRCFLOW_CIRCUIT_*, or-ed together. Default: CIRCFLOW_CIRCUIT_VEGAS, which legs and streams need: add yours
+    /// with |=.
     pub flags: u8,
     /// CIRCFLOW_PATH_*: which parameters of congestion control hold. Default: CIRCFLOW_PATH_EXIT.
     pub path_class: u8,
@@ -230,7 +231,7 @@ pub struct circflow_message {
     pub hop: u8,
     /// Stream id, 0 for none.
     pub stream_id: u16,
-    /// Bytes in body, at most CIRCFLOW_BODY_MAX.
+    /// Bytes in body, at most CIRCFLOW_BODY_MAX; in a cell for circflow_circuit_relay(), CIRCFLOW_CELL_BODY_LEN.
     pub body_len: u16,
     /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
     pub form: u8,
