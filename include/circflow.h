@@ -1501,7 +1501,8 @@ enum circflow_status circflow_engine_join(struct circflow_engine *engine,
                                           void *userdata);
 
 // Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets whose oldest held message has
-// waited longest come first. Answers at once, from any thread; nothing is freed by it, and no set is named twice.
+// waited longest come first. Answers at once, from any thread; nothing is freed by it, and a set
+// that was named is not named again until it holds nothing any more.
 //
 // @param victims      Entries of room.
 // @param victim_cap   How many. With too few, the sum is what those hold.

@@ -175,6 +175,10 @@ impl SetMeter {
     pub fn take(&self, bytes: u64, oldest: Nanos) {
         self.account.meter.credit(bytes);
         self.account.since.store(oldest, Relaxed);
+        if self.account.meter.bytes() == 0 {
+            // What it was named for is gone, whoever saw to that.
+            self.account.named.store(false, Relaxed);
+        }
     }
 
     /// All that was held is gone.
@@ -270,6 +274,21 @@ mod tests {
         assert_eq!((root.bytes(), ledger.accounts.lock().len()), (0, 1), "who came after keeps the place");
         drop(again);
         assert!(ledger.accounts.lock().is_empty());
+    }
+
+    #[test]
+    fn a_set_that_was_named_and_lived_on_can_be_named_again() {
+        let (_, ledger) = tree(100, 100);
+        let set = SetMeter::new(&ledger, Id(1), 50);
+        set.hold(10, 1).unwrap();
+        let ledgers = [ledger];
+        let mut named = Vec::new();
+        assert_eq!(reclaim(&ledgers, 1, usize::MAX, &mut named), 10);
+        set.take(9, 1);
+        assert_eq!(reclaim(&ledgers, 1, usize::MAX, &mut named), 0, "it still holds what it was named for");
+        set.take(1, NEVER);
+        set.hold(7, 2).unwrap();
+        assert_eq!(reclaim(&ledgers, 1, usize::MAX, &mut named), 7);
     }
 
     #[test]

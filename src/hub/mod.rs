@@ -146,7 +146,7 @@ impl<T: Traffic> Hub<T> {
 
     /// Names sets to close until what they hold adds up to `bytes_wanted`, those first whose oldest held message has
     /// waited longest, and answers with the sum. No more than `most` are named. From any thread, at once: nothing is
-    /// freed by it. A set that has been named is not named again.
+    /// freed by it. A set that has been named is not named again until it holds nothing any more.
     pub fn reclaim(&self, bytes_wanted: u64, most: usize, out: &mut Vec<Victim>) -> u64 {
         let ledgers: Vec<_> = self.shared.members.lock().values().map(|member| Arc::clone(&member.ledger)).collect();
         memory::reclaim(&ledgers, bytes_wanted, most, out)
