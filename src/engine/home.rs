@@ -32,11 +32,16 @@ impl Engine {
 
     /// True when a message would go on a leg elsewhere: then it is taken along ([`Engine::hold_for_set`]), not sent
     /// here.
-    #[inline]
+    #[inline(always)]
     pub(super) fn crosses(&mut self, set: Id, command: Command) -> Result<bool, Error> {
         if !self.has_legs_elsewhere() {
             return Ok(false);
         }
+        self.chooses_elsewhere(set, command)
+    }
+
+    #[inline(never)]
+    fn chooses_elsewhere(&mut self, set: Id, command: Command) -> Result<bool, Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         // Most often the leg stays, and then nothing has to be chosen.
         if let Some(leg) = state.settled_leg() {
