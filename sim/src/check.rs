@@ -177,7 +177,7 @@ impl World {
     /// True for a set that holds for ever, as the deployed rules about lost legs have it.
     fn check_set(&mut self, set: usize) -> bool {
         let state = &self.sets[set];
-        let [client, exit] = [0, 1].map(|end| state.ends[end].alive || state.ends[end].alone.is_some());
+        let [client, exit] = [0, 1].map(|end| self.lives(set, end));
         if state.tainted {
             return true;
         }
@@ -228,12 +228,18 @@ impl World {
         hung
     }
 
+    /// Whether one end of a set is there, as a set or as the circuit that went on alone.
+    fn lives(&self, set: usize, end: usize) -> bool {
+        let state = &self.sets[set].ends[end];
+        state.alive || state.alone.is_some_and(|circ| self.circs[circ].open[end * LAST])
+    }
+
     fn check_stream(&mut self, stream: usize) {
         if self.is_lenient(stream) {
             return;
         }
         let alive = match self.streams[stream].home {
-            Home::Set(set) => self.sets[set].ends.iter().all(|end| end.alive || end.alone.is_some()),
+            Home::Set(set) => (0..2).all(|end| self.lives(set, end)),
             Home::Circ(circ, _) => self.circs[circ].open == [true; 4],
         };
         if !alive {
