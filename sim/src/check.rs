@@ -46,6 +46,8 @@ impl World {
         waiting.retain(|&own| self.own_end(own).waiting);
         for &own in &waiting {
             match own {
+                // Which of two it was that had no room, nobody knows.
+                Own::Set(set, _) if self.goes_twice(node, set) => {}
                 Own::Set(set, end) => {
                     let id = self.sets[set].ends[end].id;
                     let peek = self.nodes[node].engine.peek(id);
@@ -59,6 +61,12 @@ impl World {
             }
         }
         self.nodes[node].waiting = waiting;
+    }
+
+    /// Whether an exit has two sets that its client calls one: a hostile peer has changed a nonce.
+    fn goes_twice(&self, node: usize, set: usize) -> bool {
+        let at = &self.nodes[node];
+        at.sets.iter().filter(|&&(id, of)| of == set && at.engine.set_stats(id).is_ok()).count() > 1
     }
 
     /// Whether DATA to the far end could go out on a circuit, as far as its figures say.
