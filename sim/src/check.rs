@@ -4,6 +4,7 @@ use crate::model::*;
 use crate::plan::{Kind, MS};
 use crate::tally::N;
 use crate::world::{World, SIDES};
+use circflow::base::limits::PADDING_AFTER_END_MAX;
 use circflow::base::Id;
 use circflow::conflux::Fault;
 use circflow::engine::VerdictKind;
@@ -109,6 +110,10 @@ impl World {
                 Fault::EngineMemory => self.plan.held_max < 256 << 20,
                 Fault::SetMemory => self.plan.set_held_max < 16 << 20 || lost,
                 Fault::StreamMemory => self.plan.stream_bytes_max < 32 << 20,
+                // More was on its way when its padder was taken down than is welcome then.
+                Fault::PaddingUnexpected => {
+                    state.pads[0].is_some_and(|pad| pad.ended && pad.after_end == PADDING_AFTER_END_MAX)
+                }
                 Fault::LinkedTimeout | Fault::LinkedAckTimeout => swallowed || self.plan.link_timeout < 10_000 * MS,
                 _ => false,
             };
