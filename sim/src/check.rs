@@ -4,6 +4,7 @@ use crate::model::*;
 use crate::plan::{Kind, MS};
 use crate::tally::N;
 use crate::world::{World, SIDES};
+use circflow::base::limits::PADDING_AFTER_END_MAX;
 use circflow::base::Id;
 use circflow::conflux::Fault;
 use circflow::engine::VerdictKind;
@@ -46,6 +47,8 @@ impl World {
         waiting.retain(|&own| self.own_end(own).waiting);
         for &own in &waiting {
             match own {
+                // Which of two it was that had no room, nobody knows.
+                Own::Set(set, _) if self.goes_twice(node, set) => {}
                 Own::Set(set, end) => {
                     let id = self.sets[set].ends[end].id;
                     let peek = self.nodes[node].engine.peek(id);
@@ -59,6 +62,12 @@ impl World {
             }
         }
         self.nodes[node].waiting = waiting;
+    }
+
+    /// Whether an exit has two sets that its client calls one: a hostile peer has changed a nonce.
+    fn goes_twice(&self, node: usize, set: usize) -> bool {
+        let at = &self.nodes[node];
+        at.sets.iter().filter(|&&(id, of)| of == set && at.engine.set_stats(id).is_ok()).count() > 1
     }
 
     /// Whether DATA to the far end could go out on a circuit, as far as its figures say.
@@ -101,6 +110,10 @@ impl World {
                 Fault::EngineMemory => self.plan.held_max < 256 << 20,
                 Fault::SetMemory => self.plan.set_held_max < 16 << 20 || lost,
                 Fault::StreamMemory => self.plan.stream_bytes_max < 32 << 20,
+                // More was on its way when its padder was taken down than is welcome then.
+                Fault::PaddingUnexpected => {
+                    state.pads[0].is_some_and(|pad| pad.ended && pad.after_end == PADDING_AFTER_END_MAX)
+                }
                 Fault::LinkedTimeout | Fault::LinkedAckTimeout => swallowed || self.plan.link_timeout < 10_000 * MS,
                 _ => false,
             };
@@ -177,7 +190,7 @@ impl World {
     /// True for a set that holds for ever, as the deployed rules about lost legs have it.
     fn check_set(&mut self, set: usize) -> bool {
         let state = &self.sets[set];
-        let [client, exit] = [0, 1].map(|end| state.ends[end].alive || state.ends[end].alone.is_some());
+        let [client, exit] = [0, 1].map(|end| self.lives(set, end));
         if state.tainted {
             return true;
         }
@@ -228,12 +241,18 @@ impl World {
         hung
     }
 
+    /// Whether one end of a set is there, as a set or as the circuit that went on alone.
+    fn lives(&self, set: usize, end: usize) -> bool {
+        let state = &self.sets[set].ends[end];
+        state.alive || state.alone.is_some_and(|circ| self.circs[circ].open[end * LAST])
+    }
+
     fn check_stream(&mut self, stream: usize) {
         if self.is_lenient(stream) {
             return;
         }
         let alive = match self.streams[stream].home {
-            Home::Set(set) => self.sets[set].ends.iter().all(|end| end.alive || end.alone.is_some()),
+            Home::Set(set) => (0..2).all(|end| self.lives(set, end)),
             Home::Circ(circ, _) => self.circs[circ].open == [true; 4],
         };
         if !alive {

@@ -59,6 +59,9 @@ pub struct PadModel {
     pub until: Nanos,
     pub hop: u8,
     pub negotiated: bool,
+    /// It was taken down, and so many cells of padding have come from its hop since.
+    pub ended: bool,
+    pub after_end: u32,
 }
 
 /// One who owns streams at one end.

@@ -66,7 +66,7 @@ impl World {
                 engine.install_padder(now, id, &terms).unwrap();
             }
             let blocks = !negotiated && (name == "block-00" || name == "block-01");
-            self.circs[circ].pads[pos] = Some(PadModel { blocks, until: 0, hop: at, negotiated });
+            self.circs[circ].pads[pos] = Some(PadModel { blocks, hop: at, negotiated, ..PadModel::default() });
             self.tally.add(if negotiated { N::Negotiated } else { N::Padders }, 1);
             self.touch(node);
         }
@@ -118,6 +118,9 @@ impl World {
                         | Error::Misuse(Misuse::NoPadder))
             );
             assert!(over, "a padder is taken down: {ended:?}");
+            if let (Ok(()), Some(pad)) = (ended, &mut self.circs[circ].pads[pos]) {
+                pad.ended = true;
+            }
             self.touch(node);
         }
     }

@@ -223,6 +223,9 @@ impl World {
 
     /// Control that the engine has dealt with.
     fn consumed(&mut self, circ: usize, pos: usize, cell: &Cell) {
+        if let (Command::DROP, 0, Some(pad)) = (cell.command, pos, &mut self.circs[circ].pads[pos]) {
+            pad.after_end += u32::from(pad.ended && pad.hop == cell.hop);
+        }
         // A SENDME is about the other direction.
         let (hop, way) = (usize::from(cell.hop), usize::from(cell.forward));
         match cell.command {

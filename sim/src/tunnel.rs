@@ -248,6 +248,9 @@ impl World {
         if self.sets[set].ends[end].id == id {
             assert!(std::mem::replace(&mut self.sets[set].ends[end].alive, false), "a set ends once");
             self.forget_all(Own::Set(set, end));
+        } else {
+            // It may have been this one that had no room.
+            self.sets[set].ends[end].own.waiting = false;
         }
     }
 
