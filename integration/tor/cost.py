@@ -22,12 +22,12 @@ import network
 import transfer
 
 # the function of seam_tests.c -> what it stands for, and how often it is called for each such thing
-CELLS = 250 * 40
+CELLS = 100 * 110
 ROWS = [
     ("a cell sent", ["cost_send", "cost_rtt"], CELLS),
     ("a cell received in order", ["cost_in_order"], CELLS),
     ("a cell received too early, and taken", ["cost_held", "cost_taken", "cost_none_left"], CELLS),
-    ("a SWITCH received", ["cost_switch"], 500),
+    ("a SWITCH received", ["cost_switch"], 200),
 ]
 TICK = os.sysconf("SC_CLK_TCK")
 

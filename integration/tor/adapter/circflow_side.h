@@ -16,9 +16,12 @@
 
 /* A leg as circflow knows it. */
 typedef struct side_leg_t {
-  const conflux_leg_t *leg;
+  conflux_leg_t *leg;
   circuit_t *circ;
   struct circflow_circuit_id id;
+  /* What circflow believes of it: what it was told last, and the DATA that was sent since. */
+  struct circflow_leg_report told;
+  bool is_client;
   /* What was in tor's leg when we looked last. */
   uint64_t sent;
   uint64_t recv;
@@ -40,6 +43,10 @@ typedef struct side_t {
   conflux_alg_t alg;
   /* Messages wait for conflux_dequeue_relay_msg(). */
   bool ready;
+  /* The answer about the next DATA message is known: nothing has changed since it was given. */
+  bool decided;
+  uint32_t switch_delta;
+  circuit_t *choice;
   /* For the log. */
   struct circflow_set_stats figures;
   /* Messages were lost with circflow's set: nothing after them can be delivered any more. */
@@ -47,6 +54,9 @@ typedef struct side_t {
 } side_t;
 
 static struct circflow_engine *engine = NULL;
+
+/* The set that was looked for last. */
+static side_t *last_side = NULL;
 
 /* Sets with messages that tor is about to take. Polling meanwhile would take them away. */
 static int n_ready = 0;
@@ -68,11 +78,17 @@ HT_PROTOTYPE(side_map, side_t, node, side_hash, side_eq);
 HT_GENERATE2(side_map, side_t, node, side_hash, side_eq, 0.6,
              tor_reallocarray_, tor_free_);
 
+/* The time when a set or a leg came or went last. Looking at the clock costs more than most of what is done for a cell;
+ * tor measures the round trips and has the timeouts, so that nothing here hangs on the time of a cell, and circflow
+ * takes equal time as normal. */
+static uint64_t time_ns = 0;
+
 /* The one clock. Tests mock it, and it may stand still. */
-static inline uint64_t
+static uint64_t
 now_ns(void)
 {
-  return monotime_absolute_usec() * 1000;
+  time_ns = monotime_absolute_usec() * 1000;
+  return time_ns;
 }
 
 /* Calls that cannot fail unless we have a bug: says so in tor's log. */
@@ -121,6 +137,7 @@ engine_stop(void)
 {
   went_well(circflow_engine_free(engine, NULL, NULL), "end");
   engine = NULL;
+  last_side = NULL;
   HT_CLEAR(side_map, &sides);
 }
 
@@ -131,12 +148,17 @@ side_set_ready(side_t *side, bool ready)
   side->ready = ready;
 }
 
-static side_t *
+static inline side_t *
 side_find(const conflux_t *cfx)
 {
   side_t key;
+  if (PREDICT_LIKELY(last_side && last_side->cfx == cfx))
+    return last_side;
   key.cfx = (conflux_t *) cfx;
-  return HT_FIND(side_map, &sides, &key);
+  side_t *side = HT_FIND(side_map, &sides, &key);
+  if (side)
+    last_side = side;
+  return side;
 }
 
 static side_t *
@@ -153,7 +175,7 @@ side_find_or_new(conflux_t *cfx)
   return side;
 }
 
-static side_leg_t *
+static inline side_leg_t *
 side_leg_of(side_t *side, const circuit_t *circ)
 {
   for (int i = 0; i < side->n_legs; i++) {
@@ -203,6 +225,7 @@ side_drop_leg(side_t *side, int at)
   struct circflow_leg_report report = {
     .circuit = side->legs[at].id, .sendme_inc = 1,
   };
+  side->decided = false;
   side_note_figures(side);
   (void) circflow_circuit_report(engine, now_ns(), &report, 1);
   went_well(circflow_circuit_closed(engine, now_ns(), side->legs[at].id),
@@ -223,6 +246,7 @@ side_shut(side_t *side)
   if (side->set.v != 0)
     side_log_figures(side);
   side->set.v = 0;
+  side->decided = false;
   while (side->n_legs > 0) {
     side->n_legs--;
     went_well(circflow_circuit_closed(engine, now_ns(),
@@ -237,6 +261,7 @@ side_free(side_t *side)
 {
   side_shut(side);
   HT_REMOVE(side_map, &sides, side);
+  last_side = NULL;
   tor_free(side);
   if (HT_EMPTY(&sides))
     engine_stop();
@@ -274,7 +299,7 @@ leg_rtt_ns(const conflux_leg_t *leg)
 }
 
 static bool
-side_adopt_leg(side_t *side, const conflux_leg_t *leg, side_leg_t *out)
+side_adopt_leg(side_t *side, conflux_leg_t *leg, side_leg_t *out)
 {
   struct circflow_circuit_config config;
   bool is_client = CIRCUIT_IS_ORIGIN(leg->circ);
@@ -286,6 +311,7 @@ side_adopt_leg(side_t *side, const conflux_leg_t *leg, side_leg_t *out)
   memset(out, 0, sizeof(*out));
   out->leg = leg;
   out->circ = leg->circ;
+  out->is_client = is_client;
   out->may_get_zero = leg->last_seq_recv > 0;
   if (!went_well(circflow_circuit_open(engine, now_ns(), &config, &out->id), "circuit"))
     return false;
@@ -413,23 +439,26 @@ static inline bool
 side_is_current(const side_t *side)
 {
   const conflux_t *cfx = side->cfx;
-  if (CONFLUX_NUM_LEGS(cfx) != side->n_legs ||
+  int n_legs = side->n_legs;
+  if (CONFLUX_NUM_LEGS(cfx) != n_legs ||
       cfx->last_seq_delivered != side->delivered ||
       cfx->params.alg != side->alg)
     return false;
-  CONFLUX_FOR_EACH_LEG_BEGIN(cfx, leg) {
-    const side_leg_t *mine = &side->legs[leg_sl_idx];
+  const side_leg_t *mine = side->legs;
+  for (int i = 0; i < n_legs; i++, mine++) {
+    const conflux_leg_t *leg = cfx->legs->list[i];
     if (mine->leg != leg || mine->circ != leg->circ ||
         mine->sent != leg->last_seq_sent || mine->recv != leg->last_seq_recv)
       return false;
-  } CONFLUX_FOR_EACH_LEG_END(leg);
-  return side->n_legs > 0 && !side->torn;
+  }
+  return n_legs > 0 && !side->torn;
 }
 
 /* Tor's set has changed behind our back: follows it. */
 static bool
 side_follow(side_t *side)
 {
+  side->decided = false;
   side_drop_legs(side);
   if (side->torn || CONFLUX_NUM_LEGS(side->cfx) == 0)
     return false;
@@ -458,7 +487,7 @@ side_follow(side_t *side)
 /* The circflow set of a set of tor's, as tor has it now. NULL when they cannot be brought together: the set is being
  * closed then. */
 static side_t *
-side_sync(conflux_t *cfx)
+side_sync_anew(conflux_t *cfx)
 {
   /* The legs go one by one now, and nothing is sent or delivered any more. */
   if (cfx->in_full_teardown)
@@ -466,7 +495,7 @@ side_sync(conflux_t *cfx)
   side_t *side = side_find_or_new(cfx);
   if (!side)
     return NULL;
-  if (PREDICT_LIKELY(side_is_current(side)) || side_follow(side))
+  if (side_is_current(side) || side_follow(side))
     return side;
   if (CONFLUX_NUM_LEGS(cfx) > 0) {
     const conflux_leg_t *leg = smartlist_get(cfx->legs, 0);
@@ -475,6 +504,15 @@ side_sync(conflux_t *cfx)
                                END_CIRC_REASON_INTERNAL);
   }
   return NULL;
+}
+
+/* The same, with the common case first: the set of the last call, and nothing has changed. */
+static inline side_t *
+side_sync(conflux_t *cfx)
+{
+  if (PREDICT_LIKELY(last_side && last_side->cfx == cfx && !cfx->in_full_teardown && side_is_current(last_side)))
+    return last_side;
+  return side_sync_anew(cfx);
 }
 
 #endif /* !defined(TOR_CIRCFLOW_SIDE_H) */
