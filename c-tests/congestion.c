@@ -617,12 +617,14 @@ static void nobody_reports_or_sends_for_a_set_that_is_run(void **state)
 {
     circflow_verdict verdict;
     circflow_message data = host_data(HOST_HOPS, "x");
+    size_t count;
     (void)state;
     host_adopted(&world, 1);
     circflow_leg_report report = host_report(LEG(0), 50, 0);
     IS(CIRCFLOW_ERR_IS_RUN, circflow_circuit_report(CLIENT, world.now, &report, 1));
     IS(CIRCFLOW_ERR_IS_RUN, circflow_set_send(CLIENT, world.now, world.client_set, &data, NULL, 0, &verdict));
     IS(CIRCFLOW_ERR_IS_RUN, circflow_set_decide(CLIENT, world.now, world.client_set, &data, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_IS_RUN, circflow_set_next_tokens(CLIENT, world.client_set, NULL, 0, &count));
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).cwnd, WINDOW);
     /* Legs are alike in who runs them. */
     world.client_circuit.flags = CIRCFLOW_CIRCUIT_VEGAS;
