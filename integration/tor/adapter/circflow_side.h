@@ -14,13 +14,20 @@
  * after conflux_validate_source_hop() has said so. */
 #define CLIENT_HOPS 3
 
+/* Messages that are asked for at a time, when their turn has come. */
+#define SIDE_TAKEN_MAX 32
+
 /* A leg as circflow knows it. */
 typedef struct side_leg_t {
   conflux_leg_t *leg;
   circuit_t *circ;
   struct circflow_circuit_id id;
   /* What circflow believes of it: what it was told last, and the DATA that was sent since. */
-  struct circflow_leg_report told;
+  uint64_t cwnd;
+  uint64_t inflight;
+  uint64_t rtt_usec;
+  uint32_t sendme_inc;
+  uint32_t flags;
   bool is_client;
   /* What was in tor's leg when we looked last. */
   uint64_t sent;
@@ -43,10 +50,14 @@ typedef struct side_t {
   conflux_alg_t alg;
   /* Messages wait for conflux_dequeue_relay_msg(). */
   bool ready;
-  /* The answer about the next DATA message is known: nothing has changed since it was given. */
-  bool decided;
+  /* The answer about the next DATA messages, so many, is known as long as nothing changes. */
+  uint64_t decided;
   uint32_t switch_delta;
   circuit_t *choice;
+  /* Messages whose turn has come, which circflow has handed out, and tor has not asked for yet. */
+  uint64_t taken[SIDE_TAKEN_MAX];
+  int n_taken;
+  int next_taken;
   /* For the log. */
   struct circflow_set_stats figures;
   /* Messages were lost with circflow's set: nothing after them can be delivered any more. */
@@ -144,6 +155,7 @@ engine_stop(void)
 static void
 side_set_ready(side_t *side, bool ready)
 {
+  side->n_taken = side->next_taken = 0;
   n_ready += (int) ready - (int) side->ready;
   side->ready = ready;
 }
@@ -225,7 +237,7 @@ side_drop_leg(side_t *side, int at)
   struct circflow_leg_report report = {
     .circuit = side->legs[at].id, .sendme_inc = 1,
   };
-  side->decided = false;
+  side->decided = 0;
   side_note_figures(side);
   (void) circflow_circuit_report(engine, now_ns(), &report, 1);
   went_well(circflow_circuit_closed(engine, now_ns(), side->legs[at].id),
@@ -246,7 +258,7 @@ side_shut(side_t *side)
   if (side->set.v != 0)
     side_log_figures(side);
   side->set.v = 0;
-  side->decided = false;
+  side->decided = 0;
   while (side->n_legs > 0) {
     side->n_legs--;
     went_well(circflow_circuit_closed(engine, now_ns(),
@@ -419,7 +431,8 @@ side_import(side_t *side)
     return false;
   /* What is delivered must have been received. Tor's test of SWITCH writes a message's numbers before the SWITCH in
    * front of it has come: the rest of "delivered" follows after that, as the difference stays. */
-  numbers.delivered = MIN(side->cfx->last_seq_delivered, conflux_get_max_seq_recv(side->cfx));
+  if (side->delivered != side->cfx->last_seq_delivered)
+    numbers.delivered = MIN(side->cfx->last_seq_delivered, conflux_get_max_seq_recv(side->cfx));
   if (numbers.sending.v == 0)
     numbers.sending.v = side_guess_sending(side);
   for (int i = 0; i < side->n_legs; i++) {
@@ -430,8 +443,9 @@ side_import(side_t *side)
   if (!went_well(circflow_set_import(engine, now_ns(), side->set, &numbers, rows,
                                      (size_t) side->n_legs), "import"))
     return false;
+  uint64_t delivered = side->delivered == side->cfx->last_seq_delivered ? side->delivered : numbers.delivered;
   side_note_numbers(side);
-  side->delivered = numbers.delivered;
+  side->delivered = delivered;
   return true;
 }
 
@@ -458,7 +472,7 @@ side_is_current(const side_t *side)
 static bool
 side_follow(side_t *side)
 {
-  side->decided = false;
+  side->decided = 0;
   side_drop_legs(side);
   if (side->torn || CONFLUX_NUM_LEGS(side->cfx) == 0)
     return false;
@@ -513,6 +527,33 @@ side_sync(conflux_t *cfx)
   if (PREDICT_LIKELY(last_side && last_side->cfx == cfx && !cfx->in_full_teardown && side_is_current(last_side)))
     return last_side;
   return side_sync_anew(cfx);
+}
+
+/* The set, and the leg that a circuit is of it. What another leg may have been given behind our back is seen when one
+ * is chosen to send on, or when that leg's turn comes. NULL, and the set is none or the circuit no leg of it. */
+static inline side_t *
+side_sync_leg(conflux_t *cfx, const circuit_t *circ, side_leg_t **leg_out)
+{
+  side_t *side = last_side;
+  if (PREDICT_LIKELY(side && side->cfx == cfx && !cfx->in_full_teardown && !side->torn &&
+                     cfx->last_seq_delivered == side->delivered && cfx->params.alg == side->alg)) {
+    int n_legs = side->n_legs;
+    side_leg_t *mine = side->legs;
+    for (int i = 0; i < n_legs; i++, mine++) {
+      const conflux_leg_t *leg = mine->leg;
+      if (mine->circ != circ)
+        continue;
+      if (PREDICT_LIKELY(CONFLUX_NUM_LEGS(cfx) == n_legs && cfx->legs->list[i] == leg && leg->circ == circ &&
+                         leg->last_seq_sent == mine->sent && leg->last_seq_recv == mine->recv)) {
+        *leg_out = mine;
+        return side;
+      }
+      break;
+    }
+  }
+  side = side_sync_anew(cfx);
+  *leg_out = side ? side_leg_of(side, circ) : NULL;
+  return *leg_out ? side : NULL;
 }
 
 #endif /* !defined(TOR_CIRCFLOW_SIDE_H) */

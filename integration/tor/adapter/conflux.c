@@ -215,8 +215,12 @@ static inline void
 queue_add(conflux_t *cfx, conflux_msg_t *msg)
 {
   size_t cost = conflux_msg_alloc_cost(msg);
-  msg->heap_idx = smartlist_len(cfx->ooo_q);
-  smartlist_add(cfx->ooo_q, msg);
+  smartlist_t *list = cfx->ooo_q;
+  msg->heap_idx = list->num_used;
+  if (PREDICT_LIKELY(list->num_used < list->capacity))
+    list->list[list->num_used++] = msg;
+  else
+    smartlist_add(list, msg);
   cfx->ooo_q_alloc_cost += cost;
   queued_bytes += cost;
 }
@@ -240,6 +244,9 @@ queue_remove(conflux_t *cfx, conflux_msg_t *msg)
 static void
 queue_clear(conflux_t *cfx)
 {
+  side_t *side = side_find(cfx);
+  if (side)
+    side->n_taken = side->next_taken = 0;
   SMARTLIST_FOREACH(cfx->ooo_q, conflux_msg_t *, msg, conflux_relay_msg_free(msg));
   smartlist_clear(cfx->ooo_q);
   queued_bytes -= cfx->ooo_q_alloc_cost;
@@ -308,42 +315,53 @@ conflux_handle_oom(size_t bytes_to_remove)
 
 /* ---- Sending ---- */
 
-/* How a leg stands. Congestion control is tor's. */
-static inline struct circflow_leg_report
-leg_report(const side_leg_t *mine)
+/* How a leg stands: congestion control is tor's. True when that is news for circflow. */
+static inline bool
+leg_look(side_leg_t *mine)
 {
   const circuit_t *circ = mine->circ;
   const congestion_control_t *cc = mine->is_client ? CONST_TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol
                                                    : circ->ccontrol;
   bool blocked = mine->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan;
-  return (struct circflow_leg_report) {
-    .circuit = mine->id,
-    .cwnd = cc->cwnd,
-    .inflight = cc->inflight,
-    .rtt_ns = leg_rtt_ns(mine->leg),
-    .sendme_inc = cc->sendme_inc,
-    .flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0) |
-             (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0),
-  };
+  uint64_t rtt_usec = mine->leg->circ_rtts_usec;
+  uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0) | (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);
+  if (PREDICT_LIKELY(mine->inflight == cc->inflight && mine->cwnd == cc->cwnd && mine->rtt_usec == rtt_usec &&
+                     mine->flags == flags && mine->sendme_inc == cc->sendme_inc))
+    return false;
+  mine->cwnd = cc->cwnd;
+  mine->inflight = cc->inflight;
+  mine->rtt_usec = rtt_usec;
+  mine->flags = flags;
+  mine->sendme_inc = cc->sendme_inc;
+  return true;
 }
 
-static inline bool
-is_news(const struct circflow_leg_report *a, const struct circflow_leg_report *b)
+/* The legs of which circflow has to hear something, as bits. Between two SENDMEs there are none: circflow counts what
+ * is sent as tor does. */
+static inline uint32_t
+side_news(side_t *side)
 {
-  return ((a->cwnd ^ b->cwnd) | (a->inflight ^ b->inflight) | (a->rtt_ns ^ b->rtt_ns) |
-          (a->sendme_inc ^ b->sendme_inc) | (a->flags ^ b->flags)) != 0;
+  uint32_t news = 0;
+  for (int i = 0; i < side->n_legs; i++)
+    news |= (uint32_t) leg_look(&side->legs[i]) << i;
+  return news;
 }
 
-/* What circflow does not know yet of the legs. Between two SENDMEs that is nothing: it counts what is sent as tor does. */
-static inline size_t
-side_news(side_t *side, struct circflow_leg_report *news)
+static size_t
+side_report(const side_t *side, uint32_t news, struct circflow_leg_report *reports)
 {
   size_t n = 0;
   for (int i = 0; i < side->n_legs; i++) {
-    side_leg_t *mine = &side->legs[i];
-    struct circflow_leg_report now = leg_report(mine);
-    if (is_news(&now, &mine->told))
-      news[n++] = mine->told = now;
+    const side_leg_t *mine = &side->legs[i];
+    if (news & (UINT32_C(1) << i))
+      reports[n++] = (struct circflow_leg_report) {
+        .circuit = mine->id,
+        .cwnd = mine->cwnd,
+        .inflight = mine->inflight,
+        .rtt_ns = leg_rtt_ns(mine->leg),
+        .sendme_inc = mine->sendme_inc,
+        .flags = mine->flags,
+      };
   }
   return n;
 }
@@ -377,27 +395,36 @@ move_to_leg(conflux_t *cfx, conflux_leg_t *leg)
 
 /* Asks circflow where a message goes. True when there is a leg for it: side->choice. */
 static bool
-side_ask(side_t *side, uint8_t command, const struct circflow_leg_report *news, size_t n)
+side_ask(side_t *side, uint8_t command, uint32_t news)
 {
+  struct circflow_leg_report reports[CIRCFLOW_LEGS_MAX];
   struct circflow_verdict verdict;
   struct circflow_message message = {
     .command = command,
     .hop = side->legs[0].is_client ? CLIENT_HOPS : 0,
   };
-  int32_t status = circflow_set_decide(engine, time_ns, side->set, &message, news, n, &verdict);
+  size_t n = news ? side_report(side, news, reports) : 0;
+  int32_t status = circflow_set_decide(engine, time_ns, side->set, &message, reports, n, &verdict);
   side->choice = NULL;
   side->switch_delta = 0;
-  /* A message other than DATA goes out also where DATA has to wait: only what is said of DATA holds for all. */
-  side->decided = command == RELAY_COMMAND_DATA;
+  side->decided = 0;
   if (PREDICT_LIKELY(status == CIRCFLOW_OK)) {
     side->choice = (circuit_t *) (uintptr_t) verdict.circuit_tag;
     side->switch_delta = verdict.switch_delta;
+    /* How many more go the same way. */
+    (void) circflow_set_room(engine, side->set, &side->decided);
   } else if (status == CIRCFLOW_ERR_BLOCKED) {
     /* It has noted that it will have to say when there is room. */
     engine_drain();
   } else {
-    side->decided = went_well(status, "decision");
+    went_well(status, "decision");
+    return false;
   }
+  /* A message other than DATA goes out also where DATA has to wait: only what is said of DATA holds for all. */
+  if (command == RELAY_COMMAND_DATA)
+    side->decided = MAX(side->decided, 1);
+  else
+    side->decided = 0;
   return side->choice != NULL;
 }
 
@@ -405,10 +432,9 @@ side_ask(side_t *side, uint8_t command, const struct circflow_leg_report *news, 
 static inline void
 side_choose(side_t *side)
 {
-  struct circflow_leg_report news[CIRCFLOW_LEGS_MAX];
-  size_t n = side_news(side, news);
-  if (n > 0 || !side->decided)
-    (void) side_ask(side, RELAY_COMMAND_DATA, news, n);
+  uint32_t news = side_news(side);
+  if (PREDICT_UNLIKELY(news || side->decided == 0))
+    (void) side_ask(side, RELAY_COMMAND_DATA, news);
   if (PREDICT_UNLIKELY(!side->cfx->curr_leg))
     name_first_leg(side, side->choice);
 }
@@ -448,7 +474,7 @@ switch_to(conflux_t *cfx, circuit_t *circ, uint32_t delta)
   side_leg_t *mine = side ? side_leg_of(side, circ) : NULL;
   if (!mine)
     return NULL;
-  side->decided = false;
+  side->decided = 0;
   if (delta != 0 &&
       !went_well(circflow_circuit_sent(engine, time_ns, mine->id, CIRCFLOW_CMD_SWITCH,
                                        CIRCUIT_IS_ORIGIN(circ) ? CLIENT_HOPS : 0), "SWITCH"))
@@ -482,7 +508,7 @@ conflux_decide_circ_for_send(conflux_t *cfx, circuit_t *orig_circ, uint8_t relay
   if (!side)
     return NULL;
   side_choose(side);
-  if (!side->choice && (relay_command == RELAY_COMMAND_DATA || !side_ask(side, relay_command, NULL, 0)))
+  if (!side->choice && (relay_command == RELAY_COMMAND_DATA || !side_ask(side, relay_command, 0)))
     return NULL;
   circuit_t *circ = side->choice;
   if (PREDICT_LIKELY(cfx->curr_leg && cfx->curr_leg->circ == circ && side->switch_delta == 0))
@@ -497,9 +523,9 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
 {
   if (!conflux_should_multiplex(relay_command))
     return;
-  side_t *side = side_sync(cfx);
-  side_leg_t *mine = side ? side_leg_of(side, circ) : NULL;
-  if (!mine) {
+  side_leg_t *mine;
+  side_t *side = side_sync_leg(cfx, circ, &mine);
+  if (!side) {
     log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "A cell went out on a circuit that is no leg any more.");
     return;
   }
@@ -510,8 +536,9 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
     conflux_mark_all_for_close(cfx->nonce, mine->is_client, END_CIRC_REASON_INTERNAL);
     return;
   }
-  side->decided = false;
-  mine->told.inflight += relay_command == RELAY_COMMAND_DATA;
+  /* What circflow has said holds for the leg that sends. */
+  side->decided = side->choice == circ && cfx->curr_leg == mine->leg && side->decided > 0 ? side->decided - 1 : 0;
+  mine->inflight += relay_command == RELAY_COMMAND_DATA;
   mine->sent = ++mine->leg->last_seq_sent;
   move_to_leg(cfx, mine->leg);
 }
@@ -540,9 +567,11 @@ refuse(side_t *side, circuit_t *circ, int32_t status)
 static inline side_leg_t *
 leg_of_arrival(conflux_t *cfx, circuit_t *circ, crypt_path_t *layer_hint, side_t **side_out)
 {
-  side_t *side = side_sync(cfx);
-  side_leg_t *mine = side ? side_leg_of(side, circ) : NULL;
-  if (PREDICT_LIKELY(mine && conflux_validate_source_hop(circ, layer_hint))) {
+  side_leg_t *mine;
+  side_t *side = side_sync_leg(cfx, circ, &mine);
+  /* The common case of conflux_validate_source_hop(), at an exit. */
+  bool is_end = mine && !mine->is_client && !layer_hint && !circ->n_chan;
+  if (PREDICT_LIKELY(is_end || (mine && conflux_validate_source_hop(circ, layer_hint)))) {
     *side_out = side;
     return mine;
   }
@@ -660,11 +689,28 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
   return true;
 }
 
+/* Asks circflow for the next messages whose turn has come. False when there are none. */
+static bool
+side_take(side_t *side, circuit_t *circ)
+{
+  size_t count = 0;
+  int32_t status = circflow_set_next_tokens(engine, side->set, side->taken, SIDE_TAKEN_MAX, &count);
+  side->next_taken = 0;
+  side->n_taken = (int) count;
+  if (PREDICT_LIKELY(count > 0))
+    return true;
+  side_set_ready(side, false);
+  /* Not OK when two legs brought the same number. */
+  if (status != CIRCFLOW_OK)
+    refuse(side, circ, status);
+  else
+    engine_drain();
+  return false;
+}
+
 conflux_msg_t *
 conflux_dequeue_relay_msg(circuit_t *circ)
 {
-  struct circflow_insn insn;
-  uint8_t no_body[1];
   /* Delivering the last message may have closed the circuit, and nobody told the loop. */
   if (circ->marked_for_close || !circ->conflux)
     return NULL;
@@ -672,21 +718,10 @@ conflux_dequeue_relay_msg(circuit_t *circ)
   side_t *side = side_find(cfx);
   if (!side || !side->ready)
     return NULL;
-  int32_t status = circflow_set_next(engine, side->set, no_body, sizeof(no_body), &insn);
-  if (status != CIRCFLOW_OK) {
-    /* Two legs brought the same number. */
-    side_set_ready(side, false);
-    refuse(side, circ, status);
+  if (side->next_taken == side->n_taken && !side_take(side, circ))
     return NULL;
-  }
-  if (insn.kind != CIRCFLOW_INSN_DELIVER) {
-    side_set_ready(side, false);
-    engine_drain();
-    return NULL;
-  }
-  conflux_msg_t *msg = (conflux_msg_t *) (uintptr_t) insn.detail.deliver.token;
+  conflux_msg_t *msg = (conflux_msg_t *) (uintptr_t) side->taken[side->next_taken++];
   queue_remove(cfx, msg);
-  cfx->last_seq_delivered = insn.detail.deliver.number;
-  side->delivered = insn.detail.deliver.number;
+  side->delivered = ++cfx->last_seq_delivered;
   return msg;
 }
