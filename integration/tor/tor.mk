@@ -6,7 +6,7 @@ TOR_BUILD    := $(CURDIR)/$(BUILD)/tor
 TOR_PACKAGES := libssl-dev zlib1g-dev dpkg-dev python3
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
-.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam
+.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding
 
 tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	@scripts/setup.sh $(TOR_PACKAGES)
@@ -43,3 +43,7 @@ tor-cost: tor tor-seam ## What circflow costs in tor, against stock: instruction
 	@$(TOR_HERE)/cost.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow \
 		--seam-stock $(TOR_BUILD)/seam-stock/src/test/test --seam-circflow $(TOR_BUILD)/seam-circflow/src/test/test \
 		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB)) $(COST)
+
+tor-padding: tor ## Padding by circflow on circuits of a private tor network: SIZE_MIB=
+	@$(TOR_HERE)/padding.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow \
+		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB))

@@ -10,8 +10,12 @@
 #include "core/or/or.h"
 
 #include "app/config/config.h"
+#include "core/or/channel.h"
 #include "core/or/circuit_st.h"
+#include "core/or/circuitbuild.h"
 #include "core/or/circuitlist.h"
+#include "core/or/circuitmux.h"
+#include "core/or/circuitpadding.h"
 #include "core/or/circuituse.h"
 #include "core/or/conflux.h"
 #include "core/or/conflux_cell.h"
@@ -22,15 +26,26 @@
 #include "core/or/congestion_control_common.h"
 #include "core/or/congestion_control_st.h"
 #include "core/or/crypt_path_st.h"
+#include "core/or/extend_info_st.h"
+#include "core/or/or_circuit_st.h"
 #include "core/or/origin_circuit_st.h"
 #include "core/or/relay.h"
 #include "core/or/relay_msg.h"
+#include "feature/nodelist/networkstatus.h"
+#include "feature/nodelist/node_st.h"
+#include "feature/nodelist/nodelist.h"
+#include "feature/nodelist/routerstatus_st.h"
+#include "feature/stats/rephist.h"
 #include "lib/crypt_ops/crypto_rand.h"
 #include "lib/crypt_ops/crypto_util.h"
+#include "lib/evloop/compat_libevent.h"
+#include "lib/evloop/timers.h"
+#include "lib/fs/files.h"
 #include "lib/time/compat_time.h"
 
 #include "circflow_build.h"
 #include "circflow_side.h"
+#include "circflow_pad.h"
 
 /* What tor pays for all messages that wait for their turn. */
 static uint64_t queued_bytes = 0;
@@ -343,7 +358,7 @@ side_news(side_t *side)
 {
   uint32_t news = 0;
   for (int i = 0; i < side->n_legs; i++)
-    news |= (uint32_t) leg_look(&side->legs[i]) << i;
+    news |= leg_look(&side->legs[i]) ? UINT32_C(1) << i : 0;
   return news;
 }
 
@@ -412,7 +427,7 @@ side_ask(side_t *side, uint8_t command, uint32_t news)
     side->choice = (circuit_t *) (uintptr_t) verdict.circuit_tag;
     side->switch_delta = verdict.switch_delta;
     /* How many more go the same way. */
-    (void) circflow_set_room(engine, side->set, &side->decided);
+    went_well(circflow_set_room(engine, side->set, &side->decided), "room");
   } else if (status == CIRCFLOW_ERR_BLOCKED) {
     /* It has noted that it will have to say when there is room. */
     engine_drain();
@@ -664,6 +679,7 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
   side_leg_t *mine = leg_of_arrival(cfx, in_circ, layer_hint, &side);
   if (!mine || was_cut_short(side, in_circ))
     return false;
+  pad_note_arrival(in_circ, layer_hint);
   conflux_msg_t *head = spare_take(&spare_heads, sizeof(spare_t));
   struct circflow_message message = message_of(mine, msg);
   message.form = CIRCFLOW_FORM_TOKEN;
