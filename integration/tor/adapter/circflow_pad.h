@@ -33,6 +33,9 @@ typedef struct pad_circ_t {
   HT_ENTRY(pad_circ_t) node;
   circuit_t *circ;
   struct circflow_circuit_id id;
+  /* As many as it had when it was built; 0 at a relay. A circuit that is used for something else grows longer, and
+   * whatever goes further than the padder's hop is the same to the padder. */
+  uint8_t hops;
   bool is_client;
 } pad_circ_t;
 
@@ -163,7 +166,7 @@ pad_new(circuit_t *circ)
   pad->is_client = CIRCUIT_IS_ORIGIN(circ);
   config.tag = (uint64_t) (uintptr_t) circ;
   config.role = pad->is_client ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_EXIT;
-  config.hops = pad->is_client ? (uint8_t) circuit_get_cpath_len(TO_ORIGIN_CIRCUIT(circ)) : 0;
+  config.hops = pad->hops = pad->is_client ? (uint8_t) circuit_get_cpath_len(TO_ORIGIN_CIRCUIT(circ)) : 0;
   /* Tor's own machines may run here too; and the queue is tor's, so that we are asked what becomes of padding. */
   config.flags = CIRCFLOW_CIRCUIT_OTHER_PADDER | CIRCFLOW_CIRCUIT_OWN_QUEUE;
   if (!pad->is_client && circ->n_chan)
@@ -366,14 +369,12 @@ pad_hop_of(const pad_circ_t *pad, const crypt_path_t *layer)
 {
   if (!pad->is_client)
     return 0;
-  const crypt_path_t *first = CONST_TO_ORIGIN_CIRCUIT(pad->circ)->cpath, *at = first;
-  for (uint8_t hop = 1; at && hop < UINT8_MAX; hop++, at = at->next) {
+  const crypt_path_t *at = CONST_TO_ORIGIN_CIRCUIT(pad->circ)->cpath;
+  for (uint8_t hop = 1; at && hop < pad->hops; hop++, at = at->next) {
     if (at == layer)
       return hop;
-    if (at->next == first)
-      break;
   }
-  return (uint8_t) circuit_get_cpath_len(TO_ORIGIN_CIRCUIT(pad->circ));
+  return pad->hops;
 }
 
 /* A cell was recognised here. All that matters is whether it is padding; and numbers of conflux, which is another
@@ -441,10 +442,8 @@ __wrap_circpad_deliver_sent_relay_cell_events(circuit_t *circ, uint8_t command)
 {
   pad_circ_t *pad = pad_of(circ);
   if (pad && !pad_is_sending) {
-    /* Tor does not say to which hop. Nearly all go to the last, and whatever goes to the second or further is the same
-     * to the padder there. */
-    uint8_t hop = pad->is_client ? (uint8_t) circuit_get_cpath_len(TO_ORIGIN_CIRCUIT(circ)) : 0;
-    went_well(circflow_circuit_sent(pad_engine, pad_now(), pad->id, command, hop), "sent, for padding");
+    /* Tor does not say to which hop; nearly all go to the last. */
+    went_well(circflow_circuit_sent(pad_engine, pad_now(), pad->id, command, pad->hops), "sent, for padding");
     pad_wake();
   }
   __real_circpad_deliver_sent_relay_cell_events(circ, command);
