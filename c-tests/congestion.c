@@ -617,6 +617,7 @@ static void nobody_reports_or_sends_for_a_set_that_is_run(void **state)
 {
     circflow_verdict verdict;
     circflow_message data = host_data(HOST_HOPS, "x");
+    size_t count;
     (void)state;
     host_adopted(&world, 1);
     circflow_leg_report report = host_report(LEG(0), 50, 0);
@@ -630,6 +631,7 @@ static void nobody_reports_or_sends_for_a_set_that_is_run(void **state)
     OK(circflow_circuit_sent(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_DROP, HOST_HOPS));
     assert_int_equal(host_set_stats(CLIENT, world.client_set).sent, 0);
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).inflight, 0);
+    IS(CIRCFLOW_ERR_IS_RUN, circflow_set_next_tokens(CLIENT, world.client_set, NULL, 0, &count));
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).cwnd, WINDOW);
     /* Legs are alike in who runs them. */
     world.client_circuit.flags = CIRCFLOW_CIRCUIT_VEGAS;

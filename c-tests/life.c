@@ -356,6 +356,7 @@ static void ids_that_name_nothing_are_told_apart(void **state)
         circflow_set_numbers numbers = {0, {0}};
         circflow_leg_numbers legs[CIRCFLOW_LEGS_MAX];
         size_t count;
+        uint64_t number;
         circflow_padding_config padding = host_padding_config(world.client, NULL, 2, 0);
         circflow_padding_stats figures;
         const circflow_insn_padding asked = {CIRCFLOW_CMD_DROP, 2, 0, CIRCFLOW_PADDING_ASKS, 0};
@@ -384,6 +385,8 @@ static void ids_that_name_nothing_are_told_apart(void **state)
         IS(rows[i].want_set, circflow_set_send(world.client, world.now, s, &message, NULL, 0, &verdict));
         IS(rows[i].want_set, circflow_set_peek(world.client, s, &verdict));
         IS(rows[i].want_set, circflow_set_next(world.client, s, NULL, 0, &insn));
+        IS(rows[i].want_set, circflow_set_next_tokens(world.client, s, NULL, 0, &count));
+        IS(rows[i].want_set, circflow_set_room(world.client, s, &number));
         IS(rows[i].want_set, circflow_set_get_stats(world.client, s, &stats));
         IS(rows[i].want_set, circflow_set_export(world.client, s, &numbers, legs, COUNT(legs), &count));
         IS(rows[i].want_set, circflow_set_import(world.client, world.now, s, &numbers, NULL, 0));

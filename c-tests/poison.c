@@ -76,6 +76,8 @@ static void a_poisoned_engine_answers_poisoned(void **state)
     IS(CIRCFLOW_ERR_POISONED, circflow_set_send(world.client, world.now, world.client_set, &message, NULL, 0, &verdict));
     IS(CIRCFLOW_ERR_POISONED, circflow_set_peek(world.client, world.client_set, &verdict));
     IS(CIRCFLOW_ERR_POISONED, circflow_set_next(world.client, world.client_set, NULL, 0, &insn));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_next_tokens(world.client, world.client_set, NULL, 0, &count));
+    IS(CIRCFLOW_ERR_POISONED, circflow_set_room(world.client, world.client_set, &number));
     IS(CIRCFLOW_ERR_POISONED, circflow_set_get_stats(world.client, world.client_set, &set_stats));
     IS(CIRCFLOW_ERR_POISONED, circflow_set_export(world.client, world.client_set, &numbers, legs, COUNT(legs), &count));
     IS(CIRCFLOW_ERR_POISONED, circflow_set_import(world.client, world.now, world.client_set, &numbers, NULL, 0));

@@ -497,6 +497,104 @@ static void fused_is_the_same_as_in_steps(void **state)
     host_stop(&fused);
 }
 
+static uint64_t room_of_set(void)
+{
+    uint64_t messages = UINT64_MAX;
+    OK(circflow_set_room(world.client, world.client_set, &messages));
+    assert_true(messages != UINT64_MAX);
+    return messages;
+}
+
+static void room_counts_down_to_the_next_choice(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    legs_for(2, CIRCFLOW_UX_HIGH_THROUGHPUT, 0);
+    assert_int_equal(room_of_set(), 0);
+    OK(decide_status(CIRCFLOW_CMD_DATA, &verdict));
+    assert_int_equal(room_of_set(), 0); /* No leg is sending yet. */
+    OK(sent(0, CIRCFLOW_CMD_DATA));
+    OK(decide_status(CIRCFLOW_CMD_DATA, &verdict));
+    assert_int_equal(room_of_set(), 99);
+    for (uint64_t left = 99; left > 0; left--) {
+        assert_int_equal(room_of_set(), left);
+        OK(sent(0, CIRCFLOW_CMD_DATA));
+    }
+    assert_int_equal(room_of_set(), 0);
+    OK(decide_status(CIRCFLOW_CMD_DATA, &verdict));
+    assert_int_equal(verdict.circuit.v, world.client_leg[1].v);
+    assert_int_equal(verdict.switch_delta, 100);
+    assert_int_equal(room_of_set(), 0);
+    /* Any report ends it, as a faster leg may have room again. */
+    OK(sent(1, CIRCFLOW_CMD_SWITCH));
+    OK(sent(1, CIRCFLOW_CMD_DATA));
+    OK(decide_status(CIRCFLOW_CMD_DATA, &verdict));
+    assert_int_equal(room_of_set(), 99);
+    room(0, 10);
+    assert_int_equal(room_of_set(), 0);
+    OK(decide_status(CIRCFLOW_CMD_DATA, &verdict));
+    assert_int_equal(verdict.circuit.v, world.client_leg[0].v);
+    IS(CIRCFLOW_ERR_NULL, circflow_set_room(world.client, world.client_set, NULL));
+}
+
+/* Who sends as long as there is room, and asks only then, sends each message where it would go if each were asked for. */
+static void room_is_the_same_as_asking(void **state)
+{
+    static const uint8_t algorithms[] = {0, CIRCFLOW_ALGORITHM_MIN_RTT, CIRCFLOW_ALGORITHM_LOW_RTT, CIRCFLOW_ALGORITHM_CWND_RTT};
+    (void)state;
+    for (uint32_t round = 0; round < 4 * COUNT(algorithms) + 1; round++) {
+        uint8_t ux = (uint8_t)(round / COUNT(algorithms)), algorithm = algorithms[round % COUNT(algorithms)];
+        static host_world asking;
+        circflow_circuit_id current = {0};
+        circflow_verdict a, b;
+        uint64_t free_rides = 0, left = 0;
+        setup(NULL);
+        legs_for(3, ux, algorithm);
+        asking = world;
+        setup(NULL);
+        legs_for(3, ux, algorithm);
+        for (uint32_t i = 0; i < 2000; i++) {
+            circflow_message message = host_message(i % 17 ? CIRCFLOW_CMD_DATA : CIRCFLOW_CMD_XON, HOST_HOPS, 7, "x", 1);
+            if (i % 23 == 0) {
+                circflow_leg_report report = host_report(world.client_leg[i * 7 % 3], i % 60, (1 + i * 31 % 9) * MS);
+                OK(circflow_circuit_report(world.client, world.now, &report, 1));
+                OK(circflow_circuit_report(asking.client, asking.now, &report, 1));
+                left = 0;
+            }
+            int want = circflow_set_decide(asking.client, asking.now, asking.client_set, &message, NULL, 0, &a);
+            if (left > 0) {
+                OK(want);
+                assert_int_equal(a.circuit.v, current.v);
+                assert_int_equal(a.switch_delta, 0);
+                free_rides++;
+                left--;
+            } else {
+                IS(want, circflow_set_decide(world.client, world.now, world.client_set, &message, NULL, 0, &b));
+                if (want != CIRCFLOW_OK)
+                    continue;
+                assert_memory_equal(&a, &b, sizeof(a));
+                OK(circflow_set_room(world.client, world.client_set, &left));
+                left -= left > 0; /* This message is one of them. */
+                current = b.circuit;
+            }
+            for (int end = 0; end < 2; end++) {
+                circflow_engine *engine = end ? asking.client : world.client;
+                if (a.switch_delta != 0)
+                    OK(circflow_circuit_sent(engine, world.now, a.circuit, CIRCFLOW_CMD_SWITCH, HOST_HOPS));
+                OK(circflow_circuit_sent(engine, world.now, a.circuit, message.command, HOST_HOPS));
+            }
+        }
+        host_numbers mine = host_export(world.client, world.client_set), theirs = host_export(asking.client, asking.client_set);
+        assert_memory_equal(&mine, &theirs, sizeof(mine));
+        /* CwndRTT, and a receiver whose memory is spared, are asked about each message. */
+        if (algorithm != CIRCFLOW_ALGORITHM_CWND_RTT && ux != CIRCFLOW_UX_LOW_MEM_LATENCY && ux != CIRCFLOW_UX_LOW_MEM_THROUGHPUT)
+            assert_true(free_rides > 100);
+        host_stop(&asking);
+        if (round < 4 * COUNT(algorithms))
+            host_stop(&world);
+    }
+}
+
 static void reports_name_legs(void **state)
 {
     circflow_leg_report reports[3];
@@ -574,6 +672,8 @@ int main(void)
         TEST(numbers_near_2_to_the_32),
         TEST(low_memory_switches_once_in_a_window),
         TEST(fused_is_the_same_as_in_steps),
+        TEST(room_counts_down_to_the_next_choice),
+        TEST(room_is_the_same_as_asking),
         TEST(reports_name_legs),
         TEST(the_most_active_leg_is_the_last_one_used),
         TEST(the_most_active_leg_is_known_at_equal_times),

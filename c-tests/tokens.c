@@ -97,6 +97,108 @@ static void tokens_come_back_by_set_next(void **state)
     host_stop(&world);
 }
 
+static void tokens_come_back_many_at_a_time(void **state)
+{
+    uint64_t tokens[8] = {0};
+    size_t count = 99;
+    circflow_insn insn;
+    (void)state;
+    host_linked(&world, 2);
+    hold_on_second_leg(1, 5);
+    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    assert_int_equal(count, 0); /* Their turn has not come. */
+    fill(1);
+    OK(circflow_set_next_tokens(world.client, world.client_set, NULL, 0, &count));
+    assert_int_equal(count, 0);
+    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, 2, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(tokens[2], 0);
+    assert_int_equal(host_set_stats(world.client, world.client_set).delivered, 3);
+    /* One by one and many at a time go on from each other. */
+    OK(circflow_set_next(world.client, world.client_set, NULL, 0, &insn));
+    assert_int_equal(insn.detail.deliver.token, 3);
+    assert_int_equal(insn.detail.deliver.number, 4);
+    OK(circflow_set_next_tokens(world.client, world.client_set, tokens + 2, COUNT(tokens) - 2, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(tokens[2], 4);
+    assert_int_equal(tokens[3], 5);
+    host_give_back(&ledger, tokens[0], 10);
+    host_give_back(&ledger, tokens[1], 20);
+    host_give_back(&ledger, 3, 30);
+    host_give_back(&ledger, tokens[2], 40);
+    host_give_back(&ledger, tokens[3], 50);
+    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    assert_int_equal(count, 0);
+    assert_int_equal(host_set_stats(world.client, world.client_set).delivered, 6);
+    assert_int_equal(host_set_stats(world.client, world.client_set).held_bytes, 0);
+    assert_int_equal(host_drain(world.client)->count, 0);
+    host_settle(&ledger);
+    check_cost();
+    count = 99;
+    IS(CIRCFLOW_ERR_NULL, circflow_set_next_tokens(world.client, world.client_set, tokens, 1, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_set_next_tokens(world.client, world.client_set, NULL, 1, &count));
+    assert_int_equal(count, 99);
+    host_stop(&world);
+}
+
+static void a_copied_message_stops_tokens(void **state)
+{
+    uint64_t tokens[8];
+    size_t count = 99;
+    uint8_t body[CIRCFLOW_BODY_MAX];
+    circflow_insn insn;
+    (void)state;
+    host_linked(&world, 2);
+    hold_on_second_leg(1, 2);
+    host_expect(&world, world.client, world.client_leg[1], host_data(HOST_HOPS, "copied"), CIRCFLOW_VERDICT_HELD);
+    hold(world.client_leg[1], 3, 30);
+    fill(1);
+    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    assert_int_equal(count, 2);
+    host_give_back(&ledger, tokens[0], 10);
+    host_give_back(&ledger, tokens[1], 20);
+    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    assert_int_equal(count, 0);
+    OK(circflow_set_next(world.client, world.client_set, body, sizeof(body), &insn));
+    assert_int_equal(insn.detail.deliver.form, CIRCFLOW_FORM_BYTES);
+    assert_int_equal(insn.detail.deliver.number, 4);
+    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    assert_int_equal(count, 1);
+    host_give_back(&ledger, tokens[0], 30);
+    host_settle(&ledger);
+    check_cost();
+    host_stop(&world);
+}
+
+/* It shows when the run that it stands in has been taken: the set is closed, and the rest comes back as discards. */
+static void a_number_that_came_twice_stops_tokens(void **state)
+{
+    uint64_t tokens[8];
+    size_t count = 99;
+    const host_events *events;
+    (void)state;
+    host_linked(&world, 3);
+    hold_on_second_leg(1, 4); /* Numbers 2 to 5. */
+    host_expect(&world, world.client, world.client_leg[0], host_switch(HOST_HOPS, 2), CIRCFLOW_VERDICT_CONSUMED);
+    hold(world.client_leg[0], 9, 90); /* Number 3, too. */
+    hold(world.client_leg[0], 10, 91);
+    host_expect(&world, world.client, world.client_leg[2], host_token(HOST_HOPS, 4000, 7), CIRCFLOW_VERDICT_DELIVER);
+    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    assert_int_equal(count, 4);
+    for (uint32_t i = 0; i < 4; i++)
+        host_give_back(&ledger, tokens[i], 10 * (i + 1));
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    assert_int_equal(count, 4);
+    events = host_drain(world.client);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_DISCARD), 2);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_CLOSE), 3);
+    assert_int_equal(host_first(events, CIRCFLOW_INSN_CLOSE)->detail.close.cause, CIRCFLOW_ERR_NUMBER_TWICE);
+    host_book(&ledger, events);
+    host_settle(&ledger);
+    check_cost();
+    host_stop(&world);
+}
+
 static void tokens_come_back_by_drain(void **state)
 {
     const host_events *events;
@@ -342,6 +444,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(tokens_come_back_by_poll, setup),
         cmocka_unit_test_setup(tokens_come_back_by_set_next, setup),
+        cmocka_unit_test_setup(tokens_come_back_many_at_a_time, setup),
+        cmocka_unit_test_setup(a_copied_message_stops_tokens, setup),
+        cmocka_unit_test_setup(a_number_that_came_twice_stops_tokens, setup),
         cmocka_unit_test_setup(tokens_come_back_by_drain, setup),
         cmocka_unit_test_setup(tokens_come_back_when_the_set_closes, setup),
         cmocka_unit_test_setup(ready_tokens_of_a_set_that_ends_are_delivered, setup),

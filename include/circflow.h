@@ -1766,6 +1766,18 @@ enum circflow_status circflow_set_peek(struct circflow_engine *engine,
                                        struct circflow_set_id set,
                                        struct circflow_verdict *verdict_out);
 
+// For a host that asks with circflow_set_decide() before each cell: how many DATA messages in a row it would answer to
+// with the leg that sends now and no SWITCH, as long as nothing is reported and no leg comes or goes. So many may be
+// sent without asking; report each with circflow_circuit_sent(), which counts the number down. 0: ask.
+//
+// Known after a circflow_set_decide() that named the leg that was sending, for DATA; 0 at any other time.
+//
+// CIRCFLOW_ERR_NULL, an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_room(struct circflow_engine *engine,
+                                       struct circflow_set_id set,
+                                       uint64_t *messages_out);
+
 // Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
 // CIRCFLOW_INSN_NONE when none is ready. The same messages, in the same order, that circflow_engine_poll() would give;
 // each is given once, by one or the other. Of a set that circflow runs it can be CIRCFLOW_INSN_DISCARD too: the token
@@ -1782,6 +1794,24 @@ enum circflow_status circflow_set_next(struct circflow_engine *engine,
                                        uint8_t *body,
                                        size_t body_cap,
                                        struct circflow_insn *insn_out);
+
+// Takes ready messages of one set, as many as fit, for a host that gives all of them as tokens (CIRCFLOW_FORM_TOKEN):
+// what circflow_set_next() does one by one, for a fraction of its cost. All that are taken count as delivered, in the
+// order of the array; their numbers follow each other without a gap.
+//
+// @param tokens     Gets the tokens.
+// @param token_cap  Tokens of room there.
+// @param count_out  How many were written. Fewer than token_cap: no more are ready, or the next is one whose body
+//                   circflow has copied, which circflow_set_next() gives.
+//
+// CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a
+// drain callback; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_next_tokens(struct circflow_engine *engine,
+                                              struct circflow_set_id set,
+                                              uint64_t *tokens,
+                                              size_t token_cap,
+                                              size_t *count_out);
 
 // Figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
 //

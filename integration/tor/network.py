@@ -412,6 +412,12 @@ def attempt(tors, options, mix, **more):
         run.close()
 
 
+def end_on_signals():
+    """A shell may have set ^C to be ignored, for what it runs in the background."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
 def sweep():
     """Removes what a killed run of ours has left behind: folders whose program is gone."""
     for folder in glob.glob(os.path.join(tempfile.gettempdir(), PREFIX + "*")):
@@ -459,9 +465,7 @@ def main():
     parser.add_argument("--no-controls", action="store_true", help="leave out the networks that must fail")
     parser.add_argument("--keep", action="store_true", help="keep the logs of what failed")
     options = parser.parse_args()
-    # A shell may have set ^C to be ignored, for what it runs in the background.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    end_on_signals()
     tors = {"stock": os.path.join(options.stock, "src/app/tor"),
             "circflow": os.path.join(options.circflow, "src/app/tor"),
             "gencert": os.path.join(options.stock, "src/tools/tor-gencert")}

@@ -2,7 +2,7 @@
  * test of conflux_cell.c, in build folders of their own.
  *
  * "same" runs on both builds and prints what it saw: a long random history of a set, sending and receiving, in which
- * stock tor and tor with circflow must take the same decisions. The others are about what circflow does better or by
+ * stock tor and tor with circflow must take the same decisions. "cost" runs on both too. The others are about what circflow does better or by
  * itself, and run with circflow only. */
 #define TOR_CONFLUX_PRIVATE
 #define TOR_CONGESTION_CONTROL_PRIVATE
@@ -327,6 +327,114 @@ test_same(void *arg)
   ;
 }
 
+/* ---- What it costs: both builds, run under callgrind by cost.py, which looks at the calls out of these functions ---- */
+
+/* The private network sends a SWITCH after some 110 cells. */
+#define COST_BLOCK 110
+#define COST_ROUNDS 100
+#define COUNTED static __attribute__((noinline, noclone))
+
+/* A cell goes out, as relay.c does it: it looks for room, decides, and says that it was queued. */
+COUNTED void
+cost_send(int i)
+{
+  circuit_t *circ = conflux_decide_next_circ(cfx);
+  if (i % 10 == 0)
+    circ = conflux_decide_next_circ(cfx);
+  tor_assert(circ);
+  circ = conflux_decide_circ_for_send(cfx, TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  tor_assert(circ);
+  conflux_note_cell_sent(cfx, circ, RELAY_COMMAND_DATA);
+  circ->ccontrol->inflight++;
+}
+
+COUNTED void
+cost_rtt(int leg, uint64_t usec)
+{
+  conflux_update_rtt(cfx, TO_CIRCUIT(circs[leg]), usec);
+}
+
+COUNTED void
+cost_switch(int leg, const relay_msg_t *msg)
+{
+  tor_assert(conflux_process_switch_command(TO_CIRCUIT(circs[leg]), NULL, msg) == 0);
+}
+
+COUNTED void
+cost_in_order(const relay_msg_t *msg)
+{
+  tor_assert(conflux_process_relay_msg(cfx, TO_CIRCUIT(circs[0]), NULL, msg));
+  /* The loop of relay.c asks after each message. */
+  if (msg->stream_id == 1)
+    tor_assert(!conflux_dequeue_relay_msg(TO_CIRCUIT(circs[0])));
+}
+
+COUNTED void
+cost_held(const relay_msg_t *msg)
+{
+  tor_assert(!conflux_process_relay_msg(cfx, TO_CIRCUIT(circs[1]), NULL, msg));
+}
+
+COUNTED void
+cost_taken(void)
+{
+  conflux_msg_t *msg = conflux_dequeue_relay_msg(TO_CIRCUIT(circs[0]));
+  tor_assert(msg);
+  conflux_relay_msg_free(msg);
+}
+
+COUNTED void
+cost_none_left(void)
+{
+  tor_assert(!conflux_dequeue_relay_msg(TO_CIRCUIT(circs[0])));
+}
+
+/* Two legs, of which the second brings its block of messages before the first has brought the one that goes before it. */
+static void
+cost_receive_round(void)
+{
+  uint8_t body[RELAY_PAYLOAD_SIZE_MAX] = { 0 };
+  relay_msg_t msg = { .command = RELAY_COMMAND_DATA, .length = 498, .stream_id = 1, .body = body };
+  relay_msg_t change = { .command = RELAY_COMMAND_CONFLUX_SWITCH, .length = 4, .body = body };
+  set_uint32(body, tor_htonl(COST_BLOCK));
+  cost_switch(1, &change);
+  for (int i = 0; i < COST_BLOCK; i++)
+    cost_held(&msg);
+  for (int i = 1; i < COST_BLOCK; i++)
+    cost_in_order(&msg);
+  msg.stream_id = 2;
+  cost_in_order(&msg);
+  for (int i = 0; i < COST_BLOCK; i++)
+    cost_taken();
+  cost_none_left();
+  cost_switch(0, &change);
+}
+
+static void
+test_cost(void *arg)
+{
+  (void) arg;
+  set_up(2);
+  for (int i = 0; i < COST_ROUNDS * COST_BLOCK; i++) {
+    int leg = i / 31 % 2;
+    cost_send(i);
+    /* A SENDME, once nearly as much is in flight as may be: both legs are used. */
+    if (i % 31 == 30 && cc_of(0)->inflight + cc_of(1)->inflight >= 150) {
+      cc_of(leg)->inflight -= MIN(cc_of(leg)->inflight, 31);
+      cost_rtt(leg, (uint64_t) (1000 + i % 7 + 500 * leg));
+    }
+  }
+  tt_int_op(switches, OP_GT, COST_ROUNDS * COST_BLOCK / 1000);
+  for (int i = 0; i < COST_ROUNDS; i++)
+    cost_receive_round();
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 2 * COST_ROUNDS * COST_BLOCK);
+  tt_int_op(closes, OP_EQ, 0);
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+  printf("switches sent %d\n", switches);
+ done:
+  tear_down();
+}
+
 /* ---- With circflow only ---- */
 
 /* Holds messages 3 and 4 on leg 1, as 1 and 2 have not come on leg 0. */
@@ -599,6 +707,6 @@ test_legs(void *arg)
 
 #define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
 struct testcase_t conflux_cell_tests[] = {
-  ONE(same), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending), ONE(algorithms), ONE(legs),
+  ONE(same), ONE(cost), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending), ONE(algorithms), ONE(legs),
   END_OF_TESTCASES
 };

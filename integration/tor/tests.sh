@@ -34,6 +34,13 @@ for group in "$@"; do
     case $a$b in 0* | *[a-z]*) failed=1 ;; esac
 done
 
+# Tor's own padding again, with padders of circflow's beside its machines.
+machines=$(cd "$(dirname "$0")/../../examples/machines" && pwd)/front
+beside=$(export CIRCFLOW_TOR_PADDING_CLIENT="$machines-client.txt" CIRCFLOW_TOR_PADDING_RELAY="$machines-exit.txt"
+    run "$circflow" circuitpadding/..)
+printf '%-24s %10s %14s\n' "and circflow's padders" "" "$beside"
+case $beside in 0* | *[a-z]*) failed=1 ;; esac
+
 # The history is printed; what tor logs is not.
 history() {
     "$builds/seam-$1/src/test/test" --no-fork --quiet conflux/cell/same >"$builds/seam-$1/history" 2>/dev/null

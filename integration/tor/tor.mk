@@ -6,7 +6,7 @@ TOR_BUILD    := $(CURDIR)/$(BUILD)/tor
 TOR_PACKAGES := libssl-dev zlib1g-dev dpkg-dev python3
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
-.PHONY: tor tor-debug check-tor tor-tests tor-network
+.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding
 
 tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	@scripts/setup.sh $(TOR_PACKAGES)
@@ -24,13 +24,26 @@ check-tor: tor-tests ## Tor's own tests and a private network, stock and with ci
 	@$(MAKE) --no-print-directory tor-network
 	@echo "check-tor: OK"
 
-tor-tests: tor
+tor-seam: tor
 	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
 	$(TOR_HERE)/build.sh seam "$$source" $(TOR_BUILD)/seam-stock $(TOR_BUILD)/stock && \
 	$(TOR_HERE)/build.sh seam "$$source" $(TOR_BUILD)/seam-circflow $(TOR_BUILD)/circflow $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
+
+tor-tests: tor-seam
 	@$(TOR_HERE)/tests.sh $(TOR_BUILD) $(TOR_GROUPS)
 
 # NETWORK= takes options of network.py, such as '--mix everywhere --no-controls'.
 tor-network: tor tor-debug ## A private network: a file through a linked conflux set: NETWORK=, SIZE_MIB=
 	@$(TOR_HERE)/network.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow --debug $(TOR_BUILD)/debug \
 		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB)) $(NETWORK)
+
+# COST= takes options of cost.py, such as '--only instructions --detail'.
+tor-cost: tor tor-seam ## What circflow costs in tor, against stock: instructions, processor time: COST=, SIZE_MIB=
+	@scripts/setup.sh $(TOR_PACKAGES) valgrind
+	@$(TOR_HERE)/cost.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow \
+		--seam-stock $(TOR_BUILD)/seam-stock/src/test/test --seam-circflow $(TOR_BUILD)/seam-circflow/src/test/test \
+		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB)) $(COST)
+
+tor-padding: tor ## Padding by circflow on circuits of a private tor network: SIZE_MIB=
+	@$(TOR_HERE)/padding.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow \
+		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB))

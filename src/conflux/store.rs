@@ -299,6 +299,22 @@ impl Store {
         Ok(Some((delivery, cost)))
     }
 
+    /// Takes the first message of a lane if it is a token, with its cost.
+    #[inline(always)]
+    pub fn pop_token(&mut self, lane: &mut Lane) -> Option<(u64, u32)> {
+        if lane.is_empty() || !lane.head.is_token() {
+            return None;
+        }
+        let slot = lane.head.slot();
+        let held = self.tokens.get_mut(slot)?;
+        held.content.in_use = false;
+        let (header, token, cost) = (held.header, held.content.token, held.content.cost.max(TOKEN_COST_MIN));
+        self.tokens.put(slot);
+        lane.advance(&header);
+        self.bytes -= u64::from(cost);
+        Some((token, cost))
+    }
+
     /// When the first message of a lane came, give or take a millisecond; `now` is later.
     pub fn since(&self, lane: &Lane, now: Nanos) -> Option<Nanos> {
         let header = self.first_header(lane)?;

@@ -117,6 +117,27 @@ impl Engine {
         unless_held(state.decide(command))
     }
 
+    /// The common case of [`Engine::decide`]: the sending leg stays, and has room. No answer means that it has to be
+    /// asked.
+    #[inline]
+    pub fn decide_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
+        if now >= self.deadline() || !self.clock.advance(now) {
+            return None;
+        }
+        // A leg elsewhere needs the message itself.
+        let elsewhere = self.has_legs_elsewhere();
+        let state = self.sets.get(set)?;
+        if elsewhere || !command.is_multiplexed() || !state.is_host_hop(hop) {
+            return None;
+        }
+        state.decide_next().map(verdict)
+    }
+
+    /// How many DATA messages in a row the sending leg takes before another can be chosen.
+    pub fn room(&self, set: Id) -> Result<u64, Error> {
+        Ok(self.set(set)?.room())
+    }
+
     /// Chooses a leg and counts the message, and the SWITCH before it, as queued. No answer means that the message is
     /// to be held: [`Engine::hold_for_set`].
     #[inline(always)]
@@ -214,6 +235,24 @@ impl Engine {
             return Err(self.sets.reason(set).into());
         }
         self.take_ready(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL)
+    }
+
+    /// Takes up to `cap` messages of one set whose turn has come, as long as they are tokens.
+    #[inline(always)]
+    pub fn set_next_tokens(&mut self, set: Id, cap: usize, mut take: impl FnMut(u64)) -> Result<(), Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        if state.params().is_some() {
+            return Err(Misuse::IsRun.into());
+        }
+        for _ in 0..cap {
+            let Some(token) = state.next_token(&mut self.store) else { break };
+            take(token);
+            if state.is_torn() {
+                self.fault_of_set(set, Fault::NumberTwice);
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Figures of a set.

@@ -219,6 +219,26 @@ pub unsafe extern "C" fn circflow_set_decide(
     else {
         return CIRCFLOW_ERR_NULL;
     };
+    if reports.is_empty() {
+        let (set, command) = (convert::id(set.v), convert::command(message.command));
+        if let Some(verdict) = door::try_enter(engine, |core| core.decide_next(now_ns, set, command, message.hop)) {
+            outcome::write_verdict(verdict_out, &verdict);
+            return CIRCFLOW_OK;
+        }
+    }
+    decide_any(engine, now_ns, set, message, reports, verdict_out)
+}
+
+/// The long way: reports, another leg, no room.
+#[inline(never)]
+unsafe fn decide_any(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    message: &circflow_message,
+    reports: &[circflow_leg_report],
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
     door::enter(engine, |core| {
         if !reports.is_empty() {
             let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
@@ -331,6 +351,29 @@ pub unsafe extern "C" fn circflow_set_peek(
     })
 }
 
+/// For a host that asks with circflow_set_decide() before each cell: how many DATA messages in a row it would answer to
+/// with the leg that sends now and no SWITCH, as long as nothing is reported and no leg comes or goes. So many may be
+/// sent without asking; report each with circflow_circuit_sent(), which counts the number down. 0: ask.
+///
+/// Known after a circflow_set_decide() that named the leg that was sending, for DATA; 0 at any other time.
+///
+/// CIRCFLOW_ERR_NULL, an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_room(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    messages_out: *mut u64,
+) -> circflow_status {
+    if messages_out.is_null() {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter(engine, |core| {
+        messages_out.write(core.room(convert::id(set.v))?);
+        Ok(())
+    })
+}
+
 /// Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
 /// CIRCFLOW_INSN_NONE when none is ready. The same messages, in the same order, that circflow_engine_poll() would give;
 /// each is given once, by one or the other. Of a set that circflow runs it can be CIRCFLOW_INSN_DISCARD too: the token
@@ -358,6 +401,41 @@ pub unsafe extern "C" fn circflow_set_next(
         if !core.set_next_into(set, buffer, &mut outcome::Out::new(insn_out))? {
             insn_out.write(outcome::NOTHING);
         }
+        Ok(())
+    })
+}
+
+/// Takes ready messages of one set, as many as fit, for a host that gives all of them as tokens (CIRCFLOW_FORM_TOKEN):
+/// what circflow_set_next() does one by one, for a fraction of its cost. All that are taken count as delivered, in the
+/// order of the array; their numbers follow each other without a gap.
+///
+/// @param tokens     Gets the tokens.
+/// @param token_cap  Tokens of room there.
+/// @param count_out  How many were written. Fewer than token_cap: no more are ready, or the next is one whose body
+///                   circflow has copied, which circflow_set_next() gives.
+///
+/// CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a
+/// drain callback; an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_set_next_tokens(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    tokens: *mut u64,
+    token_cap: size_t,
+    count_out: *mut size_t,
+) -> circflow_status {
+    if count_out.is_null() || (tokens.is_null() && token_cap != 0) {
+        return CIRCFLOW_ERR_NULL;
+    }
+    door::enter_when(engine, Allowed::NotInsideDrain, |core| {
+        let mut count = 0;
+        core.set_next_tokens(convert::id(set.v), token_cap, |token| {
+            // SAFETY: called at most `token_cap` times, and so many are there by the contract of this function.
+            tokens.add(count).write(token);
+            count += 1;
+        })?;
+        count_out.write(count);
         Ok(())
     })
 }

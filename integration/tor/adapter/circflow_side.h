@@ -14,11 +14,21 @@
  * after conflux_validate_source_hop() has said so. */
 #define CLIENT_HOPS 3
 
+/* Messages that are asked for at a time, when their turn has come. */
+#define SIDE_TAKEN_MAX 32
+
 /* A leg as circflow knows it. */
 typedef struct side_leg_t {
-  const conflux_leg_t *leg;
+  conflux_leg_t *leg;
   circuit_t *circ;
   struct circflow_circuit_id id;
+  /* What circflow believes of it: what it was told last, and the DATA that was sent since. */
+  uint64_t cwnd;
+  uint64_t inflight;
+  uint64_t rtt_usec;
+  uint32_t sendme_inc;
+  uint32_t flags;
+  bool is_client;
   /* What was in tor's leg when we looked last. */
   uint64_t sent;
   uint64_t recv;
@@ -40,6 +50,14 @@ typedef struct side_t {
   conflux_alg_t alg;
   /* Messages wait for conflux_dequeue_relay_msg(). */
   bool ready;
+  /* The answer about the next DATA messages, so many, is known as long as nothing changes. */
+  uint64_t decided;
+  uint32_t switch_delta;
+  circuit_t *choice;
+  /* Messages whose turn has come, which circflow has handed out, and tor has not asked for yet. */
+  uint64_t taken[SIDE_TAKEN_MAX];
+  int n_taken;
+  int next_taken;
   /* For the log. */
   struct circflow_set_stats figures;
   /* Messages were lost with circflow's set: nothing after them can be delivered any more. */
@@ -47,6 +65,9 @@ typedef struct side_t {
 } side_t;
 
 static struct circflow_engine *engine = NULL;
+
+/* The set that was looked for last. */
+static side_t *last_side = NULL;
 
 /* Sets with messages that tor is about to take. Polling meanwhile would take them away. */
 static int n_ready = 0;
@@ -68,11 +89,17 @@ HT_PROTOTYPE(side_map, side_t, node, side_hash, side_eq);
 HT_GENERATE2(side_map, side_t, node, side_hash, side_eq, 0.6,
              tor_reallocarray_, tor_free_);
 
+/* The time when a set or a leg came or went last. Looking at the clock costs more than most of what is done for a cell;
+ * tor measures the round trips and has the timeouts, so that nothing here hangs on the time of a cell, and circflow
+ * takes equal time as normal. */
+static uint64_t time_ns = 0;
+
 /* The one clock. Tests mock it, and it may stand still. */
-static inline uint64_t
+static uint64_t
 now_ns(void)
 {
-  return monotime_absolute_usec() * 1000;
+  time_ns = monotime_absolute_usec() * 1000;
+  return time_ns;
 }
 
 /* Calls that cannot fail unless we have a bug: says so in tor's log. */
@@ -121,22 +148,29 @@ engine_stop(void)
 {
   went_well(circflow_engine_free(engine, NULL, NULL), "end");
   engine = NULL;
+  last_side = NULL;
   HT_CLEAR(side_map, &sides);
 }
 
 static void
 side_set_ready(side_t *side, bool ready)
 {
+  side->n_taken = side->next_taken = 0;
   n_ready += (int) ready - (int) side->ready;
   side->ready = ready;
 }
 
-static side_t *
+static inline side_t *
 side_find(const conflux_t *cfx)
 {
   side_t key;
+  if (PREDICT_LIKELY(last_side && last_side->cfx == cfx))
+    return last_side;
   key.cfx = (conflux_t *) cfx;
-  return HT_FIND(side_map, &sides, &key);
+  side_t *side = HT_FIND(side_map, &sides, &key);
+  if (side)
+    last_side = side;
+  return side;
 }
 
 static side_t *
@@ -153,7 +187,7 @@ side_find_or_new(conflux_t *cfx)
   return side;
 }
 
-static side_leg_t *
+static inline side_leg_t *
 side_leg_of(side_t *side, const circuit_t *circ)
 {
   for (int i = 0; i < side->n_legs; i++) {
@@ -203,6 +237,7 @@ side_drop_leg(side_t *side, int at)
   struct circflow_leg_report report = {
     .circuit = side->legs[at].id, .sendme_inc = 1,
   };
+  side->decided = 0;
   side_note_figures(side);
   (void) circflow_circuit_report(engine, now_ns(), &report, 1);
   went_well(circflow_circuit_closed(engine, now_ns(), side->legs[at].id),
@@ -223,6 +258,7 @@ side_shut(side_t *side)
   if (side->set.v != 0)
     side_log_figures(side);
   side->set.v = 0;
+  side->decided = 0;
   while (side->n_legs > 0) {
     side->n_legs--;
     went_well(circflow_circuit_closed(engine, now_ns(),
@@ -237,6 +273,7 @@ side_free(side_t *side)
 {
   side_shut(side);
   HT_REMOVE(side_map, &sides, side);
+  last_side = NULL;
   tor_free(side);
   if (HT_EMPTY(&sides))
     engine_stop();
@@ -274,7 +311,7 @@ leg_rtt_ns(const conflux_leg_t *leg)
 }
 
 static bool
-side_adopt_leg(side_t *side, const conflux_leg_t *leg, side_leg_t *out)
+side_adopt_leg(side_t *side, conflux_leg_t *leg, side_leg_t *out)
 {
   struct circflow_circuit_config config;
   bool is_client = CIRCUIT_IS_ORIGIN(leg->circ);
@@ -286,6 +323,7 @@ side_adopt_leg(side_t *side, const conflux_leg_t *leg, side_leg_t *out)
   memset(out, 0, sizeof(*out));
   out->leg = leg;
   out->circ = leg->circ;
+  out->is_client = is_client;
   out->may_get_zero = leg->last_seq_recv > 0;
   if (!went_well(circflow_circuit_open(engine, now_ns(), &config, &out->id), "circuit"))
     return false;
@@ -393,7 +431,8 @@ side_import(side_t *side)
     return false;
   /* What is delivered must have been received. Tor's test of SWITCH writes a message's numbers before the SWITCH in
    * front of it has come: the rest of "delivered" follows after that, as the difference stays. */
-  numbers.delivered = MIN(side->cfx->last_seq_delivered, conflux_get_max_seq_recv(side->cfx));
+  if (side->delivered != side->cfx->last_seq_delivered)
+    numbers.delivered = MIN(side->cfx->last_seq_delivered, conflux_get_max_seq_recv(side->cfx));
   if (numbers.sending.v == 0)
     numbers.sending.v = side_guess_sending(side);
   for (int i = 0; i < side->n_legs; i++) {
@@ -404,8 +443,9 @@ side_import(side_t *side)
   if (!went_well(circflow_set_import(engine, now_ns(), side->set, &numbers, rows,
                                      (size_t) side->n_legs), "import"))
     return false;
+  uint64_t delivered = side->delivered == side->cfx->last_seq_delivered ? side->delivered : numbers.delivered;
   side_note_numbers(side);
-  side->delivered = numbers.delivered;
+  side->delivered = delivered;
   return true;
 }
 
@@ -413,23 +453,26 @@ static inline bool
 side_is_current(const side_t *side)
 {
   const conflux_t *cfx = side->cfx;
-  if (CONFLUX_NUM_LEGS(cfx) != side->n_legs ||
+  int n_legs = side->n_legs;
+  if (CONFLUX_NUM_LEGS(cfx) != n_legs ||
       cfx->last_seq_delivered != side->delivered ||
       cfx->params.alg != side->alg)
     return false;
-  CONFLUX_FOR_EACH_LEG_BEGIN(cfx, leg) {
-    const side_leg_t *mine = &side->legs[leg_sl_idx];
+  const side_leg_t *mine = side->legs;
+  for (int i = 0; i < n_legs; i++, mine++) {
+    const conflux_leg_t *leg = cfx->legs->list[i];
     if (mine->leg != leg || mine->circ != leg->circ ||
         mine->sent != leg->last_seq_sent || mine->recv != leg->last_seq_recv)
       return false;
-  } CONFLUX_FOR_EACH_LEG_END(leg);
-  return side->n_legs > 0 && !side->torn;
+  }
+  return n_legs > 0 && !side->torn;
 }
 
 /* Tor's set has changed behind our back: follows it. */
 static bool
 side_follow(side_t *side)
 {
+  side->decided = 0;
   side_drop_legs(side);
   if (side->torn || CONFLUX_NUM_LEGS(side->cfx) == 0)
     return false;
@@ -458,7 +501,7 @@ side_follow(side_t *side)
 /* The circflow set of a set of tor's, as tor has it now. NULL when they cannot be brought together: the set is being
  * closed then. */
 static side_t *
-side_sync(conflux_t *cfx)
+side_sync_anew(conflux_t *cfx)
 {
   /* The legs go one by one now, and nothing is sent or delivered any more. */
   if (cfx->in_full_teardown)
@@ -466,7 +509,7 @@ side_sync(conflux_t *cfx)
   side_t *side = side_find_or_new(cfx);
   if (!side)
     return NULL;
-  if (PREDICT_LIKELY(side_is_current(side)) || side_follow(side))
+  if (side_is_current(side) || side_follow(side))
     return side;
   if (CONFLUX_NUM_LEGS(cfx) > 0) {
     const conflux_leg_t *leg = smartlist_get(cfx->legs, 0);
@@ -475,6 +518,42 @@ side_sync(conflux_t *cfx)
                                END_CIRC_REASON_INTERNAL);
   }
   return NULL;
+}
+
+/* The same, with the common case first: the set of the last call, and nothing has changed. */
+static inline side_t *
+side_sync(conflux_t *cfx)
+{
+  if (PREDICT_LIKELY(last_side && last_side->cfx == cfx && !cfx->in_full_teardown && side_is_current(last_side)))
+    return last_side;
+  return side_sync_anew(cfx);
+}
+
+/* The set, and the leg that a circuit is of it. What another leg may have been given behind our back is seen when one
+ * is chosen to send on, or when that leg's turn comes. NULL, and the set is none or the circuit no leg of it. */
+static inline side_t *
+side_sync_leg(conflux_t *cfx, const circuit_t *circ, side_leg_t **leg_out)
+{
+  side_t *side = last_side;
+  if (PREDICT_LIKELY(side && side->cfx == cfx && !cfx->in_full_teardown && !side->torn &&
+                     cfx->last_seq_delivered == side->delivered && cfx->params.alg == side->alg)) {
+    int n_legs = side->n_legs;
+    side_leg_t *mine = side->legs;
+    for (int i = 0; i < n_legs; i++, mine++) {
+      const conflux_leg_t *leg = mine->leg;
+      if (mine->circ != circ)
+        continue;
+      if (PREDICT_LIKELY(CONFLUX_NUM_LEGS(cfx) == n_legs && cfx->legs->list[i] == leg && leg->circ == circ &&
+                         leg->last_seq_sent == mine->sent && leg->last_seq_recv == mine->recv)) {
+        *leg_out = mine;
+        return side;
+      }
+      break;
+    }
+  }
+  side = side_sync_anew(cfx);
+  *leg_out = side ? side_leg_of(side, circ) : NULL;
+  return *leg_out ? side : NULL;
 }
 
 #endif /* !defined(TOR_CIRCFLOW_SIDE_H) */

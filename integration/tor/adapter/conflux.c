@@ -10,8 +10,12 @@
 #include "core/or/or.h"
 
 #include "app/config/config.h"
+#include "core/or/channel.h"
 #include "core/or/circuit_st.h"
+#include "core/or/circuitbuild.h"
 #include "core/or/circuitlist.h"
+#include "core/or/circuitmux.h"
+#include "core/or/circuitpadding.h"
 #include "core/or/circuituse.h"
 #include "core/or/conflux.h"
 #include "core/or/conflux_cell.h"
@@ -22,22 +26,49 @@
 #include "core/or/congestion_control_common.h"
 #include "core/or/congestion_control_st.h"
 #include "core/or/crypt_path_st.h"
+#include "core/or/extend_info_st.h"
+#include "core/or/or_circuit_st.h"
 #include "core/or/origin_circuit_st.h"
 #include "core/or/relay.h"
 #include "core/or/relay_msg.h"
+#include "feature/nodelist/networkstatus.h"
+#include "feature/nodelist/node_st.h"
+#include "feature/nodelist/nodelist.h"
+#include "feature/nodelist/routerstatus_st.h"
+#include "feature/stats/rephist.h"
 #include "lib/crypt_ops/crypto_rand.h"
 #include "lib/crypt_ops/crypto_util.h"
+#include "lib/evloop/compat_libevent.h"
+#include "lib/evloop/timers.h"
+#include "lib/fs/files.h"
 #include "lib/time/compat_time.h"
 
 #include "circflow_build.h"
 #include "circflow_side.h"
+#include "circflow_pad.h"
 
 /* What tor pays for all messages that wait for their turn. */
 static uint64_t queued_bytes = 0;
 
-/* The next message to be held will live here. Its address is its token, and must be known before circflow says whether
- * it will be held. */
-static conflux_msg_t *spare_msg = NULL;
+/* Memory of messages that were delivered, for the next ones: heads, and copies of messages of full length. A head's
+ * address is its message's token, and must be known before circflow says whether it will be held. */
+typedef union spare_t {
+  union spare_t *next;
+  conflux_msg_t head;
+  relay_msg_t copy;
+} spare_t;
+typedef struct spares_t {
+  spare_t *first;
+  int count;
+} spares_t;
+static spares_t spare_heads, spare_copies;
+
+/* More than wait at a time, nearly always; 160 kB. */
+#define SPARES_MAX 256
+
+/* From this length on a copy gets as much memory as the longest, so that it can be used again for any of these: DATA of
+ * a file. That is 30 bytes more than tor's account has, of over 500. */
+#define LONG_COPY_MIN (RELAY_PAYLOAD_SIZE_MAX - 30)
 
 /* ---- Plain questions about tor's structs ---- */
 
@@ -118,13 +149,64 @@ conflux_msg_alloc_cost(conflux_msg_t *msg)
   return sizeof(*msg) + sizeof(*msg->msg) + msg->msg->length;
 }
 
+static inline void *
+spare_take(spares_t *spares, size_t size)
+{
+  spare_t *spare = spares->first;
+  if (PREDICT_UNLIKELY(!spare))
+    return tor_malloc_zero(size);
+  spares->first = spare->next;
+  spares->count--;
+  return spare;
+}
+
+static inline void
+spare_give(spares_t *spares, void *memory)
+{
+  spare_t *spare = memory;
+  if (PREDICT_UNLIKELY(spares->count >= SPARES_MAX)) {
+    tor_free(spare);
+    return;
+  }
+  spare->next = spares->first;
+  spares->first = spare;
+  spares->count++;
+}
+
+static void
+spares_free(spares_t *spares)
+{
+  while (spares->first) {
+    spare_t *spare = spares->first;
+    spares->first = spare->next;
+    tor_free(spare);
+  }
+  spares->count = 0;
+}
+
+/* A message of its own, with its body behind it. */
+static inline relay_msg_t *
+copy_message(const relay_msg_t *msg)
+{
+  tor_assert(msg->length <= RELAY_PAYLOAD_SIZE_MAX);
+  relay_msg_t *copy = msg->length >= LONG_COPY_MIN ?
+    spare_take(&spare_copies, MAX(sizeof(*copy), sizeof(spare_t)) + RELAY_PAYLOAD_SIZE_MAX) :
+    tor_malloc(MAX(sizeof(*copy), sizeof(spare_t)) + msg->length);
+  *copy = *msg;
+  copy->body = memcpy(copy + 1, msg->body, msg->length);
+  return copy;
+}
+
 void
 conflux_relay_msg_free_(conflux_msg_t *msg)
 {
   if (!msg)
     return;
-  relay_msg_free(msg->msg);
-  tor_free(msg);
+  if (msg->msg && msg->msg->length >= LONG_COPY_MIN)
+    spare_give(&spare_copies, msg->msg);
+  else
+    tor_free(msg->msg);
+  spare_give(&spare_heads, msg);
 }
 
 uint64_t
@@ -144,28 +226,32 @@ conflux_get_circ_bytes_allocation(const circuit_t *circ)
 
 /* Tor looks at the length of ooo_q, and at nothing in it: the order is circflow's. So it is a plain list, and a message
  * knows its place in it. */
-static void
+static inline void
 queue_add(conflux_t *cfx, conflux_msg_t *msg)
 {
   size_t cost = conflux_msg_alloc_cost(msg);
-  msg->heap_idx = smartlist_len(cfx->ooo_q);
-  smartlist_add(cfx->ooo_q, msg);
+  smartlist_t *list = cfx->ooo_q;
+  msg->heap_idx = list->num_used;
+  if (PREDICT_LIKELY(list->num_used < list->capacity))
+    list->list[list->num_used++] = msg;
+  else
+    smartlist_add(list, msg);
   cfx->ooo_q_alloc_cost += cost;
   queued_bytes += cost;
 }
 
-static void
+static inline void
 queue_remove(conflux_t *cfx, conflux_msg_t *msg)
 {
   size_t cost = conflux_msg_alloc_cost(msg);
+  smartlist_t *list = cfx->ooo_q;
   int at = msg->heap_idx;
-  tor_assert(smartlist_get(cfx->ooo_q, at) == msg);
-  /* The last one takes its place. */
-  smartlist_del(cfx->ooo_q, at);
-  if (at < smartlist_len(cfx->ooo_q)) {
-    conflux_msg_t *moved = smartlist_get(cfx->ooo_q, at);
-    moved->heap_idx = at;
-  }
+  tor_assert(at < list->num_used && list->list[at] == msg);
+  /* The last one takes its place, as smartlist_del() has it. */
+  conflux_msg_t *moved = list->list[--list->num_used];
+  list->list[at] = moved;
+  moved->heap_idx = at;
+  list->list[list->num_used] = NULL;
   cfx->ooo_q_alloc_cost -= cost;
   queued_bytes -= cost;
 }
@@ -173,6 +259,9 @@ queue_remove(conflux_t *cfx, conflux_msg_t *msg)
 static void
 queue_clear(conflux_t *cfx)
 {
+  side_t *side = side_find(cfx);
+  if (side)
+    side->n_taken = side->next_taken = 0;
   SMARTLIST_FOREACH(cfx->ooo_q, conflux_msg_t *, msg, conflux_relay_msg_free(msg));
   smartlist_clear(cfx->ooo_q);
   queued_bytes -= cfx->ooo_q_alloc_cost;
@@ -188,8 +277,10 @@ conflux_clear_ooo_q(conflux_t *cfx)
   if (side)
     side_free(side);
   queue_clear(cfx);
-  if (!engine)
-    tor_free(spare_msg);
+  if (!engine) {
+    spares_free(&spare_heads);
+    spares_free(&spare_copies);
+  }
   log_debug(LD_CIRC, "circflow: queued bytes of all sets %" PRIu64, queued_bytes);
 }
 
@@ -228,6 +319,8 @@ conflux_handle_oom(size_t bytes_to_remove)
   side_t *side;
   while (freed < bytes_to_remove && (side = side_with_most()))
     freed += side_sacrifice(side);
+  spares_free(&spare_heads);
+  spares_free(&spare_copies);
   if (engine)
     (void) circflow_engine_trim(engine, NULL);
   log_info(LD_CIRC, "Conflux freed %" TOR_PRIuSZ " bytes for the OOM handler; %"
@@ -237,24 +330,55 @@ conflux_handle_oom(size_t bytes_to_remove)
 
 /* ---- Sending ---- */
 
-/* How the legs stand. Congestion control is tor's. */
-static size_t
-side_report(const side_t *side, struct circflow_leg_report *reports)
+/* How a leg stands: congestion control is tor's. True when that is news for circflow. */
+static inline bool
+leg_look(side_leg_t *mine)
 {
+  const circuit_t *circ = mine->circ;
+  const congestion_control_t *cc = mine->is_client ? CONST_TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol
+                                                   : circ->ccontrol;
+  bool blocked = mine->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan;
+  uint64_t rtt_usec = mine->leg->circ_rtts_usec;
+  uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0) | (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);
+  if (PREDICT_LIKELY(mine->inflight == cc->inflight && mine->cwnd == cc->cwnd && mine->rtt_usec == rtt_usec &&
+                     mine->flags == flags && mine->sendme_inc == cc->sendme_inc))
+    return false;
+  mine->cwnd = cc->cwnd;
+  mine->inflight = cc->inflight;
+  mine->rtt_usec = rtt_usec;
+  mine->flags = flags;
+  mine->sendme_inc = cc->sendme_inc;
+  return true;
+}
+
+/* The legs of which circflow has to hear something, as bits. Between two SENDMEs there are none: circflow counts what
+ * is sent as tor does. */
+static inline uint32_t
+side_news(side_t *side)
+{
+  uint32_t news = 0;
+  for (int i = 0; i < side->n_legs; i++)
+    news |= leg_look(&side->legs[i]) ? UINT32_C(1) << i : 0;
+  return news;
+}
+
+static size_t
+side_report(const side_t *side, uint32_t news, struct circflow_leg_report *reports)
+{
+  size_t n = 0;
   for (int i = 0; i < side->n_legs; i++) {
-    const circuit_t *circ = side->legs[i].circ;
-    const congestion_control_t *cc = circuit_ccontrol(circ);
-    bool blocked = CIRCUIT_IS_ORIGIN(circ) ? circ->circuit_blocked_on_n_chan
-                                           : circ->circuit_blocked_on_p_chan;
-    reports[i].circuit = side->legs[i].id;
-    reports[i].cwnd = cc->cwnd;
-    reports[i].inflight = cc->inflight;
-    reports[i].rtt_ns = leg_rtt_ns(side->legs[i].leg);
-    reports[i].sendme_inc = cc->sendme_inc;
-    reports[i].flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0) |
-                       (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);
+    const side_leg_t *mine = &side->legs[i];
+    if (news & (UINT32_C(1) << i))
+      reports[n++] = (struct circflow_leg_report) {
+        .circuit = mine->id,
+        .cwnd = mine->cwnd,
+        .inflight = mine->inflight,
+        .rtt_ns = leg_rtt_ns(mine->leg),
+        .sendme_inc = mine->sendme_inc,
+        .flags = mine->flags,
+      };
   }
-  return (size_t) side->n_legs;
+  return n;
 }
 
 /* Tor wants a current leg as soon as it has asked for one, before anything was sent. */
@@ -263,8 +387,6 @@ name_first_leg(side_t *side, const circuit_t *circ)
 {
   conflux_t *cfx = side->cfx;
   struct circflow_set_stats stats;
-  if (PREDICT_LIKELY(cfx->curr_leg != NULL))
-    return;
   stats.size = sizeof(stats);
   if (!circ && circflow_set_get_stats(engine, side->set, &stats) == CIRCFLOW_OK) {
     /* No leg has room: the fastest. */
@@ -277,7 +399,7 @@ name_first_leg(side_t *side, const circuit_t *circ)
 }
 
 /* A cell was queued on this leg: it sends from now on. */
-static void
+static inline void
 move_to_leg(conflux_t *cfx, conflux_leg_t *leg)
 {
   if (cfx->curr_leg == leg)
@@ -286,22 +408,60 @@ move_to_leg(conflux_t *cfx, conflux_leg_t *leg)
   cfx->curr_leg = leg;
 }
 
-circuit_t *
-conflux_decide_next_circ(conflux_t *cfx)
+/* Asks circflow where a message goes. True when there is a leg for it: side->choice. */
+static bool
+side_ask(side_t *side, uint8_t command, uint32_t news)
 {
   struct circflow_leg_report reports[CIRCFLOW_LEGS_MAX];
   struct circflow_verdict verdict;
+  struct circflow_message message = {
+    .command = command,
+    .hop = side->legs[0].is_client ? CLIENT_HOPS : 0,
+  };
+  size_t n = news ? side_report(side, news, reports) : 0;
+  int32_t status = circflow_set_decide(engine, time_ns, side->set, &message, reports, n, &verdict);
+  side->choice = NULL;
+  side->switch_delta = 0;
+  side->decided = 0;
+  if (PREDICT_LIKELY(status == CIRCFLOW_OK)) {
+    side->choice = (circuit_t *) (uintptr_t) verdict.circuit_tag;
+    side->switch_delta = verdict.switch_delta;
+    /* How many more go the same way. */
+    went_well(circflow_set_room(engine, side->set, &side->decided), "room");
+  } else if (status == CIRCFLOW_ERR_BLOCKED) {
+    /* It has noted that it will have to say when there is room. */
+    engine_drain();
+  } else {
+    went_well(status, "decision");
+    return false;
+  }
+  /* A message other than DATA goes out also where DATA has to wait: only what is said of DATA holds for all. */
+  if (command == RELAY_COMMAND_DATA)
+    side->decided = MAX(side->decided, 1);
+  else
+    side->decided = 0;
+  return side->choice != NULL;
+}
+
+/* The leg for the next DATA message in side->choice, or none. Tor asks twice for each cell. */
+static inline void
+side_choose(side_t *side)
+{
+  uint32_t news = side_news(side);
+  if (PREDICT_UNLIKELY(news || side->decided == 0))
+    (void) side_ask(side, RELAY_COMMAND_DATA, news);
+  if (PREDICT_UNLIKELY(!side->cfx->curr_leg))
+    name_first_leg(side, side->choice);
+}
+
+circuit_t *
+conflux_decide_next_circ(conflux_t *cfx)
+{
   side_t *side = side_sync(cfx);
   if (!side)
     return NULL;
-  size_t n = side_report(side, reports);
-  if (!went_well(circflow_circuit_report(engine, now_ns(), reports, n), "report"))
-    return NULL;
-  circuit_t *circ = NULL;
-  if (circflow_set_peek(engine, side->set, &verdict) == CIRCFLOW_OK)
-    circ = (circuit_t *) (uintptr_t) verdict.circuit_tag;
-  name_first_leg(side, circ);
-  return circ;
+  side_choose(side);
+  return side->choice;
 }
 
 /* A deliberate mistake, to see that the tests of the whole can fail. */
@@ -329,8 +489,9 @@ switch_to(conflux_t *cfx, circuit_t *circ, uint32_t delta)
   side_leg_t *mine = side ? side_leg_of(side, circ) : NULL;
   if (!mine)
     return NULL;
+  side->decided = 0;
   if (delta != 0 &&
-      !went_well(circflow_circuit_sent(engine, now_ns(), mine->id, CIRCFLOW_CMD_SWITCH,
+      !went_well(circflow_circuit_sent(engine, time_ns, mine->id, CIRCFLOW_CMD_SWITCH,
                                        CIRCUIT_IS_ORIGIN(circ) ? CLIENT_HOPS : 0), "SWITCH"))
     goto broken;
   conflux_leg_t *leg = conflux_get_leg(cfx, circ);
@@ -356,28 +517,19 @@ announces_move(conflux_t *cfx, const circuit_t *circ)
 circuit_t *
 conflux_decide_circ_for_send(conflux_t *cfx, circuit_t *orig_circ, uint8_t relay_command)
 {
-  struct circflow_leg_report reports[CIRCFLOW_LEGS_MAX];
-  struct circflow_verdict verdict;
   if (!conflux_should_multiplex(relay_command))
     return orig_circ;
   side_t *side = side_sync(cfx);
   if (!side)
     return NULL;
-  struct circflow_message message = {
-    .command = relay_command,
-    .hop = CIRCUIT_IS_ORIGIN(orig_circ) ? CLIENT_HOPS : 0,
-  };
-  size_t n = side_report(side, reports);
-  int32_t status = circflow_set_decide(engine, now_ns(), side->set, &message, reports, n, &verdict);
-  circuit_t *circ = NULL;
-  if (status == CIRCFLOW_OK)
-    circ = (circuit_t *) (uintptr_t) verdict.circuit_tag;
-  else if (status != CIRCFLOW_ERR_BLOCKED)
-    went_well(status, "decision");
-  name_first_leg(side, circ);
-  engine_drain();
-  if (circ && (verdict.switch_delta != 0 || announces_move(cfx, circ)))
-    return switch_to(cfx, circ, verdict.switch_delta);
+  side_choose(side);
+  if (!side->choice && (relay_command == RELAY_COMMAND_DATA || !side_ask(side, relay_command, 0)))
+    return NULL;
+  circuit_t *circ = side->choice;
+  if (PREDICT_LIKELY(cfx->curr_leg && cfx->curr_leg->circ == circ && side->switch_delta == 0))
+    return circ;
+  if (side->switch_delta != 0 || announces_move(cfx, circ))
+    return switch_to(cfx, circ, side->switch_delta);
   return circ;
 }
 
@@ -386,23 +538,24 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
 {
   if (!conflux_should_multiplex(relay_command))
     return;
-  side_t *side = side_sync(cfx);
-  side_leg_t *mine = side ? side_leg_of(side, circ) : NULL;
-  if (!mine) {
+  side_leg_t *mine;
+  side_t *side = side_sync_leg(cfx, circ, &mine);
+  if (!side) {
     log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "A cell went out on a circuit that is no leg any more.");
     return;
   }
-  int32_t status = circflow_circuit_sent(engine, now_ns(), mine->id, relay_command,
-                                         CIRCUIT_IS_ORIGIN(circ) ? CLIENT_HOPS : 0);
+  int32_t status = circflow_circuit_sent(engine, time_ns, mine->id, relay_command,
+                                         mine->is_client ? CLIENT_HOPS : 0);
   if (!went_well(status, "sent")) {
     /* The peer counts this message, and we could not: the numbers are of no use any more. */
-    conflux_mark_all_for_close(cfx->nonce, CIRCUIT_IS_ORIGIN(circ), END_CIRC_REASON_INTERNAL);
+    conflux_mark_all_for_close(cfx->nonce, mine->is_client, END_CIRC_REASON_INTERNAL);
     return;
   }
-  conflux_leg_t *leg = conflux_get_leg(cfx, circ);
-  leg->last_seq_sent++;
-  mine->sent = leg->last_seq_sent;
-  move_to_leg(cfx, leg);
+  /* What circflow has said holds for the leg that sends. */
+  side->decided = side->choice == circ && cfx->curr_leg == mine->leg && side->decided > 0 ? side->decided - 1 : 0;
+  mine->inflight += relay_command == RELAY_COMMAND_DATA;
+  mine->sent = ++mine->leg->last_seq_sent;
+  move_to_leg(cfx, mine->leg);
 }
 
 /* ---- Receiving ---- */
@@ -426,13 +579,14 @@ refuse(side_t *side, circuit_t *circ, int32_t status)
 }
 
 /* The leg that a message came on, if it may have come there. Closes the circuit otherwise. */
-static side_leg_t *
+static inline side_leg_t *
 leg_of_arrival(conflux_t *cfx, circuit_t *circ, crypt_path_t *layer_hint, side_t **side_out)
 {
-  side_t *side = side_sync(cfx);
-  side_leg_t *mine = side ? side_leg_of(side, circ) : NULL;
-  bool from_far_end = conflux_validate_source_hop(circ, layer_hint);
-  if (mine && from_far_end) {
+  side_leg_t *mine;
+  side_t *side = side_sync_leg(cfx, circ, &mine);
+  /* The common case of conflux_validate_source_hop(), at an exit. */
+  bool is_end = mine && !mine->is_client && !layer_hint && !circ->n_chan;
+  if (PREDICT_LIKELY(is_end || (mine && conflux_validate_source_hop(circ, layer_hint)))) {
     *side_out = side;
     return mine;
   }
@@ -443,15 +597,16 @@ leg_of_arrival(conflux_t *cfx, circuit_t *circ, crypt_path_t *layer_hint, side_t
   return NULL;
 }
 
-static void
-fill_message(struct circflow_message *out, const circuit_t *circ, const relay_msg_t *msg)
+static inline struct circflow_message
+message_of(const side_leg_t *mine, const relay_msg_t *msg)
 {
-  memset(out, 0, sizeof(*out));
-  out->command = msg->command;
-  out->hop = CIRCUIT_IS_ORIGIN(circ) ? CLIENT_HOPS : 0;
-  out->stream_id = msg->stream_id;
-  out->body = msg->body;
-  out->body_len = msg->length;
+  return (struct circflow_message) {
+    .command = msg->command,
+    .hop = mine->is_client ? CLIENT_HOPS : 0,
+    .stream_id = msg->stream_id,
+    .body = msg->body,
+    .body_len = msg->length,
+  };
 }
 
 /* The other half of announces_move(): a SWITCH by zero to a leg that has just joined moves nothing, and circflow,
@@ -467,7 +622,6 @@ is_announcement(side_leg_t *mine, uint32_t delta)
 int
 conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, const relay_msg_t *msg)
 {
-  struct circflow_message message;
   struct circflow_verdict verdict;
   side_t *side = NULL;
   tor_assert(in_circ && msg);
@@ -481,16 +635,15 @@ conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, con
     return -1;
   uint32_t delta = conflux_cell_parse_switch(msg);
   if (msg->length < CIRCFLOW_SWITCH_LEN || !is_announcement(mine, delta)) {
-    fill_message(&message, in_circ, msg);
-    int32_t status = circflow_circuit_receive(engine, now_ns(), mine->id, &message, &verdict);
+    struct circflow_message message = message_of(mine, msg);
+    int32_t status = circflow_circuit_receive(engine, time_ns, mine->id, &message, &verdict);
     if (status != CIRCFLOW_OK) {
       refuse(side, in_circ, status);
       return -1;
     }
   }
-  conflux_leg_t *leg = conflux_get_leg(in_circ->conflux, in_circ);
-  leg->last_seq_recv += delta;
-  mine->recv = leg->last_seq_recv;
+  mine->leg->last_seq_recv += delta;
+  mine->recv = mine->leg->last_seq_recv;
   if (CIRCUIT_IS_ORIGIN(in_circ))
     circuit_read_valid_data(TO_ORIGIN_CIRCUIT(in_circ), msg->length);
   return 0;
@@ -509,13 +662,11 @@ was_cut_short(const side_t *side, circuit_t *circ)
 }
 
 /* Keeps a message whose turn has not come: circflow has its token. */
-static void
-hold_message(conflux_t *cfx, const relay_msg_t *msg, uint64_t number)
+static inline void
+hold_message(conflux_t *cfx, conflux_msg_t *held, const relay_msg_t *msg, uint64_t number)
 {
-  conflux_msg_t *held = spare_msg;
-  spare_msg = NULL;
   held->seq = number;
-  held->msg = relay_msg_copy(msg);
+  held->msg = copy_message(msg);
   queue_add(cfx, held);
 }
 
@@ -523,42 +674,59 @@ bool
 conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *layer_hint,
                           const relay_msg_t *msg)
 {
-  struct circflow_message message;
   struct circflow_verdict verdict;
   side_t *side = NULL;
   side_leg_t *mine = leg_of_arrival(cfx, in_circ, layer_hint, &side);
   if (!mine || was_cut_short(side, in_circ))
     return false;
-  if (!spare_msg)
-    spare_msg = tor_malloc_zero(sizeof(*spare_msg));
-  fill_message(&message, in_circ, msg);
+  pad_note_arrival(in_circ, layer_hint);
+  conflux_msg_t *head = spare_take(&spare_heads, sizeof(spare_t));
+  struct circflow_message message = message_of(mine, msg);
   message.form = CIRCFLOW_FORM_TOKEN;
-  message.token = (uint64_t) (uintptr_t) spare_msg;
+  message.token = (uint64_t) (uintptr_t) head;
   message.cost = (uint32_t) (sizeof(conflux_msg_t) + sizeof(relay_msg_t) + msg->length);
 
-  int32_t status = circflow_circuit_receive(engine, now_ns(), mine->id, &message, &verdict);
-  if (status != CIRCFLOW_OK) {
+  int32_t status = circflow_circuit_receive(engine, time_ns, mine->id, &message, &verdict);
+  if (PREDICT_UNLIKELY(status != CIRCFLOW_OK)) {
+    spare_give(&spare_heads, head);
     refuse(side, in_circ, status);
     return false;
   }
-  conflux_leg_t *leg = conflux_get_leg(cfx, in_circ);
-  leg->last_seq_recv = verdict.number;
+  mine->leg->last_seq_recv = verdict.number;
   mine->recv = verdict.number;
   if (verdict.kind == CIRCFLOW_VERDICT_HELD) {
-    hold_message(cfx, msg, verdict.number);
+    hold_message(cfx, head, msg, verdict.number);
     return false;
   }
+  spare_give(&spare_heads, head);
   cfx->last_seq_delivered = verdict.number;
   side->delivered = verdict.number;
   side_set_ready(side, verdict.ready != 0);
   return true;
 }
 
+/* Asks circflow for the next messages whose turn has come. False when there are none. */
+static bool
+side_take(side_t *side, circuit_t *circ)
+{
+  size_t count = 0;
+  int32_t status = circflow_set_next_tokens(engine, side->set, side->taken, SIDE_TAKEN_MAX, &count);
+  side->next_taken = 0;
+  side->n_taken = (int) count;
+  if (PREDICT_LIKELY(count > 0))
+    return true;
+  side_set_ready(side, false);
+  /* Not OK when two legs brought the same number. */
+  if (status != CIRCFLOW_OK)
+    refuse(side, circ, status);
+  else
+    engine_drain();
+  return false;
+}
+
 conflux_msg_t *
 conflux_dequeue_relay_msg(circuit_t *circ)
 {
-  struct circflow_insn insn;
-  uint8_t no_body[1];
   /* Delivering the last message may have closed the circuit, and nobody told the loop. */
   if (circ->marked_for_close || !circ->conflux)
     return NULL;
@@ -566,21 +734,10 @@ conflux_dequeue_relay_msg(circuit_t *circ)
   side_t *side = side_find(cfx);
   if (!side || !side->ready)
     return NULL;
-  int32_t status = circflow_set_next(engine, side->set, no_body, sizeof(no_body), &insn);
-  if (status != CIRCFLOW_OK) {
-    /* Two legs brought the same number. */
-    side_set_ready(side, false);
-    refuse(side, circ, status);
+  if (side->next_taken == side->n_taken && !side_take(side, circ))
     return NULL;
-  }
-  if (insn.kind != CIRCFLOW_INSN_DELIVER) {
-    side_set_ready(side, false);
-    engine_drain();
-    return NULL;
-  }
-  conflux_msg_t *msg = (conflux_msg_t *) (uintptr_t) insn.detail.deliver.token;
+  conflux_msg_t *msg = (conflux_msg_t *) (uintptr_t) side->taken[side->next_taken++];
   queue_remove(cfx, msg);
-  cfx->last_seq_delivered = insn.detail.deliver.number;
-  side->delivered = insn.detail.deliver.number;
+  side->delivered = ++cfx->last_seq_delivered;
   return msg;
 }

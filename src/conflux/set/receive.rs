@@ -144,6 +144,29 @@ impl Set {
         };
         let Some((delivery, cost)) = store.pop(lane, buffer)? else { return Ok(None) };
         let following = lane.first();
+        self.take_out(cost, following);
+        Ok(Some(Delivery { leg, tag, ..delivery }))
+    }
+
+    /// The same when it is a token: no answer when it is not, or when nothing has its turn.
+    #[inline(always)]
+    pub fn next_token(&mut self, store: &mut Store) -> Option<u64> {
+        if self.next_held != self.delivered + 1 {
+            return None;
+        }
+        let lane = match self.legs.get_mut(self.next_lane) {
+            Some(leg) => &mut leg.lane,
+            None => &mut self.orphans,
+        };
+        let (token, cost) = store.pop_token(lane)?;
+        let following = lane.first();
+        self.take_out(cost, following);
+        Some(token)
+    }
+
+    /// The next message was taken out of its lane, in which `following` is the first now.
+    #[inline(always)]
+    fn take_out(&mut self, cost: u32, following: u64) {
         self.delivered += 1;
         self.held -= 1;
         self.held_bytes -= u64::from(cost);
@@ -152,7 +175,6 @@ impl Set {
         } else {
             self.refresh_next_held();
         }
-        Ok(Some(Delivery { leg, tag, ..delivery }))
     }
 
     /// The next message of this leg is the next of the set.

@@ -66,13 +66,41 @@ impl Set {
             return Err(self.hold_or_stop());
         }
         let plan = self.plan(command);
-        if plan == Err(Refusal::Blocked) {
-            if self.is_held_back() {
-                return Err(self.hold_or_stop());
+        match plan {
+            // A host that decides and reports in two steps asks again for each message.
+            Ok(plan) if self.is_sending(&plan) && command == Command::DATA => self.settle(plan.ix),
+            Err(Refusal::Blocked) => {
+                if self.is_held_back() {
+                    return Err(self.hold_or_stop());
+                }
+                self.waiting = true;
             }
-            self.waiting = true;
+            _ => {}
         }
         plan
+    }
+
+    /// The leg of the plan sends already, and was chosen for being the best, and not for being far behind.
+    #[inline(always)]
+    fn is_sending(&self, plan: &Plan) -> bool {
+        self.sending == Some(usize::from(plan.ix)) && plan.number <= self.catch_up_at
+    }
+
+    /// The common case of [`Set::decide`]: the sending leg stays, and has room. No answer means that it has to be asked.
+    #[inline(always)]
+    pub fn decide_next(&self) -> Option<Plan> {
+        if self.settled == 0 {
+            return None;
+        }
+        let index = self.sending?;
+        let leg = self.legs.get(index)?;
+        Some(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent + 1 })
+    }
+
+    /// Messages in a row for which [`Set::decide`] will name the leg that sends, if nothing is reported meanwhile.
+    #[inline]
+    pub fn room(&self) -> u64 {
+        self.settled
     }
 
     /// What [`Set::decide`] would answer to a DATA message.
