@@ -923,6 +923,38 @@ static void a_leg_dies_elsewhere(void **state)
     assert_int_equal(hub_stats().sets, 1);
 }
 
+/* Brings messages on the leg elsewhere while its home does not look, then one on the other leg, which is ahead from then on;
+ * closes the leg elsewhere. */
+static void goes_with_messages(uint32_t messages)
+{
+    linked(A_B, 2);
+    for (uint32_t i = 0; i < messages; i++)
+        OK(at_far(1, host_data(0, "x")));
+    OK(at_far(0, host_switch(0, messages)));
+    OK(at_far(0, host_data(0, "y")));
+    closed(1);
+    settle();
+}
+
+/* What has found room on its way arrives, and the set can do without the leg. */
+static void what_is_on_its_way_arrives(void **state)
+{
+    (void)state;
+    goes_with_messages(64);
+    assert_int_equal(strlen(at_exit), 65);
+    assert_int_equal(hub_stats().sets, 1);
+}
+
+/* What still waited for room was acknowledged: nobody sends it again, so the set cannot go on. */
+static void what_waits_goes_with_its_leg(void **state)
+{
+    (void)state;
+    goes_with_messages(65);
+    assert_int_equal(strlen(at_exit), 64);
+    assert_int_equal(hub_stats().sets, 0);
+    assert_int_equal(close_at(0)->detail.close.cause, CIRCFLOW_ERR_LEG_LOST);
+}
+
 static void the_leg_in_use_dies_elsewhere(void **state)
 {
     (void)state;
@@ -1412,7 +1444,7 @@ int main(void)
         HUB(a_link_as_the_set_ends), HUB(a_link_as_the_home_goes), HUB(in_order_from_the_client),
         HUB(in_order_from_the_exit), HUB(decide_and_peek), HUB(windows_elsewhere), HUB(tokens_cross),
         HUB(pause_and_overrun), HUB(many_answers_at_once), HUB(woken_once), HUB(more_news_than_one_tick_looks_at),
-        HUB(a_leg_dies_elsewhere), HUB(the_leg_in_use_dies_elsewhere), HUB(the_last_leg_dies_elsewhere),
+        HUB(a_leg_dies_elsewhere), HUB(what_is_on_its_way_arrives), HUB(what_waits_goes_with_its_leg), HUB(the_leg_in_use_dies_elsewhere), HUB(the_last_leg_dies_elsewhere),
         HUB(a_violation_seen_at_the_home), HUB(a_violation_seen_elsewhere), HUB(a_directory_elsewhere),
         HUB(the_leg_goes_with_full_channels), HUB(the_set_goes_with_full_channels),
         HUB(the_home_is_freed_with_full_channels), HUB(the_legs_engine_is_freed_with_full_channels),

@@ -594,6 +594,19 @@ static int next_stream(circflow_circuit_id circuit, circflow_stream_id *stream)
     return circflow_stream_next(RELAY, world.now, none, circuit, stream, NULL);
 }
 
+static void a_client_has_one_channel(void **state)
+{
+    (void)state;
+    host_start(&world);
+    circflow_circuit_config config;
+    circflow_circuit_id circuit;
+    OK(circflow_circuit_config_init(&config, sizeof(config)));
+    config.flags |= CIRCFLOW_CIRCUIT_REACTOR;
+    OK(circflow_circuit_open(world.client, world.now, &config, &circuit));
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_writable(world.client, world.now, circuit, CIRCFLOW_SIDE_NEXT, 0));
+    OK(circflow_circuit_writable(world.client, world.now, circuit, CIRCFLOW_SIDE_BACK, 0));
+}
+
 static void own_streams_go_on_when_the_last_cell_has_been_written(void **state)
 {
     circflow_stream_id found;
@@ -675,6 +688,7 @@ static void the_marks_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_client_has_one_channel, setup, teardown),
         cmocka_unit_test_setup_teardown(cells_pass_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_channel_keeps_its_circuits_cells_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(pause_and_its_end_come_once_each_at_the_marks, setup, teardown),

@@ -1,7 +1,7 @@
 //! Our circuits that are legs of a set elsewhere: what comes on them crosses to the set's home, and what the set sends
 //! on them comes from there.
 
-use super::crossing::{cause, word, Crossed, Down, Request, Sender, Up, ENDED};
+use super::crossing::{cause, Crossed, Down, Request, Sender, Up, ENDED};
 use super::elsewhere::Away;
 use super::insn::Queued;
 use super::remote::BLANK;
@@ -156,8 +156,9 @@ impl Engine {
     pub(super) fn come_back(&mut self, id: Id, why: Cause) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.take()) else { return };
         let mut tokens = Vec::new();
+        let word = away.last_word(why);
         let Away { end, mut backlog, .. } = *away;
-        end.close(word(why), |left| match left {
+        end.close(word, |left| match left {
             Left::Unread(down) => tokens.extend(down.token()),
             Left::Unsent(up) => tokens.extend(up.token()),
         });

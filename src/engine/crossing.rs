@@ -159,6 +159,9 @@ impl<I, O> Channel<O> for Sender<'_, I, O> {
 /// The word to a circuit whose set ended before it could join.
 pub const ENDED: u32 = 2;
 
+/// The word of a leg that goes while messages wait which its engine has acknowledged: its set cannot go on.
+pub const LOST: u32 = 3;
+
 /// The last word of an end: why it went.
 pub fn word(cause: Cause) -> u32 {
     match cause {
@@ -181,7 +184,7 @@ pub fn cause(word: Option<u32>) -> Cause {
     }
 }
 
-const FAULTS: u32 = 3;
+const FAULTS: u32 = 4;
 
 #[cfg(test)]
 mod tests {

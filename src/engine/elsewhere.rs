@@ -1,9 +1,9 @@
 //! What an engine remembers of sets over several engines: its own circuits that are legs elsewhere, and legs elsewhere
 //! of its own sets.
 
-use super::crossing::{Crossing, Down, Up};
+use super::crossing::{word, Crossing, Down, Up, LOST};
 use crate::base::Id;
-use crate::conflux::{LegIx, Report};
+use crate::conflux::{Cause, LegIx, Reach, Report};
 use crate::congestion::{Publisher, Reader};
 use crate::hub::{HomeEnd, LegEnd};
 use crate::queue::Backlog;
@@ -91,6 +91,20 @@ impl HomeLegs {
         self.by_id.clear();
         self.vacant.clear();
         self.places.drain(..).flatten()
+    }
+}
+
+impl Away {
+    /// The last word to the home: why the circuit goes, or that messages go with it which were acknowledged and will not
+    /// be sent again.
+    pub fn last_word(&self, why: Cause) -> u32 {
+        let is_counted = |up: &Up| matches!(up, Up::Message(_) | Up::Switch(_));
+        let ends_the_set = matches!(why, Cause::Fault(fault) if fault.reach() == Reach::Set);
+        if self.backlog.iter().any(is_counted) && !ends_the_set {
+            LOST
+        } else {
+            word(why)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Legs elsewhere of our sets: what their engines heard on them, what we send on them, and how they end.
 
-use super::crossing::{cause, word, Crossed, Down, Sender, Up};
+use super::crossing::{cause, word, Crossed, Down, Sender, Up, LOST};
 use super::elsewhere::HomeLeg;
 use super::poll::our_link;
 use super::remote::BLANK;
@@ -151,7 +151,7 @@ impl Engine {
             let up = match leg.end.poll() {
                 News::Item(up) => up,
                 News::Nothing => return self.drain_leg(id),
-                News::Over(word) => return self.leg_gone(id, cause(word)),
+                News::Over(word) => return self.leg_gone(id, word),
             };
             if let Err(fault) = self.hear_up(set, ix, up, now) {
                 self.fault_elsewhere(id, fault);
@@ -239,9 +239,13 @@ impl Engine {
     }
 
     /// The engine of a leg elsewhere has closed it, and has counted why.
-    fn leg_gone(&mut self, id: Id, why: Cause) {
+    fn leg_gone(&mut self, id: Id, word: Option<u32>) {
         let Some(leg) = self.home_legs.look(id) else { return };
+        let why = cause(word);
         match why {
+            // What it brought and we never saw was acknowledged: nobody will send it again. Nor is anything known of one
+            // that went without a word.
+            _ if matches!(word, Some(LOST) | None) => self.end_set(leg.set, Cause::LegLost),
             Cause::Fault(fault) if fault.reach() == Reach::Set => self.end_set(leg.set, why),
             Cause::Fault(_) => self.lose(id, why),
             Cause::Asked | Cause::LegLost => self.lose(id, Cause::LegLost),

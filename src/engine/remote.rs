@@ -178,8 +178,9 @@ impl Engine {
         }
         for circuit in self.circuits.all_mut() {
             let Some(away) = circuit.away.take() else { continue };
+            let word = away.last_word(Cause::LegLost);
             let Away { end, mut backlog, .. } = *away;
-            end.close(word(Cause::LegLost), |left| match left {
+            end.close(word, |left| match left {
                 Left::Unread(down) => back(down.token()),
                 Left::Unsent(up) => back(up.token()),
             });

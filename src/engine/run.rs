@@ -177,7 +177,11 @@ impl Engine {
     pub fn set_writable(&mut self, now: Nanos, id: Id, side: Side, writable: bool) -> Result<(), Error> {
         self.enter_for_circuits(now, std::iter::once(id))?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let is_client = circuit.config.role == Role::Client;
         let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        if is_client && side == Side::Next {
+            return Err(self.invalid("a client's circuit has one channel, at its back"));
+        }
         if reactor.edge(side).set_full(!writable) {
             self.queue.push(Queued::Edge { circuit: id, side });
         }

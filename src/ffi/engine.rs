@@ -87,12 +87,14 @@ pub unsafe extern "C" fn circflow_engine_free(
     userdata: *mut c_void,
 ) -> circflow_status {
     door::close(engine, |core| {
-        if let Some(discard) = discard {
-            // SAFETY: the host's own function, called with the host's own userdata.
-            core.tokens().for_each(|(token, cost)| discard(userdata, token, cost));
-            // SAFETY: the same.
-            core.leave(|token, cost| discard(userdata, token, cost));
-        }
+        let back = |token, cost| {
+            if let Some(discard) = discard {
+                // SAFETY: the host's own function, called with the host's own userdata.
+                discard(userdata, token, cost);
+            }
+        };
+        core.tokens().for_each(|(token, cost)| back(token, cost));
+        core.leave(back);
     })
 }
 

@@ -86,7 +86,8 @@ impl Set {
         self.sending == Some(usize::from(plan.ix)) && plan.number <= self.catch_up_at
     }
 
-    /// The common case of [`Set::decide`]: the sending leg stays, and has room. No answer means that it has to be asked.
+    /// The common case of [`Set::decide`]: the sending leg stays, and has room. No answer means that it has to be
+    /// asked.
     #[inline(always)]
     pub fn decide_next(&self) -> Option<Plan> {
         if self.settled == 0 {
