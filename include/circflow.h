@@ -1906,7 +1906,8 @@ enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
 // What waits comes as CIRCFLOW_INSN_WRITE, one at a time: a channel that fills up again while you drain says so again,
 // and what is left goes on waiting.
 //
-// @param side  At a client CIRCFLOW_SIDE_BACK, its one channel. At the last hop what is said of the other changes nothing.
+// @param side  At a client CIRCFLOW_SIDE_BACK, its one channel. At the last hop what is said of the other changes
+//              nothing.
 //
 // CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_INVALID: no such side; CIRCFLOW_ERR_EXPIRED; an id error.
 enum circflow_status circflow_circuit_writable(struct circflow_engine *engine,

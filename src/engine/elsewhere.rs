@@ -95,8 +95,8 @@ impl HomeLegs {
 }
 
 impl Away {
-    /// The last word to the home: why the circuit goes, or that messages go with it which were acknowledged and will not
-    /// be sent again.
+    /// The last word to the home: why the circuit goes, or that messages go with it which were acknowledged and will
+    /// not be sent again.
     pub fn last_word(&self, why: Cause) -> u32 {
         let is_counted = |up: &Up| matches!(up, Up::Message(_) | Up::Switch(_));
         let ends_the_set = matches!(why, Cause::Fault(fault) if fault.reach() == Reach::Set);

@@ -243,8 +243,8 @@ impl Engine {
         let Some(leg) = self.home_legs.look(id) else { return };
         let why = cause(word);
         match why {
-            // What it brought and we never saw was acknowledged: nobody will send it again. Nor is anything known of one
-            // that went without a word.
+            // What it brought and we never saw was acknowledged: nobody will send it again. Nor is anything known of
+            // one that went without a word.
             _ if matches!(word, Some(LOST) | None) => self.end_set(leg.set, Cause::LegLost),
             Cause::Fault(fault) if fault.reach() == Reach::Set => self.end_set(leg.set, why),
             Cause::Fault(_) => self.lose(id, why),
