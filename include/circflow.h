@@ -916,15 +916,15 @@ typedef struct circflow_hub_config {
 //
 // With an eventfd, all of it is
 //
-//     static void wake(void *fd) { eventfd_write(*(int *)fd, 1); }
+//   static void wake(void *fd) { eventfd_write(*(int *)fd, 1); }
 //
-//     circflow_engine_join(engine, hub, wake, &fd);
-//     for (;;) {
-//         poll(fds, fd_count, timeout_until(deadline));
-//         eventfd_read(fd, &ignored);
-//         circflow_engine_tick(engine, now());
-//         /* feed what came, and drain */
-//     }
+//   circflow_engine_join(engine, hub, wake, &fd);
+//   for (;;) {
+//      poll(fds, fd_count, timeout_until(deadline));
+//      eventfd_read(fd, &ignored);
+//      circflow_engine_tick(engine, now());
+//      /* feed what came, and drain */
+//   }
 typedef void (*circflow_notify_fn)(void *userdata);
 
 // A set to close, so that there is memory again.

@@ -109,6 +109,8 @@ impl World {
                 Fault::EdgeOverrun => state.defiant,
                 Fault::EngineMemory => self.plan.held_max < 256 << 20,
                 Fault::SetMemory => self.plan.set_held_max < 16 << 20 || lost,
+                // An END behind what was lost never has its turn, and the other end goes on.
+                Fault::UnknownStream => lost,
                 Fault::StreamMemory => self.plan.stream_bytes_max < 32 << 20,
                 // More was on its way when its padder was taken down than is welcome then.
                 Fault::PaddingUnexpected => {

@@ -72,15 +72,15 @@ pub struct circflow_hub_stats {
 ///
 /// With an eventfd, all of it is
 ///
-///     static void wake(void *fd) { eventfd_write(*(int *)fd, 1); }
+///   static void wake(void *fd) { eventfd_write(*(int *)fd, 1); }
 ///
-///     circflow_engine_join(engine, hub, wake, &fd);
-///     for (;;) {
-///         poll(fds, fd_count, timeout_until(deadline));
-///         eventfd_read(fd, &ignored);
-///         circflow_engine_tick(engine, now());
-///         /* feed what came, and drain */
-///     }
+///   circflow_engine_join(engine, hub, wake, &fd);
+///   for (;;) {
+///      poll(fds, fd_count, timeout_until(deadline));
+///      eventfd_read(fd, &ignored);
+///      circflow_engine_tick(engine, now());
+///      /* feed what came, and drain */
+///   }
 pub type circflow_notify_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
 // SAFETY (both): repr(C), size first, integers and arrays of integers.
