@@ -73,7 +73,10 @@ impl World {
     /// Whether DATA to the far end could go out on a circuit, as far as its figures say.
     fn has_room(&mut self, circ: usize, pos: usize) -> bool {
         let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
-        if self.circs[circ].pads[pos].is_some() || self.circs[circ].closing[pos] {
+        // A hostile client may have asked for a padder that the plan knows nothing of.
+        let engine = &self.nodes[node].engine;
+        let padded = (0..=LAST).any(|hop| (0..2).any(|slot| engine.padder_stats(id, hop as u8, slot).is_ok()));
+        if padded || self.circs[circ].pads[pos].is_some() || self.circs[circ].closing[pos] {
             return false;
         }
         let Ok(stats) = self.nodes[node].engine.circuit_stats(id) else { return false };
