@@ -500,6 +500,98 @@ test_cut_short(void *arg)
   tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
 }
 
+/* Circflow hands messages out many at a time, and tor takes them one by one: much can happen between two. */
+static void
+test_taken(void *arg)
+{
+  (void) arg;
+  set_up(2);
+  tt_int_op(receive_switch(1, 1, 4), OP_EQ, 0);
+  /* Short messages and long ones are kept in memory of two kinds. */
+  for (uint64_t i = 2; i <= 101; i++)
+    tt_assert(!receive(1, i, i % 3 ? 498 : (uint16_t) (8 + i)));
+  tt_assert(receive(0, 1, 8));
+  for (uint64_t i = 2; i <= 20; i++)
+    tt_u64_op(take(0), OP_EQ, i);
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 20);
+  /* A leg joins. */
+  conflux_leg_t *leg = add_leg(2);
+  leg->last_seq_recv = 101;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 20);
+  for (uint64_t i = 21; i <= 60; i++)
+    tt_u64_op(take(0), OP_EQ, i);
+  /* One goes, with what it had brought being out of its hands. */
+  leg = leg_of(2);
+  smartlist_remove(cfx->legs, leg);
+  tor_free(leg);
+  tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 0);
+  for (uint64_t i = 61; i <= 101; i++)
+    tt_u64_op(take(0), OP_EQ, i);
+  tt_u64_op(take(0), OP_EQ, 0);
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+  tt_assert(receive(1, 102, 8));
+  tt_int_op(closes, OP_EQ, 0);
+  /* Memory is short in the middle of it. */
+  tt_int_op(receive_switch(0, 102, 4), OP_EQ, 0);
+  for (uint64_t i = 104; i <= 203; i++)
+    tt_assert(!receive(0, i, 498));
+  tt_assert(receive(1, 103, 8));
+  tt_u64_op(take(1), OP_EQ, 104);
+  tt_u64_op(conflux_handle_oom(1), OP_GT, 99 * 498);
+  tt_int_op(smartlist_len(cfx->ooo_q), OP_EQ, 0);
+  tt_u64_op(take(1), OP_EQ, 0);
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+  tt_int_op(closes, OP_EQ, 2);
+ done:
+  tear_down();
+}
+
+/* What circflow says of the next messages holds until something changes, and no longer. */
+static void
+test_holds(void *arg)
+{
+  (void) arg;
+  set_up(2);
+  for (int i = 0; i < 40; i++) {
+    tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+    sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  }
+  /* The channel is full, and has room again. */
+  TO_CIRCUIT(circs[0])->circuit_blocked_on_p_chan = 1;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[1]));
+  TO_CIRCUIT(circs[0])->circuit_blocked_on_p_chan = 0;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[0]));
+  /* The other leg is faster now; then this one is again. */
+  conflux_update_rtt(cfx, TO_CIRCUIT(circs[1]), 10);
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[1]));
+  conflux_update_rtt(cfx, TO_CIRCUIT(circs[1]), 2000);
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[0]));
+  /* A cell that was counted in flight and never noted, and a window that shrinks. */
+  cc_of(0)->inflight = 99;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[1]));
+  cc_of(0)->inflight = 50;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  cc_of(0)->cwnd = 40;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[1]));
+  tt_int_op(switches, OP_EQ, 0);
+  /* The leg that all of it was said of goes. */
+  cc_of(0)->cwnd = 100;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  conflux_leg_t *leg = leg_of(1);
+  smartlist_remove(cfx->legs, leg);
+  tor_free(leg);
+  tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 41);
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  cc_of(0)->inflight = 100;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, NULL);
+  tt_int_op(closes, OP_EQ, 0);
+ done:
+  tear_down();
+}
+
 static void
 expect_close(bool is_fault, int reason)
 {
@@ -707,6 +799,6 @@ test_legs(void *arg)
 
 #define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
 struct testcase_t conflux_cell_tests[] = {
-  ONE(same), ONE(cost), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending), ONE(algorithms), ONE(legs),
+  ONE(same), ONE(cost), ONE(taken), ONE(holds), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending), ONE(algorithms), ONE(legs),
   END_OF_TESTCASES
 };
