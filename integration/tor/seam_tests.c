@@ -2,8 +2,8 @@
  * test of conflux_cell.c, in build folders of their own.
  *
  * "same" runs on both builds and prints what it saw: a long random history of a set, sending and receiving, in which
- * stock tor and tor with circflow must take the same decisions. "cost" runs on both too. The others are about what circflow does better or by
- * itself, and run with circflow only. */
+ * stock tor and tor with circflow must take the same decisions. "cost" runs on both too: cost.py counts its
+ * instructions. The others are about what circflow does better or by itself, and run with circflow only. */
 #define TOR_CONFLUX_PRIVATE
 #define TOR_CONGESTION_CONTROL_PRIVATE
 #define TOR_CONGESTION_CONTROL_COMMON_PRIVATE
@@ -327,7 +327,7 @@ test_same(void *arg)
   ;
 }
 
-/* ---- What it costs: both builds, run under callgrind by cost.py, which looks at the calls out of these functions ---- */
+/* ---- What it costs: both builds, under callgrind; cost.py looks at the calls out of these functions ---- */
 
 /* The private network sends a SWITCH after some 110 cells. */
 #define COST_BLOCK 110
@@ -389,7 +389,7 @@ cost_none_left(void)
   tor_assert(!conflux_dequeue_relay_msg(TO_CIRCUIT(circs[0])));
 }
 
-/* Two legs, of which the second brings its block of messages before the first has brought the one that goes before it. */
+/* Two legs, of which the second brings its block of messages before the first has brought what goes before it. */
 static void
 cost_receive_round(void)
 {
@@ -799,6 +799,7 @@ test_legs(void *arg)
 
 #define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
 struct testcase_t conflux_cell_tests[] = {
-  ONE(same), ONE(cost), ONE(taken), ONE(holds), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending), ONE(algorithms), ONE(legs),
+  ONE(same), ONE(cost), ONE(taken), ONE(holds), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending),
+  ONE(algorithms), ONE(legs),
   END_OF_TESTCASES
 };
