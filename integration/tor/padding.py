@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Padding by circflow in a private network: FRONT between the client and the second hop of its general circuits.
 
-A file goes down a linked conflux set while both ends pad, with tor's own circuitpadding.c beside. Then the client closes
-its circuits, and both ends say in their logs what they have sent and received: what one end padded has to have come in at
-the other. Two networks must show no padding: one whose relays are stock tor, which refuse, and one that was not told to.
+A file goes down and up a linked conflux set while both ends pad, with tor's own circuitpadding.c beside. Then the
+client closes its circuits, and both ends say in their logs what they have sent and received: what one end padded has to have
+come in at the other. Two networks must show no padding: one whose relays are stock tor, which refuse, and one that was
+not told to.
 """
 
 import argparse
@@ -30,7 +31,8 @@ def figures(nodes):
     for node in nodes:
         for line in node.log():
             if "circflow: padding ended at a" in line:
-                rows.append({name: int(value) for name, value in re.findall(r"([a-z-]+) (\d+)", line.split("ended at")[1])})
+                numbers = re.findall(r"([a-z-]+) (\d+)", line.split("ended at")[1])
+                rows.append({name: int(value) for name, value in numbers})
     return rows
 
 
@@ -102,7 +104,8 @@ def judge(way, sender, receiver):
     lost = sent - came
     fine = sent >= SENT_MIN and 0 <= lost <= LOST_MAX * max(1, len(sender))
     overhead = 100 * sent / max(1, sent + others)
-    return f"{way:<10} padding cells sent {sent}, received {came}; other cells {others}; overhead {overhead:.2f} %", fine
+    text = f"{way:<10} padding cells sent {sent}, received {came}; other cells {others}; overhead {overhead:.1f} %"
+    return text, fine
 
 
 def main():

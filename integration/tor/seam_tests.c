@@ -2,8 +2,8 @@
  * test of conflux_cell.c, in build folders of their own.
  *
  * "same" runs on both builds and prints what it saw: a long random history of a set, sending and receiving, in which
- * stock tor and tor with circflow must take the same decisions. "cost" runs on both too. The others are about what circflow does better or by
- * itself, and run with circflow only. */
+ * stock tor and tor with circflow must take the same decisions. "cost" runs on both too: cost.py counts its
+ * instructions. The others are about what circflow does better or by itself, and run with circflow only. */
 #define TOR_CONFLUX_PRIVATE
 #define TOR_CONGESTION_CONTROL_PRIVATE
 #define TOR_CONGESTION_CONTROL_COMMON_PRIVATE
@@ -327,7 +327,7 @@ test_same(void *arg)
   ;
 }
 
-/* ---- What it costs: both builds, run under callgrind by cost.py, which looks at the calls out of these functions ---- */
+/* ---- What it costs: both builds, under callgrind; cost.py looks at the calls out of these functions ---- */
 
 /* The private network sends a SWITCH after some 110 cells. */
 #define COST_BLOCK 110
@@ -389,7 +389,7 @@ cost_none_left(void)
   tor_assert(!conflux_dequeue_relay_msg(TO_CIRCUIT(circs[0])));
 }
 
-/* Two legs, of which the second brings its block of messages before the first has brought the one that goes before it. */
+/* Two legs, of which the second brings its block of messages before the first has brought what goes before it. */
 static void
 cost_receive_round(void)
 {
@@ -498,6 +498,98 @@ test_cut_short(void *arg)
  done:
   tear_down();
   tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+}
+
+/* Circflow hands messages out many at a time, and tor takes them one by one: much can happen between two. */
+static void
+test_taken(void *arg)
+{
+  (void) arg;
+  set_up(2);
+  tt_int_op(receive_switch(1, 1, 4), OP_EQ, 0);
+  /* Short messages and long ones are kept in memory of two kinds. */
+  for (uint64_t i = 2; i <= 101; i++)
+    tt_assert(!receive(1, i, i % 3 ? 498 : (uint16_t) (8 + i)));
+  tt_assert(receive(0, 1, 8));
+  for (uint64_t i = 2; i <= 20; i++)
+    tt_u64_op(take(0), OP_EQ, i);
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 20);
+  /* A leg joins. */
+  conflux_leg_t *leg = add_leg(2);
+  leg->last_seq_recv = 101;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 20);
+  for (uint64_t i = 21; i <= 60; i++)
+    tt_u64_op(take(0), OP_EQ, i);
+  /* One goes, with what it had brought being out of its hands. */
+  leg = leg_of(2);
+  smartlist_remove(cfx->legs, leg);
+  tor_free(leg);
+  tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 0);
+  for (uint64_t i = 61; i <= 101; i++)
+    tt_u64_op(take(0), OP_EQ, i);
+  tt_u64_op(take(0), OP_EQ, 0);
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+  tt_assert(receive(1, 102, 8));
+  tt_int_op(closes, OP_EQ, 0);
+  /* Memory is short in the middle of it. */
+  tt_int_op(receive_switch(0, 102, 4), OP_EQ, 0);
+  for (uint64_t i = 104; i <= 203; i++)
+    tt_assert(!receive(0, i, 498));
+  tt_assert(receive(1, 103, 8));
+  tt_u64_op(take(1), OP_EQ, 104);
+  tt_u64_op(conflux_handle_oom(1), OP_GT, 99 * 498);
+  tt_int_op(smartlist_len(cfx->ooo_q), OP_EQ, 0);
+  tt_u64_op(take(1), OP_EQ, 0);
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+  tt_int_op(closes, OP_EQ, 2);
+ done:
+  tear_down();
+}
+
+/* What circflow says of the next messages holds until something changes, and no longer. */
+static void
+test_holds(void *arg)
+{
+  (void) arg;
+  set_up(2);
+  for (int i = 0; i < 40; i++) {
+    tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+    sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  }
+  /* The channel is full, and has room again. */
+  TO_CIRCUIT(circs[0])->circuit_blocked_on_p_chan = 1;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[1]));
+  TO_CIRCUIT(circs[0])->circuit_blocked_on_p_chan = 0;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[0]));
+  /* The other leg is faster now; then this one is again. */
+  conflux_update_rtt(cfx, TO_CIRCUIT(circs[1]), 10);
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[1]));
+  conflux_update_rtt(cfx, TO_CIRCUIT(circs[1]), 2000);
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[0]));
+  /* A cell that was counted in flight and never noted, and a window that shrinks. */
+  cc_of(0)->inflight = 99;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[1]));
+  cc_of(0)->inflight = 50;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  cc_of(0)->cwnd = 40;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[1]));
+  tt_int_op(switches, OP_EQ, 0);
+  /* The leg that all of it was said of goes. */
+  cc_of(0)->cwnd = 100;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  conflux_leg_t *leg = leg_of(1);
+  smartlist_remove(cfx->legs, leg);
+  tor_free(leg);
+  tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 41);
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  cc_of(0)->inflight = 100;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, NULL);
+  tt_int_op(closes, OP_EQ, 0);
+ done:
+  tear_down();
 }
 
 static void
@@ -707,6 +799,7 @@ test_legs(void *arg)
 
 #define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
 struct testcase_t conflux_cell_tests[] = {
-  ONE(same), ONE(cost), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending), ONE(algorithms), ONE(legs),
+  ONE(same), ONE(cost), ONE(taken), ONE(holds), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending),
+  ONE(algorithms), ONE(legs),
   END_OF_TESTCASES
 };

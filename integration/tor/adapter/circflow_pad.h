@@ -1,15 +1,16 @@
-/* Padding for C Tor by circflow: machines of maybenot, beside tor's own circuitpadding.c, which goes on as it is. Part of
- * conflux.c, as tor's makefile knows of no other file of ours.
+/* Padding for C Tor by circflow: machines of maybenot, beside tor's own circuitpadding.c, which goes on as it is. Part
+ * of conflux.c, as tor's makefile knows of no other file of ours.
  *
  * It is off unless one of two environment variables names a file with padding machines, one a line:
  *
  *   CIRCFLOW_TOR_PADDING_CLIENT   run by a client, with the second hop of its general circuits and conflux legs
  *   CIRCFLOW_TOR_PADDING_RELAY    run by a relay, when a client asks for it
  *
- * The client asks with PADDING_NEGOTIATE, under a number that stock tor does not know and refuses; it then pads nothing.
+ * The client asks with PADDING_NEGOTIATE, under a number that stock tor does not know and refuses; it then stops.
  *
- * The functions that tor calls across its files are wrapped by the linker (-Wl,--wrap=, see build.sh): ours hears of the
- * cell, then tor's own is called. Nothing is sent from inside a hook: instructions are taken when the event loop is back.
+ * The functions that tor calls across its files are wrapped by the linker (-Wl,--wrap=, see build.sh): ours hears of
+ * the cell, then tor's own is called. Nothing is sent from inside a hook: instructions are taken when the event loop is
+ * back.
  *
  * Tor has no place where a circuit's cells could be held back, so a machine's blocks are not carried out. Machines that
  * block do not defend here; the log says so once. */

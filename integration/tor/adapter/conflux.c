@@ -339,7 +339,8 @@ leg_look(side_leg_t *mine)
                                                    : circ->ccontrol;
   bool blocked = mine->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan;
   uint64_t rtt_usec = mine->leg->circ_rtts_usec;
-  uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0) | (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);
+  uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0) |
+    (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);
   if (PREDICT_LIKELY(mine->inflight == cc->inflight && mine->cwnd == cc->cwnd && mine->rtt_usec == rtt_usec &&
                      mine->flags == flags && mine->sendme_inc == cc->sendme_inc))
     return false;
