@@ -120,12 +120,12 @@ pad_start(void)
   pad_state = PAD_OFF;
   if (!getenv("CIRCFLOW_TOR_PADDING_CLIENT") && !getenv("CIRCFLOW_TOR_PADDING_RELAY"))
     return;
-  if (!went_well(circflow_engine_config_init(&config, sizeof(config)), "config"))
+  if (!flow_went_well(circflow_engine_config_init(&config, sizeof(config)), "config"))
     return;
   /* What machines draw must not be foretold. */
   crypto_rand((char *) config.seed, sizeof(config.seed));
   config.engine_tag = 2;
-  bool made = went_well(circflow_engine_new(&config, &pad_engine), "engine");
+  bool made = flow_went_well(circflow_engine_new(&config, &pad_engine), "engine");
   memwipe(config.seed, 0, sizeof(config.seed));
   if (!made)
     return;
@@ -160,7 +160,7 @@ pad_new(circuit_t *circ)
   pad_circ_t *pad = pad_of(circ);
   if (pad)
     return pad;
-  if (!went_well(circflow_circuit_config_init(&config, sizeof(config)), "config"))
+  if (!flow_went_well(circflow_circuit_config_init(&config, sizeof(config)), "config"))
     return NULL;
   pad = tor_malloc_zero(sizeof(*pad));
   pad->circ = circ;
@@ -172,7 +172,7 @@ pad_new(circuit_t *circ)
   config.flags = CIRCFLOW_CIRCUIT_OTHER_PADDER | CIRCFLOW_CIRCUIT_OWN_QUEUE;
   if (!pad->is_client && circ->n_chan)
     config.flags |= CIRCFLOW_CIRCUIT_EXTENDED;
-  if (!went_well(circflow_circuit_open(pad_engine, pad_now(), &config, &pad->id), "padded circuit")) {
+  if (!flow_went_well(circflow_circuit_open(pad_engine, pad_now(), &config, &pad->id), "padded circuit")) {
     tor_free(pad);
     return NULL;
   }
@@ -200,7 +200,7 @@ static void
 pad_free(pad_circ_t *pad)
 {
   pad_log_figures(pad);
-  went_well(circflow_circuit_closed(pad_engine, pad_now(), pad->id), "padded circuit closed");
+  flow_went_well(circflow_circuit_closed(pad_engine, pad_now(), pad->id), "padded circuit closed");
   HT_REMOVE(pad_map, &pads, pad);
   tor_free(pad);
 }
@@ -212,7 +212,7 @@ pad_stop(void)
   while ((at = HT_START(pad_map, &pads)))
     pad_free(*at);
   HT_CLEAR(pad_map, &pads);
-  went_well(circflow_engine_free(pad_engine, NULL, NULL), "end of padding");
+  flow_went_well(circflow_engine_free(pad_engine, NULL, NULL), "end of padding");
   pad_engine = NULL;
   if (pad_timer)
     timer_free(pad_timer);
@@ -333,10 +333,10 @@ pad_run(void)
   struct circflow_insn insn;
   uint8_t body[CIRCFLOW_BODY_MAX];
   pad_is_woken = false;
-  if (pad_state != PAD_ON || !went_well(circflow_engine_tick(pad_engine, pad_now()), "tick"))
+  if (pad_state != PAD_ON || !flow_went_well(circflow_engine_tick(pad_engine, pad_now()), "tick"))
     return;
   for (int i = 0; i < PAD_STEPS_MAX; i++) {
-    if (!went_well(circflow_engine_poll(pad_engine, body, sizeof(body), &insn), "poll"))
+    if (!flow_went_well(circflow_engine_poll(pad_engine, body, sizeof(body), &insn), "poll"))
       return;
     if (insn.kind == CIRCFLOW_INSN_NONE) {
       pad_arm();
@@ -430,7 +430,7 @@ __wrap_circpad_deliver_unrecognized_cell_events(circuit_t *circ, cell_direction_
     if (direction == CELL_DIRECTION_OUT)
       (void) circflow_circuit_passing(pad_engine, pad_now(), pad->id);
     else
-      went_well(circflow_circuit_sent(pad_engine, pad_now(), pad->id, 0, 0), "passed back");
+      flow_went_well(circflow_circuit_sent(pad_engine, pad_now(), pad->id, 0, 0), "passed back");
     pad_wake();
   }
   __real_circpad_deliver_unrecognized_cell_events(circ, direction);
@@ -444,7 +444,7 @@ __wrap_circpad_deliver_sent_relay_cell_events(circuit_t *circ, uint8_t command)
   pad_circ_t *pad = pad_of(circ);
   if (pad && !pad_is_sending) {
     /* Tor does not say to which hop; nearly all go to the last. */
-    went_well(circflow_circuit_sent(pad_engine, pad_now(), pad->id, command, pad->hops), "sent, for padding");
+    flow_went_well(circflow_circuit_sent(pad_engine, pad_now(), pad->id, command, pad->hops), "sent, for padding");
     pad_wake();
   }
   __real_circpad_deliver_sent_relay_cell_events(circ, command);
@@ -514,7 +514,7 @@ __wrap_circpad_machine_event_circ_built(origin_circuit_t *origin)
   if (!pad_is_on() || !pads_as_client || !pad_wants(origin))
     return;
   pad_circ_t *pad = pad_new(TO_CIRCUIT(origin));
-  if (pad && went_well(circflow_padding_start(pad_engine, pad_now(), pad->id, PAD_NUMBER), "padding"))
+  if (pad && flow_went_well(circflow_padding_start(pad_engine, pad_now(), pad->id, PAD_NUMBER), "padding"))
     pad_wake();
 }
 

@@ -1,9 +1,9 @@
 /* Conflux for C Tor, by circflow: what conflux.h of tor 0.4.9 declares, for tor to be built with instead of its own
  * file of this name. License: MIT OR Apache-2.0, as all of circflow.
  *
- * Every function has the same shape: bring circflow's set up to date with tor's (side_sync), feed circflow, and write
- * what follows into tor's structs. Tor keeps the messages; circflow orders their addresses. README.md of the folder
- * above this one has the whole story. */
+ * Every function has the same shape: see whether somebody has written into tor's structs (flow_sync), feed circflow, and
+ * write what follows into tor's structs. Tor keeps the messages; circflow orders their addresses. README.md of the
+ * folder above this one has the whole story. */
 
 #define TOR_CONFLUX_PRIVATE
 
@@ -44,7 +44,7 @@
 #include "lib/time/compat_time.h"
 
 #include "circflow_build.h"
-#include "circflow_side.h"
+#include "circflow_sets.h"
 #include "circflow_pad.h"
 
 /* What tor pays for all messages that wait for their turn. */
@@ -103,11 +103,6 @@ uint64_t
 conflux_get_max_seq_sent(const conflux_t *cfx)
 {
   uint64_t highest = 0;
-  /* The pool asks this right after it has taken a leg out. It is the moment to follow: later another leg may have the
-   * same address. */
-  side_t *side = side_find(cfx);
-  if (side)
-    side_drop_legs(side);
   CONFLUX_FOR_EACH_LEG_BEGIN(cfx, leg) {
     highest = MAX(highest, leg->last_seq_sent);
   } CONFLUX_FOR_EACH_LEG_END(leg);
@@ -257,58 +252,45 @@ queue_remove(conflux_t *cfx, conflux_msg_t *msg)
 }
 
 static void
-queue_clear(conflux_t *cfx)
+queue_clear(flow_set_t *set)
 {
-  side_t *side = side_find(cfx);
-  if (side)
-    side->n_taken = side->next_taken = 0;
+  conflux_t *cfx = &set->tor;
+  set->is_ready = false;
+  set->n_taken = set->next_taken = 0;
+  if (set->handed)
+    smartlist_clear(set->handed);
   SMARTLIST_FOREACH(cfx->ooo_q, conflux_msg_t *, msg, conflux_relay_msg_free(msg));
   smartlist_clear(cfx->ooo_q);
   queued_bytes -= cfx->ooo_q_alloc_cost;
   cfx->ooo_q_alloc_cost = 0;
 }
 
+static void
+free_spares(void)
+{
+  spares_free(&spare_heads);
+  spares_free(&spare_copies);
+}
+
+/* A set is being freed. */
 void
 conflux_clear_ooo_q(conflux_t *cfx)
 {
   tor_assert(cfx && cfx->ooo_q);
-  /* The set is being freed, and its list of legs is gone already. */
-  side_t *side = side_find(cfx);
-  if (side)
-    side_free(side);
-  queue_clear(cfx);
-  if (!engine) {
-    spares_free(&spare_heads);
-    spares_free(&spare_copies);
-  }
+  queue_clear(flow_set_of(cfx));
+  if (queued_bytes == 0)
+    free_spares();
   log_debug(LD_CIRC, "circflow: queued bytes of all sets %" PRIu64, queued_bytes);
-}
-
-/* The set that holds most. */
-static side_t *
-side_with_most(void)
-{
-  side_t **at, *most = NULL;
-  HT_FOREACH(at, side_map, &sides) {
-    if ((*at)->cfx->ooo_q_alloc_cost > (most ? most->cfx->ooo_q_alloc_cost : 0))
-      most = *at;
-  }
-  return most;
 }
 
 /* Empties a queue and ends its set: what waits behind the lost messages could never be delivered. */
 static size_t
-side_sacrifice(side_t *side)
+sacrifice(flow_set_t *set)
 {
-  conflux_t *cfx = side->cfx;
-  size_t freed = cfx->ooo_q_alloc_cost;
-  bool is_client = CONFLUX_NUM_LEGS(cfx) > 0 &&
-    CIRCUIT_IS_ORIGIN(((conflux_leg_t *) smartlist_get(cfx->legs, 0))->circ);
-  queue_clear(cfx);
-  side->torn = true;
-  side_shut(side);
-  if (CONFLUX_NUM_LEGS(cfx) > 0)
-    conflux_mark_all_for_close(cfx->nonce, is_client, END_CIRC_REASON_RESOURCELIMIT);
+  size_t freed = set->tor.ooo_q_alloc_cost;
+  set->is_torn = true;
+  queue_clear(set);
+  flow_set_close(set, END_CIRC_REASON_RESOURCELIMIT);
   return freed;
 }
 
@@ -316,84 +298,144 @@ size_t
 conflux_handle_oom(size_t bytes_to_remove)
 {
   size_t freed = 0;
-  side_t *side;
-  while (freed < bytes_to_remove && (side = side_with_most()))
-    freed += side_sacrifice(side);
-  spares_free(&spare_heads);
-  spares_free(&spare_copies);
-  if (engine)
-    (void) circflow_engine_trim(engine, NULL);
+  flow_set_t *set;
+  while (freed < bytes_to_remove && (set = flow_set_with_most()))
+    freed += sacrifice(set);
+  free_spares();
+  if (flow_engine)
+    (void) circflow_engine_trim(flow_engine, NULL);
   log_info(LD_CIRC, "Conflux freed %" TOR_PRIuSZ " bytes for the OOM handler; %"
            PRIu64 " are left.", freed, queued_bytes);
   return freed;
 }
 
-/* ---- Sending ---- */
+/* ---- Tor's numbers ---- */
 
-/* How a leg stands: congestion control is tor's. True when that is news for circflow. */
-static inline bool
-leg_look(side_leg_t *mine)
+/* The leg that sends, for a circflow set that does not know of one yet. */
+static uint64_t
+guess_sending(const flow_set_t *set)
 {
-  const circuit_t *circ = mine->circ;
-  const congestion_control_t *cc = mine->is_client ? CONST_TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol
-                                                   : circ->ccontrol;
-  bool blocked = mine->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan;
-  uint64_t rtt_usec = mine->leg->circ_rtts_usec;
-  uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0) |
-    (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);
-  if (PREDICT_LIKELY(mine->inflight == cc->inflight && mine->cwnd == cc->cwnd && mine->rtt_usec == rtt_usec &&
-                     mine->flags == flags && mine->sendme_inc == cc->sendme_inc))
+  const flow_leg_t *best = NULL;
+  for (int i = 0; i < flow_leg_count(set); i++) {
+    const flow_leg_t *leg = flow_leg_at(set, i);
+    uint64_t most = best ? best->tor.last_seq_sent : 0;
+    if (leg->tor.last_seq_sent > most ||
+        (best && leg->tor.last_seq_sent == most && &leg->tor == set->tor.curr_leg))
+      best = leg;
+  }
+  return best ? best->id.v : 0;
+}
+
+/* Tells circflow the numbers that somebody else has written into tor's structs: tor's tests do. */
+static bool
+import(flow_set_t *set)
+{
+  const conflux_t *cfx = &set->tor;
+  struct circflow_set_numbers numbers;
+  struct circflow_leg_numbers rows[CIRCFLOW_LEGS_MAX];
+  size_t n = 0;
+  if (!flow_went_well(circflow_set_export(flow_engine, set->id, &numbers, rows, CIRCFLOW_LEGS_MAX, &n), "export"))
     return false;
-  mine->cwnd = cc->cwnd;
-  mine->inflight = cc->inflight;
-  mine->rtt_usec = rtt_usec;
-  mine->flags = flags;
-  mine->sendme_inc = cc->sendme_inc;
+  /* What is delivered must have been received. Tor's test of SWITCH writes a message's numbers before the SWITCH in
+   * front of it has come: the rest of "delivered" follows after that, as the difference stays. */
+  uint64_t delivered = set->delivered;
+  if (delivered != cfx->last_seq_delivered)
+    numbers.delivered = delivered = MIN(cfx->last_seq_delivered, conflux_get_max_seq_recv(cfx));
+  if (numbers.sending.v == 0)
+    numbers.sending.v = guess_sending(set);
+  for (n = 0; n < (size_t) flow_leg_count(set); n++) {
+    const flow_leg_t *leg = flow_leg_at(set, (int) n);
+    rows[n] = (struct circflow_leg_numbers) {
+      .circuit = leg->id, .sent = leg->tor.last_seq_sent, .recv = leg->tor.last_seq_recv,
+    };
+  }
+  if (!flow_went_well(circflow_set_import(flow_engine, flow_now_ns(), set->id, &numbers, rows, n), "import"))
+    return false;
+  for (int i = 0; i < flow_leg_count(set); i++) {
+    flow_leg_t *leg = flow_leg_at(set, i);
+    leg->sent = leg->tor.last_seq_sent;
+    leg->recv = leg->tor.last_seq_recv;
+  }
+  set->delivered = delivered;
   return true;
 }
 
-/* The legs of which circflow has to hear something, as bits. Between two SENDMEs there are none: circflow counts what
- * is sent as tor does. */
-static inline uint32_t
-side_news(side_t *side)
+static bool
+import_algorithm(flow_set_t *set)
 {
-  uint32_t news = 0;
-  for (int i = 0; i < side->n_legs; i++)
-    news |= leg_look(&side->legs[i]) ? UINT32_C(1) << i : 0;
-  return news;
+  static const uint8_t names[] = {
+    [CONFLUX_ALG_MINRTT] = CIRCFLOW_ALGORITHM_MIN_RTT,
+    [CONFLUX_ALG_LOWRTT] = CIRCFLOW_ALGORITHM_LOW_RTT,
+    [CONFLUX_ALG_CWNDRTT] = CIRCFLOW_ALGORITHM_CWND_RTT,
+  };
+  set->alg = set->tor.params.alg;
+  return flow_went_well(circflow_set_set_algorithm(flow_engine, set->id, names[set->alg]), "algorithm");
 }
 
-static size_t
-side_report(const side_t *side, uint32_t news, struct circflow_leg_report *reports)
+/* Brings circflow up to date. False when the two cannot be brought together: the set is being closed then. */
+static bool
+sync_anew(flow_set_t *set)
 {
-  size_t n = 0;
-  for (int i = 0; i < side->n_legs; i++) {
-    const side_leg_t *mine = &side->legs[i];
-    if (news & (UINT32_C(1) << i))
-      reports[n++] = (struct circflow_leg_report) {
-        .circuit = mine->id,
-        .cwnd = mine->cwnd,
-        .inflight = mine->inflight,
-        .rtt_ns = leg_rtt_ns(mine->leg),
-        .sendme_inc = mine->sendme_inc,
-        .flags = mine->flags,
-      };
-  }
-  return n;
+  /* The legs go one by one, and nothing is sent or delivered any more. */
+  if (set->tor.in_full_teardown)
+    return false;
+  set->decided = 0;
+  if (!set->is_torn && flow_leg_count(set) > 0 &&
+      (set->alg == set->tor.params.alg || import_algorithm(set)) && import(set))
+    return true;
+  log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux set cannot go on. Closing it.");
+  flow_set_close(set, END_CIRC_REASON_INTERNAL);
+  return false;
 }
+
+static inline bool
+leg_is_current(const flow_leg_t *leg)
+{
+  return leg->tor.last_seq_sent == leg->sent && leg->tor.last_seq_recv == leg->recv;
+}
+
+static inline bool
+set_is_current(const flow_set_t *set)
+{
+  const conflux_t *cfx = &set->tor;
+  return !cfx->in_full_teardown && cfx->last_seq_delivered == set->delivered && cfx->params.alg == set->alg;
+}
+
+/* Has anybody written into tor's structs? Nearly always nobody has. */
+static inline bool
+flow_sync(flow_set_t *set)
+{
+  bool is_current = set_is_current(set);
+  for (int i = 0; i < flow_leg_count(set); i++)
+    is_current &= leg_is_current(flow_leg_at(set, i));
+  return PREDICT_LIKELY(is_current) || sync_anew(set);
+}
+
+/* The leg that a circuit is. What another leg may have been given is seen when one is chosen to send on, or when that
+ * leg's turn comes. NULL when the circuit is no leg, or the set cannot go on. */
+static inline flow_leg_t *
+flow_sync_leg(flow_set_t *set, const circuit_t *circ)
+{
+  flow_leg_t *leg = flow_leg_of(set, circ);
+  if (PREDICT_LIKELY(leg && leg_is_current(leg) && set_is_current(set)))
+    return leg;
+  return leg && sync_anew(set) ? leg : NULL;
+}
+
+/* ---- Sending ---- */
 
 /* Tor wants a current leg as soon as it has asked for one, before anything was sent. */
 static void
-name_first_leg(side_t *side, const circuit_t *circ)
+name_first_leg(flow_set_t *set, const circuit_t *circ)
 {
-  conflux_t *cfx = side->cfx;
+  conflux_t *cfx = &set->tor;
   struct circflow_set_stats stats;
   stats.size = sizeof(stats);
-  if (!circ && circflow_set_get_stats(engine, side->set, &stats) == CIRCFLOW_OK) {
+  if (!circ && circflow_set_get_stats(flow_engine, set->id, &stats) == CIRCFLOW_OK) {
     /* No leg has room: the fastest. */
-    for (int i = 0; i < side->n_legs; i++) {
-      if (side->legs[i].id.v == stats.primary.v)
-        circ = side->legs[i].circ;
+    for (int i = 0; i < flow_leg_count(set); i++) {
+      if (flow_leg_at(set, i)->id.v == stats.primary.v)
+        circ = flow_leg_at(set, i)->tor.circ;
     }
   }
   cfx->curr_leg = circ ? conflux_get_leg(cfx, circ) : NULL;
@@ -409,60 +451,65 @@ move_to_leg(conflux_t *cfx, conflux_leg_t *leg)
   cfx->curr_leg = leg;
 }
 
-/* Asks circflow where a message goes. True when there is a leg for it: side->choice. */
+/* Asks circflow where a message goes, after it has been told about the legs of which there is news (bits). True when
+ * there is a leg for it: set->choice. */
 static bool
-side_ask(side_t *side, uint8_t command, uint32_t news)
+ask(flow_set_t *set, uint8_t command, uint32_t news)
 {
   struct circflow_leg_report reports[CIRCFLOW_LEGS_MAX];
   struct circflow_verdict verdict;
-  struct circflow_message message = {
-    .command = command,
-    .hop = side->legs[0].is_client ? CLIENT_HOPS : 0,
-  };
-  size_t n = news ? side_report(side, news, reports) : 0;
-  int32_t status = circflow_set_decide(engine, time_ns, side->set, &message, reports, n, &verdict);
-  side->choice = NULL;
-  side->switch_delta = 0;
-  side->decided = 0;
+  struct circflow_message message = { .command = command, .hop = set->is_client ? CLIENT_HOPS : 0 };
+  size_t n = 0;
+  for (int i = 0; news >> i; i++) {
+    if (news >> i & 1)
+      reports[n++] = flow_leg_report(flow_leg_at(set, i));
+  }
+  int32_t status = circflow_set_decide(flow_engine, flow_time_ns, set->id, &message, reports, n, &verdict);
+  set->choice = NULL;
+  set->switch_delta = 0;
+  set->decided = 0;
   if (PREDICT_LIKELY(status == CIRCFLOW_OK)) {
-    side->choice = (circuit_t *) (uintptr_t) verdict.circuit_tag;
-    side->switch_delta = verdict.switch_delta;
+    set->choice = ((flow_leg_t *) (uintptr_t) verdict.circuit_tag)->tor.circ;
+    set->switch_delta = verdict.switch_delta;
     /* How many more go the same way. */
-    went_well(circflow_set_room(engine, side->set, &side->decided), "room");
+    flow_went_well(circflow_set_room(flow_engine, set->id, &set->decided), "room");
   } else if (status == CIRCFLOW_ERR_BLOCKED) {
     /* It has noted that it will have to say when there is room. */
-    engine_drain();
+    flow_run();
   } else {
-    went_well(status, "decision");
+    flow_went_well(status, "decision");
     return false;
   }
   /* A message other than DATA goes out also where DATA has to wait: only what is said of DATA holds for all. */
   if (command == RELAY_COMMAND_DATA)
-    side->decided = MAX(side->decided, 1);
+    set->decided = MAX(set->decided, 1);
   else
-    side->decided = 0;
-  return side->choice != NULL;
+    set->decided = 0;
+  return set->choice != NULL;
 }
 
-/* The leg for the next DATA message in side->choice, or none. Tor asks twice for each cell. */
+/* The leg for the next DATA message in set->choice, or none. Tor asks twice for each cell; and between two SENDMEs
+ * there is no news, as circflow counts what is sent as tor does. */
 static inline void
-side_choose(side_t *side)
+choose(flow_set_t *set)
 {
-  uint32_t news = side_news(side);
-  if (PREDICT_UNLIKELY(news || side->decided == 0))
-    (void) side_ask(side, RELAY_COMMAND_DATA, news);
-  if (PREDICT_UNLIKELY(!side->cfx->curr_leg))
-    name_first_leg(side, side->choice);
+  uint32_t news = 0;
+  for (int i = 0; i < flow_leg_count(set); i++)
+    news |= flow_leg_look(flow_leg_at(set, i)) ? UINT32_C(1) << i : 0;
+  if (PREDICT_UNLIKELY(news || set->decided == 0))
+    (void) ask(set, RELAY_COMMAND_DATA, news);
+  if (PREDICT_UNLIKELY(!set->tor.curr_leg))
+    name_first_leg(set, set->choice);
 }
 
 circuit_t *
 conflux_decide_next_circ(conflux_t *cfx)
 {
-  side_t *side = side_sync(cfx);
-  if (!side)
+  flow_set_t *set = flow_set_of(cfx);
+  if (!flow_sync(set))
     return NULL;
-  side_choose(side);
-  return side->choice;
+  choose(set);
+  return set->choice;
 }
 
 /* A deliberate mistake, to see that the tests of the whole can fail. */
@@ -480,58 +527,41 @@ delta_to_send(uint32_t delta)
 /* Sends SWITCH, and counts it when it was queued. Anything can have happened to the set meanwhile: sending asks tor
  * for room again, and can run the OOM handler. */
 static circuit_t *
-switch_to(conflux_t *cfx, circuit_t *circ, uint32_t delta)
+switch_to(flow_set_t *set, circuit_t *circ, uint32_t delta)
 {
   if (!conflux_send_switch_command(circ, delta_to_send(delta)))
     goto broken;
-  if (cfx->in_full_teardown || circ->marked_for_close)
+  if (set->tor.in_full_teardown || circ->marked_for_close || !flow_sync(set))
     return NULL;
-  side_t *side = side_sync(cfx);
-  side_leg_t *mine = side ? side_leg_of(side, circ) : NULL;
-  if (!mine)
+  flow_leg_t *leg = flow_leg_of(set, circ);
+  if (!leg)
     return NULL;
-  side->decided = 0;
-  if (delta != 0 &&
-      !went_well(circflow_circuit_sent(engine, time_ns, mine->id, CIRCFLOW_CMD_SWITCH,
-                                       CIRCUIT_IS_ORIGIN(circ) ? CLIENT_HOPS : 0), "SWITCH"))
+  set->decided = 0;
+  if (!flow_went_well(circflow_circuit_sent(flow_engine, flow_time_ns, leg->id, CIRCFLOW_CMD_SWITCH,
+                                            set->is_client ? CLIENT_HOPS : 0), "SWITCH"))
     goto broken;
-  conflux_leg_t *leg = conflux_get_leg(cfx, circ);
-  leg->last_seq_sent += delta;
-  mine->sent = leg->last_seq_sent;
-  move_to_leg(cfx, leg);
+  leg->sent = leg->tor.last_seq_sent += delta;
+  move_to_leg(&set->tor, &leg->tor);
   return circ;
 
  broken:
-  conflux_mark_all_for_close(cfx->nonce, CIRCUIT_IS_ORIGIN(circ), END_CIRC_REASON_TORPROTOCOL);
+  if (!set->tor.in_full_teardown)
+    flow_set_close(set, END_CIRC_REASON_TORPROTOCOL);
   return NULL;
-}
-
-/* circflow needs no SWITCH to a leg that stands where the sending one does, and does not count one. Tor's pool brings
- * legs that join late to their set's number, and tor announces such a move too: its tests wait for the cell. */
-static bool
-announces_move(conflux_t *cfx, const circuit_t *circ)
-{
-  const conflux_leg_t *leg = conflux_get_leg(cfx, circ);
-  return leg && leg != cfx->curr_leg && leg->last_seq_sent > 0;
 }
 
 circuit_t *
 conflux_decide_circ_for_send(conflux_t *cfx, circuit_t *orig_circ, uint8_t relay_command)
 {
+  flow_set_t *set = flow_set_of(cfx);
   if (!conflux_should_multiplex(relay_command))
     return orig_circ;
-  side_t *side = side_sync(cfx);
-  if (!side)
+  if (!flow_sync(set))
     return NULL;
-  side_choose(side);
-  if (!side->choice && (relay_command == RELAY_COMMAND_DATA || !side_ask(side, relay_command, 0)))
+  choose(set);
+  if (!set->choice && (relay_command == RELAY_COMMAND_DATA || !ask(set, relay_command, 0)))
     return NULL;
-  circuit_t *circ = side->choice;
-  if (PREDICT_LIKELY(cfx->curr_leg && cfx->curr_leg->circ == circ && side->switch_delta == 0))
-    return circ;
-  if (side->switch_delta != 0 || announces_move(cfx, circ))
-    return switch_to(cfx, circ, side->switch_delta);
-  return circ;
+  return PREDICT_LIKELY(set->switch_delta == 0) ? set->choice : switch_to(set, set->choice, set->switch_delta);
 }
 
 void
@@ -539,113 +569,79 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
 {
   if (!conflux_should_multiplex(relay_command))
     return;
-  side_leg_t *mine;
-  side_t *side = side_sync_leg(cfx, circ, &mine);
-  if (!side) {
+  flow_set_t *set = flow_set_of(cfx);
+  flow_leg_t *leg = flow_sync_leg(set, circ);
+  if (!leg) {
     log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "A cell went out on a circuit that is no leg any more.");
     return;
   }
-  int32_t status = circflow_circuit_sent(engine, time_ns, mine->id, relay_command,
-                                         mine->is_client ? CLIENT_HOPS : 0);
-  if (!went_well(status, "sent")) {
+  int32_t status = circflow_circuit_sent(flow_engine, flow_time_ns, leg->id, relay_command,
+                                         leg->is_client ? CLIENT_HOPS : 0);
+  if (!flow_went_well(status, "sent")) {
     /* The peer counts this message, and we could not: the numbers are of no use any more. */
-    conflux_mark_all_for_close(cfx->nonce, mine->is_client, END_CIRC_REASON_INTERNAL);
+    flow_set_close(set, END_CIRC_REASON_INTERNAL);
     return;
   }
   /* What circflow has said holds for the leg that sends. */
-  side->decided = side->choice == circ && cfx->curr_leg == mine->leg && side->decided > 0 ? side->decided - 1 : 0;
-  mine->inflight += relay_command == RELAY_COMMAND_DATA;
-  mine->sent = ++mine->leg->last_seq_sent;
-  move_to_leg(cfx, mine->leg);
+  set->decided = set->choice == circ && cfx->curr_leg == &leg->tor && set->decided > 0 ? set->decided - 1 : 0;
+  leg->inflight += relay_command == RELAY_COMMAND_DATA;
+  leg->sent = ++leg->tor.last_seq_sent;
+  move_to_leg(cfx, &leg->tor);
 }
 
 /* ---- Receiving ---- */
 
-/* The peer broke the protocol, or a limit was reached: says why, closes the circuit, and the whole set where its order
- * is lost. */
-static void
-refuse(side_t *side, circuit_t *circ, int32_t status)
-{
-  char detail[160] = "";
-  conflux_t *cfx = side->cfx;
-  int32_t reason = circflow_close_reason(status);
-  if (reason < 0)
-    reason = END_CIRC_REASON_INTERNAL;
-  (void) circflow_engine_last_detail(engine, detail, sizeof(detail), NULL);
-  log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux: %s (%s). Closing.", circflow_strerror(status), detail);
-  if (!side_is_alive(side))
-    conflux_mark_all_for_close(cfx->nonce, CIRCUIT_IS_ORIGIN(circ), reason);
-  if (!circ->marked_for_close)
-    circuit_mark_for_close(circ, reason);
-}
-
 /* The leg that a message came on, if it may have come there. Closes the circuit otherwise. */
-static inline side_leg_t *
-leg_of_arrival(conflux_t *cfx, circuit_t *circ, crypt_path_t *layer_hint, side_t **side_out)
+static inline flow_leg_t *
+leg_of_arrival(flow_set_t *set, circuit_t *circ, crypt_path_t *layer_hint)
 {
-  side_leg_t *mine;
-  side_t *side = side_sync_leg(cfx, circ, &mine);
+  flow_leg_t *leg = flow_sync_leg(set, circ);
   /* The common case of conflux_validate_source_hop(), at an exit. */
-  bool is_end = mine && !mine->is_client && !layer_hint && !circ->n_chan;
-  if (PREDICT_LIKELY(is_end || (mine && conflux_validate_source_hop(circ, layer_hint)))) {
-    *side_out = side;
-    return mine;
-  }
+  bool is_end = leg && !leg->is_client && !layer_hint && !circ->n_chan;
+  if (PREDICT_LIKELY(is_end || (leg && conflux_validate_source_hop(circ, layer_hint))))
+    return leg;
   log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux message %s. Closing circuit.",
-         mine ? "from another hop than the last" : "on a circuit that is no leg");
+         leg ? "from another hop than the last" : "on a circuit that is no leg");
   if (!circ->marked_for_close)
-    circuit_mark_for_close(circ, mine ? END_CIRC_REASON_TORPROTOCOL : END_CIRC_REASON_INTERNAL);
+    circuit_mark_for_close(circ, leg ? END_CIRC_REASON_TORPROTOCOL : END_CIRC_REASON_INTERNAL);
   return NULL;
 }
 
 static inline struct circflow_message
-message_of(const side_leg_t *mine, const relay_msg_t *msg)
+message_of(const flow_leg_t *leg, const relay_msg_t *msg)
 {
   return (struct circflow_message) {
     .command = msg->command,
-    .hop = mine->is_client ? CLIENT_HOPS : 0,
+    .hop = leg->is_client ? CLIENT_HOPS : 0,
     .stream_id = msg->stream_id,
     .body = msg->body,
     .body_len = msg->length,
   };
 }
 
-/* The other half of announces_move(): a SWITCH by zero to a leg that has just joined moves nothing, and circflow,
- * which never sends one, need not hear of it. All others it counts, and sixteen in the life of a set are too many. */
-static bool
-is_announcement(side_leg_t *mine, uint32_t delta)
-{
-  bool is_first = mine->may_get_zero;
-  mine->may_get_zero = false;
-  return is_first && delta == 0;
-}
-
 int
 conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, const relay_msg_t *msg)
 {
   struct circflow_verdict verdict;
-  side_t *side = NULL;
+  uint32_t delta = 0;
   tor_assert(in_circ && msg);
   if (!conflux_is_enabled(in_circ) || !in_circ->conflux) {
     log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "SWITCH without a conflux set. Closing circuit.");
     circuit_mark_for_close(in_circ, END_CIRC_REASON_TORPROTOCOL);
     return -1;
   }
-  side_leg_t *mine = leg_of_arrival(in_circ->conflux, in_circ, layer_hint, &side);
-  if (!mine)
+  flow_leg_t *leg = leg_of_arrival(flow_set_of(in_circ->conflux), in_circ, layer_hint);
+  if (!leg)
     return -1;
-  uint32_t delta = conflux_cell_parse_switch(msg);
-  if (msg->length < CIRCFLOW_SWITCH_LEN || !is_announcement(mine, delta)) {
-    struct circflow_message message = message_of(mine, msg);
-    int32_t status = circflow_circuit_receive(engine, time_ns, mine->id, &message, &verdict);
-    if (status != CIRCFLOW_OK) {
-      refuse(side, in_circ, status);
-      return -1;
-    }
+  struct circflow_message message = message_of(leg, msg);
+  int32_t status = circflow_circuit_receive(flow_engine, flow_time_ns, leg->id, &message, &verdict);
+  if (status != CIRCFLOW_OK) {
+    flow_refuse(in_circ, status);
+    return -1;
   }
-  mine->leg->last_seq_recv += delta;
-  mine->recv = mine->leg->last_seq_recv;
-  if (CIRCUIT_IS_ORIGIN(in_circ))
+  flow_went_well(circflow_switch_decode(msg->body, msg->length, &delta), "SWITCH");
+  leg->recv = leg->tor.last_seq_recv += delta;
+  if (leg->is_client)
     circuit_read_valid_data(TO_ORIGIN_CIRCUIT(in_circ), msg->length);
   return 0;
 }
@@ -653,12 +649,12 @@ conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, con
 /* Tor's loop over the messages that were ready was cut short, by a circuit that closed in the middle. What is left has
  * had its turn, and would never be asked for: the set cannot go on. */
 static bool
-was_cut_short(const side_t *side, circuit_t *circ)
+was_cut_short(flow_set_t *set)
 {
-  if (PREDICT_LIKELY(!side->ready))
+  if (PREDICT_LIKELY(!set->is_ready))
     return false;
   log_info(LD_CIRC, "Conflux messages were left undelivered by a circuit that closed. Closing the set.");
-  conflux_mark_all_for_close(side->cfx->nonce, CIRCUIT_IS_ORIGIN(circ), END_CIRC_REASON_INTERNAL);
+  flow_set_close(set, END_CIRC_REASON_INTERNAL);
   return true;
 }
 
@@ -676,53 +672,60 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
                           const relay_msg_t *msg)
 {
   struct circflow_verdict verdict;
-  side_t *side = NULL;
-  side_leg_t *mine = leg_of_arrival(cfx, in_circ, layer_hint, &side);
-  if (!mine || was_cut_short(side, in_circ))
+  flow_set_t *set = flow_set_of(cfx);
+  flow_leg_t *leg = leg_of_arrival(set, in_circ, layer_hint);
+  if (!leg || was_cut_short(set))
     return false;
   pad_note_arrival(in_circ, layer_hint);
   conflux_msg_t *head = spare_take(&spare_heads, sizeof(spare_t));
-  struct circflow_message message = message_of(mine, msg);
+  struct circflow_message message = message_of(leg, msg);
   message.form = CIRCFLOW_FORM_TOKEN;
   message.token = (uint64_t) (uintptr_t) head;
   message.cost = (uint32_t) (sizeof(conflux_msg_t) + sizeof(relay_msg_t) + msg->length);
 
-  int32_t status = circflow_circuit_receive(engine, time_ns, mine->id, &message, &verdict);
+  int32_t status = circflow_circuit_receive(flow_engine, flow_time_ns, leg->id, &message, &verdict);
   if (PREDICT_UNLIKELY(status != CIRCFLOW_OK)) {
     spare_give(&spare_heads, head);
-    refuse(side, in_circ, status);
+    flow_refuse(in_circ, status);
     return false;
   }
-  mine->leg->last_seq_recv = verdict.number;
-  mine->recv = verdict.number;
+  leg->recv = leg->tor.last_seq_recv = verdict.number;
   if (verdict.kind == CIRCFLOW_VERDICT_HELD) {
     hold_message(cfx, head, msg, verdict.number);
     return false;
   }
   spare_give(&spare_heads, head);
-  cfx->last_seq_delivered = verdict.number;
-  side->delivered = verdict.number;
-  side_set_ready(side, verdict.ready != 0);
+  set->delivered = cfx->last_seq_delivered = verdict.number;
+  set->is_ready = verdict.ready != 0;
   return true;
 }
 
-/* Asks circflow for the next messages whose turn has come. False when there are none. */
-static bool
-side_take(side_t *side, circuit_t *circ)
+/* The next message that circflow hands out; NULL when there is none. */
+static conflux_msg_t *
+take(flow_set_t *set, circuit_t *circ)
 {
-  size_t count = 0;
-  int32_t status = circflow_set_next_tokens(engine, side->set, side->taken, SIDE_TAKEN_MAX, &count);
-  side->next_taken = 0;
-  side->n_taken = (int) count;
-  if (PREDICT_LIKELY(count > 0))
-    return true;
-  side_set_ready(side, false);
-  /* Not OK when two legs brought the same number. */
-  if (status != CIRCFLOW_OK)
-    refuse(side, circ, status);
-  else
-    engine_drain();
-  return false;
+  if (PREDICT_UNLIKELY(set->next_taken == set->n_taken)) {
+    size_t count = 0;
+    int32_t status = CIRCFLOW_OK;
+    set->next_taken = set->n_taken = 0;
+    if (set->handed && smartlist_len(set->handed) > 0) {
+      conflux_msg_t *msg = smartlist_get(set->handed, 0);
+      smartlist_del_keeporder(set->handed, 0);
+      return msg;
+    }
+    status = circflow_set_next_tokens(flow_engine, set->id, set->taken, TAKEN_MAX, &count);
+    set->n_taken = (int) count;
+    if (count == 0) {
+      set->is_ready = false;
+      /* Not OK when two legs brought the same number. */
+      if (status != CIRCFLOW_OK)
+        flow_refuse(circ, status);
+      else
+        flow_run();
+      return NULL;
+    }
+  }
+  return (conflux_msg_t *) (uintptr_t) set->taken[set->next_taken++];
 }
 
 conflux_msg_t *
@@ -731,14 +734,13 @@ conflux_dequeue_relay_msg(circuit_t *circ)
   /* Delivering the last message may have closed the circuit, and nobody told the loop. */
   if (circ->marked_for_close || !circ->conflux)
     return NULL;
-  conflux_t *cfx = circ->conflux;
-  side_t *side = side_find(cfx);
-  if (!side || !side->ready)
+  flow_set_t *set = flow_set_of(circ->conflux);
+  if (!set->is_ready)
     return NULL;
-  if (side->next_taken == side->n_taken && !side_take(side, circ))
+  conflux_msg_t *msg = take(set, circ);
+  if (!msg)
     return NULL;
-  conflux_msg_t *msg = (conflux_msg_t *) (uintptr_t) side->taken[side->next_taken++];
-  queue_remove(cfx, msg);
-  side->delivered = ++cfx->last_seq_delivered;
+  queue_remove(&set->tor, msg);
+  set->delivered = ++set->tor.last_seq_delivered;
   return msg;
 }

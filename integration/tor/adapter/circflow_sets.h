@@ -1,0 +1,145 @@
+/* Conflux sets and legs as the adapter has them: tor's own structs, with what circflow calls them behind. Shared by
+ * conflux_pool.c, which makes and ends them, and conflux.c, which sends and receives on them. License: MIT OR
+ * Apache-2.0.
+ *
+ * Tor's structs come first in ours, so that the one is the other by a cast, and nothing has to be looked up. */
+#ifndef TOR_CIRCFLOW_SETS_H
+#define TOR_CIRCFLOW_SETS_H
+
+#include "core/or/or.h"
+
+#include "core/or/conflux.h"
+#include "core/or/conflux_st.h"
+
+#include "circflow.h"
+
+/* Any length will do as long as all legs have it: circflow checks that messages come from the last hop, and is told so
+ * after conflux_validate_source_hop() has said so. */
+#define CLIENT_HOPS 3
+
+/* Messages that are asked for at a time, when their turn has come. */
+#define TAKEN_MAX 32
+
+typedef struct flow_set_t flow_set_t;
+
+/* A leg. Tor hears of it, in its set's `legs`, when it may carry streams; until then it is in `unlinked`. */
+typedef struct flow_leg_t {
+  conflux_leg_t tor;
+  flow_set_t *set;
+  struct circflow_circuit_id id;
+  bool is_client;
+  /* circflow has linked it. */
+  bool is_linked;
+  /* Tor has it. */
+  bool is_joined;
+  /* What circflow believes of it: what it was told last, and the DATA that was sent since. */
+  uint32_t sendme_inc;
+  uint32_t flags;
+  uint64_t cwnd;
+  uint64_t inflight;
+  uint64_t rtt_usec;
+  /* What we wrote into tor's numbers last. Tor's tests write there too. */
+  uint64_t sent;
+  uint64_t recv;
+} flow_leg_t;
+
+/* A set. */
+struct flow_set_t {
+  conflux_t tor;
+  /* Zero at an exit, before the first leg is linked. */
+  struct circflow_set_id id;
+  bool is_client;
+  /* Streams may use it. */
+  bool is_usable;
+  /* Messages were lost with a queue that was emptied: nothing after them can be delivered any more. */
+  bool is_torn;
+  /* Legs that are built, or wait for LINKED, or for the others. */
+  smartlist_t *unlinked;
+  /* The set is not freed while functions that are not done yet look at it, or while a circuit points to it that is no
+   * leg any more: the last leg, until it is freed. */
+  int users;
+  /* Why its legs close, when it is not circflow that closes them; or -1. */
+  int close_reason;
+  /* What we wrote into tor's struct last. */
+  uint64_t delivered;
+  conflux_alg_t alg;
+  /* The answer about the next DATA messages, so many, is known as long as nothing changes. */
+  uint64_t decided;
+  uint32_t switch_delta;
+  circuit_t *choice;
+  /* Messages wait for conflux_dequeue_relay_msg(). Those that circflow has handed out already: first these.. */
+  bool is_ready;
+  uint64_t taken[TAKEN_MAX];
+  int n_taken;
+  int next_taken;
+  /* .. then these, which came while circflow was asked for something else. NULL mostly. */
+  smartlist_t *handed;
+  /* For the log. */
+  struct circflow_set_stats figures;
+};
+
+/* The one engine; NULL before the first set. */
+extern struct circflow_engine *flow_engine;
+
+/* When we looked at the clock last. Looking costs more than most of what is done for a cell; tor measures the round
+ * trips, so that nothing here hangs on the time of a cell, and circflow takes equal time as normal. */
+extern uint64_t flow_time_ns;
+
+/* The one clock. Tests mock it, and it may stand still. */
+uint64_t flow_now_ns(void);
+
+/* Calls that cannot fail unless we have a bug: says so in tor's log. */
+bool flow_went_well_(int32_t status, const char *what);
+#define flow_went_well(status, what) \
+  (PREDICT_LIKELY((status) == CIRCFLOW_OK) || flow_went_well_((status), (what)))
+
+/* Sends control to the far end of a circuit, past the choice of a leg. */
+bool flow_send_control(circuit_t *circ, uint8_t command, const uint8_t *body, size_t len);
+
+/* Does what circflow asks for: messages of the handshake, circuits to close, legs to launch. Circuits close inside, and
+ * with them their legs: look for what you need afterwards. */
+void flow_run(void);
+
+/* The peer broke the protocol, or a limit was reached: says why, and closes what circflow says. */
+void flow_refuse(circuit_t *circ, int32_t status);
+
+/* Closes all legs of a set, for a reason of ours. */
+void flow_set_close(flow_set_t *set, int reason);
+
+/* Puts how a leg stands into a report. True when that is news for circflow. */
+bool flow_leg_look(flow_leg_t *leg);
+struct circflow_leg_report flow_leg_report(const flow_leg_t *leg);
+
+/* The set that holds most messages; NULL when none holds any. */
+flow_set_t *flow_set_with_most(void);
+
+static inline flow_set_t *
+flow_set_of(conflux_t *cfx)
+{
+  return (flow_set_t *) cfx;
+}
+
+/* The legs that tor has. */
+static inline int
+flow_leg_count(const flow_set_t *set)
+{
+  return set->tor.legs->num_used;
+}
+
+static inline flow_leg_t *
+flow_leg_at(const flow_set_t *set, int i)
+{
+  return set->tor.legs->list[i];
+}
+
+static inline flow_leg_t *
+flow_leg_of(const flow_set_t *set, const circuit_t *circ)
+{
+  for (int i = 0; i < flow_leg_count(set); i++) {
+    if (flow_leg_at(set, i)->tor.circ == circ)
+      return flow_leg_at(set, i);
+  }
+  return NULL;
+}
+
+#endif /* !defined(TOR_CIRCFLOW_SETS_H) */
