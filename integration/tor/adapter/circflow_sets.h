@@ -88,10 +88,15 @@ extern uint64_t flow_time_ns;
 /* The one clock. Tests mock it, and it may stand still. */
 uint64_t flow_now_ns(void);
 
-/* Calls that cannot fail unless we have a bug: says so in tor's log. */
-bool flow_went_well_(int32_t status, const char *what);
-#define flow_went_well(status, what) \
-  (PREDICT_LIKELY((status) == CIRCFLOW_OK) || flow_went_well_((status), (what)))
+/* Says in tor's log that we have a bug. False. */
+bool flow_complain(int32_t status, const char *what);
+
+/* For calls that cannot fail unless we have a bug. */
+static inline bool
+flow_went_well(int32_t status, const char *what)
+{
+  return PREDICT_LIKELY(status == CIRCFLOW_OK) || flow_complain(status, what);
+}
 
 /* Sends control to the far end of a circuit, past the choice of a leg. */
 bool flow_send_control(circuit_t *circ, uint8_t command, const uint8_t *body, size_t len);
@@ -106,9 +111,9 @@ void flow_refuse(circuit_t *circ, int32_t status);
 /* Closes all legs of a set, for a reason of ours. */
 void flow_set_close(flow_set_t *set, int reason);
 
-/* Puts how a leg stands into a report. True when that is news for circflow. */
+/* Notes how a leg stands, as congestion control is tor's. True when that is news, to be reported to circflow. */
 bool flow_leg_look(flow_leg_t *leg);
-struct circflow_leg_report flow_leg_report(const flow_leg_t *leg);
+void flow_leg_report(const flow_leg_t *leg, struct circflow_leg_report *report);
 
 /* The set that holds most messages; NULL when none holds any. */
 flow_set_t *flow_set_with_most(void);

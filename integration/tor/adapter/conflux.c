@@ -462,7 +462,7 @@ ask(flow_set_t *set, uint8_t command, uint32_t news)
   size_t n = 0;
   for (int i = 0; news >> i; i++) {
     if (news >> i & 1)
-      reports[n++] = flow_leg_report(flow_leg_at(set, i));
+      flow_leg_report(flow_leg_at(set, i), &reports[n++]);
   }
   int32_t status = circflow_set_decide(flow_engine, flow_time_ns, set->id, &message, reports, n, &verdict);
   set->choice = NULL;

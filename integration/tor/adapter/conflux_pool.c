@@ -20,6 +20,7 @@
 #include "core/or/conflux_pool.h"
 #include "core/or/conflux_st.h"
 #include "core/or/conflux_util.h"
+#include "core/or/congestion_control_common.h"
 #include "core/or/congestion_control_st.h"
 #include "core/or/connection_edge.h"
 #include "core/or/crypt_path_st.h"
@@ -67,7 +68,7 @@ flow_now_ns(void)
 }
 
 bool
-flow_went_well_(int32_t status, const char *what)
+flow_complain(int32_t status, const char *what)
 {
   log_warn(LD_BUG, "circflow: %s: %s", what, circflow_strerror(status));
   return false;
@@ -396,7 +397,6 @@ leave_streams(flow_set_t *set, circuit_t *from)
 
 /* ---- Legs ---- */
 
-/* How a leg stands: congestion control is tor's. */
 bool
 flow_leg_look(flow_leg_t *leg)
 {
@@ -418,10 +418,10 @@ flow_leg_look(flow_leg_t *leg)
   return true;
 }
 
-struct circflow_leg_report
-flow_leg_report(const flow_leg_t *leg)
+void
+flow_leg_report(const flow_leg_t *leg, struct circflow_leg_report *report)
 {
-  return (struct circflow_leg_report) {
+  *report = (struct circflow_leg_report) {
     .circuit = leg->id,
     .cwnd = leg->cwnd,
     .inflight = leg->inflight,
@@ -578,7 +578,8 @@ leg_lost(flow_leg_t *leg, bool is_freed)
   set_hold(set);
   set_note_figures(set);
   if (leg->is_joined && flow_leg_look(leg)) {
-    struct circflow_leg_report report = flow_leg_report(leg);
+    struct circflow_leg_report report;
+    flow_leg_report(leg, &report);
     (void) circflow_circuit_report(flow_engine, flow_now_ns(), &report, 1);
   }
   leg_take_out(leg, is_freed);
