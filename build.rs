@@ -35,6 +35,7 @@ fn main() {
         .with_src(root.join("src/ffi/hub.rs"))
         .with_src(root.join("src/ffi/circuit.rs"))
         .with_src(root.join("src/ffi/set.rs"))
+        .with_src(root.join("src/ffi/leg.rs"))
         .with_src(root.join("src/ffi/run.rs"))
         .with_src(root.join("src/ffi/stream.rs"))
         .with_src(root.join("src/ffi/padding.rs"))

@@ -220,6 +220,18 @@
 // a cell without finishing later.
 #define CIRCFLOW_ALGORITHM_CWND_RTT 3
 
+// circflow_leg_stats.state: client, the circuit is still being built, and circflow_circuit_built() is to come.
+#define CIRCFLOW_LEG_BUILDING 1
+
+// circflow_leg_stats.state: client, LINK is queued or sent, and LINKED is to come.
+#define CIRCFLOW_LEG_PENDING 2
+
+// circflow_leg_stats.state: exit, linked since LINK came, and LINKED_ACK is to come.
+#define CIRCFLOW_LEG_UNACKED 3
+
+// circflow_leg_stats.state: linked, and all of its handshake is done.
+#define CIRCFLOW_LEG_LINKED 4
+
 // What a circflow_try_send_fn answers: the item is the channel's now.
 #define CIRCFLOW_CHANNEL_TAKEN 0
 
@@ -305,6 +317,9 @@
 
 // Bytes of a SWITCH body.
 #define CIRCFLOW_SWITCH_LEN 4
+
+// Bytes of a LINK or LINKED body.
+#define CIRCFLOW_LINK_LEN 50
 
 // The longest body circflow_sendme_encode() writes.
 #define CIRCFLOW_SENDME_MAX 23
@@ -577,8 +592,9 @@ typedef enum circflow_insn_kind {
   // The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED
   // any more and one is linked, at an exit when the first LINKED has been handed to you to send.
   CIRCFLOW_INSN_USABLE = 7,
-  // Client: a leg was lost before it was linked, and the nonce's launch budget has room for another: launch one if
-  // you can, and add it. The set goes on without it meanwhile.
+  // Client: a leg was lost before it was linked, still being built or not, or one that was linked before the set was
+  // usable, and the nonce's launch budget has room for another: launch one if you can, and add it. The set goes on
+  // without it meanwhile. A linked leg that a usable set loses is not asked for again.
   CIRCFLOW_INSN_WANT_LEG = 8,
   // The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this.
   CIRCFLOW_INSN_ENDED = 9,
@@ -1133,6 +1149,10 @@ typedef struct circflow_set_stats {
   uint64_t switches_sent;
   // SWITCHes received.
   uint64_t switches_received;
+  // How the sending leg is chosen now, CIRCFLOW_ALGORITHM_*; never BY_UX, but what came of it.
+  uint32_t algorithm;
+  // Client: legs that may be launched now, by launches_max and by legs_max. Exit: 0.
+  uint32_t launches_left;
 } circflow_set_stats;
 
 // A set's sequence numbers.
@@ -1152,6 +1172,26 @@ typedef struct circflow_leg_numbers {
   // Number of the last message received on it.
   uint64_t recv;
 } circflow_leg_numbers;
+
+// Figures of a leg. Set size to sizeof before each call.
+typedef struct circflow_leg_stats {
+  // sizeof(circflow_leg_stats) as your compiler saw it.
+  size_t size;
+  // How far its handshake has come, CIRCFLOW_LEG_*.
+  uint32_t state;
+  // DATA cells that one SENDME acknowledges, as reported last; 31 before.
+  uint32_t sendme_inc;
+  // Round-trip time in nanoseconds: of the last report, before of the handshake; 0 when not known.
+  uint64_t rtt_ns;
+  // Congestion window in cells, as reported last; 0 before.
+  uint64_t cwnd;
+  // DATA cells in flight: those of the last report, and those sent since.
+  uint64_t inflight;
+  // Number of the last message sent on it.
+  uint64_t sent;
+  // Number of the last message received on it.
+  uint64_t recv;
+} circflow_leg_stats;
 
 // Figures of one edge of a circuit, where cells leave it for a channel.
 typedef struct circflow_edge_stats {
@@ -1345,6 +1385,21 @@ typedef struct circflow_channel {
   void *userdata;
 } circflow_channel;
 
+// The body of LINK and of LINKED, which are alike (prop329 2.2). LINKED_ACK has none. Its nonce is a secret, as whoever
+// knows it can join the set: wipe the struct, and the bytes it is made from or into, when you are done with them.
+typedef struct circflow_link {
+  // Which set the circuit belongs to.
+  uint8_t nonce[CIRCFLOW_NONCE_LEN];
+  // Number of the last message that the sender of this body has sent in the set; 0 in a new one.
+  uint64_t last_sent;
+  // Number of the last message that it has received.
+  uint64_t last_recv;
+  // What it asks of the other end, CIRCFLOW_UX_*.
+  uint8_t desired_ux;
+  // Zero when read. Not looked at when written.
+  uint8_t reserved[7];
+} circflow_link;
+
 // Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
 // the call. Do not call circflow about the same engine from inside.
 typedef void (*circflow_log_fn)(void *userdata, uint32_t level, uint32_t engine_tag, const char *line);
@@ -1529,8 +1584,8 @@ enum circflow_status circflow_hub_get_stats(struct circflow_hub *hub, struct cir
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 enum circflow_status circflow_circuit_config_init(struct circflow_circuit_config *config, size_t size);
 
-// Makes a circuit known: a client's once it is open, an exit's once it is created. It lives until
-// circflow_circuit_closed().
+// Makes a circuit known: a client's once it is open, or when its first cell goes out if it is for
+// circflow_set_launch_legs(); an exit's once it is created. It lives until circflow_circuit_closed().
 //
 // That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
 //
@@ -1561,7 +1616,9 @@ enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
 //
 // If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
 // or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
-// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows.
+// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows. What is in
+// flight is what you reported last, and the DATA sent since: if your numbers are newer, report first how the leg stands
+// (cwnd, inflight), then say this. A set that goes on may ask for another leg, with CIRCFLOW_INSN_WANT_LEG.
 //
 // These are the rules of every deployed Tor, and they leave a crack: less than one SENDME's worth of cells can be lost
 // with a leg whose set goes on, and what comes after them then waits for ever. A host that cannot have that bounds
@@ -1660,40 +1717,6 @@ enum circflow_status circflow_set_open(struct circflow_engine *engine,
                                        uint64_t now_ns,
                                        const struct circflow_set_config *config,
                                        struct circflow_set_id *set_out);
-
-// Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
-// leg may join while messages are in flight, as its numbers start from zero on both sides. Wait for
-// CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE.
-//
-// @param circuits       Each open, a client's, in no set, without streams, with Vegas, of the same length and join
-//                       point as the other legs, and named once.
-// @param circuit_count  How many, at least 1.
-//
-// CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
-// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
-// CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED, CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
-                                           uint64_t now_ns,
-                                           struct circflow_set_id set,
-                                           const struct circflow_circuit_id *circuits,
-                                           size_t circuit_count);
-
-// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
-// CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from zero; circflow_set_import() sets
-// others. For a host that keeps its own handshake.
-//
-// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
-// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
-// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit of either role
-// will do, the same as that of the other legs.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_adopt_leg(struct circflow_engine *engine,
-                                            uint64_t now_ns,
-                                            struct circflow_set_id set,
-                                            struct circflow_circuit_id circuit,
-                                            uint8_t peer_ux,
-                                            uint64_t rtt_ns);
 
 // Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set is gone, without a
 // CIRCFLOW_INSN_ENDED. Only when it is
@@ -1813,6 +1836,26 @@ enum circflow_status circflow_set_next_tokens(struct circflow_engine *engine,
                                               size_t token_cap,
                                               size_t *count_out);
 
+// Gives a set another tag: it comes back as set_tag from now on, also in instructions that wait already. For an exit,
+// which first hears of a set in CIRCFLOW_INSN_LINKED, when all it has is the tag of circflow_engine_accept_sets():
+// name the set there, inside the drain, and whatever follows has the name. Also for a set with legs on other engines
+// of a hub, on the engine that has the set: instructions of the others name no set.
+//
+// An id error: an ended set is not named any more, and its CIRCFLOW_INSN_ENDED has the tag it had.
+enum circflow_status circflow_set_set_tag(struct circflow_engine *engine, struct circflow_set_id set, uint64_t tag);
+
+// Changes how this end chooses the sending leg, from the next decision on; what circflow_set_room() has answered holds
+// no longer. If the set waits for room and another leg now has it, CIRCFLOW_INSN_RESUME is queued. The peer is not
+// told.
+//
+// @param algorithm  CIRCFLOW_ALGORITHM_*; BY_UX goes back to what the peer asked for last. That a peer asked for low
+//                   memory, and gets at most one SWITCH in a congestion window, stays so with any.
+//
+// CIRCFLOW_ERR_INVALID for an unknown algorithm, an id error.
+enum circflow_status circflow_set_set_algorithm(struct circflow_engine *engine,
+                                                struct circflow_set_id set,
+                                                uint8_t algorithm);
+
 // Figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
 //
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
@@ -1851,6 +1894,82 @@ enum circflow_status circflow_set_import(struct circflow_engine *engine,
                                          const struct circflow_set_numbers *numbers,
                                          const struct circflow_leg_numbers *legs,
                                          size_t leg_count);
+
+// Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
+// leg may join while messages are in flight, as its numbers start from zero on both sides. Wait for
+// CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE. For circuits that are not open yet: circflow_set_launch_legs().
+//
+// @param circuits       Each open, a client's, in no set, without streams, with Vegas, of the same length and join
+//                       point as the other legs, and named once.
+// @param circuit_count  How many, at least 1.
+//
+// CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
+// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
+// CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED, CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
+                                           uint64_t now_ns,
+                                           struct circflow_set_id set,
+                                           const struct circflow_circuit_id *circuits,
+                                           size_t circuit_count);
+
+// Client: as circflow_set_add_legs(), for circuits that are still being built, opened with the hops they are to have.
+// They are legs from now on, and count as launched: circuits that fail count, too (prop329 4.2.2). LINK goes out on
+// each once circflow_circuit_built() says that it is open.
+//
+// Until then no time of circflow's runs: give up after your own circuit build timeout, with
+// circflow_circuit_closed(), and CIRCFLOW_INSN_WANT_LEG asks for another while the budget lasts. A new set is not
+// usable while a leg is being built, and LINKED on one is a protocol violation. What else comes on it (EXTENDED2) is
+// delivered without a number.
+//
+// @param circuits       As for circflow_set_add_legs(); CIRCFLOW_CIRCUIT_VEGAS among their flags says that it is asked
+//                       for. When it was refused, say so with circflow_circuit_set_flags(), or close the circuit.
+// @param circuit_count  How many, at least 1.
+//
+// Codes as for circflow_set_add_legs(): no circuit became a leg.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_launch_legs(struct circflow_engine *engine,
+                                              uint64_t now_ns,
+                                              struct circflow_set_id set,
+                                              const struct circflow_circuit_id *circuits,
+                                              size_t circuit_count);
+
+// Client: says that a circuit of circflow_set_launch_legs() is open. LINK is queued on it, and LINKED has
+// link_timeout_ns to come; the round trip is measured from the moment you take LINK. Wait for CIRCFLOW_INSN_LINKED and
+// CIRCFLOW_INSN_USABLE.
+//
+// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it is a leg that is
+// not being built. CIRCFLOW_ERR_NO_VEGAS, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_ROLE: its flags have changed so that no
+// LINK may go out (prop329 2.2); close it. CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: drain,
+// then say it again. CIRCFLOW_ERR_EXPIRED; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_circuit_built(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_circuit_id circuit);
+
+// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
+// CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from zero; circflow_set_import() sets
+// others. For a host that keeps its own handshake.
+//
+// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
+// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
+// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit of either role
+// will do, the same as that of the other legs.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_adopt_leg(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_set_id set,
+                                            struct circflow_circuit_id circuit,
+                                            uint8_t peer_ux,
+                                            uint64_t rtt_ns);
+
+// Figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
+//
+// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub, which answers for it under the
+// same id. CIRCFLOW_ERR_GONE: it is being closed. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+enum circflow_status circflow_leg_get_stats(struct circflow_engine *engine,
+                                            struct circflow_circuit_id circuit,
+                                            struct circflow_leg_stats *stats);
 
 // Sets a parameter of congestion and flow control for circuits that are opened from now on, by the name that a
 // consensus gives it: "cc_cwnd_init", "cc_xoff_client" and so on (prop324 6.5). Where a consensus has a parameter for
@@ -2312,6 +2431,40 @@ enum circflow_status circflow_cell_decode(uint8_t format,
 //
 // CIRCFLOW_ERR_NULL.
 CIRCFLOW_MUST_USE enum circflow_status circflow_switch_encode(uint32_t switch_delta, uint8_t *body);
+
+// Reads the body of SWITCH: how far the leg's sequence number jumps. What is longer than CIRCFLOW_SWITCH_LEN is
+// tolerated. circflow_circuit_receive() reads it for itself.
+//
+// @param delta_out  Written on CIRCFLOW_OK. 0 leads nowhere, and is for the reader to refuse.
+//
+// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_switch_decode(const uint8_t *body,
+                                            size_t body_len,
+                                            uint32_t *delta_out);
+
+// Writes the body of LINK or LINKED, version 1. Send it with CIRCFLOW_CMD_LINK or CIRCFLOW_CMD_LINKED and no stream id.
+// For hosts that keep their own handshake: circflow_set_add_legs() and circflow_engine_accept_sets() write it
+// themselves, with 0 and 0 as numbers.
+//
+// @param body  CIRCFLOW_LINK_LEN bytes of room. Written on CIRCFLOW_OK. It has the nonce: wipe it when it is sent.
+//
+// CIRCFLOW_ERR_INVALID for an unknown desired_ux, CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_link_encode(const struct circflow_link *link,
+                                          uint8_t *body);
+
+// Reads the body of LINK or LINKED. What is longer than CIRCFLOW_LINK_LEN is tolerated, and an unknown desired_ux reads
+// as CIRCFLOW_UX_NO_OPINION.
+//
+// @param link_out  Written on CIRCFLOW_OK. It has the nonce: wipe it when you are done with it. Compare nonces in
+//                  constant time.
+//
+// CIRCFLOW_ERR_MALFORMED: it is cut short, or of another version; close the circuit. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_link_decode(const uint8_t *body,
+                                          size_t body_len,
+                                          struct circflow_link *link_out);
 
 // Writes the body of a circuit-level SENDME, version 1 (prop289): the tag of the DATA cell that it acknowledges.
 //

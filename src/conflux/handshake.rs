@@ -1,7 +1,7 @@
 //! The link handshake (prop329 §2.4.2, §4.2.1) as one transition table.
 //!
 //! ```text
-//! client   Unlinked --LINK sent--> Pending --LINKED--> Linked
+//! client   Unlinked --launched--> Building --circuit open, LINK sent--> Pending --LINKED--> Linked
 //! exit     Unlinked --LINK, LINKED sent--> Unacked --LINKED_ACK--> Linked
 //! ```
 
@@ -21,6 +21,8 @@ pub enum Role {
 pub enum LinkState {
     /// In no set yet.
     Unlinked,
+    /// Client: the circuit is still being built, and LINK goes out when it is open.
+    Building,
     /// Client: LINK is on its way.
     Pending,
     /// Exit: linked since LINKED was sent, and LINKED_ACK is still to come.
@@ -41,6 +43,12 @@ pub enum Event {
 }
 
 impl LinkState {
+    /// Client: true when LINKED is still to come, whether LINK is out or not.
+    #[inline]
+    pub fn is_pending(self) -> bool {
+        matches!(self, LinkState::Building | LinkState::Pending)
+    }
+
     /// True when multiplexed messages may travel on the leg.
     #[inline]
     pub fn is_linked(self) -> bool {
@@ -65,11 +73,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_steps_and_twenty_one_violations() {
+    fn three_steps_and_twenty_seven_violations() {
+        use LinkState::*;
         let mut steps = Vec::new();
         let mut violations = 0;
         for role in [Role::Client, Role::Exit] {
-            for state in [LinkState::Unlinked, LinkState::Pending, LinkState::Unacked, LinkState::Linked] {
+            for state in [Unlinked, Building, Pending, Unacked, Linked] {
                 for event in [Event::Link, Event::Linked, Event::LinkedAck] {
                     match step(role, state, event) {
                         Ok(next) => steps.push((role, state, event, next)),
@@ -81,11 +90,11 @@ mod tests {
         assert_eq!(
             steps,
             [
-                (Role::Client, LinkState::Pending, Event::Linked, LinkState::Linked),
-                (Role::Exit, LinkState::Unlinked, Event::Link, LinkState::Unacked),
-                (Role::Exit, LinkState::Unacked, Event::LinkedAck, LinkState::Linked),
+                (Role::Client, Pending, Event::Linked, Linked),
+                (Role::Exit, Unlinked, Event::Link, Unacked),
+                (Role::Exit, Unacked, Event::LinkedAck, Linked),
             ]
         );
-        assert_eq!(violations, 21);
+        assert_eq!(violations, 27);
     }
 }

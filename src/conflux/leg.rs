@@ -46,8 +46,8 @@ pub(super) struct Leg {
     pub sendme_inc: u32,
     /// When the handshake runs out of time.
     pub deadline: Nanos,
-    /// When the handshake's message left, for the first round-trip time.
-    pub asked_at: Nanos,
+    /// When the handshake's message left, for the first round-trip time. None before: no answer can have come.
+    pub asked_at: Option<Nanos>,
 }
 
 impl Leg {
@@ -66,7 +66,7 @@ impl Leg {
             lane: Lane::EMPTY,
             sendme_inc: limits::SENDME_INC_DEFAULT,
             deadline: NEVER,
-            asked_at: 0,
+            asked_at: None,
         }
     }
 

@@ -60,9 +60,12 @@ impl Engine {
             return self.send_off(id, cause);
         }
         self.come_back(id, cause);
-        let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
         if let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.place != Place::Closing) {
             circuit.place = Place::Closing;
+            let set_tag = self.sets.get_mut(set).map_or(0, |state| {
+                state.close_waits = true;
+                state.terms().tag
+            });
             self.queue.push(Queued::Close { circuit: id, set, set_tag, cause });
         }
     }

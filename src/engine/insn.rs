@@ -246,6 +246,16 @@ impl Queue {
         self.waiting.pop_front();
     }
 
+    /// A set that lives has another name from now on. Only the closes of its legs have it with them.
+    pub fn rename(&mut self, id: Id, tag: u64) {
+        for queued in &mut self.waiting {
+            match queued {
+                Queued::Close { set, set_tag, .. } if *set == id => *set_tag = tag,
+                _ => {}
+            }
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.waiting.len()
     }

@@ -14,6 +14,7 @@ mod elsewhere;
 mod error;
 mod home;
 mod insn;
+mod legs;
 mod log;
 mod padding;
 mod poll;

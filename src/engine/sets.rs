@@ -3,9 +3,8 @@
 use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Taker, Verdict, VerdictKind, What};
 use crate::base::{Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, Stats};
-use crate::conflux::{Cause, Delivery, Fault, Role, Terms, TooSmall};
+use crate::conflux::{Algorithm, Cause, Delivery, Fault, Role, Terms, TooSmall};
 use crate::reactor::{Controller, Data, Incoming, Owner, Written};
-use crate::wire::conflux::Ux;
 use crate::wire::Command;
 use smallvec::SmallVec;
 
@@ -28,57 +27,6 @@ impl Engine {
             return Err(Misuse::NonceInUse.into());
         }
         Ok(set)
-    }
-
-    /// Client: circuits become legs, all or none.
-    pub fn add_legs(&mut self, now: Nanos, set: Id, circuits: &[Id]) -> Result<(), Error> {
-        let now = self.enter_for_set(now, set)?;
-        if circuits.is_empty() {
-            return Err(Misuse::NoLegs.into());
-        }
-        self.check_drained()?;
-        for (index, &circuit) in circuits.iter().enumerate() {
-            let model = self.set(set)?.any_leg().unwrap_or(circuits[0]);
-            self.check_fit(circuit, model)?;
-            if self.circuits.lookup(circuit)?.config.role != Role::Client {
-                return Err(Misuse::Role.into());
-            }
-            if circuits[..index].contains(&circuit) {
-                return Err(Misuse::InSet.into());
-            }
-        }
-        self.check_room(set, circuits.len())?;
-        if !self.set(set)?.may_launch(circuits.len()) {
-            return Err(Misuse::TooManyLaunches.into());
-        }
-        for &circuit in circuits {
-            let hops = self.circuits.lookup(circuit)?.config.hops;
-            if let Some(state) = self.sets.get_mut(set) {
-                let ix = state.launch(circuit, hops, now, &mut self.effects);
-                self.seat(circuit, set, ix);
-            }
-        }
-        self.apply_effects(set);
-        Ok(())
-    }
-
-    /// A circuit becomes a leg whose handshake the host has done.
-    pub fn adopt_leg(&mut self, now: Nanos, set: Id, circuit: Id, ux: Ux, rtt: Nanos) -> Result<(), Error> {
-        self.enter_for_set(now, set)?;
-        let model = self.set(set)?.any_leg().unwrap_or(circuit);
-        self.check_fit(circuit, model)?;
-        let runs = self.circuits.lookup(circuit)?.runs_streams();
-        if self.is_elsewhere(model) && self.set(set)?.params().is_some() != runs {
-            return Err(Misuse::LegMismatch.into());
-        }
-        self.check_room(set, 1)?;
-        let hops = self.circuits.lookup(circuit)?.config.hops;
-        if let Some(state) = self.sets.get_mut(set) {
-            let ix = state.adopt(circuit, hops, ux, rtt, &mut self.effects);
-            self.seat(circuit, set, ix);
-        }
-        self.apply_effects(set);
-        Ok(())
     }
 
     /// The last leg goes on as a circuit of its own.
@@ -255,6 +203,25 @@ impl Engine {
         Ok(())
     }
 
+    /// A set has another name of the host's from now on, also in what waits.
+    pub fn rename_set(&mut self, set: Id, tag: u64) -> Result<(), Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        state.rename(tag);
+        // All else that waits asks the set; so hosts that name many sets in one drain do not walk the queue for each.
+        if std::mem::take(&mut state.close_waits) {
+            self.queue.rename(set, tag);
+        }
+        Ok(())
+    }
+
+    /// A set chooses its sending leg in another way from now on, or as its peer asks.
+    pub fn choose_by(&mut self, set: Id, algorithm: Option<Algorithm>) -> Result<(), Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        state.choose_by(algorithm, &mut self.effects);
+        self.apply_effects(set);
+        Ok(())
+    }
+
     /// Figures of a set.
     pub fn set_stats(&self, set: Id) -> Result<Stats, Error> {
         Ok(self.set(set)?.stats())
@@ -382,7 +349,7 @@ impl Engine {
         }
     }
 
-    fn set(&self, id: Id) -> Result<&Controller, Error> {
+    pub(super) fn set(&self, id: Id) -> Result<&Controller, Error> {
         Ok(self.sets.lookup(id)?)
     }
 
@@ -401,41 +368,6 @@ impl Engine {
             Some(_) => Ok(now),
             None => Err(self.sets.reason(set).into()),
         }
-    }
-
-    /// C2: whether a circuit may be a leg beside `model`.
-    fn check_fit(&self, circuit: Id, model: Id) -> Result<(), Error> {
-        let candidate = self.circuits.lookup(circuit)?;
-        // Of a leg elsewhere, its own engine has seen that it fits.
-        let model = self.circuits.get(model).unwrap_or(candidate);
-        match candidate.place {
-            Place::Leg { .. } => return Err(Misuse::InSet.into()),
-            Place::Away => return Err(Misuse::InSet.into()),
-            Place::Closing => return Err(Blocked::Gone.into()),
-            Place::Alone => {}
-        }
-        let (config, like) = (&candidate.config, &model.config);
-        if config.flags.has(CircuitFlags::STREAMS) {
-            Err(Misuse::HasStreams.into())
-        } else if config.flags.has(CircuitFlags::EXTENDED) {
-            Err(Misuse::Role.into())
-        } else if !config.flags.has(CircuitFlags::VEGAS) {
-            Err(Misuse::NoVegas.into())
-        } else if (config.role, config.hops, config.join_point) != (like.role, like.hops, like.join_point)
-            || config.flags.has(CircuitFlags::REACTOR) != like.flags.has(CircuitFlags::REACTOR)
-        {
-            Err(Misuse::LegMismatch.into())
-        } else {
-            Ok(())
-        }
-    }
-
-    fn check_room(&self, set: Id, more: usize) -> Result<(), Error> {
-        let state = self.set(set)?;
-        if (state.leg_count() + more) as u64 > u64::from(state.terms().legs_max) {
-            return Err(Misuse::TooManyLegs.into());
-        }
-        Ok(())
     }
 }
 

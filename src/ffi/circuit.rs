@@ -27,8 +27,8 @@ pub unsafe extern "C" fn circflow_circuit_config_init(
     sized::init(config, size, config_defaults())
 }
 
-/// Makes a circuit known: a client's once it is open, an exit's once it is created. It lives until
-/// circflow_circuit_closed().
+/// Makes a circuit known: a client's once it is open, or when its first cell goes out if it is for
+/// circflow_set_launch_legs(); an exit's once it is created. It lives until circflow_circuit_closed().
 ///
 /// That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
 ///
@@ -81,7 +81,9 @@ pub unsafe extern "C" fn circflow_circuit_set_flags(
 ///
 /// If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
 /// or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
-/// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows.
+/// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows. What is in
+/// flight is what you reported last, and the DATA sent since: if your numbers are newer, report first how the leg stands
+/// (cwnd, inflight), then say this. A set that goes on may ask for another leg, with CIRCFLOW_INSN_WANT_LEG.
 ///
 /// These are the rules of every deployed Tor, and they leave a crack: less than one SENDME's worth of cells can be lost
 /// with a leg whose set goes on, and what comes after them then waits for ever. A host that cannot have that bounds

@@ -5,7 +5,7 @@ use super::run_types::*;
 use super::types::*;
 use crate::base::{limits, Id};
 use crate::conflux::set::{LegNumbers, Numbers};
-use crate::conflux::{set, Algorithm, Message, Report, Role, Terms, Token};
+use crate::conflux::{set, Algorithm, LegStats, LinkState, Message, Report, Role, Terms, Token};
 use crate::congestion::PathClass;
 use crate::engine::{self, CircuitConfig, CircuitFlags, CircuitStats, EdgeStats, StreamConfig, StreamStats};
 use crate::padding::{self, Answer, Machines, Pad};
@@ -206,14 +206,18 @@ const _: () = assert!(
         && CIRCFLOW_CIRCUIT_SERVICE == CircuitFlags::SERVICE.0
 );
 
+pub(super) fn algorithm(algorithm: u8) -> Result<Option<Algorithm>, Why> {
+    match algorithm {
+        CIRCFLOW_ALGORITHM_BY_UX => Ok(None),
+        CIRCFLOW_ALGORITHM_MIN_RTT => Ok(Some(Algorithm::MinRtt)),
+        CIRCFLOW_ALGORITHM_LOW_RTT => Ok(Some(Algorithm::LowRtt)),
+        CIRCFLOW_ALGORITHM_CWND_RTT => Ok(Some(Algorithm::CwndRtt)),
+        _ => Err("a set has an unknown algorithm"),
+    }
+}
+
 pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
-    let algorithm = match config.algorithm {
-        CIRCFLOW_ALGORITHM_BY_UX => None,
-        CIRCFLOW_ALGORITHM_MIN_RTT => Some(Algorithm::MinRtt),
-        CIRCFLOW_ALGORITHM_LOW_RTT => Some(Algorithm::LowRtt),
-        CIRCFLOW_ALGORITHM_CWND_RTT => Some(Algorithm::CwndRtt),
-        _ => return Err("a set has an unknown algorithm"),
-    };
+    let algorithm = algorithm(config.algorithm)?;
     if config.desired_ux > CIRCFLOW_UX_LOW_MEM_THROUGHPUT {
         return Err("a set asks for an unknown UX");
     }
@@ -378,6 +382,31 @@ pub(super) fn set_stats(stats: &set::Stats) -> circflow_set_stats {
         held_bytes_peak: stats.held_bytes_peak,
         switches_sent: stats.switches_sent,
         switches_received: stats.switches_received,
+        algorithm: match stats.algorithm {
+            Algorithm::MinRtt => CIRCFLOW_ALGORITHM_MIN_RTT.into(),
+            Algorithm::LowRtt => CIRCFLOW_ALGORITHM_LOW_RTT.into(),
+            Algorithm::CwndRtt => CIRCFLOW_ALGORITHM_CWND_RTT.into(),
+        },
+        launches_left: stats.launches_left,
+    }
+}
+
+pub(super) fn leg_stats(stats: &LegStats) -> circflow_leg_stats {
+    circflow_leg_stats {
+        size: size_of::<circflow_leg_stats>(),
+        state: match stats.state {
+            LinkState::Unlinked => 0,
+            LinkState::Building => CIRCFLOW_LEG_BUILDING,
+            LinkState::Pending => CIRCFLOW_LEG_PENDING,
+            LinkState::Unacked => CIRCFLOW_LEG_UNACKED,
+            LinkState::Linked => CIRCFLOW_LEG_LINKED,
+        },
+        sendme_inc: stats.sendme_inc,
+        rtt_ns: stats.rtt,
+        cwnd: stats.cwnd,
+        inflight: stats.inflight,
+        sent: stats.sent,
+        recv: stats.recv,
     }
 }
 

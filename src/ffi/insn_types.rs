@@ -39,8 +39,9 @@ pub enum circflow_insn_kind {
     /// The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED
     /// any more and one is linked, at an exit when the first LINKED has been handed to you to send.
     CIRCFLOW_INSN_USABLE = 7,
-    /// Client: a leg was lost before it was linked, and the nonce's launch budget has room for another: launch one if
-    /// you can, and add it. The set goes on without it meanwhile.
+    /// Client: a leg was lost before it was linked, still being built or not, or one that was linked before the set was
+    /// usable, and the nonce's launch budget has room for another: launch one if you can, and add it. The set goes on
+    /// without it meanwhile. A linked leg that a usable set loses is not asked for again.
     CIRCFLOW_INSN_WANT_LEG = 8,
     /// The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this.
     CIRCFLOW_INSN_ENDED = 9,

@@ -87,64 +87,6 @@ pub unsafe extern "C" fn circflow_set_open(
     status
 }
 
-/// Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
-/// leg may join while messages are in flight, as its numbers start from zero on both sides. Wait for
-/// CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE.
-///
-/// @param circuits       Each open, a client's, in no set, without streams, with Vegas, of the same length and join
-///                       point as the other legs, and named once.
-/// @param circuit_count  How many, at least 1.
-///
-/// CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
-/// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
-/// CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED, CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
-#[no_mangle]
-#[must_use]
-pub unsafe extern "C" fn circflow_set_add_legs(
-    engine: *mut circflow_engine,
-    now_ns: u64,
-    set: circflow_set_id,
-    circuits: *const circflow_circuit_id,
-    circuit_count: size_t,
-) -> circflow_status {
-    let Some(circuits) = convert::slice(circuits, circuit_count) else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    door::enter(engine, |core| {
-        if circuits.len() > CIRCFLOW_LEGS_MAX {
-            return Err(Error::TOO_MANY_LEGS);
-        }
-        let ids = circuits
-            .iter()
-            .map(|circuit| convert::id(circuit.v))
-            .collect::<smallvec::SmallVec<[_; CIRCFLOW_LEGS_MAX]>>();
-        core.add_legs(now_ns, convert::id(set.v), &ids)
-    })
-}
-
-/// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
-/// CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from zero; circflow_set_import() sets
-/// others. For a host that keeps its own handshake.
-///
-/// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
-/// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
-/// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit of either role
-/// will do, the same as that of the other legs.
-#[no_mangle]
-#[must_use]
-pub unsafe extern "C" fn circflow_set_adopt_leg(
-    engine: *mut circflow_engine,
-    now_ns: u64,
-    set: circflow_set_id,
-    circuit: circflow_circuit_id,
-    peer_ux: u8,
-    rtt_ns: u64,
-) -> circflow_status {
-    door::enter(engine, |core| {
-        core.adopt_leg(now_ns, convert::id(set.v), convert::id(circuit.v), convert::ux(peer_ux), rtt_ns)
-    })
-}
-
 /// Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set is gone, without a
 /// CIRCFLOW_INSN_ENDED. Only when it is
 /// the set's one leg, all of its handshake is done (LINKED_ACK included), and nothing is held, so that its own order is
@@ -437,6 +379,41 @@ pub unsafe extern "C" fn circflow_set_next_tokens(
         })?;
         count_out.write(count);
         Ok(())
+    })
+}
+
+/// Gives a set another tag: it comes back as set_tag from now on, also in instructions that wait already. For an exit,
+/// which first hears of a set in CIRCFLOW_INSN_LINKED, when all it has is the tag of circflow_engine_accept_sets():
+/// name the set there, inside the drain, and whatever follows has the name. Also for a set with legs on other engines
+/// of a hub, on the engine that has the set: instructions of the others name no set.
+///
+/// An id error: an ended set is not named any more, and its CIRCFLOW_INSN_ENDED has the tag it had.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_set_set_tag(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    tag: u64,
+) -> circflow_status {
+    door::enter(engine, |core| core.rename_set(convert::id(set.v), tag))
+}
+
+/// Changes how this end chooses the sending leg, from the next decision on; what circflow_set_room() has answered holds
+/// no longer. If the set waits for room and another leg now has it, CIRCFLOW_INSN_RESUME is queued. The peer is not
+/// told.
+///
+/// @param algorithm  CIRCFLOW_ALGORITHM_*; BY_UX goes back to what the peer asked for last. That a peer asked for low
+///                   memory, and gets at most one SWITCH in a congestion window, stays so with any.
+///
+/// CIRCFLOW_ERR_INVALID for an unknown algorithm, an id error.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_set_set_algorithm(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    algorithm: u8,
+) -> circflow_status {
+    door::enter(engine, |core| {
+        let algorithm = convert::algorithm(algorithm).map_err(|why| core.invalid(why))?;
+        core.choose_by(convert::id(set.v), algorithm)
     })
 }
 

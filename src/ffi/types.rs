@@ -412,6 +412,41 @@ pub struct circflow_set_stats {
     pub switches_sent: u64,
     /// SWITCHes received.
     pub switches_received: u64,
+    /// How the sending leg is chosen now, CIRCFLOW_ALGORITHM_*; never BY_UX, but what came of it.
+    pub algorithm: u32,
+    /// Client: legs that may be launched now, by launches_max and by legs_max. Exit: 0.
+    pub launches_left: u32,
+}
+
+/// circflow_leg_stats.state: client, the circuit is still being built, and circflow_circuit_built() is to come.
+pub const CIRCFLOW_LEG_BUILDING: u32 = 1;
+/// circflow_leg_stats.state: client, LINK is queued or sent, and LINKED is to come.
+pub const CIRCFLOW_LEG_PENDING: u32 = 2;
+/// circflow_leg_stats.state: exit, linked since LINK came, and LINKED_ACK is to come.
+pub const CIRCFLOW_LEG_UNACKED: u32 = 3;
+/// circflow_leg_stats.state: linked, and all of its handshake is done.
+pub const CIRCFLOW_LEG_LINKED: u32 = 4;
+
+/// Figures of a leg. Set size to sizeof before each call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_leg_stats {
+    /// sizeof(circflow_leg_stats) as your compiler saw it.
+    pub size: size_t,
+    /// How far its handshake has come, CIRCFLOW_LEG_*.
+    pub state: u32,
+    /// DATA cells that one SENDME acknowledges, as reported last; 31 before.
+    pub sendme_inc: u32,
+    /// Round-trip time in nanoseconds: of the last report, before of the handshake; 0 when not known.
+    pub rtt_ns: u64,
+    /// Congestion window in cells, as reported last; 0 before.
+    pub cwnd: u64,
+    /// DATA cells in flight: those of the last report, and those sent since.
+    pub inflight: u64,
+    /// Number of the last message sent on it.
+    pub sent: u64,
+    /// Number of the last message received on it.
+    pub recv: u64,
 }
 
 /// A leg's sequence numbers.

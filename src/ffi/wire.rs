@@ -5,10 +5,11 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::wire::cell::{self, Format, Relay};
-use crate::wire::conflux::Switch;
+use crate::wire::conflux::{Link, Nonce, Switch, Ux};
 use crate::wire::sendme::{Sendme, Tag};
 use crate::wire::{Command, Malformed, Xoff, Xon};
 use libc::size_t;
+use zeroize::Zeroizing;
 
 /// Relay cell format of tor1 circuits (tor-spec 6.1): circflow_cell_encode() and _decode().
 pub const CIRCFLOW_CELL_V0: u8 = 0;
@@ -157,6 +158,109 @@ pub unsafe extern "C" fn circflow_switch_encode(switch_delta: u32, body: *mut u8
         return CIRCFLOW_ERR_NULL;
     };
     *body = Switch { delta: switch_delta }.encode();
+    CIRCFLOW_OK
+}
+
+/// Reads the body of SWITCH: how far the leg's sequence number jumps. What is longer than CIRCFLOW_SWITCH_LEN is
+/// tolerated. circflow_circuit_receive() reads it for itself.
+///
+/// @param delta_out  Written on CIRCFLOW_OK. 0 leads nowhere, and is for the reader to refuse.
+///
+/// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_switch_decode(
+    body: *const u8,
+    body_len: size_t,
+    delta_out: *mut u32,
+) -> circflow_status {
+    let (Some(body), false) = (convert::slice(body, body_len), delta_out.is_null()) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    match Switch::decode(body) {
+        Ok(switch) => {
+            delta_out.write(switch.delta);
+            CIRCFLOW_OK
+        }
+        Err(_) => CIRCFLOW_ERR_MALFORMED,
+    }
+}
+
+/// Bytes of a LINK or LINKED body.
+pub const CIRCFLOW_LINK_LEN: usize = 50;
+const _: () = assert!(CIRCFLOW_LINK_LEN == Link::LEN);
+
+/// The body of LINK and of LINKED, which are alike (prop329 2.2). LINKED_ACK has none. Its nonce is a secret, as whoever
+/// knows it can join the set: wipe the struct, and the bytes it is made from or into, when you are done with them.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct circflow_link {
+    /// Which set the circuit belongs to.
+    pub nonce: [u8; CIRCFLOW_NONCE_LEN],
+    /// Number of the last message that the sender of this body has sent in the set; 0 in a new one.
+    pub last_sent: u64,
+    /// Number of the last message that it has received.
+    pub last_recv: u64,
+    /// What it asks of the other end, CIRCFLOW_UX_*.
+    pub desired_ux: u8,
+    /// Zero when read. Not looked at when written.
+    pub reserved: [u8; 7],
+}
+
+/// Writes the body of LINK or LINKED, version 1. Send it with CIRCFLOW_CMD_LINK or CIRCFLOW_CMD_LINKED and no stream id.
+/// For hosts that keep their own handshake: circflow_set_add_legs() and circflow_engine_accept_sets() write it
+/// themselves, with 0 and 0 as numbers.
+///
+/// @param body  CIRCFLOW_LINK_LEN bytes of room. Written on CIRCFLOW_OK. It has the nonce: wipe it when it is sent.
+///
+/// CIRCFLOW_ERR_INVALID for an unknown desired_ux, CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_link_encode(link: *const circflow_link, body: *mut u8) -> circflow_status {
+    // SAFETY (both): NULL or what the parameter says, by the contract of this floor.
+    let (Some(link), Some(body)) = (link.as_ref(), body.cast::<[u8; CIRCFLOW_LINK_LEN]>().as_mut()) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    if link.desired_ux > CIRCFLOW_UX_LOW_MEM_THROUGHPUT {
+        return CIRCFLOW_ERR_INVALID;
+    }
+    let &circflow_link { last_sent, last_recv, .. } = link;
+    let link = Link { nonce: Nonce::new(link.nonce), last_sent, last_recv, ux: Ux::from_wire(link.desired_ux) };
+    body.copy_from_slice(&*Zeroizing::new(link.encode()));
+    CIRCFLOW_OK
+}
+
+/// Reads the body of LINK or LINKED. What is longer than CIRCFLOW_LINK_LEN is tolerated, and an unknown desired_ux reads
+/// as CIRCFLOW_UX_NO_OPINION.
+///
+/// @param link_out  Written on CIRCFLOW_OK. It has the nonce: wipe it when you are done with it. Compare nonces in
+///                  constant time.
+///
+/// CIRCFLOW_ERR_MALFORMED: it is cut short, or of another version; close the circuit. CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C" fn circflow_link_decode(
+    body: *const u8,
+    body_len: size_t,
+    link_out: *mut circflow_link,
+) -> circflow_status {
+    let (Some(body), false) = (convert::slice(body, body_len), link_out.is_null()) else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    let Ok(read) = Link::decode(body) else {
+        return CIRCFLOW_ERR_MALFORMED;
+    };
+    let (last_sent, last_recv, desired_ux) = (read.last_sent, read.last_recv, read.ux.to_wire());
+    link_out.write(circflow_link {
+        nonce: [0; CIRCFLOW_NONCE_LEN],
+        last_sent,
+        last_recv,
+        desired_ux,
+        reserved: [0; 7],
+    });
+    // SAFETY: just written. The secret goes straight to its place, and leaves no copy behind on the stack.
+    let nonce = &mut (*link_out).nonce;
+    nonce.iter_mut().zip(read.nonce.as_bytes()).for_each(|(byte, secret)| *byte = *secret);
     CIRCFLOW_OK
 }
 

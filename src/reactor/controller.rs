@@ -30,6 +30,8 @@ pub struct Controller {
     host_hop: u16,
     /// It has, or had, legs on other engines.
     is_spread: bool,
+    /// The close of one of its legs may wait with the tag that the set had then.
+    pub close_waits: bool,
 }
 
 /// No hop has this number.
@@ -46,6 +48,7 @@ impl Default for Controller {
             metered: 0,
             host_hop: NO_HOP,
             is_spread: false,
+            close_waits: false,
         }
     }
 }
@@ -61,6 +64,7 @@ impl Controller {
             metered: 0,
             host_hop: NO_HOP,
             is_spread: false,
+            close_waits: false,
         }
     }
 

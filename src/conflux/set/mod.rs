@@ -1,26 +1,29 @@
-//! A conflux set: how it comes to be, loses legs and ends. Receiving, sending and bare numbers have files of their own.
+//! A conflux set: how it comes to be, loses legs and ends. The handshake, receiving, sending, bare numbers and figures
+//! have files of their own.
 
 mod hold;
+mod link;
 mod numbers;
 mod receive;
 mod send;
+mod stats;
 
 use hold::Outbox;
 
 pub use numbers::{LegNumbers, Numbers};
 pub use receive::Arrival;
 pub use send::{Plan, Refusal};
+pub use stats::{LegStats, Stats};
 
 use super::choice::{self, Policy};
-use super::handshake::{step, Event, LinkState, Role};
+use super::handshake::{LinkState, Role};
 use super::leg::Leg;
 use super::store::{Lane, Store, NOTHING};
 use super::teardown::{judge, Loss, Reason};
-use super::{Algorithm, Control, Effect};
-use crate::base::time::NEVER;
+use super::{Algorithm, Effect};
 use crate::base::{Id, Nanos};
-use crate::wire::conflux::{Link, Nonce, Ux};
-use crate::wire::fault::{Cause, Fault};
+use crate::wire::conflux::{Nonce, Ux};
+use crate::wire::fault::Cause;
 
 /// A leg's place in its set; it stays the same while the leg is there.
 pub type LegIx = u8;
@@ -48,41 +51,6 @@ pub struct Terms {
     pub launches_max: u32,
     /// Cap on messages held for sending.
     pub held_sends_max: u32,
-}
-
-/// Figures of a set.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stats {
-    /// Legs in any state.
-    pub legs: u32,
-    /// Of these, not linked.
-    pub legs_unlinked: u32,
-    /// May carry streams.
-    pub usable: bool,
-    /// What the peer asked for last.
-    pub peer_ux: u8,
-    /// Sending leg, or the fastest before the first message.
-    pub primary: Id,
-    /// The leg used last.
-    pub most_active: Id,
-    /// When that was.
-    pub last_active: Nanos,
-    /// Highest number sent.
-    pub sent: u64,
-    /// Highest number delivered.
-    pub delivered: u64,
-    /// Messages held.
-    pub held: u64,
-    /// The most ever held.
-    pub held_peak: u64,
-    /// Bytes held.
-    pub held_bytes: u64,
-    /// The most ever held.
-    pub held_bytes_peak: u64,
-    /// SWITCHes sent.
-    pub switches_sent: u64,
-    /// SWITCHes received.
-    pub switches_received: u64,
 }
 
 /// One tunnel over several circuits.
@@ -226,6 +194,19 @@ impl Set {
         &self.terms
     }
 
+    /// Gives it another name of the host's.
+    pub fn rename(&mut self, tag: u64) {
+        self.terms.tag = tag;
+    }
+
+    /// Chooses the sending leg in another way from now on, or as the peer asks.
+    pub fn choose_by(&mut self, algorithm: Option<Algorithm>, effects: &mut Vec<Effect>) {
+        self.terms.algorithm = algorithm;
+        self.peer_wants(self.peer_ux);
+        // What waited for one leg may go on another.
+        self.check_resume(effects);
+    }
+
     /// Legs in any state.
     pub fn leg_count(&self) -> usize {
         self.live().count()
@@ -241,70 +222,6 @@ impl Set {
         u64::from(self.launches) + more as u64 <= u64::from(self.terms.launches_max)
     }
 
-    /// Client: a circuit becomes a leg, and LINK goes out on it (CFX-20). Its numbers start from zero on both sides,
-    /// also in a live set (RAT-4): LINK says 0 and 0, and what LINKED says is no baseline.
-    pub fn launch(&mut self, key: Id, join_hop: u8, now: Nanos, effects: &mut Vec<Effect>) -> LegIx {
-        self.launches = self.launches.saturating_add(1);
-        self.join_hop = join_hop;
-        let ix = self.seat(Leg::new(key, LinkState::Pending));
-        effects.push(Effect::Send { leg: key, control: Control::Link });
-        self.await_answer(ix, now, effects);
-        ix
-    }
-
-    /// Exit: a circuit that brought LINK becomes a leg (CFX-22). It receives at once, and sends from the moment
-    /// LINKED is on its way ([`Set::handshake_sent`]): whatever overtook LINKED would be a violation in the peer's
-    /// eyes.
-    pub fn accept(
-        &mut self,
-        key: Id,
-        now: Nanos,
-        link: &Link,
-        is_new: bool,
-        effects: &mut Vec<Effect>,
-    ) -> Result<LegIx, Fault> {
-        let state = step(self.role, LinkState::Unlinked, Event::Link)?;
-        // A new set has no past (R6); a live one has sent what it has sent (prop329 §2.4.4).
-        let possible =
-            if is_new { link.last_sent == 0 && link.last_recv == 0 } else { link.last_recv <= self.highest_sent() };
-        if !possible {
-            return Err(Fault::BadLinkNumbers);
-        }
-        if self.leg_count() as u64 >= u64::from(self.terms.legs_max) {
-            return Err(Fault::LinkLimit);
-        }
-        self.peer_wants(link.ux);
-        let ix = self.seat(Leg::new(key, state));
-        self.await_answer(ix, now, effects);
-        effects.push(Effect::Linked { leg: key, rtt: 0 });
-        effects.push(Effect::Send { leg: key, control: Control::Linked });
-        Ok(ix)
-    }
-
-    /// A leg whose handshake the host did.
-    pub fn adopt(&mut self, key: Id, join_hop: u8, ux: Ux, rtt: Nanos, effects: &mut Vec<Effect>) -> LegIx {
-        self.peer_wants(ux);
-        self.join_hop = join_hop;
-        let ix = self.seat(Leg::new(key, LinkState::Linked));
-        if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
-            leg.measured(rtt);
-        }
-        self.usable = true;
-        self.after_change(effects);
-        ix
-    }
-
-    /// The host has taken LINK or LINKED to send it: now is when the round trip begins (CFX-20), and with LINKED the
-    /// leg is as good as any other.
-    pub fn handshake_sent(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) {
-        let Some(leg) = self.legs.get_mut(usize::from(ix)) else { return };
-        leg.asked_at = now;
-        if leg.state.is_linked() {
-            leg.path.linked = true;
-            self.after_change(effects);
-        }
-    }
-
     /// Remembers the host's word for a leg, for plans to carry.
     pub fn set_tag(&mut self, ix: LegIx, tag: u64) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
@@ -318,60 +235,6 @@ impl Set {
         self.legs.get(usize::from(ix)).map_or(0, |leg| leg.tag)
     }
 
-    /// Client: LINKED came (CFX-23).
-    pub fn handle_linked(
-        &mut self,
-        ix: LegIx,
-        now: Nanos,
-        link: &Link,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Fault> {
-        let highest_sent = self.highest_sent();
-        let role = self.role;
-        let leg = self.legs.get_mut(usize::from(ix)).ok_or(Fault::UnexpectedLinked)?;
-        let state = step(role, leg.state, Event::Linked)?;
-        if link.nonce != self.terms.nonce {
-            return Err(Fault::BadNonce);
-        }
-        if link.last_recv > highest_sent {
-            return Err(Fault::BadLinkNumbers);
-        }
-        let rtt = now.saturating_sub(leg.asked_at);
-        leg.enter(state);
-        leg.measured(rtt);
-        let key = leg.key;
-        Self::answered(leg, effects);
-        self.peer_wants(link.ux);
-        effects.push(Effect::Send { leg: key, control: Control::LinkedAck });
-        effects.push(Effect::Linked { leg: key, rtt });
-        if !self.is_pending() {
-            self.launches = 0;
-        }
-        self.after_change(effects);
-        Ok(())
-    }
-
-    /// Exit: LINKED_ACK came (CFX-27).
-    pub fn handle_linked_ack(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) -> Result<(), Fault> {
-        let leg = self.legs.get_mut(usize::from(ix)).ok_or(Fault::UnexpectedLinkedAck)?;
-        let state = step(self.role, leg.state, Event::LinkedAck)?;
-        leg.enter(state);
-        leg.measured(now.saturating_sub(leg.asked_at));
-        Self::answered(leg, effects);
-        self.after_change(effects);
-        Ok(())
-    }
-
-    /// The fault of a leg whose time for an answer is over at `now`, if it is.
-    pub fn expired(&self, ix: LegIx, now: Nanos) -> Option<Fault> {
-        let leg = self.legs.get(usize::from(ix)).filter(|leg| leg.is_live() && leg.deadline <= now)?;
-        match leg.state {
-            LinkState::Pending => Some(Fault::LinkedTimeout),
-            LinkState::Unacked => Some(Fault::LinkedAckTimeout),
-            LinkState::Unlinked | LinkState::Linked => None,
-        }
-    }
-
     /// A leg has gone, or is about to. The set is judged without it (prop329 §2.4.3).
     pub fn remove(&mut self, ix: LegIx, cause: Cause, store: &mut Store, effects: &mut Vec<Effect>) -> Fate {
         let index = usize::from(ix);
@@ -379,7 +242,7 @@ impl Set {
         let verdict = judge(&loss);
         let Some(leg) = self.legs.get_mut(index) else { return Fate::Lives };
         Self::answered(leg, effects);
-        let was_pending = leg.state == LinkState::Pending;
+        let was_pending = leg.state.is_pending();
         let mut lane = leg.lane;
         *leg = Leg::new(Id::NONE, LinkState::Unlinked);
         store.merge(&mut self.orphans, &mut lane);
@@ -402,8 +265,10 @@ impl Set {
             }
             None => {
                 self.refresh_next_held();
-                // Asked before a new budget, as a failure must not make room for another.
-                let wants_leg = was_pending && self.may_launch(1);
+                // Asked before a new budget, as a failure must not make room for another. A set that is not usable
+                // yet misses a linked leg too, as in C Tor; one that is goes on without.
+                let is_missed = was_pending || (self.role == Role::Client && !self.usable);
+                let wants_leg = is_missed && self.may_launch(1);
                 self.after_change(effects);
                 if wants_leg {
                     effects.push(Effect::WantLeg);
@@ -453,29 +318,6 @@ impl Set {
         alone.then_some(leg.key)
     }
 
-    /// Figures.
-    pub fn stats(&self) -> Stats {
-        let key = |index: Option<usize>| index.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);
-        let linked = self.paths().filter(|(_, path)| path.linked);
-        Stats {
-            legs: self.leg_count() as u32,
-            legs_unlinked: self.live().filter(|(_, leg)| !leg.state.is_linked()).count() as u32,
-            usable: self.usable,
-            peer_ux: self.peer_ux.to_wire(),
-            primary: key(self.sending.or_else(|| choice::fastest(linked).map(|(index, _)| index))),
-            most_active: key(Some(usize::from(self.last_leg))),
-            last_active: self.last_active,
-            sent: self.highest_sent(),
-            delivered: self.delivered,
-            held: self.held,
-            held_peak: self.held_peak,
-            held_bytes: self.held_bytes,
-            held_bytes_peak: self.held_bytes_peak,
-            switches_sent: self.switches_sent,
-            switches_received: self.switches_received,
-        }
-    }
-
     fn live(&self) -> impl Iterator<Item = (usize, &Leg)> {
         self.legs.iter().enumerate().filter(|(_, leg)| leg.is_live())
     }
@@ -486,7 +328,7 @@ impl Set {
     }
 
     fn is_pending(&self) -> bool {
-        self.legs.iter().any(|leg| leg.state == LinkState::Pending)
+        self.legs.iter().any(|leg| leg.state.is_pending())
     }
 
     fn highest_sent(&self) -> u64 {
@@ -503,24 +345,10 @@ impl Set {
         index as LegIx
     }
 
-    fn await_answer(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) {
-        if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
-            leg.asked_at = now;
-            leg.deadline = now.saturating_add(self.terms.link_timeout);
-            effects.push(Effect::Arm { leg: leg.key, deadline: leg.deadline });
-        }
-    }
-
-    fn answered(leg: &mut Leg, effects: &mut Vec<Effect>) {
-        if leg.deadline != NEVER {
-            effects.push(Effect::Disarm { leg: leg.key });
-            leg.deadline = NEVER;
-        }
-    }
-
     /// The last leg's wish counts, as in C Tor.
     fn peer_wants(&mut self, ux: Ux) {
         self.peer_ux = ux;
+        self.settled = 0;
         self.policy = Policy::for_ux(ux);
         if let Some(algorithm) = self.terms.algorithm {
             self.policy.algorithm = algorithm;

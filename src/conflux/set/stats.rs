@@ -1,0 +1,115 @@
+//! Figures of a set and of its legs.
+
+use super::{LegIx, Set};
+use crate::base::{Id, Nanos};
+use crate::conflux::choice::{self, UNMEASURED};
+use crate::conflux::handshake::{LinkState, Role};
+use crate::conflux::Algorithm;
+
+/// Figures of a set.
+#[derive(Clone, Copy, Debug)]
+pub struct Stats {
+    /// Legs in any state.
+    pub legs: u32,
+    /// Of these, not linked.
+    pub legs_unlinked: u32,
+    /// May carry streams.
+    pub usable: bool,
+    /// What the peer asked for last.
+    pub peer_ux: u8,
+    /// Sending leg, or the fastest before the first message.
+    pub primary: Id,
+    /// The leg used last.
+    pub most_active: Id,
+    /// When that was.
+    pub last_active: Nanos,
+    /// Highest number sent.
+    pub sent: u64,
+    /// Highest number delivered.
+    pub delivered: u64,
+    /// Messages held.
+    pub held: u64,
+    /// The most ever held.
+    pub held_peak: u64,
+    /// Bytes held.
+    pub held_bytes: u64,
+    /// The most ever held.
+    pub held_bytes_peak: u64,
+    /// SWITCHes sent.
+    pub switches_sent: u64,
+    /// SWITCHes received.
+    pub switches_received: u64,
+    /// How the sending leg is chosen.
+    pub algorithm: Algorithm,
+    /// Client: legs that may be launched now.
+    pub launches_left: u32,
+}
+
+/// Figures of a leg.
+#[derive(Clone, Copy, Debug)]
+pub struct LegStats {
+    /// How far it has come.
+    pub state: LinkState,
+    /// DATA cells that one SENDME acknowledges.
+    pub sendme_inc: u32,
+    /// Round-trip time, 0 when not known.
+    pub rtt: Nanos,
+    /// Congestion window.
+    pub cwnd: u64,
+    /// DATA cells in flight.
+    pub inflight: u64,
+    /// Number of the last message sent on it.
+    pub sent: u64,
+    /// Number of the last message received on it.
+    pub recv: u64,
+}
+
+impl Set {
+    /// Figures.
+    pub fn stats(&self) -> Stats {
+        let key = |index: Option<usize>| index.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);
+        let linked = self.paths().filter(|(_, path)| path.linked);
+        Stats {
+            legs: self.leg_count() as u32,
+            legs_unlinked: self.live().filter(|(_, leg)| !leg.state.is_linked()).count() as u32,
+            usable: self.usable,
+            peer_ux: self.peer_ux.to_wire(),
+            primary: key(self.sending.or_else(|| choice::fastest(linked).map(|(index, _)| index))),
+            most_active: key(Some(usize::from(self.last_leg))),
+            last_active: self.last_active,
+            sent: self.highest_sent(),
+            delivered: self.delivered,
+            held: self.held,
+            held_peak: self.held_peak,
+            held_bytes: self.held_bytes,
+            held_bytes_peak: self.held_bytes_peak,
+            switches_sent: self.switches_sent,
+            switches_received: self.switches_received,
+            algorithm: self.policy.algorithm,
+            launches_left: self.launches_left(),
+        }
+    }
+
+    /// Figures of a leg.
+    pub fn leg_stats(&self, ix: LegIx) -> Option<LegStats> {
+        let leg = self.legs.get(usize::from(ix)).filter(|leg| leg.is_live())?;
+        Some(LegStats {
+            state: leg.state,
+            sendme_inc: leg.sendme_inc,
+            rtt: if leg.path.rtt == UNMEASURED { 0 } else { leg.path.rtt },
+            cwnd: leg.path.cwnd,
+            inflight: leg.path.inflight,
+            sent: leg.sent,
+            recv: leg.recv,
+        })
+    }
+
+    /// Legs that may be launched now: what is left of the budget, as far as there is room for legs.
+    fn launches_left(&self) -> u32 {
+        let room = u64::from(self.terms.legs_max).saturating_sub(self.leg_count() as u64);
+        match self.role {
+            Role::Client => u64::from(self.terms.launches_max.saturating_sub(self.launches)).min(room) as u32,
+            Role::Exit => 0,
+        }
+    }
+}
