@@ -563,10 +563,12 @@ leg_take_out(flow_leg_t *leg, bool is_freed)
     forget_streams(circ);
   else if (!is_last)
     leave_streams(set, circ);
-  if (is_last && !is_freed && smartlist_len(set->unlinked) == 0)
+  if (is_last && !is_freed && smartlist_len(set->unlinked) == 0) {
+    set->tor.in_full_teardown = true;
     set_hold(set);
-  else
+  } else {
     circ->conflux = NULL;
+  }
 }
 
 /* A leg is no more. circflow judges whether its set can do without it; the others close in here, if not. */
