@@ -239,6 +239,7 @@ static int e_unexpected_ack(void) { return client(0, control(CIRCFLOW_CMD_LINKED
 static int e_bad_nonce(void)
 {
     ready(add(LEG(2)));
+    host_drain(CLIENT); /* Nobody answers a LINK that is not out. */
     world.client_terms.nonce[31] ^= 1;
     return client(2, control(CIRCFLOW_CMD_LINKED, HOST_HOPS));
 }

@@ -457,6 +457,42 @@ static void a_leg_elsewhere(void **state)
        circflow_set_adopt_leg(loops[A].engine, world.now, world.exit_set, legs[1].far, 0, 0));
 }
 
+/* The home answers for its legs elsewhere, and its host names the set; the other engine's host hears of no set. */
+static void a_name_and_figures_at_the_home(void **state)
+{
+    circflow_leg_stats stats;
+    circflow_leg_report report;
+    (void)state;
+    linked(A_B, 2);
+    stats.size = sizeof(stats);
+    report = host_report(legs[1].far, 60, 25 * MS);
+    OK(circflow_circuit_report(loops[B].engine, world.now, &report, 1));
+    settle();
+    OK(circflow_leg_get_stats(loops[A].engine, legs[1].far, &stats));
+    assert_int_equal(stats.state, CIRCFLOW_LEG_LINKED);
+    assert_int_equal(stats.cwnd, 100);
+    assert_int_equal(stats.inflight, 40);
+    assert_int_equal(stats.rtt_ns, 25 * MS);
+    IS(CIRCFLOW_ERR_NOT_A_LEG, circflow_leg_get_stats(loops[B].engine, legs[1].far, &stats));
+    IS(CIRCFLOW_ERR_IN_SET, circflow_circuit_built(loops[B].engine, world.now, legs[1].far));
+    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_circuit_built(loops[A].engine, world.now, legs[1].far));
+    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_set_set_tag(loops[B].engine, world.exit_set, 0xcafe));
+    OK(circflow_set_set_tag(loops[A].engine, world.exit_set, 0xcafe));
+    OK(circflow_set_set_algorithm(loops[A].engine, world.exit_set, CIRCFLOW_ALGORITHM_CWND_RTT));
+    assert_int_equal(host_set_stats(loops[A].engine, world.exit_set).algorithm, CIRCFLOW_ALGORITHM_CWND_RTT);
+    forget();
+    /* A message of the leg elsewhere, and the end. */
+    OK(at_far(1, host_data(0, "x")));
+    settle();
+    assert_int_equal(host_first(&loops[A].saw, CIRCFLOW_INSN_DELIVER)->set_tag, 0xcafe);
+    OK(circflow_set_close(loops[A].engine, world.now, world.exit_set));
+    settle();
+    assert_int_equal(host_first(&loops[A].saw, CIRCFLOW_INSN_ENDED)->set_tag, 0xcafe);
+    assert_int_equal(host_first(&loops[B].saw, CIRCFLOW_INSN_CLOSE)->set_tag, 0);
+    for (size_t i = 0; i < leg_count; i++)
+        closed(i);
+}
+
 /* The round trip of the handshake is measured on the leg's own loop, and chooses the leg at the home. */
 static void round_trips(void **state)
 {
@@ -1438,7 +1474,8 @@ static void run_and_not_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HUB(joining), HUB(full_at_256_engines), HUB(the_hub_goes_first), HUB(a_leg_elsewhere), HUB(round_trips),
+        HUB(joining), HUB(full_at_256_engines), HUB(the_hub_goes_first), HUB(a_leg_elsewhere),
+        HUB(a_name_and_figures_at_the_home), HUB(round_trips),
         HUB(no_linked_ack), HUB(repeated_handshake), HUB(as_many_legs_as_may_be), HUB(numbers_that_cannot_be),
         HUB(no_place_for_sets_is_no_hindrance), HUB(client_and_exit_in_one), HUB(a_nonce_again),
         HUB(a_link_as_the_set_ends), HUB(a_link_as_the_home_goes), HUB(in_order_from_the_client),

@@ -99,6 +99,66 @@ static void cells_that_cannot_be_read(void **state)
     IS(CIRCFLOW_ERR_BAD_COMMAND, circflow_cell_decode(CIRCFLOW_CELL_V1, cell, &read));
 }
 
+static void link_is_written_and_read(void **state)
+{
+    uint8_t want[60] = {1}, body[CIRCFLOW_LINK_LEN + 1];
+    circflow_link link, read;
+    (void)state;
+    assert_int_equal(CIRCFLOW_LINK_LEN, 50);
+    assert_int_equal(sizeof(circflow_link), 56);
+    for (uint8_t i = 0; i < CIRCFLOW_NONCE_LEN; i++)
+        want[1 + i] = (uint8_t)(0xe0 + i);
+    memcpy(want + 33, "\x01\x02\x03\x04\x05\x06\x07\x08\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8", 16);
+    for (uint8_t ux = CIRCFLOW_UX_NO_OPINION; ux <= CIRCFLOW_UX_LOW_MEM_THROUGHPUT; ux++) {
+        memset(&link, 0xff, sizeof(link)); /* What is reserved is not looked at. */
+        memcpy(link.nonce, want + 1, CIRCFLOW_NONCE_LEN);
+        link.last_sent = UINT64_C(0x0102030405060708);
+        link.last_recv = UINT64_C(0xf1f2f3f4f5f6f7f8);
+        link.desired_ux = ux;
+        want[49] = ux;
+        memset(body, 0xaa, sizeof(body));
+        OK(circflow_link_encode(&link, body));
+        assert_memory_equal(body, want, CIRCFLOW_LINK_LEN);
+        assert_int_equal(body[CIRCFLOW_LINK_LEN], 0xaa);
+        memset(&read, 0xff, sizeof(read));
+        OK(circflow_link_decode(body, CIRCFLOW_LINK_LEN, &read));
+        memset(link.reserved, 0, sizeof(link.reserved));
+        assert_memory_equal(&read, &link, sizeof(link));
+    }
+    /* At, below and above what is known and what is long enough. */
+    link.desired_ux = CIRCFLOW_UX_LOW_MEM_THROUGHPUT + 1;
+    memset(body, 0xaa, sizeof(body));
+    IS(CIRCFLOW_ERR_INVALID, circflow_link_encode(&link, body));
+    assert_int_equal(body[0], 0xaa); /* An error writes nothing. */
+    want[49] = CIRCFLOW_UX_LOW_MEM_THROUGHPUT + 1;
+    OK(circflow_link_decode(want, sizeof(want), &read));
+    assert_int_equal(read.desired_ux, CIRCFLOW_UX_NO_OPINION);
+    read.last_sent = 7;
+    for (size_t len = 0; len < CIRCFLOW_LINK_LEN; len++)
+        IS(CIRCFLOW_ERR_MALFORMED, circflow_link_decode(want, len, &read));
+    want[0] = 2;
+    IS(CIRCFLOW_ERR_MALFORMED, circflow_link_decode(want, CIRCFLOW_LINK_LEN, &read));
+    IS(CIRCFLOW_ERR_MALFORMED, circflow_link_decode(NULL, 0, &read));
+    assert_int_equal(read.last_sent, 7);
+}
+
+static void switch_is_read(void **state)
+{
+    static const uint32_t deltas[] = {0, 1, 10, 0xfffffffe, 0xffffffff};
+    uint8_t body[CIRCFLOW_SWITCH_LEN + 1] = {0};
+    uint32_t delta = 99;
+    (void)state;
+    for (size_t i = 0; i < COUNT(deltas); i++) {
+        OK(circflow_switch_encode(deltas[i], body));
+        OK(circflow_switch_decode(body, CIRCFLOW_SWITCH_LEN + i % 2, &delta)); /* A longer one is tolerated. */
+        assert_int_equal(delta, deltas[i]);
+    }
+    delta = 99;
+    IS(CIRCFLOW_ERR_MALFORMED, circflow_switch_decode(body, CIRCFLOW_SWITCH_LEN - 1, &delta));
+    IS(CIRCFLOW_ERR_MALFORMED, circflow_switch_decode(NULL, 0, &delta));
+    assert_int_equal(delta, 99);
+}
+
 static void sendme_carries_a_tag_of_two_sizes(void **state)
 {
     static const size_t sizes[] = {20, 16};
@@ -145,6 +205,8 @@ static void null_is_a_status(void **state)
     uint8_t byte[CIRCFLOW_SENDME_MAX] = {0};
     uint32_t rate;
     size_t len;
+    circflow_link link = {{0}, 0, 0, 0, {0}};
+    uint8_t body[CIRCFLOW_LINK_LEN] = {1};
     circflow_message message = message_of(CIRCFLOW_CMD_DROP, 0, NULL, 0);
     (void)state;
     IS(CIRCFLOW_ERR_NULL, circflow_cell_encode(CIRCFLOW_CELL_V0, NULL, cell, NULL));
@@ -153,6 +215,12 @@ static void null_is_a_status(void **state)
     IS(CIRCFLOW_ERR_NULL, circflow_cell_decode(CIRCFLOW_CELL_V0, cell, NULL));
     IS(CIRCFLOW_ERR_INVALID, circflow_cell_decode(2, cell, &message));
     IS(CIRCFLOW_ERR_NULL, circflow_switch_encode(1, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_switch_decode(NULL, 4, &rate));
+    IS(CIRCFLOW_ERR_NULL, circflow_switch_decode(byte, 4, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_link_encode(NULL, body));
+    IS(CIRCFLOW_ERR_NULL, circflow_link_encode(&link, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_link_decode(NULL, sizeof(body), &link));
+    IS(CIRCFLOW_ERR_NULL, circflow_link_decode(body, sizeof(body), NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_sendme_encode(NULL, 20, byte, &len));
     IS(CIRCFLOW_ERR_NULL, circflow_sendme_encode(byte, 20, NULL, &len));
     IS(CIRCFLOW_ERR_NULL, circflow_sendme_decode(NULL, 3, byte, &len));
@@ -167,6 +235,8 @@ int main(void)
         cmocka_unit_test(switch_of_ten_in_both_formats),
         cmocka_unit_test(what_is_encoded_is_decoded),
         cmocka_unit_test(cells_that_cannot_be_read),
+        cmocka_unit_test(link_is_written_and_read),
+        cmocka_unit_test(switch_is_read),
         cmocka_unit_test(sendme_carries_a_tag_of_two_sizes),
         cmocka_unit_test(xon_and_xoff),
         cmocka_unit_test(null_is_a_status),

@@ -3,7 +3,7 @@
 mod common;
 
 use circflow::base::Id;
-use circflow::conflux::{Algorithm, LegNumbers, Message, Numbers, Report, Role, Terms, Token};
+use circflow::conflux::{Algorithm, LegNumbers, LinkState, Message, Numbers, Report, Role, Terms, Token};
 use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Step, StreamConfig, VerdictKind, What};
 use circflow::reactor::{Data, Owner, Side};
@@ -95,9 +95,20 @@ impl Host {
             3 => self.engine.accept_sets((b % 8 != 0).then(|| any_terms(b, c, d))),
             4 | 5 => {
                 let list: Vec<Id> = (0..c % 4).map(|step| self.circuit(b.wrapping_add(step as u8))).collect();
-                let _ = self.engine.add_legs(now, set, &list);
+                let launch = if kind % 2 == 0 { Engine::add_legs } else { Engine::launch_legs };
+                let _ = launch(&mut self.engine, now, set, &list);
             }
-            6 | 7 => {
+            7 => {
+                let building = |engine: &Engine| engine.leg_stats(circuit).map(|leg| leg.state);
+                self.engine.tick(now);
+                let before = building(&self.engine);
+                let answer = self.engine.circuit_built(now, circuit);
+                let is_fit = before == Ok(LinkState::Building);
+                assert!(is_fit || answer.is_err(), "{answer:?} for {before:?}");
+                let after = if answer.is_ok() { Ok(LinkState::Pending) } else { before };
+                assert_eq!(building(&self.engine), after);
+            }
+            6 => {
                 let _ = self.engine.adopt_leg(now, set, circuit, Ux::from_wire(c as u8), odd(d));
             }
             8 => {
@@ -106,9 +117,13 @@ impl Host {
             9 => {
                 let _ = self.engine.close_set(now, set);
             }
-            10 => {
-                let _ = self.engine.take_out(now, set);
-            }
+            10 => match c % 4 {
+                0 => drop(self.engine.rename_set(set, d)),
+                1 => drop(
+                    self.engine.choose_by(set, pick(&[None, Some(Algorithm::MinRtt), Some(Algorithm::CwndRtt)], b)),
+                ),
+                _ => drop(self.engine.take_out(now, set)),
+            },
             11 => {
                 let _ = self.engine.set_circuit_flags(circuit, CircuitFlags(a));
             }

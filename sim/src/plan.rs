@@ -40,6 +40,8 @@ pub struct Plan {
     pub set_closes: u64,
     pub circ_closes: u64,
     pub blackholes: bool,
+    /// Legs are launched before their circuits are open.
+    pub building: bool,
     pub slow_links: bool,
     pub lateness: Nanos,
     pub back_in_time: bool,
@@ -105,6 +107,7 @@ impl Plan {
             set_closes: few(rng, 6, 2),
             circ_closes: few(rng, 6, 2),
             blackholes: rng.once_in(8),
+            building: false,
             slow_links: rng.once_in(2),
             lateness: rng.pick(&[0, 0, MS, 5 * MS, 40 * MS, 700 * MS]),
             back_in_time: rng.once_in(8),

@@ -8,7 +8,7 @@ use crate::world::{trace, Event, World, SIDES};
 use circflow::base::Id;
 use circflow::conflux::{Cause, Role, Terms};
 use circflow::congestion::PathClass;
-use circflow::engine::{CircuitConfig, CircuitFlags, Misuse};
+use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Error, Misuse};
 use circflow::reactor::Side;
 use circflow::wire::conflux::Nonce;
 
@@ -165,9 +165,15 @@ impl World {
         }
         let ids: Vec<Id> = circs.iter().map(|&circ| self.circs[circ].ids[0]).collect();
         let id = self.sets[set].ends[0].id;
+        let launches = self.plan.building && !self.builds.once_in(4);
         let added = self.retry(client, |world| {
             let now = world.clock(client);
-            world.nodes[client].engine.add_legs(now, id, &ids)
+            let engine = &mut world.nodes[client].engine;
+            if launches {
+                engine.launch_legs(now, id, &ids)
+            } else {
+                engine.add_legs(now, id, &ids)
+            }
         });
         self.touch(client);
         trace!(self, "node {client}: set {set} gets circuits {circs:?}: {added:?}");
@@ -176,13 +182,19 @@ impl World {
             Err(error) => {
                 let full = matches!(
                     error,
-                    circflow::engine::Error::Misuse(Misuse::TooManyLegs | Misuse::TooManyLaunches | Misuse::StaleId)
-                ) || matches!(error, circflow::engine::Error::Expired);
+                    Error::Misuse(Misuse::TooManyLegs | Misuse::TooManyLaunches | Misuse::StaleId) | Error::Expired
+                );
                 return assert!(full, "legs are taken: {error:?}");
             }
         }
         if self.sets[set].was_usable {
             self.tally.add(N::LegsLate, 1);
+        }
+        if launches {
+            self.tally.add(N::LegsLaunched, circs.len() as u64);
+            for &circ in &circs {
+                self.build(circ);
+            }
         }
         for circ in circs {
             self.circs[circ].set = Some(set);
@@ -192,6 +204,36 @@ impl World {
                 self.tally.add(N::Blackholes, 1);
                 self.circs[circ].swallows = self.rng.pick(&[[true, true], [true, false], [false, true]]);
             }
+        }
+    }
+
+    /// A circuit that is a leg already is built, or fails.
+    fn build(&mut self, circ: usize) {
+        let took = self.builds.range(0, 90 * MS);
+        if self.builds.once_in(6) {
+            let pos = self.builds.below(4) as usize;
+            self.tally.add(N::LegsFailed, 1);
+            return self.at(self.now + took, Event::Kill(circ, pos));
+        }
+        self.at(self.now + took, Event::Built(circ));
+    }
+
+    pub fn built(&mut self, circ: usize) {
+        if !self.circs[circ].open[0] || self.circs[circ].closing[0] {
+            return;
+        }
+        let (node, id) = (self.circs[circ].path[0], self.circs[circ].ids[0]);
+        let built = self.retry(node, |world| {
+            let now = world.clock(node);
+            world.nodes[node].engine.circuit_built(now, id)
+        });
+        self.touch(node);
+        trace!(self, "node {node}: circuit {circ} is built: {built:?}");
+        match built {
+            Ok(()) => self.tally.add(N::LegsBuilt, 1),
+            // It was told to close, which nobody has taken yet.
+            Err(Error::Blocked(Blocked::Gone) | Error::Expired) => {}
+            Err(error) => panic!("a leg is built: {error:?}"),
         }
     }
 

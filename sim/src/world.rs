@@ -50,6 +50,8 @@ pub enum Event {
     CloseSet(usize, usize),
     /// A leg for a set.
     AddLeg(usize),
+    /// A leg's circuit is open.
+    Built(usize),
     /// A host has closed a circuit as it was told.
     Closed(usize, usize),
     /// All padders of a circuit are taken down.
@@ -59,6 +61,8 @@ pub enum Event {
 pub struct World {
     pub plan: Plan,
     pub rng: Rng,
+    /// Draws what is about circuits that are still being built, so that worlds without them stay as they are.
+    pub builds: Rng,
     pub now: Nanos,
     pub nodes: Vec<Node>,
     pub links: Vec<Link>,
@@ -92,11 +96,14 @@ pub(crate) use trace;
 impl World {
     pub fn new(seed: u64, trace: bool) -> World {
         let mut rng = Rng::new(seed);
-        let plan = Plan::draw(&mut rng);
+        let mut plan = Plan::draw(&mut rng);
+        let mut builds = Rng::new(mix(seed));
+        plan.building = builds.once_in(2);
         let nodes = (0..plan.nodes()).map(|index| Node::new(index, seed, &plan, &mut rng)).collect();
         let mut world = World {
             plan,
             rng,
+            builds,
             now: 1000 * MS,
             nodes,
             links: Vec::new(),
@@ -239,6 +246,7 @@ impl World {
             Event::Close(circ, pos) => self.close_asked(circ, pos),
             Event::CloseSet(set, end) => self.close_set(set, end),
             Event::AddLeg(set) => self.add_legs(set, 1),
+            Event::Built(circ) => self.built(circ),
             Event::Closed(circ, pos) => self.close_here(circ, pos, NOWHERE),
             Event::EndPadding(circ) => self.end_padding(circ),
         }

@@ -63,8 +63,10 @@ impl Engine {
         if !self.set(set)?.is_building(ix) {
             return Err(Misuse::InSet.into());
         }
-        // What was negotiated is known only now.
-        check_flags(circuit.config.flags)?;
+        // What was negotiated is known only now (prop329 §2.2).
+        if !circuit.config.flags.has(CircuitFlags::VEGAS) {
+            return Err(Misuse::NoVegas.into());
+        }
         self.check_drained()?;
         if let Some(state) = self.sets.get_mut(set) {
             state.built(ix, now, &mut self.effects);
@@ -113,8 +115,13 @@ impl Engine {
             Place::Alone => {}
         }
         let (config, like) = (&candidate.config, &model.config);
-        check_flags(config.flags)?;
-        if (config.role, config.hops, config.join_point) != (like.role, like.hops, like.join_point)
+        if config.flags.has(CircuitFlags::STREAMS) {
+            Err(Misuse::HasStreams.into())
+        } else if config.flags.has(CircuitFlags::EXTENDED) {
+            Err(Misuse::Role.into())
+        } else if !config.flags.has(CircuitFlags::VEGAS) {
+            Err(Misuse::NoVegas.into())
+        } else if (config.role, config.hops, config.join_point) != (like.role, like.hops, like.join_point)
             || config.flags.has(CircuitFlags::REACTOR) != like.flags.has(CircuitFlags::REACTOR)
         {
             Err(Misuse::LegMismatch.into())
@@ -128,19 +135,6 @@ impl Engine {
         if (state.leg_count() + more) as u64 > u64::from(state.terms().legs_max) {
             return Err(Misuse::TooManyLegs.into());
         }
-        Ok(())
-    }
-}
-
-/// What has to be so of a circuit that LINK goes out on.
-fn check_flags(flags: CircuitFlags) -> Result<(), Error> {
-    if flags.has(CircuitFlags::STREAMS) {
-        Err(Misuse::HasStreams.into())
-    } else if flags.has(CircuitFlags::EXTENDED) {
-        Err(Misuse::Role.into())
-    } else if !flags.has(CircuitFlags::VEGAS) {
-        Err(Misuse::NoVegas.into())
-    } else {
         Ok(())
     }
 }

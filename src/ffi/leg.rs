@@ -88,9 +88,9 @@ unsafe fn join(
 /// CIRCFLOW_INSN_USABLE.
 ///
 /// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it is a leg that is
-/// not being built. CIRCFLOW_ERR_NO_VEGAS, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_ROLE: its flags have changed so that no
-/// LINK may go out (prop329 2.2); close it. CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: drain,
-/// then say it again. CIRCFLOW_ERR_EXPIRED; an id error.
+/// not being built. CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may go out (prop329
+/// 2.2); close it. CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: drain, then say it again.
+/// CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_circuit_built(

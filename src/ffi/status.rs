@@ -119,7 +119,7 @@ pub enum circflow_status {
     CIRCFLOW_ERR_BAD_LINK = -200,
     /// A LINK where none may be: at a client, a second one, or on a circuit that goes on to another hop.
     CIRCFLOW_ERR_UNEXPECTED_LINK = -201,
-    /// A LINKED where none may be: at an exit, unasked for, or a second one.
+    /// A LINKED where none may be: at an exit, unasked for (before LINK was taken to be sent), or a second one.
     CIRCFLOW_ERR_UNEXPECTED_LINKED = -202,
     /// A LINKED_ACK where none may be: at a client, before LINKED, or a second one.
     CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK = -203,

@@ -164,7 +164,7 @@ pub unsafe extern "C" fn circflow_switch_encode(switch_delta: u32, body: *mut u8
 /// Reads the body of SWITCH: how far the leg's sequence number jumps. What is longer than CIRCFLOW_SWITCH_LEN is
 /// tolerated. circflow_circuit_receive() reads it for itself.
 ///
-/// @param delta_out  Written on CIRCFLOW_OK. 0 leads nowhere, and is for the reader to refuse.
+/// @param delta_out  Written on CIRCFLOW_OK. May be 0, which no honest peer but C Tor says, and once at most.
 ///
 /// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
 #[no_mangle]

@@ -79,6 +79,8 @@ pub enum Carried {
     },
     /// The circuit was closed at the other end.
     Gone,
+    /// The circuit is open: only for its client.
+    Built,
 }
 
 /// Whether a host that asked where to send does send.
@@ -112,7 +114,7 @@ impl Sim {
         Sim { now: 0, ends, wires: Vec::new(), rng, said: 0xcbf2_9ce4_8422_2325, bare: 0 }
     }
 
-    /// Opens a circuit and makes it a leg. A dead one never answers.
+    /// Opens a circuit and makes it a leg, every other one while it is still being built. A dead one never answers.
     pub fn add_leg(&mut self, dead: bool) -> usize {
         let wire = self.wires.len();
         let delay = self.rng.below(40) * 1_000_000;
@@ -123,7 +125,13 @@ impl Sim {
         }
         self.wires.push(Wire { to: [VecDeque::new(), VecDeque::new()], delay, dead });
         let client = &mut self.ends[CLIENT];
-        client.engine.add_legs(self.now, client.set, &[client.legs[wire].id]).unwrap();
+        let ids = [client.legs[wire].id];
+        if wire % 2 == 0 {
+            client.engine.add_legs(self.now, client.set, &ids).unwrap();
+        } else {
+            client.engine.launch_legs(self.now, client.set, &ids).unwrap();
+            self.wires[wire].to[CLIENT].push_back((self.now + delay, Carried::Built));
+        }
         self.drain(CLIENT);
         wire
     }
@@ -358,6 +366,16 @@ impl Sim {
 
     fn bring(&mut self, end: usize, wire: usize, carried: Carried) {
         let Carried::Cell { command, stream_id, body } = carried else {
+            if matches!(carried, Carried::Built) {
+                let at = &mut self.ends[end];
+                // Its set may have ended at this moment, and the close wait to be polled.
+                match at.engine.circuit_built(self.now, at.legs[wire].id) {
+                    Ok(()) => {}
+                    Err(Error::Blocked(Blocked::Gone)) => assert!(!at.ended.is_empty() || at.engine.waiting()),
+                    other => panic!("{other:?} for leg {wire} that is built"),
+                }
+                return self.after(end);
+            }
             if std::mem::take(&mut self.ends[end].legs[wire].open) {
                 let at = &mut self.ends[end];
                 at.legs[wire].linked = false;
