@@ -21,11 +21,15 @@
 #include "core/or/or_circuit_st.h"
 #include "core/or/relay.h"
 #include "feature/nodelist/networkstatus_st.h"
+#include "lib/arch/bytes.h"
+#include "lib/time/compat_time.h"
 #include "test/test.h"
+#include "trunnel/conflux.h"
 
 #define LEGS 3
 
-/* An exit's set, with its circuits. What it sends and closes is noted here. */
+/* An exit's set, with its circuits. What it sends and closes is noted here. Set and legs are made and freed by the pool
+ * alone, as it does for a client's LINK and for circuits that go. */
 static conflux_t *cfx;
 static or_circuit_t *circs[LEGS];
 static int switches;
@@ -35,11 +39,27 @@ static int send_answer;
 static int closes;
 static int last_close_reason;
 
+/* The clock stands still but for the handshake of a leg. */
+static uint64_t clock_usec;
+
+static uint64_t
+read_clock(void)
+{
+  return clock_usec;
+}
+
+/* The body of LINK and LINKED (prop329 2.2). */
+#define LINK_LEN (1 + DIGEST256_LEN + 8 + 8 + 1)
+
 static int
 note_send(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *body, size_t len,
           crypt_path_t *layer, const char *file, int line)
 {
   (void) stream_id, (void) layer, (void) file, (void) line;
+  if (command == RELAY_COMMAND_CONFLUX_LINKED) {
+    tor_assert(len == LINK_LEN);
+    return 0;
+  }
   tor_assert(command == RELAY_COMMAND_CONFLUX_SWITCH && len == 4);
   switches++;
   last_switch = tor_ntohl(get_uint32(body));
@@ -56,22 +76,63 @@ note_close(circuit_t *circ, int reason, int line, const char *file)
   closes++;
 }
 
-static conflux_leg_t *
-add_leg(int i)
+static circuit_t *
+new_circuit(int i)
 {
   or_circuit_t *circ = tor_malloc_zero(sizeof(*circ));
-  conflux_leg_t *leg = tor_malloc_zero(sizeof(*leg));
   circ->base_.magic = OR_CIRCUIT_MAGIC;
   circ->base_.purpose = CIRCUIT_PURPOSE_OR;
-  circ->base_.conflux = cfx;
+  circ->base_.state = CIRCUIT_STATE_OPEN;
   circ->base_.ccontrol = tor_malloc_zero(sizeof(congestion_control_t));
   circ->base_.ccontrol->sendme_inc = 31;
   circ->base_.ccontrol->cwnd = 100;
-  leg->circ = TO_CIRCUIT(circ);
-  leg->circ_rtts_usec = 1000 * (uint64_t) (i + 1);
-  smartlist_add(cfx->legs, leg);
   circs[i] = circ;
-  return leg;
+  return TO_CIRCUIT(circ);
+}
+
+/* The client links a circuit. It has sent so many messages, and wants this of us. */
+static void
+add_leg_as(int i, uint64_t client_sent, uint8_t ux)
+{
+  circuit_t *circ = new_circuit(i);
+  uint8_t body[LINK_LEN] = { 1 };
+  relay_msg_t msg = { .command = RELAY_COMMAND_CONFLUX_LINK, .length = LINK_LEN, .body = body };
+  memset(body + 1, 7, DIGEST256_LEN);
+  set_uint64(body + 1 + DIGEST256_LEN, tor_htonll(client_sent));
+  body[LINK_LEN - 1] = ux;
+  conflux_process_link(circ, &msg);
+  tor_assert(circ->conflux && conflux_get_leg(circ->conflux, circ));
+  cfx = circ->conflux;
+  /* The second leg is slower than the first, and the third slower than both. */
+  clock_usec += 1000 * (uint64_t) (i + 1);
+  conflux_process_linked_ack(circ);
+  tor_assert(conflux_get_leg(cfx, circ)->circ_rtts_usec == 1000 * (uint64_t) (i + 1));
+}
+
+static void
+add_leg(int i, uint64_t client_sent)
+{
+  add_leg_as(i, client_sent, CONFLUX_UX_HIGH_THROUGHPUT);
+}
+
+/* A leg closes, and its set goes on. */
+static void
+lose_leg(int i)
+{
+  conflux_circuit_has_closed(TO_CIRCUIT(circs[i]));
+}
+
+static void
+free_circuit(int i)
+{
+  if (!circs[i])
+    return;
+  /* As when all of tor ends: a circuit need not have been closed. */
+  conflux_notify_shutdown();
+  conflux_circuit_about_to_free(TO_CIRCUIT(circs[i]));
+  conflux_clear_shutdown();
+  tor_free(circs[i]->base_.ccontrol);
+  tor_free(circs[i]);
 }
 
 static conflux_leg_t *
@@ -87,46 +148,39 @@ cc_of(int i)
 }
 
 static void
-set_up(int legs)
+set_up_as(int legs, conflux_alg_t alg)
 {
   switches = closes = send_answer = 0;
   last_switch_circ = NULL;
+  clock_usec = 1000000;
   congestion_control_set_cc_enabled();
-  cfx = tor_malloc_zero(sizeof(*cfx));
-  cfx->legs = smartlist_new();
-  cfx->ooo_q = smartlist_new();
-  cfx->params.alg = CONFLUX_ALG_LOWRTT;
-  memset(cfx->nonce, 7, sizeof(cfx->nonce));
-  digest256map_set(get_linked_pool(false), cfx->nonce, cfx);
-  for (int i = 0; i < legs; i++)
-    add_leg(i);
+  conflux_pool_init();
   MOCK(relay_send_command_from_edge_, note_send);
   MOCK(circuit_mark_for_close_, note_close);
+  MOCK(monotime_absolute_usec, read_clock);
+  for (int i = 0; i < legs; i++)
+    add_leg_as(i, 0, alg == CONFLUX_ALG_MINRTT ? CONFLUX_UX_MIN_LATENCY : CONFLUX_UX_HIGH_THROUGHPUT);
+  /* Nobody can ask for CwndRTT. */
+  if (alg == CONFLUX_ALG_CWNDRTT)
+    cfx->params.alg = alg;
+  tor_assert(cfx->params.alg == alg);
 }
 
 static void
-free_circuit(or_circuit_t *circ)
+set_up(int legs)
 {
-  tor_free(circ->base_.ccontrol);
-  tor_free(circ);
+  set_up_as(legs, CONFLUX_ALG_LOWRTT);
 }
 
 static void
 tear_down(void)
 {
-  digest256map_remove(get_linked_pool(false), cfx->nonce);
-  SMARTLIST_FOREACH(cfx->legs, conflux_leg_t *, leg, tor_free(leg));
-  smartlist_free(cfx->legs);
-  conflux_clear_ooo_q(cfx);
-  smartlist_free(cfx->ooo_q);
-  tor_free(cfx);
-  for (int i = 0; i < LEGS; i++) {
-    if (circs[i])
-      free_circuit(circs[i]);
-    circs[i] = NULL;
-  }
+  for (int i = 0; i < LEGS; i++)
+    free_circuit(i);
+  cfx = NULL;
   UNMOCK(relay_send_command_from_edge_);
   UNMOCK(circuit_mark_for_close_);
+  UNMOCK(monotime_absolute_usec);
 }
 
 /* A message whose body is its number. */
@@ -297,8 +351,7 @@ run_history(conflux_alg_t alg, int legs)
   memset(peer_sent, 0, sizeof(peer_sent));
   peer_number = 0;
   peer_leg = 0;
-  set_up(legs);
-  cfx->params.alg = alg;
+  set_up_as(legs, alg);
   for (int i = 0; i < 200000; i++) {
     switch (draw(5)) {
       case 0: peer_sends(); break;
@@ -466,15 +519,6 @@ test_oom(void *arg)
   tt_int_op(last_close_reason, OP_EQ, END_CIRC_REASON_RESOURCELIMIT);
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
   tt_u64_op(conflux_handle_oom(1), OP_EQ, 0);
-  tear_down();
-  /* A set that the pool does not close cannot go on either: its messages are lost. */
-  set_up(2);
-  hold_two();
-  digest256map_remove(get_linked_pool(false), cfx->nonce);
-  tt_u64_op(conflux_handle_oom(1), OP_EQ, cost);
-  tt_int_op(closes, OP_EQ, 0);
-  tt_assert(!receive(0, 1, 8));
-  tt_int_op(closes, OP_EQ, 1);
  done:
   tear_down();
 }
@@ -515,16 +559,13 @@ test_taken(void *arg)
     tt_u64_op(take(0), OP_EQ, i);
   tt_u64_op(cfx->last_seq_delivered, OP_EQ, 20);
   /* A leg joins. */
-  conflux_leg_t *leg = add_leg(2);
-  leg->last_seq_recv = 101;
+  add_leg(2, 20);
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
   tt_u64_op(cfx->last_seq_delivered, OP_EQ, 20);
   for (uint64_t i = 21; i <= 60; i++)
     tt_u64_op(take(0), OP_EQ, i);
-  /* One goes, with what it had brought being out of its hands. */
-  leg = leg_of(2);
-  smartlist_remove(cfx->legs, leg);
-  tor_free(leg);
+  /* It goes again. */
+  lose_leg(2);
   tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 0);
   for (uint64_t i = 61; i <= 101; i++)
     tt_u64_op(take(0), OP_EQ, i);
@@ -580,9 +621,7 @@ test_holds(void *arg)
   /* The leg that all of it was said of goes. */
   cc_of(0)->cwnd = 100;
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
-  conflux_leg_t *leg = leg_of(1);
-  smartlist_remove(cfx->legs, leg);
-  tor_free(leg);
+  lose_leg(1);
   tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 41);
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
   cc_of(0)->inflight = 100;
@@ -633,10 +672,7 @@ test_faults(void *arg)
   set_up(2);
   expect_close(!conflux_process_relay_msg(cfx, TO_CIRCUIT(circs[0]), &hop, &msg), END_CIRC_REASON_TORPROTOCOL);
   set_up(2);
-  add_leg(2);
-  conflux_leg_t *leg = leg_of(2);
-  smartlist_remove(cfx->legs, leg);
-  tor_free(leg);
+  new_circuit(2);
   expect_close(!receive(2, 1, 8), END_CIRC_REASON_INTERNAL);
 
   /* DATA that names no stream. */
@@ -761,14 +797,12 @@ test_legs(void *arg)
   tt_assert(!receive(2, 11, 8));
   tt_int_op(receive_switch(0, 15, 4), OP_EQ, 0);
   tt_assert(!receive(0, 21, 8));
-  conflux_leg_t *leg = leg_of(2);
-  smartlist_remove(cfx->legs, leg);
+  lose_leg(2);
   tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 0);
-  /* The same address, another leg: it joined at its set's number. What the first one brought too early stays. */
-  memset(leg, 0, sizeof(*leg));
-  leg->circ = TO_CIRCUIT(circs[2]);
-  leg->last_seq_recv = 6;
-  smartlist_add(cfx->legs, leg);
+  free_circuit(2);
+  /* Most likely the same address, and another leg: it joins at its set's number. What the first one brought too early
+   * stays. */
+  add_leg(2, 6);
   tt_int_op(receive_switch(2, 0, 4), OP_EQ, 0);
   for (int i = 7; i <= 10; i++)
     tt_assert(receive(2, (uint64_t) i, 8));
@@ -780,18 +814,17 @@ test_legs(void *arg)
     tt_assert(receive(2, (uint64_t) i, 8));
   tt_u64_op(take(2), OP_EQ, 21);
   tt_u64_op(take(2), OP_EQ, 0);
-  /* The last ones, and one that brings the set to life again. */
-  while (CONFLUX_NUM_LEGS(cfx) > 0) {
-    leg = smartlist_get(cfx->legs, 0);
-    smartlist_remove(cfx->legs, leg);
-    tor_free(leg);
-  }
+  /* All go, the one with the highest number last. The same nonce is a new set then. */
+  lose_leg(2);
+  lose_leg(1);
+  lose_leg(0);
   tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, NULL);
-  free_circuit(circs[2]);
-  leg = add_leg(2);
-  leg->last_seq_recv = 21;
-  tt_assert(receive(2, 22, 8));
-  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 22);
+  free_circuit(0);
+  free_circuit(2);
+  add_leg(2, 0);
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 0);
+  tt_assert(receive(2, 1, 8));
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 1);
   tt_int_op(closes, OP_EQ, 0);
  done:
   tear_down();
