@@ -79,4 +79,9 @@ wrapped="circpad_deliver_recognized_relay_cell_events circpad_deliver_unrecogniz
 echo "tor: building $kind" >&2
 if [ -z "$library" ]; then set --; else set -- LIBS="$(printf -- '-Wl,--wrap=%s ' $wrapped)$library $needs"; fi
 unset MAKEFLAGS MFLAGS MAKELEVEL # What our make was given is not meant for tor's.
+# What autotools made came with the source, and is taken as it is. By their times make would have it made anew in a copy
+# or a clone, inside the source and by the one version of automake that it was made with.
+for file in aclocal.m4 configure Makefile.in orconfig.h.in; do
+    set -- "$@" -o "$source/$file"
+done
 (cd "$folder" && make -j"$jobs" "$@" $targets >log 2>&1) || fail "make failed"

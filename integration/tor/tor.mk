@@ -6,7 +6,7 @@ TOR_BUILD    := $(CURDIR)/$(BUILD)/tor
 TOR_PACKAGES := libssl-dev zlib1g-dev dpkg-dev python3
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
-.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding
+.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind
 
 tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	@scripts/setup.sh $(TOR_PACKAGES)
@@ -31,6 +31,10 @@ tor-seam: tor
 
 tor-tests: tor-seam
 	@$(TOR_HERE)/tests.sh $(TOR_BUILD) $(TOR_GROUPS)
+
+tor-valgrind: tor tor-seam ## Tor's tests of conflux and those of the seam, with circflow, under memcheck
+	@scripts/setup.sh $(TOR_PACKAGES) valgrind
+	@$(TOR_HERE)/valgrind.sh $(TOR_BUILD)
 
 # NETWORK= takes options of network.py, such as '--mix everywhere --no-controls'.
 tor-network: tor tor-debug ## A private network: a file through a linked conflux set: NETWORK=, SIZE_MIB=
