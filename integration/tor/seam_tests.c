@@ -152,7 +152,6 @@ set_up_as(int legs, conflux_alg_t alg)
 {
   switches = closes = send_answer = 0;
   last_switch_circ = NULL;
-  clock_usec = 1000000;
   congestion_control_set_cc_enabled();
   conflux_pool_init();
   MOCK(relay_send_command_from_edge_, note_send);
