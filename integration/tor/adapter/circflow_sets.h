@@ -8,8 +8,13 @@
 
 #include "core/or/or.h"
 
+#include "core/or/circuitlist.h"
 #include "core/or/conflux.h"
 #include "core/or/conflux_st.h"
+#include "core/or/congestion_control_common.h"
+#include "core/or/congestion_control_st.h"
+#include "core/or/crypt_path_st.h"
+#include "core/or/origin_circuit_st.h"
 
 #include "circflow.h"
 
@@ -111,10 +116,6 @@ void flow_refuse(circuit_t *circ, int32_t status);
 /* Closes all legs of a set, for a reason of ours. */
 void flow_set_close(flow_set_t *set, int reason);
 
-/* Notes how a leg stands, as congestion control is tor's. True when that is news, to be reported to circflow. */
-bool flow_leg_look(flow_leg_t *leg);
-void flow_leg_report(const flow_leg_t *leg, struct circflow_leg_report *report);
-
 /* The set that holds most messages; NULL when none holds any. */
 flow_set_t *flow_set_with_most(void);
 
@@ -145,6 +146,41 @@ flow_leg_of(const flow_set_t *set, const circuit_t *circ)
       return flow_leg_at(set, i);
   }
   return NULL;
+}
+
+/* Notes how a leg stands, as congestion control is tor's. True when that is news, to be reported to circflow. */
+static inline bool
+flow_leg_look(flow_leg_t *leg)
+{
+  const circuit_t *circ = leg->tor.circ;
+  const congestion_control_t *cc = leg->is_client ? CONST_TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol
+                                                  : circ->ccontrol;
+  bool blocked = leg->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan;
+  uint64_t rtt_usec = leg->tor.circ_rtts_usec;
+  uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0) |
+    (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);
+  if (PREDICT_LIKELY(leg->inflight == cc->inflight && leg->cwnd == cc->cwnd && leg->rtt_usec == rtt_usec &&
+                     leg->flags == flags && leg->sendme_inc == cc->sendme_inc))
+    return false;
+  leg->cwnd = cc->cwnd;
+  leg->inflight = cc->inflight;
+  leg->rtt_usec = rtt_usec;
+  leg->flags = flags;
+  leg->sendme_inc = cc->sendme_inc;
+  return true;
+}
+
+static inline void
+flow_leg_report(const flow_leg_t *leg, struct circflow_leg_report *report)
+{
+  *report = (struct circflow_leg_report) {
+    .circuit = leg->id,
+    .cwnd = leg->cwnd,
+    .inflight = leg->inflight,
+    .rtt_ns = leg->rtt_usec > UINT64_MAX / 1000 ? UINT64_MAX : leg->rtt_usec * 1000,
+    .sendme_inc = leg->sendme_inc,
+    .flags = leg->flags,
+  };
 }
 
 #endif /* !defined(TOR_CIRCFLOW_SETS_H) */

@@ -401,13 +401,20 @@ set_is_current(const flow_set_t *set)
   return !cfx->in_full_teardown && cfx->last_seq_delivered == set->delivered && cfx->params.alg == set->alg;
 }
 
-/* Has anybody written into tor's structs? Nearly always nobody has. */
+/* Sees whether anybody has written into tor's structs: nearly always nobody has. False when the set cannot go on. With
+ * it comes the news about the legs, as bits. */
 static inline bool
-flow_sync(flow_set_t *set)
+flow_sync(flow_set_t *set, uint32_t *news_out)
 {
   bool is_current = set_is_current(set);
-  for (int i = 0; i < flow_leg_count(set); i++)
-    is_current &= leg_is_current(flow_leg_at(set, i));
+  uint32_t news = 0;
+  int count = flow_leg_count(set);
+  for (int i = 0; i < count; i++) {
+    flow_leg_t *leg = flow_leg_at(set, i);
+    is_current &= leg_is_current(leg);
+    news |= (flow_leg_look(leg) ? UINT32_C(1) : 0) << i;
+  }
+  *news_out = news;
   return PREDICT_LIKELY(is_current) || sync_anew(set);
 }
 
@@ -489,27 +496,25 @@ ask(flow_set_t *set, uint8_t command, uint32_t news)
 }
 
 /* The leg for the next DATA message in set->choice, or none. Tor asks twice for each cell; and between two SENDMEs
- * there is no news, as circflow counts what is sent as tor does. */
-static inline void
+ * there is no news, as circflow counts what is sent as tor does. False when the set cannot go on. */
+static inline bool
 choose(flow_set_t *set)
 {
-  uint32_t news = 0;
-  for (int i = 0; i < flow_leg_count(set); i++)
-    news |= flow_leg_look(flow_leg_at(set, i)) ? UINT32_C(1) << i : 0;
+  uint32_t news;
+  if (!flow_sync(set, &news))
+    return false;
   if (PREDICT_UNLIKELY(news || set->decided == 0))
     (void) ask(set, RELAY_COMMAND_DATA, news);
   if (PREDICT_UNLIKELY(!set->tor.curr_leg))
     name_first_leg(set, set->choice);
+  return true;
 }
 
 circuit_t *
 conflux_decide_next_circ(conflux_t *cfx)
 {
   flow_set_t *set = flow_set_of(cfx);
-  if (!flow_sync(set))
-    return NULL;
-  choose(set);
-  return set->choice;
+  return choose(set) ? set->choice : NULL;
 }
 
 /* A deliberate mistake, to see that the tests of the whole can fail. */
@@ -531,9 +536,7 @@ switch_to(flow_set_t *set, circuit_t *circ, uint32_t delta)
 {
   if (!conflux_send_switch_command(circ, delta_to_send(delta)))
     goto broken;
-  if (set->tor.in_full_teardown || circ->marked_for_close || !flow_sync(set))
-    return NULL;
-  flow_leg_t *leg = flow_leg_of(set, circ);
+  flow_leg_t *leg = circ->marked_for_close ? NULL : flow_sync_leg(set, circ);
   if (!leg)
     return NULL;
   set->decided = 0;
@@ -556,9 +559,8 @@ conflux_decide_circ_for_send(conflux_t *cfx, circuit_t *orig_circ, uint8_t relay
   flow_set_t *set = flow_set_of(cfx);
   if (!conflux_should_multiplex(relay_command))
     return orig_circ;
-  if (!flow_sync(set))
+  if (!choose(set))
     return NULL;
-  choose(set);
   if (!set->choice && (relay_command == RELAY_COMMAND_DATA || !ask(set, relay_command, 0)))
     return NULL;
   return PREDICT_LIKELY(set->switch_delta == 0) ? set->choice : switch_to(set, set->choice, set->switch_delta);

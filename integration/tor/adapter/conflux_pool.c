@@ -20,8 +20,6 @@
 #include "core/or/conflux_pool.h"
 #include "core/or/conflux_st.h"
 #include "core/or/conflux_util.h"
-#include "core/or/congestion_control_common.h"
-#include "core/or/congestion_control_st.h"
 #include "core/or/connection_edge.h"
 #include "core/or/crypt_path_st.h"
 #include "core/or/edge_connection_st.h"
@@ -396,40 +394,6 @@ leave_streams(flow_set_t *set, circuit_t *from)
 }
 
 /* ---- Legs ---- */
-
-bool
-flow_leg_look(flow_leg_t *leg)
-{
-  const circuit_t *circ = leg->tor.circ;
-  const congestion_control_t *cc = leg->is_client ? CONST_TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol
-                                                  : circ->ccontrol;
-  bool blocked = leg->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan;
-  uint64_t rtt_usec = leg->tor.circ_rtts_usec;
-  uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0) |
-    (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);
-  if (PREDICT_LIKELY(leg->inflight == cc->inflight && leg->cwnd == cc->cwnd && leg->rtt_usec == rtt_usec &&
-                     leg->flags == flags && leg->sendme_inc == cc->sendme_inc))
-    return false;
-  leg->cwnd = cc->cwnd;
-  leg->inflight = cc->inflight;
-  leg->rtt_usec = rtt_usec;
-  leg->flags = flags;
-  leg->sendme_inc = cc->sendme_inc;
-  return true;
-}
-
-void
-flow_leg_report(const flow_leg_t *leg, struct circflow_leg_report *report)
-{
-  *report = (struct circflow_leg_report) {
-    .circuit = leg->id,
-    .cwnd = leg->cwnd,
-    .inflight = leg->inflight,
-    .rtt_ns = leg->rtt_usec > UINT64_MAX / 1000 ? UINT64_MAX : leg->rtt_usec * 1000,
-    .sendme_inc = leg->sendme_inc,
-    .flags = leg->flags,
-  };
-}
 
 /* The leg that a circuit is, of whatever set; NULL when it is none. */
 static flow_leg_t *
