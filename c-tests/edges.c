@@ -52,6 +52,7 @@ static void c_second_linked(void **state)
     (void)state;
     host_start(&world);
     host_launch(&world, 2);
+    host_drain(world.client);
     OK(at_client(0, linked(world.client_terms.nonce)));
     host_drain(world.client);
     IS(CIRCFLOW_ERR_UNEXPECTED_LINKED, at_client(0, linked(world.client_terms.nonce)));
@@ -99,6 +100,7 @@ static void c_linked_legs_wait_for_ever(void **state)
     world.client_terms.launches_max = 2;
     host_start(&world);
     host_launch(&world, 2);
+    host_drain(world.client);
     OK(at_client(0, linked(world.client_terms.nonce)));
     host_drain(world.client);
     OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
@@ -315,6 +317,7 @@ static void arti_first_leg_lost(void **state)
     host_start(&world);
     host_launch(&world, 2);
     OK(circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+    host_drain(world.client);
     OK(at_client(1, linked(world.client_terms.nonce)));
     const host_events *events = host_drain(world.client);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_USABLE), 1);

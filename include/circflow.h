@@ -454,7 +454,7 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_BAD_LINK = -200,
   // A LINK where none may be: at a client, a second one, or on a circuit that goes on to another hop.
   CIRCFLOW_ERR_UNEXPECTED_LINK = -201,
-  // A LINKED where none may be: at an exit, unasked for, or a second one.
+  // A LINKED where none may be: at an exit, unasked for (before LINK was taken to be sent), or a second one.
   CIRCFLOW_ERR_UNEXPECTED_LINKED = -202,
   // A LINKED_ACK where none may be: at a client, before LINKED, or a second one.
   CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK = -203,
@@ -1385,8 +1385,9 @@ typedef struct circflow_channel {
   void *userdata;
 } circflow_channel;
 
-// The body of LINK and of LINKED, which are alike (prop329 2.2). LINKED_ACK has none. Its nonce is a secret, as whoever
-// knows it can join the set: wipe the struct, and the bytes it is made from or into, when you are done with them.
+// The body of LINK and of LINKED, which are alike (prop329 2.2). LINKED_ACK has none. Its nonce is a secret, as
+// whoever knows it can join the set: wipe the struct, and the bytes it is made from or into, when you are done with
+// them.
 typedef struct circflow_link {
   // Which set the circuit belongs to.
   uint8_t nonce[CIRCFLOW_NONCE_LEN];
@@ -1617,8 +1618,8 @@ enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
 // If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
 // or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
 // SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows. What is in
-// flight is what you reported last, and the DATA sent since: if your numbers are newer, report first how the leg stands
-// (cwnd, inflight), then say this. A set that goes on may ask for another leg, with CIRCFLOW_INSN_WANT_LEG.
+// flight is what you reported last, and the DATA sent since: if your numbers are newer, report first how the leg
+// stands (cwnd, inflight), then say this. A set that goes on may ask for another leg, with CIRCFLOW_INSN_WANT_LEG.
 //
 // These are the rules of every deployed Tor, and they leave a crack: less than one SENDME's worth of cells can be lost
 // with a leg whose set goes on, and what comes after them then waits for ever. A host that cannot have that bounds
@@ -1938,10 +1939,10 @@ enum circflow_status circflow_set_launch_legs(struct circflow_engine *engine,
 // link_timeout_ns to come; the round trip is measured from the moment you take LINK. Wait for CIRCFLOW_INSN_LINKED and
 // CIRCFLOW_INSN_USABLE.
 //
-// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it is a leg that is
-// not being built. CIRCFLOW_ERR_NO_VEGAS, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_ROLE: its flags have changed so that no
-// LINK may go out (prop329 2.2); close it. CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: drain,
-// then say it again. CIRCFLOW_ERR_EXPIRED; an id error.
+// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it is a leg that
+// is not being built. CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may go out
+// (prop329 2.2); close it. CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: drain, then say it
+// again. CIRCFLOW_ERR_EXPIRED; an id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_built(struct circflow_engine *engine,
                                             uint64_t now_ns,
@@ -2435,7 +2436,7 @@ CIRCFLOW_MUST_USE enum circflow_status circflow_switch_encode(uint32_t switch_de
 // Reads the body of SWITCH: how far the leg's sequence number jumps. What is longer than CIRCFLOW_SWITCH_LEN is
 // tolerated. circflow_circuit_receive() reads it for itself.
 //
-// @param delta_out  Written on CIRCFLOW_OK. 0 leads nowhere, and is for the reader to refuse.
+// @param delta_out  Written on CIRCFLOW_OK. May be 0, which no honest peer but C Tor says, and once at most.
 //
 // CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
 CIRCFLOW_MUST_USE
@@ -2443,19 +2444,17 @@ enum circflow_status circflow_switch_decode(const uint8_t *body,
                                             size_t body_len,
                                             uint32_t *delta_out);
 
-// Writes the body of LINK or LINKED, version 1. Send it with CIRCFLOW_CMD_LINK or CIRCFLOW_CMD_LINKED and no stream id.
-// For hosts that keep their own handshake: circflow_set_add_legs() and circflow_engine_accept_sets() write it
+// Writes the body of LINK or LINKED, version 1. Send it with CIRCFLOW_CMD_LINK or CIRCFLOW_CMD_LINKED and no stream
+// id. For hosts that keep their own handshake: circflow_set_add_legs() and circflow_engine_accept_sets() write it
 // themselves, with 0 and 0 as numbers.
 //
 // @param body  CIRCFLOW_LINK_LEN bytes of room. Written on CIRCFLOW_OK. It has the nonce: wipe it when it is sent.
 //
 // CIRCFLOW_ERR_INVALID for an unknown desired_ux, CIRCFLOW_ERR_NULL.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_link_encode(const struct circflow_link *link,
-                                          uint8_t *body);
+CIRCFLOW_MUST_USE enum circflow_status circflow_link_encode(const struct circflow_link *link, uint8_t *body);
 
-// Reads the body of LINK or LINKED. What is longer than CIRCFLOW_LINK_LEN is tolerated, and an unknown desired_ux reads
-// as CIRCFLOW_UX_NO_OPINION.
+// Reads the body of LINK or LINKED. What is longer than CIRCFLOW_LINK_LEN is tolerated, and an unknown desired_ux
+// reads as CIRCFLOW_UX_NO_OPINION.
 //
 // @param link_out  Written on CIRCFLOW_OK. It has the nonce: wipe it when you are done with it. Compare nonces in
 //                  constant time.

@@ -190,8 +190,9 @@ pub unsafe extern "C" fn circflow_switch_decode(
 pub const CIRCFLOW_LINK_LEN: usize = 50;
 const _: () = assert!(CIRCFLOW_LINK_LEN == Link::LEN);
 
-/// The body of LINK and of LINKED, which are alike (prop329 2.2). LINKED_ACK has none. Its nonce is a secret, as whoever
-/// knows it can join the set: wipe the struct, and the bytes it is made from or into, when you are done with them.
+/// The body of LINK and of LINKED, which are alike (prop329 2.2). LINKED_ACK has none. Its nonce is a secret, as
+/// whoever knows it can join the set: wipe the struct, and the bytes it is made from or into, when you are done with
+/// them.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct circflow_link {
@@ -207,8 +208,8 @@ pub struct circflow_link {
     pub reserved: [u8; 7],
 }
 
-/// Writes the body of LINK or LINKED, version 1. Send it with CIRCFLOW_CMD_LINK or CIRCFLOW_CMD_LINKED and no stream id.
-/// For hosts that keep their own handshake: circflow_set_add_legs() and circflow_engine_accept_sets() write it
+/// Writes the body of LINK or LINKED, version 1. Send it with CIRCFLOW_CMD_LINK or CIRCFLOW_CMD_LINKED and no stream
+/// id. For hosts that keep their own handshake: circflow_set_add_legs() and circflow_engine_accept_sets() write it
 /// themselves, with 0 and 0 as numbers.
 ///
 /// @param body  CIRCFLOW_LINK_LEN bytes of room. Written on CIRCFLOW_OK. It has the nonce: wipe it when it is sent.
@@ -230,8 +231,8 @@ pub unsafe extern "C" fn circflow_link_encode(link: *const circflow_link, body: 
     CIRCFLOW_OK
 }
 
-/// Reads the body of LINK or LINKED. What is longer than CIRCFLOW_LINK_LEN is tolerated, and an unknown desired_ux reads
-/// as CIRCFLOW_UX_NO_OPINION.
+/// Reads the body of LINK or LINKED. What is longer than CIRCFLOW_LINK_LEN is tolerated, and an unknown desired_ux
+/// reads as CIRCFLOW_UX_NO_OPINION.
 ///
 /// @param link_out  Written on CIRCFLOW_OK. It has the nonce: wipe it when you are done with it. Compare nonces in
 ///                  constant time.
