@@ -8,8 +8,8 @@
 #        build.sh seam     SOURCE FOLDER LIKE_FOLDER [LIBRARY "LIBRARIES IT NEEDS"]
 #
 # All but the first start as a copy of another build, as only a few of its objects change. debug has an adapter that can
-# be told to do wrong, and is the program alone. seam is the tests alone, with seam_tests.c among them; with a library
-# it is like the build with circflow, without one like the stock build.
+# be told to do wrong, and is the program alone. seam is the tests alone, with seam_tests.c and seam_pool_tests.c among
+# them; with a library it is like the build with circflow, without one like the stock build.
 set -eu
 
 kind=$1
@@ -52,7 +52,10 @@ elif [ ! -f "$folder/for" ]; then
     cp "$like/for" "$folder/for"
 fi
 
-if [ "$kind" = seam ]; then ln -sf "$here/seam_tests.c" "$folder/src/test/test_conflux_cell.c"; fi
+if [ "$kind" = seam ]; then
+    ln -sf "$here/seam_tests.c" "$folder/src/test/test_conflux_cell.c"
+    ln -sf "$here/seam_pool_tests.c" "$folder/src/test/test_conflux_pool.c"
+fi
 if [ -n "$library" ]; then
     or=$folder/src/core/or
     ln -sf "$root/include/circflow.h" "$or/circflow.h"

@@ -1,0 +1,880 @@
+/* Tests of the link handshake and of the pool of sets: conflux_pool.h of tor, from tor's side. They are built into tor's
+ * test program in the place of tor's own tests of conflux_pool.c, in build folders of their own.
+ *
+ * A client and an exit live in one process. What one sends waits on a wire until the test delivers it; the clock moves
+ * when the test says so. Sets and legs are made by the pool alone. With circflow only: much of it is what stock tor
+ * does not do. */
+#define TOR_CONFLUX_PRIVATE
+#define TOR_CONGESTION_CONTROL_PRIVATE
+#define TOR_CONGESTION_CONTROL_COMMON_PRIVATE
+#define CIRCUITLIST_PRIVATE
+
+#include "core/or/or.h"
+
+#include "core/crypto/relay_crypto.h"
+#include "core/or/circuitbuild.h"
+#include "core/or/circuitlist.h"
+#include "core/or/circuitstats.h"
+#include "core/or/circuituse.h"
+#include "core/or/conflux.h"
+#include "core/or/conflux_params.h"
+#include "core/or/conflux_pool.h"
+#include "core/or/conflux_st.h"
+#include "core/or/conflux_util.h"
+#include "core/or/congestion_control_st.h"
+#include "core/or/congestion_control_common.h"
+#include "core/or/cpath_build_state_st.h"
+#include "core/or/crypt_path.h"
+#include "core/or/crypt_path_st.h"
+#include "core/or/edge_connection_st.h"
+#include "core/or/extendinfo.h"
+#include "core/or/or_circuit_st.h"
+#include "core/or/origin_circuit_st.h"
+#include "core/or/relay.h"
+#include "lib/arch/bytes.h"
+#include "lib/time/compat_time.h"
+#include "test/log_test_helpers.h"
+#include "test/test.h"
+#include "trunnel/conflux.h"
+
+/* ---- A client and an exit ---- */
+
+#define PATHS_MAX 16
+
+/* A circuit has an end at the client and one at the exit; some tests need only one of them. */
+typedef struct { origin_circuit_t *client; or_circuit_t *exit; } path_t;
+static path_t paths[PATHS_MAX];
+static int n_paths;
+static bool launches_fail;
+
+/* The body of LINK and LINKED (prop329 2.2). */
+#define LINK_LEN (1 + DIGEST256_LEN + 8 + 8 + 1)
+
+/* What was sent and has not arrived; a circuit that closes sends DESTROY. */
+#define WIRE_MAX 64
+#define DESTROY 0
+typedef struct { circuit_t *to; uint8_t command; uint8_t body[LINK_LEN]; size_t len; int reason; } on_wire_t;
+static on_wire_t wire[WIRE_MAX];
+static int n_on_wire;
+static int sent[UINT8_MAX + 1];
+
+static uint64_t clock_usec;
+
+static uint64_t
+read_clock(void)
+{
+  return clock_usec;
+}
+
+static circuit_t *
+client(int i)
+{
+  return TO_CIRCUIT(paths[i].client);
+}
+
+static circuit_t *
+exit_of(int i)
+{
+  return TO_CIRCUIT(paths[i].exit);
+}
+
+static circuit_t *
+other_end(const circuit_t *circ)
+{
+  for (int i = 0; i < n_paths; i++) {
+    if (paths[i].client && client(i) == circ)
+      return paths[i].exit ? exit_of(i) : NULL;
+    if (paths[i].exit && exit_of(i) == circ)
+      return paths[i].client ? client(i) : NULL;
+  }
+  return NULL;
+}
+
+static void
+put_on_wire(const circuit_t *from, uint8_t command, const char *body, size_t len, int reason)
+{
+  on_wire_t message = { .to = other_end(from), .command = command, .len = len, .reason = reason };
+  sent[command]++;
+  if (!message.to)
+    return;
+  tor_assert(len <= LINK_LEN && n_on_wire < WIRE_MAX);
+  if (len > 0)
+    memcpy(message.body, body, len);
+  wire[n_on_wire++] = message;
+}
+
+static int
+send_mock(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *body, size_t len, crypt_path_t *layer,
+          const char *file, int line)
+{
+  (void) stream_id, (void) layer, (void) file, (void) line;
+  put_on_wire(circ, command, body, len, 0);
+  return 0;
+}
+
+static void
+close_mock(circuit_t *circ, int reason, int line, const char *file)
+{
+  if (circ->marked_for_close)
+    return;
+  circ->marked_for_close = (uint16_t) line;
+  circ->marked_for_close_file = file;
+  circ->marked_for_close_reason = reason;
+  put_on_wire(circ, DESTROY, NULL, 0, reason);
+  if (CIRCUIT_IS_CONFLUX(circ))
+    conflux_circuit_has_closed(circ);
+}
+
+static congestion_control_t *
+new_congestion_control(void)
+{
+  congestion_control_t *cc = tor_malloc_zero(sizeof(*cc));
+  cc->sendme_pending_timestamps = smartlist_new();
+  cc->sendme_inc = 31;
+  cc->cwnd = 100;
+  return cc;
+}
+
+static origin_circuit_t *
+new_client(uint8_t purpose)
+{
+  char identity[DIGEST_LEN] = { 0 };
+  tor_addr_t address = TOR_ADDR_NULL;
+  origin_circuit_t *circ = origin_circuit_new();
+  circ->base_.purpose = purpose;
+  circ->base_.state = CIRCUIT_STATE_BUILDING;
+  circ->build_state = tor_malloc_zero(sizeof(cpath_build_state_t));
+  for (int i = 0; i < 3; i++) {
+    crypt_path_t *hop = tor_malloc_zero(sizeof(*hop));
+    hop->magic = CRYPT_PATH_MAGIC;
+    hop->state = CPATH_STATE_OPEN;
+    hop->extend_info = extend_info_new("hop", identity, NULL, NULL, &address, 1, NULL, false);
+    cpath_extend_linked_list(&circ->cpath, hop);
+  }
+  circ->cpath->prev->ccontrol = new_congestion_control();
+  paths[n_paths].client = circ;
+  return circ;
+}
+
+static or_circuit_t *
+new_exit(void)
+{
+  or_circuit_t *circ = or_circuit_new(0, NULL);
+  circ->base_.purpose = CIRCUIT_PURPOSE_OR;
+  circ->base_.state = CIRCUIT_STATE_OPEN;
+  circ->base_.ccontrol = new_congestion_control();
+  paths[n_paths].exit = circ;
+  return circ;
+}
+
+/* Tor's circuits are built here at once, but have not opened. */
+static origin_circuit_t *
+launch_mock(const uint8_t *nonce, uint8_t purpose, extend_info_t *exit, int flags)
+{
+  (void) exit, (void) flags;
+  if (launches_fail)
+    return NULL;
+  tor_assert(n_paths < PATHS_MAX);
+  origin_circuit_t *circ = new_client(purpose);
+  circ->base_.conflux_pending_nonce = tor_memdup(nonce, DIGEST256_LEN);
+  new_exit();
+  n_paths++;
+  return circ;
+}
+
+static void
+set_up(void)
+{
+  n_paths = n_on_wire = 0;
+  memset(paths, 0, sizeof(paths));
+  memset(sent, 0, sizeof(sent));
+  launches_fail = false;
+  clock_usec = 1000000;
+  congestion_control_set_cc_enabled();
+  get_circuit_build_times_mutable()->timeout_ms = 1000;
+  max_unlinked_leg_retry = 3;
+  conflux_pool_init();
+  MOCK(circuit_establish_circuit_conflux, launch_mock);
+  MOCK(relay_send_command_from_edge_, send_mock);
+  MOCK(circuit_mark_for_close_, close_mock);
+  MOCK(monotime_absolute_usec, read_clock);
+}
+
+static void
+end_circuit(circuit_t *circ)
+{
+  circuit_mark_for_close(circ, END_CIRC_REASON_FINISHED);
+  if (CIRCUIT_IS_ORIGIN(circ))
+    TO_ORIGIN_CIRCUIT(circ)->p_streams = NULL;
+  else
+    TO_OR_CIRCUIT(circ)->n_streams = TO_OR_CIRCUIT(circ)->resolving_streams = NULL;
+}
+
+static int
+sets_left(void)
+{
+  return digest256map_size(get_linked_pool(true)) + digest256map_size(get_linked_pool(false)) +
+    digest256map_size(get_unlinked_pool(true)) + digest256map_size(get_unlinked_pool(false));
+}
+
+/* Closes and frees what is left. No set may outlive its circuits. */
+static void
+tear_down(void)
+{
+  conflux_notify_shutdown();
+  for (int i = 0; i < n_paths; i++) {
+    if (paths[i].client)
+      end_circuit(client(i));
+    if (paths[i].exit)
+      end_circuit(exit_of(i));
+  }
+  if (sets_left() != 0)
+    TT_FAIL(("%d sets are left without circuits", sets_left()));
+  for (int i = 0; i < n_paths; i++) {
+    circuit_t *ends[2] = { paths[i].client ? client(i) : NULL, paths[i].exit ? exit_of(i) : NULL };
+    for (int end = 0; end < 2; end++) {
+      if (ends[end])
+        conflux_circuit_about_to_free(ends[end]);
+      circuit_free_(ends[end]);
+    }
+  }
+  conflux_clear_shutdown();
+  UNMOCK(circuit_establish_circuit_conflux);
+  UNMOCK(relay_send_command_from_edge_);
+  UNMOCK(circuit_mark_for_close_);
+  UNMOCK(monotime_absolute_usec);
+}
+
+/* ---- What happens to them ---- */
+
+/* A message arrives, from the last hop where there is more than one. */
+static void
+arrive(circuit_t *circ, uint8_t command, const uint8_t *body, size_t len)
+{
+  relay_msg_t msg = { .command = command, .length = (uint16_t) len, .body = body };
+  crypt_path_t *hop = CIRCUIT_IS_ORIGIN(circ) ? TO_ORIGIN_CIRCUIT(circ)->cpath->prev : NULL;
+  switch (command) {
+    case RELAY_COMMAND_CONFLUX_LINK: conflux_process_link(circ, &msg); break;
+    case RELAY_COMMAND_CONFLUX_LINKED: conflux_process_linked(circ, hop, &msg); break;
+    case RELAY_COMMAND_CONFLUX_LINKED_ACK: conflux_process_linked_ack(circ); break;
+    case RELAY_COMMAND_CONFLUX_SWITCH: conflux_process_switch_command(circ, hop, &msg); break;
+    default: tor_assert_unreached();
+  }
+}
+
+/* LINK or LINKED as somebody may make it up. */
+static void
+arrive_link(circuit_t *circ, uint8_t command, const uint8_t *nonce, uint64_t last_sent)
+{
+  uint8_t body[LINK_LEN] = { 1 };
+  memcpy(body + 1, nonce, DIGEST256_LEN);
+  set_uint64(body + 1 + DIGEST256_LEN, tor_htonll(last_sent));
+  body[LINK_LEN - 1] = CONFLUX_UX_HIGH_THROUGHPUT;
+  arrive(circ, command, body, LINK_LEN);
+}
+
+/* Takes the oldest message for a circuit, or for any, off the wire, and delivers it. False when there is none. */
+static bool
+deliver_to(const circuit_t *circ)
+{
+  int at = 0;
+  while (at < n_on_wire && circ && wire[at].to != circ)
+    at++;
+  if (at == n_on_wire)
+    return false;
+  on_wire_t message = wire[at];
+  n_on_wire--;
+  memmove(&wire[at], &wire[at + 1], (size_t) (n_on_wire - at) * sizeof(wire[0]));
+  if (message.to->marked_for_close)
+    return true;
+  if (message.command == DESTROY)
+    circuit_mark_for_close(message.to, message.reason | END_CIRC_REASON_FLAG_REMOTE);
+  else
+    arrive(message.to, message.command, message.body, message.len);
+  return true;
+}
+
+static void
+deliver_after(uint64_t usec)
+{
+  clock_usec += usec;
+  tor_assert(deliver_to(NULL));
+}
+
+static void
+deliver_all(void)
+{
+  do
+    clock_usec += 1000;
+  while (deliver_to(NULL));
+}
+
+/* A circuit of the client opens, which sends LINK. */
+static void
+open_leg(int i)
+{
+  client(i)->state = CIRCUIT_STATE_OPEN;
+  conflux_circuit_has_opened(paths[i].client);
+}
+
+/* A whole handshake on one circuit, whatever waits on others. */
+static void
+link_leg(int i)
+{
+  open_leg(i);
+  clock_usec += 1000;
+  tor_assert(deliver_to(exit_of(i)));
+  clock_usec += 1000;
+  tor_assert(deliver_to(client(i)));
+  clock_usec += 1000;
+  tor_assert(deliver_to(exit_of(i)));
+}
+
+static void
+link_set(int legs)
+{
+  tor_assert(launch_new_set(legs));
+  for (int i = 0; i < legs; i++)
+    open_leg(i);
+  deliver_all();
+}
+
+static bool
+is_closed_for(const circuit_t *circ, int reason)
+{
+  return circ->marked_for_close && circ->marked_for_close_reason == reason;
+}
+
+/* The client's set can be used: so many legs, of which this is one. */
+static bool
+is_linked(int i, int legs)
+{
+  const circuit_t *circ = client(i);
+  return circ->conflux && !circ->conflux_pending_nonce && circ->purpose == CIRCUIT_PURPOSE_CONFLUX_LINKED &&
+    !circ->marked_for_close && CONFLUX_NUM_LEGS(circ->conflux) == legs &&
+    digest256map_get(get_linked_pool(true), circ->conflux->nonce) == circ->conflux &&
+    digest256map_size(get_unlinked_pool(true)) == 0 && conflux_get_leg(circ->conflux, circ);
+}
+
+static const uint8_t nonce_a[DIGEST256_LEN] = "one nonce, 32 bytes of it, no 0";
+static const uint8_t nonce_b[DIGEST256_LEN] = "two nonces are never the same..";
+
+/* ---- The handshake ---- */
+
+static void
+test_handshake(void *arg)
+{
+  (void) arg;
+  set_up();
+  link_set(2);
+  tt_assert(is_linked(0, 2));
+  tt_assert(is_linked(1, 2));
+  tt_ptr_op(client(0)->conflux, OP_EQ, client(1)->conflux);
+  tt_ptr_op(exit_of(0)->conflux, OP_EQ, exit_of(1)->conflux);
+  tt_int_op(CONFLUX_NUM_LEGS(exit_of(0)->conflux), OP_EQ, 2);
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINK], OP_EQ, 2);
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED], OP_EQ, 2);
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED_ACK], OP_EQ, 2);
+  tt_int_op(sent[DESTROY], OP_EQ, 0);
+ done:
+  tear_down();
+}
+
+/* The round trip of the handshake is the first that is known of a leg. */
+static void
+test_rtt(void *arg)
+{
+  (void) arg;
+  set_up();
+  tt_assert(launch_new_set(2));
+  open_leg(0);
+  deliver_after(30000);
+  deliver_after(12000);
+  deliver_after(7000);
+  open_leg(1);
+  deliver_after(1000);
+  deliver_after(2000);
+  deliver_after(4000);
+  tt_assert(is_linked(0, 2));
+  tt_u64_op(conflux_get_leg(client(0)->conflux, client(0))->circ_rtts_usec, OP_EQ, 42000);
+  tt_u64_op(conflux_get_leg(client(1)->conflux, client(1))->circ_rtts_usec, OP_EQ, 3000);
+  tt_u64_op(conflux_get_leg(exit_of(0)->conflux, exit_of(0))->circ_rtts_usec, OP_EQ, 19000);
+  tt_u64_op(conflux_get_leg(exit_of(1)->conflux, exit_of(1))->circ_rtts_usec, OP_EQ, 6000);
+  tear_down();
+
+  /* One as long as a circuit may take to be built is too long. */
+  set_up();
+  tt_assert(launch_new_set(2));
+  open_leg(0);
+  deliver_after(0);
+  deliver_after(999999);
+  tt_assert(!client(0)->marked_for_close);
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED_ACK], OP_EQ, 1);
+  deliver_after(0);
+  open_leg(1);
+  deliver_after(0);
+  deliver_after(1000000);
+  tt_assert(client(1)->marked_for_close);
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED_ACK], OP_EQ, 1);
+  tt_assert(!client(0)->marked_for_close);
+ done:
+  tear_down();
+}
+
+/* One LINKED to a LINK, also while the set waits for another leg. */
+static void
+test_linked_twice(void *arg)
+{
+  (void) arg;
+  uint8_t nonce[DIGEST256_LEN];
+  set_up();
+  tt_assert(launch_new_set(2));
+  memcpy(nonce, client(0)->conflux_pending_nonce, sizeof(nonce));
+  link_leg(0);
+  tt_ptr_op(client(0)->conflux, OP_EQ, NULL);
+  tt_assert(!client(0)->marked_for_close);
+  arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINKED, nonce, 0);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED_ACK], OP_EQ, 1);
+  tt_assert(!client(1)->marked_for_close);
+  tear_down();
+
+  /* And when the set is linked. */
+  set_up();
+  link_set(2);
+  memcpy(nonce, client(0)->conflux->nonce, sizeof(nonce));
+  arrive_link(client(1), RELAY_COMMAND_CONFLUX_LINKED, nonce, 0);
+  tt_assert(is_closed_for(client(1), END_CIRC_REASON_TORPROTOCOL));
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED_ACK], OP_EQ, 2);
+ done:
+  tear_down();
+}
+
+static void
+test_ack_twice(void *arg)
+{
+  (void) arg;
+  set_up();
+  link_set(2);
+  clock_usec += 5000;
+  arrive(exit_of(0), RELAY_COMMAND_CONFLUX_LINKED_ACK, NULL, 0);
+  tt_assert(is_closed_for(exit_of(0), END_CIRC_REASON_TORPROTOCOL));
+  tear_down();
+
+  /* On a circuit that nobody has linked. */
+  set_up();
+  new_exit();
+  n_paths++;
+  arrive(exit_of(0), RELAY_COMMAND_CONFLUX_LINKED_ACK, NULL, 0);
+  tt_assert(is_closed_for(exit_of(0), END_CIRC_REASON_TORPROTOCOL));
+ done:
+  tear_down();
+}
+
+/* LINKED that does not fit what the client has sent. */
+static void
+test_linked_wrong(void *arg)
+{
+  (void) arg;
+  uint8_t nonce[DIGEST256_LEN];
+
+  /* With another nonce. */
+  set_up();
+  tt_assert(launch_new_set(2));
+  open_leg(0);
+  arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINKED, nonce_a, 0);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  tear_down();
+
+  /* With the nonce of another set. */
+  set_up();
+  tt_assert(launch_new_set(1));
+  tt_assert(launch_new_set(1));
+  memcpy(nonce, client(1)->conflux_pending_nonce, sizeof(nonce));
+  open_leg(0);
+  open_leg(1);
+  arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINKED, nonce, 0);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  tt_assert(!client(1)->marked_for_close);
+  tear_down();
+
+  /* Before LINK was sent. */
+  set_up();
+  tt_assert(launch_new_set(2));
+  memcpy(nonce, client(0)->conflux_pending_nonce, sizeof(nonce));
+  arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINKED, nonce, 0);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  tear_down();
+
+  /* On a circuit that has nothing to do with it. */
+  set_up();
+  new_client(CIRCUIT_PURPOSE_C_GENERAL);
+  n_paths++;
+  arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINKED, nonce_a, 0);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  tear_down();
+
+  /* From another hop than the last, and cut short. */
+  set_up();
+  tt_assert(launch_new_set(2));
+  open_leg(0);
+  open_leg(1);
+  uint8_t body[LINK_LEN] = { 1 };
+  memcpy(body + 1, client(0)->conflux_pending_nonce, DIGEST256_LEN);
+  relay_msg_t msg = { .command = RELAY_COMMAND_CONFLUX_LINKED, .length = LINK_LEN, .body = body };
+  conflux_process_linked(client(0), paths[0].client->cpath, &msg);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  arrive(client(1), RELAY_COMMAND_CONFLUX_LINKED, body, LINK_LEN - 1);
+  tt_assert(is_closed_for(client(1), END_CIRC_REASON_TORPROTOCOL));
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED_ACK], OP_EQ, 0);
+  tear_down();
+
+  /* The exit has sent what never arrived: no leg can be trusted to fill the gap, and none is acknowledged. */
+  set_up();
+  tt_assert(launch_new_set(1));
+  memcpy(nonce, client(0)->conflux_pending_nonce, sizeof(nonce));
+  open_leg(0);
+  arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINKED, nonce, 1);
+  tt_assert(client(0)->marked_for_close);
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED_ACK], OP_EQ, 0);
+ done:
+  tear_down();
+}
+
+/* LINK is for a circuit that ends here, has no stream and was never linked. */
+static void
+test_link_wrong(void *arg)
+{
+  (void) arg;
+  static edge_connection_t stream;
+  memset(&stream, 0, sizeof(stream));
+
+  set_up();
+  for (n_paths = 0; n_paths < 5; n_paths++)
+    new_exit();
+  TO_OR_CIRCUIT(exit_of(0))->n_streams = &stream;
+  arrive_link(exit_of(0), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+  tt_assert(is_closed_for(exit_of(0), END_CIRC_REASON_TORPROTOCOL));
+  TO_OR_CIRCUIT(exit_of(1))->resolving_streams = &stream;
+  arrive_link(exit_of(1), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+  tt_assert(is_closed_for(exit_of(1), END_CIRC_REASON_TORPROTOCOL));
+
+  /* Tor calls it a bug in its log, which would fail the test. */
+  setup_full_capture_of_logs(LOG_WARN);
+  exit_of(2)->n_chan = (channel_t *) &stream;
+  arrive_link(exit_of(2), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+  exit_of(2)->n_chan = NULL;
+  teardown_capture_of_logs();
+  tt_assert(is_closed_for(exit_of(2), END_CIRC_REASON_TORPROTOCOL));
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED], OP_EQ, 0);
+  tt_int_op(sets_left(), OP_EQ, 0);
+
+  /* Twice: for the same set, and for another. */
+  for (int i = 3; i < 5; i++) {
+    arrive_link(exit_of(i), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+    tt_assert(exit_of(i)->conflux && !exit_of(i)->marked_for_close);
+  }
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED], OP_EQ, 2);
+  arrive_link(exit_of(3), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+  tt_assert(is_closed_for(exit_of(3), END_CIRC_REASON_TORPROTOCOL));
+  arrive_link(exit_of(4), RELAY_COMMAND_CONFLUX_LINK, nonce_b, 0);
+  tt_assert(is_closed_for(exit_of(4), END_CIRC_REASON_TORPROTOCOL));
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED], OP_EQ, 2);
+ done:
+  teardown_capture_of_logs();
+  tear_down();
+}
+
+/* LINK and LINKED_ACK at a client, and LINKED at an exit. */
+static void
+test_wrong_end(void *arg)
+{
+  (void) arg;
+  set_up();
+  link_set(2);
+  arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  tear_down();
+  set_up();
+  link_set(2);
+  arrive(client(0), RELAY_COMMAND_CONFLUX_LINKED_ACK, NULL, 0);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  arrive_link(exit_of(1), RELAY_COMMAND_CONFLUX_LINKED, nonce_a, 0);
+  tt_assert(is_closed_for(exit_of(1), END_CIRC_REASON_TORPROTOCOL));
+ done:
+  tear_down();
+}
+
+/* A leg more than may be. */
+static void
+test_legs_limit(void *arg)
+{
+  (void) arg;
+  set_up();
+  int most = conflux_params_get_max_legs_set();
+  tt_int_op(most, OP_LT, PATHS_MAX);
+  for (n_paths = 0; n_paths <= most; n_paths++)
+    new_exit();
+  for (int i = 0; i < most; i++) {
+    arrive_link(exit_of(i), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+    tt_assert(!exit_of(i)->marked_for_close);
+  }
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED], OP_EQ, most);
+  arrive_link(exit_of(most), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+  tt_assert(exit_of(most)->marked_for_close);
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED], OP_EQ, most);
+  /* The others go on, and another set has room. */
+  tt_int_op(sent[DESTROY], OP_EQ, 1);
+  tt_int_op(CONFLUX_NUM_LEGS(exit_of(0)->conflux), OP_EQ, most);
+  new_exit();
+  n_paths++;
+  arrive_link(exit_of(most + 1), RELAY_COMMAND_CONFLUX_LINK, nonce_b, 0);
+  tt_assert(!exit_of(most + 1)->marked_for_close);
+ done:
+  tear_down();
+}
+
+/* ---- Legs that are lost before they are linked ---- */
+
+/* There is no more to wait for when the last leg that was not linked is lost and may not be launched again. */
+static void
+test_last_unlinked_lost(void *arg)
+{
+  (void) arg;
+  /* Tor ends. */
+  set_up();
+  tt_assert(launch_new_set(2));
+  link_leg(0);
+  tt_ptr_op(client(0)->conflux, OP_EQ, NULL);
+  conflux_notify_shutdown();
+  circuit_mark_for_close(client(1), END_CIRC_REASON_DESTROYED);
+  tt_int_op(n_paths, OP_EQ, 2);
+  tt_assert(is_linked(0, 1));
+  tear_down();
+
+  /* It was launched too often. */
+  set_up();
+  max_unlinked_leg_retry = 1;
+  tt_int_op(conflux_params_get_num_legs_set(), OP_EQ, 2);
+  tt_assert(launch_new_set(3));
+  link_leg(0);
+  circuit_mark_for_close(client(1), END_CIRC_REASON_DESTROYED);
+  tt_int_op(n_paths, OP_EQ, 3);
+  tt_ptr_op(client(0)->conflux, OP_EQ, NULL);
+  circuit_mark_for_close(client(2), END_CIRC_REASON_DESTROYED);
+  tt_int_op(n_paths, OP_EQ, 3);
+  tt_assert(is_linked(0, 1));
+  tt_ptr_op(conflux_decide_next_circ(client(0)->conflux), OP_EQ, client(0));
+  tear_down();
+
+  /* Launching it again fails. */
+  set_up();
+  tt_assert(launch_new_set(2));
+  link_leg(0);
+  launches_fail = true;
+  circuit_mark_for_close(client(1), END_CIRC_REASON_DESTROYED);
+  tt_assert(is_linked(0, 1));
+ done:
+  tear_down();
+}
+
+/* One that may be launched again is, and the set waits for it. */
+static void
+test_relaunch(void *arg)
+{
+  (void) arg;
+  set_up();
+  tt_assert(launch_new_set(2));
+  link_leg(0);
+  open_leg(1);
+  circuit_mark_for_close(client(1), END_CIRC_REASON_DESTROYED);
+  tt_int_op(n_paths, OP_EQ, 3);
+  tt_ptr_op(client(0)->conflux, OP_EQ, NULL);
+  deliver_all();
+  link_leg(2);
+  tt_assert(is_linked(0, 2));
+  tt_assert(is_linked(2, 2));
+ done:
+  tear_down();
+}
+
+static void
+test_launch_limit(void *arg)
+{
+  (void) arg;
+  uint8_t nonce[DIGEST256_LEN];
+  set_up();
+  max_unlinked_leg_retry = 2;
+  int most = conflux_params_get_num_legs_set() + 2;
+  tt_assert(launch_new_set(1));
+  memcpy(nonce, client(0)->conflux_pending_nonce, sizeof(nonce));
+  for (int i = 1; i < most; i++)
+    tt_assert(conflux_launch_leg(nonce));
+  tt_int_op(n_paths, OP_EQ, most);
+  tt_assert(!conflux_launch_leg(nonce));
+  tt_assert(!conflux_launch_leg(nonce));
+  tt_int_op(n_paths, OP_EQ, most);
+  /* Another set has launches of its own. */
+  tt_assert(launch_new_set(1));
+  tear_down();
+
+  /* A launch that fails leaves no set behind that has no leg. */
+  set_up();
+  launches_fail = true;
+  tt_assert(!launch_new_set(2));
+  tt_int_op(sets_left(), OP_EQ, 0);
+ done:
+  tear_down();
+}
+
+/* An exit that never answers does not keep a set from being used. */
+static void
+test_no_answer(void *arg)
+{
+  (void) arg;
+  set_up();
+  tt_assert(launch_new_set(2));
+  open_leg(0);
+  open_leg(1);
+  uint64_t opened = clock_usec;
+  while (deliver_to(exit_of(0)) || deliver_to(client(0)))
+    clock_usec += 1000;
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED_ACK], OP_EQ, 1);
+  clock_usec = opened + 999000;
+  conflux_predict_new(0);
+  tt_assert(!client(1)->marked_for_close);
+  clock_usec = opened + 1001000;
+  conflux_predict_new(0);
+  tt_assert(client(1)->marked_for_close);
+  tt_assert(!client(0)->marked_for_close);
+  /* Another is launched, in time. */
+  tt_int_op(n_paths, OP_EQ, 3);
+  link_leg(2);
+  tt_assert(is_linked(0, 2));
+  /* Legs that are linked have no such limit. */
+  clock_usec += 10000000;
+  conflux_predict_new(0);
+  tt_assert(is_linked(0, 2));
+ done:
+  tear_down();
+}
+
+/* ---- Legs that are lost later ---- */
+
+static congestion_control_t *
+cc_of(const circuit_t *circ)
+{
+  return CIRCUIT_IS_ORIGIN(circ) ? CONST_TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol : circ->ccontrol;
+}
+
+/* Sends DATA, which all goes out on the leg that is named. */
+static void
+send_data(circuit_t *leg, int count)
+{
+  conflux_t *cfx = leg->conflux;
+  for (int i = 0; i < count; i++) {
+    circuit_t *circ = conflux_decide_circ_for_send(cfx, leg, RELAY_COMMAND_DATA);
+    tor_assert(circ == leg);
+    conflux_note_cell_sent(cfx, circ, RELAY_COMMAND_DATA);
+    cc_of(circ)->inflight++;
+  }
+}
+
+/* A linked set has sent 31 messages on its first leg, then one on its second, and has a stream on the first. */
+static void
+use_both_legs(circuit_t *leg0, circuit_t *leg1, edge_connection_t *stream)
+{
+  memset(stream, 0, sizeof(*stream));
+  stream->on_circuit = leg0;
+  if (CIRCUIT_IS_ORIGIN(leg0)) {
+    stream->cpath_layer = TO_ORIGIN_CIRCUIT(leg0)->cpath->prev;
+    conflux_update_p_streams(TO_ORIGIN_CIRCUIT(leg0), stream);
+  } else {
+    conflux_update_n_streams(TO_OR_CIRCUIT(leg0), stream);
+  }
+  conflux_update_rtt(leg0->conflux, leg0, 1000);
+  conflux_update_rtt(leg0->conflux, leg1, 2000);
+  send_data(leg0, 31);
+  conflux_update_rtt(leg0->conflux, leg1, 500);
+  send_data(leg1, 1);
+  tor_assert(sent[RELAY_COMMAND_CONFLUX_SWITCH] == 1);
+}
+
+static void
+lose_first_leg(bool is_client, uint64_t inflight, bool all_close)
+{
+  static edge_connection_t stream;
+  set_up();
+  link_set(2);
+  circuit_t *leg0 = is_client ? client(0) : exit_of(0);
+  circuit_t *leg1 = is_client ? client(1) : exit_of(1);
+  use_both_legs(leg0, leg1, &stream);
+  cc_of(leg0)->inflight = inflight;
+  circuit_mark_for_close(leg0, END_CIRC_REASON_DESTROYED);
+  if (all_close) {
+    tt_assert(is_closed_for(leg1, END_CIRC_REASON_FINISHED));
+    tt_int_op(digest256map_size(get_linked_pool(is_client)), OP_EQ, 0);
+  } else {
+    tt_assert(!leg1->marked_for_close);
+    tt_ptr_op(leg0->conflux, OP_EQ, NULL);
+    tt_int_op(CONFLUX_NUM_LEGS(leg1->conflux), OP_EQ, 1);
+    tt_ptr_op(stream.on_circuit, OP_EQ, leg1);
+    if (is_client) {
+      tt_ptr_op(stream.cpath_layer, OP_EQ, TO_ORIGIN_CIRCUIT(leg1)->cpath->prev);
+      tt_ptr_op(TO_ORIGIN_CIRCUIT(leg0)->p_streams, OP_EQ, NULL);
+      tt_ptr_op(TO_ORIGIN_CIRCUIT(leg1)->p_streams, OP_EQ, &stream);
+    } else {
+      tt_ptr_op(TO_OR_CIRCUIT(leg0)->n_streams, OP_EQ, NULL);
+      tt_ptr_op(TO_OR_CIRCUIT(leg1)->n_streams, OP_EQ, &stream);
+    }
+    send_data(leg1, 3);
+    tt_u64_op(conflux_get_max_seq_sent(leg1->conflux), OP_EQ, 35);
+  }
+ done:
+  tear_down();
+}
+
+/* What is in flight on a leg that closes is lost, up to what the next SENDME would have told: then nobody knows what. */
+static void
+test_in_flight(void *arg)
+{
+  (void) arg;
+  for (int is_client = 0; is_client < 2; is_client++) {
+    lose_first_leg(is_client, 0, false);
+    lose_first_leg(is_client, 30, false);
+    lose_first_leg(is_client, 31, true);
+    lose_first_leg(is_client, 32, true);
+  }
+}
+
+/* The leg that sends takes its set along, with legs that are not linked yet. */
+static void
+test_sending_leg_lost(void *arg)
+{
+  (void) arg;
+  static edge_connection_t stream;
+  uint8_t nonce[DIGEST256_LEN];
+  set_up();
+  link_set(2);
+  use_both_legs(client(0), client(1), &stream);
+  memcpy(nonce, client(0)->conflux->nonce, sizeof(nonce));
+  tt_assert(conflux_launch_leg(nonce));
+  tt_int_op(n_paths, OP_EQ, 3);
+  cc_of(client(1))->inflight = 0;
+  circuit_mark_for_close(client(1), END_CIRC_REASON_DESTROYED);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_FINISHED));
+  tt_assert(client(2)->marked_for_close);
+  tt_int_op(n_paths, OP_EQ, 3);
+  tt_int_op(digest256map_size(get_linked_pool(true)), OP_EQ, 0);
+  tt_int_op(digest256map_size(get_unlinked_pool(true)), OP_EQ, 0);
+ done:
+  tear_down();
+}
+
+#define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
+struct testcase_t conflux_pool_tests[] = {
+  ONE(handshake), ONE(rtt), ONE(linked_twice), ONE(ack_twice), ONE(linked_wrong), ONE(link_wrong), ONE(wrong_end),
+  ONE(legs_limit), ONE(last_unlinked_lost), ONE(relaunch), ONE(launch_limit), ONE(no_answer), ONE(in_flight),
+  ONE(sending_leg_lost),
+  END_OF_TESTCASES
+};
