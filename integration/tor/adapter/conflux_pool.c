@@ -509,9 +509,9 @@ leg_take_out(flow_leg_t *leg, bool is_freed)
   flow_set_t *set = leg->set;
   circuit_t *circ = leg->tor.circ;
   if (!leg->is_joined) {
+    /* LINK may have come on a circuit with streams, which is why it goes: they stay its own. */
     smartlist_remove(set->unlinked, leg);
     tor_free(circ->conflux_pending_nonce);
-    check_no_streams(circ);
     return;
   }
   smartlist_remove(set->tor.legs, leg);

@@ -105,7 +105,9 @@ impl Set {
         if link.nonce != self.terms.nonce {
             return Err(Fault::BadNonce);
         }
-        if link.last_recv > highest_sent {
+        // An exit has nothing to send before streams can be opened: what it says it has sent is lost (prop329 §2.4.4).
+        let has_lost = !self.usable && link.last_sent > 0;
+        if link.last_recv > highest_sent || has_lost {
             return Err(Fault::BadLinkNumbers);
         }
         let rtt = now.saturating_sub(asked_at);
