@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs groups of tor's own tests on two builds of its test program, and compares how many passed; then seam_tests.c,
-# which is in two builds of its own: one history in which both must decide alike, and what is circflow's own.
+# Runs groups of tor's own tests on two builds of its test program, and compares how many passed; then seam_tests.c
+# and seam_pool_tests.c, which are in two builds of their own: one history in which both must decide alike, and what is
+# circflow's own.
 #
 # usage: tests.sh FOLDER_OF_BUILDS GROUP...
 set -eu
@@ -52,9 +53,11 @@ else
     echo "the two builds do not decide alike: diff $builds/seam-*/history"
     failed=1
 fi
-own=$(run "$builds/seam-circflow" conflux/cell/..)
-printf '%-24s %10s %14s\n' "tests of the seam" "" "$own"
-case $own in 0* | *[a-z]*) failed=1 ;; esac
+for group in conflux/cell/.. conflux/pool/..; do
+    own=$(run "$builds/seam-circflow" "$group")
+    printf '%-24s %10s %14s\n' "of the seam: $group" "" "$own"
+    case $own in 0* | *[a-z]*) failed=1 ;; esac
+done
 
 [ "$failed" = 0 ] || { echo "tor-tests: FAILED"; exit 1; }
 echo "tor-tests: OK"
