@@ -1,5 +1,5 @@
-/* Tests of the link handshake and of the pool of sets: conflux_pool.h of tor, from tor's side. They are built into tor's
- * test program in the place of tor's own tests of conflux_pool.c, in build folders of their own.
+/* Tests of the link handshake and of the pool of sets: conflux_pool.h of tor, from tor's side. They are built into
+ * tor's test program in the place of tor's own tests of conflux_pool.c, in build folders of their own.
  *
  * A client and an exit live in one process. What one sends waits on a wire until the test delivers it; the clock moves
  * when the test says so. Sets and legs are made by the pool alone. With circflow only: much of it is what stock tor
@@ -838,7 +838,7 @@ lose_first_leg(bool is_client, uint64_t inflight, bool all_close)
   tear_down();
 }
 
-/* What is in flight on a leg that closes is lost, up to what the next SENDME would have told: then nobody knows what. */
+/* What is in flight on a leg that closes is lost. As much as a SENDME tells of, and nobody knows what. */
 static void
 test_in_flight(void *arg)
 {

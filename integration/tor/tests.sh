@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs groups of tor's own tests on two builds of its test program, and compares how many passed; then seam_tests.c and
-# seam_pool_tests.c, which are in two builds of their own: one history in which both must decide alike, and what
-# circflow does better or by itself.
+# Runs groups of tor's own tests on two builds of its test program, and compares how many passed; then seam_tests.c
+# and seam_pool_tests.c, which are in two builds of their own: one history in which both must decide alike, and what is
+# circflow's own.
 #
 # usage: tests.sh FOLDER_OF_BUILDS GROUP...
 set -eu
@@ -53,10 +53,9 @@ else
     echo "the two builds do not decide alike: diff $builds/seam-*/history"
     failed=1
 fi
-for group in cell pool; do
-    own=$(run "$builds/seam-circflow" conflux/$group/..)
-    case $group in cell) name="tests of the seam" ;; *) name="tests of the pool" ;; esac
-    printf '%-24s %10s %14s\n' "$name" "" "$own"
+for group in conflux/cell/.. conflux/pool/..; do
+    own=$(run "$builds/seam-circflow" "$group")
+    printf '%-24s %10s %14s\n' "of the seam: $group" "" "$own"
     case $own in 0* | *[a-z]*) failed=1 ;; esac
 done
 

@@ -28,13 +28,13 @@ run() { # NAME BUILD GROUP...
         --log-file="$out/$name/%p.log" ./src/test/test "$@") >"$out/$name.log" 2>&1 || true
 }
 
-# The pool's tests are in the build of the seam too, but for the one of conflux_cell.c. The history is a short one.
+# Ours, with a short history, and tor's own.
 (export CIRCFLOW_TOR_HISTORY=20000
     run seam seam-circflow conflux/..) &
 seam=$!
 machines=$here/../../examples/machines/front
 (export CIRCFLOW_TOR_PADDING_CLIENT="$machines-client.txt" CIRCFLOW_TOR_PADDING_RELAY="$machines-exit.txt"
-    run tor circflow conflux/cell/.. circuitpadding/..) &
+    run tor circflow conflux/.. circuitpadding/..) &
 tor=$!
 wait "$seam" "$tor"
 
