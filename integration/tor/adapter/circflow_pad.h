@@ -415,7 +415,9 @@ __wrap_circpad_deliver_recognized_relay_cell_events(circuit_t *circ, uint8_t com
   /* What conflux orders was heard of on arrival; what is about padding has a body, and is next. */
   if (pad && !(circ->conflux && conflux_should_multiplex(command)) &&
       command != RELAY_COMMAND_PADDING_NEGOTIATE && command != RELAY_COMMAND_PADDING_NEGOTIATED &&
-      pad_feed(pad, command, layer, NULL, 0) && pad->is_client)
+      pad_feed(pad, command, layer, NULL, 0) && pad->is_client &&
+      /* Tor counts it itself where a machine of its own is there as well. */
+      !circpad_padding_is_from_expected_hop(circ, layer))
     circuit_read_valid_data(TO_ORIGIN_CIRCUIT(circ), 0);
   __real_circpad_deliver_recognized_relay_cell_events(circ, command, layer);
 }
