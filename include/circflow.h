@@ -589,8 +589,8 @@ typedef enum circflow_insn_kind {
   // The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
   // once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
   CIRCFLOW_INSN_LINKED = 6,
-  // The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED
-  // any more and one is linked, at an exit when the first LINKED has been handed to you to send.
+  // The set may carry streams from now on. Once in a set's life: at a client when no leg is being built or waits for
+  // LINKED any more and one is linked, at an exit when the first LINKED has been handed to you to send.
   CIRCFLOW_INSN_USABLE = 7,
   // Client: a leg was lost before it was linked, still being built or not, or one that was linked before the set was
   // usable, and the nonce's launch budget has room for another: launch one if you can, and add it. The set goes on
@@ -1099,8 +1099,8 @@ typedef struct circflow_set_config {
   uint32_t switch_ahead_max;
   // Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 8.
   uint32_t legs_max;
-  // Client: legs that may be launched, failed ones counted, until the set is usable, and again after each time that
-  // every leg has been answered. Default 5 (prop329 4.2.2).
+  // Client: legs that may be launched, failed ones counted (also those that failed while they were built), until the
+  // set is usable, and again after each time that every leg has been answered. Default 5 (prop329 4.2.2).
   uint32_t launches_max;
   // What this end wants of the other, CIRCFLOW_UX_*. Default: HIGH_THROUGHPUT.
   uint8_t desired_ux;
@@ -1121,7 +1121,7 @@ typedef struct circflow_set_stats {
   size_t size;
   // Legs, in any state.
   uint32_t legs;
-  // Of these, legs that are not linked yet.
+  // Of these, legs that are not linked yet, those included whose circuits are still being built.
   uint32_t legs_unlinked;
   // 1 when the set may carry streams.
   uint32_t usable;

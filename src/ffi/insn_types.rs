@@ -36,8 +36,8 @@ pub enum circflow_insn_kind {
     /// The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
     /// once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
     CIRCFLOW_INSN_LINKED = 6,
-    /// The set may carry streams from now on. Once in a set's life: at a client when no leg waits for LINKED
-    /// any more and one is linked, at an exit when the first LINKED has been handed to you to send.
+    /// The set may carry streams from now on. Once in a set's life: at a client when no leg is being built or waits for
+    /// LINKED any more and one is linked, at an exit when the first LINKED has been handed to you to send.
     CIRCFLOW_INSN_USABLE = 7,
     /// Client: a leg was lost before it was linked, still being built or not, or one that was linked before the set was
     /// usable, and the nonce's launch budget has room for another: launch one if you can, and add it. The set goes on

@@ -165,8 +165,8 @@ pub struct circflow_set_config {
     pub switch_ahead_max: u32,
     /// Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 8.
     pub legs_max: u32,
-    /// Client: legs that may be launched, failed ones counted, until the set is usable, and again after each time that
-    /// every leg has been answered. Default 5 (prop329 4.2.2).
+    /// Client: legs that may be launched, failed ones counted (also those that failed while they were built), until the
+    /// set is usable, and again after each time that every leg has been answered. Default 5 (prop329 4.2.2).
     pub launches_max: u32,
     /// What this end wants of the other, CIRCFLOW_UX_*. Default: HIGH_THROUGHPUT.
     pub desired_ux: u8,
@@ -384,7 +384,7 @@ pub struct circflow_set_stats {
     pub size: size_t,
     /// Legs, in any state.
     pub legs: u32,
-    /// Of these, legs that are not linked yet.
+    /// Of these, legs that are not linked yet, those included whose circuits are still being built.
     pub legs_unlinked: u32,
     /// 1 when the set may carry streams.
     pub usable: u32,

@@ -160,3 +160,25 @@ impl Set {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conflux::Role;
+
+    #[test]
+    fn link_goes_out_once() {
+        let mut set = Set::default();
+        set.role = Role::Client;
+        let mut effects = Vec::new();
+        let ix = set.launch(Id(7), 3);
+        assert!(set.is_building(ix) && effects.is_empty());
+        assert!(set.built(ix, 5, &mut effects));
+        assert!(matches!(effects[..], [Effect::Send { leg: Id(7), control: Control::Link }, Effect::Arm { .. }]));
+        effects.clear();
+        for no_leg in [ix, ix + 1] {
+            assert!(!set.is_building(no_leg) && !set.built(no_leg, 6, &mut effects));
+        }
+        assert!(effects.is_empty());
+    }
+}
