@@ -55,7 +55,7 @@ else
 fi
 for group in conflux/cell/.. conflux/pool/..; do
     own=$(run "$builds/seam-circflow" "$group")
-    printf '%-24s %10s %14s\n' "of the seam: $group" "" "$own"
+    printf '%-24s %10s %14s\n' "seam: $group" "" "$own"
     case $own in 0* | *[a-z]*) failed=1 ;; esac
 done
 
