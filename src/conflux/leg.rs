@@ -36,6 +36,8 @@ pub(super) struct Leg {
     pub path: Path,
     /// Releases of the set when padding went out here past a message that another leg will carry; the first time none.
     pub passed_by: Option<u64>,
+    /// The handshake's message has left; before, no answer can come. (Not an Option below: every cell steps over legs.)
+    pub asked: bool,
     /// While padding blocks it, its messages are kept here, not by the host.
     pub holds: bool,
     /// Absolute number of the last message sent on it.
@@ -46,8 +48,8 @@ pub(super) struct Leg {
     pub sendme_inc: u32,
     /// When the handshake runs out of time.
     pub deadline: Nanos,
-    /// When the handshake's message left, for the first round-trip time. None before: no answer can have come.
-    pub asked_at: Option<Nanos>,
+    /// When the handshake's message left, for the first round-trip time.
+    pub asked_at: Nanos,
 }
 
 impl Leg {
@@ -60,13 +62,14 @@ impl Leg {
             bare: false,
             path,
             passed_by: None,
+            asked: false,
             holds: false,
             sent: 0,
             recv: 0,
             lane: Lane::EMPTY,
             sendme_inc: limits::SENDME_INC_DEFAULT,
             deadline: NEVER,
-            asked_at: None,
+            asked_at: 0,
         }
     }
 

@@ -81,7 +81,8 @@ impl Set {
     /// leg is as good as any other.
     pub fn handshake_sent(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) {
         let Some(leg) = self.legs.get_mut(usize::from(ix)) else { return };
-        leg.asked_at = Some(now);
+        leg.asked = true;
+        leg.asked_at = now;
         if leg.state.is_linked() {
             leg.path.linked = true;
             self.after_change(effects);
@@ -101,7 +102,9 @@ impl Set {
         let leg = self.legs.get_mut(usize::from(ix)).ok_or(Fault::UnexpectedLinked)?;
         let state = step(role, leg.state, Event::Linked)?;
         // One that knows the nonce from another leg may answer before it is asked.
-        let asked_at = leg.asked_at.ok_or(Fault::UnexpectedLinked)?;
+        if !leg.asked {
+            return Err(Fault::UnexpectedLinked);
+        }
         if link.nonce != self.terms.nonce {
             return Err(Fault::BadNonce);
         }
@@ -110,7 +113,7 @@ impl Set {
         if link.last_recv > highest_sent || has_lost {
             return Err(Fault::BadLinkNumbers);
         }
-        let rtt = now.saturating_sub(asked_at);
+        let rtt = now.saturating_sub(leg.asked_at);
         leg.enter(state);
         leg.measured(rtt);
         let key = leg.key;
@@ -130,7 +133,7 @@ impl Set {
         let leg = self.legs.get_mut(usize::from(ix)).ok_or(Fault::UnexpectedLinkedAck)?;
         let state = step(self.role, leg.state, Event::LinkedAck)?;
         leg.enter(state);
-        leg.measured(leg.asked_at.map_or(0, |asked_at| now.saturating_sub(asked_at)));
+        leg.measured(if leg.asked { now.saturating_sub(leg.asked_at) } else { 0 });
         Self::answered(leg, effects);
         self.after_change(effects);
         Ok(())
