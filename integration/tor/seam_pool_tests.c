@@ -8,12 +8,15 @@
 #define TOR_CONGESTION_CONTROL_PRIVATE
 #define TOR_CONGESTION_CONTROL_COMMON_PRIVATE
 #define CIRCUITLIST_PRIVATE
+#define CIRCUITPADDING_PRIVATE
 
 #include "core/or/or.h"
 
+#include "app/config/config.h"
 #include "core/crypto/relay_crypto.h"
 #include "core/or/circuitbuild.h"
 #include "core/or/circuitlist.h"
+#include "core/or/circuitpadding.h"
 #include "core/or/circuitstats.h"
 #include "core/or/circuituse.h"
 #include "core/or/conflux.h"
@@ -31,6 +34,7 @@
 #include "core/or/or_circuit_st.h"
 #include "core/or/origin_circuit_st.h"
 #include "core/or/relay.h"
+#include "feature/nodelist/networkstatus_st.h"
 #include "lib/arch/bytes.h"
 #include "lib/time/compat_time.h"
 #include "test/log_test_helpers.h"
@@ -46,6 +50,10 @@ typedef struct { origin_circuit_t *client; or_circuit_t *exit; } path_t;
 static path_t paths[PATHS_MAX];
 static int n_paths;
 static bool launches_fail;
+/* While its first cell is sent, or while this command is, tor closes the circuit, or the set. */
+static bool launching_closes_set;
+static uint8_t sending_closes;
+static int sending_answers;
 
 /* The body of LINK and LINKED (prop329 2.2). */
 #define LINK_LEN (1 + DIGEST256_LEN + 8 + 8 + 1)
@@ -109,7 +117,10 @@ send_mock(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *bo
 {
   (void) stream_id, (void) layer, (void) file, (void) line;
   put_on_wire(circ, command, body, len, 0);
-  return 0;
+  if (!sending_closes || command != sending_closes)
+    return 0;
+  circuit_mark_for_close(circ, END_CIRC_REASON_RESOURCELIMIT);
+  return sending_answers;
 }
 
 static void
@@ -179,6 +190,8 @@ launch_mock(const uint8_t *nonce, uint8_t purpose, extend_info_t *exit, int flag
   circ->base_.conflux_pending_nonce = tor_memdup(nonce, DIGEST256_LEN);
   new_exit();
   n_paths++;
+  if (launching_closes_set)
+    conflux_mark_all_for_close(nonce, true, END_CIRC_REASON_RESOURCELIMIT);
   return circ;
 }
 
@@ -188,7 +201,9 @@ set_up(void)
   n_paths = n_on_wire = 0;
   memset(paths, 0, sizeof(paths));
   memset(sent, 0, sizeof(sent));
-  launches_fail = false;
+  launches_fail = launching_closes_set = false;
+  sending_closes = 0;
+  sending_answers = 0;
   clock_usec = 1000000;
   congestion_control_set_cc_enabled();
   get_circuit_build_times_mutable()->timeout_ms = 1000;
@@ -875,10 +890,201 @@ test_sending_leg_lost(void *arg)
   tear_down();
 }
 
+/* A leg that closes while it is sent on takes the message along: no stream may go on without it. */
+static void
+close_in_switch(uint64_t inflight, int answer)
+{
+  static edge_connection_t stream;
+  uint8_t nonce[DIGEST256_LEN];
+  set_up();
+  link_set(2);
+  use_both_legs(client(0), client(1), &stream);
+  memcpy(nonce, client(0)->conflux->nonce, sizeof(nonce));
+  tt_assert(conflux_launch_leg(nonce));
+  cc_of(client(0))->inflight = inflight;
+  conflux_update_rtt(client(0)->conflux, client(1), 5000);
+  tt_ptr_op(conflux_decide_next_circ(client(0)->conflux), OP_EQ, client(0));
+  sending_closes = RELAY_COMMAND_CONFLUX_SWITCH;
+  sending_answers = answer;
+  tt_ptr_op(conflux_decide_circ_for_send(client(0)->conflux, client(1), RELAY_COMMAND_DATA), OP_EQ, NULL);
+  for (int i = 0; i < 3; i++)
+    tt_assert(client(i)->marked_for_close);
+  tt_int_op(sets_left(), OP_EQ, digest256map_size(get_linked_pool(false)));
+ done:
+  tear_down();
+}
+
+static void
+test_closed_in_switch(void *arg)
+{
+  (void) arg;
+  /* circflow would let the set go on, or would not; tor says that the cell was sent, or that it was not. */
+  close_in_switch(0, 0);
+  close_in_switch(0, -1);
+  close_in_switch(31, 0);
+  close_in_switch(31, -1);
+}
+
+/* Tor's padding sends on a leg that is being linked. */
+static const node_t *
+close_in_padding(origin_circuit_t *circ, int hop)
+{
+  (void) hop;
+  circuit_mark_for_close(TO_CIRCUIT(circ), END_CIRC_REASON_RESOURCELIMIT);
+  return NULL;
+}
+
+static void
+test_closed_in_join(void *arg)
+{
+  (void) arg;
+  circpad_machine_spec_t machine;
+  memset(&machine, 0, sizeof(machine));
+  machine.is_origin_side = 1;
+  machine.target_hopnum = 2;
+  machine.conditions.apply_purpose_mask = circpad_circ_purpose_to_mask(CIRCUIT_PURPOSE_CONFLUX_LINKED);
+  machine.conditions.apply_state_mask = CIRCPAD_STATE_ALL;
+  set_up();
+  origin_padding_machines = smartlist_new();
+  smartlist_add(origin_padding_machines, &machine);
+  MOCK(circuit_get_nth_node, close_in_padding);
+  /* Tor calls it a bug that a circuit is closed between two purposes. */
+  setup_full_capture_of_logs(LOG_WARN);
+  tor_capture_bugs_(16);
+  link_set(2);
+  tor_end_capture_bugs_();
+  for (int i = 0; i < n_paths; i++)
+    tt_assert(client(i)->marked_for_close);
+  tt_int_op(digest256map_size(get_linked_pool(true)), OP_EQ, 0);
+  tt_int_op(digest256map_size(get_unlinked_pool(true)), OP_EQ, 0);
+ done:
+  teardown_capture_of_logs();
+  UNMOCK(circuit_get_nth_node);
+  smartlist_free(origin_padding_machines);
+  tear_down();
+}
+
+/* The set ends while a leg of it is launched. */
+static void
+test_closed_in_launch(void *arg)
+{
+  (void) arg;
+  uint8_t nonce[DIGEST256_LEN];
+  set_up();
+  tt_assert(launch_new_set(1));
+  memcpy(nonce, client(0)->conflux_pending_nonce, sizeof(nonce));
+  launching_closes_set = true;
+  setup_full_capture_of_logs(LOG_WARN);
+  tt_assert(!conflux_launch_leg(nonce));
+  expect_no_log_entry();
+  tt_assert(client(0)->marked_for_close);
+  tt_assert(client(1)->marked_for_close);
+  tt_int_op(n_paths, OP_EQ, 2);
+  tt_int_op(sets_left(), OP_EQ, 0);
+ done:
+  teardown_capture_of_logs();
+  tear_down();
+}
+
+/* What falls due while something else is done is done at once: when circuits are freed it is too late, as none can be
+ * closed then. */
+static void
+test_due_in_launch(void *arg)
+{
+  (void) arg;
+  set_up();
+  tt_assert(launch_new_set(1));
+  open_leg(0);
+  clock_usec += 2000000;
+  tt_assert(launch_new_set(1));
+  tt_assert(client(0)->marked_for_close);
+  tt_assert(!client(1)->marked_for_close);
+ done:
+  tear_down();
+}
+
+/* No leg is launched again when conflux has been switched off. */
+static void
+test_switched_off(void *arg)
+{
+  (void) arg;
+  set_up();
+  tt_assert(launch_new_set(2));
+  get_options_mutable()->ConfluxEnabled = 0;
+  open_leg(0);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  tt_int_op(n_paths, OP_EQ, 2);
+  open_leg(1);
+  tt_assert(client(1)->marked_for_close);
+  tt_int_op(n_paths, OP_EQ, 2);
+  tt_int_op(sets_left(), OP_EQ, 0);
+ done:
+  get_options_mutable()->ConfluxEnabled = -1;
+  tear_down();
+}
+
+/* A set whose one linked leg has gone unused lives on with a leg that is linked later, and the leg that has gone has
+ * nothing to do with it any more. */
+static void
+test_revived(void *arg)
+{
+  (void) arg;
+  uint8_t nonce[DIGEST256_LEN];
+  set_up();
+  link_set(1);
+  memcpy(nonce, client(0)->conflux->nonce, sizeof(nonce));
+  tt_assert(conflux_launch_leg(nonce));
+  circuit_mark_for_close(client(0), END_CIRC_REASON_FINISHED);
+  tt_ptr_op(client(0)->conflux, OP_EQ, NULL);
+  n_on_wire = 0;
+  tt_assert(!client(1)->marked_for_close);
+  link_leg(1);
+  tt_assert(is_linked(1, 1));
+  conflux_circuit_about_to_free(client(0));
+  tt_assert(is_linked(1, 1));
+ done:
+  tear_down();
+}
+
+/* A consensus with the lowest limits there can be. */
+static void
+test_low_limits(void *arg)
+{
+  (void) arg;
+  networkstatus_t ns;
+  memset(&ns, 0, sizeof(ns));
+  ns.net_params = smartlist_new();
+  ns.routerstatus_list = smartlist_new();
+  set_up();
+  smartlist_add(ns.net_params, (char *) "cfx_max_legs_set=3");
+  smartlist_add(ns.net_params, (char *) "cfx_max_oooq_bytes=0");
+  smartlist_add(ns.net_params, (char *) "cfx_max_unlinked_leg_retry=0");
+  smartlist_add(ns.net_params, (char *) "cfx_num_legs_set=0");
+  conflux_params_new_consensus(&ns);
+  setup_full_capture_of_logs(LOG_WARN);
+  for (n_paths = 0; n_paths < 3; n_paths++)
+    new_exit();
+  for (int i = 0; i < 3; i++) {
+    arrive_link(exit_of(i), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+    tt_assert(exit_of(i)->conflux && !exit_of(i)->marked_for_close);
+  }
+  tt_assert(launch_new_set(1));
+  tt_assert(!conflux_launch_leg(client(3)->conflux_pending_nonce));
+  expect_no_log_entry();
+ done:
+  teardown_capture_of_logs();
+  smartlist_clear(ns.net_params);
+  conflux_params_new_consensus(&ns);
+  smartlist_free(ns.net_params);
+  smartlist_free(ns.routerstatus_list);
+  tear_down();
+}
+
 #define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
 struct testcase_t conflux_pool_tests[] = {
   ONE(handshake), ONE(rtt), ONE(linked_twice), ONE(ack_twice), ONE(linked_wrong), ONE(link_wrong), ONE(wrong_end),
   ONE(legs_limit), ONE(last_unlinked_lost), ONE(relaunch), ONE(launch_limit), ONE(no_answer), ONE(in_flight),
-  ONE(sending_leg_lost),
+  ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_join), ONE(closed_in_launch), ONE(due_in_launch),
+  ONE(switched_off), ONE(revived), ONE(low_limits),
   END_OF_TESTCASES
 };

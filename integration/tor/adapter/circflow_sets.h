@@ -113,6 +113,10 @@ void flow_run(void);
 /* The peer broke the protocol, or a limit was reached: says why, and closes what circflow says. */
 void flow_refuse(circuit_t *circ, int32_t status);
 
+/* For what may end a set from under itself: between the two it stays in memory. */
+void flow_set_hold(flow_set_t *set);
+void flow_set_release(flow_set_t *set);
+
 /* Closes all legs of a set, for a reason of ours. */
 void flow_set_close(flow_set_t *set, int reason);
 

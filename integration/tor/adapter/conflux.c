@@ -349,7 +349,7 @@ import(flow_set_t *set)
       .circuit = leg->id, .sent = leg->tor.last_seq_sent, .recv = leg->tor.last_seq_recv,
     };
   }
-  if (!flow_went_well(circflow_set_import(flow_engine, flow_now_ns(), set->id, &numbers, rows, n), "import"))
+  if (!flow_went_well(circflow_set_import(flow_engine, flow_time_ns, set->id, &numbers, rows, n), "import"))
     return false;
   for (int i = 0; i < flow_leg_count(set); i++) {
     flow_leg_t *leg = flow_leg_at(set, i);
@@ -532,13 +532,14 @@ delta_to_send(uint32_t delta)
 /* Sends SWITCH, and counts it when it was queued. Anything can have happened to the set meanwhile: sending asks tor
  * for room again, and can run the OOM handler. */
 static circuit_t *
-switch_to(flow_set_t *set, circuit_t *circ, uint32_t delta)
+send_switch(flow_set_t *set, circuit_t *circ, uint32_t delta)
 {
   if (!conflux_send_switch_command(circ, delta_to_send(delta)))
     goto broken;
+  /* The message that was to follow goes nowhere without it, and its stream cannot do without the message. */
   flow_leg_t *leg = circ->marked_for_close ? NULL : flow_sync_leg(set, circ);
   if (!leg)
-    return NULL;
+    goto broken;
   set->decided = 0;
   if (!flow_went_well(circflow_circuit_sent(flow_engine, flow_time_ns, leg->id, CIRCFLOW_CMD_SWITCH,
                                             set->is_client ? CLIENT_HOPS : 0), "SWITCH"))
@@ -551,6 +552,15 @@ switch_to(flow_set_t *set, circuit_t *circ, uint32_t delta)
   if (!set->tor.in_full_teardown)
     flow_set_close(set, END_CIRC_REASON_TORPROTOCOL);
   return NULL;
+}
+
+static circuit_t *
+switch_to(flow_set_t *set, circuit_t *circ, uint32_t delta)
+{
+  flow_set_hold(set);
+  circuit_t *chosen = send_switch(set, circ, delta);
+  flow_set_release(set);
+  return chosen;
 }
 
 circuit_t *

@@ -31,6 +31,7 @@
 #include "feature/nodelist/nodelist.h"
 #include "lib/crypt_ops/crypto_rand.h"
 #include "lib/crypt_ops/crypto_util.h"
+#include "lib/encoding/binascii.h"
 #include "lib/time/compat_time.h"
 #include "trunnel/conflux.h"
 
@@ -72,6 +73,9 @@ flow_complain(int32_t status, const char *what)
   return false;
 }
 
+/* As many as circflow can count; its tables grow as they are filled. */
+#define TABLE_MAX (1 << 24)
+
 static bool
 engine_start(void)
 {
@@ -83,9 +87,18 @@ engine_start(void)
   crypto_rand((char *) config.seed, sizeof(config.seed));
   /* Tor has an account of its own over all sets, and a handler for when it is overdrawn. */
   config.held_bytes_max = UINT64_MAX;
+  /* How many circuits there may be is tor's to say. */
+  config.circuits_max = config.sets_max = TABLE_MAX;
   bool made = flow_went_well(circflow_engine_new(&config, &flow_engine), "engine");
   memwipe(config.seed, 0, sizeof(config.seed));
   return made;
+}
+
+/* A nonce is a secret; in the log there is enough of it to tell sets apart, as in stock tor. */
+static const char *
+nonce_of(const flow_set_t *set)
+{
+  return hex_str((const char *) set->tor.nonce, 8);
 }
 
 /* ---- Pools ---- */
@@ -147,7 +160,8 @@ set_config(struct circflow_set_config *config, uint8_t desired_ux)
   config->desired_ux = desired_ux;
   config->held_bytes_max = conflux_params_get_max_oooq();
   config->legs_max = MIN(conflux_params_get_max_legs_set(), CIRCFLOW_LEGS_MAX);
-  config->launches_max = conflux_params_get_num_legs_set() + conflux_params_get_max_unlinked_leg_retry();
+  /* A consensus may say 0 to both, which is no reason for an exit to take no LINK. */
+  config->launches_max = MAX(1, conflux_params_get_num_legs_set() + conflux_params_get_max_unlinked_leg_retry());
   return true;
 }
 
@@ -240,15 +254,14 @@ set_end(flow_set_t *set)
               figures->held_peak, figures->held_bytes_peak);
 }
 
-/* A function that may end a set from under itself: between set_hold() and set_release() it stays in memory. */
-static void
-set_hold(flow_set_t *set)
+void
+flow_set_hold(flow_set_t *set)
 {
   set->users++;
 }
 
-static void
-set_release(flow_set_t *set)
+void
+flow_set_release(flow_set_t *set)
 {
   set->users--;
   if (set->users > 0 || flow_leg_count(set) > 0 || smartlist_len(set->unlinked) > 0)
@@ -283,7 +296,7 @@ void
 flow_set_close(flow_set_t *set, int reason)
 {
   smartlist_t *circs = smartlist_new();
-  set_hold(set);
+  flow_set_hold(set);
   set->tor.in_full_teardown = true;
   set->close_reason = reason;
   SMARTLIST_FOREACH(set->unlinked, flow_leg_t *, leg, smartlist_add(circs, leg->tor.circ));
@@ -296,7 +309,7 @@ flow_set_close(flow_set_t *set, int reason)
       circuit_mark_for_close(circ, reason);
   } SMARTLIST_FOREACH_END(circ);
   smartlist_free(circs);
-  set_release(set);
+  flow_set_release(set);
 }
 
 void
@@ -457,12 +470,17 @@ leg_join(flow_leg_t *leg)
   flow_set_t *set = leg->set;
   circuit_t *circ = leg->tor.circ;
   check_no_streams(circ);
+  if (leg->is_client) {
+    /* Tor's padding may send a cell for it, and that can run the OOM handler: as long as nothing has been changed, the
+     * leg that closes in here is one like any that is not linked. */
+    circuit_change_purpose(circ, CIRCUIT_PURPOSE_CONFLUX_LINKED);
+    if (leg_of(circ) != leg)
+      return;
+  }
   leg->is_joined = true;
   smartlist_remove(set->unlinked, leg);
   smartlist_add(set->tor.legs, leg);
   share_streams(set, circ);
-  if (leg->is_client)
-    circuit_change_purpose(circ, CIRCUIT_PURPOSE_CONFLUX_LINKED);
   circ->conflux = &set->tor;
   tor_free(circ->conflux_pending_nonce);
   set_note_algorithm(set);
@@ -470,21 +488,27 @@ leg_join(flow_leg_t *leg)
   set->tor.num_leg_launch = 0;
   set_place(set);
   conflux_validate_stream_lists(&set->tor);
-  log_info(LD_CIRC, "Conflux: leg %d of a %s's set is linked.", flow_leg_count(set),
-           leg->is_client ? "client" : "relay");
+  log_info(LD_CIRC, "Conflux: leg %d of a %s's set %s is linked.", flow_leg_count(set),
+           leg->is_client ? "client" : "relay", nonce_of(set));
+}
+
+static flow_leg_t *
+set_next_to_join(const flow_set_t *set)
+{
+  SMARTLIST_FOREACH(set->unlinked, flow_leg_t *, leg, if (leg->is_linked) return leg);
+  return NULL;
 }
 
 static void
 set_join_legs(flow_set_t *set)
 {
+  flow_leg_t *leg;
+  flow_set_hold(set);
   set->is_usable = true;
-  for (int i = 0; i < smartlist_len(set->unlinked);) {
-    flow_leg_t *leg = smartlist_get(set->unlinked, i);
-    if (leg->is_linked)
-      leg_join(leg);
-    else
-      i++;
-  }
+  /* One that is closed instead is in the list no more. */
+  while ((leg = set_next_to_join(set)))
+    leg_join(leg);
+  flow_set_release(set);
 }
 
 /* circflow has linked a leg. A client's streams wait until there is an answer for every leg. */
@@ -498,8 +522,11 @@ leg_linked(flow_leg_t *leg, const struct circflow_insn *insn)
     set->id = insn->set;
     flow_went_well(circflow_set_set_tag(flow_engine, set->id, (uint64_t) (uintptr_t) set), "set's tag");
   }
-  if (set->is_usable || !leg->is_client)
+  if (set->is_usable || !leg->is_client) {
+    flow_set_hold(set);
     leg_join(leg);
+    flow_set_release(set);
+  }
 }
 
 /* Takes a leg out of tor's structs. The circuit keeps its set, and with it the streams, if it was the last. */
@@ -529,7 +556,7 @@ leg_take_out(flow_leg_t *leg, bool is_freed)
     leave_streams(set, circ);
   if (is_last && !is_freed && smartlist_len(set->unlinked) == 0) {
     set->tor.in_full_teardown = true;
-    set_hold(set);
+    flow_set_hold(set);
   } else {
     circ->conflux = NULL;
   }
@@ -541,8 +568,10 @@ leg_lost(flow_leg_t *leg, bool is_freed)
 {
   flow_set_t *set = leg->set;
   struct circflow_circuit_id id = leg->id;
-  set_hold(set);
+  flow_set_hold(set);
   set_note_figures(set);
+  log_info(LD_CIRC, "Conflux: a %s leg of a %s's set %s has closed.", leg->is_joined ? "linked" : "pending",
+           leg->is_client ? "client" : "relay", nonce_of(set));
   if (leg->is_joined && flow_leg_look(leg)) {
     struct circflow_leg_report report;
     flow_leg_report(leg, &report);
@@ -553,7 +582,7 @@ leg_lost(flow_leg_t *leg, bool is_freed)
   flow_went_well(circflow_circuit_closed(flow_engine, flow_now_ns(), id), "leg closed");
   tor_free(leg);
   flow_run();
-  set_release(set);
+  flow_set_release(set);
 }
 
 /* ---- What circflow asks for ---- */
@@ -576,7 +605,7 @@ close_leg(flow_leg_t *leg, const struct circflow_insn_close *close)
     return;
   if (reason < 0)
     reason = (int) close->reason;
-  log_info(LD_CIRC, "Conflux: %s. Closing a leg.", circflow_strerror(close->cause));
+  log_info(LD_CIRC, "Conflux: %s. Closing a leg of set %s.", circflow_strerror(close->cause), nonce_of(leg->set));
   /* When the whole set has ended, nothing may go out on the legs that are left, one by one. */
   leg->set->tor.in_full_teardown |= !set_note_figures(leg->set);
   circuit_mark_for_close(circ, reason);
@@ -586,12 +615,12 @@ close_leg(flow_leg_t *leg, const struct circflow_insn_close *close)
 static void
 replace_leg(flow_set_t *set)
 {
-  /* Under memory pressure the new one would be closed just so, and the next. */
-  if (shutting_down || set->tor.in_full_teardown || have_been_under_memory_pressure())
+  /* Under memory pressure the new one would be closed just so, and the next; with conflux switched off, too. */
+  if (shutting_down || set->tor.in_full_teardown || have_been_under_memory_pressure() || !conflux_is_enabled(NULL))
     return;
-  set_hold(set);
+  flow_set_hold(set);
   (void) launch_leg(set);
-  set_release(set);
+  flow_set_release(set);
 }
 
 static void
@@ -662,16 +691,24 @@ launch_leg(flow_set_t *set)
 {
   /* Each circuit that is launched tells the exit's side something about guards: circflow counts them. */
   if (!set_note_figures(set) || set->figures.launches_left == 0) {
-    log_info(LD_CIRC, "Conflux: no more legs may be launched for this set.");
+    log_info(LD_CIRC, "Conflux: no more legs may be launched for set %s.", nonce_of(set));
     return false;
   }
+  log_info(LD_CIRC, "Conflux: launching a leg for set %s, which has %d linked and %d pending.", nonce_of(set),
+           flow_leg_count(set), smartlist_len(set->unlinked));
   set->tor.num_leg_launch++;
   origin_circuit_t *origin =
     circuit_establish_circuit_conflux(set->tor.nonce, CIRCUIT_PURPOSE_CONFLUX_UNLINKED, exit_of(set),
                                       CIRCLAUNCH_NEED_UPTIME | CIRCLAUNCH_NEED_CAPACITY | CIRCLAUNCH_NEED_CONFLUX);
-  /* Its first cell may have run the OOM handler, which may have closed it. */
+  /* Its first cell may have run the OOM handler, which may have closed it.. */
   if (!origin || TO_CIRCUIT(origin)->marked_for_close)
     return false;
+  /* .. or all of its set. */
+  if (set->tor.in_full_teardown || !set_note_figures(set)) {
+    log_info(LD_CIRC, "Conflux: the set has ended while a leg was launched.");
+    circuit_mark_for_close(TO_CIRCUIT(origin), END_CIRC_REASON_INTERNAL);
+    return false;
+  }
   flow_leg_t *leg = leg_new(set, TO_CIRCUIT(origin));
   if (leg && flow_went_well(circflow_set_launch_legs(flow_engine, flow_now_ns(), set->id, &leg->id, 1), "launch"))
     return true;
@@ -686,9 +723,12 @@ conflux_launch_leg(const uint8_t *nonce)
   flow_set_t *set = set_find_or_new(nonce, true);
   if (!set)
     return false;
-  set_hold(set);
+  flow_set_hold(set);
   bool launched = launch_leg(set);
-  set_release(set);
+  /* Time has passed for other sets, too. What follows must not wait until circuits are freed: then none can be closed
+   * any more. */
+  flow_run();
+  flow_set_release(set);
   return launched;
 }
 
@@ -730,6 +770,8 @@ conflux_predict_new(time_t now)
   DIGEST256MAP_FOREACH(client_pool.linked, nonce, const flow_set_t *, set) {
     sets += set_is_fresh(set);
   } DIGEST256MAP_FOREACH_END;
+  if (sets < conflux_params_get_max_prebuilt())
+    log_info(LD_CIRC, "Conflux: launching new sets, as there are only %d.", sets);
   /* When one cannot be launched, the next cannot either. */
   while (sets < conflux_params_get_max_prebuilt() && launch_new_set(conflux_params_get_num_legs_set()))
     sets++;
@@ -876,9 +918,9 @@ leg_for_link(circuit_t *circ, const relay_msg_t *msg)
   memwipe(&link, 0, sizeof(link));
   if (!set)
     return NULL;
-  set_hold(set);
+  flow_set_hold(set);
   flow_leg_t *leg = leg_new(set, circ);
-  set_release(set);
+  flow_set_release(set);
   return leg;
 }
 
@@ -955,7 +997,7 @@ conflux_circuit_about_to_free(circuit_t *circ)
       leg->set->tor.in_full_teardown |= shutting_down;
     leg_lost(leg, true);
   } else if (circ->conflux) {
-    set_release(flow_set_of(circ->conflux));
+    flow_set_release(flow_set_of(circ->conflux));
   }
   circ->conflux = NULL;
   tor_free(circ->conflux_pending_nonce);
