@@ -20,7 +20,8 @@ tor-debug: tor
 	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
 	$(TOR_HERE)/build.sh debug "$$source" $(TOR_BUILD)/debug $(TOR_BUILD)/stock $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
 
-check-tor: tor-tests ## Tor's own tests and a private network, stock and with circflow: NETWORK=, SIZE_MIB=
+check-tor: tor-tests ## Tor's own tests, also under valgrind, and a private network, stock and with circflow: NETWORK=, SIZE_MIB=
+	@$(MAKE) --no-print-directory tor-valgrind
 	@$(MAKE) --no-print-directory tor-network
 	@echo "check-tor: OK"
 
