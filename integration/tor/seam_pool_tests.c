@@ -1070,6 +1070,13 @@ test_low_limits(void *arg)
   }
   tt_assert(launch_new_set(1));
   tt_assert(!conflux_launch_leg(client(3)->conflux_pending_nonce));
+
+  /* More legs to a set than one may have. */
+  smartlist_del(ns.net_params, 3);
+  smartlist_add(ns.net_params, (char *) "cfx_num_legs_set=255");
+  conflux_params_new_consensus(&ns);
+  tt_assert(launch_new_set(conflux_params_get_num_legs_set()));
+  tt_int_op(n_paths, OP_EQ, 4 + 3);
   expect_no_log_entry();
  done:
   teardown_capture_of_logs();

@@ -69,7 +69,9 @@ flow_now_ns(void)
 bool
 flow_complain(int32_t status, const char *what)
 {
-  log_warn(LD_BUG, "circflow: %s: %s", what, circflow_strerror(status));
+  /* A bug that shows with every cell must not fill the disk. */
+  static ratelim_t limit = RATELIM_INIT(60);
+  log_fn_ratelim(&limit, LOG_WARN, LD_BUG, "circflow: %s: %s", what, circflow_strerror(status));
   return false;
 }
 
@@ -151,6 +153,13 @@ set_place(flow_set_t *set)
 
 /* ---- Sets ---- */
 
+/* How many legs a set may have. */
+static int
+legs_max(void)
+{
+  return MIN(conflux_params_get_max_legs_set(), CIRCFLOW_LEGS_MAX);
+}
+
 /* What circflow is told about a set of ours. */
 static bool
 set_config(struct circflow_set_config *config, uint8_t desired_ux)
@@ -159,7 +168,7 @@ set_config(struct circflow_set_config *config, uint8_t desired_ux)
     return false;
   config->desired_ux = desired_ux;
   config->held_bytes_max = conflux_params_get_max_oooq();
-  config->legs_max = MIN(conflux_params_get_max_legs_set(), CIRCFLOW_LEGS_MAX);
+  config->legs_max = legs_max();
   /* A consensus may say 0 to both, which is no reason for an exit to take no LINK. */
   config->launches_max = MAX(1, conflux_params_get_num_legs_set() + conflux_params_get_max_unlinked_leg_retry());
   return true;
@@ -738,7 +747,7 @@ launch_new_set(int num_legs)
   uint8_t nonce[DIGEST256_LEN];
   bool launched = true;
   crypto_rand((char *) nonce, sizeof(nonce));
-  for (int i = 0; i < num_legs && launched; i++)
+  for (int i = 0; i < MIN(num_legs, legs_max()) && launched; i++)
     launched = conflux_launch_leg(nonce);
   memwipe(nonce, 0, sizeof(nonce));
   return launched;
