@@ -123,17 +123,23 @@ send_mock(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *bo
   return sending_answers;
 }
 
+/* Circuits that are being closed from inside the closing of another, at most. */
+static int closing, closing_peak;
+
 static void
 close_mock(circuit_t *circ, int reason, int line, const char *file)
 {
   if (circ->marked_for_close)
     return;
+  closing++;
+  closing_peak = MAX(closing_peak, closing);
   circ->marked_for_close = (uint16_t) line;
   circ->marked_for_close_file = file;
   circ->marked_for_close_reason = reason;
   put_on_wire(circ, DESTROY, NULL, 0, reason);
   if (CIRCUIT_IS_CONFLUX(circ))
     conflux_circuit_has_closed(circ);
+  closing--;
 }
 
 static congestion_control_t *
@@ -203,7 +209,7 @@ set_up(void)
   memset(sent, 0, sizeof(sent));
   launches_fail = launching_closes_set = false;
   sending_closes = 0;
-  sending_answers = 0;
+  sending_answers = closing = closing_peak = 0;
   clock_usec = 1000000;
   congestion_control_set_cc_enabled();
   get_circuit_build_times_mutable()->timeout_ms = 1000;
@@ -1070,6 +1076,13 @@ test_low_limits(void *arg)
   }
   tt_assert(launch_new_set(1));
   tt_assert(!conflux_launch_leg(client(3)->conflux_pending_nonce));
+
+  /* More legs to a set than one may have. */
+  smartlist_del(ns.net_params, 3);
+  smartlist_add(ns.net_params, (char *) "cfx_num_legs_set=255");
+  conflux_params_new_consensus(&ns);
+  tt_assert(launch_new_set(conflux_params_get_num_legs_set()));
+  tt_int_op(n_paths, OP_EQ, 4 + 3);
   expect_no_log_entry();
  done:
   teardown_capture_of_logs();
@@ -1080,11 +1093,37 @@ test_low_limits(void *arg)
   tear_down();
 }
 
+/* Clients that open sets and never acknowledge: their time is over at once, when the exit does something again. However
+ * many there are, they are closed one after the other, and not one from inside the other, for which the stack is too
+ * small. */
+static void
+test_no_ack(void *arg)
+{
+  (void) arg;
+  uint8_t nonce[DIGEST256_LEN] = "every circuit has another nonce";
+  set_up();
+  for (n_paths = 0; n_paths < 12; n_paths++) {
+    new_exit();
+    /* Two to a set. */
+    nonce[0] = (uint8_t) (n_paths / 2);
+    arrive_link(exit_of(n_paths), RELAY_COMMAND_CONFLUX_LINK, nonce, 0);
+    tt_assert(exit_of(n_paths)->conflux);
+  }
+  clock_usec += 61 * 1000000;
+  conflux_predict_new(0);
+  for (int i = 0; i < n_paths; i++)
+    tt_assert(exit_of(i)->marked_for_close);
+  tt_int_op(closing_peak, OP_EQ, 1);
+  tt_int_op(sets_left(), OP_EQ, 0);
+ done:
+  tear_down();
+}
+
 #define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
 struct testcase_t conflux_pool_tests[] = {
   ONE(handshake), ONE(rtt), ONE(linked_twice), ONE(ack_twice), ONE(linked_wrong), ONE(link_wrong), ONE(wrong_end),
   ONE(legs_limit), ONE(last_unlinked_lost), ONE(relaunch), ONE(launch_limit), ONE(no_answer), ONE(in_flight),
   ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_join), ONE(closed_in_launch), ONE(due_in_launch),
-  ONE(switched_off), ONE(revived), ONE(low_limits),
+  ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack),
   END_OF_TESTCASES
 };

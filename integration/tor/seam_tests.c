@@ -192,6 +192,7 @@ receive(int leg, uint64_t number, uint16_t len)
   return conflux_process_relay_msg(cfx, TO_CIRCUIT(circs[leg]), NULL, &msg);
 }
 
+/* 0 also when it closes the circuit: tor closes it again for anything else, and its log calls that a bug. */
 static int
 receive_switch(int leg, uint32_t delta, uint16_t len)
 {
@@ -670,11 +671,11 @@ test_faults(void *arg)
   /* SWITCH after SWITCH, one that is cut off, and one too far ahead. */
   set_up(2);
   tt_int_op(receive_switch(1, 5, 4), OP_EQ, 0);
-  expect_close(receive_switch(1, 5, 4) < 0, END_CIRC_REASON_TORPROTOCOL);
+  expect_close(receive_switch(1, 5, 4) == 0, END_CIRC_REASON_TORPROTOCOL);
   set_up(2);
-  expect_close(receive_switch(1, 5, 3) < 0, END_CIRC_REASON_TORPROTOCOL);
+  expect_close(receive_switch(1, 5, 3) == 0, END_CIRC_REASON_TORPROTOCOL);
   set_up(2);
-  expect_close(receive_switch(1, UINT32_MAX, 4) < 0, END_CIRC_REASON_TORPROTOCOL);
+  expect_close(receive_switch(1, UINT32_MAX, 4) == 0, END_CIRC_REASON_TORPROTOCOL);
 
   /* From another hop, and on a circuit that is no leg. */
   set_up(2);
@@ -695,7 +696,7 @@ test_faults(void *arg)
     tt_assert(receive(0, (uint64_t) i, 8));
   }
   tt_int_op(closes, OP_EQ, 0);
-  expect_close(receive_switch(0, 0, 4) < 0, END_CIRC_REASON_TORPROTOCOL);
+  expect_close(receive_switch(0, 0, 4) == 0, END_CIRC_REASON_TORPROTOCOL);
  done:
   ;
 }

@@ -107,7 +107,7 @@ flow_went_well(int32_t status, const char *what)
 bool flow_send_control(circuit_t *circ, uint8_t command, const uint8_t *body, size_t len);
 
 /* Does what circflow asks for: messages of the handshake, circuits to close, legs to launch. Circuits close inside, and
- * with them their legs: look for what you need afterwards. */
+ * with them their legs: look for what you need afterwards. From inside itself it does nothing, as it comes to that. */
 void flow_run(void);
 
 /* The peer broke the protocol, or a limit was reached: says why, and closes what circflow says. */

@@ -631,6 +631,7 @@ message_of(const flow_leg_t *leg, const relay_msg_t *msg)
   };
 }
 
+/* 0 also when the circuit is closed here: tor would close it for anything else, and call it a bug that it is closed. */
 int
 conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, const relay_msg_t *msg)
 {
@@ -640,16 +641,16 @@ conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, con
   if (!conflux_is_enabled(in_circ) || !in_circ->conflux) {
     log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "SWITCH without a conflux set. Closing circuit.");
     circuit_mark_for_close(in_circ, END_CIRC_REASON_TORPROTOCOL);
-    return -1;
+    return 0;
   }
   flow_leg_t *leg = leg_of_arrival(flow_set_of(in_circ->conflux), in_circ, layer_hint);
   if (!leg)
-    return -1;
+    return 0;
   struct circflow_message message = message_of(leg, msg);
   int32_t status = circflow_circuit_receive(flow_engine, flow_time_ns, leg->id, &message, &verdict);
   if (status != CIRCFLOW_OK) {
     flow_refuse(in_circ, status);
-    return -1;
+    return 0;
   }
   flow_went_well(circflow_switch_decode(msg->body, msg->length, &delta), "SWITCH");
   leg->recv = leg->tor.last_seq_recv += delta;

@@ -51,6 +51,12 @@ uint64_t flow_time_ns = 0;
 /* Circuits are freed now without having been closed: there is nothing to close or to launch any more. */
 static bool shutting_down = false;
 
+/* flow_run() is at work: it comes to whatever is queued meanwhile. */
+static bool is_running = false;
+
+/* Sets that have ended while it is at work. What is queued may still name them. */
+static smartlist_t *ended_sets = NULL;
+
 /* What each end wants of the other. Tor's tests have names for it. */
 STATIC uint8_t DEFAULT_CLIENT_UX = CONFLUX_UX_HIGH_THROUGHPUT;
 STATIC uint8_t DEFAULT_EXIT_UX = CONFLUX_UX_MIN_LATENCY;
@@ -69,7 +75,9 @@ flow_now_ns(void)
 bool
 flow_complain(int32_t status, const char *what)
 {
-  log_warn(LD_BUG, "circflow: %s: %s", what, circflow_strerror(status));
+  /* A bug that shows with every cell must not fill the disk. */
+  static ratelim_t limit = RATELIM_INIT(60);
+  log_fn_ratelim(&limit, LOG_WARN, LD_BUG, "circflow: %s: %s", what, circflow_strerror(status));
   return false;
 }
 
@@ -151,6 +159,13 @@ set_place(flow_set_t *set)
 
 /* ---- Sets ---- */
 
+/* How many legs a set may have. */
+static int
+legs_max(void)
+{
+  return MIN(conflux_params_get_max_legs_set(), CIRCFLOW_LEGS_MAX);
+}
+
 /* What circflow is told about a set of ours. */
 static bool
 set_config(struct circflow_set_config *config, uint8_t desired_ux)
@@ -159,7 +174,7 @@ set_config(struct circflow_set_config *config, uint8_t desired_ux)
     return false;
   config->desired_ux = desired_ux;
   config->held_bytes_max = conflux_params_get_max_oooq();
-  config->legs_max = MIN(conflux_params_get_max_legs_set(), CIRCFLOW_LEGS_MAX);
+  config->legs_max = legs_max();
   /* A consensus may say 0 to both, which is no reason for an exit to take no LINK. */
   config->launches_max = MAX(1, conflux_params_get_num_legs_set() + conflux_params_get_max_unlinked_leg_retry());
   return true;
@@ -266,9 +281,16 @@ flow_set_release(flow_set_t *set)
   set->users--;
   if (set->users > 0 || flow_leg_count(set) > 0 || smartlist_len(set->unlinked) > 0)
     return;
+  /* For good: nobody may end it again. */
   set->users++;
   set_end(set);
-  set_free(set);
+  if (!is_running) {
+    set_free(set);
+    return;
+  }
+  if (!ended_sets)
+    ended_sets = smartlist_new();
+  smartlist_add(ended_sets, set);
 }
 
 static flow_set_t *
@@ -635,6 +657,15 @@ keep_message(flow_set_t *set, const struct circflow_insn_deliver *deliver)
 }
 
 static void
+free_ended_sets(void)
+{
+  if (!ended_sets)
+    return;
+  SMARTLIST_FOREACH(ended_sets, flow_set_t *, set, set_free(set));
+  smartlist_clear(ended_sets);
+}
+
+static void
 follow(const struct circflow_insn *insn, const uint8_t *body)
 {
   flow_leg_t *leg = (flow_leg_t *) (uintptr_t) insn->circuit_tag;
@@ -651,15 +682,22 @@ follow(const struct circflow_insn *insn, const uint8_t *body)
   }
 }
 
+/* Never from inside itself: when the time of a thousand legs is over at once, each is closed in here, which calls us
+ * again, and the stack is too small for a thousand of us. */
 void
 flow_run(void)
 {
   struct circflow_insn insn;
   uint8_t body[CIRCFLOW_LINK_LEN];
+  if (is_running)
+    return;
+  is_running = true;
   while (flow_engine && circflow_engine_poll(flow_engine, body, sizeof(body), &insn) == CIRCFLOW_OK &&
          insn.kind != CIRCFLOW_INSN_NONE)
     follow(&insn, body);
+  is_running = false;
   memwipe(body, 0, sizeof(body));
+  free_ended_sets();
 }
 
 void
@@ -738,7 +776,7 @@ launch_new_set(int num_legs)
   uint8_t nonce[DIGEST256_LEN];
   bool launched = true;
   crypto_rand((char *) nonce, sizeof(nonce));
-  for (int i = 0; i < num_legs && launched; i++)
+  for (int i = 0; i < MIN(num_legs, legs_max()) && launched; i++)
     launched = conflux_launch_leg(nonce);
   memwipe(nonce, 0, sizeof(nonce));
   return launched;
@@ -1029,6 +1067,7 @@ conflux_pool_free_all(void)
     digest256map_free(pool->linked, NULL);
     digest256map_free(pool->unlinked, NULL);
   }
+  smartlist_free(ended_sets);
   flow_went_well(circflow_engine_free(flow_engine, NULL, NULL), "end");
   flow_engine = NULL;
 }
