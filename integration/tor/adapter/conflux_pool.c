@@ -602,6 +602,8 @@ leg_lost(flow_leg_t *leg, bool is_freed)
   leg_take_out(leg, is_freed);
   set_place(set);
   flow_went_well(circflow_circuit_closed(flow_engine, flow_now_ns(), id), "leg closed");
+  /* The other legs may be closed a moment later only, when flow_run() is at work already. */
+  set->tor.in_full_teardown |= set->id.v != 0 && !set_note_figures(set);
   tor_free(leg);
   flow_run();
   flow_set_release(set);
