@@ -23,6 +23,7 @@
 #include "feature/nodelist/networkstatus_st.h"
 #include "lib/arch/bytes.h"
 #include "lib/time/compat_time.h"
+#include "test/log_test_helpers.h"
 #include "test/test.h"
 #include "trunnel/conflux.h"
 
@@ -526,9 +527,14 @@ test_oom(void *arg)
   tt_int_op(smartlist_len(cfx->ooo_q), OP_EQ, 0);
   tt_int_op(closes, OP_EQ, 2);
   tt_int_op(last_close_reason, OP_EQ, END_CIRC_REASON_RESOURCELIMIT);
+  /* A set that has ended is not asked any more, and does not close again. */
+  setup_full_capture_of_logs(LOG_WARN);
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
+  expect_no_log_entry();
+  tt_int_op(closes, OP_EQ, 2);
   tt_u64_op(conflux_handle_oom(1), OP_EQ, 0);
  done:
+  teardown_capture_of_logs();
   tear_down();
 }
 
@@ -548,6 +554,11 @@ test_cut_short(void *arg)
   tt_int_op(closes, OP_EQ, 0);
   tt_assert(!receive(1, 5, 8));
   tt_int_op(closes, OP_GE, 1);
+  /* Tor's loop goes on asking, also when the circuit is no leg any more. */
+  lose_leg(0);
+  TO_CIRCUIT(circs[0])->marked_for_close = 0;
+  tt_ptr_op(TO_CIRCUIT(circs[0])->conflux, OP_EQ, NULL);
+  tt_u64_op(take(0), OP_EQ, 0);
  done:
   tear_down();
   tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
@@ -627,11 +638,26 @@ test_holds(void *arg)
   cc_of(0)->cwnd = 40;
   tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[1]));
   tt_int_op(switches, OP_EQ, 0);
+  /* DATA is in flight and END is not: with either counted wrongly, this would be no news. */
+  cc_of(0)->cwnd = 100;
+  cc_of(0)->inflight = 98;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  tt_ptr_op(decide(RELAY_COMMAND_END), OP_EQ, TO_CIRCUIT(circs[0]));
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_END);
+  cc_of(0)->inflight = 100;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[1]));
+  cc_of(0)->inflight = 99;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  cc_of(0)->inflight = 99;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, TO_CIRCUIT(circs[0]));
+  cc_of(0)->inflight = 50;
   /* The leg that all of it was said of goes. */
   cc_of(0)->cwnd = 100;
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
   lose_leg(1);
-  tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 41);
+  tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 44);
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
   cc_of(0)->inflight = 100;
   tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, NULL);
@@ -683,6 +709,33 @@ test_faults(void *arg)
   set_up(2);
   new_circuit(2);
   expect_close(!receive(2, 1, 8), END_CIRC_REASON_INTERNAL);
+  set_up(2);
+  new_circuit(2);
+  expect_close(receive_switch(2, 1, 4) == 0, END_CIRC_REASON_TORPROTOCOL);
+
+  /* On a circuit that goes on to another relay. */
+  set_up(2);
+  setup_full_capture_of_logs(LOG_WARN);
+  TO_CIRCUIT(circs[0])->n_chan = (channel_t *) &hop;
+  bool is_taken = receive(0, 1, 8);
+  TO_CIRCUIT(circs[0])->n_chan = NULL;
+  teardown_capture_of_logs();
+  expect_close(!is_taken, END_CIRC_REASON_TORPROTOCOL);
+
+  /* No circuit is closed twice. */
+  set_up(2);
+  TO_CIRCUIT(circs[0])->marked_for_close = 1;
+  tt_assert(!conflux_process_relay_msg(cfx, TO_CIRCUIT(circs[0]), &hop, &msg));
+  tt_int_op(closes, OP_EQ, 0);
+  tear_down();
+
+  /* A message went out on a leg that had to say SWITCH before: the other end counts it, and cannot know its number. */
+  set_up(2);
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  setup_full_capture_of_logs(LOG_WARN);
+  sent(TO_CIRCUIT(circs[1]), RELAY_COMMAND_DATA);
+  teardown_capture_of_logs();
+  expect_close(closes == 2, END_CIRC_REASON_INTERNAL);
 
   /* DATA that names no stream. */
   set_up(2);
@@ -746,13 +799,18 @@ test_sending(void *arg)
   /* What is not multiplexed is not counted. */
   sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_SENDME);
   tt_u64_op(leg_of(0)->last_seq_sent, OP_EQ, 1);
-  tt_ptr_op(decide(RELAY_COMMAND_SENDME), OP_EQ, TO_CIRCUIT(circs[0]));
+  /* Nor is a leg chosen for it. */
+  tt_ptr_op(conflux_decide_circ_for_send(cfx, TO_CIRCUIT(circs[1]), RELAY_COMMAND_SENDME), OP_EQ,
+            TO_CIRCUIT(circs[1]));
   /* The first leg is full. */
   cc_of(0)->inflight = 100;
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[1]));
   tt_int_op(switches, OP_EQ, 1);
   tt_int_op(last_switch, OP_EQ, 1);
   tt_ptr_op(cfx->prev_leg, OP_EQ, leg_of(0));
+  /* The message behind SWITCH is dropped: the next one needs no other SWITCH. */
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[1]));
+  tt_int_op(switches, OP_EQ, 1);
   sent(TO_CIRCUIT(circs[1]), RELAY_COMMAND_DATA);
   tt_u64_op(leg_of(1)->last_seq_sent, OP_EQ, 2);
   /* Both are: DATA waits, END goes out on the current leg. */
@@ -760,6 +818,7 @@ test_sending(void *arg)
   tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, NULL);
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
   tt_ptr_op(decide(RELAY_COMMAND_END), OP_EQ, TO_CIRCUIT(circs[1]));
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
   tt_int_op(closes, OP_EQ, 0);
   /* A SWITCH that cannot be sent is the end. */
   cc_of(0)->inflight = 0;
@@ -767,7 +826,65 @@ test_sending(void *arg)
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
   tt_int_op(closes, OP_EQ, 2);
   tt_assert(cfx->in_full_teardown);
+  tear_down();
+
+  /* Where there is no room from the start, the fastest leg is the current one. */
+  set_up(2);
+  conflux_update_rtt(cfx, TO_CIRCUIT(circs[1]), 10);
+  cc_of(0)->inflight = cc_of(1)->inflight = 100;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, NULL);
+  tt_ptr_op(cfx->curr_leg, OP_EQ, leg_of(1));
+  /* Before anything was sent, another becomes it without SWITCH, by sending. */
+  cc_of(0)->inflight = 0;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  tt_ptr_op(cfx->curr_leg, OP_EQ, leg_of(1));
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  tt_ptr_op(cfx->curr_leg, OP_EQ, leg_of(0));
+  tt_int_op(switches, OP_EQ, 0);
  done:
+  tear_down();
+}
+
+/* Tor's tests write into its structs: each number alone is seen. */
+static void
+test_written(void *arg)
+{
+  (void) arg;
+  set_up(2);
+  leg_of(1)->last_seq_sent = 5;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[0]));
+  tt_int_op(switches, OP_EQ, 1);
+  tt_int_op(last_switch, OP_EQ, 5);
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  leg_of(0)->last_seq_sent = 9;
+  sent(TO_CIRCUIT(circs[0]), RELAY_COMMAND_DATA);
+  tt_u64_op(conflux_get_max_seq_sent(cfx), OP_EQ, 10);
+  cc_of(0)->inflight = 100;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[1]));
+  tt_int_op(last_switch, OP_EQ, 5);
+  leg_of(0)->last_seq_recv = 2;
+  tt_assert(!receive(0, 3, 8));
+  tt_assert(receive(1, 1, 8));
+  tt_assert(receive(1, 2, 8));
+  tt_u64_op(take(1), OP_EQ, 3);
+  tt_u64_op(take(1), OP_EQ, 0);
+  tt_int_op(receive_switch(1, 4, 4), OP_EQ, 0);
+  cfx->last_seq_delivered = 6;
+  tt_assert(receive(1, 7, 8));
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 7);
+  tt_int_op(closes, OP_EQ, 0);
+  tear_down();
+
+  /* What cannot be is the end of the set. */
+  set_up(2);
+  hold_two();
+  leg_of(1)->last_seq_recv = 1;
+  setup_full_capture_of_logs(LOG_WARN);
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
+  tt_int_op(closes, OP_EQ, 2);
+  tt_int_op(last_close_reason, OP_EQ, END_CIRC_REASON_INTERNAL);
+ done:
+  teardown_capture_of_logs();
   tear_down();
 }
 
@@ -785,6 +902,11 @@ test_algorithms(void *arg)
   cfx->params.alg = CONFLUX_ALG_CWNDRTT;
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[1]));
   cc_of(1)->inflight = 99;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
+  /* In slow start its window grows meanwhile. */
+  cc_of(1)->in_slow_start = 1;
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[1]));
+  cc_of(1)->in_slow_start = 0;
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
   cfx->params.alg = CONFLUX_ALG_LOWRTT;
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, TO_CIRCUIT(circs[1]));
@@ -828,9 +950,13 @@ test_legs(void *arg)
   lose_leg(1);
   lose_leg(0);
   tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, NULL);
-  free_circuit(0);
   free_circuit(2);
   add_leg(2, 0);
+  tt_assert(cfx != TO_CIRCUIT(circs[0])->conflux);
+  /* The old one is freed only now, which takes nothing from the new one. */
+  free_circuit(0);
+  add_leg(0, 0);
+  tt_int_op(CONFLUX_NUM_LEGS(cfx), OP_EQ, 2);
   tt_u64_op(cfx->last_seq_delivered, OP_EQ, 0);
   tt_assert(receive(2, 1, 8));
   tt_u64_op(cfx->last_seq_delivered, OP_EQ, 1);
@@ -842,6 +968,6 @@ test_legs(void *arg)
 #define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
 struct testcase_t conflux_cell_tests[] = {
   ONE(same), ONE(cost), ONE(taken), ONE(holds), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending),
-  ONE(algorithms), ONE(legs),
+  ONE(written), ONE(algorithms), ONE(legs),
   END_OF_TESTCASES
 };
