@@ -30,11 +30,15 @@
 #include "core/or/crypt_path.h"
 #include "core/or/crypt_path_st.h"
 #include "core/or/edge_connection_st.h"
+#include "core/or/extend_info_st.h"
 #include "core/or/extendinfo.h"
 #include "core/or/or_circuit_st.h"
 #include "core/or/origin_circuit_st.h"
 #include "core/or/relay.h"
 #include "feature/nodelist/networkstatus_st.h"
+#include "feature/nodelist/node_st.h"
+#include "feature/nodelist/nodelist.h"
+#include "feature/nodelist/routerstatus_st.h"
 #include "lib/arch/bytes.h"
 #include "lib/time/compat_time.h"
 #include "test/log_test_helpers.h"
@@ -50,8 +54,9 @@ typedef struct { origin_circuit_t *client; or_circuit_t *exit; } path_t;
 static path_t paths[PATHS_MAX];
 static int n_paths;
 static bool launches_fail;
+static int launches;
 /* While its first cell is sent, or while this command is, tor closes the circuit, or the set. */
-static bool launching_closes_set;
+static bool launching_closes, launching_closes_set;
 static uint8_t sending_closes;
 static int sending_answers;
 
@@ -115,7 +120,8 @@ static int
 send_mock(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *body, size_t len, crypt_path_t *layer,
           const char *file, int line)
 {
-  (void) stream_id, (void) layer, (void) file, (void) line;
+  (void) stream_id, (void) file, (void) line;
+  tor_assert(layer == (CIRCUIT_IS_ORIGIN(circ) ? TO_ORIGIN_CIRCUIT(circ)->cpath->prev : NULL));
   put_on_wire(circ, command, body, len, 0);
   if (!sending_closes || command != sending_closes)
     return 0;
@@ -129,8 +135,11 @@ static int closing, closing_peak;
 static void
 close_mock(circuit_t *circ, int reason, int line, const char *file)
 {
-  if (circ->marked_for_close)
+  /* Tor calls it a bug. */
+  if (circ->marked_for_close) {
+    TT_FAIL(("a circuit was closed twice, at %s:%d", file, line));
     return;
+  }
   closing++;
   closing_peak = MAX(closing_peak, closing);
   circ->marked_for_close = (uint16_t) line;
@@ -188,7 +197,18 @@ new_exit(void)
 static origin_circuit_t *
 launch_mock(const uint8_t *nonce, uint8_t purpose, extend_info_t *exit, int flags)
 {
-  (void) exit, (void) flags;
+  bool is_first = true;
+  launches++;
+  /* All legs of a set end where its first does. */
+  for (int i = n_paths - 1; i >= 0; i--) {
+    const circuit_t *circ = paths[i].client ? client(i) : NULL;
+    const uint8_t *its = !circ || circ->marked_for_close ? NULL :
+      circ->conflux ? circ->conflux->nonce : circ->conflux_pending_nonce;
+    if (its && fast_memeq(its, nonce, DIGEST256_LEN))
+      is_first = false;
+  }
+  tor_assert(is_first == !exit);
+  tor_assert(flags == (CIRCLAUNCH_NEED_UPTIME | CIRCLAUNCH_NEED_CAPACITY | CIRCLAUNCH_NEED_CONFLUX));
   if (launches_fail)
     return NULL;
   tor_assert(n_paths < PATHS_MAX);
@@ -196,6 +216,8 @@ launch_mock(const uint8_t *nonce, uint8_t purpose, extend_info_t *exit, int flag
   circ->base_.conflux_pending_nonce = tor_memdup(nonce, DIGEST256_LEN);
   new_exit();
   n_paths++;
+  if (launching_closes)
+    circuit_mark_for_close(TO_CIRCUIT(circ), END_CIRC_REASON_RESOURCELIMIT);
   if (launching_closes_set)
     conflux_mark_all_for_close(nonce, true, END_CIRC_REASON_RESOURCELIMIT);
   return circ;
@@ -207,7 +229,8 @@ set_up(void)
   n_paths = n_on_wire = 0;
   memset(paths, 0, sizeof(paths));
   memset(sent, 0, sizeof(sent));
-  launches_fail = launching_closes_set = false;
+  launches_fail = launching_closes = launching_closes_set = false;
+  launches = 0;
   sending_closes = 0;
   sending_answers = closing = closing_peak = 0;
   clock_usec = 1000000;
@@ -224,9 +247,10 @@ set_up(void)
 static void
 end_circuit(circuit_t *circ)
 {
-  circuit_mark_for_close(circ, END_CIRC_REASON_FINISHED);
+  if (!circ->marked_for_close)
+    circuit_mark_for_close(circ, END_CIRC_REASON_FINISHED);
   if (CIRCUIT_IS_ORIGIN(circ))
-    TO_ORIGIN_CIRCUIT(circ)->p_streams = NULL;
+    TO_ORIGIN_CIRCUIT(circ)->p_streams = NULL, TO_ORIGIN_CIRCUIT(circ)->half_streams = NULL;
   else
     TO_OR_CIRCUIT(circ)->n_streams = TO_OR_CIRCUIT(circ)->resolving_streams = NULL;
 }
@@ -397,6 +421,11 @@ test_handshake(void *arg)
   tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED], OP_EQ, 2);
   tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED_ACK], OP_EQ, 2);
   tt_int_op(sent[DESTROY], OP_EQ, 0);
+  /* Each end does what the other wants of it. */
+  tt_int_op(client(0)->conflux->params.alg, OP_EQ, CONFLUX_ALG_MINRTT);
+  tt_int_op(exit_of(0)->conflux->params.alg, OP_EQ, CONFLUX_ALG_LOWRTT);
+  /* LINKED is nothing that tor would count as dropped. */
+  tt_int_op(paths[0].client->n_delivered_read_circ_bw, OP_EQ, LINK_LEN);
  done:
   tear_down();
 }
@@ -531,6 +560,7 @@ test_linked_wrong(void *arg)
   set_up();
   new_client(CIRCUIT_PURPOSE_C_GENERAL);
   n_paths++;
+  conflux_circuit_has_opened(paths[0].client);
   arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINKED, nonce_a, 0);
   tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
   tear_down();
@@ -615,6 +645,13 @@ test_wrong_end(void *arg)
   link_set(2);
   arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
   tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  tear_down();
+  set_up();
+  new_client(CIRCUIT_PURPOSE_C_GENERAL);
+  n_paths++;
+  arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED], OP_EQ, 0);
   tear_down();
   set_up();
   link_set(2);
@@ -747,7 +784,12 @@ test_launch_limit(void *arg)
   set_up();
   launches_fail = true;
   tt_assert(!launch_new_set(2));
+  tt_int_op(launches, OP_EQ, 1);
   tt_int_op(sets_left(), OP_EQ, 0);
+  /* Nor in circflow, which would not have a second with its nonce. */
+  tt_assert(!conflux_launch_leg(nonce_a));
+  launches_fail = false;
+  tt_assert(conflux_launch_leg(nonce_a));
  done:
   tear_down();
 }
@@ -828,12 +870,19 @@ use_both_legs(circuit_t *leg0, circuit_t *leg1, edge_connection_t *stream)
 static void
 lose_first_leg(bool is_client, uint64_t inflight, bool all_close)
 {
-  static edge_connection_t stream;
+  static edge_connection_t stream, resolving;
+  smartlist_t *half = smartlist_new();
   set_up();
   link_set(2);
   circuit_t *leg0 = is_client ? client(0) : exit_of(0);
   circuit_t *leg1 = is_client ? client(1) : exit_of(1);
   use_both_legs(leg0, leg1, &stream);
+  resolving.on_circuit = leg0;
+  if (is_client)
+    conflux_update_half_streams(TO_ORIGIN_CIRCUIT(leg0), half);
+  else
+    conflux_update_resolving_streams(TO_OR_CIRCUIT(leg0), &resolving);
+  tt_ptr_op(leg1->conflux->prev_leg, OP_EQ, conflux_get_leg(leg1->conflux, leg0));
   cc_of(leg0)->inflight = inflight;
   circuit_mark_for_close(leg0, END_CIRC_REASON_DESTROYED);
   if (all_close) {
@@ -843,20 +892,27 @@ lose_first_leg(bool is_client, uint64_t inflight, bool all_close)
     tt_assert(!leg1->marked_for_close);
     tt_ptr_op(leg0->conflux, OP_EQ, NULL);
     tt_int_op(CONFLUX_NUM_LEGS(leg1->conflux), OP_EQ, 1);
+    tt_ptr_op(leg1->conflux->prev_leg, OP_EQ, NULL);
     tt_ptr_op(stream.on_circuit, OP_EQ, leg1);
     if (is_client) {
+      tt_ptr_op(TO_ORIGIN_CIRCUIT(leg0)->half_streams, OP_EQ, NULL);
+      tt_ptr_op(TO_ORIGIN_CIRCUIT(leg1)->half_streams, OP_EQ, half);
       tt_ptr_op(stream.cpath_layer, OP_EQ, TO_ORIGIN_CIRCUIT(leg1)->cpath->prev);
       tt_ptr_op(TO_ORIGIN_CIRCUIT(leg0)->p_streams, OP_EQ, NULL);
       tt_ptr_op(TO_ORIGIN_CIRCUIT(leg1)->p_streams, OP_EQ, &stream);
     } else {
       tt_ptr_op(TO_OR_CIRCUIT(leg0)->n_streams, OP_EQ, NULL);
       tt_ptr_op(TO_OR_CIRCUIT(leg1)->n_streams, OP_EQ, &stream);
+      tt_ptr_op(resolving.on_circuit, OP_EQ, leg1);
+      tt_ptr_op(TO_OR_CIRCUIT(leg0)->resolving_streams, OP_EQ, NULL);
+      tt_ptr_op(TO_OR_CIRCUIT(leg1)->resolving_streams, OP_EQ, &resolving);
     }
     send_data(leg1, 3);
     tt_u64_op(conflux_get_max_seq_sent(leg1->conflux), OP_EQ, 35);
   }
  done:
   tear_down();
+  smartlist_free(half);
 }
 
 /* What is in flight on a leg that closes is lost. As much as a SENDME tells of, and nobody knows what. */
@@ -870,6 +926,322 @@ test_in_flight(void *arg)
     lose_first_leg(is_client, 31, true);
     lose_first_leg(is_client, 32, true);
   }
+}
+
+/* A leg that joins a set with streams has the same. */
+static void
+test_streams_shared(void *arg)
+{
+  (void) arg;
+  static edge_connection_t stream, resolving;
+  uint8_t nonce[DIGEST256_LEN];
+  smartlist_t *half = smartlist_new();
+  set_up();
+  link_set(1);
+  memcpy(nonce, client(0)->conflux->nonce, sizeof(nonce));
+  conflux_update_p_streams(paths[0].client, &stream);
+  conflux_update_half_streams(paths[0].client, half);
+  conflux_update_n_streams(paths[0].exit, &stream);
+  conflux_update_resolving_streams(paths[0].exit, &resolving);
+  paths[0].client->next_stream_id = 77;
+  client(0)->timestamp_dirty = 88;
+  tt_assert(conflux_launch_leg(nonce));
+  link_leg(1);
+  tt_assert(is_linked(1, 2));
+  tt_ptr_op(paths[1].client->p_streams, OP_EQ, &stream);
+  tt_ptr_op(paths[1].client->half_streams, OP_EQ, half);
+  tt_ptr_op(paths[1].exit->n_streams, OP_EQ, &stream);
+  tt_ptr_op(paths[1].exit->resolving_streams, OP_EQ, &resolving);
+  tt_int_op(paths[1].client->next_stream_id, OP_EQ, 77);
+  tt_int_op(client(1)->timestamp_dirty, OP_EQ, 88);
+  /* When all of tor ends, streams are freed before circuits, which are never closed: nobody looks at them. */
+  stream.on_circuit = resolving.on_circuit = NULL;
+  conflux_notify_shutdown();
+  conflux_circuit_about_to_free(client(0));
+  conflux_circuit_about_to_free(exit_of(0));
+  tt_ptr_op(stream.on_circuit, OP_EQ, NULL);
+  tt_ptr_op(resolving.on_circuit, OP_EQ, NULL);
+  tt_ptr_op(paths[0].client->p_streams, OP_EQ, NULL);
+  tt_ptr_op(paths[0].client->half_streams, OP_EQ, NULL);
+  tt_ptr_op(paths[0].exit->n_streams, OP_EQ, NULL);
+  tt_ptr_op(paths[0].exit->resolving_streams, OP_EQ, NULL);
+  tt_assert(!client(1)->marked_for_close && !exit_of(1)->marked_for_close);
+  client(0)->marked_for_close = exit_of(0)->marked_for_close = 1;
+ done:
+  tear_down();
+  smartlist_free(half);
+}
+
+/* A circuit that waits to be linked has no streams, and if it had, the set's would not be mixed with them. */
+static void
+test_streams_too_early(void *arg)
+{
+  (void) arg;
+  static edge_connection_t stream;
+  smartlist_t *half = smartlist_new();
+  set_up();
+  tt_assert(launch_new_set(2));
+  setup_full_capture_of_logs(LOG_WARN);
+  tor_capture_bugs_(4);
+  paths[0].client->half_streams = half;
+  open_leg(0);
+  tt_ptr_op(paths[0].client->half_streams, OP_EQ, NULL);
+  open_leg(1);
+  paths[0].client->p_streams = &stream;
+  deliver_all();
+  tt_int_op(smartlist_len(tor_get_captured_bug_log_()), OP_EQ, 2);
+  tt_assert(is_linked(0, 2));
+  tt_ptr_op(paths[0].client->p_streams, OP_EQ, NULL);
+ done:
+  tor_end_capture_bugs_();
+  teardown_capture_of_logs();
+  tear_down();
+  smartlist_free(half);
+}
+
+/* The leg that was chosen goes before anything was sent: the next answer is another. */
+static void
+test_chosen_leg_lost(void *arg)
+{
+  (void) arg;
+  set_up();
+  link_set(2);
+  conflux_t *cfx = client(0)->conflux;
+  conflux_update_rtt(cfx, client(0), 1000);
+  conflux_update_rtt(cfx, client(1), 2000);
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, client(0));
+  tt_ptr_op(cfx->curr_leg, OP_EQ, conflux_get_leg(cfx, client(0)));
+  circuit_mark_for_close(client(0), END_CIRC_REASON_DESTROYED);
+  tt_assert(!client(1)->marked_for_close);
+  tt_ptr_op(cfx->curr_leg, OP_EQ, NULL);
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, client(1));
+  tt_ptr_op(cfx->curr_leg, OP_EQ, conflux_get_leg(cfx, client(1)));
+ done:
+  tear_down();
+}
+
+/* Tor closes a set for a reason of its own: that counts for each leg, linked or not. */
+static void
+test_closed_by_tor(void *arg)
+{
+  (void) arg;
+  uint8_t nonce[DIGEST256_LEN];
+  set_up();
+  link_set(2);
+  memcpy(nonce, client(0)->conflux->nonce, sizeof(nonce));
+  tt_assert(conflux_launch_leg(nonce));
+  conflux_mark_all_for_close(nonce, true, END_CIRC_REASON_HIBERNATING);
+  for (int i = 0; i < 3; i++)
+    tt_assert(is_closed_for(client(i), END_CIRC_REASON_HIBERNATING));
+  tt_int_op(n_paths, OP_EQ, 3);
+ done:
+  tear_down();
+}
+
+/* ---- A client's messages; memory of several sets ---- */
+
+/* DATA arrives. True when its turn has come. */
+static bool
+arrive_data(circuit_t *circ, uint16_t len)
+{
+  static const uint8_t body[RELAY_PAYLOAD_SIZE_MAX];
+  relay_msg_t msg = { .command = RELAY_COMMAND_DATA, .length = len, .stream_id = 9, .body = body };
+  crypt_path_t *hop = CIRCUIT_IS_ORIGIN(circ) ? TO_ORIGIN_CIRCUIT(circ)->cpath->prev : NULL;
+  return conflux_process_relay_msg(circ->conflux, circ, hop, &msg);
+}
+
+/* So many messages wait on a leg, as one on another leg has not come. */
+static void
+hold(circuit_t *circ, int count)
+{
+  static const uint8_t by_one[4] = { 0, 0, 0, 1 };
+  arrive(circ, RELAY_COMMAND_CONFLUX_SWITCH, by_one, sizeof(by_one));
+  for (int i = 0; i < count; i++)
+    tor_assert(!arrive_data(circ, 100));
+}
+
+static void
+test_client_messages(void *arg)
+{
+  (void) arg;
+  set_up();
+  link_set(2);
+  conflux_t *cfx = client(0)->conflux;
+  unsigned counted = paths[1].client->n_delivered_read_circ_bw;
+  hold(client(1), 1);
+  tt_int_op(paths[1].client->n_delivered_read_circ_bw, OP_EQ, counted + 4);
+  tt_assert(arrive_data(client(0), 100));
+  conflux_msg_t *msg = conflux_dequeue_relay_msg(client(0));
+  tt_assert(msg);
+  conflux_relay_msg_free(msg);
+  tt_u64_op(cfx->last_seq_delivered, OP_EQ, 2);
+  /* From another hop. */
+  relay_msg_t stray = { .command = RELAY_COMMAND_DATA, .length = 1, .stream_id = 9, .body = (const uint8_t *) "x" };
+  tt_assert(!conflux_process_relay_msg(cfx, client(0), paths[0].client->cpath, &stray));
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_TORPROTOCOL));
+  tear_down();
+
+  /* What counts is the channel towards the exit. */
+  set_up();
+  link_set(2);
+  cfx = client(0)->conflux;
+  cfx->params.alg = CONFLUX_ALG_LOWRTT;
+  conflux_update_rtt(cfx, client(0), 1000);
+  conflux_update_rtt(cfx, client(1), 2000);
+  client(0)->circuit_blocked_on_p_chan = 1;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, client(0));
+  client(0)->circuit_blocked_on_n_chan = 1;
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_EQ, client(1));
+ done:
+  tear_down();
+}
+
+/* The longest queue goes first, at whichever end; then as many as it takes. */
+static void
+test_oom_sets(void *arg)
+{
+  (void) arg;
+  set_up();
+  tt_assert(launch_new_set(2) && launch_new_set(2) && launch_new_set(2));
+  for (int i = 0; i < 6; i++)
+    open_leg(i);
+  deliver_all();
+  hold(client(1), 5);
+  hold(exit_of(3), 3);
+  hold(client(3), 2);
+  uint64_t one = conflux_get_total_bytes_allocation() / 10;
+  tt_u64_op(conflux_handle_oom(1), OP_EQ, 5 * one);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_RESOURCELIMIT));
+  tt_assert(is_closed_for(client(1), END_CIRC_REASON_RESOURCELIMIT));
+  tt_assert(!client(2)->marked_for_close && !exit_of(2)->marked_for_close);
+  tt_u64_op(conflux_handle_oom(3 * (size_t) one + 1), OP_EQ, 5 * one);
+  tt_assert(is_closed_for(client(2), END_CIRC_REASON_RESOURCELIMIT));
+  tt_assert(is_closed_for(exit_of(3), END_CIRC_REASON_RESOURCELIMIT));
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+  /* A set that holds nothing stays. */
+  tt_u64_op(conflux_handle_oom(1), OP_EQ, 0);
+  tt_assert(!client(4)->marked_for_close && !exit_of(4)->marked_for_close);
+ done:
+  tear_down();
+}
+
+/* ---- Launching ahead ---- */
+
+static consensus_path_type_t path_type;
+
+static consensus_path_type_t
+path_mock(void)
+{
+  return path_type;
+}
+
+/* Link sets of two legs each so that a stream may have them, and no more. */
+static void
+test_ahead(void *arg)
+{
+  (void) arg;
+  routerstatus_t exit = { .is_exit = 1, .pv.supports_conflux = 1 };
+  networkstatus_t ns;
+  memset(&ns, 0, sizeof(ns));
+  ns.net_params = smartlist_new();
+  ns.routerstatus_list = smartlist_new();
+  smartlist_add(ns.routerstatus_list, &exit);
+  set_up();
+  MOCK(router_have_consensus_path, path_mock);
+  conflux_params_new_consensus(&ns);
+  tt_int_op(conflux_params_get_max_prebuilt(), OP_EQ, 3);
+  path_type = CONSENSUS_PATH_INTERNAL;
+  conflux_predict_new(0);
+  path_type = CONSENSUS_PATH_EXIT;
+  get_options_mutable()->ConfluxEnabled = 0;
+  conflux_predict_new(0);
+  get_options_mutable()->ConfluxEnabled = -1;
+  tt_int_op(launches, OP_EQ, 0);
+  /* When one fails, no other is tried. */
+  launches_fail = true;
+  conflux_predict_new(0);
+  tt_int_op(launches, OP_EQ, 1);
+  launches_fail = false;
+  conflux_predict_new(0);
+  tt_int_op(n_paths, OP_EQ, 6);
+  conflux_predict_new(0);
+  tt_int_op(n_paths, OP_EQ, 6);
+  /* Linked ones count as long as no stream has used them. */
+  for (int i = 0; i < 6; i++)
+    open_leg(i);
+  deliver_all();
+  conflux_predict_new(0);
+  tt_int_op(n_paths, OP_EQ, 6);
+  for (int i = 0; i < 6; i++)
+    client(i)->timestamp_dirty = i < 2;
+  /* A consensus may say that these are enough. */
+  smartlist_add(ns.net_params, (char *) "cfx_max_linked_set=3");
+  conflux_params_new_consensus(&ns);
+  conflux_predict_new(0);
+  tt_int_op(n_paths, OP_EQ, 6);
+  smartlist_clear(ns.net_params);
+  conflux_params_new_consensus(&ns);
+  conflux_predict_new(0);
+  tt_int_op(n_paths, OP_EQ, 8);
+  paths[2].client->unusable_for_new_conns = paths[3].client->unusable_for_new_conns = 1;
+  conflux_predict_new(0);
+  tt_int_op(n_paths, OP_EQ, 10);
+  paths[4].client->isolation_values_set = paths[5].client->isolation_values_set = 1;
+  conflux_predict_new(0);
+  tt_int_op(n_paths, OP_EQ, 12);
+ done:
+  UNMOCK(router_have_consensus_path);
+  get_options_mutable()->ConfluxEnabled = -1;
+  smartlist_free(ns.net_params);
+  smartlist_free(ns.routerstatus_list);
+  tear_down();
+}
+
+/* Relays that a new leg must not have: guards and middles of the others. */
+static node_t middles[3];
+
+static node_t *
+node_mock(const char *identity)
+{
+  return *identity >= 'a' && *identity < 'd' ? &middles[*identity - 'a'] : NULL;
+}
+
+static void
+test_relays_beside(void *arg)
+{
+  (void) arg;
+  smartlist_t *guards = smartlist_new();
+  smartlist_t *nodes = smartlist_new();
+  set_up();
+  MOCK(node_get_mutable_by_id, node_mock);
+  link_set(1);
+  tt_assert(conflux_launch_leg(client(0)->conflux->nonce));
+  new_client(CIRCUIT_PURPOSE_CONFLUX_UNLINKED);
+  n_paths++;
+  client(2)->conflux_pending_nonce = tor_memdup(client(0)->conflux->nonce, DIGEST256_LEN);
+  new_client(CIRCUIT_PURPOSE_C_GENERAL);
+  n_paths++;
+  for (int i = 0; i < 3; i++) {
+    paths[i].client->cpath->extend_info->identity_digest[0] = (char) ('A' + i);
+    paths[i].client->cpath->next->extend_info->identity_digest[0] = (char) ('a' + i);
+  }
+  conflux_add_guards_to_exclude_list(paths[3].client, guards);
+  conflux_add_middles_to_exclude_list(paths[3].client, nodes);
+  tt_int_op(smartlist_len(guards) + smartlist_len(nodes), OP_EQ, 0);
+  conflux_add_guards_to_exclude_list(paths[2].client, guards);
+  conflux_add_middles_to_exclude_list(paths[2].client, nodes);
+  tt_int_op(smartlist_len(guards), OP_EQ, 2);
+  tt_int_op(*(char *) smartlist_get(guards, 0), OP_EQ, 'A');
+  tt_int_op(*(char *) smartlist_get(guards, 1), OP_EQ, 'B');
+  tt_int_op(smartlist_len(nodes), OP_EQ, 2);
+  tt_ptr_op(smartlist_get(nodes, 0), OP_EQ, &middles[0]);
+  tt_ptr_op(smartlist_get(nodes, 1), OP_EQ, &middles[1]);
+ done:
+  UNMOCK(node_get_mutable_by_id);
+  SMARTLIST_FOREACH(guards, char *, identity, tor_free(identity));
+  smartlist_free(guards);
+  smartlist_free(nodes);
+  tear_down();
 }
 
 /* The leg that sends takes its set along, with legs that are not linked yet. */
@@ -987,6 +1359,13 @@ test_closed_in_launch(void *arg)
   tt_assert(client(1)->marked_for_close);
   tt_int_op(n_paths, OP_EQ, 2);
   tt_int_op(sets_left(), OP_EQ, 0);
+  /* The circuit alone. */
+  launching_closes_set = false;
+  launching_closes = true;
+  tt_assert(!launch_new_set(2));
+  expect_no_log_entry();
+  tt_int_op(n_paths, OP_EQ, 3);
+  tt_int_op(sets_left(), OP_EQ, 0);
  done:
   teardown_capture_of_logs();
   tear_down();
@@ -1024,6 +1403,18 @@ test_switched_off(void *arg)
   tt_assert(client(1)->marked_for_close);
   tt_int_op(n_paths, OP_EQ, 2);
   tt_int_op(sets_left(), OP_EQ, 0);
+  arrive_link(exit_of(0), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+  tt_assert(is_closed_for(exit_of(0), END_CIRC_REASON_TORPROTOCOL));
+  tt_int_op(sent[RELAY_COMMAND_CONFLUX_LINKED], OP_EQ, 0);
+  tear_down();
+
+  /* Legs that are linked end with the next SWITCH. */
+  set_up();
+  get_options_mutable()->ConfluxEnabled = -1;
+  link_set(2);
+  get_options_mutable()->ConfluxEnabled = 0;
+  arrive(exit_of(1), RELAY_COMMAND_CONFLUX_SWITCH, (const uint8_t *) "\0\0\0\1", 4);
+  tt_assert(is_closed_for(exit_of(1), END_CIRC_REASON_TORPROTOCOL));
  done:
   get_options_mutable()->ConfluxEnabled = -1;
   tear_down();
@@ -1068,22 +1459,30 @@ test_low_limits(void *arg)
   smartlist_add(ns.net_params, (char *) "cfx_num_legs_set=0");
   conflux_params_new_consensus(&ns);
   setup_full_capture_of_logs(LOG_WARN);
-  for (n_paths = 0; n_paths < 3; n_paths++)
+  for (n_paths = 0; n_paths < 4; n_paths++)
     new_exit();
   for (int i = 0; i < 3; i++) {
     arrive_link(exit_of(i), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
     tt_assert(exit_of(i)->conflux && !exit_of(i)->marked_for_close);
   }
   tt_assert(launch_new_set(1));
-  tt_assert(!conflux_launch_leg(client(3)->conflux_pending_nonce));
+  tt_assert(!conflux_launch_leg(client(4)->conflux_pending_nonce));
 
   /* More legs to a set than one may have. */
   smartlist_del(ns.net_params, 3);
   smartlist_add(ns.net_params, (char *) "cfx_num_legs_set=255");
   conflux_params_new_consensus(&ns);
   tt_assert(launch_new_set(conflux_params_get_num_legs_set()));
-  tt_int_op(n_paths, OP_EQ, 4 + 3);
+  tt_int_op(n_paths, OP_EQ, 5 + 3);
   expect_no_log_entry();
+  arrive_link(exit_of(3), RELAY_COMMAND_CONFLUX_LINK, nonce_a, 0);
+  tt_assert(exit_of(3)->marked_for_close);
+  /* And with more legs than circflow has. */
+  smartlist_clear(ns.net_params);
+  smartlist_add(ns.net_params, (char *) "cfx_max_legs_set=255");
+  conflux_params_new_consensus(&ns);
+  tt_int_op(conflux_params_get_max_legs_set(), OP_EQ, 255);
+  tt_assert(launch_new_set(1));
  done:
   teardown_capture_of_logs();
   smartlist_clear(ns.net_params);
@@ -1124,6 +1523,7 @@ struct testcase_t conflux_pool_tests[] = {
   ONE(handshake), ONE(rtt), ONE(linked_twice), ONE(ack_twice), ONE(linked_wrong), ONE(link_wrong), ONE(wrong_end),
   ONE(legs_limit), ONE(last_unlinked_lost), ONE(relaunch), ONE(launch_limit), ONE(no_answer), ONE(in_flight),
   ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_join), ONE(closed_in_launch), ONE(due_in_launch),
-  ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack),
+  ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared), ONE(streams_too_early),
+  ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(oom_sets), ONE(ahead), ONE(relays_beside),
   END_OF_TESTCASES
 };
