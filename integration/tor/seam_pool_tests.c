@@ -9,13 +9,18 @@
 #define TOR_CONGESTION_CONTROL_COMMON_PRIVATE
 #define CIRCUITLIST_PRIVATE
 #define CIRCUITPADDING_PRIVATE
+#define TOR_TIMERS_PRIVATE
 
 #include "core/or/or.h"
+
+#include <event2/event.h>
 
 #include "app/config/config.h"
 #include "core/crypto/relay_crypto.h"
 #include "core/or/circuitbuild.h"
+#include "core/or/channel.h"
 #include "core/or/circuitlist.h"
+#include "core/or/circuitmux.h"
 #include "core/or/circuitpadding.h"
 #include "core/or/circuitstats.h"
 #include "core/or/circuituse.h"
@@ -40,6 +45,9 @@
 #include "feature/nodelist/nodelist.h"
 #include "feature/nodelist/routerstatus_st.h"
 #include "lib/arch/bytes.h"
+#include "lib/evloop/compat_libevent.h"
+#include "lib/evloop/timers.h"
+#include "lib/fs/files.h"
 #include "lib/time/compat_time.h"
 #include "test/log_test_helpers.h"
 #include "test/test.h"
@@ -59,6 +67,8 @@ static int launches;
 static bool launching_closes, launching_closes_set;
 static uint8_t sending_closes;
 static int sending_answers;
+/* Where the second hop is a test's own, it is the other end of padding. Tor's padding hears of what is sent then. */
+static or_circuit_t *middle;
 
 /* The body of LINK and LINKED (prop329 2.2). */
 #define LINK_LEN (1 + DIGEST256_LEN + 8 + 8 + 1)
@@ -103,10 +113,19 @@ other_end(const circuit_t *circ)
   return NULL;
 }
 
+static bool
+is_padding(uint8_t command)
+{
+  return command == RELAY_COMMAND_DROP || command == RELAY_COMMAND_PADDING_NEGOTIATE ||
+    command == RELAY_COMMAND_PADDING_NEGOTIATED;
+}
+
 static void
 put_on_wire(const circuit_t *from, uint8_t command, const char *body, size_t len, int reason)
 {
   on_wire_t message = { .to = other_end(from), .command = command, .len = len, .reason = reason };
+  if (is_padding(command))
+    message.to = CIRCUIT_IS_ORIGIN(from) ? TO_CIRCUIT(middle) : client(0);
   sent[command]++;
   if (!message.to)
     return;
@@ -121,8 +140,11 @@ send_mock(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *bo
           const char *file, int line)
 {
   (void) stream_id, (void) file, (void) line;
-  tor_assert(layer == (CIRCUIT_IS_ORIGIN(circ) ? TO_ORIGIN_CIRCUIT(circ)->cpath->prev : NULL));
+  crypt_path_t *hops = CIRCUIT_IS_ORIGIN(circ) ? TO_ORIGIN_CIRCUIT(circ)->cpath : NULL;
+  tor_assert(layer == (!hops ? NULL : is_padding(command) ? hops->next : hops->prev));
   put_on_wire(circ, command, body, len, 0);
+  if (middle)
+    circpad_deliver_sent_relay_cell_events(circ, command);
   if (!sending_closes || command != sending_closes)
     return 0;
   circuit_mark_for_close(circ, END_CIRC_REASON_RESOURCELIMIT);
@@ -233,6 +255,7 @@ set_up(void)
   launches = 0;
   sending_closes = 0;
   sending_answers = closing = closing_peak = 0;
+  middle = NULL;
   clock_usec = 1000000;
   congestion_control_set_cc_enabled();
   get_circuit_build_times_mutable()->timeout_ms = 1000;
@@ -1106,17 +1129,17 @@ test_oom_sets(void *arg)
   for (int i = 0; i < 6; i++)
     open_leg(i);
   deliver_all();
-  hold(client(1), 5);
-  hold(exit_of(3), 3);
+  hold(client(1), 3);
+  hold(exit_of(3), 5);
   hold(client(3), 2);
   uint64_t one = conflux_get_total_bytes_allocation() / 10;
   tt_u64_op(conflux_handle_oom(1), OP_EQ, 5 * one);
-  tt_assert(is_closed_for(client(0), END_CIRC_REASON_RESOURCELIMIT));
-  tt_assert(is_closed_for(client(1), END_CIRC_REASON_RESOURCELIMIT));
-  tt_assert(!client(2)->marked_for_close && !exit_of(2)->marked_for_close);
-  tt_u64_op(conflux_handle_oom(3 * (size_t) one + 1), OP_EQ, 5 * one);
-  tt_assert(is_closed_for(client(2), END_CIRC_REASON_RESOURCELIMIT));
+  tt_assert(is_closed_for(exit_of(2), END_CIRC_REASON_RESOURCELIMIT));
   tt_assert(is_closed_for(exit_of(3), END_CIRC_REASON_RESOURCELIMIT));
+  tt_assert(!client(0)->marked_for_close && !client(2)->marked_for_close);
+  tt_u64_op(conflux_handle_oom(3 * (size_t) one + 1), OP_EQ, 5 * one);
+  tt_assert(is_closed_for(client(1), END_CIRC_REASON_RESOURCELIMIT));
+  tt_assert(is_closed_for(client(3), END_CIRC_REASON_RESOURCELIMIT));
   tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
   /* A set that holds nothing stays. */
   tt_u64_op(conflux_handle_oom(1), OP_EQ, 0);
@@ -1242,6 +1265,169 @@ test_relays_beside(void *arg)
   smartlist_free(guards);
   smartlist_free(nodes);
   tear_down();
+}
+
+/* ---- Padding, beside tor's ---- */
+
+/* netflow.txt of examples/machines: one padding cell after 1.5 to 9.5 seconds in which nobody has sent. */
+static const char netflow[] =
+  "02eNpdjEENACAMAzeEIIPvMicEJQjCFQYwQCBAH2x9tM0l7VwQeYXrzExU5SvAKLknPdli0UeG+Cc73QNbD5Y=\n";
+
+static const node_t *
+padding_node_mock(const char *identity)
+{
+  static routerstatus_t status = { .pv.supports_hs_setup_padding = 1 };
+  static node_t node = { .rs = &status };
+  (void) identity;
+  return &node;
+}
+
+/* Time passes; what waits for the event loop is done. */
+static void
+pass(uint64_t usec)
+{
+  clock_usec += usec;
+  monotime_set_mock_time_nsec((int64_t) clock_usec * 1000);
+  timers_run_pending();
+  event_base_loop(tor_libevent_get_base(), EVLOOP_NONBLOCK);
+}
+
+/* A circuit's queue has been written to the channel towards the other padder, and its other channel's has, too. */
+static void
+written(circuit_t *circ, bool is_ours)
+{
+  static channel_t ours, theirs;
+  static int muxes[2];
+  bool is_client = CIRCUIT_IS_ORIGIN(circ);
+  ours.cmux = (circuitmux_t *) &muxes[0];
+  theirs.cmux = (circuitmux_t *) &muxes[1];
+  circ->n_chan = is_client ? &ours : &theirs;
+  if (!is_client)
+    TO_OR_CIRCUIT(circ)->p_chan = &ours;
+  circuitmux_notify_xmit_cells(is_ours ? ours.cmux : theirs.cmux, circ, 0);
+  circ->n_chan = NULL;
+  if (!is_client)
+    TO_OR_CIRCUIT(circ)->p_chan = NULL;
+  pass(1000);
+}
+
+/* The oldest message arrives, and is one of padding. What it was when tor was asked about it. */
+static int
+padding_arrives(void)
+{
+  tor_assert(n_on_wire > 0 && is_padding(wire[0].command));
+  on_wire_t message = wire[0];
+  relay_msg_t msg = { .command = message.command, .length = (uint16_t) message.len, .body = message.body };
+  crypt_path_t *hop = CIRCUIT_IS_ORIGIN(message.to) ? TO_ORIGIN_CIRCUIT(message.to)->cpath->next : NULL;
+  memmove(wire, wire + 1, (size_t) --n_on_wire * sizeof(wire[0]));
+  circpad_deliver_recognized_relay_cell_events(message.to, msg.command, hop);
+  if (msg.command != RELAY_COMMAND_DROP)
+    tor_assert(circpad_check_received_cell(&msg, message.to, hop) == 0);
+  pass(1000);
+  return msg.command;
+}
+
+/* A leg with a padder at each end, from its negotiation to its end: each hook is used so many times. */
+static void
+test_padding(void *arg)
+{
+  (void) arg;
+  const char *path = get_fname("machine");
+  write_str_to_file(path, netflow, 0);
+  setenv("CIRCFLOW_TOR_PADDING_CLIENT", path, 1);
+  setenv("CIRCFLOW_TOR_PADDING_RELAY", path, 1);
+  set_up();
+  monotime_enable_test_mocking();
+  monotime_set_mock_time_nsec((int64_t) clock_usec * 1000);
+  timers_initialize();
+  MOCK(node_get_by_id, padding_node_mock);
+  get_options_mutable()->CircuitPadding = 1;
+  origin_padding_machines = smartlist_new();
+  relay_padding_machines = smartlist_new();
+  tt_assert(launch_new_set(1));
+  middle = new_exit();
+  paths[1].exit = middle, paths[0].exit = NULL;
+  n_paths = 2;
+  new_exit();
+  or_circuit_t *other = paths[2].exit;
+  n_paths = 3;
+
+  /* A question with another number, and one without, are tor's. */
+  uint8_t question[5] = { 0, 2, 1, 1 };
+  relay_msg_t msg = { .command = RELAY_COMMAND_PADDING_NEGOTIATE, .length = sizeof(question), .body = question };
+  circpad_check_received_cell(&msg, TO_CIRCUIT(other), NULL);
+  msg.length = 2;
+  question[2] = 200;
+  circpad_check_received_cell(&msg, TO_CIRCUIT(other), NULL);
+
+  /* Negotiated. Nothing is sent from inside a hook. */
+  circpad_machine_event_circ_built(paths[0].client);
+  tt_int_op(sent[RELAY_COMMAND_PADDING_NEGOTIATE], OP_EQ, 0);
+  pass(1000);
+  tt_int_op(sent[RELAY_COMMAND_PADDING_NEGOTIATE], OP_EQ, 1);
+  tt_int_op(padding_arrives(), OP_EQ, RELAY_COMMAND_PADDING_NEGOTIATE);
+  tt_int_op(padding_arrives(), OP_EQ, RELAY_COMMAND_PADDING_NEGOTIATED);
+  tt_int_op(paths[0].client->n_delivered_read_circ_bw, OP_EQ, 8);
+
+  /* The circuit is linked: LINK and LINKED_ACK are two that are sent, LINKED is one that comes. */
+  open_leg(0);
+  arrive_link(client(0), RELAY_COMMAND_CONFLUX_LINKED, client(0)->conflux_pending_nonce, 0);
+  tt_assert(is_linked(0, 1));
+  crypt_path_t *last = paths[0].client->cpath->prev;
+  circpad_deliver_recognized_relay_cell_events(client(0), RELAY_COMMAND_CONFLUX_LINKED, last);
+  /* Five of conflux come, and tor tells its padding later that their turn has come. */
+  for (int i = 0; i < 5; i++) {
+    tt_assert(arrive_data(client(0), 100));
+    circpad_deliver_recognized_relay_cell_events(client(0), RELAY_COMMAND_DATA, last);
+  }
+  /* Three cells pass the relay, and two pass back; one of its own comes, and one goes. */
+  for (int i = 0; i < 3; i++)
+    circpad_deliver_unrecognized_cell_events(TO_CIRCUIT(middle), CELL_DIRECTION_OUT);
+  for (int i = 0; i < 2; i++)
+    circpad_deliver_unrecognized_cell_events(TO_CIRCUIT(middle), CELL_DIRECTION_IN);
+  circpad_deliver_recognized_relay_cell_events(TO_CIRCUIT(middle), RELAY_COMMAND_SENDME, NULL);
+  circpad_deliver_sent_relay_cell_events(TO_CIRCUIT(middle), RELAY_COMMAND_SENDME);
+
+  /* Silence. Each end pads, and again when it knows that what it sent has been written. */
+  unsigned counted = paths[0].client->n_delivered_read_circ_bw + paths[0].client->n_overhead_read_circ_bw;
+  for (int i = 0; i < 2; i++) {
+    pass(1000);
+    tt_int_op(n_on_wire, OP_EQ, 0);
+    pass(9600000);
+    tt_int_op(sent[RELAY_COMMAND_DROP], OP_EQ, 2 * i + 2);
+    tt_int_op(padding_arrives(), OP_EQ, RELAY_COMMAND_DROP);
+    tt_int_op(padding_arrives(), OP_EQ, RELAY_COMMAND_DROP);
+    written(client(0), false);
+    written(TO_CIRCUIT(middle), false);
+    pass(20000000);
+    tt_int_op(n_on_wire, OP_EQ, 0);
+    written(client(0), true);
+    written(TO_CIRCUIT(middle), true);
+  }
+  /* Padding that was asked for is no dropped cell to tor. */
+  tt_int_op(paths[0].client->n_delivered_read_circ_bw + paths[0].client->n_overhead_read_circ_bw, OP_EQ,
+            counted + 2 * RELAY_PAYLOAD_SIZE_MAX);
+
+  /* What negotiates counts as well, but for the question, which is older than the relay's padder. */
+  setup_full_capture_of_logs(LOG_INFO);
+  circpad_circuit_free_all_machineinfos(TO_CIRCUIT(other));
+  expect_no_log_entry();
+  circpad_circuit_free_all_machineinfos(client(0));
+  expect_log_msg_containing("padding ended at a client: normal-sent 3 padding-sent 2 replaced 0 refused 0 "
+                            "normal-recv 7 padding-recv 2");
+  circpad_circuit_free_all_machineinfos(TO_CIRCUIT(middle));
+  expect_log_msg_containing("padding ended at a relay: normal-sent 4 padding-sent 2 replaced 0 refused 0 "
+                            "normal-recv 4 padding-recv 2");
+  /* Nobody pads any more. */
+  pass(20000000);
+  tt_int_op(n_on_wire, OP_EQ, 0);
+ done:
+  teardown_capture_of_logs();
+  UNMOCK(node_get_by_id);
+  middle = NULL;
+  tear_down();
+  circpad_free_all();
+  monotime_disable_test_mocking();
 }
 
 /* The leg that sends takes its set along, with legs that are not linked yet. */
@@ -1525,5 +1711,6 @@ struct testcase_t conflux_pool_tests[] = {
   ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_join), ONE(closed_in_launch), ONE(due_in_launch),
   ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared), ONE(streams_too_early),
   ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(oom_sets), ONE(ahead), ONE(relays_beside),
+  ONE(padding),
   END_OF_TESTCASES
 };

@@ -826,6 +826,8 @@ test_sending(void *arg)
   tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
   tt_int_op(closes, OP_EQ, 2);
   tt_assert(cfx->in_full_teardown);
+  tt_ptr_op(decide(RELAY_COMMAND_DATA), OP_EQ, NULL);
+  tt_int_op(closes, OP_EQ, 2);
   tear_down();
 
   /* Where there is no room from the start, the fastest leg is the current one. */
