@@ -483,8 +483,11 @@ __wrap_circuitmux_notify_xmit_cells(circuitmux_t *cmux, circuit_t *circ, unsigne
   if (pad) {
     const channel_t *chan = pad->is_client ? circ->n_chan : TO_OR_CIRCUIT(circ)->p_chan;
     /* Tor drops a cell now and then that it has told its padding of. An empty queue sets that right. */
-    if (chan && chan->cmux == cmux)
+    if (chan && chan->cmux == cmux) {
       (void) circflow_circuit_written(pad_engine, pad_now(), pad->id, pad_queued(circ) > 0 ? cells : UINT32_MAX);
+      /* A machine may wait for just this, and nothing else need ever happen. */
+      pad_wake();
+    }
   }
   __real_circuitmux_notify_xmit_cells(cmux, circ, cells);
 }
