@@ -689,6 +689,17 @@ test_faults(void *arg)
   tt_int_op(receive_switch(0, 2, 4), OP_EQ, 0);
   expect_close(!receive(0, 3, 8), END_CIRC_REASON_TORPROTOCOL);
 
+  /* The same, both too early: it shows when their turn comes. */
+  set_up(3);
+  for (int i = 1; i <= 2; i++) {
+    tt_int_op(receive_switch(i, 1, 4), OP_EQ, 0);
+    (void) receive(i, 2, 8);
+  }
+  (void) receive(0, 1, 8);
+  while (take(0) != 0)
+    ;
+  expect_close(true, END_CIRC_REASON_TORPROTOCOL);
+
   /* A number that was delivered. */
   set_up(2);
   tt_assert(receive(0, 1, 8));
