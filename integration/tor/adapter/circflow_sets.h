@@ -56,8 +56,6 @@ struct flow_set_t {
   bool is_client;
   /* Streams may use it. */
   bool is_usable;
-  /* Messages were lost with a queue that was emptied: nothing after them can be delivered any more. */
-  bool is_torn;
   /* Legs that are built, or wait for LINKED, or for the others. */
   smartlist_t *unlinked;
   /* The set is not freed while functions that are not done yet look at it, or while a circuit points to it that is no

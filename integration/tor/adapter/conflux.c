@@ -288,7 +288,6 @@ static size_t
 sacrifice(flow_set_t *set)
 {
   size_t freed = set->tor.ooo_q_alloc_cost;
-  set->is_torn = true;
   queue_clear(set);
   flow_set_close(set, END_CIRC_REASON_RESOURCELIMIT);
   return freed;
@@ -380,7 +379,7 @@ sync_anew(flow_set_t *set)
   if (set->tor.in_full_teardown)
     return false;
   set->decided = 0;
-  if (!set->is_torn && flow_leg_count(set) > 0 &&
+  if (flow_leg_count(set) > 0 &&
       (set->alg == set->tor.params.alg || import_algorithm(set)) && import(set))
     return true;
   log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux set cannot go on. Closing it.");
