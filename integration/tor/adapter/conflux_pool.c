@@ -614,7 +614,6 @@ leg_lost(flow_leg_t *leg, bool is_freed)
 static void
 send_control(flow_leg_t *leg, const struct circflow_insn_send *send, const uint8_t *body)
 {
-  leg->tor.linked_sent_usec = flow_time_ns / 1000;
   /* When it cannot be sent, tor closes the circuit. */
   if (!leg->tor.circ->marked_for_close)
     (void) flow_send_control(leg->tor.circ, send->command, body, send->body_len);
