@@ -602,6 +602,16 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
 
 /* ---- Receiving ---- */
 
+/* A message came where none may. */
+static void
+refuse_arrival(circuit_t *circ, const flow_leg_t *leg)
+{
+  log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux message %s. Closing circuit.",
+         leg ? "from another hop than the last" : "on a circuit that is no leg");
+  if (!circ->marked_for_close)
+    circuit_mark_for_close(circ, leg ? END_CIRC_REASON_TORPROTOCOL : END_CIRC_REASON_INTERNAL);
+}
+
 /* The leg that a message came on, if it may have come there. Closes the circuit otherwise. */
 static inline flow_leg_t *
 leg_of_arrival(flow_set_t *set, circuit_t *circ, crypt_path_t *layer_hint)
@@ -611,10 +621,7 @@ leg_of_arrival(flow_set_t *set, circuit_t *circ, crypt_path_t *layer_hint)
   bool is_end = leg && !leg->is_client && !layer_hint && !circ->n_chan;
   if (PREDICT_LIKELY(is_end || (leg && conflux_validate_source_hop(circ, layer_hint))))
     return leg;
-  log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux message %s. Closing circuit.",
-         leg ? "from another hop than the last" : "on a circuit that is no leg");
-  if (!circ->marked_for_close)
-    circuit_mark_for_close(circ, leg ? END_CIRC_REASON_TORPROTOCOL : END_CIRC_REASON_INTERNAL);
+  refuse_arrival(circ, leg);
   return NULL;
 }
 
