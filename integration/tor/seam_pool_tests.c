@@ -67,6 +67,8 @@ static int launches;
 static bool launching_closes, launching_closes_set;
 static uint8_t sending_closes;
 static int sending_answers;
+/* Called once, while anything is sent. */
+static void (*while_sending)(void);
 /* Where the second hop is a test's own, it is the other end of padding. Tor's padding hears of what is sent then. */
 static or_circuit_t *middle;
 
@@ -145,6 +147,10 @@ send_mock(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *bo
   put_on_wire(circ, command, body, len, 0);
   if (middle)
     circpad_deliver_sent_relay_cell_events(circ, command);
+  void (*call)(void) = while_sending;
+  while_sending = NULL;
+  if (call)
+    call();
   if (!sending_closes || command != sending_closes)
     return 0;
   circuit_mark_for_close(circ, END_CIRC_REASON_RESOURCELIMIT);
@@ -254,6 +260,7 @@ set_up(void)
   launches_fail = launching_closes = launching_closes_set = false;
   launches = 0;
   sending_closes = 0;
+  while_sending = NULL;
   sending_answers = closing = closing_peak = 0;
   middle = NULL;
   clock_usec = 1000000;
@@ -1489,6 +1496,38 @@ test_closed_in_switch(void *arg)
   close_in_switch(31, -1);
 }
 
+/* A leg is lost while a message of another set's handshake goes out: its set is over at once, although the adapter, in the
+ * middle of what circflow asked for, closes the other leg only afterwards. */
+static circuit_t *answer_meanwhile;
+
+static void
+lose_leg_and_ask(void)
+{
+  circuit_mark_for_close(client(0), END_CIRC_REASON_RESOURCELIMIT);
+  answer_meanwhile = conflux_decide_next_circ(client(1)->conflux);
+}
+
+static void
+test_closed_in_handshake(void *arg)
+{
+  (void) arg;
+  set_up();
+  link_set(2);
+  cc_of(client(0))->inflight = 31;
+  tt_ptr_op(conflux_decide_next_circ(client(1)->conflux), OP_NE, NULL);
+  tt_assert(launch_new_set(1));
+  while_sending = lose_leg_and_ask;
+  answer_meanwhile = client(1);
+  open_leg(2);
+  tt_ptr_op(answer_meanwhile, OP_EQ, NULL);
+  tt_assert(is_closed_for(client(1), END_CIRC_REASON_FINISHED));
+  tt_assert(!client(2)->marked_for_close);
+  deliver_all();
+  tt_assert(is_linked(2, 1));
+ done:
+  tear_down();
+}
+
 /* Tor's padding sends on a leg that is being linked. */
 static const node_t *
 close_in_padding(origin_circuit_t *circ, int hop)
@@ -1708,8 +1747,8 @@ test_no_ack(void *arg)
 struct testcase_t conflux_pool_tests[] = {
   ONE(handshake), ONE(rtt), ONE(linked_twice), ONE(ack_twice), ONE(linked_wrong), ONE(link_wrong), ONE(wrong_end),
   ONE(legs_limit), ONE(last_unlinked_lost), ONE(relaunch), ONE(launch_limit), ONE(no_answer), ONE(in_flight),
-  ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_join), ONE(closed_in_launch), ONE(due_in_launch),
-  ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared), ONE(streams_too_early),
+  ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_handshake), ONE(closed_in_join), ONE(closed_in_launch),
+  ONE(due_in_launch), ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared), ONE(streams_too_early),
   ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(oom_sets), ONE(ahead), ONE(relays_beside),
   ONE(padding),
   END_OF_TESTCASES

@@ -634,7 +634,7 @@ close_leg(flow_leg_t *leg, const struct circflow_insn_close *close)
   circuit_mark_for_close(circ, reason);
 }
 
-/* A leg was lost before it was linked. */
+/* A leg was lost before it was linked, or before its set was usable. */
 static void
 replace_leg(flow_set_t *set)
 {
