@@ -220,3 +220,13 @@ pub const NEWS_STEP: usize = 16;
 
 /// Entries of a shared table that are looked at under one lock: some 10 microseconds.
 pub const SWEEP_STEP: usize = 256;
+
+/// Who holds less than this part of its share of a cap (cap ÷ holders) is not the victim while a larger one is there:
+/// so many sets of one message each, however old, are no reason to end one of them, nor an honest set of their size. A
+/// cap that is full has a holder with a whole share, so a quarter of one always finds somebody.
+pub const VICTIM_SHARE: u64 = 4;
+
+/// Looks for the victim that are exact, each for one that could be worse than the worst so far. Where sizes and ages
+/// are as they come, fewer than ten are needed; beyond this the answer may be off by a quarter, so that nobody can make
+/// the search long.
+pub const VICTIM_LOOKS: u32 = 64;

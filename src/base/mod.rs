@@ -1,8 +1,9 @@
-//! What every other floor stands on: time, ids, pools, timers, limits.
+//! What every other floor stands on: time, ids, pools, timers, who holds what, limits.
 //!
 //! Nothing here knows what a circuit is, and nothing here calls on another floor.
 
 pub mod arena;
+pub mod holders;
 pub mod limits;
 pub mod pool;
 pub mod sync;
@@ -10,6 +11,7 @@ pub mod time;
 pub mod timer;
 
 pub use arena::{Arena, Id, IdError};
+pub use holders::Holders;
 pub use pool::Pool;
 pub use time::{Clock, Nanos};
 pub use timer::Timers;
