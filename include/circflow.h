@@ -427,7 +427,8 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_NOT_RUN = -29,
   // circflow runs this circuit: its streams send with circflow_stream_send(), and nobody reports for it.
   CIRCFLOW_ERR_IS_RUN = -30,
-  // A stream with this id is open on this circuit or set.
+  // A stream with this id is open on this circuit or set, or was until a while ago, and what is late for it would
+  // come for the new one. Use another id.
   CIRCFLOW_ERR_STREAM_EXISTS = -31,
   // No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
   CIRCFLOW_ERR_BLOCKED = -100,
@@ -2076,7 +2077,8 @@ enum circflow_status circflow_stream_config_init(struct circflow_stream_config *
 // opens come with the verdict on their BEGIN.) It lives until END or RESOLVED goes or comes, or its circuit or set
 // goes; messages that still come for a stream that you have ended are dealt with for a while (stream_memory_ns).
 //
-// CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams. CIRCFLOW_ERR_STREAM_EXISTS: the id is in use.
+// CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams. CIRCFLOW_ERR_STREAM_EXISTS: the id is in use, or,
+// at a client, remembered: use another, or wait until the other end has said END or RESOLVED too, or stream_memory_ns.
 // CIRCFLOW_ERR_IN_SET: streams of the join point are the set's. CIRCFLOW_ERR_FULL: at streams_max.
 // CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id
 // error.

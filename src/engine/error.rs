@@ -71,7 +71,7 @@ pub enum Misuse {
     NotRun,
     /// Circflow runs this circuit.
     IsRun,
-    /// A stream with this id is open.
+    /// A stream with this id is open, or remembered.
     StreamExists,
 }
 

@@ -5,7 +5,7 @@ use super::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdic
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::set::Refusal;
 use crate::conflux::store::cost_of;
-use crate::conflux::{Fault, Lane, Message};
+use crate::conflux::{Fault, Lane, Message, Role};
 use crate::congestion::flow::{May, Say};
 use crate::congestion::Params;
 use crate::reactor::stream::Said;
@@ -73,7 +73,8 @@ impl Engine {
             return Err(Misuse::NotRun.into());
         };
         let streams = side.streams.get_or_insert_with(Box::default);
-        if let Known::Open(_) = streams.known(config.hop, config.stream_id, now) {
+        // One that is remembered has its id still: what is late for it is not for another.
+        if streams.known(config.hop, config.stream_id, now) != Known::Never {
             return Err(Misuse::StreamExists.into());
         }
         if streams.len() >= self.streams_max as usize {
@@ -234,17 +235,29 @@ impl Engine {
             stream.into_iter().for_each(|stream| stream.outgoing.sent(now, len.into()));
         }
         if matches!(command, Command::END | Command::RESOLVED) {
-            let longest = match owner {
-                Owner::Circuit(circuit) => self.circuits.get(circuit),
-                Owner::Set(set) => {
-                    self.sets.get(set).and_then(|state| state.any_leg()).and_then(|leg| self.circuits.get(leg))
-                }
-            };
-            let rtt = longest.and_then(|circuit| circuit.reactor.as_ref()).map_or(0, |reactor| reactor.ends.max_rtt());
-            let until = now.saturating_add(self.stream_memory.max(rtt));
+            let until = self.remembered_until(owner, now);
             self.alarms.cancel_stream(id);
-            self.with_streams(owner, |streams, arena| streams.close(arena, id, Some(until)));
+            self.with_streams(owner, |streams, arena| streams.close(arena, id, until));
         }
+    }
+
+    /// How long a stream that ends here now has its id still; a relay takes a client's word for which are free.
+    fn remembered_until(&mut self, owner: Owner, now: Nanos) -> Option<Nanos> {
+        let rtt_of = |id| {
+            let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
+            reactor.map_or(0, |reactor| reactor.ends.max_rtt())
+        };
+        let (role, rtt) = match owner {
+            Owner::Circuit(id) => (self.circuits.get(id)?.config.role, rtt_of(id)),
+            Owner::Set(set) => {
+                let state = self.sets.get(set)?;
+                (state.role(), state.leg_ids().map(rtt_of).max().unwrap_or(0))
+            }
+        };
+        if role != Role::Client {
+            return None;
+        }
+        Some(now.saturating_add(self.stream_memory.max(rtt)))
     }
 
     /// The host has written bytes of a stream out.

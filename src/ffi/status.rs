@@ -91,7 +91,8 @@ pub enum circflow_status {
     CIRCFLOW_ERR_NOT_RUN = -29,
     /// circflow runs this circuit: its streams send with circflow_stream_send(), and nobody reports for it.
     CIRCFLOW_ERR_IS_RUN = -30,
-    /// A stream with this id is open on this circuit or set.
+    /// A stream with this id is open on this circuit or set, or was until a while ago, and what is late for it would
+    /// come for the new one. Use another id.
     CIRCFLOW_ERR_STREAM_EXISTS = -31,
     /// No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
     CIRCFLOW_ERR_BLOCKED = -100,
@@ -270,7 +271,7 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_NOT_ASKED, c"a padding instruction was answered that waits for no answer", None),
     (CIRCFLOW_ERR_NOT_RUN, c"circflow does not run this circuit", None),
     (CIRCFLOW_ERR_IS_RUN, c"circflow runs this circuit", None),
-    (CIRCFLOW_ERR_STREAM_EXISTS, c"a stream with this id is open", None),
+    (CIRCFLOW_ERR_STREAM_EXISTS, c"a stream with this id is open, or remembered", None),
     (CIRCFLOW_ERR_BLOCKED, c"no leg has room", None),
     (CIRCFLOW_ERR_NOT_USABLE, c"the set may not carry streams yet", None),
     (CIRCFLOW_ERR_UNDRAINED, c"too many instructions wait", None),

@@ -31,7 +31,8 @@ pub unsafe extern "C" fn circflow_stream_config_init(
 /// opens come with the verdict on their BEGIN.) It lives until END or RESOLVED goes or comes, or its circuit or set
 /// goes; messages that still come for a stream that you have ended are dealt with for a while (stream_memory_ns).
 ///
-/// CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams. CIRCFLOW_ERR_STREAM_EXISTS: the id is in use.
+/// CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams. CIRCFLOW_ERR_STREAM_EXISTS: the id is in use, or,
+/// at a client, remembered: use another, or wait until the other end has said END or RESOLVED too, or stream_memory_ns.
 /// CIRCFLOW_ERR_IN_SET: streams of the join point are the set's. CIRCFLOW_ERR_FULL: at streams_max.
 /// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id
 /// error.

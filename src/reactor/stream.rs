@@ -239,6 +239,12 @@ impl Streams {
         self.closed.push_back((Key::of(hop, stream_id), until));
     }
 
+    /// The other end knows that a stream was closed.
+    pub fn free(&mut self, hop: u8, stream_id: u16) {
+        let key = Key::of(hop, stream_id);
+        self.closed.retain(|&(closed, _)| closed != key);
+    }
+
     /// Makes room.
     fn forget_one(&mut self) {
         if let Some((_, until)) = self.closed.pop_front() {

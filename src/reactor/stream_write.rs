@@ -117,8 +117,13 @@ impl Streams {
             Known::Open(_) if opens => return Err(Fault::StreamTwice),
             Known::Open(id) => id,
             Known::Closed | Known::Never if opens => return Ok(self.open(arena, owner, rules, message)),
-            // The other end did not know yet.
-            Known::Closed => return Ok(Write::Consume { resumes: None }),
+            // The other end did not know yet. Its own END is its last word.
+            Known::Closed => {
+                if matches!(message.command, Command::END | Command::RESOLVED) {
+                    self.free(message.hop, message.stream_id);
+                }
+                return Ok(Write::Consume { resumes: None });
+            }
             // A relay may have forgotten what a slow client still sends; a client knows its own streams.
             Known::Never if rules.part.is_relay() => return Ok(Write::Consume { resumes: None }),
             Known::Never => return Err(Fault::UnknownStream),

@@ -214,7 +214,12 @@ impl Set {
 
     /// What the engine calls one of the legs: all have the same length and join point, so one stands for all.
     pub fn any_leg(&self) -> Option<Id> {
-        self.live().next().map(|(_, leg)| leg.key)
+        self.leg_ids().next()
+    }
+
+    /// What the engine calls the legs, in any state.
+    pub fn leg_ids(&self) -> impl Iterator<Item = Id> + '_ {
+        self.live().map(|(_, leg)| leg.key)
     }
 
     /// True when `more` launches fit the nonce's budget.
