@@ -452,7 +452,7 @@ static void a_path_that_has_become_5000_times_slower_is_believed_in_its_third_ro
     circflow_circuit_stats grown = host_circuit_stats(CLIENT, LEG(0));
     assert_in_range(grown.cwnd, fast.cwnd + 1, fast.cwnd + 1000);
     round_trips(3, 200 * MS);
-    assert_in_range(host_circuit_stats(CLIENT, LEG(0)).cwnd, 1000, grown.cwnd * 3 / 4);
+    assert_in_range(host_circuit_stats(CLIENT, LEG(0)).cwnd, 200, grown.cwnd * 3 / 4);
 }
 
 /* All that was in flight seems to have taken 8 hours: 160 figures that agree, of one sleep. */
@@ -820,11 +820,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_acknowledges_nothing_closes, setup, teardown),
         cmocka_unit_test_setup_teardown(tags_are_taken_when_asked_for_and_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(held_data_wants_its_tags_in_the_order_of_sending, setup, teardown),
-        host_expected_to_fail_setup_teardown(a_path_that_has_become_5000_times_slower_is_believed_in_its_third_round_trip,
-                                             setup, teardown),
+        cmocka_unit_test_setup_teardown(a_path_that_has_become_5000_times_slower_is_believed_in_its_third_round_trip,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(eight_hours_asleep_with_a_full_window_in_flight_change_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_loop_clock_that_stands_still_for_100_sendmes_moves_no_window, setup, teardown),
-        host_expected_to_fail_setup_teardown(a_standing_clock_is_no_witness_for_a_jump, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_standing_clock_is_no_witness_for_a_jump, setup, teardown),
         cmocka_unit_test_setup_teardown(sendme_inc_is_within_one_of_the_parameter, setup, teardown),
         cmocka_unit_test_setup_teardown(parameters_have_names_and_ranges, setup, teardown),
         cmocka_unit_test_setup_teardown(a_parameter_is_for_circuits_of_its_class_that_are_opened_later, setup, teardown),

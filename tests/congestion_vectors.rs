@@ -100,8 +100,8 @@ fn c_tor_round_trips() {
     let mut rtt = Rtt::default();
     for (step, (sent, came, cwnd, slow_start, now, ewma, min)) in rows.into_iter().enumerate() {
         let slow_start = slow_start != 0;
-        let renew_min = (cwnd == 124 && !slow_start).then_some(100);
-        assert!(rtt.measure(came - sent, &Terms { slow_start, count: 2, renew_min }));
+        let at_minimum = cwnd == 124 && !slow_start;
+        assert!(rtt.measure(came - sent, &Terms { slow_start, count: 2, at_minimum, reset_pct: 100, pending: 0 }));
         assert_eq!((came - sent, rtt.ewma, rtt.min), (now, ewma, min), "step {step}");
     }
     assert_eq!(rtt.max, 150_000);

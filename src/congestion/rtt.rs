@@ -14,6 +14,21 @@ pub struct Rtt {
     pub max: u64,
     /// The clock stood still, and has not been seen to go well since.
     pub clock_broken: bool,
+    jumps: Jumps,
+}
+
+/// Jumps upwards that were refused one after the other, each of a round trip of its own. Enough that agree are a path
+/// that has changed, not a clock: otherwise a circuit that once was very fast would refuse every round trip for ever
+/// (the rest of TROVE-2022-001).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Jumps {
+    /// The shortest and the longest of them.
+    low: u64,
+    high: u64,
+    count: u32,
+    /// SENDMEs still to come for DATA that had been sent when the last of them was refused. They tell of the same time
+    /// as that one, as of a night asleep with a full window in flight, and are no witnesses.
+    same: u32,
 }
 
 /// What a round trip is judged by.
@@ -23,24 +38,43 @@ pub struct Terms {
     pub slow_start: bool,
     /// Round trips the average runs over.
     pub count: u64,
-    /// After slow start, the window is at its minimum; then the lowest average is renewed, so that one odd round trip
-    /// cannot keep the window there. It becomes so many percent of the larger and the rest of the smaller of old
-    /// lowest and average.
-    pub renew_min: Option<u32>,
+    /// After slow start, the window is at its minimum: the lowest average is renewed, so that one odd round trip
+    /// cannot keep the window there.
+    pub at_minimum: bool,
+    /// What a renewed lowest average becomes: so many percent of the larger and the rest of the smaller of old lowest
+    /// and average.
+    pub reset_pct: u32,
+    /// SENDMEs still to come for DATA that has been sent.
+    pub pending: u32,
 }
 
 impl Rtt {
     /// Takes a round trip, unless the clock cannot be believed: then it answers `false`, and no figure changes.
+    ///
+    /// A jump upwards is believed once it is the last of [`WITNESSES`]; average and lowest average then are those of the
+    /// path as it is now.
     pub fn measure(&mut self, rtt: u64, terms: &Terms) -> bool {
+        let mut renew = terms.at_minimum;
         if self.clock_stood_or_jumped(self.ewma, rtt, terms.slow_start) {
-            return false;
+            let jumped = rtt > self.ewma.saturating_mul(JUMP);
+            if !jumped {
+                self.jumps = Jumps::default();
+                return false;
+            }
+            if !self.jumps.convince(rtt, terms.pending) {
+                return false;
+            }
+            self.clock_broken = false;
+            self.ewma = 0;
+            renew = true;
         }
+        self.jumps = Jumps::default();
         self.ewma = ewma(rtt, self.ewma, terms.count);
         self.max = self.max.max(rtt);
         if self.min == 0 {
             self.min = self.ewma;
-        } else if let Some(pct) = terms.renew_min {
-            let pct = u64::from(pct.min(100));
+        } else if renew {
+            let pct = u64::from(terms.reset_pct.min(100));
             let (low, high) = (self.min.min(self.ewma), self.min.max(self.ewma));
             self.min = pct.saturating_mul(high) / 100 + (100 - pct).saturating_mul(low) / 100;
         } else {
@@ -71,6 +105,21 @@ impl Rtt {
     }
 }
 
+impl Jumps {
+    /// Takes a jump that is refused. True when it is the last that was missing.
+    fn convince(&mut self, rtt: u64, pending: u32) -> bool {
+        if self.same > 0 {
+            self.same -= 1;
+            return false;
+        }
+        let (low, high) = (self.low.min(rtt), self.high.max(rtt));
+        let agree = self.count > 0 && high <= low.saturating_mul(AGREE);
+        let (low, high, count) = if agree { (low, high, self.count + 1) } else { (rtt, rtt, 1) };
+        *self = Jumps { low, high, count, same: pending };
+        count == WITNESSES
+    }
+}
+
 /// The moving average over `count` values; the first value starts it.
 pub(super) fn ewma(new: u64, old: u64, count: u64) -> u64 {
     if old == 0 {
@@ -83,3 +132,9 @@ pub(super) fn ewma(new: u64, old: u64, count: u64) -> u64 {
 
 /// Two round trips that differ by more than this factor tell of the clock, not of the network.
 const JUMP: u64 = 5000;
+
+/// Jumps upwards that have to agree until they are believed.
+const WITNESSES: u32 = 3;
+
+/// They agree when none is longer than so many times another.
+const AGREE: u64 = 2;

@@ -117,9 +117,14 @@ impl Vegas {
             let share = u64::from(self.sendmes_per_update()) * u64::from(params.ewma_cwnd_pct) / 100;
             share.min(params.ewma_max.into())
         };
-        let at_minimum = self.cwnd == params.cwnd_min && !self.slow_start;
-        let renew_min = at_minimum.then_some(params.rtt_reset_pct);
-        self.rtt.measure(rtt, &Terms { slow_start: self.slow_start, count: count.max(2), renew_min })
+        let terms = Terms {
+            slow_start: self.slow_start,
+            count: count.max(2),
+            at_minimum: self.cwnd == params.cwnd_min && !self.slow_start,
+            reset_pct: params.rtt_reset_pct,
+            pending: (self.inflight / self.inc.get()).saturating_sub(1),
+        };
+        self.rtt.measure(rtt, &terms)
     }
 
     /// Estimates what the path holds. False when nothing was learned that the window could be judged by.
