@@ -41,8 +41,8 @@ pub struct Terms {
     /// After slow start, the window is at its minimum: the lowest average is renewed, so that one odd round trip
     /// cannot keep the window there.
     pub at_minimum: bool,
-    /// What a renewed lowest average becomes: so many percent of the larger and the rest of the smaller of old lowest
-    /// and average.
+    /// What a renewed lowest average becomes: so many percent of the larger and the rest of the smaller of old
+    /// lowest and average.
     pub reset_pct: u32,
     /// SENDMEs still to come for DATA that has been sent.
     pub pending: u32,
@@ -51,8 +51,8 @@ pub struct Terms {
 impl Rtt {
     /// Takes a round trip, unless the clock cannot be believed: then it answers `false`, and no figure changes.
     ///
-    /// A jump upwards is believed once it is the last of [`WITNESSES`]; average and lowest average then are those of the
-    /// path as it is now.
+    /// A jump upwards is believed once it is the last of [`WITNESSES`]; average and lowest average then are those of
+    /// the path as it is now.
     pub fn measure(&mut self, rtt: u64, terms: &Terms) -> bool {
         let mut renew = terms.at_minimum;
         if self.clock_stood_or_jumped(self.ewma, rtt, terms.slow_start) {
