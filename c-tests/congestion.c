@@ -43,7 +43,7 @@ static void alone(void)
     if (CLIENT == NULL)
         host_start(&world);
     host_pair(&world);
-    stream = host_stream(&world, CLIENT, no_set, LEG(0), HOST_HOPS, 7);
+    stream = host_begun(&world, CLIENT, no_set, LEG(0), HOST_HOPS, 7);
 }
 
 static int data_on(circflow_stream_id on, circflow_verdict *verdict)
@@ -198,7 +198,7 @@ static void each_incth_data_is_acknowledged_with_its_tag(void **state)
     for (size_t row = 0; row < COUNT(rows); row++) {
         param(CIRCFLOW_PATH_EXIT, "cc_sendme_inc", rows[row].inc);
         circflow_circuit_id circuit = host_open(&world, CLIENT, CIRCFLOW_ROLE_CLIENT);
-        host_stream(&world, CLIENT, no_set, circuit, HOST_HOPS, 7);
+        host_begun(&world, CLIENT, no_set, circuit, HOST_HOPS, 7);
         for (uint64_t n = 1; n <= 3 * rows[row].inc; n++) {
             host_expect(&world, CLIENT, circuit, tagged(HOST_HOPS, 7, n, rows[row].tag_len), CIRCFLOW_VERDICT_DELIVER);
             const host_events *events = host_drain(CLIENT);
@@ -213,7 +213,7 @@ static void each_hop_is_counted_for_itself(void **state)
 {
     (void)state;
     alone();
-    host_stream(&world, CLIENT, no_set, LEG(0), 2, 7);
+    host_begun(&world, CLIENT, no_set, LEG(0), 2, 7);
     for (uint64_t n = 1; n < INC; n++) {
         host_expect(&world, CLIENT, LEG(0), tagged(3, 7, n, 20), CIRCFLOW_VERDICT_DELIVER);
         host_expect(&world, CLIENT, LEG(0), tagged(2, 7, 1000 + n, 20), CIRCFLOW_VERDICT_DELIVER);
@@ -250,7 +250,7 @@ static void data_out_of_order_is_acknowledged_at_once_on_its_leg(void **state)
 {
     (void)state;
     host_adopted(&world, 2);
-    host_stream(&world, CLIENT, world.client_set, no_circuit, HOST_HOPS, 7);
+    host_begun(&world, CLIENT, world.client_set, no_circuit, HOST_HOPS, 7);
     host_expect(&world, CLIENT, LEG(1), host_switch(HOST_HOPS, 5), CIRCFLOW_VERDICT_CONSUMED);
     for (uint64_t n = 1; n <= INC; n++) {
         assert_int_equal(host_drain(CLIENT)->count, 0);

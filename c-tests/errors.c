@@ -418,7 +418,7 @@ static circflow_circuit_id relaying(uint8_t flags)
 static circflow_stream_id stream_on(circflow_circuit_id circuit)
 {
     circflow_set_id none = {0};
-    return host_stream(&world, CLIENT, none, circuit, HOST_HOPS, 7);
+    return host_begun(&world, CLIENT, none, circuit, HOST_HOPS, 7);
 }
 static int stream_message(circflow_circuit_id circuit, uint8_t command, const void *body, size_t len)
 {

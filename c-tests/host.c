@@ -387,6 +387,16 @@ circflow_stream_id host_stream(host_world *world, circflow_engine *engine, circf
     return stream;
 }
 
+circflow_stream_id host_begun(host_world *world, circflow_engine *engine, circflow_set_id set, circflow_circuit_id circuit,
+                              uint8_t hop, uint16_t stream_id)
+{
+    circflow_stream_id stream = host_stream(world, engine, set, circuit, hop, stream_id);
+    circflow_verdict verdict;
+    OK(host_stream_send(world, engine, stream, CIRCFLOW_CMD_BEGIN, "host:80", 8, &verdict));
+    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+    return stream;
+}
+
 int host_stream_send(host_world *world, circflow_engine *engine, circflow_stream_id stream, uint8_t command,
                      const void *body, size_t body_len, circflow_verdict *verdict)
 {

@@ -119,6 +119,9 @@ circflow_stream_stats host_stream_stats(circflow_engine *engine, circflow_stream
 circflow_stream_config host_stream_config(circflow_set_id set, circflow_circuit_id circuit, uint8_t hop, uint16_t stream_id);
 circflow_stream_id host_stream(host_world *world, circflow_engine *engine, circflow_set_id set, circflow_circuit_id circuit,
                                uint8_t hop, uint16_t stream_id);
+/* The same for one whose BEGIN has left. */
+circflow_stream_id host_begun(host_world *world, circflow_engine *engine, circflow_set_id set, circflow_circuit_id circuit,
+                              uint8_t hop, uint16_t stream_id);
 int host_stream_send(host_world *world, circflow_engine *engine, circflow_stream_id stream, uint8_t command,
                      const void *body, size_t body_len, circflow_verdict *verdict);
 /* The tag of cell number n, 20 bytes; good for sixteen more calls. */
