@@ -419,6 +419,7 @@ static void what_nothing_explains_on_an_open_stream_is_dropped(void **state)
         IS(CIRCFLOW_ERR_STALE_ID, circflow_stream_readable(CLIENT, stream, 1));
         assert_int_equal(host_stats(CLIENT).streams, 1);
         assert_int_equal(host_stats(CLIENT).peer_faults, 0);
+        assert_int_equal(host_stats(CLIENT).unexplained, 9);
         host_stop(&world);
     }
     begin_world(0);
@@ -546,16 +547,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_relay_remembers_no_ids, setup, teardown),
         cmocka_unit_test_setup_teardown(the_last_word_is_one, setup, teardown),
         cmocka_unit_test_setup_teardown(after_our_end_a_peer_may_be_silent_or_send_data_and_flow_control, setup, teardown),
-        host_expected_to_fail_setup_teardown(late_bodies_must_parse, setup, teardown),
-        host_expected_to_fail_setup_teardown(late_connected_comes_once_and_only_if_none_came_before, setup, teardown),
-        host_expected_to_fail_setup_teardown(nothing_comes_before_what_opens_the_stream_has_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(late_bodies_must_parse, setup, teardown),
+        cmocka_unit_test_setup_teardown(late_connected_comes_once_and_only_if_none_came_before, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_comes_before_what_opens_the_stream_has_left, setup, teardown),
         cmocka_unit_test_setup_teardown(once_it_was_let_out_the_peer_may_speak, setup, teardown),
-        host_expected_to_fail_setup_teardown(the_memory_begins_when_end_has_left, setup, teardown),
-        host_expected_to_fail_setup_teardown(what_nothing_explains_on_an_open_stream_is_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_memory_begins_when_end_has_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_nothing_explains_on_an_open_stream_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(optimistic_data_is_no_fault, setup, teardown),
-        host_expected_to_fail_setup_teardown(no_id_is_forgotten_for_want_of_room, setup, teardown),
-        host_expected_to_fail_setup_teardown(what_is_remembered_is_in_the_budget, setup, teardown),
-        host_expected_to_fail_setup_teardown(remembering_is_no_more_than_ten_minutes, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_id_is_forgotten_for_want_of_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_remembered_is_in_the_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(remembering_is_no_more_than_ten_minutes, setup, teardown),
     };
     return cmocka_run_group_tests_name("ended", tests, NULL, NULL);
 }

@@ -690,8 +690,9 @@ typedef struct circflow_engine_config {
   uint32_t stream_bytes_max;
   // Zero.
   uint32_t reserved;
-  // How long messages for a stream that you have ended are still dealt with (prop324 4.1.4): the longest round trip
-  // counts when it is longer. Default 60 s.
+  // Client: how long a stream that you have ended is remembered after its END has left (prop324 4.1.4): its id is in
+  // use, and DATA, XON and XOFF that come for it are dealt with. The longest round trip counts when it is longer, up
+  // to 10 minutes in all. Default 60 s, at most 10 minutes.
   uint64_t stream_memory_ns;
 } circflow_engine_config;
 
@@ -897,7 +898,8 @@ typedef struct circflow_engine_stats {
   uint32_t streams;
   // Messages held now, for order and for sending, those waiting to be discarded included.
   uint64_t held;
-  // What they cost, in bytes.
+  // What they cost, in bytes; and, at a client, what is remembered of streams that have ended there, some 10 bytes
+  // each where ids are used in turn.
   uint64_t held_bytes;
   // The most bytes ever held.
   uint64_t held_bytes_peak;
@@ -914,6 +916,9 @@ typedef struct circflow_engine_stats {
   // How many timers of padding ran how late: [0] less than a microsecond after they were due, [n] less than 2^n
   // microseconds, the last all others.
   uint64_t lateness[CIRCFLOW_LATENESS_CLASSES];
+  // Messages that nothing explains and that do no harm, on streams of circuits and sets that circflow runs:
+  // CONNECTED twice, RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE. They were dropped (CONSUMED).
+  uint64_t unexplained;
 } circflow_engine_stats;
 
 // What a hub is made with. Fill it with circflow_hub_config_init(), then change what you want.
@@ -2075,13 +2080,19 @@ enum circflow_status circflow_stream_config_init(struct circflow_stream_config *
 
 // Opens a stream of your own; then send its BEGIN or RESOLVE with circflow_stream_send(). (Streams that the other end
 // opens come with the verdict on their BEGIN.) It lives until END or RESOLVED goes or comes, or its circuit or set
-// goes; messages that still come for a stream that you have ended are dealt with for a while (stream_memory_ns).
+// goes.
+//
+// At a client, what comes for a stream of its own is judged (prop324 4.1.4). Before BEGIN or RESOLVE has left (the
+// verdict was SEND, or you have taken its CIRCFLOW_INSN_SEND; HELD is not sent) nothing may come. CONNECTED twice,
+// RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE are dropped (`unexplained` in the engine's figures). For a
+// stream that you have ended, DATA, XON and XOFF may come for a while (stream_memory_ns), CONNECTED once if it had not
+// come, and END or RESOLVED as the last. All else closes: CIRCFLOW_ERR_UNKNOWN_STREAM.
 //
 // CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams. CIRCFLOW_ERR_STREAM_EXISTS: the id is in use, or,
 // at a client, remembered: use another, or wait until the other end has said END or RESOLVED too, or stream_memory_ns.
-// CIRCFLOW_ERR_IN_SET: streams of the join point are the set's. CIRCFLOW_ERR_FULL: at streams_max.
-// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id
-// error.
+// CIRCFLOW_ERR_IN_SET: streams of the join point are the set's. CIRCFLOW_ERR_FULL: at streams_max, or, at a client, no
+// room within held_bytes_max to remember it by (some 10 bytes each where ids are used in turn). CIRCFLOW_ERR_GONE;
+// CIRCFLOW_ERR_INVALID: stream id 0, or no such hop; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_stream_open(struct circflow_engine *engine,
                                           uint64_t now_ns,

@@ -272,6 +272,7 @@ fn play_stream(is_client: bool, acts: &[(u8, u16)]) {
     let id = engine.open_circuit(0, CircuitConfig { flags, ..common::circuit(role, 8) }).unwrap();
     let config = circflow::engine::StreamConfig { tag: 1, stream_id: 9, hop, priority: 0 };
     let stream = engine.open_stream(0, Owner::Circuit(id), &config).unwrap();
+    engine.send_on_stream(0, stream, Command::BEGIN, 8).unwrap();
     let mut naive = NaiveStream {
         is_client,
         buffered: 0,

@@ -164,13 +164,13 @@ pub const STREAMS_DEFAULT: u32 = 1024;
 /// makes us answer more than that is closed.
 pub const OWN_SENDS_MAX: u32 = 2 * STREAMS_DEFAULT;
 
-/// Streams closed here that are remembered, for each circuit or set: the last thousand, so that opening and closing
-/// streams cannot make a peer's view of us grow. While one is missing that found no room, no stream is unknown.
-pub const CLOSED_STREAMS_MAX: usize = 1024;
-
 /// How long a stream that was closed here stays known: Tor's first circuit build timeout, 60 s, which is longer than
 /// any round trip (prop324 §4.1.4: the longer of the two).
 pub const STREAM_MEMORY_DEFAULT: u64 = 60_000_000_000;
+
+/// The longest that it stays known, whatever the round trip: a peer that delays its SENDMEs must not have ids pinned
+/// for hours. Ten minutes is more than ten times the longest a stock C Tor waits for a circuit's build.
+pub const STREAM_MEMORY_MAX: u64 = 600_000_000_000;
 
 /// Cells that wait at an edge when its source is told to pause, and when to go on: a few dozen hide the time that the
 /// pause takes; C Tor's own marks for a circuit's queue are 256 and 10.

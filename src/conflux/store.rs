@@ -206,6 +206,13 @@ impl Store {
         self.bytes
     }
 
+    /// Something else of the engine's that counts in the same budget took `before` bytes, and takes `after` now: what
+    /// is more has been seen to [fit](Store::fits).
+    pub fn weigh(&mut self, before: u64, after: u64) {
+        self.bytes = self.bytes.saturating_sub(before) + after;
+        self.bytes_peak = self.bytes_peak.max(self.bytes);
+    }
+
     /// The most it ever cost.
     pub fn bytes_peak(&self) -> u64 {
         self.bytes_peak

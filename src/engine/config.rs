@@ -26,7 +26,7 @@ pub struct Config {
     pub streams_max: u32,
     /// Cap on bytes of one stream in the host's buffer.
     pub stream_bytes_max: u32,
-    /// How long a stream that was closed here stays known.
+    /// How long a stream that was closed here stays known, up to [`crate::base::limits::STREAM_MEMORY_MAX`].
     pub stream_memory: Nanos,
 }
 
@@ -116,6 +116,8 @@ pub struct Stats {
     pub padding_received: u64,
     /// How late the timers of padding were.
     pub lateness: Lateness,
+    /// Messages of streams that nothing explains, and that were dropped.
+    pub unexplained: u64,
 }
 
 /// How many timers ran how late: the first class counts those less than a microsecond late, each following one those up

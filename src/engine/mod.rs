@@ -93,6 +93,8 @@ pub struct Engine {
     streams_max: u32,
     stream_bytes_max: u32,
     stream_memory: Nanos,
+    /// Messages of streams that nothing explains, and that were dropped.
+    unexplained: u64,
     /// Streams to wake later, of the call under way; empty between calls.
     wakes: Vec<(Id, Nanos)>,
     /// The way to the other engines of the hub.
@@ -122,6 +124,7 @@ impl Engine {
             && config.instructions_max > 0
             && marks(config.marks.high, config.marks.low, config.marks.over).is_some()
             && config.streams_max > 0
+            && config.stream_memory <= limits::STREAM_MEMORY_MAX
             && config.stream_bytes_max > 0;
         if !fits {
             return Err(Error::INVALID);
@@ -158,6 +161,7 @@ impl Engine {
             streams_max: config.streams_max,
             stream_bytes_max: config.stream_bytes_max,
             stream_memory: config.stream_memory,
+            unexplained: 0,
             wakes: Vec::new(),
             port: None,
             home_legs: HomeLegs::default(),
@@ -357,6 +361,7 @@ impl Engine {
 
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
+        self.sweep_streams();
         self.store.trim() + self.alarms.trim() + self.spares.trim()
     }
 
@@ -378,6 +383,7 @@ impl Engine {
             log_dropped: self.limiter.dropped(),
             padding_received: self.padding_received,
             lateness: self.lateness,
+            unexplained: self.unexplained,
         }
     }
 

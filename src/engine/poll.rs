@@ -178,7 +178,7 @@ impl Engine {
                     let circuit_tag = open.config.tag;
                     let state = self.sets.get_mut(set);
                     let set_tag = state.as_ref().map_or(0, |state| state.terms().tag);
-                    let about = |what| Instruction::about(circuit, circuit_tag, set, set_tag, what);
+                    let about = move |what| Instruction::about(circuit, circuit_tag, set, set_tag, what);
                     if *delta != 0 {
                         let body = Switch { delta: *delta }.encode();
                         buffer.get_mut(..body.len()).ok_or(Error::TOO_SMALL)?.copy_from_slice(&body);
@@ -195,6 +195,7 @@ impl Engine {
                         self.taken_on_circuit(circuit);
                     }
                     if let Some((delivery, _)) = taken {
+                        self.left(set, circuit, hop, delivery.stream_id, delivery.command);
                         let message = Delivery { number, ..delivery };
                         return Ok(Some(Instruction { wants_tag, ..about(What::SendHeld(Released { hop, message })) }));
                     }

@@ -9,7 +9,9 @@ use crate::conflux::{Fault, Lane, Message, Role};
 use crate::congestion::flow::{May, Say};
 use crate::congestion::Params;
 use crate::reactor::stream::Said;
-use crate::reactor::{Controller, Flow, Incoming, Known, Owner, Part, Rules, Stream, Streams, Unread, Write};
+use crate::reactor::{
+    Controller, Flow, Incoming, Known, Owner, Part, Past, Phase, Rules, Stream, Streams, Unread, Write,
+};
 use crate::wire::flow::{Xoff, Xon};
 use crate::wire::Command;
 
@@ -83,8 +85,20 @@ impl Engine {
         let flow = Flow { params: side.params, is_relay: side.part.is_relay(), bytes_max: self.stream_bytes_max };
         let mut stream = Stream::new(owner, config.hop, config.stream_id, &flow);
         (stream.tag, stream.priority) = (config.tag, config.priority);
+        let before = streams.ended_bytes();
+        if !side.part.is_relay() {
+            // What it will be remembered by is there from the beginning: ending it must not fail.
+            if !self.store.fits(streams.cost_of_memory(config.hop, config.stream_id)) {
+                return Err(Blocked::Full.into());
+            }
+            stream.phase = Phase::Unasked;
+        }
         let id = self.streams.insert(stream).map_err(|_| Blocked::Full)?;
-        streams.insert(config.hop, config.stream_id, id);
+        self.streams.get(id).into_iter().for_each(|stream| streams.insert(stream, id));
+        if !side.part.is_relay() {
+            streams.keep_place(config.hop, config.stream_id);
+        }
+        self.store.weigh(before, streams.ended_bytes());
         Ok(id)
     }
 
@@ -192,7 +206,7 @@ impl Engine {
         };
         match verdict {
             Some(verdict) => {
-                self.after_sending(id, owner, command, len, now);
+                self.after_sending(id, owner, command, len, true, now);
                 Ok(Some(Verdict { stream: id, stream_tag: tag, ..verdict }))
             }
             None => Ok(None),
@@ -222,27 +236,35 @@ impl Engine {
             Owner::Set(set) => self.hold_for_set(set, message)?,
             Owner::Circuit(circuit) => self.hold_for_circuit(circuit, message)?,
         };
-        self.after_sending(id, owner, message.command, message.body.len() as u16, now);
+        self.after_sending(id, owner, message.command, message.body.len() as u16, false, now);
         Ok(Verdict { stream: id, stream_tag: tag, ..verdict })
     }
 
-    /// DATA counts for the stream's rate. END and RESOLVED are its last: it is remembered for a while, as the other end
-    /// may not know yet.
+    /// DATA counts for the stream's rate. BEGIN and RESOLVE open it for the other end, once they have left. END and
+    /// RESOLVED are its last: it is remembered for a while, as the other end may not know yet.
     #[inline]
-    fn after_sending(&mut self, id: Id, owner: Owner, command: Command, len: u16, now: Nanos) {
-        if command == Command::DATA {
-            let stream = self.streams.get_mut(id);
-            stream.into_iter().for_each(|stream| stream.outgoing.sent(now, len.into()));
-        }
-        if matches!(command, Command::END | Command::RESOLVED) {
-            let until = self.remembered_until(owner, now);
-            self.alarms.cancel_stream(id);
-            self.with_streams(owner, |streams, arena| streams.close(arena, id, until));
+    fn after_sending(&mut self, id: Id, owner: Owner, command: Command, len: u16, left: bool, now: Nanos) {
+        match command {
+            Command::DATA => {
+                let stream = self.streams.get_mut(id);
+                stream.into_iter().for_each(|stream| stream.outgoing.sent(now, len.into()));
+            }
+            Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE => {
+                let resolves = command == Command::RESOLVE;
+                self.with_streams(owner, |streams, arena| streams.ask(arena, id, resolves, left));
+            }
+            Command::END | Command::RESOLVED => {
+                self.alarms.cancel_stream(id);
+                let until = self.remembered_until(owner, now);
+                self.with_streams(owner, |streams, arena| streams.end(arena, id, left, now, until));
+            }
+            _ => {}
         }
     }
 
-    /// How long a stream that ends here now has its id still; a relay takes a client's word for which are free.
-    fn remembered_until(&mut self, owner: Owner, now: Nanos) -> Option<Nanos> {
+    /// Until when a stream that ends here now has its id still: the longest round trip counts when it is longer than
+    /// what the host says. A relay takes a client's word for which ids are free.
+    fn remembered_until(&self, owner: Owner, now: Nanos) -> Option<Nanos> {
         let rtt_of = |id| {
             let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
             reactor.map_or(0, |reactor| reactor.ends.max_rtt())
@@ -254,10 +276,29 @@ impl Engine {
                 (state.role(), state.leg_ids().map(rtt_of).max().unwrap_or(0))
             }
         };
-        if role != Role::Client {
-            return None;
+        let memory = self.stream_memory.max(rtt).min(limits::STREAM_MEMORY_MAX);
+        (role == Role::Client).then_some(now.saturating_add(memory))
+    }
+
+    /// The host has taken a message that padding held back: it leaves.
+    #[inline]
+    pub(super) fn left(&mut self, set: Id, circuit: Id, hop: u8, stream_id: u16, command: Command) {
+        match command {
+            Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE => {
+                self.stream_left(set, circuit, hop, stream_id, true);
+            }
+            Command::END | Command::RESOLVED => self.stream_left(set, circuit, hop, stream_id, false),
+            _ => {}
         }
-        Some(now.saturating_add(self.stream_memory.max(rtt)))
+    }
+
+    fn stream_left(&mut self, set: Id, circuit: Id, hop: u8, stream_id: u16, opens: bool) {
+        // The last leg of a set that has been taken out has its streams.
+        let is_set = self.sets.get(set).is_some();
+        let owner = if is_set { Owner::Set(set) } else { Owner::Circuit(circuit) };
+        let now = self.clock.latest();
+        let Some(until) = self.remembered_until(owner, now) else { return };
+        self.with_streams(owner, |streams, arena| streams.left(arena, hop, stream_id, opens, now, until));
     }
 
     /// The host has written bytes of a stream out.
@@ -308,6 +349,10 @@ impl Engine {
                 }
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
+            Ok(Write::Drop) => {
+                self.unexplained += 1;
+                Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
+            }
             Ok(Write::Refuse { reason }) => {
                 self.refuse_stream(owner, message.hop, message.stream_id, reason, now);
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
@@ -338,7 +383,14 @@ impl Engine {
             None if !opens => Err(Fault::UnknownStream),
             streams => {
                 let streams = streams.get_or_insert_with(Box::default);
-                streams.write(&mut self.streams, owner, &rules, now, message)
+                let before = streams.ended_bytes();
+                let cost = streams.cost_of_memory(message.hop, message.stream_id);
+                if opens && !rules.part.is_relay() && !self.store.fits(cost) {
+                    return Err(Fault::EngineMemory);
+                }
+                let written = streams.write(&mut self.streams, owner, &rules, now, message);
+                self.store.weigh(before, streams.ended_bytes());
+                written
             }
         }
     }
@@ -380,9 +432,9 @@ impl Engine {
 
     /// A stream is not to be: END, and the other end may not know yet. (A relay deals with what it does not know.)
     pub(super) fn refuse_stream(&mut self, owner: Owner, hop: u8, stream_id: u16, reason: u8, now: Nanos) {
-        let until = now.saturating_add(self.stream_memory);
-        if let Some(side) = side(&mut self.sets, &mut self.circuits, owner, hop).filter(|side| !side.part.is_relay()) {
-            side.streams.get_or_insert_with(Box::default).remember(hop, stream_id, until);
+        if let Some(until) = self.remembered_until(owner, now) {
+            let past = Past { said: true, ended: false, connected: true };
+            self.with_streams(owner, |streams, _| streams.remember(hop, stream_id, past, now, until));
         }
         self.speak(owner, hop, stream_id, Command::END, &[reason], now);
     }
@@ -459,6 +511,19 @@ impl Engine {
             self.alarms.cancel_stream(id);
             self.streams.remove(id);
         }
+        self.store.weigh(streams.ended_bytes(), 0);
+    }
+
+    /// Forgets streams that ended long enough ago, on circuits and sets where nothing happens any more.
+    pub(super) fn sweep_streams(&mut self) {
+        let now = self.clock.latest();
+        let of_sets = self.sets.all_mut().filter_map(|state| state.streams.as_mut());
+        let reactors = self.circuits.all_mut().filter_map(|circuit| circuit.reactor.as_mut());
+        for streams in of_sets.chain(reactors.filter_map(|reactor| reactor.streams.as_mut())) {
+            let before = streams.ended_bytes();
+            streams.sweep(now);
+            self.store.weigh(before, streams.ended_bytes());
+        }
     }
 
     fn with_streams<R>(
@@ -470,7 +535,10 @@ impl Engine {
             Owner::Set(set) => self.sets.get_mut(set)?.streams.as_mut()?,
             Owner::Circuit(id) => self.circuits.get_mut(id)?.reactor.as_mut()?.streams.as_mut()?,
         };
-        Some(change(streams, &mut self.streams))
+        let before = streams.ended_bytes();
+        let changed = change(streams, &mut self.streams);
+        self.store.weigh(before, streams.ended_bytes());
+        Some(changed)
     }
 }
 

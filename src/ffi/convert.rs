@@ -345,6 +345,7 @@ pub(super) fn engine_stats(stats: &engine::Stats) -> circflow_engine_stats {
         log_dropped: stats.log_dropped,
         padding_received: stats.padding_received,
         lateness: stats.lateness.0,
+        unexplained: stats.unexplained,
     }
 }
 

@@ -29,13 +29,19 @@ pub unsafe extern "C" fn circflow_stream_config_init(
 
 /// Opens a stream of your own; then send its BEGIN or RESOLVE with circflow_stream_send(). (Streams that the other end
 /// opens come with the verdict on their BEGIN.) It lives until END or RESOLVED goes or comes, or its circuit or set
-/// goes; messages that still come for a stream that you have ended are dealt with for a while (stream_memory_ns).
+/// goes.
+///
+/// At a client, what comes for a stream of its own is judged (prop324 4.1.4). Before BEGIN or RESOLVE has left (the
+/// verdict was SEND, or you have taken its CIRCFLOW_INSN_SEND; HELD is not sent) nothing may come. CONNECTED twice,
+/// RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE are dropped (`unexplained` in the engine's figures). For a
+/// stream that you have ended, DATA, XON and XOFF may come for a while (stream_memory_ns), CONNECTED once if it had not
+/// come, and END or RESOLVED as the last. All else closes: CIRCFLOW_ERR_UNKNOWN_STREAM.
 ///
 /// CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams. CIRCFLOW_ERR_STREAM_EXISTS: the id is in use, or,
 /// at a client, remembered: use another, or wait until the other end has said END or RESOLVED too, or stream_memory_ns.
-/// CIRCFLOW_ERR_IN_SET: streams of the join point are the set's. CIRCFLOW_ERR_FULL: at streams_max.
-/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id
-/// error.
+/// CIRCFLOW_ERR_IN_SET: streams of the join point are the set's. CIRCFLOW_ERR_FULL: at streams_max, or, at a client, no
+/// room within held_bytes_max to remember it by (some 10 bytes each where ids are used in turn). CIRCFLOW_ERR_GONE;
+/// CIRCFLOW_ERR_INVALID: stream id 0, or no such hop; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id error.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_stream_open(

@@ -140,8 +140,9 @@ pub struct circflow_engine_config {
     pub stream_bytes_max: u32,
     /// Zero.
     pub reserved: u32,
-    /// How long messages for a stream that you have ended are still dealt with (prop324 4.1.4): the longest round trip
-    /// counts when it is longer. Default 60 s.
+    /// Client: how long a stream that you have ended is remembered after its END has left (prop324 4.1.4): its id is in
+    /// use, and DATA, XON and XOFF that come for it are dealt with. The longest round trip counts when it is longer, up
+    /// to 10 minutes in all. Default 60 s, at most 10 minutes.
     pub stream_memory_ns: u64,
 }
 
@@ -357,7 +358,8 @@ pub struct circflow_engine_stats {
     pub streams: u32,
     /// Messages held now, for order and for sending, those waiting to be discarded included.
     pub held: u64,
-    /// What they cost, in bytes.
+    /// What they cost, in bytes; and, at a client, what is remembered of streams that have ended there, some 10 bytes
+    /// each where ids are used in turn.
     pub held_bytes: u64,
     /// The most bytes ever held.
     pub held_bytes_peak: u64,
@@ -374,6 +376,9 @@ pub struct circflow_engine_stats {
     /// How many timers of padding ran how late: [0] less than a microsecond after they were due, [n] less than 2^n
     /// microseconds, the last all others.
     pub lateness: [u64; CIRCFLOW_LATENESS_CLASSES],
+    /// Messages that nothing explains and that do no harm, on streams of circuits and sets that circflow runs:
+    /// CONNECTED twice, RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE. They were dropped (CONSUMED).
+    pub unexplained: u64,
 }
 
 /// Figures of a set. Set size to sizeof before each call.

@@ -3,7 +3,8 @@
 //! There are none before the first BEGIN (R3). Streams of a set's join point belong to the set, whatever leg their
 //! messages come on (C3).
 
-use crate::base::{limits, Arena, Id, Nanos};
+use super::ended::{Ended, Past};
+use crate::base::{Arena, Id, Nanos};
 use crate::congestion::flow::{Incoming, Outgoing};
 use crate::congestion::params::Edge;
 use crate::congestion::Params;
@@ -31,6 +32,8 @@ pub struct Stream {
     pub tag: u64,
     /// Lower goes first.
     pub priority: u8,
+    /// How far it has come.
+    pub phase: Phase,
     /// The host has something to send.
     pub readable: bool,
     /// The host was refused a message, and waits to be told to go on.
@@ -45,6 +48,44 @@ pub struct Stream {
     pub outgoing: Outgoing,
     /// XOFFs and XONs so far.
     pub said: Said,
+}
+
+/// How far a stream has come: what may come for it follows from that, at a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// The other end has opened it, or we are a relay: it is not asked.
+    Theirs,
+    /// We have opened it, and said nothing yet.
+    Unasked,
+    /// BEGIN waits behind padding: the other end knows nothing of it.
+    BeginHeld,
+    /// The same for RESOLVE.
+    ResolveHeld,
+    /// BEGIN has left.
+    Begun,
+    /// RESOLVE has left.
+    Resolving,
+    /// CONNECTED has come.
+    Connected,
+}
+
+impl Phase {
+    /// The other end may send DATA.
+    fn takes_data(self) -> bool {
+        matches!(self, Phase::Theirs | Phase::Begun | Phase::Connected)
+    }
+
+    /// Whatever opens it has left.
+    pub fn is_said(self) -> bool {
+        !matches!(self, Phase::Unasked | Phase::BeginHeld | Phase::ResolveHeld)
+    }
+
+    /// What is left of a stream that ends in this phase, and whether our END has left. Of one that we have said nothing
+    /// of, nothing.
+    pub fn past(self, ended: bool) -> Option<Past> {
+        let connected = !matches!(self, Phase::BeginHeld | Phase::Begun);
+        (self != Phase::Unasked).then_some(Past { said: self.is_said(), ended, connected })
+    }
 }
 
 /// How often each end of a stream has said XOFF and XON.
@@ -91,6 +132,7 @@ impl Stream {
             stream_id,
             tag: 0,
             priority: 0,
+            phase: Phase::Theirs,
             readable: false,
             refused: false,
             told: false,
@@ -109,10 +151,12 @@ pub struct Streams {
     open: Vec<(Key, Id)>,
     /// Where the last look-up ended: messages come in runs.
     recent: usize,
-    /// Closed by us, and when that may be forgotten: the other end may not know yet (C14).
-    closed: VecDeque<(Key, Nanos)>,
-    /// Until then there may be streams that were closed here and forgotten for want of room.
-    forgot_until: Nanos,
+    /// The same for those for which no DATA may come: they are out of its way.
+    apart: Vec<(Key, Id)>,
+    /// Closed by us: the other end may not know yet (C14).
+    ended: Ended,
+    /// Since when there is none.
+    idle_since: Nanos,
     /// Streams that can be read, by priority, each in turn.
     rounds: Vec<(u8, VecDeque<Id>)>,
     /// The host found no stream to read, or no room, and waits to be told.
@@ -121,11 +165,11 @@ pub struct Streams {
 
 /// Hop and stream id in one number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Key(u32);
+pub(super) struct Key(pub(super) u32);
 
 impl Key {
     #[inline]
-    fn of(hop: u8, stream_id: u16) -> Key {
+    pub fn of(hop: u8, stream_id: u16) -> Key {
         Key(u32::from(hop) << 16 | u32::from(stream_id))
     }
 }
@@ -147,7 +191,7 @@ pub enum Known {
     /// It is open.
     Open(Id),
     /// It was closed here a while ago.
-    Closed,
+    Ended(Past),
     /// Nothing, or no longer.
     Never,
 }
@@ -155,25 +199,35 @@ pub enum Known {
 impl Streams {
     /// Streams open.
     pub fn len(&self) -> usize {
-        self.open.len()
+        self.open.len() + self.apart.len()
     }
 
     /// True when none is open.
     pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
+        self.open.is_empty() && self.apart.is_empty()
     }
 
-    /// Streams that were closed here and are not forgotten.
-    pub fn remembered(&self) -> usize {
-        self.closed.len()
+    /// Since when none is open; none while one is.
+    pub fn idle_since(&self) -> Option<Nanos> {
+        self.is_empty().then_some(self.idle_since)
+    }
+
+    /// Bytes of memory that those take which were closed here.
+    pub fn ended_bytes(&self) -> u64 {
+        self.ended.bytes()
+    }
+
+    /// Forgets those that were closed here long enough ago.
+    pub fn sweep(&mut self, now: Nanos) {
+        self.ended.sweep(now);
     }
 
     /// All open ones.
     pub fn ids(&self) -> impl Iterator<Item = Id> + '_ {
-        self.open.iter().map(|&(_, id)| id)
+        self.open.iter().chain(&self.apart).map(|&(_, id)| id)
     }
 
-    /// An open stream.
+    /// An open stream for which DATA may come.
     #[inline(always)]
     pub fn find(&mut self, hop: u8, stream_id: u16) -> Option<Id> {
         let key = Key::of(hop, stream_id);
@@ -196,34 +250,60 @@ impl Streams {
         if let Some(id) = self.find(hop, stream_id) {
             return Known::Open(id);
         }
-        self.forget(now);
         let key = Key::of(hop, stream_id);
-        // While one is missing that found no room, an unknown one may be that.
-        match now < self.forgot_until || self.closed.iter().any(|&(closed, _)| closed == key) {
-            true => Known::Closed,
-            false => Known::Never,
+        if let Ok(at) = self.apart.binary_search_by_key(&key, |&(key, _)| key) {
+            return Known::Open(self.apart[at].1);
         }
+        self.ended.look(key, now).map_or(Known::Never, Known::Ended)
     }
 
     /// Takes a stream in. The caller has seen that its id is free.
-    pub fn insert(&mut self, hop: u8, stream_id: u16, id: Id) {
-        let key = Key::of(hop, stream_id);
-        let at = self.open.partition_point(|&(other, _)| other < key);
-        self.open.insert(at, (key, id));
-        // The id is used again: what was closed under it is over.
-        self.closed.retain(|&(closed, _)| closed != key);
+    pub fn insert(&mut self, stream: &Stream, id: Id) {
+        let key = Key::of(stream.hop, stream.stream_id);
+        let list = if stream.phase.takes_data() { &mut self.open } else { &mut self.apart };
+        let at = list.partition_point(|&(other, _)| other < key);
+        list.insert(at, (key, id));
+    }
+
+    /// Bytes that are needed to remember a stream once it has ended here.
+    pub fn cost_of_memory(&self, hop: u8, stream_id: u16) -> u32 {
+        self.ended.cost(Key::of(hop, stream_id))
+    }
+
+    /// A stream that is opened will be remembered once it has ended here: there is a place for it. What was closed
+    /// under its id is over.
+    pub fn keep_place(&mut self, hop: u8, stream_id: u16) {
+        self.ended.open(Key::of(hop, stream_id));
+    }
+
+    /// A stream of ours is in another phase now.
+    pub(super) fn enter(&mut self, stream: &mut Stream, id: Id, phase: Phase) {
+        let moves = stream.phase.takes_data() != phase.takes_data();
+        if moves {
+            self.take_out(stream, id);
+        }
+        stream.phase = phase;
+        if moves {
+            self.insert(stream, id);
+        }
+    }
+
+    fn take_out(&mut self, stream: &Stream, id: Id) {
+        let key = Key::of(stream.hop, stream.stream_id);
+        let list = if stream.phase.takes_data() { &mut self.open } else { &mut self.apart };
+        if let Ok(at) = list.binary_search(&(key, id)) {
+            list.remove(at);
+        }
     }
 
     /// Takes over the streams of another owner, which have other hops.
     pub fn absorb(&mut self, others: Streams) {
         self.open.extend(others.open);
         self.open.sort_unstable();
-        self.closed.extend(others.closed);
-        self.closed.make_contiguous().sort_by_key(|&(_, until)| until);
-        while self.closed.len() > limits::CLOSED_STREAMS_MAX {
-            self.forget_one();
-        }
-        self.forgot_until = self.forgot_until.max(others.forgot_until);
+        self.apart.extend(others.apart);
+        self.apart.sort_unstable();
+        self.ended.absorb(others.ended);
+        self.idle_since = self.idle_since.max(others.idle_since);
         for (priority, queued) in others.rounds {
             self.round(priority).extend(queued);
         }
@@ -231,45 +311,29 @@ impl Streams {
         self.recent = 0;
     }
 
-    /// Remembers a stream that was closed here, or never opened, until `until`; the oldest makes room.
-    pub fn remember(&mut self, hop: u8, stream_id: u16, until: Nanos) {
-        if self.closed.len() >= limits::CLOSED_STREAMS_MAX {
-            self.forget_one();
-        }
-        self.closed.push_back((Key::of(hop, stream_id), until));
+    /// Remembers a stream that was closed here, or is not to be, until `until`. There is a place for it.
+    pub fn remember(&mut self, hop: u8, stream_id: u16, past: Past, now: Nanos, until: Nanos) {
+        self.ended.remember(Key::of(hop, stream_id), past, now, past.until(until));
     }
 
-    /// The other end knows that a stream was closed.
-    pub fn free(&mut self, hop: u8, stream_id: u16) {
-        let key = Key::of(hop, stream_id);
-        self.closed.retain(|&(closed, _)| closed != key);
+    /// A stream is over for both ends.
+    pub(super) fn free(&mut self, hop: u8, stream_id: u16) {
+        self.ended.forget(Key::of(hop, stream_id));
     }
 
-    /// Makes room.
-    fn forget_one(&mut self) {
-        if let Some((_, until)) = self.closed.pop_front() {
-            self.forgot_until = self.forgot_until.max(until);
-        }
+    /// CONNECTED came for a stream that was closed here.
+    pub(super) fn late_connected(&mut self, hop: u8, stream_id: u16) {
+        self.ended.connected(Key::of(hop, stream_id));
     }
 
-    /// A stream has gone. One that was closed here is remembered until `until`.
-    pub(super) fn remove(&mut self, stream: &Stream, id: Id, until: Option<Nanos>) {
-        self.open.retain(|&(_, open)| open != id);
+    /// A stream has gone.
+    pub(super) fn remove(&mut self, stream: &Stream, id: Id, now: Nanos) {
+        self.take_out(stream, id);
         if stream.queued {
             self.rounds.iter_mut().for_each(|(_, round)| round.retain(|&queued| queued != id));
         }
-        if let Some(until) = until {
-            self.remember(stream.hop, stream.stream_id, until);
-        }
-    }
-
-    /// Forgets what may be forgotten. Each is remembered for the same time, give or take, so the oldest is first.
-    fn forget(&mut self, now: Nanos) {
-        while self.closed.front().is_some_and(|&(_, until)| until <= now) {
-            self.closed.pop_front();
-        }
-        if self.closed.is_empty() {
-            self.closed.shrink_to_fit();
+        if self.is_empty() {
+            self.idle_since = now;
         }
     }
 
@@ -335,7 +399,7 @@ mod tests {
         for (stream_id, priority) in [(5, 1), (3, 1), (9, 0)] {
             let stream = Stream { priority, hop: 3, stream_id, ..Stream::default() };
             let id = arena.insert(stream).unwrap();
-            streams.insert(3, stream_id, id);
+            streams.insert(arena.get(id).unwrap(), id);
             ids.push(id);
         }
         (arena, streams, ids)
@@ -372,22 +436,39 @@ mod tests {
     fn c14_closed_streams_are_known_for_a_while_and_then_forgotten() {
         let (mut arena, mut streams, ids) = three();
         let stream = arena.remove(ids[0]).unwrap();
-        streams.remove(&stream, ids[0], Some(100));
-        assert_eq!(streams.known(3, 5, 99), Known::Closed);
+        let past = Past { said: true, ended: true, connected: false };
+        streams.remove(&stream, ids[0], 0);
+        streams.remember(3, 5, past, 0, 100);
+        assert_eq!(streams.known(3, 5, 99), Known::Ended(past));
         assert_eq!(streams.known(3, 5, 100), Known::Never);
-        assert_eq!(streams.remembered(), 0);
+        streams.sweep(100);
+        assert_eq!(streams.ended_bytes(), 0);
         assert_eq!(streams.known(3, 3, 0), Known::Open(ids[1]));
     }
 
     #[test]
-    fn c14_what_is_remembered_is_bounded_and_the_oldest_goes_first() {
-        let mut streams = Streams::default();
-        for stream_id in 0..=limits::CLOSED_STREAMS_MAX as u16 {
-            assert_eq!(streams.known(3, 9999, 0), Known::Never, "as long as there is room");
-            streams.remove(&Stream { hop: 3, stream_id, ..Stream::default() }, Id(7), Some(1000));
+    fn a_stream_is_found_for_data_only_when_data_may_come() {
+        let (mut arena, mut streams, _) = three();
+        let stream = Stream { hop: 3, stream_id: 7, phase: Phase::Unasked, ..Stream::default() };
+        let id = arena.insert(stream).unwrap();
+        streams.insert(arena.get(id).unwrap(), id);
+        for phase in [Phase::BeginHeld, Phase::Begun, Phase::Resolving, Phase::Connected] {
+            streams.enter(arena.get_mut(id).unwrap(), id, phase);
+            assert_eq!(streams.find(3, 7).is_some(), matches!(phase, Phase::Begun | Phase::Connected));
+            assert_eq!((streams.known(3, 7, 0), streams.len()), (Known::Open(id), 4));
         }
-        assert_eq!(streams.remembered(), limits::CLOSED_STREAMS_MAX);
-        assert_eq!(streams.known(3, 1, 0), Known::Closed);
-        assert_eq!((streams.known(3, 0, 999), streams.known(3, 0, 1000)), (Known::Closed, Known::Never));
+        streams.remove(arena.get(id).unwrap(), id, 0);
+        assert_eq!((streams.known(3, 7, 0), streams.len()), (Known::Never, 3));
+    }
+
+    #[test]
+    fn since_when_there_is_no_stream() {
+        let (mut arena, mut streams, ids) = three();
+        for (now, id) in (5..).zip(ids) {
+            assert_eq!(streams.idle_since(), None);
+            let stream = arena.remove(id).unwrap();
+            streams.remove(&stream, id, now);
+        }
+        assert_eq!(streams.idle_since(), Some(7));
     }
 }

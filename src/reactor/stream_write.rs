@@ -2,7 +2,8 @@
 //! after the controller.
 
 use super::commands::Part;
-use super::stream::{Flow, Known, Owner, Stream, Streams};
+use super::ended::Past;
+use super::stream::{Flow, Known, Owner, Phase, Stream, Streams};
 use crate::base::{Arena, Id, Nanos};
 use crate::congestion::flow::Say;
 use crate::congestion::Params;
@@ -34,6 +35,8 @@ pub enum Write {
         /// The stream that may be read again, if one may.
         resumes: Option<Id>,
     },
+    /// Nothing explains it, and it does no harm: it is dropped.
+    Drop,
     /// A stream is not to be: answer END with this reason.
     Refuse {
         /// END reason (tor-spec §6.3).
@@ -116,50 +119,107 @@ impl Streams {
         let id = match self.known(message.hop, message.stream_id, now) {
             Known::Open(_) if opens => return Err(Fault::StreamTwice),
             Known::Open(id) => id,
-            Known::Closed | Known::Never if opens => return Ok(self.open(arena, owner, rules, message)),
-            // The other end did not know yet. Its own END is its last word.
-            Known::Closed => {
-                if matches!(message.command, Command::END | Command::RESOLVED) {
-                    self.free(message.hop, message.stream_id);
-                }
-                return Ok(Write::Consume { resumes: None });
-            }
+            _ if opens => return Ok(self.open(arena, owner, rules, message)),
+            Known::Ended(past) => return self.late(past, message),
             // A relay may have forgotten what a slow client still sends; a client knows its own streams.
             Known::Never if rules.part.is_relay() => return Ok(Write::Consume { resumes: None }),
             Known::Never => return Err(Fault::UnknownStream),
         };
-        match message.command {
-            Command::DATA => Self::data(arena, id, rules, now, message.len),
-            Command::XOFF => {
+        let Some(stream) = arena.get_mut(id) else { return Err(Fault::UnknownStream) };
+        match (message.command, stream.phase) {
+            // The other end cannot know of it.
+            (_, phase) if !phase.is_said() => Err(Fault::UnknownStream),
+            (Command::DATA, Phase::Resolving) => Ok(Write::Drop),
+            (Command::DATA, _) => Self::data(stream, id, rules, now, message.len),
+            (Command::XOFF, _) => {
                 Xoff::decode(message.body).map_err(|_| Fault::BadFlow)?;
-                let Some(stream) = arena.get_mut(id) else { return Err(Fault::UnknownStream) };
                 stream.said.xoffs_received = stream.said.xoffs_received.saturating_add(1);
                 judge(stream.outgoing.handle_xoff(), rules.part)?;
                 Ok(Write::Consume { resumes: None })
             }
-            Command::XON => {
+            (Command::XON, _) => {
                 let xon = Xon::decode(message.body).map_err(|_| Fault::BadFlow)?;
-                let Some(stream) = arena.get_mut(id) else { return Err(Fault::UnknownStream) };
                 stream.said.xons_received = stream.said.xons_received.saturating_add(1);
                 judge(stream.outgoing.handle_xon(now, xon.kbps), rules.part)?;
                 Ok(Write::Consume { resumes: Some(id) })
             }
-            Command::END | Command::RESOLVED => {
-                let tag = self.close(arena, id, None).map_or(0, |stream| stream.tag);
-                Ok(Write::Last { stream: id, tag })
-            }
-            _ => {
-                let tag = arena.get(id).map_or(0, |stream| stream.tag);
+            (Command::CONNECTED, Phase::Begun) => {
+                let tag = stream.tag;
+                self.enter(stream, id, Phase::Connected);
                 Ok(Write::Deliver { stream: id, tag, say: None })
             }
+            (Command::END, _) | (Command::RESOLVED, Phase::Resolving) => {
+                let tag = self.close(arena, id, now).map_or(0, |stream| stream.tag);
+                Ok(Write::Last { stream: id, tag })
+            }
+            // CONNECTED twice, or to RESOLVE; RESOLVED to BEGIN.
+            _ => Ok(Write::Drop),
         }
     }
 
-    /// A stream has ended here (`until`: how long to remember it) or at the other end (no need to).
-    pub fn close(&mut self, arena: &mut Arena<Stream>, id: Id, until: Option<Nanos>) -> Option<Stream> {
+    /// A message came for a stream that has ended here, at a client. END and RESOLVED are the other end's last word;
+    /// until then it may be silent for ever.
+    fn late(&mut self, past: Past, message: &Incoming<'_>) -> Result<Write, Fault> {
+        match message.command {
+            _ if !past.said => return Err(Fault::UnknownStream),
+            Command::DATA => {}
+            Command::XOFF => Xoff::decode(message.body).map(|_| ()).map_err(|_| Fault::BadFlow)?,
+            Command::XON => Xon::decode(message.body).map(|_| ()).map_err(|_| Fault::BadFlow)?,
+            Command::CONNECTED if !past.connected => self.late_connected(message.hop, message.stream_id),
+            Command::END | Command::RESOLVED => self.free(message.hop, message.stream_id),
+            _ => return Err(Fault::UnknownStream),
+        }
+        Ok(Write::Consume { resumes: None })
+    }
+
+    /// The host sends BEGIN or RESOLVE on a stream that it has opened; it has left, or waits behind padding.
+    pub fn ask(&mut self, arena: &mut Arena<Stream>, id: Id, resolves: bool, left: bool) {
+        let Some(stream) = arena.get_mut(id).filter(|stream| stream.phase == Phase::Unasked) else { return };
+        let phase = match (resolves, left) {
+            (false, false) => Phase::BeginHeld,
+            (true, false) => Phase::ResolveHeld,
+            (false, true) => Phase::Begun,
+            (true, true) => Phase::Resolving,
+        };
+        self.enter(stream, id, phase);
+    }
+
+    /// A message that waited behind padding has left: BEGIN or RESOLVE (`opens`), or our END.
+    pub fn left(&mut self, arena: &mut Arena<Stream>, hop: u8, stream_id: u16, opens: bool, now: Nanos, until: Nanos) {
+        match self.known(hop, stream_id, now) {
+            Known::Open(id) if opens => {
+                let Some(stream) = arena.get_mut(id) else { return };
+                match stream.phase {
+                    Phase::BeginHeld => self.enter(stream, id, Phase::Begun),
+                    Phase::ResolveHeld => self.enter(stream, id, Phase::Resolving),
+                    _ => {}
+                }
+            }
+            Known::Ended(past) => {
+                let past = Past { said: past.said || opens, ended: past.ended || !opens, ..past };
+                self.remember(hop, stream_id, past, now, until);
+            }
+            _ => {}
+        }
+    }
+
+    /// A stream has ended at the other end, and so here.
+    fn close(&mut self, arena: &mut Arena<Stream>, id: Id, now: Nanos) -> Option<Stream> {
         let stream = arena.remove(id)?;
-        self.remove(&stream, id, until);
+        self.remove(&stream, id, now);
+        self.free(stream.hop, stream.stream_id);
         Some(stream)
+    }
+
+    /// A stream has ended here. Our END has left, or waits behind padding; with a time, the stream is remembered until
+    /// then, if the other end may know of it.
+    pub fn end(&mut self, arena: &mut Arena<Stream>, id: Id, left: bool, now: Nanos, until: Option<Nanos>) {
+        let Some(stream) = arena.remove(id) else { return };
+        self.remove(&stream, id, now);
+        match (until, stream.phase.past(left)) {
+            (Some(until), Some(past)) => self.remember(stream.hop, stream.stream_id, past, now, until),
+            _ => self.free(stream.hop, stream.stream_id),
+        }
     }
 
     /// The common case of DATA: its stream is open, and there is room in the host's buffer. No answer means that
@@ -180,8 +240,7 @@ impl Streams {
         Some(Written { stream: id, tag: stream.tag, say })
     }
 
-    fn data(arena: &mut Arena<Stream>, id: Id, rules: &Rules<'_>, now: Nanos, len: u16) -> Result<Write, Fault> {
-        let Some(stream) = arena.get_mut(id) else { return Err(Fault::UnknownStream) };
+    fn data(stream: &mut Stream, id: Id, rules: &Rules<'_>, now: Nanos, len: u16) -> Result<Write, Fault> {
         let said = stream.incoming.delivered(now, u32::from(len), rules.params, rules.clock_broken);
         let say = said.map_err(|_| Fault::StreamMemory)?;
         stream.said.buffered_peak = stream.said.buffered_peak.max(stream.incoming.buffered());
@@ -189,12 +248,15 @@ impl Streams {
     }
 
     fn open(&mut self, arena: &mut Arena<Stream>, owner: Owner, rules: &Rules<'_>, message: &Incoming<'_>) -> Write {
+        if !rules.part.is_relay() {
+            self.keep_place(message.hop, message.stream_id);
+        }
         if self.len() >= rules.streams_max as usize {
             return Write::Refuse { reason: END_RESOURCELIMIT };
         }
         match arena.insert(Stream::new(owner, message.hop, message.stream_id, &rules.flow())) {
             Ok(id) => {
-                self.insert(message.hop, message.stream_id, id);
+                arena.get(id).into_iter().for_each(|stream| self.insert(stream, id));
                 Write::Deliver { stream: id, tag: 0, say: None }
             }
             Err(_) => Write::Refuse { reason: END_RESOURCELIMIT },

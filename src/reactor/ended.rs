@@ -1,0 +1,255 @@
+//! Streams that have ended here, while the other end may not know yet (C14): what may still come for them.
+//!
+//! Each id has a place, in chunks, so that remembering, looking and forgetting take the same time however many there
+//! are. The place is there from the time on when the stream is opened: when it ends, nothing has to be found for it, so
+//! nobody is forgotten for want of room.
+
+use super::stream::Key;
+use crate::base::time::NEVER;
+use crate::base::Nanos;
+use std::collections::BTreeMap;
+
+/// Ids of one chunk. Clients count their ids up, so most chunks fill; with ids drawn at random each has one.
+const IDS: usize = 16;
+
+/// What a chunk takes, its place in the map included.
+const CHUNK_BYTES: u32 = (size_of::<Chunk>() + size_of::<(u32, Box<Chunk>)>()) as u32;
+
+/// Chunks looked at for each stream that ends: more than one, so that what is over goes faster than what is new comes.
+const SWEPT: usize = 2;
+
+/// A stream that has ended here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Past {
+    /// Our BEGIN or RESOLVE has left: before that, nothing explains a message.
+    pub said: bool,
+    /// Our END has left: before that, its time does not begin.
+    pub ended: bool,
+    /// CONNECTED has come, or is no answer to what we said.
+    pub connected: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    until: [Nanos; IDS],
+    /// Streams that are open.
+    open: u16,
+    known: u16,
+    said: u16,
+    ended: u16,
+    connected: u16,
+}
+
+/// All of one owner.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    chunks: BTreeMap<u32, Box<Chunk>>,
+    /// The chunk from which on to sweep.
+    next: u32,
+}
+
+impl Chunk {
+    const EMPTY: Chunk = Chunk { until: [0; IDS], open: 0, known: 0, said: 0, ended: 0, connected: 0 };
+
+    fn is_known(&self, place: usize, now: Nanos) -> bool {
+        let bit = 1 << place;
+        let counts = self.said & self.ended & bit != 0;
+        self.known & bit != 0 && (!counts || now < self.until[place])
+    }
+
+    /// Forgets what is over. False when nothing is left.
+    fn sweep(&mut self, now: Nanos) -> bool {
+        let over = (0..IDS).filter(|&place| !self.is_known(place, now));
+        self.known = over.fold(self.known, |known, place| known & !(1 << place));
+        self.is_used()
+    }
+
+    fn is_used(&self) -> bool {
+        self.known | self.open != 0
+    }
+
+    fn set(&mut self, place: usize, past: Past, until: Nanos) {
+        let bit = 1 << place;
+        let put = |mask: &mut u16, is: bool| *mask = if is { *mask | bit } else { *mask & !bit };
+        self.open &= !bit;
+        put(&mut self.known, true);
+        put(&mut self.said, past.said);
+        put(&mut self.ended, past.ended);
+        put(&mut self.connected, past.connected);
+        self.until[place] = until;
+    }
+}
+
+impl Ended {
+    /// What is known of a stream at `now`.
+    pub fn look(&self, key: Key, now: Nanos) -> Option<Past> {
+        let (number, place) = split(key);
+        let chunk = self.chunks.get(&number).filter(|chunk| chunk.is_known(place, now))?;
+        let has = |mask: u16| mask & (1 << place) != 0;
+        Some(Past { said: has(chunk.said), ended: has(chunk.ended), connected: has(chunk.connected) })
+    }
+
+    /// Bytes that a place for this stream takes in addition to what is there.
+    pub fn cost(&self, key: Key) -> u32 {
+        if self.chunks.contains_key(&split(key).0) {
+            0
+        } else {
+            CHUNK_BYTES
+        }
+    }
+
+    /// A stream has been opened: there is a place for it, and what had its id before is over.
+    pub fn open(&mut self, key: Key) {
+        let (number, place) = split(key);
+        let chunk = self.chunks.entry(number).or_insert_with(|| Box::new(Chunk::EMPTY));
+        chunk.open |= 1 << place;
+        chunk.known &= !(1 << place);
+    }
+
+    /// Remembers a stream until `until`, or what has changed of it.
+    pub fn remember(&mut self, key: Key, past: Past, now: Nanos, until: Nanos) {
+        for _ in 0..SWEPT {
+            self.sweep_one(now);
+        }
+        let (number, place) = split(key);
+        let chunk = self.chunks.entry(number).or_insert_with(|| Box::new(Chunk::EMPTY));
+        chunk.set(place, past, until);
+    }
+
+    /// A stream is over for both ends.
+    pub fn forget(&mut self, key: Key) {
+        let (number, place) = split(key);
+        let Some(chunk) = self.chunks.get_mut(&number) else { return };
+        chunk.known &= !(1 << place);
+        chunk.open &= !(1 << place);
+        if !chunk.is_used() {
+            self.chunks.remove(&number);
+        }
+    }
+
+    /// CONNECTED has come.
+    pub fn connected(&mut self, key: Key) {
+        let (number, place) = split(key);
+        self.chunks.get_mut(&number).into_iter().for_each(|chunk| chunk.connected |= 1 << place);
+    }
+
+    /// Takes over those of another owner, which have other hops.
+    pub fn absorb(&mut self, mut others: Ended) {
+        self.chunks.append(&mut others.chunks);
+    }
+
+    /// Forgets all that is over.
+    pub fn sweep(&mut self, now: Nanos) {
+        self.chunks.retain(|_, chunk| chunk.sweep(now));
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> u64 {
+        self.chunks.len() as u64 * u64::from(CHUNK_BYTES)
+    }
+
+    fn sweep_one(&mut self, now: Nanos) {
+        let Some((&number, chunk)) = self.chunks.range_mut(self.next..).next() else {
+            self.next = 0;
+            return;
+        };
+        self.next = number + 1;
+        if !chunk.sweep(now) {
+            self.chunks.remove(&number);
+        }
+    }
+}
+
+impl Past {
+    /// The time of a stream that ends now; none before all has left.
+    pub fn until(self, until: Nanos) -> Nanos {
+        if self.said && self.ended {
+            until
+        } else {
+            NEVER
+        }
+    }
+}
+
+#[inline]
+fn split(Key(key): Key) -> (u32, usize) {
+    (key / IDS as u32, key as usize % IDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OVER: Past = Past { said: true, ended: true, connected: false };
+
+    #[test]
+    fn c14_each_is_known_until_its_own_time() {
+        let mut ended = Ended::default();
+        for id in 1..=1000 {
+            ended.remember(Key::of(3, id), OVER, 0, 100 + u64::from(id));
+        }
+        for id in 1..=1000 {
+            let until = 100 + u64::from(id);
+            assert_eq!(ended.look(Key::of(3, id), until - 1), Some(OVER));
+            assert_eq!(ended.look(Key::of(3, id), until), None);
+        }
+        assert_eq!((ended.look(Key::of(3, 1001), 0), ended.look(Key::of(2, 1), 0)), (None, None));
+    }
+
+    #[test]
+    fn c14_no_id_is_forgotten_for_want_of_room_and_none_stays_for_ever() {
+        let mut ended = Ended::default();
+        for id in 1..=u16::MAX {
+            ended.remember(Key::of(3, id), OVER, 0, 1000);
+        }
+        assert!((1..=u16::MAX).all(|id| ended.look(Key::of(3, id), 999).is_some()));
+        assert!(ended.bytes() < 65536 * 12, "{} bytes", ended.bytes());
+        // Two chunks for each that ends: half as many ends take all that is over away.
+        for id in 0..2100 {
+            ended.remember(Key::of(2, 1 + id % 16), OVER, 1000, 2000);
+        }
+        assert!(ended.chunks.len() <= 3, "{} chunks", ended.chunks.len());
+        ended.sweep(2000);
+        assert_eq!(ended.bytes(), 0);
+    }
+
+    #[test]
+    fn c14_time_begins_when_all_has_left() {
+        let (mut ended, key) = (Ended::default(), Key::of(3, 7));
+        for past in [Past { said: false, ..OVER }, Past { ended: false, ..OVER }] {
+            ended.remember(key, past, 0, past.until(10));
+            ended.sweep(1_000_000);
+            assert_eq!(ended.look(key, 1_000_000), Some(past));
+        }
+        ended.remember(key, OVER, 20, OVER.until(30));
+        assert_eq!((ended.look(key, 29), ended.look(key, 30)), (Some(OVER), None));
+    }
+
+    #[test]
+    fn a_place_is_there_before_it_is_needed_and_no_longer_than_that() {
+        let (mut ended, key) = (Ended::default(), Key::of(3, 7));
+        assert_eq!((ended.cost(key), ended.bytes()), (CHUNK_BYTES, 0));
+        ended.open(key);
+        assert_eq!((ended.cost(key), ended.cost(Key::of(3, 8)), ended.bytes()), (0, 0, CHUNK_BYTES.into()));
+        assert_eq!(ended.cost(Key::of(3, 16)), CHUNK_BYTES);
+        ended.sweep(Nanos::MAX);
+        assert_eq!((ended.bytes(), ended.look(key, 0)), (CHUNK_BYTES.into(), None));
+        ended.remember(key, OVER, 0, 10);
+        assert_eq!(ended.bytes(), CHUNK_BYTES.into());
+        ended.sweep(10);
+        assert_eq!(ended.bytes(), 0);
+    }
+
+    #[test]
+    fn an_id_that_is_free_leaves_nothing() {
+        let (mut ended, key) = (Ended::default(), Key::of(3, 7));
+        ended.remember(key, OVER, 0, 10);
+        ended.connected(key);
+        assert_eq!(ended.look(key, 0), Some(Past { connected: true, ..OVER }));
+        ended.forget(key);
+        assert_eq!((ended.look(key, 0), ended.bytes()), (None, 0));
+        // And its next life begins without the past of the last.
+        ended.remember(key, OVER, 0, 10);
+        assert_eq!(ended.look(key, 0), Some(OVER));
+    }
+}
