@@ -2,7 +2,8 @@
 # under valgrind, and with sanitizers.
 
 C_TESTS      := life errors reentry tokens link receive send close log import wire order edges padding ownqueue timers \
-                budgets negotiate padsoak padscale elsewhere hub threads queue relay streams ended congestion roles legs
+                budgets negotiate padsoak padscale elsewhere hub threads queue relay streams ended congestion roles legs \
+                params
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 C_TEST_DEPS  := c-tests/host.c c-tests/host.h $(HEADER)
