@@ -102,7 +102,7 @@ static void the_rest_of_the_config_is_checked(void **state)
     assert_int_equal(config.machines.v, 0);
     assert_true(config.padding_fraction == 0.0 && config.blocking_fraction == 0.0 && config.inbound_fraction == 0.0);
     assert_int_equal(config.inbound_grace, 0);
-    assert_int_equal(config.queued_cells_max, 1000);
+    assert_int_equal(config.queued_cells_max, CIRCFLOW_BY_PARAMETER);
     assert_int_equal(config.hop, 2);
     assert_int_equal(config.slot, 0);
     assert_int_equal(config.flags, 0);

@@ -561,7 +561,6 @@ static void sendme_inc_is_within_one_of_the_parameter(void **state)
 
 /* Names and ranges as C Tor 0.4.9 has them. */
 static const struct { const char *name; uint32_t min, max; } PARAMS[] = {
-    {"cc_alg", 0, 3},
     {"cc_sendme_inc", 1, 254},
     {"cc_cwnd_init", 31, 10000},
     {"cc_cwnd_min", 31, 1000},

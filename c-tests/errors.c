@@ -455,6 +455,12 @@ static int e_stream_exists(void)
     circflow_stream_id stream = stream_on(circuit);
     return REFUSED(circflow_stream_open(CLIENT, NOW, &config, &stream));
 }
+static int e_not_built(void) { return REFUSED(circflow_engine_set_param(CLIENT, CIRCFLOW_PATH_EXIT, "cc_alg", 0)); }
+static int e_switched_off(void)
+{
+    ready(circflow_engine_set_param(CLIENT, CIRCFLOW_PATH_EXIT, "cfx_enabled", 0));
+    return add(fresh(1));
+}
 static int e_stopped(void)
 {
     ready(circflow_engine_set_param(CLIENT, CIRCFLOW_PATH_EXIT, "cc_xoff_client", 1)); /* One cell: half of it buys XOFF. */
@@ -568,6 +574,7 @@ static const struct {
     {CIRCFLOW_ERR_NOT_RUN, e_not_run, QUIET},
     {CIRCFLOW_ERR_IS_RUN, e_is_run, QUIET},
     {CIRCFLOW_ERR_STREAM_EXISTS, e_stream_exists, QUIET},
+    {CIRCFLOW_ERR_NOT_BUILT, e_not_built, QUIET},
     {CIRCFLOW_ERR_BLOCKED, e_blocked, QUIET},
     {CIRCFLOW_ERR_NOT_USABLE, e_not_usable, QUIET},
     {CIRCFLOW_ERR_UNDRAINED, e_undrained, QUIET},
@@ -577,6 +584,7 @@ static const struct {
     {CIRCFLOW_ERR_QUEUE_FULL, e_queue_full, QUIET},
     {CIRCFLOW_ERR_CHANNEL_CLOSED, e_channel_closed, QUIET},
     {CIRCFLOW_ERR_STREAM_STOPPED, e_stopped, QUIET},
+    {CIRCFLOW_ERR_SWITCHED_OFF, e_switched_off, QUIET},
     {CIRCFLOW_ERR_BAD_LINK, e_bad_link, CLOSES},
     {CIRCFLOW_ERR_UNEXPECTED_LINK, e_unexpected_link, CLOSES},
     {CIRCFLOW_ERR_UNEXPECTED_LINKED, e_unexpected_linked, CLOSES},

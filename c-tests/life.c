@@ -47,8 +47,8 @@ static void defaults_are_those_of_the_header(void **state)
     assert_int_equal(set.link_timeout_ns, 60 * SECOND);
     assert_int_equal(set.held_bytes_max, UINT64_C(16) << 20);
     assert_int_equal(set.switch_ahead_max, 1048576);
-    assert_int_equal(set.legs_max, 8);
-    assert_int_equal(set.launches_max, 5);
+    assert_int_equal(set.legs_max, 0);
+    assert_int_equal(set.launches_max, 0);
     assert_int_equal(set.desired_ux, CIRCFLOW_UX_HIGH_THROUGHPUT);
     assert_int_equal(set.algorithm, CIRCFLOW_ALGORITHM_BY_UX);
 }
@@ -269,8 +269,8 @@ static void set_config_is_checked_at_its_bounds(void **state)
         uint32_t value;
         int want;
     } rows[] = {
-        {LEGS, 0, CIRCFLOW_ERR_INVALID},      {LEGS, 1, CIRCFLOW_OK},  {LEGS, 16, CIRCFLOW_OK},
-        {LEGS, 17, CIRCFLOW_ERR_INVALID},     {LAUNCHES, 1, CIRCFLOW_OK}, {LAUNCHES, 0, CIRCFLOW_ERR_INVALID},
+        {LEGS, 0, CIRCFLOW_OK},      {LEGS, 1, CIRCFLOW_OK},  {LEGS, 16, CIRCFLOW_OK},
+        {LEGS, 17, CIRCFLOW_ERR_INVALID},     {LAUNCHES, 1, CIRCFLOW_OK}, {LAUNCHES, 0, CIRCFLOW_OK},
         {TIMEOUT, 0, CIRCFLOW_ERR_INVALID},   {TIMEOUT, 1, CIRCFLOW_OK},  {AHEAD, 0, CIRCFLOW_ERR_INVALID},
         {AHEAD, 1, CIRCFLOW_OK},              {AHEAD, UINT32_MAX, CIRCFLOW_OK}, {UX, 4, CIRCFLOW_OK},
         {UX, 5, CIRCFLOW_ERR_INVALID},        {UX, 255, CIRCFLOW_ERR_INVALID}, {ALGORITHM, 3, CIRCFLOW_OK},
@@ -683,7 +683,7 @@ static void detail_follows_every_invalid_argument(void **state)
         config = world.client_circuit;
         config.role = 9;
         terms = world.client_terms;
-        terms.legs_max = 0;
+        terms.legs_max = 17;
         report = host_report(world.client_leg[0], 1, 1);
         report.flags = 4;
         message.hop = 17;

@@ -3,8 +3,6 @@
 
 #include "host.h"
 
-#include <stdio.h>
-
 #define CLIENT world.client
 #define EXIT world.exit
 #define LEG(i) world.client_leg[i]
@@ -31,9 +29,11 @@ static int param(circflow_engine *engine, const char *name, uint32_t value)
     return circflow_engine_set_param(engine, CIRCFLOW_PATH_EXIT, name, value);
 }
 
-static int not_built(int status)
+static uint32_t value_of(circflow_engine *engine, uint8_t path, const char *name)
 {
-    return circflow_status_class(status) == CIRCFLOW_CLASS_MISUSE && status != CIRCFLOW_ERR_INVALID;
+    uint32_t value = 0xdead;
+    OK(circflow_engine_get_param(engine, path, name, &value));
+    return value;
 }
 
 /* Names, ranges and defaults as C Tor 0.4.9 has them; and what of it is built. */
@@ -66,15 +66,46 @@ static void what_is_built_is_taken_and_what_is_not_has_a_status_of_its_own(void 
             /* All of the low values, and those around both ends. */
             const uint32_t values[] = {value, PARAMS[i].max - value, PARAMS[i].max + 1 + value};
             for (size_t n = 0; n < COUNT(values); n++) {
+                uint32_t before = value_of(CLIENT, CIRCFLOW_PATH_EXIT, PARAMS[i].name);
                 int status = param(CLIENT, PARAMS[i].name, values[n]);
+                uint32_t after = value_of(CLIENT, CIRCFLOW_PATH_EXIT, PARAMS[i].name);
                 if (values[n] < PARAMS[i].min || values[n] > PARAMS[i].max)
                     IS(CIRCFLOW_ERR_INVALID, status);
                 else if (values[n] < PARAMS[i].least || values[n] > PARAMS[i].most)
-                    assert_true(not_built(status));
+                    IS(CIRCFLOW_ERR_NOT_BUILT, status);
                 else
                     OK(status);
+                assert_int_equal(after, status == CIRCFLOW_OK ? values[n] : before);
+                if (status != CIRCFLOW_OK) {
+                    char detail[200];
+                    OK(circflow_engine_last_detail(CLIENT, detail, sizeof(detail), NULL));
+                    assert_non_null(strstr(detail, PARAMS[i].name));
+                }
             }
         }
+}
+
+static void what_was_never_set_is_c_tors_default(void **state)
+{
+    uint32_t value;
+    (void)state;
+    host_start(&world);
+    for (uint8_t path = 0; path < 3; path++)
+        for (size_t i = 0; i < COUNT(PARAMS); i++)
+            assert_int_equal(value_of(CLIENT, path, PARAMS[i].name), PARAMS[i].normal);
+    assert_int_equal(value_of(CLIENT, CIRCFLOW_PATH_EXIT, "cc_vegas_beta"), 248);
+    assert_int_equal(value_of(CLIENT, CIRCFLOW_PATH_ONION, "cc_vegas_beta"), 372);
+    IS(CIRCFLOW_ERR_INVALID, circflow_engine_get_param(CLIENT, 3, "cc_alg", &value));
+    IS(CIRCFLOW_ERR_INVALID, circflow_engine_get_param(CLIENT, 0, "cfx_", &value));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_get_param(CLIENT, 0, NULL, &value));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_get_param(CLIENT, 0, "cc_alg", NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_get_param(NULL, 0, "cc_alg", &value));
+    /* Those of congestion control are for a class, the others for all. */
+    OK(circflow_engine_set_param(CLIENT, CIRCFLOW_PATH_ONION, "cc_cwnd_init", 200));
+    OK(circflow_engine_set_param(CLIENT, CIRCFLOW_PATH_ONION, "cfx_num_legs_set", 4));
+    assert_int_equal(value_of(CLIENT, CIRCFLOW_PATH_EXIT, "cc_cwnd_init"), 124);
+    assert_int_equal(value_of(CLIENT, CIRCFLOW_PATH_ONION, "cc_cwnd_init"), 200);
+    assert_int_equal(value_of(CLIENT, CIRCFLOW_PATH_EXIT, "cfx_num_legs_set"), 4);
 }
 
 /* --- Conflux --- */
@@ -113,11 +144,9 @@ static void a_client_opens_no_set_and_adds_no_leg_while_conflux_is_off(void **st
     terms.nonce[0] ^= 1;
     size_t more = host_pair(&world);
     circflow_engine_stats before = host_stats(CLIENT);
-    assert_int_equal(circflow_status_class(circflow_set_open(CLIENT, world.now, &terms, &set)), CIRCFLOW_CLASS_BLOCKED);
-    assert_int_equal(circflow_status_class(circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(more), 1)),
-                     CIRCFLOW_CLASS_BLOCKED);
-    assert_int_equal(circflow_status_class(circflow_set_launch_legs(CLIENT, world.now, world.client_set, &LEG(more), 1)),
-                     CIRCFLOW_CLASS_BLOCKED);
+    IS(CIRCFLOW_ERR_SWITCHED_OFF, circflow_set_open(CLIENT, world.now, &terms, &set));
+    IS(CIRCFLOW_ERR_SWITCHED_OFF, circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(more), 1));
+    IS(CIRCFLOW_ERR_SWITCHED_OFF, circflow_set_launch_legs(CLIENT, world.now, world.client_set, &LEG(more), 1));
     circflow_engine_stats after = host_stats(CLIENT);
     assert_memory_equal(&before, &after, sizeof(before));
     OK(circflow_set_send(CLIENT, world.now, world.client_set, &begin, NULL, 0, &verdict));
@@ -242,19 +271,19 @@ static void no_padding_from_circpad_max_circ_queued_cells_on(void **state)
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-#define FAILS(test) host_expected_to_fail_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FAILS(what_is_built_is_taken_and_what_is_not_has_a_status_of_its_own),
-        FAILS(an_exit_takes_no_link_while_conflux_is_off),
-        FAILS(a_client_opens_no_set_and_adds_no_leg_while_conflux_is_off),
-        FAILS(legs_and_launches_are_what_the_parameters_say),
-        FAILS(sets_that_live_keep_their_limits),
-        FAILS(a_set_holds_no_more_than_cfx_max_oooq_bytes),
-        FAILS(the_lower_of_two_byte_caps_holds),
-        FAILS(no_padding_from_circpad_max_circ_queued_cells_on),
+        TEST(what_is_built_is_taken_and_what_is_not_has_a_status_of_its_own),
+        TEST(what_was_never_set_is_c_tors_default),
+        TEST(an_exit_takes_no_link_while_conflux_is_off),
+        TEST(a_client_opens_no_set_and_adds_no_leg_while_conflux_is_off),
+        TEST(legs_and_launches_are_what_the_parameters_say),
+        TEST(sets_that_live_keep_their_limits),
+        TEST(a_set_holds_no_more_than_cfx_max_oooq_bytes),
+        TEST(the_lower_of_two_byte_caps_holds),
+        TEST(no_padding_from_circpad_max_circ_queued_cells_on),
     };
     return cmocka_run_group_tests_name("params", tests, NULL, NULL);
 }

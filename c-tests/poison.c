@@ -36,6 +36,7 @@ static void a_poisoned_engine_answers_poisoned(void **state)
     circflow_leg_numbers legs[CIRCFLOW_LEGS_MAX];
     circflow_leg_report report = host_report(world.client_leg[0], 1, 1);
     uint64_t number;
+    uint32_t value;
     size_t count;
     char text[100] = "";
     circflow_machines_id machines = {0};
@@ -94,6 +95,7 @@ static void a_poisoned_engine_answers_poisoned(void **state)
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_written(world.client, world.now, world.client_leg[0], 1));
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_passing(world.client, world.now, world.client_leg[0]));
     IS(CIRCFLOW_ERR_POISONED, circflow_engine_set_param(world.client, 0, "cc_alg", 2));
+    IS(CIRCFLOW_ERR_POISONED, circflow_engine_get_param(world.client, 0, "cc_alg", &value));
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_relay(world.client, world.now, world.client_leg[0], 0, &message, &verdict));
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_writable(world.client, world.now, world.client_leg[0], 0, 1));
     IS(CIRCFLOW_ERR_POISONED, circflow_circuit_tag(world.client, world.client_leg[0], 3, host_tag(1), 20));

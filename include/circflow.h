@@ -93,6 +93,9 @@
 // nothing out. Some machines count on the gap: RegulaTor paces its server so.
 #define CIRCFLOW_PADDING_OPEN_BETWEEN 2
 
+// circflow_padding_config.queued_cells_max: what the parameter circpad_max_circ_queued_cells says.
+#define CIRCFLOW_BY_PARAMETER UINT32_MAX
+
 // circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, has the
 // congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and keeps cells that a
 // channel does not take. Feed every cell: the recognised ones with circflow_circuit_receive(), the others with
@@ -430,6 +433,9 @@ typedef enum circflow_status {
   // A stream with this id is open on this circuit or set, or was until a while ago, and what is late for it would
   // come for the new one. Use another id.
   CIRCFLOW_ERR_STREAM_EXISTS = -31,
+  // circflow_engine_set_param(): a consensus may say so, but what this value asks for is not built into circflow. It
+  // goes on as before; circflow_engine_get_param() says how.
+  CIRCFLOW_ERR_NOT_BUILT = -32,
   // No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
   CIRCFLOW_ERR_BLOCKED = -100,
   // The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
@@ -446,6 +452,8 @@ typedef enum circflow_status {
   // The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
   // CIRCFLOW_INSN_RESUME with the stream says when to start again.
   CIRCFLOW_ERR_STREAM_STOPPED = -108,
+  // The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on.
+  CIRCFLOW_ERR_SWITCHED_OFF = -109,
   // The channel is full, and its queue holds as many items as it may: a stall. The item is still yours; close the
   // peer that does not take what it is sent, or the source that does not pause.
   CIRCFLOW_ERR_QUEUE_FULL = -106,
@@ -465,7 +473,7 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_BAD_LINK_NUMBERS = -205,
   // LINK on a circuit that has carried streams, or without Vegas congestion control.
   CIRCFLOW_ERR_UNFIT_LINK = -206,
-  // LINK, and conflux is switched off here (no circflow_engine_accept_sets()).
+  // LINK, and conflux is switched off here (no circflow_engine_accept_sets(), or cfx_enabled is 0).
   CIRCFLOW_ERR_CONFLUX_OFF = -207,
   // A conflux or multiplexed message from another hop than the join point.
   CIRCFLOW_ERR_WRONG_HOP = -208,
@@ -1099,14 +1107,17 @@ typedef struct circflow_set_config {
   // How long a leg may wait for LINKED (client) or LINKED_ACK (exit). Default 60 s; give your circuit build timeout
   // if that is shorter.
   uint64_t link_timeout_ns;
-  // Bytes that the set may hold for order. 0: the first message out of order closes the set. Default 16 MiB.
+  // Bytes that the set may hold for order. 0: the first message out of order closes the set. Default 16 MiB. Where
+  // cfx_max_oooq_bytes says less when the set is opened, that counts.
   uint64_t held_bytes_max;
   // How many messages ahead of the last delivered one a SWITCH may move a leg. Default 1048576.
   uint32_t switch_ahead_max;
-  // Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 8.
+  // Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 0: what cfx_max_legs_set says when the set is opened,
+  // 8 if that was never set, and CIRCFLOW_LEGS_MAX if it is more.
   uint32_t legs_max;
   // Client: legs that may be launched, failed ones counted (also those that failed while they were built), until the
-  // set is usable, and again after each time that every leg has been answered. Default 5 (prop329 4.2.2).
+  // set is usable, and again after each time that every leg has been answered (prop329 4.2.2). Default 0: what
+  // cfx_num_legs_set and cfx_max_unlinked_leg_retry add up to when the set is opened, 5 if they were never set.
   uint32_t launches_max;
   // What this end wants of the other, CIRCFLOW_UX_*. Default: HIGH_THROUGHPUT.
   uint8_t desired_ux;
@@ -1303,8 +1314,9 @@ typedef struct circflow_padding_config {
   // Padding cells that may come before inbound_fraction counts. Default 0.
   uint64_t inbound_grace;
   // Cells in the circuit's queue (reported as queued and not as written) from which on no padding is added:
-  // it is refused, and the machine hears that it was sent, as one of those that wait counts. Default 1000, the
-  // default of Tor's circpad_max_circ_queued_cells.
+  // it is refused, and the machine hears that it was sent, as one of those that wait counts. Default
+  // CIRCFLOW_BY_PARAMETER: what circpad_max_circ_queued_cells says when the padder is installed or registered, 1000
+  // if that was never set.
   uint32_t queued_cells_max;
   // The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
   uint8_t hop;
@@ -1703,8 +1715,9 @@ enum circflow_status circflow_circuit_sent(struct circflow_engine *engine,
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 enum circflow_status circflow_set_config_init(struct circflow_set_config *config, size_t size);
 
-// Exit: accepts sets that clients open with LINK, and says what each is made with. Until this is called, and after it
-// is called with NULL, a LINK is a protocol violation. Sets that live already are not touched.
+// Exit: accepts sets that clients open with LINK, and says what each is made with. Until this is called, after it is
+// called with NULL, and while the parameter cfx_enabled is 0, a LINK is a protocol violation. Sets that live already
+// are not touched.
 //
 // A set appears with its first CIRCFLOW_INSN_LINKED. What an exit of Tor asks for is desired_ux
 // CIRCFLOW_UX_MIN_LATENCY.
@@ -1715,10 +1728,9 @@ enum circflow_status circflow_engine_accept_sets(struct circflow_engine *engine,
 
 // Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
 //
-// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max not 1 to
-// 16, or launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at
-// sets_max;
-// CIRCFLOW_ERR_UNDRAINED: drain first.
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max above
+// 16, or link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_SWITCHED_OFF: cfx_enabled is 0;
+// CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max; CIRCFLOW_ERR_UNDRAINED: drain first.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_open(struct circflow_engine *engine,
                                        uint64_t now_ns,
@@ -1912,7 +1924,8 @@ enum circflow_status circflow_set_import(struct circflow_engine *engine,
 //
 // CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
 // CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
-// CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED, CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
+// CIRCFLOW_ERR_SWITCHED_OFF: the parameter cfx_enabled is 0, CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED,
+// CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
                                            uint64_t now_ns,
@@ -1978,21 +1991,57 @@ enum circflow_status circflow_leg_get_stats(struct circflow_engine *engine,
                                             struct circflow_circuit_id circuit,
                                             struct circflow_leg_stats *stats);
 
-// Sets a parameter of congestion and flow control for circuits that are opened from now on, by the name that a
-// consensus gives it: "cc_cwnd_init", "cc_xoff_client" and so on (prop324 6.5). Where a consensus has a parameter for
-// each path class ("cc_vegas_alpha_exit"), name it without the class ("cc_vegas_alpha"). What is never set has
-// C Tor's default.
+// Sets a parameter by the name that a consensus gives it. What is never set has C Tor's default. Nothing that lives
+// follows, except where it says so: circuits keep the parameters they were opened with, and sets their limits.
+//
+// For each path class, and for circuits that circflow runs and that are opened from now on: all of congestion and flow
+// control, "cc_cwnd_init", "cc_xoff_client" and so on (prop324 6.5). Where a consensus has a parameter for each class
+// ("cc_vegas_alpha_exit"), name it without the class ("cc_vegas_alpha"). Only cc_alg=2 is built.
+//
+// For the whole engine, whichever class is given:
+//
+//   cfx_enabled                     At once: at 0 no LINK is taken, no set opened and no leg added; sets that live go
+//                                   on.
+//   cfx_max_legs_set                Sets opened from now on whose legs_max is 0; an exit's are opened by their first
+//                                   LINK.
+//   cfx_num_legs_set                Sets opened from now on whose launches_max is 0: they may launch so many legs, and
+//   cfx_max_unlinked_leg_retry      so many more.
+//   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max.
+//   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
+//                                   CIRCFLOW_BY_PARAMETER.
+//   sendme_emit_min_version         Version 1 is sent, so 0 and 1 are taken and change nothing.
+//   sendme_accept_min_version       Version 1 is wanted, also at 0; so 0 and 1 are taken and change nothing.
+//   cfx_send_pct, cfx_drain_pct     Only their defaults (100 and 0) are built.
+//   cfx_max_linked_set, cfx_max_prebuilt_set, cfx_low_exit_threshold
+//                                   How many sets a client builds is yours: kept for circflow_engine_get_param().
+//
+// Of the first group, cellq_high, cellq_low, orconn_high and orconn_low are yours to follow too (when a channel counts
+// as full), and cc_bwe_min has no meaning with cc_alg=2. docs/parameters.md has one row for each.
 //
 // @param path_class  CIRCFLOW_PATH_*.
 // @param name        A string.
 //
 // CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
-// circflow_engine_last_detail() then says. CIRCFLOW_ERR_NULL.
+// circflow_engine_last_detail() then says. CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do what
+// it asks for. A host that passes a whole consensus on may go on after either. CIRCFLOW_ERR_NULL.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_set_param(struct circflow_engine *engine,
                                                uint8_t path_class,
                                                const char *name,
                                                uint32_t value);
+
+// What a parameter is now, for circuits and sets that are opened from now on.
+//
+// @param path_class  CIRCFLOW_PATH_*.
+// @param name        A string, as for circflow_engine_set_param().
+// @param value_out   Written on CIRCFLOW_OK.
+//
+// CIRCFLOW_ERR_INVALID: no such class or name. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_get_param(struct circflow_engine *engine,
+                                               uint8_t path_class,
+                                               const char *name,
+                                               uint32_t *value_out);
 
 // Feeds a cell that is not for this relay, and goes on to the other side: with CIRCFLOW_SIDE_BACK one that came from
 // the client's side and was not recognised, with CIRCFLOW_SIDE_NEXT any that came from the next relay.

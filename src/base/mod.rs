@@ -3,6 +3,7 @@
 //! Nothing here knows what a circuit is, and nothing here calls on another floor.
 
 pub mod arena;
+pub mod consensus;
 pub mod holders;
 pub mod limits;
 pub mod pool;

@@ -1,5 +1,6 @@
 //! The parameters of congestion and flow control, as a consensus gives them, with their ranges.
 
+use crate::base::consensus::parameters;
 use std::num::NonZeroU16;
 
 /// What kind of path a circuit has: thresholds differ (CC-7).
@@ -50,52 +51,12 @@ impl Inc {
     }
 }
 
-/// Writes the struct, the defaults and the ranges from one table, so that they cannot differ.
-macro_rules! table {
-    ($($(#[doc = $doc:literal])+ $field:ident, $name:literal = $default:literal in $min:literal ..= $max:expr;)+) => {
-        /// All parameters of one circuit: sampled when it is made, and shared by all that were made under the same
-        /// consensus (CC-27).
-        #[derive(Clone, PartialEq, Eq, Debug)]
-        pub struct Params {
-            $($(#[doc = $doc])+ pub $field: u32,)+
-        }
-
-        impl Params {
-            /// Name in a consensus, smallest and largest value of each parameter. The five that have a value for each
-            /// class of path stand here without its suffix.
-            pub const RANGES: &[(&str, u32, u32)] = &[$(($name, $min, $max)),+];
-
-            const EXIT: Params = Params { $($field: $default),+ };
-
-            /// True when all values are in range, else the name of one that is not. How they relate is not checked:
-            /// a consensus sets each on its own, and any combination works, if slowly (CC-26).
-            pub fn check(&self) -> Result<(), &'static str> {
-                $(if !($min..=$max).contains(&self.$field) {
-                    return Err($name);
-                })+
-                Ok(())
-            }
-
-            /// Sets the parameter of that name. Answers with its range when the value is outside, and with `None` as
-            /// the range when there is no such name; nothing changes then.
-            pub fn set(&mut self, name: &str, value: u32) -> Result<(), Option<(u32, u32)>> {
-                let (field, min, max) = match name {
-                    $($name => (&mut self.$field, $min, $max),)+
-                    _ => return Err(None),
-                };
-                if !(min..=max).contains(&value) {
-                    return Err(Some((min, max)));
-                }
-                *field = value;
-                Ok(())
-            }
-        }
-    };
-}
-
-table! {
-    /// The algorithm: 0 is fixed windows, 2 Vegas. 1 and 3 were never written, and are read as 2 (CC-6).
-    alg, "cc_alg" = 2 in 0..=3;
+parameters! {
+    /// All parameters of one circuit: sampled when it is made, and shared by all that were made under the same
+    /// consensus (CC-27). The five that have a value for each class of path have their names without its suffix.
+    pub struct Params, EXIT;
+    /// The algorithm: 0 is fixed windows, 2 Vegas. 1 and 3 were never written; C Tor reads them as 2 (CC-6).
+    alg, "cc_alg" = 2 in 0..=3, built 2..=2;
     /// DATA cells that one SENDME acknowledges, as the consensus has it; a circuit negotiates its own [`Inc`].
     sendme_inc, "cc_sendme_inc" = 31 in 1..=254;
     /// Congestion window at the start, in cells.
@@ -204,25 +165,32 @@ const CELL_BYTES_XON: u64 = 498;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::consensus::Unset;
 
     #[test]
     fn every_parameter_has_its_range() {
         for class in [PathClass::Exit, PathClass::Onion, PathClass::Sbws] {
             let params = Params::default_for(class);
             assert_eq!(params.check(), Ok(()));
-            for &(name, min, max) in Params::RANGES {
+            for &(name, min, max) in Params::RANGES.iter().filter(|row| row.0 != "cc_alg") {
                 let mut changed = params.clone();
                 for good in [min, min + 1, max - 1, max] {
                     assert_eq!(changed.set(name, good), Ok(()), "{name} {good}");
+                    assert_eq!(changed.get(name), Some(good));
                     assert_eq!(changed.check(), Ok(()), "{name} {good}");
                 }
                 let kept = changed.clone();
                 for bad in [min.checked_sub(1), Some(max + 1)].into_iter().flatten() {
-                    assert_eq!(changed.set(name, bad), Err(Some((min, max))), "{name} {bad}");
+                    assert_eq!(changed.set(name, bad), Err(Unset::Range(min, max)), "{name} {bad}");
                     assert_eq!(changed, kept, "{name} {bad}: refused, and nothing changed");
                 }
             }
-            assert_eq!(params.clone().set("cc_nothing", 1), Err(None));
+            let mut changed = params.clone();
+            assert_eq!((changed.set("cc_nothing", 1), changed.get("cc_nothing")), (Err(Unset::NoName), None));
+            let built: Vec<u32> = (0..=3).filter(|&alg| changed.set("cc_alg", alg) != Err(Unset::NotBuilt)).collect();
+            assert_eq!(built, [2]);
+            assert_eq!(changed.set("cc_alg", 4), Err(Unset::Range(0, 3)));
+            assert_eq!(changed, params);
         }
     }
 

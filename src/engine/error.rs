@@ -73,6 +73,8 @@ pub enum Misuse {
     IsRun,
     /// A stream with this id is open, or remembered.
     StreamExists,
+    /// The consensus may say so, and it is not built.
+    NotBuilt,
 }
 
 /// Why it does not go now.
@@ -92,6 +94,8 @@ pub enum Blocked {
     Refused,
     /// The other end of the stream wants nothing now.
     Stopped,
+    /// The consensus has switched it off.
+    SwitchedOff,
 }
 
 impl Error {

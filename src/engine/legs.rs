@@ -22,6 +22,7 @@ impl Engine {
             return Err(Misuse::NoLegs.into());
         }
         self.check_drained()?;
+        self.check_conflux_on()?;
         for (index, &circuit) in circuits.iter().enumerate() {
             let model = self.set(set)?.any_leg().unwrap_or(circuits[0]);
             self.check_fit(circuit, model)?;

@@ -8,6 +8,7 @@ mod alarms;
 mod away;
 mod circuit;
 mod config;
+mod consensus;
 mod crossing;
 mod effects;
 mod elsewhere;
@@ -27,6 +28,7 @@ mod streams;
 mod verdict;
 
 pub use config::{CircuitConfig, CircuitFlags, Config, Lateness, Stats};
+pub use consensus::{Wide, BY_PARAMETER};
 pub use error::{Blocked, Error, Misuse};
 pub use insn::{Instruction, Released, Taker, What};
 pub use remote::EngineHub;
@@ -89,6 +91,8 @@ pub struct Engine {
     running: u32,
     /// Parameters of congestion control for circuits that are opened from now on, by class.
     params: [Arc<Params>; 3],
+    /// Those of conflux, padding and SENDMEs.
+    wide: Wide,
     marks: Marks,
     streams_max: u32,
     stream_bytes_max: u32,
@@ -157,6 +161,7 @@ impl Engine {
             running: 0,
             params: [PathClass::Exit, PathClass::Onion, PathClass::Sbws]
                 .map(|class| Arc::new(Params::default_for(class))),
+            wide: Wide::default(),
             marks: config.marks,
             streams_max: config.streams_max,
             stream_bytes_max: config.stream_bytes_max,

@@ -43,11 +43,13 @@ impl Engine {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.check_hop(id, terms.hop)?;
         let key = self.padding_keys.draw();
+        let mut terms = terms.clone();
+        self.settle_padder(&mut terms);
         let padding = self.padding_of(id)?;
         if padding.has(terms.hop, terms.slot) {
             return Err(Misuse::PadderExists.into());
         }
-        if !padding.install(terms, now, key) {
+        if !padding.install(&terms, now, key) {
             return Err(Blocked::Full.into());
         }
         Ok(())
@@ -84,7 +86,10 @@ impl Engine {
         }
         let key = (role == Role::Client, number);
         match terms {
-            Some(terms) => self.padding_numbers.insert(key, terms),
+            Some(mut terms) => {
+                self.settle_padder(&mut terms);
+                self.padding_numbers.insert(key, terms)
+            }
             None => self.padding_numbers.remove(&key),
         };
         Ok(())

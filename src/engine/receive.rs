@@ -234,7 +234,7 @@ impl Engine {
         if circuit.config.role != Role::Exit || flags.has(CircuitFlags::EXTENDED) {
             return Err(Fault::UnexpectedLink);
         }
-        if self.accepted.is_none() {
+        if self.accepted().is_none() {
             return Err(Fault::ConfluxOff);
         }
         if flags.has(CircuitFlags::STREAMS) || !flags.has(CircuitFlags::VEGAS) {
@@ -246,7 +246,7 @@ impl Engine {
 
     /// Finds the set of a LINK, or makes it, here or on another engine.
     pub(super) fn take_link(&mut self, now: Nanos, id: Id, link: Link) -> Result<(), Fault> {
-        let accepted = self.accepted.clone().ok_or(Fault::ConfluxOff)?;
+        let accepted = self.accepted().cloned().ok_or(Fault::ConfluxOff)?;
         let known = self.find_set(Role::Exit, &link.nonce);
         // Legs are alike in who runs them.
         let runs = self.circuits.get(id).is_some_and(|circuit| circuit.runs_streams());
@@ -279,7 +279,8 @@ impl Engine {
             if self.join_elsewhere(id, link)? {
                 return Ok(None);
             }
-            let terms = Terms { nonce: link.nonce.clone(), ..accepted.clone() };
+            let mut terms = Terms { nonce: link.nonce.clone(), ..accepted.clone() };
+            self.settle_set(&mut terms);
             let set = self.insert_set(Controller::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?;
             if self.claim(Role::Exit, set) {
                 return Ok(Some(set));

@@ -6,11 +6,10 @@ use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Pla
 use crate::base::{Id, Nanos};
 use crate::conflux::store::cost_of;
 use crate::conflux::{Arrival, Cause, Fault, Message, Role};
-use crate::congestion::{Channel, Params, PathClass};
+use crate::congestion::Channel;
 use crate::reactor::{part, Edge, Forward, Heed, Incoming, Offer, Owner, Position, Route, Side};
 use crate::wire::sendme::Sendme;
 use crate::wire::Command;
-use std::sync::Arc;
 
 /// Figures of a circuit that circflow runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,24 +79,6 @@ impl Engine {
     #[inline]
     pub fn runs(&self, id: Id) -> bool {
         self.running > 0 && self.circuits.get(id).is_some_and(|circuit| circuit.reactor.is_some())
-    }
-
-    /// Sets a parameter for the circuits of one class that are opened from now on.
-    pub fn set_param(&mut self, class: PathClass, name: &str, value: u32) -> Result<(), Error> {
-        let mut params = Params::clone(&self.params[class as usize]);
-        match params.set(name, value) {
-            Ok(()) => {
-                self.params[class as usize] = Arc::new(params);
-                Ok(())
-            }
-            Err(range) => {
-                self.detail = match range {
-                    Some((min, max)) => format!("{name} goes from {min} to {max}"),
-                    None => format!("no parameter is called {name}"),
-                };
-                Err(Error::INVALID)
-            }
-        }
     }
 
     /// A cell came that is not for us, from one side, and goes on to the other.

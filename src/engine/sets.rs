@@ -15,12 +15,14 @@ impl Engine {
     }
 
     /// Client: opens a set.
-    pub fn open_set(&mut self, now: Nanos, terms: Terms) -> Result<Id, Error> {
+    pub fn open_set(&mut self, now: Nanos, mut terms: Terms) -> Result<Id, Error> {
         self.enter(now);
         self.check_drained()?;
+        self.check_conflux_on()?;
         if self.find_set(Role::Client, &terms.nonce).is_some() {
             return Err(Misuse::NonceInUse.into());
         }
+        self.settle_set(&mut terms);
         let set = self.insert_set(Controller::new(Role::Client, terms))?;
         if !self.claim(Role::Client, set) {
             self.forget_set(set);

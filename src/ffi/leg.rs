@@ -23,7 +23,8 @@ unsafe impl sized::Growing for circflow_leg_stats {}
 ///
 /// CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
 /// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
-/// CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED, CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
+/// CIRCFLOW_ERR_SWITCHED_OFF: the parameter cfx_enabled is 0, CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED,
+/// CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_set_add_legs(

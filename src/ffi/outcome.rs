@@ -244,6 +244,7 @@ impl From<Error> for circflow_status {
                 Blocked::Full => CIRCFLOW_ERR_FULL,
                 Blocked::Refused => CIRCFLOW_ERR_REFUSED,
                 Blocked::Stopped => CIRCFLOW_ERR_STREAM_STOPPED,
+                Blocked::SwitchedOff => CIRCFLOW_ERR_SWITCHED_OFF,
             },
             Error::Fault(fault) => fault_status(fault),
             Error::Expired => CIRCFLOW_ERR_EXPIRED,
@@ -280,6 +281,7 @@ fn misuse_status(misuse: Misuse) -> circflow_status {
         Misuse::NotRun => CIRCFLOW_ERR_NOT_RUN,
         Misuse::IsRun => CIRCFLOW_ERR_IS_RUN,
         Misuse::StreamExists => CIRCFLOW_ERR_STREAM_EXISTS,
+        Misuse::NotBuilt => CIRCFLOW_ERR_NOT_BUILT,
     }
 }
 

@@ -8,7 +8,6 @@ use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
-use crate::base::limits;
 use libc::{c_char, size_t};
 
 // SAFETY: repr(C), size first, integers and floats and arrays of integers: all bit patterns are valid.
@@ -324,7 +323,7 @@ fn config_defaults() -> circflow_padding_config {
         blocking_fraction: 0.0,
         inbound_fraction: 0.0,
         inbound_grace: 0,
-        queued_cells_max: limits::QUEUED_CELLS_DEFAULT,
+        queued_cells_max: CIRCFLOW_BY_PARAMETER,
         hop: 2,
         slot: 0,
         flags: 0,

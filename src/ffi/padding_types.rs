@@ -59,6 +59,10 @@ pub struct circflow_insn_block {
     pub bypassable: u32,
 }
 
+/// circflow_padding_config.queued_cells_max: what the parameter circpad_max_circ_queued_cells says.
+pub const CIRCFLOW_BY_PARAMETER: u32 = u32::MAX;
+const _: () = assert!(CIRCFLOW_BY_PARAMETER == crate::engine::BY_PARAMETER);
+
 /// What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
 ///
 /// Fractions go from 0.0 to 1.0, and 0.0 means "no limit", as in maybenot: to forbid padding, install none. 1.0 means
@@ -83,8 +87,9 @@ pub struct circflow_padding_config {
     /// Padding cells that may come before inbound_fraction counts. Default 0.
     pub inbound_grace: u64,
     /// Cells in the circuit's queue (reported as queued and not as written) from which on no padding is added:
-    /// it is refused, and the machine hears that it was sent, as one of those that wait counts. Default 1000, the
-    /// default of Tor's circpad_max_circ_queued_cells.
+    /// it is refused, and the machine hears that it was sent, as one of those that wait counts. Default
+    /// CIRCFLOW_BY_PARAMETER: what circpad_max_circ_queued_cells says when the padder is installed or registered, 1000
+    /// if that was never set.
     pub queued_cells_max: u32,
     /// The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
     pub hop: u8,

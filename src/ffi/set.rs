@@ -25,8 +25,9 @@ pub unsafe extern "C" fn circflow_set_config_init(config: *mut circflow_set_conf
     sized::init(config, size, config_defaults())
 }
 
-/// Exit: accepts sets that clients open with LINK, and says what each is made with. Until this is called, and after it
-/// is called with NULL, a LINK is a protocol violation. Sets that live already are not touched.
+/// Exit: accepts sets that clients open with LINK, and says what each is made with. Until this is called, after it is
+/// called with NULL, and while the parameter cfx_enabled is 0, a LINK is a protocol violation. Sets that live already
+/// are not touched.
 ///
 /// A set appears with its first CIRCFLOW_INSN_LINKED. What an exit of Tor asks for is desired_ux
 /// CIRCFLOW_UX_MIN_LATENCY.
@@ -57,10 +58,9 @@ pub unsafe extern "C" fn circflow_engine_accept_sets(
 
 /// Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max not 1 to
-/// 16, or launches_max, link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at
-/// sets_max;
-/// CIRCFLOW_ERR_UNDRAINED: drain first.
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max above
+/// 16, or link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_SWITCHED_OFF: cfx_enabled is 0;
+/// CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max; CIRCFLOW_ERR_UNDRAINED: drain first.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_set_open(
@@ -504,8 +504,8 @@ fn config_defaults() -> circflow_set_config {
         link_timeout_ns: limits::LINK_TIMEOUT_DEFAULT,
         held_bytes_max: limits::SET_HELD_BYTES_DEFAULT,
         switch_ahead_max: limits::SWITCH_AHEAD_DEFAULT,
-        legs_max: limits::LEGS_DEFAULT,
-        launches_max: limits::LAUNCHES_DEFAULT,
+        legs_max: 0,
+        launches_max: 0,
         desired_ux: CIRCFLOW_UX_HIGH_THROUGHPUT,
         algorithm: CIRCFLOW_ALGORITHM_BY_UX,
         reserved: [0; 2],

@@ -94,6 +94,10 @@ pub enum circflow_status {
     /// A stream with this id is open on this circuit or set, or was until a while ago, and what is late for it would
     /// come for the new one. Use another id.
     CIRCFLOW_ERR_STREAM_EXISTS = -31,
+    /// circflow_engine_set_param(): a consensus may say so, but what this value asks for is not built into circflow. It
+    /// goes on as before; circflow_engine_get_param() says how.
+    CIRCFLOW_ERR_NOT_BUILT = -32,
+
     /// No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
     CIRCFLOW_ERR_BLOCKED = -100,
     /// The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
@@ -110,6 +114,8 @@ pub enum circflow_status {
     /// The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
     /// CIRCFLOW_INSN_RESUME with the stream says when to start again.
     CIRCFLOW_ERR_STREAM_STOPPED = -108,
+    /// The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on.
+    CIRCFLOW_ERR_SWITCHED_OFF = -109,
     /// The channel is full, and its queue holds as many items as it may: a stall. The item is still yours; close the
     /// peer that does not take what it is sent, or the source that does not pause.
     CIRCFLOW_ERR_QUEUE_FULL = -106,
@@ -130,7 +136,7 @@ pub enum circflow_status {
     CIRCFLOW_ERR_BAD_LINK_NUMBERS = -205,
     /// LINK on a circuit that has carried streams, or without Vegas congestion control.
     CIRCFLOW_ERR_UNFIT_LINK = -206,
-    /// LINK, and conflux is switched off here (no circflow_engine_accept_sets()).
+    /// LINK, and conflux is switched off here (no circflow_engine_accept_sets(), or cfx_enabled is 0).
     CIRCFLOW_ERR_CONFLUX_OFF = -207,
     /// A conflux or multiplexed message from another hop than the join point.
     CIRCFLOW_ERR_WRONG_HOP = -208,
@@ -272,6 +278,7 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_NOT_RUN, c"circflow does not run this circuit", None),
     (CIRCFLOW_ERR_IS_RUN, c"circflow runs this circuit", None),
     (CIRCFLOW_ERR_STREAM_EXISTS, c"a stream with this id is open, or remembered", None),
+    (CIRCFLOW_ERR_NOT_BUILT, c"what this value of the parameter asks for is not built", None),
     (CIRCFLOW_ERR_BLOCKED, c"no leg has room", None),
     (CIRCFLOW_ERR_NOT_USABLE, c"the set may not carry streams yet", None),
     (CIRCFLOW_ERR_UNDRAINED, c"too many instructions wait", None),
@@ -279,6 +286,7 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_FULL, c"as many are there as there may be", None),
     (CIRCFLOW_ERR_REFUSED, c"the relay has refused padding on this circuit", None),
     (CIRCFLOW_ERR_STREAM_STOPPED, c"the other end of the stream wants nothing now", None),
+    (CIRCFLOW_ERR_SWITCHED_OFF, c"the consensus has switched it off", None),
     (CIRCFLOW_ERR_QUEUE_FULL, c"the channel is full, and its queue as well", Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_CHANNEL_CLOSED, c"the channel is closed", None),
     (CIRCFLOW_ERR_BAD_LINK, Fault::BadLink.text(), Some(TORPROTOCOL)),

@@ -160,14 +160,17 @@ pub struct circflow_set_config {
     /// How long a leg may wait for LINKED (client) or LINKED_ACK (exit). Default 60 s; give your circuit build timeout
     /// if that is shorter.
     pub link_timeout_ns: u64,
-    /// Bytes that the set may hold for order. 0: the first message out of order closes the set. Default 16 MiB.
+    /// Bytes that the set may hold for order. 0: the first message out of order closes the set. Default 16 MiB. Where
+    /// cfx_max_oooq_bytes says less when the set is opened, that counts.
     pub held_bytes_max: u64,
     /// How many messages ahead of the last delivered one a SWITCH may move a leg. Default 1048576.
     pub switch_ahead_max: u32,
-    /// Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 8.
+    /// Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 0: what cfx_max_legs_set says when the set is opened,
+    /// 8 if that was never set, and CIRCFLOW_LEGS_MAX if it is more.
     pub legs_max: u32,
     /// Client: legs that may be launched, failed ones counted (also those that failed while they were built), until the
-    /// set is usable, and again after each time that every leg has been answered. Default 5 (prop329 4.2.2).
+    /// set is usable, and again after each time that every leg has been answered (prop329 4.2.2). Default 0: what
+    /// cfx_num_legs_set and cfx_max_unlinked_leg_retry add up to when the set is opened, 5 if they were never set.
     pub launches_max: u32,
     /// What this end wants of the other, CIRCFLOW_UX_*. Default: HIGH_THROUGHPUT.
     pub desired_ux: u8,

@@ -41,7 +41,8 @@ pub struct Terms {
     pub inbound_frac: f64,
     /// Padding cells received before that counts.
     pub inbound_grace: u64,
-    /// Cells in the circuit's queue from which on they count as the padding.
+    /// Cells in the circuit's queue from which on they count as the padding. An engine reads its `BY_PARAMETER` as what
+    /// the consensus says.
     pub queued_max: u32,
     /// Negotiated machines that have all ended are taken down, and the other end is told.
     pub stop_at_end: bool,

@@ -1,0 +1,121 @@
+//! Parameters of a consensus that are the engine's, and not of one class of circuits.
+
+use super::{Blocked, Engine, Error, Misuse};
+use crate::base::consensus::{parameters, Unset};
+use crate::base::limits;
+use crate::conflux::Terms;
+use crate::congestion::{Params, PathClass};
+use crate::padding::Terms as PaddingTerms;
+use std::sync::Arc;
+
+parameters! {
+    /// Conflux, padding and SENDMEs. Those that circflow has no part in (how many sets a client builds) are kept for
+    /// the host to read.
+    pub struct Wide, DEFAULT;
+    /// 0: no LINK is taken, and no set opened; what lives goes on.
+    cfx_enabled, "cfx_enabled" = 1 in 0..=1;
+    /// Exits of a network, in ten thousandths, below which a client builds one set in advance. The host's.
+    low_exit_threshold, "cfx_low_exit_threshold" = 6000 in 0..=10_000;
+    /// Linked sets of a client. The host's.
+    max_linked_set, "cfx_max_linked_set" = 10 in 0..=255;
+    /// Sets a client builds in advance. The host's.
+    max_prebuilt_set, "cfx_max_prebuilt_set" = 3 in 0..=255;
+    /// Legs that may be launched in place of some that failed.
+    unlinked_leg_retry, "cfx_max_unlinked_leg_retry" = 3 in 0..=255;
+    /// Legs a client launches for a set.
+    num_legs_set, "cfx_num_legs_set" = 2 in 0..=255;
+    /// Legs of a set at a time.
+    max_legs_set, "cfx_max_legs_set" = 8 in 3..=255;
+    /// An experiment of which C Tor has the name only.
+    send_pct, "cfx_send_pct" = 100 in 0..=255, built 100..=100;
+    /// An experiment that C Tor has switched off.
+    drain_pct, "cfx_drain_pct" = 0 in 0..=255, built 0..=0;
+    /// Bytes a set holds for order.
+    max_oooq_bytes, "cfx_max_oooq_bytes" = 2_147_483_647 in 0..=2_147_483_647;
+    /// Lowest version of a SENDME to send. We send 1.
+    sendme_emit, "sendme_emit_min_version" = 1 in 0..=255, built 0..=1;
+    /// Lowest version of a SENDME to take. We take 1, and not 0, whatever a consensus allows (SEN-4).
+    sendme_accept, "sendme_accept_min_version" = 0 in 0..=255, built 0..=1;
+    /// Cells in a circuit's queue from which on no padding is added.
+    circ_queued_cells, "circpad_max_circ_queued_cells" = 1000 in 0..=50_000;
+}
+
+const _: () = assert!(Wide::DEFAULT.max_legs_set == limits::LEGS_DEFAULT);
+const _: () = assert!(Wide::DEFAULT.num_legs_set + Wide::DEFAULT.unlinked_leg_retry == limits::LAUNCHES_DEFAULT);
+const _: () = assert!(Wide::DEFAULT.circ_queued_cells == limits::QUEUED_CELLS_DEFAULT);
+
+/// In place of the cells at which a padder stops: what the parameter says.
+pub const BY_PARAMETER: u32 = u32::MAX;
+
+impl Default for Wide {
+    fn default() -> Self {
+        Wide::DEFAULT
+    }
+}
+
+impl Engine {
+    /// Sets a parameter: one of congestion control for the circuits of one class that are opened from now on, any other
+    /// for the engine.
+    pub fn set_param(&mut self, class: PathClass, name: &str, value: u32) -> Result<(), Error> {
+        let of_class = &mut self.params[class as usize];
+        let outcome = match of_class.get(name) {
+            Some(_) => {
+                let mut params = Params::clone(of_class);
+                params.set(name, value).map(|()| *of_class = Arc::new(params))
+            }
+            None => self.wide.set(name, value),
+        };
+        outcome.map_err(|why| {
+            self.detail = match why {
+                Unset::NoName => format!("no parameter is called {name}"),
+                Unset::Range(min, max) => format!("{name} goes from {min} to {max}"),
+                Unset::NotBuilt => format!("what {name}={value} asks for is not built"),
+            };
+            match why {
+                Unset::NotBuilt => Misuse::NotBuilt.into(),
+                Unset::NoName | Unset::Range(..) => Error::INVALID,
+            }
+        })
+    }
+
+    /// The value of a parameter now.
+    pub fn param(&mut self, class: PathClass, name: &str) -> Result<u32, Error> {
+        let found = self.params[class as usize].get(name).or_else(|| self.wide.get(name));
+        found.ok_or_else(|| {
+            self.detail = format!("no parameter is called {name}");
+            Error::INVALID
+        })
+    }
+
+    /// Whether the consensus allows new sets and legs.
+    pub(super) fn check_conflux_on(&self) -> Result<(), Error> {
+        match self.wide.cfx_enabled {
+            0 => Err(Blocked::SwitchedOff.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a peer's set is made with; none while conflux is off.
+    pub(super) fn accepted(&self) -> Option<&Terms> {
+        self.accepted.as_ref().filter(|_| self.wide.cfx_enabled != 0)
+    }
+
+    /// Fills in what the host leaves to the parameters of a set.
+    pub(super) fn settle_set(&self, terms: &mut Terms) {
+        let wide = &self.wide;
+        if terms.legs_max == 0 {
+            terms.legs_max = wide.max_legs_set.min(limits::LEGS_MAX as u32);
+        }
+        if terms.launches_max == 0 {
+            terms.launches_max = wide.num_legs_set + wide.unlinked_leg_retry;
+        }
+        terms.held_bytes_max = terms.held_bytes_max.min(wide.max_oooq_bytes.into());
+    }
+
+    /// The same for a padder.
+    pub(super) fn settle_padder(&self, terms: &mut PaddingTerms) {
+        if terms.queued_max == BY_PARAMETER {
+            terms.queued_max = self.wide.circ_queued_cells;
+        }
+    }
+}
