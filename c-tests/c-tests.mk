@@ -4,12 +4,15 @@
 C_TESTS      := life errors reentry tokens link receive send close log import wire order edges padding ownqueue timers \
                 budgets negotiate padsoak padscale elsewhere hub threads queue relay streams ended congestion roles legs \
                 params
+C_TESTS      += loops readme
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 C_TEST_DEPS  := c-tests/host.c c-tests/host.h $(HEADER)
-C_TEST_FLAGS := $(CCOMMON) $(CFLAGS) $(shell pkg-config --cflags cmocka 2>/dev/null) -DHEADER_PATH='"$(HEADER)"'
+C_TEST_FLAGS := $(CCOMMON) $(CFLAGS) $(shell pkg-config --cflags cmocka 2>/dev/null) -DHEADER_PATH='"$(HEADER)"' \
+                -I$(BUILD)/c-tests
 # Asked for when it is used: `setup` may have just installed it.
 CMOCKA_LIBS   = $$(pkg-config --libs cmocka)
+README_PROGRAM := $(BUILD)/c-tests/readme_program.h
 SANITIZERS   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 VALGRIND     ?= valgrind
 C_STANDARDS  := c99 c11 c17
@@ -24,10 +27,9 @@ check-examples: examples ## Run the small examples, and compile the example of R
 	@build/examples/loop_poll | diff - examples/loop_poll.out || { echo "check-examples: FAILED: loop_poll"; exit 1; }
 	@build/examples/loop_run | diff - examples/loop_run.out || { echo "check-examples: FAILED: loop_run"; exit 1; }
 	@build/examples/padding | diff - examples/padding.out || { echo "check-examples: FAILED: padding"; exit 1; }
-	@mkdir -p $(BUILD)/c-tests
-	@{ cat c-tests/readme.h; sed -n '/^```c$$/,/^```$$/p' README.md | grep -v '^```'; } >$(BUILD)/c-tests/readme.c
-	$(CC) $(CCOMMON) -fsyntax-only $(BUILD)/c-tests/readme.c
-	$(CXX) -std=c++11 $(CWARN) -Iinclude -fsyntax-only -x c++ $(BUILD)/c-tests/readme.c
+	@$(MAKE) --no-print-directory $(README_PROGRAM)
+	$(CC) $(CCOMMON) -fsyntax-only -x c $(README_PROGRAM)
+	$(CXX) -std=c++11 $(CWARN) -Iinclude -fsyntax-only -x c++ $(README_PROGRAM)
 	@$(MAKE) --no-print-directory demo-padding-short
 	@echo "check-examples: OK"
 
@@ -106,6 +108,13 @@ define run_all
 	if [ -n "$$failed" ]; then echo "$(1): FAILED:$$failed"; exit 1; fi; \
 	echo "$(1): OK, $$count programs"
 endef
+
+# README's program, which c-tests/readme.c runs.
+$(README_PROGRAM): README.md c-tests/readme.h
+	@mkdir -p $(@D)
+	@{ cat c-tests/readme.h; sed -n '/^```c$$/,/^```$$/p' README.md | grep -v '^```'; } >$@
+
+$(BUILD)/c-tests/checked/readme $(BUILD)/c-tests/release/readme $(BUILD)/c-tests/asan/readme: $(README_PROGRAM)
 
 # The programs, by phony names, so that a check builds what it runs.
 c-tests-checked: $(CHECKED_TESTS)

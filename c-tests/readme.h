@@ -1,4 +1,4 @@
-/* What the example in README takes for granted, so that it can be compiled as it stands there. */
+/* What the example in README takes for granted, so that it can be compiled as it stands there (readme.c runs it). */
 #include <circflow.h>
 
 static circflow_circuit_id circuits[2];
