@@ -232,12 +232,10 @@ PART void client_receives(struct net *net, struct tunnel *tunnel, unsigned leg) 
 WITHIN void hears(struct net *net, unsigned index) {
   if (__atomic_load_n(&net->loops[index].news, __ATOMIC_RELAXED) &&
       __atomic_exchange_n(&net->loops[index].news, 0, __ATOMIC_ACQ_REL)) {
-    uint64_t deadline;
-    do {
-      tunnel_now += 100;
-      ok(circflow_engine_tick(net->exit[index], tunnel_now), "status of a tick");
-      ok(circflow_engine_deadline(net->exit[index], &deadline), "status of a deadline");
-    } while (deadline <= tunnel_now);
+    uint64_t deadline; /* Not needed: one tick looks at more links than there are here. A loop would ask for it. */
+    tunnel_now += 100;
+    ok(circflow_engine_tick(net->exit[index], tunnel_now), "status of a tick");
+    ok(circflow_engine_deadline(net->exit[index], &deadline), "status of a deadline");
   }
 }
 

@@ -68,6 +68,7 @@ static void c_no_timer_for_linked(void **state)
     host_launch(&world, 2);
     host_drain(world.client);
     OK(at_client(0, linked(world.client_terms.nonce)));
+    assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_USABLE), 0);
     OK(circflow_engine_deadline(world.client, &deadline));
     assert_int_equal(deadline, world.now + world.client_terms.link_timeout_ns);
     OK(circflow_engine_tick(world.client, deadline));

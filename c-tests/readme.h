@@ -14,5 +14,6 @@ void stop_reading(void *host);
 void destroy(void *host, const circflow_insn *insn);
 void write_cells(uint64_t leg_tag, uint32_t switch_delta, const circflow_message *message);
 void random_bytes(uint8_t *bytes, size_t len);
-void arm_timer(void *host, uint64_t deadline_ns);
+void end_streams(void *host);
+void start_timer(void *host, uint64_t after_ns);
 uint64_t now_ns(void);

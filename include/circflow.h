@@ -1492,9 +1492,11 @@ enum circflow_status circflow_engine_drain(struct circflow_engine *engine,
                                            circflow_insn_fn fn,
                                            void *userdata);
 
-// When the engine wants circflow_engine_tick() next, on the host's clock; CIRCFLOW_NEVER when nothing is due ever. The
-// one deadline of the whole engine: arm one timer with it after each drain. It is never later than what is due, and
-// can be earlier, after a timer was put off: then the tick does nothing, and the next deadline is a later one.
+// When your loop has to come back for the engine, on your clock: then circflow_engine_tick(), and drain. 0 while
+// instructions wait, as after a drain whose budget ran out; a deadline that is not later than now means "at once".
+// CIRCFLOW_NEVER when nothing is due ever. The one deadline of the whole engine: arm one timer with it after each
+// drain. It is never later than what is due, and can be earlier, after a timer was put off: then the tick does
+// nothing, and the next deadline is a later one.
 //
 // CIRCFLOW_ERR_NULL.
 CIRCFLOW_MUST_USE

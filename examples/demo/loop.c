@@ -45,11 +45,10 @@ static void arm(struct loop *loop, uint64_t deadline_ns) {
 }
 
 void loop_settle(struct loop *loop) {
-    uint64_t deadline_ns;
-    uint8_t more;
-    must(circflow_engine_drain(loop->engine, DRAIN_BUDGET, &more, loop->obey, loop->owner), "circflow_engine_drain");
+    uint64_t deadline_ns; /* 0 when there is more to drain: come back at once, but let the sockets have a turn. */
+    must(circflow_engine_drain(loop->engine, DRAIN_BUDGET, NULL, loop->obey, loop->owner), "circflow_engine_drain");
     must(circflow_engine_deadline(loop->engine, &deadline_ns), "circflow_engine_deadline");
-    arm(loop, more ? 0 : deadline_ns); /* More to drain: come back at once, but let the sockets have a turn. */
+    arm(loop, deadline_ns);
 }
 
 static void look(struct loop *loop) {

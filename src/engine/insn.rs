@@ -260,6 +260,11 @@ impl Queue {
         self.waiting.len()
     }
 
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     pub fn peak(&self) -> usize {
         self.peak
     }

@@ -175,10 +175,20 @@ impl Engine {
         })
     }
 
-    /// When [`Engine::tick`] is wanted next.
+    /// When [`Engine::tick`] is wanted next, whatever waits to be drained.
     #[inline]
     pub fn deadline(&self) -> Nanos {
         self.alarms.next()
+    }
+
+    /// When the host has to come back: at once, which is 0, as long as instructions wait; else at the deadline.
+    #[inline]
+    pub fn wakes_at(&self) -> Nanos {
+        if self.queue.is_empty() {
+            self.alarms.next()
+        } else {
+            0
+        }
     }
 
     /// Does what is due.

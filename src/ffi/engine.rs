@@ -174,9 +174,11 @@ pub unsafe extern "C" fn circflow_engine_drain(
     })
 }
 
-/// When the engine wants circflow_engine_tick() next, on the host's clock; CIRCFLOW_NEVER when nothing is due ever. The
-/// one deadline of the whole engine: arm one timer with it after each drain. It is never later than what is due, and
-/// can be earlier, after a timer was put off: then the tick does nothing, and the next deadline is a later one.
+/// When your loop has to come back for the engine, on your clock: then circflow_engine_tick(), and drain. 0 while
+/// instructions wait, as after a drain whose budget ran out; a deadline that is not later than now means "at once".
+/// CIRCFLOW_NEVER when nothing is due ever. The one deadline of the whole engine: arm one timer with it after each
+/// drain. It is never later than what is due, and can be earlier, after a timer was put off: then the tick does
+/// nothing, and the next deadline is a later one.
 ///
 /// CIRCFLOW_ERR_NULL.
 #[no_mangle]
@@ -189,7 +191,7 @@ pub unsafe extern "C" fn circflow_engine_deadline(
         return CIRCFLOW_ERR_NULL;
     }
     door::enter(engine, |core| {
-        deadline_ns_out.write(core.deadline());
+        deadline_ns_out.write(core.wakes_at());
         Ok(())
     })
 }
