@@ -37,8 +37,9 @@ $(CHECKED): $(SOURCES)
 	$(CARGO) build --profile checked --features test-hooks --target-dir target
 	@touch $@
 
-header: $(LIB) ## Renew include/circflow.h from the source
-	@new=$$(ls -t target/release/build/circflow-*/out/circflow.h | head -n 1); \
+header: ## Renew include/circflow.h from the source
+	@$(CARGO) check --quiet --lib --target-dir target
+	@new=$$(ls -t target/debug/build/circflow-*/out/circflow.h | head -n 1); \
 	cmp -s $$new $(HEADER) || { cp $$new $(HEADER); echo "$(HEADER) is new"; }
 
 machines: ## Renew tests/machines and examples/machines from tests/common/machines.rs
