@@ -7,6 +7,7 @@ C_TESTS      := life errors reentry tokens link receive send close log import wi
 C_TESTS      += loops readme
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
+C_TESTS      += work
 C_TEST_DEPS  := c-tests/host.c c-tests/host.h $(HEADER)
 C_TEST_FLAGS := $(CCOMMON) $(CFLAGS) $(shell pkg-config --cflags cmocka 2>/dev/null) -DHEADER_PATH='"$(HEADER)"' \
                 -I$(BUILD)/c-tests

@@ -114,6 +114,9 @@ pub struct Store {
     bytes: u64,
     bytes_peak: u64,
     bytes_max: u64,
+    /// Messages looked at, for tests of how much one call does.
+    #[cfg(test)]
+    pub looks: std::cell::Cell<u64>,
 }
 
 /// A message in its lane. Its own number is known to whoever points to it: the lane, or the message before.
@@ -183,7 +186,15 @@ impl Default for Link {
 impl Store {
     /// A store that holds at most `bytes_max` bytes.
     pub fn new(bytes_max: u64) -> Self {
-        Store { copied: Pool::new(), tokens: Pool::new(), bytes: 0, bytes_peak: 0, bytes_max }
+        Store {
+            copied: Pool::new(),
+            tokens: Pool::new(),
+            bytes: 0,
+            bytes_peak: 0,
+            bytes_max,
+            #[cfg(test)]
+            looks: std::cell::Cell::new(0),
+        }
     }
 
     /// Messages held.
@@ -335,6 +346,8 @@ impl Store {
     }
 
     fn first_header(&self, lane: &Lane) -> Option<&Header> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         if lane.is_empty() {
             None
         } else if lane.head.is_token() {
@@ -397,6 +410,8 @@ impl Store {
 
     #[inline(always)]
     fn header_mut(&mut self, link: Link) -> Option<&mut Header> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         if link.is_token() {
             self.tokens.get_mut(link.slot()).map(|held| &mut held.header)
         } else {

@@ -390,3 +390,46 @@ impl Set {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conflux::store::{Message, Token};
+    use crate::wire::conflux::Switch;
+    use crate::wire::Command;
+
+    /// What removing a leg costs does not hang on what it holds, nor on what legs that went before have left.
+    #[test]
+    #[should_panic(expected = "looks")]
+    fn removing_a_leg_looks_at_a_few_messages_only() {
+        let token = Some(Token { token: 1, cost: 0 });
+        let message = Message { command: Command::DATA, hop: 0, stream_id: 1, body: b"", token };
+        for piled in [1, 100, 4_000] {
+            let (mut set, mut store, mut effects) = (Set::default(), Store::new(u64::MAX), Vec::new());
+            (set.terms.held_bytes_max, set.terms.switch_ahead_max) = (u64::MAX, 1 << 20);
+            let mut leg_ahead = |key, delta, messages| {
+                let ix = set.adopt(Id(key), 0, Ux::NoOpinion, 0, &mut effects);
+                set.handle_switch(ix, 1, Switch { delta }).unwrap();
+                (0..messages).for_each(|_| assert!(set.arrive(ix, 1, &message, &mut store).is_ok()));
+                let before = store.looks.get();
+                if messages > 1 || key > 1 {
+                    assert_eq!(set.remove(ix, Cause::LegLost, &mut store, &mut effects), Fate::Lives);
+                }
+                store.looks.get() - before
+            };
+            // As long as another is ahead, legs may go.
+            leg_ahead(1, 1 << 19, 1);
+            for round in 0..50 {
+                let looks = leg_ahead(2 + u64::from(round), 1 + round * 5_000, piled);
+                assert!(looks < 64, "{looks} looks in round {round} of {piled}");
+            }
+            // What follows the first gap comes in order: all that was piled up.
+            let ix = set.adopt(Id(100), 0, Ux::NoOpinion, 0, &mut effects);
+            assert!(matches!(set.arrive(ix, 1, &message, &mut store), Ok(Arrival::InOrder(1))));
+            for number in 2..2 + piled {
+                assert_eq!(set.next(&mut store, &mut []).unwrap().map(|next| next.number), Some(number));
+            }
+            assert!(!set.is_ready());
+        }
+    }
+}
