@@ -586,7 +586,9 @@ typedef enum circflow_insn_kind {
   // messages whose turn had come when their set ended are still delivered, before the CIRCFLOW_INSN_CLOSE of its
   // legs.
   CIRCFLOW_INSN_DELIVER = 2,
-  // detail.discard.token is yours again, and its message will never be delivered: free it.
+  // detail.discard.token is yours again, and its message will never be delivered: free it. Tokens of a set that has
+  // ended come before its CIRCFLOW_INSN_ENDED, but for those that stand behind more copied messages than one call
+  // frees: these come after it, and name no set.
   CIRCFLOW_INSN_DISCARD = 3,
   // Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
   // then say circflow_circuit_closed(). The id lives until you do.
@@ -1497,6 +1499,9 @@ enum circflow_status circflow_engine_drain(struct circflow_engine *engine,
 // CIRCFLOW_NEVER when nothing is due ever. The one deadline of the whole engine: arm one timer with it after each
 // drain. It is never later than what is due, and can be earlier, after a timer was put off: then the tick does
 // nothing, and the next deadline is a later one.
+//
+// 0 means at once: one call does a bounded amount of work, and some is left (memory of sets that ended is freed a part
+// at a time, for instance). Tick, drain and ask again; your loop can look at its sockets in between.
 //
 // CIRCFLOW_ERR_NULL.
 CIRCFLOW_MUST_USE

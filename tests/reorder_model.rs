@@ -5,269 +5,13 @@
 mod common;
 
 use circflow::base::Id;
-use circflow::conflux::set::Fate;
-use circflow::conflux::store::{COPY_COST, TOKEN_COST_MIN};
-use circflow::conflux::{Arrival, Cause, Delivery, Effect, Fault, LegIx, Role, Set, Store, Token};
-use circflow::engine::{Engine, Error, What};
+use circflow::conflux::{Fault, Role, Set, Store, Token};
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::Command;
-use common::{drain, linked_set, message, receive, receive_short, report, terms, Exhaust, Verdict, HOPS};
+use common::receiver::{Content, OnEngine, OnSet, Pair, Subject};
+use common::{drain, message, terms, Exhaust, Rng, HOPS};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, VecDeque};
-
-/// What the two floors have in common.
-trait Subject {
-    fn with_legs(legs: usize) -> Self;
-    /// True when the message was next, false when it was kept.
-    fn arrive(&mut self, leg: usize, content: &Content) -> Result<bool, Fault>;
-    fn switch(&mut self, leg: usize, delta: u32) -> Result<(), Fault>;
-    /// The next message that was kept and whose turn has come.
-    fn take(&mut self) -> Option<(u64, Content)>;
-    /// True when the set goes on without the leg.
-    fn remove(&mut self, leg: usize) -> bool;
-    /// Taking messages has shown that a number came twice.
-    fn is_torn(&mut self) -> bool;
-    /// Messages held, and what they cost, as counted by every floor that counts.
-    fn books(&self) -> Vec<(u64, u64)>;
-}
-
-/// A message to be told from any other, half of them the library's to copy, half of them the host's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Content {
-    command: Command,
-    body: Vec<u8>,
-    token: Option<Token>,
-}
-
-impl Content {
-    fn of(serial: u64) -> Self {
-        let command = [Command::DATA, Command::END, Command::XON][serial as usize % 3];
-        if serial % 2 == 0 {
-            let body = (0..serial * 37 % 499).map(|at| (at ^ serial) as u8).collect();
-            Content { command, body, token: None }
-        } else {
-            let token = Token { token: serial << 32 | 1, cost: (serial * 13 % 700) as u32 };
-            Content { command, body: Vec::new(), token: Some(token) }
-        }
-    }
-
-    fn cost(&self) -> u64 {
-        u64::from(self.token.map_or(COPY_COST, |token| token.cost.max(TOKEN_COST_MIN)))
-    }
-
-    fn read(delivery: &Delivery, buffer: &[u8]) -> (u64, Self) {
-        assert_eq!(delivery.stream_id, 5);
-        let body = buffer[..usize::from(delivery.body_len)].to_vec();
-        (delivery.number, Content { command: delivery.command, body, token: delivery.token })
-    }
-}
-
-struct OnSet {
-    set: Set,
-    store: Store,
-    effects: Vec<Effect>,
-}
-
-impl Subject for OnSet {
-    fn with_legs(legs: usize) -> Self {
-        let mut set = Set::new(Role::Client, terms(None));
-        let mut effects = Vec::new();
-        for index in 0..legs {
-            let ix = set.adopt(Id(index as u64 + 1), HOPS, Ux::NoOpinion, 0, &mut effects);
-            set.report(ix, &report(10, 0, 0), &mut effects);
-        }
-        OnSet { set, store: Store::new(u64::MAX), effects }
-    }
-
-    fn arrive(&mut self, leg: usize, content: &Content) -> Result<bool, Fault> {
-        let message = message(content.command, &content.body, content.token);
-        if self.set.arrive_next(leg as LegIx, 1).is_some() {
-            return Ok(true);
-        }
-        let arrival = self.set.arrive(leg as LegIx, 1, &message, &mut self.store)?;
-        Ok(matches!(arrival, Arrival::InOrder(_)))
-    }
-
-    fn switch(&mut self, leg: usize, delta: u32) -> Result<(), Fault> {
-        self.set.handle_switch(leg as LegIx, 1, Switch { delta })
-    }
-
-    fn take(&mut self) -> Option<(u64, Content)> {
-        let mut buffer = [0; 498];
-        let delivery = self.set.next(&mut self.store, &mut buffer).unwrap()?;
-        Some(Content::read(&delivery, &buffer))
-    }
-
-    fn remove(&mut self, leg: usize) -> bool {
-        self.set.remove(leg as LegIx, Cause::Asked, &mut self.store, &mut self.effects) == Fate::Lives
-    }
-
-    fn is_torn(&mut self) -> bool {
-        self.set.is_torn()
-    }
-
-    fn books(&self) -> Vec<(u64, u64)> {
-        let stats = self.set.stats();
-        vec![(stats.held, stats.held_bytes), (self.store.len() as u64, self.store.bytes())]
-    }
-}
-
-struct OnEngine {
-    engine: Engine,
-    set: Id,
-    legs: Vec<Id>,
-    torn: bool,
-}
-
-impl Subject for OnEngine {
-    fn with_legs(legs: usize) -> Self {
-        let (mut engine, set, legs) = linked_set(legs, Ux::NoOpinion, terms(None));
-        for &leg in &legs {
-            engine.report(0, leg, &report(10, 0, 0)).unwrap();
-        }
-        OnEngine { engine, set, legs, torn: false }
-    }
-
-    fn arrive(&mut self, leg: usize, content: &Content) -> Result<bool, Fault> {
-        let message = message(content.command, &content.body, content.token);
-        // Half of the messages take the short way in, as they do through the C ABI.
-        let verdict = match content.token {
-            Some(_) => receive(&mut self.engine, 1, self.legs[leg], &message),
-            None => receive_short(&mut self.engine, 1, self.legs[leg], &message),
-        };
-        match verdict {
-            Ok(Verdict::Deliver { circuit, number }) if circuit == self.legs[leg] && number > 0 => Ok(true),
-            Ok(Verdict::Held { circuit, .. }) if circuit == self.legs[leg] => Ok(false),
-            Err(Error::Fault(fault)) => Err(fault),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn switch(&mut self, leg: usize, delta: u32) -> Result<(), Fault> {
-        let body = Switch { delta }.encode();
-        let mut message = message(Command::CONFLUX_SWITCH, &body, None);
-        message.stream_id = 0;
-        match receive(&mut self.engine, 1, self.legs[leg], &message) {
-            Ok(Verdict::Consumed { .. }) => Ok(()),
-            Err(Error::Fault(fault)) => Err(fault),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn take(&mut self) -> Option<(u64, Content)> {
-        let mut buffer = [0; 498];
-        let instruction = self.engine.poll(&mut buffer).unwrap()?;
-        match instruction.what {
-            What::Deliver(delivery) => Some(Content::read(&delivery, &buffer)),
-            What::Close(Cause::Fault(Fault::NumberTwice)) => {
-                self.torn = true;
-                None
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn remove(&mut self, leg: usize) -> bool {
-        self.engine.circuit_closed(1, self.legs[leg]).unwrap();
-        self.engine.set_stats(self.set).is_ok()
-    }
-
-    fn is_torn(&mut self) -> bool {
-        self.torn || self.engine.set_stats(self.set).is_err()
-    }
-
-    fn books(&self) -> Vec<(u64, u64)> {
-        let stats = self.engine.stats();
-        let of_set = self.engine.set_stats(self.set).unwrap();
-        vec![(stats.held, stats.held_bytes), (of_set.held, of_set.held_bytes)]
-    }
-}
-
-/// The naive receiver.
-#[derive(Default)]
-struct Model {
-    recv: Vec<u64>,
-    delivered: u64,
-    waiting: BTreeMap<u64, Content>,
-    /// The lowest number that came twice: when its turn is over, at the latest, the set must have ended.
-    twice: Option<u64>,
-}
-
-impl Model {
-    /// True when the message is next, false when it has to wait, none when its number is one of the past.
-    fn arrive(&mut self, leg: usize, content: &Content) -> Option<bool> {
-        self.recv[leg] += 1;
-        let number = self.recv[leg];
-        if number <= self.delivered {
-            return None;
-        }
-        if self.waiting.contains_key(&number) {
-            self.twice = Some(self.twice.map_or(number, |lowest| lowest.min(number)));
-            return Some(false);
-        }
-        if number == self.delivered + 1 {
-            self.delivered = number;
-            return Some(true);
-        }
-        self.waiting.insert(number, content.clone());
-        Some(false)
-    }
-
-    fn take(&mut self) -> Option<(u64, Content)> {
-        let content = self.waiting.remove(&(self.delivered + 1))?;
-        self.delivered += 1;
-        Some((self.delivered, content))
-    }
-
-    fn books(&self) -> (u64, u64) {
-        (self.waiting.len() as u64, self.waiting.values().map(Content::cost).sum())
-    }
-}
-
-/// A subject beside its model.
-struct Pair<S> {
-    subject: S,
-    model: Model,
-}
-
-impl<S: Subject> Pair<S> {
-    fn new(legs: usize) -> Self {
-        Pair { subject: S::with_legs(legs), model: Model { recv: vec![0; legs], ..Model::default() } }
-    }
-
-    /// An honest message: both must agree on it.
-    fn arrive(&mut self, leg: usize, content: &Content) {
-        assert_eq!(self.subject.arrive(leg, content).ok(), self.model.arrive(leg, content));
-        self.check();
-    }
-
-    fn switch(&mut self, leg: usize, delta: u32) {
-        self.model.recv[leg] += u64::from(delta);
-        self.subject.switch(leg, delta).unwrap();
-        self.check();
-    }
-
-    /// Takes up to `most` messages, and says how many there were.
-    fn drain(&mut self, most: usize) -> usize {
-        for taken in 0..most {
-            let (ours, theirs) = (self.subject.take(), self.model.take());
-            assert_eq!(ours, theirs);
-            self.check();
-            if ours.is_none() {
-                return taken;
-            }
-        }
-        most
-    }
-
-    fn check(&self) {
-        // The model does not keep what came twice.
-        let honest = self.model.twice.is_none();
-        for books in self.subject.books() {
-            assert!(!honest || books == self.model.books(), "held: {books:?}, not {:?}", self.model.books());
-        }
-    }
-}
+use std::collections::VecDeque;
 
 /// A step of what the network brings.
 #[derive(Clone, Copy, Debug)]
@@ -421,10 +165,57 @@ fn every_lie_of_a_few_steps_is_found_out() {
     dishonest::<OnEngine>(3, 4);
 }
 
+/// The same where legs go between the lies, and others take their places: what two legs claim is found out although
+/// either, or both, have gone. What is ahead of all others goes with its set.
+fn dishonest_and_gone<S: Subject>(legs: usize, steps: usize) -> (usize, usize) {
+    let mut exhaust = Exhaust::default();
+    let (mut runs, mut torn) = (0, 0);
+    'runs: while exhaust.round() {
+        let mut pair = Pair::<S>::new(legs);
+        let mut trace = Vec::new();
+        runs += 1;
+        for serial in 0..steps {
+            let leg = exhaust.below(legs);
+            let delta = exhaust.below(3) as u32;
+            if delta > 0 {
+                trace.push((leg, Step::Switch(delta)));
+                pair.switch(leg, delta);
+            }
+            trace.push((leg, Step::Message(serial as u64)));
+            if hostile_arrival(&mut pair, leg, &Content::of(serial as u64), &trace) {
+                torn += 1;
+                continue 'runs;
+            }
+            if exhaust.below(2) == 1 {
+                if !pair.subject.remove(leg) {
+                    continue 'runs;
+                }
+                if pair.subject.is_torn() {
+                    assert!(pair.model.twice.is_some_and(|number| number <= pair.model.delivered), "{trace:?}");
+                    torn += 1;
+                    continue 'runs;
+                }
+                pair.join(leg);
+            }
+        }
+        torn += usize::from(hostile_drain(&mut pair, &trace));
+    }
+    (runs, torn)
+}
+
+#[test]
+fn every_lie_is_found_out_when_legs_have_gone() {
+    for (runs, torn) in [dishonest_and_gone::<OnSet>(3, 4), dishonest_and_gone::<OnEngine>(3, 3)] {
+        assert!(runs > 1_000 && torn > 100, "{runs} {torn}");
+    }
+}
+
 /// One step of a long run; what makes no sense at the moment is left out.
 type Act = (u8, u8, u8);
 
-fn long_run<S: Subject>(legs: usize, acts: &[Act]) {
+/// Says how many legs were removed.
+fn long_run<S: Subject>(legs: usize, acts: &[Act]) -> usize {
+    let mut removed = 0;
     let mut pair = Pair::<S>::new(legs);
     let mut network = vec![VecDeque::new(); legs];
     let (mut sent, mut gone, mut current, mut serial) = (vec![0u64; legs], vec![false; legs], 0, 0);
@@ -455,7 +246,13 @@ fn long_run<S: Subject>(legs: usize, acts: &[Act]) {
                     assert!(pair.subject.remove(leg), "the set can do without leg {leg}");
                     pair.check();
                     gone[leg] = true;
+                    removed += 1;
                 }
+            }
+            // Another takes the place of one that went, and starts from nothing.
+            15 if gone[leg] => {
+                pair.join(leg);
+                (sent[leg], gone[leg]) = (0, false);
             }
             _ => {}
         }
@@ -465,6 +262,25 @@ fn long_run<S: Subject>(legs: usize, acts: &[Act]) {
     }
     pair.drain(usize::MAX);
     assert_eq!((pair.model.delivered, pair.model.waiting.len()), (serial, 0));
+    removed
+}
+
+/// Legs come and go much more often than messages have their turn, so that dozens have left something behind.
+#[test]
+fn long_runs_in_which_most_legs_go() {
+    for seed in 0..30 {
+        let mut rng = Rng::new(seed);
+        let acts: Vec<Act> = (0..4_000)
+            .map(|_| {
+                let act = *rng.pick(&[0, 6, 6, 6, 6, 14, 14, 14, 15]);
+                // What leg 0 has to bring comes late.
+                let leg = if act == 6 && !rng.once_in(50) { 1 + rng.below(5) } else { rng.below(6) };
+                (act, leg as u8, 3 + rng.below(2) as u8)
+            })
+            .collect();
+        let removed = [long_run::<OnSet>(6, &acts), long_run::<OnEngine>(6, &acts)];
+        assert!(removed[0] == removed[1] && removed[0] > 100, "{removed:?}");
+    }
 }
 
 fn bring<S: Subject>(pair: &mut Pair<S>, lane: &mut VecDeque<Step>, leg: usize, most: usize) {

@@ -230,3 +230,7 @@ pub const VICTIM_SHARE: u64 = 4;
 /// are as they come, fewer than ten are needed; beyond this the answer may be off by a quarter, so that nobody can make
 /// the search long.
 pub const VICTIM_LOOKS: u32 = 64;
+
+/// Messages that one call frees of what has ended: some 30 microseconds where each takes a look at memory that is far
+/// away. What is left is freed in the next calls, which are due at once; a feed adds one, so what is left gets less.
+pub const FREED_STEP: u32 = 512;

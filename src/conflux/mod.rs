@@ -6,6 +6,7 @@
 
 pub mod choice;
 pub mod handshake;
+mod lanes;
 mod leg;
 pub mod manager;
 pub mod set;
@@ -14,6 +15,7 @@ pub mod teardown;
 
 pub use choice::{Algorithm, Policy};
 pub use handshake::{LinkState, Role};
+pub use lanes::Lanes;
 pub use leg::Report;
 pub use manager::Manager;
 pub use set::{Arrival, LegIx, LegNumbers, LegStats, Numbers, Plan, Refusal, Set, Stats, Terms};
@@ -24,7 +26,7 @@ pub use crate::wire::fault::{Cause, Fault, Reach};
 use crate::base::{Id, Nanos};
 
 /// What follows from a call, in the order of causes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum Effect {
     /// Send a message of the link handshake on a leg.
     Send {
@@ -61,7 +63,7 @@ pub enum Effect {
     /// others are handed back.
     Rest {
         /// All of them.
-        lane: Lane,
+        lanes: Lanes,
         /// The number that is next.
         next: u64,
     },

@@ -97,6 +97,11 @@ impl Lane {
         self.first == NOTHING
     }
 
+    /// True when the first message is a token.
+    pub fn begins_with_token(&self) -> bool {
+        !self.is_empty() && self.head.is_token()
+    }
+
     /// The first message is taken, and this was its header.
     #[inline(always)]
     fn advance(&mut self, header: &Header) {
@@ -335,9 +340,27 @@ impl Store {
 
     /// When the first message of a lane came, give or take a millisecond; `now` is later.
     pub fn since(&self, lane: &Lane, now: Nanos) -> Option<Nanos> {
-        let header = self.first_header(lane)?;
-        let ticks = ((now >> TICK) as u32).wrapping_sub(header.at);
-        Some(now.saturating_sub(Nanos::from(ticks) << TICK))
+        Some(Store::time_of(self.first_header(lane)?.at, now))
+    }
+
+    /// The same in ticks, which start anew every 52 days: see [`Store::time_of`] and [`Store::earlier`].
+    pub fn arrival(&self, lane: &Lane) -> u32 {
+        self.first_header(lane).map_or(0, |header| header.at)
+    }
+
+    /// The time of a tick that is at most 52 days before `now`.
+    pub fn time_of(tick: u32, now: Nanos) -> Nanos {
+        let ticks = ((now >> TICK) as u32).wrapping_sub(tick);
+        now.saturating_sub(Nanos::from(ticks) << TICK)
+    }
+
+    /// The earlier of two ticks that are at most 26 days apart.
+    pub fn earlier(one: u32, other: u32) -> u32 {
+        if (one.wrapping_sub(other) as i32) < 0 {
+            one
+        } else {
+            other
+        }
     }
 
     /// Command of the first message of a lane.
@@ -357,43 +380,26 @@ impl Store {
         }
     }
 
-    /// Takes the first token of a lane that will never be delivered; copied messages on the way are dropped.
-    pub fn discard(&mut self, lane: &mut Lane) -> Option<Token> {
-        self.drop_copied(lane);
-        // What is left begins with a token, which needs no buffer.
-        let (delivery, _) = self.pop(lane, &mut []).ok()??;
-        delivery.token
+    /// Drops the first message of a lane if it is a copied one. False when it is not, or when there is none.
+    pub fn drop_copied(&mut self, lane: &mut Lane) -> bool {
+        if lane.is_empty() || lane.begins_with_token() {
+            return false;
+        }
+        let Some(&header) = self.header_mut(lane.head).map(|header| &*header) else { return false };
+        self.copied.put(lane.head.slot());
+        lane.advance(&header);
+        self.bytes -= u64::from(COPY_COST);
+        true
     }
 
-    /// Drops the copied messages at the head of a lane.
-    pub fn drop_copied(&mut self, lane: &mut Lane) {
-        while !lane.is_empty() && !lane.head.is_token() {
-            let Some(held) = self.copied.get(lane.head.slot()) else { return };
-            let header = held.header;
-            self.copied.put(lane.head.slot());
-            lane.advance(&header);
-            self.bytes -= u64::from(COPY_COST);
+    /// Puts `from` behind `into`, whatever their numbers: for what will not be delivered any more.
+    pub fn join(&mut self, into: &mut Lane, from: Lane) {
+        if into.is_empty() {
+            *into = from;
+        } else if let (false, Some(tail)) = (from.is_empty(), self.header_mut(into.tail)) {
+            (tail.next, tail.next_number) = (from.head, from.first);
+            (into.tail, into.last) = (from.tail, from.last);
         }
-    }
-
-    /// Merges `from` into `into`, in order of number; of equal numbers, both stay.
-    pub fn merge(&mut self, into: &mut Lane, from: &mut Lane) {
-        let mut merged = Lane::EMPTY;
-        loop {
-            let source = if from.first < into.first { &mut *from } else { &mut *into };
-            let Some(&header) = self.header_mut(source.head).map(|header| &*header).filter(|_| !source.is_empty())
-            else {
-                break;
-            };
-            let (link, number) = (source.head, source.first);
-            source.advance(&header);
-            self.append(&mut merged, link, number);
-        }
-        if let Some(tail) = self.header_mut(merged.tail) {
-            (tail.next, tail.next_number) = (Link::NONE, NOTHING);
-        }
-        *into = merged;
-        *from = Lane::EMPTY;
     }
 
     #[inline(always)]
@@ -489,30 +495,24 @@ mod tests {
     }
 
     #[test]
-    fn merging_keeps_order_and_discarding_hands_back_tokens_only() {
+    fn joining_keeps_all_and_copies_are_dropped_one_by_one() {
         let mut store = Store::new(u64::MAX);
         let (mut a, mut b) = (Lane::EMPTY, Lane::EMPTY);
-        for number in [2, 5, 6] {
+        for number in [2, 5] {
             assert!(store.push(&mut a, number, &token(number)));
         }
-        for number in [3, 4, 9] {
+        for number in [3, 4] {
             assert!(store.push(&mut b, number, &bytes(b"x")));
         }
-        store.merge(&mut a, &mut b);
-        assert!(b.is_empty());
-        let mut numbers = Vec::new();
-        let mut copy = a;
-        while !copy.is_empty() {
-            numbers.push(copy.first);
-            let header = *store.header_mut(copy.head).unwrap();
-            copy.advance(&header);
-        }
-        assert_eq!(numbers, [2, 3, 4, 5, 6, 9]);
-        assert_eq!(a.last(), Some(9));
-        let handed_back: Vec<u64> = std::iter::from_fn(|| store.discard(&mut a)).map(|token| token.token).collect();
-        assert_eq!(handed_back, [2, 5, 6]);
+        store.join(&mut b, a);
+        store.join(&mut b, Lane::EMPTY);
+        assert!(store.push(&mut b, 6, &token(6)), "and more can follow");
+        assert!(store.drop_copied(&mut b) && store.drop_copied(&mut b) && !store.drop_copied(&mut b));
+        let tokens: Vec<_> = std::iter::from_fn(|| store.pop_token(&mut b)).map(|token| token.0).collect();
+        assert_eq!(tokens, [2, 5, 6]);
+        let mut none = Lane::EMPTY;
+        store.join(&mut none, b);
+        assert!(none.is_empty() && !store.drop_copied(&mut none));
         assert_eq!((store.bytes(), store.len()), (0, 0));
-        store.merge(&mut a, &mut b);
-        assert!(a.is_empty(), "merging nothing with nothing");
     }
 }

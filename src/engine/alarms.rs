@@ -12,8 +12,10 @@ pub(super) struct Alarms {
     streams: Timers,
     /// Of legs elsewhere, by their place: they wait for LINKED_ACK.
     elsewhere: Timers,
-    /// There is work left over: now is when it is due.
+    /// Other engines have news left: now is when they are due.
     busy: bool,
+    /// The last call has left some of its work: now is when it is due.
+    left: bool,
     /// The earliest of all but padding, which changes with each cell.
     others: Nanos,
     /// The earliest of all, kept apart because every feed compares with it.
@@ -28,6 +30,7 @@ impl Default for Alarms {
             streams: Timers::default(),
             elsewhere: Timers::default(),
             busy: false,
+            left: false,
             others: NEVER,
             next: NEVER,
         }
@@ -111,7 +114,13 @@ impl Alarms {
         due.map(|(place, _)| place)
     }
 
-    /// There is work left over, or none any more.
+    /// Work is left over, or none any more.
+    pub fn set_left(&mut self, left: bool) {
+        self.left = left;
+        self.refresh_others();
+    }
+
+    /// There is news left over, or none any more.
     pub fn set_busy(&mut self, busy: bool) {
         self.busy = busy;
         self.refresh_others();
@@ -124,7 +133,7 @@ impl Alarms {
 
     fn refresh_others(&mut self) {
         let timers = self.handshakes.next().min(self.streams.next()).min(self.elsewhere.next());
-        self.others = if self.busy { 0 } else { timers };
+        self.others = if self.busy || self.left { 0 } else { timers };
         self.refresh();
     }
 

@@ -244,7 +244,7 @@ impl Engine {
                     let mut first = Lane::EMPTY;
                     // Where there is none, the peer would take the message for another: better none of the two.
                     if !self.store.push(&mut first, 1, &switch) {
-                        self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false });
+                        self.leave_behind(lane);
                         return false;
                     }
                     padding.hold(hop, first, now);

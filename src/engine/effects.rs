@@ -2,6 +2,7 @@
 
 use super::insn::{News, Queued};
 use super::log::engine_log;
+use super::rest::Rest;
 use super::{Engine, Error, Place};
 use crate::base::Id;
 use crate::conflux::set::Fate;
@@ -124,9 +125,9 @@ impl Engine {
                 Effect::Resume => self.queue.push(Queued::Set { set, news: News::Resume }),
                 Effect::Ready => self.queue.push(Queued::Ready { set }),
                 Effect::Close { leg, cause } => self.close(leg, set, cause),
-                Effect::Rest { lane, next } => {
+                Effect::Rest { lanes, next } => {
                     let run = self.sets.get(set).is_some_and(|state| state.params().is_some());
-                    self.queue.push(Queued::Rest { set, set_tag, lane, next, run });
+                    self.queue.push_rest(Rest { set, set_tag, lanes, next, run });
                 }
                 Effect::Ended(cause) => {
                     engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");

@@ -1,5 +1,6 @@
 //! Instructions, and the queue they wait in.
 
+use super::rest::Rest;
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, Control, Delivery, Lane, Token};
 use crate::padding::Pad;
@@ -146,15 +147,8 @@ pub(super) enum Queued {
     Ready {
         set: Id,
     },
-    /// Stands for what an ended set held.
-    Rest {
-        set: Id,
-        set_tag: u64,
-        lane: Lane,
-        next: u64,
-        /// XOFF and XON were for us, not for the host.
-        run: bool,
-    },
+    /// Stands for what something has left behind: the first [`Rest`] of the queue's.
+    Rest,
     Ended {
         set: Id,
         set_tag: u64,
@@ -229,6 +223,8 @@ pub(super) enum News {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Queued>,
+    /// One for each [`Queued::Rest`], in the same order.
+    rests: VecDeque<Rest>,
     peak: usize,
 }
 
@@ -243,7 +239,30 @@ impl Queue {
     }
 
     pub fn drop_first(&mut self) {
-        self.waiting.pop_front();
+        if let Some(Queued::Rest) = self.waiting.pop_front() {
+            self.rests.pop_front();
+        }
+    }
+
+    pub fn push_rest(&mut self, rest: Rest) {
+        self.rests.push_back(rest);
+        self.push(Queued::Rest);
+    }
+
+    /// The rest that is first in the queue, if that is one.
+    pub fn first_rest(&mut self) -> Option<&mut Rest> {
+        match self.waiting.front() {
+            Some(Queued::Rest) => self.rests.front_mut(),
+            _ => None,
+        }
+    }
+
+    /// Puts a rest in the place of what is first, which is none.
+    pub fn make_rest(&mut self, rest: Rest) {
+        if let Some(first) = self.waiting.front_mut() {
+            *first = Queued::Rest;
+            self.rests.push_front(rest);
+        }
     }
 
     /// A set that lives has another name from now on. Only the closes of its legs have it with them.

@@ -21,6 +21,7 @@ mod padding;
 mod poll;
 mod receive;
 mod remote;
+mod rest;
 mod run;
 mod sets;
 mod short;
@@ -50,6 +51,7 @@ use circuit::{Circuit, Place, NO_HOP};
 use crossing::Crossing;
 use elsewhere::HomeLegs;
 use insn::Queue;
+use rest::Aside;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,6 +66,10 @@ pub struct Engine {
     streams: Arena<Stream>,
     store: Store,
     queue: Queue,
+    /// What is left to be freed.
+    aside: Aside,
+    /// The call under way has done enough with the first in the queue.
+    paused: bool,
     /// Effects of the call under way; empty between calls.
     effects: Vec<Effect>,
     manager: Manager,
@@ -142,6 +148,8 @@ impl Engine {
             streams: Arena::new(owner(STREAM_KIND), limits::OBJECTS_MAX),
             store: Store::new(config.held_bytes_max),
             queue: Queue::default(),
+            aside: Aside::new(),
+            paused: false,
             effects: Vec::new(),
             manager: Manager::new(&config.seed),
             accepted: None,
@@ -484,6 +492,8 @@ impl Engine {
             let Some(index) = self.alarms.due_padding(now) else { break };
             self.run_padding(index, now);
         }
+        let left = self.bury();
+        self.alarms.set_left(left);
         self.hear(now);
     }
 

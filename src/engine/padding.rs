@@ -475,9 +475,9 @@ impl Engine {
         let Some(mut padding) = padding else { return };
         self.alarms.arm_padding(id, NEVER);
         self.padded -= 1;
-        for lane in padding.take_held() {
-            self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false });
-        }
+        let mut all = Lane::EMPTY;
+        padding.take_held().for_each(|lane| self.store.join(&mut all, lane));
+        self.leave_behind(all);
     }
 
     /// A circuit's padding, made when there is none.

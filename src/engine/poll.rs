@@ -1,6 +1,7 @@
 //! Handing instructions out: each is made when the host takes it, from what waits in the queue.
 
 use super::insn::{Instruction, News, Queued, Released, Taker, What};
+use super::rest::{Budget, Given};
 use super::{Circuit, Engine, Error, Place};
 use crate::base::Id;
 use crate::conflux::{Control, Delivery, Lane, Terms, TooSmall};
@@ -12,6 +13,7 @@ use crate::wire::Command;
 impl Engine {
     /// True when an instruction waits. What has nothing to say any more is dropped on the way.
     pub fn waiting(&mut self) -> bool {
+        let mut budget = Budget::default();
         loop {
             let Some(first) = self.queue.first() else { return false };
             let (says_something, marked) = match first {
@@ -26,12 +28,7 @@ impl Engine {
                     (ready, None)
                 }
                 Queued::Ready { set } => (self.sets.get(*set).is_some_and(|state| state.is_ready()), Some(*set)),
-                Queued::Rest { lane, next, .. } => {
-                    if lane.first() != *next {
-                        self.store.drop_copied(lane);
-                    }
-                    (!lane.is_empty(), None)
-                }
+                Queued::Rest => (self.rest_waits(&mut budget), None),
                 &mut Queued::Released { circuit, set, lane, .. } => {
                     if self.circuits.get(circuit).is_none() {
                         self.strand(set, lane);
@@ -66,6 +63,9 @@ impl Engine {
         };
         if given.map_err(|TooSmall| Error::TOO_SMALL)? {
             return Ok(true);
+        }
+        if std::mem::take(&mut self.paused) {
+            return Ok(false);
         }
         let next = self.poll(buffer)?;
         let some = next.is_some();
@@ -109,6 +109,7 @@ impl Engine {
 
     /// Takes the first instruction, its body into `buffer`.
     pub fn poll(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        let mut budget = Budget::default();
         loop {
             let Some(first) = self.queue.first() else { return Ok(None) };
             // A mark stays first until what it stands for has run out.
@@ -117,6 +118,7 @@ impl Engine {
                     let mut taken = None;
                     match self.take_ready(set, buffer, &mut taken) {
                         Ok(true) => return Ok(taken),
+                        Ok(false) if std::mem::take(&mut self.paused) => return Ok(None),
                         Ok(false) => {
                             if let Some(state) = self.sets.get_mut(set) {
                                 state.unmark_ready();
@@ -125,28 +127,15 @@ impl Engine {
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
                 }
-                Queued::Rest { set, set_tag, lane, next, run } => {
-                    let (set, set_tag, run) = (*set, *set_tag, *run);
-                    let what = if lane.first() == *next {
-                        *next += 1;
-                        self.store.pop(lane, buffer).map(|taken| taken.map(|(delivery, _)| What::Deliver(delivery)))
-                    } else {
-                        Ok(self.store.discard(lane).map(What::Discard))
-                    };
-                    match what {
-                        Ok(Some(What::Deliver(Delivery { command: Command::XOFF | Command::XON, .. }))) if run => {
-                            continue
-                        }
-                        Ok(Some(what)) => {
-                            return Ok(Some(Instruction::about(Id::NONE, 0, set, set_tag, what)));
-                        }
-                        Ok(None) => {}
-                        Err(TooSmall) => {
-                            *next -= 1;
-                            return Err(Error::TOO_SMALL);
-                        }
+                Queued::Rest => match self.take_rest(buffer, &mut budget) {
+                    Ok(Given::One(instruction)) => return Ok(Some(instruction)),
+                    Ok(Given::Over) => {}
+                    Ok(Given::Later) => {
+                        self.alarms.set_left(true);
+                        return Ok(None);
                     }
-                }
+                    Err(TooSmall) => return Err(Error::TOO_SMALL),
+                },
                 &mut Queued::Edge { circuit, side } => {
                     let mut taken = None;
                     match self.take_waiting(circuit, side, buffer, &mut taken) {
@@ -250,9 +239,7 @@ impl Engine {
 
     /// A message that was released for a circuit that has gone since is handed back.
     fn strand(&mut self, set: Id, lane: Lane) {
-        if let Some(first) = self.queue.first() {
-            *first = Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false };
-        }
+        self.leave_first(lane);
         if let Some(state) = self.sets.get_mut(set) {
             state.taken(&mut self.effects);
             self.apply_effects(set);
@@ -350,7 +337,7 @@ impl Engine {
             Queued::ResumeStream { stream } => self.resume_of(stream),
             // Dealt with where they wait.
             Queued::Ready { .. }
-            | Queued::Rest { .. }
+            | Queued::Rest
             | Queued::Released { .. }
             | Queued::Edge { .. }
             | Queued::LinkedAway { .. } => None,

@@ -6,7 +6,6 @@
 
 use super::crossing::{word, Crossing, ENDED};
 use super::elsewhere::{Away, HomeLeg};
-use super::insn::Queued;
 use super::{Blocked, Engine, Error, Place};
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault, Lane, Message, Role, Token};
@@ -80,9 +79,7 @@ impl Engine {
             let message = Message { command: Command::DATA, hop: 0, stream_id: 0, body: &[], token: Some(token) };
             let _ = self.store.push(&mut lane, number, &message);
         }
-        if !lane.is_empty() {
-            self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false });
-        }
+        self.leave_behind(lane);
     }
 
     /// Looks at what the other engines have sent: a bounded number of things.

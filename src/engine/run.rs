@@ -177,9 +177,7 @@ impl Engine {
     pub(super) fn cut_next(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         let (lane, heed) = reactor.edge(Side::Next).cut();
-        if !lane.is_empty() {
-            self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false });
-        }
+        self.leave_behind(lane);
         self.heed(id, Side::Back, heed);
     }
 
@@ -418,9 +416,7 @@ impl Engine {
         self.running -= 1;
         for side in [Side::Back, Side::Next] {
             let lane = reactor.edge(side).take_rest();
-            if !lane.is_empty() {
-                self.queue.push(Queued::Rest { set: Id::NONE, set_tag: 0, lane, next: 0, run: false });
-            }
+            self.leave_behind(lane);
         }
         if let Some(streams) = &reactor.streams {
             self.drop_streams(streams);

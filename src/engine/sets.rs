@@ -1,7 +1,7 @@
 //! What a host asks of a set.
 
 use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Taker, Verdict, VerdictKind, What};
-use crate::base::{Id, Nanos};
+use crate::base::{limits, Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, Stats};
 use crate::conflux::{Algorithm, Cause, Delivery, Fault, Role, Terms, TooSmall};
 use crate::reactor::{Controller, Data, Incoming, Owner, Written};
@@ -184,7 +184,9 @@ impl Engine {
         if self.sets.get(set).is_none() {
             return Err(self.sets.reason(set).into());
         }
-        self.take_ready(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL)
+        let taken = self.take_ready(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL);
+        self.paused = false;
+        taken
     }
 
     /// Takes up to `cap` messages of one set whose turn has come, as long as they are tokens.
@@ -271,7 +273,8 @@ impl Engine {
     #[inline(never)]
     fn take_ready_run(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, TooSmall> {
         let now = self.clock.latest();
-        while let Some(state) = self.sets.get_mut(set) {
+        for _ in 0..limits::FREED_STEP {
+            let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
             let Some(delivery) = state.next(&mut self.store, now, buffer)? else { return Ok(false) };
             let (hop, set_tag) = (state.join_hop(), state.terms().tag);
             let torn = state.is_torn();
@@ -297,6 +300,9 @@ impl Engine {
                 return Ok(true);
             }
         }
+        // So many were for us alone. The mark stays.
+        self.paused = true;
+        self.alarms.set_left(true);
         Ok(false)
     }
 

@@ -180,6 +180,9 @@ pub unsafe extern "C" fn circflow_engine_drain(
 /// drain. It is never later than what is due, and can be earlier, after a timer was put off: then the tick does
 /// nothing, and the next deadline is a later one.
 ///
+/// 0 means at once: one call does a bounded amount of work, and some is left (memory of sets that ended is freed a part
+/// at a time, for instance). Tick, drain and ask again; your loop can look at its sockets in between.
+///
 /// CIRCFLOW_ERR_NULL.
 #[no_mangle]
 #[must_use]

@@ -24,7 +24,9 @@ pub enum circflow_insn_kind {
     /// messages whose turn had come when their set ended are still delivered, before the CIRCFLOW_INSN_CLOSE of its
     /// legs.
     CIRCFLOW_INSN_DELIVER = 2,
-    /// detail.discard.token is yours again, and its message will never be delivered: free it.
+    /// detail.discard.token is yours again, and its message will never be delivered: free it. Tokens of a set that has
+    /// ended come before its CIRCFLOW_INSN_ENDED, but for those that stand behind more copied messages than one call
+    /// frees: these come after it, and name no set.
     CIRCFLOW_INSN_DISCARD = 3,
     /// Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
     /// then say circflow_circuit_closed(). The id lives until you do.

@@ -6,6 +6,7 @@ pub mod any_machines;
 pub mod machines;
 pub mod naive_padding;
 pub mod padding_net;
+pub mod receiver;
 pub mod sim;
 
 use circflow::base::Id;

@@ -143,8 +143,10 @@ impl Set {
     }
 
     /// Everything that waits to be sent and will not be.
-    pub(super) fn take_outbox(&mut self) -> impl Iterator<Item = Lane> + '_ {
-        self.outbox.waiting.drain(..).map(|(_, lane)| lane)
+    pub(super) fn take_outbox(&mut self, store: &mut Store) -> Lane {
+        let mut all = Lane::EMPTY;
+        self.outbox.waiting.drain(..).for_each(|(_, lane)| store.join(&mut all, lane));
+        all
     }
 
     /// Says whether there is room for what waits.

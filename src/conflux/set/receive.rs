@@ -140,11 +140,14 @@ impl Set {
         }
         let (lane, leg, tag) = match self.legs.get_mut(self.next_lane) {
             Some(leg) => (&mut leg.lane, leg.key, leg.tag),
-            None => (&mut self.orphans, Id::NONE, 0),
+            None => match self.orphans.top() {
+                Some(lane) => (lane, Id::NONE, 0),
+                None => return Ok(None),
+            },
         };
         let Some((delivery, cost)) = store.pop(lane, buffer)? else { return Ok(None) };
         let following = lane.first();
-        self.take_out(cost, following);
+        self.take_out(cost, following, store);
         Ok(Some(Delivery { leg, tag, ..delivery }))
     }
 
@@ -156,24 +159,24 @@ impl Set {
         }
         let lane = match self.legs.get_mut(self.next_lane) {
             Some(leg) => &mut leg.lane,
-            None => &mut self.orphans,
+            None => self.orphans.top()?,
         };
         let (token, cost) = store.pop_token(lane)?;
         let following = lane.first();
-        self.take_out(cost, following);
+        self.take_out(cost, following, store);
         Some(token)
     }
 
     /// The next message was taken out of its lane, in which `following` is the first now.
     #[inline(always)]
-    fn take_out(&mut self, cost: u32, following: u64) {
+    fn take_out(&mut self, cost: u32, following: u64, store: &Store) {
         self.delivered += 1;
         self.held -= 1;
         self.held_bytes -= u64::from(cost);
         if following == self.delivered + 1 {
             self.next_held = following;
         } else {
-            self.refresh_next_held();
+            self.refresh_next_held(store);
         }
     }
 
@@ -189,8 +192,8 @@ impl Set {
 
     /// Since when the message has waited that has waited longest.
     pub fn held_since(&self, store: &Store, now: Nanos) -> Option<Nanos> {
-        let lanes = self.legs.iter().map(|leg| &leg.lane).chain(std::iter::once(&self.orphans));
-        lanes.filter_map(|lane| store.since(lane, now)).min()
+        let lanes = self.legs.iter().filter_map(|leg| store.since(&leg.lane, now));
+        lanes.chain(self.orphans.since(store, now)).min()
     }
 
     /// True when a message that was held is next.
@@ -256,7 +259,10 @@ impl Set {
     }
 
     /// Looks at the head of every lane.
-    pub(super) fn refresh_next_held(&mut self) {
+    pub(super) fn refresh_next_held(&mut self, store: &Store) {
+        if self.next_lane == ORPHANS {
+            self.orphans.settle(store);
+        }
         self.next_held = self.orphans.first();
         self.next_lane = ORPHANS;
         for (index, leg) in self.legs.iter().enumerate() {

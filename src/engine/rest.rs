@@ -1,0 +1,128 @@
+//! What is left of sets, circuits and legs that have gone: messages that had their turn are still handed out, tokens
+//! are handed back, and copies are freed, a bounded number in each call.
+//!
+//! A rest waits in the instruction queue for its turn. Where tokens stand behind more copies than one call frees, it is
+//! set aside, so that nothing waits for it, and takes its place in the queue again when a token is next.
+
+use super::{Engine, Instruction, What};
+use crate::base::{limits, Id};
+use crate::conflux::{Delivery, Lane, Lanes, TooSmall};
+use crate::wire::Command;
+use std::collections::VecDeque;
+
+/// Messages that something has left behind.
+#[derive(Debug)]
+pub(super) struct Rest {
+    /// The set that has ended, or none.
+    pub set: Id,
+    pub set_tag: u64,
+    pub lanes: Lanes,
+    /// Messages that follow one another from this number on had their turn.
+    pub next: u64,
+    /// XOFF and XON were for us, not for the host.
+    pub run: bool,
+}
+
+impl Rest {
+    fn of_nobody(lanes: Lanes) -> Rest {
+        Rest { set: Id::NONE, set_tag: 0, lanes, next: 0, run: false }
+    }
+}
+
+/// Rests that were set aside: each begins with a copy.
+pub(super) type Aside = VecDeque<Lanes>;
+
+/// What a call has left of what it may do.
+#[derive(Debug)]
+pub(super) struct Budget(u32);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget(limits::FREED_STEP)
+    }
+}
+
+/// What a rest had to give.
+pub(super) enum Given {
+    One(Instruction),
+    /// Nothing more.
+    Over,
+    /// Nothing now, as the call has done enough.
+    Later,
+}
+
+impl Engine {
+    /// Messages that came to nothing: their tokens are handed back in their turn.
+    pub(super) fn leave_behind(&mut self, lane: Lane) {
+        if !lane.is_empty() {
+            self.queue.push_rest(Rest::of_nobody(Lanes::of(lane, &self.store)));
+        }
+    }
+
+    /// The same for what waited at the head of the instruction queue, in whose place it is.
+    pub(super) fn leave_first(&mut self, lane: Lane) {
+        self.queue.make_rest(Rest::of_nobody(Lanes::of(lane, &self.store)));
+    }
+
+    /// Takes the next message of the rest that is first in the queue.
+    pub(super) fn take_rest(&mut self, buffer: &mut [u8], budget: &mut Budget) -> Result<Given, TooSmall> {
+        while let Some(rest) = self.queue.first_rest() {
+            let (set, set_tag) = (rest.set, rest.set_tag);
+            let about = |what| Ok(Given::One(Instruction::about(Id::NONE, 0, set, set_tag, what)));
+            if rest.lanes.first() == rest.next {
+                if budget.0 == 0 {
+                    return Ok(Given::Later);
+                }
+                let taken = rest.lanes.pop(&mut self.store, buffer)?;
+                rest.next += 1;
+                match taken {
+                    Some((Delivery { command: Command::XOFF | Command::XON, .. }, _)) if rest.run => budget.0 -= 1,
+                    Some((delivery, _)) => return about(What::Deliver(delivery)),
+                    None => break,
+                }
+            } else {
+                rest.lanes.free(&mut self.store, &mut budget.0);
+                if rest.lanes.begins_with_token() {
+                    let token = rest.lanes.pop(&mut self.store, &mut [])?.and_then(|(delivery, _)| delivery.token);
+                    return token.map_or(Ok(Given::Over), |token| about(What::Discard(token)));
+                }
+                if !rest.lanes.is_empty() {
+                    self.aside.push_back(std::mem::take(&mut rest.lanes));
+                    self.alarms.set_left(true);
+                }
+                break;
+            }
+        }
+        Ok(Given::Over)
+    }
+
+    /// True when the rest that is first in the queue has something to give; copies are freed on the way.
+    pub(super) fn rest_waits(&mut self, budget: &mut Budget) -> bool {
+        let Some(rest) = self.queue.first_rest() else { return false };
+        if rest.lanes.first() == rest.next {
+            return true;
+        }
+        rest.lanes.free(&mut self.store, &mut budget.0);
+        if rest.lanes.is_empty() || rest.lanes.begins_with_token() {
+            return !rest.lanes.is_empty();
+        }
+        self.aside.push_back(std::mem::take(&mut rest.lanes));
+        self.alarms.set_left(true);
+        false
+    }
+
+    /// Frees some of what was set aside. True when more is left.
+    pub(super) fn bury(&mut self) -> bool {
+        let mut budget = Budget::default();
+        while let Some(lanes) = self.aside.front_mut() {
+            lanes.free(&mut self.store, &mut budget.0);
+            if !lanes.is_empty() && !lanes.begins_with_token() {
+                return true;
+            }
+            if let Some(lanes) = self.aside.pop_front().filter(|lanes| !lanes.is_empty()) {
+                self.queue.push_rest(Rest::of_nobody(lanes));
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,289 @@
+//! The receiving side of a set, on the set with its store and through an engine, beside a naive model: a sorted map that
+//! gives numbers and delivers in order.
+
+use super::{circuit, linked_set, message, receive, receive_short, report, terms, Verdict, HOPS};
+use circflow::base::Id;
+use circflow::conflux::set::Fate;
+use circflow::conflux::store::{COPY_COST, TOKEN_COST_MIN};
+use circflow::conflux::{Arrival, Cause, Delivery, Effect, Fault, LegIx, Role, Set, Store, Token};
+use circflow::engine::{Engine, Error, What};
+use circflow::wire::conflux::{Switch, Ux};
+use circflow::wire::Command;
+use std::collections::BTreeMap;
+
+/// What the two floors have in common.
+pub trait Subject {
+    fn with_legs(legs: usize) -> Self;
+    /// True when the message was next, false when it was kept.
+    fn arrive(&mut self, leg: usize, content: &Content) -> Result<bool, Fault>;
+    fn switch(&mut self, leg: usize, delta: u32) -> Result<(), Fault>;
+    /// The next message that was kept and whose turn has come.
+    fn take(&mut self) -> Option<(u64, Content)>;
+    /// True when the set goes on without the leg.
+    fn remove(&mut self, leg: usize) -> bool;
+    /// A leg joins, in the place of one that was removed.
+    fn join(&mut self, leg: usize);
+    /// Taking messages has shown that a number came twice.
+    fn is_torn(&mut self) -> bool;
+    /// Messages held, and what they cost, as counted by every floor that counts.
+    fn books(&self) -> Vec<(u64, u64)>;
+}
+
+/// A message to be told from any other, half of them the library's to copy, half of them the host's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    pub command: Command,
+    pub body: Vec<u8>,
+    pub token: Option<Token>,
+}
+
+impl Content {
+    pub fn of(serial: u64) -> Self {
+        let command = [Command::DATA, Command::END, Command::XON][serial as usize % 3];
+        if serial % 2 == 0 {
+            let body = (0..serial * 37 % 499).map(|at| (at ^ serial) as u8).collect();
+            Content { command, body, token: None }
+        } else {
+            let token = Token { token: serial << 32 | 1, cost: (serial * 13 % 700) as u32 };
+            Content { command, body: Vec::new(), token: Some(token) }
+        }
+    }
+
+    pub fn cost(&self) -> u64 {
+        u64::from(self.token.map_or(COPY_COST, |token| token.cost.max(TOKEN_COST_MIN)))
+    }
+
+    pub fn read(delivery: &Delivery, buffer: &[u8]) -> (u64, Self) {
+        assert_eq!(delivery.stream_id, 5);
+        let body = buffer[..usize::from(delivery.body_len)].to_vec();
+        (delivery.number, Content { command: delivery.command, body, token: delivery.token })
+    }
+}
+
+pub struct OnSet {
+    pub set: Set,
+    pub store: Store,
+    pub effects: Vec<Effect>,
+    /// The place of each leg.
+    pub ixs: Vec<LegIx>,
+}
+
+impl Subject for OnSet {
+    fn with_legs(legs: usize) -> Self {
+        let mut set = Set::new(Role::Client, terms(None));
+        let mut effects = Vec::new();
+        for index in 0..legs {
+            let ix = set.adopt(Id(index as u64 + 1), HOPS, Ux::NoOpinion, 0, &mut effects);
+            set.report(ix, &report(10, 0, 0), &mut effects);
+        }
+        OnSet { set, store: Store::new(u64::MAX), effects, ixs: (0..legs as LegIx).collect() }
+    }
+
+    fn arrive(&mut self, leg: usize, content: &Content) -> Result<bool, Fault> {
+        let message = message(content.command, &content.body, content.token);
+        if self.set.arrive_next(self.ixs[leg], 1).is_some() {
+            return Ok(true);
+        }
+        let arrival = self.set.arrive(self.ixs[leg], 1, &message, &mut self.store)?;
+        Ok(matches!(arrival, Arrival::InOrder(_)))
+    }
+
+    fn switch(&mut self, leg: usize, delta: u32) -> Result<(), Fault> {
+        self.set.handle_switch(self.ixs[leg], 1, Switch { delta })
+    }
+
+    fn take(&mut self) -> Option<(u64, Content)> {
+        let mut buffer = [0; 498];
+        let delivery = self.set.next(&mut self.store, &mut buffer).unwrap()?;
+        Some(Content::read(&delivery, &buffer))
+    }
+
+    fn remove(&mut self, leg: usize) -> bool {
+        self.set.remove(self.ixs[leg], Cause::Asked, &mut self.store, &mut self.effects) == Fate::Lives
+    }
+
+    fn join(&mut self, leg: usize) {
+        let ix = self.set.adopt(Id(leg as u64 + 1), HOPS, Ux::NoOpinion, 0, &mut self.effects);
+        self.set.report(ix, &report(10, 0, 0), &mut self.effects);
+        self.ixs[leg] = ix;
+    }
+
+    fn is_torn(&mut self) -> bool {
+        self.set.is_torn()
+    }
+
+    fn books(&self) -> Vec<(u64, u64)> {
+        let stats = self.set.stats();
+        vec![(stats.held, stats.held_bytes), (self.store.len() as u64, self.store.bytes())]
+    }
+}
+
+pub struct OnEngine {
+    pub engine: Engine,
+    pub set: Id,
+    pub legs: Vec<Id>,
+    pub torn: bool,
+}
+
+impl Subject for OnEngine {
+    fn with_legs(legs: usize) -> Self {
+        let (mut engine, set, legs) = linked_set(legs, Ux::NoOpinion, terms(None));
+        for &leg in &legs {
+            engine.report(0, leg, &report(10, 0, 0)).unwrap();
+        }
+        OnEngine { engine, set, legs, torn: false }
+    }
+
+    fn arrive(&mut self, leg: usize, content: &Content) -> Result<bool, Fault> {
+        let message = message(content.command, &content.body, content.token);
+        // Half of the messages take the short way in, as they do through the C ABI.
+        let verdict = match content.token {
+            Some(_) => receive(&mut self.engine, 1, self.legs[leg], &message),
+            None => receive_short(&mut self.engine, 1, self.legs[leg], &message),
+        };
+        match verdict {
+            Ok(Verdict::Deliver { circuit, number }) if circuit == self.legs[leg] && number > 0 => Ok(true),
+            Ok(Verdict::Held { circuit, .. }) if circuit == self.legs[leg] => Ok(false),
+            Err(Error::Fault(fault)) => Err(fault),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn switch(&mut self, leg: usize, delta: u32) -> Result<(), Fault> {
+        let body = Switch { delta }.encode();
+        let mut message = message(Command::CONFLUX_SWITCH, &body, None);
+        message.stream_id = 0;
+        match receive(&mut self.engine, 1, self.legs[leg], &message) {
+            Ok(Verdict::Consumed { .. }) => Ok(()),
+            Err(Error::Fault(fault)) => Err(fault),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn take(&mut self) -> Option<(u64, Content)> {
+        let mut buffer = [0; 498];
+        let instruction = self.engine.poll(&mut buffer).unwrap()?;
+        match instruction.what {
+            What::Deliver(delivery) => Some(Content::read(&delivery, &buffer)),
+            What::Close(Cause::Fault(Fault::NumberTwice)) => {
+                self.torn = true;
+                None
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn remove(&mut self, leg: usize) -> bool {
+        self.engine.circuit_closed(1, self.legs[leg]).unwrap();
+        self.engine.set_stats(self.set).is_ok()
+    }
+
+    fn join(&mut self, leg: usize) {
+        let id = self.engine.open_circuit(1, circuit(Role::Client, leg as u64)).unwrap();
+        self.engine.adopt_leg(1, self.set, id, Ux::NoOpinion, 0).unwrap();
+        self.engine.report(1, id, &report(10, 0, 0)).unwrap();
+        self.legs[leg] = id;
+    }
+
+    fn is_torn(&mut self) -> bool {
+        self.torn || self.engine.set_stats(self.set).is_err()
+    }
+
+    fn books(&self) -> Vec<(u64, u64)> {
+        let stats = self.engine.stats();
+        let of_set = self.engine.set_stats(self.set).unwrap();
+        vec![(stats.held, stats.held_bytes), (of_set.held, of_set.held_bytes)]
+    }
+}
+
+/// The naive receiver.
+#[derive(Default)]
+pub struct Model {
+    pub recv: Vec<u64>,
+    pub delivered: u64,
+    pub waiting: BTreeMap<u64, Content>,
+    /// The lowest number that came twice: when its turn is over, at the latest, the set must have ended.
+    pub twice: Option<u64>,
+}
+
+impl Model {
+    /// True when the message is next, false when it has to wait, none when its number is one of the past.
+    pub fn arrive(&mut self, leg: usize, content: &Content) -> Option<bool> {
+        self.recv[leg] += 1;
+        let number = self.recv[leg];
+        if number <= self.delivered {
+            return None;
+        }
+        if self.waiting.contains_key(&number) {
+            self.twice = Some(self.twice.map_or(number, |lowest| lowest.min(number)));
+            return Some(false);
+        }
+        if number == self.delivered + 1 {
+            self.delivered = number;
+            return Some(true);
+        }
+        self.waiting.insert(number, content.clone());
+        Some(false)
+    }
+
+    pub fn take(&mut self) -> Option<(u64, Content)> {
+        let content = self.waiting.remove(&(self.delivered + 1))?;
+        self.delivered += 1;
+        Some((self.delivered, content))
+    }
+
+    pub fn books(&self) -> (u64, u64) {
+        (self.waiting.len() as u64, self.waiting.values().map(Content::cost).sum())
+    }
+}
+
+/// A subject beside its model.
+pub struct Pair<S> {
+    pub subject: S,
+    pub model: Model,
+}
+
+impl<S: Subject> Pair<S> {
+    pub fn new(legs: usize) -> Self {
+        Pair { subject: S::with_legs(legs), model: Model { recv: vec![0; legs], ..Model::default() } }
+    }
+
+    /// An honest message: both must agree on it.
+    pub fn arrive(&mut self, leg: usize, content: &Content) {
+        assert_eq!(self.subject.arrive(leg, content).ok(), self.model.arrive(leg, content));
+        self.check();
+    }
+
+    pub fn join(&mut self, leg: usize) {
+        self.model.recv[leg] = 0;
+        self.subject.join(leg);
+        self.check();
+    }
+
+    pub fn switch(&mut self, leg: usize, delta: u32) {
+        self.model.recv[leg] += u64::from(delta);
+        self.subject.switch(leg, delta).unwrap();
+        self.check();
+    }
+
+    /// Takes up to `most` messages, and says how many there were.
+    pub fn drain(&mut self, most: usize) -> usize {
+        for taken in 0..most {
+            let (ours, theirs) = (self.subject.take(), self.model.take());
+            assert_eq!(ours, theirs);
+            self.check();
+            if ours.is_none() {
+                return taken;
+            }
+        }
+        most
+    }
+
+    pub fn check(&self) {
+        // The model does not keep what came twice.
+        let honest = self.model.twice.is_none();
+        for books in self.subject.books() {
+            assert!(!honest || books == self.model.books(), "held: {books:?}, not {:?}", self.model.books());
+        }
+    }
+}
