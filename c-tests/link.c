@@ -566,6 +566,85 @@ static void a_full_queue_refuses_what_would_add_to_it(void **state)
     assert_int_equal(host_set_stats(world.exit, world.exit_set).legs, 3);
 }
 
+/* C2, R9: a circuit that has carried streams is no leg any more, whatever way a message of one was reported. Each way at
+ * a fresh circuit, at both ends; then the peer's LINK, or ours. */
+
+static int carried_setup(void **state)
+{
+    setup(state);
+    world.engine_config.circuits_max = 1000;
+    host_start(&world);
+    OK(circflow_engine_accept_sets(world.exit, &world.exit_terms));
+    return 0;
+}
+
+enum way { HEARD, SENT, TOLD, HELD_BACK, WAYS };
+
+static void report(enum way way, circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop, uint8_t command,
+                   uint16_t stream_id)
+{
+    circflow_message message = host_message(command, hop, stream_id, "\0\0\0\0\1", 5);
+    circflow_verdict verdict;
+    switch (way) {
+    case HEARD:
+        OK(circflow_circuit_receive(engine, world.now, circuit, &message, &verdict));
+        break;
+    case SENT:
+        OK(circflow_circuit_send(engine, world.now, circuit, &message, &verdict));
+        break;
+    case TOLD:
+        OK(circflow_circuit_sent(engine, world.now, circuit, command, hop));
+        break;
+    default:
+        host_pad(&world, engine, circuit, "gate-0-00", hop, 0);
+        host_drop(&world, engine, circuit, hop);
+        OK(circflow_engine_tick(engine, world.now));
+        host_drain(engine);
+        OK(circflow_circuit_send(engine, world.now, circuit, &message, &verdict));
+        break;
+    }
+}
+
+static void a_circuit_that_has_carried_a_stream_is_no_leg(void **state)
+{
+    static const struct { uint8_t command; uint16_t stream_id; int carries; } rows[] = {
+        {CIRCFLOW_CMD_BEGIN, 7, 1},     {CIRCFLOW_CMD_DATA, 7, 1},     {CIRCFLOW_CMD_END, 7, 1},
+        {CIRCFLOW_CMD_CONNECTED, 7, 1}, {CIRCFLOW_CMD_RESOLVE, 7, 1}, {CIRCFLOW_CMD_RESOLVED, 7, 1},
+        {CIRCFLOW_CMD_BEGIN_DIR, 7, 1}, {CIRCFLOW_CMD_XOFF, 7, 1},     {CIRCFLOW_CMD_XON, 7, 1},
+        {CIRCFLOW_CMD_SENDME, 7, 1},    {CIRCFLOW_CMD_SENDME, 0, 0},   {14, 0, 0},
+        {15, 0, 0}, {200, 0, 0},
+    };
+    (void)state;
+    for (int at_exit = 0; at_exit < 2; at_exit++)
+        for (enum way way = HEARD; way < WAYS; way++)
+            for (size_t row = 0; row < COUNT(rows); row++) {
+                const uint8_t hop = at_exit ? 0 : HOST_HOPS;
+                /* Nobody says of which stream a SENDME is that was sent. */
+                const int told = way != TOLD || rows[row].command != CIRCFLOW_CMD_SENDME;
+                circflow_engine *engine = at_exit ? world.exit : world.client;
+                circflow_circuit_id circuit = host_open(&world, engine, at_exit ? CIRCFLOW_ROLE_EXIT : CIRCFLOW_ROLE_CLIENT);
+                report(way, engine, circuit, hop, rows[row].command, rows[row].stream_id);
+                const int carried = rows[row].carries && told;
+                int got, want;
+                if (at_exit) {
+                    uint8_t nonce[CIRCFLOW_NONCE_LEN] = {1, (uint8_t)way, (uint8_t)row};
+                    got = host_feed(&world, engine, circuit, host_linkish(CIRCFLOW_CMD_LINK, 0, nonce, 0, 0, 3));
+                    want = carried ? CIRCFLOW_ERR_UNFIT_LINK : CIRCFLOW_OK;
+                } else {
+                    circflow_set_id set;
+                    world.client_terms.nonce[0]++;
+                    world.client_terms.nonce[1] += world.client_terms.nonce[0] == 0;
+                    OK(circflow_set_open(engine, world.now, &world.client_terms, &set));
+                    got = circflow_set_add_legs(engine, world.now, set, &circuit, 1);
+                    want = carried ? CIRCFLOW_ERR_HAS_STREAMS : CIRCFLOW_OK;
+                }
+                if (got != want)
+                    fail_msg("command %u of stream %u, way %d, at %s: %d (%s)", rows[row].command, rows[row].stream_id,
+                             (int)way, at_exit ? "an exit" : "a client", got, circflow_strerror(got));
+                host_drain(engine);
+            }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -573,6 +652,7 @@ int main(void)
         TEST(legs_of_any_number_link),
         TEST(the_bytes_are_those_of_the_vectors),
         TEST(unfit_circuits_are_refused),
+        host_expected_to_fail_setup_teardown(a_circuit_that_has_carried_a_stream_is_no_leg, carried_setup, teardown),
         TEST(an_exits_circuit_is_no_clients_leg),
         TEST(no_more_legs_and_launches_than_allowed),
         TEST(want_leg_as_long_as_the_budget_lasts),
