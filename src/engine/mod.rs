@@ -365,6 +365,8 @@ impl Engine {
             }
         } else if circuit.place == Place::Away && hop == circuit.config.hops && is_sequenced(command) {
             return Err(Misuse::NotDecided.into());
+        } else if command.traits() & STREAM_NEEDED != 0 {
+            self.mark_streams(id);
         }
         if !is_plain {
             self.note_sent(id, hop, now);

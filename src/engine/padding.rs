@@ -213,12 +213,23 @@ impl Engine {
 
     /// The same for a host: it does not send past streams that we know.
     #[inline]
-    pub fn send_for_host(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+    pub fn send_for_host(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        command: Command,
+        hop: u8,
+        stream_id: u16,
+    ) -> Result<Option<Verdict>, Error> {
         let runs = self.circuits.get(id).is_some_and(|circuit| circuit.runs_streams());
         if runs && command.stream_rule() == StreamRule::Needed {
             return Err(Misuse::IsRun.into());
         }
-        self.send_on_circuit(now, id, command, hop)
+        let verdict = self.send_on_circuit(now, id, command, hop)?;
+        if stream_id != 0 && verdict.is_some() {
+            self.mark_streams(id);
+        }
+        Ok(verdict)
     }
 
     /// Keeps a message for which [`Engine::send_on_circuit`] had no answer.
@@ -232,8 +243,8 @@ impl Engine {
             return Err(Blocked::NoRoom.into());
         }
         self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;
-        if let Some(circuit) = self.circuits.get_mut(id) {
-            circuit.config.flags.add(CircuitFlags::STREAMS);
+        if message.stream_id != 0 || message.command.stream_rule() == StreamRule::Needed {
+            self.mark_streams(id);
         }
         self.settle_padding(id, now);
         Ok(Verdict::of(VerdictKind::Held, id, tag))

@@ -139,7 +139,7 @@ impl Engine {
         }
         if !is_leg {
             // A plain circuit. What circflow must remember of it is whether it may still become a leg (R9).
-            if traits & STREAM_NEEDED != 0 {
+            if traits & STREAM_NEEDED != 0 || message.stream_id != 0 {
                 circuit.config.flags.add(CircuitFlags::STREAMS);
             }
             return Ok(Verdict::of(VerdictKind::Deliver, id, tag));

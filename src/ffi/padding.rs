@@ -252,7 +252,7 @@ pub unsafe extern "C" fn circflow_circuit_send(
     door::enter(engine, |core| {
         let id = convert::id(circuit.v);
         let message = convert::message(message).map_err(|why| core.invalid(why))?;
-        let verdict = match core.send_for_host(now_ns, id, message.command, message.hop)? {
+        let verdict = match core.send_for_host(now_ns, id, message.command, message.hop, message.stream_id)? {
             Some(verdict) => verdict,
             None => core.hold_for_circuit(id, &message)?,
         };
