@@ -5,6 +5,7 @@ C_TESTS      := life errors reentry tokens link receive send close log import wi
                 budgets negotiate padsoak padscale elsewhere hub threads queue relay streams ended congestion roles legs \
                 params
 C_TESTS      += loops readme
+C_TESTS      += twin
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 C_TESTS      += work
