@@ -18,8 +18,8 @@ pub(super) struct Circuit {
     pub reactor: Option<Box<Reactor>>,
     /// There while it is a leg of a set elsewhere.
     pub away: Option<Box<Away>>,
-    /// The hop from which a leg's messages come, or [`NO_HOP`] where more than the set must see them: padding, or the
-    /// reactors. For every cell, one comparison in place of three.
+    /// The hop from which a leg's messages come, or [`NO_HOP`] where more than the set must see them: padding, the
+    /// reactors, or nobody as it was extended. For every cell, one comparison in place of three.
     pub plain_hop: u16,
 }
 
@@ -31,6 +31,17 @@ impl Circuit {
     #[inline]
     pub fn has_hop(&self, hop: u8) -> bool {
         hop.wrapping_sub(1) < self.config.hops || (hop == 0 && self.config.hops == 0)
+    }
+
+    /// A relay's circuit that goes on to another.
+    pub fn is_extended(&self) -> bool {
+        self.config.role == Role::Exit && self.config.flags.has(CircuitFlags::EXTENDED)
+    }
+
+    /// Settles whether messages of a leg may take the short way.
+    pub fn find_plain_hop(&mut self) {
+        let is_plain = self.reactor.is_none() && self.padding.is_none() && !self.is_extended();
+        self.plain_hop = if is_plain { self.config.hops.into() } else { NO_HOP };
     }
 
     /// True when the flags would give the queue to another owner while padding uses it.

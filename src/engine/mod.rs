@@ -218,8 +218,9 @@ impl Engine {
         let reactor = if runs { Some(self.reactor(&config)?) } else { None };
         self.enter(now);
         self.check_drained()?;
-        let plain_hop = if runs { NO_HOP } else { config.hops.into() };
-        let circuit = Circuit { place: Place::Alone, config, padding: None, reactor, away: None, plain_hop };
+        let mut circuit =
+            Circuit { place: Place::Alone, config, padding: None, reactor, away: None, plain_hop: NO_HOP };
+        circuit.find_plain_hop();
         let id = self.circuits.insert(circuit);
         let id = id.map_err(|_| Blocked::Full)?;
         self.running += u32::from(runs);
@@ -251,6 +252,7 @@ impl Engine {
                 let seen = circuit.config.flags.0 & CircuitFlags::STREAMS.0;
                 let ends_here = circuit.config.flags.has(CircuitFlags::EXTENDED) && !flags.has(CircuitFlags::EXTENDED);
                 circuit.config.flags = CircuitFlags(flags.0 | seen);
+                circuit.find_plain_hop();
                 if ends_here {
                     self.cut_next(id);
                 }

@@ -107,6 +107,10 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
+        let is_leg = circuit.place.leg().is_some() || circuit.place == Place::Away;
+        if is_leg && circuit.is_extended() && message.hop == circuit.config.hops && message.command.is_of_sets() {
+            return Err(self.fault(id, Fault::UnexpectedCommand));
+        }
         if circuit.padding.is_some() || message.command.is_about_padding() {
             if let Admitted::Consumed(verdict) = self.receive_padding(now, id, message)? {
                 return Ok(verdict);
@@ -122,7 +126,6 @@ impl Engine {
         let traits = message.command.traits();
         let multiplexed = traits & MULTIPLEXED != 0;
         let is_away = circuit.place == Place::Away;
-        let is_leg = is_away || circuit.place.leg().is_some();
         let at_join_point = message.hop == circuit.config.hops;
         let handshake = Command::CONFLUX_LINK <= message.command && message.command <= Command::CONFLUX_SWITCH;
         if handshake && !at_join_point {

@@ -50,7 +50,10 @@ impl Forward {
     /// Finds the way of a message, or what is wrong with it.
     #[inline]
     pub fn route(position: &Position, command: Command, stream_id: u16) -> Result<Route, Fault> {
-        if !accepts(position.part, command) {
+        let on_leg = position.is_leg && position.at_join_point;
+        // A leg that was extended is at the join point no more: nothing of its set can come from there.
+        let is_past = on_leg && position.part == Part::Middle && command.is_of_sets();
+        if is_past || !accepts(position.part, command) {
             return Err(Fault::UnexpectedCommand);
         }
         let traits = command.traits();
@@ -61,7 +64,6 @@ impl Forward {
         if malformed {
             return Err(Fault::BadStreamId);
         }
-        let on_leg = position.is_leg && position.at_join_point;
         if traits & MULTIPLEXED != 0 {
             return match (on_leg, position.is_leg && !position.leaky_pipe, position.runs_streams) {
                 (true, ..) => Ok(Route::Controller),
@@ -119,6 +121,7 @@ mod tests {
         assert_eq!(Forward::route(&EXIT, Command::CONNECTED, 1), unexpected);
         assert_eq!(Forward::route(&Position { part: Part::Middle, ..EXIT }, Command::CONFLUX_LINK, 0), unexpected);
         assert_eq!(Forward::route(&EXIT, Command(99), 0), unexpected);
+        assert_eq!(Forward::route(&Position { part: Part::Middle, ..LEG }, Command::DATA, 1), unexpected);
     }
 
     #[test]

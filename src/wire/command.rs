@@ -35,6 +35,12 @@ impl Command {
         self.traits() & MULTIPLEXED != 0
     }
 
+    /// Whether the message has to do with a set, from the join point of a leg: it moves the numbers, or is about legs.
+    #[inline]
+    pub fn is_of_sets(self) -> bool {
+        self.is_multiplexed() || (Command::CONFLUX_LINK..=Command::CONFLUX_SWITCH).contains(&self)
+    }
+
     /// Whether this is a command we have a name for.
     #[inline]
     pub const fn is_known(self) -> bool {
