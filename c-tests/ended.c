@@ -466,6 +466,79 @@ static void no_id_is_forgotten_for_want_of_room(void **state)
     begin_world(0);
 }
 
+/* C15: how many streams a set has, and since when it has none. */
+static void a_set_says_since_when_it_has_no_streams(void **state)
+{
+    uint32_t kind;
+    (void)state;
+    host_prepare(&world);
+    world.client_circuit.flags = world.exit_circuit.flags = HOST_RUN;
+    host_linked(&world, 2);
+    circflow_set_stats stats = host_set_stats(CLIENT, world.client_set);
+    assert_int_equal(stats.streams, 0);
+    assert_true(stats.no_streams_since_ns >= HOST_START && stats.no_streams_since_ns <= world.now);
+    stats = host_set_stats(EXIT, world.exit_set);
+    assert_int_equal(stats.streams, 0);
+    assert_true(stats.no_streams_since_ns >= HOST_START && stats.no_streams_since_ns <= world.now);
+    world.now += SECOND;
+    circflow_stream_id one = begun(7, CIRCFLOW_CMD_BEGIN);
+    open_stream(8); /* One of which nothing was said counts, too. */
+    stats = host_set_stats(CLIENT, world.client_set);
+    assert_int_equal(stats.streams, 2);
+    assert_true(stats.no_streams_since_ns == CIRCFLOW_NEVER);
+    world.now += SECOND;
+    say(one, CIRCFLOW_CMD_END, "\6", 1);
+    assert_int_equal(host_set_stats(CLIENT, world.client_set).streams, 1);
+    one = begun(9, CIRCFLOW_CMD_BEGIN);
+    assert_int_equal(host_set_stats(CLIENT, world.client_set).streams, 2);
+    OK(hears(CIRCFLOW_CMD_END, 9, "\6", 1, &kind)); /* The peer ends one. */
+    world.now += SECOND;
+    stats = host_set_stats(CLIENT, world.client_set);
+    assert_int_equal(stats.streams, 1);
+    assert_true(stats.no_streams_since_ns == CIRCFLOW_NEVER);
+    circflow_stream_config config = host_stream_config(world.client_set, no_circuit, HOST_HOPS, 10);
+    OK(circflow_stream_open(CLIENT, world.now, &config, &one));
+    say(one, CIRCFLOW_CMD_END, "\6", 1);
+    assert_true(host_set_stats(CLIENT, world.client_set).no_streams_since_ns == CIRCFLOW_NEVER);
+    host_stop(&world);
+    /* Where the host has the streams, it knows. */
+    setup(NULL);
+    world.client_circuit.flags = world.exit_circuit.flags = CIRCFLOW_CIRCUIT_VEGAS;
+    host_linked(&world, 1);
+    stats = host_set_stats(CLIENT, world.client_set);
+    assert_int_equal(stats.streams, 0);
+    assert_true(stats.no_streams_since_ns == CIRCFLOW_NEVER);
+}
+
+static void the_last_stream_of_a_set_leaves_the_time(void **state)
+{
+    circflow_verdict verdict;
+    (void)state;
+    host_linked(&world, 1);
+    for (int by_peer = 0; by_peer < 2; by_peer++) {
+        circflow_stream_id stream = begun((uint16_t)(7 + by_peer), CIRCFLOW_CMD_BEGIN);
+        circflow_message message = host_message(CIRCFLOW_CMD_BEGIN, 0, (uint16_t)(7 + by_peer), "host:80", 8);
+        OK(circflow_circuit_receive(EXIT, world.now, FAR(0), &message, &verdict));
+        assert_true(host_set_stats(EXIT, world.exit_set).no_streams_since_ns == CIRCFLOW_NEVER);
+        world.now += SECOND;
+        uint64_t end = world.now;
+        uint32_t kind;
+        if (by_peer) {
+            OK(hears(CIRCFLOW_CMD_END, 8, "\6", 1, &kind));
+            OK(host_stream_send(&world, EXIT, verdict.stream, CIRCFLOW_CMD_END, "\6", 1, &verdict));
+        } else {
+            say(stream, CIRCFLOW_CMD_END, "\6", 1);
+            message = host_message(CIRCFLOW_CMD_END, 0, 7, "\6", 1);
+            OK(circflow_circuit_receive(EXIT, world.now, FAR(0), &message, &verdict));
+        }
+        world.now += SECOND;
+        assert_int_equal(host_set_stats(CLIENT, world.client_set).streams, 0);
+        assert_int_equal(host_set_stats(CLIENT, world.client_set).no_streams_since_ns, end);
+        assert_int_equal(host_set_stats(EXIT, world.exit_set).streams, 0);
+        assert_int_equal(host_set_stats(EXIT, world.exit_set).no_streams_since_ns, end);
+    }
+}
+
 /* What remembers streams counts in the budget, from when they are opened, and goes with time. */
 static void what_is_remembered_is_in_the_budget(void **state)
 {
@@ -555,6 +628,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_nothing_explains_on_an_open_stream_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(optimistic_data_is_no_fault, setup, teardown),
         cmocka_unit_test_setup_teardown(no_id_is_forgotten_for_want_of_room, setup, teardown),
+        host_expected_to_fail_setup_teardown(a_set_says_since_when_it_has_no_streams, setup, teardown),
+        host_expected_to_fail_setup_teardown(the_last_stream_of_a_set_leaves_the_time, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_remembered_is_in_the_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(remembering_is_no_more_than_ten_minutes, setup, teardown),
     };

@@ -1172,6 +1172,11 @@ typedef struct circflow_set_stats {
   uint32_t algorithm;
   // Client: legs that may be launched now, by launches_max and by legs_max. Exit: 0.
   uint32_t launches_left;
+  // Streams open on the set, if circflow runs it; else 0, as they are yours.
+  uint64_t streams;
+  // If circflow runs the set: since when no stream is open on it, at first since when the set is there;
+  // CIRCFLOW_NEVER while one is. Else CIRCFLOW_NEVER.
+  uint64_t no_streams_since_ns;
 } circflow_set_stats;
 
 // A set's sequence numbers.

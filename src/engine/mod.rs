@@ -505,7 +505,8 @@ impl Engine {
         self.manager.find(role, nonce, |set| self.sets.get(set).map(|state| &state.terms().nonce))
     }
 
-    fn insert_set(&mut self, set: Controller) -> Result<Id, Error> {
+    fn insert_set(&mut self, mut set: Controller) -> Result<Id, Error> {
+        set.since = self.clock.latest();
         let (role, nonce) = (set.role(), set.terms().nonce.clone());
         let id = self.sets.insert(set).map_err(|_| Blocked::Full)?;
         if let (Some(port), Some(set)) = (&self.port, self.sets.get_mut(id)) {

@@ -4,7 +4,7 @@ use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Ta
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, Stats};
 use crate::conflux::{Algorithm, Cause, Delivery, Fault, Role, Terms, TooSmall};
-use crate::reactor::{Controller, Data, Incoming, Owner, Written};
+use crate::reactor::{Controller, Data, Incoming, Owner, StreamUse, Written};
 use crate::wire::Command;
 use smallvec::SmallVec;
 
@@ -229,6 +229,11 @@ impl Engine {
     /// Figures of a set.
     pub fn set_stats(&self, set: Id) -> Result<Stats, Error> {
         Ok(self.set(set)?.stats())
+    }
+
+    /// How the streams of a set stand; none where they are not ours.
+    pub fn set_streams(&self, set: Id) -> Option<StreamUse> {
+        self.sets.get(set).and_then(|state| state.stream_use())
     }
 
     /// A set's numbers.

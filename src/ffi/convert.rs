@@ -9,7 +9,7 @@ use crate::conflux::{set, Algorithm, LegStats, LinkState, Message, Report, Role,
 use crate::congestion::PathClass;
 use crate::engine::{self, CircuitConfig, CircuitFlags, CircuitStats, EdgeStats, StreamConfig, StreamStats};
 use crate::padding::{self, Answer, Machines, Pad};
-use crate::reactor::{Data, Owner, Side};
+use crate::reactor::{Data, Owner, Side, StreamUse};
 use crate::wire::conflux::{Nonce, Ux};
 use crate::wire::Command;
 
@@ -365,7 +365,9 @@ pub(super) fn padding_stats(stats: &padding::Stats) -> circflow_padding_stats {
     }
 }
 
-pub(super) fn set_stats(stats: &set::Stats) -> circflow_set_stats {
+pub(super) fn set_stats(stats: &set::Stats, streams: Option<StreamUse>) -> circflow_set_stats {
+    let no_streams_since_ns = streams.and_then(|streams| streams.idle_since).unwrap_or(CIRCFLOW_NEVER);
+    let streams = streams.map_or(0, |streams| streams.open);
     circflow_set_stats {
         size: size_of::<circflow_set_stats>(),
         legs: stats.legs,
@@ -389,6 +391,8 @@ pub(super) fn set_stats(stats: &set::Stats) -> circflow_set_stats {
             Algorithm::CwndRtt => CIRCFLOW_ALGORITHM_CWND_RTT.into(),
         },
         launches_left: stats.launches_left,
+        streams,
+        no_streams_since_ns,
     }
 }
 

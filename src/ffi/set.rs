@@ -426,7 +426,10 @@ pub unsafe extern "C" fn circflow_set_get_stats(
     set: circflow_set_id,
     stats: *mut circflow_set_stats,
 ) -> circflow_status {
-    door::enter_to_write(engine, stats, |core| Ok(convert::set_stats(&core.set_stats(convert::id(set.v))?)))
+    door::enter_to_write(engine, stats, |core| {
+        let set = convert::id(set.v);
+        Ok(convert::set_stats(&core.set_stats(set)?, None))
+    })
 }
 
 /// Reads a set's numbers, for a host whose own structs are authoritative.

@@ -424,6 +424,11 @@ pub struct circflow_set_stats {
     pub algorithm: u32,
     /// Client: legs that may be launched now, by launches_max and by legs_max. Exit: 0.
     pub launches_left: u32,
+    /// Streams open on the set, if circflow runs it; else 0, as they are yours.
+    pub streams: u64,
+    /// If circflow runs the set: since when no stream is open on it, at first since when the set is there;
+    /// CIRCFLOW_NEVER while one is. Else CIRCFLOW_NEVER.
+    pub no_streams_since_ns: u64,
 }
 
 /// circflow_leg_stats.state: client, the circuit is still being built, and circflow_circuit_built() is to come.

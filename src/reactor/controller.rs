@@ -2,7 +2,7 @@
 //! the set's ([`crate::conflux::Set`]); the streams of the join point are here (C3).
 
 use super::commands::Part;
-use super::stream::{Stream, Streams};
+use super::stream::{Stream, StreamUse, Streams};
 use super::stream_write::{Data, Written};
 use crate::base::time::NEVER;
 use crate::base::{Arena, Nanos};
@@ -30,6 +30,8 @@ pub struct Controller {
     host_hop: u16,
     /// It has, or had, legs on other engines.
     is_spread: bool,
+    /// When it was made.
+    pub since: Nanos,
     /// The close of one of its legs may wait with the tag that the set had then.
     pub close_waits: bool,
 }
@@ -48,6 +50,7 @@ impl Default for Controller {
             metered: 0,
             host_hop: NO_HOP,
             is_spread: false,
+            since: 0,
             close_waits: false,
         }
     }
@@ -64,6 +67,7 @@ impl Controller {
             metered: 0,
             host_hop: NO_HOP,
             is_spread: false,
+            since: 0,
             close_waits: false,
         }
     }
@@ -206,6 +210,14 @@ impl Controller {
         let (streams, params) = (self.streams.as_mut()?, self.params.as_deref()?);
         // Of which leg, nobody can say: a set measures rates by the host's clock alone.
         streams.take_data(arena, now, data, params, false)
+    }
+
+    /// How the streams stand, if they are ours.
+    pub fn stream_use(&self) -> Option<StreamUse> {
+        self.params.as_ref()?;
+        let streams = self.streams.as_ref();
+        let idle_since = streams.map_or(Some(self.since), |streams| streams.idle_since());
+        Some(StreamUse { open: streams.map_or(0, |streams| streams.len() as u64), idle_since })
     }
 
     /// The stream side, and what it goes by.

@@ -21,7 +21,7 @@ pub use controller::Controller;
 pub use edge::{Edge, Heed, Marks, Offer, Side};
 pub use ended::Past;
 pub use forward::{Forward, Position, Route};
-pub use stream::{Flow, Known, Owner, Phase, Stream, Streams};
+pub use stream::{Flow, Known, Owner, Phase, Stream, StreamUse, Streams};
 pub use stream_read::Unread;
 pub use stream_write::{Data, Incoming, Rules, Write, Written};
 pub use wiring::{marks, part, Reactor};

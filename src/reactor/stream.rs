@@ -163,6 +163,15 @@ pub struct Streams {
     pub(super) idle: bool,
 }
 
+/// How the streams of an owner stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StreamUse {
+    /// How many are open.
+    pub open: u64,
+    /// Since when none is; none while one is.
+    pub idle_since: Option<Nanos>,
+}
+
 /// Hop and stream id in one number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Key(pub(super) u32);
