@@ -628,8 +628,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_nothing_explains_on_an_open_stream_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(optimistic_data_is_no_fault, setup, teardown),
         cmocka_unit_test_setup_teardown(no_id_is_forgotten_for_want_of_room, setup, teardown),
-        host_expected_to_fail_setup_teardown(a_set_says_since_when_it_has_no_streams, setup, teardown),
-        host_expected_to_fail_setup_teardown(the_last_stream_of_a_set_leaves_the_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_set_says_since_when_it_has_no_streams, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_last_stream_of_a_set_leaves_the_time, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_remembered_is_in_the_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(remembering_is_no_more_than_ten_minutes, setup, teardown),
     };

@@ -428,7 +428,7 @@ pub unsafe extern "C" fn circflow_set_get_stats(
 ) -> circflow_status {
     door::enter_to_write(engine, stats, |core| {
         let set = convert::id(set.v);
-        Ok(convert::set_stats(&core.set_stats(set)?, None))
+        Ok(convert::set_stats(&core.set_stats(set)?, core.set_streams(set)))
     })
 }
 
