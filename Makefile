@@ -52,6 +52,7 @@ include examples/examples.mk
 include c-tests/c-tests.mk
 include benches/benches.mk
 include sim/sim.mk
+include fuzz/fuzz.mk
 include integration/tor/tor.mk
 
 .PHONY: check-loom

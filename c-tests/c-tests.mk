@@ -37,11 +37,13 @@ check-examples: examples ## Run the small examples, and compile the example of R
 
 .PHONY: check check-examples check-c check-c-header check-c-symbols check-valgrind check-asan check-tsan c-tests-checked c-tests-release c-tests-asan
 
-check: setup ## Run every test: Rust, C, the examples, a simulation, a short demo, the benches at a small size
+check: setup ## Run every test: Rust, C, the examples, a simulation, fuzzers for a moment, a short demo, small benches
 	$(CARGO) test
 	@$(MAKE) --no-print-directory check-c
 	@$(MAKE) --no-print-directory check-examples
 	@$(MAKE) --no-print-directory check-sim
+	$(CARGO) test --package circflow-fuzz
+	@$(MAKE) --no-print-directory check-fuzz
 	@$(MAKE) --no-print-directory demo-short
 	@$(MAKE) --no-print-directory demo-slow-short
 	@$(MAKE) --no-print-directory demo-circuits-short

@@ -252,6 +252,28 @@ fn exports_are_documented_declared_and_tested() {
     report(&found);
 }
 
+/// A function that fuzz/abi does not call is one that no fuzzer sees.
+#[test]
+fn the_fuzzed_host_calls_every_function() {
+    let header = fs::read_to_string(root().join("include/circflow.h")).unwrap();
+    let host: String =
+        files("fuzz/abi", &["c"]).iter().map(|path| fs::read_to_string(root().join(path)).unwrap()).collect();
+    let mut found = String::new();
+    let mut functions = 0;
+    for line in header.lines().filter(|line| !line.trim_start().starts_with(['/', '*', '#']) && !line.contains("(*")) {
+        let Some((before, _)) = line.split_once('(') else { continue };
+        let name = before.rsplit([' ', '*']).next().unwrap_or_default();
+        if name.starts_with("circflow_") {
+            functions += 1;
+            if !calls(&host, name) {
+                let _ = writeln!(found, "fuzz/abi/: no call of {name}: add one to calls.c");
+            }
+        }
+    }
+    assert!(functions > 80, "found only {functions} functions");
+    report(&found);
+}
+
 #[test]
 fn the_six_sentences_are_the_same_everywhere() {
     let header = six_sentences("src/ffi/preamble.h").expect("src/ffi/preamble.h has six sentences");

@@ -12,6 +12,9 @@ use circflow::wire::Command;
 impl World {
     /// A cell arrives on a hostile circuit.
     pub fn meddle(&mut self, pos: usize, mut cell: Cell) {
+        if self.tape.is_some() {
+            return self.meddle_by_tape(pos, cell);
+        }
         match self.rng.below(100) {
             0 => {
                 self.tally.add(N::Drops, 1);
@@ -33,7 +36,10 @@ impl World {
                 // What is no DATA any more has a body of its own.
                 trace!(self, "hostile: {:?} stream {} len {}", cell.command, cell.stream_id, cell.len);
             }
-            3..=5 => self.inject(pos, &cell),
+            3..=5 => {
+                let draws = [self.rng.next(), self.rng.next()];
+                self.inject(pos, &cell, draws);
+            }
             6 if self.rng.once_in(4) => {
                 for _ in 0..self.rng.range(1, 300) {
                     self.tally.add(N::Injections, 1);
@@ -45,12 +51,77 @@ impl World {
         let _ = self.recognise(pos, cell);
     }
 
-    fn inject(&mut self, pos: usize, like: &Cell) {
+    /// The same, as a tape has it: then a fuzzer is the peer.
+    fn meddle_by_tape(&mut self, pos: usize, mut cell: Cell) {
+        let what = self.tape_byte();
+        match what % 8 {
+            0 => {
+                self.tally.add(N::Drops, 1);
+                return self.lose(&cell);
+            }
+            1 => {
+                self.tally.add(N::Doubles, 1);
+                let _ = self.recognise(pos, cell);
+            }
+            2 => {
+                self.tally.add(N::Mutations, 1);
+                let (at, by) = (usize::from(self.tape_byte()) % cell.small.len(), self.tape_byte());
+                match what / 8 % 4 {
+                    0 => cell.command = Command(by),
+                    1 => cell.stream_id = by.into(),
+                    2 => cell.len = u16::from(by) * 2 % DATA_MAX as u16,
+                    _ => cell.small[at] ^= by,
+                }
+                trace!(self, "hostile: {:?} stream {} len {}", cell.command, cell.stream_id, cell.len);
+            }
+            3 => {
+                let draws = [self.tape_byte().into(), self.tape_byte().into()];
+                self.inject(pos, &cell, draws);
+            }
+            4 => {
+                let times = 1 + what / 8;
+                let made = self.made_up(&cell);
+                for _ in 0..times {
+                    self.tally.add(N::Injections, 1);
+                    let _ = self.recognise(pos, made);
+                }
+            }
+            _ => {}
+        }
+        let _ = self.recognise(pos, cell);
+    }
+
+    /// A cell of which the tape says every byte.
+    fn made_up(&mut self, like: &Cell) -> Cell {
+        let command = Command(self.tape_byte());
+        let stream_id = match self.tape_byte() {
+            255 => like.stream_id,
+            id => id.into(),
+        };
+        let mut cell = Cell::new(like.circ as usize, like.forward, like.hop, command, stream_id);
+        let len = usize::from(self.tape_byte()) % (cell.small.len() + 1);
+        for at in 0..len {
+            cell.small[at] = self.tape_byte();
+        }
+        cell.len = len as u16;
+        if command == Command::DATA {
+            cell.stream = u32::MAX;
+        }
+        trace!(self, "hostile: {command:?} stream {stream_id} len {len}, all made up");
+        cell
+    }
+
+    /// Once the tape is over, all cells pass.
+    fn tape_byte(&mut self) -> u8 {
+        self.tape.as_mut().and_then(|tape| tape.next()).unwrap_or(u8::MAX)
+    }
+
+    fn inject(&mut self, pos: usize, like: &Cell, draws: [u64; 2]) {
         let client = pos == 0;
         let mut sendme = [7; 23];
         (sendme[0], sendme[1], sendme[2]) = (1, 0, 20);
         let switch = |delta: u32| Switch { delta }.encode();
-        let small = self.rng.below(60) as u32;
+        let small = (draws[0] % 60) as u32;
         // Those that no state of a circuit lets pass, first.
         let list: &[(Command, u16, &[u8], bool)] = &[
             (Command::CONFLUX_SWITCH, 0, &switch(1 << 22), true),
@@ -82,7 +153,7 @@ impl World {
             (Command::PADDING_NEGOTIATE, 0, &[0, 2, 7, 0, 0, 0, 0, 1], false),
             (Command::RESOLVED, like.stream_id, &[1], false),
         ];
-        let (command, stream_id, body, certain) = list[self.rng.below(list.len() as u64) as usize];
+        let (command, stream_id, body, certain) = list[(draws[1] % list.len() as u64) as usize];
         self.tally.add(N::Injections, 1);
         let mut cell = Cell::new(like.circ as usize, like.forward, like.hop, command, stream_id);
         if command == Command::DATA {

@@ -4,22 +4,8 @@
 //! SEEDS= how many, FIRST= from which on, SHARD=i/n of them, JOBS= threads, SEED= one, with a trace, STATS=1 for what
 //! happened how often.
 
-mod cell;
-mod check;
-mod hostile;
-mod link;
-mod model;
-mod node;
-mod pad;
-mod plan;
-mod receive;
-mod rng;
-mod send;
-mod stream;
-mod tally;
-mod tunnel;
-mod world;
-
+use circflow_sim::tally::{Tally, N};
+use circflow_sim::world::World;
 use std::cell::RefCell;
 use std::io::{IsTerminal, Write};
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -27,8 +13,6 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use tally::{Tally, N};
-use world::World;
 
 /// One seed in so many is run twice, and must say the same twice.
 const TWICE: u64 = 16;

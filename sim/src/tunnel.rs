@@ -260,7 +260,12 @@ impl World {
         self.tally.add(N::InsnUsable, 1);
         let set = self.set_at(node, id).expect("a usable set has linked legs");
         let end = usize::from(!self.nodes[node].is_client);
+        let tainted = self.sets[set].tainted;
         let state = &mut self.sets[set].ends[end];
+        if state.id != id {
+            // A hostile peer has made two sets of one, and the model knows the later.
+            return assert!(tainted, "a set is known by one id");
+        }
         assert!(!std::mem::replace(&mut state.usable, true), "USABLE comes once");
         self.sets[set].was_usable = true;
         if !self.nodes[node].todo.contains(&Own::Set(set, end)) {

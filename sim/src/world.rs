@@ -73,6 +73,8 @@ pub struct World {
     /// Everything that the engines have said, as one number.
     pub said: u64,
     pub trace: bool,
+    /// What hostile peers do, where a fuzzer has written it.
+    pub tape: Option<std::vec::IntoIter<u8>>,
     /// Nodes that were fed during this event.
     pub fed: Vec<usize>,
     pub ending: bool,
@@ -95,8 +97,17 @@ pub(crate) use trace;
 
 impl World {
     pub fn new(seed: u64, trace: bool) -> World {
+        World::with_tape(seed, trace, None)
+    }
+
+    /// A world whose hostile peers do what the tape says. It is small, so that many of them can be played.
+    pub fn with_tape(seed: u64, trace: bool, tape: Option<Vec<u8>>) -> World {
         let mut rng = Rng::new(seed);
         let mut plan = Plan::draw(&mut rng);
+        if tape.is_some() {
+            plan.hostile = true;
+            (plan.bytes_max, plan.streams) = (plan.bytes_max.min(3_000), plan.streams.min(4));
+        }
         let mut builds = Rng::new(mix(seed));
         plan.building = builds.once_in(2);
         let nodes = (0..plan.nodes()).map(|index| Node::new(index, seed, &plan, &mut rng)).collect();
@@ -113,6 +124,7 @@ impl World {
             tally: Tally::default(),
             said: mix(seed),
             trace,
+            tape: tape.map(Vec::into_iter),
             fed: Vec::new(),
             ending: false,
             link_of: BTreeMap::new(),

@@ -1,0 +1,352 @@
+#include "host.h"
+
+host h;
+
+enum { NEVER, LENT, BACK };
+
+void fail(const char *what, int line)
+{
+    fprintf(stderr, "fuzz host: line %d: this must hold: %s\n", line, what);
+    abort();
+}
+
+uint8_t take8(void)
+{
+    return h.at < h.stop ? *h.at++ : 0;
+}
+
+uint16_t take16(void)
+{
+    uint16_t high = take8();
+    return (uint16_t)(high << 8 | take8());
+}
+
+uint32_t take32(void)
+{
+    uint32_t high = take16();
+    return high << 16 | take16();
+}
+
+uint64_t take_scaled(void)
+{
+    uint8_t size = take8() & 63;
+    return ((uint64_t)take8() << size) + (size & 1);
+}
+
+uint8_t *take_bytes(size_t max, size_t *len)
+{
+    uint8_t *bytes;
+    size_t left = (size_t)(h.stop - h.at), real;
+    *len = take16() % (max + 1);
+    bytes = malloc(*len + !*len);
+    if (bytes == NULL)
+        abort();
+    real = left > 2 ? left - 2 : 0;
+    real = real < *len && real < 64 ? real : (*len < 64 ? *len : 64);
+    memset(bytes, 0, *len);
+    /* The first bytes are the input's, the rest repeats one: long bodies need not be in it. */
+    for (size_t i = 0; i < *len; i++)
+        bytes[i] = i < real && h.at < h.stop ? *h.at++ : 0xa5;
+    return bytes;
+}
+
+void *maybe(void *pointer)
+{
+    if (h.null_in > 0 && --h.null_in == 0)
+        return NULL;
+    return pointer;
+}
+
+uint64_t token_new(void)
+{
+    if (h.next_token + 1 < TOKENS)
+        h.next_token++;
+    return h.next_token;
+}
+
+void token_lend(uint64_t token)
+{
+    MUST(token < TOKENS);
+    if (token + 1 < TOKENS) {
+        MUST(h.tokens[token] != LENT);
+        h.tokens[token] = LENT;
+    }
+}
+
+void token_back(uint64_t token)
+{
+    MUST(token < TOKENS);
+    if (token + 1 < TOKENS) {
+        MUST(h.tokens[token] == LENT);
+        h.tokens[token] = BACK;
+    }
+}
+
+void wire_put(int to, int slot, const cell *what)
+{
+    wire *in = &h.nodes[to].ends[slot].in;
+    if (in->count < WIRE)
+        in->cells[(in->first + in->count++) % WIRE] = *what;
+}
+
+int wire_take(int at, int slot, cell *what)
+{
+    wire *in = &h.nodes[at].ends[slot].in;
+    if (in->count == 0)
+        return 0;
+    *what = in->cells[in->first];
+    in->first = (in->first + 1) % WIRE;
+    in->count--;
+    return 1;
+}
+
+/* Sends a cell from an end: its tag is a fresh one, and said when it is asked for. */
+static void put_on_wire(int at, int slot, cell *out, uint32_t flags)
+{
+    end *from = &h.nodes[at].ends[slot];
+    uint64_t count = ++h.tag_count;
+    if (from->peer < 0)
+        return;
+    memset(out->tag, 0x5a, sizeof out->tag);
+    memcpy(out->tag, &count, sizeof count);
+    if (flags & CIRCFLOW_WANTS_TAG)
+        (void)circflow_circuit_tag(h.nodes[at].engine, from->id, out->hop, out->tag, sizeof out->tag);
+    out->hop = at == 0 ? 0 : HOPS;
+    wire_put(from->peer, slot, out);
+}
+
+static void fill(cell *out, const uint8_t *body, size_t len)
+{
+    MUST(len <= sizeof out->body);
+    out->body_len = (uint16_t)len;
+    if (len > 0)
+        memcpy(out->body, body, len);
+}
+
+void write_out(int at, const circflow_verdict *verdict, const circflow_message *message)
+{
+    cell out;
+    int slot = (int)(verdict->circuit_tag % SLOTS);
+    memset(&out, 0, sizeof out);
+    out.hop = at == 0 ? HOPS : 0;
+    if (verdict->switch_delta != 0) {
+        cell before = out;
+        before.command = CIRCFLOW_CMD_SWITCH;
+        before.body_len = CIRCFLOW_SWITCH_LEN;
+        MUST(circflow_switch_encode(verdict->switch_delta, before.body) == CIRCFLOW_OK);
+        put_on_wire(at, slot, &before, 0);
+    }
+    out.command = message->command;
+    out.stream_id = message->stream_id;
+    if (message->form == CIRCFLOW_FORM_BYTES && message->body != NULL)
+        fill(&out, message->body, message->body_len < sizeof out.body ? message->body_len : sizeof out.body);
+    else
+        fill(&out, h.scratch, 8);
+    put_on_wire(at, slot, &out, verdict->flags);
+}
+
+static void keep_set(node *on, circflow_set_id set)
+{
+    for (size_t i = 0; i < SETS; i++)
+        if (on->sets[i].v == set.v)
+            return;
+    on->sets[on->next_set++ % SETS] = set;
+}
+
+void obey(int at, const circflow_insn *insn, const uint8_t *body)
+{
+    node *on = &h.nodes[at];
+    int slot = (int)(insn->circuit_tag % SLOTS);
+    cell out;
+    memset(&out, 0, sizeof out);
+    h.insns[insn->kind % 32]++;
+    switch (insn->kind) {
+    case CIRCFLOW_INSN_SEND:
+        out.command = insn->detail.send.command;
+        out.hop = insn->detail.send.hop;
+        out.stream_id = insn->detail.send.stream_id;
+        if (insn->detail.send.form == CIRCFLOW_FORM_TOKEN)
+            token_back(insn->detail.send.token);
+        else
+            fill(&out, body, insn->detail.send.body_len);
+        put_on_wire(at, slot, &out, insn->flags);
+        break;
+    case CIRCFLOW_INSN_PADDING:
+        on->asked = insn->detail.padding;
+        out.command = insn->detail.padding.command;
+        out.hop = insn->detail.padding.hop;
+        if (!(insn->detail.padding.flags & CIRCFLOW_PADDING_ASKS))
+            put_on_wire(at, slot, &out, 0);
+        break;
+    case CIRCFLOW_INSN_DELIVER:
+        if (insn->detail.deliver.form == CIRCFLOW_FORM_TOKEN)
+            token_back(insn->detail.deliver.token);
+        else
+            fill(&out, body, insn->detail.deliver.body_len);
+        break;
+    case CIRCFLOW_INSN_DISCARD:
+        token_back(insn->detail.discard.token);
+        break;
+    case CIRCFLOW_INSN_WRITE:
+        if (insn->detail.write.form == CIRCFLOW_FORM_TOKEN)
+            token_back(insn->detail.write.token);
+        else
+            fill(&out, body, insn->detail.write.body_len);
+        break;
+    case CIRCFLOW_INSN_LINKED:
+    case CIRCFLOW_INSN_USABLE:
+        keep_set(on, insn->set);
+        break;
+    case CIRCFLOW_INSN_CLOSE:
+        MUST(circflow_strerror(insn->detail.close.cause) != NULL);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_insn(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    int at = *(int *)userdata;
+    obey(at, insn, body);
+    if (h.nest > 0 && h.depth == 1) {
+        h.nest--;
+        h.depth++;
+        operate();
+        h.depth--;
+    }
+}
+
+void drain(int at, size_t budget)
+{
+    node *on = &h.nodes[at];
+    uint8_t more = 0;
+    if (on->draining)
+        return;
+    on->draining = 1;
+    (void)circflow_engine_drain(on->engine, budget, maybe(&more), on_insn, &at);
+    on->draining = 0;
+}
+
+static void on_discard(void *userdata, uint64_t token, uint32_t cost)
+{
+    (void)userdata;
+    (void)cost;
+    token_back(token);
+}
+
+/* It may only wake a loop, and ours looks at all of them anyway. */
+static void on_notify(void *userdata)
+{
+    ++*(unsigned *)userdata;
+}
+
+void node_new(int at)
+{
+    node *on = &h.nodes[at];
+    static unsigned news;
+    circflow_engine_config config;
+    circflow_set_config terms;
+    uint8_t shape = take8();
+    memset(on, 0, sizeof *on);
+    for (int slot = 0; slot < SLOTS; slot++)
+        on->ends[slot].peer = -1;
+    MUST(circflow_engine_config_init(&config, sizeof config) == CIRCFLOW_OK);
+    memset(config.seed, at + 1, sizeof config.seed);
+    config.engine_tag = (uint32_t)at + 1;
+    if (shape & 1)
+        config.insns_max = 1 + shape % 7;
+    if (shape & 2)
+        config.held_bytes_max = 4096;
+    if (shape & 4) {
+        config.edge_high_cells = 4;
+        config.edge_low_cells = 1;
+    }
+    if (shape & 8)
+        config.circuits_max = config.sets_max = 4;
+    if (shape & 16)
+        config.streams_max = 3;
+    MUST(circflow_engine_new(&config, &on->engine) == CIRCFLOW_OK);
+    if (h.hub != NULL && at > 0 && !(shape & 32))
+        MUST(circflow_engine_join(on->engine, h.hub, on_notify, &news) == CIRCFLOW_OK);
+    if (at > 0 && !(shape & 64)) {
+        MUST(circflow_set_config_init(&terms, sizeof terms) == CIRCFLOW_OK);
+        terms.legs_max = 4;
+        MUST(circflow_engine_accept_sets(on->engine, &terms) == CIRCFLOW_OK);
+    }
+}
+
+void node_free(int at)
+{
+    node *on = &h.nodes[at];
+    if (on->draining) {
+        MUST(circflow_engine_free(on->engine, on_discard, NULL) == CIRCFLOW_ERR_REENTRANT);
+        return;
+    }
+    MUST(circflow_engine_free(on->engine, on_discard, NULL) == CIRCFLOW_OK);
+    on->engine = NULL;
+    for (int other = 0; other < ENGINES; other++)
+        for (int slot = 0; slot < SLOTS; slot++)
+            if (h.nodes[other].ends[slot].peer == at)
+                h.nodes[other].ends[slot].peer = -1;
+}
+
+static void on_log(void *userdata, uint32_t level, uint32_t engine_tag, const char *line)
+{
+    (void)userdata;
+    (void)engine_tag;
+    MUST(level >= 1 && level <= 5 && strlen(line) > 0);
+}
+
+static void on_leftover(void *userdata, const circflow_queue_item *item)
+{
+    (void)userdata;
+    if (item->form == CIRCFLOW_FORM_TOKEN)
+        token_back(item->token);
+}
+
+static void print_said(void)
+{
+    for (int kind = 1; kind < 16; kind++)
+        fprintf(stderr, "insn %d: %u\n", kind, h.insns[kind]);
+    for (int kind = 1; kind < 8; kind++)
+        fprintf(stderr, "verdict %d: %u\n", kind, h.verdicts[kind]);
+}
+
+int circflow_fuzz_abi(const uint8_t *bytes, size_t len);
+
+/* Plays one input. */
+int circflow_fuzz_abi(const uint8_t *bytes, size_t len)
+{
+    circflow_hub_config config;
+    circflow_queue_config queue;
+    memset(&h, 0, sizeof h);
+    h.at = bytes;
+    h.stop = bytes + len;
+    h.now = UINT64_C(1000000000);
+    MUST(circflow_log_set(take8() % 5 + 1, on_log, NULL) == CIRCFLOW_OK);
+    MUST(circflow_hub_config_init(&config, sizeof config) == CIRCFLOW_OK);
+    memset(config.seed, 9, sizeof config.seed);
+    MUST(circflow_hub_new(&config, &h.hub) == CIRCFLOW_OK);
+    MUST(circflow_queue_config_init(&queue, sizeof queue) == CIRCFLOW_OK);
+    queue.backlog_max = 5;
+    queue.item_max = 64;
+    MUST(circflow_queue_new(&queue, &h.queue) == CIRCFLOW_OK);
+    for (int at = 0; at < ENGINES; at++)
+        node_new(at);
+    for (int ops = 0; ops < OPS_MAX && h.at < h.stop; ops++) {
+        h.depth = 1;
+        operate();
+    }
+    h.null_in = h.nest = 0;
+    for (int at = 0; at < ENGINES; at++)
+        node_free(at);
+    MUST(circflow_queue_free(h.queue, on_leftover, NULL) == CIRCFLOW_OK);
+    MUST(circflow_hub_free(h.hub) == CIRCFLOW_OK);
+    for (size_t token = 0; token + 1 < TOKENS; token++)
+        MUST(h.tokens[token] != LENT);
+    MUST(circflow_log_set(1, NULL, NULL) == CIRCFLOW_OK);
+    if (getenv("CIRCFLOW_FUZZ_SAID") != NULL)
+        print_said();
+    return 0;
+}

@@ -1,0 +1,17 @@
+//! The simulation as a library, so that the fuzzers can play its hostile peer: sim/README.md.
+
+pub mod cell;
+pub mod check;
+pub mod hostile;
+pub mod link;
+pub mod model;
+pub mod node;
+pub mod pad;
+pub mod plan;
+pub mod receive;
+pub mod rng;
+pub mod send;
+pub mod stream;
+pub mod tally;
+pub mod tunnel;
+pub mod world;
