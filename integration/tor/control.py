@@ -8,7 +8,7 @@ import threading
 class Control:
     """One connection, with a thread that reads it: answers go to whoever asked, events are counted here."""
 
-    def __init__(self, port, cookie_path, seconds=10):
+    def __init__(self, port, cookie_path, seconds=60):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=seconds)
         self.sock.settimeout(None)
         self.seconds = seconds
@@ -81,6 +81,14 @@ class Control:
             if match and name:
                 sets.setdefault(name.group(1), []).append(match.group(1))
         return sets
+
+    def built_circuits(self):
+        """How many circuits of three hops are built, in no set."""
+        count = 0
+        for line in self.ask("GETINFO circuit-status"):
+            match = re.match(r"(?:250[-+]circuit-status=)?\d+ BUILT (\S+) .*PURPOSE=GENERAL", line)
+            count += bool(match) and match.group(1).count(",") == 2
+        return count
 
     def circuit_of(self, target, since):
         """The circuit of the last stream to a target, of those that came after the first `since`."""

@@ -35,14 +35,14 @@ class FileServer:
     def _serve(self, peer):
         try:
             with peer:
-                peer.settimeout(60)
+                peer.settimeout(120)
                 verb, size = _read_line(peer).split()
                 if verb == "GET":
                     peer.sendall(memoryview(self.content)[: int(size)])
                     peer.shutdown(socket.SHUT_WR)
                     peer.recv(1)
                 else:
-                    digest, _ = _read_digest(peer, int(size), time.monotonic() + 600)
+                    digest, _ = _read_digest(peer, int(size), time.monotonic() + 900)
                     peer.sendall(digest.encode() + b"\n")
         except (OSError, ValueError, TimeoutError):
             pass
