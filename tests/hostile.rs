@@ -45,6 +45,7 @@ impl Host {
             streams_max: STREAMS_MAX,
             stream_bytes_max: 3000,
             stream_memory: 200,
+            pace: circflow::padding::Pace::default(),
             ..common::config(5)
         });
         Host {

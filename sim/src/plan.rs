@@ -156,6 +156,7 @@ impl Plan {
             streams_max: if index < self.clients { self.streams_max } else { self.streams_max.div_ceil(2) },
             stream_bytes_max: self.stream_bytes_max,
             stream_memory: self.stream_memory,
+            pace: circflow::padding::Pace::default(),
         }
     }
 }

@@ -92,6 +92,25 @@ pub const TIMERS_BEGUN_MAX: usize = MACHINES_MAX;
 /// left is due a nanosecond later.
 pub const PADDING_STEPS_MAX: u32 = 64;
 
+/// Default for what one machine may do on its own account at one time, or a padder's machines in one
+/// [`PADDING_FLOOR_DEFAULT`]: more than any known defence does, which wait between two cells. Machines whose delays are 0
+/// would do it for ever.
+pub const PADDING_BURST_DEFAULT: u32 = 64;
+
+/// The most of [`PADDING_BURST_DEFAULT`] that can be asked for: some milliseconds of work in a row.
+pub const PADDING_BURST_LIMIT: u32 = 4096;
+
+/// Default for how long a machine rests after a burst, and between two things then, until it waits as long by itself: a
+/// thousand wake-ups in a second, each for little.
+pub const PADDING_FLOOR_DEFAULT: u64 = 1_000_000;
+
+/// The longest rest that can be asked for: longer ones would stop a machine rather than slow it down.
+pub const PADDING_FLOOR_LIMIT: u64 = 1_000_000_000;
+
+/// Bursts that the machines of one padder may be ahead of their time: delays of a microsecond are not 0, and cost the
+/// same.
+pub const PADDING_BURSTS_AHEAD: u64 = 16;
+
 /// How far behind the clock a timer's event may lie. Up to there an event has the time at which it was due, so that a
 /// loop's lateness does not slow a constant rate down; a process that stood still for longer does not make up for it.
 pub const PADDING_LATE_MAX: u64 = 1_000_000_000;

@@ -3,6 +3,7 @@
 use crate::base::Nanos;
 use crate::conflux::Role;
 use crate::congestion::PathClass;
+use crate::padding::Pace;
 use crate::reactor::Marks;
 
 /// What an engine is made with.
@@ -28,6 +29,8 @@ pub struct Config {
     pub stream_bytes_max: u32,
     /// How long a stream that was closed here stays known, up to [`crate::base::limits::STREAM_MEMORY_MAX`].
     pub stream_memory: Nanos,
+    /// How much the machines of a padder do at a time.
+    pub pace: Pace,
 }
 
 /// What a circuit is opened with.

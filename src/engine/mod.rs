@@ -41,7 +41,7 @@ use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::{Cause, Effect, Lane, LegIx, Manager, Report, Role, Store, Terms};
 use crate::congestion::{Params, PathClass};
 use crate::hub::{Port, Spares};
-use crate::padding::{Effect as PaddingEffect, Keys, Machines, Terms as PaddingTerms};
+use crate::padding::{Effect as PaddingEffect, Keys, Machines, Pace, Terms as PaddingTerms};
 use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::command::STREAM_NEEDED;
 use crate::wire::conflux::Nonce;
@@ -103,6 +103,7 @@ pub struct Engine {
     streams_max: u32,
     stream_bytes_max: u32,
     stream_memory: Nanos,
+    pace: Pace,
     /// Messages of streams that nothing explains, and that were dropped.
     unexplained: u64,
     /// Streams to wake later, of the call under way; empty between calls.
@@ -135,7 +136,9 @@ impl Engine {
             && marks(config.marks.high, config.marks.low, config.marks.over).is_some()
             && config.streams_max > 0
             && config.stream_memory <= limits::STREAM_MEMORY_MAX
-            && config.stream_bytes_max > 0;
+            && config.stream_bytes_max > 0
+            && (1..=limits::PADDING_BURST_LIMIT).contains(&config.pace.burst)
+            && config.pace.floor <= limits::PADDING_FLOOR_LIMIT;
         if !fits {
             return Err(Error::INVALID);
         }
@@ -174,6 +177,7 @@ impl Engine {
             streams_max: config.streams_max,
             stream_bytes_max: config.stream_bytes_max,
             stream_memory: config.stream_memory,
+            pace: config.pace,
             unexplained: 0,
             wakes: Vec::new(),
             port: None,

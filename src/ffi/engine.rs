@@ -10,6 +10,7 @@ use super::status::circflow_status::*;
 use super::types::*;
 use crate::base::limits;
 use crate::engine::{Config, Engine};
+use crate::padding::Pace;
 use crate::reactor::Marks;
 use libc::{c_char, c_void, size_t};
 use zeroize::Zeroize;
@@ -34,7 +35,7 @@ pub unsafe extern "C" fn circflow_engine_config_init(
 /// @param config  From circflow_engine_config_init(). It is copied.
 ///
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
-/// sets_max or insns_max is 0 or above its bound, edge_low_cells is not below edge_high_cells, edge_over_cells is below
+/// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, edge_low_cells is not below edge_high_cells, edge_over_cells is below
 /// 32, or streams_max or stream_bytes_max is 0.
 #[no_mangle]
 #[must_use]
@@ -49,6 +50,9 @@ pub unsafe extern "C" fn circflow_engine_new(
         Ok(config) => config,
         Err(status) => return status,
     };
+    if config.reserved2 != 0 {
+        return CIRCFLOW_ERR_INVALID;
+    }
     let mut core = Config {
         seed: config.seed,
         tag: config.engine_tag,
@@ -60,6 +64,7 @@ pub unsafe extern "C" fn circflow_engine_new(
         streams_max: config.streams_max,
         stream_bytes_max: config.stream_bytes_max,
         stream_memory: config.stream_memory_ns,
+        pace: Pace { burst: config.padding_burst_max, floor: config.padding_floor_ns },
     };
     let made = Engine::new(&core);
     config.seed.zeroize();
@@ -296,6 +301,9 @@ fn config_defaults() -> circflow_engine_config {
         stream_bytes_max: limits::STREAM_BUFFERED_DEFAULT,
         reserved: 0,
         stream_memory_ns: limits::STREAM_MEMORY_DEFAULT,
+        padding_floor_ns: limits::PADDING_FLOOR_DEFAULT,
+        padding_burst_max: limits::PADDING_BURST_DEFAULT,
+        reserved2: 0,
     }
 }
 

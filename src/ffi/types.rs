@@ -144,6 +144,15 @@ pub struct circflow_engine_config {
     /// use, and DATA, XON and XOFF that come for it are dealt with. The longest round trip counts when it is longer, up
     /// to 10 minutes in all. Default 60 s, at most 10 minutes.
     pub stream_memory_ns: u64,
+    /// How long a padding machine rests after padding_burst_max things that it did without waiting, and between two of
+    /// them then, until it waits as long by itself. 0: it never rests. Default 1 ms, at most 1 s.
+    pub padding_floor_ns: u64,
+    /// What one padding machine may do on its own account at one time (a timer that ends or begins, a padding cell, a
+    /// block), and all of a padder in padding_floor_ns, 16 bursts ahead. What a cell sets off begins a burst anew. No
+    /// known defence does so much. Default 64, 1 to 4096.
+    pub padding_burst_max: u32,
+    /// Zero.
+    pub reserved2: u32,
 }
 
 /// What a set is made with. Fill it with circflow_set_config_init(), then change what you want.

@@ -24,6 +24,23 @@ pub use machines::{BadMachines, Machines};
 pub use negotiation::NotNow;
 pub use padder::Stats;
 
+use crate::base::{limits, Nanos};
+
+/// How much machines do without waiting, and how long they rest then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pace {
+    /// What one machine may do at one time.
+    pub burst: u32,
+    /// How long it rests; 0 for never.
+    pub floor: Nanos,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace { burst: limits::PADDING_BURST_DEFAULT, floor: limits::PADDING_FLOOR_DEFAULT }
+    }
+}
+
 /// What a padder is made with.
 #[derive(Clone, Debug)]
 pub struct Terms {

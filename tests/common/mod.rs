@@ -116,6 +116,7 @@ pub fn config(tag: u32) -> Config {
         streams_max: 64,
         stream_bytes_max: 1 << 20,
         stream_memory: 60_000_000_000,
+        pace: circflow::padding::Pace::default(),
     }
 }
 
