@@ -38,7 +38,12 @@ impl Engine {
                 }
                 other => {
                     let queued = *other;
-                    (!matches!(self.compose(queued, &mut []), Ok(None)), None)
+                    if matches!(self.compose(queued, &mut []), Ok(None)) {
+                        self.queue.drop_first();
+                        self.taken(queued);
+                        continue;
+                    }
+                    (true, None)
                 }
             };
             if says_something {
@@ -262,7 +267,7 @@ impl Engine {
 
     /// That a stream may send again.
     fn resume_of(&self, id: Id) -> Option<Instruction> {
-        let stream = self.streams.get(id)?;
+        let stream = self.streams.get(id).filter(|stream| !stream.outgoing.stopped())?;
         let about = match stream.owner {
             Owner::Circuit(circuit) => self.about(circuit)?,
             Owner::Set(set) => {

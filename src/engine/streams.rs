@@ -343,8 +343,15 @@ impl Engine {
                 self.alarms.cancel_stream(stream);
                 Ok(Verdict { stream_tag: tag, ..verdict })
             }
+            Ok(Write::Stop { stream }) => {
+                self.alarms.cancel_stream(stream);
+                // A RESUME that waits is not given any more.
+                self.streams.get_mut(stream).into_iter().for_each(|stream| stream.refused |= stream.told);
+                Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
+            }
             Ok(Write::Consume { resumes }) => {
                 if let Some(stream) = resumes {
+                    self.alarms.cancel_stream(stream);
                     self.wake_stream(stream);
                 }
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })

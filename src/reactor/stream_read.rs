@@ -68,9 +68,10 @@ impl Streams {
         }
     }
 
-    /// A stream may send again, after XON or when its rate lets it. True when the host is to hear of it.
+    /// A stream may send again, after XON or when its rate lets it. True when the host is to hear of it: not while XOFF
+    /// stops the stream, whatever its rate says.
     pub fn wake(&mut self, arena: &mut Arena<Stream>, id: Id) -> bool {
-        let Some(stream) = arena.get_mut(id) else { return false };
+        let Some(stream) = arena.get_mut(id).filter(|stream| !stream.outgoing.stopped()) else { return false };
         let refused = std::mem::take(&mut stream.refused);
         if stream.readable {
             self.enqueue(id, stream);

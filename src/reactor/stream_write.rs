@@ -35,6 +35,11 @@ pub enum Write {
         /// The stream that may be read again, if one may.
         resumes: Option<Id>,
     },
+    /// It was XOFF: nothing of this stream goes out before XON.
+    Stop {
+        /// The stream.
+        stream: Id,
+    },
     /// Nothing explains it, and it does no harm: it is dropped.
     Drop,
     /// A stream is not to be: answer END with this reason.
@@ -135,7 +140,7 @@ impl Streams {
                 Xoff::decode(message.body).map_err(|_| Fault::BadFlow)?;
                 stream.said.xoffs_received = stream.said.xoffs_received.saturating_add(1);
                 judge(stream.outgoing.handle_xoff(), rules.part)?;
-                Ok(Write::Consume { resumes: None })
+                Ok(Write::Stop { stream: id })
             }
             (Command::XON, _) => {
                 let xon = Xon::decode(message.body).map_err(|_| Fault::BadFlow)?;
