@@ -708,7 +708,7 @@ typedef struct circflow_engine_config {
   // them then, until it waits as long by itself. 0: it never rests. Default 1 ms, at most 1 s.
   uint64_t padding_floor_ns;
   // What one padding machine may do on its own account at one time (a timer that ends or begins, a padding cell, a
-  // block), and all of a padder in padding_floor_ns, 16 bursts ahead. What a cell sets off begins a burst anew. No
+  // block), and all of a padder in padding_floor_ns, 64 bursts ahead. What a cell sets off begins a burst anew. No
   // known defence does so much. Default 64, 1 to 4096.
   uint32_t padding_burst_max;
   // Zero.
@@ -1464,8 +1464,8 @@ enum circflow_status circflow_engine_config_init(struct circflow_engine_config *
 // @param config  From circflow_engine_config_init(). It is copied.
 //
 // CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
-// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, edge_low_cells is not below edge_high_cells, edge_over_cells is below
-// 32, or streams_max or stream_bytes_max is 0.
+// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, edge_low_cells is
+// not below edge_high_cells, edge_over_cells is below 32, or streams_max or stream_bytes_max is 0.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_new(const struct circflow_engine_config *config,
                                          struct circflow_engine **engine_out);

@@ -28,7 +28,8 @@
 
 mod common;
 
-use common::machines::{constant_rate, frozen, toggle};
+use circflow::padding::Pace;
+use common::machines::{constant_rate, for_people, frozen, toggle};
 use common::padding_net::*;
 use maybenot::Machine;
 use maybenot_machines::get_machine;
@@ -43,6 +44,7 @@ const FAR: u64 = 5_000_000_000;
 
 type Machines = [Vec<Machine>; 2];
 
+#[derive(Clone)]
 struct Defence {
     name: &'static str,
     machines: fn(u64) -> Machines,
@@ -114,15 +116,15 @@ fn explained() -> Vec<Defence> {
 
 /// Both: circflow, the simulator.
 fn run(defence: &Defence, delay: u64, seed: u64) -> [Outcome; 2] {
-    run_with(defence, delay, seed, |machine| machine)
+    run_with(defence, delay, seed, Pace::default(), |machine| machine)
 }
 
-fn run_with(defence: &Defence, delay: u64, seed: u64, change: impl Fn(Machine) -> Machine) -> [Outcome; 2] {
+fn run_with(defence: &Defence, delay: u64, seed: u64, pace: Pace, change: impl Fn(Machine) -> Machine) -> [Outcome; 2] {
     let trace = emissions(include_str!("data/transfer.trace"), NEAR);
     let trace = trace.map(|times| times.iter().map(|at| at * defence.slower).collect::<Vec<u64>>());
     let machines = (defence.machines)(seed).map(|list| list.into_iter().map(&change).collect::<Vec<_>>());
     let case =
-        Case { delay, machines: machines.each_ref().map(|list| &list[..]), seed, ends_short: defence.ends_short };
+        Case { delay, machines: machines.each_ref().map(|list| &list[..]), seed, ends_short: defence.ends_short, pace };
     let theirs = run_simulator(&case, &trace);
     let ours = run_circflow(&case, &theirs.ends.each_ref().map(|end| end.emitted.clone()));
     for (end, times) in trace.iter().enumerate() {
@@ -141,6 +143,27 @@ fn named(list: Vec<Defence>, name: &str) -> Defence {
 /// Cells at the same time before the wires part.
 fn same(ours: &End, theirs: &End) -> usize {
     ours.wire().iter().zip(&theirs.wire()).take_while(|(a, b)| a == b).count()
+}
+
+/// Machines that never wait are slowed down. No defence is one: neither those of maybenot-machines nor our own.
+#[test]
+fn what_bounds_endless_machines_changes_no_defence() {
+    let defences = [fixed(), random(), explained()].concat().into_iter();
+    let shipped = defences
+        .flat_map(|defence| (1..=6).map(move |seed| (defence.name, (defence.machines)(seed), defence.slower, seed)));
+    let own = for_people().into_iter().map(|(name, list)| (name, [list.clone(), list], 1, 1));
+    let mut padding = 0;
+    for (name, machines, slower, seed) in shipped.chain(own) {
+        let trace = emissions(include_str!("data/transfer.trace"), NEAR);
+        let trace = trace.map(|times| times.iter().map(|at| at * slower).collect::<Vec<u64>>());
+        let [bounded, free] = [Pace::default(), Pace { floor: 0, ..Pace::default() }].map(|pace| {
+            let machines = machines.each_ref().map(|list| &list[..]);
+            run_circflow(&Case { delay: NEAR, machines, seed, ends_short: false, pace }, &trace)
+        });
+        assert!(bounded == free, "{name}");
+        padding += free.ends.iter().map(|end| end.padding.len()).sum::<usize>();
+    }
+    assert!(padding > 10_000, "{padding}");
 }
 
 #[test]
@@ -180,7 +203,9 @@ fn with_frozen_draws_the_wires_are_the_same() {
     for defence in random().into_iter().take(4) {
         for seed in 1..=6 {
             let freeze = |machine| frozen(machine, &mut StdRng::seed_from_u64(seed));
-            let [ours, theirs] = run_with(&defence, NEAR, seed, freeze);
+            // A delay that is frozen at a few microseconds makes a machine that no defence is.
+            let pace = Pace { floor: 0, ..Pace::default() };
+            let [ours, theirs] = run_with(&defence, NEAR, seed, pace, freeze);
             if ours == theirs {
                 continue;
             }
@@ -256,7 +281,7 @@ fn regulator_blocks_again_after_it_has_let_its_queue_out() {
 fn what_waited_goes_out_between_two_blocks() {
     let machines = [vec![toggle(1000.0)], vec![]];
     let machines = machines.each_ref().map(|list| &list[..]);
-    let case = Case { delay: NEAR, machines, seed: 1, ends_short: false };
+    let case = Case { delay: NEAR, machines, seed: 1, ends_short: false, pace: Pace::default() };
     let outcome = run_circflow(&case, &[vec![0, 100_000, 200_000, 1_500_000], vec![]]);
     assert_eq!(outcome.ends[CLIENT].sent, [0, 1_000_000, 1_000_000, 2_000_000]);
 }

@@ -5,7 +5,7 @@ mod common;
 use circflow::base::Id;
 use circflow::conflux::{Message, Role};
 use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Config, Engine, Error, VerdictKind, What};
-use circflow::padding::{Answer, Keys, Machines, Pad, Terms};
+use circflow::padding::{Answer, Keys, Machines, Pace, Pad, Terms};
 use circflow::wire::Command;
 use common::any_machines::{any_machines, tame};
 use common::naive_padding::{Made, Naive, Out};
@@ -27,7 +27,9 @@ fn opened_as(kind: Kind, room: u32, tag: u64) -> CircuitConfig {
 }
 
 fn seeded(seed: u64) -> Config {
-    Config { seed: [seed as u8; 32], ..config(1) }
+    // Machines that rest are compared in tests/defences.rs, with those that do not.
+    let pace = Pace { floor: 0, ..Pace::default() };
+    Config { seed: [seed as u8; 32], pace, ..config(1) }
 }
 
 fn load(machines: &[Machine]) -> Machines {

@@ -93,8 +93,8 @@ pub const TIMERS_BEGUN_MAX: usize = MACHINES_MAX;
 pub const PADDING_STEPS_MAX: u32 = 64;
 
 /// Default for what one machine may do on its own account at one time, or a padder's machines in one
-/// [`PADDING_FLOOR_DEFAULT`]: more than any known defence does, which wait between two cells. Machines whose delays are 0
-/// would do it for ever.
+/// [`PADDING_FLOOR_DEFAULT`]: more than any known defence does, which wait between two cells. Machines whose delays
+/// are 0 would do it for ever.
 pub const PADDING_BURST_DEFAULT: u32 = 64;
 
 /// The most of [`PADDING_BURST_DEFAULT`] that can be asked for: some milliseconds of work in a row.
@@ -108,8 +108,8 @@ pub const PADDING_FLOOR_DEFAULT: u64 = 1_000_000;
 pub const PADDING_FLOOR_LIMIT: u64 = 1_000_000_000;
 
 /// Bursts that the machines of one padder may be ahead of their time: delays of a microsecond are not 0, and cost the
-/// same.
-pub const PADDING_BURSTS_AHEAD: u64 = 16;
+/// same. Break-Pad, with unlucky draws, sends all of its 1,500 cells a microsecond apart; this lets 4,096 pass.
+pub const PADDING_BURSTS_AHEAD: u64 = 64;
 
 /// How far behind the clock a timer's event may lie. Up to there an event has the time at which it was due, so that a
 /// loop's lateness does not slow a constant rate down; a process that stood still for longer does not make up for it.

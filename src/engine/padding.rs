@@ -495,12 +495,13 @@ impl Engine {
     fn padding_of(&mut self, id: Id) -> Result<&mut Padding<Lane>, Error> {
         self.circuits.lookup(id)?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
+        let pace = self.pace;
         let (asks, outbox_max) = (circuit.config.flags.has(CircuitFlags::OWN_QUEUE), circuit.config.held_sends_max);
         if circuit.padding.is_none() {
             self.padded += 1;
         }
         circuit.plain_hop = NO_HOP;
-        Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max))))
+        Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max, pace))))
     }
 
     /// Changes a circuit's padding, if it has any, and sees to it that it is woken in time.

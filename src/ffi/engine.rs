@@ -35,8 +35,8 @@ pub unsafe extern "C" fn circflow_engine_config_init(
 /// @param config  From circflow_engine_config_init(). It is copied.
 ///
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
-/// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, edge_low_cells is not below edge_high_cells, edge_over_cells is below
-/// 32, or streams_max or stream_bytes_max is 0.
+/// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, edge_low_cells is
+/// not below edge_high_cells, edge_over_cells is below 32, or streams_max or stream_bytes_max is 0.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_engine_new(

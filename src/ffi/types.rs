@@ -148,7 +148,7 @@ pub struct circflow_engine_config {
     /// them then, until it waits as long by itself. 0: it never rests. Default 1 ms, at most 1 s.
     pub padding_floor_ns: u64,
     /// What one padding machine may do on its own account at one time (a timer that ends or begins, a padding cell, a
-    /// block), and all of a padder in padding_floor_ns, 16 bursts ahead. What a cell sets off begins a burst anew. No
+    /// block), and all of a padder in padding_floor_ns, 64 bursts ahead. What a cell sets off begins a burst anew. No
     /// known defence does so much. Default 64, 1 to 4096.
     pub padding_burst_max: u32,
     /// Zero.

@@ -4,7 +4,7 @@ use super::negotiation::Negotiation;
 use super::padder::{Action, Due, Padder};
 use super::table::{rule, Gate, Ruling, Waiting};
 use super::unwritten::Unwritten;
-use super::{Admission, Answer, Effect, Key, Pad, Stats, Terms};
+use super::{Admission, Answer, Effect, Key, Pace, Pad, Stats, Terms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
@@ -30,6 +30,7 @@ pub struct Padding<H> {
     gate: Gate,
     /// The host has a queue of its own, and decides.
     asks: bool,
+    pace: Pace,
     /// When the last block ended, as long as what waited has not been let out.
     opening: Option<Nanos>,
     /// A padder went, and left another bypass or more room; nobody has been told yet.
@@ -73,12 +74,13 @@ const NOBODY: usize = usize::MAX;
 
 impl<H> Padding<H> {
     /// Nothing yet. `asks` when the host has a queue of its own; `outbox_max` caps what is held for it otherwise.
-    pub fn new(asks: bool, outbox_max: u32) -> Self {
+    pub fn new(asks: bool, outbox_max: u32, pace: Pace) -> Self {
         Padding {
             next: NEVER,
             padders: Vec::new(),
             gate: Gate::Open,
             asks,
+            pace,
             opening: None,
             moved: false,
             stopped: false,
@@ -127,7 +129,7 @@ impl<H> Padding<H> {
         if self.has(terms.hop, terms.slot) || self.padders.len() >= limits::PADDERS_MAX {
             return false;
         }
-        let Some(padder) = Padder::new(terms, now, key) else { return false };
+        let Some(padder) = Padder::new(terms, now, key, self.pace) else { return false };
         self.padders.reserve_exact(1);
         self.padders.push(padder);
         true
@@ -170,13 +172,13 @@ impl<H> Padding<H> {
     #[inline]
     pub fn received(&mut self, hop: u8, is_padding: bool, now: Nanos) {
         self.tell(hop, now, |padder| {
-            padder.trigger(TriggerEvent::TunnelRecv, now);
+            padder.trigger(TriggerEvent::TunnelRecv, now, !is_padding);
             if is_padding && padder.hop == hop {
                 padder.stats.padding_recv += 1;
-                padder.trigger(TriggerEvent::PaddingRecv, now);
+                padder.trigger(TriggerEvent::PaddingRecv, now, false);
             } else {
                 padder.stats.normal_recv += 1;
-                padder.trigger(TriggerEvent::NormalRecv, now);
+                padder.trigger(TriggerEvent::NormalRecv, now, !is_padding);
             }
         });
     }
@@ -212,7 +214,7 @@ impl<H> Padding<H> {
         let now = now.max(self.latest);
         self.tell(hop, now, |padder| {
             padder.stats.normal_sent += 1;
-            padder.trigger(TriggerEvent::NormalSent, now);
+            padder.trigger(TriggerEvent::NormalSent, now, true);
         });
     }
 
@@ -227,7 +229,7 @@ impl<H> Padding<H> {
     pub fn written(&mut self, cells: u32, now: Nanos) {
         for _ in 0..cells.min(self.unwritten.cells()) {
             let Some(hop) = self.unwritten.pop() else { break };
-            self.tell(hop, now, |padder| padder.trigger(TriggerEvent::TunnelSent, now));
+            self.tell(hop, now, |padder| padder.trigger(TriggerEvent::TunnelSent, now, false));
         }
         self.latest = now;
     }
@@ -309,10 +311,10 @@ impl<H> Padding<H> {
             self.latest = time;
             match what {
                 Due::BlockEnd => self.each(index, |padder| padder.end_block(time)),
-                Due::Begun => self.each(index, |padder| padder.tell_begun(time)),
-                Due::Timer(machine) => self.each(index, |padder| padder.timer(machine, time)),
+                Due::Begun => self.each(index, |padder| padder.tell_begun(time, true)),
+                Due::Timer(machine) => self.each(index, |padder| padder.timer(machine, at, time)),
                 Due::Action(machine) => {
-                    match self.padders.get_mut(index).and_then(|padder| padder.take_action(machine)) {
+                    match self.padders.get_mut(index).and_then(|padder| padder.take_action(machine, at, time)) {
                         Some(Action::Block { duration, bypass, replace }) => {
                             self.each(index, |padder| padder.block(machine, duration, bypass, replace, time));
                         }
@@ -563,10 +565,10 @@ impl<H> Padding<H> {
                 padder.stats.padding_sent += 1;
                 padder.padding_sent(machine, now);
             } else if padder.hop == hop {
-                padder.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(NOBODY) }, now);
+                padder.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(NOBODY) }, now, false);
             } else {
                 padder.stats.normal_sent += 1;
-                padder.trigger(TriggerEvent::NormalSent, now);
+                padder.trigger(TriggerEvent::NormalSent, now, false);
             }
         }
     }

@@ -31,7 +31,7 @@ use crate::base::{limits, Nanos};
 pub struct Pace {
     /// What one machine may do at one time.
     pub burst: u32,
-    /// How long it rests; 0 for never.
+    /// How long it rests at least; 0 for never.
     pub floor: Nanos,
 }
 

@@ -4,7 +4,7 @@
 //! ("pad", "block") and one internal timer, and the machines of a padder share one block.
 
 use super::clock::{Generator, Key, Span, Tick};
-use super::{Machines, Terms};
+use super::{Machines, Pace, Terms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use maybenot::{Framework, MachineId, Timer, TriggerAction, TriggerEvent};
@@ -57,6 +57,11 @@ pub(super) struct Padder {
     pub queued_max: u32,
     pub inbound_frac: f64,
     pub inbound_grace: u64,
+    pace: Pace,
+    /// How far the machines are with what they may do, as a time: it runs ahead by a part of the floor with each thing.
+    spent_until: Nanos,
+    /// When the last rest ends: others end a whole number of floors later, so that machines that rest wake together.
+    rest_end: Nanos,
     pub stats: Stats,
 }
 
@@ -68,6 +73,40 @@ struct Run {
     action: Action,
     /// Padding instructions that the host has not answered.
     asked: u16,
+    /// What the machine has done on its own account at the time of `since`.
+    burst: u16,
+    /// That was too much: it does nothing before `since`.
+    resting: bool,
+    since: Nanos,
+}
+
+impl Run {
+    /// Moves what the machine asks for to the end of its rest.
+    #[inline]
+    fn after_rest(&self, at: Nanos) -> Nanos {
+        if self.resting {
+            at.max(self.since)
+        } else {
+            at
+        }
+    }
+
+    /// A cell that is no padding has set an action off: a burst begins anew, unless the machine rests.
+    #[inline]
+    fn heard(&mut self, is_cell: bool) {
+        if is_cell && !self.resting {
+            self.burst = 0;
+        }
+    }
+
+    fn rest_until(&mut self, until: Nanos) {
+        (self.resting, self.since) = (true, until);
+        for at in [&mut self.action_at, &mut self.timer_at] {
+            if *at != NEVER {
+                *at = until.max(*at);
+            }
+        }
+    }
 }
 
 /// What is due when an action timer ends.
@@ -89,10 +128,17 @@ pub(super) enum Due {
 
 impl Padder {
     /// A padder, or `None` when a fraction is none or a machine is broken.
-    pub fn new(terms: &Terms, now: Nanos, key: Key) -> Option<Padder> {
+    pub fn new(terms: &Terms, now: Nanos, key: Key, pace: Pace) -> Option<Padder> {
         let machines = terms.machines.clone();
-        let idle =
-            Run { action_at: NEVER, timer_at: NEVER, action: Action::Pad { bypass: false, replace: false }, asked: 0 };
+        let idle = Run {
+            action_at: NEVER,
+            timer_at: NEVER,
+            action: Action::Pad { bypass: false, replace: false },
+            asked: 0,
+            burst: 0,
+            resting: false,
+            since: 0,
+        };
         let runs = vec![idle; machines.len()].into_boxed_slice();
         let framework =
             Framework::new(machines, terms.padding_frac, terms.blocking_frac, Tick(now), Generator::new(key)).ok()?;
@@ -112,6 +158,9 @@ impl Padder {
             queued_max: terms.queued_max,
             inbound_frac: terms.inbound_frac,
             inbound_grace: terms.inbound_grace,
+            pace,
+            spent_until: 0,
+            rest_end: 0,
             stats: Stats::default(),
         })
     }
@@ -144,17 +193,18 @@ impl Padder {
         }
     }
 
-    /// Tells the machines what happened, and sets the timers that they ask for.
+    /// Tells the machines what happened, and sets the timers that they ask for. `is_cell`: it was a cell that no
+    /// machine asked for.
     #[inline]
-    pub fn trigger(&mut self, event: TriggerEvent, now: Nanos) {
-        self.trigger_once(event, now);
+    pub fn trigger(&mut self, event: TriggerEvent, now: Nanos, is_cell: bool) {
+        self.trigger_once(event, now, is_cell);
         if !self.begun.is_empty() {
-            self.tell_begun(now);
+            self.tell_begun(now, false);
         }
     }
 
     #[inline]
-    fn trigger_once(&mut self, event: TriggerEvent, now: Nanos) {
+    fn trigger_once(&mut self, event: TriggerEvent, now: Nanos, is_cell: bool) {
         let mut cancelled = false;
         let runs = &mut *self.runs;
         for action in self.framework.trigger_events(std::slice::from_ref(&event), Tick(now)) {
@@ -162,18 +212,21 @@ impl Padder {
                 TriggerAction::SendPadding { timeout, bypass, replace, machine } => {
                     let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
                     run.action = Action::Pad { bypass: *bypass, replace: *replace };
-                    run.action_at = later(now, *timeout);
+                    run.heard(is_cell);
+                    run.action_at = run.after_rest(later(now, *timeout));
                     self.next = self.next.min(run.action_at);
                 }
                 TriggerAction::BlockOutgoing { timeout, duration, bypass, replace, machine } => {
                     let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
                     run.action = Action::Block { duration: duration.0, bypass: *bypass, replace: *replace };
-                    run.action_at = later(now, *timeout);
+                    run.heard(is_cell);
+                    run.action_at = run.after_rest(later(now, *timeout));
                     self.next = self.next.min(run.action_at);
                 }
                 TriggerAction::UpdateTimer { duration, replace, machine } => {
                     let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
-                    let at = later(now, *duration);
+                    run.heard(is_cell);
+                    let at = run.after_rest(later(now, *duration));
                     let current = if run.timer_at == NEVER { now } else { run.timer_at };
                     if *replace || at > current {
                         run.timer_at = at;
@@ -203,26 +256,75 @@ impl Padder {
     }
 
     /// Reports TimerBegin to the machines that set their internal timer. One that sets it again whenever it hears so
-    /// would never end: after some rounds the rest waits for the next step.
+    /// would never end: after some rounds the rest waits for the next step. What the first round tells is counted only
+    /// when a machine has asked for it on its own account.
     #[cold]
-    pub fn tell_begun(&mut self, now: Nanos) {
-        for _ in 0..limits::TIMER_ROUNDS_MAX {
+    pub fn tell_begun(&mut self, now: Nanos, on_own_account: bool) {
+        for round in 0..limits::TIMER_ROUNDS_MAX {
+            let mut told = false;
             for _ in 0..self.begun.len() {
                 let Some(machine) = self.begun.pop_front() else { break };
-                self.trigger_once(TriggerEvent::TimerBegin { machine: MachineId::from_raw(machine.into()) }, now);
+                if self.rests(machine, now) {
+                    self.begun.push_back(machine);
+                    continue;
+                }
+                told = true;
+                if round > 0 || on_own_account {
+                    self.spend(machine.into(), now, now);
+                }
+                let begun = TriggerEvent::TimerBegin { machine: MachineId::from_raw(machine.into()) };
+                self.trigger_once(begun, now, false);
             }
             if self.begun.is_empty() {
                 return;
             }
+            if !told {
+                break;
+            }
         }
         self.begun_at = now;
-        self.next = self.next.min(now);
+        self.next = self.next.min(self.begun_due());
+    }
+
+    fn rests(&self, machine: u8, now: Nanos) -> bool {
+        self.runs.get(usize::from(machine)).is_some_and(|run| run.resting && run.since > now)
+    }
+
+    /// When the first who waits to hear that its timer began may hear so.
+    fn begun_due(&self) -> Nanos {
+        let runs = self.begun.iter().filter_map(|&machine| self.runs.get(usize::from(machine)));
+        runs.map(|run| run.after_rest(self.begun_at)).fold(NEVER, Nanos::min)
+    }
+
+    /// Counts what a machine does on its own account, which was due at `due`. One that does too much without waiting
+    /// rests, and then does one thing after each rest, until it waits for longer by itself.
+    fn spend(&mut self, machine: u32, due: Nanos, now: Nanos) {
+        let Pace { burst, floor } = self.pace;
+        let Some(run) = self.runs.get_mut(machine as usize).filter(|_| floor > 0) else { return };
+        if due > run.since {
+            (run.burst, run.since) = (0, due);
+        }
+        run.resting = false;
+        run.burst += 1;
+        let ahead = floor.saturating_mul(limits::PADDING_BURSTS_AHEAD);
+        self.spent_until = self.spent_until.max(now).saturating_add(floor / u64::from(burst));
+        if u32::from(run.burst) >= burst || self.spent_until.saturating_sub(now) > ahead {
+            run.burst = (burst - 1) as u16;
+            let end = now.saturating_add(floor).min(NEVER - 1);
+            if now >= self.rest_end {
+                self.rest_end = end;
+            } else {
+                let floors = end.saturating_sub(self.rest_end).div_ceil(floor);
+                self.rest_end = self.rest_end.saturating_add(floors.saturating_mul(floor)).min(NEVER - 1);
+            }
+            run.rest_until(self.rest_end);
+        }
     }
 
     /// What is due first, and when.
     pub fn earliest(&self) -> Option<(Nanos, Due)> {
         // Due at no earlier time, or a machine that sets its timer for ever would keep all else from its turn.
-        let begun = (!self.begun.is_empty()).then_some((self.begun_at, Due::Begun));
+        let begun = (!self.begun.is_empty()).then(|| (self.begun_due(), Due::Begun));
         let block = (self.block_until, Due::BlockEnd);
         let timers = self.runs.iter().enumerate().flat_map(|(index, run)| {
             [(run.timer_at, Due::Timer(index as u32)), (run.action_at, Due::Action(index as u32))]
@@ -239,7 +341,7 @@ impl Padder {
     pub fn end_block(&mut self, now: Nanos) {
         self.stats.blocked = self.stats.blocked.saturating_add(now.saturating_sub(self.block_since));
         self.block_until = NEVER;
-        self.trigger(TriggerEvent::BlockingEnd, now);
+        self.trigger(TriggerEvent::BlockingEnd, now, false);
     }
 
     /// A block is due.
@@ -254,27 +356,30 @@ impl Padder {
             self.bypassable = bypass;
         }
         self.stats.blocks += 1;
-        self.trigger(TriggerEvent::BlockingBegin { machine: MachineId::from_raw(machine as usize) }, now);
+        self.trigger(TriggerEvent::BlockingBegin { machine: MachineId::from_raw(machine as usize) }, now, false);
     }
 
-    /// A machine's internal timer is due.
-    pub fn timer(&mut self, machine: u32, now: Nanos) {
+    /// A machine's internal timer is due, since `due`.
+    pub fn timer(&mut self, machine: u32, due: Nanos, now: Nanos) {
         if let Some(run) = self.runs.get_mut(machine as usize) {
             run.timer_at = NEVER;
         }
-        self.trigger(TriggerEvent::TimerEnd { machine: MachineId::from_raw(machine as usize) }, now);
+        self.spend(machine, due, now);
+        self.trigger(TriggerEvent::TimerEnd { machine: MachineId::from_raw(machine as usize) }, now, false);
     }
 
-    /// Takes the action of a machine whose action timer is due.
-    pub fn take_action(&mut self, machine: u32) -> Option<Action> {
+    /// Takes the action of a machine whose action timer is due, since `due`.
+    pub fn take_action(&mut self, machine: u32, due: Nanos, now: Nanos) -> Option<Action> {
         let run = self.runs.get_mut(machine as usize)?;
         run.action_at = NEVER;
-        Some(run.action)
+        let action = run.action;
+        self.spend(machine, due, now);
+        Some(action)
     }
 
     /// PaddingSent, for one of our machines.
     pub fn padding_sent(&mut self, machine: u32, now: Nanos) {
-        self.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(machine as usize) }, now);
+        self.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(machine as usize) }, now, false);
     }
 
     /// Counts a question to the host, unless too many are open.

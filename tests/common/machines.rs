@@ -200,7 +200,8 @@ fn for_benches() -> Vec<(String, Vec<Machine>)> {
 
 /// What the demo can run, by the name that is given to it: one file for both ends, or one for the client and one for
 /// the exit. examples/machines/README.md says what each does.
-fn for_people() -> Vec<(&'static str, Vec<Machine>)> {
+/// Those of examples/machines.
+pub fn for_people() -> Vec<(&'static str, Vec<Machine>)> {
     // FRONT draws its budget and its window when it is made, so that each end gets a draw of its own.
     let front = |seed: u64| front::front(FRONT_BUDGET, 1e6, 14e6, 50, &mut StdRng::seed_from_u64(seed));
     vec![

@@ -6,7 +6,7 @@ use super::{circuit, config, HOPS};
 use circflow::base::Id;
 use circflow::conflux::{Message, Role};
 use circflow::engine::{Engine, VerdictKind, What};
-use circflow::padding::{Machines, Terms};
+use circflow::padding::{Machines, Pace, Terms};
 use circflow::wire::Command;
 use maybenot::{Machine, TriggerEvent};
 use maybenot_simulator::network::Network;
@@ -28,6 +28,8 @@ pub struct Case<'a> {
     pub seed: u64,
     /// A block of no duration ends blocking; see [`blocked`].
     pub ends_short: bool,
+    /// How much machines do at a time; circflow only.
+    pub pace: Pace,
 }
 
 /// When each end's application sends, nanoseconds.
@@ -104,6 +106,7 @@ impl Host {
     fn new(end: usize, case: &Case<'_>) -> Host {
         let mut config = config(1 + end as u32);
         config.seed[..8].copy_from_slice(&(2 * case.seed + end as u64).to_le_bytes());
+        config.pace = case.pace;
         let mut engine = Engine::new(&config).unwrap();
         let (role, hop) = if end == CLIENT { (Role::Client, HOPS) } else { (Role::Exit, 0) };
         let mut circuit = circuit(role, 0);
