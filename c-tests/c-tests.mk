@@ -6,6 +6,7 @@ C_TESTS      := life errors reentry tokens link receive send close log import wi
                 params
 C_TESTS      += loops readme
 C_TESTS      += twin
+C_TESTS      += handles
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 C_TESTS      += work
