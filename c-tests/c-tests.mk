@@ -9,10 +9,13 @@ C_TESTS      += twin
 C_TESTS      += handles
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
+# Hosts in C++.
+CXX_TESTS    := throw
 C_TESTS      += work
 C_TEST_DEPS  := c-tests/host.c c-tests/host.h $(HEADER)
 C_TEST_FLAGS := $(CCOMMON) $(CFLAGS) $(shell pkg-config --cflags cmocka 2>/dev/null) -DHEADER_PATH='"$(HEADER)"' \
                 -I$(BUILD)/c-tests
+CXX_TEST_FLAGS := -std=c++11 $(CWARN) -O2 -g -Iinclude
 # Asked for when it is used: `setup` may have just installed it.
 CMOCKA_LIBS   = $$(pkg-config --libs cmocka)
 README_PROGRAM := $(BUILD)/c-tests/readme_program.h
@@ -20,9 +23,9 @@ SANITIZERS   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit
 VALGRIND     ?= valgrind
 C_STANDARDS  := c99 c11 c17
 
-CHECKED_TESTS := $(patsubst %,$(BUILD)/c-tests/checked/%,$(C_TESTS) $(C_TESTS_HOOK))
-RELEASE_TESTS := $(patsubst %,$(BUILD)/c-tests/release/%,$(C_TESTS))
-ASAN_TESTS    := $(patsubst %,$(BUILD)/c-tests/asan/%,$(C_TESTS) $(C_TESTS_HOOK))
+CHECKED_TESTS := $(patsubst %,$(BUILD)/c-tests/checked/%,$(C_TESTS) $(C_TESTS_HOOK) $(CXX_TESTS))
+RELEASE_TESTS := $(patsubst %,$(BUILD)/c-tests/release/%,$(C_TESTS) $(CXX_TESTS))
+ASAN_TESTS    := $(patsubst %,$(BUILD)/c-tests/asan/%,$(C_TESTS) $(C_TESTS_HOOK) $(CXX_TESTS))
 
 # What README and the examples say must be so: the example on one screen compiles, and the small
 # examples print what they should.
@@ -137,6 +140,18 @@ $(BUILD)/c-tests/release/%: c-tests/%.c $(C_TEST_DEPS) $(LIB) | setup
 $(BUILD)/c-tests/asan/%: c-tests/%.c $(C_TEST_DEPS) $(CHECKED) | setup
 	@mkdir -p $(@D)
 	$(CC) $(C_TEST_FLAGS) $(SANITIZERS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
+
+$(BUILD)/c-tests/checked/%: c-tests/%.cc $(HEADER) $(CHECKED) | setup
+	@mkdir -p $(@D)
+	$(CXX) $(CXX_TEST_FLAGS) $< $(CHECKED) $(NATIVE_LIBS) -o $@
+
+$(BUILD)/c-tests/release/%: c-tests/%.cc $(HEADER) $(LIB) | setup
+	@mkdir -p $(@D)
+	$(CXX) $(CXX_TEST_FLAGS) $< $(LIB) $(NATIVE_LIBS) -o $@
+
+$(BUILD)/c-tests/asan/%: c-tests/%.cc $(HEADER) $(CHECKED) | setup
+	@mkdir -p $(@D)
+	$(CXX) $(CXX_TEST_FLAGS) $(SANITIZERS) $< $(CHECKED) $(NATIVE_LIBS) -o $@
 
 # The header in every language it promises, and C++ that links.
 check-c-header: $(HEADER) $(LIB)
