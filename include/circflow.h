@@ -36,6 +36,11 @@
  * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
  * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
  *
+ * A callback returns. A C++ exception may leave it, if you must: it passes through the library to whoever made the
+ * call, the engine (or queue) of that call is poisoned, as its answer is lost, and circflow_engine_free() (or
+ * circflow_queue_free()) works. A second exception, from a notify that is called while the first one passes, ends the
+ * process. To leave a callback by longjmp() is undefined.
+ *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
  * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and
  * "an id error" means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are
@@ -549,7 +554,8 @@ typedef enum circflow_status {
   // A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
   // message, which Rust also prints to standard error.
   CIRCFLOW_ERR_PANIC = -500,
-  // An earlier call answered CIRCFLOW_ERR_PANIC.
+  // An earlier call answered CIRCFLOW_ERR_PANIC, or an exception of yours left a callback;
+  // circflow_engine_last_detail() says which.
   CIRCFLOW_ERR_POISONED = -501,
 } circflow_status;
 
@@ -950,10 +956,11 @@ typedef struct circflow_hub_config {
   uint64_t held_bytes_max;
 } circflow_hub_config;
 
-// Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called inside
-// a call on either engine, so on the other's thread or on its own: it may write to an eventfd or a pipe, and call
-// circflow_hub_get_stats(), and nothing else. The loop then calls circflow_engine_tick(), and drains. Once for all the
-// news there is; again only after a tick has taken it. A tick that leaves some makes the deadline 0.
+// Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called at the
+// end of a call on either engine, so on the other's thread or on its own: it may write to an eventfd or a pipe, and
+// call circflow_hub_get_stats(), and nothing else; circflow_engine_free(), of any engine, answers
+// CIRCFLOW_ERR_REENTRANT. The loop then calls circflow_engine_tick(), and drains. Once for all the news there is;
+// again only after a tick has taken it. A tick that leaves some makes the deadline 0.
 //
 // With an eventfd, all of it is
 //
@@ -1402,8 +1409,8 @@ typedef struct circflow_queue_item {
 typedef void (*circflow_queue_discard_fn)(void *userdata, const struct circflow_queue_item *item);
 
 // Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other
-// answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its
-// bytes live as long as the call.
+// answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID; after an exception it
+// counts as not taken, too. The item and its bytes live as long as the call.
 typedef int32_t (*circflow_try_send_fn)(void *userdata, const struct circflow_queue_item *item);
 
 // Answers 0 while your channel is open, and anything else once it will never take an item again.
@@ -1436,7 +1443,8 @@ typedef struct circflow_link {
 } circflow_link;
 
 // Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
-// the call. Do not call circflow about the same engine from inside.
+// the call. Lines come at the end of the call that they are about. Do not call circflow about the same engine from
+// inside.
 typedef void (*circflow_log_fn)(void *userdata, uint32_t level, uint32_t engine_tag, const char *line);
 
 #ifdef __cplusplus
@@ -1476,7 +1484,7 @@ enum circflow_status circflow_engine_new(const struct circflow_engine_config *co
 // @param discard  Called once for each token; may be NULL when you use none. From inside, every call on the engine
 //                 answers CIRCFLOW_ERR_REENTRANT.
 //
-// CIRCFLOW_ERR_REENTRANT from inside a callback: the engine lives on.
+// CIRCFLOW_ERR_REENTRANT from inside a callback, any engine's notify included: the engine lives on.
 enum circflow_status circflow_engine_free(struct circflow_engine *engine,
                                           circflow_discard_fn discard,
                                           void *userdata);
@@ -1561,7 +1569,8 @@ CIRCFLOW_MUST_USE
 enum circflow_status circflow_hub_new(const struct circflow_hub_config *config,
                                       struct circflow_hub **hub_out);
 
-// Lets a hub go. Engines that have joined go on, and still know each other. NULL is fine.
+// Lets a hub go. Engines that have joined go on, and still know each other, and until the last of them is freed,
+// circflow_hub_get_stats() still answers: their notify may ask it. NULL is fine.
 enum circflow_status circflow_hub_free(struct circflow_hub *hub);
 
 // An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_tag must be its own

@@ -79,7 +79,7 @@ impl World {
         let engines = (0..ENGINES).map(|at| {
             let mut engine = Engine::new(&config(at as u32 + 1)).unwrap();
             let calls = Arc::clone(&woken[at]);
-            let wake = move || {
+            let wake = move |_: circflow::hub::Call| {
                 calls.fetch_add(1, Relaxed);
             };
             engine.join_hub(&hub, Arc::new(wake)).unwrap();

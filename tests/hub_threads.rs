@@ -32,7 +32,7 @@ struct Waker {
 impl Waker {
     fn notify(self: &Arc<Self>) -> Notify {
         let waker = Arc::clone(self);
-        Arc::new(move || {
+        Arc::new(move |_| {
             assert!(!waker.freed.load(SeqCst), "an engine that is gone is not woken");
             waker.calls.fetch_add(1, Relaxed);
             *waker.woken.lock().unwrap() = true;
@@ -176,7 +176,7 @@ fn a_token_comes_out_once_whoever_goes_first() {
     let ledger = Ledger::new(ROUNDS as usize * 24);
     let barrier = Arc::new(Barrier::new(2));
     let ends: [Vec<_>; 2] = {
-        let quiet: Notify = Arc::new(|| {});
+        let quiet: Notify = Arc::new(|_| {});
         let bell = Arc::new(Bell::new(quiet));
         let pairs = (0..ROUNDS).map(|round| link::<u32, u32>(1 + round as usize % 4, &bell, Id(1), &bell));
         let (near, far) = pairs.unzip();

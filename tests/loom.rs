@@ -33,7 +33,7 @@ mod hub {
         fn new() -> Loop {
             let waker = Arc::new(Waker::new());
             let called = Arc::clone(&waker);
-            Loop { bell: Arc::new(Bell::new(std::sync::Arc::new(move || called.notify()))), waker }
+            Loop { bell: Arc::new(Bell::new(std::sync::Arc::new(move |_| called.notify()))), waker }
         }
 
         /// Sleeps until woken, at times for nothing, and takes one key at a time. A wake-up that is lost leaves all
@@ -332,7 +332,7 @@ mod hub {
     }
 
     fn quiet() -> Notify {
-        std::sync::Arc::new(|| {})
+        std::sync::Arc::new(|_| {})
     }
 
     fn hub() -> Hub<Numbers> {
@@ -375,11 +375,11 @@ mod hub {
             let hub = hub();
             let freed = Arc::new(AtomicBool::new(false));
             let seen = Arc::clone(&freed);
-            let wake: Notify = std::sync::Arc::new(move || assert!(!seen.load(SeqCst)));
+            let wake: Notify = std::sync::Arc::new(move |_| assert!(!seen.load(SeqCst)));
             let home = hub.join_engine(1, wake, u64::MAX).ok().unwrap();
             let waker = Arc::new(Waker::new());
             let woken = Arc::clone(&waker);
-            let ours = hub.join_engine(2, std::sync::Arc::new(move || woken.notify()), u64::MAX).ok().unwrap();
+            let ours = hub.join_engine(2, std::sync::Arc::new(move |_| woken.notify()), u64::MAX).ok().unwrap();
             assert!(matches!(home.claim(Role::Exit, &nonce(), FAR), Claim::Ours));
             let Claim::Home(of) = ours.claim(Role::Exit, &nonce(), NEAR) else { panic!() };
             let asking = thread::spawn(move || {

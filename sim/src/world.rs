@@ -144,7 +144,7 @@ impl World {
         let hub = EngineHub::new(&HubConfig { seed: [3; 32], held_bytes_max: 1 << 30 });
         for node in &mut self.nodes[self.plan.first_exit()..] {
             let woken = Arc::clone(&node.woken);
-            node.engine.join_hub(&hub, Arc::new(move || woken.store(true, Ordering::Relaxed))).unwrap();
+            node.engine.join_hub(&hub, Arc::new(move |_| woken.store(true, Ordering::Relaxed))).unwrap();
         }
     }
 

@@ -83,7 +83,14 @@ impl Engine {
     }
 
     /// Looks at what the other engines have sent: a bounded number of things.
+    #[inline]
     pub(super) fn hear(&mut self, now: Nanos) {
+        if self.port.is_some() {
+            self.hear_others(now);
+        }
+    }
+
+    fn hear_others(&mut self, now: Nanos) {
         let Some(port) = &self.port else { return };
         let mut keys = std::mem::take(&mut self.news);
         let more = port.take_news(limits::NEWS_STEP, &mut keys);

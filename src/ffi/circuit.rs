@@ -20,7 +20,7 @@ unsafe impl sized::Growing for circflow_circuit_config {}
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_circuit_config_init(
+pub unsafe extern "C-unwind" fn circflow_circuit_config_init(
     config: *mut circflow_circuit_config,
     size: size_t,
 ) -> circflow_status {
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn circflow_circuit_config_init(
 /// close some; CIRCFLOW_ERR_UNDRAINED: drain first.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_circuit_open(
+pub unsafe extern "C-unwind" fn circflow_circuit_open(
     engine: *mut circflow_engine,
     now_ns: u64,
     config: *const circflow_circuit_config,
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn circflow_circuit_open(
 /// circuit that circflow runs, and for another CIRCFLOW_CIRCUIT_REACTOR, or CIRCFLOW_CIRCUIT_VEGAS with it; an id
 /// error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_circuit_set_flags(
+pub unsafe extern "C-unwind" fn circflow_circuit_set_flags(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
     flags: u8,
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn circflow_circuit_set_flags(
 ///
 /// An id error. Always safe to call, also when instructions wait.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_circuit_closed(
+pub unsafe extern "C-unwind" fn circflow_circuit_closed(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn circflow_circuit_closed(
 /// has to be held or read, as the form and the body of one that is next in order are not looked at.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_circuit_receive(
+pub unsafe extern "C-unwind" fn circflow_circuit_receive(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn circflow_circuit_receive(
 }
 
 #[inline(never)]
-unsafe extern "C" fn receive_on_leg(
+unsafe extern "C-unwind" fn receive_on_leg(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
     message: &circflow_message,
@@ -161,7 +161,7 @@ unsafe extern "C" fn receive_on_leg(
 
 /// DATA on a circuit that circflow runs, with a short way of its own.
 #[inline(never)]
-unsafe extern "C" fn receive_data(
+unsafe extern "C-unwind" fn receive_data(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -169,7 +169,7 @@ unsafe extern "C" fn receive_data(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     let step = match convert::data(message) {
-        Some(data) => door::try_enter(engine, |core| Some(core.receive_data(convert::id(circuit.v), &data))),
+        Some(data) => door::try_enter_aloud(engine, |core| Some(core.receive_data(convert::id(circuit.v), &data))),
         None => None,
     };
     match step {
@@ -183,7 +183,7 @@ unsafe extern "C" fn receive_data(
 }
 
 #[inline(never)]
-unsafe extern "C" fn receive_data_on_leg(
+unsafe extern "C-unwind" fn receive_data_on_leg(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
     message: &circflow_message,
@@ -199,7 +199,7 @@ unsafe extern "C" fn receive_data_on_leg(
 }
 
 #[inline(never)]
-unsafe extern "C" fn receive_other(
+unsafe extern "C-unwind" fn receive_other(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -228,7 +228,7 @@ unsafe extern "C" fn receive_other(
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_IS_RUN: circflow
 /// knows how it stands, CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_EXPIRED, an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_circuit_report(
+pub unsafe extern "C-unwind" fn circflow_circuit_report(
     engine: *mut circflow_engine,
     now_ns: u64,
     reports: *const circflow_leg_report,
@@ -261,7 +261,7 @@ pub unsafe extern "C" fn circflow_circuit_report(
 /// id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_circuit_sent(
+pub unsafe extern "C-unwind" fn circflow_circuit_sent(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -279,7 +279,7 @@ pub unsafe extern "C" fn circflow_circuit_sent(
 }
 
 #[inline(never)]
-unsafe extern "C" fn sent_any(
+unsafe extern "C-unwind" fn sent_any(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,

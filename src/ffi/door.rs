@@ -3,7 +3,11 @@
 //!
 //! In this order: NULL, poisoned, re-entrant, then the call itself with the engine marked busy. A panic is caught here,
 //! poisons the engine and is turned into a status; it never unwinds into C. What is said of engines holds for queues.
+//!
+//! The host's functions are called where nothing is caught, as a C++ exception may come out of them: it poisons the
+//! engine, and passes on to the host. So a call's work is done first, or is cut into steps with callbacks between them.
 
+use super::outside;
 use super::queue::circflow_queue;
 use super::sized::{self, Growing};
 use super::status::circflow_status;
@@ -11,6 +15,7 @@ use super::status::circflow_status::*;
 use super::types::circflow_engine;
 use crate::engine::{Engine, Error};
 use crate::queue::Packed;
+use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -18,24 +23,38 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 pub(super) trait Handle {
     type Core;
     type Error: Into<circflow_status>;
+    /// What is kept of it while it is freed, also when that takes several calls.
+    type Left: Default;
 }
 
 impl Handle for circflow_engine {
     type Core = Engine;
     type Error = Error;
+    type Left = super::engine::Left;
 }
 
 impl Handle for circflow_queue {
     type Core = Packed;
     type Error = circflow_status;
+    type Left = super::queue::Left;
+}
+
+/// What a handle hands back before it goes, one thing at a time.
+pub(super) trait Leave: Handle {
+    type Item;
+    /// The first of what has not been handed back.
+    fn next(core: &mut Self::Core, left: &mut Self::Left) -> Option<Self::Item>;
+    /// It is the host's now.
+    fn gone(core: &mut Self::Core, left: &mut Self::Left);
 }
 
 /// What a handle really points to.
-struct House<T> {
+struct House<H: Handle> {
     state: Cell<State>,
     /// The host is inside a drain callback: it may feed, but not poll, drain or free.
     draining: Cell<bool>,
-    core: UnsafeCell<T>,
+    core: UnsafeCell<H::Core>,
+    left: UnsafeCell<H::Left>,
     /// What the panic said, once there was one.
     panic_text: UnsafeCell<String>,
 }
@@ -57,10 +76,11 @@ pub(super) enum Allowed {
 }
 
 pub(super) fn open<H: Handle>(core: H::Core) -> *mut H {
-    let house = House {
+    let house = House::<H> {
         state: Cell::new(State::Idle),
         draining: Cell::new(false),
         core: UnsafeCell::new(core),
+        left: UnsafeCell::default(),
         panic_text: UnsafeCell::new(String::new()),
     };
     Box::into_raw(Box::new(house)).cast()
@@ -96,14 +116,14 @@ pub(super) unsafe fn enter_to_write<T: Growing>(
 }
 
 /// The short way in, for calls that are made for every cell: no answer means that the long way has to be taken. `call`
-/// must not log: the engine is not marked busy, as nothing but a callback could come back to it.
+/// must not log or wake another engine: nobody looks for that afterwards, as [`try_enter_aloud`] does.
 #[inline]
 pub(super) unsafe fn try_enter<R>(
     engine: *mut circflow_engine,
     call: impl FnOnce(&mut Engine) -> Option<R>,
 ) -> Option<R> {
     // SAFETY: as in `enter_when`.
-    let house = engine.cast::<House<Engine>>().cast_const().as_ref()?;
+    let house = engine.cast::<House<circflow_engine>>().cast_const().as_ref()?;
     if house.state.get() != State::Idle {
         return None;
     }
@@ -121,6 +141,31 @@ pub(super) unsafe fn try_enter<R>(
     }
 }
 
+/// The same for what may log, or wake another engine.
+#[inline]
+pub(super) unsafe fn try_enter_aloud<R>(
+    engine: *mut circflow_engine,
+    call: impl FnOnce(&mut Engine) -> Option<R>,
+) -> Option<R> {
+    let answer = try_enter(engine, call);
+    if outside::is_due() {
+        call_out_after(engine);
+    }
+    answer
+}
+
+#[cold]
+unsafe fn call_out_after(engine: *mut circflow_engine) {
+    // SAFETY: as in `enter_when`.
+    let Some(house) = engine.cast::<House<circflow_engine>>().cast_const().as_ref() else { return };
+    let state = house.state.get();
+    if matches!(state, State::Idle | State::Panicked) {
+        house.state.set(State::Busy);
+        house.call_out();
+        house.state.set(state);
+    }
+}
+
 /// As [`enter`], and says whether a drain callback may make this call.
 #[inline]
 pub(super) unsafe fn enter_when<H: Handle>(
@@ -129,7 +174,7 @@ pub(super) unsafe fn enter_when<H: Handle>(
     call: impl FnOnce(&mut H::Core) -> Result<(), H::Error>,
 ) -> circflow_status {
     // SAFETY: NULL or alive by the pointer contract. Only shared references to a House are ever made.
-    let Some(house) = engine.cast::<House<H::Core>>().cast_const().as_ref() else {
+    let Some(house) = engine.cast::<House<H>>().cast_const().as_ref() else {
         return CIRCFLOW_ERR_NULL;
     };
     if house.state.get() != State::Idle {
@@ -143,14 +188,51 @@ pub(super) unsafe fn enter_when<H: Handle>(
     let core = &mut *house.core.get();
     match catch_unwind(AssertUnwindSafe(|| call(core))) {
         Ok(Ok(())) => {
-            house.state.set(State::Idle);
+            house.settle();
             CIRCFLOW_OK
         }
         Ok(Err(error)) => {
-            house.state.set(State::Idle);
+            house.settle();
             error.into()
         }
-        Err(payload) => house.poison(payload),
+        Err(payload) => {
+            house.settle();
+            house.poison(payload)
+        }
+    }
+}
+
+/// A call on a queue that calls the host in between: each step on the queue itself goes through [`Talk::step`].
+pub(super) unsafe fn converse(
+    queue: *mut circflow_queue,
+    run: impl FnOnce(&Talk<'_>) -> Result<(), circflow_status>,
+) -> circflow_status {
+    // SAFETY: as in `enter_when`.
+    let Some(house) = queue.cast::<House<circflow_queue>>().cast_const().as_ref() else {
+        return CIRCFLOW_ERR_NULL;
+    };
+    if house.state.get() != State::Idle {
+        return house.unavailable();
+    }
+    house.state.set(State::Busy);
+    let passing = Passing(house);
+    let answer = run(&Talk(house));
+    std::mem::forget(passing);
+    if house.state.get() == State::Busy {
+        house.state.set(State::Idle);
+    }
+    answer.err().unwrap_or(CIRCFLOW_OK)
+}
+
+/// The way to a queue that is busy with a conversation.
+pub(super) struct Talk<'a>(&'a House<circflow_queue>);
+
+impl Talk<'_> {
+    /// One step, which calls nobody.
+    pub(super) fn step<R>(&self, step: impl FnOnce(&mut Packed) -> R) -> Result<R, circflow_status> {
+        // SAFETY: `converse` has found the queue idle and made it busy, and no step calls what could come back.
+        let core = unsafe { &mut *self.0.core.get() };
+        catch_unwind(AssertUnwindSafe(|| step(core))).map_err(|payload| self.0.poison(payload))
     }
 }
 
@@ -161,30 +243,49 @@ pub(super) unsafe fn drain(engine: *mut circflow_engine, run: impl FnOnce() -> c
         return status;
     }
     // SAFETY: not NULL, as `enter_when` has just answered OK.
-    let house = &*engine.cast::<House<Engine>>().cast_const();
+    let house = &*engine.cast::<House<circflow_engine>>().cast_const();
     house.draining.set(true);
+    let passing = Passing(house);
     let status = run();
+    std::mem::forget(passing);
     house.draining.set(false);
     status
 }
 
-/// Ends an engine, poisoned or not, unless a call on it is under way. `last` sees it once more, and what `last` calls
-/// back finds it busy.
-pub(super) unsafe fn close<H: Handle>(engine: *mut H, last: impl FnOnce(&mut H::Core)) -> circflow_status {
+/// Ends an engine, poisoned or not, unless a call on it is under way. `last` sees it once more, then everything that is
+/// the host's is handed to `give`, unless that is nothing. All calls on it from inside find it busy. When an exception
+/// comes out of one, the engine is still there, and the next call goes on.
+pub(super) unsafe fn close<H: Leave>(
+    handle: *mut H,
+    last: impl FnOnce(&mut H::Core, &mut H::Left),
+    give: Option<impl FnMut(H::Item)>,
+) -> circflow_status {
     // SAFETY: NULL or alive by the pointer contract.
-    let Some(house) = engine.cast::<House<H::Core>>().cast_const().as_ref() else {
+    let Some(house) = handle.cast::<House<H>>().cast_const().as_ref() else {
         return CIRCFLOW_OK;
     };
     if house.state.get() == State::Busy || house.draining.get() {
         return CIRCFLOW_ERR_REENTRANT;
     }
     house.state.set(State::Busy);
-    // SAFETY: `state` was not Busy, so no other reference to the core exists, and Busy keeps any from being made.
+    // SAFETY (both): `state` was not Busy, so no other reference exists, and Busy keeps any from being made.
     let core = &mut *house.core.get();
+    let left = &mut *house.left.get();
     // What is poisoned may panic again; the memory goes all the same.
-    let _ = catch_unwind(AssertUnwindSafe(|| last(core)));
+    let _ = catch_unwind(AssertUnwindSafe(|| last(core, left)));
+    house.call_out();
+    if let Some(mut give) = give {
+        while let Ok(Some(item)) = catch_unwind(AssertUnwindSafe(|| H::next(core, left))) {
+            let passing = Passing(house);
+            give(item);
+            std::mem::forget(passing);
+            if catch_unwind(AssertUnwindSafe(|| H::gone(core, left))).is_err() {
+                break;
+            }
+        }
+    }
     // SAFETY: made by Box::into_raw in `open`, and no reference is left.
-    drop(Box::from_raw(engine.cast::<House<H::Core>>()));
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(handle.cast::<House<H>>()))));
     CIRCFLOW_OK
 }
 
@@ -194,7 +295,7 @@ pub(super) unsafe fn detail<R>(
     read: impl FnOnce(&str) -> R,
 ) -> Result<R, circflow_status> {
     // SAFETY: NULL or alive by the pointer contract.
-    let Some(house) = engine.cast::<House<Engine>>().cast_const().as_ref() else {
+    let Some(house) = engine.cast::<House<circflow_engine>>().cast_const().as_ref() else {
         return Err(CIRCFLOW_ERR_NULL);
     };
     match house.state.get() {
@@ -205,7 +306,34 @@ pub(super) unsafe fn detail<R>(
     }
 }
 
-impl<T> House<T> {
+/// An exception of the host's may pass here. When one does, nobody knows how far the call got.
+struct Passing<'a, H: Handle>(&'a House<H>);
+
+impl<H: Handle> Drop for Passing<'_, H> {
+    fn drop(&mut self) {
+        self.0.draining.set(false);
+        self.0.poison(Box::new("an exception left a callback"));
+    }
+}
+
+impl<H: Handle> House<H> {
+    /// The end of a call: the engine is idle again, after the calls to the host that this one has caused.
+    #[inline(always)]
+    fn settle(&self) {
+        if outside::is_due() {
+            self.call_out();
+        }
+        self.state.set(State::Idle);
+    }
+
+    /// Makes the calls to the host that the one under way has caused. The engine is busy.
+    #[cold]
+    fn call_out(&self) {
+        let passing = Passing(self);
+        outside::make_calls();
+        std::mem::forget(passing);
+    }
+
     #[cold]
     fn unavailable(&self) -> circflow_status {
         match self.state.get() {
@@ -219,13 +347,13 @@ impl<T> House<T> {
     }
 
     #[cold]
-    fn poison(&self, payload: Box<dyn std::any::Any + Send>) -> circflow_status {
+    fn poison(&self, payload: Box<dyn Any + Send>) -> circflow_status {
         let text = payload
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "a panic without words".to_owned());
-        // SAFETY: the state is still Busy, so `detail` does not read it now.
+        // SAFETY: nobody reads it now: the state is still Busy, or it is a drain's callback that is left.
         unsafe { *self.panic_text.get() = text };
         self.state.set(State::Poisoned);
         CIRCFLOW_ERR_PANIC

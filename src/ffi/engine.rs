@@ -3,16 +3,17 @@
 use super::convert;
 use super::door::{self, Allowed};
 use super::insn_types::*;
-use super::outcome;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
+use super::{outcome, outside};
 use crate::base::limits;
 use crate::engine::{Config, Engine};
 use crate::padding::Pace;
 use crate::reactor::Marks;
 use libc::{c_char, c_void, size_t};
+use std::collections::VecDeque;
 use zeroize::Zeroize;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -23,7 +24,7 @@ unsafe impl sized::Growing for circflow_engine_stats {}
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_engine_config_init(
+pub unsafe extern "C-unwind" fn circflow_engine_config_init(
     config: *mut circflow_engine_config,
     size: size_t,
 ) -> circflow_status {
@@ -39,7 +40,7 @@ pub unsafe extern "C" fn circflow_engine_config_init(
 /// not below edge_high_cells, edge_over_cells is below 32, or streams_max or stream_bytes_max is 0.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_engine_new(
+pub unsafe extern "C-unwind" fn circflow_engine_new(
     config: *const circflow_engine_config,
     engine_out: *mut *mut circflow_engine,
 ) -> circflow_status {
@@ -84,23 +85,47 @@ pub unsafe extern "C" fn circflow_engine_new(
 /// @param discard  Called once for each token; may be NULL when you use none. From inside, every call on the engine
 ///                 answers CIRCFLOW_ERR_REENTRANT.
 ///
-/// CIRCFLOW_ERR_REENTRANT from inside a callback: the engine lives on.
+/// CIRCFLOW_ERR_REENTRANT from inside a callback, any engine's notify included: the engine lives on.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_engine_free(
+pub unsafe extern "C-unwind" fn circflow_engine_free(
     engine: *mut circflow_engine,
     discard: circflow_discard_fn,
     userdata: *mut c_void,
 ) -> circflow_status {
-    door::close(engine, |core| {
-        let back = |token, cost| {
-            if let Some(discard) = discard {
-                // SAFETY: the host's own function, called with the host's own userdata.
-                discard(userdata, token, cost);
-            }
-        };
-        core.tokens().for_each(|(token, cost)| back(token, cost));
-        core.leave(back);
-    })
+    if outside::is_notifying() {
+        return CIRCFLOW_ERR_REENTRANT;
+    }
+    let gather = |core: &mut Engine, left: &mut Left| {
+        if !std::mem::replace(&mut left.is_gathered, true) {
+            left.tokens.extend(core.tokens());
+        }
+        core.leave(|token, cost| left.tokens.push_back((token, cost)));
+    };
+    door::close(
+        engine,
+        gather,
+        discard.map(|discard| {
+            // SAFETY: the host's own function, called with the host's own userdata.
+            move |(token, cost)| discard(userdata, token, cost)
+        }),
+    )
+}
+
+/// Tokens of an engine that is being freed, in the order in which they are handed back.
+#[derive(Default)]
+pub(super) struct Left {
+    is_gathered: bool,
+    tokens: VecDeque<(u64, u32)>,
+}
+
+impl door::Leave for circflow_engine {
+    type Item = (u64, u32);
+
+    fn next(_: &mut Engine, left: &mut Left) -> Option<(u64, u32)> {
+        left.tokens.pop_front()
+    }
+
+    fn gone(_: &mut Engine, _: &mut Left) {}
 }
 
 /// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come
@@ -113,7 +138,7 @@ pub unsafe extern "C" fn circflow_engine_free(
 /// CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body; it is still the first in the queue.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_engine_poll(
+pub unsafe extern "C-unwind" fn circflow_engine_poll(
     engine: *mut circflow_engine,
     body: *mut u8,
     body_cap: size_t,
@@ -139,7 +164,7 @@ pub unsafe extern "C" fn circflow_engine_poll(
 ///
 /// CIRCFLOW_ERR_REENTRANT from inside `fn`.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_engine_drain(
+pub unsafe extern "C-unwind" fn circflow_engine_drain(
     engine: *mut circflow_engine,
     budget: size_t,
     more_out: *mut u8,
@@ -191,7 +216,7 @@ pub unsafe extern "C" fn circflow_engine_drain(
 /// CIRCFLOW_ERR_NULL.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_engine_deadline(
+pub unsafe extern "C-unwind" fn circflow_engine_deadline(
     engine: *mut circflow_engine,
     deadline_ns_out: *mut u64,
 ) -> circflow_status {
@@ -207,7 +232,7 @@ pub unsafe extern "C" fn circflow_engine_deadline(
 /// Does what is due at `now_ns`. Every feed does so too, before anything else; this is for a loop that was idle. Too
 /// early or too late is no error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_engine_tick(engine: *mut circflow_engine, now_ns: u64) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_engine_tick(engine: *mut circflow_engine, now_ns: u64) -> circflow_status {
     door::enter(engine, |core| {
         core.tick(now_ns);
         Ok(())
@@ -219,7 +244,10 @@ pub unsafe extern "C" fn circflow_engine_tick(engine: *mut circflow_engine, now_
 ///
 /// @param freed_out  Bytes given back. May be NULL.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_engine_trim(engine: *mut circflow_engine, freed_out: *mut u64) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_engine_trim(
+    engine: *mut circflow_engine,
+    freed_out: *mut u64,
+) -> circflow_status {
     door::enter(engine, |core| {
         let freed = core.trim() as u64;
         // SAFETY: NULL or room for one u64, by the contract of this function.
@@ -234,7 +262,7 @@ pub unsafe extern "C" fn circflow_engine_trim(engine: *mut circflow_engine, free
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_engine_get_stats(
+pub unsafe extern "C-unwind" fn circflow_engine_get_stats(
     engine: *mut circflow_engine,
     stats: *mut circflow_engine_stats,
 ) -> circflow_status {
@@ -258,7 +286,7 @@ pub unsafe extern "C" fn circflow_engine_get_stats(
 ///
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside the log function.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_engine_last_detail(
+pub unsafe extern "C-unwind" fn circflow_engine_last_detail(
     engine: *mut circflow_engine,
     buf: *mut c_char,
     cap: size_t,
@@ -312,7 +340,7 @@ fn config_defaults() -> circflow_engine_config {
 /// cbindgen:ignore
 #[cfg(feature = "test-hooks")]
 #[no_mangle]
-pub unsafe extern "C" fn circflow_test_panic(engine: *mut circflow_engine) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_test_panic(engine: *mut circflow_engine) -> circflow_status {
     door::enter(engine, |_| panic!("a panic on purpose"))
 }
 
@@ -321,7 +349,7 @@ pub unsafe extern "C" fn circflow_test_panic(engine: *mut circflow_engine) -> ci
 /// cbindgen:ignore
 #[cfg(feature = "test-hooks")]
 #[no_mangle]
-pub unsafe extern "C" fn circflow_test_panic_short(engine: *mut circflow_engine) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_test_panic_short(engine: *mut circflow_engine) -> circflow_status {
     let _: Option<()> = door::try_enter(engine, |_| panic!("a panic on purpose, on the short way"));
     door::enter(engine, |_| Ok(()))
 }

@@ -4,12 +4,11 @@ use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
-use super::{convert, door};
+use super::{convert, door, outside};
 use crate::base::limits;
 use crate::engine::EngineHub;
 use crate::hub;
 use libc::{c_void, size_t};
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 use zeroize::Zeroize;
 
@@ -65,10 +64,11 @@ pub struct circflow_hub_stats {
     pub held_bytes_peak: u64,
 }
 
-/// Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called inside
-/// a call on either engine, so on the other's thread or on its own: it may write to an eventfd or a pipe, and call
-/// circflow_hub_get_stats(), and nothing else. The loop then calls circflow_engine_tick(), and drains. Once for all the
-/// news there is; again only after a tick has taken it. A tick that leaves some makes the deadline 0.
+/// Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called at the
+/// end of a call on either engine, so on the other's thread or on its own: it may write to an eventfd or a pipe, and
+/// call circflow_hub_get_stats(), and nothing else; circflow_engine_free(), of any engine, answers
+/// CIRCFLOW_ERR_REENTRANT. The loop then calls circflow_engine_tick(), and drains. Once for all the news there is;
+/// again only after a tick has taken it. A tick that leaves some makes the deadline 0.
 ///
 /// With an eventfd, all of it is
 ///
@@ -81,7 +81,7 @@ pub struct circflow_hub_stats {
 ///      circflow_engine_tick(engine, now());
 ///      /* feed what came, and drain */
 ///   }
-pub type circflow_notify_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
+pub type circflow_notify_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
 
 // SAFETY (both): repr(C), size first, integers and arrays of integers.
 unsafe impl sized::Growing for circflow_hub_config {}
@@ -91,7 +91,10 @@ unsafe impl sized::Growing for circflow_hub_stats {}
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_hub_config_init(config: *mut circflow_hub_config, size: size_t) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_hub_config_init(
+    config: *mut circflow_hub_config,
+    size: size_t,
+) -> circflow_status {
     sized::init(config, size, config_defaults())
 }
 
@@ -100,7 +103,7 @@ pub unsafe extern "C" fn circflow_hub_config_init(config: *mut circflow_hub_conf
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_hub_new(
+pub unsafe extern "C-unwind" fn circflow_hub_new(
     config: *const circflow_hub_config,
     hub_out: *mut *mut circflow_hub,
 ) -> circflow_status {
@@ -115,16 +118,17 @@ pub unsafe extern "C" fn circflow_hub_new(
     let made = EngineHub::new(&core);
     config.seed.zeroize();
     core.seed.zeroize();
-    hub_out.write(Box::into_raw(Box::new(made)).cast());
+    hub_out.write(Arc::into_raw(Arc::new(made)).cast_mut().cast());
     CIRCFLOW_OK
 }
 
-/// Lets a hub go. Engines that have joined go on, and still know each other. NULL is fine.
+/// Lets a hub go. Engines that have joined go on, and still know each other, and until the last of them is freed,
+/// circflow_hub_get_stats() still answers: their notify may ask it. NULL is fine.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_hub_free(hub: *mut circflow_hub) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_hub_free(hub: *mut circflow_hub) -> circflow_status {
     if !hub.is_null() {
         // SAFETY: from circflow_hub_new(), and not freed before, by the contract of this floor.
-        drop(Box::from_raw(hub.cast::<EngineHub>()));
+        drop(Arc::from_raw(hub.cast::<EngineHub>().cast_const()));
     }
     CIRCFLOW_OK
 }
@@ -156,7 +160,7 @@ pub unsafe extern "C" fn circflow_hub_free(hub: *mut circflow_hub) -> circflow_s
 /// engines. CIRCFLOW_ERR_NULL.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_engine_join(
+pub unsafe extern "C-unwind" fn circflow_engine_join(
     engine: *mut circflow_engine,
     hub: *mut circflow_hub,
     notify: circflow_notify_fn,
@@ -166,8 +170,11 @@ pub unsafe extern "C" fn circflow_engine_join(
     let (Some(hub), Some(call)) = (hub.cast::<EngineHub>().cast_const().as_ref(), notify) else {
         return CIRCFLOW_ERR_NULL;
     };
-    let host = Host { call, userdata };
-    door::enter(engine, |core| core.join_hub(hub, Arc::new(move || host.wake())))
+    // SAFETY: from circflow_hub_new(), which has made an Arc of it, and alive.
+    Arc::increment_strong_count(hub);
+    // SAFETY: the one that was just counted.
+    let host = Arc::new(Host { call, userdata, _hub: Arc::from_raw(hub) });
+    door::enter(engine, |core| core.join_hub(hub, Arc::new(move |call| outside::wake(&host, call))))
 }
 
 /// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets whose oldest held message has
@@ -182,7 +189,7 @@ pub unsafe extern "C" fn circflow_engine_join(
 /// CIRCFLOW_ERR_NULL.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_hub_reclaim(
+pub unsafe extern "C-unwind" fn circflow_hub_reclaim(
     hub: *mut circflow_hub,
     bytes_wanted: u64,
     victims: *mut circflow_victim,
@@ -217,7 +224,7 @@ pub unsafe extern "C" fn circflow_hub_reclaim(
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_hub_get_stats(
+pub unsafe extern "C-unwind" fn circflow_hub_get_stats(
     hub: *mut circflow_hub,
     stats: *mut circflow_hub_stats,
 ) -> circflow_status {
@@ -235,9 +242,11 @@ pub unsafe extern "C" fn circflow_hub_get_stats(
 }
 
 /// The host's function, and what it wants to be called with.
-struct Host {
-    call: unsafe extern "C" fn(userdata: *mut c_void),
+pub(super) struct Host {
+    call: unsafe extern "C-unwind" fn(userdata: *mut c_void),
     userdata: *mut c_void,
+    /// The function may ask the hub, also when its handle is gone.
+    _hub: Arc<EngineHub>,
 }
 
 // SAFETY (both): the host has agreed to be called on other engines' threads, with this userdata.
@@ -245,10 +254,10 @@ unsafe impl Send for Host {}
 unsafe impl Sync for Host {}
 
 impl Host {
-    fn wake(&self) {
+    /// Not where panics are caught: an exception may come out of it.
+    pub(super) fn wake(&self) {
         // SAFETY: the host's own function, called with the host's own userdata.
-        let call = AssertUnwindSafe(|| unsafe { (self.call)(self.userdata) });
-        let _ = catch_unwind(call);
+        unsafe { (self.call)(self.userdata) }
     }
 }
 

@@ -27,7 +27,7 @@ unsafe impl sized::Growing for circflow_leg_stats {}
 /// CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_add_legs(
+pub unsafe extern "C-unwind" fn circflow_set_add_legs(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn circflow_set_add_legs(
 /// Codes as for circflow_set_add_legs(): no circuit became a leg.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_launch_legs(
+pub unsafe extern "C-unwind" fn circflow_set_launch_legs(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -94,7 +94,7 @@ unsafe fn join(
 /// again. CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_circuit_built(
+pub unsafe extern "C-unwind" fn circflow_circuit_built(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn circflow_circuit_built(
 /// will do, the same as that of the other legs.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_adopt_leg(
+pub unsafe extern "C-unwind" fn circflow_set_adopt_leg(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn circflow_set_adopt_leg(
 /// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub, which answers for it under the
 /// same id. CIRCFLOW_ERR_GONE: it is being closed. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_leg_get_stats(
+pub unsafe extern "C-unwind" fn circflow_leg_get_stats(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
     stats: *mut circflow_leg_stats,

@@ -2,6 +2,7 @@
 //!
 //! This is the one thing that belongs to the process and not to an engine, and it exists only once a host asks for it.
 
+use super::outside;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::circflow_log_fn;
@@ -25,7 +26,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 ///
 /// CIRCFLOW_ERR_INVALID for a level that is none.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_log_set(
+pub unsafe extern "C-unwind" fn circflow_log_set(
     level_max: u32,
     r#fn: circflow_log_fn,
     userdata: *mut c_void,
@@ -47,7 +48,7 @@ static SINK: OnceCell<RwLock<Option<Host>>> = OnceCell::new();
 
 #[derive(Clone, Copy)]
 struct Host {
-    call: unsafe extern "C" fn(*mut c_void, u32, u32, *const libc::c_char),
+    call: unsafe extern "C-unwind" fn(*mut c_void, u32, u32, *const libc::c_char),
     /// A number, as the pointer is the host's and is never followed here.
     userdata: usize,
     level_max: u32,
@@ -68,14 +69,13 @@ impl Subscriber for ToHost {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let Some(host) = Self::host() else { return };
-        let mut line = Line::default();
-        event.record(&mut line);
-        let Ok(text) = CString::new(line.text) else { return };
-        // SAFETY: the host's own function and user data; the text lives until it returns.
-        unsafe {
-            (host.call)(host.userdata as *mut c_void, number(*event.metadata().level()), line.engine, text.as_ptr())
+        if Self::host().is_none() {
+            return;
         }
+        let mut words = Words::default();
+        event.record(&mut words);
+        let Ok(text) = CString::new(words.text) else { return };
+        outside::log(Line { level: number(*event.metadata().level()), engine: words.engine, text });
     }
 
     // The library opens no spans.
@@ -88,14 +88,28 @@ impl Subscriber for ToHost {
     fn exit(&self, _: &Id) {}
 }
 
+/// A line that is made, and waits for the end of the call that it is about.
+pub(super) struct Line {
+    level: u32,
+    engine: u32,
+    text: CString,
+}
+
+/// Hands a line to the host, if it still wants it.
+pub(super) fn deliver(line: &Line) {
+    let Some(host) = ToHost::host().filter(|host| line.level <= host.level_max) else { return };
+    // SAFETY: the host's own function and user data; the text lives until it returns.
+    unsafe { (host.call)(host.userdata as *mut c_void, line.level, line.engine, line.text.as_ptr()) }
+}
+
 /// The message, then ` name=value` for each field; the engine's tag travels apart.
 #[derive(Default)]
-struct Line {
+struct Words {
     text: String,
     engine: u32,
 }
 
-impl Visit for Line {
+impl Visit for Words {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let _ = match field.name() {
             "message" => {

@@ -17,6 +17,7 @@ mod insn_types;
 mod leg;
 mod log;
 mod outcome;
+mod outside;
 mod padding;
 mod padding_types;
 mod queue;

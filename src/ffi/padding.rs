@@ -29,7 +29,7 @@ unsafe impl sized::Growing for circflow_padding_stats {}
 /// CIRCFLOW_ERR_BAD_MACHINES: see circflow_engine_last_detail(). CIRCFLOW_ERR_FULL: at 1024 lists. CIRCFLOW_ERR_NULL.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_machines_load(
+pub unsafe extern "C-unwind" fn circflow_machines_load(
     engine: *mut circflow_engine,
     text: *const c_char,
     text_len: size_t,
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn circflow_machines_load(
 ///
 /// An id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_machines_drop(
+pub unsafe extern "C-unwind" fn circflow_machines_drop(
     engine: *mut circflow_engine,
     machines: circflow_machines_id,
 ) -> circflow_status {
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn circflow_machines_drop(
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_padding_config_init(
+pub unsafe extern "C-unwind" fn circflow_padding_config_init(
     config: *mut circflow_padding_config,
     size: size_t,
 ) -> circflow_status {
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn circflow_padding_config_init(
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_EXPIRED; an id error, of the circuit or of the machines.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_padding_install(
+pub unsafe extern "C-unwind" fn circflow_padding_install(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn circflow_padding_install(
 ///
 /// CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_EXPIRED, an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_padding_remove(
+pub unsafe extern "C-unwind" fn circflow_padding_remove(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn circflow_padding_remove(
 ///
 /// CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_padding_get_stats(
+pub unsafe extern "C-unwind" fn circflow_padding_get_stats(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
     hop: u8,
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn circflow_padding_get_stats(
 /// CIRCFLOW_ERR_NOT_ASKED; CIRCFLOW_ERR_INVALID for an unknown answer; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_EXPIRED; an id
 /// error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_padding_answer(
+pub unsafe extern "C-unwind" fn circflow_padding_answer(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn circflow_padding_answer(
 /// of the machines.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_padding_register(
+pub unsafe extern "C-unwind" fn circflow_padding_register(
     engine: *mut circflow_engine,
     role: u8,
     number: u8,
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn circflow_padding_register(
 /// too many padders or unanswered questions; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_padding_start(
+pub unsafe extern "C-unwind" fn circflow_padding_start(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn circflow_padding_start(
 ///
 /// CIRCFLOW_ERR_NO_PADDER: it does not run; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_padding_stop(
+pub unsafe extern "C-unwind" fn circflow_padding_stop(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn circflow_padding_stop(
 /// circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL; an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_circuit_send(
+pub unsafe extern "C-unwind" fn circflow_circuit_send(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -268,7 +268,7 @@ pub unsafe extern "C" fn circflow_circuit_send(
 ///
 /// CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_circuit_written(
+pub unsafe extern "C-unwind" fn circflow_circuit_written(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -281,7 +281,7 @@ pub unsafe extern "C" fn circflow_circuit_written(
 }
 
 #[inline(never)]
-unsafe extern "C" fn written_padded(
+unsafe extern "C-unwind" fn written_padded(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -295,7 +295,7 @@ unsafe extern "C" fn written_padded(
 ///
 /// CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_circuit_passing(
+pub unsafe extern "C-unwind" fn circflow_circuit_passing(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -307,7 +307,7 @@ pub unsafe extern "C" fn circflow_circuit_passing(
 }
 
 #[inline(never)]
-unsafe extern "C" fn passing_padded(
+unsafe extern "C-unwind" fn passing_padded(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,

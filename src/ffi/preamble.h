@@ -36,6 +36,11 @@
  * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
  * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
  *
+ * A callback returns. A C++ exception may leave it, if you must: it passes through the library to whoever made the
+ * call, the engine (or queue) of that call is poisoned, as its answer is lost, and circflow_engine_free() (or
+ * circflow_queue_free()) works. A second exception, from a notify that is called while the first one passes, ends the
+ * process. To leave a callback by longjmp() is undefined.
+ *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
  * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and
  * "an id error" means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are

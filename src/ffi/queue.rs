@@ -6,7 +6,7 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::{CIRCFLOW_FORM_BYTES, CIRCFLOW_FORM_TOKEN};
 use crate::base::limits;
-use crate::queue::{Channel, Item, Packed, Pushed, Refused, TrySend};
+use crate::queue::{Item, Packed, Pushed, Refused, Room};
 use libc::{c_void, size_t};
 
 /// What a circflow_try_send_fn answers: the item is the channel's now.
@@ -76,18 +76,18 @@ pub struct circflow_queue_item {
 }
 
 /// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other
-/// answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID. The item and its
-/// bytes live as long as the call.
+/// answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID; after an exception it
+/// counts as not taken, too. The item and its bytes live as long as the call.
 pub type circflow_try_send_fn =
-    Option<unsafe extern "C" fn(userdata: *mut c_void, item: *const circflow_queue_item) -> i32>;
+    Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, item: *const circflow_queue_item) -> i32>;
 
 /// Answers 0 while your channel is open, and anything else once it will never take an item again.
-pub type circflow_is_closed_fn = Option<unsafe extern "C" fn(userdata: *mut c_void) -> i32>;
+pub type circflow_is_closed_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void) -> i32>;
 
 /// Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long
 /// as the call.
 pub type circflow_queue_discard_fn =
-    Option<unsafe extern "C" fn(userdata: *mut c_void, item: *const circflow_queue_item)>;
+    Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, item: *const circflow_queue_item)>;
 
 /// Your channel. It is read in each call anew, and not kept.
 #[repr(C)]
@@ -108,7 +108,7 @@ unsafe impl sized::Growing for circflow_queue_config {}
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_queue_config_init(
+pub unsafe extern "C-unwind" fn circflow_queue_config_init(
     config: *mut circflow_queue_config,
     size: size_t,
 ) -> circflow_status {
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn circflow_queue_config_init(
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when backlog_max or item_max is above its bound.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_queue_new(
+pub unsafe extern "C-unwind" fn circflow_queue_new(
     config: *const circflow_queue_config,
     queue_out: *mut *mut circflow_queue,
 ) -> circflow_status {
@@ -148,17 +148,46 @@ pub unsafe extern "C" fn circflow_queue_new(
 ///
 /// CIRCFLOW_ERR_REENTRANT from inside a callback: the queue lives on.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_queue_free(
+pub unsafe extern "C-unwind" fn circflow_queue_free(
     queue: *mut circflow_queue,
     discard: circflow_queue_discard_fn,
     userdata: *mut c_void,
 ) -> circflow_status {
-    door::close(queue, |core: &mut Packed| {
-        if let Some(discard) = discard {
-            // SAFETY: the host's own function, called with the host's own userdata.
-            core.iter().for_each(|item| discard(userdata, &lend(item)));
+    let last = |core: &mut Packed, left: &mut Left| {
+        if std::mem::take(&mut left.is_given) {
+            core.drop_first();
         }
-    })
+    };
+    door::close(
+        queue,
+        last,
+        discard.map(|discard| {
+            // SAFETY: the host's own function, called with the host's own userdata.
+            move |item| discard(userdata, &item)
+        }),
+    )
+}
+
+/// How far freeing a queue has got.
+#[derive(Default)]
+pub(super) struct Left {
+    /// The first of what waits was handed back.
+    is_given: bool,
+}
+
+impl door::Leave for circflow_queue {
+    type Item = circflow_queue_item;
+
+    fn next(core: &mut Packed, left: &mut Left) -> Option<circflow_queue_item> {
+        let first = core.first().map(lend);
+        left.is_given = first.is_some();
+        first
+    }
+
+    fn gone(core: &mut Packed, left: &mut Left) {
+        left.is_given = false;
+        core.drop_first();
+    }
 }
 
 /// Sends an item: through the channel if nothing waits, else to the end of what waits. Order is never broken.
@@ -171,24 +200,36 @@ pub unsafe extern "C" fn circflow_queue_free(
 /// functions. CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_max, or an answer that try_send cannot give.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_queue_push(
+pub unsafe extern "C-unwind" fn circflow_queue_push(
     queue: *mut circflow_queue,
     item: *const circflow_queue_item,
     kept_out: *mut u8,
     channel: *const circflow_channel,
 ) -> circflow_status {
-    let (item, mut host) = match (read(item), Host::new(channel)) {
+    let (item, host) = match (read(item), Host::new(channel)) {
         (Ok(item), Ok(host)) => (item, host),
         (Err(status), _) | (_, Err(status)) => return status,
     };
-    door::enter(queue, |core| {
-        if matches!(item, Item::Bytes(bytes) if bytes.len() > core.bytes_max()) {
-            return Err(CIRCFLOW_ERR_INVALID);
+    door::converse(queue, |talk| {
+        // Trying is how a channel is asked for room, so it must not be asked when the item may not pass.
+        let may_pass = talk.step(|core| match item {
+            Item::Bytes(bytes) if bytes.len() > core.bytes_max() => Err(CIRCFLOW_ERR_INVALID),
+            _ => Ok(!core.has_pending()),
+        })??;
+        let mut room = Room::Open;
+        if may_pass {
+            room = host.try_send(&lend(item))?;
         }
-        let pushed = core.push(&mut host, item).map_err(|refused| match refused {
-            Refused::Full(()) => CIRCFLOW_ERR_QUEUE_FULL,
-            Refused::Closed(()) => host.why_closed(),
-        })?;
+        let pushed = if may_pass && room == Room::Open {
+            Pushed::Through
+        } else {
+            // A channel that says that it is full, or was not asked, may be closed as well.
+            let room = if room == Room::Closed || host.is_closed() { Room::Closed } else { room };
+            talk.step(|core| core.put(room, item))?.map_err(|refused| match refused {
+                Refused::Full(()) => CIRCFLOW_ERR_QUEUE_FULL,
+                Refused::Closed(()) => CIRCFLOW_ERR_CHANNEL_CLOSED,
+            })?
+        };
         // SAFETY: NULL or room for one byte, by the contract of this function.
         if let Some(kept) = kept_out.as_mut() {
             *kept = u8::from(pushed == Pushed::Kept);
@@ -206,20 +247,31 @@ pub unsafe extern "C" fn circflow_queue_push(
 /// channel or one of its functions. CIRCFLOW_ERR_INVALID: an answer that try_send cannot give; what it was offered
 /// waits.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_queue_drain(
+pub unsafe extern "C-unwind" fn circflow_queue_drain(
     queue: *mut circflow_queue,
     moved_out: *mut u32,
     channel: *const circflow_channel,
 ) -> circflow_status {
-    let mut host = match Host::new(channel) {
+    let host = match Host::new(channel) {
         Ok(host) => host,
         Err(status) => return status,
     };
-    door::enter(queue, |core| {
-        let moved = core.drain(&mut host).map_err(|_| host.why_closed())?;
+    door::converse(queue, |talk| {
+        if host.is_closed() {
+            return Err(CIRCFLOW_ERR_CHANNEL_CLOSED);
+        }
+        let mut moved = 0u32;
+        while let Some(first) = talk.step(|core| core.first().map(lend))? {
+            match host.try_send(&first)? {
+                Room::Open => talk.step(Packed::drop_first)?,
+                Room::Full => break,
+                Room::Closed => return Err(CIRCFLOW_ERR_CHANNEL_CLOSED),
+            }
+            moved += 1;
+        }
         // SAFETY: NULL or room for one u32, by the contract of this function.
         if let Some(out) = moved_out.as_mut() {
-            *out = moved as u32;
+            *out = moved;
         }
         Ok(())
     })
@@ -229,7 +281,7 @@ pub unsafe extern "C" fn circflow_queue_drain(
 ///
 /// CIRCFLOW_ERR_NULL.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_queue_len(queue: *mut circflow_queue, len_out: *mut u32) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_queue_len(queue: *mut circflow_queue, len_out: *mut u32) -> circflow_status {
     if len_out.is_null() {
         return CIRCFLOW_ERR_NULL;
     }
@@ -243,7 +295,7 @@ pub unsafe extern "C" fn circflow_queue_len(queue: *mut circflow_queue, len_out:
 ///
 /// CIRCFLOW_ERR_NULL.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_queue_has_pending(
+pub unsafe extern "C-unwind" fn circflow_queue_has_pending(
     queue: *mut circflow_queue,
     pending_out: *mut u8,
 ) -> circflow_status {
@@ -265,7 +317,7 @@ pub unsafe extern "C" fn circflow_queue_has_pending(
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_TOO_SMALL: the item has more bytes, and is still the first.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_queue_take(
+pub unsafe extern "C-unwind" fn circflow_queue_take(
     queue: *mut circflow_queue,
     buf: *mut u8,
     buf_cap: size_t,
@@ -331,11 +383,9 @@ fn lend(item: Item) -> circflow_queue_item {
 
 /// The host's channel, for the length of one call.
 struct Host {
-    try_send: unsafe extern "C" fn(*mut c_void, *const circflow_queue_item) -> i32,
-    is_closed: unsafe extern "C" fn(*mut c_void) -> i32,
+    try_send: unsafe extern "C-unwind" fn(*mut c_void, *const circflow_queue_item) -> i32,
+    is_closed: unsafe extern "C-unwind" fn(*mut c_void) -> i32,
     userdata: *mut c_void,
-    /// An answer came that means nothing.
-    confused: bool,
 }
 
 impl Host {
@@ -343,34 +393,19 @@ impl Host {
         // SAFETY: NULL or one valid channel, by the contract of the floor.
         let channel = channel.as_ref().ok_or(CIRCFLOW_ERR_NULL)?;
         match (channel.try_send, channel.is_closed) {
-            (Some(try_send), Some(is_closed)) => {
-                Ok(Host { try_send, is_closed, userdata: channel.userdata, confused: false })
-            }
+            (Some(try_send), Some(is_closed)) => Ok(Host { try_send, is_closed, userdata: channel.userdata }),
             _ => Err(CIRCFLOW_ERR_NULL),
         }
     }
 
-    fn why_closed(&self) -> circflow_status {
-        if self.confused {
-            CIRCFLOW_ERR_INVALID
-        } else {
-            CIRCFLOW_ERR_CHANNEL_CLOSED
-        }
-    }
-}
-
-impl<'a> Channel<Item<'a>> for Host {
-    fn try_send(&mut self, item: Item<'a>) -> Result<(), TrySend<Item<'a>>> {
+    /// Offers an item; open means that it is taken.
+    fn try_send(&self, item: &circflow_queue_item) -> Result<Room, circflow_status> {
         // SAFETY: the host's own function, called with the host's own userdata.
-        match unsafe { (self.try_send)(self.userdata, &lend(item)) } {
-            CIRCFLOW_CHANNEL_TAKEN => Ok(()),
-            CIRCFLOW_CHANNEL_FULL => Err(TrySend::Full(item)),
-            CIRCFLOW_CHANNEL_CLOSED => Err(TrySend::Closed(item)),
-            // As closed, so that the item is neither kept nor lost.
-            _ => {
-                self.confused = true;
-                Err(TrySend::Closed(item))
-            }
+        match unsafe { (self.try_send)(self.userdata, item) } {
+            CIRCFLOW_CHANNEL_TAKEN => Ok(Room::Open),
+            CIRCFLOW_CHANNEL_FULL => Ok(Room::Full),
+            CIRCFLOW_CHANNEL_CLOSED => Ok(Room::Closed),
+            _ => Err(CIRCFLOW_ERR_INVALID),
         }
     }
 
@@ -385,6 +420,6 @@ impl<'a> Channel<Item<'a>> for Host {
 /// cbindgen:ignore
 #[cfg(feature = "test-hooks")]
 #[no_mangle]
-pub unsafe extern "C" fn circflow_test_queue_panic(queue: *mut circflow_queue) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_test_queue_panic(queue: *mut circflow_queue) -> circflow_status {
     door::enter(queue, |_| panic!("a panic on purpose"))
 }

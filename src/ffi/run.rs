@@ -49,7 +49,7 @@ unsafe impl sized::Growing for circflow_circuit_stats {}
 /// it asks for. A host that passes a whole consensus on may go on after either. CIRCFLOW_ERR_NULL.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_engine_set_param(
+pub unsafe extern "C-unwind" fn circflow_engine_set_param(
     engine: *mut circflow_engine,
     path_class: u8,
     name: *const c_char,
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn circflow_engine_get_param(
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_circuit_relay(
+pub unsafe extern "C-unwind" fn circflow_circuit_relay(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn circflow_circuit_relay(
 
 /// The long way: something is due, the edge is full, or the circuit has padding.
 #[inline(never)]
-unsafe extern "C" fn relay_any(
+unsafe extern "C-unwind" fn relay_any(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -170,7 +170,7 @@ unsafe extern "C" fn relay_any(
 ///
 /// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_INVALID: no such side; CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_circuit_writable(
+pub unsafe extern "C-unwind" fn circflow_circuit_writable(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn circflow_circuit_writable(
 /// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host may offer each), or it has another length.
 /// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_circuit_tag(
+pub unsafe extern "C-unwind" fn circflow_circuit_tag(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
     hop: u8,
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn circflow_circuit_tag(
 ///
 /// CIRCFLOW_ERR_EXPIRED, an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_circuit_close(
+pub unsafe extern "C-unwind" fn circflow_circuit_close(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn circflow_circuit_close(
 ///
 /// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_circuit_get_stats(
+pub unsafe extern "C-unwind" fn circflow_circuit_get_stats(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
     stats: *mut circflow_circuit_stats,

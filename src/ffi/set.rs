@@ -21,7 +21,10 @@ unsafe impl sized::Growing for circflow_set_stats {}
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_set_config_init(config: *mut circflow_set_config, size: size_t) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_set_config_init(
+    config: *mut circflow_set_config,
+    size: size_t,
+) -> circflow_status {
     sized::init(config, size, config_defaults())
 }
 
@@ -34,7 +37,7 @@ pub unsafe extern "C" fn circflow_set_config_init(config: *mut circflow_set_conf
 ///
 /// CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID as for circflow_set_open().
 #[no_mangle]
-pub unsafe extern "C" fn circflow_engine_accept_sets(
+pub unsafe extern "C-unwind" fn circflow_engine_accept_sets(
     engine: *mut circflow_engine,
     config: *const circflow_set_config,
 ) -> circflow_status {
@@ -63,7 +66,7 @@ pub unsafe extern "C" fn circflow_engine_accept_sets(
 /// CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max; CIRCFLOW_ERR_UNDRAINED: drain first.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_open(
+pub unsafe extern "C-unwind" fn circflow_set_open(
     engine: *mut circflow_engine,
     now_ns: u64,
     config: *const circflow_set_config,
@@ -95,7 +98,7 @@ pub unsafe extern "C" fn circflow_set_open(
 /// CIRCFLOW_ERR_NOT_ALONE, an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_take_out(
+pub unsafe extern "C-unwind" fn circflow_set_take_out(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -116,7 +119,7 @@ pub unsafe extern "C" fn circflow_set_take_out(
 ///
 /// An id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_set_close(
+pub unsafe extern "C-unwind" fn circflow_set_close(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -146,7 +149,7 @@ pub unsafe extern "C" fn circflow_set_close(
 /// CIRCFLOW_ERR_GONE.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_decide(
+pub unsafe extern "C-unwind" fn circflow_set_decide(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -202,7 +205,7 @@ unsafe fn decide_any(
 /// Parameters and codes as for circflow_set_decide().
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_send(
+pub unsafe extern "C-unwind" fn circflow_set_send(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -231,7 +234,7 @@ pub unsafe extern "C" fn circflow_set_send(
 }
 
 #[inline(never)]
-unsafe extern "C" fn note_next(engine: *mut circflow_engine, leg: Id, hop: u8) -> circflow_status {
+unsafe extern "C-unwind" fn note_next(engine: *mut circflow_engine, leg: Id, hop: u8) -> circflow_status {
     door::enter(engine, |core| {
         core.note_next(leg, hop);
         Ok(())
@@ -278,7 +281,7 @@ unsafe fn hold(core: &mut Engine, set: Id, message: &circflow_message) -> Result
 /// CIRCFLOW_ERR_BLOCKED, CIRCFLOW_ERR_NOT_USABLE, CIRCFLOW_ERR_NULL, an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_peek(
+pub unsafe extern "C-unwind" fn circflow_set_peek(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     verdict_out: *mut circflow_verdict,
@@ -302,7 +305,7 @@ pub unsafe extern "C" fn circflow_set_peek(
 /// CIRCFLOW_ERR_NULL, an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_room(
+pub unsafe extern "C-unwind" fn circflow_set_room(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     messages_out: *mut u64,
@@ -328,7 +331,7 @@ pub unsafe extern "C" fn circflow_set_room(
 /// an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_next(
+pub unsafe extern "C-unwind" fn circflow_set_next(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     body: *mut u8,
@@ -360,7 +363,7 @@ pub unsafe extern "C" fn circflow_set_next(
 /// drain callback; an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_next_tokens(
+pub unsafe extern "C-unwind" fn circflow_set_next_tokens(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     tokens: *mut u64,
@@ -389,7 +392,7 @@ pub unsafe extern "C" fn circflow_set_next_tokens(
 ///
 /// An id error: an ended set is not named any more, and its CIRCFLOW_INSN_ENDED has the tag it had.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_set_set_tag(
+pub unsafe extern "C-unwind" fn circflow_set_set_tag(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     tag: u64,
@@ -406,7 +409,7 @@ pub unsafe extern "C" fn circflow_set_set_tag(
 ///
 /// CIRCFLOW_ERR_INVALID for an unknown algorithm, an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_set_set_algorithm(
+pub unsafe extern "C-unwind" fn circflow_set_set_algorithm(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     algorithm: u8,
@@ -421,7 +424,7 @@ pub unsafe extern "C" fn circflow_set_set_algorithm(
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_set_get_stats(
+pub unsafe extern "C-unwind" fn circflow_set_get_stats(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     stats: *mut circflow_set_stats,
@@ -440,7 +443,7 @@ pub unsafe extern "C" fn circflow_set_get_stats(
 /// CIRCFLOW_ERR_TOO_SMALL, CIRCFLOW_ERR_NULL, an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_export(
+pub unsafe extern "C-unwind" fn circflow_set_export(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     numbers_out: *mut circflow_set_numbers,
@@ -478,7 +481,7 @@ pub unsafe extern "C" fn circflow_set_export(
 /// CIRCFLOW_ERR_EXPIRED, an id error. On any of them nothing changed.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_set_import(
+pub unsafe extern "C-unwind" fn circflow_set_import(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,

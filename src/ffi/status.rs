@@ -214,7 +214,8 @@ pub enum circflow_status {
     /// A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
     /// message, which Rust also prints to standard error.
     CIRCFLOW_ERR_PANIC = -500,
-    /// An earlier call answered CIRCFLOW_ERR_PANIC.
+    /// An earlier call answered CIRCFLOW_ERR_PANIC, or an exception of yours left a callback;
+    /// circflow_engine_last_detail() says which.
     CIRCFLOW_ERR_POISONED = -501,
 }
 

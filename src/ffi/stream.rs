@@ -20,7 +20,7 @@ unsafe impl sized::Growing for circflow_stream_stats {}
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_stream_config_init(
+pub unsafe extern "C-unwind" fn circflow_stream_config_init(
     config: *mut circflow_stream_config,
     size: size_t,
 ) -> circflow_status {
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn circflow_stream_config_init(
 /// CIRCFLOW_ERR_INVALID: stream id 0, or no such hop; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_stream_open(
+pub unsafe extern "C-unwind" fn circflow_stream_open(
     engine: *mut circflow_engine,
     now_ns: u64,
     config: *const circflow_stream_config,
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn circflow_stream_open(
 ///
 /// An id error: the stream has ended.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_stream_set(
+pub unsafe extern "C-unwind" fn circflow_stream_set(
     engine: *mut circflow_engine,
     stream: circflow_stream_id,
     tag: u64,
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn circflow_stream_set(
 ///
 /// An id error: the stream has ended.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_stream_readable(
+pub unsafe extern "C-unwind" fn circflow_stream_readable(
     engine: *mut circflow_engine,
     stream: circflow_stream_id,
     readable: u8,
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn circflow_stream_readable(
 /// CIRCFLOW_ERR_NOT_USABLE, CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_stream_next(
+pub unsafe extern "C-unwind" fn circflow_stream_next(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn circflow_stream_next(
 /// CIRCFLOW_ERR_NULL; an id error: the stream has ended.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_stream_send(
+pub unsafe extern "C-unwind" fn circflow_stream_send(
     engine: *mut circflow_engine,
     now_ns: u64,
     stream: circflow_stream_id,
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn circflow_stream_send(
     };
     if convert::command(message.command) == Command::DATA && convert::is_sendable(message) {
         let id = convert::id(stream.v);
-        if let Some(verdict) = door::try_enter(engine, |core| core.send_data(now_ns, id, message.body_len)) {
+        if let Some(verdict) = door::try_enter_aloud(engine, |core| core.send_data(now_ns, id, message.body_len)) {
             outcome::write_verdict(verdict_out, &verdict);
             return CIRCFLOW_OK;
         }
@@ -168,7 +168,7 @@ pub unsafe extern "C" fn circflow_stream_send(
 
 /// The long way: not DATA, or no room, or another leg.
 #[inline(never)]
-unsafe extern "C" fn send_any(
+unsafe extern "C-unwind" fn send_any(
     engine: *mut circflow_engine,
     now_ns: u64,
     stream: circflow_stream_id,
@@ -199,7 +199,7 @@ unsafe extern "C" fn send_any(
 ///
 /// CIRCFLOW_ERR_INVALID: more than was delivered. An id error: the stream has ended, and nothing is counted any more.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_stream_flushed(
+pub unsafe extern "C-unwind" fn circflow_stream_flushed(
     engine: *mut circflow_engine,
     now_ns: u64,
     stream: circflow_stream_id,
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn circflow_stream_flushed(
 ///
 /// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_stream_get_stats(
+pub unsafe extern "C-unwind" fn circflow_stream_get_stats(
     engine: *mut circflow_engine,
     stream: circflow_stream_id,
     stats: *mut circflow_stream_stats,

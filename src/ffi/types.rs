@@ -339,15 +339,16 @@ pub struct circflow_leg_report {
 /// Called by circflow_engine_drain() for each instruction. `body` is what a body buffer would hold, for the length of
 /// the call. Inside, feed as you like; poll, drain and free answer CIRCFLOW_ERR_REENTRANT.
 pub type circflow_insn_fn =
-    Option<unsafe extern "C" fn(userdata: *mut c_void, insn: *const circflow_insn, body: *const u8)>;
+    Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, insn: *const circflow_insn, body: *const u8)>;
 
 /// Called by circflow_engine_free() for each token that is still circflow's: it is yours again.
-pub type circflow_discard_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, token: u64, cost: u32)>;
+pub type circflow_discard_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, token: u64, cost: u32)>;
 
 /// Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
-/// the call. Do not call circflow about the same engine from inside.
+/// the call. Lines come at the end of the call that they are about. Do not call circflow about the same engine from
+/// inside.
 pub type circflow_log_fn =
-    Option<unsafe extern "C" fn(userdata: *mut c_void, level: u32, engine_tag: u32, line: *const c_char)>;
+    Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, level: u32, engine_tag: u32, line: *const c_char)>;
 
 /// Figures of an engine. Set size to sizeof before each call.
 #[repr(C)]

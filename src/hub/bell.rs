@@ -13,8 +13,12 @@ use crate::base::Id;
 use std::collections::VecDeque;
 
 /// Wakes an engine's loop, and may do nothing else. It runs on another engine's thread, at times on the engine's own,
-/// outside of every lock; leaving the hub waits for calls under way, so it must not wait for the engine.
-pub type Notify = std::sync::Arc<dyn Fn() + Send + Sync>;
+/// outside of every lock; leaving the hub waits for calls under way, so it must not wait for the engine. It may put the
+/// work off: the call is under way until the [`Call`] is dropped.
+pub type Notify = std::sync::Arc<dyn Fn(Call) + Send + Sync>;
+
+/// A wake-up that is under way until this is dropped.
+pub struct Call(Arc<Bell>);
 
 /// The list of an engine's ears with news.
 pub struct Bell {
@@ -82,27 +86,25 @@ impl Bell {
         }
     }
 
-    fn add(&self, ear: Arc<Ear>) {
-        let mut list = self.list.lock();
+    fn add(ear: &Arc<Ear>) {
+        let bell = &ear.bell;
+        let mut list = bell.list.lock();
         if list.deaf {
             return;
         }
         let quiet = list.ears.is_empty();
-        list.ears.push_back(ear);
-        self.busy.store(true, Relaxed);
+        list.ears.push_back(Arc::clone(ear));
+        bell.busy.store(true, Relaxed);
         list.calls += u32::from(quiet);
         drop(list);
         if quiet {
-            let _call = Call(self);
-            (self.notify)();
+            (bell.notify)(Call(Arc::clone(bell)));
         }
     }
 }
 
 /// Counted out also when the host's function panics.
-struct Call<'a>(&'a Bell);
-
-impl Drop for Call<'_> {
+impl Drop for Call {
     fn drop(&mut self) {
         self.0.list.lock().calls -= 1;
     }
@@ -123,14 +125,14 @@ impl Ear {
     /// The owner has given a closed ear a name. It goes to the list at once, as there may have been news.
     pub fn open(ear: &Arc<Ear>, key: Id) {
         ear.key.store(key.0, Relaxed);
-        ear.bell.add(Arc::clone(ear));
+        Bell::add(ear);
     }
 
     /// There is news, and it has been laid down.
     #[inline]
     pub fn ring(ear: &Arc<Ear>) {
         if !ear.marked.swap(true, AcqRel) {
-            ear.bell.add(Arc::clone(ear));
+            Bell::add(ear);
         }
     }
 }
@@ -143,7 +145,7 @@ mod tests {
     fn counting() -> (Arc<Bell>, std::sync::Arc<AtomicU32>) {
         let calls = std::sync::Arc::new(AtomicU32::new(0));
         let counted = std::sync::Arc::clone(&calls);
-        let notify = move || {
+        let notify = move |_: Call| {
             counted.fetch_add(1, Relaxed);
         };
         (Arc::new(Bell::new(std::sync::Arc::new(notify))), calls)
@@ -192,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_notify_that_panics_does_not_keep_the_engine_from_going() {
-        let bell = Arc::new(Bell::new(std::sync::Arc::new(|| panic!("the host's"))));
+        let bell = Arc::new(Bell::new(std::sync::Arc::new(|_| panic!("the host's"))));
         let ear = Ear::new(&bell, Id(1));
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Ear::ring(&ear))).unwrap_err();
         bell.deafen();

@@ -234,7 +234,7 @@ mod tests {
     use crate::base::limits::LINK_ROOM;
 
     fn bell() -> Arc<Bell> {
-        Arc::new(Bell::new(std::sync::Arc::new(|| {})))
+        Arc::new(Bell::new(std::sync::Arc::new(|_| {})))
     }
 
     fn pair(room: usize) -> (End<u8, u8>, End<u8, u8>, [Arc<Bell>; 2]) {

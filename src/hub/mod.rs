@@ -20,7 +20,7 @@ mod memory;
 mod port;
 mod spares;
 
-pub use bell::{Bell, Ear, Notify};
+pub use bell::{Bell, Call, Ear, Notify};
 pub use link::{link, End, Left, News, Refused};
 pub use memory::{Level, Meter, Over, SetMeter, Victim};
 pub use port::{Join, JoinError, Port};
@@ -231,7 +231,7 @@ mod tests {
     }
 
     fn join(hub: &Hub<Words>, tag: u16) -> Port<Words> {
-        hub.join_engine(tag, std::sync::Arc::new(|| {}), 100).ok().unwrap()
+        hub.join_engine(tag, std::sync::Arc::new(|_| {}), 100).ok().unwrap()
     }
 
     fn nonce(byte: u8) -> Nonce {
@@ -257,7 +257,7 @@ mod tests {
     fn tags_are_unique_among_the_living() {
         let hub = hub();
         let port = join(&hub, 1);
-        let refused = hub.join_engine(1, std::sync::Arc::new(|| {}), 1);
+        let refused = hub.join_engine(1, std::sync::Arc::new(|_| {}), 1);
         assert_eq!(refused.err(), Some(NotAdmitted::TagTaken));
         drop(port);
         let again = join(&hub, 1);
@@ -268,7 +268,7 @@ mod tests {
     fn the_hub_is_full_at_its_cap_not_below() {
         let hub = hub();
         let mut ports: Vec<_> = (0..limits::ENGINES_MAX as u16).map(|tag| join(&hub, tag)).collect();
-        let refused = hub.join_engine(9999, std::sync::Arc::new(|| {}), 1);
+        let refused = hub.join_engine(9999, std::sync::Arc::new(|_| {}), 1);
         assert_eq!(refused.err(), Some(NotAdmitted::HubFull));
         ports.pop();
         join(&hub, 9999);

@@ -74,6 +74,13 @@ impl<T> Backlog<T> {
         keep: impl FnOnce(S) -> T,
     ) -> Result<Pushed, Refused<S>> {
         let room = if channel.is_closed() { Room::Closed } else { room };
+        self.put(room, item, keep)
+    }
+
+    /// The second half of a push, for whoever asks the channel himself: it has not taken the item, or was not asked
+    /// because others wait.
+    #[inline]
+    pub fn put<S>(&mut self, room: Room, item: S, keep: impl FnOnce(S) -> T) -> Result<Pushed, Refused<S>> {
         match admit(self.items.len(), self.cap, room) {
             Admit::Keep => {
                 self.items.push_back(keep(item));

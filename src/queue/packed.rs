@@ -1,6 +1,6 @@
 //! A backlog of a host's items: tokens, and bytes that are copied only when they have to wait.
 
-use super::{Backlog, Channel, Closed, Pushed, Refused, TrySend};
+use super::{Backlog, Channel, Closed, Pushed, Refused, Room, TrySend};
 use crate::base::limits::BACKLOG_KEPT;
 
 /// An item as it is handed in and out.
@@ -34,6 +34,15 @@ impl Packed {
     {
         let Packed { backlog, blocks } = self;
         backlog.push_as(channel, item, |item| blocks.keep(item)).map_err(|refused| match refused {
+            Refused::Full(_) => Refused::Full(()),
+            Refused::Closed(_) => Refused::Closed(()),
+        })
+    }
+
+    /// As [`Backlog::put`].
+    pub fn put(&mut self, room: Room, item: Item) -> Result<Pushed, Refused<()>> {
+        let Packed { backlog, blocks } = self;
+        backlog.put(room, item, |item| blocks.keep(item)).map_err(|refused| match refused {
             Refused::Full(_) => Refused::Full(()),
             Refused::Closed(_) => Refused::Closed(()),
         })

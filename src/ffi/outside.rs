@@ -1,0 +1,114 @@
+//! Calls to the host that are not a call's answer: log lines, and the wake-ups of other engines.
+//!
+//! They wait here, on the thread whose call has caused them, until that call's work is done, and are made where no
+//! panic is caught: an exception of the host's may come out of them, and what catches panics would end the process.
+
+use super::hub::Host;
+use super::log::{self, Line};
+use crate::hub::Call;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+thread_local! {
+    /// Anything waits. Apart, as every call asks.
+    static ANY: Cell<bool> = const { Cell::new(false) };
+    static WAITING: RefCell<Waiting> = const { RefCell::new(Waiting { wakes: VecDeque::new(), lines: Vec::new() }) };
+    /// How many notify functions this thread is inside.
+    static NOTIFYING: Cell<u32> = const { Cell::new(0) };
+}
+
+struct Waiting {
+    wakes: VecDeque<Wake>,
+    lines: Vec<Line>,
+}
+
+/// A wake-up that is due. As long as it is there, the engine it is for cannot leave its hub.
+struct Wake {
+    host: Arc<Host>,
+    _call: Call,
+}
+
+/// True when calls wait to be made.
+#[inline]
+pub(super) fn is_due() -> bool {
+    ANY.with(Cell::get)
+}
+
+/// Puts a wake-up to wait.
+pub(super) fn wake(host: &Arc<Host>, call: Call) {
+    let wake = Wake { host: Arc::clone(host), _call: call };
+    let mut wake = Some(wake);
+    // A thread that is just ending has nowhere to put it.
+    let _ = WAITING.try_with(|waiting| waiting.borrow_mut().wakes.extend(wake.take()));
+    match wake {
+        None => ANY.with(|any| any.set(true)),
+        Some(wake) => wake.make(),
+    }
+}
+
+/// Puts a log line to wait.
+pub(super) fn log(line: Line) {
+    if WAITING.try_with(|waiting| waiting.borrow_mut().lines.push(line)).is_ok() {
+        ANY.with(|any| any.set(true));
+    }
+}
+
+/// True inside a notify function, on this thread.
+pub(super) fn is_notifying() -> bool {
+    NOTIFYING.with(Cell::get) > 0
+}
+
+/// Makes all calls that wait. An exception comes out of it; then log lines are lost, and wake-ups are not.
+///
+/// Wake-ups first: an engine cannot be freed while one is due, and a log function may free another engine.
+#[cold]
+pub(super) fn make_calls() {
+    ANY.with(|any| any.set(false));
+    let rest = Rest;
+    while let Some(wake) = next_wake() {
+        wake.make();
+    }
+    std::mem::forget(rest);
+    // Taken out first: what is called may come back with calls on other engines, which have lines of their own.
+    let lines = WAITING.try_with(|waiting| std::mem::take(&mut waiting.borrow_mut().lines)).unwrap_or_default();
+    lines.iter().for_each(log::deliver);
+}
+
+fn next_wake() -> Option<Wake> {
+    WAITING.try_with(|waiting| waiting.borrow_mut().wakes.pop_front()).ok().flatten()
+}
+
+/// When an exception passes, the others are woken all the same. A second one ends the process, as in C++.
+struct Rest;
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        while let Some(wake) = next_wake() {
+            wake.make();
+        }
+    }
+}
+
+impl Wake {
+    fn make(self) {
+        let _inside = Inside::new();
+        self.host.wake();
+    }
+}
+
+/// Marks the thread as inside a notify function.
+struct Inside;
+
+impl Inside {
+    fn new() -> Self {
+        NOTIFYING.with(|depth| depth.set(depth.get() + 1));
+        Inside
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        NOTIFYING.with(|depth| depth.set(depth.get() - 1));
+    }
+}
