@@ -75,7 +75,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_param(
 /// CIRCFLOW_ERR_INVALID: no such class or name. CIRCFLOW_ERR_NULL.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C" fn circflow_engine_get_param(
+pub unsafe extern "C-unwind" fn circflow_engine_get_param(
     engine: *mut circflow_engine,
     path_class: u8,
     name: *const c_char,
