@@ -148,6 +148,9 @@
 // The answer of circflow_engine_deadline() when nothing is due ever.
 #define CIRCFLOW_NEVER UINT64_MAX
 
+// circflow_set_config.held_age_max_ns: as the engine has it.
+#define CIRCFLOW_AS_ENGINE UINT64_MAX
+
 // What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
 // block of fixed size. A held token costs what its host says.
 #define CIRCFLOW_HELD_COST 536
@@ -719,6 +722,13 @@ typedef struct circflow_engine_config {
   uint32_t padding_burst_max;
   // Zero.
   uint32_t reserved2;
+  // How long a message may be held for order, for sets that are made without a bound of their own; 0 for as long as
+  // it takes. When a message waits so long behind one that does not come, its set ends, and
+  // CIRCFLOW_ERR_HELD_TOO_LONG is the cause. The oldest counts, so messages that follow do not prolong it. What has
+  // had its turn and was not taken is not meant, nor what padding holds, nor cells at an edge. Of a time in which
+  // you did not call, one second counts, as the machine may have been suspended: while something waits, the deadline
+  // comes twice a second. Default 120 s.
+  uint64_t held_age_max_ns;
 } circflow_engine_config;
 
 // Called by circflow_engine_free() for each token that is still circflow's: it is yours again.
@@ -1148,6 +1158,9 @@ typedef struct circflow_set_config {
   uint32_t held_sends_max;
   // Zero.
   uint32_t reserved2;
+  // How long a message may be held for order, as circflow_engine_config.held_age_max_ns says; 0 for as long as it
+  // takes. Default CIRCFLOW_AS_ENGINE: what that says.
+  uint64_t held_age_max_ns;
 } circflow_set_config;
 
 // Figures of a set. Set size to sizeof before each call.
@@ -1193,6 +1206,11 @@ typedef struct circflow_set_stats {
   // If circflow runs the set: since when no stream is open on it, at first since when the set is there;
   // CIRCFLOW_NEVER while one is. Else CIRCFLOW_NEVER.
   uint64_t no_streams_since_ns;
+  // Since when that message has waited, in nanoseconds on your clock, which of all held has waited longest;
+  // CIRCFLOW_NEVER when none is held. Right to two milliseconds. Of a time in which you did not call, one second
+  // counts: so much later it is. The set ends when now - held_since reaches its held_age_max_ns, unless it is only
+  // you who has to take what is held.
+  uint64_t held_since;
 } circflow_set_stats;
 
 // A set's sequence numbers.

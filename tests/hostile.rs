@@ -46,6 +46,7 @@ impl Host {
             stream_bytes_max: 3000,
             stream_memory: 200,
             pace: circflow::padding::Pace::default(),
+            held_age_max: 300,
             ..common::config(5)
         });
         Host {
@@ -499,6 +500,7 @@ fn any_terms(b: u8, c: u16, d: u64) -> Terms {
         legs_max: u32::from(c % 5),
         launches_max: u32::from(c % 7),
         held_sends_max: 4,
+        held_age_max: [None, Some(0), Some(100), Some(u64::MAX)][usize::from(b % 4)],
     }
 }
 

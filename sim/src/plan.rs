@@ -1,7 +1,7 @@
 //! What a seed's world is like.
 
 use crate::rng::Rng;
-use circflow::base::Nanos;
+use circflow::base::{limits, Nanos};
 use circflow::conflux::Algorithm;
 use circflow::engine::Config;
 use circflow::reactor::Marks;
@@ -157,6 +157,7 @@ impl Plan {
             stream_bytes_max: self.stream_bytes_max,
             stream_memory: self.stream_memory,
             pace: circflow::padding::Pace::default(),
+            held_age_max: limits::HELD_AGE_DEFAULT,
         }
     }
 }

@@ -26,6 +26,11 @@ pub const SET_HELD_BYTES_DEFAULT: u64 = 16 << 20;
 /// Bytes all sets of one engine may hold for order.
 pub const ENGINE_HELD_BYTES_DEFAULT: u64 = 256 << 20;
 
+/// How long a message may be held for order: longer than any honest one is. The longest is held when a stock peer that
+/// sends by lowest RTT has put a full window on a leg of 0.5 Mbit/s: some 11,000 cells, 90 s. What is missing for longer
+/// was lost with a leg, or is kept from us on purpose.
+pub const HELD_AGE_DEFAULT: u64 = 120_000_000_000;
+
 /// How far ahead of the last delivered message a SWITCH may move a leg. What is missing must be in flight on the other
 /// legs; a million messages is half a gigabyte in flight, more than any honest window (cwnd is 5,000 cells at the end
 /// of slow start).

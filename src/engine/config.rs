@@ -31,6 +31,8 @@ pub struct Config {
     pub stream_memory: Nanos,
     /// How much the machines of a padder do at a time.
     pub pace: Pace,
+    /// How long a message may be held for order, where a set does not say; 0 for as long as it takes.
+    pub held_age_max: Nanos,
 }
 
 /// What a circuit is opened with.

@@ -241,6 +241,7 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
         legs_max: config.legs_max,
         launches_max: config.launches_max,
         held_sends_max: config.held_sends_max,
+        held_age_max: (config.held_age_max_ns != CIRCFLOW_AS_ENGINE).then_some(config.held_age_max_ns),
     })
 }
 
@@ -393,6 +394,7 @@ pub(super) fn set_stats(stats: &set::Stats, streams: Option<StreamUse>) -> circf
         launches_left: stats.launches_left,
         streams,
         no_streams_since_ns,
+        held_since: stats.held_since,
     }
 }
 

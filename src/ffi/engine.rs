@@ -66,6 +66,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
         stream_bytes_max: config.stream_bytes_max,
         stream_memory: config.stream_memory_ns,
         pace: Pace { burst: config.padding_burst_max, floor: config.padding_floor_ns },
+        held_age_max: config.held_age_max_ns,
     };
     let made = Engine::new(&core);
     config.seed.zeroize();
@@ -332,6 +333,7 @@ fn config_defaults() -> circflow_engine_config {
         padding_floor_ns: limits::PADDING_FLOOR_DEFAULT,
         padding_burst_max: limits::PADDING_BURST_DEFAULT,
         reserved2: 0,
+        held_age_max_ns: limits::HELD_AGE_DEFAULT,
     }
 }
 

@@ -517,5 +517,6 @@ fn config_defaults() -> circflow_set_config {
         reserved: [0; 2],
         held_sends_max: limits::HELD_SENDS_DEFAULT,
         reserved2: 0,
+        held_age_max_ns: CIRCFLOW_AS_ENGINE,
     }
 }

@@ -17,6 +17,8 @@ pub const CIRCFLOW_NONCE_LEN: usize = 32;
 pub const CIRCFLOW_LEGS_MAX: usize = 16;
 /// The answer of circflow_engine_deadline() when nothing is due ever.
 pub const CIRCFLOW_NEVER: u64 = u64::MAX;
+/// circflow_set_config.held_age_max_ns: as the engine has it.
+pub const CIRCFLOW_AS_ENGINE: u64 = u64::MAX;
 /// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
 /// block of fixed size. A held token costs what its host says.
 pub const CIRCFLOW_HELD_COST: u32 = 536;
@@ -153,6 +155,13 @@ pub struct circflow_engine_config {
     pub padding_burst_max: u32,
     /// Zero.
     pub reserved2: u32,
+    /// How long a message may be held for order, for sets that are made without a bound of their own; 0 for as long as
+    /// it takes. When a message waits so long behind one that does not come, its set ends, and
+    /// CIRCFLOW_ERR_HELD_TOO_LONG is the cause. The oldest counts, so messages that follow do not prolong it. What has
+    /// had its turn and was not taken is not meant, nor what padding holds, nor cells at an edge. Of a time in which
+    /// you did not call, one second counts, as the machine may have been suspended: while something waits, the deadline
+    /// comes twice a second. Default 120 s.
+    pub held_age_max_ns: u64,
 }
 
 /// What a set is made with. Fill it with circflow_set_config_init(), then change what you want.
@@ -192,6 +201,9 @@ pub struct circflow_set_config {
     pub held_sends_max: u32,
     /// Zero.
     pub reserved2: u32,
+    /// How long a message may be held for order, as circflow_engine_config.held_age_max_ns says; 0 for as long as it
+    /// takes. Default CIRCFLOW_AS_ENGINE: what that says.
+    pub held_age_max_ns: u64,
 }
 
 /// What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want.
@@ -439,6 +451,11 @@ pub struct circflow_set_stats {
     /// If circflow runs the set: since when no stream is open on it, at first since when the set is there;
     /// CIRCFLOW_NEVER while one is. Else CIRCFLOW_NEVER.
     pub no_streams_since_ns: u64,
+    /// Since when that message has waited, in nanoseconds on your clock, which of all held has waited longest;
+    /// CIRCFLOW_NEVER when none is held. Right to two milliseconds. Of a time in which you did not call, one second
+    /// counts: so much later it is. The set ends when now - held_since reaches its held_age_max_ns, unless it is only
+    /// you who has to take what is held.
+    pub held_since: u64,
 }
 
 /// circflow_leg_stats.state: client, the circuit is still being built, and circflow_circuit_built() is to come.

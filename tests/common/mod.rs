@@ -117,6 +117,7 @@ pub fn config(tag: u32) -> Config {
         stream_bytes_max: 1 << 20,
         stream_memory: 60_000_000_000,
         pace: circflow::padding::Pace::default(),
+        held_age_max: 120_000_000_000,
     }
 }
 
@@ -132,6 +133,7 @@ pub fn terms(algorithm: Option<Algorithm>) -> Terms {
         legs_max: 16,
         launches_max: 5,
         held_sends_max: 32,
+        held_age_max: None,
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Terms {
     pub launches_max: u32,
     /// Cap on messages held for sending.
     pub held_sends_max: u32,
+    /// How long a message may be held for order, 0 for as long as it takes; none for as the engine has it.
+    pub held_age_max: Option<Nanos>,
 }
 
 /// One tunnel over several circuits.
@@ -134,6 +136,7 @@ impl Default for Set {
             legs_max: 0,
             launches_max: 0,
             held_sends_max: 0,
+            held_age_max: None,
         };
         Set::new(Role::Exit, terms)
     }

@@ -1,6 +1,7 @@
 //! Figures of a set and of its legs.
 
 use super::{LegIx, Set};
+use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::choice::{self, UNMEASURED};
 use crate::conflux::handshake::{LinkState, Role};
@@ -43,6 +44,8 @@ pub struct Stats {
     pub algorithm: Algorithm,
     /// Client: legs that may be launched now.
     pub launches_left: u32,
+    /// Since when the oldest has been held, [`NEVER`] when none is.
+    pub held_since: Nanos,
 }
 
 /// Figures of a leg.
@@ -87,6 +90,7 @@ impl Set {
             switches_received: self.switches_received,
             algorithm: self.policy.algorithm,
             launches_left: self.launches_left(),
+            held_since: NEVER,
         }
     }
 
