@@ -366,6 +366,17 @@ static int e_leg_lost(void)
     return (int)host_first(events, CIRCFLOW_INSN_CLOSE)->detail.close.cause;
 }
 
+static int e_held_too_long(void)
+{
+    ready(client(1, host_switch(HOST_HOPS, 1)));
+    ready(client(1, host_data(HOST_HOPS, "x")));
+    for (int i = 0; i < 120; i++) {
+        NOW += SECOND;
+        ready(circflow_engine_tick(CLIENT, NOW));
+    }
+    return (int)host_first(host_drain(CLIENT), CIRCFLOW_INSN_CLOSE)->detail.close.cause;
+}
+
 static int load(const char *text)
 {
     circflow_machines_id machines;
@@ -627,6 +638,7 @@ static const struct {
     {CIRCFLOW_ERR_EDGE_OVERRUN, e_edge_overrun, CLOSES},
     {CIRCFLOW_ERR_STREAM_MEMORY, e_stream_memory, CLOSES},
     {CIRCFLOW_ERR_PROCESS_MEMORY, e_process_memory, CLOSES},
+    {CIRCFLOW_ERR_HELD_TOO_LONG, e_held_too_long, QUIET},
 };
 
 static int want_reason(int status)
@@ -643,6 +655,7 @@ static int want_reason(int status)
     case CIRCFLOW_ERR_LINKED_TIMEOUT:
     case CIRCFLOW_ERR_LINKED_ACK_TIMEOUT:
     case CIRCFLOW_ERR_EXPIRED:
+    case CIRCFLOW_ERR_HELD_TOO_LONG:
         return 10;
     case CIRCFLOW_ERR_LEG_LOST:
         return 9;

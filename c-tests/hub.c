@@ -1347,6 +1347,30 @@ static void age_follows_the_oldest(void **state)
     assert_int_equal(victims[1].bytes, 1000);
 }
 
+/* What waits at home for a leg of this engine, on account of one elsewhere, has its bound too. */
+static void what_crossed_is_not_held_for_ever(void **state)
+{
+    (void)state;
+    linked(A_B, 2);
+    OK(at_far(1, host_data(0, "1"))); /* In order, and nothing that ages. */
+    settle();
+    OK(at_far(1, host_switch(0, 1)));
+    OK(at_far(1, host_token(0, 2, 1000)));
+    settle();
+    for (int i = 0; i < 239; i++) {
+        world.now += SECOND / 2;
+        settle();
+    }
+    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_ENDED), 0);
+    world.now += SECOND / 2;
+    settle();
+    assert_int_equal(host_first(&loops[A].saw, CIRCFLOW_INSN_ENDED)->detail.close.cause, CIRCFLOW_ERR_HELD_TOO_LONG);
+    assert_int_equal(close_at(1)->detail.close.cause, CIRCFLOW_ERR_HELD_TOO_LONG);
+    assert_string_equal(at_exit, "1");
+    assert_int_equal(hub_stats().held_bytes, 0);
+    host_settle(&ledger);
+}
+
 static void the_process_has_a_cap(void **state)
 {
     circflow_set_id sets[LOOPS];
@@ -1487,6 +1511,7 @@ int main(void)
         HUB(the_home_is_freed_with_full_channels), HUB(the_legs_engine_is_freed_with_full_channels),
         HUB(all_are_freed_with_full_channels), HUB(an_engine_takes_the_place_of_another), HUB(a_block_elsewhere),
         HUB(what_a_set_kept_crosses), HUB(padding_goes_on_elsewhere), HUB(reclaiming), HUB(age_follows_the_oldest),
+        HUB(what_crossed_is_not_held_for_ever),
         HUB(the_process_has_a_cap), HUB(what_crossed_is_charged), HUB(run_by_circflow), HUB(run_and_not_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -554,6 +554,9 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_STREAM_MEMORY = -308,
   // All sets of the hub together hold as many bytes as they may.
   CIRCFLOW_ERR_PROCESS_MEMORY = -309,
+  // A message was held for order for held_age_max_ns: what comes before it was lost with a leg, or a peer keeps it
+  // back. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
+  CIRCFLOW_ERR_HELD_TOO_LONG = -310,
   // A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
   // message, which Rust also prints to standard error.
   CIRCFLOW_ERR_PANIC = -500,

@@ -320,7 +320,7 @@ fn arrivals(steps: &[(usize, Step, usize)]) -> Result<(u64, u64, u64), Fault> {
             delivered += std::iter::from_fn(|| subject.take()).count() as u64;
         }
     }
-    let stats = subject.set.stats();
+    let stats = subject.set.stats(&subject.store, 1);
     assert_eq!(stats.delivered, delivered);
     Ok((delivered, stats.held, stats.held_peak))
 }

@@ -114,6 +114,8 @@ impl World {
                 Fault::SetMemory => self.plan.set_held_max < 16 << 20 || lost,
                 // An END behind what was lost never has its turn, and the other end goes on.
                 Fault::UnknownStream => lost,
+                // By the deployed rules a set lives on without a leg that had less than a SENDME's worth in flight.
+                Fault::HeldTooLong => lost || swallowed,
                 Fault::StreamMemory => self.plan.stream_bytes_max < 32 << 20,
                 // More was on its way when its padder was taken down than is welcome then.
                 Fault::PaddingUnexpected => {
@@ -135,9 +137,9 @@ impl World {
         for circ in 0..self.circs.len() {
             self.check_circuit(circ);
         }
-        let hung: Vec<bool> = (0..self.sets.len()).map(|set| self.check_set(set)).collect();
+        let whole: Vec<bool> = (0..self.sets.len()).map(|set| self.check_set(set)).collect();
         for stream in 0..self.streams.len() {
-            if !matches!(self.streams[stream].home, Home::Set(set) if hung[set]) {
+            if !matches!(self.streams[stream].home, Home::Set(set) if !whole[set]) {
                 self.check_stream(stream);
             }
         }
@@ -192,19 +194,19 @@ impl World {
         }
     }
 
-    /// True for a set that holds for ever, as the deployed rules about lost legs have it.
+    /// A set that is there has delivered everything, or all but the last that went with a leg: then the answer is false.
     fn check_set(&mut self, set: usize) -> bool {
         let state = &self.sets[set];
         let [client, exit] = [0, 1].map(|end| self.lives(set, end));
         if state.tainted {
-            return true;
+            return false;
         }
         // One that was never linked is known to its client only.
         assert!(client == exit || state.ends[1].id == Id::NONE, "a set lives at both ends or at none: {set}");
         if !client || !exit {
-            return false;
+            return true;
         }
-        let mut hung = false;
+        let mut whole = true;
         for way in 0..2 {
             let (from, to) = (&self.sets[set].ends[way], &self.sets[set].ends[1 - way]);
             if from.alone.is_some() || to.alone.is_some() {
@@ -218,32 +220,33 @@ impl World {
             let hub = self.plan.kind == Kind::Hub && way == 1;
             assert!(sender.sent == from.numbered || hub, "what has a number has gone out: {set}.{way}");
             assert!(to.delivered <= receiver.delivered, "what was delivered was counted");
-            if receiver.delivered == sender.sent {
-                assert_eq!((receiver.held, receiver.held_bytes), (0, 0), "nothing is held when all is there");
-                let stall = from.own.waiting;
-                assert!(!stall, "nobody waits where there is room: set {set}.{way}");
+            let missing = sender.sent - receiver.delivered;
+            if missing > 0 && receiver.held == 0 {
+                self.check_tail(set, way, receiver.delivered + 1);
+                whole = false;
                 continue;
             }
-            let missing = receiver.delivered + 1;
-            let lost = self.sets[set].lost[way].iter().find(|&&(number, _)| number == missing);
-            let Some(&(_, leg)) = lost else {
-                panic!("what was sent was delivered: set {set}, {missing} of {} is missing", sender.sent);
-            };
-            assert!(
-                self.circs[leg].open == [false; 4] || self.circs[leg].swallows != [false; 2],
-                "it was lost with a leg"
-            );
-            let inflight = self.circs[leg].inflight[way];
-            assert!(
-                inflight < self.plan.sendme_inc,
-                "a set ends with a leg that has a SENDME's worth in flight: {inflight}"
-            );
-            hung = true;
+            assert_eq!(missing, 0, "what was sent was delivered: set {set}, {} is missing", receiver.delivered + 1);
+            assert_eq!((receiver.held, receiver.held_bytes), (0, 0), "nothing is held when all is there");
+            let stall = self.sets[set].ends[way].own.waiting;
+            assert!(!stall, "nobody waits where there is room: set {set}.{way}");
         }
-        if hung {
-            self.tally.add(N::Hangs, 1);
-        }
-        hung
+        whole
+    }
+
+    /// The last that was sent went with a leg, and nothing came behind it that could wait. By the deployed rules the
+    /// set lives on when less than a SENDME's worth was in flight on that leg.
+    fn check_tail(&mut self, set: usize, way: usize, missing: u64) {
+        let lost = self.sets[set].lost[way].iter().find(|&&(number, _)| number == missing);
+        let Some(&(_, leg)) = lost else { panic!("what was sent was delivered: set {set}, {missing} is missing") };
+        let gone = self.circs[leg].open == [false; 4] || self.circs[leg].swallows != [false; 2];
+        assert!(gone, "it was lost with a leg");
+        let inflight = self.circs[leg].inflight[way];
+        assert!(
+            inflight < self.plan.sendme_inc,
+            "a set ends with a leg that has a SENDME's worth in flight: {inflight}"
+        );
+        self.tally.add(N::Tails, 1);
     }
 
     /// Whether one end of a set is there, as a set or as the circuit that went on alone.

@@ -147,7 +147,7 @@ fn run_all(options: &Options) -> ExitCode {
     let each = spent * 1000.0 * options.jobs as f64 / done.max(1) as f64;
     println!(
         "sim: {done} seeds ({each:.1} ms each, {} ms the slowest, {}), {} events, {} cells, {} messages delivered, \
-         sets closed ({}), {} legs lost, {} sets hold for ever, {} hostile seeds, {} determinism checks",
+         sets closed ({}), {} legs lost, {} sets held for too long, {} hostile seeds, {} determinism checks",
         slowest.0.as_millis(),
         slowest.1,
         tally.of(N::Events),
@@ -155,7 +155,7 @@ fn run_all(options: &Options) -> ExitCode {
         tally.of(N::DataDelivered),
         tally.causes("set ended: "),
         tally.of(N::LegsLost),
-        tally.of(N::Hangs),
+        tally.of(N::TooLong),
         tally.of(N::HostileSeeds),
         progress.twice.load(Ordering::Relaxed),
     );

@@ -6,7 +6,7 @@ use crate::plan::{Kind, MS};
 use crate::tally::N;
 use crate::world::{trace, Event, World, SIDES};
 use circflow::base::Id;
-use circflow::conflux::{Cause, Role, Terms};
+use circflow::conflux::{Cause, Fault, Role, Terms};
 use circflow::congestion::PathClass;
 use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Error, Misuse};
 use circflow::reactor::Side;
@@ -289,6 +289,7 @@ impl World {
         // One that ended before its first leg was linked is unknown to its host.
         let Some(set) = self.set_at(node, id) else { return assert_eq!(end, 1, "a client knows its sets") };
         self.tally.cause(format!("set ended: {cause:?}"));
+        self.tally.add(N::TooLong, u64::from(cause == Cause::Fault(Fault::HeldTooLong)));
         if let Cause::Fault(fault) = cause {
             let leg = self.sets[set].legs.first().copied();
             leg.into_iter().for_each(|leg| self.judge(leg, fault));

@@ -26,10 +26,24 @@ pub const SET_HELD_BYTES_DEFAULT: u64 = 16 << 20;
 /// Bytes all sets of one engine may hold for order.
 pub const ENGINE_HELD_BYTES_DEFAULT: u64 = 256 << 20;
 
-/// How long a message may be held for order: longer than any honest one is. The longest is held when a stock peer that
-/// sends by lowest RTT has put a full window on a leg of 0.5 Mbit/s: some 11,000 cells, 90 s. What is missing for longer
-/// was lost with a leg, or is kept from us on purpose.
+/// How long a message may be held for order: longer than any honest one is. One is held for longest when a stock peer
+/// that sends by lowest RTT has put a full window on a leg of 0.5 Mbit/s: some 11,000 cells, 90 s. What is missing
+/// after that was lost with a leg, or is kept from us on purpose.
 pub const HELD_AGE_DEFAULT: u64 = 120_000_000_000;
+
+/// Of a time in which the host did not call, so much counts for the age of what is held: a machine that was suspended
+/// has not heard what may have come meanwhile. A loop that works calls far more often.
+pub const HELD_GAP_MAX: u64 = 1_000_000_000;
+
+/// How often an engine that holds messages wants to be called: twice in [`HELD_GAP_MAX`], so that a loop that is late
+/// by half a second still sees all of the time count.
+pub const HELD_BEAT: u64 = HELD_GAP_MAX / 2;
+
+/// The age of a message is known so exactly.
+pub const HELD_GRAIN: u64 = 1 << 20;
+
+/// Sets whose age is looked at in one call, each of which may have to end. What is left is looked at in the next.
+pub const AGES_STEP: usize = 16;
 
 /// How far ahead of the last delivered message a SWITCH may move a leg. What is missing must be in flight on the other
 /// legs; a million messages is half a gigabyte in flight, more than any honest window (cwnd is 5,000 cells at the end

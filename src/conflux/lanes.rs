@@ -124,7 +124,7 @@ impl Lanes {
     /// Since when the oldest message has waited; `now` is later.
     pub fn since(&self, store: &Store, now: Nanos) -> Option<Nanos> {
         let first = self.0.first().and_then(|node| store.since(&node.lane, now));
-        let others = self.0.iter().skip(1).take(2).map(|node| Store::time_of(node.oldest, now));
+        let others = self.0.iter().skip(1).take(2).map(|node| store.time_of(node.oldest, now));
         first.into_iter().chain(others).min()
     }
 

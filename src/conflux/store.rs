@@ -119,6 +119,8 @@ pub struct Store {
     bytes: u64,
     bytes_peak: u64,
     bytes_max: u64,
+    /// Time that has passed and does not count.
+    not_counted: Nanos,
     /// Messages looked at, for tests of how much one call does.
     #[cfg(test)]
     pub looks: std::cell::Cell<u64>,
@@ -136,7 +138,7 @@ struct Header {
     /// Number of the next message of the lane, so that taking one does not touch the next.
     next_number: u64,
     next: Link,
-    /// When it came, in ticks of [`TICK`].
+    /// When it came, or the oldest of those behind it, in ticks of [`TICK`] of time that counts.
     at: u32,
     stream_id: u16,
     body_len: u16,
@@ -197,6 +199,7 @@ impl Store {
             bytes: 0,
             bytes_peak: 0,
             bytes_max,
+            not_counted: 0,
             #[cfg(test)]
             looks: std::cell::Cell::new(0),
         }
@@ -268,7 +271,7 @@ impl Store {
     #[must_use]
     pub fn push_at(&mut self, lane: &mut Lane, number: u64, message: &Message<'_>, now: Nanos) -> bool {
         let header = Header {
-            at: (now >> TICK) as u32,
+            at: self.tick(now),
             next_number: NOTHING,
             next: Link::NONE,
             stream_id: message.stream_id,
@@ -338,9 +341,10 @@ impl Store {
         Some((token, cost))
     }
 
-    /// When the first message of a lane came, give or take a millisecond; `now` is later.
+    /// When the oldest message of a lane came, give or take a millisecond; `now` is later. Time that does not count
+    /// makes it later.
     pub fn since(&self, lane: &Lane, now: Nanos) -> Option<Nanos> {
-        Some(Store::time_of(self.first_header(lane)?.at, now))
+        Some(self.time_of(self.first_header(lane)?.at, now))
     }
 
     /// The same in ticks, which start anew every 52 days: see [`Store::time_of`] and [`Store::earlier`].
@@ -348,10 +352,10 @@ impl Store {
         self.first_header(lane).map_or(0, |header| header.at)
     }
 
-    /// The time of a tick that is at most 52 days before `now`.
-    pub fn time_of(tick: u32, now: Nanos) -> Nanos {
-        let ticks = ((now >> TICK) as u32).wrapping_sub(tick);
-        now.saturating_sub(Nanos::from(ticks) << TICK)
+    /// The time of a tick that is at most 26 days before `now`. One that seems to come from the future is now.
+    pub fn time_of(&self, tick: u32, now: Nanos) -> Nanos {
+        let ticks = (self.tick(now).wrapping_sub(tick) as i32).max(0) as u64;
+        now.saturating_sub(ticks << TICK)
     }
 
     /// The earlier of two ticks that are at most 26 days apart.
@@ -361,6 +365,28 @@ impl Store {
         } else {
             other
         }
+    }
+
+    /// So much of the time that has passed does not count, for whatever waits. (Wraps around: a clock that was set back
+    /// takes some of it away again.)
+    pub fn pause(&mut self, not_counted: Nanos) {
+        self.not_counted = self.not_counted.wrapping_add(not_counted);
+    }
+
+    /// Time as it counts.
+    #[inline]
+    pub fn counted(&self, now: Nanos) -> Nanos {
+        now.wrapping_sub(self.not_counted)
+    }
+
+    /// The host's time when this time as it counts will have come, if all counts from here on.
+    pub fn uncounted(&self, counted: Nanos) -> Nanos {
+        counted.wrapping_add(self.not_counted)
+    }
+
+    #[inline]
+    fn tick(&self, now: Nanos) -> u32 {
+        (self.counted(now) >> TICK) as u32
     }
 
     /// Command of the first message of a lane.
@@ -492,6 +518,23 @@ mod tests {
         assert_eq!(second.token, Some(Token { token: 42, cost: 100 }));
         assert_eq!(store.pop(&mut lane, &mut buffer), Ok(None));
         assert_eq!((store.bytes(), store.len(), lane.last()), (0, 0, None));
+    }
+
+    #[test]
+    fn what_does_not_count_is_no_age() {
+        let (mut store, mut lane) = (Store::new(u64::MAX), Lane::EMPTY);
+        let second = 1 << 30;
+        assert!(store.push_at(&mut lane, 1, &bytes(b"x"), 3 * second));
+        assert_eq!(store.since(&lane, 20 * second), Some(3 * second));
+        store.pause(4 * second);
+        assert_eq!(store.since(&lane, 20 * second), Some(7 * second));
+        assert!(store.push_at(&mut lane, 2, &bytes(b"x"), 20 * second));
+        store.pop(&mut lane, &mut [0; 1]).unwrap();
+        assert_eq!(store.since(&lane, 20 * second), Some(20 * second));
+        assert_eq!(store.since(&lane, 19 * second), Some(19 * second), "nothing is from the future");
+        // A clock that was set back by 10 s: what waited has waited as long as before.
+        store.pause((10 * second).wrapping_neg());
+        assert_eq!(store.since(&lane, 11 * second), Some(10 * second));
     }
 
     #[test]

@@ -12,6 +12,10 @@ pub(super) struct Alarms {
     streams: Timers,
     /// Of legs elsewhere, by their place: they wait for LINKED_ACK.
     elsewhere: Timers,
+    /// Of sets that hold something, by their place: in time that counts.
+    ages: Timers,
+    /// When these are to be looked at next, [`NEVER`] while nothing is held.
+    beat: Nanos,
     /// Other engines have news left: now is when they are due.
     busy: bool,
     /// The last call has left some of its work: now is when it is due.
@@ -29,6 +33,8 @@ impl Default for Alarms {
             padding: Timers::default(),
             streams: Timers::default(),
             elsewhere: Timers::default(),
+            ages: Timers::default(),
+            beat: NEVER,
             busy: false,
             left: false,
             others: NEVER,
@@ -114,6 +120,56 @@ impl Alarms {
         due.map(|(place, _)| place)
     }
 
+    /// Looks at a set when so much time has come that counts.
+    #[inline]
+    pub fn arm_age(&mut self, set: u32, counted: Nanos) {
+        self.ages.arm(set, counted);
+    }
+
+    pub fn cancel_age(&mut self, set: u32) {
+        self.ages.cancel(set);
+    }
+
+    /// Takes the earliest set that is to be looked at.
+    pub fn due_age(&mut self, counted: Nanos) -> Option<u32> {
+        self.ages.pop_due(counted).map(|(set, _)| set)
+    }
+
+    /// When a set is to be looked at, in time that counts.
+    pub fn next_age(&self) -> Nanos {
+        self.ages.next()
+    }
+
+    /// When to look at the time that counts.
+    #[inline]
+    pub fn beat(&self) -> Nanos {
+        self.beat
+    }
+
+    /// Not later than this.
+    #[inline]
+    pub fn beat_by(&mut self, when: Nanos) {
+        if when < self.beat {
+            self.set_beat(when);
+        }
+    }
+
+    pub fn set_beat(&mut self, when: Nanos) {
+        self.beat = when;
+        self.refresh_others();
+    }
+
+    /// Nothing is held.
+    pub fn forget_ages(&mut self) {
+        self.ages = Timers::default();
+        self.set_beat(NEVER);
+    }
+
+    /// The earliest of all others.
+    pub fn next_without_beat(&self) -> Nanos {
+        self.others_without_beat().min(self.padding.next())
+    }
+
     /// Work is left over, or none any more.
     pub fn set_left(&mut self, left: bool) {
         self.left = left;
@@ -128,13 +184,21 @@ impl Alarms {
 
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
-        self.handshakes.trim() + self.padding.trim() + self.streams.trim() + self.elsewhere.trim()
+        self.handshakes.trim() + self.padding.trim() + self.streams.trim() + self.elsewhere.trim() + self.ages.trim()
     }
 
     fn refresh_others(&mut self) {
-        let timers = self.handshakes.next().min(self.streams.next()).min(self.elsewhere.next());
-        self.others = if self.busy || self.left { 0 } else { timers };
+        self.others = self.others_without_beat().min(self.beat);
         self.refresh();
+    }
+
+    fn others_without_beat(&self) -> Nanos {
+        let timers = self.handshakes.next().min(self.streams.next()).min(self.elsewhere.next());
+        if self.busy || self.left {
+            0
+        } else {
+            timers
+        }
     }
 
     #[inline]

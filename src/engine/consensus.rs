@@ -110,6 +110,7 @@ impl Engine {
             terms.launches_max = wide.num_legs_set + wide.unlinked_leg_retry;
         }
         terms.held_bytes_max = terms.held_bytes_max.min(wide.max_oooq_bytes.into());
+        terms.held_age_max.get_or_insert(self.held_age_max);
     }
 
     /// The same for a padder.

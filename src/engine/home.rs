@@ -193,6 +193,9 @@ impl Engine {
                 Ok(())
             }
         };
+        if self.sets.get(set).is_some_and(|state| state.held() == 1) {
+            self.watch_age(set, now);
+        }
         if !self.effects.is_empty() {
             self.apply_effects(set);
         }

@@ -4,6 +4,7 @@
 //! Every feed goes the same way: look at the clock, do what is due, look the id up, hand the news to the set, and turn
 //! the set's effects into instructions.
 
+mod age;
 mod alarms;
 mod away;
 mod circuit;
@@ -37,6 +38,7 @@ pub use run::{CircuitStats, EdgeStats};
 pub use streams::{StreamConfig, StreamStats};
 pub use verdict::{Admitted, Step, Verdict, VerdictKind};
 
+use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::{Cause, Effect, Lane, LegIx, Manager, Report, Role, Store, Terms};
 use crate::congestion::{Params, PathClass};
@@ -106,6 +108,7 @@ pub struct Engine {
     pace: Pace,
     /// Messages of streams that nothing explains, and that were dropped.
     unexplained: u64,
+    held_age_max: Nanos,
     /// Streams to wake later, of the call under way; empty between calls.
     wakes: Vec<(Id, Nanos)>,
     /// The way to the other engines of the hub.
@@ -179,6 +182,7 @@ impl Engine {
             stream_memory: config.stream_memory,
             pace: config.pace,
             unexplained: 0,
+            held_age_max: config.held_age_max,
             wakes: Vec::new(),
             port: None,
             home_legs: HomeLegs::default(),
@@ -193,13 +197,16 @@ impl Engine {
         self.alarms.next()
     }
 
-    /// When the host has to come back: at once, which is 0, as long as instructions wait; else at the deadline.
+    /// When the host has to come back: at once, which is 0, as long as instructions wait; else at the deadline, but not
+    /// for the age of what is held while nothing is.
     #[inline]
     pub fn wakes_at(&self) -> Nanos {
-        if self.queue.is_empty() {
-            self.alarms.next()
-        } else {
+        if !self.queue.is_empty() {
             0
+        } else if self.store.is_empty() {
+            self.alarms.next_without_beat()
+        } else {
+            self.alarms.next()
         }
     }
 
@@ -393,6 +400,9 @@ impl Engine {
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
         self.sweep_streams();
+        if self.store.is_empty() {
+            self.alarms.forget_ages();
+        }
         self.store.trim() + self.alarms.trim() + self.spares.trim()
     }
 
@@ -404,7 +414,7 @@ impl Engine {
             streams: self.streams.len(),
             instructions: self.queue.len() as u32,
             instructions_peak: self.queue.peak() as u32,
-            timers: self.alarms.len() as u32,
+            timers: self.alarms.len() as u32 + u32::from(!self.store.is_empty() && self.alarms.beat() != NEVER),
             held: self.store.len() as u64,
             held_bytes: self.store.bytes(),
             held_bytes_peak: self.store.bytes_peak(),
@@ -448,7 +458,7 @@ impl Engine {
     /// The first step of every feed.
     #[inline]
     fn enter(&mut self, now: Nanos) -> Nanos {
-        let now = self.clock.observe(now);
+        let now = self.observe(now);
         if now >= self.deadline() {
             self.run_due(now);
         }
@@ -458,7 +468,7 @@ impl Engine {
     /// The first step of a feed about circuits; answers EXPIRED when what was due ended one of them.
     #[inline(always)]
     fn enter_for_circuits(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<Nanos, Error> {
-        let now = self.clock.observe(now);
+        let now = self.observe(now);
         if now >= self.deadline() {
             self.run_due_before(now, ids)?;
         }
@@ -494,6 +504,9 @@ impl Engine {
         while let Some(index) = self.alarms.due_stream(now) {
             self.run_stream(index);
         }
+        if now >= self.alarms.beat() {
+            self.run_ages(now);
+        }
         self.round = self.round.wrapping_add(1);
         // What finds no room in the queue stays due until the host has drained.
         while self.queue.len() < self.instructions_max {
@@ -523,6 +536,7 @@ impl Engine {
 
     fn forget_set(&mut self, id: Id) {
         if let Some(set) = self.sets.remove(id) {
+            self.alarms.cancel_age(id.index());
             self.manager.remove(set.role(), &set.terms().nonce, id);
             if let Some(port) = &self.port {
                 port.release(set.role(), &set.terms().nonce, id);

@@ -66,7 +66,12 @@ impl Engine {
             };
         }
         match state.arrive(ix, now, message, &mut self.store) {
-            Ok(Arrival::Held(number)) => Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) }),
+            Ok(Arrival::Held(number)) => {
+                if state.held() == 1 {
+                    self.watch_age(set, now);
+                }
+                Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) })
+            }
             Ok(Arrival::InOrder(number)) => {
                 state.mark_ready(&mut self.effects);
                 self.apply_effects(set);

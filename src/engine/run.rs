@@ -349,6 +349,9 @@ impl Engine {
             Some(number) => Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) },
             None => match state.arrive(ix, now, message, &mut self.store) {
                 Ok(Arrival::Held(number)) => {
+                    if state.held() == 1 {
+                        self.watch_age(set, now);
+                    }
                     let kind = if is_flow { VerdictKind::Consumed } else { VerdictKind::Held };
                     return Ok(Verdict { number, ..Verdict::of(kind, id, tag) });
                 }

@@ -228,7 +228,7 @@ impl Engine {
 
     /// Figures of a set.
     pub fn set_stats(&self, set: Id) -> Result<Stats, Error> {
-        Ok(self.set(set)?.stats())
+        Ok(self.set(set)?.stats(&self.store, self.clock.latest()))
     }
 
     /// How the streams of a set stand; none where they are not ours.
@@ -369,7 +369,7 @@ impl Engine {
     /// The first step of a feed about a set.
     #[inline]
     pub(super) fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
-        let now = self.clock.observe(now);
+        let now = self.observe(now);
         if now >= self.deadline() {
             let alive = self.sets.get(set).is_some();
             self.run_due(now);

@@ -325,5 +325,6 @@ fn fault_status(fault: Fault) -> circflow_status {
         Fault::EdgeOverrun => CIRCFLOW_ERR_EDGE_OVERRUN,
         Fault::ProcessMemory => CIRCFLOW_ERR_PROCESS_MEMORY,
         Fault::StreamMemory => CIRCFLOW_ERR_STREAM_MEMORY,
+        Fault::HeldTooLong => CIRCFLOW_ERR_HELD_TOO_LONG,
     }
 }

@@ -210,6 +210,9 @@ pub enum circflow_status {
     CIRCFLOW_ERR_STREAM_MEMORY = -308,
     /// All sets of the hub together hold as many bytes as they may.
     CIRCFLOW_ERR_PROCESS_MEMORY = -309,
+    /// A message was held for order for held_age_max_ns: what comes before it was lost with a leg, or a peer keeps it
+    /// back. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
+    CIRCFLOW_ERR_HELD_TOO_LONG = -310,
 
     /// A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
     /// message, which Rust also prints to standard error.
@@ -332,6 +335,7 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_EDGE_OVERRUN, Fault::EdgeOverrun.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_PROCESS_MEMORY, Fault::ProcessMemory.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_STREAM_MEMORY, Fault::StreamMemory.text(), Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_HELD_TOO_LONG, Fault::HeldTooLong.text(), Some(TIMEOUT)),
     (CIRCFLOW_ERR_PANIC, c"a bug in the library was caught; the engine is poisoned", Some(INTERNAL)),
     (CIRCFLOW_ERR_POISONED, c"the engine is poisoned", Some(INTERNAL)),
 ];

@@ -81,6 +81,8 @@ pub enum Fault {
     StreamMemory,
     /// The process's cap on held bytes.
     ProcessMemory,
+    /// What comes before a held message has not come for too long.
+    HeldTooLong,
 }
 
 /// How far a fault reaches.
@@ -135,6 +137,7 @@ impl Fault {
             EdgeOverrun,
             StreamMemory,
             ProcessMemory,
+            HeldTooLong,
         ]
     };
 
@@ -179,6 +182,7 @@ impl Fault {
             BadSendme => c"a SENDME that acknowledges nothing that was sent",
             EdgeOverrun => c"the source of an edge goes on after a pause",
             ProcessMemory => c"the process holds as many bytes as it may",
+            HeldTooLong => c"a message was held for order for too long",
             StreamMemory => c"a stream has as many bytes waiting as it may",
         }
     }
@@ -195,7 +199,7 @@ impl Fault {
         use Fault::*;
         match self {
             BadSwitch | SwitchRepeated | SwitchZero | SwitchTooFar | NumberOverflow | NumberStale | NumberTwice
-            | SetMemory | EngineMemory | ProcessMemory => Reach::Set,
+            | SetMemory | EngineMemory | ProcessMemory | HeldTooLong => Reach::Set,
             BadLink | UnexpectedLink | UnexpectedLinked | UnexpectedLinkedAck | BadNonce | BadLinkNumbers
             | UnfitLink | ConfluxOff | WrongHop | UnexpectedSwitch | UnlinkedData | StreamSendme | BadStreamId
             | LinkLimit | LinkedTimeout | LinkedAckTimeout | PaddingUnexpected | PaddingExcess | BadNegotiated

@@ -113,7 +113,7 @@ impl Subject for OnSet {
     }
 
     fn books(&self) -> Vec<(u64, u64)> {
-        let stats = self.set.stats();
+        let stats = self.set.stats(&self.store, 1);
         vec![(stats.held, stats.held_bytes), (self.store.len() as u64, self.store.bytes())]
     }
 }

@@ -190,6 +190,12 @@ impl Set {
         self.held_bytes
     }
 
+    /// Messages held for order.
+    #[inline]
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
     /// Since when the message has waited that has waited longest.
     pub fn held_since(&self, store: &Store, now: Nanos) -> Option<Nanos> {
         let lanes = self.legs.iter().filter_map(|leg| store.since(&leg.lane, now));

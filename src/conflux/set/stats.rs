@@ -5,7 +5,7 @@ use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::choice::{self, UNMEASURED};
 use crate::conflux::handshake::{LinkState, Role};
-use crate::conflux::Algorithm;
+use crate::conflux::{Algorithm, Store};
 
 /// Figures of a set.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,7 @@ pub struct LegStats {
 
 impl Set {
     /// Figures.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self, store: &Store, now: Nanos) -> Stats {
         let key = |index: Option<usize>| index.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);
         let linked = self.paths().filter(|(_, path)| path.linked);
         Stats {
@@ -90,7 +90,7 @@ impl Set {
             switches_received: self.switches_received,
             algorithm: self.policy.algorithm,
             launches_left: self.launches_left(),
-            held_since: NEVER,
+            held_since: self.held_since(store, now).unwrap_or(NEVER),
         }
     }
 

@@ -1,0 +1,83 @@
+//! How long messages are held for order. Each set that holds any has a timer, which is armed with the first of them
+//! and looked at again when it is due; in time that counts, so that it need not move when a machine was suspended.
+//!
+//! While something is held the host is asked to call twice a second. So a longer time in which it did not is seen as
+//! what it is, and no call pays for that but those for which something is due.
+
+use super::log::engine_log;
+use super::Engine;
+use crate::base::time::NEVER;
+use crate::base::{limits, Id, Nanos};
+use crate::conflux::{Cause, Fault};
+
+impl Engine {
+    /// Looks at the clock. Of a time in which the host did not call, a second counts for what is held.
+    #[inline]
+    pub(super) fn observe(&mut self, now: Nanos) -> Nanos {
+        let before = self.clock.latest();
+        let now = self.clock.observe(now);
+        if now - before > limits::HELD_GAP_MAX {
+            self.store.pause(now - before - limits::HELD_GAP_MAX);
+        }
+        now
+    }
+
+    /// A set holds its first message for order: its age is watched, and with it that of all that follow.
+    #[inline(never)]
+    pub(super) fn watch_age(&mut self, set: Id, now: Nanos) {
+        let most = self.sets.get(set).and_then(|state| state.terms().held_age_max).unwrap_or_default();
+        if most != 0 {
+            self.alarms.arm_age(set.index(), self.store.counted(now).saturating_add(most));
+            self.alarms.beat_by(now.saturating_add(most.min(limits::HELD_BEAT)));
+        }
+    }
+
+    /// Looks at the sets that may hold something for too long, a bounded number of them.
+    #[cold]
+    pub(super) fn run_ages(&mut self, now: Nanos) {
+        let counted = self.store.counted(now);
+        for _ in 0..limits::AGES_STEP {
+            if self.queue.len() >= self.instructions_max {
+                break;
+            }
+            let Some(index) = self.alarms.due_age(counted) else { break };
+            self.check_age(index, now);
+        }
+        let next = match self.alarms.next_age() {
+            // Nobody holds anything: the next who does begins anew.
+            _ if self.store.is_empty() => NEVER,
+            NEVER => NEVER,
+            next => self.store.uncounted(next).min(now.saturating_add(limits::HELD_BEAT)),
+        };
+        self.alarms.set_beat(next);
+    }
+
+    fn check_age(&mut self, index: u32, now: Nanos) {
+        let Some((id, state)) = self.sets.at(index) else { return };
+        let most = state.terms().held_age_max.unwrap_or_default();
+        let Some(since) = state.held_since(&self.store, now).filter(|_| most != 0) else { return };
+        let age = now.saturating_sub(since);
+        let left = if state.is_ready() {
+            // The host has to come, and then it will be seen whether there is a hole behind.
+            limits::HELD_BEAT
+        } else if age.saturating_add(limits::HELD_GRAIN) >= most {
+            return self.end_held(id, Fault::HeldTooLong, now);
+        } else {
+            // Rather a moment too early than too late.
+            most - age - limits::HELD_GRAIN
+        };
+        self.alarms.arm_age(index, self.store.counted(now).saturating_add(left));
+    }
+
+    /// A set ends on account of what it holds for order.
+    pub(super) fn end_held(&mut self, id: Id, fault: Fault, now: Nanos) {
+        let Some(state) = self.sets.get(id) else { return };
+        let (held, held_bytes) = (state.held(), state.held_bytes());
+        let age_ms = now.saturating_sub(state.held_since(&self.store, now).unwrap_or(now)) / 1_000_000;
+        self.peer_faults += 1;
+        let text = fault.text().to_string_lossy();
+        self.detail = format!("{text} (set {:#x}: {held} messages, {held_bytes} bytes, for {age_ms} ms)", id.0);
+        engine_log!(self, WARN, id = id.0, held, held_bytes, age_ms, "closing a set: {text}");
+        self.end_set(id, Cause::Fault(fault));
+    }
+}
