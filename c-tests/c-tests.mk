@@ -23,6 +23,7 @@ README_PROGRAM := $(BUILD)/c-tests/readme_program.h
 SANITIZERS   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 VALGRIND     ?= valgrind
 C_STANDARDS  := c99 c11 c17
+C_TESTS      += lengths
 
 CHECKED_TESTS := $(patsubst %,$(BUILD)/c-tests/checked/%,$(C_TESTS) $(C_TESTS_HOOK) $(CXX_TESTS))
 RELEASE_TESTS := $(patsubst %,$(BUILD)/c-tests/release/%,$(C_TESTS) $(CXX_TESTS))
