@@ -1062,7 +1062,8 @@ typedef struct circflow_message {
   uint8_t hop;
   // Stream id, 0 for none.
   uint16_t stream_id;
-  // Bytes in body, at most CIRCFLOW_BODY_MAX; in a cell for circflow_circuit_relay(), CIRCFLOW_CELL_BODY_LEN.
+  // Bytes in body, at most CIRCFLOW_BODY_MAX, in either form; in a cell for circflow_circuit_relay(), at most
+  // CIRCFLOW_CELL_BODY_LEN. More is refused always, whether the message would have had to wait or not.
   uint16_t body_len;
   // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
   uint8_t form;
@@ -1713,8 +1714,9 @@ enum circflow_status circflow_circuit_closed(struct circflow_engine *engine,
 // queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
 // CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
 // PADDING_NEGOTIATE, and for all on a circuit that circflow runs; drain and feed it again. CIRCFLOW_ERR_NULL; an id
-// error; CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above 16, unknown form): only when the message
-// has to be held or read, as the form and the body of one that is next in order are not looked at.
+// error; CIRCFLOW_ERR_INVALID: body_len above CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or
+// next; hop above 16; and, only where the message has to be held or read, an unknown form, or a body that is NULL and
+// has a length.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
                                               uint64_t now_ns,
@@ -1823,9 +1825,9 @@ enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t
 // CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for another; stop
 // reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
 // CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams,
-// circflow_stream_send() it. CIRCFLOW_ERR_INVALID: not to the join point, or, where it has to be held, as for
-// circflow_circuit_receive(). CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG,
-// CIRCFLOW_ERR_GONE.
+// circflow_stream_send() it. CIRCFLOW_ERR_INVALID: not to the join point, body_len above
+// CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive(). CIRCFLOW_ERR_NULL,
+// CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_decide(struct circflow_engine *engine,
                                          uint64_t now_ns,

@@ -113,8 +113,9 @@ pub unsafe extern "C-unwind" fn circflow_circuit_closed(
 /// queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
 /// CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
 /// PADDING_NEGOTIATE, and for all on a circuit that circflow runs; drain and feed it again. CIRCFLOW_ERR_NULL; an id
-/// error; CIRCFLOW_ERR_INVALID (body_len above CIRCFLOW_BODY_MAX, hop above 16, unknown form): only when the message
-/// has to be held or read, as the form and the body of one that is next in order are not looked at.
+/// error; CIRCFLOW_ERR_INVALID: body_len above CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or
+/// next; hop above 16; and, only where the message has to be held or read, an unknown form, or a body that is NULL and
+/// has a length.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_circuit_receive(
@@ -130,6 +131,9 @@ pub unsafe extern "C-unwind" fn circflow_circuit_receive(
     };
     // Three parts, so that the first, which is all there is to most messages, needs no frame and no body.
     let step = door::try_enter(engine, |core| {
+        if !convert::fits(message) {
+            return None;
+        }
         let command = convert::command(message.command);
         Some(core.receive_next(now_ns, convert::id(circuit.v), command, message.hop, message.stream_id))
     });

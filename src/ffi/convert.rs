@@ -84,11 +84,24 @@ pub(super) fn is_sendable(message: &circflow_message) -> bool {
     (least..=CIRCFLOW_BODY_MAX as u16).contains(&message.body_len)
 }
 
+/// True when the body is none too long. For the short ways, which do not look at it: what would be refused if it had to
+/// wait is refused always.
+#[inline(always)]
+pub(super) fn fits(message: &circflow_message) -> bool {
+    usize::from(message.body_len) <= CIRCFLOW_BODY_MAX
+}
+
+/// The same for a cell that passes.
+#[inline(always)]
+pub(super) fn cell_fits(cell: &circflow_message) -> bool {
+    usize::from(cell.body_len) <= CIRCFLOW_CELL_BODY_LEN
+}
+
 /// What counts of DATA, if its length is one that a body can have.
 #[inline(always)]
 pub(super) fn data(message: &circflow_message) -> Option<Data> {
     let &circflow_message { hop, stream_id, body_len, .. } = message;
-    (usize::from(body_len) <= CIRCFLOW_BODY_MAX).then_some(Data { hop, stream_id, len: body_len })
+    fits(message).then_some(Data { hop, stream_id, len: body_len })
 }
 
 /// The tag of the cell that a message came in.

@@ -130,7 +130,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_relay(
     let (Some(cell), false) = (cell.as_ref(), verdict_out.is_null()) else {
         return CIRCFLOW_ERR_NULL;
     };
-    if let Ok(side) = convert::side(from) {
+    if let (Ok(side), true) = (convert::side(from), convert::cell_fits(cell)) {
         if let Some(verdict) = door::try_enter(engine, |core| core.pass_next(now_ns, convert::id(circuit.v), side)) {
             outcome::write_verdict(verdict_out, &verdict);
             return CIRCFLOW_OK;

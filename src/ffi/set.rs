@@ -144,9 +144,9 @@ pub unsafe extern "C-unwind" fn circflow_set_close(
 /// CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for another; stop
 /// reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
 /// CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams,
-/// circflow_stream_send() it. CIRCFLOW_ERR_INVALID: not to the join point, or, where it has to be held, as for
-/// circflow_circuit_receive(). CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG,
-/// CIRCFLOW_ERR_GONE.
+/// circflow_stream_send() it. CIRCFLOW_ERR_INVALID: not to the join point, body_len above
+/// CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive(). CIRCFLOW_ERR_NULL,
+/// CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_decide(
@@ -164,6 +164,9 @@ pub unsafe extern "C-unwind" fn circflow_set_decide(
     else {
         return CIRCFLOW_ERR_NULL;
     };
+    if !convert::fits(message) {
+        return refuse_long(engine);
+    }
     if reports.is_empty() {
         let (set, command) = (convert::id(set.v), convert::command(message.command));
         if let Some(verdict) = door::try_enter(engine, |core| core.decide_next(now_ns, set, command, message.hop)) {
@@ -222,6 +225,9 @@ pub unsafe extern "C-unwind" fn circflow_set_send(
     };
     if reports.is_empty() {
         let next = door::try_enter(engine, |core| {
+            if !convert::fits(message) {
+                return None;
+            }
             let verdict = core.send_next(now_ns, convert::id(set.v), convert::command(message.command), message.hop)?;
             Some((verdict, core.pads()))
         });
@@ -251,6 +257,9 @@ unsafe fn send_any(
     reports: &[circflow_leg_report],
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
+    if !convert::fits(message) {
+        return refuse_long(engine);
+    }
     door::enter(engine, |core| {
         if !reports.is_empty() {
             let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
@@ -264,6 +273,12 @@ unsafe fn send_any(
         outcome::write_verdict(verdict_out, &verdict);
         Ok(())
     })
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn refuse_long(engine: *mut circflow_engine) -> circflow_status {
+    door::enter(engine, |core| Err(core.invalid("a message has a body that is too long")))
 }
 
 /// Padding blocks the legs: the message is kept.

@@ -256,7 +256,8 @@ pub struct circflow_message {
     pub hop: u8,
     /// Stream id, 0 for none.
     pub stream_id: u16,
-    /// Bytes in body, at most CIRCFLOW_BODY_MAX; in a cell for circflow_circuit_relay(), CIRCFLOW_CELL_BODY_LEN.
+    /// Bytes in body, at most CIRCFLOW_BODY_MAX, in either form; in a cell for circflow_circuit_relay(), at most
+    /// CIRCFLOW_CELL_BODY_LEN. More is refused always, whether the message would have had to wait or not.
     pub body_len: u16,
     /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
     pub form: u8,
