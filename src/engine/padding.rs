@@ -211,7 +211,8 @@ impl Engine {
         Ok(Some(Verdict { wants_tag, ..verdict }))
     }
 
-    /// The same for a host: it does not send past streams that we know.
+    /// The same for a host: it does not send past streams that we know, nor past cells that wait at a relay's edge. No
+    /// answer means that it is to be held: [`Engine::hold_for_host`].
     #[inline]
     pub fn send_for_host(
         &mut self,
@@ -224,6 +225,13 @@ impl Engine {
         let runs = self.circuits.get(id).is_some_and(|circuit| circuit.runs_streams());
         if runs && command.stream_rule() == StreamRule::Needed {
             return Err(Misuse::IsRun.into());
+        }
+        if self.waits_at_edge(id, hop) {
+            // What is due comes first, as everywhere.
+            self.enter_for_circuits(now, std::iter::once(id))?;
+            if self.waits_at_edge(id, hop) {
+                return Ok(None);
+            }
         }
         let verdict = self.send_on_circuit(now, id, command, hop)?;
         if stream_id != 0 && verdict.is_some() {
@@ -248,6 +256,36 @@ impl Engine {
         }
         self.settle_padding(id, now);
         Ok(Verdict::of(VerdictKind::Held, id, tag))
+    }
+
+    /// Keeps a message for which [`Engine::send_for_host`] had no answer.
+    #[cold]
+    pub fn hold_for_host(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        if !self.waits_at_edge(id, message.hop) {
+            return self.hold_for_circuit(id, message);
+        }
+        let fits = self.store.fits(cost_of(message));
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
+        }
+        let (tag, most) = (circuit.config.tag, circuit.config.held_sends_max);
+        let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        let edge = reactor.edge(Side::Back);
+        if !fits || edge.own() >= most || !edge.keep_own(message, &mut self.store) {
+            reactor.backward.wait_for_edge();
+            return Err(Blocked::NoRoom.into());
+        }
+        if message.stream_id != 0 {
+            circuit.config.flags.add(CircuitFlags::STREAMS);
+        }
+        Ok(Verdict::of(VerdictKind::Held, id, tag))
+    }
+
+    /// True when a message of a relay's own would overtake cells that wait.
+    fn waits_at_edge(&self, id: Id, hop: u8) -> bool {
+        let Some(Circuit { reactor: Some(reactor), config, .. }) = self.circuits.get(id) else { return false };
+        hop == 0 && config.role == Role::Exit && reactor.edge_at(Side::Back).waiting() > 0
     }
 
     /// Keeps a message for a set whose legs are blocked.

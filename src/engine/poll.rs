@@ -5,7 +5,7 @@ use super::rest::{Budget, Given};
 use super::{Circuit, Engine, Error, Place};
 use crate::base::Id;
 use crate::conflux::{Control, Delivery, Lane, Terms, TooSmall};
-use crate::reactor::{Heed, Owner, Side};
+use crate::reactor::{Edge, Heed, Owner, Side};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::sendme::{Sendme, Tag};
 use crate::wire::Command;
@@ -108,7 +108,12 @@ impl Engine {
             // It was in the way of streams of our own.
             self.resume_circuit(id);
         }
-        taker.take(Instruction::about(id, tag, set, set_tag, What::Write { side, cell }));
+        let what = if Edge::is_own(&cell) {
+            What::SendHeld(Released { hop: 0, message: Delivery { number: 0, ..cell } })
+        } else {
+            What::Write { side, cell }
+        };
+        taker.take(Instruction::about(id, tag, set, set_tag, what));
         Ok(true)
     }
 

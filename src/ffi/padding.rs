@@ -226,11 +226,13 @@ pub unsafe extern "C-unwind" fn circflow_padding_stop(
 }
 
 /// Sends a relay message on a circuit that is in no set, or to another hop than the join point: asks whether padding
-/// holds it back, and counts it as queued if not. Needed only for messages of streams on circuits with a padder, and
-/// allowed for all.
+/// holds it back, and counts it as queued if not. Needed for messages of streams on circuits with a padder, and for all
+/// messages of a relay on a circuit that circflow runs: there it goes behind the cells that wait for its channel, as
+/// TRUNCATED that overtook them would make them unreadable for the client. Allowed for all.
 ///
 /// @param verdict_out  SEND: queue the cell now; do not report it again. HELD: it was kept (the body copied, or the
-///                     token taken) and comes back as CIRCFLOW_INSN_SEND. Written on CIRCFLOW_OK.
+///                     token taken) and comes back as CIRCFLOW_INSN_SEND: encrypt the cell then, not before. Written on
+///                     CIRCFLOW_OK.
 ///
 /// CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
 /// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_IS_RUN: it belongs to a
@@ -254,7 +256,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_send(
         let message = convert::message(message).map_err(|why| core.invalid(why))?;
         let verdict = match core.send_for_host(now_ns, id, message.command, message.hop, message.stream_id)? {
             Some(verdict) => verdict,
-            None => core.hold_for_circuit(id, &message)?,
+            None => core.hold_for_host(id, &message)?,
         };
         outcome::write_verdict(verdict_out, &verdict);
         Ok(())

@@ -104,6 +104,10 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_param(
 ///                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
 ///                     on CIRCFLOW_OK.
 ///
+/// Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when it
+/// is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before cells
+/// that wait.
+///
 /// How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
 /// CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
 /// is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
@@ -162,8 +166,9 @@ unsafe extern "C-unwind" fn relay_any(
 /// one is full, cells for it wait here, DATA is not sent on it, and congestion control sees that it is blocked; control
 /// (SENDME, handshakes, END) is still yours to send, as there is little of it.
 ///
-/// What waits comes as CIRCFLOW_INSN_WRITE, one at a time: a channel that fills up again while you drain says so again,
-/// and what is left goes on waiting.
+/// What waits comes as CIRCFLOW_INSN_WRITE, and a relay's own messages among it as CIRCFLOW_INSN_SEND, one at a time:
+/// encrypt each when it comes, in that order. A channel that fills up again while you drain says so again, and what is
+/// left goes on waiting.
 ///
 /// @param side  At a client CIRCFLOW_SIDE_BACK, its one channel. At the last hop what is said of the other changes
 ///              nothing.

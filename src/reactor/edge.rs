@@ -70,7 +70,10 @@ pub enum Heed {
 #[derive(Debug)]
 pub struct Edge {
     lane: Lane,
+    /// Cells and messages of our own that wait.
     waiting: u32,
+    /// Of these, the messages.
+    own: u32,
     waiting_peak: u32,
     passed: u64,
     /// The channel takes no more.
@@ -89,6 +92,7 @@ impl Default for Edge {
         Edge {
             lane: Lane::EMPTY,
             waiting: 0,
+            own: 0,
             waiting_peak: 0,
             passed: 0,
             full: false,
@@ -119,9 +123,14 @@ impl Edge {
         self.waiting > 0 && !self.shut
     }
 
-    /// Cells that wait.
+    /// Cells that wait, with messages of our own.
     pub fn waiting(&self) -> u32 {
         self.waiting
+    }
+
+    /// Messages of our own that wait.
+    pub fn own(&self) -> u32 {
+        self.own
     }
 
     /// The most that ever waited.
@@ -150,8 +159,8 @@ impl Edge {
     /// What becomes of a cell that comes now. One that goes through is counted.
     #[inline]
     pub fn offer(&mut self, marks: &Marks) -> Offer {
-        let room = if self.full || self.shut { Room::Full } else { Room::Open };
-        match admit(self.waiting as usize, marks.cap(), room) {
+        let room = if self.full || self.shut || self.own > 0 { Room::Full } else { Room::Open };
+        match admit((self.waiting - self.own) as usize, marks.cap(), room) {
             Admit::Through => {
                 self.passed += 1;
                 Offer::Through
@@ -163,17 +172,38 @@ impl Edge {
 
     /// Keeps a cell; no answer when there is no memory for it.
     pub fn keep(&mut self, cell: &Message<'_>, marks: &Marks, store: &mut Store) -> Option<Heed> {
-        let number = self.lane.last().unwrap_or(0) + 1;
-        if !store.push(&mut self.lane, number, cell) {
+        if !self.append(cell, store, false) {
             return None;
         }
-        self.waiting += 1;
-        self.waiting_peak = self.waiting_peak.max(self.waiting);
-        if self.waiting >= marks.high && !self.paused {
+        if self.waiting - self.own >= marks.high && !self.paused {
             self.paused = true;
             return Some(Heed::Pause);
         }
         Some(Heed::No)
+    }
+
+    /// Keeps a message of our own, which goes in its turn. It takes no room from cells, and pauses nobody. False when
+    /// there is no memory for it.
+    #[must_use]
+    pub fn keep_own(&mut self, message: &Message<'_>, store: &mut Store) -> bool {
+        let kept = self.append(message, store, true);
+        self.own += u32::from(kept);
+        kept
+    }
+
+    fn append(&mut self, message: &Message<'_>, store: &mut Store, own: bool) -> bool {
+        // The lowest bit says whose it is.
+        let number = ((self.lane.last().unwrap_or(0) >> 1) + 1) << 1 | u64::from(own);
+        let kept = store.push(&mut self.lane, number, message);
+        self.waiting += u32::from(kept);
+        self.waiting_peak = self.waiting_peak.max(self.waiting);
+        kept
+    }
+
+    /// True for a message of our own among what [`Edge::take`] gave.
+    #[inline]
+    pub fn is_own(taken: &Delivery) -> bool {
+        taken.number & 1 == 1
     }
 
     /// The channel takes cells, or none. True when what waits may go now.
@@ -211,10 +241,12 @@ impl Edge {
             return Ok(None);
         }
         let Some((cell, _)) = store.pop(&mut self.lane, buffer)? else { return Ok(None) };
+        let own = u32::from(Edge::is_own(&cell));
         self.waiting -= 1;
+        self.own -= own;
         self.spared = if self.shut { self.spared.saturating_sub(1) } else { 0 };
-        self.passed += 1;
-        let resumes = self.paused && self.waiting <= marks.low;
+        self.passed += u64::from(1 - own);
+        let resumes = self.paused && self.waiting - self.own <= marks.low;
         self.paused &= !resumes;
         Ok(Some((cell, if resumes { Heed::Resume } else { Heed::No })))
     }
@@ -233,7 +265,7 @@ impl Edge {
 
     /// All that waits, to hand it back.
     pub fn take_rest(&mut self) -> Lane {
-        self.waiting = 0;
+        (self.waiting, self.own) = (0, 0);
         std::mem::replace(&mut self.lane, Lane::EMPTY)
     }
 }
