@@ -62,7 +62,7 @@ fn mixed(timers: &mut Timers, random: &mut Random, armed: u32, rounds: u64, empt
             0 => {
                 while timers.next() > now || timers.is_empty() {
                     now = timers.next();
-                    if let Some((key, _)) = timers.pop_due(now) {
+                    if let Some((key, _)) = timers.pop_due(now, &mut { u32::MAX }) {
                         free = key;
                         break;
                     }

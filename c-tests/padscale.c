@@ -49,10 +49,15 @@ static void a_hundred_thousand_circuits(void **state)
     const uint64_t first = now - (count - 1) * STEP + WAIT;
     OK(circflow_engine_get_stats(engine, &stats));
     assert_int_equal(stats.timers, count);
-    /* A circuit whose timer was put off may wake its host once before its time, and then does nothing. */
+    /* A circuit whose timer was put off may wake its host once before its time, and then does nothing. 0 is more of the
+     * same moment. */
+    uint64_t latest = now;
     for (size_t woken = 0;; woken++) {
         OK(circflow_engine_deadline(engine, &deadline));
-        assert_true(deadline <= first && woken <= count + 100);
+        assert_true(deadline <= first && woken <= count + 1000);
+        if (deadline > latest)
+            latest = deadline;
+        deadline = latest;
         OK(circflow_engine_tick(engine, deadline));
         OK(circflow_engine_poll(engine, NULL, 0, &insn));
         if (insn.kind != CIRCFLOW_INSN_NONE)
@@ -70,7 +75,8 @@ static void a_hundred_thousand_circuits(void **state)
             cells++;
             OK(circflow_engine_poll(engine, NULL, 0, &insn));
         }
-        if (cells == before && cells > 0)
+        OK(circflow_engine_deadline(engine, &deadline));
+        if (cells == before && cells > 0 && deadline > now)
             break;
         OK(circflow_engine_tick(engine, now));
         OK(circflow_engine_poll(engine, NULL, 0, &insn));

@@ -262,8 +262,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_an_ended_set_held_is_freed_in_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(tokens_among_them_come_back_once_each, setup, teardown),
         cmocka_unit_test_setup_teardown(a_host_that_only_feeds_frees_too, setup, teardown),
-        host_expected_to_fail_setup_teardown(handshakes_that_time_out_do_so_in_steps, NULL, teardown),
-        host_expected_to_fail_setup_teardown(padding_that_is_due_at_once_goes_out_in_steps, NULL, teardown),
+        cmocka_unit_test_setup_teardown(handshakes_that_time_out_do_so_in_steps, NULL, teardown),
+        cmocka_unit_test_setup_teardown(padding_that_is_due_at_once_goes_out_in_steps, NULL, teardown),
         cmocka_unit_test_teardown(what_is_for_circflow_alone_is_read_in_steps, teardown),
         cmocka_unit_test_setup(an_engine_that_goes_half_way_hands_all_tokens_back, setup),
     };

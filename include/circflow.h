@@ -1544,8 +1544,9 @@ enum circflow_status circflow_engine_drain(struct circflow_engine *engine,
 // drain. It is never later than what is due, and can be earlier, after a timer was put off: then the tick does
 // nothing, and the next deadline is a later one.
 //
-// 0 means at once: one call does a bounded amount of work, and some is left (memory of sets that ended is freed a part
-// at a time, for instance). Tick, drain and ask again; your loop can look at its sockets in between.
+// 0 means at once: one call does a bounded amount of work, and some is left (timers, where hundreds are due at a time;
+// memory of sets that ended). Tick, drain and ask again; your loop can look at its sockets in between. A feed that comes
+// before a timer that was due finds things as if that timer were so much later.
 //
 // CIRCFLOW_ERR_NULL.
 CIRCFLOW_MUST_USE
@@ -2107,6 +2108,10 @@ enum circflow_status circflow_engine_get_param(struct circflow_engine *engine,
 //                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
 //                     on CIRCFLOW_OK.
 //
+// Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when it
+// is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before cells
+// that wait.
+//
 // How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
 // CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
 // is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
@@ -2131,8 +2136,9 @@ enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
 // one is full, cells for it wait here, DATA is not sent on it, and congestion control sees that it is blocked; control
 // (SENDME, handshakes, END) is still yours to send, as there is little of it.
 //
-// What waits comes as CIRCFLOW_INSN_WRITE, one at a time: a channel that fills up again while you drain says so again,
-// and what is left goes on waiting.
+// What waits comes as CIRCFLOW_INSN_WRITE, and a relay's own messages among it as CIRCFLOW_INSN_SEND, one at a time:
+// encrypt each when it comes, in that order. A channel that fills up again while you drain says so again, and what is
+// left goes on waiting.
 //
 // @param side  At a client CIRCFLOW_SIDE_BACK, its one channel. At the last hop what is said of the other changes
 //              nothing.
@@ -2394,11 +2400,13 @@ enum circflow_status circflow_padding_stop(struct circflow_engine *engine,
                                            uint8_t number);
 
 // Sends a relay message on a circuit that is in no set, or to another hop than the join point: asks whether padding
-// holds it back, and counts it as queued if not. Needed only for messages of streams on circuits with a padder, and
-// allowed for all.
+// holds it back, and counts it as queued if not. Needed for messages of streams on circuits with a padder, and for all
+// messages of a relay on a circuit that circflow runs: there it goes behind the cells that wait for its channel, as
+// TRUNCATED that overtook them would make them unreadable for the client. Allowed for all.
 //
 // @param verdict_out  SEND: queue the cell now; do not report it again. HELD: it was kept (the body copied, or the
-//                     token taken) and comes back as CIRCFLOW_INSN_SEND. Written on CIRCFLOW_OK.
+//                     token taken) and comes back as CIRCFLOW_INSN_SEND: encrypt the cell then, not before. Written on
+//                     CIRCFLOW_OK.
 //
 // CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
 // go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_IS_RUN: it belongs to a

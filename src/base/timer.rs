@@ -9,6 +9,9 @@
 //! What keeps it so: `elapsed` only grows, and only to the lower bound of the first slot, when that slot is being
 //! emptied, or loses its first. It passes no other slot's beginning, so nobody else's place changes.
 //!
+//! A slot that is crowded is emptied in steps: as long as it is, nothing else is taken out, as what is left in it may come
+//! first. New timers are filed as if it were empty already.
+//!
 //! A timer that moves to a later time (what a cell does) stays where it is filed: only its deadline changes. It is
 //! filed anew when the wheel comes to its old slot, which costs the host at most one early wake-up.
 
@@ -36,6 +39,8 @@ pub struct Timers {
     nodes: Vec<Node>,
     /// What was armed for a time before `elapsed`, in order. It is rare, so a tree is fast enough.
     late: BTreeSet<(Nanos, u32)>,
+    /// The slot that is being emptied, or [`IDLE`].
+    emptying: u16,
     /// Timers filed, for tests of how much one call does.
     #[cfg(test)]
     filed: usize,
@@ -70,6 +75,7 @@ impl Default for Timers {
             slots: Box::new([EMPTY; PLACES]),
             nodes: Vec::new(),
             late: BTreeSet::new(),
+            emptying: IDLE,
             #[cfg(test)]
             filed: 0,
         }
@@ -123,33 +129,46 @@ impl Timers {
         }
     }
 
-    /// Takes the earliest timer that is due at `now`, with its deadline. After `None`, [`Timers::next`] is later than
-    /// `now`, so that no host spins.
+    /// Takes the earliest timer that is due at `now`, with its deadline. `steps` counts down with each timer that is
+    /// filed anew on the way; where they have run out, there may be more, and [`Timers::next`] says so. Else, after
+    /// `None`, [`Timers::next`] is later than `now`, so that no host spins.
     ///
     /// Each turn of the loop takes a timer out, or files timers lower or in later slots: arming one pays for at most
     /// eleven of these moves.
-    pub fn pop_due(&mut self, now: Nanos) -> Option<(u32, Nanos)> {
+    pub fn pop_due(&mut self, now: Nanos, steps: &mut u32) -> Option<(u32, Nanos)> {
         let now = now.min(NEVER - 1);
         while self.next <= now {
             if !self.late.is_empty() {
                 return self.pop_late();
             }
+            if self.emptying != IDLE {
+                if *steps == 0 {
+                    return None;
+                }
+                self.cascade(steps);
+                continue;
+            }
             let place = self.first()?;
             let level = place / SLOTS;
             let Slot { earliest, head: key, tail } = self.slots[place as usize % PLACES];
-            self.elapsed = earliest;
             // At level 0 the others have the same deadline, or were moved: each is looked at when it is the first.
             if level > 0 && key != tail {
-                self.cascade(place);
+                (self.elapsed, self.emptying) = (earliest, place);
                 continue;
             }
             let deadline = self.deadline(key);
-            self.unlink(key);
             // A deadline behind the end of the slot was moved, and others may come before it.
-            if deadline <= now && (deadline ^ earliest) >> (SLOT_BITS * u32::from(level)) == 0 {
+            let is_due = deadline <= now && (deadline ^ earliest) >> (SLOT_BITS * u32::from(level)) == 0;
+            if !is_due && *steps == 0 {
+                return None;
+            }
+            self.elapsed = earliest;
+            self.unlink(key);
+            if is_due {
                 self.disarm(key);
                 return Some((key, deadline));
             }
+            *steps -= 1;
             self.file(key, deadline, self.place(deadline));
             self.next = self.next.min(deadline);
         }
@@ -271,20 +290,32 @@ impl Timers {
         self.len -= 1;
     }
 
-    /// Files all nodes of the first slot anew. `elapsed` is within the slot, so they go down, or to a later slot.
-    fn cascade(&mut self, place: u16) {
+    /// Files nodes of the slot that is being emptied anew, as many as there are steps. `elapsed` is within the slot, so
+    /// they go down, or to a later slot.
+    fn cascade(&mut self, steps: &mut u32) {
+        let place = self.emptying;
         let mut key = self.slots[place as usize % PLACES].head;
-        self.vacate(place);
-        while let Some(&Node { deadline, next, .. }) = self.nodes.get(key as usize) {
+        while let Some(&Node { deadline, next, .. }) = self.nodes.get(key as usize).filter(|_| *steps > 0) {
+            *steps -= 1;
             self.file(key, deadline, self.place(deadline));
             key = next;
         }
-        self.refresh();
+        self.slots[place as usize % PLACES].head = key;
+        match self.nodes.get_mut(key as usize) {
+            Some(node) => node.prev = NIL,
+            None => {
+                self.vacate(place);
+                self.refresh();
+            }
+        }
     }
 
     /// Marks a slot as not in use.
     #[inline]
     fn vacate(&mut self, place: u16) {
+        if place == self.emptying {
+            self.emptying = IDLE;
+        }
         self.slots[place as usize % PLACES] = EMPTY;
         let level = place / SLOTS;
         let occupied = &mut self.occupied[level as usize % LEVELS];
@@ -298,6 +329,10 @@ impl Timers {
     #[inline]
     fn refresh(&mut self) {
         self.next = self.first().map_or(NEVER, |place| self.slots[place as usize % PLACES].earliest);
+        if self.emptying != IDLE {
+            // What is left there can be as early.
+            self.next = self.elapsed;
+        }
         if let Some(&(deadline, _)) = self.late.first() {
             self.next = deadline;
         }
@@ -333,294 +368,4 @@ const IDLE_NODE: Node = Node { deadline: NEVER, next: NIL, prev: NIL, place: IDL
 const EMPTY: Slot = Slot { earliest: NEVER, head: NIL, tail: NIL };
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    impl Timers {
-        /// What the head of this file says, for every node.
-        fn check(&self) {
-            let mut seen = self.late.len();
-            for (index, slot) in self.slots.iter().enumerate() {
-                let (level, digit) = (index / 64, index as u32 % 64);
-                assert_eq!(self.occupied[level] >> digit & 1 == 1, slot.head != NIL, "{index}");
-                let (mut key, mut prev) = (slot.head, NIL);
-                while let Some(node) = self.nodes.get(key as usize) {
-                    assert_eq!((node.prev, node.place as usize), (prev, index));
-                    assert!(slot.earliest <= node.deadline && node.deadline != NEVER);
-                    assert_eq!(self.place(slot.earliest) as usize, index, "the bound is within the slot");
-                    (prev, key) = (key, node.next);
-                    seen += 1;
-                }
-                assert_eq!(slot.tail, prev);
-            }
-            assert!((0..LEVELS).all(|level| (self.levels >> level & 1 == 1) == (self.occupied[level] != 0)));
-            assert!(self.late.iter().all(|&(deadline, key)| deadline < self.elapsed && self.deadline(key) == deadline));
-            assert_eq!(seen, self.len);
-            assert_eq!(self.nodes.iter().filter(|node| node.deadline != NEVER).count(), self.len);
-            let first = self.first().map_or(NEVER, |place| self.slots[place as usize].earliest);
-            assert_eq!(self.next, self.late.first().map_or(first, |late| late.0));
-        }
-    }
-
-    fn drain(timers: &mut Timers, now: Nanos) -> Vec<(u32, Nanos)> {
-        let due = std::iter::from_fn(|| timers.pop_due(now)).collect();
-        assert!(timers.next() > now.min(NEVER - 1));
-        timers.check();
-        due
-    }
-
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, end: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % end
-        }
-    }
-
-    #[test]
-    fn due_in_order_of_time_and_late_ticks_catch_up() {
-        let mut timers = Timers::default();
-        assert_eq!((timers.next(), timers.pop_due(NEVER)), (NEVER, None));
-        timers.arm(0, 20_000);
-        timers.arm(9, 10);
-        timers.arm(2, 3_000_000_000);
-        timers.arm(5, NEVER);
-        timers.arm(KEYS_MAX, 1);
-        timers.arm(NIL, 1);
-        assert_eq!((timers.next(), timers.len()), (10, 3));
-        assert_eq!(timers.pop_due(9), None);
-        timers.cancel(77);
-        timers.cancel(5);
-        assert_eq!(drain(&mut timers, 10), [(9, 10)]);
-        assert_eq!((timers.deadline(0), timers.deadline(9), timers.deadline(NIL)), (20_000, NEVER, NEVER));
-        assert_eq!(drain(&mut timers, NEVER), [(0, 20_000), (2, 3_000_000_000)]);
-        assert_eq!((timers.next(), timers.is_empty()), (NEVER, true));
-    }
-
-    /// A hundred thousand timers in one slot: no call files more of them than it was allowed, and the order stays.
-    #[test]
-    #[should_panic(expected = "filed in one call")]
-    fn a_crowded_slot_is_emptied_in_steps() {
-        let mut timers = Timers::default();
-        for key in 0..100_000 {
-            timers.arm(key, 10_000_000_000 + u64::from(key) * 7_919 % 100_000 * 50_000);
-        }
-        let (mut last, mut count) = (0, 0);
-        while !timers.is_empty() {
-            let before = timers.filed;
-            if let Some((_, deadline)) = timers.pop_due(NEVER) {
-                assert!(deadline >= last);
-                (last, count) = (deadline, count + 1);
-            }
-            assert!(timers.filed - before <= 1_000, "filed in one call: {}", timers.filed - before);
-        }
-        assert_eq!(count, 100_000);
-    }
-
-    #[test]
-    fn both_ends_of_time() {
-        let mut timers = Timers::default();
-        let ends = [(0, NEVER - 1), (1, 0), (2, NEVER - 2), (3, 1 << 63), (4, NEVER - 1)];
-        ends.iter().for_each(|&(key, deadline)| timers.arm(key, deadline));
-        assert_eq!(drain(&mut timers, 0), [(1, 0)]);
-        assert_eq!(drain(&mut timers, NEVER - 2), [(3, 1 << 63), (2, NEVER - 2)]);
-        timers.arm(2, 5);
-        assert_eq!(drain(&mut timers, NEVER), [(2, 5), (0, NEVER - 1), (4, NEVER - 1)]);
-    }
-
-    #[test]
-    fn a_later_time_wakes_the_host_once_and_never_overtakes() {
-        for sleeps in [false, true] {
-            let mut timers = Timers::default();
-            timers.arm(1, 100);
-            timers.arm(1, 5_000);
-            timers.arm(1, 1_000_000);
-            timers.arm(2, 900_000);
-            assert_eq!((timers.next(), timers.deadline(1)), (100, 1_000_000));
-            if sleeps {
-                assert_eq!((timers.pop_due(100), timers.next()), (None, 900_000));
-            }
-            assert_eq!(drain(&mut timers, 1_000_000), [(2, 900_000), (1, 1_000_000)]);
-        }
-    }
-
-    #[test]
-    fn an_earlier_time_counts_at_once() {
-        let mut timers = Timers::default();
-        timers.arm(1, 1_000_000);
-        timers.arm(2, 1_000_010);
-        timers.arm(2, 999_990);
-        assert_eq!(timers.next(), 999_990, "within the slot");
-        timers.arm(1, 40);
-        assert_eq!(timers.next(), 40);
-        timers.check();
-        timers.arm(1, 1_000_000);
-        timers.arm(1, 999_999);
-        assert_eq!(drain(&mut timers, NEVER), [(2, 999_990), (1, 999_999)]);
-    }
-
-    #[test]
-    fn armed_into_the_past_is_due_first_in_order() {
-        let mut timers = Timers::default();
-        timers.arm(0, 1_000);
-        assert_eq!(drain(&mut timers, 1_000), [(0, 1_000)]);
-        timers.arm(0, 1_001);
-        for (key, deadline) in [(1, 700), (2, 300), (3, 700), (4, 999), (5, 1_000)] {
-            timers.arm(key, deadline);
-        }
-        assert_eq!((timers.next(), timers.len()), (300, 6));
-        timers.check();
-        timers.arm(2, 800);
-        timers.cancel(4);
-        timers.arm(3, 1_002);
-        timers.check();
-        assert_eq!(drain(&mut timers, 1_001), [(1, 700), (2, 800), (5, 1_000), (0, 1_001)]);
-        timers.arm(3, 0);
-        assert_eq!(drain(&mut timers, 0), [(3, 0)]);
-        assert_eq!(timers.next(), NEVER);
-    }
-
-    #[test]
-    fn head_middle_and_tail_are_cancelled() {
-        for gone in [[0, 1, 2], [1, 0, 2], [2, 1, 0], [1, 2, 0]] {
-            let mut timers = Timers::default();
-            (0..3).for_each(|key| timers.arm(key, 5_000 + u64::from(key)));
-            for (left, &key) in gone.iter().enumerate() {
-                assert_eq!((timers.next(), timers.len()), (5_000, 3 - left), "the bound may stay");
-                timers.cancel(key);
-                timers.cancel(key);
-                timers.check();
-            }
-            assert_eq!((timers.next(), timers.len()), (NEVER, 0), "but not when nothing is armed");
-        }
-    }
-
-    #[test]
-    fn equal_deadlines_by_the_hundred_thousand() {
-        const COUNT: u32 = 100_000;
-        let mut timers = Timers::default();
-        for key in (0..COUNT).rev() {
-            timers.arm(key, 7_777_777_777);
-            // Time moves on between the arms, and so do the places.
-            if key % 1_000 == 0 {
-                timers.arm(COUNT, u64::from(COUNT - key) * 77_000);
-                assert!(timers.pop_due(7_777_777_776).is_some());
-            }
-        }
-        assert_eq!(timers.pop_due(7_777_777_776), None);
-        assert!(
-            drain(&mut timers, 7_777_777_777).iter().map(|due| due.0).eq((0..COUNT).rev()),
-            "first armed, first out"
-        );
-        // All due, and whoever is taken out moves another one away.
-        (0..COUNT).for_each(|key| timers.arm(key, 8_000_000_000));
-        let mut taken = 0;
-        while let Some((key, _)) = timers.pop_due(8_000_000_000) {
-            timers.arm(key + 1, 9_000_000_000);
-            taken += 1;
-        }
-        assert_eq!(taken, COUNT / 2);
-        timers.check();
-        (0..=COUNT).for_each(|key| timers.arm(key, 1));
-        assert_eq!(drain(&mut timers, 1).len() as u32, COUNT + 1, "in the past");
-    }
-
-    #[test]
-    fn moving_owns_no_memory_and_trim_gives_back() {
-        let mut timers = Timers::default();
-        (0..100).for_each(|key| timers.arm(key, 1_000));
-        let bytes = timers.bytes();
-        for step in 0..1_000_000_u64 {
-            timers.arm((step % 100) as u32, 1_000 + step % 7);
-        }
-        assert_eq!((timers.bytes(), timers.len()), (bytes, 100));
-        (1..100).for_each(|key| timers.cancel(key));
-        assert!(timers.trim() >= 99 * size_of::<Node>());
-        assert_eq!((timers.trim(), size_of::<Node>()), (0, 24));
-        timers.arm(50, 10);
-        assert_eq!(drain(&mut timers, NEVER).len(), 2);
-    }
-
-    /// Random calls beside a tree. Times lie from nanoseconds to hours ahead, some of them behind.
-    fn beside_a_tree(seed: u64, keys: u64, start: Nanos, ops: u32) {
-        let mut random = Random(seed);
-        let mut timers = Timers::default();
-        let mut tree = BTreeSet::new();
-        let mut armed = vec![NEVER; keys as usize];
-        let mut now = start;
-        let horizon = |random: &mut Random| {
-            let unit = [1, 30, 1_000, 1_000_000, 1_000_000_000, 3_600_000_000_000][random.below(6) as usize];
-            random.below(100) * unit + random.below(3)
-        };
-        for op in 0..ops {
-            let key = random.below(keys) as u32;
-            let before = armed[key as usize];
-            match random.below(10) {
-                0..=4 => {
-                    let ahead = horizon(&mut random);
-                    let deadline = match random.below(20) {
-                        0 => NEVER,
-                        1 => now.saturating_sub(ahead),
-                        2 => NEVER - 1 - random.below(3),
-                        3..=9 if before != NEVER => before.saturating_add(ahead % 100),
-                        10..=12 if before != NEVER => before.saturating_sub(ahead % 100),
-                        _ => now.saturating_add(ahead),
-                    };
-                    timers.arm(key, deadline);
-                    tree.remove(&(before, key));
-                    armed[key as usize] = deadline;
-                    if deadline != NEVER {
-                        tree.insert((deadline, key));
-                    }
-                }
-                5 => {
-                    timers.cancel(key);
-                    tree.remove(&(before, key));
-                    armed[key as usize] = NEVER;
-                }
-                _ => {
-                    // Half the hosts sleep until the deadline they were told, the others are late.
-                    let ahead = horizon(&mut random) / 50;
-                    let told = timers.next();
-                    let sleeps = random.below(2) == 0 && told.saturating_sub(now) < 1 << 60;
-                    now = if sleeps { now.max(told) } else { now.saturating_add(ahead) };
-                    now = now.min(NEVER - 1);
-                    let mut limit = random.below(2 * keys);
-                    loop {
-                        let first = tree.first().copied().filter(|first| first.0 <= now);
-                        let due = timers.pop_due(now);
-                        assert_eq!(due.map(|due| due.1), first.map(|first| first.0), "{op}");
-                        let Some((key, deadline)) = due else {
-                            assert!(timers.next() > now, "{op}");
-                            break;
-                        };
-                        assert!(tree.remove(&(deadline, key)), "{op}: armed, and for then");
-                        armed[key as usize] = NEVER;
-                        if limit == 0 {
-                            break;
-                        }
-                        limit -= 1;
-                    }
-                }
-            }
-            assert_eq!((timers.len(), timers.deadline(key)), (tree.len(), armed[key as usize]), "{op}");
-            assert!(timers.next() <= tree.first().map_or(NEVER, |first| first.0), "{op}");
-            assert_eq!(timers.next() == NEVER, tree.is_empty(), "{op}");
-            if op % 128 == 0 {
-                timers.check();
-            }
-        }
-    }
-
-    #[test]
-    fn like_a_tree() {
-        for (seed, keys) in [(1, 2), (2, 7), (3, 60), (4, 1_000)] {
-            beside_a_tree(seed, keys, 0, 50_000);
-            beside_a_tree(seed + 10, keys, 1_700_000_000_000_000_000, 20_000);
-            beside_a_tree(seed + 20, keys, NEVER - 5_000_000_000, 5_000);
-        }
-    }
-}
+mod tests;

@@ -36,11 +36,12 @@ impl Engine {
     #[cold]
     pub(super) fn run_ages(&mut self, now: Nanos) {
         let counted = self.store.counted(now);
+        let mut steps = limits::TIMER_STEPS;
         for _ in 0..limits::AGES_STEP {
             if self.queue.len() >= self.instructions_max {
                 break;
             }
-            let Some(index) = self.alarms.due_age(counted) else { break };
+            let Some(index) = self.alarms.due_age(counted, &mut steps) else { break };
             self.check_age(index, now);
         }
         let next = match self.alarms.next_age() {

@@ -2,7 +2,7 @@
 //! time.
 
 use crate::base::time::NEVER;
-use crate::base::{Id, Nanos, Timers};
+use crate::base::{limits, Id, Nanos, Timers};
 
 /// Three kinds of timers: two of a circuit, by the circuit's place, and one of a stream.
 #[derive(Debug)]
@@ -65,8 +65,8 @@ impl Alarms {
     }
 
     /// Takes the earliest handshake that is due.
-    pub fn due_handshake(&mut self, now: Nanos) -> Option<u32> {
-        let due = self.handshakes.pop_due(now);
+    pub fn due_handshake(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
+        let due = take_due(&mut self.handshakes, now, steps);
         self.refresh_others();
         due.map(|(circuit, _)| circuit)
     }
@@ -79,8 +79,8 @@ impl Alarms {
     }
 
     /// Takes the earliest padding that is due.
-    pub fn due_padding(&mut self, now: Nanos) -> Option<u32> {
-        let due = self.padding.pop_due(now);
+    pub fn due_padding(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
+        let due = take_due(&mut self.padding, now, steps);
         self.refresh();
         due.map(|(circuit, _)| circuit)
     }
@@ -97,8 +97,8 @@ impl Alarms {
     }
 
     /// Takes the earliest stream that is due.
-    pub fn due_stream(&mut self, now: Nanos) -> Option<u32> {
-        let due = self.streams.pop_due(now);
+    pub fn due_stream(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
+        let due = take_due(&mut self.streams, now, steps);
         self.refresh_others();
         due.map(|(stream, _)| stream)
     }
@@ -114,8 +114,8 @@ impl Alarms {
     }
 
     /// Takes the earliest leg elsewhere that is due.
-    pub fn due_elsewhere(&mut self, now: Nanos) -> Option<u32> {
-        let due = self.elsewhere.pop_due(now);
+    pub fn due_elsewhere(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
+        let due = take_due(&mut self.elsewhere, now, steps);
         self.refresh_others();
         due.map(|(place, _)| place)
     }
@@ -131,8 +131,8 @@ impl Alarms {
     }
 
     /// Takes the earliest set that is to be looked at.
-    pub fn due_age(&mut self, counted: Nanos) -> Option<u32> {
-        self.ages.pop_due(counted).map(|(set, _)| set)
+    pub fn due_age(&mut self, counted: Nanos, steps: &mut u32) -> Option<u32> {
+        take_due(&mut self.ages, counted, steps).map(|(set, _)| set)
     }
 
     /// When a set is to be looked at, in time that counts.
@@ -170,6 +170,12 @@ impl Alarms {
         self.others_without_beat().min(self.padding.next())
     }
 
+    /// The earliest timer.
+    pub fn earliest(&self) -> Nanos {
+        let others = self.handshakes.next().min(self.streams.next()).min(self.elsewhere.next());
+        others.min(self.padding.next())
+    }
+
     /// Work is left over, or none any more.
     pub fn set_left(&mut self, left: bool) {
         self.left = left;
@@ -205,4 +211,16 @@ impl Alarms {
     fn refresh(&mut self) {
         self.next = self.others.min(self.padding.next());
     }
+}
+
+/// Takes the earliest timer that is due, if there are steps left for it and what it sets off.
+fn take_due(timers: &mut Timers, now: Nanos, steps: &mut u32) -> Option<(u32, Nanos)> {
+    if *steps == 0 {
+        return None;
+    }
+    let due = timers.pop_due(now, steps);
+    if due.is_some() {
+        *steps = steps.saturating_sub(limits::TIMER_RUN_STEPS);
+    }
+    due
 }

@@ -491,17 +491,19 @@ impl Engine {
 
     #[cold]
     fn run_due(&mut self, now: Nanos) {
-        while let Some(index) = self.alarms.due_handshake(now) {
+        // Where they run out, the rest is due in the next call, as if its timers were that much later.
+        let mut steps = limits::TIMER_STEPS;
+        while let Some(index) = self.alarms.due_handshake(now, &mut steps) {
             let Some((id, circuit)) = self.circuits.at(index) else { continue };
             let Some((set, ix)) = circuit.place.leg() else { continue };
             if let Some(fault) = self.sets.get(set).and_then(|state| state.expired(ix, now)) {
                 self.fault(id, fault);
             }
         }
-        while let Some(place) = self.alarms.due_elsewhere(now) {
+        while let Some(place) = self.alarms.due_elsewhere(now, &mut steps) {
             self.expire_elsewhere(place, now);
         }
-        while let Some(index) = self.alarms.due_stream(now) {
+        while let Some(index) = self.alarms.due_stream(now, &mut steps) {
             self.run_stream(index);
         }
         if now >= self.alarms.beat() {
@@ -510,10 +512,10 @@ impl Engine {
         self.round = self.round.wrapping_add(1);
         // What finds no room in the queue stays due until the host has drained.
         while self.queue.len() < self.instructions_max {
-            let Some(index) = self.alarms.due_padding(now) else { break };
+            let Some(index) = self.alarms.due_padding(now, &mut steps) else { break };
             self.run_padding(index, now);
         }
-        let left = self.bury();
+        let left = self.bury() || (steps == 0 && self.alarms.earliest() <= now);
         self.alarms.set_left(left);
         self.hear(now);
     }

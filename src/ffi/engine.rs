@@ -211,8 +211,9 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
 /// drain. It is never later than what is due, and can be earlier, after a timer was put off: then the tick does
 /// nothing, and the next deadline is a later one.
 ///
-/// 0 means at once: one call does a bounded amount of work, and some is left (memory of sets that ended is freed a part
-/// at a time, for instance). Tick, drain and ask again; your loop can look at its sockets in between.
+/// 0 means at once: one call does a bounded amount of work, and some is left (timers, where hundreds are due at a time;
+/// memory of sets that ended). Tick, drain and ask again; your loop can look at its sockets in between. A feed that comes
+/// before a timer that was due finds things as if that timer were so much later.
 ///
 /// CIRCFLOW_ERR_NULL.
 #[no_mangle]
