@@ -1545,8 +1545,8 @@ enum circflow_status circflow_engine_drain(struct circflow_engine *engine,
 // nothing, and the next deadline is a later one.
 //
 // 0 means at once: one call does a bounded amount of work, and some is left (timers, where hundreds are due at a time;
-// memory of sets that ended). Tick, drain and ask again; your loop can look at its sockets in between. A feed that comes
-// before a timer that was due finds things as if that timer were so much later.
+// memory of sets that ended). Tick, drain and ask again; your loop can look at its sockets in between. A feed that
+// comes before a timer that was due finds things as if that timer were so much later.
 //
 // CIRCFLOW_ERR_NULL.
 CIRCFLOW_MUST_USE
@@ -2108,9 +2108,9 @@ enum circflow_status circflow_engine_get_param(struct circflow_engine *engine,
 //                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
 //                     on CIRCFLOW_OK.
 //
-// Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when it
-// is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before cells
-// that wait.
+// Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when
+// it is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before
+// cells that wait.
 //
 // How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
 // CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised

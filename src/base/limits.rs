@@ -274,8 +274,8 @@ pub const VICTIM_LOOKS: u32 = 64;
 pub const FREED_STEP: u32 = 512;
 
 /// Steps that one call takes for timers that are due: one for each that is only filed anew on the wheel (some 80
-/// nanoseconds with a million of them), so many more as [`TIMER_RUN_STEPS`] says for each that runs. What is left is due
-/// at once, so that a loop with a million timers looks at its sockets every few tenths of a millisecond.
+/// nanoseconds with a million of them), so many more as [`TIMER_RUN_STEPS`] says for each that runs. What is left is
+/// due at once, so that a loop with a million timers looks at its sockets every few tenths of a millisecond.
 pub const TIMER_STEPS: u32 = 1024;
 
 /// See [`TIMER_STEPS`]: a handshake that times out, or a step of padding, costs several times as much as filing.

@@ -9,8 +9,8 @@
 //! What keeps it so: `elapsed` only grows, and only to the lower bound of the first slot, when that slot is being
 //! emptied, or loses its first. It passes no other slot's beginning, so nobody else's place changes.
 //!
-//! A slot that is crowded is emptied in steps: as long as it is, nothing else is taken out, as what is left in it may come
-//! first. New timers are filed as if it were empty already.
+//! A slot that is crowded is emptied in steps: as long as it is, nothing else is taken out, as what is left in it may
+//! come first. New timers are filed as if it were empty already.
 //!
 //! A timer that moves to a later time (what a cell does) stays where it is filed: only its deadline changes. It is
 //! filed anew when the wheel comes to its old slot, which costs the host at most one early wake-up.

@@ -212,8 +212,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
 /// nothing, and the next deadline is a later one.
 ///
 /// 0 means at once: one call does a bounded amount of work, and some is left (timers, where hundreds are due at a time;
-/// memory of sets that ended). Tick, drain and ask again; your loop can look at its sockets in between. A feed that comes
-/// before a timer that was due finds things as if that timer were so much later.
+/// memory of sets that ended). Tick, drain and ask again; your loop can look at its sockets in between. A feed that
+/// comes before a timer that was due finds things as if that timer were so much later.
 ///
 /// CIRCFLOW_ERR_NULL.
 #[no_mangle]

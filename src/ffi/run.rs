@@ -104,9 +104,9 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_param(
 ///                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
 ///                     on CIRCFLOW_OK.
 ///
-/// Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when it
-/// is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before cells
-/// that wait.
+/// Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when
+/// it is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before
+/// cells that wait.
 ///
 /// How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
 /// CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
