@@ -7,7 +7,7 @@ C_TESTS      := life errors reentry tokens link receive send close log import wi
 C_TESTS      += loops readme
 C_TESTS      += twin
 C_TESTS      += handles
-C_TESTS      += age
+C_TESTS      += age pinning
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 # Hosts in C++.
