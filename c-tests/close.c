@@ -326,9 +326,85 @@ static void a_violation_closes_every_leg_linked_or_not(void **state)
     host_stop(&world);
 }
 
+/* How a tunnel ends well, and what it is told apart from: the cause at the end that did not ask for it. */
+
+#define WELL (-311)
+
+enum under_way { NOTHING, A_STREAM, A_STREAM_ENDED_HERE, A_MESSAGE_HELD, NOT_ACKED, UNDER_WAYS };
+
+static int ends_for(uint8_t flags, enum under_way what, int first, int asked)
+{
+    circflow_verdict verdict;
+    setup(NULL);
+    host_prepare(&world);
+    world.client_circuit.flags = world.exit_circuit.flags = flags;
+    if (what == NOT_ACKED) {
+        host_start(&world);
+        host_launch(&world, 2);
+        host_drain(world.client);
+        for (size_t i = 0; i < 2; i++)
+            OK(host_feed(&world, world.exit, world.exit_leg[i],
+                         host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 3)));
+        world.exit_set = host_first(host_drain(world.exit), CIRCFLOW_INSN_LINKED)->set;
+    } else {
+        host_linked(&world, 2);
+        circflow_message message = host_message(CIRCFLOW_CMD_BEGIN, 0, 7, "host:80", 8);
+        OK(circflow_circuit_receive(world.exit, world.now, world.exit_leg[0], &message, &verdict));
+        if (what == A_STREAM_ENDED_HERE && flags == HOST_RUN)
+            OK(host_stream_send(&world, world.exit, verdict.stream, CIRCFLOW_CMD_END, "\6", 1, &verdict));
+        else if (what != A_STREAM)
+            host_expect(&world, world.exit, world.exit_leg[0], host_message(CIRCFLOW_CMD_END, 0, 7, "\6", 1),
+                        CIRCFLOW_VERDICT_DELIVER);
+        if (what == A_MESSAGE_HELD) {
+            host_expect(&world, world.exit, world.exit_leg[1], host_switch(0, 5), CIRCFLOW_VERDICT_CONSUMED);
+            message = host_message(CIRCFLOW_CMD_BEGIN, 0, 9, "host:80", 8);
+            host_expect(&world, world.exit, world.exit_leg[1], message, CIRCFLOW_VERDICT_HELD);
+        }
+        host_drain(world.exit);
+    }
+    /* The client closes; the exit's host hears of DESTROY on one leg after the other. */
+    OK(circflow_set_close(world.client, world.now, world.client_set));
+    const host_events *events = host_drain(world.client);
+    assert_int_equal(host_first(events, CIRCFLOW_INSN_ENDED)->detail.close.cause, CIRCFLOW_OK);
+    if (asked)
+        OK(circflow_set_close(world.exit, world.now, world.exit_set));
+    static host_events seen;
+    OK(circflow_circuit_closed(world.exit, world.now, world.exit_leg[first]));
+    seen = *host_drain(world.exit);
+    if (host_count(&seen, CIRCFLOW_INSN_ENDED) == 0) {
+        OK(circflow_circuit_closed(world.exit, world.now, world.exit_leg[!first]));
+        seen = *host_drain(world.exit);
+    } else {
+        const circflow_insn *close = host_close_of(&seen, world.exit_leg[!first]);
+        assert_non_null(close);
+        assert_int_equal(close->detail.close.cause, host_first(&seen, CIRCFLOW_INSN_ENDED)->detail.close.cause);
+        if (close->detail.close.cause != CIRCFLOW_OK)
+            assert_int_equal(close->detail.close.reason, 9);
+    }
+    int cause = (int)host_first(&seen, CIRCFLOW_INSN_ENDED)->detail.close.cause;
+    host_stop(&world);
+    return cause;
+}
+
+static void an_orderly_end_is_told_apart_from_a_failure(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        IS(WELL, ends_for(HOST_RUN, NOTHING, first, 0));
+        IS(WELL, ends_for(HOST_RUN, A_STREAM_ENDED_HERE, first, 0));
+        IS(CIRCFLOW_ERR_LEG_LOST, ends_for(HOST_RUN, A_STREAM, first, 0));
+        IS(CIRCFLOW_ERR_LEG_LOST, ends_for(HOST_RUN, A_MESSAGE_HELD, first, 0));
+        IS(CIRCFLOW_ERR_LEG_LOST, ends_for(HOST_RUN, NOT_ACKED, first, 0));
+        /* Who has the streams says so. */
+        IS(CIRCFLOW_ERR_LEG_LOST, ends_for(CIRCFLOW_CIRCUIT_VEGAS, NOTHING, first, 0));
+        IS(CIRCFLOW_OK, ends_for(CIRCFLOW_CIRCUIT_VEGAS, NOTHING, first, 1));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        host_expected_to_fail(an_orderly_end_is_told_apart_from_a_failure),
         cmocka_unit_test_setup(a_leg_that_closes_is_judged, setup),
         cmocka_unit_test_setup(a_leg_that_breaks_the_protocol_is_judged, setup),
         cmocka_unit_test_setup(a_leg_that_was_never_reported_has_nothing_in_flight, setup),
