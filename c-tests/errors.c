@@ -421,6 +421,17 @@ static circflow_circuit_id running(uint8_t flags)
     world.client_circuit.tag = 0xf00d;
     return fresh((uint8_t)(HOST_RUN | flags));
 }
+static int e_set_finished(void)
+{
+    circflow_set_id set;
+    circflow_circuit_id circuit = running(0);
+    world.client_terms.nonce[0] ^= 1;
+    ready(circflow_set_open(CLIENT, NOW, &world.client_terms, &set));
+    ready(circflow_set_adopt_leg(CLIENT, NOW, set, circuit, 3, 10 * MS));
+    ready(circflow_circuit_closed(CLIENT, NOW, circuit));
+    return (int)host_first(host_drain(CLIENT), CIRCFLOW_INSN_ENDED)->detail.close.cause;
+}
+
 static circflow_circuit_id relaying(uint8_t flags)
 {
     world.exit_circuit.flags = (uint8_t)(HOST_RUN | flags);
@@ -635,6 +646,7 @@ static const struct {
     {CIRCFLOW_ERR_LINKED_ACK_TIMEOUT, e_ack_timeout, QUIET},
     {CIRCFLOW_ERR_EXPIRED, e_expired, QUIET},
     {CIRCFLOW_ERR_LEG_LOST, e_leg_lost, QUIET},
+    {CIRCFLOW_ERR_SET_FINISHED, e_set_finished, QUIET},
     {CIRCFLOW_ERR_EDGE_OVERRUN, e_edge_overrun, CLOSES},
     {CIRCFLOW_ERR_STREAM_MEMORY, e_stream_memory, CLOSES},
     {CIRCFLOW_ERR_PROCESS_MEMORY, e_process_memory, CLOSES},
@@ -658,6 +670,7 @@ static int want_reason(int status)
     case CIRCFLOW_ERR_HELD_TOO_LONG:
         return 10;
     case CIRCFLOW_ERR_LEG_LOST:
+    case CIRCFLOW_ERR_SET_FINISHED:
         return 9;
     default:
         return status <= -200 ? 1 : -1;

@@ -557,6 +557,11 @@ typedef enum circflow_status {
   // A message was held for order for held_age_max_ns: what comes before it was lost with a leg, or a peer keeps it
   // back. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
   CIRCFLOW_ERR_HELD_TOO_LONG = -310,
+  // No failure: the last leg of a set went, or one that it cannot do without, and nothing was under way: no stream
+  // was open, and no message held. That is how a set ends well where its peer has closed it after the last END.
+  // Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED, and only of sets that circflow runs: what streams there
+  // are of others, their host knows.
+  CIRCFLOW_ERR_SET_FINISHED = -311,
   // A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
   // message, which Rust also prints to standard error.
   CIRCFLOW_ERR_PANIC = -500,
@@ -1688,7 +1693,8 @@ enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
 //
 // If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
 // or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
-// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows. What is in
+// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows: with
+// CIRCFLOW_ERR_LEG_LOST, or, if nothing was under way, CIRCFLOW_ERR_SET_FINISHED. What is in
 // flight is what you reported last, and the DATA sent since: if your numbers are newer, report first how the leg
 // stands (cwnd, inflight), then say this. A set that goes on may ask for another leg, with CIRCFLOW_INSN_WANT_LEG.
 //
@@ -1805,6 +1811,12 @@ enum circflow_status circflow_set_take_out(struct circflow_engine *engine,
 
 // Ends a set at the host's wish: a close is queued for each leg, then CIRCFLOW_INSN_ENDED. Tokens that are held come
 // back as CIRCFLOW_INSN_DISCARD. The set's id is stale from now on.
+//
+// A set ends well when no stream is open on it any more: send END on each, take what that queues, write it out, then
+// close the set and its circuits. The other end, which learns of that by DESTROY on one leg after another, sees
+// CIRCFLOW_ERR_SET_FINISHED as the cause, where circflow runs its streams. Where they are yours, call this there too,
+// before circflow_circuit_closed(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
+// CIRCFLOW_ERR_LEG_LOST: something may have been lost.
 //
 // An id error.
 enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t now_ns, struct circflow_set_id set);

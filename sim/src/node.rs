@@ -420,6 +420,7 @@ pub fn cause_number(cause: circflow::conflux::Cause) -> u64 {
     match cause {
         Cause::Asked => 1,
         Cause::LegLost => 2,
+        Cause::Finished => 3,
         Cause::Fault(fault) => 100 + fault as u64,
     }
 }

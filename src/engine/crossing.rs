@@ -167,6 +167,7 @@ pub fn word(cause: Cause) -> u32 {
     match cause {
         Cause::Asked => 0,
         Cause::LegLost => 1,
+        Cause::Finished => FINISHED,
         Cause::Fault(fault) => FAULTS + fault as u32,
     }
 }
@@ -175,6 +176,7 @@ pub fn word(cause: Cause) -> u32 {
 pub fn cause(word: Option<u32>) -> Cause {
     match word {
         Some(0) => Cause::Asked,
+        Some(FINISHED) => Cause::Finished,
         Some(word) => {
             // Also for a set that had ended, where that came too late to matter.
             let fault = word.checked_sub(FAULTS).and_then(|number| Fault::ALL.get(number as usize));
@@ -184,7 +186,8 @@ pub fn cause(word: Option<u32>) -> Cause {
     }
 }
 
-const FAULTS: u32 = 4;
+const FINISHED: u32 = 4;
+const FAULTS: u32 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -196,7 +199,7 @@ mod tests {
             assert_eq!(fault as usize, number, "the list has the order of the enum");
             assert_eq!(cause(Some(word(Cause::Fault(fault)))), Cause::Fault(fault));
         }
-        for one in [Cause::Asked, Cause::LegLost] {
+        for one in [Cause::Asked, Cause::LegLost, Cause::Finished] {
             assert_eq!(cause(Some(word(one))), one);
         }
         assert_eq!(cause(None), Cause::LegLost);

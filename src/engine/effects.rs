@@ -91,6 +91,7 @@ impl Engine {
 
     pub(super) fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
         let Some(state) = self.sets.get_mut(set) else { return };
+        let cause = if cause == Cause::LegLost && state.is_finished() { Cause::Finished } else { cause };
         let fate = state.remove(ix, cause, &mut self.store, &mut self.effects);
         let torn = fate == Fate::Lives && state.is_torn();
         self.apply_effects(set);

@@ -251,7 +251,7 @@ impl Engine {
             _ if matches!(word, Some(LOST) | None) => self.end_set(leg.set, Cause::LegLost),
             Cause::Fault(fault) if fault.reach() == Reach::Set => self.end_set(leg.set, why),
             Cause::Fault(_) => self.lose(id, why),
-            Cause::Asked | Cause::LegLost => self.lose(id, Cause::LegLost),
+            Cause::Asked | Cause::LegLost | Cause::Finished => self.lose(id, Cause::LegLost),
         }
     }
 

@@ -81,7 +81,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_set_flags(
 ///
 /// If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
 /// or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
-/// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows. What is in
+/// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows: with
+/// CIRCFLOW_ERR_LEG_LOST, or, if nothing was under way, CIRCFLOW_ERR_SET_FINISHED. What is in
 /// flight is what you reported last, and the DATA sent since: if your numbers are newer, report first how the leg
 /// stands (cwnd, inflight), then say this. A set that goes on may ask for another leg, with CIRCFLOW_INSN_WANT_LEG.
 ///

@@ -227,6 +227,7 @@ fn close(cause: Cause) -> circflow_insn_close {
     let cause = match cause {
         Cause::Asked => CIRCFLOW_OK,
         Cause::LegLost => CIRCFLOW_ERR_LEG_LOST,
+        Cause::Finished => CIRCFLOW_ERR_SET_FINISHED,
         Cause::Fault(fault) => fault_status(fault),
     };
     circflow_insn_close { cause, reason: u32::from(status::close_reason(cause)) }

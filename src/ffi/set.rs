@@ -117,6 +117,12 @@ pub unsafe extern "C-unwind" fn circflow_set_take_out(
 /// Ends a set at the host's wish: a close is queued for each leg, then CIRCFLOW_INSN_ENDED. Tokens that are held come
 /// back as CIRCFLOW_INSN_DISCARD. The set's id is stale from now on.
 ///
+/// A set ends well when no stream is open on it any more: send END on each, take what that queues, write it out, then
+/// close the set and its circuits. The other end, which learns of that by DESTROY on one leg after another, sees
+/// CIRCFLOW_ERR_SET_FINISHED as the cause, where circflow runs its streams. Where they are yours, call this there too,
+/// before circflow_circuit_closed(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
+/// CIRCFLOW_ERR_LEG_LOST: something may have been lost.
+///
 /// An id error.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_set_close(

@@ -213,6 +213,11 @@ pub enum circflow_status {
     /// A message was held for order for held_age_max_ns: what comes before it was lost with a leg, or a peer keeps it
     /// back. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
     CIRCFLOW_ERR_HELD_TOO_LONG = -310,
+    /// No failure: the last leg of a set went, or one that it cannot do without, and nothing was under way: no stream
+    /// was open, and no message held. That is how a set ends well where its peer has closed it after the last END.
+    /// Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED, and only of sets that circflow runs: what streams there
+    /// are of others, their host knows.
+    CIRCFLOW_ERR_SET_FINISHED = -311,
 
     /// A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
     /// message, which Rust also prints to standard error.
@@ -331,6 +336,7 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_LINKED_TIMEOUT, Fault::LinkedTimeout.text(), Some(TIMEOUT)),
     (CIRCFLOW_ERR_LINKED_ACK_TIMEOUT, Fault::LinkedAckTimeout.text(), Some(TIMEOUT)),
     (CIRCFLOW_ERR_EXPIRED, c"what was due ended what the call names", Some(TIMEOUT)),
+    (CIRCFLOW_ERR_SET_FINISHED, c"the set's legs went when nothing was under way", Some(FINISHED)),
     (CIRCFLOW_ERR_LEG_LOST, c"a leg went that its set cannot do without", Some(FINISHED)),
     (CIRCFLOW_ERR_EDGE_OVERRUN, Fault::EdgeOverrun.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_PROCESS_MEMORY, Fault::ProcessMemory.text(), Some(RESOURCELIMIT)),

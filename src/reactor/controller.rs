@@ -212,6 +212,11 @@ impl Controller {
         streams.take_data(arena, now, data, params, false)
     }
 
+    /// Nothing is under way that could be lost, as far as we know: of streams that are the host's we do not.
+    pub fn is_finished(&self) -> bool {
+        self.params.is_some() && self.set.is_at_rest() && self.streams.as_ref().is_none_or(|streams| streams.is_empty())
+    }
+
     /// How the streams stand, if they are ours.
     pub fn stream_use(&self) -> Option<StreamUse> {
         self.params.as_ref()?;

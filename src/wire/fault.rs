@@ -216,6 +216,8 @@ pub enum Cause {
     Asked,
     /// A leg went that the set cannot do without.
     LegLost,
+    /// A leg went that the set cannot do without, or the last, when nothing was under way.
+    Finished,
     /// Something was wrong.
     Fault(Fault),
 }

@@ -270,7 +270,8 @@ impl Set {
                 Fate::Over
             }
             Some(_) => {
-                self.end(Cause::LegLost, store, effects);
+                let cause = if cause == Cause::Finished { cause } else { Cause::LegLost };
+                self.end(cause, store, effects);
                 Fate::Over
             }
             None => {
@@ -313,10 +314,16 @@ impl Set {
         let has_turn = match cause {
             Cause::Asked => false,
             Cause::Fault(fault) => !fault.loses_a_turn(),
-            Cause::LegLost => true,
+            Cause::LegLost | Cause::Finished => true,
         };
         let next = if has_turn { self.delivered + 1 } else { 0 };
         (!lanes.is_empty()).then_some(Effect::Rest { lanes, next })
+    }
+
+    /// A leg is linked at both ends, and nothing is held.
+    pub fn is_at_rest(&self) -> bool {
+        let is_linked = self.live().any(|(_, leg)| leg.state == LinkState::Linked);
+        is_linked && self.held == 0 && self.outbox.len == 0
     }
 
     /// The last leg, if it may go on as a circuit of its own.
