@@ -48,7 +48,7 @@ check: setup ## Run every test: Rust, C, the examples, a simulation, fuzzers for
 	@$(MAKE) --no-print-directory check-c
 	@$(MAKE) --no-print-directory check-examples
 	@$(MAKE) --no-print-directory check-sim
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --offline check bans licenses sources; fi
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --log-level error --workspace --offline check bans licenses sources; fi
 	$(CARGO) test --package circflow-fuzz
 	@$(MAKE) --no-print-directory check-fuzz
 	@$(MAKE) --no-print-directory demo-short

@@ -39,6 +39,15 @@ fn pack(unpacked: &[u8]) -> Vec<u8> {
     format!("02{}", BASE64_STANDARD.encode(packed)).into_bytes()
 }
 
+/// A config with its defaults, by the function that fills it.
+macro_rules! filled {
+    ($init:expr) => {{
+        let mut config = std::mem::MaybeUninit::zeroed();
+        must($init(config.as_mut_ptr(), size_of_val(&config)));
+        config.assume_init()
+    }};
+}
+
 /// Runs the machines at a client's circuit, through the C ABI: cells come and go, and time goes on.
 fn run(text: &[u8], how: u8) {
     let mut engine = std::ptr::null_mut();
@@ -46,15 +55,15 @@ fn run(text: &[u8], how: u8) {
     let mut list = circflow_machines_id { v: 0 };
     // SAFETY: every pointer is to what the header says, and the engine is used by this thread alone.
     unsafe {
-        let mut config = filled(circflow_engine_config_init);
+        let mut config = filled!(circflow_engine_config_init);
         config.seed = [how; 32];
         must(circflow_engine_new(&config, &mut engine));
-        let mut shape = filled(circflow_circuit_config_init);
+        let mut shape = filled!(circflow_circuit_config_init);
         shape.role = CIRCFLOW_ROLE_CLIENT;
         shape.hops = 3;
         must(circflow_circuit_open(engine, 1, &shape, &mut circuit));
         must(circflow_machines_load(engine, text.as_ptr().cast(), text.len(), &mut list));
-        let mut padding = filled(circflow_padding_config_init);
+        let mut padding = filled!(circflow_padding_config_init);
         padding.machines = list;
         padding.hop = 2;
         must(circflow_padding_install(engine, 1, circuit, &padding));
@@ -71,13 +80,6 @@ fn run(text: &[u8], how: u8) {
         }
         must(circflow_engine_free(engine, None, std::ptr::null_mut()));
     }
-}
-
-/// SAFETY: the function fills the struct whose size it is told.
-unsafe fn filled<T>(init: unsafe extern "C" fn(*mut T, usize) -> circflow_status) -> T {
-    let mut config = std::mem::MaybeUninit::<T>::zeroed();
-    must(init(config.as_mut_ptr(), size_of::<T>()));
-    config.assume_init()
 }
 
 /// The next moment at which something is due, or now when nothing is.
@@ -97,8 +99,14 @@ unsafe fn next(engine: *mut circflow_engine, now: u64) -> u64 {
 ///
 /// SAFETY: as for [`next`].
 unsafe fn drain(engine: *mut circflow_engine) {
-    unsafe extern "C" fn forget(_: *mut std::ffi::c_void, _: *const circflow_insn, _: *const u8) {}
-    must(circflow_engine_drain(engine, 300, std::ptr::null_mut(), Some(forget), std::ptr::null_mut()));
+    let mut body = [0; CIRCFLOW_CELL_BODY_LEN];
+    for _ in 0..300 {
+        let mut insn = std::mem::MaybeUninit::<circflow_insn>::zeroed();
+        must(circflow_engine_poll(engine, body.as_mut_ptr(), body.len(), insn.as_mut_ptr()));
+        if insn.assume_init().kind == 0 {
+            break;
+        }
+    }
 }
 
 fn must(status: circflow_status) {
