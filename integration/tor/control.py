@@ -17,6 +17,7 @@ class Control:
         self.answered = threading.Condition()
         self.read = {}      # circuit id -> bytes of cells
         self.written = {}
+        self.read_fields = {}  # circuit id -> what came on it, by the names of CIRC_BW
         self.streams = []   # (stream id, status, circuit id, target), as they came
         threading.Thread(target=self._listen, daemon=True).start()
         with open(cookie_path, "rb") as cookie:
@@ -69,6 +70,9 @@ class Control:
             circuit = fields["ID"]
             self.read[circuit] = self.read.get(circuit, 0) + int(fields["READ"])
             self.written[circuit] = self.written.get(circuit, 0) + int(fields["WRITTEN"])
+            sums = self.read_fields.setdefault(circuit, {})
+            for name in ("READ", "DELIVERED_READ", "OVERHEAD_READ"):
+                sums[name] = sums.get(name, 0) + int(fields.get(name, 0))
         elif words[:1] == ["STREAM"]:
             self.streams.append(tuple(words[1:5]))
 

@@ -6,7 +6,7 @@ TOR_BUILD    := $(CURDIR)/$(BUILD)/tor
 TOR_PACKAGES := libssl-dev zlib1g-dev dpkg-dev python3
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
-.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind
+.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind tor-halfclosed
 
 tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	@scripts/setup.sh $(TOR_PACKAGES)
@@ -23,6 +23,7 @@ tor-debug: tor
 check-tor: tor-tests ## Tor's own tests, also under valgrind, and a private network, stock and with circflow: NETWORK=, SIZE_MIB=
 	@$(MAKE) --no-print-directory tor-valgrind
 	@$(MAKE) --no-print-directory tor-network
+	@$(MAKE) --no-print-directory tor-halfclosed
 	@echo "check-tor: OK"
 
 tor-seam: tor
@@ -41,6 +42,9 @@ tor-valgrind: tor tor-seam ## Tor's tests of conflux and those of the seam, with
 tor-network: tor tor-debug ## A private network: a file through a linked conflux set: NETWORK=, SIZE_MIB=
 	@$(TOR_HERE)/network.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow --debug $(TOR_BUILD)/debug \
 		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB)) $(NETWORK)
+
+tor-halfclosed: tor ## Streams that a client ends early: nothing a stock exit still sends breaks a rule that closes
+	@$(TOR_HERE)/halfclosed.py --stock $(TOR_BUILD)/stock
 
 # COST= takes options of cost.py, such as '--only instructions --detail'.
 tor-cost: tor tor-seam ## What circflow costs in tor, against stock: instructions, processor time: COST=, SIZE_MIB=
