@@ -76,6 +76,21 @@ static int has_padder(circflow_engine *engine, uint8_t slot)
     return status == CIRCFLOW_OK;
 }
 
+/* Drains an engine; what says how the relay answered is kept apart. */
+static host_events answers;
+
+static const host_events *drain(circflow_engine *engine)
+{
+    static host_events others;
+    const host_events *all = host_drain(engine);
+    others.count = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        host_events *kept = all->at[i].insn.kind == CIRCFLOW_INSN_NEGOTIATED ? &answers : &others;
+        kept->at[kept->count++] = all->at[i];
+    }
+    return &others;
+}
+
 static circflow_message question(uint8_t command, uint8_t number, uint8_t counter)
 {
     static uint8_t bodies[8][8];
@@ -117,14 +132,14 @@ static void is_message(const host_event *event, circflow_message message)
 /* The engine says just this, and the other end hears it. */
 static void says(circflow_engine *engine, circflow_message message)
 {
-    const host_events *events = host_drain(engine);
+    const host_events *events = drain(engine);
     int to_relay = engine == CLIENT;
     assert_int_equal(events->count, 1);
     is_message(&events->at[0], message);
     host_expect(&world, to_relay ? RELAY : CLIENT, to_relay ? FAR : LEG, message, CIRCFLOW_VERDICT_CONSUMED);
 }
 
-static void quiet(circflow_engine *engine) { assert_int_equal(host_drain(engine)->count, 0); }
+static void quiet(circflow_engine *engine) { assert_int_equal(drain(engine)->count, 0); }
 static int tell_client(circflow_message message) { return host_feed(&world, CLIENT, LEG, message); }
 static int drop_from_relay(void) { return tell_client(host_message(CIRCFLOW_CMD_DROP, HOP, 0, NULL, 0)); }
 static void tell_relay(circflow_message message) { host_expect(&world, RELAY, FAR, message, CIRCFLOW_VERDICT_CONSUMED); }
@@ -141,7 +156,7 @@ static void closes(int want, circflow_message message)
 {
     const circflow_insn *close;
     IS(want, tell_client(message));
-    close = host_close_of(host_drain(CLIENT), LEG);
+    close = host_close_of(drain(CLIENT), LEG);
     assert_non_null(close);
     IS(want, (int)close->detail.close.cause);
     assert_int_equal(close->detail.close.reason, 1);
@@ -151,7 +166,7 @@ static const host_events *tick(circflow_engine *engine, uint64_t ms)
 {
     world.now += ms * MS;
     OK(circflow_engine_tick(engine, world.now));
-    return host_drain(engine);
+    return drain(engine);
 }
 
 static void starts_and_runs(void **state)
@@ -203,6 +218,52 @@ static void a_relay_that_says_no(void **state)
     IS(CIRCFLOW_ERR_NO_PADDER, stop(NUMBER));
     quiet(CLIENT);
     closes(CIRCFLOW_ERR_PADDING_UNEXPECTED, host_message(CIRCFLOW_CMD_DROP, HOP, 0, NULL, 0));
+}
+
+/* The client has heard just this, once. */
+static void hears(uint8_t number, uint8_t answer)
+{
+    drain(CLIENT);
+    assert_int_equal(answers.count, 1);
+    const circflow_insn *insn = &answers.at[0].insn;
+    assert_int_equal(insn->circuit.v, LEG.v);
+    assert_int_equal(insn->circuit_tag, 0xc000);
+    assert_int_equal(insn->detail.negotiated.number, number);
+    assert_int_equal(insn->detail.negotiated.hop, HOP);
+    assert_int_equal(insn->detail.negotiated.answer, answer);
+    assert_int_equal(insn->detail.negotiated.reserved, 0);
+    answers.count = 0;
+}
+
+static void the_client_is_told_how_the_relay_answered(void **state)
+{
+    (void)state;
+    enrol_both(NUMBER, "pad-00", 0);
+    enrol_both(OTHER, "pad-00", 1);
+    answers.count = 0;
+    OK(start(NUMBER));
+    says(CLIENT, question(START, NUMBER, 1));
+    says(RELAY, reply(START, YES, NUMBER, 1));
+    hears(NUMBER, CIRCFLOW_NEGOTIATED_ACCEPTED);
+    OK(stop(NUMBER));
+    says(CLIENT, question(STOP, NUMBER, 1));
+    says(RELAY, reply(STOP, YES, NUMBER, 1));
+    hears(NUMBER, CIRCFLOW_NEGOTIATED_STOPPED);
+    run(NUMBER, 2);
+    hears(NUMBER, CIRCFLOW_NEGOTIATED_ACCEPTED);
+    OK(relay_stops(NUMBER));
+    says(RELAY, reply(STOP, YES, NUMBER, 2));
+    hears(NUMBER, CIRCFLOW_NEGOTIATED_ENDED);
+    OK(circflow_padding_register(RELAY, CIRCFLOW_ROLE_EXIT, OTHER, NULL));
+    OK(start(OTHER));
+    says(CLIENT, question(START, OTHER, 3));
+    says(RELAY, reply(START, NO, OTHER, 3));
+    hears(OTHER, CIRCFLOW_NEGOTIATED_REFUSED);
+    IS(CIRCFLOW_ERR_REFUSED, start(NUMBER));
+    /* An answer that nobody asked for is a violation, and no news. The relay itself hears nothing. */
+    closes(CIRCFLOW_ERR_BAD_NEGOTIATED, reply(START, YES, OTHER, 3));
+    drain(RELAY);
+    assert_int_equal(answers.count, 0);
 }
 
 static void a_client_stops(void **state)
@@ -268,13 +329,13 @@ static void instances_are_told_apart(void **state)
     run(NUMBER, 1);
     OK(stop(NUMBER));
     OK(start(NUMBER));
-    const host_events *events = host_drain(CLIENT);
+    const host_events *events = drain(CLIENT);
     assert_int_equal(events->count, 2);
     is_message(&events->at[0], question(STOP, NUMBER, 1));
     is_message(&events->at[1], question(START, NUMBER, 2));
     tell_relay(question(STOP, NUMBER, 1));
     tell_relay(question(START, NUMBER, 2));
-    events = host_drain(RELAY);
+    events = drain(RELAY);
     assert_int_equal(events->count, 2);
     is_message(&events->at[0], reply(STOP, YES, NUMBER, 1));
     is_message(&events->at[1], reply(START, YES, NUMBER, 2));
@@ -293,16 +354,16 @@ static void instances_are_told_apart(void **state)
     quiet(RELAY);
     /* A second START is answered, names the instance anew and makes nothing new. */
     tell_relay(question(START, NUMBER, 5));
-    is_message(&host_drain(RELAY)->at[0], reply(START, YES, NUMBER, 5));
+    is_message(&drain(RELAY)->at[0], reply(START, YES, NUMBER, 5));
     tell_relay(question(STOP, NUMBER, 2));
     quiet(RELAY);
     tell_relay(question(STOP, NUMBER, 5));
-    is_message(&host_drain(RELAY)->at[0], reply(STOP, YES, NUMBER, 5));
+    is_message(&drain(RELAY)->at[0], reply(STOP, YES, NUMBER, 5));
     assert_false(has_padder(RELAY, 0));
     /* 0 is any instance. */
     tell_relay(question(START, NUMBER, 6));
     tell_relay(question(STOP, NUMBER, 0));
-    is_message(&host_drain(RELAY)->at[1], reply(STOP, YES, NUMBER, 0));
+    is_message(&drain(RELAY)->at[1], reply(STOP, YES, NUMBER, 0));
     assert_false(has_padder(RELAY, 0));
 }
 
@@ -346,7 +407,7 @@ static void places_are_taken(void **state)
     IS(CIRCFLOW_ERR_PADDER_EXISTS, circflow_padding_install(CLIENT, world.now, LEG, &config));
     config.slot = 1;
     IS(CIRCFLOW_ERR_PADDER_EXISTS, circflow_padding_install(CLIENT, world.now, LEG, &config));
-    assert_int_equal(host_drain(CLIENT)->count, 1);
+    assert_int_equal(drain(CLIENT)->count, 1);
 }
 
 /* What a relay says that was not asked for could be a signal. */
@@ -364,14 +425,14 @@ static void a_client_believes_no_other_answer(void **state)
         again();
         enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, "pad-00", 0, 0);
         OK(start(NUMBER));
-        host_drain(CLIENT);
+        drain(CLIENT);
         closes(CIRCFLOW_ERR_BAD_NEGOTIATED, host_message(NEGOTIATED, HOP, 0, bodies[i], 8));
     }
     for (size_t len = 0; len < 8; len++) {
         again();
         enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, "pad-00", 0, 0);
         OK(start(NUMBER));
-        host_drain(CLIENT);
+        drain(CLIENT);
         message = reply(START, YES, NUMBER, 1);
         message.body_len = (uint16_t)len;
         closes(CIRCFLOW_ERR_BAD_NEGOTIATED, message);
@@ -429,7 +490,7 @@ static void a_relay_drops_what_it_cannot_read(void **state)
     assert_int_equal(host_stats(RELAY).peer_faults, 0);
     uint8_t longer[9] = {0, START, NUMBER, 1, 0, 0, 0, 1, 99};
     tell_relay(host_message(NEGOTIATE, 0, 0, longer, sizeof(longer)));
-    is_message(&host_drain(RELAY)->at[0], reply(START, YES, NUMBER, 1));
+    is_message(&drain(RELAY)->at[0], reply(START, YES, NUMBER, 1));
     assert_true(has_padder(RELAY, 0));
 }
 
@@ -516,7 +577,7 @@ static void a_padder_of_the_host_hides_no_other(void **state)
     OK(circflow_padding_install(CLIENT, world.now, LEG, &config));
     enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, "end-on-padding", 0, CIRCFLOW_PADDING_STOP_AT_END);
     OK(start(NUMBER));
-    host_drain(CLIENT);
+    drain(CLIENT);
     host_drop(&world, CLIENT, LEG, 1);
     host_drop(&world, CLIENT, LEG, HOP);
     const host_events *events = tick(CLIENT, 0);
@@ -563,7 +624,7 @@ static void a_padder_taken_down_by_hand_can_be_started_again(void **state)
     tell_relay(question(STOP, NUMBER, 1));
     quiet(RELAY);
     tell_relay(question(START, NUMBER, 2));
-    is_message(&host_drain(RELAY)->at[0], reply(START, YES, NUMBER, 2));
+    is_message(&drain(RELAY)->at[0], reply(START, YES, NUMBER, 2));
     assert_true(has_padder(RELAY, 0));
 }
 
@@ -594,7 +655,7 @@ static void who_may_ask_for_what(void **state)
     assert_true(has_padder(CLIENT, 0)); /* What runs goes on. */
     OK(stop(NUMBER));
     IS(CIRCFLOW_ERR_UNKNOWN_PADDING, start(NUMBER));
-    assert_int_equal(host_drain(CLIENT)->count, 2);
+    assert_int_equal(drain(CLIENT)->count, 2);
 }
 
 static void questions_without_an_answer_are_bounded(void **state)
@@ -608,7 +669,7 @@ static void questions_without_an_answer_are_bounded(void **state)
         counter++;
     }
     IS(CIRCFLOW_ERR_FULL, start(NUMBER));
-    assert_int_equal(host_drain(CLIENT)->count, 64);
+    assert_int_equal(drain(CLIENT)->count, 64);
     OK(tell_client(reply(STOP, YES, NUMBER, counter)));
     OK(start(NUMBER));
     says(CLIENT, question(START, NUMBER, counter + 1));
@@ -638,7 +699,7 @@ static void a_host_that_does_not_drain(void **state)
        host_feed(&world, RELAY, FAR, host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0)));
     stats = host_pad_stats(RELAY, FAR, 0, 0);
     assert_int_equal(stats.normal_recv, 0);
-    host_drain(RELAY);
+    drain(RELAY);
     tell_relay(question(START, OTHER, 2));
     stats = host_pad_stats(RELAY, FAR, 0, 0);
     assert_int_equal(stats.normal_recv, 1);
@@ -692,6 +753,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(starts_and_runs),
         TEST(a_relay_that_says_no),
+        host_expected_to_fail_setup_teardown(the_client_is_told_how_the_relay_answered, setup, teardown),
         TEST(a_client_stops),
         TEST(after_a_stop_so_much_padding_is_welcome),
         TEST(a_relay_stops),

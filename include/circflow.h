@@ -89,6 +89,19 @@
 // circflow_padding_answer(): nothing was done. The machine does not hear of it.
 #define CIRCFLOW_PADDING_REFUSED 4
 
+// circflow_insn_negotiated.answer: the relay pads from now on.
+#define CIRCFLOW_NEGOTIATED_ACCEPTED 1
+
+// circflow_insn_negotiated.answer: the relay does not pad under this number. The own padder was taken down, and nothing
+// more is asked on this circuit.
+#define CIRCFLOW_NEGOTIATED_REFUSED 2
+
+// circflow_insn_negotiated.answer: the relay has stopped, as you asked.
+#define CIRCFLOW_NEGOTIATED_STOPPED 3
+
+// circflow_insn_negotiated.answer: the relay has ended its part by itself. The own padder was taken down.
+#define CIRCFLOW_NEGOTIATED_ENDED 4
+
 // circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
 // reached their end (padding-spec 3).
 #define CIRCFLOW_PADDING_STOP_AT_END 1
@@ -664,6 +677,10 @@ typedef enum circflow_insn_kind {
   CIRCFLOW_INSN_PAUSE = 14,
   // Go on with the cells from detail.pause.side. Comes once for each PAUSE.
   CIRCFLOW_INSN_UNPAUSE = 15,
+  // Client: the relay at detail.negotiated.hop has said what becomes of the padding that was asked for under
+  // detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. For people and figures: circflow has
+  // done what follows.
+  CIRCFLOW_INSN_NEGOTIATED = 16,
 } circflow_insn_kind;
 
 // One event loop's worth of circuits and sets. Opaque.
@@ -871,6 +888,18 @@ typedef struct circflow_insn_pause {
   uint32_t side;
 } circflow_insn_pause;
 
+// CIRCFLOW_INSN_NEGOTIATED.
+typedef struct circflow_insn_negotiated {
+  // The machine number, as given to circflow_padding_start().
+  uint8_t number;
+  // The hop that answered.
+  uint8_t hop;
+  // CIRCFLOW_NEGOTIATED_*.
+  uint8_t answer;
+  // Zero.
+  uint8_t reserved;
+} circflow_insn_negotiated;
+
 // What an instruction says besides what it is about.
 typedef union circflow_insn_detail {
   // CIRCFLOW_INSN_SEND.
@@ -891,6 +920,8 @@ typedef union circflow_insn_detail {
   struct circflow_insn_write write;
   // CIRCFLOW_INSN_PAUSE and CIRCFLOW_INSN_UNPAUSE.
   struct circflow_insn_pause pause;
+  // CIRCFLOW_INSN_NEGOTIATED.
+  struct circflow_insn_negotiated negotiated;
   // The size of the union, now and later.
   uint64_t reserved[5];
 } circflow_insn_detail;

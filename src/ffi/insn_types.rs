@@ -85,6 +85,10 @@ pub enum circflow_insn_kind {
     CIRCFLOW_INSN_PAUSE = 14,
     /// Go on with the cells from detail.pause.side. Comes once for each PAUSE.
     CIRCFLOW_INSN_UNPAUSE = 15,
+    /// Client: the relay at detail.negotiated.hop has said what becomes of the padding that was asked for under
+    /// detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. For people and figures: circflow has
+    /// done what follows.
+    CIRCFLOW_INSN_NEGOTIATED = 16,
 }
 
 /// CIRCFLOW_INSN_SEND.
@@ -162,6 +166,20 @@ pub struct circflow_insn_linked {
     pub rtt_ns: u64,
 }
 
+/// CIRCFLOW_INSN_NEGOTIATED.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_negotiated {
+    /// The machine number, as given to circflow_padding_start().
+    pub number: u8,
+    /// The hop that answered.
+    pub hop: u8,
+    /// CIRCFLOW_NEGOTIATED_*.
+    pub answer: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
 /// What an instruction says besides what it is about.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -184,6 +202,8 @@ pub union circflow_insn_detail {
     pub write: circflow_insn_write,
     /// CIRCFLOW_INSN_PAUSE and CIRCFLOW_INSN_UNPAUSE.
     pub pause: circflow_insn_pause,
+    /// CIRCFLOW_INSN_NEGOTIATED.
+    pub negotiated: circflow_insn_negotiated,
     /// The size of the union, now and later.
     pub reserved: [u64; 5],
 }

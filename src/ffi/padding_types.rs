@@ -19,6 +19,16 @@ pub const CIRCFLOW_PADDING_RELEASED: u8 = 3;
 /// circflow_padding_answer(): nothing was done. The machine does not hear of it.
 pub const CIRCFLOW_PADDING_REFUSED: u8 = 4;
 
+/// circflow_insn_negotiated.answer: the relay pads from now on.
+pub const CIRCFLOW_NEGOTIATED_ACCEPTED: u8 = 1;
+/// circflow_insn_negotiated.answer: the relay does not pad under this number. The own padder was taken down, and nothing
+/// more is asked on this circuit.
+pub const CIRCFLOW_NEGOTIATED_REFUSED: u8 = 2;
+/// circflow_insn_negotiated.answer: the relay has stopped, as you asked.
+pub const CIRCFLOW_NEGOTIATED_STOPPED: u8 = 3;
+/// circflow_insn_negotiated.answer: the relay has ended its part by itself. The own padder was taken down.
+pub const CIRCFLOW_NEGOTIATED_ENDED: u8 = 4;
+
 /// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
 /// reached their end (padding-spec 3).
 pub const CIRCFLOW_PADDING_STOP_AT_END: u8 = 1;
