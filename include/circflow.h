@@ -92,8 +92,8 @@
 // circflow_insn_negotiated.answer: the relay pads from now on.
 #define CIRCFLOW_NEGOTIATED_ACCEPTED 1
 
-// circflow_insn_negotiated.answer: the relay does not pad under this number. The own padder was taken down, and nothing
-// more is asked on this circuit.
+// circflow_insn_negotiated.answer: the relay does not pad under this number. The own padder was taken down, and
+// nothing more is asked on this circuit.
 #define CIRCFLOW_NEGOTIATED_REFUSED 2
 
 // circflow_insn_negotiated.answer: the relay has stopped, as you asked.
@@ -678,8 +678,8 @@ typedef enum circflow_insn_kind {
   // Go on with the cells from detail.pause.side. Comes once for each PAUSE.
   CIRCFLOW_INSN_UNPAUSE = 15,
   // Client: the relay at detail.negotiated.hop has said what becomes of the padding that was asked for under
-  // detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. For people and figures: circflow has
-  // done what follows.
+  // detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. For people and figures: circflow
+  // has done what follows.
   CIRCFLOW_INSN_NEGOTIATED = 16,
 } circflow_insn_kind;
 
@@ -2333,7 +2333,7 @@ enum circflow_status circflow_stream_get_stats(struct circflow_engine *engine,
 // The text is not trusted: a machine that cannot be read, has a number that is none, or could take long to draw from
 // is refused, and so is one that unpacks to more than 1 MiB.
 //
-// @param text          Read during the call only; a 0 at its end is not needed.
+// @param text          Read during the call only; a 0 at its end is not needed, and no fault.
 // @param text_len      Bytes in text.
 // @param machines_out  Yours until circflow_machines_drop().
 //
@@ -2422,7 +2422,8 @@ enum circflow_status circflow_padding_register(struct circflow_engine *engine,
 
 // Client: starts what is registered under a number: sets the own padder up and queues PADDING_NEGOTIATE(START) to its
 // hop (padding-spec 3). Padding may begin before the answer. Check before that the relay has the subprotocol
-// Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit.
+// Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit;
+// CIRCFLOW_INSN_NEGOTIATED tells how it answered.
 //
 // CIRCFLOW_ERR_UNKNOWN_PADDING; CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the
 // relay refused before; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL:

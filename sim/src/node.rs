@@ -249,6 +249,7 @@ impl World {
                 self.put(circ, pos, cell, false);
             }
             What::Block { .. } | What::Unblock => panic!("nobody has a queue of its own"),
+            What::Negotiated { .. } => {}
             What::Deliver(delivery) => {
                 self.tally.add(N::InsnDeliver, 1);
                 let cell = self.cell_of(node, &delivery, buffer, |_| {
@@ -342,6 +343,7 @@ impl World {
             What::WantLeg => ([12, 0, 0, 0], 0),
             What::Ended(cause) => ([13, cause_number(cause), 0, 0], 0),
             What::Block { .. } | What::Unblock => ([14, 0, 0, 0], 0),
+            What::Negotiated { number, hop, word } => ([15, number.into(), hop.into(), word as u64], 0),
         };
         self.say(&words);
         for chunk in buffer[..usize::from(len.min(64))].chunks_exact(8) {

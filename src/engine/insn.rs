@@ -3,7 +3,7 @@
 use super::rest::Rest;
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, Control, Delivery, Lane, Token};
-use crate::padding::Pad;
+use crate::padding::{Pad, Word};
 use crate::reactor::Side;
 use crate::wire::Command;
 use std::collections::VecDeque;
@@ -92,6 +92,15 @@ pub enum What {
     },
     /// It is no longer.
     Unblock,
+    /// A relay has answered what it was asked about padding.
+    Negotiated {
+        /// The machine's number.
+        number: u8,
+        /// The relay.
+        hop: u8,
+        /// Its answer.
+        word: Word,
+    },
     /// Handle a message that was held.
     Deliver(Delivery),
     /// Take a token back.
@@ -204,6 +213,13 @@ pub(super) enum Queued {
     },
     ResumeStream {
         stream: Id,
+    },
+    /// A relay has answered.
+    Negotiated {
+        circuit: Id,
+        number: u8,
+        hop: u8,
+        word: Word,
     },
     /// LINKED of a set elsewhere.
     LinkedAway {

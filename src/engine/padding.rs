@@ -19,7 +19,7 @@ impl Engine {
         match Machines::load(text) {
             Ok(machines) => self.machines.insert(machines).map_err(|_| Blocked::Full.into()),
             Err(bad) => {
-                self.detail = format!("line {}: {}", bad.line, bad.why.text().to_string_lossy());
+                self.detail = bad.to_string();
                 Err(Misuse::BadMachines.into())
             }
         }
@@ -386,7 +386,9 @@ impl Engine {
         let answer = Negotiated::decode(message.body).map_err(|_| Fault::BadNegotiated)?;
         let heard = self.with_padding(id, |padding| padding.negotiated(message.hop, &answer, now));
         self.settle_padding(id, now);
-        heard.ok().flatten().unwrap_or(Err(Fault::BadNegotiated)).map(|()| true)
+        let word = heard.ok().flatten().unwrap_or(Err(Fault::BadNegotiated))?;
+        self.queue.push(Queued::Negotiated { circuit: id, number: answer.machine_type, hop: message.hop, word });
+        Ok(true)
     }
 
     /// Does the first thing that is due on the circuit in this place.

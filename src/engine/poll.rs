@@ -345,6 +345,9 @@ impl Engine {
                 self.about(circuit).map(|about| Instruction { what: What::Heed { side, pause }, ..about })
             }
             Queued::ResumeStream { stream } => self.resume_of(stream),
+            Queued::Negotiated { circuit, number, hop, word } => {
+                self.about(circuit).map(|about| Instruction { what: What::Negotiated { number, hop, word }, ..about })
+            }
             // Dealt with where they wait.
             Queued::Ready { .. }
             | Queued::Rest

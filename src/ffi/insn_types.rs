@@ -86,8 +86,8 @@ pub enum circflow_insn_kind {
     /// Go on with the cells from detail.pause.side. Comes once for each PAUSE.
     CIRCFLOW_INSN_UNPAUSE = 15,
     /// Client: the relay at detail.negotiated.hop has said what becomes of the padding that was asked for under
-    /// detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. For people and figures: circflow has
-    /// done what follows.
+    /// detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. For people and figures: circflow
+    /// has done what follows.
     CIRCFLOW_INSN_NEGOTIATED = 16,
 }
 

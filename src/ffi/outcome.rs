@@ -9,7 +9,7 @@ use super::status::{self, circflow_status};
 use super::types::*;
 use crate::conflux::{Cause, Delivery, Fault};
 use crate::engine::{Blocked, Error, Instruction, Misuse, Released, Taker, Verdict, VerdictKind, What};
-use crate::padding::Pad;
+use crate::padding::{Pad, Word};
 use crate::reactor::Side;
 use crate::wire::Command;
 use std::mem::{align_of, offset_of};
@@ -55,6 +55,15 @@ fn pad_out(pad: Pad, asks: bool) -> circflow_insn_padding {
         | flag(pad.replace, CIRCFLOW_PADDING_REPLACE)
         | flag(asks, CIRCFLOW_PADDING_ASKS);
     circflow_insn_padding { command: Command::DROP.0, hop: pad.hop, slot: pad.slot, flags, machine: pad.machine }
+}
+
+fn answer(word: Word) -> u8 {
+    match word {
+        Word::Accepted => CIRCFLOW_NEGOTIATED_ACCEPTED,
+        Word::Refused => CIRCFLOW_NEGOTIATED_REFUSED,
+        Word::Stopped => CIRCFLOW_NEGOTIATED_STOPPED,
+        Word::Ended => CIRCFLOW_NEGOTIATED_ENDED,
+    }
 }
 
 fn send_held(released: &Released) -> circflow_insn_send {
@@ -155,6 +164,10 @@ fn insn(instruction: Instruction) -> circflow_insn {
             CIRCFLOW_INSN_BLOCK
         }
         What::Unblock => CIRCFLOW_INSN_UNBLOCK,
+        What::Negotiated { number, hop, word } => {
+            insn.detail.negotiated = circflow_insn_negotiated { number, hop, answer: answer(word), reserved: 0 };
+            CIRCFLOW_INSN_NEGOTIATED
+        }
         What::Write { side, cell } => {
             insn.detail.write = write(side, &cell);
             CIRCFLOW_INSN_WRITE

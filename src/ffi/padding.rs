@@ -22,7 +22,7 @@ unsafe impl sized::Growing for circflow_padding_stats {}
 /// The text is not trusted: a machine that cannot be read, has a number that is none, or could take long to draw from
 /// is refused, and so is one that unpacks to more than 1 MiB.
 ///
-/// @param text          Read during the call only; a 0 at its end is not needed.
+/// @param text          Read during the call only; a 0 at its end is not needed, and no fault.
 /// @param text_len      Bytes in text.
 /// @param machines_out  Yours until circflow_machines_drop().
 ///
@@ -195,7 +195,8 @@ pub unsafe extern "C-unwind" fn circflow_padding_register(
 
 /// Client: starts what is registered under a number: sets the own padder up and queues PADDING_NEGOTIATE(START) to its
 /// hop (padding-spec 3). Padding may begin before the answer. Check before that the relay has the subprotocol
-/// Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit.
+/// Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit;
+/// CIRCFLOW_INSN_NEGOTIATED tells how it answered.
 ///
 /// CIRCFLOW_ERR_UNKNOWN_PADDING; CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the
 /// relay refused before; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL:

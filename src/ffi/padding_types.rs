@@ -21,8 +21,8 @@ pub const CIRCFLOW_PADDING_REFUSED: u8 = 4;
 
 /// circflow_insn_negotiated.answer: the relay pads from now on.
 pub const CIRCFLOW_NEGOTIATED_ACCEPTED: u8 = 1;
-/// circflow_insn_negotiated.answer: the relay does not pad under this number. The own padder was taken down, and nothing
-/// more is asked on this circuit.
+/// circflow_insn_negotiated.answer: the relay does not pad under this number. The own padder was taken down, and
+/// nothing more is asked on this circuit.
 pub const CIRCFLOW_NEGOTIATED_REFUSED: u8 = 2;
 /// circflow_insn_negotiated.answer: the relay has stopped, as you asked.
 pub const CIRCFLOW_NEGOTIATED_STOPPED: u8 = 3;

@@ -1,6 +1,6 @@
 //! Padders that the two ends of a circuit have agreed on: the messages of the negotiation, carried out.
 
-use super::negotiation::{Negotiation, Outcome};
+use super::negotiation::{Negotiation, Outcome, Word};
 use super::{Key, NotNow, Padding, Terms};
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
@@ -56,13 +56,13 @@ impl<H> Padding<H> {
     }
 
     /// Client: the relay answered.
-    pub fn negotiated(&mut self, hop: u8, answer: &Negotiated, now: Nanos) -> Result<(), Fault> {
+    pub fn negotiated(&mut self, hop: u8, answer: &Negotiated, now: Nanos) -> Result<Word, Fault> {
         let outcome = self.negotiation.answered(hop, answer)?;
         self.carry_out(outcome, now);
         if outcome == Outcome::Confirmed && !self.negotiation.is_stopping(hop) {
             self.leaving.retain(|&(left, _)| left != hop);
         }
-        Ok(())
+        Ok(Word::of(answer, outcome))
     }
 
     /// Relay: the client asks. `terms` is what its number means here, if anything.

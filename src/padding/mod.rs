@@ -9,6 +9,7 @@
 //! timers and the block do.
 
 mod agreed;
+mod bad;
 mod circuit;
 mod clock;
 pub mod machines;
@@ -18,10 +19,11 @@ pub mod table;
 mod unwritten;
 
 pub use agreed::{decline, judge, Judgement};
+pub use bad::{BadMachines, Why};
 pub use circuit::{Outside, Padding};
 pub use clock::{Generator, Key, Keys};
-pub use machines::{BadMachines, Machines};
-pub use negotiation::NotNow;
+pub use machines::Machines;
+pub use negotiation::{NotNow, Word};
 pub use padder::Stats;
 
 use crate::base::{limits, Nanos};

@@ -40,6 +40,31 @@ pub(super) enum Outcome {
     },
 }
 
+/// What a relay has said of a machine that a client asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Word {
+    /// It pads from now on.
+    Accepted,
+    /// It does not.
+    Refused,
+    /// It has stopped, as it was asked to.
+    Stopped,
+    /// It has ended its part by itself.
+    Ended,
+}
+
+impl Word {
+    /// What an answer that was believed means, from what follows of it.
+    pub(super) fn of(answer: &Negotiated, outcome: Outcome) -> Word {
+        match (answer.command, answer.response, outcome) {
+            (PaddingCommand::Start, Response::Ok, _) => Word::Accepted,
+            (PaddingCommand::Start, ..) => Word::Refused,
+            (PaddingCommand::Stop, _, Outcome::Confirmed) => Word::Stopped,
+            (PaddingCommand::Stop, ..) => Word::Ended,
+        }
+    }
+}
+
 /// Why a client cannot ask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotNow {

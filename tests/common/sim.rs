@@ -343,7 +343,9 @@ impl Sim {
                 at.resumes += 1;
                 assert!(at.resumes <= at.refusals, "RESUME only after BLOCKED, and once for each");
             }
-            What::SendHeld(_) | What::Pad { .. } | What::Block { .. } | What::Unblock => panic!("nothing pads"),
+            What::SendHeld(_) | What::Pad { .. } | What::Block { .. } | What::Unblock | What::Negotiated { .. } => {
+                panic!("nothing pads")
+            }
             What::Linked(_) => {
                 let wire = at.wire_of(instruction.circuit);
                 at.legs[wire].linked = true;

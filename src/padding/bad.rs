@@ -1,0 +1,108 @@
+//! What is wrong with a text of padding machines, in words: the line, what is wrong, and what is wanted.
+
+use super::machines::{SHAPE_MAX, TEXT_MAX};
+use crate::base::limits::{MACHINES_BYTES_MAX, MACHINES_MAX, MACHINE_UNPACKED_MAX};
+use maybenot::constants::VERSION;
+use std::fmt;
+
+/// Which line is at fault (the first is 1), and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadMachines {
+    /// The line of the text.
+    pub line: usize,
+    /// What is wrong with it.
+    pub why: Why,
+}
+
+impl fmt::Display for BadMachines {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "line {}: {}", self.line, self.why)
+    }
+}
+
+/// Why a text is not a list of machines that can be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// There is no machine at all.
+    Empty,
+    /// The line does not begin with a version.
+    NoVersion,
+    /// A machine of this other version of maybenot.
+    Version(u8),
+    /// This byte, in this column (the first is 1), is not one of base64's.
+    Byte(u8, usize),
+    /// Base64 that does not end where it may.
+    CutText,
+    /// What base64 packs is not zlib data.
+    NotZlib,
+    /// The zlib data end too early.
+    CutData,
+    /// So many bytes follow the zlib data.
+    AfterData(u64),
+    /// The zlib data are damaged.
+    Damaged,
+    /// What is unpacked does not have the fields of a machine.
+    Fields,
+    /// So many bytes follow the last field.
+    AfterFields(u64),
+    /// The line is longer than any machine, so many bytes.
+    LongText(usize),
+    /// The machine unpacks to too many bytes.
+    LongMachine,
+    /// So many states do not fit into the memory that a list may own.
+    States(u64),
+    /// All machines together own too much memory.
+    Memory,
+    /// More machines than a list may have.
+    TooMany,
+    /// A number that is NaN or infinite, of a state if there is one.
+    NotFinite(Option<usize>, String),
+    /// A distribution of a state whose parameter is beyond what can be sampled in bounded time.
+    Slow(usize, String),
+    /// What maybenot says.
+    Invalid(String),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = |count: u64| if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") };
+        match self {
+            Why::Empty => write!(to, "there is no machine in the text"),
+            Why::NoVersion => {
+                write!(
+                    to,
+                    "not a padding machine: it does not begin with two digits of version ({VERSION:02} is wanted)"
+                )
+            }
+            Why::Version(found) => {
+                write!(to, "a machine of maybenot's version {found}; version {VERSION} is wanted")
+            }
+            Why::Byte(byte, column) if byte.is_ascii_graphic() => {
+                write!(to, "'{}' in column {column} is no base64", char::from(*byte))
+            }
+            Why::Byte(byte, column) => write!(to, "byte {byte:#04x} in column {column} is no base64"),
+            Why::CutText => write!(to, "base64 that is cut short, or goes on after its end"),
+            Why::NotZlib => write!(to, "what base64 packs is not zlib data"),
+            Why::CutData => write!(to, "the zlib data end too early: the line is cut short"),
+            Why::AfterData(more) => write!(to, "{} too many after the zlib data", bytes(*more)),
+            Why::Damaged => write!(to, "the zlib data are damaged, or their checksum is wrong"),
+            Why::Fields => write!(to, "what is unpacked does not have the fields of a machine of version {VERSION}"),
+            Why::AfterFields(more) => write!(to, "{} too many after the machine's last field", bytes(*more)),
+            Why::LongText(len) => write!(to, "a line of {len} bytes; at most {TEXT_MAX} are allowed"),
+            Why::LongMachine => write!(to, "the machine unpacks to more than {MACHINE_UNPACKED_MAX} bytes"),
+            Why::States(count) => {
+                write!(to, "{count} states; all machines of a list may own {MACHINES_BYTES_MAX} bytes of memory")
+            }
+            Why::Memory => write!(to, "the machines own more than {MACHINES_BYTES_MAX} bytes of memory together"),
+            Why::TooMany => write!(to, "one machine too many; a list has at most {MACHINES_MAX}"),
+            Why::NotFinite(None, number) => write!(to, "a limit of the machine is {number}, not a finite number"),
+            Why::NotFinite(Some(state), number) => {
+                write!(to, "a number of state {state} is {number}, not a finite one")
+            }
+            Why::Slow(state, number) => {
+                write!(to, "a distribution of state {state} has a parameter {number}; at most {SHAPE_MAX:e} is allowed")
+            }
+            Why::Invalid(said) => write!(to, "it breaks the rules of maybenot: {said}"),
+        }
+    }
+}
