@@ -204,6 +204,78 @@ static void a_hub_can_be_freed_by_a_notify(void **state)
     hub = NULL;
 }
 
+/* --- A home that does not answer --- */
+
+static void a_link_to_a_home_that_hangs_is_bounded(void **state)
+{
+    (void)state;
+    OK(link_on(home, &near));
+    OK(link_on(away, &far));
+    assert_int_equal(host_deadline(away), world.now + world.exit_terms.link_timeout_ns);
+    world.now += world.exit_terms.link_timeout_ns - 1;
+    OK(circflow_engine_tick(away, world.now));
+    assert_null(host_close_of(host_drain(away), far));
+    world.now += 1;
+    OK(circflow_engine_tick(away, world.now));
+    assert_non_null(host_close_of(host_drain(away), far));
+    OK(circflow_circuit_closed(away, world.now, far));
+    assert_int_equal(host_stats(away).timers, 0);
+    assert_int_equal(host_stats(away).peer_faults, 1);
+    /* The home comes back too late, and finds nobody. */
+    OK(circflow_engine_tick(home, world.now));
+    const circflow_insn *linked = host_first(host_drain(home), CIRCFLOW_INSN_LINKED);
+    assert_int_equal(linked->circuit.v, near.v);
+}
+
+static void a_home_that_answers_leaves_no_timer(void **state)
+{
+    (void)state;
+    join_legs();
+    assert_int_equal(host_stats(away).timers, 0);
+    world.now += 61 * SECOND;
+    OK(circflow_engine_tick(away, world.now));
+    assert_null(host_close_of(host_drain(away), far));
+    /* Nor does a circuit that goes while it waits. */
+    OK(link_on(away, &far));
+    OK(circflow_circuit_closed(away, world.now, far));
+    assert_int_equal(host_stats(away).timers, 0);
+}
+
+/* --- What is reserved --- */
+
+static void unknown_flags_of_a_circuit_are_refused(void **state)
+{
+    circflow_circuit_config config = world.exit_circuit;
+    circflow_circuit_id id;
+    (void)state;
+    for (unsigned at = 0; at < 32; at++) {
+        const uint32_t unknown = (uint32_t)1 << at;
+        config.flags = CIRCFLOW_CIRCUIT_VEGAS;
+        config.flags |= unknown;
+        const int answer = circflow_circuit_open(away, world.now, &config, &id);
+        if (at < 7) {
+            OK(answer);
+            IS(at < 6 ? CIRCFLOW_OK : CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(away, id, unknown));
+        } else {
+            IS(CIRCFLOW_ERR_INVALID, answer); /* Bit 7 is a client's only. */
+        }
+    }
+    OK(circflow_circuit_open(away, world.now, &world.exit_circuit, &id));
+    for (unsigned at = 8; at < 32; at++)
+        IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(away, id, (uint32_t)1 << at));
+}
+
+static void reserved_fields_of_an_engine_are_refused(void **state)
+{
+    circflow_engine_config config = world.engine_config;
+    circflow_engine *engine = NULL;
+    (void)state;
+    config.reserved = 1;
+    IS(CIRCFLOW_ERR_INVALID, circflow_engine_new(&config, &engine));
+    assert_null(engine);
+}
+
+#define MARKED(test) host_expected_to_fail_setup_teardown(test, setup, teardown)
 #define IN_HUB(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -215,6 +287,10 @@ int main(void)
         IN_HUB(no_engine_is_freed_by_a_notify),
         IN_HUB(a_hub_can_be_freed_by_a_notify),
         IN_HUB(an_engine_is_not_freed_by_its_notify_on_its_own_thread),
+        MARKED(a_link_to_a_home_that_hangs_is_bounded),
+        IN_HUB(a_home_that_answers_leaves_no_timer),
+        MARKED(unknown_flags_of_a_circuit_are_refused),
+        MARKED(reserved_fields_of_an_engine_are_refused),
     };
     return cmocka_run_group_tests_name("handles", tests, NULL, NULL);
 }
