@@ -558,6 +558,37 @@ static int e_process_memory(void)
     return far_end(0, host_token(0, 1, 500));
 }
 
+/* The exit's engine has a leg of a set on another one, which never looks. */
+static int e_home_timeout(void)
+{
+    circflow_hub_config config;
+    circflow_engine_config engine_config = world.engine_config;
+    circflow_engine *home;
+    circflow_hub *hub = NULL;
+    circflow_verdict verdict;
+    const circflow_message link = host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0);
+    engine_config.engine_tag = 77;
+    ready(circflow_engine_free(EXIT, NULL, NULL));
+    ready(circflow_engine_new(&world.engine_config, &EXIT));
+    ready(circflow_engine_new(&engine_config, &home));
+    ready(circflow_hub_config_init(&config, sizeof(config)));
+    ready(circflow_hub_new(&config, &hub));
+    ready(circflow_engine_join(EXIT, hub, no_news, NULL));
+    ready(circflow_engine_join(home, hub, no_news, NULL));
+    ready(circflow_hub_free(hub));
+    ready(circflow_engine_accept_sets(EXIT, &world.exit_terms));
+    ready(circflow_engine_accept_sets(home, &world.exit_terms));
+    const circflow_circuit_id first = host_open(&world, home, CIRCFLOW_ROLE_EXIT);
+    ready(circflow_circuit_receive(home, world.now, first, &link, &verdict));
+    world.exit_leg[0] = host_open(&world, EXIT, CIRCFLOW_ROLE_EXIT);
+    ready(far_end(0, link));
+    ready(circflow_engine_tick(EXIT, world.now += 61 * SECOND));
+    const circflow_insn *close = host_close_of(host_drain(EXIT), world.exit_leg[0]);
+    const int cause = close != NULL ? close->detail.close.cause : CIRCFLOW_OK;
+    ready(circflow_engine_free(home, NULL, NULL));
+    return cause;
+}
+
 enum { QUIET, CLOSES };
 
 static const struct {
@@ -644,6 +675,7 @@ static const struct {
     {CIRCFLOW_ERR_LINK_LIMIT, e_link_limit, CLOSES},
     {CIRCFLOW_ERR_LINKED_TIMEOUT, e_linked_timeout, QUIET},
     {CIRCFLOW_ERR_LINKED_ACK_TIMEOUT, e_ack_timeout, QUIET},
+    {CIRCFLOW_ERR_HOME_TIMEOUT, e_home_timeout, QUIET},
     {CIRCFLOW_ERR_EXPIRED, e_expired, QUIET},
     {CIRCFLOW_ERR_LEG_LOST, e_leg_lost, QUIET},
     {CIRCFLOW_ERR_SET_FINISHED, e_set_finished, QUIET},
@@ -666,6 +698,7 @@ static int want_reason(int status)
         return 5;
     case CIRCFLOW_ERR_LINKED_TIMEOUT:
     case CIRCFLOW_ERR_LINKED_ACK_TIMEOUT:
+    case CIRCFLOW_ERR_HOME_TIMEOUT:
     case CIRCFLOW_ERR_EXPIRED:
     case CIRCFLOW_ERR_HELD_TOO_LONG:
         return 10;

@@ -575,6 +575,9 @@ typedef enum circflow_status {
   // Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED, and only of sets that circflow runs: what streams there
   // are of others, their host knows.
   CIRCFLOW_ERR_SET_FINISHED = -311,
+  // Exit: the set's home, on another engine of the hub, did not take a leg in within link_timeout_ns: it hangs, or
+  // is poisoned and was not freed.
+  CIRCFLOW_ERR_HOME_TIMEOUT = -314,
   // A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
   // message, which Rust also prints to standard error.
   CIRCFLOW_ERR_PANIC = -500,
@@ -1065,19 +1068,19 @@ typedef struct circflow_circuit_config {
   uint8_t role;
   // Client: number of hops, 1 to 16, default 3; the last is the join point. Exit: 0, which you have to set.
   uint8_t hops;
-  // CIRCFLOW_CIRCUIT_*, or-ed together. Default: CIRCFLOW_CIRCUIT_VEGAS, which legs and streams need: add yours
-  // with |=.
-  uint8_t flags;
   // CIRCFLOW_PATH_*: which parameters of congestion control hold. Default: CIRCFLOW_PATH_EXIT.
   uint8_t path_class;
-  // Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
-  // CIRCFLOW_ERR_BLOCKED, and padding is refused. Default 32.
-  uint32_t held_sends_max;
   // With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated when the circuit was built
   // (prop324 10); within 1 of "cc_sendme_inc". Default 0: what that says.
   uint8_t sendme_inc;
+  // CIRCFLOW_CIRCUIT_*, or-ed together; an unknown one is refused. Default: CIRCFLOW_CIRCUIT_VEGAS, which legs and
+  // streams need: add yours with |=.
+  uint32_t flags;
+  // Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
+  // CIRCFLOW_ERR_BLOCKED, and padding is refused. Default 32.
+  uint32_t held_sends_max;
   // Zero.
-  uint8_t reserved[3];
+  uint32_t reserved;
 } circflow_circuit_config;
 
 // A relay message, decrypted. All of it is read during the call only.
@@ -1531,7 +1534,8 @@ enum circflow_status circflow_engine_config_init(struct circflow_engine_config *
 //
 // CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
 // sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, edge_low_cells is
-// not below edge_high_cells, edge_over_cells is below 32, or streams_max or stream_bytes_max is 0.
+// not below edge_high_cells, edge_over_cells is below 32, streams_max or stream_bytes_max is
+// 0, or reserved is not.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_new(const struct circflow_engine_config *config,
                                          struct circflow_engine **engine_out);
@@ -1717,7 +1721,7 @@ enum circflow_status circflow_circuit_open(struct circflow_engine *engine,
 // error.
 enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
                                                 struct circflow_circuit_id circuit,
-                                                uint8_t flags);
+                                                uint32_t flags);
 
 // Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is
 // dropped.

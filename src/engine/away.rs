@@ -49,8 +49,19 @@ impl Engine {
                 blocked: false,
             },
         }));
+        // A home that hangs or is poisoned never answers. Once it has, the time for LINKED_ACK is its to measure.
+        let wait = self.accepted.as_ref().map_or(limits::LINK_TIMEOUT_DEFAULT, |terms| terms.link_timeout);
+        self.alarms.arm_handshake(id, self.clock.latest().saturating_add(wait));
         self.publish(id);
         Ok(true)
+    }
+
+    /// The time of a circuit is over that has asked a set elsewhere to take it in.
+    pub(super) fn expire_away(&mut self, id: Id) {
+        let away = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref());
+        if away.is_some_and(|away| away.link.is_some()) {
+            self.fault(id, Fault::HomeTimeout);
+        }
     }
 
     /// A multiplexed message or SWITCH came on a circuit whose set is elsewhere.
@@ -155,6 +166,7 @@ impl Engine {
     /// A circuit of ours that is a leg elsewhere has gone, or is about to.
     pub(super) fn come_back(&mut self, id: Id, why: Cause) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.take()) else { return };
+        self.alarms.cancel_handshake(id);
         let mut tokens = Vec::new();
         let word = away.last_word(why);
         let Away { end, mut backlog, .. } = *away;
@@ -195,6 +207,7 @@ impl Engine {
                 News::Item(Down::Linked(linked)) => {
                     away.link = None;
                     away.linked = Some(linked);
+                    self.alarms.cancel_handshake(id);
                     self.queue.push(Queued::LinkedAway { circuit: id });
                 }
                 News::Item(Down::Send { delta, number, message }) => {

@@ -58,7 +58,7 @@ pub struct CircuitConfig {
 
 /// What is so of a circuit, or-ed together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct CircuitFlags(pub u8);
+pub struct CircuitFlags(pub u32);
 
 impl CircuitFlags {
     /// Vegas was negotiated with the join point.
@@ -77,6 +77,8 @@ impl CircuitFlags {
     pub const REACTOR: CircuitFlags = CircuitFlags(64);
     /// Streams may be opened to this client.
     pub const SERVICE: CircuitFlags = CircuitFlags(128);
+    /// Every bit that means something.
+    pub const ALL: CircuitFlags = CircuitFlags(255);
 
     /// True when all of `flags` are set.
     pub fn has(self, flags: CircuitFlags) -> bool {

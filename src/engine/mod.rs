@@ -495,7 +495,10 @@ impl Engine {
         let mut steps = limits::TIMER_STEPS;
         while let Some(index) = self.alarms.due_handshake(now, &mut steps) {
             let Some((id, circuit)) = self.circuits.at(index) else { continue };
-            let Some((set, ix)) = circuit.place.leg() else { continue };
+            let Some((set, ix)) = circuit.place.leg() else {
+                self.expire_away(id);
+                continue;
+            };
             if let Some(fault) = self.sets.get(set).and_then(|state| state.expired(ix, now)) {
                 self.fault(id, fault);
             }

@@ -9,7 +9,7 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::base::limits;
-use crate::engine::{CircuitFlags, Step};
+use crate::engine::Step;
 use libc::size_t;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -71,9 +71,12 @@ pub unsafe extern "C-unwind" fn circflow_circuit_open(
 pub unsafe extern "C-unwind" fn circflow_circuit_set_flags(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
-    flags: u8,
+    flags: u32,
 ) -> circflow_status {
-    door::enter(engine, |core| core.set_circuit_flags(convert::id(circuit.v), CircuitFlags(flags)))
+    door::enter(engine, |core| {
+        let flags = convert::circuit_flags(flags).map_err(|why| core.invalid(why))?;
+        core.set_circuit_flags(convert::id(circuit.v), flags)
+    })
 }
 
 /// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is
@@ -305,6 +308,6 @@ fn config_defaults() -> circflow_circuit_config {
         path_class: CIRCFLOW_PATH_EXIT,
         held_sends_max: limits::HELD_SENDS_DEFAULT,
         sendme_inc: 0,
-        reserved: [0; 3],
+        reserved: 0,
     }
 }

@@ -157,11 +157,11 @@ pub(super) fn role(role: u8) -> Result<Role, Why> {
 
 pub(super) fn circuit_config(config: &circflow_circuit_config) -> Result<CircuitConfig, Why> {
     let role = role(config.role)?;
-    if config.reserved != [0; 3] {
+    if config.reserved != 0 {
         return Err("a reserved field of a circuit's config is not zero");
     }
     let class = path_class(config.path_class)?;
-    let flags = CircuitFlags(config.flags);
+    let flags = circuit_flags(config.flags)?;
     let (tag, join_point, hops) = (config.tag, config.join_point, config.hops);
     let (held_sends_max, sendme_inc) = (config.held_sends_max, config.sendme_inc);
     if role == Role::Exit && flags.has(CircuitFlags::SERVICE) {
@@ -205,6 +205,13 @@ pub(super) fn stream_config(config: &circflow_stream_config) -> Result<(Owner, S
     }
     let &circflow_stream_config { tag, stream_id, hop, priority, .. } = config;
     Ok((owner(config.set, config.circuit), StreamConfig { tag, stream_id, hop, priority }))
+}
+
+pub(super) fn circuit_flags(flags: u32) -> Result<CircuitFlags, Why> {
+    if flags & !CircuitFlags::ALL.0 != 0 {
+        return Err("a circuit has an unknown flag");
+    }
+    Ok(CircuitFlags(flags))
 }
 
 // The flags of C are those of the engine.

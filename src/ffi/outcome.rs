@@ -326,6 +326,7 @@ fn fault_status(fault: Fault) -> circflow_status {
         Fault::LinkLimit => CIRCFLOW_ERR_LINK_LIMIT,
         Fault::LinkedTimeout => CIRCFLOW_ERR_LINKED_TIMEOUT,
         Fault::LinkedAckTimeout => CIRCFLOW_ERR_LINKED_ACK_TIMEOUT,
+        Fault::HomeTimeout => CIRCFLOW_ERR_HOME_TIMEOUT,
         Fault::PaddingUnexpected => CIRCFLOW_ERR_PADDING_UNEXPECTED,
         Fault::PaddingExcess => CIRCFLOW_ERR_PADDING_EXCESS,
         Fault::BadNegotiated => CIRCFLOW_ERR_BAD_NEGOTIATED,

@@ -8,9 +8,9 @@ use libc::size_t;
 /// channel does not take. Feed every cell: the recognised ones with circflow_circuit_receive(), the others with
 /// circflow_circuit_relay(). Say when a channel is full with circflow_circuit_writable(), and send what streams have
 /// with circflow_stream_send(). Settled when the circuit is opened.
-pub const CIRCFLOW_CIRCUIT_REACTOR: u8 = 64;
+pub const CIRCFLOW_CIRCUIT_REACTOR: u32 = 64;
 /// circflow_circuit_config.flags: a client's circuit to which the other end opens streams (an onion service's).
-pub const CIRCFLOW_CIRCUIT_SERVICE: u8 = 128;
+pub const CIRCFLOW_CIRCUIT_SERVICE: u32 = 128;
 
 /// circflow_circuit_config.path_class: a circuit to an exit, or to a single-onion service.
 pub const CIRCFLOW_PATH_EXIT: u8 = 0;

@@ -219,6 +219,10 @@ pub enum circflow_status {
     /// are of others, their host knows.
     CIRCFLOW_ERR_SET_FINISHED = -311,
 
+    /// Exit: the set's home, on another engine of the hub, did not take a leg in within link_timeout_ns: it hangs, or
+    /// is poisoned and was not freed.
+    CIRCFLOW_ERR_HOME_TIMEOUT = -314,
+
     /// A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
     /// message, which Rust also prints to standard error.
     CIRCFLOW_ERR_PANIC = -500,
@@ -335,6 +339,7 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_LINK_LIMIT, Fault::LinkLimit.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_LINKED_TIMEOUT, Fault::LinkedTimeout.text(), Some(TIMEOUT)),
     (CIRCFLOW_ERR_LINKED_ACK_TIMEOUT, Fault::LinkedAckTimeout.text(), Some(TIMEOUT)),
+    (CIRCFLOW_ERR_HOME_TIMEOUT, Fault::HomeTimeout.text(), Some(TIMEOUT)),
     (CIRCFLOW_ERR_EXPIRED, c"what was due ended what the call names", Some(TIMEOUT)),
     (CIRCFLOW_ERR_SET_FINISHED, c"the set's legs went when nothing was under way", Some(FINISHED)),
     (CIRCFLOW_ERR_LEG_LOST, c"a leg went that its set cannot do without", Some(FINISHED)),

@@ -35,22 +35,22 @@ pub const CIRCFLOW_ROLE_CLIENT: u8 = 1;
 pub const CIRCFLOW_ROLE_EXIT: u8 = 2;
 
 /// circflow_circuit_config.flags: Vegas congestion control was negotiated with the join point.
-pub const CIRCFLOW_CIRCUIT_VEGAS: u8 = 1;
+pub const CIRCFLOW_CIRCUIT_VEGAS: u32 = 1;
 /// circflow_circuit_config.flags: the circuit carries or has carried streams.
-pub const CIRCFLOW_CIRCUIT_STREAMS: u8 = 2;
+pub const CIRCFLOW_CIRCUIT_STREAMS: u32 = 2;
 /// circflow_circuit_config.flags: the circuit goes on to another hop (at a relay), so it is no exit's.
-pub const CIRCFLOW_CIRCUIT_EXTENDED: u8 = 4;
+pub const CIRCFLOW_CIRCUIT_EXTENDED: u32 = 4;
 /// circflow_circuit_config.flags: streams may end at other hops than the join point (leaky pipe). Their messages are
 /// delivered and not counted. Without this flag they are a protocol violation on a leg.
-pub const CIRCFLOW_CIRCUIT_LEAKY_PIPE: u8 = 8;
+pub const CIRCFLOW_CIRCUIT_LEAKY_PIPE: u32 = 8;
 /// circflow_circuit_config.flags: another padder than circflow's runs on the circuit too. DROP, PADDING_NEGOTIATE and
 /// PADDING_NEGOTIATED that circflow cannot explain are then delivered to you, and never a protocol violation.
-pub const CIRCFLOW_CIRCUIT_OTHER_PADDER: u8 = 16;
+pub const CIRCFLOW_CIRCUIT_OTHER_PADDER: u32 = 16;
 /// circflow_circuit_config.flags: you keep what padding blocks. circflow holds no messages for this circuit; it tells
 /// you when to block (CIRCFLOW_INSN_BLOCK, CIRCFLOW_INSN_UNBLOCK) and asks you what becomes of each padding cell
 /// (CIRCFLOW_PADDING_ASKS). For a relay, whose queue also has cells that only pass. Not to be changed once a padder is
 /// there.
-pub const CIRCFLOW_CIRCUIT_OWN_QUEUE: u8 = 32;
+pub const CIRCFLOW_CIRCUIT_OWN_QUEUE: u32 = 32;
 
 /// Classes of circflow_engine_stats.lateness.
 pub const CIRCFLOW_LATENESS_CLASSES: usize = 20;
@@ -221,19 +221,19 @@ pub struct circflow_circuit_config {
     pub role: u8,
     /// Client: number of hops, 1 to 16, default 3; the last is the join point. Exit: 0, which you have to set.
     pub hops: u8,
-    /// CIRCFLOW_CIRCUIT_*, or-ed together. Default: CIRCFLOW_CIRCUIT_VEGAS, which legs and streams need: add yours
-    /// with |=.
-    pub flags: u8,
     /// CIRCFLOW_PATH_*: which parameters of congestion control hold. Default: CIRCFLOW_PATH_EXIT.
     pub path_class: u8,
-    /// Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
-    /// CIRCFLOW_ERR_BLOCKED, and padding is refused. Default 32.
-    pub held_sends_max: u32,
     /// With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated when the circuit was built
     /// (prop324 10); within 1 of "cc_sendme_inc". Default 0: what that says.
     pub sendme_inc: u8,
+    /// CIRCFLOW_CIRCUIT_*, or-ed together; an unknown one is refused. Default: CIRCFLOW_CIRCUIT_VEGAS, which legs and
+    /// streams need: add yours with |=.
+    pub flags: u32,
+    /// Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
+    /// CIRCFLOW_ERR_BLOCKED, and padding is refused. Default 32.
+    pub held_sends_max: u32,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: u32,
 }
 
 /// A relay message, decrypted. All of it is read during the call only.

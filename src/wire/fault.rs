@@ -55,6 +55,8 @@ pub enum Fault {
     LinkedTimeout,
     /// No LINKED_ACK in time.
     LinkedAckTimeout,
+    /// No answer of the set's home, on another engine, in time.
+    HomeTimeout,
     /// Padding from a hop that has no reason to send any.
     PaddingUnexpected,
     /// More padding than the hop may send.
@@ -124,6 +126,7 @@ impl Fault {
             LinkLimit,
             LinkedTimeout,
             LinkedAckTimeout,
+            HomeTimeout,
             PaddingUnexpected,
             PaddingExcess,
             BadNegotiated,
@@ -170,6 +173,7 @@ impl Fault {
             LinkLimit => c"more legs or sets than may be",
             LinkedTimeout => c"LINKED did not come in time",
             LinkedAckTimeout => c"LINKED_ACK did not come in time",
+            HomeTimeout => c"the set's engine did not take the leg in time",
             PaddingUnexpected => c"padding from a hop without a padder",
             PaddingExcess => c"more padding than the hop may send",
             BadNegotiated => c"a PADDING_NEGOTIATED that cannot be read, or that answers nothing",
@@ -202,9 +206,9 @@ impl Fault {
             | SetMemory | EngineMemory | ProcessMemory | HeldTooLong => Reach::Set,
             BadLink | UnexpectedLink | UnexpectedLinked | UnexpectedLinkedAck | BadNonce | BadLinkNumbers
             | UnfitLink | ConfluxOff | WrongHop | UnexpectedSwitch | UnlinkedData | StreamSendme | BadStreamId
-            | LinkLimit | LinkedTimeout | LinkedAckTimeout | PaddingUnexpected | PaddingExcess | BadNegotiated
-            | UnexpectedCommand | Unrecognised | StreamTwice | UnknownStream | BadFlow | FlowAbuse | BadSendme
-            | EdgeOverrun | StreamMemory => Reach::Circuit,
+            | LinkLimit | LinkedTimeout | LinkedAckTimeout | HomeTimeout | PaddingUnexpected | PaddingExcess
+            | BadNegotiated | UnexpectedCommand | Unrecognised | StreamTwice | UnknownStream | BadFlow | FlowAbuse
+            | BadSendme | EdgeOverrun | StreamMemory => Reach::Circuit,
         }
     }
 }
