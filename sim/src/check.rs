@@ -4,13 +4,15 @@ use crate::model::*;
 use crate::plan::{Kind, MS};
 use crate::tally::N;
 use crate::world::{World, SIDES};
-use circflow::base::limits::PADDING_AFTER_END_MAX;
+use circflow::base::limits::{HELD_AGE_DEFAULT, PADDING_AFTER_END_MAX};
 use circflow::base::Id;
 use circflow::conflux::Fault;
 use circflow::engine::VerdictKind;
 
 /// What may be held beyond the cap: circflow's own few words on streams are never refused.
 const SPOKEN_SLACK: u64 = 64 * 1024;
+/// A host comes so late at most, for a deadline and then for what it left.
+const LATE_MAX: u64 = 2_000 * MS;
 /// Instructions that one event may add: more than any honest event does.
 const ADDED_MAX: u32 = 4_000;
 
@@ -43,6 +45,7 @@ impl World {
                 "PAUSE and UNPAUSE come at the marks: {circ}.{pos}"
             );
         }
+        self.check_ages(node);
         let mut waiting = std::mem::take(&mut self.nodes[node].waiting);
         waiting.retain(|&own| self.own_end(own).waiting);
         for &own in &waiting {
@@ -62,6 +65,17 @@ impl World {
             }
         }
         self.nodes[node].waiting = waiting;
+    }
+
+    /// Whatever a peer does, nothing is held for order for longer than it may be.
+    fn check_ages(&mut self, node: usize) {
+        let at = &self.nodes[node];
+        let held = at.sets.iter().filter_map(|&(id, _)| at.engine.set_stats(id).ok()).filter(|stats| stats.held > 0);
+        if let Some(since) = held.map(|stats| stats.held_since).min() {
+            let age = self.now.saturating_sub(since);
+            assert!(age <= HELD_AGE_DEFAULT + LATE_MAX, "nothing is held for longer than it may be: {age} ns");
+            self.tally.most("milliseconds that a message was held", age / MS);
+        }
     }
 
     /// Whether an exit has two sets that its client calls one: a hostile peer has changed a nonce.

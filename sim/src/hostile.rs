@@ -2,10 +2,11 @@
 //! engine there has to close what it must, and never to panic, hang, grow, or let other circuits suffer.
 
 use crate::cell::{Cell, DATA_MAX};
-use crate::plan::Kind;
+use crate::model::LAST;
+use crate::plan::{Kind, MS};
 use crate::receive::Outcome;
 use crate::tally::N;
-use crate::world::{trace, World};
+use crate::world::{trace, Event, World};
 use circflow::wire::conflux::Switch;
 use circflow::wire::Command;
 
@@ -114,6 +115,37 @@ impl World {
     /// Once the tape is over, all cells pass.
     fn tape_byte(&mut self) -> u8 {
         self.tape.as_mut().and_then(|tape| tape.next()).unwrap_or(u8::MAX)
+    }
+
+    /// A client whose set has two legs lets all but one of them fall silent, goes ahead by a SWITCH on that one, and
+    /// sends on: a burst, or a message a second.
+    pub fn pin(&mut self, set: usize, steps: u32) {
+        let legs = self.sets[set].legs.iter().copied();
+        let mut legs = legs.filter(|&circ| self.circs[circ].open == [true; 4] && self.circs[circ].linked == [true; 2]);
+        let Some(loud) = legs.next().filter(|_| self.sets[set].ends[1].alive) else { return };
+        let cell = |command, stream_id| Cell::new(loud, true, LAST as u8, command, stream_id);
+        let mut count = 1;
+        if steps == 0 {
+            if legs.next().is_none() {
+                return;
+            }
+            self.tally.add(N::Pinned, 1);
+            self.sets[set].tainted = true;
+            for leg in self.sets[set].legs.clone() {
+                // What it says itself is made up here.
+                self.circs[leg].swallows = [true; 2];
+            }
+            let delta = 1 + self.builds.below(5) as u32;
+            let _ = self.recognise(LAST, cell(Command::CONFLUX_SWITCH, 0).with_body(&Switch { delta }.encode()));
+            count = self.builds.range(1, if self.plan.kind == Kind::Hub { 50 } else { 400 });
+        }
+        for _ in 0..count {
+            let _ = self.recognise(LAST, Cell { stream: u32::MAX, len: 300, ..cell(Command::DATA, 3000) });
+        }
+        // Longer than it may be held.
+        if steps < 150 {
+            self.at(self.now + 1000 * MS, Event::Pin(set, steps + 1));
+        }
     }
 
     fn inject(&mut self, pos: usize, like: &Cell, draws: [u64; 2]) {

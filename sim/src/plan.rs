@@ -42,6 +42,8 @@ pub struct Plan {
     pub blackholes: bool,
     /// Legs are launched before their circuits are open.
     pub building: bool,
+    /// A client pins memory of an exit.
+    pub pins: bool,
     pub slow_links: bool,
     pub lateness: Nanos,
     pub back_in_time: bool,
@@ -108,6 +110,7 @@ impl Plan {
             circ_closes: few(rng, 6, 2),
             blackholes: rng.once_in(8),
             building: false,
+            pins: false,
             slow_links: rng.once_in(2),
             lateness: rng.pick(&[0, 0, MS, 5 * MS, 40 * MS, 700 * MS]),
             back_in_time: rng.once_in(8),

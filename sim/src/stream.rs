@@ -104,7 +104,11 @@ impl World {
     pub fn is_lenient(&self, stream: usize) -> bool {
         match self.streams[stream].home {
             Home::Set(set) => self.sets[set].tainted,
-            Home::Circ(circ, _) => self.circs[circ].hostile,
+            // One that swallows from the beginning is never linked: this is a leg whose client fell silent.
+            Home::Circ(circ, _) => {
+                let on = &self.circs[circ];
+                on.hostile || (on.swallows == [true; 2] && on.linked == [true; 2])
+            }
         }
     }
 

@@ -78,6 +78,7 @@ counts! {
     CircsKilled "circuits killed"
     CircsAsked "circuits closed by circflow_circuit_close"
     CellsLost "cells lost with their circuit"
+    Pinned "sets that their client pinned"
     TooLong "ends of sets that held a message for too long"
     Tails "sets whose last messages went with a leg: fewer than sendme_inc DATA"
     LinkFull "links that were full"

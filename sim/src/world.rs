@@ -50,6 +50,8 @@ pub enum Event {
     CloseSet(usize, usize),
     /// A leg for a set.
     AddLeg(usize),
+    /// A client holds a set's messages back, so that the exit has to keep what follows: so many steps of it are done.
+    Pin(usize, u32),
     /// A leg's circuit is open.
     Built(usize),
     /// A host has closed a circuit as it was told.
@@ -110,6 +112,7 @@ impl World {
         }
         let mut builds = Rng::new(mix(seed));
         plan.building = builds.once_in(2);
+        plan.pins = builds.once_in(4);
         let nodes = (0..plan.nodes()).map(|index| Node::new(index, seed, &plan, &mut rng)).collect();
         let mut world = World {
             plan,
@@ -258,6 +261,7 @@ impl World {
             Event::Close(circ, pos) => self.close_asked(circ, pos),
             Event::CloseSet(set, end) => self.close_set(set, end),
             Event::AddLeg(set) => self.add_legs(set, 1),
+            Event::Pin(set, steps) => self.pin(set, steps),
             Event::Built(circ) => self.built(circ),
             Event::Closed(circ, pos) => self.close_here(circ, pos, NOWHERE),
             Event::EndPadding(circ) => self.end_padding(circ),
@@ -294,6 +298,11 @@ impl World {
             for _ in 0..self.plan.late_legs {
                 self.later(0, span, Event::AddLeg(set));
             }
+        }
+        if self.plan.pins && !self.sets.is_empty() {
+            let set = self.builds.below(self.sets.len() as u64) as usize;
+            let at = self.now + self.builds.range(100, 1_000) * MS;
+            self.at(at, Event::Pin(set, 0));
         }
         for _ in 0..self.plan.set_closes.min(self.sets.len() as u64) {
             let set = self.rng.below(self.sets.len() as u64) as usize;
