@@ -744,6 +744,52 @@ static void a_set_follows_the_windows_of_its_legs(void **state)
     IS(CIRCFLOW_ERR_BAD_SENDME, sendme_on(LEG(1), HOST_HOPS, INC));
 }
 
+/* The join point is blocked on every leg, and each leg goes on for itself: what it owes goes out in the same round, the legs in
+ * their order; and the join point is woken once, however many legs have room again. */
+static void every_leg_makes_progress_in_every_round_in_leg_order(void **state)
+{
+    enum { LEGS = 3, ROUNDS = 5 };
+    circflow_verdict verdict;
+    (void)state;
+    host_adopted(&world, LEGS);
+    stream = host_stream(&world, CLIENT, world.client_set, no_circuit, HOST_HOPS, 7);
+    OK(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_BEGIN, "x", 2, &verdict));
+    uint64_t sent[LEGS] = {0}, acknowledged[LEGS] = {0};
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        while (data_on(stream, &verdict) == CIRCFLOW_OK)
+            for (size_t leg = 0; leg < LEGS; leg++)
+                if (verdict.circuit.v == LEG(leg).v) {
+                    sent[leg]++;
+                    if (verdict.flags & CIRCFLOW_WANTS_TAG)
+                        OK(circflow_circuit_tag(CLIENT, LEG(leg), HOST_HOPS, host_tag(1000 * leg + sent[leg]), 20));
+                }
+        host_drain(CLIENT);
+        /* One SENDME's worth on each leg, the last leg first. */
+        for (size_t n = LEGS; n-- > 0;) {
+            uint32_t skip = round == 0 ? (uint32_t)(n * INC) : (LEGS - 1) * INC;
+            if (skip > 0)
+                host_expect(&world, CLIENT, LEG(n), host_switch(HOST_HOPS, skip), CIRCFLOW_VERDICT_CONSUMED);
+        }
+        for (size_t leg = 0; leg < LEGS; leg++)
+            for (uint64_t cell = 1; cell <= INC; cell++)
+                host_expect(&world, CLIENT, LEG(leg), tagged(HOST_HOPS, 7, 1000 * leg + cell, 20), CIRCFLOW_VERDICT_DELIVER);
+        const host_events *events = host_drain(CLIENT);
+        assert_int_equal(events->count, LEGS);
+        for (size_t leg = 0; leg < LEGS; leg++)
+            is_sendme(&events->at[leg], LEG(leg), HOST_HOPS, 1000 * leg + INC, 20);
+        /* The set says that it waits, then every leg has room again. */
+        IS(CIRCFLOW_ERR_BLOCKED, data_on(stream, &verdict));
+        world.now += 20 * MS;
+        for (size_t leg = 0; leg < LEGS; leg++) {
+            acknowledged[leg] += INC;
+            OK(sendme_on(LEG(leg), HOST_HOPS, 1000 * leg + acknowledged[leg]));
+        }
+        assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_RESUME), 1);
+        for (size_t leg = 0; leg < LEGS; leg++)
+            assert_true(host_circuit_stats(CLIENT, LEG(leg)).inflight < host_circuit_stats(CLIENT, LEG(leg)).cwnd);
+    }
+}
+
 static void nobody_reports_or_sends_for_a_set_that_is_run(void **state)
 {
     circflow_verdict verdict;
@@ -830,6 +876,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_hop_has_a_window_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(room_at_the_edge_wakes_whatever_hop_has_a_window, setup, teardown),
         cmocka_unit_test_setup_teardown(a_set_follows_the_windows_of_its_legs, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_leg_makes_progress_in_every_round_in_leg_order, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_reports_or_sends_for_a_set_that_is_run, setup, teardown),
         cmocka_unit_test_setup_teardown(an_exits_legs_are_alike_in_who_runs_them, setup, teardown),
         cmocka_unit_test_setup_teardown(without_vegas_windows_and_streams_are_the_hosts, setup, teardown),

@@ -161,6 +161,24 @@ static void a_cell_that_passes(void **state)
     world.exit = NULL;
 }
 
+/* Where nothing may wait: held_bytes_max 0. */
+static void a_cell_at_a_full_channel_where_nothing_may_wait(void **state)
+{
+    circflow_message cell = host_message(3, 0, 0, body, CIRCFLOW_CELL_BODY_LEN);
+    circflow_verdict verdict;
+    (void)state;
+    world.engine_config.held_bytes_max = 0;
+    world.exit_circuit.flags = HOST_RUN | CIRCFLOW_CIRCUIT_EXTENDED;
+    host_start(&world);
+    circflow_circuit_id circuit = host_open(&world, world.exit, CIRCFLOW_ROLE_EXIT);
+    OK(circflow_circuit_relay(world.exit, world.now, circuit, CIRCFLOW_SIDE_BACK, &cell, &verdict));
+    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_FORWARD);
+    OK(circflow_circuit_writable(world.exit, world.now, circuit, CIRCFLOW_SIDE_NEXT, 0));
+    IS(CIRCFLOW_ERR_ENGINE_MEMORY,
+       circflow_circuit_relay(world.exit, world.now, circuit, CIRCFLOW_SIDE_BACK, &cell, &verdict));
+    assert_non_null(host_close_of(host_drain(world.exit), circuit));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -171,6 +189,7 @@ int main(void)
         TEST(a_message_on_a_plain_circuit),
         TEST(a_message_to_be_sent),
         TEST(a_cell_that_passes),
+        TEST(a_cell_at_a_full_channel_where_nothing_may_wait),
     };
     return cmocka_run_group_tests_name("lengths", tests, NULL, NULL);
 }

@@ -322,6 +322,38 @@ static void waits_are_bounded_to_the_nanosecond(void **state)
     }
 }
 
+/* The wait runs from when LINK or LINKED was queued, the round trip from when it was taken. */
+static void the_wait_runs_while_the_host_has_not_taken_link(void **state)
+{
+    uint64_t deadline;
+    (void)state;
+    for (int is_exit = 0; is_exit < 2; is_exit++) {
+        setup(NULL);
+        world.client_terms.link_timeout_ns = world.exit_terms.link_timeout_ns = 7 * SECOND;
+        host_start(&world);
+        host_launch(&world, 1);
+        uint64_t queued = world.now;
+        if (is_exit)
+            OK(at_exit(0, link_message(CIRCFLOW_CMD_LINK, 0)));
+        world.now += 3 * SECOND;
+        circflow_engine *engine = is_exit ? world.exit : world.client;
+        OK(circflow_engine_tick(engine, world.now));
+        assert_int_equal(host_first(host_drain(engine), CIRCFLOW_INSN_SEND)->detail.send.command,
+                         is_exit ? CIRCFLOW_CMD_LINKED : CIRCFLOW_CMD_LINK);
+        OK(circflow_engine_deadline(engine, &deadline));
+        assert_int_equal(deadline, queued + 7 * SECOND);
+        world.now += 20 * MS;
+        OK(is_exit ? at_exit(0, host_message(CIRCFLOW_CMD_LINKED_ACK, 0, 0, NULL, 0))
+                   : at_client(0, link_message(CIRCFLOW_CMD_LINKED, HOST_HOPS)));
+        circflow_leg_stats stats;
+        stats.size = sizeof(stats);
+        OK(circflow_leg_get_stats(engine, is_exit ? world.exit_leg[0] : world.client_leg[0], &stats));
+        assert_int_equal(stats.rtt_ns, 20 * MS);
+        if (!is_exit)
+            host_stop(&world);
+    }
+}
+
 static void a_feed_about_what_expired_says_so(void **state)
 {
     circflow_message data = host_data(HOST_HOPS, "x");
@@ -660,6 +692,7 @@ int main(void)
         TEST(a_usable_set_has_a_new_budget),
         TEST(usable_is_said_once_in_a_sets_life),
         TEST(waits_are_bounded_to_the_nanosecond),
+        TEST(the_wait_runs_while_the_host_has_not_taken_link),
         TEST(a_feed_about_what_expired_says_so),
         TEST(the_round_trip_comes_from_the_hosts_clock),
         TEST(messages_out_of_place),

@@ -500,6 +500,19 @@ static void a_set_that_may_hold_nothing(void **state)
     IS(CIRCFLOW_ERR_SET_MEMORY, feed(0, host_data(hop, "x")));
 }
 
+static void an_engine_that_may_hold_nothing(void **state)
+{
+    (void)state;
+    world.engine_config.held_bytes_max = 0;
+    link_legs(2, 0);
+    expect(0, host_data(hop, "in order"), CIRCFLOW_VERDICT_DELIVER);
+    expect(1, host_switch(hop, 2), CIRCFLOW_VERDICT_CONSUMED);
+    IS(CIRCFLOW_ERR_ENGINE_MEMORY, feed(1, host_data(hop, "early")));
+    const host_events *events = host_drain(engine);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_CLOSE), 2);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_ENDED), 1);
+}
+
 static void messages_outlive_their_leg(void **state)
 {
     const host_events *events;
@@ -566,6 +579,7 @@ int main(void)
         TEST(every_multiplexed_command_counts),
         TEST(caps_on_held_bytes),
         TEST(a_set_that_may_hold_nothing),
+        TEST(an_engine_that_may_hold_nothing),
         TEST(messages_outlive_their_leg),
         TEST(arguments_are_checked),
     };
