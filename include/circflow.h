@@ -41,6 +41,10 @@
  * circflow_queue_free()) works. A second exception, from a notify that is called while the first one passes, ends the
  * process. To leave a callback by longjmp() is undefined.
  *
+ * When malloc fails, the process is aborted, as C Tor does it too (tor_malloc()): nearly every call can allocate, so
+ * a status for it would stand at each and be tested at none. What a peer can make circflow keep is under the caps you
+ * set, which answer with a status long before.
+ *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
  * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and
  * "an id error" means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are
@@ -723,7 +727,8 @@ typedef struct circflow_engine_config {
   uint32_t sets_max;
   // Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
   uint32_t insns_max;
-  // Bytes that all sets and edges together may hold; 0 for none. Default 256 MiB.
+  // Bytes that all sets and edges together may hold. 0: nothing may wait, so the first message out of order closes
+  // its set, and the first cell at a full channel its circuit. Default 256 MiB.
   uint64_t held_bytes_max;
   // Circuits that circflow runs: cells that wait at an edge when the source is told to pause. Default 64.
   uint32_t edge_high_cells;
@@ -786,7 +791,7 @@ typedef struct circflow_insn_send {
   uint8_t command;
   // Hop to send to; 0 at a relay: towards the client.
   uint8_t hop;
-  // Stream id, 0 for none.
+  // Stream id; 0 where the message belongs to no stream.
   uint16_t stream_id;
   // CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
   uint16_t body_len;
@@ -1004,7 +1009,8 @@ typedef struct circflow_hub_config {
   size_t size;
   // Random bytes of yours: nonces are looked up under them. All zero is for tests.
   uint8_t seed[32];
-  // Bytes that the sets of all engines together may hold for order. Default 1 GiB.
+  // Bytes that the sets of all engines together may hold for order. 0: nothing may wait, so the first message out of
+  // order closes its set. Default 1 GiB.
   uint64_t held_bytes_max;
 } circflow_hub_config;
 
@@ -1077,7 +1083,7 @@ typedef struct circflow_circuit_config {
   // streams need: add yours with |=.
   uint32_t flags;
   // Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
-  // CIRCFLOW_ERR_BLOCKED, and padding is refused. Default 32.
+  // CIRCFLOW_ERR_BLOCKED, and padding is refused, with 0 at once. Default 32.
   uint32_t held_sends_max;
   // Zero.
   uint32_t reserved;
@@ -1099,14 +1105,14 @@ typedef struct circflow_message {
   uint8_t command;
   // The hop it came from or goes to.
   uint8_t hop;
-  // Stream id, 0 for none.
+  // Stream id; 0 where the message belongs to no stream.
   uint16_t stream_id;
   // Bytes in body, at most CIRCFLOW_BODY_MAX, in either form; in a cell for circflow_circuit_relay(), at most
   // CIRCFLOW_CELL_BODY_LEN. More is refused always, whether the message would have had to wait or not.
   uint16_t body_len;
   // CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
   uint8_t form;
-  // Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0 for none. Without one the SENDME is of version 0, for
+  // Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0: no tag. Without one the SENDME is of version 0, for
   // which a peer with congestion control closes the circuit.
   uint8_t cell_tag_len;
   // With a token: what holding it costs your process, in bytes. It counts against the caps, as
@@ -1160,7 +1166,8 @@ typedef struct circflow_leg_report {
   uint64_t inflight;
   // Smoothed round-trip time, in nanoseconds; 0 keeps the one the link handshake measured.
   uint64_t rtt_ns;
-  // DATA cells that one SENDME acknowledges.
+  // DATA cells that one SENDME acknowledges. With so many in flight or more, a leg that goes takes its set with it;
+  // so with 0, each does.
   uint32_t sendme_inc;
   // CIRCFLOW_REPORT_*, or-ed together.
   uint32_t flags;
@@ -1175,8 +1182,9 @@ typedef struct circflow_set_config {
   // A client's secret: 32 fresh random bytes for each set, sent to one exit and to nobody else (prop329 2.2). Wipe
   // your copy. Not used by circflow_engine_accept_sets().
   uint8_t nonce[CIRCFLOW_NONCE_LEN];
-  // How long a leg may wait for LINKED (client) or LINKED_ACK (exit). Default 60 s; give your circuit build timeout
-  // if that is shorter.
+  // How long a leg may wait for LINKED (client) or LINKED_ACK (exit), at least 1. It runs from the call that queued
+  // LINK or LINKED, so that it bounds your own delay too; the round trip is measured from when you take that
+  // instruction. Default 60 s; give your circuit build timeout if that is shorter.
   uint64_t link_timeout_ns;
   // Bytes that the set may hold for order. 0: the first message out of order closes the set. Default 16 MiB. Where
   // cfx_max_oooq_bytes says less when the set is opened, that counts.
@@ -1196,8 +1204,8 @@ typedef struct circflow_set_config {
   uint8_t algorithm;
   // Zero.
   uint8_t reserved[2];
-  // Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_BLOCKED.
-  // Default 32.
+  // Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_BLOCKED,
+  // with 0 at once. Default 32.
   uint32_t held_sends_max;
   // Zero.
   uint32_t reserved2;

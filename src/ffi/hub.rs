@@ -28,7 +28,8 @@ pub struct circflow_hub_config {
     pub size: size_t,
     /// Random bytes of yours: nonces are looked up under them. All zero is for tests.
     pub seed: [u8; 32],
-    /// Bytes that the sets of all engines together may hold for order. Default 1 GiB.
+    /// Bytes that the sets of all engines together may hold for order. 0: nothing may wait, so the first message out of
+    /// order closes its set. Default 1 GiB.
     pub held_bytes_max: u64,
 }
 

@@ -99,7 +99,7 @@ pub struct circflow_insn_send {
     pub command: u8,
     /// Hop to send to; 0 at a relay: towards the client.
     pub hop: u8,
-    /// Stream id, 0 for none.
+    /// Stream id; 0 where the message belongs to no stream.
     pub stream_id: u16,
     /// CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
     pub body_len: u16,

@@ -41,6 +41,10 @@
  * circflow_queue_free()) works. A second exception, from a notify that is called while the first one passes, ends the
  * process. To leave a callback by longjmp() is undefined.
  *
+ * When malloc fails, the process is aborted, as C Tor does it too (tor_malloc()): nearly every call can allocate, so
+ * a status for it would stand at each and be tested at none. What a peer can make circflow keep is under the caps you
+ * set, which answer with a status long before.
+ *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
  * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and
  * "an id error" means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are

@@ -128,7 +128,8 @@ pub struct circflow_engine_config {
     pub sets_max: u32,
     /// Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
     pub insns_max: u32,
-    /// Bytes that all sets and edges together may hold; 0 for none. Default 256 MiB.
+    /// Bytes that all sets and edges together may hold. 0: nothing may wait, so the first message out of order closes
+    /// its set, and the first cell at a full channel its circuit. Default 256 MiB.
     pub held_bytes_max: u64,
     /// Circuits that circflow runs: cells that wait at an edge when the source is told to pause. Default 64.
     pub edge_high_cells: u32,
@@ -175,8 +176,9 @@ pub struct circflow_set_config {
     /// A client's secret: 32 fresh random bytes for each set, sent to one exit and to nobody else (prop329 2.2). Wipe
     /// your copy. Not used by circflow_engine_accept_sets().
     pub nonce: [u8; CIRCFLOW_NONCE_LEN],
-    /// How long a leg may wait for LINKED (client) or LINKED_ACK (exit). Default 60 s; give your circuit build timeout
-    /// if that is shorter.
+    /// How long a leg may wait for LINKED (client) or LINKED_ACK (exit), at least 1. It runs from the call that queued
+    /// LINK or LINKED, so that it bounds your own delay too; the round trip is measured from when you take that
+    /// instruction. Default 60 s; give your circuit build timeout if that is shorter.
     pub link_timeout_ns: u64,
     /// Bytes that the set may hold for order. 0: the first message out of order closes the set. Default 16 MiB. Where
     /// cfx_max_oooq_bytes says less when the set is opened, that counts.
@@ -196,8 +198,8 @@ pub struct circflow_set_config {
     pub algorithm: u8,
     /// Zero.
     pub reserved: [u8; 2],
-    /// Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_BLOCKED.
-    /// Default 32.
+    /// Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_BLOCKED,
+    /// with 0 at once. Default 32.
     pub held_sends_max: u32,
     /// Zero.
     pub reserved2: u32,
@@ -230,7 +232,7 @@ pub struct circflow_circuit_config {
     /// streams need: add yours with |=.
     pub flags: u32,
     /// Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
-    /// CIRCFLOW_ERR_BLOCKED, and padding is refused. Default 32.
+    /// CIRCFLOW_ERR_BLOCKED, and padding is refused, with 0 at once. Default 32.
     pub held_sends_max: u32,
     /// Zero.
     pub reserved: u32,
@@ -254,14 +256,14 @@ pub struct circflow_message {
     pub command: u8,
     /// The hop it came from or goes to.
     pub hop: u8,
-    /// Stream id, 0 for none.
+    /// Stream id; 0 where the message belongs to no stream.
     pub stream_id: u16,
     /// Bytes in body, at most CIRCFLOW_BODY_MAX, in either form; in a cell for circflow_circuit_relay(), at most
     /// CIRCFLOW_CELL_BODY_LEN. More is refused always, whether the message would have had to wait or not.
     pub body_len: u16,
     /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
     pub form: u8,
-    /// Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0 for none. Without one the SENDME is of version 0, for
+    /// Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0: no tag. Without one the SENDME is of version 0, for
     /// which a peer with congestion control closes the circuit.
     pub cell_tag_len: u8,
     /// With a token: what holding it costs your process, in bytes. It counts against the caps, as
@@ -343,7 +345,8 @@ pub struct circflow_leg_report {
     pub inflight: u64,
     /// Smoothed round-trip time, in nanoseconds; 0 keeps the one the link handshake measured.
     pub rtt_ns: u64,
-    /// DATA cells that one SENDME acknowledges.
+    /// DATA cells that one SENDME acknowledges. With so many in flight or more, a leg that goes takes its set with it;
+    /// so with 0, each does.
     pub sendme_inc: u32,
     /// CIRCFLOW_REPORT_*, or-ed together.
     pub flags: u32,
