@@ -77,7 +77,7 @@ impl Host {
                 let role = if a % 2 == 0 { Role::Client } else { Role::Exit };
                 let hops = if a % 16 == 15 { b } else { 3 * u8::from(role == Role::Client) };
                 let flags = CircuitFlags(match b % 4 {
-                    0 => b / 4,
+                    0 => u32::from(b / 4),
                     1 => pick(&[65, 65, 69, 73, 193], b / 4),
                     _ => 1,
                 });
@@ -127,7 +127,7 @@ impl Host {
                 _ => drop(self.engine.take_out(now, set)),
             },
             11 => {
-                let _ = self.engine.set_circuit_flags(circuit, CircuitFlags(a));
+                let _ = self.engine.set_circuit_flags(circuit, CircuitFlags(a.into()));
             }
             12 => self.engine.tick(now),
             13 | 14 => {
