@@ -1559,8 +1559,9 @@ enum circflow_status circflow_engine_free(struct circflow_engine *engine,
                                           circflow_discard_fn discard,
                                           void *userdata);
 
-// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come
-// in the order of their causes. Poll until NONE before you sleep.
+// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits, or when the call
+// has freed so much that it leaves the rest to a later one: the deadline is 0 then. Instructions come in the order of
+// their causes. Poll until NONE before you sleep, and sleep until the deadline.
 //
 // @param body      Where the body of a SEND, DELIVER or WRITE goes. Give CIRCFLOW_CELL_BODY_LEN bytes and it always
 //                  fits; CIRCFLOW_BODY_MAX are enough where no cells pass.
@@ -2115,7 +2116,8 @@ enum circflow_status circflow_leg_get_stats(struct circflow_engine *engine,
 //                                   LINK.
 //   cfx_num_legs_set                Sets opened from now on whose launches_max is 0: they may launch so many legs, and
 //   cfx_max_unlinked_leg_retry      so many more.
-//   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max.
+//   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max; the
+//                                   largest value, the default, is no bound.
 //   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
 //                                   CIRCFLOW_BY_PARAMETER.
 //   sendme_emit_min_version         Version 1 is sent, so 0 and 1 are taken and change nothing.

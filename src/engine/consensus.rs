@@ -109,7 +109,10 @@ impl Engine {
         if terms.launches_max == 0 {
             terms.launches_max = wide.num_legs_set + wide.unlinked_leg_retry;
         }
-        terms.held_bytes_max = terms.held_bytes_max.min(wide.max_oooq_bytes.into());
+        // The largest value, which is the default, is no bound: a host may give a set more than a consensus can say.
+        if wide.max_oooq_bytes < Wide::DEFAULT.max_oooq_bytes {
+            terms.held_bytes_max = terms.held_bytes_max.min(wide.max_oooq_bytes.into());
+        }
         terms.held_age_max.get_or_insert(self.held_age_max);
     }
 

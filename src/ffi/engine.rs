@@ -138,8 +138,9 @@ impl door::Leave for circflow_engine {
     fn gone(_: &mut Engine, _: &mut Left) {}
 }
 
-/// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits. Instructions come
-/// in the order of their causes. Poll until NONE before you sleep.
+/// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits, or when the call
+/// has freed so much that it leaves the rest to a later one: the deadline is 0 then. Instructions come in the order of
+/// their causes. Poll until NONE before you sleep, and sleep until the deadline.
 ///
 /// @param body      Where the body of a SEND, DELIVER or WRITE goes. Give CIRCFLOW_CELL_BODY_LEN bytes and it always
 ///                  fits; CIRCFLOW_BODY_MAX are enough where no cells pass.

@@ -29,7 +29,8 @@ unsafe impl sized::Growing for circflow_circuit_stats {}
 ///                                   LINK.
 ///   cfx_num_legs_set                Sets opened from now on whose launches_max is 0: they may launch so many legs, and
 ///   cfx_max_unlinked_leg_retry      so many more.
-///   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max.
+///   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max; the
+///                                   largest value, the default, is no bound.
 ///   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
 ///                                   CIRCFLOW_BY_PARAMETER.
 ///   sendme_emit_min_version         Version 1 is sent, so 0 and 1 are taken and change nothing.
