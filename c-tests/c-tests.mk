@@ -12,7 +12,7 @@ C_TESTS      += age pinning
 C_TESTS_HOOK := poison
 # Hosts in C++.
 CXX_TESTS    := throw
-C_TESTS      += work
+C_TESTS      += work clock
 C_TEST_DEPS  := c-tests/host.c c-tests/host.h $(HEADER)
 C_TEST_FLAGS := $(CCOMMON) $(CFLAGS) $(shell pkg-config --cflags cmocka 2>/dev/null) -DHEADER_PATH='"$(HEADER)"' \
                 -I$(BUILD)/c-tests

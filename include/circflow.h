@@ -1001,6 +1001,9 @@ typedef struct circflow_engine_stats {
   // Messages that nothing explains and that do no harm, on streams of circuits and sets that circflow runs:
   // CONNECTED twice, RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE. They were dropped (CONSUMED).
   uint64_t unexplained;
+  // Calls that named a time more than an hour later than the one before. One can be a machine that was suspended, or
+  // a wild time: circflow_engine_set_clock().
+  uint64_t time_leaps;
 } circflow_engine_stats;
 
 // What a hub is made with. Fill it with circflow_hub_config_init(), then change what you want.
@@ -1605,6 +1608,21 @@ enum circflow_status circflow_engine_deadline(struct circflow_engine *engine,
 // Does what is due at `now_ns`. Every feed does so too, before anything else; this is for a loop that was idle. Too
 // early or too late is no error.
 enum circflow_status circflow_engine_tick(struct circflow_engine *engine, uint64_t now_ns);
+
+// Says that the host's clock was wrong, and that it is `now_ns` now: earlier or later than the latest time that was
+// named. Nothing runs, and no time passes by this call: a timer that had five seconds left has them again, from now on.
+// circflow_engine_tick() is what lets time pass.
+//
+// You need it after a wild time, far in the future, has come in by mistake, as until that time comes the engine stands
+// still: earlier times are read as the latest seen. And you need it after your clock was set back. Both are counted
+// (time_leaps, time_backwards) and logged. What ran out at the wild time has run out; what was set since then is due so
+// much after `now_ns` as it was due after the wild time. Round trips under way are not measured (rtt_ns of
+// CIRCFLOW_INSN_LINKED is 0), as nobody knows when they began. What is held is as old as it was. Times that circflow
+// names (deadlines, last_active_ns) are on the new clock from now on; one that was before its beginning is 0.
+//
+// CIRCFLOW_ERR_INVALID for CIRCFLOW_NEVER, which is no time.
+enum circflow_status circflow_engine_set_clock(struct circflow_engine *engine,
+                                               uint64_t now_ns);
 
 // Gives memory that is kept for held messages and not in use back to the system. circflow never does so by itself: a
 // steady state is to allocate nothing. Call it when you are short of memory, or idle.

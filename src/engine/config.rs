@@ -115,6 +115,8 @@ pub struct Stats {
     pub pool_bytes: u64,
     /// Times the clock went back.
     pub time_backwards: u64,
+    /// Times the clock went ahead by more than an hour.
+    pub time_leaps: u64,
     /// Faults of peers.
     pub peer_faults: u64,
     /// Log lines left out.

@@ -367,6 +367,7 @@ pub(super) fn engine_stats(stats: &engine::Stats) -> circflow_engine_stats {
         padding_received: stats.padding_received,
         lateness: stats.lateness.0,
         unexplained: stats.unexplained,
+        time_leaps: stats.time_leaps,
     }
 }
 

@@ -251,6 +251,23 @@ pub unsafe extern "C-unwind" fn circflow_engine_tick(engine: *mut circflow_engin
     })
 }
 
+/// Says that the host's clock was wrong, and that it is `now_ns` now: earlier or later than the latest time that was
+/// named. Nothing runs, and no time passes by this call: a timer that had five seconds left has them again, from now on.
+/// circflow_engine_tick() is what lets time pass.
+///
+/// You need it after a wild time, far in the future, has come in by mistake, as until that time comes the engine stands
+/// still: earlier times are read as the latest seen. And you need it after your clock was set back. Both are counted
+/// (time_leaps, time_backwards) and logged. What ran out at the wild time has run out; what was set since then is due so
+/// much after `now_ns` as it was due after the wild time. Round trips under way are not measured (rtt_ns of
+/// CIRCFLOW_INSN_LINKED is 0), as nobody knows when they began. What is held is as old as it was. Times that circflow
+/// names (deadlines, last_active_ns) are on the new clock from now on; one that was before its beginning is 0.
+///
+/// CIRCFLOW_ERR_INVALID for CIRCFLOW_NEVER, which is no time.
+#[no_mangle]
+pub unsafe extern "C" fn circflow_engine_set_clock(engine: *mut circflow_engine, now_ns: u64) -> circflow_status {
+    door::enter(engine, |core| core.set_clock(now_ns))
+}
+
 /// Gives memory that is kept for held messages and not in use back to the system. circflow never does so by itself: a
 /// steady state is to allocate nothing. Call it when you are short of memory, or idle.
 ///

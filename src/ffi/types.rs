@@ -408,6 +408,9 @@ pub struct circflow_engine_stats {
     /// Messages that nothing explains and that do no harm, on streams of circuits and sets that circflow runs:
     /// CONNECTED twice, RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE. They were dropped (CONSUMED).
     pub unexplained: u64,
+    /// Calls that named a time more than an hour later than the one before. One can be a machine that was suspended, or
+    /// a wild time: circflow_engine_set_clock().
+    pub time_leaps: u64,
 }
 
 /// Figures of a set. Set size to sizeof before each call.
