@@ -173,14 +173,14 @@ static void what_is_held_keeps_its_age(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        host_expected_to_fail_setup_teardown(a_wild_time_is_taken_back, setup, teardown),
-        host_expected_to_fail_setup_teardown(what_was_set_at_the_wild_time_goes_on, setup, teardown),
-        host_expected_to_fail_setup_teardown(a_clock_that_was_set_back_goes_on, setup, teardown),
-        host_expected_to_fail_setup_teardown(a_clock_that_was_behind_goes_on, setup, teardown),
-        host_expected_to_fail_setup_teardown(a_clock_that_begins_anew_goes_on, setup, teardown),
-        host_expected_to_fail_setup_teardown(padding_goes_on, setup, teardown),
-        host_expected_to_fail_setup_teardown(round_trips_under_way_are_not_measured, setup, teardown),
-        host_expected_to_fail_setup_teardown(what_is_held_keeps_its_age, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_wild_time_is_taken_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_set_at_the_wild_time_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_was_set_back_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_was_behind_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_begins_anew_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(padding_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(round_trips_under_way_are_not_measured, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_held_keeps_its_age, setup, teardown),
     };
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
 }

@@ -797,7 +797,8 @@ void operate(void)
     case 52: case 53: queue(); break;
     case 54: wire_bodies(); break;
     case 55: case 56: case 57: move_time(); break;
-    case 58: case 59: (void)DONE(circflow_engine_tick(h.nodes[at].engine, h.now)); break;
+    case 58: (void)DONE(circflow_engine_tick(h.nodes[at].engine, h.now)); break;
+    case 59: (void)DONE(circflow_engine_set_clock(h.nodes[at].engine, h.now)); break;
     case 60: h.null_in = 1 + take8() % 4; break;
     case 61: h.nest = take8() % 8; break;
     }

@@ -280,3 +280,16 @@ pub const TIMER_STEPS: u32 = 1024;
 
 /// See [`TIMER_STEPS`]: a handshake that times out, or a step of padding, costs several times as much as filing.
 pub const TIMER_RUN_STEPS: u32 = 4;
+
+/// Time between two calls that counts as a leap of the host's clock, which is logged: no loop sleeps for an hour while
+/// something is due, so either the machine was suspended or the clock is wrong. Round trips that span it are not
+/// measured.
+pub const CLOCK_LEAP: u64 = 3_600_000_000_000;
+
+/// What the engine's own time goes on by in one leap, at most: a year, which is longer than anything is armed for. With
+/// the last second of 584 years as a wild time, and [`CLOCK_LEAP_MAX`] of it used up each time, a host may be wrong
+/// 500 times.
+pub const CLOCK_LEAP_MAX: u64 = 365 * 24 * CLOCK_LEAP;
+
+/// A step back that is logged; smaller ones are only counted, as clocks that differ from core to core make many.
+pub const CLOCK_BACK: u64 = 1_000_000_000;

@@ -1,25 +1,111 @@
 //! Time is the host's: monotonic nanoseconds that come in with every feed.
 
+use super::limits::{CLOCK_LEAP, CLOCK_LEAP_MAX};
+
 /// Nanoseconds on the host's monotonic clock, from any origin.
 pub type Nanos = u64;
 
 /// "No deadline."
 pub const NEVER: Nanos = Nanos::MAX;
 
-/// The latest time the host has named.
+/// The latest time the host has named, and how the host's clock stands to ours.
 ///
 /// A host may name the same time twice (a coarse or cached clock does). An earlier time is read as the latest one
 /// seen, and counted, so that a clock that steps back can neither undo a deadline nor make a round trip negative.
+///
+/// Inside, time never goes back. A host whose clock was wrong sets it ([`Clock::set`]): from then on all that it names
+/// is moved by the difference on its way in ([`Clock::inside`]), and back on its way out ([`Clock::outside`]), so that
+/// nothing that was armed or noted has to change.
 #[derive(Debug, Default)]
 pub struct Clock {
     latest: Nanos,
     backwards: u64,
+    leaps: u64,
+    /// The host's time is moved.
+    moved: bool,
+    /// Our time is the host's plus this ..
+    ahead: Nanos,
+    /// .. less this. One of the two is 0.
+    behind: Nanos,
+    /// What began earlier, or at the latest moment before, began on another clock, or before a leap.
+    since: Nanos,
 }
 
 impl Clock {
     /// A clock that starts at `now`.
     pub fn new(now: Nanos) -> Self {
-        Clock { latest: now, backwards: 0 }
+        Clock { latest: now, ..Clock::default() }
+    }
+
+    /// The host's time on our clock.
+    #[inline(always)]
+    pub fn inside(&self, wall: Nanos) -> Nanos {
+        if self.moved {
+            self.moved_inside(wall)
+        } else {
+            wall
+        }
+    }
+
+    #[cold]
+    fn moved_inside(&self, wall: Nanos) -> Nanos {
+        wall.saturating_add(self.ahead).saturating_sub(self.behind)
+    }
+
+    /// Our time on the host's clock. [`NEVER`] stays, and so does 0: at once, or not yet.
+    pub fn outside(&self, time: Nanos) -> Nanos {
+        if time == NEVER || time == 0 || !self.moved {
+            return time;
+        }
+        time.saturating_sub(self.ahead).saturating_add(self.behind).min(NEVER - 1)
+    }
+
+    /// The host's clock was wrong, and says `wall` now. No time passes.
+    pub fn set(&mut self, wall: Nanos) {
+        self.ahead = self.latest.saturating_sub(wall);
+        self.behind = wall.saturating_sub(self.latest);
+        self.moved = self.ahead != self.behind;
+        self.since = self.latest + 1;
+    }
+
+    /// True when the host's time is moved on its way in.
+    pub fn is_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// True when the time from `before` to `now` counts as a leap.
+    pub fn is_leap(&self, before: Nanos, now: Nanos) -> bool {
+        // The first time is from any origin.
+        before != 0 && now.saturating_sub(before) > CLOCK_LEAP
+    }
+
+    /// The host has just leapt ahead from `before`. Where that is too far to be true, our time goes a shorter way, so
+    /// that it cannot be used up; answers with the time to go by.
+    pub fn leap(&mut self, before: Nanos) -> Nanos {
+        self.leaps += 1;
+        let too_far = (self.latest - before).saturating_sub(CLOCK_LEAP_MAX);
+        if too_far > 0 {
+            // On its way in, a time that was too late was made the last there is.
+            let wall = if self.latest == NEVER - 1 { NEVER - 1 } else { self.outside(self.latest) };
+            self.latest -= too_far;
+            self.set(wall);
+        }
+        self.since = self.latest + 1;
+        self.latest
+    }
+
+    /// When something ends that began then and is measured: as it began, where that was on another clock.
+    pub fn until(&self, began: Nanos, now: Nanos) -> Nanos {
+        if began < self.since {
+            began
+        } else {
+            now
+        }
+    }
+
+    /// How often the host leapt ahead.
+    pub fn leaps(&self) -> u64 {
+        self.leaps
     }
 
     /// Takes the host's time and answers with the time to go by.
@@ -70,5 +156,41 @@ mod tests {
         assert_eq!(clock.observe(12), 15);
         assert_eq!(clock.backwards(), 1);
         assert_eq!(clock.latest(), 15);
+    }
+
+    #[test]
+    fn both_ways_through_every_move() {
+        let ends = [0, 1, 100, 1 << 40, 1 << 62, NEVER - 2, NEVER - 1];
+        for latest in ends {
+            for wall in ends {
+                let mut clock = Clock::new(latest);
+                clock.set(wall);
+                assert_eq!((clock.inside(wall), clock.latest()), (latest, latest), "no time passes");
+                if latest != 0 {
+                    assert_eq!(clock.outside(latest), wall);
+                }
+                assert_eq!((clock.outside(NEVER), clock.outside(0)), (NEVER, 0));
+                clock.set(latest);
+                assert_eq!(clock.inside(latest), latest);
+            }
+        }
+    }
+
+    #[test]
+    fn a_leap_uses_up_a_year_at_most() {
+        let mut clock = Clock::new(100);
+        for round in 1..=500 {
+            let before = clock.latest();
+            let now = clock.observe(clock.inside(NEVER));
+            assert!(clock.is_leap(before, now));
+            let now = clock.leap(before);
+            assert_eq!((now - before, clock.leaps()), (CLOCK_LEAP_MAX, round));
+            assert_eq!(clock.observe(clock.inside(NEVER - 1)), now, "the host's time is the wild one");
+            assert_eq!((clock.until(now, now + 9), clock.until(now + 1, now + 9)), (now, now + 9));
+            clock.set(100);
+            assert_eq!(clock.inside(105), now + 5);
+        }
+        assert!(!Clock::new(0).is_leap(0, NEVER - 1), "the first time has any origin");
+        assert!(!clock.is_leap(1, 1 + CLOCK_LEAP) && clock.is_leap(1, 2 + CLOCK_LEAP));
     }
 }

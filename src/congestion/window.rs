@@ -127,6 +127,11 @@ impl Window {
         Ok(())
     }
 
+    /// When the cell was sent for which the next SENDME is.
+    pub fn oldest_sent_at(&self) -> Option<Nanos> {
+        self.pending.front().map(|oldest| oldest.sent_at)
+    }
+
     /// Cells that may be sent now.
     #[inline]
     pub fn room(&self) -> u32 {

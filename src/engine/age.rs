@@ -15,7 +15,13 @@ impl Engine {
     #[inline]
     pub(super) fn observe(&mut self, now: Nanos) -> Nanos {
         let before = self.clock.latest();
-        let now = self.clock.observe(now);
+        let named = now;
+        let mut now = self.clock.observe(now);
+        if now >= self.alarms.horizon() {
+            now = self.pass_horizon(before, now);
+        } else if named < now {
+            self.step_back(named);
+        }
         if now - before > limits::HELD_GAP_MAX {
             self.store.pause(now - before - limits::HELD_GAP_MAX);
         }

@@ -22,8 +22,14 @@ pub(super) struct Alarms {
     left: bool,
     /// The earliest of all but padding, which changes with each cell.
     others: Nanos,
-    /// The earliest of all, kept apart because every feed compares with it.
+    /// The earliest of all.
     next: Nanos,
+    /// A clock that gets here is looked at: see [`limits::CLOCK_LEAP`].
+    horizon: Nanos,
+    /// The short ways are closed.
+    closed: bool,
+    /// Where the short ways end: every feed compares with it.
+    stop: Nanos,
 }
 
 impl Default for Alarms {
@@ -39,6 +45,9 @@ impl Default for Alarms {
             left: false,
             others: NEVER,
             next: NEVER,
+            horizon: 0,
+            closed: false,
+            stop: 0,
         }
     }
 }
@@ -48,6 +57,29 @@ impl Alarms {
     #[inline]
     pub fn next(&self) -> Nanos {
         self.next
+    }
+
+    /// Closes the short ways, or opens them again.
+    pub fn close(&mut self, closed: bool) {
+        self.closed = closed;
+        self.refresh();
+    }
+
+    /// The earliest of them, or the horizon; 0 while the short ways are closed.
+    #[inline]
+    pub fn stop(&self) -> Nanos {
+        self.stop
+    }
+
+    /// When the clock is to be looked at.
+    pub fn horizon(&self) -> Nanos {
+        self.horizon
+    }
+
+    /// The clock was looked at.
+    pub fn set_horizon(&mut self, now: Nanos) {
+        self.horizon = now.saturating_add(limits::CLOCK_LEAP);
+        self.refresh();
     }
 
     pub fn len(&self) -> usize {
@@ -210,6 +242,7 @@ impl Alarms {
     #[inline]
     fn refresh(&mut self) {
         self.next = self.others.min(self.padding.next());
+        self.stop = if self.closed { 0 } else { self.next.min(self.horizon) };
     }
 }
 

@@ -8,6 +8,7 @@ mod age;
 mod alarms;
 mod away;
 mod circuit;
+mod clock;
 mod config;
 mod consensus;
 mod crossing;
@@ -62,6 +63,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Engine {
     clock: Clock,
+    /// The latest time when a step back was logged.
+    complained: Nanos,
     alarms: Alarms,
     circuits: Arena<Circuit>,
     sets: Arena<Controller>,
@@ -148,6 +151,7 @@ impl Engine {
         let owner = |kind: u16| (config.tag as u16) << 2 | kind;
         Ok(Engine {
             clock: Clock::default(),
+            complained: NEVER,
             alarms: Alarms::default(),
             circuits: Arena::new(owner(CIRCUIT_KIND), config.circuits_max),
             sets: Arena::new(owner(SET_KIND), config.sets_max),
@@ -214,11 +218,6 @@ impl Engine {
     pub fn tick(&mut self, now: Nanos) {
         let now = self.enter(now);
         self.hear(now);
-    }
-
-    /// The host's clock was wrong.
-    pub fn set_clock(&mut self, _wall: Nanos) -> Result<(), Error> {
-        Ok(())
     }
 
     /// Opens a circuit.
@@ -350,7 +349,7 @@ impl Engine {
     /// The common case of [`Engine::sent`]: nothing is due. No answer means that nothing was done.
     #[inline(always)]
     pub fn sent_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<Result<(), Error>> {
-        if now >= self.deadline() || !self.clock.advance(now) {
+        if now >= self.stop() || !self.clock.advance(now) {
             return None;
         }
         Some(self.sent_at(now, id, command, hop))
@@ -425,7 +424,7 @@ impl Engine {
             held_bytes_peak: self.store.bytes_peak(),
             pool_bytes: self.store.pool_bytes() as u64,
             time_backwards: self.clock.backwards(),
-            time_leaps: 0,
+            time_leaps: self.clock.leaps(),
             peer_faults: self.peer_faults,
             log_dropped: self.limiter.dropped(),
             padding_received: self.padding_received,

@@ -152,7 +152,7 @@ impl Engine {
     /// The common case of [`Engine::written`] and [`Engine::passing`] on a circuit without padding.
     #[inline(always)]
     pub fn is_bystander(&mut self, now: Nanos, id: Id) -> Option<()> {
-        if now >= self.deadline() || !self.clock.advance(now) {
+        if now >= self.stop() || !self.clock.advance(now) {
             return None;
         }
         self.circuits.get(id).filter(|circuit| circuit.padding.is_none()).map(|_| ())

@@ -23,7 +23,7 @@ impl Engine {
     /// deals with a multiplexed message that is next in order with nothing ready behind it.
     #[inline(always)]
     pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
-        if now >= self.deadline() || !self.clock.advance(now) {
+        if now >= self.stop() || !self.clock.advance(now) {
             return Step::Other;
         }
         self.receive_entered(now, id, command, hop, stream_id)
@@ -94,7 +94,7 @@ impl Engine {
             let cell_tag = cell_tag().map_err(|why| self.invalid(why))?;
             return self.receive_run(now, id, message, cell_tag);
         }
-        if now >= self.deadline() || now != self.clock.latest() {
+        if now >= self.stop() || now != self.clock.latest() {
             let now = self.enter_for_circuits(now, std::iter::once(id))?;
             return match self.receive_entered(now, id, message.command, message.hop, message.stream_id) {
                 Step::Done(verdict) => Ok(verdict),
@@ -223,6 +223,7 @@ impl Engine {
     fn receive_linked(&mut self, now: Nanos, set: Id, ix: LegIx, body: &[u8]) -> Result<(), Fault> {
         let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinked)?;
         let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
+        let now = self.clock.until(state.asked_at(ix), now);
         let outcome = state.handle_linked(ix, now, &link, &mut self.effects);
         self.apply_effects(set);
         outcome
@@ -230,6 +231,7 @@ impl Engine {
 
     fn receive_linked_ack(&mut self, now: Nanos, set: Id, ix: LegIx) -> Result<(), Fault> {
         let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinkedAck)?;
+        let now = self.clock.until(state.asked_at(ix), now);
         let outcome = state.handle_linked_ack(ix, now, &mut self.effects);
         self.apply_effects(set);
         outcome

@@ -92,7 +92,7 @@ impl Engine {
     /// done.
     #[inline(always)]
     pub fn pass_next(&mut self, now: Nanos, id: Id, from: Side) -> Option<Verdict> {
-        if now >= self.deadline() || !self.clock.advance(now) {
+        if now >= self.stop() || !self.clock.advance(now) {
             return None;
         }
         let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor), .. }) =
@@ -384,6 +384,7 @@ impl Engine {
         let edge = &reactor.backward.back;
         let channel = Channel { blocked: !edge.is_writable(), queued: edge.waiting() };
         let end = reactor.ends.find(message.hop).ok_or(Fault::BadSendme)?;
+        let now = self.clock.until(end.window.oldest_sent_at().unwrap_or(now), now);
         end.window.handle_sendme(now, &sendme, channel).map_err(|_| Fault::BadSendme)?;
         self.room_changed(id);
         Ok(())

@@ -71,7 +71,7 @@ impl Engine {
     /// asked.
     #[inline]
     pub fn decide_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
-        if now >= self.deadline() || !self.clock.advance(now) {
+        if now >= self.stop() || !self.clock.advance(now) {
             return None;
         }
         // A leg elsewhere needs the message itself.
@@ -138,7 +138,7 @@ impl Engine {
     /// Where [`Engine::pads`], the padders of the leg are still to be told: [`Engine::note_next`].
     #[inline]
     pub fn send_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
-        if now >= self.deadline() || !self.clock.advance(now) {
+        if now >= self.stop() || !self.clock.advance(now) {
             return None;
         }
         // A leg elsewhere needs the message itself.

@@ -59,7 +59,7 @@ impl Engine {
     /// What [`Engine::send_on_stream`] does with DATA for which there is room, in a set on the leg that sends.
     #[inline(always)]
     pub fn send_data(&mut self, now: Nanos, id: Id, len: u16) -> Option<Verdict> {
-        if now >= self.deadline() || !self.clock.advance(now) {
+        if now >= self.stop() || !self.clock.advance(now) {
             return None;
         }
         let elsewhere = self.has_legs_elsewhere();

@@ -53,7 +53,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_open(
     };
     door::enter(engine, |core| {
         let config = convert::circuit_config(&config).map_err(|why| core.invalid(why))?;
-        let id = core.open_circuit(now_ns, config)?;
+        let id = core.open_circuit(core.time(now_ns), config)?;
         circuit_out.write(convert::circuit_id(id));
         Ok(())
     })
@@ -100,7 +100,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_closed(
     now_ns: u64,
     circuit: circflow_circuit_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.circuit_closed(now_ns, convert::id(circuit.v)))
+    door::enter(engine, |core| core.circuit_closed(core.time(now_ns), convert::id(circuit.v)))
 }
 
 /// Feeds a relay message that arrived on a circuit and was recognised here. Feed every one, control included, in the
@@ -218,7 +218,7 @@ unsafe extern "C-unwind" fn receive_other(
         let id = convert::id(circuit.v);
         let tag = || convert::cell_tag(message);
         let message = convert::message(message).map_err(|why| core.invalid(why))?;
-        let verdict = core.receive_other(now_ns, id, &message, tag)?;
+        let verdict = core.receive_other(core.time(now_ns), id, &message, tag)?;
         outcome::write_verdict(verdict_out, &verdict);
         Ok(())
     })
@@ -247,7 +247,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_report(
     };
     door::enter(engine, |core| {
         let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
-        core.report_all(now_ns, news)
+        core.report_all(core.time(now_ns), news)
     })
 }
 
@@ -294,7 +294,7 @@ unsafe extern "C-unwind" fn sent_any(
     command: u8,
     hop: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.sent(now_ns, convert::id(circuit.v), convert::command(command), hop))
+    door::enter(engine, |core| core.sent(core.time(now_ns), convert::id(circuit.v), convert::command(command), hop))
 }
 
 fn config_defaults() -> circflow_circuit_config {

@@ -236,7 +236,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_deadline(
         return CIRCFLOW_ERR_NULL;
     }
     door::enter(engine, |core| {
-        deadline_ns_out.write(core.wakes_at());
+        deadline_ns_out.write(core.wall(core.wakes_at()));
         Ok(())
     })
 }
@@ -246,25 +246,29 @@ pub unsafe extern "C-unwind" fn circflow_engine_deadline(
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_tick(engine: *mut circflow_engine, now_ns: u64) -> circflow_status {
     door::enter(engine, |core| {
-        core.tick(now_ns);
+        core.tick(core.time(now_ns));
         Ok(())
     })
 }
 
 /// Says that the host's clock was wrong, and that it is `now_ns` now: earlier or later than the latest time that was
-/// named. Nothing runs, and no time passes by this call: a timer that had five seconds left has them again, from now on.
-/// circflow_engine_tick() is what lets time pass.
+/// named. Nothing runs, and no time passes by this call: a timer that had five seconds left has them again, from now
+/// on. circflow_engine_tick() is what lets time pass.
 ///
 /// You need it after a wild time, far in the future, has come in by mistake, as until that time comes the engine stands
 /// still: earlier times are read as the latest seen. And you need it after your clock was set back. Both are counted
-/// (time_leaps, time_backwards) and logged. What ran out at the wild time has run out; what was set since then is due so
-/// much after `now_ns` as it was due after the wild time. Round trips under way are not measured (rtt_ns of
+/// (time_leaps, time_backwards) and logged. What ran out at the wild time has run out; what was set since then is due
+/// as much later than `now_ns` as it was later than the wild time. Round trips under way are not measured (rtt_ns of
 /// CIRCFLOW_INSN_LINKED is 0), as nobody knows when they began. What is held is as old as it was. Times that circflow
-/// names (deadlines, last_active_ns) are on the new clock from now on; one that was before its beginning is 0.
+/// names (deadlines, last_active_ns) are on the new clock from now on; one before its beginning is 0. From then on each
+/// call costs some tens of instructions more. Say it to each engine; a hub has no clock.
 ///
 /// CIRCFLOW_ERR_INVALID for CIRCFLOW_NEVER, which is no time.
 #[no_mangle]
-pub unsafe extern "C" fn circflow_engine_set_clock(engine: *mut circflow_engine, now_ns: u64) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_engine_set_clock(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+) -> circflow_status {
     door::enter(engine, |core| core.set_clock(now_ns))
 }
 

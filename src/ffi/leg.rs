@@ -34,7 +34,7 @@ pub unsafe extern "C-unwind" fn circflow_set_add_legs(
     circuits: *const circflow_circuit_id,
     circuit_count: size_t,
 ) -> circflow_status {
-    join(engine, circuits, circuit_count, |core, ids| core.add_legs(now_ns, convert::id(set.v), ids))
+    join(engine, circuits, circuit_count, |core, ids| core.add_legs(core.time(now_ns), convert::id(set.v), ids))
 }
 
 /// Client: as circflow_set_add_legs(), for circuits that are still being built, opened with the hops they are to have.
@@ -60,7 +60,7 @@ pub unsafe extern "C-unwind" fn circflow_set_launch_legs(
     circuits: *const circflow_circuit_id,
     circuit_count: size_t,
 ) -> circflow_status {
-    join(engine, circuits, circuit_count, |core, ids| core.launch_legs(now_ns, convert::id(set.v), ids))
+    join(engine, circuits, circuit_count, |core, ids| core.launch_legs(core.time(now_ns), convert::id(set.v), ids))
 }
 
 unsafe fn join(
@@ -99,7 +99,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_built(
     now_ns: u64,
     circuit: circflow_circuit_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.circuit_built(now_ns, convert::id(circuit.v)))
+    door::enter(engine, |core| core.circuit_built(core.time(now_ns), convert::id(circuit.v)))
 }
 
 /// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
@@ -121,7 +121,7 @@ pub unsafe extern "C-unwind" fn circflow_set_adopt_leg(
     rtt_ns: u64,
 ) -> circflow_status {
     door::enter(engine, |core| {
-        core.adopt_leg(now_ns, convert::id(set.v), convert::id(circuit.v), convert::ux(peer_ux), rtt_ns)
+        core.adopt_leg(core.time(now_ns), convert::id(set.v), convert::id(circuit.v), convert::ux(peer_ux), rtt_ns)
     })
 }
 

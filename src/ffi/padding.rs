@@ -90,7 +90,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_install(
     door::enter(engine, |core| {
         let machines = core.machines(convert::id(config.machines.v))?;
         let terms = convert::padding_terms(&config, machines).map_err(|why| core.invalid(why))?;
-        core.install_padder(now_ns, convert::id(circuit.v), &terms)
+        core.install_padder(core.time(now_ns), convert::id(circuit.v), &terms)
     })
 }
 
@@ -107,7 +107,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_remove(
     hop: u8,
     slot: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.remove_padder(now_ns, convert::id(circuit.v), hop, slot))
+    door::enter(engine, |core| core.remove_padder(core.time(now_ns), convert::id(circuit.v), hop, slot))
 }
 
 /// Figures of a padder. Set stats->size to sizeof(circflow_padding_stats) first.
@@ -150,7 +150,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_answer(
     };
     door::enter(engine, |core| {
         let answer = convert::padding_answer(answer).map_err(|why| core.invalid(why))?;
-        core.answer_padding(now_ns, convert::id(circuit.v), convert::pad_in(padding), answer)
+        core.answer_padding(core.time(now_ns), convert::id(circuit.v), convert::pad_in(padding), answer)
     })
 }
 
@@ -209,7 +209,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_start(
     circuit: circflow_circuit_id,
     number: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.start_padding(now_ns, convert::id(circuit.v), number))
+    door::enter(engine, |core| core.start_padding(core.time(now_ns), convert::id(circuit.v), number))
 }
 
 /// Stops what was negotiated under a number: takes the own padder down and queues PADDING_NEGOTIATE(STOP) (client) or
@@ -223,7 +223,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_stop(
     circuit: circflow_circuit_id,
     number: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.stop_padding(now_ns, convert::id(circuit.v), number))
+    door::enter(engine, |core| core.stop_padding(core.time(now_ns), convert::id(circuit.v), number))
 }
 
 /// Sends a relay message on a circuit that is in no set, or to another hop than the join point: asks whether padding
@@ -255,10 +255,11 @@ pub unsafe extern "C-unwind" fn circflow_circuit_send(
     door::enter(engine, |core| {
         let id = convert::id(circuit.v);
         let message = convert::message(message).map_err(|why| core.invalid(why))?;
-        let verdict = match core.send_for_host(now_ns, id, message.command, message.hop, message.stream_id)? {
-            Some(verdict) => verdict,
-            None => core.hold_for_host(id, &message)?,
-        };
+        let verdict =
+            match core.send_for_host(core.time(now_ns), id, message.command, message.hop, message.stream_id)? {
+                Some(verdict) => verdict,
+                None => core.hold_for_host(id, &message)?,
+            };
         outcome::write_verdict(verdict_out, &verdict);
         Ok(())
     })
@@ -290,7 +291,7 @@ unsafe extern "C-unwind" fn written_padded(
     circuit: circflow_circuit_id,
     cells: u32,
 ) -> circflow_status {
-    door::enter(engine, |core| core.written(now_ns, convert::id(circuit.v), cells))
+    door::enter(engine, |core| core.written(core.time(now_ns), convert::id(circuit.v), cells))
 }
 
 /// Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
@@ -315,7 +316,7 @@ unsafe extern "C-unwind" fn passing_padded(
     now_ns: u64,
     circuit: circflow_circuit_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.passing(now_ns, convert::id(circuit.v)))
+    door::enter(engine, |core| core.passing(core.time(now_ns), convert::id(circuit.v)))
 }
 
 fn config_defaults() -> circflow_padding_config {

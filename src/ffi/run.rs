@@ -157,7 +157,7 @@ unsafe extern "C-unwind" fn relay_any(
     door::enter(engine, |core| {
         let side = convert::side(from).map_err(|why| core.invalid(why))?;
         let cell = convert::cell(cell).map_err(|why| core.invalid(why))?;
-        let verdict = core.pass(now_ns, convert::id(circuit.v), side, &cell)?;
+        let verdict = core.pass(core.time(now_ns), convert::id(circuit.v), side, &cell)?;
         outcome::write_verdict(verdict_out, &verdict);
         Ok(())
     })
@@ -185,7 +185,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_writable(
 ) -> circflow_status {
     door::enter(engine, |core| {
         let side = convert::side(side).map_err(|why| core.invalid(why))?;
-        core.set_writable(now_ns, convert::id(circuit.v), side, writable != 0)
+        core.set_writable(core.time(now_ns), convert::id(circuit.v), side, writable != 0)
     })
 }
 
@@ -223,7 +223,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_close(
     now_ns: u64,
     circuit: circflow_circuit_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.close_circuit(now_ns, convert::id(circuit.v)))
+    door::enter(engine, |core| core.close_circuit(core.time(now_ns), convert::id(circuit.v)))
 }
 
 /// Figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.

@@ -81,7 +81,7 @@ pub unsafe extern "C-unwind" fn circflow_set_open(
     };
     let status = door::enter(engine, |core| {
         let config = convert::set_config(&config).map_err(|why| core.invalid(why))?;
-        let id = core.open_set(now_ns, config)?;
+        let id = core.open_set(core.time(now_ns), config)?;
         set_out.write(convert::set_id(id));
         Ok(())
     });
@@ -108,7 +108,7 @@ pub unsafe extern "C-unwind" fn circflow_set_take_out(
         return CIRCFLOW_ERR_NULL;
     }
     door::enter(engine, |core| {
-        let id = core.take_out(now_ns, convert::id(set.v))?;
+        let id = core.take_out(core.time(now_ns), convert::id(set.v))?;
         circuit_out.write(convert::circuit_id(id));
         Ok(())
     })
@@ -130,7 +130,7 @@ pub unsafe extern "C-unwind" fn circflow_set_close(
     now_ns: u64,
     set: circflow_set_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.close_set(now_ns, convert::id(set.v)))
+    door::enter(engine, |core| core.close_set(core.time(now_ns), convert::id(set.v)))
 }
 
 /// Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
@@ -196,10 +196,10 @@ unsafe fn decide_any(
     door::enter(engine, |core| {
         if !reports.is_empty() {
             let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
-            core.report_for(now_ns, convert::id(set.v), news)?;
+            core.report_for(core.time(now_ns), convert::id(set.v), news)?;
         }
         let set = convert::id(set.v);
-        let verdict = match core.decide(now_ns, set, convert::command(message.command), message.hop)? {
+        let verdict = match core.decide(core.time(now_ns), set, convert::command(message.command), message.hop)? {
             Some(verdict) => verdict,
             None => hold(core, set, message)?,
         };
@@ -269,10 +269,10 @@ unsafe fn send_any(
     door::enter(engine, |core| {
         if !reports.is_empty() {
             let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
-            core.report_for(now_ns, convert::id(set.v), news)?;
+            core.report_for(core.time(now_ns), convert::id(set.v), news)?;
         }
         let set = convert::id(set.v);
-        let verdict = match core.send(now_ns, set, convert::command(message.command), message.hop)? {
+        let verdict = match core.send(core.time(now_ns), set, convert::command(message.command), message.hop)? {
             Some(verdict) => verdict,
             None => hold(core, set, message)?,
         };
@@ -452,7 +452,11 @@ pub unsafe extern "C-unwind" fn circflow_set_get_stats(
 ) -> circflow_status {
     door::enter_to_write(engine, stats, |core| {
         let set = convert::id(set.v);
-        Ok(convert::set_stats(&core.set_stats(set)?, core.set_streams(set)))
+        let mut stats = convert::set_stats(&core.set_stats(set)?, core.set_streams(set));
+        for time in [&mut stats.last_active_ns, &mut stats.no_streams_since_ns, &mut stats.held_since] {
+            *time = core.wall(*time);
+        }
+        Ok(stats)
     })
 }
 
@@ -519,7 +523,7 @@ pub unsafe extern "C-unwind" fn circflow_set_import(
             return Err(Error::TOO_MANY_LEGS);
         }
         let rows = legs.iter().map(convert::leg_numbers_in).collect::<smallvec::SmallVec<[_; CIRCFLOW_LEGS_MAX]>>();
-        core.import(now_ns, convert::id(set.v), convert::set_numbers_in(numbers), &rows)
+        core.import(core.time(now_ns), convert::id(set.v), convert::set_numbers_in(numbers), &rows)
     })
 }
 

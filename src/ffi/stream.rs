@@ -59,7 +59,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_open(
     };
     door::enter(engine, |core| {
         let (owner, config) = convert::stream_config(&config).map_err(|why| core.invalid(why))?;
-        let id = core.open_stream(now_ns, owner, &config)?;
+        let id = core.open_stream(core.time(now_ns), owner, &config)?;
         stream_out.write(circflow_stream_id { v: id.0 });
         Ok(())
     })
@@ -116,7 +116,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_next(
         return CIRCFLOW_ERR_NULL;
     }
     door::enter(engine, |core| {
-        let found = core.next_stream(now_ns, convert::owner(set, circuit))?;
+        let found = core.next_stream(core.time(now_ns), convert::owner(set, circuit))?;
         let (id, tag) = found.map_or((0, 0), |(id, tag)| (id.0, tag));
         stream_out.write(circflow_stream_id { v: id });
         if !tag_out.is_null() {
@@ -180,7 +180,7 @@ unsafe extern "C-unwind" fn send_any(
             return Err(core.invalid("a message of a stream has a body that no cell carries"));
         }
         let id = convert::id(stream.v);
-        let sent = core.send_on_stream(now_ns, id, convert::command(message.command), message.body_len)?;
+        let sent = core.send_on_stream(core.time(now_ns), id, convert::command(message.command), message.body_len)?;
         let verdict: Verdict = match sent {
             Some(verdict) => verdict,
             None => {
@@ -205,7 +205,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_flushed(
     stream: circflow_stream_id,
     bytes: u32,
 ) -> circflow_status {
-    door::enter(engine, |core| core.flushed(now_ns, convert::id(stream.v), bytes))
+    door::enter(engine, |core| core.flushed(core.time(now_ns), convert::id(stream.v), bytes))
 }
 
 /// Figures of a stream. Set stats->size to sizeof(circflow_stream_stats) first.

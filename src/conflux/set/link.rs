@@ -89,6 +89,11 @@ impl Set {
         }
     }
 
+    /// When the leg's round trip began.
+    pub fn asked_at(&self, ix: LegIx) -> Nanos {
+        self.legs.get(usize::from(ix)).map_or(0, |leg| leg.asked_at)
+    }
+
     /// Client: LINKED came (CFX-23).
     pub fn handle_linked(
         &mut self,
