@@ -1,7 +1,7 @@
 # The C tests: one cmocka program for each subject, built against the library with every check on, against the release,
 # under valgrind, and with sanitizers.
 
-C_TESTS      := life errors reentry tokens link receive send close log import wire order edges padding ownqueue timers \
+C_TESTS      := memory life errors reentry tokens link receive send close log import wire order edges padding ownqueue timers \
                 budgets negotiate padsoak padscale elsewhere hub threads queue relay streams ended congestion roles legs \
                 params
 C_TESTS      += loops readme
