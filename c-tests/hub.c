@@ -52,6 +52,22 @@ static circflow_hub_stats hub_stats(void)
     return stats;
 }
 
+/* What the hub says when every engine is at rest: then it is what they hold. */
+static uint64_t at_rest(void)
+{
+    uint64_t held = 0;
+    for (size_t at = 0; at < LOOPS; at++) {
+        if (loops[at].engine == NULL)
+            continue;
+        OK(circflow_engine_tick(loops[at].engine, world.now));
+        const circflow_engine_stats stats = host_stats(loops[at].engine);
+        assert_int_equal(stats.reserved_bytes, stats.held_bytes);
+        held += stats.held_bytes;
+    }
+    assert_int_equal(hub_stats().held_bytes, held);
+    return held;
+}
+
 static void start_hub(uint64_t held_bytes_max)
 {
     circflow_hub_config config;
@@ -1292,7 +1308,7 @@ static void reclaiming(void **state)
     assert_int_equal(reclaim(1000, victims, 4, &bytes), 0);
     assert_int_equal(bytes, 0);
     hold_some(sets);
-    assert_int_equal(hub_stats().held_bytes, 6000);
+    assert_int_equal(at_rest(), 6000);
     assert_int_equal(hub_stats().sets, 3);
     assert_int_equal(reclaim(0, victims, 4, &bytes), 0);
     assert_int_equal(reclaim(1000, NULL, 0, &bytes), 0);
@@ -1305,17 +1321,17 @@ static void reclaiming(void **state)
     assert_int_equal(victims[0].bytes, 3000);
     assert_int_equal(reclaim(1, victims, 4, NULL), 1); /* which is named now. */
     assert_int_equal(victims[0].set.v, sets[B].v);
-    assert_int_equal(hub_stats().held_bytes, 6000); /* Nothing is freed by asking. */
+    assert_int_equal(at_rest(), 6000); /* Nothing is freed by asking. */
     OK(circflow_set_close(loops[C].engine, world.now, sets[C]));
-    assert_int_equal(hub_stats().held_bytes, 3000);
+    assert_int_equal(at_rest(), 3000);
     assert_int_equal(reclaim(UINT64_MAX, victims, 4, &bytes), 1);
     assert_int_equal(victims[0].set.v, sets[A].v);
     assert_int_equal(bytes, 1000);
     assert_int_equal(reclaim(UINT64_MAX, victims, 4, &bytes), 0);
-    assert_int_equal(hub_stats().held_bytes_peak, 6000);
+    assert_in_range(hub_stats().held_bytes_peak, 6000, 6000 + 3 * 65536);
     OK(circflow_set_close(loops[B].engine, world.now, sets[B]));
     OK(circflow_set_close(loops[A].engine, world.now, sets[A]));
-    assert_int_equal(hub_stats().held_bytes, 0);
+    assert_int_equal(at_rest(), 0);
     settle();
 }
 
@@ -1333,12 +1349,12 @@ static void age_follows_the_oldest(void **state)
     uint8_t nonce[CIRCFLOW_NONCE_LEN] = {40 + C};
     OK(at_far(c, host_switch(0, 1)));
     OK(at_far(c, host_token(0, 200, 1000)));
-    assert_int_equal(hub_stats().held_bytes, 7000);
+    assert_int_equal(at_rest(), 7000);
     OK(at_far(other, host_linkish(CIRCFLOW_CMD_LINK, 0, nonce, 0, 0, 0)));
     OK(at_far(other, host_data(0, "x")));
     settle();
     assert_string_equal(at_exit, "x");
-    assert_int_equal(hub_stats().held_bytes, 4000);
+    assert_int_equal(at_rest(), 4000);
     assert_int_equal(reclaim(1, victims, 2, &bytes), 1);
     assert_int_equal(victims[0].set.v, sets[B].v);
     assert_int_equal(reclaim(1001, victims, 2, &bytes), 2);
@@ -1371,6 +1387,7 @@ static void what_crossed_is_not_held_for_ever(void **state)
     host_settle(&ledger);
 }
 
+/* At the cap the set pays that holds the most for the longest time, on whatever engine; the others go on. */
 static void the_process_has_a_cap(void **state)
 {
     circflow_set_id sets[LOOPS];
@@ -1378,36 +1395,39 @@ static void the_process_has_a_cap(void **state)
     start_hub(6999);
     start();
     hold_some(sets);
-    assert_int_equal(hub_stats().held_bytes, 6000);
-    const size_t a = 2;
-    IS(CIRCFLOW_ERR_PROCESS_MEMORY, at_far(a, host_token(0, 300, 1000)));
-    assert_int_equal(hub_stats().held_bytes, 5000); /* It was the set's end, */
+    assert_int_equal(at_rest(), 6000);
+    OK(at_far(2, host_token(0, 299, 999)));
+    assert_int_equal(at_rest(), 6999); /* At the cap. */
+    loops[C].woken = 0;
+    OK(at_far(2, host_token(0, 300, 300))); /* Above it: as much as is sure to come back. */
+    assert_int_equal(loops[C].woken, 1);
+    assert_int_equal(at_rest(), 4299); /* It was the end of C's set, */
     settle();
-    assert_int_equal(close_at(a)->detail.close.cause, CIRCFLOW_ERR_PROCESS_MEMORY);
+    assert_int_equal(close_at(0)->detail.close.cause, CIRCFLOW_ERR_PROCESS_MEMORY);
     OK(at_far(1, host_token(0, 301, 1000))); /* and others have room. */
-    assert_int_equal(hub_stats().held_bytes, 6000);
-    OK(at_far(1, host_token(0, 302, 999)));
-    assert_int_equal(hub_stats().held_bytes, 6999); /* At the cap. */
+    assert_int_equal(at_rest(), 5299);
+    assert_int_equal(hub_stats().held_bytes_peak, 7299);
 }
 
-/* What comes from elsewhere is held, and charged, until it is taken. */
+/* What comes from elsewhere is held, and charged, from its engine on until it is taken. */
 static void what_crossed_is_charged(void **state)
 {
     (void)state;
-    start_hub(2000);
+    start_hub(20000);
     linked(A_B, 2);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 20; i++)
         OK(at_far(1, host_token(0, i, 1000)));
-    assert_int_equal(hub_stats().held_bytes, 0);
+    assert_int_equal(hub_stats().held_bytes, 20000);
+    assert_int_equal(host_stats(loops[B].engine).held_bytes, 20000);
     OK(circflow_engine_tick(loops[A].engine, world.now));
-    assert_int_equal(hub_stats().held_bytes, 2000);
-    OK(at_far(1, host_token(0, 3, 1000)));
-    OK(circflow_engine_tick(loops[A].engine, world.now));
-    loops[A].woken = 0;
-    /* Above the cap: the set ends, and who sent it is told. What had its turn is delivered. */
+    assert_int_equal(hub_stats().held_bytes, 20000);
+    assert_int_equal(host_stats(loops[A].engine).held_bytes, 20000);
+    assert_int_equal(host_stats(loops[B].engine).held_bytes, 0);
+    OK(at_far(1, host_token(0, 20, 1000)));
+    /* Above the cap: the set ends, in its engine's next call, and who sent it is told. What had its turn is delivered. */
     settle();
     assert_int_equal(close_at(1)->detail.close.cause, CIRCFLOW_ERR_PROCESS_MEMORY);
-    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_DELIVER), 2);
+    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_DELIVER), 20);
     host_settle(&ledger);
 }
 

@@ -450,9 +450,10 @@ static void what_cannot_be_relayed_is_refused(void **state)
     IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_close(RELAY, world.now, circuit));
 }
 
-static void memory_has_a_cap_and_an_edge_without_room_closes(void **state)
+/* Who holds the most for the longest time closes; who needs room for one more cell goes on. */
+static void memory_has_a_cap_and_the_fullest_edge_pays(void **state)
 {
-    circflow_verdict verdict;
+    const host_events *events;
     (void)state;
     world.engine_config.held_bytes_max = 3 * CIRCFLOW_HELD_COST;
     circflow_circuit_id circuit = middle(), other = opened(MIDDLE);
@@ -461,11 +462,19 @@ static void memory_has_a_cap_and_an_edge_without_room_closes(void **state)
     for (uint32_t n = 0; n < 2; n++)
         pass(circuit, CIRCFLOW_SIDE_BACK, cell(n), CIRCFLOW_VERDICT_HELD);
     pass(other, CIRCFLOW_SIDE_BACK, cell(0), CIRCFLOW_VERDICT_HELD);
-    IS(CIRCFLOW_ERR_ENGINE_MEMORY, relay(other, CIRCFLOW_SIDE_BACK, cell(1), &verdict));
+    for (uint32_t n = 1; n < 3; n++)
+        pass(other, CIRCFLOW_SIDE_BACK, cell(n), CIRCFLOW_VERDICT_HELD);
+    events = host_drain(RELAY);
+    assert_int_equal(host_close_of(events, circuit)->detail.close.cause, CIRCFLOW_ERR_ENGINE_MEMORY);
+    assert_null(host_close_of(events, other));
+    assert_int_equal(host_stats(RELAY).held_bytes, 3 * CIRCFLOW_HELD_COST);
+    /* It holds all there is: now it is itself. */
+    circflow_verdict verdict;
+    IS(CIRCFLOW_ERR_ENGINE_MEMORY, relay(other, CIRCFLOW_SIDE_BACK, cell(3), &verdict));
     assert_int_equal(host_close_of(host_drain(RELAY), other)->detail.close.cause, CIRCFLOW_ERR_ENGINE_MEMORY);
     OK(circflow_circuit_closed(RELAY, world.now, other));
     host_drain(RELAY);
-    pass(circuit, CIRCFLOW_SIDE_BACK, cell(2), CIRCFLOW_VERDICT_HELD);
+    assert_int_equal(host_stats(RELAY).held_bytes, 0);
 }
 
 static void a_host_that_does_not_drain_is_told_so(void **state)
@@ -800,7 +809,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_exit_knows_every_cell_or_closes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_circuit_that_ends_here_again_lets_its_source_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_relayed_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(memory_has_a_cap_and_an_edge_without_room_closes, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_has_a_cap_and_the_fullest_edge_pays, setup, teardown),
         cmocka_unit_test_setup_teardown(a_host_that_does_not_drain_is_told_so, setup, teardown),
         cmocka_unit_test_setup_teardown(a_block_holds_cells_that_pass_and_lets_them_out_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(bypass_and_replace_lets_exactly_one_out, setup, teardown),

@@ -727,8 +727,11 @@ typedef struct circflow_engine_config {
   uint32_t sets_max;
   // Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
   uint32_t insns_max;
-  // Bytes that all sets and edges together may hold. 0: nothing may wait, so the first message out of order closes
-  // its set, and the first cell at a full channel its circuit. Default 256 MiB.
+  // Bytes that all sets and circuits together may hold: for order, for sending, at edges, and on the way to other
+  // engines. At the cap the one with the greatest product of bytes and age is closed, by queued instructions
+  // (CIRCFLOW_ERR_ENGINE_MEMORY), and the call goes on; one that holds less than a quarter of its share (cap /
+  // holders) only when no larger one is left. 0: nothing may wait, so the first message out of order closes its set,
+  // and the first cell at a full channel its circuit. Default 256 MiB.
   uint64_t held_bytes_max;
   // Circuits that circflow runs: cells that wait at an edge when the source is told to pause. Default 64.
   uint32_t edge_high_cells;
@@ -978,10 +981,12 @@ typedef struct circflow_engine_stats {
   uint32_t timers;
   // Streams open on circuits and sets that circflow runs.
   uint32_t streams;
-  // Messages held now, for order and for sending, those waiting to be discarded included.
+  // Messages held now, for order, for sending and at edges, those waiting to be discarded included.
   uint64_t held;
-  // What they cost, in bytes; and, at a client, what is remembered of streams that have ended there, some 10 bytes
-  // each where ids are used in turn.
+  // What is held costs so much, in bytes: for order, for sending, at edges, and on the way to other engines until
+  // they take it; and, at a client, what is remembered of streams that have ended there, some 10 bytes each where
+  // ids are used in turn. Never above held_bytes_max of the engine. Without what waits to be handed back:
+  // leaving_bytes.
   uint64_t held_bytes;
   // The most bytes ever held.
   uint64_t held_bytes_peak;
@@ -1004,6 +1009,14 @@ typedef struct circflow_engine_stats {
   // Calls that named a time more than an hour later than the one before. One can be a machine that was suspended, or
   // a wild time: circflow_engine_set_clock().
   uint64_t time_leaps;
+  // Of the hub's cap, what is reserved for held_bytes: at most a block (64 KiB) above it, and the same at rest, that
+  // is once the engine has been drained to the end, ticked or trimmed. Without a hub always held_bytes.
+  uint64_t reserved_bytes;
+  // Of held_bytes, what is on its way to other engines of the hub, or waits for room there.
+  uint64_t crossing_bytes;
+  // What is held no longer and waits for your drain to hand it out or back, as its set or circuit has ended. It has
+  // room of its own, as much as held_bytes_max; what is above that takes room from held_bytes until it is drained.
+  uint64_t leaving_bytes;
 } circflow_engine_stats;
 
 // What a hub is made with. Fill it with circflow_hub_config_init(), then change what you want.
@@ -1012,8 +1025,9 @@ typedef struct circflow_hub_config {
   size_t size;
   // Random bytes of yours: nonces are looked up under them. All zero is for tests.
   uint8_t seed[32];
-  // Bytes that the sets of all engines together may hold for order. 0: nothing may wait, so the first message out of
-  // order closes its set. Default 1 GiB.
+  // Bytes that all engines together may hold, whatever it is: for order, for sending, at edges, and on the way
+  // between engines. What waits to be handed back to you is not held any more. 0: nothing may wait, so the first
+  // message out of order closes its set, and the first cell at a full channel its circuit. Default 1 GiB.
   uint64_t held_bytes_max;
 } circflow_hub_config;
 
@@ -1036,16 +1050,19 @@ typedef struct circflow_hub_config {
 //   }
 typedef void (*circflow_notify_fn)(void *userdata);
 
-// A set to close, so that there is memory again.
+// A set or a circuit to close, so that there is memory again.
 typedef struct circflow_victim {
-  // The engine on which it lives: circflow_set_close() it there, on its thread. It may have ended by then.
+  // The engine on which it lives: circflow_set_close() or circflow_circuit_close() it there, on its thread. It may
+  // have ended by then.
   uint32_t engine_tag;
   // Zero.
   uint32_t reserved;
-  // The set.
+  // The set; zero when it is a circuit.
   struct circflow_set_id set;
   // What it holds, in bytes.
   uint64_t bytes;
+  // The circuit; zero when it is a set. A circuit that is a leg can be named for what waits at its own edges.
+  struct circflow_circuit_id circuit;
 } circflow_victim;
 
 // Figures of a hub. Set size to sizeof before each call.
@@ -1058,9 +1075,12 @@ typedef struct circflow_hub_stats {
   uint32_t reserved;
   // Sets alive, on all of them.
   uint64_t sets;
-  // Bytes that they hold for order.
+  // Bytes that the engines have reserved for what they hold. Each reserves in blocks of up to 64 KiB (less where the
+  // hub's cap is below 64 MiB), so this is at least what they hold (circflow_engine_stats.held_bytes), and at most a
+  // block more for each; the same once each has been drained to the end, ticked or trimmed.
   uint64_t held_bytes;
-  // The most they ever held.
+  // The most that was ever reserved. It can be above the cap by up to an eighth: what an engine is to close that
+  // another one has named counts as given back.
   uint64_t held_bytes_peak;
 } circflow_hub_stats;
 
@@ -1695,9 +1715,11 @@ enum circflow_status circflow_engine_join(struct circflow_engine *engine,
                                           circflow_notify_fn notify,
                                           void *userdata);
 
-// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets whose oldest held message has
-// waited longest come first. Answers at once, from any thread; nothing is freed by it, and a set
-// that was named is not named again until it holds nothing any more.
+// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets and circuits come first that
+// have the greatest product of bytes and age of the oldest of them; one that holds less than a quarter of its share of
+// the cap (cap / holders) only when no larger one is left. Answers at once, from any thread; nothing is freed by it,
+// and who was named is not named again until it holds nothing any more. When an engine finds no room, circflow does
+// the same by itself: this is for a host that is short of memory for other reasons.
 //
 // @param victims      Entries of room.
 // @param victim_cap   How many. With too few, the sum is what those hold.

@@ -327,6 +327,12 @@ impl World {
         self.ended |= self.home.is_some_and(|home| home.0 == at);
     }
 
+    /// An engine that was freed has left only what is on its way to others.
+    fn check_books(&self) {
+        let hub = (self.story.frees == 0).then_some(&self.hub);
+        common::check_books(hub, self.engines.iter().flatten());
+    }
+
     fn step(&mut self, rough: bool) {
         self.now += self.rng.below(1000);
         let index = self.rng.below(self.legs.len() as u64) as usize;
@@ -392,6 +398,7 @@ fn run(seed: u64) -> Story {
     (0..2 + seed % 3).for_each(|_| world.add_leg());
     for _ in 0..STEPS {
         world.step(rough);
+        world.check_books();
         if world.ended && world.home.is_some_and(|(at, _)| world.engines[at].is_none()) {
             break;
         }
@@ -408,12 +415,12 @@ fn run(seed: u64) -> Story {
         assert_eq!(world.exit_got, world.sent);
         assert_eq!(world.got.len() as u64, world.exit_sent);
         assert_eq!(world.got.last().copied().unwrap_or(0), world.exit_sent);
-        assert!(world.lent.is_empty() && world.hub.meter().bytes() == 0 && world.hub.claims() == 1);
+        assert!(world.lent.is_empty() && world.hub.process().reserved() == 0 && world.hub.claims() == 1);
         world.story.whole += 1;
     }
     (0..ENGINES).for_each(|at| world.free(at));
     assert!(world.lent.is_empty(), "every token came back: {:?}", world.lent);
-    assert_eq!((world.hub.engines(), world.hub.claims(), world.hub.meter().bytes()), (0, 0, 0));
+    assert_eq!((world.hub.engines(), world.hub.claims(), world.hub.process().reserved()), (0, 0, 0));
     world.story.homes = u64::from(world.home.is_some_and(|(at, _)| at != world.legs[0].at));
     world.story
 }

@@ -1,7 +1,7 @@
 //! The hub under real threads: every token comes out once, whoever dies when, and nobody sleeps through news. Waits are
 //! bounded only so that a loop that was not woken is a failed test.
 
-use circflow::base::{limits, Id};
+use circflow::base::{limits, Budget, Id};
 use circflow::conflux::Role;
 use circflow::hub::*;
 use circflow::wire::conflux::Nonce;
@@ -216,12 +216,19 @@ fn a_token_comes_out_once_whoever_goes_first() {
 
 struct Set {
     nonce: u8,
-    meter: SetMeter,
+    standing: Standing,
     held: Vec<u64>,
+}
+
+impl Set {
+    fn bytes(&self) -> u64 {
+        self.held.iter().sum()
+    }
 }
 
 /// An engine with no behaviour but what touches the hub.
 struct Engine {
+    budget: Budget,
     port: Port<Tokens>,
     waker: Arc<Waker>,
     sets: BTreeMap<Id, Set>,
@@ -241,6 +248,7 @@ struct Counts {
     full: AtomicU32,
     freed: AtomicU32,
     victims: AtomicU32,
+    named: AtomicU32,
 }
 
 struct World {
@@ -270,9 +278,11 @@ impl World {
 impl Engine {
     fn new(world: &World, tag: u16) -> Engine {
         let waker = Arc::<Waker>::default();
-        let port = world.hub.join_engine(tag, waker.notify(), 1 << 20).unwrap();
+        let port = world.hub.join_engine(tag, waker.notify()).unwrap();
         let (sets, legs, homes) = Default::default();
-        Engine { port, waker, sets, legs, homes, keys: Vec::new() }
+        let mut budget = Budget::new(1 << 20);
+        port.share(&mut budget);
+        Engine { budget, port, waker, sets, legs, homes, keys: Vec::new() }
     }
 
     fn step(&mut self, world: &World, dice: &mut Dice) {
@@ -305,23 +315,36 @@ impl Engine {
                 }
             }
             12 => {
-                let victim = self.sets.iter().find(|(_, set)| set.meter.is_named()).map(|(&id, _)| id);
+                let victim = self.sets.iter().find(|(_, set)| set.standing.is_named()).map(|(&id, _)| id);
                 if let Some(id) = victim {
                     self.end_set(world, id);
                 }
-                if let Some(set) = pick_key(&self.sets, dice).and_then(|id| self.sets.get_mut(&id)) {
-                    let bytes = dice.roll(5000);
-                    if set.meter.hold(bytes, dice.roll(1000)).is_ok() {
-                        set.held.push(bytes);
-                    }
-                    if set.held.len() > 4 {
-                        set.meter.take(set.held.remove(0), dice.roll(1000));
-                    }
-                }
+                self.hold(world, dice);
             }
             _ => {
                 self.hear(world, dice.roll(9) as usize);
             }
+        }
+    }
+
+    /// A set holds more, or less; where there is no room, somebody is named.
+    fn hold(&mut self, world: &World, dice: &mut Dice) {
+        let Some(set) = pick_key(&self.sets, dice).and_then(|id| self.sets.get_mut(&id)) else { return };
+        let bytes = 1 + dice.roll(5000);
+        if self.budget.ask(bytes).is_ok() {
+            self.budget.hold(bytes);
+            set.held.push(bytes);
+            set.standing.grew(set.bytes(), dice.roll(1000));
+        } else if let Some(victim) = self.port.name_worst(1000) {
+            World::count(&world.counts.named);
+            if victim.engine == self.port.tag() {
+                self.end_set(world, victim.id);
+            }
+            return;
+        }
+        if set.held.len() > 4 {
+            self.budget.let_go(set.held.remove(0));
+            set.standing.settle(set.bytes(), dice.roll(1000));
         }
     }
 
@@ -330,8 +353,8 @@ impl Engine {
         let id = world.id(self.port.tag());
         match self.port.claim(Role::Exit, &nonce(number), id) {
             Claim::Ours => {
-                let meter = self.port.open_set_meter(id, 1 << 16);
-                self.sets.insert(id, Set { nonce: number, meter, held: Vec::new() });
+                let standing = Standing::new(self.port.ledger(), id);
+                self.sets.insert(id, Set { nonce: number, standing, held: Vec::new() });
             }
             Claim::Home(home) if home.tag() == self.port.tag() => assert!(self.sets.contains_key(&home.set)),
             Claim::Home(home) => match self.port.join(&home, u64::from(number), id) {
@@ -399,6 +422,7 @@ impl Engine {
         let legs: Vec<Id> = self.homes.iter().filter(|(_, home)| home.2 == id).map(|(&key, _)| key).collect();
         legs.into_iter().for_each(|leg| self.close_home(world, leg));
         if let Some(set) = self.sets.remove(&id) {
+            self.budget.let_go(set.bytes());
             self.port.release(Role::Exit, &nonce(set.nonce), id);
         }
     }
@@ -470,11 +494,12 @@ fn engines_come_and_go() {
     let asking = std::thread::spawn(move || {
         let mut victims = Vec::new();
         while !stop.load(Relaxed) {
-            assert!(asker.hub.meter().bytes() <= 60_000);
+            // With what is to come back.
+            assert!(asker.hub.process().reserved() <= 60_000 + 60_000 / 8);
             victims.clear();
             let found = asker.hub.reclaim(20_000, usize::MAX, &mut victims);
             assert_eq!(found, victims.iter().map(|victim| victim.bytes).sum::<u64>());
-            assert!(victims.iter().all(|victim| victim.set.0 >> 48 == u64::from(victim.engine)));
+            assert!(victims.iter().all(|victim| victim.id.0 >> 48 == u64::from(victim.engine)));
             asker.counts.victims.fetch_add(victims.len() as u32, Relaxed);
             std::thread::yield_now();
         }
@@ -511,8 +536,10 @@ fn engines_come_and_go() {
     asking.join().unwrap();
 
     world.ledger.check();
-    assert_eq!((world.hub.engines(), world.hub.claims(), world.hub.meter().bytes()), (0, 0, 0));
-    let Counts { joined, accepted, refused, not_there, delivered, full, freed, victims } = &world.counts;
-    let happened = [joined, accepted, refused, not_there, delivered, full, freed, victims].map(|n| n.load(Relaxed));
+    assert_eq!((world.hub.engines(), world.hub.claims(), world.hub.process().reserved()), (0, 0, 0));
+    assert_eq!(world.hub.process().returning(), 0, "and nothing is expected of anybody");
+    let Counts { joined, accepted, refused, not_there, delivered, full, freed, victims, named } = &world.counts;
+    let happened =
+        [joined, accepted, refused, not_there, delivered, full, freed, victims, named].map(|n| n.load(Relaxed));
     assert!(happened.iter().all(|&count| count > 0), "all of it happened: {happened:?}");
 }

@@ -5,7 +5,7 @@
 
 mod hub {
     use circflow::base::sync::Arc;
-    use circflow::base::Id;
+    use circflow::base::{Budget, Id};
     use circflow::conflux::Role;
     use circflow::hub::*;
     use circflow::wire::conflux::Nonce;
@@ -347,7 +347,7 @@ mod hub {
     fn one_of_two_becomes_home() {
         check(|| {
             let hub = hub();
-            let ports = [1, 2].map(|tag| hub.join_engine(tag, quiet(), u64::MAX).ok().unwrap());
+            let ports = [1, 2].map(|tag| hub.join_engine(tag, quiet()).ok().unwrap());
             let claimants = ports.map(|port| {
                 thread::spawn(move || {
                     let claim = port.claim(Role::Exit, &nonce(), Id(u64::from(port.tag())));
@@ -376,10 +376,10 @@ mod hub {
             let freed = Arc::new(AtomicBool::new(false));
             let seen = Arc::clone(&freed);
             let wake: Notify = std::sync::Arc::new(move |_| assert!(!seen.load(SeqCst)));
-            let home = hub.join_engine(1, wake, u64::MAX).ok().unwrap();
+            let home = hub.join_engine(1, wake).ok().unwrap();
             let waker = Arc::new(Waker::new());
             let woken = Arc::clone(&waker);
-            let ours = hub.join_engine(2, std::sync::Arc::new(move |_| woken.notify()), u64::MAX).ok().unwrap();
+            let ours = hub.join_engine(2, std::sync::Arc::new(move |_| woken.notify())).ok().unwrap();
             assert!(matches!(home.claim(Role::Exit, &nonce(), FAR), Claim::Ours));
             let Claim::Home(of) = ours.claim(Role::Exit, &nonce(), NEAR) else { panic!() };
             let asking = thread::spawn(move || {
@@ -404,7 +404,7 @@ mod hub {
     fn a_nonce_outlives_no_engine() {
         check(|| {
             let hub = hub();
-            let [home, ours] = [1, 2].map(|tag| hub.join_engine(tag, quiet(), u64::MAX).ok().unwrap());
+            let [home, ours] = [1, 2].map(|tag| hub.join_engine(tag, quiet()).ok().unwrap());
             assert!(matches!(home.claim(Role::Exit, &nonce(), FAR), Claim::Ours));
             let going = thread::spawn(move || drop(home));
             if let Claim::Home(of) = ours.claim(Role::Exit, &nonce(), NEAR) {
@@ -426,25 +426,88 @@ mod hub {
 
     /// Two engines under one cap: never above it, and nothing is left behind.
     #[test]
-    fn meters_are_exact() {
+    fn reserves_are_exact() {
         check(|| {
             let hub = hub();
-            let held = [1, 2].map(|tag| hub.join_engine(tag, quiet(), 8).ok().unwrap()).map(|port| {
+            let held = [1, 2].map(|tag| hub.join_engine(tag, quiet()).ok().unwrap()).map(|port| {
                 let hub = hub.clone();
                 thread::spawn(move || {
-                    let set = port.open_set_meter(NEAR, 6);
-                    let first = set.hold(6, 1);
-                    assert!(hub.meter().bytes() <= 10);
-                    assert!(first.is_err() || set.hold(1, 1) == Err(Over(Level::Set)));
-                    (port, set, first.is_ok())
+                    let mut budget = Budget::new(8);
+                    port.share(&mut budget);
+                    let first = budget.ask(6).map(|()| budget.hold(6));
+                    assert!(hub.process().reserved() <= 10);
+                    (port, budget, first.is_ok())
                 })
             });
             let held = held.map(|thread| thread.join().unwrap());
-            let sets: u64 = held.iter().map(|(_, set, _)| set.meter().bytes()).sum();
             assert_eq!(held.iter().filter(|(_, _, held)| *held).count(), 1);
-            assert_eq!(hub.meter().bytes(), sets);
+            assert_eq!(hub.process().reserved(), held.iter().map(|(_, budget, _)| budget.used()).sum::<u64>());
             drop(held);
-            assert_eq!(hub.meter().bytes(), 0);
+            assert_eq!(hub.process().reserved(), 0);
+        });
+    }
+
+    struct Weights;
+
+    impl Traffic for Weights {
+        type Join = u8;
+        type ToHome = u16;
+        type ToLeg = u16;
+    }
+
+    /// What crosses is counted once, whoever looks when, and whoever goes.
+    #[test]
+    fn what_crosses_is_counted_once() {
+        check(|| {
+            let hub = Hub::<Weights>::new(&Config { seed: [7; 32], held_bytes_max: 10 });
+            let [ours, home] = [1, 2].map(|tag| hub.join_engine(tag, quiet()).ok().unwrap());
+            let mut budgets = [&ours, &home].map(|port| {
+                let mut budget = Budget::new(10);
+                port.share(&mut budget);
+                budget
+            });
+            assert!(matches!(home.claim(Role::Exit, &nonce(), FAR), Claim::Ours));
+            let Claim::Home(of) = ours.claim(Role::Exit, &nonce(), NEAR) else { panic!() };
+            let Ok(leg) = ours.join(&of, 1, NEAR) else { panic!() };
+            let (_, end) = home.poll_join().unwrap().accept(FAR);
+            budgets.iter_mut().for_each(|budget| budget.ask(4).unwrap());
+            let [mut near, mut far] = budgets;
+            near.cross(4);
+            assert_eq!(leg.send(4), Ok(()));
+            far.rest();
+            let reading = thread::spawn(move || {
+                if let News::Item(cost) = end.poll() {
+                    far.adopt(cost.into());
+                    far.ask(cost.into()).unwrap();
+                    far.hold(cost.into());
+                }
+                drop(end);
+                (home, far)
+            });
+            near.settle();
+            let left = near.used();
+            assert!(left == 4 || left == 0);
+            drop((leg, near));
+            let (_home, far) = reading.join().unwrap();
+            assert_eq!((far.used(), hub.process().reserved()), (4, 4));
+        });
+    }
+
+    /// An engine that goes as another one names its sets owes nothing.
+    #[test]
+    fn whoever_is_gone_owes_nothing() {
+        check(|| {
+            let hub = hub();
+            let [ours, other] = [1, 2].map(|tag| hub.join_engine(tag, quiet()).ok().unwrap());
+            let standing = Standing::new(other.ledger(), FAR);
+            standing.grew(5, 1);
+            let going = thread::spawn(move || {
+                drop(standing);
+                drop(other);
+            });
+            let _ = ours.name_worst(9);
+            going.join().unwrap();
+            assert_eq!(hub.process().returning(), 0);
         });
     }
 
@@ -452,9 +515,9 @@ mod hub {
     fn a_victim_is_named_once() {
         check(|| {
             let hub = hub();
-            let port = hub.join_engine(1, quiet(), 10).ok().unwrap();
-            let set = port.open_set_meter(NEAR, 10);
-            set.hold(5, 1).unwrap();
+            let port = hub.join_engine(1, quiet()).ok().unwrap();
+            let standing = Standing::new(port.ledger(), NEAR);
+            standing.grew(5, 1);
             let other = hub.clone();
             let asking = thread::spawn(move || other.reclaim(1, 9, &mut Vec::new()));
             let ours = hub.reclaim(1, 9, &mut Vec::new());

@@ -19,6 +19,11 @@ impl Id {
         (self.0 as u32) & INDEX_MASK
     }
 
+    /// Who gave it out: which arena, of which engine.
+    pub fn owner(self) -> u16 {
+        (self.0 >> 48) as u16
+    }
+
     fn generation(self) -> u32 {
         (self.0 >> INDEX_BITS) as u32 & GENERATION_MAX
     }
@@ -147,6 +152,11 @@ impl<T: Default> Arena<T> {
     }
 
     /// Everything alive, and vacant places' defaults.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().map(|slot| &slot.value)
+    }
+
+    /// The same, to change.
     pub fn all_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.slots.iter_mut().map(|slot| &mut slot.value)
     }

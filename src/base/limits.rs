@@ -249,6 +249,18 @@ pub const SPARES_BATCH: usize = LINK_ROOM / 2;
 /// are freed.
 pub const SPARES_MAX: usize = 64 * LINK_ROOM;
 
+/// Bytes that an engine reserves of the hub's at a time, at most: some 120 messages, so that of so many that are held
+/// one asks the hub. Of a full hub, 256 engines can have 16 MiB reserved and not used.
+pub const HELD_BLOCK: u64 = 64 << 10;
+
+/// A block is no larger than this part of the hub's cap, so that one engine does not reserve a small cap for itself:
+/// [`HELD_BLOCK`] from 64 MiB on, and exact reserves below 1 KiB.
+pub const HELD_BLOCK_SHARE: u64 = 1024;
+
+/// What victims on other engines are to give back counts as given back, up to this part of the hub's cap: an eighth is
+/// room for thousands of messages until their loops have turned, and all that a loop that hangs can cost the others.
+pub const RETURNING_SHARE: u64 = 8;
+
 /// Bytes that all engines of one hub may hold: four engines at [`ENGINE_HELD_BYTES_DEFAULT`].
 pub const HUB_HELD_BYTES_DEFAULT: u64 = 1 << 30;
 
@@ -293,3 +305,7 @@ pub const CLOCK_LEAP_MAX: u64 = 365 * 24 * CLOCK_LEAP;
 
 /// A step back that is logged; smaller ones are only counted, as clocks that differ from core to core make many.
 pub const CLOCK_BACK: u64 = 1_000_000_000;
+
+/// Victims that one call may make for what it has to hold: a message needs one, and who gives tokens of a greater cost
+/// than all that so many hold is refused.
+pub const VICTIMS_STEP: usize = 16;

@@ -1,8 +1,9 @@
-//! What every other floor stands on: time, ids, pools, timers, who holds what, limits.
+//! What every other floor stands on: time, ids, pools, timers, budgets, who holds what, limits.
 //!
 //! Nothing here knows what a circuit is, and nothing here calls on another floor.
 
 pub mod arena;
+pub mod budget;
 pub mod consensus;
 pub mod holders;
 pub mod limits;
@@ -12,6 +13,7 @@ pub mod time;
 pub mod timer;
 
 pub use arena::{Arena, Id, IdError};
+pub use budget::{Budget, Over};
 pub use holders::Holders;
 pub use pool::Pool;
 pub use time::{Clock, Nanos};

@@ -98,15 +98,20 @@ impl Lanes {
         self.weigh_above(index);
     }
 
-    /// Takes the first message with its cost; its bytes go into `buffer`.
-    pub fn pop(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
+    /// What is in them costs so much.
+    pub fn bytes(&self) -> u64 {
+        self.0.iter().map(|node| node.lane.bytes()).sum()
+    }
+
+    /// Takes the first message of what leaves; its bytes go into `buffer`.
+    pub fn pop(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
         let Some(lane) = self.top() else { return Ok(None) };
-        let taken = store.pop(lane, buffer)?;
+        let taken = store.pop_leaving(lane, buffer)?;
         self.settle(store);
         Ok(taken)
     }
 
-    /// Drops copied messages until a token is the first or `budget` runs out, which counts down with each.
+    /// Drops copied messages of what leaves until a token is the first or `budget` runs out, which each counts down.
     pub fn free(&mut self, store: &mut Store, budget: &mut u32) {
         while let Some(lane) = self.top().filter(|lane| *budget > 0 && !lane.begins_with_token()) {
             while *budget > 0 && store.drop_copied(lane) {
@@ -178,7 +183,7 @@ mod tests {
                 }
                 lanes.put(lane, &store);
             } else {
-                let taken = lanes.pop(&mut store, &mut []).unwrap().map(|(delivery, _)| delivery.number);
+                let taken = lanes.pop(&mut store, &mut []).unwrap().map(|delivery| delivery.number);
                 let least = list.iter().map(|&(number, _)| number).min();
                 assert_eq!(taken, least);
                 assert_eq!(lanes.is_empty(), list.len() <= 1);

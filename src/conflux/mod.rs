@@ -9,6 +9,7 @@ pub mod handshake;
 mod lanes;
 mod leg;
 pub mod manager;
+mod message;
 pub mod set;
 pub mod store;
 pub mod teardown;

@@ -3,8 +3,9 @@
 //! A [`Lane`] is a list of messages whose numbers only grow. One leg delivers in order, so each leg has a lane, and the
 //! set merges the lanes' heads: no heap, no sorting, no memory for holes.
 
+pub use super::message::{Delivery, Message, Token, TooSmall};
 use crate::base::pool::{Pool, Slot};
-use crate::base::{Id, Nanos};
+use crate::base::{Budget, Id, Nanos};
 use crate::wire::{cell::CELL_BODY_LEN, Command};
 
 /// What a copied message costs: its whole slot, however short its body.
@@ -12,55 +13,6 @@ pub const COPY_COST: u32 = size_of::<Held<Copy>>() as u32;
 
 /// What a held token costs at least: its slot. So a cap on bytes also bounds tokens that claim to cost nothing.
 pub const TOKEN_COST_MIN: u32 = size_of::<Held<Kept>>() as u32;
-
-/// A relay message as the host feeds it.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
-    /// Relay command.
-    pub command: Command,
-    /// The hop it came from.
-    pub hop: u8,
-    /// Stream id, 0 for none.
-    pub stream_id: u16,
-    /// Its bytes, copied only if it has to be held without a token.
-    pub body: &'a [u8],
-    /// The host keeps the message, and this is its name.
-    pub token: Option<Token>,
-}
-
-/// A host's name for a message that stays the host's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Token {
-    /// Any number.
-    pub token: u64,
-    /// Bytes the host says it costs to hold.
-    pub cost: u32,
-}
-
-/// A message whose turn has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Delivery {
-    /// Its absolute number.
-    pub number: u64,
-    /// The leg it came on, or none when that has gone.
-    pub leg: Id,
-    /// What the host calls the leg.
-    pub tag: u64,
-    /// Relay command.
-    pub command: Command,
-    /// Stream id.
-    pub stream_id: u16,
-    /// Bytes written to the buffer; 0 with a token.
-    pub body_len: u16,
-    /// Length of the body, wherever it is.
-    pub len: u16,
-    /// The host's token, the host's again.
-    pub token: Option<Token>,
-}
-
-/// The buffer is too short for the message; nothing was taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooSmall;
 
 /// Messages in growing order of number, linked through the store.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +23,8 @@ pub struct Lane {
     first: u64,
     /// Number of the last message that was ever put in.
     last: u64,
+    /// What its messages cost.
+    bytes: u64,
 }
 
 /// The first number of an empty lane: above all others, so that it loses every comparison.
@@ -78,7 +32,7 @@ pub const NOTHING: u64 = u64::MAX;
 
 impl Lane {
     /// A lane with nothing in it.
-    pub const EMPTY: Lane = Lane { head: Link::NONE, tail: Link::NONE, first: NOTHING, last: 0 };
+    pub const EMPTY: Lane = Lane { head: Link::NONE, tail: Link::NONE, first: NOTHING, last: 0, bytes: 0 };
 
     /// Number of the first message, [`NOTHING`] when there is none.
     #[inline]
@@ -102,11 +56,18 @@ impl Lane {
         !self.is_empty() && self.head.is_token()
     }
 
-    /// The first message is taken, and this was its header.
+    /// What its messages cost.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The first message is taken; this was its header, and that its cost.
     #[inline(always)]
-    fn advance(&mut self, header: &Header) {
+    fn advance(&mut self, header: &Header, cost: u32) {
         self.head = header.next;
         self.first = header.next_number;
+        self.bytes -= u64::from(cost);
     }
 }
 
@@ -116,9 +77,7 @@ impl Lane {
 pub struct Store {
     copied: Pool<Held<Copy>>,
     tokens: Pool<Held<Kept>>,
-    bytes: u64,
-    bytes_peak: u64,
-    bytes_max: u64,
+    budget: Budget,
     /// Time that has passed and does not count.
     not_counted: Nanos,
     /// Messages looked at, for tests of how much one call does.
@@ -196,13 +155,21 @@ impl Store {
         Store {
             copied: Pool::new(),
             tokens: Pool::new(),
-            bytes: 0,
-            bytes_peak: 0,
-            bytes_max,
+            budget: Budget::new(bytes_max),
             not_counted: 0,
             #[cfg(test)]
             looks: std::cell::Cell::new(0),
         }
+    }
+
+    /// What the messages held cost, and may, those on their way to other engines included.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The same, to change what is not in a lane.
+    pub fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
     }
 
     /// Messages held.
@@ -215,26 +182,15 @@ impl Store {
         self.len() == 0
     }
 
-    /// Cap on what is held.
-    pub fn bytes_max(&self) -> u64 {
-        self.bytes_max
-    }
-
     /// What is held costs.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.budget.used()
     }
 
     /// Something else of the engine's that counts in the same budget took `before` bytes, and takes `after` now: what
-    /// is more has been seen to [fit](Store::fits).
+    /// is more has been [asked for](Store::may_hold).
     pub fn weigh(&mut self, before: u64, after: u64) {
-        self.bytes = self.bytes.saturating_sub(before) + after;
-        self.bytes_peak = self.bytes_peak.max(self.bytes);
-    }
-
-    /// The most it ever cost.
-    pub fn bytes_peak(&self) -> u64 {
-        self.bytes_peak
+        self.budget.weigh(before, after);
     }
 
     /// Memory owned, in use or not.
@@ -252,14 +208,19 @@ impl Store {
         self.tokens.iter().map(|held| held.content).filter(|kept| kept.in_use).map(Kept::token)
     }
 
-    /// True when something that costs `cost` fits under the cap.
-    #[inline]
+    /// True when something that costs `cost` can be held, and nothing has to be asked: else ask the budget first.
+    #[inline(always)]
     pub fn fits(&self, cost: u32) -> bool {
-        self.bytes + u64::from(cost) <= self.bytes_max
+        self.budget.has_room(cost.into())
     }
 
-    /// Puts a message behind all others of a lane. Its number must be above theirs. False when the pools are exhausted
-    /// (at 2^31 messages).
+    /// True when something that costs `cost` can be held, asked for if need be.
+    pub fn may_hold(&mut self, cost: u32) -> bool {
+        self.fits(cost) || self.budget.ask(cost.into()).is_ok()
+    }
+
+    /// Puts a message for which there is room behind all others of a lane. Its number must be above theirs. False when
+    /// the pools are exhausted (at 2^31 messages).
     #[inline(always)]
     #[must_use]
     pub fn push(&mut self, lane: &mut Lane, number: u64, message: &Message<'_>) -> bool {
@@ -283,15 +244,59 @@ impl Store {
             None => self.keep_copy(header, message.body),
         };
         let Some(link) = kept else { return false };
-        self.bytes += u64::from(cost_of(message));
-        self.bytes_peak = self.bytes_peak.max(self.bytes);
+        let cost = u64::from(cost_of(message));
+        self.budget.hold(cost);
         self.append(lane, link, number);
+        lane.bytes += cost;
         true
+    }
+
+    /// Puts a token in a lane that nobody holds any more: it is to be handed back.
+    pub fn push_leaving(&mut self, lane: &mut Lane, number: u64, token: Token) {
+        let header = Header { next_number: NOTHING, next: Link::NONE, ..Header::default() };
+        let Some(link) = self.keep_token(header, token) else { return };
+        let cost = u64::from(token.cost.max(TOKEN_COST_MIN));
+        self.append(lane, link, number);
+        lane.bytes += cost;
+        self.budget.leaves_from_elsewhere(cost);
+    }
+
+    /// Nobody holds what is in some lanes any more, which costs so much: it is to be handed out, or back. From now on
+    /// it is taken by [`Store::pop_leaving`] and [`Store::drop_copied`] alone.
+    pub fn leave(&mut self, bytes: u64) {
+        self.budget.leaves(bytes);
     }
 
     /// Takes the first message of a lane, with its cost; its bytes go into `buffer`.
     #[inline(always)]
     pub fn pop(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
+        let taken = self.take(lane, buffer)?;
+        if let Some((_, cost)) = taken {
+            self.budget.let_go(cost.into());
+        }
+        Ok(taken)
+    }
+
+    /// The same, for a message that goes on to another engine, and is held until that takes it.
+    pub fn pop_to_cross(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
+        let taken = self.take(lane, buffer)?;
+        Ok(taken.map(|(delivery, cost)| {
+            self.budget.crosses(cost.into());
+            delivery
+        }))
+    }
+
+    /// The same, for a lane that leaves.
+    pub fn pop_leaving(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
+        let taken = self.take(lane, buffer)?;
+        Ok(taken.map(|(delivery, cost)| {
+            self.budget.left(cost.into());
+            delivery
+        }))
+    }
+
+    #[inline(always)]
+    fn take(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
         if lane.is_empty() {
             return Ok(None);
         }
@@ -320,8 +325,7 @@ impl Store {
             len: header.body_len,
             token,
         };
-        lane.advance(&header);
-        self.bytes -= u64::from(cost);
+        lane.advance(&header, cost);
         Ok(Some((delivery, cost)))
     }
 
@@ -336,8 +340,8 @@ impl Store {
         held.content.in_use = false;
         let (header, token, cost) = (held.header, held.content.token, held.content.cost.max(TOKEN_COST_MIN));
         self.tokens.put(slot);
-        lane.advance(&header);
-        self.bytes -= u64::from(cost);
+        lane.advance(&header, cost);
+        self.budget.let_go(cost.into());
         Some((token, cost))
     }
 
@@ -406,15 +410,15 @@ impl Store {
         }
     }
 
-    /// Drops the first message of a lane if it is a copied one. False when it is not, or when there is none.
+    /// Drops the first message of a lane that leaves if it is a copied one. False when it is not, or there is none.
     pub fn drop_copied(&mut self, lane: &mut Lane) -> bool {
         if lane.is_empty() || lane.begins_with_token() {
             return false;
         }
         let Some(&header) = self.header_mut(lane.head).map(|header| &*header) else { return false };
         self.copied.put(lane.head.slot());
-        lane.advance(&header);
-        self.bytes -= u64::from(COPY_COST);
+        lane.advance(&header, COPY_COST);
+        self.budget.left(COPY_COST.into());
         true
     }
 
@@ -425,6 +429,7 @@ impl Store {
         } else if let (false, Some(tail)) = (from.is_empty(), self.header_mut(into.tail)) {
             (tail.next, tail.next_number) = (from.head, from.first);
             (into.tail, into.last) = (from.tail, from.last);
+            into.bytes += from.bytes;
         }
     }
 
@@ -550,12 +555,16 @@ mod tests {
         store.join(&mut b, a);
         store.join(&mut b, Lane::EMPTY);
         assert!(store.push(&mut b, 6, &token(6)), "and more can follow");
+        assert_eq!((store.bytes(), b.bytes()), (b.bytes(), 3 * 100 + 2 * u64::from(COPY_COST)));
+        store.leave(b.bytes());
+        assert_eq!((store.bytes(), store.budget().leaving()), (0, b.bytes()));
         assert!(store.drop_copied(&mut b) && store.drop_copied(&mut b) && !store.drop_copied(&mut b));
-        let tokens: Vec<_> = std::iter::from_fn(|| store.pop_token(&mut b)).map(|token| token.0).collect();
+        let next = |store: &mut Store, lane: &mut Lane| store.pop_leaving(lane, &mut []).unwrap();
+        let tokens: Vec<_> = std::iter::from_fn(|| next(&mut store, &mut b)).map(|message| message.number).collect();
         assert_eq!(tokens, [2, 5, 6]);
         let mut none = Lane::EMPTY;
         store.join(&mut none, b);
         assert!(none.is_empty() && !store.drop_copied(&mut none));
-        assert_eq!((store.bytes(), store.len()), (0, 0));
+        assert_eq!((store.budget().leaving(), store.len()), (0, 0));
     }
 }

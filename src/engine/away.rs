@@ -1,15 +1,16 @@
 //! Our circuits that are legs of a set elsewhere: what comes on them crosses to the set's home, and what the set sends
 //! on them comes from there.
 
-use super::crossing::{cause, Crossed, Down, Request, Sender, Up, ENDED};
-use super::elsewhere::Away;
+use super::crossing::{cause, token_down, Crossed, Down, Request, Sender, Up, ENDED};
+use super::elsewhere::{Away, Way};
 use super::insn::Queued;
 use super::remote::BLANK;
 use super::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::base::{limits, Id};
+use crate::conflux::store::COPY_COST;
 use crate::conflux::{Cause, Fault, Lane, Message, Report};
 use crate::congestion::{mirror, Snapshot};
-use crate::hub::{Home, JoinError, Left, News};
+use crate::hub::{Cargo, Home, JoinError, Left, News};
 use crate::queue::{Backlog, Pushed, Refused};
 use crate::reactor::{Heed, Side};
 use crate::wire::conflux::{Link, Switch};
@@ -19,6 +20,9 @@ use zeroize::Zeroizing;
 impl Engine {
     /// Asks the home of a set to take our circuit in. False when that engine has just gone.
     pub(super) fn go_away(&mut self, id: Id, home: &Home<super::Crossing>, link: &Link) -> Result<bool, Fault> {
+        // LINK waits until the home has looked at it.
+        let asking = u64::from(COPY_COST);
+        self.room_for(id, asking)?;
         let (Some(port), Some(circuit)) = (&self.port, self.circuits.get_mut(id)) else { return Ok(false) };
         let (publisher, reader) = mirror();
         let params =
@@ -30,6 +34,7 @@ impl Engine {
             Err(JoinError::Full) => return Err(Fault::LinkLimit),
         };
         circuit.place = Place::Away;
+        self.store.budget_mut().cross(asking);
         circuit.away = Some(Box::new(Away {
             end,
             backlog: Backlog::new(self.marks.cap()),
@@ -48,10 +53,13 @@ impl Engine {
                 slow_start: false,
                 blocked: false,
             },
+            way: Way::default(),
+            asking,
         }));
         // A home that hangs or is poisoned never answers. Once it has, the time for LINKED_ACK is its to measure.
         let wait = self.accepted.as_ref().map_or(limits::LINK_TIMEOUT_DEFAULT, |terms| terms.link_timeout);
         self.alarms.arm_handshake(id, self.clock.latest().saturating_add(wait));
+        self.grew(id);
         self.publish(id);
         Ok(true)
     }
@@ -94,11 +102,27 @@ impl Engine {
 
     /// Sends something to the home of a circuit's set, behind all that waits.
     pub(super) fn send_home(&mut self, id: Id, up: Up) -> Result<(), Error> {
-        let marks = self.marks;
+        let (marks, cost, now) = (self.marks, up.cost(), self.clock.latest());
+        if let Err(fault) = self.room_for(id, cost) {
+            return Err(self.fault(id, fault));
+        }
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else {
             return Err(Misuse::NotALeg.into());
         };
-        match away.backlog.push(&mut Sender(&away.end), up) {
+        self.store.budget_mut().cross(cost);
+        away.look(now);
+        away.way.put(cost, now);
+        let pushed = away.backlog.push(&mut Sender(&away.end), up);
+        if pushed.is_err() {
+            away.way.undo(cost);
+            self.store.budget_mut().uncross(cost);
+        } else {
+            self.grew(id);
+        }
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else {
+            return Err(Misuse::NotALeg.into());
+        };
+        match pushed {
             Ok(Pushed::Through) => Ok(()),
             Ok(Pushed::Kept) => {
                 if away.backlog.len() >= marks.high as usize && !away.paused {
@@ -167,15 +191,14 @@ impl Engine {
     pub(super) fn come_back(&mut self, id: Id, why: Cause) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.take()) else { return };
         self.alarms.cancel_handshake(id);
-        let mut tokens = Vec::new();
+        let mut left = Vec::new();
         let word = away.last_word(why);
-        let Away { end, mut backlog, .. } = *away;
-        end.close(word, |left| match left {
-            Left::Unread(down) => tokens.extend(down.token()),
-            Left::Unsent(up) => tokens.extend(up.token()),
-        });
-        tokens.extend(backlog.take_rest().filter_map(|up| up.token()));
-        self.discard(tokens);
+        let Away { end, mut backlog, asking, .. } = *away;
+        end.close(word, |one| left.push(one));
+        left.extend(backlog.take_rest().map(Left::Unsent));
+        self.store.budget_mut().uncross(asking);
+        self.unload(left, token_down);
+        self.shrank(id);
     }
 
     /// News from the home of a circuit's set.
@@ -203,17 +226,22 @@ impl Engine {
                 away.stalled = true;
                 return self.drain_home(id);
             }
-            match away.end.poll() {
+            let news = away.end.poll();
+            if let News::Item(down) = &news {
+                self.store.budget_mut().adopt(down.cost());
+            }
+            match news {
                 News::Item(Down::Linked(linked)) => {
                     away.link = None;
                     away.linked = Some(linked);
                     self.alarms.cancel_handshake(id);
+                    self.store.budget_mut().uncross(std::mem::take(&mut away.asking));
                     self.queue.push(Queued::LinkedAway { circuit: id });
                 }
                 News::Item(Down::Send { delta, number, message }) => {
                     away.heard += u64::from(message.command() == Command::DATA);
                     if !self.send_away(id, delta, number, &message) {
-                        self.discard(message.token().into_iter().collect());
+                        self.discard(message.token());
                         self.fault(id, Fault::EngineMemory);
                         return;
                     }
@@ -232,6 +260,8 @@ impl Engine {
     /// There may be room for what waits on the way to the home.
     fn drain_home(&mut self, id: Id) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
+        away.end.tell();
+        self.store.budget_mut().tidy();
         let _ = away.backlog.drain(&mut Sender(&away.end));
         if away.paused && away.backlog.len() <= self.marks.low as usize {
             away.paused = false;
@@ -241,11 +271,15 @@ impl Engine {
 
     /// Sends a message of a set elsewhere on our circuit, past no block. False when there is no memory for it.
     fn send_away(&mut self, id: Id, delta: u32, number: u64, message: &Crossed) -> bool {
+        // With a SWITCH, which may have to wait too.
+        if self.room_for(id, message.cost() + u64::from(COPY_COST)).is_err() {
+            return false;
+        }
         let Some(circuit) = self.circuits.get_mut(id) else { return false };
         let (hop, now) = (circuit.config.hops, self.clock.latest());
         let message = &message.message(hop, &BLANK);
         let mut lane = Lane::EMPTY;
-        if !self.store.fits(crate::conflux::store::cost_of(message)) || !self.store.push(&mut lane, 1, message) {
+        if !self.store.push_at(&mut lane, 1, message, now) {
             return false;
         }
         match &mut circuit.padding {
@@ -256,13 +290,17 @@ impl Engine {
                     let switch = Message { command, hop, stream_id: 0, body: &body, token: None };
                     let mut first = Lane::EMPTY;
                     // Where there is none, the peer would take the message for another: better none of the two.
-                    if !self.store.push(&mut first, 1, &switch) {
-                        self.leave_behind(lane);
+                    if !self.store.push_at(&mut first, 1, &switch, now) {
+                        // The token is the caller's to hand back.
+                        let _ = self.store.pop(&mut lane, &mut BLANK.clone());
                         return false;
                     }
+                    circuit.held_bytes += first.bytes();
                     padding.hold(hop, first, now);
                 }
+                circuit.held_bytes += lane.bytes();
                 padding.hold(hop, lane, now);
+                self.grew(id);
                 self.settle_padding(id, now);
             }
             padding => {

@@ -2,11 +2,13 @@
 
 use super::elsewhere::Away;
 use super::{CircuitConfig, CircuitFlags};
-use crate::base::Id;
-use crate::conflux::{Lane, LegIx, Role};
+use crate::base::time::NEVER;
+use crate::base::{Id, Nanos};
+use crate::conflux::{Lane, LegIx, Role, Store};
 use crate::congestion::PathClass;
+use crate::hub::Standing;
 use crate::padding::Padding;
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, Side};
 
 #[derive(Debug)]
 pub(super) struct Circuit {
@@ -21,6 +23,10 @@ pub(super) struct Circuit {
     /// The hop from which a leg's messages come, or [`NO_HOP`] where more than the set must see them: padding, the
     /// reactors, or nobody as it was extended. For every cell, one comparison in place of three.
     pub plain_hop: u16,
+    /// What padding holds back costs.
+    pub held_bytes: u64,
+    /// What others may know of what is held; none before anything was.
+    pub standing: Option<Standing>,
 }
 
 /// No hop has this number.
@@ -42,6 +48,24 @@ impl Circuit {
     pub fn find_plain_hop(&mut self) {
         let is_plain = self.reactor.is_none() && self.padding.is_none() && !self.is_extended();
         self.plain_hop = if is_plain { self.config.hops.into() } else { NO_HOP };
+    }
+
+    /// What it holds: at its edges, behind a block, and on the way to the home of its set.
+    pub fn bytes(&self) -> u64 {
+        let edges = self.reactor.as_ref().map_or(0, |reactor| {
+            reactor.edge_at(Side::Back).lane().bytes() + reactor.edge_at(Side::Next).lane().bytes()
+        });
+        self.held_bytes + edges + self.away.as_ref().map_or(0, |away| away.bytes())
+    }
+
+    /// Since when the oldest of it has waited.
+    pub fn since(&self, store: &Store, now: Nanos) -> Nanos {
+        let edges = self.reactor.iter().flat_map(|reactor| {
+            [Side::Back, Side::Next].into_iter().filter_map(|side| store.since(reactor.edge_at(side).lane(), now))
+        });
+        let held = self.padding.as_ref().and_then(|padding| padding.first_held());
+        let away = self.away.as_ref().map(|away| away.since());
+        edges.chain(held.and_then(|lane| store.since(lane, now))).chain(away).min().unwrap_or(NEVER)
     }
 
     /// True when the flags would give the queue to another owner while padding uses it.
@@ -72,7 +96,16 @@ impl Default for Circuit {
             class: PathClass::Exit,
             sendme_inc: 0,
         };
-        Circuit { place: Place::Closing, config, padding: None, reactor: None, away: None, plain_hop: NO_HOP }
+        Circuit {
+            place: Place::Closing,
+            config,
+            padding: None,
+            reactor: None,
+            away: None,
+            plain_hop: NO_HOP,
+            held_bytes: 0,
+            standing: None,
+        }
     }
 }
 

@@ -111,6 +111,12 @@ pub struct Stats {
     pub held_bytes: u64,
     /// The most ever held.
     pub held_bytes_peak: u64,
+    /// Of the process's cap, what is reserved for them.
+    pub reserved_bytes: u64,
+    /// Of the bytes held, what is on its way to other engines.
+    pub crossing_bytes: u64,
+    /// What is held no longer, and waits to be handed back.
+    pub leaving_bytes: u64,
     /// Memory owned by the store.
     pub pool_bytes: u64,
     /// Times the clock went back.

@@ -1,9 +1,10 @@
 //! What crosses between engines: messages of a leg whose set lives elsewhere, and what that set decides.
 
 use crate::base::{Id, Nanos};
+use crate::conflux::store::{COPY_COST, TOKEN_COST_MIN};
 use crate::conflux::{Cause, Message, Token};
 use crate::congestion::{Params, Reader};
-use crate::hub::{Buffer, End, Refused, Spares, Traffic};
+use crate::hub::{Buffer, Cargo, End, Left, Refused, Spares, Traffic};
 use crate::queue::{Channel, TrySend};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::fault::Fault;
@@ -112,9 +113,32 @@ impl Crossed {
         self.command
     }
 
+    /// What it costs to hold, here and there.
+    pub fn cost(&self) -> u64 {
+        self.token.map_or(COPY_COST, |token| token.cost.max(TOKEN_COST_MIN)).into()
+    }
+
     /// The host's token, if it has one.
     pub fn token(&self) -> Option<Token> {
         self.token
+    }
+}
+
+impl Cargo for Up {
+    fn cost(&self) -> u64 {
+        match self {
+            Up::Message(message) => message.cost(),
+            _ => TOKEN_COST_MIN.into(),
+        }
+    }
+}
+
+impl Cargo for Down {
+    fn cost(&self) -> u64 {
+        match self {
+            Down::Send { message, .. } => message.cost(),
+            Down::Linked(_) => TOKEN_COST_MIN.into(),
+        }
     }
 }
 
@@ -138,10 +162,26 @@ impl Down {
     }
 }
 
-/// An end of a link as a channel that a backlog stands before.
-pub struct Sender<'a, I, O>(pub &'a End<I, O>);
+/// The token in what is left at a home's end.
+pub fn token_up(left: Left<Up, Down>) -> Option<Token> {
+    match left {
+        Left::Unread(up) => up.token(),
+        Left::Unsent(down) => down.token(),
+    }
+}
 
-impl<I, O> Channel<O> for Sender<'_, I, O> {
+/// The token in what is left at a remote leg's end.
+pub fn token_down(left: Left<Down, Up>) -> Option<Token> {
+    match left {
+        Left::Unread(down) => down.token(),
+        Left::Unsent(up) => up.token(),
+    }
+}
+
+/// An end of a link as a channel that a backlog stands before.
+pub struct Sender<'a, I: Cargo, O: Cargo>(pub &'a End<I, O>);
+
+impl<I: Cargo, O: Cargo> Channel<O> for Sender<'_, I, O> {
     fn try_send(&mut self, item: O) -> Result<(), TrySend<O>> {
         match self.0.send(item) {
             // What went as the other end died comes back with the rest that was not taken.

@@ -127,6 +127,7 @@ impl Engine {
                 Effect::Ready => self.queue.push(Queued::Ready { set }),
                 Effect::Close { leg, cause } => self.close(leg, set, cause),
                 Effect::Rest { lanes, next } => {
+                    self.store.leave(lanes.bytes());
                     let run = self.sets.get(set).is_some_and(|state| state.params().is_some());
                     self.queue.push_rest(Rest { set, set_tag, lanes, next, run });
                 }

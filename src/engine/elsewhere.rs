@@ -2,7 +2,8 @@
 //! of its own sets.
 
 use super::crossing::{word, Crossing, Down, Up, LOST};
-use crate::base::Id;
+use crate::base::time::NEVER;
+use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, LegIx, Reach, Report};
 use crate::congestion::{Publisher, Reader};
 use crate::hub::{HomeEnd, LegEnd};
@@ -29,6 +30,55 @@ pub(super) struct Away {
     pub link: Option<Link>,
     /// How it stands, as the host last said.
     pub reported: Report,
+    pub way: Way,
+    /// What the request to the home costs, until it has answered.
+    pub asking: u64,
+}
+
+/// What has been put on the way to another engine.
+#[derive(Default)]
+pub(super) struct Way {
+    /// All that ever was costs so much,
+    put: u64,
+    /// and what has been taken there.
+    taken: u64,
+    since: Nanos,
+}
+
+impl Way {
+    /// Something has been put on the way.
+    pub fn put(&mut self, cost: u64, now: Nanos) {
+        if self.put == self.taken {
+            self.since = now;
+        }
+        self.put = self.put.wrapping_add(cost);
+    }
+
+    /// It was not, after all.
+    pub fn undo(&mut self, cost: u64) {
+        self.put = self.put.wrapping_sub(cost);
+    }
+
+    /// So much has been taken in all. Whatever moves counts as young: what is left stands behind it.
+    pub fn look(&mut self, taken: u64, now: Nanos) {
+        if taken != self.taken {
+            (self.taken, self.since) = (taken, now);
+        }
+    }
+
+    /// What is on the way costs so much.
+    pub fn bytes(&self) -> u64 {
+        self.put.wrapping_sub(self.taken)
+    }
+
+    /// Since when nothing of it has moved, [`NEVER`] when nothing is on the way.
+    pub fn since(&self) -> Nanos {
+        if self.put == self.taken {
+            NEVER
+        } else {
+            self.since
+        }
+    }
 }
 
 /// A leg elsewhere of one of our sets.
@@ -42,6 +92,7 @@ pub(super) struct HomeLeg {
     pub reader: Reader,
     /// DATA sent on it.
     pub committed: u64,
+    pub way: Way,
 }
 
 /// Legs elsewhere, each in a place of its own, by which its timer goes.
@@ -95,6 +146,21 @@ impl HomeLegs {
 }
 
 impl Away {
+    /// What is on the way to the home costs so much.
+    pub fn bytes(&self) -> u64 {
+        self.way.bytes() + self.asking
+    }
+
+    /// Since when nothing of it has moved.
+    pub fn since(&self) -> Nanos {
+        self.way.since()
+    }
+
+    /// Looks at what the home has taken.
+    pub fn look(&mut self, now: Nanos) {
+        self.way.look(self.end.taken(), now);
+    }
+
     /// The last word to the home: why the circuit goes, or that messages go with it which were acknowledged and will
     /// not be sent again.
     pub fn last_word(&self, why: Cause) -> u32 {

@@ -1,6 +1,6 @@
 //! Legs elsewhere of our sets: what their engines heard on them, what we send on them, and how they end.
 
-use super::crossing::{cause, word, Crossed, Down, Sender, Up, LOST};
+use super::crossing::{cause, token_up, word, Crossed, Down, Sender, Up, LOST};
 use super::elsewhere::HomeLeg;
 use super::poll::our_link;
 use super::remote::BLANK;
@@ -8,8 +8,8 @@ use super::verdict::END_NOT_DIRECTORY;
 use super::{Engine, Error};
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::set::Refusal;
-use crate::conflux::{Cause, Fault, Lane, Message, Report};
-use crate::hub::{Left, News};
+use crate::conflux::{Cause, Fault, Lane, LegIx, Message, Report};
+use crate::hub::{Cargo, Left, News};
 use crate::queue::{Pushed, Refused};
 use crate::reactor::Owner;
 use crate::wire::fault::Reach;
@@ -21,13 +21,10 @@ impl Engine {
         let Some((place, leg)) = self.home_legs.remove(id) else { return };
         self.alarms.cancel_elsewhere(place);
         let HomeLeg { end, mut backlog, .. } = leg;
-        let mut tokens = Vec::new();
-        end.close(word(why), |left| match left {
-            Left::Unread(up) => tokens.extend(up.token()),
-            Left::Unsent(down) => tokens.extend(down.token()),
-        });
-        tokens.extend(backlog.take_rest().filter_map(|down| down.token()));
-        self.discard(tokens);
+        let mut left = Vec::new();
+        end.close(word(why), |one| left.push(one));
+        left.extend(backlog.take_rest().map(Left::Unsent));
+        self.unload(left, token_up);
     }
 
     /// True when a message would go on a leg elsewhere: then it is taken along ([`Engine::hold_for_set`]), not sent
@@ -55,12 +52,14 @@ impl Engine {
     }
 
     /// Sends a message on the leg elsewhere that was just chosen for it. False when none was.
+    /// There is room for it.
     pub(super) fn take_along(&mut self, set: Id, message: &Message<'_>) -> bool {
         let Some(state) = self.sets.get_mut(set) else { return false };
         let now = self.clock.latest();
         let stays = state.settled_leg().is_some_and(|leg| !self.circuits.is_ours(leg));
         if let Some(plan) = stays.then(|| state.send_next(message.command == Command::DATA, now)).flatten() {
             let message = Crossed::new(message, &mut self.spares);
+            self.store.budget_mut().cross(message.cost());
             self.cross(plan.leg, plan.delta, plan.number, message);
             return true;
         }
@@ -71,6 +70,7 @@ impl Engine {
         match state.send(message.command, now, &mut self.effects) {
             Ok(plan) => {
                 let message = Crossed::new(message, &mut self.spares);
+                self.store.budget_mut().cross(message.cost());
                 self.cross(plan.leg, plan.delta, plan.number, message);
                 self.apply_effects(set);
                 true
@@ -79,31 +79,48 @@ impl Engine {
         }
     }
 
-    /// Sends a message of a set on a leg elsewhere. It has been counted as sent.
+    /// Sends a message of a set on a leg elsewhere. It has been counted as sent, and as crossing.
     fn cross(&mut self, id: Id, delta: u32, number: u64, message: Crossed) {
         let is_data = message.command() == Command::DATA;
-        let Some((_, leg)) = self.home_legs.find(id) else {
-            self.discard(message.token().into_iter().collect());
-            return;
-        };
+        let down = Down::Send { delta, number, message };
+        let (cost, now) = (down.cost(), self.clock.latest());
+        let Some((_, leg)) = self.home_legs.find(id) else { return self.unload([Left::Unsent(down)], token_up) };
         leg.committed += u64::from(is_data);
-        match leg.backlog.push(&mut Sender(&leg.end), Down::Send { delta, number, message }) {
-            Ok(Pushed::Through) => {}
+        leg.way.look(leg.end.taken(), now);
+        leg.way.put(cost, now);
+        let set = leg.set;
+        match leg.backlog.push(&mut Sender(&leg.end), down) {
+            Ok(Pushed::Through) => self.is_crossing(set, id),
             // From here on the leg counts as blocked, so little can follow.
-            Ok(Pushed::Kept) => self.look_at(id),
+            Ok(Pushed::Kept) => {
+                self.is_crossing(set, id);
+                self.look_at(id);
+            }
             // It is gone, which is news that comes after all that it has brought.
-            Err(Refused::Closed(down)) => self.discard(down.token().into_iter().collect()),
+            Err(Refused::Closed(down)) => {
+                leg.way.undo(cost);
+                self.unload([Left::Unsent(down)], token_up);
+            }
             Err(Refused::Full(down)) => {
-                self.discard(down.token().into_iter().collect());
+                leg.way.undo(cost);
+                self.unload([Left::Unsent(down)], token_up);
                 self.lose(id, Cause::LegLost);
             }
         }
     }
 
+    /// Something of a set is on its way to a leg elsewhere.
+    fn is_crossing(&mut self, set: Id, leg: Id) {
+        let (Some(state), Some(leg)) = (self.sets.get_mut(set), self.home_legs.look(leg)) else { return };
+        // Of this leg: all of them are looked at when it matters.
+        state.crosses(leg.way.bytes(), leg.way.since());
+        state.grew(set, &self.ledger, self.clock.latest());
+    }
+
     /// The same for a message that waited in the set.
     pub(super) fn cross_lane(&mut self, id: Id, set: Id, delta: u32, number: u64, mut lane: Lane) {
         let mut buffer = BLANK;
-        if let Ok(Some((delivery, _))) = self.store.pop(&mut lane, &mut buffer) {
+        if let Ok(Some(delivery)) = self.store.pop_to_cross(&mut lane, &mut buffer) {
             let (command, stream_id, token) = (delivery.command, delivery.stream_id, delivery.token);
             let body = buffer.get(..usize::from(delivery.len)).unwrap_or_default();
             let message = Message { command, hop: 0, stream_id, body, token };
@@ -119,9 +136,17 @@ impl Engine {
     /// Sends LINKED on a leg elsewhere.
     pub(super) fn send_linked(&mut self, id: Id, set: Id) {
         let Some(terms) = self.sets.get(set).map(|state| state.terms()) else { return };
-        let linked = Box::new(our_link(terms));
-        if let Some((_, leg)) = self.home_legs.find(id) {
-            let _ = leg.backlog.push(&mut Sender(&leg.end), Down::Linked(linked));
+        let linked = Down::Linked(Box::new(our_link(terms)));
+        let (cost, now) = (linked.cost(), self.clock.latest());
+        if let Err(fault) = self.room_for(set, cost) {
+            return self.fault_elsewhere(id, fault);
+        }
+        let Some((_, leg)) = self.home_legs.find(id) else { return };
+        self.store.budget_mut().cross(cost);
+        leg.way.put(cost, now);
+        if leg.backlog.push(&mut Sender(&leg.end), linked).is_err() {
+            leg.way.undo(cost);
+            self.store.budget_mut().uncross(cost);
         }
     }
 
@@ -153,6 +178,7 @@ impl Engine {
                 News::Nothing => return self.drain_leg(id),
                 News::Over(word) => return self.leg_gone(id, word),
             };
+            self.store.budget_mut().adopt(up.cost());
             if let Err(fault) = self.hear_up(set, ix, up, now) {
                 self.fault_elsewhere(id, fault);
                 return;
@@ -165,22 +191,14 @@ impl Engine {
         }
     }
 
-    fn hear_up(&mut self, set: Id, ix: crate::conflux::LegIx, up: Up, now: Nanos) -> Result<(), Fault> {
-        let Some(state) = self.sets.get_mut(set) else {
-            self.discard(up.token().into_iter().collect());
-            return Ok(());
+    fn hear_up(&mut self, set: Id, ix: LegIx, up: Up, now: Nanos) -> Result<(), Fault> {
+        let up = match up {
+            Up::Message(message) => return self.hear_message(set, ix, message, now),
+            other => other,
         };
+        let Some(state) = self.sets.get_mut(set) else { return Ok(()) };
         let heard = match up {
-            Up::Message(message) => {
-                let held = state.arrive_from_elsewhere(ix, now, &message.message(0, &BLANK), &mut self.store);
-                if held.is_err() {
-                    self.discard(message.token().into_iter().collect());
-                } else {
-                    state.mark_ready(&mut self.effects);
-                }
-                message.recycle(&mut self.spares);
-                held
-            }
+            Up::Message(_) => Ok(()),
             Up::Switch(switch) => state.handle_switch(ix, now, switch),
             Up::LinkedSent(at) => {
                 state.handshake_sent(ix, at, &mut self.effects);
@@ -193,18 +211,49 @@ impl Engine {
                 Ok(())
             }
         };
-        if self.sets.get(set).is_some_and(|state| state.held() == 1) {
-            self.watch_age(set, now);
-        }
         if !self.effects.is_empty() {
             self.apply_effects(set);
         }
         heard
     }
 
+    /// A message came on a leg elsewhere. Everything is held, as nobody waits for an answer about it.
+    fn hear_message(&mut self, set: Id, ix: LegIx, message: Crossed, now: Nanos) -> Result<(), Fault> {
+        let room = self.room_for(set, message.cost());
+        let held = match self.sets.get_mut(set) {
+            // It has ended, on the way or just now.
+            None => Err(None),
+            Some(state) => room
+                .and_then(|()| state.arrive_from_elsewhere(ix, now, &message.message(0, &BLANK), &mut self.store))
+                .map_err(Some),
+        };
+        match held {
+            Ok(()) => {
+                if let Some(state) = self.sets.get_mut(set) {
+                    state.mark_ready(&mut self.effects);
+                    state.grew(set, &self.ledger, now);
+                    if state.held() == 1 {
+                        self.watch_age(set, now);
+                    }
+                }
+            }
+            Err(_) => {
+                self.store.budget_mut().tidy();
+                self.discard(message.token());
+            }
+        }
+        message.recycle(&mut self.spares);
+        if !self.effects.is_empty() {
+            self.apply_effects(set);
+        }
+        held.or_else(|fault| fault.map_or(Ok(()), Err))
+    }
+
     /// There may be room for what waits on the way to a leg elsewhere, and it may stand otherwise than before.
     fn drain_leg(&mut self, id: Id) {
         if let Some((_, leg)) = self.home_legs.find(id) {
+            leg.end.tell();
+            self.store.budget_mut().tidy();
             let _ = leg.backlog.drain(&mut Sender(&leg.end));
         }
         self.look_at(id);

@@ -300,6 +300,20 @@ impl Queue {
         self.waiting.is_empty()
     }
 
+    /// What messages cost that wait to be sent, on a leg that is chosen.
+    pub fn released_bytes(&self) -> u64 {
+        let cost = |queued: &Queued| match queued {
+            Queued::Released { lane, .. } => lane.bytes(),
+            _ => 0,
+        };
+        self.waiting.iter().map(cost).sum()
+    }
+
+    /// What waits to be handed out or back costs so much.
+    pub fn leaving_bytes(&self) -> u64 {
+        self.rests.iter().map(|rest| rest.lanes.bytes()).sum()
+    }
+
     pub fn peak(&self) -> usize {
         self.peak
     }

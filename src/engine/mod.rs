@@ -19,6 +19,7 @@ mod home;
 mod insn;
 mod legs;
 mod log;
+mod memory;
 mod padding;
 mod poll;
 mod receive;
@@ -43,7 +44,7 @@ use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::{Cause, Effect, Lane, LegIx, Manager, Report, Role, Store, Terms};
 use crate::congestion::{Params, PathClass};
-use crate::hub::{Port, Spares};
+use crate::hub::{Ledger, Port, Spares};
 use crate::padding::{Effect as PaddingEffect, Keys, Machines, Pace, Terms as PaddingTerms};
 use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::command::STREAM_NEEDED;
@@ -70,6 +71,8 @@ pub struct Engine {
     sets: Arena<Controller>,
     streams: Arena<Stream>,
     store: Store,
+    /// Who holds how much of what is in the store.
+    ledger: Arc<Ledger>,
     queue: Queue,
     /// What is left to be freed.
     aside: Aside,
@@ -157,6 +160,7 @@ impl Engine {
             sets: Arena::new(owner(SET_KIND), config.sets_max),
             streams: Arena::new(owner(STREAM_KIND), limits::OBJECTS_MAX),
             store: Store::new(config.held_bytes_max),
+            ledger: Arc::new(Ledger::new(config.tag as u16)),
             queue: Queue::default(),
             aside: Aside::new(),
             paused: false,
@@ -218,6 +222,7 @@ impl Engine {
     pub fn tick(&mut self, now: Nanos) {
         let now = self.enter(now);
         self.hear(now);
+        self.rest();
     }
 
     /// Opens a circuit.
@@ -233,8 +238,7 @@ impl Engine {
         let reactor = if runs { Some(self.reactor(&config)?) } else { None };
         self.enter(now);
         self.check_drained()?;
-        let mut circuit =
-            Circuit { place: Place::Alone, config, padding: None, reactor, away: None, plain_hop: NO_HOP };
+        let mut circuit = Circuit { place: Place::Alone, config, reactor, ..Circuit::default() };
         circuit.find_plain_hop();
         let id = self.circuits.insert(circuit);
         let id = id.map_err(|_| Blocked::Full)?;
@@ -407,7 +411,8 @@ impl Engine {
         if self.store.is_empty() {
             self.alarms.forget_ages();
         }
-        self.store.trim() + self.alarms.trim() + self.spares.trim()
+        self.rest();
+        self.store.trim() + self.alarms.trim() + self.spares.trim() + self.ledger.trim()
     }
 
     /// Figures.
@@ -421,7 +426,10 @@ impl Engine {
             timers: self.alarms.len() as u32 + u32::from(!self.store.is_empty() && self.alarms.beat() != NEVER),
             held: self.store.len() as u64,
             held_bytes: self.store.bytes(),
-            held_bytes_peak: self.store.bytes_peak(),
+            held_bytes_peak: self.store.budget().peak(),
+            reserved_bytes: self.store.budget().reserved(),
+            crossing_bytes: self.store.budget().crossing(),
+            leaving_bytes: self.store.budget().leaving(),
             pool_bytes: self.store.pool_bytes() as u64,
             time_backwards: self.clock.backwards(),
             time_leaps: self.clock.leaps(),
@@ -536,10 +544,6 @@ impl Engine {
         set.since = self.clock.latest();
         let (role, nonce) = (set.role(), set.terms().nonce.clone());
         let id = self.sets.insert(set).map_err(|_| Blocked::Full)?;
-        if let (Some(port), Some(set)) = (&self.port, self.sets.get_mut(id)) {
-            // The set's own cap is kept by the set; this one is part of the process's.
-            set.meter(port.open_set_meter(id, u64::MAX));
-        }
         self.manager.insert(role, &nonce, id);
         Ok(id)
     }
@@ -556,6 +560,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// True for an id of a set, of whatever engine.
+pub fn is_set(id: Id) -> bool {
+    id.owner() & 3 == SET_KIND
 }
 
 /// On a leg it has a number, or moves one.

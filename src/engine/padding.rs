@@ -246,14 +246,19 @@ impl Engine {
         let now = self.clock.latest();
         let tag = self.circuits.lookup(id)?.config.tag;
         let mut lane = Lane::EMPTY;
-        if !self.store.fits(cost_of(message)) || !self.store.push(&mut lane, 1, message) {
+        let room = self.room_for(id, cost_of(message).into());
+        if room.is_err() || !self.store.push_at(&mut lane, 1, message, now) {
             self.with_padding(id, Padding::held_none)?;
             return Err(Blocked::NoRoom.into());
         }
         self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;
+        if let Some(circuit) = self.circuits.get_mut(id) {
+            circuit.held_bytes += lane.bytes();
+        }
         if message.stream_id != 0 || message.command.stream_rule() == StreamRule::Needed {
             self.mark_streams(id);
         }
+        self.grew(id);
         self.settle_padding(id, now);
         Ok(Verdict::of(VerdictKind::Held, id, tag))
     }
@@ -264,7 +269,7 @@ impl Engine {
         if !self.waits_at_edge(id, message.hop) {
             return self.hold_for_circuit(id, message);
         }
-        let fits = self.store.fits(cost_of(message));
+        let (fits, now) = (self.room_for(id, cost_of(message).into()).is_ok(), self.clock.latest());
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
@@ -272,13 +277,14 @@ impl Engine {
         let (tag, most) = (circuit.config.tag, circuit.config.held_sends_max);
         let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
         let edge = reactor.edge(Side::Back);
-        if !fits || edge.own() >= most || !edge.keep_own(message, &mut self.store) {
+        if !fits || edge.own() >= most || !edge.keep_own(message, &mut self.store, now) {
             reactor.backward.wait_for_edge();
             return Err(Blocked::NoRoom.into());
         }
         if message.stream_id != 0 {
             circuit.config.flags.add(CircuitFlags::STREAMS);
         }
+        self.grew(id);
         Ok(Verdict::of(VerdictKind::Held, id, tag))
     }
 
@@ -291,13 +297,19 @@ impl Engine {
     /// Keeps a message for a set whose legs are blocked.
     #[cold]
     pub fn hold_for_set(&mut self, set: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        if self.room_for(set, cost_of(message).into()).is_err() {
+            self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
+            return Err(Blocked::NoRoom.into());
+        }
         if self.take_along(set, message) {
             return Ok(Verdict::of(VerdictKind::Held, Id::NONE, 0));
         }
+        let now = self.clock.latest();
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        if !state.hold(message, &mut self.store, &mut self.effects) {
+        if !state.hold(message, now, &mut self.store, &mut self.effects) {
             return Err(Blocked::NoRoom.into());
         }
+        state.grew(set, &self.ledger, now);
         self.apply_effects(set);
         Ok(Verdict::of(VerdictKind::Held, Id::NONE, 0))
     }
@@ -436,6 +448,9 @@ impl Engine {
                 Effect::Pad(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
                 Effect::Ask(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
                 Effect::Send { hop, held } => {
+                    if let Some(circuit) = self.circuits.get_mut(id) {
+                        circuit.held_bytes -= held.bytes();
+                    }
                     let data = self.store.command_of(&held);
                     let wants_tag = self.count_data(id, hop, data, now);
                     self.queue.push(Queued::Released {

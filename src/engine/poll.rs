@@ -49,10 +49,18 @@ impl Engine {
             if says_something {
                 return true;
             }
-            if let Some(state) = marked.and_then(|set| self.sets.get_mut(set)) {
-                state.unmark_ready();
+            if let Some(set) = marked {
+                self.ran_out(set);
             }
             self.queue.drop_first();
+        }
+    }
+
+    /// No more messages of a set are ready: the mark has done its duty.
+    fn ran_out(&mut self, set: Id) {
+        if let Some(state) = self.sets.get_mut(set) {
+            state.unmark_ready();
+            self.shrank(set);
         }
     }
 
@@ -61,7 +69,10 @@ impl Engine {
     #[inline(always)]
     pub fn poll_into(&mut self, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
         let given = match self.queue.first() {
-            None => return Ok(false),
+            None => {
+                self.rest();
+                return Ok(false);
+            }
             Some(&mut Queued::Ready { set }) => self.take_ready(set, buffer, taker),
             Some(&mut Queued::Edge { circuit, side }) => self.take_waiting(circuit, side, buffer, taker),
             Some(_) => Ok(false),
@@ -97,6 +108,9 @@ impl Engine {
         };
         let (tag, set) = (config.tag, place.leg().map_or(Id::NONE, |(set, _)| set));
         let (padded, last) = (circuit.padding.is_some(), reactor.edge_at(side).waiting() == 0);
+        if last {
+            self.shrank(id);
+        }
         let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
         if heed != Heed::No {
             self.heed(id, side.opposite(), heed);
@@ -121,7 +135,10 @@ impl Engine {
     pub fn poll(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         let mut budget = Budget::default();
         loop {
-            let Some(first) = self.queue.first() else { return Ok(None) };
+            let Some(first) = self.queue.first() else {
+                self.rest();
+                return Ok(None);
+            };
             // A mark stays first until what it stands for has run out.
             match first {
                 &mut Queued::Ready { set } => {
@@ -129,11 +146,7 @@ impl Engine {
                     match self.take_ready(set, buffer, &mut taken) {
                         Ok(true) => return Ok(taken),
                         Ok(false) if std::mem::take(&mut self.paused) => return Ok(None),
-                        Ok(false) => {
-                            if let Some(state) = self.sets.get_mut(set) {
-                                state.unmark_ready();
-                            }
-                        }
+                        Ok(false) => self.ran_out(set),
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
                 }

@@ -3,6 +3,7 @@
 use super::crossing::Up;
 use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
 use crate::base::{Id, Nanos};
+use crate::conflux::store::cost_of;
 use crate::conflux::{Arrival, Fault, LegIx, Message, Role, Terms};
 use crate::reactor::Controller;
 use crate::wire::command::{MULTIPLEXED, STREAM_FORBIDDEN, STREAM_NEEDED};
@@ -65,8 +66,13 @@ impl Engine {
                 Err(fault) => Err(self.fault(id, fault)),
             };
         }
+        let cost = cost_of(message);
+        if !self.store.fits(cost) && !state.is_in_order(ix) {
+            return self.receive_at_the_cap(id, message);
+        }
         match state.arrive(ix, now, message, &mut self.store) {
             Ok(Arrival::Held(number)) => {
+                state.grew(set, &self.ledger, now);
                 if state.held() == 1 {
                     self.watch_age(set, now);
                 }
@@ -77,6 +83,17 @@ impl Engine {
                 self.apply_effects(set);
                 Ok(Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) })
             }
+            Err(fault) => Err(self.fault(id, fault)),
+        }
+    }
+
+    /// The same, where there is no room to hold the message: somebody goes first.
+    #[cold]
+    #[inline(never)]
+    fn receive_at_the_cap(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let (set, _) = self.leg(id)?;
+        match self.room_for(set, cost_of(message).into()) {
+            Ok(()) => self.receive_on_leg(id, message),
             Err(fault) => Err(self.fault(id, fault)),
         }
     }

@@ -4,15 +4,15 @@
 //! the home in the leg's order and is held there until it is taken; what the set sends on that leg crosses the other
 //! way. [`crate::hub`] carries it; `away` is the leg's side, `home` the set's.
 
-use super::crossing::{word, Crossing, ENDED};
-use super::elsewhere::{Away, HomeLeg};
+use super::crossing::{token_down, token_up, word, Crossing, Down, Up, ENDED};
+use super::elsewhere::{Away, HomeLeg, Way};
 use super::{Blocked, Engine, Error, Place};
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::{Cause, Fault, Lane, Message, Role, Token};
-use crate::hub::{Claim, Hub, Join, Left, NotAdmitted, Notify};
+use crate::conflux::{Cause, Fault, Role, Token};
+use crate::hub::{Cargo, Claim, Hub, Join, Left, NotAdmitted, Notify};
 use crate::queue::Backlog;
 use crate::wire::conflux::Link;
-use crate::wire::Command;
+use std::sync::Arc;
 
 /// The hub of engines.
 pub type EngineHub = Hub<Crossing>;
@@ -26,10 +26,11 @@ impl Engine {
         if self.port.is_some() || !self.circuits.is_empty() || !self.sets.is_empty() {
             return Err(self.invalid("an engine joins one hub, before it has circuits or sets"));
         }
-        // The store keeps the engine's own cap, of which held messages are only a part.
-        match hub.join_engine(self.tag as u16, notify, u64::MAX) {
+        match hub.join_engine(self.tag as u16, notify) {
             Ok(port) => {
                 self.spares = port.spares();
+                port.share(self.store.budget_mut());
+                self.ledger = Arc::clone(port.ledger());
                 self.port = Some(port);
                 Ok(())
             }
@@ -72,16 +73,6 @@ impl Engine {
         }
     }
 
-    /// Tokens that came to nothing are the host's again.
-    pub(super) fn discard(&mut self, tokens: Vec<Token>) {
-        let mut lane = Lane::EMPTY;
-        for (token, number) in tokens.into_iter().zip(1..) {
-            let message = Message { command: Command::DATA, hop: 0, stream_id: 0, body: &[], token: Some(token) };
-            let _ = self.store.push(&mut lane, number, &message);
-        }
-        self.leave_behind(lane);
-    }
-
     /// Looks at what the other engines have sent: a bounded number of things.
     #[inline]
     pub(super) fn hear(&mut self, now: Nanos) {
@@ -97,6 +88,7 @@ impl Engine {
         self.alarms.set_busy(more);
         for key in keys.drain(..) {
             if key == Id::NONE {
+                self.close_doomed();
                 self.hear_joins(now);
             } else if self.circuits.is_ours(key) {
                 self.hear_home(key);
@@ -144,12 +136,9 @@ impl Engine {
         let ix = match accepted {
             Ok(ix) => ix,
             Err(why) => {
-                let mut tokens = Vec::new();
-                join.refuse(why, |left| match left {
-                    Left::Unread(up) => tokens.extend(up.token()),
-                    Left::Unsent(down) => tokens.extend(down.token()),
-                });
-                self.discard(tokens);
+                let mut left = Vec::new();
+                join.refuse(why, |one| left.push(one));
+                self.unload(left, token_up);
                 return;
             }
         };
@@ -164,6 +153,7 @@ impl Engine {
             backlog: Backlog::new(limits::HOME_BACKLOG_MAX),
             reader: request.mirror,
             committed: 0,
+            way: Way::default(),
         });
         self.look_at(id);
         self.apply_effects(set);
@@ -172,24 +162,39 @@ impl Engine {
     /// Every token that is on its way, when the engine is freed.
     pub fn leave(&mut self, mut discard: impl FnMut(u64, u32)) {
         let mut back = |token: Option<Token>| token.into_iter().for_each(|token| discard(token.token, token.cost));
+        let mut count = |whose: Result<u64, u64>| match whose {
+            Ok(ours) => self.store.budget_mut().uncross(ours),
+            Err(theirs) => self.store.budget_mut().adopt(theirs),
+        };
         for leg in self.home_legs.all() {
             let HomeLeg { end, mut backlog, .. } = leg;
-            end.close(word(Cause::LegLost), |left| match left {
-                Left::Unread(up) => back(up.token()),
-                Left::Unsent(down) => back(down.token()),
-            });
-            backlog.take_rest().for_each(|down| back(down.token()));
+            let mut left = |one: Left<Up, Down>| {
+                count(cost(&one));
+                back(token_up(one));
+            };
+            end.close(word(Cause::LegLost), &mut left);
+            backlog.take_rest().map(Left::Unsent).for_each(left);
         }
         for circuit in self.circuits.all_mut() {
             let Some(away) = circuit.away.take() else { continue };
             let word = away.last_word(Cause::LegLost);
-            let Away { end, mut backlog, .. } = *away;
-            end.close(word, |left| match left {
-                Left::Unread(down) => back(down.token()),
-                Left::Unsent(up) => back(up.token()),
-            });
-            backlog.take_rest().for_each(|up| back(up.token()));
+            let Away { end, mut backlog, asking, .. } = *away;
+            count(Ok(asking));
+            let mut left = |one: Left<Down, Up>| {
+                count(cost(&one));
+                back(token_down(one));
+            };
+            end.close(word, &mut left);
+            backlog.take_rest().map(Left::Unsent).for_each(left);
         }
         self.port = None;
+    }
+}
+
+/// What it costs, as ours to count no longer, or as the other engine's.
+fn cost<I: Cargo, O: Cargo>(left: &Left<I, O>) -> Result<u64, u64> {
+    match left {
+        Left::Unread(theirs) => Err(theirs.cost()),
+        Left::Unsent(ours) => Ok(ours.cost()),
     }
 }

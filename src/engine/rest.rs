@@ -54,6 +54,12 @@ pub(super) enum Given {
 impl Engine {
     /// Messages that came to nothing: their tokens are handed back in their turn.
     pub(super) fn leave_behind(&mut self, lane: Lane) {
+        self.store.leave(lane.bytes());
+        self.queue_rest(lane);
+    }
+
+    /// The same for what was never held here.
+    pub(super) fn queue_rest(&mut self, lane: Lane) {
         if !lane.is_empty() {
             self.queue.push_rest(Rest::of_nobody(Lanes::of(lane, &self.store)));
         }
@@ -61,6 +67,7 @@ impl Engine {
 
     /// The same for what waited at the head of the instruction queue, in whose place it is.
     pub(super) fn leave_first(&mut self, lane: Lane) {
+        self.store.leave(lane.bytes());
         self.queue.make_rest(Rest::of_nobody(Lanes::of(lane, &self.store)));
     }
 
@@ -76,14 +83,14 @@ impl Engine {
                 let taken = rest.lanes.pop(&mut self.store, buffer)?;
                 rest.next += 1;
                 match taken {
-                    Some((Delivery { command: Command::XOFF | Command::XON, .. }, _)) if rest.run => budget.0 -= 1,
-                    Some((delivery, _)) => return about(What::Deliver(delivery)),
+                    Some(Delivery { command: Command::XOFF | Command::XON, .. }) if rest.run => budget.0 -= 1,
+                    Some(delivery) => return about(What::Deliver(delivery)),
                     None => break,
                 }
             } else {
                 rest.lanes.free(&mut self.store, &mut budget.0);
                 if rest.lanes.begins_with_token() {
-                    let token = rest.lanes.pop(&mut self.store, &mut [])?.and_then(|(delivery, _)| delivery.token);
+                    let token = rest.lanes.pop(&mut self.store, &mut [])?.and_then(|delivery| delivery.token);
                     return token.map_or(Ok(Given::Over), |token| about(What::Discard(token)));
                 }
                 if !rest.lanes.is_empty() {

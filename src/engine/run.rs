@@ -134,14 +134,26 @@ impl Engine {
                 Ok(Verdict::of(VerdictKind::Forward, id, tag))
             }
             Offer::Overrun => Err(self.fault(id, Fault::EdgeOverrun)),
-            Offer::Keep if !self.store.fits(cost_of(cell)) => Err(self.fault(id, Fault::EngineMemory)),
-            Offer::Keep => match reactor.edge(to).keep(cell, &self.marks, &mut self.store) {
-                None => Err(self.fault(id, Fault::EngineMemory)),
-                Some(heed) => {
-                    self.heed(id, from, heed);
-                    Ok(Verdict::of(VerdictKind::Held, id, tag))
-                }
-            },
+            Offer::Keep => self.keep(id, to, cell, now),
+        }
+    }
+
+    /// A cell has to wait at an edge.
+    fn keep(&mut self, id: Id, to: Side, cell: &Message<'_>, now: Nanos) -> Result<Verdict, Error> {
+        if let Err(fault) = self.room_for(id, cost_of(cell).into()) {
+            return Err(self.fault(id, fault));
+        }
+        let Some(Circuit { config, reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else {
+            return Err(Misuse::NotRun.into());
+        };
+        let tag = config.tag;
+        match reactor.edge(to).keep(cell, &self.marks, &mut self.store, now) {
+            None => Err(self.fault(id, Fault::EngineMemory)),
+            Some(heed) => {
+                self.grew(id);
+                self.heed(id, to.opposite(), heed);
+                Ok(Verdict::of(VerdictKind::Held, id, tag))
+            }
         }
     }
 
@@ -178,6 +190,7 @@ impl Engine {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         let (lane, heed) = reactor.edge(Side::Next).cut();
         self.leave_behind(lane);
+        self.shrank(id);
         self.heed(id, Side::Back, heed);
     }
 
@@ -347,8 +360,16 @@ impl Engine {
         let tag = state.tag(ix);
         let verdict = match state.arrive_next(ix, now) {
             Some(number) => Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) },
+            None if !self.store.fits(cost_of(message)) && !state.is_in_order(ix) => {
+                // Somebody goes first.
+                return match self.room_for(set, cost_of(message).into()) {
+                    Ok(()) => self.receive_sequenced_run(now, id, message),
+                    Err(fault) => Err(self.fault(id, fault)),
+                };
+            }
             None => match state.arrive(ix, now, message, &mut self.store) {
                 Ok(Arrival::Held(number)) => {
+                    state.grew(set, &self.ledger, now);
                     if state.held() == 1 {
                         self.watch_age(set, now);
                     }

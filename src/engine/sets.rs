@@ -186,6 +186,9 @@ impl Engine {
         }
         let taken = self.take_ready(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL);
         self.paused = false;
+        if self.sets.get(set).is_some_and(|state| !state.is_ready()) {
+            self.shrank(set);
+        }
         taken
     }
 
@@ -204,6 +207,7 @@ impl Engine {
                 break;
             }
         }
+        self.shrank(set);
         Ok(())
     }
 
@@ -265,7 +269,7 @@ impl Engine {
         if state.params().is_some() {
             return self.take_ready_run(set, buffer, taker);
         }
-        let Some(delivery) = state.next(&mut self.store, self.clock.latest(), buffer)? else { return Ok(false) };
+        let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(false) };
         let set_tag = state.terms().tag;
         if state.is_torn() {
             self.fault_of_set(set, Fault::NumberTwice);
@@ -280,7 +284,7 @@ impl Engine {
         let now = self.clock.latest();
         for _ in 0..limits::FREED_STEP {
             let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
-            let Some(delivery) = state.next(&mut self.store, now, buffer)? else { return Ok(false) };
+            let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(false) };
             let (hop, set_tag) = (state.join_hop(), state.terms().tag);
             let torn = state.is_torn();
             let data = Data { hop, stream_id: delivery.stream_id, len: delivery.len };

@@ -88,7 +88,7 @@ impl Engine {
         let before = streams.ended_bytes();
         if !side.part.is_relay() {
             // What it will be remembered by is there from the beginning: ending it must not fail.
-            if !self.store.fits(streams.cost_of_memory(config.hop, config.stream_id)) {
+            if !self.store.may_hold(streams.cost_of_memory(config.hop, config.stream_id)) {
                 return Err(Blocked::Full.into());
             }
             stream.phase = Phase::Unasked;
@@ -403,7 +403,7 @@ impl Engine {
                 let streams = streams.get_or_insert_with(Box::default);
                 let before = streams.ended_bytes();
                 let cost = streams.cost_of_memory(message.hop, message.stream_id);
-                if opens && !rules.part.is_relay() && !self.store.fits(cost) {
+                if opens && !rules.part.is_relay() && !self.store.may_hold(cost) {
                     return Err(Fault::EngineMemory);
                 }
                 let written = streams.write(&mut self.streams, owner, &rules, now, message);
@@ -476,7 +476,7 @@ impl Engine {
     }
 
     fn speak_in_set(&mut self, set: Id, message: &Message<'_>, now: Nanos) -> bool {
-        let fits = self.store.fits(cost_of(message));
+        let fits = self.room_for(set, cost_of(message).into()).is_ok();
         let Some(state) = self.sets.get_mut(set) else { return true };
         let most = state.terms().held_sends_max.saturating_add(limits::OWN_SENDS_MAX);
         if !fits || state.waiting_to_go() >= most {
@@ -490,14 +490,15 @@ impl Engine {
                 self.released(plan.leg, set, message.hop, plan.delta, plan.number, lane, now);
                 kept
             }
-            None => state.hold(message, &mut self.store, &mut self.effects),
+            None => state.hold(message, now, &mut self.store, &mut self.effects),
         };
+        self.grew(set);
         self.apply_effects(set);
         said
     }
 
     fn speak_on_circuit(&mut self, id: Id, message: &Message<'_>, now: Nanos) -> bool {
-        let fits = self.store.fits(cost_of(message));
+        let fits = self.room_for(id, cost_of(message).into()).is_ok();
         let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.place != Place::Closing) else {
             return true;
         };
@@ -507,13 +508,15 @@ impl Engine {
         if !fits || padding.is_some_and(|padding| padding.waiting_to_go() >= most) {
             return false;
         }
-        if !self.store.push(&mut lane, 1, message) {
+        if !self.store.push_at(&mut lane, 1, message, now) {
             return false;
         }
         if let Some(padding) = &mut circuit.padding {
             // Not admitted as a host's message is: no host waits to be told.
             if padding.is_in_the_way(message.command) {
+                circuit.held_bytes += lane.bytes();
                 padding.hold(message.hop, lane, now);
+                self.grew(id);
                 self.settle_padding(id, now);
                 return true;
             }

@@ -368,6 +368,9 @@ pub(super) fn engine_stats(stats: &engine::Stats) -> circflow_engine_stats {
         lateness: stats.lateness.0,
         unexplained: stats.unexplained,
         time_leaps: stats.time_leaps,
+        reserved_bytes: stats.reserved_bytes,
+        crossing_bytes: stats.crossing_bytes,
+        leaving_bytes: stats.leaving_bytes,
     }
 }
 

@@ -5,8 +5,8 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use super::{convert, door, outside};
-use crate::base::limits;
-use crate::engine::EngineHub;
+use crate::base::{limits, Id};
+use crate::engine::{is_set, EngineHub};
 use crate::hub;
 use libc::{c_void, size_t};
 use std::sync::Arc;
@@ -28,23 +28,27 @@ pub struct circflow_hub_config {
     pub size: size_t,
     /// Random bytes of yours: nonces are looked up under them. All zero is for tests.
     pub seed: [u8; 32],
-    /// Bytes that the sets of all engines together may hold for order. 0: nothing may wait, so the first message out of
-    /// order closes its set. Default 1 GiB.
+    /// Bytes that all engines together may hold, whatever it is: for order, for sending, at edges, and on the way
+    /// between engines. What waits to be handed back to you is not held any more. 0: nothing may wait, so the first
+    /// message out of order closes its set, and the first cell at a full channel its circuit. Default 1 GiB.
     pub held_bytes_max: u64,
 }
 
-/// A set to close, so that there is memory again.
+/// A set or a circuit to close, so that there is memory again.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_victim {
-    /// The engine on which it lives: circflow_set_close() it there, on its thread. It may have ended by then.
+    /// The engine on which it lives: circflow_set_close() or circflow_circuit_close() it there, on its thread. It may
+    /// have ended by then.
     pub engine_tag: u32,
     /// Zero.
     pub reserved: u32,
-    /// The set.
+    /// The set; zero when it is a circuit.
     pub set: circflow_set_id,
     /// What it holds, in bytes.
     pub bytes: u64,
+    /// The circuit; zero when it is a set. A circuit that is a leg can be named for what waits at its own edges.
+    pub circuit: circflow_circuit_id,
 }
 
 /// Figures of a hub. Set size to sizeof before each call.
@@ -59,9 +63,12 @@ pub struct circflow_hub_stats {
     pub reserved: u32,
     /// Sets alive, on all of them.
     pub sets: u64,
-    /// Bytes that they hold for order.
+    /// Bytes that the engines have reserved for what they hold. Each reserves in blocks of up to 64 KiB (less where the
+    /// hub's cap is below 64 MiB), so this is at least what they hold (circflow_engine_stats.held_bytes), and at most a
+    /// block more for each; the same once each has been drained to the end, ticked or trimmed.
     pub held_bytes: u64,
-    /// The most they ever held.
+    /// The most that was ever reserved. It can be above the cap by up to an eighth: what an engine is to close that
+    /// another one has named counts as given back.
     pub held_bytes_peak: u64,
 }
 
@@ -178,9 +185,11 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
     door::enter(engine, |core| core.join_hub(hub, Arc::new(move |call| outside::wake(&host, call))))
 }
 
-/// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets whose oldest held message has
-/// waited longest come first. Answers at once, from any thread; nothing is freed by it, and a set
-/// that was named is not named again until it holds nothing any more.
+/// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets and circuits come first that
+/// have the greatest product of bytes and age of the oldest of them; one that holds less than a quarter of its share of
+/// the cap (cap / holders) only when no larger one is left. Answers at once, from any thread; nothing is freed by it,
+/// and who was named is not named again until it holds nothing any more. When an engine finds no room, circflow does
+/// the same by itself: this is for a host that is short of memory for other reasons.
 ///
 /// @param victims      Entries of room.
 /// @param victim_cap   How many. With too few, the sum is what those hold.
@@ -210,8 +219,9 @@ pub unsafe extern "C-unwind" fn circflow_hub_reclaim(
         victims.add(index).write(circflow_victim {
             engine_tag: u32::from(victim.engine),
             reserved: 0,
-            set: convert::set_id(victim.set),
+            set: convert::set_id(if is_set(victim.id) { victim.id } else { Id::NONE }),
             bytes: victim.bytes,
+            circuit: convert::circuit_id(if is_set(victim.id) { Id::NONE } else { victim.id }),
         });
     }
     count_out.write(found.len());
@@ -236,8 +246,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_get_stats(
         engines: hub.engines() as u32,
         reserved: 0,
         sets: hub.claims() as u64,
-        held_bytes: hub.meter().bytes(),
-        held_bytes_peak: hub.meter().peak(),
+        held_bytes: hub.process().reserved(),
+        held_bytes_peak: hub.process().peak(),
     };
     sized::write(stats, figures)
 }

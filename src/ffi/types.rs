@@ -128,8 +128,11 @@ pub struct circflow_engine_config {
     pub sets_max: u32,
     /// Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
     pub insns_max: u32,
-    /// Bytes that all sets and edges together may hold. 0: nothing may wait, so the first message out of order closes
-    /// its set, and the first cell at a full channel its circuit. Default 256 MiB.
+    /// Bytes that all sets and circuits together may hold: for order, for sending, at edges, and on the way to other
+    /// engines. At the cap the one with the greatest product of bytes and age is closed, by queued instructions
+    /// (CIRCFLOW_ERR_ENGINE_MEMORY), and the call goes on; one that holds less than a quarter of its share (cap /
+    /// holders) only when no larger one is left. 0: nothing may wait, so the first message out of order closes its set,
+    /// and the first cell at a full channel its circuit. Default 256 MiB.
     pub held_bytes_max: u64,
     /// Circuits that circflow runs: cells that wait at an edge when the source is told to pause. Default 64.
     pub edge_high_cells: u32,
@@ -385,10 +388,12 @@ pub struct circflow_engine_stats {
     pub timers: u32,
     /// Streams open on circuits and sets that circflow runs.
     pub streams: u32,
-    /// Messages held now, for order and for sending, those waiting to be discarded included.
+    /// Messages held now, for order, for sending and at edges, those waiting to be discarded included.
     pub held: u64,
-    /// What they cost, in bytes; and, at a client, what is remembered of streams that have ended there, some 10 bytes
-    /// each where ids are used in turn.
+    /// What is held costs so much, in bytes: for order, for sending, at edges, and on the way to other engines until
+    /// they take it; and, at a client, what is remembered of streams that have ended there, some 10 bytes each where
+    /// ids are used in turn. Never above held_bytes_max of the engine. Without what waits to be handed back:
+    /// leaving_bytes.
     pub held_bytes: u64,
     /// The most bytes ever held.
     pub held_bytes_peak: u64,
@@ -411,6 +416,14 @@ pub struct circflow_engine_stats {
     /// Calls that named a time more than an hour later than the one before. One can be a machine that was suspended, or
     /// a wild time: circflow_engine_set_clock().
     pub time_leaps: u64,
+    /// Of the hub's cap, what is reserved for held_bytes: at most a block (64 KiB) above it, and the same at rest, that
+    /// is once the engine has been drained to the end, ticked or trimmed. Without a hub always held_bytes.
+    pub reserved_bytes: u64,
+    /// Of held_bytes, what is on its way to other engines of the hub, or waits for room there.
+    pub crossing_bytes: u64,
+    /// What is held no longer and waits for your drain to hand it out or back, as its set or circuit has ended. It has
+    /// room of its own, as much as held_bytes_max; what is above that takes room from held_bytes until it is drained.
+    pub leaving_bytes: u64,
 }
 
 /// Figures of a set. Set size to sizeof before each call.

@@ -7,6 +7,7 @@
 //! ([`Bell::take`]), then looks. Both change the mark in one step, so either the mark is found set, and the look that
 //! follows it sees the news, or the ear goes to the list again.
 
+use crate::base::budget::Returns;
 use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use crate::base::sync::{yield_now, Arc, Mutex};
 use crate::base::Id;
@@ -26,6 +27,8 @@ pub struct Bell {
     /// True when the list is not empty: a hint, to look without the lock.
     busy: AtomicBool,
     notify: Notify,
+    /// What others have taken of what the engine has sent.
+    pub(super) returns: Arc<Returns>,
 }
 
 #[derive(Default)]
@@ -49,7 +52,12 @@ pub struct Ear {
 impl Bell {
     /// A bell that wakes its engine's loop by `notify`.
     pub fn new(notify: Notify) -> Self {
-        Bell { list: Mutex::default(), busy: AtomicBool::new(false), notify }
+        Bell::of(notify, Returns::default())
+    }
+
+    /// The same for an engine whose memory is counted.
+    pub(super) fn of(notify: Notify, returns: Returns) -> Self {
+        Bell { list: Mutex::default(), busy: AtomicBool::new(false), notify, returns: Arc::new(returns) }
     }
 
     /// Takes no more than `most` of those with news, the longest waiting first, adds what their owner calls them to

@@ -23,27 +23,47 @@
 //! its writer's: who goes first says so in one step, the home that takes its end ([`End::take`]) or the leg that
 //! withdraws. So it does not matter that a home that goes drops the ends it never took, on whatever thread.
 //!
+//! What an item costs is counted by the engine that sent it, until it is taken: the reader writes down how much that
+//! was, for the link and for the writer's engine ([`crate::base::budget::Returns`]), once for all that it reads in a
+//! row ([`End::tell`]). What nobody takes is counted out with the link.
+//!
 //! One thread at a time has an end. A flag needs no room, so a death is seen through a full channel ([`End::over`]).
 
 use super::bell::{Bell, Ear};
 use super::channel::Channel;
+use crate::base::budget::Returns;
 use crate::base::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering::*};
 use crate::base::sync::Arc;
 use crate::base::Id;
+use std::cell::Cell;
 
 /// One end of a link: it reads `I` and writes `O`. Dropped without [`End::close`] it counts as closed without a word,
 /// and what is in its inbox stays for the other end to take back.
-pub struct End<I, O> {
+pub struct End<I: Cargo, O: Cargo> {
     // The mirror of the leg's congestion state belongs here, shared by both ends.
     inbox: Arc<Inbox<I>>,
     /// The other end's.
     outbox: Arc<Inbox<O>>,
+    /// What was read cost so much, and the other end has not been told.
+    read: Cell<u64>,
     closed: bool,
 }
 
+/// What crosses, and is counted.
+pub trait Cargo {
+    /// What it costs to hold.
+    fn cost(&self) -> u64 {
+        0
+    }
+}
+
 /// What the owner of one end reads from, and the other end writes to.
-struct Inbox<T> {
+struct Inbox<T: Cargo> {
     items: Channel<T>,
+    /// What was taken out cost so much; the reader alone changes it.
+    taken: AtomicU64,
+    /// Of the engine that writes here.
+    returns: Arc<Returns>,
     /// From this length on down a writer that waits may go on.
     low: usize,
     /// 0 as long as the owner is there.
@@ -86,14 +106,18 @@ pub enum Left<I, O> {
 }
 
 /// Both ends of a new link: the first one's owner knows it as `key`, the second one's will say (`End::open`).
-pub fn link<A, B>(room: usize, near: &Arc<Bell>, key: Id, far: &Arc<Bell>) -> (End<A, B>, End<B, A>) {
-    let near = Arc::new(Inbox::new(room, Ear::new(near, key), TAKEN));
-    let far = Arc::new(Inbox::new(room, Ear::closed(far), OFFERED));
-    let first = End { inbox: Arc::clone(&near), outbox: Arc::clone(&far), closed: false };
-    (first, End { inbox: far, outbox: near, closed: false })
+pub fn link<A: Cargo, B: Cargo>(room: usize, near: &Arc<Bell>, key: Id, far: &Arc<Bell>) -> (End<A, B>, End<B, A>) {
+    let inbox = Arc::new(Inbox::new(room, Ear::new(near, key), &far.returns, TAKEN));
+    let outbox = Arc::new(Inbox::new(room, Ear::closed(far), &near.returns, OFFERED));
+    (End::new(&inbox, &outbox), End::new(&outbox, &inbox))
 }
 
-impl<I, O> End<I, O> {
+impl<I: Cargo, O: Cargo> End<I, O> {
+    fn new(inbox: &Arc<Inbox<I>>, outbox: &Arc<Inbox<O>>) -> Self {
+        let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
+        End { inbox, outbox, read: Cell::new(0), closed: false }
+    }
+
     /// Whoever holds the second end will read it, or close it. False when the first end was closed before that: it has
     /// handed out what it had sent, and there is nothing to read.
     pub fn take(&self) -> bool {
@@ -133,10 +157,12 @@ impl<I, O> End<I, O> {
         let inbox = &self.inbox;
         let over = self.over();
         let Some(item) = inbox.items.pop() else {
+            self.tell();
             fence(SeqCst);
             self.wake_writer();
             return over.map_or(News::Nothing, News::Over);
         };
+        self.read.set(self.read.get() + item.cost());
         // Sooner than when it is empty, if the mark is seen: the writer fills it while the reader works.
         if inbox.awaited.load(Relaxed) && inbox.items.len() <= inbox.low {
             self.wake_writer();
@@ -159,6 +185,22 @@ impl<I, O> End<I, O> {
         self.outbox.items.pop()
     }
 
+    /// Of what was ever sent, what was taken cost so much, as far as the other end has told.
+    pub fn taken(&self) -> u64 {
+        self.outbox.taken.load(Relaxed)
+    }
+
+    /// Tells the other end, and its engine, what all that was read since the last time costs. Whoever reads has to do
+    /// so before it goes on to other things; a look that finds nothing does it.
+    pub fn tell(&self) {
+        let read = self.read.take();
+        if read > 0 {
+            let taken = &self.inbox.taken;
+            taken.store(taken.load(Relaxed).wrapping_add(read), Relaxed);
+            self.inbox.returns.taken(read);
+        }
+    }
+
     /// Rings for this end itself: its owner has not read all, and will go on in its turn.
     pub fn again(&self) {
         Ear::ring(&self.inbox.ear);
@@ -175,9 +217,11 @@ impl<I, O> End<I, O> {
         self.die(WORDS + u64::from(word));
         if self.take() {
             while let Some(item) = self.inbox.items.pop() {
+                self.read.set(self.read.get() + item.cost());
                 left(Left::Unread(item));
             }
         }
+        self.tell();
         let withdrawn = self.withdraw();
         while let Some(item) = if withdrawn { self.outbox.items.pop() } else { self.take_back() } {
             left(Left::Unsent(item));
@@ -202,8 +246,9 @@ impl<I, O> End<I, O> {
     }
 }
 
-impl<I, O> Drop for End<I, O> {
+impl<I: Cargo, O: Cargo> Drop for End<I, O> {
     fn drop(&mut self) {
+        self.tell();
         if !self.closed {
             self.die(WORDLESS);
             Ear::ring(&self.outbox.ear);
@@ -211,10 +256,19 @@ impl<I, O> Drop for End<I, O> {
     }
 }
 
-impl<T> Inbox<T> {
-    fn new(room: usize, ear: Arc<Ear>, reader: u64) -> Self {
-        let (gone, awaited) = (AtomicU64::new(HERE), AtomicBool::new(false));
-        Inbox { items: Channel::new(room), low: room / 2, gone, awaited, reader: AtomicU64::new(reader), ear }
+impl<T: Cargo> Inbox<T> {
+    fn new(room: usize, ear: Arc<Ear>, returns: &Arc<Returns>, reader: u64) -> Self {
+        let [gone, taken, reader] = [HERE, 0, reader].map(AtomicU64::new);
+        let (items, awaited, returns) = (Channel::new(room), AtomicBool::new(false), Arc::clone(returns));
+        Inbox { items, taken, returns, low: room / 2, gone, awaited, reader, ear }
+    }
+}
+
+/// Both ends are gone.
+impl<T: Cargo> Drop for Inbox<T> {
+    fn drop(&mut self) {
+        let left = std::iter::from_fn(|| self.items.pop()).map(|item| item.cost()).sum();
+        self.returns.lost(left);
     }
 }
 
@@ -227,6 +281,15 @@ const WORDLESS: u64 = WORDS + u32::MAX as u64 + 1;
 const OFFERED: u64 = 0;
 const TAKEN: u64 = 1;
 const WITHDRAWN: u64 = 2;
+
+// For tests: numbers that cost nothing, and one kind that costs what it says.
+impl Cargo for u8 {}
+impl Cargo for u32 {}
+impl Cargo for u16 {
+    fn cost(&self) -> u64 {
+        (*self).into()
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -353,5 +416,25 @@ mod tests {
         home.again();
         home.again();
         assert_eq!(news(&far), [Id(2)]);
+    }
+
+    #[test]
+    fn what_is_taken_is_told_once_for_all_that_was_read() {
+        let bells = [bell(), bell()];
+        let (leg, home) = link::<u16, u16>(4, &bells[0], Id(1), &bells[1]);
+        home.open(Id(2));
+        let told = |at: usize| bells[at].returns.look();
+        (1..=3).for_each(|item| leg.send(10 * item).unwrap());
+        assert_eq!((home.poll(), home.poll(), leg.taken(), told(0)), (News::Item(10), News::Item(20), 0, 0));
+        home.tell();
+        assert_eq!((leg.taken(), told(0)), (30, 30));
+        assert_eq!((home.poll(), home.poll(), leg.taken(), told(0)), (News::Item(30), News::Nothing, 60, 60));
+        (1..=2).for_each(|item| leg.send(item).unwrap());
+        home.send(5).unwrap();
+        let mut left = Vec::new();
+        home.close(0, |item| left.push(item));
+        assert_eq!((left, told(0), leg.taken()), (vec![Left::Unread(1), Left::Unread(2)], 63, 63));
+        drop(leg);
+        assert_eq!(told(1), 5, "nobody took it: counted out with the link");
     }
 }

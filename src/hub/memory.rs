@@ -1,233 +1,292 @@
-//! Who holds how many bytes (B3): a tree of meters, for the process, its engines and their sets, and whom to close when
-//! memory runs short.
+//! Who holds how much, and for how long, as any thread may see it; and whom to close when memory runs short (B3).
+//!
+//! How many bytes there are is the budget's to say ([`crate::base::budget`]); here is who has them. Each set or circuit
+//! that holds something writes that down in a note of its own, two plain stores for a message. The book in which the
+//! victim is looked for ([`Holders`]) is brought up to date with it when somebody grows by a quarter, and when somebody
+//! looks: what it says of a candidate is compared with the candidate's note first.
 
-use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use crate::base::holders::{Holder, Holders, Seat};
+use crate::base::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use crate::base::sync::{Arc, Mutex};
 use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
-/// What something holds, and may hold. What is charged here is charged to the parents too.
-#[derive(Debug)]
-pub struct Meter {
-    bytes: AtomicU64,
-    peak: AtomicU64,
-    cap: u64,
-    level: Level,
-    parent: Option<Arc<Meter>>,
-}
-
-/// Where in the tree a meter stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Level {
-    /// All engines of the hub.
-    Process,
-    /// One engine.
-    Engine,
-    /// One set.
-    Set,
-}
-
-/// A cap has been reached, on this level. Nothing was charged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Over(pub Level);
-
-impl Meter {
-    /// A meter that reads 0.
-    pub fn new(level: Level, cap: u64, parent: Option<Arc<Meter>>) -> Self {
-        Meter { bytes: AtomicU64::new(0), peak: AtomicU64::new(0), cap, level, parent }
-    }
-
-    /// Bytes held.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Relaxed)
-    }
-
-    /// The most ever held.
-    pub fn peak(&self) -> u64 {
-        self.peak.load(Relaxed)
-    }
-
-    /// Bytes that may be held.
-    pub fn cap(&self) -> u64 {
-        self.cap
-    }
-
-    /// Counts bytes that are about to be held, here and in all parents, or nowhere when that would be above a cap. No
-    /// meter ever reads more than its cap. The parents come last, so that what one engine is refused is at no time
-    /// counted against another.
-    pub fn charge(&self, bytes: u64) -> Result<(), Over> {
-        let add = |held: u64| held.checked_add(bytes).filter(|&sum| sum <= self.cap);
-        let Ok(before) = self.bytes.fetch_update(Relaxed, Relaxed, add) else {
-            return Err(Over(self.level));
-        };
-        if let Some(parent) = &self.parent {
-            if let Err(over) = parent.charge(bytes) {
-                self.bytes.fetch_sub(bytes, Relaxed);
-                return Err(over);
-            }
-        }
-        if before + bytes > self.peak.load(Relaxed) {
-            self.peak.fetch_max(before + bytes, Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Counts bytes that are no longer held. More than is held counts as all that is.
-    pub fn credit(&self, bytes: u64) {
-        let take = |held: u64| Some(held.saturating_sub(bytes));
-        let (Ok(before) | Err(before)) = self.bytes.fetch_update(Relaxed, Relaxed, take);
-        debug_assert!(before >= bytes, "more bytes come back than were charged");
-        if let Some(parent) = &self.parent {
-            parent.credit(bytes.min(before));
-        }
-    }
-}
-
-/// What an engine and its sets hold.
-#[derive(Debug)]
-pub(super) struct Ledger {
+/// Those on one engine who hold something.
+#[derive(Debug, Default)]
+pub struct Ledger {
     tag: u16,
-    meter: Arc<Meter>,
-    accounts: Mutex<BTreeMap<Id, Arc<Account>>>,
+    book: Mutex<Book>,
+    /// How many hold something now; the engine alone changes it.
+    live: AtomicU32,
+    /// The engine's clock.
+    now: AtomicU64,
 }
 
-/// What one set holds.
+#[derive(Debug, Default)]
+struct Book {
+    holders: Holders<Id>,
+    places: BTreeMap<Id, (Seat, Arc<Note>)>,
+    /// Named by another engine, to be closed by this one, with what they held then.
+    doomed: Vec<(Id, u64)>,
+}
+
+/// What one set or circuit holds.
 #[derive(Debug)]
-struct Account {
-    set: Id,
-    meter: Meter,
-    /// Since when its oldest held message has waited, [`NEVER`] when there is none.
+struct Note {
+    id: Id,
+    bytes: AtomicU64,
+    /// Since when the oldest of it has waited, [`NEVER`] when there is nothing.
     since: AtomicU64,
-    /// It has been named as a victim.
+    /// From more bytes than these on, the book has to be told. 0 for who is not in it.
+    told: AtomicU64,
+    /// It has been named as a victim, and is not in the book.
     named: AtomicBool,
 }
 
-/// A set's meter, in the hands of its engine. Dropped with the set: what it still reads is no longer held.
+/// A set or circuit that holds something, in the hands of its engine. Dropped, it holds nothing.
 #[derive(Debug)]
-pub struct SetMeter {
+pub struct Standing {
     ledger: Arc<Ledger>,
-    account: Arc<Account>,
+    note: Arc<Note>,
 }
 
-/// A set that is to be closed so that there is room again.
+/// A set or circuit that is to be closed so that there is room again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Victim {
     /// The engine on which it lives.
     pub engine: u16,
-    /// The set.
-    pub set: Id,
+    /// The set, or the circuit.
+    pub id: Id,
     /// What it holds.
     pub bytes: u64,
 }
 
+/// Who would be the victim on one engine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Candidate {
+    /// It has a fair share of the cap.
+    counts: bool,
+    /// Bytes times age; of those that do not count, bytes.
+    weight: u128,
+    bytes: u64,
+    id: Id,
+}
+
 impl Ledger {
-    pub(super) fn new(tag: u16, cap: u64, process: &Arc<Meter>) -> Self {
-        let meter = Arc::new(Meter::new(Level::Engine, cap, Some(Arc::clone(process))));
-        Ledger { tag, meter, accounts: Mutex::new(BTreeMap::new()) }
+    /// Nobody holds anything.
+    pub fn new(tag: u16) -> Self {
+        Ledger { tag, ..Ledger::default() }
     }
 
-    pub(super) fn meter(&self) -> &Meter {
-        &self.meter
+    /// The engine's clock has moved.
+    #[inline]
+    pub fn at(&self, now: Nanos) {
+        self.now.store(now, Relaxed);
     }
 
-    /// Adds those that hold something and have not been named, with their age. The lock is let go every few entries.
-    fn list(&self, out: &mut Vec<(Nanos, u16, Arc<Account>)>) {
-        let mut after = Bound::Unbounded;
-        loop {
-            let accounts = self.accounts.lock();
-            let mut last = None;
-            for (&set, account) in accounts.range((after, Bound::Unbounded)).take(limits::SWEEP_STEP) {
-                last = Some(set);
-                if account.meter.bytes() > 0 && !account.named.load(Relaxed) {
-                    out.push((account.since.load(Relaxed), self.tag, Arc::clone(account)));
+    /// How many hold something.
+    pub fn live(&self) -> u32 {
+        self.live.load(Relaxed)
+    }
+
+    /// Who has to go so that there is room under `cap`, which `holders` share. See [`Holders::worst`].
+    fn candidate(&self, now: Nanos, cap: u64, holders: u32) -> Option<Candidate> {
+        let share = cap / (limits::VICTIM_SHARE * u64::from(holders.max(1)));
+        let mut book = self.book.lock();
+        for looks in 0.. {
+            // As many as `holders` share it, not those in this book.
+            let of_book = u128::from(cap) * u128::from(book.holders.len().max(1)) / u128::from(holders.max(1));
+            let found = book.holders.worst(now, u64::try_from(of_book).unwrap_or(u64::MAX))?;
+            if book.is_up_to_date(&found) || looks == limits::VICTIM_LOOKS {
+                let counts = found.bytes >= share;
+                let age = u128::from(now.saturating_sub(found.since)) + 1;
+                let weight = u128::from(found.bytes) * if counts { age } else { 1 };
+                return Some(Candidate { counts, weight, bytes: found.bytes, id: found.name });
+            }
+        }
+        None
+    }
+
+    /// Names somebody who is in the book. False when it is not there any more.
+    fn name(&self, id: Id) -> bool {
+        let mut book = self.book.lock();
+        let Some((seat, note)) = book.places.remove(&id) else { return false };
+        book.holders.leave(seat);
+        note.named.store(true, Relaxed);
+        true
+    }
+
+    /// Whom other engines have named, to be closed here.
+    pub fn take_doomed(&self) -> Vec<(Id, u64)> {
+        std::mem::take(&mut self.book.lock().doomed)
+    }
+
+    /// Who has to go on this engine, so that there is room under its cap.
+    pub fn worst(&self, now: Nanos, cap: u64) -> Option<Victim> {
+        let found = self.candidate(now, cap, self.live())?;
+        Some(Victim { engine: self.tag, id: found.id, bytes: found.bytes })
+    }
+
+    /// Gives unused memory back.
+    pub fn trim(&self) -> usize {
+        let mut book = self.book.lock();
+        book.doomed.shrink_to_fit();
+        book.holders.trim()
+    }
+}
+
+impl Book {
+    /// True when the book says of somebody what the note says. Else it does from now on.
+    fn is_up_to_date(&mut self, found: &Holder<Id>) -> bool {
+        let Some((_, note)) = self.places.get(&found.name) else {
+            self.holders.leave(found.seat);
+            return false;
+        };
+        let (bytes, since) = (note.bytes.load(Relaxed), note.since.load(Relaxed));
+        if (bytes, since) == (found.bytes, found.since) {
+            return true;
+        }
+        if bytes == 0 {
+            note.told.store(0, Relaxed);
+            self.places.remove(&found.name);
+            self.holders.leave(found.seat);
+        } else {
+            note.told.store(bytes + bytes / 4, Relaxed);
+            self.holders.update(found.seat, bytes, since);
+        }
+        false
+    }
+
+    fn file(&mut self, note: &Arc<Note>) {
+        let (bytes, since) = (note.bytes.load(Relaxed), note.since.load(Relaxed));
+        if note.named.load(Relaxed) {
+            // Not named twice for the same.
+            note.told.store(u64::MAX, Relaxed);
+            return;
+        }
+        note.told.store(bytes + bytes / 4, Relaxed);
+        match self.places.get(&note.id) {
+            Some((seat, there)) if Arc::ptr_eq(there, note) => self.holders.update(*seat, bytes, since),
+            _ => {
+                let seat = self.holders.enter(note.id, bytes, since);
+                if let Some((other, _)) = self.places.insert(note.id, (seat, Arc::clone(note))) {
+                    self.holders.leave(other);
                 }
             }
-            drop(accounts);
-            match last {
-                Some(set) => after = Bound::Excluded(set),
-                None => return,
+        }
+    }
+}
+
+impl Standing {
+    /// Somebody who holds nothing yet.
+    pub fn new(ledger: &Arc<Ledger>, id: Id) -> Self {
+        let (bytes, since) = (AtomicU64::new(0), AtomicU64::new(NEVER));
+        let note = Note { id, bytes, since, told: AtomicU64::new(0), named: AtomicBool::new(false) };
+        Standing { ledger: Arc::clone(ledger), note: Arc::new(note) }
+    }
+
+    /// It holds `bytes` in all now, which is more than before.
+    #[inline]
+    pub fn grew(&self, bytes: u64, now: Nanos) {
+        let note = &*self.note;
+        if note.since.load(Relaxed) == NEVER {
+            note.since.store(now, Relaxed);
+            self.count(1);
+        }
+        note.bytes.store(bytes, Relaxed);
+        self.ledger.at(now);
+        if bytes > note.told.load(Relaxed) {
+            self.ledger.book.lock().file(&self.note);
+        }
+    }
+
+    /// It holds `bytes` in all now, and the oldest of it has waited since `since`, [`NEVER`] when there is nothing.
+    pub fn settle(&self, bytes: u64, since: Nanos) {
+        let note = &*self.note;
+        let was_empty = note.since.load(Relaxed) == NEVER;
+        let since = if bytes == 0 { NEVER } else { since.min(NEVER - 1) };
+        note.bytes.store(bytes, Relaxed);
+        note.since.store(since, Relaxed);
+        if bytes == 0 && note.named.load(Relaxed) {
+            // What it was named for is gone, whoever saw to that.
+            note.named.store(false, Relaxed);
+            note.told.store(0, Relaxed);
+        }
+        match (was_empty, bytes == 0) {
+            (true, false) => self.count(1),
+            (false, true) => self.count(-1),
+            _ => {}
+        }
+        if bytes > note.told.load(Relaxed) {
+            self.ledger.book.lock().file(&self.note);
+        }
+    }
+
+    /// What was last written down.
+    pub fn bytes(&self) -> u64 {
+        self.note.bytes.load(Relaxed)
+    }
+
+    /// Since when its oldest message has waited, as last written down; [`NEVER`] when there is none.
+    pub fn since(&self) -> Nanos {
+        self.note.since.load(Relaxed)
+    }
+
+    /// True when it has been named as a victim.
+    pub fn is_named(&self) -> bool {
+        self.note.named.load(Relaxed)
+    }
+
+    /// One writer, so no step of its own is needed.
+    fn count(&self, more: i32) {
+        let live = &self.ledger.live;
+        live.store(live.load(Relaxed).saturating_add_signed(more), Relaxed);
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.settle(0, NEVER);
+        let mut book = self.ledger.book.lock();
+        // Somebody who came after under the same id keeps its place.
+        if book.places.get(&self.note.id).is_some_and(|(_, there)| Arc::ptr_eq(there, &self.note)) {
+            if let Some((seat, _)) = book.places.remove(&self.note.id) {
+                book.holders.leave(seat);
             }
         }
     }
 }
 
-impl SetMeter {
-    pub(super) fn new(ledger: &Arc<Ledger>, set: Id, cap: u64) -> Self {
-        let meter = Meter::new(Level::Set, cap, Some(Arc::clone(&ledger.meter)));
-        let (since, named) = (AtomicU64::new(NEVER), AtomicBool::new(false));
-        let account = Arc::new(Account { set, meter, since, named });
-        ledger.accounts.lock().insert(set, Arc::clone(&account));
-        SetMeter { ledger: Arc::clone(ledger), account }
-    }
-
-    /// A message is about to be held from `now` on.
-    pub fn hold(&self, bytes: u64, now: Nanos) -> Result<(), Over> {
-        self.account.meter.charge(bytes)?;
-        if self.account.since.load(Relaxed) == NEVER {
-            self.account.since.store(now, Relaxed);
-        }
-        Ok(())
-    }
-
-    /// A held message has been taken, and the oldest of those left has waited since `oldest`, [`NEVER`] when none is.
-    pub fn take(&self, bytes: u64, oldest: Nanos) {
-        self.account.meter.credit(bytes);
-        self.account.since.store(oldest, Relaxed);
-        if self.account.meter.bytes() == 0 {
-            // What it was named for is gone, whoever saw to that.
-            self.account.named.store(false, Relaxed);
-        }
-    }
-
-    /// All that was held is gone.
-    pub fn clear(&self) {
-        self.take(self.account.meter.bytes(), NEVER);
-    }
-
-    /// What the set holds.
-    pub fn meter(&self) -> &Meter {
-        &self.account.meter
-    }
-
-    /// True when the set has been named as a victim.
-    pub fn is_named(&self) -> bool {
-        self.account.named.load(Relaxed)
-    }
+/// Who has to go on any of these engines so that there is room under the cap of all.
+pub(super) fn worst(ledgers: &[Arc<Ledger>], now: Nanos, cap: u64) -> Option<Victim> {
+    let holders = ledgers.iter().fold(0, |sum: u32, ledger| sum.saturating_add(ledger.live()));
+    let candidates = ledgers.iter().filter_map(|ledger| Some((ledger.candidate(now, cap, holders)?, ledger.tag)));
+    let of_the_same_the_first =
+        |(found, tag): &(Candidate, u16)| (found.counts, found.weight, std::cmp::Reverse((*tag, found.id)));
+    let (found, engine) = candidates.max_by_key(of_the_same_the_first)?;
+    Some(Victim { engine, id: found.id, bytes: found.bytes })
 }
 
-impl Drop for SetMeter {
-    fn drop(&mut self) {
-        self.clear();
-        let mut accounts = self.ledger.accounts.lock();
-        // A set that came after under the same id keeps its place.
-        if accounts.get(&self.account.set).is_some_and(|there| Arc::ptr_eq(there, &self.account)) {
-            accounts.remove(&self.account.set);
-        }
+/// Names a victim, to be closed by its own engine. False when it is not there any more.
+pub(super) fn doom(ledger: &Ledger, victim: &Victim) -> bool {
+    let is_there = ledger.name(victim.id);
+    if is_there {
+        ledger.book.lock().doomed.push((victim.id, victim.bytes));
     }
+    is_there
 }
 
-/// See [`Hub::reclaim`](super::Hub::reclaim). Time and memory grow with the number of sets that hold something.
-pub(super) fn reclaim(ledgers: &[Arc<Ledger>], wanted: u64, most: usize, out: &mut Vec<Victim>) -> u64 {
-    let mut found = 0;
-    if wanted == 0 || most == 0 {
-        return found;
-    }
-    let mut accounts = Vec::new();
-    for ledger in ledgers {
-        ledger.list(&mut accounts);
-    }
-    accounts.sort_unstable_by_key(|&(since, _, ref account)| (since, account.set));
-    for (_, engine, account) in accounts {
-        let bytes = account.meter.bytes();
-        if bytes == 0 || account.named.swap(true, Relaxed) {
-            continue;
-        }
-        out.push(Victim { engine, set: account.set, bytes });
-        found = bytes.saturating_add(found);
-        if found >= wanted || out.len() >= most {
-            break;
+/// See [`Hub::reclaim`](super::Hub::reclaim).
+pub(super) fn reclaim(ledgers: &[Arc<Ledger>], cap: u64, wanted: u64, most: usize, out: &mut Vec<Victim>) -> u64 {
+    let now = ledgers.iter().map(|ledger| ledger.now.load(Relaxed)).max().unwrap_or(0);
+    let (mut found, before) = (0, out.len());
+    while found < wanted && out.len() - before < most {
+        let Some(victim) = worst(ledgers, now, cap) else { break };
+        let named = ledgers.iter().any(|ledger| ledger.tag == victim.engine && ledger.name(victim.id));
+        if named {
+            found = victim.bytes.saturating_add(found);
+            out.push(victim);
         }
     }
     found
@@ -237,116 +296,123 @@ pub(super) fn reclaim(ledgers: &[Arc<Ledger>], wanted: u64, most: usize, out: &m
 mod tests {
     use super::*;
 
-    fn tree(process: u64, engine: u64) -> (Arc<Meter>, Arc<Ledger>) {
-        let root = Arc::new(Meter::new(Level::Process, process, None));
-        let ledger = Arc::new(Ledger::new(1, engine, &root));
-        (root, ledger)
+    fn ledgers() -> [Arc<Ledger>; 2] {
+        [1, 2].map(|tag| Arc::new(Ledger::new(tag)))
+    }
+
+    fn hold(ledger: &Arc<Ledger>, id: u64, bytes: u64, since: Nanos) -> Standing {
+        let standing = Standing::new(ledger, Id(id));
+        standing.grew(bytes, since);
+        standing
+    }
+
+    fn victim(engine: u16, id: u64, bytes: u64) -> Victim {
+        Victim { engine, id: Id(id), bytes }
     }
 
     #[test]
-    fn every_level_has_its_cap_and_a_refusal_leaves_no_trace() {
-        for (caps, level) in
-            [([99, 199, 199], Level::Process), ([199, 99, 199], Level::Engine), ([199, 199, 99], Level::Set)]
-        {
-            let (root, ledger) = tree(caps[0], caps[1]);
-            let set = SetMeter::new(&ledger, Id(1), caps[2]);
-            set.hold(98, 1).unwrap();
-            assert_eq!(set.hold(2, 1), Err(Over(level)), "above");
-            assert_eq!([root.bytes(), ledger.meter.bytes(), set.meter().bytes()], [98; 3]);
-            set.hold(1, 1).unwrap();
-            assert!(set.hold(u64::MAX, 1).is_err(), "and no sum overflows");
-            assert_eq!([root.bytes(), ledger.meter.bytes(), set.meter().bytes()], [99; 3], "at the cap");
-            set.take(99, NEVER);
-            assert_eq!([root.bytes(), root.peak()], [0, 99]);
-        }
-    }
-
-    #[test]
-    fn a_set_that_goes_holds_nothing() {
-        let (root, ledger) = tree(100, 100);
-        let sets = [SetMeter::new(&ledger, Id(1), 50), SetMeter::new(&ledger, Id(2), 50)];
-        sets.iter().for_each(|set| set.hold(10, 1).unwrap());
-        let [first, second] = sets;
+    fn who_goes_holds_nothing_and_who_came_after_keeps_the_place() {
+        let [ledger, _] = ledgers();
+        let [first, second] = [1, 2].map(|id| hold(&ledger, id, 10, 1));
+        assert_eq!(ledger.live(), 2);
         drop(first);
-        assert_eq!((root.bytes(), ledger.accounts.lock().len()), (10, 1));
-        let again = SetMeter::new(&ledger, Id(2), 50);
+        let again = hold(&ledger, 2, 20, 1);
         drop(second);
-        assert_eq!((root.bytes(), ledger.accounts.lock().len()), (0, 1), "who came after keeps the place");
+        assert_eq!((ledger.live(), ledger.book.lock().places.len()), (1, 1));
         drop(again);
-        assert!(ledger.accounts.lock().is_empty());
+        assert_eq!((ledger.live(), ledger.book.lock().places.len()), (0, 0));
+        assert!(ledger.book.lock().holders.is_empty());
     }
 
     #[test]
-    fn a_set_that_was_named_and_lived_on_can_be_named_again() {
-        let (_, ledger) = tree(100, 100);
-        let set = SetMeter::new(&ledger, Id(1), 50);
-        set.hold(10, 1).unwrap();
-        let ledgers = [ledger];
+    fn the_most_bytes_for_the_longest_time_are_named_first_and_once() {
+        let ledgers = ledgers();
+        let [one, other] = &ledgers;
+        let holders = [hold(one, 1, 10, 30), hold(other, 2, 20, 10), hold(one, 3, 40, 20), hold(other, 4, 40, 20)];
+        let empty = Standing::new(one, Id(5));
+        one.at(40);
         let mut named = Vec::new();
-        assert_eq!(reclaim(&ledgers, 1, usize::MAX, &mut named), 10);
-        set.take(9, 1);
-        assert_eq!(reclaim(&ledgers, 1, usize::MAX, &mut named), 0, "it still holds what it was named for");
-        set.take(1, NEVER);
-        set.hold(7, 2).unwrap();
-        assert_eq!(reclaim(&ledgers, 1, usize::MAX, &mut named), 7);
-    }
-
-    #[test]
-    fn the_oldest_are_named_first_and_once() {
-        let (root, ledger) = tree(1000, 1000);
-        let other = Arc::new(Ledger::new(2, 1000, &root));
-        let hold = |ledger, id, bytes, now| {
-            let set = SetMeter::new(ledger, Id(id), 1000);
-            set.hold(bytes, now).unwrap();
-            set
-        };
-        let sets = [hold(&ledger, 1, 10, 30), hold(&other, 2, 20, 10), hold(&ledger, 3, 40, 20)];
-        let empty = SetMeter::new(&ledger, Id(4), 1000);
-        let ledgers = [ledger, other];
-        let mut named = Vec::new();
-        assert_eq!(reclaim(&ledgers, 0, usize::MAX, &mut named), 0);
+        assert_eq!(reclaim(&ledgers, 100, 0, usize::MAX, &mut named), 0);
         assert!(named.is_empty(), "nothing is wanted");
-        assert_eq!(reclaim(&ledgers, 21, usize::MAX, &mut named), 60);
-        let victim = |engine, set, bytes| Victim { engine, set: Id(set), bytes };
-        assert_eq!(named, [victim(2, 2, 20), victim(1, 3, 40)], "until it is enough");
-        assert_eq!(sets.each_ref().map(SetMeter::is_named), [false, true, true]);
-        assert_eq!(root.bytes(), 70, "nothing is freed by it");
+        assert_eq!(reclaim(&ledgers, 100, 41, usize::MAX, &mut named), 80);
+        assert_eq!(named, [victim(1, 3, 40), victim(2, 4, 40)], "until it is enough; of the same the first");
+        assert_eq!(holders.each_ref().map(Standing::is_named), [false, false, true, true]);
         named.clear();
-        assert_eq!(reclaim(&ledgers, 20, usize::MAX, &mut named), 10, "less than wanted: there is no more");
-        assert_eq!((named, reclaim(&ledgers, 1, usize::MAX, &mut Vec::new())), (vec![victim(1, 1, 10)], 0));
+        assert_eq!(reclaim(&ledgers, 100, 31, usize::MAX, &mut named), 30, "less than wanted: there is no more");
+        assert_eq!(named, [victim(2, 2, 20), victim(1, 1, 10)]);
+        assert_eq!(reclaim(&ledgers, 100, 1, usize::MAX, &mut named), 0);
         drop(empty);
     }
 
     #[test]
-    fn a_set_is_as_old_as_its_oldest_message() {
-        let (_, ledger) = tree(1000, 1000);
-        let [old, young] = [1, 2].map(|id| SetMeter::new(&ledger, Id(id), 1000));
-        let first = || {
-            let mut accounts = Vec::new();
-            ledger.list(&mut accounts);
-            accounts.sort_by_key(|entry| entry.0);
-            accounts.first().map(|(since, _, account)| (*since, account.set))
-        };
-        old.hold(1, 10).unwrap();
-        young.hold(1, 20).unwrap();
-        old.hold(1, 30).unwrap();
-        assert_eq!(first(), Some((10, Id(1))));
-        old.take(1, 30);
-        assert_eq!(first(), Some((20, Id(2))));
-        young.clear();
-        assert_eq!(first(), Some((30, Id(1))));
-        young.hold(1, 5).unwrap();
-        assert_eq!(first(), Some((5, Id(2))), "the age of an empty set is forgotten");
+    fn who_was_named_and_lived_on_can_be_named_again_once_it_held_nothing() {
+        let [ledger, _] = ledgers();
+        let ledgers = [Arc::clone(&ledger)];
+        let standing = hold(&ledger, 1, 10, 1);
+        let mut named = Vec::new();
+        assert_eq!(reclaim(&ledgers, 100, 1, usize::MAX, &mut named), 10);
+        standing.settle(1, 1);
+        standing.grew(90, 2);
+        assert_eq!(reclaim(&ledgers, 100, 1, usize::MAX, &mut named), 0, "it still holds what it was named for");
+        standing.settle(0, NEVER);
+        standing.grew(7, 2);
+        assert_eq!(reclaim(&ledgers, 100, 1, usize::MAX, &mut named), 7);
+    }
+
+    /// What was drained, and what became younger, without a word to the book.
+    #[test]
+    fn a_candidate_is_as_its_note_says() {
+        let ledgers = ledgers();
+        let [one, _] = &ledgers;
+        let [drained, younger, third] = [90, 80, 20].map(|bytes| hold(one, bytes, bytes, 10));
+        drained.settle(0, NEVER);
+        younger.settle(80, 99);
+        assert_eq!(one.live(), 2);
+        assert_eq!(worst(&ledgers, 100, 100), Some(victim(1, 20, 20)));
+        assert_eq!(one.book.lock().places.len(), 2, "the empty one has left");
+        drained.grew(5, 100);
+        assert_eq!((one.live(), one.book.lock().places.len()), (3, 3));
+        third.settle(19, 99);
+        assert_eq!(worst(&ledgers, 100, 100), Some(victim(1, 80, 80)));
     }
 
     #[test]
-    fn more_sets_than_one_step_looks_at() {
-        let (_, ledger) = tree(u64::MAX, u64::MAX);
-        let count = 2 * limits::SWEEP_STEP as u64 + 1;
-        let sets: Vec<_> = (0..count).map(|id| SetMeter::new(&ledger, Id(id + 1), 9)).collect();
-        sets.iter().for_each(|set| set.hold(1, 1).unwrap());
-        let mut named = Vec::new();
-        assert_eq!(reclaim(&[ledger], u64::MAX, usize::MAX, &mut named), count);
-        assert!(named.windows(2).all(|pair| pair[0].set < pair[1].set), "each once; of the same age, in order of id");
+    fn who_is_below_its_share_is_left_alone_while_a_larger_one_is_there() {
+        let ledgers = ledgers();
+        let [one, other] = &ledgers;
+        let small: Vec<_> = (0..9).map(|id| hold(one, id + 1, 24, 0)).collect();
+        assert_eq!(worst(&ledgers, 1_000_000, 1000).map(|found| found.bytes), Some(24), "all are small");
+        // A tenth of the cap, quartered, is 25.
+        let large = hold(other, 99, 25, 999_999);
+        assert_eq!(worst(&ledgers, 1_000_000, 1000), Some(victim(2, 99, 25)));
+        large.settle(24, 999_999);
+        assert_eq!(worst(&ledgers, 1_000_000, 1000).map(|found| found.engine), Some(1));
+        // Those that hold nothing any more take no share.
+        small.iter().skip(1).for_each(|standing| standing.settle(0, NEVER));
+        large.settle(200, 999_999);
+        assert_eq!(worst(&ledgers, 1_000_000, 1000), Some(victim(2, 99, 200)));
+    }
+
+    #[test]
+    fn the_doomed_are_told_once() {
+        let [ledger, _] = ledgers();
+        let standing = hold(&ledger, 1, 10, 1);
+        assert!(doom(&ledger, &victim(1, 1, 10)) && !doom(&ledger, &victim(1, 1, 10)));
+        assert_eq!((ledger.take_doomed(), ledger.take_doomed()), (vec![(Id(1), 10)], vec![]));
+        assert!(standing.is_named() && ledger.worst(5, 100).is_none());
+    }
+
+    #[test]
+    fn growing_tells_the_book_once_in_a_quarter() {
+        let [ledger, _] = ledgers();
+        let standing = Standing::new(&ledger, Id(1));
+        let mut told = 0;
+        for bytes in 1..=100_000 {
+            let before = standing.note.told.load(Relaxed);
+            standing.grew(bytes, 1);
+            told += u32::from(standing.note.told.load(Relaxed) != before);
+        }
+        assert!(told < 60, "{told}");
+        assert_eq!(ledger.worst(5, 100), Some(victim(1, 1, 100_000)));
     }
 }

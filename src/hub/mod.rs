@@ -7,8 +7,9 @@
 //! - makes a circuit whose LINK belongs to a set elsewhere a *remote leg* ([`Port::join`]): a link ([`End`]) carries
 //!   what comes on the leg to the home, and what the home decides back, both in order;
 //! - hears which of its links have news ([`Port::take_news`]), after the host's `notify` has woken its loop;
-//! - charges what it holds ([`Meter`], [`SetMeter`]), so that the process has one total and one cap, and any thread can
-//!   ask whom to close ([`Hub::reclaim`]).
+//! - reserves what it holds ([`crate::base::Budget`]), so that the process has one total and one cap;
+//! - writes down who holds it ([`Standing`]), so that any thread can ask whom to close ([`Hub::reclaim`]), and an
+//!   engine for which there is no room can name somebody on another one ([`Port::name_worst`]).
 //!
 //! No lock is held while an engine works, nor across a call of the host's: a lock here is held for a look into a table
 //! or a push to a list. What crosses is the engine floor's to say ([`Traffic`]).
@@ -21,16 +22,16 @@ mod port;
 mod spares;
 
 pub use bell::{Bell, Call, Ear, Notify};
-pub use link::{link, End, Left, News, Refused};
-pub use memory::{Level, Meter, Over, SetMeter, Victim};
+pub use link::{link, Cargo, End, Left, News, Refused};
+pub use memory::{Ledger, Standing, Victim};
 pub use port::{Join, JoinError, Port};
 pub use spares::{Buffer, Spares};
 
+use crate::base::budget::Process;
 use crate::base::sync::{Arc, Mutex};
 use crate::base::{limits, Id};
 use crate::conflux::{Manager, Role};
 use crate::wire::conflux::Nonce;
-use memory::Ledger;
 use port::Member;
 use spares::Depot;
 use std::collections::BTreeMap;
@@ -40,9 +41,9 @@ pub trait Traffic: 'static {
     /// What comes with a circuit that becomes a remote leg.
     type Join: Send;
     /// What goes from a remote leg to the home of its set.
-    type ToHome: Send;
+    type ToHome: Send + Cargo;
     /// What goes from the home to a remote leg.
-    type ToLeg: Send;
+    type ToLeg: Send + Cargo;
 }
 
 /// The remote leg's end of its link.
@@ -68,7 +69,7 @@ pub struct Hub<T: Traffic> {
 struct Shared<T: Traffic> {
     claims: Mutex<Manager<Claimed<T>>>,
     members: Mutex<BTreeMap<u16, Arc<Member<T>>>>,
-    meter: Arc<Meter>,
+    process: Arc<Process>,
     depot: Arc<Depot>,
 }
 
@@ -107,16 +108,15 @@ impl<T: Traffic> Hub<T> {
     /// A hub without engines.
     pub fn new(config: &Config) -> Self {
         let claims = Mutex::new(Manager::new(&config.seed));
-        let meter = Arc::new(Meter::new(Level::Process, config.held_bytes_max, None));
+        let process = Arc::new(Process::new(config.held_bytes_max));
         let members = Mutex::new(BTreeMap::new());
-        Hub { shared: Arc::new(Shared { claims, members, meter, depot: Arc::default() }) }
+        Hub { shared: Arc::new(Shared { claims, members, process, depot: Arc::default() }) }
     }
 
-    /// An engine joins, under the tag that its ids carry, with a function that wakes its loop and a cap on the bytes
-    /// it holds. It leaves when its port is dropped.
-    pub fn join_engine(&self, tag: u16, notify: Notify, held_bytes_max: u64) -> Result<Port<T>, NotAdmitted> {
-        let ledger = Arc::new(Ledger::new(tag, held_bytes_max, &self.shared.meter));
-        let member = Arc::new(Member::new(tag, notify, ledger));
+    /// An engine joins, under the tag that its ids carry, with a function that wakes its loop. It leaves when its port
+    /// is dropped.
+    pub fn join_engine(&self, tag: u16, notify: Notify) -> Result<Port<T>, NotAdmitted> {
+        let member = Arc::new(Member::new(tag, notify, &self.shared.process));
         let mut members = self.shared.members.lock();
         if members.contains_key(&tag) {
             return Err(NotAdmitted::TagTaken);
@@ -139,17 +139,16 @@ impl<T: Traffic> Hub<T> {
         self.shared.claims.lock().len()
     }
 
-    /// What all engines hold.
-    pub fn meter(&self) -> &Meter {
-        &self.shared.meter
+    /// What all engines have reserved.
+    pub fn process(&self) -> &Process {
+        &self.shared.process
     }
 
-    /// Names sets to close until what they hold adds up to `bytes_wanted`, those first whose oldest held message has
-    /// waited longest, and answers with the sum. No more than `most` are named. From any thread, at once: nothing is
-    /// freed by it. A set that has been named is not named again until it holds nothing any more.
+    /// Names sets and circuits to close until what they hold adds up to `bytes_wanted`, those first that have the
+    /// greatest product of bytes and age, and answers with the sum. No more than `most` are named. From any thread, at
+    /// once: nothing is freed by it. Who has been named is not named again until it holds nothing any more.
     pub fn reclaim(&self, bytes_wanted: u64, most: usize, out: &mut Vec<Victim>) -> u64 {
-        let ledgers: Vec<_> = self.shared.members.lock().values().map(|member| Arc::clone(&member.ledger)).collect();
-        memory::reclaim(&ledgers, bytes_wanted, most, out)
+        memory::reclaim(&self.shared.ledgers(), self.shared.process.cap(), bytes_wanted, most, out)
     }
 }
 
@@ -173,6 +172,10 @@ impl<T: Traffic> Home<T> {
 }
 
 impl<T: Traffic> Shared<T> {
+    fn ledgers(&self) -> Vec<Arc<Ledger>> {
+        self.members.lock().values().map(|member| Arc::clone(&member.ledger)).collect()
+    }
+
     fn claim(&self, role: Role, nonce: &Nonce, home: &Arc<Member<T>>, set: Id) -> Claim<T> {
         let ours = Claimed { nonce: nonce.clone(), home: Arc::clone(home) };
         let mut claims = self.claims.lock();
@@ -217,6 +220,7 @@ impl<T: Traffic> Shared<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{Budget, Over};
 
     struct Words;
 
@@ -231,7 +235,7 @@ mod tests {
     }
 
     fn join(hub: &Hub<Words>, tag: u16) -> Port<Words> {
-        hub.join_engine(tag, std::sync::Arc::new(|_| {}), 100).ok().unwrap()
+        hub.join_engine(tag, std::sync::Arc::new(|_| {})).ok().unwrap()
     }
 
     fn nonce(byte: u8) -> Nonce {
@@ -257,7 +261,7 @@ mod tests {
     fn tags_are_unique_among_the_living() {
         let hub = hub();
         let port = join(&hub, 1);
-        let refused = hub.join_engine(1, std::sync::Arc::new(|_| {}), 1);
+        let refused = hub.join_engine(1, std::sync::Arc::new(|_| {}));
         assert_eq!(refused.err(), Some(NotAdmitted::TagTaken));
         drop(port);
         let again = join(&hub, 1);
@@ -268,7 +272,7 @@ mod tests {
     fn the_hub_is_full_at_its_cap_not_below() {
         let hub = hub();
         let mut ports: Vec<_> = (0..limits::ENGINES_MAX as u16).map(|tag| join(&hub, tag)).collect();
-        let refused = hub.join_engine(9999, std::sync::Arc::new(|_| {}), 1);
+        let refused = hub.join_engine(9999, std::sync::Arc::new(|_| {}));
         assert_eq!(refused.err(), Some(NotAdmitted::HubFull));
         ports.pop();
         join(&hub, 9999);
@@ -355,19 +359,37 @@ mod tests {
     }
 
     #[test]
-    fn what_engines_hold_adds_up() {
+    fn what_engines_hold_adds_up_and_the_worst_of_all_is_named() {
         let hub = hub();
         let [a, b] = [1, 2].map(|tag| join(&hub, tag));
-        let set = a.open_set_meter(Id(10), 100);
-        set.hold(60, 5).unwrap();
-        b.meter().charge(40).unwrap();
-        assert_eq!(b.meter().charge(1), Err(Over(Level::Process)));
+        let mut budgets = [&a, &b].map(|port| {
+            let mut budget = Budget::new(100);
+            port.share(&mut budget);
+            budget
+        });
+        let hold = |budget: &mut Budget, bytes: u64| budget.ask(bytes).map(|()| budget.hold(bytes));
+        hold(&mut budgets[0], 60).unwrap();
+        hold(&mut budgets[1], 40).unwrap();
+        assert_eq!((hold(&mut budgets[1], 1), hub.process().reserved()), (Err(Over::Process), 100));
+        let standings = [(&a, 10, 60), (&b, 20, 40)].map(|(port, id, bytes)| {
+            let standing = Standing::new(port.ledger(), Id(id));
+            standing.grew(bytes, 5);
+            standing
+        });
+        // The worst is on another engine: it is named there, and counts as coming back as far as that goes.
+        assert_eq!(b.name_worst(9), Some(Victim { engine: 1, id: Id(10), bytes: 60 }));
+        let mut keys = Vec::new();
+        a.take_news(4, &mut keys);
+        assert_eq!((keys, a.take_doomed()), (vec![Id::NONE], vec![Id(10)]));
+        assert_eq!((hold(&mut budgets[1], 12), hold(&mut budgets[1], 1)), (Ok(()), Err(Over::Process)));
+        a.doom_done();
+        // The next is its own, which it closes by itself.
+        let own = Victim { engine: 2, id: Id(20), bytes: 40 };
+        assert_eq!((b.name_worst(9), b.take_doomed()), (Some(own), vec![]));
         let mut victims = Vec::new();
-        assert_eq!((hub.reclaim(10, usize::MAX, &mut victims), hub.meter().bytes()), (60, 100));
-        assert_eq!(victims, [Victim { engine: 1, set: Id(10), bytes: 60 }]);
-        drop(set);
-        b.meter().credit(40);
-        assert_eq!((hub.meter().bytes(), hub.meter().peak(), a.meter().bytes()), (0, 100, 0));
+        assert_eq!((hub.reclaim(10, usize::MAX, &mut victims), victims), (40, vec![own]));
+        drop((standings, budgets));
+        assert_eq!((hub.process().reserved(), hub.process().peak()), (0, 112));
     }
 
     /// What may be handed to other threads: a hub to all of them, a port and an end to the one that has the engine.
@@ -376,6 +398,6 @@ mod tests {
         fn shared<T: Send + Sync>() {}
         fn sent<T: Send>() {}
         shared::<Hub<Words>>();
-        sent::<(Port<Words>, LegEnd<Words>, Join<Words>, Home<Words>, SetMeter)>();
+        sent::<(Port<Words>, LegEnd<Words>, Join<Words>, Home<Words>, Standing)>();
     }
 }

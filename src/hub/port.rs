@@ -3,12 +3,13 @@
 use super::bell::{Bell, Ear, Notify};
 use super::channel::Channel;
 use super::link::link;
-use super::memory::Ledger;
+use super::memory::{self, Ledger, Victim};
 use super::spares::Spares;
-use super::{Claim, Home, HomeEnd, Left, LegEnd, Meter, SetMeter, Shared, Traffic};
-use crate::base::sync::atomic::{fence, AtomicBool, Ordering::*};
+use super::{Claim, Home, HomeEnd, Left, LegEnd, Shared, Traffic};
+use crate::base::budget::{Budget, Process, Returns};
+use crate::base::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering::*};
 use crate::base::sync::Arc;
-use crate::base::{limits, Id};
+use crate::base::{limits, Id, Nanos};
 use crate::conflux::Role;
 use crate::wire::conflux::Nonce;
 
@@ -28,8 +29,10 @@ pub(super) struct Member<T: Traffic> {
     gone: AtomicBool,
     bell: Arc<Bell>,
     joins: Channel<Join<T>>,
-    /// Rings for `joins`.
+    /// Rings for `joins`, and for whom others have named.
     ear: Arc<Ear>,
+    /// What those named here are to give back.
+    owed: AtomicU64,
 }
 
 /// A circuit on another engine that wants to be a leg here. To be accepted or refused; when it is dropped, the circuit
@@ -127,14 +130,57 @@ impl<T: Traffic> Port<T> {
         Spares::new(&self.shared.depot)
     }
 
-    /// What this engine holds, to charge what belongs to no set.
-    pub fn meter(&self) -> &Meter {
-        self.member.ledger.meter()
+    /// A budget counts in that of the process from now on.
+    pub fn share(&self, budget: &mut Budget) {
+        budget.join(&self.shared.process, &self.member.bell.returns);
     }
 
-    /// A meter for a new set of this engine's.
-    pub fn open_set_meter(&self, set: Id, held_bytes_max: u64) -> SetMeter {
-        SetMeter::new(&self.member.ledger, set, held_bytes_max)
+    /// Those on this engine who hold something.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.member.ledger
+    }
+
+    /// All engines together are at their cap: who has to go? If it is on another engine, it is named, and that engine
+    /// closes it in its next call; one of this engine's is the caller's to close. Nobody when nobody is left, or what
+    /// another one is to give back would not count any more: then only this engine's own are asked.
+    pub fn name_worst(&self, now: Nanos) -> Option<Victim> {
+        let process = &self.shared.process;
+        for _ in 0..limits::VICTIMS_STEP {
+            let victim = memory::worst(&self.shared.ledgers(), now, process.cap())?;
+            if victim.engine == self.tag() {
+                return Some(victim);
+            }
+            let member = self.shared.members.lock().get(&victim.engine).cloned();
+            let Some(member) = member else { continue };
+            // First, so that it cannot be taken off before it is there.
+            if !process.awaits(victim.bytes) {
+                break;
+            }
+            member.owed.fetch_add(victim.bytes, Relaxed);
+            let is_named = memory::doom(&member.ledger, &victim);
+            fence(SeqCst);
+            if member.is_gone() {
+                // It may have looked for the last time before.
+                member.forgive(process);
+            }
+            if is_named {
+                Ear::ring(&member.ear);
+                return Some(victim);
+            }
+            // It has left by itself: what it held is back.
+            member.forgive(process);
+        }
+        self.member.ledger.worst(now, process.cap())
+    }
+
+    /// Whom other engines have named, to be closed here at once.
+    pub fn take_doomed(&self) -> Vec<Id> {
+        self.member.ledger.take_doomed().into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Those that were named are closed, and what they held has been given back.
+    pub fn doom_done(&self) {
+        self.member.forgive(&self.shared.process);
     }
 }
 
@@ -151,6 +197,7 @@ impl<T: Traffic> Drop for Port<T> {
         self.member.bell.deafen();
         self.member.refuse_all();
         self.shared.release_all(&self.member);
+        self.member.forgive(&self.shared.process);
         // Last: until here nobody can join under the same tag.
         let left = self.shared.members.lock().remove(&self.member.tag);
         drop(left);
@@ -158,10 +205,19 @@ impl<T: Traffic> Drop for Port<T> {
 }
 
 impl<T: Traffic> Member<T> {
-    pub(super) fn new(tag: u16, notify: Notify, ledger: Arc<Ledger>) -> Self {
-        let bell = Arc::new(Bell::new(notify));
-        let ear = Ear::new(&bell, Id::NONE);
-        Member { tag, ledger, gone: AtomicBool::new(false), bell, joins: Channel::new(limits::JOINS_MAX), ear }
+    pub(super) fn new(tag: u16, notify: Notify, process: &Arc<Process>) -> Self {
+        let bell = Arc::new(Bell::of(notify, Returns::new(process)));
+        let (ear, ledger) = (Ear::new(&bell, Id::NONE), Arc::new(Ledger::new(tag)));
+        let (gone, joins) = (AtomicBool::new(false), Channel::new(limits::JOINS_MAX));
+        Member { tag, ledger, gone, bell, joins, ear, owed: AtomicU64::new(0) }
+    }
+
+    /// Nothing is expected of it any more.
+    fn forgive(&self, process: &Process) {
+        let owed = self.owed.swap(0, Relaxed);
+        if owed > 0 {
+            process.awaits_no_more(owed);
+        }
     }
 
     pub(super) fn is_gone(&self) -> bool {

@@ -290,6 +290,14 @@ impl<H> Padding<H> {
         self.stopped = true;
     }
 
+    /// The message that has been held for longest.
+    pub fn first_held(&self) -> Option<&H> {
+        self.outbox.iter().find_map(|entry| match entry {
+            Entry::Message { held, .. } => Some(held),
+            Entry::Pad(_) => None,
+        })
+    }
+
     /// Everything that is held, to hand it back.
     pub fn take_held(&mut self) -> impl Iterator<Item = H> + '_ {
         self.outbox.drain(..).filter_map(|entry| match entry {

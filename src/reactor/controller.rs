@@ -5,12 +5,15 @@ use super::commands::Part;
 use super::stream::{Stream, StreamUse, Streams};
 use super::stream_write::{Data, Written};
 use crate::base::time::NEVER;
-use crate::base::{Arena, Nanos};
-use crate::conflux::store::cost_of;
-use crate::conflux::{Arrival, Delivery, Fault, LegIx, Message, Role, Set, Store, Terms, TooSmall};
+use crate::base::{Arena, Id, Nanos};
+use crate::conflux::set::{Contradiction, Fate, LegNumbers, LegStats, Numbers, Plan, Refusal, Stats};
+use crate::conflux::{
+    Algorithm, Arrival, Cause, Delivery, Effect, Fault, Lane, LegIx, Message, Report, Role, Set, Store, Terms, TooSmall,
+};
 use crate::congestion::Params;
-use crate::hub::{Over, SetMeter};
-use std::ops::{Deref, DerefMut};
+use crate::hub::{Ledger, Standing};
+use crate::wire::conflux::{Link, Switch, Ux};
+use crate::wire::Command;
 use std::sync::Arc;
 
 /// A set with its streams.
@@ -22,9 +25,12 @@ pub struct Controller {
     /// Those of its legs, if they are run by reactors: then the streams are ours too. The first leg decides, as legs
     /// must be alike.
     params: Option<Arc<Params>>,
-    /// What the process's budget knows of what is held.
-    meter: Option<SetMeter>,
-    metered: u64,
+    /// What others may know of what is held; none before anything was.
+    standing: Option<Standing>,
+    /// What is on its way to legs elsewhere costs, or cost when that was last looked at.
+    crossing: u64,
+    /// Since when the oldest of that has waited.
+    crossing_since: Nanos,
     /// The hop to which the host sends by itself, on legs of this engine; [`NO_HOP`] if the streams are ours, or
     /// legs are elsewhere. For every cell, one comparison in place of three.
     host_hop: u16,
@@ -46,8 +52,9 @@ impl Default for Controller {
             set: Set::default(),
             streams: None,
             params: None,
-            meter: None,
-            metered: 0,
+            standing: None,
+            crossing: 0,
+            crossing_since: NEVER,
             host_hop: NO_HOP,
             is_spread: false,
             since: 0,
@@ -63,8 +70,9 @@ impl Controller {
             set: Set::new(role, terms),
             streams: None,
             params: None,
-            meter: None,
-            metered: 0,
+            standing: None,
+            crossing: 0,
+            crossing_since: NEVER,
             host_hop: NO_HOP,
             is_spread: false,
             since: 0,
@@ -101,84 +109,50 @@ impl Controller {
         self.params.as_ref()
     }
 
-    /// What is held counts in a budget from now on.
-    pub fn meter(&mut self, meter: SetMeter) {
-        self.meter = Some(meter);
+    /// More is held than before, or is on its way to legs elsewhere.
+    #[inline]
+    pub fn grew(&mut self, id: Id, ledger: &Arc<Ledger>, now: Nanos) {
+        let bytes = self.bytes();
+        self.standing.get_or_insert_with(|| Standing::new(ledger, id)).grew(bytes, now);
     }
 
-    /// A multiplexed message came on a leg; what has to be held is charged first, so that a refusal takes nothing.
-    #[inline(always)]
-    pub fn arrive(
-        &mut self,
-        ix: LegIx,
-        now: Nanos,
-        message: &Message<'_>,
-        store: &mut Store,
-    ) -> Result<Arrival, Fault> {
-        if self.meter.is_none() {
-            return self.set.arrive(ix, now, message, store);
-        }
-        self.arrive_metered(ix, now, message, store)
+    /// Less is held than before. True when that was not known yet.
+    pub fn shrank(&mut self, store: &Store, now: Nanos) -> bool {
+        let Some(standing) = &self.standing else { return false };
+        let bytes = self.bytes();
+        let since = [self.set.held_since(store, now), self.set.outbox_since(store, now)];
+        let since = since.into_iter().flatten().chain([self.crossing_since]).min().unwrap_or(NEVER);
+        let known = (standing.bytes(), standing.since());
+        standing.settle(bytes, since);
+        known != (standing.bytes(), standing.since())
     }
 
-    #[inline(never)]
-    fn arrive_metered(
-        &mut self,
-        ix: LegIx,
-        now: Nanos,
-        message: &Message<'_>,
-        store: &mut Store,
-    ) -> Result<Arrival, Fault> {
-        if self.set.is_in_order(ix) {
-            return self.set.arrive(ix, now, message, store);
-        }
-        self.charge(cost_of(message), now)?;
-        let arrival = self.set.arrive(ix, now, message, store);
-        self.settle(store, now);
-        arrival
+    /// What it holds, for order, for sending and on the way to legs elsewhere.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        self.set.held_bytes() + self.set.outbox_bytes() + self.crossing
     }
 
-    /// The same on a leg of another engine, where everything is held.
-    pub fn arrive_from_elsewhere(
-        &mut self,
-        ix: LegIx,
-        now: Nanos,
-        message: &Message<'_>,
-        store: &mut Store,
-    ) -> Result<(), Fault> {
-        self.charge(cost_of(message), now)?;
-        let arrival = self.set.arrive_from_elsewhere(ix, now, message, store);
-        self.settle(store, now);
-        arrival
+    /// It has been named as a victim.
+    pub fn is_named(&self) -> bool {
+        self.standing.as_ref().is_some_and(Standing::is_named)
+    }
+
+    /// So much is on its way to legs elsewhere, the oldest of it since then.
+    pub fn crosses(&mut self, bytes: u64, since: Nanos) {
+        (self.crossing, self.crossing_since) = (bytes, if bytes == 0 { NEVER } else { since });
     }
 
     /// Takes the next message that was held and whose turn has come.
     #[inline(always)]
-    pub fn next(&mut self, store: &mut Store, now: Nanos, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
-        let delivery = self.set.next(store, buffer)?;
-        if self.meter.is_some() && delivery.is_some() {
-            self.settle(store, now);
-        }
-        Ok(delivery)
+    pub fn next(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
+        self.set.next(store, buffer)
     }
 
-    fn charge(&mut self, cost: u32, now: Nanos) -> Result<(), Fault> {
-        if let Some(meter) = &self.meter {
-            meter.hold(cost.into(), now).map_err(|Over(_)| Fault::ProcessMemory)?;
-            self.metered += u64::from(cost);
-        }
-        Ok(())
-    }
-
-    /// Gives back what was charged and is not held.
-    #[inline(never)]
-    fn settle(&mut self, store: &Store, now: Nanos) {
-        let Some(meter) = &self.meter else { return };
-        let held = self.set.held_bytes();
-        if held < self.metered {
-            meter.take(self.metered - held, self.set.held_since(store, now).unwrap_or(NEVER));
-            self.metered = held;
-        }
+    /// The same when it is a token: no answer when it is not, or when nothing has its turn.
+    #[inline(always)]
+    pub fn next_token(&mut self, store: &mut Store) -> Option<u64> {
+        self.set.next_token(store)
     }
 
     /// The part that this end plays.
@@ -232,17 +206,103 @@ impl Controller {
     }
 }
 
-/// Most of what is asked of a controller is its set's to answer.
-impl Deref for Controller {
-    type Target = Set;
-
-    fn deref(&self) -> &Set {
-        &self.set
-    }
+/// What is asked of a controller and is its set's to answer: by name, so that nothing that is counted gets past it.
+macro_rules! the_set_answers {
+    ($(fn $name:ident($($self:ident)+ $(, $arg:ident: $of:ty)*) $(-> $answer:ty)?;)*) => {
+        impl Controller {
+            $(the_set_answers!(@one $name [$($self)+] ($($arg: $of),*) ($($answer)?));)*
+        }
+    };
+    (@one $name:ident [look] ($($arg:ident: $of:ty),*) ($($answer:ty)?)) => {
+        #[doc = concat!("See [`Set::", stringify!($name), "`].")]
+        #[inline(always)]
+        pub fn $name(&self $(, $arg: $of)*) $(-> $answer)? {
+            self.set.$name($($arg),*)
+        }
+    };
+    (@one $name:ident [change] ($($arg:ident: $of:ty),*) ($($answer:ty)?)) => {
+        #[doc = concat!("See [`Set::", stringify!($name), "`].")]
+        #[inline(always)]
+        pub fn $name(&mut self $(, $arg: $of)*) $(-> $answer)? {
+            self.set.$name($($arg),*)
+        }
+    };
 }
 
-impl DerefMut for Controller {
-    fn deref_mut(&mut self) -> &mut Set {
-        &mut self.set
-    }
+type Effects = Vec<Effect>;
+
+the_set_answers! {
+    fn role(look) -> Role;
+    fn join_hop(look) -> u8;
+    fn terms(look) -> &Terms;
+    fn leg_count(look) -> usize;
+    fn any_leg(look) -> Option<Id>;
+    fn leg_ids(look) -> impl Iterator<Item = Id> + '_;
+    fn may_launch(look, more: usize) -> bool;
+    fn tag(look, ix: LegIx) -> u64;
+    fn alone(look) -> Option<Id>;
+    fn export(look) -> (Numbers, Vec<LegNumbers>);
+    fn is_next(look, ix: LegIx) -> bool;
+    fn is_in_order(look, ix: LegIx) -> bool;
+    fn is_ready(look) -> bool;
+    fn is_torn(look) -> bool;
+    fn is_building(look, ix: LegIx) -> bool;
+    fn asked_at(look, ix: LegIx) -> Nanos;
+    fn expired(look, ix: LegIx, now: Nanos) -> Option<Fault>;
+    fn held(look) -> u64;
+    fn held_bytes(look) -> u64;
+    fn held_since(look, store: &Store, now: Nanos) -> Option<Nanos>;
+    fn held_for(look, ix: LegIx) -> (bool, bool);
+    fn is_waited_for(look) -> bool;
+    fn is_holding(look) -> bool;
+    fn waiting_to_go(look) -> u32;
+    fn outbox_bytes(look) -> u64;
+    fn plan(look, command: Command) -> Result<Plan, Refusal>;
+    fn decide_next(look) -> Option<Plan>;
+    fn room(look) -> u64;
+    fn peek(look) -> Result<Plan, Refusal>;
+    fn settled_leg(look) -> Option<Id>;
+    fn stats(look, store: &Store, now: Nanos) -> Stats;
+    fn leg_stats(look, ix: LegIx) -> Option<LegStats>;
+    fn rename(change, tag: u64);
+    fn choose_by(change, algorithm: Option<Algorithm>, effects: &mut Effects);
+    fn set_tag(change, ix: LegIx, tag: u64);
+    fn remove(change, ix: LegIx, cause: Cause, store: &mut Store, effects: &mut Effects) -> Fate;
+    fn end(change, cause: Cause, store: &mut Store, effects: &mut Effects);
+    fn import(
+        change, numbers: &Numbers, rows: &[(LegIx, LegNumbers)], effects: &mut Effects
+    ) -> Result<(), Contradiction>;
+    fn launch(change, key: Id, join_hop: u8) -> LegIx;
+    fn built(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> bool;
+    fn accept(change, key: Id, now: Nanos, link: &Link, is_first: bool, effects: &mut Effects) -> Result<LegIx, Fault>;
+    fn adopt(change, key: Id, join_hop: u8, ux: Ux, rtt: Nanos, effects: &mut Effects) -> LegIx;
+    fn handshake_sent(change, ix: LegIx, now: Nanos, effects: &mut Effects);
+    fn handle_linked(change, ix: LegIx, now: Nanos, link: &Link, effects: &mut Effects) -> Result<(), Fault>;
+    fn handle_linked_ack(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Result<(), Fault>;
+    fn arrive_next(change, ix: LegIx, now: Nanos) -> Option<u64>;
+    fn arrive(change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Result<Arrival, Fault>;
+    fn arrive_from_elsewhere(
+        change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store
+    ) -> Result<(), Fault>;
+    fn handle_switch(change, ix: LegIx, now: Nanos, switch: Switch) -> Result<(), Fault>;
+    fn mark_ready(change, effects: &mut Effects);
+    fn unmark_ready(change);
+    fn hold_back(change, ix: LegIx, padded: bool, holds: bool, effects: &mut Effects);
+    fn hold(change, message: &Message<'_>, now: Nanos, store: &mut Store, effects: &mut Effects) -> bool;
+    fn found_no_room(change);
+    fn passed_by(change, ix: LegIx);
+    fn spoke(change);
+    fn release(change, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
+    fn release_on(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
+    fn taken(change, effects: &mut Effects);
+    fn decide(change, command: Command) -> Result<Plan, Refusal>;
+    fn send_next(change, data: bool, now: Nanos) -> Option<Plan>;
+    fn send(change, command: Command, now: Nanos, effects: &mut Effects) -> Result<Plan, Refusal>;
+    fn send_own(change, command: Command, now: Nanos, effects: &mut Effects) -> Option<Plan>;
+    fn commit_switch(change, ix: LegIx) -> Result<(), Refusal>;
+    fn commit_message(
+        change, ix: LegIx, command: Command, now: Nanos, effects: &mut Effects
+    ) -> Result<(), Refusal>;
+    fn report(change, ix: LegIx, report: &Report, effects: &mut Effects);
+    fn resumed(change);
 }

@@ -3,6 +3,7 @@
 //! Cells that go straight through are never here. What waits is bounded: at the high mark the source is told to pause,
 //! at the low mark to resume, and a source that goes on in between overruns the edge.
 
+use crate::base::Nanos;
 use crate::conflux::{Delivery, Lane, Message, Store, TooSmall};
 use crate::queue::{admit, Admit, Room};
 
@@ -170,9 +171,14 @@ impl Edge {
         }
     }
 
-    /// Keeps a cell; no answer when there is no memory for it.
-    pub fn keep(&mut self, cell: &Message<'_>, marks: &Marks, store: &mut Store) -> Option<Heed> {
-        if !self.append(cell, store, false) {
+    /// The cells that wait.
+    pub fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// Keeps a cell that has come at `now`; no answer when there is no memory for it.
+    pub fn keep(&mut self, cell: &Message<'_>, marks: &Marks, store: &mut Store, now: Nanos) -> Option<Heed> {
+        if !self.append(cell, store, now, false) {
             return None;
         }
         if self.waiting - self.own >= marks.high && !self.paused {
@@ -185,16 +191,16 @@ impl Edge {
     /// Keeps a message of our own, which goes in its turn. It takes no room from cells, and pauses nobody. False when
     /// there is no memory for it.
     #[must_use]
-    pub fn keep_own(&mut self, message: &Message<'_>, store: &mut Store) -> bool {
-        let kept = self.append(message, store, true);
+    pub fn keep_own(&mut self, message: &Message<'_>, store: &mut Store, now: Nanos) -> bool {
+        let kept = self.append(message, store, now, true);
         self.own += u32::from(kept);
         kept
     }
 
-    fn append(&mut self, message: &Message<'_>, store: &mut Store, own: bool) -> bool {
+    fn append(&mut self, message: &Message<'_>, store: &mut Store, now: Nanos, own: bool) -> bool {
         // The lowest bit says whose it is.
         let number = ((self.lane.last().unwrap_or(0) >> 1) + 1) << 1 | u64::from(own);
-        let kept = store.push(&mut self.lane, number, message);
+        let kept = store.push_at(&mut self.lane, number, message, now);
         self.waiting += u32::from(kept);
         self.waiting_peak = self.waiting_peak.max(self.waiting);
         kept
@@ -292,7 +298,7 @@ mod tests {
         let mut heeds = Vec::new();
         for _ in 0..5 {
             assert_eq!(edge.offer(&MARKS), Offer::Keep);
-            heeds.push(edge.keep(&cell(), &MARKS, &mut store).unwrap());
+            heeds.push(edge.keep(&cell(), &MARKS, &mut store, 1).unwrap());
         }
         assert_eq!(heeds, [Heed::No, Heed::No, Heed::Pause, Heed::No, Heed::No]);
         assert_eq!(edge.offer(&MARKS), Offer::Overrun);
@@ -315,7 +321,7 @@ mod tests {
         let (mut edge, mut store) = (Edge::default(), Store::new(u64::MAX));
         edge.set_full(true);
         for _ in 0..2 {
-            edge.keep(&cell(), &MARKS, &mut store);
+            edge.keep(&cell(), &MARKS, &mut store, 1);
         }
         edge.set_full(false);
         let mut buffer = [0; 509];

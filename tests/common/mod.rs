@@ -9,13 +9,30 @@ pub mod padding_net;
 pub mod receiver;
 pub mod sim;
 
+use circflow::base::limits::HELD_BLOCK;
 use circflow::base::Id;
 use circflow::conflux::{Algorithm, Message, Report, Role, Terms, Token};
 use circflow::congestion::PathClass;
-use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Instruction, Step, VerdictKind};
+use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, EngineHub, Error, Instruction, Step, VerdictKind};
 use circflow::reactor::Marks;
 use circflow::wire::conflux::{Nonce, Ux};
 use circflow::wire::Command;
+
+/// The books of engines that share a hub, or of one without: what each holds is what its sets and circuits hold, and
+/// what the process has is what they have reserved, which is at most a block more.
+pub fn check_books<'a>(hub: Option<&EngineHub>, engines: impl Iterator<Item = &'a Engine>) {
+    let mut reserved = 0;
+    for engine in engines {
+        let stats = engine.stats();
+        assert_eq!((stats.held_bytes, stats.leaving_bytes), engine.held_by_hand());
+        assert!(stats.held_bytes <= stats.reserved_bytes && stats.crossing_bytes <= stats.held_bytes);
+        assert!(stats.reserved_bytes <= stats.held_bytes + HELD_BLOCK, "{stats:?}");
+        reserved += stats.reserved_bytes;
+    }
+    if let Some(hub) = hub {
+        assert_eq!(hub.process().reserved(), reserved);
+    }
+}
 
 /// A hop count that fits a client's circuit.
 pub const HOPS: u8 = 3;

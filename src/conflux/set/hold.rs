@@ -16,6 +16,8 @@ pub(super) struct Outbox {
     releases: u64,
     /// Those that wait, and those that were released and not taken by the host yet: nothing may overtake them.
     pub len: u32,
+    /// What those that wait cost.
+    pub bytes: u64,
 }
 
 impl Set {
@@ -49,17 +51,33 @@ impl Set {
     /// Keeps a message for which [`Set::decide`] or [`Set::send`] answered [`Refusal::Hold`]. False when there is no
     /// memory for it.
     #[must_use]
-    pub fn hold(&mut self, message: &Message<'_>, store: &mut Store, effects: &mut Vec<Effect>) -> bool {
+    pub fn hold(&mut self, message: &Message<'_>, now: Nanos, store: &mut Store, effects: &mut Vec<Effect>) -> bool {
         let mut lane = Lane::EMPTY;
-        if !store.fits(cost_of(message)) || !store.push(&mut lane, 1, message) {
-            self.waiting = true;
+        if !store.fits(cost_of(message)) || !store.push_at(&mut lane, 1, message, now) {
+            self.found_no_room();
             return false;
         }
         self.settled = 0;
+        self.outbox.bytes += lane.bytes();
         self.outbox.waiting.push_back((message.command, lane));
         self.outbox.len += 1;
         self.check_resume(effects);
         true
+    }
+
+    /// There was no memory to keep a message: the host waits to be told to go on.
+    pub fn found_no_room(&mut self) {
+        self.waiting = true;
+    }
+
+    /// What waits to be sent costs.
+    pub fn outbox_bytes(&self) -> u64 {
+        self.outbox.bytes
+    }
+
+    /// Since when the message has waited to be sent that has waited longest.
+    pub fn outbox_since(&self, store: &Store, now: Nanos) -> Option<Nanos> {
+        self.outbox.waiting.front().and_then(|(_, lane)| store.since(lane, now))
     }
 
     /// Something is held, and whether its first message could go out on this leg, past the block.
@@ -123,6 +141,7 @@ impl Set {
     fn let_out(&mut self, plan: Plan, now: Nanos) -> Option<(Plan, Lane)> {
         let (command, lane) = self.outbox.waiting.pop_front()?;
         self.outbox.releases += 1;
+        self.outbox.bytes -= lane.bytes();
         self.commit(&plan, command, now);
         Some((plan, lane))
     }
@@ -146,6 +165,7 @@ impl Set {
     pub(super) fn take_outbox(&mut self, store: &mut Store) -> Lane {
         let mut all = Lane::EMPTY;
         self.outbox.waiting.drain(..).for_each(|(_, lane)| store.join(&mut all, lane));
+        self.outbox.bytes = 0;
         all
     }
 

@@ -10,7 +10,7 @@ mod stats;
 
 use hold::Outbox;
 
-pub use numbers::{LegNumbers, Numbers};
+pub use numbers::{Contradiction, LegNumbers, Numbers};
 pub use receive::Arrival;
 pub use send::{Plan, Refusal};
 pub use stats::{LegStats, Stats};

@@ -1,0 +1,210 @@
+//! Room for what has to be held: it is asked for before anything changes; and when there is none, somebody has to go.
+
+use super::{Circuit, Engine, Place};
+use crate::base::{limits, Id, Nanos, Over};
+use crate::conflux::{Cause, Fault, Lane, Token};
+use crate::hub::{Cargo, Left};
+use crate::reactor::Side;
+
+impl Engine {
+    /// Sees to it that `holder`, a set or a circuit, can hold something that costs so much. At a cap somebody has to
+    /// go: the one with the greatest product of bytes and age, on whatever engine. Only when that is the holder itself,
+    /// or nobody is left, there is no room, and the answer says at which cap.
+    #[inline]
+    pub(super) fn room_for(&mut self, holder: Id, cost: u64) -> Result<(), Fault> {
+        if self.store.budget().has_room(cost) {
+            return Ok(());
+        }
+        self.make_room(holder, cost)
+    }
+
+    #[cold]
+    fn make_room(&mut self, holder: Id, cost: u64) -> Result<(), Fault> {
+        let now = self.clock.latest();
+        for _ in 0..limits::VICTIMS_STEP {
+            let fault = match self.store.budget_mut().ask(cost) {
+                Ok(()) => return Ok(()),
+                Err(Over::Engine) => Fault::EngineMemory,
+                Err(Over::Process) => Fault::ProcessMemory,
+            };
+            // Nor when all that is held were gone.
+            if !self.store.budget().could_hold(cost) {
+                return Err(fault);
+            }
+            match self.choose_victim(fault, now) {
+                Some(victim) if victim == Some(holder) => return Err(fault),
+                Some(Some(victim)) => self.close_victim(victim, fault),
+                // On another engine, which has been told.
+                Some(None) => {}
+                None => return Err(fault),
+            }
+        }
+        match self.store.budget_mut().ask(cost) {
+            Ok(()) => Ok(()),
+            Err(Over::Engine) => Err(Fault::EngineMemory),
+            Err(Over::Process) => Err(Fault::ProcessMemory),
+        }
+    }
+
+    /// Who has to go: one of ours, or somebody elsewhere.
+    fn choose_victim(&mut self, fault: Fault, now: Nanos) -> Option<Option<Id>> {
+        for _ in 0..limits::VICTIM_LOOKS {
+            let victim = match (&self.port, fault) {
+                (Some(port), Fault::ProcessMemory) => port.name_worst(now)?,
+                _ => self.ledger.worst(now, self.store.budget().cap())?,
+            };
+            if u32::from(victim.engine) != self.tag {
+                return Some(None);
+            }
+            // What is ours we know better than the book, which is told when something has run out.
+            if !self.shrank(victim.id) {
+                return Some(Some(victim.id));
+            }
+        }
+        None
+    }
+
+    /// Somebody of ours has to go. All of it is queued: nothing that is the host's is handed back here.
+    #[cold]
+    fn close_victim(&mut self, id: Id, fault: Fault) {
+        if self.sets.get(id).is_some() {
+            self.fault_of_set(id, fault);
+            return;
+        }
+        let Some(place) = self.circuits.get(id).map(|circuit| circuit.place) else { return };
+        self.note(fault, "circuit", id);
+        let set = place.leg().map_or(Id::NONE, |(set, _)| set);
+        self.close(id, set, Cause::Fault(fault));
+        self.empty_circuit(id);
+        if let Place::Leg { set, ix } = place {
+            self.remove_leg(set, ix, Cause::Fault(fault));
+        }
+    }
+
+    /// Those whom other engines have named go.
+    pub(super) fn close_doomed(&mut self) {
+        let Some(port) = &self.port else { return };
+        let doomed = port.take_doomed();
+        if doomed.is_empty() {
+            return;
+        }
+        for id in doomed {
+            // It may have given back by itself what it was named for.
+            self.shrank(id);
+            if self.is_named(id) {
+                self.close_victim(id, Fault::ProcessMemory);
+            }
+        }
+        self.rest();
+        self.port.iter().for_each(|port| port.doom_done());
+    }
+
+    fn is_named(&self, id: Id) -> bool {
+        let of_set = self.sets.get(id).is_some_and(|state| state.is_named());
+        let of_circuit = self.circuits.get(id).and_then(|circuit| circuit.standing.as_ref());
+        of_set || of_circuit.is_some_and(|standing| standing.is_named())
+    }
+
+    /// What a circuit holds that is to close is handed back.
+    fn empty_circuit(&mut self, id: Id) {
+        let Some(circuit) = self.circuits.get_mut(id) else { return };
+        let mut lanes = Vec::new();
+        if let Some(reactor) = &mut circuit.reactor {
+            lanes.extend([Side::Back, Side::Next].map(|side| reactor.edge(side).take_rest()));
+        }
+        if let Some(padding) = &mut circuit.padding {
+            lanes.extend(padding.take_held());
+            circuit.held_bytes = 0;
+        }
+        lanes.into_iter().for_each(|lane| self.leave_behind(lane));
+        self.shrank(id);
+    }
+
+    /// Tokens that came to nothing are the host's again. What they cost is not held here any more.
+    pub(super) fn discard(&mut self, tokens: impl IntoIterator<Item = Token>) {
+        let mut lane = Lane::EMPTY;
+        for (token, number) in tokens.into_iter().zip(1..) {
+            self.store.push_leaving(&mut lane, number, token);
+        }
+        self.queue_rest(lane);
+    }
+
+    /// A set or circuit of ours holds more than before.
+    #[inline]
+    pub(super) fn grew(&mut self, id: Id) {
+        let now = self.clock.latest();
+        if let Some(state) = self.sets.get_mut(id) {
+            state.grew(id, &self.ledger, now);
+        } else if let Some(circuit) = self.circuits.get_mut(id) {
+            let bytes = circuit.bytes();
+            circuit.standing.get_or_insert_with(|| crate::hub::Standing::new(&self.ledger, id)).grew(bytes, now);
+        }
+    }
+
+    /// A set or circuit of ours may hold less than before. True when that was not known yet.
+    pub(super) fn shrank(&mut self, id: Id) -> bool {
+        let now = self.clock.latest();
+        if self.sets.get(id).is_some() {
+            self.look_at_crossing(id);
+            return self.sets.get_mut(id).is_some_and(|state| state.shrank(&self.store, now));
+        }
+        let Some(circuit) = self.circuits.get_mut(id) else { return false };
+        circuit.away.iter_mut().for_each(|away| away.look(now));
+        let (bytes, since) = (circuit.bytes(), circuit.since(&self.store, now));
+        let Some(standing) = &circuit.standing else { return false };
+        let known = (standing.bytes(), standing.since());
+        standing.settle(bytes, since);
+        known != (standing.bytes(), standing.since())
+    }
+
+    /// What of a set is still on its way to legs elsewhere.
+    fn look_at_crossing(&mut self, set: Id) {
+        let Some(state) = self.sets.get_mut(set).filter(|_| !self.home_legs.is_empty()) else { return };
+        let (mut bytes, mut since) = (0, crate::base::time::NEVER);
+        let now = self.clock.latest();
+        for leg in state.leg_ids().collect::<smallvec::SmallVec<[Id; 8]>>() {
+            if let Some((_, leg)) = self.home_legs.find(leg) {
+                leg.way.look(leg.end.taken(), now);
+                bytes += leg.way.bytes();
+                since = since.min(leg.way.since());
+            }
+        }
+        state.crosses(bytes, since);
+    }
+
+    /// What is held, and what leaves, added up from everybody who could hold it: for tests, as it takes its time.
+    pub fn held_by_hand(&self) -> (u64, u64) {
+        let sets: u64 = self.sets.all().map(|state| state.held_bytes() + state.outbox_bytes()).sum();
+        let own = |circuit: &Circuit| circuit.bytes() - circuit.away.as_ref().map_or(0, |away| away.bytes());
+        let circuits: u64 = self.circuits.all().map(own).sum();
+        let crossing = self.store.budget().crossing();
+        let of_sets = self.sets.all().filter_map(|state| state.streams.as_ref());
+        let of_circuits = self.circuits.all().filter_map(|circuit| circuit.reactor.as_ref()?.streams.as_ref());
+        let ended: u64 = of_sets.chain(of_circuits).map(|streams| streams.ended_bytes()).sum();
+        let aside: u64 = self.aside.iter().map(|lanes| lanes.bytes()).sum();
+        (sets + circuits + self.queue.released_bytes() + crossing + ended, self.queue.leaving_bytes() + aside)
+    }
+
+    /// Nothing is under way: all figures are exact.
+    pub(super) fn rest(&mut self) {
+        self.store.budget_mut().rest();
+    }
+
+    /// What a link leaves behind: what we had sent is on its way no longer, what the other end had sent is nobody's.
+    pub(super) fn unload<I: Cargo, O: Cargo>(
+        &mut self,
+        left: impl IntoIterator<Item = Left<I, O>>,
+        token: impl Fn(Left<I, O>) -> Option<Token>,
+    ) {
+        let mut tokens = Vec::new();
+        for left in left {
+            match &left {
+                Left::Unread(theirs) => self.store.budget_mut().adopt(theirs.cost()),
+                Left::Unsent(ours) => self.store.budget_mut().uncross(ours.cost()),
+            }
+            tokens.extend(token(left));
+        }
+        self.store.budget_mut().tidy();
+        self.discard(tokens);
+    }
+}
