@@ -7,6 +7,7 @@ pub mod link;
 pub mod model;
 pub mod node;
 pub mod pad;
+pub mod pays;
 pub mod plan;
 pub mod receive;
 pub mod rng;

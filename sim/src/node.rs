@@ -2,6 +2,7 @@
 
 use crate::cell::Cell;
 use crate::model::*;
+use crate::pays::Gone;
 use crate::plan::{Kind, Plan, MS};
 use crate::rng::Rng;
 use crate::tally::N;
@@ -43,6 +44,8 @@ pub struct Node {
     pub latest: Nanos,
     /// Instructions that waited after the last step.
     pub queued: u32,
+    /// Sets that went, and what has not been said of them yet.
+    pub gone: Vec<Gone>,
 }
 
 /// How a host does things.
@@ -94,6 +97,7 @@ impl Node {
             draining: false,
             latest: 0,
             queued: 0,
+            gone: Vec::new(),
         }
     }
 }

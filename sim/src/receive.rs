@@ -132,6 +132,7 @@ impl World {
         on.got = cell.serial + 1;
         on.digest_in = mix(on.digest_in ^ cell.print());
         let digest = tag(on.digest_in);
+        let before = self.who_holds(node);
         let verdict = self.retry(node, |world| {
             let now = world.clock(node);
             let (id, engine) = (world.circs[circ].ids[pos], &mut world.nodes[node].engine);
@@ -159,6 +160,7 @@ impl World {
             cell.number,
             short(&verdict)
         );
+        self.who_went(node, before);
         self.touch(node);
         self.note(node, &verdict);
         if verdict.is_ok() {

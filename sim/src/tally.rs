@@ -78,6 +78,8 @@ counts! {
     CircsKilled "circuits killed"
     CircsAsked "circuits closed by circflow_circuit_close"
     CellsLost "cells lost with their circuit"
+    Victims "sets closed at the cap of their engine"
+    VictimsAmongMany "of these, while another held something"
     Pinned "sets that their client pinned"
     TooLong "ends of sets that held a message for too long"
     Tails "sets whose last messages went with a leg: fewer than sendme_inc DATA"

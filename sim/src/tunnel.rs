@@ -290,6 +290,9 @@ impl World {
         let Some(set) = self.set_at(node, id) else { return assert_eq!(end, 1, "a client knows its sets") };
         self.tally.cause(format!("set ended: {cause:?}"));
         self.tally.add(N::TooLong, u64::from(cause == Cause::Fault(Fault::HeldTooLong)));
+        if cause == Cause::Fault(Fault::EngineMemory) {
+            self.check_victim(node, id);
+        }
         if let Cause::Fault(fault) = cause {
             let leg = self.sets[set].legs.first().copied();
             leg.into_iter().for_each(|leg| self.judge(leg, fault));

@@ -113,6 +113,11 @@ impl World {
         let mut builds = Rng::new(mix(seed));
         plan.building = builds.once_in(2);
         plan.pins = builds.once_in(4);
+        if plan.pins && builds.once_in(2) {
+            // So much that the cap is reached, beside sets that hold now and then.
+            plan.held_max = builds.range(20_000, 300_000);
+            plan.sets += builds.range(1, 4) as usize;
+        }
         let nodes = (0..plan.nodes()).map(|index| Node::new(index, seed, &plan, &mut rng)).collect();
         let mut world = World {
             plan,
@@ -299,10 +304,11 @@ impl World {
                 self.later(0, span, Event::AddLeg(set));
             }
         }
-        if self.plan.pins && !self.sets.is_empty() {
-            let set = self.builds.below(self.sets.len() as u64) as usize;
-            let at = self.now + self.builds.range(100, 1_000) * MS;
-            self.at(at, Event::Pin(set, 0));
+        for set in 0..if self.plan.pins { self.sets.len() } else { 0 } {
+            if set == 0 || self.builds.once_in(2) {
+                let at = self.now + self.builds.range(100, 1_000) * MS;
+                self.at(at, Event::Pin(set, 0));
+            }
         }
         for _ in 0..self.plan.set_closes.min(self.sets.len() as u64) {
             let set = self.rng.below(self.sets.len() as u64) as usize;
