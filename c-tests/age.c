@@ -7,6 +7,7 @@
 
 #define AGE (120 * SECOND)
 #define HOUR (3600 * SECOND)
+#define WEEK (7 * 24 * HOUR)
 
 static host_world world;
 static host_ledger ledger;
@@ -377,6 +378,48 @@ static void the_log_says_why(void **state)
     assert_non_null(strstr(lines, "held_bytes=500"));
 }
 
+/* Ages are kept in 32 bits of milliseconds: a bound that is longer than they can tell would never be kept, and one near
+ * the end of time would be due at once for ever. */
+static void an_age_that_cannot_be_told_is_refused(void **state)
+{
+    static const uint64_t too_long[] = {WEEK + 1, 40 * 24 * HOUR, CIRCFLOW_NEVER - 2 * SECOND, CIRCFLOW_NEVER - 1};
+    circflow_engine *none = NULL;
+    circflow_set_config config = world.exit_terms;
+    (void)state;
+    for (size_t i = 0; i < COUNT(too_long); i++) {
+        world.engine_config.held_age_max_ns = too_long[i];
+        IS(CIRCFLOW_ERR_INVALID, circflow_engine_new(&world.engine_config, &none));
+        assert_null(none);
+    }
+    world.engine_config.held_age_max_ns = CIRCFLOW_NEVER;
+    IS(CIRCFLOW_ERR_INVALID, circflow_engine_new(&world.engine_config, &none));
+    world.engine_config.held_age_max_ns = WEEK;
+    host_start(&world);
+    for (size_t i = 0; i < COUNT(too_long); i++) {
+        config.held_age_max_ns = too_long[i];
+        IS(CIRCFLOW_ERR_INVALID, circflow_engine_accept_sets(EXIT, &config));
+        world.client_terms.held_age_max_ns = too_long[i];
+        IS(CIRCFLOW_ERR_INVALID, circflow_set_open(world.client, world.now, &world.client_terms, &world.client_set));
+    }
+    config.held_age_max_ns = WEEK;
+    OK(circflow_engine_accept_sets(EXIT, &config));
+}
+
+/* The longest there is: a message a week old ends its set, and not before. */
+static void the_longest_age_is_kept(void **state)
+{
+    (void)state;
+    world.now = UINT64_C(1700000000) * SECOND;
+    world.engine_config.held_age_max_ns = WEEK;
+    with_a_hole();
+    uint64_t from = world.now;
+    while (world.now < from + WEEK - SECOND) {
+        world.now += SECOND;
+        OK(circflow_engine_tick(EXIT, world.now));
+    }
+    ends_at(from + WEEK);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -398,6 +441,8 @@ int main(void)
         TEST(what_is_left_of_legs_keeps_its_age),
         TEST(held_since_is_the_oldest),
         TEST(the_log_says_why),
+        host_expected_to_fail_setup_teardown(an_age_that_cannot_be_told_is_refused, setup, teardown),
+        TEST(the_longest_age_is_kept),
     };
     return cmocka_run_group_tests_name("age", tests, NULL, NULL);
 }
