@@ -1388,6 +1388,25 @@ static void what_crossed_is_not_held_for_ever(void **state)
 }
 
 /* At the cap the set pays that holds the most for the longest time, on whatever engine; the others go on. */
+/* What else comes on the leg elsewhere while one message waits does not make that younger. */
+static void what_comes_beside_it_does_not_help(void **state)
+{
+    (void)state;
+    linked(A_B, 2);
+    OK(at_far(1, host_switch(0, 1)));
+    OK(at_far(1, host_token(0, 2, 1000)));
+    settle();
+    for (int i = 0; i < 240; i++) {
+        if (i % 60 == 30)
+            OK(at_far(1, i == 30 ? host_switch(0, 1) : host_message(CIRCFLOW_CMD_BEGIN_DIR, 0, 8, NULL, 0)));
+        assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_ENDED), 0);
+        world.now += SECOND / 2;
+        settle();
+    }
+    assert_int_equal(host_first(&loops[A].saw, CIRCFLOW_INSN_ENDED)->detail.close.cause, CIRCFLOW_ERR_HELD_TOO_LONG);
+    host_settle(&ledger);
+}
+
 static void the_process_has_a_cap(void **state)
 {
     circflow_set_id sets[LOOPS];
@@ -1532,6 +1551,7 @@ int main(void)
         HUB(all_are_freed_with_full_channels), HUB(an_engine_takes_the_place_of_another), HUB(a_block_elsewhere),
         HUB(what_a_set_kept_crosses), HUB(padding_goes_on_elsewhere), HUB(reclaiming), HUB(age_follows_the_oldest),
         HUB(what_crossed_is_not_held_for_ever),
+        HUB(what_comes_beside_it_does_not_help),
         HUB(the_process_has_a_cap), HUB(what_crossed_is_charged), HUB(run_by_circflow), HUB(run_and_not_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
