@@ -758,8 +758,8 @@ typedef struct circflow_engine_config {
   uint32_t padding_burst_max;
   // Zero.
   uint32_t reserved2;
-  // How long a message may be held for order, for sets that are made without a bound of their own; 0 for as long as
-  // it takes. When a message waits so long behind one that does not come, its set ends, and
+  // How long a message may be held for order, for sets that are made without a bound of their own: at most a week; 0
+  // for as long as it takes. When a message waits so long behind one that does not come, its set ends, and
   // CIRCFLOW_ERR_HELD_TOO_LONG is the cause. The oldest counts, so messages that follow do not prolong it. What has
   // had its turn and was not taken is not meant, nor what padding holds, nor cells at an edge. Of a time in which
   // you did not call, one second counts, as the machine may have been suspended: while something waits, the deadline
@@ -1564,9 +1564,9 @@ enum circflow_status circflow_engine_config_init(struct circflow_engine_config *
 // @param config  From circflow_engine_config_init(). It is copied.
 //
 // CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
-// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, edge_low_cells is
-// not below edge_high_cells, edge_over_cells is below 32, streams_max or stream_bytes_max is
-// 0, or reserved is not.
+// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_memory_ns
+// above 10 minutes or held_age_max_ns above a week, edge_low_cells is not below edge_high_cells, edge_over_cells is
+// below 32, streams_max or stream_bytes_max is 0, or a reserved field is not.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_new(const struct circflow_engine_config *config,
                                          struct circflow_engine **engine_out);
@@ -1874,7 +1874,8 @@ enum circflow_status circflow_engine_accept_sets(struct circflow_engine *engine,
 // Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
 //
 // CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max above
-// 16, or link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_SWITCHED_OFF: cfx_enabled is 0;
+// 16, link_timeout_ns or switch_ahead_max 0, held_age_max_ns above a week, or a reserved field that is not 0;
+// CIRCFLOW_ERR_SWITCHED_OFF: cfx_enabled is 0;
 // CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max; CIRCFLOW_ERR_UNDRAINED: drain first.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_open(struct circflow_engine *engine,

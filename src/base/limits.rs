@@ -31,6 +31,10 @@ pub const ENGINE_HELD_BYTES_DEFAULT: u64 = 256 << 20;
 /// after that was lost with a leg, or is kept from us on purpose.
 pub const HELD_AGE_DEFAULT: u64 = 120_000_000_000;
 
+/// The longest of [`HELD_AGE_DEFAULT`] that can be asked for: a week. Ages are told in 32 bits of milliseconds, which
+/// are good for 26 days; and no circuit lives so long that more would be another promise than "no bound".
+pub const HELD_AGE_LIMIT: u64 = 7 * 86_400_000_000_000;
+
 /// Of a time in which the host did not call, so much counts for the age of what is held: a machine that was suspended
 /// has not heard what may have come meanwhile. A loop that works calls far more often.
 pub const HELD_GAP_MAX: u64 = 1_000_000_000;

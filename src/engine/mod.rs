@@ -147,7 +147,8 @@ impl Engine {
             && config.stream_memory <= limits::STREAM_MEMORY_MAX
             && config.stream_bytes_max > 0
             && (1..=limits::PADDING_BURST_LIMIT).contains(&config.pace.burst)
-            && config.pace.floor <= limits::PADDING_FLOOR_LIMIT;
+            && config.pace.floor <= limits::PADDING_FLOOR_LIMIT
+            && config.held_age_max <= limits::HELD_AGE_LIMIT;
         if !fits {
             return Err(Error::INVALID);
         }

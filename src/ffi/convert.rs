@@ -247,6 +247,10 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
     if config.link_timeout_ns == 0 || config.switch_ahead_max == 0 {
         return Err("link_timeout_ns or switch_ahead_max of a set is 0");
     }
+    let held_age_max = (config.held_age_max_ns != CIRCFLOW_AS_ENGINE).then_some(config.held_age_max_ns);
+    if held_age_max.is_some_and(|age| age > limits::HELD_AGE_LIMIT) {
+        return Err("held_age_max_ns of a set is above a week");
+    }
     if config.reserved != [0; 2] || config.reserved2 != 0 {
         return Err("a reserved field of a set's config is not zero");
     }
@@ -261,7 +265,7 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
         legs_max: config.legs_max,
         launches_max: config.launches_max,
         held_sends_max: config.held_sends_max,
-        held_age_max: (config.held_age_max_ns != CIRCFLOW_AS_ENGINE).then_some(config.held_age_max_ns),
+        held_age_max,
     })
 }
 

@@ -36,9 +36,9 @@ pub unsafe extern "C-unwind" fn circflow_engine_config_init(
 /// @param config  From circflow_engine_config_init(). It is copied.
 ///
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
-/// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, edge_low_cells is
-/// not below edge_high_cells, edge_over_cells is below 32, streams_max or stream_bytes_max is
-/// 0, or reserved is not.
+/// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_memory_ns
+/// above 10 minutes or held_age_max_ns above a week, edge_low_cells is not below edge_high_cells, edge_over_cells is
+/// below 32, streams_max or stream_bytes_max is 0, or a reserved field is not.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_engine_new(
@@ -52,14 +52,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
         Ok(config) => config,
         Err(status) => return status,
     };
-    if config.reserved2 != 0 {
-        return CIRCFLOW_ERR_INVALID;
-    }
-    if config.reserved != 0 {
-        config.seed.zeroize();
-        return CIRCFLOW_ERR_INVALID;
-    }
-    if config.reserved != 0 {
+    if config.reserved != 0 || config.reserved2 != 0 {
         config.seed.zeroize();
         return CIRCFLOW_ERR_INVALID;
     }

@@ -62,7 +62,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_accept_sets(
 /// Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
 ///
 /// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max above
-/// 16, or link_timeout_ns or switch_ahead_max 0; CIRCFLOW_ERR_SWITCHED_OFF: cfx_enabled is 0;
+/// 16, link_timeout_ns or switch_ahead_max 0, held_age_max_ns above a week, or a reserved field that is not 0;
+/// CIRCFLOW_ERR_SWITCHED_OFF: cfx_enabled is 0;
 /// CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max; CIRCFLOW_ERR_UNDRAINED: drain first.
 #[no_mangle]
 #[must_use]

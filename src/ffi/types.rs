@@ -159,8 +159,8 @@ pub struct circflow_engine_config {
     pub padding_burst_max: u32,
     /// Zero.
     pub reserved2: u32,
-    /// How long a message may be held for order, for sets that are made without a bound of their own; 0 for as long as
-    /// it takes. When a message waits so long behind one that does not come, its set ends, and
+    /// How long a message may be held for order, for sets that are made without a bound of their own: at most a week; 0
+    /// for as long as it takes. When a message waits so long behind one that does not come, its set ends, and
     /// CIRCFLOW_ERR_HELD_TOO_LONG is the cause. The oldest counts, so messages that follow do not prolong it. What has
     /// had its turn and was not taken is not meant, nor what padding holds, nor cells at an edge. Of a time in which
     /// you did not call, one second counts, as the machine may have been suspended: while something waits, the deadline
