@@ -340,6 +340,9 @@ fn play_stream(is_client: bool, acts: &[(u8, u16)]) {
                 if model.is_err() {
                     return;
                 }
+                // What its rate allows does not count before XON: the alarm is down, and what it said is not given.
+                naive.wake_at = None;
+                naive.waits |= std::mem::take(&mut resumes) > 0;
             }
             13 => {
                 let kilobytes = u32::from(amount % 4) * u32::from(amount % 3);
@@ -352,6 +355,7 @@ fn play_stream(is_client: bool, acts: &[(u8, u16)]) {
                     return;
                 }
                 resumes += u32::from(std::mem::take(&mut naive.waits));
+                naive.wake_at = None;
             }
             _ => engine.tick(now),
         }
