@@ -90,10 +90,10 @@ static void the_rest_of_the_config_is_checked(void **state)
         uint8_t hop, slot, flags, reserved;
         int want;
     } rows[] = {
-        {1, 0, 0, 0, CIRCFLOW_OK},          {3, 1, 3, 0, CIRCFLOW_OK},          {2, 1, 0, 0, CIRCFLOW_OK},
+        {1, 0, 0, 0, CIRCFLOW_OK},          {3, 1, 7, 0, CIRCFLOW_OK},          {2, 1, 0, 0, CIRCFLOW_OK},
         {0, 0, 0, 0, CIRCFLOW_ERR_INVALID}, {4, 0, 0, 0, CIRCFLOW_ERR_INVALID}, {17, 0, 0, 0, CIRCFLOW_ERR_INVALID},
         {255, 0, 0, 0, CIRCFLOW_ERR_INVALID}, {2, 2, 0, 0, CIRCFLOW_ERR_INVALID}, {2, 255, 0, 0, CIRCFLOW_ERR_INVALID},
-        {2, 0, 4, 0, CIRCFLOW_ERR_INVALID}, {2, 0, 0, 1, CIRCFLOW_ERR_INVALID},
+        {2, 0, 8, 0, CIRCFLOW_ERR_INVALID}, {2, 0, 0, 1, CIRCFLOW_ERR_INVALID},
     };
     circflow_padding_config config;
     (void)state;
@@ -352,6 +352,364 @@ static void padding_on_a_leg_is_no_message_of_its_set(void **state)
        host_feed(&world, CLIENT, world.client_leg[1], host_message(CIRCFLOW_CMD_DROP, 3, 0, NULL, 0)));
 }
 
+/* --- The operator's budget --- */
+
+static circflow_hub *hub;
+
+static void no_news(void *userdata) { (void)userdata; }
+
+static int setup_hub(void **state)
+{
+    circflow_hub_config config;
+    (void)state;
+    memset(&world, 0, sizeof(world));
+    host_prepare(&world);
+    host_start(&world);
+    OK(circflow_hub_config_init(&config, sizeof(config)));
+    OK(circflow_hub_new(&config, &hub));
+    OK(circflow_engine_join(CLIENT, hub, no_news, NULL));
+    OK(circflow_engine_join(RELAY, hub, no_news, NULL));
+    host_pair(&world);
+    return 0;
+}
+
+static int teardown_hub(void **state)
+{
+    host_stop(&world);
+    (void)state;
+    OK(circflow_hub_free(hub));
+    return 0;
+}
+
+static circflow_padding_budget budget(uint32_t allowed_cells, uint32_t max_percent)
+{
+    circflow_padding_budget budget;
+    OK(circflow_padding_budget_init(&budget, sizeof(budget)));
+    budget.allowed_cells = allowed_cells;
+    budget.max_percent = max_percent;
+    return budget;
+}
+
+/* Who allows it: the host on the engine, the consensus by its parameters, the host on the hub. */
+enum { BY_ENGINE, BY_PARAMETER, BY_HUB, WAYS };
+
+static int allow(int way, circflow_padding_budget to)
+{
+    if (way == BY_ENGINE)
+        return circflow_engine_set_padding_budget(CLIENT, &to);
+    if (way == BY_HUB)
+        return circflow_hub_set_padding_budget(hub, &to);
+    OK(circflow_engine_set_param(CLIENT, 0, "circpad_global_allowed_cells", to.allowed_cells));
+    OK(circflow_engine_set_param(CLIENT, 0, "circpad_global_max_padding_pct", to.max_percent));
+    OK(circflow_engine_set_param(CLIENT, 0, "circpad_padding_disabled", to.disabled));
+    return circflow_engine_set_param(CLIENT, 0, "circpad_padding_reduced", to.reduced);
+}
+
+static int forbid(int way, uint32_t disabled, uint32_t reduced)
+{
+    circflow_padding_budget to = budget(0, 0);
+    to.disabled = disabled;
+    to.reduced = reduced;
+    return allow(way, to);
+}
+
+static circflow_hub_stats hub_stats(void)
+{
+    circflow_hub_stats stats;
+    stats.size = sizeof(stats);
+    OK(circflow_hub_get_stats(hub, &stats));
+    return stats;
+}
+
+static void sends(circflow_engine *engine, circflow_circuit_id circuit, int cells)
+{
+    while (cells-- > 0)
+        OK(circflow_circuit_sent(engine, world.now, circuit, CIRCFLOW_CMD_SENDME, 0));
+}
+
+/* So many cells ask for a padding cell each; that many come. */
+static size_t pads(int times)
+{
+    size_t came = 0;
+    for (int n = 0; n < times; n++) {
+        host_other(&world, CLIENT, LEG, 2);
+        came += host_count(later(10), CIRCFLOW_INSN_PADDING);
+    }
+    return came;
+}
+
+static void a_budget_is_checked(void **state)
+{
+    static const struct {
+        uint32_t percent, disabled, reduced;
+        int want;
+    } rows[] = {
+        {0, 0, 0, CIRCFLOW_OK},            {99, 0, 0, CIRCFLOW_OK},           {100, 1, 1, CIRCFLOW_OK},
+        {101, 0, 0, CIRCFLOW_ERR_INVALID}, {356, 0, 0, CIRCFLOW_ERR_INVALID}, {UINT32_MAX, 0, 0, CIRCFLOW_ERR_INVALID},
+        {0, 2, 0, CIRCFLOW_ERR_INVALID},   {0, 0, 2, CIRCFLOW_ERR_INVALID},
+    };
+    circflow_padding_budget one = budget(0, 0);
+    (void)state;
+    assert_int_equal(one.size, sizeof(one));
+    assert_int_equal(one.allowed_cells + one.max_percent + one.disabled + one.reduced, 0);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        one = budget(UINT32_MAX, rows[i].percent);
+        one.disabled = rows[i].disabled;
+        one.reduced = rows[i].reduced;
+        IS(rows[i].want, circflow_engine_set_padding_budget(CLIENT, &one));
+        IS(rows[i].want, circflow_hub_set_padding_budget(hub, &one));
+    }
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_budget_init(NULL, sizeof(one)));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_set_padding_budget(NULL, &one));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_set_padding_budget(CLIENT, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_hub_set_padding_budget(NULL, &one));
+    IS(CIRCFLOW_ERR_NULL, circflow_hub_set_padding_budget(hub, NULL));
+    one.size = 0;
+    IS(CIRCFLOW_ERR_VERSION, circflow_engine_set_padding_budget(CLIENT, &one));
+    IS(CIRCFLOW_ERR_VERSION, circflow_hub_set_padding_budget(hub, &one));
+    IS(CIRCFLOW_ERR_VERSION, circflow_padding_budget_init(&one, 0));
+}
+
+/* First the cells that are free, then the percentage of all that was sent; the machine lives on, and hears of a change. */
+static void padding_is_no_more_than_a_budget_allows(void **state)
+{
+    static const struct {
+        uint32_t allowed, percent;
+        int others;
+        size_t want;
+    } rows[] = {
+        {0, 0, 0, 20},  {3, 0, 0, 20}, {3, 50, 0, 3},   {19, 1, 0, 19}, {20, 1, 0, 20}, {21, 1, 0, 20},
+        {0, 50, 4, 5},  {5, 50, 4, 5}, {6, 50, 4, 6},   {0, 1, 98, 1},  {0, 1, 99, 2},  {0, 99, 1, 20},
+        {0, 100, 0, 20}, {0, 25, 9, 4}, {0, 25, 8, 3},
+    };
+    (void)state;
+    for (int way = 0; way < WAYS; way++)
+        for (size_t i = 0; i < COUNT(rows); i++) {
+            teardown_hub(NULL);
+            setup_hub(NULL);
+            host_pad(&world, CLIENT, LEG, "pad-00", 2, 0);
+            OK(allow(way, budget(rows[i].allowed, rows[i].percent)));
+            sends(CLIENT, LEG, rows[i].others);
+            assert_int_equal(pads(20), rows[i].want);
+            assert_int_equal(host_stats(CLIENT).padding_sent, rows[i].want);
+            assert_int_equal(host_stats(CLIENT).others_sent, rows[i].others);
+            assert_int_equal(host_stats(CLIENT).padding_refused, 20 - rows[i].want);
+            assert_int_equal(stats().padding_sent, rows[i].want);
+            assert_int_equal(stats().refused, 20 - rows[i].want);
+            assert_int_equal(hub_stats().padding_sent, rows[i].want);
+            assert_int_equal(hub_stats().others_sent, rows[i].others);
+            assert_int_equal(hub_stats().padding_refused, 20 - rows[i].want);
+            OK(allow(way, budget(0, 0)));
+            assert_int_equal(pads(3), 3);
+            OK(allow(way, budget((uint32_t)rows[i].want + 5, 1))); /* What was sent before counts. */
+            assert_int_equal(pads(20), 2);
+        }
+}
+
+/* Both engines spend from it, and an engine's own budget, the consensus's and the hub's all hold. */
+static void a_hubs_budget_is_for_all_its_engines(void **state)
+{
+    (void)state;
+    host_pad(&world, CLIENT, LEG, "pad-00", 2, 0);
+    host_pad(&world, RELAY, world.exit_leg[0], "pad-00", 0, 0);
+    OK(allow(BY_HUB, budget(6, 10)));
+    OK(allow(BY_ENGINE, budget(2, 1)));
+    size_t far = 0;
+    for (int n = 0; n < 10; n++) {
+        pads(1);
+        host_other(&world, RELAY, world.exit_leg[0], 0);
+        world.now += 10 * MS;
+        OK(circflow_engine_tick(RELAY, world.now));
+        far += host_count(host_drain(RELAY), CIRCFLOW_INSN_PADDING);
+    }
+    assert_int_equal(host_stats(CLIENT).padding_sent, 2);
+    assert_int_equal(far, 4);
+    assert_int_equal(hub_stats().padding_sent, 6);
+    assert_int_equal(hub_stats().padding_refused, 14);
+    /* What one engine sends makes room for the other, once it has told. */
+    sends(RELAY, world.exit_leg[0], 54);
+    OK(allow(BY_ENGINE, budget(0, 0)));
+    assert_int_equal(pads(5), 0);
+    OK(circflow_engine_tick(RELAY, world.now));
+    assert_int_equal(pads(5), 1); /* 6 of 60 are no more than a tenth. */
+    assert_int_equal(host_stats(CLIENT).others_sent, 0);
+    /* The strictest word is the one that counts. */
+    OK(allow(BY_HUB, budget(0, 0)));
+    OK(allow(BY_PARAMETER, budget(4, 1)));
+    assert_int_equal(pads(5), 1);
+    OK(circflow_engine_set_param(CLIENT, 0, "circpad_global_max_padding_pct", 0));
+    assert_int_equal(pads(5), 5);
+}
+
+static void nothing_pads_while_padding_is_disabled(void **state)
+{
+    (void)state;
+    for (int way = 0; way < WAYS; way++) {
+        teardown_hub(NULL);
+        setup_hub(NULL);
+        host_pad(&world, CLIENT, LEG, "pad-00", 2, 0);
+        assert_int_equal(pads(1), 1);
+        OK(forbid(way, 1, 0));
+        assert_int_equal(pads(5), 0);
+        assert_int_equal(host_stats(CLIENT).padding_refused, 5);
+        OK(forbid(way, 0, 0));
+        assert_int_equal(pads(5), 5);
+    }
+}
+
+/* A block that falls due is over at once, and one that is on ends; what waits behind it goes, but for padding. */
+static void nothing_is_blocked_while_padding_is_disabled(void **state)
+{
+    (void)state;
+    for (int way = 0; way < WAYS; way++)
+        for (int own_queue = 0; own_queue < 2; own_queue++) {
+            const circflow_message data = host_data(2, "x");
+            circflow_verdict verdict;
+            teardown_hub(NULL);
+            setup_hub(NULL);
+            if (own_queue)
+                OK(circflow_circuit_set_flags(CLIENT, LEG, CIRCFLOW_CIRCUIT_OWN_QUEUE));
+            host_pad(&world, CLIENT, LEG, "gate-0-00", 2, 0); /* DROP shuts for 100 ms; other cells ask for padding. */
+            OK(drop_from(2));
+            later(0);
+            assert_int_equal(stats().timers, 1);
+            if (!own_queue) {
+                assert_int_equal(pads(1), 0); /* It waits behind the block. */
+                assert_int_equal(stats().padding_sent, 1);
+                OK(circflow_circuit_send(CLIENT, world.now, LEG, &data, &verdict));
+                assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+            }
+            OK(forbid(way, 1, 0));
+            const host_events *events = later(1);
+            assert_int_equal(events->count, 1);
+            assert_int_equal(events->at[0].insn.kind, own_queue ? CIRCFLOW_INSN_UNBLOCK : CIRCFLOW_INSN_SEND);
+            assert_int_equal(host_stats(CLIENT).padding_sent + stats().padding_sent, 0);
+            OK(drop_from(2));
+            assert_int_equal(later(0)->count, 0);
+            assert_int_equal(stats().blocks, 2);
+            assert_int_equal(stats().timers, 0);
+            assert_true(stats().blocked_ns < 20 * MS);
+            assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
+            OK(circflow_circuit_send(CLIENT, world.now, LEG, &data, &verdict));
+            assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+            OK(forbid(way, 0, 0));
+            OK(drop_from(2));
+            later(0);
+            assert_int_equal(stats().timers, 1);
+        }
+}
+
+static void nothing_is_agreed_on_while_padding_is_disabled(void **state)
+{
+    circflow_padding_config config;
+    (void)state;
+    for (int marked = 0; marked < 2; marked++)
+        for (int way = 0; way < WAYS; way++) {
+            teardown_hub(NULL);
+            setup_hub(NULL);
+            config = host_padding_config(CLIENT, "pad-00", 2, 0);
+            config.flags = marked ? CIRCFLOW_PADDING_RUNS_REDUCED : 0;
+            OK(circflow_padding_register(CLIENT, CIRCFLOW_ROLE_CLIENT, 7, &config));
+            OK(forbid(way, 1, 0));
+            IS(CIRCFLOW_ERR_SWITCHED_OFF, circflow_padding_start(CLIENT, world.now, LEG, 7));
+            OK(forbid(way, 0, 1));
+            IS(marked ? CIRCFLOW_OK : CIRCFLOW_ERR_SWITCHED_OFF, circflow_padding_start(CLIENT, world.now, LEG, 7));
+            OK(forbid(way, 0, 0));
+            if (!marked)
+                OK(circflow_padding_start(CLIENT, world.now, LEG, 7));
+            assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_SEND), 1);
+        }
+    /* A relay refuses: START of machine 7 is answered with an error, and runs nothing. */
+    for (int disabled = 0; disabled < 2; disabled++) {
+        static const uint8_t start[] = {0, 2, 7, 0, 0, 0, 0, 1};
+        teardown_hub(NULL);
+        setup_hub(NULL);
+        config = host_padding_config(RELAY, "pad-00", 0, 0);
+        OK(circflow_padding_register(RELAY, CIRCFLOW_ROLE_EXIT, 7, &config));
+        OK(forbid(BY_HUB, (uint32_t)disabled, 0));
+        OK(host_feed(&world, RELAY, world.exit_leg[0], host_message(41, 0, 0, start, sizeof(start))));
+        const host_events *events = host_drain(RELAY);
+        assert_int_equal(events->count, 1);
+        assert_int_equal(events->at[0].body[2], disabled ? 2 : 1);
+    }
+}
+
+static void only_marked_machines_run_while_padding_is_reduced(void **state)
+{
+    (void)state;
+    for (int way = 0; way < WAYS; way++)
+        for (int marked = 0; marked < 2; marked++) {
+            circflow_padding_config config;
+            teardown_hub(NULL);
+            setup_hub(NULL);
+            config = host_padding_config(CLIENT, "pad-00", 2, 0);
+            config.flags = marked ? CIRCFLOW_PADDING_RUNS_REDUCED : 0;
+            OK(install(&config));
+            OK(forbid(way, 0, 1));
+            assert_int_equal(pads(5), marked ? 5 : 0);
+            OK(forbid(way, 1, 1));
+            assert_int_equal(pads(5), 0);
+            OK(forbid(way, 0, 0));
+            assert_int_equal(pads(5), 5);
+        }
+}
+
+/* Where the host owns the queue it is not even asked; what it says it sent counts. */
+static void a_host_with_a_queue_of_its_own_is_not_asked(void **state)
+{
+    (void)state;
+    OK(circflow_circuit_set_flags(CLIENT, LEG, CIRCFLOW_CIRCUIT_OWN_QUEUE));
+    host_pad(&world, CLIENT, LEG, "pad-00", 2, 0);
+    OK(allow(BY_ENGINE, budget(3, 1)));
+    for (uint64_t n = 0; n < 6; n++) {
+        host_other(&world, CLIENT, LEG, 2);
+        const host_events *events = later(10);
+        assert_int_equal(events->count, n < 5);
+        if (n < 5) { /* Two of them did not go. */
+            const circflow_insn_padding asked = events->at[0].insn.detail.padding;
+            OK(circflow_padding_answer(CLIENT, world.now, LEG, &asked,
+                                       n % 2 ? CIRCFLOW_PADDING_REPLACED : CIRCFLOW_PADDING_SENT));
+        }
+    }
+    assert_int_equal(host_stats(CLIENT).padding_sent, 3);
+    assert_int_equal(host_stats(CLIENT).padding_refused, 1);
+    assert_int_equal(hub_stats().padding_sent, 3);
+    assert_int_equal(stats().refused, 1);
+}
+
+/* Cells are counted once each, whoever decides on them, with a padder on the circuit and without. */
+static void every_cell_that_is_sent_counts(void **state)
+{
+    (void)state;
+    for (int padded = 0; padded < 2; padded++) {
+        const circflow_message data = host_data(HOST_HOPS, "x");
+        circflow_verdict verdict;
+        uint64_t before;
+        host_stop(&world);
+        memset(&world, 0, sizeof(world));
+        host_linked(&world, 2);
+        if (padded)
+            host_pad(&world, CLIENT, LEG, NULL, 2, 0);
+        before = host_stats(CLIENT).others_sent;
+        assert_int_equal(before, 4); /* LINK and LINKED_ACK on each leg. */
+        sends(CLIENT, LEG, 3);
+        const circflow_message other = host_message(CIRCFLOW_CMD_SENDME, 2, 0, NULL, 0);
+        OK(circflow_circuit_send(CLIENT, world.now, LEG, &other, &verdict));
+        assert_int_equal(host_stats(CLIENT).others_sent - before, 4);
+        uint64_t switches = 0;
+        for (int n = 0; n < 4; n++) { /* The other leg is the faster one from the third on: there with a SWITCH. */
+            host_room(&world, CLIENT, LEG, 50, 20 * MS);
+            host_room(&world, CLIENT, world.client_leg[1], 50, n < 2 ? 40 * MS : 10 * MS);
+            OK(circflow_set_send(CLIENT, world.now, world.client_set, &data, NULL, 0, &verdict));
+            assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+            switches += verdict.switch_delta != 0;
+        }
+        assert_in_range(switches, 1, 4);
+        assert_int_equal(host_stats(CLIENT).others_sent - before, 8 + switches);
+        assert_int_equal(host_stats(CLIENT).padding_sent + host_stats(CLIENT).padding_refused, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +724,16 @@ int main(void)
         TEST(padding_from_nowhere),
         TEST(padding_on_the_way_when_its_padder_went_is_welcome),
         TEST(padding_on_a_leg_is_no_message_of_its_set),
+#define SHARED(name) cmocka_unit_test_setup_teardown(name, setup_hub, teardown_hub)
+        SHARED(a_budget_is_checked),
+        host_expected_to_fail_setup_teardown(padding_is_no_more_than_a_budget_allows, setup_hub, teardown_hub),
+        host_expected_to_fail_setup_teardown(a_hubs_budget_is_for_all_its_engines, setup_hub, teardown_hub),
+        host_expected_to_fail_setup_teardown(nothing_pads_while_padding_is_disabled, setup_hub, teardown_hub),
+        host_expected_to_fail_setup_teardown(nothing_is_blocked_while_padding_is_disabled, setup_hub, teardown_hub),
+        host_expected_to_fail_setup_teardown(nothing_is_agreed_on_while_padding_is_disabled, setup_hub, teardown_hub),
+        host_expected_to_fail_setup_teardown(only_marked_machines_run_while_padding_is_reduced, setup_hub, teardown_hub),
+        host_expected_to_fail_setup_teardown(a_host_with_a_queue_of_its_own_is_not_asked, setup_hub, teardown_hub),
+        host_expected_to_fail_setup_teardown(every_cell_that_is_sent_counts, setup, teardown),
     };
     return cmocka_run_group_tests_name("budgets", tests, NULL, NULL);
 }

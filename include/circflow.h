@@ -115,6 +115,10 @@
 // nothing out. Some machines count on the gap: RegulaTor paces its server so.
 #define CIRCFLOW_PADDING_OPEN_BETWEEN 2
 
+// circflow_padding_config.flags: the machines may run while padding is reduced (circflow_padding_budget). Mark those
+// that cost little.
+#define CIRCFLOW_PADDING_RUNS_REDUCED 4
+
 // circflow_padding_config.queued_cells_max: what the parameter circpad_max_circ_queued_cells says.
 #define CIRCFLOW_BY_PARAMETER UINT32_MAX
 
@@ -477,7 +481,8 @@ typedef enum circflow_status {
   // The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
   // CIRCFLOW_INSN_RESUME with the stream says when to start again.
   CIRCFLOW_ERR_STREAM_STOPPED = -108,
-  // The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on.
+  // The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on. Of padding: a budget
+  // (circflow_padding_budget) lets it not run.
   CIRCFLOW_ERR_SWITCHED_OFF = -109,
   // The channel is full, and its queue holds as many items as it may: a stall. The item is still yours; close the
   // peer that does not take what it is sent, or the source that does not pause.
@@ -1017,6 +1022,13 @@ typedef struct circflow_engine_stats {
   // What is held no longer and waits for your drain to hand it out or back, as its set or circuit has ended. It has
   // room of its own, as much as held_bytes_max; what is above that takes room from held_bytes until it is drained.
   uint64_t leaving_bytes;
+  // Padding cells that you were told to send, or answered with CIRCFLOW_PADDING_SENT.
+  uint64_t padding_sent;
+  // Other cells sent: those whose sending was decided or reported here, on all circuits; of those that only pass a
+  // relay, the ones towards the client.
+  uint64_t others_sent;
+  // Padding that a budget refused (circflow_padding_budget), this engine's, the consensus's or the hub's.
+  uint64_t padding_refused;
 } circflow_engine_stats;
 
 // What a hub is made with. Fill it with circflow_hub_config_init(), then change what you want.
@@ -1082,6 +1094,12 @@ typedef struct circflow_hub_stats {
   // The most that was ever reserved. It can be above the cap by up to an eighth: what an engine is to close that
   // another one has named counts as given back.
   uint64_t held_bytes_peak;
+  // Padding cells that its engines have sent.
+  uint64_t padding_sent;
+  // Other cells that they have sent, as far as each has told: by its last tick, and whenever it pads.
+  uint64_t others_sent;
+  // Padding that a budget refused.
+  uint64_t padding_refused;
 } circflow_hub_stats;
 
 // What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want.
@@ -1407,6 +1425,26 @@ typedef struct circflow_machines_id {
   uint64_t v;
 } circflow_machines_id;
 
+// What an operator allows of padding, on one engine or on all engines of a hub. Fill it with
+// circflow_padding_budget_init(), then change what you want. Padding that is not allowed is refused: the machine hears
+// that it was sent, as it would stand still otherwise.
+typedef struct circflow_padding_budget {
+  // sizeof(circflow_padding_budget) as your compiler saw it.
+  size_t size;
+  // Padding cells that may be sent before max_percent counts, since the engine (the hub) was made. Default 0.
+  uint32_t allowed_cells;
+  // Of all cells sent since the engine (the hub) was made, how many in a hundred may be padding, 0 to 100: no more
+  // is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes towards
+  // the client.
+  uint32_t max_percent;
+  // 1: nothing pads. No padding is sent, not even what waits behind a block; blocks end at once, those that are on
+  // too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_SWITCHED_OFF, and a relay refuses
+  // what clients ask for. Padders stay, hear of cells, and go on when it is 0 again. Default 0.
+  uint32_t disabled;
+  // 1: the same for padders without CIRCFLOW_PADDING_RUNS_REDUCED. Default 0.
+  uint32_t reduced;
+} circflow_padding_budget;
+
 // What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
 //
 // Fractions go from 0.0 to 1.0, and 0.0 means "no limit", as in maybenot: to forbid padding, install none. 1.0 means
@@ -1437,7 +1475,8 @@ typedef struct circflow_padding_config {
   uint8_t hop;
   // Which of the hop's two places, 0 or 1. Default 0.
   uint8_t slot;
-  // CIRCFLOW_PADDING_STOP_AT_END and CIRCFLOW_PADDING_OPEN_BETWEEN, or-ed together. Default 0.
+  // CIRCFLOW_PADDING_STOP_AT_END, CIRCFLOW_PADDING_OPEN_BETWEEN and CIRCFLOW_PADDING_RUNS_REDUCED, or-ed together.
+  // Default 0.
   uint8_t flags;
   // Zero.
   uint8_t reserved;
@@ -1459,7 +1498,7 @@ typedef struct circflow_padding_stats {
   // Padding for which a cell that waited anyway counted.
   uint64_t replaced;
   // Padding that was not sent because the queue was long, because as many cells waited behind the block as may
-  // (held_sends_max), or because the host said so.
+  // (held_sends_max), because a budget did not allow it (circflow_padding_budget), or because the host said so.
   uint64_t refused;
   // Cells that are not padding, from or through its hop.
   uint64_t normal_recv;
@@ -2162,6 +2201,9 @@ enum circflow_status circflow_leg_get_stats(struct circflow_engine *engine,
 //                                   largest value, the default, is no bound.
 //   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
 //                                   CIRCFLOW_BY_PARAMETER.
+//   circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled, circpad_padding_reduced
+//                                   At once: the consensus's budget of padding, beside yours
+//                                   (circflow_engine_set_padding_budget()).
 //   sendme_emit_min_version         Version 1 is sent, so 0 and 1 are taken and change nothing.
 //   sendme_accept_min_version       Version 1 is wanted, also at 0; so 0 and 1 are taken and change nothing.
 //   cfx_send_pct, cfx_drain_pct     Only their defaults (100 and 0) are built.
@@ -2405,6 +2447,34 @@ enum circflow_status circflow_machines_load(struct circflow_engine *engine,
 // An id error.
 enum circflow_status circflow_machines_drop(struct circflow_engine *engine, struct circflow_machines_id machines);
 
+// Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget).
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_padding_budget_init(struct circflow_padding_budget *budget, size_t size);
+
+// Says what the engine may spend on padding from now on, at any time; it counts what was sent before, too. The
+// parameters circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled and
+// circpad_padding_reduced (circflow_engine_set_param()) say the same on the consensus's behalf, and the hub's budget
+// for all its engines: padding goes out where all three allow it. circflow_engine_stats has the figures.
+//
+// Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_PADDING_SENT: as many as
+// wait for an answer can come on top.
+//
+// CIRCFLOW_ERR_INVALID: max_percent above 100, disabled or reduced above 1; nothing changes. CIRCFLOW_ERR_NULL;
+// CIRCFLOW_ERR_VERSION.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_set_padding_budget(struct circflow_engine *engine,
+                                                        const struct circflow_padding_budget *budget);
+
+// Says what all engines of the hub together may spend on padding from now on, from any thread. They count what they
+// send from when they joined, and have told the hub of other cells by the time they pad or are ticked. Blocks that are
+// on where padding is disabled end with the engine's next circflow_engine_tick(). circflow_hub_stats has the figures.
+//
+// CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget(); CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_hub_set_padding_budget(struct circflow_hub *hub,
+                                                     const struct circflow_padding_budget *budget);
+
 // Fills a config with the defaults: no machines, hop 2, slot 0, no limits. Pass sizeof(circflow_padding_config).
 //
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
@@ -2482,7 +2552,8 @@ enum circflow_status circflow_padding_register(struct circflow_engine *engine,
 // CIRCFLOW_INSN_NEGOTIATED tells how it answered.
 //
 // CIRCFLOW_ERR_UNKNOWN_PADDING; CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the
-// relay refused before; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL:
+// relay refused before; CIRCFLOW_ERR_SWITCHED_OFF: a budget lets it not run (circflow_padding_budget);
+// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL:
 // too many padders or unanswered questions; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_padding_start(struct circflow_engine *engine,

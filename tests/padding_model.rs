@@ -49,6 +49,7 @@ fn terms(place: (u8, u8), machines: &[Machine], fracs: (f64, f64), queued_max: u
         queued_max: queued_max as u32,
         stop_at_end: false,
         opens_between: false,
+        runs_reduced: false,
     }
 }
 

@@ -31,6 +31,7 @@ fn terms(place: (u8, u8), machines: &[Machine]) -> Terms {
         queued_max: 1000,
         stop_at_end: false,
         opens_between: false,
+        runs_reduced: false,
     }
 }
 

@@ -29,6 +29,7 @@ fn padder(machines: &[Machine]) -> Terms {
         queued_max: 1000,
         stop_at_end: false,
         opens_between: false,
+        runs_reduced: false,
     }
 }
 

@@ -635,6 +635,7 @@ static void engine_rest(int at)
                                          "cfx_max_legs_set", "circpad_padding_disabled", "sendme_emit_min_version", ""};
     circflow_engine *engine = h.nodes[at].engine;
     circflow_hub_stats hub;
+    circflow_padding_budget budget;
     circflow_victim victims[4];
     uint64_t number;
     uint32_t value;
@@ -642,7 +643,18 @@ static void engine_rest(int at)
     char text[300];
     size_t len;
     hub.size = sizeof hub;
-    switch (take8() % 6) {
+    switch (take8() % 7) {
+    case 6:
+        MUST(circflow_padding_budget_init(&budget, sizeof budget) == CIRCFLOW_OK);
+        budget.allowed_cells = take8();
+        budget.max_percent = take8() % 110;
+        budget.disabled = take8() % 8 == 0;
+        budget.reduced = take8() % 8 == 0;
+        if (take8() % 2)
+            (void)DONE(circflow_engine_set_padding_budget(engine, maybe(&budget)));
+        else
+            (void)status_ok(circflow_hub_set_padding_budget(h.hub, maybe(&budget)));
+        break;
     case 0:
         (void)DONE(circflow_engine_trim(engine, maybe(&number)));
         break;

@@ -46,6 +46,7 @@ impl World {
             queued_max: 100,
             stop_at_end: false,
             opens_between: self.rng.once_in(2),
+            runs_reduced: false,
         };
         (terms, if listens { "none" } else { MACHINES[index].0 })
     }

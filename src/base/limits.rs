@@ -125,10 +125,13 @@ pub const PADDING_BURST_LIMIT: u32 = 4096;
 
 /// Default for how long a machine rests after a burst, and between two things then, until it waits as long by itself: a
 /// thousand wake-ups in a second, each for little.
-pub const PADDING_FLOOR_DEFAULT: u64 = 1_000_000;
+pub const PADDING_FLOOR_DEFAULT: u32 = 1_000_000;
 
 /// The longest rest that can be asked for: longer ones would stop a machine rather than slow it down.
-pub const PADDING_FLOOR_LIMIT: u64 = 1_000_000_000;
+pub const PADDING_FLOOR_LIMIT: u32 = 1_000_000_000;
+
+/// The highest percentage of padding that can be asked for: all of what is sent, which is no limit.
+pub const PADDING_PERCENT_MAX: u8 = 100;
 
 /// Bursts that the machines of one padder may be ahead of their time: delays of a microsecond are not 0, and cost the
 /// same. Break-Pad, with unlucky draws, sends all of its 1,500 cells a microsecond apart; this lets 4,096 pass.

@@ -8,6 +8,7 @@ pub mod consensus;
 pub mod holders;
 pub mod limits;
 pub mod pool;
+pub mod purse;
 pub mod sync;
 pub mod time;
 pub mod timer;

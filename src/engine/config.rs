@@ -1,5 +1,6 @@
 //! What engines and circuits are made with, and figures.
 
+use crate::base::purse::Spent;
 use crate::base::Nanos;
 use crate::conflux::Role;
 use crate::congestion::PathClass;
@@ -129,6 +130,8 @@ pub struct Stats {
     pub log_dropped: u64,
     /// Padding cells received.
     pub padding_received: u64,
+    /// Cells sent, and padding that was not allowed.
+    pub spent: Spent,
     /// How late the timers of padding were.
     pub lateness: Lateness,
     /// Messages of streams that nothing explains, and that were dropped.

@@ -6,6 +6,7 @@
 
 mod age;
 mod alarms;
+mod allowed;
 mod away;
 mod circuit;
 mod clock;
@@ -40,6 +41,7 @@ pub use run::{CircuitStats, EdgeStats};
 pub use streams::{StreamConfig, StreamStats};
 pub use verdict::{Admitted, Step, Verdict, VerdictKind};
 
+use crate::base::purse::Purse;
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::{Cause, Effect, Lane, LegIx, Manager, Report, Role, Store, Terms};
@@ -112,6 +114,8 @@ pub struct Engine {
     stream_bytes_max: u32,
     stream_memory: Nanos,
     pace: Pace,
+    /// What is allowed of padding, and the cells sent.
+    purse: Purse,
     /// Messages of streams that nothing explains, and that were dropped.
     unexplained: u64,
     held_age_max: Nanos,
@@ -190,6 +194,7 @@ impl Engine {
             stream_bytes_max: config.stream_bytes_max,
             stream_memory: config.stream_memory,
             pace: config.pace,
+            purse: Purse::default(),
             unexplained: 0,
             held_age_max: config.held_age_max,
             wakes: Vec::new(),
@@ -437,6 +442,7 @@ impl Engine {
             peer_faults: self.peer_faults,
             log_dropped: self.limiter.dropped(),
             padding_received: self.padding_received,
+            spent: self.purse.spent(),
             lateness: self.lateness,
             unexplained: self.unexplained,
         }

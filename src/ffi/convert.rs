@@ -3,6 +3,7 @@
 use super::padding_types::*;
 use super::run_types::*;
 use super::types::*;
+use crate::base::purse::Allowance;
 use crate::base::{limits, Id};
 use crate::conflux::set::{LegNumbers, Numbers};
 use crate::conflux::{set, Algorithm, LegStats, LinkState, Message, Report, Role, Terms, Token};
@@ -278,7 +279,8 @@ pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines
     if config.slot >= limits::PADDER_SLOTS || config.hop > limits::HOPS_MAX {
         return Err("the slot of a padder is above 1, or its hop above 16");
     }
-    if config.flags & !(CIRCFLOW_PADDING_STOP_AT_END | CIRCFLOW_PADDING_OPEN_BETWEEN) != 0 || config.reserved != 0 {
+    let known = CIRCFLOW_PADDING_STOP_AT_END | CIRCFLOW_PADDING_OPEN_BETWEEN | CIRCFLOW_PADDING_RUNS_REDUCED;
+    if config.flags & !known != 0 || config.reserved != 0 {
         return Err("a padder has an unknown flag, or its reserved field is not zero");
     }
     Ok(padding::Terms {
@@ -292,7 +294,16 @@ pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines
         queued_max: config.queued_cells_max,
         stop_at_end: config.flags & CIRCFLOW_PADDING_STOP_AT_END != 0,
         opens_between: config.flags & CIRCFLOW_PADDING_OPEN_BETWEEN != 0,
+        runs_reduced: config.flags & CIRCFLOW_PADDING_RUNS_REDUCED != 0,
     })
+}
+
+pub(super) fn allowance(budget: &circflow_padding_budget) -> Result<Allowance, Why> {
+    if budget.disabled > 1 || budget.reduced > 1 {
+        return Err("disabled and reduced of a budget of padding are 0 or 1");
+    }
+    Allowance::new(budget.allowed_cells, budget.max_percent, budget.disabled != 0, budget.reduced != 0)
+        .ok_or("the percentage of a budget of padding is above 100")
 }
 
 pub(super) fn padding_answer(answer: u8) -> Result<Answer, Why> {
@@ -375,6 +386,9 @@ pub(super) fn engine_stats(stats: &engine::Stats) -> circflow_engine_stats {
         reserved_bytes: stats.reserved_bytes,
         crossing_bytes: stats.crossing_bytes,
         leaving_bytes: stats.leaving_bytes,
+        padding_sent: stats.spent.padding,
+        others_sent: stats.spent.other,
+        padding_refused: stats.spent.refused,
     }
 }
 

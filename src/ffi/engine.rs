@@ -67,7 +67,11 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
         streams_max: config.streams_max,
         stream_bytes_max: config.stream_bytes_max,
         stream_memory: config.stream_memory_ns,
-        pace: Pace { burst: config.padding_burst_max, floor: config.padding_floor_ns },
+        // Above what 32 bits hold it is above its bound, too.
+        pace: Pace {
+            burst: config.padding_burst_max,
+            floor: u32::try_from(config.padding_floor_ns).unwrap_or(u32::MAX),
+        },
         held_age_max: config.held_age_max_ns,
     };
     let made = Engine::new(&core);
@@ -355,7 +359,7 @@ fn config_defaults() -> circflow_engine_config {
         stream_bytes_max: limits::STREAM_BUFFERED_DEFAULT,
         reserved: 0,
         stream_memory_ns: limits::STREAM_MEMORY_DEFAULT,
-        padding_floor_ns: limits::PADDING_FLOOR_DEFAULT,
+        padding_floor_ns: limits::PADDING_FLOOR_DEFAULT.into(),
         padding_burst_max: limits::PADDING_BURST_DEFAULT,
         reserved2: 0,
         held_age_max_ns: limits::HELD_AGE_DEFAULT,

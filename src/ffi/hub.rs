@@ -70,6 +70,12 @@ pub struct circflow_hub_stats {
     /// The most that was ever reserved. It can be above the cap by up to an eighth: what an engine is to close that
     /// another one has named counts as given back.
     pub held_bytes_peak: u64,
+    /// Padding cells that its engines have sent.
+    pub padding_sent: u64,
+    /// Other cells that they have sent, as far as each has told: by its last tick, and whenever it pads.
+    pub others_sent: u64,
+    /// Padding that a budget refused.
+    pub padding_refused: u64,
 }
 
 /// Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called at the
@@ -241,6 +247,7 @@ pub unsafe extern "C-unwind" fn circflow_hub_get_stats(
 ) -> circflow_status {
     // SAFETY: NULL or alive by the contract of this floor.
     let Some(hub) = hub.cast::<EngineHub>().cast_const().as_ref() else { return CIRCFLOW_ERR_NULL };
+    let spent = hub.padding().spent();
     let figures = circflow_hub_stats {
         size: size_of::<circflow_hub_stats>(),
         engines: hub.engines() as u32,
@@ -248,6 +255,9 @@ pub unsafe extern "C-unwind" fn circflow_hub_get_stats(
         sets: hub.claims() as u64,
         held_bytes: hub.process().reserved(),
         held_bytes_peak: hub.process().peak(),
+        padding_sent: spent.padding,
+        others_sent: spent.other,
+        padding_refused: spent.refused,
     };
     sized::write(stats, figures)
 }

@@ -2,18 +2,23 @@
 
 use super::convert;
 use super::door;
+use super::hub::circflow_hub;
 use super::outcome;
 use super::padding_types::*;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
+use crate::base::purse::Voice;
+use crate::engine::EngineHub;
 use libc::{c_char, size_t};
 
 // SAFETY: repr(C), size first, integers and floats and arrays of integers: all bit patterns are valid.
 unsafe impl sized::Growing for circflow_padding_config {}
 // SAFETY: as above.
 unsafe impl sized::Growing for circflow_padding_stats {}
+// SAFETY: as above.
+unsafe impl sized::Growing for circflow_padding_budget {}
 
 /// Loads padding machines of the maybenot framework (version 2): one machine a line, in the text form that maybenot
 /// writes. They are parsed once, here, and shared by all padders that run them. All machines of a list run together and
@@ -54,6 +59,67 @@ pub unsafe extern "C-unwind" fn circflow_machines_drop(
     machines: circflow_machines_id,
 ) -> circflow_status {
     door::enter(engine, |core| core.drop_machines(convert::id(machines.v)))
+}
+
+/// Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget).
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_padding_budget_init(
+    budget: *mut circflow_padding_budget,
+    size: size_t,
+) -> circflow_status {
+    sized::init(budget, size, budget_defaults())
+}
+
+/// Says what the engine may spend on padding from now on, at any time; it counts what was sent before, too. The
+/// parameters circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled and
+/// circpad_padding_reduced (circflow_engine_set_param()) say the same on the consensus's behalf, and the hub's budget
+/// for all its engines: padding goes out where all three allow it. circflow_engine_stats has the figures.
+///
+/// Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_PADDING_SENT: as many as
+/// wait for an answer can come on top.
+///
+/// CIRCFLOW_ERR_INVALID: max_percent above 100, disabled or reduced above 1; nothing changes. CIRCFLOW_ERR_NULL;
+/// CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_engine_set_padding_budget(
+    engine: *mut circflow_engine,
+    budget: *const circflow_padding_budget,
+) -> circflow_status {
+    let budget = match sized::read(budget, budget_defaults()) {
+        Ok(budget) => budget,
+        Err(status) => return status,
+    };
+    door::enter(engine, |core| {
+        let allowance = convert::allowance(&budget).map_err(|why| core.invalid(why))?;
+        core.allow_padding(Voice::Operator, allowance);
+        Ok(())
+    })
+}
+
+/// Says what all engines of the hub together may spend on padding from now on, from any thread. They count what they
+/// send from when they joined, and have told the hub of other cells by the time they pad or are ticked. Blocks that are
+/// on where padding is disabled end with the engine's next circflow_engine_tick(). circflow_hub_stats has the figures.
+///
+/// CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget(); CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_hub_set_padding_budget(
+    hub: *mut circflow_hub,
+    budget: *const circflow_padding_budget,
+) -> circflow_status {
+    // SAFETY: NULL or alive by the contract of this floor; a hub is only ever shared.
+    let Some(hub) = hub.cast::<EngineHub>().cast_const().as_ref() else { return CIRCFLOW_ERR_NULL };
+    match sized::read(budget, budget_defaults()).map(|budget| convert::allowance(&budget)) {
+        Ok(Ok(allowance)) => {
+            hub.padding().allow(allowance);
+            CIRCFLOW_OK
+        }
+        Ok(Err(_)) => CIRCFLOW_ERR_INVALID,
+        Err(status) => status,
+    }
 }
 
 /// Fills a config with the defaults: no machines, hop 2, slot 0, no limits. Pass sizeof(circflow_padding_config).
@@ -199,7 +265,8 @@ pub unsafe extern "C-unwind" fn circflow_padding_register(
 /// CIRCFLOW_INSN_NEGOTIATED tells how it answered.
 ///
 /// CIRCFLOW_ERR_UNKNOWN_PADDING; CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the
-/// relay refused before; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL:
+/// relay refused before; CIRCFLOW_ERR_SWITCHED_OFF: a budget lets it not run (circflow_padding_budget);
+/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL:
 /// too many padders or unanswered questions; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
 #[no_mangle]
 #[must_use]
@@ -317,6 +384,16 @@ unsafe extern "C-unwind" fn passing_padded(
     circuit: circflow_circuit_id,
 ) -> circflow_status {
     door::enter(engine, |core| core.passing(core.time(now_ns), convert::id(circuit.v)))
+}
+
+fn budget_defaults() -> circflow_padding_budget {
+    circflow_padding_budget {
+        size: size_of::<circflow_padding_budget>(),
+        allowed_cells: 0,
+        max_percent: 0,
+        disabled: 0,
+        reduced: 0,
+    }
 }
 
 fn config_defaults() -> circflow_padding_config {

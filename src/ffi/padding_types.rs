@@ -36,6 +36,9 @@ pub const CIRCFLOW_PADDING_STOP_AT_END: u8 = 1;
 /// Without it, actions due with no delay come first, so that a machine that blocks again at the end of each block lets
 /// nothing out. Some machines count on the gap: RegulaTor paces its server so.
 pub const CIRCFLOW_PADDING_OPEN_BETWEEN: u8 = 2;
+/// circflow_padding_config.flags: the machines may run while padding is reduced (circflow_padding_budget). Mark those
+/// that cost little.
+pub const CIRCFLOW_PADDING_RUNS_REDUCED: u8 = 4;
 
 /// Names a list of padding machines inside an engine. Zero names an empty list.
 #[repr(C)]
@@ -105,10 +108,33 @@ pub struct circflow_padding_config {
     pub hop: u8,
     /// Which of the hop's two places, 0 or 1. Default 0.
     pub slot: u8,
-    /// CIRCFLOW_PADDING_STOP_AT_END and CIRCFLOW_PADDING_OPEN_BETWEEN, or-ed together. Default 0.
+    /// CIRCFLOW_PADDING_STOP_AT_END, CIRCFLOW_PADDING_OPEN_BETWEEN and CIRCFLOW_PADDING_RUNS_REDUCED, or-ed together.
+    /// Default 0.
     pub flags: u8,
     /// Zero.
     pub reserved: u8,
+}
+
+/// What an operator allows of padding, on one engine or on all engines of a hub. Fill it with
+/// circflow_padding_budget_init(), then change what you want. Padding that is not allowed is refused: the machine hears
+/// that it was sent, as it would stand still otherwise.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_padding_budget {
+    /// sizeof(circflow_padding_budget) as your compiler saw it.
+    pub size: size_t,
+    /// Padding cells that may be sent before max_percent counts, since the engine (the hub) was made. Default 0.
+    pub allowed_cells: u32,
+    /// Of all cells sent since the engine (the hub) was made, how many in a hundred may be padding, 0 to 100: no more
+    /// is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes
+    /// towards the client.
+    pub max_percent: u32,
+    /// 1: nothing pads. No padding is sent, not even what waits behind a block; blocks end at once, those that are on
+    /// too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_SWITCHED_OFF, and a relay refuses
+    /// what clients ask for. Padders stay, hear of cells, and go on when it is 0 again. Default 0.
+    pub disabled: u32,
+    /// 1: the same for padders without CIRCFLOW_PADDING_RUNS_REDUCED. Default 0.
+    pub reduced: u32,
 }
 
 /// Figures of a padder. Set size to sizeof before each call.
@@ -129,7 +155,7 @@ pub struct circflow_padding_stats {
     /// Padding for which a cell that waited anyway counted.
     pub replaced: u64,
     /// Padding that was not sent because the queue was long, because as many cells waited behind the block as may
-    /// (held_sends_max), or because the host said so.
+    /// (held_sends_max), because a budget did not allow it (circflow_padding_budget), or because the host said so.
     pub refused: u64,
     /// Cells that are not padding, from or through its hop.
     pub normal_recv: u64,

@@ -33,6 +33,9 @@ unsafe impl sized::Growing for circflow_circuit_stats {}
 ///                                   largest value, the default, is no bound.
 ///   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
 ///                                   CIRCFLOW_BY_PARAMETER.
+///   circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled, circpad_padding_reduced
+///                                   At once: the consensus's budget of padding, beside yours
+///                                   (circflow_engine_set_padding_budget()).
 ///   sendme_emit_min_version         Version 1 is sent, so 0 and 1 are taken and change nothing.
 ///   sendme_accept_min_version       Version 1 is wanted, also at 0; so 0 and 1 are taken and change nothing.
 ///   cfx_send_pct, cfx_drain_pct     Only their defaults (100 and 0) are built.

@@ -114,7 +114,8 @@ pub enum circflow_status {
     /// The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
     /// CIRCFLOW_INSN_RESUME with the stream says when to start again.
     CIRCFLOW_ERR_STREAM_STOPPED = -108,
-    /// The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on.
+    /// The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on. Of padding: a budget
+    /// (circflow_padding_budget) lets it not run.
     CIRCFLOW_ERR_SWITCHED_OFF = -109,
     /// The channel is full, and its queue holds as many items as it may: a stall. The item is still yours; close the
     /// peer that does not take what it is sent, or the source that does not pause.
@@ -299,7 +300,7 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_FULL, c"as many are there as there may be", None),
     (CIRCFLOW_ERR_REFUSED, c"the relay has refused padding on this circuit", None),
     (CIRCFLOW_ERR_STREAM_STOPPED, c"the other end of the stream wants nothing now", None),
-    (CIRCFLOW_ERR_SWITCHED_OFF, c"the consensus has switched it off", None),
+    (CIRCFLOW_ERR_SWITCHED_OFF, c"the consensus or the operator has switched it off", None),
     (CIRCFLOW_ERR_QUEUE_FULL, c"the channel is full, and its queue as well", Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_CHANNEL_CLOSED, c"the channel is closed", None),
     (CIRCFLOW_ERR_BAD_LINK, Fault::BadLink.text(), Some(TORPROTOCOL)),

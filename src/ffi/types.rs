@@ -424,6 +424,13 @@ pub struct circflow_engine_stats {
     /// What is held no longer and waits for your drain to hand it out or back, as its set or circuit has ended. It has
     /// room of its own, as much as held_bytes_max; what is above that takes room from held_bytes until it is drained.
     pub leaving_bytes: u64,
+    /// Padding cells that you were told to send, or answered with CIRCFLOW_PADDING_SENT.
+    pub padding_sent: u64,
+    /// Other cells sent: those whose sending was decided or reported here, on all circuits; of those that only pass a
+    /// relay, the ones towards the client.
+    pub others_sent: u64,
+    /// Padding that a budget refused (circflow_padding_budget), this engine's, the consensus's or the hub's.
+    pub padding_refused: u64,
 }
 
 /// Figures of a set. Set size to sizeof before each call.

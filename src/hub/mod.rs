@@ -28,6 +28,7 @@ pub use port::{Join, JoinError, Port};
 pub use spares::{Buffer, Spares};
 
 use crate::base::budget::Process;
+use crate::base::purse::Common;
 use crate::base::sync::{Arc, Mutex};
 use crate::base::{limits, Id};
 use crate::conflux::{Manager, Role};
@@ -71,6 +72,7 @@ struct Shared<T: Traffic> {
     members: Mutex<BTreeMap<u16, Arc<Member<T>>>>,
     process: Arc<Process>,
     depot: Arc<Depot>,
+    padding: Arc<Common>,
 }
 
 /// Who has which nonce.
@@ -110,7 +112,8 @@ impl<T: Traffic> Hub<T> {
         let claims = Mutex::new(Manager::new(&config.seed));
         let process = Arc::new(Process::new(config.held_bytes_max));
         let members = Mutex::new(BTreeMap::new());
-        Hub { shared: Arc::new(Shared { claims, members, process, depot: Arc::default() }) }
+        let (depot, padding) = (Arc::default(), Arc::default());
+        Hub { shared: Arc::new(Shared { claims, members, process, depot, padding }) }
     }
 
     /// An engine joins, under the tag that its ids carry, with a function that wakes its loop. It leaves when its port
@@ -127,6 +130,11 @@ impl<T: Traffic> Hub<T> {
         members.insert(tag, Arc::clone(&member));
         drop(members);
         Ok(Port::new(&self.shared, member))
+    }
+
+    /// What is allowed of padding, and sent, by all engines together.
+    pub fn padding(&self) -> &Common {
+        &self.shared.padding
     }
 
     /// Engines that have joined and not left.

@@ -7,6 +7,7 @@ use super::memory::{self, Ledger, Victim};
 use super::spares::Spares;
 use super::{Claim, Home, HomeEnd, Left, LegEnd, Shared, Traffic};
 use crate::base::budget::{Budget, Process, Returns};
+use crate::base::purse::Common;
 use crate::base::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering::*};
 use crate::base::sync::Arc;
 use crate::base::{limits, Id, Nanos};
@@ -133,6 +134,11 @@ impl<T: Traffic> Port<T> {
     /// A budget counts in that of the process from now on.
     pub fn share(&self, budget: &mut Budget) {
         budget.join(&self.shared.process, &self.member.bell.returns);
+    }
+
+    /// What is allowed of padding, and sent, by all engines together.
+    pub fn padding(&self) -> &Arc<Common> {
+        &self.shared.padding
     }
 
     /// Those on this engine who hold something.

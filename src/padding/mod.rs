@@ -26,15 +26,15 @@ pub use machines::Machines;
 pub use negotiation::{NotNow, Word};
 pub use padder::Stats;
 
-use crate::base::{limits, Nanos};
+use crate::base::limits;
 
 /// How much machines do without waiting, and how long they rest then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pace {
     /// What one machine may do at one time.
     pub burst: u32,
-    /// How long it rests at least; 0 for never.
-    pub floor: Nanos,
+    /// How long it rests at least, in nanoseconds; 0 for never.
+    pub floor: u32,
 }
 
 impl Default for Pace {
@@ -67,6 +67,8 @@ pub struct Terms {
     pub stop_at_end: bool,
     /// What waits goes out at the end of each block, also when a machine blocks again at the same moment.
     pub opens_between: bool,
+    /// They may run when the operator wants reduced padding.
+    pub runs_reduced: bool,
 }
 
 /// What follows from a step, in the order of causes.

@@ -299,7 +299,7 @@ impl Padder {
     /// Counts what a machine does on its own account, which was due at `due`. One that does too much without waiting
     /// rests, and then does one thing after each rest, until it waits for longer by itself.
     fn spend(&mut self, machine: u32, due: Nanos, now: Nanos) {
-        let Pace { burst, floor } = self.pace;
+        let (burst, floor) = (self.pace.burst, u64::from(self.pace.floor));
         let Some(run) = self.runs.get_mut(machine as usize).filter(|_| floor > 0) else { return };
         if due > run.since {
             (run.burst, run.since) = (0, due);

@@ -184,6 +184,7 @@ pub fn padding_terms(machines: circflow::padding::Machines, hop: u8, slot: u8) -
         queued_max: 1000,
         stop_at_end: false,
         opens_between: false,
+        runs_reduced: false,
     }
 }
 

@@ -125,6 +125,7 @@ impl Host {
             stop_at_end: false,
             // As the simulator does, and RegulaTor needs.
             opens_between: true,
+            runs_reduced: false,
         };
         engine.install_padder(0, id, &terms).unwrap();
         Host { engine, id, hop, delay: case.delay, incoming: VecDeque::new(), arrived: 0, log: End::default() }
