@@ -55,6 +55,10 @@ static const struct {
     {"sendme_emit_min_version", 0, 255, 1, 0, 1},
     {"sendme_accept_min_version", 0, 255, 0, 0, 1},
     {"circpad_max_circ_queued_cells", 0, 50000, 1000, 0, 50000},
+    {"circpad_global_allowed_cells", 0, 65534, 0, 0, 65534},
+    {"circpad_global_max_padding_pct", 0, 100, 0, 0, 100},
+    {"circpad_padding_disabled", 0, 1, 0, 0, 1},
+    {"circpad_padding_reduced", 0, 1, 0, 0, 1},
 };
 
 static void what_is_built_is_taken_and_what_is_not_has_a_status_of_its_own(void **state)

@@ -1434,8 +1434,8 @@ typedef struct circflow_padding_budget {
   // Padding cells that may be sent before max_percent counts, since the engine (the hub) was made. Default 0.
   uint32_t allowed_cells;
   // Of all cells sent since the engine (the hub) was made, how many in a hundred may be padding, 0 to 100: no more
-  // is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes towards
-  // the client.
+  // is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes
+  // towards the client.
   uint32_t max_percent;
   // 1: nothing pads. No padding is sent, not even what waits behind a block; blocks end at once, those that are on
   // too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_SWITCHED_OFF, and a relay refuses

@@ -38,6 +38,14 @@ parameters! {
     sendme_accept, "sendme_accept_min_version" = 0 in 0..=255, built 0..=1;
     /// Cells in a circuit's queue from which on no padding is added.
     circ_queued_cells, "circpad_max_circ_queued_cells" = 1000 in 0..=50_000;
+    /// Padding cells of the engine before its percentage counts.
+    global_allowed_cells, "circpad_global_allowed_cells" = 0 in 0..=65_534;
+    /// Of the cells that the engine sends, how many in a hundred may be padding; 0 for no limit.
+    global_max_padding_pct, "circpad_global_max_padding_pct" = 0 in 0..=100;
+    /// 1: no machine runs.
+    padding_disabled, "circpad_padding_disabled" = 0 in 0..=1;
+    /// 1: only machines run that are marked for reduced padding.
+    padding_reduced, "circpad_padding_reduced" = 0 in 0..=1;
 }
 
 const _: () = assert!(Wide::DEFAULT.max_legs_set == limits::LEGS_DEFAULT);
@@ -63,7 +71,7 @@ impl Engine {
                 let mut params = Params::clone(of_class);
                 params.set(name, value).map(|()| *of_class = Arc::new(params))
             }
-            None => self.wide.set(name, value),
+            None => self.wide.set(name, value).map(|()| self.allow_by_consensus()),
         };
         outcome.map_err(|why| {
             self.detail = match why {

@@ -21,6 +21,7 @@ mod insn;
 mod legs;
 mod log;
 mod memory;
+mod negotiation;
 mod padding;
 mod poll;
 mod receive;
@@ -226,6 +227,9 @@ impl Engine {
 
     /// Does what is due.
     pub fn tick(&mut self, now: Nanos) {
+        if self.padded > 0 || self.port.is_some() {
+            self.heed_allowance();
+        }
         let now = self.enter(now);
         self.hear(now);
         self.rest();
@@ -395,8 +399,9 @@ impl Engine {
         } else if command.traits() & STREAM_NEEDED != 0 {
             self.mark_streams(id);
         }
+        self.purse.sent(1);
         if !is_plain {
-            self.note_sent(id, hop, now);
+            self.tell_sent(id, hop, now);
         }
         Ok(())
     }

@@ -6,11 +6,8 @@ use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::store::cost_of;
 use crate::conflux::{Fault, Lane, Message, Role};
-use crate::padding::{
-    decline, judge, Admission, Answer, Effect, Judgement, Machines, NotNow, Outside, Pad, Padding, Stats, Terms,
-};
+use crate::padding::{judge, Admission, Answer, Effect, Judgement, Machines, Outside, Pad, Padding, Stats, Terms};
 use crate::reactor::{Controller, Side};
-use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
 use crate::wire::{Command, StreamRule};
 
 impl Engine {
@@ -79,74 +76,18 @@ impl Engine {
         stats.ok_or_else(|| Misuse::NoPadder.into())
     }
 
-    /// Says what a number of the negotiation means at one end, or that it means nothing any more.
-    pub fn register_padding(&mut self, role: Role, number: u8, terms: Option<Terms>) -> Result<(), Error> {
-        if terms.as_ref().is_some_and(|terms| (terms.hop == 0) == (role == Role::Client)) {
-            return Err(self.invalid("a client pads with hop 1 and up, a relay with hop 0"));
-        }
-        let key = (role == Role::Client, number);
-        match terms {
-            Some(mut terms) => {
-                self.settle_padder(&mut terms);
-                self.padding_numbers.insert(key, terms)
-            }
-            None => self.padding_numbers.remove(&key),
-        };
-        Ok(())
-    }
-
-    /// Starts a registered machine: a client asks its relay.
-    pub fn start_padding(&mut self, now: Nanos, id: Id, number: u8) -> Result<(), Error> {
-        let now = self.enter_for_circuits(now, std::iter::once(id))?;
-        self.check_drained()?;
-        if self.circuits.lookup(id)?.config.role != Role::Client {
-            return Err(Misuse::Role.into());
-        }
-        let terms = self.padding_numbers.get(&(true, number)).cloned().ok_or(Misuse::UnknownPadding)?;
-        self.check_hop(id, terms.hop)?;
-        let key = self.padding_keys.draw();
-        let question = self.padding_of(id)?.start(number, &terms, now, key).map_err(not_now)?;
-        self.settle_padding(id, now);
-        self.queue.push(Queued::Negotiation {
-            circuit: id,
-            hop: terms.hop,
-            command: Command::PADDING_NEGOTIATE,
-            body: question.encode(),
-        });
-        Ok(())
-    }
-
-    /// Stops it again, from either end.
-    pub fn stop_padding(&mut self, now: Nanos, id: Id, number: u8) -> Result<(), Error> {
-        let now = self.enter_for_circuits(now, std::iter::once(id))?;
-        self.check_drained()?;
-        self.circuits.lookup(id)?;
-        self.end_padding(id, number, now)
-    }
-
-    fn end_padding(&mut self, id: Id, number: u8, now: Nanos) -> Result<(), Error> {
-        let is_client = self.circuits.get(id).is_some_and(|circuit| circuit.config.role == Role::Client);
-        let news = self.with_padding(id, |padding| {
-            if is_client {
-                let (question, hop) = padding.stop(number, now)?;
-                Ok((Command::PADDING_NEGOTIATE, hop, question.encode()))
-            } else {
-                padding.end(number, now).map(|news| (Command::PADDING_NEGOTIATED, 0, news.encode()))
-            }
-        })?;
-        let (command, hop, body) = news.unwrap_or(Err(NotNow::NotRunning)).map_err(not_now)?;
-        self.settle_padding(id, now);
-        self.queue.push(Queued::Negotiation { circuit: id, hop, command, body });
-        Ok(())
-    }
-
     /// What a host with a queue of its own did about a padding cell.
     pub fn answer_padding(&mut self, now: Nanos, id: Id, pad: Pad, answer: Answer) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
-        match self.with_padding(id, |padding| padding.answered(pad, answer, now))? {
-            Some(true) => Ok(()),
-            _ => Err(Misuse::NotAsked.into()),
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let asked = |padding: &mut Box<Padding<Lane>>| padding.answered(pad, answer, now, &mut self.purse);
+        if !circuit.padding.as_mut().is_some_and(asked) {
+            return Err(Misuse::NotAsked.into());
         }
+        if let Some(padding) = &circuit.padding {
+            self.alarms.arm_padding(id, padding.next());
+        }
+        Ok(())
     }
 
     /// The common case of [`Engine::written`] and [`Engine::passing`] on a circuit without padding.
@@ -315,8 +256,14 @@ impl Engine {
     }
 
     /// A cell that is not padding was queued on a circuit.
-    #[inline(never)]
     pub(super) fn note_sent(&mut self, id: Id, hop: u8, now: Nanos) {
+        self.purse.sent(1);
+        self.tell_sent(id, hop, now);
+    }
+
+    /// Padders hear of a cell that was queued, and has been counted.
+    #[inline(never)]
+    pub(super) fn tell_sent(&mut self, id: Id, hop: u8, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
             let before = padding.next();
             padding.queued(hop);
@@ -369,40 +316,6 @@ impl Engine {
         }
     }
 
-    /// Relay: what cannot be read is dropped, as C Tor does (CP-9).
-    fn receive_negotiate(&mut self, now: Nanos, id: Id, message: &Message<'_>, foreign: bool) -> bool {
-        let Ok(question) = Negotiate::decode(message.body) else { return false };
-        let terms = self.padding_numbers.get(&(false, question.machine_type)).cloned();
-        if terms.is_none() && foreign {
-            return false;
-        }
-        let is_padded = self.circuits.get(id).is_some_and(|circuit| circuit.padding.is_some());
-        let answer = if is_padded || (terms.is_some() && question.command == PaddingCommand::Start) {
-            let key = self.padding_keys.draw();
-            let Ok(padding) = self.padding_of(id) else { return false };
-            let answer = padding.asked(&question, terms.as_ref(), now, key);
-            self.settle_padding(id, now);
-            answer
-        } else {
-            decline(&question)
-        };
-        if let Some(answer) = answer {
-            let (command, body) = (Command::PADDING_NEGOTIATED, answer.encode());
-            self.queue.push(Queued::Negotiation { circuit: id, hop: message.hop, command, body });
-        }
-        true
-    }
-
-    /// Client: the answer to what was asked, or a violation.
-    fn receive_negotiated(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<bool, Fault> {
-        let answer = Negotiated::decode(message.body).map_err(|_| Fault::BadNegotiated)?;
-        let heard = self.with_padding(id, |padding| padding.negotiated(message.hop, &answer, now));
-        self.settle_padding(id, now);
-        let word = heard.ok().flatten().unwrap_or(Err(Fault::BadNegotiated))?;
-        self.queue.push(Queued::Negotiated { circuit: id, number: answer.machine_type, hop: message.hop, word });
-        Ok(true)
-    }
-
     /// Does the first thing that is due on the circuit in this place.
     pub(super) fn run_padding(&mut self, index: u32, now: Nanos) {
         let Some((id, circuit)) = self.circuits.at(index) else { return };
@@ -415,7 +328,8 @@ impl Engine {
             let edge = reactor.edge_at(Side::Back);
             (held, releasable) = (edge.waiting() > 0, edge.waiting() > 0 && edge.is_writable());
         }
-        let late = padding.step(now, self.round, Outside { held, releasable }, &mut self.padding_effects);
+        let outside = Outside { held, releasable };
+        let late = padding.step(now, self.round, outside, &mut self.purse, &mut self.padding_effects);
         if let Some(late) = late {
             self.lateness.count(late);
         }
@@ -425,7 +339,7 @@ impl Engine {
     /// Carries out what a change of a circuit's padders has left to do.
     pub(super) fn settle_padding(&mut self, id: Id, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
-            padding.settle(&mut self.padding_effects);
+            padding.settle(&mut self.purse, &mut self.padding_effects);
             self.apply_padding(id, now);
         }
     }
@@ -451,6 +365,7 @@ impl Engine {
                     if let Some(circuit) = self.circuits.get_mut(id) {
                         circuit.held_bytes -= held.bytes();
                     }
+                    self.purse.sent(1);
                     let data = self.store.command_of(&held);
                     let wants_tag = self.count_data(id, hop, data, now);
                     self.queue.push(Queued::Released {
@@ -547,7 +462,7 @@ impl Engine {
     }
 
     /// A circuit's padding, made when there is none.
-    fn padding_of(&mut self, id: Id) -> Result<&mut Padding<Lane>, Error> {
+    pub(super) fn padding_of(&mut self, id: Id) -> Result<&mut Padding<Lane>, Error> {
         self.circuits.lookup(id)?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
         let pace = self.pace;
@@ -561,7 +476,11 @@ impl Engine {
 
     /// Changes a circuit's padding, if it has any, and sees to it that it is woken in time.
     #[inline]
-    fn with_padding<R>(&mut self, id: Id, change: impl FnOnce(&mut Padding<Lane>) -> R) -> Result<Option<R>, Error> {
+    pub(super) fn with_padding<R>(
+        &mut self,
+        id: Id,
+        change: impl FnOnce(&mut Padding<Lane>) -> R,
+    ) -> Result<Option<R>, Error> {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         let Some(padding) = &mut circuit.padding else { return Ok(None) };
         let before = padding.next();
@@ -572,7 +491,7 @@ impl Engine {
         Ok(Some(answer))
     }
 
-    fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {
+    pub(super) fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {
         let circuit = self.circuits.lookup(id)?;
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
@@ -581,14 +500,5 @@ impl Engine {
             return Err(self.invalid("the circuit has no such hop to pad with"));
         }
         Ok(())
-    }
-}
-
-fn not_now(why: NotNow) -> Error {
-    match why {
-        NotNow::Running => Misuse::PadderExists.into(),
-        NotNow::NotRunning => Misuse::NoPadder.into(),
-        NotNow::Refused => Blocked::Refused.into(),
-        NotNow::Full => Blocked::Full.into(),
     }
 }

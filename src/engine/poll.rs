@@ -115,8 +115,9 @@ impl Engine {
         if heed != Heed::No {
             self.heed(id, side.opposite(), heed);
         }
+        self.purse.sent(u64::from(side == Side::Back));
         if padded && side == Side::Back {
-            self.note_sent(id, 0, self.clock.latest());
+            self.tell_sent(id, 0, self.clock.latest());
         }
         if side == Side::Back && last {
             // It was in the way of streams of our own.

@@ -31,6 +31,7 @@ impl Engine {
                 self.spares = port.spares();
                 port.share(self.store.budget_mut());
                 self.ledger = Arc::clone(port.ledger());
+                self.purse.join(port.padding());
                 self.port = Some(port);
                 Ok(())
             }

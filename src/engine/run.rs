@@ -104,6 +104,7 @@ impl Engine {
         if !goes_on || !reactor.edge(from.opposite()).pass_through() {
             return None;
         }
+        self.purse.sent(u64::from(from == Side::Next));
         Some(Verdict::of(VerdictKind::Forward, id, config.tag))
     }
 

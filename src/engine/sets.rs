@@ -116,8 +116,11 @@ impl Engine {
             self.apply_effects(set);
         }
         let verdict = unless_held(plan)?;
-        if self.padded > 0 {
-            self.note_verdict(verdict.as_ref(), hop);
+        if let Some(verdict) = &verdict {
+            self.purse.sent(1 + u64::from(verdict.switch_delta != 0));
+            if self.padded > 0 {
+                self.tell_verdict(verdict, hop);
+            }
         }
         Ok(verdict)
     }
@@ -125,13 +128,12 @@ impl Engine {
     /// Tells the padders of a leg what is sent on it.
     #[cold]
     #[inline(never)]
-    fn note_verdict(&mut self, verdict: Option<&Verdict>, hop: u8) {
-        let Some(verdict) = verdict else { return };
+    fn tell_verdict(&mut self, verdict: &Verdict, hop: u8) {
         let now = self.clock.latest();
         if verdict.switch_delta != 0 {
-            self.note_sent(verdict.circuit, hop, now);
+            self.tell_sent(verdict.circuit, hop, now);
         }
-        self.note_sent(verdict.circuit, hop, now);
+        self.tell_sent(verdict.circuit, hop, now);
     }
 
     /// The common case of [`Engine::send`]: the sending leg stays, and has room. No answer means that nothing was done.
@@ -150,7 +152,9 @@ impl Engine {
         if elsewhere && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
             return None;
         }
-        state.send_next(command == Command::DATA, now).map(verdict)
+        let plan = state.send_next(command == Command::DATA, now)?;
+        self.purse.sent(1);
+        Some(verdict(plan))
     }
 
     /// True when there is a circuit with padding.
@@ -161,7 +165,7 @@ impl Engine {
 
     /// The second half of [`Engine::send_next`]: the padders of a leg hear of what was sent on it.
     pub fn note_next(&mut self, leg: Id, hop: u8) {
-        self.note_sent(leg, hop, self.clock.latest());
+        self.tell_sent(leg, hop, self.clock.latest());
     }
 
     /// Could DATA be sent, and where?

@@ -96,8 +96,9 @@ impl Engine {
             }
         };
         stream.outgoing.sent(now, len.into());
+        self.purse.sent(1);
         if padded {
-            self.note_sent(circuit, hop, now);
+            self.tell_sent(circuit, hop, now);
         }
         let verdict = Verdict::of(VerdictKind::Send, circuit, circuit_tag);
         Some(Verdict { number, stream: id, stream_tag, wants_tag, ..verdict })

@@ -1,15 +1,17 @@
 //! All padding of one circuit: its padders, the gate in front of its sender, and what waits behind it.
 
+use super::due::Wanted;
 use super::negotiation::Negotiation;
 use super::padder::{Action, Due, Padder};
-use super::table::{rule, Gate, Ruling, Waiting};
+use super::table::Gate;
 use super::unwritten::Unwritten;
 use super::{Admission, Answer, Effect, Key, Pace, Pad, Stats, Terms};
+use crate::base::purse::Purse;
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
 use crate::wire::{Command, StreamRule};
-use maybenot::{MachineId, TriggerEvent};
+use maybenot::TriggerEvent;
 use std::collections::VecDeque;
 
 /// What is held for this circuit elsewhere, in its set.
@@ -27,9 +29,9 @@ pub struct Padding<H> {
     /// A lower bound of what is due next; [`NEVER`] when nothing is.
     next: Nanos,
     pub(super) padders: Vec<Padder>,
-    gate: Gate,
+    pub(super) gate: Gate,
     /// The host has a queue of its own, and decides.
-    asks: bool,
+    pub(super) asks: bool,
     pace: Pace,
     /// When the last block ended, as long as what waited has not been let out.
     opening: Option<Nanos>,
@@ -37,40 +39,37 @@ pub struct Padding<H> {
     moved: bool,
     /// The host was told to stop, and waits to be told to go on.
     stopped: bool,
-    outbox: VecDeque<Entry<H>>,
-    outbox_max: u32,
+    pub(super) outbox: VecDeque<Entry<H>>,
+    pub(super) outbox_max: u32,
     /// Messages that were let out and that the host has not taken yet: nothing may overtake them.
-    released: u32,
-    unwritten: Unwritten,
+    pub(super) released: u32,
+    pub(super) unwritten: Unwritten,
     pub(super) negotiation: Negotiation,
     /// Hops whose padder is gone, and how much padding may still come from them.
     pub(super) leaving: Vec<(u8, u32)>,
     /// Time of the last event: it never goes back.
-    latest: Nanos,
+    pub(super) latest: Nanos,
     /// Steps taken in the engine's current call.
     round: u32,
     steps: u32,
     /// Cells that were queued before that call: of the others the host has had no chance to write any.
-    writable: u32,
+    pub(super) writable: u32,
 }
 
 #[derive(Debug)]
-enum Entry<H> {
+pub(super) enum Entry<H> {
     Pad(Pad),
     Message { hop: u8, held: H },
 }
 
 impl<H> Entry<H> {
-    fn hop(&self) -> u8 {
+    pub fn hop(&self) -> u8 {
         match self {
             Entry::Pad(pad) => pad.hop,
             Entry::Message { hop, .. } => *hop,
         }
     }
 }
-
-/// No such event is for any of our machines, but it counts as padding in their budgets.
-const NOBODY: usize = usize::MAX;
 
 impl<H> Padding<H> {
     /// Nothing yet. `asks` when the host has a queue of its own; `outbox_max` caps what is held for it otherwise.
@@ -308,11 +307,18 @@ impl<H> Padding<H> {
 
     /// Does the one thing that is due first, if it is due at `now`; answers with how late it was. `round` numbers the
     /// call that this is part of.
-    pub fn step(&mut self, now: Nanos, round: u32, outside: Outside, effects: &mut Vec<Effect<H>>) -> Option<Nanos> {
+    pub fn step(
+        &mut self,
+        now: Nanos,
+        round: u32,
+        outside: Outside,
+        purse: &mut Purse,
+        effects: &mut Vec<Effect<H>>,
+    ) -> Option<Nanos> {
         if self.round != round {
             (self.round, self.steps, self.writable) = (round, 0, self.unwritten.cells());
         }
-        self.settle(effects);
+        self.settle(purse, effects);
         let due = self.earliest().filter(|&(at, ..)| at <= now);
         if let Some((at, what, index)) = due {
             let time = at.max(now.saturating_sub(limits::PADDING_LATE_MAX)).max(self.latest).min(now);
@@ -324,10 +330,14 @@ impl<H> Padding<H> {
                 Due::Action(machine) => {
                     match self.padders.get_mut(index).and_then(|padder| padder.take_action(machine, at, time)) {
                         Some(Action::Block { duration, bypass, replace }) => {
-                            self.each(index, |padder| padder.block(machine, duration, bypass, replace, time));
+                            self.each(index, |padder| match purse.lets_run(padder.runs_reduced) {
+                                true => padder.block(machine, duration, bypass, replace, time),
+                                false => padder.block_for_none(machine, time),
+                            });
                         }
                         Some(Action::Pad { bypass, replace }) => {
-                            self.pad(index, machine, bypass, replace, time, outside, effects);
+                            let wanted = Wanted { index, machine, bypass, replace };
+                            self.pad(&wanted, time, outside, purse, effects);
                         }
                         None => {}
                     }
@@ -336,24 +346,24 @@ impl<H> Padding<H> {
             self.shift_gate(time, effects);
             let at_once = what == Due::BlockEnd && self.padders.get(index).is_some_and(|padder| padder.opens_between);
             if at_once && self.opening.is_some() {
-                self.open(effects);
+                self.open(purse, effects);
             }
         }
-        self.settle(effects);
+        self.settle(purse, effects);
         self.yields(now);
         due.map(|(at, what, _)| if what == Due::Begun { 0 } else { now.saturating_sub(at) })
     }
 
     /// Says what the last change has left to say, and lets out what waited if the block ended before anything else that
     /// is due.
-    pub fn settle(&mut self, effects: &mut Vec<Effect<H>>) {
+    pub fn settle(&mut self, purse: &mut Purse, effects: &mut Vec<Effect<H>>) {
         if std::mem::take(&mut self.moved) {
             self.shift_gate(self.latest, effects);
             self.resume(effects);
         }
         self.padders.iter_mut().for_each(Padder::refresh);
         let next = self.next_of_padders();
-        self.open_before(next, effects);
+        self.open_before(next, purse, effects);
         self.next = if self.opening.is_some() { self.latest } else { next };
     }
 
@@ -373,7 +383,7 @@ impl<H> Padding<H> {
     }
 
     /// The host's answer to [`Effect::Ask`]. False when nobody asked.
-    pub fn answered(&mut self, pad: Pad, answer: Answer, now: Nanos) -> bool {
+    pub fn answered(&mut self, pad: Pad, answer: Answer, now: Nanos, purse: &mut Purse) -> bool {
         let place = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
         let Some(index) = place else { return false };
         if !self.padders.get_mut(index).is_some_and(|padder| padder.answered(pad.machine)) {
@@ -381,6 +391,7 @@ impl<H> Padding<H> {
         }
         match answer {
             Answer::Sent => {
+                purse.spend_anyway();
                 self.queued(pad.hop);
                 self.padding_sent(index, pad.machine, now);
             }
@@ -391,7 +402,7 @@ impl<H> Padding<H> {
         true
     }
 
-    fn each(&mut self, index: usize, change: impl FnOnce(&mut Padder)) {
+    pub(super) fn each(&mut self, index: usize, change: impl FnOnce(&mut Padder)) {
         if let Some(padder) = self.padders.get_mut(index) {
             change(padder);
         }
@@ -416,7 +427,7 @@ impl<H> Padding<H> {
         }
     }
 
-    fn refresh(&mut self, now: Nanos) {
+    pub(super) fn refresh(&mut self, now: Nanos) {
         self.latest = now;
         // An event can also be the end of negotiated machines: then there is a step to take, with no timer armed.
         let wakes = self.opening.is_some() || self.moved || self.ended().is_some();
@@ -456,27 +467,27 @@ impl<H> Padding<H> {
     }
 
     /// Lets out what waited, if the block ended before `next`: what is due at the same moment comes first.
-    fn open_before(&mut self, next: Nanos, effects: &mut Vec<Effect<H>>) {
+    fn open_before(&mut self, next: Nanos, purse: &mut Purse, effects: &mut Vec<Effect<H>>) {
         if self.opening.is_some_and(|since| since < next) {
-            self.open(effects);
+            self.open(purse, effects);
         }
     }
 
     /// Lets out all that waited, in order.
-    fn open(&mut self, effects: &mut Vec<Effect<H>>) {
+    fn open(&mut self, purse: &mut Purse, effects: &mut Vec<Effect<H>>) {
         self.opening = None;
         if self.asks {
             effects.push(Effect::Unblocked);
         }
         while let Some(entry) = self.outbox.pop_front() {
-            self.let_out(entry, effects);
+            self.let_out(entry, purse, effects);
         }
         self.resume(effects);
     }
 
     /// Tells a host that was told to stop that there is room again: also when it was made by releases, as the block
     /// itself may last for a day.
-    fn resume(&mut self, effects: &mut Vec<Effect<H>>) {
+    pub(super) fn resume(&mut self, effects: &mut Vec<Effect<H>>) {
         if self.owes_resume() {
             self.stopped = false;
             effects.push(Effect::Resume);
@@ -485,113 +496,5 @@ impl<H> Padding<H> {
 
     fn owes_resume(&self) -> bool {
         self.stopped && (self.is_clear() || self.waiting_to_go() < self.outbox_max)
-    }
-
-    fn let_out(&mut self, entry: Entry<H>, effects: &mut Vec<Effect<H>>) {
-        self.queued(entry.hop());
-        effects.push(match entry {
-            Entry::Pad(pad) => Effect::Pad(pad),
-            Entry::Message { hop, held } => {
-                self.released += 1;
-                Effect::Send { hop, held }
-            }
-        });
-    }
-
-    /// A padding action is due.
-    #[allow(clippy::too_many_arguments)]
-    fn pad(
-        &mut self,
-        index: usize,
-        machine: u32,
-        bypass: bool,
-        replace: bool,
-        now: Nanos,
-        outside: Outside,
-        effects: &mut Vec<Effect<H>>,
-    ) {
-        let Some(padder) = self.padders.get_mut(index) else { return };
-        let pad = Pad { hop: padder.hop, slot: padder.slot, machine, bypass, replace };
-        if self.asks {
-            if padder.ask(machine) {
-                effects.push(Effect::Ask(pad));
-            } else {
-                padder.stats.refused += 1;
-            }
-            return;
-        }
-        let long = self.unwritten.cells() >= padder.queued_max;
-        let full = self.outbox.len() >= self.outbox_max as usize;
-        match rule(self.gate, bypass, replace, self.waiting(pad.hop, outside)) {
-            // Where cells pile up, one more is no use to anybody: one that waits counts, asked for or not.
-            Ruling::Send if long => self.refuse(index, machine, now),
-            Ruling::Queue if full => self.refuse(index, machine, now),
-            Ruling::Send => {
-                if outside.held {
-                    effects.push(Effect::PassedBy);
-                }
-                self.queued(pad.hop);
-                effects.push(Effect::Pad(pad));
-                self.padding_sent(index, machine, now);
-            }
-            Ruling::Queue => {
-                self.outbox.push_back(Entry::Pad(pad));
-                self.padding_sent(index, machine, now);
-            }
-            Ruling::Counts => self.counts(index, machine, now),
-            Ruling::Release => {
-                match self.outbox.iter().position(|entry| entry.hop() >= pad.hop) {
-                    Some(place) => {
-                        let entry = self.outbox.remove(place);
-                        entry.into_iter().for_each(|entry| self.let_out(entry, effects));
-                        self.resume(effects);
-                    }
-                    None => effects.push(Effect::Release),
-                }
-                self.counts(index, machine, now);
-            }
-        }
-    }
-
-    fn waiting(&self, hop: u8, outside: Outside) -> Waiting {
-        if self.unwritten.reaches(hop, self.writable) {
-            Waiting::Past
-        } else if self.outbox.iter().any(|entry| entry.hop() >= hop) {
-            Waiting::Held { releasable: true }
-        } else if outside.held {
-            Waiting::Held { releasable: outside.releasable }
-        } else {
-            Waiting::Nothing
-        }
-    }
-
-    /// A padding cell to the padder's hop was queued: for padders at earlier hops it is a cell like any other.
-    fn padding_sent(&mut self, index: usize, machine: u32, now: Nanos) {
-        let Some(hop) = self.padders.get(index).map(|padder| padder.hop) else { return };
-        for (other, padder) in self.padders.iter_mut().enumerate().filter(|(_, padder)| padder.hop <= hop) {
-            if other == index {
-                padder.stats.padding_sent += 1;
-                padder.padding_sent(machine, now);
-            } else if padder.hop == hop {
-                padder.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(NOBODY) }, now, false);
-            } else {
-                padder.stats.normal_sent += 1;
-                padder.trigger(TriggerEvent::NormalSent, now, false);
-            }
-        }
-    }
-
-    fn counts(&mut self, index: usize, machine: u32, now: Nanos) {
-        self.each(index, |padder| {
-            padder.stats.replaced += 1;
-            padder.padding_sent(machine, now);
-        });
-    }
-
-    fn refuse(&mut self, index: usize, machine: u32, now: Nanos) {
-        self.each(index, |padder| {
-            padder.stats.refused += 1;
-            padder.padding_sent(machine, now);
-        });
     }
 }

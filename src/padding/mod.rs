@@ -12,6 +12,7 @@ mod agreed;
 mod bad;
 mod circuit;
 mod clock;
+mod due;
 pub mod machines;
 mod negotiation;
 mod padder;

@@ -50,6 +50,8 @@ pub(super) struct Padder {
     pub slot: u8,
     pub stop_at_end: bool,
     pub opens_between: bool,
+    /// May run when only machines may that are marked for it.
+    pub runs_reduced: bool,
     /// Machines whose internal timer was set and who have not been told yet, in order, once for each time.
     begun: VecDeque<u8>,
     /// When those who still wait were put off: TimerBegin belongs to that moment.
@@ -153,6 +155,7 @@ impl Padder {
             slot: terms.slot,
             stop_at_end: terms.stop_at_end,
             opens_between: terms.opens_between,
+            runs_reduced: terms.runs_reduced,
             begun: VecDeque::new(),
             begun_at: 0,
             queued_max: terms.queued_max,
@@ -357,6 +360,23 @@ impl Padder {
         }
         self.stats.blocks += 1;
         self.trigger(TriggerEvent::BlockingBegin { machine: MachineId::from_raw(machine as usize) }, now, false);
+    }
+
+    /// A block is due that may not be: it begins and ends at once, and so does one that is on.
+    pub fn block_for_none(&mut self, machine: u32, now: Nanos) {
+        if self.is_blocking() {
+            self.stats.blocked = self.stats.blocked.saturating_add(now.saturating_sub(self.block_since));
+            self.block_until = NEVER;
+        }
+        self.stats.blocks += 1;
+        self.trigger(TriggerEvent::BlockingBegin { machine: MachineId::from_raw(machine as usize) }, now, false);
+        self.trigger(TriggerEvent::BlockingEnd, now, false);
+    }
+
+    /// Lets the block end at `now`, if it would end later.
+    pub fn cut_block(&mut self, now: Nanos) {
+        self.block_until = self.block_until.min(now);
+        self.next = self.next.min(self.block_until);
     }
 
     /// A machine's internal timer is due, since `due`.

@@ -1,0 +1,119 @@
+//! Agreeing on padding with the other end: what the engine is told, asks and answers.
+
+use super::insn::Queued;
+use super::{Blocked, Engine, Error, Misuse};
+use crate::base::{Id, Nanos};
+use crate::conflux::{Fault, Message, Role};
+use crate::padding::{decline, NotNow, Terms};
+use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
+use crate::wire::Command;
+
+impl Engine {
+    /// Says what a number of the negotiation means at one end, or that it means nothing any more.
+    pub fn register_padding(&mut self, role: Role, number: u8, terms: Option<Terms>) -> Result<(), Error> {
+        if terms.as_ref().is_some_and(|terms| (terms.hop == 0) == (role == Role::Client)) {
+            return Err(self.invalid("a client pads with hop 1 and up, a relay with hop 0"));
+        }
+        let key = (role == Role::Client, number);
+        match terms {
+            Some(mut terms) => {
+                self.settle_padder(&mut terms);
+                self.padding_numbers.insert(key, terms)
+            }
+            None => self.padding_numbers.remove(&key),
+        };
+        Ok(())
+    }
+
+    /// Starts a registered machine: a client asks its relay.
+    pub fn start_padding(&mut self, now: Nanos, id: Id, number: u8) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.check_drained()?;
+        if self.circuits.lookup(id)?.config.role != Role::Client {
+            return Err(Misuse::Role.into());
+        }
+        let terms = self.padding_numbers.get(&(true, number)).cloned().ok_or(Misuse::UnknownPadding)?;
+        if !self.purse.lets_run(terms.runs_reduced) {
+            return Err(Blocked::SwitchedOff.into());
+        }
+        self.check_hop(id, terms.hop)?;
+        let key = self.padding_keys.draw();
+        let question = self.padding_of(id)?.start(number, &terms, now, key).map_err(not_now)?;
+        self.settle_padding(id, now);
+        self.queue.push(Queued::Negotiation {
+            circuit: id,
+            hop: terms.hop,
+            command: Command::PADDING_NEGOTIATE,
+            body: question.encode(),
+        });
+        Ok(())
+    }
+
+    /// Stops it again, from either end.
+    pub fn stop_padding(&mut self, now: Nanos, id: Id, number: u8) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.check_drained()?;
+        self.circuits.lookup(id)?;
+        self.end_padding(id, number, now)
+    }
+
+    pub(super) fn end_padding(&mut self, id: Id, number: u8, now: Nanos) -> Result<(), Error> {
+        let is_client = self.circuits.get(id).is_some_and(|circuit| circuit.config.role == Role::Client);
+        let news = self.with_padding(id, |padding| {
+            if is_client {
+                let (question, hop) = padding.stop(number, now)?;
+                Ok((Command::PADDING_NEGOTIATE, hop, question.encode()))
+            } else {
+                padding.end(number, now).map(|news| (Command::PADDING_NEGOTIATED, 0, news.encode()))
+            }
+        })?;
+        let (command, hop, body) = news.unwrap_or(Err(NotNow::NotRunning)).map_err(not_now)?;
+        self.settle_padding(id, now);
+        self.queue.push(Queued::Negotiation { circuit: id, hop, command, body });
+        Ok(())
+    }
+
+    /// Relay: what cannot be read is dropped, as C Tor does (CP-9).
+    pub(super) fn receive_negotiate(&mut self, now: Nanos, id: Id, message: &Message<'_>, foreign: bool) -> bool {
+        let Ok(question) = Negotiate::decode(message.body) else { return false };
+        let terms = self.padding_numbers.get(&(false, question.machine_type)).cloned();
+        if terms.is_none() && foreign {
+            return false;
+        }
+        let terms = terms.filter(|terms| self.purse.lets_run(terms.runs_reduced));
+        let is_padded = self.circuits.get(id).is_some_and(|circuit| circuit.padding.is_some());
+        let answer = if is_padded || (terms.is_some() && question.command == PaddingCommand::Start) {
+            let key = self.padding_keys.draw();
+            let Ok(padding) = self.padding_of(id) else { return false };
+            let answer = padding.asked(&question, terms.as_ref(), now, key);
+            self.settle_padding(id, now);
+            answer
+        } else {
+            decline(&question)
+        };
+        if let Some(answer) = answer {
+            let (command, body) = (Command::PADDING_NEGOTIATED, answer.encode());
+            self.queue.push(Queued::Negotiation { circuit: id, hop: message.hop, command, body });
+        }
+        true
+    }
+
+    /// Client: the answer to what was asked, or a violation.
+    pub(super) fn receive_negotiated(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<bool, Fault> {
+        let answer = Negotiated::decode(message.body).map_err(|_| Fault::BadNegotiated)?;
+        let heard = self.with_padding(id, |padding| padding.negotiated(message.hop, &answer, now));
+        self.settle_padding(id, now);
+        let word = heard.ok().flatten().unwrap_or(Err(Fault::BadNegotiated))?;
+        self.queue.push(Queued::Negotiated { circuit: id, number: answer.machine_type, hop: message.hop, word });
+        Ok(true)
+    }
+}
+
+fn not_now(why: NotNow) -> Error {
+    match why {
+        NotNow::Running => Misuse::PadderExists.into(),
+        NotNow::NotRunning => Misuse::NoPadder.into(),
+        NotNow::Refused => Blocked::Refused.into(),
+        NotNow::Full => Blocked::Full.into(),
+    }
+}
