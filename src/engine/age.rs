@@ -11,6 +11,15 @@ use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault};
 
 impl Engine {
+    /// The first step of a feed in the common case: time goes on, by no more than all of which counts, and nothing is
+    /// due. False when it is not so, and then nothing was done.
+    #[inline(always)]
+    pub(super) fn goes_on(&mut self, now: Nanos) -> bool {
+        // An earlier time is very far ahead here.
+        let goes_on = now < self.stop() && now.wrapping_sub(self.clock.latest()) <= limits::HELD_GAP_MAX;
+        goes_on && self.clock.advance(now)
+    }
+
     /// Looks at the clock. Of a time in which the host did not call, a second counts for what is held.
     #[inline]
     pub(super) fn observe(&mut self, now: Nanos) -> Nanos {

@@ -218,7 +218,7 @@ impl Engine {
     pub fn wakes_at(&self) -> Nanos {
         if !self.queue.is_empty() {
             0
-        } else if self.store.is_empty() {
+        } else if self.alarms.beat() != NEVER && self.store.is_empty() {
             self.alarms.next_without_beat()
         } else {
             self.alarms.next()
@@ -483,6 +483,15 @@ impl Engine {
     /// The first step of every feed.
     #[inline]
     fn enter(&mut self, now: Nanos) -> Nanos {
+        if self.goes_on(now) {
+            return now;
+        }
+        self.enter_with_care(now)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_with_care(&mut self, now: Nanos) -> Nanos {
         let now = self.observe(now);
         if now >= self.deadline() {
             self.run_due(now);
@@ -493,15 +502,18 @@ impl Engine {
     /// The first step of a feed about circuits; answers EXPIRED when what was due ended one of them.
     #[inline(always)]
     fn enter_for_circuits(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<Nanos, Error> {
-        let now = self.observe(now);
-        if now >= self.deadline() {
-            self.run_due_before(now, ids)?;
+        if self.goes_on(now) {
+            return Ok(now);
         }
-        Ok(now)
+        self.run_due_before(now, ids)
     }
 
     #[cold]
-    fn run_due_before(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<(), Error> {
+    fn run_due_before(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<Nanos, Error> {
+        let now = self.observe(now);
+        if now < self.deadline() {
+            return Ok(now);
+        }
         let closing = |engine: &Engine| {
             let places = ids.clone().filter_map(|id| engine.circuits.get(id)).map(|circuit| circuit.place);
             places.filter(|&place| place == Place::Closing).count()
@@ -511,7 +523,7 @@ impl Engine {
         if closing(self) > before {
             return Err(Error::Expired);
         }
-        Ok(())
+        Ok(now)
     }
 
     #[cold]

@@ -60,6 +60,14 @@ impl Engine {
     fn ran_out(&mut self, set: Id) {
         if let Some(state) = self.sets.get_mut(set) {
             state.unmark_ready();
+            self.ran_dry(set);
+        }
+    }
+
+    /// The messages of a set that are ready may all be taken. Then less is held than others know of.
+    #[inline(always)]
+    pub(super) fn ran_dry(&mut self, set: Id) {
+        if self.sets.get(set).is_some_and(|state| state.is_noted() && !state.is_ready()) {
             self.shrank(set);
         }
     }

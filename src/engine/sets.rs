@@ -185,14 +185,14 @@ impl Engine {
     /// The same; true when `taker` has one.
     #[inline(always)]
     pub fn set_next_into(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
-        if self.sets.get(set).is_none() {
-            return Err(self.sets.reason(set).into());
+        let Some(state) = self.sets.get(set) else { return Err(self.sets.reason(set).into()) };
+        if !state.is_ready() {
+            self.ran_dry(set);
+            return Ok(false);
         }
         let taken = self.take_ready(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL);
         self.paused = false;
-        if self.sets.get(set).is_some_and(|state| !state.is_ready()) {
-            self.shrank(set);
-        }
+        self.ran_dry(set);
         taken
     }
 
@@ -375,20 +375,24 @@ impl Engine {
     }
 
     /// The first step of a feed about a set.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
-        let now = self.observe(now);
-        if now >= self.deadline() {
-            let alive = self.sets.get(set).is_some();
-            self.run_due(now);
-            if alive && self.sets.get(set).is_none() {
-                return Err(Error::Expired);
-            }
-        }
+        let now = if self.goes_on(now) { now } else { self.run_due_before_set(now, set)? };
         match self.sets.get(set) {
             Some(_) => Ok(now),
             None => Err(self.sets.reason(set).into()),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn run_due_before_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
+        let alive = self.sets.get(set).is_some();
+        let now = self.enter(now);
+        if alive && self.sets.get(set).is_none() {
+            return Err(Error::Expired);
+        }
+        Ok(now)
     }
 }
 

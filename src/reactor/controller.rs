@@ -116,6 +116,12 @@ impl Controller {
         self.standing.get_or_insert_with(|| Standing::new(ledger, id)).grew(bytes, now);
     }
 
+    /// Others know of something that it holds.
+    #[inline]
+    pub fn is_noted(&self) -> bool {
+        self.standing.as_ref().is_some_and(|standing| standing.bytes() != 0)
+    }
+
     /// Less is held than before. True when that was not known yet.
     pub fn shrank(&mut self, store: &Store, now: Nanos) -> bool {
         let Some(standing) = &self.standing else { return false };
