@@ -177,12 +177,13 @@ unsafe extern "C-unwind" fn receive_data(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     let step = match convert::data(message) {
-        Some(data) => door::try_enter_aloud(engine, |core| Some(core.receive_data(convert::id(circuit.v), &data))),
+        Some(data) => door::try_enter(engine, |core| Some(core.receive_data(convert::id(circuit.v), &data))),
         None => None,
     };
     match step {
         Some(Step::Done(verdict)) => {
             outcome::write_verdict(verdict_out, &verdict);
+            door::call_out(engine);
             CIRCFLOW_OK
         }
         Some(Step::OnLeg) => receive_data_on_leg(engine, circuit, message, verdict_out),

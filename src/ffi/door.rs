@@ -116,7 +116,7 @@ pub(super) unsafe fn enter_to_write<T: Growing>(
 }
 
 /// The short way in, for calls that are made for every cell: no answer means that the long way has to be taken. `call`
-/// must not log or wake another engine: nobody looks for that afterwards, as [`try_enter_aloud`] does.
+/// may log or wake another engine only where [`call_out`] follows when there is an answer; the long way does it itself.
 #[inline]
 pub(super) unsafe fn try_enter<R>(
     engine: *mut circflow_engine,
@@ -136,22 +136,19 @@ pub(super) unsafe fn try_enter<R>(
             house.state.set(State::Busy);
             house.poison(payload);
             house.state.set(State::Panicked);
+            call_out(engine);
             None
         }
     }
 }
 
-/// The same for what may log, or wake another engine.
-#[inline]
-pub(super) unsafe fn try_enter_aloud<R>(
-    engine: *mut circflow_engine,
-    call: impl FnOnce(&mut Engine) -> Option<R>,
-) -> Option<R> {
-    let answer = try_enter(engine, call);
+/// Makes the calls to the host that an answer of [`try_enter`] has caused: once it is written down, so that it need not
+/// be kept meanwhile.
+#[inline(always)]
+pub(super) unsafe fn call_out(engine: *mut circflow_engine) {
     if outside::is_due() {
         call_out_after(engine);
     }
-    answer
 }
 
 #[cold]

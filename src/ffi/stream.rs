@@ -158,8 +158,9 @@ pub unsafe extern "C-unwind" fn circflow_stream_send(
     };
     if convert::command(message.command) == Command::DATA && convert::is_sendable(message) {
         let id = convert::id(stream.v);
-        if let Some(verdict) = door::try_enter_aloud(engine, |core| core.send_data(now_ns, id, message.body_len)) {
+        if let Some(verdict) = door::try_enter(engine, |core| core.send_data(now_ns, id, message.body_len)) {
             outcome::write_verdict(verdict_out, &verdict);
+            door::call_out(engine);
             return CIRCFLOW_OK;
         }
     }
