@@ -34,8 +34,9 @@ pub(super) struct Leg {
     /// A SWITCH came and no message since.
     pub bare: bool,
     pub path: Path,
-    /// Releases of the set when padding went out here past a message that another leg will carry; the first time none.
-    pub passed_by: Option<u64>,
+    /// Releases of the set when padding went out here past a message that another leg will carry; [`NOT_PASSED`] the
+    /// first time. (Not an Option: legs of 128 bytes are found by a shift, for every cell.)
+    pub passed_by: u64,
     /// The handshake's message has left; before, no answer can come. (Not an Option below: every cell steps over legs.)
     pub asked: bool,
     /// While padding blocks it, its messages are kept here, not by the host.
@@ -52,6 +53,9 @@ pub(super) struct Leg {
     pub asked_at: Nanos,
 }
 
+/// No set releases so much.
+pub(super) const NOT_PASSED: u64 = u64::MAX;
+
 impl Leg {
     pub fn new(key: Id, state: LinkState) -> Self {
         let path = Path { linked: state == LinkState::Linked, ..Path::UNKNOWN };
@@ -61,7 +65,7 @@ impl Leg {
             state,
             bare: false,
             path,
-            passed_by: None,
+            passed_by: NOT_PASSED,
             asked: false,
             holds: false,
             sent: 0,

@@ -352,6 +352,7 @@ impl Store {
     }
 
     /// The same in ticks, which start anew every 52 days: see [`Store::time_of`] and [`Store::earlier`].
+    #[inline]
     pub fn arrival(&self, lane: &Lane) -> u32 {
         self.first_header(lane).map_or(0, |header| header.at)
     }
@@ -363,6 +364,7 @@ impl Store {
     }
 
     /// The earlier of two ticks that are at most 26 days apart.
+    #[inline]
     pub fn earlier(one: u32, other: u32) -> u32 {
         if (one.wrapping_sub(other) as i32) < 0 {
             one
@@ -398,6 +400,7 @@ impl Store {
         Command(self.first_header(lane).map_or(0, |header| header.command))
     }
 
+    #[inline]
     fn first_header(&self, lane: &Lane) -> Option<&Header> {
         #[cfg(test)]
         self.looks.set(self.looks.get() + 1);

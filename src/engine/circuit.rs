@@ -6,9 +6,10 @@ use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::{Lane, LegIx, Role, Store};
 use crate::congestion::PathClass;
-use crate::hub::Standing;
+use crate::hub::{Ledger, Standing};
 use crate::padding::Padding;
 use crate::reactor::{Reactor, Side};
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub(super) struct Circuit {
@@ -56,6 +57,13 @@ impl Circuit {
             reactor.edge_at(Side::Back).lane().bytes() + reactor.edge_at(Side::Next).lane().bytes()
         });
         self.held_bytes + edges + self.away.as_ref().map_or(0, |away| away.bytes())
+    }
+
+    /// It holds more than before.
+    #[inline]
+    pub fn grew(&mut self, id: Id, ledger: &Arc<Ledger>, now: Nanos) {
+        let bytes = self.bytes();
+        Standing::of(&mut self.standing, ledger, id).grew(bytes, now);
     }
 
     /// Since when the oldest of it has waited.

@@ -136,8 +136,7 @@ impl Engine {
         if let Some(state) = self.sets.get_mut(id) {
             state.grew(id, &self.ledger, now);
         } else if let Some(circuit) = self.circuits.get_mut(id) {
-            let bytes = circuit.bytes();
-            circuit.standing.get_or_insert_with(|| crate::hub::Standing::new(&self.ledger, id)).grew(bytes, now);
+            circuit.grew(id, &self.ledger, now);
         }
     }
 

@@ -144,14 +144,14 @@ impl Engine {
         if let Err(fault) = self.room_for(id, cost_of(cell).into()) {
             return Err(self.fault(id, fault));
         }
-        let Some(Circuit { config, reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::NotRun.into()) };
+        let (tag, Some(reactor)) = (circuit.config.tag, &mut circuit.reactor) else {
             return Err(Misuse::NotRun.into());
         };
-        let tag = config.tag;
         match reactor.edge(to).keep(cell, &self.marks, &mut self.store, now) {
             None => Err(self.fault(id, Fault::EngineMemory)),
             Some(heed) => {
-                self.grew(id);
+                circuit.grew(id, &self.ledger, self.clock.latest());
                 self.heed(id, to.opposite(), heed);
                 Ok(Verdict::of(VerdictKind::Held, id, tag))
             }

@@ -186,8 +186,19 @@ impl Standing {
         Standing { ledger: Arc::clone(ledger), note: Arc::new(note) }
     }
 
+    /// That of somebody, who gets one with the first thing held.
+    #[inline(always)]
+    pub fn of<'a>(standing: &'a mut Option<Standing>, ledger: &Arc<Ledger>, id: Id) -> &'a Standing {
+        #[cold]
+        #[inline(never)]
+        fn first(ledger: &Arc<Ledger>, id: Id) -> Standing {
+            Standing::new(ledger, id)
+        }
+        standing.get_or_insert_with(|| first(ledger, id))
+    }
+
     /// It holds `bytes` in all now, which is more than before.
-    #[inline]
+    #[inline(always)]
     pub fn grew(&self, bytes: u64, now: Nanos) {
         let note = &*self.note;
         if note.since.load(Relaxed) == NEVER {
@@ -197,8 +208,15 @@ impl Standing {
         note.bytes.store(bytes, Relaxed);
         self.ledger.at(now);
         if bytes > note.told.load(Relaxed) {
-            self.ledger.book.lock().file(&self.note);
+            self.file();
         }
+    }
+
+    /// The book is to say what the note says.
+    #[cold]
+    #[inline(never)]
+    fn file(&self) {
+        self.ledger.book.lock().file(&self.note);
     }
 
     /// It holds `bytes` in all now, and the oldest of it has waited since `since`, [`NEVER`] when there is nothing.

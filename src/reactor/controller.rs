@@ -110,10 +110,10 @@ impl Controller {
     }
 
     /// More is held than before, or is on its way to legs elsewhere.
-    #[inline]
+    #[inline(always)]
     pub fn grew(&mut self, id: Id, ledger: &Arc<Ledger>, now: Nanos) {
         let bytes = self.bytes();
-        self.standing.get_or_insert_with(|| Standing::new(ledger, id)).grew(bytes, now);
+        Standing::of(&mut self.standing, ledger, id).grew(bytes, now);
     }
 
     /// Others know of something that it holds.
@@ -126,6 +126,12 @@ impl Controller {
     pub fn shrank(&mut self, store: &Store, now: Nanos) -> bool {
         let Some(standing) = &self.standing else { return false };
         let bytes = self.bytes();
+        if bytes == 0 {
+            // As it is when all of it was taken: nothing has waited since whenever.
+            let known = (standing.bytes(), standing.since());
+            standing.settle(0, NEVER);
+            return known != (0, NEVER);
+        }
         let since = [self.set.held_since(store, now), self.set.outbox_since(store, now)];
         let since = since.into_iter().flatten().chain([self.crossing_since]).min().unwrap_or(NEVER);
         let known = (standing.bytes(), standing.since());

@@ -89,7 +89,7 @@ impl Set {
         let is_carried = |plan: &Plan| {
             let sending = self.sending.and_then(|sending| self.plan_on(sending as LegIx, command));
             let leg = self.legs.get(usize::from(ix));
-            plan.delta != 0 && sending.is_some() && leg.and_then(|leg| leg.passed_by) != Some(self.outbox.releases)
+            plan.delta != 0 && sending.is_some() && leg.map(|leg| leg.passed_by) != Some(self.outbox.releases)
         };
         (true, self.plan_on(ix, command).is_some_and(|plan| !is_carried(&plan)))
     }
@@ -98,7 +98,7 @@ impl Set {
     /// leg carries nothing, and this one takes over.
     pub fn passed_by(&mut self, ix: LegIx) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
-            leg.passed_by = Some(self.outbox.releases);
+            leg.passed_by = self.outbox.releases;
         }
     }
 

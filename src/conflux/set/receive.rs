@@ -198,8 +198,10 @@ impl Set {
 
     /// Since when the message has waited that has waited longest.
     pub fn held_since(&self, store: &Store, now: Nanos) -> Option<Nanos> {
-        let lanes = self.legs.iter().filter_map(|leg| store.since(&leg.lane, now));
-        lanes.chain(self.orphans.since(store, now)).min()
+        let lanes = self.legs.iter().map(|leg| &leg.lane).filter(|lane| !lane.is_empty());
+        let oldest = lanes.map(|lane| store.arrival(lane)).reduce(Store::earlier);
+        let of_legs = oldest.map(|tick| store.time_of(tick, now));
+        of_legs.into_iter().chain(self.orphans.since(store, now)).min()
     }
 
     /// True when a message that was held is next.
