@@ -11,12 +11,12 @@ FUZZ_FLAGS   := -Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer -Cpass
 # Seconds for one input, and MiB: far above what any needs.
 FUZZ_CAPS    := -timeout=60 -rss_limit_mb=2048
 TIME         ?= 60
-ONLY         ?= $(FUZZ_TARGETS)
+FUZZ_CHOSEN   = $(or $(ONLY),$(FUZZ_TARGETS))
 
 .PHONY: fuzz check-fuzz fuzz-build fuzz-replay fuzz-merge
 
 fuzz: fuzz-build ## Fuzz the C ABI, machine texts, decoders and the hostile peer: TIME=seconds for each, ONLY="abi wire"
-	@$(call fuzz_all,$(ONLY),-max_total_time=$(TIME))
+	@$(call fuzz_all,$(FUZZ_CHOSEN),-max_total_time=$(TIME))
 	@echo "fuzz: OK"
 
 check-fuzz: fuzz-build ## Replay the fuzzers' corpus, fuzz for a few seconds, and find a planted crash
@@ -30,7 +30,7 @@ fuzz-replay: fuzz-build ## Play one input again, as a crash has printed it: TARG
 	@$(FUZZ_BIN)$(TARGET) $(FUZZ_CAPS) $(or $(INPUT),$(FUZZ_OUT)/input)
 
 fuzz-merge: fuzz-build ## Keep in fuzz/corpus what reaches more, of all that was found: ONLY=
-	@for target in $(ONLY); do fuzz/merge.sh $(FUZZ_BIN)$$target $$target $(FUZZ_OUT)/$$target || exit 1; done
+	@for target in $(FUZZ_CHOSEN); do fuzz/merge.sh $(FUZZ_BIN)$$target $$target $(FUZZ_OUT)/$$target || exit 1; done
 
 fuzz-build: setup
 	@command -v rustc >/dev/null && [ -n "$$(ls $$(rustc --print sysroot)/lib/rustlib/$(FUZZ_HOST)/lib/librustc-*_rt.asan.a \
