@@ -45,6 +45,9 @@ static void remember(const host_events *events)
     host_book(&ledger, events);
 }
 
+/* Calls that the engine has asked for. */
+static size_t wakes;
+
 /* Calls whenever the engine wants to be called, until `until`; then the clock says so. Stops when a set ends. */
 static void walk(uint64_t until)
 {
@@ -55,6 +58,7 @@ static void walk(uint64_t until)
             deadline = until;
         if (deadline > world.now)
             world.now = deadline;
+        wakes++;
         OK(circflow_engine_tick(EXIT, world.now));
         remember(host_drain(EXIT));
         if (is_last || host_count(&seen, CIRCFLOW_INSN_ENDED) > 0)
@@ -405,6 +409,31 @@ static void an_age_that_cannot_be_told_is_refused(void **state)
     OK(circflow_engine_accept_sets(EXIT, &config));
 }
 
+/* Ages are told in steps of 2^20 ns. Whatever the bound is of that, a set is looked at a few times, and not in each
+ * nanosecond of its last step. */
+static void no_bound_makes_many_wake_ups(void **state)
+{
+    static const uint64_t bounds[] = {(1000 << 20) + 1, (1000 << 20) - 1, 1000 << 20, 3 * SECOND, 999999937};
+    (void)state;
+    for (size_t i = 0; i < COUNT(bounds); i++) {
+        for (uint64_t step = 0; step < 5; step++) {
+            world.engine_config.held_age_max_ns = bounds[i];
+            with_a_hole();
+            lives_until(world.now + bounds[i] / 2 + step * 200000);
+            OK(feed(1, host_switch(0, 1))); /* A younger hole, and the older one is filled. */
+            uint64_t from = world.now;
+            host_expect(&world, EXIT, LEG(1), host_token(0, 2, 500), CIRCFLOW_VERDICT_HELD);
+            host_lend(&ledger, 2, 500);
+            host_expect(&world, EXIT, LEG(0), host_data(0, "1"), CIRCFLOW_VERDICT_DELIVER);
+            remember(host_drain(EXIT));
+            wakes = 0;
+            ends_at(from + bounds[i]);
+            assert_in_range(wakes, 1, 12);
+            again();
+        }
+    }
+}
+
 /* The longest there is: a message a week old ends its set, and not before. */
 static void the_longest_age_is_kept(void **state)
 {
@@ -442,6 +471,7 @@ int main(void)
         TEST(held_since_is_the_oldest),
         TEST(the_log_says_why),
         TEST(an_age_that_cannot_be_told_is_refused),
+        host_expected_to_fail_setup_teardown(no_bound_makes_many_wake_ups, setup, teardown),
         TEST(the_longest_age_is_kept),
     };
     return cmocka_run_group_tests_name("age", tests, NULL, NULL);
