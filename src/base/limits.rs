@@ -43,7 +43,7 @@ pub const HELD_GAP_MAX: u64 = 1_000_000_000;
 /// by half a second still sees all of the time count.
 pub const HELD_BEAT: u64 = HELD_GAP_MAX / 2;
 
-/// The age of a message is known so exactly.
+/// The age of a message is known so exactly, and moves on in such steps of the time that counts.
 pub const HELD_GRAIN: u64 = 1 << 20;
 
 /// Sets whose age is looked at in one call, each of which may have to end. What is left is looked at in the next.

@@ -5,7 +5,7 @@
 
 pub use super::message::{Delivery, Message, Token, TooSmall};
 use crate::base::pool::{Pool, Slot};
-use crate::base::{Budget, Id, Nanos};
+use crate::base::{limits, Budget, Id, Nanos};
 use crate::wire::{cell::CELL_BODY_LEN, Command};
 
 /// What a copied message costs: its whole slot, however short its body.
@@ -105,7 +105,7 @@ struct Header {
 }
 
 /// The grain of arrival times, about a millisecond: whoever asks which set has waited longest needs no finer one.
-const TICK: u32 = 20;
+const TICK: u32 = limits::HELD_GRAIN.trailing_zeros();
 
 #[derive(Clone, Copy, Debug)]
 struct Copy([u8; CELL_BODY_LEN]);

@@ -73,16 +73,17 @@ impl Engine {
         let most = state.terms().held_age_max.unwrap_or_default();
         let Some(since) = state.held_since(&self.store, now).filter(|_| most != 0) else { return };
         let age = now.saturating_sub(since);
-        let left = if state.is_ready() {
+        let (counted, grain) = (self.store.counted(now), limits::HELD_GRAIN);
+        let next = if state.is_ready() {
             // The host has to come, and then it will be seen whether there is a hole behind.
-            limits::HELD_BEAT
-        } else if age.saturating_add(limits::HELD_GRAIN) >= most {
+            counted.saturating_add(limits::HELD_BEAT)
+        } else if age.saturating_add(grain) >= most {
             return self.end_held(id, Fault::HeldTooLong, now);
         } else {
-            // Rather a moment too early than too late.
-            most - age - limits::HELD_GRAIN
+            // Rather a moment too early than too late; and not before the age can read so much, as it goes in steps.
+            (counted / grain).saturating_add((most - age - grain).div_ceil(grain)).saturating_mul(grain)
         };
-        self.alarms.arm_age(index, self.store.counted(now).saturating_add(left));
+        self.alarms.arm_age(index, next);
     }
 
     /// A set ends on account of what it holds for order.
