@@ -758,8 +758,9 @@ typedef struct circflow_engine_config {
   // them then, until it waits as long by itself. 0: it never rests. Default 1 ms, at most 1 s.
   uint64_t padding_floor_ns;
   // What one padding machine may do on its own account at one time (a timer that ends or begins, a padding cell, a
-  // block), and all of a padder in padding_floor_ns, 64 bursts ahead. What a cell sets off begins a burst anew. No
-  // known defence does so much. Default 64, 1 to 4096.
+  // block). It is also the average for all machines of a padder together in each padding_floor_ns, which they can
+  // exceed by 64 times as much in a row. What a cell sets off begins a burst anew. No known defence does so much.
+  // Default 64, 1 to 4096.
   uint32_t padding_burst_max;
   // Zero.
   uint32_t reserved2;
@@ -1298,7 +1299,7 @@ typedef struct circflow_set_stats {
   // If circflow runs the set: since when no stream is open on it, at first since when the set is there;
   // CIRCFLOW_NEVER while one is. Else CIRCFLOW_NEVER.
   uint64_t no_streams_since_ns;
-  // Since when that message has waited, in nanoseconds on your clock, which of all held has waited longest;
+  // Since when the oldest of the messages that are held for order has waited, in nanoseconds on your clock;
   // CIRCFLOW_NEVER when none is held. Right to two milliseconds. Of a time in which you did not call, one second
   // counts: so much later it is. The set ends when now - held_since reaches its held_age_max_ns, unless it is only
   // you who has to take what is held.
@@ -2012,9 +2013,10 @@ enum circflow_status circflow_set_room(struct circflow_engine *engine,
                                        uint64_t *messages_out);
 
 // Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
-// CIRCFLOW_INSN_NONE when none is ready. The same messages, in the same order, that circflow_engine_poll() would give;
-// each is given once, by one or the other. Of a set that circflow runs it can be CIRCFLOW_INSN_DISCARD too: the token
-// of a message whose stream has ended here.
+// CIRCFLOW_INSN_NONE when none is ready, or when the call has dealt with so many that were for circflow alone (XOFF,
+// XON) that it leaves the rest to a later one: the deadline is 0 then. The same messages, in the same order, that
+// circflow_engine_poll() would give; each is given once, by one or the other. Of a set that circflow runs it can be
+// CIRCFLOW_INSN_DISCARD too: the token of a message whose stream has ended here.
 //
 // @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
 // @param body_cap  Bytes of room there.

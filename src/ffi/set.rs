@@ -342,9 +342,10 @@ pub unsafe extern "C-unwind" fn circflow_set_room(
 }
 
 /// Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
-/// CIRCFLOW_INSN_NONE when none is ready. The same messages, in the same order, that circflow_engine_poll() would give;
-/// each is given once, by one or the other. Of a set that circflow runs it can be CIRCFLOW_INSN_DISCARD too: the token
-/// of a message whose stream has ended here.
+/// CIRCFLOW_INSN_NONE when none is ready, or when the call has dealt with so many that were for circflow alone (XOFF,
+/// XON) that it leaves the rest to a later one: the deadline is 0 then. The same messages, in the same order, that
+/// circflow_engine_poll() would give; each is given once, by one or the other. Of a set that circflow runs it can be
+/// CIRCFLOW_INSN_DISCARD too: the token of a message whose stream has ended here.
 ///
 /// @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
 /// @param body_cap  Bytes of room there.

@@ -154,8 +154,9 @@ pub struct circflow_engine_config {
     /// them then, until it waits as long by itself. 0: it never rests. Default 1 ms, at most 1 s.
     pub padding_floor_ns: u64,
     /// What one padding machine may do on its own account at one time (a timer that ends or begins, a padding cell, a
-    /// block), and all of a padder in padding_floor_ns, 64 bursts ahead. What a cell sets off begins a burst anew. No
-    /// known defence does so much. Default 64, 1 to 4096.
+    /// block). It is also the average for all machines of a padder together in each padding_floor_ns, which they can
+    /// exceed by 64 times as much in a row. What a cell sets off begins a burst anew. No known defence does so much.
+    /// Default 64, 1 to 4096.
     pub padding_burst_max: u32,
     /// Zero.
     pub reserved2: u32,
@@ -478,7 +479,7 @@ pub struct circflow_set_stats {
     /// If circflow runs the set: since when no stream is open on it, at first since when the set is there;
     /// CIRCFLOW_NEVER while one is. Else CIRCFLOW_NEVER.
     pub no_streams_since_ns: u64,
-    /// Since when that message has waited, in nanoseconds on your clock, which of all held has waited longest;
+    /// Since when the oldest of the messages that are held for order has waited, in nanoseconds on your clock;
     /// CIRCFLOW_NEVER when none is held. Right to two milliseconds. Of a time in which you did not call, one second
     /// counts: so much later it is. The set ends when now - held_since reaches its held_age_max_ns, unless it is only
     /// you who has to take what is held.
