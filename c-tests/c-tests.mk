@@ -8,6 +8,7 @@ C_TESTS      += loops readme
 C_TESTS      += twin
 C_TESTS      += handles
 C_TESTS      += age pinning
+C_TESTS      += detail
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 # Hosts in C++.
