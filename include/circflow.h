@@ -465,7 +465,8 @@ typedef enum circflow_status {
   // circflow_engine_set_param(): a consensus may say so, but what this value asks for is not built into circflow. It
   // goes on as before; circflow_engine_get_param() says how.
   CIRCFLOW_ERR_NOT_BUILT = -32,
-  // No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
+  // No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again. None comes as long as no
+  // leg is reported: circflow_engine_last_detail() says which leg lacks what.
   CIRCFLOW_ERR_BLOCKED = -100,
   // The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
   CIRCFLOW_ERR_NOT_USABLE = -101,
@@ -1696,8 +1697,13 @@ enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 enum circflow_status circflow_engine_get_stats(struct circflow_engine *engine, struct circflow_engine_stats *stats);
 
-// The sentence behind the engine's last PEER, LIMIT or INVALID answer, or behind the panic that poisoned it; empty
-// when there was none. For people: do not parse it.
+// What is behind the last call on the engine, if that failed: of INVALID which argument, of BLOCKED which leg lacks
+// what, of PEER which circuit; where there is no more to say, the sentence of circflow_strerror(). Empty after a call
+// that succeeded, so ask at once. Asking is no call in this sense. Of a poisoned engine it is what the panic said. For
+// people: do not parse it.
+//
+// Inside a drain callback the callback's own calls count; after the drain, the drain. A call that names no engine
+// (circflow_cell_decode(), circflow_queue_push()) leaves no sentence here.
 //
 // @param buf       Gets at most cap - 1 bytes of text and a NUL.
 // @param len_out   Length of the whole sentence without the NUL. May be NULL.
@@ -1857,9 +1863,9 @@ enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
                                               struct circflow_verdict *verdict_out);
 
 // Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
-// channel is full or has room again. A leg that was never reported has no window. If the set waits for room and now
-// has it, CIRCFLOW_INSN_RESUME is queued. Drain before you report: a message that was held for padding and waits in
-// the instruction queue is in flight for circflow, and not yet for you.
+// channel is full or has room again. A leg that was never reported has no window and gets no DATA: report each once
+// it is linked. If the set waits for room and now has it, CIRCFLOW_INSN_RESUME is queued. Drain before you report: a
+// message that was held for padding and waits in the instruction queue is in flight for circflow, and not yet for you.
 //
 // @param reports       Applied in order. The first that names no leg ends the call; those before it stand. An unknown
 //                      flag in any of them refuses all.
@@ -1962,7 +1968,8 @@ enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t
 //                      one, and is not to be reported. Written on CIRCFLOW_OK.
 //
 // CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for another; stop
-// reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
+// reading streams until CIRCFLOW_INSN_RESUME; circflow_engine_last_detail() says which leg lacks what.
+// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
 // CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams,
 // circflow_stream_send() it. CIRCFLOW_ERR_INVALID: not to the join point, body_len above
 // CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive(). CIRCFLOW_ERR_NULL,

@@ -39,6 +39,8 @@ pub(super) struct Leg {
     pub passed_by: u64,
     /// The handshake's message has left; before, no answer can come. (Not an Option below: every cell steps over legs.)
     pub asked: bool,
+    /// The host, or a reactor, has said how it stands.
+    pub is_reported: bool,
     /// While padding blocks it, its messages are kept here, not by the host.
     pub holds: bool,
     /// Absolute number of the last message sent on it.
@@ -67,6 +69,7 @@ impl Leg {
             path,
             passed_by: NOT_PASSED,
             asked: false,
+            is_reported: false,
             holds: false,
             sent: 0,
             recv: 0,
@@ -95,6 +98,7 @@ impl Leg {
     }
 
     pub fn report(&mut self, report: &Report) {
+        self.is_reported = true;
         self.path.cwnd = report.cwnd;
         self.path.inflight = report.inflight;
         self.path.blocked = report.blocked;

@@ -5,7 +5,7 @@
 //! what it is, and no call pays for that but those for which something is due.
 
 use super::log::engine_log;
-use super::Engine;
+use super::{Engine, Error};
 use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault};
@@ -93,7 +93,8 @@ impl Engine {
         let age_ms = now.saturating_sub(state.held_since(&self.store, now).unwrap_or(now)) / 1_000_000;
         self.peer_faults += 1;
         let text = fault.text().to_string_lossy();
-        self.detail = format!("{text} (set {:#x}: {held} messages, {held_bytes} bytes, for {age_ms} ms)", id.0);
+        let words = format!("{text} (set {:#x}: {held} messages, {held_bytes} bytes, for {age_ms} ms)", id.0);
+        self.explain(Error::Fault(fault), words);
         engine_log!(self, WARN, id = id.0, held, held_bytes, age_ms, "closing a set: {text}");
         self.end_set(id, Cause::Fault(fault));
     }

@@ -74,25 +74,19 @@ impl Engine {
             None => self.wide.set(name, value).map(|()| self.allow_by_consensus()),
         };
         outcome.map_err(|why| {
-            self.detail = match why {
-                Unset::NoName => format!("no parameter is called {name}"),
-                Unset::Range(min, max) => format!("{name} goes from {min} to {max}"),
-                Unset::NotBuilt => format!("what {name}={value} asks for is not built"),
+            let (error, text) = match why {
+                Unset::NoName => (Error::INVALID, format!("no parameter is called {name}")),
+                Unset::Range(min, max) => (Error::INVALID, format!("{name} goes from {min} to {max}")),
+                Unset::NotBuilt => (Misuse::NotBuilt.into(), format!("what {name}={value} asks for is not built")),
             };
-            match why {
-                Unset::NotBuilt => Misuse::NotBuilt.into(),
-                Unset::NoName | Unset::Range(..) => Error::INVALID,
-            }
+            self.explain(error, text)
         })
     }
 
     /// The value of a parameter now.
     pub fn param(&mut self, class: PathClass, name: &str) -> Result<u32, Error> {
         let found = self.params[class as usize].get(name).or_else(|| self.wide.get(name));
-        found.ok_or_else(|| {
-            self.detail = format!("no parameter is called {name}");
-            Error::INVALID
-        })
+        found.ok_or_else(|| self.explain(Error::INVALID, format!("no parameter is called {name}")))
     }
 
     /// Whether the consensus allows new sets and legs.

@@ -44,15 +44,9 @@ impl Engine {
     /// Counts a fault, words it for people and logs it.
     pub(super) fn note(&mut self, fault: Fault, noun: &str, id: Id) {
         self.peer_faults += 1;
-        self.detail = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
+        let text = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
+        self.explain(Error::Fault(fault), text);
         engine_log!(self, WARN, id = id.0, "closing a {noun}: {}", fault.text().to_string_lossy());
-    }
-
-    /// Refuses an argument, in words.
-    pub fn invalid(&mut self, why: &str) -> Error {
-        self.detail.clear();
-        self.detail.push_str(why);
-        Error::INVALID
     }
 
     /// Queues the close of a circuit, once.

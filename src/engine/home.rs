@@ -47,7 +47,7 @@ impl Engine {
         match state.decide(command) {
             Ok(plan) => Ok(self.is_elsewhere(plan.leg)),
             Err(Refusal::Hold) => Ok(true),
-            Err(refusal) => Err(refusal.into()),
+            Err(refusal) => Err(self.refused(set, refusal)),
         }
     }
 

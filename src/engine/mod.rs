@@ -32,6 +32,7 @@ mod sets;
 mod short;
 mod streams;
 mod verdict;
+mod words;
 
 pub use config::{CircuitConfig, CircuitFlags, Config, Lateness, Stats};
 pub use consensus::{Wide, BY_PARAMETER};
@@ -59,6 +60,7 @@ use crossing::Crossing;
 use elsewhere::HomeLegs;
 use insn::Queue;
 use rest::Aside;
+use words::Words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,7 +90,7 @@ pub struct Engine {
     accepted: Option<Terms>,
     instructions_max: usize,
     tag: u32,
-    detail: String,
+    words: Words,
     peer_faults: u64,
     limiter: log::Limiter,
     /// Lists of padding machines that the host has loaded.
@@ -175,7 +177,7 @@ impl Engine {
             accepted: None,
             instructions_max: config.instructions_max as usize,
             tag: config.tag,
-            detail: String::new(),
+            words: Words::NONE,
             peer_faults: 0,
             limiter: log::Limiter::default(),
             machines: Arena::new(owner(MACHINES_KIND), limits::MACHINE_LISTS_MAX),
@@ -377,7 +379,7 @@ impl Engine {
         }
         // One comparison, as this runs for every cell: a client's hop 0 passes no padder, and is no harm.
         if hop > circuit.config.hops {
-            return Err(Misuse::Invalid.into());
+            return Err(self.invalid("the circuit has no such hop to send to"));
         }
         let is_plain = circuit.plain_hop != NO_HOP;
         if !is_plain && circuit.runs_streams() && (command.traits() & STREAM_NEEDED != 0 || is_sequenced(command)) {
@@ -404,11 +406,6 @@ impl Engine {
             self.tell_sent(id, hop, now);
         }
         Ok(())
-    }
-
-    /// The sentence behind the last error that has one.
-    pub fn detail(&self) -> &str {
-        &self.detail
     }
 
     /// Every token held or waiting to be discarded.

@@ -10,15 +10,16 @@ use crate::padding::{judge, Admission, Answer, Effect, Judgement, Machines, Outs
 use crate::reactor::{Controller, Side};
 use crate::wire::{Command, StreamRule};
 
+/// Why a message is not held.
+const HELD_ENOUGH: &str = "the circuit has no room: held_sends_max messages wait on it already";
+const NO_MEMORY: &str = "there is no memory to hold the message";
+
 impl Engine {
     /// Takes a list of machines in.
     pub fn load_machines(&mut self, text: &[u8]) -> Result<Id, Error> {
         match Machines::load(text) {
             Ok(machines) => self.machines.insert(machines).map_err(|_| Blocked::Full.into()),
-            Err(bad) => {
-                self.detail = bad.to_string();
-                Err(Misuse::BadMachines.into())
-            }
+            Err(bad) => Err(self.explain(Misuse::BadMachines.into(), bad.to_string())),
         }
     }
 
@@ -141,7 +142,7 @@ impl Engine {
         match circuit.padding.as_mut().map_or(Admission::Go, |padding| padding.admit(command)) {
             Admission::Go => {}
             Admission::Hold => return Ok(None),
-            Admission::Full => return Err(Blocked::NoRoom.into()),
+            Admission::Full => return Err(self.no_room(HELD_ENOUGH)),
         }
         if command.stream_rule() == StreamRule::Needed {
             circuit.config.flags.add(CircuitFlags::STREAMS);
@@ -190,7 +191,7 @@ impl Engine {
         let room = self.room_for(id, cost_of(message).into());
         if room.is_err() || !self.store.push_at(&mut lane, 1, message, now) {
             self.with_padding(id, Padding::held_none)?;
-            return Err(Blocked::NoRoom.into());
+            return Err(self.no_room(NO_MEMORY));
         }
         self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;
         if let Some(circuit) = self.circuits.get_mut(id) {
@@ -218,9 +219,10 @@ impl Engine {
         let (tag, most) = (circuit.config.tag, circuit.config.held_sends_max);
         let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
         let edge = reactor.edge(Side::Back);
-        if !fits || edge.own() >= most || !edge.keep_own(message, &mut self.store, now) {
+        let is_full = edge.own() >= most;
+        if !fits || is_full || !edge.keep_own(message, &mut self.store, now) {
             reactor.backward.wait_for_edge();
-            return Err(Blocked::NoRoom.into());
+            return Err(self.no_room(if is_full { HELD_ENOUGH } else { NO_MEMORY }));
         }
         if message.stream_id != 0 {
             circuit.config.flags.add(CircuitFlags::STREAMS);
@@ -240,7 +242,7 @@ impl Engine {
     pub fn hold_for_set(&mut self, set: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         if self.room_for(set, cost_of(message).into()).is_err() {
             self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
-            return Err(Blocked::NoRoom.into());
+            return Err(self.no_room(NO_MEMORY));
         }
         if self.take_along(set, message) {
             return Ok(Verdict::of(VerdictKind::Held, Id::NONE, 0));
@@ -248,7 +250,7 @@ impl Engine {
         let now = self.clock.latest();
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if !state.hold(message, now, &mut self.store, &mut self.effects) {
-            return Err(Blocked::NoRoom.into());
+            return Err(self.no_room(NO_MEMORY));
         }
         state.grew(set, &self.ledger, now);
         self.apply_effects(set);

@@ -64,7 +64,8 @@ impl Engine {
             return Ok(None);
         }
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
-        unless_held(state.decide(command))
+        let plan = state.decide(command);
+        self.unless_held(set, plan)
     }
 
     /// The common case of [`Engine::decide`]: the sending leg stays, and has room. No answer means that it has to be
@@ -115,7 +116,7 @@ impl Engine {
         if !self.effects.is_empty() {
             self.apply_effects(set);
         }
-        let verdict = unless_held(plan)?;
+        let verdict = self.unless_held(set, plan)?;
         if let Some(verdict) = &verdict {
             self.purse.sent(1 + u64::from(verdict.switch_delta != 0));
             if self.padded > 0 {
@@ -169,9 +170,10 @@ impl Engine {
     }
 
     /// Could DATA be sent, and where?
-    pub fn peek(&self, set: Id) -> Result<Verdict, Error> {
+    pub fn peek(&mut self, set: Id) -> Result<Verdict, Error> {
         let held = Verdict::of(VerdictKind::Held, Id::NONE, 0);
-        let plan = unless_held(self.set(set)?.peek())?;
+        let plan = self.set(set)?.peek();
+        let plan = self.unless_held(set, plan)?;
         Ok(plan.filter(|plan| !self.is_elsewhere(plan.circuit)).unwrap_or(held))
     }
 
@@ -370,6 +372,15 @@ impl Engine {
         }
     }
 
+    #[inline]
+    fn unless_held(&mut self, set: Id, plan: Result<Plan, Refusal>) -> Result<Option<Verdict>, Error> {
+        match plan {
+            Ok(plan) => Ok(Some(verdict(plan))),
+            Err(Refusal::Hold) => Ok(None),
+            Err(refusal) => Err(self.refused(set, refusal)),
+        }
+    }
+
     pub(super) fn set(&self, id: Id) -> Result<&Controller, Error> {
         Ok(self.sets.lookup(id)?)
     }
@@ -399,13 +410,4 @@ impl Engine {
 #[inline]
 fn verdict(plan: Plan) -> Verdict {
     Verdict { switch_delta: plan.delta, number: plan.number, ..Verdict::of(VerdictKind::Send, plan.leg, plan.tag) }
-}
-
-#[inline]
-fn unless_held(plan: Result<Plan, Refusal>) -> Result<Option<Verdict>, Error> {
-    match plan {
-        Ok(plan) => Ok(Some(verdict(plan))),
-        Err(Refusal::Hold) => Ok(None),
-        Err(refusal) => Err(refusal.into()),
-    }
 }

@@ -1,6 +1,7 @@
 //! Streams of circuits and sets that circflow runs: reading, writing, XOFF and XON.
 
 use super::insn::Queued;
+use super::words::FULL;
 use super::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::set::Refusal;
@@ -142,7 +143,7 @@ impl Engine {
         match found {
             Ok(id) => Ok(self.streams.get(id).map(|stream| (id, stream.tag))),
             Err(Unread::Nothing) => Ok(None),
-            Err(Unread::NoRoom) => Err(Blocked::NoRoom.into()),
+            Err(Unread::NoRoom) => Err(self.no_room(FULL)),
         }
     }
 
@@ -156,7 +157,7 @@ impl Engine {
                 }
                 match state.decide(Command::DATA) {
                     Ok(_) | Err(Refusal::Hold) => Ok(()),
-                    Err(refusal) => Err(refusal.into()),
+                    Err(refusal) => Err(self.refused(set, refusal)),
                 }
             }
             Owner::Circuit(id) => {
@@ -169,7 +170,7 @@ impl Engine {
                     return Ok(());
                 }
                 reactor.backward.wait_for_edge();
-                Err(Blocked::NoRoom.into())
+                Err(self.no_room(FULL))
             }
         }
     }
@@ -219,7 +220,7 @@ impl Engine {
         if let (Command::DATA, Some(reactor)) = (command, &mut circuit.reactor) {
             // Padding holds its own messages; what is asked here is the window and the channel.
             if circuit.place != Place::Closing && !reactor.has_room(hop) {
-                return Err(Blocked::NoRoom.into());
+                return Err(self.no_room(FULL));
             }
         }
         self.send_on_circuit(now, id, command, hop)

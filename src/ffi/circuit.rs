@@ -45,11 +45,11 @@ pub unsafe extern "C-unwind" fn circflow_circuit_open(
     circuit_out: *mut circflow_circuit_id,
 ) -> circflow_status {
     if circuit_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     let config = match sized::read(config, config_defaults()) {
         Ok(config) => config,
-        Err(status) => return status,
+        Err(status) => return door::refuse(engine, status),
     };
     door::enter(engine, |core| {
         let config = convert::circuit_config(&config).map_err(|why| core.invalid(why))?;
@@ -131,7 +131,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_receive(
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
     let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     // Three parts, so that the first, which is all there is to most messages, needs no frame and no body.
     let step = door::try_enter(engine, |core| {
@@ -148,7 +148,25 @@ pub unsafe extern "C-unwind" fn circflow_circuit_receive(
         }
         Some(Step::OnLeg) => receive_on_leg(engine, circuit, message, verdict_out),
         Some(Step::Run) => receive_data(engine, now_ns, circuit, message, verdict_out),
-        Some(Step::Other) | None => receive_other(engine, now_ns, circuit, message, verdict_out),
+        Some(Step::Other) => receive_other(engine, now_ns, circuit, message, verdict_out),
+        None => receive_again(engine, now_ns, circuit, message, verdict_out),
+    }
+}
+
+/// What did not get in. Where that was only as the last call had failed, all parts are to be tried.
+#[cold]
+#[inline(never)]
+unsafe extern "C-unwind" fn receive_again(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    if door::reopen(engine) {
+        circflow_circuit_receive(engine, now_ns, circuit, message, verdict_out)
+    } else {
+        receive_other(engine, now_ns, circuit, message, verdict_out)
     }
 }
 
@@ -226,9 +244,9 @@ unsafe extern "C-unwind" fn receive_other(
 }
 
 /// Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
-/// channel is full or has room again. A leg that was never reported has no window. If the set waits for room and now
-/// has it, CIRCFLOW_INSN_RESUME is queued. Drain before you report: a message that was held for padding and waits in
-/// the instruction queue is in flight for circflow, and not yet for you.
+/// channel is full or has room again. A leg that was never reported has no window and gets no DATA: report each once
+/// it is linked. If the set waits for room and now has it, CIRCFLOW_INSN_RESUME is queued. Drain before you report: a
+/// message that was held for padding and waits in the instruction queue is in flight for circflow, and not yet for you.
 ///
 /// @param reports       Applied in order. The first that names no leg ends the call; those before it stand. An unknown
 ///                      flag in any of them refuses all.
@@ -244,7 +262,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_report(
     report_count: size_t,
 ) -> circflow_status {
     let Some(reports) = convert::slice(reports, report_count) else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     door::enter(engine, |core| {
         let news = convert::reports(reports).map_err(|why| core.invalid(why))?;
@@ -282,7 +300,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_sent(
         door::try_enter(engine, |core| core.sent_next(now_ns, convert::id(circuit.v), convert::command(command), hop));
     match next {
         Some(Ok(())) => CIRCFLOW_OK,
-        Some(Err(error)) => circflow_status::from(error),
+        Some(Err(error)) => door::enter(engine, |_| Err(error)),
         None => sent_any(engine, now_ns, circuit, command, hop),
     }
 }

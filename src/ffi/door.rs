@@ -1,6 +1,8 @@
 //! The one door: every call that names an engine or a queue comes through here, and nothing else looks behind a pointer
 //! to one.
 //!
+//! What a call that failed has to say is kept until the next one ends ([`detail`]).
+//!
 //! In this order: NULL, poisoned, re-entrant, then the call itself with the engine marked busy. A panic is caught here,
 //! poisons the engine and is turned into a status; it never unwinds into C. What is said of engines holds for queues.
 //!
@@ -10,12 +12,13 @@
 use super::outside;
 use super::queue::circflow_queue;
 use super::sized::{self, Growing};
-use super::status::circflow_status;
 use super::status::circflow_status::*;
+use super::status::{self, circflow_status};
 use super::types::circflow_engine;
 use crate::engine::{Engine, Error};
 use crate::queue::Packed;
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -25,18 +28,28 @@ pub(super) trait Handle {
     type Error: Into<circflow_status>;
     /// What is kept of it while it is freed, also when that takes several calls.
     type Left: Default;
+    /// Whether the core itself can say what is behind the answer that a call is about to give.
+    fn explains(core: &mut Self::Core, error: &Self::Error) -> bool;
 }
 
 impl Handle for circflow_engine {
     type Core = Engine;
     type Error = Error;
     type Left = super::engine::Left;
+
+    fn explains(core: &mut Engine, error: &Error) -> bool {
+        core.explains(*error)
+    }
 }
 
 impl Handle for circflow_queue {
     type Core = Packed;
     type Error = circflow_status;
     type Left = super::queue::Left;
+
+    fn explains(_: &mut Packed, _: &circflow_status) -> bool {
+        false
+    }
 }
 
 /// What a handle hands back before it goes, one thing at a time.
@@ -57,11 +70,16 @@ struct House<H: Handle> {
     left: UnsafeCell<H::Left>,
     /// What the panic said, once there was one.
     panic_text: UnsafeCell<String>,
+    /// What the last call that failed answered; none where the core can say what is behind it.
+    answer: Cell<Option<circflow_status>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Idle,
+    /// The same after a call that failed. The short way in is shut, and the long one forgets the failure: so a call
+    /// that goes well has nothing to clear.
+    Failed,
     Busy,
     /// A panic was caught on the short way in, and has not been answered yet.
     Panicked,
@@ -82,6 +100,7 @@ pub(super) fn open<H: Handle>(core: H::Core) -> *mut H {
         core: UnsafeCell::new(core),
         left: UnsafeCell::default(),
         panic_text: UnsafeCell::new(String::new()),
+        answer: Cell::new(None),
     };
     Box::into_raw(Box::new(house)).cast()
 }
@@ -108,11 +127,25 @@ pub(super) unsafe fn enter_to_write<T: Growing>(
         answer = sized::write(out, call(core)?);
         Ok(())
     });
-    if status == CIRCFLOW_OK {
-        answer
-    } else {
+    if answer == CIRCFLOW_OK {
         status
+    } else {
+        refuse(engine, answer)
     }
+}
+
+/// Gives this answer without going in; as the call's, it is what [`detail`] is about.
+#[cold]
+#[inline(never)]
+pub(super) unsafe extern "C-unwind" fn refuse(
+    engine: *mut circflow_engine,
+    status: circflow_status,
+) -> circflow_status {
+    // SAFETY: as in `enter_when`.
+    if let Some(house) = engine.cast::<House<circflow_engine>>().cast_const().as_ref() {
+        house.failed(status);
+    }
+    status
 }
 
 /// The short way in, for calls that are made for every cell: no answer means that the long way has to be taken. `call`
@@ -142,6 +175,14 @@ pub(super) unsafe fn try_enter<R>(
     }
 }
 
+/// Whether the short way in was shut for no other reason than that a call has failed. It is open now.
+#[cold]
+pub(super) unsafe fn reopen(engine: *mut circflow_engine) -> bool {
+    // SAFETY: as in `enter_when`.
+    let Some(house) = engine.cast::<House<circflow_engine>>().cast_const().as_ref() else { return false };
+    house.state.get() == State::Failed && house.let_in().is_ok()
+}
+
 /// Makes the calls to the host that an answer of [`try_enter`] has caused: once it is written down, so that it need not
 /// be kept meanwhile.
 #[inline(always)]
@@ -156,7 +197,7 @@ unsafe fn call_out_after(engine: *mut circflow_engine) {
     // SAFETY: as in `enter_when`.
     let Some(house) = engine.cast::<House<circflow_engine>>().cast_const().as_ref() else { return };
     let state = house.state.get();
-    if matches!(state, State::Idle | State::Panicked) {
+    if matches!(state, State::Idle | State::Failed | State::Panicked) {
         house.state.set(State::Busy);
         house.call_out();
         house.state.set(state);
@@ -175,10 +216,12 @@ pub(super) unsafe fn enter_when<H: Handle>(
         return CIRCFLOW_ERR_NULL;
     };
     if house.state.get() != State::Idle {
-        return house.unavailable();
+        if let Err(status) = house.let_in() {
+            return status;
+        }
     }
     if allowed == Allowed::NotInsideDrain && house.draining.get() {
-        return CIRCFLOW_ERR_REENTRANT;
+        return house.failed(CIRCFLOW_ERR_REENTRANT);
     }
     house.state.set(State::Busy);
     // SAFETY: `state` was Idle, so no other reference to the core exists, and Busy keeps any from being made.
@@ -189,8 +232,12 @@ pub(super) unsafe fn enter_when<H: Handle>(
             CIRCFLOW_OK
         }
         Ok(Err(error)) => {
+            let is_explained = H::explains(core, &error);
+            let status = error.into();
             house.settle();
-            error.into()
+            house.answer.set(if is_explained { None } else { Some(status) });
+            house.state.set(State::Failed);
+            status
         }
         Err(payload) => {
             house.settle();
@@ -209,7 +256,9 @@ pub(super) unsafe fn converse(
         return CIRCFLOW_ERR_NULL;
     };
     if house.state.get() != State::Idle {
-        return house.unavailable();
+        if let Err(status) = house.let_in() {
+            return status;
+        }
     }
     house.state.set(State::Busy);
     let passing = Passing(house);
@@ -246,6 +295,10 @@ pub(super) unsafe fn drain(engine: *mut circflow_engine, run: impl FnOnce() -> c
     let status = run();
     std::mem::forget(passing);
     house.draining.set(false);
+    if status == CIRCFLOW_OK && house.state.get() == State::Failed {
+        // A call of the callback's, not the drain.
+        house.state.set(State::Idle);
+    }
     status
 }
 
@@ -286,7 +339,7 @@ pub(super) unsafe fn close<H: Leave>(
     CIRCFLOW_OK
 }
 
-/// The sentence behind the last error, also when the engine is poisoned.
+/// The sentence of the last call if that failed, also when the engine is poisoned; else empty.
 pub(super) unsafe fn detail<R>(
     engine: *mut circflow_engine,
     read: impl FnOnce(&str) -> R,
@@ -299,7 +352,14 @@ pub(super) unsafe fn detail<R>(
         State::Busy => Err(CIRCFLOW_ERR_REENTRANT),
         // SAFETY: no call is under way (not Busy), so nobody writes to either text.
         State::Panicked | State::Poisoned => Ok(read(&*house.panic_text.get())),
-        State::Idle => Ok(read((*house.core.get()).detail())),
+        State::Idle => Ok(read("")),
+        State::Failed => {
+            let words = match house.answer.get() {
+                Some(status) => Cow::Borrowed(status::sentence(status)),
+                None => (*house.core.get()).detail(),
+            };
+            Ok(read(&words))
+        }
     }
 }
 
@@ -331,16 +391,31 @@ impl<H: Handle> House<H> {
         std::mem::forget(passing);
     }
 
+    /// Says whether a call may come in although the engine is not just idle. The next sentence is its own.
     #[cold]
-    fn unavailable(&self) -> circflow_status {
+    fn let_in(&self) -> Result<(), circflow_status> {
         match self.state.get() {
+            State::Idle | State::Failed => {
+                self.state.set(State::Idle);
+                Ok(())
+            }
             State::Panicked => {
                 self.state.set(State::Poisoned);
-                CIRCFLOW_ERR_PANIC
+                Err(CIRCFLOW_ERR_PANIC)
             }
-            State::Poisoned => CIRCFLOW_ERR_POISONED,
-            State::Busy | State::Idle => CIRCFLOW_ERR_REENTRANT,
+            State::Poisoned => Err(CIRCFLOW_ERR_POISONED),
+            State::Busy => Err(CIRCFLOW_ERR_REENTRANT),
         }
+    }
+
+    /// A call has failed. Inside another one, that one has the last word.
+    #[cold]
+    fn failed(&self, status: circflow_status) -> circflow_status {
+        if matches!(self.state.get(), State::Idle | State::Failed) {
+            self.answer.set(Some(status));
+            self.state.set(State::Failed);
+        }
+        status
     }
 
     #[cold]

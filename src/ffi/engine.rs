@@ -153,7 +153,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_poll(
     insn_out: *mut circflow_insn,
 ) -> circflow_status {
     if insn_out.is_null() || (body.is_null() && body_cap != 0) {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter_when(engine, Allowed::NotInsideDrain, |core| {
         let given = core.poll_into(convert::buffer(body, body_cap), &mut outcome::Out::new(insn_out))?;
@@ -180,7 +180,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
     userdata: *mut c_void,
 ) -> circflow_status {
     let Some(call) = r#fn else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     door::drain(engine, || {
         let mut body = [0u8; CIRCFLOW_CELL_BODY_LEN];
@@ -230,7 +230,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_deadline(
     deadline_ns_out: *mut u64,
 ) -> circflow_status {
     if deadline_ns_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter(engine, |core| {
         deadline_ns_out.write(core.wall(core.wakes_at()));
@@ -296,20 +296,16 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_stats(
     engine: *mut circflow_engine,
     stats: *mut circflow_engine_stats,
 ) -> circflow_status {
-    let mut answer = CIRCFLOW_OK;
-    let status = door::enter(engine, |core| {
-        answer = sized::write(stats, convert::engine_stats(&core.stats()));
-        Ok(())
-    });
-    if status == CIRCFLOW_OK {
-        answer
-    } else {
-        status
-    }
+    door::enter_to_write(engine, stats, |core| Ok(convert::engine_stats(&core.stats())))
 }
 
-/// The sentence behind the engine's last PEER, LIMIT or INVALID answer, or behind the panic that poisoned it; empty
-/// when there was none. For people: do not parse it.
+/// What is behind the last call on the engine, if that failed: of INVALID which argument, of BLOCKED which leg lacks
+/// what, of PEER which circuit; where there is no more to say, the sentence of circflow_strerror(). Empty after a call
+/// that succeeded, so ask at once. Asking is no call in this sense. Of a poisoned engine it is what the panic said. For
+/// people: do not parse it.
+///
+/// Inside a drain callback the callback's own calls count; after the drain, the drain. A call that names no engine
+/// (circflow_cell_decode(), circflow_queue_push()) leaves no sentence here.
 ///
 /// @param buf       Gets at most cap - 1 bytes of text and a NUL.
 /// @param len_out   Length of the whole sentence without the NUL. May be NULL.

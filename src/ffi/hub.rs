@@ -182,7 +182,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
 ) -> circflow_status {
     // SAFETY: NULL or alive by the contract of this floor; a hub is only ever shared.
     let (Some(hub), Some(call)) = (hub.cast::<EngineHub>().cast_const().as_ref(), notify) else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     // SAFETY: from circflow_hub_new(), which has made an Arc of it, and alive.
     Arc::increment_strong_count(hub);

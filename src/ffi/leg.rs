@@ -70,7 +70,7 @@ unsafe fn join(
     call: impl FnOnce(&mut Engine, &[Id]) -> Result<(), Error>,
 ) -> circflow_status {
     let Some(circuits) = convert::slice(circuits, circuit_count) else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     door::enter(engine, |core| {
         if circuits.len() > CIRCFLOW_LEGS_MAX {

@@ -41,7 +41,7 @@ pub unsafe extern "C-unwind" fn circflow_machines_load(
     machines_out: *mut circflow_machines_id,
 ) -> circflow_status {
     let (Some(text), false) = (convert::slice(text.cast::<u8>(), text_len), machines_out.is_null()) else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     door::enter(engine, |core| {
         let id = core.load_machines(text)?;
@@ -90,7 +90,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_padding_budget(
 ) -> circflow_status {
     let budget = match sized::read(budget, budget_defaults()) {
         Ok(budget) => budget,
-        Err(status) => return status,
+        Err(status) => return door::refuse(engine, status),
     };
     door::enter(engine, |core| {
         let allowance = convert::allowance(&budget).map_err(|why| core.invalid(why))?;
@@ -151,7 +151,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_install(
 ) -> circflow_status {
     let config = match sized::read(config, config_defaults()) {
         Ok(config) => config,
-        Err(status) => return status,
+        Err(status) => return door::refuse(engine, status),
     };
     door::enter(engine, |core| {
         let machines = core.machines(convert::id(config.machines.v))?;
@@ -212,7 +212,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_answer(
 ) -> circflow_status {
     // SAFETY: NULL or an instruction's detail, by the contract of this function.
     let Some(padding) = padding.as_ref() else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     door::enter(engine, |core| {
         let answer = convert::padding_answer(answer).map_err(|why| core.invalid(why))?;
@@ -243,7 +243,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_register(
     } else {
         match sized::read(config, config_defaults()) {
             Ok(config) => Some(config),
-            Err(status) => return status,
+            Err(status) => return door::refuse(engine, status),
         }
     };
     door::enter(engine, |core| {
@@ -317,7 +317,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_send(
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
     let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     door::enter(engine, |core| {
         let id = convert::id(circuit.v);

@@ -60,7 +60,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_param(
     value: u32,
 ) -> circflow_status {
     if name.is_null() {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     // SAFETY: not NULL, and a string by the contract of this function.
     let name = CStr::from_ptr(name).to_string_lossy();
@@ -86,7 +86,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_param(
     value_out: *mut u32,
 ) -> circflow_status {
     if name.is_null() || value_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     // SAFETY: not NULL, and a string by the contract of this function.
     let name = CStr::from_ptr(name).to_string_lossy();
@@ -136,7 +136,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_relay(
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
     let (Some(cell), false) = (cell.as_ref(), verdict_out.is_null()) else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     if let (Ok(side), true) = (convert::side(from), convert::cell_fits(cell)) {
         if let Some(verdict) = door::try_enter(engine, |core| core.pass_next(now_ns, convert::id(circuit.v), side)) {
@@ -211,7 +211,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_tag(
     tag_len: size_t,
 ) -> circflow_status {
     let Some(tag) = convert::slice(tag, tag_len) else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     door::enter(engine, |core| core.give_tag(convert::id(circuit.v), hop, tag))
 }

@@ -45,7 +45,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_accept_sets(
         true => None,
         false => match sized::read(config, config_defaults()) {
             Ok(config) => Some(config),
-            Err(status) => return status,
+            Err(status) => return door::refuse(engine, status),
         },
     };
     if let Some(config) = &mut config {
@@ -74,11 +74,11 @@ pub unsafe extern "C-unwind" fn circflow_set_open(
     set_out: *mut circflow_set_id,
 ) -> circflow_status {
     if set_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     let mut config = match sized::read(config, config_defaults()) {
         Ok(config) => config,
-        Err(status) => return status,
+        Err(status) => return door::refuse(engine, status),
     };
     let status = door::enter(engine, |core| {
         let config = convert::set_config(&config).map_err(|why| core.invalid(why))?;
@@ -106,7 +106,7 @@ pub unsafe extern "C-unwind" fn circflow_set_take_out(
     circuit_out: *mut circflow_circuit_id,
 ) -> circflow_status {
     if circuit_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter(engine, |core| {
         let id = core.take_out(core.time(now_ns), convert::id(set.v))?;
@@ -149,7 +149,8 @@ pub unsafe extern "C-unwind" fn circflow_set_close(
 ///                      one, and is not to be reported. Written on CIRCFLOW_OK.
 ///
 /// CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for another; stop
-/// reading streams until CIRCFLOW_INSN_RESUME. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
+/// reading streams until CIRCFLOW_INSN_RESUME; circflow_engine_last_detail() says which leg lacks what.
+/// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
 /// CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams,
 /// circflow_stream_send() it. CIRCFLOW_ERR_INVALID: not to the join point, body_len above
 /// CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive(). CIRCFLOW_ERR_NULL,
@@ -169,7 +170,7 @@ pub unsafe extern "C-unwind" fn circflow_set_decide(
     let (Some(message), Some(reports), false) =
         (message.as_ref(), convert::slice(reports, report_count), verdict_out.is_null())
     else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     if !convert::fits(message) {
         return refuse_long(engine);
@@ -228,7 +229,7 @@ pub unsafe extern "C-unwind" fn circflow_set_send(
     let (Some(message), Some(reports), false) =
         (message.as_ref(), convert::slice(reports, report_count), verdict_out.is_null())
     else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     if reports.is_empty() {
         let next = door::try_enter(engine, |core| {
@@ -309,7 +310,7 @@ pub unsafe extern "C-unwind" fn circflow_set_peek(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     if verdict_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter(engine, |core| {
         let verdict = core.peek(convert::id(set.v))?;
@@ -333,7 +334,7 @@ pub unsafe extern "C-unwind" fn circflow_set_room(
     messages_out: *mut u64,
 ) -> circflow_status {
     if messages_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter(engine, |core| {
         messages_out.write(core.room(convert::id(set.v))?);
@@ -362,7 +363,7 @@ pub unsafe extern "C-unwind" fn circflow_set_next(
     insn_out: *mut circflow_insn,
 ) -> circflow_status {
     if insn_out.is_null() || (body.is_null() && body_cap != 0) {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter_when(engine, Allowed::NotInsideDrain, |core| {
         let (set, buffer) = (convert::id(set.v), convert::buffer(body, body_cap));
@@ -394,7 +395,7 @@ pub unsafe extern "C-unwind" fn circflow_set_next_tokens(
     count_out: *mut size_t,
 ) -> circflow_status {
     if count_out.is_null() || (tokens.is_null() && token_cap != 0) {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter_when(engine, Allowed::NotInsideDrain, |core| {
         let mut count = 0;
@@ -479,7 +480,7 @@ pub unsafe extern "C-unwind" fn circflow_set_export(
     leg_count_out: *mut size_t,
 ) -> circflow_status {
     if numbers_out.is_null() || leg_count_out.is_null() || (legs.is_null() && leg_cap != 0) {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter(engine, |core| {
         let (numbers, rows) = core.export(convert::id(set.v))?;
@@ -518,7 +519,7 @@ pub unsafe extern "C-unwind" fn circflow_set_import(
 ) -> circflow_status {
     // SAFETY: NULL or numbers, by the contract of this function.
     let (Some(numbers), Some(legs)) = (numbers.as_ref(), convert::slice(legs, leg_count)) else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     door::enter(engine, |core| {
         if legs.len() > CIRCFLOW_LEGS_MAX {

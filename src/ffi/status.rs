@@ -98,7 +98,8 @@ pub enum circflow_status {
     /// goes on as before; circflow_engine_get_param() says how.
     CIRCFLOW_ERR_NOT_BUILT = -32,
 
-    /// No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again.
+    /// No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again. None comes as long as no
+    /// leg is reported: circflow_engine_last_detail() says which leg lacks what.
     CIRCFLOW_ERR_BLOCKED = -100,
     /// The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
     CIRCFLOW_ERR_NOT_USABLE = -101,
@@ -368,6 +369,10 @@ fn row(status: i32) -> Option<&'static (circflow_status, &'static CStr, Option<u
 #[no_mangle]
 pub extern "C" fn circflow_strerror(status: i32) -> *const c_char {
     row(status).map_or(c"not a status of circflow", |(_, text, _)| text).as_ptr()
+}
+
+pub(super) fn sentence(status: circflow_status) -> &'static str {
+    row(status as i32).and_then(|(_, text, _)| text.to_str().ok()).unwrap_or_default()
 }
 
 /// The class of a status: what it means for you, and what to do next.

@@ -51,11 +51,11 @@ pub unsafe extern "C-unwind" fn circflow_stream_open(
     stream_out: *mut circflow_stream_id,
 ) -> circflow_status {
     if stream_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     let config = match sized::read(config, config_defaults()) {
         Ok(config) => config,
-        Err(status) => return status,
+        Err(status) => return door::refuse(engine, status),
     };
     door::enter(engine, |core| {
         let (owner, config) = convert::stream_config(&config).map_err(|why| core.invalid(why))?;
@@ -113,7 +113,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_next(
     tag_out: *mut u64,
 ) -> circflow_status {
     if stream_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter(engine, |core| {
         let found = core.next_stream(core.time(now_ns), convert::owner(set, circuit))?;
@@ -154,7 +154,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_send(
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
     let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
-        return CIRCFLOW_ERR_NULL;
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     if convert::command(message.command) == Command::DATA && convert::is_sendable(message) {
         let id = convert::id(stream.v);

@@ -265,6 +265,7 @@ the_set_answers! {
     fn held_bytes(look) -> u64;
     fn held_since(look, store: &Store, now: Nanos) -> Option<Nanos>;
     fn held_for(look, ix: LegIx) -> (bool, bool);
+    fn why_blocked(look, is_reported: bool) -> String;
     fn is_waited_for(look) -> bool;
     fn is_holding(look) -> bool;
     fn waiting_to_go(look) -> u32;

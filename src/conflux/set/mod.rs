@@ -1,5 +1,5 @@
-//! A conflux set: how it comes to be, loses legs and ends. The handshake, receiving, sending, bare numbers and figures
-//! have files of their own.
+//! A conflux set: how it comes to be, loses legs and ends. The handshake, receiving, sending, bare numbers, figures and
+//! words have files of their own.
 
 mod hold;
 mod link;
@@ -7,6 +7,7 @@ mod numbers;
 mod receive;
 mod send;
 mod stats;
+mod words;
 
 use hold::Outbox;
 
