@@ -6,7 +6,7 @@ C_TESTS      := memory life errors reentry tokens link receive send close log im
                 params
 C_TESTS      += loops readme
 C_TESTS      += twin
-C_TESTS      += handles
+C_TESTS      += handles wrong
 C_TESTS      += age pinning
 C_TESTS      += detail
 # These need the checked library's feature test-hooks.
@@ -14,7 +14,7 @@ C_TESTS_HOOK := poison
 # Hosts in C++.
 CXX_TESTS    := throw
 C_TESTS      += work clock
-C_TEST_DEPS  := c-tests/host.c c-tests/host.h $(HEADER)
+C_TEST_DEPS  := c-tests/host.c c-tests/host.h c-tests/every.h $(HEADER)
 C_TEST_FLAGS := $(CCOMMON) $(CFLAGS) $(shell pkg-config --cflags cmocka 2>/dev/null) -DHEADER_PATH='"$(HEADER)"' \
                 -I$(BUILD)/c-tests
 CXX_TEST_FLAGS := -std=c++11 $(CWARN) -O2 -g -Iinclude

@@ -868,6 +868,8 @@ static void the_table_is_that_of_the_header(void **state)
             continue;
         if (status == CIRCFLOW_ERR_PANIC || status == CIRCFLOW_ERR_POISONED)
             continue; /* poison.c */
+        if (status == CIRCFLOW_ERR_BAD_HANDLE)
+            continue; /* wrong.c */
         for (size_t i = 0; i < COUNT(rows); i++)
             known += rows[i].status == status;
         if (known != 1)

@@ -465,6 +465,10 @@ typedef enum circflow_status {
   // circflow_engine_set_param(): a consensus may say so, but what this value asks for is not built into circflow. It
   // goes on as before; circflow_engine_get_param() says how.
   CIRCFLOW_ERR_NOT_BUILT = -32,
+  // The pointer is no engine, queue or hub of the kind that the function takes: it is of another kind, or was freed.
+  // A help to find a mistake, and no promise: what stands behind a wrong pointer can be anything, also what looks
+  // right, or memory that must not be read at all.
+  CIRCFLOW_ERR_BAD_HANDLE = -33,
   // No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again. None comes as long as no
   // leg is reported: circflow_engine_last_detail() says which leg lacks what.
   CIRCFLOW_ERR_BLOCKED = -100,

@@ -431,3 +431,19 @@ impl<H: Handle> House<H> {
         CIRCFLOW_ERR_PANIC
     }
 }
+
+#[cfg(feature = "test-hooks")]
+thread_local! {
+    /// The next call on this thread that names no engine and no queue panics.
+    static PANIC_NEXT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes the next call on this thread that names no engine and no queue panic, so that the tests can see what a bug
+/// would do.
+///
+/// cbindgen:ignore
+#[cfg(feature = "test-hooks")]
+#[no_mangle]
+pub extern "C-unwind" fn circflow_test_panic_next() {
+    PANIC_NEXT.with(|next| next.set(true));
+}

@@ -1,0 +1,198 @@
+/* One call of every function that takes an engine, a queue or a hub, with arguments that are all there: so that a test
+ * can try all of them with a handle that is not. */
+
+#ifndef EVERY_H
+#define EVERY_H
+
+#include "host.h"
+
+#define EVERY_NOW HOST_START
+
+/* Arguments. None of these calls has anything to find there; a handle is looked at first. */
+static circflow_insn every_insn;
+static circflow_engine_stats every_engine_stats;
+static circflow_circuit_config every_circuit_config;
+static circflow_circuit_id every_circuit;
+static circflow_circuit_stats every_circuit_stats;
+static circflow_set_config every_set_config;
+static circflow_set_id every_set;
+static circflow_set_stats every_set_stats;
+static circflow_set_numbers every_numbers;
+static circflow_leg_numbers every_leg_numbers[1];
+static circflow_leg_report every_report;
+static circflow_leg_stats every_leg_stats;
+static circflow_stream_config every_stream_config;
+static circflow_stream_id every_stream;
+static circflow_stream_stats every_stream_stats;
+static circflow_machines_id every_machines;
+static circflow_padding_config every_padding_config;
+static circflow_padding_stats every_padding_stats;
+static circflow_insn_padding every_padding;
+static circflow_padding_budget every_budget;
+static circflow_message every_message;
+static circflow_verdict every_verdict;
+static circflow_hub_stats every_hub_stats;
+static circflow_victim every_victim;
+static circflow_queue_item every_item;
+static circflow_hub *every_hub;
+static uint8_t every_bytes[CIRCFLOW_BODY_MAX], every_byte;
+static uint64_t every_number;
+static uint32_t every_value;
+static size_t every_count;
+
+static void every_insn_fn(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)userdata;
+    (void)insn;
+    (void)body;
+}
+
+static void every_notify(void *userdata) { (void)userdata; }
+
+static int32_t every_try_send(void *userdata, const circflow_queue_item *item)
+{
+    (void)userdata;
+    (void)item;
+    return CIRCFLOW_CHANNEL_FULL;
+}
+
+static int32_t every_is_closed(void *userdata)
+{
+    (void)userdata;
+    return 0;
+}
+
+static const circflow_channel every_channel = {every_try_send, every_is_closed, NULL};
+
+/* CALL(function, its arguments behind the handle). circflow_engine_last_detail(), circflow_*_free() and, of a hub that
+ * was let go, circflow_hub_get_stats() have answers of their own, and stand apart. */
+#define EVERY_ENGINE_CALL(CALL)                                                                                        \
+    CALL(circflow_engine_poll, every_bytes, sizeof(every_bytes), &every_insn)                                          \
+    CALL(circflow_engine_drain, SIZE_MAX, NULL, every_insn_fn, NULL)                                                   \
+    CALL(circflow_engine_deadline, &every_number)                                                                      \
+    CALL(circflow_engine_tick, EVERY_NOW)                                                                              \
+    CALL(circflow_engine_set_clock, EVERY_NOW)                                                                         \
+    CALL(circflow_engine_trim, &every_number)                                                                          \
+    CALL(circflow_engine_get_stats, &every_engine_stats)                                                               \
+    CALL(circflow_engine_join, every_hub, every_notify, NULL)                                                          \
+    CALL(circflow_engine_accept_sets, &every_set_config)                                                               \
+    CALL(circflow_engine_set_param, 0, "cc_alg", 2)                                                                    \
+    CALL(circflow_engine_get_param, 0, "cc_alg", &every_value)                                                         \
+    CALL(circflow_circuit_open, EVERY_NOW, &every_circuit_config, &every_circuit)                                      \
+    CALL(circflow_circuit_set_flags, every_circuit, 1)                                                                 \
+    CALL(circflow_circuit_closed, EVERY_NOW, every_circuit)                                                            \
+    CALL(circflow_circuit_receive, EVERY_NOW, every_circuit, &every_message, &every_verdict)                           \
+    CALL(circflow_circuit_report, EVERY_NOW, &every_report, 1)                                                         \
+    CALL(circflow_circuit_sent, EVERY_NOW, every_circuit, CIRCFLOW_CMD_DATA, HOST_HOPS)                                \
+    CALL(circflow_circuit_built, EVERY_NOW, every_circuit)                                                             \
+    CALL(circflow_circuit_relay, EVERY_NOW, every_circuit, 0, &every_message, &every_verdict)                          \
+    CALL(circflow_circuit_writable, EVERY_NOW, every_circuit, 0, 1)                                                    \
+    CALL(circflow_circuit_tag, every_circuit, HOST_HOPS, every_bytes, 20)                                              \
+    CALL(circflow_circuit_close, EVERY_NOW, every_circuit)                                                             \
+    CALL(circflow_circuit_get_stats, every_circuit, &every_circuit_stats)                                              \
+    CALL(circflow_circuit_send, EVERY_NOW, every_circuit, &every_message, &every_verdict)                              \
+    CALL(circflow_circuit_written, EVERY_NOW, every_circuit, 1)                                                        \
+    CALL(circflow_circuit_passing, EVERY_NOW, every_circuit)                                                           \
+    CALL(circflow_set_open, EVERY_NOW, &every_set_config, &every_set)                                                  \
+    CALL(circflow_set_add_legs, EVERY_NOW, every_set, &every_circuit, 1)                                               \
+    CALL(circflow_set_launch_legs, EVERY_NOW, every_set, &every_circuit, 1)                                            \
+    CALL(circflow_set_adopt_leg, EVERY_NOW, every_set, every_circuit, 0, 0)                                            \
+    CALL(circflow_set_take_out, EVERY_NOW, every_set, &every_circuit)                                                  \
+    CALL(circflow_set_close, EVERY_NOW, every_set)                                                                     \
+    CALL(circflow_set_decide, EVERY_NOW, every_set, &every_message, NULL, 0, &every_verdict)                           \
+    CALL(circflow_set_send, EVERY_NOW, every_set, &every_message, NULL, 0, &every_verdict)                             \
+    CALL(circflow_set_peek, every_set, &every_verdict)                                                                 \
+    CALL(circflow_set_room, every_set, &every_number)                                                                  \
+    CALL(circflow_set_next, every_set, every_bytes, sizeof(every_bytes), &every_insn)                                  \
+    CALL(circflow_set_next_tokens, every_set, &every_number, 1, &every_count)                                          \
+    CALL(circflow_set_set_tag, every_set, 1)                                                                           \
+    CALL(circflow_set_set_algorithm, every_set, 1)                                                                     \
+    CALL(circflow_set_get_stats, every_set, &every_set_stats)                                                          \
+    CALL(circflow_set_export, every_set, &every_numbers, every_leg_numbers, 1, &every_count)                           \
+    CALL(circflow_set_import, EVERY_NOW, every_set, &every_numbers, every_leg_numbers, 1)                              \
+    CALL(circflow_leg_get_stats, every_circuit, &every_leg_stats)                                                      \
+    CALL(circflow_stream_open, EVERY_NOW, &every_stream_config, &every_stream)                                         \
+    CALL(circflow_stream_set, every_stream, 1, 1)                                                                      \
+    CALL(circflow_stream_readable, every_stream, 1)                                                                    \
+    CALL(circflow_stream_next, EVERY_NOW, every_set, every_circuit, &every_stream, NULL)                               \
+    CALL(circflow_stream_send, EVERY_NOW, every_stream, &every_message, &every_verdict)                                \
+    CALL(circflow_stream_flushed, EVERY_NOW, every_stream, 1)                                                          \
+    CALL(circflow_stream_get_stats, every_stream, &every_stream_stats)                                                 \
+    CALL(circflow_machines_load, "x", 1, &every_machines)                                                              \
+    CALL(circflow_machines_drop, every_machines)                                                                       \
+    CALL(circflow_padding_install, EVERY_NOW, every_circuit, &every_padding_config)                                    \
+    CALL(circflow_padding_remove, EVERY_NOW, every_circuit, 2, 0)                                                      \
+    CALL(circflow_padding_get_stats, every_circuit, 2, 0, &every_padding_stats)                                        \
+    CALL(circflow_padding_answer, EVERY_NOW, every_circuit, &every_padding, CIRCFLOW_PADDING_SENT)                     \
+    CALL(circflow_padding_register, CIRCFLOW_ROLE_CLIENT, 1, &every_padding_config)                                    \
+    CALL(circflow_padding_start, EVERY_NOW, every_circuit, 1)                                                          \
+    CALL(circflow_padding_stop, EVERY_NOW, every_circuit, 1)                                                           \
+    CALL(circflow_engine_set_padding_budget, &every_budget)
+
+#define EVERY_QUEUE_CALL(CALL)                                                                                         \
+    CALL(circflow_queue_push, &every_item, &every_byte, &every_channel)                                                \
+    CALL(circflow_queue_drain, &every_value, &every_channel)                                                           \
+    CALL(circflow_queue_len, &every_value)                                                                             \
+    CALL(circflow_queue_has_pending, &every_byte)                                                                      \
+    CALL(circflow_queue_take, every_bytes, sizeof(every_bytes), &every_item)
+
+#define EVERY_HUB_CALL(CALL)                                                                                           \
+    CALL(circflow_hub_reclaim, 1, &every_victim, 1, &every_count, &every_number)                                       \
+    CALL(circflow_hub_get_stats, &every_hub_stats)                                                                     \
+    CALL(circflow_hub_set_padding_budget, &every_budget)
+
+/* A call by its name. The handle is any pointer, as that is what these tests are about. */
+typedef struct every_call {
+    const char *name;
+    int (*make)(void *handle);
+} every_call;
+
+#define EVERY_MAKE(function, ...)                                                                                      \
+    static int every_##function(void *handle) { return (int)function(handle, __VA_ARGS__); }
+#define EVERY_ROW(function, ...) {#function, every_##function},
+
+EVERY_ENGINE_CALL(EVERY_MAKE)
+EVERY_QUEUE_CALL(EVERY_MAKE)
+EVERY_HUB_CALL(EVERY_MAKE)
+
+static const every_call every_engine_call[] = {EVERY_ENGINE_CALL(EVERY_ROW)};
+static const every_call every_queue_call[] = {EVERY_QUEUE_CALL(EVERY_ROW)};
+static const every_call every_hub_call[] = {EVERY_HUB_CALL(EVERY_ROW)};
+
+/* Gives the arguments values that a living handle would take. The hub is there until every_end(). */
+static void every_begin(void)
+{
+    circflow_hub_config config;
+    every_engine_stats.size = sizeof(every_engine_stats);
+    every_circuit_stats.size = sizeof(every_circuit_stats);
+    every_set_stats.size = sizeof(every_set_stats);
+    every_leg_stats.size = sizeof(every_leg_stats);
+    every_stream_stats.size = sizeof(every_stream_stats);
+    every_padding_stats.size = sizeof(every_padding_stats);
+    every_hub_stats.size = sizeof(every_hub_stats);
+    OK(circflow_circuit_config_init(&every_circuit_config, sizeof(every_circuit_config)));
+    OK(circflow_set_config_init(&every_set_config, sizeof(every_set_config)));
+    OK(circflow_stream_config_init(&every_stream_config, sizeof(every_stream_config)));
+    OK(circflow_padding_config_init(&every_padding_config, sizeof(every_padding_config)));
+    OK(circflow_padding_budget_init(&every_budget, sizeof(every_budget)));
+    every_message = host_data(HOST_HOPS, "x");
+    every_item.form = CIRCFLOW_FORM_TOKEN;
+    OK(circflow_hub_config_init(&config, sizeof(config)));
+    OK(circflow_hub_new(&config, &every_hub));
+}
+
+static void every_end(void)
+{
+    OK(circflow_hub_free(every_hub));
+    every_hub = NULL;
+}
+
+/* All of them answer this. */
+#define EVERY_IS(status, calls, handle) every_is((status), (calls), COUNT(calls), (handle))
+static void every_is(int status, const every_call *calls, size_t count, void *handle)
+{
+    for (size_t i = 0; i < count; i++)
+        host_is(status, calls[i].make(handle), calls[i].name, __FILE__, __LINE__);
+}
+
+#endif
