@@ -63,7 +63,7 @@ check-c: setup check-c-header check-c-symbols c-tests-checked c-tests-release ##
 
 check-valgrind: setup c-tests-checked ## Run the C tests under valgrind: an invalid access or a leak is a failure
 	@PADSCALE_CIRCUITS=1000; THREADS_MESSAGES=4000; export PADSCALE_CIRCUITS THREADS_MESSAGES; \
-	$(call run_all,check-valgrind,$(VALGRIND) --quiet --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
+	$(call run_all,check-valgrind,$(VALGRIND) --quiet --num-callers=40 --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
 		--suppressions=c-tests/valgrind.supp --error-exitcode=1,$(CHECKED_TESTS))
 
 check-asan: setup c-tests-asan $(BUILD)/c-tests/asan/overflow ## Run the C tests with address and undefined-behaviour sanitizers

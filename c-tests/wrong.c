@@ -103,7 +103,7 @@ static void freed_handles_are_seen(void **state)
     circflow_hub *gone_hub = hub;
     (void)state;
 #ifdef __GLIBC__
-    assert_true(mallopt(M_TRIM_THRESHOLD, 1 << 30));
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30); /* A sanitizer has an allocator of its own, and refuses. */
 #else
     skip();
 #endif
@@ -118,6 +118,7 @@ static void freed_handles_are_seen(void **state)
     OK(circflow_engine_free(gone_engine, NULL, NULL));
     is_no_engine(gone_engine);
     is_no_queue(gone_engine);
+    assert_null(engine); /* Behind the last call, so that this function is still there while it runs. */
 }
 
 /* A hub that an engine still needs is there, but not the host's any more. This is seen for certain. */
@@ -180,9 +181,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(null_is_no_handle, setup, teardown),
-        host_expected_to_fail_setup_teardown(another_kind_is_no_handle, setup, teardown),
-        host_expected_to_fail_setup_teardown(freed_handles_are_seen, setup, teardown),
-        host_expected_to_fail_setup_teardown(a_hub_that_was_let_go_takes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_kind_is_no_handle, setup, teardown),
+        cmocka_unit_test_setup_teardown(freed_handles_are_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_hub_that_was_let_go_takes_nothing, setup, teardown),
         cmocka_unit_test(the_tables_are_those_of_the_header),
     };
     return cmocka_run_group_tests_name("wrong", tests, NULL, NULL);

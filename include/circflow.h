@@ -46,9 +46,9 @@
  * set, which answer with a status long before.
  *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
- * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and
- * "an id error" means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are
- * written on CIRCFLOW_OK only.
+ * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_BAD_HANDLE, CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and
+ * CIRCFLOW_ERR_POISONED, all others CIRCFLOW_ERR_PANIC, and "an id error" means CIRCFLOW_ERR_ZERO_ID,
+ * CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are written on CIRCFLOW_OK only.
  */
 
 
@@ -466,8 +466,9 @@ typedef enum circflow_status {
   // goes on as before; circflow_engine_get_param() says how.
   CIRCFLOW_ERR_NOT_BUILT = -32,
   // The pointer is no engine, queue or hub of the kind that the function takes: it is of another kind, or was freed.
-  // A help to find a mistake, and no promise: what stands behind a wrong pointer can be anything, also what looks
-  // right, or memory that must not be read at all.
+  // A help to find a mistake, and no promise: only another of these kinds, alive, and a hub that was let go while
+  // engines need it, are always told apart. What was freed can be anything by now, also what looks right, or memory
+  // that must not be read at all.
   CIRCFLOW_ERR_BAD_HANDLE = -33,
   // No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again. None comes as long as no
   // leg is reported: circflow_engine_last_detail() says which leg lacks what.
@@ -592,8 +593,9 @@ typedef enum circflow_status {
   // Exit: the set's home, on another engine of the hub, did not take a leg in within link_timeout_ns: it hangs, or
   // is poisoned and was not freed.
   CIRCFLOW_ERR_HOME_TIMEOUT = -314,
-  // A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
-  // message, which Rust also prints to standard error.
+  // A bug in the library was caught in this call. The engine (or queue) that it named is poisoned;
+  // circflow_engine_last_detail() has the message, which Rust also prints to standard error. A call that names
+  // neither poisons nothing.
   CIRCFLOW_ERR_PANIC = -500,
   // An earlier call answered CIRCFLOW_ERR_PANIC, or an exception of yours left a callback;
   // circflow_engine_last_detail() says which.
@@ -708,7 +710,8 @@ typedef struct circflow_engine circflow_engine;
 // What joins the engines of one process, so that one set can have legs on several event loops, and memory has one
 // budget. Opaque. The one thing here that any thread may use at any time.
 //
-// From circflow_hub_new() to circflow_hub_free(); engines that have joined keep what they need of it.
+// From circflow_hub_new() to circflow_hub_free(); engines that have joined keep what they need of it. Every function
+// that takes a hub can also answer CIRCFLOW_ERR_BAD_HANDLE.
 typedef struct circflow_hub circflow_hub;
 
 // Items that wait for a channel of yours, in order: a channel between two parts of a program that can be full, or
@@ -718,7 +721,7 @@ typedef struct circflow_hub circflow_hub;
 // circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your channel, and
 // circflow_queue_free() your discard function; from inside these, every call on the same queue answers
 // CIRCFLOW_ERR_REENTRANT and does nothing. Every function here can also answer CIRCFLOW_ERR_NULL (the queue),
-// CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED.
+// CIRCFLOW_ERR_BAD_HANDLE, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED.
 typedef struct circflow_queue circflow_queue;
 
 // What an engine is made with. Fill it with circflow_engine_config_init(), then change what you want.
@@ -1731,7 +1734,8 @@ enum circflow_status circflow_hub_new(const struct circflow_hub_config *config,
                                       struct circflow_hub **hub_out);
 
 // Lets a hub go. Engines that have joined go on, and still know each other, and until the last of them is freed,
-// circflow_hub_get_stats() still answers: their notify may ask it. NULL is fine.
+// circflow_hub_get_stats() still answers: their notify may ask it. All else answers CIRCFLOW_ERR_BAD_HANDLE for it,
+// this function as well. NULL is fine.
 enum circflow_status circflow_hub_free(struct circflow_hub *hub);
 
 // An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_tag must be its own

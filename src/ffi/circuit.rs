@@ -24,7 +24,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_config_init(
     config: *mut circflow_circuit_config,
     size: size_t,
 ) -> circflow_status {
-    sized::init(config, size, config_defaults())
+    door::alone(|| sized::init(config, size, config_defaults()))
 }
 
 /// Makes a circuit known: a client's once it is open, or when its first cell goes out if it is for

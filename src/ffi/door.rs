@@ -3,12 +3,14 @@
 //!
 //! What a call that failed has to say is kept until the next one ends ([`detail`]).
 //!
-//! In this order: NULL, poisoned, re-entrant, then the call itself with the engine marked busy. A panic is caught here,
-//! poisons the engine and is turned into a status; it never unwinds into C. What is said of engines holds for queues.
+//! In this order: NULL, no engine, poisoned, re-entrant, then the call itself with the engine marked busy. A panic is
+//! caught here, poisons the engine and is turned into a status; it never unwinds into C. What is said of engines holds
+//! for queues. What names neither goes through [`alone`], for the panic's sake.
 //!
 //! The host's functions are called where nothing is caught, as a C++ exception may come out of them: it poisons the
 //! engine, and passes on to the host. So a call's work is done first, or is cut into steps with callbacks between them.
 
+use super::handle::{self, Sign};
 use super::outside;
 use super::queue::circflow_queue;
 use super::sized::{self, Growing};
@@ -24,6 +26,8 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// An opaque type of the header, and what stands behind it.
 pub(super) trait Handle {
+    /// What its word says, but for the state.
+    const KIND: u32;
     type Core;
     type Error: Into<circflow_status>;
     /// What is kept of it while it is freed, also when that takes several calls.
@@ -33,6 +37,7 @@ pub(super) trait Handle {
 }
 
 impl Handle for circflow_engine {
+    const KIND: u32 = handle::ENGINE;
     type Core = Engine;
     type Error = Error;
     type Left = super::engine::Left;
@@ -43,6 +48,7 @@ impl Handle for circflow_engine {
 }
 
 impl Handle for circflow_queue {
+    const KIND: u32 = handle::QUEUE;
     type Core = Packed;
     type Error = circflow_status;
     type Left = super::queue::Left;
@@ -62,8 +68,10 @@ pub(super) trait Leave: Handle {
 }
 
 /// What a handle really points to.
+#[repr(C)]
 struct House<H: Handle> {
-    state: Cell<State>,
+    /// Kind and state.
+    sign: Sign<Cell<u32>>,
     /// The host is inside a drain callback: it may feed, but not poll, drain or free.
     draining: Cell<bool>,
     core: UnsafeCell<H::Core>,
@@ -74,16 +82,24 @@ struct House<H: Handle> {
     answer: Cell<Option<circflow_status>>,
 }
 
+/// The lowest byte of a house's word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    Idle,
+    Idle = 1,
     /// The same after a call that failed. The short way in is shut, and the long one forgets the failure: so a call
     /// that goes well has nothing to clear.
-    Failed,
-    Busy,
+    Failed = 5,
+    Busy = 2,
     /// A panic was caught on the short way in, and has not been answered yet.
-    Panicked,
-    Poisoned,
+    Panicked = 3,
+    Poisoned = 4,
+}
+
+impl State {
+    /// The whole word of an `H` in this state.
+    const fn word<H: Handle>(self) -> u32 {
+        H::KIND | self as u32
+    }
 }
 
 /// Which calls a drain callback may make.
@@ -95,7 +111,7 @@ pub(super) enum Allowed {
 
 pub(super) fn open<H: Handle>(core: H::Core) -> *mut H {
     let house = House::<H> {
-        state: Cell::new(State::Idle),
+        sign: Sign::new(Cell::new(State::Idle.word::<H>())),
         draining: Cell::new(false),
         core: UnsafeCell::new(core),
         left: UnsafeCell::default(),
@@ -103,6 +119,39 @@ pub(super) fn open<H: Handle>(core: H::Core) -> *mut H {
         answer: Cell::new(None),
     };
     Box::into_raw(Box::new(house)).cast()
+}
+
+/// The house behind the pointer, in whatever state it is.
+///
+/// Pointer contract: NULL, or from [`open`]. What was closed, or is another kind, is refused as far as its word is
+/// there to be read and says so.
+unsafe fn find<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_status> {
+    if engine.is_null() {
+        return Err(CIRCFLOW_ERR_NULL);
+    }
+    if !handle::is(handle::word(engine), H::KIND) {
+        return Err(CIRCFLOW_ERR_BAD_HANDLE);
+    }
+    // SAFETY: it is one, by its word. Only shared references to a House are ever made.
+    Ok(&*engine.cast::<House<H>>().cast_const())
+}
+
+/// The same for a call that may begin now.
+#[inline(always)]
+unsafe fn find_idle<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_status> {
+    // One comparison for the kind and the state.
+    if engine.is_null() || handle::word(engine) != State::Idle.word::<H>() {
+        return find_not_idle(engine);
+    }
+    // SAFETY: as in `find`.
+    Ok(&*engine.cast::<House<H>>().cast_const())
+}
+
+#[cold]
+unsafe fn find_not_idle<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_status> {
+    let house = find(engine)?;
+    house.let_in()?;
+    Ok(house)
 }
 
 /// Runs `call` on the engine behind the pointer.
@@ -141,8 +190,7 @@ pub(super) unsafe extern "C-unwind" fn refuse(
     engine: *mut circflow_engine,
     status: circflow_status,
 ) -> circflow_status {
-    // SAFETY: as in `enter_when`.
-    if let Some(house) = engine.cast::<House<circflow_engine>>().cast_const().as_ref() {
+    if let Ok(house) = find(engine) {
         house.failed(status);
     }
     status
@@ -155,20 +203,20 @@ pub(super) unsafe fn try_enter<R>(
     engine: *mut circflow_engine,
     call: impl FnOnce(&mut Engine) -> Option<R>,
 ) -> Option<R> {
-    // SAFETY: as in `enter_when`.
-    let house = engine.cast::<House<circflow_engine>>().cast_const().as_ref()?;
-    if house.state.get() != State::Idle {
+    if engine.is_null() || handle::word(engine) != State::Idle.word::<circflow_engine>() {
         return None;
     }
-    // SAFETY: `state` is Idle, so no other reference to the core exists, and `call` makes no callback.
+    // SAFETY: as in `find`.
+    let house = &*engine.cast::<House<circflow_engine>>().cast_const();
+    // SAFETY: its state is Idle, so no other reference to the core exists, and `call` makes no callback.
     let core = &mut *house.core.get();
     match catch_unwind(AssertUnwindSafe(|| call(core))) {
         Ok(answer) => answer,
         Err(payload) => {
             // The caller goes on to the long way, which answers for it.
-            house.state.set(State::Busy);
+            house.set(State::Busy);
             house.poison(payload);
-            house.state.set(State::Panicked);
+            house.set(State::Panicked);
             call_out(engine);
             None
         }
@@ -178,9 +226,8 @@ pub(super) unsafe fn try_enter<R>(
 /// Whether the short way in was shut for no other reason than that a call has failed. It is open now.
 #[cold]
 pub(super) unsafe fn reopen(engine: *mut circflow_engine) -> bool {
-    // SAFETY: as in `enter_when`.
-    let Some(house) = engine.cast::<House<circflow_engine>>().cast_const().as_ref() else { return false };
-    house.state.get() == State::Failed && house.let_in().is_ok()
+    let Ok(house) = find(engine) else { return false };
+    house.state() == State::Failed && house.let_in().is_ok()
 }
 
 /// Makes the calls to the host that an answer of [`try_enter`] has caused: once it is written down, so that it need not
@@ -194,13 +241,12 @@ pub(super) unsafe fn call_out(engine: *mut circflow_engine) {
 
 #[cold]
 unsafe fn call_out_after(engine: *mut circflow_engine) {
-    // SAFETY: as in `enter_when`.
-    let Some(house) = engine.cast::<House<circflow_engine>>().cast_const().as_ref() else { return };
-    let state = house.state.get();
+    let Ok(house) = find(engine) else { return };
+    let state = house.state();
     if matches!(state, State::Idle | State::Failed | State::Panicked) {
-        house.state.set(State::Busy);
+        house.set(State::Busy);
         house.call_out();
-        house.state.set(state);
+        house.set(state);
     }
 }
 
@@ -211,20 +257,15 @@ pub(super) unsafe fn enter_when<H: Handle>(
     allowed: Allowed,
     call: impl FnOnce(&mut H::Core) -> Result<(), H::Error>,
 ) -> circflow_status {
-    // SAFETY: NULL or alive by the pointer contract. Only shared references to a House are ever made.
-    let Some(house) = engine.cast::<House<H>>().cast_const().as_ref() else {
-        return CIRCFLOW_ERR_NULL;
+    let house = match find_idle(engine) {
+        Ok(house) => house,
+        Err(status) => return status,
     };
-    if house.state.get() != State::Idle {
-        if let Err(status) = house.let_in() {
-            return status;
-        }
-    }
     if allowed == Allowed::NotInsideDrain && house.draining.get() {
         return house.failed(CIRCFLOW_ERR_REENTRANT);
     }
-    house.state.set(State::Busy);
-    // SAFETY: `state` was Idle, so no other reference to the core exists, and Busy keeps any from being made.
+    house.set(State::Busy);
+    // SAFETY: its state was Idle, so no other reference to the core exists, and Busy keeps any from being made.
     let core = &mut *house.core.get();
     match catch_unwind(AssertUnwindSafe(|| call(core))) {
         Ok(Ok(())) => {
@@ -236,7 +277,7 @@ pub(super) unsafe fn enter_when<H: Handle>(
             let status = error.into();
             house.settle();
             house.answer.set(if is_explained { None } else { Some(status) });
-            house.state.set(State::Failed);
+            house.set(State::Failed);
             status
         }
         Err(payload) => {
@@ -251,21 +292,16 @@ pub(super) unsafe fn converse(
     queue: *mut circflow_queue,
     run: impl FnOnce(&Talk<'_>) -> Result<(), circflow_status>,
 ) -> circflow_status {
-    // SAFETY: as in `enter_when`.
-    let Some(house) = queue.cast::<House<circflow_queue>>().cast_const().as_ref() else {
-        return CIRCFLOW_ERR_NULL;
+    let house = match find_idle(queue) {
+        Ok(house) => house,
+        Err(status) => return status,
     };
-    if house.state.get() != State::Idle {
-        if let Err(status) = house.let_in() {
-            return status;
-        }
-    }
-    house.state.set(State::Busy);
+    house.set(State::Busy);
     let passing = Passing(house);
     let answer = run(&Talk(house));
     std::mem::forget(passing);
-    if house.state.get() == State::Busy {
-        house.state.set(State::Idle);
+    if house.state() == State::Busy {
+        house.set(State::Idle);
     }
     answer.err().unwrap_or(CIRCFLOW_OK)
 }
@@ -295,9 +331,9 @@ pub(super) unsafe fn drain(engine: *mut circflow_engine, run: impl FnOnce() -> c
     let status = run();
     std::mem::forget(passing);
     house.draining.set(false);
-    if status == CIRCFLOW_OK && house.state.get() == State::Failed {
+    if status == CIRCFLOW_OK && house.state() == State::Failed {
         // A call of the callback's, not the drain.
-        house.state.set(State::Idle);
+        house.set(State::Idle);
     }
     status
 }
@@ -310,15 +346,16 @@ pub(super) unsafe fn close<H: Leave>(
     last: impl FnOnce(&mut H::Core, &mut H::Left),
     give: Option<impl FnMut(H::Item)>,
 ) -> circflow_status {
-    // SAFETY: NULL or alive by the pointer contract.
-    let Some(house) = handle.cast::<House<H>>().cast_const().as_ref() else {
-        return CIRCFLOW_OK;
+    let house = match find(handle) {
+        Ok(house) => house,
+        Err(CIRCFLOW_ERR_NULL) => return CIRCFLOW_OK,
+        Err(status) => return status,
     };
-    if house.state.get() == State::Busy || house.draining.get() {
+    if house.state() == State::Busy || house.draining.get() {
         return CIRCFLOW_ERR_REENTRANT;
     }
-    house.state.set(State::Busy);
-    // SAFETY (both): `state` was not Busy, so no other reference exists, and Busy keeps any from being made.
+    house.set(State::Busy);
+    // SAFETY (both): its state was not Busy, so no other reference exists, and Busy keeps any from being made.
     let core = &mut *house.core.get();
     let left = &mut *house.left.get();
     // What is poisoned may panic again; the memory goes all the same.
@@ -334,6 +371,7 @@ pub(super) unsafe fn close<H: Leave>(
             }
         }
     }
+    handle::mark_freed(handle);
     // SAFETY: made by Box::into_raw in `open`, and no reference is left.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(handle.cast::<House<H>>()))));
     CIRCFLOW_OK
@@ -344,11 +382,8 @@ pub(super) unsafe fn detail<R>(
     engine: *mut circflow_engine,
     read: impl FnOnce(&str) -> R,
 ) -> Result<R, circflow_status> {
-    // SAFETY: NULL or alive by the pointer contract.
-    let Some(house) = engine.cast::<House<circflow_engine>>().cast_const().as_ref() else {
-        return Err(CIRCFLOW_ERR_NULL);
-    };
-    match house.state.get() {
+    let house = find(engine)?;
+    match house.state() {
         State::Busy => Err(CIRCFLOW_ERR_REENTRANT),
         // SAFETY: no call is under way (not Busy), so nobody writes to either text.
         State::Panicked | State::Poisoned => Ok(read(&*house.panic_text.get())),
@@ -363,6 +398,17 @@ pub(super) unsafe fn detail<R>(
     }
 }
 
+/// Runs a call that names no engine and no queue, and calls nobody of the host's: a panic is an answer here, too, and
+/// poisons nothing.
+pub(super) fn alone(call: impl FnOnce() -> circflow_status) -> circflow_status {
+    let call = || {
+        #[cfg(feature = "test-hooks")]
+        assert!(!PANIC_NEXT.with(|next| next.replace(false)), "a panic on purpose, beside all engines");
+        call()
+    };
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or(CIRCFLOW_ERR_PANIC)
+}
+
 /// An exception of the host's may pass here. When one does, nobody knows how far the call got.
 struct Passing<'a, H: Handle>(&'a House<H>);
 
@@ -374,13 +420,26 @@ impl<H: Handle> Drop for Passing<'_, H> {
 }
 
 impl<H: Handle> House<H> {
+    fn state(&self) -> State {
+        let word = self.sign.word.get();
+        [State::Idle, State::Failed, State::Busy, State::Panicked]
+            .into_iter()
+            .find(|state| state.word::<H>() == word)
+            .unwrap_or(State::Poisoned)
+    }
+
+    #[inline(always)]
+    fn set(&self, state: State) {
+        self.sign.word.set(state.word::<H>());
+    }
+
     /// The end of a call: the engine is idle again, after the calls to the host that this one has caused.
     #[inline(always)]
     fn settle(&self) {
         if outside::is_due() {
             self.call_out();
         }
-        self.state.set(State::Idle);
+        self.set(State::Idle);
     }
 
     /// Makes the calls to the host that the one under way has caused. The engine is busy.
@@ -394,13 +453,13 @@ impl<H: Handle> House<H> {
     /// Says whether a call may come in although the engine is not just idle. The next sentence is its own.
     #[cold]
     fn let_in(&self) -> Result<(), circflow_status> {
-        match self.state.get() {
+        match self.state() {
             State::Idle | State::Failed => {
-                self.state.set(State::Idle);
+                self.set(State::Idle);
                 Ok(())
             }
             State::Panicked => {
-                self.state.set(State::Poisoned);
+                self.set(State::Poisoned);
                 Err(CIRCFLOW_ERR_PANIC)
             }
             State::Poisoned => Err(CIRCFLOW_ERR_POISONED),
@@ -411,9 +470,9 @@ impl<H: Handle> House<H> {
     /// A call has failed. Inside another one, that one has the last word.
     #[cold]
     fn failed(&self, status: circflow_status) -> circflow_status {
-        if matches!(self.state.get(), State::Idle | State::Failed) {
+        if matches!(self.state(), State::Idle | State::Failed) {
             self.answer.set(Some(status));
-            self.state.set(State::Failed);
+            self.set(State::Failed);
         }
         status
     }
@@ -427,7 +486,7 @@ impl<H: Handle> House<H> {
             .unwrap_or_else(|| "a panic without words".to_owned());
         // SAFETY: nobody reads it now: the state is still Busy, or it is a drain's callback that is left.
         unsafe { *self.panic_text.get() = text };
-        self.state.set(State::Poisoned);
+        self.set(State::Poisoned);
         CIRCFLOW_ERR_PANIC
     }
 }

@@ -28,7 +28,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_config_init(
     config: *mut circflow_engine_config,
     size: size_t,
 ) -> circflow_status {
-    sized::init(config, size, config_defaults())
+    door::alone(|| sized::init(config, size, config_defaults()))
 }
 
 /// Makes an engine. On CIRCFLOW_OK it is yours until circflow_engine_free(). One engine serves one event loop.
@@ -45,45 +45,47 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
     config: *const circflow_engine_config,
     engine_out: *mut *mut circflow_engine,
 ) -> circflow_status {
-    if engine_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
-    }
-    let mut config = match sized::read(config, config_defaults()) {
-        Ok(config) => config,
-        Err(status) => return status,
-    };
-    if config.reserved != 0 || config.reserved2 != 0 {
-        config.seed.zeroize();
-        return CIRCFLOW_ERR_INVALID;
-    }
-    let mut core = Config {
-        seed: config.seed,
-        tag: config.engine_tag,
-        circuits_max: config.circuits_max,
-        sets_max: config.sets_max,
-        instructions_max: config.insns_max,
-        held_bytes_max: config.held_bytes_max,
-        marks: Marks { high: config.edge_high_cells, low: config.edge_low_cells, over: config.edge_over_cells },
-        streams_max: config.streams_max,
-        stream_bytes_max: config.stream_bytes_max,
-        stream_memory: config.stream_memory_ns,
-        // Above what 32 bits hold it is above its bound, too.
-        pace: Pace {
-            burst: config.padding_burst_max,
-            floor: u32::try_from(config.padding_floor_ns).unwrap_or(u32::MAX),
-        },
-        held_age_max: config.held_age_max_ns,
-    };
-    let made = Engine::new(&core);
-    config.seed.zeroize();
-    core.seed.zeroize();
-    match made {
-        Ok(engine) => {
-            engine_out.write(door::open(engine));
-            CIRCFLOW_OK
+    door::alone(|| {
+        if engine_out.is_null() {
+            return CIRCFLOW_ERR_NULL;
         }
-        Err(error) => error.into(),
-    }
+        let mut config = match sized::read(config, config_defaults()) {
+            Ok(config) => config,
+            Err(status) => return status,
+        };
+        if config.reserved != 0 || config.reserved2 != 0 {
+            config.seed.zeroize();
+            return CIRCFLOW_ERR_INVALID;
+        }
+        let mut core = Config {
+            seed: config.seed,
+            tag: config.engine_tag,
+            circuits_max: config.circuits_max,
+            sets_max: config.sets_max,
+            instructions_max: config.insns_max,
+            held_bytes_max: config.held_bytes_max,
+            marks: Marks { high: config.edge_high_cells, low: config.edge_low_cells, over: config.edge_over_cells },
+            streams_max: config.streams_max,
+            stream_bytes_max: config.stream_bytes_max,
+            stream_memory: config.stream_memory_ns,
+            // Above what 32 bits hold it is above its bound, too.
+            pace: Pace {
+                burst: config.padding_burst_max,
+                floor: u32::try_from(config.padding_floor_ns).unwrap_or(u32::MAX),
+            },
+            held_age_max: config.held_age_max_ns,
+        };
+        let made = Engine::new(&core);
+        config.seed.zeroize();
+        core.seed.zeroize();
+        match made {
+            Ok(engine) => {
+                engine_out.write(door::open(engine));
+                CIRCFLOW_OK
+            }
+            Err(error) => error.into(),
+        }
+    })
 }
 
 /// Ends an engine. Every token that circflow still holds is handed back through `discard` first, also when the engine

@@ -1,5 +1,6 @@
 //! `circflow_hub_*`: what the engines of one process share.
 
+use super::handle::{self, Sign};
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
@@ -9,13 +10,15 @@ use crate::base::{limits, Id};
 use crate::engine::{is_set, EngineHub};
 use crate::hub;
 use libc::{c_void, size_t};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use zeroize::Zeroize;
 
 /// What joins the engines of one process, so that one set can have legs on several event loops, and memory has one
 /// budget. Opaque. The one thing here that any thread may use at any time.
 ///
-/// From circflow_hub_new() to circflow_hub_free(); engines that have joined keep what they need of it.
+/// From circflow_hub_new() to circflow_hub_free(); engines that have joined keep what they need of it. Every function
+/// that takes a hub can also answer CIRCFLOW_ERR_BAD_HANDLE.
 pub struct circflow_hub {
     _opaque: [u8; 0],
 }
@@ -109,7 +112,7 @@ pub unsafe extern "C-unwind" fn circflow_hub_config_init(
     config: *mut circflow_hub_config,
     size: size_t,
 ) -> circflow_status {
-    sized::init(config, size, config_defaults())
+    door::alone(|| sized::init(config, size, config_defaults()))
 }
 
 /// Makes a hub. On CIRCFLOW_OK it is yours until circflow_hub_free().
@@ -121,30 +124,42 @@ pub unsafe extern "C-unwind" fn circflow_hub_new(
     config: *const circflow_hub_config,
     hub_out: *mut *mut circflow_hub,
 ) -> circflow_status {
-    if hub_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
-    }
-    let mut config = match sized::read(config, config_defaults()) {
-        Ok(config) => config,
-        Err(status) => return status,
-    };
-    let mut core = hub::Config { seed: config.seed, held_bytes_max: config.held_bytes_max };
-    let made = EngineHub::new(&core);
-    config.seed.zeroize();
-    core.seed.zeroize();
-    hub_out.write(Arc::into_raw(Arc::new(made)).cast_mut().cast());
-    CIRCFLOW_OK
+    door::alone(|| {
+        if hub_out.is_null() {
+            return CIRCFLOW_ERR_NULL;
+        }
+        let mut config = match sized::read(config, config_defaults()) {
+            Ok(config) => config,
+            Err(status) => return status,
+        };
+        let mut core = hub::Config { seed: config.seed, held_bytes_max: config.held_bytes_max };
+        let made = EngineHub::new(&core);
+        config.seed.zeroize();
+        core.seed.zeroize();
+        let house = House { sign: Sign::new(AtomicU32::new(OPEN)), core: made };
+        hub_out.write(Arc::into_raw(Arc::new(house)).cast_mut().cast());
+        CIRCFLOW_OK
+    })
 }
 
 /// Lets a hub go. Engines that have joined go on, and still know each other, and until the last of them is freed,
-/// circflow_hub_get_stats() still answers: their notify may ask it. NULL is fine.
+/// circflow_hub_get_stats() still answers: their notify may ask it. All else answers CIRCFLOW_ERR_BAD_HANDLE for it,
+/// this function as well. NULL is fine.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_hub_free(hub: *mut circflow_hub) -> circflow_status {
-    if !hub.is_null() {
-        // SAFETY: from circflow_hub_new(), and not freed before, by the contract of this floor.
-        drop(Arc::from_raw(hub.cast::<EngineHub>().cast_const()));
-    }
-    CIRCFLOW_OK
+    door::alone(|| {
+        let house = match find(hub, OPEN) {
+            Ok(house) => house,
+            Err(CIRCFLOW_ERR_NULL) => return CIRCFLOW_OK,
+            Err(status) => return status,
+        };
+        if house.sign.word.compare_exchange(OPEN, LET_GO, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return CIRCFLOW_ERR_BAD_HANDLE;
+        }
+        // SAFETY: from circflow_hub_new(), and not freed before: its word has just said so.
+        drop(Arc::from_raw(hub.cast::<House>().cast_const()));
+        CIRCFLOW_OK
+    })
 }
 
 /// An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_tag must be its own
@@ -180,15 +195,18 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
     notify: circflow_notify_fn,
     userdata: *mut c_void,
 ) -> circflow_status {
-    // SAFETY: NULL or alive by the contract of this floor; a hub is only ever shared.
-    let (Some(hub), Some(call)) = (hub.cast::<EngineHub>().cast_const().as_ref(), notify) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    let Some(call) = notify else { return door::refuse(engine, CIRCFLOW_ERR_NULL) };
+    let hub = match find(hub, OPEN) {
+        Ok(hub) => hub,
+        Err(status) => return door::refuse(engine, status),
     };
-    // SAFETY: from circflow_hub_new(), which has made an Arc of it, and alive.
-    Arc::increment_strong_count(hub);
-    // SAFETY: the one that was just counted.
-    let host = Arc::new(Host { call, userdata, _hub: Arc::from_raw(hub) });
-    door::enter(engine, |core| core.join_hub(hub, Arc::new(move |call| outside::wake(&host, call))))
+    door::enter(engine, |core| {
+        // SAFETY: from circflow_hub_new(), which has made an Arc of it, and alive.
+        Arc::increment_strong_count(hub);
+        // SAFETY: the one that was just counted.
+        let host = Arc::new(Host { call, userdata, _hub: Arc::from_raw(hub) });
+        core.join_hub(&hub.core, Arc::new(move |call| outside::wake(&host, call)))
+    })
 }
 
 /// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets and circuits come first that
@@ -213,28 +231,33 @@ pub unsafe extern "C-unwind" fn circflow_hub_reclaim(
     count_out: *mut size_t,
     bytes_out: *mut u64,
 ) -> circflow_status {
-    // SAFETY: NULL or alive by the contract of this floor.
-    let Some(hub) = hub.cast::<EngineHub>().cast_const().as_ref() else { return CIRCFLOW_ERR_NULL };
-    if count_out.is_null() || (victims.is_null() && victim_cap != 0) {
-        return CIRCFLOW_ERR_NULL;
-    }
-    let mut found = Vec::new();
-    let bytes = hub.reclaim(bytes_wanted, victim_cap, &mut found);
-    for (index, victim) in found.iter().enumerate() {
-        // SAFETY: no more than `victim_cap` were found, and so many entries are there by the contract of this function.
-        victims.add(index).write(circflow_victim {
-            engine_tag: u32::from(victim.engine),
-            reserved: 0,
-            set: convert::set_id(if is_set(victim.id) { victim.id } else { Id::NONE }),
-            bytes: victim.bytes,
-            circuit: convert::circuit_id(if is_set(victim.id) { Id::NONE } else { victim.id }),
-        });
-    }
-    count_out.write(found.len());
-    if !bytes_out.is_null() {
-        bytes_out.write(bytes);
-    }
-    CIRCFLOW_OK
+    door::alone(|| {
+        let hub = match core(hub) {
+            Ok(hub) => hub,
+            Err(status) => return status,
+        };
+        if count_out.is_null() || (victims.is_null() && victim_cap != 0) {
+            return CIRCFLOW_ERR_NULL;
+        }
+        let mut found = Vec::new();
+        let bytes = hub.reclaim(bytes_wanted, victim_cap, &mut found);
+        for (index, victim) in found.iter().enumerate() {
+            // SAFETY: no more than `victim_cap` were found, and so many entries are there by the contract of this
+            // function.
+            victims.add(index).write(circflow_victim {
+                engine_tag: u32::from(victim.engine),
+                reserved: 0,
+                set: convert::set_id(if is_set(victim.id) { victim.id } else { Id::NONE }),
+                bytes: victim.bytes,
+                circuit: convert::circuit_id(if is_set(victim.id) { Id::NONE } else { victim.id }),
+            });
+        }
+        count_out.write(found.len());
+        if !bytes_out.is_null() {
+            bytes_out.write(bytes);
+        }
+        CIRCFLOW_OK
+    })
 }
 
 /// Figures of a hub, from any thread. Set stats->size to sizeof(circflow_hub_stats) first.
@@ -245,21 +268,60 @@ pub unsafe extern "C-unwind" fn circflow_hub_get_stats(
     hub: *mut circflow_hub,
     stats: *mut circflow_hub_stats,
 ) -> circflow_status {
-    // SAFETY: NULL or alive by the contract of this floor.
-    let Some(hub) = hub.cast::<EngineHub>().cast_const().as_ref() else { return CIRCFLOW_ERR_NULL };
-    let spent = hub.padding().spent();
-    let figures = circflow_hub_stats {
-        size: size_of::<circflow_hub_stats>(),
-        engines: hub.engines() as u32,
-        reserved: 0,
-        sets: hub.claims() as u64,
-        held_bytes: hub.process().reserved(),
-        held_bytes_peak: hub.process().peak(),
-        padding_sent: spent.padding,
-        others_sent: spent.other,
-        padding_refused: spent.refused,
-    };
-    sized::write(stats, figures)
+    door::alone(|| {
+        let hub = match find(hub, OPEN).or_else(|status| find(hub, LET_GO).map_err(|_| status)) {
+            Ok(hub) => &hub.core,
+            Err(status) => return status,
+        };
+        let spent = hub.padding().spent();
+        let figures = circflow_hub_stats {
+            size: size_of::<circflow_hub_stats>(),
+            engines: hub.engines() as u32,
+            reserved: 0,
+            sets: hub.claims() as u64,
+            held_bytes: hub.process().reserved(),
+            held_bytes_peak: hub.process().peak(),
+            padding_sent: spent.padding,
+            others_sent: spent.other,
+            padding_refused: spent.refused,
+        };
+        sized::write(stats, figures)
+    })
+}
+
+/// What a handle really points to.
+#[repr(C)]
+struct House {
+    sign: Sign<AtomicU32>,
+    core: EngineHub,
+}
+
+/// Words of a hub: the host has it, or has let it go and engines still need it.
+const OPEN: u32 = handle::HUB | 1;
+const LET_GO: u32 = handle::HUB | 2;
+
+impl Drop for House {
+    fn drop(&mut self) {
+        // SAFETY: its own memory, which goes next.
+        unsafe { handle::mark_freed::<House>(self) }
+    }
+}
+
+/// The hub behind the pointer, when its word is this one.
+unsafe fn find<'a>(hub: *mut circflow_hub, word: u32) -> Result<&'a House, circflow_status> {
+    if hub.is_null() {
+        return Err(CIRCFLOW_ERR_NULL);
+    }
+    if handle::shared_word(hub) != Some(word) {
+        return Err(CIRCFLOW_ERR_BAD_HANDLE);
+    }
+    // SAFETY: it is one, by its word, and alive as far as that can be known; a hub is only ever shared.
+    Ok(&*hub.cast::<House>().cast_const())
+}
+
+/// A hub that is the host's.
+pub(super) unsafe fn core<'a>(hub: *mut circflow_hub) -> Result<&'a EngineHub, circflow_status> {
+    find(hub, OPEN).map(|house| &house.core)
 }
 
 /// The host's function, and what it wants to be called with.
@@ -267,7 +329,7 @@ pub(super) struct Host {
     call: unsafe extern "C-unwind" fn(userdata: *mut c_void),
     userdata: *mut c_void,
     /// The function may ask the hub, also when its handle is gone.
-    _hub: Arc<EngineHub>,
+    _hub: Arc<House>,
 }
 
 // SAFETY (both): the host has agreed to be called on other engines' threads, with this userdata.

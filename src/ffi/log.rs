@@ -2,6 +2,7 @@
 //!
 //! This is the one thing that belongs to the process and not to an engine, and it exists only once a host asks for it.
 
+use super::door;
 use super::outside;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
@@ -31,17 +32,19 @@ pub unsafe extern "C-unwind" fn circflow_log_set(
     r#fn: circflow_log_fn,
     userdata: *mut c_void,
 ) -> circflow_status {
-    if !(1..=5).contains(&level_max) {
-        return CIRCFLOW_ERR_INVALID;
-    }
-    let sink = SINK.get_or_init(|| {
-        // Fails when the process has a subscriber already; that one then gets our lines.
-        let _ = tracing::subscriber::set_global_default(ToHost);
-        RwLock::new(None)
-    });
-    *sink.write() = r#fn.map(|call| Host { call, userdata: userdata as usize, level_max });
-    tracing::callsite::rebuild_interest_cache();
-    CIRCFLOW_OK
+    door::alone(|| {
+        if !(1..=5).contains(&level_max) {
+            return CIRCFLOW_ERR_INVALID;
+        }
+        let sink = SINK.get_or_init(|| {
+            // Fails when the process has a subscriber already; that one then gets our lines.
+            let _ = tracing::subscriber::set_global_default(ToHost);
+            RwLock::new(None)
+        });
+        *sink.write() = r#fn.map(|call| Host { call, userdata: userdata as usize, level_max });
+        tracing::callsite::rebuild_interest_cache();
+        CIRCFLOW_OK
+    })
 }
 
 static SINK: OnceCell<RwLock<Option<Host>>> = OnceCell::new();

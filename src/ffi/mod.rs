@@ -4,7 +4,8 @@
 //! valid things as the function says; NULL is a status and never undefined; a `circflow_engine *` is NULL, or came from
 //! `circflow_engine_new` and has not been freed; an engine is used by one thread at a time; the same holds for a
 //! `circflow_queue *` and `circflow_queue_new`. Nothing behind a pointer is kept after the call, except the opaque user
-//! data of callbacks.
+//! data of callbacks. A handle of another kind, or one that was freed, is refused where it can be seen (`handle`): a
+//! help, and no part of the contract.
 
 #![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
 
@@ -12,6 +13,7 @@ mod circuit;
 mod convert;
 mod door;
 mod engine;
+mod handle;
 mod hub;
 mod insn_types;
 mod leg;

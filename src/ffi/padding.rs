@@ -2,7 +2,7 @@
 
 use super::convert;
 use super::door;
-use super::hub::circflow_hub;
+use super::hub::{self, circflow_hub};
 use super::outcome;
 use super::padding_types::*;
 use super::sized;
@@ -10,7 +10,6 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
 use crate::base::purse::Voice;
-use crate::engine::EngineHub;
 use libc::{c_char, size_t};
 
 // SAFETY: repr(C), size first, integers and floats and arrays of integers: all bit patterns are valid.
@@ -69,7 +68,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_budget_init(
     budget: *mut circflow_padding_budget,
     size: size_t,
 ) -> circflow_status {
-    sized::init(budget, size, budget_defaults())
+    door::alone(|| sized::init(budget, size, budget_defaults()))
 }
 
 /// Says what the engine may spend on padding from now on, at any time; it counts what was sent before, too. The
@@ -110,16 +109,20 @@ pub unsafe extern "C-unwind" fn circflow_hub_set_padding_budget(
     hub: *mut circflow_hub,
     budget: *const circflow_padding_budget,
 ) -> circflow_status {
-    // SAFETY: NULL or alive by the contract of this floor; a hub is only ever shared.
-    let Some(hub) = hub.cast::<EngineHub>().cast_const().as_ref() else { return CIRCFLOW_ERR_NULL };
-    match sized::read(budget, budget_defaults()).map(|budget| convert::allowance(&budget)) {
-        Ok(Ok(allowance)) => {
-            hub.padding().allow(allowance);
-            CIRCFLOW_OK
+    door::alone(|| {
+        let hub = match hub::core(hub) {
+            Ok(hub) => hub,
+            Err(status) => return status,
+        };
+        match sized::read(budget, budget_defaults()).map(|budget| convert::allowance(&budget)) {
+            Ok(Ok(allowance)) => {
+                hub.padding().allow(allowance);
+                CIRCFLOW_OK
+            }
+            Ok(Err(_)) => CIRCFLOW_ERR_INVALID,
+            Err(status) => status,
         }
-        Ok(Err(_)) => CIRCFLOW_ERR_INVALID,
-        Err(status) => status,
-    }
+    })
 }
 
 /// Fills a config with the defaults: no machines, hop 2, slot 0, no limits. Pass sizeof(circflow_padding_config).
@@ -130,7 +133,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_config_init(
     config: *mut circflow_padding_config,
     size: size_t,
 ) -> circflow_status {
-    sized::init(config, size, config_defaults())
+    door::alone(|| sized::init(config, size, config_defaults()))
 }
 
 /// Sets a padder up on a circuit: from now on its machines are told what happens there, and their padding and blocking

@@ -46,7 +46,7 @@
  * set, which answer with a status long before.
  *
  * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
- * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED, and
- * "an id error" means CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are
- * written on CIRCFLOW_OK only.
+ * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_BAD_HANDLE, CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and
+ * CIRCFLOW_ERR_POISONED, all others CIRCFLOW_ERR_PANIC, and "an id error" means CIRCFLOW_ERR_ZERO_ID,
+ * CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are written on CIRCFLOW_OK only.
  */

@@ -41,7 +41,7 @@ pub const CIRCFLOW_FORM_NONE: u8 = 255;
 /// circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your channel, and
 /// circflow_queue_free() your discard function; from inside these, every call on the same queue answers
 /// CIRCFLOW_ERR_REENTRANT and does nothing. Every function here can also answer CIRCFLOW_ERR_NULL (the queue),
-/// CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED.
+/// CIRCFLOW_ERR_BAD_HANDLE, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED.
 pub struct circflow_queue {
     _opaque: [u8; 0],
 }
@@ -112,7 +112,7 @@ pub unsafe extern "C-unwind" fn circflow_queue_config_init(
     config: *mut circflow_queue_config,
     size: size_t,
 ) -> circflow_status {
-    sized::init(config, size, config_defaults())
+    door::alone(|| sized::init(config, size, config_defaults()))
 }
 
 /// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates nothing for items until one has
@@ -127,18 +127,20 @@ pub unsafe extern "C-unwind" fn circflow_queue_new(
     config: *const circflow_queue_config,
     queue_out: *mut *mut circflow_queue,
 ) -> circflow_status {
-    if queue_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
-    }
-    let config = match sized::read(config, config_defaults()) {
-        Ok(config) => config,
-        Err(status) => return status,
-    };
-    if config.backlog_max > limits::BACKLOG_MAX || config.item_max > limits::QUEUE_ITEM_MAX {
-        return CIRCFLOW_ERR_INVALID;
-    }
-    queue_out.write(door::open(Packed::new(config.backlog_max as usize, config.item_max as usize)));
-    CIRCFLOW_OK
+    door::alone(|| {
+        if queue_out.is_null() {
+            return CIRCFLOW_ERR_NULL;
+        }
+        let config = match sized::read(config, config_defaults()) {
+            Ok(config) => config,
+            Err(status) => return status,
+        };
+        if config.backlog_max > limits::BACKLOG_MAX || config.item_max > limits::QUEUE_ITEM_MAX {
+            return CIRCFLOW_ERR_INVALID;
+        }
+        queue_out.write(door::open(Packed::new(config.backlog_max as usize, config.item_max as usize)));
+        CIRCFLOW_OK
+    })
 }
 
 /// Ends a queue. What waits is handed back through `discard` first, in order, also when the queue is poisoned. NULL is

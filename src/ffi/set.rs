@@ -25,7 +25,7 @@ pub unsafe extern "C-unwind" fn circflow_set_config_init(
     config: *mut circflow_set_config,
     size: size_t,
 ) -> circflow_status {
-    sized::init(config, size, config_defaults())
+    door::alone(|| sized::init(config, size, config_defaults()))
 }
 
 /// Exit: accepts sets that clients open with LINK, and says what each is made with. Until this is called, after it is

@@ -98,8 +98,9 @@ pub enum circflow_status {
     /// goes on as before; circflow_engine_get_param() says how.
     CIRCFLOW_ERR_NOT_BUILT = -32,
     /// The pointer is no engine, queue or hub of the kind that the function takes: it is of another kind, or was freed.
-    /// A help to find a mistake, and no promise: what stands behind a wrong pointer can be anything, also what looks
-    /// right, or memory that must not be read at all.
+    /// A help to find a mistake, and no promise: only another of these kinds, alive, and a hub that was let go while
+    /// engines need it, are always told apart. What was freed can be anything by now, also what looks right, or memory
+    /// that must not be read at all.
     CIRCFLOW_ERR_BAD_HANDLE = -33,
 
     /// No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again. None comes as long as no
@@ -229,8 +230,9 @@ pub enum circflow_status {
     /// is poisoned and was not freed.
     CIRCFLOW_ERR_HOME_TIMEOUT = -314,
 
-    /// A bug in the library was caught in this call. The engine is poisoned; circflow_engine_last_detail() has the
-    /// message, which Rust also prints to standard error.
+    /// A bug in the library was caught in this call. The engine (or queue) that it named is poisoned;
+    /// circflow_engine_last_detail() has the message, which Rust also prints to standard error. A call that names
+    /// neither poisons nothing.
     CIRCFLOW_ERR_PANIC = -500,
     /// An earlier call answered CIRCFLOW_ERR_PANIC, or an exception of yours left a callback;
     /// circflow_engine_last_detail() says which.

@@ -24,7 +24,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_config_init(
     config: *mut circflow_stream_config,
     size: size_t,
 ) -> circflow_status {
-    sized::init(config, size, config_defaults())
+    door::alone(|| sized::init(config, size, config_defaults()))
 }
 
 /// Opens a stream of your own; then send its BEGIN or RESOLVE with circflow_stream_send(). (Streams that the other end

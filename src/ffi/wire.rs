@@ -1,6 +1,7 @@
 //! Cells and bodies: pure functions, for hosts that have no parser of their own. They know no engine.
 
 use super::convert;
+use super::door;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use super::types::*;
@@ -78,23 +79,26 @@ pub unsafe extern "C" fn circflow_cell_encode(
     cell: *mut u8,
     random_from_out: *mut size_t,
 ) -> circflow_status {
-    // SAFETY (both): NULL or what the parameter says, by the contract of this floor.
-    let (Some(message), Some(cell)) = (message.as_ref(), cell.cast::<[u8; CIRCFLOW_CELL_BODY_LEN]>().as_mut()) else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    let (Some(format), Ok(message)) = (known_format(format), convert::message(message)) else {
-        return CIRCFLOW_ERR_INVALID;
-    };
-    let relay = Relay { command: message.command, stream_id: message.stream_id, body: message.body };
-    match cell::encode(format, &relay, cell) {
-        Ok(offset) => {
-            if let Some(out) = random_from_out.as_mut() {
-                *out = offset;
+    door::alone(|| {
+        // SAFETY (both): NULL or what the parameter says, by the contract of this floor.
+        let (Some(message), Some(cell)) = (message.as_ref(), cell.cast::<[u8; CIRCFLOW_CELL_BODY_LEN]>().as_mut())
+        else {
+            return CIRCFLOW_ERR_NULL;
+        };
+        let (Some(format), Ok(message)) = (known_format(format), convert::message(message)) else {
+            return CIRCFLOW_ERR_INVALID;
+        };
+        let relay = Relay { command: message.command, stream_id: message.stream_id, body: message.body };
+        match cell::encode(format, &relay, cell) {
+            Ok(offset) => {
+                if let Some(out) = random_from_out.as_mut() {
+                    *out = offset;
+                }
+                CIRCFLOW_OK
             }
-            CIRCFLOW_OK
+            Err(_) => CIRCFLOW_ERR_UNENCODABLE,
         }
-        Err(_) => CIRCFLOW_ERR_UNENCODABLE,
-    }
+    })
 }
 
 /// Reads the body of a recognised cell. The recognized, digest and tag fields are the crypto layer's and are not looked
@@ -113,32 +117,34 @@ pub unsafe extern "C" fn circflow_cell_decode(
     cell: *const u8,
     message_out: *mut circflow_message,
 ) -> circflow_status {
-    // SAFETY: NULL or a cell, by the contract of this floor.
-    let (Some(cell), false) = (cell.cast::<[u8; CIRCFLOW_CELL_BODY_LEN]>().as_ref(), message_out.is_null()) else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    let Some(format) = known_format(format) else {
-        return CIRCFLOW_ERR_INVALID;
-    };
-    match cell::decode(format, cell) {
-        Ok(relay) => {
-            message_out.write(circflow_message {
-                command: relay.command.0,
-                hop: 0,
-                stream_id: relay.stream_id,
-                body_len: relay.body.len() as u16,
-                form: CIRCFLOW_FORM_BYTES,
-                cell_tag_len: 0,
-                cost: 0,
-                reserved2: 0,
-                body: relay.body.as_ptr(),
-                token: 0,
-                cell_tag: std::ptr::null(),
-            });
-            CIRCFLOW_OK
+    door::alone(|| {
+        // SAFETY: NULL or a cell, by the contract of this floor.
+        let (Some(cell), false) = (cell.cast::<[u8; CIRCFLOW_CELL_BODY_LEN]>().as_ref(), message_out.is_null()) else {
+            return CIRCFLOW_ERR_NULL;
+        };
+        let Some(format) = known_format(format) else {
+            return CIRCFLOW_ERR_INVALID;
+        };
+        match cell::decode(format, cell) {
+            Ok(relay) => {
+                message_out.write(circflow_message {
+                    command: relay.command.0,
+                    hop: 0,
+                    stream_id: relay.stream_id,
+                    body_len: relay.body.len() as u16,
+                    form: CIRCFLOW_FORM_BYTES,
+                    cell_tag_len: 0,
+                    cost: 0,
+                    reserved2: 0,
+                    body: relay.body.as_ptr(),
+                    token: 0,
+                    cell_tag: std::ptr::null(),
+                });
+                CIRCFLOW_OK
+            }
+            Err(malformed) => malformed_status(malformed),
         }
-        Err(malformed) => malformed_status(malformed),
-    }
+    })
 }
 
 /// Bytes of a SWITCH body.
@@ -153,12 +159,14 @@ pub const CIRCFLOW_SWITCH_LEN: usize = 4;
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_switch_encode(switch_delta: u32, body: *mut u8) -> circflow_status {
-    // SAFETY: NULL or room for a SWITCH, by the contract of this floor.
-    let Some(body) = body.cast::<[u8; CIRCFLOW_SWITCH_LEN]>().as_mut() else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    *body = Switch { delta: switch_delta }.encode();
-    CIRCFLOW_OK
+    door::alone(|| {
+        // SAFETY: NULL or room for a SWITCH, by the contract of this floor.
+        let Some(body) = body.cast::<[u8; CIRCFLOW_SWITCH_LEN]>().as_mut() else {
+            return CIRCFLOW_ERR_NULL;
+        };
+        *body = Switch { delta: switch_delta }.encode();
+        CIRCFLOW_OK
+    })
 }
 
 /// Reads the body of SWITCH: how far the leg's sequence number jumps. What is longer than CIRCFLOW_SWITCH_LEN is
@@ -174,16 +182,18 @@ pub unsafe extern "C" fn circflow_switch_decode(
     body_len: size_t,
     delta_out: *mut u32,
 ) -> circflow_status {
-    let (Some(body), false) = (convert::slice(body, body_len), delta_out.is_null()) else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    match Switch::decode(body) {
-        Ok(switch) => {
-            delta_out.write(switch.delta);
-            CIRCFLOW_OK
+    door::alone(|| {
+        let (Some(body), false) = (convert::slice(body, body_len), delta_out.is_null()) else {
+            return CIRCFLOW_ERR_NULL;
+        };
+        match Switch::decode(body) {
+            Ok(switch) => {
+                delta_out.write(switch.delta);
+                CIRCFLOW_OK
+            }
+            Err(_) => CIRCFLOW_ERR_MALFORMED,
         }
-        Err(_) => CIRCFLOW_ERR_MALFORMED,
-    }
+    })
 }
 
 /// Bytes of a LINK or LINKED body.
@@ -218,17 +228,19 @@ pub struct circflow_link {
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_link_encode(link: *const circflow_link, body: *mut u8) -> circflow_status {
-    // SAFETY (both): NULL or what the parameter says, by the contract of this floor.
-    let (Some(link), Some(body)) = (link.as_ref(), body.cast::<[u8; CIRCFLOW_LINK_LEN]>().as_mut()) else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    if link.desired_ux > CIRCFLOW_UX_LOW_MEM_THROUGHPUT {
-        return CIRCFLOW_ERR_INVALID;
-    }
-    let &circflow_link { last_sent, last_recv, .. } = link;
-    let link = Link { nonce: Nonce::new(link.nonce), last_sent, last_recv, ux: Ux::from_wire(link.desired_ux) };
-    body.copy_from_slice(&*Zeroizing::new(link.encode()));
-    CIRCFLOW_OK
+    door::alone(|| {
+        // SAFETY (both): NULL or what the parameter says, by the contract of this floor.
+        let (Some(link), Some(body)) = (link.as_ref(), body.cast::<[u8; CIRCFLOW_LINK_LEN]>().as_mut()) else {
+            return CIRCFLOW_ERR_NULL;
+        };
+        if link.desired_ux > CIRCFLOW_UX_LOW_MEM_THROUGHPUT {
+            return CIRCFLOW_ERR_INVALID;
+        }
+        let &circflow_link { last_sent, last_recv, .. } = link;
+        let link = Link { nonce: Nonce::new(link.nonce), last_sent, last_recv, ux: Ux::from_wire(link.desired_ux) };
+        body.copy_from_slice(&*Zeroizing::new(link.encode()));
+        CIRCFLOW_OK
+    })
 }
 
 /// Reads the body of LINK or LINKED. What is longer than CIRCFLOW_LINK_LEN is tolerated, and an unknown desired_ux
@@ -245,24 +257,26 @@ pub unsafe extern "C" fn circflow_link_decode(
     body_len: size_t,
     link_out: *mut circflow_link,
 ) -> circflow_status {
-    let (Some(body), false) = (convert::slice(body, body_len), link_out.is_null()) else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    let Ok(read) = Link::decode(body) else {
-        return CIRCFLOW_ERR_MALFORMED;
-    };
-    let (last_sent, last_recv, desired_ux) = (read.last_sent, read.last_recv, read.ux.to_wire());
-    link_out.write(circflow_link {
-        nonce: [0; CIRCFLOW_NONCE_LEN],
-        last_sent,
-        last_recv,
-        desired_ux,
-        reserved: [0; 7],
-    });
-    // SAFETY: just written. The secret goes straight to its place, and leaves no copy behind on the stack.
-    let nonce = &mut (*link_out).nonce;
-    nonce.iter_mut().zip(read.nonce.as_bytes()).for_each(|(byte, secret)| *byte = *secret);
-    CIRCFLOW_OK
+    door::alone(|| {
+        let (Some(body), false) = (convert::slice(body, body_len), link_out.is_null()) else {
+            return CIRCFLOW_ERR_NULL;
+        };
+        let Ok(read) = Link::decode(body) else {
+            return CIRCFLOW_ERR_MALFORMED;
+        };
+        let (last_sent, last_recv, desired_ux) = (read.last_sent, read.last_recv, read.ux.to_wire());
+        link_out.write(circflow_link {
+            nonce: [0; CIRCFLOW_NONCE_LEN],
+            last_sent,
+            last_recv,
+            desired_ux,
+            reserved: [0; 7],
+        });
+        // SAFETY: just written. The secret goes straight to its place, and leaves no copy behind on the stack.
+        let nonce = &mut (*link_out).nonce;
+        nonce.iter_mut().zip(read.nonce.as_bytes()).for_each(|(byte, secret)| *byte = *secret);
+        CIRCFLOW_OK
+    })
 }
 
 /// The longest body circflow_sendme_encode() writes.
@@ -284,19 +298,21 @@ pub unsafe extern "C" fn circflow_sendme_encode(
     body: *mut u8,
     len_out: *mut size_t,
 ) -> circflow_status {
-    // SAFETY: NULL or room for a SENDME, by the contract of this floor.
-    let (Some(tag), Some(body), false) =
-        (convert::slice(tag, tag_len), body.cast::<[u8; Sendme::LEN_MAX]>().as_mut(), len_out.is_null())
-    else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    match Tag::new(tag) {
-        Ok(tag) => {
-            len_out.write(Sendme::V1 { tag }.encode(body).len());
-            CIRCFLOW_OK
+    door::alone(|| {
+        // SAFETY: NULL or room for a SENDME, by the contract of this floor.
+        let (Some(tag), Some(body), false) =
+            (convert::slice(tag, tag_len), body.cast::<[u8; Sendme::LEN_MAX]>().as_mut(), len_out.is_null())
+        else {
+            return CIRCFLOW_ERR_NULL;
+        };
+        match Tag::new(tag) {
+            Ok(tag) => {
+                len_out.write(Sendme::V1 { tag }.encode(body).len());
+                CIRCFLOW_OK
+            }
+            Err(_) => CIRCFLOW_ERR_INVALID,
         }
-        Err(_) => CIRCFLOW_ERR_INVALID,
-    }
+    })
 }
 
 /// Reads the body of a SENDME.
@@ -313,23 +329,25 @@ pub unsafe extern "C" fn circflow_sendme_decode(
     tag: *mut u8,
     tag_len_out: *mut size_t,
 ) -> circflow_status {
-    let (Some(body), false, false) = (convert::slice(body, body_len), tag.is_null(), tag_len_out.is_null()) else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    match Sendme::decode(body) {
-        Ok(Sendme::V0) => {
-            tag_len_out.write(0);
-            CIRCFLOW_OK
+    door::alone(|| {
+        let (Some(body), false, false) = (convert::slice(body, body_len), tag.is_null(), tag_len_out.is_null()) else {
+            return CIRCFLOW_ERR_NULL;
+        };
+        match Sendme::decode(body) {
+            Ok(Sendme::V0) => {
+                tag_len_out.write(0);
+                CIRCFLOW_OK
+            }
+            Ok(Sendme::V1 { tag: read }) => {
+                let bytes = read.as_bytes();
+                // SAFETY: a tag has at most 20 bytes, and so many are there by the contract of this function.
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), tag, bytes.len());
+                tag_len_out.write(bytes.len());
+                CIRCFLOW_OK
+            }
+            Err(_) => CIRCFLOW_ERR_MALFORMED,
         }
-        Ok(Sendme::V1 { tag: read }) => {
-            let bytes = read.as_bytes();
-            // SAFETY: a tag has at most 20 bytes, and so many are there by the contract of this function.
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), tag, bytes.len());
-            tag_len_out.write(bytes.len());
-            CIRCFLOW_OK
-        }
-        Err(_) => CIRCFLOW_ERR_MALFORMED,
-    }
+    })
 }
 
 /// Bytes of an XON body.
@@ -342,12 +360,14 @@ pub const CIRCFLOW_XON_LEN: usize = 5;
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_xon_encode(rate: u32, body: *mut u8) -> circflow_status {
-    // SAFETY: NULL or room for an XON, by the contract of this floor.
-    let Some(body) = body.cast::<[u8; CIRCFLOW_XON_LEN]>().as_mut() else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    *body = Xon { kbps: rate }.encode();
-    CIRCFLOW_OK
+    door::alone(|| {
+        // SAFETY: NULL or room for an XON, by the contract of this floor.
+        let Some(body) = body.cast::<[u8; CIRCFLOW_XON_LEN]>().as_mut() else {
+            return CIRCFLOW_ERR_NULL;
+        };
+        *body = Xon { kbps: rate }.encode();
+        CIRCFLOW_OK
+    })
 }
 
 /// Reads the body of XON.
@@ -356,16 +376,18 @@ pub unsafe extern "C" fn circflow_xon_encode(rate: u32, body: *mut u8) -> circfl
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_xon_decode(body: *const u8, body_len: size_t, rate_out: *mut u32) -> circflow_status {
-    let (Some(body), false) = (convert::slice(body, body_len), rate_out.is_null()) else {
-        return CIRCFLOW_ERR_NULL;
-    };
-    match Xon::decode(body) {
-        Ok(xon) => {
-            rate_out.write(xon.kbps);
-            CIRCFLOW_OK
+    door::alone(|| {
+        let (Some(body), false) = (convert::slice(body, body_len), rate_out.is_null()) else {
+            return CIRCFLOW_ERR_NULL;
+        };
+        match Xon::decode(body) {
+            Ok(xon) => {
+                rate_out.write(xon.kbps);
+                CIRCFLOW_OK
+            }
+            Err(_) => CIRCFLOW_ERR_MALFORMED,
         }
-        Err(_) => CIRCFLOW_ERR_MALFORMED,
-    }
+    })
 }
 
 /// Checks the body of XOFF.
@@ -374,11 +396,11 @@ pub unsafe extern "C" fn circflow_xon_decode(body: *const u8, body_len: size_t, 
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_xoff_decode(body: *const u8, body_len: size_t) -> circflow_status {
-    match convert::slice(body, body_len).map(Xoff::decode) {
+    door::alone(|| match convert::slice(body, body_len).map(Xoff::decode) {
         None => CIRCFLOW_ERR_NULL,
         Some(Ok(_)) => CIRCFLOW_OK,
         Some(Err(_)) => CIRCFLOW_ERR_MALFORMED,
-    }
+    })
 }
 
 /// The version of the library that is linked, as CIRCFLOW_VERSION has it for the header.

@@ -1,0 +1,56 @@
+//! What stands in front of whatever a handle points to: one word that says what it is, and whether it is still there.
+//!
+//! So a pointer of another kind, or one that was freed, gets a status where that can be seen. The word of an engine or
+//! a queue holds its state as well, so that the one comparison that every call makes answers both questions.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The first part of an engine's, a queue's and a hub's memory, at the same place in each.
+///
+/// The word is not in front: an allocator keeps its own lists in the first words of a block that was freed (glibc: two,
+/// and four in a large block) and in its last one. There it would be overwritten at once.
+#[repr(C)]
+pub(super) struct Sign<W> {
+    _overwritten: [u64; 4],
+    pub word: W,
+}
+
+impl<W> Sign<W> {
+    pub(super) fn new(word: W) -> Self {
+        Sign { _overwritten: [0; 4], word }
+    }
+}
+
+/// Kinds: the upper three bytes of a word, for the lowest to say the state. Nothing else is likely to look like them.
+pub(super) const ENGINE: u32 = 0xc1f1_0e00;
+pub(super) const QUEUE: u32 = 0xc1f1_0f00;
+pub(super) const HUB: u32 = 0xc1f1_1000;
+/// No kind.
+const FREED: u32 = 0xc1f1_dead;
+
+/// True when a word is of this kind, whatever its state.
+pub(super) fn is(word: u32, kind: u32) -> bool {
+    word & !0xff == kind
+}
+
+/// The word behind a handle of one thread.
+///
+/// Pointer contract: not NULL, and one of the three kinds, or memory that was.
+#[inline(always)]
+pub(super) unsafe fn word<T>(handle: *const T) -> u32 {
+    // SAFETY: all three kinds begin with a Sign. No reference is made, as this may be another kind, or freed.
+    std::ptr::addr_of!((*handle.cast::<Sign<u32>>()).word).read_unaligned()
+}
+
+/// The same for a handle that any thread may use. None when there cannot be one at this address.
+pub(super) unsafe fn shared_word<T>(handle: *const T) -> Option<u32> {
+    let sign = handle.cast::<Sign<AtomicU32>>();
+    // SAFETY: as in `word`; the address fits, and nothing but the word is referred to.
+    sign.is_aligned().then(|| (*std::ptr::addr_of!((*sign).word)).load(Ordering::Acquire))
+}
+
+/// Writes that this is gone, right before the memory goes.
+pub(super) unsafe fn mark_freed<T>(handle: *mut T) {
+    // SAFETY: the caller still has the memory, alone. Volatile, as nobody reads it by the rules of the language.
+    std::ptr::addr_of_mut!((*handle.cast::<Sign<u32>>()).word).write_volatile(FREED);
+}
