@@ -4,13 +4,12 @@ use crate::model::*;
 use crate::plan::{Kind, MS};
 use crate::tally::N;
 use crate::world::{World, SIDES};
+use circflow::base::limits::HELD_BLOCK;
 use circflow::base::limits::{HELD_AGE_DEFAULT, PADDING_AFTER_END_MAX};
 use circflow::base::Id;
 use circflow::conflux::Fault;
 use circflow::engine::VerdictKind;
 
-/// What may be held beyond the cap: circflow's own few words on streams are never refused.
-const SPOKEN_SLACK: u64 = 64 * 1024;
 /// A host comes so late at most, for a deadline and then for what it left.
 const LATE_MAX: u64 = 2_000 * MS;
 /// Instructions that one event may add: more than any honest event does.
@@ -21,11 +20,11 @@ impl World {
     pub fn check_step(&mut self, node: usize) {
         let at = &mut self.nodes[node];
         let stats = at.engine.stats();
-        assert!(
-            stats.held_bytes <= self.plan.held_max + SPOKEN_SLACK,
-            "held bytes have their cap: {}",
-            stats.held_bytes
-        );
+        assert!(stats.held_bytes <= self.plan.held_max, "held bytes have their cap: {}", stats.held_bytes);
+        let by_hand = at.engine.held_by_hand();
+        assert_eq!((stats.held_bytes, stats.leaving_bytes), by_hand, "the books are what sets and circuits hold");
+        let spare = stats.reserved_bytes.checked_sub(stats.held_bytes);
+        assert!(spare.is_some_and(|spare| spare <= HELD_BLOCK), "reserved is what is held, and a block: {stats:?}");
         let added = stats.instructions.saturating_sub(at.queued);
         assert!(added <= ADDED_MAX, "work for each call is bounded: {added} instructions");
         at.queued = stats.instructions;

@@ -267,6 +267,7 @@ impl Engine {
             away.paused = false;
             self.heed(id, Side::Back, Heed::Resume);
         }
+        self.shrank(id);
     }
 
     /// Sends a message of a set elsewhere on our circuit, past no block. False when there is no memory for it.

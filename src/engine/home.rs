@@ -255,6 +255,8 @@ impl Engine {
             leg.end.tell();
             self.store.budget_mut().tidy();
             let _ = leg.backlog.drain(&mut Sender(&leg.end));
+            let set = leg.set;
+            self.shrank(set);
         }
         self.look_at(id);
     }

@@ -185,7 +185,9 @@ impl Engine {
     }
 
     /// Nothing is under way: all figures are exact.
+    #[inline]
     pub(super) fn rest(&mut self) {
+        self.ledger.at(self.clock.latest());
         self.store.budget_mut().rest();
     }
 

@@ -48,7 +48,7 @@ use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::{Cause, Effect, Lane, LegIx, Manager, Report, Role, Store, Terms};
 use crate::congestion::{Params, PathClass};
-use crate::hub::{Ledger, Port, Spares};
+use crate::hub::{Books, Ledger, Port, Spares};
 use crate::padding::{Effect as PaddingEffect, Keys, Machines, Pace, Terms as PaddingTerms};
 use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::command::STREAM_NEEDED;
@@ -77,7 +77,7 @@ pub struct Engine {
     streams: Arena<Stream>,
     store: Store,
     /// Who holds how much of what is in the store.
-    ledger: Arc<Ledger>,
+    ledger: Books,
     queue: Queue,
     /// What is left to be freed.
     aside: Aside,
@@ -168,7 +168,7 @@ impl Engine {
             sets: Arena::new(owner(SET_KIND), config.sets_max),
             streams: Arena::new(owner(STREAM_KIND), limits::OBJECTS_MAX),
             store: Store::new(config.held_bytes_max),
-            ledger: Arc::new(Ledger::new(config.tag as u16)),
+            ledger: Ledger::open(config.tag as u16),
             queue: Queue::default(),
             aside: Aside::new(),
             paused: false,

@@ -12,7 +12,6 @@ use crate::conflux::{Cause, Fault, Role, Token};
 use crate::hub::{Cargo, Claim, Hub, Join, Left, NotAdmitted, Notify};
 use crate::queue::Backlog;
 use crate::wire::conflux::Link;
-use std::sync::Arc;
 
 /// The hub of engines.
 pub type EngineHub = Hub<Crossing>;
@@ -30,7 +29,7 @@ impl Engine {
             Ok(port) => {
                 self.spares = port.spares();
                 port.share(self.store.budget_mut());
-                self.ledger = Arc::clone(port.ledger());
+                self.ledger = port.ledger().clone();
                 self.purse.join(port.padding());
                 self.port = Some(port);
                 Ok(())

@@ -210,7 +210,7 @@ impl Engine {
             take(token);
             if state.is_torn() {
                 self.fault_of_set(set, Fault::NumberTwice);
-                break;
+                return Ok(());
             }
         }
         self.shrank(set);

@@ -23,6 +23,9 @@ pub struct Ledger {
     now: AtomicU64,
 }
 
+/// The same, as its engine and the hub have it.
+pub type Books = Arc<Ledger>;
+
 #[derive(Debug, Default)]
 struct Book {
     holders: Holders<Id>,
@@ -75,8 +78,8 @@ struct Candidate {
 
 impl Ledger {
     /// Nobody holds anything.
-    pub fn new(tag: u16) -> Self {
-        Ledger { tag, ..Ledger::default() }
+    pub fn open(tag: u16) -> Books {
+        Arc::new(Ledger { tag, ..Ledger::default() })
     }
 
     /// The engine's clock has moved.
@@ -180,7 +183,7 @@ impl Book {
 
 impl Standing {
     /// Somebody who holds nothing yet.
-    pub fn new(ledger: &Arc<Ledger>, id: Id) -> Self {
+    pub fn new(ledger: &Books, id: Id) -> Self {
         let (bytes, since) = (AtomicU64::new(0), AtomicU64::new(NEVER));
         let note = Note { id, bytes, since, told: AtomicU64::new(0), named: AtomicBool::new(false) };
         Standing { ledger: Arc::clone(ledger), note: Arc::new(note) }
@@ -188,10 +191,10 @@ impl Standing {
 
     /// That of somebody, who gets one with the first thing held.
     #[inline(always)]
-    pub fn of<'a>(standing: &'a mut Option<Standing>, ledger: &Arc<Ledger>, id: Id) -> &'a Standing {
+    pub fn of<'a>(standing: &'a mut Option<Standing>, ledger: &Books, id: Id) -> &'a Standing {
         #[cold]
         #[inline(never)]
-        fn first(ledger: &Arc<Ledger>, id: Id) -> Standing {
+        fn first(ledger: &Books, id: Id) -> Standing {
             Standing::new(ledger, id)
         }
         standing.get_or_insert_with(|| first(ledger, id))
@@ -206,7 +209,6 @@ impl Standing {
             self.count(1);
         }
         note.bytes.store(bytes, Relaxed);
-        self.ledger.at(now);
         if bytes > note.told.load(Relaxed) {
             self.file();
         }
@@ -315,7 +317,7 @@ mod tests {
     use super::*;
 
     fn ledgers() -> [Arc<Ledger>; 2] {
-        [1, 2].map(|tag| Arc::new(Ledger::new(tag)))
+        [1, 2].map(Ledger::open)
     }
 
     fn hold(ledger: &Arc<Ledger>, id: u64, bytes: u64, since: Nanos) -> Standing {

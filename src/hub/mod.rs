@@ -23,7 +23,7 @@ mod spares;
 
 pub use bell::{Bell, Call, Ear, Notify};
 pub use link::{link, Cargo, End, Left, News, Refused};
-pub use memory::{Ledger, Standing, Victim};
+pub use memory::{Books, Ledger, Standing, Victim};
 pub use port::{Join, JoinError, Port};
 pub use spares::{Buffer, Spares};
 

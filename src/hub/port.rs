@@ -3,7 +3,7 @@
 use super::bell::{Bell, Ear, Notify};
 use super::channel::Channel;
 use super::link::link;
-use super::memory::{self, Ledger, Victim};
+use super::memory::{self, Books, Ledger, Victim};
 use super::spares::Spares;
 use super::{Claim, Home, HomeEnd, Left, LegEnd, Shared, Traffic};
 use crate::base::budget::{Budget, Process, Returns};
@@ -142,7 +142,7 @@ impl<T: Traffic> Port<T> {
     }
 
     /// Those on this engine who hold something.
-    pub fn ledger(&self) -> &Arc<Ledger> {
+    pub fn ledger(&self) -> &Books {
         &self.member.ledger
     }
 
@@ -213,7 +213,7 @@ impl<T: Traffic> Drop for Port<T> {
 impl<T: Traffic> Member<T> {
     pub(super) fn new(tag: u16, notify: Notify, process: &Arc<Process>) -> Self {
         let bell = Arc::new(Bell::of(notify, Returns::new(process)));
-        let (ear, ledger) = (Ear::new(&bell, Id::NONE), Arc::new(Ledger::new(tag)));
+        let (ear, ledger) = (Ear::new(&bell, Id::NONE), Ledger::open(tag));
         let (gone, joins) = (AtomicBool::new(false), Channel::new(limits::JOINS_MAX));
         Member { tag, ledger, gone, bell, joins, ear, owed: AtomicU64::new(0) }
     }

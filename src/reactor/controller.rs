@@ -11,7 +11,7 @@ use crate::conflux::{
     Algorithm, Arrival, Cause, Delivery, Effect, Fault, Lane, LegIx, Message, Report, Role, Set, Store, Terms, TooSmall,
 };
 use crate::congestion::Params;
-use crate::hub::{Ledger, Standing};
+use crate::hub::{Books, Standing};
 use crate::wire::conflux::{Link, Switch, Ux};
 use crate::wire::Command;
 use std::sync::Arc;
@@ -111,7 +111,7 @@ impl Controller {
 
     /// More is held than before, or is on its way to legs elsewhere.
     #[inline(always)]
-    pub fn grew(&mut self, id: Id, ledger: &Arc<Ledger>, now: Nanos) {
+    pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
         let bytes = self.bytes();
         Standing::of(&mut self.standing, ledger, id).grew(bytes, now);
     }
