@@ -382,7 +382,7 @@ fn a_decision_that_is_not_reported_leaves_no_number() {
     let first = decide(&mut engine, 0, set, DATA, HOPS).unwrap();
     for command in [DATA, END, DATA] {
         assert_eq!(decide(&mut engine, 0, set, command, HOPS), Ok(first));
-        assert_eq!(peek(&engine, set), Ok(first));
+        assert_eq!(peek(&mut engine, set), Ok(first));
     }
     assert_eq!(state(&engine), before);
     assert_eq!(first, Verdict::Send { circuit: legs[1], number: 4, switch_delta: 3 });
@@ -403,7 +403,7 @@ fn room_that_a_message_makes_is_told() {
         "bound to B, which is blocked"
     );
     send(&mut engine, 0, set, END, HOPS).unwrap();
-    assert!(peek(&engine, set).is_ok(), "the END has gone on B, and A has room");
+    assert!(peek(&mut engine, set).is_ok(), "the END has gone on B, and A has room");
     assert!(engine.waiting(), "RESUME has to be queued: the host does not read its streams until then");
 }
 

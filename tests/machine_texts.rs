@@ -48,7 +48,7 @@ fn all_of_them_load() {
 fn said(text: &[u8]) -> String {
     let mut engine = Engine::new(&common::config(1)).unwrap();
     assert_eq!(engine.load_machines(text), Err(Error::Misuse(Misuse::BadMachines)), "{:?}", text.get(..40));
-    engine.detail().to_owned()
+    engine.detail().into_owned()
 }
 
 fn pack(unpacked: &[u8]) -> Vec<u8> {

@@ -273,6 +273,6 @@ pub fn send_short(engine: &mut Engine, now: u64, set: Id, command: Command, hop:
     }
 }
 
-pub fn peek(engine: &Engine, set: Id) -> Answer {
+pub fn peek(engine: &mut Engine, set: Id) -> Answer {
     engine.peek(set).map(Verdict::from)
 }

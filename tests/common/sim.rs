@@ -308,7 +308,7 @@ impl Sim {
         let at = &mut self.ends[end];
         at.draining = false;
         if at.waiting && at.ended.is_empty() {
-            let peek = peek(&at.engine, at.set);
+            let peek = peek(&mut at.engine, at.set);
             assert_eq!(peek, Err(Error::Blocked(Blocked::NoRoom)), "there is room, and RESUME has not come");
         }
         assert_eq!(at.engine.stats().held as usize, at.kept.len() + at.copied());
