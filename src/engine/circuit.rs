@@ -6,10 +6,9 @@ use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::{Lane, LegIx, Role, Store};
 use crate::congestion::PathClass;
-use crate::hub::{Ledger, Standing};
+use crate::hub::{Books, Standing};
 use crate::padding::Padding;
 use crate::reactor::{Reactor, Side};
-use std::sync::Arc;
 
 #[derive(Debug)]
 pub(super) struct Circuit {
@@ -61,7 +60,7 @@ impl Circuit {
 
     /// It holds more than before.
     #[inline]
-    pub fn grew(&mut self, id: Id, ledger: &Arc<Ledger>, now: Nanos) {
+    pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
         let bytes = self.bytes();
         Standing::of(&mut self.standing, ledger, id).grew(bytes, now);
     }
