@@ -67,8 +67,9 @@ impl Engine {
     /// The messages of a set that are ready may all be taken. Then less is held than others know of.
     #[inline(always)]
     pub(super) fn ran_dry(&mut self, set: Id) {
-        if self.sets.get(set).is_some_and(|state| state.is_noted() && !state.is_ready()) {
-            self.shrank(set);
+        let now = self.clock.latest();
+        if let Some(state) = self.sets.get_mut(set).filter(|state| state.is_noted() && !state.is_ready()) {
+            state.ran_out(&self.store, now);
         }
     }
 

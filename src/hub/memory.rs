@@ -221,6 +221,12 @@ impl Standing {
         self.ledger.book.lock().file(&self.note);
     }
 
+    /// It holds fewer bytes than before, but something, of which the oldest is not much younger than it was.
+    #[inline]
+    pub fn eased(&self, bytes: u64) {
+        self.note.bytes.store(bytes, Relaxed);
+    }
+
     /// It holds `bytes` in all now, and the oldest of it has waited since `since`, [`NEVER`] when there is nothing.
     pub fn settle(&self, bytes: u64, since: Nanos) {
         let note = &*self.note;

@@ -5,7 +5,7 @@ use super::commands::Part;
 use super::stream::{Stream, StreamUse, Streams};
 use super::stream_write::{Data, Written};
 use crate::base::time::NEVER;
-use crate::base::{Arena, Id, Nanos};
+use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::set::{Contradiction, Fate, LegNumbers, LegStats, Numbers, Plan, Refusal, Stats};
 use crate::conflux::{
     Algorithm, Arrival, Cause, Delivery, Effect, Fault, Lane, LegIx, Message, Report, Role, Set, Store, Terms, TooSmall,
@@ -31,6 +31,8 @@ pub struct Controller {
     crossing: u64,
     /// Since when the oldest of that has waited.
     crossing_since: Nanos,
+    /// From when on the age of what is held is looked up again.
+    looked_again: Nanos,
     /// The hop to which the host sends by itself, on legs of this engine; [`NO_HOP`] if the streams are ours, or
     /// legs are elsewhere. For every cell, one comparison in place of three.
     host_hop: u16,
@@ -55,6 +57,7 @@ impl Default for Controller {
             standing: None,
             crossing: 0,
             crossing_since: NEVER,
+            looked_again: 0,
             host_hop: NO_HOP,
             is_spread: false,
             since: 0,
@@ -73,6 +76,7 @@ impl Controller {
             standing: None,
             crossing: 0,
             crossing_since: NEVER,
+            looked_again: 0,
             host_hop: NO_HOP,
             is_spread: false,
             since: 0,
@@ -120,6 +124,18 @@ impl Controller {
     #[inline]
     pub fn is_noted(&self) -> bool {
         self.standing.as_ref().is_some_and(|standing| standing.bytes() != 0)
+    }
+
+    /// No more is ready. How old the oldest of the rest is is looked up now and then only: it costs more than to take a
+    /// message.
+    #[inline]
+    pub fn ran_out(&mut self, store: &Store, now: Nanos) {
+        let (bytes, Some(standing)) = (self.bytes(), &self.standing) else { return };
+        if bytes != 0 && now < self.looked_again {
+            return standing.eased(bytes);
+        }
+        self.looked_again = now.saturating_add(limits::AGE_GRAIN);
+        self.shrank(store, now);
     }
 
     /// Less is held than before. True when that was not known yet.
