@@ -100,13 +100,15 @@ impl World {
             pad.blocks = false;
             let pad = *pad;
             let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
-            if !self.circs[circ].open[pos] || (pad.negotiated && pos != 0) {
+            // The client's STOP ends those of relays, unless the circuit swallows it: then the relay's operator does.
+            let is_told = pad.negotiated && pos != 0 && self.circs[circ].swallows == [false; 2];
+            if !self.circs[circ].open[pos] || is_told {
                 continue;
             }
             let ended = self.retry(node, |world| {
                 let now = world.clock(node);
                 let engine = &mut world.nodes[node].engine;
-                match pad.negotiated {
+                match pad.negotiated && pos == 0 {
                     true => engine.stop_padding(now, id, NUMBER),
                     false => engine.remove_padder(now, id, pad.hop, 0),
                 }
