@@ -477,10 +477,25 @@ fn pick_key<V>(from: &BTreeMap<Id, V>, dice: &mut Dice) -> Option<Id> {
 }
 
 /// Four engines that link, send, close and die as they like, and one thread that asks for memory; then all circuits
-/// close, and the homes must hear of it in their sleep.
+/// close, and the homes must hear of it in their sleep. How threads fall in step is the machine's to choose: so there
+/// are rounds with and without the one who asks, who may name everybody first, until all of it has happened.
 #[test]
 fn engines_come_and_go() {
-    const STEPS: u32 = 40_000;
+    const ROUNDS: u64 = 40;
+    let mut sums = [0; 9];
+    for round in 0..ROUNDS {
+        let happened = come_and_go(round);
+        sums.iter_mut().zip(happened).for_each(|(sum, count)| *sum += count);
+        if round > 0 && sums.iter().all(|&sum| sum > 0) {
+            return;
+        }
+    }
+    panic!("all of it happened: {sums:?}");
+}
+
+/// One round, of which each engine makes so many steps; answers how often what happened.
+fn come_and_go(round: u64) -> [u32; 9] {
+    const STEPS: u32 = 20_000;
     const ENGINES: u16 = 4;
     let world = Arc::new(World {
         hub: Hub::new(&Config { seed: [9; 32], held_bytes_max: 60_000 }),
@@ -489,7 +504,7 @@ fn engines_come_and_go() {
         ids: AtomicU32::new(0),
         barrier: Barrier::new(usize::from(ENGINES)),
     });
-    let over = Arc::new(AtomicBool::new(false));
+    let over = Arc::new(AtomicBool::new(round % 2 == 1));
     let (asker, stop) = (Arc::clone(&world), Arc::clone(&over));
     let asking = std::thread::spawn(move || {
         let mut victims = Vec::new();
@@ -508,7 +523,7 @@ fn engines_come_and_go() {
         .map(|tag| {
             let world = Arc::clone(&world);
             std::thread::spawn(move || {
-                let mut dice = Dice(u64::from(tag) * 0x1234_5678_9abc);
+                let mut dice = Dice((u64::from(tag) + 100 * round) * 0x1234_5678_9abc);
                 let mut engine = Engine::new(&world, tag);
                 for _ in 0..STEPS {
                     engine.step(&world, &mut dice);
@@ -539,7 +554,5 @@ fn engines_come_and_go() {
     assert_eq!((world.hub.engines(), world.hub.claims(), world.hub.process().reserved()), (0, 0, 0));
     assert_eq!(world.hub.process().returning(), 0, "and nothing is expected of anybody");
     let Counts { joined, accepted, refused, not_there, delivered, full, freed, victims, named } = &world.counts;
-    let happened =
-        [joined, accepted, refused, not_there, delivered, full, freed, victims, named].map(|n| n.load(Relaxed));
-    assert!(happened.iter().all(|&count| count > 0), "all of it happened: {happened:?}");
+    [joined, accepted, refused, not_there, delivered, full, freed, victims, named].map(|n| n.load(Relaxed))
 }
