@@ -122,6 +122,7 @@ static void tokens_taken_at_once_are_no_longer_counted(void **state)
         for (uint64_t i = 0; i < 100; i++)
             OK(feed(0, leg, host_token(0, 100 * round + i, 500)));
         assert_int_equal(host_set_stats(loops[0], set).held_bytes, 50000);
+        assert_int_equal(host_set_stats(loops[0], set).total_bytes, 50000);
         assert_in_range(hub_stats().held_bytes, 50000, 50000 + BLOCK);
         OK(feed(0, other, host_data(0, "the hole")));
         uint64_t tokens[100];
@@ -288,6 +289,9 @@ static void what_a_set_sends_elsewhere_is_counted(void **state)
         else
             IS(CIRCFLOW_ERR_BLOCKED, status);
         assert_int_equal(host_stats(loops[0]).held_bytes, kept * CIRCFLOW_HELD_COST);
+        /* By this it can be chosen when room has to be made. */
+        assert_int_equal(host_set_stats(loops[0], set).total_bytes, kept * CIRCFLOW_HELD_COST);
+        assert_int_equal(host_set_stats(loops[0], set).held_bytes, 0);
     }
     assert_int_equal(kept, 50000 / CIRCFLOW_HELD_COST);
     settle();

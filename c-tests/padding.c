@@ -387,6 +387,12 @@ static void other_messages_of_a_set_wait_too(void **state)
     OK(circflow_set_decide(CLIENT, world.now, world.client_set, &begin, NULL, 0, &verdict)); /* Held by this, too. */
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
     send_set(CIRCFLOW_CMD_END, "e", CIRCFLOW_VERDICT_HELD);
+    const circflow_set_stats stats = host_set_stats(CLIENT, world.client_set);
+    assert_int_equal(stats.unsent, 2);
+    assert_int_equal(stats.unsent_bytes, 2 * CIRCFLOW_HELD_COST);
+    assert_int_equal(stats.total_bytes, stats.unsent_bytes);
+    assert_in_range(stats.total_since_ns, world.now - 2 * MS, world.now);
+    assert_int_equal(stats.held + stats.held_bytes, 0);
     /* A message of its own hop is the circuit's; SENDME does not wait. */
     IS(CIRCFLOW_ERR_IN_SET, send_message(0, host_data(HOST_HOPS, "x"), &verdict));
     OK(send_message(0, host_message(CIRCFLOW_CMD_SENDME, HOST_HOPS, 0, NULL, 0), &verdict));
@@ -398,6 +404,8 @@ static void other_messages_of_a_set_wait_too(void **state)
     assert_int_equal(events->at[0].insn.detail.send.number, 2);
     assert_int_equal(events->at[1].insn.detail.send.command, CIRCFLOW_CMD_END);
     assert_int_equal(events->at[1].insn.detail.send.number, 3);
+    assert_int_equal(host_set_stats(CLIENT, world.client_set).total_bytes, 0);
+    assert_true(host_set_stats(CLIENT, world.client_set).total_since_ns == CIRCFLOW_NEVER);
     send_set(CIRCFLOW_CMD_DATA, "1", CIRCFLOW_VERDICT_SEND);
     assert_int_equal(host_set_stats(CLIENT, world.client_set).sent, 4);
 }

@@ -1312,6 +1312,16 @@ typedef struct circflow_set_stats {
   // counts: so much later it is. The set ends when now - held_since reaches its held_age_max_ns, unless it is only
   // you who has to take what is held.
   uint64_t held_since;
+  // Messages that wait to be sent.
+  uint64_t unsent;
+  // What those cost, in bytes.
+  uint64_t unsent_bytes;
+  // All that counts when a cap of the engine or the hub is reached and a set has to go: what is held for order, what
+  // waits to be sent, and what is on its way to legs on other engines, in bytes. The set with the greatest product
+  // of these and of the time since total_since_ns goes first.
+  uint64_t total_bytes;
+  // Since when the oldest of that has waited, in nanoseconds on your clock; CIRCFLOW_NEVER when it is nothing.
+  uint64_t total_since_ns;
 } circflow_set_stats;
 
 // A set's sequence numbers.

@@ -313,8 +313,8 @@ pub const CLOCK_LEAP_MAX: u64 = 365 * 24 * CLOCK_LEAP;
 /// A step back that is logged; smaller ones are only counted, as clocks that differ from core to core make many.
 pub const CLOCK_BACK: u64 = 1_000_000_000;
 
-/// How exact the age of what a set holds is for other engines: a sixteenth of a second, as holes last for some. For its
-/// own engine it is exact.
+/// How exact the age of what a set holds is for other engines: a sixteenth of a second, as holes last for some. It is
+/// never noted as younger than it is. So its own engine, which looks again at whom it is about to name, is exact.
 pub const AGE_GRAIN: u64 = 62_500_000;
 
 /// Victims that one call may make for what it has to hold: a message needs one, and who gives tokens of a greater cost

@@ -241,6 +241,12 @@ impl Engine {
         Ok(self.set(set)?.stats(&self.store, self.clock.latest()))
     }
 
+    /// All the bytes for which a set can be chosen when a cap is reached, and since when the oldest of them has waited.
+    pub fn set_total(&self, set: Id) -> Option<(u64, Nanos)> {
+        let state = self.sets.get(set)?;
+        Some((state.bytes(), state.since_when(&self.store, self.clock.latest())))
+    }
+
     /// How the streams of a set stand; none where they are not ours.
     pub fn set_streams(&self, set: Id) -> Option<StreamUse> {
         self.sets.get(set).and_then(|state| state.stream_use())

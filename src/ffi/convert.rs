@@ -408,7 +408,11 @@ pub(super) fn padding_stats(stats: &padding::Stats) -> circflow_padding_stats {
     }
 }
 
-pub(super) fn set_stats(stats: &set::Stats, streams: Option<StreamUse>) -> circflow_set_stats {
+pub(super) fn set_stats(
+    stats: &set::Stats,
+    streams: Option<StreamUse>,
+    (total_bytes, total_since_ns): (u64, u64),
+) -> circflow_set_stats {
     let no_streams_since_ns = streams.and_then(|streams| streams.idle_since).unwrap_or(CIRCFLOW_NEVER);
     let streams = streams.map_or(0, |streams| streams.open);
     circflow_set_stats {
@@ -437,6 +441,10 @@ pub(super) fn set_stats(stats: &set::Stats, streams: Option<StreamUse>) -> circf
         streams,
         no_streams_since_ns,
         held_since: stats.held_since,
+        unsent: stats.unsent.into(),
+        unsent_bytes: stats.unsent_bytes,
+        total_bytes,
+        total_since_ns,
     }
 }
 

@@ -455,8 +455,10 @@ pub unsafe extern "C-unwind" fn circflow_set_get_stats(
 ) -> circflow_status {
     door::enter_to_write(engine, stats, |core| {
         let set = convert::id(set.v);
-        let mut stats = convert::set_stats(&core.set_stats(set)?, core.set_streams(set));
-        for time in [&mut stats.last_active_ns, &mut stats.no_streams_since_ns, &mut stats.held_since] {
+        let total = core.set_total(set).unwrap_or((0, CIRCFLOW_NEVER));
+        let mut stats = convert::set_stats(&core.set_stats(set)?, core.set_streams(set), total);
+        let circflow_set_stats { last_active_ns, no_streams_since_ns, held_since, total_since_ns, .. } = &mut stats;
+        for time in [last_active_ns, no_streams_since_ns, held_since, total_since_ns] {
             *time = core.wall(*time);
         }
         Ok(stats)

@@ -484,6 +484,16 @@ pub struct circflow_set_stats {
     /// counts: so much later it is. The set ends when now - held_since reaches its held_age_max_ns, unless it is only
     /// you who has to take what is held.
     pub held_since: u64,
+    /// Messages that wait to be sent.
+    pub unsent: u64,
+    /// What those cost, in bytes.
+    pub unsent_bytes: u64,
+    /// All that counts when a cap of the engine or the hub is reached and a set has to go: what is held for order, what
+    /// waits to be sent, and what is on its way to legs on other engines, in bytes. The set with the greatest product
+    /// of these and of the time since total_since_ns goes first.
+    pub total_bytes: u64,
+    /// Since when the oldest of that has waited, in nanoseconds on your clock; CIRCFLOW_NEVER when it is nothing.
+    pub total_since_ns: u64,
 }
 
 /// circflow_leg_stats.state: client, the circuit is still being built, and circflow_circuit_built() is to come.

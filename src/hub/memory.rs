@@ -3,7 +3,9 @@
 //! How many bytes there are is the budget's to say ([`crate::base::budget`]); here is who has them. Each set or circuit
 //! that holds something writes that down in a note of its own, two plain stores for a message. The book in which the
 //! victim is looked for ([`Holders`]) is brought up to date with it when somebody grows by a quarter, and when somebody
-//! looks: what it says of a candidate is compared with the candidate's note first.
+//! looks: what it says of a candidate is compared with the candidate's note first. So who is named is exactly as it
+//! says, and of the others nobody has more than a quarter above what was compared: neither of bytes, when it is about
+//! a fair share, nor of bytes times age.
 
 use crate::base::holders::{Holder, Holders, Seat};
 use crate::base::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};

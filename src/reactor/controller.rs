@@ -148,8 +148,7 @@ impl Controller {
             standing.settle(0, NEVER);
             return known != (0, NEVER);
         }
-        let since = [self.set.held_since(store, now), self.set.outbox_since(store, now)];
-        let since = since.into_iter().flatten().chain([self.crossing_since]).min().unwrap_or(NEVER);
+        let since = self.since_when(store, now);
         let known = (standing.bytes(), standing.since());
         standing.settle(bytes, since);
         known != (standing.bytes(), standing.since())
@@ -159,6 +158,12 @@ impl Controller {
     #[inline]
     pub fn bytes(&self) -> u64 {
         self.set.held_bytes() + self.set.outbox_bytes() + self.crossing
+    }
+
+    /// Since when the oldest of that has waited, [`NEVER`] when it is nothing.
+    pub fn since_when(&self, store: &Store, now: Nanos) -> Nanos {
+        let since = [self.set.held_since(store, now), self.set.outbox_since(store, now)];
+        since.into_iter().flatten().chain([self.crossing_since]).min().unwrap_or(NEVER)
     }
 
     /// It has been named as a victim.

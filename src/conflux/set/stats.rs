@@ -46,6 +46,10 @@ pub struct Stats {
     pub launches_left: u32,
     /// Since when the oldest has been held, [`NEVER`] when none is.
     pub held_since: Nanos,
+    /// Messages that wait to be sent.
+    pub unsent: u32,
+    /// Bytes of those.
+    pub unsent_bytes: u64,
 }
 
 /// Figures of a leg.
@@ -91,6 +95,8 @@ impl Set {
             algorithm: self.policy.algorithm,
             launches_left: self.launches_left(),
             held_since: self.held_since(store, now).unwrap_or(NEVER),
+            unsent: self.waiting_to_go(),
+            unsent_bytes: self.outbox_bytes(),
         }
     }
 
