@@ -27,11 +27,11 @@ const MESSAGE: u64 = 536;
 
 impl World {
     /// Sets of a node and what they hold, where a cap is in reach.
-    pub fn who_holds(&self, node: usize) -> Vec<Holder> {
+    pub fn who_holds(&mut self, node: usize) -> Vec<Holder> {
         if self.plan.held_max >= 256 << 20 {
             return Vec::new();
         }
-        let at = &self.nodes[node];
+        let at = &mut self.nodes[node];
         let held = at.sets.iter().filter_map(|&(id, _)| {
             let (bytes, since) = at.engine.set_total(id)?;
             Some(Holder { id, bytes, since })

@@ -157,7 +157,7 @@ impl Engine {
     }
 
     /// What of a set is still on its way to legs elsewhere.
-    fn look_at_crossing(&mut self, set: Id) {
+    pub(super) fn look_at_crossing(&mut self, set: Id) {
         let Some(state) = self.sets.get_mut(set).filter(|_| !self.home_legs.is_empty()) else { return };
         let (mut bytes, mut since) = (0, crate::base::time::NEVER);
         let now = self.clock.latest();

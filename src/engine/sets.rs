@@ -242,7 +242,8 @@ impl Engine {
     }
 
     /// All the bytes for which a set can be chosen when a cap is reached, and since when the oldest of them has waited.
-    pub fn set_total(&self, set: Id) -> Option<(u64, Nanos)> {
+    pub fn set_total(&mut self, set: Id) -> Option<(u64, Nanos)> {
+        self.look_at_crossing(set);
         let state = self.sets.get(set)?;
         Some((state.bytes(), state.since_when(&self.store, self.clock.latest())))
     }
