@@ -4,7 +4,7 @@
 mod common;
 
 use circflow::base::Id;
-use circflow::conflux::{Fault, Message, Role};
+use circflow::conflux::{Fault, Message, Role, Token};
 use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Instruction, VerdictKind, What};
 use circflow::reactor::{Marks, Owner, Side};
@@ -66,8 +66,9 @@ fn obey(edges: &mut [NaiveEdge; 2], id: Id, instruction: &Instruction, buffer: &
     assert_eq!(instruction.circuit, id);
     match instruction.what {
         What::Write { side, cell } => {
-            assert_eq!(cell.body_len, 509);
-            let number = u32::from_be_bytes(buffer[..4].try_into().unwrap());
+            let read = || u32::from_be_bytes(buffer[..4].try_into().unwrap());
+            let number = cell.token.map_or_else(read, |token| token.token as u32);
+            assert_eq!((cell.len, cell.token.is_some()), (509, number % 3 == 0));
             assert_eq!(edges[place(side)].write(), Some(number));
         }
         What::Heed { side, pause } => {
@@ -81,6 +82,7 @@ fn obey(edges: &mut [NaiveEdge; 2], id: Id, instruction: &Instruction, buffer: &
 /// The first number is the act, the second the side, the third how often.
 fn play_relay(acts: &[(u8, bool, u8)]) {
     let mut engine = Engine::new(&Config { marks: MARKS, ..common::config(3) }).unwrap();
+    let hub = common::join(std::iter::once(&mut engine));
     let flags = CircuitFlags(CircuitFlags::VEGAS.0 | CircuitFlags::REACTOR.0 | CircuitFlags::EXTENDED.0);
     let id = engine.open_circuit(0, CircuitConfig { flags, ..common::circuit(Role::Exit, 8) }).unwrap();
     let mut edges = [NaiveEdge::default(), NaiveEdge::default()];
@@ -94,7 +96,8 @@ fn play_relay(acts: &[(u8, bool, u8)]) {
                     number += 1;
                     let mut body = [number as u8; 509];
                     body[..4].copy_from_slice(&number.to_be_bytes());
-                    let cell = Message { command: Command(3), hop: 0, stream_id: 0, body: &body, token: None };
+                    let token = (number % 3 == 0).then_some(Token { token: number.into(), cost: 600 });
+                    let cell = Message { command: Command(3), hop: 0, stream_id: 0, body: &body, token };
                     let want = edges[edge].offer(number);
                     let said = match engine.pass_next(0, id, from) {
                         Some(verdict) => Ok(verdict),
@@ -120,12 +123,14 @@ fn play_relay(acts: &[(u8, bool, u8)]) {
                 while let Some(instruction) = engine.poll(&mut buffer).unwrap() {
                     obey(&mut edges, id, &instruction, &buffer);
                 }
+                common::check_rest(&engine);
                 for edge in &edges {
                     assert!(edge.full || edge.waiting.is_empty(), "an open edge keeps nothing");
                     assert!(edge.unheard.is_empty(), "the source has heard it");
                 }
             }
         }
+        common::check_books(Some(&hub), std::iter::once(&engine));
         let stats = engine.circuit_stats(id).unwrap();
         for (said, edge) in stats.edges.iter().zip(&edges) {
             assert_eq!(said.waiting as usize, edge.waiting.len());
@@ -263,6 +268,7 @@ fn said(engine: &mut Engine, stream: Id) -> (u32, Vec<Command>) {
 
 fn play_stream(is_client: bool, acts: &[(u8, u16)]) {
     let mut engine = Engine::new(&Config { stream_bytes_max: BUFFERED_MAX as u32, ..common::config(3) }).unwrap();
+    let hub = common::join(std::iter::once(&mut engine));
     for (name, value) in [("cc_xoff_client", 10), ("cc_xoff_exit", 10), ("cc_xon_rate", 5000), ("cc_cwnd_init", 10_000)]
     {
         engine.set_param(PathClass::Exit, name, value).unwrap();
@@ -360,6 +366,8 @@ fn play_stream(is_client: bool, acts: &[(u8, u16)]) {
             _ => engine.tick(now),
         }
         assert_eq!(said(&mut engine, stream), (resumes, want));
+        common::check_books(Some(&hub), std::iter::once(&engine));
+        common::check_rest(&engine);
         let stats = engine.stream_stats(stream).unwrap();
         assert_eq!((u64::from(stats.buffered), stats.stopped), (naive.buffered, naive.stopped_us));
     }

@@ -28,13 +28,25 @@ impl World {
         let added = stats.instructions.saturating_sub(at.queued);
         assert!(added <= ADDED_MAX, "work for each call is bounded: {added} instructions");
         at.queued = stats.instructions;
+        self.check_process();
         self.tally.most("instructions that waited", stats.instructions.into());
         self.tally.most("bytes held by an engine", stats.held_bytes);
         self.tally.most("instructions of one event", added.into());
     }
 
+    /// What the engines of one process have reserved is what the process has given them.
+    fn check_process(&self) {
+        let Some(hub) = &self.hub else { return };
+        let exits = &self.nodes[self.plan.first_exit()..];
+        let reserved: u64 = exits.iter().map(|node| node.engine.stats().reserved_bytes).sum();
+        assert_eq!(hub.process().reserved(), reserved, "the process has what its engines have reserved");
+    }
+
     /// Nothing is left to drain: whoever waits for room must have none.
     pub fn check_drained(&mut self, node: usize) {
+        let stats = self.nodes[node].engine.stats();
+        assert_eq!(stats.reserved_bytes, stats.held_bytes, "at rest no more is reserved than is held");
+        self.check_process();
         for (circ, pos) in std::mem::take(&mut self.nodes[node].moved) {
             let state = &self.circs[circ];
             let sides = [0, 1].map(|side| (state.paused[pos][1 - side], state.edges[pos][side].pausing));
@@ -151,6 +163,7 @@ impl World {
             self.check_circuit(circ);
         }
         let whole: Vec<bool> = (0..self.sets.len()).map(|set| self.check_set(set)).collect();
+        self.check_hands();
         for stream in 0..self.streams.len() {
             if !matches!(self.streams[stream].home, Home::Set(set) if !whole[set]) {
                 self.check_stream(stream);
@@ -304,6 +317,8 @@ impl World {
             assert!(self.nodes[node].tokens.is_empty(), "each token came back");
             self.check_tokens(node, Vec::new());
         }
+        let reserved = self.hub.as_ref().map_or(0, |hub| hub.process().reserved());
+        assert_eq!(reserved, 0, "nothing is reserved at the end");
     }
 
     /// The engines are freed in the middle of all.
@@ -315,5 +330,8 @@ impl World {
         for (node, crossing) in crossing.into_iter().enumerate() {
             self.check_tokens(node, crossing);
         }
+        self.nodes.clear();
+        let reserved = self.hub.as_ref().map_or(0, |hub| hub.process().reserved());
+        assert_eq!(reserved, 0, "what engines that are freed had reserved has come back");
     }
 }

@@ -120,10 +120,15 @@ impl World {
         if self.rng.below(8) >= self.nodes[node].style.tokens {
             return None;
         }
+        Some(Token { token: self.next_token(node), cost: TOKEN_COST })
+    }
+
+    /// A name that no message of the process has had.
+    pub fn next_token(&mut self, node: usize) -> u64 {
         let desk = self.nodes[node].desk;
         let at = &mut self.nodes[desk];
         at.next_token += 1;
-        Some(Token { token: at.next_token, cost: TOKEN_COST })
+        at.next_token
     }
 
     /// The engine has kept it.
@@ -224,6 +229,9 @@ impl World {
     fn obey(&mut self, node: usize, instruction: &Instruction, buffer: &[u8; 509]) {
         trace!(self, "node {node}: {:?}", instruction);
         self.hash_instruction(instruction, buffer);
+        if crate::hand::is_by_hand(instruction) {
+            return self.obey_by_hand(node, instruction, buffer);
+        }
         let &Instruction { circuit, set, circuit_tag, .. } = instruction;
         let (circ, pos) = ((circuit_tag >> 2) as usize, (circuit_tag & 3) as usize);
         if circuit != Id::NONE {
@@ -283,7 +291,7 @@ impl World {
     }
 
     /// A message that was held, from its token or its bytes.
-    fn cell_of(
+    pub fn cell_of(
         &mut self,
         node: usize,
         message: &Delivery,

@@ -443,6 +443,10 @@ impl World {
 
     /// The end: everything that is open is closed, by somebody.
     pub fn close_all(&mut self) {
+        for index in 0..self.hands.sets.len() {
+            let at = self.now + self.hands.rng.below(100) * MS;
+            self.at(at, Event::EndHand(index));
+        }
         for set in 0..self.sets.len() {
             let end = self.rng.below(2) as usize;
             if self.rng.once_in(2) && self.sets[set].ends[end].alive {

@@ -1,6 +1,7 @@
 //! The world of one seed: who is there, and what happens when.
 
 use crate::cell::Cell;
+use crate::hand::Hands;
 use crate::link::Link;
 use crate::model::*;
 use crate::node::Node;
@@ -58,6 +59,10 @@ pub enum Event {
     Closed(usize, usize),
     /// All padders of a circuit are taken down.
     EndPadding(usize),
+    /// A set that its host runs itself goes on: so many steps of it are done.
+    Hand(usize, u64),
+    /// Its host closes it.
+    EndHand(usize),
 }
 
 pub struct World {
@@ -79,6 +84,8 @@ pub struct World {
     pub tape: Option<std::vec::IntoIter<u8>>,
     /// Nodes that were fed during this event.
     pub fed: Vec<usize>,
+    pub hands: Hands,
+    pub hub: Option<EngineHub>,
     pub ending: bool,
     link_of: BTreeMap<(usize, usize), usize>,
     heap: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
@@ -134,6 +141,8 @@ impl World {
             trace,
             tape: tape.map(Vec::into_iter),
             fed: Vec::new(),
+            hands: Hands { rng: Rng::new(mix(seed) ^ 0x4a4d), sets: Vec::new() },
+            hub: None,
             ending: false,
             link_of: BTreeMap::new(),
             heap: BinaryHeap::new(),
@@ -154,6 +163,7 @@ impl World {
             let woken = Arc::clone(&node.woken);
             node.engine.join_hub(&hub, Arc::new(move |_| woken.store(true, Ordering::Relaxed))).unwrap();
         }
+        self.hub = Some(hub);
     }
 
     /// Loops that were woken look at what the others have sent, a little later.
@@ -270,6 +280,8 @@ impl World {
             Event::Built(circ) => self.built(circ),
             Event::Closed(circ, pos) => self.close_here(circ, pos, NOWHERE),
             Event::EndPadding(circ) => self.end_padding(circ),
+            Event::Hand(index, steps) => self.step_by_hand(index, steps),
+            Event::EndHand(index) => self.end_hand(index),
         }
     }
 
@@ -277,6 +289,7 @@ impl World {
     fn populate(&mut self) {
         self.note_plan();
         self.accept_sets();
+        self.draw_hands();
         for _ in 0..self.plan.sets {
             self.open_set();
         }

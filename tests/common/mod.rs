@@ -34,6 +34,21 @@ pub fn check_books<'a>(hub: Option<&EngineHub>, engines: impl Iterator<Item = &'
     }
 }
 
+/// A hub for an engine, or for several, that has nothing yet.
+pub fn join<'a>(engines: impl Iterator<Item = &'a mut Engine>) -> EngineHub {
+    let hub = EngineHub::new(&circflow::hub::Config { seed: [1; 32], held_bytes_max: 1 << 30 });
+    for engine in engines {
+        engine.join_hub(&hub, std::sync::Arc::new(|_| ())).unwrap();
+    }
+    hub
+}
+
+/// Nothing is left to poll: an engine has reserved what it holds.
+pub fn check_rest(engine: &Engine) {
+    let stats = engine.stats();
+    assert_eq!(stats.reserved_bytes, stats.held_bytes, "equal at rest");
+}
+
 /// A hop count that fits a client's circuit.
 pub const HOPS: u8 = 3;
 

@@ -1,12 +1,14 @@
 //! The receiving side of a set, on the set with its store and through an engine, beside a naive model: a sorted map that
 //! gives numbers and delivers in order.
 
-use super::{circuit, linked_set, message, receive, receive_short, report, terms, Verdict, HOPS};
+use super::{
+    check_books, check_rest, circuit, config, join, message, receive, receive_short, report, terms, Verdict, HOPS,
+};
 use circflow::base::Id;
 use circflow::conflux::set::Fate;
 use circflow::conflux::store::{COPY_COST, TOKEN_COST_MIN};
 use circflow::conflux::{Arrival, Cause, Delivery, Effect, Fault, LegIx, Role, Set, Store, Token};
-use circflow::engine::{Engine, Error, What};
+use circflow::engine::{Engine, EngineHub, Error, What};
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::Command;
 use std::collections::BTreeMap;
@@ -19,6 +21,8 @@ pub trait Subject {
     fn switch(&mut self, leg: usize, delta: u32) -> Result<(), Fault>;
     /// The next message that was kept and whose turn has come.
     fn take(&mut self) -> Option<(u64, Content)>;
+    /// The same, as long as they are tokens, and so many at most.
+    fn take_tokens(&mut self, most: usize) -> Vec<u64>;
     /// True when the set goes on without the leg.
     fn remove(&mut self, leg: usize) -> bool;
     /// A leg joins, in the place of one that was removed.
@@ -27,6 +31,8 @@ pub trait Subject {
     fn is_torn(&mut self) -> bool;
     /// Messages held, and what they cost, as counted by every floor that counts.
     fn books(&self) -> Vec<(u64, u64)>;
+    /// What is counted on one floor is what the others count.
+    fn check_books(&self) {}
 }
 
 /// A message to be told from any other, half of them the library's to copy, half of them the host's.
@@ -98,6 +104,10 @@ impl Subject for OnSet {
         Some(Content::read(&delivery, &buffer))
     }
 
+    fn take_tokens(&mut self, most: usize) -> Vec<u64> {
+        std::iter::from_fn(|| self.set.next_token(&mut self.store)).take(most).collect()
+    }
+
     fn remove(&mut self, leg: usize) -> bool {
         self.set.remove(self.ixs[leg], Cause::Asked, &mut self.store, &mut self.effects) == Fate::Lives
     }
@@ -118,8 +128,10 @@ impl Subject for OnSet {
     }
 }
 
+/// On an engine that has a process to count for.
 pub struct OnEngine {
     pub engine: Engine,
+    pub hub: EngineHub,
     pub set: Id,
     pub legs: Vec<Id>,
     pub torn: bool,
@@ -127,11 +139,12 @@ pub struct OnEngine {
 
 impl Subject for OnEngine {
     fn with_legs(legs: usize) -> Self {
-        let (mut engine, set, legs) = linked_set(legs, Ux::NoOpinion, terms(None));
-        for &leg in &legs {
-            engine.report(0, leg, &report(10, 0, 0)).unwrap();
-        }
-        OnEngine { engine, set, legs, torn: false }
+        let mut engine = Engine::new(&config(1)).unwrap();
+        let hub = join(std::iter::once(&mut engine));
+        let set = engine.open_set(0, terms(None)).unwrap();
+        let mut subject = OnEngine { engine, hub, set, legs: vec![Id::NONE; legs], torn: false };
+        (0..legs).for_each(|leg| subject.join(leg));
+        subject
     }
 
     fn arrive(&mut self, leg: usize, content: &Content) -> Result<bool, Fault> {
@@ -162,7 +175,11 @@ impl Subject for OnEngine {
 
     fn take(&mut self) -> Option<(u64, Content)> {
         let mut buffer = [0; 498];
-        let instruction = self.engine.poll(&mut buffer).unwrap()?;
+        let polled = self.engine.poll(&mut buffer).unwrap();
+        if polled.is_none() {
+            check_rest(&self.engine);
+        }
+        let instruction = polled?;
         match instruction.what {
             What::Deliver(delivery) => Some(Content::read(&delivery, &buffer)),
             What::Close(Cause::Fault(Fault::NumberTwice)) => {
@@ -171,6 +188,12 @@ impl Subject for OnEngine {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    fn take_tokens(&mut self, most: usize) -> Vec<u64> {
+        let mut tokens = Vec::new();
+        self.engine.set_next_tokens(self.set, most, |token| tokens.push(token)).unwrap();
+        tokens
     }
 
     fn remove(&mut self, leg: usize) -> bool {
@@ -193,6 +216,10 @@ impl Subject for OnEngine {
         let stats = self.engine.stats();
         let of_set = self.engine.set_stats(self.set).unwrap();
         vec![(stats.held, stats.held_bytes), (of_set.held, of_set.held_bytes)]
+    }
+
+    fn check_books(&self) {
+        check_books(Some(&self.hub), std::iter::once(&self.engine));
     }
 }
 
@@ -232,6 +259,15 @@ impl Model {
         Some((self.delivered, content))
     }
 
+    /// The same, as long as they are tokens.
+    pub fn take_tokens(&mut self, most: usize) -> Vec<u64> {
+        let next = |model: &mut Self| {
+            let token = model.waiting.get(&(model.delivered + 1))?.token?;
+            model.take().map(|_| token.token)
+        };
+        std::iter::from_fn(|| next(self)).take(most).collect()
+    }
+
     pub fn books(&self) -> (u64, u64) {
         (self.waiting.len() as u64, self.waiting.values().map(Content::cost).sum())
     }
@@ -266,20 +302,31 @@ impl<S: Subject> Pair<S> {
         self.check();
     }
 
-    /// Takes up to `most` messages, and says how many there were.
+    /// Takes up to `most` messages, and says how many there were. Tokens are taken by name now and then.
     pub fn drain(&mut self, most: usize) -> usize {
-        for taken in 0..most {
+        let mut taken = 0;
+        while taken < most {
+            let cap = (most - taken).min(self.model.delivered as usize % 3);
+            let tokens = self.subject.take_tokens(cap);
+            assert_eq!(tokens, self.model.take_tokens(cap));
+            self.check();
+            taken += tokens.len();
+            if taken == most {
+                break;
+            }
             let (ours, theirs) = (self.subject.take(), self.model.take());
             assert_eq!(ours, theirs);
             self.check();
             if ours.is_none() {
-                return taken;
+                break;
             }
+            taken += 1;
         }
-        most
+        taken
     }
 
     pub fn check(&self) {
+        self.subject.check_books();
         // The model does not keep what came twice.
         let honest = self.model.twice.is_none();
         for books in self.subject.books() {

@@ -3,10 +3,12 @@
 //! Each leg carries cells in order with a delay of its own. The two hosts have a simple congestion control: a window,
 //! and one SENDME for each [`INC`] DATA cells. Every message carries its own number, to be checked at delivery.
 
-use super::{circuit, config, decide, peek, receive_short, send_short, terms, Rng, Verdict, HOPS};
+use super::{
+    check_books, check_rest, circuit, config, decide, join, peek, receive_short, send_short, terms, Rng, Verdict, HOPS,
+};
 use circflow::base::{Id, Nanos};
 use circflow::conflux::{Algorithm, Cause, Delivery, Message, Report, Role, Token};
-use circflow::engine::{Blocked, Engine, Error, Instruction, What};
+use circflow::engine::{Blocked, Engine, EngineHub, Error, Instruction, What};
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::Command;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,6 +23,8 @@ const TOKEN_COST: u32 = 100;
 pub struct Sim {
     pub now: Nanos,
     pub ends: [End; 2],
+    /// What both have reserved, together.
+    pub hub: EngineHub,
     pub wires: Vec<Wire>,
     pub rng: Rng,
     /// Everything the engines have said, as one number.
@@ -98,8 +102,10 @@ impl Sim {
         let mut rng = Rng::new(seed);
         let uxes = [Ux::NoOpinion, Ux::MinLatency, Ux::LowMemLatency, Ux::HighThroughput, Ux::LowMemThroughput];
         let algorithm = |rng: &mut Rng| rng.once_in(6).then_some(Algorithm::CwndRtt);
-        let ends = [CLIENT, EXIT].map(|end| {
-            let mut engine = Engine::new(&config(end as u32 + 1)).unwrap();
+        let mut engines = [CLIENT, EXIT].map(|end| Engine::new(&config(end as u32 + 1)).unwrap());
+        let hub = join(engines.iter_mut());
+        let mut end = CLIENT;
+        let ends = engines.map(|mut engine| {
             let mut terms = terms(algorithm(&mut rng));
             terms.desired_ux = *rng.pick(&uxes);
             terms.launches_max = 100;
@@ -109,9 +115,10 @@ impl Sim {
                 engine.accept_sets(Some(terms));
                 Id::NONE
             };
+            end = EXIT;
             End::new(engine, set)
         });
-        Sim { now: 0, ends, wires: Vec::new(), rng, said: 0xcbf2_9ce4_8422_2325, bare: 0 }
+        Sim { now: 0, ends, hub, wires: Vec::new(), rng, said: 0xcbf2_9ce4_8422_2325, bare: 0 }
     }
 
     /// Opens a circuit and makes it a leg, every other one while it is still being built. A dead one never answers.
@@ -307,6 +314,7 @@ impl Sim {
         }
         let at = &mut self.ends[end];
         at.draining = false;
+        check_rest(&at.engine);
         if at.waiting && at.ended.is_empty() {
             let peek = peek(&mut at.engine, at.set);
             assert_eq!(peek, Err(Error::Blocked(Blocked::NoRoom)), "there is room, and RESUME has not come");
@@ -435,6 +443,7 @@ impl Sim {
         if !self.rng.once_in(4) {
             self.drain(end);
         }
+        check_books(Some(&self.hub), self.ends.iter().map(|end| &end.engine));
         let stats = self.ends[end].engine.stats();
         assert!(stats.held_bytes <= 16 << 20 && stats.instructions < 64);
     }

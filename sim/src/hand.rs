@@ -1,0 +1,409 @@
+//! Sets that a host runs itself: it takes what was held message by message, or many tokens at once, whenever it likes.
+//! What is on their legs comes from here, so that each number and each token can be told.
+
+use crate::cell::{Cell, DATA_MAX, DATA_MIN};
+use crate::node::TOKEN_COST;
+use crate::plan::MS;
+use crate::rng::Rng;
+use crate::tally::N;
+use crate::world::{trace, Event, World};
+use circflow::base::Id;
+use circflow::conflux::{Message, Role, Terms, Token};
+use circflow::congestion::PathClass;
+use circflow::engine::{CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Step, Verdict, VerdictKind, What};
+use circflow::wire::conflux::{Nonce, Switch, Ux};
+use circflow::wire::Command;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Tags from here on are those of such sets and their legs.
+const TAGS: u64 = 1 << 40;
+const LEGS_MAX: u64 = 5;
+const STREAM: u16 = 7;
+
+/// One of them, with the only one who sends on it.
+pub struct Hand {
+    node: usize,
+    id: Id,
+    alive: bool,
+    legs: Vec<HandLeg>,
+    /// The leg that was sent on last, and how many were sent.
+    current: usize,
+    sent: u64,
+    /// What its engine holds, by number, and the last number that its host had.
+    waiting: BTreeMap<u64, Cell>,
+    delivered: u64,
+    /// Something was lost with a leg.
+    lossy: bool,
+}
+
+struct HandLeg {
+    id: Id,
+    open: bool,
+    sent: u64,
+    received: u64,
+    on_its_way: VecDeque<Way>,
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Message(u64),
+    Switch(u32),
+}
+
+/// Whether an instruction is about one of these.
+pub fn is_by_hand(instruction: &Instruction) -> bool {
+    instruction.set_tag >= TAGS || instruction.circuit_tag >= TAGS
+}
+
+fn terms(index: usize, held_bytes_max: u64) -> Terms {
+    let mut nonce = [0xa5; 32];
+    nonce[0] = index as u8;
+    Terms {
+        tag: TAGS + index as u64 * LEGS_MAX * 1000,
+        nonce: Nonce::new(nonce),
+        desired_ux: Ux::NoOpinion,
+        algorithm: None,
+        link_timeout: 60_000 * MS,
+        held_bytes_max,
+        switch_ahead_max: 1 << 20,
+        legs_max: LEGS_MAX as u32,
+        launches_max: 1000,
+        held_sends_max: 0,
+        held_age_max: None,
+    }
+}
+
+/// Message `number`, as whoever sends it makes it.
+fn message_cell(number: u64) -> Cell {
+    let len = DATA_MIN + number * 37 % (DATA_MAX - DATA_MIN);
+    Cell { number, stream: number as u32, len: len as u16, ..Cell::new(0, false, 0, Command::DATA, STREAM) }
+}
+
+impl World {
+    pub fn draw_hands(&mut self) {
+        if !self.hands.rng.once_in(3) {
+            return;
+        }
+        self.tally.add(N::HandSeeds, 1);
+        for index in 0..self.hands.rng.range(1, 3) as usize {
+            self.open_by_hand(index);
+            let at = self.now + self.hands.rng.below(500) * MS;
+            self.at(at, Event::Hand(index, 0));
+        }
+    }
+
+    fn open_by_hand(&mut self, index: usize) {
+        let node = self.hands.rng.below(self.nodes.len() as u64) as usize;
+        let terms = terms(index, self.plan.set_held_max);
+        let opened = self.retry(node, |world| {
+            let now = world.clock(node);
+            world.nodes[node].engine.open_set(now, terms.clone())
+        });
+        let id = opened.unwrap();
+        self.new_id(node, id);
+        self.touch(node);
+        self.hands.sets.push(Hand {
+            node,
+            id,
+            alive: true,
+            legs: Vec::new(),
+            current: 0,
+            sent: 0,
+            waiting: BTreeMap::new(),
+            delivered: 0,
+            lossy: false,
+        });
+        (0..self.hands.rng.range(2, 3)).for_each(|_| self.add_by_hand(index));
+    }
+
+    /// A leg joins, as if it had been linked elsewhere.
+    fn add_by_hand(&mut self, index: usize) {
+        let (node, set) = (self.hands.sets[index].node, self.hands.sets[index].id);
+        let tag = TAGS + (index as u64 * 1000) * LEGS_MAX + self.hands.sets[index].legs.len() as u64;
+        let config = CircuitConfig {
+            tag,
+            join_point: 9,
+            role: Role::Client,
+            hops: 3,
+            flags: CircuitFlags::VEGAS,
+            held_sends_max: 0,
+            class: PathClass::Exit,
+            sendme_inc: 0,
+        };
+        let opened = self.retry(node, |world| {
+            let now = world.clock(node);
+            world.nodes[node].engine.open_circuit(now, config)
+        });
+        let id = opened.unwrap();
+        self.new_id(node, id);
+        self.touch(node);
+        let adopted = self.retry(node, |world| {
+            let now = world.clock(node);
+            world.nodes[node].engine.adopt_leg(now, set, id, Ux::NoOpinion, 0)
+        });
+        let leg = HandLeg { id, open: true, sent: 0, received: 0, on_its_way: VecDeque::new() };
+        self.hands.sets[index].legs.push(leg);
+        if adopted.is_err() {
+            assert!(!self.lives_by_hand(index), "a leg joins a set that lives: {adopted:?}");
+            let last = self.hands.sets[index].legs.len() - 1;
+            self.close_by_hand(index, last);
+        }
+    }
+
+    fn lives_by_hand(&self, index: usize) -> bool {
+        let hand = &self.hands.sets[index];
+        hand.alive && self.nodes[hand.node].engine.set_stats(hand.id).is_ok()
+    }
+
+    fn open_legs(&self, index: usize) -> Vec<usize> {
+        let legs = &self.hands.sets[index].legs;
+        (0..legs.len()).filter(|&leg| legs[leg].open).collect()
+    }
+
+    /// Something is sent, something comes, and some of what was held is taken; now and then a leg goes or joins.
+    pub fn step_by_hand(&mut self, index: usize, steps: u64) {
+        let legs = self.open_legs(index);
+        if legs.is_empty() || !self.lives_by_hand(index) {
+            return;
+        }
+        let rng = &mut self.hands.rng;
+        let (sender, loud, last) = (rng.pick(&legs), rng.pick(&legs), steps >= 120);
+        let (messages, arrivals) = (rng.below(8), rng.below(12));
+        if !last {
+            self.send_by_hand(index, sender, messages);
+        }
+        for leg in if last { legs } else { vec![loud] } {
+            self.arrive_by_hand(index, leg, if last { usize::MAX } else { arrivals as usize });
+        }
+        self.take_by_hand(index);
+        if last {
+            return;
+        }
+        match self.hands.rng.below(300) {
+            0 => self.close_by_hand(index, loud),
+            1..=6 if self.open_legs(index).len() < LEGS_MAX as usize && self.lives_by_hand(index) => {
+                self.add_by_hand(index)
+            }
+            _ => {}
+        }
+        let at = self.now + self.hands.rng.below(30) * MS;
+        self.at(at, Event::Hand(index, steps + 1));
+    }
+
+    fn send_by_hand(&mut self, index: usize, leg: usize, messages: u64) {
+        let hand = &mut self.hands.sets[index];
+        for _ in 0..messages {
+            let on = &mut hand.legs[leg];
+            if leg != hand.current && hand.sent > on.sent {
+                on.on_its_way.push_back(Way::Switch((hand.sent - on.sent) as u32));
+                on.sent = hand.sent;
+            }
+            hand.current = leg;
+            hand.sent += 1;
+            on.sent += 1;
+            on.on_its_way.push_back(Way::Message(hand.sent));
+        }
+    }
+
+    fn arrive_by_hand(&mut self, index: usize, leg: usize, most: usize) {
+        for _ in 0..most {
+            if !self.lives_by_hand(index) {
+                break;
+            }
+            match self.hands.sets[index].legs[leg].on_its_way.pop_front() {
+                Some(Way::Message(number)) => self.message_by_hand(index, leg, number),
+                Some(Way::Switch(delta)) => {
+                    let cell = Cell::new(0, false, 0, Command::CONFLUX_SWITCH, 0).with_body(&Switch { delta }.encode());
+                    let said = self.receive_by_hand(index, leg, &cell, None);
+                    self.hands.sets[index].legs[leg].received += u64::from(delta);
+                    let taken = matches!(said, Ok(Verdict { kind: VerdictKind::Consumed, .. }));
+                    assert!(taken || !self.lives_by_hand(index), "a SWITCH is taken: {said:?}");
+                }
+                None => break,
+            }
+        }
+    }
+
+    fn message_by_hand(&mut self, index: usize, leg: usize, number: u64) {
+        let node = self.hands.sets[index].node;
+        let cell = message_cell(number);
+        let token = self.hands.rng.below(4) > 0;
+        let token = token.then(|| Token { token: self.next_token(node), cost: TOKEN_COST });
+        let said = self.receive_by_hand(index, leg, &cell, token);
+        let hand = &mut self.hands.sets[index];
+        hand.legs[leg].received += 1;
+        assert_eq!(hand.legs[leg].received, number, "numbers on a leg follow one another");
+        match said {
+            Ok(verdict) => {
+                assert_eq!(verdict.number, number, "both ends count alike");
+                let next = number == hand.delivered + 1;
+                let kind = if next { VerdictKind::Deliver } else { VerdictKind::Held };
+                assert_eq!(verdict.kind, kind, "what is next is delivered, all else held");
+                if next {
+                    hand.delivered = number;
+                } else {
+                    hand.waiting.insert(number, cell);
+                    self.tally.add(N::HandHeld, 1);
+                    self.keep(node, token, &cell);
+                }
+            }
+            Err(error) => {
+                assert!(!self.lives_by_hand(index), "a message of a set that lives is taken: {error:?}");
+                if let Error::Fault(fault) = error {
+                    self.judge_by_hand(fault);
+                }
+            }
+        }
+    }
+
+    fn judge_by_hand(&self, fault: circflow::conflux::Fault) {
+        use circflow::conflux::Fault;
+        let allowed = match fault {
+            Fault::EngineMemory => self.plan.held_max < 256 << 20,
+            Fault::SetMemory => self.plan.set_held_max < 16 << 20,
+            Fault::HeldTooLong => self.hands.sets.iter().any(|hand| hand.lossy),
+            _ => false,
+        };
+        assert!(allowed, "an honest peer gives no reason to close: {fault:?}");
+    }
+
+    fn receive_by_hand(
+        &mut self,
+        index: usize,
+        leg: usize,
+        cell: &Cell,
+        token: Option<Token>,
+    ) -> Result<Verdict, Error> {
+        let (node, id) = (self.hands.sets[index].node, self.hands.sets[index].legs[leg].id);
+        let mut scratch = [0; 509];
+        let body = cell.body(&mut scratch);
+        let message = Message { command: cell.command, hop: 3, stream_id: cell.stream_id, body, token };
+        let said = self.retry(node, |world| {
+            let now = world.clock(node);
+            let engine = &mut world.nodes[node].engine;
+            match engine.receive_next(now, id, message.command, message.hop, message.stream_id) {
+                Step::Done(verdict) => Ok(verdict),
+                Step::OnLeg => engine.receive_on_leg(id, &message),
+                Step::Run | Step::Other => engine.receive_other(now, id, &message, || Ok(&[])),
+            }
+        });
+        trace!(self, "node {node}: set {index} by hand, leg {leg} <- {}", crate::receive::short(&said));
+        self.touch(node);
+        self.note(node, &said);
+        said
+    }
+
+    /// What has had its turn is taken: many tokens at once, or one message, or nothing.
+    fn take_by_hand(&mut self, index: usize) {
+        let (node, id) = (self.hands.sets[index].node, self.hands.sets[index].id);
+        let (how, cap) = (self.hands.rng.below(6), self.hands.rng.below(9) as usize);
+        let mut tokens = Vec::new();
+        match how {
+            0..=3 => {
+                let taken = self.nodes[node].engine.set_next_tokens(id, cap, |token| tokens.push(token));
+                assert!(taken.is_ok() || !self.lives_by_hand(index), "tokens are taken: {taken:?}");
+                assert!(tokens.len() <= cap, "no more than there is room for");
+            }
+            4 => {
+                let mut buffer = [0; 509];
+                if let Ok(Some(instruction)) = self.nodes[node].engine.set_next(id, &mut buffer) {
+                    self.obey_by_hand(node, &instruction, &buffer);
+                }
+            }
+            _ => {}
+        }
+        self.tally.add(N::TokensTaken, tokens.len() as u64);
+        for token in tokens {
+            let cell = self.give_back(node, Token { token, cost: TOKEN_COST });
+            self.deliver_by_hand(index, cell.number, &cell);
+        }
+        self.touch(node);
+        // Not past the streams that circflow runs.
+        let run = self.nodes[node].sets.last().map(|&(id, _)| id);
+        if let Some(run) = run.filter(|&run| self.nodes[node].engine.set_stats(run).is_ok_and(|stats| stats.legs > 0)) {
+            let refused = self.nodes[node].engine.set_next_tokens(run, cap, |token| panic!("{token} is not ours"));
+            assert_eq!(refused, Err(Misuse::IsRun.into()), "a set with streams is not for its host to take from");
+        }
+    }
+
+    fn deliver_by_hand(&mut self, index: usize, number: u64, cell: &Cell) {
+        let hand = &mut self.hands.sets[index];
+        let first = hand.waiting.pop_first().expect("only what waits is delivered");
+        assert_eq!((first.0, hand.delivered + 1), (number, number), "what was held comes in order");
+        assert_eq!((first.1.stream, first.1.len), (cell.stream, cell.len), "as it was");
+        hand.delivered = number;
+    }
+
+    /// An instruction about one of these sets.
+    pub fn obey_by_hand(&mut self, node: usize, instruction: &Instruction, buffer: &[u8; 509]) {
+        let tag = if instruction.set_tag >= TAGS { instruction.set_tag } else { instruction.circuit_tag };
+        let index = ((tag - TAGS) / (1000 * LEGS_MAX)) as usize;
+        assert_eq!(self.hands.sets[index].node, node, "an instruction comes where its set is");
+        match instruction.what {
+            What::Deliver(delivery) => {
+                let cell = self.cell_of(node, &delivery, buffer, |_| message_cell(delivery.number));
+                self.deliver_by_hand(index, delivery.number, &cell);
+            }
+            What::Discard(token) => {
+                self.give_back(node, token);
+            }
+            What::Close(_) => {
+                let legs = &self.hands.sets[index].legs;
+                let leg = legs.iter().position(|leg| leg.id == instruction.circuit).expect("a leg is known");
+                self.close_by_hand(index, leg);
+            }
+            What::Ended(cause) => {
+                assert!(std::mem::take(&mut self.hands.sets[index].alive), "a set ends once");
+                self.tally.cause(format!("set by hand ended: {cause:?}"));
+                if let circflow::conflux::Cause::Fault(fault) = cause {
+                    self.judge_by_hand(fault);
+                }
+            }
+            What::Usable | What::Resume | What::WantLeg | What::Linked(_) => {}
+            other => panic!("nothing is sent: {other:?}"),
+        }
+    }
+
+    fn close_by_hand(&mut self, index: usize, leg: usize) {
+        let hand = &mut self.hands.sets[index];
+        if !std::mem::take(&mut hand.legs[leg].open) {
+            return;
+        }
+        let lost = std::mem::take(&mut hand.legs[leg].on_its_way);
+        hand.lossy |= !lost.is_empty();
+        let (node, id) = (hand.node, hand.legs[leg].id);
+        let now = self.clock(node);
+        let closed = self.nodes[node].engine.circuit_closed(now, id);
+        assert!(closed.is_ok(), "a circuit that was open is closed: {closed:?}");
+        self.touch(node);
+    }
+
+    /// At rest a set that lost nothing has delivered all that was sent.
+    pub fn check_hands(&self) {
+        for (index, hand) in self.hands.sets.iter().enumerate() {
+            if !hand.lossy && self.lives_by_hand(index) {
+                let open = hand.legs.iter().filter(|leg| leg.open);
+                assert_eq!(open.map(|leg| leg.on_its_way.len()).sum::<usize>(), 0, "all of it came");
+                assert_eq!((hand.delivered, hand.waiting.len()), (hand.sent, 0), "all that was sent was delivered");
+                let stats = self.nodes[hand.node].engine.set_stats(hand.id).unwrap();
+                assert_eq!((stats.held, stats.held_bytes), (0, 0), "nothing is held when all is there");
+            }
+        }
+    }
+
+    pub fn end_hand(&mut self, index: usize) {
+        let (node, id) = (self.hands.sets[index].node, self.hands.sets[index].id);
+        if self.lives_by_hand(index) {
+            let now = self.clock(node);
+            let closed = self.nodes[node].engine.close_set(now, id);
+            assert!(closed.is_ok() || !self.lives_by_hand(index), "a set is closed: {closed:?}");
+            self.touch(node);
+        }
+    }
+}
+
+/// All of a world's, and what they draw from: worlds without them stay as they are.
+pub struct Hands {
+    pub rng: Rng,
+    pub sets: Vec<Hand>,
+}
