@@ -4,7 +4,7 @@
 //! modules are public so that tests can reach every floor, and carry no promise of stability.
 //!
 //! ARCHITECTURE.md shows the floors. Imports go down only: `ffi` → `engine` → `hub`, `reactor` → `conflux`,
-//! `padding`, `congestion`, `queue` → `wire` → `base`.
+//! `padding`, `congestion`, `queue` → `message` → `wire` → `base`.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
@@ -15,6 +15,7 @@ pub mod congestion;
 pub mod engine;
 pub mod ffi;
 pub mod hub;
+pub mod message;
 pub mod padding;
 pub mod queue;
 pub mod reactor;

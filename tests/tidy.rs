@@ -5,17 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which floors a floor may name. Neighbours (conflux, padding, congestion, queue) never name each other.
-const FLOORS: [(&str, &[&str]); 10] = [
+const FLOORS: [(&str, &[&str]); 11] = [
     ("base", &[]),
     ("wire", &["base"]),
-    ("conflux", &["wire", "base"]),
-    ("padding", &["wire", "base"]),
-    ("congestion", &["wire", "base"]),
-    ("queue", &["wire", "base"]),
-    ("hub", &["conflux", "congestion", "queue", "wire", "base"]),
-    ("reactor", &["hub", "conflux", "padding", "congestion", "queue", "wire", "base"]),
-    ("engine", &["hub", "reactor", "conflux", "padding", "congestion", "queue", "wire", "base"]),
-    ("ffi", &["engine", "hub", "reactor", "conflux", "padding", "congestion", "queue", "wire", "base"]),
+    ("message", &["wire", "base"]),
+    ("conflux", &["message", "wire", "base"]),
+    ("padding", &["message", "wire", "base"]),
+    ("congestion", &["message", "wire", "base"]),
+    ("queue", &["message", "wire", "base"]),
+    ("hub", &["conflux", "congestion", "queue", "message", "wire", "base"]),
+    ("reactor", &["hub", "conflux", "padding", "congestion", "queue", "message", "wire", "base"]),
+    ("engine", &["hub", "reactor", "conflux", "padding", "congestion", "queue", "message", "wire", "base"]),
+    ("ffi", &["engine", "hub", "reactor", "conflux", "padding", "congestion", "queue", "message", "wire", "base"]),
 ];
 
 /// What a library without clock, randomness, output and surprises does not say.

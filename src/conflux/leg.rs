@@ -2,9 +2,9 @@
 
 use super::choice::{Path, UNMEASURED};
 use super::handshake::LinkState;
-use super::store::Lane;
 use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
+use crate::message::Lane;
 
 /// How a leg stands, from the host's congestion control.
 #[derive(Clone, Copy, Debug)]

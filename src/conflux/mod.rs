@@ -6,22 +6,18 @@
 
 pub mod choice;
 pub mod handshake;
-mod lanes;
 mod leg;
 pub mod manager;
-mod message;
 pub mod set;
-pub mod store;
 pub mod teardown;
 
 pub use choice::{Algorithm, Policy};
 pub use handshake::{LinkState, Role};
-pub use lanes::Lanes;
 pub use leg::Report;
 pub use manager::Manager;
 pub use set::{Arrival, LegIx, LegNumbers, LegStats, Numbers, Plan, Refusal, Set, Stats, Terms};
-pub use store::{Delivery, Lane, Message, Store, Token, TooSmall};
 
+pub use crate::message::{self as store, Delivery, Lane, Lanes, Message, Store, Token, TooSmall};
 pub use crate::wire::fault::{Cause, Fault, Reach};
 
 use crate::base::{Id, Nanos};

@@ -7,11 +7,10 @@ use super::stream_write::{Data, Written};
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::set::{Contradiction, Fate, LegNumbers, LegStats, Numbers, Plan, Refusal, Stats};
-use crate::conflux::{
-    Algorithm, Arrival, Cause, Delivery, Effect, Fault, Lane, LegIx, Message, Report, Role, Set, Store, Terms, TooSmall,
-};
+use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, Terms};
 use crate::congestion::Params;
 use crate::hub::{Books, Standing};
+use crate::message::{Delivery, Lane, Message, Store, TooSmall};
 use crate::wire::conflux::{Link, Switch, Ux};
 use crate::wire::Command;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! at the low mark to resume, and a source that goes on in between overruns the edge.
 
 use crate::base::Nanos;
-use crate::conflux::{Delivery, Lane, Message, Store, TooSmall};
+use crate::message::{Delivery, Lane, Message, Store, TooSmall};
 use crate::queue::{admit, Admit, Room};
 
 /// Where a circuit ends on this side: the channels it runs on.

@@ -3,8 +3,8 @@
 use super::send::{Plan, Refusal};
 use super::{LegIx, Set};
 use crate::base::{limits, Nanos};
-use crate::conflux::store::{cost_of, Lane, Message, Store};
 use crate::conflux::Effect;
+use crate::message::{cost_of, Lane, Message, Store};
 use crate::wire::Command;
 use std::collections::VecDeque;
 

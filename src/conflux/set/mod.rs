@@ -18,12 +18,11 @@ pub use stats::{LegStats, Stats};
 
 use super::choice::{self, Policy};
 use super::handshake::{LinkState, Role};
-use super::lanes::Lanes;
 use super::leg::Leg;
-use super::store::{Lane, Store, NOTHING};
 use super::teardown::{judge, Loss, Reason};
 use super::{Algorithm, Effect};
 use crate::base::{Id, Nanos};
+use crate::message::{Lane, Lanes, Store, NOTHING};
 use crate::wire::conflux::{Nonce, Ux};
 use crate::wire::fault::Cause;
 
@@ -410,7 +409,7 @@ impl Set {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conflux::store::{Message, Token};
+    use crate::message::{Message, Token};
     use crate::wire::conflux::Switch;
     use crate::wire::Command;
 

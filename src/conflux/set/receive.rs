@@ -5,8 +5,8 @@
 
 use super::{LegIx, Set, ORPHANS};
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::store::{cost_of, Delivery, Message, Store, TooSmall, NOTHING};
 use crate::conflux::Effect;
+use crate::message::{cost_of, Delivery, Message, Store, TooSmall, NOTHING};
 use crate::wire::conflux::Switch;
 use crate::wire::fault::Fault;
 

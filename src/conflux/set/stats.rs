@@ -5,7 +5,8 @@ use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::choice::{self, UNMEASURED};
 use crate::conflux::handshake::{LinkState, Role};
-use crate::conflux::{Algorithm, Store};
+use crate::conflux::Algorithm;
+use crate::message::Store;
 
 /// Figures of a set.
 #[derive(Clone, Copy, Debug)]

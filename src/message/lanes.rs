@@ -4,7 +4,7 @@
 //! and a run of messages from one lane is taken without a look at the others. Beside it each node knows the oldest of
 //! its subtree, so that whoever asks how long a set has waited need not look at every lane.
 
-use super::store::{Delivery, Lane, Store, TooSmall, NOTHING};
+use super::{Delivery, Lane, Store, TooSmall, NOTHING};
 use crate::base::Nanos;
 
 /// Lanes, none of them empty. Only the first may have changed since it was put in its place: see [`Lanes::settle`].
@@ -157,7 +157,7 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conflux::store::{Message, Token};
+    use crate::message::{Message, Token};
     use crate::wire::Command;
 
     /// Lanes beside a plain list of all that is in them.

@@ -3,7 +3,7 @@
 //! A [`Lane`] is a list of messages whose numbers only grow. One leg delivers in order, so each leg has a lane, and the
 //! set merges the lanes' heads: no heap, no sorting, no memory for holes.
 
-pub use super::message::{Delivery, Message, Token, TooSmall};
+use super::{Delivery, Message, Token, TooSmall};
 use crate::base::pool::{Pool, Slot};
 use crate::base::{limits, Budget, Id, Nanos};
 use crate::wire::{cell::CELL_BODY_LEN, Command};

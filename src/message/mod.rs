@@ -1,4 +1,10 @@
-//! A message, as it comes and as its turn comes.
+//! A message, as it comes and as its turn comes, and where it waits in between: a [`Store`] of [`Lane`]s.
+
+mod lanes;
+mod store;
+
+pub use lanes::Lanes;
+pub use store::{cost_of, Lane, Store, COPY_COST, NOTHING, TOKEN_COST_MIN};
 
 use crate::base::Id;
 use crate::wire::Command;
