@@ -294,7 +294,7 @@ fn the_fuzzed_host_calls_every_function() {
 fn the_six_sentences_are_the_same_everywhere() {
     let header = six_sentences("src/ffi/preamble.h").expect("src/ffi/preamble.h has six sentences");
     let mut found = String::new();
-    for path in ["README.md", "ARCHITECTURE.md"] {
+    for path in ["docs/guide.md", "ARCHITECTURE.md"] {
         if !root().join(path).exists() {
             continue;
         }
