@@ -31,6 +31,7 @@ fn main() {
         .with_src(root.join("src/ffi/types.rs"))
         .with_src(root.join("src/ffi/insn_types.rs"))
         .with_src(root.join("src/ffi/status.rs"))
+        .with_src(root.join("src/ffi/names.rs"))
         .with_src(root.join("src/ffi/engine.rs"))
         .with_src(root.join("src/ffi/hub.rs"))
         .with_src(root.join("src/ffi/circuit.rs"))

@@ -9,6 +9,7 @@ C_TESTS      += twin
 C_TESTS      += handles wrong
 C_TESTS      += age pinning
 C_TESTS      += detail
+C_TESTS      += names
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 # Hosts in C++.

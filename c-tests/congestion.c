@@ -303,7 +303,7 @@ static void what_acknowledges_nothing_closes(void **state)
             OK(host_feed(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_tag(INC), 20)));
         int got = host_feed(&world, CLIENT, LEG(0), message);
         if (got != CIRCFLOW_ERR_BAD_SENDME)
-            fail_msg("lie %d: answered %d (%s)", lie, got, circflow_strerror(got));
+            fail_msg("lie %d: answered %d (%s)", lie, got, circflow_status_name(got));
         closes(LEG(0), CIRCFLOW_ERR_BAD_SENDME);
         IS(CIRCFLOW_ERR_GONE, host_feed(&world, CLIENT, LEG(0), message));
         host_stop(&world);

@@ -177,7 +177,7 @@ static void closes(int in_set, int cause, uint8_t command, uint16_t stream_id, c
     uint64_t faults = host_stats(CLIENT).peer_faults;
     int status = hears(command, stream_id, body, len, &kind);
     if (status != cause)
-        fail_msg("command %u, %s: %d (%s)", command, in_set ? "in a set" : "alone", status, circflow_strerror(status));
+        fail_msg("command %u, %s: %d (%s)", command, in_set ? "in a set" : "alone", status, circflow_status_name(status));
     const circflow_insn *close = host_close_of(host_drain(CLIENT), LEG(0));
     assert_non_null(close);
     assert_int_equal(close->detail.close.cause, cause);

@@ -833,13 +833,13 @@ static void every_status_is_provoked(void **state)
         prepare();
         int got = rows[i].provoke();
         if (got != status)
-            fail_msg("wanted %d (%s), got %d (%s)", status, circflow_strerror(status), got, circflow_strerror(got));
+            fail_msg("wanted %d (%s), got %d (%s)", status, circflow_status_name(status), got, circflow_status_name(got));
         assert_int_equal(circflow_status_class(status), class);
         assert_int_equal(circflow_close_reason(status), want_reason(status));
         if (class == CIRCFLOW_CLASS_MISUSE || class == CIRCFLOW_CLASS_BLOCKED)
             look(1);
         if (rows[i].closes == CLOSES && !has_close(CLIENT, status) && !has_close(EXIT, status))
-            fail_msg("no close for %d (%s)", status, circflow_strerror(status));
+            fail_msg("no close for %d (%s)", status, circflow_status_name(status));
         host_stop(&world);
     }
 }

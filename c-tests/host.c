@@ -12,8 +12,8 @@ enum { NEVER_LENT, LENT, BACK };
 void host_is(int want, int got, const char *text, const char *file, int line)
 {
     if (want != got) {
-        print_error("%s\n    answered %d (%s)\n    wanted   %d (%s)\n", text, got, circflow_strerror(got), want,
-                    circflow_strerror(want));
+        print_error("%s\n    answered %d %s\n    wanted   %d %s\n", text, got, circflow_status_name(got), want,
+                    circflow_status_name(want));
         _fail(file, line);
     }
 }
@@ -86,7 +86,7 @@ const circflow_insn *host_first(const host_events *events, uint32_t kind)
     for (size_t i = 0; i < events->count; i++)
         if (events->at[i].insn.kind == kind)
             return &events->at[i].insn;
-    fail_msg("no instruction of kind %u among %zu", (unsigned)kind, events->count);
+    fail_msg("no %s among %zu instructions", circflow_insn_kind_name(kind), events->count);
     return NULL;
 }
 

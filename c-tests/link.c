@@ -672,7 +672,7 @@ static void a_circuit_that_has_carried_a_stream_is_no_leg(void **state)
                 }
                 if (got != want)
                     fail_msg("command %u of stream %u, way %d, at %s: %d (%s)", rows[row].command, rows[row].stream_id,
-                             (int)way, at_exit ? "an exit" : "a client", got, circflow_strerror(got));
+                             (int)way, at_exit ? "an exit" : "a client", got, circflow_status_name(got));
                 host_drain(engine);
             }
 }

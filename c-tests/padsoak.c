@@ -78,7 +78,7 @@ static void drain_client(void)
             stopped = 0;
             break;
         default:
-            fail_msg("an instruction of kind %u, cause %d", (unsigned)insn->kind, (int)insn->detail.close.cause);
+            fail_msg("%s, cause %s", circflow_insn_kind_name(insn->kind), circflow_status_name(insn->detail.close.cause));
         }
     }
 }

@@ -112,7 +112,7 @@ static void every_command_at_every_part(void **state)
             if (taken ? got == CIRCFLOW_ERR_UNEXPECTED_COMMAND || got == CIRCFLOW_ERR_BAD_STREAM_ID
                       : got != CIRCFLOW_ERR_UNEXPECTED_COMMAND)
                 fail_msg("command %u (%s) at a %s: %d (%s)", command, known ? TABLE[row].name : "unknown",
-                         PARTS[part].name, got, circflow_strerror(got));
+                         PARTS[part].name, got, circflow_status_name(got));
             if (!taken) {
                 closed(circuit, CIRCFLOW_ERR_UNEXPECTED_COMMAND);
                 refused++;
@@ -139,7 +139,7 @@ static void a_stream_id_is_there_when_it_must_be_and_only_then(void **state)
             message.stream_id = TABLE[row].stream == 'y' ? 0 : 7;
             int got = host_feed(&world, world.client, circuit, message);
             if (got != CIRCFLOW_ERR_BAD_STREAM_ID)
-                fail_msg("%s at a %s: %d (%s)", TABLE[row].name, PARTS[part].name, got, circflow_strerror(got));
+                fail_msg("%s at a %s: %d (%s)", TABLE[row].name, PARTS[part].name, got, circflow_status_name(got));
             closed(circuit, CIRCFLOW_ERR_BAD_STREAM_ID);
             OK(circflow_circuit_closed(world.client, world.now, circuit));
             host_drain(world.client);

@@ -725,7 +725,7 @@ static void xoff_and_xon_are_paid_for(void **state)
             status = rows[row].second == 'f' ? xoff(1) : xon(0, 1);
         }
         if (status != rows[row].status)
-            fail_msg("row %zu: %d (%s)", row, status, circflow_strerror(status));
+            fail_msg("row %zu: %d (%s)", row, status, circflow_status_name(status));
         if (status != CIRCFLOW_OK)
             assert_true(closed_for(CLIENT, status));
         host_stop(&world);

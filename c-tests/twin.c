@@ -182,8 +182,8 @@ static void every_command_in_every_state_gets_the_same_answer(void **unused)
                         print_error("command %u of stream %u, at %s that is %s: %d (%s), verdict %d, where the host runs "
                                     "it; %d (%s), verdict %d, where circflow does\n",
                                     command, stream_id, at_exit ? "an exit" : "a client", STATE_NAMES[state], host.status,
-                                    circflow_strerror(host.status), host.verdict, run.status,
-                                    circflow_strerror(run.status), run.verdict);
+                                    circflow_status_name(host.status), host.verdict, run.status,
+                                    circflow_status_name(run.status), run.verdict);
                         wrong++;
                     } else if (*why == 0)
                         same++;

@@ -42,7 +42,7 @@ static uint64_t now_ns = 1000000000; /* The library owns no clock: this is ours.
 #define CHECK(call) check(call, #call)
 static void check(int32_t status, const char *what) {
     if (status == CIRCFLOW_OK) return;
-    fprintf(stderr, "%s: %s\n", what, circflow_strerror(status));
+    fprintf(stderr, "%s: %s: %s\n", what, circflow_status_name(status), circflow_strerror(status));
     exit(1);
 }
 

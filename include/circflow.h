@@ -1612,6 +1612,18 @@ enum circflow_class circflow_status_class(int32_t status);
 // cause to close anything.
 int32_t circflow_close_reason(int32_t status);
 
+// The name of a status as in this header, "CIRCFLOW_ERR_NULL" and so on, for people who debug; for users there is
+// circflow_strerror(). Static; never NULL. "not a status" for a number that is none.
+const char *circflow_status_name(int32_t status);
+
+// The name of a kind of instruction (circflow_insn.kind), "CIRCFLOW_INSN_SEND" and so on. Static; never NULL. "not a
+// kind of instruction" for a number that is none.
+const char *circflow_insn_kind_name(uint32_t kind);
+
+// The name of a kind of verdict (circflow_verdict.kind), "CIRCFLOW_VERDICT_DELIVER" and so on. Static; never NULL.
+// "not a kind of verdict" for a number that is none.
+const char *circflow_verdict_kind_name(uint32_t kind);
+
 // Fills a config with the defaults. Pass sizeof(circflow_engine_config).
 //
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.

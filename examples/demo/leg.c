@@ -106,8 +106,8 @@ static void leg_refused(struct leg *leg, enum circflow_status status) {
         break;                 /* The close waits in the queue, with the reason in it. */
     case CIRCFLOW_CLASS_BLOCKED:
         if (status == CIRCFLOW_ERR_GONE) break; /* On its way out: the message is of no use any more. */
-        node_fail("leg %c: %s", leg_name(leg), circflow_strerror((int32_t)status));
-    default: node_fail("leg %c: %s", leg_name(leg), circflow_strerror((int32_t)status));
+        node_fail("leg %c: %s", leg_name(leg), circflow_status_name((int32_t)status));
+    default: node_fail("leg %c: %s", leg_name(leg), circflow_status_name((int32_t)status));
     }
 }
 

@@ -13,7 +13,8 @@
 enum { DRAIN_BUDGET = 1024 };
 
 void must(enum circflow_status status, const char *what) {
-    if (status != CIRCFLOW_OK) node_fail("%s: %s", what, circflow_strerror((int32_t)status));
+    if (status == CIRCFLOW_OK) return;
+    node_fail("%s: %s: %s", what, circflow_status_name((int32_t)status), circflow_strerror((int32_t)status));
 }
 
 void must_unless_gone(enum circflow_status status, const char *what) {

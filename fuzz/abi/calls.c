@@ -6,6 +6,7 @@ static int status_ok(int status)
     MUST(class != CIRCFLOW_CLASS_UNKNOWN);
     MUST(class != CIRCFLOW_CLASS_FATAL);
     MUST(circflow_strerror(status) != NULL && circflow_strerror(status)[0] != 0);
+    MUST(circflow_status_name(status) != NULL && strncmp(circflow_status_name(status), "CIRCFLOW_", 9) == 0);
     (void)circflow_close_reason(status);
     return status == CIRCFLOW_OK;
 }
@@ -132,6 +133,7 @@ static circflow_message some_message(uint8_t **body)
 
 static int is_held(const circflow_verdict *verdict, const circflow_message *message)
 {
+    MUST(strncmp(circflow_verdict_kind_name(verdict->kind), "CIRCFLOW_VERDICT_", 17) == 0);
     h.verdicts[verdict->kind % 8]++;
     if (verdict->kind == CIRCFLOW_VERDICT_HELD && message->form == CIRCFLOW_FORM_TOKEN)
         token_lend(message->token);

@@ -159,6 +159,7 @@ void obey(int at, const circflow_insn *insn, const uint8_t *body)
     int slot = (int)(insn->circuit_tag % SLOTS);
     cell out;
     memset(&out, 0, sizeof out);
+    MUST(strncmp(circflow_insn_kind_name(insn->kind), "CIRCFLOW_INSN_", 14) == 0);
     h.insns[insn->kind % 32]++;
     switch (insn->kind) {
     case CIRCFLOW_INSN_SEND:
