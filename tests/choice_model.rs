@@ -8,7 +8,7 @@ use circflow::conflux::{Algorithm, Effect, LegNumbers, Numbers, Refusal, Report,
 use circflow::engine::{Blocked, Engine, Error, Misuse};
 use circflow::wire::conflux::Ux;
 use circflow::wire::Command;
-use common::{decide, linked_set, peek, report, send, send_short, terms, Exhaust, Verdict, HOPS};
+use common::{decide, linked_set, peek, report, send, send_short, terms, Exhaust, Verdict, HOPS, ROUTE};
 use proptest::prelude::*;
 
 const DATA: Command = Command::DATA;
@@ -138,7 +138,7 @@ proptest! {
     ) {
         let (mut set, mut effects) = (Set::new(Role::Client, terms(None)), Vec::new());
         for leg in 0..legs {
-            set.adopt(Id(leg as u64 + 1), HOPS, ux, leg as u64 + 1, &mut effects);
+            set.adopt(Id(leg as u64 + 1), ROUTE, ux, leg as u64 + 1, &mut effects);
         }
         let mut cwnds = vec![0; legs];
         let (mut current, mut on_it) = (None, 0);
@@ -352,7 +352,7 @@ fn a_plan_and_a_peek_change_nothing() {
     while exhaust.round() {
         let (mut set, mut effects) = (Set::new(Role::Client, terms(None)), Vec::<Effect>::new());
         for leg in 0..2 {
-            let ix = set.adopt(Id(leg + 1), HOPS, *exhaust.pick(&[Ux::NoOpinion, Ux::LowMemLatency]), 0, &mut effects);
+            let ix = set.adopt(Id(leg + 1), ROUTE, *exhaust.pick(&[Ux::NoOpinion, Ux::LowMemLatency]), 0, &mut effects);
             set.report(ix, &report(*exhaust.pick(&[0, 4]), 0, *exhaust.pick(&[2, 8])), &mut effects);
         }
         for _ in 0..exhaust.below(3) {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use circflow::base::Id;
+use circflow::base::{Hops, Id};
 use circflow::conflux::{Algorithm, LegNumbers, LinkState, Message, Numbers, Report, Role, Terms, Token};
 use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Step, StreamConfig, VerdictKind, What};
@@ -75,22 +75,15 @@ impl Host {
         match kind % 56 {
             0 | 1 => {
                 let role = if a % 2 == 0 { Role::Client } else { Role::Exit };
-                let hops = if a % 16 == 15 { b } else { 3 * u8::from(role == Role::Client) };
+                let length = if a % 16 == 15 { b } else { 3 * u8::from(role == Role::Client) };
                 let flags = CircuitFlags(match b % 4 {
                     0 => u32::from(b / 4),
                     1 => pick(&[65, 65, 69, 73, 193], b / 4),
                     _ => 1,
                 });
-                let join_point = u64::from(c % 16 == 0);
-                let config = CircuitConfig {
-                    tag: d,
-                    join_point,
-                    role,
-                    hops,
-                    flags,
-                    held_sends_max: 4,
-                    ..common::circuit(role, d)
-                };
+                // What is too long the door refuses.
+                let Some(hops) = Hops::new(length, u64::from(c % 16 == 0)) else { return };
+                let config = CircuitConfig { role, hops, flags, held_sends_max: 4, ..common::circuit(role, d) };
                 self.circuits.extend(self.engine.open_circuit(now, config));
             }
             2 => self.sets.extend(self.engine.open_set(now, any_terms(b, c, d))),

@@ -9,7 +9,7 @@ use circflow::conflux::{Fault, Role, Set, Store, Token};
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::Command;
 use common::receiver::{Content, OnEngine, OnSet, Pair, Subject};
-use common::{drain, message, terms, Exhaust, Rng, HOPS};
+use common::{drain, message, terms, Exhaust, Rng, ROUTE};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -367,7 +367,7 @@ fn a_cap_holds_to_the_byte() {
         let mut set = Set::new(Role::Client, capped);
         let mut store = Store::new(300 - over_engine);
         let mut effects = Vec::new();
-        let ix = set.adopt(Id(1), HOPS, Ux::NoOpinion, 0, &mut effects);
+        let ix = set.adopt(Id(1), ROUTE, Ux::NoOpinion, 0, &mut effects);
         set.handle_switch(ix, 1, Switch { delta: 9 }).unwrap();
         let outcome = (0..3).find_map(|token| {
             let message = message(Command::DATA, &[], Some(Token { token, cost: 100 }));
@@ -386,7 +386,7 @@ fn bounds_of_a_switch() {
         bounded.switch_ahead_max = ahead_max;
         let mut set = Set::new(Role::Client, bounded);
         let (mut store, mut effects) = (Store::new(u64::MAX), Vec::new());
-        let ix = set.adopt(Id(1), HOPS, Ux::NoOpinion, 0, &mut effects);
+        let ix = set.adopt(Id(1), ROUTE, Ux::NoOpinion, 0, &mut effects);
         deltas.iter().try_for_each(|&delta| {
             set.handle_switch(ix, 1, Switch { delta })?;
             set.arrive(ix, 1, &message(Command::DATA, &[], None), &mut store).map(|_| ())

@@ -7,7 +7,7 @@ use crate::plan::MS;
 use crate::rng::Rng;
 use crate::tally::N;
 use crate::world::{trace, Event, World};
-use circflow::base::Id;
+use circflow::base::{Hops, Id};
 use circflow::conflux::{Message, Role, Terms, Token};
 use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Step, Verdict, VerdictKind, What};
@@ -122,9 +122,8 @@ impl World {
         let tag = TAGS + (index as u64 * 1000) * LEGS_MAX + self.hands.sets[index].legs.len() as u64;
         let config = CircuitConfig {
             tag,
-            join_point: 9,
             role: Role::Client,
-            hops: 3,
+            hops: Hops::new(3, 9).unwrap(),
             flags: CircuitFlags::VEGAS,
             held_sends_max: 0,
             class: PathClass::Exit,

@@ -5,7 +5,7 @@ use crate::model::*;
 use crate::plan::{Kind, MS};
 use crate::tally::N;
 use crate::world::{trace, Event, World, SIDES};
-use circflow::base::Id;
+use circflow::base::{Hops, Id};
 use circflow::conflux::{Cause, Fault, Role, Terms};
 use circflow::congestion::PathClass;
 use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Error, Misuse};
@@ -95,11 +95,11 @@ impl World {
         if (1..LAST).contains(&pos) {
             flags |= CircuitFlags::EXTENDED.0;
         }
+        let length = if pos == 0 { LAST as u8 } else { 0 };
         let config = CircuitConfig {
             tag: (circ * 4 + pos) as u64,
-            join_point: self.nodes[self.circs[circ].path[LAST]].desk as u64,
             role: if pos == 0 { Role::Client } else { Role::Exit },
-            hops: if pos == 0 { LAST as u8 } else { 0 },
+            hops: Hops::new(length, self.nodes[self.circs[circ].path[LAST]].desk as u64).unwrap(),
             flags: CircuitFlags(flags),
             held_sends_max: self.plan.held_sends_max,
             class: PathClass::Exit,

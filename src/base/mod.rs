@@ -1,4 +1,4 @@
-//! What every other floor stands on: time, ids, pools, timers, budgets, who holds what, limits.
+//! What every other floor stands on: time, ids, hops, pools, timers, budgets, who holds what, limits.
 //!
 //! Nothing here knows what a circuit is, and nothing here calls on another floor.
 
@@ -6,6 +6,7 @@ pub mod arena;
 pub mod budget;
 pub mod consensus;
 pub mod holders;
+pub mod hops;
 pub mod limits;
 pub mod pool;
 pub mod purse;
@@ -16,6 +17,7 @@ pub mod timer;
 pub use arena::{Arena, Id, IdError};
 pub use budget::{Budget, Over};
 pub use holders::Holders;
+pub use hops::Hops;
 pub use pool::Pool;
 pub use time::{Clock, Nanos};
 pub use timer::Timers;

@@ -161,7 +161,7 @@ impl Engine {
     /// Shows the home how a circuit stands.
     pub(super) fn publish(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
-        let (runs, hop) = (circuit.runs_streams(), circuit.config.hops);
+        let (runs, hop) = (circuit.runs_streams(), circuit.config.hops.last());
         let Some(away) = &mut circuit.away else { return };
         let report = match circuit.reactor.as_mut().filter(|_| runs) {
             Some(reactor) => reactor.report(hop),
@@ -277,7 +277,7 @@ impl Engine {
             return false;
         }
         let Some(circuit) = self.circuits.get_mut(id) else { return false };
-        let (hop, now) = (circuit.config.hops, self.clock.latest());
+        let (hop, now) = (circuit.config.hops.last(), self.clock.latest());
         let message = &message.message(hop, &BLANK);
         let mut lane = Lane::EMPTY;
         if !self.store.push_at(&mut lane, 1, message, now) {

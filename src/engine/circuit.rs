@@ -3,7 +3,7 @@
 use super::elsewhere::Away;
 use super::{CircuitConfig, CircuitFlags};
 use crate::base::time::NEVER;
-use crate::base::{Id, Nanos};
+use crate::base::{Hops, Id, Nanos};
 use crate::conflux::{Lane, LegIx, Role, Store};
 use crate::congestion::PathClass;
 use crate::hub::{Books, Standing};
@@ -33,12 +33,6 @@ pub(super) struct Circuit {
 pub(super) const NO_HOP: u16 = u16::MAX;
 
 impl Circuit {
-    /// A client's hops begin with 1; a relay, which has no hops, knows the client only, as 0.
-    #[inline]
-    pub fn has_hop(&self, hop: u8) -> bool {
-        hop.wrapping_sub(1) < self.config.hops || (hop == 0 && self.config.hops == 0)
-    }
-
     /// A relay's circuit that goes on to another.
     pub fn is_extended(&self) -> bool {
         self.config.role == Role::Exit && self.config.flags.has(CircuitFlags::EXTENDED)
@@ -47,7 +41,7 @@ impl Circuit {
     /// Settles whether messages of a leg may take the short way.
     pub fn find_plain_hop(&mut self) {
         let is_plain = self.reactor.is_none() && self.padding.is_none() && !self.is_extended();
-        self.plain_hop = if is_plain { self.config.hops.into() } else { NO_HOP };
+        self.plain_hop = if is_plain { self.config.hops.last().into() } else { NO_HOP };
     }
 
     /// What it holds: at its edges, behind a block, and on the way to the home of its set.
@@ -95,9 +89,8 @@ impl Default for Circuit {
         let flags = CircuitFlags::default();
         let config = CircuitConfig {
             tag: 0,
-            join_point: 0,
             role: Role::Exit,
-            hops: 0,
+            hops: Hops::NONE,
             flags,
             held_sends_max: 0,
             class: PathClass::Exit,

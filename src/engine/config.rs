@@ -1,7 +1,7 @@
 //! What engines and circuits are made with, and figures.
 
 use crate::base::purse::Spent;
-use crate::base::Nanos;
+use crate::base::{Hops, Nanos};
 use crate::conflux::Role;
 use crate::congestion::PathClass;
 use crate::padding::Pace;
@@ -41,12 +41,10 @@ pub struct Config {
 pub struct CircuitConfig {
     /// The host's.
     pub tag: u64,
-    /// Same number, same relay.
-    pub join_point: u64,
     /// Which end this is.
     pub role: Role,
-    /// Hops of a client's circuit, 0 at an exit.
-    pub hops: u8,
+    /// How long it is, and where it ends.
+    pub hops: Hops,
     /// What is so now.
     pub flags: CircuitFlags,
     /// Cap on messages held for sending while padding blocks.

@@ -74,7 +74,7 @@ impl Engine {
                 state.hold_back(ix, padding.is_blocked(), !padding.asks(), &mut self.effects);
             }
             let runs = circuit.runs_streams();
-            let hop = circuit.config.hops;
+            let hop = circuit.config.hops.last();
             let reactor = circuit.reactor.as_mut().filter(|_| runs);
             state.seated(reactor.as_ref().map(|reactor| reactor.params()));
             if let Some(reactor) = reactor {

@@ -122,7 +122,7 @@ impl Engine {
             Err(Misuse::Role.into())
         } else if !config.flags.has(CircuitFlags::VEGAS) {
             Err(Misuse::NoVegas.into())
-        } else if (config.role, config.hops, config.join_point) != (like.role, like.hops, like.join_point)
+        } else if (config.role, config.hops) != (like.role, like.hops)
             || config.flags.has(CircuitFlags::REACTOR) != like.flags.has(CircuitFlags::REACTOR)
         {
             Err(Misuse::LegMismatch.into())

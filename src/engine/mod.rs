@@ -239,11 +239,7 @@ impl Engine {
 
     /// Opens a circuit.
     pub fn open_circuit(&mut self, now: Nanos, config: CircuitConfig) -> Result<Id, Error> {
-        let hops_fit = match config.role {
-            Role::Client => (1..=limits::HOPS_MAX).contains(&config.hops),
-            Role::Exit => config.hops == 0,
-        };
-        if !hops_fit {
+        if config.hops.are_counted() != (config.role == Role::Client) {
             return Err(self.invalid("hops do not fit the role"));
         }
         let runs = config.flags.has(CircuitFlags::REACTOR);
@@ -378,7 +374,7 @@ impl Engine {
             return Err(Blocked::Gone.into());
         }
         // One comparison, as this runs for every cell: a client's hop 0 passes no padder, and is no harm.
-        if hop > circuit.config.hops {
+        if !circuit.config.hops.reach(hop) {
             return Err(self.invalid("the circuit has no such hop to send to"));
         }
         let is_plain = circuit.plain_hop != NO_HOP;
@@ -386,7 +382,7 @@ impl Engine {
             // Not past the streams that we know.
             return Err(Misuse::IsRun.into());
         }
-        if let (Place::Leg { set, ix }, true) = (circuit.place, hop == circuit.config.hops) {
+        if let (Place::Leg { set, ix }, true) = (circuit.place, circuit.config.hops.ends_at(hop)) {
             let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
             if command.is_multiplexed() {
                 state.commit_message(ix, command, now, &mut self.effects)?;
@@ -396,7 +392,7 @@ impl Engine {
             if !self.effects.is_empty() {
                 self.apply_effects(set);
             }
-        } else if circuit.place == Place::Away && hop == circuit.config.hops && is_sequenced(command) {
+        } else if circuit.place == Place::Away && circuit.config.hops.ends_at(hop) && is_sequenced(command) {
             return Err(Misuse::NotDecided.into());
         } else if command.traits() & STREAM_NEEDED != 0 {
             self.mark_streams(id);

@@ -130,13 +130,13 @@ impl Engine {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         match circuit.place {
             Place::Closing => return Err(Blocked::Gone.into()),
-            Place::Leg { .. } | Place::Away if command == Command::BEGIN_DIR && hop == circuit.config.hops => {
+            Place::Leg { .. } | Place::Away if command == Command::BEGIN_DIR && circuit.config.hops.ends_at(hop) => {
                 return Err(Misuse::NotMultiplexed.into());
             }
-            Place::Leg { .. } | Place::Away if command.is_multiplexed() && hop == circuit.config.hops => {
+            Place::Leg { .. } | Place::Away if command.is_multiplexed() && circuit.config.hops.ends_at(hop) => {
                 return Err(Misuse::InSet.into());
             }
-            _ if !circuit.has_hop(hop) => return Err(self.invalid("the circuit has no such hop to send to")),
+            _ if !circuit.config.hops.has(hop) => return Err(self.invalid("the circuit has no such hop to send to")),
             _ => {}
         }
         match circuit.padding.as_mut().map_or(Admission::Go, |padding| padding.admit(command)) {
@@ -349,7 +349,7 @@ impl Engine {
     /// Turns what follows from a step of a circuit's padding into instructions.
     fn apply_padding(&mut self, id: Id, now: Nanos) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
-        let (place, hop) = (circuit.place, circuit.config.hops);
+        let (place, hop) = (circuit.place, circuit.config.hops.last());
         let Some(padding) = &mut circuit.padding else { return };
         self.alarms.arm_padding(id, padding.next());
         let (blocked, holds, over, at) = (padding.is_blocked(), !padding.asks(), padding.ended(), padding.latest());
@@ -498,7 +498,7 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
-        if !circuit.has_hop(hop) {
+        if !circuit.config.hops.has(hop) {
             return Err(self.invalid("the circuit has no such hop to pad with"));
         }
         Ok(())

@@ -182,7 +182,7 @@ impl Engine {
                     self.queue.drop_first();
                     match self.about(circuit).filter(|_| is_there) {
                         Some(about) => {
-                            let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops);
+                            let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops.last());
                             self.note_sent(circuit, hop, self.clock.latest());
                             let (command, body_len) = (Command::CONFLUX_LINKED, Link::LEN as u16);
                             return Ok(Some(Instruction { what: What::Send { command, hop, body_len }, ..about }));
@@ -252,7 +252,7 @@ impl Engine {
                     }
                     self.apply_effects(set);
                 }
-                let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops);
+                let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops.last());
                 self.note_sent(circuit, hop, now);
             }
             Queued::ResumeCircuit { circuit } => {
@@ -318,7 +318,7 @@ impl Engine {
                     return Ok(None);
                 };
                 let (command, body_len) = compose_control(control, state.map(|state| state.terms()), buffer)?;
-                let what = What::Send { command, hop: open.config.hops, body_len };
+                let what = What::Send { command, hop: open.config.hops.last(), body_len };
                 let (set, set_tag) = state.map_or((Id::NONE, 0), |state| (set, state.terms().tag));
                 Some(Instruction::about(circuit, open.config.tag, set, set_tag, what))
             }

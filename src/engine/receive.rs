@@ -130,7 +130,7 @@ impl Engine {
             return Err(Blocked::Gone.into());
         }
         let is_leg = circuit.place.leg().is_some() || circuit.place == Place::Away;
-        if is_leg && circuit.is_extended() && message.hop == circuit.config.hops && message.command.is_of_sets() {
+        if is_leg && circuit.is_extended() && circuit.config.hops.ends_at(message.hop) && message.command.is_of_sets() {
             return Err(self.fault(id, Fault::UnexpectedCommand));
         }
         if circuit.padding.is_some() || message.command.is_about_padding() {
@@ -148,7 +148,7 @@ impl Engine {
         let traits = message.command.traits();
         let multiplexed = traits & MULTIPLEXED != 0;
         let is_away = circuit.place == Place::Away;
-        let at_join_point = message.hop == circuit.config.hops;
+        let at_join_point = circuit.config.hops.ends_at(message.hop);
         let handshake = Command::CONFLUX_LINK <= message.command && message.command <= Command::CONFLUX_SWITCH;
         if handshake && !at_join_point {
             return Err(self.fault(id, Fault::WrongHop));
@@ -194,7 +194,7 @@ impl Engine {
         };
         let counts = message.command.is_multiplexed() && message.stream_id != 0;
         let is_switch = message.command == Command::CONFLUX_SWITCH && message.stream_id == 0;
-        if message.hop != config.hops || !(counts || is_switch) {
+        if !config.hops.ends_at(message.hop) || !(counts || is_switch) {
             return Ok(None);
         }
         let next = if counts { self.sets.get_mut(*set).and_then(|state| state.arrive_next(*ix, now)) } else { None };

@@ -67,7 +67,7 @@ impl Circuit {
         Position {
             part: part(self.config.role == Role::Client, flags.has(CircuitFlags::SERVICE), extended),
             is_leg: self.place.leg().is_some() || self.place == Place::Away,
-            at_join_point: hop == self.config.hops,
+            at_join_point: self.config.hops.ends_at(hop),
             leaky_pipe: flags.has(CircuitFlags::LEAKY_PIPE),
             runs_streams: self.runs_streams(),
         }
@@ -215,7 +215,7 @@ impl Engine {
     /// The window or the edge of a circuit has changed: its set, or its host, may want to know.
     pub(super) fn room_changed(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
-        let (place, hop, runs) = (circuit.place, circuit.config.hops, circuit.runs_streams());
+        let (place, hop, runs) = (circuit.place, circuit.config.hops.last(), circuit.runs_streams());
         let Some(reactor) = circuit.reactor.as_mut().filter(|_| runs) else { return };
         match place {
             Place::Leg { set, ix } => {
@@ -268,7 +268,7 @@ impl Engine {
     /// Figures of a circuit that we run.
     pub fn circuit_stats(&mut self, id: Id) -> Result<CircuitStats, Error> {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
-        let hop = circuit.config.hops;
+        let hop = circuit.config.hops.last();
         let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
         let mut stats = CircuitStats {
             streams: reactor.streams.as_ref().map_or(0, |streams| streams.len() as u32),
@@ -292,7 +292,7 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
-        if !circuit.has_hop(message.hop) {
+        if !circuit.config.hops.has(message.hop) {
             return Err(self.invalid("the circuit has no such hop to receive from"));
         }
         let (position, host_tag, place) = (circuit.position(message.hop), circuit.config.tag, circuit.place);

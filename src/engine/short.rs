@@ -28,7 +28,7 @@ impl Engine {
                 config.flags.add(CircuitFlags::STREAMS);
                 (Owner::Circuit(id), 0, written)
             }
-            Place::Leg { set, ix } if data.hop == config.hops && data.stream_id != 0 => {
+            Place::Leg { set, ix } if config.hops.ends_at(data.hop) && data.stream_id != 0 => {
                 let (Some(state), Some(acks)) = (self.sets.get_mut(set), reactor.ends.counting(data.hop)) else {
                     return Step::Other;
                 };

@@ -61,11 +61,11 @@ impl Engine {
                 let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
                 match circuit.place {
                     Place::Closing => return Err(Blocked::Gone.into()),
-                    Place::Leg { .. } | Place::Away if config.hop == circuit.config.hops => {
+                    Place::Leg { .. } | Place::Away if circuit.config.hops.ends_at(config.hop) => {
                         return Err(Misuse::InSet.into());
                     }
                     _ if !circuit.runs_streams() => return Err(Misuse::NotRun.into()),
-                    _ if !circuit.has_hop(config.hop) => {
+                    _ if !circuit.config.hops.has(config.hop) => {
                         return Err(self.invalid("the circuit has no such hop to open a stream to"));
                     }
                     _ => circuit.config.flags.add(CircuitFlags::STREAMS),

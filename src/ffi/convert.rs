@@ -4,7 +4,7 @@ use super::padding_types::*;
 use super::run_types::*;
 use super::types::*;
 use crate::base::purse::Allowance;
-use crate::base::{limits, Id};
+use crate::base::{limits, Hops, Id};
 use crate::conflux::set::{LegNumbers, Numbers};
 use crate::conflux::{set, Algorithm, LegStats, LinkState, Message, Report, Role, Terms, Token};
 use crate::congestion::PathClass;
@@ -163,12 +163,13 @@ pub(super) fn circuit_config(config: &circflow_circuit_config) -> Result<Circuit
     }
     let class = path_class(config.path_class)?;
     let flags = circuit_flags(config.flags)?;
-    let (tag, join_point, hops) = (config.tag, config.join_point, config.hops);
+    let tag = config.tag;
+    let hops = Hops::new(config.hops, config.join_point).ok_or("hops do not fit the role")?;
     let (held_sends_max, sendme_inc) = (config.held_sends_max, config.sendme_inc);
     if role == Role::Exit && flags.has(CircuitFlags::SERVICE) {
         return Err("a service is a client's");
     }
-    Ok(CircuitConfig { tag, join_point, role, hops, flags, held_sends_max, class, sendme_inc })
+    Ok(CircuitConfig { tag, role, hops, flags, held_sends_max, class, sendme_inc })
 }
 
 pub(super) fn path_class(class: u8) -> Result<PathClass, Why> {

@@ -5,7 +5,7 @@ use super::commands::Part;
 use super::stream::{Stream, StreamUse, Streams};
 use super::stream_write::{Data, Written};
 use crate::base::time::NEVER;
-use crate::base::{limits, Arena, Id, Nanos};
+use crate::base::{limits, Arena, Hops, Id, Nanos};
 use crate::conflux::set::{Contradiction, Fate, LegNumbers, LegStats, Numbers, Plan, Refusal, Stats};
 use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, Terms};
 use crate::congestion::Params;
@@ -305,10 +305,10 @@ the_set_answers! {
     fn import(
         change, numbers: &Numbers, rows: &[(LegIx, LegNumbers)], effects: &mut Effects
     ) -> Result<(), Contradiction>;
-    fn launch(change, key: Id, join_hop: u8) -> LegIx;
+    fn launch(change, key: Id, hops: Hops) -> LegIx;
     fn built(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> bool;
     fn accept(change, key: Id, now: Nanos, link: &Link, is_first: bool, effects: &mut Effects) -> Result<LegIx, Fault>;
-    fn adopt(change, key: Id, join_hop: u8, ux: Ux, rtt: Nanos, effects: &mut Effects) -> LegIx;
+    fn adopt(change, key: Id, hops: Hops, ux: Ux, rtt: Nanos, effects: &mut Effects) -> LegIx;
     fn handshake_sent(change, ix: LegIx, now: Nanos, effects: &mut Effects);
     fn handle_linked(change, ix: LegIx, now: Nanos, link: &Link, effects: &mut Effects) -> Result<(), Fault>;
     fn handle_linked_ack(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Result<(), Fault>;

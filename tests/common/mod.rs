@@ -10,7 +10,7 @@ pub mod receiver;
 pub mod sim;
 
 use circflow::base::limits::HELD_BLOCK;
-use circflow::base::Id;
+use circflow::base::{Hops, Id};
 use circflow::conflux::{Algorithm, Message, Report, Role, Terms, Token};
 use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, EngineHub, Error, Instruction, Step, VerdictKind};
@@ -51,6 +51,10 @@ pub fn check_rest(engine: &Engine) {
 
 /// A hop count that fits a client's circuit.
 pub const HOPS: u8 = 3;
+pub const ROUTE: Hops = match Hops::new(HOPS, 9) {
+    Some(hops) => hops,
+    None => Hops::NONE,
+};
 
 /// SplitMix64: the same numbers from the same seed, on every machine.
 #[derive(Clone, Debug)]
@@ -172,9 +176,8 @@ pub fn terms(algorithm: Option<Algorithm>) -> Terms {
 pub fn circuit(role: Role, tag: u64) -> CircuitConfig {
     CircuitConfig {
         tag,
-        join_point: 9,
         role,
-        hops: if role == Role::Client { HOPS } else { 0 },
+        hops: if role == Role::Client { ROUTE } else { Hops::NONE },
         flags: CircuitFlags::VEGAS,
         held_sends_max: 32,
         class: PathClass::Exit,

@@ -2,7 +2,7 @@
 //! gives numbers and delivers in order.
 
 use super::{
-    check_books, check_rest, circuit, config, join, message, receive, receive_short, report, terms, Verdict, HOPS,
+    check_books, check_rest, circuit, config, join, message, receive, receive_short, report, terms, Verdict, ROUTE,
 };
 use circflow::base::Id;
 use circflow::conflux::set::Fate;
@@ -79,7 +79,7 @@ impl Subject for OnSet {
         let mut set = Set::new(Role::Client, terms(None));
         let mut effects = Vec::new();
         for index in 0..legs {
-            let ix = set.adopt(Id(index as u64 + 1), HOPS, Ux::NoOpinion, 0, &mut effects);
+            let ix = set.adopt(Id(index as u64 + 1), ROUTE, Ux::NoOpinion, 0, &mut effects);
             set.report(ix, &report(10, 0, 0), &mut effects);
         }
         OnSet { set, store: Store::new(u64::MAX), effects, ixs: (0..legs as LegIx).collect() }
@@ -113,7 +113,7 @@ impl Subject for OnSet {
     }
 
     fn join(&mut self, leg: usize) {
-        let ix = self.set.adopt(Id(leg as u64 + 1), HOPS, Ux::NoOpinion, 0, &mut self.effects);
+        let ix = self.set.adopt(Id(leg as u64 + 1), ROUTE, Ux::NoOpinion, 0, &mut self.effects);
         self.set.report(ix, &report(10, 0, 0), &mut self.effects);
         self.ixs[leg] = ix;
     }

@@ -2,7 +2,7 @@
 
 use super::{LegIx, Set};
 use crate::base::time::NEVER;
-use crate::base::{Id, Nanos};
+use crate::base::{Hops, Id, Nanos};
 use crate::conflux::handshake::{step, Event, LinkState};
 use crate::conflux::leg::Leg;
 use crate::conflux::{Control, Effect};
@@ -12,9 +12,9 @@ use crate::wire::fault::Fault;
 impl Set {
     /// Client: a circuit that is still being built becomes a leg. It counts as launched from now on, as circuits that
     /// fail do (prop329 §4.2.2), and waits for [`Set::built`], however long its host lets it.
-    pub fn launch(&mut self, key: Id, join_hop: u8) -> LegIx {
+    pub fn launch(&mut self, key: Id, hops: Hops) -> LegIx {
         self.launches = self.launches.saturating_add(1);
-        self.join_hop = join_hop;
+        self.hops = hops;
         self.seat(Leg::new(key, LinkState::Building))
     }
 
@@ -65,9 +65,9 @@ impl Set {
     }
 
     /// A leg whose handshake the host did.
-    pub fn adopt(&mut self, key: Id, join_hop: u8, ux: Ux, rtt: Nanos, effects: &mut Vec<Effect>) -> LegIx {
+    pub fn adopt(&mut self, key: Id, hops: Hops, ux: Ux, rtt: Nanos, effects: &mut Vec<Effect>) -> LegIx {
         self.peer_wants(ux);
-        self.join_hop = join_hop;
+        self.hops = hops;
         let ix = self.seat(Leg::new(key, LinkState::Linked));
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             leg.measured(rtt);
@@ -179,7 +179,7 @@ mod tests {
         let mut set = Set::default();
         set.role = Role::Client;
         let mut effects = Vec::new();
-        let ix = set.launch(Id(7), 3);
+        let ix = set.launch(Id(7), Hops::NONE);
         assert!(set.is_building(ix) && effects.is_empty());
         assert!(set.built(ix, 5, &mut effects));
         assert!(matches!(effects[..], [Effect::Send { leg: Id(7), control: Control::Link }, Effect::Arm { .. }]));

@@ -21,7 +21,7 @@ use super::handshake::{LinkState, Role};
 use super::leg::Leg;
 use super::teardown::{judge, Loss, Reason};
 use super::{Algorithm, Effect};
-use crate::base::{Id, Nanos};
+use crate::base::{Hops, Id, Nanos};
 use crate::message::{Lane, Lanes, Store, NOTHING};
 use crate::wire::conflux::{Nonce, Ux};
 use crate::wire::fault::Cause;
@@ -94,8 +94,8 @@ pub struct Set {
     /// Messages of legs that have gone.
     orphans: Lanes,
     role: Role,
-    /// The hop that the legs share, as their host numbers hops.
-    join_hop: u8,
+    /// What the legs have in common.
+    hops: Hops,
     terms: Terms,
     peer_ux: Ux,
     launches: u32,
@@ -166,7 +166,7 @@ impl Set {
             last_active: 0,
             orphans: Lanes::NONE,
             role,
-            join_hop: 0,
+            hops: Hops::NONE,
             terms,
             peer_ux: Ux::NoOpinion,
             launches: 0,
@@ -190,7 +190,7 @@ impl Set {
     /// The hop that the legs share; at an exit 0, the client.
     #[inline]
     pub fn join_hop(&self) -> u8 {
-        self.join_hop
+        self.hops.last()
     }
 
     /// What it was made with.
@@ -422,7 +422,7 @@ mod tests {
             let (mut set, mut store, mut effects) = (Set::default(), Store::new(u64::MAX), Vec::new());
             (set.terms.held_bytes_max, set.terms.switch_ahead_max) = (u64::MAX, 1 << 20);
             let mut leg_ahead = |key, delta, messages| {
-                let ix = set.adopt(Id(key), 0, Ux::NoOpinion, 0, &mut effects);
+                let ix = set.adopt(Id(key), Hops::NONE, Ux::NoOpinion, 0, &mut effects);
                 set.handle_switch(ix, 1, Switch { delta }).unwrap();
                 (0..messages).for_each(|_| assert!(set.arrive(ix, 1, &message, &mut store).is_ok()));
                 let before = store.looks.get();
@@ -438,7 +438,7 @@ mod tests {
                 assert!(looks < 64, "{looks} looks in round {round} of {piled}");
             }
             // What follows the first gap comes in order: all that was piled up.
-            let ix = set.adopt(Id(100), 0, Ux::NoOpinion, 0, &mut effects);
+            let ix = set.adopt(Id(100), Hops::NONE, Ux::NoOpinion, 0, &mut effects);
             assert!(matches!(set.arrive(ix, 1, &message, &mut store), Ok(Arrival::InOrder(1))));
             for number in 2..2 + piled {
                 assert_eq!(set.next(&mut store, &mut []).unwrap().map(|next| next.number), Some(number));

@@ -1,0 +1,95 @@
+//! How long a circuit is, and where it ends: the one place that knows how hops are counted.
+
+use super::limits;
+
+/// Length of a circuit, and the relay at its end. A client counts its hops from 1; a relay counts none, and calls the
+/// client hop 0. The last hop is where sets meet, the join point. Two circuits fit into one set if these are equal
+/// (C2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Hops {
+    /// The host's number of the relay, in halves, so that the length stands beside them without a gap.
+    join: [u32; 2],
+    length: u8,
+}
+
+impl Hops {
+    /// Those of a relay.
+    pub const NONE: Hops = Hops { join: [0; 2], length: 0 };
+
+    /// A circuit of so many hops; `join` is the same number for the same last hop. None when that is too long.
+    pub const fn new(length: u8, join: u64) -> Option<Hops> {
+        if length > limits::HOPS_MAX {
+            return None;
+        }
+        Some(Hops { join: [(join >> 32) as u32, join as u32], length })
+    }
+
+    /// The last hop: the client for a relay.
+    #[inline(always)]
+    pub const fn last(self) -> u8 {
+        self.length
+    }
+
+    /// Whether it is the last hop.
+    #[inline(always)]
+    pub const fn ends_at(self, hop: u8) -> bool {
+        hop == self.length
+    }
+
+    /// Whether a message can come from this hop, or go there.
+    #[inline(always)]
+    pub const fn has(self, hop: u8) -> bool {
+        hop.wrapping_sub(1) < self.length || (hop == 0 && self.length == 0)
+    }
+
+    /// The same in one comparison, and true for a client's hop 0 as well.
+    #[inline(always)]
+    pub const fn reach(self, hop: u8) -> bool {
+        hop <= self.length
+    }
+
+    /// Whether this end counts hops: it opened the circuit.
+    #[inline]
+    pub const fn are_counted(self) -> bool {
+        self.length != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_has_the_hops_from_1_to_its_last_and_a_relay_has_hop_0() {
+        let client = Hops::new(3, 7).unwrap();
+        for hop in 0..=u8::MAX {
+            assert_eq!(client.has(hop), (1..=3).contains(&hop), "{hop}");
+            assert_eq!(client.reach(hop), hop <= 3, "{hop}");
+            assert_eq!(Hops::NONE.has(hop), hop == 0, "{hop}");
+            assert_eq!(Hops::NONE.reach(hop), hop == 0, "{hop}");
+            assert_eq!(client.ends_at(hop), hop == 3);
+        }
+        assert!(client.are_counted() && !Hops::NONE.are_counted());
+    }
+
+    #[test]
+    fn the_length_has_a_bound() {
+        assert!(Hops::new(limits::HOPS_MAX - 1, 0).is_some());
+        assert_eq!(Hops::new(limits::HOPS_MAX, 0).map(Hops::last), Some(limits::HOPS_MAX));
+        assert_eq!(Hops::new(limits::HOPS_MAX + 1, 0), None);
+    }
+
+    #[test]
+    fn two_fit_together_only_if_length_and_end_are_equal() {
+        let one = Hops::new(3, 1 << 32 | 5);
+        assert_eq!(one, Hops::new(3, 1 << 32 | 5));
+        assert_ne!(one, Hops::new(4, 1 << 32 | 5));
+        assert_ne!(one, Hops::new(3, 5));
+        assert_ne!(one, Hops::new(3, 1 << 32));
+    }
+
+    #[test]
+    fn the_number_of_the_end_costs_no_gap() {
+        assert_eq!(size_of::<Hops>(), 12);
+    }
+}
