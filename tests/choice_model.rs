@@ -66,7 +66,7 @@ fn compare(paths: &[Path]) {
 }
 
 fn path(rtt: u64, window: (u64, u64), linked: bool, blocked: bool, slow_start: bool) -> Path {
-    Path { rtt, cwnd: window.0, inflight: window.1, linked, blocked, padded: false, slow_start }
+    Path { rtt, cwnd: window.0, inflight: window.1, linked, blocked, padded: false, holds: false, slow_start }
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub struct Path {
     pub blocked: bool,
     /// Padding holds back what would be sent.
     pub padded: bool,
+    /// While it does, messages are kept here, not by the host. (Here, as this leaves no gap: see [`super::leg::Leg`].)
+    pub holds: bool,
     /// Congestion control is in slow start.
     pub slow_start: bool,
 }
@@ -26,8 +28,16 @@ pub const UNMEASURED: u64 = u64::MAX;
 
 impl Path {
     /// A leg that is not linked, or of which nothing was reported yet.
-    pub const UNKNOWN: Path =
-        Path { rtt: UNMEASURED, cwnd: 0, inflight: 0, linked: false, blocked: false, padded: false, slow_start: false };
+    pub const UNKNOWN: Path = Path {
+        rtt: UNMEASURED,
+        cwnd: 0,
+        inflight: 0,
+        linked: false,
+        blocked: false,
+        padded: false,
+        holds: false,
+        slow_start: false,
+    };
 
     /// True when a DATA cell may go out now.
     #[inline]

@@ -41,8 +41,6 @@ pub(super) struct Leg {
     pub asked: bool,
     /// The host, or a reactor, has said how it stands.
     pub is_reported: bool,
-    /// While padding blocks it, its messages are kept here, not by the host.
-    pub holds: bool,
     /// Absolute number of the last message sent on it.
     pub sent: u64,
     /// Absolute number of the last message received on it.
@@ -54,6 +52,9 @@ pub(super) struct Leg {
     /// When the handshake's message left, for the first round-trip time.
     pub asked_at: Nanos,
 }
+
+/// A leg is found by a shift.
+const _: () = assert!(size_of::<Leg>() == 128);
 
 /// No set releases so much.
 pub(super) const NOT_PASSED: u64 = u64::MAX;
@@ -70,7 +71,6 @@ impl Leg {
             passed_by: NOT_PASSED,
             asked: false,
             is_reported: false,
-            holds: false,
             sent: 0,
             recv: 0,
             lane: Lane::EMPTY,

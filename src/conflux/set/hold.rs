@@ -24,9 +24,9 @@ impl Set {
     /// Padding holds a leg's messages back, or does so no longer. `holds` when we keep them, not the host.
     pub fn hold_back(&mut self, ix: LegIx, padded: bool, holds: bool, effects: &mut Vec<Effect>) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
-            if (leg.path.padded, leg.holds) != (padded, holds) {
+            if (leg.path.padded, leg.path.holds) != (padded, holds) {
                 leg.path.padded = padded;
-                leg.holds = holds;
+                leg.path.holds = holds;
                 self.settled = 0;
                 self.check_resume(effects);
             }
@@ -45,7 +45,7 @@ impl Set {
 
     /// True when a leg would carry a message but for padding.
     pub(super) fn is_held_back(&self) -> bool {
-        self.legs.iter().any(|leg| leg.path.linked && leg.path.padded && leg.holds)
+        self.legs.iter().any(|leg| leg.path.linked && leg.path.padded && leg.path.holds)
     }
 
     /// Keeps a message for which [`Set::decide`] or [`Set::send`] answered [`Refusal::Hold`]. False when there is no

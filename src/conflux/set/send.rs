@@ -345,7 +345,7 @@ impl Set {
     /// bare SWITCH only the sending leg will do.
     fn any_leg_open(&self) -> Option<usize> {
         // What the host keeps goes into the host's queue.
-        let open = |index: &usize| self.legs.get(*index).is_some_and(|leg| !(leg.path.padded && leg.holds));
+        let open = |index: &usize| self.legs.get(*index).is_some_and(|leg| !(leg.path.padded && leg.path.holds));
         let sending = self.sending.filter(open);
         if sending.is_some() || self.bare {
             return sending;
