@@ -210,7 +210,7 @@ impl Budget {
     /// True when so much more can be held, and nothing has to be asked.
     #[inline(always)]
     pub fn has_room(&self, bytes: u64) -> bool {
-        bytes <= self.limit.saturating_sub(self.used)
+        self.used.checked_add(bytes).is_some_and(|used| used <= self.limit)
     }
 
     /// True when so much could be held if nothing else were.
@@ -241,16 +241,18 @@ impl Budget {
     pub fn hold(&mut self, bytes: u64) {
         debug_assert!(self.has_room(bytes), "not above the cap");
         self.used += bytes;
-        self.peak = self.peak.max(self.used);
+        if self.used > self.peak {
+            self.peak = self.used;
+        }
     }
 
     /// So much is no longer held.
     #[inline(always)]
     pub fn let_go(&mut self, bytes: u64) {
         debug_assert!(self.used >= bytes, "less than nothing is held");
-        self.used = self.used.saturating_sub(bytes);
-        if self.used < self.floor {
-            self.shrink();
+        match self.used.checked_sub(bytes) {
+            Some(used) if used >= self.floor => self.used = used,
+            used => self.shrink_to(used.unwrap_or(0)),
         }
     }
 
@@ -347,6 +349,12 @@ impl Budget {
         if self.member.as_ref().is_some_and(|member| member.reserved != self.used) {
             self.keep(0);
         }
+    }
+
+    #[cold]
+    fn shrink_to(&mut self, used: u64) {
+        self.used = used;
+        self.shrink();
     }
 
     /// There is much more reserved than used.

@@ -56,7 +56,7 @@ impl Circuit {
     #[inline]
     pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
         let bytes = self.bytes();
-        Standing::of(&mut self.standing, ledger, id).grew(bytes, now);
+        Standing::grow(&mut self.standing, ledger, id, bytes, now);
     }
 
     /// Since when the oldest of it has waited.

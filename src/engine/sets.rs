@@ -169,6 +169,13 @@ impl Engine {
         self.tell_sent(leg, hop, self.clock.latest());
     }
 
+    /// The common case of [`Engine::peek`]: on a leg of ours.
+    #[inline(always)]
+    pub fn peek_next(&self, set: Id) -> Option<Verdict> {
+        let plan = self.sets.get(set)?.peek().ok()?;
+        (!self.is_elsewhere(plan.leg)).then(|| verdict(plan))
+    }
+
     /// Could DATA be sent, and where?
     pub fn peek(&mut self, set: Id) -> Result<Verdict, Error> {
         let held = Verdict::of(VerdictKind::Held, Id::NONE, 0);
@@ -187,15 +194,20 @@ impl Engine {
     /// The same; true when `taker` has one.
     #[inline(always)]
     pub fn set_next_into(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
-        let Some(state) = self.sets.get(set) else { return Err(self.sets.reason(set).into()) };
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if !state.is_ready() {
-            self.ran_dry(set);
+            if state.is_noted() {
+                state.ran_out(&self.store, self.clock.latest());
+            }
             return Ok(false);
         }
-        let taken = self.take_ready(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL);
-        self.paused = false;
-        self.ran_dry(set);
-        taken
+        if state.params().is_some() {
+            let taken = self.take_ready_run(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL);
+            self.paused = false;
+            self.ran_dry(set);
+            return taken;
+        }
+        self.take_ready(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL)
     }
 
     /// Takes up to `cap` messages of one set whose turn has come, as long as they are tokens.
@@ -284,11 +296,21 @@ impl Engine {
         }
         let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(false) };
         let set_tag = state.terms().tag;
-        if state.is_torn() {
-            self.fault_of_set(set, Fault::NumberTwice);
+        if !state.is_ready() {
+            self.took_last(set);
         }
         taker.take(Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery)));
         Ok(true)
+    }
+
+    /// What waits behind the last message of a set that was ready, if anything, is not its turn yet, or never will.
+    #[inline(never)]
+    fn took_last(&mut self, set: Id) {
+        if self.sets.get(set).is_some_and(|state| state.is_torn()) {
+            self.fault_of_set(set, Fault::NumberTwice);
+        } else {
+            self.ran_dry(set);
+        }
     }
 
     /// The same, where the streams are ours: what is for us alone is not handed out.

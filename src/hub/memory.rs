@@ -191,26 +191,31 @@ impl Standing {
         Standing { ledger: Arc::clone(ledger), note: Arc::new(note) }
     }
 
-    /// That of somebody, who gets one with the first thing held.
+    /// Somebody holds `bytes` in all now, which is more than before; and gets a standing with the first thing held.
     #[inline(always)]
-    pub fn of<'a>(standing: &'a mut Option<Standing>, ledger: &Books, id: Id) -> &'a Standing {
+    pub fn grow(standing: &mut Option<Standing>, ledger: &Books, id: Id, bytes: u64, now: Nanos) {
         #[cold]
         #[inline(never)]
-        fn first(ledger: &Books, id: Id) -> Standing {
-            Standing::new(ledger, id)
+        fn begin(ledger: &Books, id: Id, bytes: u64, now: Nanos) -> Standing {
+            let standing = Standing::new(ledger, id);
+            standing.grew(bytes, now);
+            standing
         }
-        standing.get_or_insert_with(|| first(ledger, id))
+        match standing {
+            Some(standing) => standing.grew(bytes, now),
+            None => *standing = Some(begin(ledger, id, bytes, now)),
+        }
     }
 
     /// It holds `bytes` in all now, which is more than before.
     #[inline(always)]
     pub fn grew(&self, bytes: u64, now: Nanos) {
         let note = &*self.note;
+        note.bytes.store(bytes, Relaxed);
         if note.since.load(Relaxed) == NEVER {
             note.since.store(now, Relaxed);
             self.count(1);
         }
-        note.bytes.store(bytes, Relaxed);
         if bytes > note.told.load(Relaxed) {
             self.file();
         }
@@ -223,6 +228,24 @@ impl Standing {
         self.ledger.book.lock().file(&self.note);
     }
 
+    /// It holds nothing any more. True when that was not known yet.
+    #[inline]
+    pub fn emptied(&self) -> bool {
+        let note = &*self.note;
+        if note.since.load(Relaxed) == NEVER {
+            return false;
+        }
+        note.bytes.store(0, Relaxed);
+        note.since.store(NEVER, Relaxed);
+        self.count(-1);
+        if note.named.load(Relaxed) {
+            // What it was named for is gone, whoever saw to that.
+            note.named.store(false, Relaxed);
+            note.told.store(0, Relaxed);
+        }
+        true
+    }
+
     /// It holds fewer bytes than before, but something, of which the oldest is not much younger than it was.
     #[inline]
     pub fn eased(&self, bytes: u64) {
@@ -231,23 +254,18 @@ impl Standing {
 
     /// It holds `bytes` in all now, and the oldest of it has waited since `since`, [`NEVER`] when there is nothing.
     pub fn settle(&self, bytes: u64, since: Nanos) {
+        if bytes == 0 {
+            self.emptied();
+            return;
+        }
         let note = &*self.note;
-        let was_empty = note.since.load(Relaxed) == NEVER;
-        let since = if bytes == 0 { NEVER } else { since.min(NEVER - 1) };
+        if note.since.load(Relaxed) == NEVER {
+            self.count(1);
+        }
         note.bytes.store(bytes, Relaxed);
-        note.since.store(since, Relaxed);
-        if bytes == 0 && note.named.load(Relaxed) {
-            // What it was named for is gone, whoever saw to that.
-            note.named.store(false, Relaxed);
-            note.told.store(0, Relaxed);
-        }
-        match (was_empty, bytes == 0) {
-            (true, false) => self.count(1),
-            (false, true) => self.count(-1),
-            _ => {}
-        }
+        note.since.store(since.min(NEVER - 1), Relaxed);
         if bytes > note.told.load(Relaxed) {
-            self.ledger.book.lock().file(&self.note);
+            self.file();
         }
     }
 

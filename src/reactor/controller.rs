@@ -116,7 +116,7 @@ impl Controller {
     #[inline(always)]
     pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
         let bytes = self.bytes();
-        Standing::of(&mut self.standing, ledger, id).grew(bytes, now);
+        Standing::grow(&mut self.standing, ledger, id, bytes, now);
     }
 
     /// Others know of something that it holds.
@@ -130,7 +130,11 @@ impl Controller {
     #[inline]
     pub fn ran_out(&mut self, store: &Store, now: Nanos) {
         let (bytes, Some(standing)) = (self.bytes(), &self.standing) else { return };
-        if bytes != 0 && now < self.looked_again {
+        if bytes == 0 {
+            standing.emptied();
+            return;
+        }
+        if now < self.looked_again {
             return standing.eased(bytes);
         }
         self.looked_again = now.saturating_add(limits::AGE_GRAIN);
@@ -143,9 +147,7 @@ impl Controller {
         let bytes = self.bytes();
         if bytes == 0 {
             // As it is when all of it was taken: nothing has waited since whenever.
-            let known = (standing.bytes(), standing.since());
-            standing.settle(0, NEVER);
-            return known != (0, NEVER);
+            return standing.emptied();
         }
         let since = self.since_when(store, now);
         let known = (standing.bytes(), standing.since());

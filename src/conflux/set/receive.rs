@@ -99,9 +99,14 @@ impl Set {
             self.next_lane = index;
         }
         self.held += 1;
-        self.held_peak = self.held_peak.max(self.held);
         self.held_bytes += u64::from(cost);
-        self.held_bytes_peak = self.held_bytes_peak.max(self.held_bytes);
+        // Both come seldom.
+        if self.held > self.held_peak {
+            self.held_peak = self.held;
+        }
+        if self.held_bytes > self.held_bytes_peak {
+            self.held_bytes_peak = self.held_bytes;
+        }
         Ok(())
     }
 
