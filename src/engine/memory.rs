@@ -184,11 +184,13 @@ impl Engine {
         (sets + circuits + self.queue.released_bytes() + crossing + ended, self.queue.leaving_bytes() + aside)
     }
 
-    /// Nothing is under way: all figures are exact.
+    /// Nothing is under way: all figures are exact, for those who share them.
     #[inline]
     pub(super) fn rest(&mut self) {
-        self.ledger.at(self.clock.latest());
-        self.store.budget_mut().rest();
+        if self.port.is_some() {
+            self.ledger.at(self.clock.latest());
+            self.store.budget_mut().rest();
+        }
     }
 
     /// What a link leaves behind: what we had sent is on its way no longer, what the other end had sent is nobody's.

@@ -228,13 +228,13 @@ impl Engine {
     }
 
     /// Does what is due.
+    #[inline]
     pub fn tick(&mut self, now: Nanos) {
-        if self.padded > 0 || self.port.is_some() {
-            self.heed_allowance();
+        if self.port.is_some() {
+            self.tick_with_others(now);
+        } else {
+            self.enter(now);
         }
-        let now = self.enter(now);
-        self.hear(now);
-        self.rest();
     }
 
     /// Opens a circuit.

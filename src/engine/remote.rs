@@ -81,6 +81,15 @@ impl Engine {
         }
     }
 
+    /// [`Engine::tick`] in a hub.
+    #[inline(never)]
+    pub(super) fn tick_with_others(&mut self, now: Nanos) {
+        self.heed_allowance();
+        let now = self.enter(now);
+        self.hear(now);
+        self.rest();
+    }
+
     fn hear_others(&mut self, now: Nanos) {
         let Some(port) = &self.port else { return };
         let mut keys = std::mem::take(&mut self.news);
