@@ -54,7 +54,7 @@ impl Clock {
 
     /// Our time on the host's clock. [`NEVER`] stays, and so does 0: at once, or not yet.
     pub fn outside(&self, time: Nanos) -> Nanos {
-        if time == NEVER || time == 0 || !self.moved {
+        if !self.moved || time == NEVER || time == 0 {
             return time;
         }
         time.saturating_sub(self.ahead).saturating_add(self.behind).min(NEVER - 1)

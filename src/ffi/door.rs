@@ -140,14 +140,23 @@ unsafe fn find<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_s
 #[inline(always)]
 unsafe fn find_idle<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_status> {
     // One comparison for the kind and the state.
-    if engine.is_null() || handle::word(engine) != State::Idle.word::<H>() {
+    if engine.is_null() || (handle::word(engine) != State::Idle.word::<H>() && !has_failed(engine)) {
         return find_not_idle(engine);
     }
     // SAFETY: as in `find`.
     Ok(&*engine.cast::<House<H>>().cast_const())
 }
 
+/// Whether nothing but the failure of the last call is to be remembered, and now forgotten. Many calls in a row may
+/// fail, as when all legs are blocked.
+#[inline(always)]
+unsafe fn has_failed<H: Handle>(engine: *mut H) -> bool {
+    // The word is read anew, so that the one comparison of a call after one that went well needs no register.
+    handle::word(std::hint::black_box(engine)) == State::Failed.word::<H>()
+}
+
 #[cold]
+#[inline(never)]
 unsafe fn find_not_idle<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_status> {
     let house = find(engine)?;
     house.let_in()?;

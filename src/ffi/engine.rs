@@ -234,6 +234,10 @@ pub unsafe extern "C-unwind" fn circflow_engine_deadline(
     if deadline_ns_out.is_null() {
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
+    if let Some(deadline) = door::try_enter(engine, |core| Some(core.wall(core.wakes_at()))) {
+        deadline_ns_out.write(deadline);
+        return CIRCFLOW_OK;
+    }
     door::enter(engine, |core| {
         deadline_ns_out.write(core.wall(core.wakes_at()));
         Ok(())

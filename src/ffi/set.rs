@@ -312,6 +312,10 @@ pub unsafe extern "C-unwind" fn circflow_set_peek(
     if verdict_out.is_null() {
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
+    if let Some(verdict) = door::try_enter(engine, |core| core.peek_next(convert::id(set.v))) {
+        outcome::write_verdict(verdict_out, &verdict);
+        return CIRCFLOW_OK;
+    }
     door::enter(engine, |core| {
         let verdict = core.peek(convert::id(set.v))?;
         outcome::write_verdict(verdict_out, &verdict);
