@@ -34,9 +34,9 @@ ASAN_TESTS    := $(patsubst %,$(BUILD)/c-tests/asan/%,$(C_TESTS) $(C_TESTS_HOOK)
 # What README and the examples say must be so: the example on one screen compiles, and the small
 # examples print what they should.
 check-examples: examples ## Run the small examples, and compile the example of README
-	@build/examples/loop_poll | diff - examples/loop_poll.out || { echo "check-examples: FAILED: loop_poll"; exit 1; }
-	@build/examples/loop_run | diff - examples/loop_run.out || { echo "check-examples: FAILED: loop_run"; exit 1; }
-	@build/examples/padding | diff - examples/padding.out || { echo "check-examples: FAILED: padding"; exit 1; }
+	@for name in $(SMALL_NAMES); do \
+		build/examples/$$name | diff - examples/$$name.out || { echo "check-examples: FAILED: $$name"; exit 1; }; \
+	done
 	@$(MAKE) --no-print-directory $(README_PROGRAM)
 	$(CC) $(CCOMMON) -fsyntax-only -x c $(README_PROGRAM)
 	$(CXX) -std=c++11 $(CWARN) -Iinclude -fsyntax-only -x c++ $(README_PROGRAM)

@@ -1,11 +1,12 @@
-# Examples: loop_poll.c, the one to start with, loop_run.c, padding.c, and the demo, on libevent.
+# Examples: loop_poll.c, the one to start with, loop_run.c, padding.c, slow_consumer.c, and the demo, on libevent.
 #
 # make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS=, so many
 # sets at once; THREADS=2, of the exit; SLOW_READER=1; BASE_PORT=; RATIO=, how much faster two legs have to be;
 # PADDING=, machines of examples/machines.
 
 EXAMPLES     := $(BUILD)/examples
-SMALL        := $(EXAMPLES)/loop_poll $(EXAMPLES)/loop_run $(EXAMPLES)/padding
+SMALL_NAMES  := loop_poll loop_run padding slow_consumer
+SMALL        := $(SMALL_NAMES:%=$(EXAMPLES)/%)
 DEMO_NAMES   := demo demo-client demo-relay demo-exit demo-idle
 DEMO_BINS    := $(DEMO_NAMES:%=$(EXAMPLES)/%)
 DEMO_HEADERS := $(wildcard examples/demo/*.h)

@@ -490,8 +490,8 @@ typedef enum circflow_status {
   // The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on. Of padding: a budget
   // (circflow_padding_budget) lets it not run.
   CIRCFLOW_ERR_SWITCHED_OFF = -109,
-  // The channel is full, and its queue holds as many items as it may: a stall. The item is still yours; close the
-  // peer that does not take what it is sent, or the source that does not pause.
+  // The channel is full, and its queue holds as many items as it may: a stall. The item is still yours: keep it
+  // until there is room, or close the peer that does not take what it is sent, or the source that does not pause.
   CIRCFLOW_ERR_QUEUE_FULL = -106,
   // The channel is closed. The item is still yours, and so is what waits: circflow_queue_take().
   CIRCFLOW_ERR_CHANNEL_CLOSED = -107,

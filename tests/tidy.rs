@@ -290,6 +290,30 @@ fn the_fuzzed_host_calls_every_function() {
     report(&found);
 }
 
+/// What an example or the header calls `circflow_name()` is a function that the header declares.
+#[test]
+fn functions_that_comments_name_exist() {
+    let header = fs::read_to_string(root().join("include/circflow.h")).unwrap();
+    let declared = |name: &str| header.lines().any(|line| !line.trim_start().starts_with("//") && calls(line, name));
+    let mut pages = files("examples", &["c", "h"]);
+    pages.push("include/circflow.h".to_owned());
+    let mut found = String::new();
+    for path in pages {
+        let text = fs::read_to_string(root().join(&path)).unwrap();
+        for (index, line) in text.lines().enumerate() {
+            for (at, _) in line.match_indices("circflow_") {
+                let is_part = |c: &char| c.is_alphanumeric() || *c == '_';
+                let name: String = line[at..].chars().take_while(is_part).collect();
+                let is_called = line[at + name.len()..].starts_with('(');
+                if is_called && !line[..at].ends_with(|c| is_part(&c)) && !declared(&name) {
+                    let _ = writeln!(found, "{path}:{}: {name}() is not in include/circflow.h", index + 1);
+                }
+            }
+        }
+    }
+    report(&found);
+}
+
 #[test]
 fn the_six_sentences_are_the_same_everywhere() {
     let header = six_sentences("src/ffi/preamble.h").expect("src/ffi/preamble.h has six sentences");
