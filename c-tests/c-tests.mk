@@ -10,6 +10,7 @@ C_TESTS      += handles wrong
 C_TESTS      += age pinning
 C_TESTS      += detail
 C_TESTS      += names
+C_TESTS      += rows
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 # Hosts in C++.
@@ -128,6 +129,8 @@ $(README_PROGRAM): README.md c-tests/readme.h
 	@{ cat c-tests/readme.h; sed -n '/^```c$$/,/^```$$/p' README.md | grep -v '^```'; } >$@
 
 $(BUILD)/c-tests/checked/readme $(BUILD)/c-tests/release/readme $(BUILD)/c-tests/asan/readme: $(README_PROGRAM)
+
+$(BUILD)/c-tests/checked/rows $(BUILD)/c-tests/release/rows $(BUILD)/c-tests/asan/rows: c-tests/stream_rows.h
 
 # The programs, by phony names, so that a check builds what it runs.
 c-tests-checked: $(CHECKED_TESTS)

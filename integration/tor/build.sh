@@ -6,10 +6,12 @@
 #        build.sh circflow SOURCE FOLDER STOCK_FOLDER LIBRARY "LIBRARIES IT NEEDS"
 #        build.sh debug    (the same)
 #        build.sh seam     SOURCE FOLDER LIKE_FOLDER [LIBRARY "LIBRARIES IT NEEDS"]
+#        build.sh rows     SOURCE FOLDER LIKE_FOLDER
 #
 # All but the first start as a copy of another build, as only a few of its objects change. debug has an adapter that can
 # be told to do wrong, and is the program alone. seam is the tests alone, with seam_tests.c and seam_pool_tests.c among
-# them; with a library it is like the build with circflow, without one like the stock build.
+# them; with a library it is like the build with circflow, without one like the stock build. rows is stock tor's tests
+# alone too, with rows_tests.c among them.
 set -eu
 
 kind=$1
@@ -23,7 +25,7 @@ root=$(cd "$here/../.." && pwd)
 jobs=$(nproc 2>/dev/null || echo 2)
 targets="src/app/tor src/tools/tor-gencert src/test/test"
 [ "$kind" = debug ] && targets=src/app/tor
-[ "$kind" = seam ] && targets=src/test/test
+case $kind in seam | rows) targets=src/test/test ;; esac
 
 fail() {
     tail -n 30 "$folder/log" >&2
@@ -55,6 +57,11 @@ fi
 if [ "$kind" = seam ]; then
     ln -sf "$here/seam_tests.c" "$folder/src/test/test_conflux_cell.c"
     ln -sf "$here/seam_pool_tests.c" "$folder/src/test/test_conflux_pool.c"
+fi
+if [ "$kind" = rows ]; then
+    ln -sf "$here/rows_tests.c" "$folder/src/test/test_relaycell.c"
+    ln -sf "$root/c-tests/stream_rows.h" "$folder/src/test/stream_rows.h"
+    find "$folder/src/test" -name '*relaycell.o' ! -newer "$root/c-tests/stream_rows.h" -delete
 fi
 if [ -n "$library" ]; then
     or=$folder/src/core/or

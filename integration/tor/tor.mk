@@ -6,7 +6,7 @@ TOR_BUILD    := $(CURDIR)/$(BUILD)/tor
 TOR_PACKAGES := libssl-dev zlib1g-dev dpkg-dev python3
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
-.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind tor-halfclosed
+.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind tor-rows tor-halfclosed
 
 tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	@scripts/setup.sh $(TOR_PACKAGES)
@@ -22,6 +22,7 @@ tor-debug: tor
 
 check-tor: tor-tests ## Tor's own tests, also under valgrind, and a private network, stock and with circflow: NETWORK=, SIZE_MIB=
 	@$(MAKE) --no-print-directory tor-valgrind
+	@$(MAKE) --no-print-directory tor-rows
 	@$(MAKE) --no-print-directory tor-network
 	@$(MAKE) --no-print-directory tor-halfclosed
 	@echo "check-tor: OK"
@@ -30,6 +31,11 @@ tor-seam: tor
 	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
 	$(TOR_HERE)/build.sh seam "$$source" $(TOR_BUILD)/seam-stock $(TOR_BUILD)/stock && \
 	$(TOR_HERE)/build.sh seam "$$source" $(TOR_BUILD)/seam-circflow $(TOR_BUILD)/circflow $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
+
+tor-rows: tor $(BUILD)/c-tests/release/rows ## What may come for a client's stream, row by row: a stock client's word, and circflow's
+	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
+	$(TOR_HERE)/build.sh rows "$$source" $(TOR_BUILD)/rows $(TOR_BUILD)/stock
+	@$(TOR_HERE)/rows.py --stock $(TOR_BUILD)/rows/src/test/test --circflow $(BUILD)/c-tests/release/rows
 
 tor-tests: tor-seam
 	@$(TOR_HERE)/tests.sh $(TOR_BUILD) $(TOR_GROUPS)
