@@ -71,6 +71,38 @@
 #endif
 
 
+// Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command.
+#define CIRCFLOW_CELL_BODY_LEN 509
+
+// The longest body a relay message can have, in any cell format. A buffer of this size always fits.
+#define CIRCFLOW_BODY_MAX 498
+
+// The longest body that fits either cell format: how DATA is packaged.
+#define CIRCFLOW_BODY_MAX_ALL 488
+
+// circflow_message.form: circflow copies the body if it has to hold the message.
+#define CIRCFLOW_FORM_BYTES 0
+
+// circflow_message.form: circflow keeps the token if it has to hold the message.
+#define CIRCFLOW_FORM_TOKEN 1
+
+// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
+// block of fixed size. A held token costs what its host says.
+#define CIRCFLOW_HELD_COST 536
+
+// What a held token costs at least, in bytes: what circflow itself needs for it.
+#define CIRCFLOW_HELD_TOKEN_MIN 40
+
+// circflow_verdict.flags and circflow_insn.flags: this DATA cell will be acknowledged by a SENDME; when you have
+// encrypted it, give its tag to circflow_circuit_tag(), in the order of sending.
+#define CIRCFLOW_WANTS_TAG 1
+
+// A side of a circuit: at a relay the channel towards the client, at a client the channel to its first relay.
+#define CIRCFLOW_SIDE_BACK 0
+
+// A side of a circuit: at a relay the channel to the next relay.
+#define CIRCFLOW_SIDE_NEXT 1
+
 // circflow_insn_padding.flags: the padding may pass a block that lets padding pass.
 #define CIRCFLOW_PADDING_BYPASS 1
 
@@ -80,18 +112,6 @@
 // circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answer(). Without this flag
 // circflow has decided: send it.
 #define CIRCFLOW_PADDING_ASKS 4
-
-// circflow_padding_answer(): a padding cell was queued or sent.
-#define CIRCFLOW_PADDING_SENT 1
-
-// circflow_padding_answer(): a cell that waits counts as the padding.
-#define CIRCFLOW_PADDING_REPLACED 2
-
-// circflow_padding_answer(): one cell that waited was let out, past the block.
-#define CIRCFLOW_PADDING_RELEASED 3
-
-// circflow_padding_answer(): nothing was done. The machine does not hear of it.
-#define CIRCFLOW_PADDING_REFUSED 4
 
 // circflow_insn_negotiated.answer: the relay pads from now on.
 #define CIRCFLOW_NEGOTIATED_ACCEPTED 1
@@ -106,32 +126,6 @@
 // circflow_insn_negotiated.answer: the relay has ended its part by itself. The own padder was taken down.
 #define CIRCFLOW_NEGOTIATED_ENDED 4
 
-// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
-// reached their end (padding-spec 3).
-#define CIRCFLOW_PADDING_STOP_AT_END 1
-
-// circflow_padding_config.flags: when a block ends, what waits goes out at once, before a machine can block again.
-// Without it, actions due with no delay come first, so that a machine that blocks again at the end of each block lets
-// nothing out. Some machines count on the gap: RegulaTor paces its server so.
-#define CIRCFLOW_PADDING_OPEN_BETWEEN 2
-
-// circflow_padding_config.flags: the machines may run while padding is reduced (circflow_padding_budget). Mark those
-// that cost little.
-#define CIRCFLOW_PADDING_RUNS_REDUCED 4
-
-// circflow_padding_config.queued_cells_max: what the parameter circpad_max_circ_queued_cells says.
-#define CIRCFLOW_BY_PARAMETER UINT32_MAX
-
-// circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, has the
-// congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and keeps cells that a
-// channel does not take. Feed every cell: the recognised ones with circflow_circuit_receive(), the others with
-// circflow_circuit_relay(). Say when a channel is full with circflow_circuit_writable(), and send what streams have
-// with circflow_stream_send(). Settled when the circuit is opened.
-#define CIRCFLOW_CIRCUIT_REACTOR 64
-
-// circflow_circuit_config.flags: a client's circuit to which the other end opens streams (an onion service's).
-#define CIRCFLOW_CIRCUIT_SERVICE 128
-
 // circflow_circuit_config.path_class: a circuit to an exit, or to a single-onion service.
 #define CIRCFLOW_PATH_EXIT 0
 
@@ -141,43 +135,11 @@
 // circflow_circuit_config.path_class: a circuit of two hops, as sbws measures with.
 #define CIRCFLOW_PATH_SBWS 2
 
-// A side of a circuit: at a relay the channel towards the client, at a client the channel to its first relay.
-#define CIRCFLOW_SIDE_BACK 0
-
-// A side of a circuit: at a relay the channel to the next relay.
-#define CIRCFLOW_SIDE_NEXT 1
-
-// circflow_verdict.flags and circflow_insn.flags: this DATA cell will be acknowledged by a SENDME; when you have
-// encrypted it, give its tag to circflow_circuit_tag(), in the order of sending.
-#define CIRCFLOW_WANTS_TAG 1
-
-// Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command.
-#define CIRCFLOW_CELL_BODY_LEN 509
-
-// The longest body a relay message can have, in any cell format. A buffer of this size always fits.
-#define CIRCFLOW_BODY_MAX 498
-
-// The longest body that fits either cell format: how DATA is packaged.
-#define CIRCFLOW_BODY_MAX_ALL 488
-
-// Bytes of a conflux nonce.
-#define CIRCFLOW_NONCE_LEN 32
-
-// Legs that a set can have at most.
-#define CIRCFLOW_LEGS_MAX 16
+// Classes of circflow_engine_stats.lateness.
+#define CIRCFLOW_LATENESS_CLASSES 20
 
 // The answer of circflow_engine_deadline() when nothing is due ever.
 #define CIRCFLOW_NEVER UINT64_MAX
-
-// circflow_set_config.held_age_max_ns: as the engine has it.
-#define CIRCFLOW_AS_ENGINE UINT64_MAX
-
-// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
-// block of fixed size. A held token costs what its host says.
-#define CIRCFLOW_HELD_COST 536
-
-// What a held token costs at least, in bytes: what circflow itself needs for it.
-#define CIRCFLOW_HELD_TOKEN_MIN 40
 
 // circflow_circuit_config.role: this end opened the circuit.
 #define CIRCFLOW_ROLE_CLIENT 1
@@ -209,20 +171,30 @@
 // there.
 #define CIRCFLOW_CIRCUIT_OWN_QUEUE 32
 
-// Classes of circflow_engine_stats.lateness.
-#define CIRCFLOW_LATENESS_CLASSES 20
+// circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, has the
+// congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and keeps cells that a
+// channel does not take. Feed every cell: the recognised ones with circflow_circuit_receive(), the others with
+// circflow_circuit_relay(). Say when a channel is full with circflow_circuit_writable(), and send what streams have
+// with circflow_stream_send(). Settled when the circuit is opened.
+#define CIRCFLOW_CIRCUIT_REACTOR 64
 
-// circflow_message.form: circflow copies the body if it has to hold the message.
-#define CIRCFLOW_FORM_BYTES 0
-
-// circflow_message.form: circflow keeps the token if it has to hold the message.
-#define CIRCFLOW_FORM_TOKEN 1
+// circflow_circuit_config.flags: a client's circuit to which the other end opens streams (an onion service's).
+#define CIRCFLOW_CIRCUIT_SERVICE 128
 
 // circflow_leg_report.flags: congestion control is in slow start.
 #define CIRCFLOW_REPORT_SLOW_START 1
 
 // circflow_leg_report.flags: the channel under the leg takes no more cells for now.
 #define CIRCFLOW_REPORT_CHANNEL_BLOCKED 2
+
+// Bytes of a conflux nonce.
+#define CIRCFLOW_NONCE_LEN 32
+
+// Legs that a set can have at most.
+#define CIRCFLOW_LEGS_MAX 16
+
+// circflow_set_config.held_age_max_ns: as the engine has it.
+#define CIRCFLOW_AS_ENGINE UINT64_MAX
 
 // desired_ux (prop329 2.2): no opinion. The peer sends by lowest RTT with room.
 #define CIRCFLOW_UX_NO_OPINION 0
@@ -263,6 +235,34 @@
 
 // circflow_leg_stats.state: linked, and all of its handshake is done.
 #define CIRCFLOW_LEG_LINKED 4
+
+// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
+// reached their end (padding-spec 3).
+#define CIRCFLOW_PADDING_STOP_AT_END 1
+
+// circflow_padding_config.flags: when a block ends, what waits goes out at once, before a machine can block again.
+// Without it, actions due with no delay come first, so that a machine that blocks again at the end of each block lets
+// nothing out. Some machines count on the gap: RegulaTor paces its server so.
+#define CIRCFLOW_PADDING_OPEN_BETWEEN 2
+
+// circflow_padding_config.flags: the machines may run while padding is reduced (circflow_padding_budget). Mark those
+// that cost little.
+#define CIRCFLOW_PADDING_RUNS_REDUCED 4
+
+// circflow_padding_config.queued_cells_max: what the parameter circpad_max_circ_queued_cells says.
+#define CIRCFLOW_BY_PARAMETER UINT32_MAX
+
+// circflow_padding_answer(): a padding cell was queued or sent.
+#define CIRCFLOW_PADDING_SENT 1
+
+// circflow_padding_answer(): a cell that waits counts as the padding.
+#define CIRCFLOW_PADDING_REPLACED 2
+
+// circflow_padding_answer(): one cell that waited was let out, past the block.
+#define CIRCFLOW_PADDING_RELEASED 3
+
+// circflow_padding_answer(): nothing was done. The machine does not hear of it.
+#define CIRCFLOW_PADDING_REFUSED 4
 
 // What a circflow_try_send_fn answers: the item is the channel's now.
 #define CIRCFLOW_CHANNEL_TAKEN 0
@@ -784,6 +784,68 @@ typedef struct circflow_engine_config {
 // Called by circflow_engine_free() for each token that is still circflow's: it is yours again.
 typedef void (*circflow_discard_fn)(void *userdata, uint64_t token, uint32_t cost);
 
+// Figures of an engine. Set size to sizeof before each call.
+typedef struct circflow_engine_stats {
+  // sizeof(circflow_engine_stats) as your compiler saw it.
+  size_t size;
+  // Circuits open.
+  uint32_t circuits;
+  // Sets alive.
+  uint32_t sets;
+  // Instructions waiting. A whole run of ready messages counts as one.
+  uint32_t insns;
+  // The most that ever waited.
+  uint32_t insns_peak;
+  // Timers armed: one for each leg that waits for an answer, one for each circuit whose padding waits for anything,
+  // and one for each stream that its rate holds back.
+  uint32_t timers;
+  // Streams open on circuits and sets that circflow runs.
+  uint32_t streams;
+  // Messages held now, for order, for sending and at edges, those waiting to be discarded included.
+  uint64_t held;
+  // What is held costs so much, in bytes: for order, for sending, at edges, and on the way to other engines until
+  // they take it; and, at a client, what is remembered of streams that have ended there, some 10 bytes each where
+  // ids are used in turn. Never above held_bytes_max of the engine. Without what waits to be handed back:
+  // leaving_bytes.
+  uint64_t held_bytes;
+  // The most bytes ever held.
+  uint64_t held_bytes_peak;
+  // Bytes of memory kept for held messages, in use or ready for use.
+  uint64_t pool_bytes;
+  // Times the host named an earlier time than before.
+  uint64_t time_backwards;
+  // Times that a peer broke the protocol, or a cap or a time bound was reached.
+  uint64_t peer_faults;
+  // Log lines left out because there were too many.
+  uint64_t log_dropped;
+  // Padding cells received, expected or not.
+  uint64_t padding_received;
+  // How many timers of padding ran how late: [0] less than a microsecond after they were due, [n] less than 2^n
+  // microseconds, the last all others.
+  uint64_t lateness[CIRCFLOW_LATENESS_CLASSES];
+  // Messages that nothing explains and that do no harm, on streams of circuits and sets that circflow runs:
+  // CONNECTED twice, RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE. They were dropped (CONSUMED).
+  uint64_t unexplained;
+  // Calls that named a time more than an hour later than the one before. One can be a machine that was suspended, or
+  // a wild time: circflow_engine_set_clock().
+  uint64_t time_leaps;
+  // Of the hub's cap, what is reserved for held_bytes: at most a block (64 KiB) above it, and the same at rest, that
+  // is once the engine has been drained to the end, ticked or trimmed. Without a hub always held_bytes.
+  uint64_t reserved_bytes;
+  // Of held_bytes, what is on its way to other engines of the hub, or waits for room there.
+  uint64_t crossing_bytes;
+  // What is held no longer and waits for your drain to hand it out or back, as its set or circuit has ended. It has
+  // room of its own, as much as held_bytes_max; what is above that takes room from held_bytes until it is drained.
+  uint64_t leaving_bytes;
+  // Padding cells that you were told to send, or answered with CIRCFLOW_PADDING_SENT.
+  uint64_t padding_sent;
+  // Other cells sent: those whose sending was decided or reported here, on all circuits; of those that only pass a
+  // relay, the ones towards the client.
+  uint64_t others_sent;
+  // Padding that a budget refused (circflow_padding_budget), this engine's, the consensus's or the hub's.
+  uint64_t padding_refused;
+} circflow_engine_stats;
+
 // Names a circuit inside an engine. Zero names nothing. A circuit in a set is a leg of it, under the same id.
 typedef struct circflow_circuit_id {
   // Opaque. Compare it, store it, print it.
@@ -978,139 +1040,6 @@ typedef struct circflow_insn {
 // the call. Inside, feed as you like; poll, drain and free answer CIRCFLOW_ERR_REENTRANT.
 typedef void (*circflow_insn_fn)(void *userdata, const struct circflow_insn *insn, const uint8_t *body);
 
-// Figures of an engine. Set size to sizeof before each call.
-typedef struct circflow_engine_stats {
-  // sizeof(circflow_engine_stats) as your compiler saw it.
-  size_t size;
-  // Circuits open.
-  uint32_t circuits;
-  // Sets alive.
-  uint32_t sets;
-  // Instructions waiting. A whole run of ready messages counts as one.
-  uint32_t insns;
-  // The most that ever waited.
-  uint32_t insns_peak;
-  // Timers armed: one for each leg that waits for an answer, one for each circuit whose padding waits for anything,
-  // and one for each stream that its rate holds back.
-  uint32_t timers;
-  // Streams open on circuits and sets that circflow runs.
-  uint32_t streams;
-  // Messages held now, for order, for sending and at edges, those waiting to be discarded included.
-  uint64_t held;
-  // What is held costs so much, in bytes: for order, for sending, at edges, and on the way to other engines until
-  // they take it; and, at a client, what is remembered of streams that have ended there, some 10 bytes each where
-  // ids are used in turn. Never above held_bytes_max of the engine. Without what waits to be handed back:
-  // leaving_bytes.
-  uint64_t held_bytes;
-  // The most bytes ever held.
-  uint64_t held_bytes_peak;
-  // Bytes of memory kept for held messages, in use or ready for use.
-  uint64_t pool_bytes;
-  // Times the host named an earlier time than before.
-  uint64_t time_backwards;
-  // Times that a peer broke the protocol, or a cap or a time bound was reached.
-  uint64_t peer_faults;
-  // Log lines left out because there were too many.
-  uint64_t log_dropped;
-  // Padding cells received, expected or not.
-  uint64_t padding_received;
-  // How many timers of padding ran how late: [0] less than a microsecond after they were due, [n] less than 2^n
-  // microseconds, the last all others.
-  uint64_t lateness[CIRCFLOW_LATENESS_CLASSES];
-  // Messages that nothing explains and that do no harm, on streams of circuits and sets that circflow runs:
-  // CONNECTED twice, RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE. They were dropped (CONSUMED).
-  uint64_t unexplained;
-  // Calls that named a time more than an hour later than the one before. One can be a machine that was suspended, or
-  // a wild time: circflow_engine_set_clock().
-  uint64_t time_leaps;
-  // Of the hub's cap, what is reserved for held_bytes: at most a block (64 KiB) above it, and the same at rest, that
-  // is once the engine has been drained to the end, ticked or trimmed. Without a hub always held_bytes.
-  uint64_t reserved_bytes;
-  // Of held_bytes, what is on its way to other engines of the hub, or waits for room there.
-  uint64_t crossing_bytes;
-  // What is held no longer and waits for your drain to hand it out or back, as its set or circuit has ended. It has
-  // room of its own, as much as held_bytes_max; what is above that takes room from held_bytes until it is drained.
-  uint64_t leaving_bytes;
-  // Padding cells that you were told to send, or answered with CIRCFLOW_PADDING_SENT.
-  uint64_t padding_sent;
-  // Other cells sent: those whose sending was decided or reported here, on all circuits; of those that only pass a
-  // relay, the ones towards the client.
-  uint64_t others_sent;
-  // Padding that a budget refused (circflow_padding_budget), this engine's, the consensus's or the hub's.
-  uint64_t padding_refused;
-} circflow_engine_stats;
-
-// What a hub is made with. Fill it with circflow_hub_config_init(), then change what you want.
-typedef struct circflow_hub_config {
-  // sizeof(circflow_hub_config) as your compiler saw it.
-  size_t size;
-  // Random bytes of yours: nonces are looked up under them. All zero is for tests.
-  uint8_t seed[32];
-  // Bytes that all engines together may hold, whatever it is: for order, for sending, at edges, and on the way
-  // between engines. What waits to be handed back to you is not held any more. 0: nothing may wait, so the first
-  // message out of order closes its set, and the first cell at a full channel its circuit. Default 1 GiB.
-  uint64_t held_bytes_max;
-} circflow_hub_config;
-
-// Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called at the
-// end of a call on either engine, so on the other's thread or on its own: it may write to an eventfd or a pipe, and
-// call circflow_hub_get_stats(), and nothing else; circflow_engine_free(), of any engine, answers
-// CIRCFLOW_ERR_REENTRANT. The loop then calls circflow_engine_tick(), and drains. Once for all the news there is;
-// again only after a tick has taken it. A tick that leaves some makes the deadline 0.
-//
-// With an eventfd, all of it is
-//
-//   static void wake(void *fd) { eventfd_write(*(int *)fd, 1); }
-//
-//   circflow_engine_join(engine, hub, wake, &fd);
-//   for (;;) {
-//      poll(fds, fd_count, timeout_until(deadline));
-//      eventfd_read(fd, &ignored);
-//      circflow_engine_tick(engine, now());
-//      /* feed what came, and drain */
-//   }
-typedef void (*circflow_notify_fn)(void *userdata);
-
-// A set or a circuit to close, so that there is memory again.
-typedef struct circflow_victim {
-  // The engine on which it lives: circflow_set_close() or circflow_circuit_close() it there, on its thread. It may
-  // have ended by then.
-  uint32_t engine_tag;
-  // Zero.
-  uint32_t reserved;
-  // The set; zero when it is a circuit.
-  struct circflow_set_id set;
-  // What it holds, in bytes.
-  uint64_t bytes;
-  // The circuit; zero when it is a set. A circuit that is a leg can be named for what waits at its own edges.
-  struct circflow_circuit_id circuit;
-} circflow_victim;
-
-// Figures of a hub. Set size to sizeof before each call.
-typedef struct circflow_hub_stats {
-  // sizeof(circflow_hub_stats) as your compiler saw it.
-  size_t size;
-  // Engines that have joined and were not freed.
-  uint32_t engines;
-  // Zero.
-  uint32_t reserved;
-  // Sets alive, on all of them.
-  uint64_t sets;
-  // Bytes that the engines have reserved for what they hold. Each reserves in blocks of up to 64 KiB (less where the
-  // hub's cap is below 64 MiB), so this is at least what they hold (circflow_engine_stats.held_bytes), and at most a
-  // block more for each; the same once each has been drained to the end, ticked or trimmed.
-  uint64_t held_bytes;
-  // The most that was ever reserved. It can be above the cap by up to an eighth: what an engine is to close that
-  // another one has named counts as given back.
-  uint64_t held_bytes_peak;
-  // Padding cells that its engines have sent.
-  uint64_t padding_sent;
-  // Other cells that they have sent, as far as each has told: by its last tick, and whenever it pads.
-  uint64_t others_sent;
-  // Padding that a budget refused.
-  uint64_t padding_refused;
-} circflow_hub_stats;
-
 // What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want.
 typedef struct circflow_circuit_config {
   // sizeof(circflow_circuit_config) as your compiler saw it.
@@ -1223,6 +1152,40 @@ typedef struct circflow_leg_report {
   uint32_t flags;
 } circflow_leg_report;
 
+// Figures of one edge of a circuit, where cells leave it for a channel.
+typedef struct circflow_edge_stats {
+  // Cells that went on to it, at once or after a wait.
+  uint64_t passed;
+  // Cells that wait now.
+  uint32_t waiting;
+  // The most that ever did.
+  uint32_t waiting_peak;
+  // 1 when its channel takes cells.
+  uint32_t writable;
+  // 1 when the source of its cells was told to pause.
+  uint32_t paused;
+} circflow_edge_stats;
+
+// Figures of a circuit that circflow runs. Set size to sizeof before each call.
+typedef struct circflow_circuit_stats {
+  // sizeof(circflow_circuit_stats) as your compiler saw it.
+  size_t size;
+  // Congestion window towards the join point in cells; 0 before the first DATA.
+  uint64_t cwnd;
+  // DATA cells sent and not acknowledged.
+  uint64_t inflight;
+  // Smoothed round-trip time in nanoseconds; 0 before the first was measured.
+  uint64_t rtt_ns;
+  // 1 in slow start.
+  uint32_t slow_start;
+  // Streams open that are the circuit's own, not a set's.
+  uint32_t streams;
+  // Towards the client; at a client, towards the first relay.
+  struct circflow_edge_stats back;
+  // Towards the next relay.
+  struct circflow_edge_stats next;
+} circflow_circuit_stats;
+
 // What a set is made with. Fill it with circflow_set_config_init(), then change what you want.
 typedef struct circflow_set_config {
   // sizeof(circflow_set_config) as your compiler saw it.
@@ -1263,6 +1226,44 @@ typedef struct circflow_set_config {
   // takes. Default CIRCFLOW_AS_ENGINE: what that says.
   uint64_t held_age_max_ns;
 } circflow_set_config;
+
+// Figures of a leg. Set size to sizeof before each call.
+typedef struct circflow_leg_stats {
+  // sizeof(circflow_leg_stats) as your compiler saw it.
+  size_t size;
+  // How far its handshake has come, CIRCFLOW_LEG_*.
+  uint32_t state;
+  // DATA cells that one SENDME acknowledges, as reported last; 31 before.
+  uint32_t sendme_inc;
+  // Round-trip time in nanoseconds: of the last report, before of the handshake; 0 when not known.
+  uint64_t rtt_ns;
+  // Congestion window in cells, as reported last; 0 before.
+  uint64_t cwnd;
+  // DATA cells in flight: those of the last report, and those sent since.
+  uint64_t inflight;
+  // Number of the last message sent on it.
+  uint64_t sent;
+  // Number of the last message received on it.
+  uint64_t recv;
+} circflow_leg_stats;
+
+// A set's sequence numbers.
+typedef struct circflow_set_numbers {
+  // Number of the last message delivered.
+  uint64_t delivered;
+  // The sending leg, or zero.
+  struct circflow_circuit_id sending;
+} circflow_set_numbers;
+
+// A leg's sequence numbers.
+typedef struct circflow_leg_numbers {
+  // The leg.
+  struct circflow_circuit_id circuit;
+  // Number of the last message sent on it.
+  uint64_t sent;
+  // Number of the last message received on it.
+  uint64_t recv;
+} circflow_leg_numbers;
 
 // Figures of a set. Set size to sizeof before each call.
 typedef struct circflow_set_stats {
@@ -1324,78 +1325,6 @@ typedef struct circflow_set_stats {
   uint64_t total_since_ns;
 } circflow_set_stats;
 
-// A set's sequence numbers.
-typedef struct circflow_set_numbers {
-  // Number of the last message delivered.
-  uint64_t delivered;
-  // The sending leg, or zero.
-  struct circflow_circuit_id sending;
-} circflow_set_numbers;
-
-// A leg's sequence numbers.
-typedef struct circflow_leg_numbers {
-  // The leg.
-  struct circflow_circuit_id circuit;
-  // Number of the last message sent on it.
-  uint64_t sent;
-  // Number of the last message received on it.
-  uint64_t recv;
-} circflow_leg_numbers;
-
-// Figures of a leg. Set size to sizeof before each call.
-typedef struct circflow_leg_stats {
-  // sizeof(circflow_leg_stats) as your compiler saw it.
-  size_t size;
-  // How far its handshake has come, CIRCFLOW_LEG_*.
-  uint32_t state;
-  // DATA cells that one SENDME acknowledges, as reported last; 31 before.
-  uint32_t sendme_inc;
-  // Round-trip time in nanoseconds: of the last report, before of the handshake; 0 when not known.
-  uint64_t rtt_ns;
-  // Congestion window in cells, as reported last; 0 before.
-  uint64_t cwnd;
-  // DATA cells in flight: those of the last report, and those sent since.
-  uint64_t inflight;
-  // Number of the last message sent on it.
-  uint64_t sent;
-  // Number of the last message received on it.
-  uint64_t recv;
-} circflow_leg_stats;
-
-// Figures of one edge of a circuit, where cells leave it for a channel.
-typedef struct circflow_edge_stats {
-  // Cells that went on to it, at once or after a wait.
-  uint64_t passed;
-  // Cells that wait now.
-  uint32_t waiting;
-  // The most that ever did.
-  uint32_t waiting_peak;
-  // 1 when its channel takes cells.
-  uint32_t writable;
-  // 1 when the source of its cells was told to pause.
-  uint32_t paused;
-} circflow_edge_stats;
-
-// Figures of a circuit that circflow runs. Set size to sizeof before each call.
-typedef struct circflow_circuit_stats {
-  // sizeof(circflow_circuit_stats) as your compiler saw it.
-  size_t size;
-  // Congestion window towards the join point in cells; 0 before the first DATA.
-  uint64_t cwnd;
-  // DATA cells sent and not acknowledged.
-  uint64_t inflight;
-  // Smoothed round-trip time in nanoseconds; 0 before the first was measured.
-  uint64_t rtt_ns;
-  // 1 in slow start.
-  uint32_t slow_start;
-  // Streams open that are the circuit's own, not a set's.
-  uint32_t streams;
-  // Towards the client; at a client, towards the first relay.
-  struct circflow_edge_stats back;
-  // Towards the next relay.
-  struct circflow_edge_stats next;
-} circflow_circuit_stats;
-
 // What a stream is opened with. Fill it with circflow_stream_config_init(), then change what you want.
 typedef struct circflow_stream_config {
   // sizeof(circflow_stream_config) as your compiler saw it.
@@ -1443,26 +1372,6 @@ typedef struct circflow_machines_id {
   // Opaque. Compare it, store it, print it.
   uint64_t v;
 } circflow_machines_id;
-
-// What an operator allows of padding, on one engine or on all engines of a hub. Fill it with
-// circflow_padding_budget_init(), then change what you want. Padding that is not allowed is refused: the machine hears
-// that it was sent, as it would stand still otherwise.
-typedef struct circflow_padding_budget {
-  // sizeof(circflow_padding_budget) as your compiler saw it.
-  size_t size;
-  // Padding cells that may be sent before max_percent counts, since the engine (the hub) was made. Default 0.
-  uint32_t allowed_cells;
-  // Of all cells sent since the engine (the hub) was made, how many in a hundred may be padding, 0 to 100: no more
-  // is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes
-  // towards the client.
-  uint32_t max_percent;
-  // 1: nothing pads. No padding is sent, not even what waits behind a block; blocks end at once, those that are on
-  // too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_SWITCHED_OFF, and a relay refuses
-  // what clients ask for. Padders stay, hear of cells, and go on when it is 0 again. Default 0.
-  uint32_t disabled;
-  // 1: the same for padders without CIRCFLOW_PADDING_RUNS_REDUCED. Default 0.
-  uint32_t reduced;
-} circflow_padding_budget;
 
 // What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
 //
@@ -1528,6 +1437,97 @@ typedef struct circflow_padding_stats {
   // Time blocked by it so far, in nanoseconds.
   uint64_t blocked_ns;
 } circflow_padding_stats;
+
+// What an operator allows of padding, on one engine or on all engines of a hub. Fill it with
+// circflow_padding_budget_init(), then change what you want. Padding that is not allowed is refused: the machine hears
+// that it was sent, as it would stand still otherwise.
+typedef struct circflow_padding_budget {
+  // sizeof(circflow_padding_budget) as your compiler saw it.
+  size_t size;
+  // Padding cells that may be sent before max_percent counts, since the engine (the hub) was made. Default 0.
+  uint32_t allowed_cells;
+  // Of all cells sent since the engine (the hub) was made, how many in a hundred may be padding, 0 to 100: no more
+  // is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes
+  // towards the client.
+  uint32_t max_percent;
+  // 1: nothing pads. No padding is sent, not even what waits behind a block; blocks end at once, those that are on
+  // too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_SWITCHED_OFF, and a relay refuses
+  // what clients ask for. Padders stay, hear of cells, and go on when it is 0 again. Default 0.
+  uint32_t disabled;
+  // 1: the same for padders without CIRCFLOW_PADDING_RUNS_REDUCED. Default 0.
+  uint32_t reduced;
+} circflow_padding_budget;
+
+// What a hub is made with. Fill it with circflow_hub_config_init(), then change what you want.
+typedef struct circflow_hub_config {
+  // sizeof(circflow_hub_config) as your compiler saw it.
+  size_t size;
+  // Random bytes of yours: nonces are looked up under them. All zero is for tests.
+  uint8_t seed[32];
+  // Bytes that all engines together may hold, whatever it is: for order, for sending, at edges, and on the way
+  // between engines. What waits to be handed back to you is not held any more. 0: nothing may wait, so the first
+  // message out of order closes its set, and the first cell at a full channel its circuit. Default 1 GiB.
+  uint64_t held_bytes_max;
+} circflow_hub_config;
+
+// Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called at the
+// end of a call on either engine, so on the other's thread or on its own: it may write to an eventfd or a pipe, and
+// call circflow_hub_get_stats(), and nothing else; circflow_engine_free(), of any engine, answers
+// CIRCFLOW_ERR_REENTRANT. The loop then calls circflow_engine_tick(), and drains. Once for all the news there is;
+// again only after a tick has taken it. A tick that leaves some makes the deadline 0.
+//
+// With an eventfd, all of it is
+//
+//   static void wake(void *fd) { eventfd_write(*(int *)fd, 1); }
+//
+//   circflow_engine_join(engine, hub, wake, &fd);
+//   for (;;) {
+//      poll(fds, fd_count, timeout_until(deadline));
+//      eventfd_read(fd, &ignored);
+//      circflow_engine_tick(engine, now());
+//      /* feed what came, and drain */
+//   }
+typedef void (*circflow_notify_fn)(void *userdata);
+
+// A set or a circuit to close, so that there is memory again.
+typedef struct circflow_victim {
+  // The engine on which it lives: circflow_set_close() or circflow_circuit_close() it there, on its thread. It may
+  // have ended by then.
+  uint32_t engine_tag;
+  // Zero.
+  uint32_t reserved;
+  // The set; zero when it is a circuit.
+  struct circflow_set_id set;
+  // What it holds, in bytes.
+  uint64_t bytes;
+  // The circuit; zero when it is a set. A circuit that is a leg can be named for what waits at its own edges.
+  struct circflow_circuit_id circuit;
+} circflow_victim;
+
+// Figures of a hub. Set size to sizeof before each call.
+typedef struct circflow_hub_stats {
+  // sizeof(circflow_hub_stats) as your compiler saw it.
+  size_t size;
+  // Engines that have joined and were not freed.
+  uint32_t engines;
+  // Zero.
+  uint32_t reserved;
+  // Sets alive, on all of them.
+  uint64_t sets;
+  // Bytes that the engines have reserved for what they hold. Each reserves in blocks of up to 64 KiB (less where the
+  // hub's cap is below 64 MiB), so this is at least what they hold (circflow_engine_stats.held_bytes), and at most a
+  // block more for each; the same once each has been drained to the end, ticked or trimmed.
+  uint64_t held_bytes;
+  // The most that was ever reserved. It can be above the cap by up to an eighth: what an engine is to close that
+  // another one has named counts as given back.
+  uint64_t held_bytes_peak;
+  // Padding cells that its engines have sent.
+  uint64_t padding_sent;
+  // Other cells that they have sent, as far as each has told: by its last tick, and whenever it pads.
+  uint64_t others_sent;
+  // Padding that a budget refused.
+  uint64_t padding_refused;
+} circflow_hub_stats;
 
 // How a queue is to be. Fill it in with circflow_queue_config_init() first.
 typedef struct circflow_queue_config {
@@ -1601,6 +1601,9 @@ typedef void (*circflow_log_fn)(void *userdata, uint32_t level, uint32_t engine_
 extern "C" {
 #endif // __cplusplus
 
+// The version of the library that is linked, as CIRCFLOW_VERSION has it for the header.
+uint32_t circflow_version(void);
+
 // One sentence for a status, in English, without an end. Static; never NULL. A number that is no status has a sentence
 // of its own.
 const char *circflow_strerror(int32_t status);
@@ -1651,6 +1654,90 @@ enum circflow_status circflow_engine_new(const struct circflow_engine_config *co
 enum circflow_status circflow_engine_free(struct circflow_engine *engine,
                                           circflow_discard_fn discard,
                                           void *userdata);
+
+// Sets a parameter by the name that a consensus gives it. What is never set has C Tor's default. Nothing that lives
+// follows, except where it says so: circuits keep the parameters they were opened with, and sets their limits.
+//
+// For each path class, and for circuits that circflow runs and that are opened from now on: all of congestion and flow
+// control, "cc_cwnd_init", "cc_xoff_client" and so on (prop324 6.5). Where a consensus has a parameter for each class
+// ("cc_vegas_alpha_exit"), name it without the class ("cc_vegas_alpha"). Only cc_alg=2 is built.
+//
+// For the whole engine, whichever class is given:
+//
+//   cfx_enabled                     At once: at 0 no LINK is taken, no set opened and no leg added; sets that live go
+//                                   on.
+//   cfx_max_legs_set                Sets opened from now on whose legs_max is 0; an exit's are opened by their first
+//                                   LINK.
+//   cfx_num_legs_set                Sets opened from now on whose launches_max is 0: they may launch so many legs, and
+//   cfx_max_unlinked_leg_retry      so many more.
+//   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max; the
+//                                   largest value, the default, is no bound.
+//   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
+//                                   CIRCFLOW_BY_PARAMETER.
+//   circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled, circpad_padding_reduced
+//                                   At once: the consensus's budget of padding, beside yours
+//                                   (circflow_engine_set_padding_budget()).
+//   sendme_emit_min_version         Version 1 is sent, so 0 and 1 are taken and change nothing.
+//   sendme_accept_min_version       Version 1 is wanted, also at 0; so 0 and 1 are taken and change nothing.
+//   cfx_send_pct, cfx_drain_pct     Only their defaults (100 and 0) are built.
+//   cfx_max_linked_set, cfx_max_prebuilt_set, cfx_low_exit_threshold
+//                                   How many sets a client builds is yours: kept for circflow_engine_get_param().
+//
+// Of the first group, cellq_high, cellq_low, orconn_high and orconn_low are yours to follow too (when a channel counts
+// as full), and cc_bwe_min has no meaning with cc_alg=2. docs/parameters.md has one row for each.
+//
+// @param path_class  CIRCFLOW_PATH_*.
+// @param name        A string.
+//
+// CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
+// circflow_engine_last_detail() then says. CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do what
+// it asks for. A host that passes a whole consensus on may go on after either. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_set_param(struct circflow_engine *engine,
+                                               uint8_t path_class,
+                                               const char *name,
+                                               uint32_t value);
+
+// What a parameter is now, for circuits and sets that are opened from now on.
+//
+// @param path_class  CIRCFLOW_PATH_*.
+// @param name        A string, as for circflow_engine_set_param().
+// @param value_out   Written on CIRCFLOW_OK.
+//
+// CIRCFLOW_ERR_INVALID: no such class or name. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_get_param(struct circflow_engine *engine,
+                                               uint8_t path_class,
+                                               const char *name,
+                                               uint32_t *value_out);
+
+// Figures of the engine. Set stats->size to sizeof(circflow_engine_stats) first.
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_engine_get_stats(struct circflow_engine *engine, struct circflow_engine_stats *stats);
+
+// Gives memory that is kept for held messages and not in use back to the system. circflow never does so by itself: a
+// steady state is to allocate nothing. Call it when you are short of memory, or idle.
+//
+// @param freed_out  Bytes given back. May be NULL.
+enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64_t *freed_out);
+
+// What is behind the last call on the engine, if that failed: of INVALID which argument, of BLOCKED which leg lacks
+// what, of PEER which circuit; where there is no more to say, the sentence of circflow_strerror(). Empty after a call
+// that succeeded, so ask at once. Asking is no call in this sense. Of a poisoned engine it is what the panic said. For
+// people: do not parse it.
+//
+// Inside a drain callback the callback's own calls count; after the drain, the drain. A call that names no engine
+// (circflow_cell_decode(), circflow_queue_push()) leaves no sentence here.
+//
+// @param buf       Gets at most cap - 1 bytes of text and a NUL.
+// @param len_out   Length of the whole sentence without the NUL. May be NULL.
+//
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside the log function.
+enum circflow_status circflow_engine_last_detail(struct circflow_engine *engine,
+                                                 char *buf,
+                                                 size_t cap,
+                                                 size_t *len_out);
 
 // Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits, or when the call
 // has freed so much that it leaves the rest to a later one: the deadline is 0 then. Instructions come in the order of
@@ -1715,107 +1802,6 @@ enum circflow_status circflow_engine_tick(struct circflow_engine *engine, uint64
 enum circflow_status circflow_engine_set_clock(struct circflow_engine *engine,
                                                uint64_t now_ns);
 
-// Gives memory that is kept for held messages and not in use back to the system. circflow never does so by itself: a
-// steady state is to allocate nothing. Call it when you are short of memory, or idle.
-//
-// @param freed_out  Bytes given back. May be NULL.
-enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64_t *freed_out);
-
-// Figures of the engine. Set stats->size to sizeof(circflow_engine_stats) first.
-//
-// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
-enum circflow_status circflow_engine_get_stats(struct circflow_engine *engine, struct circflow_engine_stats *stats);
-
-// What is behind the last call on the engine, if that failed: of INVALID which argument, of BLOCKED which leg lacks
-// what, of PEER which circuit; where there is no more to say, the sentence of circflow_strerror(). Empty after a call
-// that succeeded, so ask at once. Asking is no call in this sense. Of a poisoned engine it is what the panic said. For
-// people: do not parse it.
-//
-// Inside a drain callback the callback's own calls count; after the drain, the drain. A call that names no engine
-// (circflow_cell_decode(), circflow_queue_push()) leaves no sentence here.
-//
-// @param buf       Gets at most cap - 1 bytes of text and a NUL.
-// @param len_out   Length of the whole sentence without the NUL. May be NULL.
-//
-// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside the log function.
-enum circflow_status circflow_engine_last_detail(struct circflow_engine *engine,
-                                                 char *buf,
-                                                 size_t cap,
-                                                 size_t *len_out);
-
-// Fills a config with the defaults. Pass sizeof(circflow_hub_config).
-//
-// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
-enum circflow_status circflow_hub_config_init(struct circflow_hub_config *config, size_t size);
-
-// Makes a hub. On CIRCFLOW_OK it is yours until circflow_hub_free().
-//
-// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_hub_new(const struct circflow_hub_config *config,
-                                      struct circflow_hub **hub_out);
-
-// Lets a hub go. Engines that have joined go on, and still know each other, and until the last of them is freed,
-// circflow_hub_get_stats() still answers: their notify may ask it. All else answers CIRCFLOW_ERR_BAD_HANDLE for it,
-// this function as well. NULL is fine.
-enum circflow_status circflow_hub_free(struct circflow_hub *hub);
-
-// An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_tag must be its own
-// among the engines of the hub, and all of them get the same monotonic clock.
-//
-// From then on a LINK whose nonce belongs to a set on another engine makes the circuit a leg of that set, wherever it
-// is. The set lives on the engine that saw its first LINK, its home; its streams, and every message that is
-// delivered, are there. At the circuit's engine, what comes on it is answered with HELD, and what the set sends on it
-// comes as CIRCFLOW_INSN_SEND. At the home, a message that goes out on such a leg is answered with HELD, and `circuit`
-// in an instruction can be another engine's: it is a name then, to be compared and printed, with the tag you gave the
-// circuit there. A token that crosses is handed back on the thread of the engine where it ends up: what it stands
-// for must be usable there.
-//
-// At the circuit's engine, CIRCFLOW_INSN_PAUSE with CIRCFLOW_SIDE_BACK says that the home lags: keep what else comes
-// on the circuit; edge_over_cells more are taken before it closes. Padding on the circuit, its SENDMEs, and reports of
-// how it stands are that engine's business, as before. A violation on it reaches as far as on a leg at home.
-//
-// Only LINKs find sets elsewhere: a client's set has its legs on its own engine.
-//
-// When an engine is freed, its circuits are lost to the sets elsewhere, and the legs elsewhere of its sets are told to
-// close.
-//
-// @param notify    Wakes this engine's loop.
-// @param userdata  For notify. Both are used until the engine is freed.
-//
-// CIRCFLOW_ERR_INVALID: it has joined one, or has circuits or sets, or the tag is taken. CIRCFLOW_ERR_FULL: 256
-// engines. CIRCFLOW_ERR_NULL.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_engine_join(struct circflow_engine *engine,
-                                          struct circflow_hub *hub,
-                                          circflow_notify_fn notify,
-                                          void *userdata);
-
-// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets and circuits come first that
-// have the greatest product of bytes and age of the oldest of them; one that holds less than a quarter of its share of
-// the cap (cap / holders) only when no larger one is left. Answers at once, from any thread; nothing is freed by it,
-// and who was named is not named again until it holds nothing any more. When an engine finds no room, circflow does
-// the same by itself: this is for a host that is short of memory for other reasons.
-//
-// @param victims      Entries of room.
-// @param victim_cap   How many. With too few, the sum is what those hold.
-// @param count_out    Entries written.
-// @param bytes_out    What they hold together. May be NULL.
-//
-// CIRCFLOW_ERR_NULL.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_hub_reclaim(struct circflow_hub *hub,
-                                          uint64_t bytes_wanted,
-                                          struct circflow_victim *victims,
-                                          size_t victim_cap,
-                                          size_t *count_out,
-                                          uint64_t *bytes_out);
-
-// Figures of a hub, from any thread. Set stats->size to sizeof(circflow_hub_stats) first.
-//
-// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
-enum circflow_status circflow_hub_get_stats(struct circflow_hub *hub, struct circflow_hub_stats *stats);
-
 // Fills a config with the defaults: a client's circuit of three hops with Vegas congestion control. Pass
 // sizeof(circflow_circuit_config).
 //
@@ -1837,6 +1823,19 @@ enum circflow_status circflow_circuit_open(struct circflow_engine *engine,
                                            const struct circflow_circuit_config *config,
                                            struct circflow_circuit_id *circuit_out);
 
+// Client: says that a circuit of circflow_set_launch_legs() is open. LINK is queued on it, and LINKED has
+// link_timeout_ns to come; the round trip is measured from the moment you take LINK. Wait for CIRCFLOW_INSN_LINKED and
+// CIRCFLOW_INSN_USABLE.
+//
+// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it is a leg that
+// is not being built. CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may go out
+// (prop329 2.2); close it. CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: drain, then say it
+// again. CIRCFLOW_ERR_EXPIRED; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_circuit_built(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_circuit_id circuit);
+
 // Replaces all of a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that
 // circflow did not see. When a relay follows no more (TRUNCATE, or DESTROY from the next relay), say so without
 // CIRCFLOW_CIRCUIT_EXTENDED: what waited for it is dropped, tokens come back as CIRCFLOW_INSN_DISCARD, and a source
@@ -1848,6 +1847,14 @@ enum circflow_status circflow_circuit_open(struct circflow_engine *engine,
 enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
                                                 struct circflow_circuit_id circuit,
                                                 uint32_t flags);
+
+// Shuts a circuit down at the host's wish: CIRCFLOW_INSN_CLOSE is queued for it, and its set is judged as after the
+// loss of any leg. Say circflow_circuit_closed() when it is done. Works on every circuit.
+//
+// CIRCFLOW_ERR_EXPIRED, an id error.
+enum circflow_status circflow_circuit_close(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_circuit_id circuit);
 
 // Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is
 // dropped.
@@ -1892,6 +1899,67 @@ enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
                                               const struct circflow_message *message,
                                               struct circflow_verdict *verdict_out);
 
+// Feeds a cell that is not for this relay, and goes on to the other side: with CIRCFLOW_SIDE_BACK one that came from
+// the client's side and was not recognised, with CIRCFLOW_SIDE_NEXT any that came from the next relay.
+//
+// @param from         The side it came from.
+// @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or less. command: the cell's (RELAY or RELAY_EARLY), or what
+//                     you like; it comes back. form, token and cost as for any message. Other fields are not looked
+//                     at.
+// @param verdict_out  FORWARD: write the cell you hold to the other side, now. HELD: that side is full, and the cell
+//                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
+//                     on CIRCFLOW_OK.
+//
+// Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when
+// it is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before
+// cells that wait.
+//
+// How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
+// CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
+// is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
+//
+// When many wait, CIRCFLOW_INSN_PAUSE asks you to stop: keep this circuit's cells yourself until
+// CIRCFLOW_INSN_UNPAUSE, without stopping the channel for other circuits.
+//
+// CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; the close is queued. CIRCFLOW_ERR_UNRECOGNISED: no
+// relay follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; the close is queued.
+// CIRCFLOW_ERR_ENGINE_MEMORY: the close is queued. CIRCFLOW_ERR_ROLE: at a client every cell is recognised.
+// CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID;
+// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_EXPIRED; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_circuit_id circuit,
+                                            uint8_t from,
+                                            const struct circflow_message *cell,
+                                            struct circflow_verdict *verdict_out);
+
+// Says whether the channel on one side of a circuit takes cells (1) or is full (0). Channels begin as writable. While
+// one is full, cells for it wait here, DATA is not sent on it, and congestion control sees that it is blocked; control
+// (SENDME, handshakes, END) is still yours to send, as there is little of it.
+//
+// What waits comes as CIRCFLOW_INSN_WRITE, and a relay's own messages among it as CIRCFLOW_INSN_SEND, one at a time:
+// encrypt each when it comes, in that order. A channel that fills up again while you drain says so again, and what is
+// left goes on waiting.
+//
+// @param side  At a client CIRCFLOW_SIDE_BACK, its one channel. At the last hop what is said of the other changes
+//              nothing.
+//
+// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_INVALID: no such side; CIRCFLOW_ERR_EXPIRED; an id error.
+enum circflow_status circflow_circuit_writable(struct circflow_engine *engine,
+                                               uint64_t now_ns,
+                                               struct circflow_circuit_id circuit,
+                                               uint8_t side,
+                                               uint8_t writable);
+
+// Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
+// circuits with a padder. (A cell in the other direction is reported with circflow_circuit_sent() once it is queued.)
+//
+// CIRCFLOW_ERR_EXPIRED; an id error.
+enum circflow_status circflow_circuit_passing(struct circflow_engine *engine,
+                                              uint64_t now_ns,
+                                              struct circflow_circuit_id circuit);
+
 // Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
 // channel is full or has room again. A leg that was never reported has no window and gets no DATA: report each once
 // it is linked. If the set waits for room and now has it, CIRCFLOW_INSN_RESUME is queued. Drain before you report: a
@@ -1907,6 +1975,26 @@ enum circflow_status circflow_circuit_report(struct circflow_engine *engine,
                                              uint64_t now_ns,
                                              const struct circflow_leg_report *reports,
                                              size_t report_count);
+
+// Sends a relay message on a circuit that is in no set, or to another hop than the join point: asks whether padding
+// holds it back, and counts it as queued if not. Needed for messages of streams on circuits with a padder, and for all
+// messages of a relay on a circuit that circflow runs: there it goes behind the cells that wait for its channel, as
+// TRUNCATED that overtook them would make them unreadable for the client. Allowed for all.
+//
+// @param verdict_out  SEND: queue the cell now; do not report it again. HELD: it was kept (the body copied, or the
+//                     token taken) and comes back as CIRCFLOW_INSN_SEND: encrypt the cell then, not before. Written on
+//                     CIRCFLOW_OK.
+//
+// CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
+// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_IS_RUN: it belongs to a
+// stream, circflow_stream_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; CIRCFLOW_ERR_INVALID as for
+// circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_circuit_send(struct circflow_engine *engine,
+                                           uint64_t now_ns,
+                                           struct circflow_circuit_id circuit,
+                                           const struct circflow_message *message,
+                                           struct circflow_verdict *verdict_out);
 
 // Says that a relay cell is queued on a circuit.
 //
@@ -1930,6 +2018,40 @@ enum circflow_status circflow_circuit_sent(struct circflow_engine *engine,
                                            struct circflow_circuit_id circuit,
                                            uint8_t command,
                                            uint8_t hop);
+
+// Gives the tag of a DATA cell for which CIRCFLOW_WANTS_TAG asked: what its SENDME has to bring back (prop289). In the
+// order of sending, before anything can have come back: a SENDME for a cell whose tag was never given closes the
+// circuit. That a tag cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries random
+// bytes after its message (prop289).
+//
+// @param hop      Where the cell went.
+// @param tag      20 bytes (tor1: the running digest after this cell) or 16 (counter-galois).
+//
+// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host may offer each), or it has another length.
+// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
+enum circflow_status circflow_circuit_tag(struct circflow_engine *engine,
+                                          struct circflow_circuit_id circuit,
+                                          uint8_t hop,
+                                          const uint8_t *tag,
+                                          size_t tag_len);
+
+// Says that cells of a circuit were written to the channel, the oldest first. Needed on circuits with a padder; costs
+// next to nothing on others. Cells that were queued before there was a padder are not known and not counted.
+//
+// @param cells  How many, of all that were queued on this circuit in this direction.
+//
+// CIRCFLOW_ERR_EXPIRED; an id error.
+enum circflow_status circflow_circuit_written(struct circflow_engine *engine,
+                                              uint64_t now_ns,
+                                              struct circflow_circuit_id circuit,
+                                              uint32_t cells);
+
+// Figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.
+//
+// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+enum circflow_status circflow_circuit_get_stats(struct circflow_engine *engine,
+                                                struct circflow_circuit_id circuit,
+                                                struct circflow_circuit_stats *stats);
 
 // Fills a config with the defaults. Pass sizeof(circflow_set_config).
 //
@@ -1959,6 +2081,18 @@ enum circflow_status circflow_set_open(struct circflow_engine *engine,
                                        const struct circflow_set_config *config,
                                        struct circflow_set_id *set_out);
 
+// Ends a set at the host's wish: a close is queued for each leg, then CIRCFLOW_INSN_ENDED. Tokens that are held come
+// back as CIRCFLOW_INSN_DISCARD. The set's id is stale from now on.
+//
+// A set ends well when no stream is open on it any more: send END on each, take what that queues, write it out, then
+// close the set and its circuits. The other end, which learns of that by DESTROY on one leg after another, sees
+// CIRCFLOW_ERR_SET_FINISHED as the cause, where circflow runs its streams. Where they are yours, call this there too,
+// before circflow_circuit_closed(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
+// CIRCFLOW_ERR_LEG_LOST: something may have been lost.
+//
+// An id error.
+enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t now_ns, struct circflow_set_id set);
+
 // Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set is gone, without a
 // CIRCFLOW_INSN_ENDED. Only when it is
 // the set's one leg, all of its handshake is done (LINKED_ACK included), and nothing is held, so that its own order is
@@ -1971,17 +2105,157 @@ enum circflow_status circflow_set_take_out(struct circflow_engine *engine,
                                            struct circflow_set_id set,
                                            struct circflow_circuit_id *circuit_out);
 
-// Ends a set at the host's wish: a close is queued for each leg, then CIRCFLOW_INSN_ENDED. Tokens that are held come
-// back as CIRCFLOW_INSN_DISCARD. The set's id is stale from now on.
+// Gives a set another tag: it comes back as set_tag from now on, also in instructions that wait already. For an exit,
+// which first hears of a set in CIRCFLOW_INSN_LINKED, when all it has is the tag of circflow_engine_accept_sets():
+// name the set there, inside the drain, and whatever follows has the name. Also for a set with legs on other engines
+// of a hub, on the engine that has the set: instructions of the others name no set.
 //
-// A set ends well when no stream is open on it any more: send END on each, take what that queues, write it out, then
-// close the set and its circuits. The other end, which learns of that by DESTROY on one leg after another, sees
-// CIRCFLOW_ERR_SET_FINISHED as the cause, where circflow runs its streams. Where they are yours, call this there too,
-// before circflow_circuit_closed(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
-// CIRCFLOW_ERR_LEG_LOST: something may have been lost.
+// An id error: an ended set is not named any more, and its CIRCFLOW_INSN_ENDED has the tag it had.
+enum circflow_status circflow_set_set_tag(struct circflow_engine *engine, struct circflow_set_id set, uint64_t tag);
+
+// Changes how this end chooses the sending leg, from the next decision on; what circflow_set_room() has answered holds
+// no longer. If the set waits for room and another leg now has it, CIRCFLOW_INSN_RESUME is queued. The peer is not
+// told.
 //
-// An id error.
-enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t now_ns, struct circflow_set_id set);
+// @param algorithm  CIRCFLOW_ALGORITHM_*; BY_UX goes back to what the peer asked for last. That a peer asked for low
+//                   memory, and gets at most one SWITCH in a congestion window, stays so with any.
+//
+// CIRCFLOW_ERR_INVALID for an unknown algorithm, an id error.
+enum circflow_status circflow_set_set_algorithm(struct circflow_engine *engine,
+                                                struct circflow_set_id set,
+                                                uint8_t algorithm);
+
+// Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
+// leg may join while messages are in flight, as its numbers start from zero on both sides. Wait for
+// CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE. For circuits that are not open yet: circflow_set_launch_legs().
+//
+// @param circuits       Each open, a client's, in no set, without streams, with Vegas, of the same length and join
+//                       point as the other legs, and named once.
+// @param circuit_count  How many, at least 1.
+//
+// CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
+// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
+// CIRCFLOW_ERR_SWITCHED_OFF: the parameter cfx_enabled is 0, CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED,
+// CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
+                                           uint64_t now_ns,
+                                           struct circflow_set_id set,
+                                           const struct circflow_circuit_id *circuits,
+                                           size_t circuit_count);
+
+// Client: as circflow_set_add_legs(), for circuits that are still being built, opened with the hops they are to have.
+// They are legs from now on, and count as launched: circuits that fail count, too (prop329 4.2.2). LINK goes out on
+// each once circflow_circuit_built() says that it is open.
+//
+// Until then no time of circflow's runs: give up after your own circuit build timeout, with
+// circflow_circuit_closed(), and CIRCFLOW_INSN_WANT_LEG asks for another while the budget lasts. A new set is not
+// usable while a leg is being built, and LINKED on one is a protocol violation. What else comes on it (EXTENDED2) is
+// delivered without a number.
+//
+// @param circuits       As for circflow_set_add_legs(); CIRCFLOW_CIRCUIT_VEGAS among their flags says that it is asked
+//                       for. When it was refused, say so with circflow_circuit_set_flags(), or close the circuit.
+// @param circuit_count  How many, at least 1.
+//
+// Codes as for circflow_set_add_legs(): no circuit became a leg.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_launch_legs(struct circflow_engine *engine,
+                                              uint64_t now_ns,
+                                              struct circflow_set_id set,
+                                              const struct circflow_circuit_id *circuits,
+                                              size_t circuit_count);
+
+// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
+// CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from zero; circflow_set_import() sets
+// others. For a host that keeps its own handshake.
+//
+// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
+// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
+// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit of either role
+// will do, the same as that of the other legs.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_adopt_leg(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_set_id set,
+                                            struct circflow_circuit_id circuit,
+                                            uint8_t peer_ux,
+                                            uint64_t rtt_ns);
+
+// Figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
+//
+// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub, which answers for it under the
+// same id. CIRCFLOW_ERR_GONE: it is being closed. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+enum circflow_status circflow_leg_get_stats(struct circflow_engine *engine,
+                                            struct circflow_circuit_id circuit,
+                                            struct circflow_leg_stats *stats);
+
+// Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
+// CIRCFLOW_INSN_NONE when none is ready, or when the call has dealt with so many that were for circflow alone (XOFF,
+// XON) that it leaves the rest to a later one: the deadline is 0 then. The same messages, in the same order, that
+// circflow_engine_poll() would give; each is given once, by one or the other. Of a set that circflow runs it can be
+// CIRCFLOW_INSN_DISCARD too: the token of a message whose stream has ended here.
+//
+// @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
+// @param body_cap  Bytes of room there.
+//
+// CIRCFLOW_ERR_TOO_SMALL: nothing was taken. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a drain callback;
+// an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_next(struct circflow_engine *engine,
+                                       struct circflow_set_id set,
+                                       uint8_t *body,
+                                       size_t body_cap,
+                                       struct circflow_insn *insn_out);
+
+// Takes ready messages of one set, as many as fit, for a host that gives all of them as tokens (CIRCFLOW_FORM_TOKEN):
+// what circflow_set_next() does one by one, for a fraction of its cost. All that are taken count as delivered, in the
+// order of the array; their numbers follow each other without a gap.
+//
+// @param tokens     Gets the tokens.
+// @param token_cap  Tokens of room there.
+// @param count_out  How many were written. Fewer than token_cap: no more are ready, or the next is one whose body
+//                   circflow has copied, which circflow_set_next() gives.
+//
+// CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a
+// drain callback; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_next_tokens(struct circflow_engine *engine,
+                                              struct circflow_set_id set,
+                                              uint64_t *tokens,
+                                              size_t token_cap,
+                                              size_t *count_out);
+
+// Reads a set's numbers, for a host whose own structs are authoritative.
+// @param legs           Gets one entry for each leg, linked or not, in no particular order.
+// @param leg_cap        Entries of room; CIRCFLOW_LEGS_MAX always fit.
+// @param leg_count_out  Entries written.
+//
+// CIRCFLOW_ERR_TOO_SMALL, CIRCFLOW_ERR_NULL, an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_export(struct circflow_engine *engine,
+                                         struct circflow_set_id set,
+                                         struct circflow_set_numbers *numbers_out,
+                                         struct circflow_leg_numbers *legs,
+                                         size_t leg_cap,
+                                         size_t *leg_count_out);
+
+// Sets a set's numbers from the host's own structs. A leg whose recv grows counts as having received messages; legs
+// that are not named keep their numbers. Messages that are ready after it are queued as usual.
+//
+// @param numbers    delivered, and the sending leg (zero for none).
+// @param legs       The legs to change.
+// @param leg_count  How many.
+// CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered, delivered is
+// above what any leg has received, the sending leg is not linked or has not the highest sent, or a leg that is not
+// linked has numbers. CIRCFLOW_ERR_NOT_A_LEG: not one of this set's. CIRCFLOW_ERR_NULL,
+// CIRCFLOW_ERR_EXPIRED, an id error. On any of them nothing changed.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_import(struct circflow_engine *engine,
+                                         uint64_t now_ns,
+                                         struct circflow_set_id set,
+                                         const struct circflow_set_numbers *numbers,
+                                         const struct circflow_leg_numbers *legs,
+                                         size_t leg_count);
 
 // Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
 // circflow_circuit_sent() reports the SWITCH and the message as queued. The first half of sending, for a host whose
@@ -2049,317 +2323,12 @@ enum circflow_status circflow_set_room(struct circflow_engine *engine,
                                        struct circflow_set_id set,
                                        uint64_t *messages_out);
 
-// Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
-// CIRCFLOW_INSN_NONE when none is ready, or when the call has dealt with so many that were for circflow alone (XOFF,
-// XON) that it leaves the rest to a later one: the deadline is 0 then. The same messages, in the same order, that
-// circflow_engine_poll() would give; each is given once, by one or the other. Of a set that circflow runs it can be
-// CIRCFLOW_INSN_DISCARD too: the token of a message whose stream has ended here.
-//
-// @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
-// @param body_cap  Bytes of room there.
-//
-// CIRCFLOW_ERR_TOO_SMALL: nothing was taken. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a drain callback;
-// an id error.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_next(struct circflow_engine *engine,
-                                       struct circflow_set_id set,
-                                       uint8_t *body,
-                                       size_t body_cap,
-                                       struct circflow_insn *insn_out);
-
-// Takes ready messages of one set, as many as fit, for a host that gives all of them as tokens (CIRCFLOW_FORM_TOKEN):
-// what circflow_set_next() does one by one, for a fraction of its cost. All that are taken count as delivered, in the
-// order of the array; their numbers follow each other without a gap.
-//
-// @param tokens     Gets the tokens.
-// @param token_cap  Tokens of room there.
-// @param count_out  How many were written. Fewer than token_cap: no more are ready, or the next is one whose body
-//                   circflow has copied, which circflow_set_next() gives.
-//
-// CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a
-// drain callback; an id error.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_next_tokens(struct circflow_engine *engine,
-                                              struct circflow_set_id set,
-                                              uint64_t *tokens,
-                                              size_t token_cap,
-                                              size_t *count_out);
-
-// Gives a set another tag: it comes back as set_tag from now on, also in instructions that wait already. For an exit,
-// which first hears of a set in CIRCFLOW_INSN_LINKED, when all it has is the tag of circflow_engine_accept_sets():
-// name the set there, inside the drain, and whatever follows has the name. Also for a set with legs on other engines
-// of a hub, on the engine that has the set: instructions of the others name no set.
-//
-// An id error: an ended set is not named any more, and its CIRCFLOW_INSN_ENDED has the tag it had.
-enum circflow_status circflow_set_set_tag(struct circflow_engine *engine, struct circflow_set_id set, uint64_t tag);
-
-// Changes how this end chooses the sending leg, from the next decision on; what circflow_set_room() has answered holds
-// no longer. If the set waits for room and another leg now has it, CIRCFLOW_INSN_RESUME is queued. The peer is not
-// told.
-//
-// @param algorithm  CIRCFLOW_ALGORITHM_*; BY_UX goes back to what the peer asked for last. That a peer asked for low
-//                   memory, and gets at most one SWITCH in a congestion window, stays so with any.
-//
-// CIRCFLOW_ERR_INVALID for an unknown algorithm, an id error.
-enum circflow_status circflow_set_set_algorithm(struct circflow_engine *engine,
-                                                struct circflow_set_id set,
-                                                uint8_t algorithm);
-
 // Figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
 //
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
 enum circflow_status circflow_set_get_stats(struct circflow_engine *engine,
                                             struct circflow_set_id set,
                                             struct circflow_set_stats *stats);
-
-// Reads a set's numbers, for a host whose own structs are authoritative.
-// @param legs           Gets one entry for each leg, linked or not, in no particular order.
-// @param leg_cap        Entries of room; CIRCFLOW_LEGS_MAX always fit.
-// @param leg_count_out  Entries written.
-//
-// CIRCFLOW_ERR_TOO_SMALL, CIRCFLOW_ERR_NULL, an id error.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_export(struct circflow_engine *engine,
-                                         struct circflow_set_id set,
-                                         struct circflow_set_numbers *numbers_out,
-                                         struct circflow_leg_numbers *legs,
-                                         size_t leg_cap,
-                                         size_t *leg_count_out);
-
-// Sets a set's numbers from the host's own structs. A leg whose recv grows counts as having received messages; legs
-// that are not named keep their numbers. Messages that are ready after it are queued as usual.
-//
-// @param numbers    delivered, and the sending leg (zero for none).
-// @param legs       The legs to change.
-// @param leg_count  How many.
-// CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered, delivered is
-// above what any leg has received, the sending leg is not linked or has not the highest sent, or a leg that is not
-// linked has numbers. CIRCFLOW_ERR_NOT_A_LEG: not one of this set's. CIRCFLOW_ERR_NULL,
-// CIRCFLOW_ERR_EXPIRED, an id error. On any of them nothing changed.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_import(struct circflow_engine *engine,
-                                         uint64_t now_ns,
-                                         struct circflow_set_id set,
-                                         const struct circflow_set_numbers *numbers,
-                                         const struct circflow_leg_numbers *legs,
-                                         size_t leg_count);
-
-// Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
-// leg may join while messages are in flight, as its numbers start from zero on both sides. Wait for
-// CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE. For circuits that are not open yet: circflow_set_launch_legs().
-//
-// @param circuits       Each open, a client's, in no set, without streams, with Vegas, of the same length and join
-//                       point as the other legs, and named once.
-// @param circuit_count  How many, at least 1.
-//
-// CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
-// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
-// CIRCFLOW_ERR_SWITCHED_OFF: the parameter cfx_enabled is 0, CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED,
-// CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
-                                           uint64_t now_ns,
-                                           struct circflow_set_id set,
-                                           const struct circflow_circuit_id *circuits,
-                                           size_t circuit_count);
-
-// Client: as circflow_set_add_legs(), for circuits that are still being built, opened with the hops they are to have.
-// They are legs from now on, and count as launched: circuits that fail count, too (prop329 4.2.2). LINK goes out on
-// each once circflow_circuit_built() says that it is open.
-//
-// Until then no time of circflow's runs: give up after your own circuit build timeout, with
-// circflow_circuit_closed(), and CIRCFLOW_INSN_WANT_LEG asks for another while the budget lasts. A new set is not
-// usable while a leg is being built, and LINKED on one is a protocol violation. What else comes on it (EXTENDED2) is
-// delivered without a number.
-//
-// @param circuits       As for circflow_set_add_legs(); CIRCFLOW_CIRCUIT_VEGAS among their flags says that it is asked
-//                       for. When it was refused, say so with circflow_circuit_set_flags(), or close the circuit.
-// @param circuit_count  How many, at least 1.
-//
-// Codes as for circflow_set_add_legs(): no circuit became a leg.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_launch_legs(struct circflow_engine *engine,
-                                              uint64_t now_ns,
-                                              struct circflow_set_id set,
-                                              const struct circflow_circuit_id *circuits,
-                                              size_t circuit_count);
-
-// Client: says that a circuit of circflow_set_launch_legs() is open. LINK is queued on it, and LINKED has
-// link_timeout_ns to come; the round trip is measured from the moment you take LINK. Wait for CIRCFLOW_INSN_LINKED and
-// CIRCFLOW_INSN_USABLE.
-//
-// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it is a leg that
-// is not being built. CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may go out
-// (prop329 2.2); close it. CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: drain, then say it
-// again. CIRCFLOW_ERR_EXPIRED; an id error.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_circuit_built(struct circflow_engine *engine,
-                                            uint64_t now_ns,
-                                            struct circflow_circuit_id circuit);
-
-// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
-// CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from zero; circflow_set_import() sets
-// others. For a host that keeps its own handshake.
-//
-// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
-// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
-// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit of either role
-// will do, the same as that of the other legs.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_adopt_leg(struct circflow_engine *engine,
-                                            uint64_t now_ns,
-                                            struct circflow_set_id set,
-                                            struct circflow_circuit_id circuit,
-                                            uint8_t peer_ux,
-                                            uint64_t rtt_ns);
-
-// Figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
-//
-// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub, which answers for it under the
-// same id. CIRCFLOW_ERR_GONE: it is being closed. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
-enum circflow_status circflow_leg_get_stats(struct circflow_engine *engine,
-                                            struct circflow_circuit_id circuit,
-                                            struct circflow_leg_stats *stats);
-
-// Sets a parameter by the name that a consensus gives it. What is never set has C Tor's default. Nothing that lives
-// follows, except where it says so: circuits keep the parameters they were opened with, and sets their limits.
-//
-// For each path class, and for circuits that circflow runs and that are opened from now on: all of congestion and flow
-// control, "cc_cwnd_init", "cc_xoff_client" and so on (prop324 6.5). Where a consensus has a parameter for each class
-// ("cc_vegas_alpha_exit"), name it without the class ("cc_vegas_alpha"). Only cc_alg=2 is built.
-//
-// For the whole engine, whichever class is given:
-//
-//   cfx_enabled                     At once: at 0 no LINK is taken, no set opened and no leg added; sets that live go
-//                                   on.
-//   cfx_max_legs_set                Sets opened from now on whose legs_max is 0; an exit's are opened by their first
-//                                   LINK.
-//   cfx_num_legs_set                Sets opened from now on whose launches_max is 0: they may launch so many legs, and
-//   cfx_max_unlinked_leg_retry      so many more.
-//   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max; the
-//                                   largest value, the default, is no bound.
-//   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
-//                                   CIRCFLOW_BY_PARAMETER.
-//   circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled, circpad_padding_reduced
-//                                   At once: the consensus's budget of padding, beside yours
-//                                   (circflow_engine_set_padding_budget()).
-//   sendme_emit_min_version         Version 1 is sent, so 0 and 1 are taken and change nothing.
-//   sendme_accept_min_version       Version 1 is wanted, also at 0; so 0 and 1 are taken and change nothing.
-//   cfx_send_pct, cfx_drain_pct     Only their defaults (100 and 0) are built.
-//   cfx_max_linked_set, cfx_max_prebuilt_set, cfx_low_exit_threshold
-//                                   How many sets a client builds is yours: kept for circflow_engine_get_param().
-//
-// Of the first group, cellq_high, cellq_low, orconn_high and orconn_low are yours to follow too (when a channel counts
-// as full), and cc_bwe_min has no meaning with cc_alg=2. docs/parameters.md has one row for each.
-//
-// @param path_class  CIRCFLOW_PATH_*.
-// @param name        A string.
-//
-// CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
-// circflow_engine_last_detail() then says. CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do what
-// it asks for. A host that passes a whole consensus on may go on after either. CIRCFLOW_ERR_NULL.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_engine_set_param(struct circflow_engine *engine,
-                                               uint8_t path_class,
-                                               const char *name,
-                                               uint32_t value);
-
-// What a parameter is now, for circuits and sets that are opened from now on.
-//
-// @param path_class  CIRCFLOW_PATH_*.
-// @param name        A string, as for circflow_engine_set_param().
-// @param value_out   Written on CIRCFLOW_OK.
-//
-// CIRCFLOW_ERR_INVALID: no such class or name. CIRCFLOW_ERR_NULL.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_engine_get_param(struct circflow_engine *engine,
-                                               uint8_t path_class,
-                                               const char *name,
-                                               uint32_t *value_out);
-
-// Feeds a cell that is not for this relay, and goes on to the other side: with CIRCFLOW_SIDE_BACK one that came from
-// the client's side and was not recognised, with CIRCFLOW_SIDE_NEXT any that came from the next relay.
-//
-// @param from         The side it came from.
-// @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or less. command: the cell's (RELAY or RELAY_EARLY), or what
-//                     you like; it comes back. form, token and cost as for any message. Other fields are not looked
-//                     at.
-// @param verdict_out  FORWARD: write the cell you hold to the other side, now. HELD: that side is full, and the cell
-//                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
-//                     on CIRCFLOW_OK.
-//
-// Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when
-// it is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before
-// cells that wait.
-//
-// How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
-// CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
-// is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
-//
-// When many wait, CIRCFLOW_INSN_PAUSE asks you to stop: keep this circuit's cells yourself until
-// CIRCFLOW_INSN_UNPAUSE, without stopping the channel for other circuits.
-//
-// CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; the close is queued. CIRCFLOW_ERR_UNRECOGNISED: no
-// relay follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; the close is queued.
-// CIRCFLOW_ERR_ENGINE_MEMORY: the close is queued. CIRCFLOW_ERR_ROLE: at a client every cell is recognised.
-// CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID;
-// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_EXPIRED; an id error.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
-                                            uint64_t now_ns,
-                                            struct circflow_circuit_id circuit,
-                                            uint8_t from,
-                                            const struct circflow_message *cell,
-                                            struct circflow_verdict *verdict_out);
-
-// Says whether the channel on one side of a circuit takes cells (1) or is full (0). Channels begin as writable. While
-// one is full, cells for it wait here, DATA is not sent on it, and congestion control sees that it is blocked; control
-// (SENDME, handshakes, END) is still yours to send, as there is little of it.
-//
-// What waits comes as CIRCFLOW_INSN_WRITE, and a relay's own messages among it as CIRCFLOW_INSN_SEND, one at a time:
-// encrypt each when it comes, in that order. A channel that fills up again while you drain says so again, and what is
-// left goes on waiting.
-//
-// @param side  At a client CIRCFLOW_SIDE_BACK, its one channel. At the last hop what is said of the other changes
-//              nothing.
-//
-// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_INVALID: no such side; CIRCFLOW_ERR_EXPIRED; an id error.
-enum circflow_status circflow_circuit_writable(struct circflow_engine *engine,
-                                               uint64_t now_ns,
-                                               struct circflow_circuit_id circuit,
-                                               uint8_t side,
-                                               uint8_t writable);
-
-// Gives the tag of a DATA cell for which CIRCFLOW_WANTS_TAG asked: what its SENDME has to bring back (prop289). In the
-// order of sending, before anything can have come back: a SENDME for a cell whose tag was never given closes the
-// circuit. That a tag cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries random
-// bytes after its message (prop289).
-//
-// @param hop      Where the cell went.
-// @param tag      20 bytes (tor1: the running digest after this cell) or 16 (counter-galois).
-//
-// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host may offer each), or it has another length.
-// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
-enum circflow_status circflow_circuit_tag(struct circflow_engine *engine,
-                                          struct circflow_circuit_id circuit,
-                                          uint8_t hop,
-                                          const uint8_t *tag,
-                                          size_t tag_len);
-
-// Shuts a circuit down at the host's wish: CIRCFLOW_INSN_CLOSE is queued for it, and its set is judged as after the
-// loss of any leg. Say circflow_circuit_closed() when it is done. Works on every circuit.
-//
-// CIRCFLOW_ERR_EXPIRED, an id error.
-enum circflow_status circflow_circuit_close(struct circflow_engine *engine,
-                                            uint64_t now_ns,
-                                            struct circflow_circuit_id circuit);
-
-// Figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.
-//
-// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
-enum circflow_status circflow_circuit_get_stats(struct circflow_engine *engine,
-                                                struct circflow_circuit_id circuit,
-                                                struct circflow_circuit_stats *stats);
 
 // Fills a config with the defaults: the third hop, priority 0. Pass sizeof(circflow_stream_config).
 //
@@ -2486,34 +2455,6 @@ enum circflow_status circflow_machines_load(struct circflow_engine *engine,
 // An id error.
 enum circflow_status circflow_machines_drop(struct circflow_engine *engine, struct circflow_machines_id machines);
 
-// Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget).
-//
-// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
-enum circflow_status circflow_padding_budget_init(struct circflow_padding_budget *budget, size_t size);
-
-// Says what the engine may spend on padding from now on, at any time; it counts what was sent before, too. The
-// parameters circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled and
-// circpad_padding_reduced (circflow_engine_set_param()) say the same on the consensus's behalf, and the hub's budget
-// for all its engines: padding goes out where all three allow it. circflow_engine_stats has the figures.
-//
-// Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_PADDING_SENT: as many as
-// wait for an answer can come on top.
-//
-// CIRCFLOW_ERR_INVALID: max_percent above 100, disabled or reduced above 1; nothing changes. CIRCFLOW_ERR_NULL;
-// CIRCFLOW_ERR_VERSION.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_engine_set_padding_budget(struct circflow_engine *engine,
-                                                        const struct circflow_padding_budget *budget);
-
-// Says what all engines of the hub together may spend on padding from now on, from any thread. They count what they
-// send from when they joined, and have told the hub of other cells by the time they pad or are ticked. Blocks that are
-// on where padding is disabled end with the engine's next circflow_engine_tick(). circflow_hub_stats has the figures.
-//
-// CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget(); CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION.
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_hub_set_padding_budget(struct circflow_hub *hub,
-                                                     const struct circflow_padding_budget *budget);
-
 // Fills a config with the defaults: no machines, hop 2, slot 0, no limits. Pass sizeof(circflow_padding_config).
 //
 // CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
@@ -2544,15 +2485,6 @@ enum circflow_status circflow_padding_remove(struct circflow_engine *engine,
                                              uint8_t hop,
                                              uint8_t slot);
 
-// Figures of a padder. Set stats->size to sizeof(circflow_padding_stats) first.
-//
-// CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
-enum circflow_status circflow_padding_get_stats(struct circflow_engine *engine,
-                                                struct circflow_circuit_id circuit,
-                                                uint8_t hop,
-                                                uint8_t slot,
-                                                struct circflow_padding_stats *stats);
-
 // Answers a CIRCFLOW_INSN_PADDING with CIRCFLOW_PADDING_ASKS: says what you did, once you have done it. Each is
 // answered once; a machine can have 1024 unanswered ones, and gets no more until you answer.
 //
@@ -2568,6 +2500,43 @@ enum circflow_status circflow_padding_answer(struct circflow_engine *engine,
                                              struct circflow_circuit_id circuit,
                                              const struct circflow_insn_padding *padding,
                                              uint8_t answer);
+
+// Figures of a padder. Set stats->size to sizeof(circflow_padding_stats) first.
+//
+// CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+enum circflow_status circflow_padding_get_stats(struct circflow_engine *engine,
+                                                struct circflow_circuit_id circuit,
+                                                uint8_t hop,
+                                                uint8_t slot,
+                                                struct circflow_padding_stats *stats);
+
+// Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget).
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_padding_budget_init(struct circflow_padding_budget *budget, size_t size);
+
+// Says what the engine may spend on padding from now on, at any time; it counts what was sent before, too. The
+// parameters circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled and
+// circpad_padding_reduced (circflow_engine_set_param()) say the same on the consensus's behalf, and the hub's budget
+// for all its engines: padding goes out where all three allow it. circflow_engine_stats has the figures.
+//
+// Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_PADDING_SENT: as many as
+// wait for an answer can come on top.
+//
+// CIRCFLOW_ERR_INVALID: max_percent above 100, disabled or reduced above 1; nothing changes. CIRCFLOW_ERR_NULL;
+// CIRCFLOW_ERR_VERSION.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_set_padding_budget(struct circflow_engine *engine,
+                                                        const struct circflow_padding_budget *budget);
+
+// Says what all engines of the hub together may spend on padding from now on, from any thread. They count what they
+// send from when they joined, and have told the hub of other cells by the time they pad or are ticked. Blocks that are
+// on where padding is disabled end with the engine's next circflow_engine_tick(). circflow_hub_stats has the figures.
+//
+// CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget(); CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_hub_set_padding_budget(struct circflow_hub *hub,
+                                                     const struct circflow_padding_budget *budget);
 
 // Says what a machine number of PADDING_NEGOTIATE means at one end, for all circuits of the engine from now on. The
 // two ends of a number usually run different machines: register one config for each role. Numbers 0 and 1 are Tor's;
@@ -2609,44 +2578,78 @@ enum circflow_status circflow_padding_stop(struct circflow_engine *engine,
                                            struct circflow_circuit_id circuit,
                                            uint8_t number);
 
-// Sends a relay message on a circuit that is in no set, or to another hop than the join point: asks whether padding
-// holds it back, and counts it as queued if not. Needed for messages of streams on circuits with a padder, and for all
-// messages of a relay on a circuit that circflow runs: there it goes behind the cells that wait for its channel, as
-// TRUNCATED that overtook them would make them unreadable for the client. Allowed for all.
+// Fills a config with the defaults. Pass sizeof(circflow_hub_config).
 //
-// @param verdict_out  SEND: queue the cell now; do not report it again. HELD: it was kept (the body copied, or the
-//                     token taken) and comes back as CIRCFLOW_INSN_SEND: encrypt the cell then, not before. Written on
-//                     CIRCFLOW_OK.
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_hub_config_init(struct circflow_hub_config *config, size_t size);
+
+// Makes a hub. On CIRCFLOW_OK it is yours until circflow_hub_free().
 //
-// CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
-// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_IS_RUN: it belongs to a
-// stream, circflow_stream_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; CIRCFLOW_ERR_INVALID as for
-// circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL; an id error.
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_circuit_send(struct circflow_engine *engine,
-                                           uint64_t now_ns,
-                                           struct circflow_circuit_id circuit,
-                                           const struct circflow_message *message,
-                                           struct circflow_verdict *verdict_out);
+enum circflow_status circflow_hub_new(const struct circflow_hub_config *config,
+                                      struct circflow_hub **hub_out);
 
-// Says that cells of a circuit were written to the channel, the oldest first. Needed on circuits with a padder; costs
-// next to nothing on others. Cells that were queued before there was a padder are not known and not counted.
-//
-// @param cells  How many, of all that were queued on this circuit in this direction.
-//
-// CIRCFLOW_ERR_EXPIRED; an id error.
-enum circflow_status circflow_circuit_written(struct circflow_engine *engine,
-                                              uint64_t now_ns,
-                                              struct circflow_circuit_id circuit,
-                                              uint32_t cells);
+// Lets a hub go. Engines that have joined go on, and still know each other, and until the last of them is freed,
+// circflow_hub_get_stats() still answers: their notify may ask it. All else answers CIRCFLOW_ERR_BAD_HANDLE for it,
+// this function as well. NULL is fine.
+enum circflow_status circflow_hub_free(struct circflow_hub *hub);
 
-// Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
-// circuits with a padder. (A cell in the other direction is reported with circflow_circuit_sent() once it is queued.)
+// An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_tag must be its own
+// among the engines of the hub, and all of them get the same monotonic clock.
 //
-// CIRCFLOW_ERR_EXPIRED; an id error.
-enum circflow_status circflow_circuit_passing(struct circflow_engine *engine,
-                                              uint64_t now_ns,
-                                              struct circflow_circuit_id circuit);
+// From then on a LINK whose nonce belongs to a set on another engine makes the circuit a leg of that set, wherever it
+// is. The set lives on the engine that saw its first LINK, its home; its streams, and every message that is
+// delivered, are there. At the circuit's engine, what comes on it is answered with HELD, and what the set sends on it
+// comes as CIRCFLOW_INSN_SEND. At the home, a message that goes out on such a leg is answered with HELD, and `circuit`
+// in an instruction can be another engine's: it is a name then, to be compared and printed, with the tag you gave the
+// circuit there. A token that crosses is handed back on the thread of the engine where it ends up: what it stands
+// for must be usable there.
+//
+// At the circuit's engine, CIRCFLOW_INSN_PAUSE with CIRCFLOW_SIDE_BACK says that the home lags: keep what else comes
+// on the circuit; edge_over_cells more are taken before it closes. Padding on the circuit, its SENDMEs, and reports of
+// how it stands are that engine's business, as before. A violation on it reaches as far as on a leg at home.
+//
+// Only LINKs find sets elsewhere: a client's set has its legs on its own engine.
+//
+// When an engine is freed, its circuits are lost to the sets elsewhere, and the legs elsewhere of its sets are told to
+// close.
+//
+// @param notify    Wakes this engine's loop.
+// @param userdata  For notify. Both are used until the engine is freed.
+//
+// CIRCFLOW_ERR_INVALID: it has joined one, or has circuits or sets, or the tag is taken. CIRCFLOW_ERR_FULL: 256
+// engines. CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_join(struct circflow_engine *engine,
+                                          struct circflow_hub *hub,
+                                          circflow_notify_fn notify,
+                                          void *userdata);
+
+// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets and circuits come first that
+// have the greatest product of bytes and age of the oldest of them; one that holds less than a quarter of its share of
+// the cap (cap / holders) only when no larger one is left. Answers at once, from any thread; nothing is freed by it,
+// and who was named is not named again until it holds nothing any more. When an engine finds no room, circflow does
+// the same by itself: this is for a host that is short of memory for other reasons.
+//
+// @param victims      Entries of room.
+// @param victim_cap   How many. With too few, the sum is what those hold.
+// @param count_out    Entries written.
+// @param bytes_out    What they hold together. May be NULL.
+//
+// CIRCFLOW_ERR_NULL.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_hub_reclaim(struct circflow_hub *hub,
+                                          uint64_t bytes_wanted,
+                                          struct circflow_victim *victims,
+                                          size_t victim_cap,
+                                          size_t *count_out,
+                                          uint64_t *bytes_out);
+
+// Figures of a hub, from any thread. Set stats->size to sizeof(circflow_hub_stats) first.
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_hub_get_stats(struct circflow_hub *hub, struct circflow_hub_stats *stats);
 
 // Fills a config with the defaults. Pass sizeof(circflow_queue_config).
 //
@@ -2838,9 +2841,6 @@ CIRCFLOW_MUST_USE enum circflow_status circflow_xon_decode(const uint8_t *body, 
 //
 // CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
 CIRCFLOW_MUST_USE enum circflow_status circflow_xoff_decode(const uint8_t *body, size_t body_len);
-
-// The version of the library that is linked, as CIRCFLOW_VERSION has it for the header.
-uint32_t circflow_version(void);
 
 // Sets the function that gets this library's log lines, for the whole process; NULL for none. Without it nothing is
 // logged and nothing is formatted. Secrets (nonces) are never part of a line. An engine emits at most 64 lines in a

@@ -12,13 +12,9 @@
 
 use super::handle::{self, Sign};
 use super::outside;
-use super::queue::circflow_queue;
 use super::sized::{self, Growing};
 use super::status::circflow_status::*;
 use super::status::{self, circflow_status};
-use super::types::circflow_engine;
-use crate::engine::{Engine, Error};
-use crate::queue::Packed;
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::{Cell, UnsafeCell};
@@ -34,28 +30,8 @@ pub(super) trait Handle {
     type Left: Default;
     /// Whether the core itself can say what is behind the answer that a call is about to give.
     fn explains(core: &mut Self::Core, error: &Self::Error) -> bool;
-}
-
-impl Handle for circflow_engine {
-    const KIND: u32 = handle::ENGINE;
-    type Core = Engine;
-    type Error = Error;
-    type Left = super::engine::Left;
-
-    fn explains(core: &mut Engine, error: &Error) -> bool {
-        core.explains(*error)
-    }
-}
-
-impl Handle for circflow_queue {
-    const KIND: u32 = handle::QUEUE;
-    type Core = Packed;
-    type Error = circflow_status;
-    type Left = super::queue::Left;
-
-    fn explains(_: &mut Packed, _: &circflow_status) -> bool {
-        false
-    }
+    /// The core's own sentence, after it has said that there is one.
+    fn detail(core: &Self::Core) -> Cow<'_, str>;
 }
 
 /// What a handle hands back before it goes, one thing at a time.
@@ -175,10 +151,10 @@ pub(super) unsafe fn enter<H: Handle>(
 }
 
 /// Runs `call` and writes its figures into the caller's struct.
-pub(super) unsafe fn enter_to_write<T: Growing>(
-    engine: *mut circflow_engine,
+pub(super) unsafe fn enter_to_write<H: Handle, T: Growing>(
+    engine: *mut H,
     out: *mut T,
-    call: impl FnOnce(&mut Engine) -> Result<T, Error>,
+    call: impl FnOnce(&mut H::Core) -> Result<T, H::Error>,
 ) -> circflow_status {
     let mut answer = CIRCFLOW_OK;
     let status = enter(engine, |core| {
@@ -195,10 +171,7 @@ pub(super) unsafe fn enter_to_write<T: Growing>(
 /// Gives this answer without going in; as the call's, it is what [`detail`] is about.
 #[cold]
 #[inline(never)]
-pub(super) unsafe extern "C-unwind" fn refuse(
-    engine: *mut circflow_engine,
-    status: circflow_status,
-) -> circflow_status {
+pub(super) unsafe extern "C-unwind" fn refuse<H: Handle>(engine: *mut H, status: circflow_status) -> circflow_status {
     if let Ok(house) = find(engine) {
         house.failed(status);
     }
@@ -208,15 +181,15 @@ pub(super) unsafe extern "C-unwind" fn refuse(
 /// The short way in, for calls that are made for every cell: no answer means that the long way has to be taken. `call`
 /// may log or wake another engine only where [`call_out`] follows when there is an answer; the long way does it itself.
 #[inline]
-pub(super) unsafe fn try_enter<R>(
-    engine: *mut circflow_engine,
-    call: impl FnOnce(&mut Engine) -> Option<R>,
+pub(super) unsafe fn try_enter<H: Handle, R>(
+    engine: *mut H,
+    call: impl FnOnce(&mut H::Core) -> Option<R>,
 ) -> Option<R> {
-    if engine.is_null() || handle::word(engine) != State::Idle.word::<circflow_engine>() {
+    if engine.is_null() || handle::word(engine) != State::Idle.word::<H>() {
         return None;
     }
     // SAFETY: as in `find`.
-    let house = &*engine.cast::<House<circflow_engine>>().cast_const();
+    let house = &*engine.cast::<House<H>>().cast_const();
     // SAFETY: its state is Idle, so no other reference to the core exists, and `call` makes no callback.
     let core = &mut *house.core.get();
     match catch_unwind(AssertUnwindSafe(|| call(core))) {
@@ -234,7 +207,7 @@ pub(super) unsafe fn try_enter<R>(
 
 /// Whether the short way in was shut for no other reason than that a call has failed. It is open now.
 #[cold]
-pub(super) unsafe fn reopen(engine: *mut circflow_engine) -> bool {
+pub(super) unsafe fn reopen<H: Handle>(engine: *mut H) -> bool {
     let Ok(house) = find(engine) else { return false };
     house.state() == State::Failed && house.let_in().is_ok()
 }
@@ -242,14 +215,14 @@ pub(super) unsafe fn reopen(engine: *mut circflow_engine) -> bool {
 /// Makes the calls to the host that an answer of [`try_enter`] has caused: once it is written down, so that it need not
 /// be kept meanwhile.
 #[inline(always)]
-pub(super) unsafe fn call_out(engine: *mut circflow_engine) {
+pub(super) unsafe fn call_out<H: Handle>(engine: *mut H) {
     if outside::is_due() {
         call_out_after(engine);
     }
 }
 
 #[cold]
-unsafe fn call_out_after(engine: *mut circflow_engine) {
+unsafe fn call_out_after<H: Handle>(engine: *mut H) {
     let Ok(house) = find(engine) else { return };
     let state = house.state();
     if matches!(state, State::Idle | State::Failed | State::Panicked) {
@@ -297,9 +270,9 @@ pub(super) unsafe fn enter_when<H: Handle>(
 }
 
 /// A call on a queue that calls the host in between: each step on the queue itself goes through [`Talk::step`].
-pub(super) unsafe fn converse(
-    queue: *mut circflow_queue,
-    run: impl FnOnce(&Talk<'_>) -> Result<(), circflow_status>,
+pub(super) unsafe fn converse<H: Handle>(
+    queue: *mut H,
+    run: impl FnOnce(&Talk<'_, H>) -> Result<(), circflow_status>,
 ) -> circflow_status {
     let house = match find_idle(queue) {
         Ok(house) => house,
@@ -316,11 +289,11 @@ pub(super) unsafe fn converse(
 }
 
 /// The way to a queue that is busy with a conversation.
-pub(super) struct Talk<'a>(&'a House<circflow_queue>);
+pub(super) struct Talk<'a, H: Handle>(&'a House<H>);
 
-impl Talk<'_> {
+impl<H: Handle> Talk<'_, H> {
     /// One step, which calls nobody.
-    pub(super) fn step<R>(&self, step: impl FnOnce(&mut Packed) -> R) -> Result<R, circflow_status> {
+    pub(super) fn step<R>(&self, step: impl FnOnce(&mut H::Core) -> R) -> Result<R, circflow_status> {
         // SAFETY: `converse` has found the queue idle and made it busy, and no step calls what could come back.
         let core = unsafe { &mut *self.0.core.get() };
         catch_unwind(AssertUnwindSafe(|| step(core))).map_err(|payload| self.0.poison(payload))
@@ -328,13 +301,13 @@ impl Talk<'_> {
 }
 
 /// Marks the engine as draining while `run` runs; `run` itself comes back through [`enter`] for each step.
-pub(super) unsafe fn drain(engine: *mut circflow_engine, run: impl FnOnce() -> circflow_status) -> circflow_status {
+pub(super) unsafe fn drain<H: Handle>(engine: *mut H, run: impl FnOnce() -> circflow_status) -> circflow_status {
     let status = enter_when(engine, Allowed::NotInsideDrain, |_| Ok(()));
     if status != CIRCFLOW_OK {
         return status;
     }
     // SAFETY: not NULL, as `enter_when` has just answered OK.
-    let house = &*engine.cast::<House<circflow_engine>>().cast_const();
+    let house = &*engine.cast::<House<H>>().cast_const();
     house.draining.set(true);
     let passing = Passing(house);
     let status = run();
@@ -387,10 +360,7 @@ pub(super) unsafe fn close<H: Leave>(
 }
 
 /// The sentence of the last call if that failed, also when the engine is poisoned; else empty.
-pub(super) unsafe fn detail<R>(
-    engine: *mut circflow_engine,
-    read: impl FnOnce(&str) -> R,
-) -> Result<R, circflow_status> {
+pub(super) unsafe fn detail<H: Handle, R>(engine: *mut H, read: impl FnOnce(&str) -> R) -> Result<R, circflow_status> {
     let house = find(engine)?;
     match house.state() {
         State::Busy => Err(CIRCFLOW_ERR_REENTRANT),
@@ -400,7 +370,7 @@ pub(super) unsafe fn detail<R>(
         State::Failed => {
             let words = match house.answer.get() {
                 Some(status) => Cow::Borrowed(status::sentence(status)),
-                None => (*house.core.get()).detail(),
+                None => H::detail(&*house.core.get()),
             };
             Ok(read(&words))
         }

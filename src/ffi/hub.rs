@@ -1,11 +1,13 @@
 //! `circflow_hub_*`: what the engines of one process share.
 
+use super::door;
+use super::engine::circflow_engine;
 use super::handle::{self, Sign};
+use super::id::*;
+use super::outside;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
-use super::types::*;
-use super::{convert, door, outside};
 use crate::base::{limits, Id};
 use crate::engine::{is_set, EngineHub};
 use crate::hub;
@@ -204,7 +206,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
         // SAFETY: from circflow_hub_new(), which has made an Arc of it, and alive.
         Arc::increment_strong_count(hub);
         // SAFETY: the one that was just counted.
-        let host = Arc::new(Host { call, userdata, _hub: Arc::from_raw(hub) });
+        let hub_kept = Arc::from_raw(std::ptr::from_ref(hub));
+        let host = Arc::new(outside::Host { call, userdata, _keeps: hub_kept });
         core.join_hub(&hub.core, Arc::new(move |call| outside::wake(&host, call)))
     })
 }
@@ -247,9 +250,9 @@ pub unsafe extern "C-unwind" fn circflow_hub_reclaim(
             victims.add(index).write(circflow_victim {
                 engine_tag: u32::from(victim.engine),
                 reserved: 0,
-                set: convert::set_id(if is_set(victim.id) { victim.id } else { Id::NONE }),
+                set: circflow_set_id::new(if is_set(victim.id) { victim.id } else { Id::NONE }),
                 bytes: victim.bytes,
-                circuit: convert::circuit_id(if is_set(victim.id) { Id::NONE } else { victim.id }),
+                circuit: circflow_circuit_id::new(if is_set(victim.id) { Id::NONE } else { victim.id }),
             });
         }
         count_out.write(found.len());
@@ -322,26 +325,6 @@ unsafe fn find<'a>(hub: *mut circflow_hub, word: u32) -> Result<&'a House, circf
 /// A hub that is the host's.
 pub(super) unsafe fn core<'a>(hub: *mut circflow_hub) -> Result<&'a EngineHub, circflow_status> {
     find(hub, OPEN).map(|house| &house.core)
-}
-
-/// The host's function, and what it wants to be called with.
-pub(super) struct Host {
-    call: unsafe extern "C-unwind" fn(userdata: *mut c_void),
-    userdata: *mut c_void,
-    /// The function may ask the hub, also when its handle is gone.
-    _hub: Arc<House>,
-}
-
-// SAFETY (both): the host has agreed to be called on other engines' threads, with this userdata.
-unsafe impl Send for Host {}
-unsafe impl Sync for Host {}
-
-impl Host {
-    /// Not where panics are caught: an exception may come out of it.
-    pub(super) fn wake(&self) {
-        // SAFETY: the host's own function, called with the host's own userdata.
-        unsafe { (self.call)(self.userdata) }
-    }
 }
 
 fn config_defaults() -> circflow_hub_config {

@@ -3,11 +3,10 @@
 //! This is the one thing that belongs to the process and not to an engine, and it exists only once a host asks for it.
 
 use super::door;
-use super::outside;
+use super::outside::{self, Line};
 use super::status::circflow_status;
 use super::status::circflow_status::*;
-use super::types::circflow_log_fn;
-use libc::c_void;
+use libc::{c_char, c_void};
 use once_cell::sync::OnceCell;
 use parking_lot::RwLock;
 use std::ffi::CString;
@@ -15,6 +14,12 @@ use std::fmt::{Debug, Write};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
+
+/// Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
+/// the call. Lines come at the end of the call that they are about. Do not call circflow about the same engine from
+/// inside.
+pub type circflow_log_fn =
+    Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, level: u32, engine_tag: u32, line: *const c_char)>;
 
 /// Sets the function that gets this library's log lines, for the whole process; NULL for none. Without it nothing is
 /// logged and nothing is formatted. Secrets (nonces) are never part of a line. An engine emits at most 64 lines in a
@@ -78,7 +83,7 @@ impl Subscriber for ToHost {
         let mut words = Words::default();
         event.record(&mut words);
         let Ok(text) = CString::new(words.text) else { return };
-        outside::log(Line { level: number(*event.metadata().level()), engine: words.engine, text });
+        outside::log(Line { level: number(*event.metadata().level()), engine: words.engine, text, deliver });
     }
 
     // The library opens no spans.
@@ -91,15 +96,8 @@ impl Subscriber for ToHost {
     fn exit(&self, _: &Id) {}
 }
 
-/// A line that is made, and waits for the end of the call that it is about.
-pub(super) struct Line {
-    level: u32,
-    engine: u32,
-    text: CString,
-}
-
 /// Hands a line to the host, if it still wants it.
-pub(super) fn deliver(line: &Line) {
+fn deliver(line: &Line) {
     let Some(host) = ToHost::host().filter(|host| line.level <= host.level_max) else { return };
     // SAFETY: the host's own function and user data; the text lives until it returns.
     unsafe { (host.call)(host.userdata as *mut c_void, line.level, line.engine, line.text.as_ptr()) }

@@ -10,43 +10,39 @@
 #![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
 
 mod circuit;
-mod convert;
 mod door;
 mod engine;
+mod error;
 mod handle;
 mod hub;
-mod insn_types;
-mod leg;
+mod id;
+mod insn;
+mod inward;
 mod log;
+mod message;
 mod names;
-mod outcome;
 mod outside;
 mod padding;
-mod padding_types;
 mod queue;
-mod run;
-mod run_types;
 mod set;
 mod sized;
 mod status;
 mod stream;
-mod types;
 mod wire;
 
 pub use circuit::*;
 pub use engine::*;
 pub use hub::*;
-pub use insn_types::*;
-pub use leg::*;
+pub use id::*;
+pub use insn::*;
 pub use log::*;
+pub use message::*;
 pub use names::*;
 pub use padding::*;
-pub use padding_types::*;
 pub use queue::*;
-pub use run::*;
-pub use run_types::*;
 pub use set::*;
-pub use status::{circflow_class, circflow_close_reason, circflow_status, circflow_status_class, circflow_strerror};
+pub use status::{
+    circflow_class, circflow_close_reason, circflow_status, circflow_status_class, circflow_strerror, circflow_version,
+};
 pub use stream::*;
-pub use types::*;
 pub use wire::*;

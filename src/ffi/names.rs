@@ -1,8 +1,8 @@
 //! Names of constants as text, for people who debug.
 
-use super::insn_types::circflow_insn_kind;
+use super::insn::circflow_insn_kind;
+use super::message::circflow_verdict_kind;
 use super::status::circflow_status;
-use super::types::circflow_verdict_kind;
 use libc::c_char;
 use std::ffi::CStr;
 

@@ -3,11 +3,12 @@
 //! They wait here, on the thread whose call has caused them, until that call's work is done, and are made where no
 //! panic is caught: an exception of the host's may come out of them, and what catches panics would end the process.
 
-use super::hub::Host;
-use super::log::{self, Line};
 use crate::hub::Call;
+use libc::c_void;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::ffi::CString;
 use std::sync::Arc;
 
 thread_local! {
@@ -21,6 +22,35 @@ thread_local! {
 struct Waiting {
     wakes: VecDeque<Wake>,
     lines: Vec<Line>,
+}
+
+/// A log line that is made, and waits for the end of the call that it is about.
+pub(super) struct Line {
+    pub level: u32,
+    pub engine: u32,
+    pub text: CString,
+    /// Hands it to the host, if that still wants it.
+    pub deliver: fn(&Line),
+}
+
+/// A notify function of the host's, and what it wants to be called with.
+pub(super) struct Host {
+    pub call: unsafe extern "C-unwind" fn(userdata: *mut c_void),
+    pub userdata: *mut c_void,
+    /// What the function may use as long as it can be called.
+    pub _keeps: Arc<dyn Any + Send + Sync>,
+}
+
+// SAFETY (both): the host has agreed to be called on other engines' threads, with this userdata.
+unsafe impl Send for Host {}
+unsafe impl Sync for Host {}
+
+impl Host {
+    /// Not where panics are caught: an exception may come out of it.
+    fn wake(&self) {
+        // SAFETY: the host's own function, called with the host's own userdata.
+        unsafe { (self.call)(self.userdata) }
+    }
 }
 
 /// A wake-up that is due. As long as it is there, the engine it is for cannot leave its hub.
@@ -72,7 +102,7 @@ pub(super) fn make_calls() {
     std::mem::forget(rest);
     // Taken out first: what is called may come back with calls on other engines, which have lines of their own.
     let lines = WAITING.try_with(|waiting| std::mem::take(&mut waiting.borrow_mut().lines)).unwrap_or_default();
-    lines.iter().for_each(log::deliver);
+    lines.iter().for_each(|line| (line.deliver)(line));
 }
 
 fn next_wake() -> Option<Wake> {

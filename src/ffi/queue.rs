@@ -1,13 +1,15 @@
 //! `circflow_queue_*`: a small backlog before a channel of the host's.
 
 use super::door;
+use super::handle;
+use super::message::{CIRCFLOW_FORM_BYTES, CIRCFLOW_FORM_TOKEN};
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
-use super::types::{CIRCFLOW_FORM_BYTES, CIRCFLOW_FORM_TOKEN};
 use crate::base::limits;
 use crate::queue::{Item, Packed, Pushed, Refused, Room};
 use libc::{c_void, size_t};
+use std::borrow::Cow;
 
 /// What a circflow_try_send_fn answers: the item is the channel's now.
 pub const CIRCFLOW_CHANNEL_TAKEN: i32 = 0;
@@ -175,6 +177,21 @@ pub unsafe extern "C-unwind" fn circflow_queue_free(
 pub(super) struct Left {
     /// The first of what waits was handed back.
     is_given: bool,
+}
+
+impl door::Handle for circflow_queue {
+    const KIND: u32 = handle::QUEUE;
+    type Core = Packed;
+    type Error = circflow_status;
+    type Left = Left;
+
+    fn explains(_: &mut Packed, _: &circflow_status) -> bool {
+        false
+    }
+
+    fn detail(_: &Packed) -> Cow<'_, str> {
+        Cow::Borrowed("")
+    }
 }
 
 impl door::Leave for circflow_queue {

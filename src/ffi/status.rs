@@ -371,6 +371,21 @@ fn row(status: i32) -> Option<&'static (circflow_status, &'static CStr, Option<u
     TABLE.iter().find(|(code, _, _)| *code as i32 == status)
 }
 
+/// The version of the library that is linked, as CIRCFLOW_VERSION has it for the header.
+#[no_mangle]
+pub extern "C" fn circflow_version() -> u32 {
+    const fn part(text: &str) -> u32 {
+        match u32::from_str_radix(text, 10) {
+            Ok(part) => part,
+            Err(_) => panic!("Cargo.toml has a version that is no number"),
+        }
+    }
+    const VERSION: u32 = part(env!("CARGO_PKG_VERSION_MAJOR")) << 16
+        | part(env!("CARGO_PKG_VERSION_MINOR")) << 8
+        | part(env!("CARGO_PKG_VERSION_PATCH"));
+    VERSION
+}
+
 /// One sentence for a status, in English, without an end. Static; never NULL. A number that is no status has a sentence
 /// of its own.
 #[no_mangle]

@@ -1,20 +1,42 @@
 //! `circflow_stream_*`: streams of circuits and sets that circflow runs.
 
-use super::convert;
 use super::door;
-use super::outcome;
-use super::run_types::*;
+use super::engine::circflow_engine;
+use super::id::*;
+use super::inward::Why;
+use super::message::{self, *};
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
-use super::types::*;
-use crate::engine::Verdict;
+use crate::engine::{StreamConfig, StreamStats, Verdict};
+use crate::reactor::Owner;
 use crate::wire::Command;
 use libc::size_t;
 
-// SAFETY (both): repr(C), size first, integers and structs of integers.
+/// What a stream is opened with. Fill it with circflow_stream_config_init(), then change what you want.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_stream_config {
+    /// sizeof(circflow_stream_config) as your compiler saw it.
+    pub size: size_t,
+    /// Yours. It comes back in every verdict and instruction about the stream.
+    pub tag: u64,
+    /// The set whose stream it is, or zero.
+    pub set: circflow_set_id,
+    /// The circuit whose stream it is, when it is no set's: then `set` is zero.
+    pub circuit: circflow_circuit_id,
+    /// What the protocol calls it: not 0, and not in use on this circuit or set.
+    pub stream_id: u16,
+    /// The hop where it ends; 0 at a relay. Default 3.
+    pub hop: u8,
+    /// Streams with a lower number are read first, equal ones in turn. Default 0.
+    pub priority: u8,
+    /// Zero.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), size first, integers and structs of integers.
 unsafe impl sized::Growing for circflow_stream_config {}
-unsafe impl sized::Growing for circflow_stream_stats {}
 
 /// Fills a config with the defaults: the third hop, priority 0. Pass sizeof(circflow_stream_config).
 ///
@@ -58,9 +80,9 @@ pub unsafe extern "C-unwind" fn circflow_stream_open(
         Err(status) => return door::refuse(engine, status),
     };
     door::enter(engine, |core| {
-        let (owner, config) = convert::stream_config(&config).map_err(|why| core.invalid(why))?;
+        let (owner, config) = stream_config(&config).map_err(|why| core.invalid(why))?;
         let id = core.open_stream(core.time(now_ns), owner, &config)?;
-        stream_out.write(circflow_stream_id { v: id.0 });
+        stream_out.write(circflow_stream_id::new(id));
         Ok(())
     })
 }
@@ -75,7 +97,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_set(
     tag: u64,
     priority: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.set_stream(convert::id(stream.v), tag, priority))
+    door::enter(engine, |core| core.set_stream(stream.id(), tag, priority))
 }
 
 /// Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_next() can name it.
@@ -88,7 +110,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_readable(
     stream: circflow_stream_id,
     readable: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.set_readable(convert::id(stream.v), readable != 0))
+    door::enter(engine, |core| core.set_readable(stream.id(), readable != 0))
 }
 
 /// Names the stream to read next, of a set or of a circuit: by priority, and in turn among equals. Read at most
@@ -116,7 +138,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_next(
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter(engine, |core| {
-        let found = core.next_stream(core.time(now_ns), convert::owner(set, circuit))?;
+        let found = core.next_stream(core.time(now_ns), owner(set, circuit))?;
         let (id, tag) = found.map_or((0, 0), |(id, tag)| (id.0, tag));
         stream_out.write(circflow_stream_id { v: id });
         if !tag_out.is_null() {
@@ -156,10 +178,10 @@ pub unsafe extern "C-unwind" fn circflow_stream_send(
     let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
-    if convert::command(message.command) == Command::DATA && convert::is_sendable(message) {
-        let id = convert::id(stream.v);
+    if Command(message.command) == Command::DATA && message::is_sendable(message) {
+        let id = stream.id();
         if let Some(verdict) = door::try_enter(engine, |core| core.send_data(now_ns, id, message.body_len)) {
-            outcome::write_verdict(verdict_out, &verdict);
+            message::write_verdict(verdict_out, &verdict);
             door::call_out(engine);
             return CIRCFLOW_OK;
         }
@@ -177,19 +199,19 @@ unsafe extern "C-unwind" fn send_any(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     door::enter(engine, |core| {
-        if !convert::is_sendable(message) {
+        if !message::is_sendable(message) {
             return Err(core.invalid("a message of a stream has a body that no cell carries"));
         }
-        let id = convert::id(stream.v);
-        let sent = core.send_on_stream(core.time(now_ns), id, convert::command(message.command), message.body_len)?;
+        let id = stream.id();
+        let sent = core.send_on_stream(core.time(now_ns), id, Command(message.command), message.body_len)?;
         let verdict: Verdict = match sent {
             Some(verdict) => verdict,
             None => {
-                let message = convert::message(message).map_err(|why| core.invalid(why))?;
+                let message = message::read(message).map_err(|why| core.invalid(why))?;
                 core.hold_for_stream(id, &message)?
             }
         };
-        outcome::write_verdict(verdict_out, &verdict);
+        message::write_verdict(verdict_out, &verdict);
         Ok(())
     })
 }
@@ -206,8 +228,35 @@ pub unsafe extern "C-unwind" fn circflow_stream_flushed(
     stream: circflow_stream_id,
     bytes: u32,
 ) -> circflow_status {
-    door::enter(engine, |core| core.flushed(core.time(now_ns), convert::id(stream.v), bytes))
+    door::enter(engine, |core| core.flushed(core.time(now_ns), stream.id(), bytes))
 }
+
+/// Figures of a stream. Set size to sizeof before each call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_stream_stats {
+    /// sizeof(circflow_stream_stats) as your compiler saw it.
+    pub size: size_t,
+    /// Bytes delivered and not reported as flushed.
+    pub buffered_bytes: u32,
+    /// The most that ever were.
+    pub buffered_bytes_peak: u32,
+    /// XOFFs that circflow has sent.
+    pub xoffs_sent: u32,
+    /// XONs that circflow has sent.
+    pub xons_sent: u32,
+    /// XOFFs that came.
+    pub xoffs_received: u32,
+    /// XONs that came.
+    pub xons_received: u32,
+    /// 1 between the other end's XOFF and its XON.
+    pub stopped: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), size first, integers.
+unsafe impl sized::Growing for circflow_stream_stats {}
 
 /// Figures of a stream. Set stats->size to sizeof(circflow_stream_stats) first.
 ///
@@ -218,7 +267,41 @@ pub unsafe extern "C-unwind" fn circflow_stream_get_stats(
     stream: circflow_stream_id,
     stats: *mut circflow_stream_stats,
 ) -> circflow_status {
-    door::enter_to_write(engine, stats, |core| Ok(convert::stream_stats(&core.stream_stats(convert::id(stream.v))?)))
+    door::enter_to_write(engine, stats, |core| Ok(stream_stats(&core.stream_stats(stream.id())?)))
+}
+
+/// Whose a stream is: the set's if there is one.
+pub(super) fn owner(set: circflow_set_id, circuit: circflow_circuit_id) -> Owner {
+    if set.v != 0 {
+        Owner::Set(set.id())
+    } else {
+        Owner::Circuit(circuit.id())
+    }
+}
+
+pub(super) fn stream_config(config: &circflow_stream_config) -> Result<(Owner, StreamConfig), Why> {
+    if config.reserved != 0 {
+        return Err("a reserved field of a stream's config is not zero");
+    }
+    if config.set.v != 0 && config.circuit.v != 0 {
+        return Err("a stream is a set's or a circuit's");
+    }
+    let &circflow_stream_config { tag, stream_id, hop, priority, .. } = config;
+    Ok((owner(config.set, config.circuit), StreamConfig { tag, stream_id, hop, priority }))
+}
+
+pub(super) fn stream_stats(stats: &StreamStats) -> circflow_stream_stats {
+    circflow_stream_stats {
+        size: size_of::<circflow_stream_stats>(),
+        buffered_bytes: stats.buffered,
+        buffered_bytes_peak: stats.said.buffered_peak,
+        xoffs_sent: stats.said.xoffs_sent,
+        xons_sent: stats.said.xons_sent,
+        xoffs_received: stats.said.xoffs_received,
+        xons_received: stats.said.xons_received,
+        stopped: u32::from(stats.stopped),
+        reserved: 0,
+    }
 }
 
 fn config_defaults() -> circflow_stream_config {

@@ -1,10 +1,11 @@
 //! Cells and bodies: pure functions, for hosts that have no parser of their own. They know no engine.
 
-use super::convert;
 use super::door;
+use super::inward;
+use super::message::{self, *};
+use super::set::*;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
-use super::types::*;
 use crate::wire::cell::{self, Format, Relay};
 use crate::wire::conflux::{Link, Nonce, Switch, Ux};
 use crate::wire::sendme::{Sendme, Tag};
@@ -85,7 +86,7 @@ pub unsafe extern "C" fn circflow_cell_encode(
         else {
             return CIRCFLOW_ERR_NULL;
         };
-        let (Some(format), Ok(message)) = (known_format(format), convert::message(message)) else {
+        let (Some(format), Ok(message)) = (known_format(format), message::read(message)) else {
             return CIRCFLOW_ERR_INVALID;
         };
         let relay = Relay { command: message.command, stream_id: message.stream_id, body: message.body };
@@ -183,7 +184,7 @@ pub unsafe extern "C" fn circflow_switch_decode(
     delta_out: *mut u32,
 ) -> circflow_status {
     door::alone(|| {
-        let (Some(body), false) = (convert::slice(body, body_len), delta_out.is_null()) else {
+        let (Some(body), false) = (inward::slice(body, body_len), delta_out.is_null()) else {
             return CIRCFLOW_ERR_NULL;
         };
         match Switch::decode(body) {
@@ -258,7 +259,7 @@ pub unsafe extern "C" fn circflow_link_decode(
     link_out: *mut circflow_link,
 ) -> circflow_status {
     door::alone(|| {
-        let (Some(body), false) = (convert::slice(body, body_len), link_out.is_null()) else {
+        let (Some(body), false) = (inward::slice(body, body_len), link_out.is_null()) else {
             return CIRCFLOW_ERR_NULL;
         };
         let Ok(read) = Link::decode(body) else {
@@ -301,7 +302,7 @@ pub unsafe extern "C" fn circflow_sendme_encode(
     door::alone(|| {
         // SAFETY: NULL or room for a SENDME, by the contract of this floor.
         let (Some(tag), Some(body), false) =
-            (convert::slice(tag, tag_len), body.cast::<[u8; Sendme::LEN_MAX]>().as_mut(), len_out.is_null())
+            (inward::slice(tag, tag_len), body.cast::<[u8; Sendme::LEN_MAX]>().as_mut(), len_out.is_null())
         else {
             return CIRCFLOW_ERR_NULL;
         };
@@ -330,7 +331,7 @@ pub unsafe extern "C" fn circflow_sendme_decode(
     tag_len_out: *mut size_t,
 ) -> circflow_status {
     door::alone(|| {
-        let (Some(body), false, false) = (convert::slice(body, body_len), tag.is_null(), tag_len_out.is_null()) else {
+        let (Some(body), false, false) = (inward::slice(body, body_len), tag.is_null(), tag_len_out.is_null()) else {
             return CIRCFLOW_ERR_NULL;
         };
         match Sendme::decode(body) {
@@ -377,7 +378,7 @@ pub unsafe extern "C" fn circflow_xon_encode(rate: u32, body: *mut u8) -> circfl
 #[must_use]
 pub unsafe extern "C" fn circflow_xon_decode(body: *const u8, body_len: size_t, rate_out: *mut u32) -> circflow_status {
     door::alone(|| {
-        let (Some(body), false) = (convert::slice(body, body_len), rate_out.is_null()) else {
+        let (Some(body), false) = (inward::slice(body, body_len), rate_out.is_null()) else {
             return CIRCFLOW_ERR_NULL;
         };
         match Xon::decode(body) {
@@ -396,26 +397,11 @@ pub unsafe extern "C" fn circflow_xon_decode(body: *const u8, body_len: size_t, 
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_xoff_decode(body: *const u8, body_len: size_t) -> circflow_status {
-    door::alone(|| match convert::slice(body, body_len).map(Xoff::decode) {
+    door::alone(|| match inward::slice(body, body_len).map(Xoff::decode) {
         None => CIRCFLOW_ERR_NULL,
         Some(Ok(_)) => CIRCFLOW_OK,
         Some(Err(_)) => CIRCFLOW_ERR_MALFORMED,
     })
-}
-
-/// The version of the library that is linked, as CIRCFLOW_VERSION has it for the header.
-#[no_mangle]
-pub extern "C" fn circflow_version() -> u32 {
-    const fn part(text: &str) -> u32 {
-        match u32::from_str_radix(text, 10) {
-            Ok(part) => part,
-            Err(_) => panic!("Cargo.toml has a version that is no number"),
-        }
-    }
-    const VERSION: u32 = part(env!("CARGO_PKG_VERSION_MAJOR")) << 16
-        | part(env!("CARGO_PKG_VERSION_MINOR")) << 8
-        | part(env!("CARGO_PKG_VERSION_PATCH"));
-    VERSION
 }
 
 fn known_format(format: u8) -> Option<Format> {

@@ -1,9 +1,16 @@
-//! Instructions, as C programmers see them.
+//! Instructions: what circflow asks of the host, one at a time.
 
-use super::padding_types::{circflow_insn_block, circflow_insn_padding};
-use super::run_types::{circflow_insn_pause, circflow_insn_write, circflow_stream_id};
-use super::status::circflow_status;
-use super::types::{circflow_circuit_id, circflow_set_id};
+use super::error::fault_status;
+use super::id::*;
+use super::message::{self, CIRCFLOW_FORM_BYTES, CIRCFLOW_FORM_TOKEN, CIRCFLOW_WANTS_TAG};
+use super::status::circflow_status::*;
+use super::status::{self, circflow_status};
+use crate::conflux::{Cause, Delivery};
+use crate::engine::{Instruction, Released, Taker, What};
+use crate::padding::{Pad, Word};
+use crate::reactor::Side;
+use crate::wire::Command;
+use libc::c_void;
 
 /// The kind of an instruction. More kinds may come; ignore what you do not know.
 #[allow(non_camel_case_types)]
@@ -166,6 +173,78 @@ pub struct circflow_insn_linked {
     pub rtt_ns: u64,
 }
 
+/// circflow_insn_padding.flags: the padding may pass a block that lets padding pass.
+pub const CIRCFLOW_PADDING_BYPASS: u8 = 1;
+/// circflow_insn_padding.flags: a cell that waits anyway may count as the padding.
+pub const CIRCFLOW_PADDING_REPLACE: u8 = 2;
+/// circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answer(). Without this flag
+/// circflow has decided: send it.
+pub const CIRCFLOW_PADDING_ASKS: u8 = 4;
+
+/// CIRCFLOW_INSN_PADDING.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_padding {
+    /// Relay command to send: CIRCFLOW_CMD_DROP.
+    pub command: u8,
+    /// Hop to send to; 0 at a relay: the client.
+    pub hop: u8,
+    /// Which of the hop's padders asks for it.
+    pub slot: u8,
+    /// CIRCFLOW_PADDING_*, or-ed together. The first two are the action's that decided it.
+    pub flags: u8,
+    /// Which of the padder's machines, from 0, in the order of its list.
+    pub machine: u32,
+}
+
+/// CIRCFLOW_INSN_BLOCK.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_block {
+    /// 1 when padding that asks for it may pass: when every block that is on allows it.
+    pub bypassable: u32,
+}
+
+/// CIRCFLOW_INSN_WRITE.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_write {
+    /// The side to write to, CIRCFLOW_SIDE_*.
+    pub side: u8,
+    /// The cell's command, as you gave it.
+    pub command: u8,
+    /// CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
+    pub body_len: u16,
+    /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+    pub form: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+    /// CIRCFLOW_FORM_TOKEN: the token.
+    pub token: u64,
+    /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
+    pub cost: u32,
+    /// Zero.
+    pub reserved2: u32,
+}
+
+/// CIRCFLOW_INSN_PAUSE and CIRCFLOW_INSN_UNPAUSE.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_insn_pause {
+    /// The side the cells come from, CIRCFLOW_SIDE_*.
+    pub side: u32,
+}
+
+/// circflow_insn_negotiated.answer: the relay pads from now on.
+pub const CIRCFLOW_NEGOTIATED_ACCEPTED: u8 = 1;
+/// circflow_insn_negotiated.answer: the relay does not pad under this number. The own padder was taken down, and
+/// nothing more is asked on this circuit.
+pub const CIRCFLOW_NEGOTIATED_REFUSED: u8 = 2;
+/// circflow_insn_negotiated.answer: the relay has stopped, as you asked.
+pub const CIRCFLOW_NEGOTIATED_STOPPED: u8 = 3;
+/// circflow_insn_negotiated.answer: the relay has ended its part by itself. The own padder was taken down.
+pub const CIRCFLOW_NEGOTIATED_ENDED: u8 = 4;
+
 /// CIRCFLOW_INSN_NEGOTIATED.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -231,4 +310,209 @@ pub struct circflow_insn {
     pub stream_tag: u64,
     /// By kind.
     pub detail: circflow_insn_detail,
+}
+
+/// Called by circflow_engine_drain() for each instruction. `body` is what a body buffer would hold, for the length of
+/// the call. Inside, feed as you like; poll, drain and free answer CIRCFLOW_ERR_REENTRANT.
+pub type circflow_insn_fn =
+    Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, insn: *const circflow_insn, body: *const u8)>;
+
+#[inline(always)]
+fn insn(instruction: Instruction) -> circflow_insn {
+    use circflow_insn_kind::*;
+    let mut insn = NOTHING;
+    insn.circuit = circflow_circuit_id::new(instruction.circuit);
+    insn.set = circflow_set_id::new(instruction.set);
+    insn.circuit_tag = instruction.circuit_tag;
+    insn.set_tag = instruction.set_tag;
+    insn.stream = circflow_stream_id::new(instruction.stream);
+    insn.stream_tag = instruction.stream_tag;
+    insn.flags = if instruction.wants_tag { CIRCFLOW_WANTS_TAG } else { 0 };
+    let kind = match instruction.what {
+        What::Send { command, hop, body_len } => {
+            insn.detail.send = circflow_insn_send { command: command.0, hop, body_len, ..NO_SEND };
+            CIRCFLOW_INSN_SEND
+        }
+        What::SendHeld(released) => {
+            insn.detail.send = send_held(&released);
+            CIRCFLOW_INSN_SEND
+        }
+        What::Pad { pad, asks } => {
+            insn.detail.padding = pad_out(pad, asks);
+            CIRCFLOW_INSN_PADDING
+        }
+        What::Block { bypassable } => {
+            insn.detail.block = circflow_insn_block { bypassable: u32::from(bypassable) };
+            CIRCFLOW_INSN_BLOCK
+        }
+        What::Unblock => CIRCFLOW_INSN_UNBLOCK,
+        What::Negotiated { number, hop, word } => {
+            insn.detail.negotiated = circflow_insn_negotiated { number, hop, answer: answer(word), reserved: 0 };
+            CIRCFLOW_INSN_NEGOTIATED
+        }
+        What::Write { side, cell } => {
+            insn.detail.write = write(side, &cell);
+            CIRCFLOW_INSN_WRITE
+        }
+        What::Heed { side, pause } => {
+            insn.detail.pause = circflow_insn_pause { side: u32::from(message::side_number(side)) };
+            if pause {
+                CIRCFLOW_INSN_PAUSE
+            } else {
+                CIRCFLOW_INSN_UNPAUSE
+            }
+        }
+        What::Deliver(delivery) => {
+            insn.detail.deliver = circflow_insn_deliver {
+                number: delivery.number,
+                token: delivery.token.map_or(0, |token| token.token),
+                cost: delivery.token.map_or(0, |token| token.cost),
+                stream_id: delivery.stream_id,
+                body_len: delivery.body_len,
+                command: delivery.command.0,
+                form: if delivery.token.is_some() { CIRCFLOW_FORM_TOKEN } else { CIRCFLOW_FORM_BYTES },
+            };
+            CIRCFLOW_INSN_DELIVER
+        }
+        What::Discard(token) => {
+            insn.detail.discard = circflow_insn_discard { token: token.token, cost: token.cost };
+            CIRCFLOW_INSN_DISCARD
+        }
+        What::Close(cause) => {
+            insn.detail.close = close(cause);
+            CIRCFLOW_INSN_CLOSE
+        }
+        What::Ended(cause) => {
+            insn.detail.close = close(cause);
+            CIRCFLOW_INSN_ENDED
+        }
+        What::Linked(rtt_ns) => {
+            insn.detail.linked = circflow_insn_linked { rtt_ns };
+            CIRCFLOW_INSN_LINKED
+        }
+        What::Resume => CIRCFLOW_INSN_RESUME,
+        What::Usable => CIRCFLOW_INSN_USABLE,
+        What::WantLeg => CIRCFLOW_INSN_WANT_LEG,
+    };
+    insn.kind = kind as u32;
+    insn
+}
+
+fn send_held(released: &Released) -> circflow_insn_send {
+    let Released { hop, message } = released;
+    circflow_insn_send {
+        command: message.command.0,
+        hop: *hop,
+        stream_id: message.stream_id,
+        body_len: message.body_len,
+        form: if message.token.is_some() { CIRCFLOW_FORM_TOKEN } else { CIRCFLOW_FORM_BYTES },
+        token: message.token.map_or(0, |token| token.token),
+        number: message.number,
+        cost: message.token.map_or(0, |token| token.cost),
+        ..NO_SEND
+    }
+}
+
+const NO_SEND: circflow_insn_send = circflow_insn_send {
+    command: 0,
+    hop: 0,
+    stream_id: 0,
+    body_len: 0,
+    form: CIRCFLOW_FORM_BYTES,
+    reserved: [0; 9],
+    token: 0,
+    number: 0,
+    cost: 0,
+    reserved2: 0,
+};
+
+pub(super) const NOTHING: circflow_insn = circflow_insn {
+    kind: circflow_insn_kind::CIRCFLOW_INSN_NONE as u32,
+    flags: 0,
+    circuit: circflow_circuit_id { v: 0 },
+    set: circflow_set_id { v: 0 },
+    circuit_tag: 0,
+    set_tag: 0,
+    stream: circflow_stream_id { v: 0 },
+    stream_tag: 0,
+    detail: circflow_insn_detail { reserved: [0; 5] },
+};
+
+/// An instruction's place in the caller's memory.
+pub(super) struct Place(*mut circflow_insn);
+
+impl Place {
+    /// `out` is not NULL, and there is room for an instruction as long as this lives.
+    #[inline(always)]
+    pub(super) unsafe fn new(out: *mut circflow_insn) -> Place {
+        Place(out)
+    }
+}
+
+impl Taker for Place {
+    #[inline(always)]
+    fn take(&mut self, instruction: Instruction) {
+        // SAFETY: by the contract of `new`.
+        unsafe { self.0.write(insn(instruction)) }
+    }
+}
+
+/// Whether the body is that of a message that carries a nonce.
+pub(super) fn has_nonce(insn: &circflow_insn) -> bool {
+    // SAFETY: all fields of `detail` are integers, and `kind` says that it is `send`.
+    let carries = |detail: &circflow_insn_detail| {
+        let command = Command(unsafe { detail.send.command });
+        command == Command::CONFLUX_LINK || command == Command::CONFLUX_LINKED
+    };
+    insn.kind == circflow_insn_kind::CIRCFLOW_INSN_SEND as u32 && carries(&insn.detail)
+}
+
+fn pad_out(pad: Pad, asks: bool) -> circflow_insn_padding {
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    let flags = flag(pad.bypass, CIRCFLOW_PADDING_BYPASS)
+        | flag(pad.replace, CIRCFLOW_PADDING_REPLACE)
+        | flag(asks, CIRCFLOW_PADDING_ASKS);
+    circflow_insn_padding { command: Command::DROP.0, hop: pad.hop, slot: pad.slot, flags, machine: pad.machine }
+}
+
+pub(super) fn pad_in(padding: &circflow_insn_padding) -> Pad {
+    Pad {
+        hop: padding.hop,
+        slot: padding.slot,
+        machine: padding.machine,
+        bypass: padding.flags & CIRCFLOW_PADDING_BYPASS != 0,
+        replace: padding.flags & CIRCFLOW_PADDING_REPLACE != 0,
+    }
+}
+
+fn answer(word: Word) -> u8 {
+    match word {
+        Word::Accepted => CIRCFLOW_NEGOTIATED_ACCEPTED,
+        Word::Refused => CIRCFLOW_NEGOTIATED_REFUSED,
+        Word::Stopped => CIRCFLOW_NEGOTIATED_STOPPED,
+        Word::Ended => CIRCFLOW_NEGOTIATED_ENDED,
+    }
+}
+
+fn write(side: Side, cell: &Delivery) -> circflow_insn_write {
+    circflow_insn_write {
+        side: message::side_number(side),
+        command: cell.command.0,
+        body_len: cell.body_len,
+        form: if cell.token.is_some() { CIRCFLOW_FORM_TOKEN } else { CIRCFLOW_FORM_BYTES },
+        reserved: [0; 3],
+        token: cell.token.map_or(0, |token| token.token),
+        cost: cell.token.map_or(0, |token| token.cost),
+        reserved2: 0,
+    }
+}
+
+fn close(cause: Cause) -> circflow_insn_close {
+    let cause = match cause {
+        Cause::Asked => CIRCFLOW_OK,
+        Cause::LegLost => CIRCFLOW_ERR_LEG_LOST,
+        Cause::Finished => CIRCFLOW_ERR_SET_FINISHED,
+        Cause::Fault(fault) => fault_status(fault),
+    };
+    circflow_insn_close { cause, reason: u32::from(status::close_reason(cause)) }
 }

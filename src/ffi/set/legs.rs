@@ -1,17 +1,18 @@
 //! Circuits as legs of a set: how they join, and how they stand.
 
-use super::convert;
-use super::door;
-use super::sized;
-use super::status::circflow_status;
-use super::status::circflow_status::*;
-use super::types::*;
+use super::CIRCFLOW_LEGS_MAX;
 use crate::base::Id;
+use crate::conflux::{LegStats, LinkState};
 use crate::engine::{Engine, Error};
+use crate::ffi::door;
+use crate::ffi::engine::circflow_engine;
+use crate::ffi::id::*;
+use crate::ffi::inward;
+use crate::ffi::sized;
+use crate::ffi::status::circflow_status;
+use crate::ffi::status::circflow_status::*;
+use crate::wire::conflux::Ux;
 use libc::size_t;
-
-// SAFETY: repr(C), size first, integers.
-unsafe impl sized::Growing for circflow_leg_stats {}
 
 /// Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
 /// leg may join while messages are in flight, as its numbers start from zero on both sides. Wait for
@@ -34,7 +35,7 @@ pub unsafe extern "C-unwind" fn circflow_set_add_legs(
     circuits: *const circflow_circuit_id,
     circuit_count: size_t,
 ) -> circflow_status {
-    join(engine, circuits, circuit_count, |core, ids| core.add_legs(core.time(now_ns), convert::id(set.v), ids))
+    join(engine, circuits, circuit_count, |core, ids| core.add_legs(core.time(now_ns), set.id(), ids))
 }
 
 /// Client: as circflow_set_add_legs(), for circuits that are still being built, opened with the hops they are to have.
@@ -60,7 +61,7 @@ pub unsafe extern "C-unwind" fn circflow_set_launch_legs(
     circuits: *const circflow_circuit_id,
     circuit_count: size_t,
 ) -> circflow_status {
-    join(engine, circuits, circuit_count, |core, ids| core.launch_legs(core.time(now_ns), convert::id(set.v), ids))
+    join(engine, circuits, circuit_count, |core, ids| core.launch_legs(core.time(now_ns), set.id(), ids))
 }
 
 unsafe fn join(
@@ -69,37 +70,16 @@ unsafe fn join(
     circuit_count: size_t,
     call: impl FnOnce(&mut Engine, &[Id]) -> Result<(), Error>,
 ) -> circflow_status {
-    let Some(circuits) = convert::slice(circuits, circuit_count) else {
+    let Some(circuits) = inward::slice(circuits, circuit_count) else {
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     door::enter(engine, |core| {
         if circuits.len() > CIRCFLOW_LEGS_MAX {
             return Err(Error::TOO_MANY_LEGS);
         }
-        let ids = circuits
-            .iter()
-            .map(|circuit| convert::id(circuit.v))
-            .collect::<smallvec::SmallVec<[_; CIRCFLOW_LEGS_MAX]>>();
+        let ids = circuits.iter().map(|circuit| circuit.id()).collect::<smallvec::SmallVec<[_; CIRCFLOW_LEGS_MAX]>>();
         call(core, &ids)
     })
-}
-
-/// Client: says that a circuit of circflow_set_launch_legs() is open. LINK is queued on it, and LINKED has
-/// link_timeout_ns to come; the round trip is measured from the moment you take LINK. Wait for CIRCFLOW_INSN_LINKED and
-/// CIRCFLOW_INSN_USABLE.
-///
-/// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it is a leg that
-/// is not being built. CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may go out
-/// (prop329 2.2); close it. CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: drain, then say it
-/// again. CIRCFLOW_ERR_EXPIRED; an id error.
-#[no_mangle]
-#[must_use]
-pub unsafe extern "C-unwind" fn circflow_circuit_built(
-    engine: *mut circflow_engine,
-    now_ns: u64,
-    circuit: circflow_circuit_id,
-) -> circflow_status {
-    door::enter(engine, |core| core.circuit_built(core.time(now_ns), convert::id(circuit.v)))
 }
 
 /// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
@@ -121,9 +101,43 @@ pub unsafe extern "C-unwind" fn circflow_set_adopt_leg(
     rtt_ns: u64,
 ) -> circflow_status {
     door::enter(engine, |core| {
-        core.adopt_leg(core.time(now_ns), convert::id(set.v), convert::id(circuit.v), convert::ux(peer_ux), rtt_ns)
+        core.adopt_leg(core.time(now_ns), set.id(), circuit.id(), Ux::from_wire(peer_ux), rtt_ns)
     })
 }
+
+/// circflow_leg_stats.state: client, the circuit is still being built, and circflow_circuit_built() is to come.
+pub const CIRCFLOW_LEG_BUILDING: u32 = 1;
+/// circflow_leg_stats.state: client, LINK is queued or sent, and LINKED is to come.
+pub const CIRCFLOW_LEG_PENDING: u32 = 2;
+/// circflow_leg_stats.state: exit, linked since LINK came, and LINKED_ACK is to come.
+pub const CIRCFLOW_LEG_UNACKED: u32 = 3;
+/// circflow_leg_stats.state: linked, and all of its handshake is done.
+pub const CIRCFLOW_LEG_LINKED: u32 = 4;
+
+/// Figures of a leg. Set size to sizeof before each call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_leg_stats {
+    /// sizeof(circflow_leg_stats) as your compiler saw it.
+    pub size: size_t,
+    /// How far its handshake has come, CIRCFLOW_LEG_*.
+    pub state: u32,
+    /// DATA cells that one SENDME acknowledges, as reported last; 31 before.
+    pub sendme_inc: u32,
+    /// Round-trip time in nanoseconds: of the last report, before of the handshake; 0 when not known.
+    pub rtt_ns: u64,
+    /// Congestion window in cells, as reported last; 0 before.
+    pub cwnd: u64,
+    /// DATA cells in flight: those of the last report, and those sent since.
+    pub inflight: u64,
+    /// Number of the last message sent on it.
+    pub sent: u64,
+    /// Number of the last message received on it.
+    pub recv: u64,
+}
+
+// SAFETY: repr(C), size first, integers.
+unsafe impl sized::Growing for circflow_leg_stats {}
 
 /// Figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
 ///
@@ -135,5 +149,24 @@ pub unsafe extern "C-unwind" fn circflow_leg_get_stats(
     circuit: circflow_circuit_id,
     stats: *mut circflow_leg_stats,
 ) -> circflow_status {
-    door::enter_to_write(engine, stats, |core| Ok(convert::leg_stats(&core.leg_stats(convert::id(circuit.v))?)))
+    door::enter_to_write(engine, stats, |core| Ok(leg_stats(&core.leg_stats(circuit.id())?)))
+}
+
+pub(super) fn leg_stats(stats: &LegStats) -> circflow_leg_stats {
+    circflow_leg_stats {
+        size: size_of::<circflow_leg_stats>(),
+        state: match stats.state {
+            LinkState::Unlinked => 0,
+            LinkState::Building => CIRCFLOW_LEG_BUILDING,
+            LinkState::Pending => CIRCFLOW_LEG_PENDING,
+            LinkState::Unacked => CIRCFLOW_LEG_UNACKED,
+            LinkState::Linked => CIRCFLOW_LEG_LINKED,
+        },
+        sendme_inc: stats.sendme_inc,
+        rtt_ns: stats.rtt,
+        cwnd: stats.cwnd,
+        inflight: stats.inflight,
+        sent: stats.sent,
+        recv: stats.recv,
+    }
 }

@@ -1,0 +1,150 @@
+//! Messages that come on a circuit.
+
+use crate::engine::Step;
+use crate::ffi::door;
+use crate::ffi::engine::circflow_engine;
+use crate::ffi::id::*;
+use crate::ffi::message::{self, *};
+use crate::ffi::status::circflow_status;
+use crate::ffi::status::circflow_status::*;
+use crate::wire::Command;
+
+/// Feeds a relay message that arrived on a circuit and was recognised here. Feed every one, control included, in the
+/// order of arrival; do your circuit SENDME accounting before, as it does not wait for order (prop329 2.5). What is
+/// none of circflow's business (SENDME, EXTEND, ..) comes back as DELIVER, without a number.
+///
+/// The verdict says what to do with the message: DELIVER, HELD, CONSUMED or REFUSE. On an error the message was not
+/// taken: drop it.
+///
+/// @param message      Read during the call only.
+/// @param verdict_out  Written on CIRCFLOW_OK.
+///
+/// Class PEER: the peer broke the protocol, the close of the circuit (or of the whole set, where its order is lost) is
+/// queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
+/// CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
+/// PADDING_NEGOTIATE, and for all on a circuit that circflow runs; drain and feed it again. CIRCFLOW_ERR_NULL; an id
+/// error; CIRCFLOW_ERR_INVALID: body_len above CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or
+/// next; hop above 16; and, only where the message has to be held or read, an unknown form, or a body that is NULL and
+/// has a length.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_circuit_receive(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: *const circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    // SAFETY: NULL or a message, by the contract of this function.
+    let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    };
+    // Three parts, so that the first, which is all there is to most messages, needs no frame and no body.
+    let step = door::try_enter(engine, |core| {
+        if !message::fits(message) {
+            return None;
+        }
+        let command = Command(message.command);
+        Some(core.receive_next(now_ns, circuit.id(), command, message.hop, message.stream_id))
+    });
+    match step {
+        Some(Step::Done(verdict)) => {
+            message::write_verdict(verdict_out, &verdict);
+            CIRCFLOW_OK
+        }
+        Some(Step::OnLeg) => receive_on_leg(engine, circuit, message, verdict_out),
+        Some(Step::Run) => receive_data(engine, now_ns, circuit, message, verdict_out),
+        Some(Step::Other) => receive_other(engine, now_ns, circuit, message, verdict_out),
+        None => receive_again(engine, now_ns, circuit, message, verdict_out),
+    }
+}
+
+/// What did not get in. Where that was only as the last call had failed, all parts are to be tried.
+#[cold]
+#[inline(never)]
+unsafe extern "C-unwind" fn receive_again(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    if door::reopen(engine) {
+        circflow_circuit_receive(engine, now_ns, circuit, message, verdict_out)
+    } else {
+        receive_other(engine, now_ns, circuit, message, verdict_out)
+    }
+}
+
+#[inline(never)]
+unsafe extern "C-unwind" fn receive_on_leg(
+    engine: *mut circflow_engine,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    door::enter(engine, |core| {
+        let message = message::read(message).map_err(|why| core.invalid(why))?;
+        let verdict = core.receive_on_leg(circuit.id(), &message)?;
+        message::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+/// DATA on a circuit that circflow runs, with a short way of its own.
+#[inline(never)]
+unsafe extern "C-unwind" fn receive_data(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    let step = match message::data(message) {
+        Some(data) => door::try_enter(engine, |core| Some(core.receive_data(circuit.id(), &data))),
+        None => None,
+    };
+    match step {
+        Some(Step::Done(verdict)) => {
+            message::write_verdict(verdict_out, &verdict);
+            door::call_out(engine);
+            CIRCFLOW_OK
+        }
+        Some(Step::OnLeg) => receive_data_on_leg(engine, circuit, message, verdict_out),
+        _ => receive_other(engine, now_ns, circuit, message, verdict_out),
+    }
+}
+
+#[inline(never)]
+unsafe extern "C-unwind" fn receive_data_on_leg(
+    engine: *mut circflow_engine,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    door::enter(engine, |core| {
+        let tag = message::cell_tag(message).map_err(|why| core.invalid(why))?;
+        let message = message::read(message).map_err(|why| core.invalid(why))?;
+        let verdict = core.receive_data_on_leg(circuit.id(), &message, tag)?;
+        message::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+#[inline(never)]
+unsafe extern "C-unwind" fn receive_other(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    door::enter(engine, |core| {
+        let id = circuit.id();
+        let tag = || message::cell_tag(message);
+        let message = message::read(message).map_err(|why| core.invalid(why))?;
+        let verdict = core.receive_other(core.time(now_ns), id, &message, tag)?;
+        message::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}

@@ -1,0 +1,128 @@
+//! Cells that pass a circuit, and the channels on its sides.
+
+use crate::ffi::door;
+use crate::ffi::engine::circflow_engine;
+use crate::ffi::id::*;
+use crate::ffi::message::{self, *};
+use crate::ffi::status::circflow_status;
+use crate::ffi::status::circflow_status::*;
+
+/// Feeds a cell that is not for this relay, and goes on to the other side: with CIRCFLOW_SIDE_BACK one that came from
+/// the client's side and was not recognised, with CIRCFLOW_SIDE_NEXT any that came from the next relay.
+///
+/// @param from         The side it came from.
+/// @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or less. command: the cell's (RELAY or RELAY_EARLY), or what
+///                     you like; it comes back. form, token and cost as for any message. Other fields are not looked
+///                     at.
+/// @param verdict_out  FORWARD: write the cell you hold to the other side, now. HELD: that side is full, and the cell
+///                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
+///                     on CIRCFLOW_OK.
+///
+/// Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when
+/// it is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before
+/// cells that wait.
+///
+/// How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
+/// CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
+/// is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
+///
+/// When many wait, CIRCFLOW_INSN_PAUSE asks you to stop: keep this circuit's cells yourself until
+/// CIRCFLOW_INSN_UNPAUSE, without stopping the channel for other circuits.
+///
+/// CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; the close is queued. CIRCFLOW_ERR_UNRECOGNISED: no
+/// relay follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; the close is queued.
+/// CIRCFLOW_ERR_ENGINE_MEMORY: the close is queued. CIRCFLOW_ERR_ROLE: at a client every cell is recognised.
+/// CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID;
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_EXPIRED; an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_circuit_relay(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    from: u8,
+    cell: *const circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    // SAFETY: NULL or a message, by the contract of this function.
+    let (Some(cell), false) = (cell.as_ref(), verdict_out.is_null()) else {
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    };
+    if let (Ok(side), true) = (message::side(from), message::cell_fits(cell)) {
+        if let Some(verdict) = door::try_enter(engine, |core| core.pass_next(now_ns, circuit.id(), side)) {
+            message::write_verdict(verdict_out, &verdict);
+            return CIRCFLOW_OK;
+        }
+    }
+    relay_any(engine, now_ns, circuit, from, cell, verdict_out)
+}
+
+/// The long way: something is due, the edge is full, or the circuit has padding.
+#[inline(never)]
+unsafe extern "C-unwind" fn relay_any(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    from: u8,
+    cell: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    door::enter(engine, |core| {
+        let side = message::side(from).map_err(|why| core.invalid(why))?;
+        let cell = message::cell(cell).map_err(|why| core.invalid(why))?;
+        let verdict = core.pass(core.time(now_ns), circuit.id(), side, &cell)?;
+        message::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+/// Says whether the channel on one side of a circuit takes cells (1) or is full (0). Channels begin as writable. While
+/// one is full, cells for it wait here, DATA is not sent on it, and congestion control sees that it is blocked; control
+/// (SENDME, handshakes, END) is still yours to send, as there is little of it.
+///
+/// What waits comes as CIRCFLOW_INSN_WRITE, and a relay's own messages among it as CIRCFLOW_INSN_SEND, one at a time:
+/// encrypt each when it comes, in that order. A channel that fills up again while you drain says so again, and what is
+/// left goes on waiting.
+///
+/// @param side  At a client CIRCFLOW_SIDE_BACK, its one channel. At the last hop what is said of the other changes
+///              nothing.
+///
+/// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_INVALID: no such side; CIRCFLOW_ERR_EXPIRED; an id error.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_circuit_writable(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    side: u8,
+    writable: u8,
+) -> circflow_status {
+    door::enter(engine, |core| {
+        let side = message::side(side).map_err(|why| core.invalid(why))?;
+        core.set_writable(core.time(now_ns), circuit.id(), side, writable != 0)
+    })
+}
+
+/// Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
+/// circuits with a padder. (A cell in the other direction is reported with circflow_circuit_sent() once it is queued.)
+///
+/// CIRCFLOW_ERR_EXPIRED; an id error.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_circuit_passing(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+) -> circflow_status {
+    if door::try_enter(engine, |core| core.is_bystander(now_ns, circuit.id())).is_some() {
+        return CIRCFLOW_OK;
+    }
+    passing_padded(engine, now_ns, circuit)
+}
+
+#[inline(never)]
+unsafe extern "C-unwind" fn passing_padded(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+) -> circflow_status {
+    door::enter(engine, |core| core.passing(core.time(now_ns), circuit.id()))
+}

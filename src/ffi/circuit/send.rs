@@ -1,0 +1,148 @@
+//! Messages that the host sends on a circuit, and its reports of what is queued and written.
+
+use crate::ffi::door;
+use crate::ffi::engine::circflow_engine;
+use crate::ffi::id::*;
+use crate::ffi::inward;
+use crate::ffi::message::{self, *};
+use crate::ffi::status::circflow_status;
+use crate::ffi::status::circflow_status::*;
+use crate::wire::Command;
+use libc::size_t;
+
+/// Sends a relay message on a circuit that is in no set, or to another hop than the join point: asks whether padding
+/// holds it back, and counts it as queued if not. Needed for messages of streams on circuits with a padder, and for all
+/// messages of a relay on a circuit that circflow runs: there it goes behind the cells that wait for its channel, as
+/// TRUNCATED that overtook them would make them unreadable for the client. Allowed for all.
+///
+/// @param verdict_out  SEND: queue the cell now; do not report it again. HELD: it was kept (the body copied, or the
+///                     token taken) and comes back as CIRCFLOW_INSN_SEND: encrypt the cell then, not before. Written on
+///                     CIRCFLOW_OK.
+///
+/// CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
+/// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_IS_RUN: it belongs to a
+/// stream, circflow_stream_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; CIRCFLOW_ERR_INVALID as for
+/// circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL; an id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_circuit_send(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: *const circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    // SAFETY: NULL or a message, by the contract of this function.
+    let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    };
+    door::enter(engine, |core| {
+        let id = circuit.id();
+        let message = message::read(message).map_err(|why| core.invalid(why))?;
+        let verdict =
+            match core.send_for_host(core.time(now_ns), id, message.command, message.hop, message.stream_id)? {
+                Some(verdict) => verdict,
+                None => core.hold_for_host(id, &message)?,
+            };
+        message::write_verdict(verdict_out, &verdict);
+        Ok(())
+    })
+}
+
+/// Says that a relay cell is queued on a circuit.
+///
+/// On a leg this is the second half of sending: report what circflow_set_decide() asked for, the SWITCH first, then the
+/// message, each when it is really queued. A cell that is never reported leaves no trace. What is checked is that the
+/// numbers allow it, not that it was decided: a message needs no decision where it needs no SWITCH.
+///
+/// On a circuit with a padder, report every other cell too, also those that only pass (at a relay: hop 0, command 0).
+/// Only what circflow knows already is not reported again: what circflow_set_send() or circflow_circuit_send()
+/// answered with SEND, and what an instruction told you to send.
+///
+/// @param command  CIRCFLOW_CMD_SWITCH, the command of the message, or any other.
+/// @param hop      Where it goes: 1 to the number of hops, or 0 at a relay.
+///
+/// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a
+/// circuit whose streams circflow knows; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an
+/// id error.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_circuit_sent(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    command: u8,
+    hop: u8,
+) -> circflow_status {
+    // Nothing on this way logs.
+    let next = door::try_enter(engine, |core| core.sent_next(now_ns, circuit.id(), Command(command), hop));
+    match next {
+        Some(Ok(())) => CIRCFLOW_OK,
+        Some(Err(error)) => door::enter(engine, |_| Err(error)),
+        None => sent_any(engine, now_ns, circuit, command, hop),
+    }
+}
+
+#[inline(never)]
+unsafe extern "C-unwind" fn sent_any(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    command: u8,
+    hop: u8,
+) -> circflow_status {
+    door::enter(engine, |core| core.sent(core.time(now_ns), circuit.id(), Command(command), hop))
+}
+
+/// Gives the tag of a DATA cell for which CIRCFLOW_WANTS_TAG asked: what its SENDME has to bring back (prop289). In the
+/// order of sending, before anything can have come back: a SENDME for a cell whose tag was never given closes the
+/// circuit. That a tag cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries random
+/// bytes after its message (prop289).
+///
+/// @param hop      Where the cell went.
+/// @param tag      20 bytes (tor1: the running digest after this cell) or 16 (counter-galois).
+///
+/// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host may offer each), or it has another length.
+/// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_circuit_tag(
+    engine: *mut circflow_engine,
+    circuit: circflow_circuit_id,
+    hop: u8,
+    tag: *const u8,
+    tag_len: size_t,
+) -> circflow_status {
+    let Some(tag) = inward::slice(tag, tag_len) else {
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    };
+    door::enter(engine, |core| core.give_tag(circuit.id(), hop, tag))
+}
+
+/// Says that cells of a circuit were written to the channel, the oldest first. Needed on circuits with a padder; costs
+/// next to nothing on others. Cells that were queued before there was a padder are not known and not counted.
+///
+/// @param cells  How many, of all that were queued on this circuit in this direction.
+///
+/// CIRCFLOW_ERR_EXPIRED; an id error.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_circuit_written(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    cells: u32,
+) -> circflow_status {
+    if door::try_enter(engine, |core| core.is_bystander(now_ns, circuit.id())).is_some() {
+        return CIRCFLOW_OK;
+    }
+    written_padded(engine, now_ns, circuit, cells)
+}
+
+#[inline(never)]
+unsafe extern "C-unwind" fn written_padded(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    cells: u32,
+) -> circflow_status {
+    door::enter(engine, |core| core.written(core.time(now_ns), circuit.id(), cells))
+}

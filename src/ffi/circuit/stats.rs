@@ -1,0 +1,85 @@
+//! Figures of a circuit that circflow runs.
+
+use crate::engine::{CircuitStats, EdgeStats};
+use crate::ffi::door;
+use crate::ffi::engine::circflow_engine;
+use crate::ffi::id::*;
+use crate::ffi::sized;
+use crate::ffi::status::circflow_status;
+use libc::size_t;
+
+/// Figures of one edge of a circuit, where cells leave it for a channel.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_edge_stats {
+    /// Cells that went on to it, at once or after a wait.
+    pub passed: u64,
+    /// Cells that wait now.
+    pub waiting: u32,
+    /// The most that ever did.
+    pub waiting_peak: u32,
+    /// 1 when its channel takes cells.
+    pub writable: u32,
+    /// 1 when the source of its cells was told to pause.
+    pub paused: u32,
+}
+
+/// Figures of a circuit that circflow runs. Set size to sizeof before each call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_circuit_stats {
+    /// sizeof(circflow_circuit_stats) as your compiler saw it.
+    pub size: size_t,
+    /// Congestion window towards the join point in cells; 0 before the first DATA.
+    pub cwnd: u64,
+    /// DATA cells sent and not acknowledged.
+    pub inflight: u64,
+    /// Smoothed round-trip time in nanoseconds; 0 before the first was measured.
+    pub rtt_ns: u64,
+    /// 1 in slow start.
+    pub slow_start: u32,
+    /// Streams open that are the circuit's own, not a set's.
+    pub streams: u32,
+    /// Towards the client; at a client, towards the first relay.
+    pub back: circflow_edge_stats,
+    /// Towards the next relay.
+    pub next: circflow_edge_stats,
+}
+
+// SAFETY: repr(C), size first, integers and structs of integers.
+unsafe impl sized::Growing for circflow_circuit_stats {}
+
+/// Figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.
+///
+/// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_circuit_get_stats(
+    engine: *mut circflow_engine,
+    circuit: circflow_circuit_id,
+    stats: *mut circflow_circuit_stats,
+) -> circflow_status {
+    door::enter_to_write(engine, stats, |core| Ok(circuit_stats(&core.circuit_stats(circuit.id())?)))
+}
+
+pub(super) fn circuit_stats(stats: &CircuitStats) -> circflow_circuit_stats {
+    circflow_circuit_stats {
+        size: size_of::<circflow_circuit_stats>(),
+        cwnd: stats.cwnd,
+        inflight: stats.inflight,
+        rtt_ns: stats.rtt,
+        slow_start: u32::from(stats.slow_start),
+        streams: stats.streams,
+        back: edge_stats(&stats.edges[0]),
+        next: edge_stats(&stats.edges[1]),
+    }
+}
+
+fn edge_stats(stats: &EdgeStats) -> circflow_edge_stats {
+    circflow_edge_stats {
+        passed: stats.passed,
+        waiting: stats.waiting,
+        waiting_peak: stats.waiting_peak,
+        writable: u32::from(stats.writable),
+        paused: u32::from(stats.paused),
+    }
+}

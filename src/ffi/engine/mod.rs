@@ -1,0 +1,272 @@
+//! `circflow_engine_*`: an engine's life. Instructions and time: `turn`; figures: `stats`; parameters: `param`.
+
+mod param;
+mod stats;
+mod turn;
+
+pub use param::*;
+pub use stats::*;
+pub use turn::*;
+
+pub(super) use param::known_class;
+
+use super::door;
+use super::handle;
+use super::outside;
+use super::sized;
+use super::status::circflow_status;
+use super::status::circflow_status::*;
+use crate::base::limits;
+use crate::engine::{Config, Engine, Error};
+use crate::padding::Pace;
+use crate::reactor::Marks;
+use libc::{c_void, size_t};
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use zeroize::Zeroize;
+
+/// One event loop's worth of circuits and sets. Opaque.
+///
+/// From circflow_engine_new() to circflow_engine_free(). One thread at a time.
+pub struct circflow_engine {
+    _opaque: [u8; 0],
+}
+
+/// What an engine is made with. Fill it with circflow_engine_config_init(), then change what you want.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_engine_config {
+    /// sizeof(circflow_engine_config) as your compiler saw it.
+    pub size: size_t,
+    /// Random bytes of yours: nonces are looked up under them, and padding machines draw what follows from them. All
+    /// zero is for tests.
+    pub seed: [u8; 32],
+    /// Part of every id this engine gives out, 1 to 16383: give each engine of your process its own, so that an id
+    /// that strays to another engine is noticed. Default 1.
+    pub engine_tag: u32,
+    /// Circuits that may be open at a time. Default 1048576, at most 16777216.
+    pub circuits_max: u32,
+    /// Sets that may live at a time. Default 262144, at most 16777216.
+    pub sets_max: u32,
+    /// Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
+    pub insns_max: u32,
+    /// Bytes that all sets and circuits together may hold: for order, for sending, at edges, and on the way to other
+    /// engines. At the cap the one with the greatest product of bytes and age is closed, by queued instructions
+    /// (CIRCFLOW_ERR_ENGINE_MEMORY), and the call goes on; one that holds less than a quarter of its share (cap /
+    /// holders) only when no larger one is left. 0: nothing may wait, so the first message out of order closes its set,
+    /// and the first cell at a full channel its circuit. Default 256 MiB.
+    pub held_bytes_max: u64,
+    /// Circuits that circflow runs: cells that wait at an edge when the source is told to pause. Default 64.
+    pub edge_high_cells: u32,
+    /// Cells left at an edge when the source is told to go on; below edge_high_cells. Default 16.
+    pub edge_low_cells: u32,
+    /// Cells that an edge still takes after the pause, at least 32; one more closes the circuit. Default 128.
+    pub edge_over_cells: u32,
+    /// Streams of one circuit or set that may be open at a time. Default 1024.
+    pub streams_max: u32,
+    /// Bytes of one stream that may be delivered and not flushed; more closes its circuit or set. Default 32 MiB.
+    pub stream_bytes_max: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Client: how long a stream that you have ended is remembered after its END has left (prop324 4.1.4): its id is in
+    /// use, and DATA, XON and XOFF that come for it are dealt with. The longest round trip counts when it is longer, up
+    /// to 10 minutes in all. Default 60 s, at most 10 minutes.
+    pub stream_memory_ns: u64,
+    /// How long a padding machine rests after padding_burst_max things that it did without waiting, and between two of
+    /// them then, until it waits as long by itself. 0: it never rests. Default 1 ms, at most 1 s.
+    pub padding_floor_ns: u64,
+    /// What one padding machine may do on its own account at one time (a timer that ends or begins, a padding cell, a
+    /// block). It is also the average for all machines of a padder together in each padding_floor_ns, which they can
+    /// exceed by 64 times as much in a row. What a cell sets off begins a burst anew. No known defence does so much.
+    /// Default 64, 1 to 4096.
+    pub padding_burst_max: u32,
+    /// Zero.
+    pub reserved2: u32,
+    /// How long a message may be held for order, for sets that are made without a bound of their own: at most a week; 0
+    /// for as long as it takes. When a message waits so long behind one that does not come, its set ends, and
+    /// CIRCFLOW_ERR_HELD_TOO_LONG is the cause. The oldest counts, so messages that follow do not prolong it. What has
+    /// had its turn and was not taken is not meant, nor what padding holds, nor cells at an edge. Of a time in which
+    /// you did not call, one second counts, as the machine may have been suspended: while something waits, the deadline
+    /// comes twice a second. Default 120 s.
+    pub held_age_max_ns: u64,
+}
+
+/// Called by circflow_engine_free() for each token that is still circflow's: it is yours again.
+pub type circflow_discard_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, token: u64, cost: u32)>;
+
+// SAFETY: repr(C), size first, integers and arrays of integers.
+unsafe impl sized::Growing for circflow_engine_config {}
+
+/// Fills a config with the defaults. Pass sizeof(circflow_engine_config).
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_engine_config_init(
+    config: *mut circflow_engine_config,
+    size: size_t,
+) -> circflow_status {
+    door::alone(|| sized::init(config, size, config_defaults()))
+}
+
+/// Makes an engine. On CIRCFLOW_OK it is yours until circflow_engine_free(). One engine serves one event loop.
+///
+/// @param config  From circflow_engine_config_init(). It is copied.
+///
+/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
+/// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_memory_ns
+/// above 10 minutes or held_age_max_ns above a week, edge_low_cells is not below edge_high_cells, edge_over_cells is
+/// below 32, streams_max or stream_bytes_max is 0, or a reserved field is not.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_engine_new(
+    config: *const circflow_engine_config,
+    engine_out: *mut *mut circflow_engine,
+) -> circflow_status {
+    door::alone(|| {
+        if engine_out.is_null() {
+            return CIRCFLOW_ERR_NULL;
+        }
+        let mut config = match sized::read(config, config_defaults()) {
+            Ok(config) => config,
+            Err(status) => return status,
+        };
+        if config.reserved != 0 || config.reserved2 != 0 {
+            config.seed.zeroize();
+            return CIRCFLOW_ERR_INVALID;
+        }
+        let mut core = Config {
+            seed: config.seed,
+            tag: config.engine_tag,
+            circuits_max: config.circuits_max,
+            sets_max: config.sets_max,
+            instructions_max: config.insns_max,
+            held_bytes_max: config.held_bytes_max,
+            marks: Marks { high: config.edge_high_cells, low: config.edge_low_cells, over: config.edge_over_cells },
+            streams_max: config.streams_max,
+            stream_bytes_max: config.stream_bytes_max,
+            stream_memory: config.stream_memory_ns,
+            // Above what 32 bits hold it is above its bound, too.
+            pace: Pace {
+                burst: config.padding_burst_max,
+                floor: u32::try_from(config.padding_floor_ns).unwrap_or(u32::MAX),
+            },
+            held_age_max: config.held_age_max_ns,
+        };
+        let made = Engine::new(&core);
+        config.seed.zeroize();
+        core.seed.zeroize();
+        match made {
+            Ok(engine) => {
+                engine_out.write(door::open(engine));
+                CIRCFLOW_OK
+            }
+            Err(error) => error.into(),
+        }
+    })
+}
+
+/// Ends an engine. Every token that circflow still holds is handed back through `discard` first, also when the engine
+/// is poisoned. Nothing is sent: close your circuits yourself. NULL is fine.
+///
+/// @param discard  Called once for each token; may be NULL when you use none. From inside, every call on the engine
+///                 answers CIRCFLOW_ERR_REENTRANT.
+///
+/// CIRCFLOW_ERR_REENTRANT from inside a callback, any engine's notify included: the engine lives on.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_engine_free(
+    engine: *mut circflow_engine,
+    discard: circflow_discard_fn,
+    userdata: *mut c_void,
+) -> circflow_status {
+    if outside::is_notifying() {
+        return CIRCFLOW_ERR_REENTRANT;
+    }
+    let gather = |core: &mut Engine, left: &mut Left| {
+        if !std::mem::replace(&mut left.is_gathered, true) {
+            left.tokens.extend(core.tokens());
+        }
+        core.leave(|token, cost| left.tokens.push_back((token, cost)));
+    };
+    door::close(
+        engine,
+        gather,
+        discard.map(|discard| {
+            // SAFETY: the host's own function, called with the host's own userdata.
+            move |(token, cost)| discard(userdata, token, cost)
+        }),
+    )
+}
+
+impl door::Handle for circflow_engine {
+    const KIND: u32 = handle::ENGINE;
+    type Core = Engine;
+    type Error = Error;
+    type Left = Left;
+
+    fn explains(core: &mut Engine, error: &Error) -> bool {
+        core.explains(*error)
+    }
+
+    fn detail(core: &Engine) -> Cow<'_, str> {
+        core.detail()
+    }
+}
+
+/// Tokens of an engine that is being freed, in the order in which they are handed back.
+#[derive(Default)]
+pub(super) struct Left {
+    is_gathered: bool,
+    tokens: VecDeque<(u64, u32)>,
+}
+
+impl door::Leave for circflow_engine {
+    type Item = (u64, u32);
+
+    fn next(_: &mut Engine, left: &mut Left) -> Option<(u64, u32)> {
+        left.tokens.pop_front()
+    }
+
+    fn gone(_: &mut Engine, _: &mut Left) {}
+}
+
+fn config_defaults() -> circflow_engine_config {
+    circflow_engine_config {
+        size: size_of::<circflow_engine_config>(),
+        seed: [0; 32],
+        engine_tag: 1,
+        circuits_max: limits::CIRCUITS_DEFAULT,
+        sets_max: limits::SETS_DEFAULT,
+        insns_max: limits::INSTRUCTIONS_DEFAULT,
+        held_bytes_max: limits::ENGINE_HELD_BYTES_DEFAULT,
+        edge_high_cells: limits::EDGE_HIGH_DEFAULT,
+        edge_low_cells: limits::EDGE_LOW_DEFAULT,
+        edge_over_cells: limits::EDGE_OVER_DEFAULT,
+        streams_max: limits::STREAMS_DEFAULT,
+        stream_bytes_max: limits::STREAM_BUFFERED_DEFAULT,
+        reserved: 0,
+        stream_memory_ns: limits::STREAM_MEMORY_DEFAULT,
+        padding_floor_ns: limits::PADDING_FLOOR_DEFAULT.into(),
+        padding_burst_max: limits::PADDING_BURST_DEFAULT,
+        reserved2: 0,
+        held_age_max_ns: limits::HELD_AGE_DEFAULT,
+    }
+}
+
+/// Panics inside the engine, so that the tests can see what a bug would do.
+///
+/// cbindgen:ignore
+#[cfg(feature = "test-hooks")]
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_test_panic(engine: *mut circflow_engine) -> circflow_status {
+    door::enter(engine, |_| panic!("a panic on purpose"))
+}
+
+/// The same on the short way in, which answers on the long one.
+///
+/// cbindgen:ignore
+#[cfg(feature = "test-hooks")]
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_test_panic_short(engine: *mut circflow_engine) -> circflow_status {
+    let _: Option<()> = door::try_enter(engine, |_| panic!("a panic on purpose, on the short way"));
+    door::enter(engine, |_| Ok(()))
+}

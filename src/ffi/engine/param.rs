@@ -1,0 +1,109 @@
+//! Parameters of a consensus.
+
+use super::circflow_engine;
+use crate::congestion::PathClass;
+use crate::ffi::door;
+use crate::ffi::inward::Why;
+use crate::ffi::status::circflow_status;
+use crate::ffi::status::circflow_status::*;
+use libc::c_char;
+use std::ffi::CStr;
+
+/// circflow_circuit_config.path_class: a circuit to an exit, or to a single-onion service.
+pub const CIRCFLOW_PATH_EXIT: u8 = 0;
+/// circflow_circuit_config.path_class: a circuit to an onion service.
+pub const CIRCFLOW_PATH_ONION: u8 = 1;
+/// circflow_circuit_config.path_class: a circuit of two hops, as sbws measures with.
+pub const CIRCFLOW_PATH_SBWS: u8 = 2;
+
+/// Sets a parameter by the name that a consensus gives it. What is never set has C Tor's default. Nothing that lives
+/// follows, except where it says so: circuits keep the parameters they were opened with, and sets their limits.
+///
+/// For each path class, and for circuits that circflow runs and that are opened from now on: all of congestion and flow
+/// control, "cc_cwnd_init", "cc_xoff_client" and so on (prop324 6.5). Where a consensus has a parameter for each class
+/// ("cc_vegas_alpha_exit"), name it without the class ("cc_vegas_alpha"). Only cc_alg=2 is built.
+///
+/// For the whole engine, whichever class is given:
+///
+///   cfx_enabled                     At once: at 0 no LINK is taken, no set opened and no leg added; sets that live go
+///                                   on.
+///   cfx_max_legs_set                Sets opened from now on whose legs_max is 0; an exit's are opened by their first
+///                                   LINK.
+///   cfx_num_legs_set                Sets opened from now on whose launches_max is 0: they may launch so many legs, and
+///   cfx_max_unlinked_leg_retry      so many more.
+///   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max; the
+///                                   largest value, the default, is no bound.
+///   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
+///                                   CIRCFLOW_BY_PARAMETER.
+///   circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled, circpad_padding_reduced
+///                                   At once: the consensus's budget of padding, beside yours
+///                                   (circflow_engine_set_padding_budget()).
+///   sendme_emit_min_version         Version 1 is sent, so 0 and 1 are taken and change nothing.
+///   sendme_accept_min_version       Version 1 is wanted, also at 0; so 0 and 1 are taken and change nothing.
+///   cfx_send_pct, cfx_drain_pct     Only their defaults (100 and 0) are built.
+///   cfx_max_linked_set, cfx_max_prebuilt_set, cfx_low_exit_threshold
+///                                   How many sets a client builds is yours: kept for circflow_engine_get_param().
+///
+/// Of the first group, cellq_high, cellq_low, orconn_high and orconn_low are yours to follow too (when a channel counts
+/// as full), and cc_bwe_min has no meaning with cc_alg=2. docs/parameters.md has one row for each.
+///
+/// @param path_class  CIRCFLOW_PATH_*.
+/// @param name        A string.
+///
+/// CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
+/// circflow_engine_last_detail() then says. CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do what
+/// it asks for. A host that passes a whole consensus on may go on after either. CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_engine_set_param(
+    engine: *mut circflow_engine,
+    path_class: u8,
+    name: *const c_char,
+    value: u32,
+) -> circflow_status {
+    if name.is_null() {
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    }
+    // SAFETY: not NULL, and a string by the contract of this function.
+    let name = CStr::from_ptr(name).to_string_lossy();
+    door::enter(engine, |core| {
+        let class = known_class(path_class).map_err(|why| core.invalid(why))?;
+        core.set_param(class, &name, value)
+    })
+}
+
+/// What a parameter is now, for circuits and sets that are opened from now on.
+///
+/// @param path_class  CIRCFLOW_PATH_*.
+/// @param name        A string, as for circflow_engine_set_param().
+/// @param value_out   Written on CIRCFLOW_OK.
+///
+/// CIRCFLOW_ERR_INVALID: no such class or name. CIRCFLOW_ERR_NULL.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_engine_get_param(
+    engine: *mut circflow_engine,
+    path_class: u8,
+    name: *const c_char,
+    value_out: *mut u32,
+) -> circflow_status {
+    if name.is_null() || value_out.is_null() {
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    }
+    // SAFETY: not NULL, and a string by the contract of this function.
+    let name = CStr::from_ptr(name).to_string_lossy();
+    door::enter(engine, |core| {
+        let class = known_class(path_class).map_err(|why| core.invalid(why))?;
+        value_out.write(core.param(class, &name)?);
+        Ok(())
+    })
+}
+
+pub(in crate::ffi) fn known_class(class: u8) -> Result<PathClass, Why> {
+    match class {
+        CIRCFLOW_PATH_EXIT => Ok(PathClass::Exit),
+        CIRCFLOW_PATH_ONION => Ok(PathClass::Onion),
+        CIRCFLOW_PATH_SBWS => Ok(PathClass::Sbws),
+        _ => Err("an unknown class of paths"),
+    }
+}

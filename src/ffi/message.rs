@@ -1,0 +1,250 @@
+//! Messages and cells that are fed, and verdicts, the answers to them.
+
+use super::id::*;
+use super::inward::{self, Why};
+use crate::base::limits;
+use crate::conflux::{Message, Token};
+use crate::engine::{Verdict, VerdictKind};
+use crate::reactor::{Data, Side};
+use crate::wire::Command;
+use std::mem::{align_of, offset_of};
+use std::ptr::addr_of_mut;
+
+/// Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command.
+pub const CIRCFLOW_CELL_BODY_LEN: usize = 509;
+
+/// The longest body a relay message can have, in any cell format. A buffer of this size always fits.
+pub const CIRCFLOW_BODY_MAX: usize = 498;
+/// The longest body that fits either cell format: how DATA is packaged.
+pub const CIRCFLOW_BODY_MAX_ALL: usize = 488;
+
+/// circflow_message.form: circflow copies the body if it has to hold the message.
+pub const CIRCFLOW_FORM_BYTES: u8 = 0;
+/// circflow_message.form: circflow keeps the token if it has to hold the message.
+pub const CIRCFLOW_FORM_TOKEN: u8 = 1;
+
+/// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
+/// block of fixed size. A held token costs what its host says.
+pub const CIRCFLOW_HELD_COST: u32 = 536;
+const _: () = assert!(CIRCFLOW_HELD_COST == crate::conflux::store::COPY_COST);
+/// What a held token costs at least, in bytes: what circflow itself needs for it.
+pub const CIRCFLOW_HELD_TOKEN_MIN: u32 = 40;
+const _: () = assert!(CIRCFLOW_HELD_TOKEN_MIN == crate::conflux::store::TOKEN_COST_MIN);
+
+/// A relay message, decrypted. All of it is read during the call only.
+///
+/// The host names where a message came from by hop: 1 is the guard, and a client's last hop is the join point; at a
+/// relay the other end is the client, hop 0.
+///
+/// With CIRCFLOW_FORM_BYTES, body is copied if the message has to be held. With CIRCFLOW_FORM_TOKEN the message stays
+/// the host's: circflow keeps the number `token` instead, and hands it back exactly once, in CIRCFLOW_INSN_DELIVER or
+/// CIRCFLOW_INSN_DISCARD or to the discard function of circflow_engine_free(). A token is kept only when a call
+/// answered HELD; after any other verdict and any error it was never taken, so what it stands for need only be made
+/// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form, and on circuits
+/// that circflow runs every body.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_message {
+    /// Relay command, CIRCFLOW_CMD_* or any other.
+    pub command: u8,
+    /// The hop it came from or goes to.
+    pub hop: u8,
+    /// Stream id; 0 where the message belongs to no stream.
+    pub stream_id: u16,
+    /// Bytes in body, at most CIRCFLOW_BODY_MAX, in either form; in a cell for circflow_circuit_relay(), at most
+    /// CIRCFLOW_CELL_BODY_LEN. More is refused always, whether the message would have had to wait or not.
+    pub body_len: u16,
+    /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
+    pub form: u8,
+    /// Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0: no tag. Without one the SENDME is of version 0, for
+    /// which a peer with congestion control closes the circuit.
+    pub cell_tag_len: u8,
+    /// With a token: what holding it costs your process, in bytes. It counts against the caps, as
+    /// CIRCFLOW_HELD_TOKEN_MIN at least.
+    pub cost: u32,
+    /// Zero. Not looked at yet.
+    pub reserved2: u32,
+    /// The body, or NULL when body_len is 0.
+    pub body: *const u8,
+    /// With CIRCFLOW_FORM_TOKEN: any number of yours.
+    pub token: u64,
+    /// On circuits that circflow runs, with DATA that came: the tag of its cell, for the SENDME that may follow from it
+    /// (prop289: the running digest after this cell, or its tag). Give it with each: it is read when it is needed.
+    pub cell_tag: *const u8,
+}
+
+/// circflow_verdict.flags and circflow_insn.flags: this DATA cell will be acknowledged by a SENDME; when you have
+/// encrypted it, give its tag to circflow_circuit_tag(), in the order of sending.
+pub const CIRCFLOW_WANTS_TAG: u32 = 1;
+
+/// A side of a circuit: at a relay the channel towards the client, at a client the channel to its first relay.
+pub const CIRCFLOW_SIDE_BACK: u8 = 0;
+/// A side of a circuit: at a relay the channel to the next relay.
+pub const CIRCFLOW_SIDE_NEXT: u8 = 1;
+
+/// The kind of a verdict.
+#[allow(non_camel_case_types)]
+///
+/// cbindgen:prefix-with-name=false
+/// cbindgen:rename-all=None
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum circflow_verdict_kind {
+    /// Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
+    /// delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_next().
+    CIRCFLOW_VERDICT_DELIVER = 1,
+    /// Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back
+    /// as CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND.
+    CIRCFLOW_VERDICT_HELD = 2,
+    /// Receiving: a control message that circflow has dealt with. Nothing to handle; drain.
+    CIRCFLOW_VERDICT_CONSUMED = 3,
+    /// Receiving: not to be honoured on a leg (BEGIN_DIR; TROVE-2026-008). Send END with end_reason for its stream id.
+    CIRCFLOW_VERDICT_REFUSE = 4,
+    /// Sending: send the message on this leg, after a SWITCH with switch_delta if that is not 0.
+    CIRCFLOW_VERDICT_SEND = 5,
+    /// A cell that passes: write it to the other side of the circuit, now.
+    CIRCFLOW_VERDICT_FORWARD = 6,
+}
+
+/// What circflow says about the message that was fed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_verdict {
+    /// circflow_verdict_kind.
+    pub kind: u8,
+    /// 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next().
+    /// Otherwise 0, and there is nothing to take on account of this message.
+    pub ready: u8,
+    /// REFUSE: the reason to put into END (tor-spec 6.3, one byte). Otherwise 0.
+    pub end_reason: u8,
+    /// CIRCFLOW_WANTS_TAG or 0.
+    pub flags: u8,
+    /// SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
+    pub switch_delta: u32,
+    /// SEND: the leg to send on. Otherwise the circuit the message came on; zero when a set holds it for sending.
+    pub circuit: circflow_circuit_id,
+    /// That circuit's tag.
+    pub circuit_tag: u64,
+    /// The message's absolute sequence number in the set, from 1; 0 for messages that have none.
+    pub number: u64,
+    /// On circuits that circflow runs: the stream it belongs to, or zero. The last message of a stream that comes (END,
+    /// RESOLVED) has only the tag.
+    pub stream: circflow_stream_id,
+    /// The tag of the stream, or 0.
+    pub stream_tag: u64,
+}
+
+#[inline(always)]
+pub(super) unsafe fn read<'a>(message: &'a circflow_message) -> Result<Message<'a>, Why> {
+    let len = usize::from(message.body_len);
+    let form_known = message.form <= CIRCFLOW_FORM_TOKEN;
+    if len > CIRCFLOW_BODY_MAX || message.hop > limits::HOPS_MAX || !form_known || (message.body.is_null() && len != 0)
+    {
+        return Err("a message has a body that is too long or NULL, a hop above 16, or an unknown form");
+    }
+    let body = if len == 0 {
+        &[][..]
+    } else {
+        // SAFETY: not NULL, and `body_len` bytes are there by the contract of this floor.
+        std::slice::from_raw_parts(message.body, len)
+    };
+    let token = (message.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: message.token, cost: message.cost });
+    Ok(Message { command: Command(message.command), hop: message.hop, stream_id: message.stream_id, body, token })
+}
+
+/// True when a cell can carry the message: it would be counted, and then could not be sent.
+#[inline(always)]
+pub(super) fn is_sendable(message: &circflow_message) -> bool {
+    let least = u16::from(Command(message.command) == Command::DATA);
+    (least..=CIRCFLOW_BODY_MAX as u16).contains(&message.body_len)
+}
+
+/// True when the body is none too long. For the short ways, which do not look at it: what would be refused if it had to
+/// wait is refused always.
+#[inline(always)]
+pub(super) fn fits(message: &circflow_message) -> bool {
+    usize::from(message.body_len) <= CIRCFLOW_BODY_MAX
+}
+
+/// The same for a cell that passes.
+#[inline(always)]
+pub(super) fn cell_fits(cell: &circflow_message) -> bool {
+    usize::from(cell.body_len) <= CIRCFLOW_CELL_BODY_LEN
+}
+
+/// What counts of DATA, if its length is one that a body can have.
+#[inline(always)]
+pub(super) fn data(message: &circflow_message) -> Option<Data> {
+    let &circflow_message { hop, stream_id, body_len, .. } = message;
+    fits(message).then_some(Data { hop, stream_id, len: body_len })
+}
+
+/// The tag of the cell that a message came in.
+pub(super) unsafe fn cell_tag(message: &circflow_message) -> Result<&[u8], Why> {
+    match (message.cell_tag.is_null(), message.cell_tag_len) {
+        (_, 0) => Ok(&[]),
+        // SAFETY: not NULL, and `cell_tag_len` bytes are there by the contract of this floor.
+        (false, 16 | 20) => Ok(std::slice::from_raw_parts(message.cell_tag, message.cell_tag_len.into())),
+        _ => Err("a cell's tag is NULL, or has neither 20 nor 16 bytes"),
+    }
+}
+
+/// A cell that passes: only its command, its bytes and its form count.
+pub(super) unsafe fn cell<'a>(cell: &'a circflow_message) -> Result<Message<'a>, Why> {
+    let len = usize::from(cell.body_len);
+    if len > CIRCFLOW_CELL_BODY_LEN || cell.form > CIRCFLOW_FORM_TOKEN || (cell.body.is_null() && len != 0) {
+        return Err("a cell has a body that is too long or NULL, or an unknown form");
+    }
+    let body = inward::slice(cell.body, len).unwrap_or_default();
+    let token = (cell.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: cell.token, cost: cell.cost });
+    Ok(Message { command: Command(cell.command), hop: 0, stream_id: 0, body, token })
+}
+
+pub(super) fn side(side: u8) -> Result<Side, Why> {
+    match side {
+        CIRCFLOW_SIDE_BACK => Ok(Side::Back),
+        CIRCFLOW_SIDE_NEXT => Ok(Side::Next),
+        _ => Err("a circuit has no such side"),
+    }
+}
+
+pub(super) fn side_number(side: Side) -> u8 {
+    match side {
+        Side::Back => CIRCFLOW_SIDE_BACK,
+        Side::Next => CIRCFLOW_SIDE_NEXT,
+    }
+}
+
+#[inline]
+pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict) {
+    use circflow_verdict_kind::*;
+    let kind = match verdict.kind {
+        VerdictKind::Deliver => CIRCFLOW_VERDICT_DELIVER,
+        VerdictKind::Held => CIRCFLOW_VERDICT_HELD,
+        VerdictKind::Consumed => CIRCFLOW_VERDICT_CONSUMED,
+        VerdictKind::Refuse => CIRCFLOW_VERDICT_REFUSE,
+        VerdictKind::Send => CIRCFLOW_VERDICT_SEND,
+        VerdictKind::Forward => CIRCFLOW_VERDICT_FORWARD,
+    };
+    // Four bytes in one store: this runs for every cell.
+    let flags = u8::from(verdict.wants_tag) * CIRCFLOW_WANTS_TAG as u8;
+    let head = [kind as u8, u8::from(verdict.ready), verdict.end_reason, flags];
+    // SAFETY: not NULL (checked by every caller), and room for a verdict by the contract of this floor. The first four
+    // fields are one byte each, and their place is aligned for more than four.
+    out.cast::<u32>().write(u32::from_ne_bytes(head));
+    addr_of_mut!((*out).switch_delta).write(verdict.switch_delta);
+    addr_of_mut!((*out).circuit).write(circflow_circuit_id::new(verdict.circuit));
+    addr_of_mut!((*out).circuit_tag).write(verdict.circuit_tag);
+    addr_of_mut!((*out).number).write(verdict.number);
+    addr_of_mut!((*out).stream).write(circflow_stream_id::new(verdict.stream));
+    addr_of_mut!((*out).stream_tag).write(verdict.stream_tag);
+}
+
+// What `write_verdict` writes in one store.
+const _: () = assert!(
+    offset_of!(circflow_verdict, kind) == 0
+        && offset_of!(circflow_verdict, ready) == 1
+        && offset_of!(circflow_verdict, end_reason) == 2
+        && offset_of!(circflow_verdict, flags) == 3
+        && align_of::<circflow_verdict>() >= 4
+);

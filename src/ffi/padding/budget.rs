@@ -1,0 +1,113 @@
+//! What an operator allows of padding.
+
+use super::*;
+use crate::base::purse::{Allowance, Voice};
+use crate::ffi::hub::{self, circflow_hub};
+
+/// What an operator allows of padding, on one engine or on all engines of a hub. Fill it with
+/// circflow_padding_budget_init(), then change what you want. Padding that is not allowed is refused: the machine hears
+/// that it was sent, as it would stand still otherwise.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct circflow_padding_budget {
+    /// sizeof(circflow_padding_budget) as your compiler saw it.
+    pub size: size_t,
+    /// Padding cells that may be sent before max_percent counts, since the engine (the hub) was made. Default 0.
+    pub allowed_cells: u32,
+    /// Of all cells sent since the engine (the hub) was made, how many in a hundred may be padding, 0 to 100: no more
+    /// is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes
+    /// towards the client.
+    pub max_percent: u32,
+    /// 1: nothing pads. No padding is sent, not even what waits behind a block; blocks end at once, those that are on
+    /// too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_SWITCHED_OFF, and a relay refuses
+    /// what clients ask for. Padders stay, hear of cells, and go on when it is 0 again. Default 0.
+    pub disabled: u32,
+    /// 1: the same for padders without CIRCFLOW_PADDING_RUNS_REDUCED. Default 0.
+    pub reduced: u32,
+}
+
+// SAFETY: as above.
+unsafe impl sized::Growing for circflow_padding_budget {}
+
+/// Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget).
+///
+/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_padding_budget_init(
+    budget: *mut circflow_padding_budget,
+    size: size_t,
+) -> circflow_status {
+    door::alone(|| sized::init(budget, size, budget_defaults()))
+}
+
+/// Says what the engine may spend on padding from now on, at any time; it counts what was sent before, too. The
+/// parameters circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled and
+/// circpad_padding_reduced (circflow_engine_set_param()) say the same on the consensus's behalf, and the hub's budget
+/// for all its engines: padding goes out where all three allow it. circflow_engine_stats has the figures.
+///
+/// Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_PADDING_SENT: as many as
+/// wait for an answer can come on top.
+///
+/// CIRCFLOW_ERR_INVALID: max_percent above 100, disabled or reduced above 1; nothing changes. CIRCFLOW_ERR_NULL;
+/// CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_engine_set_padding_budget(
+    engine: *mut circflow_engine,
+    budget: *const circflow_padding_budget,
+) -> circflow_status {
+    let budget = match sized::read(budget, budget_defaults()) {
+        Ok(budget) => budget,
+        Err(status) => return door::refuse(engine, status),
+    };
+    door::enter(engine, |core| {
+        let allowance = allowance(&budget).map_err(|why| core.invalid(why))?;
+        core.allow_padding(Voice::Operator, allowance);
+        Ok(())
+    })
+}
+
+/// Says what all engines of the hub together may spend on padding from now on, from any thread. They count what they
+/// send from when they joined, and have told the hub of other cells by the time they pad or are ticked. Blocks that are
+/// on where padding is disabled end with the engine's next circflow_engine_tick(). circflow_hub_stats has the figures.
+///
+/// CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget(); CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_hub_set_padding_budget(
+    hub: *mut circflow_hub,
+    budget: *const circflow_padding_budget,
+) -> circflow_status {
+    door::alone(|| {
+        let hub = match hub::core(hub) {
+            Ok(hub) => hub,
+            Err(status) => return status,
+        };
+        match sized::read(budget, budget_defaults()).map(|budget| allowance(&budget)) {
+            Ok(Ok(allowance)) => {
+                hub.padding().allow(allowance);
+                CIRCFLOW_OK
+            }
+            Ok(Err(_)) => CIRCFLOW_ERR_INVALID,
+            Err(status) => status,
+        }
+    })
+}
+
+pub(super) fn allowance(budget: &circflow_padding_budget) -> Result<Allowance, Why> {
+    if budget.disabled > 1 || budget.reduced > 1 {
+        return Err("disabled and reduced of a budget of padding are 0 or 1");
+    }
+    Allowance::new(budget.allowed_cells, budget.max_percent, budget.disabled != 0, budget.reduced != 0)
+        .ok_or("the percentage of a budget of padding is above 100")
+}
+
+fn budget_defaults() -> circflow_padding_budget {
+    circflow_padding_budget {
+        size: size_of::<circflow_padding_budget>(),
+        allowed_cells: 0,
+        max_percent: 0,
+        disabled: 0,
+        reduced: 0,
+    }
+}
