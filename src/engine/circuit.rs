@@ -59,6 +59,17 @@ impl Circuit {
         Standing::grow(&mut self.standing, ledger, id, bytes, now);
     }
 
+    /// The last cell of an edge was taken. False when something else is held, or may be on its way to another engine:
+    /// then others have to be told how old the rest is.
+    #[inline]
+    pub fn ran_out(&self) -> bool {
+        let holds_nothing = self.away.is_none() && self.bytes() == 0;
+        if let (true, Some(standing)) = (holds_nothing, &self.standing) {
+            standing.emptied();
+        }
+        holds_nothing
+    }
+
     /// Since when the oldest of it has waited.
     pub fn since(&self, store: &Store, now: Nanos) -> Nanos {
         let edges = self.reactor.iter().flat_map(|reactor| {

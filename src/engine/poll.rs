@@ -117,7 +117,7 @@ impl Engine {
         };
         let (tag, set) = (config.tag, place.leg().map_or(Id::NONE, |(set, _)| set));
         let (padded, last) = (circuit.padding.is_some(), reactor.edge_at(side).waiting() == 0);
-        if last {
+        if last && !circuit.ran_out() {
             self.shrank(id);
         }
         let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);

@@ -175,12 +175,9 @@ pub unsafe extern "C-unwind" fn circflow_stream_send(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
-    let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
-    };
-    if Command(message.command) == Command::DATA && message::is_sendable(message) {
+    if let (Some(data), false) = (message.as_ref().filter(|message| is_data(message)), verdict_out.is_null()) {
         let id = stream.id();
-        if let Some(verdict) = door::try_enter(engine, |core| core.send_data(now_ns, id, message.body_len)) {
+        if let Some(verdict) = door::try_enter(engine, |core| core.send_data(now_ns, id, data.body_len)) {
             message::write_verdict(verdict_out, &verdict);
             door::call_out(engine);
             return CIRCFLOW_OK;
@@ -189,15 +186,24 @@ pub unsafe extern "C-unwind" fn circflow_stream_send(
     send_any(engine, now_ns, stream, message, verdict_out)
 }
 
-/// The long way: not DATA, or no room, or another leg.
+#[inline(always)]
+fn is_data(message: &circflow_message) -> bool {
+    Command(message.command) == Command::DATA && message::is_sendable(message)
+}
+
+/// The long way: not DATA, or no room, or another leg, or NULL was given.
 #[inline(never)]
 unsafe extern "C-unwind" fn send_any(
     engine: *mut circflow_engine,
     now_ns: u64,
     stream: circflow_stream_id,
-    message: &circflow_message,
+    message: *const circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
+    // SAFETY: as in the only caller.
+    let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    };
     door::enter(engine, |core| {
         if !message::is_sendable(message) {
             return Err(core.invalid("a message of a stream has a body that no cell carries"));

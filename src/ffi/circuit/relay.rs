@@ -45,10 +45,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_relay(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
-    let (Some(cell), false) = (cell.as_ref(), verdict_out.is_null()) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
-    };
-    if let (Ok(side), true) = (message::side(from), message::cell_fits(cell)) {
+    let fitting = cell.as_ref().filter(|cell| message::cell_fits(cell));
+    if let (Some(_), false, Ok(side)) = (fitting, verdict_out.is_null(), message::side(from)) {
         if let Some(verdict) = door::try_enter(engine, |core| core.pass_next(now_ns, circuit.id(), side)) {
             message::write_verdict(verdict_out, &verdict);
             return CIRCFLOW_OK;
@@ -57,16 +55,20 @@ pub unsafe extern "C-unwind" fn circflow_circuit_relay(
     relay_any(engine, now_ns, circuit, from, cell, verdict_out)
 }
 
-/// The long way: something is due, the edge is full, or the circuit has padding.
+/// The long way: something is due, the edge is full, the circuit has padding, or NULL was given.
 #[inline(never)]
 unsafe extern "C-unwind" fn relay_any(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
     from: u8,
-    cell: &circflow_message,
+    cell: *const circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
+    // SAFETY: as in the only caller.
+    let (Some(cell), false) = (cell.as_ref(), verdict_out.is_null()) else {
+        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    };
     door::enter(engine, |core| {
         let side = message::side(from).map_err(|why| core.invalid(why))?;
         let cell = message::cell(cell).map_err(|why| core.invalid(why))?;
