@@ -356,7 +356,10 @@ static void padding_on_a_leg_is_no_message_of_its_set(void **state)
 
 static circflow_hub *hub;
 
-static void no_news(void *userdata) { (void)userdata; }
+/* How often the client's loop was woken, and the relay's. */
+static unsigned woken[2];
+
+static void wake(void *userdata) { ++*(unsigned *)userdata; }
 
 static int setup_hub(void **state)
 {
@@ -367,8 +370,8 @@ static int setup_hub(void **state)
     host_start(&world);
     OK(circflow_hub_config_init(&config, sizeof(config)));
     OK(circflow_hub_new(&config, &hub));
-    OK(circflow_engine_join(CLIENT, hub, no_news, NULL));
-    OK(circflow_engine_join(RELAY, hub, no_news, NULL));
+    OK(circflow_engine_join(CLIENT, hub, wake, &woken[0]));
+    OK(circflow_engine_join(RELAY, hub, wake, &woken[1]));
     host_pair(&world);
     return 0;
 }
@@ -599,6 +602,43 @@ static void nothing_is_blocked_while_padding_is_disabled(void **state)
         }
 }
 
+/* A loop that sleeps behind a block is woken when the hub's budget ends that block, once, and only for what ends. */
+static void a_hubs_budget_wakes_those_who_sleep(void **state)
+{
+    static const struct {
+        uint32_t allowed_cells, disabled, reduced;
+        unsigned wakes;
+    } rows[] = {{0, 1, 0, 1}, {0, 0, 1, 1}, {0, 1, 1, 1}, {0, 0, 0, 0}, {7, 0, 0, 0}};
+    const circflow_message data = host_data(2, "x");
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        circflow_padding_budget to = budget(rows[i].allowed_cells, 0);
+        circflow_verdict verdict;
+        teardown_hub(NULL);
+        setup_hub(NULL);
+        host_pad(&world, CLIENT, LEG, "gate-0-00", 2, 0);
+        OK(drop_from(2));
+        later(0);
+        OK(circflow_circuit_send(CLIENT, world.now, LEG, &data, &verdict));
+        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        woken[0] = woken[1] = 0;
+        to.disabled = rows[i].disabled;
+        to.reduced = rows[i].reduced;
+        OK(allow(BY_HUB, to));
+        assert_int_equal(woken[0], rows[i].wakes);
+        assert_int_equal(woken[1], rows[i].wakes);
+        OK(allow(BY_HUB, to)); /* Nothing more ends. */
+        assert_int_equal(woken[0], rows[i].wakes);
+        assert_int_equal(host_count(later(0), CIRCFLOW_INSN_SEND), rows[i].wakes);
+        OK(circflow_engine_tick(RELAY, world.now));
+        OK(forbid(BY_HUB, 0, 0)); /* What goes on has timers of its own. */
+        assert_int_equal(woken[0], rows[i].wakes);
+        OK(forbid(BY_HUB, 1, 0)); /* And again, after a tick. */
+        assert_int_equal(woken[0], rows[i].wakes + 1);
+        assert_int_equal(woken[1], rows[i].wakes + 1);
+    }
+}
+
 static void nothing_is_agreed_on_while_padding_is_disabled(void **state)
 {
     circflow_padding_config config;
@@ -730,6 +770,7 @@ int main(void)
         SHARED(a_hubs_budget_is_for_all_its_engines),
         SHARED(nothing_pads_while_padding_is_disabled),
         SHARED(nothing_is_blocked_while_padding_is_disabled),
+        host_expected_to_fail_setup_teardown(a_hubs_budget_wakes_those_who_sleep, setup_hub, teardown_hub),
         SHARED(nothing_is_agreed_on_while_padding_is_disabled),
         SHARED(only_marked_machines_run_while_padding_is_reduced),
         SHARED(a_host_with_a_queue_of_its_own_is_not_asked),
