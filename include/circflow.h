@@ -1471,10 +1471,10 @@ typedef struct circflow_hub_config {
 } circflow_hub_config;
 
 // Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called at the
-// end of a call on either engine, so on the other's thread or on its own: it may write to an eventfd or a pipe, and
-// call circflow_hub_get_stats(), and nothing else; circflow_engine_free(), of any engine, answers
-// CIRCFLOW_ERR_REENTRANT. The loop then calls circflow_engine_tick(), and drains. Once for all the news there is;
-// again only after a tick has taken it. A tick that leaves some makes the deadline 0.
+// end of a call on either engine, so on the other's thread or on its own, and from circflow_hub_set_padding_budget().
+// It may write to an eventfd or a pipe, and call circflow_hub_get_stats(), and nothing else; circflow_engine_free(),
+// of any engine, answers CIRCFLOW_ERR_REENTRANT. The loop then calls circflow_engine_tick(), and drains. Once for all
+// the news there is; again only after a tick has taken it. A tick that leaves some makes the deadline 0.
 //
 // With an eventfd, all of it is
 //
@@ -2531,7 +2531,8 @@ enum circflow_status circflow_engine_set_padding_budget(struct circflow_engine *
 
 // Says what all engines of the hub together may spend on padding from now on, from any thread. They count what they
 // send from when they joined, and have told the hub of other cells by the time they pad or are ticked. Blocks that are
-// on where padding is disabled end with the engine's next circflow_engine_tick(). circflow_hub_stats has the figures.
+// on where padding is disabled end with the engine's next circflow_engine_tick(): where this lets machines run no more
+// that ran before, the notify of each engine is called from inside this call. circflow_hub_stats has the figures.
 //
 // CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget(); CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION.
 CIRCFLOW_MUST_USE

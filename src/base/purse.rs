@@ -72,9 +72,10 @@ pub struct Common {
 }
 
 impl Common {
-    /// Says what is allowed from now on.
-    pub fn allow(&self, allowance: Allowance) {
-        self.allowance.store(allowance.pack(), Relaxed);
+    /// Says what is allowed from now on. True when machines may not run any more that might before.
+    pub fn allow(&self, allowance: Allowance) -> bool {
+        let before = Allowance::unpack(self.allowance.swap(allowance.pack(), Relaxed));
+        [false, true].into_iter().any(|marked| before.lets_run(marked) && !allowance.lets_run(marked))
     }
 
     /// What the engines have told.
@@ -248,9 +249,10 @@ mod tests {
         purse.allow(Voice::Consensus, off(false, true));
         assert!(purse.has_stopped() && !purse.has_stopped());
         assert_eq!((purse.spend(false), purse.spend(true)), (false, true));
+        assert!(common.allow(off(true, false)) && !common.allow(off(true, true)));
         common.allow(off(true, false));
         assert_eq!((purse.spend(false), purse.spend(true), purse.has_stopped()), (false, false, true));
-        common.allow(off(false, false));
+        assert!(!common.allow(off(false, false)), "more is allowed");
         purse.allow(Voice::Consensus, off(false, false));
         purse.allow(Voice::Operator, off(true, true));
         assert!(!purse.lets_run(true));
@@ -270,7 +272,7 @@ mod tests {
     #[test]
     fn engines_spend_what_the_process_has() {
         let common = Arc::new(Common::default());
-        common.allow(allowance(2, 10));
+        assert!(!common.allow(allowance(2, 10)), "nobody has to stop");
         let mut purses = [Purse::default(), Purse::default()];
         purses.iter_mut().for_each(|purse| purse.join(&common));
         let spend = |purses: &mut [Purse; 2]| purses.iter_mut().map(|purse| u32::from(purse.spend(true))).sum::<u32>();

@@ -97,6 +97,7 @@ impl Engine {
         self.alarms.set_busy(more);
         for key in keys.drain(..) {
             if key == Id::NONE {
+                self.heed_allowance();
                 self.close_doomed();
                 self.hear_joins(now);
             } else if self.circuits.is_ours(key) {

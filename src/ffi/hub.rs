@@ -84,10 +84,10 @@ pub struct circflow_hub_stats {
 }
 
 /// Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called at the
-/// end of a call on either engine, so on the other's thread or on its own: it may write to an eventfd or a pipe, and
-/// call circflow_hub_get_stats(), and nothing else; circflow_engine_free(), of any engine, answers
-/// CIRCFLOW_ERR_REENTRANT. The loop then calls circflow_engine_tick(), and drains. Once for all the news there is;
-/// again only after a tick has taken it. A tick that leaves some makes the deadline 0.
+/// end of a call on either engine, so on the other's thread or on its own, and from circflow_hub_set_padding_budget().
+/// It may write to an eventfd or a pipe, and call circflow_hub_get_stats(), and nothing else; circflow_engine_free(),
+/// of any engine, answers CIRCFLOW_ERR_REENTRANT. The loop then calls circflow_engine_tick(), and drains. Once for all
+/// the news there is; again only after a tick has taken it. A tick that leaves some makes the deadline 0.
 ///
 /// With an eventfd, all of it is
 ///

@@ -28,7 +28,7 @@ pub use port::{Join, JoinError, Port};
 pub use spares::{Buffer, Spares};
 
 use crate::base::budget::Process;
-use crate::base::purse::Common;
+use crate::base::purse::{Allowance, Common};
 use crate::base::sync::{Arc, Mutex};
 use crate::base::{limits, Id};
 use crate::conflux::{Manager, Role};
@@ -130,6 +130,15 @@ impl<T: Traffic> Hub<T> {
         members.insert(tag, Arc::clone(&member));
         drop(members);
         Ok(Port::new(&self.shared, member))
+    }
+
+    /// Says what all engines together may spend on padding from now on. Where machines have to stop, all loops are
+    /// woken: what they block is to go.
+    pub fn allow_padding(&self, allowance: Allowance) {
+        if self.shared.padding.allow(allowance) {
+            let members: Vec<_> = self.shared.members.lock().values().cloned().collect();
+            members.iter().for_each(|member| member.ring());
+        }
     }
 
     /// What is allowed of padding, and sent, by all engines together.

@@ -226,6 +226,11 @@ impl<T: Traffic> Member<T> {
         }
     }
 
+    /// There is news that is no link's.
+    pub(super) fn ring(&self) {
+        Ear::ring(&self.ear);
+    }
+
     pub(super) fn is_gone(&self) -> bool {
         self.gone.load(Acquire)
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::purse::{Allowance, Voice};
 use crate::ffi::hub::{self, circflow_hub};
+use crate::ffi::outside;
 
 /// What an operator allows of padding, on one engine or on all engines of a hub. Fill it with
 /// circflow_padding_budget_init(), then change what you want. Padding that is not allowed is refused: the machine hears
@@ -69,7 +70,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_padding_budget(
 
 /// Says what all engines of the hub together may spend on padding from now on, from any thread. They count what they
 /// send from when they joined, and have told the hub of other cells by the time they pad or are ticked. Blocks that are
-/// on where padding is disabled end with the engine's next circflow_engine_tick(). circflow_hub_stats has the figures.
+/// on where padding is disabled end with the engine's next circflow_engine_tick(): where this lets machines run no more
+/// that ran before, the notify of each engine is called from inside this call. circflow_hub_stats has the figures.
 ///
 /// CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget(); CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION.
 #[no_mangle]
@@ -78,20 +80,24 @@ pub unsafe extern "C-unwind" fn circflow_hub_set_padding_budget(
     hub: *mut circflow_hub,
     budget: *const circflow_padding_budget,
 ) -> circflow_status {
-    door::alone(|| {
+    let status = door::alone(|| {
         let hub = match hub::core(hub) {
             Ok(hub) => hub,
             Err(status) => return status,
         };
         match sized::read(budget, budget_defaults()).map(|budget| allowance(&budget)) {
             Ok(Ok(allowance)) => {
-                hub.padding().allow(allowance);
+                hub.allow_padding(allowance);
                 CIRCFLOW_OK
             }
             Ok(Err(_)) => CIRCFLOW_ERR_INVALID,
             Err(status) => status,
         }
-    })
+    });
+    if outside::is_due() {
+        outside::make_calls();
+    }
+    status
 }
 
 pub(super) fn allowance(budget: &circflow_padding_budget) -> Result<Allowance, Why> {
