@@ -1,5 +1,5 @@
-/* What may come for a stream of a client's, row by row: how the stream stands there, times what the exit says. This is the
- * table for c-tests/rows.c, which asks circflow, for integration/tor/rows_tests.c, which asks the code of a stock tor
+/* What may come for a stream of a client's, row by row: how the stream stands there, times what the exit says. This is
+ * the table for c-tests/rows.c, which asks circflow, for integration/tor/rows_tests.c, which asks the code of a stock tor
  * client, and for integration/tor/rows.py, which compares what both have answered.
  *
  * A cell has stock's answer, circflow's, and, where they differ, the letter of the reason:

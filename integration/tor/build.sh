@@ -7,11 +7,12 @@
 #        build.sh debug    (the same)
 #        build.sh seam     SOURCE FOLDER LIKE_FOLDER [LIBRARY "LIBRARIES IT NEEDS"]
 #        build.sh rows     SOURCE FOLDER LIKE_FOLDER
+#        build.sh trace    (the same)
 #
 # All but the first start as a copy of another build, as only a few of its objects change. debug has an adapter that can
 # be told to do wrong, and is the program alone. seam is the tests alone, with seam_tests.c and seam_pool_tests.c among
 # them; with a library it is like the build with circflow, without one like the stock build. rows is stock tor's tests
-# alone too, with rows_tests.c among them.
+# alone too, with rows_tests.c among them. trace is stock tor's program alone, with trace.c between some of its files.
 set -eu
 
 kind=$1
@@ -24,8 +25,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 jobs=$(nproc 2>/dev/null || echo 2)
 targets="src/app/tor src/tools/tor-gencert src/test/test"
-[ "$kind" = debug ] && targets=src/app/tor
-case $kind in seam | rows) targets=src/test/test ;; esac
+case $kind in
+debug | trace) targets=src/app/tor ;;
+seam | rows) targets=src/test/test ;;
+esac
 
 fail() {
     tail -n 30 "$folder/log" >&2
@@ -84,6 +87,18 @@ fi
 wrapped="circpad_deliver_recognized_relay_cell_events circpad_deliver_unrecognized_cell_events
     circpad_deliver_sent_relay_cell_events circpad_check_received_cell circpad_machine_event_circ_built
     circpad_circuit_free_all_machineinfos circpad_free_all circuitmux_notify_xmit_cells"
+
+if [ "$kind" = trace ]; then
+    wrapped="relay_decrypt_cell relay_msg_decode_cell_in_place relay_msg_encode_cell relay_encrypt_cell_outbound
+        conflux_process_relay_msg conflux_dequeue_relay_msg circuit_read_valid_data"
+    library=$folder/trace.o
+    needs=
+    ${CC:-cc} -O2 -g -DHAVE_CONFIG_H -I"$folder" -I"$folder/src" -I"$source/src" -I"$source/src/ext" \
+        -I"$source/src/ext/trunnel" -I"$source/src/trunnel" -c "$here/trace.c" -o "$library.new" >"$folder/log" 2>&1 ||
+        fail "trace.c does not compile"
+    cmp -s "$library.new" "$library" || { cp "$library.new" "$library"; rm -f "$folder/$targets"; }
+    rm "$library.new"
+fi
 
 # Says "is up to date" fast; only the first time takes minutes.
 echo "tor: building $kind" >&2

@@ -18,6 +18,7 @@ class Control:
         self.read = {}      # circuit id -> bytes of cells
         self.written = {}
         self.read_fields = {}  # circuit id -> what came on it, by the names of CIRC_BW
+        self.probed = set()    # circuits by which tor tests a path, once they have served
         self.streams = []   # (stream id, status, circuit id, target), as they came
         threading.Thread(target=self._listen, daemon=True).start()
         with open(cookie_path, "rb") as cookie:
@@ -73,6 +74,8 @@ class Control:
             sums = self.read_fields.setdefault(circuit, {})
             for name in ("READ", "DELIVERED_READ", "OVERHEAD_READ"):
                 sums[name] = sums.get(name, 0) + int(fields.get(name, 0))
+        elif words[:1] == ["CIRC_MINOR"] and "PURPOSE=PATH_BIAS_TESTING" in words:
+            self.probed.add(words[1])
         elif words[:1] == ["STREAM"]:
             self.streams.append(tuple(words[1:5]))
 

@@ -114,7 +114,7 @@ def download(tors, mix, content, options):
     server = transfer.FileServer(content)
     try:
         net.start()
-        net.wait_for_set(60)
+        net.wait_for_set(network.SET_WAIT)
         edges = [node for name, node in net.nodes.items() if name == "client" or name.startswith("exit")]
         since = len(net.control.streams)
         before = processor_seconds(net.nodes.values()), processor_seconds(edges)

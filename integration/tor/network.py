@@ -235,7 +235,7 @@ class Network:
         for node in self.nodes.values():
             node.start()
         wait_for("the client's control port", PORT_WAIT, self._try_control)
-        self.control.ask("SETEVENTS CIRC_BW STREAM")
+        self.control.ask("SETEVENTS CIRC_BW CIRC_MINOR STREAM")
         wait_for("the client's bootstrap", BOOTSTRAP_WAIT, self._is_bootstrapped)
         return time.monotonic() - begun
 
@@ -446,14 +446,19 @@ def attempt(tors, options, mix, expected=None, **more):
     except (Failure, RuntimeError) as error:
         failure = error if isinstance(error, Failure) else Failure(str(error))
         if not (expected and str(failure).startswith(expected)):
-            for thought in run.network.thoughts():
-                print("network: " + thought, file=sys.stderr)
-            kept = run.network.folder + "-kept"
-            shutil.copytree(run.network.folder, kept, ignore=lambda *_: ["control_auth_cookie"], dirs_exist_ok=True)
-            print(f"network: logs are in {kept}", file=sys.stderr)
+            keep(run.network)
         return failure
     finally:
         run.close()
+
+
+def keep(network):
+    """Says what each tor thought, and keeps the folder: for whoever has to find out why a run failed."""
+    for thought in network.thoughts():
+        print("network: " + thought, file=sys.stderr)
+    kept = network.folder + "-kept"
+    shutil.copytree(network.folder, kept, ignore=lambda *_: ["control_auth_cookie"], dirs_exist_ok=True)
+    print(f"network: logs are in {kept}", file=sys.stderr)
 
 
 def end_on_signals():

@@ -68,7 +68,7 @@ def run(tors, mix, environment, options):
     server = transfer.FileServer(content)
     try:
         net.start()
-        net.wait_for_set(60)
+        net.wait_for_set(network.SET_WAIT)
         transfer.download(net.client.socks_port, server.port, content, 60, 300)
         transfer.upload(net.client.socks_port, server.port, content, 60, 300)
         time.sleep(options.linger)
@@ -81,9 +81,9 @@ def run(tors, mix, environment, options):
             return sum(row["normal-recv"] for row in ours) > len(content) // CELL and \
                 len(figures(relays)) >= len(ours)
         if environment and mix == "everywhere":
-            network.wait_for("both ends to say what they have padded", 20, ended)
+            network.wait_for("both ends to say what they have padded", network.END_WAIT, ended)
         elif environment:
-            network.wait_for("the client to say that it was refused", 20,
+            network.wait_for("the client to say that it was refused", network.END_WAIT,
                              lambda: any(REFUSED in line for line in net.client.log()))
         net.check()
         log = "".join(net.client.log())

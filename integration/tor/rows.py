@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The rows of c-tests/stream_rows.h: what the code of a stock tor client says to each, and what circflow says.
 
-Both programs are asked for all rows. They must answer as the table says, and where a stock client takes a message as valid,
-circflow must take it, but for what no honest exit sends. Each other difference has a reason, which README.md has too.
+Both programs are asked for all rows. They must answer as the table says, and where a stock client takes a message as
+valid, circflow must take it, but for what no honest exit sends. Each other difference has a reason, which README.md has
+too.
 """
 
 import argparse

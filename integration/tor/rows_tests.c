@@ -1,9 +1,9 @@
 /* What the code of a stock tor client says to the rows of c-tests/stream_rows.h. It is built into tor's test program in
  * the place of its tests of relay cells, in a build folder of its own.
  *
- * The client is as real as it can be without a network: its streams are attached to an open circuit of three hops by the
- * function that does it in tor, which sends BEGIN or RESOLVE; they end as tor ends them; what comes is a cell, encrypted
- * by three relays, and goes where every cell from a channel goes. Only what leaves the process is caught. */
+ * The client is as real as it can be without a network: its streams are attached to an open circuit of three hops by
+ * the function that does it in tor, which sends BEGIN or RESOLVE; they end as tor ends them; what comes is a cell,
+ * encrypted by three relays, and goes where every cell from a channel goes. Only what leaves the process is caught. */
 #define CIRCUITLIST_PRIVATE
 #define CONNECTION_PRIVATE
 #define TOR_CONGESTION_CONTROL_PRIVATE

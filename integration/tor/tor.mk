@@ -3,6 +3,7 @@
 TOR_HERE     := integration/tor
 TOR_CACHE    := cache/tor
 TOR_BUILD    := $(CURDIR)/$(BUILD)/tor
+TOR_REPLAY   := $(BUILD)/tor/replay
 TOR_PACKAGES := libssl-dev zlib1g-dev dpkg-dev python3
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
@@ -49,8 +50,15 @@ tor-network: tor tor-debug ## A private network: a file through a linked conflux
 	@$(TOR_HERE)/network.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow --debug $(TOR_BUILD)/debug \
 		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB)) $(NETWORK)
 
-tor-halfclosed: tor ## Streams that a client ends early: nothing a stock exit still sends breaks a rule that closes
-	@$(TOR_HERE)/halfclosed.py --stock $(TOR_BUILD)/stock
+$(TOR_REPLAY): $(TOR_HERE)/replay.c c-tests/stream_rows.h $(HEADER) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CCOMMON) $(CFLAGS) -Ic-tests $< $(LIB) $(NATIVE_LIBS) -o $@
+
+# HALFCLOSED= takes options of halfclosed.py, such as '--times 8'.
+tor-halfclosed: tor $(TOR_REPLAY) ## Streams that end in every way on a private network: no row of a stock exit closes: HALFCLOSED=
+	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
+	$(TOR_HERE)/build.sh trace "$$source" $(TOR_BUILD)/trace $(TOR_BUILD)/stock
+	@$(TOR_HERE)/halfclosed.py --stock $(TOR_BUILD)/stock --trace $(TOR_BUILD)/trace --replay $(TOR_REPLAY) $(HALFCLOSED)
 
 # COST= takes options of cost.py, such as '--only instructions --detail'.
 tor-cost: tor tor-seam ## What circflow costs in tor, against stock: instructions, processor time: COST=, SIZE_MIB=
