@@ -11,6 +11,15 @@ static int status_ok(int status)
     return status == CIRCFLOW_OK;
 }
 
+/* A call with a handle: one of another kind, or that was let go, gets the status that says so, if NULL or a size does not
+ * come first. */
+static int handled(int status)
+{
+    if (h.stray)
+        MUST(status == CIRCFLOW_ERR_BAD_HANDLE || status == CIRCFLOW_ERR_NULL || status == CIRCFLOW_ERR_VERSION);
+    return status_ok(status);
+}
+
 /* A call that names an engine: true when it was done. What was refused has changed nothing that can be counted, but
  * what was due at its time is done all the same; that queues instructions. */
 #define DONE(call) (before = counts(at), call_done(at, (call)))
@@ -34,6 +43,7 @@ static counted counts(int at)
 static int call_done(int at, int status)
 {
     counted after;
+    (void)handled(status);
     if (circflow_status_class(status) != CIRCFLOW_CLASS_MISUSE || !before.known)
         return status_ok(status);
     after = counts(at);
@@ -90,7 +100,7 @@ static void move_time(void)
         h.now += (uint64_t)(how - 63) * 1000000000;
     else if (how < 250)
         for (int at = 0; at < ENGINES; at++) {
-            if (circflow_engine_deadline(h.nodes[at].engine, maybe(&deadline)) == CIRCFLOW_OK &&
+            if (handled(circflow_engine_deadline(of(at), maybe(&deadline))) &&
                 deadline != CIRCFLOW_NEVER && deadline > h.now)
                 h.now = deadline;
         }
@@ -177,11 +187,11 @@ static void open_pair(void)
     config.tag = (uint64_t)slot;
     near->peer = far->peer = -1;
     near->in.count = far->in.count = 0;
-    if (!status_ok(circflow_circuit_open(h.nodes[0].engine, h.now, &config, maybe(&near->id))))
+    if (!handled(circflow_circuit_open(of(0), h.now, &config, maybe(&near->id))))
         return;
     config = some_shape(other, shape);
     config.tag = (uint64_t)slot;
-    if (!status_ok(circflow_circuit_open(h.nodes[other].engine, h.now, &config, maybe(&far->id))))
+    if (!handled(circflow_circuit_open(of(other), h.now, &config, maybe(&far->id))))
         return;
     near->peer = other;
     far->peer = 0;
@@ -211,14 +221,14 @@ static void open_any(int at)
     memset(room.bytes, odd & 32 ? take8() : 0, sizeof room.bytes);
     room.config = config;
     h.nodes[at].ends[slot].peer = -1;
-    (void)DONE(circflow_circuit_open(h.nodes[at].engine, h.now, maybe(&room.config), &h.nodes[at].ends[slot].id));
+    (void)DONE(circflow_circuit_open(of(at), h.now, maybe(&room.config), &h.nodes[at].ends[slot].id));
 }
 
 static void receive(int at, circflow_circuit_id id, const circflow_message *message)
 {
     circflow_verdict verdict;
     memset(&verdict, 0, sizeof verdict);
-    if (DONE(circflow_circuit_receive(h.nodes[at].engine, h.now, id, maybe((void *)message), maybe(&verdict))))
+    if (DONE(circflow_circuit_receive(of(at), h.now, id, maybe((void *)message), maybe(&verdict))))
         (void)is_held(&verdict, message);
 }
 
@@ -263,6 +273,7 @@ static void link_up(int at)
     circflow_circuit_id legs[SLOTS];
     size_t count = 0;
     node *on = &h.nodes[at];
+    circflow_engine *engine = of(at);
     size_t where = on->next_set % SETS;
     MUST(circflow_set_config_init(&terms, sizeof terms) == CIRCFLOW_OK);
     memset(terms.nonce, 1 + shape % 5, sizeof terms.nonce);
@@ -275,16 +286,16 @@ static void link_up(int at)
         terms.held_sends_max = 2;
     if (shape & 64)
         terms.switch_ahead_max = 20;
-    if (!DONE(circflow_set_open(on->engine, h.now, maybe(&terms), maybe(&on->sets[where]))))
+    if (!DONE(circflow_set_open(engine, h.now, maybe(&terms), maybe(&on->sets[where]))))
         return;
     on->next_set++;
     for (uint8_t mask = take8(), slot = 0; slot < 8; slot++)
         if (mask & (1 << slot))
             legs[count++] = on->ends[slot].id;
     if (shape & 128)
-        (void)DONE(circflow_set_launch_legs(on->engine, h.now, on->sets[where], legs, count));
+        (void)DONE(circflow_set_launch_legs(engine, h.now, on->sets[where], legs, count));
     else
-        (void)DONE(circflow_set_add_legs(on->engine, h.now, on->sets[where], maybe(legs), count));
+        (void)DONE(circflow_set_add_legs(engine, h.now, on->sets[where], maybe(legs), count));
 }
 
 static circflow_leg_report some_report(int at)
@@ -313,16 +324,16 @@ static void set_send(int at, int decide)
     for (size_t i = 0; i < count; i++)
         reports[i] = some_report(at);
     if (decide) {
-        if (DONE(circflow_set_decide(h.nodes[at].engine, h.now, set, &message, reports, count, maybe(&verdict))) &&
+        if (DONE(circflow_set_decide(of(at), h.now, set, &message, reports, count, maybe(&verdict))) &&
             take8() % 2) {
             if (verdict.switch_delta != 0)
-                (void)DONE(circflow_circuit_sent(h.nodes[at].engine, h.now, verdict.circuit, CIRCFLOW_CMD_SWITCH,
+                (void)DONE(circflow_circuit_sent(of(at), h.now, verdict.circuit, CIRCFLOW_CMD_SWITCH,
                                                  at == 0 ? HOPS : 0));
-            (void)DONE(circflow_circuit_sent(h.nodes[at].engine, h.now, verdict.circuit, message.command,
+            (void)DONE(circflow_circuit_sent(of(at), h.now, verdict.circuit, message.command,
                                              at == 0 ? HOPS : 0));
             write_out(at, &verdict, &message);
         }
-    } else if (DONE(circflow_set_send(h.nodes[at].engine, h.now, set, maybe(&message), maybe(reports), count,
+    } else if (DONE(circflow_set_send(of(at), h.now, set, maybe(&message), maybe(reports), count,
                                       &verdict)) &&
                !is_held(&verdict, &message))
         write_out(at, &verdict, &message);
@@ -334,7 +345,7 @@ static void send_any(int at, int on_stream)
     uint8_t *body;
     circflow_message message = some_message(&body);
     circflow_verdict verdict;
-    circflow_engine *engine = h.nodes[at].engine;
+    circflow_engine *engine = of(at);
     int done;
     memset(&verdict, 0, sizeof verdict);
     if (on_stream)
@@ -357,7 +368,7 @@ static void relay(int at)
     while (times-- > 0) {
         if (message.form == CIRCFLOW_FORM_TOKEN)
             message.token = token_new();
-        if (DONE(circflow_circuit_relay(h.nodes[at].engine, h.now, id, from, maybe(&message), maybe(&verdict))))
+        if (DONE(circflow_circuit_relay(of(at), h.now, id, from, maybe(&message), maybe(&verdict))))
             (void)is_held(&verdict, &message);
     }
     free(body);
@@ -377,7 +388,7 @@ static void open_stream(int at)
     config.stream_id = shape & 4 ? take16() : shape % 6;
     config.priority = shape & 8 ? take8() : 0;
     config.tag = shape;
-    if (DONE(circflow_stream_open(on->engine, h.now, maybe(&config), maybe(&on->streams[on->next_stream % STREAMS]))))
+    if (DONE(circflow_stream_open(of(at), h.now, maybe(&config), maybe(&on->streams[on->next_stream % STREAMS]))))
         on->next_stream++;
 }
 
@@ -388,7 +399,7 @@ static void take_next(int at)
     uint64_t tokens[8], room;
     size_t count = 0, cap = take8() % 64 == 0 ? 10 : sizeof h.scratch;
     circflow_set_id set = some_set(at);
-    circflow_engine *engine = h.nodes[at].engine;
+    circflow_engine *engine = of(at);
     (void)DONE(circflow_set_peek(engine, set, maybe(&verdict)));
     (void)DONE(circflow_set_room(engine, set, maybe(&room)));
     if (take8() % 2) {
@@ -405,7 +416,7 @@ static void poll_one(int at)
     size_t cap = take8() % 8 == 0 ? 30 : sizeof h.scratch;
     if (h.nodes[at].draining)
         MUST(circflow_engine_poll(h.nodes[at].engine, h.scratch, cap, &insn) == CIRCFLOW_ERR_REENTRANT);
-    else if (DONE(circflow_engine_poll(h.nodes[at].engine, maybe(h.scratch), cap, &insn)))
+    else if (DONE(circflow_engine_poll(of(at), maybe(h.scratch), cap, &insn)))
         obey(at, &insn, h.scratch);
 }
 
@@ -418,7 +429,7 @@ static void numbers(int at)
     circflow_set_id id = some_set(at);
     memset(&set, 0, sizeof set);
     memset(legs, 0, sizeof legs);
-    if (!DONE(circflow_set_export(h.nodes[at].engine, id, maybe(&set), legs, change & 8 ? 1 : CIRCFLOW_LEGS_MAX, &count)))
+    if (!DONE(circflow_set_export(of(at), id, maybe(&set), legs, change & 8 ? 1 : CIRCFLOW_LEGS_MAX, &count)))
         return;
     MUST(count <= CIRCFLOW_LEGS_MAX);
     if (change & 1)
@@ -428,7 +439,7 @@ static void numbers(int at)
     if (change & 4)
         legs[0].sent += take_scaled();
     if (change & 16)
-        (void)DONE(circflow_set_import(h.nodes[at].engine, h.now, id, maybe(&set), legs, count));
+        (void)DONE(circflow_set_import(of(at), h.now, id, maybe(&set), legs, count));
 }
 
 static circflow_padding_config some_padding(int at)
@@ -460,17 +471,17 @@ static void load_machines(int at)
     size_t len;
     if (which < 200) {
         const char *text = circflow_fuzz_machines[which % circflow_fuzz_machine_count];
-        (void)DONE(circflow_machines_load(on->engine, maybe((void *)text), strlen(text), maybe(&on->lists[which % LISTS])));
+        (void)DONE(circflow_machines_load(of(at), maybe((void *)text), strlen(text), maybe(&on->lists[which % LISTS])));
     } else {
         uint8_t *text = take_bytes(300, &len);
-        (void)DONE(circflow_machines_load(on->engine, (const char *)text, len, &on->lists[which % LISTS]));
+        (void)DONE(circflow_machines_load(of(at), (const char *)text, len, &on->lists[which % LISTS]));
         free(text);
     }
 }
 
 static void padding(int at)
 {
-    circflow_engine *engine = h.nodes[at].engine;
+    circflow_engine *engine = of(at);
     circflow_padding_stats stats;
     uint8_t hop = at == 0 ? HOPS : 0;
     circflow_padding_config config;
@@ -508,7 +519,7 @@ static void padding(int at)
 
 static void stream_rest(int at)
 {
-    circflow_engine *engine = h.nodes[at].engine;
+    circflow_engine *engine = of(at);
     circflow_stream_stats stats;
     circflow_stream_id next = {0};
     circflow_circuit_id no_circuit = {0};
@@ -539,7 +550,7 @@ static void stream_rest(int at)
 
 static void circuit_rest(int at)
 {
-    circflow_engine *engine = h.nodes[at].engine;
+    circflow_engine *engine = of(at);
     circflow_circuit_id id = some_circuit(at);
     circflow_circuit_stats stats;
     circflow_leg_stats leg;
@@ -589,7 +600,7 @@ static void circuit_rest(int at)
 
 static void set_rest(int at)
 {
-    circflow_engine *engine = h.nodes[at].engine;
+    circflow_engine *engine = of(at);
     circflow_set_id set = some_set(at);
     circflow_set_stats stats;
     circflow_circuit_id out = {0};
@@ -638,7 +649,7 @@ static void engine_rest(int at)
     static const char *const params[] = {"cc_alg", "cc_cwnd_init", "cc_cwnd_max", "cc_cwnd_min", "cc_sendme_inc",
                                          "cc_xoff_client", "cc_xon_rate", "cc_vegas_alpha_exit", "cfx_drain_pct",
                                          "cfx_max_legs_set", "circpad_padding_disabled", "sendme_emit_min_version", ""};
-    circflow_engine *engine = h.nodes[at].engine;
+    circflow_engine *engine = of(at);
     circflow_hub_stats hub;
     circflow_padding_budget budget;
     circflow_victim victims[4];
@@ -658,7 +669,7 @@ static void engine_rest(int at)
         if (take8() % 2)
             (void)DONE(circflow_engine_set_padding_budget(engine, maybe(&budget)));
         else
-            (void)status_ok(circflow_hub_set_padding_budget(h.hub, maybe(&budget)));
+            (void)handled(circflow_hub_set_padding_budget(the_hub(), maybe(&budget)));
         break;
     case 0:
         (void)DONE(circflow_engine_trim(engine, maybe(&number)));
@@ -677,11 +688,11 @@ static void engine_rest(int at)
         break;
     case 3:
         number = take_scaled();
-        if (status_ok(circflow_hub_reclaim(h.hub, number, victims, take8() % 5, &len, maybe(&number))))
+        if (handled(circflow_hub_reclaim(the_hub(), number, victims, take8() % 5, &len, maybe(&number))))
             MUST(len <= 4);
         break;
     case 4:
-        (void)status_ok(circflow_hub_get_stats(h.hub, maybe(&hub)));
+        (void)handled(circflow_hub_get_stats(the_hub(), maybe(&hub)));
         break;
     default:
         node_free(at);
@@ -717,22 +728,22 @@ static void queue(void)
     case 0:
         item.form = CIRCFLOW_FORM_TOKEN;
         item.token = token_new();
-        if (status_ok(circflow_queue_push(h.queue, &item, &kept, &channel)) && kept)
+        if (handled(circflow_queue_push(the_queue(), &item, &kept, &channel)) && kept)
             token_lend(item.token);
         break;
     case 1:
         bytes = take_bytes(70, &len);
         item.bytes = bytes;
         item.bytes_len = (uint32_t)len;
-        (void)status_ok(circflow_queue_push(h.queue, maybe(&item), maybe(&kept), maybe(&channel)));
+        (void)handled(circflow_queue_push(the_queue(), maybe(&item), maybe(&kept), maybe(&channel)));
         break;
     case 2:
         /* What the channel takes is the channel's, which keeps no books. */
         memset(&channel, 0, sizeof channel);
-        (void)status_ok(circflow_queue_drain(h.queue, maybe(&count), &channel));
+        (void)handled(circflow_queue_drain(the_queue(), maybe(&count), &channel));
         break;
     case 3:
-        if (status_ok(circflow_queue_take(h.queue, h.scratch, take8() % 2 ? sizeof h.scratch : 3, &item)) &&
+        if (handled(circflow_queue_take(the_queue(), h.scratch, take8() % 2 ? sizeof h.scratch : 3, &item)) &&
             item.form == CIRCFLOW_FORM_TOKEN)
             token_back(item.token);
         break;
@@ -814,9 +825,11 @@ void operate(void)
     case 52: case 53: queue(); break;
     case 54: wire_bodies(); break;
     case 55: case 56: case 57: move_time(); break;
-    case 58: (void)DONE(circflow_engine_tick(h.nodes[at].engine, h.now)); break;
-    case 59: (void)DONE(circflow_engine_set_clock(h.nodes[at].engine, h.now)); break;
+    case 58: (void)DONE(circflow_engine_tick(of(at), h.now)); break;
+    case 59: (void)DONE(circflow_engine_set_clock(of(at), h.now)); break;
     case 60: h.null_in = 1 + take8() % 4; break;
     case 61: h.nest = take8() % 8; break;
+    case 62: h.stray_in = 1 + take8() % 4; break;
+    case 63: hub_new_or_gone(); break;
     }
 }

@@ -57,6 +57,58 @@ void *maybe(void *pointer)
     return pointer;
 }
 
+/* The handle, or, when its turn has come, one of another kind. */
+static void *stray(void *handle)
+{
+    void *others[1 + ENGINES + 3];
+    size_t count = 0;
+    h.stray = 0;
+    if (h.stray_in == 0 || --h.stray_in > 0)
+        return handle;
+    others[count++] = h.queue;
+    others[count++] = h.hub;
+    if (h.gone != NULL)
+        others[count++] = h.gone;
+    for (int at = 0; at < ENGINES; at++)
+        if (h.nodes[at].engine != NULL)
+            others[count++] = h.nodes[at].engine;
+    return others[take8() % count];
+}
+
+static int is_engine(const void *handle)
+{
+    for (int at = 0; at < ENGINES; at++)
+        if (h.nodes[at].engine == handle)
+            return 1;
+    return 0;
+}
+
+/* What is of the right kind after all is nobody's mistake. */
+static void *unless(void *handle, int right, void *own)
+{
+    h.stray = handle != own && !right;
+    h.strayed += (unsigned)h.stray;
+    return h.stray ? handle : own;
+}
+
+circflow_engine *of(int at)
+{
+    void *own = h.nodes[at].engine, *handle = stray(own);
+    return unless(handle, is_engine(handle), own);
+}
+
+circflow_queue *the_queue(void)
+{
+    return unless(stray(h.queue), 0, h.queue);
+}
+
+/* Not one that was let go: that may still be asked for its figures. */
+circflow_hub *the_hub(void)
+{
+    void *handle = stray(h.hub);
+    return unless(handle, handle == h.gone, h.hub);
+}
+
 uint64_t token_new(void)
 {
     if (h.next_token + 1 < TOKENS)
@@ -221,11 +273,17 @@ static void on_insn(void *userdata, const circflow_insn *insn, const uint8_t *bo
 void drain(int at, size_t budget)
 {
     node *on = &h.nodes[at];
+    circflow_engine *engine;
+    enum circflow_status status;
     uint8_t more = 0;
+    int is_stray;
     if (on->draining)
         return;
     on->draining = 1;
-    (void)circflow_engine_drain(on->engine, budget, maybe(&more), on_insn, &at);
+    engine = of(at);
+    is_stray = h.stray;
+    status = circflow_engine_drain(engine, budget, maybe(&more), on_insn, &at);
+    MUST(!is_stray || status == CIRCFLOW_ERR_BAD_HANDLE);
     on->draining = 0;
 }
 
@@ -236,16 +294,96 @@ static void on_discard(void *userdata, uint64_t token, uint32_t cost)
     token_back(token);
 }
 
-/* It may only wake a loop, and ours looks at all of them anyway. */
+static void on_leftover(void *userdata, const circflow_queue_item *item)
+{
+    (void)userdata;
+    if (item->form == CIRCFLOW_FORM_TOKEN)
+        token_back(item->token);
+}
+
+/* Ours looks at all loops anyway. What the header lets it call answers, also when the hub was let go; and no engine goes
+ * from inside it, not the one that is being freed either. */
 static void on_notify(void *userdata)
 {
-    ++*(unsigned *)userdata;
+    const node *on = userdata;
+    circflow_hub_stats stats;
+    stats.size = sizeof stats;
+    h.notified++;
+    MUST(circflow_hub_get_stats(on->hub, &stats) == CIRCFLOW_OK);
+    MUST(stats.engines <= ENGINES);
+    for (int at = 0; at < ENGINES; at++)
+        if (h.nodes[at].engine != NULL)
+            MUST(circflow_engine_free(h.nodes[at].engine, on_discard, NULL) == CIRCFLOW_ERR_REENTRANT);
+}
+
+static void hub_new(void)
+{
+    circflow_hub_config config;
+    MUST(circflow_hub_config_init(&config, sizeof config) == CIRCFLOW_OK);
+    memset(config.seed, 9, sizeof config.seed);
+    MUST(circflow_hub_new(&config, &h.hub) == CIRCFLOW_OK);
+}
+
+static int is_needed(const circflow_hub *hub)
+{
+    for (int at = 0; at < ENGINES; at++)
+        if (h.nodes[at].engine != NULL && h.nodes[at].hub == hub)
+            return 1;
+    return 0;
+}
+
+/* A hub that was let go answers one call as long as an engine needs it, and refuses all others. */
+static void hub_check_gone(void)
+{
+    circflow_hub_stats stats;
+    circflow_padding_budget budget;
+    circflow_victim victim;
+    size_t count;
+    stats.size = sizeof stats;
+    MUST(circflow_hub_get_stats(h.gone, &stats) == CIRCFLOW_OK);
+    MUST(circflow_padding_budget_init(&budget, sizeof budget) == CIRCFLOW_OK);
+    MUST(circflow_hub_set_padding_budget(h.gone, &budget) == CIRCFLOW_ERR_BAD_HANDLE);
+    MUST(circflow_hub_reclaim(h.gone, 1, &victim, 1, &count, NULL) == CIRCFLOW_ERR_BAD_HANDLE);
+    MUST(circflow_engine_join(h.nodes[0].engine, h.gone, on_notify, &h.nodes[0]) == CIRCFLOW_ERR_BAD_HANDLE);
+    MUST(circflow_hub_free(h.gone) == CIRCFLOW_ERR_BAD_HANDLE);
+}
+
+/* Nor does anything go that is of another kind. */
+static void free_strays(void)
+{
+    circflow_engine *engine = h.nodes[take8() % ENGINES].engine;
+    MUST(circflow_engine_free((void *)h.queue, on_discard, NULL) == CIRCFLOW_ERR_BAD_HANDLE);
+    MUST(circflow_engine_free((void *)h.hub, on_discard, NULL) == CIRCFLOW_ERR_BAD_HANDLE);
+    MUST(circflow_queue_free((void *)h.hub, on_leftover, NULL) == CIRCFLOW_ERR_BAD_HANDLE);
+    MUST(circflow_hub_free((void *)h.queue) == CIRCFLOW_ERR_BAD_HANDLE);
+    if (engine == NULL)
+        return;
+    MUST(circflow_queue_free((void *)engine, on_leftover, NULL) == CIRCFLOW_ERR_BAD_HANDLE);
+    MUST(circflow_hub_free((void *)engine) == CIRCFLOW_ERR_BAD_HANDLE);
+}
+
+void hub_new_or_gone(void)
+{
+    free_strays();
+    if (h.gone != NULL) {
+        hub_check_gone();
+        return;
+    }
+    MUST(circflow_hub_free(h.hub) == CIRCFLOW_OK);
+    h.gone = is_needed(h.hub) ? h.hub : NULL;
+    hub_new();
+}
+
+static void node_join(int at)
+{
+    node *on = &h.nodes[at];
+    on->hub = h.hub;
+    MUST(circflow_engine_join(on->engine, h.hub, on_notify, on) == CIRCFLOW_OK);
 }
 
 void node_new(int at)
 {
     node *on = &h.nodes[at];
-    static unsigned news;
     circflow_engine_config config;
     circflow_set_config terms;
     uint8_t shape = take8();
@@ -269,7 +407,7 @@ void node_new(int at)
         config.streams_max = 3;
     MUST(circflow_engine_new(&config, &on->engine) == CIRCFLOW_OK);
     if (h.hub != NULL && at > 0 && !(shape & 32))
-        MUST(circflow_engine_join(on->engine, h.hub, on_notify, &news) == CIRCFLOW_OK);
+        node_join(at);
     if (at > 0 && !(shape & 64)) {
         MUST(circflow_set_config_init(&terms, sizeof terms) == CIRCFLOW_OK);
         terms.legs_max = 4;
@@ -286,6 +424,8 @@ void node_free(int at)
     }
     MUST(circflow_engine_free(on->engine, on_discard, NULL) == CIRCFLOW_OK);
     on->engine = NULL;
+    if (!is_needed(h.gone))
+        h.gone = NULL;
     for (int other = 0; other < ENGINES; other++)
         for (int slot = 0; slot < SLOTS; slot++)
             if (h.nodes[other].ends[slot].peer == at)
@@ -299,17 +439,11 @@ static void on_log(void *userdata, uint32_t level, uint32_t engine_tag, const ch
     MUST(level >= 1 && level <= 5 && strlen(line) > 0);
 }
 
-static void on_leftover(void *userdata, const circflow_queue_item *item)
-{
-    (void)userdata;
-    if (item->form == CIRCFLOW_FORM_TOKEN)
-        token_back(item->token);
-}
-
 static void print_said(void)
 {
     for (int kind = 1; kind < 16; kind++)
         fprintf(stderr, "insn %d: %u\n", kind, h.insns[kind]);
+    fprintf(stderr, "notified %u, stray handles %u\n", h.notified, h.strayed);
     for (int kind = 1; kind < 8; kind++)
         fprintf(stderr, "verdict %d: %u\n", kind, h.verdicts[kind]);
 }
@@ -319,16 +453,13 @@ int circflow_fuzz_abi(const uint8_t *bytes, size_t len);
 /* Plays one input. */
 int circflow_fuzz_abi(const uint8_t *bytes, size_t len)
 {
-    circflow_hub_config config;
     circflow_queue_config queue;
     memset(&h, 0, sizeof h);
     h.at = bytes;
     h.stop = bytes + len;
     h.now = UINT64_C(1000000000);
     MUST(circflow_log_set(take8() % 5 + 1, on_log, NULL) == CIRCFLOW_OK);
-    MUST(circflow_hub_config_init(&config, sizeof config) == CIRCFLOW_OK);
-    memset(config.seed, 9, sizeof config.seed);
-    MUST(circflow_hub_new(&config, &h.hub) == CIRCFLOW_OK);
+    hub_new();
     MUST(circflow_queue_config_init(&queue, sizeof queue) == CIRCFLOW_OK);
     queue.backlog_max = 5;
     queue.item_max = 64;
@@ -339,7 +470,7 @@ int circflow_fuzz_abi(const uint8_t *bytes, size_t len)
         h.depth = 1;
         operate();
     }
-    h.null_in = h.nest = 0;
+    h.null_in = h.nest = h.stray_in = 0;
     for (int at = 0; at < ENGINES; at++)
         node_free(at);
     MUST(circflow_queue_free(h.queue, on_leftover, NULL) == CIRCFLOW_OK);

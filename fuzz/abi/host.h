@@ -1,6 +1,7 @@
 /* A host that interprets bytes as calls: three engines (a client's and two exits' that can meet in a hub), a queue, and
  * wires that carry what the engines say. Bytes choose each call and its arguments; what must hold in spite of that is
- * checked here. It never breaks the header's own contract: pointers are valid or NULL, and what was freed is not used. */
+ * checked here. It never breaks the header's own contract: pointers are valid or NULL, or a handle of another kind, and what
+ * was freed is not used, but for a hub that engines still need. */
 
 #ifndef FUZZ_HOST_H
 #define FUZZ_HOST_H
@@ -35,6 +36,8 @@ typedef struct end {
 
 typedef struct node {
     circflow_engine *engine;
+    /* The hub that it has joined. */
+    circflow_hub *hub;
     int draining;
     end ends[SLOTS];
     circflow_set_id sets[SETS];
@@ -50,16 +53,21 @@ typedef struct host {
     uint64_t now;
     node nodes[ENGINES];
     circflow_hub *hub;
+    /* One that was let go, while engines that have joined it are there. */
+    circflow_hub *gone;
     circflow_queue *queue;
     int in_queue;
     /* Callbacks still to run an operation of their own, how deep we are, and which pointer is to be NULL. */
     unsigned nest, depth, null_in;
+    /* Which handle is to be one of another kind, and whether the latest was. */
+    unsigned stray_in;
+    int stray;
     uint8_t answers;
     uint64_t next_token, tag_count;
     uint8_t tokens[TOKENS];
     uint8_t scratch[1024];
     /* How often each kind of instruction and of verdict came, to be printed with CIRCFLOW_FUZZ_SAID=1. */
-    unsigned insns[32], verdicts[8];
+    unsigned insns[32], verdicts[8], notified, strayed;
 } host;
 
 extern host h;
@@ -83,6 +91,11 @@ uint8_t *take_bytes(size_t max, size_t *len);
 /* The pointer, or NULL when its turn has come. */
 void *maybe(void *pointer);
 
+/* Handles to call with: now and then one of another kind. */
+circflow_engine *of(int at);
+circflow_queue *the_queue(void);
+circflow_hub *the_hub(void);
+
 /* Tokens: lent when circflow answers HELD, and back once. */
 uint64_t token_new(void);
 void token_lend(uint64_t token);
@@ -97,6 +110,8 @@ void obey(int at, const circflow_insn *insn, const uint8_t *body);
 void drain(int at, size_t budget);
 void node_new(int at);
 void node_free(int at);
+/* The hub is let go, and what comes after it has another. */
+void hub_new_or_gone(void);
 /* What an answered send leaves to be written. */
 void write_out(int at, const circflow_verdict *verdict, const circflow_message *message);
 
