@@ -182,7 +182,7 @@ static char answer(int in_set, size_t state, size_t message)
     return '!';
 }
 
-static void circflow_answers_each_row_as_the_table_says(void **unused)
+static void each_row_is_answered_as_the_table_says(void **unused)
 {
     unsigned wrong = 0;
     (void)unused;
@@ -234,7 +234,7 @@ static void print_all(void)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(circflow_answers_each_row_as_the_table_says),
+        cmocka_unit_test(each_row_is_answered_as_the_table_says),
         cmocka_unit_test(each_difference_has_its_reason),
     };
     if (argc > 1 && strcmp(argv[1], "--print") == 0) {

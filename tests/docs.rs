@@ -261,7 +261,7 @@ fn files(folder: &str, ends: &[&str]) -> Vec<String> {
         for entry in fs::read_dir(folder).unwrap().flatten() {
             let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
             if path.is_dir() {
-                let is_ours = !["target", "build", ".git", "corpus", "found"].contains(&name.as_str());
+                let is_ours = !["target", "build", "cache", ".git", "corpus", "found"].contains(&name.as_str());
                 if is_ours && !path.join(".git").exists() {
                     walk(&path, ends, out);
                 }
