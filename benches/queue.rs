@@ -1,16 +1,21 @@
 //! bench-queue WORKLOAD[-empty] ROUNDS: the backpressure queue and its peers. Prints nanoseconds and allocations for each
 //! item. The empty loop makes the same items and hands them nowhere.
 //!
-//! `slot`: the edge inside an engine; `cross`: the edge between event loops; `deque`, `channel`: a bare VecDeque, a bare
-//! crossbeam channel. `cell`: 514 bytes that move; `token`: a number. `steady`: each item is pushed, goes through and is
+//! `c`: circflow_queue before a channel of one item, through the functions of C; `link`: a backlog before a link between
+//! event loops, as a set over several engines has it; `deque`, `channel`: a bare VecDeque, a bare crossbeam channel. `cell`: 514 bytes that move; `token`: a number. `steady`: each item is pushed, goes through and is
 //! taken. `spill`: three items always wait, so that each goes behind them, is drained when its turn comes, and taken.
 //! `trickle`: each waits alone, so that the backlog is filled and emptied for each item.
 
-use circflow::queue::{cross, Backlog, Channel, Slot};
+use circflow::base::Id;
+use circflow::ffi::*;
+use circflow::hub::{link, Bell, Cargo, End, News};
+use circflow::queue::Backlog;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::VecDeque;
+use std::ffi::c_void;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Arc;
 use std::time::Instant;
 
 const CAP: usize = 32;
@@ -41,9 +46,13 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 /// Something to send; `number` tells one from the next.
-trait Thing: Sized {
+trait Thing: Cargo + Sized {
     fn make(number: u64) -> Self;
     fn number(&self) -> u64;
+    /// As C has it.
+    fn lend(&self) -> circflow_queue_item;
+    /// What a channel of C's makes of it.
+    unsafe fn of(item: &circflow_queue_item) -> Self;
 }
 
 struct Cell([u8; 514]);
@@ -62,19 +71,45 @@ impl Thing for Cell {
         number.copy_from_slice(&self.0[..8]);
         u64::from_ne_bytes(number)
     }
+
+    #[inline(always)]
+    fn lend(&self) -> circflow_queue_item {
+        circflow_queue_item { token: 0, bytes: self.0.as_ptr(), bytes_len: 514, form: CIRCFLOW_FORM_BYTES }
+    }
+
+    #[inline(always)]
+    unsafe fn of(item: &circflow_queue_item) -> Self {
+        Cell(*item.bytes.cast())
+    }
 }
 
-impl Thing for u64 {
+impl Cargo for Cell {}
+
+struct Token(u64);
+
+impl Thing for Token {
     #[inline(always)]
     fn make(number: u64) -> Self {
-        number
+        Token(number)
     }
 
     #[inline(always)]
     fn number(&self) -> u64 {
-        *self
+        self.0
+    }
+
+    #[inline(always)]
+    fn lend(&self) -> circflow_queue_item {
+        circflow_queue_item { token: self.0, bytes: std::ptr::null(), bytes_len: 0, form: CIRCFLOW_FORM_TOKEN }
+    }
+
+    #[inline(always)]
+    unsafe fn of(item: &circflow_queue_item) -> Self {
+        Token(item.token)
     }
 }
+
+impl Cargo for Token {}
 
 /// What a workload does: an item goes in, and the same or an earlier one comes out.
 trait Carrier<T> {
@@ -124,47 +159,94 @@ impl<T: Thing> Carrier<T> for Bare<T> {
     }
 }
 
-/// The queue before a channel.
-struct Queue<T, C, R> {
-    backlog: Backlog<T>,
-    channel: C,
-    receiver: R,
+/// A queue of C's, and its channel: room for one item.
+struct Hosted<T> {
+    queue: *mut circflow_queue,
+    slot: Option<T>,
+    waits: bool,
 }
 
-/// The other end of a channel.
-trait End<T, C> {
-    fn take(&mut self, channel: &mut C) -> Option<T>;
+unsafe extern "C-unwind" fn try_send<T: Thing>(slot: *mut c_void, item: *const circflow_queue_item) -> i32 {
+    let slot = &mut *slot.cast::<Option<T>>();
+    if slot.is_some() {
+        return CIRCFLOW_CHANNEL_FULL;
+    }
+    *slot = Some(T::of(&*item));
+    CIRCFLOW_CHANNEL_TAKEN
 }
 
-impl<T> End<T, Slot<T>> for () {
+unsafe extern "C-unwind" fn is_closed(_: *mut c_void) -> i32 {
+    0
+}
+
+impl<T: Thing> Hosted<T> {
+    fn new() -> Self {
+        let mut queue = std::ptr::null_mut();
+        let config =
+            circflow_queue_config { size: size_of::<circflow_queue_config>(), backlog_max: CAP as u32, item_max: 514 };
+        assert_eq!(unsafe { circflow_queue_new(&config, &mut queue) }, circflow_status::CIRCFLOW_OK);
+        Hosted { queue, slot: None, waits: false }
+    }
+
     #[inline(always)]
-    fn take(&mut self, slot: &mut Slot<T>) -> Option<T> {
-        slot.take()
+    fn channel(&mut self) -> circflow_channel {
+        let userdata = std::ptr::from_mut(&mut self.slot).cast();
+        circflow_channel { try_send: Some(try_send::<T>), is_closed: Some(is_closed), userdata }
     }
 }
 
-impl<T> End<T, cross::Sender<T>> for cross::Receiver<T> {
-    #[inline(always)]
-    fn take(&mut self, _: &mut cross::Sender<T>) -> Option<T> {
-        cross::Receiver::take(self)
-    }
-}
-
-impl<T: Thing, C: Channel<T>, R: End<T, C>> Carrier<T> for Queue<T, C, R> {
+impl<T: Thing> Carrier<T> for Hosted<T> {
     #[inline(never)]
     fn push(&mut self, item: T) {
-        assert!(self.backlog.push(&mut self.channel, item).is_ok());
+        let (channel, mut kept) = (self.channel(), 0);
+        let status = unsafe { circflow_queue_push(self.queue, &item.lend(), &mut kept, &channel) };
+        assert_eq!(status, circflow_status::CIRCFLOW_OK);
+        self.waits |= kept == 1;
     }
 
     #[inline(never)]
     fn take(&mut self) -> Option<T> {
-        self.receiver.take(&mut self.channel)
+        self.slot.take()
+    }
+
+    #[inline(never)]
+    fn turn(&mut self) {
+        if self.waits {
+            let (channel, mut pending) = (self.channel(), 0);
+            let mut status = unsafe { circflow_queue_drain(self.queue, std::ptr::null_mut(), &channel) };
+            assert_eq!(status, circflow_status::CIRCFLOW_OK);
+            status = unsafe { circflow_queue_has_pending(self.queue, &mut pending) };
+            assert_eq!(status, circflow_status::CIRCFLOW_OK);
+            self.waits = pending == 1;
+        }
+    }
+}
+
+/// Both ends of a link in one thread. The bell has been rung and is not looked at, as when a loop is busy.
+struct Linked<T: Cargo> {
+    backlog: Backlog<T>,
+    near: End<T, T>,
+    far: End<T, T>,
+}
+
+impl<T: Thing> Carrier<T> for Linked<T> {
+    #[inline(never)]
+    fn push(&mut self, item: T) {
+        assert!(self.backlog.push(&mut &self.near, item).is_ok());
+    }
+
+    #[inline(never)]
+    fn take(&mut self) -> Option<T> {
+        match self.far.poll() {
+            News::Item(item) => Some(item),
+            News::Nothing | News::Over(_) => None,
+        }
     }
 
     #[inline(never)]
     fn turn(&mut self) {
         if self.backlog.has_pending() {
-            assert!(self.backlog.drain(&mut self.channel).is_ok());
+            assert!(self.backlog.drain(&mut &self.near).is_ok());
         }
     }
 }
@@ -195,13 +277,11 @@ fn run<T: Thing>(carrier: &mut impl Carrier<T>, ahead: u64, rounds: u64, empty: 
     (each(start.elapsed().as_nanos() as f64), each((ALLOCATIONS.load(Relaxed) - before) as f64))
 }
 
-fn queue<T>(channel: Slot<T>) -> Queue<T, Slot<T>, ()> {
-    Queue { backlog: Backlog::new(CAP), channel, receiver: () }
-}
-
-fn crossed<T>(cap: usize) -> Queue<T, cross::Sender<T>, cross::Receiver<T>> {
-    let (channel, receiver) = cross::bounded(cap);
-    Queue { backlog: Backlog::new(CAP), channel, receiver }
+fn linked<T: Cargo>(room: usize) -> Linked<T> {
+    let bell = || Arc::new(Bell::new(Arc::new(|_| {})));
+    let (near, far) = link(room, &bell(), Id(1), &bell());
+    far.open(Id(2));
+    Linked { backlog: Backlog::new(CAP), near, far }
 }
 
 fn bare<T>() -> Bare<T> {
@@ -214,11 +294,11 @@ fn workload<T: Thing>(name: &str, rounds: u64) -> (f64, f64) {
         "empty" => run::<T>(&mut Empty, 0, rounds, true),
         "deque-steady" => run::<T>(&mut VecDeque::new(), 0, rounds, false),
         "channel-steady" => run::<T>(&mut bare(), 0, rounds, false),
-        "slot-steady" => run::<T>(&mut queue(Slot::new()), 0, rounds, false),
-        "slot-trickle" => run::<T>(&mut queue(Slot::new()), 1, rounds, false),
-        "slot-spill" => run::<T>(&mut queue(Slot::new()), 4, rounds, false),
-        "cross-steady" => run::<T>(&mut crossed(CAP), 0, rounds, false),
-        "cross-spill" => run::<T>(&mut crossed(1), 4, rounds, false),
+        "c-steady" => run::<T>(&mut Hosted::new(), 0, rounds, false),
+        "c-trickle" => run::<T>(&mut Hosted::new(), 1, rounds, false),
+        "c-spill" => run::<T>(&mut Hosted::new(), 4, rounds, false),
+        "link-steady" => run::<T>(&mut linked(CAP), 0, rounds, false),
+        "link-spill" => run::<T>(&mut linked(1), 4, rounds, false),
         other => panic!("no workload {other}"),
     }
 }
@@ -232,7 +312,7 @@ fn main() {
     let rounds = rounds.parse().expect("a number");
     let (nanoseconds, allocations) = match name.split_once('-') {
         Some(("cell", rest)) => workload::<Cell>(rest, rounds),
-        Some(("token", rest)) => workload::<u64>(rest, rounds),
+        Some(("token", rest)) => workload::<Token>(rest, rounds),
         _ => panic!("no workload {name}"),
     };
     println!("{nanoseconds:.1} {allocations:.4}");

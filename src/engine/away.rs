@@ -1,7 +1,7 @@
 //! Our circuits that are legs of a set elsewhere: what comes on them crosses to the set's home, and what the set sends
 //! on them comes from there.
 
-use super::crossing::{cause, token_down, Crossed, Down, Request, Sender, Up, ENDED};
+use super::crossing::{cause, token_down, Crossed, Down, Request, Up, ENDED};
 use super::elsewhere::{Away, Way};
 use super::insn::Queued;
 use super::remote::BLANK;
@@ -112,7 +112,7 @@ impl Engine {
         self.store.budget_mut().cross(cost);
         away.look(now);
         away.way.put(cost, now);
-        let pushed = away.backlog.push(&mut Sender(&away.end), up);
+        let pushed = away.backlog.push(&mut &away.end, up);
         if pushed.is_err() {
             away.way.undo(cost);
             self.store.budget_mut().uncross(cost);
@@ -262,7 +262,7 @@ impl Engine {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
         away.end.tell();
         self.store.budget_mut().tidy();
-        let _ = away.backlog.drain(&mut Sender(&away.end));
+        let _ = away.backlog.drain(&mut &away.end);
         if away.paused && away.backlog.len() <= self.marks.low as usize {
             away.paused = false;
             self.heed(id, Side::Back, Heed::Resume);

@@ -4,8 +4,7 @@ use crate::base::{Id, Nanos};
 use crate::conflux::store::{COPY_COST, TOKEN_COST_MIN};
 use crate::conflux::{Cause, Message, Token};
 use crate::congestion::{Params, Reader};
-use crate::hub::{Buffer, Cargo, End, Left, Refused, Spares, Traffic};
-use crate::queue::{Channel, TrySend};
+use crate::hub::{Buffer, Cargo, Left, Spares, Traffic};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::fault::Fault;
 use crate::wire::Command;
@@ -175,24 +174,6 @@ pub fn token_down(left: Left<Down, Up>) -> Option<Token> {
     match left {
         Left::Unread(down) => down.token(),
         Left::Unsent(up) => up.token(),
-    }
-}
-
-/// An end of a link as a channel that a backlog stands before.
-pub struct Sender<'a, I: Cargo, O: Cargo>(pub &'a End<I, O>);
-
-impl<I: Cargo, O: Cargo> Channel<O> for Sender<'_, I, O> {
-    fn try_send(&mut self, item: O) -> Result<(), TrySend<O>> {
-        match self.0.send(item) {
-            // What went as the other end died comes back with the rest that was not taken.
-            Ok(()) | Err(Refused::Gone(None)) => Ok(()),
-            Err(Refused::Full(item)) => Err(TrySend::Full(item)),
-            Err(Refused::Gone(Some(item))) => Err(TrySend::Closed(item)),
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.0.over().is_some()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Legs elsewhere of our sets: what their engines heard on them, what we send on them, and how they end.
 
-use super::crossing::{cause, token_up, word, Crossed, Down, Sender, Up, LOST};
+use super::crossing::{cause, token_up, word, Crossed, Down, Up, LOST};
 use super::elsewhere::HomeLeg;
 use super::poll::our_link;
 use super::remote::BLANK;
@@ -89,7 +89,7 @@ impl Engine {
         leg.way.look(leg.end.taken(), now);
         leg.way.put(cost, now);
         let set = leg.set;
-        match leg.backlog.push(&mut Sender(&leg.end), down) {
+        match leg.backlog.push(&mut &leg.end, down) {
             Ok(Pushed::Through) => self.is_crossing(set, id),
             // From here on the leg counts as blocked, so little can follow.
             Ok(Pushed::Kept) => {
@@ -144,7 +144,7 @@ impl Engine {
         let Some((_, leg)) = self.home_legs.find(id) else { return };
         self.store.budget_mut().cross(cost);
         leg.way.put(cost, now);
-        if leg.backlog.push(&mut Sender(&leg.end), linked).is_err() {
+        if leg.backlog.push(&mut &leg.end, linked).is_err() {
             leg.way.undo(cost);
             self.store.budget_mut().uncross(cost);
         }
@@ -254,7 +254,7 @@ impl Engine {
         if let Some((_, leg)) = self.home_legs.find(id) {
             leg.end.tell();
             self.store.budget_mut().tidy();
-            let _ = leg.backlog.drain(&mut Sender(&leg.end));
+            let _ = leg.backlog.drain(&mut &leg.end);
             let set = leg.set;
             self.shrank(set);
         }

@@ -30,11 +30,12 @@
 //! One thread at a time has an end. A flag needs no room, so a death is seen through a full channel ([`End::over`]).
 
 use super::bell::{Bell, Ear};
-use super::channel::Channel;
+use super::bounded::Bounded;
 use crate::base::budget::Returns;
 use crate::base::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering::*};
 use crate::base::sync::Arc;
 use crate::base::Id;
+use crate::queue::{Channel, TrySend};
 use std::cell::Cell;
 
 /// One end of a link: it reads `I` and writes `O`. Dropped without [`End::close`] it counts as closed without a word,
@@ -59,7 +60,7 @@ pub trait Cargo {
 
 /// What the owner of one end reads from, and the other end writes to.
 struct Inbox<T: Cargo> {
-    items: Channel<T>,
+    items: Bounded<T>,
     /// What was taken out cost so much; the reader alone changes it.
     taken: AtomicU64,
     /// Of the engine that writes here.
@@ -246,6 +247,22 @@ impl<I: Cargo, O: Cargo> End<I, O> {
     }
 }
 
+/// An end is a channel that a backlog can stand before.
+impl<I: Cargo, O: Cargo> Channel<O> for &End<I, O> {
+    fn try_send(&mut self, item: O) -> Result<(), TrySend<O>> {
+        match self.send(item) {
+            // What went as the other end died comes back with the rest that was not taken.
+            Ok(()) | Err(Refused::Gone(None)) => Ok(()),
+            Err(Refused::Full(item)) => Err(TrySend::Full(item)),
+            Err(Refused::Gone(Some(item))) => Err(TrySend::Closed(item)),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.over().is_some()
+    }
+}
+
 impl<I: Cargo, O: Cargo> Drop for End<I, O> {
     fn drop(&mut self) {
         self.tell();
@@ -259,7 +276,7 @@ impl<I: Cargo, O: Cargo> Drop for End<I, O> {
 impl<T: Cargo> Inbox<T> {
     fn new(room: usize, ear: Arc<Ear>, returns: &Arc<Returns>, reader: u64) -> Self {
         let [gone, taken, reader] = [HERE, 0, reader].map(AtomicU64::new);
-        let (items, awaited, returns) = (Channel::new(room), AtomicBool::new(false), Arc::clone(returns));
+        let (items, awaited, returns) = (Bounded::new(room), AtomicBool::new(false), Arc::clone(returns));
         Inbox { items, taken, returns, low: room / 2, gone, awaited, reader, ear }
     }
 }

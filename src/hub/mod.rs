@@ -15,7 +15,7 @@
 //! or a push to a list. What crosses is the engine floor's to say ([`Traffic`]).
 
 mod bell;
-mod channel;
+mod bounded;
 mod link;
 mod memory;
 mod port;

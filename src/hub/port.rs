@@ -1,7 +1,7 @@
 //! An engine's membership of a hub.
 
 use super::bell::{Bell, Ear, Notify};
-use super::channel::Channel;
+use super::bounded::Bounded;
 use super::link::link;
 use super::memory::{self, Books, Ledger, Victim};
 use super::spares::Spares;
@@ -29,7 +29,7 @@ pub(super) struct Member<T: Traffic> {
     pub(super) ledger: Arc<Ledger>,
     gone: AtomicBool,
     bell: Arc<Bell>,
-    joins: Channel<Join<T>>,
+    joins: Bounded<Join<T>>,
     /// Rings for `joins`, and for whom others have named.
     ear: Arc<Ear>,
     /// What those named here are to give back.
@@ -214,7 +214,7 @@ impl<T: Traffic> Member<T> {
     pub(super) fn new(tag: u16, notify: Notify, process: &Arc<Process>) -> Self {
         let bell = Arc::new(Bell::of(notify, Returns::new(process)));
         let (ear, ledger) = (Ear::new(&bell, Id::NONE), Ledger::open(tag));
-        let (gone, joins) = (AtomicBool::new(false), Channel::new(limits::JOINS_MAX));
+        let (gone, joins) = (AtomicBool::new(false), Bounded::new(limits::JOINS_MAX));
         Member { tag, ledger, gone, bell, joins, ear, owed: AtomicU64::new(0) }
     }
 

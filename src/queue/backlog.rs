@@ -26,8 +26,7 @@ pub enum Refused<T> {
 ///
 /// Memory: nothing until the first item has to wait. When the backlog becomes empty, it keeps room for [`BACKLOG_KEPT`]
 /// items at most and gives back the rest. So a steady trickle of a few items allocates nothing, a burst costs a handful
-/// of allocations for its many items, and an idle queue does not remember its worst day; [`Backlog::trim`] gives back
-/// those few, too.
+/// of allocations for its many items, and an idle queue does not remember its worst day.
 #[derive(Clone, Debug)]
 pub struct Backlog<T> {
     items: VecDeque<T>,
@@ -43,42 +42,25 @@ impl<T> Backlog<T> {
     /// Sends an item: through the channel if nothing waits, else to the end of the backlog.
     #[inline]
     pub fn push<C: Channel<T>>(&mut self, channel: &mut C, item: T) -> Result<Pushed, Refused<T>> {
-        self.push_as(channel, item, |item| item)
-    }
-
-    /// The same for an item that is stored in another form than it is sent in: `keep` is called only when it waits.
-    #[inline]
-    pub fn push_as<S, C: Channel<S>>(
-        &mut self,
-        channel: &mut C,
-        item: S,
-        keep: impl FnOnce(S) -> T,
-    ) -> Result<Pushed, Refused<S>> {
         // Trying is how a channel is asked for room, so it must not be asked when the item may not pass.
         if !self.items.is_empty() {
-            return self.spill(channel, Room::Open, item, keep);
+            return self.spill(channel, Room::Open, item);
         }
         match channel.try_send(item) {
             Ok(()) => Ok(Pushed::Through),
-            Err(TrySend::Full(item)) => self.spill(channel, Room::Full, item, keep),
-            Err(TrySend::Closed(item)) => self.spill(channel, Room::Closed, item, keep),
+            Err(TrySend::Full(item)) => self.spill(channel, Room::Full, item),
+            Err(TrySend::Closed(item)) => self.spill(channel, Room::Closed, item),
         }
     }
 
     /// The item did not go through. A channel that says that it is full, or was not asked, may be closed as well.
-    fn spill<S, C: Channel<S>>(
-        &mut self,
-        channel: &C,
-        room: Room,
-        item: S,
-        keep: impl FnOnce(S) -> T,
-    ) -> Result<Pushed, Refused<S>> {
+    fn spill<C: Channel<T>>(&mut self, channel: &C, room: Room, item: T) -> Result<Pushed, Refused<T>> {
         let room = if channel.is_closed() { Room::Closed } else { room };
-        self.put(room, item, keep)
+        self.put(room, item, |item| item)
     }
 
     /// The second half of a push, for whoever asks the channel himself: it has not taken the item, or was not asked
-    /// because others wait.
+    /// because others wait. `keep` makes what waits of what was sent, and is called only for an item that waits.
     #[inline]
     pub fn put<S>(&mut self, room: Room, item: S, keep: impl FnOnce(S) -> T) -> Result<Pushed, Refused<S>> {
         match admit(self.items.len(), self.cap, room) {
@@ -100,10 +82,7 @@ impl<T> Backlog<T> {
             return Err(Closed);
         }
         let mut moved = 0;
-        while channel.may_take() {
-            let Some(item) = self.items.pop_front() else {
-                break;
-            };
+        while let Some(item) = self.items.pop_front() {
             match channel.try_send(item) {
                 Ok(()) => moved += 1,
                 Err(TrySend::Full(item)) => {
@@ -138,12 +117,6 @@ impl<T> Backlog<T> {
         self.items.is_empty()
     }
 
-    /// The most items that may wait.
-    #[inline]
-    pub fn cap(&self) -> usize {
-        self.cap
-    }
-
     /// What waits, first to last.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.items.iter()
@@ -162,11 +135,6 @@ impl<T> Backlog<T> {
         std::mem::take(&mut self.items).into_iter()
     }
 
-    /// Gives back the memory that no item needs now.
-    pub fn trim(&mut self) {
-        self.items.shrink_to_fit();
-    }
-
     #[inline]
     fn settle(&mut self) {
         if self.items.is_empty() && self.items.capacity() > BACKLOG_KEPT {
@@ -178,7 +146,6 @@ impl<T> Backlog<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::Slot;
 
     /// A channel with so much room, which remembers what it took. Closed when there is none.
     struct Script {
@@ -340,7 +307,7 @@ mod tests {
     #[test]
     fn q8_what_waits_can_be_asked() {
         let (mut backlog, mut channel) = (Backlog::new(3), script(1));
-        assert_eq!((backlog.has_pending(), backlog.len(), backlog.cap()), (false, 0, 3));
+        assert_eq!((backlog.has_pending(), backlog.len()), (false, 0));
         for (item, waiting) in [(1, 0), (2, 1), (3, 2)] {
             assert!(backlog.push(&mut channel, item).is_ok());
             assert_eq!(
@@ -355,27 +322,23 @@ mod tests {
 
     #[test]
     fn memory_of_a_burst_is_given_back_and_that_of_a_trickle_kept() {
-        let (mut backlog, mut channel) = (Backlog::new(1000), Slot::new());
+        let (mut backlog, mut channel) = (Backlog::new(1000), script(0));
         assert_eq!(backlog.items.capacity(), 0);
         for item in 0..1000 {
             assert!(backlog.push(&mut channel, item).is_ok());
         }
-        while channel.take().is_some() {
-            assert!(backlog.drain(&mut channel).is_ok());
-        }
+        channel.room = Some(1000);
+        assert_eq!(backlog.drain(&mut channel), Ok(1000));
         let kept = backlog.items.capacity();
         assert_eq!(kept, BACKLOG_KEPT);
         for item in 0..1000 {
+            channel.room = Some(0);
             assert!(backlog.push(&mut channel, item).is_ok());
             if item as usize % BACKLOG_KEPT == 0 {
-                while channel.take().is_some() {
-                    assert!(backlog.drain(&mut channel).is_ok());
-                }
+                channel.room = Some(BACKLOG_KEPT);
+                assert!(backlog.drain(&mut channel).is_ok());
             }
             assert_eq!(backlog.items.capacity(), kept);
         }
-        while backlog.take_first().is_some() {}
-        backlog.trim();
-        assert_eq!(backlog.items.capacity(), 0);
     }
 }

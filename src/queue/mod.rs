@@ -2,17 +2,14 @@
 //!
 //! Try the channel first; what it has no room for waits in the backlog, and while anything waits there, everything new
 //! goes behind it. [`admit`] is that rule as a function of three plain values, for floors that keep their items in
-//! storage of their own; [`Backlog`] is the rule with items. The channels: [`Slot`], the edge inside an engine, which
-//! buffers nothing beyond one item; [`cross`], between event loops; and whatever else is a [`Channel`].
+//! storage of their own (the edges of circuits do); [`Backlog`] is the rule with items, and stands before the links
+//! between event loops; [`Packed`] is a backlog of a host's items. What they send into is a [`Channel`].
 
 pub mod backlog;
-pub mod cross;
 pub mod packed;
-pub mod slot;
 
 pub use backlog::{Backlog, Pushed, Refused};
 pub use packed::{Item, Packed};
-pub use slot::Slot;
 
 /// What takes items one at a time, and can be full for a while or closed for good.
 pub trait Channel<T> {
@@ -21,13 +18,6 @@ pub trait Channel<T> {
 
     /// True when nothing will ever be taken again.
     fn is_closed(&self) -> bool;
-
-    /// False when an item would surely be refused now. Asked before each item that is drained: a channel that can tell
-    /// spares the backlog moving it out and back. One that cannot leaves this at true, and is asked by trying.
-    #[inline]
-    fn may_take(&self) -> bool {
-        true
-    }
 }
 
 /// Why a channel did not take an item, and the item.

@@ -1,6 +1,6 @@
 //! A backlog of a host's items: tokens, and bytes that are copied only when they have to wait.
 
-use super::{Backlog, Channel, Closed, Pushed, Refused, Room, TrySend};
+use super::{Backlog, Pushed, Refused, Room};
 use crate::base::limits::BACKLOG_KEPT;
 
 /// An item as it is handed in and out.
@@ -27,19 +27,8 @@ impl Packed {
         Packed { backlog: Backlog::new(cap), blocks: Blocks { spare: Vec::new(), size: bytes_max } }
     }
 
-    /// Sends an item, of no more bytes than [`Packed::bytes_max`]; more are cut off.
-    pub fn push<C>(&mut self, channel: &mut C, item: Item) -> Result<Pushed, Refused<()>>
-    where
-        C: for<'a> Channel<Item<'a>>,
-    {
-        let Packed { backlog, blocks } = self;
-        backlog.push_as(channel, item, |item| blocks.keep(item)).map_err(|refused| match refused {
-            Refused::Full(_) => Refused::Full(()),
-            Refused::Closed(_) => Refused::Closed(()),
-        })
-    }
-
-    /// As [`Backlog::put`].
+    /// As [`Backlog::put`], for an item of no more bytes than [`Packed::bytes_max`]; more are cut off. (Whoever calls
+    /// asks the channel: it is the host's, and must not be asked while this is borrowed.)
     pub fn put(&mut self, room: Room, item: Item) -> Result<Pushed, Refused<()>> {
         let Packed { backlog, blocks } = self;
         backlog.put(room, item, |item| blocks.keep(item)).map_err(|refused| match refused {
@@ -48,19 +37,9 @@ impl Packed {
         })
     }
 
-    /// As [`Backlog::drain`].
-    pub fn drain<C>(&mut self, channel: &mut C) -> Result<usize, Closed>
-    where
-        C: for<'a> Channel<Item<'a>>,
-    {
-        let moved = self.backlog.drain(&mut Unpack { channel, blocks: &mut self.blocks });
-        self.settle();
-        moved
-    }
-
     /// The first of what waits.
     pub fn first(&self) -> Option<Item<'_>> {
-        self.iter().next()
+        self.backlog.iter().next().map(Kept::item)
     }
 
     /// Forgets the first of what waits: its owner has it back.
@@ -71,19 +50,9 @@ impl Packed {
         self.settle();
     }
 
-    /// What waits, first to last.
-    pub fn iter(&self) -> impl Iterator<Item = Item<'_>> {
-        self.backlog.iter().map(Kept::item)
-    }
-
     /// Items that wait.
     pub fn len(&self) -> usize {
         self.backlog.len()
-    }
-
-    /// True when none waits.
-    pub fn is_empty(&self) -> bool {
-        self.backlog.is_empty()
     }
 
     /// True when a loop should wait for the channel to have room.
@@ -147,120 +116,61 @@ impl Blocks {
     }
 }
 
-/// The host's channel as one for what is kept: it is lent each item, and what it took leaves its block behind.
-struct Unpack<'c, C> {
-    channel: &'c mut C,
-    blocks: &'c mut Blocks,
-}
-
-impl<C: for<'a> Channel<Item<'a>>> Channel<Kept> for Unpack<'_, C> {
-    fn try_send(&mut self, kept: Kept) -> Result<(), TrySend<Kept>> {
-        let answer = match self.channel.try_send(kept.item()) {
-            Ok(()) => None,
-            Err(TrySend::Full(_)) => Some(TrySend::Full(())),
-            Err(TrySend::Closed(_)) => Some(TrySend::Closed(())),
-        };
-        match answer {
-            None => {
-                self.blocks.put(kept);
-                Ok(())
-            }
-            Some(TrySend::Full(())) => Err(TrySend::Full(kept)),
-            Some(TrySend::Closed(())) => Err(TrySend::Closed(kept)),
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        <C as Channel<Item<'_>>>::is_closed(self.channel)
-    }
-
-    fn may_take(&self) -> bool {
-        <C as Channel<Item<'_>>>::may_take(self.channel)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Default)]
-    struct Wire {
-        room: usize,
-        closed: bool,
-        taken: Vec<Vec<u8>>,
-    }
-
-    impl<'a> Channel<Item<'a>> for Wire {
-        fn try_send(&mut self, item: Item<'a>) -> Result<(), TrySend<Item<'a>>> {
-            if self.closed {
-                return Err(TrySend::Closed(item));
+    /// Takes out so many, and says what they were.
+    fn take(queue: &mut Packed, count: usize) -> Vec<Vec<u8>> {
+        let mut taken = Vec::new();
+        for _ in 0..count {
+            match queue.first() {
+                None => break,
+                Some(Item::Token(token)) => taken.push(token.to_be_bytes().to_vec()),
+                Some(Item::Bytes(bytes)) => taken.push(bytes.to_vec()),
             }
-            if self.room == 0 {
-                return Err(TrySend::Full(item));
-            }
-            self.room -= 1;
-            self.taken.push(match item {
-                Item::Token(token) => token.to_be_bytes().to_vec(),
-                Item::Bytes(bytes) => bytes.to_vec(),
-            });
-            Ok(())
+            queue.drop_first();
         }
-
-        fn is_closed(&self) -> bool {
-            self.closed
-        }
+        taken
     }
 
     #[test]
-    fn q1_q2_q3_bytes_and_tokens_in_one_order() {
-        let (mut queue, mut wire) = (Packed::new(8, 4), Wire { room: 1, ..Wire::default() });
-        assert_eq!(queue.push(&mut wire, Item::Bytes(b"one")), Ok(Pushed::Through));
-        assert!(queue.blocks.spare.is_empty(), "nothing was copied");
-        assert_eq!(queue.push(&mut wire, Item::Bytes(b"four")), Ok(Pushed::Kept));
-        assert_eq!(queue.push(&mut wire, Item::Token(7)), Ok(Pushed::Kept));
-        assert_eq!(queue.push(&mut wire, Item::Bytes(b"")), Ok(Pushed::Kept));
+    fn q2_q3_q8_bytes_and_tokens_in_one_order() {
+        let mut queue = Packed::new(8, 4);
+        for item in [Item::Bytes(b"four"), Item::Token(7), Item::Bytes(b"")] {
+            assert_eq!(queue.put(Room::Full, item), Ok(Pushed::Kept));
+        }
         assert_eq!((queue.len(), queue.has_pending(), queue.first()), (3, true, Some(Item::Bytes(b"four"))));
-        wire.room = 2;
-        assert_eq!(queue.drain(&mut wire), Ok(2));
+        assert_eq!(take(&mut queue, 2), [&b"four"[..], &7u64.to_be_bytes()]);
         assert_eq!(queue.first(), Some(Item::Bytes(b"")));
-        wire.room = 2;
-        assert_eq!(queue.drain(&mut wire), Ok(1));
-        let want: [&[u8]; 4] = [b"one", b"four", &7u64.to_be_bytes(), b""];
-        assert_eq!(wire.taken, want);
-        assert_eq!(queue.blocks.spare.len(), 2);
+        assert_eq!(take(&mut queue, 2), [b""]);
+        queue.drop_first();
+        assert_eq!((queue.len(), queue.has_pending(), queue.blocks.spare.len()), (0, false, 2));
     }
 
     #[test]
-    fn q5_what_waits_behind_a_closed_channel_comes_back() {
-        let (mut queue, mut wire) = (Packed::new(8, 4), Wire::default());
-        assert_eq!(queue.push(&mut wire, Item::Bytes(b"a")), Ok(Pushed::Kept));
-        assert_eq!(queue.push(&mut wire, Item::Token(2)), Ok(Pushed::Kept));
-        wire.closed = true;
-        assert_eq!(queue.push(&mut wire, Item::Token(3)), Err(Refused::Closed(())));
-        assert_eq!(queue.drain(&mut wire), Err(Closed));
-        assert_eq!(queue.iter().collect::<Vec<_>>(), [Item::Bytes(b"a"), Item::Token(2)]);
-        queue.drop_first();
-        assert_eq!(queue.first(), Some(Item::Token(2)));
-        queue.drop_first();
-        queue.drop_first();
-        assert!(queue.is_empty());
+    fn q4_q5_refused_items_are_not_copied() {
+        let mut queue = Packed::new(1, 4);
+        assert_eq!(queue.put(Room::Closed, Item::Bytes(b"a")), Err(Refused::Closed(())));
+        assert_eq!(queue.put(Room::Full, Item::Bytes(b"b")), Ok(Pushed::Kept));
+        assert_eq!(queue.put(Room::Open, Item::Bytes(b"c")), Err(Refused::Full(())));
+        assert_eq!(queue.put(Room::Closed, Item::Token(3)), Err(Refused::Closed(())));
+        assert_eq!(take(&mut queue, 9), [b"b"]);
     }
 
     #[test]
     fn blocks_are_used_again_and_a_burst_is_given_back() {
-        let (mut queue, mut wire) = (Packed::new(1000, 514), Wire::default());
+        let mut queue = Packed::new(1000, 514);
         for _ in 0..100 {
-            assert_eq!(queue.push(&mut wire, Item::Bytes(&[1; 514])), Ok(Pushed::Kept));
+            assert_eq!(queue.put(Room::Full, Item::Bytes(&[1; 514])), Ok(Pushed::Kept));
         }
-        wire.room = 99;
-        assert_eq!(queue.drain(&mut wire), Ok(99));
+        take(&mut queue, 99);
         assert_eq!(queue.blocks.spare.len(), 99);
         for _ in 0..99 {
-            assert_eq!(queue.push(&mut wire, Item::Bytes(&[2; 514])), Ok(Pushed::Kept));
+            assert_eq!(queue.put(Room::Open, Item::Bytes(&[2; 514])), Ok(Pushed::Kept));
         }
         assert_eq!(queue.blocks.spare.len(), 0);
-        wire.room = 100;
-        assert_eq!(queue.drain(&mut wire), Ok(100));
+        assert_eq!(take(&mut queue, 100)[1], [2; 514]);
         assert_eq!(queue.blocks.spare.len(), BACKLOG_KEPT);
         assert_eq!(queue.bytes_max(), 514);
     }

@@ -1,9 +1,9 @@
 //! A bounded channel whose both ends are in both hands, so that what is left in it never is out of reach.
 
 #[cfg(loom)]
-pub use self::checked::Channel;
+pub use self::checked::Bounded;
 #[cfg(not(loom))]
-pub use self::real::Channel;
+pub use self::real::Bounded;
 
 #[cfg(not(loom))]
 mod real {
@@ -11,16 +11,16 @@ mod real {
 
     /// A queue with a cap, in order, for any number of threads.
     #[derive(Debug)]
-    pub struct Channel<T> {
+    pub struct Bounded<T> {
         sender: Sender<T>,
         receiver: Receiver<T>,
     }
 
-    impl<T> Channel<T> {
+    impl<T> Bounded<T> {
         /// Room for `room` items, one at least: without any it would be a rendezvous, which nobody here waits for.
         pub fn new(room: usize) -> Self {
             let (sender, receiver) = bounded(room.max(1));
-            Channel { sender, receiver }
+            Bounded { sender, receiver }
         }
 
         /// Puts an item behind all others, or gives it back when there is no room.
@@ -51,17 +51,17 @@ mod checked {
     /// The same as a ring that orders less than crossbeam's: an item is seen with what came before it, and nothing
     /// more. Whoever finds the ring empty or full learns nothing about the other side.
     #[derive(Debug)]
-    pub struct Channel<T> {
+    pub struct Bounded<T> {
         slots: Vec<Mutex<Option<T>>>,
         head: AtomicUsize,
         tail: AtomicUsize,
     }
 
-    impl<T> Channel<T> {
+    impl<T> Bounded<T> {
         /// Room for `room` items, one at least.
         pub fn new(room: usize) -> Self {
             let slots = (0..room.max(1)).map(|_| Mutex::new(None)).collect();
-            Channel { slots, head: AtomicUsize::new(0), tail: AtomicUsize::new(0) }
+            Bounded { slots, head: AtomicUsize::new(0), tail: AtomicUsize::new(0) }
         }
 
         /// Puts an item behind all others, or gives it back when there is no room.
