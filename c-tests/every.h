@@ -12,6 +12,7 @@
 static circflow_insn every_insn;
 static circflow_engine_stats every_engine_stats;
 static circflow_circuit_config every_circuit_config;
+static circflow_extend_config every_extend_config;
 static circflow_circuit_id every_circuit;
 static circflow_circuit_stats every_circuit_stats;
 static circflow_set_config every_set_config;
@@ -81,6 +82,7 @@ static const circflow_channel every_channel = {every_try_send, every_is_closed, 
     CALL(circflow_circuit_open, EVERY_NOW, &every_circuit_config, &every_circuit)                                      \
     CALL(circflow_circuit_set_flags, every_circuit, 1)                                                                 \
     CALL(circflow_circuit_closed, EVERY_NOW, every_circuit)                                                            \
+    CALL(circflow_circuit_extend, EVERY_NOW, every_circuit, &every_extend_config)                                      \
     CALL(circflow_circuit_receive, EVERY_NOW, every_circuit, &every_message, &every_verdict)                           \
     CALL(circflow_circuit_report, EVERY_NOW, &every_report, 1)                                                         \
     CALL(circflow_circuit_sent, EVERY_NOW, every_circuit, CIRCFLOW_CMD_DATA, HOST_HOPS)                                \
@@ -171,6 +173,7 @@ static void every_begin(void)
     every_padding_stats.size = sizeof(every_padding_stats);
     every_hub_stats.size = sizeof(every_hub_stats);
     OK(circflow_circuit_config_init(&every_circuit_config, sizeof(every_circuit_config)));
+    OK(circflow_extend_config_init(&every_extend_config, sizeof(every_extend_config)));
     OK(circflow_set_config_init(&every_set_config, sizeof(every_set_config)));
     OK(circflow_stream_config_init(&every_stream_config, sizeof(every_stream_config)));
     OK(circflow_padding_config_init(&every_padding_config, sizeof(every_padding_config)));

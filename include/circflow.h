@@ -178,7 +178,8 @@
 // with circflow_stream_send(). Settled when the circuit is opened.
 #define CIRCFLOW_CIRCUIT_REACTOR 64
 
-// circflow_circuit_config.flags: a client's circuit to which the other end opens streams (an onion service's).
+// circflow_circuit_config.flags: a client's circuit to which its last hop opens streams (an onion service's). Say it
+// with circflow_circuit_extend(), so that no hop before the virtual one opens any.
 #define CIRCFLOW_CIRCUIT_SERVICE 128
 
 // circflow_leg_report.flags: congestion control is in slow start.
@@ -1051,7 +1052,8 @@ typedef struct circflow_circuit_config {
   uint64_t join_point;
   // CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_EXIT, at a middle relay too.
   uint8_t role;
-  // Client: number of hops, 1 to 16, default 3; the last is the join point. Exit: 0, which you have to set.
+  // Client: number of hops, 1 to 16, default 3; the last is the join point (circflow_circuit_extend() adds more).
+  // Exit: 0, which you have to set.
   uint8_t hops;
   // CIRCFLOW_PATH_*: which parameters of congestion control hold. Default: CIRCFLOW_PATH_EXIT.
   uint8_t path_class;
@@ -1067,6 +1069,28 @@ typedef struct circflow_circuit_config {
   // Zero.
   uint32_t reserved;
 } circflow_circuit_config;
+
+// How a circuit gets longer. Fill it with circflow_extend_config_init(), then change what you want.
+typedef struct circflow_extend_config {
+  // sizeof(circflow_extend_config) as your compiler saw it.
+  size_t size;
+  // Of the new last hop, as circflow_circuit_config.join_point. For the virtual hop behind a rendezvous point: one
+  // number for each onion service, at the client and at the service itself. Default 0.
+  uint64_t join_point;
+  // What is so of the new last hop: CIRCFLOW_CIRCUIT_VEGAS, if it was negotiated with it, and
+  // CIRCFLOW_CIRCUIT_SERVICE, if it may open streams. They take the place of what was so of the old one; other flags
+  // of the circuit stay. Default: CIRCFLOW_CIRCUIT_VEGAS.
+  uint32_t flags;
+  // Hops of the circuit from now on, more than it has, 16 at most. Default 0: one more.
+  uint8_t hops;
+  // CIRCFLOW_PATH_*: which parameters of congestion control hold for the new hops. Default: CIRCFLOW_PATH_ONION.
+  uint8_t path_class;
+  // With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated with the new hops; within
+  // 1 of "cc_sendme_inc" of the class. Default 0: what that says.
+  uint8_t sendme_inc;
+  // Zero.
+  uint8_t reserved;
+} circflow_extend_config;
 
 // A relay message, decrypted. All of it is read during the call only.
 //
@@ -1874,6 +1898,39 @@ enum circflow_status circflow_circuit_close(struct circflow_engine *engine,
 enum circflow_status circflow_circuit_closed(struct circflow_engine *engine,
                                              uint64_t now_ns,
                                              struct circflow_circuit_id circuit);
+
+// Fills a config with the defaults: one more hop, Vegas congestion control with it, parameters of paths to onion
+// services. Pass sizeof(circflow_extend_config).
+//
+// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+enum circflow_status circflow_extend_config_init(struct circflow_extend_config *config, size_t size);
+
+// Says that a client's circuit got longer: a cannibalised one, one to a rendezvous point, or by the virtual hop behind
+// it. Call it when the new hop's keys are there (EXTENDED2, RENDEZVOUS2; at a service before RENDEZVOUS1 goes out),
+// before anything is sent to the new hop, and before you feed what comes from it.
+//
+// What there was stays, for each hop that was there: congestion window and what is in flight, the count towards the
+// next SENDME and its sendme_inc, padders, streams, and messages that wait to be sent to it. From now on the last hop
+// is another: the new one is the join point, where sets meet and a stream goes by default, circflow_circuit_stats has
+// its window, and padders of earlier hops count cells to and from it as passing. A circuit that has carried streams
+// still cannot be a leg.
+//
+// Not for a leg, linked, pending or launched: the legs of a set have one length and one join point, and are never
+// extended (prop329). Open one that is for circflow_set_launch_legs() with the hops it is to have; extend any other
+// before circflow_set_add_legs(), or after circflow_set_take_out(). A circuit that gets shorter (TRUNCATED) is to be
+// closed. May be called from drain's callback.
+//
+// On an error nothing has changed. CIRCFLOW_ERR_INVALID: not more hops than before, or above 16, a flag other than the
+// two, an unknown path_class, a reserved field that is not zero; and on a circuit that circflow runs, another
+// CIRCFLOW_CIRCUIT_VEGAS than that of the hops before (open it anew), or a sendme_inc that is not within 1 of the
+// parameter (close it: the hop is lying). CIRCFLOW_ERR_IN_SET: it is a leg. CIRCFLOW_ERR_ROLE: a relay's; say
+// CIRCFLOW_CIRCUIT_EXTENDED with circflow_circuit_set_flags(). CIRCFLOW_ERR_GONE: it is to close, do so.
+// CIRCFLOW_ERR_EXPIRED; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id error.
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_circuit_extend(struct circflow_engine *engine,
+                                             uint64_t now_ns,
+                                             struct circflow_circuit_id circuit,
+                                             const struct circflow_extend_config *config);
 
 // Feeds a relay message that arrived on a circuit and was recognised here. Feed every one, control included, in the
 // order of arrival; do your circuit SENDME accounting before, as it does not wait for order (prop329 2.5). What is

@@ -555,9 +555,10 @@ static void circuit_rest(int at)
     circflow_circuit_stats stats;
     circflow_leg_stats leg;
     circflow_leg_report report;
+    circflow_extend_config more;
     stats.size = sizeof stats;
     leg.size = sizeof leg;
-    switch (take8() % 12) {
+    switch (take8() % 13) {
     case 0:
         (void)DONE(circflow_circuit_closed(engine, h.now, id));
         break;
@@ -591,6 +592,14 @@ static void circuit_rest(int at)
         break;
     case 10:
         (void)DONE(circflow_leg_get_stats(engine, id, maybe(&leg)));
+        break;
+    case 11:
+        MUST(circflow_extend_config_init(&more, sizeof more) == CIRCFLOW_OK);
+        more.join_point = take8() % 2;
+        more.hops = take8() % 8 ? 0 : take8();
+        more.flags = take8() % 8 ? CIRCFLOW_CIRCUIT_VEGAS : take8();
+        more.sendme_inc = take8() % 4 ? 0 : take8();
+        (void)DONE(circflow_circuit_extend(engine, h.now, id, maybe(&more)));
         break;
     default:
         (void)DONE(circflow_circuit_tag(engine, id, take8() % 5, maybe(h.scratch), take8() % 24));

@@ -76,12 +76,18 @@ impl CircuitFlags {
     pub const REACTOR: CircuitFlags = CircuitFlags(64);
     /// Streams may be opened to this client.
     pub const SERVICE: CircuitFlags = CircuitFlags(128);
+    /// What is so of the last hop, and may change when a circuit gets longer.
+    pub const LAST_HOP: CircuitFlags = CircuitFlags(Self::VEGAS.0 | Self::SERVICE.0);
     /// Every bit that means something.
     pub const ALL: CircuitFlags = CircuitFlags(255);
 
     /// True when all of `flags` are set.
     pub fn has(self, flags: CircuitFlags) -> bool {
         self.0 & flags.0 == flags.0
+    }
+
+    pub(super) fn replace(&mut self, which: CircuitFlags, flags: CircuitFlags) {
+        self.0 = self.0 & !which.0 | flags.0 & which.0;
     }
 
     pub(super) fn add(&mut self, flags: CircuitFlags) {

@@ -110,7 +110,11 @@ impl Engine {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Send { leg, .. } if self.is_elsewhere(leg) => self.send_linked(leg, set),
-                Effect::Send { leg, control } => self.queue.push(Queued::Send { circuit: leg, set, control }),
+                Effect::Send { leg, control } => {
+                    // A leg that is taken out may grow before this has gone.
+                    let hop = self.circuits.get(leg).map_or(0, |circuit| circuit.config.hops.last());
+                    self.queue.push(Queued::Send { circuit: leg, hop, set, control });
+                }
                 Effect::Linked { leg, rtt } => {
                     engine_log!(self, DEBUG, circuit = leg.0, set = set.0, rtt_ns = rtt, "leg linked");
                     self.queue.push(Queued::Linked { circuit: leg, set, rtt });

@@ -133,6 +133,7 @@ pub struct Released {
 pub(super) enum Queued {
     Send {
         circuit: Id,
+        hop: u8,
         set: Id,
         control: Control,
     },

@@ -16,6 +16,7 @@ mod crossing;
 mod effects;
 mod elsewhere;
 mod error;
+mod grow;
 mod home;
 mod insn;
 mod legs;
@@ -37,6 +38,7 @@ mod words;
 pub use config::{CircuitConfig, CircuitFlags, Config, Lateness, Stats};
 pub use consensus::{Wide, BY_PARAMETER};
 pub use error::{Blocked, Error, Misuse};
+pub use grow::Growth;
 pub use insn::{Instruction, Released, Taker, What};
 pub use remote::EngineHub;
 pub use run::{CircuitStats, EdgeStats};
@@ -258,12 +260,8 @@ impl Engine {
         if config.flags.has(CircuitFlags::OWN_QUEUE) {
             return Err(self.invalid("a circuit that circflow runs has no queue of the host's"));
         }
-        let params = Arc::clone(&self.params[config.class as usize]);
-        let asked = if config.sendme_inc == 0 { params.sendme_inc } else { config.sendme_inc.into() };
-        match params.inc(asked) {
-            Some(inc) => Ok(Box::new(Reactor::new(params, inc))),
-            None => Err(self.invalid("sendme_inc is not within 1 of the parameter")),
-        }
+        let (params, inc) = self.hop_terms(config.class, config.sendme_inc)?;
+        Ok(Box::new(Reactor::new(params, inc)))
     }
 
     /// Replaces what is so of a circuit. That it has carried streams stays so.

@@ -244,7 +244,7 @@ impl Engine {
             Queued::Set { set, news: News::Resume } => {
                 self.sets.get_mut(set).into_iter().for_each(|state| state.resumed())
             }
-            Queued::Send { circuit, control, .. } => {
+            Queued::Send { circuit, hop, control, .. } => {
                 let now = self.clock.latest();
                 if let (Ok((set, ix)), Control::Link | Control::Linked) = (self.leg(circuit), control) {
                     if let Some(state) = self.sets.get_mut(set) {
@@ -252,7 +252,6 @@ impl Engine {
                     }
                     self.apply_effects(set);
                 }
-                let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops.last());
                 self.note_sent(circuit, hop, now);
             }
             Queued::ResumeCircuit { circuit } => {
@@ -310,7 +309,7 @@ impl Engine {
     fn compose(&self, queued: Queued, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         let set_tag = |set: Id| self.sets.get(set).map(|state| state.terms().tag);
         let instruction = match queued {
-            Queued::Send { circuit, set, control } => {
+            Queued::Send { circuit, hop, set, control } => {
                 let open = self.circuits.get(circuit).filter(|open| open.place != Place::Closing);
                 let state = self.sets.get(set);
                 // Of a leg that was taken out of its set, the peer still waits for LINKED_ACK.
@@ -318,7 +317,7 @@ impl Engine {
                     return Ok(None);
                 };
                 let (command, body_len) = compose_control(control, state.map(|state| state.terms()), buffer)?;
-                let what = What::Send { command, hop: open.config.hops.last(), body_len };
+                let what = What::Send { command, hop, body_len };
                 let (set, set_tag) = state.map_or((Id::NONE, 0), |state| (set, state.terms().tag));
                 Some(Instruction::about(circuit, open.config.tag, set, set_tag, what))
             }

@@ -62,12 +62,14 @@ impl Circuit {
     }
 
     pub(super) fn position(&self, hop: u8) -> Position {
-        let flags = self.config.flags;
+        let (flags, is_last) = (self.config.flags, self.config.hops.ends_at(hop));
         let extended = flags.has(CircuitFlags::EXTENDED);
+        // The relays on the way to whom a service answers open nothing.
+        let answers = flags.has(CircuitFlags::SERVICE) && is_last;
         Position {
-            part: part(self.config.role == Role::Client, flags.has(CircuitFlags::SERVICE), extended),
+            part: part(self.config.role == Role::Client, answers, extended),
             is_leg: self.place.leg().is_some() || self.place == Place::Away,
-            at_join_point: self.config.hops.ends_at(hop),
+            at_join_point: is_last,
             leaky_pipe: flags.has(CircuitFlags::LEAKY_PIPE),
             runs_streams: self.runs_streams(),
         }

@@ -593,7 +593,7 @@ fn side<'a>(
             let part = circuit.position(hop).part;
             let reactor = circuit.reactor.as_mut()?;
             let clock_broken = reactor.ends.find(hop).is_some_and(|end| end.window.clock_broken());
-            let (streams, params) = reactor.stream_side();
+            let (streams, params) = reactor.stream_side(hop);
             Some(StreamSide { streams, params, part, clock_broken })
         }
     }

@@ -16,6 +16,49 @@ pub struct End {
     pub acks: Acks,
 }
 
+/// What congestion control with a hop goes by. Those of the hops that were there stay as they were when a circuit
+/// grows (C16).
+#[derive(Debug)]
+pub struct HopTerms {
+    /// Parameters of congestion and flow control.
+    pub params: Arc<Params>,
+    /// DATA cells that one SENDME acknowledges, as negotiated with it.
+    pub inc: Inc,
+    /// Before the circuit grew last: up to this hop, these.
+    older: Option<Box<(u8, HopTerms)>>,
+}
+
+impl HopTerms {
+    /// The same for every hop.
+    pub fn new(params: Arc<Params>, inc: Inc) -> Self {
+        HopTerms { params, inc, older: None }
+    }
+
+    /// Those of hops behind `last` from now on.
+    pub fn grow(&mut self, last: u8, params: Arc<Params>, inc: Inc) {
+        let older = std::mem::replace(self, HopTerms::new(params, inc));
+        self.older = Some(Box::new((last, older)));
+    }
+
+    /// Those of one hop.
+    #[inline]
+    pub fn of(&self, hop: u8) -> &HopTerms {
+        match &self.older {
+            None => self,
+            Some(_) => self.of_one_of_several(hop),
+        }
+    }
+
+    #[cold]
+    fn of_one_of_several(&self, hop: u8) -> &HopTerms {
+        let mut terms = self;
+        while let Some((_, older)) = terms.older.as_deref().filter(|&&(last, _)| hop <= last) {
+            terms = older;
+        }
+        terms
+    }
+}
+
 /// All of one circuit, the first one used first.
 #[derive(Debug, Default)]
 pub struct Ends(Vec<End>);
@@ -35,19 +78,19 @@ impl Ends {
 
     /// What is known of a hop; in the beginning nothing.
     #[inline]
-    pub fn at(&mut self, hop: u8, params: &Arc<Params>, sendme_inc: Inc) -> &mut End {
+    pub fn at(&mut self, hop: u8, terms: &HopTerms) -> &mut End {
         let index = match self.0.iter().position(|end| end.hop == hop) {
             Some(index) => index,
-            None => self.make(hop, params, sendme_inc),
+            None => self.make(hop, terms.of(hop)),
         };
         &mut self.0[index]
     }
 
     #[cold]
-    fn make(&mut self, hop: u8, params: &Arc<Params>, sendme_inc: Inc) -> usize {
+    fn make(&mut self, hop: u8, terms: &HopTerms) -> usize {
         self.0.reserve_exact(1);
-        let window = Window::new(Arc::clone(params), sendme_inc);
-        self.0.push(End { hop, window, acks: Acks::new(sendme_inc) });
+        let window = Window::new(Arc::clone(&terms.params), terms.inc);
+        self.0.push(End { hop, window, acks: Acks::new(terms.inc) });
         self.0.len() - 1
     }
 
@@ -74,5 +117,35 @@ impl End {
             slow_start: self.window.in_slow_start(),
             blocked,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::congestion::PathClass;
+
+    #[test]
+    fn each_hop_keeps_its_terms_however_often_a_circuit_grows() {
+        let params = |class| Arc::new(Params::default_for(class));
+        let inc = |inc| Inc::new(inc).unwrap();
+        let mut terms = HopTerms::new(params(PathClass::Exit), inc(30));
+        assert_eq!(terms.of(3).inc, inc(30));
+        terms.grow(3, params(PathClass::Onion), inc(31));
+        terms.grow(4, params(PathClass::Sbws), inc(32));
+        for (hop, want, class) in [
+            (0, 30, PathClass::Exit),
+            (1, 30, PathClass::Exit),
+            (3, 30, PathClass::Exit),
+            (4, 31, PathClass::Onion),
+            (5, 32, PathClass::Sbws),
+            (16, 32, PathClass::Sbws),
+        ] {
+            assert_eq!(terms.of(hop).inc, inc(want), "{hop}");
+            assert_eq!(terms.of(hop).params.alpha, params(class).alpha, "{hop}");
+        }
+        let mut ends = Ends::default();
+        assert_eq!(ends.at(2, &terms).window.inc(), inc(30), "one that is used for the first time afterwards, too");
+        assert_eq!(ends.at(5, &terms).window.inc(), inc(32));
     }
 }

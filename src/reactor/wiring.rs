@@ -23,7 +23,7 @@
 use super::backward::Backward;
 use super::commands::Part;
 use super::edge::{Edge, Marks, Side};
-use super::ends::{End, Ends};
+use super::ends::{End, Ends, HopTerms};
 use super::forward::Forward;
 use super::stream::{Stream, Streams};
 use super::stream_read::Unread;
@@ -44,8 +44,7 @@ pub struct Reactor {
     pub ends: Ends,
     /// Streams that are no set's; none before the first BEGIN.
     pub streams: Option<Box<Streams>>,
-    params: Arc<Params>,
-    sendme_inc: Inc,
+    terms: HopTerms,
 }
 
 impl Reactor {
@@ -56,8 +55,7 @@ impl Reactor {
             backward: Backward::default(),
             ends: Ends::default(),
             streams: None,
-            params,
-            sendme_inc,
+            terms: HopTerms::new(params, sendme_inc),
         }
     }
 
@@ -81,7 +79,7 @@ impl Reactor {
     /// Congestion control with a hop.
     #[inline]
     pub fn end(&mut self, hop: u8) -> &mut End {
-        self.ends.at(hop, &self.params, self.sendme_inc)
+        self.ends.at(hop, &self.terms)
     }
 
     /// The common case of DATA for a stream of the circuit itself, which is open: it is counted, and no SENDME is due.
@@ -89,8 +87,8 @@ impl Reactor {
     #[inline(always)]
     pub fn take_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &Data) -> Option<Written> {
         let end = self.ends.find(data.hop).filter(|end| !end.acks.is_due_next())?;
-        let clock_broken = end.window.clock_broken();
-        let written = self.streams.as_mut()?.take_data(arena, now, data, &self.params, clock_broken)?;
+        let (clock_broken, params) = (end.window.clock_broken(), &self.terms.of(data.hop).params);
+        let written = self.streams.as_mut()?.take_data(arena, now, data, params, clock_broken)?;
         end.acks.data();
         Some(written)
     }
@@ -103,14 +101,19 @@ impl Reactor {
         self.backward.takes_data().then(|| end.window.sent_data(now))
     }
 
-    /// Parameters of congestion and flow control.
+    /// Parameters of congestion and flow control with the last hop.
     pub fn params(&self) -> &Arc<Params> {
-        &self.params
+        &self.terms.params
     }
 
-    /// The stream side, and what it goes by.
-    pub fn stream_side(&mut self) -> (&mut Option<Box<Streams>>, &Params) {
-        (&mut self.streams, &self.params)
+    /// The stream side, and what it goes by at a hop.
+    pub fn stream_side(&mut self, hop: u8) -> (&mut Option<Box<Streams>>, &Params) {
+        (&mut self.streams, &self.terms.of(hop).params)
+    }
+
+    /// The circuit goes on behind its hop `last`, with these terms; those of the hops up to there stay.
+    pub fn grow(&mut self, last: u8, params: Arc<Params>, sendme_inc: Inc) {
+        self.terms.grow(last, params, sendme_inc);
     }
 
     /// How the leg stands that this circuit is. `blocked` by the channel, that is: what padding blocks, the set hears

@@ -1,12 +1,14 @@
-//! `circflow_circuit_*`: a circuit's life. What happens on it is in `receive`, `send` and `relay`, how it stands in
-//! `report` and `stats`.
+//! `circflow_circuit_*`: a circuit's life. How it gets longer is in `extend`, what happens on it in `receive`, `send`
+//! and `relay`, how it stands in `report` and `stats`.
 
+mod extend;
 mod receive;
 mod relay;
 mod report;
 mod send;
 mod stats;
 
+pub use extend::*;
 pub use receive::*;
 pub use relay::*;
 pub use report::*;
@@ -56,7 +58,8 @@ pub const CIRCFLOW_CIRCUIT_OWN_QUEUE: u32 = 32;
 /// circflow_circuit_relay(). Say when a channel is full with circflow_circuit_writable(), and send what streams have
 /// with circflow_stream_send(). Settled when the circuit is opened.
 pub const CIRCFLOW_CIRCUIT_REACTOR: u32 = 64;
-/// circflow_circuit_config.flags: a client's circuit to which the other end opens streams (an onion service's).
+/// circflow_circuit_config.flags: a client's circuit to which its last hop opens streams (an onion service's). Say it
+/// with circflow_circuit_extend(), so that no hop before the virtual one opens any.
 pub const CIRCFLOW_CIRCUIT_SERVICE: u32 = 128;
 
 /// What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want.
@@ -72,7 +75,8 @@ pub struct circflow_circuit_config {
     pub join_point: u64,
     /// CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_EXIT, at a middle relay too.
     pub role: u8,
-    /// Client: number of hops, 1 to 16, default 3; the last is the join point. Exit: 0, which you have to set.
+    /// Client: number of hops, 1 to 16, default 3; the last is the join point (circflow_circuit_extend() adds more).
+    /// Exit: 0, which you have to set.
     pub hops: u8,
     /// CIRCFLOW_PATH_*: which parameters of congestion control hold. Default: CIRCFLOW_PATH_EXIT.
     pub path_class: u8,
