@@ -5,7 +5,9 @@ mod common;
 use circflow::base::{Hops, Id};
 use circflow::conflux::{Algorithm, LegNumbers, LinkState, Message, Numbers, Report, Role, Terms, Token};
 use circflow::congestion::PathClass;
-use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Step, StreamConfig, VerdictKind, What};
+use circflow::engine::{
+    CircuitConfig, CircuitFlags, Config, Engine, Error, Growth, Step, StreamConfig, VerdictKind, What,
+};
 use circflow::reactor::{Data, Owner, Side};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
@@ -105,6 +107,13 @@ impl Host {
             }
             6 => {
                 let _ = self.engine.adopt_leg(now, set, circuit, Ux::from_wire(c as u8), odd(d));
+            }
+            8 if c % 3 != 0 => {
+                let class = pick(&[PathClass::Exit, PathClass::Onion], a);
+                let length = if a % 4 == 0 { b } else { 0 };
+                let flags = CircuitFlags(if b % 8 == 0 { u32::from(a) } else { 1 });
+                let growth = Growth { length, join: u64::from(c % 16 == 0), flags, class, sendme_inc: a % 3 * 31 };
+                let _ = self.engine.extend_circuit(now, circuit, &growth);
             }
             8 => {
                 let _ = self.engine.circuit_closed(now, circuit);

@@ -83,6 +83,8 @@ pub struct Circ {
     pub open: [bool; 4],
     pub set: Option<usize>,
     pub leaky: bool,
+    /// Hops that the client has.
+    pub length: u8,
     /// Somebody meddles with what arrives at its ends.
     pub hostile: bool,
     /// A host on it goes on after PAUSE.

@@ -56,6 +56,7 @@ impl World {
         let hop = self.rng.range(1, LAST as u64) as usize;
         let negotiated = self.rng.once_in(3);
         let now = self.now;
+        self.grow(circ, hop as u8);
         for (pos, at) in [(0, hop as u8), (hop, 0)] {
             let (terms, name) = self.pad_terms(at);
             let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);

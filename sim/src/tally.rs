@@ -65,6 +65,7 @@ counts! {
     DataSent "DATA messages sent"
     DataDelivered "DATA messages delivered"
     BytesDelivered "bytes delivered"
+    Extended "times a circuit got longer"
     SetsOpened "sets opened"
     LegsLate "legs added to a live set"
     LegsLaunched "legs launched before their circuit was open"

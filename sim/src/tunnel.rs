@@ -8,7 +8,7 @@ use crate::world::{trace, Event, World, SIDES};
 use circflow::base::{Hops, Id};
 use circflow::conflux::{Cause, Fault, Role, Terms};
 use circflow::congestion::PathClass;
-use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Error, Misuse};
+use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Error, Growth, Misuse};
 use circflow::reactor::Side;
 use circflow::wire::conflux::Nonce;
 
@@ -53,6 +53,7 @@ impl World {
             links[pos + 1][Side::Back as usize] = self.link(path[pos + 1], path[pos]);
         }
         let leaky = self.plan.leaky;
+        let length = self.grows.pick(&[1, 2, LAST, LAST, LAST]) as u8;
         let hostile = self.plan.hostile && self.rng.once_in(2);
         self.circs.push(Circ {
             path,
@@ -60,6 +61,7 @@ impl World {
             open: [true; 4],
             set: None,
             leaky,
+            length,
             hostile,
             defiant: self.plan.defiant && self.rng.once_in(2),
             swallows: [false; 2],
@@ -83,7 +85,28 @@ impl World {
         if self.plan.padding && self.rng.once_in(2) {
             self.pad_circuit(circ);
         }
+        self.grow(circ, LAST as u8);
         circ
+    }
+
+    /// The client's circuit gets longer, up to this hop: in one step or in several.
+    pub fn grow(&mut self, circ: usize, to: u8) {
+        while self.circs[circ].length < to {
+            let length = if self.grows.once_in(2) { self.circs[circ].length + 1 } else { to };
+            let join = self.desk_of(circ, length);
+            let (node, id) = (self.circs[circ].path[0], self.circs[circ].ids[0]);
+            let (flags, class) = (CircuitFlags::VEGAS, PathClass::Exit);
+            let growth = Growth { length, join, flags, class, sendme_inc: 0 };
+            let now = self.clock(node);
+            self.nodes[node].engine.extend_circuit(now, id, &growth).unwrap();
+            self.circs[circ].length = length;
+            self.tally.add(N::Extended, 1);
+            self.touch(node);
+        }
+    }
+
+    fn desk_of(&self, circ: usize, hop: u8) -> u64 {
+        self.nodes[self.circs[circ].path[usize::from(hop)]].desk as u64
     }
 
     fn open_at(&mut self, circ: usize, pos: usize) {
@@ -95,15 +118,17 @@ impl World {
         if (1..LAST).contains(&pos) {
             flags |= CircuitFlags::EXTENDED.0;
         }
-        let length = if pos == 0 { LAST as u8 } else { 0 };
+        let length = if pos == 0 { self.circs[circ].length } else { 0 };
+        // Nobody uses the hops before the last; should somebody, it would show.
+        let is_short = pos == 0 && usize::from(length) < LAST && !self.circs[circ].leaky;
         let config = CircuitConfig {
             tag: (circ * 4 + pos) as u64,
             role: if pos == 0 { Role::Client } else { Role::Exit },
-            hops: Hops::new(length, self.nodes[self.circs[circ].path[LAST]].desk as u64).unwrap(),
+            hops: Hops::new(length, self.desk_of(circ, if pos == 0 { length } else { LAST as u8 })).unwrap(),
             flags: CircuitFlags(flags),
             held_sends_max: self.plan.held_sends_max,
-            class: PathClass::Exit,
-            sendme_inc: 0,
+            class: if is_short { PathClass::Onion } else { PathClass::Exit },
+            sendme_inc: if is_short { 30 } else { 0 },
         };
         let opened = self.retry(node, |world| {
             let now = world.clock(node);

@@ -70,6 +70,8 @@ pub struct World {
     pub rng: Rng,
     /// Draws what is about circuits that are still being built, so that worlds without them stay as they are.
     pub builds: Rng,
+    /// For circuits that get longer.
+    pub grows: Rng,
     pub now: Nanos,
     pub nodes: Vec<Node>,
     pub links: Vec<Link>,
@@ -130,6 +132,7 @@ impl World {
             plan,
             rng,
             builds,
+            grows: Rng::new(mix(seed) ^ 0x6709),
             now: 1000 * MS,
             nodes,
             links: Vec::new(),
