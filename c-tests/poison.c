@@ -226,6 +226,7 @@ static size_t length;
 #define LONE_CALL(CALL)                                                                                                \
     CALL(circflow_engine_config_init, &engine_config, sizeof(engine_config))                                           \
     CALL(circflow_circuit_config_init, &circuit_config, sizeof(circuit_config))                                        \
+    CALL(circflow_extend_config_init, &every_extend_config, sizeof(every_extend_config))                               \
     CALL(circflow_set_config_init, &set_config, sizeof(set_config))                                                    \
     CALL(circflow_stream_config_init, &stream_config, sizeof(stream_config))                                           \
     CALL(circflow_padding_config_init, &padding_config, sizeof(padding_config))                                        \

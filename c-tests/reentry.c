@@ -1,7 +1,9 @@
 /* Calls from inside callbacks: feeding works in a drain, nothing works in the log function, and the engine lives on. */
 
+#include "every.h"
 #include "host.h"
 
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -352,6 +354,104 @@ static void freeing_while_tokens_come_back_is_refused(void **state)
     IS(CIRCFLOW_ERR_REENTRANT, got);
 }
 
+/* What the header says of a function under "Inside drain": 1 yes, 0 no, -1 nothing. */
+static int said_inside(const char *function)
+{
+    char line[256], call[64];
+    int said = -1, found = -1;
+    FILE *header = fopen(HEADER_PATH, "r");
+    assert_non_null(header);
+    snprintf(call, sizeof(call), "%s(", function);
+    while (found < 0 && fgets(line, sizeof(line), header) != NULL) {
+        const char *words = strstr(line, "Inside drain: ");
+        if (words != NULL)
+            said = strncmp(words + strlen("Inside drain: "), "yes.", 4) == 0;
+        else if (said >= 0 && strchr(line, '(') != NULL) {
+            /* The declaration that this comment stands before. */
+            const char *at = strstr(line, call);
+            if (at != NULL && (at[-1] == ' ' || at[-1] == '*'))
+                found = said;
+            said = -1;
+        }
+    }
+    fclose(header);
+    return found;
+}
+
+#define TRIED_MAX 128
+static struct {
+    const char *function;
+    int answer;
+} tried[TRIED_MAX];
+static size_t tried_count;
+
+static void try_call(const char *function, int answer)
+{
+    if (tried_count < TRIED_MAX) {
+        tried[tried_count].function = function;
+        tried[tried_count].answer = answer;
+    }
+    tried_count++;
+}
+
+#define TRY(calls, handle)                                                                                             \
+    for (size_t i = 0; i < COUNT(calls); i++)                                                                          \
+        try_call((calls)[i].name, (calls)[i].make(handle))
+
+static void try_all_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    circflow_queue *queue = userdata;
+    (void)insn;
+    (void)body;
+    if (tried_count > 0)
+        return;
+    TRY(every_engine_call, world.client);
+    TRY(every_queue_call, queue);
+    TRY(every_hub_call, every_hub);
+    TRY(every_alone_call, NULL);
+    try_call("circflow_engine_last_detail", circflow_engine_last_detail(world.client, NULL, 0, NULL));
+    try_call("circflow_engine_free", circflow_engine_free(world.client, NULL, NULL));
+}
+
+static void what_the_header_says_of_inside_drain_is_so(void **state)
+{
+    circflow_queue_config config;
+    circflow_queue *queue;
+    (void)state;
+    every_begin();
+    OK(circflow_queue_config_init(&config, sizeof(config)));
+    OK(circflow_queue_new(&config, &queue));
+    make_hole(1, 1);
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
+    tried_count = 0;
+    OK(circflow_engine_drain(world.client, 1, NULL, try_all_inside, queue));
+    assert_in_range(tried_count, 1, TRIED_MAX);
+    for (size_t i = 0; i < tried_count; i++) {
+        int said = said_inside(tried[i].function), is = tried[i].answer != CIRCFLOW_ERR_REENTRANT;
+        if (said != is)
+            fail_msg("%s answers %d inside drain, and %s says %d", tried[i].function, tried[i].answer, HEADER_PATH,
+                     said);
+    }
+    OK(circflow_engine_free(every_engine, NULL, NULL));
+    OK(circflow_queue_free(queue, NULL, NULL));
+    host_stop(&world);
+    every_end();
+}
+
+/* Functions of the header that the callback above did not call: a row in every.h is missing. */
+static void every_function_of_the_header_was_tried(void **state)
+{
+    char line[256];
+    size_t said = 0;
+    FILE *header = fopen(HEADER_PATH, "r");
+    (void)state;
+    assert_non_null(header);
+    while (fgets(line, sizeof(line), header) != NULL)
+        said += strstr(line, "Inside drain: ") != NULL;
+    fclose(header);
+    assert_int_equal(said, tried_count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +464,8 @@ int main(void)
         cmocka_unit_test_setup(freeing_while_tokens_come_back_is_refused, setup),
         cmocka_unit_test_setup(padding_is_dealt_with_from_inside, setup),
         cmocka_unit_test_setup(nothing_is_allowed_in_the_log_function, setup),
+        cmocka_unit_test_setup(what_the_header_says_of_inside_drain_is_so, setup),
+        cmocka_unit_test(every_function_of_the_header_was_tried),
     };
     return cmocka_run_group_tests_name("reentry", tests, NULL, NULL);
 }

@@ -150,7 +150,9 @@ fn unsafe_code_lives_in_ffi_and_says_why() {
 fn exceptions_of_the_host_may_pass() {
     let mut found = String::new();
     for source in sources() {
-        if ["src/ffi/wire.rs", "src/ffi/status.rs", "src/ffi/names.rs"].contains(&source.path.as_str()) {
+        if ["src/ffi/wire.rs", "src/ffi/status.rs", "src/ffi/insn.rs", "src/ffi/message.rs"]
+            .contains(&source.path.as_str())
+        {
             continue;
         }
         for line in source.lines.iter().filter(|line| line.text.contains("extern \"C\" fn")) {

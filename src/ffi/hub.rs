@@ -98,7 +98,7 @@ pub struct circflow_hub_stats {
 ///      poll(fds, fd_count, timeout_until(deadline));
 ///      eventfd_read(fd, &ignored);
 ///      circflow_engine_tick(engine, now());
-///      /* feed what came, and drain */
+///      feed_what_came_and_drain();
 ///   }
 pub type circflow_notify_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
 
@@ -108,7 +108,8 @@ unsafe impl sized::Growing for circflow_hub_stats {}
 
 /// Fills a config with the defaults. Pass sizeof(circflow_hub_config).
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_hub_config_init(
     config: *mut circflow_hub_config,
@@ -119,7 +120,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_config_init(
 
 /// Makes a hub. On CIRCFLOW_OK it is yours until circflow_hub_free().
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_hub_new(
@@ -147,6 +149,9 @@ pub unsafe extern "C-unwind" fn circflow_hub_new(
 /// Lets a hub go. Engines that have joined go on, and still know each other, and until the last of them is freed,
 /// circflow_hub_get_stats() still answers: their notify may ask it. All else answers CIRCFLOW_ERR_BAD_HANDLE for it,
 /// this function as well. NULL is fine.
+///
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_hub_free(hub: *mut circflow_hub) -> circflow_status {
     door::alone(|| {
@@ -187,8 +192,9 @@ pub unsafe extern "C-unwind" fn circflow_hub_free(hub: *mut circflow_hub) -> cir
 /// @param notify    Wakes this engine's loop.
 /// @param userdata  For notify. Both are used until the engine is freed.
 ///
-/// CIRCFLOW_ERR_INVALID: it has joined one, or has circuits or sets, or the tag is taken. CIRCFLOW_ERR_FULL: 256
-/// engines. CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_INVALID: it has joined one, or has circuits or sets, or the tag is taken;
+/// CIRCFLOW_ERR_FULL: 256 engines.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_engine_join(
@@ -223,7 +229,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
 /// @param count_out    Entries written.
 /// @param bytes_out    What they hold together. May be NULL.
 ///
-/// CIRCFLOW_ERR_NULL.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_hub_reclaim(
@@ -265,7 +272,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_reclaim(
 
 /// Figures of a hub, from any thread. Set stats->size to sizeof(circflow_hub_stats) first.
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_hub_get_stats(
     hub: *mut circflow_hub,

@@ -3,6 +3,7 @@
 use super::error::fault_status;
 use super::id::*;
 use super::message::{self, CIRCFLOW_FORM_BYTES, CIRCFLOW_FORM_TOKEN, CIRCFLOW_WANTS_TAG};
+use super::names::named;
 use super::status::circflow_status::*;
 use super::status::{self, circflow_status};
 use crate::conflux::{Cause, Delivery};
@@ -10,7 +11,7 @@ use crate::engine::{Instruction, Released, Taker, What};
 use crate::padding::{Pad, Word};
 use crate::reactor::Side;
 use crate::wire::Command;
-use libc::c_void;
+use libc::{c_char, c_void};
 
 /// The kind of an instruction. More kinds may come; ignore what you do not know.
 #[allow(non_camel_case_types)]
@@ -97,6 +98,39 @@ pub enum circflow_insn_kind {
     /// has done what follows.
     CIRCFLOW_INSN_NEGOTIATED = 16,
 }
+
+/// The name of a kind of instruction (circflow_insn.kind), "CIRCFLOW_INSN_SEND" and so on. Static; never NULL. "not a
+/// kind of instruction" for a number that is none.
+///
+/// Inside drain: yes. Since: 0.1.
+#[no_mangle]
+pub extern "C" fn circflow_insn_kind_name(kind: u32) -> *const c_char {
+    circflow_insn_kind::name_of(kind.into()).as_ptr()
+}
+
+named!(
+    circflow_insn_kind,
+    c"not a kind of instruction",
+    {
+        CIRCFLOW_INSN_NONE,
+        CIRCFLOW_INSN_SEND,
+        CIRCFLOW_INSN_DELIVER,
+        CIRCFLOW_INSN_DISCARD,
+        CIRCFLOW_INSN_CLOSE,
+        CIRCFLOW_INSN_RESUME,
+        CIRCFLOW_INSN_LINKED,
+        CIRCFLOW_INSN_USABLE,
+        CIRCFLOW_INSN_WANT_LEG,
+        CIRCFLOW_INSN_ENDED,
+        CIRCFLOW_INSN_PADDING,
+        CIRCFLOW_INSN_BLOCK,
+        CIRCFLOW_INSN_UNBLOCK,
+        CIRCFLOW_INSN_WRITE,
+        CIRCFLOW_INSN_PAUSE,
+        CIRCFLOW_INSN_UNPAUSE,
+        CIRCFLOW_INSN_NEGOTIATED,
+    }
+);
 
 /// CIRCFLOW_INSN_SEND.
 #[repr(C)]

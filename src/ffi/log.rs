@@ -28,9 +28,11 @@ pub type circflow_log_fn =
 /// A line that another thread is just making may still reach the old function after this call: keep its user data until
 /// those threads have left their calls.
 ///
+/// @param fn         Called in whatever thread makes the line.
 /// @param level_max  1 error, 2 warn, 3 info, 4 debug, 5 trace: lines above it are not made.
 ///
-/// CIRCFLOW_ERR_INVALID for a level that is none.
+/// Own statuses: CIRCFLOW_ERR_INVALID for a level that is none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_log_set(
     level_max: u32,

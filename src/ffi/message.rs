@@ -2,11 +2,13 @@
 
 use super::id::*;
 use super::inward::{self, Why};
+use super::names::named;
 use crate::base::limits;
 use crate::conflux::{Message, Token};
 use crate::engine::{Verdict, VerdictKind};
 use crate::reactor::{Data, Side};
 use crate::wire::Command;
+use libc::c_char;
 use std::mem::{align_of, offset_of};
 use std::ptr::addr_of_mut;
 
@@ -105,6 +107,28 @@ pub enum circflow_verdict_kind {
     /// A cell that passes: write it to the other side of the circuit, now.
     CIRCFLOW_VERDICT_FORWARD = 6,
 }
+
+/// The name of a kind of verdict (circflow_verdict.kind), "CIRCFLOW_VERDICT_DELIVER" and so on. Static; never NULL.
+/// "not a kind of verdict" for a number that is none.
+///
+/// Inside drain: yes. Since: 0.1.
+#[no_mangle]
+pub extern "C" fn circflow_verdict_kind_name(kind: u32) -> *const c_char {
+    circflow_verdict_kind::name_of(kind.into()).as_ptr()
+}
+
+named!(
+    circflow_verdict_kind,
+    c"not a kind of verdict",
+    {
+        CIRCFLOW_VERDICT_DELIVER,
+        CIRCFLOW_VERDICT_HELD,
+        CIRCFLOW_VERDICT_CONSUMED,
+        CIRCFLOW_VERDICT_REFUSE,
+        CIRCFLOW_VERDICT_SEND,
+        CIRCFLOW_VERDICT_FORWARD,
+    }
+);
 
 /// What circflow says about the message that was fed.
 #[repr(C)]

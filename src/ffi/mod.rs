@@ -37,12 +37,12 @@ pub use id::*;
 pub use insn::*;
 pub use log::*;
 pub use message::*;
-pub use names::*;
 pub use padding::*;
 pub use queue::*;
 pub use set::*;
 pub use status::{
-    circflow_class, circflow_close_reason, circflow_status, circflow_status_class, circflow_strerror, circflow_version,
+    circflow_class, circflow_close_reason, circflow_status, circflow_status_class, circflow_status_name,
+    circflow_strerror, circflow_version,
 };
 pub use stream::*;
 pub use wire::*;

@@ -2,6 +2,11 @@
  *
  * This file is generated from src/ffi; change it there. License: MIT OR Apache-2.0.
  *
+ * Contents, with the functions of each section, most without the words that all of them begin with (circflow_, and what
+ * the title says). Search for a title, with its number, to get there.
+ *
+ *  (contents)
+ *
  * You have an engine for each event loop. You feed it: relay messages that arrived, decrypted; how your congestion
  * control and channels stand; and the time. Each feed answers at once with a verdict about the very thing you fed. All
  * else that follows waits as instructions in one ordered queue, which you poll or drain.
@@ -45,8 +50,22 @@
  * a status for it would stand at each and be tested at none. What a peer can make circflow keep is under the caps you
  * set, which answer with a status long before.
  *
- * Where a function names statuses, those are the ones to expect of it. Besides, every function that takes an engine can
- * answer CIRCFLOW_ERR_NULL (the engine), CIRCFLOW_ERR_BAD_HANDLE, CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_PANIC and
- * CIRCFLOW_ERR_POISONED, all others CIRCFLOW_ERR_PANIC, and "an id error" means CIRCFLOW_ERR_ZERO_ID,
- * CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID. Out-parameters are written on CIRCFLOW_OK only.
+ * What is said of each function here, and what holds for all of them and is not repeated:
+ *
+ *   what it does    First, with the units, ranges and owners of what goes in and out. `now_ns` is your monotonic clock,
+ *                   in nanoseconds. What a function ending in _new gives is yours until _free, an id from _open until
+ *                   the thing it names has gone. All else behind a pointer is read or written during the call and not
+ *                   kept, unless it says so. An argument ending in _out is written on CIRCFLOW_OK only, and may not be
+ *                   NULL unless it says so. Structs that begin with `size` may grow: fill them with their _init, or set
+ *                   `size` to their sizeof before they are read into.
+ *   Own statuses    Those to expect of this very function, with your next move where the status itself does not say it.
+ *                   Besides, every function that takes an engine, a queue or a hub can answer CIRCFLOW_ERR_NULL (for
+ *                   any pointer that may not be), CIRCFLOW_ERR_BAD_HANDLE and, but for a hub, CIRCFLOW_ERR_REENTRANT
+ *                   and CIRCFLOW_ERR_POISONED; every function CIRCFLOW_ERR_PANIC; one that takes a struct that begins
+ *                   with `size`, CIRCFLOW_ERR_VERSION; one that takes an id, CIRCFLOW_ERR_ZERO_ID,
+ *                   CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID ("an id error": what it named is gone, or never
+ *                   was); and one that takes an id and a time, CIRCFLOW_ERR_EXPIRED.
+ *   Inside drain    Whether it may be called from inside the callback of circflow_engine_drain(), on that very engine.
+ *                   Where not, it answers CIRCFLOW_ERR_REENTRANT, and does nothing.
+ *   Since           The version that had it first.
  */

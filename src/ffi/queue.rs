@@ -108,7 +108,8 @@ unsafe impl sized::Growing for circflow_queue_config {}
 
 /// Fills a config with the defaults. Pass sizeof(circflow_queue_config).
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_queue_config_init(
     config: *mut circflow_queue_config,
@@ -122,7 +123,8 @@ pub unsafe extern "C-unwind" fn circflow_queue_config_init(
 ///
 /// @param config  From circflow_queue_config_init(). It is copied.
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when backlog_max or item_max is above its bound.
+/// Own statuses: CIRCFLOW_ERR_INVALID when backlog_max or item_max is above its bound.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_queue_new(
@@ -150,7 +152,8 @@ pub unsafe extern "C-unwind" fn circflow_queue_new(
 ///
 /// @param discard  May be NULL when nothing is lost by forgetting what waits.
 ///
-/// CIRCFLOW_ERR_REENTRANT from inside a callback: the queue lives on.
+/// Own statuses: CIRCFLOW_ERR_REENTRANT from inside a callback of this queue: it lives on.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_queue_free(
     queue: *mut circflow_queue,
@@ -214,9 +217,11 @@ impl door::Leave for circflow_queue {
 /// @param kept_out  0 when the channel has it, 1 when it waits: watch your channel, and drain when it has room. May be
 ///                  NULL.
 ///
-/// The item is still yours after any error. CIRCFLOW_ERR_QUEUE_FULL: a stall. CIRCFLOW_ERR_CHANNEL_CLOSED: also when
-/// items wait; take them out with circflow_queue_take(). CIRCFLOW_ERR_NULL: item, its bytes, channel or one of its
-/// functions. CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_max, or an answer that try_send cannot give.
+/// Own statuses: CIRCFLOW_ERR_QUEUE_FULL: a stall; CIRCFLOW_ERR_CHANNEL_CLOSED: also when items wait: take them out
+/// with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, channel or one of its functions;
+/// CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_max, or an answer that try_send cannot give. The item is
+/// still yours after any of them.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_queue_push(
@@ -262,9 +267,10 @@ pub unsafe extern "C-unwind" fn circflow_queue_push(
 ///
 /// @param moved_out  How many were taken. May be NULL.
 ///
-/// CIRCFLOW_ERR_CHANNEL_CLOSED, also when nothing waits; what was not taken before still waits. CIRCFLOW_ERR_NULL:
-/// channel or one of its functions. CIRCFLOW_ERR_INVALID: an answer that try_send cannot give; what it was offered
-/// waits.
+/// Own statuses: CIRCFLOW_ERR_CHANNEL_CLOSED, also when nothing waits; what was not taken before still waits:
+/// circflow_queue_take() it; CIRCFLOW_ERR_NULL: channel or one of its functions; CIRCFLOW_ERR_INVALID: an answer that
+/// try_send cannot give; what it was offered waits.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_queue_drain(
     queue: *mut circflow_queue,
@@ -298,7 +304,8 @@ pub unsafe extern "C-unwind" fn circflow_queue_drain(
 
 /// How many items wait.
 ///
-/// CIRCFLOW_ERR_NULL.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_queue_len(queue: *mut circflow_queue, len_out: *mut u32) -> circflow_status {
     if len_out.is_null() {
@@ -312,7 +319,8 @@ pub unsafe extern "C-unwind" fn circflow_queue_len(queue: *mut circflow_queue, l
 
 /// Whether anything waits: 1 or 0. A loop watches the channel for room only when it does.
 ///
-/// CIRCFLOW_ERR_NULL.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_queue_has_pending(
     queue: *mut circflow_queue,
@@ -333,7 +341,8 @@ pub unsafe extern "C-unwind" fn circflow_queue_has_pending(
 /// @param buf       Where bytes go; item_out->bytes points there. Give item_max bytes and they always fit.
 /// @param buf_cap   Bytes of room there.
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_TOO_SMALL: the item has more bytes, and is still the first.
+/// Own statuses: CIRCFLOW_ERR_TOO_SMALL: the item has more bytes, and is still the first.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_queue_take(

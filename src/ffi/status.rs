@@ -1,5 +1,6 @@
 //! Status codes: one C enum in bands, and the table that says everything about each code once.
 
+use super::names::named;
 use crate::conflux::Fault;
 use libc::c_char;
 use std::ffi::CStr;
@@ -265,6 +266,104 @@ pub enum circflow_class {
     CIRCFLOW_CLASS_UNKNOWN = 6,
 }
 
+named!(
+    circflow_status,
+    c"not a status",
+    {
+        CIRCFLOW_OK,
+        CIRCFLOW_ERR_NULL,
+        CIRCFLOW_ERR_INVALID,
+        CIRCFLOW_ERR_STALE_ID,
+        CIRCFLOW_ERR_FOREIGN_ID,
+        CIRCFLOW_ERR_ZERO_ID,
+        CIRCFLOW_ERR_REENTRANT,
+        CIRCFLOW_ERR_TOO_SMALL,
+        CIRCFLOW_ERR_VERSION,
+        CIRCFLOW_ERR_NOT_A_LEG,
+        CIRCFLOW_ERR_IN_SET,
+        CIRCFLOW_ERR_LEG_MISMATCH,
+        CIRCFLOW_ERR_HAS_STREAMS,
+        CIRCFLOW_ERR_NO_VEGAS,
+        CIRCFLOW_ERR_NOT_MULTIPLEXED,
+        CIRCFLOW_ERR_NOT_DECIDED,
+        CIRCFLOW_ERR_NO_LEGS,
+        CIRCFLOW_ERR_NUMBERS,
+        CIRCFLOW_ERR_NOT_ALONE,
+        CIRCFLOW_ERR_TOO_MANY_LEGS,
+        CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
+        CIRCFLOW_ERR_NONCE_IN_USE,
+        CIRCFLOW_ERR_ROLE,
+        CIRCFLOW_ERR_UNENCODABLE,
+        CIRCFLOW_ERR_BAD_MACHINES,
+        CIRCFLOW_ERR_UNKNOWN_PADDING,
+        CIRCFLOW_ERR_PADDER_EXISTS,
+        CIRCFLOW_ERR_NO_PADDER,
+        CIRCFLOW_ERR_NOT_ASKED,
+        CIRCFLOW_ERR_NOT_RUN,
+        CIRCFLOW_ERR_IS_RUN,
+        CIRCFLOW_ERR_STREAM_EXISTS,
+        CIRCFLOW_ERR_NOT_BUILT,
+        CIRCFLOW_ERR_BAD_HANDLE,
+        CIRCFLOW_ERR_BLOCKED,
+        CIRCFLOW_ERR_NOT_USABLE,
+        CIRCFLOW_ERR_UNDRAINED,
+        CIRCFLOW_ERR_GONE,
+        CIRCFLOW_ERR_FULL,
+        CIRCFLOW_ERR_REFUSED,
+        CIRCFLOW_ERR_STREAM_STOPPED,
+        CIRCFLOW_ERR_SWITCHED_OFF,
+        CIRCFLOW_ERR_QUEUE_FULL,
+        CIRCFLOW_ERR_CHANNEL_CLOSED,
+        CIRCFLOW_ERR_BAD_LINK,
+        CIRCFLOW_ERR_UNEXPECTED_LINK,
+        CIRCFLOW_ERR_UNEXPECTED_LINKED,
+        CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK,
+        CIRCFLOW_ERR_BAD_NONCE,
+        CIRCFLOW_ERR_BAD_LINK_NUMBERS,
+        CIRCFLOW_ERR_UNFIT_LINK,
+        CIRCFLOW_ERR_CONFLUX_OFF,
+        CIRCFLOW_ERR_WRONG_HOP,
+        CIRCFLOW_ERR_BAD_SWITCH,
+        CIRCFLOW_ERR_UNEXPECTED_SWITCH,
+        CIRCFLOW_ERR_SWITCH_REPEATED,
+        CIRCFLOW_ERR_SWITCH_ZERO,
+        CIRCFLOW_ERR_SWITCH_TOO_FAR,
+        CIRCFLOW_ERR_NUMBER_OVERFLOW,
+        CIRCFLOW_ERR_NUMBER_STALE,
+        CIRCFLOW_ERR_NUMBER_TWICE,
+        CIRCFLOW_ERR_UNLINKED_DATA,
+        CIRCFLOW_ERR_STREAM_SENDME,
+        CIRCFLOW_ERR_BAD_STREAM_ID,
+        CIRCFLOW_ERR_MALFORMED,
+        CIRCFLOW_ERR_BAD_COMMAND,
+        CIRCFLOW_ERR_PADDING_UNEXPECTED,
+        CIRCFLOW_ERR_PADDING_EXCESS,
+        CIRCFLOW_ERR_BAD_NEGOTIATED,
+        CIRCFLOW_ERR_UNEXPECTED_COMMAND,
+        CIRCFLOW_ERR_UNRECOGNISED,
+        CIRCFLOW_ERR_STREAM_TWICE,
+        CIRCFLOW_ERR_UNKNOWN_STREAM,
+        CIRCFLOW_ERR_BAD_FLOW,
+        CIRCFLOW_ERR_FLOW_ABUSE,
+        CIRCFLOW_ERR_BAD_SENDME,
+        CIRCFLOW_ERR_SET_MEMORY,
+        CIRCFLOW_ERR_ENGINE_MEMORY,
+        CIRCFLOW_ERR_LINK_LIMIT,
+        CIRCFLOW_ERR_LINKED_TIMEOUT,
+        CIRCFLOW_ERR_LINKED_ACK_TIMEOUT,
+        CIRCFLOW_ERR_EXPIRED,
+        CIRCFLOW_ERR_LEG_LOST,
+        CIRCFLOW_ERR_EDGE_OVERRUN,
+        CIRCFLOW_ERR_STREAM_MEMORY,
+        CIRCFLOW_ERR_PROCESS_MEMORY,
+        CIRCFLOW_ERR_HELD_TOO_LONG,
+        CIRCFLOW_ERR_SET_FINISHED,
+        CIRCFLOW_ERR_HOME_TIMEOUT,
+        CIRCFLOW_ERR_PANIC,
+        CIRCFLOW_ERR_POISONED,
+    }
+);
+
 /// Every code: its text, and the DESTROY reason (tor-spec 5.4) of a circuit closed for it, where one applies.
 const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_OK, c"done", None),
@@ -372,6 +471,8 @@ fn row(status: i32) -> Option<&'static (circflow_status, &'static CStr, Option<u
 }
 
 /// The version of the library that is linked, as CIRCFLOW_VERSION has it for the header.
+///
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub extern "C" fn circflow_version() -> u32 {
     const fn part(text: &str) -> u32 {
@@ -388,6 +489,8 @@ pub extern "C" fn circflow_version() -> u32 {
 
 /// One sentence for a status, in English, without an end. Static; never NULL. A number that is no status has a sentence
 /// of its own.
+///
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub extern "C" fn circflow_strerror(status: i32) -> *const c_char {
     row(status).map_or(c"not a status of circflow", |(_, text, _)| text).as_ptr()
@@ -397,7 +500,18 @@ pub(super) fn sentence(status: circflow_status) -> &'static str {
     row(status as i32).and_then(|(_, text, _)| text.to_str().ok()).unwrap_or_default()
 }
 
+/// The name of a status as in this header, "CIRCFLOW_ERR_NULL" and so on, for people who debug; for users there is
+/// circflow_strerror(). Static; never NULL. "not a status" for a number that is none.
+///
+/// Inside drain: yes. Since: 0.1.
+#[no_mangle]
+pub extern "C" fn circflow_status_name(status: i32) -> *const c_char {
+    circflow_status::name_of(status.into()).as_ptr()
+}
+
 /// The class of a status: what it means for you, and what to do next.
+///
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub extern "C" fn circflow_status_class(status: i32) -> circflow_class {
     use circflow_class::*;
@@ -414,6 +528,8 @@ pub extern "C" fn circflow_status_class(status: i32) -> circflow_class {
 
 /// The reason to put into DESTROY (tor-spec 5.4) when a circuit is closed for a status, or -1 where a status is no
 /// cause to close anything.
+///
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub extern "C" fn circflow_close_reason(status: i32) -> i32 {
     row(status).and_then(|(_, _, reason)| *reason).map_or(-1, i32::from)

@@ -40,7 +40,8 @@ unsafe impl sized::Growing for circflow_stream_config {}
 
 /// Fills a config with the defaults: the third hop, priority 0. Pass sizeof(circflow_stream_config).
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_stream_config_init(
     config: *mut circflow_stream_config,
@@ -59,11 +60,12 @@ pub unsafe extern "C-unwind" fn circflow_stream_config_init(
 /// stream that you have ended, DATA, XON and XOFF may come for a while (stream_memory_ns), CONNECTED once if it had not
 /// come, and END or RESOLVED as the last. All else closes: CIRCFLOW_ERR_UNKNOWN_STREAM.
 ///
-/// CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams. CIRCFLOW_ERR_STREAM_EXISTS: the id is in use, or,
-/// at a client, remembered: use another, or wait until the other end has said END or RESOLVED too, or stream_memory_ns.
-/// CIRCFLOW_ERR_IN_SET: streams of the join point are the set's. CIRCFLOW_ERR_FULL: at streams_max, or, at a client, no
-/// room within held_bytes_max to remember it by (some 10 bytes each where ids are used in turn). CIRCFLOW_ERR_GONE;
-/// CIRCFLOW_ERR_INVALID: stream id 0, or no such hop; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id error.
+/// Own statuses: CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams; CIRCFLOW_ERR_STREAM_EXISTS: the id
+/// is in use, or, at a client, remembered: use another, or wait until the other end has said END or RESOLVED too, or
+/// stream_memory_ns; CIRCFLOW_ERR_IN_SET: streams of the join point are the set's; CIRCFLOW_ERR_FULL: at streams_max,
+/// or, at a client, no room within held_bytes_max to remember it by (some 10 bytes each where ids are used in turn);
+/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_stream_open(
@@ -87,9 +89,13 @@ pub unsafe extern "C-unwind" fn circflow_stream_open(
     })
 }
 
-/// Gives a stream that the other end opened your word for it, and its priority: lower numbers are read first.
+/// Gives a stream, usually one that the other end opened, another tag and priority.
 ///
-/// An id error: the stream has ended.
+/// @param tag       Yours. It comes back in every verdict and instruction about the stream.
+/// @param priority  Streams with a lower number are read first, equal ones in turn.
+///
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_stream_set(
     engine: *mut circflow_engine,
@@ -103,7 +109,10 @@ pub unsafe extern "C-unwind" fn circflow_stream_set(
 /// Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_next() can name it.
 /// Not needed by a host that sends whenever circflow_stream_send() lets it.
 ///
-/// An id error: the stream has ended.
+/// @param readable  1 or 0.
+///
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_stream_readable(
     engine: *mut circflow_engine,
@@ -122,8 +131,9 @@ pub unsafe extern "C-unwind" fn circflow_stream_readable(
 /// @param stream_out  Written on CIRCFLOW_OK.
 /// @param tag_out     Your word for it. May be NULL.
 ///
-/// CIRCFLOW_ERR_BLOCKED: no room on any leg, or on the circuit; CIRCFLOW_INSN_RESUME says when to go on.
-/// CIRCFLOW_ERR_NOT_USABLE, CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
+/// Own statuses: CIRCFLOW_ERR_BLOCKED: no room on any leg, or on the circuit; CIRCFLOW_INSN_RESUME says when to go on;
+/// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_RUN.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_stream_next(
@@ -159,12 +169,13 @@ pub unsafe extern "C-unwind" fn circflow_stream_next(
 ///                     holds it back, or the leg is another engine's; it comes back as CIRCFLOW_INSN_SEND, there.
 ///                     Written on CIRCFLOW_OK.
 ///
-/// CIRCFLOW_ERR_BLOCKED: no room; for what is not DATA, held_sends_max messages wait already, or no leg is linked now;
-/// CIRCFLOW_INSN_RESUME says when to go on. CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants nothing of this
-/// stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on. CIRCFLOW_ERR_NOT_USABLE;
-/// CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, an empty
-/// DATA, a body_len above CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive();
-/// CIRCFLOW_ERR_NULL; an id error: the stream has ended.
+/// Own statuses: CIRCFLOW_ERR_BLOCKED: no room; for what is not DATA, held_sends_max messages wait already, or no leg
+/// is linked now; CIRCFLOW_INSN_RESUME says when to go on; CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants
+/// nothing of this stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on;
+/// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set;
+/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, an empty DATA, a body_len above CIRCFLOW_BODY_MAX, or,
+/// where it has to be held, as for circflow_circuit_receive().
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_stream_send(
@@ -226,7 +237,8 @@ unsafe extern "C-unwind" fn send_any(
 /// are written to the socket. XOFF and XON follow from what is left (prop324 4.1); at stream_bytes_max the circuit
 /// closes.
 ///
-/// CIRCFLOW_ERR_INVALID: more than was delivered. An id error: the stream has ended, and nothing is counted any more.
+/// Own statuses: CIRCFLOW_ERR_INVALID: more than was delivered; nothing is counted.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_stream_flushed(
     engine: *mut circflow_engine,
@@ -266,7 +278,8 @@ unsafe impl sized::Growing for circflow_stream_stats {}
 
 /// Figures of a stream. Set stats->size to sizeof(circflow_stream_stats) first.
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_stream_get_stats(
     engine: *mut circflow_engine,

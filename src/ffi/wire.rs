@@ -56,6 +56,8 @@ pub const CIRCFLOW_CMD_XON: u8 = 44;
 /// 1 when a relay command is multiplexed: counted in a set's sequence numbers, sent on the leg that the set chooses and
 /// delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are; BEGIN_DIR is not, although it
 /// names a stream (prop329 2.8).
+///
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub extern "C" fn circflow_command_is_multiplexed(command: u8) -> u8 {
     u8::from(Command(command).is_multiplexed())
@@ -71,7 +73,9 @@ pub extern "C" fn circflow_command_is_multiplexed(command: u8) -> u8 {
 /// @param random_from_out Where the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no room for any. May be
 ///                        NULL.
 ///
-/// CIRCFLOW_ERR_UNENCODABLE, CIRCFLOW_ERR_INVALID, CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_UNENCODABLE; CIRCFLOW_ERR_INVALID: an unknown format, or a message as
+/// circflow_circuit_receive() refuses it.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_cell_encode(
@@ -109,8 +113,9 @@ pub unsafe extern "C" fn circflow_cell_encode(
 /// @param cell         CIRCFLOW_CELL_BODY_LEN bytes.
 /// @param message_out  Written on CIRCFLOW_OK. Its body points into `cell`; its hop is 0: set it.
 ///
-/// Class PEER, close the circuit: CIRCFLOW_ERR_MALFORMED, CIRCFLOW_ERR_BAD_COMMAND (V1: nobody can tell where the body
-/// begins), CIRCFLOW_ERR_BAD_STREAM_ID. CIRCFLOW_ERR_INVALID, CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_MALFORMED, CIRCFLOW_ERR_BAD_COMMAND (V1: nobody can tell where the body begins),
+/// CIRCFLOW_ERR_BAD_STREAM_ID: close the circuit; CIRCFLOW_ERR_INVALID: an unknown format.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_cell_decode(
@@ -156,7 +161,8 @@ pub const CIRCFLOW_SWITCH_LEN: usize = 4;
 ///
 /// @param body  CIRCFLOW_SWITCH_LEN bytes of room.
 ///
-/// CIRCFLOW_ERR_NULL.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_switch_encode(switch_delta: u32, body: *mut u8) -> circflow_status {
@@ -175,7 +181,8 @@ pub unsafe extern "C" fn circflow_switch_encode(switch_delta: u32, body: *mut u8
 ///
 /// @param delta_out  Written on CIRCFLOW_OK. May be 0, which no honest peer but C Tor says, and once at most.
 ///
-/// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_switch_decode(
@@ -223,9 +230,11 @@ pub struct circflow_link {
 /// id. For hosts that keep their own handshake: circflow_set_add_legs() and circflow_engine_accept_sets() write it
 /// themselves, with 0 and 0 as numbers.
 ///
+/// @param link  Copied.
 /// @param body  CIRCFLOW_LINK_LEN bytes of room. Written on CIRCFLOW_OK. It has the nonce: wipe it when it is sent.
 ///
-/// CIRCFLOW_ERR_INVALID for an unknown desired_ux, CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown desired_ux.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_link_encode(link: *const circflow_link, body: *mut u8) -> circflow_status {
@@ -250,7 +259,8 @@ pub unsafe extern "C" fn circflow_link_encode(link: *const circflow_link, body: 
 /// @param link_out  Written on CIRCFLOW_OK. It has the nonce: wipe it when you are done with it. Compare nonces in
 ///                  constant time.
 ///
-/// CIRCFLOW_ERR_MALFORMED: it is cut short, or of another version; close the circuit. CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_MALFORMED: it is cut short, or of another version: close the circuit.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_link_decode(
@@ -290,7 +300,8 @@ const _: () = assert!(CIRCFLOW_SENDME_MAX == Sendme::LEN_MAX);
 /// @param body     CIRCFLOW_SENDME_MAX bytes of room.
 /// @param len_out  Bytes written.
 ///
-/// CIRCFLOW_ERR_INVALID for any other tag_len, CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_INVALID for any other tag_len.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_sendme_encode(
@@ -321,7 +332,8 @@ pub unsafe extern "C" fn circflow_sendme_encode(
 /// @param tag          20 bytes of room for the tag.
 /// @param tag_len_out  20 or 16; 0 for version 0, which has none: refuse it where congestion control is in use.
 ///
-/// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_sendme_decode(
@@ -357,7 +369,10 @@ pub const CIRCFLOW_XON_LEN: usize = 5;
 /// Writes the body of XON: the rate to send at, in units of 1000 bytes a second, 0 for unlimited (prop324 4.1.2). The
 /// body of XOFF is one zero byte.
 ///
-/// CIRCFLOW_ERR_NULL.
+/// @param body  CIRCFLOW_XON_LEN bytes of room. Written on CIRCFLOW_OK.
+///
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_xon_encode(rate: u32, body: *mut u8) -> circflow_status {
@@ -373,7 +388,8 @@ pub unsafe extern "C" fn circflow_xon_encode(rate: u32, body: *mut u8) -> circfl
 
 /// Reads the body of XON.
 ///
-/// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_xon_decode(body: *const u8, body_len: size_t, rate_out: *mut u32) -> circflow_status {
@@ -393,7 +409,8 @@ pub unsafe extern "C" fn circflow_xon_decode(body: *const u8, body_len: size_t, 
 
 /// Checks the body of XOFF.
 ///
-/// CIRCFLOW_ERR_MALFORMED: close the circuit. CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_xoff_decode(body: *const u8, body_len: size_t) -> circflow_status {

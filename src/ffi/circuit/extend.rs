@@ -40,7 +40,8 @@ unsafe impl sized::Growing for circflow_extend_config {}
 /// Fills a config with the defaults: one more hop, Vegas congestion control with it, parameters of paths to onion
 /// services. Pass sizeof(circflow_extend_config).
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_extend_config_init(
     config: *mut circflow_extend_config,
@@ -62,14 +63,14 @@ pub unsafe extern "C-unwind" fn circflow_extend_config_init(
 /// Not for a leg, linked, pending or launched: the legs of a set have one length and one join point, and are never
 /// extended (prop329). Open one that is for circflow_set_launch_legs() with the hops it is to have; extend any other
 /// before circflow_set_add_legs(), or after circflow_set_take_out(). A circuit that gets shorter (TRUNCATED) is to be
-/// closed. May be called from drain's callback.
+/// closed.
 ///
-/// On an error nothing has changed. CIRCFLOW_ERR_INVALID: not more hops than before, or above 16, a flag other than the
-/// two, an unknown path_class, a reserved field that is not zero; and on a circuit that circflow runs, another
-/// CIRCFLOW_CIRCUIT_VEGAS than that of the hops before (open it anew), or a sendme_inc that is not within 1 of the
-/// parameter (close it: the hop is lying). CIRCFLOW_ERR_IN_SET: it is a leg. CIRCFLOW_ERR_ROLE: a relay's; say
-/// CIRCFLOW_CIRCUIT_EXTENDED with circflow_circuit_set_flags(). CIRCFLOW_ERR_GONE: it is to close, do so.
-/// CIRCFLOW_ERR_EXPIRED; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; an id error.
+/// Own statuses: CIRCFLOW_ERR_INVALID: not more hops than before, or above 16, a flag other than the two, an unknown
+/// path_class, a reserved field that is not zero; and on a circuit that circflow runs, another CIRCFLOW_CIRCUIT_VEGAS
+/// than that of the hops before (open it anew), or a sendme_inc that is not within 1 of the parameter (close it: the
+/// hop is lying); CIRCFLOW_ERR_IN_SET: it is a leg; CIRCFLOW_ERR_ROLE: a relay's; say CIRCFLOW_CIRCUIT_EXTENDED with
+/// circflow_circuit_set_flags(); CIRCFLOW_ERR_GONE: it is to close, do so. After any of them nothing has changed.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_circuit_extend(

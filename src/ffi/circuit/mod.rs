@@ -99,7 +99,8 @@ unsafe impl sized::Growing for circflow_circuit_config {}
 /// Fills a config with the defaults: a client's circuit of three hops with Vegas congestion control. Pass
 /// sizeof(circflow_circuit_config).
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_config_init(
     config: *mut circflow_circuit_config,
@@ -113,10 +114,11 @@ pub unsafe extern "C-unwind" fn circflow_circuit_config_init(
 ///
 /// That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown role, flag or path_class, hops that do
-/// not fit the role, CIRCFLOW_CIRCUIT_SERVICE at a relay, and, with CIRCFLOW_CIRCUIT_REACTOR, for
-/// CIRCFLOW_CIRCUIT_OWN_QUEUE or a sendme_inc that is not within 1 of the parameter; CIRCFLOW_ERR_FULL at circuits_max:
-/// close some; CIRCFLOW_ERR_UNDRAINED: drain first.
+/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown role, flag or path_class, hops that do not fit the role,
+/// CIRCFLOW_CIRCUIT_SERVICE at a relay, and, with CIRCFLOW_CIRCUIT_REACTOR, for CIRCFLOW_CIRCUIT_OWN_QUEUE or a
+/// sendme_inc that is not within 1 of the parameter; CIRCFLOW_ERR_FULL at circuits_max: close some;
+/// CIRCFLOW_ERR_UNDRAINED: drain first.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_circuit_open(
@@ -144,10 +146,11 @@ pub unsafe extern "C-unwind" fn circflow_circuit_open(
 /// link_timeout_ns to come; the round trip is measured from the moment you take LINK. Wait for CIRCFLOW_INSN_LINKED and
 /// CIRCFLOW_INSN_USABLE.
 ///
-/// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it is a leg that
-/// is not being built. CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may go out
-/// (prop329 2.2); close it. CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: drain, then say it
-/// again. CIRCFLOW_ERR_EXPIRED; an id error.
+/// Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it
+/// is a leg that is not being built; CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may
+/// go out (prop329 2.2): close it; CIRCFLOW_ERR_GONE: it is being closed already; CIRCFLOW_ERR_UNDRAINED: drain, then
+/// say it again.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_circuit_built(
@@ -163,9 +166,10 @@ pub unsafe extern "C-unwind" fn circflow_circuit_built(
 /// CIRCFLOW_CIRCUIT_EXTENDED: what waited for it is dropped, tokens come back as CIRCFLOW_INSN_DISCARD, and a source
 /// that was told to pause may go on.
 ///
-/// CIRCFLOW_ERR_INVALID for an unknown flag, for another CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder or on a
-/// circuit that circflow runs, and for another CIRCFLOW_CIRCUIT_REACTOR, or CIRCFLOW_CIRCUIT_VEGAS with it; an id
-/// error.
+/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown flag, for another CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a
+/// padder or on a circuit that circflow runs, and for another CIRCFLOW_CIRCUIT_REACTOR, or CIRCFLOW_CIRCUIT_VEGAS with
+/// it.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_set_flags(
     engine: *mut circflow_engine,
@@ -181,7 +185,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_set_flags(
 /// Shuts a circuit down at the host's wish: CIRCFLOW_INSN_CLOSE is queued for it, and its set is judged as after the
 /// loss of any leg. Say circflow_circuit_closed() when it is done. Works on every circuit.
 ///
-/// CIRCFLOW_ERR_EXPIRED, an id error.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_close(
     engine: *mut circflow_engine,
@@ -205,7 +210,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_close(
 /// with a leg whose set goes on, and what comes after them then waits for ever. A host that cannot have that bounds
 /// how long a set may hold messages (circflow_set_get_stats()) without delivering any.
 ///
-/// An id error. Always safe to call, also when instructions wait.
+/// Own statuses: none. Always safe to call, also when instructions wait.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_closed(
     engine: *mut circflow_engine,

@@ -19,13 +19,13 @@ use crate::wire::Command;
 /// @param message      Read during the call only.
 /// @param verdict_out  Written on CIRCFLOW_OK.
 ///
-/// Class PEER: the peer broke the protocol, the close of the circuit (or of the whole set, where its order is lost) is
-/// queued. Class LIMIT: a cap, the close is queued; CIRCFLOW_ERR_EXPIRED: the circuit's time was over.
-/// CIRCFLOW_ERR_GONE: it is being closed already. CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
-/// PADDING_NEGOTIATE, and for all on a circuit that circflow runs; drain and feed it again. CIRCFLOW_ERR_NULL; an id
-/// error; CIRCFLOW_ERR_INVALID: body_len above CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or
-/// next; hop above 16; and, only where the message has to be held or read, an unknown form, or a body that is NULL and
-/// has a length.
+/// Own statuses: class PEER: the peer broke the protocol, and the close of the circuit (or of the whole set, where its
+/// order is lost) is queued: drain; class LIMIT: a cap was reached, and the close is queued: drain; CIRCFLOW_ERR_GONE:
+/// it is being closed already; CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and PADDING_NEGOTIATE, and for
+/// all on a circuit that circflow runs: drain and feed it again; CIRCFLOW_ERR_INVALID: body_len above
+/// CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or next; hop above 16; and, only where the
+/// message has to be held or read, an unknown form, or a body that is NULL and has a length.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_circuit_receive(

@@ -29,11 +29,12 @@ use crate::ffi::status::circflow_status::*;
 /// When many wait, CIRCFLOW_INSN_PAUSE asks you to stop: keep this circuit's cells yourself until
 /// CIRCFLOW_INSN_UNPAUSE, without stopping the channel for other circuits.
 ///
-/// CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; the close is queued. CIRCFLOW_ERR_UNRECOGNISED: no
-/// relay follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; the close is queued.
-/// CIRCFLOW_ERR_ENGINE_MEMORY: the close is queued. CIRCFLOW_ERR_ROLE: at a client every cell is recognised.
-/// CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID;
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_EXPIRED; an id error.
+/// Own statuses: CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; CIRCFLOW_ERR_UNRECOGNISED: no relay
+/// follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; CIRCFLOW_ERR_ENGINE_MEMORY: of these three the
+/// close is queued: drain; CIRCFLOW_ERR_ROLE: at a client every cell is recognised; CIRCFLOW_ERR_NOT_RUN;
+/// CIRCFLOW_ERR_GONE: drop the cell; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID: no such
+/// side, or the cell is too long, NULL or of an unknown form.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_circuit_relay(
@@ -89,7 +90,8 @@ unsafe extern "C-unwind" fn relay_any(
 /// @param side  At a client CIRCFLOW_SIDE_BACK, its one channel. At the last hop what is said of the other changes
 ///              nothing.
 ///
-/// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_INVALID: no such side; CIRCFLOW_ERR_EXPIRED; an id error.
+/// Own statuses: CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_INVALID: no such side.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_writable(
     engine: *mut circflow_engine,
@@ -107,7 +109,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_writable(
 /// Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
 /// circuits with a padder. (A cell in the other direction is reported with circflow_circuit_sent() once it is queued.)
 ///
-/// CIRCFLOW_ERR_EXPIRED; an id error.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_passing(
     engine: *mut circflow_engine,

@@ -44,8 +44,9 @@ pub struct circflow_leg_report {
 ///                      flag in any of them refuses all.
 /// @param report_count  How many.
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_INVALID for an unknown flag, CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_IS_RUN: circflow
-/// knows how it stands, CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_EXPIRED, an id error.
+/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown flag; CIRCFLOW_ERR_NOT_A_LEG; CIRCFLOW_ERR_IS_RUN: circflow knows
+/// how it stands; CIRCFLOW_ERR_GONE.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_report(
     engine: *mut circflow_engine,

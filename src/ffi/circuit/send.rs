@@ -19,10 +19,11 @@ use libc::size_t;
 ///                     token taken) and comes back as CIRCFLOW_INSN_SEND: encrypt the cell then, not before. Written on
 ///                     CIRCFLOW_OK.
 ///
-/// CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory; CIRCFLOW_INSN_RESUME says when to
-/// go on. CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it. CIRCFLOW_ERR_IS_RUN: it belongs to a
-/// stream, circflow_stream_send() it. CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; CIRCFLOW_ERR_INVALID as for
-/// circflow_circuit_receive(), and for a hop that the circuit has not; CIRCFLOW_ERR_NULL; an id error.
+/// Own statuses: CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory;
+/// CIRCFLOW_INSN_RESUME says when to go on; CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it;
+/// CIRCFLOW_ERR_IS_RUN: it belongs to a stream, circflow_stream_send() it; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID as
+/// for circflow_circuit_receive(), and for a hop that the circuit has not.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_circuit_send(
@@ -62,9 +63,10 @@ pub unsafe extern "C-unwind" fn circflow_circuit_send(
 /// @param command  CIRCFLOW_CMD_SWITCH, the command of the message, or any other.
 /// @param hop      Where it goes: 1 to the number of hops, or 0 at a relay.
 ///
-/// CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now; CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a
-/// circuit whose streams circflow knows; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_EXPIRED; an
-/// id error.
+/// Own statuses: CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now: decide, and report what you were told;
+/// CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a circuit whose streams circflow knows;
+/// CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_circuit_sent(
@@ -100,10 +102,12 @@ unsafe extern "C-unwind" fn sent_any(
 /// bytes after its message (prop289).
 ///
 /// @param hop      Where the cell went.
-/// @param tag      20 bytes (tor1: the running digest after this cell) or 16 (counter-galois).
+/// @param tag      Of the cell. tor1: the running digest after it.
+/// @param tag_len  20 bytes (tor1) or 16 (counter-galois).
 ///
-/// CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host may offer each), or it has another length.
-/// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, an id error.
+/// Own statuses: CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host may offer each), or it has another
+/// length; CIRCFLOW_ERR_NOT_RUN.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_tag(
     engine: *mut circflow_engine,
@@ -123,7 +127,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_tag(
 ///
 /// @param cells  How many, of all that were queued on this circuit in this direction.
 ///
-/// CIRCFLOW_ERR_EXPIRED; an id error.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_written(
     engine: *mut circflow_engine,

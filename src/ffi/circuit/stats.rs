@@ -51,7 +51,8 @@ unsafe impl sized::Growing for circflow_circuit_stats {}
 
 /// Figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.
 ///
-/// CIRCFLOW_ERR_NOT_RUN, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+/// Own statuses: CIRCFLOW_ERR_NOT_RUN: of a leg, circflow_leg_get_stats() tells.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_get_stats(
     engine: *mut circflow_engine,

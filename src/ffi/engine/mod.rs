@@ -99,7 +99,8 @@ unsafe impl sized::Growing for circflow_engine_config {}
 
 /// Fills a config with the defaults. Pass sizeof(circflow_engine_config).
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_config_init(
     config: *mut circflow_engine_config,
@@ -112,10 +113,11 @@ pub unsafe extern "C-unwind" fn circflow_engine_config_init(
 ///
 /// @param config  From circflow_engine_config_init(). It is copied.
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max,
-/// sets_max, insns_max or padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_memory_ns
-/// above 10 minutes or held_age_max_ns above a week, edge_low_cells is not below edge_high_cells, edge_over_cells is
-/// below 32, streams_max or stream_bytes_max is 0, or a reserved field is not.
+/// Own statuses: CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max, sets_max, insns_max or
+/// padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_memory_ns above 10 minutes or
+/// held_age_max_ns above a week, edge_low_cells is not below edge_high_cells, edge_over_cells is below 32, streams_max
+/// or stream_bytes_max is 0, or a reserved field is not.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_engine_new(
@@ -171,7 +173,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
 /// @param discard  Called once for each token; may be NULL when you use none. From inside, every call on the engine
 ///                 answers CIRCFLOW_ERR_REENTRANT.
 ///
-/// CIRCFLOW_ERR_REENTRANT from inside a callback, any engine's notify included: the engine lives on.
+/// Own statuses: CIRCFLOW_ERR_REENTRANT from inside a callback, any engine's notify included: the engine lives on.
+/// Inside drain: no. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_free(
     engine: *mut circflow_engine,

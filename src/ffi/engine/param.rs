@@ -50,9 +50,10 @@ pub const CIRCFLOW_PATH_SBWS: u8 = 2;
 /// @param path_class  CIRCFLOW_PATH_*.
 /// @param name        A string.
 ///
-/// CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
-/// circflow_engine_last_detail() then says. CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do what
-/// it asks for. A host that passes a whole consensus on may go on after either. CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
+/// circflow_engine_last_detail() then says; CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do what
+/// it asks for. A host that passes a whole consensus on may go on after either.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_engine_set_param(
@@ -78,7 +79,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_param(
 /// @param name        A string, as for circflow_engine_set_param().
 /// @param value_out   Written on CIRCFLOW_OK.
 ///
-/// CIRCFLOW_ERR_INVALID: no such class or name. CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_INVALID: no such class or name.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_engine_get_param(

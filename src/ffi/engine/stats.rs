@@ -81,7 +81,8 @@ unsafe impl sized::Growing for circflow_engine_stats {}
 
 /// Figures of the engine. Set stats->size to sizeof(circflow_engine_stats) first.
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_get_stats(
     engine: *mut circflow_engine,
@@ -123,6 +124,9 @@ pub(super) fn engine_stats(stats: &engine::Stats) -> circflow_engine_stats {
 /// steady state is to allocate nothing. Call it when you are short of memory, or idle.
 ///
 /// @param freed_out  Bytes given back. May be NULL.
+///
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_trim(
     engine: *mut circflow_engine,
@@ -149,7 +153,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_trim(
 /// @param buf       Gets at most cap - 1 bytes of text and a NUL.
 /// @param len_out   Length of the whole sentence without the NUL. May be NULL.
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside the log function.
+/// Own statuses: CIRCFLOW_ERR_REENTRANT from inside the log function.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_last_detail(
     engine: *mut circflow_engine,

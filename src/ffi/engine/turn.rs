@@ -18,7 +18,8 @@ use zeroize::Zeroize;
 ///                  fits; CIRCFLOW_BODY_MAX are enough where no cells pass.
 /// @param body_cap  Bytes of room there.
 ///
-/// CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body; it is still the first in the queue.
+/// Own statuses: CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body; it is still the first in the queue.
+/// Inside drain: no. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_engine_poll(
@@ -45,7 +46,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_poll(
 /// @param budget    At most so many calls; the bound on the work of one round of your loop.
 /// @param more_out  1 when the budget ran out first: drain again soon. May be NULL.
 ///
-/// CIRCFLOW_ERR_REENTRANT from inside `fn`.
+/// Own statuses: none.
+/// Inside drain: no. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_drain(
     engine: *mut circflow_engine,
@@ -100,7 +102,8 @@ pub const CIRCFLOW_NEVER: u64 = u64::MAX;
 /// memory of sets that ended). Tick, drain and ask again; your loop can look at its sockets in between. A feed that
 /// comes before a timer that was due finds things as if that timer were so much later.
 ///
-/// CIRCFLOW_ERR_NULL.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_engine_deadline(
@@ -122,6 +125,9 @@ pub unsafe extern "C-unwind" fn circflow_engine_deadline(
 
 /// Does what is due at `now_ns`. Every feed does so too, before anything else; this is for a loop that was idle. Too
 /// early or too late is no error.
+///
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_tick(engine: *mut circflow_engine, now_ns: u64) -> circflow_status {
     door::enter(engine, |core| {
@@ -142,7 +148,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_tick(engine: *mut circflow_engin
 /// names (deadlines, last_active_ns) are on the new clock from now on; one before its beginning is 0. From then on each
 /// call costs some tens of instructions more. Say it to each engine; a hub has no clock.
 ///
-/// CIRCFLOW_ERR_INVALID for CIRCFLOW_NEVER, which is no time.
+/// Own statuses: CIRCFLOW_ERR_INVALID for CIRCFLOW_NEVER, which is no time.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_set_clock(
     engine: *mut circflow_engine,

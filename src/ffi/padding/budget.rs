@@ -32,7 +32,8 @@ unsafe impl sized::Growing for circflow_padding_budget {}
 
 /// Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget).
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_padding_budget_init(
     budget: *mut circflow_padding_budget,
@@ -49,8 +50,10 @@ pub unsafe extern "C-unwind" fn circflow_padding_budget_init(
 /// Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_PADDING_SENT: as many as
 /// wait for an answer can come on top.
 ///
-/// CIRCFLOW_ERR_INVALID: max_percent above 100, disabled or reduced above 1; nothing changes. CIRCFLOW_ERR_NULL;
-/// CIRCFLOW_ERR_VERSION.
+/// @param budget  Copied.
+///
+/// Own statuses: CIRCFLOW_ERR_INVALID: max_percent above 100, disabled or reduced above 1; nothing changes.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_engine_set_padding_budget(
@@ -73,7 +76,10 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_padding_budget(
 /// on where padding is disabled end with the engine's next circflow_engine_tick(): where this lets machines run no more
 /// that ran before, the notify of each engine is called from inside this call. circflow_hub_stats has the figures.
 ///
-/// CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget(); CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION.
+/// @param budget  Copied.
+///
+/// Own statuses: CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget().
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_hub_set_padding_budget(

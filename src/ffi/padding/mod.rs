@@ -30,7 +30,9 @@ use libc::{c_char, size_t};
 /// @param text_len      Bytes in text.
 /// @param machines_out  Yours until circflow_machines_drop().
 ///
-/// CIRCFLOW_ERR_BAD_MACHINES: see circflow_engine_last_detail(). CIRCFLOW_ERR_FULL: at 1024 lists. CIRCFLOW_ERR_NULL.
+/// Own statuses: CIRCFLOW_ERR_BAD_MACHINES: see circflow_engine_last_detail(); CIRCFLOW_ERR_FULL: at 1024 lists: drop
+/// one.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_machines_load(
@@ -51,7 +53,8 @@ pub unsafe extern "C-unwind" fn circflow_machines_load(
 
 /// Forgets a list of machines. Padders that run it, and numbers it is registered under, keep it alive for themselves.
 ///
-/// An id error.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_machines_drop(
     engine: *mut circflow_engine,
@@ -119,7 +122,8 @@ unsafe impl sized::Growing for circflow_padding_config {}
 
 /// Fills a config with the defaults: no machines, hop 2, slot 0, no limits. Pass sizeof(circflow_padding_config).
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_padding_config_init(
     config: *mut circflow_padding_config,
@@ -133,9 +137,10 @@ pub unsafe extern "C-unwind" fn circflow_padding_config_init(
 ///
 /// What your program then has to report, and when, is in docs/padding.md: every cell received, queued and written.
 ///
-/// CIRCFLOW_ERR_PADDER_EXISTS: the hop's slot is taken. CIRCFLOW_ERR_INVALID: a fraction outside 0.0 to 1.0 (or not a
-/// number), a slot above 1, or a hop that the circuit has not. CIRCFLOW_ERR_GONE: the circuit is to close.
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_EXPIRED; an id error, of the circuit or of the machines.
+/// Own statuses: CIRCFLOW_ERR_PADDER_EXISTS: the hop's slot is taken; CIRCFLOW_ERR_INVALID: a fraction outside 0.0 to
+/// 1.0 (or not a number), a slot above 1, or a hop that the circuit has not; CIRCFLOW_ERR_GONE: the circuit is to
+/// close. An id error can be of the circuit or of the machines.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_padding_install(
@@ -159,7 +164,11 @@ pub unsafe extern "C-unwind" fn circflow_padding_install(
 /// told, by circflow_padding_stop()), with its timers, its block and its padding that still waits. What it held back
 /// goes out with the next drain. Up to 1000 padding cells may still come from its hop.
 ///
-/// CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_EXPIRED, an id error.
+/// @param hop   The hop that it pads with; 0 at a relay.
+/// @param slot  Which of the hop's two places, 0 or 1.
+///
+/// Own statuses: CIRCFLOW_ERR_NO_PADDER.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_padding_remove(
     engine: *mut circflow_engine,
@@ -188,8 +197,9 @@ pub const CIRCFLOW_PADDING_REFUSED: u8 = 4;
 ///                 that its padding was sent. It does not hear of a refusal, and one that goes on only after its own
 ///                 padding stands still then: where your queue is merely long, say REPLACED.
 ///
-/// CIRCFLOW_ERR_NOT_ASKED; CIRCFLOW_ERR_INVALID for an unknown answer; CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_EXPIRED; an id
-/// error.
+/// Own statuses: CIRCFLOW_ERR_NOT_ASKED: it was answered already, or never asked; CIRCFLOW_ERR_INVALID for an unknown
+/// answer.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_padding_answer(
     engine: *mut circflow_engine,
@@ -243,7 +253,11 @@ unsafe impl sized::Growing for circflow_padding_stats {}
 
 /// Figures of a padder. Set stats->size to sizeof(circflow_padding_stats) first.
 ///
-/// CIRCFLOW_ERR_NO_PADDER, CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+/// @param hop   The hop that it pads with; 0 at a relay.
+/// @param slot  Which of the hop's two places, 0 or 1.
+///
+/// Own statuses: CIRCFLOW_ERR_NO_PADDER.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_padding_get_stats(
     engine: *mut circflow_engine,

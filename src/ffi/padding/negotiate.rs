@@ -11,8 +11,9 @@ use crate::ffi::circuit::known_role;
 ///                relay; config->hop is 0 then.
 /// @param config  Copied. NULL: the number means nothing any more; what runs goes on.
 ///
-/// CIRCFLOW_ERR_INVALID as for circflow_padding_install(), and for an unknown role; CIRCFLOW_ERR_VERSION; an id error
-/// of the machines.
+/// Own statuses: CIRCFLOW_ERR_INVALID as for circflow_padding_install(), and for an unknown role. An id error is of the
+/// machines.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_padding_register(
@@ -47,10 +48,12 @@ pub unsafe extern "C-unwind" fn circflow_padding_register(
 /// Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit;
 /// CIRCFLOW_INSN_NEGOTIATED tells how it answered.
 ///
-/// CIRCFLOW_ERR_UNKNOWN_PADDING; CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the
-/// relay refused before; CIRCFLOW_ERR_SWITCHED_OFF: a budget lets it not run (circflow_padding_budget);
-/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL:
-/// too many padders or unanswered questions; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
+/// Own statuses: CIRCFLOW_ERR_UNKNOWN_PADDING: circflow_padding_register() the number first;
+/// CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the relay refused before;
+/// CIRCFLOW_ERR_SWITCHED_OFF: a budget lets it not run (circflow_padding_budget); CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE:
+/// only a client asks; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL: too many padders or unanswered questions;
+/// CIRCFLOW_ERR_UNDRAINED: drain first.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_padding_start(
@@ -65,7 +68,8 @@ pub unsafe extern "C-unwind" fn circflow_padding_start(
 /// Stops what was negotiated under a number: takes the own padder down and queues PADDING_NEGOTIATE(STOP) (client) or
 /// PADDING_NEGOTIATED(STOP) (relay).
 ///
-/// CIRCFLOW_ERR_NO_PADDER: it does not run; CIRCFLOW_ERR_UNDRAINED; CIRCFLOW_ERR_EXPIRED; an id error.
+/// Own statuses: CIRCFLOW_ERR_NO_PADDER: it does not run; CIRCFLOW_ERR_UNDRAINED: drain first.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_padding_stop(
     engine: *mut circflow_engine,

@@ -22,10 +22,11 @@ use libc::size_t;
 ///                       point as the other legs, and named once.
 /// @param circuit_count  How many, at least 1.
 ///
-/// CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
-/// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES,
-/// CIRCFLOW_ERR_SWITCHED_OFF: the parameter cfx_enabled is 0, CIRCFLOW_ERR_GONE, CIRCFLOW_ERR_UNDRAINED,
-/// CIRCFLOW_ERR_NULL, an id error: no circuit became a leg.
+/// Own statuses: CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
+/// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES: the first
+/// circuit that is not as said above; CIRCFLOW_ERR_SWITCHED_OFF: the parameter cfx_enabled is 0; CIRCFLOW_ERR_GONE: one
+/// is being closed; CIRCFLOW_ERR_UNDRAINED: drain first. After any of them no circuit became a leg.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_add_legs(
@@ -51,7 +52,8 @@ pub unsafe extern "C-unwind" fn circflow_set_add_legs(
 ///                       for. When it was refused, say so with circflow_circuit_set_flags(), or close the circuit.
 /// @param circuit_count  How many, at least 1.
 ///
-/// Codes as for circflow_set_add_legs(): no circuit became a leg.
+/// Own statuses: as of circflow_set_add_legs(): no circuit became a leg.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_launch_legs(
@@ -88,8 +90,10 @@ unsafe fn join(
 ///
 /// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
 /// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
-/// As circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit of either role
-/// will do, the same as that of the other legs.
+///
+/// Own statuses: as of circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit
+/// of either role will do, the same as that of the other legs.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_adopt_leg(
@@ -141,8 +145,9 @@ unsafe impl sized::Growing for circflow_leg_stats {}
 
 /// Figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
 ///
-/// CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub, which answers for it under the
-/// same id. CIRCFLOW_ERR_GONE: it is being closed. CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+/// Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub, which answers for
+/// it under the same id; CIRCFLOW_ERR_GONE: it is being closed.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_leg_get_stats(
     engine: *mut circflow_engine,

@@ -104,7 +104,8 @@ unsafe impl sized::Growing for circflow_set_config {}
 
 /// Fills a config with the defaults. Pass sizeof(circflow_set_config).
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_set_config_init(
     config: *mut circflow_set_config,
@@ -120,7 +121,8 @@ pub unsafe extern "C-unwind" fn circflow_set_config_init(
 /// A set appears with its first CIRCFLOW_INSN_LINKED. What an exit of Tor asks for is desired_ux
 /// CIRCFLOW_UX_MIN_LATENCY.
 ///
-/// CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID as for circflow_set_open().
+/// Own statuses: CIRCFLOW_ERR_INVALID as for circflow_set_open().
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_accept_sets(
     engine: *mut circflow_engine,
@@ -146,10 +148,11 @@ pub unsafe extern "C-unwind" fn circflow_engine_accept_sets(
 
 /// Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
 ///
-/// CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_VERSION; CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max above
-/// 16, link_timeout_ns or switch_ahead_max 0, held_age_max_ns above a week, or a reserved field that is not 0;
-/// CIRCFLOW_ERR_SWITCHED_OFF: cfx_enabled is 0;
-/// CIRCFLOW_ERR_NONCE_IN_USE; CIRCFLOW_ERR_FULL at sets_max; CIRCFLOW_ERR_UNDRAINED: drain first.
+/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max above 16, link_timeout_ns or
+/// switch_ahead_max 0, held_age_max_ns above a week, or a reserved field that is not 0; CIRCFLOW_ERR_SWITCHED_OFF:
+/// cfx_enabled is 0; CIRCFLOW_ERR_NONCE_IN_USE: draw another; CIRCFLOW_ERR_FULL at sets_max: close some;
+/// CIRCFLOW_ERR_UNDRAINED: drain first.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_open(
@@ -185,7 +188,8 @@ pub unsafe extern "C-unwind" fn circflow_set_open(
 /// before circflow_circuit_closed(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
 /// CIRCFLOW_ERR_LEG_LOST: something may have been lost.
 ///
-/// An id error.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_set_close(
     engine: *mut circflow_engine,
@@ -200,7 +204,8 @@ pub unsafe extern "C-unwind" fn circflow_set_close(
 /// the set's one leg, all of its handshake is done (LINKED_ACK included), and nothing is held, so that its own order is
 /// the order.
 ///
-/// CIRCFLOW_ERR_NOT_ALONE, an id error.
+/// Own statuses: CIRCFLOW_ERR_NOT_ALONE: close the other legs, and drain.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_take_out(
@@ -224,7 +229,9 @@ pub unsafe extern "C-unwind" fn circflow_set_take_out(
 /// name the set there, inside the drain, and whatever follows has the name. Also for a set with legs on other engines
 /// of a hub, on the engine that has the set: instructions of the others name no set.
 ///
-/// An id error: an ended set is not named any more, and its CIRCFLOW_INSN_ENDED has the tag it had.
+/// Own statuses: none. An ended set is not named any more: its id is stale, and its CIRCFLOW_INSN_ENDED has the tag it
+/// had.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_set_set_tag(
     engine: *mut circflow_engine,
@@ -241,7 +248,8 @@ pub unsafe extern "C-unwind" fn circflow_set_set_tag(
 /// @param algorithm  CIRCFLOW_ALGORITHM_*; BY_UX goes back to what the peer asked for last. That a peer asked for low
 ///                   memory, and gets at most one SWITCH in a congestion window, stays so with any.
 ///
-/// CIRCFLOW_ERR_INVALID for an unknown algorithm, an id error.
+/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown algorithm.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_set_set_algorithm(
     engine: *mut circflow_engine,

@@ -18,8 +18,8 @@ use libc::size_t;
 /// @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
 /// @param body_cap  Bytes of room there.
 ///
-/// CIRCFLOW_ERR_TOO_SMALL: nothing was taken. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a drain callback;
-/// an id error.
+/// Own statuses: CIRCFLOW_ERR_TOO_SMALL: nothing was taken.
+/// Inside drain: no. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_next(
@@ -50,8 +50,8 @@ pub unsafe extern "C-unwind" fn circflow_set_next(
 /// @param count_out  How many were written. Fewer than token_cap: no more are ready, or the next is one whose body
 ///                   circflow has copied, which circflow_set_next() gives.
 ///
-/// CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set. CIRCFLOW_ERR_NULL; CIRCFLOW_ERR_REENTRANT from inside a
-/// drain callback; an id error.
+/// Own statuses: CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set: circflow_set_next() or drain.
+/// Inside drain: no. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_next_tokens(

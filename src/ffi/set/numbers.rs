@@ -38,7 +38,8 @@ pub struct circflow_leg_numbers {
 /// @param leg_cap        Entries of room; CIRCFLOW_LEGS_MAX always fit.
 /// @param leg_count_out  Entries written.
 ///
-/// CIRCFLOW_ERR_TOO_SMALL, CIRCFLOW_ERR_NULL, an id error.
+/// Own statuses: CIRCFLOW_ERR_TOO_SMALL: nothing was written.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_export(
@@ -73,10 +74,12 @@ pub unsafe extern "C-unwind" fn circflow_set_export(
 /// @param numbers    delivered, and the sending leg (zero for none).
 /// @param legs       The legs to change.
 /// @param leg_count  How many.
-/// CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered, delivered is
-/// above what any leg has received, the sending leg is not linked or has not the highest sent, or a leg that is not
-/// linked has numbers. CIRCFLOW_ERR_NOT_A_LEG: not one of this set's. CIRCFLOW_ERR_NULL,
-/// CIRCFLOW_ERR_EXPIRED, an id error. On any of them nothing changed.
+///
+/// Own statuses: CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered,
+/// delivered is above what any leg has received, the sending leg is not linked or has not the highest sent, or a leg
+/// that is not linked has numbers; CIRCFLOW_ERR_NOT_A_LEG: not one of this set's; CIRCFLOW_ERR_TOO_MANY_LEGS: more than
+/// CIRCFLOW_LEGS_MAX are named. After any of them nothing has changed.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_import(

@@ -23,17 +23,18 @@ use libc::size_t;
 ///                      taken, only when the verdict is HELD.
 /// @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0. They are news,
 ///                      and stand whatever the answer is.
+/// @param report_count  How many.
 /// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta, or CIRCFLOW_VERDICT_HELD: it comes
 ///                      back as CIRCFLOW_INSN_SEND with its leg and number, after another with a SWITCH if it needs
 ///                      one, and is not to be reported. Written on CIRCFLOW_OK.
 ///
-/// CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for another; stop
-/// reading streams until CIRCFLOW_INSN_RESUME; circflow_engine_last_detail() says which leg lacks what.
-/// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
-/// CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit. CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams,
-/// circflow_stream_send() it. CIRCFLOW_ERR_INVALID: not to the join point, body_len above
-/// CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive(). CIRCFLOW_ERR_NULL,
-/// CIRCFLOW_ERR_EXPIRED, an id error; reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
+/// Own statuses: CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for
+/// another: stop reading streams until CIRCFLOW_INSN_RESUME; circflow_engine_last_detail() says which leg lacks what;
+/// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit;
+/// CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams, circflow_stream_send() it; CIRCFLOW_ERR_INVALID: not to the
+/// join point, body_len above CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive(); of
+/// reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_decide(
@@ -92,7 +93,10 @@ unsafe fn decide_any(
 /// Decides and reports as queued in one call, SWITCH included: for a host whose queues never refuse a cell. Send the
 /// SWITCH, if switch_delta is not 0, and the message, in this order, before anything else of this set.
 ///
-/// Parameters and codes as for circflow_set_decide().
+/// message, reports, report_count and verdict_out are as for circflow_set_decide().
+///
+/// Own statuses: as of circflow_set_decide().
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_send(
@@ -180,7 +184,8 @@ unsafe fn hold(core: &mut Engine, set: Id, message: &circflow_message) -> Result
 ///
 /// @param verdict_out  As circflow_set_decide() would answer. Written on CIRCFLOW_OK.
 ///
-/// CIRCFLOW_ERR_BLOCKED, CIRCFLOW_ERR_NOT_USABLE, CIRCFLOW_ERR_NULL, an id error.
+/// Own statuses: CIRCFLOW_ERR_BLOCKED, CIRCFLOW_ERR_NOT_USABLE, as of circflow_set_decide().
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_peek(
@@ -208,7 +213,8 @@ pub unsafe extern "C-unwind" fn circflow_set_peek(
 ///
 /// Known after a circflow_set_decide() that named the leg that was sending, for DATA; 0 at any other time.
 ///
-/// CIRCFLOW_ERR_NULL, an id error.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C-unwind" fn circflow_set_room(

@@ -72,7 +72,8 @@ unsafe impl sized::Growing for circflow_set_stats {}
 
 /// Figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
 ///
-/// CIRCFLOW_ERR_NULL, CIRCFLOW_ERR_VERSION, an id error.
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_set_get_stats(
     engine: *mut circflow_engine,
