@@ -5,9 +5,10 @@ mod common;
 
 use circflow::base::limits::HOPS_MAX;
 use circflow::base::{Hops, Id};
-use circflow::conflux::{Message, Role};
+use circflow::conflux::Role;
 use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Engine, Error, Growth, Misuse, StreamConfig, What};
+use circflow::message::Message;
 use circflow::reactor::Owner;
 use circflow::wire::sendme::{Sendme, Tag};
 use circflow::wire::Command;

@@ -3,11 +3,12 @@
 mod common;
 
 use circflow::base::{Hops, Id};
-use circflow::conflux::{Algorithm, LegNumbers, LinkState, Message, Numbers, Report, Role, Terms, Token};
+use circflow::conflux::{Algorithm, LegNumbers, LinkState, Numbers, Report, Role, Terms};
 use circflow::congestion::PathClass;
 use circflow::engine::{
     CircuitConfig, CircuitFlags, Config, Engine, Error, Growth, Step, StreamConfig, VerdictKind, What,
 };
+use circflow::message::{Message, Token};
 use circflow::reactor::{Data, Owner, Side};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;

@@ -7,9 +7,10 @@
 mod common;
 
 use circflow::base::Id;
-use circflow::conflux::{Delivery, Message, Role, Token};
+use circflow::conflux::Role;
 use circflow::engine::{Blocked, Engine, EngineHub, Error, Instruction, Misuse, Verdict, VerdictKind, What};
 use circflow::hub::Config;
+use circflow::message::{Delivery, Message, Token};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
 use common::{circuit, config, report, terms, Rng};

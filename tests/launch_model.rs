@@ -4,8 +4,9 @@
 mod common;
 
 use circflow::base::Id;
-use circflow::conflux::{Fault, LinkState, Message, Role};
+use circflow::conflux::{Fault, LinkState, Role};
 use circflow::engine::{Engine, Error, Misuse, What};
+use circflow::message::Message;
 use circflow::wire::conflux::{Link, Nonce, Ux};
 use circflow::wire::Command;
 use common::{circuit, config, terms, Rng, HOPS};

@@ -3,8 +3,9 @@
 mod common;
 
 use circflow::base::Id;
-use circflow::conflux::{Message, Role};
+use circflow::conflux::Role;
 use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Config, Engine, Error, VerdictKind, What};
+use circflow::message::Message;
 use circflow::padding::{Answer, Keys, Machines, Pace, Pad, Terms};
 use circflow::wire::Command;
 use common::any_machines::{any_machines, tame};

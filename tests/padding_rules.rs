@@ -3,8 +3,9 @@
 mod common;
 
 use circflow::base::{limits, Id};
-use circflow::conflux::{Message, Role};
+use circflow::conflux::Role;
 use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, VerdictKind, What};
+use circflow::message::Message;
 use circflow::padding::{Answer, Machines, Pace, Stats, Terms};
 use circflow::wire::Command;
 use common::machines::{block, cancel, constant_rate, pad, timer, upon};

@@ -4,8 +4,9 @@
 mod common;
 
 use circflow::base::Id;
-use circflow::conflux::{Algorithm, Message};
+use circflow::conflux::Algorithm;
 use circflow::engine::{Blocked, Engine, Error, What};
+use circflow::message::Message;
 use circflow::padding::{Machines, Terms};
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::Command;

@@ -5,7 +5,8 @@
 mod common;
 
 use circflow::base::Id;
-use circflow::conflux::{Fault, Role, Set, Store, Token};
+use circflow::conflux::{Fault, Role, Set};
+use circflow::message::{Store, Token};
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::Command;
 use common::receiver::{Content, OnEngine, OnSet, Pair, Subject};

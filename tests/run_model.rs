@@ -4,9 +4,10 @@
 mod common;
 
 use circflow::base::Id;
-use circflow::conflux::{Fault, Message, Role, Token};
+use circflow::conflux::{Fault, Role};
 use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Instruction, VerdictKind, What};
+use circflow::message::{Message, Token};
 use circflow::reactor::{Marks, Owner, Side};
 use circflow::wire::Command;
 use proptest::prelude::*;

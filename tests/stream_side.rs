@@ -3,8 +3,9 @@
 mod common;
 
 use circflow::base::Id;
-use circflow::conflux::{Message, Role};
+use circflow::conflux::Role;
 use circflow::engine::{CircuitConfig, CircuitFlags, Engine, Error, StreamConfig, VerdictKind, What};
+use circflow::message::Message;
 use circflow::reactor::{Owner, Side};
 use circflow::wire::conflux::{Link, Ux};
 use circflow::wire::fault::Fault;

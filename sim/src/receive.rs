@@ -8,8 +8,9 @@ use crate::rng::mix;
 use crate::tally::N;
 use crate::world::{is_data, trace, World};
 use circflow::base::{Id, Nanos};
-use circflow::conflux::{Fault, Message};
+use circflow::conflux::Fault;
 use circflow::engine::{Blocked, Error, Instruction, Misuse, Step, Verdict, VerdictKind};
+use circflow::message::Message;
 use circflow::reactor::Data;
 use circflow::wire::Command;
 
@@ -200,7 +201,7 @@ impl World {
         pos: usize,
         cell: &Cell,
         verdict: &Verdict,
-        token: Option<circflow::conflux::Token>,
+        token: Option<circflow::message::Token>,
     ) {
         assert_eq!(verdict.circuit, self.circs[circ].ids[pos], "the verdict is about this circuit");
         // A set that goes on as a circuit at one end counts at the other only.

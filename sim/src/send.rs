@@ -8,8 +8,8 @@ use crate::stream::{stream_of, stream_tag};
 use crate::tally::N;
 use crate::world::{is_data, trace, Event, World};
 use circflow::base::Id;
-use circflow::conflux::Message;
 use circflow::engine::{Engine, Error, Instruction, Misuse, Verdict, VerdictKind};
+use circflow::message::Message;
 use circflow::wire::conflux::Switch;
 use circflow::wire::Command;
 

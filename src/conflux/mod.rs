@@ -17,10 +17,10 @@ pub use leg::Report;
 pub use manager::Manager;
 pub use set::{Arrival, LegIx, LegNumbers, LegStats, Numbers, Plan, Refusal, Set, Stats, Terms};
 
-pub use crate::message::{self as store, Delivery, Lane, Lanes, Message, Store, Token, TooSmall};
 pub use crate::wire::fault::{Cause, Fault, Reach};
 
 use crate::base::{Id, Nanos};
+use crate::message::Lanes;
 
 /// What follows from a call, in the order of causes.
 #[derive(Debug)]

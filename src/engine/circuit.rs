@@ -4,9 +4,10 @@ use super::elsewhere::Away;
 use super::{CircuitConfig, CircuitFlags};
 use crate::base::time::NEVER;
 use crate::base::{Hops, Id, Nanos};
-use crate::conflux::{Lane, LegIx, Role, Store};
+use crate::conflux::{LegIx, Role};
 use crate::congestion::PathClass;
 use crate::hub::{Books, Standing};
+use crate::message::{Lane, Store};
 use crate::padding::Padding;
 use crate::reactor::{Reactor, Side};
 

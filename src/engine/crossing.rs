@@ -1,10 +1,11 @@
 //! What crosses between engines: messages of a leg whose set lives elsewhere, and what that set decides.
 
 use crate::base::{Id, Nanos};
-use crate::conflux::store::{COPY_COST, TOKEN_COST_MIN};
-use crate::conflux::{Cause, Message, Token};
+use crate::conflux::Cause;
 use crate::congestion::{Params, Reader};
 use crate::hub::{Buffer, Cargo, Left, Spares, Traffic};
+use crate::message::{Message, Token};
+use crate::message::{COPY_COST, TOKEN_COST_MIN};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::fault::Fault;
 use crate::wire::Command;

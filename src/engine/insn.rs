@@ -2,7 +2,8 @@
 
 use super::rest::Rest;
 use crate::base::{Id, Nanos};
-use crate::conflux::{Cause, Control, Delivery, Lane, Token};
+use crate::conflux::{Cause, Control};
+use crate::message::{Delivery, Lane, Token};
 use crate::padding::{Pad, Word};
 use crate::reactor::Side;
 use crate::wire::Command;

@@ -2,8 +2,9 @@
 
 use super::{Circuit, Engine, Place};
 use crate::base::{limits, Id, Nanos, Over};
-use crate::conflux::{Cause, Fault, Lane, Token};
+use crate::conflux::{Cause, Fault};
 use crate::hub::{Cargo, Left};
+use crate::message::{Lane, Token};
 use crate::reactor::Side;
 
 impl Engine {

@@ -3,7 +3,8 @@
 use super::insn::Queued;
 use super::{Blocked, Engine, Error, Misuse};
 use crate::base::{Id, Nanos};
-use crate::conflux::{Fault, Message, Role};
+use crate::conflux::{Fault, Role};
+use crate::message::Message;
 use crate::padding::{decline, NotNow, Terms};
 use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
 use crate::wire::Command;

@@ -3,8 +3,9 @@
 use super::crossing::Up;
 use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
 use crate::base::{Id, Nanos};
-use crate::conflux::store::cost_of;
-use crate::conflux::{Arrival, Fault, LegIx, Message, Role, Terms};
+use crate::conflux::{Arrival, Fault, LegIx, Role, Terms};
+use crate::message::cost_of;
+use crate::message::Message;
 use crate::reactor::Controller;
 use crate::wire::command::{MULTIPLEXED, STREAM_FORBIDDEN, STREAM_NEEDED};
 use crate::wire::conflux::{Link, Switch};

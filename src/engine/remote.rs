@@ -8,8 +8,9 @@ use super::crossing::{token_down, token_up, word, Crossing, Down, Up, ENDED};
 use super::elsewhere::{Away, HomeLeg, Way};
 use super::{Blocked, Engine, Error, Place};
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::{Cause, Fault, Role, Token};
+use crate::conflux::{Cause, Fault, Role};
 use crate::hub::{Cargo, Claim, Hub, Join, Left, NotAdmitted, Notify};
+use crate::message::Token;
 use crate::queue::Backlog;
 use crate::wire::conflux::Link;
 

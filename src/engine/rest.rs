@@ -6,7 +6,7 @@
 
 use super::{Engine, Instruction, What};
 use crate::base::{limits, Id};
-use crate::conflux::{Delivery, Lane, Lanes, TooSmall};
+use crate::message::{Delivery, Lane, Lanes, TooSmall};
 use crate::wire::Command;
 use std::collections::VecDeque;
 

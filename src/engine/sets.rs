@@ -3,7 +3,8 @@
 use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Taker, Verdict, VerdictKind, What};
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, Stats};
-use crate::conflux::{Algorithm, Cause, Delivery, Fault, Role, Terms, TooSmall};
+use crate::conflux::{Algorithm, Cause, Fault, Role, Terms};
+use crate::message::{Delivery, TooSmall};
 use crate::reactor::{Controller, Data, Incoming, Owner, StreamUse, Written};
 use crate::wire::Command;
 use smallvec::SmallVec;

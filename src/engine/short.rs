@@ -3,8 +3,8 @@
 
 use super::{Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
 use crate::base::{Id, Nanos};
-use crate::conflux::Message;
 use crate::congestion::flow::May;
+use crate::message::Message;
 use crate::reactor::{Data, Owner, Written};
 
 impl Engine {

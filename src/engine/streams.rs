@@ -5,10 +5,11 @@ use super::words::FULL;
 use super::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::set::Refusal;
-use crate::conflux::store::cost_of;
-use crate::conflux::{Fault, Lane, Message, Role};
+use crate::conflux::{Fault, Role};
 use crate::congestion::flow::{May, Say};
 use crate::congestion::Params;
+use crate::message::cost_of;
+use crate::message::{Lane, Message};
 use crate::reactor::stream::Said;
 use crate::reactor::{
     Controller, Flow, Incoming, Known, Owner, Part, Past, Phase, Rules, Stream, Streams, Unread, Write,

@@ -6,8 +6,9 @@ use super::message::{self, CIRCFLOW_FORM_BYTES, CIRCFLOW_FORM_TOKEN, CIRCFLOW_WA
 use super::names::named;
 use super::status::circflow_status::*;
 use super::status::{self, circflow_status};
-use crate::conflux::{Cause, Delivery};
+use crate::conflux::Cause;
 use crate::engine::{Instruction, Released, Taker, What};
+use crate::message::Delivery;
 use crate::padding::{Pad, Word};
 use crate::reactor::Side;
 use crate::wire::Command;

@@ -4,8 +4,8 @@ use super::id::*;
 use super::inward::{self, Why};
 use super::names::named;
 use crate::base::limits;
-use crate::conflux::{Message, Token};
 use crate::engine::{Verdict, VerdictKind};
+use crate::message::{Message, Token};
 use crate::reactor::{Data, Side};
 use crate::wire::Command;
 use libc::c_char;
@@ -28,10 +28,10 @@ pub const CIRCFLOW_FORM_TOKEN: u8 = 1;
 /// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
 /// block of fixed size. A held token costs what its host says.
 pub const CIRCFLOW_HELD_COST: u32 = 536;
-const _: () = assert!(CIRCFLOW_HELD_COST == crate::conflux::store::COPY_COST);
+const _: () = assert!(CIRCFLOW_HELD_COST == crate::message::COPY_COST);
 /// What a held token costs at least, in bytes: what circflow itself needs for it.
 pub const CIRCFLOW_HELD_TOKEN_MIN: u32 = 40;
-const _: () = assert!(CIRCFLOW_HELD_TOKEN_MIN == crate::conflux::store::TOKEN_COST_MIN);
+const _: () = assert!(CIRCFLOW_HELD_TOKEN_MIN == crate::message::TOKEN_COST_MIN);
 
 /// A relay message, decrypted. All of it is read during the call only.
 ///

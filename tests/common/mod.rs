@@ -11,9 +11,10 @@ pub mod sim;
 
 use circflow::base::limits::HELD_BLOCK;
 use circflow::base::{Hops, Id};
-use circflow::conflux::{Algorithm, Message, Report, Role, Terms, Token};
+use circflow::conflux::{Algorithm, Report, Role, Terms};
 use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, EngineHub, Error, Instruction, Step, VerdictKind};
+use circflow::message::{Message, Token};
 use circflow::reactor::Marks;
 use circflow::wire::conflux::{Nonce, Ux};
 use circflow::wire::Command;

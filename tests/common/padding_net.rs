@@ -4,8 +4,9 @@
 
 use super::{circuit, config, HOPS};
 use circflow::base::Id;
-use circflow::conflux::{Message, Role};
+use circflow::conflux::Role;
 use circflow::engine::{Engine, VerdictKind, What};
+use circflow::message::Message;
 use circflow::padding::{Machines, Pace, Terms};
 use circflow::wire::Command;
 use maybenot::{Machine, TriggerEvent};

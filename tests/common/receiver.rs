@@ -6,9 +6,10 @@ use super::{
 };
 use circflow::base::Id;
 use circflow::conflux::set::Fate;
-use circflow::conflux::store::{COPY_COST, TOKEN_COST_MIN};
-use circflow::conflux::{Arrival, Cause, Delivery, Effect, Fault, LegIx, Role, Set, Store, Token};
+use circflow::conflux::{Arrival, Cause, Effect, Fault, LegIx, Role, Set};
 use circflow::engine::{Engine, EngineHub, Error, What};
+use circflow::message::{Delivery, Store, Token};
+use circflow::message::{COPY_COST, TOKEN_COST_MIN};
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::Command;
 use std::collections::BTreeMap;

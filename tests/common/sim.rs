@@ -7,8 +7,9 @@ use super::{
     check_books, check_rest, circuit, config, decide, join, peek, receive_short, send_short, terms, Rng, Verdict, HOPS,
 };
 use circflow::base::{Id, Nanos};
-use circflow::conflux::{Algorithm, Cause, Delivery, Message, Report, Role, Token};
+use circflow::conflux::{Algorithm, Cause, Report, Role};
 use circflow::engine::{Blocked, Engine, EngineHub, Error, Instruction, What};
+use circflow::message::{Delivery, Message, Token};
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::Command;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
