@@ -45,13 +45,14 @@ check-examples: examples ## Run the small examples, and compile the example of R
 	@$(MAKE) --no-print-directory demo-padding-short
 	@echo "check-examples: OK"
 
-.PHONY: check check-examples check-c check-c-header check-c-symbols check-valgrind check-asan check-tsan c-tests-checked c-tests-release c-tests-asan
+.PHONY: check check-dead check-examples check-c check-c-header check-c-symbols check-valgrind check-asan check-tsan c-tests-checked c-tests-release c-tests-asan
 
 check: setup ## Run every test: Rust, C, the examples, a simulation, fuzzers for a moment, a short demo, small benches
 	$(CARGO) test
 	@$(MAKE) --no-print-directory check-c
 	@$(MAKE) --no-print-directory check-examples
 	@$(MAKE) --no-print-directory check-sim
+	@$(MAKE) --no-print-directory check-dead
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --log-level error --workspace --offline check bans licenses sources; fi
 	$(CARGO) test --package circflow-fuzz
 	@$(MAKE) --no-print-directory check-fuzz
@@ -60,6 +61,9 @@ check: setup ## Run every test: Rust, C, the examples, a simulation, fuzzers for
 	@$(MAKE) --no-print-directory demo-circuits-short
 	@$(MAKE) --no-print-directory bench-smoke
 	@echo "check: OK"
+
+check-dead: ## Check that all of src is reached from the functions of C
+	@CARGO="$(CARGO)" scripts/dead.sh
 
 check-c: setup check-c-header check-c-symbols c-tests-checked c-tests-release ## Run the C tests: every check on, then the release
 	@$(call run_all,check-c,,$(CHECKED_TESTS) $(RELEASE_TESTS))

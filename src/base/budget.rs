@@ -91,6 +91,7 @@ impl Process {
     }
 
     /// What is to come back.
+    #[allow(dead_code, reason = "tests look")]
     pub fn returning(&self) -> u64 {
         self.returning.load(Relaxed)
     }

@@ -32,11 +32,6 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that starts at `now`.
-    pub fn new(now: Nanos) -> Self {
-        Clock { latest: now, ..Clock::default() }
-    }
-
     /// The host's time on our clock.
     #[inline(always)]
     pub fn inside(&self, wall: Nanos) -> Nanos {
@@ -146,6 +141,12 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Clock {
+        fn new(now: Nanos) -> Self {
+            Clock { latest: now, ..Clock::default() }
+        }
+    }
 
     #[test]
     fn an_earlier_time_is_read_as_the_latest_and_counted() {

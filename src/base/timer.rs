@@ -98,6 +98,7 @@ impl Timers {
 
     /// True when nothing is armed.
     #[inline]
+    #[allow(dead_code, reason = "goes with len()")]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -54,6 +54,7 @@ impl<E> Manager<E> {
     }
 
     /// True when no set is.
+    #[allow(dead_code, reason = "goes with len()")]
     pub fn is_empty(&self) -> bool {
         self.sets.is_empty()
     }

@@ -33,11 +33,6 @@ impl Acks {
     pub fn is_due_next(&self) -> bool {
         self.left == 1
     }
-
-    /// DATA cells until the next SENDME.
-    pub fn left(&self) -> u32 {
-        self.left.into()
-    }
 }
 
 #[cfg(test)]

@@ -69,11 +69,6 @@ impl Vegas {
         self.inc
     }
 
-    /// The parameters the circuit was made under.
-    pub fn params(&self) -> &Arc<Params> {
-        &self.params
-    }
-
     /// Cells that may be sent now.
     #[inline]
     pub fn room(&self) -> u32 {

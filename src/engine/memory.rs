@@ -5,7 +5,7 @@ use crate::base::{limits, Id, Nanos, Over};
 use crate::conflux::{Cause, Fault};
 use crate::hub::{Cargo, Left};
 use crate::message::{Lane, Token};
-use crate::reactor::Side;
+use crate::reactor::{Owner, Side};
 
 impl Engine {
     /// Sees to it that `holder`, a set or a circuit, can hold something that costs so much. At a cap somebody has to
@@ -172,7 +172,20 @@ impl Engine {
         state.crosses(bytes, since);
     }
 
+    /// Whether a circuit or set has STREAM READ and STREAM WRITE: not before its first BEGIN (R3).
+    #[allow(dead_code, reason = "tests look")]
+    pub fn has_stream_side(&self, owner: Owner) -> bool {
+        match owner {
+            Owner::Set(set) => self.sets.get(set).is_some_and(|state| state.streams.is_some()),
+            Owner::Circuit(id) => {
+                let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
+                reactor.is_some_and(|reactor| reactor.streams.is_some())
+            }
+        }
+    }
+
     /// What is held, and what leaves, added up from everybody who could hold it: for tests, as it takes its time.
+    #[allow(dead_code, reason = "tests and the simulation compare")]
     pub fn held_by_hand(&self) -> (u64, u64) {
         let sets: u64 = self.sets.all().map(|state| state.held_bytes() + state.outbox_bytes()).sum();
         let own = |circuit: &Circuit| circuit.bytes() - circuit.away.as_ref().map_or(0, |away| away.bytes());

@@ -302,6 +302,7 @@ impl Engine {
     }
 
     /// A leg's news from the host's congestion control.
+    #[allow(dead_code, reason = "tests and the simulation need no door")]
     pub fn report(&mut self, now: Nanos, id: Id, report: &Report) -> Result<(), Error> {
         self.report_all(now, std::iter::once((id, *report)))
     }

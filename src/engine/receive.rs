@@ -13,6 +13,7 @@ use crate::wire::Command;
 
 impl Engine {
     /// A relay message came on a circuit and was recognised here.
+    #[allow(dead_code, reason = "tests and the simulation need no door")]
     pub fn receive(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         match self.receive_next(now, id, message.command, message.hop, message.stream_id) {
             Step::Done(verdict) => Ok(verdict),

@@ -319,17 +319,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a circuit or set has STREAM READ and STREAM WRITE: not before its first BEGIN (R3).
-    pub fn has_stream_side(&self, owner: Owner) -> bool {
-        match owner {
-            Owner::Set(set) => self.sets.get(set).is_some_and(|state| state.streams.is_some()),
-            Owner::Circuit(id) => {
-                let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
-                reactor.is_some_and(|reactor| reactor.streams.is_some())
-            }
-        }
-    }
-
     /// Figures of a stream.
     pub fn stream_stats(&self, id: Id) -> Result<StreamStats, Error> {
         let stream = self.streams.lookup(id)?;

@@ -41,8 +41,6 @@ pub(super) struct Member<T: Traffic> {
 pub struct Join<T: Traffic> {
     /// The set it asks for. It may have ended: check it, and the nonce.
     pub set: Id,
-    /// The tag of the engine on which the circuit is.
-    pub from: u16,
     /// What came with it.
     pub request: T::Join,
     end: HomeEnd<T>,
@@ -91,7 +89,7 @@ impl<T: Traffic> Port<T> {
             return Err(JoinError::Gone);
         }
         let (near, far) = link(limits::LINK_ROOM, &self.member.bell, circuit, &member.bell);
-        let join = Join { set: home.set, from: self.tag(), request, end: far };
+        let join = Join { set: home.set, request, end: far };
         member.joins.push(join).map_err(|_| JoinError::Full)?;
         fence(SeqCst);
         if member.is_gone() {
@@ -118,12 +116,6 @@ impl<T: Traffic> Port<T> {
     /// the host is woken again only once nothing is left.
     pub fn take_news(&self, most: usize, keys: &mut Vec<Id>) -> bool {
         self.member.bell.take(most, keys)
-    }
-
-    /// True when there may be news. A hint, without a lock: what counts is the wake-up.
-    #[inline]
-    pub fn has_news(&self) -> bool {
-        self.member.bell.is_busy()
     }
 
     /// Buffers for bodies that cross, for this engine.

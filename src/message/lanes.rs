@@ -133,11 +133,6 @@ impl Lanes {
         first.into_iter().chain(others).min()
     }
 
-    /// Lanes.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     fn weigh_above(&mut self, mut index: usize) {
         while index > 0 {
             index = (index - 1) / 2;
@@ -192,7 +187,7 @@ mod tests {
             let oldest = list.iter().map(|&(_, at)| at).min();
             assert_eq!(lanes.since(&store, 1 << 41), oldest, "round {round}");
         }
-        assert!(lanes.len() < list.len() + 1);
+        assert!(lanes.0.len() < list.len() + 1);
         let mut budget = u32::MAX;
         while !lanes.is_empty() {
             lanes.free(&mut store, &mut budget);

@@ -72,6 +72,7 @@ impl Machines {
     }
 
     /// Bytes of memory that the machines own, all circuits together (an estimate).
+    #[allow(dead_code, reason = "tests of the estimate")]
     pub fn bytes(&self) -> usize {
         self.bytes
     }

@@ -21,11 +21,6 @@ impl Part {
         matches!(self, Part::Middle | Part::Exit)
     }
 
-    /// Whether streams may be opened to us.
-    pub fn answers(self) -> bool {
-        self != Part::Client
-    }
-
     #[inline]
     const fn bit(self) -> u8 {
         match self {

@@ -79,9 +79,4 @@ impl Streams {
         }
         refused
     }
-
-    /// The host found no stream to read: true, once, when there may be one again.
-    pub fn was_idle(&mut self) -> bool {
-        std::mem::take(&mut self.idle)
-    }
 }

@@ -128,11 +128,13 @@ impl Incoming {
     }
 
     /// True between XOFF and XON.
+    #[allow(dead_code, reason = "models look")]
     pub fn stopped(&self) -> bool {
         self.stopped
     }
 
     /// The average drain rate, in units of 1000 bytes per second; 0 when not known.
+    #[allow(dead_code, reason = "models look")]
     pub fn rate(&self) -> u32 {
         self.rate
     }

@@ -134,6 +134,7 @@ impl Outgoing {
     }
 
     /// The rate that the peer gave, in units of 1000 bytes per second; none for no limit.
+    #[allow(dead_code, reason = "models look")]
     pub fn rate(&self) -> Option<u32> {
         (self.rate != 0).then_some(self.rate)
     }
