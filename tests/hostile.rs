@@ -6,10 +6,10 @@ use circflow::base::{Hops, Id};
 use circflow::conflux::{Algorithm, LegNumbers, LinkState, Numbers, Report, Role, Terms};
 use circflow::congestion::PathClass;
 use circflow::engine::{
-    CircuitConfig, CircuitFlags, Config, Engine, Error, Growth, Step, StreamConfig, VerdictKind, What,
+    CircuitConfig, CircuitFlags, Config, Engine, Error, Growth, Outlet, StreamConfig, VerdictKind, What,
 };
 use circflow::message::{Message, Token};
-use circflow::reactor::{Data, Owner, Side};
+use circflow::reactor::{Owner, Side};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
 use common::Verdict;
@@ -229,18 +229,13 @@ impl Host {
                 let token = self.token(d, b);
                 let body = &[b; 498][..usize::from(c % 499)];
                 let message = Message { command, hop, stream_id: 9, body, token };
-                let short = d % 5 != 0 && command == Command::DATA;
-                if short && self.engine.send_data(now, stream, body.len() as u16).is_some() {
-                    return;
-                }
-                match self.engine.send_on_stream(now, stream, command, body.len() as u16) {
-                    Ok(Some(verdict)) => assert_eq!(verdict.kind, VerdictKind::Send),
-                    Ok(None) => {
-                        let held = self.engine.hold_for_stream(stream, &message).map(|verdict| verdict.kind);
-                        self.keep(held, token);
-                    }
-                    Err(_) => {}
-                }
+                let outlet = Outlet::Stream(stream);
+                let verdict = if d % 5 == 0 {
+                    self.engine.send_long(now, outlet, &message.head(), || Ok(message))
+                } else {
+                    self.engine.send_message(now, outlet, &message)
+                };
+                self.keep(verdict.map(|verdict| verdict.kind), token);
             }
             45 => {
                 let _ = self.engine.flushed(now, stream, if c % 8 == 0 { odd(d) as u32 } else { u32::from(c % 700) });
@@ -285,7 +280,7 @@ impl Host {
                 let message = Message { command, hop, stream_id, body, token };
                 let tag = [b % 3; 20];
                 let verdict = match (command, d % 5) {
-                    (Command::DATA, 1..) => self.receive_data(now, circuit, &message, &tag),
+                    (Command::DATA, 1..) => self.engine.receive_cell(now, circuit, &message, &tag),
                     _ => self.engine.receive_other(now, circuit, &message, || Ok(&tag)),
                 };
                 if let Ok(verdict) = verdict {
@@ -293,30 +288,6 @@ impl Host {
                 }
                 self.keep(verdict.map(|verdict| verdict.kind), token);
             }
-        }
-    }
-
-    /// The short ways in first, as the C ABI does it.
-    fn receive_data(
-        &mut self,
-        now: u64,
-        circuit: Id,
-        message: &Message<'_>,
-        tag: &[u8],
-    ) -> Result<circflow::engine::Verdict, Error> {
-        let Message { command, hop, stream_id, body, .. } = *message;
-        let data = Data { hop, stream_id, len: body.len() as u16 };
-        let mut step = self.engine.receive_next(now, circuit, command, hop, stream_id);
-        if matches!(step, Step::Run) {
-            step = match self.engine.receive_data(circuit, &data) {
-                Step::OnLeg => return self.engine.receive_data_on_leg(circuit, message, tag),
-                other => other,
-            };
-        }
-        match step {
-            Step::Done(verdict) => Ok(verdict),
-            Step::OnLeg => self.engine.receive_on_leg(circuit, message),
-            Step::Run | Step::Other => self.engine.receive_other(now, circuit, message, || Ok(tag)),
         }
     }
 
@@ -355,8 +326,7 @@ impl Host {
             body: &body[..cut],
             token,
         };
-        let receive = if d % 3 == 0 { common::receive } else { common::receive_short };
-        let verdict = receive(&mut self.engine, now, circuit, &message);
+        let verdict = common::receive(&mut self.engine, now, circuit, &message);
         if let (Ok(Verdict::Held { .. }), Some(token)) = (verdict, token) {
             assert!(self.lent.insert(token.token, token.cost).is_none());
             self.next_token += 1;
@@ -605,7 +575,7 @@ fn act_of_run(host: &mut Host, (kind, a, b, c, d): Act) {
             let token = host.token(d, b);
             let message = Message { command, hop, stream_id, body: &body, token };
             let Some(&circuit) = host.circuits.get(place) else { return };
-            let verdict = match host.receive_data(now, circuit, &message, &[1; 20]) {
+            let verdict = match host.engine.receive_cell(now, circuit, &message, &[1; 20]) {
                 Ok(verdict) => {
                     host.streams.extend(Some(verdict.stream).filter(|&stream| stream != Id::NONE));
                     Ok(verdict.kind)

@@ -8,7 +8,7 @@ mod common;
 
 use circflow::base::Id;
 use circflow::conflux::Role;
-use circflow::engine::{Blocked, Engine, EngineHub, Error, Instruction, Misuse, Verdict, VerdictKind, What};
+use circflow::engine::{Blocked, Engine, EngineHub, Error, Instruction, Misuse, Outlet, Verdict, VerdictKind, What};
 use circflow::hub::Config;
 use circflow::message::{Delivery, Message, Token};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
@@ -202,11 +202,7 @@ impl World {
         self.tokens += 1;
         let token = (number % 3 == 0).then_some(Token { token: self.tokens, cost: COST });
         let message = Message { command, hop: 0, stream_id: 5, body: &body, token };
-        let verdict = match engine.send(self.now, set, command, 0) {
-            Ok(Some(verdict)) => Ok(verdict),
-            Ok(None) => engine.hold_for_set(set, &message),
-            Err(error) => Err(error),
-        };
+        let verdict = engine.send_message(self.now, Outlet::Set(set), &message);
         match verdict {
             Ok(Verdict { kind: VerdictKind::Send, circuit, switch_delta, .. }) => {
                 self.exit_sent = number;

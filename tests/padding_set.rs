@@ -5,7 +5,7 @@ mod common;
 
 use circflow::base::Id;
 use circflow::conflux::Algorithm;
-use circflow::engine::{Blocked, Engine, Error, What};
+use circflow::engine::{Blocked, Engine, Error, Outlet, VerdictKind, What};
 use circflow::message::Message;
 use circflow::padding::{Machines, Terms};
 use circflow::wire::conflux::{Switch, Ux};
@@ -101,16 +101,13 @@ impl Two {
     fn send(&mut self) {
         let blocked = [self.is_blocked(0), self.is_blocked(1)];
         let body = (self.given + 1).to_le_bytes();
-        match self.engine.send(self.now, self.set, Command::DATA, HOPS) {
-            Ok(Some(verdict)) => {
+        match self.engine.send_message(self.now, Outlet::Set(self.set), &data(&body)) {
+            Ok(verdict) if verdict.kind == VerdictKind::Held => self.given += 1,
+            Ok(verdict) => {
                 self.given += 1;
                 let leg = self.legs.iter().position(|&leg| leg == verdict.circuit).unwrap();
                 assert!(!blocked[leg], "sent on a blocked leg");
                 self.out(leg, verdict.switch_delta.into(), self.given, verdict.number);
-            }
-            Ok(None) => {
-                self.engine.hold_for_set(self.set, &data(&body)).unwrap();
-                self.given += 1;
             }
             Err(Error::Blocked(Blocked::NoRoom)) => self.refused = true,
             Err(other) => panic!("{other:?}"),

@@ -6,7 +6,7 @@ mod common;
 use circflow::base::Id;
 use circflow::conflux::{Fault, Role};
 use circflow::congestion::PathClass;
-use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Instruction, VerdictKind, What};
+use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Instruction, Outlet, VerdictKind, What};
 use circflow::message::{Message, Token};
 use circflow::reactor::{Marks, Owner, Side};
 use circflow::wire::Command;
@@ -330,10 +330,12 @@ fn play_stream(is_client: bool, acts: &[(u8, u16)]) {
             }
             8..=11 => {
                 let model = naive.send(now, bytes);
-                let short = if amount % 2 == 0 { engine.send_data(now, stream, bytes as u16) } else { None };
-                let got = match short {
-                    Some(_) => true,
-                    None => engine.send_on_stream(now, stream, Command::DATA, bytes as u16).is_ok(),
+                let body = &[0; 498][..bytes as usize];
+                let message = Message { command: Command::DATA, hop, stream_id: 9, body, token: None };
+                let got = if amount % 2 == 0 {
+                    engine.send_message(now, Outlet::Stream(stream), &message).is_ok()
+                } else {
+                    engine.send_on_stream(now, stream, Command::DATA, bytes as u16).is_ok()
                 };
                 assert_eq!(got, model.is_none());
                 if let Some(Some(at)) = model {

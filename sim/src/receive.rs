@@ -9,9 +9,8 @@ use crate::tally::N;
 use crate::world::{is_data, trace, World};
 use circflow::base::{Id, Nanos};
 use circflow::conflux::Fault;
-use circflow::engine::{Blocked, Error, Instruction, Misuse, Step, Verdict, VerdictKind};
+use circflow::engine::{Blocked, Error, Instruction, Misuse, Verdict, VerdictKind};
 use circflow::message::Message;
-use circflow::reactor::Data;
 use circflow::wire::Command;
 
 /// What became of a message.
@@ -137,20 +136,7 @@ impl World {
         let verdict = self.retry(node, |world| {
             let now = world.clock(node);
             let (id, engine) = (world.circs[circ].ids[pos], &mut world.nodes[node].engine);
-            match engine.receive_next(now, id, message.command, message.hop, message.stream_id) {
-                // As the C ABI does it.
-                Step::Done(verdict) => Ok(verdict),
-                Step::OnLeg => engine.receive_on_leg(id, &message),
-                Step::Run => {
-                    let data = Data { hop: message.hop, stream_id: message.stream_id, len: message.body.len() as u16 };
-                    match engine.receive_data(id, &data) {
-                        Step::Done(verdict) => Ok(verdict),
-                        Step::OnLeg => engine.receive_data_on_leg(id, &message, &digest),
-                        _ => engine.receive_other(now, id, &message, || Ok(&digest)),
-                    }
-                }
-                Step::Other => engine.receive_other(now, id, &message, || Ok(&digest)),
-            }
+            engine.receive_cell(now, id, &message, &digest)
         });
         trace!(
             self,

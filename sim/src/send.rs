@@ -8,7 +8,7 @@ use crate::stream::{stream_of, stream_tag};
 use crate::tally::N;
 use crate::world::{is_data, trace, Event, World};
 use circflow::base::Id;
-use circflow::engine::{Engine, Error, Instruction, Misuse, Verdict, VerdictKind};
+use circflow::engine::{Error, Instruction, Misuse, Outlet, Verdict, VerdictKind};
 use circflow::message::Message;
 use circflow::wire::conflux::Switch;
 use circflow::wire::Command;
@@ -20,19 +20,10 @@ impl World {
         let (node, id) = (self.node_of(own), self.streams[stream].ends[end].id);
         let stopped = is_data(&cell) && self.nodes[node].engine.stream_stats(id).is_ok_and(|stats| stats.stopped);
         let (token, now) = (self.token(node), self.clock(node));
-        let engine = &mut self.nodes[node].engine;
-        let short = if is_data(&cell) { engine.send_data(now, id, cell.len) } else { None };
-        let long = |engine: &mut Engine| engine.send_on_stream(now, id, cell.command, cell.len);
-        let verdict = match short.map_or_else(|| long(engine), |verdict| Ok(Some(verdict))) {
-            Ok(Some(verdict)) => Ok(verdict),
-            Ok(None) => {
-                let mut scratch = [0; 509];
-                let body = cell.body(&mut scratch);
-                let (command, stream_id) = (cell.command, cell.stream_id);
-                engine.hold_for_stream(id, &Message { command, hop: 0, stream_id, body, token })
-            }
-            Err(error) => Err(error),
-        };
+        let mut scratch = [0; 509];
+        let (body, command, stream_id) = (cell.body(&mut scratch), cell.command, cell.stream_id);
+        let message = Message { command, hop: 0, stream_id, body, token };
+        let verdict = self.nodes[node].engine.send_message(now, Outlet::Stream(id), &message);
         trace!(
             self,
             "node {node}: stream {stream}.{end} -> {:?} pos {} len {}: {}",

@@ -71,7 +71,7 @@ impl Engine {
 
     /// The common case of [`Engine::decide`]: the sending leg stays, and has room. No answer means that it has to be
     /// asked.
-    #[inline]
+    #[inline(always)]
     pub fn decide_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
         if now >= self.stop() || !self.clock.advance(now) {
             return None;
@@ -140,7 +140,7 @@ impl Engine {
 
     /// The common case of [`Engine::send`]: the sending leg stays, and has room. No answer means that nothing was done.
     /// Where [`Engine::pads`], the padders of the leg are still to be told: [`Engine::note_next`].
-    #[inline]
+    #[inline(always)]
     pub fn send_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
         if now >= self.stop() || !self.clock.advance(now) {
             return None;

@@ -80,16 +80,3 @@ pub enum Admitted {
     /// It was dealt with.
     Consumed(Verdict),
 }
-
-/// What the first part of receiving has found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
-    /// The message was next in order, and is dealt with.
-    Done(Verdict),
-    /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
-    OnLeg,
-    /// It is DATA on a circuit that we run: [`Engine::receive_data`] takes it.
-    Run,
-    /// Anything else: [`Engine::receive_other`] takes it.
-    Other,
-}

@@ -180,7 +180,7 @@ pub(super) unsafe extern "C-unwind" fn refuse<H: Handle>(engine: *mut H, status:
 
 /// The short way in, for calls that are made for every cell: no answer means that the long way has to be taken. `call`
 /// may log or wake another engine only where [`call_out`] follows when there is an answer; the long way does it itself.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn try_enter<H: Handle, R>(
     engine: *mut H,
     call: impl FnOnce(&mut H::Core) -> Option<R>,

@@ -5,7 +5,7 @@ use super::inward::{self, Why};
 use super::names::named;
 use crate::base::limits;
 use crate::engine::{Verdict, VerdictKind};
-use crate::message::{Message, Token};
+use crate::message::{Head, Message, Token};
 use crate::reactor::{Data, Side};
 use crate::wire::Command;
 use libc::c_char;
@@ -174,6 +174,20 @@ pub(super) unsafe fn read<'a>(message: &'a circflow_message) -> Result<Message<'
     };
     let token = (message.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: message.token, cost: message.cost });
     Ok(Message { command: Command(message.command), hop: message.hop, stream_id: message.stream_id, body, token })
+}
+
+/// The same, for one that is sent and has to be kept.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn kept<'a>(message: &'a circflow_message) -> Result<Message<'a>, Why> {
+    read(message)
+}
+
+/// All but the body.
+#[inline(always)]
+pub(super) fn head(message: &circflow_message) -> Head {
+    let &circflow_message { command, hop, stream_id, body_len: len, .. } = message;
+    Head { command: Command(command), hop, stream_id, len }
 }
 
 /// True when a cell can carry the message: it would be counted, and then could not be sent.

@@ -8,7 +8,7 @@ use super::message::{self, *};
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
-use crate::engine::{StreamConfig, StreamStats, Verdict};
+use crate::engine::{send, Outlet, Sending, Sent, StreamConfig, StreamStats};
 use crate::reactor::Owner;
 use crate::wire::Command;
 use libc::size_t;
@@ -185,16 +185,51 @@ pub unsafe extern "C-unwind" fn circflow_stream_send(
     message: *const circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
-    // SAFETY: NULL or a message, by the contract of this function.
-    if let (Some(data), false) = (message.as_ref().filter(|message| is_data(message)), verdict_out.is_null()) {
-        let id = stream.id();
-        if let Some(verdict) = door::try_enter(engine, |core| core.send_data(now_ns, id, data.body_len)) {
-            message::write_verdict(verdict_out, &verdict);
-            door::call_out(engine);
-            return CIRCFLOW_OK;
+    send(OnStream { engine, now_ns, stream, message, verdict_out })
+}
+
+/// A message of a stream, each step of which goes through the door for itself. The long way finds NULL.
+struct OnStream {
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    stream: circflow_stream_id,
+    message: *const circflow_message,
+    verdict_out: *mut circflow_verdict,
+}
+
+// SAFETY (of all that is here): made by circflow_stream_send() only, for one call, by the contract of which each
+// pointer is NULL, or what it says that it is.
+impl Sending for OnStream {
+    type Answer = circflow_status;
+
+    #[inline(always)]
+    fn quick(&mut self) -> Option<Sent> {
+        let &mut OnStream { engine, now_ns, stream, message, verdict_out } = self;
+        // SAFETY: see above.
+        let message = unsafe { message.as_ref() }.filter(|message| is_data(message))?;
+        if verdict_out.is_null() {
+            return None;
         }
+        let (head, outlet) = (message::head(message), Outlet::Stream(stream.id()));
+        // SAFETY: see above.
+        unsafe { door::try_enter(engine, move |core| core.send_quick(now_ns, outlet, &head)) }
     }
-    send_any(engine, now_ns, stream, message, verdict_out)
+
+    #[inline(always)]
+    fn done(self, sent: &Sent) -> circflow_status {
+        // SAFETY: see above.
+        unsafe {
+            message::write_verdict(self.verdict_out, &sent.verdict);
+            door::call_out(self.engine);
+        }
+        CIRCFLOW_OK
+    }
+
+    #[inline(always)]
+    fn long(self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { send_any(self.engine, self.now_ns, self.stream, self.message, self.verdict_out) }
+    }
 }
 
 #[inline(always)]
@@ -219,15 +254,8 @@ unsafe extern "C-unwind" fn send_any(
         if !message::is_sendable(message) {
             return Err(core.invalid("a message of a stream has a body that no cell carries"));
         }
-        let id = stream.id();
-        let sent = core.send_on_stream(core.time(now_ns), id, Command(message.command), message.body_len)?;
-        let verdict: Verdict = match sent {
-            Some(verdict) => verdict,
-            None => {
-                let message = message::read(message).map_err(|why| core.invalid(why))?;
-                core.hold_for_stream(id, &message)?
-            }
-        };
+        let (head, outlet) = (message::head(message), Outlet::Stream(stream.id()));
+        let verdict = core.send_long(core.time(now_ns), outlet, &head, || message::read(message))?;
         message::write_verdict(verdict_out, &verdict);
         Ok(())
     })

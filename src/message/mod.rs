@@ -24,6 +24,27 @@ pub struct Message<'a> {
     pub token: Option<Token>,
 }
 
+/// What is known of a message before its body is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// Relay command.
+    pub command: Command,
+    /// The hop it comes from, or goes to.
+    pub hop: u8,
+    /// Stream id, 0 for none.
+    pub stream_id: u16,
+    /// Length of its body.
+    pub len: u16,
+}
+
+impl Message<'_> {
+    /// All but its body.
+    pub fn head(&self) -> Head {
+        let &Message { command, hop, stream_id, body, .. } = self;
+        Head { command, hop, stream_id, len: body.len() as u16 }
+    }
+}
+
 /// A host's name for a message that stays the host's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Token {

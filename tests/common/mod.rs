@@ -13,7 +13,9 @@ use circflow::base::limits::HELD_BLOCK;
 use circflow::base::{Hops, Id};
 use circflow::conflux::{Algorithm, Report, Role, Terms};
 use circflow::congestion::PathClass;
-use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, EngineHub, Error, Instruction, Step, VerdictKind};
+use circflow::engine::{
+    CircuitConfig, CircuitFlags, Config, Engine, EngineHub, Error, Instruction, Outlet, VerdictKind,
+};
 use circflow::message::{Message, Token};
 use circflow::reactor::Marks;
 use circflow::wire::conflux::{Nonce, Ux};
@@ -267,15 +269,6 @@ pub fn receive(engine: &mut Engine, now: u64, id: Id, message: &Message<'_>) -> 
     engine.receive(now, id, message).map(Verdict::from)
 }
 
-/// The short way in first, as the C ABI does it.
-pub fn receive_short(engine: &mut Engine, now: u64, id: Id, message: &Message<'_>) -> Answer {
-    match engine.receive_next(now, id, message.command, message.hop, message.stream_id) {
-        Step::Done(said) => Ok(said.into()),
-        Step::OnLeg => engine.receive_on_leg(id, message).map(Verdict::from),
-        Step::Run | Step::Other => engine.receive_other(now, id, message, || Ok(&[])).map(Verdict::from),
-    }
-}
-
 pub fn decide(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
     engine.decide(now, set, command, hop).map(|verdict| Verdict::from(verdict.expect("nothing blocks")))
 }
@@ -286,10 +279,8 @@ pub fn send(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -
 
 /// The short way first, as the C ABI does it.
 pub fn send_short(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
-    match engine.send_next(now, set, command, hop) {
-        Some(said) => Ok(said.into()),
-        None => send(engine, now, set, command, hop),
-    }
+    let message = Message { command, hop, stream_id: 5, body: &[], token: None };
+    engine.send_message(now, Outlet::Set(set), &message).map(Verdict::from)
 }
 
 pub fn peek(engine: &mut Engine, set: Id) -> Answer {

@@ -1,9 +1,7 @@
 //! The receiving side of a set, on the set with its store and through an engine, beside a naive model: a sorted map that
 //! gives numbers and delivers in order.
 
-use super::{
-    check_books, check_rest, circuit, config, join, message, receive, receive_short, report, terms, Verdict, ROUTE,
-};
+use super::{check_books, check_rest, circuit, config, join, message, receive, report, terms, Verdict, ROUTE};
 use circflow::base::Id;
 use circflow::conflux::set::Fate;
 use circflow::conflux::{Arrival, Cause, Effect, Fault, LegIx, Role, Set};
@@ -150,11 +148,7 @@ impl Subject for OnEngine {
 
     fn arrive(&mut self, leg: usize, content: &Content) -> Result<bool, Fault> {
         let message = message(content.command, &content.body, content.token);
-        // Half of the messages take the short way in, as they do through the C ABI.
-        let verdict = match content.token {
-            Some(_) => receive(&mut self.engine, 1, self.legs[leg], &message),
-            None => receive_short(&mut self.engine, 1, self.legs[leg], &message),
-        };
+        let verdict = receive(&mut self.engine, 1, self.legs[leg], &message);
         match verdict {
             Ok(Verdict::Deliver { circuit, number }) if circuit == self.legs[leg] && number > 0 => Ok(true),
             Ok(Verdict::Held { circuit, .. }) if circuit == self.legs[leg] => Ok(false),

@@ -4,7 +4,7 @@
 //! and one SENDME for each [`INC`] DATA cells. Every message carries its own number, to be checked at delivery.
 
 use super::{
-    check_books, check_rest, circuit, config, decide, join, peek, receive_short, send_short, terms, Rng, Verdict, HOPS,
+    check_books, check_rest, circuit, config, decide, join, peek, receive, send_short, terms, Rng, Verdict, HOPS,
 };
 use circflow::base::{Id, Nanos};
 use circflow::conflux::{Algorithm, Cause, Report, Role};
@@ -408,7 +408,7 @@ impl Sim {
         let token = (command.is_multiplexed() && number % 3 == 0).then_some(Token { token: number, cost: TOKEN_COST });
         let hop = if end == CLIENT { HOPS } else { 0 };
         let message = Message { command, hop, stream_id, body: &body, token };
-        let verdict = receive_short(&mut at.engine, self.now, leg.id, &message);
+        let verdict = receive(&mut at.engine, self.now, leg.id, &message);
         match verdict {
             Ok(Verdict::Deliver { number: 0, .. }) if command == Command::SENDME => {
                 at.legs[wire].inflight = leg.inflight.saturating_sub(INC);

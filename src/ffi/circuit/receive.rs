@@ -1,6 +1,6 @@
 //! Messages that come on a circuit.
 
-use crate::engine::Step;
+use crate::engine::{receive, receive_data, Engine, Receiving, Step, Verdict};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -39,23 +39,90 @@ pub unsafe extern "C-unwind" fn circflow_circuit_receive(
     let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
-    // Three parts, so that the first, which is all there is to most messages, needs no frame and no body.
-    let step = door::try_enter(engine, |core| {
-        if !message::fits(message) {
-            return None;
+    receive(Received { engine, now_ns, circuit, message, verdict_out })
+}
+
+/// A message that was fed, each step of which goes through the door for itself: the first, which is all there is to
+/// most messages, needs no frame and no body.
+struct Received<'m> {
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: &'m circflow_message,
+    verdict_out: *mut circflow_verdict,
+}
+
+// SAFETY (of all that is here): made by circflow_circuit_receive() only, for one call, by the contract of which the
+// engine is NULL or one, the message can be read and the verdict written.
+impl Receiving for Received<'_> {
+    type Answer = circflow_status;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Step> {
+        let &mut Received { engine, now_ns, circuit, message, .. } = self;
+        let next = move |core: &mut Engine| {
+            if !message::fits(message) {
+                return None;
+            }
+            let command = Command(message.command);
+            Some(core.receive_next(now_ns, circuit.id(), command, message.hop, message.stream_id))
+        };
+        // SAFETY: see above.
+        unsafe { door::try_enter(engine, next) }
+    }
+
+    #[inline(always)]
+    fn data(&mut self) -> Option<Step> {
+        let (engine, circuit, data) = (self.engine, self.circuit, message::data(self.message)?);
+        // SAFETY: see above.
+        unsafe { door::try_enter(engine, |core| Some(core.receive_data(circuit.id(), &data))) }
+    }
+
+    #[inline(always)]
+    fn done(self, verdict: &Verdict) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { message::write_verdict(self.verdict_out, verdict) };
+        CIRCFLOW_OK
+    }
+
+    #[inline(always)]
+    fn data_done(self, verdict: &Verdict) -> circflow_status {
+        // SAFETY: see above.
+        unsafe {
+            message::write_verdict(self.verdict_out, verdict);
+            door::call_out(self.engine);
         }
-        let command = Command(message.command);
-        Some(core.receive_next(now_ns, circuit.id(), command, message.hop, message.stream_id))
-    });
-    match step {
-        Some(Step::Done(verdict)) => {
-            message::write_verdict(verdict_out, &verdict);
-            CIRCFLOW_OK
-        }
-        Some(Step::OnLeg) => receive_on_leg(engine, circuit, message, verdict_out),
-        Some(Step::Run) => receive_data(engine, now_ns, circuit, message, verdict_out),
-        Some(Step::Other) => receive_other(engine, now_ns, circuit, message, verdict_out),
-        None => receive_again(engine, now_ns, circuit, message, verdict_out),
+        CIRCFLOW_OK
+    }
+
+    #[inline(always)]
+    fn on_leg(self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { receive_on_leg(self.engine, self.circuit, self.message, self.verdict_out) }
+    }
+
+    #[inline(always)]
+    fn run(self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { receive_run(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
+    }
+
+    #[inline(always)]
+    fn data_on_leg(self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { receive_data_on_leg(self.engine, self.circuit, self.message, self.verdict_out) }
+    }
+
+    #[inline(always)]
+    fn other(self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { receive_other(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
+    }
+
+    #[inline(always)]
+    fn shut(self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { receive_again(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
     }
 }
 
@@ -91,28 +158,16 @@ unsafe extern "C-unwind" fn receive_on_leg(
     })
 }
 
-/// DATA on a circuit that circflow runs, with a short way of its own.
+/// DATA on a circuit that circflow runs.
 #[inline(never)]
-unsafe extern "C-unwind" fn receive_data(
+unsafe extern "C-unwind" fn receive_run(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
     message: &circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
-    let step = match message::data(message) {
-        Some(data) => door::try_enter(engine, |core| Some(core.receive_data(circuit.id(), &data))),
-        None => None,
-    };
-    match step {
-        Some(Step::Done(verdict)) => {
-            message::write_verdict(verdict_out, &verdict);
-            door::call_out(engine);
-            CIRCFLOW_OK
-        }
-        Some(Step::OnLeg) => receive_data_on_leg(engine, circuit, message, verdict_out),
-        _ => receive_other(engine, now_ns, circuit, message, verdict_out),
-    }
+    receive_data(Received { engine, now_ns, circuit, message, verdict_out })
 }
 
 #[inline(never)]

@@ -1,5 +1,6 @@
 //! Messages that the host sends on a circuit, and its reports of what is queued and written.
 
+use crate::engine::Outlet;
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -38,13 +39,9 @@ pub unsafe extern "C-unwind" fn circflow_circuit_send(
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
     door::enter(engine, |core| {
-        let id = circuit.id();
         let message = message::read(message).map_err(|why| core.invalid(why))?;
-        let verdict =
-            match core.send_for_host(core.time(now_ns), id, message.command, message.hop, message.stream_id)? {
-                Some(verdict) => verdict,
-                None => core.hold_for_host(id, &message)?,
-            };
+        let outlet = Outlet::Circuit(circuit.id());
+        let verdict = core.send_long(core.time(now_ns), outlet, &message.head(), || Ok(message))?;
         message::write_verdict(verdict_out, &verdict);
         Ok(())
     })

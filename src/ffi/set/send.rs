@@ -1,7 +1,7 @@
 //! Sending through a set: which leg, and with which SWITCH.
 
 use crate::base::Id;
-use crate::engine::{Engine, Error, Verdict};
+use crate::engine::{send, Engine, Outlet, Sending, Sent};
 use crate::ffi::circuit::{self, circflow_leg_report};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
@@ -10,7 +10,6 @@ use crate::ffi::inward;
 use crate::ffi::message::{self, *};
 use crate::ffi::status::circflow_status;
 use crate::ffi::status::circflow_status::*;
-use crate::wire::Command;
 use libc::size_t;
 
 /// Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
@@ -52,42 +51,7 @@ pub unsafe extern "C-unwind" fn circflow_set_decide(
     else {
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
-    if !message::fits(message) {
-        return refuse_long(engine);
-    }
-    if reports.is_empty() {
-        let (set, command) = (set.id(), Command(message.command));
-        if let Some(verdict) = door::try_enter(engine, |core| core.decide_next(now_ns, set, command, message.hop)) {
-            message::write_verdict(verdict_out, &verdict);
-            return CIRCFLOW_OK;
-        }
-    }
-    decide_any(engine, now_ns, set, message, reports, verdict_out)
-}
-
-/// The long way: reports, another leg, no room.
-#[inline(never)]
-unsafe fn decide_any(
-    engine: *mut circflow_engine,
-    now_ns: u64,
-    set: circflow_set_id,
-    message: &circflow_message,
-    reports: &[circflow_leg_report],
-    verdict_out: *mut circflow_verdict,
-) -> circflow_status {
-    door::enter(engine, |core| {
-        if !reports.is_empty() {
-            let news = circuit::reports(reports).map_err(|why| core.invalid(why))?;
-            core.report_for(core.time(now_ns), set.id(), news)?;
-        }
-        let set = set.id();
-        let verdict = match core.decide(core.time(now_ns), set, Command(message.command), message.hop)? {
-            Some(verdict) => verdict,
-            None => hold(core, set, message)?,
-        };
-        message::write_verdict(verdict_out, &verdict);
-        Ok(())
-    })
+    send(ForSet::<true> { engine, now_ns, set, message, reports, verdict_out })
 }
 
 /// Decides and reports as queued in one call, SWITCH included: for a host whose queues never refuse a cell. Send the
@@ -114,20 +78,61 @@ pub unsafe extern "C-unwind" fn circflow_set_send(
     else {
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
-    if reports.is_empty() {
-        let next = door::try_enter(engine, |core| {
+    send(ForSet::<false> { engine, now_ns, set, message, reports, verdict_out })
+}
+
+/// A message for a set, which only chooses or counts too; each step of it goes through the door for itself.
+struct ForSet<'m, const CHOOSES: bool> {
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    message: &'m circflow_message,
+    reports: &'m [circflow_leg_report],
+    verdict_out: *mut circflow_verdict,
+}
+
+// SAFETY (of all that is here): made by circflow_set_decide() and circflow_set_send() only, for one call, by the
+// contract of which the engine is NULL or one, the message can be read and the verdict written.
+impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
+    type Answer = circflow_status;
+
+    #[inline(always)]
+    fn quick(&mut self) -> Option<Sent> {
+        let &mut ForSet { engine, now_ns, set, message, reports, .. } = self;
+        if !reports.is_empty() {
+            return None;
+        }
+        let quick = move |core: &mut Engine| {
             if !message::fits(message) {
                 return None;
             }
-            let verdict = core.send_next(now_ns, set.id(), Command(message.command), message.hop)?;
-            Some((verdict, core.pads()))
-        });
-        if let Some((verdict, pads)) = next {
-            message::write_verdict(verdict_out, &verdict);
-            return if pads { note_next(engine, verdict.circuit, message.hop) } else { CIRCFLOW_OK };
+            let set = set.id();
+            let outlet = if CHOOSES { Outlet::Choice(set) } else { Outlet::Set(set) };
+            core.send_quick(now_ns, outlet, &message::head(message))
+        };
+        // SAFETY: see above.
+        unsafe { door::try_enter(engine, quick) }
+    }
+
+    #[inline(always)]
+    fn done(self, sent: &Sent) -> circflow_status {
+        // SAFETY: see above.
+        unsafe {
+            message::write_verdict(self.verdict_out, &sent.verdict);
+            if sent.tells {
+                note_next(self.engine, sent.verdict.circuit, self.message.hop)
+            } else {
+                CIRCFLOW_OK
+            }
         }
     }
-    send_any(engine, now_ns, set, message, reports, verdict_out)
+
+    #[inline(always)]
+    fn long(self) -> circflow_status {
+        let ForSet { engine, now_ns, set, message, reports, verdict_out } = self;
+        // SAFETY: see above.
+        unsafe { send_long::<CHOOSES>(engine, now_ns, set, message, reports, verdict_out) }
+    }
 }
 
 #[inline(never)]
@@ -140,7 +145,7 @@ unsafe extern "C-unwind" fn note_next(engine: *mut circflow_engine, leg: Id, hop
 
 /// The long way: reports, another leg, no room.
 #[inline(never)]
-unsafe fn send_any(
+unsafe fn send_long<const CHOOSES: bool>(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -157,10 +162,8 @@ unsafe fn send_any(
             core.report_for(core.time(now_ns), set.id(), news)?;
         }
         let set = set.id();
-        let verdict = match core.send(core.time(now_ns), set, Command(message.command), message.hop)? {
-            Some(verdict) => verdict,
-            None => hold(core, set, message)?,
-        };
+        let outlet = if CHOOSES { Outlet::Choice(set) } else { Outlet::Set(set) };
+        let verdict = core.send_long(core.time(now_ns), outlet, &message::head(message), || message::kept(message))?;
         message::write_verdict(verdict_out, &verdict);
         Ok(())
     })
@@ -170,13 +173,6 @@ unsafe fn send_any(
 #[inline(never)]
 unsafe fn refuse_long(engine: *mut circflow_engine) -> circflow_status {
     door::enter(engine, |core| Err(core.invalid("a message has a body that is too long")))
-}
-
-/// Padding blocks the legs: the message is kept.
-#[cold]
-unsafe fn hold(core: &mut Engine, set: Id, message: &circflow_message) -> Result<Verdict, Error> {
-    let message = message::read(message).map_err(|why| core.invalid(why))?;
-    core.hold_for_set(set, &message)
 }
 
 /// Asks whether a DATA message could be sent now (SEND), and on which leg, or would be held (HELD). Changes nothing at

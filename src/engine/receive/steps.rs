@@ -1,9 +1,10 @@
-//! Receiving: from the common case, which is the shortest, to the rarest.
+//! The steps of receiving.
 
-use super::crossing::Up;
-use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
+use super::Step;
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault, LegIx, Role, Terms};
+use crate::engine::crossing::Up;
+use crate::engine::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Place, Verdict, VerdictKind};
 use crate::message::cost_of;
 use crate::message::Message;
 use crate::reactor::Controller;
@@ -12,16 +13,6 @@ use crate::wire::conflux::{Link, Switch};
 use crate::wire::Command;
 
 impl Engine {
-    /// A relay message came on a circuit and was recognised here.
-    #[allow(dead_code, reason = "tests and the simulation need no door")]
-    pub fn receive(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        match self.receive_next(now, id, message.command, message.hop, message.stream_id) {
-            Step::Done(verdict) => Ok(verdict),
-            Step::OnLeg => self.receive_on_leg(id, message),
-            Step::Run | Step::Other => self.receive_other(now, id, message, || Ok(&[])),
-        }
-    }
-
     /// The first part of [`Engine::receive`], in as few instructions as can be: it needs neither body nor token, and
     /// deals with a multiplexed message that is next in order with nothing ready behind it.
     #[inline(always)]
@@ -207,7 +198,12 @@ impl Engine {
     }
 
     /// LINK, LINKED and LINKED_ACK from the join point, and a SWITCH on a circuit that is no leg.
-    pub(super) fn receive_conflux(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    pub(in crate::engine) fn receive_conflux(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        message: &Message<'_>,
+    ) -> Result<Verdict, Error> {
         let Some(circuit) = self.circuits.get(id) else {
             return Err(self.circuits.reason(id).into());
         };
@@ -274,7 +270,7 @@ impl Engine {
     }
 
     /// Finds the set of a LINK, or makes it, here or on another engine.
-    pub(super) fn take_link(&mut self, now: Nanos, id: Id, link: Link) -> Result<(), Fault> {
+    pub(in crate::engine) fn take_link(&mut self, now: Nanos, id: Id, link: Link) -> Result<(), Fault> {
         let accepted = self.accepted().cloned().ok_or(Fault::ConfluxOff)?;
         let known = self.find_set(Role::Exit, &link.nonce);
         // Legs are alike in who runs them.

@@ -1,0 +1,134 @@
+//! Receiving: the order of its steps, which stands here and nowhere else, from the common case, which is the shortest,
+//! to the rarest. How a step is entered is the caller's: C goes through a door each time, tests and simulation do not.
+
+mod steps;
+
+use super::{Engine, Error, Verdict};
+use crate::base::{Id, Nanos};
+use crate::message::Message;
+use crate::reactor::Data;
+
+/// What the first two steps have found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// The message was next in order, and is dealt with.
+    Done(Verdict),
+    /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
+    OnLeg,
+    /// It is DATA on a circuit that we run: [`Engine::receive_data`] takes it.
+    Run,
+    /// Anything else: [`Engine::receive_other`] takes it.
+    Other,
+}
+
+/// How the steps of receiving one message are entered.
+pub trait Receiving: Sized {
+    /// What the whole comes to.
+    type Answer;
+    /// [`Engine::receive_next`]; none where the step could not be entered.
+    fn next(&mut self) -> Option<Step>;
+    /// [`Engine::receive_data`]; none where the step could not be entered.
+    fn data(&mut self) -> Option<Step>;
+    /// The message is dealt with, by the first step.
+    fn done(self, verdict: &Verdict) -> Self::Answer;
+    /// The message is dealt with, by the second step, which may have something to call out.
+    fn data_done(self, verdict: &Verdict) -> Self::Answer {
+        self.done(verdict)
+    }
+    /// [`Engine::receive_on_leg`].
+    fn on_leg(self) -> Self::Answer;
+    /// [`Engine::receive_data_on_leg`].
+    fn data_on_leg(self) -> Self::Answer;
+    /// [`Engine::receive_other`].
+    fn other(self) -> Self::Answer;
+    /// The first step could not be entered.
+    fn shut(self) -> Self::Answer {
+        self.other()
+    }
+    /// DATA on a circuit that we run: [`receive_data`], on its own where the first step needs no frame.
+    fn run(self) -> Self::Answer {
+        receive_data(self)
+    }
+}
+
+/// A message has come: the order of the steps.
+#[inline(always)]
+pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
+    match message.next() {
+        Some(Step::Done(verdict)) => message.done(&verdict),
+        Some(Step::OnLeg) => message.on_leg(),
+        Some(Step::Run) => message.run(),
+        Some(Step::Other) => message.other(),
+        None => message.shut(),
+    }
+}
+
+/// The same from the second step on, which DATA on a circuit that we run has of its own.
+#[inline(always)]
+pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
+    match message.data() {
+        Some(Step::Done(verdict)) => message.data_done(&verdict),
+        Some(Step::OnLeg) => message.data_on_leg(),
+        Some(Step::Run | Step::Other) | None => message.other(),
+    }
+}
+
+/// A message whose steps are entered by whoever has the engine.
+#[allow(dead_code, reason = "tests and the simulation need no door")]
+struct Straight<'e, 'm> {
+    engine: &'e mut Engine,
+    now: Nanos,
+    id: Id,
+    message: &'m Message<'m>,
+    cell_tag: &'m [u8],
+}
+
+impl Receiving for Straight<'_, '_> {
+    type Answer = Result<Verdict, Error>;
+
+    fn next(&mut self) -> Option<Step> {
+        let &Message { command, hop, stream_id, .. } = self.message;
+        Some(self.engine.receive_next(self.now, self.id, command, hop, stream_id))
+    }
+
+    fn data(&mut self) -> Option<Step> {
+        let &Message { hop, stream_id, body, .. } = self.message;
+        Some(self.engine.receive_data(self.id, &Data { hop, stream_id, len: body.len() as u16 }))
+    }
+
+    fn done(self, verdict: &Verdict) -> Self::Answer {
+        Ok(*verdict)
+    }
+
+    fn on_leg(self) -> Self::Answer {
+        self.engine.receive_on_leg(self.id, self.message)
+    }
+
+    fn data_on_leg(self) -> Self::Answer {
+        self.engine.receive_data_on_leg(self.id, self.message, self.cell_tag)
+    }
+
+    fn other(self) -> Self::Answer {
+        self.engine.receive_other(self.now, self.id, self.message, || Ok(self.cell_tag))
+    }
+}
+
+impl Engine {
+    /// A relay message came on a circuit and was recognised here.
+    #[allow(dead_code, reason = "tests and the simulation need no door")]
+    pub fn receive(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        self.receive_cell(now, id, message, &[])
+    }
+
+    /// The same, with the tag of the cell that it came in.
+    #[allow(dead_code, reason = "tests and the simulation need no door")]
+    pub fn receive_cell(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        message: &Message<'_>,
+        cell_tag: &[u8],
+    ) -> Result<Verdict, Error> {
+        receive(Straight { engine: self, now, id, message, cell_tag })
+    }
+}

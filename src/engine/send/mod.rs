@@ -1,0 +1,130 @@
+//! Sending: the order of its steps, which stands here and nowhere else. First the quick way; where that has no answer,
+//! the long one; and what may not go now is kept, and only then read.
+
+use super::{Engine, Error, Verdict};
+use crate::base::{Id, Nanos};
+use crate::message::{Head, Message};
+use crate::wire::Command;
+
+/// Where a host sends a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outlet {
+    /// On a leg of a set, which is chosen and counted.
+    Set(Id),
+    /// The same, chosen only: [`Engine::sent`] counts.
+    Choice(Id),
+    /// On a stream that we know.
+    Stream(Id),
+    /// On a circuit, past no set and no stream that we know.
+    Circuit(Id),
+}
+
+/// How the steps of sending one message are entered.
+pub trait Sending: Sized {
+    /// What the whole comes to.
+    type Answer;
+    /// [`Engine::send_quick`]; none where it has no answer, or could not be entered.
+    fn quick(&mut self) -> Option<Sent>;
+    /// The message goes.
+    fn done(self, sent: &Sent) -> Self::Answer;
+    /// [`Engine::send_long`].
+    fn long(self) -> Self::Answer;
+}
+
+/// What the quick way has found.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// The answer.
+    pub verdict: Verdict,
+    /// Padders are still to hear of it: [`Engine::note_next`].
+    pub tells: bool,
+}
+
+/// A message is to be sent: the order of the steps.
+#[inline(always)]
+pub fn send<S: Sending>(mut message: S) -> S::Answer {
+    match message.quick() {
+        Some(sent) => message.done(&sent),
+        None => message.long(),
+    }
+}
+
+/// A message whose steps are entered by whoever has the engine.
+#[allow(dead_code, reason = "tests and the simulation need no door")]
+struct Straight<'e, 'm> {
+    engine: &'e mut Engine,
+    now: Nanos,
+    outlet: Outlet,
+    message: &'m Message<'m>,
+}
+
+impl Sending for Straight<'_, '_> {
+    type Answer = Result<Verdict, Error>;
+
+    fn quick(&mut self) -> Option<Sent> {
+        self.engine.send_quick(self.now, self.outlet, &self.message.head())
+    }
+
+    fn done(self, sent: &Sent) -> Self::Answer {
+        if sent.tells {
+            self.engine.note_next(sent.verdict.circuit, self.message.hop);
+        }
+        Ok(sent.verdict)
+    }
+
+    fn long(self) -> Self::Answer {
+        self.engine.send_long(self.now, self.outlet, &self.message.head(), || Ok(*self.message))
+    }
+}
+
+impl Engine {
+    /// Sends a message, or keeps it.
+    #[allow(dead_code, reason = "tests and the simulation need no door")]
+    pub fn send_message(&mut self, now: Nanos, outlet: Outlet, message: &Message<'_>) -> Result<Verdict, Error> {
+        send(Straight { engine: self, now, outlet, message })
+    }
+
+    /// The first step, for which a message's head is enough. No answer means that nothing was done.
+    #[inline(always)]
+    pub fn send_quick(&mut self, now: Nanos, outlet: Outlet, head: &Head) -> Option<Sent> {
+        let &Head { command, hop, len, .. } = head;
+        let verdict = match outlet {
+            Outlet::Set(set) => {
+                let verdict = self.send_next(now, set, command, hop)?;
+                return Some(Sent { verdict, tells: self.pads() });
+            }
+            Outlet::Choice(set) => self.decide_next(now, set, command, hop)?,
+            Outlet::Stream(stream) if command == Command::DATA => self.send_data(now, stream, len)?,
+            Outlet::Stream(_) | Outlet::Circuit(_) => return None,
+        };
+        Some(Sent { verdict, tells: false })
+    }
+
+    /// The second, for another leg, no room, what is not DATA, or when something is due; and the third, which keeps
+    /// what has to wait. `whole` is the message, or what is wrong with it; only asked for by the third.
+    #[inline(always)]
+    pub fn send_long<'m>(
+        &mut self,
+        now: Nanos,
+        outlet: Outlet,
+        head: &Head,
+        whole: impl FnOnce() -> Result<Message<'m>, &'static str>,
+    ) -> Result<Verdict, Error> {
+        let &Head { command, hop, stream_id, len } = head;
+        let verdict = match outlet {
+            Outlet::Set(set) => self.send(now, set, command, hop)?,
+            Outlet::Choice(set) => self.decide(now, set, command, hop)?,
+            Outlet::Stream(stream) => self.send_on_stream(now, stream, command, len)?,
+            Outlet::Circuit(circuit) => self.send_for_host(now, circuit, command, hop, stream_id)?,
+        };
+        if let Some(verdict) = verdict {
+            return Ok(verdict);
+        }
+        let message = whole().map_err(|why| self.invalid(why))?;
+        match outlet {
+            Outlet::Set(set) | Outlet::Choice(set) => self.hold_for_set(set, &message),
+            Outlet::Stream(stream) => self.hold_for_stream(stream, &message),
+            Outlet::Circuit(circuit) => self.hold_for_host(circuit, &message),
+        }
+    }
+}
