@@ -58,6 +58,18 @@ pub enum Algorithm {
     CwndRtt,
 }
 
+impl Algorithm {
+    /// Whether the leg that it has just chosen stays its choice for as long as that leg is ready and no report comes.
+    /// Nobody asks again before then: an algorithm that also weighs what has been sent since has to say no.
+    #[inline(always)]
+    pub const fn stays_while_ready(self) -> bool {
+        match self {
+            Algorithm::MinRtt | Algorithm::LowRtt => true,
+            Algorithm::CwndRtt => false,
+        }
+    }
+}
+
 /// An algorithm, and whether the receiver's memory is to be spared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Policy {
@@ -122,4 +134,38 @@ fn sendable(path: &Path, min_rtt: u64) -> u64 {
     }
     let scaled = u128::from(room) * u128::from(min_rtt) / u128::from(path.rtt);
     path.cwnd.min(u64::try_from(scaled).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether some choice between these legs changes as DATA goes out on it, although the leg is ready still.
+    fn wavers(algorithm: Algorithm, paths: [Path; 2]) -> bool {
+        let mut paths = paths;
+        let Some(first) = choose(algorithm, paths.iter().enumerate()) else { return false };
+        while paths[first].ready() {
+            if choose(algorithm, paths.iter().enumerate()) != Some(first) {
+                return true;
+            }
+            paths[first].inflight += 1;
+        }
+        false
+    }
+
+    #[test]
+    fn what_stays_while_ready_stays_and_what_does_not_wavers_somewhere() {
+        let mut legs = Vec::new();
+        for rtt in [1, 3, 10, UNMEASURED] {
+            for (cwnd, inflight) in [(0, 0), (4, 0), (4, 4), (9, 2)] {
+                for slow_start in [false, true] {
+                    legs.push(Path { rtt, cwnd, inflight, linked: true, slow_start, ..Path::UNKNOWN });
+                }
+            }
+        }
+        for algorithm in [Algorithm::MinRtt, Algorithm::LowRtt, Algorithm::CwndRtt] {
+            let wavers = legs.iter().any(|&one| legs.iter().any(|&other| wavers(algorithm, [one, other])));
+            assert_eq!(wavers, !algorithm.stays_while_ready(), "{algorithm:?}");
+        }
+    }
 }

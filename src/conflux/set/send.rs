@@ -2,7 +2,7 @@
 
 use super::{LegIx, Set};
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::choice::{self, choose, Algorithm};
+use crate::conflux::choice::{self, choose};
 use crate::conflux::leg::Report;
 use crate::conflux::Effect;
 use crate::wire::Command;
@@ -305,7 +305,7 @@ impl Set {
     fn settle(&mut self, ix: LegIx) {
         let Some(leg) = self.legs.get(usize::from(ix)) else { return };
         let to_catch_up = self.catch_up_at.saturating_sub(leg.sent);
-        if leg.path.ready() && !self.bare && !self.policy.sparing && self.policy.algorithm != Algorithm::CwndRtt {
+        if leg.path.ready() && !self.bare && !self.policy.sparing && self.policy.algorithm.stays_while_ready() {
             self.settled = (leg.path.cwnd - leg.path.inflight).min(to_catch_up);
         }
     }
