@@ -108,6 +108,7 @@ void host_prepare(host_world *world)
     memset(world, 0, sizeof(*world));
     world->now = HOST_START;
     world->delay = 5 * MS;
+    world->client_hop = HOST_HOPS;
     OK(circflow_engine_config_init(&world->engine_config, sizeof(world->engine_config)));
     OK(circflow_circuit_config_init(&world->client_circuit, sizeof(world->client_circuit)));
     world->client_circuit.join_point = 77;
@@ -196,10 +197,10 @@ static size_t carry_one_way(host_world *world, circflow_engine *from, circflow_e
             circflow_circuit_id there = is_client ? world->exit_leg[leg] : world->client_leg[leg];
             if (here.v != insn->circuit.v)
                 continue;
-            assert_int_equal(insn->detail.send.hop, is_client ? HOST_HOPS : 0);
+            assert_int_equal(insn->detail.send.hop, is_client ? world->client_hop : world->exit_hop);
             assert_int_equal(insn->detail.send.stream_id, 0);
             host_expect(world, to, there,
-                        host_message(insn->detail.send.command, is_client ? 0 : HOST_HOPS, 0, batch.at[i].body,
+                        host_message(insn->detail.send.command, is_client ? world->exit_hop : world->client_hop, 0, batch.at[i].body,
                                      insn->detail.send.body_len),
                         CIRCFLOW_VERDICT_CONSUMED);
             carried++;

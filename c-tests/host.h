@@ -66,6 +66,8 @@ typedef struct host_world {
     circflow_set_id client_set, exit_set;
     circflow_circuit_id client_leg[CIRCFLOW_LEGS_MAX], exit_leg[CIRCFLOW_LEGS_MAX];
     size_t leg_count;
+    /* Where the legs meet, as each end counts hops. */
+    uint8_t client_hop, exit_hop;
     /* How long one carried message takes. */
     uint64_t delay;
     /* What linking brought besides SEND. */

@@ -252,7 +252,8 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_CHANNEL_CLOSED = -107,
   /* A LINK or LINKED that cannot be read. */
   CIRCFLOW_ERR_BAD_LINK = -200,
-  /* A LINK where none may be: at a client, a second one, or on a circuit that goes on to another hop. */
+  /* A LINK where none may be: at a client that is no service, a second one, or on a circuit that goes on to another
+   * hop. */
   CIRCFLOW_ERR_UNEXPECTED_LINK = -201,
   /* A LINKED where none may be: at an exit, unasked for (before LINK was taken to be sent), or a second one. */
   CIRCFLOW_ERR_UNEXPECTED_LINKED = -202,
@@ -262,7 +263,8 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_BAD_NONCE = -204,
   /* LINK or LINKED claims numbers that cannot be: more received than we sent, or a past for a new set. */
   CIRCFLOW_ERR_BAD_LINK_NUMBERS = -205,
-  /* LINK on a circuit that has carried streams, or without Vegas congestion control. */
+  /* LINK on a circuit that has carried streams, or without Vegas congestion control, or into a set whose legs are of
+   * another kind: run by the host or by circflow, an exit's or a service's, of another length or join_point. */
   CIRCFLOW_ERR_UNFIT_LINK = -206,
   /* LINK, and conflux is switched off here (no circflow_engine_accept_sets(), or cfx_enabled is 0). */
   CIRCFLOW_ERR_CONFLUX_OFF = -207,

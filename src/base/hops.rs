@@ -48,6 +48,13 @@ impl Hops {
         hop <= self.length
     }
 
+    /// Whether circuits of the end that answers a client lead to the same one, as far as can be known. A relay knows
+    /// nothing of its client.
+    #[inline]
+    pub fn fit(self, other: Hops) -> bool {
+        self == other || !(self.are_counted() || other.are_counted())
+    }
+
     /// Whether this end counts hops: it opened the circuit.
     #[inline]
     pub const fn are_counted(self) -> bool {
@@ -86,6 +93,16 @@ mod tests {
         assert_ne!(one, Hops::new(4, 1 << 32 | 5));
         assert_ne!(one, Hops::new(3, 5));
         assert_ne!(one, Hops::new(3, 1 << 32));
+    }
+
+    #[test]
+    fn a_relays_circuits_fit_and_no_others() {
+        let [one, other] = [5, 6].map(|join| Hops::new(0, join).unwrap());
+        assert!(one.fit(other) && one.fit(Hops::NONE));
+        let service = Hops::new(4, 5).unwrap();
+        assert!(service.fit(service));
+        assert!(!service.fit(one) && !one.fit(service) && !service.fit(Hops::new(4, 6).unwrap()));
+        assert!(!service.fit(Hops::new(5, 5).unwrap()));
     }
 
     #[test]

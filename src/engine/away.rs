@@ -28,7 +28,8 @@ impl Engine {
         let (publisher, reader) = mirror();
         let params =
             circuit.reactor.as_ref().filter(|_| circuit.runs_streams()).map(|reactor| reactor.params().clone());
-        let request = Request { circuit: id, tag: circuit.config.tag, link: link.clone(), params, mirror: reader };
+        let (tag, hops) = (circuit.config.tag, circuit.config.hops);
+        let request = Request { circuit: id, tag, hops, link: link.clone(), params, mirror: reader };
         let end = match port.join(home, request, id) {
             Ok(end) => end,
             Err(JoinError::Gone) => return Ok(false),

@@ -34,6 +34,14 @@ pub(super) struct Circuit {
 pub(super) const NO_HOP: u16 = u16::MAX;
 
 impl Circuit {
+    /// It ends here, or at a client that is a service: whoever is at the join point may open a set (R7).
+    pub fn answers_links(&self) -> bool {
+        match self.config.role {
+            Role::Exit => !self.is_extended(),
+            Role::Client => self.config.flags.has(CircuitFlags::SERVICE),
+        }
+    }
+
     /// A relay's circuit that goes on to another.
     pub fn is_extended(&self) -> bool {
         self.config.role == Role::Exit && self.config.flags.has(CircuitFlags::EXTENDED)

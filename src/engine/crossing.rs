@@ -1,6 +1,6 @@
 //! What crosses between engines: messages of a leg whose set lives elsewhere, and what that set decides.
 
-use crate::base::{Id, Nanos};
+use crate::base::{Hops, Id, Nanos};
 use crate::conflux::Cause;
 use crate::congestion::{Params, Reader};
 use crate::hub::{Buffer, Cargo, Left, Spares, Traffic};
@@ -28,6 +28,8 @@ pub struct Request {
     pub circuit: Id,
     /// What its host calls it.
     pub tag: u64,
+    /// How long it is, and where it ends.
+    pub hops: Hops,
     /// What LINK said.
     pub link: Link,
     /// Parameters of flow control, when circflow runs the circuit.

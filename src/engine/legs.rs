@@ -26,7 +26,8 @@ impl Engine {
         for (index, &circuit) in circuits.iter().enumerate() {
             let model = self.set(set)?.any_leg().unwrap_or(circuits[0]);
             self.check_fit(circuit, model)?;
-            if self.circuits.lookup(circuit)?.config.role != Role::Client {
+            let at_client = self.set(set)?.role() == Role::Client;
+            if !at_client || self.circuits.lookup(circuit)?.config.role != Role::Client {
                 return Err(Misuse::Role.into());
             }
             if circuits[..index].contains(&circuit) {

@@ -132,17 +132,19 @@ impl Engine {
         let known = self.sets.get_mut(set).filter(|state| state.terms().nonce == request.link.nonce);
         let accepted = match known {
             None => Err(ENDED),
-            Some(state) if state.params().is_some() != request.params.is_some() => {
+            Some(state) if !state.fits(request.params.is_some(), request.hops) => {
                 Err(word(Cause::Fault(Fault::UnfitLink)))
             }
-            Some(state) => match state.accept(request.circuit, now, &request.link, false, &mut self.effects) {
-                Ok(ix) => {
-                    state.set_tag(ix, request.tag);
-                    state.seated_elsewhere(request.params.as_ref());
-                    Ok(ix)
+            Some(state) => {
+                match state.accept(request.circuit, request.hops, now, &request.link, false, &mut self.effects) {
+                    Ok(ix) => {
+                        state.set_tag(ix, request.tag);
+                        state.seated_elsewhere(request.params.as_ref());
+                        Ok(ix)
+                    }
+                    Err(fault) => Err(word(Cause::Fault(fault))),
                 }
-                Err(fault) => Err(word(Cause::Fault(fault))),
-            },
+            }
         };
         let ix = match accepted {
             Ok(ix) => ix,

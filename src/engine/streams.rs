@@ -271,15 +271,15 @@ impl Engine {
             let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
             reactor.map_or(0, |reactor| reactor.ends.max_rtt())
         };
-        let (role, rtt) = match owner {
-            Owner::Circuit(id) => (self.circuits.get(id)?.config.role, rtt_of(id)),
+        let (is_relay, rtt) = match owner {
+            Owner::Circuit(id) => (self.circuits.get(id)?.config.role == Role::Exit, rtt_of(id)),
             Owner::Set(set) => {
                 let state = self.sets.get(set)?;
-                (state.role(), state.leg_ids().map(rtt_of).max().unwrap_or(0))
+                (state.part().is_relay(), state.leg_ids().map(rtt_of).max().unwrap_or(0))
             }
         };
         let memory = self.stream_memory.max(rtt).min(limits::STREAM_MEMORY_MAX);
-        (role == Role::Client).then_some(now.saturating_add(memory))
+        (!is_relay).then_some(now.saturating_add(memory))
     }
 
     /// The host has taken a message that padding held back: it leaves.

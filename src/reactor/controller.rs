@@ -107,6 +107,11 @@ impl Controller {
         u16::from(hop) == self.host_hop
     }
 
+    /// Whether a circuit that brings LINK is like its legs: run by reactors or not, and of these hops.
+    pub fn fits(&self, runs: bool, hops: Hops) -> bool {
+        self.params.is_some() == runs && self.set.hops().fit(hops)
+    }
+
     /// Parameters of flow control, if the streams are ours.
     pub fn params(&self) -> Option<&Arc<Params>> {
         self.params.as_ref()
@@ -193,6 +198,8 @@ impl Controller {
     pub fn part(&self) -> Part {
         match self.set.role() {
             Role::Client => Part::Client,
+            // Its legs are circuits of its own: the client is behind their last hop.
+            Role::Exit if self.set.hops().are_counted() => Part::Service,
             Role::Exit => Part::Exit,
         }
     }
@@ -309,7 +316,15 @@ the_set_answers! {
     ) -> Result<(), Contradiction>;
     fn launch(change, key: Id, hops: Hops) -> LegIx;
     fn built(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> bool;
-    fn accept(change, key: Id, now: Nanos, link: &Link, is_first: bool, effects: &mut Effects) -> Result<LegIx, Fault>;
+    fn accept(
+        change,
+        key: Id,
+        hops: Hops,
+        now: Nanos,
+        link: &Link,
+        is_first: bool,
+        effects: &mut Effects
+    ) -> Result<LegIx, Fault>;
     fn adopt(change, key: Id, hops: Hops, ux: Ux, rtt: Nanos, effects: &mut Effects) -> LegIx;
     fn handshake_sent(change, ix: LegIx, now: Nanos, effects: &mut Effects);
     fn handle_linked(change, ix: LegIx, now: Nanos, link: &Link, effects: &mut Effects) -> Result<(), Fault>;

@@ -35,12 +35,13 @@ impl Set {
         self.legs.get(usize::from(ix)).is_some_and(|leg| leg.is_live() && leg.state == LinkState::Building)
     }
 
-    /// Exit: a circuit that brought LINK becomes a leg (CFX-22). It receives at once, and sends from the moment
-    /// LINKED is on its way ([`Set::handshake_sent`]): whatever overtook LINKED would be a violation in the peer's
-    /// eyes.
+    /// Exit or service: a circuit that brought LINK becomes a leg (CFX-22). It receives at once, and sends from the
+    /// moment LINKED is on its way ([`Set::handshake_sent`]): whatever overtook LINKED would be a violation in the
+    /// peer's eyes.
     pub fn accept(
         &mut self,
         key: Id,
+        hops: Hops,
         now: Nanos,
         link: &Link,
         is_new: bool,
@@ -57,6 +58,7 @@ impl Set {
             return Err(Fault::LinkLimit);
         }
         self.peer_wants(link.ux);
+        self.hops = hops;
         let ix = self.seat(Leg::new(key, state));
         self.await_answer(ix, now, effects);
         effects.push(Effect::Linked { leg: key, rtt: 0 });

@@ -187,6 +187,11 @@ impl Set {
         self.role
     }
 
+    /// What the legs have in common.
+    pub fn hops(&self) -> Hops {
+        self.hops
+    }
+
     /// The hop that the legs share; at an exit 0, the client.
     #[inline]
     pub fn join_hop(&self) -> u8 {

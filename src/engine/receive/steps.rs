@@ -252,11 +252,11 @@ impl Engine {
         outcome
     }
 
-    /// Exit: LINK on a circuit in no set (CFX-21).
+    /// Exit or service: LINK from the join point of a circuit in no set (CFX-21).
     fn receive_link(&mut self, now: Nanos, id: Id, body: &[u8]) -> Result<(), Fault> {
         let Some(circuit) = self.circuits.get(id) else { return Err(Fault::UnexpectedLink) };
         let flags = circuit.config.flags;
-        if circuit.config.role != Role::Exit || flags.has(CircuitFlags::EXTENDED) {
+        if !circuit.answers_links() {
             return Err(Fault::UnexpectedLink);
         }
         if self.accepted().is_none() {
@@ -273,9 +273,10 @@ impl Engine {
     pub(in crate::engine) fn take_link(&mut self, now: Nanos, id: Id, link: Link) -> Result<(), Fault> {
         let accepted = self.accepted().cloned().ok_or(Fault::ConfluxOff)?;
         let known = self.find_set(Role::Exit, &link.nonce);
-        // Legs are alike in who runs them.
-        let runs = self.circuits.get(id).is_some_and(|circuit| circuit.runs_streams());
-        if known.and_then(|set| self.sets.get(set)).is_some_and(|state| state.params().is_some() != runs) {
+        // Legs are alike in who runs them, and in what they lead to: one process can be exit and several services.
+        let Some(circuit) = self.circuits.get(id) else { return Err(Fault::UnexpectedLink) };
+        let (runs, hops) = (circuit.runs_streams(), circuit.config.hops);
+        if known.and_then(|set| self.sets.get(set)).is_some_and(|state| !state.fits(runs, hops)) {
             return Err(Fault::UnfitLink);
         }
         let set = match known {
@@ -286,7 +287,7 @@ impl Engine {
             },
         };
         let accepted = match self.sets.get_mut(set) {
-            Some(state) => state.accept(id, now, &link, known.is_none(), &mut self.effects),
+            Some(state) => state.accept(id, hops, now, &link, known.is_none(), &mut self.effects),
             None => Err(Fault::UnexpectedLink),
         };
         match accepted {
