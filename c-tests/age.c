@@ -20,17 +20,11 @@ static int setup(void **state)
 {
     (void)state;
     memset(&ledger, 0, sizeof(ledger));
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 static int feed(size_t leg, circflow_message message) { return host_feed(&world, EXIT, LEG(leg), message); }
 static circflow_set_stats stats(void) { return host_set_stats(EXIT, SET); }

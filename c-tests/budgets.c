@@ -12,7 +12,6 @@ static host_world world;
 
 static void begin(void)
 {
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     host_start(&world);
     host_pair(&world);
@@ -25,12 +24,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 static void again(void)
 {
@@ -365,7 +359,6 @@ static int setup_hub(void **state)
 {
     circflow_hub_config config;
     (void)state;
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     host_start(&world);
     OK(circflow_hub_config_init(&config, sizeof(config)));

@@ -2,27 +2,11 @@
 
 #include "host.h"
 
-static host_world world;
+HOST_WORLD(host_begin)
 
 #define CLIENT world.client
 
 static const uint64_t WILD[] = {UINT64_C(1) << 60, UINT64_MAX / 2, UINT64_MAX - 1, UINT64_MAX};
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    host_prepare(&world);
-    host_start(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
 
 static void ticks(uint64_t now) { OK(circflow_engine_tick(CLIENT, now)); }
 static void set_clock(uint64_t now)

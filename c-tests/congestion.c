@@ -19,18 +19,12 @@ static circflow_stream_id stream;
 static int setup(void **state)
 {
     (void)state;
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.client_circuit.flags = HOST_RUN;
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 static void param(uint8_t path_class, const char *name, uint32_t value)
 {

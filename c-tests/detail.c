@@ -5,28 +5,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static host_world world;
+HOST_WORLD(host_prepare)
 static char text[4096];
 
 #define CLIENT world.client
 #define NOW world.now
 #define SET world.client_set
 #define LEG(i) world.client_leg[i]
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    host_prepare(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
 
 static const char *detail_of(circflow_engine *engine)
 {

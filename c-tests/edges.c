@@ -13,12 +13,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 static circflow_message linked(const uint8_t *nonce)
 {

@@ -14,19 +14,13 @@ static const circflow_circuit_id no_circuit = {0};
 static int setup(void **state)
 {
     (void)state;
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.client_circuit.flags = HOST_RUN;
     world.exit_circuit.flags = HOST_RUN;
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 /* A circuit of its own, or a set of one leg. */
 static void begin_world(int in_set)

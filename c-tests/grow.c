@@ -18,7 +18,6 @@ static circflow_extend_config more;
 static int setup(void **state)
 {
     (void)state;
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.client_circuit.flags = HOST_RUN;
     host_start(&world);
@@ -27,12 +26,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 static circflow_circuit_id open_long(uint8_t hops)
 {

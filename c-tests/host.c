@@ -137,6 +137,12 @@ void host_start(host_world *world)
     OK(circflow_engine_accept_sets(world->exit, &world->exit_terms));
 }
 
+void host_begin(host_world *world)
+{
+    host_prepare(world);
+    host_start(world);
+}
+
 circflow_circuit_id host_open(host_world *world, circflow_engine *engine, uint8_t role)
 {
     circflow_circuit_config *config = role == CIRCFLOW_ROLE_CLIENT ? &world->client_circuit : &world->exit_circuit;

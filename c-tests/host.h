@@ -78,6 +78,8 @@ typedef struct host_world {
 void host_prepare(host_world *world);
 /* Makes the engines. */
 void host_start(host_world *world);
+/* Both. */
+void host_begin(host_world *world);
 /* Opens the next pair of circuits and answers its index. */
 size_t host_pair(host_world *world);
 /* Opens the client's set, if there is none, and adds `count` fresh legs; nothing is carried yet. */
@@ -87,6 +89,26 @@ void host_carry(host_world *world);
 /* All of the above: a set with `count` linked legs. */
 void host_linked(host_world *world, size_t count);
 void host_stop(host_world *world);
+
+/* A program's world, and its setup and teardown for cmocka: `begin` makes the world (host_prepare, host_begin). */
+#define HOST_WORLD(begin)          \
+    static host_world world;       \
+    static int setup(void **state) \
+    {                              \
+        (void)state;               \
+        begin(&world);             \
+        return 0;                  \
+    }                              \
+    HOST_TEARDOWN
+
+/* The teardown alone, for a program whose setup does more. */
+#define HOST_TEARDOWN                 \
+    static int teardown(void **state) \
+    {                                 \
+        (void)state;                  \
+        host_stop(&world);            \
+        return 0;                     \
+    }
 
 /* A client engine with a set of `count` adopted legs, for what needs no handshake: round trips of 10 ms, 20 ms, … */
 void host_adopted(host_world *world, size_t count);

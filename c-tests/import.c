@@ -14,12 +14,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 /* Imports `delivered`, and for one leg `sent` and `recv`. */
 static int import_leg(uint64_t delivered, circflow_circuit_id sending, circflow_circuit_id leg, uint64_t sent, uint64_t recv)

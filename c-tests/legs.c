@@ -3,22 +3,7 @@
 
 #include "host.h"
 
-static host_world world;
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    host_prepare(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_WORLD(host_prepare)
 
 #define BUILT(leg) circflow_circuit_built(world.client, world.now, world.client_leg[leg])
 #define CLOSED(leg) circflow_circuit_closed(world.client, world.now, world.client_leg[leg])

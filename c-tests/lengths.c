@@ -3,24 +3,9 @@
 
 #include "host.h"
 
-static host_world world;
+HOST_WORLD(host_prepare)
 static uint8_t body[65535];
 static uint8_t form;
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    host_prepare(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
 
 /* At the limit, just above, where eight bits end again, and the longest that can be written. */
 static const struct { uint16_t len; int fits; } LENGTHS[] = {

@@ -3,22 +3,7 @@
 
 #include "host.h"
 
-static host_world world;
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    host_prepare(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_WORLD(host_prepare)
 
 static circflow_message link_message(uint8_t command, uint8_t hop)
 {

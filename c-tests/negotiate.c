@@ -17,7 +17,6 @@ enum { NUMBER = 7, OTHER = 200 };
 
 static void begin(void)
 {
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     host_start(&world);
     host_pair(&world);
@@ -30,12 +29,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 static void again(void)
 {
@@ -551,7 +545,6 @@ static void machines_that_end_by_an_event_are_stopped_too(void **state)
     assert_int_equal(events->count, 1);
     is_message(&events->at[0], reply(STOP, YES, NUMBER, 1));
     host_stop(&world);
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.exit_circuit.flags |= CIRCFLOW_CIRCUIT_OWN_QUEUE;
     host_start(&world);
@@ -680,7 +673,6 @@ static void a_host_that_does_not_drain(void **state)
     circflow_padding_stats stats;
     (void)state;
     host_stop(&world);
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.engine_config.insns_max = 1;
     host_start(&world);
@@ -726,7 +718,6 @@ static void beside_another_padder(void **state)
     circflow_message message;
     (void)state;
     host_stop(&world);
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.client_circuit.flags |= CIRCFLOW_CIRCUIT_OTHER_PADDER;
     world.exit_circuit.flags |= CIRCFLOW_CIRCUIT_OTHER_PADDER;

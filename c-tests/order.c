@@ -12,12 +12,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 /* Brings a LINK for `leg` to the exit, with the nonce of the client's set. */
 static void bring_link(size_t leg)

@@ -14,7 +14,6 @@ static host_world world;
 static int setup(void **state)
 {
     (void)state;
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.exit_circuit.flags |= CIRCFLOW_CIRCUIT_OWN_QUEUE;
     host_start(&world);
@@ -22,12 +21,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 static void again(void)
 {
@@ -330,7 +324,6 @@ static void a_leg_with_a_queue_of_its_own(void **state)
     const host_events *events;
     (void)state;
     host_stop(&world);
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.client_circuit.flags |= CIRCFLOW_CIRCUIT_OWN_QUEUE;
     host_adopted(&world, 2);

@@ -20,12 +20,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 /* A client's circuit of three hops, alone. */
 static void alone(void)

@@ -7,22 +7,7 @@
 #define EXIT world.exit
 #define LEG(i) world.client_leg[i]
 
-static host_world world;
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    host_prepare(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_WORLD(host_prepare)
 
 static int param(circflow_engine *engine, const char *name, uint32_t value)
 {

@@ -5,27 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static host_world world;
+HOST_WORLD(host_prepare)
 /* The end under test, its set and its legs, and the hop that the other end is to it. */
 static circflow_engine *engine;
 static circflow_set_id set;
 static circflow_circuit_id *legs;
 static uint8_t hop;
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    host_prepare(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
 
 static void link_legs(size_t count, int at_exit)
 {

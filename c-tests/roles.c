@@ -50,23 +50,7 @@ static const struct { int part; uint8_t role, hops, flags; const char *name; } P
     {X, CIRCFLOW_ROLE_EXIT, 0, HOST_RUN, "exit"},
 };
 
-static host_world world;
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    host_prepare(&world);
-    host_start(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_WORLD(host_begin)
 
 static circflow_circuit_id open_as(size_t part)
 {

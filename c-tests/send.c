@@ -11,12 +11,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 /* Adopted legs that the peer wants used by `ux`; leg i has round trips of (i + 1) ms, and room for 100 cells. */
 static void legs_for(size_t count, uint8_t ux, uint8_t algorithm)

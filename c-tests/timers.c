@@ -12,7 +12,6 @@ static host_world world;
 
 static void begin(uint32_t insns_max)
 {
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.engine_config.padding_floor_ns = 0; /* What one call does shows best where machines never rest: see loops.c. */
     if (insns_max > 0)
@@ -29,12 +28,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 static void again(void)
 {

@@ -12,12 +12,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 /* --- States: what has happened to the circuit that the message comes on --- */
 

@@ -23,12 +23,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_stop(&world);
-    return 0;
-}
+HOST_TEARDOWN
 
 /* Leg 1 goes ahead by one message, and `count` messages of it are held; each `every`th is a token, none for 0. */
 static void pile_up(size_t count, size_t every)
@@ -151,7 +146,6 @@ static void what_is_for_circflow_alone_is_read_in_steps(void **state)
     uint8_t body[CIRCFLOW_CELL_BODY_LEN];
     circflow_insn insn;
     (void)state;
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.client_circuit.flags = world.exit_circuit.flags = HOST_RUN;
     host_start(&world);
@@ -204,7 +198,6 @@ static size_t tick_through(uint64_t total)
 static void handshakes_that_time_out_do_so_in_steps(void **state)
 {
     (void)state;
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     host_start(&world);
     for (uint32_t i = 0; i < MANY; i++) {
@@ -230,7 +223,6 @@ static void padding_that_is_due_at_once_goes_out_in_steps(void **state)
     size_t pads = 0;
     uint64_t last = 0;
     (void)state;
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     host_start(&world);
     for (uint64_t i = 0; i < MANY; i++) {

@@ -6,11 +6,11 @@ use circflow::base::Id;
 use circflow::conflux::Role;
 use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Config, Engine, Error, VerdictKind, What};
 use circflow::message::Message;
-use circflow::padding::{Answer, Keys, Machines, Pace, Pad, Terms};
+use circflow::padding::{Answer, Keys, Pace, Pad, Terms};
 use circflow::wire::Command;
 use common::any_machines::{any_machines, tame};
 use common::naive_padding::{Made, Naive, Out};
-use common::{circuit, config, Rng, HOPS};
+use common::{circuit, config, load, Rng, HOPS};
 use maybenot::Machine;
 
 /// What a circuit's host is like.
@@ -33,25 +33,9 @@ fn seeded(seed: u64) -> Config {
     Config { seed: [seed as u8; 32], pace, ..config(1) }
 }
 
-fn load(machines: &[Machine]) -> Machines {
-    let text: Vec<String> = machines.iter().map(|machine| machine.serialize() + "\n").collect();
-    Machines::load(text.concat().as_bytes()).unwrap()
-}
-
-fn terms(place: (u8, u8), machines: &[Machine], fracs: (f64, f64), queued_max: usize) -> Terms {
-    Terms {
-        machines: load(machines),
-        hop: place.0,
-        slot: place.1,
-        padding_frac: fracs.0,
-        blocking_frac: fracs.1,
-        inbound_frac: 0.0,
-        inbound_grace: 0,
-        queued_max: queued_max as u32,
-        stop_at_end: false,
-        opens_between: false,
-        runs_reduced: false,
-    }
+fn terms((hop, slot): (u8, u8), machines: &[Machine], fracs: (f64, f64), queued_max: usize) -> Terms {
+    let plain = common::padding_terms(load(machines), hop, slot);
+    Terms { padding_frac: fracs.0, blocking_frac: fracs.1, queued_max: queued_max as u32, ..plain }
 }
 
 fn message(command: Command, hop: u8, body: &[u8]) -> Message<'_> {

@@ -6,10 +6,10 @@ use circflow::base::{limits, Id};
 use circflow::conflux::Role;
 use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, VerdictKind, What};
 use circflow::message::Message;
-use circflow::padding::{Answer, Machines, Pace, Stats, Terms};
+use circflow::padding::{Answer, Pace, Stats, Terms};
 use circflow::wire::Command;
 use common::machines::{block, cancel, constant_rate, pad, timer, upon};
-use common::{circuit, config};
+use common::{circuit, config, load, padding_terms};
 use maybenot::action::Action;
 use maybenot::constants::STATE_END;
 use maybenot::event::Event;
@@ -18,22 +18,8 @@ use maybenot::{Machine, Timer};
 
 const MS: u64 = 1_000_000;
 
-fn terms(place: (u8, u8), machines: &[Machine]) -> Terms {
-    let text: Vec<String> = machines.iter().map(|machine| machine.serialize() + "\n").collect();
-    let machines = Machines::load(text.concat().as_bytes()).unwrap();
-    Terms {
-        machines,
-        hop: place.0,
-        slot: place.1,
-        padding_frac: 0.0,
-        blocking_frac: 0.0,
-        inbound_frac: 0.0,
-        inbound_grace: 0,
-        queued_max: 1000,
-        stop_at_end: false,
-        opens_between: false,
-        runs_reduced: false,
-    }
+fn terms((hop, slot): (u8, u8), machines: &[Machine]) -> Terms {
+    padding_terms(load(machines), hop, slot)
 }
 
 /// One client's circuit, and what comes out of it in words.

@@ -7,7 +7,7 @@ use circflow::base::Id;
 use circflow::conflux::Algorithm;
 use circflow::engine::{Blocked, Engine, Error, Outlet, VerdictKind, What};
 use circflow::message::Message;
-use circflow::padding::{Machines, Terms};
+use circflow::padding::Terms;
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::Command;
 use common::any_machines::{any_machines, tame};
@@ -18,20 +18,7 @@ use maybenot::Machine;
 const MS: u64 = 1_000_000;
 
 fn padder(machines: &[Machine]) -> Terms {
-    let text: Vec<String> = machines.iter().map(|machine| machine.serialize() + "\n").collect();
-    Terms {
-        machines: Machines::load(text.concat().as_bytes()).unwrap(),
-        hop: HOPS,
-        slot: 0,
-        padding_frac: 0.0,
-        blocking_frac: 0.0,
-        inbound_frac: 0.0,
-        inbound_grace: 0,
-        queued_max: 1000,
-        stop_at_end: false,
-        opens_between: false,
-        runs_reduced: false,
-    }
+    common::padding_terms(common::load(machines), HOPS, 0)
 }
 
 fn data(body: &[u8]) -> Message<'_> {

@@ -192,6 +192,15 @@ pub fn report(cwnd: u64, inflight: u64, rtt: u64) -> Report {
     Report { cwnd, inflight, rtt, sendme_inc: 31, slow_start: false, blocked: false }
 }
 
+/// Machines as they are loaded: as text, none for an empty list.
+pub fn load(machines: &[maybenot::Machine]) -> circflow::padding::Machines {
+    let text: String = machines.iter().map(|machine| machine.serialize() + "\n").collect();
+    if text.is_empty() {
+        return circflow::padding::Machines::default();
+    }
+    circflow::padding::Machines::load(text.as_bytes()).unwrap()
+}
+
 /// A padder without limits.
 pub fn padding_terms(machines: circflow::padding::Machines, hop: u8, slot: u8) -> circflow::padding::Terms {
     circflow::padding::Terms {

@@ -2,12 +2,12 @@
 //!
 //! Both runs are told when the applications send, and both answer with an [`Outcome`]: what went on the wire, and when.
 
-use super::{circuit, config, HOPS};
+use super::{circuit, config, load, padding_terms, HOPS};
 use circflow::base::Id;
 use circflow::conflux::Role;
 use circflow::engine::{Engine, VerdictKind, What};
 use circflow::message::Message;
-use circflow::padding::{Machines, Pace, Terms};
+use circflow::padding::{Pace, Terms};
 use circflow::wire::Command;
 use maybenot::{Machine, TriggerEvent};
 use maybenot_simulator::network::Network;
@@ -113,21 +113,9 @@ impl Host {
         let mut circuit = circuit(role, 0);
         circuit.held_sends_max = 1 << 20;
         let id = engine.open_circuit(0, circuit).unwrap();
-        let text: String = case.machines[end].iter().map(|machine| machine.serialize() + "\n").collect();
-        let terms = Terms {
-            machines: if text.is_empty() { Machines::default() } else { Machines::load(text.as_bytes()).unwrap() },
-            hop,
-            slot: 0,
-            padding_frac: 0.0,
-            blocking_frac: 0.0,
-            inbound_frac: 0.0,
-            inbound_grace: 0,
-            queued_max: 1 << 20,
-            stop_at_end: false,
-            // As the simulator does, and RegulaTor needs.
-            opens_between: true,
-            runs_reduced: false,
-        };
+        // The gap at the end of a block is as the simulator has it, and RegulaTor needs.
+        let plain = padding_terms(load(&case.machines[end]), hop, 0);
+        let terms = Terms { queued_max: 1 << 20, opens_between: true, ..plain };
         engine.install_padder(0, id, &terms).unwrap();
         Host { engine, id, hop, delay: case.delay, incoming: VecDeque::new(), arrived: 0, log: End::default() }
     }
