@@ -7,7 +7,7 @@ use crate::base::{Hops, Id, Nanos};
 use crate::conflux::{LegIx, Role};
 use crate::congestion::PathClass;
 use crate::hub::{Books, Standing};
-use crate::message::{Lane, Store};
+use crate::message::Store;
 use crate::padding::Padding;
 use crate::reactor::{Reactor, Side};
 
@@ -16,7 +16,7 @@ pub(super) struct Circuit {
     pub place: Place,
     pub config: CircuitConfig,
     /// Made with the first padder.
-    pub padding: Option<Box<Padding<Lane>>>,
+    pub padding: Option<Box<Padding>>,
     /// There if the host leaves the circuit to us.
     pub reactor: Option<Box<Reactor>>,
     /// There while it is a leg of a set elsewhere.

@@ -54,7 +54,7 @@ use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::{Cause, Effect, LegIx, Manager, Report, Role, Terms};
 use crate::congestion::{Params, PathClass};
 use crate::hub::{Books, Ledger, Port, Spares};
-use crate::message::{Lane, Store};
+use crate::message::Store;
 use crate::padding::{Effect as PaddingEffect, Keys, Machines, Pace, Terms as PaddingTerms};
 use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::command::STREAM_NEEDED;
@@ -105,7 +105,7 @@ pub struct Engine {
     padding_numbers: BTreeMap<(bool, u8), PaddingTerms>,
     padding_keys: Keys,
     /// Effects of the padding step under way; empty between calls.
-    padding_effects: Vec<PaddingEffect<Lane>>,
+    padding_effects: Vec<PaddingEffect>,
     padding_received: u64,
     /// Circuits that have padding: while there are none, nobody is asked.
     padded: u32,

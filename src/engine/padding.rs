@@ -82,7 +82,7 @@ impl Engine {
     pub fn answer_padding(&mut self, now: Nanos, id: Id, pad: Pad, answer: Answer) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
-        let asked = |padding: &mut Box<Padding<Lane>>| padding.answered(pad, answer, now, &mut self.purse);
+        let asked = |padding: &mut Box<Padding>| padding.answered(pad, answer, now, &mut self.purse);
         if !circuit.padding.as_mut().is_some_and(asked) {
             return Err(Misuse::NotAsked.into());
         }
@@ -455,7 +455,7 @@ impl Engine {
     }
 
     /// What a circuit that goes held for sending.
-    pub(super) fn drop_padding(&mut self, id: Id, padding: Option<Box<Padding<Lane>>>) {
+    pub(super) fn drop_padding(&mut self, id: Id, padding: Option<Box<Padding>>) {
         let Some(mut padding) = padding else { return };
         self.alarms.arm_padding(id, NEVER);
         self.padded -= 1;
@@ -465,7 +465,7 @@ impl Engine {
     }
 
     /// A circuit's padding, made when there is none.
-    pub(super) fn padding_of(&mut self, id: Id) -> Result<&mut Padding<Lane>, Error> {
+    pub(super) fn padding_of(&mut self, id: Id) -> Result<&mut Padding, Error> {
         self.circuits.lookup(id)?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
         let pace = self.pace;
@@ -482,7 +482,7 @@ impl Engine {
     pub(super) fn with_padding<R>(
         &mut self,
         id: Id,
-        change: impl FnOnce(&mut Padding<Lane>) -> R,
+        change: impl FnOnce(&mut Padding) -> R,
     ) -> Result<Option<R>, Error> {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         let Some(padding) = &mut circuit.padding else { return Ok(None) };

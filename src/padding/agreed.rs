@@ -34,7 +34,7 @@ pub fn decline(question: &Negotiate) -> Option<Negotiated> {
     Negotiation::default().asked(question, None).0
 }
 
-impl<H> Padding<H> {
+impl Padding {
     /// Client: asks for padding at a hop and sets its own part up.
     pub fn start(&mut self, number: u8, terms: &Terms, now: Nanos, key: Key) -> Result<Negotiate, NotNow> {
         if self.has(terms.hop, terms.slot) {

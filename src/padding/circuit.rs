@@ -9,6 +9,7 @@ use super::{Admission, Answer, Effect, Key, Pace, Pad, Stats, Terms};
 use crate::base::purse::Purse;
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
+use crate::message::Lane;
 use crate::wire::fault::Fault;
 use crate::wire::{Command, StreamRule};
 use maybenot::TriggerEvent;
@@ -25,7 +26,7 @@ pub struct Outside {
 
 /// One circuit's padding.
 #[derive(Debug)]
-pub struct Padding<H> {
+pub struct Padding {
     /// A lower bound of what is due next; [`NEVER`] when nothing is.
     next: Nanos,
     pub(super) padders: Vec<Padder>,
@@ -39,7 +40,7 @@ pub struct Padding<H> {
     moved: bool,
     /// The host was told to stop, and waits to be told to go on.
     stopped: bool,
-    pub(super) outbox: VecDeque<Entry<H>>,
+    pub(super) outbox: VecDeque<Entry>,
     pub(super) outbox_max: u32,
     /// Messages that were let out and that the host has not taken yet: nothing may overtake them.
     pub(super) released: u32,
@@ -57,12 +58,12 @@ pub struct Padding<H> {
 }
 
 #[derive(Debug)]
-pub(super) enum Entry<H> {
+pub(super) enum Entry {
     Pad(Pad),
-    Message { hop: u8, held: H },
+    Message { hop: u8, held: Lane },
 }
 
-impl<H> Entry<H> {
+impl Entry {
     pub fn hop(&self) -> u8 {
         match self {
             Entry::Pad(pad) => pad.hop,
@@ -71,7 +72,7 @@ impl<H> Entry<H> {
     }
 }
 
-impl<H> Padding<H> {
+impl Padding {
     /// Nothing yet. `asks` when the host has a queue of its own; `outbox_max` caps what is held for it otherwise.
     pub fn new(asks: bool, outbox_max: u32, pace: Pace) -> Self {
         Padding {
@@ -253,7 +254,7 @@ impl<H> Padding<H> {
 
     /// Keeps a message that [`Padding::admit`] has room for. It counts as queued. Where nothing blocks, and it only
     /// stands behind what the host has not taken yet, it goes out with the next step.
-    pub fn hold(&mut self, hop: u8, held: H, now: Nanos) {
+    pub fn hold(&mut self, hop: u8, held: Lane, now: Nanos) {
         self.outbox.push_back(Entry::Message { hop, held });
         if !self.is_blocked() {
             self.opening = Some(now);
@@ -290,7 +291,7 @@ impl<H> Padding<H> {
     }
 
     /// The message that has been held for longest.
-    pub fn first_held(&self) -> Option<&H> {
+    pub fn first_held(&self) -> Option<&Lane> {
         self.outbox.iter().find_map(|entry| match entry {
             Entry::Message { held, .. } => Some(held),
             Entry::Pad(_) => None,
@@ -298,7 +299,7 @@ impl<H> Padding<H> {
     }
 
     /// Everything that is held, to hand it back.
-    pub fn take_held(&mut self) -> impl Iterator<Item = H> + '_ {
+    pub fn take_held(&mut self) -> impl Iterator<Item = Lane> + '_ {
         self.outbox.drain(..).filter_map(|entry| match entry {
             Entry::Message { held, .. } => Some(held),
             Entry::Pad(_) => None,
@@ -313,7 +314,7 @@ impl<H> Padding<H> {
         round: u32,
         outside: Outside,
         purse: &mut Purse,
-        effects: &mut Vec<Effect<H>>,
+        effects: &mut Vec<Effect>,
     ) -> Option<Nanos> {
         if self.round != round {
             (self.round, self.steps, self.writable) = (round, 0, self.unwritten.cells());
@@ -356,7 +357,7 @@ impl<H> Padding<H> {
 
     /// Says what the last change has left to say, and lets out what waited if the block ended before anything else that
     /// is due.
-    pub fn settle(&mut self, purse: &mut Purse, effects: &mut Vec<Effect<H>>) {
+    pub fn settle(&mut self, purse: &mut Purse, effects: &mut Vec<Effect>) {
         if std::mem::take(&mut self.moved) {
             self.shift_gate(self.latest, effects);
             self.resume(effects);
@@ -454,7 +455,7 @@ impl<H> Padding<H> {
         gate
     }
 
-    fn shift_gate(&mut self, now: Nanos, effects: &mut Vec<Effect<H>>) {
+    fn shift_gate(&mut self, now: Nanos, effects: &mut Vec<Effect>) {
         let gate = self.combined();
         if self.gate == gate {
             return;
@@ -467,14 +468,14 @@ impl<H> Padding<H> {
     }
 
     /// Lets out what waited, if the block ended before `next`: what is due at the same moment comes first.
-    fn open_before(&mut self, next: Nanos, purse: &mut Purse, effects: &mut Vec<Effect<H>>) {
+    fn open_before(&mut self, next: Nanos, purse: &mut Purse, effects: &mut Vec<Effect>) {
         if self.opening.is_some_and(|since| since < next) {
             self.open(purse, effects);
         }
     }
 
     /// Lets out all that waited, in order.
-    fn open(&mut self, purse: &mut Purse, effects: &mut Vec<Effect<H>>) {
+    fn open(&mut self, purse: &mut Purse, effects: &mut Vec<Effect>) {
         self.opening = None;
         if self.asks {
             effects.push(Effect::Unblocked);
@@ -487,7 +488,7 @@ impl<H> Padding<H> {
 
     /// Tells a host that was told to stop that there is room again: also when it was made by releases, as the block
     /// itself may last for a day.
-    pub(super) fn resume(&mut self, effects: &mut Vec<Effect<H>>) {
+    pub(super) fn resume(&mut self, effects: &mut Vec<Effect>) {
         if self.owes_resume() {
             self.stopped = false;
             effects.push(Effect::Resume);

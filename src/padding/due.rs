@@ -19,7 +19,7 @@ pub(super) struct Wanted {
 /// No such event is for any of our machines, but it counts as padding in their budgets.
 const NOBODY: usize = usize::MAX;
 
-impl<H> Padding<H> {
+impl Padding {
     /// A padding action is due.
     pub(super) fn pad(
         &mut self,
@@ -27,7 +27,7 @@ impl<H> Padding<H> {
         now: Nanos,
         outside: Outside,
         purse: &mut Purse,
-        effects: &mut Vec<Effect<H>>,
+        effects: &mut Vec<Effect>,
     ) {
         let &Wanted { index, machine, bypass, replace } = wanted;
         let Some(padder) = self.padders.get_mut(index) else { return };
@@ -88,7 +88,7 @@ impl<H> Padding<H> {
     }
 
     /// What waited goes out; padding only if it is still allowed. Its machine has heard that it was sent.
-    pub(super) fn let_out(&mut self, entry: Entry<H>, purse: &mut Purse, effects: &mut Vec<Effect<H>>) {
+    pub(super) fn let_out(&mut self, entry: Entry, purse: &mut Purse, effects: &mut Vec<Effect>) {
         if let Entry::Pad(pad) = &entry {
             let mut padders = self.padders.iter_mut().filter(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
             if let Some(padder) = padders.next() {

@@ -3,7 +3,7 @@
 //! A [`Padding`] is what one circuit has of it: a padder for each hop that is padded with, one block over the whole
 //! circuit's sender, what waits behind it, and what was agreed on with the other end. Like its neighbour conflux it
 //! owns no clock, no ids and no queue of instructions: time comes in, and what follows comes back as [`Effect`]s. What
-//! it holds for a host is opaque to it (`H`).
+//! it holds for a host is a [`Lane`] of the engine's store, at which it does not look.
 //!
 //! The contract with the framework is in two places: [`table`] says what a due padding action does, `padder` what the
 //! timers and the block do.
@@ -28,6 +28,7 @@ pub use negotiation::{NotNow, Word};
 pub use padder::Stats;
 
 use crate::base::limits;
+use crate::message::Lane;
 
 /// How much machines do without waiting, and how long they rest then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,7 +75,7 @@ pub struct Terms {
 
 /// What follows from a step, in the order of causes.
 #[derive(Clone, Copy, Debug)]
-pub enum Effect<H> {
+pub enum Effect {
     /// Send a padding cell.
     Pad(Pad),
     /// A host with a queue of its own decides what to do, by the table.
@@ -84,7 +85,7 @@ pub enum Effect<H> {
         /// Where to.
         hop: u8,
         /// What the caller held.
-        held: H,
+        held: Lane,
     },
     /// Exactly one message that is held elsewhere for this circuit goes out.
     Release,
