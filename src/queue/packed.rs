@@ -51,6 +51,7 @@ impl Packed {
     }
 
     /// Items that wait.
+    #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.backlog.len()
     }
