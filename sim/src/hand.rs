@@ -10,7 +10,7 @@ use crate::world::{trace, Event, World};
 use circflow::base::{Hops, Id};
 use circflow::conflux::{Role, Terms};
 use circflow::congestion::PathClass;
-use circflow::engine::{CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Step, Verdict, VerdictKind, What};
+use circflow::engine::{CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Verdict, VerdictKind, What};
 use circflow::message::{Message, Token};
 use circflow::wire::conflux::{Nonce, Switch, Ux};
 use circflow::wire::Command;
@@ -281,11 +281,7 @@ impl World {
         let said = self.retry(node, |world| {
             let now = world.clock(node);
             let engine = &mut world.nodes[node].engine;
-            match engine.receive_next(now, id, message.command, message.hop, message.stream_id) {
-                Step::Done(verdict) => Ok(verdict),
-                Step::OnLeg => engine.receive_on_leg(id, &message),
-                Step::Run | Step::Other => engine.receive_other(now, id, &message, || Ok(&[])),
-            }
+            engine.receive(now, id, &message)
         });
         trace!(self, "node {node}: set {index} by hand, leg {leg} <- {}", crate::receive::short(&said));
         self.touch(node);

@@ -8,7 +8,7 @@ use crate::conflux::{Arrival, Cause, Fault, Role};
 use crate::congestion::Channel;
 use crate::message::cost_of;
 use crate::message::Message;
-use crate::reactor::{part, Edge, Forward, Heed, Incoming, Offer, Owner, Position, Route, Side};
+use crate::reactor::{part, route, Edge, Heed, Incoming, Offer, Owner, Position, Route, Side};
 use crate::wire::sendme::Sendme;
 use crate::wire::Command;
 
@@ -73,6 +73,7 @@ impl Circuit {
             at_join_point: is_last,
             leaky_pipe: flags.has(CircuitFlags::LEAKY_PIPE),
             runs_streams: self.runs_streams(),
+            by_host: self.reactor.is_none(),
         }
     }
 }
@@ -299,7 +300,7 @@ impl Engine {
             return Err(self.invalid("the circuit has no such hop to receive from"));
         }
         let (position, host_tag, place) = (circuit.position(message.hop), circuit.config.tag, circuit.place);
-        let route = match Forward::route(&position, message.command, message.stream_id) {
+        let route = match route(&position, message.command, message.stream_id) {
             Ok(route) => route,
             Err(fault) => return Err(self.fault(id, fault)),
         };

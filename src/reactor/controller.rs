@@ -1,7 +1,7 @@
 //! CONTROLLER (R7): one for each set, between the two halves of every leg and the stream side. Numbers and order are
 //! the set's ([`crate::conflux::Set`]); the streams of the join point are here (C3).
 
-use super::commands::Part;
+use super::route::Part;
 use super::stream::{Stream, StreamUse, Streams};
 use super::stream_write::{Data, Written};
 use crate::base::time::NEVER;

@@ -5,22 +5,21 @@
 //! graph. They own no clock, no ids and no instructions: the engine moves messages between them and the host.
 
 pub mod backward;
-pub mod commands;
 pub mod controller;
 pub mod edge;
 pub mod ended;
 pub mod ends;
 pub mod forward;
+pub mod route;
 pub mod stream;
 pub mod stream_read;
 pub mod stream_write;
 pub mod wiring;
 
-pub use commands::Part;
 pub use controller::Controller;
 pub use edge::{Edge, Heed, Marks, Offer, Side};
 pub use ended::Past;
-pub use forward::{Forward, Position, Route};
+pub use route::{route, Part, Position, Route};
 pub use stream::{Flow, Known, Owner, Phase, Stream, StreamUse, Streams};
 pub use stream_read::Unread;
 pub use stream_write::{Data, Incoming, Rules, Write, Written};

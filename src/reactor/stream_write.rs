@@ -1,8 +1,8 @@
 //! STREAM WRITE (R3): what a message does to its stream before the host writes it there. It comes in order: in a set,
 //! after the controller.
 
-use super::commands::Part;
 use super::ended::Past;
+use super::route::Part;
 use super::stream::{Flow, Known, Owner, Phase, Stream, Streams};
 use crate::base::{Arena, Id, Nanos};
 use crate::congestion::flow::Say;

@@ -21,10 +21,10 @@
 //! marks tell its source to pause.
 
 use super::backward::Backward;
-use super::commands::Part;
 use super::edge::{Edge, Marks, Side};
 use super::ends::{End, Ends, HopTerms};
 use super::forward::Forward;
+use super::route::Part;
 use super::stream::{Stream, Streams};
 use super::stream_read::Unread;
 use super::stream_write::{Data, Written};

@@ -26,6 +26,13 @@ impl Command {
         TRAITS[self.0 as usize]
     }
 
+    /// Who takes it (R12), of those who know what a role takes: the sum of [`CLIENT`], [`SERVICE`], [`MIDDLE`] and
+    /// [`EXIT`].
+    #[inline]
+    pub const fn taken_by(self) -> u8 {
+        TAKEN_BY[self.0 as usize]
+    }
+
     /// Whether the message moves the sequence numbers of a conflux set and is delivered in their order (prop329 §2.8).
     ///
     /// This is a list, not "has a stream id": BEGIN_DIR has one and is not sequenced, although §2.8 says that the two
@@ -38,7 +45,7 @@ impl Command {
     /// Whether the message has to do with a set, from the join point of a leg: it moves the numbers, or is about legs.
     #[inline]
     pub fn is_of_sets(self) -> bool {
-        self.is_multiplexed() || (Command::CONFLUX_LINK..=Command::CONFLUX_SWITCH).contains(&self)
+        self.is_multiplexed() || self.is_of_legs()
     }
 
     /// Whether this is a command we have a name for.
@@ -58,6 +65,12 @@ impl Command {
         } else {
             StreamRule::Either
         }
+    }
+
+    /// Whether it is about the legs of a set: the handshake and SWITCH.
+    #[inline]
+    pub fn is_of_legs(self) -> bool {
+        (Command::CONFLUX_LINK..=Command::CONFLUX_SWITCH).contains(&self)
     }
 
     /// Whether it is padding, or about padding.
@@ -84,9 +97,9 @@ impl fmt::Debug for Command {
     }
 }
 
-/// Makes the names, the numbers and the traits from one list, so that they cannot drift apart.
+/// Makes the names, the numbers, the traits and the takers from one list, so that they cannot drift apart.
 macro_rules! commands {
-    ($($name:ident = $number:literal, $traits:ident;)*) => {
+    ($($name:ident = $number:literal, $traits:ident, $($taker:ident)|+;)*) => {
         #[allow(missing_docs)] // the names are the specification's
         impl Command {
             $(pub const $name: Self = Self($number);)*
@@ -105,44 +118,62 @@ macro_rules! commands {
             $(table[$number] = $traits;)*
             table
         };
+
+        const TAKEN_BY: [u8; 256] = {
+            let mut table = [0; 256];
+            $(table[$number] = $($taker)|+;)*
+            table
+        };
     };
 }
 
 // 16 to 18 (UDP) exist in one implementation, as an experiment, and are unknown here. 23 to 31 are unassigned.
 commands! {
-    BEGIN = 1, SEQUENCED;
-    DATA = 2, SEQUENCED;
-    END = 3, SEQUENCED;
-    CONNECTED = 4, SEQUENCED;
-    SENDME = 5, KNOWN;
-    EXTEND = 6, CIRCUIT;
-    EXTENDED = 7, CIRCUIT;
-    TRUNCATE = 8, CIRCUIT;
-    TRUNCATED = 9, CIRCUIT;
-    DROP = 10, CIRCUIT;
-    RESOLVE = 11, SEQUENCED;
-    RESOLVED = 12, SEQUENCED;
-    BEGIN_DIR = 13, STREAM;
-    EXTEND2 = 14, CIRCUIT;
-    EXTENDED2 = 15, CIRCUIT;
-    CONFLUX_LINK = 19, CIRCUIT;
-    CONFLUX_LINKED = 20, CIRCUIT;
-    CONFLUX_LINKED_ACK = 21, CIRCUIT;
-    CONFLUX_SWITCH = 22, CIRCUIT;
-    ESTABLISH_INTRO = 32, CIRCUIT;
-    ESTABLISH_RENDEZVOUS = 33, CIRCUIT;
-    INTRODUCE1 = 34, CIRCUIT;
-    INTRODUCE2 = 35, CIRCUIT;
-    RENDEZVOUS1 = 36, CIRCUIT;
-    RENDEZVOUS2 = 37, CIRCUIT;
-    INTRO_ESTABLISHED = 38, CIRCUIT;
-    RENDEZVOUS_ESTABLISHED = 39, CIRCUIT;
-    INTRODUCE_ACK = 40, CIRCUIT;
-    PADDING_NEGOTIATE = 41, CIRCUIT;
-    PADDING_NEGOTIATED = 42, CIRCUIT;
-    XOFF = 43, SEQUENCED;
-    XON = 44, SEQUENCED;
+    BEGIN = 1, SEQUENCED, RELAY | SERVICE;
+    DATA = 2, SEQUENCED, ANY;
+    END = 3, SEQUENCED, ANY;
+    CONNECTED = 4, SEQUENCED, ORIGIN;
+    SENDME = 5, KNOWN, ANY;
+    EXTEND = 6, CIRCUIT, RELAY;
+    EXTENDED = 7, CIRCUIT, ORIGIN;
+    TRUNCATE = 8, CIRCUIT, RELAY;
+    TRUNCATED = 9, CIRCUIT, ORIGIN;
+    DROP = 10, CIRCUIT, ANY;
+    RESOLVE = 11, SEQUENCED, RELAY;
+    RESOLVED = 12, SEQUENCED, ORIGIN;
+    BEGIN_DIR = 13, STREAM, RELAY | SERVICE;
+    EXTEND2 = 14, CIRCUIT, RELAY;
+    EXTENDED2 = 15, CIRCUIT, ORIGIN;
+    CONFLUX_LINK = 19, CIRCUIT, EXIT | SERVICE;
+    CONFLUX_LINKED = 20, CIRCUIT, ORIGIN;
+    CONFLUX_LINKED_ACK = 21, CIRCUIT, EXIT | SERVICE;
+    CONFLUX_SWITCH = 22, CIRCUIT, EXIT | ORIGIN;
+    ESTABLISH_INTRO = 32, CIRCUIT, EXIT;
+    ESTABLISH_RENDEZVOUS = 33, CIRCUIT, EXIT;
+    INTRODUCE1 = 34, CIRCUIT, EXIT;
+    INTRODUCE2 = 35, CIRCUIT, ORIGIN;
+    RENDEZVOUS1 = 36, CIRCUIT, EXIT;
+    RENDEZVOUS2 = 37, CIRCUIT, ORIGIN;
+    INTRO_ESTABLISHED = 38, CIRCUIT, ORIGIN;
+    RENDEZVOUS_ESTABLISHED = 39, CIRCUIT, ORIGIN;
+    INTRODUCE_ACK = 40, CIRCUIT, ORIGIN;
+    PADDING_NEGOTIATE = 41, CIRCUIT, RELAY;
+    PADDING_NEGOTIATED = 42, CIRCUIT, ORIGIN;
+    XOFF = 43, SEQUENCED, ANY;
+    XON = 44, SEQUENCED, ANY;
 }
+
+/// Taken by who opened the circuit.
+pub const CLIENT: u8 = 1 << 0;
+/// Taken by who opened the circuit and has streams opened to it (an onion service).
+pub const SERVICE: u8 = 1 << 1;
+/// Taken by a relay whose circuit goes on to another.
+pub const MIDDLE: u8 = 1 << 2;
+/// Taken by the last relay of a circuit: sets meet there, and introduction and rendezvous points are such.
+pub const EXIT: u8 = 1 << 3;
+const ORIGIN: u8 = CLIENT | SERVICE;
+const RELAY: u8 = MIDDLE | EXIT;
+const ANY: u8 = ORIGIN | RELAY;
 
 /// Trait: the command has a name.
 pub const KNOWN: u8 = 1 << 0;
@@ -177,6 +208,13 @@ mod tests {
         for command in (0..=255).map(Command) {
             let needed = command.stream_rule() == StreamRule::Needed;
             assert_eq!(command.has_v1_stream_field(), needed, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn every_known_command_has_a_taker_and_no_unknown_one_has() {
+        for command in (0..=255).map(Command) {
+            assert_eq!(command.taken_by() != 0, command.is_known(), "{command:?}");
         }
     }
 

@@ -4,11 +4,11 @@ use super::Step;
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault, LegIx, Role, Terms};
 use crate::engine::crossing::Up;
-use crate::engine::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Place, Verdict, VerdictKind};
+use crate::engine::{Admitted, Blocked, CircuitFlags, Engine, Error, Place, Verdict, VerdictKind};
 use crate::message::cost_of;
 use crate::message::Message;
-use crate::reactor::Controller;
-use crate::wire::command::{MULTIPLEXED, STREAM_FORBIDDEN, STREAM_NEEDED};
+use crate::reactor::{route, Controller, Route};
+use crate::wire::command::STREAM_NEEDED;
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::Command;
 
@@ -122,78 +122,51 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
-        let is_leg = circuit.place.leg().is_some() || circuit.place == Place::Away;
-        if is_leg && circuit.is_extended() && circuit.config.hops.ends_at(message.hop) && message.command.is_of_sets() {
-            return Err(self.fault(id, Fault::UnexpectedCommand));
-        }
+        let (position, place, tag) = (circuit.position(message.hop), circuit.place, circuit.config.tag);
+        let route = match route(&position, message.command, message.stream_id) {
+            Ok(route) => route,
+            Err(fault) => return Err(self.fault(id, fault)),
+        };
         if circuit.padding.is_some() || message.command.is_about_padding() {
             if let Admitted::Consumed(verdict) = self.receive_padding(now, id, message)? {
                 return Ok(verdict);
             }
-            if let Some(verdict) = self.receive_sequenced(now, id, message)? {
-                return Ok(verdict);
+        }
+        match (route, place) {
+            (Route::Controller, Place::Leg { set, ix }) => self.receive_on_padded_leg(now, id, set, ix, message),
+            (Route::Controller, _) => self.receive_away(id, message, false),
+            (Route::Handshake, _) => self.receive_conflux(now, id, message),
+            (Route::RefuseDirectory, Place::Away) if position.at_join_point => {
+                self.refuse_directory_away(id, message.stream_id)
             }
-        }
-        let Some(circuit) = self.circuits.get_mut(id) else {
-            return Err(self.circuits.reason(id).into());
-        };
-        let tag = circuit.config.tag;
-        let traits = message.command.traits();
-        let multiplexed = traits & MULTIPLEXED != 0;
-        let is_away = circuit.place == Place::Away;
-        let at_join_point = circuit.config.hops.ends_at(message.hop);
-        let handshake = Command::CONFLUX_LINK <= message.command && message.command <= Command::CONFLUX_SWITCH;
-        if handshake && !at_join_point {
-            return Err(self.fault(id, Fault::WrongHop));
-        }
-        if is_away && at_join_point && (multiplexed || message.command == Command::CONFLUX_SWITCH) {
-            if (message.stream_id == 0) == multiplexed {
-                return Err(self.fault(id, Fault::BadStreamId));
+            (Route::RefuseDirectory, _) => Ok(Verdict::refuse_directory(id, tag)),
+            (Route::Host | Route::Streams | Route::Sendme, _) => {
+                // What circflow must remember of a plain circuit is whether it may still become a leg (R9).
+                let is_of_stream = message.stream_id != 0 || message.command.traits() & STREAM_NEEDED != 0;
+                if place == Place::Alone && is_of_stream {
+                    self.mark_streams(id);
+                }
+                Ok(Verdict::of(VerdictKind::Deliver, id, tag))
             }
-            return self.receive_away(id, message, false);
-        }
-        if handshake {
-            return self.receive_conflux(now, id, message);
-        }
-        if !is_leg {
-            // A plain circuit. What circflow must remember of it is whether it may still become a leg (R9).
-            if traits & STREAM_NEEDED != 0 || message.stream_id != 0 {
-                circuit.config.flags.add(CircuitFlags::STREAMS);
-            }
-            return Ok(Verdict::of(VerdictKind::Deliver, id, tag));
-        }
-        let fault = match message.command {
-            _ if multiplexed && !at_join_point && !circuit.config.flags.has(CircuitFlags::LEAKY_PIPE) => {
-                Some(Fault::WrongHop)
-            }
-            // At another hop, which may have windows for streams, it is a stream's business.
-            Command::SENDME if message.stream_id != 0 && at_join_point => Some(Fault::StreamSendme),
-            _ if traits & STREAM_NEEDED != 0 && message.stream_id == 0 => Some(Fault::BadStreamId),
-            _ if traits & STREAM_FORBIDDEN != 0 && message.stream_id != 0 => Some(Fault::BadStreamId),
-            _ => None,
-        };
-        match (fault, message.command) {
-            (Some(fault), _) => Err(self.fault(id, fault)),
-            (None, Command::BEGIN_DIR) if is_away && at_join_point => self.refuse_directory_away(id, message.stream_id),
-            (None, Command::BEGIN_DIR) => Ok(Verdict::refuse_directory(id, tag)),
-            (None, _) => Ok(Verdict::of(VerdictKind::Deliver, id, tag)),
         }
     }
 
-    /// On a leg with padders: what the first two parts do for one without.
-    fn receive_sequenced(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Option<Verdict>, Error> {
-        let Some(Circuit { place: Place::Leg { set, ix }, config, .. }) = self.circuits.get(id) else {
-            return Ok(None);
-        };
-        let counts = message.command.is_multiplexed() && message.stream_id != 0;
-        let is_switch = message.command == Command::CONFLUX_SWITCH && message.stream_id == 0;
-        if !config.hops.ends_at(message.hop) || !(counts || is_switch) {
-            return Ok(None);
-        }
-        let next = if counts { self.sets.get_mut(*set).and_then(|state| state.arrive_next(*ix, now)) } else { None };
-        match next {
-            Some(number) => Ok(Some(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, config.tag) })),
-            None => self.receive_on_leg(id, message).map(Some),
+    /// On a leg with padders: what the first two steps do for one without.
+    fn receive_on_padded_leg(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        set: Id,
+        ix: LegIx,
+        message: &Message<'_>,
+    ) -> Result<Verdict, Error> {
+        let is_switch = message.command == Command::CONFLUX_SWITCH;
+        let next = self.sets.get_mut(set).filter(|_| !is_switch).and_then(|state| state.arrive_next(ix, now));
+        match (next, self.circuits.get(id)) {
+            (Some(number), Some(circuit)) => {
+                Ok(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, circuit.config.tag) })
+            }
+            _ => self.receive_on_leg(id, message),
         }
     }
 
