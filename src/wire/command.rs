@@ -101,6 +101,7 @@ impl fmt::Debug for Command {
 macro_rules! commands {
     ($($name:ident = $number:literal, $traits:ident, $($taker:ident)|+;)*) => {
         #[allow(missing_docs)] // the names are the specification's
+        #[allow(dead_code, reason = "a name for each number, whether code needs it or not")]
         impl Command {
             $(pub const $name: Self = Self($number);)*
 
