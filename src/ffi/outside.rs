@@ -9,10 +9,15 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ffi::CString;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 
+/// Threads on which anything waits. Every call asks this first, as a thread's own flag takes longer to find. A thread
+/// sees at least what it has said itself; one that ends with something left stays counted, and costs others a look.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
 thread_local! {
-    /// Anything waits. Apart, as every call asks.
+    /// Anything waits.
     static ANY: Cell<bool> = const { Cell::new(false) };
     static WAITING: RefCell<Waiting> = const { RefCell::new(Waiting { wakes: VecDeque::new(), lines: Vec::new() }) };
     /// How many notify functions this thread is inside.
@@ -60,9 +65,25 @@ struct Wake {
 }
 
 /// True when calls wait to be made.
-#[inline]
+#[inline(always)]
 pub(super) fn is_due() -> bool {
+    THREADS.load(Relaxed) != 0 && is_due_here()
+}
+
+#[cold]
+#[inline(never)]
+fn is_due_here() -> bool {
     ANY.with(Cell::get)
+}
+
+/// Something waits on this thread, or nothing any more.
+fn set_any(any: bool) {
+    if ANY.with(|there| there.replace(any)) != any {
+        match any {
+            true => THREADS.fetch_add(1, Relaxed),
+            false => THREADS.fetch_sub(1, Relaxed),
+        };
+    }
 }
 
 /// Puts a wake-up to wait.
@@ -72,7 +93,7 @@ pub(super) fn wake(host: &Arc<Host>, call: Call) {
     // A thread that is just ending has nowhere to put it.
     let _ = WAITING.try_with(|waiting| waiting.borrow_mut().wakes.extend(wake.take()));
     match wake {
-        None => ANY.with(|any| any.set(true)),
+        None => set_any(true),
         Some(wake) => wake.make(),
     }
 }
@@ -80,7 +101,7 @@ pub(super) fn wake(host: &Arc<Host>, call: Call) {
 /// Puts a log line to wait.
 pub(super) fn log(line: Line) {
     if WAITING.try_with(|waiting| waiting.borrow_mut().lines.push(line)).is_ok() {
-        ANY.with(|any| any.set(true));
+        set_any(true);
     }
 }
 
@@ -94,7 +115,7 @@ pub(super) fn is_notifying() -> bool {
 /// Wake-ups first: an engine cannot be freed while one is due, and a log function may free another engine.
 #[cold]
 pub(super) fn make_calls() {
-    ANY.with(|any| any.set(false));
+    set_any(false);
     let rest = Rest;
     while let Some(wake) = next_wake() {
         wake.make();
