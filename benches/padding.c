@@ -49,7 +49,7 @@ static void install(unsigned count, struct circflow_machines_id machines) {
   struct circflow_padding_config padding;
   must(circflow_padding_config_init(&padding, sizeof padding));
   padding.machines = machines;
-  padding.queued_cells_max = UINT32_MAX;
+  padding.queued_cells_max = 1000000;
   for (unsigned i = 0; i < count; i++) must(circflow_padding_install(engine, now, circuits[i], &padding));
 }
 

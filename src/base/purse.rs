@@ -118,6 +118,8 @@ pub struct Purse {
     allowances: [Allowance; 2],
     spent: Spent,
     common: Option<Arc<Common>>,
+    /// False while everything is allowed, and no process counts: then there is nothing to ask for each cell.
+    is_limited: bool,
     /// Of the others sent, what the process knows of.
     told: u64,
     /// Machines that may run, when that was last looked at: unmarked ones, and marked ones.
@@ -128,11 +130,13 @@ impl Purse {
     /// Says what is allowed from now on.
     pub fn allow(&mut self, voice: Voice, allowance: Allowance) {
         self.allowances[voice as usize] = allowance;
+        self.is_limited = self.common.is_some() || self.allowances != [Allowance::default(); 2];
     }
 
     /// The engine is one of a process's from now on.
     pub fn join(&mut self, common: &Arc<Common>) {
         self.common = Some(Arc::clone(common));
+        self.is_limited = true;
         common.padding.fetch_add(self.spent.padding, Relaxed);
         common.refused.fetch_add(self.spent.refused, Relaxed);
         self.tell();
@@ -171,13 +175,27 @@ impl Purse {
     }
 
     /// Whether a padding cell may be sent now; counts one that may not.
+    #[inline]
     pub fn permits(&mut self, marked: bool) -> bool {
+        !self.is_limited || self.permits_when_limited(marked)
+    }
+
+    fn permits_when_limited(&mut self, marked: bool) -> bool {
         let may = self.own_permits(marked) && self.common.as_ref().is_none_or(|common| common.permits());
         self.answer(may)
     }
 
     /// Counts a padding cell that is sent now, or one that may not be.
+    #[inline]
     pub fn spend(&mut self, marked: bool) -> bool {
+        if self.is_limited {
+            return self.spend_when_limited(marked);
+        }
+        self.spent.padding += 1;
+        true
+    }
+
+    fn spend_when_limited(&mut self, marked: bool) -> bool {
         let may = self.own_permits(marked) && self.common.as_ref().is_none_or(|common| common.spend());
         self.spent.padding += u64::from(may);
         self.answer(may)

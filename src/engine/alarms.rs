@@ -28,6 +28,8 @@ pub(super) struct Alarms {
     horizon: Nanos,
     /// The short ways are closed.
     closed: bool,
+    /// Not 0 when [`Alarms::next`] is not what the host is to be told: the clock is another, or there is a beat.
+    unlike: usize,
     /// Where the short ways end: every feed compares with it.
     stop: Nanos,
 }
@@ -47,6 +49,7 @@ impl Default for Alarms {
             next: NEVER,
             horizon: 0,
             closed: false,
+            unlike: 0,
             stop: 0,
         }
     }
@@ -62,7 +65,13 @@ impl Alarms {
     /// Closes the short ways, or opens them again.
     pub fn close(&mut self, closed: bool) {
         self.closed = closed;
-        self.refresh();
+        self.set_beat(self.beat);
+    }
+
+    /// 0 when [`Alarms::next`] may be told as it is.
+    #[inline]
+    pub fn unlike(&self) -> usize {
+        self.unlike
     }
 
     /// The earliest of them, or the horizon; 0 while the short ways are closed.
@@ -188,6 +197,7 @@ impl Alarms {
 
     pub fn set_beat(&mut self, when: Nanos) {
         self.beat = when;
+        self.unlike = usize::from(self.closed || when != NEVER);
         self.refresh_others();
     }
 

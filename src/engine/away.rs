@@ -298,10 +298,10 @@ impl Engine {
                         let _ = self.store.pop(&mut lane, &mut BLANK.clone());
                         return false;
                     }
-                    circuit.held_bytes += first.bytes();
+                    padding.held_bytes += first.bytes();
                     padding.hold(hop, first, now);
                 }
-                circuit.held_bytes += lane.bytes();
+                padding.held_bytes += lane.bytes();
                 padding.hold(hop, lane, now);
                 self.grew(id);
                 self.settle_padding(id, now);

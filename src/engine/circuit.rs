@@ -5,7 +5,6 @@ use super::{CircuitConfig, CircuitFlags};
 use crate::base::time::NEVER;
 use crate::base::{Hops, Id, Nanos};
 use crate::conflux::{LegIx, Role};
-use crate::congestion::PathClass;
 use crate::hub::{Books, Standing};
 use crate::message::Store;
 use crate::padding::Padding;
@@ -14,20 +13,35 @@ use crate::reactor::{Reactor, Side};
 #[derive(Debug)]
 pub(super) struct Circuit {
     pub place: Place,
-    pub config: CircuitConfig,
+    pub config: Kept,
     /// Made with the first padder.
     pub padding: Option<Box<Padding>>,
     /// There if the host leaves the circuit to us.
     pub reactor: Option<Box<Reactor>>,
     /// There while it is a leg of a set elsewhere.
     pub away: Option<Box<Away>>,
+    /// What others may know of what is held; none before anything was.
+    pub standing: Option<Standing>,
+}
+
+/// What is kept of [`CircuitConfig`], and what was found from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub tag: u64,
+    pub role: Role,
+    pub hops: Hops,
+    pub flags: CircuitFlags,
+    pub held_sends_max: u32,
     /// The hop from which a leg's messages come, or [`NO_HOP`] where more than the set must see them: padding, the
     /// reactors, or nobody as it was extended. For every cell, one comparison in place of three.
     pub plain_hop: u16,
-    /// What padding holds back costs.
-    pub held_bytes: u64,
-    /// What others may know of what is held; none before anything was.
-    pub standing: Option<Standing>,
+}
+
+impl From<CircuitConfig> for Kept {
+    fn from(config: CircuitConfig) -> Kept {
+        let CircuitConfig { tag, role, hops, flags, held_sends_max, .. } = config;
+        Kept { tag, role, hops, flags, held_sends_max, plain_hop: NO_HOP }
+    }
 }
 
 /// No hop has this number.
@@ -50,7 +64,7 @@ impl Circuit {
     /// Settles whether messages of a leg may take the short way.
     pub fn find_plain_hop(&mut self) {
         let is_plain = self.reactor.is_none() && self.padding.is_none() && !self.is_extended();
-        self.plain_hop = if is_plain { self.config.hops.last().into() } else { NO_HOP };
+        self.config.plain_hop = if is_plain { self.config.hops.last().into() } else { NO_HOP };
     }
 
     /// What it holds: at its edges, behind a block, and on the way to the home of its set.
@@ -58,7 +72,8 @@ impl Circuit {
         let edges = self.reactor.as_ref().map_or(0, |reactor| {
             reactor.edge_at(Side::Back).lane().bytes() + reactor.edge_at(Side::Next).lane().bytes()
         });
-        self.held_bytes + edges + self.away.as_ref().map_or(0, |away| away.bytes())
+        let held = self.padding.as_ref().map_or(0, |padding| padding.held_bytes);
+        held + edges + self.away.as_ref().map_or(0, |away| away.bytes())
     }
 
     /// It holds more than before.
@@ -107,25 +122,8 @@ impl Circuit {
 impl Default for Circuit {
     fn default() -> Self {
         let flags = CircuitFlags::default();
-        let config = CircuitConfig {
-            tag: 0,
-            role: Role::Exit,
-            hops: Hops::NONE,
-            flags,
-            held_sends_max: 0,
-            class: PathClass::Exit,
-            sendme_inc: 0,
-        };
-        Circuit {
-            place: Place::Closing,
-            config,
-            padding: None,
-            reactor: None,
-            away: None,
-            plain_hop: NO_HOP,
-            held_bytes: 0,
-            standing: None,
-        }
+        let config = Kept { tag: 0, role: Role::Exit, hops: Hops::NONE, flags, held_sends_max: 0, plain_hop: NO_HOP };
+        Circuit { place: Place::Closing, config, padding: None, reactor: None, away: None, standing: None }
     }
 }
 

@@ -115,7 +115,7 @@ impl Engine {
         }
         if let Some(padding) = &mut circuit.padding {
             lanes.extend(padding.take_held());
-            circuit.held_bytes = 0;
+            padding.held_bytes = 0;
         }
         lanes.into_iter().for_each(|lane| self.leave_behind(lane));
         self.shrank(id);

@@ -222,7 +222,6 @@ impl Engine {
 
     /// When the host has to come back: at once, which is 0, as long as instructions wait; else at the deadline, but not
     /// for the age of what is held while nothing is.
-    #[inline]
     pub fn wakes_at(&self) -> Nanos {
         if !self.queue.is_empty() {
             0
@@ -231,6 +230,12 @@ impl Engine {
         } else {
             self.alarms.next()
         }
+    }
+
+    /// The common case of [`Engine::wakes_at`], on the host's clock: nothing waits, and no beat is on.
+    #[inline(always)]
+    pub fn wakes_next(&self) -> Option<Nanos> {
+        ((self.queue.len() | self.alarms.unlike()) == 0).then(|| self.alarms.next())
     }
 
     /// Does what is due.
@@ -252,7 +257,7 @@ impl Engine {
         let reactor = if runs { Some(self.reactor(&config)?) } else { None };
         self.enter(now);
         self.check_drained()?;
-        let mut circuit = Circuit { place: Place::Alone, config, reactor, ..Circuit::default() };
+        let mut circuit = Circuit { place: Place::Alone, config: config.into(), reactor, ..Circuit::default() };
         circuit.find_plain_hop();
         let id = self.circuits.insert(circuit);
         let id = id.map_err(|_| Blocked::Full)?;
@@ -380,7 +385,7 @@ impl Engine {
         if !circuit.config.hops.reach(hop) {
             return Err(self.invalid("the circuit has no such hop to send to"));
         }
-        let is_plain = circuit.plain_hop != NO_HOP;
+        let is_plain = circuit.config.plain_hop != NO_HOP;
         if !is_plain && circuit.runs_streams() && (command.traits() & STREAM_NEEDED != 0 || is_sequenced(command)) {
             // Not past the streams that we know.
             return Err(Misuse::IsRun.into());

@@ -194,10 +194,10 @@ impl Engine {
             self.with_padding(id, Padding::held_none)?;
             return Err(self.no_room(NO_MEMORY));
         }
-        self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;
-        if let Some(circuit) = self.circuits.get_mut(id) {
-            circuit.held_bytes += lane.bytes();
-        }
+        self.with_padding(id, |padding| {
+            padding.held_bytes += lane.bytes();
+            padding.hold(message.hop, lane, now);
+        })?;
         if message.stream_id != 0 || message.command.stream_rule() == StreamRule::Needed {
             self.mark_streams(id);
         }
@@ -365,8 +365,8 @@ impl Engine {
                 Effect::Pad(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
                 Effect::Ask(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
                 Effect::Send { hop, held } => {
-                    if let Some(circuit) = self.circuits.get_mut(id) {
-                        circuit.held_bytes -= held.bytes();
+                    if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
+                        padding.held_bytes -= held.bytes();
                     }
                     self.purse.sent(1);
                     let data = self.store.command_of(&held);
@@ -473,7 +473,7 @@ impl Engine {
         if circuit.padding.is_none() {
             self.padded += 1;
         }
-        circuit.plain_hop = NO_HOP;
+        circuit.config.plain_hop = NO_HOP;
         Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max, pace))))
     }
 

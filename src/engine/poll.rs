@@ -74,6 +74,16 @@ impl Engine {
         }
     }
 
+    /// True when no instruction waits, and none will before something happens.
+    #[inline(always)]
+    pub fn has_nothing(&mut self) -> bool {
+        let nothing = self.queue.is_empty();
+        if nothing {
+            self.rest();
+        }
+        nothing
+    }
+
     /// Takes the first instruction, its body into `buffer`; true when `taker` has one. Messages whose turn has
     /// come, and cells that go on, are the many; all else is for [`Engine::poll`].
     #[inline(always)]

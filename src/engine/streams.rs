@@ -505,7 +505,7 @@ impl Engine {
         if let Some(padding) = &mut circuit.padding {
             // Not admitted as a host's message is: no host waits to be told.
             if padding.is_in_the_way(message.command) {
-                circuit.held_bytes += lane.bytes();
+                padding.held_bytes += lane.bytes();
                 padding.hold(message.hop, lane, now);
                 self.grew(id);
                 self.settle_padding(id, now);

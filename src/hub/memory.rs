@@ -40,6 +40,8 @@ struct Book {
 #[derive(Debug)]
 struct Note {
     id: Id,
+    /// Whose it is. It has this in its book, until the standing ends.
+    ledger: Arc<Ledger>,
     bytes: AtomicU64,
     /// Since when the oldest of it has waited, [`NEVER`] when there is nothing.
     since: AtomicU64,
@@ -52,7 +54,6 @@ struct Note {
 /// A set or circuit that holds something, in the hands of its engine. Dropped, it holds nothing.
 #[derive(Debug)]
 pub struct Standing {
-    ledger: Arc<Ledger>,
     note: Arc<Note>,
 }
 
@@ -187,8 +188,8 @@ impl Standing {
     /// Somebody who holds nothing yet.
     pub fn new(ledger: &Books, id: Id) -> Self {
         let (bytes, since) = (AtomicU64::new(0), AtomicU64::new(NEVER));
-        let note = Note { id, bytes, since, told: AtomicU64::new(0), named: AtomicBool::new(false) };
-        Standing { ledger: Arc::clone(ledger), note: Arc::new(note) }
+        let (told, named) = (AtomicU64::new(0), AtomicBool::new(false));
+        Standing { note: Arc::new(Note { id, ledger: Arc::clone(ledger), bytes, since, told, named }) }
     }
 
     /// Somebody holds `bytes` in all now, which is more than before; and gets a standing with the first thing held.
@@ -225,7 +226,7 @@ impl Standing {
     #[cold]
     #[inline(never)]
     fn file(&self) {
-        self.ledger.book.lock().file(&self.note);
+        self.note.ledger.book.lock().file(&self.note);
     }
 
     /// It holds nothing any more. True when that was not known yet.
@@ -286,7 +287,7 @@ impl Standing {
 
     /// One writer, so no step of its own is needed.
     fn count(&self, more: i32) {
-        let live = &self.ledger.live;
+        let live = &self.note.ledger.live;
         live.store(live.load(Relaxed).saturating_add_signed(more), Relaxed);
     }
 }
@@ -294,7 +295,7 @@ impl Standing {
 impl Drop for Standing {
     fn drop(&mut self) {
         self.settle(0, NEVER);
-        let mut book = self.ledger.book.lock();
+        let mut book = self.note.ledger.book.lock();
         // Somebody who came after under the same id keeps its place.
         if book.places.get(&self.note.id).is_some_and(|(_, there)| Arc::ptr_eq(there, &self.note)) {
             if let Some((seat, _)) = book.places.remove(&self.note.id) {

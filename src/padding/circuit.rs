@@ -42,6 +42,8 @@ pub struct Padding {
     stopped: bool,
     pub(super) outbox: VecDeque<Entry>,
     pub(super) outbox_max: u32,
+    /// What the messages that are held cost, as their owner counts it.
+    pub held_bytes: u64,
     /// Messages that were let out and that the host has not taken yet: nothing may overtake them.
     pub(super) released: u32,
     pub(super) unwritten: Unwritten,
@@ -86,6 +88,7 @@ impl Padding {
             stopped: false,
             outbox: VecDeque::new(),
             outbox_max,
+            held_bytes: 0,
             released: 0,
             unwritten: Unwritten::default(),
             negotiation: Negotiation::default(),

@@ -8,7 +8,6 @@ use super::{Machines, Pace, Terms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use maybenot::{Framework, MachineId, Timer, TriggerAction, TriggerEvent};
-use std::collections::VecDeque;
 
 /// Figures of a padder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -53,13 +52,15 @@ pub(super) struct Padder {
     /// May run when only machines may that are marked for it.
     pub runs_reduced: bool,
     /// Machines whose internal timer was set and who have not been told yet, in order, once for each time.
-    begun: VecDeque<u8>,
+    begun: Vec<u8>,
     /// When those who still wait were put off: TimerBegin belongs to that moment.
     begun_at: Nanos,
     pub queued_max: u32,
     pub inbound_frac: f64,
     pub inbound_grace: u64,
-    pace: Pace,
+    /// Its [`Pace`].
+    floor: u32,
+    burst: u16,
     /// How far the machines are with what they may do, as a time: it runs ahead by a part of the floor with each thing.
     spent_until: Nanos,
     /// When the last rest ends: others end a whole number of floors later, so that machines that rest wake together.
@@ -72,7 +73,11 @@ pub(super) struct Padder {
 struct Run {
     action_at: Nanos,
     timer_at: Nanos,
-    action: Action,
+    /// What is due then, [`Action`] without a gap: how long to block, unless it pads.
+    duration: Nanos,
+    pads: bool,
+    bypass: bool,
+    replace: bool,
     /// Padding instructions that the host has not answered.
     asked: u16,
     /// What the machine has done on its own account at the time of `since`.
@@ -135,7 +140,10 @@ impl Padder {
         let idle = Run {
             action_at: NEVER,
             timer_at: NEVER,
-            action: Action::Pad { bypass: false, replace: false },
+            duration: 0,
+            pads: true,
+            bypass: false,
+            replace: false,
             asked: 0,
             burst: 0,
             resting: false,
@@ -156,12 +164,13 @@ impl Padder {
             stop_at_end: terms.stop_at_end,
             opens_between: terms.opens_between,
             runs_reduced: terms.runs_reduced,
-            begun: VecDeque::new(),
+            begun: Vec::new(),
             begun_at: 0,
             queued_max: terms.queued_max,
             inbound_frac: terms.inbound_frac,
             inbound_grace: terms.inbound_grace,
-            pace,
+            floor: pace.floor,
+            burst: pace.burst as u16,
             spent_until: 0,
             rest_end: 0,
             stats: Stats::default(),
@@ -214,14 +223,15 @@ impl Padder {
             match action {
                 TriggerAction::SendPadding { timeout, bypass, replace, machine } => {
                     let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
-                    run.action = Action::Pad { bypass: *bypass, replace: *replace };
+                    (run.pads, run.bypass, run.replace) = (true, *bypass, *replace);
                     run.heard(is_cell);
                     run.action_at = run.after_rest(later(now, *timeout));
                     self.next = self.next.min(run.action_at);
                 }
                 TriggerAction::BlockOutgoing { timeout, duration, bypass, replace, machine } => {
                     let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
-                    run.action = Action::Block { duration: duration.0, bypass: *bypass, replace: *replace };
+                    (run.pads, run.bypass, run.replace) = (false, *bypass, *replace);
+                    run.duration = duration.0;
                     run.heard(is_cell);
                     run.action_at = run.after_rest(later(now, *timeout));
                     self.next = self.next.min(run.action_at);
@@ -236,7 +246,7 @@ impl Padder {
                         self.next = self.next.min(at);
                         let machine = machine.into_raw() as u8;
                         if self.begun.len() < limits::TIMERS_BEGUN_MAX || !self.begun.contains(&machine) {
-                            self.begun.push_back(machine);
+                            self.begun.push(machine);
                         }
                     }
                 }
@@ -266,9 +276,10 @@ impl Padder {
         for round in 0..limits::TIMER_ROUNDS_MAX {
             let mut told = false;
             for _ in 0..self.begun.len() {
-                let Some(machine) = self.begun.pop_front() else { break };
+                let Some(&machine) = self.begun.first() else { break };
+                self.begun.remove(0);
                 if self.rests(machine, now) {
-                    self.begun.push_back(machine);
+                    self.begun.push(machine);
                     continue;
                 }
                 told = true;
@@ -302,7 +313,7 @@ impl Padder {
     /// Counts what a machine does on its own account, which was due at `due`. One that does too much without waiting
     /// rests, and then does one thing after each rest, until it waits for longer by itself.
     fn spend(&mut self, machine: u32, due: Nanos, now: Nanos) {
-        let (burst, floor) = (self.pace.burst, u64::from(self.pace.floor));
+        let (burst, floor) = (u32::from(self.burst), u64::from(self.floor));
         let Some(run) = self.runs.get_mut(machine as usize).filter(|_| floor > 0) else { return };
         if due > run.since {
             (run.burst, run.since) = (0, due);
@@ -392,9 +403,9 @@ impl Padder {
     pub fn take_action(&mut self, machine: u32, due: Nanos, now: Nanos) -> Option<Action> {
         let run = self.runs.get_mut(machine as usize)?;
         run.action_at = NEVER;
-        let action = run.action;
+        let Run { duration, pads, bypass, replace, .. } = *run;
         self.spend(machine, due, now);
-        Some(action)
+        Some(if pads { Action::Pad { bypass, replace } } else { Action::Block { duration, bypass, replace } })
     }
 
     /// PaddingSent, for one of our machines.

@@ -27,7 +27,7 @@ impl Engine {
     #[inline(always)]
     fn receive_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
         let Some(circuit) = self.circuits.get(id) else { return Step::Other };
-        let (Place::Leg { set, ix }, true) = (circuit.place, u16::from(hop) == circuit.plain_hop) else {
+        let (Place::Leg { set, ix }, true) = (circuit.place, u16::from(hop) == circuit.config.plain_hop) else {
             let is_run = circuit.reactor.is_some() && command == Command::DATA;
             return if is_run { Step::Run } else { Step::Other };
         };

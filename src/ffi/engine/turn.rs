@@ -32,8 +32,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_poll(
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     }
     door::enter_when(engine, Allowed::NotInsideDrain, |core| {
-        let given = core.poll_into(inward::buffer(body, body_cap), &mut insn::Place::new(insn_out))?;
-        if !given {
+        // First, as a loop asks often when there is nothing.
+        if core.has_nothing() || !core.poll_into(inward::buffer(body, body_cap), &mut insn::Place::new(insn_out))? {
             insn_out.write(insn::NOTHING);
         }
         Ok(())
@@ -110,12 +110,20 @@ pub unsafe extern "C-unwind" fn circflow_engine_deadline(
     engine: *mut circflow_engine,
     deadline_ns_out: *mut u64,
 ) -> circflow_status {
+    if !deadline_ns_out.is_null() {
+        if let Some(deadline) = door::try_enter(engine, |core| core.wakes_next()) {
+            deadline_ns_out.write(deadline);
+            return CIRCFLOW_OK;
+        }
+    }
+    deadline_any(engine, deadline_ns_out)
+}
+
+/// The long way: something waits or is held, the clock was set, or NULL was given.
+#[inline(never)]
+unsafe extern "C-unwind" fn deadline_any(engine: *mut circflow_engine, deadline_ns_out: *mut u64) -> circflow_status {
     if deadline_ns_out.is_null() {
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
-    }
-    if let Some(deadline) = door::try_enter(engine, |core| Some(core.wall(core.wakes_at()))) {
-        deadline_ns_out.write(deadline);
-        return CIRCFLOW_OK;
     }
     door::enter(engine, |core| {
         deadline_ns_out.write(core.wall(core.wakes_at()));
