@@ -68,6 +68,7 @@ impl Circuit {
     }
 
     /// What it holds: at its edges, behind a block, and on the way to the home of its set.
+    #[inline(always)]
     pub fn bytes(&self) -> u64 {
         let edges = self.reactor.as_ref().map_or(0, |reactor| {
             reactor.edge_at(Side::Back).lane().bytes() + reactor.edge_at(Side::Next).lane().bytes()
@@ -77,7 +78,7 @@ impl Circuit {
     }
 
     /// It holds more than before.
-    #[inline]
+    #[inline(always)]
     pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
         let bytes = self.bytes();
         Standing::grow(&mut self.standing, ledger, id, bytes, now);

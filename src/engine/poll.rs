@@ -143,12 +143,11 @@ impl Engine {
             // It was in the way of streams of our own.
             self.resume_circuit(id);
         }
-        let what = if Edge::is_own(&cell) {
-            What::SendHeld(Released { hop: 0, message: Delivery { number: 0, ..cell } })
+        if Edge::is_own(&cell) {
+            give_own(taker, |what| Instruction::about(id, tag, set, set_tag, what), cell);
         } else {
-            What::Write { side, cell }
-        };
-        taker.take(Instruction::about(id, tag, set, set_tag, what));
+            taker.take(Instruction::about(id, tag, set, set_tag, What::Write { side, cell }));
+        }
         Ok(true)
     }
 
@@ -390,6 +389,13 @@ impl Engine {
         };
         Ok(instruction)
     }
+}
+
+/// A message of our own has had its turn at an edge.
+#[cold]
+#[inline(never)]
+fn give_own(taker: &mut impl Taker, about: impl FnOnce(What) -> Instruction, message: Delivery) {
+    taker.take(about(What::SendHeld(Released { hop: 0, message: Delivery { number: 0, ..message } })));
 }
 
 /// What LINK and LINKED say.

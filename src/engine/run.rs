@@ -112,6 +112,7 @@ impl Engine {
         Some(Verdict::of(VerdictKind::Forward, id, config.tag))
     }
 
+    #[inline(always)]
     fn pass_at(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Result<Verdict, Error> {
         self.check_drained()?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
@@ -126,9 +127,11 @@ impl Engine {
         if !flags.has(CircuitFlags::EXTENDED) {
             return Err(self.fault(id, Fault::Unrecognised));
         }
-        if let (Some(padding), Side::Back) = (&mut circuit.padding, from) {
-            padding.received(0, false, now);
-            self.alarms.arm_padding(id, padding.next());
+        if let Some(padding) = &mut circuit.padding {
+            if from == Side::Back {
+                padding.received(0, false, now);
+                self.alarms.arm_padding(id, padding.next());
+            }
         }
         let to = from.opposite();
         match reactor.edge(to).offer(&self.marks) {
@@ -139,12 +142,26 @@ impl Engine {
                 Ok(Verdict::of(VerdictKind::Forward, id, tag))
             }
             Offer::Overrun => Err(self.fault(id, Fault::EdgeOverrun)),
-            Offer::Keep => self.keep(id, to, cell, now),
+            Offer::Keep => {
+                if !self.store.budget().has_room(cost_of(cell).into()) {
+                    return self.make_room_at(id, to, cell, now);
+                }
+                let Some(heed) = reactor.edge(to).keep(cell, &self.marks, &mut self.store, now) else {
+                    return Err(self.fault(id, Fault::EngineMemory));
+                };
+                circuit.grew(id, &self.ledger, now);
+                if heed != Heed::No {
+                    self.heed(id, from, heed);
+                }
+                Ok(Verdict::of(VerdictKind::Held, id, tag))
+            }
         }
     }
 
-    /// A cell has to wait at an edge.
-    fn keep(&mut self, id: Id, to: Side, cell: &Message<'_>, now: Nanos) -> Result<Verdict, Error> {
+    /// A cell has to wait at an edge, and others have to go for it.
+    #[cold]
+    #[inline(never)]
+    fn make_room_at(&mut self, id: Id, to: Side, cell: &Message<'_>, now: Nanos) -> Result<Verdict, Error> {
         if let Err(fault) = self.room_for(id, cost_of(cell).into()) {
             return Err(self.fault(id, fault));
         }
@@ -155,7 +172,7 @@ impl Engine {
         match reactor.edge(to).keep(cell, &self.marks, &mut self.store, now) {
             None => Err(self.fault(id, Fault::EngineMemory)),
             Some(heed) => {
-                circuit.grew(id, &self.ledger, self.clock.latest());
+                circuit.grew(id, &self.ledger, now);
                 self.heed(id, to.opposite(), heed);
                 Ok(Verdict::of(VerdictKind::Held, id, tag))
             }
