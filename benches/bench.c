@@ -31,7 +31,7 @@ uint64_t clock_ns(void) {
 
 static void must(enum circflow_status status) {
   if (status != CIRCFLOW_OK) {
-    fprintf(stderr, "%s: set-up: %s\n", running, circflow_strerror(status));
+    fprintf(stderr, "%s: set-up: %s\n", running, circflow_status_text(status));
     exit(1);
   }
 }
@@ -80,7 +80,7 @@ static void run(struct bench *b, const struct workload *w, const struct calls *c
   b->switching.body_len = sizeof b->switch_body;
   if (w->tokens) {
     b->message.form = CIRCFLOW_FORM_TOKEN;
-    b->message.cost = 560;
+    b->message.cost_bytes = 560;
   } else {
     b->message.body = b->body;
     b->message.body_len = BODY_LEN;

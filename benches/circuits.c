@@ -68,7 +68,7 @@ static struct circflow_circuit_id open_relay(struct circflow_engine *engine, uin
   struct circflow_circuit_config config;
   struct circflow_circuit_id id;
   ok(circflow_circuit_config_init(&config, sizeof config), "config");
-  config.role = CIRCFLOW_ROLE_EXIT;
+  config.role = CIRCFLOW_ROLE_RELAY;
   config.hops = 0;
   config.tag = 1;
   config.flags = CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_REACTOR | flags;
@@ -131,11 +131,11 @@ PART static uint64_t full(struct relay *relay, uint64_t cells) {
   struct circflow_insn insn;
   uint64_t done = 0;
   while (done < cells) {
-    ok(circflow_circuit_writable(relay->engine, relay->now, relay->circuit, CIRCFLOW_SIDE_NEXT, 0), "full");
+    ok(circflow_circuit_set_writable(relay->engine, relay->now, relay->circuit, CIRCFLOW_SIDE_NEXT, 0), "full");
     for (uint64_t i = 0; i < BATCH; i++) {
       feed(relay, CIRCFLOW_SIDE_BACK, done + i, CIRCFLOW_VERDICT_HELD);
     }
-    ok(circflow_circuit_writable(relay->engine, relay->now, relay->circuit, CIRCFLOW_SIDE_NEXT, 1), "writable");
+    ok(circflow_circuit_set_writable(relay->engine, relay->now, relay->circuit, CIRCFLOW_SIDE_NEXT, 1), "writable");
     for (uint64_t i = 0; i < BATCH; i++) {
       ok(circflow_engine_poll(relay->engine, relay->out, CELL, &insn), "status of a poll");
       is(CIRCFLOW_INSN_WRITE, insn.kind, "instruction");

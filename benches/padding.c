@@ -20,7 +20,7 @@ static struct circflow_circuit_id *circuits;
 static uint64_t now = 1000000;
 
 static void must(enum circflow_status status) {
-  if (status != CIRCFLOW_OK) broken(circflow_strerror((int32_t)status));
+  if (status != CIRCFLOW_OK) broken(circflow_status_text((int32_t)status));
 }
 
 static struct circflow_machines_id load(const char *path, unsigned machines) {
@@ -54,7 +54,7 @@ static void install(unsigned count, struct circflow_machines_id machines) {
 }
 
 static void queue_cell(struct circflow_circuit_id circuit) {
-  must(circflow_circuit_sent(engine, now, circuit, CIRCFLOW_CMD_DATA, 3));
+  must(circflow_circuit_cell_queued(engine, now, circuit, CIRCFLOW_CMD_DATA, 3));
 }
 
 /* Through pointers, so that the empty loop is the same loop. */
@@ -115,7 +115,7 @@ static void expiries(uint64_t rounds) {
   struct circflow_insn insn;
   uint64_t at, cells = 0;
   while (cells < rounds) {
-    must(circflow_engine_deadline(engine, &at));
+    must(circflow_engine_get_deadline(engine, &at));
     must(circflow_engine_tick(engine, now = at > now ? at : now));
     for (;;) {
       must(circflow_engine_poll(engine, NULL, 0, &insn));
@@ -159,10 +159,10 @@ int main(int argc, char **argv) {
   const uint64_t rounds = strtoull(argv[2], NULL, 10);
   const int empty = strstr(name, "-empty") != NULL;
   void (*run)(uint64_t) = events;
-  sent = empty ? no_sent : circflow_circuit_sent;
-  written = empty ? no_written : circflow_circuit_written;
+  sent = empty ? no_sent : circflow_circuit_cell_queued;
+  written = empty ? no_written : circflow_circuit_cells_written;
   tick = empty ? no_tick : circflow_engine_tick;
-  deadline = empty ? no_deadline : circflow_engine_deadline;
+  deadline = empty ? no_deadline : circflow_engine_get_deadline;
   if (is(name, "memory")) {
     memory((unsigned)rounds);
     return 0;

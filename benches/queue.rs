@@ -1,10 +1,11 @@
 //! bench-queue WORKLOAD[-empty] ROUNDS: the backpressure queue and its peers. Prints nanoseconds and allocations for each
 //! item. The empty loop makes the same items and hands them nowhere.
 //!
-//! `c`: circflow_queue before a channel of one item, through the functions of C; `link`: a backlog before a link between
-//! event loops, as a set over several engines has it; `deque`, `channel`: a bare VecDeque, a bare crossbeam channel. `cell`: 514 bytes that move; `token`: a number. `steady`: each item is pushed, goes through and is
-//! taken. `spill`: three items always wait, so that each goes behind them, is drained when its turn comes, and taken.
-//! `trickle`: each waits alone, so that the backlog is filled and emptied for each item.
+//! `c`: circflow_queue before a sink of one item, through the functions of C; `link`: a backlog before a link between
+//! event loops, as a set over several engines has it; `deque`, `sink`: a bare VecDeque, a bare crossbeam sink. `cell`:
+//! 514 bytes that move; `token`: a number. `steady`: each item is pushed, goes through and is taken. `spill`: three
+//! items always wait, so that each goes behind them, is drained when its turn comes, and taken. `trickle`: each waits
+//! alone, so that the backlog is filled and emptied for each item.
 
 use circflow::base::Id;
 use circflow::ffi::*;
@@ -51,7 +52,7 @@ trait Thing: Cargo + Sized {
     fn number(&self) -> u64;
     /// As C has it.
     fn lend(&self) -> circflow_queue_item;
-    /// What a channel of C's makes of it.
+    /// What a sink of C's makes of it.
     unsafe fn of(item: &circflow_queue_item) -> Self;
 }
 
@@ -159,7 +160,7 @@ impl<T: Thing> Carrier<T> for Bare<T> {
     }
 }
 
-/// A queue of C's, and its channel: room for one item.
+/// A queue of C's, and its sink: room for one item.
 struct Hosted<T> {
     queue: *mut circflow_queue,
     slot: Option<T>,
@@ -169,10 +170,10 @@ struct Hosted<T> {
 unsafe extern "C-unwind" fn try_send<T: Thing>(slot: *mut c_void, item: *const circflow_queue_item) -> i32 {
     let slot = &mut *slot.cast::<Option<T>>();
     if slot.is_some() {
-        return CIRCFLOW_CHANNEL_FULL;
+        return CIRCFLOW_SINK_FULL;
     }
     *slot = Some(T::of(&*item));
-    CIRCFLOW_CHANNEL_TAKEN
+    CIRCFLOW_SINK_TAKEN
 }
 
 unsafe extern "C-unwind" fn is_closed(_: *mut c_void) -> i32 {
@@ -182,24 +183,27 @@ unsafe extern "C-unwind" fn is_closed(_: *mut c_void) -> i32 {
 impl<T: Thing> Hosted<T> {
     fn new() -> Self {
         let mut queue = std::ptr::null_mut();
-        let config =
-            circflow_queue_config { size: size_of::<circflow_queue_config>(), backlog_max: CAP as u32, item_max: 514 };
+        let config = circflow_queue_config {
+            size: size_of::<circflow_queue_config>(),
+            backlog_max: CAP as u32,
+            item_bytes_max: 514,
+        };
         assert_eq!(unsafe { circflow_queue_new(&config, &mut queue) }, circflow_status::CIRCFLOW_OK);
         Hosted { queue, slot: None, waits: false }
     }
 
     #[inline(always)]
-    fn channel(&mut self) -> circflow_channel {
+    fn sink(&mut self) -> circflow_queue_sink {
         let userdata = std::ptr::from_mut(&mut self.slot).cast();
-        circflow_channel { try_send: Some(try_send::<T>), is_closed: Some(is_closed), userdata }
+        circflow_queue_sink { try_send: Some(try_send::<T>), is_closed: Some(is_closed), userdata }
     }
 }
 
 impl<T: Thing> Carrier<T> for Hosted<T> {
     #[inline(never)]
     fn push(&mut self, item: T) {
-        let (channel, mut kept) = (self.channel(), 0);
-        let status = unsafe { circflow_queue_push(self.queue, &item.lend(), &mut kept, &channel) };
+        let (sink, mut kept) = (self.sink(), 0);
+        let status = unsafe { circflow_queue_push(self.queue, &item.lend(), &mut kept, &sink) };
         assert_eq!(status, circflow_status::CIRCFLOW_OK);
         self.waits |= kept == 1;
     }
@@ -212,10 +216,10 @@ impl<T: Thing> Carrier<T> for Hosted<T> {
     #[inline(never)]
     fn turn(&mut self) {
         if self.waits {
-            let (channel, mut pending) = (self.channel(), 0);
-            let mut status = unsafe { circflow_queue_drain(self.queue, std::ptr::null_mut(), &channel) };
+            let (sink, mut pending) = (self.sink(), 0);
+            let mut status = unsafe { circflow_queue_drain(self.queue, std::ptr::null_mut(), &sink) };
             assert_eq!(status, circflow_status::CIRCFLOW_OK);
-            status = unsafe { circflow_queue_has_pending(self.queue, &mut pending) };
+            status = unsafe { circflow_queue_get_pending(self.queue, &mut pending) };
             assert_eq!(status, circflow_status::CIRCFLOW_OK);
             self.waits = pending == 1;
         }
@@ -293,7 +297,7 @@ fn workload<T: Thing>(name: &str, rounds: u64) -> (f64, f64) {
     match name {
         "empty" => run::<T>(&mut Empty, 0, rounds, true),
         "deque-steady" => run::<T>(&mut VecDeque::new(), 0, rounds, false),
-        "channel-steady" => run::<T>(&mut bare(), 0, rounds, false),
+        "sink-steady" => run::<T>(&mut bare(), 0, rounds, false),
         "c-steady" => run::<T>(&mut Hosted::new(), 0, rounds, false),
         "c-trickle" => run::<T>(&mut Hosted::new(), 1, rounds, false),
         "c-spill" => run::<T>(&mut Hosted::new(), 4, rounds, false),

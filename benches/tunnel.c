@@ -94,7 +94,7 @@ uint64_t net_delivered(const struct net *net) {
 uint64_t net_crossed(const struct net *net) {
   uint64_t sum = 0;
   for (size_t i = 0; i < net->count && net->exits > 1; i++) {
-    sum += net->shape.down ? net->tunnels[i].tags_out[1] : net->tunnels[i].tags_in[1];
+    sum += net->shape.down ? net->tunnels[i].digests_out[1] : net->tunnels[i].digests_in[1];
   }
   return sum;
 }
@@ -105,7 +105,7 @@ static struct circflow_engine *engine_new(const struct shape *shape, uint32_t ta
   struct circflow_engine_config config;
   struct circflow_engine *engine;
   ok(circflow_engine_config_init(&config, sizeof config), "config");
-  config.engine_tag = tag;
+  config.engine_number = tag;
   ok(circflow_engine_new(&config, &engine), "engine");
   /* So that windows come to an end of their growth, and what is in flight fits the rings. */
   ok(circflow_engine_set_param(engine, CIRCFLOW_PATH_EXIT, "cc_cwnd_max", WINDOW), "cc_cwnd_max");
@@ -154,10 +154,10 @@ static void tunnel_open(struct net *net, struct tunnel *tunnel, size_t index) {
   for (unsigned leg = 0; leg < net->legs; leg++) {
     uint64_t tag = index * TUNNEL_LEGS + leg + 1;
     tunnel->client[leg] = circuit_new(net->client, tag, CIRCFLOW_ROLE_CLIENT, 0);
-    tunnel->exit[leg] = circuit_new(net->exit[exit_of(net, leg)], tag, CIRCFLOW_ROLE_EXIT, 0);
+    tunnel->exit[leg] = circuit_new(net->exit[exit_of(net, leg)], tag, CIRCFLOW_ROLE_RELAY, 0);
     for (int i = 0; i < MIDDLES; i++) {
       tunnel->middle[leg][i] =
-          circuit_new(net->middle[leg][i], tag, CIRCFLOW_ROLE_EXIT, CIRCFLOW_CIRCUIT_EXTENDED);
+          circuit_new(net->middle[leg][i], tag, CIRCFLOW_ROLE_RELAY, CIRCFLOW_CIRCUIT_EXTENDED);
     }
   }
   if (net->shape.set) {

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TUNNEL_LEGS = 2, TUNNEL_BODY = CIRCFLOW_BODY_MAX_ALL };
+enum { TUNNEL_LEGS = 2, TUNNEL_BODY = CIRCFLOW_DATA_MAX };
 
 struct shape {
   bool set;       /* Two legs; or one circuit by itself. */

@@ -67,21 +67,21 @@ static inline void write_switch(struct ring *ring, uint32_t delta) {
   write_cell(ring, CIRCFLOW_CMD_SWITCH, 0, body, sizeof body);
 }
 
-static inline void make_tag(uint8_t *tag, uint64_t number) {
+static inline void make_digest(uint8_t *digest, uint64_t number) {
   uint64_t inverse = ~number;
-  memcpy(tag, &number, 8);
-  memcpy(tag + 8, &inverse, 8);
-  memset(tag + 16, 0, 4);
+  memcpy(digest, &number, 8);
+  memcpy(digest + 8, &inverse, 8);
+  memset(digest + 16, 0, 4);
 }
 
-/* DATA that has been written to a leg: it may need a tag. */
+/* DATA that has been written to a leg: it may need a digest. */
 WITHIN void sent_data(struct tunnel *tunnel, struct circflow_engine *engine, struct circflow_circuit_id circuit,
                       unsigned leg, uint8_t hop, uint32_t flags) {
-  tunnel->tags_out[leg] += 1;
-  if (flags & CIRCFLOW_WANTS_TAG) {
-    uint8_t tag[TAG_LEN];
-    make_tag(tag, tunnel->tags_out[leg]);
-    ok(circflow_circuit_tag(engine, circuit, hop, tag, TAG_LEN), "status of a tag");
+  tunnel->digests_out[leg] += 1;
+  if (flags & CIRCFLOW_WANTS_DIGEST) {
+    uint8_t digest[DIGEST_LEN];
+    make_digest(digest, tunnel->digests_out[leg]);
+    ok(circflow_circuit_add_digest(engine, circuit, hop, digest, DIGEST_LEN), "status of a digest");
   }
 }
 
@@ -102,7 +102,7 @@ WITHIN uint64_t sends(struct tunnel *tunnel, struct circflow_engine *engine, str
     message.body_len = TUNNEL_BODY;
     tunnel_now += 100;
     enum circflow_status status = circflow_stream_send(engine, tunnel_now, stream, &message, &verdict);
-    if (status == CIRCFLOW_ERR_BLOCKED) {
+    if (status == CIRCFLOW_ERR_NO_ROOM) {
       break;
     }
     ok(status, "status of sending");
@@ -193,16 +193,16 @@ static inline void came_out(struct net *net, struct tunnel *tunnel, uint8_t comm
 WITHIN bool receives(struct net *net, struct tunnel *tunnel, struct circflow_engine *engine,
                      struct circflow_circuit_id circuit, struct ring *ring, unsigned leg, uint8_t hop, int most) {
   const struct cell *cell;
-  uint8_t tag[TAG_LEN];
+  uint8_t digest[DIGEST_LEN];
   int count = 0;
   while (count < most && (cell = pop(ring)) != NULL) {
     struct circflow_message message = read_cell(cell, hop);
     struct circflow_verdict verdict;
     if (message.command == CIRCFLOW_CMD_DATA) {
-      tunnel->tags_in[leg] += 1;
-      make_tag(tag, tunnel->tags_in[leg]);
-      message.cell_tag = tag;
-      message.cell_tag_len = TAG_LEN;
+      tunnel->digests_in[leg] += 1;
+      make_digest(digest, tunnel->digests_in[leg]);
+      message.cell_digest = digest;
+      message.cell_digest_len = DIGEST_LEN;
     }
     tunnel_now += 100;
     count += 1;
@@ -235,7 +235,7 @@ WITHIN void hears(struct net *net, unsigned index) {
     uint64_t deadline; /* Not needed: one tick looks at more links than there are here. A loop would ask for it. */
     tunnel_now += 100;
     ok(circflow_engine_tick(net->exit[index], tunnel_now), "status of a tick");
-    ok(circflow_engine_deadline(net->exit[index], &deadline), "status of a deadline");
+    ok(circflow_engine_get_deadline(net->exit[index], &deadline), "status of a deadline");
   }
 }
 
@@ -269,18 +269,18 @@ WITHIN void drains(struct net *net, struct tunnel *tunnel, struct circflow_engin
       }
       break;
     }
-    case CIRCFLOW_INSN_PAUSE:
+    case CIRCFLOW_INSN_PAUSE_FEED:
       loop->paused = true;
       break;
-    case CIRCFLOW_INSN_UNPAUSE:
+    case CIRCFLOW_INSN_UNPAUSE_FEED:
       loop->paused = false;
       break;
     case CIRCFLOW_INSN_USABLE:
       tunnel->linked = true;
       break;
     default:
-      check(insn.kind == CIRCFLOW_INSN_RESUME || insn.kind == CIRCFLOW_INSN_LINKED, "an instruction",
-            CIRCFLOW_INSN_RESUME, insn.kind);
+      check(insn.kind == CIRCFLOW_INSN_MAY_SEND || insn.kind == CIRCFLOW_INSN_LINKED, "an instruction",
+            CIRCFLOW_INSN_MAY_SEND, insn.kind);
     }
   }
 }

@@ -8,7 +8,7 @@
 
 #define PART __attribute__((noinline, noclone))
 
-enum { MIDDLES = 2, HOPS = 3, STREAM_ID = 7, RING = 2048, TAG_LEN = 20, WINDOW = 500, ROUND = 32 };
+enum { MIDDLES = 2, HOPS = 3, STREAM_ID = 7, RING = 2048, DIGEST_LEN = 20, WINDOW = 500, ROUND = 32 };
 
 struct cell {
   uint8_t body[CIRCFLOW_CELL_BODY_LEN];
@@ -38,9 +38,9 @@ struct tunnel {
   struct circflow_stream_id client_stream;
   struct circflow_stream_id exit_stream;
   bool linked;
-  /* DATA cells of each leg so far: their tags. */
-  uint64_t tags_out[TUNNEL_LEGS];
-  uint64_t tags_in[TUNNEL_LEGS];
+  /* DATA cells of each leg so far: their digests. */
+  uint64_t digests_out[TUNNEL_LEGS];
+  uint64_t digests_in[TUNNEL_LEGS];
   uint64_t sent;
   uint8_t line[64];
   uint64_t delivered;

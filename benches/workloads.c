@@ -3,8 +3,8 @@
 #include <string.h>
 
 const struct calls library_calls = {
-    circflow_circuit_receive, circflow_set_next, circflow_engine_poll, circflow_circuit_report, circflow_circuit_sent,
-    circflow_set_decide,      circflow_set_send, circflow_set_peek,    circflow_engine_tick,    NULL,
+    circflow_circuit_receive, circflow_set_poll, circflow_engine_poll, circflow_leg_update, circflow_circuit_cell_queued,
+    circflow_set_decide,      circflow_set_send, circflow_set_get_decision,    circflow_engine_tick,    NULL,
 };
 
 enum { SENDME_INC = 31, WINDOW = 1000 };
@@ -207,7 +207,7 @@ static void run_hold(struct bench *b, const struct workload *w) {
 static inline struct circflow_leg_report standing(const struct bench *b, int leg, uint64_t inflight, bool blocked) {
   struct circflow_leg_report report = {
       b->legs[leg], WINDOW, inflight, leg == 0 ? 10 * MS : 50 * MS, SENDME_INC,
-      blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0,
+      blocked ? CIRCFLOW_REPORT_CHANNEL_FULL : 0,
   };
   return report;
 }
@@ -314,14 +314,14 @@ static void run_blocked(struct bench *b, const struct workload *w) {
   struct circflow_verdict verdict;
   report(b, standing(b, 0, WINDOW, false));
   report(b, standing(b, 1, 0, true));
-  stub_status = CIRCFLOW_ERR_BLOCKED;
+  stub_status = CIRCFLOW_ERR_NO_ROOM;
   for (uint64_t i = 0; i < b->cells; i++) {
     if (i == b->cells / 2) {
       half_time(b);
     }
     b->now += 1000;
     enum circflow_status status = b->calls->decide(b->engine, b->now, b->set, &b->message, NULL, 0, &verdict);
-    check(status == CIRCFLOW_ERR_BLOCKED, "status when blocked", (uint64_t)CIRCFLOW_ERR_BLOCKED, (uint64_t)status);
+    check(status == CIRCFLOW_ERR_NO_ROOM, "status when blocked", (uint64_t)CIRCFLOW_ERR_NO_ROOM, (uint64_t)status);
     deliver(b, i + 1);
   }
   full_time(b);

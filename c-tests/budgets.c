@@ -71,7 +71,7 @@ static void fractions_are_checked(void **state)
             if (want == CIRCFLOW_OK)
                 OK(circflow_padding_remove(CLIENT, world.now, LEG, 2, 0));
             else {
-                OK(circflow_engine_last_detail(CLIENT, NULL, 0, &len));
+                OK(circflow_engine_get_last_detail(CLIENT, NULL, 0, &len));
                 assert_true(len > 0);
             }
             OK(circflow_machines_drop(CLIENT, config.machines));
@@ -127,7 +127,7 @@ static void padding_fraction(void **state)
         config.padding_fraction = fractions[i];
         OK(install(&config));
         for (int n = 0; n < 4; n++)
-            OK(circflow_circuit_sent(CLIENT, world.now, LEG, CIRCFLOW_CMD_SENDME, 2));
+            OK(circflow_circuit_cell_queued(CLIENT, world.now, LEG, CIRCFLOW_CMD_SENDME, 2));
         for (int n = 0; n < 20; n++) {
             host_other(&world, CLIENT, LEG, 2);
             later(10);
@@ -193,7 +193,7 @@ static void inbound_fraction(void **state)
         IS(CIRCFLOW_ERR_PADDING_EXCESS, (int)close->detail.close.cause);
         assert_int_equal(close->detail.close.reason, 1);
         assert_int_equal(host_stats(CLIENT).peer_faults, 1);
-        IS(CIRCFLOW_ERR_GONE, drop_from(2));
+        IS(CIRCFLOW_ERR_CLOSING, drop_from(2));
     }
     /* 1.0 and 0.0 never. */
     for (int one = 0; one < 2; one++) {
@@ -218,7 +218,7 @@ static void a_relay_has_an_inbound_budget_too(void **state)
     host_drop(&world, RELAY, world.exit_leg[0], 0);
     host_drop(&world, RELAY, world.exit_leg[0], 0);
     for (int n = 0; n < 3; n++) /* What only passes is a cell that came through. */
-        OK(circflow_circuit_passing(RELAY, world.now, world.exit_leg[0]));
+        OK(circflow_circuit_cell_passed(RELAY, world.now, world.exit_leg[0]));
     host_drop(&world, RELAY, world.exit_leg[0], 0);
     IS(CIRCFLOW_ERR_PADDING_EXCESS,
        host_feed(&world, RELAY, world.exit_leg[0], host_message(CIRCFLOW_CMD_DROP, 0, 0, NULL, 0)));
@@ -245,7 +245,7 @@ static void no_padding_where_cells_pile_up(void **state)
         }
         assert_int_equal(stats().padding_sent, maxima[i]);
         assert_int_equal(stats().refused, 2);
-        OK(circflow_circuit_written(CLIENT, world.now, LEG, 1));
+        OK(circflow_circuit_cells_written(CLIENT, world.now, LEG, 1));
         host_other(&world, CLIENT, LEG, 2);
         assert_int_equal(later(10)->count, maxima[i] > 0);
     }
@@ -339,8 +339,8 @@ static void padding_on_a_leg_is_no_message_of_its_set(void **state)
     assert_int_equal(host_expect(&world, CLIENT, world.client_leg[1], data, CIRCFLOW_VERDICT_DELIVER), 3);
     assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_DELIVER), 1);
     circflow_padding_stats figures = host_pad_stats(CLIENT, LEG, 3, 0);
-    assert_int_equal(figures.normal_recv, 4);
-    assert_int_equal(figures.padding_recv, 2);
+    assert_int_equal(figures.normal_received, 4);
+    assert_int_equal(figures.padding_received, 2);
     /* Its fault is its leg's. */
     IS(CIRCFLOW_ERR_PADDING_UNEXPECTED,
        host_feed(&world, CLIENT, world.client_leg[1], host_message(CIRCFLOW_CMD_DROP, 3, 0, NULL, 0)));
@@ -377,12 +377,12 @@ static int teardown_hub(void **state)
     return 0;
 }
 
-static circflow_padding_budget budget(uint32_t allowed_cells, uint32_t max_percent)
+static circflow_padding_budget budget(uint32_t allowed_cells, uint32_t percent_max)
 {
     circflow_padding_budget budget;
     OK(circflow_padding_budget_init(&budget, sizeof(budget)));
     budget.allowed_cells = allowed_cells;
-    budget.max_percent = max_percent;
+    budget.percent_max = percent_max;
     return budget;
 }
 
@@ -396,7 +396,7 @@ static int allow(int way, circflow_padding_budget to)
     if (way == BY_HUB)
         return circflow_hub_set_padding_budget(hub, &to);
     OK(circflow_engine_set_param(CLIENT, 0, "circpad_global_allowed_cells", to.allowed_cells));
-    OK(circflow_engine_set_param(CLIENT, 0, "circpad_global_max_padding_pct", to.max_percent));
+    OK(circflow_engine_set_param(CLIENT, 0, "circpad_global_max_padding_pct", to.percent_max));
     OK(circflow_engine_set_param(CLIENT, 0, "circpad_padding_disabled", to.disabled));
     return circflow_engine_set_param(CLIENT, 0, "circpad_padding_reduced", to.reduced);
 }
@@ -420,7 +420,7 @@ static circflow_hub_stats hub_stats(void)
 static void sends(circflow_engine *engine, circflow_circuit_id circuit, int cells)
 {
     while (cells-- > 0)
-        OK(circflow_circuit_sent(engine, world.now, circuit, CIRCFLOW_CMD_SENDME, 0));
+        OK(circflow_circuit_cell_queued(engine, world.now, circuit, CIRCFLOW_CMD_SENDME, 0));
 }
 
 /* So many cells ask for a padding cell each; that many come. */
@@ -447,7 +447,7 @@ static void a_budget_is_checked(void **state)
     circflow_padding_budget one = budget(0, 0);
     (void)state;
     assert_int_equal(one.size, sizeof(one));
-    assert_int_equal(one.allowed_cells + one.max_percent + one.disabled + one.reduced, 0);
+    assert_int_equal(one.allowed_cells + one.percent_max + one.disabled + one.reduced, 0);
     for (size_t i = 0; i < COUNT(rows); i++) {
         one = budget(UINT32_MAX, rows[i].percent);
         one.disabled = rows[i].disabled;
@@ -641,12 +641,12 @@ static void nothing_is_agreed_on_while_padding_is_disabled(void **state)
             teardown_hub(NULL);
             setup_hub(NULL);
             config = host_padding_config(CLIENT, "pad-00", 2, 0);
-            config.flags = marked ? CIRCFLOW_PADDING_RUNS_REDUCED : 0;
+            config.flags = marked ? CIRCFLOW_PADDER_RUNS_REDUCED : 0;
             OK(circflow_padding_register(CLIENT, CIRCFLOW_ROLE_CLIENT, 7, &config));
             OK(forbid(way, 1, 0));
-            IS(CIRCFLOW_ERR_SWITCHED_OFF, circflow_padding_start(CLIENT, world.now, LEG, 7));
+            IS(CIRCFLOW_ERR_DISABLED, circflow_padding_start(CLIENT, world.now, LEG, 7));
             OK(forbid(way, 0, 1));
-            IS(marked ? CIRCFLOW_OK : CIRCFLOW_ERR_SWITCHED_OFF, circflow_padding_start(CLIENT, world.now, LEG, 7));
+            IS(marked ? CIRCFLOW_OK : CIRCFLOW_ERR_DISABLED, circflow_padding_start(CLIENT, world.now, LEG, 7));
             OK(forbid(way, 0, 0));
             if (!marked)
                 OK(circflow_padding_start(CLIENT, world.now, LEG, 7));
@@ -658,7 +658,7 @@ static void nothing_is_agreed_on_while_padding_is_disabled(void **state)
         teardown_hub(NULL);
         setup_hub(NULL);
         config = host_padding_config(RELAY, "pad-00", 0, 0);
-        OK(circflow_padding_register(RELAY, CIRCFLOW_ROLE_EXIT, 7, &config));
+        OK(circflow_padding_register(RELAY, CIRCFLOW_ROLE_RELAY, 7, &config));
         OK(forbid(BY_HUB, (uint32_t)disabled, 0));
         OK(host_feed(&world, RELAY, world.exit_leg[0], host_message(41, 0, 0, start, sizeof(start))));
         const host_events *events = host_drain(RELAY);
@@ -676,7 +676,7 @@ static void only_marked_machines_run_while_padding_is_reduced(void **state)
             teardown_hub(NULL);
             setup_hub(NULL);
             config = host_padding_config(CLIENT, "pad-00", 2, 0);
-            config.flags = marked ? CIRCFLOW_PADDING_RUNS_REDUCED : 0;
+            config.flags = marked ? CIRCFLOW_PADDER_RUNS_REDUCED : 0;
             OK(install(&config));
             OK(forbid(way, 0, 1));
             assert_int_equal(pads(5), marked ? 5 : 0);
@@ -700,8 +700,8 @@ static void a_host_with_a_queue_of_its_own_is_not_asked(void **state)
         assert_int_equal(events->count, n < 5);
         if (n < 5) { /* Two of them did not go. */
             const circflow_insn_padding asked = events->at[0].insn.detail.padding;
-            OK(circflow_padding_answer(CLIENT, world.now, LEG, &asked,
-                                       n % 2 ? CIRCFLOW_PADDING_REPLACED : CIRCFLOW_PADDING_SENT));
+            OK(circflow_padding_answered(CLIENT, world.now, LEG, &asked,
+                                         n % 2 ? CIRCFLOW_ANSWER_REPLACED : CIRCFLOW_ANSWER_SENT));
         }
     }
     assert_int_equal(host_stats(CLIENT).padding_sent, 3);

@@ -62,15 +62,15 @@ static void build(const loss *row)
         numbers.sending = world.client_leg[1];
     legs[0].circuit = world.client_leg[0];
     legs[0].sent = row->sent;
-    legs[0].recv = row->recv;
+    legs[0].received = row->recv;
     legs[1].circuit = world.client_leg[1];
     legs[1].sent = row->other_sent;
-    legs[1].recv = row->other_recv;
+    legs[1].received = row->other_recv;
     OK(circflow_set_import(world.client, world.now, world.client_set, &numbers, legs, 2));
     for (int i = 0; i < 2; i++) {
         circflow_leg_report report = {world.client_leg[i], 1000, 0, 10 * MS, row->sendme_inc, 0};
         report.inflight = i == 0 ? row->inflight : 0;
-        OK(circflow_circuit_report(world.client, world.now, &report, 1));
+        OK(circflow_leg_update(world.client, world.now, &report, 1));
     }
     host_drain(world.client);
 }
@@ -83,7 +83,7 @@ static void a_leg_that_closes_is_judged(void **state)
         circflow_set_stats stats;
         stats.size = sizeof(stats);
         build(row);
-        OK(circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+        OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
         int lives = circflow_set_get_stats(world.client, world.client_set, &stats) == CIRCFLOW_OK;
         if (lives != row->survives)
             fail_msg("%s: the set %s", row->what, lives ? "survived" : "ended");
@@ -127,7 +127,7 @@ static void a_leg_that_breaks_the_protocol_is_judged(void **state)
         int lives = circflow_set_get_stats(world.client, world.client_set, &stats) == CIRCFLOW_OK;
         if (lives != row->survives)
             fail_msg("%s: the set %s", row->what, lives ? "survived" : "ended");
-        IS(CIRCFLOW_ERR_GONE, host_feed(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "x")));
+        IS(CIRCFLOW_ERR_CLOSING, host_feed(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "x")));
         const host_events *events = host_drain(world.client);
         const circflow_insn *close = host_close_of(events, world.client_leg[0]);
         assert_non_null(close);
@@ -139,7 +139,7 @@ static void a_leg_that_breaks_the_protocol_is_judged(void **state)
             assert_non_null(close);
             IS(CIRCFLOW_ERR_LEG_LOST, (int)close->detail.close.cause);
         }
-        OK(circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+        OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
         assert_int_equal(host_drain(world.client)->count, 0);
         host_stop(&world);
     }
@@ -151,7 +151,7 @@ static void a_leg_that_was_never_reported_has_nothing_in_flight(void **state)
     /* "the set goes on when [...] it was neither sending, nor ahead [...], nor the last, and had less than one SENDME's
      * worth in flight": nothing was ever sent on either leg. */
     host_linked(&world, 2);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
     assert_int_equal(host_drain(world.client)->count, 0);
     assert_int_equal(host_set_stats(world.client, world.client_set).legs, 1);
     host_stop(&world);
@@ -162,7 +162,7 @@ static void the_last_leg_ends_the_set(void **state)
     (void)state;
     host_linked(&world, 1);
     host_room(&world, world.client, world.client_leg[0], 100, MS);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
     const host_events *events = host_drain(world.client);
     assert_int_equal(events->count, 1);
     assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_ENDED);
@@ -177,9 +177,9 @@ static void the_last_leg_ends_the_set_also_before_it_is_linked(void **state)
     host_prepare(&world);
     host_start(&world);
     host_launch(&world, 2);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_ENDED), 0);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_ENDED), 1);
     assert_int_equal(host_stats(world.client).timers, 0);
     IS(CIRCFLOW_ERR_STALE_ID, circflow_set_close(world.client, world.now, world.client_set));
@@ -192,7 +192,7 @@ static void what_was_queued_about_a_closed_circuit_is_dropped(void **state)
     host_prepare(&world);
     host_start(&world);
     host_launch(&world, 3);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
     const host_events *events = host_drain(world.client);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_SEND), 2);
     for (size_t i = 0; i < events->count; i++)
@@ -200,9 +200,9 @@ static void what_was_queued_about_a_closed_circuit_is_dropped(void **state)
     /* A queued CLOSE too: the host closed it before it heard. */
     IS(CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK,
        host_feed(&world, world.client, world.client_leg[0], host_message(CIRCFLOW_CMD_LINKED_ACK, HOST_HOPS, 0, NULL, 0)));
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_CLOSE), 0);
-    IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
     host_stop(&world);
 }
 
@@ -227,10 +227,10 @@ static void a_set_is_closed_at_the_hosts_wish(void **state)
     OK((int)events->at[4].insn.detail.close.cause);
     /* The ids live until the host says so; there is no second CLOSE. */
     for (size_t i = 0; i < 4; i++) {
-        IS(CIRCFLOW_ERR_GONE, host_feed(&world, world.client, world.client_leg[i], host_data(HOST_HOPS, "x")));
-        IS(CIRCFLOW_ERR_GONE, circflow_circuit_sent(world.client, world.now, world.client_leg[i], CIRCFLOW_CMD_DATA, HOST_HOPS));
-        OK(circflow_circuit_closed(world.client, world.now, world.client_leg[i]));
-        IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_closed(world.client, world.now, world.client_leg[i]));
+        IS(CIRCFLOW_ERR_CLOSING, host_feed(&world, world.client, world.client_leg[i], host_data(HOST_HOPS, "x")));
+        IS(CIRCFLOW_ERR_CLOSING, circflow_circuit_cell_queued(world.client, world.now, world.client_leg[i], CIRCFLOW_CMD_DATA, HOST_HOPS));
+        OK(circflow_circuit_gone(world.client, world.now, world.client_leg[i]));
+        IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_gone(world.client, world.now, world.client_leg[i]));
     }
     assert_int_equal(host_drain(world.client)->count, 0);
     assert_int_equal(host_stats(world.client).circuits, 0);
@@ -258,12 +258,12 @@ static void the_last_leg_can_be_taken_out(void **state)
     host_linked(&world, 2);
     for (size_t i = 0; i < 2; i++)
         host_room(&world, world.client, world.client_leg[i], 100, MS);
-    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_take_out(world.client, world.now, world.client_set, &circuit));
+    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_dissolve(world.client, world.now, world.client_set, &circuit));
     host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "a"), CIRCFLOW_VERDICT_DELIVER);
     host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "b"), CIRCFLOW_VERDICT_DELIVER);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
-    IS(CIRCFLOW_ERR_NULL, circflow_set_take_out(world.client, world.now, world.client_set, NULL));
-    OK(circflow_set_take_out(world.client, world.now, world.client_set, &circuit));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
+    IS(CIRCFLOW_ERR_NULL, circflow_set_dissolve(world.client, world.now, world.client_set, NULL));
+    OK(circflow_set_dissolve(world.client, world.now, world.client_set, &circuit));
     assert_int_equal(circuit.v, world.client_leg[0].v);
     IS(CIRCFLOW_ERR_STALE_ID, circflow_set_close(world.client, world.now, world.client_set));
     host_drain(world.client);
@@ -271,7 +271,7 @@ static void the_last_leg_can_be_taken_out(void **state)
     assert_int_equal(host_expect(&world, world.client, circuit, host_data(HOST_HOPS, "c"), CIRCFLOW_VERDICT_DELIVER), 0);
     OK(circflow_set_open(world.client, world.now, &world.client_terms, &world.client_set));
     IS(CIRCFLOW_ERR_HAS_STREAMS, circflow_set_add_legs(world.client, world.now, world.client_set, &circuit, 1));
-    OK(circflow_circuit_closed(world.client, world.now, circuit));
+    OK(circflow_circuit_gone(world.client, world.now, circuit));
     host_stop(&world);
 }
 
@@ -285,7 +285,7 @@ static void what_the_peer_waits_for_is_sent_after_a_leg_is_taken_out(void **stat
     host_drain(world.client);
     OK(host_feed(&world, world.client, world.client_leg[0],
                  host_linkish(CIRCFLOW_CMD_LINKED, HOST_HOPS, world.client_terms.nonce, 0, 0, 1)));
-    OK(circflow_set_take_out(world.client, world.now, world.client_set, &circuit));
+    OK(circflow_set_dissolve(world.client, world.now, world.client_set, &circuit));
     /* Without LINKED_ACK the exit closes the circuit that the host has just kept. */
     const circflow_insn *ack = host_first(host_drain(world.client), CIRCFLOW_INSN_SEND);
     assert_int_equal(ack->detail.send.command, CIRCFLOW_CMD_LINKED_ACK);
@@ -300,9 +300,9 @@ static void a_leg_is_not_taken_out_while_messages_are_held(void **state)
     host_linked(&world, 1);
     host_expect(&world, world.client, world.client_leg[0], host_switch(HOST_HOPS, 1), CIRCFLOW_VERDICT_CONSUMED);
     /* Ahead of what was delivered, though nothing is held yet. */
-    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_take_out(world.client, world.now, world.client_set, &circuit));
+    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_dissolve(world.client, world.now, world.client_set, &circuit));
     host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "x"), CIRCFLOW_VERDICT_HELD);
-    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_take_out(world.client, world.now, world.client_set, &circuit));
+    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_dissolve(world.client, world.now, world.client_set, &circuit));
     assert_int_equal(circuit.v, 0);
     host_stop(&world);
 }
@@ -369,10 +369,10 @@ static int ends_for(uint8_t flags, enum under_way what, int first, int asked)
     if (asked)
         OK(circflow_set_close(world.exit, world.now, world.exit_set));
     static host_events seen;
-    OK(circflow_circuit_closed(world.exit, world.now, world.exit_leg[first]));
+    OK(circflow_circuit_gone(world.exit, world.now, world.exit_leg[first]));
     seen = *host_drain(world.exit);
     if (host_count(&seen, CIRCFLOW_INSN_ENDED) == 0) {
-        OK(circflow_circuit_closed(world.exit, world.now, world.exit_leg[!first]));
+        OK(circflow_circuit_gone(world.exit, world.now, world.exit_leg[!first]));
         seen = *host_drain(world.exit);
     } else {
         const circflow_insn *close = host_close_of(&seen, world.exit_leg[!first]);

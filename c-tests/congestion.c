@@ -1,5 +1,5 @@
-/* Congestion control of circuits that circflow runs: windows, SENDMEs and their tags, parameters, and what a set makes of
- * its legs' windows. */
+/* Congestion control of circuits that circflow runs: windows, SENDMEs and their digests, parameters, and what a set
+ * makes of its legs' windows. */
 
 #include "host.h"
 
@@ -45,7 +45,7 @@ static int data_on(circflow_stream_id on, circflow_verdict *verdict)
     return host_stream_send(&world, CLIENT, on, CIRCFLOW_CMD_DATA, "x", 1, verdict);
 }
 
-/* Sends DATA cells; where a tag is wanted, cell number n of the hop gives tag n. Answers how many wanted one. */
+/* Sends DATA cells; where a digest is wanted, cell number n of the hop gives digest n. Answers how many wanted one. */
 static size_t send_on(circflow_circuit_id circuit, circflow_stream_id on, uint8_t hop, uint64_t first, size_t count)
 {
     size_t wanted = 0;
@@ -55,11 +55,11 @@ static size_t send_on(circflow_circuit_id circuit, circflow_stream_id on, uint8_
         assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
         assert_int_equal(verdict.circuit.v, circuit.v);
         assert_int_equal(verdict.stream.v, on.v);
-        if (verdict.flags & CIRCFLOW_WANTS_TAG) {
-            OK(circflow_circuit_tag(CLIENT, circuit, hop, host_tag(n), 20));
+        if (verdict.flags & CIRCFLOW_WANTS_DIGEST) {
+            OK(circflow_circuit_add_digest(CLIENT, circuit, hop, host_digest(n), 20));
             wanted++;
         } else {
-            IS(CIRCFLOW_ERR_NOT_ASKED, circflow_circuit_tag(CLIENT, circuit, hop, host_tag(n), 20));
+            IS(CIRCFLOW_ERR_NOT_ASKED, circflow_circuit_add_digest(CLIENT, circuit, hop, host_digest(n), 20));
         }
     }
     return wanted;
@@ -69,7 +69,7 @@ static size_t send_cells(uint64_t first, size_t count) { return send_on(LEG(0), 
 
 static int sendme_on(circflow_circuit_id circuit, uint8_t hop, uint64_t n)
 {
-    return host_feed(&world, CLIENT, circuit, host_sendme(hop, host_tag(n), 20));
+    return host_feed(&world, CLIENT, circuit, host_sendme(hop, host_digest(n), 20));
 }
 
 static void closes(circflow_circuit_id circuit, int cause)
@@ -94,18 +94,18 @@ static void the_window_closes_at_cwnd_and_opens_with_sendmes(void **state)
         assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).inflight, n);
     }
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).cwnd, WINDOW);
-    IS(CIRCFLOW_ERR_BLOCKED, data_on(stream, &verdict));
-    IS(CIRCFLOW_ERR_BLOCKED, data_on(stream, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, data_on(stream, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, data_on(stream, &verdict));
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).inflight, WINDOW);
     /* What is not DATA goes on. */
     OK(host_stream_send(&world, CLIENT, host_stream(&world, CLIENT, no_set, LEG(0), HOST_HOPS, 8), CIRCFLOW_CMD_END, "x",
                         1, &verdict));
     assert_int_equal(host_drain(CLIENT)->count, 0);
     world.now += 50 * MS;
-    host_expect(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_tag(INC), 20), CIRCFLOW_VERDICT_CONSUMED);
+    host_expect(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_digest(INC), 20), CIRCFLOW_VERDICT_CONSUMED);
     const host_events *events = host_drain(CLIENT);
     assert_int_equal(events->count, 1);
-    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_RESUME);
+    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_MAY_SEND);
     assert_int_equal(events->at[0].insn.circuit.v, LEG(0).v);
     assert_int_equal(events->at[0].insn.set.v, 0);
     assert_int_equal(events->at[0].insn.stream.v, 0);
@@ -116,11 +116,11 @@ static void the_window_closes_at_cwnd_and_opens_with_sendmes(void **state)
     assert_int_equal(stats.rtt_ns, 50 * MS);
     assert_int_equal(stats.slow_start, 1);
     send_cells(WINDOW + 1, 2 * INC);
-    IS(CIRCFLOW_ERR_BLOCKED, data_on(stream, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, data_on(stream, &verdict));
     /* The other three, in order. */
     for (uint64_t n = 2; n <= 4; n++)
         OK(sendme_on(LEG(0), HOST_HOPS, n * INC));
-    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_MAY_SEND), 1);
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).inflight, 2 * INC);
 }
 
@@ -143,8 +143,8 @@ static void a_full_channel_is_congestion(void **state)
     (void)state;
     alone();
     send_cells(1, 2 * INC);
-    OK(circflow_circuit_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 0));
-    IS(CIRCFLOW_ERR_BLOCKED, data_on(stream, &verdict));
+    OK(circflow_circuit_set_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 0));
+    IS(CIRCFLOW_ERR_NO_ROOM, data_on(stream, &verdict));
     /* Control is still the host's to send. */
     OK(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_BEGIN, "x", 2, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
@@ -154,22 +154,22 @@ static void a_full_channel_is_congestion(void **state)
     assert_int_equal(stats.slow_start, 0);
     assert_int_equal(stats.cwnd, WINDOW + 186); /* bdp + gamma */
     assert_int_equal(host_drain(CLIENT)->count, 0); /* There is a window, and still no channel. */
-    OK(circflow_circuit_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 1));
-    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_RESUME), 1);
+    OK(circflow_circuit_set_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 1));
+    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_MAY_SEND), 1);
     send_cells(2 * INC + 1, 1);
 }
 
 /* --- SENDMEs that we owe --- */
 
-static circflow_message tagged(uint8_t hop, uint16_t stream_id, uint64_t n, uint8_t tag_len)
+static circflow_message tagged(uint8_t hop, uint16_t stream_id, uint64_t n, uint8_t digest_len)
 {
     circflow_message message = host_message(CIRCFLOW_CMD_DATA, hop, stream_id, "x", 1);
-    message.cell_tag = host_tag(n);
-    message.cell_tag_len = tag_len;
+    message.cell_digest = host_digest(n);
+    message.cell_digest_len = digest_len;
     return message;
 }
 
-static void is_sendme(const host_event *event, circflow_circuit_id circuit, uint8_t hop, uint64_t n, size_t tag_len)
+static void is_sendme(const host_event *event, circflow_circuit_id circuit, uint8_t hop, uint64_t n, size_t digest_len)
 {
     uint8_t tag[20];
     size_t len = 99;
@@ -180,13 +180,13 @@ static void is_sendme(const host_event *event, circflow_circuit_id circuit, uint
     assert_int_equal(event->insn.detail.send.hop, hop);
     assert_int_equal(event->insn.detail.send.stream_id, 0);
     OK(circflow_sendme_decode(event->body, event->insn.detail.send.body_len, tag, &len));
-    assert_int_equal(len, tag_len);
-    assert_memory_equal(tag, host_tag(n), tag_len);
+    assert_int_equal(len, digest_len);
+    assert_memory_equal(tag, host_digest(n), digest_len);
 }
 
-static void each_incth_data_is_acknowledged_with_its_tag(void **state)
+static void each_incth_data_is_acknowledged_with_its_digest(void **state)
 {
-    static const struct { uint32_t inc; uint8_t tag_len; } rows[] = {{31, 20}, {1, 20}, {2, 16}, {254, 20}, {100, 16}};
+    static const struct { uint32_t inc; uint8_t digest_len; } rows[] = {{31, 20}, {1, 20}, {2, 16}, {254, 20}, {100, 16}};
     (void)state;
     host_start(&world);
     for (size_t row = 0; row < COUNT(rows); row++) {
@@ -194,11 +194,11 @@ static void each_incth_data_is_acknowledged_with_its_tag(void **state)
         circflow_circuit_id circuit = host_open(&world, CLIENT, CIRCFLOW_ROLE_CLIENT);
         host_begun(&world, CLIENT, no_set, circuit, HOST_HOPS, 7);
         for (uint64_t n = 1; n <= 3 * rows[row].inc; n++) {
-            host_expect(&world, CLIENT, circuit, tagged(HOST_HOPS, 7, n, rows[row].tag_len), CIRCFLOW_VERDICT_DELIVER);
+            host_expect(&world, CLIENT, circuit, tagged(HOST_HOPS, 7, n, rows[row].digest_len), CIRCFLOW_VERDICT_DELIVER);
             const host_events *events = host_drain(CLIENT);
             assert_int_equal(events->count, n % rows[row].inc == 0);
             if (events->count)
-                is_sendme(&events->at[0], circuit, HOST_HOPS, n, rows[row].tag_len);
+                is_sendme(&events->at[0], circuit, HOST_HOPS, n, rows[row].digest_len);
         }
     }
 }
@@ -271,7 +271,7 @@ static void what_acknowledges_nothing_closes(void **state)
     for (int lie = 0; lie < LIES; lie++) {
         setup(NULL);
         alone();
-        circflow_message message = host_sendme(HOST_HOPS, host_tag(INC), 20);
+        circflow_message message = host_sendme(HOST_HOPS, host_digest(INC), 20);
         if (lie == TOO_EARLY)
             send_cells(1, INC - 1);
         else if (lie == UNTAGGED)
@@ -282,52 +282,52 @@ static void what_acknowledges_nothing_closes(void **state)
         else if (lie != NOTHING_SENT)
             send_cells(1, 2 * INC);
         if (lie == WRONG_TAG)
-            message = host_sendme(HOST_HOPS, host_tag(INC + 1), 20);
+            message = host_sendme(HOST_HOPS, host_digest(INC + 1), 20);
         if (lie == NEXT_TAG)
-            message = host_sendme(HOST_HOPS, host_tag(2 * INC), 20);
+            message = host_sendme(HOST_HOPS, host_digest(2 * INC), 20);
         if (lie == NO_TAG)
             message = host_message(CIRCFLOW_CMD_SENDME, HOST_HOPS, 0, "\0\0\0", 3);
         if (lie == SHORT_TAG)
-            message = host_sendme(HOST_HOPS, host_tag(INC), 16);
+            message = host_sendme(HOST_HOPS, host_digest(INC), 16);
         if (lie == OTHER_HOP)
             message.hop = 2;
         if (lie == CUT)
             message.body_len--;
         if (lie == AGAIN)
-            OK(host_feed(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_tag(INC), 20)));
+            OK(host_feed(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_digest(INC), 20)));
         int got = host_feed(&world, CLIENT, LEG(0), message);
         if (got != CIRCFLOW_ERR_BAD_SENDME)
             fail_msg("lie %d: answered %d (%s)", lie, got, circflow_status_name(got));
         closes(LEG(0), CIRCFLOW_ERR_BAD_SENDME);
-        IS(CIRCFLOW_ERR_GONE, host_feed(&world, CLIENT, LEG(0), message));
+        IS(CIRCFLOW_ERR_CLOSING, host_feed(&world, CLIENT, LEG(0), message));
         host_stop(&world);
     }
     setup(NULL);
     alone();
     send_cells(1, INC);
-    circflow_message message = host_sendme(HOST_HOPS, host_tag(INC), 20);
+    circflow_message message = host_sendme(HOST_HOPS, host_digest(INC), 20);
     message.stream_id = 7;
     IS(CIRCFLOW_ERR_STREAM_SENDME, host_feed(&world, CLIENT, LEG(0), message));
     closes(LEG(0), CIRCFLOW_ERR_STREAM_SENDME);
 }
 
-static void tags_are_taken_when_asked_for_and_whole(void **state)
+static void digests_are_taken_when_asked_for_and_whole(void **state)
 {
     circflow_verdict verdict;
     (void)state;
     alone();
     for (int n = 0; n < 2 * INC; n++)
         OK(data_on(stream, &verdict));
-    IS(CIRCFLOW_ERR_NULL, circflow_circuit_tag(CLIENT, LEG(0), HOST_HOPS, NULL, 20));
+    IS(CIRCFLOW_ERR_NULL, circflow_circuit_add_digest(CLIENT, LEG(0), HOST_HOPS, NULL, 20));
     for (size_t len = 0; len <= 32; len++)
         if (len != 16 && len != 20)
-            IS(CIRCFLOW_ERR_NOT_ASKED, circflow_circuit_tag(CLIENT, LEG(0), HOST_HOPS, host_tag(INC), len));
-    IS(CIRCFLOW_ERR_NOT_ASKED, circflow_circuit_tag(CLIENT, LEG(0), 2, host_tag(INC), 20));
-    OK(circflow_circuit_tag(CLIENT, LEG(0), HOST_HOPS, host_tag(1), 20));
-    OK(circflow_circuit_tag(CLIENT, LEG(0), HOST_HOPS, host_tag(2), 16));
-    IS(CIRCFLOW_ERR_NOT_ASKED, circflow_circuit_tag(CLIENT, LEG(0), HOST_HOPS, host_tag(3), 20));
+            IS(CIRCFLOW_ERR_NOT_ASKED, circflow_circuit_add_digest(CLIENT, LEG(0), HOST_HOPS, host_digest(INC), len));
+    IS(CIRCFLOW_ERR_NOT_ASKED, circflow_circuit_add_digest(CLIENT, LEG(0), 2, host_digest(INC), 20));
+    OK(circflow_circuit_add_digest(CLIENT, LEG(0), HOST_HOPS, host_digest(1), 20));
+    OK(circflow_circuit_add_digest(CLIENT, LEG(0), HOST_HOPS, host_digest(2), 16));
+    IS(CIRCFLOW_ERR_NOT_ASKED, circflow_circuit_add_digest(CLIENT, LEG(0), HOST_HOPS, host_digest(3), 20));
     OK(sendme_on(LEG(0), HOST_HOPS, 1));
-    OK(host_feed(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_tag(2), 16)));
+    OK(host_feed(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_digest(2), 16)));
 }
 
 /* Cells that padding held back are asked for in the order in which they are sent. */
@@ -343,7 +343,7 @@ static void send_late(void *collected, const circflow_insn *insn, const uint8_t 
         late_status = data_on(stream, &late);
 }
 
-static void held_data_wants_its_tags_in_the_order_of_sending(void **state)
+static void held_data_wants_its_digests_in_the_order_of_sending(void **state)
 {
     static host_events events;
     uint64_t tags = 0;
@@ -374,9 +374,9 @@ static void held_data_wants_its_tags_in_the_order_of_sending(void **state)
     for (size_t i = 0; i < events.count; i++) {
         assert_int_equal(events.at[i].insn.kind, CIRCFLOW_INSN_SEND);
         assert_int_equal(events.at[i].insn.detail.send.command, CIRCFLOW_CMD_DATA);
-        assert_int_equal(events.at[i].insn.flags, i % 2 == 0 ? CIRCFLOW_WANTS_TAG : 0); /* Cells 2, 4 and 6. */
+        assert_int_equal(events.at[i].insn.flags, i % 2 == 0 ? CIRCFLOW_WANTS_DIGEST : 0); /* Cells 2, 4 and 6. */
         if (events.at[i].insn.flags)
-            OK(circflow_circuit_tag(CLIENT, LEG(0), HOST_HOPS, host_tag(++tags), 20));
+            OK(circflow_circuit_add_digest(CLIENT, LEG(0), HOST_HOPS, host_digest(++tags), 20));
     }
     for (uint64_t n = 1; n <= 3; n++)
         OK(sendme_on(LEG(0), HOST_HOPS, n));
@@ -394,8 +394,8 @@ static void fill_window(void)
     circflow_verdict verdict;
     while (data_on(stream, &verdict) == CIRCFLOW_OK) {
         cells++;
-        if (verdict.flags & CIRCFLOW_WANTS_TAG)
-            OK(circflow_circuit_tag(CLIENT, LEG(0), HOST_HOPS, host_tag(cells), 20));
+        if (verdict.flags & CIRCFLOW_WANTS_DIGEST)
+            OK(circflow_circuit_add_digest(CLIENT, LEG(0), HOST_HOPS, host_digest(cells), 20));
     }
 }
 
@@ -601,7 +601,7 @@ static void parameters_have_names_and_ranges(void **state)
                 IS(CIRCFLOW_ERR_INVALID, circflow_engine_set_param(CLIENT, path, PARAMS[i].name, PARAMS[i].min - 1));
             OK(circflow_engine_set_param(CLIENT, path, PARAMS[i].name, PARAMS[i].max));
             IS(CIRCFLOW_ERR_INVALID, circflow_engine_set_param(CLIENT, path, PARAMS[i].name, UINT32_MAX));
-            OK(circflow_engine_last_detail(CLIENT, detail, sizeof(detail), NULL));
+            OK(circflow_engine_get_last_detail(CLIENT, detail, sizeof(detail), NULL));
             assert_non_null(strstr(detail, PARAMS[i].name));
             snprintf(wanted, sizeof(wanted), "%u", (unsigned)PARAMS[i].max);
             assert_non_null(strstr(detail, wanted));
@@ -654,27 +654,27 @@ static void each_hop_has_a_window_of_its_own(void **state)
     (void)state;
     alone();
     near = host_stream(&world, CLIENT, no_set, LEG(0), 2, 9);
-    OK(circflow_stream_readable(CLIENT, stream, 1));
-    OK(circflow_stream_readable(CLIENT, near, 1));
+    OK(circflow_stream_set_readable(CLIENT, stream, 1));
+    OK(circflow_stream_set_readable(CLIENT, near, 1));
     send_cells(1, WINDOW);
-    IS(CIRCFLOW_ERR_BLOCKED, data_on(stream, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, data_on(stream, &verdict));
     /* Only streams whose window has room are named. */
     for (int n = 0; n < 3; n++) {
-        OK(circflow_stream_next(CLIENT, world.now, no_set, LEG(0), &found, &tag));
+        OK(circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), &found, &tag));
         assert_int_equal(found.v, near.v);
         assert_int_equal(tag, 0x5009);
     }
     host_drain(CLIENT);
     send_on(LEG(0), near, 2, 1001, WINDOW);
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_stream_next(CLIENT, world.now, no_set, LEG(0), &found, &tag));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), &found, &tag));
     OK(sendme_on(LEG(0), 2, 1000 + INC));
-    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_RESUME), 1);
-    OK(circflow_stream_next(CLIENT, world.now, no_set, LEG(0), &found, NULL));
+    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_MAY_SEND), 1);
+    OK(circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), &found, NULL));
     assert_int_equal(found.v, near.v);
-    IS(CIRCFLOW_ERR_BLOCKED, data_on(stream, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, data_on(stream, &verdict));
     OK(sendme_on(LEG(0), HOST_HOPS, INC));
-    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_RESUME), 1);
-    OK(circflow_stream_next(CLIENT, world.now, no_set, LEG(0), &found, NULL));
+    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_MAY_SEND), 1);
+    OK(circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), &found, NULL));
     assert_int_equal(found.v, stream.v); /* Its turn: it waited longest. */
     IS(CIRCFLOW_ERR_BAD_SENDME, sendme_on(LEG(0), 2, 2 * INC));
 }
@@ -686,13 +686,13 @@ static void room_at_the_edge_wakes_whatever_hop_has_a_window(void **state)
     (void)state;
     alone();
     near = host_stream(&world, CLIENT, no_set, LEG(0), 2, 9);
-    OK(circflow_stream_readable(CLIENT, near, 1));
+    OK(circflow_stream_set_readable(CLIENT, near, 1));
     send_cells(1, WINDOW);
-    OK(circflow_circuit_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 0));
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_stream_next(CLIENT, world.now, no_set, LEG(0), &found, NULL));
-    OK(circflow_circuit_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 1));
-    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_RESUME), 1);
-    OK(circflow_stream_next(CLIENT, world.now, no_set, LEG(0), &found, NULL));
+    OK(circflow_circuit_set_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 0));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), &found, NULL));
+    OK(circflow_circuit_set_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 1));
+    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_MAY_SEND), 1);
+    OK(circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), &found, NULL));
     assert_int_equal(found.v, near.v);
 }
 
@@ -709,7 +709,7 @@ static void a_set_follows_the_windows_of_its_legs(void **state)
     assert_int_equal(verdict.switch_delta, WINDOW);
     assert_int_equal(verdict.number, WINDOW + 1);
     send_on(LEG(1), stream, HOST_HOPS, 2, WINDOW - 1);
-    IS(CIRCFLOW_ERR_BLOCKED, data_on(stream, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, data_on(stream, &verdict));
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).inflight, WINDOW);
     assert_int_equal(host_circuit_stats(CLIENT, LEG(1)).inflight, WINDOW);
     host_drain(CLIENT);
@@ -718,23 +718,23 @@ static void a_set_follows_the_windows_of_its_legs(void **state)
     OK(sendme_on(LEG(1), HOST_HOPS, INC));
     const host_events *events = host_drain(CLIENT);
     assert_int_equal(events->count, 1);
-    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_RESUME);
+    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_MAY_SEND);
     assert_int_equal(events->at[0].insn.set.v, world.client_set.v);
     OK(data_on(stream, &verdict));
     assert_int_equal(verdict.circuit.v, LEG(1).v);
     assert_int_equal(verdict.switch_delta, 0);
     /* Then the other, which is measured as faster: back to it. */
     OK(sendme_on(LEG(0), HOST_HOPS, INC));
-    OK(circflow_circuit_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 0));
+    OK(circflow_circuit_set_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 0));
     OK(data_on(stream, &verdict));
     assert_int_equal(verdict.circuit.v, LEG(1).v); /* Its channel is full. */
-    OK(circflow_circuit_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 1));
-    OK(circflow_circuit_writable(CLIENT, world.now, LEG(1), CIRCFLOW_SIDE_BACK, 0));
+    OK(circflow_circuit_set_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 1));
+    OK(circflow_circuit_set_writable(CLIENT, world.now, LEG(1), CIRCFLOW_SIDE_BACK, 0));
     OK(data_on(stream, &verdict));
     assert_int_equal(verdict.circuit.v, LEG(0).v);
     assert_int_equal(verdict.switch_delta, WINDOW + 2);
     assert_int_equal(verdict.number, 2 * WINDOW + 3);
-    /* A tag of one leg is nothing on the other. */
+    /* A digest of one leg is nothing on the other. */
     IS(CIRCFLOW_ERR_BAD_SENDME, sendme_on(LEG(1), HOST_HOPS, INC));
 }
 
@@ -754,8 +754,8 @@ static void every_leg_makes_progress_in_every_round_in_leg_order(void **state)
             for (size_t leg = 0; leg < LEGS; leg++)
                 if (verdict.circuit.v == LEG(leg).v) {
                     sent[leg]++;
-                    if (verdict.flags & CIRCFLOW_WANTS_TAG)
-                        OK(circflow_circuit_tag(CLIENT, LEG(leg), HOST_HOPS, host_tag(1000 * leg + sent[leg]), 20));
+                    if (verdict.flags & CIRCFLOW_WANTS_DIGEST)
+                        OK(circflow_circuit_add_digest(CLIENT, LEG(leg), HOST_HOPS, host_digest(1000 * leg + sent[leg]), 20));
                 }
         host_drain(CLIENT);
         /* One SENDME's worth on each leg, the last leg first. */
@@ -772,13 +772,13 @@ static void every_leg_makes_progress_in_every_round_in_leg_order(void **state)
         for (size_t leg = 0; leg < LEGS; leg++)
             is_sendme(&events->at[leg], LEG(leg), HOST_HOPS, 1000 * leg + INC, 20);
         /* The set says that it waits, then every leg has room again. */
-        IS(CIRCFLOW_ERR_BLOCKED, data_on(stream, &verdict));
+        IS(CIRCFLOW_ERR_NO_ROOM, data_on(stream, &verdict));
         world.now += 20 * MS;
         for (size_t leg = 0; leg < LEGS; leg++) {
             acknowledged[leg] += INC;
             OK(sendme_on(LEG(leg), HOST_HOPS, 1000 * leg + acknowledged[leg]));
         }
-        assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_RESUME), 1);
+        assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_MAY_SEND), 1);
         for (size_t leg = 0; leg < LEGS; leg++)
             assert_true(host_circuit_stats(CLIENT, LEG(leg)).inflight < host_circuit_stats(CLIENT, LEG(leg)).cwnd);
     }
@@ -792,17 +792,17 @@ static void nobody_reports_or_sends_for_a_set_that_is_run(void **state)
     (void)state;
     host_adopted(&world, 1);
     circflow_leg_report report = host_report(LEG(0), 50, 0);
-    IS(CIRCFLOW_ERR_IS_RUN, circflow_circuit_report(CLIENT, world.now, &report, 1));
+    IS(CIRCFLOW_ERR_IS_RUN, circflow_leg_update(CLIENT, world.now, &report, 1));
     IS(CIRCFLOW_ERR_IS_RUN, circflow_set_send(CLIENT, world.now, world.client_set, &data, NULL, 0, &verdict));
     IS(CIRCFLOW_ERR_IS_RUN, circflow_set_decide(CLIENT, world.now, world.client_set, &data, NULL, 0, &verdict));
     /* Nor are numbers and windows moved past the streams. */
     const uint8_t commands[] = {CIRCFLOW_CMD_DATA, CIRCFLOW_CMD_END, CIRCFLOW_CMD_BEGIN_DIR, CIRCFLOW_CMD_SWITCH};
     for (size_t i = 0; i < COUNT(commands); i++)
-        IS(CIRCFLOW_ERR_IS_RUN, circflow_circuit_sent(CLIENT, world.now, LEG(0), commands[i], HOST_HOPS));
-    OK(circflow_circuit_sent(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_DROP, HOST_HOPS));
+        IS(CIRCFLOW_ERR_IS_RUN, circflow_circuit_cell_queued(CLIENT, world.now, LEG(0), commands[i], HOST_HOPS));
+    OK(circflow_circuit_cell_queued(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_DROP, HOST_HOPS));
     assert_int_equal(host_set_stats(CLIENT, world.client_set).sent, 0);
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).inflight, 0);
-    IS(CIRCFLOW_ERR_IS_RUN, circflow_set_next_tokens(CLIENT, world.client_set, NULL, 0, &count));
+    IS(CIRCFLOW_ERR_IS_RUN, circflow_set_poll_tokens(CLIENT, world.client_set, NULL, 0, &count));
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).cwnd, WINDOW);
     /* Legs are alike in who runs them. */
     world.client_circuit.flags = CIRCFLOW_CIRCUIT_VEGAS;
@@ -816,7 +816,7 @@ static void an_exits_legs_are_alike_in_who_runs_them(void **state)
     world.exit_circuit.flags = HOST_RUN;
     host_linked(&world, 1);
     world.exit_circuit.flags = CIRCFLOW_CIRCUIT_VEGAS;
-    circflow_circuit_id other = host_open(&world, world.exit, CIRCFLOW_ROLE_EXIT);
+    circflow_circuit_id other = host_open(&world, world.exit, CIRCFLOW_ROLE_RELAY);
     IS(CIRCFLOW_ERR_UNFIT_LINK, host_feed(&world, world.exit, other,
                                           host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 3)));
 }
@@ -829,11 +829,11 @@ static void without_vegas_windows_and_streams_are_the_hosts(void **state)
     world.client_circuit.flags = CIRCFLOW_CIRCUIT_REACTOR;
     host_start(&world);
     host_pair(&world);
-    host_expect(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_tag(1), 20), CIRCFLOW_VERDICT_DELIVER);
+    host_expect(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_digest(1), 20), CIRCFLOW_VERDICT_DELIVER);
     host_expect(&world, CLIENT, LEG(0), tagged(HOST_HOPS, 7, 1, 20), CIRCFLOW_VERDICT_DELIVER);
     config = host_stream_config(no_set, LEG(0), HOST_HOPS, 7);
     IS(CIRCFLOW_ERR_NOT_RUN, circflow_stream_open(CLIENT, world.now, &config, &found));
-    IS(CIRCFLOW_ERR_NOT_RUN, circflow_stream_next(CLIENT, world.now, no_set, LEG(0), &found, NULL));
+    IS(CIRCFLOW_ERR_NOT_RUN, circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), &found, NULL));
     assert_int_equal(host_drain(CLIENT)->count, 0);
     /* Nor of a set whose legs the host runs. */
     host_stop(&world);
@@ -842,8 +842,8 @@ static void without_vegas_windows_and_streams_are_the_hosts(void **state)
     host_adopted(&world, 1);
     config = host_stream_config(world.client_set, no_circuit, HOST_HOPS, 7);
     IS(CIRCFLOW_ERR_NOT_RUN, circflow_stream_open(CLIENT, world.now, &config, &found));
-    IS(CIRCFLOW_ERR_NOT_RUN, circflow_stream_next(CLIENT, world.now, world.client_set, no_circuit, &found, NULL));
-    IS(CIRCFLOW_ERR_NOT_RUN, circflow_circuit_tag(CLIENT, LEG(0), HOST_HOPS, host_tag(1), 20));
+    IS(CIRCFLOW_ERR_NOT_RUN, circflow_stream_choose(CLIENT, world.now, world.client_set, no_circuit, &found, NULL));
+    IS(CIRCFLOW_ERR_NOT_RUN, circflow_circuit_add_digest(CLIENT, LEG(0), HOST_HOPS, host_digest(1), 20));
 }
 
 int main(void)
@@ -852,13 +852,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_window_closes_at_cwnd_and_opens_with_sendmes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clock_that_stands_still_opens_the_window_without_the_algorithm, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_channel_is_congestion, setup, teardown),
-        cmocka_unit_test_setup_teardown(each_incth_data_is_acknowledged_with_its_tag, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_incth_data_is_acknowledged_with_its_digest, setup, teardown),
         cmocka_unit_test_setup_teardown(each_hop_is_counted_for_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(a_relay_acknowledges_to_the_client, setup, teardown),
         cmocka_unit_test_setup_teardown(data_out_of_order_is_acknowledged_at_once_on_its_leg, setup, teardown),
         cmocka_unit_test_setup_teardown(what_acknowledges_nothing_closes, setup, teardown),
-        cmocka_unit_test_setup_teardown(tags_are_taken_when_asked_for_and_whole, setup, teardown),
-        cmocka_unit_test_setup_teardown(held_data_wants_its_tags_in_the_order_of_sending, setup, teardown),
+        cmocka_unit_test_setup_teardown(digests_are_taken_when_asked_for_and_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(held_data_wants_its_digests_in_the_order_of_sending, setup, teardown),
         cmocka_unit_test_setup_teardown(a_path_that_has_become_5000_times_slower_is_believed_in_its_third_round_trip,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(eight_hours_asleep_with_a_full_window_in_flight_change_nothing, setup, teardown),

@@ -18,7 +18,7 @@ static void check(bool holds, const char *what)
 int main()
 {
     check(circflow_version() == CIRCFLOW_VERSION, "the version of header and library differ");
-    check(std::strlen(circflow_strerror(CIRCFLOW_ERR_BLOCKED)) > 0, "no sentence for a status");
+    check(std::strlen(circflow_status_text(CIRCFLOW_ERR_NO_ROOM)) > 0, "no sentence for a status");
     check(circflow_status_class(CIRCFLOW_ERR_NULL) == CIRCFLOW_CLASS_MISUSE, "the class of a status");
 
     circflow_engine_config config;

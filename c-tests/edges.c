@@ -64,7 +64,7 @@ static void c_no_timer_for_linked(void **state)
     host_drain(world.client);
     OK(at_client(0, linked(world.client_terms.nonce)));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_USABLE), 0);
-    OK(circflow_engine_deadline(world.client, &deadline));
+    OK(circflow_engine_get_deadline(world.client, &deadline));
     assert_int_equal(deadline, world.now + world.client_terms.link_timeout_ns);
     OK(circflow_engine_tick(world.client, deadline));
     const host_events *events = host_drain(world.client);
@@ -99,7 +99,7 @@ static void c_linked_legs_wait_for_ever(void **state)
     host_drain(world.client);
     OK(at_client(0, linked(world.client_terms.nonce)));
     host_drain(world.client);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_USABLE), 1);
 }
 
@@ -111,7 +111,7 @@ static void c_switch_by_zero(void **state)
     host_adopted(&world, 2);
     host_room(&world, world.client, world.client_leg[0], 10, 5 * MS);
     host_room(&world, world.client, world.client_leg[1], 10, 9 * MS);
-    OK(circflow_set_peek(world.client, world.client_set, &verdict));
+    OK(circflow_set_get_decision(world.client, world.client_set, &verdict));
     assert_int_equal(verdict.circuit.v, world.client_leg[0].v);
     host_room(&world, world.client, world.client_leg[1], 10, MS);
     verdict = send_data(world.client, world.client_set, HOST_HOPS);
@@ -238,7 +238,7 @@ static void c_sets_without_end(void **state)
     host_start(&world);
     for (uint8_t i = 0; i < 3; i++) {
         nonce[0] = i;
-        const circflow_circuit_id circuit = host_open(&world, world.exit, CIRCFLOW_ROLE_EXIT);
+        const circflow_circuit_id circuit = host_open(&world, world.exit, CIRCFLOW_ROLE_RELAY);
         IS(i < 2 ? CIRCFLOW_OK : CIRCFLOW_ERR_LINK_LIMIT,
            host_feed(&world, world.exit, circuit, host_linkish(CIRCFLOW_CMD_LINK, 0, nonce, 0, 0, 3)));
     }
@@ -276,7 +276,7 @@ static void arti_every_hop_counts(void **state)
     world.client_circuit.flags |= CIRCFLOW_CIRCUIT_LEAKY_PIPE;
     host_linked(&world, 2);
     bring(0, host_data(HOST_HOPS - 1, "from the middle"), CIRCFLOW_VERDICT_DELIVER);
-    assert_int_equal(host_export(world.client, world.client_set).legs[0].recv, 0);
+    assert_int_equal(host_export(world.client, world.client_set).legs[0].received, 0);
     assert_int_equal(host_set_stats(world.client, world.client_set).delivered, 0);
 }
 
@@ -298,7 +298,7 @@ static void arti_message_of_a_gone_leg(void **state)
     bring(0, host_data(HOST_HOPS, "2"), CIRCFLOW_VERDICT_HELD);
     bring(1, host_switch(HOST_HOPS, 2), CIRCFLOW_VERDICT_CONSUMED);
     bring(1, host_data(HOST_HOPS, "3"), CIRCFLOW_VERDICT_HELD);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
     bring(2, host_data(HOST_HOPS, "1"), CIRCFLOW_VERDICT_DELIVER);
     const host_events *events = host_drain(world.client);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_DELIVER), 2);
@@ -312,7 +312,7 @@ static void arti_first_leg_lost(void **state)
     (void)state;
     host_start(&world);
     host_launch(&world, 2);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
     host_drain(world.client);
     OK(at_client(1, linked(world.client_terms.nonce)));
     const host_events *events = host_drain(world.client);
@@ -378,7 +378,7 @@ static void arti_own_wish(void **state)
     /* The exit wants latency: the client waits for the fast one. */
     circflow_message data = host_data(HOST_HOPS, "x");
     circflow_verdict verdict;
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
 }
 
 /* client/reactor/circuit.rs:433: any cell but LINK on a pending leg kills the tunnel; padding may come at any time. */
@@ -416,12 +416,12 @@ static void nothing_lives_after_the_end(void **state)
     (void)state;
     host_linked(&world, 2);
     IS(CIRCFLOW_ERR_BAD_SWITCH, at_client(0, host_message(CIRCFLOW_CMD_SWITCH, HOST_HOPS, 0, NULL, 0)));
-    IS(CIRCFLOW_ERR_GONE, at_client(0, host_data(HOST_HOPS, "x")));
-    IS(CIRCFLOW_ERR_GONE, at_client(1, host_data(HOST_HOPS, "x")));
+    IS(CIRCFLOW_ERR_CLOSING, at_client(0, host_data(HOST_HOPS, "x")));
+    IS(CIRCFLOW_ERR_CLOSING, at_client(1, host_data(HOST_HOPS, "x")));
     const circflow_circuit_id fresh = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
     IS(CIRCFLOW_ERR_STALE_ID, circflow_set_add_legs(world.client, world.now, world.client_set, &fresh, 1));
     const circflow_leg_report report = {.circuit = fresh};
-    IS(CIRCFLOW_ERR_NOT_A_LEG, circflow_circuit_report(world.client, world.now, &report, 1));
+    IS(CIRCFLOW_ERR_NOT_A_LEG, circflow_leg_update(world.client, world.now, &report, 1));
 }
 
 #define EDGE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

@@ -37,7 +37,7 @@ static void link_both(void)
     world.client_leg[1] = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
     OK(circflow_set_add_legs(world.client, world.now, world.client_set, &world.client_leg[1], 1));
     world.exit_circuit.tag = 0xe001;
-    away = host_open(&world, other, CIRCFLOW_ROLE_EXIT);
+    away = host_open(&world, other, CIRCFLOW_ROLE_RELAY);
     links = *host_drain(world.client);
     assert_int_equal(host_count(&links, CIRCFLOW_INSN_SEND), 2);
     carry(&links.at[0], world.exit, world.exit_leg[0], 0);
@@ -74,7 +74,7 @@ static int setup(void **state)
     host_start(&world);
     OK(circflow_hub_config_init(&config, sizeof(config)));
     OK(circflow_hub_new(&config, &hub));
-    world.engine_config.engine_tag = 3;
+    world.engine_config.engine_number = 3;
     OK(circflow_engine_new(&world.engine_config, &other));
     OK(circflow_engine_accept_sets(other, &world.exit_terms));
     OK(circflow_engine_join(world.exit, hub, wake, NULL));

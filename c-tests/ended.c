@@ -72,8 +72,8 @@ static int hears(uint8_t command, uint16_t stream_id, const void *body, size_t l
 {
     circflow_message message = host_message(command, HOST_HOPS, stream_id, body, len);
     circflow_verdict verdict = {0};
-    message.cell_tag = host_tag(1);
-    message.cell_tag_len = 20;
+    message.cell_digest = host_digest(1);
+    message.cell_digest_len = 20;
     int status = circflow_circuit_receive(CLIENT, world.now, LEG(0), &message, &verdict);
     *kind = verdict.kind;
     return status;
@@ -106,7 +106,7 @@ static void an_id_is_in_use_until_the_peers_last_word_or_the_memorys_end(void **
             if (how == 1)
                 consumed(CIRCFLOW_CMD_RESOLVED, 7, "\4\4\1\2\3\4", 6);
             if (how == 2) {
-                world.now += world.engine_config.stream_memory_ns - 1;
+                world.now += world.engine_config.stream_remembered_ns - 1;
                 IS(CIRCFLOW_ERR_STREAM_EXISTS, try_open(7, &again));
                 world.now += 1;
             }
@@ -208,7 +208,7 @@ static void after_our_end_a_peer_may_be_silent_or_send_data_and_flow_control(voi
         for (int what = 0; what < 5; what++) {
             begin_world(in_set);
             ended(7, CIRCFLOW_CMD_BEGIN);
-            uint64_t end = world.now + world.engine_config.stream_memory_ns;
+            uint64_t end = world.now + world.engine_config.stream_remembered_ns;
             for (int n = 0; n < 1000; n++) {
                 if (n == 999)
                     world.now = end - 1;
@@ -363,7 +363,7 @@ static void the_memory_begins_when_end_has_left(void **state)
     (void)state;
     for (int in_set = 0; in_set < 2; in_set++) {
         setup(NULL);
-        world.engine_config.stream_memory_ns = 10 * MS;
+        world.engine_config.stream_remembered_ns = 10 * MS;
         if (in_set)
             host_linked(&world, 1);
         else {
@@ -410,7 +410,7 @@ static void what_nothing_explains_on_an_open_stream_is_dropped(void **state)
         consumed(CIRCFLOW_CMD_DATA, 9, "x", 1);
         OK(hears(CIRCFLOW_CMD_RESOLVED, 9, "\4\4\1\2\3\4", 6, &kind));
         assert_int_equal(kind, CIRCFLOW_VERDICT_DELIVER);
-        IS(CIRCFLOW_ERR_STALE_ID, circflow_stream_readable(CLIENT, stream, 1));
+        IS(CIRCFLOW_ERR_STALE_ID, circflow_stream_set_readable(CLIENT, stream, 1));
         assert_int_equal(host_stats(CLIENT).streams, 1);
         assert_int_equal(host_stats(CLIENT).peer_faults, 0);
         assert_int_equal(host_stats(CLIENT).unexplained, 9);
@@ -553,7 +553,7 @@ static void what_is_remembered_is_in_the_budget(void **state)
             say(stream, CIRCFLOW_CMD_BEGIN, "host:80", 8);
             say(stream, CIRCFLOW_CMD_END, "\6", 1);
         }
-        IS(CIRCFLOW_ERR_FULL, try_open((uint16_t)(count + 16), &stream));
+        IS(CIRCFLOW_ERR_TOO_MANY, try_open((uint16_t)(count + 16), &stream));
         assert_true(count >= 3000 / 12 && count < 3000 / 8);
         uint64_t held = host_stats(CLIENT).held_bytes;
         assert_true(held <= 3000 && held > 2800);
@@ -564,11 +564,11 @@ static void what_is_remembered_is_in_the_budget(void **state)
             consumed(CIRCFLOW_CMD_END, (uint16_t)(n + 16), "\6", 1);
         assert_true(host_stats(CLIENT).held_bytes < held);
         OK(try_open(16, &stream));
-        world.now += world.engine_config.stream_memory_ns;
+        world.now += world.engine_config.stream_remembered_ns;
         OK(circflow_engine_tick(CLIENT, world.now));
         OK(circflow_engine_trim(CLIENT, NULL));
         assert_true(host_stats(CLIENT).held_bytes < 300 && host_stats(CLIENT).held_bytes > 0);
-        OK(circflow_circuit_closed(CLIENT, world.now, LEG(0)));
+        OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
         host_drain(CLIENT);
         assert_int_equal(host_stats(CLIENT).held_bytes, 0);
         host_stop(&world);
@@ -579,11 +579,11 @@ static void what_is_remembered_is_in_the_budget(void **state)
 static void remembering_is_no_more_than_ten_minutes(void **state)
 {
     (void)state;
-    world.engine_config.stream_memory_ns = 600 * SECOND + 1;
+    world.engine_config.stream_remembered_ns = 600 * SECOND + 1;
     IS(CIRCFLOW_ERR_INVALID, circflow_engine_new(&world.engine_config, &world.client));
     for (int longest = 0; longest < 3; longest++) { /* Below the cap, at it, and a round trip that is above it. */
         setup(NULL);
-        world.engine_config.stream_memory_ns = longest == 1 ? 600 * SECOND : 599 * SECOND;
+        world.engine_config.stream_remembered_ns = longest == 1 ? 600 * SECOND : 599 * SECOND;
         host_start(&world);
         host_pair(&world);
         circflow_stream_id stream = begun(7, CIRCFLOW_CMD_BEGIN);
@@ -591,11 +591,11 @@ static void remembering_is_no_more_than_ten_minutes(void **state)
             for (int n = 0; n < 31; n++) {
                 circflow_verdict verdict;
                 OK(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
-                if (verdict.flags & CIRCFLOW_WANTS_TAG)
-                    OK(circflow_circuit_tag(CLIENT, LEG(0), HOST_HOPS, host_tag(32), 20));
+                if (verdict.flags & CIRCFLOW_WANTS_DIGEST)
+                    OK(circflow_circuit_add_digest(CLIENT, LEG(0), HOST_HOPS, host_digest(32), 20));
             }
             world.now += 3600 * SECOND;
-            OK(host_feed(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_tag(32), 20)));
+            OK(host_feed(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_digest(32), 20)));
         }
         say(stream, CIRCFLOW_CMD_END, "\6", 1);
         world.now += (longest == 0 ? 599 : 600) * SECOND - 1;

@@ -84,7 +84,7 @@ static int import_recv(uint64_t delivered, uint64_t recv)
     numbers.delivered = delivered;
     row.circuit = LEG(1);
     row.sent = 0;
-    row.recv = recv;
+    row.received = recv;
     return circflow_set_import(CLIENT, NOW, SET, &numbers, &row, 1);
 }
 
@@ -93,10 +93,10 @@ static int e_invalid(void) { return REFUSED(circflow_circuit_set_flags(CLIENT, L
 static int e_stale(void)
 {
     circflow_circuit_id circuit = fresh(1);
-    ready(circflow_circuit_closed(CLIENT, NOW, circuit));
-    return REFUSED(circflow_circuit_closed(CLIENT, NOW, circuit));
+    ready(circflow_circuit_gone(CLIENT, NOW, circuit));
+    return REFUSED(circflow_circuit_gone(CLIENT, NOW, circuit));
 }
-static int e_foreign(void) { return REFUSED(circflow_circuit_closed(CLIENT, NOW, world.exit_leg[0])); }
+static int e_foreign(void) { return REFUSED(circflow_circuit_gone(CLIENT, NOW, world.exit_leg[0])); }
 static int e_zero(void) { circflow_set_id zero = {0}; return REFUSED(circflow_set_close(CLIENT, NOW, zero)); }
 static void poll_inside(void *answer, const circflow_insn *insn, const uint8_t *body)
 {
@@ -138,14 +138,14 @@ static int e_not_a_leg(void)
 {
     circflow_circuit_id alone = fresh(1);
     circflow_leg_report report = {.circuit = alone};
-    return REFUSED(circflow_circuit_report(CLIENT, NOW, &report, 1));
+    return REFUSED(circflow_leg_update(CLIENT, NOW, &report, 1));
 }
 static int e_in_set(void) { return add(LEG(0)); }
 static int e_mismatch(void) { world.client_circuit.hops = 4; return add(fresh(1)); }
 static int e_has_streams(void) { return add(fresh(CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_STREAMS)); }
 static int e_no_vegas(void) { return add(fresh(0)); }
 static int e_not_multiplexed(void) { return put(CIRCFLOW_CMD_DROP); }
-static int e_not_decided(void) { return REFUSED(circflow_circuit_sent(CLIENT, NOW, LEG(0), CIRCFLOW_CMD_SWITCH, HOST_HOPS)); }
+static int e_not_decided(void) { return REFUSED(circflow_circuit_cell_queued(CLIENT, NOW, LEG(0), CIRCFLOW_CMD_SWITCH, HOST_HOPS)); }
 static int e_no_legs(void) { return REFUSED(circflow_set_add_legs(CLIENT, NOW, SET, NULL, 0)); }
 static int e_numbers(void)
 {
@@ -153,7 +153,7 @@ static int e_numbers(void)
     host_expect(&world, CLIENT, LEG(1), host_data(HOST_HOPS, "x"), CIRCFLOW_VERDICT_HELD);
     return REFUSED(import_recv(0, 3));
 }
-static int e_not_alone(void) { circflow_circuit_id out; return REFUSED(circflow_set_take_out(CLIENT, NOW, SET, &out)); }
+static int e_not_alone(void) { circflow_circuit_id out; return REFUSED(circflow_set_dissolve(CLIENT, NOW, SET, &out)); }
 static int e_too_many_legs(void)
 {
     circflow_circuit_id legs[15];
@@ -176,7 +176,7 @@ static int e_role(void)
 {
     int answer;
     circflow_set_id set = other_set(0, &answer);
-    circflow_circuit_id circuit = host_open(&world, CLIENT, CIRCFLOW_ROLE_EXIT);
+    circflow_circuit_id circuit = host_open(&world, CLIENT, CIRCFLOW_ROLE_RELAY);
     return REFUSED(circflow_set_add_legs(CLIENT, NOW, set, &circuit, 1));
 }
 static int e_unencodable(void)
@@ -220,13 +220,13 @@ static int32_t full_send(void *closed, const circflow_queue_item *item)
 {
     (void)closed;
     (void)item;
-    return CIRCFLOW_CHANNEL_FULL;
+    return CIRCFLOW_SINK_FULL;
 }
 static int32_t full_closed(void *closed) { return *(int *)closed; }
 static int into_full(int closed)
 {
     const circflow_queue_item item = {1, NULL, 0, CIRCFLOW_FORM_TOKEN};
-    const circflow_channel channel = {full_send, full_closed, &closed};
+    const circflow_queue_sink channel = {full_send, full_closed, &closed};
     circflow_queue_config config;
     circflow_queue *queue;
     uint32_t len;
@@ -235,7 +235,7 @@ static int into_full(int closed)
     config.backlog_max = 0;
     ready(circflow_queue_new(&config, &queue));
     answer = REFUSED(circflow_queue_push(queue, &item, NULL, &channel));
-    ready(circflow_queue_len(queue, &len));
+    ready(circflow_queue_get_len(queue, &len));
     assert_int_equal(len, 0);
     ready(circflow_queue_free(queue, NULL, NULL));
     return answer;
@@ -370,7 +370,7 @@ static int e_expired(void)
 static int e_leg_lost(void)
 {
     ready(client(0, host_data(HOST_HOPS, "x")));
-    ready(circflow_circuit_closed(CLIENT, NOW, LEG(0)));
+    ready(circflow_circuit_gone(CLIENT, NOW, LEG(0)));
     const host_events *events = host_drain(CLIENT);
     IS(CIRCFLOW_ERR_LEG_LOST, (int)host_first(events, CIRCFLOW_INSN_ENDED)->detail.close.cause);
     return (int)host_first(events, CIRCFLOW_INSN_CLOSE)->detail.close.cause;
@@ -404,7 +404,7 @@ static int e_no_padder(void) { return REFUSED(circflow_padding_remove(CLIENT, NO
 static int e_not_asked(void)
 {
     const circflow_insn_padding none = {CIRCFLOW_CMD_DROP, 2, 0, CIRCFLOW_PADDING_ASKS, 0};
-    return REFUSED(circflow_padding_answer(CLIENT, NOW, LEG(2), &none, CIRCFLOW_PADDING_SENT));
+    return REFUSED(circflow_padding_answered(CLIENT, NOW, LEG(2), &none, CIRCFLOW_ANSWER_SENT));
 }
 static int e_refused(void)
 {
@@ -438,14 +438,14 @@ static int e_set_finished(void)
     world.client_terms.nonce[0] ^= 1;
     ready(circflow_set_open(CLIENT, NOW, &world.client_terms, &set));
     ready(circflow_set_adopt_leg(CLIENT, NOW, set, circuit, 3, 10 * MS));
-    ready(circflow_circuit_closed(CLIENT, NOW, circuit));
+    ready(circflow_circuit_gone(CLIENT, NOW, circuit));
     return (int)host_first(host_drain(CLIENT), CIRCFLOW_INSN_ENDED)->detail.close.cause;
 }
 
 static circflow_circuit_id relaying(uint8_t flags)
 {
     world.exit_circuit.flags = (uint8_t)(HOST_RUN | flags);
-    return host_open(&world, EXIT, CIRCFLOW_ROLE_EXIT);
+    return host_open(&world, EXIT, CIRCFLOW_ROLE_RELAY);
 }
 static circflow_stream_id stream_on(circflow_circuit_id circuit)
 {
@@ -466,7 +466,7 @@ static int relayed(circflow_circuit_id circuit, circflow_message message)
     circflow_verdict verdict;
     return REFUSED(circflow_circuit_relay(EXIT, NOW, circuit, CIRCFLOW_SIDE_BACK, &message, &verdict));
 }
-static int e_not_run(void) { return REFUSED(circflow_circuit_writable(CLIENT, NOW, LEG(2), CIRCFLOW_SIDE_BACK, 0)); }
+static int e_not_run(void) { return REFUSED(circflow_circuit_set_writable(CLIENT, NOW, LEG(2), CIRCFLOW_SIDE_BACK, 0)); }
 static int e_is_run(void)
 {
     circflow_circuit_id circuit = running(0);
@@ -477,7 +477,7 @@ static int e_is_run(void)
     set = other_set(0, &answer);
     ready(answer);
     ready(circflow_set_adopt_leg(CLIENT, NOW, set, circuit, 3, MS));
-    return REFUSED(circflow_circuit_report(CLIENT, NOW, &report, 1));
+    return REFUSED(circflow_leg_update(CLIENT, NOW, &report, 1));
 }
 static int e_stream_exists(void)
 {
@@ -527,12 +527,12 @@ static int e_flow_abuse(void)
 }
 static int e_bad_sendme(void)
 {
-    return REFUSED(host_feed(&world, CLIENT, running(0), host_sendme(HOST_HOPS, host_tag(1), 20)));
+    return REFUSED(host_feed(&world, CLIENT, running(0), host_sendme(HOST_HOPS, host_digest(1), 20)));
 }
 static int e_edge_overrun(void)
 {
     circflow_circuit_id circuit = relaying(CIRCFLOW_CIRCUIT_EXTENDED);
-    ready(circflow_circuit_writable(EXIT, NOW, circuit, CIRCFLOW_SIDE_NEXT, 0));
+    ready(circflow_circuit_set_writable(EXIT, NOW, circuit, CIRCFLOW_SIDE_NEXT, 0));
     for (uint64_t i = 0; i < 64 + 128; i++)
         ready(relayed(circuit, host_token(0, i, 0)));
     return relayed(circuit, host_token(0, 0, 0));
@@ -561,7 +561,7 @@ static int e_process_memory(void)
     ready(circflow_engine_join(EXIT, hub, no_news, NULL));
     ready(circflow_hub_free(hub));
     ready(circflow_engine_accept_sets(EXIT, &world.exit_terms));
-    world.exit_leg[0] = host_open(&world, EXIT, CIRCFLOW_ROLE_EXIT);
+    world.exit_leg[0] = host_open(&world, EXIT, CIRCFLOW_ROLE_RELAY);
     ready(far_end(0, control(CIRCFLOW_CMD_LINK, 0)));
     host_drain(EXIT);
     ready(far_end(0, host_switch(0, 1)));
@@ -577,7 +577,7 @@ static int e_home_timeout(void)
     circflow_hub *hub = NULL;
     circflow_verdict verdict;
     const circflow_message link = host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0);
-    engine_config.engine_tag = 77;
+    engine_config.engine_number = 77;
     ready(circflow_engine_free(EXIT, NULL, NULL));
     ready(circflow_engine_new(&world.engine_config, &EXIT));
     ready(circflow_engine_new(&engine_config, &home));
@@ -588,9 +588,9 @@ static int e_home_timeout(void)
     ready(circflow_hub_free(hub));
     ready(circflow_engine_accept_sets(EXIT, &world.exit_terms));
     ready(circflow_engine_accept_sets(home, &world.exit_terms));
-    const circflow_circuit_id first = host_open(&world, home, CIRCFLOW_ROLE_EXIT);
+    const circflow_circuit_id first = host_open(&world, home, CIRCFLOW_ROLE_RELAY);
     ready(circflow_circuit_receive(home, world.now, first, &link, &verdict));
-    world.exit_leg[0] = host_open(&world, EXIT, CIRCFLOW_ROLE_EXIT);
+    world.exit_leg[0] = host_open(&world, EXIT, CIRCFLOW_ROLE_RELAY);
     ready(far_end(0, link));
     ready(circflow_engine_tick(EXIT, world.now += 61 * SECOND));
     const circflow_insn *close = host_close_of(host_drain(EXIT), world.exit_leg[0]);
@@ -639,16 +639,16 @@ static const struct {
     {CIRCFLOW_ERR_STREAM_EXISTS, e_stream_exists, QUIET},
     {CIRCFLOW_ERR_NOT_BUILT, e_not_built, QUIET},
     {CIRCFLOW_ERR_BAD_HANDLE, e_bad_handle, QUIET},
-    {CIRCFLOW_ERR_BLOCKED, e_blocked, QUIET},
+    {CIRCFLOW_ERR_NO_ROOM, e_blocked, QUIET},
     {CIRCFLOW_ERR_NOT_USABLE, e_not_usable, QUIET},
     {CIRCFLOW_ERR_UNDRAINED, e_undrained, QUIET},
-    {CIRCFLOW_ERR_GONE, e_gone, QUIET},
-    {CIRCFLOW_ERR_FULL, e_full, QUIET},
-    {CIRCFLOW_ERR_REFUSED, e_refused, QUIET},
+    {CIRCFLOW_ERR_CLOSING, e_gone, QUIET},
+    {CIRCFLOW_ERR_TOO_MANY, e_full, QUIET},
+    {CIRCFLOW_ERR_PADDING_REFUSED, e_refused, QUIET},
     {CIRCFLOW_ERR_QUEUE_FULL, e_queue_full, QUIET},
-    {CIRCFLOW_ERR_CHANNEL_CLOSED, e_channel_closed, QUIET},
+    {CIRCFLOW_ERR_SINK_CLOSED, e_channel_closed, QUIET},
     {CIRCFLOW_ERR_STREAM_STOPPED, e_stopped, QUIET},
-    {CIRCFLOW_ERR_SWITCHED_OFF, e_switched_off, QUIET},
+    {CIRCFLOW_ERR_DISABLED, e_switched_off, QUIET},
     {CIRCFLOW_ERR_BAD_LINK, e_bad_link, CLOSES},
     {CIRCFLOW_ERR_UNEXPECTED_LINK, e_unexpected_link, CLOSES},
     {CIRCFLOW_ERR_UNEXPECTED_LINKED, e_unexpected_linked, CLOSES},
@@ -692,7 +692,7 @@ static const struct {
     {CIRCFLOW_ERR_SET_FINISHED, e_set_finished, QUIET},
     {CIRCFLOW_ERR_EDGE_OVERRUN, e_edge_overrun, CLOSES},
     {CIRCFLOW_ERR_STREAM_MEMORY, e_stream_memory, CLOSES},
-    {CIRCFLOW_ERR_PROCESS_MEMORY, e_process_memory, CLOSES},
+    {CIRCFLOW_ERR_HUB_MEMORY, e_process_memory, CLOSES},
     {CIRCFLOW_ERR_HELD_TOO_LONG, e_held_too_long, QUIET},
 };
 
@@ -705,7 +705,7 @@ static int want_reason(int status)
     case CIRCFLOW_ERR_LINK_LIMIT:
     case CIRCFLOW_ERR_EDGE_OVERRUN:
     case CIRCFLOW_ERR_STREAM_MEMORY:
-    case CIRCFLOW_ERR_PROCESS_MEMORY:
+    case CIRCFLOW_ERR_HUB_MEMORY:
         return 5;
     case CIRCFLOW_ERR_LINKED_TIMEOUT:
     case CIRCFLOW_ERR_LINKED_ACK_TIMEOUT:
@@ -726,7 +726,7 @@ static int want_class(int status)
     if (status > -100)
         return CIRCFLOW_CLASS_MISUSE;
     if (status > -200)
-        return CIRCFLOW_CLASS_BLOCKED;
+        return CIRCFLOW_CLASS_NOT_NOW;
     return status > -300 ? CIRCFLOW_CLASS_PEER : CIRCFLOW_CLASS_LIMIT;
 }
 
@@ -765,7 +765,7 @@ static int is_an_answer(int status)
     case CIRCFLOW_ERR_REENTRANT:
     case CIRCFLOW_ERR_UNENCODABLE:
     case CIRCFLOW_ERR_QUEUE_FULL:
-    case CIRCFLOW_ERR_CHANNEL_CLOSED:
+    case CIRCFLOW_ERR_SINK_CLOSED:
     case CIRCFLOW_ERR_MALFORMED:
     case CIRCFLOW_ERR_BAD_COMMAND:
     case CIRCFLOW_ERR_LINKED_TIMEOUT:
@@ -784,7 +784,7 @@ static const char *detail(circflow_engine *engine)
 {
     static char text[2][1024];
     char *into = text[engine == EXIT];
-    OK(circflow_engine_last_detail(engine, into, sizeof(text[0]), NULL));
+    OK(circflow_engine_get_last_detail(engine, into, sizeof(text[0]), NULL));
     return into;
 }
 
@@ -812,7 +812,7 @@ static void every_refusal_has_its_sentence(void **state)
         leave_a_sentence(CLIENT);
         leave_a_sentence(EXIT);
         assert_int_equal(rows[i].provoke(), status);
-        const char *near = detail(CLIENT), *far = detail(EXIT), *usual = circflow_strerror(status);
+        const char *near = detail(CLIENT), *far = detail(EXIT), *usual = circflow_status_text(status);
         if (!has_its_own(status) && strstr(near, usual) == NULL && strstr(far, usual) == NULL)
             fail_msg("of %d (%s) was said \"%s\" and \"%s\"", status, usual, near, far);
         if (has_its_own(status) && (near[0] == '\0' || strcmp(near, usual) == 0 || strstr(near, "left behind") != NULL))
@@ -835,8 +835,8 @@ static void every_status_is_provoked(void **state)
         if (got != status)
             fail_msg("wanted %d (%s), got %d (%s)", status, circflow_status_name(status), got, circflow_status_name(got));
         assert_int_equal(circflow_status_class(status), class);
-        assert_int_equal(circflow_close_reason(status), want_reason(status));
-        if (class == CIRCFLOW_CLASS_MISUSE || class == CIRCFLOW_CLASS_BLOCKED)
+        assert_int_equal(circflow_status_close_reason(status), want_reason(status));
+        if (class == CIRCFLOW_CLASS_MISUSE || class == CIRCFLOW_CLASS_NOT_NOW)
             look(1);
         if (rows[i].closes == CLOSES && !has_close(CLIENT, status) && !has_close(EXIT, status))
             fail_msg("no close for %d (%s)", status, circflow_status_name(status));
@@ -847,22 +847,22 @@ static void every_status_is_provoked(void **state)
 static void sentences_are_distinct(void **state)
 {
     (void)state;
-    const char *unknown = circflow_strerror(-99999);
+    const char *unknown = circflow_status_text(-99999);
     assert_true(strlen(unknown) > 0);
     assert_int_equal(circflow_status_class(CIRCFLOW_OK), CIRCFLOW_CLASS_OK);
     assert_int_equal(circflow_status_class(-99999), CIRCFLOW_CLASS_UNKNOWN);
     assert_int_equal(circflow_status_class(-98), CIRCFLOW_CLASS_UNKNOWN);
     assert_int_equal(circflow_status_class(1), CIRCFLOW_CLASS_UNKNOWN);
     assert_int_equal(circflow_status_class(INT32_MIN), CIRCFLOW_CLASS_UNKNOWN);
-    assert_int_equal(circflow_close_reason(CIRCFLOW_OK), -1);
-    assert_int_equal(circflow_close_reason(-99999), -1);
+    assert_int_equal(circflow_status_close_reason(CIRCFLOW_OK), -1);
+    assert_int_equal(circflow_status_close_reason(-99999), -1);
     for (size_t i = 0; i < COUNT(rows); i++) {
-        const char *one = circflow_strerror(rows[i].status);
+        const char *one = circflow_status_text(rows[i].status);
         assert_true(strlen(one) > 0);
         assert_string_not_equal(one, unknown);
-        assert_string_not_equal(one, circflow_strerror(CIRCFLOW_OK));
+        assert_string_not_equal(one, circflow_status_text(CIRCFLOW_OK));
         for (size_t j = 0; j < i; j++)
-            assert_string_not_equal(one, circflow_strerror(rows[j].status));
+            assert_string_not_equal(one, circflow_status_text(rows[j].status));
     }
 }
 

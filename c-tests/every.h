@@ -14,7 +14,7 @@ static circflow_engine *every_engine;
 static circflow_engine_config every_engine_config;
 static circflow_engine_stats every_engine_stats;
 static circflow_circuit_config every_circuit_config;
-static circflow_extend_config every_extend_config;
+static circflow_extension_config every_extend_config;
 static circflow_circuit_id every_circuit;
 static circflow_circuit_stats every_circuit_stats;
 static circflow_set_config every_set_config;
@@ -62,7 +62,7 @@ static int32_t every_try_send(void *userdata, const circflow_queue_item *item)
 {
     (void)userdata;
     (void)item;
-    return CIRCFLOW_CHANNEL_FULL;
+    return CIRCFLOW_SINK_FULL;
 }
 
 static int32_t every_is_closed(void *userdata)
@@ -71,14 +71,14 @@ static int32_t every_is_closed(void *userdata)
     return 0;
 }
 
-static const circflow_channel every_channel = {every_try_send, every_is_closed, NULL};
+static const circflow_queue_sink every_channel = {every_try_send, every_is_closed, NULL};
 
-/* CALL(function, its arguments behind the handle). circflow_engine_last_detail(), circflow_*_free() and, of a hub that
- * was let go, circflow_hub_get_stats() have answers of their own, and stand apart. */
+/* CALL(function, its arguments behind the handle). circflow_engine_get_last_detail(), circflow_*_free() and, of a hub
+ * that was let go, circflow_hub_get_stats() have answers of their own, and stand apart. */
 #define EVERY_ENGINE_CALL(CALL)                                                                                        \
     CALL(circflow_engine_poll, every_bytes, sizeof(every_bytes), &every_insn)                                          \
     CALL(circflow_engine_drain, SIZE_MAX, NULL, every_insn_fn, NULL)                                                   \
-    CALL(circflow_engine_deadline, &every_number)                                                                      \
+    CALL(circflow_engine_get_deadline, &every_number)                                                                  \
     CALL(circflow_engine_tick, EVERY_NOW)                                                                              \
     CALL(circflow_engine_set_clock, EVERY_NOW)                                                                         \
     CALL(circflow_engine_trim, &every_number)                                                                          \
@@ -89,42 +89,42 @@ static const circflow_channel every_channel = {every_try_send, every_is_closed, 
     CALL(circflow_engine_get_param, 0, "cc_alg", &every_value)                                                         \
     CALL(circflow_circuit_open, EVERY_NOW, &every_circuit_config, &every_circuit)                                      \
     CALL(circflow_circuit_set_flags, every_circuit, 1)                                                                 \
-    CALL(circflow_circuit_closed, EVERY_NOW, every_circuit)                                                            \
+    CALL(circflow_circuit_gone, EVERY_NOW, every_circuit)                                                              \
     CALL(circflow_circuit_extend, EVERY_NOW, every_circuit, &every_extend_config)                                      \
     CALL(circflow_circuit_receive, EVERY_NOW, every_circuit, &every_message, &every_verdict)                           \
-    CALL(circflow_circuit_report, EVERY_NOW, &every_report, 1)                                                         \
-    CALL(circflow_circuit_sent, EVERY_NOW, every_circuit, CIRCFLOW_CMD_DATA, HOST_HOPS)                                \
+    CALL(circflow_leg_update, EVERY_NOW, &every_report, 1)                                                             \
+    CALL(circflow_circuit_cell_queued, EVERY_NOW, every_circuit, CIRCFLOW_CMD_DATA, HOST_HOPS)                         \
     CALL(circflow_circuit_built, EVERY_NOW, every_circuit)                                                             \
     CALL(circflow_circuit_relay, EVERY_NOW, every_circuit, 0, &every_message, &every_verdict)                          \
-    CALL(circflow_circuit_writable, EVERY_NOW, every_circuit, 0, 1)                                                    \
-    CALL(circflow_circuit_tag, every_circuit, HOST_HOPS, every_bytes, 20)                                              \
+    CALL(circflow_circuit_set_writable, EVERY_NOW, every_circuit, 0, 1)                                                \
+    CALL(circflow_circuit_add_digest, every_circuit, HOST_HOPS, every_bytes, 20)                                       \
     CALL(circflow_circuit_close, EVERY_NOW, every_circuit)                                                             \
     CALL(circflow_circuit_get_stats, every_circuit, &every_circuit_stats)                                              \
     CALL(circflow_circuit_send, EVERY_NOW, every_circuit, &every_message, &every_verdict)                              \
-    CALL(circflow_circuit_written, EVERY_NOW, every_circuit, 1)                                                        \
-    CALL(circflow_circuit_passing, EVERY_NOW, every_circuit)                                                           \
+    CALL(circflow_circuit_cells_written, EVERY_NOW, every_circuit, 1)                                                  \
+    CALL(circflow_circuit_cell_passed, EVERY_NOW, every_circuit)                                                       \
     CALL(circflow_set_open, EVERY_NOW, &every_set_config, &every_set)                                                  \
     CALL(circflow_set_add_legs, EVERY_NOW, every_set, &every_circuit, 1)                                               \
     CALL(circflow_set_launch_legs, EVERY_NOW, every_set, &every_circuit, 1)                                            \
     CALL(circflow_set_adopt_leg, EVERY_NOW, every_set, every_circuit, 0, 0)                                            \
-    CALL(circflow_set_take_out, EVERY_NOW, every_set, &every_circuit)                                                  \
+    CALL(circflow_set_dissolve, EVERY_NOW, every_set, &every_circuit)                                                  \
     CALL(circflow_set_close, EVERY_NOW, every_set)                                                                     \
     CALL(circflow_set_decide, EVERY_NOW, every_set, &every_message, NULL, 0, &every_verdict)                           \
     CALL(circflow_set_send, EVERY_NOW, every_set, &every_message, NULL, 0, &every_verdict)                             \
-    CALL(circflow_set_peek, every_set, &every_verdict)                                                                 \
-    CALL(circflow_set_room, every_set, &every_number)                                                                  \
-    CALL(circflow_set_next, every_set, every_bytes, sizeof(every_bytes), &every_insn)                                  \
-    CALL(circflow_set_next_tokens, every_set, &every_number, 1, &every_count)                                          \
-    CALL(circflow_set_set_tag, every_set, 1)                                                                           \
-    CALL(circflow_set_set_algorithm, every_set, 1)                                                                     \
+    CALL(circflow_set_get_decision, every_set, &every_verdict)                                                         \
+    CALL(circflow_set_get_room, every_set, &every_number)                                                              \
+    CALL(circflow_set_poll, every_set, every_bytes, sizeof(every_bytes), &every_insn)                                  \
+    CALL(circflow_set_poll_tokens, every_set, &every_number, 1, &every_count)                                          \
+    CALL(circflow_set_retag, every_set, 1)                                                                             \
+    CALL(circflow_set_use_algorithm, every_set, 1)                                                                     \
     CALL(circflow_set_get_stats, every_set, &every_set_stats)                                                          \
     CALL(circflow_set_export, every_set, &every_numbers, every_leg_numbers, 1, &every_count)                           \
     CALL(circflow_set_import, EVERY_NOW, every_set, &every_numbers, every_leg_numbers, 1)                              \
     CALL(circflow_leg_get_stats, every_circuit, &every_leg_stats)                                                      \
     CALL(circflow_stream_open, EVERY_NOW, &every_stream_config, &every_stream)                                         \
     CALL(circflow_stream_set, every_stream, 1, 1)                                                                      \
-    CALL(circflow_stream_readable, every_stream, 1)                                                                    \
-    CALL(circflow_stream_next, EVERY_NOW, every_set, every_circuit, &every_stream, NULL)                               \
+    CALL(circflow_stream_set_readable, every_stream, 1)                                                                \
+    CALL(circflow_stream_choose, EVERY_NOW, every_set, every_circuit, &every_stream, NULL)                             \
     CALL(circflow_stream_send, EVERY_NOW, every_stream, &every_message, &every_verdict)                                \
     CALL(circflow_stream_flushed, EVERY_NOW, every_stream, 1)                                                          \
     CALL(circflow_stream_get_stats, every_stream, &every_stream_stats)                                                 \
@@ -133,7 +133,7 @@ static const circflow_channel every_channel = {every_try_send, every_is_closed, 
     CALL(circflow_padding_install, EVERY_NOW, every_circuit, &every_padding_config)                                    \
     CALL(circflow_padding_remove, EVERY_NOW, every_circuit, 2, 0)                                                      \
     CALL(circflow_padding_get_stats, every_circuit, 2, 0, &every_padding_stats)                                        \
-    CALL(circflow_padding_answer, EVERY_NOW, every_circuit, &every_padding, CIRCFLOW_PADDING_SENT)                     \
+    CALL(circflow_padding_answered, EVERY_NOW, every_circuit, &every_padding, CIRCFLOW_ANSWER_SENT)                    \
     CALL(circflow_padding_register, CIRCFLOW_ROLE_CLIENT, 1, &every_padding_config)                                    \
     CALL(circflow_padding_start, EVERY_NOW, every_circuit, 1)                                                          \
     CALL(circflow_padding_stop, EVERY_NOW, every_circuit, 1)                                                           \
@@ -142,28 +142,28 @@ static const circflow_channel every_channel = {every_try_send, every_is_closed, 
 #define EVERY_QUEUE_CALL(CALL)                                                                                         \
     CALL(circflow_queue_push, &every_item, &every_byte, &every_channel)                                                \
     CALL(circflow_queue_drain, &every_value, &every_channel)                                                           \
-    CALL(circflow_queue_len, &every_value)                                                                             \
-    CALL(circflow_queue_has_pending, &every_byte)                                                                      \
+    CALL(circflow_queue_get_len, &every_value)                                                                         \
+    CALL(circflow_queue_get_pending, &every_byte)                                                                      \
     CALL(circflow_queue_take, every_bytes, sizeof(every_bytes), &every_item)
 
 #define EVERY_HUB_CALL(CALL)                                                                                           \
-    CALL(circflow_hub_reclaim, 1, &every_victim, 1, &every_count, &every_number)                                       \
+    CALL(circflow_hub_choose_victims, 1, &every_victim, 1, &every_count, &every_number)                                \
     CALL(circflow_hub_get_stats, &every_hub_stats)                                                                     \
     CALL(circflow_hub_set_padding_budget, &every_budget)
 
 /* Functions that take no handle: CALL(function, a call of it). */
 #define EVERY_ALONE_CALL(CALL)                                                                                         \
     CALL(circflow_version, circflow_version())                                                                         \
-    CALL(circflow_strerror, *circflow_strerror(0))                                                                     \
+    CALL(circflow_status_text, *circflow_status_text(0))                                                               \
     CALL(circflow_status_name, *circflow_status_name(0))                                                               \
     CALL(circflow_insn_kind_name, *circflow_insn_kind_name(0))                                                         \
     CALL(circflow_verdict_kind_name, *circflow_verdict_kind_name(0))                                                   \
     CALL(circflow_status_class, circflow_status_class(0))                                                              \
-    CALL(circflow_close_reason, circflow_close_reason(0))                                                              \
+    CALL(circflow_status_close_reason, circflow_status_close_reason(0))                                                \
     CALL(circflow_engine_config_init, circflow_engine_config_init(&every_engine_config, sizeof(every_engine_config)))  \
     CALL(circflow_circuit_config_init,                                                                                 \
          circflow_circuit_config_init(&every_circuit_config, sizeof(every_circuit_config)))                            \
-    CALL(circflow_extend_config_init, circflow_extend_config_init(&every_extend_config, sizeof(every_extend_config)))  \
+    CALL(circflow_extension_config_init, circflow_extension_config_init(&every_extend_config, sizeof(every_extend_config))) \
     CALL(circflow_set_config_init, circflow_set_config_init(&every_set_config, sizeof(every_set_config)))              \
     CALL(circflow_stream_config_init, circflow_stream_config_init(&every_stream_config, sizeof(every_stream_config)))  \
     CALL(circflow_padding_config_init,                                                                                 \
@@ -176,7 +176,7 @@ static const circflow_channel every_channel = {every_try_send, every_is_closed, 
     CALL(circflow_hub_free, circflow_hub_free(every_other_hub))                                                        \
     CALL(circflow_queue_new, circflow_queue_new(&every_queue_config, &every_queue))                                    \
     CALL(circflow_queue_free, circflow_queue_free(every_queue, NULL, NULL))                                            \
-    CALL(circflow_log_set, circflow_log_set(1, NULL, NULL))                                                            \
+    CALL(circflow_log_set_fn, circflow_log_set_fn(1, NULL, NULL))                                                      \
     CALL(circflow_command_is_multiplexed, circflow_command_is_multiplexed(CIRCFLOW_CMD_DATA))                          \
     CALL(circflow_cell_encode, circflow_cell_encode(CIRCFLOW_CELL_V0, &every_message, every_cell, NULL))               \
     CALL(circflow_cell_decode, circflow_cell_decode(CIRCFLOW_CELL_V0, every_cell, &every_decoded))                     \
@@ -228,7 +228,7 @@ static void every_begin(void)
     every_padding_stats.size = sizeof(every_padding_stats);
     every_hub_stats.size = sizeof(every_hub_stats);
     OK(circflow_circuit_config_init(&every_circuit_config, sizeof(every_circuit_config)));
-    OK(circflow_extend_config_init(&every_extend_config, sizeof(every_extend_config)));
+    OK(circflow_extension_config_init(&every_extend_config, sizeof(every_extend_config)));
     OK(circflow_set_config_init(&every_set_config, sizeof(every_set_config)));
     OK(circflow_stream_config_init(&every_stream_config, sizeof(every_stream_config)));
     OK(circflow_padding_config_init(&every_padding_config, sizeof(every_padding_config)));

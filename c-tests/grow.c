@@ -13,7 +13,7 @@
 static host_world world;
 static const circflow_set_id no_set = {0};
 static circflow_circuit_id circuit;
-static circflow_extend_config more;
+static circflow_extension_config more;
 
 static int setup(void **state)
 {
@@ -21,7 +21,7 @@ static int setup(void **state)
     host_prepare(&world);
     world.client_circuit.flags = HOST_RUN;
     host_start(&world);
-    OK(circflow_extend_config_init(&more, sizeof(more)));
+    OK(circflow_extension_config_init(&more, sizeof(more)));
     more.join_point = 99;
     return 0;
 }
@@ -53,10 +53,10 @@ static void ends_at(circflow_circuit_id which, uint8_t hop)
     circflow_verdict verdict;
     circflow_message control = host_message(CIRCFLOW_CMD_DROP, hop, 0, NULL, 0);
     OK(circflow_circuit_send(CLIENT, world.now, which, &control, &verdict));
-    OK(circflow_circuit_sent(CLIENT, world.now, which, CIRCFLOW_CMD_DROP, hop));
+    OK(circflow_circuit_cell_queued(CLIENT, world.now, which, CIRCFLOW_CMD_DROP, hop));
     control.hop = (uint8_t)(hop + 1);
     IS(CIRCFLOW_ERR_INVALID, circflow_circuit_send(CLIENT, world.now, which, &control, &verdict));
-    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_sent(CLIENT, world.now, which, CIRCFLOW_CMD_DROP, (uint8_t)(hop + 1)));
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_cell_queued(CLIENT, world.now, which, CIRCFLOW_CMD_DROP, (uint8_t)(hop + 1)));
 }
 
 static void by_one_hop_or_more_up_to_the_longest(void **state)
@@ -87,7 +87,7 @@ static void by_one_hop_or_more_up_to_the_longest(void **state)
     IS(CIRCFLOW_ERR_INVALID, extend(circuit));
 }
 
-static int with(circflow_extend_config config, circflow_circuit_id which)
+static int with(circflow_extension_config config, circflow_circuit_id which)
 {
     return circflow_circuit_extend(CLIENT, world.now, which, &config);
 }
@@ -95,7 +95,7 @@ static int with(circflow_extend_config config, circflow_circuit_id which)
 static void what_is_refused_changes_nothing(void **state)
 {
     circflow_circuit_id relay, leg, gone, plain;
-    circflow_extend_config config;
+    circflow_extension_config config;
     (void)state;
     open_long(OLD);
     IS(CIRCFLOW_ERR_NULL, circflow_circuit_extend(NULL, world.now, circuit, &more));
@@ -121,15 +121,15 @@ static void what_is_refused_changes_nothing(void **state)
     }
     ends_at(circuit, OLD + 3);
 
-    relay = host_open(&world, CLIENT, CIRCFLOW_ROLE_EXIT);
+    relay = host_open(&world, CLIENT, CIRCFLOW_ROLE_RELAY);
     IS(CIRCFLOW_ERR_ROLE, extend(relay));
     OK(circflow_circuit_set_flags(CLIENT, relay, CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_EXTENDED));
     IS(CIRCFLOW_ERR_ROLE, extend(relay));
 
     gone = open_long(OLD);
     OK(circflow_circuit_close(CLIENT, world.now, gone));
-    IS(CIRCFLOW_ERR_GONE, extend(gone));
-    OK(circflow_circuit_closed(CLIENT, world.now, gone));
+    IS(CIRCFLOW_ERR_CLOSING, extend(gone));
+    OK(circflow_circuit_gone(CLIENT, world.now, gone));
     IS(CIRCFLOW_ERR_STALE_ID, extend(gone));
     leg.v = 0;
     IS(CIRCFLOW_ERR_ZERO_ID, extend(leg));
@@ -156,7 +156,7 @@ static void a_leg_is_never_extended(void **state)
     ends_at(building, OLD);
     OK(circflow_circuit_built(CLIENT, world.now, building));
     IS(CIRCFLOW_ERR_IN_SET, extend(building)); /* pending, */
-    OK(circflow_circuit_closed(CLIENT, world.now, building));
+    OK(circflow_circuit_gone(CLIENT, world.now, building));
     host_drain(CLIENT);
     world.client_set.v = 0; /* It ended with its last leg. */
     world.exit_circuit.flags = HOST_RUN;
@@ -164,7 +164,7 @@ static void a_leg_is_never_extended(void **state)
     host_carry(&world);
     IS(CIRCFLOW_ERR_IN_SET, extend(world.client_leg[0])); /* and linked. */
     IS(CIRCFLOW_ERR_IN_SET, circflow_circuit_extend(world.exit, world.now, world.exit_leg[0], &more));
-    OK(circflow_set_take_out(CLIENT, world.now, world.client_set, &alone));
+    OK(circflow_set_dissolve(CLIENT, world.now, world.client_set, &alone));
     OK(extend(alone));
     ends_at(alone, NEW);
 }
@@ -177,8 +177,8 @@ static size_t send_on(circflow_stream_id on, uint8_t hop, uint64_t first, size_t
         circflow_verdict verdict;
         OK(host_stream_send(&world, CLIENT, on, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
         assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
-        if (verdict.flags & CIRCFLOW_WANTS_TAG) {
-            OK(circflow_circuit_tag(CLIENT, circuit, hop, host_tag(n), 20));
+        if (verdict.flags & CIRCFLOW_WANTS_DIGEST) {
+            OK(circflow_circuit_add_digest(CLIENT, circuit, hop, host_digest(n), 20));
             wanted++;
         }
     }
@@ -188,7 +188,7 @@ static size_t send_on(circflow_stream_id on, uint8_t hop, uint64_t first, size_t
 static void is_full(circflow_stream_id on)
 {
     circflow_verdict verdict;
-    IS(CIRCFLOW_ERR_BLOCKED, host_stream_send(&world, CLIENT, on, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, host_stream_send(&world, CLIENT, on, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
 }
 
 static void windows_of_old_hops_stay_and_the_new_one_has_its_own(void **state)
@@ -217,13 +217,13 @@ static void windows_of_old_hops_stay_and_the_new_one_has_its_own(void **state)
     assert_int_equal(stats.inflight, 62);
     assert_int_equal(stats.streams, 2);
     /* A SENDME makes room at its own hop only. */
-    host_expect(&world, CLIENT, circuit, host_sendme(OLD, host_tag(INC), 20), CIRCFLOW_VERDICT_CONSUMED);
+    host_expect(&world, CLIENT, circuit, host_sendme(OLD, host_digest(INC), 20), CIRCFLOW_VERDICT_CONSUMED);
     send_on(old, OLD, WINDOW + 1, INC);
     is_full(new);
-    host_expect(&world, CLIENT, circuit, host_sendme(NEW, host_tag(INC), 20), CIRCFLOW_VERDICT_CONSUMED);
+    host_expect(&world, CLIENT, circuit, host_sendme(NEW, host_digest(INC), 20), CIRCFLOW_VERDICT_CONSUMED);
     send_on(new, NEW, 63, INC);
     /* A hop that is not there has none. */
-    IS(CIRCFLOW_ERR_INVALID, host_feed(&world, CLIENT, circuit, host_sendme(NEW + 1, host_tag(1), 20)));
+    IS(CIRCFLOW_ERR_INVALID, host_feed(&world, CLIENT, circuit, host_sendme(NEW + 1, host_digest(1), 20)));
 }
 
 /* DATA for stream 7 of a hop; answers how many SENDMEs follow, each to that hop. */
@@ -233,8 +233,8 @@ static size_t receive_from(uint8_t hop, size_t count)
     for (size_t n = 0; n < count; n++) {
         circflow_message data = host_data(hop, "x");
         const host_events *events;
-        data.cell_tag = host_tag(n);
-        data.cell_tag_len = 20;
+        data.cell_digest = host_digest(n);
+        data.cell_digest_len = 20;
         host_expect(&world, CLIENT, circuit, data, CIRCFLOW_VERDICT_DELIVER);
         events = host_drain(CLIENT);
         for (size_t i = 0; i < events->count; i++) {
@@ -271,7 +271,7 @@ static void each_hop_has_its_own_increment(void **state)
         assert_int_equal(receive_from(hop, 1), 1);
         assert_int_equal(send_on(streams[hop], hop, 1, incs[hop] - 1u), 0);
         assert_int_equal(send_on(streams[hop], hop, incs[hop], 1), 1);
-        host_expect(&world, CLIENT, circuit, host_sendme(hop, host_tag(incs[hop]), 20), CIRCFLOW_VERDICT_CONSUMED);
+        host_expect(&world, CLIENT, circuit, host_sendme(hop, host_digest(incs[hop]), 20), CIRCFLOW_VERDICT_CONSUMED);
     }
 }
 
@@ -285,9 +285,9 @@ static void streams_of_old_hops_go_on(void **state)
     config = host_stream_config(no_set, circuit, NEW, 7);
     IS(CIRCFLOW_ERR_INVALID, circflow_stream_open(CLIENT, world.now, &config, &next));
     old = host_begun(&world, CLIENT, no_set, circuit, OLD, 7);
-    OK(circflow_stream_readable(CLIENT, old, 1));
+    OK(circflow_stream_set_readable(CLIENT, old, 1));
     OK(extend(circuit));
-    OK(circflow_stream_next(CLIENT, world.now, no_set, circuit, &next, NULL));
+    OK(circflow_stream_choose(CLIENT, world.now, no_set, circuit, &next, NULL));
     assert_int_equal(next.v, old.v);
     host_expect(&world, CLIENT, circuit, host_message(CIRCFLOW_CMD_CONNECTED, OLD, 7, NULL, 0), CIRCFLOW_VERDICT_DELIVER);
     host_expect(&world, CLIENT, circuit, host_data(OLD, "x"), CIRCFLOW_VERDICT_DELIVER);
@@ -313,20 +313,20 @@ static void padders_of_old_hops_stay_and_see_what_passes(void **state)
         host_pad(&world, CLIENT, circuit, "bench-idle", hop, 0);
     config = host_padding_config(CLIENT, "bench-idle", NEW, 0);
     IS(CIRCFLOW_ERR_INVALID, circflow_padding_install(CLIENT, world.now, circuit, &config));
-    OK(circflow_circuit_sent(CLIENT, world.now, circuit, CIRCFLOW_CMD_DROP, OLD));
+    OK(circflow_circuit_cell_queued(CLIENT, world.now, circuit, CIRCFLOW_CMD_DROP, OLD));
     before = host_pad_stats(CLIENT, circuit, OLD, 0);
     assert_int_equal(before.normal_sent, 1);
     OK(extend(circuit));
     after = host_pad_stats(CLIENT, circuit, OLD, 0);
     assert_memory_equal(&before, &after, sizeof(before));
     OK(circflow_padding_install(CLIENT, world.now, circuit, &config));
-    OK(circflow_circuit_sent(CLIENT, world.now, circuit, CIRCFLOW_CMD_DROP, NEW));
+    OK(circflow_circuit_cell_queued(CLIENT, world.now, circuit, CIRCFLOW_CMD_DROP, NEW));
     for (uint8_t hop = 2; hop <= NEW; hop++)
         assert_int_equal(host_pad_stats(CLIENT, circuit, hop, 0).normal_sent, hop == NEW ? 1 : 2);
     host_begun(&world, CLIENT, no_set, circuit, NEW, 7); /* BEGIN counts, too. */
     host_expect(&world, CLIENT, circuit, host_data(NEW, "x"), CIRCFLOW_VERDICT_DELIVER);
     for (uint8_t hop = 2; hop <= NEW; hop++)
-        assert_int_equal(host_pad_stats(CLIENT, circuit, hop, 0).normal_recv, 1);
+        assert_int_equal(host_pad_stats(CLIENT, circuit, hop, 0).normal_received, 1);
 }
 
 static void messages_that_wait_go_to_their_hop(void **state)
@@ -366,7 +366,7 @@ static void control_that_waits_goes_to_its_hop(void **state)
     host_drain(CLIENT);
     host_expect(&world, CLIENT, world.client_leg[0],
                 host_linkish(CIRCFLOW_CMD_LINKED, OLD, world.client_terms.nonce, 0, 0, 0), CIRCFLOW_VERDICT_CONSUMED);
-    OK(circflow_set_take_out(CLIENT, world.now, world.client_set, &alone));
+    OK(circflow_set_dissolve(CLIENT, world.now, world.client_set, &alone));
     OK(extend(alone));
     insn = host_first(host_drain(CLIENT), CIRCFLOW_INSN_SEND);
     assert_int_equal(insn->detail.send.command, CIRCFLOW_CMD_LINKED_ACK);

@@ -31,7 +31,7 @@ static void wake(void *userdata)
 
 static circflow_engine *engine_in_hub(uint32_t tag, circflow_engine **at)
 {
-    world.engine_config.engine_tag = tag;
+    world.engine_config.engine_number = tag;
     OK(circflow_engine_new(&world.engine_config, at));
     OK(circflow_engine_join(*at, hub, wake, at));
     OK(circflow_engine_accept_sets(*at, &world.exit_terms));
@@ -42,7 +42,7 @@ static int link_on(circflow_engine *engine, circflow_circuit_id *circuit)
 {
     circflow_verdict verdict;
     const circflow_message link = host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0);
-    *circuit = host_open(&world, engine, CIRCFLOW_ROLE_EXIT);
+    *circuit = host_open(&world, engine, CIRCFLOW_ROLE_RELAY);
     return circflow_circuit_receive(engine, world.now, *circuit, &link, &verdict);
 }
 
@@ -220,7 +220,7 @@ static void a_link_to_a_home_that_hangs_is_bounded(void **state)
     const circflow_insn *close = host_close_of(host_drain(away), far);
     assert_non_null(close);
     assert_int_equal(close->detail.close.cause, CIRCFLOW_ERR_HOME_TIMEOUT);
-    OK(circflow_circuit_closed(away, world.now, far));
+    OK(circflow_circuit_gone(away, world.now, far));
     assert_int_equal(host_stats(away).timers, 0);
     assert_int_equal(host_stats(away).peer_faults, 1);
     /* The home comes back too late, and finds nobody. */
@@ -240,7 +240,7 @@ static void a_home_that_answers_leaves_no_timer(void **state)
     assert_null(host_close_of(host_drain(away), far));
     /* Nor does a circuit that goes while it waits. */
     OK(link_on(away, &far));
-    OK(circflow_circuit_closed(away, world.now, far));
+    OK(circflow_circuit_gone(away, world.now, far));
     assert_int_equal(host_stats(away).timers, 0);
 }
 

@@ -113,7 +113,7 @@ void host_prepare(host_world *world)
     OK(circflow_circuit_config_init(&world->client_circuit, sizeof(world->client_circuit)));
     world->client_circuit.join_point = 77;
     world->exit_circuit = world->client_circuit;
-    world->exit_circuit.role = CIRCFLOW_ROLE_EXIT;
+    world->exit_circuit.role = CIRCFLOW_ROLE_RELAY;
     world->exit_circuit.hops = 0;
     world->exit_circuit.join_point = 0;
     OK(circflow_set_config_init(&world->client_terms, sizeof(world->client_terms)));
@@ -130,9 +130,9 @@ void host_prepare(host_world *world)
 
 void host_start(host_world *world)
 {
-    world->engine_config.engine_tag = 1;
+    world->engine_config.engine_number = 1;
     OK(circflow_engine_new(&world->engine_config, &world->client));
-    world->engine_config.engine_tag = 2;
+    world->engine_config.engine_number = 2;
     OK(circflow_engine_new(&world->engine_config, &world->exit));
     OK(circflow_engine_accept_sets(world->exit, &world->exit_terms));
 }
@@ -159,7 +159,7 @@ size_t host_pair(host_world *world)
     world->client_circuit.tag = 0xc000 + index;
     world->exit_circuit.tag = 0xe000 + index;
     world->client_leg[index] = host_open(world, world->client, CIRCFLOW_ROLE_CLIENT);
-    world->exit_leg[index] = host_open(world, world->exit, CIRCFLOW_ROLE_EXIT);
+    world->exit_leg[index] = host_open(world, world->exit, CIRCFLOW_ROLE_RELAY);
     world->leg_count++;
     return index;
 }
@@ -276,7 +276,7 @@ circflow_message host_token(uint8_t hop, uint64_t token, uint32_t cost)
     circflow_message message = host_message(CIRCFLOW_CMD_DATA, hop, 7, NULL, 0);
     message.form = CIRCFLOW_FORM_TOKEN;
     message.token = token;
-    message.cost = cost;
+    message.cost_bytes = cost;
     return message;
 }
 
@@ -337,7 +337,7 @@ circflow_leg_report host_report(circflow_circuit_id circuit, uint64_t room, uint
 void host_room(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint64_t room, uint64_t rtt_ns)
 {
     circflow_leg_report report = host_report(circuit, room, rtt_ns);
-    OK(circflow_circuit_report(engine, world->now, &report, 1));
+    OK(circflow_leg_update(engine, world->now, &report, 1));
 }
 
 circflow_engine_stats host_stats(circflow_engine *engine)
@@ -411,7 +411,7 @@ int host_stream_send(host_world *world, circflow_engine *engine, circflow_stream
     return circflow_stream_send(engine, world->now, stream, &message, verdict);
 }
 
-const uint8_t *host_tag(uint64_t n)
+const uint8_t *host_digest(uint64_t n)
 {
     uint8_t *tag = scratch();
     memset(tag, 0xa5, 20);
@@ -419,11 +419,11 @@ const uint8_t *host_tag(uint64_t n)
     return tag;
 }
 
-circflow_message host_sendme(uint8_t hop, const uint8_t *tag, size_t tag_len)
+circflow_message host_sendme(uint8_t hop, const uint8_t *tag, size_t digest_len)
 {
     uint8_t *body = scratch();
     size_t len = 0;
-    OK(circflow_sendme_encode(tag, tag_len, body, &len));
+    OK(circflow_sendme_encode(tag, digest_len, body, &len));
     return host_message(CIRCFLOW_CMD_SENDME, hop, 0, body, len);
 }
 
@@ -486,7 +486,7 @@ void host_other(host_world *world, circflow_engine *engine, circflow_circuit_id 
 uint64_t host_deadline(circflow_engine *engine)
 {
     uint64_t deadline = 0;
-    OK(circflow_engine_deadline(engine, &deadline));
+    OK(circflow_engine_get_deadline(engine, &deadline));
     return deadline;
 }
 
@@ -547,13 +547,13 @@ void host_book(host_ledger *ledger, const host_events *events)
     for (size_t i = 0; i < events->count; i++) {
         const circflow_insn *insn = &events->at[i].insn;
         if (insn->kind == CIRCFLOW_INSN_DISCARD)
-            host_give_back(ledger, insn->detail.discard.token, insn->detail.discard.cost);
+            host_give_back(ledger, insn->detail.discard.token, insn->detail.discard.cost_bytes);
         if (insn->kind == CIRCFLOW_INSN_DELIVER && insn->detail.deliver.form == CIRCFLOW_FORM_TOKEN)
-            host_give_back(ledger, insn->detail.deliver.token, insn->detail.deliver.cost);
+            host_give_back(ledger, insn->detail.deliver.token, insn->detail.deliver.cost_bytes);
         if (insn->kind == CIRCFLOW_INSN_SEND && insn->detail.send.form == CIRCFLOW_FORM_TOKEN)
-            host_give_back(ledger, insn->detail.send.token, insn->detail.send.cost);
+            host_give_back(ledger, insn->detail.send.token, insn->detail.send.cost_bytes);
         if (insn->kind == CIRCFLOW_INSN_WRITE && insn->detail.write.form == CIRCFLOW_FORM_TOKEN)
-            host_give_back(ledger, insn->detail.write.token, insn->detail.write.cost);
+            host_give_back(ledger, insn->detail.write.token, insn->detail.write.cost_bytes);
     }
 }
 

@@ -148,10 +148,10 @@ circflow_stream_id host_begun(host_world *world, circflow_engine *engine, circfl
                               uint8_t hop, uint16_t stream_id);
 int host_stream_send(host_world *world, circflow_engine *engine, circflow_stream_id stream, uint8_t command,
                      const void *body, size_t body_len, circflow_verdict *verdict);
-/* The tag of cell number n, 20 bytes; good for sixteen more calls. */
-const uint8_t *host_tag(uint64_t n);
-/* SENDME for the cell with this tag. */
-circflow_message host_sendme(uint8_t hop, const uint8_t *tag, size_t tag_len);
+/* The digest of cell number n, 20 bytes; good for sixteen more calls. */
+const uint8_t *host_digest(uint64_t n);
+/* SENDME for the cell with this digest. */
+circflow_message host_sendme(uint8_t hop, const uint8_t *tag, size_t digest_len);
 
 /* Padding. Machines are those of tests/machines, by the name of the file. */
 circflow_machines_id host_machines(circflow_engine *engine, const char *name);

@@ -64,7 +64,7 @@ static uint64_t at_rest(void)
         assert_int_equal(stats.reserved_bytes, stats.held_bytes);
         held += stats.held_bytes;
     }
-    assert_int_equal(hub_stats().held_bytes, held);
+    assert_int_equal(hub_stats().reserved_bytes, held);
     return held;
 }
 
@@ -80,7 +80,7 @@ static void start_hub(uint64_t held_bytes_max)
 static void start_loop(size_t at)
 {
     memset(&loops[at], 0, sizeof(loops[at]));
-    world.engine_config.engine_tag = 10 + (uint32_t)at;
+    world.engine_config.engine_number = 10 + (uint32_t)at;
     OK(circflow_engine_new(&world.engine_config, &loops[at].engine));
     OK(circflow_engine_join(loops[at].engine, hub, wake, &loops[at]));
     OK(circflow_engine_accept_sets(loops[at].engine, &world.exit_terms));
@@ -90,7 +90,7 @@ static void start(void)
 {
     if (hub == NULL)
         start_hub(0);
-    world.engine_config.engine_tag = 1;
+    world.engine_config.engine_number = 1;
     OK(circflow_engine_new(&world.engine_config, &world.client));
     for (size_t at = 0; at < LOOPS; at++)
         start_loop(at);
@@ -127,7 +127,7 @@ static int teardown(void **state)
         const circflow_hub_stats stats = hub_stats();
         assert_int_equal(stats.engines, 0);
         assert_int_equal(stats.sets, 0);
-        assert_int_equal(stats.held_bytes, 0);
+        assert_int_equal(stats.reserved_bytes, 0);
     }
     OK(circflow_hub_free(hub));
     host_settle(&ledger);
@@ -142,7 +142,7 @@ static size_t open_leg(size_t at)
     world.client_circuit.tag = 0xc000 + leg_count;
     world.exit_circuit.tag = 0xe000 + leg_count;
     leg->near = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
-    leg->far = host_open(&world, loops[at].engine, CIRCFLOW_ROLE_EXIT);
+    leg->far = host_open(&world, loops[at].engine, CIRCFLOW_ROLE_RELAY);
     leg->loop = at;
     return leg_count++;
 }
@@ -191,7 +191,7 @@ static int at_far(size_t index, circflow_message message)
     if (verdict.kind == CIRCFLOW_VERDICT_DELIVER && message.form == CIRCFLOW_FORM_BYTES)
         add_text(at_exit, message.body, message.body_len);
     if (verdict.kind == CIRCFLOW_VERDICT_HELD && message.form == CIRCFLOW_FORM_TOKEN)
-        host_lend(&ledger, message.token, message.cost);
+        host_lend(&ledger, message.token, message.cost_bytes);
     return status;
 }
 
@@ -344,7 +344,7 @@ static const circflow_insn *close_at(size_t index)
 /* The loop did as it was told. */
 static void closed(size_t index)
 {
-    OK(circflow_circuit_closed(loops[legs[index].loop].engine, world.now, legs[index].far));
+    OK(circflow_circuit_gone(loops[legs[index].loop].engine, world.now, legs[index].far));
     legs[index].cut = 1;
 }
 
@@ -370,11 +370,11 @@ static void joining(void **state)
     IS(CIRCFLOW_ERR_VERSION, circflow_hub_get_stats(hub, &stats));
     assert_int_equal(hub_stats().engines, LOOPS);
 
-    world.engine_config.engine_tag = 10 + A;
+    world.engine_config.engine_number = 10 + A;
     OK(circflow_engine_new(&world.engine_config, &twin));
     IS(CIRCFLOW_ERR_INVALID, circflow_engine_join(twin, hub, wake, NULL)); /* The tag is taken. */
     OK(circflow_engine_free(twin, NULL, NULL));
-    world.engine_config.engine_tag = 77;
+    world.engine_config.engine_number = 77;
     OK(circflow_engine_new(&world.engine_config, &engine));
     IS(CIRCFLOW_ERR_NULL, circflow_engine_join(NULL, hub, wake, NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_engine_join(engine, NULL, wake, NULL));
@@ -386,7 +386,7 @@ static void joining(void **state)
     assert_int_equal(hub_stats().engines, LOOPS);
     /* Its tag is free again; but whoever has a circuit, or a set, comes too late. */
     OK(circflow_engine_new(&world.engine_config, &engine));
-    host_open(&world, engine, CIRCFLOW_ROLE_EXIT);
+    host_open(&world, engine, CIRCFLOW_ROLE_RELAY);
     IS(CIRCFLOW_ERR_INVALID, circflow_engine_join(engine, hub, wake, NULL));
     OK(circflow_engine_free(engine, NULL, NULL));
     IS(CIRCFLOW_ERR_INVALID, circflow_engine_join(world.client, hub, wake, NULL));
@@ -400,13 +400,13 @@ static void full_at_256_engines(void **state)
     start();
     world.engine_config.circuits_max = world.engine_config.sets_max = 4;
     for (size_t i = 0; i < 256 - LOOPS; i++) {
-        world.engine_config.engine_tag = 100 + (uint32_t)i;
+        world.engine_config.engine_number = 100 + (uint32_t)i;
         OK(circflow_engine_new(&world.engine_config, &many[i]));
         OK(circflow_engine_join(many[i], hub, wake, &loops[A]));
     }
-    world.engine_config.engine_tag = 999;
+    world.engine_config.engine_number = 999;
     OK(circflow_engine_new(&world.engine_config, &many[255]));
-    IS(CIRCFLOW_ERR_FULL, circflow_engine_join(many[255], hub, wake, &loops[A]));
+    IS(CIRCFLOW_ERR_TOO_MANY, circflow_engine_join(many[255], hub, wake, &loops[A]));
     OK(circflow_engine_free(many[0], NULL, NULL));
     OK(circflow_engine_join(many[255], hub, wake, &loops[A]));
     OK(circflow_engine_free(many[255], NULL, NULL));
@@ -465,10 +465,10 @@ static void a_leg_elsewhere(void **state)
     assert_int_equal(host_set_stats(world.client, world.client_set).legs, 2);
     /* An id of B's means nothing to A. */
     IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_circuit_close(loops[A].engine, world.now, legs[1].far));
-    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_circuit_closed(loops[A].engine, world.now, legs[1].far));
+    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_circuit_gone(loops[A].engine, world.now, legs[1].far));
     IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_set_close(loops[B].engine, world.now, world.exit_set));
     const circflow_leg_report report = host_report(legs[1].far, 5, 0);
-    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_circuit_report(loops[A].engine, world.now, &report, 1));
+    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_leg_update(loops[A].engine, world.now, &report, 1));
     IS(CIRCFLOW_ERR_FOREIGN_ID,
        circflow_set_adopt_leg(loops[A].engine, world.now, world.exit_set, legs[1].far, 0, 0));
 }
@@ -482,7 +482,7 @@ static void a_name_and_figures_at_the_home(void **state)
     linked(A_B, 2);
     stats.size = sizeof(stats);
     report = host_report(legs[1].far, 60, 25 * MS);
-    OK(circflow_circuit_report(loops[B].engine, world.now, &report, 1));
+    OK(circflow_leg_update(loops[B].engine, world.now, &report, 1));
     settle();
     OK(circflow_leg_get_stats(loops[A].engine, legs[1].far, &stats));
     assert_int_equal(stats.state, CIRCFLOW_LEG_LINKED);
@@ -492,9 +492,9 @@ static void a_name_and_figures_at_the_home(void **state)
     IS(CIRCFLOW_ERR_NOT_A_LEG, circflow_leg_get_stats(loops[B].engine, legs[1].far, &stats));
     IS(CIRCFLOW_ERR_IN_SET, circflow_circuit_built(loops[B].engine, world.now, legs[1].far));
     IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_circuit_built(loops[A].engine, world.now, legs[1].far));
-    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_set_set_tag(loops[B].engine, world.exit_set, 0xcafe));
-    OK(circflow_set_set_tag(loops[A].engine, world.exit_set, 0xcafe));
-    OK(circflow_set_set_algorithm(loops[A].engine, world.exit_set, CIRCFLOW_ALGORITHM_CWND_RTT));
+    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_set_retag(loops[B].engine, world.exit_set, 0xcafe));
+    OK(circflow_set_retag(loops[A].engine, world.exit_set, 0xcafe));
+    OK(circflow_set_use_algorithm(loops[A].engine, world.exit_set, CIRCFLOW_ALGORITHM_CWND_RTT));
     assert_int_equal(host_set_stats(loops[A].engine, world.exit_set).algorithm, CIRCFLOW_ALGORITHM_CWND_RTT);
     forget();
     /* A message of the leg elsewhere, and the end. */
@@ -679,7 +679,7 @@ static void a_link_as_the_home_goes(void **state)
     OK(at_far(one, link));
     /* What a hostile client sends before it is linked is the leg's again when the leg goes first. */
     OK(at_far(one, host_token(0, 1, 100)));
-    OK(circflow_circuit_closed(loops[B].engine, world.now, legs[one].far));
+    OK(circflow_circuit_gone(loops[B].engine, world.now, legs[one].far));
     OK(at_far(two, link));
     OK(at_far(two, host_token(0, 2, 100)));
     forget();
@@ -727,7 +727,7 @@ static void in_order_from_the_client(void **state)
     client_sends("g");
     assert_string_equal(at_exit, "abcdefg");
     assert_int_equal(host_set_stats(loops[A].engine, world.exit_set).delivered, 7);
-    assert_int_equal(hub_stats().held_bytes, 0);
+    assert_int_equal(hub_stats().reserved_bytes, 0);
 }
 
 static void in_order_from_the_exit(void **state)
@@ -766,7 +766,7 @@ static void decide_and_peek(void **state)
     (void)state;
     linked(A_B, 2);
     exit_prefers(1);
-    OK(circflow_set_peek(loops[A].engine, world.exit_set, &verdict));
+    OK(circflow_set_get_decision(loops[A].engine, world.exit_set, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
     OK(circflow_set_decide(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
@@ -779,10 +779,10 @@ static void decide_and_peek(void **state)
     /* Where the set is not, nothing of it is sent. */
     IS(CIRCFLOW_ERR_IN_SET, circflow_circuit_send(loops[B].engine, world.now, legs[1].far, &data, &verdict));
     IS(CIRCFLOW_ERR_NOT_DECIDED,
-       circflow_circuit_sent(loops[B].engine, world.now, legs[1].far, CIRCFLOW_CMD_DATA, 0));
+       circflow_circuit_cell_queued(loops[B].engine, world.now, legs[1].far, CIRCFLOW_CMD_DATA, 0));
     IS(CIRCFLOW_ERR_NOT_DECIDED,
-       circflow_circuit_sent(loops[B].engine, world.now, legs[1].far, CIRCFLOW_CMD_SWITCH, 0));
-    OK(circflow_circuit_sent(loops[B].engine, world.now, legs[1].far, CIRCFLOW_CMD_SENDME, 0));
+       circflow_circuit_cell_queued(loops[B].engine, world.now, legs[1].far, CIRCFLOW_CMD_SWITCH, 0));
+    OK(circflow_circuit_cell_queued(loops[B].engine, world.now, legs[1].far, CIRCFLOW_CMD_SENDME, 0));
 }
 
 static void windows_elsewhere(void **state)
@@ -796,12 +796,12 @@ static void windows_elsewhere(void **state)
     settle();
     for (int i = 0; i < 3; i++)
         assert_int_equal(exit_sends("x"), CIRCFLOW_VERDICT_HELD);
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
     settle();
     /* They are in B's hands now, and still in flight, as B's host has not said otherwise; also when A looks anew. */
     OK(at_far(1, host_data(0, "q")));
     settle();
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
     /* Only DATA waits. */
     OK(circflow_set_send(loops[A].engine, world.now, world.exit_set, &end, NULL, 0, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
@@ -810,19 +810,19 @@ static void windows_elsewhere(void **state)
     forget();
     room(1, 0, 10 * MS); /* B's host has counted them. */
     settle();
-    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_RESUME), 0);
+    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_MAY_SEND), 0);
     room(1, 1, 10 * MS);
     settle();
-    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_MAY_SEND), 1);
     assert_int_equal(exit_sends("y"), CIRCFLOW_VERDICT_HELD);
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
     /* A channel that is full counts, too. */
     settle();
     circflow_leg_report report = host_report(legs[1].far, 50, 10 * MS);
-    report.flags = CIRCFLOW_REPORT_CHANNEL_BLOCKED;
-    OK(circflow_circuit_report(loops[B].engine, world.now, &report, 1));
+    report.flags = CIRCFLOW_REPORT_CHANNEL_FULL;
+    OK(circflow_leg_update(loops[B].engine, world.now, &report, 1));
     settle();
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
     /* However often a host reports, nothing piles up. */
     for (int i = 0; i < 1000; i++)
         room(1, 50, 10 * MS);
@@ -860,9 +860,9 @@ static void pause_and_overrun(void **state)
     linked(A_B, 2);
     for (; sent < through + high - 1; sent++)
         OK(at_far(1, host_data(0, "x")));
-    assert_int_equal(host_count(host_drain(loops[B].engine), CIRCFLOW_INSN_PAUSE), 0);
+    assert_int_equal(host_count(host_drain(loops[B].engine), CIRCFLOW_INSN_PAUSE_FEED), 0);
     OK(at_far(1, host_data(0, "x")));
-    const circflow_insn *pause = host_first(host_drain(loops[B].engine), CIRCFLOW_INSN_PAUSE);
+    const circflow_insn *pause = host_first(host_drain(loops[B].engine), CIRCFLOW_INSN_PAUSE_FEED);
     assert_int_equal(pause->circuit.v, legs[1].far.v);
     assert_int_equal(pause->detail.pause.side, CIRCFLOW_SIDE_BACK);
     for (sent++; sent < through + most; sent++)
@@ -870,13 +870,13 @@ static void pause_and_overrun(void **state)
     /* A comes back, and B is woken. */
     settle();
     assert_int_equal(strlen(at_exit), sent);
-    assert_int_equal(host_count(&loops[B].saw, CIRCFLOW_INSN_UNPAUSE), 1);
-    assert_int_equal(host_count(&loops[B].saw, CIRCFLOW_INSN_PAUSE), 0);
+    assert_int_equal(host_count(&loops[B].saw, CIRCFLOW_INSN_UNPAUSE_FEED), 1);
+    assert_int_equal(host_count(&loops[B].saw, CIRCFLOW_INSN_PAUSE_FEED), 0);
     /* A source that goes on loses its circuit, and the set with it: what came is delivered. */
     for (size_t i = 0; i < through + most; i++)
         OK(at_far(1, host_data(0, "y")));
     IS(CIRCFLOW_ERR_EDGE_OVERRUN, at_far(1, host_data(0, "y")));
-    IS(CIRCFLOW_ERR_GONE, at_far(1, host_data(0, "y")));
+    IS(CIRCFLOW_ERR_CLOSING, at_far(1, host_data(0, "y")));
     settle();
     assert_int_equal(close_at(1)->detail.close.cause, CIRCFLOW_ERR_EDGE_OVERRUN);
     assert_int_equal(close_at(0)->detail.close.cause, CIRCFLOW_ERR_LEG_LOST);
@@ -896,10 +896,10 @@ static void many_answers_at_once(void **state)
         assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
     }
     circflow_message data = host_data(0, "x");
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
     settle();
     assert_int_equal(strlen(at_client), 1000);
-    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_MAY_SEND), 1);
     assert_int_equal(exit_sends("x"), CIRCFLOW_VERDICT_HELD);
 }
 
@@ -932,9 +932,9 @@ static void more_news_than_one_tick_looks_at(void **state)
         circflow_verdict verdict;
         nonce[1] = (uint8_t)i;
         const circflow_message link = host_linkish(CIRCFLOW_CMD_LINK, 0, nonce, 0, 0, 0);
-        const circflow_circuit_id home = host_open(&world, loops[A].engine, CIRCFLOW_ROLE_EXIT);
+        const circflow_circuit_id home = host_open(&world, loops[A].engine, CIRCFLOW_ROLE_RELAY);
         OK(circflow_circuit_receive(loops[A].engine, world.now, home, &link, &verdict));
-        many[i] = host_open(&world, loops[B].engine, CIRCFLOW_ROLE_EXIT);
+        many[i] = host_open(&world, loops[B].engine, CIRCFLOW_ROLE_RELAY);
         OK(circflow_circuit_receive(loops[B].engine, world.now, many[i], &link, &verdict));
     }
     host_drain(loops[A].engine);
@@ -1030,7 +1030,7 @@ static void the_last_leg_dies_elsewhere(void **state)
     closed(0);
     settle();
     assert_int_equal(host_set_stats(loops[A].engine, world.exit_set).legs, 1);
-    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_take_out(loops[A].engine, world.now, world.exit_set, &legs[0].far));
+    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_dissolve(loops[A].engine, world.now, world.exit_set, &legs[0].far));
     closed(1);
     settle();
     host_first(&loops[A].saw, CIRCFLOW_INSN_ENDED);
@@ -1201,7 +1201,7 @@ static void a_block_elsewhere(void **state)
     settle();
     assert_string_equal(at_client, "a");
     assert_int_equal(host_count(&loops[B].saw, CIRCFLOW_INSN_SEND), 0);
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
     /* What does not wait for a window goes as far as the block. */
     for (int i = 0; i < 200; i++) {
         circflow_message end = host_message(CIRCFLOW_CMD_END, 0, 7, "e", 1);
@@ -1214,13 +1214,13 @@ static void a_block_elsewhere(void **state)
     settle();
     assert_int_equal(host_first(&loops[B].saw, CIRCFLOW_INSN_SEND)->detail.send.command, CIRCFLOW_CMD_SWITCH);
     assert_int_equal(strlen(at_client), 202);
-    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_MAY_SEND), 1);
     room(1, 90, 10 * MS);
     settle();
     assert_int_equal(exit_sends("z"), CIRCFLOW_VERDICT_HELD);
     settle();
     assert_int_equal(strlen(at_client), 203);
-    /* Had anything been left behind in a count, this would end in BLOCKED. */
+    /* Had anything been left behind in a count, this would end in NO_ROOM. */
     for (int i = 0; i < 60; i++)
         assert_int_equal(exit_sends("z"), CIRCFLOW_VERDICT_HELD);
     settle();
@@ -1242,13 +1242,13 @@ static void what_a_set_kept_crosses(void **state)
         OK(circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
         assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
     }
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
     settle();
     assert_string_equal(at_client, "");
     room(1, 90, 10 * MS);
     settle();
     assert_int_equal(strlen(at_client), 32);
-    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_MAY_SEND), 1);
     for (int i = 0; i < 40; i++)
         assert_int_equal(exit_sends("k"), CIRCFLOW_VERDICT_HELD);
     settle();
@@ -1275,7 +1275,7 @@ static void padding_goes_on_elsewhere(void **state)
 static size_t reclaim(uint64_t wanted, circflow_victim *victims, size_t cap, uint64_t *bytes)
 {
     size_t count = 99;
-    OK(circflow_hub_reclaim(hub, wanted, victims, cap, &count, bytes));
+    OK(circflow_hub_choose_victims(hub, wanted, victims, cap, &count, bytes));
     return count;
 }
 
@@ -1302,9 +1302,9 @@ static void reclaiming(void **state)
     size_t count;
     (void)state;
     start();
-    IS(CIRCFLOW_ERR_NULL, circflow_hub_reclaim(NULL, 1, victims, 4, &count, NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_hub_reclaim(hub, 1, NULL, 4, &count, NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_hub_reclaim(hub, 1, victims, 4, NULL, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_hub_choose_victims(NULL, 1, victims, 4, &count, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_hub_choose_victims(hub, 1, NULL, 4, &count, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_hub_choose_victims(hub, 1, victims, 4, NULL, NULL));
     assert_int_equal(reclaim(1000, victims, 4, &bytes), 0);
     assert_int_equal(bytes, 0);
     hold_some(sets);
@@ -1316,7 +1316,7 @@ static void reclaiming(void **state)
     /* The oldest first, until it is enough. */
     assert_int_equal(reclaim(3001, victims, 1, &bytes), 1); /* No room for the second, */
     assert_int_equal(bytes, 3000);
-    assert_int_equal(victims[0].engine_tag, 10 + C);
+    assert_int_equal(victims[0].engine_number, 10 + C);
     assert_int_equal(victims[0].set.v, sets[C].v);
     assert_int_equal(victims[0].bytes, 3000);
     assert_int_equal(reclaim(1, victims, 4, NULL), 1); /* which is named now. */
@@ -1328,7 +1328,7 @@ static void reclaiming(void **state)
     assert_int_equal(victims[0].set.v, sets[A].v);
     assert_int_equal(bytes, 1000);
     assert_int_equal(reclaim(UINT64_MAX, victims, 4, &bytes), 0);
-    assert_in_range(hub_stats().held_bytes_peak, 6000, 6000 + 3 * 65536);
+    assert_in_range(hub_stats().reserved_bytes_peak, 6000, 6000 + 3 * 65536);
     OK(circflow_set_close(loops[B].engine, world.now, sets[B]));
     OK(circflow_set_close(loops[A].engine, world.now, sets[A]));
     assert_int_equal(at_rest(), 0);
@@ -1383,7 +1383,7 @@ static void what_crossed_is_not_held_for_ever(void **state)
     assert_int_equal(host_first(&loops[A].saw, CIRCFLOW_INSN_ENDED)->detail.close.cause, CIRCFLOW_ERR_HELD_TOO_LONG);
     assert_int_equal(close_at(1)->detail.close.cause, CIRCFLOW_ERR_HELD_TOO_LONG);
     assert_string_equal(at_exit, "1");
-    assert_int_equal(hub_stats().held_bytes, 0);
+    assert_int_equal(hub_stats().reserved_bytes, 0);
     host_settle(&ledger);
 }
 
@@ -1422,10 +1422,10 @@ static void the_process_has_a_cap(void **state)
     assert_int_equal(loops[C].woken, 1);
     assert_int_equal(at_rest(), 4299); /* It was the end of C's set, */
     settle();
-    assert_int_equal(close_at(0)->detail.close.cause, CIRCFLOW_ERR_PROCESS_MEMORY);
+    assert_int_equal(close_at(0)->detail.close.cause, CIRCFLOW_ERR_HUB_MEMORY);
     OK(at_far(1, host_token(0, 301, 1000))); /* and others have room. */
     assert_int_equal(at_rest(), 5299);
-    assert_int_equal(hub_stats().held_bytes_peak, 7299);
+    assert_int_equal(hub_stats().reserved_bytes_peak, 7299);
 }
 
 /* What comes from elsewhere is held, and charged, from its engine on until it is taken. */
@@ -1436,16 +1436,16 @@ static void what_crossed_is_charged(void **state)
     linked(A_B, 2);
     for (size_t i = 0; i < 20; i++)
         OK(at_far(1, host_token(0, i, 1000)));
-    assert_int_equal(hub_stats().held_bytes, 20000);
+    assert_int_equal(hub_stats().reserved_bytes, 20000);
     assert_int_equal(host_stats(loops[B].engine).held_bytes, 20000);
     OK(circflow_engine_tick(loops[A].engine, world.now));
-    assert_int_equal(hub_stats().held_bytes, 20000);
+    assert_int_equal(hub_stats().reserved_bytes, 20000);
     assert_int_equal(host_stats(loops[A].engine).held_bytes, 20000);
     assert_int_equal(host_stats(loops[B].engine).held_bytes, 0);
     OK(at_far(1, host_token(0, 20, 1000)));
     /* Above the cap: the set ends, in its engine's next call, and who sent it is told. What had its turn is delivered. */
     settle();
-    assert_int_equal(close_at(1)->detail.close.cause, CIRCFLOW_ERR_PROCESS_MEMORY);
+    assert_int_equal(close_at(1)->detail.close.cause, CIRCFLOW_ERR_HUB_MEMORY);
     assert_int_equal(host_count(&loops[A].saw, CIRCFLOW_INSN_DELIVER), 20);
     host_settle(&ledger);
 }
@@ -1480,7 +1480,7 @@ static void run_by_circflow(void **state)
     for (;;) {
         const circflow_message data = host_data(0, "d");
         const int status = circflow_stream_send(loops[A].engine, world.now, stream, &data, &verdict);
-        if (status == CIRCFLOW_ERR_BLOCKED)
+        if (status == CIRCFLOW_ERR_NO_ROOM)
             break;
         OK(status);
         if (verdict.kind == CIRCFLOW_VERDICT_SEND) {
@@ -1503,12 +1503,12 @@ static void run_by_circflow(void **state)
     assert_int_equal(stats.inflight, held);
     assert_int_equal(stats.inflight, stats.cwnd);
     /* B's channel, and a directory, and END. */
-    OK(circflow_circuit_writable(loops[B].engine, world.now, legs[1].far, CIRCFLOW_SIDE_BACK, 0));
+    OK(circflow_circuit_set_writable(loops[B].engine, world.now, legs[1].far, CIRCFLOW_SIDE_BACK, 0));
     OK(at_far(1, host_message(CIRCFLOW_CMD_BEGIN_DIR, 0, 9, NULL, 0)));
     settle();
     assert_int_equal(strlen(at_client), held + sent + 1);
-    IS(CIRCFLOW_ERR_IS_RUN, circflow_circuit_report(loops[B].engine, world.now,
-                                                    &(circflow_leg_report){.circuit = legs[1].far}, 1));
+    IS(CIRCFLOW_ERR_IS_RUN, circflow_leg_update(loops[B].engine, world.now,
+                                                &(circflow_leg_report){.circuit = legs[1].far}, 1));
     circflow_stream_config config;
     OK(circflow_stream_config_init(&config, sizeof(config)));
     config.circuit = legs[1].far;

@@ -25,7 +25,7 @@ static int import_leg(uint64_t delivered, circflow_circuit_id sending, circflow_
     numbers.sending = sending;
     row.circuit = leg;
     row.sent = sent;
-    row.recv = recv;
+    row.received = recv;
     return circflow_set_import(world.client, world.now, world.client_set, &numbers, &row, 1);
 }
 
@@ -41,7 +41,7 @@ static void what_goes_in_comes_out(void **state)
     for (size_t i = 0; i < 3; i++) {
         legs[i].circuit = world.client_leg[i];
         legs[i].sent = 100 * (i + 1);
-        legs[i].recv = 41 - i;
+        legs[i].received = 41 - i;
     }
     OK(circflow_set_import(world.client, world.now, world.client_set, &numbers, legs, 3));
     out = host_export(world.client, world.client_set);
@@ -51,7 +51,7 @@ static void what_goes_in_comes_out(void **state)
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(out.legs[i].circuit.v, legs[i].circuit.v); /* In the order in which they joined. */
         assert_int_equal(out.legs[i].sent, legs[i].sent);
-        assert_int_equal(out.legs[i].recv, legs[i].recv);
+        assert_int_equal(out.legs[i].received, legs[i].received);
     }
     assert_int_equal(host_set_stats(world.client, world.client_set).sent, 300);
     assert_int_equal(host_set_stats(world.client, world.client_set).delivered, 41);
@@ -191,10 +191,10 @@ static void room_made_by_an_import_is_told(void **state)
     OK(import_leg(0, world.client_leg[0], world.client_leg[0], UINT64_C(0x100000000), 0));
     host_room(&world, world.client, world.client_leg[0], 0, MS);
     /* Room on the others, but they are too far behind for one SWITCH. */
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
     assert_int_equal(host_drain(world.client)->count, 0);
     OK(import_leg(0, world.client_leg[0], world.client_leg[1], UINT64_C(0xffffffff), 0));
-    assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_MAY_SEND), 1);
     OK(circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
     assert_int_equal(verdict.circuit.v, world.client_leg[1].v);
     assert_int_equal(verdict.switch_delta, 1);

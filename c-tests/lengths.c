@@ -19,7 +19,7 @@ static circflow_message sized(uint8_t command, uint8_t hop, uint16_t len)
     message.body_len = len;
     message.form = form;
     message.token = len;
-    message.cost = 100;
+    message.cost_bytes = 100;
     return message;
 }
 
@@ -129,10 +129,10 @@ static void a_cell_that_passes(void **state)
     (void)state;
     world.exit_circuit.flags = HOST_RUN | CIRCFLOW_CIRCUIT_EXTENDED;
     host_start(&world);
-    circflow_circuit_id circuit = host_open(&world, world.exit, CIRCFLOW_ROLE_EXIT);
+    circflow_circuit_id circuit = host_open(&world, world.exit, CIRCFLOW_ROLE_RELAY);
     for (form = CIRCFLOW_FORM_BYTES; form <= CIRCFLOW_FORM_TOKEN; form++)
         for (uint8_t full = 0; full < 2; full++) {
-            OK(circflow_circuit_writable(world.exit, world.now, circuit, CIRCFLOW_SIDE_NEXT, !full));
+            OK(circflow_circuit_set_writable(world.exit, world.now, circuit, CIRCFLOW_SIDE_NEXT, !full));
             host_drain(world.exit);
             for (size_t i = 0; i < COUNT(cells); i++) {
                 circflow_message cell = sized(3, 0, cells[i].len);
@@ -155,10 +155,10 @@ static void a_cell_at_a_full_channel_where_nothing_may_wait(void **state)
     world.engine_config.held_bytes_max = 0;
     world.exit_circuit.flags = HOST_RUN | CIRCFLOW_CIRCUIT_EXTENDED;
     host_start(&world);
-    circflow_circuit_id circuit = host_open(&world, world.exit, CIRCFLOW_ROLE_EXIT);
+    circflow_circuit_id circuit = host_open(&world, world.exit, CIRCFLOW_ROLE_RELAY);
     OK(circflow_circuit_relay(world.exit, world.now, circuit, CIRCFLOW_SIDE_BACK, &cell, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_FORWARD);
-    OK(circflow_circuit_writable(world.exit, world.now, circuit, CIRCFLOW_SIDE_NEXT, 0));
+    OK(circflow_circuit_set_writable(world.exit, world.now, circuit, CIRCFLOW_SIDE_NEXT, 0));
     IS(CIRCFLOW_ERR_ENGINE_MEMORY,
        circflow_circuit_relay(world.exit, world.now, circuit, CIRCFLOW_SIDE_BACK, &cell, &verdict));
     assert_non_null(host_close_of(host_drain(world.exit), circuit));

@@ -29,7 +29,7 @@ static void defaults_are_those_of_the_header(void **state)
     OK(circflow_circuit_config_init(&circuit, sizeof(circuit)));
     OK(circflow_set_config_init(&set, sizeof(set)));
     assert_int_equal(engine.size, sizeof(engine));
-    assert_int_equal(engine.engine_tag, 1);
+    assert_int_equal(engine.engine_number, 1);
     assert_int_equal(engine.circuits_max, 1048576);
     assert_int_equal(engine.sets_max, 262144);
     assert_int_equal(engine.insns_max, 65536);
@@ -189,7 +189,7 @@ static void engine_config_is_checked_at_its_bounds(void **state)
     assert_null(engine);
     for (size_t i = 0; i < COUNT(tags); i++) {
         config = good;
-        config.engine_tag = tags[i];
+        config.engine_number = tags[i];
         IS(i == 1 || i == 2 ? CIRCFLOW_OK : CIRCFLOW_ERR_INVALID, try_engine(config));
     }
     for (size_t i = 0; i < COUNT(maxima); i++) {
@@ -233,12 +233,12 @@ static void circuit_config_is_checked_at_its_bounds(void **state)
     } rows[] = {
         {CIRCFLOW_ROLE_CLIENT, 0, 1, CIRCFLOW_ERR_INVALID}, {CIRCFLOW_ROLE_CLIENT, 1, 1, CIRCFLOW_OK},
         {CIRCFLOW_ROLE_CLIENT, 16, 1, CIRCFLOW_OK},         {CIRCFLOW_ROLE_CLIENT, 17, 1, CIRCFLOW_ERR_INVALID},
-        {CIRCFLOW_ROLE_EXIT, 0, 1, CIRCFLOW_OK},            {CIRCFLOW_ROLE_EXIT, 1, 1, CIRCFLOW_ERR_INVALID},
+        {CIRCFLOW_ROLE_RELAY, 0, 1, CIRCFLOW_OK},            {CIRCFLOW_ROLE_RELAY, 1, 1, CIRCFLOW_ERR_INVALID},
         {0, 3, 1, CIRCFLOW_ERR_INVALID},                    {3, 3, 1, CIRCFLOW_ERR_INVALID},
         {CIRCFLOW_ROLE_CLIENT, 3, 63, CIRCFLOW_OK},         {CIRCFLOW_ROLE_CLIENT, 3, 64, CIRCFLOW_OK},
         {CIRCFLOW_ROLE_CLIENT, 3, 128, CIRCFLOW_OK},        {CIRCFLOW_ROLE_CLIENT, 3, 223, CIRCFLOW_OK},
         {CIRCFLOW_ROLE_CLIENT, 3, 255, CIRCFLOW_ERR_INVALID}, {CIRCFLOW_ROLE_CLIENT, 3, 96, CIRCFLOW_ERR_INVALID},
-        {CIRCFLOW_ROLE_EXIT, 0, 64, CIRCFLOW_OK},           {CIRCFLOW_ROLE_EXIT, 0, 128, CIRCFLOW_ERR_INVALID},
+        {CIRCFLOW_ROLE_RELAY, 0, 64, CIRCFLOW_OK},           {CIRCFLOW_ROLE_RELAY, 0, 128, CIRCFLOW_ERR_INVALID},
     };
     circflow_circuit_id circuit = {0};
     (void)state;
@@ -312,15 +312,15 @@ static void no_more_circuits_and_sets_than_allowed(void **state)
     for (int i = 0; i < 3; i++)
         circuits[i] = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
     assert_int_equal(host_stats(world.client).circuits, 3);
-    IS(CIRCFLOW_ERR_FULL, circflow_circuit_open(world.client, world.now, &world.client_circuit, &circuits[0]));
-    OK(circflow_circuit_closed(world.client, world.now, circuits[1]));
+    IS(CIRCFLOW_ERR_TOO_MANY, circflow_circuit_open(world.client, world.now, &world.client_circuit, &circuits[0]));
+    OK(circflow_circuit_gone(world.client, world.now, circuits[1]));
     assert_int_equal(host_stats(world.client).circuits, 2);
     circuits[1] = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
-    IS(CIRCFLOW_ERR_FULL, circflow_circuit_open(world.client, world.now, &world.client_circuit, &circuits[0]));
+    IS(CIRCFLOW_ERR_TOO_MANY, circflow_circuit_open(world.client, world.now, &world.client_circuit, &circuits[0]));
     other = world.client_terms;
     other.nonce[0] ^= 0xff;
     OK(circflow_set_open(world.client, world.now, &world.client_terms, &sets[0]));
-    IS(CIRCFLOW_ERR_FULL, circflow_set_open(world.client, world.now, &other, &sets[1]));
+    IS(CIRCFLOW_ERR_TOO_MANY, circflow_set_open(world.client, world.now, &other, &sets[1]));
     assert_int_equal(host_stats(world.client).sets, 1);
     OK(circflow_set_close(world.client, world.now, sets[0]));
     OK(circflow_set_open(world.client, world.now, &other, &sets[1]));
@@ -335,7 +335,7 @@ static void ids_that_name_nothing_are_told_apart(void **state)
     circflow_circuit_id circuit;
     (void)state;
     host_linked(&world, 2);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
     OK(circflow_set_close(world.exit, world.now, world.exit_set));
     const struct {
         uint64_t circuit, set;
@@ -366,27 +366,27 @@ static void ids_that_name_nothing_are_told_apart(void **state)
         IS(rows[i].want_circuit, circflow_padding_install(world.client, world.now, c, &padding));
         IS(rows[i].want_circuit, circflow_padding_remove(world.client, world.now, c, 2, 0));
         IS(rows[i].want_circuit, circflow_padding_get_stats(world.client, c, 2, 0, &figures));
-        IS(rows[i].want_circuit, circflow_padding_answer(world.client, world.now, c, &asked, CIRCFLOW_PADDING_SENT));
+        IS(rows[i].want_circuit, circflow_padding_answered(world.client, world.now, c, &asked, CIRCFLOW_ANSWER_SENT));
         IS(rows[i].want_circuit, circflow_padding_start(world.client, world.now, c, 3));
         IS(rows[i].want_circuit, circflow_padding_stop(world.client, world.now, c, 3));
         IS(rows[i].want_circuit, circflow_circuit_send(world.client, world.now, c, &message, &verdict));
-        IS(rows[i].want_circuit, circflow_circuit_written(world.client, world.now, c, 1));
-        IS(rows[i].want_circuit, circflow_circuit_passing(world.client, world.now, c));
+        IS(rows[i].want_circuit, circflow_circuit_cells_written(world.client, world.now, c, 1));
+        IS(rows[i].want_circuit, circflow_circuit_cell_passed(world.client, world.now, c));
         IS(rows[i].want_circuit, circflow_circuit_set_flags(world.client, c, 1));
-        IS(rows[i].want_circuit, circflow_circuit_closed(world.client, world.now, c));
+        IS(rows[i].want_circuit, circflow_circuit_gone(world.client, world.now, c));
         IS(rows[i].want_circuit, circflow_circuit_receive(world.client, world.now, c, &message, &verdict));
-        IS(rows[i].want_circuit, circflow_circuit_report(world.client, world.now, &report, 1));
-        IS(rows[i].want_circuit, circflow_circuit_sent(world.client, world.now, c, CIRCFLOW_CMD_DATA, HOST_HOPS));
+        IS(rows[i].want_circuit, circflow_leg_update(world.client, world.now, &report, 1));
+        IS(rows[i].want_circuit, circflow_circuit_cell_queued(world.client, world.now, c, CIRCFLOW_CMD_DATA, HOST_HOPS));
         IS(rows[i].want_set, circflow_set_add_legs(world.client, world.now, s, &c, 1));
         IS(rows[i].want_set, circflow_set_adopt_leg(world.client, world.now, s, c, 0, 0));
-        IS(rows[i].want_set, circflow_set_take_out(world.client, world.now, s, &circuit));
+        IS(rows[i].want_set, circflow_set_dissolve(world.client, world.now, s, &circuit));
         IS(rows[i].want_set, circflow_set_close(world.client, world.now, s));
         IS(rows[i].want_set, circflow_set_decide(world.client, world.now, s, &message, NULL, 0, &verdict));
         IS(rows[i].want_set, circflow_set_send(world.client, world.now, s, &message, NULL, 0, &verdict));
-        IS(rows[i].want_set, circflow_set_peek(world.client, s, &verdict));
-        IS(rows[i].want_set, circflow_set_next(world.client, s, NULL, 0, &insn));
-        IS(rows[i].want_set, circflow_set_next_tokens(world.client, s, NULL, 0, &count));
-        IS(rows[i].want_set, circflow_set_room(world.client, s, &number));
+        IS(rows[i].want_set, circflow_set_get_decision(world.client, s, &verdict));
+        IS(rows[i].want_set, circflow_set_poll(world.client, s, NULL, 0, &insn));
+        IS(rows[i].want_set, circflow_set_poll_tokens(world.client, s, NULL, 0, &count));
+        IS(rows[i].want_set, circflow_set_get_room(world.client, s, &number));
         IS(rows[i].want_set, circflow_set_get_stats(world.client, s, &stats));
         IS(rows[i].want_set, circflow_set_export(world.client, s, &numbers, legs, COUNT(legs), &count));
         IS(rows[i].want_set, circflow_set_import(world.client, world.now, s, &numbers, NULL, 0));
@@ -423,7 +423,7 @@ static void machines_are_named_like_the_rest(void **state)
         IS(want, circflow_padding_register(world.client, CIRCFLOW_ROLE_CLIENT, 3, &config));
     }
     circflow_circuit_id as_circuit = {machines.v};
-    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_circuit_closed(world.client, world.now, as_circuit));
+    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_circuit_gone(world.client, world.now, as_circuit));
     host_stop(&world);
 }
 
@@ -449,7 +449,7 @@ static void machines_are_loaded_with_care(void **state)
         char why[200] = "";
         size_t why_len = 0;
         IS(CIRCFLOW_ERR_BAD_MACHINES, circflow_machines_load(world.client, bad[i], strlen(bad[i]), &machines));
-        OK(circflow_engine_last_detail(world.client, why, sizeof(why), &why_len));
+        OK(circflow_engine_get_last_detail(world.client, why, sizeof(why), &why_len));
         assert_true(why_len > 0);
         assert_non_null(strstr(why, "line 1"));
     }
@@ -457,13 +457,13 @@ static void machines_are_loaded_with_care(void **state)
     char why[200] = "";
     text[len] = 'x';
     IS(CIRCFLOW_ERR_BAD_MACHINES, circflow_machines_load(world.client, text, len + 1, &machines));
-    OK(circflow_engine_last_detail(world.client, why, sizeof(why), NULL));
+    OK(circflow_engine_get_last_detail(world.client, why, sizeof(why), NULL));
     assert_non_null(strstr(why, "line 5"));
     assert_int_equal(machines.v, 77);
     IS(CIRCFLOW_ERR_BAD_MACHINES, circflow_machines_load(world.client, text, len - 2, &machines)); /* Cut short. */
     for (size_t i = 0; i < COUNT(lists); i++)
         OK(circflow_machines_load(world.client, text, len, &lists[i]));
-    IS(CIRCFLOW_ERR_FULL, circflow_machines_load(world.client, text, len, &machines));
+    IS(CIRCFLOW_ERR_TOO_MANY, circflow_machines_load(world.client, text, len, &machines));
     OK(circflow_machines_drop(world.client, lists[500]));
     OK(circflow_machines_load(world.client, text, len, &machines));
     host_stop(&world);
@@ -509,8 +509,8 @@ static void null_is_a_status_for_padding_too(void **state)
         for (size_t at = sizes[i]; at < sizeof(room); at++)
             assert_int_equal(room.bytes[at], 0xee);
     }
-    IS(CIRCFLOW_ERR_NULL, circflow_padding_answer(NULL, 1, c, &asked, CIRCFLOW_PADDING_SENT));
-    IS(CIRCFLOW_ERR_NULL, circflow_padding_answer(world.client, 1, c, NULL, CIRCFLOW_PADDING_SENT));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_answered(NULL, 1, c, &asked, CIRCFLOW_ANSWER_SENT));
+    IS(CIRCFLOW_ERR_NULL, circflow_padding_answered(world.client, 1, c, NULL, CIRCFLOW_ANSWER_SENT));
     IS(CIRCFLOW_ERR_NULL, circflow_padding_register(NULL, CIRCFLOW_ROLE_CLIENT, 1, &config));
     IS(CIRCFLOW_ERR_NULL, circflow_padding_register(NULL, CIRCFLOW_ROLE_CLIENT, 1, NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_padding_start(NULL, 1, c, 1));
@@ -518,8 +518,8 @@ static void null_is_a_status_for_padding_too(void **state)
     IS(CIRCFLOW_ERR_NULL, circflow_circuit_send(NULL, 1, c, &message, &verdict));
     IS(CIRCFLOW_ERR_NULL, circflow_circuit_send(world.client, 1, c, NULL, &verdict));
     IS(CIRCFLOW_ERR_NULL, circflow_circuit_send(world.client, 1, c, &message, NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_circuit_written(NULL, 1, c, 1));
-    IS(CIRCFLOW_ERR_NULL, circflow_circuit_passing(NULL, 1, c));
+    IS(CIRCFLOW_ERR_NULL, circflow_circuit_cells_written(NULL, 1, c, 1));
+    IS(CIRCFLOW_ERR_NULL, circflow_circuit_cell_passed(NULL, 1, c));
     message.body = NULL;
     IS(CIRCFLOW_ERR_INVALID, circflow_circuit_send(world.client, world.now, c, &message, &verdict));
     message = host_data(17, "x");
@@ -598,9 +598,9 @@ static void time_may_stand_still_and_never_goes_back(void **state)
     (void)state;
     host_prepare(&world);
     host_start(&world);
-    OK(circflow_engine_deadline(world.client, &deadline));
+    OK(circflow_engine_get_deadline(world.client, &deadline));
     assert_true(deadline == CIRCFLOW_NEVER);
-    IS(CIRCFLOW_ERR_NULL, circflow_engine_deadline(world.client, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_get_deadline(world.client, NULL));
     for (int i = 0; i < 3; i++)
         OK(circflow_engine_tick(world.client, world.now));
     assert_int_equal(host_stats(world.client).time_backwards, 0);
@@ -612,13 +612,13 @@ static void time_may_stand_still_and_never_goes_back(void **state)
     world.now = 1;
     host_launch(&world, 1);
     host_drain(world.client);
-    OK(circflow_engine_deadline(world.client, &deadline));
+    OK(circflow_engine_get_deadline(world.client, &deadline));
     assert_int_equal(deadline, latest + 60 * SECOND);
     /* Going back neither undoes a deadline nor makes it fall due. */
     OK(circflow_engine_tick(world.client, deadline - 1));
     OK(circflow_engine_tick(world.client, 5));
     assert_int_equal(host_set_stats(world.client, world.client_set).legs, 1);
-    OK(circflow_engine_deadline(world.client, &latest));
+    OK(circflow_engine_get_deadline(world.client, &latest));
     assert_int_equal(latest, deadline);
     OK(circflow_engine_tick(world.client, deadline));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_CLOSE), 1);
@@ -630,7 +630,7 @@ static void time_may_stand_still_and_never_goes_back(void **state)
 static size_t detail(circflow_engine *engine, char *text, size_t cap)
 {
     size_t len = 12345;
-    OK(circflow_engine_last_detail(engine, text, cap, &len));
+    OK(circflow_engine_get_last_detail(engine, text, cap, &len));
     return len;
 }
 
@@ -655,11 +655,11 @@ static void detail_tells_what_the_last_error_was_about(void **state)
     assert_memory_equal(cut, text, 4);
     assert_int_equal(cut[4], '\0');
     assert_int_equal(detail(world.client, NULL, 0), len);
-    OK(circflow_engine_last_detail(world.client, text, sizeof(text), NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_engine_last_detail(world.client, NULL, 1, NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_engine_last_detail(NULL, text, sizeof(text), NULL));
+    OK(circflow_engine_get_last_detail(world.client, text, sizeof(text), NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_get_last_detail(world.client, NULL, 1, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_get_last_detail(NULL, text, sizeof(text), NULL));
     /* A fault of the peer's has a sentence too. */
-    circuit = host_open(&world, world.exit, CIRCFLOW_ROLE_EXIT);
+    circuit = host_open(&world, world.exit, CIRCFLOW_ROLE_RELAY);
     IS(CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK,
        host_feed(&world, world.exit, circuit, host_message(CIRCFLOW_CMD_LINKED_ACK, 0, 0, NULL, 0)));
     assert_true(detail(world.exit, text, sizeof(text)) > 0);
@@ -692,7 +692,7 @@ static void detail_follows_every_invalid_argument(void **state)
         case 0: IS(CIRCFLOW_ERR_INVALID, circflow_circuit_open(world.client, world.now, &config, &circuit)); break;
         case 1: IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_flags(world.client, world.client_leg[0], 64)); break;
         case 2: IS(CIRCFLOW_ERR_INVALID, circflow_set_open(world.client, world.now, &terms, &set)); break;
-        case 3: IS(CIRCFLOW_ERR_INVALID, circflow_circuit_report(world.client, world.now, &report, 1)); break;
+        case 3: IS(CIRCFLOW_ERR_INVALID, circflow_leg_update(world.client, world.now, &report, 1)); break;
         case 4: IS(CIRCFLOW_ERR_INVALID, circflow_circuit_receive(world.client, world.now, world.client_leg[0], &message, &verdict)); break;
         default: IS(CIRCFLOW_ERR_INVALID, circflow_engine_accept_sets(world.client, &terms)); break;
         }

@@ -132,7 +132,7 @@ static void unfit_circuits_are_refused(void **state)
         case 4: want = CIRCFLOW_ERR_HAS_STREAMS; break; /* One that circflow saw itself. */
         case 5: want = CIRCFLOW_ERR_IN_SET; break;      /* A leg already. */
         case 6: want = CIRCFLOW_ERR_IN_SET; break;      /* Named twice. */
-        case 7: want = CIRCFLOW_ERR_GONE; break;
+        case 7: want = CIRCFLOW_ERR_CLOSING; break;
         case 8: want = CIRCFLOW_ERR_STALE_ID; break;
         case 9: want = CIRCFLOW_ERR_ZERO_ID; break;
         case 10: want = CIRCFLOW_ERR_NO_LEGS; count = 0; break;
@@ -149,7 +149,7 @@ static void unfit_circuits_are_refused(void **state)
             IS(CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK,
                host_feed(&world, world.client, other, host_message(CIRCFLOW_CMD_LINKED_ACK, HOST_HOPS, 0, NULL, 0)));
         if (which == 8)
-            OK(circflow_circuit_closed(world.client, world.now, other));
+            OK(circflow_circuit_gone(world.client, world.now, other));
         if (which == 9)
             other.v = 0;
         list[0] = good;
@@ -171,7 +171,7 @@ static void an_exits_circuit_is_no_clients_leg(void **state)
     (void)state;
     host_start(&world);
     OK(circflow_set_open(world.client, world.now, &world.client_terms, &world.client_set));
-    circuit = host_open(&world, world.client, CIRCFLOW_ROLE_EXIT);
+    circuit = host_open(&world, world.client, CIRCFLOW_ROLE_RELAY);
     IS(CIRCFLOW_ERR_ROLE, circflow_set_add_legs(world.client, world.now, world.client_set, &circuit, 1));
     OK(circflow_set_adopt_leg(world.client, world.now, world.client_set, circuit, 0, 0)); /* "either role will do" */
 }
@@ -190,9 +190,9 @@ static void no_more_legs_and_launches_than_allowed(void **state)
     IS(CIRCFLOW_ERR_TOO_MANY_LEGS, circflow_set_add_legs(world.client, world.now, world.client_set, circuits, 4));
     OK(circflow_set_add_legs(world.client, world.now, world.client_set, circuits, 1));
     /* A lost leg makes room for a leg, not for a launch. */
-    OK(circflow_circuit_closed(world.client, world.now, circuits[0]));
+    OK(circflow_circuit_gone(world.client, world.now, circuits[0]));
     OK(circflow_set_add_legs(world.client, world.now, world.client_set, &circuits[1], 1));
-    OK(circflow_circuit_closed(world.client, world.now, circuits[1]));
+    OK(circflow_circuit_gone(world.client, world.now, circuits[1]));
     IS(CIRCFLOW_ERR_TOO_MANY_LAUNCHES, circflow_set_add_legs(world.client, world.now, world.client_set, &circuits[2], 1));
     circflow_circuit_id many[17] = {{0}};
     IS(CIRCFLOW_ERR_TOO_MANY_LEGS, circflow_set_add_legs(world.client, world.now, world.client_set, many, 17));
@@ -205,14 +205,14 @@ static void want_leg_as_long_as_the_budget_lasts(void **state)
     host_start(&world);
     host_launch(&world, 2);
     host_drain(world.client);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[0]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
     const host_events *events = host_drain(world.client);
     assert_int_equal(events->count, 1);
     assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_WANT_LEG);
     assert_int_equal(events->at[0].insn.set.v, world.client_set.v);
     host_launch(&world, 1);
     host_drain(world.client);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[2]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[2]));
     assert_int_equal(host_drain(world.client)->count, 0); /* Three were launched. */
 }
 
@@ -232,9 +232,9 @@ static void the_last_pending_leg_that_goes_makes_the_set_usable(void **state)
     host_room(&world, world.client, world.client_leg[0], 10, MS);
     IS(CIRCFLOW_ERR_NOT_USABLE, circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
     IS(CIRCFLOW_ERR_NOT_USABLE, circflow_set_decide(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
-    IS(CIRCFLOW_ERR_NOT_USABLE, circflow_set_peek(world.client, world.client_set, &verdict));
-    assert_true(circflow_circuit_sent(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA, HOST_HOPS) != CIRCFLOW_OK);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
+    IS(CIRCFLOW_ERR_NOT_USABLE, circflow_set_get_decision(world.client, world.client_set, &verdict));
+    assert_true(circflow_circuit_cell_queued(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA, HOST_HOPS) != CIRCFLOW_OK);
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
     const host_events *events = host_drain(world.client);
     assert_int_equal(events->count, 1); /* No budget for another. */
     assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_USABLE);
@@ -249,7 +249,7 @@ static void a_usable_set_has_a_new_budget(void **state)
     host_launch(&world, 2);
     host_drain(world.client);
     OK(at_client(0, link_message(CIRCFLOW_CMD_LINKED, HOST_HOPS)));
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
     assert_int_equal(host_set_stats(world.client, world.client_set).usable, 1);
     host_launch(&world, 1); /* launches_max bounds the launches "before the set is usable" */
 }
@@ -285,7 +285,7 @@ static void waits_are_bounded_to_the_nanosecond(void **state)
             circflow_engine *engine = is_exit ? world.exit : world.client;
             circflow_circuit_id leg = is_exit ? world.exit_leg[0] : world.client_leg[0];
             int cause = is_exit ? CIRCFLOW_ERR_LINKED_ACK_TIMEOUT : CIRCFLOW_ERR_LINKED_TIMEOUT;
-            OK(circflow_engine_deadline(engine, &deadline));
+            OK(circflow_engine_get_deadline(engine, &deadline));
             assert_int_equal(deadline, world.now + 7 * SECOND);
             OK(circflow_engine_tick(engine, deadline - 1 + late));
             const host_events *events = host_drain(engine);
@@ -297,7 +297,7 @@ static void waits_are_bounded_to_the_nanosecond(void **state)
                 IS(cause, (int)close->detail.close.cause);
                 assert_int_equal(close->detail.close.reason, 10);
                 assert_int_equal(events->at[1].insn.kind, CIRCFLOW_INSN_ENDED);
-                OK(circflow_engine_deadline(engine, &deadline));
+                OK(circflow_engine_get_deadline(engine, &deadline));
                 assert_true(deadline == CIRCFLOW_NEVER);
                 assert_int_equal(host_stats(engine).sets, 0);
             }
@@ -325,7 +325,7 @@ static void the_wait_runs_while_the_host_has_not_taken_link(void **state)
         OK(circflow_engine_tick(engine, world.now));
         assert_int_equal(host_first(host_drain(engine), CIRCFLOW_INSN_SEND)->detail.send.command,
                          is_exit ? CIRCFLOW_CMD_LINKED : CIRCFLOW_CMD_LINK);
-        OK(circflow_engine_deadline(engine, &deadline));
+        OK(circflow_engine_get_deadline(engine, &deadline));
         assert_int_equal(deadline, queued + 7 * SECOND);
         world.now += 20 * MS;
         OK(is_exit ? at_exit(0, host_message(CIRCFLOW_CMD_LINKED_ACK, 0, 0, NULL, 0))
@@ -355,11 +355,11 @@ static void a_feed_about_what_expired_says_so(void **state)
         case 0: IS(CIRCFLOW_ERR_EXPIRED, at_client(0, link_message(CIRCFLOW_CMD_LINKED, HOST_HOPS))); break;
         case 1: IS(CIRCFLOW_ERR_EXPIRED, circflow_set_decide(world.client, world.now, world.client_set, &data, NULL, 0, &verdict)); break;
         case 2: IS(CIRCFLOW_ERR_EXPIRED, circflow_set_import(world.client, world.now, world.client_set, &numbers, NULL, 0)); break;
-        default: IS(CIRCFLOW_ERR_EXPIRED, circflow_circuit_sent(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA, HOST_HOPS)); break;
+        default: IS(CIRCFLOW_ERR_EXPIRED, circflow_circuit_cell_queued(world.client, world.now, world.client_leg[0], CIRCFLOW_CMD_DATA, HOST_HOPS)); break;
         }
         const circflow_insn *close = host_close_of(host_drain(world.client), world.client_leg[0]);
         IS(CIRCFLOW_ERR_LINKED_TIMEOUT, (int)close->detail.close.cause);
-        IS(CIRCFLOW_ERR_GONE, at_client(0, link_message(CIRCFLOW_CMD_LINKED, HOST_HOPS)));
+        IS(CIRCFLOW_ERR_CLOSING, at_client(0, link_message(CIRCFLOW_CMD_LINKED, HOST_HOPS)));
         if (which < 3)
             host_stop(&world);
     }
@@ -610,7 +610,7 @@ static void report(enum way way, circflow_engine *engine, circflow_circuit_id ci
         OK(circflow_circuit_send(engine, world.now, circuit, &message, &verdict));
         break;
     case TOLD:
-        OK(circflow_circuit_sent(engine, world.now, circuit, command, hop));
+        OK(circflow_circuit_cell_queued(engine, world.now, circuit, command, hop));
         break;
     default:
         host_pad(&world, engine, circuit, "gate-0-00", hop, 0);
@@ -639,7 +639,7 @@ static void a_circuit_that_has_carried_a_stream_is_no_leg(void **state)
                 /* Nobody says of which stream a SENDME is that was sent. */
                 const int told = way != TOLD || rows[row].command != CIRCFLOW_CMD_SENDME;
                 circflow_engine *engine = at_exit ? world.exit : world.client;
-                circflow_circuit_id circuit = host_open(&world, engine, at_exit ? CIRCFLOW_ROLE_EXIT : CIRCFLOW_ROLE_CLIENT);
+                circflow_circuit_id circuit = host_open(&world, engine, at_exit ? CIRCFLOW_ROLE_RELAY : CIRCFLOW_ROLE_CLIENT);
                 report(way, engine, circuit, hop, rows[row].command, rows[row].stream_id);
                 const int carried = rows[row].carries && told;
                 int got, want;

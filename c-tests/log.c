@@ -42,7 +42,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    OK(circflow_log_set(5, NULL, NULL));
+    OK(circflow_log_set_fn(5, NULL, NULL));
     return 0;
 }
 
@@ -50,21 +50,21 @@ static int teardown(void **state)
 static void make_faults(circflow_engine *engine, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        circflow_circuit_id circuit = host_open(&world, engine, CIRCFLOW_ROLE_EXIT);
+        circflow_circuit_id circuit = host_open(&world, engine, CIRCFLOW_ROLE_RELAY);
         IS(CIRCFLOW_ERR_CONFLUX_OFF,
            host_feed(&world, engine, circuit, host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 3)));
-        OK(circflow_circuit_closed(engine, world.now, circuit));
+        OK(circflow_circuit_gone(engine, world.now, circuit));
     }
     host_drain(engine);
 }
 
-static void lines_have_level_tag_and_userdata(void **state)
+static void lines_have_level_number_and_userdata(void **state)
 {
     (void)state;
     host_prepare(&world);
     host_start(&world);
     OK(circflow_engine_accept_sets(world.exit, NULL));
-    OK(circflow_log_set(5, keep, &world));
+    OK(circflow_log_set_fn(5, keep, &world));
     make_faults(world.exit, 3);
     assert_int_equal(got.lines, 3);
     assert_int_equal(got.levels[2], 3); /* A peer's fault is worth a warning. */
@@ -81,7 +81,7 @@ static void lines_above_the_level_are_not_made(void **state)
     (void)state;
     for (uint32_t level = 1; level <= 5; level++) {
         setup(NULL);
-        OK(circflow_log_set(level, keep, NULL));
+        OK(circflow_log_set_fn(level, keep, NULL));
         host_linked(&world, 2);
         OK(circflow_set_close(world.client, world.now, world.client_set));
         IS(CIRCFLOW_ERR_UNEXPECTED_LINKED,
@@ -96,8 +96,8 @@ static void lines_above_the_level_are_not_made(void **state)
     assert_int_equal(lines[1], 0);
     assert_true(lines[2] >= 1);
     assert_true(lines[5] > lines[2]);
-    IS(CIRCFLOW_ERR_INVALID, circflow_log_set(0, keep, NULL));
-    IS(CIRCFLOW_ERR_INVALID, circflow_log_set(6, keep, NULL));
+    IS(CIRCFLOW_ERR_INVALID, circflow_log_set_fn(0, keep, NULL));
+    IS(CIRCFLOW_ERR_INVALID, circflow_log_set_fn(6, keep, NULL));
 }
 
 static void null_switches_it_off(void **state)
@@ -106,13 +106,13 @@ static void null_switches_it_off(void **state)
     host_prepare(&world);
     host_start(&world);
     OK(circflow_engine_accept_sets(world.exit, NULL));
-    OK(circflow_log_set(5, keep, NULL));
+    OK(circflow_log_set_fn(5, keep, NULL));
     make_faults(world.exit, 1);
     assert_int_equal(got.lines, 1);
-    OK(circflow_log_set(5, NULL, NULL));
+    OK(circflow_log_set_fn(5, NULL, NULL));
     make_faults(world.exit, 5);
     assert_int_equal(got.lines, 1);
-    OK(circflow_log_set(5, keep, NULL));
+    OK(circflow_log_set_fn(5, keep, NULL));
     make_faults(world.exit, 1);
     assert_int_equal(got.lines, 2);
     host_stop(&world);
@@ -124,7 +124,7 @@ static void a_flood_is_cut_and_summed_up(void **state)
     host_prepare(&world);
     host_start(&world);
     OK(circflow_engine_accept_sets(world.exit, NULL));
-    OK(circflow_log_set(5, keep, NULL));
+    OK(circflow_log_set_fn(5, keep, NULL));
     make_faults(world.exit, 1000);
     assert_true(got.lines > 0);
     assert_true(got.lines <= 64);
@@ -143,7 +143,7 @@ static void the_next_second_says_how_many_were_left_out(void **state)
     host_prepare(&world);
     host_start(&world);
     OK(circflow_engine_accept_sets(world.exit, NULL));
-    OK(circflow_log_set(5, keep, NULL));
+    OK(circflow_log_set_fn(5, keep, NULL));
     make_faults(world.exit, 1000);
     char want[32];
     snprintf(want, sizeof(want), "%u", (unsigned)(1000 - got.lines));
@@ -162,7 +162,7 @@ static void a_second_holds_64_lines_the_summary_included(void **state)
     host_prepare(&world);
     host_start(&world);
     OK(circflow_engine_accept_sets(world.exit, NULL));
-    OK(circflow_log_set(5, keep, NULL));
+    OK(circflow_log_set_fn(5, keep, NULL));
     make_faults(world.exit, 1000);
     got.lines = 0;
     world.now += SECOND;
@@ -198,7 +198,7 @@ static void the_nonce_is_never_told(void **state)
     char detail[4096];
     size_t len;
     (void)state;
-    OK(circflow_log_set(5, keep, NULL));
+    OK(circflow_log_set_fn(5, keep, NULL));
     host_prepare(&world);
     memcpy(world.client_terms.nonce, "RecognisableNonceOf32BytesLength", CIRCFLOW_NONCE_LEN);
     host_linked(&world, 2);
@@ -209,11 +209,11 @@ static void the_nonce_is_never_told(void **state)
     host_drain(world.client);
     IS(CIRCFLOW_ERR_BAD_NONCE, host_feed(&world, world.client, world.client_leg[2],
                                         host_linkish(CIRCFLOW_CMD_LINKED, HOST_HOPS, other, 0, 0, 1)));
-    OK(circflow_engine_last_detail(world.client, detail, sizeof(detail), &len));
+    OK(circflow_engine_get_last_detail(world.client, detail, sizeof(detail), &len));
     assert_false(leaks(detail, len, world.client_terms.nonce));
     IS(CIRCFLOW_ERR_UNEXPECTED_LINK, host_feed(&world, world.exit, world.exit_leg[0],
                                               host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 1)));
-    OK(circflow_engine_last_detail(world.exit, detail, sizeof(detail), &len));
+    OK(circflow_engine_get_last_detail(world.exit, detail, sizeof(detail), &len));
     assert_false(leaks(detail, len, world.client_terms.nonce));
     host_drain(world.exit);
     OK(circflow_set_close(world.client, world.now, world.client_set));
@@ -229,7 +229,7 @@ static void the_nonce_is_never_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(lines_have_level_tag_and_userdata, setup, teardown),
+        cmocka_unit_test_setup_teardown(lines_have_level_number_and_userdata, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_above_the_level_are_not_made, setup, teardown),
         cmocka_unit_test_setup_teardown(null_switches_it_off, setup, teardown),
         cmocka_unit_test_setup_teardown(a_flood_is_cut_and_summed_up, setup, teardown),

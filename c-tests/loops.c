@@ -93,7 +93,7 @@ static void what_has_nothing_to_say_is_gone_with_one_drain(void **state)
     size_t taken = 0;
     (void)state;
     host_launch(&world, 1);
-    OK(circflow_circuit_closed(CLIENT, world.now, LEG(0))); /* Its LINK is not sent any more, and its set has ended. */
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG(0))); /* Its LINK is not sent any more, and its set has ended. */
     OK(circflow_engine_drain(CLIENT, 1000, &more, take_nothing, &taken));
     assert_int_equal(more, 0);
     assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
@@ -131,7 +131,7 @@ static size_t turns_at_once(void)
     while (host_deadline(CLIENT) <= world.now && turns < 10000) {
         OK(circflow_engine_tick(CLIENT, world.now));
         size_t cells = host_count(host_drain(CLIENT), CIRCFLOW_INSN_PADDING);
-        OK(circflow_circuit_written(CLIENT, world.now, LEG(0), (uint32_t)cells));
+        OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), (uint32_t)cells));
         turns++;
     }
     return turns;
@@ -173,7 +173,7 @@ static void machines_that_never_wait_do_a_bounded_amount(void **state)
                     world.now = host_deadline(CLIENT);
                 OK(circflow_engine_tick(CLIENT, world.now));
                 size_t cells = host_count(host_drain(CLIENT), CIRCFLOW_INSN_PADDING);
-                OK(circflow_circuit_written(CLIENT, world.now, LEG(0), (uint32_t)cells));
+                OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), (uint32_t)cells));
                 wakes++;
             }
             /* At the beginning each call does some steps, and is due again a nanosecond later. Blocks end by themselves. */

@@ -43,7 +43,7 @@ static void start(size_t count)
         config.held_bytes_max = held_bytes_max;
     OK(circflow_hub_new(&config, &hub));
     for (size_t i = 0; i < count; i++) {
-        world.engine_config.engine_tag = 10 + (uint32_t)i;
+        world.engine_config.engine_number = 10 + (uint32_t)i;
         OK(circflow_engine_new(&world.engine_config, &loops[i]));
         OK(circflow_engine_join(loops[i], hub, wake, NULL));
         OK(circflow_engine_accept_sets(loops[i], &world.exit_terms));
@@ -56,7 +56,7 @@ static int teardown(void **state)
     for (size_t i = 0; i < LOOPS; i++)
         OK(circflow_engine_free(loops[i], host_discard, &ledger));
     if (hub != NULL)
-        assert_int_equal(hub_stats().held_bytes, 0);
+        assert_int_equal(hub_stats().reserved_bytes, 0);
     OK(circflow_hub_free(hub));
     host_settle(&ledger);
     return 0;
@@ -68,14 +68,14 @@ static int feed(size_t at, circflow_circuit_id circuit, circflow_message message
     circflow_verdict verdict;
     const int status = circflow_circuit_receive(loops[at], world.now, circuit, &message, &verdict);
     if (status == CIRCFLOW_OK && verdict.kind == CIRCFLOW_VERDICT_HELD && message.form == CIRCFLOW_FORM_TOKEN)
-        host_lend(&ledger, message.token, message.cost);
+        host_lend(&ledger, message.token, message.cost_bytes);
     return status;
 }
 
 /* A circuit that has brought LINK for the set with this number. */
 static circflow_circuit_id leg_of(size_t at, uint32_t number)
 {
-    const circflow_circuit_id circuit = host_open(&world, loops[at], CIRCFLOW_ROLE_EXIT);
+    const circflow_circuit_id circuit = host_open(&world, loops[at], CIRCFLOW_ROLE_RELAY);
     uint8_t nonce[CIRCFLOW_NONCE_LEN] = {1};
     memcpy(nonce + 1, &number, sizeof(number));
     OK(feed(at, circuit, host_linkish(CIRCFLOW_CMD_LINK, 0, nonce, 0, 0, 0)));
@@ -123,21 +123,21 @@ static void tokens_taken_at_once_are_no_longer_counted(void **state)
             OK(feed(0, leg, host_token(0, 100 * round + i, 500)));
         assert_int_equal(host_set_stats(loops[0], set).held_bytes, 50000);
         assert_int_equal(host_set_stats(loops[0], set).total_bytes, 50000);
-        assert_in_range(hub_stats().held_bytes, 50000, 50000 + BLOCK);
+        assert_in_range(hub_stats().reserved_bytes, 50000, 50000 + BLOCK);
         OK(feed(0, other, host_data(0, "the hole")));
         uint64_t tokens[100];
         size_t count;
-        OK(circflow_set_next_tokens(loops[0], set, tokens, 100, &count));
+        OK(circflow_set_poll_tokens(loops[0], set, tokens, 100, &count));
         assert_int_equal(count, 100);
         for (size_t i = 0; i < count; i++)
             host_give_back(&ledger, tokens[i], 500);
         assert_int_equal(host_set_stats(loops[0], set).held_bytes, 0);
         drain(0);
         assert_int_equal(host_stats(loops[0]).held_bytes, 0);
-        assert_int_equal(hub_stats().held_bytes, 0);
+        assert_int_equal(hub_stats().reserved_bytes, 0);
         /* Nobody is to be closed. */
         circflow_victim victim;
-        OK(circflow_hub_reclaim(hub, UINT64_MAX, &victim, 1, &count, NULL));
+        OK(circflow_hub_choose_victims(hub, UINT64_MAX, &victim, 1, &count, NULL));
         assert_int_equal(count, 0);
     }
 }
@@ -151,7 +151,7 @@ static circflow_message relay_cell(uint64_t token)
     if (token != 0) {
         message.form = CIRCFLOW_FORM_TOKEN;
         message.token = token;
-        message.cost = 514;
+        message.cost_bytes = 514;
     }
     return message;
 }
@@ -160,9 +160,9 @@ static circflow_message relay_cell(uint64_t token)
 static circflow_circuit_id stopped(size_t at)
 {
     world.exit_circuit.flags |= CIRCFLOW_CIRCUIT_REACTOR | CIRCFLOW_CIRCUIT_EXTENDED;
-    const circflow_circuit_id circuit = host_open(&world, loops[at], CIRCFLOW_ROLE_EXIT);
+    const circflow_circuit_id circuit = host_open(&world, loops[at], CIRCFLOW_ROLE_RELAY);
     world.exit_circuit.flags &= (uint8_t)~(CIRCFLOW_CIRCUIT_REACTOR | CIRCFLOW_CIRCUIT_EXTENDED);
-    OK(circflow_circuit_writable(loops[at], world.now, circuit, CIRCFLOW_SIDE_NEXT, 0));
+    OK(circflow_circuit_set_writable(loops[at], world.now, circuit, CIRCFLOW_SIDE_NEXT, 0));
     return circuit;
 }
 
@@ -183,11 +183,11 @@ static void cells_at_edges_are_counted(void **state)
     while (kept < 60 && pass(0, circuit, relay_cell(0)) == CIRCFLOW_OK)
         kept++;
     assert_int_equal(kept, 1);
-    assert_int_equal(hub_stats().held_bytes_peak, CIRCFLOW_HELD_COST);
-    assert_int_equal(host_close_of(host_drain(loops[0]), circuit)->detail.close.cause, CIRCFLOW_ERR_PROCESS_MEMORY);
-    OK(circflow_circuit_closed(loops[0], world.now, circuit));
+    assert_int_equal(hub_stats().reserved_bytes_peak, CIRCFLOW_HELD_COST);
+    assert_int_equal(host_close_of(host_drain(loops[0]), circuit)->detail.close.cause, CIRCFLOW_ERR_HUB_MEMORY);
+    OK(circflow_circuit_gone(loops[0], world.now, circuit));
     drain(0);
-    assert_int_equal(hub_stats().held_bytes, 0);
+    assert_int_equal(hub_stats().reserved_bytes, 0);
 }
 
 /* What padding holds back is counted, and refused at the cap: the host keeps it. */
@@ -197,7 +197,7 @@ static void held_sends_are_counted(void **state)
     (void)state;
     held_bytes_max = 1000;
     start(1);
-    const circflow_circuit_id circuit = host_open(&world, loops[0], CIRCFLOW_ROLE_EXIT);
+    const circflow_circuit_id circuit = host_open(&world, loops[0], CIRCFLOW_ROLE_RELAY);
     host_pad(&world, loops[0], circuit, "block-again", 0, 0);
     host_drop(&world, loops[0], circuit, 0);
     world.now += MS;
@@ -210,11 +210,11 @@ static void held_sends_are_counted(void **state)
             assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
             kept++;
         } else {
-            IS(CIRCFLOW_ERR_BLOCKED, status);
+            IS(CIRCFLOW_ERR_NO_ROOM, status);
         }
     }
     assert_int_equal(kept, 1);
-    assert_int_equal(hub_stats().held_bytes_peak, CIRCFLOW_HELD_COST);
+    assert_int_equal(hub_stats().reserved_bytes_peak, CIRCFLOW_HELD_COST);
     assert_int_equal(host_stats(loops[0]).held_bytes, CIRCFLOW_HELD_COST);
 }
 
@@ -239,7 +239,7 @@ static void what_waits_for_a_busy_home_is_counted_where_it_waits(void **state)
                 const int status = feed(1, leg, host_message(CIRCFLOW_CMD_DATA, 0, 5, body, 498));
                 assert_true(host_stats(loops[1]).held_bytes <= 50000);
                 if (status != CIRCFLOW_OK) {
-                    assert_true(status == CIRCFLOW_ERR_ENGINE_MEMORY || status == CIRCFLOW_ERR_GONE);
+                    assert_true(status == CIRCFLOW_ERR_ENGINE_MEMORY || status == CIRCFLOW_ERR_CLOSING);
                     break;
                 }
                 kept++;
@@ -247,12 +247,12 @@ static void what_waits_for_a_busy_home_is_counted_where_it_waits(void **state)
             }
         }
         assert_true(kept >= 60);
-        assert_in_range(hub_stats().held_bytes, host_stats(loops[1]).held_bytes, 50000 + BLOCK);
+        assert_in_range(hub_stats().reserved_bytes, host_stats(loops[1]).held_bytes, 50000 + BLOCK);
         /* The home takes it: then it is held there. */
         settle();
         assert_true(host_stats(loops[0]).held_bytes <= 50000);
         assert_int_equal(host_stats(loops[1]).held_bytes, 0);
-        assert_int_equal(hub_stats().held_bytes, host_stats(loops[0]).held_bytes);
+        assert_int_equal(hub_stats().reserved_bytes, host_stats(loops[0]).held_bytes);
         teardown(NULL);
         setup(NULL);
     }
@@ -267,7 +267,7 @@ static circflow_set_id set_with_its_leg_elsewhere(void)
     OK(feed(0, near, host_message(CIRCFLOW_CMD_LINKED_ACK, 0, 0, NULL, 0)));
     OK(feed(1, far, host_message(CIRCFLOW_CMD_LINKED_ACK, 0, 0, NULL, 0)));
     settle();
-    OK(circflow_circuit_closed(loops[0], world.now, near));
+    OK(circflow_circuit_gone(loops[0], world.now, near));
     settle();
     assert_int_equal(host_set_stats(loops[0], set).legs, 1);
     return set;
@@ -287,7 +287,7 @@ static void what_a_set_sends_elsewhere_is_counted(void **state)
         if (status == CIRCFLOW_OK)
             kept++;
         else
-            IS(CIRCFLOW_ERR_BLOCKED, status);
+            IS(CIRCFLOW_ERR_NO_ROOM, status);
         assert_int_equal(host_stats(loops[0]).held_bytes, kept * CIRCFLOW_HELD_COST);
         /* By this it can be chosen when room has to be made. */
         assert_int_equal(host_set_stats(loops[0], set).total_bytes, kept * CIRCFLOW_HELD_COST);
@@ -296,7 +296,7 @@ static void what_a_set_sends_elsewhere_is_counted(void **state)
     assert_int_equal(kept, 50000 / CIRCFLOW_HELD_COST);
     settle();
     assert_int_equal(host_stats(loops[0]).held_bytes, 0);
-    assert_int_equal(hub_stats().held_bytes, host_stats(loops[1]).held_bytes);
+    assert_int_equal(hub_stats().reserved_bytes, host_stats(loops[1]).held_bytes);
 }
 
 /* A token counts what its host says, also on its way; and what nobody could hold ends nobody else. */
@@ -344,7 +344,7 @@ static void no_figure_jumps_when_a_leg_goes(void **state)
         }
         for (uint32_t set = 0; set < 4; set++) {
             const size_t at = who == 0 ? 1 : 0;
-            circflow_circuit_closed(loops[at], world.now, who == 0 ? far[set] : near[set]);
+            circflow_circuit_gone(loops[at], world.now, who == 0 ? far[set] : near[set]);
             for (size_t i = 0; i < LOOPS; i++)
                 assert_true(host_stats(loops[i]).held_bytes <= 50000);
         }
@@ -355,7 +355,7 @@ static void no_figure_jumps_when_a_leg_goes(void **state)
                 drain(i);
             }
         }
-        assert_int_equal(hub_stats().held_bytes, host_stats(loops[0]).held_bytes + host_stats(loops[1]).held_bytes);
+        assert_int_equal(hub_stats().reserved_bytes, host_stats(loops[0]).held_bytes + host_stats(loops[1]).held_bytes);
         teardown(NULL);
         setup(NULL);
     }
@@ -453,14 +453,14 @@ static void a_victim_elsewhere_is_closed_by_its_own_engine(void **state)
     const circflow_circuit_id leg = holding(1, 2, 300, 10, 1000);
     drain(1);
     OK(feed(1, leg, host_token(0, 310, 1000)));
-    assert_true(hub_stats().held_bytes <= 112500);
+    assert_true(hub_stats().reserved_bytes <= 112500);
     OK(circflow_engine_tick(loops[0], world.now));
     const host_events *events = host_drain(loops[0]);
-    assert_int_equal(host_close_of(events, large)->detail.close.cause, CIRCFLOW_ERR_PROCESS_MEMORY);
+    assert_int_equal(host_close_of(events, large)->detail.close.cause, CIRCFLOW_ERR_HUB_MEMORY);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_DISCARD), 90);
     host_book(&ledger, events);
     drain(1);
-    assert_int_equal(hub_stats().held_bytes, 11000);
+    assert_int_equal(hub_stats().reserved_bytes, 11000);
 }
 
 /* Of an engine that hangs, an eighth of the cap is all that the others may hold above it. */
@@ -478,7 +478,7 @@ static void a_hung_engine_costs_no_more_than_a_bound(void **state)
     OK(feed(1, leg, host_switch(0, 1)));
     while (kept < 90 && feed(1, leg, host_token(0, 300 + kept, 1000)) == CIRCFLOW_OK) {
         kept++;
-        assert_true(hub_stats().held_bytes <= 112500);
+        assert_true(hub_stats().reserved_bytes <= 112500);
     }
     assert_int_equal(kept, 22);
     settle();
@@ -543,7 +543,7 @@ static void honest(size_t crowd, size_t at_a_time)
                 }
                 for (size_t i = 0; i < events->count; i++) {
                     if (events->at[i].insn.kind == CIRCFLOW_INSN_CLOSE)
-                        OK(circflow_circuit_closed(loops[0], world.now, events->at[i].insn.circuit));
+                        OK(circflow_circuit_gone(loops[0], world.now, events->at[i].insn.circuit));
                 }
                 drain(0);
             }

@@ -52,7 +52,7 @@ static void enrol(uint8_t role, uint8_t number, const char *machines, uint8_t sl
 static void enrol_both(uint8_t number, const char *machines, uint8_t slot)
 {
     enrol(CIRCFLOW_ROLE_CLIENT, number, machines, slot, 0);
-    enrol(CIRCFLOW_ROLE_EXIT, number, machines, slot, 0);
+    enrol(CIRCFLOW_ROLE_RELAY, number, machines, slot, 0);
 }
 
 static int start(uint8_t number) { return circflow_padding_start(CLIENT, world.now, LEG, number); }
@@ -180,10 +180,10 @@ static void starts_and_runs(void **state)
     /* Each negotiates in cells like any other (CP-11). */
     circflow_padding_stats client = host_pad_stats(CLIENT, LEG, HOP, 0), relay = host_pad_stats(RELAY, FAR, 0, 0);
     assert_int_equal(client.normal_sent, 1);
-    assert_int_equal(client.normal_recv, 1);
-    assert_int_equal(client.padding_recv, 1);
+    assert_int_equal(client.normal_received, 1);
+    assert_int_equal(client.padding_received, 1);
     assert_int_equal(relay.normal_sent, 1);
-    assert_int_equal(relay.normal_recv, 0); /* There was none yet. */
+    assert_int_equal(relay.normal_received, 0); /* There was none yet. */
     /* The machines run: the NEGOTIATED above set the client's off. */
     const host_events *events = tick(CLIENT, 10);
     assert_int_equal(events->count, 1);
@@ -193,7 +193,7 @@ static void starts_and_runs(void **state)
     assert_int_equal(events->count, 1);
     host_is_padding(&events->at[0].insn, FAR, 0, 0, 0);
     OK(drop_from_relay());
-    assert_int_equal(host_pad_stats(RELAY, FAR, 0, 0).padding_recv, 1);
+    assert_int_equal(host_pad_stats(RELAY, FAR, 0, 0).padding_received, 1);
 }
 
 static void a_relay_that_says_no(void **state)
@@ -201,14 +201,14 @@ static void a_relay_that_says_no(void **state)
     (void)state;
     enrol_both(NUMBER, "pad-00", 0);
     enrol_both(OTHER, "pad-00", 1);
-    OK(circflow_padding_register(RELAY, CIRCFLOW_ROLE_EXIT, NUMBER, NULL));
+    OK(circflow_padding_register(RELAY, CIRCFLOW_ROLE_RELAY, NUMBER, NULL));
     OK(start(NUMBER));
     says(CLIENT, question(START, NUMBER, 1));
     assert_false(has_padder(RELAY, 0));
     says(RELAY, reply(START, NO, NUMBER, 1));
     assert_false(has_padder(CLIENT, 0));
-    IS(CIRCFLOW_ERR_REFUSED, start(NUMBER));
-    IS(CIRCFLOW_ERR_REFUSED, start(OTHER)); /* Nothing more on this circuit (CP-8). */
+    IS(CIRCFLOW_ERR_PADDING_REFUSED, start(NUMBER));
+    IS(CIRCFLOW_ERR_PADDING_REFUSED, start(OTHER)); /* Nothing more on this circuit (CP-8). */
     IS(CIRCFLOW_ERR_NO_PADDER, stop(NUMBER));
     quiet(CLIENT);
     closes(CIRCFLOW_ERR_PADDING_UNEXPECTED, host_message(CIRCFLOW_CMD_DROP, HOP, 0, NULL, 0));
@@ -248,12 +248,12 @@ static void the_client_is_told_how_the_relay_answered(void **state)
     OK(relay_stops(NUMBER));
     says(RELAY, reply(STOP, YES, NUMBER, 2));
     hears(NUMBER, CIRCFLOW_NEGOTIATED_ENDED);
-    OK(circflow_padding_register(RELAY, CIRCFLOW_ROLE_EXIT, OTHER, NULL));
+    OK(circflow_padding_register(RELAY, CIRCFLOW_ROLE_RELAY, OTHER, NULL));
     OK(start(OTHER));
     says(CLIENT, question(START, OTHER, 3));
     says(RELAY, reply(START, NO, OTHER, 3));
     hears(OTHER, CIRCFLOW_NEGOTIATED_REFUSED);
-    IS(CIRCFLOW_ERR_REFUSED, start(NUMBER));
+    IS(CIRCFLOW_ERR_PADDING_REFUSED, start(NUMBER));
     /* An answer that nobody asked for is a violation, and no news. The relay itself hears nothing. */
     closes(CIRCFLOW_ERR_BAD_NEGOTIATED, reply(START, YES, OTHER, 3));
     drain(RELAY);
@@ -381,8 +381,8 @@ static void places_are_taken(void **state)
     (void)state;
     enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, NULL, 0, 0);
     enrol(CIRCFLOW_ROLE_CLIENT, OTHER, NULL, 1, 0);
-    enrol(CIRCFLOW_ROLE_EXIT, NUMBER, "pad-00", 0, 0);
-    enrol(CIRCFLOW_ROLE_EXIT, OTHER, "pad-00", 0, 0); /* The relay has them in one place. */
+    enrol(CIRCFLOW_ROLE_RELAY, NUMBER, "pad-00", 0, 0);
+    enrol(CIRCFLOW_ROLE_RELAY, OTHER, "pad-00", 0, 0); /* The relay has them in one place. */
     run(NUMBER, 1);
     OK(start(OTHER));
     says(CLIENT, question(START, OTHER, 2));
@@ -470,7 +470,7 @@ static void a_relay_drops_what_it_cannot_read(void **state)
     };
     circflow_message message;
     (void)state;
-    enrol(CIRCFLOW_ROLE_EXIT, NUMBER, "pad-00", 0, 0);
+    enrol(CIRCFLOW_ROLE_RELAY, NUMBER, "pad-00", 0, 0);
     for (size_t i = 0; i < COUNT(bodies); i++)
         tell_relay(host_message(NEGOTIATE, 0, 0, bodies[i], 8));
     for (uint16_t len = 0; len < 8; len++) {
@@ -495,7 +495,7 @@ static void machines_that_end_are_stopped(void **state)
     for (int flags = 0; flags < 2; flags++) {
         again();
         enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, NULL, 0, 0);
-        enrol(CIRCFLOW_ROLE_EXIT, NUMBER, "once", 0, flags ? CIRCFLOW_PADDING_STOP_AT_END : 0);
+        enrol(CIRCFLOW_ROLE_RELAY, NUMBER, "once", 0, flags ? CIRCFLOW_PADDER_STOP_AT_END : 0);
         run(NUMBER, 1);
         host_other(&world, RELAY, FAR, 0);
         events = tick(RELAY, 10);
@@ -512,15 +512,15 @@ static void machines_that_end_are_stopped(void **state)
     }
     /* An end that only listens has no machine to end. */
     again();
-    enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, NULL, 0, CIRCFLOW_PADDING_STOP_AT_END);
-    enrol(CIRCFLOW_ROLE_EXIT, NUMBER, NULL, 0, CIRCFLOW_PADDING_STOP_AT_END);
+    enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, NULL, 0, CIRCFLOW_PADDER_STOP_AT_END);
+    enrol(CIRCFLOW_ROLE_RELAY, NUMBER, NULL, 0, CIRCFLOW_PADDER_STOP_AT_END);
     run(NUMBER, 1);
     assert_int_equal(tick(CLIENT, 1)->count + tick(RELAY, 1)->count, 0);
     assert_true(has_padder(CLIENT, 0) && has_padder(RELAY, 0));
     /* A client asks. */
     again();
-    enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, "once", 0, CIRCFLOW_PADDING_STOP_AT_END);
-    enrol(CIRCFLOW_ROLE_EXIT, NUMBER, NULL, 0, 0);
+    enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, "once", 0, CIRCFLOW_PADDER_STOP_AT_END);
+    enrol(CIRCFLOW_ROLE_RELAY, NUMBER, NULL, 0, 0);
     run(NUMBER, 1);
     events = tick(CLIENT, 10);
     assert_int_equal(events->count, 2);
@@ -538,7 +538,7 @@ static void machines_that_end_by_an_event_are_stopped_too(void **state)
     const host_events *events;
     (void)state;
     enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, NULL, 0, 0);
-    enrol(CIRCFLOW_ROLE_EXIT, NUMBER, "end-on-padding", 0, CIRCFLOW_PADDING_STOP_AT_END);
+    enrol(CIRCFLOW_ROLE_RELAY, NUMBER, "end-on-padding", 0, CIRCFLOW_PADDER_STOP_AT_END);
     run(NUMBER, 1);
     host_drop(&world, RELAY, FAR, 0);
     events = tick(RELAY, 0);
@@ -550,12 +550,12 @@ static void machines_that_end_by_an_event_are_stopped_too(void **state)
     host_start(&world);
     host_pair(&world);
     enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, NULL, 0, 0);
-    enrol(CIRCFLOW_ROLE_EXIT, NUMBER, "once", 0, CIRCFLOW_PADDING_STOP_AT_END);
+    enrol(CIRCFLOW_ROLE_RELAY, NUMBER, "once", 0, CIRCFLOW_PADDER_STOP_AT_END);
     run(NUMBER, 1);
     host_other(&world, RELAY, FAR, 0);
     circflow_insn_padding asked = host_first(tick(RELAY, 10), CIRCFLOW_INSN_PADDING)->detail.padding;
     assert_true(has_padder(RELAY, 0));
-    OK(circflow_padding_answer(RELAY, world.now, FAR, &asked, CIRCFLOW_PADDING_SENT));
+    OK(circflow_padding_answered(RELAY, world.now, FAR, &asked, CIRCFLOW_ANSWER_SENT));
     events = tick(RELAY, 0);
     assert_int_equal(events->count, 1);
     is_message(&events->at[0], reply(STOP, YES, NUMBER, 1));
@@ -566,9 +566,9 @@ static void a_padder_of_the_host_hides_no_other(void **state)
 {
     (void)state;
     circflow_padding_config config = host_padding_config(CLIENT, "end-on-padding", 1, 0);
-    config.flags = CIRCFLOW_PADDING_STOP_AT_END;
+    config.flags = CIRCFLOW_PADDER_STOP_AT_END;
     OK(circflow_padding_install(CLIENT, world.now, LEG, &config));
-    enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, "end-on-padding", 0, CIRCFLOW_PADDING_STOP_AT_END);
+    enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, "end-on-padding", 0, CIRCFLOW_PADDER_STOP_AT_END);
     OK(start(NUMBER));
     drain(CLIENT);
     host_drop(&world, CLIENT, LEG, 1);
@@ -585,7 +585,7 @@ static void nothing_comes_after_the_end(void **state)
     for (int who = 0; who < 2; who++) {
         again();
         enrol(CIRCFLOW_ROLE_CLIENT, NUMBER, NULL, 0, 0);
-        enrol(CIRCFLOW_ROLE_EXIT, NUMBER, "gate-0-00", 0, 0);
+        enrol(CIRCFLOW_ROLE_RELAY, NUMBER, "gate-0-00", 0, 0);
         run(NUMBER, 1);
         host_drop(&world, RELAY, FAR, 0);
         OK(circflow_engine_tick(RELAY, world.now));
@@ -631,10 +631,10 @@ static void who_may_ask_for_what(void **state)
     IS(CIRCFLOW_ERR_INVALID, circflow_padding_register(CLIENT, CIRCFLOW_ROLE_CLIENT, NUMBER, &config));
     IS(CIRCFLOW_ERR_INVALID, circflow_padding_register(CLIENT, 0, NUMBER, &config));
     IS(CIRCFLOW_ERR_INVALID, circflow_padding_register(CLIENT, 3, NUMBER, NULL));
-    OK(circflow_padding_register(CLIENT, CIRCFLOW_ROLE_EXIT, NUMBER, &config));
+    OK(circflow_padding_register(CLIENT, CIRCFLOW_ROLE_RELAY, NUMBER, &config));
     IS(CIRCFLOW_ERR_UNKNOWN_PADDING, start(NUMBER)); /* Each role has its own. */
     config.hop = 1;
-    IS(CIRCFLOW_ERR_INVALID, circflow_padding_register(CLIENT, CIRCFLOW_ROLE_EXIT, NUMBER, &config));
+    IS(CIRCFLOW_ERR_INVALID, circflow_padding_register(CLIENT, CIRCFLOW_ROLE_RELAY, NUMBER, &config));
     config.hop = 4;
     OK(circflow_padding_register(CLIENT, CIRCFLOW_ROLE_CLIENT, NUMBER, &config));
     IS(CIRCFLOW_ERR_INVALID, start(NUMBER)); /* Not on a circuit of three hops. */
@@ -661,7 +661,7 @@ static void questions_without_an_answer_are_bounded(void **state)
         OK(stop(NUMBER));
         counter++;
     }
-    IS(CIRCFLOW_ERR_FULL, start(NUMBER));
+    IS(CIRCFLOW_ERR_TOO_MANY, start(NUMBER));
     assert_int_equal(drain(CLIENT)->count, 64);
     OK(tell_client(reply(STOP, YES, NUMBER, counter)));
     OK(start(NUMBER));
@@ -690,11 +690,11 @@ static void a_host_that_does_not_drain(void **state)
     IS(CIRCFLOW_ERR_UNDRAINED,
        host_feed(&world, RELAY, FAR, host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0)));
     stats = host_pad_stats(RELAY, FAR, 0, 0);
-    assert_int_equal(stats.normal_recv, 0);
+    assert_int_equal(stats.normal_received, 0);
     drain(RELAY);
     tell_relay(question(START, OTHER, 2));
     stats = host_pad_stats(RELAY, FAR, 0, 0);
-    assert_int_equal(stats.normal_recv, 1);
+    assert_int_equal(stats.normal_received, 1);
 }
 
 static void a_question_goes_with_its_circuit(void **state)
@@ -702,12 +702,12 @@ static void a_question_goes_with_its_circuit(void **state)
     (void)state;
     enrol_both(NUMBER, "pad-00", 0);
     OK(start(NUMBER));
-    OK(circflow_circuit_closed(CLIENT, world.now, LEG));
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG));
     quiet(CLIENT);
     IS(CIRCFLOW_ERR_STALE_ID, start(NUMBER));
     IS(CIRCFLOW_ERR_STALE_ID, stop(NUMBER));
     tell_relay(question(START, NUMBER, 1));
-    OK(circflow_circuit_closed(RELAY, world.now, FAR));
+    OK(circflow_circuit_gone(RELAY, world.now, FAR));
     quiet(RELAY);
 }
 

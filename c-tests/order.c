@@ -90,7 +90,7 @@ static void what_had_its_turn_is_delivered(void **state)
     host_expect(&world, world.client, world.client_leg[1], host_token(HOST_HOPS, 5, 100), CIRCFLOW_VERDICT_HELD);
     host_expect(&world, world.client, world.client_leg[1], host_data(HOST_HOPS, "sixth"), CIRCFLOW_VERDICT_HELD);
     host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
-    OK(circflow_circuit_closed(world.client, world.now, world.client_leg[1]));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
     IS(CIRCFLOW_ERR_TOO_SMALL, circflow_engine_poll(world.client, small, sizeof(small), &insn));
     events = host_drain(world.client);
     assert_int_equal(events->count, 5);
@@ -120,7 +120,7 @@ static void an_import_of_an_export_changes_nothing(void **state)
     host_room(&world, world.client, world.client_leg[1], 10, 2 * MS);
     OK(circflow_set_decide(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
     assert_int_equal(verdict.circuit.v, world.client_leg[1].v);
-    OK(circflow_circuit_sent(world.client, world.now, world.client_leg[1], CIRCFLOW_CMD_SWITCH, HOST_HOPS));
+    OK(circflow_circuit_cell_queued(world.client, world.now, world.client_leg[1], CIRCFLOW_CMD_SWITCH, HOST_HOPS));
     numbers = host_export(world.client, world.client_set);
     OK(circflow_set_import(world.client, world.now, world.client_set, &numbers.set, numbers.legs, numbers.count));
     host_room(&world, world.client, world.client_leg[0], 10, MS);
@@ -137,9 +137,9 @@ static void numbers_that_nobody_can_have_are_refused(void **state)
     host_adopted(&world, 2);
     IS(CIRCFLOW_ERR_NUMBERS, circflow_set_import(world.client, world.now, world.client_set, &numbers, NULL, 0));
     row.circuit = world.client_leg[0];
-    row.recv = 999;
+    row.received = 999;
     IS(CIRCFLOW_ERR_NUMBERS, circflow_set_import(world.client, world.now, world.client_set, &numbers, &row, 1));
-    row.recv = 1000;
+    row.received = 1000;
     OK(circflow_set_import(world.client, world.now, world.client_set, &numbers, &row, 1));
 }
 

@@ -45,7 +45,7 @@ static void quiet_at(uint64_t ms) { assert_int_equal(at(ms)->count, 0); }
 
 static int answer(const circflow_insn_padding *padding, uint8_t what)
 {
-    return circflow_padding_answer(RELAY, world.now, CIRCUIT, padding, what);
+    return circflow_padding_answered(RELAY, world.now, CIRCUIT, padding, what);
 }
 
 static void is_block(const host_event *event, uint32_t bypassable)
@@ -76,7 +76,7 @@ static void is_told_when_to_block(void **state)
     /* circflow holds nothing here: what is sent is the host's to keep. */
     OK(circflow_circuit_send(RELAY, world.now, CIRCUIT, &message, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
-    OK(circflow_circuit_sent(RELAY, world.now, CIRCUIT, 0, 0)); /* A cell that only passes. */
+    OK(circflow_circuit_cell_queued(RELAY, world.now, CIRCUIT, 0, 0)); /* A cell that only passes. */
     assert_int_equal(stats().normal_sent, 2);
     quiet_at(99);
     drop(); /* The same again, for longer: nothing new to say. */
@@ -152,7 +152,7 @@ static void is_asked_about_each_padding_cell(void **state)
             name[8] = flags & CIRCFLOW_PADDING_REPLACE ? '1' : '0';
             again();
             pad(name, 0);
-            OK(circflow_circuit_sent(RELAY, world.now, CIRCUIT, CIRCFLOW_CMD_DATA, 0));
+            OK(circflow_circuit_cell_queued(RELAY, world.now, CIRCUIT, CIRCFLOW_CMD_DATA, 0));
             if (gate > 0) {
                 drop();
                 is_block(&at(0)->at[0], gate == 1);
@@ -173,10 +173,10 @@ static void four_answers_and_what_they_count(void **state)
         uint8_t answer;
         uint64_t sent, replaced, refused;
     } rows[] = {
-        {CIRCFLOW_PADDING_SENT, 1, 0, 0},
-        {CIRCFLOW_PADDING_REPLACED, 0, 1, 0},
-        {CIRCFLOW_PADDING_RELEASED, 0, 1, 0},
-        {CIRCFLOW_PADDING_REFUSED, 0, 0, 1},
+        {CIRCFLOW_ANSWER_SENT, 1, 0, 0},
+        {CIRCFLOW_ANSWER_REPLACED, 0, 1, 0},
+        {CIRCFLOW_ANSWER_RELEASED, 0, 1, 0},
+        {CIRCFLOW_ANSWER_REFUSED, 0, 0, 1},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -187,7 +187,7 @@ static void four_answers_and_what_they_count(void **state)
         asked = host_first(at(10), CIRCFLOW_INSN_PADDING)->detail.padding;
         IS(CIRCFLOW_ERR_INVALID, answer(&asked, 0));
         IS(CIRCFLOW_ERR_INVALID, answer(&asked, 5));
-        IS(CIRCFLOW_ERR_NULL, answer(NULL, CIRCFLOW_PADDING_SENT));
+        IS(CIRCFLOW_ERR_NULL, answer(NULL, CIRCFLOW_ANSWER_SENT));
         OK(answer(&asked, rows[i].answer));
         assert_int_equal(stats().padding_sent, rows[i].sent);
         assert_int_equal(stats().replaced, rows[i].replaced);
@@ -201,7 +201,7 @@ static void four_answers_and_what_they_count(void **state)
 static void the_machine_hears_of_three_of_them(void **state)
 {
     (void)state;
-    for (uint8_t what = CIRCFLOW_PADDING_SENT; what <= CIRCFLOW_PADDING_REFUSED; what++) {
+    for (uint8_t what = CIRCFLOW_ANSWER_SENT; what <= CIRCFLOW_ANSWER_REFUSED; what++) {
         circflow_insn_padding asked;
         const host_events *events;
         again();
@@ -211,7 +211,7 @@ static void the_machine_hears_of_three_of_them(void **state)
         assert_int_equal(events->count, 1); /* It waits for the answer. */
         asked = events->at[0].insn.detail.padding;
         OK(answer(&asked, what));
-        assert_int_equal(at(0)->count, what != CIRCFLOW_PADDING_REFUSED);
+        assert_int_equal(at(0)->count, what != CIRCFLOW_ANSWER_REFUSED);
     }
 }
 
@@ -222,31 +222,31 @@ static void answers_nobody_asked_for(void **state)
     pad("pad-00", 0);
     pad("pad-00", 1);
     memset(&asked, 0, sizeof(asked));
-    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&asked, CIRCFLOW_PADDING_SENT));
+    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&asked, CIRCFLOW_ANSWER_SENT));
     OK(circflow_padding_remove(RELAY, world.now, CIRCUIT, 0, 1));
     other();
     asked = host_first(at(10), CIRCFLOW_INSN_PADDING)->detail.padding;
     wrong = asked;
     wrong.slot = 1;
-    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&wrong, CIRCFLOW_PADDING_SENT));
+    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&wrong, CIRCFLOW_ANSWER_SENT));
     wrong = asked;
     wrong.hop = 1;
-    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&wrong, CIRCFLOW_PADDING_SENT));
+    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&wrong, CIRCFLOW_ANSWER_SENT));
     wrong = asked;
     wrong.machine = 1;
-    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&wrong, CIRCFLOW_PADDING_SENT));
+    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&wrong, CIRCFLOW_ANSWER_SENT));
     wrong.machine = UINT32_MAX;
-    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&wrong, CIRCFLOW_PADDING_SENT));
+    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&wrong, CIRCFLOW_ANSWER_SENT));
     /* Not by another circuit either. */
     IS(CIRCFLOW_ERR_NOT_ASKED,
-       circflow_padding_answer(world.client, world.now, world.client_leg[0], &asked, CIRCFLOW_PADDING_SENT));
+       circflow_padding_answered(world.client, world.now, world.client_leg[0], &asked, CIRCFLOW_ANSWER_SENT));
     /* A padder that came in its place was not asked. */
     OK(circflow_padding_remove(RELAY, world.now, CIRCUIT, 0, 0));
-    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&asked, CIRCFLOW_PADDING_SENT));
+    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&asked, CIRCFLOW_ANSWER_SENT));
     pad("pad-00", 0);
-    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&asked, CIRCFLOW_PADDING_SENT));
-    OK(circflow_circuit_closed(RELAY, world.now, CIRCUIT));
-    IS(CIRCFLOW_ERR_STALE_ID, answer(&asked, CIRCFLOW_PADDING_SENT));
+    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&asked, CIRCFLOW_ANSWER_SENT));
+    OK(circflow_circuit_gone(RELAY, world.now, CIRCUIT));
+    IS(CIRCFLOW_ERR_STALE_ID, answer(&asked, CIRCFLOW_ANSWER_SENT));
 }
 
 /* A question that was not handed out yet goes with its padder, and who owns the queue stays so while there is one. */
@@ -268,7 +268,7 @@ static void a_question_goes_with_its_padder(void **state)
     OK(circflow_padding_remove(RELAY, world.now, CIRCUIT, 0, 0));
     pad("pad-00", 0);
     assert_int_equal(host_drain(RELAY)->count, 0);
-    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_sent(RELAY, world.now, CIRCUIT, 0, 1)); /* A relay has hop 0 only. */
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_cell_queued(RELAY, world.now, CIRCUIT, 0, 1)); /* A relay has hop 0 only. */
 }
 
 static void so_many_questions_stay_open(void **state)
@@ -291,12 +291,12 @@ static void so_many_questions_stay_open(void **state)
         quiet_at(ms += 10);
     }
     assert_int_equal(stats().refused, 2);
-    OK(answer(&asked, CIRCFLOW_PADDING_REPLACED));
+    OK(answer(&asked, CIRCFLOW_ANSWER_REPLACED));
     other();
     assert_int_equal(at(ms += 10)->count, 1);
     for (int n = 0; n < UNANSWERED_MAX; n++)
-        OK(answer(&asked, CIRCFLOW_PADDING_SENT));
-    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&asked, CIRCFLOW_PADDING_SENT));
+        OK(answer(&asked, CIRCFLOW_ANSWER_SENT));
+    IS(CIRCFLOW_ERR_NOT_ASKED, answer(&asked, CIRCFLOW_ANSWER_SENT));
     assert_int_equal(stats().padding_sent, UNANSWERED_MAX);
     assert_int_equal(stats().replaced, 1);
 }
@@ -308,11 +308,11 @@ static void padding_that_was_sent_is_in_the_queue(void **state)
     host_pad(&world, RELAY, CIRCUIT, "pad-00", 0, 0);
     other();
     asked = host_first(at(10), CIRCFLOW_INSN_PADDING)->detail.padding;
-    OK(answer(&asked, CIRCFLOW_PADDING_SENT));
-    OK(circflow_circuit_written(RELAY, world.now, CIRCUIT, 5)); /* More than there are: no harm. */
-    OK(circflow_circuit_written(RELAY, world.now, CIRCUIT, 0));
-    OK(circflow_circuit_passing(RELAY, world.now, CIRCUIT)); /* A cell of the client's that goes on. */
-    assert_int_equal(stats().normal_recv, 2);
+    OK(answer(&asked, CIRCFLOW_ANSWER_SENT));
+    OK(circflow_circuit_cells_written(RELAY, world.now, CIRCUIT, 5)); /* More than there are: no harm. */
+    OK(circflow_circuit_cells_written(RELAY, world.now, CIRCUIT, 0));
+    OK(circflow_circuit_cell_passed(RELAY, world.now, CIRCUIT)); /* A cell of the client's that goes on. */
+    assert_int_equal(stats().normal_received, 2);
     assert_int_equal(at(20)->count, 1);
 }
 
@@ -338,11 +338,11 @@ static void a_leg_with_a_queue_of_its_own(void **state)
     assert_int_equal(verdict.circuit.v, world.client_leg[1].v);
     host_room(&world, world.client, world.client_leg[1], 0, 0);
     int status = circflow_set_send(world.client, world.now, world.client_set, &message, NULL, 0, &verdict);
-    IS(CIRCFLOW_ERR_BLOCKED, status);
+    IS(CIRCFLOW_ERR_NO_ROOM, status);
     OK(circflow_engine_tick(world.client, world.now += 100 * MS));
     events = host_drain(world.client);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_UNBLOCK), 1);
-    assert_int_equal(host_count(events, CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_MAY_SEND), 1);
 }
 
 int main(void)

@@ -142,9 +142,9 @@ static void queue_before(int queue, int in_set)
             send_alone(HOST_HOPS, "past", CIRCFLOW_VERDICT_SEND);
     }
     if (queue == EARLIER)
-        OK(circflow_circuit_sent(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_DATA, 1));
+        OK(circflow_circuit_cell_queued(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_DATA, 1));
     if (queue == WRITTEN)
-        OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1));
+        OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
 }
 
 static void queue_after(int queue, int in_set)
@@ -291,7 +291,7 @@ static void each_due_padding_lets_out_one_message(void **state)
     const host_events *events = at(10);
     assert_int_equal(events->count, 1);
     host_is_data(&events->at[0], LEG(0), 3, "a");
-    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1));
+    OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
     /* The one to an earlier hop would not reach the padder's. */
     host_other(&world, CLIENT, LEG(0), 2);
     events = at(20);
@@ -300,7 +300,7 @@ static void each_due_padding_lets_out_one_message(void **state)
     /* Not written yet, it counts the next time. */
     host_other(&world, CLIENT, LEG(0), 2);
     quiet_at(30);
-    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1));
+    OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
     host_other(&world, CLIENT, LEG(0), 2);
     events = at(40);
     assert_int_equal(events->count, 1);
@@ -376,7 +376,7 @@ static void other_messages_of_a_set_wait_too(void **state)
     send_set(CIRCFLOW_CMD_DATA, "0", CIRCFLOW_VERDICT_SEND);
     host_drop(&world, CLIENT, LEG(0), 2);
     quiet_at(0);
-    OK(circflow_set_peek(CLIENT, world.client_set, &verdict));
+    OK(circflow_set_get_decision(CLIENT, world.client_set, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
     circflow_message begin = host_message(CIRCFLOW_CMD_BEGIN, HOST_HOPS, 7, "b", 1);
     OK(circflow_set_decide(CLIENT, world.now, world.client_set, &begin, NULL, 0, &verdict)); /* Held by this, too. */
@@ -472,7 +472,7 @@ static void what_a_lost_leg_held_back_goes_on_another(void **state)
     host_drop(&world, CLIENT, LEG(1), 2);
     quiet_at(0);
     send_set(CIRCFLOW_CMD_DATA, "1", CIRCFLOW_VERDICT_HELD);
-    OK(circflow_circuit_closed(CLIENT, world.now, LEG(1)));
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG(1)));
     assert_int_equal(host_drain(CLIENT)->count, 0); /* No room yet. */
     assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
     host_room(&world, CLIENT, LEG(0), 1, 0);
@@ -625,7 +625,7 @@ static void the_block_of_all_is_bypassable_only_if_each_is(void **state)
         host_drop(&world, CLIENT, LEG(0), 2);
         quiet_at(20);
         assert_int_equal(stats_of(0, 1).blocks, 1); /* Padding of another hop is none to it. */
-        assert_int_equal(stats_of(0, 1).normal_recv, 1);
+        assert_int_equal(stats_of(0, 1).normal_received, 1);
         host_other(&world, CLIENT, LEG(0), 3); /* Both block: padding is due at 30. */
         events = at(30);
         assert_int_equal(events->count, bits == 3);
@@ -677,14 +677,14 @@ static void no_more_is_held_than_allowed(void **state)
             }
             verdict.kind = 99;
             for (int n = 0; n < 2; n++)
-                IS(CIRCFLOW_ERR_BLOCKED, in_set ? send_status(CIRCFLOW_CMD_END, "e", &verdict)
+                IS(CIRCFLOW_ERR_NO_ROOM, in_set ? send_status(CIRCFLOW_CMD_END, "e", &verdict)
                                                 : send_message(0, host_data(3, "x"), &verdict));
             assert_int_equal(verdict.kind, 99);
             assert_int_equal(host_stats(CLIENT).held, caps[i]);
             quiet_at(99);
             events = at(100);
             assert_int_equal(events->count, caps[i] + 1);
-            assert_int_equal(events->at[caps[i]].insn.kind, CIRCFLOW_INSN_RESUME);
+            assert_int_equal(events->at[caps[i]].insn.kind, CIRCFLOW_INSN_MAY_SEND);
             assert_int_equal(events->at[caps[i]].insn.set.v, in_set ? world.client_set.v : 0);
             assert_int_equal(events->at[caps[i]].insn.circuit.v, in_set ? 0 : LEG(0).v);
             if (in_set)
@@ -716,15 +716,15 @@ static void a_full_queue_resumes_as_it_is_let_out(void **state)
         quiet_at(0);
         for (int n = 0; n < 2; n++)
             OK(in_set ? send_status(CIRCFLOW_CMD_DATA, "x", &verdict) : send_message(0, host_data(3, "x"), &verdict));
-        IS(CIRCFLOW_ERR_BLOCKED,
+        IS(CIRCFLOW_ERR_NO_ROOM,
            in_set ? send_status(CIRCFLOW_CMD_DATA, "x", &verdict) : send_message(0, host_data(3, "x"), &verdict));
         size_t resumed = 0;
         for (uint64_t n = 1; n <= 2; n++) {
             host_other(&world, CLIENT, LEG(0), 2);
             const host_events *events = at(10 * n);
             assert_int_equal(host_count(events, CIRCFLOW_INSN_SEND), 1);
-            resumed += host_count(events, CIRCFLOW_INSN_RESUME);
-            OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1));
+            resumed += host_count(events, CIRCFLOW_INSN_MAY_SEND);
+            OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
         }
         assert_int_equal(resumed, 1);
         OK(in_set ? send_status(CIRCFLOW_CMD_DATA, "x", &verdict) : send_message(0, host_data(3, "x"), &verdict));
@@ -755,11 +755,11 @@ static void where_there_is_no_memory_the_host_is_told_to_wait(void **state)
             send_set(CIRCFLOW_CMD_DATA, "x", CIRCFLOW_VERDICT_HELD);
         else
             send_alone(3, "x", CIRCFLOW_VERDICT_HELD);
-        IS(CIRCFLOW_ERR_BLOCKED,
+        IS(CIRCFLOW_ERR_NO_ROOM,
            in_set ? send_status(CIRCFLOW_CMD_DATA, "x", &verdict) : send_message(0, host_data(3, "x"), &verdict));
         events = at(100);
         assert_int_equal(host_count(events, CIRCFLOW_INSN_SEND), 1);
-        assert_int_equal(host_count(events, CIRCFLOW_INSN_RESUME), 1);
+        assert_int_equal(host_count(events, CIRCFLOW_INSN_MAY_SEND), 1);
         host_stop(&world);
     }
     setup(NULL);
@@ -800,19 +800,19 @@ static void padding_goes_on_while_all_else_waits(void **state)
     legs(1);
     pad_on(0, "pad-11", 2);
     report = host_report(LEG(0), 0, 0);
-    report.flags = CIRCFLOW_REPORT_CHANNEL_BLOCKED;
-    OK(circflow_circuit_report(CLIENT, world.now, &report, 1));
-    IS(CIRCFLOW_ERR_BLOCKED, send_status(CIRCFLOW_CMD_DATA, "x", &verdict));
+    report.flags = CIRCFLOW_REPORT_CHANNEL_FULL;
+    OK(circflow_leg_update(CLIENT, world.now, &report, 1));
+    IS(CIRCFLOW_ERR_NO_ROOM, send_status(CIRCFLOW_CMD_DATA, "x", &verdict));
     for (uint64_t n = 0; n < 5; n++) {
         host_other(&world, CLIENT, LEG(0), 3);
         const host_events *events = at(10 * (n + 1));
         assert_int_equal(events->count, 1);
         host_is_padding(&events->at[0].insn, LEG(0), 2, 0, 3);
-        OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1));
-        IS(CIRCFLOW_ERR_BLOCKED, send_status(CIRCFLOW_CMD_DATA, "x", &verdict));
+        OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
+        IS(CIRCFLOW_ERR_NO_ROOM, send_status(CIRCFLOW_CMD_DATA, "x", &verdict));
     }
     host_room(&world, CLIENT, LEG(0), 1, 0);
-    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_MAY_SEND), 1);
 }
 
 static void lend(size_t leg, int in_set, uint64_t token)
@@ -824,7 +824,7 @@ static void lend(size_t leg, int in_set, uint64_t token)
     else
         OK(send_message(leg, message, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
-    host_lend(&ledger, token, message.cost);
+    host_lend(&ledger, token, message.cost_bytes);
 }
 
 static void tokens_come_back_once(void **state)
@@ -852,7 +852,7 @@ static void tokens_come_back_once(void **state)
             if (end == RELEASED || end == RELEASED_AND_CLOSED || end == RELEASED_AND_FREED)
                 OK(circflow_engine_tick(CLIENT, world.now += 90 * MS));
             if (end == CLOSED || end == RELEASED_AND_CLOSED)
-                OK(circflow_circuit_closed(CLIENT, world.now, LEG(0)));
+                OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
             if (end == SET_CLOSED && in_set)
                 OK(circflow_set_close(CLIENT, world.now, world.client_set));
             if (end != FREED && end != RELEASED_AND_FREED && (end != SET_CLOSED || in_set)) {
@@ -880,7 +880,7 @@ static void bodies_that_are_held_go_with_their_circuit(void **state)
     quiet_at(0);
     send_alone(3, "a", CIRCFLOW_VERDICT_HELD);
     send_alone(3, "b", CIRCFLOW_VERDICT_HELD);
-    OK(circflow_circuit_closed(CLIENT, world.now, LEG(0)));
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
     assert_int_equal(host_drain(CLIENT)->count, 0);
     assert_int_equal(host_stats(CLIENT).held, 0);
     assert_int_equal(host_stats(CLIENT).held_bytes, 0);
@@ -898,7 +898,7 @@ static void what_a_circuit_left_behind_is_dropped(void **state)
     host_other(&world, CLIENT, LEG(0), 2);
     OK(circflow_engine_tick(CLIENT, world.now += 10 * MS)); /* A padding cell waits in the queue. */
     host_other(&world, CLIENT, LEG(0), 2);
-    OK(circflow_circuit_closed(CLIENT, world.now, LEG(0)));
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
     assert_int_equal(host_stats(CLIENT).timers, 0);
     host_pair(&world);
     assert_int_equal(host_drain(CLIENT)->count, 0);
@@ -906,11 +906,11 @@ static void what_a_circuit_left_behind_is_dropped(void **state)
     stats.size = sizeof(stats);
     IS(CIRCFLOW_ERR_STALE_ID, circflow_padding_get_stats(CLIENT, LEG(0), 2, 0, &stats));
     IS(CIRCFLOW_ERR_NO_PADDER, circflow_padding_get_stats(CLIENT, LEG(1), 2, 0, &stats));
-    IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_written(CLIENT, world.now, LEG(0), 1));
-    IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_passing(CLIENT, world.now, LEG(0)));
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_cell_passed(CLIENT, world.now, LEG(0)));
     IS(CIRCFLOW_ERR_STALE_ID, send_message(0, host_data(3, "x"), &verdict));
-    OK(circflow_circuit_written(CLIENT, world.now, LEG(1), 1)); /* No padder: nothing to do. */
-    OK(circflow_circuit_passing(CLIENT, world.now, LEG(1)));
+    OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(1), 1)); /* No padder: nothing to do. */
+    OK(circflow_circuit_cell_passed(CLIENT, world.now, LEG(1)));
     OK(send_message(1, host_data(3, "x"), &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
 }
@@ -934,9 +934,9 @@ static void a_circuit_that_closes_is_quiet(void **state)
     assert_int_equal(events->count, 1);
     assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_CLOSE);
     quiet_at(500);
-    IS(CIRCFLOW_ERR_GONE, send_message(0, host_data(3, "y"), &verdict));
+    IS(CIRCFLOW_ERR_CLOSING, send_message(0, host_data(3, "y"), &verdict));
     assert_int_equal(host_stats(CLIENT).held, 2);
-    OK(circflow_circuit_closed(CLIENT, world.now, LEG(0)));
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
     events = host_drain(CLIENT);
     assert_int_equal(events->count, 1);
     assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_DISCARD);
@@ -956,7 +956,7 @@ static void a_refused_message_leaves_no_trace(void **state)
     pad_on(0, "shut-0", 2);
     host_drop(&world, CLIENT, LEG(0), 2);
     quiet_at(0);
-    IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, send_message(0, host_data(3, "x"), &verdict));
     assert_int_equal(stats_of(0, 2).normal_sent, 0);
     /* It still has carried no stream. */
     OK(circflow_set_open(CLIENT, world.now, &world.client_terms, &world.client_set));
@@ -972,7 +972,7 @@ static void a_refused_message_leaves_no_trace(void **state)
     pad_on(0, "shut-0", 2);
     host_drop(&world, CLIENT, LEG(0), 2);
     quiet_at(0);
-    IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, send_message(0, host_data(3, "x"), &verdict));
     OK(circflow_set_open(CLIENT, world.now, &world.client_terms, &world.client_set));
     OK(circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(0), 1));
 }
@@ -994,14 +994,14 @@ static void nothing_overtakes_what_was_let_out(void **state)
     world.now += 150 * MS;
     send_alone(3, "b", CIRCFLOW_VERDICT_HELD);
     send_alone(3, "c", CIRCFLOW_VERDICT_HELD);
-    IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, send_message(0, host_data(3, "x"), &verdict));
     events = host_drain(CLIENT);
     assert_int_equal(events->count, 4);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(events->at[i].insn.kind, CIRCFLOW_INSN_SEND);
         assert_int_equal(events->at[i].body[0], "abc"[i]);
     }
-    assert_int_equal(events->at[3].insn.kind, CIRCFLOW_INSN_RESUME);
+    assert_int_equal(events->at[3].insn.kind, CIRCFLOW_INSN_MAY_SEND);
     send_alone(3, "d", CIRCFLOW_VERDICT_SEND);
     assert_int_equal(host_drain(CLIENT)->count, 0);
 }
@@ -1018,12 +1018,12 @@ static void a_host_that_does_not_drain_fills_no_queue(void **state)
     host_drop(&world, CLIENT, LEG(0), 2);
     quiet_at(0);
     for (int n = 0; n < 100; n++) {
-        IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+        IS(CIRCFLOW_ERR_NO_ROOM, send_message(0, host_data(3, "x"), &verdict));
         pad_on(0, NULL, 3);
         OK(circflow_padding_remove(CLIENT, world.now, LEG(0), 3, 0));
     }
     assert_int_equal(host_stats(CLIENT).insns, 0);
-    assert_int_equal(host_count(at(100), CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(at(100), CIRCFLOW_INSN_MAY_SEND), 1);
 }
 
 static void a_circuit_sends_to_its_own_hops(void **state)
@@ -1053,11 +1053,11 @@ static void padding_that_waits_is_capped(void **state)
     }
     assert_int_equal(stats_of(0, 2).padding_sent, 2);
     assert_int_equal(stats_of(0, 2).refused, 2);
-    IS(CIRCFLOW_ERR_BLOCKED, send_message(0, host_data(3, "x"), &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, send_message(0, host_data(3, "x"), &verdict));
     const host_events *events = at(100);
     assert_int_equal(events->count, 3);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_PADDING), 2);
-    assert_int_equal(events->at[2].insn.kind, CIRCFLOW_INSN_RESUME);
+    assert_int_equal(events->at[2].insn.kind, CIRCFLOW_INSN_MAY_SEND);
 }
 
 /* A set counts every message it sends on a leg with a padder, also on the short way. */
@@ -1083,7 +1083,7 @@ static void every_message_counts(void **state)
     OK(circflow_set_decide(CLIENT, world.now, world.client_set, &message, NULL, 0, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
     assert_int_equal(stats_of(0, 2).normal_sent, 11);
-    OK(circflow_circuit_sent(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_DATA, HOST_HOPS));
+    OK(circflow_circuit_cell_queued(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_DATA, HOST_HOPS));
     assert_int_equal(stats_of(0, 2).normal_sent, 12);
     assert_int_equal(host_pad_stats(CLIENT, LEG(0), 2, 1).normal_sent, 2);
     assert_int_equal(host_set_stats(CLIENT, world.client_set).sent, 15);
@@ -1096,17 +1096,17 @@ static void written_cells_are_told_by_their_hop(void **state)
     alone();
     send_alone(3, "before there was a padder", CIRCFLOW_VERDICT_SEND);
     pad_on(0, "written-pad", 2);
-    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1)); /* Not known. */
+    OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1)); /* Not known. */
     assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
     send_alone(1, "a", CIRCFLOW_VERDICT_SEND);
     send_alone(2, "b", CIRCFLOW_VERDICT_SEND);
     assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
-    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1)); /* Not so far. */
+    OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1)); /* Not so far. */
     assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
-    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), UINT32_MAX));
+    OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), UINT32_MAX));
     due_at(10);
     host_is_padding(&at(10)->at[0].insn, LEG(0), 2, 0, 0);
-    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1)); /* Padding is written like the rest. */
+    OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1)); /* Padding is written like the rest. */
     due_at(20);
     host_is_padding(&at(20)->at[0].insn, LEG(0), 2, 0, 0);
     assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
@@ -1159,7 +1159,7 @@ static void an_exit_holds_what_its_set_sends(void **state)
     events = host_drain(world.exit);
     assert_int_equal(events->count, 1);
     host_is_padding(&events->at[0].insn, world.exit_leg[0], 0, 0, CIRCFLOW_PADDING_BYPASS | CIRCFLOW_PADDING_REPLACE);
-    OK(circflow_circuit_written(world.exit, world.now, world.exit_leg[0], 1));
+    OK(circflow_circuit_cells_written(world.exit, world.now, world.exit_leg[0], 1));
     /* But when nothing has gone out there meanwhile, it takes over. */
     host_other(&world, world.exit, world.exit_leg[0], 0);
     OK(circflow_engine_tick(world.exit, world.now += 10 * MS));
@@ -1202,7 +1202,7 @@ static void a_small_buffer_takes_nothing(void **state)
     assert_int_equal(insn.kind, CIRCFLOW_INSN_NONE);
     assert_int_equal(host_stats(CLIENT).held, 0);
     circflow_circuit_id out;
-    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_take_out(CLIENT, world.now, world.client_set, &out));
+    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_dissolve(CLIENT, world.now, world.client_set, &out));
 }
 
 /* A leg that is taken out of its set keeps its padders, and its block. */
@@ -1215,11 +1215,11 @@ static void a_leg_taken_out_stays_blocked(void **state)
     host_drop(&world, CLIENT, LEG(0), 2);
     quiet_at(0);
     send_set(CIRCFLOW_CMD_DATA, "x", CIRCFLOW_VERDICT_HELD);
-    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_take_out(CLIENT, world.now, world.client_set, &out));
+    IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_dissolve(CLIENT, world.now, world.client_set, &out));
     assert_int_equal(at(100)->count, 1);
     host_drop(&world, CLIENT, LEG(0), 2);
     quiet_at(100);
-    OK(circflow_set_take_out(CLIENT, world.now, world.client_set, &out));
+    OK(circflow_set_dissolve(CLIENT, world.now, world.client_set, &out));
     assert_int_equal(out.v, LEG(0).v);
     send_alone(3, "y", CIRCFLOW_VERDICT_HELD);
     const host_events *events = at(200);
@@ -1255,7 +1255,7 @@ static void each_padder_counts_what_passes_its_hop(void **state)
     for (uint8_t hop = 1; hop <= 3; hop++) {
         host_other(&world, CLIENT, LEG(0), hop);
         host_drop(&world, CLIENT, LEG(0), hop);
-        OK(circflow_circuit_sent(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_SENDME, hop));
+        OK(circflow_circuit_cell_queued(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_SENDME, hop));
         send_alone(hop, "x", CIRCFLOW_VERDICT_SEND);
     }
     for (uint8_t hop = 1; hop <= 3; hop++) {
@@ -1263,8 +1263,8 @@ static void each_padder_counts_what_passes_its_hop(void **state)
         uint64_t through = 4u - hop;
         assert_int_equal(stats.machines, 0);
         assert_int_equal(stats.normal_sent, 2 * through);
-        assert_int_equal(stats.padding_recv, 1);
-        assert_int_equal(stats.normal_recv, 2 * through - 1);
+        assert_int_equal(stats.padding_received, 1);
+        assert_int_equal(stats.normal_received, 2 * through - 1);
         assert_int_equal(stats.padding_sent + stats.replaced + stats.refused + stats.blocks + stats.blocked_ns, 0);
     }
     assert_int_equal(host_stats(CLIENT).padding_received, 3);
@@ -1292,14 +1292,14 @@ static void a_constant_rate_carries_data_and_padding(void **state)
     OK(circflow_machines_drop(CLIENT, machines));
     IS(CIRCFLOW_ERR_STALE_ID, circflow_machines_drop(CLIENT, machines));
     send_set(CIRCFLOW_CMD_DATA, "first", CIRCFLOW_VERDICT_SEND);
-    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1));
+    OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
     quiet_at(0);
     for (uint64_t n = 1; n <= 300; n++) {
         circflow_verdict verdict;
         /* A burst in the first second, then nothing. */
         while (n <= 100 && !stopped) {
             int answer = send_status(CIRCFLOW_CMD_DATA, "x", &verdict);
-            stopped = answer == CIRCFLOW_ERR_BLOCKED;
+            stopped = answer == CIRCFLOW_ERR_NO_ROOM;
             if (!stopped) {
                 OK(answer);
                 assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
@@ -1312,11 +1312,11 @@ static void a_constant_rate_carries_data_and_padding(void **state)
             data += insn->kind == CIRCFLOW_INSN_SEND;
             padding += insn->kind == CIRCFLOW_INSN_PADDING;
             cells += insn->kind == CIRCFLOW_INSN_SEND || insn->kind == CIRCFLOW_INSN_PADDING;
-            if (insn->kind == CIRCFLOW_INSN_RESUME)
+            if (insn->kind == CIRCFLOW_INSN_MAY_SEND)
                 stopped = 0;
         }
         assert_int_equal(cells, 1);
-        OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1));
+        OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
         host_room(&world, CLIENT, LEG(0), 50, 0);
         assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_SEND), 0);
     }

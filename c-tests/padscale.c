@@ -41,11 +41,11 @@ static void a_hundred_thousand_circuits(void **state)
         OK(circflow_padding_install(engine, now, circuits[i], &padding));
     }
     /* Nothing is armed, so nobody is woken. */
-    OK(circflow_engine_deadline(engine, &deadline));
+    OK(circflow_engine_get_deadline(engine, &deadline));
     assert_true(deadline == CIRCFLOW_NEVER);
     /* A cell on each, three times over: only the last one counts. */
     for (size_t i = 0; i < 3 * count; i++)
-        OK(circflow_circuit_sent(engine, now += STEP, circuits[i % count], CIRCFLOW_CMD_DATA, 3));
+        OK(circflow_circuit_cell_queued(engine, now += STEP, circuits[i % count], CIRCFLOW_CMD_DATA, 3));
     const uint64_t first = now - (count - 1) * STEP + WAIT;
     OK(circflow_engine_get_stats(engine, &stats));
     assert_int_equal(stats.timers, count);
@@ -53,7 +53,7 @@ static void a_hundred_thousand_circuits(void **state)
      * same moment. */
     uint64_t latest = now;
     for (size_t woken = 0;; woken++) {
-        OK(circflow_engine_deadline(engine, &deadline));
+        OK(circflow_engine_get_deadline(engine, &deadline));
         assert_true(deadline <= first && woken <= count + 1000);
         if (deadline > latest)
             latest = deadline;
@@ -75,14 +75,14 @@ static void a_hundred_thousand_circuits(void **state)
             cells++;
             OK(circflow_engine_poll(engine, NULL, 0, &insn));
         }
-        OK(circflow_engine_deadline(engine, &deadline));
+        OK(circflow_engine_get_deadline(engine, &deadline));
         if (cells == before && cells > 0 && deadline > now)
             break;
         OK(circflow_engine_tick(engine, now));
         OK(circflow_engine_poll(engine, NULL, 0, &insn));
     }
     assert_int_equal(cells, MACHINES * count);
-    OK(circflow_engine_deadline(engine, &deadline));
+    OK(circflow_engine_get_deadline(engine, &deadline));
     assert_true(deadline == CIRCFLOW_NEVER);
     OK(circflow_engine_get_stats(engine, &stats));
     assert_int_equal(stats.timers, 0);

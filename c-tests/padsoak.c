@@ -74,7 +74,7 @@ static void drain_client(void)
             put(leg_of(insn->circuit_tag), CIRCFLOW_CMD_DROP, 0, 0);
             padded++;
             break;
-        case CIRCFLOW_INSN_RESUME:
+        case CIRCFLOW_INSN_MAY_SEND:
             stopped = 0;
             break;
         default:
@@ -93,14 +93,14 @@ static void send_one(void)
     message.command = below(10) == 0 ? CIRCFLOW_CMD_END : CIRCFLOW_CMD_DATA;
     answer = decides ? circflow_set_decide(world.client, world.now, world.client_set, &message, NULL, 0, &verdict)
                      : circflow_set_send(world.client, world.now, world.client_set, &message, NULL, 0, &verdict);
-    if (answer == CIRCFLOW_ERR_BLOCKED) {
+    if (answer == CIRCFLOW_ERR_NO_ROOM) {
         stopped = 1;
         return;
     }
     OK(answer);
     accepted++;
     if (verdict.kind == CIRCFLOW_VERDICT_HELD) {
-        host_lend(&ledger, message.token, message.cost);
+        host_lend(&ledger, message.token, message.cost_bytes);
         held++;
         return;
     }
@@ -110,11 +110,11 @@ static void send_one(void)
         put(leg, CIRCFLOW_CMD_SWITCH, verdict.switch_delta, 0);
         switches++;
         if (decides)
-            OK(circflow_circuit_sent(world.client, world.now, verdict.circuit, CIRCFLOW_CMD_SWITCH, HOST_HOPS));
+            OK(circflow_circuit_cell_queued(world.client, world.now, verdict.circuit, CIRCFLOW_CMD_SWITCH, HOST_HOPS));
     }
     put(leg, message.command, 0, message.token);
     if (decides)
-        OK(circflow_circuit_sent(world.client, world.now, verdict.circuit, message.command, HOST_HOPS));
+        OK(circflow_circuit_cell_queued(world.client, world.now, verdict.circuit, message.command, HOST_HOPS));
 }
 
 static void arrives(uint64_t token)
@@ -134,7 +134,7 @@ static void carry(size_t leg)
     wire[leg].first = (wire[leg].first + 1) % WIRE_MAX;
     wire[leg].count--;
     if (below(2))
-        OK(circflow_circuit_written(world.client, world.now, world.client_leg[leg], 1));
+        OK(circflow_circuit_cells_written(world.client, world.now, world.client_leg[leg], 1));
     if (cell.command == CIRCFLOW_CMD_SWITCH)
         message = host_switch(0, cell.delta);
     else {
@@ -174,7 +174,7 @@ static void settle_all(void)
     OK(circflow_engine_tick(world.client, world.now));
     for (size_t leg = 0; leg < LEGS; leg++) {
         circflow_leg_report report = {world.client_leg[leg], 100000, 0, MS, 31, 0};
-        OK(circflow_circuit_report(world.client, world.now, &report, 1));
+        OK(circflow_leg_update(world.client, world.now, &report, 1));
     }
     drain_client();
 }
@@ -220,7 +220,7 @@ static void play(uint64_t with)
         }
         case 7: host_room(&world, world.client, circuit, below(30), (1 + below(5)) * MS); break;
         case 8: if (below(10) == 0) install(leg, (int)below(2)); break;
-        case 9: OK(circflow_circuit_written(world.client, world.now, circuit, below(3))); break;
+        case 9: OK(circflow_circuit_cells_written(world.client, world.now, circuit, below(3))); break;
         default: carry(leg); break;
         }
         if (below(3))

@@ -59,7 +59,7 @@ static void what_is_built_is_taken_and_what_is_not_has_a_status_of_its_own(void 
                 int status = param(CLIENT, PARAMS[i].name, values[n]);
                 if (status != CIRCFLOW_OK) { /* The next call that succeeds clears it. */
                     char detail[200];
-                    OK(circflow_engine_last_detail(CLIENT, detail, sizeof(detail), NULL));
+                    OK(circflow_engine_get_last_detail(CLIENT, detail, sizeof(detail), NULL));
                     assert_non_null(strstr(detail, PARAMS[i].name));
                 }
                 uint32_t after = value_of(CLIENT, CIRCFLOW_PATH_EXIT, PARAMS[i].name);
@@ -133,9 +133,9 @@ static void a_client_opens_no_set_and_adds_no_leg_while_conflux_is_off(void **st
     terms.nonce[0] ^= 1;
     size_t more = host_pair(&world);
     circflow_engine_stats before = host_stats(CLIENT);
-    IS(CIRCFLOW_ERR_SWITCHED_OFF, circflow_set_open(CLIENT, world.now, &terms, &set));
-    IS(CIRCFLOW_ERR_SWITCHED_OFF, circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(more), 1));
-    IS(CIRCFLOW_ERR_SWITCHED_OFF, circflow_set_launch_legs(CLIENT, world.now, world.client_set, &LEG(more), 1));
+    IS(CIRCFLOW_ERR_DISABLED, circflow_set_open(CLIENT, world.now, &terms, &set));
+    IS(CIRCFLOW_ERR_DISABLED, circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(more), 1));
+    IS(CIRCFLOW_ERR_DISABLED, circflow_set_launch_legs(CLIENT, world.now, world.client_set, &LEG(more), 1));
     circflow_engine_stats after = host_stats(CLIENT);
     assert_memory_equal(&before, &after, sizeof(before));
     OK(circflow_set_send(CLIENT, world.now, world.client_set, &begin, NULL, 0, &verdict));
@@ -240,7 +240,7 @@ static uint64_t padding_of(circflow_padding_config config)
         host_drain(CLIENT);
     }
     uint64_t sent = host_pad_stats(CLIENT, circuit, 2, 0).padding_sent;
-    OK(circflow_circuit_closed(CLIENT, world.now, circuit));
+    OK(circflow_circuit_gone(CLIENT, world.now, circuit));
     return sent;
 }
 

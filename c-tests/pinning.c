@@ -66,11 +66,11 @@ static void obey(void *unused, const circflow_insn *insn, const uint8_t *bytes)
     case CIRCFLOW_INSN_LINKED:
         /* A set that a peer opened has its name from its first leg. */
         if (set_of(insn->circuit_tag)->id.v == 0)
-            OK(circflow_set_set_tag(engine, insn->set, insn->circuit_tag));
+            OK(circflow_set_retag(engine, insn->set, insn->circuit_tag));
         set_of(insn->circuit_tag)->id = insn->set;
         break;
     case CIRCFLOW_INSN_CLOSE:
-        OK(circflow_circuit_closed(engine, now, insn->circuit));
+        OK(circflow_circuit_gone(engine, now, insn->circuit));
         break;
     case CIRCFLOW_INSN_ENDED:
         set_of(insn->set_tag)->alive = 0;
@@ -107,7 +107,7 @@ static set *open_set(size_t index)
     uint8_t nonce[CIRCFLOW_NONCE_LEN] = {0};
     circflow_circuit_config circuit;
     OK(circflow_circuit_config_init(&circuit, sizeof(circuit)));
-    circuit.role = CIRCFLOW_ROLE_EXIT;
+    circuit.role = CIRCFLOW_ROLE_RELAY;
     circuit.hops = 0;
     circuit.tag = index + 1;
     memcpy(nonce, &index, sizeof(index));
@@ -149,7 +149,7 @@ static void second(int honest_live)
 {
     uint64_t until = now + SECOND, deadline;
     for (;;) {
-        OK(circflow_engine_deadline(engine, &deadline));
+        OK(circflow_engine_get_deadline(engine, &deadline));
         if (deadline > until)
             break;
         now = deadline > now ? deadline : now;

@@ -34,9 +34,9 @@ static int32_t try_send(void *userdata, const circflow_queue_item *item)
     if (wire.answer != 0)
         return wire.answer;
     if (wire.is_closed)
-        return CIRCFLOW_CHANNEL_CLOSED;
+        return CIRCFLOW_SINK_CLOSED;
     if (wire.room == 0)
-        return CIRCFLOW_CHANNEL_FULL;
+        return CIRCFLOW_SINK_FULL;
     wire.room--;
     size_t at = wire.count++;
     wire.token[at] = item->token;
@@ -45,7 +45,7 @@ static int32_t try_send(void *userdata, const circflow_queue_item *item)
     assert_true(item->bytes_len <= 514);
     if (item->bytes_len != 0)
         memcpy(wire.bytes[at], item->bytes, item->bytes_len);
-    return CIRCFLOW_CHANNEL_TAKEN;
+    return CIRCFLOW_SINK_TAKEN;
 }
 
 static int32_t is_closed(void *userdata)
@@ -65,15 +65,15 @@ static void discard(void *userdata, const circflow_queue_item *item)
     back.form[at] = item->form;
 }
 
-static const circflow_channel channel = {try_send, is_closed, &wire};
+static const circflow_queue_sink channel = {try_send, is_closed, &wire};
 
-static circflow_queue *queue_of(uint32_t backlog_max, uint32_t item_max)
+static circflow_queue *queue_of(uint32_t backlog_max, uint32_t item_bytes_max)
 {
     circflow_queue_config config;
     circflow_queue *made = NULL;
     OK(circflow_queue_config_init(&config, sizeof(config)));
     config.backlog_max = backlog_max;
-    config.item_max = item_max;
+    config.item_bytes_max = item_bytes_max;
     OK(circflow_queue_new(&config, &made));
     assert_non_null(made);
     return made;
@@ -127,8 +127,8 @@ static uint32_t waiting(circflow_queue *of)
 {
     uint32_t len = 77;
     uint8_t pending = 77;
-    OK(circflow_queue_len(of, &len));
-    OK(circflow_queue_has_pending(of, &pending));
+    OK(circflow_queue_get_len(of, &len));
+    OK(circflow_queue_get_pending(of, &pending));
     assert_int_equal(pending, len != 0);
     return len;
 }
@@ -222,21 +222,21 @@ static void q5_closed_is_not_full(void **state)
     circflow_queue_item item;
     (void)state;
     wire.is_closed = 1;
-    REFUSED(1, CIRCFLOW_ERR_CHANNEL_CLOSED);
-    IS(CIRCFLOW_ERR_CHANNEL_CLOSED, circflow_queue_drain(queue, NULL, &channel));
+    REFUSED(1, CIRCFLOW_ERR_SINK_CLOSED);
+    IS(CIRCFLOW_ERR_SINK_CLOSED, circflow_queue_drain(queue, NULL, &channel));
     wire.is_closed = 0;
     for (uint64_t token = 1; token <= CIRCFLOW_BACKLOG_SPARSE; token++)
         WAITS(token);
     wire.is_closed = 1;
     wire.tries = 0;
-    REFUSED(9, CIRCFLOW_ERR_CHANNEL_CLOSED); /* Before "full", and without a try. */
-    IS(CIRCFLOW_ERR_CHANNEL_CLOSED, circflow_queue_drain(queue, NULL, &channel));
+    REFUSED(9, CIRCFLOW_ERR_SINK_CLOSED); /* Before "full", and without a try. */
+    IS(CIRCFLOW_ERR_SINK_CLOSED, circflow_queue_drain(queue, NULL, &channel));
     assert_int_equal(wire.tries, 0);
     wire.is_closed = 0;
     wire.room = 3;
     drains(3);
-    wire.answer = CIRCFLOW_CHANNEL_CLOSED; /* Found out by trying only. */
-    IS(CIRCFLOW_ERR_CHANNEL_CLOSED, circflow_queue_drain(queue, NULL, &channel));
+    wire.answer = CIRCFLOW_SINK_CLOSED; /* Found out by trying only. */
+    IS(CIRCFLOW_ERR_SINK_CLOSED, circflow_queue_drain(queue, NULL, &channel));
     for (uint64_t token = 4; token <= 8; token++) {
         OK(circflow_queue_take(queue, NULL, 0, &item));
         assert_int_equal(item.form, CIRCFLOW_FORM_TOKEN);
@@ -246,10 +246,10 @@ static void q5_closed_is_not_full(void **state)
     assert_int_equal(item.form, CIRCFLOW_FORM_NONE);
     assert_int_equal(waiting(queue), 0);
     took_tokens_from_one_to(3);
-    REFUSED(9, CIRCFLOW_ERR_CHANNEL_CLOSED);
-    wire.answer = CIRCFLOW_CHANNEL_FULL; /* Says "full", and is closed. */
+    REFUSED(9, CIRCFLOW_ERR_SINK_CLOSED);
+    wire.answer = CIRCFLOW_SINK_FULL; /* Says "full", and is closed. */
     wire.is_closed = 1;
-    REFUSED(9, CIRCFLOW_ERR_CHANNEL_CLOSED);
+    REFUSED(9, CIRCFLOW_ERR_SINK_CLOSED);
     assert_int_equal(waiting(queue), 0);
 }
 
@@ -285,7 +285,7 @@ static void q6_a_cap_of_zero_is_no_backlog(void **state)
     push_to(one, 2, CIRCFLOW_ERR_QUEUE_FULL, 0);
     assert_int_equal(waiting(one), 0);
     wire.is_closed = 1;
-    push_to(one, 2, CIRCFLOW_ERR_CHANNEL_CLOSED, 0);
+    push_to(one, 2, CIRCFLOW_ERR_SINK_CLOSED, 0);
     OK(circflow_queue_free(one, discard, &back));
     assert_int_equal(back.count, 0);
 }
@@ -298,7 +298,7 @@ static void q7_two_caps(void **state)
     OK(circflow_queue_config_init(&config, sizeof(config)));
     assert_int_equal(config.size, sizeof(config));
     assert_int_equal(config.backlog_max, CIRCFLOW_BACKLOG_SPARSE);
-    assert_int_equal(config.item_max, 514);
+    assert_int_equal(config.item_bytes_max, 514);
     assert_int_equal(CIRCFLOW_BACKLOG_SPARSE, 8);
     assert_int_equal(CIRCFLOW_BACKLOG_EVENTS, 32);
 }
@@ -392,9 +392,9 @@ static void configs_at_and_above_their_bounds(void **state)
     config.backlog_max = CIRCFLOW_BACKLOG_MAX + 1;
     IS(CIRCFLOW_ERR_INVALID, circflow_queue_new(&config, &one));
     config.backlog_max = CIRCFLOW_BACKLOG_MAX;
-    config.item_max = CIRCFLOW_QUEUE_ITEM_MAX + 1;
+    config.item_bytes_max = CIRCFLOW_QUEUE_ITEM_MAX + 1;
     IS(CIRCFLOW_ERR_INVALID, circflow_queue_new(&config, &one));
-    config.item_max = CIRCFLOW_QUEUE_ITEM_MAX;
+    config.item_bytes_max = CIRCFLOW_QUEUE_ITEM_MAX;
     config.size = 3;
     IS(CIRCFLOW_ERR_VERSION, circflow_queue_new(&config, &one));
     assert_null(one);
@@ -417,7 +417,7 @@ static void configs_at_and_above_their_bounds(void **state)
 static void null_and_nonsense_are_answers(void **state)
 {
     circflow_queue_item item = token_of(1), without = bytes_of(NULL, 1), odd = token_of(1);
-    circflow_channel half = channel;
+    circflow_queue_sink half = channel;
     uint8_t byte;
     uint32_t number;
     (void)state;
@@ -438,10 +438,10 @@ static void null_and_nonsense_are_answers(void **state)
     IS(CIRCFLOW_ERR_NULL, circflow_queue_drain(queue, &number, &half));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_drain(NULL, &number, &channel));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_drain(queue, &number, NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_queue_len(NULL, &number));
-    IS(CIRCFLOW_ERR_NULL, circflow_queue_len(queue, NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_queue_has_pending(NULL, &byte));
-    IS(CIRCFLOW_ERR_NULL, circflow_queue_has_pending(queue, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_queue_get_len(NULL, &number));
+    IS(CIRCFLOW_ERR_NULL, circflow_queue_get_len(queue, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_queue_get_pending(NULL, &byte));
+    IS(CIRCFLOW_ERR_NULL, circflow_queue_get_pending(queue, NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_take(NULL, NULL, 0, &item));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_take(queue, NULL, 0, NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_take(queue, NULL, 1, &item));
@@ -483,8 +483,8 @@ static void call_back(void)
     uint32_t number;
     IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_push(queue, &item, &byte, &channel));
     IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_drain(queue, &number, &channel));
-    IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_len(queue, &number));
-    IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_has_pending(queue, &byte));
+    IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_get_len(queue, &number));
+    IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_get_pending(queue, &byte));
     IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_take(queue, NULL, 0, &item));
     IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_free(queue, NULL, NULL));
     refusals++;
@@ -510,7 +510,7 @@ static void discard_and_call_back(void *userdata, const circflow_queue_item *ite
 
 static void callbacks_cannot_come_back_in(void **state)
 {
-    const circflow_channel nosy = {try_send_and_call_back, is_closed_and_call_back, &wire};
+    const circflow_queue_sink nosy = {try_send_and_call_back, is_closed_and_call_back, &wire};
     circflow_queue_item item = token_of(1);
     uint8_t kept;
     uint32_t moved;
@@ -540,16 +540,16 @@ static int32_t into_second(void *userdata, const circflow_queue_item *item)
 {
     (void)userdata;
     switch (circflow_queue_push(second, item, NULL, &channel)) {
-    case CIRCFLOW_OK: return CIRCFLOW_CHANNEL_TAKEN;
-    case CIRCFLOW_ERR_QUEUE_FULL: return CIRCFLOW_CHANNEL_FULL;
-    case CIRCFLOW_ERR_CHANNEL_CLOSED: return CIRCFLOW_CHANNEL_CLOSED;
+    case CIRCFLOW_OK: return CIRCFLOW_SINK_TAKEN;
+    case CIRCFLOW_ERR_QUEUE_FULL: return CIRCFLOW_SINK_FULL;
+    case CIRCFLOW_ERR_SINK_CLOSED: return CIRCFLOW_SINK_CLOSED;
     default: return -1;
     }
 }
 
 static void queues_can_stand_in_a_row(void **state)
 {
-    const circflow_channel row = {into_second, is_closed, &wire};
+    const circflow_queue_sink row = {into_second, is_closed, &wire};
     (void)state;
     second = queue_of(1, 514);
     for (uint64_t token = 1; token <= 3; token++) {

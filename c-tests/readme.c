@@ -40,7 +40,7 @@ void report_window(void *host, circflow_circuit_id circuit)
 {
     circflow_leg_report report = host_report(circuit, room, 10 * MS);
     (void)host;
-    OK(circflow_circuit_report(engine, now, &report, 1));
+    OK(circflow_leg_update(engine, now, &report, 1));
 }
 void open_streams(void *host)
 {
@@ -61,7 +61,7 @@ void stop_reading(void *host)
 void destroy(void *host, const circflow_insn *insn)
 {
     (void)host;
-    OK(circflow_circuit_closed(engine, now, insn->circuit));
+    OK(circflow_circuit_gone(engine, now, insn->circuit));
 }
 void write_cells(uint64_t leg_tag, uint32_t switch_delta, const circflow_message *sent)
 {
@@ -93,12 +93,12 @@ static void begin(void)
     stopped = opened = ended = 0;
     message = host_data(HOST_HOPS, "x");
     OK(circflow_engine_config_init(&config, sizeof(config)));
-    config.engine_tag = 2;
+    config.engine_number = 2;
     OK(circflow_engine_new(&config, &far_end));
     OK(circflow_set_config_init(&terms, sizeof(terms)));
     OK(circflow_engine_accept_sets(far_end, &terms));
     OK(circflow_circuit_config_init(&circuit, sizeof(circuit)));
-    circuit.role = CIRCFLOW_ROLE_EXIT;
+    circuit.role = CIRCFLOW_ROLE_RELAY;
     circuit.hops = 0;
     for (circuit.tag = 1; circuit.tag <= 2; circuit.tag++)
         OK(circflow_circuit_open(far_end, now, &circuit, &far_circuits[circuit.tag - 1]));
@@ -167,7 +167,7 @@ static void what_a_drain_leaves_comes_in_the_next_turns(void **state)
     end();
 }
 
-/* Where no RESUME follows, the program does not wait for one. */
+/* Where no MAY_SEND follows, the program does not wait for one. */
 static void reading_stops_only_where_something_starts_it_again(void **state)
 {
     (void)state;

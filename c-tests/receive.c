@@ -79,7 +79,7 @@ static void delivered_by_insn(const host_event *event, uint64_t *delivered, int 
     if (tokens) {
         assert_int_equal(deliver->form, CIRCFLOW_FORM_TOKEN);
         assert_int_equal(deliver->token, *delivered);
-        assert_int_equal(deliver->cost, 50);
+        assert_int_equal(deliver->cost_bytes, 50);
     } else {
         assert_int_equal(deliver->form, CIRCFLOW_FORM_BYTES);
         assert_int_equal(deliver->body_len, len);
@@ -138,7 +138,7 @@ static void run(const vector *vector, int tokens, int at_exit)
         for (size_t i = 0; i < 3; i++) {
             rows[i].circuit = legs[i];
             rows[i].sent = 0;
-            rows[i].recv = recv[i];
+            rows[i].received = recv[i];
         }
         OK(circflow_set_import(engine, world.now, set, &numbers, rows, 3));
     }
@@ -211,7 +211,7 @@ static void a_duplicate_is_noticed_though_a_leg_goes_meanwhile(void **state)
         assert_int_equal(insn.kind, CIRCFLOW_INSN_DELIVER);
     }
     /* 7 is ready, and the second 6 is the head of its leg. */
-    OK(circflow_circuit_closed(engine, world.now, legs[2]));
+    OK(circflow_circuit_gone(engine, world.now, legs[2]));
     const host_events *events = host_drain(engine);
     if (events->count == 0)
         fail_msg("neither 7 nor the violation: the set is stuck, with %u messages held",
@@ -250,19 +250,19 @@ static void set_next_and_poll_share_the_messages(void **state)
     expect(0, host_data(hop, "first"), CIRCFLOW_VERDICT_DELIVER);
     for (uint64_t number = 2; number <= 7; number++) {
         if (number % 2)
-            OK(circflow_set_next(engine, set, body, sizeof(body), &insn));
+            OK(circflow_set_poll(engine, set, body, sizeof(body), &insn));
         else
             OK(circflow_engine_poll(engine, body, sizeof(body), &insn));
         assert_int_equal(insn.kind, CIRCFLOW_INSN_DELIVER);
         assert_int_equal(insn.detail.deliver.number, number);
     }
-    OK(circflow_set_next(engine, set, body, sizeof(body), &insn));
+    OK(circflow_set_poll(engine, set, body, sizeof(body), &insn));
     assert_int_equal(insn.kind, CIRCFLOW_INSN_NONE);
     OK(circflow_engine_poll(engine, body, sizeof(body), &insn));
     assert_int_equal(insn.kind, CIRCFLOW_INSN_NONE);
     assert_int_equal(insn.circuit.v + insn.set.v + insn.set_tag, 0);
-    IS(CIRCFLOW_ERR_NULL, circflow_set_next(engine, set, body, sizeof(body), NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_set_next(engine, set, NULL, 1, &insn));
+    IS(CIRCFLOW_ERR_NULL, circflow_set_poll(engine, set, body, sizeof(body), NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_set_poll(engine, set, NULL, 1, &insn));
 }
 
 static void too_small_takes_nothing(void **state)
@@ -280,14 +280,14 @@ static void too_small_takes_nothing(void **state)
     insn.kind = 99;
     IS(CIRCFLOW_ERR_TOO_SMALL, circflow_engine_poll(engine, body, sizeof(body) - 1, &insn));
     IS(CIRCFLOW_ERR_TOO_SMALL, circflow_engine_poll(engine, NULL, 0, &insn));
-    IS(CIRCFLOW_ERR_TOO_SMALL, circflow_set_next(engine, set, body, sizeof(body) - 1, &insn));
+    IS(CIRCFLOW_ERR_TOO_SMALL, circflow_set_poll(engine, set, body, sizeof(body) - 1, &insn));
     assert_int_equal(insn.kind, 99);
     assert_int_equal(host_set_stats(engine, set).delivered, 1);
     OK(circflow_engine_poll(engine, body, sizeof(body), &insn));
     assert_int_equal(insn.detail.deliver.body_len, sizeof(full));
     assert_memory_equal(body, full, sizeof(full));
-    IS(CIRCFLOW_ERR_TOO_SMALL, circflow_set_next(engine, set, body, 0, &insn));
-    OK(circflow_set_next(engine, set, body, sizeof(body), &insn));
+    IS(CIRCFLOW_ERR_TOO_SMALL, circflow_set_poll(engine, set, body, 0, &insn));
+    OK(circflow_set_poll(engine, set, body, sizeof(body), &insn));
     assert_int_equal(insn.detail.deliver.stream_id, 8);
 }
 
@@ -392,7 +392,7 @@ static void messages_on_a_leg_that_is_not_linked(void **state)
     expect(1, host_message(CIRCFLOW_CMD_SENDME, hop, 0, NULL, 0), CIRCFLOW_VERDICT_DELIVER);
     IS(CIRCFLOW_ERR_UNLINKED_DATA, feed(1, host_data(hop, "x")));
     IS(CIRCFLOW_ERR_UNEXPECTED_SWITCH, feed(2, host_switch(hop, 1)));
-    IS(CIRCFLOW_ERR_GONE, feed(2, host_switch(hop, 1)));
+    IS(CIRCFLOW_ERR_CLOSING, feed(2, host_switch(hop, 1)));
     /* Only those circuits go. */
     const host_events *events = host_drain(engine);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_CLOSE), 2);
@@ -509,7 +509,7 @@ static void messages_outlive_their_leg(void **state)
     expect(1, host_data(hop, "two"), CIRCFLOW_VERDICT_HELD);
     expect(2, host_switch(hop, 2), CIRCFLOW_VERDICT_CONSUMED);
     expect(2, host_data(hop, "three"), CIRCFLOW_VERDICT_HELD);
-    OK(circflow_circuit_closed(engine, world.now, legs[1]));
+    OK(circflow_circuit_gone(engine, world.now, legs[1]));
     expect(0, host_data(hop, "one"), CIRCFLOW_VERDICT_DELIVER);
     events = host_drain(engine);
     assert_int_equal(events->count, 2);

@@ -62,8 +62,8 @@ static void refused_inside(void *userdata, const circflow_insn *insn, const uint
     if (seen.calls > 1)
         return;
     note(circflow_engine_poll(world.client, room, sizeof(room), &other));
-    note(circflow_set_next(world.client, world.client_set, room, sizeof(room), &other));
-    note(circflow_set_next_tokens(world.client, world.client_set, NULL, 0, &count));
+    note(circflow_set_poll(world.client, world.client_set, room, sizeof(room), &other));
+    note(circflow_set_poll_tokens(world.client, world.client_set, NULL, 0, &count));
     note(circflow_engine_drain(world.client, 1, NULL, refused_inside, NULL));
     note(circflow_engine_free(world.client, NULL, NULL));
 }
@@ -94,13 +94,13 @@ static void feed_inside(void *userdata, const circflow_insn *insn, const uint8_t
     if (seen.calls > 1)
         return;
     note(circflow_circuit_receive(world.client, world.now, world.client_leg[1], &data, &seen.verdict));
-    note(circflow_circuit_report(world.client, world.now, &report, 1));
+    note(circflow_leg_update(world.client, world.now, &report, 1));
     note(circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &seen.verdict));
     note(circflow_circuit_open(world.client, world.now, &world.client_circuit, &circuit));
     note(circflow_set_add_legs(world.client, world.now, world.client_set, &circuit, 1));
-    note(circflow_circuit_closed(world.client, world.now, circuit));
+    note(circflow_circuit_gone(world.client, world.now, circuit));
     note(circflow_engine_tick(world.client, world.now));
-    note(circflow_set_peek(world.client, world.client_set, &seen.verdict));
+    note(circflow_set_get_decision(world.client, world.client_set, &seen.verdict));
 }
 
 static void feeding_from_inside_a_drain_works(void **state)
@@ -128,7 +128,7 @@ static void close_inside(void *userdata, const circflow_insn *insn, const uint8_
     if (seen.calls == 1)
         note(circflow_set_close(world.client, world.now, world.client_set));
     if (insn->kind == CIRCFLOW_INSN_CLOSE)
-        note(circflow_circuit_closed(world.client, world.now, insn->circuit));
+        note(circflow_circuit_gone(world.client, world.now, insn->circuit));
 }
 
 static void what_is_caused_inside_comes_in_the_same_drain(void **state)
@@ -240,9 +240,9 @@ static void pad_inside(void *userdata, const circflow_insn *insn, const uint8_t 
     if (insn->kind != CIRCFLOW_INSN_PADDING)
         return;
     if (insn->detail.padding.flags & CIRCFLOW_PADDING_ASKS)
-        note(circflow_padding_answer(world.client, world.now, circuit, &insn->detail.padding, CIRCFLOW_PADDING_SENT));
-    note(circflow_circuit_written(world.client, world.now, circuit, 1));
-    note(circflow_circuit_passing(world.client, world.now, circuit));
+        note(circflow_padding_answered(world.client, world.now, circuit, &insn->detail.padding, CIRCFLOW_ANSWER_SENT));
+    note(circflow_circuit_cells_written(world.client, world.now, circuit, 1));
+    note(circflow_circuit_cell_passed(world.client, world.now, circuit));
     note(circflow_circuit_send(world.client, world.now, circuit, &message, &verdict));
     note(circflow_engine_tick(world.client, world.now));
 }
@@ -289,11 +289,11 @@ static void call_from_log(void *userdata, uint32_t level, uint32_t tag, const ch
     note(circflow_engine_free(engine, NULL, NULL));
     note(circflow_engine_tick(engine, world.now));
     note(circflow_engine_get_stats(engine, &stats));
-    note(circflow_engine_last_detail(engine, NULL, 0, NULL));
+    note(circflow_engine_get_last_detail(engine, NULL, 0, NULL));
     note(circflow_circuit_receive(engine, world.now, world.exit_leg[0], &data, &verdict));
-    note(circflow_circuit_closed(engine, world.now, world.exit_leg[0]));
+    note(circflow_circuit_gone(engine, world.now, world.exit_leg[0]));
     note(circflow_set_close(engine, world.now, world.exit_set));
-    note(circflow_set_peek(engine, world.exit_set, &verdict));
+    note(circflow_set_get_decision(engine, world.exit_set, &verdict));
     note(circflow_engine_trim(engine, NULL));
     /* Another engine is another matter. */
     note(circflow_engine_tick(world.client, world.now));
@@ -305,10 +305,10 @@ static void nothing_is_allowed_in_the_log_function(void **state)
     memset(&seen, 0, sizeof(seen));
     host_linked(&world, 2);
     in_log = 0;
-    OK(circflow_log_set(5, call_from_log, world.exit));
+    OK(circflow_log_set_fn(5, call_from_log, world.exit));
     IS(CIRCFLOW_ERR_UNEXPECTED_LINKED, host_feed(&world, world.exit, world.exit_leg[0],
                                                 host_linkish(CIRCFLOW_CMD_LINKED, 0, world.client_terms.nonce, 0, 0, 0)));
-    OK(circflow_log_set(5, NULL, NULL));
+    OK(circflow_log_set_fn(5, NULL, NULL));
     assert_true(in_log > 0);
     assert_int_equal(seen.answer_count, 12);
     for (size_t i = 0; i < 11; i++)
@@ -409,7 +409,7 @@ static void try_all_inside(void *userdata, const circflow_insn *insn, const uint
     TRY(every_queue_call, queue);
     TRY(every_hub_call, every_hub);
     TRY(every_alone_call, NULL);
-    try_call("circflow_engine_last_detail", circflow_engine_last_detail(world.client, NULL, 0, NULL));
+    try_call("circflow_engine_get_last_detail", circflow_engine_get_last_detail(world.client, NULL, 0, NULL));
     try_call("circflow_engine_free", circflow_engine_free(world.client, NULL, NULL));
 }
 

@@ -40,7 +40,7 @@ static int teardown(void **state)
 static circflow_circuit_id opened(uint8_t flags)
 {
     world.exit_circuit.flags = flags;
-    return host_open(&world, RELAY, CIRCFLOW_ROLE_EXIT);
+    return host_open(&world, RELAY, CIRCFLOW_ROLE_RELAY);
 }
 
 static circflow_circuit_id middle(void)
@@ -82,12 +82,12 @@ static void pass(circflow_circuit_id circuit, uint8_t from, circflow_message mes
     assert_int_equal(verdict.number, 0);
     assert_int_equal(verdict.flags, 0);
     if (kind == CIRCFLOW_VERDICT_HELD && message.form == CIRCFLOW_FORM_TOKEN)
-        host_lend(&ledger, message.token, message.cost);
+        host_lend(&ledger, message.token, message.cost_bytes);
 }
 
 static void writable(circflow_circuit_id circuit, uint8_t side, uint8_t yes)
 {
-    OK(circflow_circuit_writable(RELAY, world.now, circuit, side, yes));
+    OK(circflow_circuit_set_writable(RELAY, world.now, circuit, side, yes));
 }
 
 static circflow_circuit_stats stats(circflow_circuit_id circuit)
@@ -113,8 +113,8 @@ static void is_write(const circflow_insn *insn, const uint8_t *body, circflow_ci
     assert_int_equal(insn->detail.write.command, n % 2 ? 9 : 3);
     if (insn->detail.write.form == CIRCFLOW_FORM_TOKEN) {
         assert_int_equal(insn->detail.write.token, n);
-        assert_int_equal(insn->detail.write.cost, 100 + n);
-        host_give_back(&ledger, insn->detail.write.token, insn->detail.write.cost);
+        assert_int_equal(insn->detail.write.cost_bytes, 100 + n);
+        host_give_back(&ledger, insn->detail.write.token, insn->detail.write.cost_bytes);
         return;
     }
     assert_int_equal(insn->detail.write.body_len, CIRCFLOW_CELL_BODY_LEN);
@@ -199,7 +199,7 @@ static void pause_and_its_end_come_once_each_at_the_marks(void **state)
             pass(circuit, from, cell(n++), CIRCFLOW_VERDICT_HELD);
             const host_events *events = host_drain(RELAY);
             assert_int_equal(events->count, 1);
-            assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_PAUSE);
+            assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_PAUSE_FEED);
             assert_int_equal(events->at[0].insn.detail.pause.side, from);
             assert_int_equal(events->at[0].insn.circuit.v, circuit.v);
             assert_int_equal(events->at[0].insn.circuit_tag, 0xab);
@@ -218,7 +218,7 @@ static void pause_and_its_end_come_once_each_at_the_marks(void **state)
             writable(circuit, to, 0);
             events = host_drain(RELAY);
             assert_int_equal(events->count, 1);
-            assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_UNPAUSE);
+            assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_UNPAUSE_FEED);
             assert_int_equal(events->at[0].insn.detail.pause.side, from);
         }
     }
@@ -234,18 +234,18 @@ static void a_source_that_goes_on_overruns_the_edge_at_the_stated_number(void **
         writable(circuit, to, 0);
         for (uint64_t n = 0; n < HIGH + OVER; n++)
             pass(circuit, from, token_cell(n), CIRCFLOW_VERDICT_HELD);
-        assert_int_equal(host_count(host_drain(RELAY), CIRCFLOW_INSN_PAUSE), 1);
+        assert_int_equal(host_count(host_drain(RELAY), CIRCFLOW_INSN_PAUSE_FEED), 1);
         assert_int_equal(edge(circuit, to).waiting, HIGH + OVER);
         IS(CIRCFLOW_ERR_EDGE_OVERRUN, relay(circuit, from, token_cell(999), &verdict));
         host_events events = *host_drain(RELAY);
         assert_int_equal(events.count, 1);
         assert_int_equal(host_close_of(&events, circuit)->detail.close.cause, CIRCFLOW_ERR_EDGE_OVERRUN);
-        IS(CIRCFLOW_ERR_GONE, relay(circuit, from, cell(0), &verdict));
-        IS(CIRCFLOW_ERR_GONE, relay(circuit, to, cell(0), &verdict));
+        IS(CIRCFLOW_ERR_CLOSING, relay(circuit, from, cell(0), &verdict));
+        IS(CIRCFLOW_ERR_CLOSING, relay(circuit, to, cell(0), &verdict));
         /* It is not written any more, but given back when the circuit has gone. */
         writable(circuit, to, 1);
         assert_int_equal(host_drain(RELAY)->count, 0);
-        OK(circflow_circuit_closed(RELAY, world.now, circuit));
+        OK(circflow_circuit_gone(RELAY, world.now, circuit));
         events = *host_drain(RELAY);
         assert_int_equal(host_count(&events, CIRCFLOW_INSN_DISCARD), HIGH + OVER);
         host_book(&ledger, &events);
@@ -282,7 +282,7 @@ static void fill_up(void *written, const circflow_insn *insn, const uint8_t *bod
         return;
     ++*(int *)written;
     if (--left_until_full == 0)
-        (void)circflow_circuit_writable(RELAY, world.now, filling, insn->detail.write.side, 0);
+        (void)circflow_circuit_set_writable(RELAY, world.now, filling, insn->detail.write.side, 0);
 }
 
 static void a_channel_that_fills_up_while_draining_gets_no_more(void **state)
@@ -342,7 +342,7 @@ static void tokens_come_back_once_however_it_ends(void **state)
                 circflow_insn insn = poll_one(body);
                 is_write(&insn, body, circuit, CIRCFLOW_SIDE_BACK, n);
             }
-            OK(circflow_circuit_closed(RELAY, world.now, circuit));
+            OK(circflow_circuit_gone(RELAY, world.now, circuit));
             host_book(&ledger, host_drain(RELAY));
         } else if (way == 1) {
             /* The host has not drained. */
@@ -352,7 +352,7 @@ static void tokens_come_back_once_however_it_ends(void **state)
             host_events events = *host_drain(RELAY);
             assert_int_equal(events.count, 1);
             assert_int_equal(host_close_of(&events, circuit)->detail.close.cause, CIRCFLOW_OK);
-            OK(circflow_circuit_closed(RELAY, world.now, circuit));
+            OK(circflow_circuit_gone(RELAY, world.now, circuit));
             host_book(&ledger, host_drain(RELAY));
         } else {
             OK(circflow_engine_free(RELAY, host_discard, &ledger));
@@ -375,7 +375,7 @@ static void an_exit_knows_every_cell_or_closes(void **state)
         circflow_circuit_id circuit = opened(MIDDLE & ~CIRCFLOW_CIRCUIT_EXTENDED);
         IS(CIRCFLOW_ERR_UNRECOGNISED, relay(circuit, SIDES[s], cell(0), &verdict));
         assert_int_equal(host_close_of(host_drain(RELAY), circuit)->detail.close.cause, CIRCFLOW_ERR_UNRECOGNISED);
-        IS(CIRCFLOW_ERR_GONE, relay(circuit, SIDES[s], cell(0), &verdict));
+        IS(CIRCFLOW_ERR_CLOSING, relay(circuit, SIDES[s], cell(0), &verdict));
     }
     /* One that is extended passes them on from then on. */
     circflow_circuit_id circuit = opened(MIDDLE & ~CIRCFLOW_CIRCUIT_EXTENDED);
@@ -392,13 +392,13 @@ static void a_circuit_that_ends_here_again_lets_its_source_go_on(void **state)
     writable(circuit, CIRCFLOW_SIDE_NEXT, 0);
     for (uint32_t n = 0; n < world.engine_config.edge_high_cells; n++)
         pass(circuit, CIRCFLOW_SIDE_BACK, n % 2 ? token_cell(n) : cell(n), CIRCFLOW_VERDICT_HELD);
-    assert_int_equal(host_count(host_drain(RELAY), CIRCFLOW_INSN_PAUSE), 1);
+    assert_int_equal(host_count(host_drain(RELAY), CIRCFLOW_INSN_PAUSE_FEED), 1);
     OK(circflow_circuit_set_flags(RELAY, circuit, MIDDLE & ~CIRCFLOW_CIRCUIT_EXTENDED));
     const host_events *events = host_drain(RELAY);
     host_book(&ledger, events);
     host_settle(&ledger);
-    assert_int_equal(host_count(events, CIRCFLOW_INSN_UNPAUSE), 1);
-    assert_int_equal(host_first(events, CIRCFLOW_INSN_UNPAUSE)->detail.pause.side, CIRCFLOW_SIDE_BACK);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_UNPAUSE_FEED), 1);
+    assert_int_equal(host_first(events, CIRCFLOW_INSN_UNPAUSE_FEED)->detail.pause.side, CIRCFLOW_SIDE_BACK);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_WRITE), 0);
     assert_int_equal(edge(circuit, CIRCFLOW_SIDE_NEXT).waiting, 0);
     assert_int_equal(host_stats(RELAY).held, 0);
@@ -419,12 +419,12 @@ static void what_cannot_be_relayed_is_refused(void **state)
     circflow_circuit_id circuit = middle(), plain = opened(CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_EXTENDED);
     circflow_message good = cell(0), bad = good;
     IS(CIRCFLOW_ERR_NOT_RUN, relay(plain, CIRCFLOW_SIDE_BACK, good, &verdict));
-    IS(CIRCFLOW_ERR_NOT_RUN, circflow_circuit_writable(RELAY, world.now, plain, CIRCFLOW_SIDE_BACK, 0));
+    IS(CIRCFLOW_ERR_NOT_RUN, circflow_circuit_set_writable(RELAY, world.now, plain, CIRCFLOW_SIDE_BACK, 0));
     figures.size = sizeof(figures);
     IS(CIRCFLOW_ERR_NOT_RUN, circflow_circuit_get_stats(RELAY, plain, &figures));
     IS(CIRCFLOW_ERR_ZERO_ID, relay(zero, CIRCFLOW_SIDE_BACK, good, &verdict));
     IS(CIRCFLOW_ERR_INVALID, relay(circuit, 2, good, &verdict));
-    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_writable(RELAY, world.now, circuit, 2, 0));
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_writable(RELAY, world.now, circuit, 2, 0));
     IS(CIRCFLOW_ERR_NULL, circflow_circuit_relay(RELAY, world.now, circuit, 0, NULL, &verdict));
     IS(CIRCFLOW_ERR_NULL, circflow_circuit_relay(RELAY, world.now, circuit, 0, &good, NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_circuit_relay(NULL, world.now, circuit, 0, &good, &verdict));
@@ -444,9 +444,9 @@ static void what_cannot_be_relayed_is_refused(void **state)
     circflow_circuit_id client = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
     IS(CIRCFLOW_ERR_ROLE, circflow_circuit_relay(world.client, world.now, client, CIRCFLOW_SIDE_BACK, &good, &verdict));
     IS(CIRCFLOW_ERR_FOREIGN_ID, relay(client, CIRCFLOW_SIDE_BACK, good, &verdict));
-    OK(circflow_circuit_closed(RELAY, world.now, circuit));
+    OK(circflow_circuit_gone(RELAY, world.now, circuit));
     IS(CIRCFLOW_ERR_STALE_ID, relay(circuit, CIRCFLOW_SIDE_BACK, good, &verdict));
-    IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_writable(RELAY, world.now, circuit, CIRCFLOW_SIDE_BACK, 1));
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_set_writable(RELAY, world.now, circuit, CIRCFLOW_SIDE_BACK, 1));
     IS(CIRCFLOW_ERR_STALE_ID, circflow_circuit_close(RELAY, world.now, circuit));
 }
 
@@ -472,7 +472,7 @@ static void memory_has_a_cap_and_the_fullest_edge_pays(void **state)
     circflow_verdict verdict;
     IS(CIRCFLOW_ERR_ENGINE_MEMORY, relay(other, CIRCFLOW_SIDE_BACK, cell(3), &verdict));
     assert_int_equal(host_close_of(host_drain(RELAY), other)->detail.close.cause, CIRCFLOW_ERR_ENGINE_MEMORY);
-    OK(circflow_circuit_closed(RELAY, world.now, other));
+    OK(circflow_circuit_gone(RELAY, world.now, other));
     host_drain(RELAY);
     assert_int_equal(host_stats(RELAY).held_bytes, 0);
 }
@@ -520,7 +520,7 @@ static void a_block_holds_cells_that_pass_and_lets_them_out_in_order(void **stat
         pass(circuit, CIRCFLOW_SIDE_NEXT, cell(n), CIRCFLOW_VERDICT_HELD);
     const host_events *events = host_drain(RELAY);
     assert_int_equal(events->count, 1);
-    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_PAUSE);
+    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_PAUSE_FEED);
     assert_int_equal(events->at[0].insn.detail.pause.side, CIRCFLOW_SIDE_NEXT);
     /* The other way is not blocked. */
     pass(circuit, CIRCFLOW_SIDE_BACK, cell(1), CIRCFLOW_VERDICT_FORWARD);
@@ -531,7 +531,7 @@ static void a_block_holds_cells_that_pass_and_lets_them_out_in_order(void **stat
         if (all->at[i].insn.kind == CIRCFLOW_INSN_WRITE)
             is_write(&all->at[i].insn, all->at[i].body, circuit, CIRCFLOW_SIDE_BACK, n++);
     assert_int_equal(n, HIGH + 1);
-    assert_int_equal(host_count(all, CIRCFLOW_INSN_UNPAUSE), 1);
+    assert_int_equal(host_count(all, CIRCFLOW_INSN_UNPAUSE_FEED), 1);
     pass(circuit, CIRCFLOW_SIDE_NEXT, cell(0), CIRCFLOW_VERDICT_FORWARD);
 }
 
@@ -558,7 +558,7 @@ static void bypass_and_replace_lets_exactly_one_out(void **state)
         const host_events *events = at(10 * n + 10);
         assert_int_equal(events->count, 1);
         is_write(&events->at[0].insn, events->at[0].body, circuit, CIRCFLOW_SIDE_BACK, n);
-        OK(circflow_circuit_written(RELAY, world.now, circuit, 1));
+        OK(circflow_circuit_cells_written(RELAY, world.now, circuit, 1));
         assert_int_equal(host_pad_stats(RELAY, circuit, 0, 0).replaced, n + 1);
         assert_int_equal(host_pad_stats(RELAY, circuit, 0, 0).padding_sent, 0);
     }
@@ -655,7 +655,7 @@ static void what_a_relay_says_itself_has_a_cap_of_its_own(void **state)
         OK(circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
         assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
     }
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
     for (uint32_t n = 1; n < HIGH + OVER; n++)
         pass(circuit, CIRCFLOW_SIDE_NEXT, cell(n), CIRCFLOW_VERDICT_HELD);
     IS(CIRCFLOW_ERR_EDGE_OVERRUN, relay(circuit, CIRCFLOW_SIDE_NEXT, cell(0), &verdict));
@@ -666,11 +666,11 @@ static void what_a_relay_says_itself_has_a_cap_of_its_own(void **state)
     pass(circuit, CIRCFLOW_SIDE_NEXT, cell(0), CIRCFLOW_VERDICT_HELD);
     for (uint32_t i = 0; i < world.exit_circuit.held_sends_max; i++)
         OK(circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
     writable(circuit, CIRCFLOW_SIDE_BACK, 1);
     const host_events *all = host_drain(RELAY);
     assert_int_equal(host_count(all, CIRCFLOW_INSN_SEND), world.exit_circuit.held_sends_max);
-    assert_int_equal(host_count(all, CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(all, CIRCFLOW_INSN_MAY_SEND), 1);
     OK(circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
 }
@@ -689,7 +689,7 @@ static void what_a_relay_says_itself_comes_back_when_its_circuit_goes(void **sta
     OK(circflow_circuit_send(RELAY, world.now, circuit, &token, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
     host_lend(&ledger, 3, 5);
-    OK(circflow_circuit_closed(RELAY, world.now, circuit));
+    OK(circflow_circuit_gone(RELAY, world.now, circuit));
     host_book(&ledger, host_drain(RELAY));
     host_settle(&ledger);
     assert_int_equal(host_stats(RELAY).held, 0);
@@ -700,7 +700,7 @@ static void what_a_relay_says_itself_comes_back_when_its_circuit_goes(void **sta
 static int next_stream(circflow_circuit_id circuit, circflow_stream_id *stream)
 {
     circflow_set_id none = {0};
-    return circflow_stream_next(RELAY, world.now, none, circuit, stream, NULL);
+    return circflow_stream_choose(RELAY, world.now, none, circuit, stream, NULL);
 }
 
 static void a_client_has_one_channel(void **state)
@@ -712,8 +712,8 @@ static void a_client_has_one_channel(void **state)
     OK(circflow_circuit_config_init(&config, sizeof(config)));
     config.flags |= CIRCFLOW_CIRCUIT_REACTOR;
     OK(circflow_circuit_open(world.client, world.now, &config, &circuit));
-    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_writable(world.client, world.now, circuit, CIRCFLOW_SIDE_NEXT, 0));
-    OK(circflow_circuit_writable(world.client, world.now, circuit, CIRCFLOW_SIDE_BACK, 0));
+    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_set_writable(world.client, world.now, circuit, CIRCFLOW_SIDE_NEXT, 0));
+    OK(circflow_circuit_set_writable(world.client, world.now, circuit, CIRCFLOW_SIDE_BACK, 0));
 }
 
 static void own_streams_go_on_when_the_last_cell_has_been_written(void **state)
@@ -726,22 +726,22 @@ static void own_streams_go_on_when_the_last_cell_has_been_written(void **state)
     OK(circflow_circuit_receive(RELAY, world.now, circuit, &begin, &verdict));
     circflow_stream_id stream = verdict.stream;
     OK(circflow_stream_send(RELAY, world.now, stream, &data, &verdict)); /* The window is known from now on. */
-    OK(circflow_stream_readable(RELAY, stream, 1));
+    OK(circflow_stream_set_readable(RELAY, stream, 1));
     OK(next_stream(circuit, &found));
     assert_int_equal(found.v, stream.v);
     writable(circuit, CIRCFLOW_SIDE_BACK, 0);
     for (uint32_t n = 0; n < 2; n++)
         pass(circuit, CIRCFLOW_SIDE_NEXT, cell(n), CIRCFLOW_VERDICT_HELD);
-    IS(CIRCFLOW_ERR_BLOCKED, next_stream(circuit, &found));
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_stream_send(RELAY, world.now, stream, &data, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, next_stream(circuit, &found));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_stream_send(RELAY, world.now, stream, &data, &verdict));
     writable(circuit, CIRCFLOW_SIDE_BACK, 1);
     /* What waits goes first. */
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_stream_send(RELAY, world.now, stream, &data, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_stream_send(RELAY, world.now, stream, &data, &verdict));
     host_events events = *host_drain(RELAY);
     assert_int_equal(events.count, 3);
     assert_int_equal(events.at[0].insn.kind, CIRCFLOW_INSN_WRITE);
     assert_int_equal(events.at[1].insn.kind, CIRCFLOW_INSN_WRITE);
-    assert_int_equal(events.at[2].insn.kind, CIRCFLOW_INSN_RESUME);
+    assert_int_equal(events.at[2].insn.kind, CIRCFLOW_INSN_MAY_SEND);
     assert_int_equal(events.at[2].insn.circuit.v, circuit.v);
     assert_int_equal(events.at[2].insn.stream.v, 0);
     OK(next_stream(circuit, &found));
@@ -759,14 +759,14 @@ static void a_host_that_never_drains_piles_up_no_resumes(void **state)
     OK(circflow_circuit_receive(RELAY, world.now, circuit, &begin, &verdict));
     for (int round = 0; round < 100; round++) {
         writable(circuit, CIRCFLOW_SIDE_BACK, 0);
-        IS(CIRCFLOW_ERR_BLOCKED, next_stream(circuit, &found));
+        IS(CIRCFLOW_ERR_NO_ROOM, next_stream(circuit, &found));
         writable(circuit, CIRCFLOW_SIDE_BACK, 1);
     }
-    assert_int_equal(host_count(host_drain(RELAY), CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(host_drain(RELAY), CIRCFLOW_INSN_MAY_SEND), 1);
     writable(circuit, CIRCFLOW_SIDE_BACK, 0);
-    IS(CIRCFLOW_ERR_BLOCKED, next_stream(circuit, &found));
+    IS(CIRCFLOW_ERR_NO_ROOM, next_stream(circuit, &found));
     writable(circuit, CIRCFLOW_SIDE_BACK, 1);
-    assert_int_equal(host_count(host_drain(RELAY), CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(host_drain(RELAY), CIRCFLOW_INSN_MAY_SEND), 1);
 }
 
 static void the_marks_are_checked(void **state)

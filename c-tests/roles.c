@@ -46,8 +46,8 @@ static const struct { uint8_t number; const char *name; int parts; char stream; 
 static const struct { int part; uint8_t role, hops, flags; const char *name; } PARTS[] = {
     {C, CIRCFLOW_ROLE_CLIENT, HOST_HOPS, HOST_RUN, "client"},
     {S, CIRCFLOW_ROLE_CLIENT, HOST_HOPS, HOST_RUN | CIRCFLOW_CIRCUIT_SERVICE, "service"},
-    {M, CIRCFLOW_ROLE_EXIT, 0, HOST_RUN | CIRCFLOW_CIRCUIT_EXTENDED, "middle relay"},
-    {X, CIRCFLOW_ROLE_EXIT, 0, HOST_RUN, "exit"},
+    {M, CIRCFLOW_ROLE_RELAY, 0, HOST_RUN | CIRCFLOW_CIRCUIT_EXTENDED, "middle relay"},
+    {X, CIRCFLOW_ROLE_RELAY, 0, HOST_RUN, "exit"},
 };
 
 HOST_WORLD(host_begin)
@@ -102,7 +102,7 @@ static void every_command_at_every_part(void **state)
                 refused++;
             }
             host_drain(world.client);
-            OK(circflow_circuit_closed(world.client, world.now, circuit));
+            OK(circflow_circuit_gone(world.client, world.now, circuit));
             host_drain(world.client);
         }
     assert_true(refused > 4 * (256 - COUNT(TABLE)));
@@ -125,7 +125,7 @@ static void a_stream_id_is_there_when_it_must_be_and_only_then(void **state)
             if (got != CIRCFLOW_ERR_BAD_STREAM_ID)
                 fail_msg("%s at a %s: %d (%s)", TABLE[row].name, PARTS[part].name, got, circflow_status_name(got));
             closed(circuit, CIRCFLOW_ERR_BAD_STREAM_ID);
-            OK(circflow_circuit_closed(world.client, world.now, circuit));
+            OK(circflow_circuit_gone(world.client, world.now, circuit));
             host_drain(world.client);
         }
 }

@@ -62,8 +62,8 @@ static int hears(uint8_t command, uint8_t hop, uint16_t stream_id, const void *b
 {
     circflow_verdict verdict = {0};
     circflow_message message = host_message(command, hop, stream_id, body, len);
-    message.cell_tag = host_tag(1);
-    message.cell_tag_len = 20;
+    message.cell_digest = host_digest(1);
+    message.cell_digest_len = 20;
     return circflow_circuit_receive(CLIENT, world.now, LEG(0), &message, &verdict);
 }
 
@@ -94,10 +94,10 @@ static void fills(circflow_stream_id stream)
         circflow_verdict verdict;
         OK(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, body, sizeof(body), &verdict));
         assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
-        if (verdict.flags & CIRCFLOW_WANTS_TAG) {
-            OK(circflow_circuit_tag(CLIENT, LEG(0), ROWS_HOPS, host_tag(n), 20));
+        if (verdict.flags & CIRCFLOW_WANTS_DIGEST) {
+            OK(circflow_circuit_add_digest(CLIENT, LEG(0), ROWS_HOPS, host_digest(n), 20));
             world.now += 10 * MS;
-            OK(host_feed(&world, CLIENT, LEG(0), host_sendme(ROWS_HOPS, host_tag(n), 20)));
+            OK(host_feed(&world, CLIENT, LEG(0), host_sendme(ROWS_HOPS, host_digest(n), 20)));
         }
     }
 }
@@ -131,7 +131,7 @@ static void wait_behind_padding(uint8_t command, int ends)
 
 static void enter(enum rows_state state)
 {
-    uint64_t memory = world.engine_config.stream_memory_ns;
+    uint64_t memory = world.engine_config.stream_remembered_ns;
     switch (state) {
     case ROWS_NO_ID: case ROWS_NEVER: break;
     case ROWS_UNASKED: opened(); break;

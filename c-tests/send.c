@@ -46,7 +46,7 @@ static int decide_status(uint8_t command, circflow_verdict *verdict)
 
 static int sent(size_t leg, uint8_t command)
 {
-    return circflow_circuit_sent(world.client, world.now, world.client_leg[leg], command, HOST_HOPS);
+    return circflow_circuit_cell_queued(world.client, world.now, world.client_leg[leg], command, HOST_HOPS);
 }
 
 /* Sends one DATA message, which must go on `leg` with this number and SWITCH. */
@@ -65,7 +65,7 @@ static void blocked(void)
 {
     circflow_verdict verdict;
     verdict.kind = 9;
-    IS(CIRCFLOW_ERR_BLOCKED, send_status(CIRCFLOW_CMD_DATA, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, send_status(CIRCFLOW_CMD_DATA, &verdict));
     assert_int_equal(verdict.kind, 9);
 }
 
@@ -81,7 +81,7 @@ static void import(uint64_t a, uint64_t b, size_t sending)
     OK(circflow_set_import(world.client, world.now, world.client_set, &numbers, rows, 2));
 }
 
-/* Where a message goes when leg 0 is the faster one, by who has room. -1 is BLOCKED. */
+/* Where a message goes when leg 0 is the faster one, by who has room. -1 is NO_ROOM. */
 static void each_ux_has_its_way_of_choosing(void **state)
 {
     const struct {
@@ -112,7 +112,7 @@ static void each_ux_has_its_way_of_choosing(void **state)
             room(1, which & 2 ? 100 : 0);
             answer = decide_status(CIRCFLOW_CMD_DATA, &verdict);
             if (wants[which] < 0)
-                IS(CIRCFLOW_ERR_BLOCKED, answer);
+                IS(CIRCFLOW_ERR_NO_ROOM, answer);
             else {
                 OK(answer);
                 if (verdict.circuit.v != world.client_leg[wants[which]].v)
@@ -185,18 +185,18 @@ static void legs_are_blocked_by_window_and_channel(void **state)
     sends(0, 3, 0);
     blocked();
     report = host_report(world.client_leg[0], 50, 0);
-    report.flags = CIRCFLOW_REPORT_CHANNEL_BLOCKED;
-    OK(circflow_circuit_report(world.client, world.now, &report, 1));
+    report.flags = CIRCFLOW_REPORT_CHANNEL_FULL;
+    OK(circflow_leg_update(world.client, world.now, &report, 1));
     blocked();
     report.flags = CIRCFLOW_REPORT_SLOW_START;
-    OK(circflow_circuit_report(world.client, world.now, &report, 1));
+    OK(circflow_leg_update(world.client, world.now, &report, 1));
     sends(0, 4, 0);
     report.inflight = UINT64_MAX; /* Any number. */
-    OK(circflow_circuit_report(world.client, world.now, &report, 1));
+    OK(circflow_leg_update(world.client, world.now, &report, 1));
     blocked();
     report.cwnd = 0;
     report.inflight = 0;
-    OK(circflow_circuit_report(world.client, world.now, &report, 1));
+    OK(circflow_leg_update(world.client, world.now, &report, 1));
     blocked();
 }
 
@@ -218,20 +218,20 @@ static void resume_comes_once(void **state)
     room(0, 3);
     const host_events *events = host_drain(world.client);
     assert_int_equal(events->count, 1);
-    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_RESUME);
+    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_MAY_SEND);
     assert_int_equal(events->at[0].insn.set.v, world.client_set.v);
     assert_int_equal(events->at[0].insn.set_tag, 0xc11e);
     /* peek leaves no wish to be told. */
     room(0, 0);
     room(1, 0);
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_set_peek(world.client, world.client_set, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_get_decision(world.client, world.client_set, &verdict));
     room(0, 3);
     assert_int_equal(host_drain(world.client)->count, 0);
     /* decide does. */
     room(0, 0);
-    IS(CIRCFLOW_ERR_BLOCKED, decide_status(CIRCFLOW_CMD_DATA, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, decide_status(CIRCFLOW_CMD_DATA, &verdict));
     room(0, 3);
-    assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_MAY_SEND), 1);
 }
 
 static void what_is_not_data_does_not_wait(void **state)
@@ -284,7 +284,7 @@ static void a_decision_leaves_no_trace(void **state)
     assert_int_equal(first.switch_delta, 1);
     OK(decide_status(CIRCFLOW_CMD_DATA, &again));
     assert_memory_equal(&first, &again, sizeof(first));
-    OK(circflow_set_peek(world.client, world.client_set, &again));
+    OK(circflow_set_get_decision(world.client, world.client_set, &again));
     assert_memory_equal(&first, &again, sizeof(first));
     host_numbers after = host_export(world.client, world.client_set);
     circflow_set_stats stats_after = host_set_stats(world.client, world.client_set);
@@ -319,7 +319,7 @@ static void cells_are_reported_in_order(void **state)
     assert_int_equal(host_set_stats(world.client, world.client_set).sent, 2);
     assert_int_equal(host_set_stats(world.client, world.client_set).switches_sent, 1);
     circflow_circuit_id alone = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
-    OK(circflow_circuit_sent(world.client, world.now, alone, CIRCFLOW_CMD_DATA, HOST_HOPS)); /* Not counted. */
+    OK(circflow_circuit_cell_queued(world.client, world.now, alone, CIRCFLOW_CMD_DATA, HOST_HOPS)); /* Not counted. */
     assert_int_equal(host_set_stats(world.client, world.client_set).sent, 2);
 }
 
@@ -343,7 +343,7 @@ static void after_a_bare_switch_the_next_message_stays(void **state)
     OK(decide_status(CIRCFLOW_CMD_END, &verdict));
     assert_int_equal(verdict.circuit.v, world.client_leg[1].v);
     room(1, 1);
-    assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_MAY_SEND), 1);
     sends(1, 2, 0);
     sends(0, 3, 1);
 }
@@ -385,7 +385,7 @@ static void switch_by_zero_is_never_sent(void **state)
     circflow_verdict verdict;
     (void)state;
     legs_for(2, CIRCFLOW_UX_HIGH_THROUGHPUT, 0);
-    OK(circflow_set_peek(world.client, world.client_set, &verdict));
+    OK(circflow_set_get_decision(world.client, world.client_set, &verdict));
     assert_int_equal(verdict.circuit.v, world.client_leg[0].v);
     OK(decide_status(CIRCFLOW_CMD_DATA, &verdict));
     room(0, 0); /* Before the first message, the other leg wins. */
@@ -450,11 +450,11 @@ static void low_memory_switches_once_in_a_window(void **state)
         reports[i].cwnd = 10;
         reports[i].inflight = 0;
     }
-    OK(circflow_circuit_report(world.client, world.now, reports, 2));
+    OK(circflow_leg_update(world.client, world.now, reports, 2));
     for (uint64_t i = 1; i <= 10; i++)
         sends(0, i, 0);
     sends(1, 11, 10);
-    OK(circflow_circuit_report(world.client, world.now, reports, 1)); /* Leg 0 has room again, and is faster. */
+    OK(circflow_leg_update(world.client, world.now, reports, 1)); /* Leg 0 has room again, and is faster. */
     for (uint64_t i = 12; i <= 20; i++)
         sends(1, i, 0);
     sends(0, 21, 10);
@@ -480,8 +480,8 @@ static void fused_is_the_same_as_in_steps(void **state)
             continue;
         assert_memory_equal(&a, &b, sizeof(a));
         if (b.switch_delta != 0)
-            OK(circflow_circuit_sent(world.client, world.now, b.circuit, CIRCFLOW_CMD_SWITCH, HOST_HOPS));
-        OK(circflow_circuit_sent(world.client, world.now, b.circuit, message.command, HOST_HOPS));
+            OK(circflow_circuit_cell_queued(world.client, world.now, b.circuit, CIRCFLOW_CMD_SWITCH, HOST_HOPS));
+        OK(circflow_circuit_cell_queued(world.client, world.now, b.circuit, message.command, HOST_HOPS));
         host_numbers left = host_export(fused.client, fused.client_set), right = host_export(world.client, world.client_set);
         assert_memory_equal(&left, &right, sizeof(left));
     }
@@ -495,7 +495,7 @@ static void fused_is_the_same_as_in_steps(void **state)
 static uint64_t room_of_set(void)
 {
     uint64_t messages = UINT64_MAX;
-    OK(circflow_set_room(world.client, world.client_set, &messages));
+    OK(circflow_set_get_room(world.client, world.client_set, &messages));
     assert_true(messages != UINT64_MAX);
     return messages;
 }
@@ -529,7 +529,7 @@ static void room_counts_down_to_the_next_choice(void **state)
     assert_int_equal(room_of_set(), 0);
     OK(decide_status(CIRCFLOW_CMD_DATA, &verdict));
     assert_int_equal(verdict.circuit.v, world.client_leg[0].v);
-    IS(CIRCFLOW_ERR_NULL, circflow_set_room(world.client, world.client_set, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_set_get_room(world.client, world.client_set, NULL));
 }
 
 /* Who sends as long as there is room, and asks only then, sends each message where it would go if each were asked for. */
@@ -552,8 +552,8 @@ static void room_is_the_same_as_asking(void **state)
             circflow_message message = host_message(i % 17 ? CIRCFLOW_CMD_DATA : CIRCFLOW_CMD_XON, HOST_HOPS, 7, "x", 1);
             if (i % 23 == 0) {
                 circflow_leg_report report = host_report(world.client_leg[i * 7 % 3], i % 60, (1 + i * 31 % 9) * MS);
-                OK(circflow_circuit_report(world.client, world.now, &report, 1));
-                OK(circflow_circuit_report(asking.client, asking.now, &report, 1));
+                OK(circflow_leg_update(world.client, world.now, &report, 1));
+                OK(circflow_leg_update(asking.client, asking.now, &report, 1));
                 left = 0;
             }
             int want = circflow_set_decide(asking.client, asking.now, asking.client_set, &message, NULL, 0, &a);
@@ -568,15 +568,15 @@ static void room_is_the_same_as_asking(void **state)
                 if (want != CIRCFLOW_OK)
                     continue;
                 assert_memory_equal(&a, &b, sizeof(a));
-                OK(circflow_set_room(world.client, world.client_set, &left));
+                OK(circflow_set_get_room(world.client, world.client_set, &left));
                 left -= left > 0; /* This message is one of them. */
                 current = b.circuit;
             }
             for (int end = 0; end < 2; end++) {
                 circflow_engine *engine = end ? asking.client : world.client;
                 if (a.switch_delta != 0)
-                    OK(circflow_circuit_sent(engine, world.now, a.circuit, CIRCFLOW_CMD_SWITCH, HOST_HOPS));
-                OK(circflow_circuit_sent(engine, world.now, a.circuit, message.command, HOST_HOPS));
+                    OK(circflow_circuit_cell_queued(engine, world.now, a.circuit, CIRCFLOW_CMD_SWITCH, HOST_HOPS));
+                OK(circflow_circuit_cell_queued(engine, world.now, a.circuit, message.command, HOST_HOPS));
             }
         }
         host_numbers mine = host_export(world.client, world.client_set), theirs = host_export(asking.client, asking.client_set);
@@ -602,18 +602,18 @@ static void reports_name_legs(void **state)
     reports[1] = host_report(alone, 10, 0);
     reports[2] = host_report(world.client_leg[1], 0, 0);
     /* "The first that names no leg ends the call; those before it stand." */
-    IS(CIRCFLOW_ERR_NOT_A_LEG, circflow_circuit_report(world.client, world.now, reports, 3));
+    IS(CIRCFLOW_ERR_NOT_A_LEG, circflow_leg_update(world.client, world.now, reports, 3));
     sends(1, 1, 0);
     IS(CIRCFLOW_ERR_NOT_A_LEG, circflow_set_send(world.client, world.now, world.client_set, &data, &reports[1], 2, &verdict));
     sends(1, 2, 0);
-    IS(CIRCFLOW_ERR_NULL, circflow_circuit_report(world.client, world.now, NULL, 1));
-    OK(circflow_circuit_report(world.client, world.now, NULL, 0));
+    IS(CIRCFLOW_ERR_NULL, circflow_leg_update(world.client, world.now, NULL, 1));
+    OK(circflow_leg_update(world.client, world.now, NULL, 0));
     IS(CIRCFLOW_ERR_NULL, circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 1, &verdict));
     data.hop = HOST_HOPS - 1;
     IS(CIRCFLOW_ERR_INVALID, circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
     IS(CIRCFLOW_ERR_INVALID, circflow_set_decide(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
     OK(circflow_set_close(world.client, world.now, world.client_set));
-    IS(CIRCFLOW_ERR_GONE, circflow_circuit_report(world.client, world.now, reports, 1));
+    IS(CIRCFLOW_ERR_CLOSING, circflow_leg_update(world.client, world.now, reports, 1));
 }
 
 static void the_most_active_leg_is_the_last_one_used(void **state)

@@ -28,7 +28,7 @@ static void ring(void *userdata) { (void)userdata; }
 static void start(uint32_t run, int spread)
 {
     world.client_circuit.flags = run;
-    world.engine_config.engine_tag = 1;
+    world.engine_config.engine_number = 1;
     OK(circflow_engine_new(&world.engine_config, &world.client));
     if (spread) {
         circflow_hub_config config;
@@ -36,7 +36,7 @@ static void start(uint32_t run, int spread)
         OK(circflow_hub_new(&config, &hub));
     }
     for (size_t i = 0; i < (spread ? 2 : 1); i++) {
-        world.engine_config.engine_tag = 10 + (uint32_t)i;
+        world.engine_config.engine_number = 10 + (uint32_t)i;
         OK(circflow_engine_new(&world.engine_config, &service[i]));
         if (spread)
             OK(circflow_engine_join(service[i], hub, ring, NULL));
@@ -70,12 +70,12 @@ static int teardown(void **state)
 static circflow_circuit_id open_and_extend(circflow_engine *engine, uint8_t hops, uint32_t flags, uint64_t join)
 {
     circflow_circuit_config config = world.client_circuit;
-    circflow_extend_config more;
+    circflow_extension_config more;
     circflow_circuit_id circuit;
     config.hops = hops;
     config.tag = 1000 + leg_count;
     OK(circflow_circuit_open(engine, world.now, &config, &circuit));
-    OK(circflow_extend_config_init(&more, sizeof(more)));
+    OK(circflow_extension_config_init(&more, sizeof(more)));
     more.join_point = join;
     more.flags = flags;
     OK(circflow_circuit_extend(engine, world.now, circuit, &more));
@@ -110,8 +110,8 @@ static void carry(size_t leg, int to_client, uint8_t command, uint16_t stream_id
 {
     circflow_message message = host_message(command, to_client ? NEAR : FAR, stream_id, body, len);
     circflow_verdict verdict;
-    message.cell_tag = host_tag(0); /* All cells have one tag. */
-    message.cell_tag_len = 20;
+    message.cell_digest = host_digest(0); /* All cells have one tag. */
+    message.cell_digest_len = 20;
     sendmes += command == CIRCFLOW_CMD_SENDME;
     OK(circflow_circuit_receive(to_client ? CLIENT : engine_of[leg], world.now,
                                 to_client ? near_end[leg] : far_end[leg], &message, &verdict));
@@ -128,10 +128,10 @@ static size_t leg_of(int is_client, circflow_circuit_id circuit)
     return 0;
 }
 
-static void give_tag(int is_client, circflow_engine *engine, circflow_circuit_id circuit, uint32_t flags)
+static void add_digest(int is_client, circflow_engine *engine, circflow_circuit_id circuit, uint32_t flags)
 {
-    if (flags & CIRCFLOW_WANTS_TAG)
-        OK(circflow_circuit_tag(engine, circuit, is_client ? NEAR : FAR, host_tag(0), 20));
+    if (flags & CIRCFLOW_WANTS_DIGEST)
+        OK(circflow_circuit_add_digest(engine, circuit, is_client ? NEAR : FAR, host_digest(0), 20));
 }
 
 static size_t obey(circflow_engine *engine)
@@ -147,7 +147,7 @@ static size_t obey(circflow_engine *engine)
         switch (insn->kind) {
         case CIRCFLOW_INSN_SEND:
             assert_int_equal(send->hop, is_client ? NEAR : FAR);
-            give_tag(is_client, engine, insn->circuit, insn->flags);
+            add_digest(is_client, engine, insn->circuit, insn->flags);
             carry(leg_of(is_client, insn->circuit), !is_client, send->command, send->stream_id, batch.at[i].body,
                   send->body_len);
             break;
@@ -200,7 +200,7 @@ static void say(int is_client, circflow_stream_id stream, uint8_t command, uint1
     OK(circflow_stream_send(engine, world.now, stream, &message, &verdict));
     if (verdict.kind == CIRCFLOW_VERDICT_SEND) {
         size_t leg = leg_of(is_client, verdict.circuit);
-        give_tag(is_client, engine, verdict.circuit, verdict.flags);
+        add_digest(is_client, engine, verdict.circuit, verdict.flags);
         if (verdict.switch_delta != 0) {
             circflow_message first = host_switch(0, verdict.switch_delta);
             carry(leg, !is_client, CIRCFLOW_CMD_SWITCH, 0, first.body, 4);
@@ -395,11 +395,11 @@ static void legs_of_one_set_are_alike(void **state)
 
 static void a_leg_of_a_service_is_never_extended(void **state)
 {
-    circflow_extend_config more;
+    circflow_extension_config more;
     (void)state;
     start(HOST_RUN, 1);
     link_legs(LEGS);
-    OK(circflow_extend_config_init(&more, sizeof(more)));
+    OK(circflow_extension_config_init(&more, sizeof(more)));
     for (size_t leg = 0; leg < LEGS; leg++)
         IS(CIRCFLOW_ERR_IN_SET, circflow_circuit_extend(engine_of[leg], world.now, far_end[leg], &more));
 }

@@ -8,7 +8,7 @@
 #define LEG(i) world.client_leg[i]
 #define FAR(i) world.exit_leg[i]
 #define WINDOW 124
-#define BODY CIRCFLOW_BODY_MAX_ALL
+#define BODY CIRCFLOW_DATA_MAX
 #define PIPE_MAX 8192
 
 static host_world world;
@@ -24,7 +24,7 @@ typedef struct cell {
     uint8_t body[CIRCFLOW_BODY_MAX];
 } cell;
 
-/* One direction of one leg. A cell's tag is its number there. */
+/* One direction of one leg. A cell's digest is its number there. */
 static struct pipe {
     cell at[PIPE_MAX];
     size_t put, got;
@@ -61,8 +61,8 @@ static void put(int side, circflow_circuit_id circuit, uint8_t command, uint16_t
     cell *next = &pipe->at[pipe->put++];
     memcpy(next->body, body, len);
     next->message = host_message(command, hop_of(!side), stream_id, next->body, len);
-    if (flags & CIRCFLOW_WANTS_TAG)
-        OK(circflow_circuit_tag(engine_of(side), circuit, hop_of(side), host_tag(pipe->put), 20));
+    if (flags & CIRCFLOW_WANTS_DIGEST)
+        OK(circflow_circuit_add_digest(engine_of(side), circuit, hop_of(side), host_digest(pipe->put), 20));
 }
 
 static void give(int side, const circflow_message *message, const uint8_t *body, uint64_t stream, uint64_t tag)
@@ -97,7 +97,7 @@ static void drain(int side)
             message = host_message(deliver->command, 0, deliver->stream_id, events.at[i].body, deliver->body_len);
             give(side, &message, events.at[i].body, insn->stream.v, insn->stream_tag);
             break;
-        case CIRCFLOW_INSN_RESUME:
+        case CIRCFLOW_INSN_MAY_SEND:
             seen[side].resumes += insn->stream.v == 0;
             seen[side].stream_resumes += insn->stream.v != 0;
             break;
@@ -120,8 +120,8 @@ static int bring(int from, size_t leg)
     struct pipe *pipe = &pipes[from][leg];
     cell *next = &pipe->at[pipe->got++];
     circflow_verdict verdict;
-    next->message.cell_tag = host_tag(pipe->got);
-    next->message.cell_tag_len = 20;
+    next->message.cell_digest = host_digest(pipe->got);
+    next->message.cell_digest_len = 20;
     int status = circflow_circuit_receive(engine_of(!from), world.now, leg_of(!from, leg), &next->message, &verdict);
     if (status == CIRCFLOW_OK && verdict.kind == CIRCFLOW_VERDICT_DELIVER)
         give(!from, &next->message, next->body, verdict.stream.v, verdict.stream_tag);
@@ -276,7 +276,7 @@ static void transfer(circflow_engine *from, circflow_stream_id stream, uint32_t 
             n++;
             continue;
         }
-        assert_int_equal(status, CIRCFLOW_ERR_BLOCKED);
+        assert_int_equal(status, CIRCFLOW_ERR_NO_ROOM);
         size_t resumes = seen[!to].resumes;
         pump();
         assert_int_equal(seen[!to].resumes, resumes + 1); /* Each time, and once. */
@@ -317,7 +317,7 @@ static void a_life(void)
     assert_int_equal(seen[0].closes + seen[1].closes, 0);
     assert_int_equal(host_stats(CLIENT).held + host_stats(EXIT).held, 0);
     /* The id may be used again, once nothing can be late. */
-    world.now += world.engine_config.stream_memory_ns;
+    world.now += world.engine_config.stream_remembered_ns;
     connect_stream(7, &far);
 }
 
@@ -359,7 +359,7 @@ static void resolve_and_its_answer(void **state)
     assert_int_equal(seen[0].at[0].stream, 0);
     assert_int_equal(seen[0].at[0].tag, 0x5009);
     assert_int_equal(host_stats(CLIENT).streams, 0);
-    IS(CIRCFLOW_ERR_STALE_ID, circflow_stream_readable(CLIENT, stream, 1));
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_stream_set_readable(CLIENT, stream, 1));
 }
 
 static void a_service_is_opened_streams_to(void **state)
@@ -394,7 +394,7 @@ static uint64_t next_tag(void)
 {
     circflow_stream_id found;
     uint64_t tag = 99;
-    OK(circflow_stream_next(CLIENT, world.now, world.client_set, world.client_set.v ? no_circuit : LEG(0), &found, &tag));
+    OK(circflow_stream_choose(CLIENT, world.now, world.client_set, world.client_set.v ? no_circuit : LEG(0), &found, &tag));
     assert_int_equal(found.v == 0, tag == 0);
     return tag & 0xfff;
 }
@@ -409,16 +409,16 @@ static void priority_first_and_equals_in_turn(void)
     }
     assert_int_equal(next_tag(), 0);
     for (uint16_t n = 5; n-- > 0;)
-        OK(circflow_stream_readable(CLIENT, ids[n], 1));
-    OK(circflow_stream_readable(CLIENT, ids[0], 1)); /* Said again: no second place. */
+        OK(circflow_stream_set_readable(CLIENT, ids[n], 1));
+    OK(circflow_stream_set_readable(CLIENT, ids[0], 1)); /* Said again: no second place. */
     static const uint64_t first[] = {3, 2, 1, 3, 2, 1, 3};
     for (size_t i = 0; i < COUNT(first); i++)
         assert_int_equal(next_tag(), first[i]);
     /* One with nothing to send goes; one that comes back stands behind. */
-    OK(circflow_stream_readable(CLIENT, ids[1], 0));
+    OK(circflow_stream_set_readable(CLIENT, ids[1], 0));
     assert_int_equal(next_tag(), 1);
     assert_int_equal(next_tag(), 3);
-    OK(circflow_stream_readable(CLIENT, ids[1], 1));
+    OK(circflow_stream_set_readable(CLIENT, ids[1], 1));
     assert_int_equal(next_tag(), 1);
     assert_int_equal(next_tag(), 3);
     assert_int_equal(next_tag(), 2);
@@ -432,15 +432,15 @@ static void priority_first_and_equals_in_turn(void)
     /* A new priority, and a stream that ends. */
     OK(circflow_stream_set(CLIENT, ids[4], 0x5005, 0));
     assert_int_equal(next_tag(), 5);
-    OK(circflow_stream_readable(CLIENT, ids[4], 0));
+    OK(circflow_stream_set_readable(CLIENT, ids[4], 0));
     circflow_verdict verdict;
     OK(host_stream_send(&world, CLIENT, ids[0], CIRCFLOW_CMD_END, "\6", 1, &verdict));
     for (int i = 0; i < 4; i++)
         assert_true(next_tag() == (i % 2 ? 2u : 3u) || next_tag() != 1);
-    OK(circflow_stream_readable(CLIENT, ids[1], 0));
-    OK(circflow_stream_readable(CLIENT, ids[2], 0));
+    OK(circflow_stream_set_readable(CLIENT, ids[1], 0));
+    OK(circflow_stream_set_readable(CLIENT, ids[2], 0));
     assert_int_equal(next_tag(), 4); /* The lowest is read when nobody else has anything. */
-    OK(circflow_stream_readable(CLIENT, ids[3], 0));
+    OK(circflow_stream_set_readable(CLIENT, ids[3], 0));
     assert_int_equal(next_tag(), 0);
 }
 
@@ -453,12 +453,12 @@ static void reading_stops_with_the_window_and_goes_on(void **state)
     (void)state;
     host_linked(&world, 1);
     stream = connect_stream(7, &far);
-    OK(circflow_stream_readable(CLIENT, stream, 1));
+    OK(circflow_stream_set_readable(CLIENT, stream, 1));
     for (int n = 0; n < WINDOW; n++) {
         assert_int_equal(next_tag(), 7);
         OK(send_on(CLIENT, stream, CIRCFLOW_CMD_DATA, bytes, BODY));
     }
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_stream_next(CLIENT, world.now, world.client_set, no_circuit, &found, NULL));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_stream_choose(CLIENT, world.now, world.client_set, no_circuit, &found, NULL));
     size_t before = seen[0].resumes;
     pump();
     assert_int_equal(seen[0].resumes, before + 1);
@@ -543,7 +543,7 @@ static void xoff_and_xon_of_a_client(void **state) { (void)state; xoff_after_the
 static void a_slow_reader_stops_the_other_end(void)
 {
     circflow_stream_id far, stream = connect_stream(7, &far);
-    OK(circflow_stream_readable(CLIENT, stream, 1));
+    OK(circflow_stream_set_readable(CLIENT, stream, 1));
     uint32_t sent = 0;
     int status = CIRCFLOW_OK;
     for (int rounds = 0; rounds < 10000 && status != CIRCFLOW_ERR_STREAM_STOPPED; rounds++) {
@@ -587,7 +587,7 @@ static void a_rate_is_kept_to(void **state)
     circflow_message data = host_message(CIRCFLOW_CMD_DATA, 0, 7, bytes, 1);
     OK(circflow_circuit_receive(EXIT, world.now, FAR(0), &data, &verdict));
     circflow_stream_id stream = verdict.stream;
-    OK(circflow_stream_readable(EXIT, stream, 1));
+    OK(circflow_stream_set_readable(EXIT, stream, 1));
     OK(xon(1, 0)); /* 1000 bytes in a second, and a second's worth at once. */
     host_drain(EXIT);
     for (int n = 0; n < 10; n++)
@@ -602,11 +602,11 @@ static void a_rate_is_kept_to(void **state)
         world.now = host_deadline(EXIT);
         OK(circflow_engine_tick(EXIT, world.now));
     }
-    assert_int_equal(host_deadline(EXIT), 0); /* RESUME waits. */
+    assert_int_equal(host_deadline(EXIT), 0); /* MAY_SEND waits. */
     assert_true(world.now > from);
     const host_events *events = host_drain(EXIT);
     assert_int_equal(events->count, 1);
-    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_RESUME);
+    assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_MAY_SEND);
     assert_int_equal(events->at[0].insn.stream.v, stream.v);
     assert_int_equal(events->at[0].insn.circuit.v, FAR(0).v);
     OK(host_stream_send(&world, EXIT, stream, CIRCFLOW_CMD_DATA, bytes, 100, &verdict));
@@ -622,7 +622,7 @@ static void a_rate_is_kept_to(void **state)
 static void xoff_takes_the_rates_alarm_down(void **state)
 {
     (void)state;
-    for (int when = 0; when < 3; when++) { /* XOFF before the rate's time, or while its RESUME waits; XON without XOFF. */
+    for (int when = 0; when < 3; when++) { /* XOFF before the rate's time, or while its MAY_SEND waits; XON without XOFF. */
         circflow_verdict verdict;
         circflow_message data = host_message(CIRCFLOW_CMD_DATA, 0, 7, bytes, 1);
         if (when > 0) {
@@ -634,7 +634,7 @@ static void xoff_takes_the_rates_alarm_down(void **state)
         OK(from_client(CIRCFLOW_CMD_BEGIN, 7, "x", 2));
         OK(circflow_circuit_receive(EXIT, world.now, FAR(0), &data, &verdict));
         circflow_stream_id stream = verdict.stream;
-        OK(circflow_stream_readable(EXIT, stream, 1));
+        OK(circflow_stream_set_readable(EXIT, stream, 1));
         OK(xon(1, 0));
         host_drain(EXIT);
         for (int n = 0; n < 10; n++)
@@ -646,14 +646,14 @@ static void xoff_takes_the_rates_alarm_down(void **state)
         if (when < 2) {
             OK(xoff(0));
             assert_int_equal(host_stats(EXIT).timers, 0);
-            assert_int_equal(host_count(host_drain(EXIT), CIRCFLOW_INSN_RESUME), 0);
+            assert_int_equal(host_count(host_drain(EXIT), CIRCFLOW_INSN_MAY_SEND), 0);
             assert_true(host_deadline(EXIT) == CIRCFLOW_NEVER);
             OK(circflow_engine_tick(EXIT, world.now += 3600 * SECOND));
             assert_int_equal(host_drain(EXIT)->count, 0);
         }
         OK(xon(0, 0)); /* No rate: the one before has no alarm left either. */
         assert_int_equal(host_stats(EXIT).timers, 0);
-        assert_int_equal(host_count(host_drain(EXIT), CIRCFLOW_INSN_RESUME), 1);
+        assert_int_equal(host_count(host_drain(EXIT), CIRCFLOW_INSN_MAY_SEND), 1);
         OK(host_stream_send(&world, EXIT, stream, CIRCFLOW_CMD_DATA, bytes, 100, &verdict));
     }
 }
@@ -687,7 +687,7 @@ static void sent_bytes(circflow_stream_id stream, size_t count)
     while (count > 0) {
         size_t len = count < BODY ? count : BODY;
         int status = send_on(CLIENT, stream, CIRCFLOW_CMD_DATA, bytes, len);
-        if (status == CIRCFLOW_ERR_BLOCKED)
+        if (status == CIRCFLOW_ERR_NO_ROOM)
             pump();
         else {
             OK(status);
@@ -818,7 +818,7 @@ static void streams_have_a_cap(void **state)
     connect_stream(2, &far);
     third = connect_stream(3, &far);
     config = host_stream_config(no_set, LEG(0), HOST_HOPS, 4);
-    IS(CIRCFLOW_ERR_FULL, circflow_stream_open(CLIENT, world.now, &config, &stream));
+    IS(CIRCFLOW_ERR_TOO_MANY, circflow_stream_open(CLIENT, world.now, &config, &stream));
     config.stream_id = 3;
     IS(CIRCFLOW_ERR_STREAM_EXISTS, circflow_stream_open(CLIENT, world.now, &config, &stream));
     /* The other end's is answered by the library: END, RESOURCELIMIT. */
@@ -863,9 +863,9 @@ static void what_cannot_be_a_stream_is_refused(void **state)
     REFUSED(CIRCFLOW_ERR_FOREIGN_ID, config.circuit = FAR(0));
     REFUSED(CIRCFLOW_ERR_VERSION, config.size = 1);
     IS(CIRCFLOW_ERR_NULL, circflow_stream_open(CLIENT, world.now, &config, NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_stream_next(CLIENT, world.now, no_set, LEG(0), NULL, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), NULL, NULL));
     IS(CIRCFLOW_ERR_ZERO_ID, circflow_stream_set(CLIENT, zero, 1, 1));
-    IS(CIRCFLOW_ERR_ZERO_ID, circflow_stream_readable(CLIENT, zero, 1));
+    IS(CIRCFLOW_ERR_ZERO_ID, circflow_stream_set_readable(CLIENT, zero, 1));
     IS(CIRCFLOW_ERR_ZERO_ID, circflow_stream_flushed(CLIENT, world.now, zero, 1));
     stream = open_at_client(7);
     for (unsigned command = 0; command < 256; command++) {
@@ -876,9 +876,9 @@ static void what_cannot_be_a_stream_is_refused(void **state)
            host_stream_send(&world, CLIENT, stream, (uint8_t)command, "x", 1, &verdict));
     }
     OK(circflow_circuit_close(CLIENT, world.now, LEG(0)));
-    IS(CIRCFLOW_ERR_GONE, host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
-    REFUSED(CIRCFLOW_ERR_GONE, config.stream_id = 8);
-    OK(circflow_circuit_closed(CLIENT, world.now, LEG(0)));
+    IS(CIRCFLOW_ERR_CLOSING, host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
+    REFUSED(CIRCFLOW_ERR_CLOSING, config.stream_id = 8);
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
     IS(CIRCFLOW_ERR_STALE_ID, host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
     assert_int_equal(host_stats(CLIENT).streams, 0);
 #undef REFUSED
@@ -890,7 +890,7 @@ static void closed_streams_are_known_for_a_while(void **state)
 {
     circflow_stream_id far;
     (void)state;
-    world.engine_config.stream_memory_ns = 10 * SECOND;
+    world.engine_config.stream_remembered_ns = 10 * SECOND;
     plain();
     OK(send_on(CLIENT, connect_stream(7, &far), CIRCFLOW_CMD_END, "\6", 1));
     uint64_t end = world.now + 10 * SECOND;
@@ -909,13 +909,13 @@ static void a_long_round_trip_makes_the_while_longer(void **state)
 {
     circflow_stream_id far, stream;
     (void)state;
-    world.engine_config.stream_memory_ns = SECOND;
+    world.engine_config.stream_remembered_ns = SECOND;
     plain();
     stream = connect_stream(7, &far);
     for (int n = 0; n < 31; n++)
         OK(send_on(CLIENT, stream, CIRCFLOW_CMD_DATA, "x", 1));
     world.now += 5 * SECOND;
-    OK(host_feed(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_tag(32), 20))); /* BEGIN was cell 1. */
+    OK(host_feed(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_digest(32), 20))); /* BEGIN was cell 1. */
     OK(send_on(CLIENT, stream, CIRCFLOW_CMD_END, "\6", 1));
     world.now += 5 * SECOND - 1;
     OK(from_exit(CIRCFLOW_CMD_DATA, 7, "x", 1));
@@ -984,7 +984,7 @@ static void flow_control_that_waits_for_order_is_not_the_hosts(void **state)
     circflow_message message = host_message(CIRCFLOW_CMD_XOFF, HOST_HOPS, 7, "", 1);
     message.form = CIRCFLOW_FORM_TOKEN;
     message.token = 5;
-    message.cost = 50;
+    message.cost_bytes = 50;
     host_expect(&world, CLIENT, LEG(1), message, CIRCFLOW_VERDICT_CONSUMED); /* And so its token stays the host's. */
     message = host_token(HOST_HOPS, 6, 50);
     message.stream_id = 8;
@@ -1013,7 +1013,7 @@ static void a_set_that_ends_hands_no_flow_control_out(void **state)
     host_expect(&world, CLIENT, LEG(1), message, CIRCFLOW_VERDICT_CONSUMED);
     host_expect(&world, CLIENT, LEG(1), host_data(HOST_HOPS, "x"), CIRCFLOW_VERDICT_HELD);
     OK(from_exit(CIRCFLOW_CMD_DATA, 7, "x", 1)); /* Both have their turn; then a leg is lost. */
-    OK(circflow_circuit_closed(CLIENT, world.now, LEG(1)));
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG(1)));
     host_events events = *host_drain(CLIENT);
     assert_int_equal(host_first(&events, CIRCFLOW_INSN_ENDED)->detail.close.cause, CIRCFLOW_ERR_LEG_LOST);
     assert_int_equal(host_count(&events, CIRCFLOW_INSN_DELIVER), 1);
@@ -1069,9 +1069,9 @@ static void a_host_that_was_stopped_behind_it_is_told_to_go_on(void **state)
     make_it_say_xoff();
     while ((status = host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, "y", 1, &verdict)) == CIRCFLOW_OK)
         held++;
-    assert_int_equal(status, CIRCFLOW_ERR_BLOCKED);
+    assert_int_equal(status, CIRCFLOW_ERR_NO_ROOM);
     assert_int_equal(held, 31); /* held_sends_max, with the XOFF. */
-    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_RESUME), 1);
+    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_MAY_SEND), 1);
     OK(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, "z", 1, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
 }
@@ -1114,11 +1114,11 @@ static void other_hops_go_on_while_the_join_point_is_paused(void **state)
     IS(CIRCFLOW_ERR_IN_SET, circflow_stream_open(CLIENT, world.now, &config, &found));
     config = host_stream_config(world.client_set, no_circuit, 2, 9);
     IS(CIRCFLOW_ERR_INVALID, circflow_stream_open(CLIENT, world.now, &config, &found));
-    OK(circflow_stream_readable(CLIENT, near, 1));
+    OK(circflow_stream_set_readable(CLIENT, near, 1));
     while (host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict) == CIRCFLOW_OK)
         ;
-    IS(CIRCFLOW_ERR_BLOCKED, circflow_stream_next(CLIENT, world.now, world.client_set, no_circuit, &found, NULL));
-    OK(circflow_stream_next(CLIENT, world.now, no_set, LEG(0), &found, &tag));
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_stream_choose(CLIENT, world.now, world.client_set, no_circuit, &found, NULL));
+    OK(circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), &found, &tag));
     assert_int_equal(found.v, near.v);
     OK(host_stream_send(&world, CLIENT, near, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
     assert_int_equal(verdict.circuit.v, LEG(0).v);
@@ -1133,15 +1133,15 @@ static void other_hops_go_on_while_the_join_point_is_paused(void **state)
     /* And so does padding, with the channel full as well (P8). */
     host_pad(&world, CLIENT, LEG(0), "pad-00", 2, 0);
     host_drop(&world, CLIENT, LEG(0), 2);
-    OK(circflow_circuit_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 0));
-    IS(CIRCFLOW_ERR_BLOCKED, host_stream_send(&world, CLIENT, near, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
+    OK(circflow_circuit_set_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 0));
+    IS(CIRCFLOW_ERR_NO_ROOM, host_stream_send(&world, CLIENT, near, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
     world.now += 10 * MS;
     OK(circflow_engine_tick(CLIENT, world.now));
     assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_PADDING), 1);
     /* The streams of a leg go with it, those of the set with the set. */
-    OK(circflow_circuit_closed(CLIENT, world.now, LEG(0)));
-    IS(CIRCFLOW_ERR_STALE_ID, circflow_stream_readable(CLIENT, near, 1));
-    OK(circflow_circuit_closed(CLIENT, world.now, LEG(1)));
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_stream_set_readable(CLIENT, near, 1));
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG(1)));
     assert_int_equal(host_stats(CLIENT).streams, 0);
 }
 
@@ -1158,24 +1158,24 @@ static void take_out_keeps_all_streams(void **state)
     found = open_at_client(6);
     OK(send_on(CLIENT, found, CIRCFLOW_CMD_BEGIN, "host:80", 8));
     OK(send_on(CLIENT, found, CIRCFLOW_CMD_END, "\6", 1));
-    OK(circflow_stream_readable(CLIENT, stream, 1));
-    OK(circflow_stream_readable(CLIENT, near, 1));
+    OK(circflow_stream_set_readable(CLIENT, stream, 1));
+    OK(circflow_stream_set_readable(CLIENT, near, 1));
     size_t sent = 0;
     while (send_on(CLIENT, stream, CIRCFLOW_CMD_DATA, "x", 1) == CIRCFLOW_OK)
         sent++;
     assert_int_equal(sent, WINDOW);
-    OK(circflow_set_take_out(CLIENT, world.now, world.client_set, &out));
+    OK(circflow_set_dissolve(CLIENT, world.now, world.client_set, &out));
     assert_int_equal(out.v, LEG(0).v);
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).streams, 2);
     /* Whoever waited for the set is told of the circuit. */
     const host_events *events = host_drain(CLIENT);
-    assert_int_equal(host_count(events, CIRCFLOW_INSN_RESUME), 1);
-    assert_int_equal(host_first(events, CIRCFLOW_INSN_RESUME)->circuit.v, LEG(0).v);
-    OK(circflow_stream_next(CLIENT, world.now, no_set, LEG(0), &found, NULL));
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_MAY_SEND), 1);
+    assert_int_equal(host_first(events, CIRCFLOW_INSN_MAY_SEND)->circuit.v, LEG(0).v);
+    OK(circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), &found, NULL));
     assert_int_equal(found.v, near.v);
-    IS(CIRCFLOW_ERR_BLOCKED, host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
+    IS(CIRCFLOW_ERR_NO_ROOM, host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
     pump();
-    OK(circflow_set_take_out(EXIT, world.now, world.exit_set, &out));
+    OK(circflow_set_dissolve(EXIT, world.now, world.exit_set, &out));
     world.client_set = no_set;
     assert_true(seen[0].resumes >= 1);
     OK(send_on(CLIENT, stream, CIRCFLOW_CMD_DATA, "more", 4));

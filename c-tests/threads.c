@@ -268,7 +268,7 @@ static void report(loop *loop, pair *pair)
         .rtt_ns = 0,
         .sendme_inc = ACK_EVERY,
     };
-    (void)circflow_circuit_report(loop->engine, now_ns(), &report, 1);
+    (void)circflow_leg_update(loop->engine, now_ns(), &report, 1);
 }
 
 /* A cell goes out. */
@@ -293,7 +293,7 @@ static void kill_pair(loop *loop, uint32_t index)
         return;
     *alive(loop, pair) = 0;
     hurt(pair->serial);
-    (void)circflow_circuit_closed(loop->engine, now_ns(), loop->index == CLIENT ? pair->near : pair->far);
+    (void)circflow_circuit_gone(loop->engine, now_ns(), loop->index == CLIENT ? pair->near : pair->far);
     post_plain(peer_of(loop, pair), DEAD, index);
 }
 
@@ -341,11 +341,11 @@ static void receive(loop *loop, const packet *packet)
         token = lend(serial, number);
         message.form = CIRCFLOW_FORM_TOKEN;
         message.token = token;
-        message.cost = 600;
+        message.cost_bytes = 600;
     }
     status = circflow_circuit_receive(loop->engine, now_ns(), is_client ? pair->near : pair->far, &message, &verdict);
     if (status != CIRCFLOW_OK) {
-        CHECK(LOAD(stories[pair->serial].hurt) || status == CIRCFLOW_ERR_GONE);
+        CHECK(LOAD(stories[pair->serial].hurt) || status == CIRCFLOW_ERR_CLOSING);
         hurt(pair->serial);
         if (token != 0)
             settle(token);
@@ -414,11 +414,11 @@ static void instruction(loop *loop, const circflow_insn *insn, const uint8_t *bo
     case CIRCFLOW_INSN_CLOSE:
         kill_pair(loop, index);
         break;
-    case CIRCFLOW_INSN_PAUSE:
+    case CIRCFLOW_INSN_PAUSE_FEED:
         pairs[index].paused = 1;
         ADD(pauses, 1);
         break;
-    case CIRCFLOW_INSN_UNPAUSE:
+    case CIRCFLOW_INSN_UNPAUSE_FEED:
         pairs[index].paused = 0;
         resume(loop);
         break;
@@ -433,7 +433,7 @@ static void instruction(loop *loop, const circflow_insn *insn, const uint8_t *bo
         if (end != NULL)
             end->active = 1;
         break;
-    case CIRCFLOW_INSN_RESUME:
+    case CIRCFLOW_INSN_MAY_SEND:
         end = find_end(loop, insn->set.v);
         if (end != NULL)
             end->blocked = 0;
@@ -486,13 +486,13 @@ static void send_some(loop *loop, size_t at)
             token = lend(end->serial, number);
             message.form = CIRCFLOW_FORM_TOKEN;
             message.token = token;
-            message.cost = 600;
+            message.cost_bytes = 600;
         }
         status = circflow_set_send(loop->engine, now_ns(), set, &message, NULL, 0, &verdict);
         if (token != 0 && (status != CIRCFLOW_OK || verdict.kind == CIRCFLOW_VERDICT_SEND))
             settle(token);
         if (status != CIRCFLOW_OK) {
-            CHECK(status == CIRCFLOW_ERR_BLOCKED || LOAD(story->hurt));
+            CHECK(status == CIRCFLOW_ERR_NO_ROOM || LOAD(story->hurt));
             end->blocked = 1;
             return;
         }
@@ -518,7 +518,7 @@ static void new_engine(loop *loop)
     circflow_engine_config config;
     circflow_set_config terms;
     CHECK(circflow_engine_config_init(&config, sizeof(config)) == CIRCFLOW_OK);
-    config.engine_tag = 1 + (uint32_t)loop->index;
+    config.engine_number = 1 + (uint32_t)loop->index;
     CHECK(circflow_engine_new(&config, &loop->engine) == CIRCFLOW_OK);
     if (loop->index == CLIENT)
         return;
@@ -625,7 +625,7 @@ static void handle(loop *loop, const packet *packet)
     switch (packet->kind) {
     case OPEN:
         CHECK(circflow_circuit_config_init(&config, sizeof(config)) == CIRCFLOW_OK);
-        config.role = CIRCFLOW_ROLE_EXIT;
+        config.role = CIRCFLOW_ROLE_RELAY;
         config.hops = 0;
         config.tag = packet->pair;
         CHECK(circflow_circuit_open(loop->engine, now_ns(), &config, &pair->far) == CIRCFLOW_OK);
@@ -644,7 +644,7 @@ static void handle(loop *loop, const packet *packet)
     case DEAD:
         if (*alive(loop, pair)) {
             *alive(loop, pair) = 0;
-            (void)circflow_circuit_closed(loop->engine, now_ns(), loop->index == CLIENT ? pair->near : pair->far);
+            (void)circflow_circuit_gone(loop->engine, now_ns(), loop->index == CLIENT ? pair->near : pair->far);
         }
         break;
     case CLOSE_SET:
@@ -723,7 +723,7 @@ static void *run(void *argument)
             if (is_stopping)
                 CHECK(++patience < PATIENCE_MS / 2);
         }
-        CHECK(circflow_engine_deadline(loop->engine, &deadline) == CIRCFLOW_OK);
+        CHECK(circflow_engine_get_deadline(loop->engine, &deadline) == CIRCFLOW_OK);
         if (busy || loop->stop || deadline <= now_ns())
             ms = 0;
         const int ready = poll(&wait, 1, ms);
@@ -755,16 +755,16 @@ static void *reclaim(void *unused)
         nanosleep(&pause, NULL);
         stats.size = sizeof(stats);
         CHECK(circflow_hub_get_stats(hub, &stats) == CIRCFLOW_OK);
-        if (stats.held_bytes < 20000 || LOAD(stopping))
+        if (stats.reserved_bytes < 20000 || LOAD(stopping))
             continue;
-        CHECK(circflow_hub_reclaim(hub, 5000, found, COUNT(found), &count, NULL) == CIRCFLOW_OK);
+        CHECK(circflow_hub_choose_victims(hub, 5000, found, COUNT(found), &count, NULL) == CIRCFLOW_OK);
         for (size_t i = 0; i < count; i++) {
             packet packet;
             memset(&packet, 0, sizeof(packet));
             packet.kind = CLOSE_SET;
             packet.set = found[i].set.v;
-            CHECK(found[i].engine_tag >= 1 && found[i].engine_tag <= LOOPS);
-            post(found[i].engine_tag - 1, &packet);
+            CHECK(found[i].engine_number >= 1 && found[i].engine_number <= LOOPS);
+            post(found[i].engine_number - 1, &packet);
             ADD(victims, 1);
         }
     }
@@ -807,8 +807,8 @@ static void loops_that_share_sets(void **state)
     OK(circflow_hub_get_stats(hub, &stats));
     assert_int_equal(stats.engines, 0);
     assert_int_equal(stats.sets, 0);
-    assert_int_equal(stats.held_bytes, 0);
-    assert_true(stats.held_bytes_peak > 0);
+    assert_int_equal(stats.reserved_bytes, 0);
+    assert_true(stats.reserved_bytes_peak > 0);
     OK(circflow_hub_free(hub));
     printf("%llu delivered, %u sets, %u circuits, %u tokens (%llu crossed), %llu legs killed, %llu sets closed, "
            "%llu engines freed, %llu victims, %llu pauses\n",

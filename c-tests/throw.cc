@@ -51,7 +51,7 @@ circflow_engine *new_engine(std::uint32_t tag)
     circflow_engine_config config;
     circflow_engine *engine = nullptr;
     OK(circflow_engine_config_init(&config, sizeof(config)));
-    config.engine_tag = tag;
+    config.engine_number = tag;
     OK(circflow_engine_new(&config, &engine));
     return engine;
 }
@@ -95,7 +95,7 @@ circflow_set_id holding(circflow_engine *engine, std::uint64_t tokens)
         message.hop = 3;
         message.stream_id = 5;
         message.form = CIRCFLOW_FORM_TOKEN;
-        message.cost = 100;
+        message.cost_bytes = 100;
         message.token = token;
         OK(circflow_circuit_receive(engine, now, legs[1], &message, &verdict));
         CHECK(verdict.kind == CIRCFLOW_VERDICT_HELD);
@@ -106,7 +106,7 @@ circflow_set_id holding(circflow_engine *engine, std::uint64_t tokens)
 std::string detail(circflow_engine *engine)
 {
     char text[200] = "";
-    OK(circflow_engine_last_detail(engine, text, sizeof(text), nullptr));
+    OK(circflow_engine_get_last_detail(engine, text, sizeof(text), nullptr));
     return text;
 }
 
@@ -198,10 +198,10 @@ int bad_message(circflow_engine *engine, circflow_circuit_id circuit)
 void through_log()
 {
     circflow_engine *engine = new_engine(1);
-    circflow_circuit_id circuit = new_circuit(engine, CIRCFLOW_ROLE_EXIT);
-    OK(circflow_log_set(5, throwing_log, nullptr));
+    circflow_circuit_id circuit = new_circuit(engine, CIRCFLOW_ROLE_RELAY);
+    OK(circflow_log_set_fn(5, throwing_log, nullptr));
     THROWS(2, bad_message(engine, circuit));
-    OK(circflow_log_set(5, nullptr, nullptr));
+    OK(circflow_log_set_fn(5, nullptr, nullptr));
     CHECK(lines == 1);
     is_poisoned(engine);
 }
@@ -222,13 +222,13 @@ extern "C" void feeds_a_fault(void *userdata, const circflow_insn *, const std::
 void through_log_inside_drain()
 {
     circflow_engine *engine = new_engine(1);
-    circflow_circuit_id circuit = new_circuit(engine, CIRCFLOW_ROLE_EXIT);
+    circflow_circuit_id circuit = new_circuit(engine, CIRCFLOW_ROLE_RELAY);
     circflow_set_id set = holding(engine, 1);
     OK(circflow_set_close(engine, now, set));
     Inside inside = {engine, circuit};
-    OK(circflow_log_set(5, throwing_log, nullptr));
+    OK(circflow_log_set_fn(5, throwing_log, nullptr));
     THROWS(2, circflow_engine_drain(engine, 100, nullptr, feeds_a_fault, &inside));
-    OK(circflow_log_set(5, nullptr, nullptr));
+    OK(circflow_log_set_fn(5, nullptr, nullptr));
     CHECK(destroyed == 1);
     is_poisoned(engine);
 }
@@ -248,12 +248,12 @@ extern "C" void feeds_another(void *, std::uint32_t, std::uint32_t tag, const ch
 void through_two_engines()
 {
     circflow_engine *engine = new_engine(1);
-    circflow_circuit_id circuit = new_circuit(engine, CIRCFLOW_ROLE_EXIT);
+    circflow_circuit_id circuit = new_circuit(engine, CIRCFLOW_ROLE_RELAY);
     other = new_engine(2);
-    other_circuit = new_circuit(other, CIRCFLOW_ROLE_EXIT);
-    OK(circflow_log_set(5, feeds_another, nullptr));
+    other_circuit = new_circuit(other, CIRCFLOW_ROLE_RELAY);
+    OK(circflow_log_set_fn(5, feeds_another, nullptr));
     THROWS(4, bad_message(engine, circuit));
-    OK(circflow_log_set(5, nullptr, nullptr));
+    OK(circflow_log_set_fn(5, nullptr, nullptr));
     is_poisoned(engine);
     is_poisoned(other);
 }
@@ -278,7 +278,7 @@ int link_on(circflow_engine *engine, std::uint8_t nonce)
     message.command = CIRCFLOW_CMD_LINK;
     message.body = body;
     message.body_len = sizeof(body);
-    const circflow_circuit_id circuit = new_circuit(engine, CIRCFLOW_ROLE_EXIT);
+    const circflow_circuit_id circuit = new_circuit(engine, CIRCFLOW_ROLE_RELAY);
     return circflow_circuit_receive(engine, now, circuit, &message, &verdict);
 }
 
@@ -352,9 +352,9 @@ extern "C" std::int32_t try_send(void *userdata, const circflow_queue_item *)
         throw Oops{6};
     if (thrower->taken > 0) {
         thrower->taken--;
-        return CIRCFLOW_CHANNEL_TAKEN;
+        return CIRCFLOW_SINK_TAKEN;
     }
-    return CIRCFLOW_CHANNEL_FULL;
+    return CIRCFLOW_SINK_FULL;
 }
 
 extern "C" std::int32_t is_closed(void *userdata)
@@ -371,7 +371,7 @@ extern "C" void discard_item(void *, const circflow_queue_item *item)
         throw Oops{8};
 }
 
-circflow_queue *waiting(const circflow_channel *channel, std::uint64_t items)
+circflow_queue *waiting(const circflow_queue_sink *channel, std::uint64_t items)
 {
     circflow_queue_config config;
     circflow_queue *queue = nullptr;
@@ -387,7 +387,7 @@ circflow_queue *waiting(const circflow_channel *channel, std::uint64_t items)
 void queue_is_poisoned(circflow_queue *queue, int first, int last)
 {
     std::uint32_t len;
-    IS(CIRCFLOW_ERR_POISONED, circflow_queue_len(queue, &len));
+    IS(CIRCFLOW_ERR_POISONED, circflow_queue_get_len(queue, &len));
     OK(circflow_queue_free(queue, discard_item, nullptr));
     for (int token = 1; token < 10; token++)
         CHECK(back[token] == (token >= first && token <= last));
@@ -396,7 +396,7 @@ void queue_is_poisoned(circflow_queue *queue, int first, int last)
 void through_queue_push()
 {
     Thrower thrower = {};
-    const circflow_channel channel = {try_send, is_closed, &thrower};
+    const circflow_queue_sink channel = {try_send, is_closed, &thrower};
     circflow_queue *queue = waiting(&channel, 0);
     const circflow_queue_item item = {9, nullptr, 0, CIRCFLOW_FORM_TOKEN};
     thrower.in_send = 1;
@@ -413,7 +413,7 @@ void through_queue_push()
 void through_queue_drain()
 {
     Thrower thrower = {};
-    const circflow_channel channel = {try_send, is_closed, &thrower};
+    const circflow_queue_sink channel = {try_send, is_closed, &thrower};
     circflow_queue *queue = waiting(&channel, 4);
     std::uint32_t moved = 0;
     thrower.taken = 1;
@@ -427,7 +427,7 @@ void through_queue_drain()
 void through_queue_free()
 {
     Thrower thrower = {};
-    const circflow_channel channel = {try_send, is_closed, &thrower};
+    const circflow_queue_sink channel = {try_send, is_closed, &thrower};
     circflow_queue *queue = waiting(&channel, 4);
     throw_at = 2;
     THROWS(8, circflow_queue_free(queue, discard_item, nullptr));

@@ -96,7 +96,7 @@ static void timers_are_cancelled(void **state)
         again();
         pad(0, rows[i].machines);
         other(0);
-        OK(circflow_circuit_sent(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_SENDME, 2));
+        OK(circflow_circuit_cell_queued(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_SENDME, 2));
         assert_int_equal(stats(0).timers, 2);
         assert_int_equal(host_stats(CLIENT).timers, 1); /* One for each circuit. */
         due_at(10);
@@ -181,7 +181,7 @@ static void four_machines_and_their_flags(void **state)
         host_is_padding(&events->at[0].insn, LEG(0), 2, 0,
                         (uint8_t)((n & 2 ? CIRCFLOW_PADDING_BYPASS : 0) | (n & 1 ? CIRCFLOW_PADDING_REPLACE : 0)));
         assert_int_equal(events->at[0].insn.detail.padding.machine, n);
-        OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1));
+        OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
     }
     never_due();
 }
@@ -195,7 +195,7 @@ static void a_late_tick_catches_up_in_order(void **state)
     other(0);
     world.now += 5 * MS;
     other(1);
-    OK(circflow_circuit_written(CLIENT, world.now, LEG(0), 1));
+    OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
     events = at(100);
     /* Each second machine replaces, but the host has had no chance to write what comes out of this very tick. */
     assert_int_equal(events->count, 8);
@@ -237,9 +237,9 @@ static void any_feed_does_what_is_due(void **state)
         world.now += 10 * MS;
         switch (feed) {
         case 0: other(1); break;
-        case 1: OK(circflow_circuit_sent(CLIENT, world.now, LEG(1), CIRCFLOW_CMD_SENDME, 2)); break;
+        case 1: OK(circflow_circuit_cell_queued(CLIENT, world.now, LEG(1), CIRCFLOW_CMD_SENDME, 2)); break;
         case 2: OK(circflow_circuit_send(CLIENT, world.now, LEG(1), &message, &verdict)); break;
-        case 3: OK(circflow_circuit_written(CLIENT, world.now, LEG(1), 1)); break;
+        case 3: OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(1), 1)); break;
         default: host_pair(&world); break;
         }
         assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_PADDING), 1);
@@ -304,7 +304,7 @@ static void a_long_sleep_is_not_made_up_for(void **state)
     OK(circflow_padding_config_init(&config, sizeof(config)));
     config.machines = machines;
     OK(circflow_padding_install(CLIENT, world.now, LEG(0), &config));
-    OK(circflow_circuit_sent(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_SENDME, 2));
+    OK(circflow_circuit_cell_queued(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_SENDME, 2));
     quiet_at(0);
     world.now += 3600 * SECOND;
     while (host_deadline(CLIENT) <= world.now + 1000 && calls < 100) {
@@ -341,14 +341,14 @@ static void endless_machines_neither_hang_nor_starve(void **state)
             if (i == 0)
                 assert_int_equal(events->count, STEPS_MAX + 1);
             if (n < 2)
-                OK(circflow_circuit_written(CLIENT, world.now, LEG(1), 1));
+                OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(1), 1));
             other(1);
             world.now += 10 * MS;
             /* The other is served in time, whatever this one does. */
             assert_true(host_deadline(CLIENT) <= world.now);
         }
         /* Its own circuit can still be closed, and is quiet then. */
-        OK(circflow_circuit_closed(CLIENT, world.now, LEG(0)));
+        OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
         OK(circflow_engine_tick(CLIENT, world.now));
         host_drain(CLIENT);
         never_due();

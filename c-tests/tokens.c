@@ -61,11 +61,11 @@ static void tokens_come_back_by_poll(void **state)
         assert_int_equal(insn.flags, 0);
         assert_int_equal(insn.detail.deliver.form, CIRCFLOW_FORM_TOKEN);
         assert_int_equal(insn.detail.deliver.token, token);
-        assert_int_equal(insn.detail.deliver.cost, 10 * token);
+        assert_int_equal(insn.detail.deliver.cost_bytes, 10 * token);
         assert_int_equal(insn.detail.deliver.number, 2 + token);
         assert_int_equal(insn.detail.deliver.stream_id, 7);
         assert_int_equal(insn.detail.deliver.command, CIRCFLOW_CMD_DATA);
-        host_give_back(&ledger, token, insn.detail.deliver.cost);
+        host_give_back(&ledger, token, insn.detail.deliver.cost_bytes);
         check_cost();
     }
     OK(circflow_engine_poll(world.client, NULL, 0, &insn));
@@ -83,14 +83,14 @@ static void tokens_come_back_by_set_next(void **state)
     (void)state;
     host_linked(&world, 2);
     hold_on_second_leg(1, 4);
-    OK(circflow_set_next(world.client, world.client_set, NULL, 0, &insn));
+    OK(circflow_set_poll(world.client, world.client_set, NULL, 0, &insn));
     assert_int_equal(insn.kind, CIRCFLOW_INSN_NONE);
     fill(1);
     for (uint64_t token = 1; token <= 4; token++) {
-        OK(circflow_set_next(world.client, world.client_set, NULL, 0, &insn));
+        OK(circflow_set_poll(world.client, world.client_set, NULL, 0, &insn));
         assert_int_equal(insn.kind, CIRCFLOW_INSN_DELIVER);
         assert_int_equal(insn.detail.deliver.token, token);
-        host_give_back(&ledger, token, insn.detail.deliver.cost);
+        host_give_back(&ledger, token, insn.detail.deliver.cost_bytes);
     }
     assert_int_equal(host_drain(world.client)->count, 0);
     host_settle(&ledger);
@@ -106,20 +106,20 @@ static void tokens_come_back_many_at_a_time(void **state)
     (void)state;
     host_linked(&world, 2);
     hold_on_second_leg(1, 5);
-    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    OK(circflow_set_poll_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
     assert_int_equal(count, 0); /* Their turn has not come. */
     fill(1);
-    OK(circflow_set_next_tokens(world.client, world.client_set, NULL, 0, &count));
+    OK(circflow_set_poll_tokens(world.client, world.client_set, NULL, 0, &count));
     assert_int_equal(count, 0);
-    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, 2, &count));
+    OK(circflow_set_poll_tokens(world.client, world.client_set, tokens, 2, &count));
     assert_int_equal(count, 2);
     assert_int_equal(tokens[2], 0);
     assert_int_equal(host_set_stats(world.client, world.client_set).delivered, 3);
     /* One by one and many at a time go on from each other. */
-    OK(circflow_set_next(world.client, world.client_set, NULL, 0, &insn));
+    OK(circflow_set_poll(world.client, world.client_set, NULL, 0, &insn));
     assert_int_equal(insn.detail.deliver.token, 3);
     assert_int_equal(insn.detail.deliver.number, 4);
-    OK(circflow_set_next_tokens(world.client, world.client_set, tokens + 2, COUNT(tokens) - 2, &count));
+    OK(circflow_set_poll_tokens(world.client, world.client_set, tokens + 2, COUNT(tokens) - 2, &count));
     assert_int_equal(count, 2);
     assert_int_equal(tokens[2], 4);
     assert_int_equal(tokens[3], 5);
@@ -128,7 +128,7 @@ static void tokens_come_back_many_at_a_time(void **state)
     host_give_back(&ledger, 3, 30);
     host_give_back(&ledger, tokens[2], 40);
     host_give_back(&ledger, tokens[3], 50);
-    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    OK(circflow_set_poll_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
     assert_int_equal(count, 0);
     assert_int_equal(host_set_stats(world.client, world.client_set).delivered, 6);
     assert_int_equal(host_set_stats(world.client, world.client_set).held_bytes, 0);
@@ -136,8 +136,8 @@ static void tokens_come_back_many_at_a_time(void **state)
     host_settle(&ledger);
     check_cost();
     count = 99;
-    IS(CIRCFLOW_ERR_NULL, circflow_set_next_tokens(world.client, world.client_set, tokens, 1, NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_set_next_tokens(world.client, world.client_set, NULL, 1, &count));
+    IS(CIRCFLOW_ERR_NULL, circflow_set_poll_tokens(world.client, world.client_set, tokens, 1, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_set_poll_tokens(world.client, world.client_set, NULL, 1, &count));
     assert_int_equal(count, 99);
     host_stop(&world);
 }
@@ -154,16 +154,16 @@ static void a_copied_message_stops_tokens(void **state)
     host_expect(&world, world.client, world.client_leg[1], host_data(HOST_HOPS, "copied"), CIRCFLOW_VERDICT_HELD);
     hold(world.client_leg[1], 3, 30);
     fill(1);
-    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    OK(circflow_set_poll_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
     assert_int_equal(count, 2);
     host_give_back(&ledger, tokens[0], 10);
     host_give_back(&ledger, tokens[1], 20);
-    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    OK(circflow_set_poll_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
     assert_int_equal(count, 0);
-    OK(circflow_set_next(world.client, world.client_set, body, sizeof(body), &insn));
+    OK(circflow_set_poll(world.client, world.client_set, body, sizeof(body), &insn));
     assert_int_equal(insn.detail.deliver.form, CIRCFLOW_FORM_BYTES);
     assert_int_equal(insn.detail.deliver.number, 4);
-    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    OK(circflow_set_poll_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
     assert_int_equal(count, 1);
     host_give_back(&ledger, tokens[0], 30);
     host_settle(&ledger);
@@ -184,11 +184,11 @@ static void a_number_that_came_twice_stops_tokens(void **state)
     hold(world.client_leg[0], 9, 90); /* Number 3, too. */
     hold(world.client_leg[0], 10, 91);
     host_expect(&world, world.client, world.client_leg[2], host_token(HOST_HOPS, 4000, 7), CIRCFLOW_VERDICT_DELIVER);
-    OK(circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    OK(circflow_set_poll_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
     assert_int_equal(count, 4);
     for (uint32_t i = 0; i < 4; i++)
         host_give_back(&ledger, tokens[i], 10 * (i + 1));
-    IS(CIRCFLOW_ERR_STALE_ID, circflow_set_next_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_set_poll_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
     assert_int_equal(count, 4);
     events = host_drain(world.client);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_DISCARD), 2);
@@ -244,7 +244,7 @@ static void ready_tokens_of_a_set_that_ends_are_delivered(void **state)
     hold_on_second_leg(1, 6);
     fill(1);
     OK(circflow_engine_poll(world.client, NULL, 0, &insn)); /* One of them was delivered before. */
-    host_give_back(&ledger, insn.detail.deliver.token, insn.detail.deliver.cost);
+    host_give_back(&ledger, insn.detail.deliver.token, insn.detail.deliver.cost_bytes);
     IS(CIRCFLOW_ERR_SWITCH_REPEATED, (host_expect(&world, world.client, world.client_leg[0], host_switch(HOST_HOPS, 9),
                                                  CIRCFLOW_VERDICT_CONSUMED),
                                      host_feed(&world, world.client, world.client_leg[0], host_switch(HOST_HOPS, 9))));
@@ -273,7 +273,7 @@ static void a_lost_leg_keeps_or_discards_but_never_forgets(void **state)
         /* Leg 2 goes further still, so that losing leg 1 loses nothing. */
         host_expect(&world, world.client, world.client_leg[2], host_switch(HOST_HOPS, 5), CIRCFLOW_VERDICT_CONSUMED);
         hold(world.client_leg[2], 90, 900);
-        OK(circflow_circuit_closed(world.client, world.now, world.client_leg[last ? 2 : 1]));
+        OK(circflow_circuit_gone(world.client, world.now, world.client_leg[last ? 2 : 1]));
         events = host_drain(world.client);
         host_book(&ledger, events);
         if (last) {
@@ -315,7 +315,7 @@ static void tokens_of_a_closed_set_come_back_when_the_engine_is_freed(void **sta
     do { /* As far as the middle of the discards. */
         OK(circflow_engine_poll(world.client, NULL, 0, &insn));
         if (insn.kind == CIRCFLOW_INSN_DISCARD)
-            host_give_back(&ledger, insn.detail.discard.token, insn.detail.discard.cost);
+            host_give_back(&ledger, insn.detail.discard.token, insn.detail.discard.cost_bytes);
     } while (insn.kind != CIRCFLOW_INSN_DISCARD || insn.detail.discard.token != 15);
     OK(circflow_engine_free(world.client, host_discard, &ledger));
     world.client = NULL;
@@ -338,7 +338,7 @@ static void a_token_is_taken_only_when_held(void **state)
     IS(CIRCFLOW_ERR_INVALID, host_feed(&world, world.client, world.client_leg[0], message));
     /* An error that ends the set, with a token in hand. */
     IS(CIRCFLOW_ERR_NUMBER_STALE, host_feed(&world, world.client, world.client_leg[1], host_token(HOST_HOPS, 3, 5)));
-    IS(CIRCFLOW_ERR_GONE, host_feed(&world, world.client, world.client_leg[1], host_token(HOST_HOPS, 3, 5)));
+    IS(CIRCFLOW_ERR_CLOSING, host_feed(&world, world.client, world.client_leg[1], host_token(HOST_HOPS, 3, 5)));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_DISCARD), 0);
     assert_int_equal(host_stats(world.client).held, 0);
     OK(circflow_engine_free(world.client, host_discard, &ledger));

@@ -108,8 +108,8 @@ static answer put(enum state state, int at_exit, uint8_t flags, unsigned command
     if (command == CIRCFLOW_CMD_XOFF)
         message.body_len = 1;
     message.stream_id = stream_id;
-    message.cell_tag = host_tag(1);
-    message.cell_tag_len = 20;
+    message.cell_digest = host_digest(1);
+    message.cell_digest_len = 20;
     got.status = circflow_circuit_receive(engine, world.now, circuit, &message, &verdict);
     got.verdict = got.status == CIRCFLOW_OK ? (int)verdict.kind : -1;
     const circflow_insn *close = host_close_of(host_drain(engine), circuit);

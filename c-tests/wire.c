@@ -45,7 +45,7 @@ static void switch_of_ten_in_both_formats(void **state)
 static void what_is_encoded_is_decoded(void **state)
 {
     static const uint8_t formats[] = {CIRCFLOW_CELL_V0, CIRCFLOW_CELL_V1};
-    static const size_t room[] = {CIRCFLOW_BODY_MAX, CIRCFLOW_BODY_MAX_ALL};
+    static const size_t room[] = {CIRCFLOW_BODY_MAX, CIRCFLOW_DATA_MAX};
     uint8_t body[CIRCFLOW_BODY_MAX];
     circflow_message read;
     (void)state;
@@ -113,7 +113,7 @@ static void link_is_written_and_read(void **state)
         memset(&link, 0xff, sizeof(link)); /* What is reserved is not looked at. */
         memcpy(link.nonce, want + 1, CIRCFLOW_NONCE_LEN);
         link.last_sent = UINT64_C(0x0102030405060708);
-        link.last_recv = UINT64_C(0xf1f2f3f4f5f6f7f8);
+        link.last_received = UINT64_C(0xf1f2f3f4f5f6f7f8);
         link.desired_ux = ux;
         want[49] = ux;
         memset(body, 0xaa, sizeof(body));
@@ -159,28 +159,28 @@ static void switch_is_read(void **state)
     assert_int_equal(delta, 99);
 }
 
-static void sendme_carries_a_tag_of_two_sizes(void **state)
+static void sendme_carries_a_digest_of_two_sizes(void **state)
 {
     static const size_t sizes[] = {20, 16};
-    uint8_t tag[20], read[20], body[CIRCFLOW_SENDME_MAX];
-    size_t len = 0, tag_len = 99;
+    uint8_t digest[20], read[20], body[CIRCFLOW_SENDME_MAX];
+    size_t len = 0, digest_len = 99;
     (void)state;
-    for (size_t i = 0; i < sizeof(tag); i++)
-        tag[i] = (uint8_t)(0xa0 + i);
+    for (size_t i = 0; i < sizeof(digest); i++)
+        digest[i] = (uint8_t)(0xa0 + i);
     for (size_t i = 0; i < COUNT(sizes); i++) {
-        OK(circflow_sendme_encode(tag, sizes[i], body, &len));
+        OK(circflow_sendme_encode(digest, sizes[i], body, &len));
         assert_int_equal(len, 3 + sizes[i]);
         assert_int_equal(body[0], 1);
         assert_int_equal(body[2], sizes[i]);
-        OK(circflow_sendme_decode(body, len, read, &tag_len));
-        assert_int_equal(tag_len, sizes[i]);
-        assert_memory_equal(read, tag, tag_len);
-        IS(CIRCFLOW_ERR_MALFORMED, circflow_sendme_decode(body, len - 1, read, &tag_len));
+        OK(circflow_sendme_decode(body, len, read, &digest_len));
+        assert_int_equal(digest_len, sizes[i]);
+        assert_memory_equal(read, digest, digest_len);
+        IS(CIRCFLOW_ERR_MALFORMED, circflow_sendme_decode(body, len - 1, read, &digest_len));
     }
-    OK(circflow_sendme_decode(NULL, 0, read, &tag_len));
-    assert_int_equal(tag_len, 0); /* Version 0 has no tag. */
-    IS(CIRCFLOW_ERR_INVALID, circflow_sendme_encode(tag, 19, body, &len));
-    IS(CIRCFLOW_ERR_MALFORMED, circflow_sendme_decode((const uint8_t *)"\x02\x00\x14", 3, read, &tag_len));
+    OK(circflow_sendme_decode(NULL, 0, read, &digest_len));
+    assert_int_equal(digest_len, 0); /* Version 0 has no digest. */
+    IS(CIRCFLOW_ERR_INVALID, circflow_sendme_encode(digest, 19, body, &len));
+    IS(CIRCFLOW_ERR_MALFORMED, circflow_sendme_decode((const uint8_t *)"\x02\x00\x14", 3, read, &digest_len));
 }
 
 static void xon_and_xoff(void **state)
@@ -237,7 +237,7 @@ int main(void)
         cmocka_unit_test(cells_that_cannot_be_read),
         cmocka_unit_test(link_is_written_and_read),
         cmocka_unit_test(switch_is_read),
-        cmocka_unit_test(sendme_carries_a_tag_of_two_sizes),
+        cmocka_unit_test(sendme_carries_a_digest_of_two_sizes),
         cmocka_unit_test(xon_and_xoff),
         cmocka_unit_test(null_is_a_status),
     };

@@ -51,7 +51,7 @@ static int take_one(void)
     OK(circflow_engine_poll(CLIENT, body, sizeof(body), &insn));
     assert_true(before - held() <= FREED_MAX + 1);
     if (insn.kind == CIRCFLOW_INSN_DISCARD)
-        host_give_back(&ledger, insn.detail.discard.token, insn.detail.discard.cost);
+        host_give_back(&ledger, insn.detail.discard.token, insn.detail.discard.cost_bytes);
     return insn.kind != CIRCFLOW_INSN_NONE;
 }
 
@@ -117,7 +117,7 @@ static void a_host_that_only_feeds_frees_too(void **state)
         continue;
     for (size_t i = 0; i < PILE / FREED_MAX + 1; i++) {
         circflow_circuit_id circuit = host_open(&world, CLIENT, CIRCFLOW_ROLE_CLIENT);
-        OK(circflow_circuit_closed(CLIENT, world.now, circuit));
+        OK(circflow_circuit_gone(CLIENT, world.now, circuit));
     }
     nothing_is_left();
 }

@@ -47,7 +47,7 @@ static void null_is_no_handle(void **state)
     EVERY_IS(CIRCFLOW_ERR_NULL, every_engine_call, NULL);
     EVERY_IS(CIRCFLOW_ERR_NULL, every_queue_call, NULL);
     EVERY_IS(CIRCFLOW_ERR_NULL, every_hub_call, NULL);
-    IS(CIRCFLOW_ERR_NULL, circflow_engine_last_detail(NULL, text, sizeof(text), NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_get_last_detail(NULL, text, sizeof(text), NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_engine_join(engine, NULL, every_notify, NULL));
     OK(circflow_engine_free(NULL, NULL, NULL));
     OK(circflow_queue_free(NULL, NULL, NULL));
@@ -57,7 +57,7 @@ static void null_is_no_handle(void **state)
 static void is_no_engine(void *other)
 {
     EVERY_IS(CIRCFLOW_ERR_BAD_HANDLE, every_engine_call, other);
-    IS(CIRCFLOW_ERR_BAD_HANDLE, circflow_engine_last_detail(other, text, sizeof(text), NULL));
+    IS(CIRCFLOW_ERR_BAD_HANDLE, circflow_engine_get_last_detail(other, text, sizeof(text), NULL));
     IS(CIRCFLOW_ERR_BAD_HANDLE, circflow_engine_free(other, NULL, NULL));
 }
 
@@ -87,7 +87,7 @@ static void another_kind_is_no_handle(void **state)
     is_no_hub(queue);
     OK(circflow_engine_tick(engine, EVERY_NOW));
     OK(circflow_engine_join(engine, hub, every_notify, NULL));
-    OK(circflow_queue_len(queue, &waiting));
+    OK(circflow_queue_get_len(queue, &waiting));
     assert_int_equal(waiting, 0);
     OK(circflow_hub_get_stats(hub, &every_hub_stats));
     assert_int_equal(every_hub_stats.engines, 1);
@@ -132,7 +132,7 @@ static void a_hub_that_was_let_go_takes_nothing(void **state)
     IS(CIRCFLOW_ERR_BAD_HANDLE, circflow_hub_free(gone));
     IS(CIRCFLOW_ERR_BAD_HANDLE, circflow_engine_join(engine, gone, every_notify, NULL));
     IS(CIRCFLOW_ERR_BAD_HANDLE,
-       circflow_hub_reclaim(gone, 1, &every_victim, 1, &every_count, &every_number));
+       circflow_hub_choose_victims(gone, 1, &every_victim, 1, &every_count, &every_number));
     OK(circflow_hub_get_stats(gone, &every_hub_stats));
     assert_int_equal(every_hub_stats.engines, 1);
 }
@@ -150,7 +150,7 @@ static int has(const every_call *calls, size_t count, const char *name)
 /* Every function of the header whose first parameter is a handle. */
 static void the_tables_are_those_of_the_header(void **state)
 {
-    static const char *const apart[] = {"circflow_engine_last_detail", "circflow_engine_free", "circflow_queue_free",
+    static const char *const apart[] = {"circflow_engine_get_last_detail", "circflow_engine_free", "circflow_queue_free",
                                         "circflow_hub_free"};
     char line[512];
     size_t found = 0;

@@ -23,7 +23,7 @@ static uint64_t now_ns = 1000000000; /* The library owns no clock: this is ours.
 
 static void check(int32_t status, const char *what) {
     if (status == CIRCFLOW_OK) return;
-    fprintf(stderr, "%s: %s: %s\n", what, circflow_status_name(status), circflow_strerror(status));
+    fprintf(stderr, "%s: %s: %s\n", what, circflow_status_name(status), circflow_status_text(status));
     exit(1);
 }
 
@@ -37,7 +37,7 @@ static void put(struct end *end, int leg, uint8_t command, uint16_t stream_id, c
 static void report(struct end *end, int leg) {
     const struct circflow_leg_report leg_report = {
         .circuit = end->circuits[leg], .cwnd = WINDOW, .rtt_ns = leg == 0 ? 40000000 : 90000000, .sendme_inc = WINDOW};
-    check(circflow_circuit_report(end->engine, now_ns, &leg_report, 1), "report");
+    check(circflow_leg_update(end->engine, now_ns, &leg_report, 1), "report");
 }
 
 /* Does what one instruction says. Its circuit_tag is ours: open_end() gave each circuit the letter of its leg. */
@@ -56,13 +56,14 @@ static void obey(struct end *end, const struct circflow_insn *insn, const uint8_
                (int)insn->detail.deliver.number, insn->detail.deliver.body_len, (const char *)body);
     } else if (insn->kind == CIRCFLOW_INSN_CLOSE) {
         printf("%-6s  leg %c: closed\n", end->name, letter); /* A real host sends DESTROY with detail.close.reason. */
-        check(circflow_circuit_closed(end->engine, now_ns, insn->circuit), "closed");
-    } else if (insn->kind == CIRCFLOW_INSN_USABLE || insn->kind == CIRCFLOW_INSN_RESUME) {
+        check(circflow_circuit_gone(end->engine, now_ns, insn->circuit), "closed");
+    } else if (insn->kind == CIRCFLOW_INSN_USABLE || insn->kind == CIRCFLOW_INSN_MAY_SEND) {
         printf("%-6s  set: %s\n", end->name, insn->kind == CIRCFLOW_INSN_USABLE ? "usable" : "has room again");
     }
 }
 
-/* Feed, then drain: this follows every feed. An event loop would then arm a timer with circflow_engine_deadline(). */
+/* Feed, then drain: this follows every feed. An event loop would then arm a timer with circflow_engine_get_deadline().
+ * */
 static void drain(struct end *end) {
     struct circflow_insn insn = {0};
     uint8_t body[CIRCFLOW_BODY_MAX];
@@ -97,10 +98,10 @@ static void send_text(struct end *end, int i) {
     char text[32];
     int32_t status;
     while ((status = circflow_set_send(end->engine, now_ns, end->set, &message, NULL, 0, &verdict)) ==
-           CIRCFLOW_ERR_BLOCKED) {
+           CIRCFLOW_ERR_NO_ROOM) {
         printf("%-6s  set: blocked, both windows are full. Say that leg A's SENDME came\n", end->name);
         report(end, 0);
-        drain(end); /* RESUME comes. */
+        drain(end); /* MAY_SEND comes. */
     }
     check(status, "send");
     const uint32_t delta = verdict.switch_delta;
@@ -114,11 +115,11 @@ static void send_text(struct end *end, int i) {
     put(end, leg, message.command, 1, text, (size_t)snprintf(text, sizeof text, "message %d", i));
 }
 
-static void open_end(struct end *end, uint32_t engine_tag, uint8_t role) {
+static void open_end(struct end *end, uint32_t engine_number, uint8_t role) {
     struct circflow_engine_config config;
     struct circflow_circuit_config circuit;
     check(circflow_engine_config_init(&config, sizeof config), "config"); /* A real host fills config.seed. */
-    config.engine_tag = engine_tag;
+    config.engine_number = engine_number;
     check(circflow_engine_new(&config, &end->engine), "engine");
     check(circflow_circuit_config_init(&circuit, sizeof circuit), "config");
     circuit.role = role;
@@ -133,7 +134,7 @@ int main(void) {
     static struct end client = {.name = "client", .from_hop = HOPS}, relay = {.name = "exit", .from_hop = 0};
     struct circflow_set_config config;
     open_end(&client, 1, CIRCFLOW_ROLE_CLIENT);
-    open_end(&relay, 2, CIRCFLOW_ROLE_EXIT);
+    open_end(&relay, 2, CIRCFLOW_ROLE_RELAY);
     check(circflow_set_config_init(&config, sizeof config), "config");
     check(circflow_engine_accept_sets(relay.engine, &config), "accept");
     memset(config.nonce, 7, sizeof config.nonce); /* Secret and random, in a real host. */

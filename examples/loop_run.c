@@ -1,13 +1,13 @@
 /* Circuits that circflow runs, in one file: a client, a relay and an exit, one engine each. The client has two circuits
  * to the exit, leg A through the relay, leg B past it, and sends a megabyte on one stream. Windows, SENDMEs, XOFF and
  * XON are circflow's; ours are channels that fill up, a slow reader, and time, a number that we move on. Nothing is
- * encrypted, so a tag, which is a digest in Tor, is only the count of a circuit's cells in one direction. */
+ * encrypted, so a digest is only the count of a circuit's cells in one direction. */
 #include <circflow.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEGS = 2, HOPS = 2, STREAM_ID = 7, TOTAL = 1000000, READ_PER_MS = 400, FULL = 64, ROOM = 512, TAG_LEN = 20 };
+enum { LEGS = 2, HOPS = 2, STREAM_ID = 7, TOTAL = 1000000, READ_PER_MS = 400, FULL = 64, ROOM = 512, DIGEST_LEN = 20 };
 enum { BACK = CIRCFLOW_SIDE_BACK, NEXT = CIRCFLOW_SIDE_NEXT, SIDES = 2 }; /* A client and an exit have only BACK. */
 
 static struct node {
@@ -42,7 +42,7 @@ static uint64_t now_ns = 1000000000; /* The library owns no clock: this is ours.
 #define CHECK(call) check(call, #call)
 static void check(int32_t status, const char *what) {
     if (status == CIRCFLOW_OK) return;
-    fprintf(stderr, "%s: %s: %s\n", what, circflow_status_name(status), circflow_strerror(status));
+    fprintf(stderr, "%s: %s: %s\n", what, circflow_status_name(status), circflow_status_text(status));
     exit(1);
 }
 
@@ -53,8 +53,8 @@ static void say(const struct node *node, int *said, const char *what) {
 
 static void say_writable(struct channel *channel, uint8_t is_writable) {
     channel->is_full = !is_writable;
-    CHECK(circflow_circuit_writable(channel->from->engine, now_ns, channel->from->circuits[channel->leg],
-                                    (uint8_t)channel->from_side, is_writable));
+    CHECK(circflow_circuit_set_writable(channel->from->engine, now_ns, channel->from->circuits[channel->leg],
+                                        (uint8_t)channel->from_side, is_writable));
 }
 
 /* A channel that is full still takes control (SENDME and such), of which there is little: hence ROOM beyond FULL. */
@@ -66,24 +66,24 @@ static void write_cell(struct channel *channel, const uint8_t *body) {
     if (channel->count >= FULL && !channel->is_full) say_writable(channel, 0);
 }
 
-/* A message becomes a cell. circflow wants the tag of some DATA cells, which their SENDMEs have to bring back. */
+/* A message becomes a cell. circflow wants the digest of some DATA cells, which their SENDMEs have to bring back. */
 static void write_message(struct node *node, int leg, struct circflow_message message, uint32_t flags) {
-    uint8_t body[CIRCFLOW_CELL_BODY_LEN] = {0}, tag[TAG_LEN] = {0};
+    uint8_t body[CIRCFLOW_CELL_BODY_LEN] = {0}, digest[DIGEST_LEN] = {0};
     CHECK(circflow_cell_encode(CIRCFLOW_CELL_V0, &message, body, NULL));
     node->cells_out[leg]++;
-    memcpy(tag, &node->cells_out[leg], sizeof node->cells_out[leg]);
-    if (flags & CIRCFLOW_WANTS_TAG)
-        CHECK(circflow_circuit_tag(node->engine, node->circuits[leg], node->hop, tag, TAG_LEN));
+    memcpy(digest, &node->cells_out[leg], sizeof node->cells_out[leg]);
+    if (flags & CIRCFLOW_WANTS_DIGEST)
+        CHECK(circflow_circuit_add_digest(node->engine, node->circuits[leg], node->hop, digest, DIGEST_LEN));
     write_cell(node->out[leg][BACK], body);
 }
 
-/* Sends on the leg that circflow names, after a SWITCH if it says so; or not now, and INSN_RESUME says when. */
+/* Sends on the leg that circflow names, after a SWITCH if it says so; or not now, and INSN_MAY_SEND says when. */
 static int send_on_stream(struct node *node, uint8_t command, const void *body, size_t len) {
     const struct circflow_message message = {.command = command, .hop = node->hop, .stream_id = STREAM_ID,
                                              .body = body, .body_len = (uint16_t)len};
     struct circflow_verdict verdict; /* Always SEND: HELD is for padding, and for legs of other engines. */
     const int32_t status = circflow_stream_send(node->engine, now_ns, node->stream, &message, &verdict);
-    if (status == CIRCFLOW_ERR_BLOCKED || status == CIRCFLOW_ERR_STREAM_STOPPED) return 0;
+    if (status == CIRCFLOW_ERR_NO_ROOM || status == CIRCFLOW_ERR_STREAM_STOPPED) return 0;
     check(status, "circflow_stream_send");
     if (verdict.switch_delta != 0) {
         uint8_t delta[CIRCFLOW_SWITCH_LEN];
@@ -136,20 +136,20 @@ static void obey(void *userdata, const struct circflow_insn *insn, const uint8_t
     case CIRCFLOW_INSN_WRITE:
         write_cell(node->out[leg][insn->detail.write.side], body);
         break;
-    case CIRCFLOW_INSN_PAUSE:
-        say(node, &paused, "PAUSE: many cells wait for a full channel");
+    case CIRCFLOW_INSN_PAUSE_FEED:
+        say(node, &paused, "PAUSE_FEED: many cells wait for a full channel");
         node->is_paused[insn->detail.pause.side] = 1;
         break;
-    case CIRCFLOW_INSN_UNPAUSE:
-        say(node, &unpaused, "UNPAUSE: few are left");
+    case CIRCFLOW_INSN_UNPAUSE_FEED:
+        say(node, &unpaused, "UNPAUSE_FEED: few are left");
         node->is_paused[insn->detail.pause.side] = 0;
         break;
     case CIRCFLOW_INSN_LINKED: printf("%-6s  leg %c: linked\n", node->name, 'A' + leg); break;
     case CIRCFLOW_INSN_USABLE: if (node == &client) begin(node); break; /* Inside a drain you may feed. */
-    case CIRCFLOW_INSN_RESUME: node->may_send = 1; break; /* For one stream it is the same whom it is about. */
+    case CIRCFLOW_INSN_MAY_SEND: node->may_send = 1; break; /* For one stream it is the same whom it is about. */
     case CIRCFLOW_INSN_CLOSE: /* A real host sends DESTROY, and the other end hears of it. */
         printf("%-6s  leg %c: closed\n", node->name, 'A' + leg);
-        CHECK(circflow_circuit_closed(node->engine, now_ns, insn->circuit));
+        CHECK(circflow_circuit_gone(node->engine, now_ns, insn->circuit));
     }
 }
 
@@ -158,15 +158,15 @@ static void drain(struct node *node) { CHECK(circflow_engine_drain(node->engine,
 static void receive(struct node *node, int leg, int side, const uint8_t *body) {
     struct circflow_message message = {.body = body, .body_len = CIRCFLOW_CELL_BODY_LEN};
     struct circflow_verdict verdict;
-    uint8_t tag[TAG_LEN] = {0};
+    uint8_t digest[DIGEST_LEN] = {0};
     if (node == &relay) { /* No cell is for this relay. What is HELD comes back as INSN_WRITE. */
         CHECK(circflow_circuit_relay(node->engine, now_ns, node->circuits[leg], (uint8_t)side, &message, &verdict));
         if (verdict.kind == CIRCFLOW_VERDICT_FORWARD) write_cell(node->out[leg][side == BACK ? NEXT : BACK], body);
     } else {
         node->cells_in[leg]++;
-        memcpy(tag, &node->cells_in[leg], sizeof node->cells_in[leg]);
+        memcpy(digest, &node->cells_in[leg], sizeof node->cells_in[leg]);
         CHECK(circflow_cell_decode(CIRCFLOW_CELL_V0, body, &message));
-        message.hop = node->hop, message.cell_tag = tag, message.cell_tag_len = TAG_LEN;
+        message.hop = node->hop, message.cell_digest = digest, message.cell_digest_len = DIGEST_LEN;
         CHECK(circflow_circuit_receive(node->engine, now_ns, node->circuits[leg], &message, &verdict));
         if (verdict.kind == CIRCFLOW_VERDICT_DELIVER)
             handle(node, message.command, verdict.stream, message.body, message.body_len);
@@ -185,11 +185,11 @@ static void carry(struct channel *channel) {
     drain(channel->from);
 }
 
-static void open_node(struct node *node, uint32_t engine_tag, uint8_t role, uint8_t more_flags) {
+static void open_node(struct node *node, uint32_t engine_number, uint8_t role, uint8_t more_flags) {
     struct circflow_engine_config config;
     struct circflow_circuit_config circuit;
     CHECK(circflow_engine_config_init(&config, sizeof config)); /* A real host puts random bytes into config.seed. */
-    config.engine_tag = engine_tag;
+    config.engine_number = engine_number;
     CHECK(circflow_engine_new(&config, &node->engine));
     CHECK(circflow_circuit_config_init(&circuit, sizeof circuit));
     circuit.flags |= CIRCFLOW_CIRCUIT_REACTOR | more_flags; /* Or-ed: CIRCFLOW_CIRCUIT_VEGAS is there, and stays. */
@@ -201,7 +201,7 @@ static void open_node(struct node *node, uint32_t engine_tag, uint8_t role, uint
 }
 
 static void send_data(void) {
-    uint8_t data[CIRCFLOW_BODY_MAX_ALL];
+    uint8_t data[CIRCFLOW_DATA_MAX];
     while (client.may_send && client.bytes < TOTAL) {
         size_t len = 0;
         for (; len < sizeof data && client.bytes + len < TOTAL; len++)
@@ -216,8 +216,8 @@ int main(void) {
     const size_t count = sizeof channels / sizeof *channels;
     for (size_t i = 0; i < count; i++) channels[i].from->out[channels[i].leg][channels[i].from_side] = &channels[i];
     open_node(&client, 1, CIRCFLOW_ROLE_CLIENT, 0);
-    open_node(&relay, 2, CIRCFLOW_ROLE_EXIT, CIRCFLOW_CIRCUIT_EXTENDED); /* That is, a relay in the middle. */
-    open_node(&last, 3, CIRCFLOW_ROLE_EXIT, 0);
+    open_node(&relay, 2, CIRCFLOW_ROLE_RELAY, CIRCFLOW_CIRCUIT_EXTENDED); /* That is, a relay in the middle. */
+    open_node(&last, 3, CIRCFLOW_ROLE_RELAY, 0);
 
     CHECK(circflow_set_config_init(&set, sizeof set));
     CHECK(circflow_engine_accept_sets(last.engine, &set));
@@ -226,7 +226,7 @@ int main(void) {
     CHECK(circflow_set_add_legs(client.engine, now_ns, client.set, client.circuits, LEGS));
     drain(&client);
 
-    /* A real loop sleeps between turns, until a cell comes, or until circflow_engine_deadline(). */
+    /* A real loop sleeps between turns, until a cell comes, or until circflow_engine_get_deadline(). */
     for (; last.bytes < TOTAL || last.unread > 0; now_ns += 1000000) {
         CHECK(circflow_engine_tick(client.engine, now_ns)); /* XON names a rate, so a stream can go on by the clock. */
         drain(&client);

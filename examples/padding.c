@@ -14,14 +14,14 @@ static uint64_t now_ns = 1000000000; /* The library owns no clock: this is ours.
 
 static void check(int32_t status, const char *what) {
     if (status == CIRCFLOW_OK) return;
-    fprintf(stderr, "%s: %s: %s\n", what, circflow_status_name(status), circflow_strerror(status));
+    fprintf(stderr, "%s: %s: %s\n", what, circflow_status_name(status), circflow_status_text(status));
     exit(1);
 }
 
 /* A cell leaves. A real host would put it into its channel's queue, and say "written" when the socket has taken it. */
 static void to_wire(const char *what, unsigned hop) {
     printf("%5.1f ms  %s to hop %u\n", (double)(now_ns - 1000000000) / 1e6, what, hop);
-    check(circflow_circuit_written(engine, now_ns, circuit, 1), "written");
+    check(circflow_circuit_cells_written(engine, now_ns, circuit, 1), "written");
 }
 
 /* A message of a stream: it goes out at once, or circflow keeps it. */
@@ -53,7 +53,7 @@ static void drain(void) {
 static void pass_time(uint64_t until_ns) {
     uint64_t deadline_ns;
     for (;;) {
-        check(circflow_engine_deadline(engine, &deadline_ns), "deadline");
+        check(circflow_engine_get_deadline(engine, &deadline_ns), "deadline");
         if (deadline_ns > until_ns) break;
         now_ns = deadline_ns > now_ns ? deadline_ns : now_ns;
         check(circflow_engine_tick(engine, now_ns), "tick");

@@ -19,7 +19,7 @@ enum { CELL = 514, CELLS = 4000, BLOCK = 16 * CELL, JOBS = 400, JOB_MAX = 256, B
 #define CHECK(call) check(call, #call)
 static void check(int32_t status, const char *what) {
     if (status == CIRCFLOW_OK) return;
-    fprintf(stderr, "%s: %s\n", what, circflow_strerror(status));
+    fprintf(stderr, "%s: %s\n", what, circflow_status_text(status));
     exit(1);
 }
 
@@ -45,21 +45,21 @@ static int write_some(struct outlet *outlet, const uint8_t *bytes, size_t len, s
     return !outlet->is_closed;
 }
 
-/* What a circflow_try_send_fn answers, for an item of these bytes. */
+/* What a circflow_queue_try_send_fn answers, for an item of these bytes. */
 static int32_t offer(struct outlet *outlet, const uint8_t *bytes, size_t len) {
     size_t written;
     if (outlet->rest_len > 0) { /* The end of the item before this one goes first. */
-        if (!write_some(outlet, outlet->rest, outlet->rest_len, &written)) return CIRCFLOW_CHANNEL_CLOSED;
+        if (!write_some(outlet, outlet->rest, outlet->rest_len, &written)) return CIRCFLOW_SINK_CLOSED;
         outlet->rest_len -= written;
         memmove(outlet->rest, outlet->rest + written, outlet->rest_len);
-        if (outlet->rest_len > 0) return CIRCFLOW_CHANNEL_FULL;
+        if (outlet->rest_len > 0) return CIRCFLOW_SINK_FULL;
     }
-    if (len == 0) return CIRCFLOW_CHANNEL_TAKEN;
-    if (!write_some(outlet, bytes, len, &written)) return CIRCFLOW_CHANNEL_CLOSED;
-    if (written == 0) return CIRCFLOW_CHANNEL_FULL;
+    if (len == 0) return CIRCFLOW_SINK_TAKEN;
+    if (!write_some(outlet, bytes, len, &written)) return CIRCFLOW_SINK_CLOSED;
+    if (written == 0) return CIRCFLOW_SINK_FULL;
     outlet->rest_len = len - written; /* Begun is taken: what is left of it is the channel's to remember. */
     memcpy(outlet->rest, bytes + written, outlet->rest_len);
-    return CIRCFLOW_CHANNEL_TAKEN;
+    return CIRCFLOW_SINK_TAKEN;
 }
 
 static int32_t is_closed(void *userdata) {
@@ -79,7 +79,7 @@ static struct job {
 static int32_t send_job(void *userdata, const circflow_queue_item *item) {
     struct job *job = &jobs[item->token];
     const int32_t answer = offer(userdata, job->text, job->len);
-    job->sent += answer == CIRCFLOW_CHANNEL_TAKEN;
+    job->sent += answer == CIRCFLOW_SINK_TAKEN;
     return answer;
 }
 
@@ -90,12 +90,12 @@ static void wait_for(struct pollfd *fds, nfds_t count) {
     MUST(ready > 0);
 }
 
-static circflow_queue *queue_of(uint32_t backlog_max, uint32_t item_max) {
+static circflow_queue *queue_of(uint32_t backlog_max, uint32_t item_bytes_max) {
     circflow_queue_config config;
     circflow_queue *queue;
     CHECK(circflow_queue_config_init(&config, sizeof config));
     config.backlog_max = backlog_max;
-    config.item_max = item_max;
+    config.item_bytes_max = item_bytes_max;
     CHECK(circflow_queue_new(&config, &queue));
     return queue;
 }
@@ -163,7 +163,7 @@ static int slow_consumer(int fd) {
 
 static void bytes_between_two_sockets(void) {
     struct outlet outlet = {.fd = -1};
-    const circflow_channel channel = {send_cell, is_closed, &outlet};
+    const circflow_queue_sink channel = {send_cell, is_closed, &outlet};
     circflow_queue *queue = queue_of(CIRCFLOW_BACKLOG_EVENTS, CELL); /* 32: a block of input brings 16 cells at most. */
     uint8_t block[BLOCK], is_paused = 0, waits = 0;
     uint32_t pauses = 0, resumes = 0, most = 0;
@@ -179,9 +179,9 @@ static void bytes_between_two_sockets(void) {
         wait_for(fds, 2);
 
         if (fds[1].revents) { /* Room: what waits goes first. */
-            MUST(offer(&outlet, NULL, 0) != CIRCFLOW_CHANNEL_CLOSED);
+            MUST(offer(&outlet, NULL, 0) != CIRCFLOW_SINK_CLOSED);
             CHECK(circflow_queue_drain(queue, NULL, &channel));
-            CHECK(circflow_queue_has_pending(queue, &waits));
+            CHECK(circflow_queue_get_pending(queue, &waits));
             if (is_paused && !waits) is_paused = 0, resumes++;
         }
         if (fds[0].revents) {
@@ -201,7 +201,7 @@ static void bytes_between_two_sockets(void) {
             if (waits && !is_paused) is_paused = 1, pauses++; /* The rest stays in the socket, and stops the source. */
         }
         uint32_t len;
-        CHECK(circflow_queue_len(queue, &len));
+        CHECK(circflow_queue_get_len(queue, &len));
         most = len > most ? len : most;
     }
     close(outlet.fd);
@@ -234,7 +234,7 @@ static int take_back(circflow_queue *queue) {
 
 static void tokens_and_a_consumer_that_goes(void) {
     struct outlet outlet = {.fd = -1};
-    const circflow_channel channel = {send_job, is_closed, &outlet};
+    const circflow_queue_sink channel = {send_job, is_closed, &outlet};
     circflow_queue *queue = queue_of(CIRCFLOW_BACKLOG_SPARSE, 0); /* 8 that wait; of 0 bytes: tokens only. */
     const pid_t consumer = spawn(stuck_consumer, &outlet.fd);
     int32_t status = CIRCFLOW_OK;
@@ -255,7 +255,7 @@ static void tokens_and_a_consumer_that_goes(void) {
             status = circflow_queue_drain(queue, NULL, &channel);
         }
     }
-    MUST(status == CIRCFLOW_ERR_CHANNEL_CLOSED && next < JOBS); /* Not full: there will never be room again. */
+    MUST(status == CIRCFLOW_ERR_SINK_CLOSED && next < JOBS); /* Not full: there will never be room again. */
     const int came_back = take_back(queue);
     CHECK(circflow_queue_free(queue, NULL, NULL));
     close(outlet.fd);

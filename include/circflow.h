@@ -5,44 +5,44 @@
  * Contents, with the functions of each section, most without the words that all of them begin with (circflow_, and what
  * the title says). Search for a title, with its number, to get there.
  *
- *   1. Version and statuses               version strerror status_name status_class close_reason
+ *   1. Version and statuses               version status_text status_name status_class status_close_reason
  *   2. Ids
  *   3. Messages and verdicts              verdict_kind_name
  *   4. Instructions                       insn_kind_name
  *   5. Engines, circflow_engine_*
  *        life                             config_init new free
- *        turns of your loop               poll drain deadline tick set_clock
+ *        turns of your loop               poll drain get_deadline tick set_clock
  *        parameters of a consensus        set_param get_param
- *        figures                          get_stats trim last_detail
+ *        figures                          get_stats trim get_last_detail
  *   6. Circuits, circflow_circuit_*
- *        life                             config_init open built set_flags close closed
- *        getting longer                   circflow_extend_config_init extend
+ *        life                             config_init open built set_flags close gone
+ *        getting longer                   circflow_extension_config_init extend
  *        messages that come               receive
- *        messages that go                 send sent tag written
- *        cells that pass, channels        relay writable passing
- *        your congestion control          report
+ *        messages that go                 send cell_queued add_digest cells_written
+ *        cells that pass, channels        relay set_writable cell_passed
+ *        your congestion control          circflow_leg_update
  *        figures                          get_stats
  *   7. Sets, circflow_set_*
- *        life                             config_init circflow_engine_accept_sets open close take_out set_tag
- *                                         set_algorithm
+ *        life                             config_init circflow_engine_accept_sets open close dissolve retag
+ *                                         use_algorithm
  *        legs                             add_legs launch_legs adopt_leg circflow_leg_get_stats
- *        messages that go                 decide send peek room
- *        messages that are ready          next next_tokens
+ *        messages that go                 decide send get_decision get_room
+ *        messages that are ready          poll poll_tokens
  *        figures                          get_stats
  *        numbers, if you keep your own    export import
- *   8. Streams, circflow_stream_*         config_init open set readable next send flushed get_stats
- *   9. Hubs, circflow_hub_*               config_init new free circflow_engine_join reclaim get_stats
+ *   8. Streams, circflow_stream_*         config_init open set set_readable choose send flushed get_stats
+ *   9. Hubs, circflow_hub_*               config_init new free circflow_engine_join choose_victims get_stats
  *  10. Padding, circflow_padding_*
  *        machines and padders             circflow_machines_load circflow_machines_drop config_init install remove
- *                                         answer get_stats
+ *                                         answered get_stats
  *        agreed on with the other end     register start stop
  *        what an operator allows          budget_init circflow_engine_set_padding_budget
  *                                         circflow_hub_set_padding_budget
- *  11. Queues, circflow_queue_*           config_init new free push drain len has_pending take
+ *  11. Queues, circflow_queue_*           config_init new free push drain get_len get_pending take
  *  12. Cells and bodies                   command_is_multiplexed cell_encode cell_decode switch_encode switch_decode
  *                                         link_encode link_decode sendme_encode sendme_decode xon_encode xon_decode
  *                                         xoff_decode
- *  13. Log lines                          log_set
+ *  13. Log lines                          log_set_fn
  *
  * You have an engine for each event loop. You feed it: relay messages that arrived, decrypted; how your congestion
  * control and channels stand; and the time. Each feed answers at once with a verdict about the very thing you fed. All
@@ -63,17 +63,19 @@
  *
  *     on a cell:    decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
  *     on a stream:  circflow_set_send(); write SWITCH if it says so, then the message; drain; arm the timer
- *     on SENDME:    circflow_circuit_report(); drain; arm the timer
- *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
+ *     on SENDME:    circflow_leg_update(); drain; arm the timer
+ *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_get_deadline()
  *
  * Of circuits that circflow runs (CIRCFLOW_CIRCUIT_REACTOR):
  *
- *     on a cell:    decrypt it; circflow_circuit_receive() if it is recognised, with its tag, else
+ *     on a cell:    decrypt it; circflow_circuit_receive() if it is recognised, with its digest, else
  *                   circflow_circuit_relay(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_stream_next(); read from that one; circflow_stream_send(); write SWITCH if it says so,
- *                   then the message; give its tag if it is wanted; again until BLOCKED or none; drain; arm the timer
+ *     on a stream:  circflow_stream_choose(); read from that one; circflow_stream_send(); write SWITCH if it says so,
+ *                   then the message; give its digest if it is wanted; again until NO_ROOM or none; drain; arm the
+ *                   timer
  *     on written:   circflow_stream_flushed(), for what has left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_circuit_writable(), for each circuit on it, when it fills up and when it has room; drain
+ *     on a channel: circflow_circuit_set_writable(), for each circuit on it, when it fills up and when it has room;
+ *     drain
  *
  * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
  * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
@@ -136,21 +138,21 @@ extern "C" {
 /* What a call answers: CIRCFLOW_OK, or a negative code in one of five bands:
  *
  *   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
- * -100 to -199  BLOCKED  nothing changed; try again after what the code names
+ * -100 to -199  NOT_NOW  nothing changed; try again after what the code names
  * -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the
  *                        functions for cells and bodies, which know no circuit, the close is yours.)
  * -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
  * -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
  *
- * circflow_status_class() tells the band, circflow_strerror() the sentence, circflow_close_reason() the reason to
- * close a circuit with. Numbers are never used again for something else.
+ * circflow_status_class() tells the band, circflow_status_text() the sentence, circflow_status_close_reason() the
+ * reason to close a circuit with. Numbers are never used again for something else.
  */
 typedef enum circflow_status {
   /* Done. */
   CIRCFLOW_OK = 0,
   /* A pointer that must not be NULL was NULL. */
   CIRCFLOW_ERR_NULL = -1,
-  /* An argument is out of its range; circflow_engine_last_detail() says which. */
+  /* An argument is out of its range; circflow_engine_get_last_detail() says which. */
   CIRCFLOW_ERR_INVALID = -2,
   /* The id named something that is gone. Normal for a loop that queues ids: forget it. */
   CIRCFLOW_ERR_STALE_ID = -3,
@@ -199,7 +201,7 @@ typedef enum circflow_status {
    * needed), an empty DATA, or a body longer than the format carries. */
   CIRCFLOW_ERR_UNENCODABLE = -23,
   /* The text is no list of padding machines, or one of them is broken, too large or too slow;
-   * circflow_engine_last_detail() says which line, and why. */
+   * circflow_engine_get_last_detail() says which line, and why. */
   CIRCFLOW_ERR_BAD_MACHINES = -24,
   /* No padding is registered under this number. circflow_padding_register() does it. */
   CIRCFLOW_ERR_UNKNOWN_PADDING = -25,
@@ -225,31 +227,31 @@ typedef enum circflow_status {
    * engines need it, are always told apart. What was freed can be anything by now, also what looks right, or memory
    * that must not be read at all. */
   CIRCFLOW_ERR_BAD_HANDLE = -33,
-  /* No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again. None comes as long as no
-   * leg is reported: circflow_engine_last_detail() says which leg lacks what. */
-  CIRCFLOW_ERR_BLOCKED = -100,
+  /* No leg has room. Stop reading streams; CIRCFLOW_INSN_MAY_SEND says when to start again. None comes as long as no
+   * leg is reported: circflow_engine_get_last_detail() says which leg lacks what. */
+  CIRCFLOW_ERR_NO_ROOM = -100,
   /* The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE. */
   CIRCFLOW_ERR_NOT_USABLE = -101,
   /* Too many instructions wait. Drain, then call again. */
   CIRCFLOW_ERR_UNDRAINED = -102,
   /* The circuit is being closed: its CIRCFLOW_INSN_CLOSE is queued, or you have had it. Drop the message. */
-  CIRCFLOW_ERR_GONE = -103,
+  CIRCFLOW_ERR_CLOSING = -103,
   /* The engine has as many circuits, sets or lists of machines as it may have, or a circuit as many
    * open questions about padding. */
-  CIRCFLOW_ERR_FULL = -104,
+  CIRCFLOW_ERR_TOO_MANY = -104,
   /* The relay has refused padding on this circuit (padding-spec 3.2). Ask on another. */
-  CIRCFLOW_ERR_REFUSED = -105,
+  CIRCFLOW_ERR_PADDING_REFUSED = -105,
   /* The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
-   * CIRCFLOW_INSN_RESUME with the stream says when to start again. */
+   * CIRCFLOW_INSN_MAY_SEND with the stream says when to start again. */
   CIRCFLOW_ERR_STREAM_STOPPED = -108,
   /* The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on. Of padding: a budget
    * (circflow_padding_budget) lets it not run. */
-  CIRCFLOW_ERR_SWITCHED_OFF = -109,
-  /* The channel is full, and its queue holds as many items as it may: a stall. The item is still yours: keep it
+  CIRCFLOW_ERR_DISABLED = -109,
+  /* The sink is full, and the queue holds as many items as it may: a stall. The item is still yours: keep it
    * until there is room, or close the peer that does not take what it is sent, or the source that does not pause. */
   CIRCFLOW_ERR_QUEUE_FULL = -106,
-  /* The channel is closed. The item is still yours, and so is what waits: circflow_queue_take(). */
-  CIRCFLOW_ERR_CHANNEL_CLOSED = -107,
+  /* The sink is closed. The item is still yours, and so is what waits: circflow_queue_take(). */
+  CIRCFLOW_ERR_SINK_CLOSED = -107,
   /* A LINK or LINKED that cannot be read. */
   CIRCFLOW_ERR_BAD_LINK = -200,
   /* A LINK where none may be: at a client that is no service, a second one, or on a circuit that goes on to another
@@ -315,7 +317,7 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_BAD_FLOW = -229,
   /* Client: XOFF or XON more often than what was sent can call for (prop324 4.1.4). */
   CIRCFLOW_ERR_FLOW_ABUSE = -230,
-  /* A SENDME that acknowledges nothing, or does not bring the tag of its cell. */
+  /* A SENDME that acknowledges nothing, or does not bring the digest of its cell. */
   CIRCFLOW_ERR_BAD_SENDME = -231,
   /* The set holds as many bytes as it may. */
   CIRCFLOW_ERR_SET_MEMORY = -300,
@@ -333,13 +335,13 @@ typedef enum circflow_status {
   /* A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
    * one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED. */
   CIRCFLOW_ERR_LEG_LOST = -306,
-  /* More cells came than are taken after CIRCFLOW_INSN_PAUSE, for a full edge or for a set's home on another engine.
-   */
+  /* More cells came than are taken after CIRCFLOW_INSN_PAUSE_FEED, for a full edge or for a set's home on another
+   * engine. */
   CIRCFLOW_ERR_EDGE_OVERRUN = -307,
   /* A stream has stream_bytes_max bytes that were delivered and not flushed. */
   CIRCFLOW_ERR_STREAM_MEMORY = -308,
   /* All sets of the hub together hold as many bytes as they may. */
-  CIRCFLOW_ERR_PROCESS_MEMORY = -309,
+  CIRCFLOW_ERR_HUB_MEMORY = -309,
   /* A message was held for order for held_age_max_ns: what comes before it was lost with a leg, or a peer keeps it
    * back. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED. */
   CIRCFLOW_ERR_HELD_TOO_LONG = -310,
@@ -352,11 +354,11 @@ typedef enum circflow_status {
    * is poisoned and was not freed. */
   CIRCFLOW_ERR_HOME_TIMEOUT = -314,
   /* A bug in the library was caught in this call. The engine (or queue) that it named is poisoned;
-   * circflow_engine_last_detail() has the message, which Rust also prints to standard error. A call that names
+   * circflow_engine_get_last_detail() has the message, which Rust also prints to standard error. A call that names
    * neither poisons nothing. */
   CIRCFLOW_ERR_PANIC = -500,
   /* An earlier call answered CIRCFLOW_ERR_PANIC, or an exception of yours left a callback;
-   * circflow_engine_last_detail() says which. */
+   * circflow_engine_get_last_detail() says which. */
   CIRCFLOW_ERR_POISONED = -501,
 } circflow_status;
 
@@ -368,7 +370,7 @@ typedef enum circflow_class {
   /* The call was refused; nothing changed. Mend the call. */
   CIRCFLOW_CLASS_MISUSE = 1,
   /* Nothing changed. Try again after what the code names. */
-  CIRCFLOW_CLASS_BLOCKED = 2,
+  CIRCFLOW_CLASS_NOT_NOW = 2,
   /* The peer broke the protocol; the close is queued. Drain. */
   CIRCFLOW_CLASS_PEER = 3,
   /* A cap or a time bound was reached; the close of the victim is queued. Drain. */
@@ -388,10 +390,10 @@ uint32_t circflow_version(void);
  * of its own.
  *
  * Inside drain: yes. Since: 0.1. */
-const char *circflow_strerror(int32_t status);
+const char *circflow_status_text(int32_t status);
 
 /* The name of a status as in this header, "CIRCFLOW_ERR_NULL" and so on, for people who debug; for users there is
- * circflow_strerror(). Static; never NULL. "not a status" for a number that is none.
+ * circflow_status_text(). Static; never NULL. "not a status" for a number that is none.
  *
  * Inside drain: yes. Since: 0.1. */
 const char *circflow_status_name(int32_t status);
@@ -405,7 +407,7 @@ enum circflow_class circflow_status_class(int32_t status);
  * cause to close anything.
  *
  * Inside drain: yes. Since: 0.1. */
-int32_t circflow_close_reason(int32_t status);
+int32_t circflow_status_close_reason(int32_t status);
 
 /********************************************************************************************************************
  * 2. Ids
@@ -446,7 +448,7 @@ typedef struct circflow_machines_id {
 #define CIRCFLOW_BODY_MAX 498
 
 /* The longest body that fits either cell format: how DATA is packaged. */
-#define CIRCFLOW_BODY_MAX_ALL 488
+#define CIRCFLOW_DATA_MAX 488
 
 /* circflow_message.form: circflow copies the body if it has to hold the message. */
 #define CIRCFLOW_FORM_BYTES 0
@@ -484,26 +486,26 @@ typedef struct circflow_message {
   uint16_t body_len;
   /* CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN. */
   uint8_t form;
-  /* Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0: no tag. Without one the SENDME is of version 0, for
-   * which a peer with congestion control closes the circuit. */
-  uint8_t cell_tag_len;
+  /* Bytes of `cell_digest`: 20 (tor1), 16 (counter-galois), or 0: no digest. Without one the SENDME is of version 0,
+   * for which a peer with congestion control closes the circuit. */
+  uint8_t cell_digest_len;
   /* With a token: what holding it costs your process, in bytes. It counts against the caps, as
    * CIRCFLOW_HELD_TOKEN_MIN at least. */
-  uint32_t cost;
+  uint32_t cost_bytes;
   /* Zero. Not looked at yet. */
   uint32_t reserved2;
   /* The body, or NULL when body_len is 0. */
   const uint8_t *body;
   /* With CIRCFLOW_FORM_TOKEN: any number of yours. */
   uint64_t token;
-  /* On circuits that circflow runs, with DATA that came: the tag of its cell, for the SENDME that may follow from it
-   * (prop289: the running digest after this cell, or its tag). Give it with each: it is read when it is needed. */
-  const uint8_t *cell_tag;
+  /* On circuits that circflow runs, with DATA that came: the digest of its cell, for the SENDME that may follow from
+   * it (prop289: the running digest after this cell, or its tag). Give it with each: it is read when it is needed. */
+  const uint8_t *cell_digest;
 } circflow_message;
 
 /* circflow_verdict.flags and circflow_insn.flags: this DATA cell will be acknowledged by a SENDME; when you have
- * encrypted it, give its tag to circflow_circuit_tag(), in the order of sending. */
-#define CIRCFLOW_WANTS_TAG 1
+ * encrypted it, give its digest to circflow_circuit_add_digest(), in the order of sending. */
+#define CIRCFLOW_WANTS_DIGEST 1
 
 /* A side of a circuit: at a relay the channel towards the client, at a client the channel to its first relay. */
 #define CIRCFLOW_SIDE_BACK 0
@@ -515,7 +517,7 @@ typedef struct circflow_message {
  */
 typedef enum circflow_verdict_kind {
   /* Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
-   * delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_next(). */
+   * delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_poll(). */
   CIRCFLOW_VERDICT_DELIVER = 1,
   /* Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back
    * as CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND. */
@@ -541,12 +543,12 @@ const char *circflow_verdict_kind_name(uint32_t kind);
 typedef struct circflow_verdict {
   /* circflow_verdict_kind. */
   uint8_t kind;
-  /* 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next().
+  /* 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_poll().
    * Otherwise 0, and there is nothing to take on account of this message. */
   uint8_t ready;
   /* REFUSE: the reason to put into END (tor-spec 6.3, one byte). Otherwise 0. */
   uint8_t end_reason;
-  /* CIRCFLOW_WANTS_TAG or 0. */
+  /* CIRCFLOW_WANTS_DIGEST or 0. */
   uint8_t flags;
   /* SEND: 0, or the number to put into a SWITCH that goes first, on the same leg. */
   uint32_t switch_delta;
@@ -586,12 +588,12 @@ typedef enum circflow_insn_kind {
    * frees: these come after it, and name no set. */
   CIRCFLOW_INSN_DISCARD = 3,
   /* Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
-   * then say circflow_circuit_closed(). The id lives until you do. */
+   * then say circflow_circuit_gone(). The id lives until you do. */
   CIRCFLOW_INSN_CLOSE = 4,
-  /* The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_BLOCKED: read its streams. With a
-   * stream: that stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or when circflow_stream_next() named none.
-   * It can come in the last drain before you sleep: read and send then too, and drain again. */
-  CIRCFLOW_INSN_RESUME = 5,
+  /* The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_NO_ROOM: read its streams. With a
+   * stream: that stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or when circflow_stream_choose() named
+   * none. It can come in the last drain before you sleep: read and send then too, and drain again. */
+  CIRCFLOW_INSN_MAY_SEND = 5,
   /* The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
    * once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows. */
   CIRCFLOW_INSN_LINKED = 6,
@@ -606,7 +608,7 @@ typedef enum circflow_insn_kind {
   CIRCFLOW_INSN_ENDED = 9,
   /* Send a padding cell: a DROP to detail.padding.hop on this circuit and no other. It is never counted, and not to
    * be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags (only on a circuit that was opened
-   * with CIRCFLOW_CIRCUIT_OWN_QUEUE), decide first, by this table, and answer with circflow_padding_answer().
+   * with CIRCFLOW_CIRCUIT_OWN_QUEUE), decide first, by this table, and answer with circflow_padding_answered().
    * "Queue" is the circuit's outgoing queue: cells to or through the hop that are queued and not written yet,
    * blocked or not.
    *
@@ -639,9 +641,9 @@ typedef enum circflow_insn_kind {
    * circuit from there yourself, and do not stop the channel for other circuits. Some more are taken
    * (edge_over_cells), then the circuit closes. Also, on every circuit whose set is on another engine of a hub: that
    * engine does not keep up with what comes from CIRCFLOW_SIDE_BACK. */
-  CIRCFLOW_INSN_PAUSE = 14,
-  /* Go on with the cells from detail.pause.side. Comes once for each PAUSE. */
-  CIRCFLOW_INSN_UNPAUSE = 15,
+  CIRCFLOW_INSN_PAUSE_FEED = 14,
+  /* Go on with the cells from detail.pause.side. Comes once for each PAUSE_FEED. */
+  CIRCFLOW_INSN_UNPAUSE_FEED = 15,
   /* Client: the relay at detail.negotiated.hop has said what becomes of the padding that was asked for under
    * detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. For people and figures: circflow
    * has done what follows. */
@@ -673,7 +675,7 @@ typedef struct circflow_insn_send {
   /* A set's message: its absolute sequence number. Otherwise 0. */
   uint64_t number;
   /* CIRCFLOW_FORM_TOKEN: its cost, as the host gave it. */
-  uint32_t cost;
+  uint32_t cost_bytes;
   /* Zero. */
   uint32_t reserved2;
 } circflow_insn_send;
@@ -685,7 +687,7 @@ typedef struct circflow_insn_deliver {
   /* CIRCFLOW_FORM_TOKEN: the token. */
   uint64_t token;
   /* CIRCFLOW_FORM_TOKEN: its cost, as the host gave it. */
-  uint32_t cost;
+  uint32_t cost_bytes;
   /* Stream id. */
   uint16_t stream_id;
   /* CIRCFLOW_FORM_BYTES: bytes written to the body buffer. */
@@ -701,7 +703,7 @@ typedef struct circflow_insn_discard {
   /* The token. */
   uint64_t token;
   /* Its cost, as the host gave it. */
-  uint32_t cost;
+  uint32_t cost_bytes;
 } circflow_insn_discard;
 
 /* CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED. */
@@ -725,7 +727,7 @@ typedef struct circflow_insn_linked {
 /* circflow_insn_padding.flags: a cell that waits anyway may count as the padding. */
 #define CIRCFLOW_PADDING_REPLACE 2
 
-/* circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answer(). Without this flag
+/* circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answered(). Without this flag
  * circflow has decided: send it. */
 #define CIRCFLOW_PADDING_ASKS 4
 
@@ -764,12 +766,12 @@ typedef struct circflow_insn_write {
   /* CIRCFLOW_FORM_TOKEN: the token. */
   uint64_t token;
   /* CIRCFLOW_FORM_TOKEN: its cost, as the host gave it. */
-  uint32_t cost;
+  uint32_t cost_bytes;
   /* Zero. */
   uint32_t reserved2;
 } circflow_insn_write;
 
-/* CIRCFLOW_INSN_PAUSE and CIRCFLOW_INSN_UNPAUSE. */
+/* CIRCFLOW_INSN_PAUSE_FEED and CIRCFLOW_INSN_UNPAUSE_FEED. */
 typedef struct circflow_insn_pause {
   /* The side the cells come from, CIRCFLOW_SIDE_*. */
   uint32_t side;
@@ -818,7 +820,7 @@ typedef union circflow_insn_detail {
   struct circflow_insn_block block;
   /* CIRCFLOW_INSN_WRITE. */
   struct circflow_insn_write write;
-  /* CIRCFLOW_INSN_PAUSE and CIRCFLOW_INSN_UNPAUSE. */
+  /* CIRCFLOW_INSN_PAUSE_FEED and CIRCFLOW_INSN_UNPAUSE_FEED. */
   struct circflow_insn_pause pause;
   /* CIRCFLOW_INSN_NEGOTIATED. */
   struct circflow_insn_negotiated negotiated;
@@ -830,7 +832,7 @@ typedef union circflow_insn_detail {
 typedef struct circflow_insn {
   /* circflow_insn_kind. */
   uint32_t kind;
-  /* CIRCFLOW_WANTS_TAG or 0. */
+  /* CIRCFLOW_WANTS_DIGEST or 0. */
   uint32_t flags;
   /* The circuit it is about, or zero. */
   struct circflow_circuit_id circuit;
@@ -873,7 +875,7 @@ typedef struct circflow_engine_config {
   uint8_t seed[32];
   /* Part of every id this engine gives out, 1 to 16383: give each engine of your process its own, so that an id
    * that strays to another engine is noticed. Default 1. */
-  uint32_t engine_tag;
+  uint32_t engine_number;
   /* Circuits that may be open at a time. Default 1048576, at most 16777216. */
   uint32_t circuits_max;
   /* Sets that may live at a time. Default 262144, at most 16777216. */
@@ -901,7 +903,7 @@ typedef struct circflow_engine_config {
   /* Client: how long a stream that you have ended is remembered after its END has left (prop324 4.1.4): its id is in
    * use, and DATA, XON and XOFF that come for it are dealt with. The longest round trip counts when it is longer, up
    * to 10 minutes in all. Default 60 s, at most 10 minutes. */
-  uint64_t stream_memory_ns;
+  uint64_t stream_remembered_ns;
   /* How long a padding machine rests after padding_burst_max things that it did without waiting, and between two of
    * them then, until it waits as long by itself. 0: it never rests. Default 1 ms, at most 1 s. */
   uint64_t padding_floor_ns;
@@ -934,8 +936,8 @@ enum circflow_status circflow_engine_config_init(struct circflow_engine_config *
  *
  * @param config  From circflow_engine_config_init(). It is copied.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max, sets_max, insns_max or
- * padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_memory_ns above 10 minutes or
+ * Own statuses: CIRCFLOW_ERR_INVALID when engine_number is not 1 to 16383, or circuits_max, sets_max, insns_max or
+ * padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_remembered_ns above 10 minutes or
  * held_age_max_ns above a week, edge_low_cells is not below edge_high_cells, edge_over_cells is below 32, streams_max
  * or stream_bytes_max is 0, or a reserved field is not.
  * Inside drain: yes. Since: 0.1. */
@@ -987,7 +989,7 @@ enum circflow_status circflow_engine_drain(struct circflow_engine *engine,
                                            circflow_insn_fn fn,
                                            void *userdata);
 
-/* The answer of circflow_engine_deadline() when nothing is due ever. */
+/* The answer of circflow_engine_get_deadline() when nothing is due ever. */
 #define CIRCFLOW_NEVER UINT64_MAX
 
 /* When your loop has to come back for the engine, on your clock: then circflow_engine_tick(), and drain. 0 while
@@ -1003,8 +1005,8 @@ enum circflow_status circflow_engine_drain(struct circflow_engine *engine,
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_engine_deadline(struct circflow_engine *engine,
-                                              uint64_t *deadline_ns_out);
+enum circflow_status circflow_engine_get_deadline(struct circflow_engine *engine,
+                                                  uint64_t *deadline_ns_out);
 
 /* Does what is due at `now_ns`. Every feed does so too, before anything else; this is for a loop that was idle. Too
  * early or too late is no error.
@@ -1076,8 +1078,8 @@ enum circflow_status circflow_engine_set_clock(struct circflow_engine *engine,
  * @param name        A string.
  *
  * Own statuses: CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
- * circflow_engine_last_detail() then says; CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do what
- * it asks for. A host that passes a whole consensus on may go on after either.
+ * circflow_engine_get_last_detail() then says; CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do
+ * what it asks for. A host that passes a whole consensus on may go on after either.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_set_param(struct circflow_engine *engine,
@@ -1157,7 +1159,7 @@ typedef struct circflow_engine_stats {
   /* What is held no longer and waits for your drain to hand it out or back, as its set or circuit has ended. It has
    * room of its own, as much as held_bytes_max; what is above that takes room from held_bytes until it is drained. */
   uint64_t leaving_bytes;
-  /* Padding cells that you were told to send, or answered with CIRCFLOW_PADDING_SENT. */
+  /* Padding cells that you were told to send, or answered with CIRCFLOW_ANSWER_SENT. */
   uint64_t padding_sent;
   /* Other cells sent: those whose sending was decided or reported here, on all circuits; of those that only pass a
    * relay, the ones towards the client. */
@@ -1181,10 +1183,10 @@ enum circflow_status circflow_engine_get_stats(struct circflow_engine *engine, s
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64_t *freed_out);
 
-/* What is behind the last call on the engine, if that failed: of INVALID which argument, of BLOCKED which leg lacks
- * what, of PEER which circuit; where there is no more to say, the sentence of circflow_strerror(). Empty after a call
- * that succeeded, so ask at once. Asking is no call in this sense. Of a poisoned engine it is what the panic said. For
- * people: do not parse it.
+/* What is behind the last call on the engine, if that failed: of INVALID which argument, of NO_ROOM which leg lacks
+ * what, of PEER which circuit; where there is no more to say, the sentence of circflow_status_text(). Empty after a
+ * call that succeeded, so ask at once. Asking is no call in this sense. Of a poisoned engine it is what the panic
+ * said. For people: do not parse it.
  *
  * Inside a drain callback the callback's own calls count; after the drain, the drain. A call that names no engine
  * (circflow_cell_decode(), circflow_queue_push()) leaves no sentence here.
@@ -1194,10 +1196,10 @@ enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64
  *
  * Own statuses: CIRCFLOW_ERR_REENTRANT from inside the log function.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_engine_last_detail(struct circflow_engine *engine,
-                                                 char *buf,
-                                                 size_t cap,
-                                                 size_t *len_out);
+enum circflow_status circflow_engine_get_last_detail(struct circflow_engine *engine,
+                                                     char *buf,
+                                                     size_t cap,
+                                                     size_t *len_out);
 
 /********************************************************************************************************************
  * 6. Circuits
@@ -1210,7 +1212,7 @@ enum circflow_status circflow_engine_last_detail(struct circflow_engine *engine,
 
 /* circflow_circuit_config.role: this end is a relay: the last hop of the circuit, or, with CIRCFLOW_CIRCUIT_EXTENDED,
  * a middle one. */
-#define CIRCFLOW_ROLE_EXIT 2
+#define CIRCFLOW_ROLE_RELAY 2
 
 /* circflow_circuit_config.flags: Vegas congestion control was negotiated with the join point. */
 #define CIRCFLOW_CIRCUIT_VEGAS 1
@@ -1238,8 +1240,8 @@ enum circflow_status circflow_engine_last_detail(struct circflow_engine *engine,
 /* circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, has the
  * congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and keeps cells that a
  * channel does not take. Feed every cell: the recognised ones with circflow_circuit_receive(), the others with
- * circflow_circuit_relay(). Say when a channel is full with circflow_circuit_writable(), and send what streams have
- * with circflow_stream_send(). Settled when the circuit is opened. */
+ * circflow_circuit_relay(). Say when a channel is full with circflow_circuit_set_writable(), and send what streams
+ * have with circflow_stream_send(). Settled when the circuit is opened. */
 #define CIRCFLOW_CIRCUIT_REACTOR 64
 
 /* circflow_circuit_config.flags: a client's circuit to which its last hop opens streams (an onion service's). Say it
@@ -1255,7 +1257,7 @@ typedef struct circflow_circuit_config {
   uint64_t tag;
   /* Client: any number that is the same for two circuits exactly when their last hop is the same relay. Exit: 0. */
   uint64_t join_point;
-  /* CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_EXIT, at a middle relay too. */
+  /* CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_RELAY, at a middle relay too. */
   uint8_t role;
   /* Client: number of hops, 1 to 16, default 3; the last is the join point (circflow_circuit_extend() adds more).
    * Exit: 0, which you have to set. */
@@ -1269,7 +1271,7 @@ typedef struct circflow_circuit_config {
    * streams need: add yours with |=. */
   uint32_t flags;
   /* Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
-   * CIRCFLOW_ERR_BLOCKED, and padding is refused, with 0 at once. Default 32. */
+   * CIRCFLOW_ERR_NO_ROOM, and padding is refused, with 0 at once. Default 32. */
   uint32_t held_sends_max;
   /* Zero. */
   uint32_t reserved;
@@ -1283,13 +1285,13 @@ typedef struct circflow_circuit_config {
 enum circflow_status circflow_circuit_config_init(struct circflow_circuit_config *config, size_t size);
 
 /* Makes a circuit known: a client's once it is open, or when its first cell goes out if it is for
- * circflow_set_launch_legs(); an exit's once it is created. It lives until circflow_circuit_closed().
+ * circflow_set_launch_legs(); an exit's once it is created. It lives until circflow_circuit_gone().
  *
  * That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
  *
  * Own statuses: CIRCFLOW_ERR_INVALID for an unknown role, flag or path_class, hops that do not fit the role,
  * CIRCFLOW_CIRCUIT_SERVICE at a relay, and, with CIRCFLOW_CIRCUIT_REACTOR, for CIRCFLOW_CIRCUIT_OWN_QUEUE or a
- * sendme_inc that is not within 1 of the parameter; CIRCFLOW_ERR_FULL at circuits_max: close some;
+ * sendme_inc that is not within 1 of the parameter; CIRCFLOW_ERR_TOO_MANY at circuits_max: close some;
  * CIRCFLOW_ERR_UNDRAINED: drain first.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
@@ -1304,8 +1306,8 @@ enum circflow_status circflow_circuit_open(struct circflow_engine *engine,
  *
  * Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it
  * is a leg that is not being built; CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may
- * go out (prop329 2.2): close it; CIRCFLOW_ERR_GONE: it is being closed already; CIRCFLOW_ERR_UNDRAINED: drain, then
- * say it again.
+ * go out (prop329 2.2): close it; CIRCFLOW_ERR_CLOSING: it is being closed already; CIRCFLOW_ERR_UNDRAINED: drain,
+ * then say it again.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_built(struct circflow_engine *engine,
@@ -1326,7 +1328,7 @@ enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
                                                 uint32_t flags);
 
 /* Shuts a circuit down at the host's wish: CIRCFLOW_INSN_CLOSE is queued for it, and its set is judged as after the
- * loss of any leg. Say circflow_circuit_closed() when it is done. Works on every circuit.
+ * loss of any leg. Say circflow_circuit_gone() when it is done. Works on every circuit.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -1350,15 +1352,15 @@ enum circflow_status circflow_circuit_close(struct circflow_engine *engine,
  *
  * Own statuses: none. Always safe to call, also when instructions wait.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_circuit_closed(struct circflow_engine *engine,
-                                             uint64_t now_ns,
-                                             struct circflow_circuit_id circuit);
+enum circflow_status circflow_circuit_gone(struct circflow_engine *engine,
+                                           uint64_t now_ns,
+                                           struct circflow_circuit_id circuit);
 
 /* ---- Circuits: getting longer ---- */
 
-/* How a circuit gets longer. Fill it with circflow_extend_config_init(), then change what you want. */
-typedef struct circflow_extend_config {
-  /* sizeof(circflow_extend_config) as your compiler saw it. */
+/* How a circuit gets longer. Fill it with circflow_extension_config_init(), then change what you want. */
+typedef struct circflow_extension_config {
+  /* sizeof(circflow_extension_config) as your compiler saw it. */
   size_t size;
   /* Of the new last hop, as circflow_circuit_config.join_point. For the virtual hop behind a rendezvous point: one
    * number for each onion service, at the client and at the service itself. Default 0. */
@@ -1376,14 +1378,14 @@ typedef struct circflow_extend_config {
   uint8_t sendme_inc;
   /* Zero. */
   uint8_t reserved;
-} circflow_extend_config;
+} circflow_extension_config;
 
 /* Fills a config with the defaults: one more hop, Vegas congestion control with it, parameters of paths to onion
- * services. Pass sizeof(circflow_extend_config).
+ * services. Pass sizeof(circflow_extension_config).
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_extend_config_init(struct circflow_extend_config *config, size_t size);
+enum circflow_status circflow_extension_config_init(struct circflow_extension_config *config, size_t size);
 
 /* Says that a client's circuit got longer: a cannibalised one, one to a rendezvous point, or by the virtual hop behind
  * it. Call it when the new hop's keys are there (EXTENDED2, RENDEZVOUS2; at a service before RENDEZVOUS1 goes out),
@@ -1397,20 +1399,20 @@ enum circflow_status circflow_extend_config_init(struct circflow_extend_config *
  *
  * Not for a leg, linked, pending or launched: the legs of a set have one length and one join point, and are never
  * extended (prop329). Open one that is for circflow_set_launch_legs() with the hops it is to have; extend any other
- * before circflow_set_add_legs(), or after circflow_set_take_out(). A circuit that gets shorter (TRUNCATED) is to be
+ * before circflow_set_add_legs(), or after circflow_set_dissolve(). A circuit that gets shorter (TRUNCATED) is to be
  * closed.
  *
  * Own statuses: CIRCFLOW_ERR_INVALID: not more hops than before, or above 16, a flag other than the two, an unknown
  * path_class, a reserved field that is not zero; and on a circuit that circflow runs, another CIRCFLOW_CIRCUIT_VEGAS
  * than that of the hops before (open it anew), or a sendme_inc that is not within 1 of the parameter (close it: the
  * hop is lying); CIRCFLOW_ERR_IN_SET: it is a leg; CIRCFLOW_ERR_ROLE: a relay's; say CIRCFLOW_CIRCUIT_EXTENDED with
- * circflow_circuit_set_flags(); CIRCFLOW_ERR_GONE: it is to close, do so. After any of them nothing has changed.
+ * circflow_circuit_set_flags(); CIRCFLOW_ERR_CLOSING: it is to close, do so. After any of them nothing has changed.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_extend(struct circflow_engine *engine,
                                              uint64_t now_ns,
                                              struct circflow_circuit_id circuit,
-                                             const struct circflow_extend_config *config);
+                                             const struct circflow_extension_config *config);
 
 /* ---- Circuits: messages that come ---- */
 
@@ -1425,11 +1427,11 @@ enum circflow_status circflow_circuit_extend(struct circflow_engine *engine,
  * @param verdict_out  Written on CIRCFLOW_OK.
  *
  * Own statuses: class PEER: the peer broke the protocol, and the close of the circuit (or of the whole set, where its
- * order is lost) is queued: drain; class LIMIT: a cap was reached, and the close is queued: drain; CIRCFLOW_ERR_GONE:
- * it is being closed already; CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and PADDING_NEGOTIATE, and for
- * all on a circuit that circflow runs: drain and feed it again; CIRCFLOW_ERR_INVALID: body_len above
- * CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or next; hop above 16; and, only where the
- * message has to be held or read, an unknown form, or a body that is NULL and has a length.
+ * order is lost) is queued: drain; class LIMIT: a cap was reached, and the close is queued: drain;
+ * CIRCFLOW_ERR_CLOSING: it is being closed already; CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
+ * PADDING_NEGOTIATE, and for all on a circuit that circflow runs: drain and feed it again; CIRCFLOW_ERR_INVALID:
+ * body_len above CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or next; hop above 16; and,
+ * only where the message has to be held or read, an unknown form, or a body that is NULL and has a length.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
@@ -1449,10 +1451,10 @@ enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
  *                     token taken) and comes back as CIRCFLOW_INSN_SEND: encrypt the cell then, not before. Written on
  *                     CIRCFLOW_OK.
  *
- * Own statuses: CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory;
- * CIRCFLOW_INSN_RESUME says when to go on; CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it;
- * CIRCFLOW_ERR_IS_RUN: it belongs to a stream, circflow_stream_send() it; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID as
- * for circflow_circuit_receive(), and for a hop that the circuit has not.
+ * Own statuses: CIRCFLOW_ERR_NO_ROOM: held_sends_max messages wait already, or there is no memory;
+ * CIRCFLOW_INSN_MAY_SEND says when to go on; CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it;
+ * CIRCFLOW_ERR_IS_RUN: it belongs to a stream, circflow_stream_send() it; CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID
+ * as for circflow_circuit_receive(), and for a hop that the circuit has not.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_send(struct circflow_engine *engine,
@@ -1476,32 +1478,32 @@ enum circflow_status circflow_circuit_send(struct circflow_engine *engine,
  *
  * Own statuses: CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now: decide, and report what you were told;
  * CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a circuit whose streams circflow knows;
- * CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE.
+ * CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_CLOSING.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_circuit_sent(struct circflow_engine *engine,
-                                           uint64_t now_ns,
-                                           struct circflow_circuit_id circuit,
-                                           uint8_t command,
-                                           uint8_t hop);
+enum circflow_status circflow_circuit_cell_queued(struct circflow_engine *engine,
+                                                  uint64_t now_ns,
+                                                  struct circflow_circuit_id circuit,
+                                                  uint8_t command,
+                                                  uint8_t hop);
 
-/* Gives the tag of a DATA cell for which CIRCFLOW_WANTS_TAG asked: what its SENDME has to bring back (prop289). In the
- * order of sending, before anything can have come back: a SENDME for a cell whose tag was never given closes the
- * circuit. That a tag cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries random
- * bytes after its message (prop289).
+/* Gives the digest of a DATA cell for which CIRCFLOW_WANTS_DIGEST asked: what its SENDME has to bring back (prop289).
+ * In the order of sending, before anything can have come back: a SENDME for a cell whose digest was never given closes
+ * the circuit. That a digest cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries
+ * random bytes after its message (prop289).
  *
  * @param hop      Where the cell went.
- * @param tag      Of the cell. tor1: the running digest after it.
- * @param tag_len  20 bytes (tor1) or 16 (counter-galois).
+ * @param digest   Of the cell. tor1: the running digest after it.
+ * @param digest_len  20 bytes (tor1) or 16 (counter-galois).
  *
- * Own statuses: CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host may offer each), or it has another
- * length; CIRCFLOW_ERR_NOT_RUN.
+ * Own statuses: CIRCFLOW_ERR_NOT_ASKED: no cell waits for its digest (harmless: a host may offer each), or it has
+ * another length; CIRCFLOW_ERR_NOT_RUN.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_circuit_tag(struct circflow_engine *engine,
-                                          struct circflow_circuit_id circuit,
-                                          uint8_t hop,
-                                          const uint8_t *tag,
-                                          size_t tag_len);
+enum circflow_status circflow_circuit_add_digest(struct circflow_engine *engine,
+                                                 struct circflow_circuit_id circuit,
+                                                 uint8_t hop,
+                                                 const uint8_t *digest,
+                                                 size_t digest_len);
 
 /* Says that cells of a circuit were written to the channel, the oldest first. Needed on circuits with a padder; costs
  * next to nothing on others. Cells that were queued before there was a padder are not known and not counted.
@@ -1510,10 +1512,10 @@ enum circflow_status circflow_circuit_tag(struct circflow_engine *engine,
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_circuit_written(struct circflow_engine *engine,
-                                              uint64_t now_ns,
-                                              struct circflow_circuit_id circuit,
-                                              uint32_t cells);
+enum circflow_status circflow_circuit_cells_written(struct circflow_engine *engine,
+                                                    uint64_t now_ns,
+                                                    struct circflow_circuit_id circuit,
+                                                    uint32_t cells);
 
 /* ---- Circuits: cells that pass, channels ---- */
 
@@ -1536,13 +1538,13 @@ enum circflow_status circflow_circuit_written(struct circflow_engine *engine,
  * CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
  * is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
  *
- * When many wait, CIRCFLOW_INSN_PAUSE asks you to stop: keep this circuit's cells yourself until
- * CIRCFLOW_INSN_UNPAUSE, without stopping the channel for other circuits.
+ * When many wait, CIRCFLOW_INSN_PAUSE_FEED asks you to stop: keep this circuit's cells yourself until
+ * CIRCFLOW_INSN_UNPAUSE_FEED, without stopping the channel for other circuits.
  *
  * Own statuses: CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; CIRCFLOW_ERR_UNRECOGNISED: no relay
  * follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; CIRCFLOW_ERR_ENGINE_MEMORY: of these three the
  * close is queued: drain; CIRCFLOW_ERR_ROLE: at a client every cell is recognised; CIRCFLOW_ERR_NOT_RUN;
- * CIRCFLOW_ERR_GONE: drop the cell; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID: no such
+ * CIRCFLOW_ERR_CLOSING: drop the cell; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID: no such
  * side, or the cell is too long, NULL or of an unknown form.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
@@ -1566,20 +1568,21 @@ enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
  *
  * Own statuses: CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_INVALID: no such side.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_circuit_writable(struct circflow_engine *engine,
-                                               uint64_t now_ns,
-                                               struct circflow_circuit_id circuit,
-                                               uint8_t side,
-                                               uint8_t writable);
+enum circflow_status circflow_circuit_set_writable(struct circflow_engine *engine,
+                                                   uint64_t now_ns,
+                                                   struct circflow_circuit_id circuit,
+                                                   uint8_t side,
+                                                   uint8_t writable);
 
 /* Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
- * circuits with a padder. (A cell in the other direction is reported with circflow_circuit_sent() once it is queued.)
+ * circuits with a padder. (A cell in the other direction is reported with circflow_circuit_cell_queued() once it is
+ * queued.)
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_circuit_passing(struct circflow_engine *engine,
-                                              uint64_t now_ns,
-                                              struct circflow_circuit_id circuit);
+enum circflow_status circflow_circuit_cell_passed(struct circflow_engine *engine,
+                                                  uint64_t now_ns,
+                                                  struct circflow_circuit_id circuit);
 
 /* ---- Circuits: your congestion control ---- */
 
@@ -1587,7 +1590,7 @@ enum circflow_status circflow_circuit_passing(struct circflow_engine *engine,
 #define CIRCFLOW_REPORT_SLOW_START 1
 
 /* circflow_leg_report.flags: the channel under the leg takes no more cells for now. */
-#define CIRCFLOW_REPORT_CHANNEL_BLOCKED 2
+#define CIRCFLOW_REPORT_CHANNEL_FULL 2
 
 /* How a leg stands, from the host's congestion control. It replaces all that was known; until the next report circflow
  * counts the DATA it is told was sent on top of inflight. */
@@ -1609,7 +1612,7 @@ typedef struct circflow_leg_report {
 
 /* Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
  * channel is full or has room again. A leg that was never reported has no window and gets no DATA: report each once
- * it is linked. If the set waits for room and now has it, CIRCFLOW_INSN_RESUME is queued. Drain before you report: a
+ * it is linked. If the set waits for room and now has it, CIRCFLOW_INSN_MAY_SEND is queued. Drain before you report: a
  * message that was held for padding and waits in the instruction queue is in flight for circflow, and not yet for you.
  *
  * @param reports       Applied in order. The first that names no leg ends the call; those before it stand. An unknown
@@ -1617,12 +1620,12 @@ typedef struct circflow_leg_report {
  * @param report_count  How many.
  *
  * Own statuses: CIRCFLOW_ERR_INVALID for an unknown flag; CIRCFLOW_ERR_NOT_A_LEG; CIRCFLOW_ERR_IS_RUN: circflow knows
- * how it stands; CIRCFLOW_ERR_GONE.
+ * how it stands; CIRCFLOW_ERR_CLOSING.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_circuit_report(struct circflow_engine *engine,
-                                             uint64_t now_ns,
-                                             const struct circflow_leg_report *reports,
-                                             size_t report_count);
+enum circflow_status circflow_leg_update(struct circflow_engine *engine,
+                                         uint64_t now_ns,
+                                         const struct circflow_leg_report *reports,
+                                         size_t report_count);
 
 /* ---- Circuits: figures ---- */
 
@@ -1743,7 +1746,7 @@ typedef struct circflow_set_config {
   uint8_t algorithm;
   /* Zero. */
   uint8_t reserved[2];
-  /* Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_BLOCKED,
+  /* Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_NO_ROOM,
    * with 0 at once. Default 32. */
   uint32_t held_sends_max;
   /* Zero. */
@@ -1774,8 +1777,8 @@ enum circflow_status circflow_engine_accept_sets(struct circflow_engine *engine,
 /* Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
  *
  * Own statuses: CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max above 16, link_timeout_ns or
- * switch_ahead_max 0, held_age_max_ns above a week, or a reserved field that is not 0; CIRCFLOW_ERR_SWITCHED_OFF:
- * cfx_enabled is 0; CIRCFLOW_ERR_NONCE_IN_USE: draw another; CIRCFLOW_ERR_FULL at sets_max: close some;
+ * switch_ahead_max 0, held_age_max_ns above a week, or a reserved field that is not 0; CIRCFLOW_ERR_DISABLED:
+ * cfx_enabled is 0; CIRCFLOW_ERR_NONCE_IN_USE: draw another; CIRCFLOW_ERR_TOO_MANY at sets_max: close some;
  * CIRCFLOW_ERR_UNDRAINED: drain first.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
@@ -1790,7 +1793,7 @@ enum circflow_status circflow_set_open(struct circflow_engine *engine,
  * A set ends well when no stream is open on it any more: send END on each, take what that queues, write it out, then
  * close the set and its circuits. The other end, which learns of that by DESTROY on one leg after another, sees
  * CIRCFLOW_ERR_SET_FINISHED as the cause, where circflow runs its streams. Where they are yours, call this there too,
- * before circflow_circuit_closed(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
+ * before circflow_circuit_gone(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
  * CIRCFLOW_ERR_LEG_LOST: something may have been lost.
  *
  * Own statuses: none.
@@ -1805,7 +1808,7 @@ enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t
  * Own statuses: CIRCFLOW_ERR_NOT_ALONE: close the other legs, and drain.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_take_out(struct circflow_engine *engine,
+enum circflow_status circflow_set_dissolve(struct circflow_engine *engine,
                                            uint64_t now_ns,
                                            struct circflow_set_id set,
                                            struct circflow_circuit_id *circuit_out);
@@ -1818,18 +1821,18 @@ enum circflow_status circflow_set_take_out(struct circflow_engine *engine,
  * Own statuses: none. An ended set is not named any more: its id is stale, and its CIRCFLOW_INSN_ENDED has the tag it
  * had.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_set_set_tag(struct circflow_engine *engine, struct circflow_set_id set, uint64_t tag);
+enum circflow_status circflow_set_retag(struct circflow_engine *engine, struct circflow_set_id set, uint64_t tag);
 
-/* Changes how this end chooses the sending leg, from the next decision on; what circflow_set_room() has answered holds
- * no longer. If the set waits for room and another leg now has it, CIRCFLOW_INSN_RESUME is queued. The peer is not
- * told.
+/* Changes how this end chooses the sending leg, from the next decision on; what circflow_set_get_room() has answered
+ * holds no longer. If the set waits for room and another leg now has it, CIRCFLOW_INSN_MAY_SEND is queued. The peer is
+ * not told.
  *
  * @param algorithm  CIRCFLOW_ALGORITHM_*; BY_UX goes back to what the peer asked for last. That a peer asked for low
  *                   memory, and gets at most one SWITCH in a congestion window, stays so with any.
  *
  * Own statuses: CIRCFLOW_ERR_INVALID for an unknown algorithm.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_set_set_algorithm(struct circflow_engine *engine,
+enum circflow_status circflow_set_use_algorithm(struct circflow_engine *engine,
                                                 struct circflow_set_id set,
                                                 uint8_t algorithm);
 
@@ -1845,7 +1848,7 @@ enum circflow_status circflow_set_set_algorithm(struct circflow_engine *engine,
  *
  * Own statuses: CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
  * CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES: the first
- * circuit that is not as said above; CIRCFLOW_ERR_SWITCHED_OFF: the parameter cfx_enabled is 0; CIRCFLOW_ERR_GONE: one
+ * circuit that is not as said above; CIRCFLOW_ERR_DISABLED: the parameter cfx_enabled is 0; CIRCFLOW_ERR_CLOSING: one
  * is being closed; CIRCFLOW_ERR_UNDRAINED: drain first. After any of them no circuit became a leg.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
@@ -1860,7 +1863,7 @@ enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
  * each once circflow_circuit_built() says that it is open.
  *
  * Until then no time of circflow's runs: give up after your own circuit build timeout, with
- * circflow_circuit_closed(), and CIRCFLOW_INSN_WANT_LEG asks for another while the budget lasts. A new set is not
+ * circflow_circuit_gone(), and CIRCFLOW_INSN_WANT_LEG asks for another while the budget lasts. A new set is not
  * usable while a leg is being built, and LINKED on one is a protocol violation. What else comes on it (EXTENDED2) is
  * delivered without a number.
  *
@@ -1924,13 +1927,13 @@ typedef struct circflow_leg_stats {
   /* Number of the last message sent on it. */
   uint64_t sent;
   /* Number of the last message received on it. */
-  uint64_t recv;
+  uint64_t received;
 } circflow_leg_stats;
 
 /* Figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
  *
  * Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub, which answers for
- * it under the same id; CIRCFLOW_ERR_GONE: it is being closed.
+ * it under the same id; CIRCFLOW_ERR_CLOSING: it is being closed.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_leg_get_stats(struct circflow_engine *engine,
                                             struct circflow_circuit_id circuit,
@@ -1939,26 +1942,26 @@ enum circflow_status circflow_leg_get_stats(struct circflow_engine *engine,
 /* ---- Sets: messages that go ---- */
 
 /* Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
- * circflow_circuit_sent() reports the SWITCH and the message as queued. The first half of sending, for a host whose
- * queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not wait for
- * a window). HELD is no decision but an answer: padding blocks the
+ * circflow_circuit_cell_queued() reports the SWITCH and the message as queued. The first half of sending, for a host
+ * whose queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not
+ * wait for a window). HELD is no decision but an answer: padding blocks the
  * legs (END waits then, too), and the message was taken.
  *
  * @param message       Its command counts, and its hop (the join point; at an exit 0). Its body is read, and its token
  *                      taken, only when the verdict is HELD.
- * @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0. They are news,
+ * @param reports       Reports of legs to apply first, as circflow_leg_update() does; NULL with 0. They are news,
  *                      and stand whatever the answer is.
  * @param report_count  How many.
  * @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta, or CIRCFLOW_VERDICT_HELD: it comes
  *                      back as CIRCFLOW_INSN_SEND with its leg and number, after another with a SWITCH if it needs
  *                      one, and is not to be reported. Written on CIRCFLOW_OK.
  *
- * Own statuses: CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for
- * another: stop reading streams until CIRCFLOW_INSN_RESUME; circflow_engine_last_detail() says which leg lacks what;
- * CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit;
- * CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams, circflow_stream_send() it; CIRCFLOW_ERR_INVALID: not to the
- * join point, body_len above CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive(); of
- * reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
+ * Own statuses: CIRCFLOW_ERR_NO_ROOM: no leg has room, held_sends_max messages wait already, or there is no memory for
+ * another: stop reading streams until CIRCFLOW_INSN_MAY_SEND; circflow_engine_get_last_detail() says which leg lacks
+ * what; CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own
+ * circuit; CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams, circflow_stream_send() it; CIRCFLOW_ERR_INVALID: not
+ * to the join point, body_len above CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive();
+ * of reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_CLOSING.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_decide(struct circflow_engine *engine,
@@ -1986,29 +1989,29 @@ enum circflow_status circflow_set_send(struct circflow_engine *engine,
                                        struct circflow_verdict *verdict_out);
 
 /* Asks whether a DATA message could be sent now (SEND), and on which leg, or would be held (HELD). Changes nothing at
- * all; not even a later CIRCFLOW_INSN_RESUME comes of it.
+ * all; not even a later CIRCFLOW_INSN_MAY_SEND comes of it.
  *
  * @param verdict_out  As circflow_set_decide() would answer. Written on CIRCFLOW_OK.
  *
- * Own statuses: CIRCFLOW_ERR_BLOCKED, CIRCFLOW_ERR_NOT_USABLE, as of circflow_set_decide().
+ * Own statuses: CIRCFLOW_ERR_NO_ROOM, CIRCFLOW_ERR_NOT_USABLE, as of circflow_set_decide().
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_peek(struct circflow_engine *engine,
-                                       struct circflow_set_id set,
-                                       struct circflow_verdict *verdict_out);
+enum circflow_status circflow_set_get_decision(struct circflow_engine *engine,
+                                               struct circflow_set_id set,
+                                               struct circflow_verdict *verdict_out);
 
 /* For a host that asks with circflow_set_decide() before each cell: how many DATA messages in a row it would answer to
  * with the leg that sends now and no SWITCH, as long as nothing is reported and no leg comes or goes. So many may be
- * sent without asking; report each with circflow_circuit_sent(), which counts the number down. 0: ask.
+ * sent without asking; report each with circflow_circuit_cell_queued(), which counts the number down. 0: ask.
  *
  * Known after a circflow_set_decide() that named the leg that was sending, for DATA; 0 at any other time.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_room(struct circflow_engine *engine,
-                                       struct circflow_set_id set,
-                                       uint64_t *messages_out);
+enum circflow_status circflow_set_get_room(struct circflow_engine *engine,
+                                           struct circflow_set_id set,
+                                           uint64_t *messages_out);
 
 /* ---- Sets: messages that are ready ---- */
 
@@ -2024,25 +2027,25 @@ enum circflow_status circflow_set_room(struct circflow_engine *engine,
  * Own statuses: CIRCFLOW_ERR_TOO_SMALL: nothing was taken.
  * Inside drain: no. Since: 0.1. */
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_next(struct circflow_engine *engine,
+enum circflow_status circflow_set_poll(struct circflow_engine *engine,
                                        struct circflow_set_id set,
                                        uint8_t *body,
                                        size_t body_cap,
                                        struct circflow_insn *insn_out);
 
 /* Takes ready messages of one set, as many as fit, for a host that gives all of them as tokens (CIRCFLOW_FORM_TOKEN):
- * what circflow_set_next() does one by one, for a fraction of its cost. All that are taken count as delivered, in the
+ * what circflow_set_poll() does one by one, for a fraction of its cost. All that are taken count as delivered, in the
  * order of the array; their numbers follow each other without a gap.
  *
  * @param tokens     Gets the tokens.
  * @param token_cap  Tokens of room there.
  * @param count_out  How many were written. Fewer than token_cap: no more are ready, or the next is one whose body
- *                   circflow has copied, which circflow_set_next() gives.
+ *                   circflow has copied, which circflow_set_poll() gives.
  *
- * Own statuses: CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set: circflow_set_next() or drain.
+ * Own statuses: CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set: circflow_set_poll() or drain.
  * Inside drain: no. Since: 0.1. */
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_next_tokens(struct circflow_engine *engine,
+enum circflow_status circflow_set_poll_tokens(struct circflow_engine *engine,
                                               struct circflow_set_id set,
                                               uint64_t *tokens,
                                               size_t token_cap,
@@ -2095,9 +2098,9 @@ typedef struct circflow_set_stats {
   uint64_t no_streams_since_ns;
   /* Since when the oldest of the messages that are held for order has waited, in nanoseconds on your clock;
    * CIRCFLOW_NEVER when none is held. Right to two milliseconds. Of a time in which you did not call, one second
-   * counts: so much later it is. The set ends when now - held_since reaches its held_age_max_ns, unless it is only
-   * you who has to take what is held. */
-  uint64_t held_since;
+   * counts: so much later it is. The set ends when now - held_since_ns reaches its held_age_max_ns, unless it is
+   * only you who has to take what is held. */
+  uint64_t held_since_ns;
   /* Messages that wait to be sent. */
   uint64_t unsent;
   /* What those cost, in bytes. */
@@ -2135,7 +2138,7 @@ typedef struct circflow_leg_numbers {
   /* Number of the last message sent on it. */
   uint64_t sent;
   /* Number of the last message received on it. */
-  uint64_t recv;
+  uint64_t received;
 } circflow_leg_numbers;
 
 /* Reads a set's numbers, for a host whose own structs are authoritative.
@@ -2153,17 +2156,17 @@ enum circflow_status circflow_set_export(struct circflow_engine *engine,
                                          size_t leg_cap,
                                          size_t *leg_count_out);
 
-/* Sets a set's numbers from the host's own structs. A leg whose recv grows counts as having received messages; legs
- * that are not named keep their numbers. Messages that are ready after it are queued as usual.
+/* Sets a set's numbers from the host's own structs. A leg whose received grows counts as having received messages;
+ * legs that are not named keep their numbers. Messages that are ready after it are queued as usual.
  *
  * @param numbers    delivered, and the sending leg (zero for none).
  * @param legs       The legs to change.
  * @param leg_count  How many.
  *
- * Own statuses: CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered,
- * delivered is above what any leg has received, the sending leg is not linked or has not the highest sent, or a leg
- * that is not linked has numbers; CIRCFLOW_ERR_NOT_A_LEG: not one of this set's; CIRCFLOW_ERR_TOO_MANY_LEGS: more than
- * CIRCFLOW_LEGS_MAX are named. After any of them nothing has changed.
+ * Own statuses: CIRCFLOW_ERR_NUMBERS: a leg's received lies below what it holds, a held message would be behind
+ * delivered, delivered is above what any leg has received, the sending leg is not linked or has not the highest sent,
+ * or a leg that is not linked has numbers; CIRCFLOW_ERR_NOT_A_LEG: not one of this set's; CIRCFLOW_ERR_TOO_MANY_LEGS:
+ * more than CIRCFLOW_LEGS_MAX are named. After any of them nothing has changed.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_import(struct circflow_engine *engine,
@@ -2210,14 +2213,14 @@ enum circflow_status circflow_stream_config_init(struct circflow_stream_config *
  * At a client, what comes for a stream of its own is judged (prop324 4.1.4). Before BEGIN or RESOLVE has left (the
  * verdict was SEND, or you have taken its CIRCFLOW_INSN_SEND; HELD is not sent) nothing may come. CONNECTED twice,
  * RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE are dropped (`unexplained` in the engine's figures). For a
- * stream that you have ended, DATA, XON and XOFF may come for a while (stream_memory_ns), CONNECTED once if it had not
- * come, and END or RESOLVED as the last. All else closes: CIRCFLOW_ERR_UNKNOWN_STREAM.
+ * stream that you have ended, DATA, XON and XOFF may come for a while (stream_remembered_ns), CONNECTED once if it had
+ * not come, and END or RESOLVED as the last. All else closes: CIRCFLOW_ERR_UNKNOWN_STREAM.
  *
  * Own statuses: CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams; CIRCFLOW_ERR_STREAM_EXISTS: the id
  * is in use, or, at a client, remembered: use another, or wait until the other end has said END or RESOLVED too, or
- * stream_memory_ns; CIRCFLOW_ERR_IN_SET: streams of the join point are the set's; CIRCFLOW_ERR_FULL: at streams_max,
- * or, at a client, no room within held_bytes_max to remember it by (some 10 bytes each where ids are used in turn);
- * CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop.
+ * stream_remembered_ns; CIRCFLOW_ERR_IN_SET: streams of the join point are the set's; CIRCFLOW_ERR_TOO_MANY: at
+ * streams_max, or, at a client, no room within held_bytes_max to remember it by (some 10 bytes each where ids are used
+ * in turn); CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_stream_open(struct circflow_engine *engine,
@@ -2237,36 +2240,36 @@ enum circflow_status circflow_stream_set(struct circflow_engine *engine,
                                          uint64_t tag,
                                          uint8_t priority);
 
-/* Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_next() can name it.
+/* Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_choose() can name it.
  * Not needed by a host that sends whenever circflow_stream_send() lets it.
  *
  * @param readable  1 or 0.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_stream_readable(struct circflow_engine *engine,
-                                              struct circflow_stream_id stream,
-                                              uint8_t readable);
+enum circflow_status circflow_stream_set_readable(struct circflow_engine *engine,
+                                                  struct circflow_stream_id stream,
+                                                  uint8_t readable);
 
 /* Names the stream to read next, of a set or of a circuit: by priority, and in turn among equals. Read at most
- * CIRCFLOW_BODY_MAX_ALL bytes from it, send them, and ask again. Zero: none that is readable may send now; when one
- * may again because of what came from the other end, CIRCFLOW_INSN_RESUME says so.
+ * CIRCFLOW_DATA_MAX bytes from it, send them, and ask again. Zero: none that is readable may send now; when one
+ * may again because of what came from the other end, CIRCFLOW_INSN_MAY_SEND says so.
  *
  * @param set         The set, or zero.
  * @param circuit     The circuit, when `set` is zero.
  * @param stream_out  Written on CIRCFLOW_OK.
  * @param tag_out     Your word for it. May be NULL.
  *
- * Own statuses: CIRCFLOW_ERR_BLOCKED: no room on any leg, or on the circuit; CIRCFLOW_INSN_RESUME says when to go on;
- * CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_RUN.
+ * Own statuses: CIRCFLOW_ERR_NO_ROOM: no room on any leg, or on the circuit; CIRCFLOW_INSN_MAY_SEND says when to go
+ * on; CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_RUN.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_stream_next(struct circflow_engine *engine,
-                                          uint64_t now_ns,
-                                          struct circflow_set_id set,
-                                          struct circflow_circuit_id circuit,
-                                          struct circflow_stream_id *stream_out,
-                                          uint64_t *tag_out);
+enum circflow_status circflow_stream_choose(struct circflow_engine *engine,
+                                            uint64_t now_ns,
+                                            struct circflow_set_id set,
+                                            struct circflow_circuit_id circuit,
+                                            struct circflow_stream_id *stream_out,
+                                            uint64_t *tag_out);
 
 /* Sends a message on a stream: BEGIN, BEGIN_DIR, DATA, END, CONNECTED, RESOLVE or RESOLVED. (XON and XOFF are
  * circflow's.) Leg, number, window and the stream's rate are seen to; the cell counts as queued.
@@ -2275,15 +2278,15 @@ enum circflow_status circflow_stream_next(struct circflow_engine *engine,
  *                     the verdict does not repeat them. On a stream that you opened the first is BEGIN, BEGIN_DIR or
  *                     RESOLVE, once, and DATA is never empty: circflow checks neither.
  * @param verdict_out  SEND: send it on the circuit it names, after a SWITCH if switch_delta is not 0. With
- *                     CIRCFLOW_WANTS_TAG among its flags, give the cell's tag to circflow_circuit_tag(). HELD: padding
- *                     holds it back, or the leg is another engine's; it comes back as CIRCFLOW_INSN_SEND, there.
- *                     Written on CIRCFLOW_OK.
+ *                     CIRCFLOW_WANTS_DIGEST among its flags, give the cell's digest to circflow_circuit_add_digest().
+ *                     HELD: padding holds it back, or the leg is another engine's; it comes back as
+ *                     CIRCFLOW_INSN_SEND, there. Written on CIRCFLOW_OK.
  *
- * Own statuses: CIRCFLOW_ERR_BLOCKED: no room; for what is not DATA, held_sends_max messages wait already, or no leg
- * is linked now; CIRCFLOW_INSN_RESUME says when to go on; CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants
- * nothing of this stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on;
+ * Own statuses: CIRCFLOW_ERR_NO_ROOM: no room; for what is not DATA, held_sends_max messages wait already, or no leg
+ * is linked now; CIRCFLOW_INSN_MAY_SEND says when to go on; CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants
+ * nothing of this stream now (XOFF, or its rate); CIRCFLOW_INSN_MAY_SEND with this stream says when to go on;
  * CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set;
- * CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, an empty DATA, a body_len above CIRCFLOW_BODY_MAX, or,
+ * CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID: another command, an empty DATA, a body_len above CIRCFLOW_BODY_MAX, or,
  * where it has to be held, as for circflow_circuit_receive().
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
@@ -2361,7 +2364,7 @@ typedef struct circflow_hub_config {
 typedef struct circflow_victim {
   /* The engine on which it lives: circflow_set_close() or circflow_circuit_close() it there, on its thread. It may
    * have ended by then. */
-  uint32_t engine_tag;
+  uint32_t engine_number;
   /* Zero. */
   uint32_t reserved;
   /* The set; zero when it is a circuit. */
@@ -2385,10 +2388,10 @@ typedef struct circflow_hub_stats {
   /* Bytes that the engines have reserved for what they hold. Each reserves in blocks of up to 64 KiB (less where the
    * hub's cap is below 64 MiB), so this is at least what they hold (circflow_engine_stats.held_bytes), and at most a
    * block more for each; the same once each has been drained to the end, ticked or trimmed. */
-  uint64_t held_bytes;
+  uint64_t reserved_bytes;
   /* The most that was ever reserved. It can be above the cap by up to an eighth: what an engine is to close that
    * another one has named counts as given back. */
-  uint64_t held_bytes_peak;
+  uint64_t reserved_bytes_peak;
   /* Padding cells that its engines have sent. */
   uint64_t padding_sent;
   /* Other cells that they have sent, as far as each has told: by its last tick, and whenever it pads. */
@@ -2438,7 +2441,7 @@ enum circflow_status circflow_hub_new(const struct circflow_hub_config *config,
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_hub_free(struct circflow_hub *hub);
 
-/* An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_tag must be its own
+/* An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_number must be its own
  * among the engines of the hub, and all of them get the same monotonic clock.
  *
  * From then on a LINK whose nonce belongs to a set on another engine makes the circuit a leg of that set, wherever it
@@ -2449,9 +2452,10 @@ enum circflow_status circflow_hub_free(struct circflow_hub *hub);
  * circuit there. A token that crosses is handed back on the thread of the engine where it ends up: what it stands
  * for must be usable there.
  *
- * At the circuit's engine, CIRCFLOW_INSN_PAUSE with CIRCFLOW_SIDE_BACK says that the home lags: keep what else comes
- * on the circuit; edge_over_cells more are taken before it closes. Padding on the circuit, its SENDMEs, and reports of
- * how it stands are that engine's business, as before. A violation on it reaches as far as on a leg at home.
+ * At the circuit's engine, CIRCFLOW_INSN_PAUSE_FEED with CIRCFLOW_SIDE_BACK says that the home lags: keep what else
+ * comes on the circuit; edge_over_cells more are taken before it closes. Padding on the circuit, its SENDMEs, and
+ * reports of how it stands are that engine's business, as before. A violation on it reaches as far as on a leg at
+ * home.
  *
  * Only LINKs find sets elsewhere: a client's set has its legs on its own engine.
  *
@@ -2462,7 +2466,7 @@ enum circflow_status circflow_hub_free(struct circflow_hub *hub);
  * @param userdata  For notify. Both are used until the engine is freed.
  *
  * Own statuses: CIRCFLOW_ERR_INVALID: it has joined one, or has circuits or sets, or the tag is taken;
- * CIRCFLOW_ERR_FULL: 256 engines.
+ * CIRCFLOW_ERR_TOO_MANY: 256 engines.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_join(struct circflow_engine *engine,
@@ -2484,12 +2488,12 @@ enum circflow_status circflow_engine_join(struct circflow_engine *engine,
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_hub_reclaim(struct circflow_hub *hub,
-                                          uint64_t bytes_wanted,
-                                          struct circflow_victim *victims,
-                                          size_t victim_cap,
-                                          size_t *count_out,
-                                          uint64_t *bytes_out);
+enum circflow_status circflow_hub_choose_victims(struct circflow_hub *hub,
+                                                 uint64_t bytes_wanted,
+                                                 struct circflow_victim *victims,
+                                                 size_t victim_cap,
+                                                 size_t *count_out,
+                                                 uint64_t *bytes_out);
 
 /* Figures of a hub, from any thread. Set stats->size to sizeof(circflow_hub_stats) first.
  *
@@ -2514,8 +2518,8 @@ enum circflow_status circflow_hub_get_stats(struct circflow_hub *hub, struct cir
  * @param text_len      Bytes in text.
  * @param machines_out  Yours until circflow_machines_drop().
  *
- * Own statuses: CIRCFLOW_ERR_BAD_MACHINES: see circflow_engine_last_detail(); CIRCFLOW_ERR_FULL: at 1024 lists: drop
- * one.
+ * Own statuses: CIRCFLOW_ERR_BAD_MACHINES: see circflow_engine_get_last_detail(); CIRCFLOW_ERR_TOO_MANY: at 1024
+ * lists: drop one.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_machines_load(struct circflow_engine *engine,
@@ -2531,16 +2535,16 @@ enum circflow_status circflow_machines_drop(struct circflow_engine *engine, stru
 
 /* circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
  * reached their end (padding-spec 3). */
-#define CIRCFLOW_PADDING_STOP_AT_END 1
+#define CIRCFLOW_PADDER_STOP_AT_END 1
 
 /* circflow_padding_config.flags: when a block ends, what waits goes out at once, before a machine can block again.
  * Without it, actions due with no delay come first, so that a machine that blocks again at the end of each block lets
  * nothing out. Some machines count on the gap: RegulaTor paces its server so. */
-#define CIRCFLOW_PADDING_OPEN_BETWEEN 2
+#define CIRCFLOW_PADDER_OPEN_BETWEEN 2
 
 /* circflow_padding_config.flags: the machines may run while padding is reduced (circflow_padding_budget). Mark those
  * that cost little. */
-#define CIRCFLOW_PADDING_RUNS_REDUCED 4
+#define CIRCFLOW_PADDER_RUNS_REDUCED 4
 
 /* circflow_padding_config.queued_cells_max: what the parameter circpad_max_circ_queued_cells says. */
 #define CIRCFLOW_BY_PARAMETER UINT32_MAX
@@ -2575,7 +2579,7 @@ typedef struct circflow_padding_config {
   uint8_t hop;
   /* Which of the hop's two places, 0 or 1. Default 0. */
   uint8_t slot;
-  /* CIRCFLOW_PADDING_STOP_AT_END, CIRCFLOW_PADDING_OPEN_BETWEEN and CIRCFLOW_PADDING_RUNS_REDUCED, or-ed together.
+  /* CIRCFLOW_PADDER_STOP_AT_END, CIRCFLOW_PADDER_OPEN_BETWEEN and CIRCFLOW_PADDER_RUNS_REDUCED, or-ed together.
    * Default 0. */
   uint8_t flags;
   /* Zero. */
@@ -2594,7 +2598,7 @@ enum circflow_status circflow_padding_config_init(struct circflow_padding_config
  * What your program then has to report, and when, is in docs/padding.md: every cell received, queued and written.
  *
  * Own statuses: CIRCFLOW_ERR_PADDER_EXISTS: the hop's slot is taken; CIRCFLOW_ERR_INVALID: a fraction outside 0.0 to
- * 1.0 (or not a number), a slot above 1, or a hop that the circuit has not; CIRCFLOW_ERR_GONE: the circuit is to
+ * 1.0 (or not a number), a slot above 1, or a hop that the circuit has not; CIRCFLOW_ERR_CLOSING: the circuit is to
  * close. An id error can be of the circuit or of the machines.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
@@ -2618,34 +2622,34 @@ enum circflow_status circflow_padding_remove(struct circflow_engine *engine,
                                              uint8_t hop,
                                              uint8_t slot);
 
-/* circflow_padding_answer(): a padding cell was queued or sent. */
-#define CIRCFLOW_PADDING_SENT 1
+/* circflow_padding_answered(): a padding cell was queued or sent. */
+#define CIRCFLOW_ANSWER_SENT 1
 
-/* circflow_padding_answer(): a cell that waits counts as the padding. */
-#define CIRCFLOW_PADDING_REPLACED 2
+/* circflow_padding_answered(): a cell that waits counts as the padding. */
+#define CIRCFLOW_ANSWER_REPLACED 2
 
-/* circflow_padding_answer(): one cell that waited was let out, past the block. */
-#define CIRCFLOW_PADDING_RELEASED 3
+/* circflow_padding_answered(): one cell that waited was let out, past the block. */
+#define CIRCFLOW_ANSWER_RELEASED 3
 
-/* circflow_padding_answer(): nothing was done. The machine does not hear of it. */
-#define CIRCFLOW_PADDING_REFUSED 4
+/* circflow_padding_answered(): nothing was done. The machine does not hear of it. */
+#define CIRCFLOW_ANSWER_REFUSED 4
 
 /* Answers a CIRCFLOW_INSN_PADDING with CIRCFLOW_PADDING_ASKS: says what you did, once you have done it. Each is
  * answered once; a machine can have 1024 unanswered ones, and gets no more until you answer.
  *
  * @param padding  detail.padding of the instruction.
- * @param answer   CIRCFLOW_PADDING_SENT, .._REPLACED, .._RELEASED or .._REFUSED. The machine hears of the first three
+ * @param answer   CIRCFLOW_ANSWER_SENT, .._REPLACED, .._RELEASED or .._REFUSED. The machine hears of the first three
  *                 that its padding was sent. It does not hear of a refusal, and one that goes on only after its own
  *                 padding stands still then: where your queue is merely long, say REPLACED.
  *
  * Own statuses: CIRCFLOW_ERR_NOT_ASKED: it was answered already, or never asked; CIRCFLOW_ERR_INVALID for an unknown
  * answer.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_padding_answer(struct circflow_engine *engine,
-                                             uint64_t now_ns,
-                                             struct circflow_circuit_id circuit,
-                                             const struct circflow_insn_padding *padding,
-                                             uint8_t answer);
+enum circflow_status circflow_padding_answered(struct circflow_engine *engine,
+                                               uint64_t now_ns,
+                                               struct circflow_circuit_id circuit,
+                                               const struct circflow_insn_padding *padding,
+                                               uint8_t answer);
 
 /* Figures of a padder. Set size to sizeof before each call. */
 typedef struct circflow_padding_stats {
@@ -2666,9 +2670,9 @@ typedef struct circflow_padding_stats {
    * (held_sends_max), because a budget did not allow it (circflow_padding_budget), or because the host said so. */
   uint64_t refused;
   /* Cells that are not padding, from or through its hop. */
-  uint64_t normal_recv;
+  uint64_t normal_received;
   /* Padding cells from its hop. */
-  uint64_t padding_recv;
+  uint64_t padding_received;
   /* Blocks that its machines asked for. */
   uint64_t blocks;
   /* Time blocked by it so far, in nanoseconds. */
@@ -2694,7 +2698,7 @@ enum circflow_status circflow_padding_get_stats(struct circflow_engine *engine,
  * two ends of a number usually run different machines: register one config for each role. Numbers 0 and 1 are Tor's;
  * take yours from 2 on.
  *
- * @param role    CIRCFLOW_ROLE_CLIENT: for circflow_padding_start(). CIRCFLOW_ROLE_EXIT: for what clients ask of a
+ * @param role    CIRCFLOW_ROLE_CLIENT: for circflow_padding_start(). CIRCFLOW_ROLE_RELAY: for what clients ask of a
  *                relay; config->hop is 0 then.
  * @param config  Copied. NULL: the number means nothing any more; what runs goes on.
  *
@@ -2713,10 +2717,10 @@ enum circflow_status circflow_padding_register(struct circflow_engine *engine,
  * CIRCFLOW_INSN_NEGOTIATED tells how it answered.
  *
  * Own statuses: CIRCFLOW_ERR_UNKNOWN_PADDING: circflow_padding_register() the number first;
- * CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the relay refused before;
- * CIRCFLOW_ERR_SWITCHED_OFF: a budget lets it not run (circflow_padding_budget); CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE:
- * only a client asks; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL: too many padders or unanswered questions;
- * CIRCFLOW_ERR_UNDRAINED: drain first.
+ * CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_PADDING_REFUSED: the relay refused before;
+ * CIRCFLOW_ERR_DISABLED: a budget lets it not run (circflow_padding_budget); CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_ROLE:
+ * only a client asks; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_TOO_MANY: too many padders or unanswered
+ * questions; CIRCFLOW_ERR_UNDRAINED: drain first.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_padding_start(struct circflow_engine *engine,
@@ -2742,17 +2746,17 @@ enum circflow_status circflow_padding_stop(struct circflow_engine *engine,
 typedef struct circflow_padding_budget {
   /* sizeof(circflow_padding_budget) as your compiler saw it. */
   size_t size;
-  /* Padding cells that may be sent before max_percent counts, since the engine (the hub) was made. Default 0. */
+  /* Padding cells that may be sent before percent_max counts, since the engine (the hub) was made. Default 0. */
   uint32_t allowed_cells;
   /* Of all cells sent since the engine (the hub) was made, how many in a hundred may be padding, 0 to 100: no more
    * is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes
    * towards the client. */
-  uint32_t max_percent;
+  uint32_t percent_max;
   /* 1: nothing pads. No padding is sent, not even what waits behind a block; blocks end at once, those that are on
-   * too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_SWITCHED_OFF, and a relay refuses
+   * too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_DISABLED, and a relay refuses
    * what clients ask for. Padders stay, hear of cells, and go on when it is 0 again. Default 0. */
   uint32_t disabled;
-  /* 1: the same for padders without CIRCFLOW_PADDING_RUNS_REDUCED. Default 0. */
+  /* 1: the same for padders without CIRCFLOW_PADDER_RUNS_REDUCED. Default 0. */
   uint32_t reduced;
 } circflow_padding_budget;
 
@@ -2767,12 +2771,12 @@ enum circflow_status circflow_padding_budget_init(struct circflow_padding_budget
  * circpad_padding_reduced (circflow_engine_set_param()) say the same on the consensus's behalf, and the hub's budget
  * for all its engines: padding goes out where all three allow it. circflow_engine_stats has the figures.
  *
- * Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_PADDING_SENT: as many as
+ * Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_ANSWER_SENT: as many as
  * wait for an answer can come on top.
  *
  * @param budget  Copied.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID: max_percent above 100, disabled or reduced above 1; nothing changes.
+ * Own statuses: CIRCFLOW_ERR_INVALID: percent_max above 100, disabled or reduced above 1; nothing changes.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_set_padding_budget(struct circflow_engine *engine,
@@ -2795,14 +2799,14 @@ enum circflow_status circflow_hub_set_padding_budget(struct circflow_hub *hub,
  * 11. Queues
  ********************************************************************************************************************/
 
-/* What a circflow_try_send_fn answers: the item is the channel's now. */
-#define CIRCFLOW_CHANNEL_TAKEN 0
+/* What a circflow_queue_try_send_fn answers: the item is the sink's now. */
+#define CIRCFLOW_SINK_TAKEN 0
 
-/* What a circflow_try_send_fn answers: no room for now, and nothing was taken. */
-#define CIRCFLOW_CHANNEL_FULL 1
+/* What a circflow_queue_try_send_fn answers: no room for now, and nothing was taken. */
+#define CIRCFLOW_SINK_FULL 1
 
-/* What a circflow_try_send_fn answers: no room ever again, and nothing was taken. */
-#define CIRCFLOW_CHANNEL_CLOSED 2
+/* What a circflow_queue_try_send_fn answers: no room ever again, and nothing was taken. */
+#define CIRCFLOW_SINK_CLOSED 2
 
 /* circflow_queue_config.backlog_max for sparse commands, and the default: a part answers each within a round or two of
  * its loop, so eight that wait mean that it has stopped. */
@@ -2815,17 +2819,17 @@ enum circflow_status circflow_hub_set_padding_budget(struct circflow_hub *hub,
 /* The most that circflow_queue_config.backlog_max can be. */
 #define CIRCFLOW_BACKLOG_MAX 4096
 
-/* The most that circflow_queue_config.item_max can be: the longest cell of the link protocol. */
+/* The most that circflow_queue_config.item_bytes_max can be: the longest cell of the link protocol. */
 #define CIRCFLOW_QUEUE_ITEM_MAX 65542
 
 /* circflow_queue_item.form: there was no item. */
 #define CIRCFLOW_FORM_NONE 255
 
-/* Items that wait for a channel of yours, in order: a channel between two parts of a program that can be full, or
+/* Items that wait for a sink of yours, in order: a sink between two parts of a program that can be full, or
  * closed. Opaque.
  *
  * A thing of its own, beside engines: it knows no circuits, no time and no instructions. From circflow_queue_new() to
- * circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your channel, and
+ * circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your sink, and
  * circflow_queue_free() your discard function; from inside these, every call on the same queue answers
  * CIRCFLOW_ERR_REENTRANT and does nothing. Every function here can also answer CIRCFLOW_ERR_NULL (the queue),
  * CIRCFLOW_ERR_BAD_HANDLE, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED. */
@@ -2835,12 +2839,12 @@ typedef struct circflow_queue circflow_queue;
 typedef struct circflow_queue_config {
   /* sizeof(circflow_queue_config) as your compiler saw it. */
   size_t size;
-  /* Items that may wait, 0 (none: what the channel does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
+  /* Items that may wait, 0 (none: what the sink does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
    * CIRCFLOW_BACKLOG_SPARSE. */
   uint32_t backlog_max;
   /* Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so
    * much memory. Default 514, a cell. */
-  uint32_t item_max;
+  uint32_t item_bytes_max;
 } circflow_queue_config;
 
 /* An item: a token, which is any number and stays yours to give a meaning, or bytes, which are copied only if they
@@ -2856,27 +2860,27 @@ typedef struct circflow_queue_item {
   uint8_t form;
 } circflow_queue_item;
 
-/* Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other
+/* Offers one item to your sink. Answer CIRCFLOW_SINK_TAKEN, .._FULL or .._CLOSED at once; after any other
  * answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID; after an exception it
  * counts as not taken, too. The item and its bytes live as long as the call. */
-typedef int32_t (*circflow_try_send_fn)(void *userdata, const struct circflow_queue_item *item);
+typedef int32_t (*circflow_queue_try_send_fn)(void *userdata, const struct circflow_queue_item *item);
 
-/* Answers 0 while your channel is open, and anything else once it will never take an item again. */
-typedef int32_t (*circflow_is_closed_fn)(void *userdata);
+/* Answers 0 while your sink is open, and anything else once it will never take an item again. */
+typedef int32_t (*circflow_queue_is_closed_fn)(void *userdata);
 
 /* Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long
  * as the call. */
 typedef void (*circflow_queue_discard_fn)(void *userdata, const struct circflow_queue_item *item);
 
-/* Your channel. It is read in each call anew, and not kept. */
-typedef struct circflow_channel {
+/* Your sink. It is read in each call anew, and not kept. */
+typedef struct circflow_queue_sink {
   /* Must not be NULL. */
-  circflow_try_send_fn try_send;
+  circflow_queue_try_send_fn try_send;
   /* Must not be NULL. Asked before an item is put to wait, and before what waits is offered. */
-  circflow_is_closed_fn is_closed;
+  circflow_queue_is_closed_fn is_closed;
   /* Handed to both. */
   void *userdata;
-} circflow_channel;
+} circflow_queue_sink;
 
 /* Fills a config with the defaults. Pass sizeof(circflow_queue_config).
  *
@@ -2889,7 +2893,7 @@ enum circflow_status circflow_queue_config_init(struct circflow_queue_config *co
  *
  * @param config  From circflow_queue_config_init(). It is copied.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID when backlog_max or item_max is above its bound.
+ * Own statuses: CIRCFLOW_ERR_INVALID when backlog_max or item_bytes_max is above its bound.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_queue_new(const struct circflow_queue_config *config,
@@ -2906,51 +2910,51 @@ enum circflow_status circflow_queue_free(struct circflow_queue *queue,
                                          circflow_queue_discard_fn discard,
                                          void *userdata);
 
-/* Sends an item: through the channel if nothing waits, else to the end of what waits. Order is never broken.
+/* Sends an item: through the sink if nothing waits, else to the end of what waits. Order is never broken.
  *
- * @param kept_out  0 when the channel has it, 1 when it waits: watch your channel, and drain when it has room. May be
+ * @param kept_out  0 when the sink has it, 1 when it waits: watch your sink, and drain when it has room. May be
  *                  NULL.
  *
- * Own statuses: CIRCFLOW_ERR_QUEUE_FULL: a stall; CIRCFLOW_ERR_CHANNEL_CLOSED: also when items wait: take them out
- * with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, channel or one of its functions;
- * CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_max, or an answer that try_send cannot give. The item is
- * still yours after any of them.
+ * Own statuses: CIRCFLOW_ERR_QUEUE_FULL: a stall; CIRCFLOW_ERR_SINK_CLOSED: also when items wait: take them out
+ * with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, sink or one of its functions;
+ * CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_bytes_max, or an answer that try_send cannot give. The
+ * item is still yours after any of them.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_queue_push(struct circflow_queue *queue,
                                          const struct circflow_queue_item *item,
                                          uint8_t *kept_out,
-                                         const struct circflow_channel *channel);
+                                         const struct circflow_queue_sink *sink);
 
-/* Moves what waits into the channel, one item at a time and in order, until it is full or nothing waits. An item that
- * is not taken stays in front. Call it when the channel has room again and circflow_queue_has_pending().
+/* Moves what waits into the sink, one item at a time and in order, until it is full or nothing waits. An item that
+ * is not taken stays in front. Call it when the sink has room again and circflow_queue_get_pending().
  *
  * @param moved_out  How many were taken. May be NULL.
  *
- * Own statuses: CIRCFLOW_ERR_CHANNEL_CLOSED, also when nothing waits; what was not taken before still waits:
- * circflow_queue_take() it; CIRCFLOW_ERR_NULL: channel or one of its functions; CIRCFLOW_ERR_INVALID: an answer that
+ * Own statuses: CIRCFLOW_ERR_SINK_CLOSED, also when nothing waits; what was not taken before still waits:
+ * circflow_queue_take() it; CIRCFLOW_ERR_NULL: sink or one of its functions; CIRCFLOW_ERR_INVALID: an answer that
  * try_send cannot give; what it was offered waits.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_queue_drain(struct circflow_queue *queue,
                                           uint32_t *moved_out,
-                                          const struct circflow_channel *channel);
+                                          const struct circflow_queue_sink *sink);
 
 /* How many items wait.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_queue_len(struct circflow_queue *queue, uint32_t *len_out);
+enum circflow_status circflow_queue_get_len(struct circflow_queue *queue, uint32_t *len_out);
 
-/* Whether anything waits: 1 or 0. A loop watches the channel for room only when it does.
+/* Whether anything waits: 1 or 0. A loop watches the sink for room only when it does.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_queue_has_pending(struct circflow_queue *queue, uint8_t *pending_out);
+enum circflow_status circflow_queue_get_pending(struct circflow_queue *queue, uint8_t *pending_out);
 
-/* Takes the first of what waits back out, whatever the channel's state: for the time after
- * CIRCFLOW_ERR_CHANNEL_CLOSED. When nothing waits, item_out->form is CIRCFLOW_FORM_NONE.
+/* Takes the first of what waits back out, whatever the sink's state: for the time after
+ * CIRCFLOW_ERR_SINK_CLOSED. When nothing waits, item_out->form is CIRCFLOW_FORM_NONE.
  *
- * @param buf       Where bytes go; item_out->bytes points there. Give item_max bytes and they always fit.
+ * @param buf       Where bytes go; item_out->bytes points there. Give item_bytes_max bytes and they always fit.
  * @param buf_cap   Bytes of room there.
  *
  * Own statuses: CIRCFLOW_ERR_TOO_SMALL: the item has more bytes, and is still the first.
@@ -3099,7 +3103,7 @@ typedef struct circflow_link {
   /* Number of the last message that the sender of this body has sent in the set; 0 in a new one. */
   uint64_t last_sent;
   /* Number of the last message that it has received. */
-  uint64_t last_recv;
+  uint64_t last_received;
   /* What it asks of the other end, CIRCFLOW_UX_*. */
   uint8_t desired_ux;
   /* Zero when read. Not looked at when written. */
@@ -3133,32 +3137,32 @@ enum circflow_status circflow_link_decode(const uint8_t *body,
 /* The longest body circflow_sendme_encode() writes. */
 #define CIRCFLOW_SENDME_MAX 23
 
-/* Writes the body of a circuit-level SENDME, version 1 (prop289): the tag of the DATA cell that it acknowledges.
+/* Writes the body of a circuit-level SENDME, version 1 (prop289): the digest of the DATA cell that it acknowledges.
  *
- * @param tag      20 bytes (tor1) or 16 (counter-galois).
+ * @param digest   20 bytes (tor1) or 16 (counter-galois).
  * @param body     CIRCFLOW_SENDME_MAX bytes of room.
  * @param len_out  Bytes written.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID for any other tag_len.
+ * Own statuses: CIRCFLOW_ERR_INVALID for any other digest_len.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
-enum circflow_status circflow_sendme_encode(const uint8_t *tag,
-                                            size_t tag_len,
+enum circflow_status circflow_sendme_encode(const uint8_t *digest,
+                                            size_t digest_len,
                                             uint8_t *body,
                                             size_t *len_out);
 
 /* Reads the body of a SENDME.
  *
- * @param tag          20 bytes of room for the tag.
- * @param tag_len_out  20 or 16; 0 for version 0, which has none: refuse it where congestion control is in use.
+ * @param digest       20 bytes of room for the digest.
+ * @param digest_len_out  20 or 16; 0 for version 0, which has none: refuse it where congestion control is in use.
  *
  * Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_sendme_decode(const uint8_t *body,
                                             size_t body_len,
-                                            uint8_t *tag,
-                                            size_t *tag_len_out);
+                                            uint8_t *digest,
+                                            size_t *digest_len_out);
 
 /* Bytes of an XON body. */
 #define CIRCFLOW_XON_LEN 5
@@ -3191,7 +3195,7 @@ CIRCFLOW_MUST_USE enum circflow_status circflow_xoff_decode(const uint8_t *body,
 /* Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
  * the call. Lines come at the end of the call that they are about. Do not call circflow about the same engine from
  * inside. */
-typedef void (*circflow_log_fn)(void *userdata, uint32_t level, uint32_t engine_tag, const char *line);
+typedef void (*circflow_log_fn)(void *userdata, uint32_t level, uint32_t engine_number, const char *line);
 
 /* Sets the function that gets this library's log lines, for the whole process; NULL for none. Without it nothing is
  * logged and nothing is formatted. Secrets (nonces) are never part of a line. An engine emits at most 64 lines in a
@@ -3205,9 +3209,9 @@ typedef void (*circflow_log_fn)(void *userdata, uint32_t level, uint32_t engine_
  *
  * Own statuses: CIRCFLOW_ERR_INVALID for a level that is none.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_log_set(uint32_t level_max,
-                                      circflow_log_fn fn,
-                                      void *userdata);
+enum circflow_status circflow_log_set_fn(uint32_t level_max,
+                                         circflow_log_fn fn,
+                                         void *userdata);
 
 #ifdef __cplusplus
 }

@@ -182,7 +182,7 @@ proptest! {
         if lead > 0 {
             let numbers = Numbers { delivered: 0, sending: legs[0] };
             for engine in [&mut short, &mut long] {
-                engine.import(0, set, numbers, &[LegNumbers { leg: legs[0], sent: lead, recv: 0 }]).unwrap();
+                engine.import(0, set, numbers, &[LegNumbers { leg: legs[0], sent: lead, received: 0 }]).unwrap();
             }
         }
         for (act, leg, cwnd, used) in acts {
@@ -262,7 +262,7 @@ fn far_apart(sent: u64) -> (Engine, Id, Vec<Id>) {
     let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(None));
     engine.report(0, legs[0], &report(100, 0, 1)).unwrap();
     engine.report(0, legs[1], &report(100, 0, 9)).unwrap();
-    let rows = [LegNumbers { leg: legs[0], sent, recv: 0 }];
+    let rows = [LegNumbers { leg: legs[0], sent, received: 0 }];
     engine.import(0, set, Numbers { delivered: 0, sending: legs[0] }, &rows).unwrap();
     (engine, set, legs)
 }
@@ -404,7 +404,7 @@ fn room_that_a_message_makes_is_told() {
     );
     send(&mut engine, 0, set, END, HOPS).unwrap();
     assert!(peek(&mut engine, set).is_ok(), "the END has gone on B, and A has room");
-    assert!(engine.waiting(), "RESUME has to be queued: the host does not read its streams until then");
+    assert!(engine.waiting(), "MAY_SEND has to be queued: the host does not read its streams until then");
 }
 
 /// A leg that comes, and is faster than all others, makes the choice anew: with MinRTT DATA waits for it, although the
@@ -433,7 +433,7 @@ fn numbers_that_contradict_are_refused() {
     for (sending, sent, fits) in
         [(legs[0], [5, 6], false), (Id::NONE, [1, 0], false), (legs[1], [5, 6], true), (legs[0], [6, 6], true)]
     {
-        let rows = [0, 1].map(|at| LegNumbers { leg: legs[at], sent: sent[at], recv: 0 });
+        let rows = [0, 1].map(|at| LegNumbers { leg: legs[at], sent: sent[at], received: 0 });
         let outcome = engine.import(0, set, Numbers { delivered: 0, sending }, &rows);
         assert_eq!(outcome, if fits { Ok(()) } else { Err(Error::Misuse(Misuse::Numbers)) }, "{sent:?}");
         assert!(fits || engine.export(set) == before);

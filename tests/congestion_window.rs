@@ -3,7 +3,7 @@
 use circflow::base::limits::SENDMES_PENDING_MAX;
 use circflow::base::sync::Arc;
 use circflow::congestion::{mirror, Acks, Channel, Inc, NotAsked, Params, PathClass, SendmeFault, Snapshot, Window};
-use circflow::wire::{Sendme, Tag};
+use circflow::wire::{Digest, Sendme};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -14,21 +14,21 @@ fn window(inc: u32) -> Window {
     Window::new(Arc::new(Params::default_for(PathClass::Exit)), Inc::new(inc).unwrap())
 }
 
-/// The tag of a circuit's cell of that number.
-fn tag(number: usize) -> [u8; 20] {
+/// The digest of a circuit's cell of that number.
+fn digest(number: usize) -> [u8; 20] {
     let mut bytes = [0x5a; 20];
     bytes[12..].copy_from_slice(&(number as u64).to_be_bytes());
     bytes
 }
 
-fn proof(tag: &[u8]) -> Sendme {
-    Sendme::V1 { tag: Tag::new(tag).unwrap() }
+fn proof(digest: &[u8]) -> Sendme {
+    Sendme::V1 { digest: Digest::new(digest).unwrap() }
 }
 
 /// Sends until one more SENDME is due.
-fn send_inc(window: &mut Window, now: u64, tag: &[u8]) {
+fn send_inc(window: &mut Window, now: u64, digest: &[u8]) {
     while !window.sent_data(now) {}
-    window.tag(tag).unwrap();
+    window.add_digest(digest).unwrap();
 }
 
 /// Runs `refuse` and sees that nothing has changed.
@@ -45,10 +45,10 @@ fn edge_c_16_an_increment_of_one_works() {
     for number in 0..124 {
         assert_eq!(window.room(), 124 - number as u32);
         assert!(window.sent_data(0));
-        assert_eq!(window.tag(&tag(number)), Ok(()));
+        assert_eq!(window.add_digest(&digest(number)), Ok(()));
     }
     for number in 0..124 {
-        assert_eq!(window.handle_sendme(100 * MS, &proof(&tag(number)), FREE), Ok(()));
+        assert_eq!(window.handle_sendme(100 * MS, &proof(&digest(number)), FREE), Ok(()));
     }
     assert_eq!(window.inflight(), 0);
     assert!(window.cwnd() > 124);
@@ -75,8 +75,8 @@ fn both_ends_agree_which_cells_are_acknowledged() {
             let wanted = window.sent_data(cell as u64);
             assert_eq!(wanted, acks.data(), "inc {inc}, cell {cell}");
             if wanted {
-                window.tag(&tag(cell)).unwrap();
-                assert_eq!(window.handle_sendme(MS + cell as u64, &proof(&tag(cell)), FREE), Ok(()));
+                window.add_digest(&digest(cell)).unwrap();
+                assert_eq!(window.handle_sendme(MS + cell as u64, &proof(&digest(cell)), FREE), Ok(()));
                 assert_eq!(window.inflight(), 0);
             }
         }
@@ -86,33 +86,33 @@ fn both_ends_agree_which_cells_are_acknowledged() {
 #[test]
 fn sen_3_a_sendme_that_nothing_can_have_caused() {
     let mut window = window(31);
-    refused(&mut window, proof(&tag(0)), SendmeFault::Unexpected);
+    refused(&mut window, proof(&digest(0)), SendmeFault::Unexpected);
     for _ in 0..30 {
         window.sent_data(0);
     }
-    refused(&mut window, proof(&tag(0)), SendmeFault::Unexpected);
+    refused(&mut window, proof(&digest(0)), SendmeFault::Unexpected);
     assert!(window.sent_data(0));
-    refused(&mut window, proof(&tag(0)), SendmeFault::Untagged);
-    window.tag(&tag(0)).unwrap();
-    assert_eq!(window.handle_sendme(MS, &proof(&tag(0)), FREE), Ok(()));
-    refused(&mut window, proof(&tag(0)), SendmeFault::Unexpected);
+    refused(&mut window, proof(&digest(0)), SendmeFault::NoDigest);
+    window.add_digest(&digest(0)).unwrap();
+    assert_eq!(window.handle_sendme(MS, &proof(&digest(0)), FREE), Ok(()));
+    refused(&mut window, proof(&digest(0)), SendmeFault::Unexpected);
 }
 
 #[test]
-fn sen_3_a_tag_is_that_of_the_oldest_cell_in_every_byte() {
+fn sen_3_a_digest_is_that_of_the_oldest_cell_in_every_byte() {
     let mut window = window(31);
     for number in 0..3 {
-        send_inc(&mut window, 0, &tag(number));
+        send_inc(&mut window, 0, &digest(number));
     }
-    refused(&mut window, proof(&tag(1)), SendmeFault::WrongTag);
+    refused(&mut window, proof(&digest(1)), SendmeFault::WrongTag);
     for at in 0..20 {
-        let mut wrong = tag(0);
+        let mut wrong = digest(0);
         wrong[at] ^= 1;
         refused(&mut window, proof(&wrong), SendmeFault::WrongTag);
     }
-    refused(&mut window, proof(&tag(0)[..16]), SendmeFault::TagLength);
+    refused(&mut window, proof(&digest(0)[..16]), SendmeFault::TagLength);
     for number in 0..3 {
-        assert_eq!(window.handle_sendme(MS, &proof(&tag(number)), FREE), Ok(()));
+        assert_eq!(window.handle_sendme(MS, &proof(&digest(number)), FREE), Ok(()));
     }
 }
 
@@ -127,30 +127,30 @@ fn a_circuit_of_counter_galois_onion_has_tags_of_16_bytes() {
     assert_eq!(window.handle_sendme(MS, &proof(&[7; 16]), FREE), Ok(()));
 }
 
-/// C Tor has one queue of tags for all hops of a circuit, and takes a SENDME without a tag.
+/// C Tor has one queue of digests for all hops of a circuit, and takes a SENDME without a digest.
 #[test]
 fn edge_c_28_each_hop_has_its_own_tags_and_none_goes_without() {
     let (mut near, mut far) = (window(31), window(31));
-    send_inc(&mut near, 0, &tag(1));
-    send_inc(&mut far, 0, &tag(2));
+    send_inc(&mut near, 0, &digest(1));
+    send_inc(&mut far, 0, &digest(2));
     refused(&mut near, Sendme::V0, SendmeFault::NoTag);
-    refused(&mut near, proof(&tag(2)), SendmeFault::WrongTag);
-    assert_eq!(far.handle_sendme(MS, &proof(&tag(2)), FREE), Ok(()));
-    assert_eq!(near.handle_sendme(MS, &proof(&tag(1)), FREE), Ok(()));
+    refused(&mut near, proof(&digest(2)), SendmeFault::WrongTag);
+    assert_eq!(far.handle_sendme(MS, &proof(&digest(2)), FREE), Ok(()));
+    assert_eq!(near.handle_sendme(MS, &proof(&digest(1)), FREE), Ok(()));
 }
 
 #[test]
 fn tags_that_nobody_asked_for_are_refused() {
     let mut window = window(2);
-    assert_eq!(window.tag(&tag(0)), Err(NotAsked));
+    assert_eq!(window.add_digest(&digest(0)), Err(NotAsked));
     window.sent_data(0);
-    assert_eq!(window.tag(&tag(0)), Err(NotAsked));
+    assert_eq!(window.add_digest(&digest(0)), Err(NotAsked));
     assert!(window.sent_data(0));
     for len in (0..=40).filter(|len| ![16, 20].contains(len)) {
-        assert_eq!(window.tag(&vec![0; len]), Err(NotAsked), "no tag has {len} bytes");
+        assert_eq!(window.add_digest(&vec![0; len]), Err(NotAsked), "no digest has {len} bytes");
     }
-    assert_eq!(window.tag(&tag(0)), Ok(()));
-    assert_eq!(window.tag(&tag(0)), Err(NotAsked));
+    assert_eq!(window.add_digest(&digest(0)), Ok(()));
+    assert_eq!(window.add_digest(&digest(0)), Err(NotAsked));
 }
 
 #[test]
@@ -159,8 +159,8 @@ fn round_trips_are_told_in_nanoseconds() {
     assert_eq!((window.rtt(), window.max_rtt()), (None, 0));
     for (number, sent, came) in [(0, 5 * MS, 105 * MS), (1, 105 * MS, 305 * MS), (2, 400 * MS, 450 * MS)] {
         window.sent_data(sent);
-        window.tag(&tag(number)).unwrap();
-        window.handle_sendme(came, &proof(&tag(number)), FREE).unwrap();
+        window.add_digest(&digest(number)).unwrap();
+        window.handle_sendme(came, &proof(&digest(number)), FREE).unwrap();
     }
     // N is 2: (2 * 200 + 100) / 3, then (2 * 50 + 166.666) / 3 milliseconds.
     assert_eq!((window.rtt(), window.max_rtt()), (Some(88_888_000), 200 * MS));
@@ -172,7 +172,7 @@ fn a_mirror_shows_the_window() {
     let (mut publisher, mut reader) = mirror();
     assert_eq!(reader.read(), None, "nothing was shown yet");
     let mut window = window(255);
-    send_inc(&mut window, 0, &tag(0));
+    send_inc(&mut window, 0, &digest(0));
     window.sent_data(0);
     let shown = |window: &Window, included, blocked| Snapshot {
         cwnd: window.cwnd(),
@@ -188,7 +188,7 @@ fn a_mirror_shows_the_window() {
         Snapshot { cwnd: 255, inflight: 256, rtt: 0, included: 7, sendme_inc: 255, slow_start: true, blocked: true };
     assert_eq!(reader.read(), Some(first));
     assert_eq!(reader.clone().read(), Some(first));
-    window.handle_sendme(100 * MS, &proof(&tag(0)), Channel { blocked: true, queued: 0 }).unwrap();
+    window.handle_sendme(100 * MS, &proof(&digest(0)), Channel { blocked: true, queued: 0 }).unwrap();
     publisher.publish(&shown(&window, 8, false));
     let seen = reader.read().unwrap();
     assert_eq!((seen.inflight, seen.rtt, seen.included, seen.slow_start), (1, 100 * MS, 8, false));
@@ -210,13 +210,13 @@ fn a_clock_that_stands_or_runs_back_measures_nothing() {
     let mut window = window(1);
     for (number, came) in [MS, MS + 999, 0].into_iter().enumerate() {
         window.sent_data(MS);
-        window.tag(&tag(number)).unwrap();
-        assert_eq!(window.handle_sendme(came, &proof(&tag(number)), FREE), Ok(()), "the ack counts all the same");
+        window.add_digest(&digest(number)).unwrap();
+        assert_eq!(window.handle_sendme(came, &proof(&digest(number)), FREE), Ok(()), "the ack counts all the same");
         assert_eq!((window.rtt(), window.inflight(), window.clock_broken()), (None, 0, true));
     }
     window.sent_data(0);
-    window.tag(&tag(9)).unwrap();
-    assert_eq!(window.handle_sendme(u64::MAX, &proof(&tag(9)), FREE), Ok(()));
+    window.add_digest(&digest(9)).unwrap();
+    assert_eq!(window.handle_sendme(u64::MAX, &proof(&digest(9)), FREE), Ok(()));
     assert_eq!(window.rtt(), Some(u64::MAX / 1000 * 1000));
 }
 
@@ -227,18 +227,18 @@ fn the_queue_of_tags_has_a_cap() {
     for count in [cap - 1, cap] {
         let mut window = window(1);
         for number in 0..count {
-            send_inc(&mut window, 0, &tag(number));
+            send_inc(&mut window, 0, &digest(number));
         }
         assert_eq!((window.sendmes_pending(), window.room()), (count, 0));
-        assert_eq!(window.handle_sendme(MS, &proof(&tag(0)), FREE), Ok(()));
+        assert_eq!(window.handle_sendme(MS, &proof(&digest(0)), FREE), Ok(()));
     }
     let mut window = window(1);
     for number in 0..cap {
-        send_inc(&mut window, 0, &tag(number));
+        send_inc(&mut window, 0, &digest(number));
     }
     assert!(!window.sent_data(0), "nothing to remember it in");
-    assert_eq!(window.tag(&tag(cap)), Err(NotAsked));
-    refused(&mut window, proof(&tag(0)), SendmeFault::Overrun);
+    assert_eq!(window.add_digest(&digest(cap)), Err(NotAsked));
+    refused(&mut window, proof(&digest(0)), SendmeFault::Overrun);
     for _ in 0..3 * cap {
         assert!(!window.sent_data(0));
     }
@@ -254,7 +254,7 @@ fn a_long_transfer_keeps_to_the_window() {
         while window.room() > 0 {
             let wanted = window.sent_data(now);
             if wanted {
-                window.tag(&tag(sent)).unwrap();
+                window.add_digest(&digest(sent)).unwrap();
             }
             under_way.push_back(sent);
             sent += 1;
@@ -263,7 +263,7 @@ fn a_long_transfer_keeps_to_the_window() {
         now += 100 * MS;
         while let Some(cell) = under_way.pop_front() {
             if acks.data() {
-                window.handle_sendme(now, &proof(&tag(cell)), FREE).unwrap();
+                window.handle_sendme(now, &proof(&digest(cell)), FREE).unwrap();
             }
         }
     }
@@ -274,7 +274,7 @@ fn a_long_transfer_keeps_to_the_window() {
 #[derive(Clone, Debug)]
 enum Op {
     Send(u8),
-    Tag,
+    Digest,
     Wait(u64),
     Good { blocked: bool },
     Bad(u8),
@@ -283,7 +283,7 @@ enum Op {
 fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (1..100u8).prop_map(Op::Send),
-        3 => Just(Op::Tag),
+        3 => Just(Op::Digest),
         3 => (0..300_000_000u64).prop_map(Op::Wait),
         4 => any::<bool>().prop_map(|blocked| Op::Good { blocked }),
         2 => (0..4u8).prop_map(Op::Bad),
@@ -294,9 +294,9 @@ proptest! {
     #[test]
     fn times_and_tags_keep_step(inc in prop_oneof![Just(1u32), Just(31), Just(254)], ops in prop::collection::vec(any_op(), 1..200)) {
         let mut window = window(inc);
-        // The naive account: every cell that a SENDME will acknowledge, with its time and perhaps its tag.
+        // The naive account: every cell that a SENDME will acknowledge, with its time and perhaps its digest.
         let mut pending: VecDeque<(u64, Option<usize>)> = VecDeque::new();
-        let (mut now, mut sent, mut acked, mut tags) = (0u64, 0u64, 0u64, 0usize);
+        let (mut now, mut sent, mut acked, mut digests) = (0u64, 0u64, 0u64, 0usize);
         let mut longest = 0;
         for op in ops {
             match op {
@@ -308,21 +308,21 @@ proptest! {
                         pending.push_back((now, None));
                     }
                 },
-                Op::Tag => {
-                    let next = pending.iter_mut().find(|(_, tag)| tag.is_none());
-                    prop_assert_eq!(window.tag(&tag(tags)).is_ok(), next.is_some());
-                    if let Some((_, tag)) = next {
-                        *tag = Some(tags);
-                        tags += 1;
+                Op::Digest => {
+                    let next = pending.iter_mut().find(|(_, digest)| digest.is_none());
+                    prop_assert_eq!(window.add_digest(&digest(digests)).is_ok(), next.is_some());
+                    if let Some((_, digest)) = next {
+                        *digest = Some(digests);
+                        digests += 1;
                     }
                 }
                 Op::Wait(nanos) => now += nanos,
                 Op::Good { blocked } => {
-                    let number = pending.front().and_then(|(_, tag)| *tag).unwrap_or(0);
-                    let answer = window.handle_sendme(now, &proof(&tag(number)), Channel { blocked, queued: 0 });
+                    let number = pending.front().and_then(|(_, digest)| *digest).unwrap_or(0);
+                    let answer = window.handle_sendme(now, &proof(&digest(number)), Channel { blocked, queued: 0 });
                     let expected = match pending.front() {
                         None => Err(SendmeFault::Unexpected),
-                        Some((_, None)) => Err(SendmeFault::Untagged),
+                        Some((_, None)) => Err(SendmeFault::NoDigest),
                         Some((sent_at, Some(_))) => {
                             let rtt = (now - sent_at) / 1000;
                             longest = longest.max(rtt * 1000);
@@ -341,7 +341,7 @@ proptest! {
                         0 => Sendme::V0,
                         1 => proof(&[0; 16]),
                         2 => proof(&[0xff; 20]),
-                        _ => proof(&tag(usize::MAX)),
+                        _ => proof(&digest(usize::MAX)),
                     };
                     prop_assert!(window.handle_sendme(now, &bad, FREE).is_err());
                     prop_assert_eq!(format!("{window:?}"), before);

@@ -10,7 +10,7 @@ use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Engine, Error, Growth, Misuse, StreamConfig, What};
 use circflow::message::Message;
 use circflow::reactor::Owner;
-use circflow::wire::sendme::{Sendme, Tag};
+use circflow::wire::sendme::{Digest, Sendme};
 use circflow::wire::Command;
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -97,9 +97,9 @@ impl World {
             let short = self.engine.send_data(0, stream, 4);
             let verdict = short.or_else(|| self.engine.send_on_stream(0, stream, Command::DATA, 4).unwrap()).unwrap();
             naive.sent += 1;
-            assert_eq!(verdict.wants_tag, naive.sent % naive.inc == 0, "hop {hop}, cell {}", naive.sent);
-            if verdict.wants_tag {
-                self.engine.give_tag(self.id, hop as u8, &tag(hop, naive.sent)).unwrap();
+            assert_eq!(verdict.wants_digest, naive.sent % naive.inc == 0, "hop {hop}, cell {}", naive.sent);
+            if verdict.wants_digest {
+                self.engine.add_digest(self.id, hop as u8, &tag(hop, naive.sent)).unwrap();
                 naive.unanswered.push_back(naive.sent);
             }
         }
@@ -109,7 +109,7 @@ impl World {
         let Some(naive) = self.hops.get_mut(hop.wrapping_sub(1)) else { return };
         let Some(cell) = naive.unanswered.pop_front() else { return };
         let mut body = [0; Sendme::LEN_MAX];
-        let body = Sendme::V1 { tag: Tag::new(&tag(hop, cell)).unwrap() }.encode(&mut body);
+        let body = Sendme::V1 { digest: Digest::new(&tag(hop, cell)).unwrap() }.encode(&mut body);
         let message = Message { command: Command::SENDME, hop: hop as u8, stream_id: 0, body, token: None };
         self.engine.receive(0, self.id, &message).unwrap();
     }

@@ -170,7 +170,7 @@ impl Host {
                     .map(|step| LegNumbers {
                         leg: self.circuit(b.wrapping_add(step as u8)),
                         sent: odd(d),
-                        recv: odd(d >> 9),
+                        received: odd(d >> 9),
                     })
                     .collect();
                 let numbers = Numbers { delivered: odd(d >> 18), sending: self.circuit(c as u8) };
@@ -218,7 +218,7 @@ impl Host {
                 let _ = self.engine.set_writable(now, circuit, side, d % 2 == 0);
             }
             38 => {
-                let _ = self.engine.give_tag(circuit, hop, &[b % 3; 20][..pick(&[20, 20, 16, 5], c as u8)]);
+                let _ = self.engine.add_digest(circuit, hop, &[b % 3; 20][..pick(&[20, 20, 16, 5], c as u8)]);
             }
             39 | 40 => {
                 let config = StreamConfig { tag: d, stream_id: c % 6, hop, priority: b % 3 };
@@ -313,7 +313,7 @@ impl Host {
                 let nonce = Nonce::new([(c % 3) as u8; 32]);
                 let zero = c % 16 != 0;
                 let last = |number: u64| if zero { 0 } else { number };
-                Link { nonce, last_sent: last(d), last_recv: last(d % 5), ux: Ux::from_wire(b) }.encode().to_vec()
+                Link { nonce, last_sent: last(d), last_received: last(d % 5), ux: Ux::from_wire(b) }.encode().to_vec()
             }
             _ => vec![b; usize::from(c % 499)],
         };
@@ -650,7 +650,7 @@ fn assert_bounded(what: &str, mut again: impl FnMut(&mut Host)) {
 fn a_host_that_never_drains_cannot_pile_up_handshakes() {
     assert_bounded("LINK", |host| {
         let circuit = host.engine.open_circuit(0, common::circuit(Role::Exit, 0));
-        let body = Link { nonce: Nonce::new([9; 32]), last_sent: 0, last_recv: 0, ux: Ux::NoOpinion }.encode();
+        let body = Link { nonce: Nonce::new([9; 32]), last_sent: 0, last_received: 0, ux: Ux::NoOpinion }.encode();
         let link = Message { command: Command::CONFLUX_LINK, hop: 0, stream_id: 0, body: &body, token: None };
         if let Ok(circuit) = circuit {
             let _ = host.engine.receive(0, circuit, &link);
@@ -661,7 +661,7 @@ fn a_host_that_never_drains_cannot_pile_up_handshakes() {
 
 #[test]
 fn a_host_that_never_drains_cannot_pile_up_resumes() {
-    assert_bounded("RESUME", |host| {
+    assert_bounded("MAY_SEND", |host| {
         let (set, legs) = (host.sets[1], [host.circuits[1], host.circuits[2], host.circuits[3]]);
         for blocked in [true, false] {
             for leg in legs {
@@ -739,7 +739,7 @@ fn stream_of(host: &mut Host) -> (Id, Id) {
 #[test]
 fn a_host_that_never_drains_cannot_pile_up_resumes_of_circuits() {
     let mut opened = None;
-    assert_bounded("RESUME of a circuit", |host| {
+    assert_bounded("MAY_SEND of a circuit", |host| {
         let (circuit, stream) = *opened.get_or_insert_with(|| stream_of(host));
         host.engine.set_writable(0, circuit, Side::Back, false).unwrap();
         host.engine.next_stream(0, Owner::Circuit(circuit)).unwrap_err();
@@ -751,7 +751,7 @@ fn a_host_that_never_drains_cannot_pile_up_resumes_of_circuits() {
 #[test]
 fn a_host_that_never_drains_cannot_pile_up_resumes_of_streams() {
     let mut opened = None;
-    assert_bounded("RESUME of a stream", |host| {
+    assert_bounded("MAY_SEND of a stream", |host| {
         let (circuit, stream) = *opened.get_or_insert_with(|| {
             // A window that the test does not fill.
             host.engine.set_param(PathClass::Exit, "cc_cwnd_init", 10_000).unwrap();
@@ -773,7 +773,7 @@ fn a_host_that_never_drains_cannot_pile_up_resumes_of_streams() {
 #[test]
 fn a_host_that_never_drains_cannot_pile_up_flow_control() {
     let mut opened = None;
-    assert_bounded("XOFF, XON, SENDME, END, PAUSE", |host| {
+    assert_bounded("XOFF, XON, SENDME, END, PAUSE_FEED", |host| {
         let (circuit, stream) = *opened.get_or_insert_with(|| stream_of(host));
         host.now += 6_000_000;
         let now = host.now;

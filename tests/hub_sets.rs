@@ -44,7 +44,7 @@ struct Leg {
     linked: bool,
     paused: bool,
     sent: u64,
-    recv: u64,
+    received: u64,
     to_exit: VecDeque<(Command, u16, Vec<u8>)>,
 }
 
@@ -118,9 +118,9 @@ impl World {
         let at = self.rng.below(ENGINES as u64) as usize;
         let Some(engine) = &mut self.engines[at] else { return };
         let id = engine.open_circuit(self.now, circuit(Role::Exit, self.legs.len() as u64)).unwrap();
-        let link = Link { nonce: Nonce::new(NONCE), last_sent: 0, last_recv: 0, ux: Ux::HighThroughput };
+        let link = Link { nonce: Nonce::new(NONCE), last_sent: 0, last_received: 0, ux: Ux::HighThroughput };
         let to_exit = VecDeque::from([(Command::CONFLUX_LINK, 0, link.encode().to_vec())]);
-        self.legs.push(Leg { at, id, open: true, linked: false, paused: false, sent: 0, recv: 0, to_exit });
+        self.legs.push(Leg { at, id, open: true, linked: false, paused: false, sent: 0, received: 0, to_exit });
     }
 
     /// The client sends its next message on some leg.
@@ -184,11 +184,11 @@ impl World {
                 leg.linked = true;
                 leg.to_exit.push_back((Command::CONFLUX_LINKED_ACK, 0, Vec::new()));
             }
-            Command::CONFLUX_SWITCH => leg.recv += u64::from(u32::from_be_bytes(body[..4].try_into().unwrap())),
+            Command::CONFLUX_SWITCH => leg.received += u64::from(u32::from_be_bytes(body[..4].try_into().unwrap())),
             _ => {
-                leg.recv += 1;
+                leg.received += 1;
                 let number = u64::from_be_bytes(body[..8].try_into().unwrap());
-                assert_eq!(number, leg.recv, "the number that the exit gave it");
+                assert_eq!(number, leg.received, "the number that the exit gave it");
                 assert!(self.got.insert(number), "once");
             }
         }

@@ -104,7 +104,7 @@ impl Client {
     }
 
     fn feed_linked(&mut self, leg: Id) -> Result<(), Error> {
-        let link = Link { nonce: Nonce::new([0x5a; 32]), last_sent: 0, last_recv: 0, ux: Ux::MinLatency };
+        let link = Link { nonce: Nonce::new([0x5a; 32]), last_sent: 0, last_received: 0, ux: Ux::MinLatency };
         let body = link.encode();
         let command = Command::CONFLUX_LINKED;
         let message = Message { command, hop: HOPS, stream_id: 0, body: &body, token: None };

@@ -556,7 +556,7 @@ fn a_full_queue() {
     assert!(engine.deadline() <= 40 * MS, "more is due");
     let message = Message { command: Command::DATA, hop: 2, stream_id: 5, body: b"", token: None };
     assert_eq!(engine.receive(50 * MS, id, &message).unwrap().kind, VerdictKind::Deliver);
-    assert_eq!(engine.padder_stats(id, 2, 0).unwrap().normal_recv, 1);
+    assert_eq!(engine.padder_stats(id, 2, 0).unwrap().normal_received, 1);
 }
 
 /// An answer counts once, and only for a question.

@@ -1,5 +1,5 @@
 //! The backpressure queue against a model that a reader can check at a glance: two lists, one rule, rows Q1 to Q8. Where
-//! it stands: at the edge of a circuit, before a link between event loops, before a channel of a host's in C.
+//! it stands: at the edge of a circuit, before a link between event loops, before a sink of a host's in C.
 
 use circflow::base::Id;
 use circflow::ffi::*;
@@ -45,13 +45,13 @@ enum Answer {
     Closed,
     Moved(usize),
     Item(Option<u64>),
-    /// What the close handed back out of the channel.
+    /// What the close handed back out of the sink.
     Back(Vec<u64>),
 }
 
-/// The rule, naively: a channel is a list with so much room, a backlog is a list with a cap.
+/// The rule, naively: a sink is a list with so much room, a backlog is a list with a cap.
 struct Model {
-    channel: VecDeque<u64>,
+    sink: VecDeque<u64>,
     room: usize,
     closed: bool,
     waiting: VecDeque<u64>,
@@ -62,8 +62,8 @@ impl Model {
     fn push(&mut self, item: u64) -> Answer {
         if self.closed {
             Answer::Closed // Q5
-        } else if self.waiting.is_empty() && self.channel.len() < self.room {
-            self.channel.push_back(item); // Q1
+        } else if self.waiting.is_empty() && self.sink.len() < self.room {
+            self.sink.push_back(item); // Q1
             Answer::Through
         } else if self.waiting.len() < self.cap {
             self.waiting.push_back(item); // Q1, Q2
@@ -78,48 +78,47 @@ impl Model {
             return Answer::Closed; // Q5
         }
         let mut moved = 0;
-        while self.channel.len() < self.room {
+        while self.sink.len() < self.room {
             let Some(item) = self.waiting.pop_front() else { break };
-            self.channel.push_back(item); // Q3
+            self.sink.push_back(item); // Q3
             moved += 1;
         }
         Answer::Moved(moved)
     }
 }
 
-/// A queue of some kind with both ends of its channel in hand.
+/// A queue of some kind with both ends of its sink in hand.
 trait Subject {
     fn push(&mut self, item: u64) -> Answer;
     fn drain(&mut self) -> Answer;
     fn take(&mut self) -> Option<u64>;
     fn take_back(&mut self) -> Option<u64>;
-    /// Closes the channel and answers what was in it.
+    /// Closes the sink and answers what was in it.
     fn close(&mut self) -> Vec<u64>;
     /// What waits, after: whether any, how many.
     fn figures(&self) -> (bool, usize);
     fn rest(self) -> Vec<u64>;
 }
 
-/// A circuit's edge: it keeps messages in a store, and its channel says when it is full.
+/// A circuit's edge: it keeps messages in a store, and its sink says when it is full.
 struct AtEdge {
     edge: Edge,
     marks: Marks,
     store: Store,
-    channel: VecDeque<u64>,
+    sink: VecDeque<u64>,
     room: usize,
 }
 
 impl AtEdge {
     fn new(room: usize, cap: usize) -> Self {
         let marks = Marks { high: cap as u32, low: 0, over: 0 };
-        let mut new =
-            AtEdge { edge: Edge::default(), marks, store: Store::new(u64::MAX), channel: VecDeque::new(), room };
+        let mut new = AtEdge { edge: Edge::default(), marks, store: Store::new(u64::MAX), sink: VecDeque::new(), room };
         new.say_room();
         new
     }
 
     fn say_room(&mut self) {
-        self.edge.set_full(self.channel.len() >= self.room);
+        self.edge.set_full(self.sink.len() >= self.room);
     }
 }
 
@@ -127,7 +126,7 @@ impl Subject for AtEdge {
     fn push(&mut self, item: u64) -> Answer {
         match self.edge.offer(&self.marks) {
             Offer::Through => {
-                self.channel.push_back(item);
+                self.sink.push_back(item);
                 self.say_room();
                 Answer::Through
             }
@@ -144,7 +143,7 @@ impl Subject for AtEdge {
     fn drain(&mut self) -> Answer {
         let mut moved = 0;
         while let Some((cell, _)) = self.edge.take(&self.marks, &mut self.store, &mut []).unwrap() {
-            self.channel.push_back(cell.token.unwrap().token);
+            self.sink.push_back(cell.token.unwrap().token);
             self.say_room();
             moved += 1;
         }
@@ -152,7 +151,7 @@ impl Subject for AtEdge {
     }
 
     fn take(&mut self) -> Option<u64> {
-        let taken = self.channel.pop_front();
+        let taken = self.sink.pop_front();
         self.say_room();
         taken
     }
@@ -162,7 +161,7 @@ impl Subject for AtEdge {
     }
 
     fn close(&mut self) -> Vec<u64> {
-        unreachable!("an edge whose channel is gone is cut, not closed")
+        unreachable!("an edge whose sink is gone is cut, not closed")
     }
 
     fn figures(&self) -> (bool, usize) {
@@ -248,7 +247,7 @@ impl Subject for Linked {
     }
 }
 
-/// A queue before a host's channel, through the functions of C: it is lent items, and is known to be full by trying
+/// A queue before a host's sink, through the functions of C: it is lent items, and is known to be full by trying
 /// only. It takes tokens and bytes by turns.
 struct Hosted {
     queue: *mut circflow_queue,
@@ -264,13 +263,13 @@ struct Wire {
 unsafe extern "C-unwind" fn try_send(wire: *mut c_void, item: *const circflow_queue_item) -> i32 {
     let wire = &mut *wire.cast::<Wire>();
     if wire.is_closed {
-        return CIRCFLOW_CHANNEL_CLOSED;
+        return CIRCFLOW_SINK_CLOSED;
     }
     if wire.taken.len() == wire.room {
-        return CIRCFLOW_CHANNEL_FULL;
+        return CIRCFLOW_SINK_FULL;
     }
     wire.taken.push_back(number(&*item));
-    CIRCFLOW_CHANNEL_TAKEN
+    CIRCFLOW_SINK_TAKEN
 }
 
 unsafe extern "C-unwind" fn is_closed(wire: *mut c_void) -> i32 {
@@ -286,15 +285,15 @@ impl Hosted {
         let config = circflow_queue_config {
             size: size_of::<circflow_queue_config>(),
             backlog_max: cap as u32,
-            item_max: ITEM_MAX as u32,
+            item_bytes_max: ITEM_MAX as u32,
         };
         assert_eq!(unsafe { circflow_queue_new(&config, &mut queue) }, circflow_status::CIRCFLOW_OK);
         Hosted { queue, wire }
     }
 
-    fn channel(&mut self) -> circflow_channel {
+    fn sink(&mut self) -> circflow_queue_sink {
         let userdata = std::ptr::from_mut(&mut *self.wire).cast();
-        circflow_channel { try_send: Some(try_send), is_closed: Some(is_closed), userdata }
+        circflow_queue_sink { try_send: Some(try_send), is_closed: Some(is_closed), userdata }
     }
 
     fn ask(&self, call: unsafe extern "C-unwind" fn(*mut circflow_queue, *mut u32) -> circflow_status) -> u32 {
@@ -332,21 +331,21 @@ impl Subject for Hosted {
         bytes[..8].copy_from_slice(&item.to_be_bytes());
         let form = if item % 2 == 0 { CIRCFLOW_FORM_TOKEN } else { CIRCFLOW_FORM_BYTES };
         let item = circflow_queue_item { token: item, bytes: bytes.as_ptr(), bytes_len: bytes.len() as u32, form };
-        let (channel, mut kept) = (self.channel(), 9);
-        match unsafe { circflow_queue_push(self.queue, &item, &mut kept, &channel) } {
+        let (sink, mut kept) = (self.sink(), 9);
+        match unsafe { circflow_queue_push(self.queue, &item, &mut kept, &sink) } {
             circflow_status::CIRCFLOW_OK if kept == 0 => Answer::Through,
             circflow_status::CIRCFLOW_OK => Answer::Kept,
             circflow_status::CIRCFLOW_ERR_QUEUE_FULL => Answer::Full,
-            circflow_status::CIRCFLOW_ERR_CHANNEL_CLOSED => Answer::Closed,
+            circflow_status::CIRCFLOW_ERR_SINK_CLOSED => Answer::Closed,
             other => panic!("{other:?}"),
         }
     }
 
     fn drain(&mut self) -> Answer {
-        let (channel, mut moved) = (self.channel(), 0);
-        match unsafe { circflow_queue_drain(self.queue, &mut moved, &channel) } {
+        let (sink, mut moved) = (self.sink(), 0);
+        match unsafe { circflow_queue_drain(self.queue, &mut moved, &sink) } {
             circflow_status::CIRCFLOW_OK => Answer::Moved(moved as usize),
-            circflow_status::CIRCFLOW_ERR_CHANNEL_CLOSED => Answer::Closed,
+            circflow_status::CIRCFLOW_ERR_SINK_CLOSED => Answer::Closed,
             other => panic!("{other:?}"),
         }
     }
@@ -372,8 +371,8 @@ impl Subject for Hosted {
 
     fn figures(&self) -> (bool, usize) {
         let mut pending = 9;
-        assert_eq!(unsafe { circflow_queue_has_pending(self.queue, &mut pending) }, circflow_status::CIRCFLOW_OK);
-        (pending == 1, self.ask(circflow_queue_len) as usize)
+        assert_eq!(unsafe { circflow_queue_get_pending(self.queue, &mut pending) }, circflow_status::CIRCFLOW_OK);
+        (pending == 1, self.ask(circflow_queue_get_len) as usize)
     }
 
     fn rest(mut self) -> Vec<u64> {
@@ -383,17 +382,17 @@ impl Subject for Hosted {
 
 /// Walks both through the same steps, and compares every answer and what is left.
 fn compare(mut subject: impl Subject, room: usize, cap: usize, steps: &[Step]) {
-    let mut model = Model { channel: VecDeque::new(), room, closed: false, waiting: VecDeque::new(), cap };
+    let mut model = Model { sink: VecDeque::new(), room, closed: false, waiting: VecDeque::new(), cap };
     for (number, step) in steps.iter().enumerate() {
         let item = number as u64;
         let (got, want) = match step {
             Step::Push => (subject.push(item), model.push(item)),
             Step::Drain => (subject.drain(), model.drain()),
-            Step::Take => (Answer::Item(subject.take()), Answer::Item(model.channel.pop_front())),
+            Step::Take => (Answer::Item(subject.take()), Answer::Item(model.sink.pop_front())),
             Step::TakeBack => (Answer::Item(subject.take_back()), Answer::Item(model.waiting.pop_front())),
             Step::Close => {
                 model.closed = true;
-                (Answer::Back(subject.close()), Answer::Back(model.channel.drain(..).collect()))
+                (Answer::Back(subject.close()), Answer::Back(model.sink.drain(..).collect()))
             }
         };
         assert_eq!(got, want, "step {number}: {step:?}");

@@ -241,8 +241,10 @@ fn long_run<S: Subject>(legs: usize, acts: &[Act]) -> usize {
             }
             14 if !gone[leg] && leg != current && network[leg].is_empty() => {
                 let rest = (0..legs).filter(|&other| other != leg && !gone[other]);
-                let ahead =
-                    rest.map(|other| pair.model.recv[other]).max().is_none_or(|most| most < pair.model.recv[leg]);
+                let ahead = rest
+                    .map(|other| pair.model.received[other])
+                    .max()
+                    .is_none_or(|most| most < pair.model.received[leg]);
                 if !ahead {
                     assert!(pair.subject.remove(leg), "the set can do without leg {leg}");
                     pair.check();

@@ -250,7 +250,7 @@ impl NaiveStream {
     }
 }
 
-/// Drains, and counts RESUMEs of the stream and XOFFs and XONs of ours; SENDMEs are another matter.
+/// Drains, and counts MAY_SENDs of the stream and XOFFs and XONs of ours; SENDMEs are another matter.
 fn said(engine: &mut Engine, stream: Id) -> (u32, Vec<Command>) {
     let (mut resumes, mut said) = (0, Vec::new());
     for (instruction, _) in common::drain(engine) {

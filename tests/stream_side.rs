@@ -75,7 +75,7 @@ fn r3_in_a_set_the_controller_starts_it() {
     let mut engine = Engine::new(&common::config(3)).unwrap();
     engine.accept_sets(Some(common::terms(None)));
     let legs = [open(&mut engine, Role::Exit, 0), open(&mut engine, Role::Exit, 0)];
-    let link = Link { nonce: common::terms(None).nonce, last_sent: 0, last_recv: 0, ux: Ux::HighThroughput };
+    let link = Link { nonce: common::terms(None).nonce, last_sent: 0, last_received: 0, ux: Ux::HighThroughput };
     for leg in legs {
         let body = link.encode();
         assert_eq!(hear(&mut engine, leg, 0, Command::CONFLUX_LINK, &body), Ok(VerdictKind::Consumed));

@@ -22,7 +22,7 @@ fn must_end(loss: &Loss) -> bool {
         return false;
     }
     let a = loss.inflight >= loss.sendme_inc;
-    let b = loss.sent > loss.others_sent || loss.recv > loss.others_recv;
+    let b = loss.sent > loss.others_sent || loss.received > loss.others_recv;
     let c = loss.sending && (loss.sent > 0 || loss.others_sent > 0);
     a || b || c
 }
@@ -39,7 +39,7 @@ fn every_loss_of_a_small_grid() {
             linked: exhaust.below(2) == 1,
             sending: exhaust.below(2) == 1,
             sent: exhaust.below(3) as u64,
-            recv: exhaust.below(3) as u64,
+            received: exhaust.below(3) as u64,
             inflight: exhaust.below(4) as u64,
             sendme_inc: exhaust.below(4) as u64,
             others,
@@ -64,12 +64,12 @@ fn loss_of(sim: &Sim, end: usize, wire: usize) -> Loss {
         linked: leg.linked,
         sending: numbers.sending == leg.id,
         sent: of(leg.id).sent,
-        recv: of(leg.id).recv,
+        received: of(leg.id).received,
         inflight: leg.inflight,
         sendme_inc: INC,
         others: others.len(),
         others_sent: others.iter().map(|row| row.sent).max().unwrap_or(0),
-        others_recv: others.iter().map(|row| row.recv).max().unwrap_or(0),
+        others_recv: others.iter().map(|row| row.received).max().unwrap_or(0),
     }
 }
 
@@ -184,17 +184,17 @@ fn orphans_are_delivered_in_their_turn() {
             engine.report(0, leg, &report(10, 0, 5)).unwrap();
         }
         // Messages 2 to 61, shared out at random over the legs but the first; the last goes to the last leg.
-        let mut recv = [0u64; 4];
+        let mut received = [0u64; 4];
         for number in 2..=61 {
             let leg = if number == 61 { 3 } else { 1 + rng.below(3) as usize };
-            if recv[leg] + 1 != number {
-                let delta = (number - 1 - recv[leg]) as u32;
+            if received[leg] + 1 != number {
+                let delta = (number - 1 - received[leg]) as u32;
                 let switch = circflow::wire::conflux::Switch { delta }.encode();
                 let mut cell = common::message(Command::CONFLUX_SWITCH, &switch, None);
                 cell.stream_id = 0;
                 engine.receive(0, legs[leg], &cell).unwrap();
             }
-            recv[leg] = number;
+            received[leg] = number;
             engine.receive(0, legs[leg], &common::message(Command::DATA, &number.to_be_bytes(), None)).unwrap();
         }
         engine.circuit_closed(0, legs[1]).unwrap();

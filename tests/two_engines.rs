@@ -157,7 +157,7 @@ fn can_go(sim: &Sim, end: usize, wire: usize) -> bool {
     let Ok((numbers, rows)) = at.engine.export(at.set) else { return false };
     let Some(row) = rows.iter().find(|row| row.leg == id) else { return false };
     let others = || rows.iter().filter(|row| row.leg != id);
-    let ahead = others().all(|other| other.sent < row.sent) || others().all(|other| other.recv < row.recv);
+    let ahead = others().all(|other| other.sent < row.sent) || others().all(|other| other.received < row.received);
     !ahead
         && (numbers.sending != id || row.sent == 0 && others().all(|other| other.sent == 0))
         && at.legs[wire].inflight < common::sim::INC

@@ -235,8 +235,8 @@ impl Msg {
             Self::LinkedAck => msg::ConfluxLinkedAck::default().into(),
             Self::Switch(switch) => msg::ConfluxSwitch::new(switch.delta).into(),
             Self::Sendme(Sendme::V0) => msg::Sendme::new_empty().into(),
-            Self::Sendme(Sendme::V1 { tag }) => {
-                msg::Sendme::from(msg::SendmeTag::try_from(tag.as_bytes()).unwrap()).into()
+            Self::Sendme(Sendme::V1 { digest }) => {
+                msg::Sendme::from(msg::SendmeTag::try_from(digest.as_bytes()).unwrap()).into()
             }
             Self::Xoff => flow_ctrl::Xoff::new(FlowCtrlVersion::V0).into(),
             Self::Xon(Xon { kbps }) => {
@@ -260,7 +260,7 @@ impl Msg {
             AnyRelayMsg::ConfluxSwitch(switch) => Self::Switch(Switch { delta: switch.seqno() }),
             AnyRelayMsg::Sendme(sendme) => Self::Sendme(match sendme.into_sendme_tag() {
                 None => Sendme::V0,
-                Some(tag) => Sendme::V1 { tag: Tag::new(tag.as_ref()).unwrap() },
+                Some(tag) => Sendme::V1 { digest: Digest::new(tag.as_ref()).unwrap() },
             }),
             AnyRelayMsg::Xoff(_) => Self::Xoff,
             AnyRelayMsg::Xon(xon) => Self::Xon(match xon.kbytes_per_sec_ewma() {
@@ -285,7 +285,7 @@ fn payload(link: &Link) -> V1LinkPayload {
     let nonce: V1Nonce = Reader::from_slice(link.nonce.as_bytes()).extract().unwrap();
     let mut payload = V1LinkPayload::new(nonce, V1DesiredUx::from(link.ux.to_wire()));
     payload.set_last_seqno_sent(link.last_sent);
-    payload.set_last_seqno_recv(link.last_recv);
+    payload.set_last_seqno_recv(link.last_received);
     payload
 }
 
@@ -296,7 +296,7 @@ fn link_of(payload: &V1LinkPayload) -> Link {
     Link {
         nonce: Nonce::new(nonce.try_into().unwrap()),
         last_sent: *payload.last_seqno_sent(),
-        last_recv: *payload.last_seqno_recv(),
+        last_received: *payload.last_seqno_recv(),
         ux: Ux::from_wire((*payload.desired_ux()).into()),
     }
 }
@@ -369,11 +369,8 @@ fn addressed() -> impl Strategy<Value = (Format, u16, Msg)> {
 
 fn any_msg() -> impl Strategy<Value = Msg> {
     let ux = (0u8..=4).prop_map(Ux::from_wire);
-    let link = (any::<[u8; 32]>(), any::<u64>(), any::<u64>(), ux).prop_map(|(nonce, last_sent, last_recv, ux)| Link {
-        nonce: Nonce::new(nonce),
-        last_sent,
-        last_recv,
-        ux,
+    let link = (any::<[u8; 32]>(), any::<u64>(), any::<u64>(), ux).prop_map(|(nonce, last_sent, last_received, ux)| {
+        Link { nonce: Nonce::new(nonce), last_sent, last_received, ux }
     });
     let command = || prop_oneof![Just(PaddingCommand::Stop), Just(PaddingCommand::Start)];
     let response = prop_oneof![Just(Response::Ok), Just(Response::Err)];
@@ -384,8 +381,8 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         Just(Msg::LinkedAck),
         any::<u32>().prop_map(|delta| Msg::Switch(Switch { delta })),
         Just(Msg::Sendme(Sendme::V0)),
-        any::<[u8; 16]>().prop_map(|tag| Msg::Sendme(Sendme::V1 { tag: Tag::Cgo(tag) })),
-        any::<[u8; 20]>().prop_map(|tag| Msg::Sendme(Sendme::V1 { tag: Tag::Tor1(tag) })),
+        any::<[u8; 16]>().prop_map(|tag| Msg::Sendme(Sendme::V1 { digest: Digest::Cgo(tag) })),
+        any::<[u8; 20]>().prop_map(|tag| Msg::Sendme(Sendme::V1 { digest: Digest::Tor1(tag) })),
         Just(Msg::Xoff),
         prop_oneof![Just(0), any::<u32>()].prop_map(|kbps| Msg::Xon(Xon { kbps })),
         Just(Msg::Drop),

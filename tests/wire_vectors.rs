@@ -49,10 +49,10 @@ const WELL_FORMED: &[WellFormed] = &[
 /// The values of the rows of part A that have any, as [`values`] writes them.
 #[rustfmt::skip]
 const WELL_FORMED_VALUES: &[(&str, &str)] = &[
-    ("LINK-1", "sent=0 recv=0 ux=HighThroughput"),
-    ("LINK-2", "sent=72623859790382856 recv=1230066625199609624 ux=NoOpinion"),
-    ("LINKED-1", "sent=0 recv=0 ux=MinLatency"),
-    ("LINKED-2", "sent=31 recv=10 ux=LowMemThroughput"),
+    ("LINK-1", "sent=0 received=0 ux=HighThroughput"),
+    ("LINK-2", "sent=72623859790382856 received=1230066625199609624 ux=NoOpinion"),
+    ("LINKED-1", "sent=0 received=0 ux=MinLatency"),
+    ("LINKED-2", "sent=31 received=10 ux=LowMemThroughput"),
     ("SWITCH-1", "10"), ("SWITCH-2", "21"), ("SWITCH-3", "1"), ("SWITCH-4", "0"),
     ("SWITCH-5", "2147483647"), ("SWITCH-6", "2147483648"), ("SWITCH-7", "4294967294"), ("SWITCH-8", "4294967295"),
     ("SENDME-1", "tag 20"), ("SENDME-2", "tag 16"), ("SENDME-3", "v0"), ("SENDME-4", "v0"),
@@ -114,7 +114,7 @@ const STREAM_ID: Answer = Err(Malformed::StreamId);
 
 #[rustfmt::skip]
 const LINKS: &[Variant] = &[
-    ("reference, 50 bytes", 0, "01 N 00*16 03", Ok("sent=0 recv=0 ux=HighThroughput")),
+    ("reference, 50 bytes", 0, "01 N 00*16 03", Ok("sent=0 received=0 ux=HighThroughput")),
     ("version 0", 0, "00 N 00*16 03", VERSION),
     ("version 2", 0, "02 N 00*16 03", VERSION),
     ("empty", 0, "", SHORT),
@@ -122,13 +122,13 @@ const LINKS: &[Variant] = &[
     ("cut inside nonce", 0, "01000102030405060708090a0b0c0d0e0f10111213", SHORT),
     ("cut after first seqno", 0, "01 N 0000000000000000", SHORT),
     ("desired_ux missing", 0, "01 N 00*16", SHORT),
-    ("1 trailing zero byte", 0, "01 N 00*16 03 00", Ok("sent=0 recv=0 ux=HighThroughput")),
-    ("40 trailing bytes", 0, "01 N 00*16 03 ee*40", Ok("sent=0 recv=0 ux=HighThroughput")),
+    ("1 trailing zero byte", 0, "01 N 00*16 03 00", Ok("sent=0 received=0 ux=HighThroughput")),
+    ("40 trailing bytes", 0, "01 N 00*16 03 ee*40", Ok("sent=0 received=0 ux=HighThroughput")),
     // Unlike C Tor, which closes the circuit: an unknown wish is no wish.
-    ("desired_ux 5 (unknown)", 0, "01 N 00*16 05", Ok("sent=0 recv=0 ux=NoOpinion")),
-    ("desired_ux 255 (unknown)", 0, "01 N 00*16 ff", Ok("sent=0 recv=0 ux=NoOpinion")),
-    ("both seqnos u64::MAX", 0, "01 N ff*16 03", Ok("sent=18446744073709551615 recv=18446744073709551615 ux=HighThroughput")),
-    ("all-zero nonce", 0, "01 00*32 00*16 03", Ok("sent=0 recv=0 ux=HighThroughput")),
+    ("desired_ux 5 (unknown)", 0, "01 N 00*16 05", Ok("sent=0 received=0 ux=NoOpinion")),
+    ("desired_ux 255 (unknown)", 0, "01 N 00*16 ff", Ok("sent=0 received=0 ux=NoOpinion")),
+    ("both seqnos u64::MAX", 0, "01 N ff*16 03", Ok("sent=18446744073709551615 received=18446744073709551615 ux=HighThroughput")),
+    ("all-zero nonce", 0, "01 00*32 00*16 03", Ok("sent=0 received=0 ux=HighThroughput")),
 ];
 
 #[rustfmt::skip]
@@ -375,7 +375,7 @@ fn part_e() {
     let link = Link {
         nonce: Nonce::new(std::array::from_fn(|i| i as u8)),
         last_sent: 0x0102030405060708,
-        last_recv: 0x1112131415161718,
+        last_received: 0x1112131415161718,
         ux: Ux::NoOpinion,
     };
     let body = link.encode();
@@ -413,16 +413,16 @@ fn assert_answer(format: Format, command: Command, case: &str, stream_id: u16, b
 fn values(command: Command, body: &[u8]) -> Result<String, Malformed> {
     Ok(match command {
         Command::CONFLUX_LINK | Command::CONFLUX_LINKED => {
-            let Link { nonce, last_sent, last_recv, ux } = Link::decode(body)?;
+            let Link { nonce, last_sent, last_received, ux } = Link::decode(body)?;
             assert!(nonce.as_bytes().to_vec() == hex("N") || nonce.as_bytes() == [0; 32]);
-            format!("sent={last_sent} recv={last_recv} ux={ux:?}")
+            format!("sent={last_sent} received={last_received} ux={ux:?}")
         }
         Command::CONFLUX_SWITCH => Switch::decode(body)?.delta.to_string(),
         Command::SENDME => match Sendme::decode(body)? {
             Sendme::V0 => "v0".into(),
-            Sendme::V1 { tag } => {
-                let len = tag.as_bytes().len();
-                assert_eq!(tag.as_bytes().to_vec(), hex(if len == 20 { "T20" } else { "T16" }));
+            Sendme::V1 { digest } => {
+                let len = digest.as_bytes().len();
+                assert_eq!(digest.as_bytes().to_vec(), hex(if len == 20 { "T20" } else { "T16" }));
                 format!("tag {len}")
             }
         },

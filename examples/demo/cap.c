@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 enum {
-    XOFF_BYTES = 500 * CIRCFLOW_BODY_MAX_ALL, /* "cc_xoff_client", C Tor's default. */
+    XOFF_BYTES = 500 * CIRCFLOW_DATA_MAX, /* "cc_xoff_client", C Tor's default. */
     GRACE_CELLS = 32, /* What may come in one go before XOFF is said, .. */
     GRACE_MS = 5      /* .. and for how long a buffer may be over its limit. */
 };
@@ -11,7 +11,7 @@ enum {
 /* All streams together. */
 static uint64_t streams_bytes(const struct options *options) {
     const uint64_t rate = path_bytes_per_s(&options->paths[0]) + path_bytes_per_s(&options->paths[1]);
-    return options->circuits * (XOFF_BYTES + (uint64_t)GRACE_CELLS * CIRCFLOW_BODY_MAX_ALL) + rate * GRACE_MS / 1000;
+    return options->circuits * (XOFF_BYTES + (uint64_t)GRACE_CELLS * CIRCFLOW_DATA_MAX) + rate * GRACE_MS / 1000;
 }
 
 /* All that can be under way: a cell costs most where it is held for order. */

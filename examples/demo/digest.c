@@ -10,9 +10,9 @@ void digest_add(struct digest *digest, const struct cell *cell) {
     sha256_update(&digest->sha, plain.body, sizeof plain.body);
 }
 
-void digest_tag(const struct digest *digest, uint8_t tag[TAG_LEN]) {
+void digest_quote(const struct digest *digest, uint8_t quote[DIGEST_LEN]) {
     uint8_t whole[SHA256_LEN];
     struct sha256 so_far = digest->sha; /* Which runs on. */
     sha256_final(&so_far, whole);
-    memcpy(tag, whole, TAG_LEN);
+    memcpy(quote, whole, DIGEST_LEN);
 }

@@ -1,12 +1,12 @@
 /* The running digest of one direction of a circuit, as tor1 has it: over all relay cells that two ends exchange. Its
- * first 20 bytes after a DATA cell are the tag by which a SENDME says that the cell has come (prop289). */
+ * first 20 bytes after a DATA cell are the digest by which a SENDME says that the cell has come (prop289). */
 #ifndef DEMO_DIGEST_H
 #define DEMO_DIGEST_H
 
 #include "cell.h"
 #include "sha256.h"
 
-enum { TAG_LEN = 20 };
+enum { DIGEST_LEN = 20 };
 
 struct digest {
     struct sha256 sha;
@@ -17,6 +17,6 @@ void digest_init(struct digest *digest);
 /* The next cell: its body, but for the hop count, which is not the same at both ends. */
 void digest_add(struct digest *digest, const struct cell *cell);
 
-void digest_tag(const struct digest *digest, uint8_t tag[TAG_LEN]);
+void digest_quote(const struct digest *digest, uint8_t quote[DIGEST_LEN]);
 
 #endif

@@ -113,7 +113,7 @@ static void obey_ended(struct endpoint *endpoint, const struct circflow_insn *in
     if (cause == CIRCFLOW_OK) /* Nothing but that we closed it, or the last leg went. */
         snprintf(why, sizeof why, "%s", lost);
     else
-        snprintf(why, sizeof why, "%s (%s)", lost, circflow_strerror((int32_t)cause));
+        snprintf(why, sizeof why, "%s (%s)", lost, circflow_status_text((int32_t)cause));
     if (tunnel == NULL) return;
     tunnel->set.v = 0;
     endpoint->role->on_ended(endpoint, tunnel, why);
@@ -128,9 +128,9 @@ static void obey(void *userdata, const struct circflow_insn *insn, const uint8_t
     case CIRCFLOW_INSN_PADDING: obey_padding(leg, &insn->detail.padding); break;
     case CIRCFLOW_INSN_DELIVER: obey_deliver(endpoint, insn, body); break;
     case CIRCFLOW_INSN_CLOSE:
-        leg_close(leg, insn->detail.close.reason, circflow_strerror((int32_t)insn->detail.close.cause));
+        leg_close(leg, insn->detail.close.reason, circflow_status_text((int32_t)insn->detail.close.cause));
         break;
-    case CIRCFLOW_INSN_RESUME: obey_room(endpoint, insn); break;
+    case CIRCFLOW_INSN_MAY_SEND: obey_room(endpoint, insn); break;
     case CIRCFLOW_INSN_LINKED: obey_linked(endpoint, leg, insn->set); break;
     case CIRCFLOW_INSN_USABLE: endpoint->role->on_usable(endpoint, find_tunnel(endpoint, insn->set)); break;
     case CIRCFLOW_INSN_ENDED: obey_ended(endpoint, insn); break;

@@ -70,10 +70,10 @@ static void add_up(struct served *served, const struct upload *upload, const str
     pthread_mutex_unlock(&served->lock);
 }
 
-/* 1 when it is on its way, or padding holds it back for now; 0 when it has to wait for CIRCFLOW_INSN_RESUME. */
+/* 1 when it is on its way, or padding holds it back for now; 0 when it has to wait for CIRCFLOW_INSN_MAY_SEND. */
 static int send_now(struct exit_loop *exit, struct upload *upload, uint8_t command, const uint8_t *body, size_t len) {
     const enum circflow_status status = endpoint_send(&exit->endpoint, &upload->tunnel, command, body, len);
-    if (status == CIRCFLOW_ERR_BLOCKED || status == CIRCFLOW_ERR_STREAM_STOPPED) return 0;
+    if (status == CIRCFLOW_ERR_NO_ROOM || status == CIRCFLOW_ERR_STREAM_STOPPED) return 0;
     must(status, "circflow_stream_send");
     return 1;
 }
@@ -96,7 +96,7 @@ static void finish(struct exit_loop *exit, struct upload *upload) {
 }
 
 static int send_chunk(struct exit_loop *exit, struct upload *upload) {
-    uint8_t chunk[CIRCFLOW_BODY_MAX_ALL];
+    uint8_t chunk[CIRCFLOW_DATA_MAX];
     const uint64_t left = upload->len - upload->sent;
     const size_t wanted = left < sizeof chunk ? (size_t)left : sizeof chunk;
     if (pread(exit->served->file, chunk, wanted, (off_t)(upload->at + upload->sent)) != (ssize_t)wanted)
@@ -108,7 +108,7 @@ static int send_chunk(struct exit_loop *exit, struct upload *upload) {
 }
 
 /* Reads the file as far as circflow lets the stream send: room on the legs, and no XOFF. When it does not, nothing more
- * is read until CIRCFLOW_INSN_RESUME calls this again: that is all the flow control a stream needs. */
+ * is read until CIRCFLOW_INSN_MAY_SEND calls this again: that is all the flow control a stream needs. */
 static void pump(struct exit_loop *exit, struct upload *upload) {
     const struct circflow_circuit_id none = {0};
     while (upload->count > 0 && !upload->tunnel.done) {
@@ -118,9 +118,9 @@ static void pump(struct exit_loop *exit, struct upload *upload) {
             return;
         }
         const enum circflow_status status =
-            circflow_stream_next(engine_of(exit), now_ns(), upload->tunnel.set, none, &stream, NULL);
-        if (status == CIRCFLOW_ERR_BLOCKED) return;
-        must(status, "circflow_stream_next");
+            circflow_stream_choose(engine_of(exit), now_ns(), upload->tunnel.set, none, &stream, NULL);
+        if (status == CIRCFLOW_ERR_NO_ROOM) return;
+        must(status, "circflow_stream_choose");
         if (stream.v == 0 || !send_chunk(exit, upload)) return;
     }
 }
@@ -145,7 +145,7 @@ static void begin(struct exit_loop *exit, struct upload *upload, struct circflow
     upload->at = part_begin(exit->served->size, upload->number, upload->count);
     upload->len = part_len(exit->served->size, upload->number, upload->count);
     must(endpoint_send(&exit->endpoint, &upload->tunnel, CIRCFLOW_CMD_CONNECTED, NULL, 0), "circflow_stream_send");
-    must(circflow_stream_readable(engine, stream, 1), "circflow_stream_readable");
+    must(circflow_stream_set_readable(engine, stream, 1), "circflow_stream_set_readable");
     pump(exit, upload);
 }
 
@@ -181,7 +181,7 @@ static void on_ended(struct endpoint *endpoint, struct tunnel *tunnel, const cha
 }
 
 static const struct endpoint_role role = {
-    .circflow_role = CIRCFLOW_ROLE_EXIT,
+    .circflow_role = CIRCFLOW_ROLE_RELAY,
     .peer_hop = 0,
     .padded_hop = 0,
     .on_set = on_set,

@@ -17,9 +17,9 @@ static struct loop *loop_of(const struct leg *leg) { return &leg->endpoint->loop
 /* --- Out: from circflow to the cells ------------------------------------------------------------------------- */
 
 static void say_writable(struct leg *leg, int writable) {
-    must_unless_gone(circflow_circuit_writable(loop_of(leg)->engine, now_ns(), leg->circuit, CIRCFLOW_SIDE_BACK,
-                                               (uint8_t)writable),
-                     "circflow_circuit_writable");
+    must_unless_gone(circflow_circuit_set_writable(loop_of(leg)->engine, now_ns(), leg->circuit, CIRCFLOW_SIDE_BACK,
+                                                   (uint8_t)writable),
+                     "circflow_circuit_set_writable");
 }
 
 /* Each leg learns by itself that its channel is full, with the cell that it puts then: so an idle leg costs nothing, and
@@ -55,10 +55,10 @@ void leg_write(struct leg *leg, const struct circflow_message *message, uint32_t
     /* At a client the count is how far the cell has to go. */
     cell_make_relay(&cell, leg->circ_id, message, to == 0 ? 1 : to);
     if (to == peer) digest_add(&leg->sent, &cell);
-    if (flags & CIRCFLOW_WANTS_TAG) {
-        uint8_t tag[TAG_LEN];
-        digest_tag(&leg->sent, tag);
-        must(circflow_circuit_tag(loop_of(leg)->engine, leg->circuit, to, tag, sizeof tag), "circflow_circuit_tag");
+    if (flags & CIRCFLOW_WANTS_DIGEST) {
+        uint8_t quote[DIGEST_LEN];
+        digest_quote(&leg->sent, quote);
+        must(circflow_circuit_add_digest(loop_of(leg)->engine, leg->circuit, to, quote, sizeof quote), "circflow_circuit_add_digest");
     }
     leg_put(leg, &cell);
 }
@@ -93,7 +93,7 @@ static void leg_gone(struct leg *leg, const char *why) {
         snprintf(endpoint->lost, sizeof endpoint->lost, "leg %c closed: %s", leg_name(leg), why);
         node_say("note %s", endpoint->lost);
     }
-    must(circflow_circuit_closed(endpoint->loop.engine, now_ns(), circuit), "circflow_circuit_closed");
+    must(circflow_circuit_gone(endpoint->loop.engine, now_ns(), circuit), "circflow_circuit_gone");
 }
 
 /* --- In: from the cells to circflow -------------------------------------------------------------------------- */
@@ -104,8 +104,8 @@ static void leg_refused(struct leg *leg, enum circflow_status status) {
     case CIRCFLOW_CLASS_PEER:  /* The peer broke the protocol. */
     case CIRCFLOW_CLASS_LIMIT: /* It cost more, or took longer, than it may. */
         break;                 /* The close waits in the queue, with the reason in it. */
-    case CIRCFLOW_CLASS_BLOCKED:
-        if (status == CIRCFLOW_ERR_GONE) break; /* On its way out: the message is of no use any more. */
+    case CIRCFLOW_CLASS_NOT_NOW:
+        if (status == CIRCFLOW_ERR_CLOSING) break; /* On its way out: the message is of no use any more. */
         node_fail("leg %c: %s", leg_name(leg), circflow_status_name((int32_t)status));
     default: node_fail("leg %c: %s", leg_name(leg), circflow_status_name((int32_t)status));
     }
@@ -135,22 +135,22 @@ static int recognise(const struct leg *leg, const struct cell *cell, uint8_t *ho
 static void leg_handle_relay(struct leg *leg, const struct cell *cell) {
     const struct endpoint_role *role = leg->endpoint->role;
     struct circflow_message message;
-    uint8_t hop, tag[TAG_LEN];
+    uint8_t hop, quote[DIGEST_LEN];
     if (!recognise(leg, cell, &hop)) {
         leg_close(leg, REASON_PROTOCOL, "a cell that nobody recognises");
         return;
     }
     const enum circflow_status status = circflow_cell_decode(CIRCFLOW_CELL_V0, cell->body, &message);
     if (status != CIRCFLOW_OK) {
-        leg_close(leg, (uint32_t)circflow_close_reason((int32_t)status), circflow_strerror((int32_t)status));
+        leg_close(leg, (uint32_t)circflow_status_close_reason((int32_t)status), circflow_status_text((int32_t)status));
         return;
     }
     digest_add(&leg->received[hop], cell);
     message.hop = hop;
-    if (message.command == CIRCFLOW_CMD_DATA) { /* circflow quotes the tag of every so many in a SENDME. */
-        digest_tag(&leg->received[hop], tag);
-        message.cell_tag = tag;
-        message.cell_tag_len = sizeof tag;
+    if (message.command == CIRCFLOW_CMD_DATA) { /* circflow quotes the digest of every so many in a SENDME. */
+        digest_quote(&leg->received[hop], quote);
+        message.cell_digest = quote;
+        message.cell_digest_len = sizeof quote;
     }
     if (role->on_cell != NULL) role->on_cell(leg->endpoint, hop);
     leg_receive(leg, &message);
@@ -184,7 +184,7 @@ static struct leg *find_leg(struct conn *conn, const struct cell *cell) {
     struct endpoint *endpoint = conn->endpoint;
     if (!circ_id_is_good(cell->circ_id)) return NULL;
     struct leg *leg = endpoint->legs[cell->circ_id];
-    const int may_be_new = endpoint->role->circflow_role == CIRCFLOW_ROLE_EXIT && cell->command == CELL_RELAY;
+    const int may_be_new = endpoint->role->circflow_role == CIRCFLOW_ROLE_RELAY && cell->command == CELL_RELAY;
     if (leg == NULL && may_be_new) leg = endpoint_add_leg(endpoint, conn, cell->circ_id);
     return leg != NULL && leg->conn == conn && leg->circuit.v != 0 ? leg : NULL;
 }
@@ -211,8 +211,8 @@ static void on_written(void *owner, uint32_t circ_id) {
     struct endpoint *endpoint = ((struct conn *)owner)->endpoint;
     const struct leg *leg = endpoint->legs[circ_id];
     if (endpoint->machines.v == 0 || leg == NULL || leg->circuit.v == 0) return;
-    must_unless_gone(circflow_circuit_written(endpoint->loop.engine, now_ns(), leg->circuit, 1),
-                     "circflow_circuit_written");
+    must_unless_gone(circflow_circuit_cells_written(endpoint->loop.engine, now_ns(), leg->circuit, 1),
+                     "circflow_circuit_cells_written");
     endpoint_settle(endpoint);
 }
 

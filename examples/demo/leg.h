@@ -4,7 +4,7 @@
 
 #include "endpoint.h"
 
-/* With CIRCFLOW_WANTS_TAG among the flags circflow gets the tag of the cell. */
+/* With CIRCFLOW_WANTS_DIGEST among the flags circflow gets the quote of the cell. */
 void leg_write(struct leg *leg, const struct circflow_message *message, uint32_t flags);
 
 void leg_write_switch(struct leg *leg, uint32_t delta);

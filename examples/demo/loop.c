@@ -14,11 +14,11 @@ enum { DRAIN_BUDGET = 1024 };
 
 void must(enum circflow_status status, const char *what) {
     if (status == CIRCFLOW_OK) return;
-    node_fail("%s: %s: %s", what, circflow_status_name((int32_t)status), circflow_strerror((int32_t)status));
+    node_fail("%s: %s: %s", what, circflow_status_name((int32_t)status), circflow_status_text((int32_t)status));
 }
 
 void must_unless_gone(enum circflow_status status, const char *what) {
-    if (status != CIRCFLOW_ERR_GONE && status != CIRCFLOW_ERR_EXPIRED) must(status, what);
+    if (status != CIRCFLOW_ERR_CLOSING && status != CIRCFLOW_ERR_EXPIRED) must(status, what);
 }
 
 void random_bytes(uint8_t *bytes, size_t len) {
@@ -48,7 +48,7 @@ static void arm(struct loop *loop, uint64_t deadline_ns) {
 void loop_settle(struct loop *loop) {
     uint64_t deadline_ns; /* 0 when there is more to drain: come back at once, but let the sockets have a turn. */
     must(circflow_engine_drain(loop->engine, DRAIN_BUDGET, NULL, loop->obey, loop->owner), "circflow_engine_drain");
-    must(circflow_engine_deadline(loop->engine, &deadline_ns), "circflow_engine_deadline");
+    must(circflow_engine_get_deadline(loop->engine, &deadline_ns), "circflow_engine_get_deadline");
     arm(loop, deadline_ns);
 }
 
@@ -93,7 +93,7 @@ void loop_open(struct loop *loop, struct event_base *base, unsigned number, circ
     struct circflow_engine_config config;
     must(circflow_engine_config_init(&config, sizeof config), "circflow_engine_config_init");
     random_bytes(config.seed, sizeof config.seed);
-    config.engine_tag = number + 1; /* 0 is no tag. */
+    config.engine_number = number + 1; /* 0 is no number. */
     must(circflow_engine_new(&config, &loop->engine), "circflow_engine_new");
     loop->number = number;
     loop->base = base;

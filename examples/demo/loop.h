@@ -20,7 +20,7 @@ struct loop {
     void *owner;
 };
 
-/* Makes the engine, under a tag of its own. */
+/* Makes the engine, under a number of its own. */
 void loop_open(struct loop *loop, struct event_base *base, unsigned number, circflow_insn_fn obey, void *owner);
 
 /* Joins the engine to those of the process's other loops, so that a set can have legs on several. Before anything else

@@ -117,7 +117,7 @@ uint64_t path_cells(const struct path *path) {
 /* Of the file: cells have headers. */
 uint64_t options_reader_bytes_per_s(const struct options *options) {
     if (!options->slow_reader) return 0;
-    return (path_bytes_per_s(&options->paths[0]) + path_bytes_per_s(&options->paths[1])) * CIRCFLOW_BODY_MAX_ALL /
+    return (path_bytes_per_s(&options->paths[0]) + path_bytes_per_s(&options->paths[1])) * CIRCFLOW_DATA_MAX /
            CELL_LEN / READER_SHARE;
 }
 

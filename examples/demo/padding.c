@@ -29,8 +29,8 @@ struct circflow_machines_id padding_load(struct loop *loop, const char *path) {
     const enum circflow_status status = circflow_machines_load(loop->engine, text, len, &machines);
     free(text);
     if (status == CIRCFLOW_OK) return machines;
-    circflow_engine_last_detail(loop->engine, why, sizeof why, NULL);
-    node_fail("%s: %s: %s", path, circflow_strerror((int32_t)status), why);
+    circflow_engine_get_last_detail(loop->engine, why, sizeof why, NULL);
+    node_fail("%s: %s: %s", path, circflow_status_text((int32_t)status), why);
 }
 
 void padding_add(struct circflow_padding_stats *sum, const struct loop *loop, struct circflow_circuit_id circuit,

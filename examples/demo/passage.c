@@ -39,7 +39,7 @@ static struct passage *passage_open(struct relay *relay, uint32_t circ_id) {
     for (int i = 0; i < SIDES; i++)
         if ((passage->parked[i] = evbuffer_new()) == NULL) node_fail("out of memory");
     must(circflow_circuit_config_init(&config, sizeof config), "circflow_circuit_config_init");
-    config.role = CIRCFLOW_ROLE_EXIT;
+    config.role = CIRCFLOW_ROLE_RELAY;
     config.hops = 0;
     config.flags = CIRCFLOW_CIRCUIT_REACTOR | CIRCFLOW_CIRCUIT_EXTENDED;
     config.tag = (uint64_t)(uintptr_t)passage;
@@ -62,7 +62,7 @@ static void passage_close(struct passage *passage) {
         relay->parked_bytes -= evbuffer_get_length(passage->parked[i]);
         evbuffer_free(passage->parked[i]);
     }
-    must(circflow_circuit_closed(relay->loop.engine, now_ns(), passage->circuit), "circflow_circuit_closed");
+    must(circflow_circuit_gone(relay->loop.engine, now_ns(), passage->circuit), "circflow_circuit_gone");
     free(passage);
 }
 
@@ -87,8 +87,8 @@ static void put(struct passage *passage, struct side *to, const struct cell *cel
     turns_note_put(to, waited);
     /* The path takes it from here. */
     if (to->which == CIRCFLOW_SIDE_BACK && relay->machines.v != 0)
-        must_unless_gone(circflow_circuit_written(relay->loop.engine, now_ns(), passage->circuit, 1),
-                         "circflow_circuit_written");
+        must_unless_gone(circflow_circuit_cells_written(relay->loop.engine, now_ns(), passage->circuit, 1),
+                         "circflow_circuit_cells_written");
 }
 
 static void pass(struct passage *passage, struct side *from, const struct cell *cell) {
@@ -99,7 +99,7 @@ static void pass(struct passage *passage, struct side *from, const struct cell *
                                                                from->which, &message, &verdict);
     const enum circflow_class class = circflow_status_class((int32_t)status);
     /* The peer's fault, or a cap: the close waits in the queue. Or it was there before. */
-    if (class == CIRCFLOW_CLASS_PEER || class == CIRCFLOW_CLASS_LIMIT || status == CIRCFLOW_ERR_GONE) return;
+    if (class == CIRCFLOW_CLASS_PEER || class == CIRCFLOW_CLASS_LIMIT || status == CIRCFLOW_ERR_CLOSING) return;
     must(status, "circflow_circuit_relay");
     struct side *to = side_opposite(from);
     if (verdict.kind == CIRCFLOW_VERDICT_FORWARD)
@@ -197,8 +197,8 @@ void passage_obey(struct relay *relay, const struct circflow_insn *insn, const u
     const struct circflow_message padding = {.command = insn->detail.padding.command};
     switch (insn->kind) {
     case CIRCFLOW_INSN_WRITE: obey_write(passage, &insn->detail.write, body); break;
-    case CIRCFLOW_INSN_PAUSE: passage->paused[insn->detail.pause.side] = 1; break;
-    case CIRCFLOW_INSN_UNPAUSE:
+    case CIRCFLOW_INSN_PAUSE_FEED: passage->paused[insn->detail.pause.side] = 1; break;
+    case CIRCFLOW_INSN_UNPAUSE_FEED:
         passage->paused[insn->detail.pause.side] = 0;
         unpark(passage, &relay->sides[insn->detail.pause.side]);
         break;

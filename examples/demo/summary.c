@@ -12,7 +12,7 @@ void summary_print_header(const struct options *options, uint64_t size) {
     printf("circflow demo: %llu bytes from an exit to a client, over TCP on 127.0.0.1, each relay a process\n",
            (unsigned long long)size);
     printf("Not as in Tor: no onion encryption (a hop count in the digest field says who recognises a cell), circuits\n"
-           "set up in advance (no CREATE). As in Tor: 514-byte cells, the link handshake, SENDMEs with tags, the\n"
+           "set up in advance (no CREATE). As in Tor: 514-byte cells, the link handshake, SENDMEs with digests, the\n"
            "congestion windows of Vegas, XOFF and XON, and backpressure in the relays: all of these are circflow's.\n");
     for (size_t i = 0; i < LEGS_MAX; i++)
         printf("leg %c: %g Mbit/s of cells, round trip %g ms: holds %llu cells\n", 'A' + (int)i,

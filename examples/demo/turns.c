@@ -7,9 +7,9 @@
 enum { TURN_CELLS = 8 };
 
 static void say_writable(const struct side *side, const struct passage *passage, int writable) {
-    must_unless_gone(circflow_circuit_writable(side->relay->loop.engine, now_ns(), passage->circuit, side->which,
-                                               (uint8_t)writable),
-                     "circflow_circuit_writable");
+    must_unless_gone(circflow_circuit_set_writable(side->relay->loop.engine, now_ns(), passage->circuit, side->which,
+                                                   (uint8_t)writable),
+                     "circflow_circuit_set_writable");
 }
 
 static void say_all_writable(struct side *side, int writable) {

@@ -5,9 +5,9 @@ static int status_ok(int status)
     enum circflow_class class = circflow_status_class(status);
     MUST(class != CIRCFLOW_CLASS_UNKNOWN);
     MUST(class != CIRCFLOW_CLASS_FATAL);
-    MUST(circflow_strerror(status) != NULL && circflow_strerror(status)[0] != 0);
+    MUST(circflow_status_text(status) != NULL && circflow_status_text(status)[0] != 0);
     MUST(circflow_status_name(status) != NULL && strncmp(circflow_status_name(status), "CIRCFLOW_", 9) == 0);
-    (void)circflow_close_reason(status);
+    (void)circflow_status_close_reason(status);
     return status == CIRCFLOW_OK;
 }
 
@@ -100,7 +100,7 @@ static void move_time(void)
         h.now += (uint64_t)(how - 63) * 1000000000;
     else if (how < 250)
         for (int at = 0; at < ENGINES; at++) {
-            if (handled(circflow_engine_deadline(of(at), maybe(&deadline))) &&
+            if (handled(circflow_engine_get_deadline(of(at), maybe(&deadline))) &&
                 deadline != CIRCFLOW_NEVER && deadline > h.now)
                 h.now = deadline;
         }
@@ -132,11 +132,11 @@ static circflow_message some_message(uint8_t **body)
     if ((shape & 7) == 7) {
         message.form = CIRCFLOW_FORM_TOKEN;
         message.token = token_new();
-        message.cost = take16();
+        message.cost_bytes = take16();
     }
     if (shape & 128) {
-        message.cell_tag = h.scratch;
-        message.cell_tag_len = take8() % 2 ? 20 : 16;
+        message.cell_digest = h.scratch;
+        message.cell_digest_len = take8() % 2 ? 20 : 16;
     }
     return message;
 }
@@ -154,7 +154,7 @@ static circflow_circuit_config some_shape(int at, uint8_t shape)
 {
     circflow_circuit_config config;
     MUST(circflow_circuit_config_init(&config, sizeof config) == CIRCFLOW_OK);
-    config.role = at == 0 ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_EXIT;
+    config.role = at == 0 ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_RELAY;
     config.hops = at == 0 ? HOPS : 0;
     config.join_point = at == 0 ? 77 : 0;
     config.flags = CIRCFLOW_CIRCUIT_VEGAS;
@@ -249,8 +249,8 @@ static void arrive(int at)
         message.stream_id = in.stream_id;
         message.body = body;
         message.body_len = in.body_len;
-        message.cell_tag = in.tag;
-        message.cell_tag_len = sizeof in.tag;
+        message.cell_digest = in.tag;
+        message.cell_digest_len = sizeof in.tag;
         receive(at, h.nodes[at].ends[slot].id, &message);
         free(body);
     }
@@ -327,10 +327,10 @@ static void set_send(int at, int decide)
         if (DONE(circflow_set_decide(of(at), h.now, set, &message, reports, count, maybe(&verdict))) &&
             take8() % 2) {
             if (verdict.switch_delta != 0)
-                (void)DONE(circflow_circuit_sent(of(at), h.now, verdict.circuit, CIRCFLOW_CMD_SWITCH,
-                                                 at == 0 ? HOPS : 0));
-            (void)DONE(circflow_circuit_sent(of(at), h.now, verdict.circuit, message.command,
-                                             at == 0 ? HOPS : 0));
+                (void)DONE(circflow_circuit_cell_queued(of(at), h.now, verdict.circuit, CIRCFLOW_CMD_SWITCH,
+                                                        at == 0 ? HOPS : 0));
+            (void)DONE(circflow_circuit_cell_queued(of(at), h.now, verdict.circuit, message.command,
+                                                    at == 0 ? HOPS : 0));
             write_out(at, &verdict, &message);
         }
     } else if (DONE(circflow_set_send(of(at), h.now, set, maybe(&message), maybe(reports), count,
@@ -400,13 +400,13 @@ static void take_next(int at)
     size_t count = 0, cap = take8() % 64 == 0 ? 10 : sizeof h.scratch;
     circflow_set_id set = some_set(at);
     circflow_engine *engine = of(at);
-    (void)DONE(circflow_set_peek(engine, set, maybe(&verdict)));
-    (void)DONE(circflow_set_room(engine, set, maybe(&room)));
+    (void)DONE(circflow_set_get_decision(engine, set, maybe(&verdict)));
+    (void)DONE(circflow_set_get_room(engine, set, maybe(&room)));
     if (take8() % 2) {
-        if (DONE(circflow_set_next_tokens(engine, set, maybe(tokens), take8() % 9, &count)))
+        if (DONE(circflow_set_poll_tokens(engine, set, maybe(tokens), take8() % 9, &count)))
             for (size_t i = 0; i < count; i++)
                 token_back(tokens[i]);
-    } else if (DONE(circflow_set_next(engine, set, h.scratch, cap, &insn)) && insn.kind != CIRCFLOW_INSN_NONE)
+    } else if (DONE(circflow_set_poll(engine, set, h.scratch, cap, &insn)) && insn.kind != CIRCFLOW_INSN_NONE)
         obey(at, &insn, h.scratch);
 }
 
@@ -435,7 +435,7 @@ static void numbers(int at)
     if (change & 1)
         set.delivered += take_scaled();
     if (change & 2)
-        legs[0].recv += take_scaled();
+        legs[0].received += take_scaled();
     if (change & 4)
         legs[0].sent += take_scaled();
     if (change & 16)
@@ -499,7 +499,7 @@ static void padding(int at)
         (void)DONE(circflow_padding_get_stats(engine, some_circuit(at), hop, take8() % 3, maybe(&stats)));
         break;
     case 4:
-        (void)DONE(circflow_padding_answer(engine, h.now, some_circuit(at), maybe(&h.nodes[at].asked), take8() % 6));
+        (void)DONE(circflow_padding_answered(engine, h.now, some_circuit(at), maybe(&h.nodes[at].asked), take8() % 6));
         break;
     case 5:
         config = some_padding(at);
@@ -531,13 +531,13 @@ static void stream_rest(int at)
         (void)DONE(circflow_stream_set(engine, some_stream(at), take8(), take8()));
         break;
     case 1:
-        (void)DONE(circflow_stream_readable(engine, some_stream(at), take8() % 2));
+        (void)DONE(circflow_stream_set_readable(engine, some_stream(at), take8() % 2));
         break;
     case 2:
-        (void)DONE(circflow_stream_next(engine, h.now, no_set, some_circuit(at), maybe(&next), maybe(&tag)));
+        (void)DONE(circflow_stream_choose(engine, h.now, no_set, some_circuit(at), maybe(&next), maybe(&tag)));
         break;
     case 3:
-        (void)DONE(circflow_stream_next(engine, h.now, some_set(at), no_circuit, maybe(&next), maybe(&tag)));
+        (void)DONE(circflow_stream_choose(engine, h.now, some_set(at), no_circuit, maybe(&next), maybe(&tag)));
         break;
     case 4:
         (void)DONE(circflow_stream_flushed(engine, h.now, some_stream(at), take16()));
@@ -555,12 +555,12 @@ static void circuit_rest(int at)
     circflow_circuit_stats stats;
     circflow_leg_stats leg;
     circflow_leg_report report;
-    circflow_extend_config more;
+    circflow_extension_config more;
     stats.size = sizeof stats;
     leg.size = sizeof leg;
     switch (take8() % 13) {
     case 0:
-        (void)DONE(circflow_circuit_closed(engine, h.now, id));
+        (void)DONE(circflow_circuit_gone(engine, h.now, id));
         break;
     case 1:
         (void)DONE(circflow_circuit_close(engine, h.now, id));
@@ -570,22 +570,22 @@ static void circuit_rest(int at)
         break;
     case 3:
         report = some_report(at);
-        (void)DONE(circflow_circuit_report(engine, h.now, maybe(&report), 1));
+        (void)DONE(circflow_leg_update(engine, h.now, maybe(&report), 1));
         break;
     case 4:
-        (void)DONE(circflow_circuit_sent(engine, h.now, id, take8(), take8() % 4));
+        (void)DONE(circflow_circuit_cell_queued(engine, h.now, id, take8(), take8() % 4));
         break;
     case 5:
         (void)DONE(circflow_circuit_built(engine, h.now, id));
         break;
     case 6:
-        (void)DONE(circflow_circuit_writable(engine, h.now, id, take8() % 3, take8() % 2));
+        (void)DONE(circflow_circuit_set_writable(engine, h.now, id, take8() % 3, take8() % 2));
         break;
     case 7:
-        (void)DONE(circflow_circuit_written(engine, h.now, id, take8()));
+        (void)DONE(circflow_circuit_cells_written(engine, h.now, id, take8()));
         break;
     case 8:
-        (void)DONE(circflow_circuit_passing(engine, h.now, id));
+        (void)DONE(circflow_circuit_cell_passed(engine, h.now, id));
         break;
     case 9:
         (void)DONE(circflow_circuit_get_stats(engine, id, maybe(&stats)));
@@ -594,7 +594,7 @@ static void circuit_rest(int at)
         (void)DONE(circflow_leg_get_stats(engine, id, maybe(&leg)));
         break;
     case 11:
-        MUST(circflow_extend_config_init(&more, sizeof more) == CIRCFLOW_OK);
+        MUST(circflow_extension_config_init(&more, sizeof more) == CIRCFLOW_OK);
         more.join_point = take8() % 2;
         more.hops = take8() % 8 ? 0 : take8();
         more.flags = take8() % 8 ? CIRCFLOW_CIRCUIT_VEGAS : take8();
@@ -602,7 +602,7 @@ static void circuit_rest(int at)
         (void)DONE(circflow_circuit_extend(engine, h.now, id, maybe(&more)));
         break;
     default:
-        (void)DONE(circflow_circuit_tag(engine, id, take8() % 5, maybe(h.scratch), take8() % 24));
+        (void)DONE(circflow_circuit_add_digest(engine, id, take8() % 5, maybe(h.scratch), take8() % 24));
         break;
     }
 }
@@ -621,13 +621,13 @@ static void set_rest(int at)
         (void)DONE(circflow_set_close(engine, h.now, set));
         break;
     case 1:
-        (void)DONE(circflow_set_take_out(engine, h.now, set, maybe(&out)));
+        (void)DONE(circflow_set_dissolve(engine, h.now, set, maybe(&out)));
         break;
     case 2:
-        (void)DONE(circflow_set_set_tag(engine, set, take8()));
+        (void)DONE(circflow_set_retag(engine, set, take8()));
         break;
     case 3:
-        (void)DONE(circflow_set_set_algorithm(engine, set, take8() % 6));
+        (void)DONE(circflow_set_use_algorithm(engine, set, take8() % 6));
         break;
     case 4:
         (void)DONE(circflow_set_get_stats(engine, set, maybe(&stats)));
@@ -672,7 +672,7 @@ static void engine_rest(int at)
     case 6:
         MUST(circflow_padding_budget_init(&budget, sizeof budget) == CIRCFLOW_OK);
         budget.allowed_cells = take8();
-        budget.max_percent = take8() % 110;
+        budget.percent_max = take8() % 110;
         budget.disabled = take8() % 8 == 0;
         budget.reduced = take8() % 8 == 0;
         if (take8() % 2)
@@ -685,7 +685,7 @@ static void engine_rest(int at)
         break;
     case 1:
         len = take8() % 4 == 0 ? 5 : sizeof text;
-        (void)DONE(circflow_engine_last_detail(engine, maybe(text), len, &len));
+        (void)DONE(circflow_engine_get_last_detail(engine, maybe(text), len, &len));
         break;
     case 2:
         path = take8() % 4;
@@ -697,7 +697,7 @@ static void engine_rest(int at)
         break;
     case 3:
         number = take_scaled();
-        if (handled(circflow_hub_reclaim(the_hub(), number, victims, take8() % 5, &len, maybe(&number))))
+        if (handled(circflow_hub_choose_victims(the_hub(), number, victims, take8() % 5, &len, maybe(&number))))
             MUST(len <= 4);
         break;
     case 4:
@@ -726,7 +726,7 @@ static int32_t on_is_closed(void *userdata)
 
 static void queue(void)
 {
-    circflow_channel channel = {on_try_send, on_is_closed, NULL};
+    circflow_queue_sink channel = {on_try_send, on_is_closed, NULL};
     circflow_queue_item item;
     uint8_t kept = 0, pending = 0, *bytes = NULL;
     uint32_t count = 0;
@@ -757,8 +757,8 @@ static void queue(void)
             token_back(item.token);
         break;
     default:
-        MUST(circflow_queue_len(h.queue, &count) == CIRCFLOW_OK);
-        MUST(circflow_queue_has_pending(h.queue, &pending) == CIRCFLOW_OK);
+        MUST(circflow_queue_get_len(h.queue, &count) == CIRCFLOW_OK);
+        MUST(circflow_queue_get_pending(h.queue, &pending) == CIRCFLOW_OK);
         MUST((count > 0) == pending && count <= 5);
         break;
     }

@@ -152,7 +152,7 @@ int wire_take(int at, int slot, cell *what)
     return 1;
 }
 
-/* Sends a cell from an end: its tag is a fresh one, and said when it is asked for. */
+/* Sends a cell from an end: its digest is a fresh one, and said when it is asked for. */
 static void put_on_wire(int at, int slot, cell *out, uint32_t flags)
 {
     end *from = &h.nodes[at].ends[slot];
@@ -161,8 +161,8 @@ static void put_on_wire(int at, int slot, cell *out, uint32_t flags)
         return;
     memset(out->tag, 0x5a, sizeof out->tag);
     memcpy(out->tag, &count, sizeof count);
-    if (flags & CIRCFLOW_WANTS_TAG)
-        (void)circflow_circuit_tag(h.nodes[at].engine, from->id, out->hop, out->tag, sizeof out->tag);
+    if (flags & CIRCFLOW_WANTS_DIGEST)
+        (void)circflow_circuit_add_digest(h.nodes[at].engine, from->id, out->hop, out->tag, sizeof out->tag);
     out->hop = at == 0 ? 0 : HOPS;
     wire_put(from->peer, slot, out);
 }
@@ -251,7 +251,7 @@ void obey(int at, const circflow_insn *insn, const uint8_t *body)
         keep_set(on, insn->set);
         break;
     case CIRCFLOW_INSN_CLOSE:
-        MUST(circflow_strerror(insn->detail.close.cause) != NULL);
+        MUST(circflow_status_text(insn->detail.close.cause) != NULL);
         break;
     default:
         break;
@@ -343,7 +343,7 @@ static void hub_check_gone(void)
     MUST(circflow_hub_get_stats(h.gone, &stats) == CIRCFLOW_OK);
     MUST(circflow_padding_budget_init(&budget, sizeof budget) == CIRCFLOW_OK);
     MUST(circflow_hub_set_padding_budget(h.gone, &budget) == CIRCFLOW_ERR_BAD_HANDLE);
-    MUST(circflow_hub_reclaim(h.gone, 1, &victim, 1, &count, NULL) == CIRCFLOW_ERR_BAD_HANDLE);
+    MUST(circflow_hub_choose_victims(h.gone, 1, &victim, 1, &count, NULL) == CIRCFLOW_ERR_BAD_HANDLE);
     MUST(circflow_engine_join(h.nodes[0].engine, h.gone, on_notify, &h.nodes[0]) == CIRCFLOW_ERR_BAD_HANDLE);
     MUST(circflow_hub_free(h.gone) == CIRCFLOW_ERR_BAD_HANDLE);
 }
@@ -392,7 +392,7 @@ void node_new(int at)
         on->ends[slot].peer = -1;
     MUST(circflow_engine_config_init(&config, sizeof config) == CIRCFLOW_OK);
     memset(config.seed, at + 1, sizeof config.seed);
-    config.engine_tag = (uint32_t)at + 1;
+    config.engine_number = (uint32_t)at + 1;
     if (shape & 1)
         config.insns_max = 1 + shape % 7;
     if (shape & 2)
@@ -432,10 +432,10 @@ void node_free(int at)
                 h.nodes[other].ends[slot].peer = -1;
 }
 
-static void on_log(void *userdata, uint32_t level, uint32_t engine_tag, const char *line)
+static void on_log(void *userdata, uint32_t level, uint32_t engine_number, const char *line)
 {
     (void)userdata;
-    (void)engine_tag;
+    (void)engine_number;
     MUST(level >= 1 && level <= 5 && strlen(line) > 0);
 }
 
@@ -458,11 +458,11 @@ int circflow_fuzz_abi(const uint8_t *bytes, size_t len)
     h.at = bytes;
     h.stop = bytes + len;
     h.now = UINT64_C(1000000000);
-    MUST(circflow_log_set(take8() % 5 + 1, on_log, NULL) == CIRCFLOW_OK);
+    MUST(circflow_log_set_fn(take8() % 5 + 1, on_log, NULL) == CIRCFLOW_OK);
     hub_new();
     MUST(circflow_queue_config_init(&queue, sizeof queue) == CIRCFLOW_OK);
     queue.backlog_max = 5;
-    queue.item_max = 64;
+    queue.item_bytes_max = 64;
     MUST(circflow_queue_new(&queue, &h.queue) == CIRCFLOW_OK);
     for (int at = 0; at < ENGINES; at++)
         node_new(at);
@@ -477,7 +477,7 @@ int circflow_fuzz_abi(const uint8_t *bytes, size_t len)
     MUST(circflow_hub_free(h.hub) == CIRCFLOW_OK);
     for (size_t token = 0; token + 1 < TOKENS; token++)
         MUST(h.tokens[token] != LENT);
-    MUST(circflow_log_set(1, NULL, NULL) == CIRCFLOW_OK);
+    MUST(circflow_log_set_fn(1, NULL, NULL) == CIRCFLOW_OK);
     if (getenv("CIRCFLOW_FUZZ_SAID") != NULL)
         print_said();
     return 0;

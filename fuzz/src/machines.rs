@@ -70,8 +70,8 @@ fn run(text: &[u8], how: u8) {
         let mut now = 1;
         for event in 0..EVENTS {
             match (how ^ event) % 4 {
-                0 => must(circflow_circuit_sent(engine, now, circuit, CIRCFLOW_CMD_DATA, 2)),
-                1 => must(circflow_circuit_written(engine, now, circuit, 2)),
+                0 => must(circflow_circuit_cell_queued(engine, now, circuit, CIRCFLOW_CMD_DATA, 2)),
+                1 => must(circflow_circuit_cells_written(engine, now, circuit, 2)),
                 2 => now += u64::from(how) << (event % 36),
                 _ => now = next(engine, now),
             }
@@ -87,7 +87,7 @@ fn run(text: &[u8], how: u8) {
 /// SAFETY: the engine is one, and is used by this thread alone.
 unsafe fn next(engine: *mut circflow_engine, now: u64) -> u64 {
     let mut deadline = CIRCFLOW_NEVER;
-    must(circflow_engine_deadline(engine, &mut deadline));
+    must(circflow_engine_get_deadline(engine, &mut deadline));
     if deadline == CIRCFLOW_NEVER {
         now
     } else {

@@ -15,7 +15,7 @@
 #define CIRCUITS 4096
 #define PARTS 64
 #define NAME 64
-#define TAG_LEN 20
+#define DIGEST_LEN 20
 #define BODY_MAX 498
 /* Complaints that are printed. */
 #define SHOWN 10
@@ -52,7 +52,7 @@ static int check(int status, const char *what)
     if (status == CIRCFLOW_OK)
         return 1;
     if (refused++ < SHOWN)
-        fprintf(stderr, "replay: %s: %s\n", what, circflow_strerror(status));
+        fprintf(stderr, "replay: %s: %s\n", what, circflow_status_text(status));
     return 0;
 }
 
@@ -109,11 +109,11 @@ static circflow_message message_of(uint8_t command, uint16_t stream_id, const ui
 /* SENDMEs are not in the file, as those of a set are its legs' own: each is answered when it is due. */
 static void acknowledge(circuit *one)
 {
-    static const uint8_t tag[TAG_LEN] = {7};
+    static const uint8_t tag[DIGEST_LEN] = {7};
     uint8_t body[CIRCFLOW_CELL_BODY_LEN];
     size_t len = 0;
     circflow_verdict verdict;
-    CHECK(circflow_circuit_tag(engine, one->id, ROWS_HOPS, tag, sizeof(tag)));
+    CHECK(circflow_circuit_add_digest(engine, one->id, ROWS_HOPS, tag, sizeof(tag)));
     CHECK(circflow_sendme_encode(tag, sizeof(tag), body, &len));
     circflow_message sendme = message_of(CIRCFLOW_CMD_SENDME, 0, body, len);
     CHECK(circflow_circuit_receive(engine, now, one->id, &sendme, &verdict));
@@ -141,7 +141,7 @@ static void say(circuit *one, uint8_t command, uint16_t stream_id, const uint8_t
     /* After XOFF, and above the rate of XON, tor sends a little more DATA than circflow would let a host send. */
     if (command != CIRCFLOW_CMD_DATA || status != CIRCFLOW_ERR_STREAM_STOPPED)
         check(status, "circflow_stream_send");
-    if (verdict.flags & CIRCFLOW_WANTS_TAG)
+    if (verdict.flags & CIRCFLOW_WANTS_DIGEST)
         acknowledge(one);
     if (command == CIRCFLOW_CMD_DATA) {
         one->sent[stream_id] += (uint32_t)len;
@@ -191,7 +191,7 @@ static size_t kind_of(uint8_t command, size_t len)
 
 static void hear(circuit *one, uint8_t command, uint16_t stream_id, const uint8_t *body, size_t len)
 {
-    static const uint8_t tag[TAG_LEN] = {9};
+    static const uint8_t tag[DIGEST_LEN] = {9};
     size_t kind = kind_of(command, len);
     circflow_verdict verdict = {0};
     circflow_engine_stats stats = {.size = sizeof(stats)};
@@ -203,8 +203,8 @@ static void hear(circuit *one, uint8_t command, uint16_t stream_id, const uint8_
     CHECK(circflow_engine_get_stats(engine, &stats));
     uint64_t unexplained = stats.unexplained;
     circflow_message message = message_of(command, stream_id, body, len);
-    message.cell_tag = tag;
-    message.cell_tag_len = sizeof(tag);
+    message.cell_digest = tag;
+    message.cell_digest_len = sizeof(tag);
     int status = circflow_circuit_receive(engine, now, one->id, &message, &verdict);
     if (status == CIRCFLOW_OK && verdict.kind == CIRCFLOW_VERDICT_DELIVER && command == CIRCFLOW_CMD_DATA)
         CHECK(circflow_stream_flushed(engine, now, verdict.stream, (uint32_t)len));
@@ -214,8 +214,8 @@ static void hear(circuit *one, uint8_t command, uint16_t stream_id, const uint8_
         if (refused++ < SHOWN)
             fprintf(stderr, "replay: %s closes: %s / %s, stream %u: %s\n", one->name,
                     rows_states[one->states[stream_id]].text, rows_messages[kind].name, stream_id,
-                    circflow_strerror(status));
-        CHECK(circflow_circuit_closed(engine, now, one->id));
+                    circflow_status_text(status));
+        CHECK(circflow_circuit_gone(engine, now, one->id));
         drain();
         memset(one->states, ROWS_NEVER, sizeof(one->states));
         open_circuit(one);

@@ -108,8 +108,8 @@ impl Cell {
     }
 }
 
-/// The tag of a cell after which the running digest has this value.
-pub fn tag(digest: u64) -> [u8; 20] {
+/// What a SENDME quotes of a cell after which the running digest has this value.
+pub fn sendme_digest(digest: u64) -> [u8; 20] {
     let mut tag = [0; 20];
     tag[..8].copy_from_slice(&digest.to_le_bytes());
     tag[8..16].copy_from_slice(&mix(digest).to_le_bytes());

@@ -53,7 +53,7 @@ impl World {
             let kept = sides.iter().all(|(told, due)| told == due);
             assert!(
                 kept || !state.open[pos] || state.closing[pos],
-                "PAUSE and UNPAUSE come at the marks: {circ}.{pos}"
+                "PAUSE_FEED and UNPAUSE_FEED come at the marks: {circ}.{pos}"
             );
         }
         self.check_ages(node);
@@ -67,11 +67,11 @@ impl World {
                     let id = self.sets[set].ends[end].id;
                     let peek = self.nodes[node].engine.peek(id);
                     let room = matches!(peek, Ok(verdict) if verdict.kind == VerdictKind::Send);
-                    assert!(!room, "RESUME comes when there is room: set {set}.{end}");
+                    assert!(!room, "MAY_SEND comes when there is room: set {set}.{end}");
                 }
                 Own::Circ(circ, pos) => {
                     let far = self.circs[circ].own[pos].far && self.has_room(circ, pos);
-                    assert!(!far, "RESUME comes when there is room: circuit {circ}.{pos}");
+                    assert!(!far, "MAY_SEND comes when there is room: circuit {circ}.{pos}");
                 }
             }
         }
@@ -82,7 +82,7 @@ impl World {
     fn check_ages(&mut self, node: usize) {
         let at = &self.nodes[node];
         let held = at.sets.iter().filter_map(|&(id, _)| at.engine.set_stats(id).ok()).filter(|stats| stats.held > 0);
-        if let Some(since) = held.map(|stats| stats.held_since).min() {
+        if let Some(since) = held.map(|stats| stats.held_since_ns).min() {
             let age = self.now.saturating_sub(since);
             assert!(age <= HELD_AGE_DEFAULT + LATE_MAX, "nothing is held for longer than it may be: {age} ns");
             self.tally.most("milliseconds that a message was held", age / MS);

@@ -87,7 +87,7 @@ pub struct Circ {
     pub length: u8,
     /// Somebody meddles with what arrives at its ends.
     pub hostile: bool,
-    /// A host on it goes on after PAUSE.
+    /// A host on it goes on after PAUSE_FEED.
     pub defiant: bool,
     /// The network loses what goes each way.
     pub swallows: [bool; 2],
@@ -95,10 +95,10 @@ pub struct Circ {
     /// What the engine was told of the channel on each side.
     pub writable: [[bool; 2]; 4],
     pub edges: [[EdgeModel; 2]; 4],
-    /// Cells that a host keeps because of PAUSE, by the side that they came from.
+    /// Cells that a host keeps because of PAUSE_FEED, by the side that they came from.
     pub stash: [[VecDeque<Cell>; 2]; 4],
     pub paused: [[bool; 2]; 4],
-    /// Cells that a host still feeds in spite of PAUSE.
+    /// Cells that a host still feeds in spite of PAUSE_FEED.
     pub deaf: [[u32; 2]; 4],
     pub ways: [[Way; 2]; 4],
     pub own: [OwnEnd; 4],

@@ -254,7 +254,7 @@ impl World {
                     world.cell_out(circ, pos, hop, message.command, message.stream_id)
                 });
                 cell.number = message.number;
-                self.send_held(circ, pos, hop, cell, instruction.wants_tag);
+                self.send_held(circ, pos, hop, cell, instruction.wants_digest);
             }
             What::Pad { pad, asks } => {
                 assert!(!asks, "nobody has a queue of its own");
@@ -337,8 +337,8 @@ impl World {
     }
 
     fn hash_instruction(&mut self, instruction: &Instruction, buffer: &[u8; 509]) {
-        let &Instruction { circuit, set, circuit_tag, set_tag, stream, stream_tag, wants_tag, what } = instruction;
-        self.say(&[circuit.0, set.0, circuit_tag, set_tag, stream.0, stream_tag, wants_tag.into()]);
+        let &Instruction { circuit, set, circuit_tag, set_tag, stream, stream_tag, wants_digest, what } = instruction;
+        self.say(&[circuit.0, set.0, circuit_tag, set_tag, stream.0, stream_tag, wants_digest.into()]);
         let (words, len) = match what {
             What::Send { command, hop, body_len } => ([1, command.0.into(), hop.into(), 0], body_len),
             What::Write { side, cell } => ([2, side as u64, token_of(&cell), cell.len.into()], cell.body_len),
@@ -377,7 +377,7 @@ impl World {
             deaf = self.rng.below(u64::from(over)) as u32;
         }
         let state = &mut self.circs[circ];
-        assert_ne!(state.paused[pos][side], pause, "PAUSE and UNPAUSE take turns");
+        assert_ne!(state.paused[pos][side], pause, "PAUSE_FEED and UNPAUSE_FEED take turns");
         state.paused[pos][side] = pause;
         state.deaf[pos][side] = deaf;
         if !pause && !state.stash[pos][side].is_empty() {

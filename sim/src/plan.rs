@@ -47,7 +47,7 @@ pub struct Plan {
     pub slow_links: bool,
     pub lateness: Nanos,
     pub back_in_time: bool,
-    /// Hosts that go on for so many cells after PAUSE.
+    /// Hosts that go on for so many cells after PAUSE_FEED.
     pub defiant: bool,
     /// The world ends in the middle of all.
     pub cut_short: bool,

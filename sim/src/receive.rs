@@ -1,6 +1,6 @@
 //! Cells that a host feeds, and what it does with the answer.
 
-use crate::cell::{tag, Cell};
+use crate::cell::{sendme_digest, Cell};
 use crate::model::*;
 use crate::node::{stamp, WRITE_LEN};
 use crate::plan::Kind;
@@ -131,7 +131,7 @@ impl World {
         assert!(tainted || on.got == cell.serial, "links keep order: the simulator's own fault");
         on.got = cell.serial + 1;
         on.digest_in = mix(on.digest_in ^ cell.print());
-        let digest = tag(on.digest_in);
+        let digest = sendme_digest(on.digest_in);
         let before = self.who_holds(node);
         let verdict = self.retry(node, |world| {
             let now = world.clock(node);
@@ -299,7 +299,7 @@ impl World {
         }
         let words = match verdict {
             Ok(v) => {
-                let flags = v.kind as u64 | u64::from(v.ready) << 8 | u64::from(v.wants_tag) << 9;
+                let flags = v.kind as u64 | u64::from(v.ready) << 8 | u64::from(v.wants_digest) << 9;
                 let place = v.circuit.0 ^ v.circuit_tag.rotate_left(32);
                 [1, flags | u64::from(v.switch_delta) << 16, place, v.number, v.stream.0 ^ v.stream_tag.rotate_left(32)]
             }
@@ -335,7 +335,7 @@ pub fn short(verdict: &Result<Verdict, Error>) -> String {
             v.number,
             v.switch_delta,
             v.stream_tag,
-            if v.wants_tag { ", wants tag" } else { "" }
+            if v.wants_digest { ", wants digest" } else { "" }
         ),
         Err(error) => format!("{error:?}"),
     }

@@ -1,6 +1,6 @@
-//! What goes out, what comes to a stream, and what RESUME sets going again.
+//! What goes out, what comes to a stream, and what MAY_SEND sets going again.
 
-use crate::cell::{tag, Cell};
+use crate::cell::{sendme_digest, Cell};
 use crate::model::*;
 use crate::plan::{Kind, MS};
 use crate::rng::mix;
@@ -80,7 +80,7 @@ impl World {
             let latest = self.nodes[self.circs[circ].path[pos]].latest;
             assert!(latest >= pad.until, "nothing of a stream goes out while padding blocks");
         }
-        self.put(circ, pos, cell, verdict.wants_tag);
+        self.put(circ, pos, cell, verdict.wants_digest);
         if is_data(&cell) {
             self.check_window(circ, pos, usize::from(hop), true);
         }
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// A cell starts here.
-    pub fn put(&mut self, circ: usize, pos: usize, mut cell: Cell, wants_tag: bool) {
+    pub fn put(&mut self, circ: usize, pos: usize, mut cell: Cell, wants_digest: bool) {
         let (way, hop) = (usize::from(pos != 0), usize::from(cell.hop));
         let on = &mut self.circs[circ].ways[hop][way];
         cell.serial = on.sent;
@@ -108,12 +108,13 @@ impl World {
         on.digest_out = mix(on.digest_out ^ cell.print());
         on.data_sent += u64::from(is_data(&cell));
         let (digest, wanted) = (on.digest_out, is_data(&cell) && on.data_sent.is_multiple_of(self.plan.sendme_inc));
-        assert_eq!(wants_tag, wanted, "the tag of each cell that a SENDME acknowledges is wanted, and no other");
-        if wants_tag {
-            self.tally.add(N::Tags, 1);
+        assert_eq!(wants_digest, wanted, "the digest of each cell that a SENDME acknowledges is wanted, and no other");
+        if wants_digest {
+            self.tally.add(N::Digests, 1);
             let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
-            let given = self.nodes[node].engine.give_tag(id, if pos == 0 { cell.hop } else { 0 }, &tag(digest));
-            assert!(given.is_ok(), "a tag that is wanted is taken: {given:?}");
+            let given =
+                self.nodes[node].engine.add_digest(id, if pos == 0 { cell.hop } else { 0 }, &sendme_digest(digest));
+            assert!(given.is_ok(), "a digest that is wanted is taken: {given:?}");
         }
         if let (Some(set), true) = (self.circs[circ].set, cell.number != 0) {
             let state = &mut self.sets[set];
@@ -146,7 +147,7 @@ impl World {
     }
 
     /// A message that was held, or is circflow's own word on a stream.
-    pub fn send_held(&mut self, circ: usize, pos: usize, hop: u8, mut cell: Cell, wants_tag: bool) {
+    pub fn send_held(&mut self, circ: usize, pos: usize, hop: u8, mut cell: Cell, wants_digest: bool) {
         let like = self.cell_out(circ, pos, hop, cell.command, cell.stream_id);
         (cell.circ, cell.forward, cell.hop) = (like.circ, like.forward, like.hop);
         match cell.command {
@@ -160,7 +161,7 @@ impl World {
         if cell.command == Command::END && cell.small[0] == 5 {
             self.tally.add(N::RefusedFull, 1);
         }
-        self.put(circ, pos, cell, wants_tag);
+        self.put(circ, pos, cell, wants_digest);
         if is_data(&cell) {
             self.check_window(circ, pos, usize::from(cell.hop), false);
         }
@@ -311,7 +312,7 @@ impl World {
             (at.waiting, at.resumes) = (false, at.resumes + 1);
             let asks = self.nodes[node].style.asks_next;
             // One that asks is not told which were passed over because of their rate.
-            assert!(asks || at.resumes <= at.refusals, "RESUME of a stream only after it was stopped");
+            assert!(asks || at.resumes <= at.refusals, "MAY_SEND of a stream only after it was stopped");
             self.own(stream, end)
         } else if instruction.circuit != Id::NONE {
             self.tally.add(N::InsnResumeCirc, 1);
@@ -324,7 +325,7 @@ impl World {
         if instruction.stream == Id::NONE {
             let list = self.own_end(own);
             (list.waiting, list.far, list.resumes) = (false, false, list.resumes + 1);
-            assert!(list.resumes <= list.refusals, "RESUME only after BLOCKED, and once for each: {own:?}");
+            assert!(list.resumes <= list.refusals, "MAY_SEND only after NO_ROOM, and once for each: {own:?}");
         }
         if self.nodes[node].style.sends_inside {
             self.pump(own);

@@ -157,7 +157,7 @@ impl World {
                     let streams = self.own_end(own).streams.len();
                     // A client also needs room for what it will remember of the stream.
                     let no_room = self.nodes[node].engine.stats().held_bytes + STREAM_MEMORY > self.plan.held_max;
-                    assert!(no_room || streams >= self.plan.streams_max as usize, "FULL only at a cap");
+                    assert!(no_room || streams >= self.plan.streams_max as usize, "TOO_MANY only at a cap");
                     return self.later(20 * MS, 80 * MS, Event::Begin(stream));
                 }
                 // The circuit closes, or what was due has closed it.

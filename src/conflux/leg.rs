@@ -44,7 +44,7 @@ pub(super) struct Leg {
     /// Absolute number of the last message sent on it.
     pub sent: u64,
     /// Absolute number of the last message received on it.
-    pub recv: u64,
+    pub received: u64,
     pub lane: Lane,
     pub sendme_inc: u32,
     /// When the handshake runs out of time.
@@ -72,7 +72,7 @@ impl Leg {
             asked: false,
             is_reported: false,
             sent: 0,
-            recv: 0,
+            received: 0,
             lane: Lane::EMPTY,
             sendme_inc: limits::SENDME_INC_DEFAULT,
             deadline: NEVER,

@@ -10,7 +10,7 @@ pub struct Loss {
     /// Its numbers.
     pub sent: u64,
     /// Its numbers.
-    pub recv: u64,
+    pub received: u64,
     /// DATA cells in flight on it.
     pub inflight: u64,
     /// DATA cells that one SENDME acknowledges.
@@ -45,7 +45,7 @@ pub fn judge(loss: &Loss) -> Option<Reason> {
         (loss.others == 0, Reason::Last),
         (loss.linked && loss.sending && any_sent, Reason::Sending),
         (loss.linked && loss.sent > loss.others_sent, Reason::AheadSending),
-        (loss.linked && loss.recv > loss.others_recv, Reason::AheadReceiving),
+        (loss.linked && loss.received > loss.others_recv, Reason::AheadReceiving),
         // "≥" as deployed; the text of prop329 says ">".
         (loss.linked && loss.inflight >= loss.sendme_inc, Reason::InFlight),
     ];

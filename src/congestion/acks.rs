@@ -16,7 +16,7 @@ impl Acks {
     }
 
     /// A DATA cell has come. True when a SENDME is due: at once, before reordering and delivery, on the leg it came on,
-    /// with the tag of exactly this cell (SEN-1, SEN-2).
+    /// with the digest of exactly this cell (SEN-1, SEN-2).
     #[inline]
     pub fn data(&mut self) -> bool {
         // Counting down to 0 spares the comparison with another field.

@@ -3,20 +3,21 @@
 use super::params::{Inc, Params};
 use super::vegas::{Channel, Vegas};
 use crate::base::{limits, Nanos};
-use crate::wire::sendme::{Sendme, Tag};
+use crate::wire::sendme::{Digest, Sendme};
 use crate::wire::Malformed;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A congestion window, and the SENDMEs that will open it again, oldest first.
 ///
-/// The times and the tags of the cells that a SENDME will acknowledge stand in one queue: they cannot get out of step.
+/// The times and the digests of the cells that a SENDME will acknowledge stand in one queue: they cannot get out of
+/// step.
 #[derive(Debug)]
 pub struct Window {
     vegas: Vegas,
     pending: VecDeque<Pending>,
-    /// How many of `pending`, from the oldest on, have their tag.
-    tagged: u32,
+    /// How many of `pending`, from the oldest on, have their digest.
+    with_digest: u32,
     /// Cells until one that a SENDME will acknowledge.
     until: u16,
     /// The owner sent more than there is room to remember.
@@ -27,10 +28,10 @@ pub struct Window {
 #[derive(Debug)]
 struct Pending {
     sent_at: Nanos,
-    tag: Option<Tag>,
+    digest: Option<Digest>,
 }
 
-/// No cell waits for its tag, or this is none.
+/// No cell waits for its digest, or this is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotAsked;
 
@@ -39,14 +40,14 @@ pub struct NotAsked;
 pub enum SendmeFault {
     /// Nothing is in flight that it could acknowledge.
     Unexpected,
-    /// It carries no tag (version 0).
+    /// It carries no digest (version 0).
     NoTag,
-    /// Its tag has the length of another kind of circuit's.
+    /// Its digest has the length of another kind of circuit's.
     TagLength,
-    /// Its tag is not that of the cell it acknowledges.
+    /// Its digest is not that of the cell it acknowledges.
     WrongTag,
-    /// Our side never gave the tag of that cell.
-    Untagged,
+    /// Our side never gave the digest of that cell.
+    NoDigest,
     /// Our side sent so far beyond the window that its account is lost.
     Overrun,
 }
@@ -55,10 +56,10 @@ impl Window {
     /// For a new circuit, with the increment that was negotiated for it.
     pub fn new(params: Arc<Params>, inc: Inc) -> Self {
         let vegas = Vegas::new(params, inc);
-        Window { vegas, pending: VecDeque::new(), tagged: 0, until: inc.short(), overrun: false }
+        Window { vegas, pending: VecDeque::new(), with_digest: 0, until: inc.short(), overrun: false }
     }
 
-    /// A DATA cell has been sent. True when a SENDME will acknowledge it: then [`Window::tag`] wants its tag.
+    /// A DATA cell has been sent. True when a SENDME will acknowledge it: then [`Window::add_digest`] wants its digest.
     ///
     /// Never refused, as the cell has gone: ask [`Window::room`] before.
     #[inline]
@@ -82,15 +83,15 @@ impl Window {
         if self.overrun {
             return false;
         }
-        self.pending.push_back(Pending { sent_at: now, tag: None });
+        self.pending.push_back(Pending { sent_at: now, digest: None });
         true
     }
 
-    /// Gives the tag of the oldest cell that has none yet: 20 bytes, or 16 with Counter Galois Onion.
-    pub fn tag(&mut self, tag: &[u8]) -> Result<(), NotAsked> {
-        let pending = self.pending.get_mut(self.tagged as usize).ok_or(NotAsked)?;
-        pending.tag = Some(Tag::new(tag).map_err(|_: Malformed| NotAsked)?);
-        self.tagged += 1;
+    /// Gives the digest of the oldest cell that has none yet: 20 bytes, or 16 with Counter Galois Onion.
+    pub fn add_digest(&mut self, digest: &[u8]) -> Result<(), NotAsked> {
+        let pending = self.pending.get_mut(self.with_digest as usize).ok_or(NotAsked)?;
+        pending.digest = Some(Digest::new(digest).map_err(|_: Malformed| NotAsked)?);
+        self.with_digest += 1;
         Ok(())
     }
 
@@ -100,20 +101,20 @@ impl Window {
             return Err(SendmeFault::Overrun);
         }
         let oldest = self.pending.front().ok_or(SendmeFault::Unexpected)?;
-        let Sendme::V1 { tag } = sendme else {
+        let Sendme::V1 { digest } = sendme else {
             return Err(SendmeFault::NoTag);
         };
-        let expected = oldest.tag.as_ref().ok_or(SendmeFault::Untagged)?;
-        if tag.as_bytes().len() != expected.as_bytes().len() {
+        let expected = oldest.digest.as_ref().ok_or(SendmeFault::NoDigest)?;
+        if digest.as_bytes().len() != expected.as_bytes().len() {
             return Err(SendmeFault::TagLength);
         }
         // Compared in constant time.
-        if tag != expected {
+        if digest != expected {
             return Err(SendmeFault::WrongTag);
         }
         let rtt = now.saturating_sub(oldest.sent_at) / NANOS_PER_MICRO;
         self.pending.pop_front();
-        self.tagged -= 1;
+        self.with_digest -= 1;
         self.vegas.handle_sendme(rtt, channel);
         Ok(())
     }

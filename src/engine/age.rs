@@ -71,7 +71,7 @@ impl Engine {
     fn check_age(&mut self, index: u32, now: Nanos) {
         let Some((id, state)) = self.sets.at(index) else { return };
         let most = state.terms().held_age_max.unwrap_or_default();
-        let Some(since) = state.held_since(&self.store, now).filter(|_| most != 0) else { return };
+        let Some(since) = state.held_since_ns(&self.store, now).filter(|_| most != 0) else { return };
         let age = now.saturating_sub(since);
         let (counted, grain) = (self.store.counted(now), limits::HELD_GRAIN);
         let next = if state.is_ready() {
@@ -90,7 +90,7 @@ impl Engine {
     pub(super) fn end_held(&mut self, id: Id, fault: Fault, now: Nanos) {
         let Some(state) = self.sets.get(id) else { return };
         let (held, held_bytes) = (state.held(), state.held_bytes());
-        let age_ms = now.saturating_sub(state.held_since(&self.store, now).unwrap_or(now)) / 1_000_000;
+        let age_ms = now.saturating_sub(state.held_since_ns(&self.store, now).unwrap_or(now)) / 1_000_000;
         self.peer_faults += 1;
         let text = fault.text().to_string_lossy();
         let words = format!("{text} (set {:#x}: {held} messages, {held_bytes} bytes, for {age_ms} ms)", id.0);

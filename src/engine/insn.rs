@@ -24,8 +24,8 @@ pub struct Instruction {
     pub stream: Id,
     /// The host's word for the stream.
     pub stream_tag: u64,
-    /// The tag of the cell is wanted once it is encrypted.
-    pub wants_tag: bool,
+    /// The digest of the cell is wanted once it is encrypted.
+    pub wants_digest: bool,
     /// What to do.
     pub what: What,
 }
@@ -34,7 +34,7 @@ impl Instruction {
     /// An instruction about no stream.
     #[inline]
     pub(super) fn about(circuit: Id, circuit_tag: u64, set: Id, set_tag: u64, what: What) -> Instruction {
-        Instruction { circuit, set, circuit_tag, set_tag, stream: Id::NONE, stream_tag: 0, wants_tag: false, what }
+        Instruction { circuit, set, circuit_tag, set_tag, stream: Id::NONE, stream_tag: 0, wants_digest: false, what }
     }
 }
 
@@ -193,13 +193,13 @@ pub(super) enum Queued {
         lane: Lane,
         delta: u32,
         number: u64,
-        wants_tag: bool,
+        wants_digest: bool,
     },
     /// A SENDME that is owed.
     Sendme {
         circuit: Id,
         hop: u8,
-        tag: [u8; 20],
+        digest: [u8; 20],
         len: u8,
     },
     /// Stands for all cells that wait at an edge and may go.

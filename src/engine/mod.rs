@@ -141,7 +141,7 @@ pub struct Engine {
 }
 
 /// Engine tags share 16 bits of an id with the kind of thing it names.
-const TAG_MAX: u32 = (1 << 14) - 1;
+const NUMBER_MAX: u32 = (1 << 14) - 1;
 const MACHINES_KIND: u16 = 0;
 const CIRCUIT_KIND: u16 = 1;
 const SET_KIND: u16 = 2;
@@ -151,7 +151,7 @@ impl Engine {
     /// An engine with nothing in it.
     pub fn new(config: &Config) -> Result<Engine, Error> {
         let objects = 1..=limits::OBJECTS_MAX;
-        let fits = (1..=TAG_MAX).contains(&config.tag)
+        let fits = (1..=NUMBER_MAX).contains(&config.tag)
             && objects.contains(&config.circuits_max)
             && objects.contains(&config.sets_max)
             && config.instructions_max > 0

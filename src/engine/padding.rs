@@ -150,8 +150,8 @@ impl Engine {
         }
         let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
         self.note_sent(id, hop, now);
-        let wants_tag = self.count_data(id, hop, command, now);
-        Ok(Some(Verdict { wants_tag, ..verdict }))
+        let wants_digest = self.count_data(id, hop, command, now);
+        Ok(Some(Verdict { wants_digest, ..verdict }))
     }
 
     /// The same for a host: it does not send past streams that we know, nor past cells that wait at a relay's edge. No
@@ -370,7 +370,7 @@ impl Engine {
                     }
                     self.purse.sent(1);
                     let data = self.store.command_of(&held);
-                    let wants_tag = self.count_data(id, hop, data, now);
+                    let wants_digest = self.count_data(id, hop, data, now);
                     self.queue.push(Queued::Released {
                         circuit: id,
                         set: Id::NONE,
@@ -378,7 +378,7 @@ impl Engine {
                         lane: held,
                         delta: 0,
                         number: 0,
-                        wants_tag,
+                        wants_digest,
                     });
                 }
                 Effect::Release => self.release_on(id, place, hop, at),
@@ -435,12 +435,12 @@ impl Engine {
         if self.is_elsewhere(id) {
             return self.cross_lane(id, set, delta, number, lane);
         }
-        let wants_tag = self.count_data(id, hop, self.store.command_of(&lane), now);
+        let wants_digest = self.count_data(id, hop, self.store.command_of(&lane), now);
         if delta != 0 {
             self.note_sent(id, hop, now);
         }
         self.note_sent(id, hop, now);
-        self.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number, wants_tag });
+        self.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number, wants_digest });
     }
 
     /// The host has taken a message that was held on a circuit in no set.

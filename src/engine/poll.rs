@@ -8,7 +8,7 @@ use crate::conflux::{Control, Terms};
 use crate::message::{Delivery, Lane, TooSmall};
 use crate::reactor::{Edge, Heed, Owner, Side};
 use crate::wire::conflux::{Link, Switch};
-use crate::wire::sendme::{Sendme, Tag};
+use crate::wire::sendme::{Digest, Sendme};
 use crate::wire::Command;
 
 impl Engine {
@@ -200,7 +200,7 @@ impl Engine {
                         None => continue,
                     }
                 }
-                Queued::Released { circuit, set, hop, lane, delta, number, wants_tag } => {
+                Queued::Released { circuit, set, hop, lane, delta, number, wants_digest } => {
                     let Some(open) = self.circuits.get(*circuit) else {
                         let (set, lane) = (*set, *lane);
                         self.strand(set, lane);
@@ -219,7 +219,7 @@ impl Engine {
                         return Ok(Some(about(What::Send { command, hop, body_len })));
                     }
                     let taken = self.store.pop(lane, buffer).map_err(|TooSmall| Error::TOO_SMALL)?;
-                    let (number, wants_tag) = (*number, *wants_tag);
+                    let (number, wants_digest) = (*number, *wants_digest);
                     state.into_iter().for_each(|state| state.taken(&mut self.effects));
                     self.queue.drop_first();
                     self.apply_effects(set);
@@ -229,7 +229,10 @@ impl Engine {
                     if let Some((delivery, _)) = taken {
                         self.left(set, circuit, hop, delivery.stream_id, delivery.command);
                         let message = Delivery { number, ..delivery };
-                        return Ok(Some(Instruction { wants_tag, ..about(What::SendHeld(Released { hop, message })) }));
+                        return Ok(Some(Instruction {
+                            wants_digest,
+                            ..about(What::SendHeld(Released { hop, message }))
+                        }));
                     }
                     continue;
                 }
@@ -368,9 +371,9 @@ impl Engine {
                 Instruction { what, ..about }
             }),
             Queued::ResumeCircuit { circuit } => self.about(circuit),
-            Queued::Sendme { circuit, hop, tag, len } => {
+            Queued::Sendme { circuit, hop, digest, len } => {
                 let Some(about) = self.about(circuit) else { return Ok(None) };
-                let body_len = compose_sendme(&tag[..usize::from(len)], buffer)?;
+                let body_len = compose_sendme(&digest[..usize::from(len)], buffer)?;
                 Some(Instruction { what: What::Send { command: Command::SENDME, hop, body_len }, ..about })
             }
             Queued::Heed { circuit, side, pause } => {
@@ -400,14 +403,14 @@ fn give_own(taker: &mut impl Taker, about: impl FnOnce(What) -> Instruction, mes
 
 /// What LINK and LINKED say.
 pub(super) fn our_link(terms: &Terms) -> Link {
-    Link { nonce: terms.nonce.clone(), last_sent: 0, last_recv: 0, ux: terms.desired_ux }
+    Link { nonce: terms.nonce.clone(), last_sent: 0, last_received: 0, ux: terms.desired_ux }
 }
 
-/// Writes the body of a SENDME: version 1 with the tag of its cell, version 0 where the host has none.
-fn compose_sendme(tag: &[u8], buffer: &mut [u8]) -> Result<u16, Error> {
-    let Ok(tag) = Tag::new(tag) else { return Ok(0) };
+/// Writes the body of a SENDME: version 1 with the digest of its cell, version 0 where the host has none.
+fn compose_sendme(digest: &[u8], buffer: &mut [u8]) -> Result<u16, Error> {
+    let Ok(digest) = Digest::new(digest) else { return Ok(0) };
     let mut body = [0; Sendme::LEN_MAX];
-    let len = Sendme::V1 { tag }.encode(&mut body).len();
+    let len = Sendme::V1 { digest }.encode(&mut body).len();
     buffer.get_mut(..len).ok_or(Error::TOO_SMALL)?.copy_from_slice(&body[..len]);
     Ok(len as u16)
 }

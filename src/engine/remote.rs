@@ -35,7 +35,7 @@ impl Engine {
                 self.port = Some(port);
                 Ok(())
             }
-            Err(NotAdmitted::TagTaken) => Err(self.invalid("another engine of the hub has this tag")),
+            Err(NotAdmitted::NumberTaken) => Err(self.invalid("another engine of the hub has this tag")),
             Err(NotAdmitted::HubFull) => Err(Blocked::Full.into()),
         }
     }

@@ -266,12 +266,12 @@ impl Engine {
         }
     }
 
-    /// The tag of a DATA cell that was wanted.
-    pub fn give_tag(&mut self, id: Id, hop: u8, tag: &[u8]) -> Result<(), Error> {
+    /// The digest of a DATA cell that was wanted.
+    pub fn add_digest(&mut self, id: Id, hop: u8, tag: &[u8]) -> Result<(), Error> {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
         let Some(end) = reactor.ends.find(hop) else { return Err(Misuse::NotAsked.into()) };
-        end.window.tag(tag).map_err(|_| Misuse::NotAsked.into())
+        end.window.add_digest(tag).map_err(|_| Misuse::NotAsked.into())
     }
 
     /// The host wants an end of a circuit (R13).
@@ -305,7 +305,7 @@ impl Engine {
         Ok(stats)
     }
 
-    /// A message was recognised on a circuit that we run. `tag` is that of its cell.
+    /// A message was recognised on a circuit that we run. `digest` is that of its cell.
     pub fn receive_run(&mut self, now: Nanos, id: Id, message: &Message<'_>, tag: &[u8]) -> Result<Verdict, Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.check_drained()?;
@@ -416,7 +416,7 @@ impl Engine {
             let mut kept = [0; 20];
             let len = tag.len().min(kept.len());
             kept[..len].copy_from_slice(&tag[..len]);
-            self.queue.push(Queued::Sendme { circuit: id, hop, tag: kept, len: len as u8 });
+            self.queue.push(Queued::Sendme { circuit: id, hop, digest: kept, len: len as u8 });
         }
     }
 
@@ -433,7 +433,7 @@ impl Engine {
         Ok(())
     }
 
-    /// A cell was queued: DATA counts in the window of its hop. True when its tag is wanted.
+    /// A cell was queued: DATA counts in the window of its hop. True when its digest is wanted.
     #[inline]
     pub(super) fn count_data(&mut self, id: Id, hop: u8, command: Command, now: Nanos) -> bool {
         if command != Command::DATA || self.running == 0 {

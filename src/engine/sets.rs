@@ -102,7 +102,7 @@ impl Engine {
     pub(super) fn send_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         let mut verdict = self.send_at(set, command, hop)?;
         if let Some(verdict) = &mut verdict {
-            verdict.wants_tag = self.count_data(verdict.circuit, hop, command, self.clock.latest());
+            verdict.wants_digest = self.count_data(verdict.circuit, hop, command, self.clock.latest());
         }
         Ok(verdict)
     }

@@ -51,8 +51,8 @@ impl Engine {
     }
 
     /// DATA on a leg that [`Engine::receive_data`] found to be before its turn, or just before what is held.
-    pub fn receive_data_on_leg(&mut self, id: Id, message: &Message<'_>, cell_tag: &[u8]) -> Result<Verdict, Error> {
-        self.acknowledge(id, message.hop, cell_tag);
+    pub fn receive_data_on_leg(&mut self, id: Id, message: &Message<'_>, cell_digest: &[u8]) -> Result<Verdict, Error> {
+        self.acknowledge(id, message.hop, cell_digest);
         self.receive_sequenced_run(self.clock.latest(), id, message)
     }
 
@@ -68,16 +68,16 @@ impl Engine {
             return None;
         }
         let (hop, stream_tag) = (stream.hop, stream.tag);
-        let (circuit, circuit_tag, number, wants_tag, padded) = match stream.owner {
+        let (circuit, circuit_tag, number, wants_digest, padded) = match stream.owner {
             Owner::Circuit(circuit) => {
                 let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor), .. }) =
                     self.circuits.get_mut(circuit)
                 else {
                     return None;
                 };
-                let wants_tag = reactor.send_data(hop, now)?;
+                let wants_digest = reactor.send_data(hop, now)?;
                 config.flags.add(CircuitFlags::STREAMS);
-                (circuit, config.tag, 0, wants_tag, false)
+                (circuit, config.tag, 0, wants_digest, false)
             }
             Owner::Set(set) => {
                 let state = self.sets.get_mut(set)?;
@@ -86,13 +86,13 @@ impl Engine {
                     return None;
                 }
                 let plan = state.send_next(true, now)?;
-                let (wants_tag, padded) = match self.circuits.get_mut(plan.leg) {
+                let (wants_digest, padded) = match self.circuits.get_mut(plan.leg) {
                     Some(Circuit { reactor: Some(reactor), padding, .. }) => {
                         (reactor.end(hop).window.sent_data(now), padding.is_some())
                     }
                     _ => (false, false),
                 };
-                (plan.leg, plan.tag, plan.number, wants_tag, padded)
+                (plan.leg, plan.tag, plan.number, wants_digest, padded)
             }
         };
         stream.outgoing.sent(now, len.into());
@@ -101,6 +101,6 @@ impl Engine {
             self.tell_sent(circuit, hop, now);
         }
         let verdict = Verdict::of(VerdictKind::Send, circuit, circuit_tag);
-        Some(Verdict { number, stream: id, stream_tag, wants_tag, ..verdict })
+        Some(Verdict { number, stream: id, stream_tag, wants_digest, ..verdict })
     }
 }

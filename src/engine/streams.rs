@@ -347,7 +347,7 @@ impl Engine {
             }
             Ok(Write::Stop { stream }) => {
                 self.alarms.cancel_stream(stream);
-                // A RESUME that waits is not given any more.
+                // A MAY_SEND that waits is not given any more.
                 self.streams.get_mut(stream).into_iter().for_each(|stream| stream.refused |= stream.told);
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }

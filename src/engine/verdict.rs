@@ -23,8 +23,8 @@ pub struct Verdict {
     pub stream: Id,
     /// The host's word for that stream.
     pub stream_tag: u64,
-    /// The tag of the cell is wanted once it is encrypted.
-    pub wants_tag: bool,
+    /// The digest of the cell is wanted once it is encrypted.
+    pub wants_digest: bool,
 }
 
 /// What to do.
@@ -59,7 +59,7 @@ impl Verdict {
             number: 0,
             stream: Id::NONE,
             stream_tag: 0,
-            wants_tag: false,
+            wants_digest: false,
         }
     }
 

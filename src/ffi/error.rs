@@ -10,14 +10,14 @@ impl From<Error> for circflow_status {
         match error {
             Error::Misuse(misuse) => misuse_status(misuse),
             Error::Blocked(blocked) => match blocked {
-                Blocked::NoRoom => CIRCFLOW_ERR_BLOCKED,
+                Blocked::NoRoom => CIRCFLOW_ERR_NO_ROOM,
                 Blocked::NotUsable => CIRCFLOW_ERR_NOT_USABLE,
                 Blocked::Undrained => CIRCFLOW_ERR_UNDRAINED,
-                Blocked::Gone => CIRCFLOW_ERR_GONE,
-                Blocked::Full => CIRCFLOW_ERR_FULL,
-                Blocked::Refused => CIRCFLOW_ERR_REFUSED,
+                Blocked::Gone => CIRCFLOW_ERR_CLOSING,
+                Blocked::Full => CIRCFLOW_ERR_TOO_MANY,
+                Blocked::Refused => CIRCFLOW_ERR_PADDING_REFUSED,
                 Blocked::Stopped => CIRCFLOW_ERR_STREAM_STOPPED,
-                Blocked::SwitchedOff => CIRCFLOW_ERR_SWITCHED_OFF,
+                Blocked::SwitchedOff => CIRCFLOW_ERR_DISABLED,
             },
             Error::Fault(fault) => fault_status(fault),
             Error::Expired => CIRCFLOW_ERR_EXPIRED,
@@ -97,7 +97,7 @@ pub(super) fn fault_status(fault: Fault) -> circflow_status {
         Fault::FlowAbuse => CIRCFLOW_ERR_FLOW_ABUSE,
         Fault::BadSendme => CIRCFLOW_ERR_BAD_SENDME,
         Fault::EdgeOverrun => CIRCFLOW_ERR_EDGE_OVERRUN,
-        Fault::ProcessMemory => CIRCFLOW_ERR_PROCESS_MEMORY,
+        Fault::ProcessMemory => CIRCFLOW_ERR_HUB_MEMORY,
         Fault::StreamMemory => CIRCFLOW_ERR_STREAM_MEMORY,
         Fault::HeldTooLong => CIRCFLOW_ERR_HELD_TOO_LONG,
     }

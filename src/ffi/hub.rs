@@ -45,7 +45,7 @@ pub struct circflow_hub_config {
 pub struct circflow_victim {
     /// The engine on which it lives: circflow_set_close() or circflow_circuit_close() it there, on its thread. It may
     /// have ended by then.
-    pub engine_tag: u32,
+    pub engine_number: u32,
     /// Zero.
     pub reserved: u32,
     /// The set; zero when it is a circuit.
@@ -71,10 +71,10 @@ pub struct circflow_hub_stats {
     /// Bytes that the engines have reserved for what they hold. Each reserves in blocks of up to 64 KiB (less where the
     /// hub's cap is below 64 MiB), so this is at least what they hold (circflow_engine_stats.held_bytes), and at most a
     /// block more for each; the same once each has been drained to the end, ticked or trimmed.
-    pub held_bytes: u64,
+    pub reserved_bytes: u64,
     /// The most that was ever reserved. It can be above the cap by up to an eighth: what an engine is to close that
     /// another one has named counts as given back.
-    pub held_bytes_peak: u64,
+    pub reserved_bytes_peak: u64,
     /// Padding cells that its engines have sent.
     pub padding_sent: u64,
     /// Other cells that they have sent, as far as each has told: by its last tick, and whenever it pads.
@@ -169,7 +169,7 @@ pub unsafe extern "C-unwind" fn circflow_hub_free(hub: *mut circflow_hub) -> cir
     })
 }
 
-/// An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_tag must be its own
+/// An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_number must be its own
 /// among the engines of the hub, and all of them get the same monotonic clock.
 ///
 /// From then on a LINK whose nonce belongs to a set on another engine makes the circuit a leg of that set, wherever it
@@ -180,9 +180,10 @@ pub unsafe extern "C-unwind" fn circflow_hub_free(hub: *mut circflow_hub) -> cir
 /// circuit there. A token that crosses is handed back on the thread of the engine where it ends up: what it stands
 /// for must be usable there.
 ///
-/// At the circuit's engine, CIRCFLOW_INSN_PAUSE with CIRCFLOW_SIDE_BACK says that the home lags: keep what else comes
-/// on the circuit; edge_over_cells more are taken before it closes. Padding on the circuit, its SENDMEs, and reports of
-/// how it stands are that engine's business, as before. A violation on it reaches as far as on a leg at home.
+/// At the circuit's engine, CIRCFLOW_INSN_PAUSE_FEED with CIRCFLOW_SIDE_BACK says that the home lags: keep what else
+/// comes on the circuit; edge_over_cells more are taken before it closes. Padding on the circuit, its SENDMEs, and
+/// reports of how it stands are that engine's business, as before. A violation on it reaches as far as on a leg at
+/// home.
 ///
 /// Only LINKs find sets elsewhere: a client's set has its legs on its own engine.
 ///
@@ -193,7 +194,7 @@ pub unsafe extern "C-unwind" fn circflow_hub_free(hub: *mut circflow_hub) -> cir
 /// @param userdata  For notify. Both are used until the engine is freed.
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID: it has joined one, or has circuits or sets, or the tag is taken;
-/// CIRCFLOW_ERR_FULL: 256 engines.
+/// CIRCFLOW_ERR_TOO_MANY: 256 engines.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -233,7 +234,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C-unwind" fn circflow_hub_reclaim(
+pub unsafe extern "C-unwind" fn circflow_hub_choose_victims(
     hub: *mut circflow_hub,
     bytes_wanted: u64,
     victims: *mut circflow_victim,
@@ -255,7 +256,7 @@ pub unsafe extern "C-unwind" fn circflow_hub_reclaim(
             // SAFETY: no more than `victim_cap` were found, and so many entries are there by the contract of this
             // function.
             victims.add(index).write(circflow_victim {
-                engine_tag: u32::from(victim.engine),
+                engine_number: u32::from(victim.engine),
                 reserved: 0,
                 set: circflow_set_id::new(if is_set(victim.id) { victim.id } else { Id::NONE }),
                 bytes: victim.bytes,
@@ -290,8 +291,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_get_stats(
             engines: hub.engines() as u32,
             reserved: 0,
             sets: hub.claims() as u64,
-            held_bytes: hub.process().reserved(),
-            held_bytes_peak: hub.process().peak(),
+            reserved_bytes: hub.process().reserved(),
+            reserved_bytes_peak: hub.process().peak(),
             padding_sent: spent.padding,
             others_sent: spent.other,
             padding_refused: spent.refused,

@@ -2,7 +2,7 @@
 
 use super::error::fault_status;
 use super::id::*;
-use super::message::{self, CIRCFLOW_FORM_BYTES, CIRCFLOW_FORM_TOKEN, CIRCFLOW_WANTS_TAG};
+use super::message::{self, CIRCFLOW_FORM_BYTES, CIRCFLOW_FORM_TOKEN, CIRCFLOW_WANTS_DIGEST};
 use super::names::named;
 use super::status::circflow_status::*;
 use super::status::{self, circflow_status};
@@ -38,12 +38,12 @@ pub enum circflow_insn_kind {
     /// frees: these come after it, and name no set.
     CIRCFLOW_INSN_DISCARD = 3,
     /// Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
-    /// then say circflow_circuit_closed(). The id lives until you do.
+    /// then say circflow_circuit_gone(). The id lives until you do.
     CIRCFLOW_INSN_CLOSE = 4,
-    /// The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_BLOCKED: read its streams. With a
-    /// stream: that stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or when circflow_stream_next() named none.
-    /// It can come in the last drain before you sleep: read and send then too, and drain again.
-    CIRCFLOW_INSN_RESUME = 5,
+    /// The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_NO_ROOM: read its streams. With a
+    /// stream: that stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or when circflow_stream_choose() named
+    /// none. It can come in the last drain before you sleep: read and send then too, and drain again.
+    CIRCFLOW_INSN_MAY_SEND = 5,
     /// The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
     /// once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
     CIRCFLOW_INSN_LINKED = 6,
@@ -58,7 +58,7 @@ pub enum circflow_insn_kind {
     CIRCFLOW_INSN_ENDED = 9,
     /// Send a padding cell: a DROP to detail.padding.hop on this circuit and no other. It is never counted, and not to
     /// be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags (only on a circuit that was opened
-    /// with CIRCFLOW_CIRCUIT_OWN_QUEUE), decide first, by this table, and answer with circflow_padding_answer().
+    /// with CIRCFLOW_CIRCUIT_OWN_QUEUE), decide first, by this table, and answer with circflow_padding_answered().
     /// "Queue" is the circuit's outgoing queue: cells to or through the hop that are queued and not written yet,
     /// blocked or not.
     ///
@@ -91,9 +91,9 @@ pub enum circflow_insn_kind {
     /// circuit from there yourself, and do not stop the channel for other circuits. Some more are taken
     /// (edge_over_cells), then the circuit closes. Also, on every circuit whose set is on another engine of a hub: that
     /// engine does not keep up with what comes from CIRCFLOW_SIDE_BACK.
-    CIRCFLOW_INSN_PAUSE = 14,
-    /// Go on with the cells from detail.pause.side. Comes once for each PAUSE.
-    CIRCFLOW_INSN_UNPAUSE = 15,
+    CIRCFLOW_INSN_PAUSE_FEED = 14,
+    /// Go on with the cells from detail.pause.side. Comes once for each PAUSE_FEED.
+    CIRCFLOW_INSN_UNPAUSE_FEED = 15,
     /// Client: the relay at detail.negotiated.hop has said what becomes of the padding that was asked for under
     /// detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. For people and figures: circflow
     /// has done what follows.
@@ -118,7 +118,7 @@ named!(
         CIRCFLOW_INSN_DELIVER,
         CIRCFLOW_INSN_DISCARD,
         CIRCFLOW_INSN_CLOSE,
-        CIRCFLOW_INSN_RESUME,
+        CIRCFLOW_INSN_MAY_SEND,
         CIRCFLOW_INSN_LINKED,
         CIRCFLOW_INSN_USABLE,
         CIRCFLOW_INSN_WANT_LEG,
@@ -127,8 +127,8 @@ named!(
         CIRCFLOW_INSN_BLOCK,
         CIRCFLOW_INSN_UNBLOCK,
         CIRCFLOW_INSN_WRITE,
-        CIRCFLOW_INSN_PAUSE,
-        CIRCFLOW_INSN_UNPAUSE,
+        CIRCFLOW_INSN_PAUSE_FEED,
+        CIRCFLOW_INSN_UNPAUSE_FEED,
         CIRCFLOW_INSN_NEGOTIATED,
     }
 );
@@ -154,7 +154,7 @@ pub struct circflow_insn_send {
     /// A set's message: its absolute sequence number. Otherwise 0.
     pub number: u64,
     /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
-    pub cost: u32,
+    pub cost_bytes: u32,
     /// Zero.
     pub reserved2: u32,
 }
@@ -168,7 +168,7 @@ pub struct circflow_insn_deliver {
     /// CIRCFLOW_FORM_TOKEN: the token.
     pub token: u64,
     /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
-    pub cost: u32,
+    pub cost_bytes: u32,
     /// Stream id.
     pub stream_id: u16,
     /// CIRCFLOW_FORM_BYTES: bytes written to the body buffer.
@@ -186,7 +186,7 @@ pub struct circflow_insn_discard {
     /// The token.
     pub token: u64,
     /// Its cost, as the host gave it.
-    pub cost: u32,
+    pub cost_bytes: u32,
 }
 
 /// CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
@@ -212,7 +212,7 @@ pub struct circflow_insn_linked {
 pub const CIRCFLOW_PADDING_BYPASS: u8 = 1;
 /// circflow_insn_padding.flags: a cell that waits anyway may count as the padding.
 pub const CIRCFLOW_PADDING_REPLACE: u8 = 2;
-/// circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answer(). Without this flag
+/// circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answered(). Without this flag
 /// circflow has decided: send it.
 pub const CIRCFLOW_PADDING_ASKS: u8 = 4;
 
@@ -257,12 +257,12 @@ pub struct circflow_insn_write {
     /// CIRCFLOW_FORM_TOKEN: the token.
     pub token: u64,
     /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
-    pub cost: u32,
+    pub cost_bytes: u32,
     /// Zero.
     pub reserved2: u32,
 }
 
-/// CIRCFLOW_INSN_PAUSE and CIRCFLOW_INSN_UNPAUSE.
+/// CIRCFLOW_INSN_PAUSE_FEED and CIRCFLOW_INSN_UNPAUSE_FEED.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_insn_pause {
@@ -314,7 +314,7 @@ pub union circflow_insn_detail {
     pub block: circflow_insn_block,
     /// CIRCFLOW_INSN_WRITE.
     pub write: circflow_insn_write,
-    /// CIRCFLOW_INSN_PAUSE and CIRCFLOW_INSN_UNPAUSE.
+    /// CIRCFLOW_INSN_PAUSE_FEED and CIRCFLOW_INSN_UNPAUSE_FEED.
     pub pause: circflow_insn_pause,
     /// CIRCFLOW_INSN_NEGOTIATED.
     pub negotiated: circflow_insn_negotiated,
@@ -328,7 +328,7 @@ pub union circflow_insn_detail {
 pub struct circflow_insn {
     /// circflow_insn_kind.
     pub kind: u32,
-    /// CIRCFLOW_WANTS_TAG or 0.
+    /// CIRCFLOW_WANTS_DIGEST or 0.
     pub flags: u32,
     /// The circuit it is about, or zero.
     pub circuit: circflow_circuit_id,
@@ -362,7 +362,7 @@ fn insn(instruction: Instruction) -> circflow_insn {
     insn.set_tag = instruction.set_tag;
     insn.stream = circflow_stream_id::new(instruction.stream);
     insn.stream_tag = instruction.stream_tag;
-    insn.flags = if instruction.wants_tag { CIRCFLOW_WANTS_TAG } else { 0 };
+    insn.flags = if instruction.wants_digest { CIRCFLOW_WANTS_DIGEST } else { 0 };
     let kind = match instruction.what {
         What::Send { command, hop, body_len } => {
             insn.detail.send = circflow_insn_send { command: command.0, hop, body_len, ..NO_SEND };
@@ -392,16 +392,16 @@ fn insn(instruction: Instruction) -> circflow_insn {
         What::Heed { side, pause } => {
             insn.detail.pause = circflow_insn_pause { side: u32::from(message::side_number(side)) };
             if pause {
-                CIRCFLOW_INSN_PAUSE
+                CIRCFLOW_INSN_PAUSE_FEED
             } else {
-                CIRCFLOW_INSN_UNPAUSE
+                CIRCFLOW_INSN_UNPAUSE_FEED
             }
         }
         What::Deliver(delivery) => {
             insn.detail.deliver = circflow_insn_deliver {
                 number: delivery.number,
                 token: delivery.token.map_or(0, |token| token.token),
-                cost: delivery.token.map_or(0, |token| token.cost),
+                cost_bytes: delivery.token.map_or(0, |token| token.cost),
                 stream_id: delivery.stream_id,
                 body_len: delivery.body_len,
                 command: delivery.command.0,
@@ -410,7 +410,7 @@ fn insn(instruction: Instruction) -> circflow_insn {
             CIRCFLOW_INSN_DELIVER
         }
         What::Discard(token) => {
-            insn.detail.discard = circflow_insn_discard { token: token.token, cost: token.cost };
+            insn.detail.discard = circflow_insn_discard { token: token.token, cost_bytes: token.cost };
             CIRCFLOW_INSN_DISCARD
         }
         What::Close(cause) => {
@@ -425,7 +425,7 @@ fn insn(instruction: Instruction) -> circflow_insn {
             insn.detail.linked = circflow_insn_linked { rtt_ns };
             CIRCFLOW_INSN_LINKED
         }
-        What::Resume => CIRCFLOW_INSN_RESUME,
+        What::Resume => CIRCFLOW_INSN_MAY_SEND,
         What::Usable => CIRCFLOW_INSN_USABLE,
         What::WantLeg => CIRCFLOW_INSN_WANT_LEG,
     };
@@ -443,7 +443,7 @@ fn send_held(released: &Released) -> circflow_insn_send {
         form: if message.token.is_some() { CIRCFLOW_FORM_TOKEN } else { CIRCFLOW_FORM_BYTES },
         token: message.token.map_or(0, |token| token.token),
         number: message.number,
-        cost: message.token.map_or(0, |token| token.cost),
+        cost_bytes: message.token.map_or(0, |token| token.cost),
         ..NO_SEND
     }
 }
@@ -457,7 +457,7 @@ const NO_SEND: circflow_insn_send = circflow_insn_send {
     reserved: [0; 9],
     token: 0,
     number: 0,
-    cost: 0,
+    cost_bytes: 0,
     reserved2: 0,
 };
 
@@ -537,7 +537,7 @@ fn write(side: Side, cell: &Delivery) -> circflow_insn_write {
         form: if cell.token.is_some() { CIRCFLOW_FORM_TOKEN } else { CIRCFLOW_FORM_BYTES },
         reserved: [0; 3],
         token: cell.token.map_or(0, |token| token.token),
-        cost: cell.token.map_or(0, |token| token.cost),
+        cost_bytes: cell.token.map_or(0, |token| token.cost),
         reserved2: 0,
     }
 }

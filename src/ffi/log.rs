@@ -19,7 +19,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 /// the call. Lines come at the end of the call that they are about. Do not call circflow about the same engine from
 /// inside.
 pub type circflow_log_fn =
-    Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, level: u32, engine_tag: u32, line: *const c_char)>;
+    Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, level: u32, engine_number: u32, line: *const c_char)>;
 
 /// Sets the function that gets this library's log lines, for the whole process; NULL for none. Without it nothing is
 /// logged and nothing is formatted. Secrets (nonces) are never part of a line. An engine emits at most 64 lines in a
@@ -34,7 +34,7 @@ pub type circflow_log_fn =
 /// Own statuses: CIRCFLOW_ERR_INVALID for a level that is none.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_log_set(
+pub unsafe extern "C-unwind" fn circflow_log_set_fn(
     level_max: u32,
     r#fn: circflow_log_fn,
     userdata: *mut c_void,

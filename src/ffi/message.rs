@@ -18,7 +18,7 @@ pub const CIRCFLOW_CELL_BODY_LEN: usize = 509;
 /// The longest body a relay message can have, in any cell format. A buffer of this size always fits.
 pub const CIRCFLOW_BODY_MAX: usize = 498;
 /// The longest body that fits either cell format: how DATA is packaged.
-pub const CIRCFLOW_BODY_MAX_ALL: usize = 488;
+pub const CIRCFLOW_DATA_MAX: usize = 488;
 
 /// circflow_message.form: circflow copies the body if it has to hold the message.
 pub const CIRCFLOW_FORM_BYTES: u8 = 0;
@@ -58,26 +58,26 @@ pub struct circflow_message {
     pub body_len: u16,
     /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
     pub form: u8,
-    /// Bytes of `cell_tag`: 20 (tor1), 16 (counter-galois), or 0: no tag. Without one the SENDME is of version 0, for
-    /// which a peer with congestion control closes the circuit.
-    pub cell_tag_len: u8,
+    /// Bytes of `cell_digest`: 20 (tor1), 16 (counter-galois), or 0: no digest. Without one the SENDME is of version 0,
+    /// for which a peer with congestion control closes the circuit.
+    pub cell_digest_len: u8,
     /// With a token: what holding it costs your process, in bytes. It counts against the caps, as
     /// CIRCFLOW_HELD_TOKEN_MIN at least.
-    pub cost: u32,
+    pub cost_bytes: u32,
     /// Zero. Not looked at yet.
     pub reserved2: u32,
     /// The body, or NULL when body_len is 0.
     pub body: *const u8,
     /// With CIRCFLOW_FORM_TOKEN: any number of yours.
     pub token: u64,
-    /// On circuits that circflow runs, with DATA that came: the tag of its cell, for the SENDME that may follow from it
-    /// (prop289: the running digest after this cell, or its tag). Give it with each: it is read when it is needed.
-    pub cell_tag: *const u8,
+    /// On circuits that circflow runs, with DATA that came: the digest of its cell, for the SENDME that may follow from
+    /// it (prop289: the running digest after this cell, or its tag). Give it with each: it is read when it is needed.
+    pub cell_digest: *const u8,
 }
 
 /// circflow_verdict.flags and circflow_insn.flags: this DATA cell will be acknowledged by a SENDME; when you have
-/// encrypted it, give its tag to circflow_circuit_tag(), in the order of sending.
-pub const CIRCFLOW_WANTS_TAG: u32 = 1;
+/// encrypted it, give its digest to circflow_circuit_add_digest(), in the order of sending.
+pub const CIRCFLOW_WANTS_DIGEST: u32 = 1;
 
 /// A side of a circuit: at a relay the channel towards the client, at a client the channel to its first relay.
 pub const CIRCFLOW_SIDE_BACK: u8 = 0;
@@ -93,7 +93,7 @@ pub const CIRCFLOW_SIDE_NEXT: u8 = 1;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum circflow_verdict_kind {
     /// Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
-    /// delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_next().
+    /// delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_poll().
     CIRCFLOW_VERDICT_DELIVER = 1,
     /// Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back
     /// as CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND.
@@ -136,12 +136,12 @@ named!(
 pub struct circflow_verdict {
     /// circflow_verdict_kind.
     pub kind: u8,
-    /// 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_next().
+    /// 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_poll().
     /// Otherwise 0, and there is nothing to take on account of this message.
     pub ready: u8,
     /// REFUSE: the reason to put into END (tor-spec 6.3, one byte). Otherwise 0.
     pub end_reason: u8,
-    /// CIRCFLOW_WANTS_TAG or 0.
+    /// CIRCFLOW_WANTS_DIGEST or 0.
     pub flags: u8,
     /// SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
     pub switch_delta: u32,
@@ -172,7 +172,8 @@ pub(super) unsafe fn read<'a>(message: &'a circflow_message) -> Result<Message<'
         // SAFETY: not NULL, and `body_len` bytes are there by the contract of this floor.
         std::slice::from_raw_parts(message.body, len)
     };
-    let token = (message.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: message.token, cost: message.cost });
+    let token =
+        (message.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: message.token, cost: message.cost_bytes });
     Ok(Message { command: Command(message.command), hop: message.hop, stream_id: message.stream_id, body, token })
 }
 
@@ -217,13 +218,13 @@ pub(super) fn data(message: &circflow_message) -> Option<Data> {
     fits(message).then_some(Data { hop, stream_id, len: body_len })
 }
 
-/// The tag of the cell that a message came in.
-pub(super) unsafe fn cell_tag(message: &circflow_message) -> Result<&[u8], Why> {
-    match (message.cell_tag.is_null(), message.cell_tag_len) {
+/// The digest of the cell that a message came in.
+pub(super) unsafe fn cell_digest(message: &circflow_message) -> Result<&[u8], Why> {
+    match (message.cell_digest.is_null(), message.cell_digest_len) {
         (_, 0) => Ok(&[]),
-        // SAFETY: not NULL, and `cell_tag_len` bytes are there by the contract of this floor.
-        (false, 16 | 20) => Ok(std::slice::from_raw_parts(message.cell_tag, message.cell_tag_len.into())),
-        _ => Err("a cell's tag is NULL, or has neither 20 nor 16 bytes"),
+        // SAFETY: not NULL, and `cell_digest_len` bytes are there by the contract of this floor.
+        (false, 16 | 20) => Ok(std::slice::from_raw_parts(message.cell_digest, message.cell_digest_len.into())),
+        _ => Err("a cell's digest is NULL, or has neither 20 nor 16 bytes"),
     }
 }
 
@@ -234,7 +235,7 @@ pub(super) unsafe fn cell<'a>(cell: &'a circflow_message) -> Result<Message<'a>,
         return Err("a cell has a body that is too long or NULL, or an unknown form");
     }
     let body = inward::slice(cell.body, len).unwrap_or_default();
-    let token = (cell.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: cell.token, cost: cell.cost });
+    let token = (cell.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: cell.token, cost: cell.cost_bytes });
     Ok(Message { command: Command(cell.command), hop: 0, stream_id: 0, body, token })
 }
 
@@ -265,7 +266,7 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
         VerdictKind::Forward => CIRCFLOW_VERDICT_FORWARD,
     };
     // Four bytes in one store: this runs for every cell.
-    let flags = u8::from(verdict.wants_tag) * CIRCFLOW_WANTS_TAG as u8;
+    let flags = u8::from(verdict.wants_digest) * CIRCFLOW_WANTS_DIGEST as u8;
     let head = [kind as u8, u8::from(verdict.ready), verdict.end_reason, flags];
     // SAFETY: not NULL (checked by every caller), and room for a verdict by the contract of this floor. The first four
     // fields are one byte each, and their place is aligned for more than four.

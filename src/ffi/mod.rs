@@ -41,8 +41,8 @@ pub use padding::*;
 pub use queue::*;
 pub use set::*;
 pub use status::{
-    circflow_class, circflow_close_reason, circflow_status, circflow_status_class, circflow_status_name,
-    circflow_strerror, circflow_version,
+    circflow_class, circflow_status, circflow_status_class, circflow_status_close_reason, circflow_status_name,
+    circflow_status_text, circflow_version,
 };
 pub use stream::*;
 pub use wire::*;

@@ -26,17 +26,19 @@
  *
  *     on a cell:    decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
  *     on a stream:  circflow_set_send(); write SWITCH if it says so, then the message; drain; arm the timer
- *     on SENDME:    circflow_circuit_report(); drain; arm the timer
- *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_deadline()
+ *     on SENDME:    circflow_leg_update(); drain; arm the timer
+ *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_get_deadline()
  *
  * Of circuits that circflow runs (CIRCFLOW_CIRCUIT_REACTOR):
  *
- *     on a cell:    decrypt it; circflow_circuit_receive() if it is recognised, with its tag, else
+ *     on a cell:    decrypt it; circflow_circuit_receive() if it is recognised, with its digest, else
  *                   circflow_circuit_relay(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_stream_next(); read from that one; circflow_stream_send(); write SWITCH if it says so,
- *                   then the message; give its tag if it is wanted; again until BLOCKED or none; drain; arm the timer
+ *     on a stream:  circflow_stream_choose(); read from that one; circflow_stream_send(); write SWITCH if it says so,
+ *                   then the message; give its digest if it is wanted; again until NO_ROOM or none; drain; arm the
+ *                   timer
  *     on written:   circflow_stream_flushed(), for what has left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_circuit_writable(), for each circuit on it, when it fills up and when it has room; drain
+ *     on a channel: circflow_circuit_set_writable(), for each circuit on it, when it fills up and when it has room;
+ *     drain
  *
  * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
  * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.

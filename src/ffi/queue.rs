@@ -1,4 +1,4 @@
-//! `circflow_queue_*`: a small backlog before a channel of the host's.
+//! `circflow_queue_*`: a small backlog before a sink of the host's.
 
 use super::door;
 use super::handle;
@@ -11,12 +11,12 @@ use crate::queue::{Item, Packed, Pushed, Refused, Room};
 use libc::{c_void, size_t};
 use std::borrow::Cow;
 
-/// What a circflow_try_send_fn answers: the item is the channel's now.
-pub const CIRCFLOW_CHANNEL_TAKEN: i32 = 0;
-/// What a circflow_try_send_fn answers: no room for now, and nothing was taken.
-pub const CIRCFLOW_CHANNEL_FULL: i32 = 1;
-/// What a circflow_try_send_fn answers: no room ever again, and nothing was taken.
-pub const CIRCFLOW_CHANNEL_CLOSED: i32 = 2;
+/// What a circflow_queue_try_send_fn answers: the item is the sink's now.
+pub const CIRCFLOW_SINK_TAKEN: i32 = 0;
+/// What a circflow_queue_try_send_fn answers: no room for now, and nothing was taken.
+pub const CIRCFLOW_SINK_FULL: i32 = 1;
+/// What a circflow_queue_try_send_fn answers: no room ever again, and nothing was taken.
+pub const CIRCFLOW_SINK_CLOSED: i32 = 2;
 
 /// circflow_queue_config.backlog_max for sparse commands, and the default: a part answers each within a round or two of
 /// its loop, so eight that wait mean that it has stopped.
@@ -29,18 +29,18 @@ const _: () = assert!(CIRCFLOW_BACKLOG_EVENTS as usize == limits::BACKLOG_EVENTS
 /// The most that circflow_queue_config.backlog_max can be.
 pub const CIRCFLOW_BACKLOG_MAX: u32 = 4096;
 const _: () = assert!(CIRCFLOW_BACKLOG_MAX == limits::BACKLOG_MAX);
-/// The most that circflow_queue_config.item_max can be: the longest cell of the link protocol.
+/// The most that circflow_queue_config.item_bytes_max can be: the longest cell of the link protocol.
 pub const CIRCFLOW_QUEUE_ITEM_MAX: u32 = 65542;
 const _: () = assert!(CIRCFLOW_QUEUE_ITEM_MAX == limits::QUEUE_ITEM_MAX);
 
 /// circflow_queue_item.form: there was no item.
 pub const CIRCFLOW_FORM_NONE: u8 = 255;
 
-/// Items that wait for a channel of yours, in order: a channel between two parts of a program that can be full, or
+/// Items that wait for a sink of yours, in order: a sink between two parts of a program that can be full, or
 /// closed. Opaque.
 ///
 /// A thing of its own, beside engines: it knows no circuits, no time and no instructions. From circflow_queue_new() to
-/// circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your channel, and
+/// circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your sink, and
 /// circflow_queue_free() your discard function; from inside these, every call on the same queue answers
 /// CIRCFLOW_ERR_REENTRANT and does nothing. Every function here can also answer CIRCFLOW_ERR_NULL (the queue),
 /// CIRCFLOW_ERR_BAD_HANDLE, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED.
@@ -54,12 +54,12 @@ pub struct circflow_queue {
 pub struct circflow_queue_config {
     /// sizeof(circflow_queue_config) as your compiler saw it.
     pub size: size_t,
-    /// Items that may wait, 0 (none: what the channel does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
+    /// Items that may wait, 0 (none: what the sink does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
     /// CIRCFLOW_BACKLOG_SPARSE.
     pub backlog_max: u32,
     /// Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so
     /// much memory. Default 514, a cell.
-    pub item_max: u32,
+    pub item_bytes_max: u32,
 }
 
 /// An item: a token, which is any number and stays yours to give a meaning, or bytes, which are copied only if they
@@ -77,28 +77,28 @@ pub struct circflow_queue_item {
     pub form: u8,
 }
 
-/// Offers one item to your channel. Answer CIRCFLOW_CHANNEL_TAKEN, .._FULL or .._CLOSED at once; after any other
+/// Offers one item to your sink. Answer CIRCFLOW_SINK_TAKEN, .._FULL or .._CLOSED at once; after any other
 /// answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID; after an exception it
 /// counts as not taken, too. The item and its bytes live as long as the call.
-pub type circflow_try_send_fn =
+pub type circflow_queue_try_send_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, item: *const circflow_queue_item) -> i32>;
 
-/// Answers 0 while your channel is open, and anything else once it will never take an item again.
-pub type circflow_is_closed_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void) -> i32>;
+/// Answers 0 while your sink is open, and anything else once it will never take an item again.
+pub type circflow_queue_is_closed_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void) -> i32>;
 
 /// Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long
 /// as the call.
 pub type circflow_queue_discard_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, item: *const circflow_queue_item)>;
 
-/// Your channel. It is read in each call anew, and not kept.
+/// Your sink. It is read in each call anew, and not kept.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct circflow_channel {
+pub struct circflow_queue_sink {
     /// Must not be NULL.
-    pub try_send: circflow_try_send_fn,
+    pub try_send: circflow_queue_try_send_fn,
     /// Must not be NULL. Asked before an item is put to wait, and before what waits is offered.
-    pub is_closed: circflow_is_closed_fn,
+    pub is_closed: circflow_queue_is_closed_fn,
     /// Handed to both.
     pub userdata: *mut c_void,
 }
@@ -123,7 +123,7 @@ pub unsafe extern "C-unwind" fn circflow_queue_config_init(
 ///
 /// @param config  From circflow_queue_config_init(). It is copied.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID when backlog_max or item_max is above its bound.
+/// Own statuses: CIRCFLOW_ERR_INVALID when backlog_max or item_bytes_max is above its bound.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -139,10 +139,10 @@ pub unsafe extern "C-unwind" fn circflow_queue_new(
             Ok(config) => config,
             Err(status) => return status,
         };
-        if config.backlog_max > limits::BACKLOG_MAX || config.item_max > limits::QUEUE_ITEM_MAX {
+        if config.backlog_max > limits::BACKLOG_MAX || config.item_bytes_max > limits::QUEUE_ITEM_MAX {
             return CIRCFLOW_ERR_INVALID;
         }
-        queue_out.write(door::open(Packed::new(config.backlog_max as usize, config.item_max as usize)));
+        queue_out.write(door::open(Packed::new(config.backlog_max as usize, config.item_bytes_max as usize)));
         CIRCFLOW_OK
     })
 }
@@ -212,15 +212,15 @@ impl door::Leave for circflow_queue {
     }
 }
 
-/// Sends an item: through the channel if nothing waits, else to the end of what waits. Order is never broken.
+/// Sends an item: through the sink if nothing waits, else to the end of what waits. Order is never broken.
 ///
-/// @param kept_out  0 when the channel has it, 1 when it waits: watch your channel, and drain when it has room. May be
+/// @param kept_out  0 when the sink has it, 1 when it waits: watch your sink, and drain when it has room. May be
 ///                  NULL.
 ///
-/// Own statuses: CIRCFLOW_ERR_QUEUE_FULL: a stall; CIRCFLOW_ERR_CHANNEL_CLOSED: also when items wait: take them out
-/// with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, channel or one of its functions;
-/// CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_max, or an answer that try_send cannot give. The item is
-/// still yours after any of them.
+/// Own statuses: CIRCFLOW_ERR_QUEUE_FULL: a stall; CIRCFLOW_ERR_SINK_CLOSED: also when items wait: take them out
+/// with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, sink or one of its functions;
+/// CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_bytes_max, or an answer that try_send cannot give. The
+/// item is still yours after any of them.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -228,14 +228,14 @@ pub unsafe extern "C-unwind" fn circflow_queue_push(
     queue: *mut circflow_queue,
     item: *const circflow_queue_item,
     kept_out: *mut u8,
-    channel: *const circflow_channel,
+    sink: *const circflow_queue_sink,
 ) -> circflow_status {
-    let (item, host) = match (read(item), Host::new(channel)) {
+    let (item, host) = match (read(item), Host::new(sink)) {
         (Ok(item), Ok(host)) => (item, host),
         (Err(status), _) | (_, Err(status)) => return status,
     };
     door::converse(queue, |talk| {
-        // Trying is how a channel is asked for room, so it must not be asked when the item may not pass.
+        // Trying is how a sink is asked for room, so it must not be asked when the item may not pass.
         let may_pass = talk.step(|core| match item {
             Item::Bytes(bytes) if bytes.len() > core.bytes_max() => Err(CIRCFLOW_ERR_INVALID),
             _ => Ok(!core.has_pending()),
@@ -247,11 +247,11 @@ pub unsafe extern "C-unwind" fn circflow_queue_push(
         let pushed = if may_pass && room == Room::Open {
             Pushed::Through
         } else {
-            // A channel that says that it is full, or was not asked, may be closed as well.
+            // A sink that says that it is full, or was not asked, may be closed as well.
             let room = if room == Room::Closed || host.is_closed() { Room::Closed } else { room };
             talk.step(|core| core.put(room, item))?.map_err(|refused| match refused {
                 Refused::Full(()) => CIRCFLOW_ERR_QUEUE_FULL,
-                Refused::Closed(()) => CIRCFLOW_ERR_CHANNEL_CLOSED,
+                Refused::Closed(()) => CIRCFLOW_ERR_SINK_CLOSED,
             })?
         };
         // SAFETY: NULL or room for one byte, by the contract of this function.
@@ -262,35 +262,35 @@ pub unsafe extern "C-unwind" fn circflow_queue_push(
     })
 }
 
-/// Moves what waits into the channel, one item at a time and in order, until it is full or nothing waits. An item that
-/// is not taken stays in front. Call it when the channel has room again and circflow_queue_has_pending().
+/// Moves what waits into the sink, one item at a time and in order, until it is full or nothing waits. An item that
+/// is not taken stays in front. Call it when the sink has room again and circflow_queue_get_pending().
 ///
 /// @param moved_out  How many were taken. May be NULL.
 ///
-/// Own statuses: CIRCFLOW_ERR_CHANNEL_CLOSED, also when nothing waits; what was not taken before still waits:
-/// circflow_queue_take() it; CIRCFLOW_ERR_NULL: channel or one of its functions; CIRCFLOW_ERR_INVALID: an answer that
+/// Own statuses: CIRCFLOW_ERR_SINK_CLOSED, also when nothing waits; what was not taken before still waits:
+/// circflow_queue_take() it; CIRCFLOW_ERR_NULL: sink or one of its functions; CIRCFLOW_ERR_INVALID: an answer that
 /// try_send cannot give; what it was offered waits.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_queue_drain(
     queue: *mut circflow_queue,
     moved_out: *mut u32,
-    channel: *const circflow_channel,
+    sink: *const circflow_queue_sink,
 ) -> circflow_status {
-    let host = match Host::new(channel) {
+    let host = match Host::new(sink) {
         Ok(host) => host,
         Err(status) => return status,
     };
     door::converse(queue, |talk| {
         if host.is_closed() {
-            return Err(CIRCFLOW_ERR_CHANNEL_CLOSED);
+            return Err(CIRCFLOW_ERR_SINK_CLOSED);
         }
         let mut moved = 0u32;
         while let Some(first) = talk.step(|core| core.first().map(lend))? {
             match host.try_send(&first)? {
                 Room::Open => talk.step(Packed::drop_first)?,
                 Room::Full => break,
-                Room::Closed => return Err(CIRCFLOW_ERR_CHANNEL_CLOSED),
+                Room::Closed => return Err(CIRCFLOW_ERR_SINK_CLOSED),
             }
             moved += 1;
         }
@@ -307,7 +307,10 @@ pub unsafe extern "C-unwind" fn circflow_queue_drain(
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_queue_len(queue: *mut circflow_queue, len_out: *mut u32) -> circflow_status {
+pub unsafe extern "C-unwind" fn circflow_queue_get_len(
+    queue: *mut circflow_queue,
+    len_out: *mut u32,
+) -> circflow_status {
     if len_out.is_null() {
         return CIRCFLOW_ERR_NULL;
     }
@@ -317,12 +320,12 @@ pub unsafe extern "C-unwind" fn circflow_queue_len(queue: *mut circflow_queue, l
     })
 }
 
-/// Whether anything waits: 1 or 0. A loop watches the channel for room only when it does.
+/// Whether anything waits: 1 or 0. A loop watches the sink for room only when it does.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_queue_has_pending(
+pub unsafe extern "C-unwind" fn circflow_queue_get_pending(
     queue: *mut circflow_queue,
     pending_out: *mut u8,
 ) -> circflow_status {
@@ -335,10 +338,10 @@ pub unsafe extern "C-unwind" fn circflow_queue_has_pending(
     })
 }
 
-/// Takes the first of what waits back out, whatever the channel's state: for the time after
-/// CIRCFLOW_ERR_CHANNEL_CLOSED. When nothing waits, item_out->form is CIRCFLOW_FORM_NONE.
+/// Takes the first of what waits back out, whatever the sink's state: for the time after
+/// CIRCFLOW_ERR_SINK_CLOSED. When nothing waits, item_out->form is CIRCFLOW_FORM_NONE.
 ///
-/// @param buf       Where bytes go; item_out->bytes points there. Give item_max bytes and they always fit.
+/// @param buf       Where bytes go; item_out->bytes points there. Give item_bytes_max bytes and they always fit.
 /// @param buf_cap   Bytes of room there.
 ///
 /// Own statuses: CIRCFLOW_ERR_TOO_SMALL: the item has more bytes, and is still the first.
@@ -376,7 +379,7 @@ fn config_defaults() -> circflow_queue_config {
     circflow_queue_config {
         size: size_of::<circflow_queue_config>(),
         backlog_max: CIRCFLOW_BACKLOG_SPARSE,
-        item_max: limits::QUEUE_ITEM_DEFAULT,
+        item_bytes_max: limits::QUEUE_ITEM_DEFAULT,
     }
 }
 
@@ -409,7 +412,7 @@ fn lend(item: Item) -> circflow_queue_item {
     }
 }
 
-/// The host's channel, for the length of one call.
+/// The host's sink, for the length of one call.
 struct Host {
     try_send: unsafe extern "C-unwind" fn(*mut c_void, *const circflow_queue_item) -> i32,
     is_closed: unsafe extern "C-unwind" fn(*mut c_void) -> i32,
@@ -417,11 +420,11 @@ struct Host {
 }
 
 impl Host {
-    unsafe fn new(channel: *const circflow_channel) -> Result<Host, circflow_status> {
-        // SAFETY: NULL or one valid channel, by the contract of the floor.
-        let channel = channel.as_ref().ok_or(CIRCFLOW_ERR_NULL)?;
-        match (channel.try_send, channel.is_closed) {
-            (Some(try_send), Some(is_closed)) => Ok(Host { try_send, is_closed, userdata: channel.userdata }),
+    unsafe fn new(sink: *const circflow_queue_sink) -> Result<Host, circflow_status> {
+        // SAFETY: NULL or one valid sink, by the contract of the floor.
+        let sink = sink.as_ref().ok_or(CIRCFLOW_ERR_NULL)?;
+        match (sink.try_send, sink.is_closed) {
+            (Some(try_send), Some(is_closed)) => Ok(Host { try_send, is_closed, userdata: sink.userdata }),
             _ => Err(CIRCFLOW_ERR_NULL),
         }
     }
@@ -430,9 +433,9 @@ impl Host {
     fn try_send(&self, item: &circflow_queue_item) -> Result<Room, circflow_status> {
         // SAFETY: the host's own function, called with the host's own userdata.
         match unsafe { (self.try_send)(self.userdata, item) } {
-            CIRCFLOW_CHANNEL_TAKEN => Ok(Room::Open),
-            CIRCFLOW_CHANNEL_FULL => Ok(Room::Full),
-            CIRCFLOW_CHANNEL_CLOSED => Ok(Room::Closed),
+            CIRCFLOW_SINK_TAKEN => Ok(Room::Open),
+            CIRCFLOW_SINK_FULL => Ok(Room::Full),
+            CIRCFLOW_SINK_CLOSED => Ok(Room::Closed),
             _ => Err(CIRCFLOW_ERR_INVALID),
         }
     }

@@ -8,14 +8,14 @@ use std::ffi::CStr;
 /// What a call answers: CIRCFLOW_OK, or a negative code in one of five bands:
 ///
 ///   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
-/// -100 to -199  BLOCKED  nothing changed; try again after what the code names
+/// -100 to -199  NOT_NOW  nothing changed; try again after what the code names
 /// -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the
 ///                        functions for cells and bodies, which know no circuit, the close is yours.)
 /// -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
 /// -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
 ///
-/// circflow_status_class() tells the band, circflow_strerror() the sentence, circflow_close_reason() the reason to
-/// close a circuit with. Numbers are never used again for something else.
+/// circflow_status_class() tells the band, circflow_status_text() the sentence, circflow_status_close_reason() the
+/// reason to close a circuit with. Numbers are never used again for something else.
 ///
 /// cbindgen:prefix-with-name=false
 /// cbindgen:rename-all=None
@@ -27,7 +27,7 @@ pub enum circflow_status {
     CIRCFLOW_OK = 0,
     /// A pointer that must not be NULL was NULL.
     CIRCFLOW_ERR_NULL = -1,
-    /// An argument is out of its range; circflow_engine_last_detail() says which.
+    /// An argument is out of its range; circflow_engine_get_last_detail() says which.
     CIRCFLOW_ERR_INVALID = -2,
     /// The id named something that is gone. Normal for a loop that queues ids: forget it.
     CIRCFLOW_ERR_STALE_ID = -3,
@@ -76,7 +76,7 @@ pub enum circflow_status {
     /// needed), an empty DATA, or a body longer than the format carries.
     CIRCFLOW_ERR_UNENCODABLE = -23,
     /// The text is no list of padding machines, or one of them is broken, too large or too slow;
-    /// circflow_engine_last_detail() says which line, and why.
+    /// circflow_engine_get_last_detail() says which line, and why.
     CIRCFLOW_ERR_BAD_MACHINES = -24,
     /// No padding is registered under this number. circflow_padding_register() does it.
     CIRCFLOW_ERR_UNKNOWN_PADDING = -25,
@@ -104,31 +104,31 @@ pub enum circflow_status {
     /// that must not be read at all.
     CIRCFLOW_ERR_BAD_HANDLE = -33,
 
-    /// No leg has room. Stop reading streams; CIRCFLOW_INSN_RESUME says when to start again. None comes as long as no
-    /// leg is reported: circflow_engine_last_detail() says which leg lacks what.
-    CIRCFLOW_ERR_BLOCKED = -100,
+    /// No leg has room. Stop reading streams; CIRCFLOW_INSN_MAY_SEND says when to start again. None comes as long as no
+    /// leg is reported: circflow_engine_get_last_detail() says which leg lacks what.
+    CIRCFLOW_ERR_NO_ROOM = -100,
     /// The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
     CIRCFLOW_ERR_NOT_USABLE = -101,
     /// Too many instructions wait. Drain, then call again.
     CIRCFLOW_ERR_UNDRAINED = -102,
     /// The circuit is being closed: its CIRCFLOW_INSN_CLOSE is queued, or you have had it. Drop the message.
-    CIRCFLOW_ERR_GONE = -103,
+    CIRCFLOW_ERR_CLOSING = -103,
     /// The engine has as many circuits, sets or lists of machines as it may have, or a circuit as many
     /// open questions about padding.
-    CIRCFLOW_ERR_FULL = -104,
+    CIRCFLOW_ERR_TOO_MANY = -104,
     /// The relay has refused padding on this circuit (padding-spec 3.2). Ask on another.
-    CIRCFLOW_ERR_REFUSED = -105,
+    CIRCFLOW_ERR_PADDING_REFUSED = -105,
     /// The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
-    /// CIRCFLOW_INSN_RESUME with the stream says when to start again.
+    /// CIRCFLOW_INSN_MAY_SEND with the stream says when to start again.
     CIRCFLOW_ERR_STREAM_STOPPED = -108,
     /// The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on. Of padding: a budget
     /// (circflow_padding_budget) lets it not run.
-    CIRCFLOW_ERR_SWITCHED_OFF = -109,
-    /// The channel is full, and its queue holds as many items as it may: a stall. The item is still yours: keep it
+    CIRCFLOW_ERR_DISABLED = -109,
+    /// The sink is full, and the queue holds as many items as it may: a stall. The item is still yours: keep it
     /// until there is room, or close the peer that does not take what it is sent, or the source that does not pause.
     CIRCFLOW_ERR_QUEUE_FULL = -106,
-    /// The channel is closed. The item is still yours, and so is what waits: circflow_queue_take().
-    CIRCFLOW_ERR_CHANNEL_CLOSED = -107,
+    /// The sink is closed. The item is still yours, and so is what waits: circflow_queue_take().
+    CIRCFLOW_ERR_SINK_CLOSED = -107,
 
     /// A LINK or LINKED that cannot be read.
     CIRCFLOW_ERR_BAD_LINK = -200,
@@ -195,7 +195,7 @@ pub enum circflow_status {
     CIRCFLOW_ERR_BAD_FLOW = -229,
     /// Client: XOFF or XON more often than what was sent can call for (prop324 4.1.4).
     CIRCFLOW_ERR_FLOW_ABUSE = -230,
-    /// A SENDME that acknowledges nothing, or does not bring the tag of its cell.
+    /// A SENDME that acknowledges nothing, or does not bring the digest of its cell.
     CIRCFLOW_ERR_BAD_SENDME = -231,
 
     /// The set holds as many bytes as it may.
@@ -214,12 +214,13 @@ pub enum circflow_status {
     /// A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
     /// one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
     CIRCFLOW_ERR_LEG_LOST = -306,
-    /// More cells came than are taken after CIRCFLOW_INSN_PAUSE, for a full edge or for a set's home on another engine.
+    /// More cells came than are taken after CIRCFLOW_INSN_PAUSE_FEED, for a full edge or for a set's home on another
+    /// engine.
     CIRCFLOW_ERR_EDGE_OVERRUN = -307,
     /// A stream has stream_bytes_max bytes that were delivered and not flushed.
     CIRCFLOW_ERR_STREAM_MEMORY = -308,
     /// All sets of the hub together hold as many bytes as they may.
-    CIRCFLOW_ERR_PROCESS_MEMORY = -309,
+    CIRCFLOW_ERR_HUB_MEMORY = -309,
     /// A message was held for order for held_age_max_ns: what comes before it was lost with a leg, or a peer keeps it
     /// back. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
     CIRCFLOW_ERR_HELD_TOO_LONG = -310,
@@ -234,11 +235,11 @@ pub enum circflow_status {
     CIRCFLOW_ERR_HOME_TIMEOUT = -314,
 
     /// A bug in the library was caught in this call. The engine (or queue) that it named is poisoned;
-    /// circflow_engine_last_detail() has the message, which Rust also prints to standard error. A call that names
+    /// circflow_engine_get_last_detail() has the message, which Rust also prints to standard error. A call that names
     /// neither poisons nothing.
     CIRCFLOW_ERR_PANIC = -500,
     /// An earlier call answered CIRCFLOW_ERR_PANIC, or an exception of yours left a callback;
-    /// circflow_engine_last_detail() says which.
+    /// circflow_engine_get_last_detail() says which.
     CIRCFLOW_ERR_POISONED = -501,
 }
 
@@ -257,7 +258,7 @@ pub enum circflow_class {
     /// The call was refused; nothing changed. Mend the call.
     CIRCFLOW_CLASS_MISUSE = 1,
     /// Nothing changed. Try again after what the code names.
-    CIRCFLOW_CLASS_BLOCKED = 2,
+    CIRCFLOW_CLASS_NOT_NOW = 2,
     /// The peer broke the protocol; the close is queued. Drain.
     CIRCFLOW_CLASS_PEER = 3,
     /// A cap or a time bound was reached; the close of the victim is queued. Drain.
@@ -306,16 +307,16 @@ named!(
         CIRCFLOW_ERR_STREAM_EXISTS,
         CIRCFLOW_ERR_NOT_BUILT,
         CIRCFLOW_ERR_BAD_HANDLE,
-        CIRCFLOW_ERR_BLOCKED,
+        CIRCFLOW_ERR_NO_ROOM,
         CIRCFLOW_ERR_NOT_USABLE,
         CIRCFLOW_ERR_UNDRAINED,
-        CIRCFLOW_ERR_GONE,
-        CIRCFLOW_ERR_FULL,
-        CIRCFLOW_ERR_REFUSED,
+        CIRCFLOW_ERR_CLOSING,
+        CIRCFLOW_ERR_TOO_MANY,
+        CIRCFLOW_ERR_PADDING_REFUSED,
         CIRCFLOW_ERR_STREAM_STOPPED,
-        CIRCFLOW_ERR_SWITCHED_OFF,
+        CIRCFLOW_ERR_DISABLED,
         CIRCFLOW_ERR_QUEUE_FULL,
-        CIRCFLOW_ERR_CHANNEL_CLOSED,
+        CIRCFLOW_ERR_SINK_CLOSED,
         CIRCFLOW_ERR_BAD_LINK,
         CIRCFLOW_ERR_UNEXPECTED_LINK,
         CIRCFLOW_ERR_UNEXPECTED_LINKED,
@@ -357,7 +358,7 @@ named!(
         CIRCFLOW_ERR_LEG_LOST,
         CIRCFLOW_ERR_EDGE_OVERRUN,
         CIRCFLOW_ERR_STREAM_MEMORY,
-        CIRCFLOW_ERR_PROCESS_MEMORY,
+        CIRCFLOW_ERR_HUB_MEMORY,
         CIRCFLOW_ERR_HELD_TOO_LONG,
         CIRCFLOW_ERR_SET_FINISHED,
         CIRCFLOW_ERR_HOME_TIMEOUT,
@@ -402,16 +403,16 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_STREAM_EXISTS, c"a stream with this id is open, or remembered", None),
     (CIRCFLOW_ERR_NOT_BUILT, c"what this value of the parameter asks for is not built", None),
     (CIRCFLOW_ERR_BAD_HANDLE, c"the pointer is of another kind, or was freed", None),
-    (CIRCFLOW_ERR_BLOCKED, c"no leg has room", None),
+    (CIRCFLOW_ERR_NO_ROOM, c"no leg has room", None),
     (CIRCFLOW_ERR_NOT_USABLE, c"the set may not carry streams yet", None),
     (CIRCFLOW_ERR_UNDRAINED, c"too many instructions wait", None),
-    (CIRCFLOW_ERR_GONE, c"the circuit is being closed", None),
-    (CIRCFLOW_ERR_FULL, c"as many are there as there may be", None),
-    (CIRCFLOW_ERR_REFUSED, c"the relay has refused padding on this circuit", None),
+    (CIRCFLOW_ERR_CLOSING, c"the circuit is being closed", None),
+    (CIRCFLOW_ERR_TOO_MANY, c"as many are there as there may be", None),
+    (CIRCFLOW_ERR_PADDING_REFUSED, c"the relay has refused padding on this circuit", None),
     (CIRCFLOW_ERR_STREAM_STOPPED, c"the other end of the stream wants nothing now", None),
-    (CIRCFLOW_ERR_SWITCHED_OFF, c"the consensus or the operator has switched it off", None),
-    (CIRCFLOW_ERR_QUEUE_FULL, c"the channel is full, and its queue as well", Some(RESOURCELIMIT)),
-    (CIRCFLOW_ERR_CHANNEL_CLOSED, c"the channel is closed", None),
+    (CIRCFLOW_ERR_DISABLED, c"the consensus or the operator has switched it off", None),
+    (CIRCFLOW_ERR_QUEUE_FULL, c"the sink is full, and its queue as well", Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_SINK_CLOSED, c"the sink is closed", None),
     (CIRCFLOW_ERR_BAD_LINK, Fault::BadLink.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_UNEXPECTED_LINK, Fault::UnexpectedLink.text(), Some(TORPROTOCOL)),
     (CIRCFLOW_ERR_UNEXPECTED_LINKED, Fault::UnexpectedLinked.text(), Some(TORPROTOCOL)),
@@ -454,7 +455,7 @@ const TABLE: &[(circflow_status, &CStr, Option<u8>)] = &[
     (CIRCFLOW_ERR_SET_FINISHED, c"the set's legs went when nothing was under way", Some(FINISHED)),
     (CIRCFLOW_ERR_LEG_LOST, c"a leg went that its set cannot do without", Some(FINISHED)),
     (CIRCFLOW_ERR_EDGE_OVERRUN, Fault::EdgeOverrun.text(), Some(RESOURCELIMIT)),
-    (CIRCFLOW_ERR_PROCESS_MEMORY, Fault::ProcessMemory.text(), Some(RESOURCELIMIT)),
+    (CIRCFLOW_ERR_HUB_MEMORY, Fault::ProcessMemory.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_STREAM_MEMORY, Fault::StreamMemory.text(), Some(RESOURCELIMIT)),
     (CIRCFLOW_ERR_HELD_TOO_LONG, Fault::HeldTooLong.text(), Some(TIMEOUT)),
     (CIRCFLOW_ERR_PANIC, c"a bug in the library was caught; the engine is poisoned", Some(INTERNAL)),
@@ -494,7 +495,7 @@ pub extern "C" fn circflow_version() -> u32 {
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub extern "C" fn circflow_strerror(status: i32) -> *const c_char {
+pub extern "C" fn circflow_status_text(status: i32) -> *const c_char {
     row(status).map_or(c"not a status of circflow", |(_, text, _)| text).as_ptr()
 }
 
@@ -503,7 +504,7 @@ pub(super) fn sentence(status: circflow_status) -> &'static str {
 }
 
 /// The name of a status as in this header, "CIRCFLOW_ERR_NULL" and so on, for people who debug; for users there is
-/// circflow_strerror(). Static; never NULL. "not a status" for a number that is none.
+/// circflow_status_text(). Static; never NULL. "not a status" for a number that is none.
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -521,7 +522,7 @@ pub extern "C" fn circflow_status_class(status: i32) -> circflow_class {
         (None, _) => CIRCFLOW_CLASS_UNKNOWN,
         (_, 0) => CIRCFLOW_CLASS_OK,
         (_, -99..=-1) => CIRCFLOW_CLASS_MISUSE,
-        (_, -199..=-100) => CIRCFLOW_CLASS_BLOCKED,
+        (_, -199..=-100) => CIRCFLOW_CLASS_NOT_NOW,
         (_, -299..=-200) => CIRCFLOW_CLASS_PEER,
         (_, -399..=-300) => CIRCFLOW_CLASS_LIMIT,
         _ => CIRCFLOW_CLASS_FATAL,
@@ -533,7 +534,7 @@ pub extern "C" fn circflow_status_class(status: i32) -> circflow_class {
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub extern "C" fn circflow_close_reason(status: i32) -> i32 {
+pub extern "C" fn circflow_status_close_reason(status: i32) -> i32 {
     row(status).and_then(|(_, _, reason)| *reason).map_or(-1, i32::from)
 }
 

@@ -57,14 +57,14 @@ pub unsafe extern "C-unwind" fn circflow_stream_config_init(
 /// At a client, what comes for a stream of its own is judged (prop324 4.1.4). Before BEGIN or RESOLVE has left (the
 /// verdict was SEND, or you have taken its CIRCFLOW_INSN_SEND; HELD is not sent) nothing may come. CONNECTED twice,
 /// RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE are dropped (`unexplained` in the engine's figures). For a
-/// stream that you have ended, DATA, XON and XOFF may come for a while (stream_memory_ns), CONNECTED once if it had not
-/// come, and END or RESOLVED as the last. All else closes: CIRCFLOW_ERR_UNKNOWN_STREAM.
+/// stream that you have ended, DATA, XON and XOFF may come for a while (stream_remembered_ns), CONNECTED once if it had
+/// not come, and END or RESOLVED as the last. All else closes: CIRCFLOW_ERR_UNKNOWN_STREAM.
 ///
 /// Own statuses: CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams; CIRCFLOW_ERR_STREAM_EXISTS: the id
 /// is in use, or, at a client, remembered: use another, or wait until the other end has said END or RESOLVED too, or
-/// stream_memory_ns; CIRCFLOW_ERR_IN_SET: streams of the join point are the set's; CIRCFLOW_ERR_FULL: at streams_max,
-/// or, at a client, no room within held_bytes_max to remember it by (some 10 bytes each where ids are used in turn);
-/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop.
+/// stream_remembered_ns; CIRCFLOW_ERR_IN_SET: streams of the join point are the set's; CIRCFLOW_ERR_TOO_MANY: at
+/// streams_max, or, at a client, no room within held_bytes_max to remember it by (some 10 bytes each where ids are used
+/// in turn); CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -106,7 +106,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_set(
     door::enter(engine, |core| core.set_stream(stream.id(), tag, priority))
 }
 
-/// Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_next() can name it.
+/// Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_choose() can name it.
 /// Not needed by a host that sends whenever circflow_stream_send() lets it.
 ///
 /// @param readable  1 or 0.
@@ -114,7 +114,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_set(
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_stream_readable(
+pub unsafe extern "C-unwind" fn circflow_stream_set_readable(
     engine: *mut circflow_engine,
     stream: circflow_stream_id,
     readable: u8,
@@ -123,20 +123,20 @@ pub unsafe extern "C-unwind" fn circflow_stream_readable(
 }
 
 /// Names the stream to read next, of a set or of a circuit: by priority, and in turn among equals. Read at most
-/// CIRCFLOW_BODY_MAX_ALL bytes from it, send them, and ask again. Zero: none that is readable may send now; when one
-/// may again because of what came from the other end, CIRCFLOW_INSN_RESUME says so.
+/// CIRCFLOW_DATA_MAX bytes from it, send them, and ask again. Zero: none that is readable may send now; when one
+/// may again because of what came from the other end, CIRCFLOW_INSN_MAY_SEND says so.
 ///
 /// @param set         The set, or zero.
 /// @param circuit     The circuit, when `set` is zero.
 /// @param stream_out  Written on CIRCFLOW_OK.
 /// @param tag_out     Your word for it. May be NULL.
 ///
-/// Own statuses: CIRCFLOW_ERR_BLOCKED: no room on any leg, or on the circuit; CIRCFLOW_INSN_RESUME says when to go on;
-/// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_RUN.
+/// Own statuses: CIRCFLOW_ERR_NO_ROOM: no room on any leg, or on the circuit; CIRCFLOW_INSN_MAY_SEND says when to go
+/// on; CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_RUN.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C-unwind" fn circflow_stream_next(
+pub unsafe extern "C-unwind" fn circflow_stream_choose(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -165,15 +165,15 @@ pub unsafe extern "C-unwind" fn circflow_stream_next(
 ///                     the verdict does not repeat them. On a stream that you opened the first is BEGIN, BEGIN_DIR or
 ///                     RESOLVE, once, and DATA is never empty: circflow checks neither.
 /// @param verdict_out  SEND: send it on the circuit it names, after a SWITCH if switch_delta is not 0. With
-///                     CIRCFLOW_WANTS_TAG among its flags, give the cell's tag to circflow_circuit_tag(). HELD: padding
-///                     holds it back, or the leg is another engine's; it comes back as CIRCFLOW_INSN_SEND, there.
-///                     Written on CIRCFLOW_OK.
+///                     CIRCFLOW_WANTS_DIGEST among its flags, give the cell's digest to circflow_circuit_add_digest().
+///                     HELD: padding holds it back, or the leg is another engine's; it comes back as
+///                     CIRCFLOW_INSN_SEND, there. Written on CIRCFLOW_OK.
 ///
-/// Own statuses: CIRCFLOW_ERR_BLOCKED: no room; for what is not DATA, held_sends_max messages wait already, or no leg
-/// is linked now; CIRCFLOW_INSN_RESUME says when to go on; CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants
-/// nothing of this stream now (XOFF, or its rate); CIRCFLOW_INSN_RESUME with this stream says when to go on;
+/// Own statuses: CIRCFLOW_ERR_NO_ROOM: no room; for what is not DATA, held_sends_max messages wait already, or no leg
+/// is linked now; CIRCFLOW_INSN_MAY_SEND says when to go on; CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants
+/// nothing of this stream now (XOFF, or its rate); CIRCFLOW_INSN_MAY_SEND with this stream says when to go on;
 /// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set;
-/// CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID: another command, an empty DATA, a body_len above CIRCFLOW_BODY_MAX, or,
+/// CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID: another command, an empty DATA, a body_len above CIRCFLOW_BODY_MAX, or,
 /// where it has to be held, as for circflow_circuit_receive().
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]

@@ -8,7 +8,7 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use crate::wire::cell::{self, Format, Relay};
 use crate::wire::conflux::{Link, Nonce, Switch, Ux};
-use crate::wire::sendme::{Sendme, Tag};
+use crate::wire::sendme::{Digest, Sendme};
 use crate::wire::{Command, Malformed, Xoff, Xon};
 use libc::size_t;
 use zeroize::Zeroizing;
@@ -139,12 +139,12 @@ pub unsafe extern "C" fn circflow_cell_decode(
                     stream_id: relay.stream_id,
                     body_len: relay.body.len() as u16,
                     form: CIRCFLOW_FORM_BYTES,
-                    cell_tag_len: 0,
-                    cost: 0,
+                    cell_digest_len: 0,
+                    cost_bytes: 0,
                     reserved2: 0,
                     body: relay.body.as_ptr(),
                     token: 0,
-                    cell_tag: std::ptr::null(),
+                    cell_digest: std::ptr::null(),
                 });
                 CIRCFLOW_OK
             }
@@ -219,7 +219,7 @@ pub struct circflow_link {
     /// Number of the last message that the sender of this body has sent in the set; 0 in a new one.
     pub last_sent: u64,
     /// Number of the last message that it has received.
-    pub last_recv: u64,
+    pub last_received: u64,
     /// What it asks of the other end, CIRCFLOW_UX_*.
     pub desired_ux: u8,
     /// Zero when read. Not looked at when written.
@@ -246,8 +246,8 @@ pub unsafe extern "C" fn circflow_link_encode(link: *const circflow_link, body: 
         if link.desired_ux > CIRCFLOW_UX_LOW_MEM_THROUGHPUT {
             return CIRCFLOW_ERR_INVALID;
         }
-        let &circflow_link { last_sent, last_recv, .. } = link;
-        let link = Link { nonce: Nonce::new(link.nonce), last_sent, last_recv, ux: Ux::from_wire(link.desired_ux) };
+        let &circflow_link { last_sent, last_received, .. } = link;
+        let link = Link { nonce: Nonce::new(link.nonce), last_sent, last_received, ux: Ux::from_wire(link.desired_ux) };
         body.copy_from_slice(&*Zeroizing::new(link.encode()));
         CIRCFLOW_OK
     })
@@ -275,11 +275,11 @@ pub unsafe extern "C" fn circflow_link_decode(
         let Ok(read) = Link::decode(body) else {
             return CIRCFLOW_ERR_MALFORMED;
         };
-        let (last_sent, last_recv, desired_ux) = (read.last_sent, read.last_recv, read.ux.to_wire());
+        let (last_sent, last_received, desired_ux) = (read.last_sent, read.last_received, read.ux.to_wire());
         link_out.write(circflow_link {
             nonce: [0; CIRCFLOW_NONCE_LEN],
             last_sent,
-            last_recv,
+            last_received,
             desired_ux,
             reserved: [0; 7],
         });
@@ -294,32 +294,32 @@ pub unsafe extern "C" fn circflow_link_decode(
 pub const CIRCFLOW_SENDME_MAX: usize = 23;
 const _: () = assert!(CIRCFLOW_SENDME_MAX == Sendme::LEN_MAX);
 
-/// Writes the body of a circuit-level SENDME, version 1 (prop289): the tag of the DATA cell that it acknowledges.
+/// Writes the body of a circuit-level SENDME, version 1 (prop289): the digest of the DATA cell that it acknowledges.
 ///
-/// @param tag      20 bytes (tor1) or 16 (counter-galois).
+/// @param digest   20 bytes (tor1) or 16 (counter-galois).
 /// @param body     CIRCFLOW_SENDME_MAX bytes of room.
 /// @param len_out  Bytes written.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID for any other tag_len.
+/// Own statuses: CIRCFLOW_ERR_INVALID for any other digest_len.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_sendme_encode(
-    tag: *const u8,
-    tag_len: size_t,
+    digest: *const u8,
+    digest_len: size_t,
     body: *mut u8,
     len_out: *mut size_t,
 ) -> circflow_status {
     door::alone(|| {
         // SAFETY: NULL or room for a SENDME, by the contract of this floor.
-        let (Some(tag), Some(body), false) =
-            (inward::slice(tag, tag_len), body.cast::<[u8; Sendme::LEN_MAX]>().as_mut(), len_out.is_null())
+        let (Some(digest), Some(body), false) =
+            (inward::slice(digest, digest_len), body.cast::<[u8; Sendme::LEN_MAX]>().as_mut(), len_out.is_null())
         else {
             return CIRCFLOW_ERR_NULL;
         };
-        match Tag::new(tag) {
-            Ok(tag) => {
-                len_out.write(Sendme::V1 { tag }.encode(body).len());
+        match Digest::new(digest) {
+            Ok(digest) => {
+                len_out.write(Sendme::V1 { digest }.encode(body).len());
                 CIRCFLOW_OK
             }
             Err(_) => CIRCFLOW_ERR_INVALID,
@@ -329,8 +329,8 @@ pub unsafe extern "C" fn circflow_sendme_encode(
 
 /// Reads the body of a SENDME.
 ///
-/// @param tag          20 bytes of room for the tag.
-/// @param tag_len_out  20 or 16; 0 for version 0, which has none: refuse it where congestion control is in use.
+/// @param digest       20 bytes of room for the digest.
+/// @param digest_len_out  20 or 16; 0 for version 0, which has none: refuse it where congestion control is in use.
 ///
 /// Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
 /// Inside drain: yes. Since: 0.1.
@@ -339,23 +339,24 @@ pub unsafe extern "C" fn circflow_sendme_encode(
 pub unsafe extern "C" fn circflow_sendme_decode(
     body: *const u8,
     body_len: size_t,
-    tag: *mut u8,
-    tag_len_out: *mut size_t,
+    digest: *mut u8,
+    digest_len_out: *mut size_t,
 ) -> circflow_status {
     door::alone(|| {
-        let (Some(body), false, false) = (inward::slice(body, body_len), tag.is_null(), tag_len_out.is_null()) else {
+        let (Some(body), false, false) = (inward::slice(body, body_len), digest.is_null(), digest_len_out.is_null())
+        else {
             return CIRCFLOW_ERR_NULL;
         };
         match Sendme::decode(body) {
             Ok(Sendme::V0) => {
-                tag_len_out.write(0);
+                digest_len_out.write(0);
                 CIRCFLOW_OK
             }
-            Ok(Sendme::V1 { tag: read }) => {
+            Ok(Sendme::V1 { digest: read }) => {
                 let bytes = read.as_bytes();
-                // SAFETY: a tag has at most 20 bytes, and so many are there by the contract of this function.
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), tag, bytes.len());
-                tag_len_out.write(bytes.len());
+                // SAFETY: a digest has at most 20 bytes, and so many are there by the contract of this function.
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), digest, bytes.len());
+                digest_len_out.write(bytes.len());
                 CIRCFLOW_OK
             }
             Err(_) => CIRCFLOW_ERR_MALFORMED,

@@ -35,7 +35,7 @@ use crate::base::budget::Returns;
 use crate::base::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering::*};
 use crate::base::sync::Arc;
 use crate::base::Id;
-use crate::queue::{Channel, TrySend};
+use crate::queue::{Sink, TrySend};
 use std::cell::Cell;
 
 /// One end of a link: it reads `I` and writes `O`. Dropped without [`End::close`] it counts as closed without a word,
@@ -248,7 +248,7 @@ impl<I: Cargo, O: Cargo> End<I, O> {
 }
 
 /// An end is a channel that a backlog can stand before.
-impl<I: Cargo, O: Cargo> Channel<O> for &End<I, O> {
+impl<I: Cargo, O: Cargo> Sink<O> for &End<I, O> {
     fn try_send(&mut self, item: O) -> Result<(), TrySend<O>> {
         match self.send(item) {
             // What went as the other end died comes back with the rest that was not taken.

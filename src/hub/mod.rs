@@ -102,7 +102,7 @@ pub struct Home<T: Traffic> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotAdmitted {
     /// Another engine with this tag is there.
-    TagTaken,
+    NumberTaken,
     /// There are as many engines as a hub can have.
     HubFull,
 }
@@ -123,7 +123,7 @@ impl<T: Traffic> Hub<T> {
         let member = Arc::new(Member::new(tag, notify, &self.shared.process));
         let mut members = self.shared.members.lock();
         if members.contains_key(&tag) {
-            return Err(NotAdmitted::TagTaken);
+            return Err(NotAdmitted::NumberTaken);
         }
         if members.len() >= limits::ENGINES_MAX {
             return Err(NotAdmitted::HubFull);
@@ -281,7 +281,7 @@ mod tests {
         let hub = hub();
         let port = join(&hub, 1);
         let refused = hub.join_engine(1, std::sync::Arc::new(|_| {}));
-        assert_eq!(refused.err(), Some(NotAdmitted::TagTaken));
+        assert_eq!(refused.err(), Some(NotAdmitted::NumberTaken));
         drop(port);
         let again = join(&hub, 1);
         assert_eq!((again.tag(), hub.engines()), (1, 1));

@@ -177,10 +177,10 @@ impl Padding {
         self.tell(hop, now, |padder| {
             padder.trigger(TriggerEvent::TunnelRecv, now, !is_padding);
             if is_padding && padder.hop == hop {
-                padder.stats.padding_recv += 1;
+                padder.stats.padding_received += 1;
                 padder.trigger(TriggerEvent::PaddingRecv, now, false);
             } else {
-                padder.stats.normal_recv += 1;
+                padder.stats.normal_received += 1;
                 padder.trigger(TriggerEvent::NormalRecv, now, !is_padding);
             }
         });
@@ -191,10 +191,10 @@ impl Padding {
         let mut known = self.negotiation.expects(hop);
         for padder in self.padders.iter().filter(|padder| padder.hop == hop) {
             known = true;
-            let Stats { padding_recv, normal_recv, .. } = padder.stats;
-            let all = (padding_recv + normal_recv) as f64;
-            let limited = padder.inbound_frac > 0.0 && padding_recv > padder.inbound_grace;
-            if limited && padding_recv as f64 > padder.inbound_frac * all {
+            let Stats { padding_received, normal_received, .. } = padder.stats;
+            let all = (padding_received + normal_received) as f64;
+            let limited = padder.inbound_frac > 0.0 && padding_received > padder.inbound_grace;
+            if limited && padding_received as f64 > padder.inbound_frac * all {
                 return Err(Fault::PaddingExcess);
             }
         }

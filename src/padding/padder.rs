@@ -25,9 +25,9 @@ pub struct Stats {
     /// Padding actions that a cap or the host refused.
     pub refused: u64,
     /// Other cells than padding from or through the hop.
-    pub normal_recv: u64,
+    pub normal_received: u64,
     /// Padding cells from the hop.
-    pub padding_recv: u64,
+    pub padding_received: u64,
     /// Blocking actions that were due.
     pub blocks: u64,
     /// Time blocked, the block under way included.

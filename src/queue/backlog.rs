@@ -1,13 +1,13 @@
-//! The backlog: what waits because its channel was full, in order, up to a cap.
+//! The backlog: what waits because its sink was full, in order, up to a cap.
 
-use super::{admit, Admit, Channel, Closed, Room, TrySend};
+use super::{admit, Admit, Closed, Room, Sink, TrySend};
 use crate::base::limits::BACKLOG_KEPT;
 use std::collections::vec_deque::{IntoIter, VecDeque};
 
 /// What became of a pushed item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pushed {
-    /// The channel has it.
+    /// The sink has it.
     Through,
     /// It waits in the backlog.
     Kept,
@@ -18,11 +18,11 @@ pub enum Pushed {
 pub enum Refused<T> {
     /// The backlog is at its cap.
     Full(T),
-    /// The channel is closed.
+    /// The sink is closed.
     Closed(T),
 }
 
-/// Items that wait for a channel.
+/// Items that wait for a sink.
 ///
 /// Memory: nothing until the first item has to wait. When the backlog becomes empty, it keeps room for [`BACKLOG_KEPT`]
 /// items at most and gives back the rest. So a steady trickle of a few items allocates nothing, a burst costs a handful
@@ -34,32 +34,32 @@ pub struct Backlog<T> {
 }
 
 impl<T> Backlog<T> {
-    /// A backlog of at most `cap` items; with 0, everything that a channel does not take is refused.
+    /// A backlog of at most `cap` items; with 0, everything that a sink does not take is refused.
     pub const fn new(cap: usize) -> Self {
         Backlog { items: VecDeque::new(), cap }
     }
 
-    /// Sends an item: through the channel if nothing waits, else to the end of the backlog.
+    /// Sends an item: through the sink if nothing waits, else to the end of the backlog.
     #[inline]
-    pub fn push<C: Channel<T>>(&mut self, channel: &mut C, item: T) -> Result<Pushed, Refused<T>> {
-        // Trying is how a channel is asked for room, so it must not be asked when the item may not pass.
+    pub fn push<C: Sink<T>>(&mut self, sink: &mut C, item: T) -> Result<Pushed, Refused<T>> {
+        // Trying is how a sink is asked for room, so it must not be asked when the item may not pass.
         if !self.items.is_empty() {
-            return self.spill(channel, Room::Open, item);
+            return self.spill(sink, Room::Open, item);
         }
-        match channel.try_send(item) {
+        match sink.try_send(item) {
             Ok(()) => Ok(Pushed::Through),
-            Err(TrySend::Full(item)) => self.spill(channel, Room::Full, item),
-            Err(TrySend::Closed(item)) => self.spill(channel, Room::Closed, item),
+            Err(TrySend::Full(item)) => self.spill(sink, Room::Full, item),
+            Err(TrySend::Closed(item)) => self.spill(sink, Room::Closed, item),
         }
     }
 
-    /// The item did not go through. A channel that says that it is full, or was not asked, may be closed as well.
-    fn spill<C: Channel<T>>(&mut self, channel: &C, room: Room, item: T) -> Result<Pushed, Refused<T>> {
-        let room = if channel.is_closed() { Room::Closed } else { room };
+    /// The item did not go through. A sink that says that it is full, or was not asked, may be closed as well.
+    fn spill<C: Sink<T>>(&mut self, sink: &C, room: Room, item: T) -> Result<Pushed, Refused<T>> {
+        let room = if sink.is_closed() { Room::Closed } else { room };
         self.put(room, item, |item| item)
     }
 
-    /// The second half of a push, for whoever asks the channel himself: it has not taken the item, or was not asked
+    /// The second half of a push, for whoever asks the sink himself: it has not taken the item, or was not asked
     /// because others wait. `keep` makes what waits of what was sent, and is called only for an item that waits.
     #[inline]
     pub fn put<S>(&mut self, room: Room, item: S, keep: impl FnOnce(S) -> T) -> Result<Pushed, Refused<S>> {
@@ -69,21 +69,21 @@ impl<T> Backlog<T> {
                 Ok(Pushed::Kept)
             }
             Admit::Closed => Err(Refused::Closed(item)),
-            // Through is not among the answers here: with nothing waiting, the channel has just refused.
+            // Through is not among the answers here: with nothing waiting, the sink has just refused.
             Admit::Full | Admit::Through => Err(Refused::Full(item)),
         }
     }
 
-    /// Moves items into the channel, one at a time, until it is full or none waits, and says how many. What did not go
+    /// Moves items into the sink, one at a time, until it is full or none waits, and says how many. What did not go
     /// stays, in its order.
     #[inline]
-    pub fn drain<C: Channel<T>>(&mut self, channel: &mut C) -> Result<usize, Closed> {
-        if channel.is_closed() {
+    pub fn drain<C: Sink<T>>(&mut self, sink: &mut C) -> Result<usize, Closed> {
+        if sink.is_closed() {
             return Err(Closed);
         }
         let mut moved = 0;
         while let Some(item) = self.items.pop_front() {
-            match channel.try_send(item) {
+            match sink.try_send(item) {
                 Ok(()) => moved += 1,
                 Err(TrySend::Full(item)) => {
                     self.items.push_front(item);
@@ -99,7 +99,7 @@ impl<T> Backlog<T> {
         Ok(moved)
     }
 
-    /// True when a loop should wait for the channel to have room.
+    /// True when a loop should wait for the sink to have room.
     #[inline]
     pub fn has_pending(&self) -> bool {
         !self.items.is_empty()
@@ -129,7 +129,7 @@ impl<T> Backlog<T> {
         first
     }
 
-    /// Hands back all that waits, in order: for a channel that has closed.
+    /// Hands back all that waits, in order: for a sink that has closed.
     #[must_use = "what waits would be lost"]
     pub fn take_rest(&mut self) -> IntoIter<T> {
         std::mem::take(&mut self.items).into_iter()
@@ -147,7 +147,7 @@ impl<T> Backlog<T> {
 mod tests {
     use super::*;
 
-    /// A channel with so much room, which remembers what it took. Closed when there is none.
+    /// A sink with so much room, which remembers what it took. Closed when there is none.
     struct Script {
         room: Option<usize>,
         taken: Vec<u32>,
@@ -158,7 +158,7 @@ mod tests {
         Script { room: Some(room), taken: Vec::new(), tried: 0 }
     }
 
-    impl Channel<u32> for Script {
+    impl Sink<u32> for Script {
         fn try_send(&mut self, item: u32) -> Result<(), TrySend<u32>> {
             self.tried += 1;
             match &mut self.room {
@@ -179,89 +179,89 @@ mod tests {
 
     #[test]
     fn q1_the_channel_first_then_the_backlog() {
-        let (mut backlog, mut channel) = (Backlog::new(8), script(1));
-        assert_eq!(backlog.push(&mut channel, 1), Ok(Pushed::Through));
-        assert_eq!(backlog.push(&mut channel, 2), Ok(Pushed::Kept));
-        assert_eq!((backlog.len(), &channel.taken[..]), (1, &[1][..]));
+        let (mut backlog, mut sink) = (Backlog::new(8), script(1));
+        assert_eq!(backlog.push(&mut sink, 1), Ok(Pushed::Through));
+        assert_eq!(backlog.push(&mut sink, 2), Ok(Pushed::Kept));
+        assert_eq!((backlog.len(), &sink.taken[..]), (1, &[1][..]));
     }
 
     #[test]
     fn q2_nothing_passes_what_waits() {
-        let (mut backlog, mut channel) = (Backlog::new(8), script(0));
-        assert_eq!(backlog.push(&mut channel, 1), Ok(Pushed::Kept));
-        channel.room = Some(5);
-        assert_eq!(backlog.push(&mut channel, 2), Ok(Pushed::Kept));
-        assert_eq!(channel.tried, 1, "the channel was not even asked");
-        assert_eq!(backlog.drain(&mut channel), Ok(2));
-        assert_eq!(backlog.push(&mut channel, 3), Ok(Pushed::Through));
-        assert_eq!(channel.taken, [1, 2, 3]);
+        let (mut backlog, mut sink) = (Backlog::new(8), script(0));
+        assert_eq!(backlog.push(&mut sink, 1), Ok(Pushed::Kept));
+        sink.room = Some(5);
+        assert_eq!(backlog.push(&mut sink, 2), Ok(Pushed::Kept));
+        assert_eq!(sink.tried, 1, "the sink was not even asked");
+        assert_eq!(backlog.drain(&mut sink), Ok(2));
+        assert_eq!(backlog.push(&mut sink, 3), Ok(Pushed::Through));
+        assert_eq!(sink.taken, [1, 2, 3]);
     }
 
     #[test]
     fn q3_what_does_not_go_stays_in_front() {
-        let (mut backlog, mut channel) = (Backlog::new(8), script(0));
+        let (mut backlog, mut sink) = (Backlog::new(8), script(0));
         for item in 1..=4 {
-            assert_eq!(backlog.push(&mut channel, item), Ok(Pushed::Kept));
+            assert_eq!(backlog.push(&mut sink, item), Ok(Pushed::Kept));
         }
-        channel.tried = 0;
+        sink.tried = 0;
         for _ in 0..3 {
-            assert_eq!(backlog.drain(&mut channel), Ok(0));
+            assert_eq!(backlog.drain(&mut sink), Ok(0));
         }
-        assert_eq!(channel.tried, 3, "one try is enough to see that it is full");
-        channel.room = Some(2);
-        assert_eq!(backlog.drain(&mut channel), Ok(2));
+        assert_eq!(sink.tried, 3, "one try is enough to see that it is full");
+        sink.room = Some(2);
+        assert_eq!(backlog.drain(&mut sink), Ok(2));
         assert_eq!(backlog.iter().copied().collect::<Vec<_>>(), [3, 4]);
-        channel.room = Some(9);
-        assert_eq!(backlog.drain(&mut channel), Ok(2));
-        assert_eq!(channel.taken, [1, 2, 3, 4]);
-        assert_eq!(backlog.drain(&mut channel), Ok(0), "nothing waits");
+        sink.room = Some(9);
+        assert_eq!(backlog.drain(&mut sink), Ok(2));
+        assert_eq!(sink.taken, [1, 2, 3, 4]);
+        assert_eq!(backlog.drain(&mut sink), Ok(0), "nothing waits");
     }
 
     #[test]
     fn q4_a_full_backlog_gives_the_item_back() {
         for cap in [1, 2, 8, 32] {
-            let (mut backlog, mut channel) = (Backlog::new(cap), script(0));
+            let (mut backlog, mut sink) = (Backlog::new(cap), script(0));
             for item in 0..cap as u32 {
-                assert_eq!(backlog.push(&mut channel, item), Ok(Pushed::Kept), "up to the cap");
+                assert_eq!(backlog.push(&mut sink, item), Ok(Pushed::Kept), "up to the cap");
             }
             for _ in 0..2 {
-                assert_eq!(backlog.push(&mut channel, 99), Err(Refused::Full(99)), "and no further");
+                assert_eq!(backlog.push(&mut sink, 99), Err(Refused::Full(99)), "and no further");
                 assert_eq!(backlog.len(), cap);
             }
-            channel.room = Some(1);
-            assert_eq!(backlog.push(&mut channel, 99), Err(Refused::Full(99)), "room in the channel is for the first");
-            assert_eq!(backlog.drain(&mut channel), Ok(1));
-            assert_eq!(backlog.push(&mut channel, 99), Ok(Pushed::Kept));
+            sink.room = Some(1);
+            assert_eq!(backlog.push(&mut sink, 99), Err(Refused::Full(99)), "room in the sink is for the first");
+            assert_eq!(backlog.drain(&mut sink), Ok(1));
+            assert_eq!(backlog.push(&mut sink, 99), Ok(Pushed::Kept));
         }
     }
 
     #[test]
     fn q5_closed_is_not_full_on_both_paths() {
-        let (mut backlog, mut channel) = (Backlog::new(2), script(0));
-        channel.room = None;
-        assert_eq!(backlog.push(&mut channel, 1), Err(Refused::Closed(1)), "with an empty backlog");
-        assert_eq!(backlog.drain(&mut channel), Err(Closed));
-        channel.room = Some(0);
-        assert_eq!(backlog.push(&mut channel, 2), Ok(Pushed::Kept));
-        channel.room = None;
-        channel.tried = 0;
-        assert_eq!(backlog.push(&mut channel, 3), Err(Refused::Closed(3)), "before it spills");
-        assert_eq!((backlog.len(), channel.tried), (1, 0));
-        channel.room = Some(0);
-        assert_eq!(backlog.push(&mut channel, 4), Ok(Pushed::Kept));
-        channel.room = None;
-        assert_eq!(backlog.push(&mut channel, 5), Err(Refused::Closed(5)), "closed comes before full");
-        assert_eq!(backlog.drain(&mut channel), Err(Closed));
+        let (mut backlog, mut sink) = (Backlog::new(2), script(0));
+        sink.room = None;
+        assert_eq!(backlog.push(&mut sink, 1), Err(Refused::Closed(1)), "with an empty backlog");
+        assert_eq!(backlog.drain(&mut sink), Err(Closed));
+        sink.room = Some(0);
+        assert_eq!(backlog.push(&mut sink, 2), Ok(Pushed::Kept));
+        sink.room = None;
+        sink.tried = 0;
+        assert_eq!(backlog.push(&mut sink, 3), Err(Refused::Closed(3)), "before it spills");
+        assert_eq!((backlog.len(), sink.tried), (1, 0));
+        sink.room = Some(0);
+        assert_eq!(backlog.push(&mut sink, 4), Ok(Pushed::Kept));
+        sink.room = None;
+        assert_eq!(backlog.push(&mut sink, 5), Err(Refused::Closed(5)), "closed comes before full");
+        assert_eq!(backlog.drain(&mut sink), Err(Closed));
         assert_eq!(backlog.len(), 2);
         assert_eq!(backlog.take_rest().collect::<Vec<_>>(), [2, 4]);
         assert!(backlog.is_empty() && backlog.take_rest().next().is_none());
     }
 
-    /// A channel that is found closed only by sending, and one that says full although it is closed.
+    /// A sink that is found closed only by sending, and one that says full although it is closed.
     #[test]
     fn q5_closed_is_found_by_trying_and_by_asking() {
         struct Late(usize);
-        impl Channel<u32> for Late {
+        impl Sink<u32> for Late {
             fn try_send(&mut self, item: u32) -> Result<(), TrySend<u32>> {
                 self.0 = self.0.checked_sub(1).ok_or(TrySend::Closed(item))?;
                 Ok(())
@@ -271,7 +271,7 @@ mod tests {
             }
         }
         struct Both;
-        impl Channel<u32> for Both {
+        impl Sink<u32> for Both {
             fn try_send(&mut self, item: u32) -> Result<(), TrySend<u32>> {
                 Err(TrySend::Full(item))
             }
@@ -285,17 +285,17 @@ mod tests {
             assert_eq!(backlog.push(&mut script(0), item), Ok(Pushed::Kept));
         }
         assert_eq!(backlog.drain(&mut Late(2)), Err(Closed));
-        assert_eq!(backlog.take_rest().collect::<Vec<_>>(), [3], "the item that met the closed channel included");
+        assert_eq!(backlog.take_rest().collect::<Vec<_>>(), [3], "the item that met the closed sink included");
         assert_eq!(backlog.push(&mut Late(0), 4), Err(Refused::Closed(4)));
     }
 
     #[test]
     fn q6_a_cap_of_zero_is_no_backlog() {
-        let (mut backlog, mut channel) = (Backlog::new(0), script(1));
-        assert_eq!(backlog.push(&mut channel, 1), Ok(Pushed::Through));
-        assert_eq!(backlog.push(&mut channel, 2), Err(Refused::Full(2)));
-        channel.room = None;
-        assert_eq!(backlog.push(&mut channel, 3), Err(Refused::Closed(3)));
+        let (mut backlog, mut sink) = (Backlog::new(0), script(1));
+        assert_eq!(backlog.push(&mut sink, 1), Ok(Pushed::Through));
+        assert_eq!(backlog.push(&mut sink, 2), Err(Refused::Full(2)));
+        sink.room = None;
+        assert_eq!(backlog.push(&mut sink, 3), Err(Refused::Closed(3)));
         assert!(!backlog.has_pending());
     }
 
@@ -306,10 +306,10 @@ mod tests {
 
     #[test]
     fn q8_what_waits_can_be_asked() {
-        let (mut backlog, mut channel) = (Backlog::new(3), script(1));
+        let (mut backlog, mut sink) = (Backlog::new(3), script(1));
         assert_eq!((backlog.has_pending(), backlog.len()), (false, 0));
         for (item, waiting) in [(1, 0), (2, 1), (3, 2)] {
-            assert!(backlog.push(&mut channel, item).is_ok());
+            assert!(backlog.push(&mut sink, item).is_ok());
             assert_eq!(
                 (backlog.has_pending(), backlog.len(), backlog.is_empty()),
                 (waiting > 0, waiting, waiting == 0)
@@ -322,21 +322,21 @@ mod tests {
 
     #[test]
     fn memory_of_a_burst_is_given_back_and_that_of_a_trickle_kept() {
-        let (mut backlog, mut channel) = (Backlog::new(1000), script(0));
+        let (mut backlog, mut sink) = (Backlog::new(1000), script(0));
         assert_eq!(backlog.items.capacity(), 0);
         for item in 0..1000 {
-            assert!(backlog.push(&mut channel, item).is_ok());
+            assert!(backlog.push(&mut sink, item).is_ok());
         }
-        channel.room = Some(1000);
-        assert_eq!(backlog.drain(&mut channel), Ok(1000));
+        sink.room = Some(1000);
+        assert_eq!(backlog.drain(&mut sink), Ok(1000));
         let kept = backlog.items.capacity();
         assert_eq!(kept, BACKLOG_KEPT);
         for item in 0..1000 {
-            channel.room = Some(0);
-            assert!(backlog.push(&mut channel, item).is_ok());
+            sink.room = Some(0);
+            assert!(backlog.push(&mut sink, item).is_ok());
             if item as usize % BACKLOG_KEPT == 0 {
-                channel.room = Some(BACKLOG_KEPT);
-                assert!(backlog.drain(&mut channel).is_ok());
+                sink.room = Some(BACKLOG_KEPT);
+                assert!(backlog.drain(&mut sink).is_ok());
             }
             assert_eq!(backlog.items.capacity(), kept);
         }

@@ -1,9 +1,9 @@
-//! The backpressure queue: a channel that can be full, and the small backlog before it.
+//! The backpressure queue: a sink that can be full, and the small backlog before it.
 //!
-//! Try the channel first; what it has no room for waits in the backlog, and while anything waits there, everything new
+//! Try the sink first; what it has no room for waits in the backlog, and while anything waits there, everything new
 //! goes behind it. [`admit`] is that rule as a function of three plain values, for floors that keep their items in
 //! storage of their own (the edges of circuits do); [`Backlog`] is the rule with items, and stands before the links
-//! between event loops; [`Packed`] is a backlog of a host's items. What they send into is a [`Channel`].
+//! between event loops; [`Packed`] is a backlog of a host's items. What they send into is a [`Sink`].
 
 pub mod backlog;
 pub mod packed;
@@ -12,7 +12,7 @@ pub use backlog::{Backlog, Pushed, Refused};
 pub use packed::{Item, Packed};
 
 /// What takes items one at a time, and can be full for a while or closed for good.
-pub trait Channel<T> {
+pub trait Sink<T> {
     /// Hands the item over, or hands it back with the reason.
     fn try_send(&mut self, item: T) -> Result<(), TrySend<T>>;
 
@@ -20,7 +20,7 @@ pub trait Channel<T> {
     fn is_closed(&self) -> bool;
 }
 
-/// Why a channel did not take an item, and the item.
+/// Why a sink did not take an item, and the item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TrySend<T> {
     /// No room now.
@@ -29,11 +29,11 @@ pub enum TrySend<T> {
     Closed(T),
 }
 
-/// The channel is closed. What waits stays in the backlog until it is taken out.
+/// The sink is closed. What waits stays in the backlog until it is taken out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Closed;
 
-/// What is known of a channel before an item is offered to it.
+/// What is known of a sink before an item is offered to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Room {
     /// It takes one more item, as far as anybody knows.
@@ -47,19 +47,19 @@ pub enum Room {
 /// What becomes of an item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admit {
-    /// It goes into the channel.
+    /// It goes into the sink.
     Through,
     /// It goes to the end of the backlog.
     Keep,
     /// The backlog is at its cap: a stall, and the item stays its sender's.
     Full,
-    /// The channel is closed, and the item stays its sender's.
+    /// The sink is closed, and the item stays its sender's.
     Closed,
 }
 
 /// Decides on one item, with `waiting` items in a backlog of at most `cap`. The one place where this rule stands.
 ///
-/// Closed is asked for before anything else, as what is put behind a closed channel can only come back; and an item
+/// Closed is asked for before anything else, as what is put behind a closed sink can only come back; and an item
 /// passes by the backlog only when that is empty, or order would be lost.
 #[inline(always)]
 pub fn admit(waiting: usize, cap: usize, room: Room) -> Admit {
@@ -82,7 +82,7 @@ mod tests {
             // Q1: through when there is room and nothing waits; kept when there is none.
             (0, 8, Room::Open, Admit::Through),
             (0, 8, Room::Full, Admit::Keep),
-            // Q2: behind what waits, also when the channel has room.
+            // Q2: behind what waits, also when the sink has room.
             (1, 8, Room::Open, Admit::Keep),
             (1, 8, Room::Full, Admit::Keep),
             // Q4: below the cap, at it, above it.

@@ -28,7 +28,7 @@ impl Packed {
     }
 
     /// As [`Backlog::put`], for an item of no more bytes than [`Packed::bytes_max`]; more are cut off. (Whoever calls
-    /// asks the channel: it is the host's, and must not be asked while this is borrowed.)
+    /// asks the sink: it is the host's, and must not be asked while this is borrowed.)
     pub fn put(&mut self, room: Room, item: Item) -> Result<Pushed, Refused<()>> {
         let Packed { backlog, blocks } = self;
         backlog.put(room, item, |item| blocks.keep(item)).map_err(|refused| match refused {
@@ -56,7 +56,7 @@ impl Packed {
         self.backlog.len()
     }
 
-    /// True when a loop should wait for the channel to have room.
+    /// True when a loop should wait for the sink to have room.
     pub fn has_pending(&self) -> bool {
         self.backlog.has_pending()
     }

@@ -168,7 +168,7 @@ impl Controller {
 
     /// Since when the oldest of that has waited, [`NEVER`] when it is nothing.
     pub fn since_when(&self, store: &Store, now: Nanos) -> Nanos {
-        let since = [self.set.held_since(store, now), self.set.outbox_since(store, now)];
+        let since = [self.set.held_since_ns(store, now), self.set.outbox_since(store, now)];
         since.into_iter().flatten().chain([self.crossing_since]).min().unwrap_or(NEVER)
     }
 
@@ -292,7 +292,7 @@ the_set_answers! {
     fn expired(look, ix: LegIx, now: Nanos) -> Option<Fault>;
     fn held(look) -> u64;
     fn held_bytes(look) -> u64;
-    fn held_since(look, store: &Store, now: Nanos) -> Option<Nanos>;
+    fn held_since_ns(look, store: &Store, now: Nanos) -> Option<Nanos>;
     fn held_for(look, ix: LegIx) -> (bool, bool);
     fn why_blocked(look, is_reported: bool) -> String;
     fn is_waited_for(look) -> bool;

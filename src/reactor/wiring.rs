@@ -94,7 +94,7 @@ impl Reactor {
     }
 
     /// The common case of DATA that is sent on a stream of the circuit itself: there is room in the window and on the
-    /// way. Says whether its tag is wanted. No answer means that nothing changed.
+    /// way. Says whether its digest is wanted. No answer means that nothing changed.
     #[inline(always)]
     pub fn send_data(&mut self, hop: u8, now: Nanos) -> Option<bool> {
         let end = self.ends.find(hop).filter(|end| end.window.room() > 0)?;

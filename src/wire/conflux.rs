@@ -35,7 +35,7 @@ pub struct Link {
     /// The last sequence number the sender of this message has sent in the set; 0 in a new set.
     pub last_sent: u64,
     /// The last sequence number it has received.
-    pub last_recv: u64,
+    pub last_received: u64,
     /// How it would like to be sent to.
     pub ux: Ux,
 }
@@ -115,7 +115,7 @@ impl Link {
         // The default nonce stays all zero.
         body[1..33].iter_mut().zip(self.nonce.as_bytes()).for_each(|(byte, secret)| *byte = *secret);
         body[33..41].copy_from_slice(&self.last_sent.to_be_bytes());
-        body[41..49].copy_from_slice(&self.last_recv.to_be_bytes());
+        body[41..49].copy_from_slice(&self.last_received.to_be_bytes());
         body[49] = self.ux.to_wire();
         body
     }
@@ -125,12 +125,12 @@ impl Link {
         let rest = take_version(body, LINK_VERSION)?;
         let (nonce, rest) = take(rest)?;
         let (last_sent, rest) = take(rest)?;
-        let (last_recv, rest) = take(rest)?;
+        let (last_received, rest) = take(rest)?;
         let (&[ux], _) = take(rest)?;
         Ok(Self {
             nonce: Nonce::new(*nonce),
             last_sent: u64::from_be_bytes(*last_sent),
-            last_recv: u64::from_be_bytes(*last_recv),
+            last_received: u64::from_be_bytes(*last_received),
             ux: Ux::from_wire(ux),
         })
     }
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn debug_does_not_show_the_nonce() {
-        let link = Link { nonce: Nonce::new([0xcd; 32]), last_sent: 0, last_recv: 0, ux: Ux::NoOpinion };
+        let link = Link { nonce: Nonce::new([0xcd; 32]), last_sent: 0, last_received: 0, ux: Ux::NoOpinion };
         for shown in [format!("{link:?}"), format!("{link:#?}")] {
             assert!(shown.contains("Nonce(..)"), "{shown}");
             assert!(!shown.contains("205") && !shown.to_lowercase().contains("cd"), "{shown}");

@@ -144,7 +144,7 @@ impl Fault {
         ]
     };
 
-    /// What happened, in words, for logs and for `circflow_strerror()`.
+    /// What happened, in words, for logs and for `circflow_status_text()`.
     pub const fn text(self) -> &'static CStr {
         use Fault::*;
         match self {

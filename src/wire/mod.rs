@@ -23,7 +23,7 @@ pub use command::{Command, StreamRule};
 pub use conflux::{Link, Nonce, Switch, Ux};
 pub use flow::{Xoff, Xon};
 pub use padding::{Negotiate, Negotiated, PaddingCommand, Response};
-pub use sendme::{Sendme, Tag};
+pub use sendme::{Digest, Sendme};
 
 /// Why bytes are not a message, or a message has no bytes.
 ///

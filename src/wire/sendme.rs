@@ -12,17 +12,17 @@ pub enum Sendme {
     /// With proof that the acknowledged cell was seen.
     V1 {
         /// What only the receiver of that cell can know.
-        tag: Tag,
+        digest: Digest,
     },
 }
 
-/// The proof in a SENDME: a digest or tag of the acknowledged cell, whose length depends on the circuit's crypto.
+/// The proof in a SENDME: a digest of the acknowledged cell, whose length depends on the circuit's crypto.
 /// Compared in constant time, and not shown.
 #[derive(Clone, Copy)]
-pub enum Tag {
+pub enum Digest {
     /// 20 bytes: the running digest of the original relay crypto.
     Tor1([u8; 20]),
-    /// 16 bytes: the tag of Counter Galois Onion.
+    /// 16 bytes: the digest of Counter Galois Onion.
     Cgo([u8; 16]),
 }
 
@@ -34,29 +34,30 @@ impl Sendme {
     pub fn encode<'o>(&self, out: &'o mut [u8; Self::LEN_MAX]) -> &'o [u8] {
         match self {
             Self::V0 => &[],
-            Self::V1 { tag: Tag::Tor1(bytes) } => put(bytes, out),
-            Self::V1 { tag: Tag::Cgo(bytes) } => put(bytes, out),
+            Self::V1 { digest: Digest::Tor1(bytes) } => put(bytes, out),
+            Self::V1 { digest: Digest::Cgo(bytes) } => put(bytes, out),
         }
     }
 
     /// Reads a body.
     ///
     /// An empty body is version 0, and so is one that says 0, whatever follows. (tor-cell reads it like that; C Tor
-    /// refuses it unless a whole tag follows.) It claims less than version 1 would, so nothing is lost by reading it.
+    /// refuses it unless a whole digest follows.) It claims less than version 1 would, so nothing is lost by reading
+    /// it.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let Some((version, rest)) = body.split_first() else {
             return Ok(Self::V0);
         };
         match version {
             0 => Ok(Self::V0),
-            1 => Ok(Self::V1 { tag: take_tag(rest)? }),
+            1 => Ok(Self::V1 { digest: take_digest(rest)? }),
             _ => Err(Malformed::Version),
         }
     }
 }
 
-impl Tag {
-    /// A tag of 16 or 20 bytes; there is no other ([`Malformed::Value`]).
+impl Digest {
+    /// A digest of 16 or 20 bytes; there is no other ([`Malformed::Value`]).
     pub fn new(bytes: &[u8]) -> Result<Self, Malformed> {
         match bytes.len() {
             16 => take(bytes).map(|(bytes, _)| Self::Cgo(*bytes)),
@@ -65,7 +66,7 @@ impl Tag {
         }
     }
 
-    /// The bytes of the tag.
+    /// The bytes of the digest.
     pub const fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Tor1(bytes) => bytes,
@@ -75,35 +76,36 @@ impl Tag {
 }
 
 /// Only the lengths, which are public, are compared openly.
-impl PartialEq for Tag {
+impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes().ct_eq(other.as_bytes()).into()
     }
 }
 
-impl Eq for Tag {}
+impl Eq for Digest {}
 
-impl fmt::Debug for Tag {
+impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tag({} bytes)", self.as_bytes().len())
+        write!(f, "Digest({} bytes)", self.as_bytes().len())
     }
 }
 
-/// Writes version, length and tag. The three lengths in play are constants, so the indices are checked when compiling.
-fn put<'o, const N: usize>(tag: &[u8; N], out: &'o mut [u8; Sendme::LEN_MAX]) -> &'o [u8] {
+/// Writes version, length and digest. The three lengths in play are constants, so the indices are checked when
+/// compiling.
+fn put<'o, const N: usize>(digest: &[u8; N], out: &'o mut [u8; Sendme::LEN_MAX]) -> &'o [u8] {
     const { assert!(3 + N <= Sendme::LEN_MAX) };
     out[0] = 1;
     out[1] = 0;
     out[2] = N as u8;
-    out[3..3 + N].copy_from_slice(tag);
+    out[3..3 + N].copy_from_slice(digest);
     &out[..3 + N]
 }
 
-/// Reads length and tag.
-fn take_tag(rest: &[u8]) -> Result<Tag, Malformed> {
+/// Reads length and digest.
+fn take_digest(rest: &[u8]) -> Result<Digest, Malformed> {
     let (len, rest) = take(rest)?;
     let len = usize::from(u16::from_be_bytes(*len));
-    Tag::new(rest.get(..len).ok_or(Malformed::Short)?)
+    Digest::new(rest.get(..len).ok_or(Malformed::Short)?)
 }
 
 #[cfg(test)]
@@ -112,26 +114,26 @@ mod tests {
 
     #[test]
     fn tags_differ_by_any_byte_and_by_length() {
-        let tag = Tag::new(&[0; 20]);
-        assert_eq!(tag, Ok(Tag::Tor1([0; 20])));
-        assert_ne!(tag, Tag::new(&[0; 16]));
+        let digest = Digest::new(&[0; 20]);
+        assert_eq!(digest, Ok(Digest::Tor1([0; 20])));
+        assert_ne!(digest, Digest::new(&[0; 16]));
         for at in 0..20 {
             let mut bytes = [0; 20];
             bytes[at] = 1;
-            assert_ne!(tag, Tag::new(&bytes));
+            assert_ne!(digest, Digest::new(&bytes));
         }
     }
 
     #[test]
     fn only_two_lengths_are_tags() {
         for len in 0..=40 {
-            assert_eq!(Tag::new(&[0; 40][..len]).is_ok(), len == 16 || len == 20);
+            assert_eq!(Digest::new(&[0; 40][..len]).is_ok(), len == 16 || len == 20);
         }
     }
 
     #[test]
     fn debug_does_not_show_the_tag() {
-        let sendme = Sendme::V1 { tag: Tag::Cgo([0xcd; 16]) };
-        assert_eq!(format!("{sendme:?}"), "V1 { tag: Tag(16 bytes) }");
+        let sendme = Sendme::V1 { digest: Digest::Cgo([0xcd; 16]) };
+        assert_eq!(format!("{sendme:?}"), "V1 { digest: Digest(16 bytes) }");
     }
 }

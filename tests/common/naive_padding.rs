@@ -451,10 +451,10 @@ impl Naive {
             }
             self.report(index, TriggerEvent::TunnelRecv, now);
             if is_padding && own == hop {
-                self.padders[index].stats.padding_recv += 1;
+                self.padders[index].stats.padding_received += 1;
                 self.report(index, TriggerEvent::PaddingRecv, now);
             } else {
-                self.padders[index].stats.normal_recv += 1;
+                self.padders[index].stats.normal_received += 1;
                 self.report(index, TriggerEvent::NormalRecv, now);
             }
         }

@@ -221,7 +221,7 @@ impl Subject for OnEngine {
 /// The naive receiver.
 #[derive(Default)]
 pub struct Model {
-    pub recv: Vec<u64>,
+    pub received: Vec<u64>,
     pub delivered: u64,
     pub waiting: BTreeMap<u64, Content>,
     /// The lowest number that came twice: when its turn is over, at the latest, the set must have ended.
@@ -231,8 +231,8 @@ pub struct Model {
 impl Model {
     /// True when the message is next, false when it has to wait, none when its number is one of the past.
     pub fn arrive(&mut self, leg: usize, content: &Content) -> Option<bool> {
-        self.recv[leg] += 1;
-        let number = self.recv[leg];
+        self.received[leg] += 1;
+        let number = self.received[leg];
         if number <= self.delivered {
             return None;
         }
@@ -276,7 +276,7 @@ pub struct Pair<S> {
 
 impl<S: Subject> Pair<S> {
     pub fn new(legs: usize) -> Self {
-        Pair { subject: S::with_legs(legs), model: Model { recv: vec![0; legs], ..Model::default() } }
+        Pair { subject: S::with_legs(legs), model: Model { received: vec![0; legs], ..Model::default() } }
     }
 
     /// An honest message: both must agree on it.
@@ -286,13 +286,13 @@ impl<S: Subject> Pair<S> {
     }
 
     pub fn join(&mut self, leg: usize) {
-        self.model.recv[leg] = 0;
+        self.model.received[leg] = 0;
         self.subject.join(leg);
         self.check();
     }
 
     pub fn switch(&mut self, leg: usize, delta: u32) {
-        self.model.recv[leg] += u64::from(delta);
+        self.model.received[leg] += u64::from(delta);
         self.subject.switch(leg, delta).unwrap();
         self.check();
     }

@@ -38,7 +38,7 @@ pub struct End {
     pub engine: Engine,
     pub set: Id,
     pub usable: bool,
-    /// A message was refused for want of room, and no RESUME has come since.
+    /// A message was refused for want of room, and no MAY_SEND has come since.
     pub waiting: bool,
     pub ended: Vec<Cause>,
     pub closes: Vec<(Id, Cause)>,
@@ -289,7 +289,7 @@ impl Sim {
             let [client, exit] = [CLIENT, EXIT].map(|end| row(self, end, self.ends[end].legs[wire].id));
             match (client, exit) {
                 (Some(client), Some(exit)) => {
-                    assert_eq!((client.sent, client.recv), (exit.recv, exit.sent), "leg {wire}");
+                    assert_eq!((client.sent, client.received), (exit.received, exit.sent), "leg {wire}");
                 }
                 (None, None) => {}
                 other => panic!("leg {wire} lives at one end only: {other:?}"),
@@ -318,7 +318,7 @@ impl Sim {
         check_rest(&at.engine);
         if at.waiting && at.ended.is_empty() {
             let peek = peek(&mut at.engine, at.set);
-            assert_eq!(peek, Err(Error::Blocked(Blocked::NoRoom)), "there is room, and RESUME has not come");
+            assert_eq!(peek, Err(Error::Blocked(Blocked::NoRoom)), "there is room, and MAY_SEND has not come");
         }
         assert_eq!(at.engine.stats().held as usize, at.kept.len() + at.copied());
     }
@@ -347,10 +347,10 @@ impl Sim {
             }
             What::Write { .. } | What::Heed { .. } => panic!("no circuit is run"),
             What::Resume => {
-                // Asked again while RESUME waits to be polled, the engine may owe another one.
+                // Asked again while MAY_SEND waits to be polled, the engine may owe another one.
                 at.waiting = false;
                 at.resumes += 1;
-                assert!(at.resumes <= at.refusals, "RESUME only after BLOCKED, and once for each");
+                assert!(at.resumes <= at.refusals, "MAY_SEND only after NO_ROOM, and once for each");
             }
             What::SendHeld(_) | What::Pad { .. } | What::Block { .. } | What::Unblock | What::Negotiated { .. } => {
                 panic!("nothing pads")

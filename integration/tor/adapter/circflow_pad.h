@@ -105,8 +105,8 @@ pad_load(const char *variable, uint8_t role)
     log_notice(LD_CIRC, "circflow: padding machines of %s are loaded.", path);
     return true;
   }
-  (void) circflow_engine_last_detail(pad_engine, detail, sizeof(detail), NULL);
-  log_warn(LD_CONFIG, "circflow: %s: %s (%s). No padding.", path, circflow_strerror(status), detail);
+  (void) circflow_engine_get_last_detail(pad_engine, detail, sizeof(detail), NULL);
+  log_warn(LD_CONFIG, "circflow: %s: %s (%s). No padding.", path, circflow_status_text(status), detail);
   return false;
 }
 
@@ -124,13 +124,13 @@ pad_start(void)
     return;
   /* What machines draw must not be foretold. */
   crypto_rand((char *) config.seed, sizeof(config.seed));
-  config.engine_tag = 2;
+  config.engine_number = 2;
   bool made = flow_went_well(circflow_engine_new(&config, &pad_engine), "engine");
   memwipe(config.seed, 0, sizeof(config.seed));
   if (!made)
     return;
   pads_as_client = pad_load("CIRCFLOW_TOR_PADDING_CLIENT", CIRCFLOW_ROLE_CLIENT);
-  pads_as_relay = pad_load("CIRCFLOW_TOR_PADDING_RELAY", CIRCFLOW_ROLE_EXIT);
+  pads_as_relay = pad_load("CIRCFLOW_TOR_PADDING_RELAY", CIRCFLOW_ROLE_RELAY);
   pad_event = mainloop_event_new(pad_on_event, NULL);
   pad_state = PAD_ON;
 }
@@ -166,7 +166,7 @@ pad_new(circuit_t *circ)
   pad->circ = circ;
   pad->is_client = CIRCUIT_IS_ORIGIN(circ);
   config.tag = (uint64_t) (uintptr_t) circ;
-  config.role = pad->is_client ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_EXIT;
+  config.role = pad->is_client ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_RELAY;
   config.hops = pad->hops = pad->is_client ? (uint8_t) circuit_get_cpath_len(TO_ORIGIN_CIRCUIT(circ)) : 0;
   /* Tor's own machines may run here too; and the queue is tor's, so that we are asked what becomes of padding. */
   config.flags = CIRCFLOW_CIRCUIT_OTHER_PADDER | CIRCFLOW_CIRCUIT_OWN_QUEUE;
@@ -193,14 +193,14 @@ pad_log_figures(const pad_circ_t *pad)
   log_info(LD_CIRC, "circflow: padding ended at a %s: normal-sent %" PRIu64 " padding-sent %" PRIu64
            " replaced %" PRIu64 " refused %" PRIu64 " normal-recv %" PRIu64 " padding-recv %" PRIu64,
            pad->is_client ? "client" : "relay", stats.normal_sent, stats.padding_sent, stats.replaced,
-           stats.refused, stats.normal_recv, stats.padding_recv);
+           stats.refused, stats.normal_received, stats.padding_received);
 }
 
 static void
 pad_free(pad_circ_t *pad)
 {
   pad_log_figures(pad);
-  flow_went_well(circflow_circuit_closed(pad_engine, pad_now(), pad->id), "padded circuit closed");
+  flow_went_well(circflow_circuit_gone(pad_engine, pad_now(), pad->id), "padded circuit closed");
   HT_REMOVE(pad_map, &pads, pad);
   tor_free(pad);
 }
@@ -259,13 +259,13 @@ pad_obey_padding(circuit_t *circ, const struct circflow_insn *insn)
 {
   const struct circflow_insn_padding *padding = &insn->detail.padding;
   int queued = pad_queued(circ);
-  uint8_t answer = CIRCFLOW_PADDING_SENT;
+  uint8_t answer = CIRCFLOW_ANSWER_SENT;
   if (queued > PAD_QUEUED_MAX || ((padding->flags & CIRCFLOW_PADDING_REPLACE) && queued > 0))
-    answer = CIRCFLOW_PADDING_REPLACED;
+    answer = CIRCFLOW_ANSWER_REPLACED;
   else if (!pad_send(circ, padding->command, padding->hop, NULL, 0))
-    answer = CIRCFLOW_PADDING_REFUSED;
+    answer = CIRCFLOW_ANSWER_REFUSED;
   if (padding->flags & CIRCFLOW_PADDING_ASKS)
-    (void) circflow_padding_answer(pad_engine, pad_now(), insn->circuit, padding, answer);
+    (void) circflow_padding_answered(pad_engine, pad_now(), insn->circuit, padding, answer);
 }
 
 static void
@@ -283,7 +283,7 @@ pad_obey(const struct circflow_insn *insn, const uint8_t *body)
       break;
     case CIRCFLOW_INSN_CLOSE:
       log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Padding: %s. Closing circuit.",
-             circflow_strerror(insn->detail.close.cause));
+             circflow_status_text(insn->detail.close.cause));
       if (!circ->marked_for_close)
         circuit_mark_for_close(circ, (int) insn->detail.close.reason);
       break;
@@ -300,7 +300,7 @@ pad_arm(void)
 {
   struct timeval delay;
   uint64_t due = CIRCFLOW_NEVER;
-  if (circflow_engine_deadline(pad_engine, &due) != CIRCFLOW_OK || due == pad_armed_ns)
+  if (circflow_engine_get_deadline(pad_engine, &due) != CIRCFLOW_OK || due == pad_armed_ns)
     return;
   pad_armed_ns = due;
   if (due == CIRCFLOW_NEVER) {
@@ -430,9 +430,9 @@ __wrap_circpad_deliver_unrecognized_cell_events(circuit_t *circ, cell_direction_
   pad_circ_t *pad = pad_of(circ);
   if (pad && !pad->is_client) {
     if (direction == CELL_DIRECTION_OUT)
-      (void) circflow_circuit_passing(pad_engine, pad_now(), pad->id);
+      (void) circflow_circuit_cell_passed(pad_engine, pad_now(), pad->id);
     else
-      flow_went_well(circflow_circuit_sent(pad_engine, pad_now(), pad->id, 0, 0), "passed back");
+      flow_went_well(circflow_circuit_cell_queued(pad_engine, pad_now(), pad->id, 0, 0), "passed back");
     pad_wake();
   }
   __real_circpad_deliver_unrecognized_cell_events(circ, direction);
@@ -446,7 +446,7 @@ __wrap_circpad_deliver_sent_relay_cell_events(circuit_t *circ, uint8_t command)
   pad_circ_t *pad = pad_of(circ);
   if (pad && !pad_is_sending) {
     /* Tor does not say to which hop; nearly all go to the last. */
-    flow_went_well(circflow_circuit_sent(pad_engine, pad_now(), pad->id, command, pad->hops), "sent, for padding");
+    flow_went_well(circflow_circuit_cell_queued(pad_engine, pad_now(), pad->id, command, pad->hops), "sent, for padding");
     pad_wake();
   }
   __real_circpad_deliver_sent_relay_cell_events(circ, command);
@@ -484,7 +484,7 @@ __wrap_circuitmux_notify_xmit_cells(circuitmux_t *cmux, circuit_t *circ, unsigne
     const channel_t *chan = pad->is_client ? circ->n_chan : TO_OR_CIRCUIT(circ)->p_chan;
     /* Tor drops a cell now and then that it has told its padding of. An empty queue sets that right. */
     if (chan && chan->cmux == cmux) {
-      (void) circflow_circuit_written(pad_engine, pad_now(), pad->id, pad_queued(circ) > 0 ? cells : UINT32_MAX);
+      (void) circflow_circuit_cells_written(pad_engine, pad_now(), pad->id, pad_queued(circ) > 0 ? cells : UINT32_MAX);
       /* A machine may wait for just this, and nothing else need ever happen. */
       pad_wake();
     }

@@ -159,7 +159,7 @@ flow_leg_look(flow_leg_t *leg)
                                                   : circ->ccontrol;
   bool blocked = leg->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan;
   uint64_t rtt_usec = leg->tor.circ_rtts_usec;
-  uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_BLOCKED : 0) |
+  uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_FULL : 0) |
     (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);
   if (PREDICT_LIKELY(leg->inflight == cc->inflight && leg->cwnd == cc->cwnd && leg->rtt_usec == rtt_usec &&
                      leg->flags == flags && leg->sendme_inc == cc->sendme_inc))

@@ -345,7 +345,7 @@ import(flow_set_t *set)
   for (n = 0; n < (size_t) flow_leg_count(set); n++) {
     const flow_leg_t *leg = flow_leg_at(set, (int) n);
     rows[n] = (struct circflow_leg_numbers) {
-      .circuit = leg->id, .sent = leg->tor.last_seq_sent, .recv = leg->tor.last_seq_recv,
+      .circuit = leg->id, .sent = leg->tor.last_seq_sent, .received = leg->tor.last_seq_recv,
     };
   }
   if (!flow_went_well(circflow_set_import(flow_engine, flow_time_ns, set->id, &numbers, rows, n), "import"))
@@ -368,7 +368,7 @@ import_algorithm(flow_set_t *set)
     [CONFLUX_ALG_CWNDRTT] = CIRCFLOW_ALGORITHM_CWND_RTT,
   };
   set->alg = set->tor.params.alg;
-  return flow_went_well(circflow_set_set_algorithm(flow_engine, set->id, names[set->alg]), "algorithm");
+  return flow_went_well(circflow_set_use_algorithm(flow_engine, set->id, names[set->alg]), "algorithm");
 }
 
 /* Brings circflow up to date. False when the two cannot be brought together: the set is being closed then. */
@@ -478,8 +478,8 @@ ask(flow_set_t *set, uint8_t command, uint32_t news)
     set->choice = ((flow_leg_t *) (uintptr_t) verdict.circuit_tag)->tor.circ;
     set->switch_delta = verdict.switch_delta;
     /* How many more go the same way. */
-    flow_went_well(circflow_set_room(flow_engine, set->id, &set->decided), "room");
-  } else if (status == CIRCFLOW_ERR_BLOCKED) {
+    flow_went_well(circflow_set_get_room(flow_engine, set->id, &set->decided), "room");
+  } else if (status == CIRCFLOW_ERR_NO_ROOM) {
     /* It has noted that it will have to say when there is room. */
     flow_run();
   } else {
@@ -540,8 +540,8 @@ send_switch(flow_set_t *set, circuit_t *circ, uint32_t delta)
   if (!leg)
     goto broken;
   set->decided = 0;
-  if (!flow_went_well(circflow_circuit_sent(flow_engine, flow_time_ns, leg->id, CIRCFLOW_CMD_SWITCH,
-                                            set->is_client ? CLIENT_HOPS : 0), "SWITCH"))
+  if (!flow_went_well(circflow_circuit_cell_queued(flow_engine, flow_time_ns, leg->id, CIRCFLOW_CMD_SWITCH,
+                                                   set->is_client ? CLIENT_HOPS : 0), "SWITCH"))
     goto broken;
   leg->sent = leg->tor.last_seq_sent += delta;
   move_to_leg(&set->tor, &leg->tor);
@@ -586,8 +586,8 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
     log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "A cell went out on a circuit that is no leg any more.");
     return;
   }
-  int32_t status = circflow_circuit_sent(flow_engine, flow_time_ns, leg->id, relay_command,
-                                         leg->is_client ? CLIENT_HOPS : 0);
+  int32_t status = circflow_circuit_cell_queued(flow_engine, flow_time_ns, leg->id, relay_command,
+                                                leg->is_client ? CLIENT_HOPS : 0);
   if (!flow_went_well(status, "sent")) {
     /* The peer counts this message, and we could not: the numbers are of no use any more. */
     flow_set_close(set, END_CIRC_REASON_INTERNAL);
@@ -700,7 +700,7 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
   struct circflow_message message = message_of(leg, msg);
   message.form = CIRCFLOW_FORM_TOKEN;
   message.token = (uint64_t) (uintptr_t) head;
-  message.cost = (uint32_t) (sizeof(conflux_msg_t) + sizeof(relay_msg_t) + msg->length);
+  message.cost_bytes = (uint32_t) (sizeof(conflux_msg_t) + sizeof(relay_msg_t) + msg->length);
 
   int32_t status = circflow_circuit_receive(flow_engine, flow_time_ns, leg->id, &message, &verdict);
   if (PREDICT_UNLIKELY(status != CIRCFLOW_OK)) {
@@ -732,7 +732,7 @@ take(flow_set_t *set, circuit_t *circ)
       smartlist_del_keeporder(set->handed, 0);
       return msg;
     }
-    status = circflow_set_next_tokens(flow_engine, set->id, set->taken, TAKEN_MAX, &count);
+    status = circflow_set_poll_tokens(flow_engine, set->id, set->taken, TAKEN_MAX, &count);
     set->n_taken = (int) count;
     if (count == 0) {
       set->is_ready = false;

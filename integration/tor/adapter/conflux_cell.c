@@ -43,7 +43,7 @@ build_link_cell(const conflux_cell_link_t *link, uint8_t *cell_out)
 {
   struct circflow_link mine = {
     .last_sent = link->last_seqno_sent,
-    .last_recv = link->last_seqno_recv,
+    .last_received = link->last_seqno_recv,
     .desired_ux = link->desired_ux,
   };
   memcpy(mine.nonce, link->nonce, sizeof(mine.nonce));
@@ -60,7 +60,7 @@ conflux_cell_parse_link(const relay_msg_t *msg)
   link->version = 1;
   link->desired_ux = mine.desired_ux;
   link->last_seqno_sent = mine.last_sent;
-  link->last_seqno_recv = mine.last_recv;
+  link->last_seqno_recv = mine.last_received;
   memcpy(link->nonce, mine.nonce, sizeof(link->nonce));
   return link;
 }

@@ -77,7 +77,7 @@ flow_complain(int32_t status, const char *what)
 {
   /* A bug that shows with every cell must not fill the disk. */
   static ratelim_t limit = RATELIM_INIT(60);
-  log_fn_ratelim(&limit, LOG_WARN, LD_BUG, "circflow: %s: %s", what, circflow_strerror(status));
+  log_fn_ratelim(&limit, LOG_WARN, LD_BUG, "circflow: %s: %s", what, circflow_status_text(status));
   return false;
 }
 
@@ -456,7 +456,7 @@ leg_open(flow_leg_t *leg)
   if (!flow_went_well(circflow_circuit_config_init(&config, sizeof(config)), "config"))
     return false;
   config.tag = (uint64_t) (uintptr_t) leg;
-  config.role = leg->is_client ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_EXIT;
+  config.role = leg->is_client ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_RELAY;
   config.hops = leg->is_client ? CLIENT_HOPS : 0;
   /* What a LINK must not come on. */
   if (!leg->is_client && circ->n_chan)
@@ -542,7 +542,7 @@ leg_linked(flow_leg_t *leg, const struct circflow_insn *insn)
   leg->tor.circ_rtts_usec = insn->detail.linked.rtt_ns / 1000;
   if (set->id.v == 0) {
     set->id = insn->set;
-    flow_went_well(circflow_set_set_tag(flow_engine, set->id, (uint64_t) (uintptr_t) set), "set's tag");
+    flow_went_well(circflow_set_retag(flow_engine, set->id, (uint64_t) (uintptr_t) set), "set's tag");
   }
   if (set->is_usable || !leg->is_client) {
     flow_set_hold(set);
@@ -597,11 +597,11 @@ leg_lost(flow_leg_t *leg, bool is_freed)
   if (leg->is_joined && flow_leg_look(leg)) {
     struct circflow_leg_report report;
     flow_leg_report(leg, &report);
-    (void) circflow_circuit_report(flow_engine, flow_now_ns(), &report, 1);
+    (void) circflow_leg_update(flow_engine, flow_now_ns(), &report, 1);
   }
   leg_take_out(leg, is_freed);
   set_place(set);
-  flow_went_well(circflow_circuit_closed(flow_engine, flow_now_ns(), id), "leg closed");
+  flow_went_well(circflow_circuit_gone(flow_engine, flow_now_ns(), id), "leg closed");
   /* The other legs may be closed a moment later only, when flow_run() is at work already. */
   set->tor.in_full_teardown |= set->id.v != 0 && !set_note_figures(set);
   tor_free(leg);
@@ -628,7 +628,7 @@ close_leg(flow_leg_t *leg, const struct circflow_insn_close *close)
     return;
   if (reason < 0)
     reason = (int) close->reason;
-  log_info(LD_CIRC, "Conflux: %s. Closing a leg of set %s.", circflow_strerror(close->cause), nonce_of(leg->set));
+  log_info(LD_CIRC, "Conflux: %s. Closing a leg of set %s.", circflow_status_text(close->cause), nonce_of(leg->set));
   /* When the whole set has ended, nothing may go out on the legs that are left, one by one. */
   leg->set->tor.in_full_teardown |= !set_note_figures(leg->set);
   circuit_mark_for_close(circ, reason);
@@ -705,9 +705,9 @@ void
 flow_refuse(circuit_t *circ, int32_t status)
 {
   char detail[160] = "";
-  int32_t reason = circflow_close_reason(status);
-  (void) circflow_engine_last_detail(flow_engine, detail, sizeof(detail), NULL);
-  log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux: %s (%s). Closing.", circflow_strerror(status), detail);
+  int32_t reason = circflow_status_close_reason(status);
+  (void) circflow_engine_get_last_detail(flow_engine, detail, sizeof(detail), NULL);
+  log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux: %s (%s). Closing.", circflow_status_text(status), detail);
   flow_run();
   /* Not everything that goes wrong here is the peer's fault; but the circuit is of no use in any case. */
   if (!circ->marked_for_close)

@@ -49,8 +49,11 @@ impl Set {
     ) -> Result<LegIx, Fault> {
         let state = step(self.role, LinkState::Unlinked, Event::Link)?;
         // A new set has no past (R6); a live one has sent what it has sent (prop329 §2.4.4).
-        let possible =
-            if is_new { link.last_sent == 0 && link.last_recv == 0 } else { link.last_recv <= self.highest_sent() };
+        let possible = if is_new {
+            link.last_sent == 0 && link.last_received == 0
+        } else {
+            link.last_received <= self.highest_sent()
+        };
         if !possible {
             return Err(Fault::BadLinkNumbers);
         }
@@ -117,7 +120,7 @@ impl Set {
         }
         // An exit has nothing to send before streams can be opened: what it says it has sent is lost (prop329 §2.4.4).
         let has_lost = !self.usable && link.last_sent > 0;
-        if link.last_recv > highest_sent || has_lost {
+        if link.last_received > highest_sent || has_lost {
             return Err(Fault::BadLinkNumbers);
         }
         let rtt = now.saturating_sub(leg.asked_at);

@@ -338,7 +338,7 @@ impl Set {
         let alone = live.next().is_none()
             && leg.state == LinkState::Linked
             && self.held == 0
-            && leg.recv == self.delivered
+            && leg.received == self.delivered
             && self.outbox.len == 0;
         alone.then_some(leg.key)
     }
@@ -401,12 +401,12 @@ impl Set {
             linked: leg.state.is_linked(),
             sending: self.sending == Some(index),
             sent: leg.sent,
-            recv: leg.recv,
+            received: leg.received,
             inflight: leg.path.inflight,
             sendme_inc: u64::from(leg.sendme_inc),
             others: others().count(),
             others_sent: others().map(|leg| leg.sent).max().unwrap_or(0),
-            others_recv: others().map(|leg| leg.recv).max().unwrap_or(0),
+            others_recv: others().map(|leg| leg.received).max().unwrap_or(0),
         })
     }
 }

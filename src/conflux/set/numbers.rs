@@ -21,14 +21,14 @@ pub struct LegNumbers {
     /// Last number sent on it.
     pub sent: u64,
     /// Last number received on it.
-    pub recv: u64,
+    pub received: u64,
 }
 
 impl Set {
     /// Reads the numbers, legs in order of place.
     pub fn export(&self) -> (Numbers, Vec<LegNumbers>) {
         let sending = self.sending.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);
-        let legs = self.live().map(|(_, leg)| LegNumbers { leg: leg.key, sent: leg.sent, recv: leg.recv });
+        let legs = self.live().map(|(_, leg)| LegNumbers { leg: leg.key, sent: leg.sent, received: leg.received });
         (Numbers { delivered: self.delivered, sending }, legs.collect())
     }
 
@@ -45,7 +45,9 @@ impl Set {
         let held_behind = self.next_held <= numbers.delivered;
         let below_held = rows.iter().any(|row| {
             let lane_last = self.legs.get(index_of(row)).and_then(|leg| leg.lane.last());
-            row.1.recv < lane_last.unwrap_or(0) || row.1.recv > limits::NUMBER_MAX || row.1.sent > limits::NUMBER_MAX
+            row.1.received < lane_last.unwrap_or(0)
+                || row.1.received > limits::NUMBER_MAX
+                || row.1.sent > limits::NUMBER_MAX
         });
         let sending = self.live().find(|(_, leg)| leg.key == numbers.sending).map(|(index, _)| index);
         let sent_after =
@@ -56,8 +58,9 @@ impl Set {
             // Without a sending leg nothing has been sent yet.
             None => numbers.sending == Id::NONE && highest == 0,
         };
-        let recv_after =
-            |index: usize| after(index).map_or_else(|| self.legs.get(index).map_or(0, |leg| leg.recv), |row| row.recv);
+        let recv_after = |index: usize| {
+            after(index).map_or_else(|| self.legs.get(index).map_or(0, |leg| leg.received), |row| row.received)
+        };
         // What was delivered was received on a leg, and nothing is received on one that is not linked.
         let received = self.live().map(|(index, _)| recv_after(index)).max().unwrap_or(0);
         let before_link =
@@ -70,11 +73,11 @@ impl Set {
             || sending.is_some_and(|index| self.legs.get(index).map(|leg| leg.sent) != Some(sent_after(index)));
         for row in rows {
             if let Some(leg) = self.legs.get_mut(index_of(row)) {
-                if row.1.recv > leg.recv {
+                if row.1.received > leg.received {
                     // The host has received messages that it did not show us.
                     leg.bare = false;
                 }
-                leg.recv = row.1.recv;
+                leg.received = row.1.received;
                 leg.sent = row.1.sent;
             }
         }

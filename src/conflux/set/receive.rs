@@ -24,7 +24,7 @@ impl Set {
     #[inline(always)]
     pub fn is_next(&self, ix: LegIx) -> bool {
         let Some(leg) = self.legs.get(usize::from(ix)) else { return false };
-        let number = leg.recv + 1;
+        let number = leg.received + 1;
         leg.state.is_linked() && number == self.delivered + 1 && number + 1 < self.next_held
     }
 
@@ -33,12 +33,12 @@ impl Set {
     #[inline(always)]
     pub fn arrive_next(&mut self, ix: LegIx, now: Nanos) -> Option<u64> {
         let leg = self.legs.get_mut(usize::from(ix))?;
-        // Cannot overflow: SWITCH keeps recv below NUMBER_MAX, and nobody receives 2^62 messages.
-        let number = leg.recv + 1;
+        // Cannot overflow: SWITCH keeps received below NUMBER_MAX, and nobody receives 2^62 messages.
+        let number = leg.received + 1;
         if !leg.state.is_linked() || number != self.delivered + 1 || number + 1 >= self.next_held {
             return None;
         }
-        leg.recv = number;
+        leg.received = number;
         leg.bare = false;
         self.delivered = number;
         self.touch(ix, now);
@@ -57,8 +57,8 @@ impl Set {
         let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.state.is_linked()) else {
             return Err(Fault::UnlinkedData);
         };
-        let number = leg.recv + 1;
-        leg.recv = number;
+        let number = leg.received + 1;
+        leg.received = number;
         leg.bare = false;
         self.touch(ix, now);
         if number <= self.delivered {
@@ -123,8 +123,8 @@ impl Set {
         let Some(leg) = self.legs.get_mut(index).filter(|leg| leg.state.is_linked()) else {
             return Err(Fault::UnlinkedData);
         };
-        let number = leg.recv + 1;
-        leg.recv = number;
+        let number = leg.received + 1;
+        leg.received = number;
         leg.bare = false;
         self.touch(ix, now);
         if number <= self.delivered {
@@ -187,7 +187,7 @@ impl Set {
 
     /// The next message of this leg is the next of the set.
     pub fn is_in_order(&self, ix: LegIx) -> bool {
-        self.legs.get(usize::from(ix)).is_some_and(|leg| leg.recv == self.delivered)
+        self.legs.get(usize::from(ix)).is_some_and(|leg| leg.received == self.delivered)
     }
 
     /// What is held for order costs.
@@ -202,7 +202,7 @@ impl Set {
     }
 
     /// Since when the message has waited that has waited longest.
-    pub fn held_since(&self, store: &Store, now: Nanos) -> Option<Nanos> {
+    pub fn held_since_ns(&self, store: &Store, now: Nanos) -> Option<Nanos> {
         let lanes = self.legs.iter().map(|leg| &leg.lane).filter(|lane| !lane.is_empty());
         let oldest = lanes.map(|lane| store.arrival(lane)).reduce(Store::earlier);
         let of_legs = oldest.map(|tick| store.time_of(tick, now));
@@ -237,14 +237,14 @@ impl Set {
             }
             self.zero_switches += 1;
         }
-        let recv = leg.recv + u64::from(switch.delta);
-        if recv > limits::NUMBER_MAX {
+        let received = leg.received + u64::from(switch.delta);
+        if received > limits::NUMBER_MAX {
             return Err(Fault::NumberOverflow);
         }
-        if recv.saturating_sub(self.delivered) > u64::from(self.terms.switch_ahead_max) {
+        if received.saturating_sub(self.delivered) > u64::from(self.terms.switch_ahead_max) {
             return Err(Fault::SwitchTooFar);
         }
-        leg.recv = recv;
+        leg.received = received;
         leg.bare = true;
         self.touch(ix, now);
         self.switches_received += 1;

@@ -154,8 +154,8 @@ impl Set {
         Ok(plan)
     }
 
-    /// The same for a message of circflow's own: nobody waits for the answer, so no RESUME is owed. No plan means that
-    /// it has to be held.
+    /// The same for a message of circflow's own: nobody waits for the answer, so no MAY_SEND is owed. No plan means
+    /// that it has to be held.
     pub fn send_own(&mut self, command: Command, now: Nanos, effects: &mut Vec<Effect>) -> Option<Plan> {
         if self.outbox.len > 0 {
             return None;

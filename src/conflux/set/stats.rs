@@ -46,7 +46,7 @@ pub struct Stats {
     /// Client: legs that may be launched now.
     pub launches_left: u32,
     /// Since when the oldest has been held, [`NEVER`] when none is.
-    pub held_since: Nanos,
+    pub held_since_ns: Nanos,
     /// Messages that wait to be sent.
     pub unsent: u32,
     /// Bytes of those.
@@ -69,7 +69,7 @@ pub struct LegStats {
     /// Number of the last message sent on it.
     pub sent: u64,
     /// Number of the last message received on it.
-    pub recv: u64,
+    pub received: u64,
 }
 
 impl Set {
@@ -95,7 +95,7 @@ impl Set {
             switches_received: self.switches_received,
             algorithm: self.policy.algorithm,
             launches_left: self.launches_left(),
-            held_since: self.held_since(store, now).unwrap_or(NEVER),
+            held_since_ns: self.held_since_ns(store, now).unwrap_or(NEVER),
             unsent: self.waiting_to_go(),
             unsent_bytes: self.outbox_bytes(),
         }
@@ -111,7 +111,7 @@ impl Set {
             cwnd: leg.path.cwnd,
             inflight: leg.path.inflight,
             sent: leg.sent,
-            recv: leg.recv,
+            received: leg.received,
         })
     }
 

@@ -22,7 +22,7 @@ impl Set {
             lead = "; ";
         }
         if is_reported && would_help {
-            text.push_str("; circflow_circuit_report() says when a leg has room");
+            text.push_str("; circflow_leg_update() says when a leg has room");
         }
         text
     }

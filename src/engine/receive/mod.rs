@@ -80,7 +80,7 @@ struct Straight<'e, 'm> {
     now: Nanos,
     id: Id,
     message: &'m Message<'m>,
-    cell_tag: &'m [u8],
+    cell_digest: &'m [u8],
 }
 
 impl Receiving for Straight<'_, '_> {
@@ -105,11 +105,11 @@ impl Receiving for Straight<'_, '_> {
     }
 
     fn data_on_leg(self) -> Self::Answer {
-        self.engine.receive_data_on_leg(self.id, self.message, self.cell_tag)
+        self.engine.receive_data_on_leg(self.id, self.message, self.cell_digest)
     }
 
     fn other(self) -> Self::Answer {
-        self.engine.receive_other(self.now, self.id, self.message, || Ok(self.cell_tag))
+        self.engine.receive_other(self.now, self.id, self.message, || Ok(self.cell_digest))
     }
 }
 
@@ -120,15 +120,15 @@ impl Engine {
         self.receive_cell(now, id, message, &[])
     }
 
-    /// The same, with the tag of the cell that it came in.
+    /// The same, with the digest of the cell that it came in.
     #[allow(dead_code, reason = "tests and the simulation need no door")]
     pub fn receive_cell(
         &mut self,
         now: Nanos,
         id: Id,
         message: &Message<'_>,
-        cell_tag: &[u8],
+        cell_digest: &[u8],
     ) -> Result<Verdict, Error> {
-        receive(Straight { engine: self, now, id, message, cell_tag })
+        receive(Straight { engine: self, now, id, message, cell_digest })
     }
 }

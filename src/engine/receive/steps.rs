@@ -92,17 +92,17 @@ impl Engine {
     }
 
     /// The third part: anything else, and anything at a time when something is due, or that is past.
-    /// `cell_tag` is that of the cell it came in, or what is wrong with it; only asked for on circuits that we run.
+    /// `cell_digest` is that of the cell it came in, or what is wrong with it; only asked for on circuits that we run.
     pub fn receive_other<'t>(
         &mut self,
         now: Nanos,
         id: Id,
         message: &Message<'_>,
-        cell_tag: impl FnOnce() -> Result<&'t [u8], &'static str>,
+        cell_digest: impl FnOnce() -> Result<&'t [u8], &'static str>,
     ) -> Result<Verdict, Error> {
         if self.runs(id) {
-            let cell_tag = cell_tag().map_err(|why| self.invalid(why))?;
-            return self.receive_run(now, id, message, cell_tag);
+            let cell_digest = cell_digest().map_err(|why| self.invalid(why))?;
+            return self.receive_run(now, id, message, cell_digest);
         }
         if now >= self.stop() || now != self.clock.latest() {
             let now = self.enter_for_circuits(now, std::iter::once(id))?;

@@ -10,11 +10,11 @@ use crate::ffi::sized;
 use crate::ffi::status::circflow_status;
 use libc::size_t;
 
-/// How a circuit gets longer. Fill it with circflow_extend_config_init(), then change what you want.
+/// How a circuit gets longer. Fill it with circflow_extension_config_init(), then change what you want.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct circflow_extend_config {
-    /// sizeof(circflow_extend_config) as your compiler saw it.
+pub struct circflow_extension_config {
+    /// sizeof(circflow_extension_config) as your compiler saw it.
     pub size: size_t,
     /// Of the new last hop, as circflow_circuit_config.join_point. For the virtual hop behind a rendezvous point: one
     /// number for each onion service, at the client and at the service itself. Default 0.
@@ -35,16 +35,16 @@ pub struct circflow_extend_config {
 }
 
 // SAFETY: repr(C), size first, integers.
-unsafe impl sized::Growing for circflow_extend_config {}
+unsafe impl sized::Growing for circflow_extension_config {}
 
 /// Fills a config with the defaults: one more hop, Vegas congestion control with it, parameters of paths to onion
-/// services. Pass sizeof(circflow_extend_config).
+/// services. Pass sizeof(circflow_extension_config).
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_extend_config_init(
-    config: *mut circflow_extend_config,
+pub unsafe extern "C-unwind" fn circflow_extension_config_init(
+    config: *mut circflow_extension_config,
     size: size_t,
 ) -> circflow_status {
     door::alone(|| sized::init(config, size, config_defaults()))
@@ -62,14 +62,14 @@ pub unsafe extern "C-unwind" fn circflow_extend_config_init(
 ///
 /// Not for a leg, linked, pending or launched: the legs of a set have one length and one join point, and are never
 /// extended (prop329). Open one that is for circflow_set_launch_legs() with the hops it is to have; extend any other
-/// before circflow_set_add_legs(), or after circflow_set_take_out(). A circuit that gets shorter (TRUNCATED) is to be
+/// before circflow_set_add_legs(), or after circflow_set_dissolve(). A circuit that gets shorter (TRUNCATED) is to be
 /// closed.
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID: not more hops than before, or above 16, a flag other than the two, an unknown
 /// path_class, a reserved field that is not zero; and on a circuit that circflow runs, another CIRCFLOW_CIRCUIT_VEGAS
 /// than that of the hops before (open it anew), or a sendme_inc that is not within 1 of the parameter (close it: the
 /// hop is lying); CIRCFLOW_ERR_IN_SET: it is a leg; CIRCFLOW_ERR_ROLE: a relay's; say CIRCFLOW_CIRCUIT_EXTENDED with
-/// circflow_circuit_set_flags(); CIRCFLOW_ERR_GONE: it is to close, do so. After any of them nothing has changed.
+/// circflow_circuit_set_flags(); CIRCFLOW_ERR_CLOSING: it is to close, do so. After any of them nothing has changed.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -77,7 +77,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_extend(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
-    config: *const circflow_extend_config,
+    config: *const circflow_extension_config,
 ) -> circflow_status {
     let config = match sized::read(config, config_defaults()) {
         Ok(config) => config,
@@ -89,7 +89,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_extend(
     })
 }
 
-fn growth(config: &circflow_extend_config) -> Result<Growth, Why> {
+fn growth(config: &circflow_extension_config) -> Result<Growth, Why> {
     if config.reserved != 0 {
         return Err("a reserved field of an extension is not zero");
     }
@@ -107,9 +107,9 @@ fn growth(config: &circflow_extend_config) -> Result<Growth, Why> {
 
 const _: () = assert!(CircuitFlags::LAST_HOP.0 == CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_SERVICE);
 
-fn config_defaults() -> circflow_extend_config {
-    circflow_extend_config {
-        size: size_of::<circflow_extend_config>(),
+fn config_defaults() -> circflow_extension_config {
+    circflow_extension_config {
+        size: size_of::<circflow_extension_config>(),
         join_point: 0,
         flags: CIRCFLOW_CIRCUIT_VEGAS,
         hops: 0,

@@ -33,7 +33,7 @@ use libc::size_t;
 pub const CIRCFLOW_ROLE_CLIENT: u8 = 1;
 /// circflow_circuit_config.role: this end is a relay: the last hop of the circuit, or, with CIRCFLOW_CIRCUIT_EXTENDED,
 /// a middle one.
-pub const CIRCFLOW_ROLE_EXIT: u8 = 2;
+pub const CIRCFLOW_ROLE_RELAY: u8 = 2;
 
 /// circflow_circuit_config.flags: Vegas congestion control was negotiated with the join point.
 pub const CIRCFLOW_CIRCUIT_VEGAS: u32 = 1;
@@ -55,8 +55,8 @@ pub const CIRCFLOW_CIRCUIT_OWN_QUEUE: u32 = 32;
 /// circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, has the
 /// congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and keeps cells that a
 /// channel does not take. Feed every cell: the recognised ones with circflow_circuit_receive(), the others with
-/// circflow_circuit_relay(). Say when a channel is full with circflow_circuit_writable(), and send what streams have
-/// with circflow_stream_send(). Settled when the circuit is opened.
+/// circflow_circuit_relay(). Say when a channel is full with circflow_circuit_set_writable(), and send what streams
+/// have with circflow_stream_send(). Settled when the circuit is opened.
 pub const CIRCFLOW_CIRCUIT_REACTOR: u32 = 64;
 /// circflow_circuit_config.flags: a client's circuit to which its last hop opens streams (an onion service's). Say it
 /// with circflow_circuit_extend(), so that no hop before the virtual one opens any.
@@ -73,7 +73,7 @@ pub struct circflow_circuit_config {
     pub tag: u64,
     /// Client: any number that is the same for two circuits exactly when their last hop is the same relay. Exit: 0.
     pub join_point: u64,
-    /// CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_EXIT, at a middle relay too.
+    /// CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_RELAY, at a middle relay too.
     pub role: u8,
     /// Client: number of hops, 1 to 16, default 3; the last is the join point (circflow_circuit_extend() adds more).
     /// Exit: 0, which you have to set.
@@ -87,7 +87,7 @@ pub struct circflow_circuit_config {
     /// streams need: add yours with |=.
     pub flags: u32,
     /// Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
-    /// CIRCFLOW_ERR_BLOCKED, and padding is refused, with 0 at once. Default 32.
+    /// CIRCFLOW_ERR_NO_ROOM, and padding is refused, with 0 at once. Default 32.
     pub held_sends_max: u32,
     /// Zero.
     pub reserved: u32,
@@ -110,13 +110,13 @@ pub unsafe extern "C-unwind" fn circflow_circuit_config_init(
 }
 
 /// Makes a circuit known: a client's once it is open, or when its first cell goes out if it is for
-/// circflow_set_launch_legs(); an exit's once it is created. It lives until circflow_circuit_closed().
+/// circflow_set_launch_legs(); an exit's once it is created. It lives until circflow_circuit_gone().
 ///
 /// That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID for an unknown role, flag or path_class, hops that do not fit the role,
 /// CIRCFLOW_CIRCUIT_SERVICE at a relay, and, with CIRCFLOW_CIRCUIT_REACTOR, for CIRCFLOW_CIRCUIT_OWN_QUEUE or a
-/// sendme_inc that is not within 1 of the parameter; CIRCFLOW_ERR_FULL at circuits_max: close some;
+/// sendme_inc that is not within 1 of the parameter; CIRCFLOW_ERR_TOO_MANY at circuits_max: close some;
 /// CIRCFLOW_ERR_UNDRAINED: drain first.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -148,8 +148,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_open(
 ///
 /// Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it
 /// is a leg that is not being built; CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may
-/// go out (prop329 2.2): close it; CIRCFLOW_ERR_GONE: it is being closed already; CIRCFLOW_ERR_UNDRAINED: drain, then
-/// say it again.
+/// go out (prop329 2.2): close it; CIRCFLOW_ERR_CLOSING: it is being closed already; CIRCFLOW_ERR_UNDRAINED: drain,
+/// then say it again.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -183,7 +183,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_set_flags(
 }
 
 /// Shuts a circuit down at the host's wish: CIRCFLOW_INSN_CLOSE is queued for it, and its set is judged as after the
-/// loss of any leg. Say circflow_circuit_closed() when it is done. Works on every circuit.
+/// loss of any leg. Say circflow_circuit_gone() when it is done. Works on every circuit.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -213,7 +213,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_close(
 /// Own statuses: none. Always safe to call, also when instructions wait.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_circuit_closed(
+pub unsafe extern "C-unwind" fn circflow_circuit_gone(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -224,7 +224,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_closed(
 pub(super) fn known_role(role: u8) -> Result<Role, Why> {
     match role {
         CIRCFLOW_ROLE_CLIENT => Ok(Role::Client),
-        CIRCFLOW_ROLE_EXIT => Ok(Role::Exit),
+        CIRCFLOW_ROLE_RELAY => Ok(Role::Exit),
         _ => Err("an unknown role"),
     }
 }

@@ -20,11 +20,11 @@ use crate::wire::Command;
 /// @param verdict_out  Written on CIRCFLOW_OK.
 ///
 /// Own statuses: class PEER: the peer broke the protocol, and the close of the circuit (or of the whole set, where its
-/// order is lost) is queued: drain; class LIMIT: a cap was reached, and the close is queued: drain; CIRCFLOW_ERR_GONE:
-/// it is being closed already; CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and PADDING_NEGOTIATE, and for
-/// all on a circuit that circflow runs: drain and feed it again; CIRCFLOW_ERR_INVALID: body_len above
-/// CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or next; hop above 16; and, only where the
-/// message has to be held or read, an unknown form, or a body that is NULL and has a length.
+/// order is lost) is queued: drain; class LIMIT: a cap was reached, and the close is queued: drain;
+/// CIRCFLOW_ERR_CLOSING: it is being closed already; CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
+/// PADDING_NEGOTIATE, and for all on a circuit that circflow runs: drain and feed it again; CIRCFLOW_ERR_INVALID:
+/// body_len above CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or next; hop above 16; and,
+/// only where the message has to be held or read, an unknown form, or a body that is NULL and has a length.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -178,7 +178,7 @@ unsafe extern "C-unwind" fn receive_data_on_leg(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     door::enter(engine, |core| {
-        let tag = message::cell_tag(message).map_err(|why| core.invalid(why))?;
+        let tag = message::cell_digest(message).map_err(|why| core.invalid(why))?;
         let message = message::read(message).map_err(|why| core.invalid(why))?;
         let verdict = core.receive_data_on_leg(circuit.id(), &message, tag)?;
         message::write_verdict(verdict_out, &verdict);
@@ -196,7 +196,7 @@ unsafe extern "C-unwind" fn receive_other(
 ) -> circflow_status {
     door::enter(engine, |core| {
         let id = circuit.id();
-        let tag = || message::cell_tag(message);
+        let tag = || message::cell_digest(message);
         let message = message::read(message).map_err(|why| core.invalid(why))?;
         let verdict = core.receive_other(core.time(now_ns), id, &message, tag)?;
         message::write_verdict(verdict_out, &verdict);

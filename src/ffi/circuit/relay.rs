@@ -26,13 +26,13 @@ use crate::ffi::status::circflow_status::*;
 /// CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
 /// is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
 ///
-/// When many wait, CIRCFLOW_INSN_PAUSE asks you to stop: keep this circuit's cells yourself until
-/// CIRCFLOW_INSN_UNPAUSE, without stopping the channel for other circuits.
+/// When many wait, CIRCFLOW_INSN_PAUSE_FEED asks you to stop: keep this circuit's cells yourself until
+/// CIRCFLOW_INSN_UNPAUSE_FEED, without stopping the channel for other circuits.
 ///
 /// Own statuses: CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; CIRCFLOW_ERR_UNRECOGNISED: no relay
 /// follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; CIRCFLOW_ERR_ENGINE_MEMORY: of these three the
 /// close is queued: drain; CIRCFLOW_ERR_ROLE: at a client every cell is recognised; CIRCFLOW_ERR_NOT_RUN;
-/// CIRCFLOW_ERR_GONE: drop the cell; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID: no such
+/// CIRCFLOW_ERR_CLOSING: drop the cell; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID: no such
 /// side, or the cell is too long, NULL or of an unknown form.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -93,7 +93,7 @@ unsafe extern "C-unwind" fn relay_any(
 /// Own statuses: CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_INVALID: no such side.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_circuit_writable(
+pub unsafe extern "C-unwind" fn circflow_circuit_set_writable(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -107,12 +107,13 @@ pub unsafe extern "C-unwind" fn circflow_circuit_writable(
 }
 
 /// Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
-/// circuits with a padder. (A cell in the other direction is reported with circflow_circuit_sent() once it is queued.)
+/// circuits with a padder. (A cell in the other direction is reported with circflow_circuit_cell_queued() once it is
+/// queued.)
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_circuit_passing(
+pub unsafe extern "C-unwind" fn circflow_circuit_cell_passed(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,

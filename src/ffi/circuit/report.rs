@@ -13,7 +13,7 @@ use libc::size_t;
 /// circflow_leg_report.flags: congestion control is in slow start.
 pub const CIRCFLOW_REPORT_SLOW_START: u32 = 1;
 /// circflow_leg_report.flags: the channel under the leg takes no more cells for now.
-pub const CIRCFLOW_REPORT_CHANNEL_BLOCKED: u32 = 2;
+pub const CIRCFLOW_REPORT_CHANNEL_FULL: u32 = 2;
 
 /// How a leg stands, from the host's congestion control. It replaces all that was known; until the next report circflow
 /// counts the DATA it is told was sent on top of inflight.
@@ -37,7 +37,7 @@ pub struct circflow_leg_report {
 
 /// Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
 /// channel is full or has room again. A leg that was never reported has no window and gets no DATA: report each once
-/// it is linked. If the set waits for room and now has it, CIRCFLOW_INSN_RESUME is queued. Drain before you report: a
+/// it is linked. If the set waits for room and now has it, CIRCFLOW_INSN_MAY_SEND is queued. Drain before you report: a
 /// message that was held for padding and waits in the instruction queue is in flight for circflow, and not yet for you.
 ///
 /// @param reports       Applied in order. The first that names no leg ends the call; those before it stand. An unknown
@@ -45,10 +45,10 @@ pub struct circflow_leg_report {
 /// @param report_count  How many.
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID for an unknown flag; CIRCFLOW_ERR_NOT_A_LEG; CIRCFLOW_ERR_IS_RUN: circflow knows
-/// how it stands; CIRCFLOW_ERR_GONE.
+/// how it stands; CIRCFLOW_ERR_CLOSING.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_circuit_report(
+pub unsafe extern "C-unwind" fn circflow_leg_update(
     engine: *mut circflow_engine,
     now_ns: u64,
     reports: *const circflow_leg_report,
@@ -68,7 +68,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_report(
 pub(in crate::ffi) fn reports(
     reports: &[circflow_leg_report],
 ) -> Result<impl Iterator<Item = (Id, Report)> + Clone + '_, Why> {
-    let known = CIRCFLOW_REPORT_SLOW_START | CIRCFLOW_REPORT_CHANNEL_BLOCKED;
+    let known = CIRCFLOW_REPORT_SLOW_START | CIRCFLOW_REPORT_CHANNEL_FULL;
     if reports.iter().any(|report| report.flags & !known != 0) {
         return Err("a report has an unknown flag");
     }
@@ -83,6 +83,6 @@ fn news(report: &circflow_leg_report) -> Report {
         rtt: report.rtt_ns,
         sendme_inc: report.sendme_inc,
         slow_start: report.flags & CIRCFLOW_REPORT_SLOW_START != 0,
-        blocked: report.flags & CIRCFLOW_REPORT_CHANNEL_BLOCKED != 0,
+        blocked: report.flags & CIRCFLOW_REPORT_CHANNEL_FULL != 0,
     }
 }

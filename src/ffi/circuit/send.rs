@@ -20,10 +20,10 @@ use libc::size_t;
 ///                     token taken) and comes back as CIRCFLOW_INSN_SEND: encrypt the cell then, not before. Written on
 ///                     CIRCFLOW_OK.
 ///
-/// Own statuses: CIRCFLOW_ERR_BLOCKED: held_sends_max messages wait already, or there is no memory;
-/// CIRCFLOW_INSN_RESUME says when to go on; CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it;
-/// CIRCFLOW_ERR_IS_RUN: it belongs to a stream, circflow_stream_send() it; CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_INVALID as
-/// for circflow_circuit_receive(), and for a hop that the circuit has not.
+/// Own statuses: CIRCFLOW_ERR_NO_ROOM: held_sends_max messages wait already, or there is no memory;
+/// CIRCFLOW_INSN_MAY_SEND says when to go on; CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it;
+/// CIRCFLOW_ERR_IS_RUN: it belongs to a stream, circflow_stream_send() it; CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID
+/// as for circflow_circuit_receive(), and for a hop that the circuit has not.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -62,11 +62,11 @@ pub unsafe extern "C-unwind" fn circflow_circuit_send(
 ///
 /// Own statuses: CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now: decide, and report what you were told;
 /// CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a circuit whose streams circflow knows;
-/// CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_GONE.
+/// CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_CLOSING.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C-unwind" fn circflow_circuit_sent(
+pub unsafe extern "C-unwind" fn circflow_circuit_cell_queued(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -93,30 +93,30 @@ unsafe extern "C-unwind" fn sent_any(
     door::enter(engine, |core| core.sent(core.time(now_ns), circuit.id(), Command(command), hop))
 }
 
-/// Gives the tag of a DATA cell for which CIRCFLOW_WANTS_TAG asked: what its SENDME has to bring back (prop289). In the
-/// order of sending, before anything can have come back: a SENDME for a cell whose tag was never given closes the
-/// circuit. That a tag cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries random
-/// bytes after its message (prop289).
+/// Gives the digest of a DATA cell for which CIRCFLOW_WANTS_DIGEST asked: what its SENDME has to bring back (prop289).
+/// In the order of sending, before anything can have come back: a SENDME for a cell whose digest was never given closes
+/// the circuit. That a digest cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries
+/// random bytes after its message (prop289).
 ///
 /// @param hop      Where the cell went.
-/// @param tag      Of the cell. tor1: the running digest after it.
-/// @param tag_len  20 bytes (tor1) or 16 (counter-galois).
+/// @param digest   Of the cell. tor1: the running digest after it.
+/// @param digest_len  20 bytes (tor1) or 16 (counter-galois).
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_ASKED: no cell waits for its tag (harmless: a host may offer each), or it has another
-/// length; CIRCFLOW_ERR_NOT_RUN.
+/// Own statuses: CIRCFLOW_ERR_NOT_ASKED: no cell waits for its digest (harmless: a host may offer each), or it has
+/// another length; CIRCFLOW_ERR_NOT_RUN.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_circuit_tag(
+pub unsafe extern "C-unwind" fn circflow_circuit_add_digest(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
     hop: u8,
-    tag: *const u8,
-    tag_len: size_t,
+    digest: *const u8,
+    digest_len: size_t,
 ) -> circflow_status {
-    let Some(tag) = inward::slice(tag, tag_len) else {
+    let Some(digest) = inward::slice(digest, digest_len) else {
         return door::refuse(engine, CIRCFLOW_ERR_NULL);
     };
-    door::enter(engine, |core| core.give_tag(circuit.id(), hop, tag))
+    door::enter(engine, |core| core.add_digest(circuit.id(), hop, digest))
 }
 
 /// Says that cells of a circuit were written to the channel, the oldest first. Needed on circuits with a padder; costs
@@ -127,7 +127,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_tag(
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_circuit_written(
+pub unsafe extern "C-unwind" fn circflow_circuit_cells_written(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,

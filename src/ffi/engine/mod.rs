@@ -43,7 +43,7 @@ pub struct circflow_engine_config {
     pub seed: [u8; 32],
     /// Part of every id this engine gives out, 1 to 16383: give each engine of your process its own, so that an id
     /// that strays to another engine is noticed. Default 1.
-    pub engine_tag: u32,
+    pub engine_number: u32,
     /// Circuits that may be open at a time. Default 1048576, at most 16777216.
     pub circuits_max: u32,
     /// Sets that may live at a time. Default 262144, at most 16777216.
@@ -71,7 +71,7 @@ pub struct circflow_engine_config {
     /// Client: how long a stream that you have ended is remembered after its END has left (prop324 4.1.4): its id is in
     /// use, and DATA, XON and XOFF that come for it are dealt with. The longest round trip counts when it is longer, up
     /// to 10 minutes in all. Default 60 s, at most 10 minutes.
-    pub stream_memory_ns: u64,
+    pub stream_remembered_ns: u64,
     /// How long a padding machine rests after padding_burst_max things that it did without waiting, and between two of
     /// them then, until it waits as long by itself. 0: it never rests. Default 1 ms, at most 1 s.
     pub padding_floor_ns: u64,
@@ -113,8 +113,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_config_init(
 ///
 /// @param config  From circflow_engine_config_init(). It is copied.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID when engine_tag is not 1 to 16383, or circuits_max, sets_max, insns_max or
-/// padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_memory_ns above 10 minutes or
+/// Own statuses: CIRCFLOW_ERR_INVALID when engine_number is not 1 to 16383, or circuits_max, sets_max, insns_max or
+/// padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_remembered_ns above 10 minutes or
 /// held_age_max_ns above a week, edge_low_cells is not below edge_high_cells, edge_over_cells is below 32, streams_max
 /// or stream_bytes_max is 0, or a reserved field is not.
 /// Inside drain: yes. Since: 0.1.
@@ -138,7 +138,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
         }
         let mut core = Config {
             seed: config.seed,
-            tag: config.engine_tag,
+            tag: config.engine_number,
             circuits_max: config.circuits_max,
             sets_max: config.sets_max,
             instructions_max: config.insns_max,
@@ -146,7 +146,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
             marks: Marks { high: config.edge_high_cells, low: config.edge_low_cells, over: config.edge_over_cells },
             streams_max: config.streams_max,
             stream_bytes_max: config.stream_bytes_max,
-            stream_memory: config.stream_memory_ns,
+            stream_memory: config.stream_remembered_ns,
             // Above what 32 bits hold it is above its bound, too.
             pace: Pace {
                 burst: config.padding_burst_max,
@@ -236,7 +236,7 @@ fn config_defaults() -> circflow_engine_config {
     circflow_engine_config {
         size: size_of::<circflow_engine_config>(),
         seed: [0; 32],
-        engine_tag: 1,
+        engine_number: 1,
         circuits_max: limits::CIRCUITS_DEFAULT,
         sets_max: limits::SETS_DEFAULT,
         insns_max: limits::INSTRUCTIONS_DEFAULT,
@@ -247,7 +247,7 @@ fn config_defaults() -> circflow_engine_config {
         streams_max: limits::STREAMS_DEFAULT,
         stream_bytes_max: limits::STREAM_BUFFERED_DEFAULT,
         reserved: 0,
-        stream_memory_ns: limits::STREAM_MEMORY_DEFAULT,
+        stream_remembered_ns: limits::STREAM_MEMORY_DEFAULT,
         padding_floor_ns: limits::PADDING_FLOOR_DEFAULT.into(),
         padding_burst_max: limits::PADDING_BURST_DEFAULT,
         reserved2: 0,

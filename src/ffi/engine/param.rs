@@ -51,8 +51,8 @@ pub const CIRCFLOW_PATH_SBWS: u8 = 2;
 /// @param name        A string.
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
-/// circflow_engine_last_detail() then says; CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do what
-/// it asks for. A host that passes a whole consensus on may go on after either.
+/// circflow_engine_get_last_detail() then says; CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do
+/// what it asks for. A host that passes a whole consensus on may go on after either.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]

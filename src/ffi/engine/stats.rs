@@ -67,7 +67,7 @@ pub struct circflow_engine_stats {
     /// What is held no longer and waits for your drain to hand it out or back, as its set or circuit has ended. It has
     /// room of its own, as much as held_bytes_max; what is above that takes room from held_bytes until it is drained.
     pub leaving_bytes: u64,
-    /// Padding cells that you were told to send, or answered with CIRCFLOW_PADDING_SENT.
+    /// Padding cells that you were told to send, or answered with CIRCFLOW_ANSWER_SENT.
     pub padding_sent: u64,
     /// Other cells sent: those whose sending was decided or reported here, on all circuits; of those that only pass a
     /// relay, the ones towards the client.
@@ -142,10 +142,10 @@ pub unsafe extern "C-unwind" fn circflow_engine_trim(
     })
 }
 
-/// What is behind the last call on the engine, if that failed: of INVALID which argument, of BLOCKED which leg lacks
-/// what, of PEER which circuit; where there is no more to say, the sentence of circflow_strerror(). Empty after a call
-/// that succeeded, so ask at once. Asking is no call in this sense. Of a poisoned engine it is what the panic said. For
-/// people: do not parse it.
+/// What is behind the last call on the engine, if that failed: of INVALID which argument, of NO_ROOM which leg lacks
+/// what, of PEER which circuit; where there is no more to say, the sentence of circflow_status_text(). Empty after a
+/// call that succeeded, so ask at once. Asking is no call in this sense. Of a poisoned engine it is what the panic
+/// said. For people: do not parse it.
 ///
 /// Inside a drain callback the callback's own calls count; after the drain, the drain. A call that names no engine
 /// (circflow_cell_decode(), circflow_queue_push()) leaves no sentence here.
@@ -156,7 +156,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_trim(
 /// Own statuses: CIRCFLOW_ERR_REENTRANT from inside the log function.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_engine_last_detail(
+pub unsafe extern "C-unwind" fn circflow_engine_get_last_detail(
     engine: *mut circflow_engine,
     buf: *mut c_char,
     cap: size_t,

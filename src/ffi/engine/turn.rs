@@ -89,7 +89,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
     })
 }
 
-/// The answer of circflow_engine_deadline() when nothing is due ever.
+/// The answer of circflow_engine_get_deadline() when nothing is due ever.
 pub const CIRCFLOW_NEVER: u64 = u64::MAX;
 
 /// When your loop has to come back for the engine, on your clock: then circflow_engine_tick(), and drain. 0 while
@@ -106,7 +106,7 @@ pub const CIRCFLOW_NEVER: u64 = u64::MAX;
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C-unwind" fn circflow_engine_deadline(
+pub unsafe extern "C-unwind" fn circflow_engine_get_deadline(
     engine: *mut circflow_engine,
     deadline_ns_out: *mut u64,
 ) -> circflow_status {

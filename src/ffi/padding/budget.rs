@@ -13,17 +13,17 @@ use crate::ffi::outside;
 pub struct circflow_padding_budget {
     /// sizeof(circflow_padding_budget) as your compiler saw it.
     pub size: size_t,
-    /// Padding cells that may be sent before max_percent counts, since the engine (the hub) was made. Default 0.
+    /// Padding cells that may be sent before percent_max counts, since the engine (the hub) was made. Default 0.
     pub allowed_cells: u32,
     /// Of all cells sent since the engine (the hub) was made, how many in a hundred may be padding, 0 to 100: no more
     /// is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes
     /// towards the client.
-    pub max_percent: u32,
+    pub percent_max: u32,
     /// 1: nothing pads. No padding is sent, not even what waits behind a block; blocks end at once, those that are on
-    /// too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_SWITCHED_OFF, and a relay refuses
+    /// too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_DISABLED, and a relay refuses
     /// what clients ask for. Padders stay, hear of cells, and go on when it is 0 again. Default 0.
     pub disabled: u32,
-    /// 1: the same for padders without CIRCFLOW_PADDING_RUNS_REDUCED. Default 0.
+    /// 1: the same for padders without CIRCFLOW_PADDER_RUNS_REDUCED. Default 0.
     pub reduced: u32,
 }
 
@@ -47,12 +47,12 @@ pub unsafe extern "C-unwind" fn circflow_padding_budget_init(
 /// circpad_padding_reduced (circflow_engine_set_param()) say the same on the consensus's behalf, and the hub's budget
 /// for all its engines: padding goes out where all three allow it. circflow_engine_stats has the figures.
 ///
-/// Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_PADDING_SENT: as many as
+/// Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_ANSWER_SENT: as many as
 /// wait for an answer can come on top.
 ///
 /// @param budget  Copied.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID: max_percent above 100, disabled or reduced above 1; nothing changes.
+/// Own statuses: CIRCFLOW_ERR_INVALID: percent_max above 100, disabled or reduced above 1; nothing changes.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -110,7 +110,7 @@ pub(super) fn allowance(budget: &circflow_padding_budget) -> Result<Allowance, W
     if budget.disabled > 1 || budget.reduced > 1 {
         return Err("disabled and reduced of a budget of padding are 0 or 1");
     }
-    Allowance::new(budget.allowed_cells, budget.max_percent, budget.disabled != 0, budget.reduced != 0)
+    Allowance::new(budget.allowed_cells, budget.percent_max, budget.disabled != 0, budget.reduced != 0)
         .ok_or("the percentage of a budget of padding is above 100")
 }
 
@@ -118,7 +118,7 @@ fn budget_defaults() -> circflow_padding_budget {
     circflow_padding_budget {
         size: size_of::<circflow_padding_budget>(),
         allowed_cells: 0,
-        max_percent: 0,
+        percent_max: 0,
         disabled: 0,
         reduced: 0,
     }

@@ -30,8 +30,8 @@ use libc::{c_char, size_t};
 /// @param text_len      Bytes in text.
 /// @param machines_out  Yours until circflow_machines_drop().
 ///
-/// Own statuses: CIRCFLOW_ERR_BAD_MACHINES: see circflow_engine_last_detail(); CIRCFLOW_ERR_FULL: at 1024 lists: drop
-/// one.
+/// Own statuses: CIRCFLOW_ERR_BAD_MACHINES: see circflow_engine_get_last_detail(); CIRCFLOW_ERR_TOO_MANY: at 1024
+/// lists: drop one.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -65,14 +65,14 @@ pub unsafe extern "C-unwind" fn circflow_machines_drop(
 
 /// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
 /// reached their end (padding-spec 3).
-pub const CIRCFLOW_PADDING_STOP_AT_END: u8 = 1;
+pub const CIRCFLOW_PADDER_STOP_AT_END: u8 = 1;
 /// circflow_padding_config.flags: when a block ends, what waits goes out at once, before a machine can block again.
 /// Without it, actions due with no delay come first, so that a machine that blocks again at the end of each block lets
 /// nothing out. Some machines count on the gap: RegulaTor paces its server so.
-pub const CIRCFLOW_PADDING_OPEN_BETWEEN: u8 = 2;
+pub const CIRCFLOW_PADDER_OPEN_BETWEEN: u8 = 2;
 /// circflow_padding_config.flags: the machines may run while padding is reduced (circflow_padding_budget). Mark those
 /// that cost little.
-pub const CIRCFLOW_PADDING_RUNS_REDUCED: u8 = 4;
+pub const CIRCFLOW_PADDER_RUNS_REDUCED: u8 = 4;
 
 /// circflow_padding_config.queued_cells_max: what the parameter circpad_max_circ_queued_cells says.
 pub const CIRCFLOW_BY_PARAMETER: u32 = u32::MAX;
@@ -110,7 +110,7 @@ pub struct circflow_padding_config {
     pub hop: u8,
     /// Which of the hop's two places, 0 or 1. Default 0.
     pub slot: u8,
-    /// CIRCFLOW_PADDING_STOP_AT_END, CIRCFLOW_PADDING_OPEN_BETWEEN and CIRCFLOW_PADDING_RUNS_REDUCED, or-ed together.
+    /// CIRCFLOW_PADDER_STOP_AT_END, CIRCFLOW_PADDER_OPEN_BETWEEN and CIRCFLOW_PADDER_RUNS_REDUCED, or-ed together.
     /// Default 0.
     pub flags: u8,
     /// Zero.
@@ -138,7 +138,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_config_init(
 /// What your program then has to report, and when, is in docs/padding.md: every cell received, queued and written.
 ///
 /// Own statuses: CIRCFLOW_ERR_PADDER_EXISTS: the hop's slot is taken; CIRCFLOW_ERR_INVALID: a fraction outside 0.0 to
-/// 1.0 (or not a number), a slot above 1, or a hop that the circuit has not; CIRCFLOW_ERR_GONE: the circuit is to
+/// 1.0 (or not a number), a slot above 1, or a hop that the circuit has not; CIRCFLOW_ERR_CLOSING: the circuit is to
 /// close. An id error can be of the circuit or of the machines.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -180,20 +180,20 @@ pub unsafe extern "C-unwind" fn circflow_padding_remove(
     door::enter(engine, |core| core.remove_padder(core.time(now_ns), circuit.id(), hop, slot))
 }
 
-/// circflow_padding_answer(): a padding cell was queued or sent.
-pub const CIRCFLOW_PADDING_SENT: u8 = 1;
-/// circflow_padding_answer(): a cell that waits counts as the padding.
-pub const CIRCFLOW_PADDING_REPLACED: u8 = 2;
-/// circflow_padding_answer(): one cell that waited was let out, past the block.
-pub const CIRCFLOW_PADDING_RELEASED: u8 = 3;
-/// circflow_padding_answer(): nothing was done. The machine does not hear of it.
-pub const CIRCFLOW_PADDING_REFUSED: u8 = 4;
+/// circflow_padding_answered(): a padding cell was queued or sent.
+pub const CIRCFLOW_ANSWER_SENT: u8 = 1;
+/// circflow_padding_answered(): a cell that waits counts as the padding.
+pub const CIRCFLOW_ANSWER_REPLACED: u8 = 2;
+/// circflow_padding_answered(): one cell that waited was let out, past the block.
+pub const CIRCFLOW_ANSWER_RELEASED: u8 = 3;
+/// circflow_padding_answered(): nothing was done. The machine does not hear of it.
+pub const CIRCFLOW_ANSWER_REFUSED: u8 = 4;
 
 /// Answers a CIRCFLOW_INSN_PADDING with CIRCFLOW_PADDING_ASKS: says what you did, once you have done it. Each is
 /// answered once; a machine can have 1024 unanswered ones, and gets no more until you answer.
 ///
 /// @param padding  detail.padding of the instruction.
-/// @param answer   CIRCFLOW_PADDING_SENT, .._REPLACED, .._RELEASED or .._REFUSED. The machine hears of the first three
+/// @param answer   CIRCFLOW_ANSWER_SENT, .._REPLACED, .._RELEASED or .._REFUSED. The machine hears of the first three
 ///                 that its padding was sent. It does not hear of a refusal, and one that goes on only after its own
 ///                 padding stands still then: where your queue is merely long, say REPLACED.
 ///
@@ -201,7 +201,7 @@ pub const CIRCFLOW_PADDING_REFUSED: u8 = 4;
 /// answer.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_padding_answer(
+pub unsafe extern "C-unwind" fn circflow_padding_answered(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -239,9 +239,9 @@ pub struct circflow_padding_stats {
     /// (held_sends_max), because a budget did not allow it (circflow_padding_budget), or because the host said so.
     pub refused: u64,
     /// Cells that are not padding, from or through its hop.
-    pub normal_recv: u64,
+    pub normal_received: u64,
     /// Padding cells from its hop.
-    pub padding_recv: u64,
+    pub padding_received: u64,
     /// Blocks that its machines asked for.
     pub blocks: u64,
     /// Time blocked by it so far, in nanoseconds.
@@ -278,7 +278,7 @@ pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines
     if config.slot >= limits::PADDER_SLOTS || config.hop > limits::HOPS_MAX {
         return Err("the slot of a padder is above 1, or its hop above 16");
     }
-    let known = CIRCFLOW_PADDING_STOP_AT_END | CIRCFLOW_PADDING_OPEN_BETWEEN | CIRCFLOW_PADDING_RUNS_REDUCED;
+    let known = CIRCFLOW_PADDER_STOP_AT_END | CIRCFLOW_PADDER_OPEN_BETWEEN | CIRCFLOW_PADDER_RUNS_REDUCED;
     if config.flags & !known != 0 || config.reserved != 0 {
         return Err("a padder has an unknown flag, or its reserved field is not zero");
     }
@@ -291,18 +291,18 @@ pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines
         inbound_frac: config.inbound_fraction,
         inbound_grace: config.inbound_grace,
         queued_max: config.queued_cells_max,
-        stop_at_end: config.flags & CIRCFLOW_PADDING_STOP_AT_END != 0,
-        opens_between: config.flags & CIRCFLOW_PADDING_OPEN_BETWEEN != 0,
-        runs_reduced: config.flags & CIRCFLOW_PADDING_RUNS_REDUCED != 0,
+        stop_at_end: config.flags & CIRCFLOW_PADDER_STOP_AT_END != 0,
+        opens_between: config.flags & CIRCFLOW_PADDER_OPEN_BETWEEN != 0,
+        runs_reduced: config.flags & CIRCFLOW_PADDER_RUNS_REDUCED != 0,
     })
 }
 
 pub(super) fn padding_answer(answer: u8) -> Result<Answer, Why> {
     match answer {
-        CIRCFLOW_PADDING_SENT => Ok(Answer::Sent),
-        CIRCFLOW_PADDING_REPLACED => Ok(Answer::Replaced),
-        CIRCFLOW_PADDING_RELEASED => Ok(Answer::Released),
-        CIRCFLOW_PADDING_REFUSED => Ok(Answer::Refused),
+        CIRCFLOW_ANSWER_SENT => Ok(Answer::Sent),
+        CIRCFLOW_ANSWER_REPLACED => Ok(Answer::Replaced),
+        CIRCFLOW_ANSWER_RELEASED => Ok(Answer::Released),
+        CIRCFLOW_ANSWER_REFUSED => Ok(Answer::Refused),
         _ => Err("an unknown answer to a padding instruction"),
     }
 }
@@ -316,8 +316,8 @@ pub(super) fn padding_stats(stats: &padding::Stats) -> circflow_padding_stats {
         padding_sent: stats.padding_sent,
         replaced: stats.replaced,
         refused: stats.refused,
-        normal_recv: stats.normal_recv,
-        padding_recv: stats.padding_recv,
+        normal_received: stats.normal_received,
+        padding_received: stats.padding_received,
         blocks: stats.blocks,
         blocked_ns: stats.blocked,
     }

@@ -7,7 +7,7 @@ use crate::ffi::circuit::known_role;
 /// two ends of a number usually run different machines: register one config for each role. Numbers 0 and 1 are Tor's;
 /// take yours from 2 on.
 ///
-/// @param role    CIRCFLOW_ROLE_CLIENT: for circflow_padding_start(). CIRCFLOW_ROLE_EXIT: for what clients ask of a
+/// @param role    CIRCFLOW_ROLE_CLIENT: for circflow_padding_start(). CIRCFLOW_ROLE_RELAY: for what clients ask of a
 ///                relay; config->hop is 0 then.
 /// @param config  Copied. NULL: the number means nothing any more; what runs goes on.
 ///
@@ -49,10 +49,10 @@ pub unsafe extern "C-unwind" fn circflow_padding_register(
 /// CIRCFLOW_INSN_NEGOTIATED tells how it answered.
 ///
 /// Own statuses: CIRCFLOW_ERR_UNKNOWN_PADDING: circflow_padding_register() the number first;
-/// CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_REFUSED: the relay refused before;
-/// CIRCFLOW_ERR_SWITCHED_OFF: a budget lets it not run (circflow_padding_budget); CIRCFLOW_ERR_GONE; CIRCFLOW_ERR_ROLE:
-/// only a client asks; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_FULL: too many padders or unanswered questions;
-/// CIRCFLOW_ERR_UNDRAINED: drain first.
+/// CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_PADDING_REFUSED: the relay refused before;
+/// CIRCFLOW_ERR_DISABLED: a budget lets it not run (circflow_padding_budget); CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_ROLE:
+/// only a client asks; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_TOO_MANY: too many padders or unanswered
+/// questions; CIRCFLOW_ERR_UNDRAINED: drain first.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]

@@ -24,7 +24,7 @@ use libc::size_t;
 ///
 /// Own statuses: CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
 /// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES: the first
-/// circuit that is not as said above; CIRCFLOW_ERR_SWITCHED_OFF: the parameter cfx_enabled is 0; CIRCFLOW_ERR_GONE: one
+/// circuit that is not as said above; CIRCFLOW_ERR_DISABLED: the parameter cfx_enabled is 0; CIRCFLOW_ERR_CLOSING: one
 /// is being closed; CIRCFLOW_ERR_UNDRAINED: drain first. After any of them no circuit became a leg.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -44,7 +44,7 @@ pub unsafe extern "C-unwind" fn circflow_set_add_legs(
 /// each once circflow_circuit_built() says that it is open.
 ///
 /// Until then no time of circflow's runs: give up after your own circuit build timeout, with
-/// circflow_circuit_closed(), and CIRCFLOW_INSN_WANT_LEG asks for another while the budget lasts. A new set is not
+/// circflow_circuit_gone(), and CIRCFLOW_INSN_WANT_LEG asks for another while the budget lasts. A new set is not
 /// usable while a leg is being built, and LINKED on one is a protocol violation. What else comes on it (EXTENDED2) is
 /// delivered without a number.
 ///
@@ -137,7 +137,7 @@ pub struct circflow_leg_stats {
     /// Number of the last message sent on it.
     pub sent: u64,
     /// Number of the last message received on it.
-    pub recv: u64,
+    pub received: u64,
 }
 
 // SAFETY: repr(C), size first, integers.
@@ -146,7 +146,7 @@ unsafe impl sized::Growing for circflow_leg_stats {}
 /// Figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
 ///
 /// Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub, which answers for
-/// it under the same id; CIRCFLOW_ERR_GONE: it is being closed.
+/// it under the same id; CIRCFLOW_ERR_CLOSING: it is being closed.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_leg_get_stats(
@@ -172,6 +172,6 @@ pub(super) fn leg_stats(stats: &LegStats) -> circflow_leg_stats {
         cwnd: stats.cwnd,
         inflight: stats.inflight,
         sent: stats.sent,
-        recv: stats.recv,
+        received: stats.received,
     }
 }

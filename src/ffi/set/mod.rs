@@ -89,7 +89,7 @@ pub struct circflow_set_config {
     pub algorithm: u8,
     /// Zero.
     pub reserved: [u8; 2],
-    /// Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_BLOCKED,
+    /// Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_NO_ROOM,
     /// with 0 at once. Default 32.
     pub held_sends_max: u32,
     /// Zero.
@@ -149,8 +149,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_accept_sets(
 /// Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max above 16, link_timeout_ns or
-/// switch_ahead_max 0, held_age_max_ns above a week, or a reserved field that is not 0; CIRCFLOW_ERR_SWITCHED_OFF:
-/// cfx_enabled is 0; CIRCFLOW_ERR_NONCE_IN_USE: draw another; CIRCFLOW_ERR_FULL at sets_max: close some;
+/// switch_ahead_max 0, held_age_max_ns above a week, or a reserved field that is not 0; CIRCFLOW_ERR_DISABLED:
+/// cfx_enabled is 0; CIRCFLOW_ERR_NONCE_IN_USE: draw another; CIRCFLOW_ERR_TOO_MANY at sets_max: close some;
 /// CIRCFLOW_ERR_UNDRAINED: drain first.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -185,7 +185,7 @@ pub unsafe extern "C-unwind" fn circflow_set_open(
 /// A set ends well when no stream is open on it any more: send END on each, take what that queues, write it out, then
 /// close the set and its circuits. The other end, which learns of that by DESTROY on one leg after another, sees
 /// CIRCFLOW_ERR_SET_FINISHED as the cause, where circflow runs its streams. Where they are yours, call this there too,
-/// before circflow_circuit_closed(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
+/// before circflow_circuit_gone(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
 /// CIRCFLOW_ERR_LEG_LOST: something may have been lost.
 ///
 /// Own statuses: none.
@@ -208,7 +208,7 @@ pub unsafe extern "C-unwind" fn circflow_set_close(
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C-unwind" fn circflow_set_take_out(
+pub unsafe extern "C-unwind" fn circflow_set_dissolve(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
@@ -233,7 +233,7 @@ pub unsafe extern "C-unwind" fn circflow_set_take_out(
 /// had.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_set_set_tag(
+pub unsafe extern "C-unwind" fn circflow_set_retag(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     tag: u64,
@@ -241,9 +241,9 @@ pub unsafe extern "C-unwind" fn circflow_set_set_tag(
     door::enter(engine, |core| core.rename_set(set.id(), tag))
 }
 
-/// Changes how this end chooses the sending leg, from the next decision on; what circflow_set_room() has answered holds
-/// no longer. If the set waits for room and another leg now has it, CIRCFLOW_INSN_RESUME is queued. The peer is not
-/// told.
+/// Changes how this end chooses the sending leg, from the next decision on; what circflow_set_get_room() has answered
+/// holds no longer. If the set waits for room and another leg now has it, CIRCFLOW_INSN_MAY_SEND is queued. The peer is
+/// not told.
 ///
 /// @param algorithm  CIRCFLOW_ALGORITHM_*; BY_UX goes back to what the peer asked for last. That a peer asked for low
 ///                   memory, and gets at most one SWITCH in a congestion window, stays so with any.
@@ -251,7 +251,7 @@ pub unsafe extern "C-unwind" fn circflow_set_set_tag(
 /// Own statuses: CIRCFLOW_ERR_INVALID for an unknown algorithm.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_set_set_algorithm(
+pub unsafe extern "C-unwind" fn circflow_set_use_algorithm(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     algorithm: u8,

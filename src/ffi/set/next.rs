@@ -22,7 +22,7 @@ use libc::size_t;
 /// Inside drain: no. Since: 0.1.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C-unwind" fn circflow_set_next(
+pub unsafe extern "C-unwind" fn circflow_set_poll(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     body: *mut u8,
@@ -42,19 +42,19 @@ pub unsafe extern "C-unwind" fn circflow_set_next(
 }
 
 /// Takes ready messages of one set, as many as fit, for a host that gives all of them as tokens (CIRCFLOW_FORM_TOKEN):
-/// what circflow_set_next() does one by one, for a fraction of its cost. All that are taken count as delivered, in the
+/// what circflow_set_poll() does one by one, for a fraction of its cost. All that are taken count as delivered, in the
 /// order of the array; their numbers follow each other without a gap.
 ///
 /// @param tokens     Gets the tokens.
 /// @param token_cap  Tokens of room there.
 /// @param count_out  How many were written. Fewer than token_cap: no more are ready, or the next is one whose body
-///                   circflow has copied, which circflow_set_next() gives.
+///                   circflow has copied, which circflow_set_poll() gives.
 ///
-/// Own statuses: CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set: circflow_set_next() or drain.
+/// Own statuses: CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set: circflow_set_poll() or drain.
 /// Inside drain: no. Since: 0.1.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C-unwind" fn circflow_set_next_tokens(
+pub unsafe extern "C-unwind" fn circflow_set_poll_tokens(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     tokens: *mut u64,

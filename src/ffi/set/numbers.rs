@@ -30,7 +30,7 @@ pub struct circflow_leg_numbers {
     /// Number of the last message sent on it.
     pub sent: u64,
     /// Number of the last message received on it.
-    pub recv: u64,
+    pub received: u64,
 }
 
 /// Reads a set's numbers, for a host whose own structs are authoritative.
@@ -68,17 +68,17 @@ pub unsafe extern "C-unwind" fn circflow_set_export(
     })
 }
 
-/// Sets a set's numbers from the host's own structs. A leg whose recv grows counts as having received messages; legs
-/// that are not named keep their numbers. Messages that are ready after it are queued as usual.
+/// Sets a set's numbers from the host's own structs. A leg whose received grows counts as having received messages;
+/// legs that are not named keep their numbers. Messages that are ready after it are queued as usual.
 ///
 /// @param numbers    delivered, and the sending leg (zero for none).
 /// @param legs       The legs to change.
 /// @param leg_count  How many.
 ///
-/// Own statuses: CIRCFLOW_ERR_NUMBERS: a leg's recv lies below what it holds, a held message would be behind delivered,
-/// delivered is above what any leg has received, the sending leg is not linked or has not the highest sent, or a leg
-/// that is not linked has numbers; CIRCFLOW_ERR_NOT_A_LEG: not one of this set's; CIRCFLOW_ERR_TOO_MANY_LEGS: more than
-/// CIRCFLOW_LEGS_MAX are named. After any of them nothing has changed.
+/// Own statuses: CIRCFLOW_ERR_NUMBERS: a leg's received lies below what it holds, a held message would be behind
+/// delivered, delivered is above what any leg has received, the sending leg is not linked or has not the highest sent,
+/// or a leg that is not linked has numbers; CIRCFLOW_ERR_NOT_A_LEG: not one of this set's; CIRCFLOW_ERR_TOO_MANY_LEGS:
+/// more than CIRCFLOW_LEGS_MAX are named. After any of them nothing has changed.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -112,9 +112,9 @@ pub(super) fn set_numbers_in(numbers: &circflow_set_numbers) -> Numbers {
 }
 
 pub(super) fn leg_numbers(row: &LegNumbers) -> circflow_leg_numbers {
-    circflow_leg_numbers { circuit: circflow_circuit_id::new(row.leg), sent: row.sent, recv: row.recv }
+    circflow_leg_numbers { circuit: circflow_circuit_id::new(row.leg), sent: row.sent, received: row.received }
 }
 
 pub(super) fn leg_numbers_in(row: &circflow_leg_numbers) -> LegNumbers {
-    LegNumbers { leg: row.circuit.id(), sent: row.sent, recv: row.recv }
+    LegNumbers { leg: row.circuit.id(), sent: row.sent, received: row.received }
 }

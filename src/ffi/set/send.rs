@@ -13,26 +13,26 @@ use crate::ffi::status::circflow_status::*;
 use libc::size_t;
 
 /// Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
-/// circflow_circuit_sent() reports the SWITCH and the message as queued. The first half of sending, for a host whose
-/// queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not wait for
-/// a window). HELD is no decision but an answer: padding blocks the
+/// circflow_circuit_cell_queued() reports the SWITCH and the message as queued. The first half of sending, for a host
+/// whose queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not
+/// wait for a window). HELD is no decision but an answer: padding blocks the
 /// legs (END waits then, too), and the message was taken.
 ///
 /// @param message       Its command counts, and its hop (the join point; at an exit 0). Its body is read, and its token
 ///                      taken, only when the verdict is HELD.
-/// @param reports       Reports of legs to apply first, as circflow_circuit_report() does; NULL with 0. They are news,
+/// @param reports       Reports of legs to apply first, as circflow_leg_update() does; NULL with 0. They are news,
 ///                      and stand whatever the answer is.
 /// @param report_count  How many.
 /// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta, or CIRCFLOW_VERDICT_HELD: it comes
 ///                      back as CIRCFLOW_INSN_SEND with its leg and number, after another with a SWITCH if it needs
 ///                      one, and is not to be reported. Written on CIRCFLOW_OK.
 ///
-/// Own statuses: CIRCFLOW_ERR_BLOCKED: no leg has room, held_sends_max messages wait already, or there is no memory for
-/// another: stop reading streams until CIRCFLOW_INSN_RESUME; circflow_engine_last_detail() says which leg lacks what;
-/// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own circuit;
-/// CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams, circflow_stream_send() it; CIRCFLOW_ERR_INVALID: not to the
-/// join point, body_len above CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive(); of
-/// reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_GONE.
+/// Own statuses: CIRCFLOW_ERR_NO_ROOM: no leg has room, held_sends_max messages wait already, or there is no memory for
+/// another: stop reading streams until CIRCFLOW_INSN_MAY_SEND; circflow_engine_get_last_detail() says which leg lacks
+/// what; CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own
+/// circuit; CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams, circflow_stream_send() it; CIRCFLOW_ERR_INVALID: not
+/// to the join point, body_len above CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive();
+/// of reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_CLOSING.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -176,15 +176,15 @@ unsafe fn refuse_long(engine: *mut circflow_engine) -> circflow_status {
 }
 
 /// Asks whether a DATA message could be sent now (SEND), and on which leg, or would be held (HELD). Changes nothing at
-/// all; not even a later CIRCFLOW_INSN_RESUME comes of it.
+/// all; not even a later CIRCFLOW_INSN_MAY_SEND comes of it.
 ///
 /// @param verdict_out  As circflow_set_decide() would answer. Written on CIRCFLOW_OK.
 ///
-/// Own statuses: CIRCFLOW_ERR_BLOCKED, CIRCFLOW_ERR_NOT_USABLE, as of circflow_set_decide().
+/// Own statuses: CIRCFLOW_ERR_NO_ROOM, CIRCFLOW_ERR_NOT_USABLE, as of circflow_set_decide().
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C-unwind" fn circflow_set_peek(
+pub unsafe extern "C-unwind" fn circflow_set_get_decision(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     verdict_out: *mut circflow_verdict,
@@ -205,7 +205,7 @@ pub unsafe extern "C-unwind" fn circflow_set_peek(
 
 /// For a host that asks with circflow_set_decide() before each cell: how many DATA messages in a row it would answer to
 /// with the leg that sends now and no SWITCH, as long as nothing is reported and no leg comes or goes. So many may be
-/// sent without asking; report each with circflow_circuit_sent(), which counts the number down. 0: ask.
+/// sent without asking; report each with circflow_circuit_cell_queued(), which counts the number down. 0: ask.
 ///
 /// Known after a circflow_set_decide() that named the leg that was sending, for DATA; 0 at any other time.
 ///
@@ -213,7 +213,7 @@ pub unsafe extern "C-unwind" fn circflow_set_peek(
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
-pub unsafe extern "C-unwind" fn circflow_set_room(
+pub unsafe extern "C-unwind" fn circflow_set_get_room(
     engine: *mut circflow_engine,
     set: circflow_set_id,
     messages_out: *mut u64,

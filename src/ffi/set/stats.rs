@@ -52,9 +52,9 @@ pub struct circflow_set_stats {
     pub no_streams_since_ns: u64,
     /// Since when the oldest of the messages that are held for order has waited, in nanoseconds on your clock;
     /// CIRCFLOW_NEVER when none is held. Right to two milliseconds. Of a time in which you did not call, one second
-    /// counts: so much later it is. The set ends when now - held_since reaches its held_age_max_ns, unless it is only
-    /// you who has to take what is held.
-    pub held_since: u64,
+    /// counts: so much later it is. The set ends when now - held_since_ns reaches its held_age_max_ns, unless it is
+    /// only you who has to take what is held.
+    pub held_since_ns: u64,
     /// Messages that wait to be sent.
     pub unsent: u64,
     /// What those cost, in bytes.
@@ -84,8 +84,8 @@ pub unsafe extern "C-unwind" fn circflow_set_get_stats(
         let set = set.id();
         let total = core.set_total(set).unwrap_or((0, CIRCFLOW_NEVER));
         let mut stats = set_stats(&core.set_stats(set)?, core.set_streams(set), total);
-        let circflow_set_stats { last_active_ns, no_streams_since_ns, held_since, total_since_ns, .. } = &mut stats;
-        for time in [last_active_ns, no_streams_since_ns, held_since, total_since_ns] {
+        let circflow_set_stats { last_active_ns, no_streams_since_ns, held_since_ns, total_since_ns, .. } = &mut stats;
+        for time in [last_active_ns, no_streams_since_ns, held_since_ns, total_since_ns] {
             *time = core.wall(*time);
         }
         Ok(stats)
@@ -124,7 +124,7 @@ pub(super) fn set_stats(
         launches_left: stats.launches_left,
         streams,
         no_streams_since_ns,
-        held_since: stats.held_since,
+        held_since_ns: stats.held_since_ns,
         unsent: stats.unsent.into(),
         unsent_bytes: stats.unsent_bytes,
         total_bytes,
