@@ -122,7 +122,8 @@ static const circflow_queue_sink every_channel = {every_try_send, every_is_close
     CALL(circflow_set_import, EVERY_NOW, every_set, &every_numbers, every_leg_numbers, 1)                              \
     CALL(circflow_leg_get_stats, every_circuit, &every_leg_stats)                                                      \
     CALL(circflow_stream_open, EVERY_NOW, &every_stream_config, &every_stream)                                         \
-    CALL(circflow_stream_set, every_stream, 1, 1)                                                                      \
+    CALL(circflow_stream_retag, every_stream, 1)                                                                       \
+    CALL(circflow_stream_set_priority, every_stream, 1)                                                                \
     CALL(circflow_stream_set_readable, every_stream, 1)                                                                \
     CALL(circflow_stream_choose, EVERY_NOW, every_set, every_circuit, &every_stream, NULL)                             \
     CALL(circflow_stream_send, EVERY_NOW, every_stream, &every_message, &every_verdict)                                \

@@ -219,7 +219,7 @@ static circflow_stream_id connect_stream(uint16_t stream_id, circflow_stream_id 
     assert_true(begin->stream != 0);
     assert_int_equal(begin->tag, 0);
     far->v = begin->stream;
-    OK(circflow_stream_set(EXIT, *far, 0xe000 + stream_id, 0));
+    OK(circflow_stream_retag(EXIT, *far, 0xe000 + stream_id));
     OK(send_on(EXIT, *far, CIRCFLOW_CMD_CONNECTED, "", 0));
     pump();
     given *connected = &seen[0].at[seen[0].count - 1];
@@ -351,7 +351,7 @@ static void resolve_and_its_answer(void **state)
     pump();
     far.v = seen[1].at[0].stream;
     assert_int_equal(seen[1].at[0].command, CIRCFLOW_CMD_RESOLVE);
-    OK(circflow_stream_set(EXIT, far, 0xe009, 0));
+    OK(circflow_stream_retag(EXIT, far, 0xe009));
     OK(send_on(EXIT, far, CIRCFLOW_CMD_RESOLVED, "\4\4\1\2\3\4", 6));
     assert_int_equal(host_stats(EXIT).streams, 0);
     pump();
@@ -405,7 +405,8 @@ static void priority_first_and_equals_in_turn(void)
     assert_int_equal(next_tag(), 0);
     for (uint16_t n = 0; n < 5; n++) {
         ids[n] = open_at_client(n + 1);
-        OK(circflow_stream_set(CLIENT, ids[n], 0x5001 + n, n < 3 ? 1 : 9));
+        OK(circflow_stream_retag(CLIENT, ids[n], 0x5001 + n));
+        OK(circflow_stream_set_priority(CLIENT, ids[n], n < 3 ? 1 : 9));
     }
     assert_int_equal(next_tag(), 0);
     for (uint16_t n = 5; n-- > 0;)
@@ -429,8 +430,8 @@ static void priority_first_and_equals_in_turn(void)
     assert_int_equal(turns[1], 1000);
     assert_int_equal(turns[2], 1000);
     assert_int_equal(turns[3], 1000);
-    /* A new priority, and a stream that ends. */
-    OK(circflow_stream_set(CLIENT, ids[4], 0x5005, 0));
+    /* A new priority, which leaves the tag, and a stream that ends. */
+    OK(circflow_stream_set_priority(CLIENT, ids[4], 0));
     assert_int_equal(next_tag(), 5);
     OK(circflow_stream_set_readable(CLIENT, ids[4], 0));
     circflow_verdict verdict;
@@ -864,7 +865,8 @@ static void what_cannot_be_a_stream_is_refused(void **state)
     REFUSED(CIRCFLOW_ERR_VERSION, config.size = 1);
     IS(CIRCFLOW_ERR_NULL, circflow_stream_open(CLIENT, world.now, &config, NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), NULL, NULL));
-    IS(CIRCFLOW_ERR_ZERO_ID, circflow_stream_set(CLIENT, zero, 1, 1));
+    IS(CIRCFLOW_ERR_ZERO_ID, circflow_stream_retag(CLIENT, zero, 1));
+    IS(CIRCFLOW_ERR_ZERO_ID, circflow_stream_set_priority(CLIENT, zero, 1));
     IS(CIRCFLOW_ERR_ZERO_ID, circflow_stream_set_readable(CLIENT, zero, 1));
     IS(CIRCFLOW_ERR_ZERO_ID, circflow_stream_flushed(CLIENT, world.now, zero, 1));
     stream = open_at_client(7);

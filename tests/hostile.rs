@@ -242,7 +242,8 @@ impl Host {
             }
             46 => {
                 let _ = self.engine.set_readable(stream, d % 4 != 0);
-                let _ = self.engine.set_stream(stream, d, b % 3);
+                let _ = self.engine.retag_stream(stream, d);
+                let _ = self.engine.set_priority(stream, b % 3);
             }
             47 => {
                 let _ = self.engine.next_stream(now, owner);

@@ -140,7 +140,7 @@ static void begin(struct exit_loop *exit, struct upload *upload, struct circflow
                   const struct circflow_message *message) {
     struct circflow_engine *engine = engine_of(exit);
     upload->tunnel.stream = stream;
-    must(circflow_stream_set(engine, stream, (uint64_t)(uintptr_t)upload, 0), "circflow_stream_set");
+    must(circflow_stream_retag(engine, stream, (uint64_t)(uintptr_t)upload), "circflow_stream_retag");
     if (!read_target(upload, message)) node_fail("somebody asks for what there is not");
     upload->at = part_begin(exit->served->size, upload->number, upload->count);
     upload->len = part_len(exit->served->size, upload->number, upload->count);

@@ -528,7 +528,9 @@ static void stream_rest(int at)
     stats.size = sizeof stats;
     switch (take8() % 6) {
     case 0:
-        (void)DONE(circflow_stream_set(engine, some_stream(at), take8(), take8()));
+        next = some_stream(at);
+        (void)DONE(circflow_stream_retag(engine, next, take8()));
+        (void)DONE(circflow_stream_set_priority(engine, next, take8()));
         break;
     case 1:
         (void)DONE(circflow_stream_set_readable(engine, some_stream(at), take8() % 2));

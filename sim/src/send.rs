@@ -250,7 +250,8 @@ impl World {
         let streams = self.own_end(own).streams.len();
         assert!(streams <= self.plan.streams_max as usize, "streams have their cap");
         let priority = self.rng.below(3) as u8;
-        self.nodes[node].engine.set_stream(id, stream_tag(stream, 1), priority).unwrap();
+        self.nodes[node].engine.retag_stream(id, stream_tag(stream, 1)).unwrap();
+        self.nodes[node].engine.set_priority(id, priority).unwrap();
         self.later(0, 30 * MS, Event::Answer(stream));
     }
 

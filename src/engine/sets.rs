@@ -231,6 +231,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Gives a stream another tag of the host's.
+    pub fn retag_stream(&mut self, id: Id, tag: u64) -> Result<(), Error> {
+        let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
+        stream.tag = tag;
+        Ok(())
+    }
+
     /// A set has another name of the host's from now on, also in what waits.
     pub fn rename_set(&mut self, set: Id, tag: u64) -> Result<(), Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };

@@ -104,11 +104,9 @@ impl Engine {
         Ok(id)
     }
 
-    /// The host's word for a stream that the other end opened, and its priority.
-    pub fn set_stream(&mut self, id: Id, tag: u64, priority: u8) -> Result<(), Error> {
-        let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
-        stream.tag = tag;
-        let owner = stream.owner;
+    /// Gives a stream another priority.
+    pub fn set_priority(&mut self, id: Id, priority: u8) -> Result<(), Error> {
+        let owner = self.streams.lookup(id)?.owner;
         self.with_streams(owner, |streams, arena| streams.set_priority(arena, id, priority));
         Ok(())
     }

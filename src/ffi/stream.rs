@@ -89,21 +89,34 @@ pub unsafe extern "C-unwind" fn circflow_stream_open(
     })
 }
 
-/// Gives a stream, usually one that the other end opened, another tag and priority.
+/// Gives a stream another tag: for one that the other end opened, which has 0 until then.
 ///
-/// @param tag       Yours. It comes back in every verdict and instruction about the stream.
-/// @param priority  Streams with a lower number are read first, equal ones in turn.
+/// @param tag  Yours. It comes back in every verdict and instruction about the stream.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_stream_set(
+pub unsafe extern "C-unwind" fn circflow_stream_retag(
     engine: *mut circflow_engine,
     stream: circflow_stream_id,
     tag: u64,
+) -> circflow_status {
+    door::enter(engine, |core| core.retag_stream(stream.id(), tag))
+}
+
+/// Gives a stream another priority. What the other end opens begins with 0.
+///
+/// @param priority  Streams with a lower number are read first (circflow_stream_choose()), equal ones in turn.
+///
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_stream_set_priority(
+    engine: *mut circflow_engine,
+    stream: circflow_stream_id,
     priority: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.set_stream(stream.id(), tag, priority))
+    door::enter(engine, |core| core.set_priority(stream.id(), priority))
 }
 
 /// Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_choose() can name it.
