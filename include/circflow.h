@@ -16,7 +16,7 @@
  *        figures                          get_stats trim get_last_detail
  *   6. Circuits, circflow_circuit_*
  *        life                             config_init open built set_flags close gone
- *        getting longer                   circflow_extend_config_init extend
+ *        getting longer                   circflow_extension_config_init extend
  *        messages that come               receive
  *        messages that go                 send cell_queued add_digest cells_written
  *        cells that pass, channels        relay set_writable cell_passed
@@ -72,14 +72,28 @@
  *     on a cell:    decrypt it; circflow_circuit_receive() if it is recognised, with its digest, else
  *                   circflow_circuit_relay(); act on the verdict; drain; arm the timer
  *     on a stream:  circflow_stream_choose(); read from that one; circflow_stream_send(); write SWITCH if it says so,
- *                   then the message; give its digest if it is wanted; again until NO_ROOM or none; drain; arm the
- *                   timer
+ *                   then the message; give its digest if it is wanted; again until NO_ROOM or none; drain; arm
+ *                   the timer
  *     on written:   circflow_stream_flushed(), for what has left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_circuit_set_writable(), for each circuit on it, when it fills up and when it has room;
- *     drain
+ *     on a channel: circflow_circuit_set_writable(), for each circuit on it, when it fills up or has room; drain
  *
- * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
- * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
+ * Beside engines stands circflow_queue, a small backlog before a sink of yours that can be full; it calls that sink
+ * from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
+ *
+ * Names say who does what. A function is circflow_<noun>_<what>, and the noun is what it is about:
+ *
+ *     imperative     circflow does it, in this call: circuit_close, set_send, stream_choose
+ *     participle     you say that it has happened: circuit_gone, circuit_cell_queued, stream_flushed
+ *     get_, set_     reads, and changes nothing; writes a setting (of a set: retag, use_algorithm)
+ *     config_init    fills in the defaults
+ *     a property     of a plain value, without an engine: status_class, command_is_multiplexed
+ *
+ * In a verdict or an instruction the imperative is yours to do (SEND, DELIVER, CLOSE, PAUSE_FEED); all else is news
+ * (HELD, LINKED, MAY_SEND). One word has one meaning: a tag is a word of yours that comes back, a digest is what a
+ * SENDME brings back; there is room, or not, for what you send (NO_ROOM, then MAY_SEND); you feed what arrives
+ * (PAUSE_FEED, UNPAUSE_FEED); padding blocks (BLOCK, UNBLOCK); a channel is the link to the next relay, a sink is where
+ * a queue puts its items; a circuit that is closing still has its id, one that is gone has not. Names that end in _ns
+ * are nanoseconds, in _bytes or _len bytes, in _cells cells, in _max a highest value.
  *
  * A callback returns. A C++ exception may leave it, if you must: it passes through the library to whoever made the
  * call, the engine (or queue) of that call is poisoned, as its answer is lost, and circflow_engine_free() (or
@@ -248,10 +262,10 @@ typedef enum circflow_status {
   /* The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on. Of padding: a budget
    * (circflow_padding_budget) lets it not run. */
   CIRCFLOW_ERR_DISABLED = -109,
-  /* The channel is full, and its queue holds as many items as it may: a stall. The item is still yours: keep it
+  /* The sink is full, and the queue holds as many items as it may: a stall. The item is still yours: keep it
    * until there is room, or close the peer that does not take what it is sent, or the source that does not pause. */
   CIRCFLOW_ERR_QUEUE_FULL = -106,
-  /* The channel is closed. The item is still yours, and so is what waits: circflow_queue_take(). */
+  /* The sink is closed. The item is still yours, and so is what waits: circflow_queue_take(). */
   CIRCFLOW_ERR_SINK_CLOSED = -107,
   /* A LINK or LINKED that cannot be read. */
   CIRCFLOW_ERR_BAD_LINK = -200,
@@ -1359,9 +1373,9 @@ enum circflow_status circflow_circuit_gone(struct circflow_engine *engine,
 
 /* ---- Circuits: getting longer ---- */
 
-/* How a circuit gets longer. Fill it with circflow_extend_config_init(), then change what you want. */
-typedef struct circflow_extend_config {
-  /* sizeof(circflow_extend_config) as your compiler saw it. */
+/* How a circuit gets longer. Fill it with circflow_extension_config_init(), then change what you want. */
+typedef struct circflow_extension_config {
+  /* sizeof(circflow_extension_config) as your compiler saw it. */
   size_t size;
   /* Of the new last hop, as circflow_circuit_config.join_point. For the virtual hop behind a rendezvous point: one
    * number for each onion service, at the client and at the service itself. Default 0. */
@@ -1379,14 +1393,14 @@ typedef struct circflow_extend_config {
   uint8_t sendme_inc;
   /* Zero. */
   uint8_t reserved;
-} circflow_extend_config;
+} circflow_extension_config;
 
 /* Fills a config with the defaults: one more hop, Vegas congestion control with it, parameters of paths to onion
- * services. Pass sizeof(circflow_extend_config).
+ * services. Pass sizeof(circflow_extension_config).
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_extend_config_init(struct circflow_extend_config *config, size_t size);
+enum circflow_status circflow_extension_config_init(struct circflow_extension_config *config, size_t size);
 
 /* Says that a client's circuit got longer: a cannibalised one, one to a rendezvous point, or by the virtual hop behind
  * it. Call it when the new hop's keys are there (EXTENDED2, RENDEZVOUS2; at a service before RENDEZVOUS1 goes out),
@@ -1413,7 +1427,7 @@ CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_extend(struct circflow_engine *engine,
                                              uint64_t now_ns,
                                              struct circflow_circuit_id circuit,
-                                             const struct circflow_extend_config *config);
+                                             const struct circflow_extension_config *config);
 
 /* ---- Circuits: messages that come ---- */
 
@@ -2808,7 +2822,7 @@ enum circflow_status circflow_hub_set_padding_budget(struct circflow_hub *hub,
  * 11. Queues
  ********************************************************************************************************************/
 
-/* What a circflow_queue_try_send_fn answers: the item is the channel's now. */
+/* What a circflow_queue_try_send_fn answers: the item is the sink's now. */
 #define CIRCFLOW_SINK_TAKEN 0
 
 /* What a circflow_queue_try_send_fn answers: no room for now, and nothing was taken. */
@@ -2834,11 +2848,11 @@ enum circflow_status circflow_hub_set_padding_budget(struct circflow_hub *hub,
 /* circflow_queue_item.form: there was no item. */
 #define CIRCFLOW_FORM_NONE 255
 
-/* Items that wait for a channel of yours, in order: a channel between two parts of a program that can be full, or
+/* Items that wait for a sink of yours, in order: a sink between two parts of a program that can be full, or
  * closed. Opaque.
  *
  * A thing of its own, beside engines: it knows no circuits, no time and no instructions. From circflow_queue_new() to
- * circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your channel, and
+ * circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your sink, and
  * circflow_queue_free() your discard function; from inside these, every call on the same queue answers
  * CIRCFLOW_ERR_REENTRANT and does nothing. Every function here can also answer CIRCFLOW_ERR_NULL (the queue),
  * CIRCFLOW_ERR_BAD_HANDLE, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED. */
@@ -2848,7 +2862,7 @@ typedef struct circflow_queue circflow_queue;
 typedef struct circflow_queue_config {
   /* sizeof(circflow_queue_config) as your compiler saw it. */
   size_t size;
-  /* Items that may wait, 0 (none: what the channel does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
+  /* Items that may wait, 0 (none: what the sink does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
    * CIRCFLOW_BACKLOG_SPARSE. */
   uint32_t backlog_max;
   /* Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so
@@ -2869,19 +2883,19 @@ typedef struct circflow_queue_item {
   uint8_t form;
 } circflow_queue_item;
 
-/* Offers one item to your channel. Answer CIRCFLOW_SINK_TAKEN, .._FULL or .._CLOSED at once; after any other
+/* Offers one item to your sink. Answer CIRCFLOW_SINK_TAKEN, .._FULL or .._CLOSED at once; after any other
  * answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID; after an exception it
  * counts as not taken, too. The item and its bytes live as long as the call. */
 typedef int32_t (*circflow_queue_try_send_fn)(void *userdata, const struct circflow_queue_item *item);
 
-/* Answers 0 while your channel is open, and anything else once it will never take an item again. */
+/* Answers 0 while your sink is open, and anything else once it will never take an item again. */
 typedef int32_t (*circflow_queue_is_closed_fn)(void *userdata);
 
 /* Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long
  * as the call. */
 typedef void (*circflow_queue_discard_fn)(void *userdata, const struct circflow_queue_item *item);
 
-/* Your channel. It is read in each call anew, and not kept. */
+/* Your sink. It is read in each call anew, and not kept. */
 typedef struct circflow_queue_sink {
   /* Must not be NULL. */
   circflow_queue_try_send_fn try_send;
@@ -2919,13 +2933,13 @@ enum circflow_status circflow_queue_free(struct circflow_queue *queue,
                                          circflow_queue_discard_fn discard,
                                          void *userdata);
 
-/* Sends an item: through the channel if nothing waits, else to the end of what waits. Order is never broken.
+/* Sends an item: through the sink if nothing waits, else to the end of what waits. Order is never broken.
  *
- * @param kept_out  0 when the channel has it, 1 when it waits: watch your channel, and drain when it has room. May be
+ * @param kept_out  0 when the sink has it, 1 when it waits: watch your sink, and drain when it has room. May be
  *                  NULL.
  *
  * Own statuses: CIRCFLOW_ERR_QUEUE_FULL: a stall; CIRCFLOW_ERR_SINK_CLOSED: also when items wait: take them out
- * with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, channel or one of its functions;
+ * with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, sink or one of its functions;
  * CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_bytes_max, or an answer that try_send cannot give. The
  * item is still yours after any of them.
  * Inside drain: yes. Since: 0.1. */
@@ -2933,20 +2947,20 @@ CIRCFLOW_MUST_USE
 enum circflow_status circflow_queue_push(struct circflow_queue *queue,
                                          const struct circflow_queue_item *item,
                                          uint8_t *kept_out,
-                                         const struct circflow_queue_sink *channel);
+                                         const struct circflow_queue_sink *sink);
 
-/* Moves what waits into the channel, one item at a time and in order, until it is full or nothing waits. An item that
- * is not taken stays in front. Call it when the channel has room again and circflow_queue_get_pending().
+/* Moves what waits into the sink, one item at a time and in order, until it is full or nothing waits. An item that
+ * is not taken stays in front. Call it when the sink has room again and circflow_queue_get_pending().
  *
  * @param moved_out  How many were taken. May be NULL.
  *
  * Own statuses: CIRCFLOW_ERR_SINK_CLOSED, also when nothing waits; what was not taken before still waits:
- * circflow_queue_take() it; CIRCFLOW_ERR_NULL: channel or one of its functions; CIRCFLOW_ERR_INVALID: an answer that
+ * circflow_queue_take() it; CIRCFLOW_ERR_NULL: sink or one of its functions; CIRCFLOW_ERR_INVALID: an answer that
  * try_send cannot give; what it was offered waits.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_queue_drain(struct circflow_queue *queue,
                                           uint32_t *moved_out,
-                                          const struct circflow_queue_sink *channel);
+                                          const struct circflow_queue_sink *sink);
 
 /* How many items wait.
  *
@@ -2954,13 +2968,13 @@ enum circflow_status circflow_queue_drain(struct circflow_queue *queue,
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_queue_get_len(struct circflow_queue *queue, uint32_t *len_out);
 
-/* Whether anything waits: 1 or 0. A loop watches the channel for room only when it does.
+/* Whether anything waits: 1 or 0. A loop watches the sink for room only when it does.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_queue_get_pending(struct circflow_queue *queue, uint8_t *pending_out);
 
-/* Takes the first of what waits back out, whatever the channel's state: for the time after
+/* Takes the first of what waits back out, whatever the sink's state: for the time after
  * CIRCFLOW_ERR_SINK_CLOSED. When nothing waits, item_out->form is CIRCFLOW_FORM_NONE.
  *
  * @param buf       Where bytes go; item_out->bytes points there. Give item_bytes_max bytes and they always fit.

@@ -34,14 +34,28 @@
  *     on a cell:    decrypt it; circflow_circuit_receive() if it is recognised, with its digest, else
  *                   circflow_circuit_relay(); act on the verdict; drain; arm the timer
  *     on a stream:  circflow_stream_choose(); read from that one; circflow_stream_send(); write SWITCH if it says so,
- *                   then the message; give its digest if it is wanted; again until NO_ROOM or none; drain; arm the
- *                   timer
+ *                   then the message; give its digest if it is wanted; again until NO_ROOM or none; drain; arm
+ *                   the timer
  *     on written:   circflow_stream_flushed(), for what has left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_circuit_set_writable(), for each circuit on it, when it fills up and when it has room;
- *     drain
+ *     on a channel: circflow_circuit_set_writable(), for each circuit on it, when it fills up or has room; drain
  *
- * Beside engines stands circflow_queue, a small backlog before a channel of yours that can be full; it calls that
- * channel from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
+ * Beside engines stands circflow_queue, a small backlog before a sink of yours that can be full; it calls that sink
+ * from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
+ *
+ * Names say who does what. A function is circflow_<noun>_<what>, and the noun is what it is about:
+ *
+ *     imperative     circflow does it, in this call: circuit_close, set_send, stream_choose
+ *     participle     you say that it has happened: circuit_gone, circuit_cell_queued, stream_flushed
+ *     get_, set_     reads, and changes nothing; writes a setting (of a set: retag, use_algorithm)
+ *     config_init    fills in the defaults
+ *     a property     of a plain value, without an engine: status_class, command_is_multiplexed
+ *
+ * In a verdict or an instruction the imperative is yours to do (SEND, DELIVER, CLOSE, PAUSE_FEED); all else is news
+ * (HELD, LINKED, MAY_SEND). One word has one meaning: a tag is a word of yours that comes back, a digest is what a
+ * SENDME brings back; there is room, or not, for what you send (NO_ROOM, then MAY_SEND); you feed what arrives
+ * (PAUSE_FEED, UNPAUSE_FEED); padding blocks (BLOCK, UNBLOCK); a channel is the link to the next relay, a sink is where
+ * a queue puts its items; a circuit that is closing still has its id, one that is gone has not. Names that end in _ns
+ * are nanoseconds, in _bytes or _len bytes, in _cells cells, in _max a highest value.
  *
  * A callback returns. A C++ exception may leave it, if you must: it passes through the library to whoever made the
  * call, the engine (or queue) of that call is poisoned, as its answer is lost, and circflow_engine_free() (or
