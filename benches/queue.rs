@@ -9,7 +9,7 @@
 
 use circflow::base::Id;
 use circflow::ffi::*;
-use circflow::hub::{link, Bell, Cargo, End, News};
+use circflow::hub::{link, Bell, Cargo, LinkEnd, News};
 use circflow::queue::Backlog;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::VecDeque;
@@ -229,8 +229,8 @@ impl<T: Thing> Carrier<T> for Hosted<T> {
 /// Both ends of a link in one thread. The bell has been rung and is not looked at, as when a loop is busy.
 struct Linked<T: Cargo> {
     backlog: Backlog<T>,
-    near: End<T, T>,
-    far: End<T, T>,
+    near: LinkEnd<T, T>,
+    far: LinkEnd<T, T>,
 }
 
 impl<T: Thing> Carrier<T> for Linked<T> {

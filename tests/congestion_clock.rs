@@ -1,12 +1,12 @@
 //! Which round trips are believed: what a clock that stands, a night asleep and a path that has changed look like.
 
 use circflow::base::sync::Arc;
-use circflow::congestion::{Channel, Inc, Params, PathClass, Vegas};
+use circflow::congestion::{ChannelState, Inc, Params, PathClass, Vegas};
 
 /// The longest round trip there is: all of the host's time.
 const LONGEST: u64 = u64::MAX / 1000;
 
-const FREE: Channel = Channel { blocked: false, queued: 0 };
+const FREE: ChannelState = ChannelState { blocked: false, queued: 0 };
 
 fn exit() -> Params {
     Params::default_for(PathClass::Exit)

@@ -3,7 +3,7 @@
 
 use circflow::base::limits::SENDMES_PENDING_MAX;
 use circflow::base::sync::Arc;
-use circflow::congestion::{Channel, Inc, Params, PathClass, Vegas};
+use circflow::congestion::{ChannelState, Inc, Params, PathClass, Vegas};
 use proptest::prelude::*;
 
 /// The rules in 64 bits, with a long division where products do not fit.
@@ -157,7 +157,7 @@ impl Naive {
         r
     }
 
-    fn update_bdp(&mut self, r: u64, channel: Channel) -> bool {
+    fn update_bdp(&mut self, r: u64, channel: ChannelState) -> bool {
         if self.ewma == 0 {
             self.bdp = self.cwnd;
             if channel.blocked {
@@ -174,7 +174,7 @@ impl Naive {
         channel.blocked || r != 0
     }
 
-    fn sendme(&mut self, r: u64, channel: Channel) {
+    fn sendme(&mut self, r: u64, channel: ChannelState) {
         self.next_cc -= u64::from(self.next_cc > 0);
         self.next_cwnd -= u64::from(self.next_cwnd > 0);
         let r = self.rtt(r);
@@ -392,7 +392,7 @@ proptest! {
             };
             vegas.inflight = inflight;
             naive.inflight = inflight.into();
-            let channel = Channel { blocked: step.blocked, queued: step.queued };
+            let channel = ChannelState { blocked: step.blocked, queued: step.queued };
             vegas.handle_sendme(step.rtt, channel);
             naive.sendme(step.rtt, channel);
             prop_assert_eq!(figures(&vegas), naive.figures(), "after {:?}", step);
@@ -413,8 +413,8 @@ fn steady(params: Params, inc: u32, cwnd: u32) -> Vegas {
     vegas
 }
 
-const FREE: Channel = Channel { blocked: false, queued: 0 };
-const BLOCKED: Channel = Channel { blocked: true, queued: 0 };
+const FREE: ChannelState = ChannelState { blocked: false, queued: 0 };
+const BLOCKED: ChannelState = ChannelState { blocked: true, queued: 0 };
 
 /// C Tor lets `bdp + delta - cwnd_inc`, `cwnd - cwnd_inc` and `inflight - inc` wrap.
 #[test]

@@ -2,8 +2,8 @@
 //! of our own for what those leave out.
 
 use circflow::base::sync::Arc;
-use circflow::congestion::rtt::Terms;
-use circflow::congestion::{Channel, Inc, Params, PathClass, Rtt, Vegas};
+use circflow::congestion::rtt::RttTerms;
+use circflow::congestion::{ChannelState, Inc, Params, PathClass, Rtt, Vegas};
 
 /// Microseconds at which the cell was sent and its SENDME came, channel blocked, inflight before; then what must follow:
 /// average and lowest round trip, window, slow start, full, blocked.
@@ -31,7 +31,7 @@ fn run(rows: &[Row]) {
         rows.iter().enumerate()
     {
         vegas.inflight = inflight;
-        vegas.handle_sendme(came - sent, Channel { blocked: blocked != 0, queued: 0 });
+        vegas.handle_sendme(came - sent, ChannelState { blocked: blocked != 0, queued: 0 });
         let found = (vegas.rtt.ewma, vegas.rtt.min, vegas.cwnd, vegas.slow_start, vegas.full, vegas.blocked);
         assert_eq!(found, (ewma, min, cwnd, slow_start != 0, full != 0, blocked_after != 0), "step {step}");
         if blocked != 0 {
@@ -45,7 +45,7 @@ fn run_long(mut vegas: Vegas, rows: &[LongRow]) {
         rows.iter().enumerate()
     {
         vegas.inflight = inflight;
-        vegas.handle_sendme(came - sent, Channel { blocked: blocked != 0, queued: 0 });
+        vegas.handle_sendme(came - sent, ChannelState { blocked: blocked != 0, queued: 0 });
         let found = (vegas.rtt.ewma, vegas.rtt.min, vegas.bdp, vegas.cwnd);
         assert_eq!(found, (ewma, min, bdp, cwnd), "step {step}");
         let found = (vegas.slow_start, vegas.full, vegas.next_cc_event, vegas.inflight);
@@ -101,7 +101,7 @@ fn c_tor_round_trips() {
     for (step, (sent, came, cwnd, slow_start, now, ewma, min)) in rows.into_iter().enumerate() {
         let slow_start = slow_start != 0;
         let at_minimum = cwnd == 124 && !slow_start;
-        assert!(rtt.measure(came - sent, &Terms { slow_start, count: 2, at_minimum, reset_pct: 100, pending: 0 }));
+        assert!(rtt.measure(came - sent, &RttTerms { slow_start, count: 2, at_minimum, reset_pct: 100, pending: 0 }));
         assert_eq!((came - sent, rtt.ewma, rtt.min), (now, ewma, min), "step {step}");
     }
     assert_eq!(rtt.max, 150_000);

@@ -2,12 +2,14 @@
 
 use circflow::base::limits::SENDMES_PENDING_MAX;
 use circflow::base::sync::Arc;
-use circflow::congestion::{mirror, Acks, Channel, Inc, NotAsked, Params, PathClass, SendmeFault, Snapshot, Window};
+use circflow::congestion::{
+    mirror, Acks, ChannelState, Inc, NotAsked, Params, PathClass, SendmeFault, Snapshot, Window,
+};
 use circflow::wire::{Digest, Sendme};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-const FREE: Channel = Channel { blocked: false, queued: 0 };
+const FREE: ChannelState = ChannelState { blocked: false, queued: 0 };
 const MS: u64 = 1_000_000;
 
 fn window(inc: u32) -> Window {
@@ -34,7 +36,7 @@ fn send_inc(window: &mut Window, now: u64, digest: &[u8]) {
 /// Runs `refuse` and sees that nothing has changed.
 fn refused(window: &mut Window, sendme: Sendme, fault: SendmeFault) {
     let before = format!("{window:?}");
-    assert_eq!(window.handle_sendme(500 * MS, &sendme, Channel { blocked: true, queued: 9 }), Err(fault));
+    assert_eq!(window.handle_sendme(500 * MS, &sendme, ChannelState { blocked: true, queued: 9 }), Err(fault));
     assert_eq!(format!("{window:?}"), before, "{fault:?} changes nothing");
 }
 
@@ -188,7 +190,7 @@ fn a_mirror_shows_the_window() {
         Snapshot { cwnd: 255, inflight: 256, rtt: 0, included: 7, sendme_inc: 255, slow_start: true, blocked: true };
     assert_eq!(reader.read(), Some(first));
     assert_eq!(reader.clone().read(), Some(first));
-    window.handle_sendme(100 * MS, &proof(&digest(0)), Channel { blocked: true, queued: 0 }).unwrap();
+    window.handle_sendme(100 * MS, &proof(&digest(0)), ChannelState { blocked: true, queued: 0 }).unwrap();
     publisher.publish(&shown(&window, 8, false));
     let seen = reader.read().unwrap();
     assert_eq!((seen.inflight, seen.rtt, seen.included, seen.slow_start), (1, 100 * MS, 8, false));
@@ -319,7 +321,7 @@ proptest! {
                 Op::Wait(nanos) => now += nanos,
                 Op::Good { blocked } => {
                     let number = pending.front().and_then(|(_, digest)| *digest).unwrap_or(0);
-                    let answer = window.handle_sendme(now, &proof(&digest(number)), Channel { blocked, queued: 0 });
+                    let answer = window.handle_sendme(now, &proof(&digest(number)), ChannelState { blocked, queued: 0 });
                     let expected = match pending.front() {
                         None => Err(SendmeFault::Unexpected),
                         Some((_, None)) => Err(SendmeFault::NoDigest),

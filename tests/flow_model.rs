@@ -2,7 +2,7 @@
 //! against our limits on abuse.
 
 use circflow::base::limits::STREAM_BUFFERED_DEFAULT;
-use circflow::congestion::{Edge, Incoming, May, Outgoing, Params, PathClass, Say};
+use circflow::congestion::{Incoming, May, Outgoing, Params, PathClass, Say, StreamEdge};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -26,7 +26,7 @@ impl Naive {
     fn come(&mut self, now: u64, bytes: u32, params: &Params, broken: bool) -> Option<Say> {
         self.waiting += u64::from(bytes);
         let mut said = None;
-        if self.waiting > params.xoff_bytes(Edge::Exit) {
+        if self.waiting > params.xoff_bytes(StreamEdge::Exit) {
             if !self.stopped {
                 match self.over_since {
                     None => self.over_since = Some(now),
@@ -50,7 +50,7 @@ impl Naive {
 
     fn go(&mut self, now: u64, bytes: u32, params: &Params, broken: bool) -> Option<Say> {
         self.waiting -= u64::from(bytes);
-        if self.waiting <= params.xoff_bytes(Edge::Exit) {
+        if self.waiting <= params.xoff_bytes(StreamEdge::Exit) {
             self.over_since = None;
         }
         match &mut self.period {
@@ -144,7 +144,7 @@ proptest! {
     #[test]
     fn our_buffer_says_what_the_rules_say(params in any_params(), steps in prop::collection::vec(any_step(), 1..150)) {
         let mut naive = Naive::default();
-        let mut incoming = Incoming::new(Edge::Exit, u32::MAX);
+        let mut incoming = Incoming::new(StreamEdge::Exit, u32::MAX);
         let mut now = 0;
         for step in steps {
             now += step.wait;
@@ -191,7 +191,7 @@ struct Arti {
 impl Honest for Arti {
     fn come(&mut self, _: u64, bytes: u32, params: &Params) -> Option<Say> {
         self.waiting += u64::from(bytes);
-        let over = self.waiting > params.xoff_bytes(Edge::Client).max(params.xoff_bytes(Edge::Exit));
+        let over = self.waiting > params.xoff_bytes(StreamEdge::Client).max(params.xoff_bytes(StreamEdge::Exit));
         let says = over && !self.stopped;
         self.stopped |= over;
         says.then_some(Say::Xoff)
@@ -205,7 +205,7 @@ impl Honest for Arti {
 
 /// With the bytes of the period before, a count that lives on when the buffer is empty, and its own rounding.
 struct CTor {
-    edge: Edge,
+    edge: StreamEdge,
     waiting: u64,
     stopped: bool,
     grace: u64,
@@ -217,7 +217,7 @@ struct CTor {
 }
 
 impl CTor {
-    fn new(edge: Edge) -> Self {
+    fn new(edge: StreamEdge) -> Self {
         let none = 0;
         CTor {
             edge,
@@ -299,10 +299,10 @@ impl Honest for CTor {
 
 fn peer(make: u8) -> Box<dyn Honest> {
     match make {
-        0 => Box::new(CTor::new(Edge::Client)),
-        1 => Box::new(CTor::new(Edge::Exit)),
+        0 => Box::new(CTor::new(StreamEdge::Client)),
+        1 => Box::new(CTor::new(StreamEdge::Exit)),
         2 => Box::<Arti>::default(),
-        _ => Box::new(Circflow(Incoming::new(Edge::Exit, u32::MAX))),
+        _ => Box::new(Circflow(Incoming::new(StreamEdge::Exit, u32::MAX))),
     }
 }
 
@@ -449,7 +449,8 @@ fn fc_12_the_largest_limit_over_a_long_transfer() {
 #[test]
 fn a_slow_reader_slows_its_writer_down() {
     let params = Params::default_for(PathClass::Exit);
-    let (mut writer, mut reader) = (Outgoing::new(&params, true), Incoming::new(Edge::Exit, STREAM_BUFFERED_DEFAULT));
+    let (mut writer, mut reader) =
+        (Outgoing::new(&params, true), Incoming::new(StreamEdge::Exit, STREAM_BUFFERED_DEFAULT));
     // 100 ms there, 100 ms back, in steps of 1 ms; the reader takes 200 KB/s, the writer has 5 MB/s.
     let mut there: VecDeque<u32> = vec![0; 100].into();
     let mut back: VecDeque<Option<Say>> = vec![None; 100].into();

@@ -1,7 +1,7 @@
 //! XON and XOFF, rule by rule: what we say about our buffer, and what a peer may say about its own.
 
 use circflow::base::limits::{FLOW_CREDIT_MAX, STREAM_BUFFERED_DEFAULT};
-use circflow::congestion::{Abuse, Edge, Incoming, May, Outgoing, Overflow, Params, PathClass, Say};
+use circflow::congestion::{Abuse, Incoming, May, Outgoing, Overflow, Params, PathClass, Say, StreamEdge};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MS;
@@ -23,7 +23,11 @@ struct Buffer {
 
 impl Buffer {
     fn new() -> Self {
-        Buffer { incoming: Incoming::new(Edge::Exit, STREAM_BUFFERED_DEFAULT), params: params(), clock_broken: false }
+        Buffer {
+            incoming: Incoming::new(StreamEdge::Exit, STREAM_BUFFERED_DEFAULT),
+            params: params(),
+            clock_broken: false,
+        }
     }
 
     fn come(&mut self, now: u64, bytes: u32) -> Option<Say> {
@@ -63,7 +67,7 @@ fn fc_1_xoff_above_the_limit_and_only_one() {
 #[test]
 fn fc_1_client_and_exit_have_limits_of_their_own() {
     let params = Params { xoff_client: 1, xoff_exit: 2, ..params() };
-    for (edge, limit) in [(Edge::Client, 488), (Edge::Exit, 976)] {
+    for (edge, limit) in [(StreamEdge::Client, 488), (StreamEdge::Exit, 976)] {
         let mut incoming = Incoming::new(edge, STREAM_BUFFERED_DEFAULT);
         assert_eq!(incoming.delivered(0, limit, &params, false), Ok(None));
         assert_eq!(incoming.delivered(6 * MS, 1, &params, false), Ok(None), "grace begins");
@@ -130,7 +134,7 @@ fn fc_5_rates_have_a_floor_and_a_cap() {
     assert_eq!(buffer.incoming.rate(), 1);
     let mut buffer = Buffer::new();
     buffer.params.xon_rate = 1;
-    buffer.incoming = Incoming::new(Edge::Exit, u32::MAX);
+    buffer.incoming = Incoming::new(StreamEdge::Exit, u32::MAX);
     assert_eq!(buffer.come(0, u32::MAX), None);
     assert_eq!(buffer.go(500, u32::MAX - 1), None, "no time has passed: no rate yet");
     assert_eq!(buffer.incoming.rate(), 0);
@@ -252,7 +256,7 @@ fn fc_9_no_rate_by_a_broken_clock() {
 #[test]
 fn a_stream_has_a_cap_of_bytes() {
     for (bytes, fits) in [(99, true), (100, true), (101, false)] {
-        let mut incoming = Incoming::new(Edge::Client, 1000);
+        let mut incoming = Incoming::new(StreamEdge::Client, 1000);
         incoming.delivered(0, 900, &params(), false).unwrap();
         let before = format!("{incoming:?}");
         let answer = incoming.delivered(1, bytes, &params(), false);
@@ -260,14 +264,14 @@ fn a_stream_has_a_cap_of_bytes() {
         assert_eq!(incoming.buffered(), if fits { 900 + bytes } else { 900 });
         assert!(fits || format!("{incoming:?}") == before, "a refusal changes nothing");
     }
-    let mut incoming = Incoming::new(Edge::Client, u32::MAX);
+    let mut incoming = Incoming::new(StreamEdge::Client, u32::MAX);
     incoming.delivered(0, u32::MAX, &params(), false).unwrap();
     assert_eq!(incoming.delivered(0, 1, &params(), false), Err(Overflow), "nor does the sum wrap");
 }
 
 #[test]
 fn no_more_is_read_than_there_was() {
-    let mut incoming = Incoming::new(Edge::Client, 1000);
+    let mut incoming = Incoming::new(StreamEdge::Client, 1000);
     incoming.delivered(0, 10, &params(), false).unwrap();
     let before = format!("{incoming:?}");
     assert!(incoming.flushed(0, 11, &params(), false).is_err());

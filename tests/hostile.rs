@@ -3,7 +3,7 @@
 mod common;
 
 use circflow::base::{Hops, Id};
-use circflow::conflux::{Algorithm, LegNumbers, LinkState, Numbers, Report, Role, Terms};
+use circflow::conflux::{Algorithm, LegNumbers, LinkState, Numbers, Report, Role, SetTerms};
 use circflow::congestion::PathClass;
 use circflow::engine::{
     CircuitConfig, CircuitFlags, Config, Engine, Error, Growth, Outlet, StreamConfig, VerdictKind, What,
@@ -123,7 +123,7 @@ impl Host {
                 let _ = self.engine.close_set(now, set);
             }
             10 => match c % 4 {
-                0 => drop(self.engine.rename_set(set, d)),
+                0 => drop(self.engine.retag_set(set, d)),
                 1 => drop(
                     self.engine.choose_by(set, pick(&[None, Some(Algorithm::MinRtt), Some(Algorithm::CwndRtt)], b)),
                 ),
@@ -462,8 +462,8 @@ fn odd(raw: u64) -> u64 {
     }
 }
 
-fn any_terms(b: u8, c: u16, d: u64) -> Terms {
-    Terms {
+fn any_terms(b: u8, c: u16, d: u64) -> SetTerms {
+    SetTerms {
         tag: d,
         nonce: Nonce::new([(c % 3) as u8; 32]),
         desired_ux: Ux::from_wire(b),

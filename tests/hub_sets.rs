@@ -9,7 +9,7 @@ mod common;
 use circflow::base::Id;
 use circflow::conflux::Role;
 use circflow::engine::{Blocked, Engine, EngineHub, Error, Instruction, Misuse, Outlet, Verdict, VerdictKind, What};
-use circflow::hub::Config;
+use circflow::hub::HubConfig;
 use circflow::message::{Delivery, Message, Token};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
@@ -75,7 +75,7 @@ const COST: u32 = 300;
 
 impl World {
     fn new(seed: u64) -> World {
-        let hub = EngineHub::new(&Config { seed: [3; 32], held_bytes_max: 1 << 30 });
+        let hub = EngineHub::new(&HubConfig { seed: [3; 32], held_bytes_max: 1 << 30 });
         let woken: [Arc<AtomicU64>; ENGINES] = Default::default();
         let engines = (0..ENGINES).map(|at| {
             let mut engine = Engine::new(&config(at as u32 + 1)).unwrap();
@@ -286,7 +286,7 @@ impl World {
                 assert_eq!(instruction.circuit_tag, leg.unwrap() as u64);
             }
             What::Usable => self.usable = true,
-            What::Resume => self.waiting = false,
+            What::MaySend => self.waiting = false,
             What::Ended(_) => self.ended = true,
             other => panic!("{other:?}"),
         }

@@ -96,11 +96,11 @@ fn left(left: Left<u32, u32>) -> u32 {
 }
 
 /// Sends a token; one that does not go through is settled. False when the link is no use for now.
-fn send(end: &End<u32, u32>, ledger: &Ledger) -> bool {
+fn send(end: &LinkEnd<u32, u32>, ledger: &Ledger) -> bool {
     match end.send(ledger.issue()) {
         Ok(()) => return true,
-        Err(Refused::Full(token)) => ledger.settle(token),
-        Err(Refused::Gone(token)) => {
+        Err(NotSent::Full(token)) => ledger.settle(token),
+        Err(NotSent::Gone(token)) => {
             token.into_iter().for_each(|token| ledger.settle(token));
             std::iter::from_fn(|| end.take_back()).for_each(|token| ledger.settle(token));
         }
@@ -126,12 +126,12 @@ fn much_goes_through_a_small_link() {
                 if let Some(token) = waiting.take() {
                     match home.send(token) {
                         Ok(()) => {}
-                        Err(Refused::Full(token)) => {
+                        Err(NotSent::Full(token)) => {
                             waiting = Some(token);
                             full += 1;
                             break;
                         }
-                        Err(Refused::Gone(_)) => panic!("the leg waits for all of it"),
+                        Err(NotSent::Gone(_)) => panic!("the leg waits for all of it"),
                     }
                 }
                 match home.poll() {
@@ -148,7 +148,7 @@ fn much_goes_through_a_small_link() {
             match leg.send(sent) {
                 Ok(()) => sent += 1,
                 Err(refused) => {
-                    assert_eq!(refused, Refused::Full(sent));
+                    assert_eq!(refused, NotSent::Full(sent));
                     full += 1;
                     break;
                 }
@@ -447,7 +447,7 @@ impl Engine {
 }
 
 /// Reads a little; true when the other end is gone and all has been read.
-fn read(end: &End<u32, u32>, last: &mut Option<u32>, world: &World) -> bool {
+fn read(end: &LinkEnd<u32, u32>, last: &mut Option<u32>, world: &World) -> bool {
     for _ in 0..8 {
         match end.poll() {
             News::Item(token) => {
@@ -497,7 +497,7 @@ fn come_and_go(round: u64) -> [u32; 9] {
     const STEPS: u32 = 20_000;
     const ENGINES: u16 = 4;
     let world = Arc::new(World {
-        hub: Hub::new(&Config { seed: [9; 32], held_bytes_max: 60_000 }),
+        hub: Hub::new(&HubConfig { seed: [9; 32], held_bytes_max: 60_000 }),
         ledger: Ledger::new(40 << 20),
         counts: Counts::default(),
         ids: AtomicU32::new(0),

@@ -98,7 +98,8 @@ struct Client {
 impl Client {
     fn new() -> Self {
         let mut engine = Engine::new(&config(1)).unwrap();
-        let terms = circflow::conflux::Terms { legs_max: LEGS_MAX as u32, launches_max: LAUNCHES_MAX, ..terms(None) };
+        let terms =
+            circflow::conflux::SetTerms { legs_max: LEGS_MAX as u32, launches_max: LAUNCHES_MAX, ..terms(None) };
         let set = engine.open_set(0, terms).unwrap();
         Client { engine, set, now: 0 }
     }

@@ -6,7 +6,7 @@ use circflow::base::Id;
 use circflow::conflux::Role;
 use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Config, Engine, Error, VerdictKind, What};
 use circflow::message::Message;
-use circflow::padding::{Answer, Keys, Pace, Pad, Terms};
+use circflow::padding::{Answer, Keys, Pace, Pad, PadderTerms};
 use circflow::wire::Command;
 use common::any_machines::{any_machines, tame};
 use common::naive_padding::{Made, Naive, Out};
@@ -33,9 +33,9 @@ fn seeded(seed: u64) -> Config {
     Config { seed: [seed as u8; 32], pace, ..config(1) }
 }
 
-fn terms((hop, slot): (u8, u8), machines: &[Machine], fracs: (f64, f64), queued_max: usize) -> Terms {
+fn terms((hop, slot): (u8, u8), machines: &[Machine], fracs: (f64, f64), queued_max: usize) -> PadderTerms {
     let plain = common::padding_terms(load(machines), hop, slot);
-    Terms { padding_frac: fracs.0, blocking_frac: fracs.1, queued_max: queued_max as u32, ..plain }
+    PadderTerms { padding_frac: fracs.0, blocking_frac: fracs.1, queued_max: queued_max as u32, ..plain }
 }
 
 fn message(command: Command, hop: u8, body: &[u8]) -> Message<'_> {
@@ -53,7 +53,7 @@ fn out_of(engine: &mut Engine) -> Vec<Out> {
             }
             What::Block { bypassable } => Out::Block { bypassable },
             What::Unblock => Out::Unblock,
-            What::Resume => Out::Resume,
+            What::MaySend => Out::Resume,
             other => panic!("{other:?}"),
         })
         .collect()
@@ -419,7 +419,7 @@ fn streams(seed: u64, which: &[usize]) -> Vec<Vec<Out>> {
             about.outs.push(match instruction.what {
                 What::Pad { pad, asks } => Out::Pad { pad, asks },
                 What::SendHeld(sent) => Out::Held { hop: sent.hop, serial: now },
-                What::Resume => Out::Resume,
+                What::MaySend => Out::Resume,
                 other => panic!("{other:?}"),
             });
         }

@@ -6,7 +6,7 @@ use circflow::base::{limits, Id};
 use circflow::conflux::Role;
 use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, VerdictKind, What};
 use circflow::message::Message;
-use circflow::padding::{Answer, Pace, Stats, Terms};
+use circflow::padding::{Answer, Pace, PadderStats, PadderTerms};
 use circflow::wire::Command;
 use common::machines::{block, cancel, constant_rate, pad, timer, upon};
 use common::{circuit, config, load, padding_terms};
@@ -18,7 +18,7 @@ use maybenot::{Machine, Timer};
 
 const MS: u64 = 1_000_000;
 
-fn terms((hop, slot): (u8, u8), machines: &[Machine]) -> Terms {
+fn terms((hop, slot): (u8, u8), machines: &[Machine]) -> PadderTerms {
     padding_terms(load(machines), hop, slot)
 }
 
@@ -72,7 +72,7 @@ impl Bed {
         }
     }
 
-    fn stats(&self, hop: u8, slot: u8) -> Stats {
+    fn stats(&self, hop: u8, slot: u8) -> PadderStats {
         self.engine.padder_stats(self.id, hop, slot).unwrap()
     }
 
@@ -83,7 +83,7 @@ impl Bed {
             What::SendHeld(sent) => format!("send {}", sent.hop),
             What::Block { bypassable } => (if bypassable { "leaky" } else { "shut" }).to_string(),
             What::Unblock => "open".to_string(),
-            What::Resume => "resume".to_string(),
+            What::MaySend => "resume".to_string(),
             other => format!("{other:?}"),
         });
         words.collect::<Vec<_>>().join(", ")
@@ -358,7 +358,7 @@ fn padding_of_the_neighbour_counts_in_the_budget() {
         let mut second = when(Event::TunnelSent, pad(0.0, false, false));
         second.allowed_padding_packets = 0;
         let mut bed = Bed::with(CircuitFlags::default(), 32, &[((2, 0), &[first])]);
-        let neighbour = Terms { padding_frac: frac, ..terms((2, 1), &[second]) };
+        let neighbour = PadderTerms { padding_frac: frac, ..terms((2, 1), &[second]) };
         bed.engine.install_padder(0, bed.id, &neighbour).unwrap();
         bed.queued(0, 2);
         bed.receive(0, 2, Command::DATA);

@@ -7,7 +7,7 @@ use circflow::base::Id;
 use circflow::conflux::Algorithm;
 use circflow::engine::{Blocked, Engine, Error, Outlet, VerdictKind, What};
 use circflow::message::Message;
-use circflow::padding::Terms;
+use circflow::padding::PadderTerms;
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::Command;
 use common::any_machines::{any_machines, tame};
@@ -17,7 +17,7 @@ use maybenot::Machine;
 
 const MS: u64 = 1_000_000;
 
-fn padder(machines: &[Machine]) -> Terms {
+fn padder(machines: &[Machine]) -> PadderTerms {
     common::padding_terms(common::load(machines), HOPS, 0)
 }
 
@@ -72,8 +72,8 @@ impl Two {
                     past[leg] += u64::from(blocked[leg]);
                     self.released += 1;
                 }
-                What::Resume if leg.is_some() => {}
-                What::Resume => self.refused = false,
+                What::MaySend if leg.is_some() => {}
+                What::MaySend => self.refused = false,
                 What::Pad { asks: false, .. } => {}
                 other => panic!("{other:?}"),
             }
@@ -112,7 +112,7 @@ impl Two {
 }
 
 fn two(seed: u64, held_max: u32, machines: [Vec<Machine>; 2]) -> Two {
-    let terms = circflow::conflux::Terms { held_sends_max: held_max, ..terms(Some(Algorithm::LowRtt)) };
+    let terms = circflow::conflux::SetTerms { held_sends_max: held_max, ..terms(Some(Algorithm::LowRtt)) };
     let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms);
     for (&leg, machines) in legs.iter().zip(&machines) {
         engine.install_padder(0, leg, &padder(machines)).unwrap();

@@ -3,7 +3,7 @@
 
 use circflow::base::Id;
 use circflow::ffi::*;
-use circflow::hub::{link, Bell, Cargo, End, Left, News};
+use circflow::hub::{link, Bell, Cargo, Left, LinkEnd, News};
 use circflow::message::{Message, Store, Token};
 use circflow::queue::{Backlog, Pushed, Refused};
 use circflow::reactor::{Edge, Marks, Offer};
@@ -185,8 +185,8 @@ impl Cargo for Owned {}
 /// A backlog before a link between two event loops.
 struct Linked {
     backlog: Backlog<Owned>,
-    near: End<Owned, Owned>,
-    far: Option<End<Owned, Owned>>,
+    near: LinkEnd<Owned, Owned>,
+    far: Option<LinkEnd<Owned, Owned>>,
 }
 
 impl Linked {

@@ -149,7 +149,7 @@ fn hostile_drain<S: Subject>(pair: &mut Pair<S>, trace: &[(usize, Step)]) -> boo
         // Of two messages with one number, either may be the first.
         assert!(theirs == ours || (theirs.0 == ours.0 && pair.model.twice == Some(ours.0)), "{trace:?}");
         // Noticed at the end of a run of messages that follow one another, if not before, and never without cause.
-        if pair.subject.is_torn() {
+        if pair.subject.has_duplicate() {
             assert!(pair.model.twice.is_some_and(|number| number <= pair.model.delivered), "{trace:?}");
             return true;
         }
@@ -191,7 +191,7 @@ fn dishonest_and_gone<S: Subject>(legs: usize, steps: usize) -> (usize, usize) {
                 if !pair.subject.remove(leg) {
                     continue 'runs;
                 }
-                if pair.subject.is_torn() {
+                if pair.subject.has_duplicate() {
                     assert!(pair.model.twice.is_some_and(|number| number <= pair.model.delivered), "{trace:?}");
                     torn += 1;
                     continue 'runs;

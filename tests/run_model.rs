@@ -255,7 +255,7 @@ fn said(engine: &mut Engine, stream: Id) -> (u32, Vec<Command>) {
     let (mut resumes, mut said) = (0, Vec::new());
     for (instruction, _) in common::drain(engine) {
         match instruction.what {
-            What::Resume => {
+            What::MaySend => {
                 assert_eq!(instruction.stream, stream);
                 resumes += 1;
             }

@@ -8,7 +8,7 @@ use crate::rng::Rng;
 use crate::tally::N;
 use crate::world::{trace, Event, World};
 use circflow::base::{Hops, Id};
-use circflow::conflux::{Role, Terms};
+use circflow::conflux::{Role, SetTerms};
 use circflow::congestion::PathClass;
 use circflow::engine::{CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Verdict, VerdictKind, What};
 use circflow::message::{Message, Token};
@@ -56,10 +56,10 @@ pub fn is_by_hand(instruction: &Instruction) -> bool {
     instruction.set_tag >= TAGS || instruction.circuit_tag >= TAGS
 }
 
-fn terms(index: usize, held_bytes_max: u64) -> Terms {
+fn terms(index: usize, held_bytes_max: u64) -> SetTerms {
     let mut nonce = [0xa5; 32];
     nonce[0] = index as u8;
-    Terms {
+    SetTerms {
         tag: TAGS + index as u64 * LEGS_MAX * 1000,
         nonce: Nonce::new(nonce),
         desired_ux: Ux::NoOpinion,
@@ -355,7 +355,7 @@ impl World {
                     self.judge_by_hand(fault);
                 }
             }
-            What::Usable | What::Resume | What::WantLeg | What::Linked(_) => {}
+            What::Usable | What::MaySend | What::WantLeg | What::Linked(_) => {}
             other => panic!("nothing is sent: {other:?}"),
         }
     }

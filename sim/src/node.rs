@@ -276,7 +276,7 @@ impl World {
                 self.give_back(node, token);
             }
             What::Close(cause) => self.obey_close(circ, pos, cause),
-            What::Resume => self.obey_resume(node, instruction),
+            What::MaySend => self.obey_resume(node, instruction),
             What::Linked(_) => self.obey_linked(node, circ, pos, set),
             What::Usable => self.obey_usable(node, set),
             What::WantLeg => self.obey_want_leg(node, set),
@@ -351,7 +351,7 @@ impl World {
             What::Deliver(held) => ([6, held.number, token_of(&held), held.command.0.into()], held.body_len),
             What::Discard(token) => ([7, token.token, 0, 0], 0),
             What::Close(cause) => ([8, cause_number(cause), 0, 0], 0),
-            What::Resume => ([9, 0, 0, 0], 0),
+            What::MaySend => ([9, 0, 0, 0], 0),
             What::Linked(rtt) => ([10, rtt, 0, 0], 0),
             What::Usable => ([11, 0, 0, 0], 0),
             What::WantLeg => ([12, 0, 0, 0], 0),
@@ -367,7 +367,7 @@ impl World {
 
     /// Host sides of an edge.
     fn heed(&mut self, circ: usize, pos: usize, side: usize, pause: bool) {
-        self.tally.add(if pause { N::InsnPause } else { N::InsnUnpause }, 1);
+        self.tally.add(if pause { N::InsnPauseFeed } else { N::InsnUnpauseFeed }, 1);
         let over = self.plan.marks.over;
         let mut deaf = 0;
         if pause && self.circs[circ].defiant {

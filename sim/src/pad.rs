@@ -5,7 +5,7 @@ use crate::tally::N;
 use crate::world::{Event, World};
 use circflow::conflux::Role;
 use circflow::engine::{Blocked, Error, Misuse};
-use circflow::padding::{Machines, Terms};
+use circflow::padding::{Machines, PadderTerms};
 use std::sync::OnceLock;
 
 macro_rules! machines {
@@ -32,10 +32,10 @@ fn load(index: usize) -> Machines {
 }
 
 impl World {
-    fn pad_terms(&mut self, hop: u8) -> (Terms, &'static str) {
+    fn pad_terms(&mut self, hop: u8) -> (PadderTerms, &'static str) {
         let index = self.rng.below(MACHINES.len() as u64) as usize;
         let listens = self.rng.once_in(5);
-        let terms = Terms {
+        let terms = PadderTerms {
             machines: if listens { Machines::default() } else { load(index) },
             hop,
             slot: 0,

@@ -306,7 +306,7 @@ impl World {
     /// Somebody may go on.
     pub fn obey_resume(&mut self, node: usize, instruction: &Instruction) {
         let own = if instruction.stream != Id::NONE {
-            self.tally.add(N::InsnResumeStream, 1);
+            self.tally.add(N::InsnMaySendStream, 1);
             let (stream, end) = stream_of(instruction.stream_tag);
             let at = &mut self.streams[stream].ends[end];
             assert_eq!(at.id, instruction.stream, "a stream that is open goes on");
@@ -316,10 +316,10 @@ impl World {
             assert!(asks || at.resumes <= at.refusals, "MAY_SEND of a stream only after it was stopped");
             self.own(stream, end)
         } else if instruction.circuit != Id::NONE {
-            self.tally.add(N::InsnResumeCirc, 1);
+            self.tally.add(N::InsnMaySendCirc, 1);
             Own::Circ((instruction.circuit_tag >> 2) as usize, (instruction.circuit_tag & 3) as usize)
         } else {
-            self.tally.add(N::InsnResumeSet, 1);
+            self.tally.add(N::InsnMaySendSet, 1);
             let set = self.set_at(node, instruction.set).expect("a set that goes on is known");
             Own::Set(set, usize::from(!self.nodes[node].is_client))
         };

@@ -6,17 +6,17 @@ use crate::plan::{Kind, MS};
 use crate::tally::N;
 use crate::world::{trace, Event, World, SIDES};
 use circflow::base::{Hops, Id};
-use circflow::conflux::{Cause, Fault, Role, Terms};
+use circflow::conflux::{Cause, Fault, Role, SetTerms};
 use circflow::congestion::PathClass;
 use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Error, Growth, Misuse};
 use circflow::reactor::Side;
 use circflow::wire::conflux::Nonce;
 
 impl World {
-    fn terms(&self, set: usize, end: usize) -> Terms {
+    fn terms(&self, set: usize, end: usize) -> SetTerms {
         let mut nonce = [0x5a; 32];
         nonce[0] = set as u8 + 1;
-        Terms {
+        SetTerms {
             tag: set as u64,
             nonce: Nonce::new(nonce),
             desired_ux: self.plan.ux[end],

@@ -10,7 +10,7 @@ use crate::rng::{mix, Rng};
 use crate::tally::{Tally, N};
 use circflow::base::{Id, Nanos};
 use circflow::engine::EngineHub;
-use circflow::hub::Config as HubConfig;
+use circflow::hub::HubConfig;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::Ordering;

@@ -15,11 +15,11 @@ use std::ops::Bound;
 /// Sets by (role, nonce), each with an entry of its owner's. One process can be client and exit.
 pub struct Manager<E = ()> {
     key: [u8; 16],
-    sets: BTreeMap<Key, E>,
+    sets: BTreeMap<SetKey, E>,
 }
 
 /// A set's place in a [`Manager`].
-pub type Key = (Role, u64, Id);
+pub type SetKey = (Role, u64, Id);
 
 /// Without the key.
 impl<E> fmt::Debug for Manager<E> {
@@ -80,14 +80,14 @@ impl<E> Manager<E> {
     /// `over`, and answers where it stopped, or that it is through.
     pub fn sweep(
         &mut self,
-        after: Option<Key>,
+        after: Option<SetKey>,
         most: usize,
         over: impl Fn(&E) -> bool,
         out: &mut Vec<E>,
-    ) -> Option<Key> {
+    ) -> Option<SetKey> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut walk = self.sets.range((from, Bound::Unbounded)).map(|(&key, entry)| (key, over(entry)));
-        let seen: Vec<(Key, bool)> = walk.by_ref().take(most).collect();
+        let seen: Vec<(SetKey, bool)> = walk.by_ref().take(most).collect();
         let more = walk.next().is_some();
         out.extend(seen.iter().filter(|(_, over)| *over).filter_map(|(key, _)| self.sets.remove(key)));
         seen.last().filter(|_| more).map(|&(key, _)| key)

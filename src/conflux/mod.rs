@@ -15,7 +15,7 @@ pub use choice::{Algorithm, Policy};
 pub use handshake::{LinkState, Role};
 pub use leg::Report;
 pub use manager::Manager;
-pub use set::{Arrival, LegIx, LegNumbers, LegStats, Numbers, Plan, Refusal, Set, Stats, Terms};
+pub use set::{Arrival, LegIx, LegNumbers, LegStats, Numbers, Plan, Refusal, Set, SetStats, SetTerms};
 
 pub use crate::wire::fault::{Cause, Fault, Reach};
 
@@ -44,7 +44,7 @@ pub enum Effect {
     /// Another leg is welcome.
     WantLeg,
     /// There is room to send again.
-    Resume,
+    MaySend,
     /// There is room for messages that were held for sending: [`Set::release`].
     Release,
     /// Held messages are next in order.

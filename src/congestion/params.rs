@@ -16,7 +16,7 @@ pub enum PathClass {
 
 /// Which end of a stream this is: XOFF limits may differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Edge {
+pub enum StreamEdge {
     /// A client, or an onion service.
     Client,
     /// An exit.
@@ -135,10 +135,10 @@ impl Params {
     }
 
     /// Bytes in a stream's buffer above which this end says XOFF.
-    pub fn xoff_bytes(&self, edge: Edge) -> u64 {
+    pub fn xoff_bytes(&self, edge: StreamEdge) -> u64 {
         let cells = match edge {
-            Edge::Client => self.xoff_client,
-            Edge::Exit => self.xoff_exit,
+            StreamEdge::Client => self.xoff_client,
+            StreamEdge::Exit => self.xoff_exit,
         };
         u64::from(cells) * CELL_BYTES
     }
@@ -203,8 +203,8 @@ mod tests {
     #[test]
     fn bytes_of_the_limits() {
         let params = Params { xoff_client: 3, ..Params::default_for(PathClass::Onion) };
-        assert_eq!(params.xoff_bytes(Edge::Client), 3 * 488);
-        assert_eq!(params.xoff_bytes(Edge::Exit), 500 * 488);
+        assert_eq!(params.xoff_bytes(StreamEdge::Client), 3 * 488);
+        assert_eq!(params.xoff_bytes(StreamEdge::Exit), 500 * 488);
         assert_eq!(params.xon_bytes(), 500 * 498);
     }
 }

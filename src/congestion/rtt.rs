@@ -33,7 +33,7 @@ struct Jumps {
 
 /// What a round trip is judged by.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct RttTerms {
     /// The window is in slow start: there is too little yet to compare with.
     pub slow_start: bool,
     /// Round trips the average runs over.
@@ -53,7 +53,7 @@ impl Rtt {
     ///
     /// A jump upwards is believed once it is the last of [`WITNESSES`]; average and lowest average then are those of
     /// the path as it is now.
-    pub fn measure(&mut self, rtt: u64, terms: &Terms) -> bool {
+    pub fn measure(&mut self, rtt: u64, terms: &RttTerms) -> bool {
         let mut renew = terms.at_minimum;
         if self.clock_stood_or_jumped(self.ewma, rtt, terms.slow_start) {
             let jumped = rtt > self.ewma.saturating_mul(JUMP);

@@ -4,13 +4,13 @@
 //! A short queue lets the window grow, a long one shrinks it.
 
 use super::params::{Inc, Params};
-use super::rtt::{Rtt, Terms};
+use super::rtt::{Rtt, RttTerms};
 use crate::base::limits;
 use std::sync::Arc;
 
 /// How the channel towards the other end stands (CC-25).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Channel {
+pub struct ChannelState {
     /// It takes no more cells of this circuit.
     pub blocked: bool,
     /// Cells of this circuit that wait for it. Only looked at while the clock has never worked; 0 when not known.
@@ -77,7 +77,7 @@ impl Vegas {
 
     /// A good SENDME has come, `rtt` microseconds after the cell it acknowledges was sent; 0 when no time has passed,
     /// or less than none.
-    pub fn handle_sendme(&mut self, rtt: u64, channel: Channel) {
+    pub fn handle_sendme(&mut self, rtt: u64, channel: ChannelState) {
         self.next_cc_event = self.next_cc_event.saturating_sub(1);
         self.next_cwnd_event = self.next_cwnd_event.saturating_sub(1);
         let measured = self.measure(rtt);
@@ -112,7 +112,7 @@ impl Vegas {
             let share = u64::from(self.sendmes_per_update()) * u64::from(params.ewma_cwnd_pct) / 100;
             share.min(params.ewma_max.into())
         };
-        let terms = Terms {
+        let terms = RttTerms {
             slow_start: self.slow_start,
             count: count.max(2),
             at_minimum: self.cwnd == params.cwnd_min && !self.slow_start,
@@ -123,7 +123,7 @@ impl Vegas {
     }
 
     /// Estimates what the path holds. False when nothing was learned that the window could be judged by.
-    fn estimate(&mut self, measured: bool, channel: Channel) -> bool {
+    fn estimate(&mut self, measured: bool, channel: ChannelState) -> bool {
         if self.rtt.ewma == 0 {
             // The clock has never worked. A blocked channel is all there is to go by.
             self.bdp = match channel.blocked {

@@ -1,7 +1,7 @@
 //! What this end of a circuit sends to one hop: how much, and whether its SENDMEs are true (prop289, prop324 §2).
 
 use super::params::{Inc, Params};
-use super::vegas::{Channel, Vegas};
+use super::vegas::{ChannelState, Vegas};
 use crate::base::{limits, Nanos};
 use crate::wire::sendme::{Digest, Sendme};
 use crate::wire::Malformed;
@@ -96,7 +96,7 @@ impl Window {
     }
 
     /// A SENDME of this circuit has come from the hop.
-    pub fn handle_sendme(&mut self, now: Nanos, sendme: &Sendme, channel: Channel) -> Result<(), SendmeFault> {
+    pub fn handle_sendme(&mut self, now: Nanos, sendme: &Sendme, channel: ChannelState) -> Result<(), SendmeFault> {
         if self.overrun {
             return Err(SendmeFault::Overrun);
         }

@@ -267,7 +267,7 @@ impl Engine {
         let _ = away.backlog.drain(&mut &away.end);
         if away.paused && away.backlog.len() <= self.marks.low as usize {
             away.paused = false;
-            self.heed(id, Side::Back, Heed::Resume);
+            self.heed(id, Side::Back, Heed::Unpause);
         }
         self.shrank(id);
     }
@@ -307,7 +307,7 @@ impl Engine {
                 self.settle_padding(id, now);
             }
             padding => {
-                padding.iter_mut().for_each(|padding| padding.spoke());
+                padding.iter_mut().for_each(|padding| padding.note_own_send());
                 self.released(id, Id::NONE, hop, delta, number, lane, now);
             }
         }
@@ -344,7 +344,7 @@ impl Engine {
             circuit.place = Place::Alone;
         }
         if paused {
-            self.heed(id, Side::Back, Heed::Resume);
+            self.heed(id, Side::Back, Heed::Unpause);
         }
         if let Err(fault) = self.take_link(self.clock.latest(), id, link) {
             self.fault(id, fault);

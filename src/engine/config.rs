@@ -97,7 +97,7 @@ impl CircuitFlags {
 
 /// Figures of an engine.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Stats {
+pub struct EngineStats {
     /// Circuits open.
     pub circuits: u32,
     /// Streams open on circuits and sets that circflow runs.

@@ -3,9 +3,9 @@
 use super::{Blocked, Engine, Error, Misuse};
 use crate::base::consensus::{parameters, Unset};
 use crate::base::limits;
-use crate::conflux::Terms;
+use crate::conflux::SetTerms;
 use crate::congestion::{Params, PathClass};
-use crate::padding::Terms as PaddingTerms;
+use crate::padding::PadderTerms;
 use std::sync::Arc;
 
 parameters! {
@@ -98,12 +98,12 @@ impl Engine {
     }
 
     /// What a peer's set is made with; none while conflux is off.
-    pub(super) fn accepted(&self) -> Option<&Terms> {
+    pub(super) fn accepted(&self) -> Option<&SetTerms> {
         self.accepted.as_ref().filter(|_| self.wide.cfx_enabled != 0)
     }
 
     /// Fills in what the host leaves to the parameters of a set.
-    pub(super) fn settle_set(&self, terms: &mut Terms) {
+    pub(super) fn settle_set(&self, terms: &mut SetTerms) {
         let wide = &self.wide;
         if terms.legs_max == 0 {
             terms.legs_max = wide.max_legs_set.min(limits::LEGS_MAX as u32);
@@ -119,7 +119,7 @@ impl Engine {
     }
 
     /// The same for a padder.
-    pub(super) fn settle_padder(&self, terms: &mut PaddingTerms) {
+    pub(super) fn settle_padder(&self, terms: &mut PadderTerms) {
         if terms.queued_max == BY_PARAMETER {
             terms.queued_max = self.wide.circ_queued_cells;
         }

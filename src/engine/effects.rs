@@ -87,7 +87,7 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return };
         let cause = if cause == Cause::LegLost && state.is_finished() { Cause::Finished } else { cause };
         let fate = state.remove(ix, cause, &mut self.store, &mut self.effects);
-        let torn = fate == Fate::Lives && state.is_torn();
+        let torn = fate == Fate::Lives && state.has_duplicate();
         self.apply_effects(set);
         if fate == Fate::Over {
             self.forget_set(set);
@@ -121,7 +121,7 @@ impl Engine {
                 }
                 Effect::Usable => self.queue.push(Queued::Set { set, news: News::Usable }),
                 Effect::WantLeg => self.queue.push(Queued::Set { set, news: News::WantLeg }),
-                Effect::Resume => self.queue.push(Queued::Set { set, news: News::Resume }),
+                Effect::MaySend => self.queue.push(Queued::Set { set, news: News::MaySend }),
                 Effect::Ready => self.queue.push(Queued::Ready { set }),
                 Effect::Close { leg, cause } => self.close(leg, set, cause),
                 Effect::Rest { lanes, next } => {

@@ -109,7 +109,7 @@ pub enum What {
     /// Close the circuit.
     Close(Cause),
     /// Read streams again.
-    Resume,
+    MaySend,
     /// A leg is linked.
     Linked(Nanos),
     /// The set may carry streams.
@@ -182,7 +182,7 @@ pub(super) enum Queued {
         blocked: bool,
         bypassable: bool,
     },
-    ResumeCircuit {
+    MaySendCircuit {
         circuit: Id,
     },
     /// A message that was held for sending, after a SWITCH unless `delta` is 0.
@@ -213,7 +213,7 @@ pub(super) enum Queued {
         side: Side,
         pause: bool,
     },
-    ResumeStream {
+    MaySendStream {
         stream: Id,
     },
     /// A relay has answered.
@@ -233,7 +233,7 @@ pub(super) enum Queued {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum News {
     Usable,
-    Resume,
+    MaySend,
     WantLeg,
 }
 
@@ -284,7 +284,7 @@ impl Queue {
     }
 
     /// A set that lives has another name from now on. Only the closes of its legs have it with them.
-    pub fn rename(&mut self, id: Id, tag: u64) {
+    pub fn retag(&mut self, id: Id, tag: u64) {
         for queued in &mut self.waiting {
             match queued {
                 Queued::Close { set, set_tag, .. } if *set == id => *set_tag = tag,

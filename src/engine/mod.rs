@@ -36,7 +36,7 @@ mod streams;
 mod verdict;
 mod words;
 
-pub use config::{CircuitConfig, CircuitFlags, Config, Lateness, Stats};
+pub use config::{CircuitConfig, CircuitFlags, Config, EngineStats, Lateness};
 pub use consensus::{Wide, BY_PARAMETER};
 pub use error::{Blocked, Error, Misuse};
 pub use grow::Growth;
@@ -51,11 +51,11 @@ pub use verdict::{Admitted, Verdict, VerdictKind};
 use crate::base::purse::Purse;
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Clock, Id, Nanos};
-use crate::conflux::{Cause, Effect, LegIx, Manager, Report, Role, Terms};
+use crate::conflux::{Cause, Effect, LegIx, Manager, Report, Role, SetTerms};
 use crate::congestion::{Params, PathClass};
 use crate::hub::{Books, Ledger, Port, Spares};
 use crate::message::Store;
-use crate::padding::{Effect as PaddingEffect, Keys, Machines, Pace, Terms as PaddingTerms};
+use crate::padding::{Keys, Machines, Pace, PadderTerms, PaddingEffect};
 use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::command::STREAM_NEEDED;
 use crate::wire::conflux::Nonce;
@@ -93,7 +93,7 @@ pub struct Engine {
     effects: Vec<Effect>,
     manager: Manager,
     /// What a set that a peer opens is made with; none while conflux is off.
-    accepted: Option<Terms>,
+    accepted: Option<SetTerms>,
     instructions_max: usize,
     tag: u32,
     words: Words,
@@ -102,7 +102,7 @@ pub struct Engine {
     /// Lists of padding machines that the host has loaded.
     machines: Arena<Machines>,
     /// What the numbers of the negotiation mean, at a client (true) and at a relay.
-    padding_numbers: BTreeMap<(bool, u8), PaddingTerms>,
+    padding_numbers: BTreeMap<(bool, u8), PadderTerms>,
     padding_keys: Keys,
     /// Effects of the padding step under way; empty between calls.
     padding_effects: Vec<PaddingEffect>,
@@ -428,8 +428,8 @@ impl Engine {
     }
 
     /// Figures.
-    pub fn stats(&self) -> Stats {
-        Stats {
+    pub fn stats(&self) -> EngineStats {
+        EngineStats {
             circuits: self.circuits.len(),
             sets: self.sets.len(),
             streams: self.streams.len(),

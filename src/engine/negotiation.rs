@@ -5,13 +5,13 @@ use super::{Blocked, Engine, Error, Misuse};
 use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, Role};
 use crate::message::Message;
-use crate::padding::{decline, NotNow, Terms};
+use crate::padding::{decline, NotNow, PadderTerms};
 use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
 use crate::wire::Command;
 
 impl Engine {
     /// Says what a number of the negotiation means at one end, or that it means nothing any more.
-    pub fn register_padding(&mut self, role: Role, number: u8, terms: Option<Terms>) -> Result<(), Error> {
+    pub fn register_padding(&mut self, role: Role, number: u8, terms: Option<PadderTerms>) -> Result<(), Error> {
         if terms.as_ref().is_some_and(|terms| (terms.hop == 0) == (role == Role::Client)) {
             return Err(self.invalid("a client pads with hop 1 and up, a relay with hop 0"));
         }

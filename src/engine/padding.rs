@@ -7,7 +7,9 @@ use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, Role};
 use crate::message::cost_of;
 use crate::message::{Lane, Message};
-use crate::padding::{judge, Admission, Answer, Effect, Judgement, Machines, Outside, Pad, Padding, Stats, Terms};
+use crate::padding::{
+    judge, Admission, Answer, Judgement, Machines, Outside, Pad, PadderStats, PadderTerms, Padding, PaddingEffect,
+};
 use crate::reactor::{Controller, Side};
 use crate::wire::{Command, StreamRule};
 
@@ -38,7 +40,7 @@ impl Engine {
     }
 
     /// Sets a padder up on a circuit.
-    pub fn install_padder(&mut self, now: Nanos, id: Id, terms: &Terms) -> Result<(), Error> {
+    pub fn install_padder(&mut self, now: Nanos, id: Id, terms: &PadderTerms) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.check_hop(id, terms.hop)?;
         let key = self.padding_keys.draw();
@@ -72,7 +74,7 @@ impl Engine {
     }
 
     /// Figures of a padder.
-    pub fn padder_stats(&self, id: Id, hop: u8, slot: u8) -> Result<Stats, Error> {
+    pub fn padder_stats(&self, id: Id, hop: u8, slot: u8) -> Result<PadderStats, Error> {
         let circuit = self.circuits.lookup(id)?;
         let stats = circuit.padding.as_ref().and_then(|padding| padding.stats(hop, slot, self.clock.latest()));
         stats.ok_or_else(|| Misuse::NoPadder.into())
@@ -362,9 +364,9 @@ impl Engine {
         }
         for effect in effects.drain(..) {
             match effect {
-                Effect::Pad(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
-                Effect::Ask(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
-                Effect::Send { hop, held } => {
+                PaddingEffect::Pad(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
+                PaddingEffect::Ask(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
+                PaddingEffect::Send { hop, held } => {
                     if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
                         padding.held_bytes -= held.bytes();
                     }
@@ -381,19 +383,19 @@ impl Engine {
                         wants_digest,
                     });
                 }
-                Effect::Release => self.release_on(id, place, hop, at),
-                Effect::PassedBy => {
+                PaddingEffect::Release => self.release_on(id, place, hop, at),
+                PaddingEffect::PassedBy => {
                     if let Some((state, ix)) = place.leg().and_then(|(set, ix)| Some((self.sets.get_mut(set)?, ix))) {
                         state.passed_by(ix);
                     }
                 }
-                Effect::Blocked { bypassable } => {
+                PaddingEffect::Blocked { bypassable } => {
                     self.queue.push(Queued::Gate { circuit: id, blocked: true, bypassable });
                 }
-                Effect::Unblocked => {
+                PaddingEffect::Unblocked => {
                     self.queue.push(Queued::Gate { circuit: id, blocked: false, bypassable: false });
                 }
-                Effect::Resume => self.queue.push(Queued::ResumeCircuit { circuit: id }),
+                PaddingEffect::MaySend => self.queue.push(Queued::MaySendCircuit { circuit: id }),
             }
         }
         self.padding_effects = effects;
@@ -448,7 +450,7 @@ impl Engine {
     pub(super) fn taken_on_circuit(&mut self, id: Id) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
             if padding.taken() {
-                self.queue.push(Queued::ResumeCircuit { circuit: id });
+                self.queue.push(Queued::MaySendCircuit { circuit: id });
             }
         }
         self.read_on(id);

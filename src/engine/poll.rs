@@ -4,7 +4,7 @@ use super::insn::{Instruction, News, Queued, Released, Taker, What};
 use super::rest::{Budget, Given};
 use super::{Circuit, Engine, Error, Place};
 use crate::base::Id;
-use crate::conflux::{Control, Terms};
+use crate::conflux::{Control, SetTerms};
 use crate::message::{Delivery, Lane, TooSmall};
 use crate::reactor::{Edge, Heed, Owner, Side};
 use crate::wire::conflux::{Link, Switch};
@@ -32,7 +32,7 @@ impl Engine {
                 Queued::Rest => (self.rest_waits(&mut budget), None),
                 &mut Queued::Released { circuit, set, lane, .. } => {
                     if self.circuits.get(circuit).is_none() {
-                        self.strand(set, lane);
+                        self.return_to_host(set, lane);
                         continue;
                     }
                     (true, None)
@@ -203,7 +203,7 @@ impl Engine {
                 Queued::Released { circuit, set, hop, lane, delta, number, wants_digest } => {
                     let Some(open) = self.circuits.get(*circuit) else {
                         let (set, lane) = (*set, *lane);
-                        self.strand(set, lane);
+                        self.return_to_host(set, lane);
                         continue;
                     };
                     let (circuit, set, hop) = (*circuit, *set, *hop);
@@ -254,7 +254,7 @@ impl Engine {
     /// Tells a set that the host has taken what the set waits to see taken.
     fn taken(&mut self, queued: Queued) {
         match queued {
-            Queued::Set { set, news: News::Resume } => {
+            Queued::Set { set, news: News::MaySend } => {
                 self.sets.get_mut(set).into_iter().for_each(|state| state.resumed())
             }
             Queued::Send { circuit, hop, control, .. } => {
@@ -267,12 +267,12 @@ impl Engine {
                 }
                 self.note_sent(circuit, hop, now);
             }
-            Queued::ResumeCircuit { circuit } => {
+            Queued::MaySendCircuit { circuit } => {
                 if let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(circuit) {
                     reactor.backward.resumed();
                 }
             }
-            Queued::ResumeStream { stream } => {
+            Queued::MaySendStream { stream } => {
                 self.streams.get_mut(stream).into_iter().for_each(|stream| stream.told = false)
             }
             Queued::Negotiation { circuit, hop, .. } | Queued::Sendme { circuit, hop, .. } => {
@@ -283,7 +283,7 @@ impl Engine {
     }
 
     /// A message that was released for a circuit that has gone since is handed back.
-    fn strand(&mut self, set: Id, lane: Lane) {
+    fn return_to_host(&mut self, set: Id, lane: Lane) {
         self.leave_first(lane);
         if let Some(state) = self.sets.get_mut(set) {
             state.taken(&mut self.effects);
@@ -296,7 +296,7 @@ impl Engine {
         let open = self.circuits.get(circuit).filter(|open| open.place != Place::Closing)?;
         let set = open.place.leg().map_or(Id::NONE, |(set, _)| set);
         let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
-        Some(Instruction::about(circuit, open.config.tag, set, set_tag, What::Resume))
+        Some(Instruction::about(circuit, open.config.tag, set, set_tag, What::MaySend))
     }
 
     fn unmark_edge(&mut self, circuit: Id, side: Side) {
@@ -312,7 +312,7 @@ impl Engine {
             Owner::Circuit(circuit) => self.about(circuit)?,
             Owner::Set(set) => {
                 let set_tag = self.sets.get(set)?.terms().tag;
-                Instruction::about(Id::NONE, 0, set, set_tag, What::Resume)
+                Instruction::about(Id::NONE, 0, set, set_tag, What::MaySend)
             }
         };
         Some(Instruction { stream: id, stream_tag: stream.tag, ..about })
@@ -345,7 +345,7 @@ impl Engine {
             Queued::Set { set, news } => set_tag(set).map(|set_tag| {
                 let what = match news {
                     News::Usable => What::Usable,
-                    News::Resume => What::Resume,
+                    News::MaySend => What::MaySend,
                     News::WantLeg => What::WantLeg,
                 };
                 Instruction::about(Id::NONE, 0, set, set_tag, what)
@@ -370,7 +370,7 @@ impl Engine {
                 let what = if blocked { What::Block { bypassable } } else { What::Unblock };
                 Instruction { what, ..about }
             }),
-            Queued::ResumeCircuit { circuit } => self.about(circuit),
+            Queued::MaySendCircuit { circuit } => self.about(circuit),
             Queued::Sendme { circuit, hop, digest, len } => {
                 let Some(about) = self.about(circuit) else { return Ok(None) };
                 let body_len = compose_sendme(&digest[..usize::from(len)], buffer)?;
@@ -379,7 +379,7 @@ impl Engine {
             Queued::Heed { circuit, side, pause } => {
                 self.about(circuit).map(|about| Instruction { what: What::Heed { side, pause }, ..about })
             }
-            Queued::ResumeStream { stream } => self.resume_of(stream),
+            Queued::MaySendStream { stream } => self.resume_of(stream),
             Queued::Negotiated { circuit, number, hop, word } => {
                 self.about(circuit).map(|about| Instruction { what: What::Negotiated { number, hop, word }, ..about })
             }
@@ -402,7 +402,7 @@ fn give_own(taker: &mut impl Taker, about: impl FnOnce(What) -> Instruction, mes
 }
 
 /// What LINK and LINKED say.
-pub(super) fn our_link(terms: &Terms) -> Link {
+pub(super) fn our_link(terms: &SetTerms) -> Link {
     Link { nonce: terms.nonce.clone(), last_sent: 0, last_received: 0, ux: terms.desired_ux }
 }
 
@@ -417,7 +417,7 @@ fn compose_sendme(digest: &[u8], buffer: &mut [u8]) -> Result<u16, Error> {
 
 /// Writes the body of a handshake message. LINK and LINKED always say 0 and 0: both ends then start a leg from zero,
 /// and the first SWITCH on it carries the whole number (RAT-4, RAT-5).
-fn compose_control(control: Control, terms: Option<&Terms>, buffer: &mut [u8]) -> Result<(Command, u16), Error> {
+fn compose_control(control: Control, terms: Option<&SetTerms>, buffer: &mut [u8]) -> Result<(Command, u16), Error> {
     let (command, terms) = match (control, terms) {
         (Control::Link, Some(terms)) => (Command::CONFLUX_LINK, terms),
         (Control::Linked, Some(terms)) => (Command::CONFLUX_LINKED, terms),

@@ -5,10 +5,10 @@ use super::verdict::END_NOT_DIRECTORY;
 use super::{Admitted, Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Cause, Fault, Role};
-use crate::congestion::Channel;
+use crate::congestion::ChannelState;
 use crate::message::cost_of;
 use crate::message::Message;
-use crate::reactor::{part, route, Edge, Heed, Incoming, Offer, Owner, Position, Route, Side};
+use crate::reactor::{part, route, Edge, Heed, Offer, Owner, Position, Route, Side, StreamMessage};
 use crate::wire::sendme::Sendme;
 use crate::wire::Command;
 
@@ -184,7 +184,7 @@ impl Engine {
         match heed {
             Heed::No => {}
             Heed::Pause => self.queue.push(Queued::Heed { circuit, side: source, pause: true }),
-            Heed::Resume => self.queue.push(Queued::Heed { circuit, side: source, pause: false }),
+            Heed::Unpause => self.queue.push(Queued::Heed { circuit, side: source, pause: false }),
         }
     }
 
@@ -262,7 +262,7 @@ impl Engine {
     pub(super) fn resume_circuit(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.resumes() {
-            self.queue.push(Queued::ResumeCircuit { circuit: id });
+            self.queue.push(Queued::MaySendCircuit { circuit: id });
         }
     }
 
@@ -425,7 +425,7 @@ impl Engine {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return Ok(()) };
         let sendme = Sendme::decode(message.body).map_err(|_| Fault::BadSendme)?;
         let edge = &reactor.backward.back;
-        let channel = Channel { blocked: !edge.is_writable(), queued: edge.waiting() };
+        let channel = ChannelState { blocked: !edge.is_writable(), queued: edge.waiting() };
         let end = reactor.ends.find(message.hop).ok_or(Fault::BadSendme)?;
         let now = self.clock.until(end.window.oldest_sent_at().unwrap_or(now), now);
         end.window.handle_sendme(now, &sendme, channel).map_err(|_| Fault::BadSendme)?;
@@ -471,8 +471,8 @@ impl Engine {
     }
 }
 
-fn incoming<'a>(message: &Message<'a>) -> Incoming<'a> {
-    Incoming {
+fn incoming<'a>(message: &Message<'a>) -> StreamMessage<'a> {
+    StreamMessage {
         command: message.command,
         stream_id: message.stream_id,
         hop: message.hop,

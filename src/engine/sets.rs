@@ -2,21 +2,21 @@
 
 use super::{Blocked, CircuitFlags, Engine, Error, Instruction, Misuse, Place, Taker, Verdict, VerdictKind, What};
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, Stats};
-use crate::conflux::{Algorithm, Cause, Fault, Role, Terms};
+use crate::conflux::set::{LegIx, LegNumbers, Numbers, Plan, Refusal, SetStats};
+use crate::conflux::{Algorithm, Cause, Fault, Role, SetTerms};
 use crate::message::{Delivery, TooSmall};
-use crate::reactor::{Controller, Data, Incoming, Owner, StreamUse, Written};
+use crate::reactor::{Controller, DataHead, Owner, StreamMessage, StreamUse, Written};
 use crate::wire::Command;
 use smallvec::SmallVec;
 
 impl Engine {
     /// Says whether sets that peers open are accepted, and what they are made with.
-    pub fn accept_sets(&mut self, terms: Option<Terms>) {
+    pub fn accept_sets(&mut self, terms: Option<SetTerms>) {
         self.accepted = terms;
     }
 
     /// Client: opens a set.
-    pub fn open_set(&mut self, now: Nanos, mut terms: Terms) -> Result<Id, Error> {
+    pub fn open_set(&mut self, now: Nanos, mut terms: SetTerms) -> Result<Id, Error> {
         self.enter(now);
         self.check_drained()?;
         self.check_conflux_on()?;
@@ -222,7 +222,7 @@ impl Engine {
         for _ in 0..cap {
             let Some(token) = state.next_token(&mut self.store) else { break };
             take(token);
-            if state.is_torn() {
+            if state.has_duplicate() {
                 self.fault_of_set(set, Fault::NumberTwice);
                 return Ok(());
             }
@@ -239,12 +239,12 @@ impl Engine {
     }
 
     /// A set has another name of the host's from now on, also in what waits.
-    pub fn rename_set(&mut self, set: Id, tag: u64) -> Result<(), Error> {
+    pub fn retag_set(&mut self, set: Id, tag: u64) -> Result<(), Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        state.rename(tag);
+        state.retag(tag);
         // All else that waits asks the set; so hosts that name many sets in one drain do not walk the queue for each.
         if std::mem::take(&mut state.close_waits) {
-            self.queue.rename(set, tag);
+            self.queue.retag(set, tag);
         }
         Ok(())
     }
@@ -258,7 +258,7 @@ impl Engine {
     }
 
     /// Figures of a set.
-    pub fn set_stats(&self, set: Id) -> Result<Stats, Error> {
+    pub fn set_stats(&self, set: Id) -> Result<SetStats, Error> {
         Ok(self.set(set)?.stats(&self.store, self.clock.latest()))
     }
 
@@ -315,7 +315,7 @@ impl Engine {
     /// What waits behind the last message of a set that was ready, if anything, is not its turn yet, or never will.
     #[inline(never)]
     fn took_last(&mut self, set: Id) {
-        if self.sets.get(set).is_some_and(|state| state.is_torn()) {
+        if self.sets.get(set).is_some_and(|state| state.has_duplicate()) {
             self.fault_of_set(set, Fault::NumberTwice);
         } else {
             self.ran_dry(set);
@@ -330,8 +330,8 @@ impl Engine {
             let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
             let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(false) };
             let (hop, set_tag) = (state.join_hop(), state.terms().tag);
-            let torn = state.is_torn();
-            let data = Data { hop, stream_id: delivery.stream_id, len: delivery.len };
+            let torn = state.has_duplicate();
+            let data = DataHead { hop, stream_id: delivery.stream_id, len: delivery.len };
             let written = match delivery.command {
                 Command::DATA if !torn => state.write_data(&mut self.streams, now, &data),
                 _ => None,
@@ -362,7 +362,7 @@ impl Engine {
     /// What becomes of a message of a set that has had its turn, where the streams are ours. None when it was for us.
     fn hand_on(&mut self, set: Id, hop: u8, set_tag: u64, delivery: &Delivery, body: &[u8]) -> Option<Instruction> {
         let &Delivery { command, stream_id, len, leg, tag, token, .. } = delivery;
-        let message = Incoming { command, stream_id, hop, len, body };
+        let message = StreamMessage { command, stream_id, hop, len, body };
         let verdict = Verdict::of(VerdictKind::Deliver, leg, tag);
         let verdict = self.write_stream(self.clock.latest(), Owner::Set(set), leg, &message, verdict);
         let about = Instruction::about(leg, tag, set, set_tag, What::Deliver(*delivery));

@@ -5,14 +5,14 @@ use super::{Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictK
 use crate::base::{Id, Nanos};
 use crate::congestion::flow::May;
 use crate::message::Message;
-use crate::reactor::{Data, Owner, Written};
+use crate::reactor::{DataHead, Owner, Written};
 
 impl Engine {
     /// What [`Engine::receive_run`] does with DATA of an open stream that is due no SENDME and, on a leg, is next in
     /// order. The second step of [`Engine::receive_next`], for which nothing is due. [`Step::OnLeg`] answers to DATA on
     /// a leg that is not next, for [`Engine::receive_data_on_leg`].
     #[inline(always)]
-    pub fn receive_data(&mut self, id: Id, data: &Data) -> Step {
+    pub fn receive_data(&mut self, id: Id, data: &DataHead) -> Step {
         let now = self.clock.latest();
         let Some(Circuit { place, config, padding: None, reactor: Some(reactor), .. }) = self.circuits.get_mut(id)
         else {

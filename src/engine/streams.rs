@@ -12,7 +12,7 @@ use crate::message::cost_of;
 use crate::message::{Lane, Message};
 use crate::reactor::stream::Said;
 use crate::reactor::{
-    Controller, Flow, Incoming, Known, Owner, Part, Past, Phase, Rules, Stream, Streams, Unread, Write,
+    Controller, Flow, Known, Owner, Part, Past, Phase, Rules, Stream, StreamMessage, Streams, Unread, Write,
 };
 use crate::wire::flow::{Xoff, Xon};
 use crate::wire::Command;
@@ -329,7 +329,7 @@ impl Engine {
         now: Nanos,
         owner: Owner,
         circuit: Id,
-        message: &Incoming<'_>,
+        message: &StreamMessage<'_>,
         verdict: Verdict,
     ) -> Result<Verdict, Error> {
         match self.write_in(now, owner, message) {
@@ -373,7 +373,7 @@ impl Engine {
     }
 
     /// The part of STREAM WRITE: made with the first message that opens a stream (R3).
-    pub(super) fn write_in(&mut self, now: Nanos, owner: Owner, message: &Incoming<'_>) -> Result<Write, Fault> {
+    pub(super) fn write_in(&mut self, now: Nanos, owner: Owner, message: &StreamMessage<'_>) -> Result<Write, Fault> {
         let opens = matches!(message.command, Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE);
         let Some(side) = side(&mut self.sets, &mut self.circuits, owner, message.hop) else {
             return Ok(Write::Consume { resumes: None });
@@ -416,7 +416,7 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(id).filter(|_| tells == Some(true)) else { return };
         // One that is still queued says it all.
         if !std::mem::replace(&mut stream.told, true) {
-            self.queue.push(Queued::ResumeStream { stream: id });
+            self.queue.push(Queued::MaySendStream { stream: id });
         }
     }
 
@@ -474,7 +474,7 @@ impl Engine {
         let mut lane = Lane::EMPTY;
         let said = match state.send_own(message.command, now, &mut self.effects) {
             Some(plan) => {
-                state.spoke();
+                state.note_own_send();
                 let kept = self.store.push(&mut lane, 1, message);
                 self.released(plan.leg, set, message.hop, plan.delta, plan.number, lane, now);
                 kept
@@ -509,7 +509,7 @@ impl Engine {
                 self.settle_padding(id, now);
                 return true;
             }
-            padding.spoke();
+            padding.note_own_send();
         }
         self.released(id, Id::NONE, message.hop, 0, 0, lane, now);
         true

@@ -136,7 +136,7 @@ pub unsafe extern "C-unwind" fn circflow_hub_new(
             Ok(config) => config,
             Err(status) => return status,
         };
-        let mut core = hub::Config { seed: config.seed, held_bytes_max: config.held_bytes_max };
+        let mut core = hub::HubConfig { seed: config.seed, held_bytes_max: config.held_bytes_max };
         let made = EngineHub::new(&core);
         config.seed.zeroize();
         core.seed.zeroize();

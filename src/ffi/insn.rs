@@ -425,7 +425,7 @@ fn insn(instruction: Instruction) -> circflow_insn {
             insn.detail.linked = circflow_insn_linked { rtt_ns };
             CIRCFLOW_INSN_LINKED
         }
-        What::Resume => CIRCFLOW_INSN_MAY_SEND,
+        What::MaySend => CIRCFLOW_INSN_MAY_SEND,
         What::Usable => CIRCFLOW_INSN_USABLE,
         What::WantLeg => CIRCFLOW_INSN_WANT_LEG,
     };

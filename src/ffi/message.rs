@@ -6,7 +6,7 @@ use super::names::named;
 use crate::base::limits;
 use crate::engine::{Verdict, VerdictKind};
 use crate::message::{Head, Message, Token};
-use crate::reactor::{Data, Side};
+use crate::reactor::{DataHead, Side};
 use crate::wire::Command;
 use libc::c_char;
 use std::mem::{align_of, offset_of};
@@ -213,9 +213,9 @@ pub(super) fn cell_fits(cell: &circflow_message) -> bool {
 
 /// What counts of DATA, if its length is one that a body can have.
 #[inline(always)]
-pub(super) fn data(message: &circflow_message) -> Option<Data> {
+pub(super) fn data(message: &circflow_message) -> Option<DataHead> {
     let &circflow_message { hop, stream_id, body_len, .. } = message;
-    fits(message).then_some(Data { hop, stream_id, len: body_len })
+    fits(message).then_some(DataHead { hop, stream_id, len: body_len })
 }
 
 /// The digest of the cell that a message came in.

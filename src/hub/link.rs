@@ -1,8 +1,8 @@
 //! What joins a leg to the home of its set when they live on different threads.
 //!
-//! A link has two [`End`]s, one with the leg's engine and one with the set's. Each end has an inbox, which the other
-//! fills: a bounded channel, a flag that says that the inbox's owner is gone, and an ear. An item is a host's token or
-//! the like: each must come out exactly once, whoever dies when. So:
+//! A link has two [`LinkEnd`]s, one with the leg's engine and one with the set's. Each end has an inbox, which the
+//! other fills: a bounded channel, a flag that says that the inbox's owner is gone, and an ear. An item is a host's
+//! token or the like: each must come out exactly once, whoever dies when. So:
 //!
 //! 1. *Send*: is the reader gone? Then nothing is put in. Else push; fence; look at the flag again, and if it is set
 //!    now, take back what is still in the channel. Else ring the reader.
@@ -16,18 +16,19 @@
 //! Why nothing is lost in 1 and 2: of two fences one is first. If the writer's, the dead finds the item; if the dead's,
 //! the writer finds the flag. Both may, and then the channel hands the item to one of them. Why no writer waits for
 //! ever in 4: if the reader's fence is first, the second push finds the room; else the reader finds the mark. A reader
-//! that stops before its inbox is empty rings for itself ([`End::again`]), so it gets there. tests/loom.rs tries all
-//! orders of this code, on a channel that orders less than the real one.
+//! that stops before its inbox is empty rings for itself ([`LinkEnd::again`]), so it gets there. tests/loom.rs tries
+//! all orders of this code, on a channel that orders less than the real one.
 //!
 //! An end that nobody has taken yet (a circuit that waits for its set's home) has no reader, so what was sent to it is
-//! its writer's: who goes first says so in one step, the home that takes its end ([`End::take`]) or the leg that
+//! its writer's: who goes first says so in one step, the home that takes its end ([`LinkEnd::take`]) or the leg that
 //! withdraws. So it does not matter that a home that goes drops the ends it never took, on whatever thread.
 //!
 //! What an item costs is counted by the engine that sent it, until it is taken: the reader writes down how much that
 //! was, for the link and for the writer's engine ([`crate::base::budget::Returns`]), once for all that it reads in a
-//! row ([`End::tell`]). What nobody takes is counted out with the link.
+//! row ([`LinkEnd::tell`]). What nobody takes is counted out with the link.
 //!
-//! One thread at a time has an end. A flag needs no room, so a death is seen through a full channel ([`End::over`]).
+//! One thread at a time has an end. A flag needs no room, so a death is seen through a full channel
+//! ([`LinkEnd::over`]).
 
 use super::bell::{Bell, Ear};
 use super::bounded::Bounded;
@@ -38,9 +39,9 @@ use crate::base::Id;
 use crate::queue::{Sink, TrySend};
 use std::cell::Cell;
 
-/// One end of a link: it reads `I` and writes `O`. Dropped without [`End::close`] it counts as closed without a word,
-/// and what is in its inbox stays for the other end to take back.
-pub struct End<I: Cargo, O: Cargo> {
+/// One end of a link: it reads `I` and writes `O`. Dropped without [`LinkEnd::close`] it counts as closed without a
+/// word, and what is in its inbox stays for the other end to take back.
+pub struct LinkEnd<I: Cargo, O: Cargo> {
     // The mirror of the leg's congestion state belongs here, shared by both ends.
     inbox: Arc<Inbox<I>>,
     /// The other end's.
@@ -89,11 +90,11 @@ pub enum News<T> {
 
 /// Why an item was not sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refused<T> {
+pub enum NotSent<T> {
     /// There is no room; the bell rings when there is. The item is the caller's.
     Full(T),
-    /// The other end is gone. The item is the caller's, or it is among what [`End::take_back`] finds, unless the other
-    /// end took it as it died.
+    /// The other end is gone. The item is the caller's, or it is among what [`LinkEnd::take_back`] finds, unless the
+    /// other end took it as it died.
     Gone(Option<T>),
 }
 
@@ -106,17 +107,22 @@ pub enum Left<I, O> {
     Unsent(O),
 }
 
-/// Both ends of a new link: the first one's owner knows it as `key`, the second one's will say (`End::open`).
-pub fn link<A: Cargo, B: Cargo>(room: usize, near: &Arc<Bell>, key: Id, far: &Arc<Bell>) -> (End<A, B>, End<B, A>) {
+/// Both ends of a new link: the first one's owner knows it as `key`, the second one's will say (`LinkEnd::open`).
+pub fn link<A: Cargo, B: Cargo>(
+    room: usize,
+    near: &Arc<Bell>,
+    key: Id,
+    far: &Arc<Bell>,
+) -> (LinkEnd<A, B>, LinkEnd<B, A>) {
     let inbox = Arc::new(Inbox::new(room, Ear::new(near, key), &far.returns, TAKEN));
     let outbox = Arc::new(Inbox::new(room, Ear::closed(far), &near.returns, OFFERED));
-    (End::new(&inbox, &outbox), End::new(&outbox, &inbox))
+    (LinkEnd::new(&inbox, &outbox), LinkEnd::new(&outbox, &inbox))
 }
 
-impl<I: Cargo, O: Cargo> End<I, O> {
+impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
     fn new(inbox: &Arc<Inbox<I>>, outbox: &Arc<Inbox<O>>) -> Self {
         let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
-        End { inbox, outbox, read: Cell::new(0), closed: false }
+        LinkEnd { inbox, outbox, read: Cell::new(0), closed: false }
     }
 
     /// Whoever holds the second end will read it, or close it. False when the first end was closed before that: it has
@@ -132,22 +138,22 @@ impl<I: Cargo, O: Cargo> End<I, O> {
     }
 
     /// Sends an item, behind all others.
-    pub fn send(&self, item: O) -> Result<(), Refused<O>> {
+    pub fn send(&self, item: O) -> Result<(), NotSent<O>> {
         let outbox = &self.outbox;
         if outbox.gone.load(Acquire) != HERE {
-            return Err(Refused::Gone(Some(item)));
+            return Err(NotSent::Gone(Some(item)));
         }
         if let Err(item) = outbox.items.push(item) {
             outbox.awaited.store(true, Relaxed);
             fence(SeqCst);
             if let Err(item) = outbox.items.push(item) {
-                return Err(Refused::Full(item));
+                return Err(NotSent::Full(item));
             }
             outbox.awaited.store(false, Relaxed);
         }
         fence(SeqCst);
         if outbox.gone.load(Acquire) != HERE {
-            return Err(Refused::Gone(None));
+            return Err(NotSent::Gone(None));
         }
         Ear::ring(&outbox.ear);
         Ok(())
@@ -248,13 +254,13 @@ impl<I: Cargo, O: Cargo> End<I, O> {
 }
 
 /// An end is a channel that a backlog can stand before.
-impl<I: Cargo, O: Cargo> Sink<O> for &End<I, O> {
+impl<I: Cargo, O: Cargo> Sink<O> for &LinkEnd<I, O> {
     fn try_send(&mut self, item: O) -> Result<(), TrySend<O>> {
         match self.send(item) {
             // What went as the other end died comes back with the rest that was not taken.
-            Ok(()) | Err(Refused::Gone(None)) => Ok(()),
-            Err(Refused::Full(item)) => Err(TrySend::Full(item)),
-            Err(Refused::Gone(Some(item))) => Err(TrySend::Closed(item)),
+            Ok(()) | Err(NotSent::Gone(None)) => Ok(()),
+            Err(NotSent::Full(item)) => Err(TrySend::Full(item)),
+            Err(NotSent::Gone(Some(item))) => Err(TrySend::Closed(item)),
         }
     }
 
@@ -263,7 +269,7 @@ impl<I: Cargo, O: Cargo> Sink<O> for &End<I, O> {
     }
 }
 
-impl<I: Cargo, O: Cargo> Drop for End<I, O> {
+impl<I: Cargo, O: Cargo> Drop for LinkEnd<I, O> {
     fn drop(&mut self) {
         self.tell();
         if !self.closed {
@@ -317,7 +323,7 @@ mod tests {
         Arc::new(Bell::new(std::sync::Arc::new(|_| {})))
     }
 
-    fn pair(room: usize) -> (End<u8, u8>, End<u8, u8>, [Arc<Bell>; 2]) {
+    fn pair(room: usize) -> (LinkEnd<u8, u8>, LinkEnd<u8, u8>, [Arc<Bell>; 2]) {
         let bells = [bell(), bell()];
         let (leg, home) = link(room, &bells[0], Id(1), &bells[1]);
         assert!(home.take());
@@ -337,7 +343,7 @@ mod tests {
         for item in 0..LINK_ROOM as u8 {
             assert_eq!(leg.send(item), Ok(()));
         }
-        assert_eq!(leg.send(99), Err(Refused::Full(99)), "and the item is the caller's");
+        assert_eq!(leg.send(99), Err(NotSent::Full(99)), "and the item is the caller's");
         assert_eq!((news(&far), news(&near)), (vec![Id(2)], vec![]), "one ring for all of them");
         for item in 0..LINK_ROOM as u8 / 2 {
             assert!(news(&near).is_empty(), "no ring for every place that is free");
@@ -359,7 +365,7 @@ mod tests {
             leg.close(word, |left| rest.push(left));
             assert_eq!(rest, [Left::Unread(2)]);
             assert_eq!(home.over(), Some(Some(word)), "at once");
-            assert_eq!(home.send(3), Err(Refused::Gone(Some(3))));
+            assert_eq!(home.send(3), Err(NotSent::Gone(Some(3))));
             assert_eq!((home.poll(), home.poll()), (News::Item(1), News::Over(Some(word))));
             assert_eq!(home.take_back(), None, "the other end took it");
         }

@@ -4,7 +4,8 @@
 //!
 //! - claims the nonce of a set it is about to start ([`Port::claim`]): the first is the set's *home*, and all others
 //!   learn who that is (R6);
-//! - makes a circuit whose LINK belongs to a set elsewhere a *remote leg* ([`Port::join`]): a link ([`End`]) carries
+//! - makes a circuit whose LINK belongs to a set elsewhere a *remote leg* ([`Port::join`]): a link ([`LinkEnd`])
+//! carries
 //!   what comes on the leg to the home, and what the home decides back, both in order;
 //! - hears which of its links have news ([`Port::take_news`]), after the host's `notify` has woken its loop;
 //! - reserves what it holds ([`crate::base::Budget`]), so that the process has one total and one cap;
@@ -22,7 +23,7 @@ mod port;
 mod spares;
 
 pub use bell::{Bell, Call, Ear, Notify};
-pub use link::{link, Cargo, End, Left, News, Refused};
+pub use link::{link, Cargo, Left, LinkEnd, News, NotSent};
 pub use memory::{Books, Ledger, Standing, Victim};
 pub use port::{Join, JoinError, Port};
 pub use spares::{Buffer, Spares};
@@ -48,13 +49,13 @@ pub trait Traffic: 'static {
 }
 
 /// The remote leg's end of its link.
-pub type LegEnd<T> = End<<T as Traffic>::ToLeg, <T as Traffic>::ToHome>;
+pub type LegEnd<T> = LinkEnd<<T as Traffic>::ToLeg, <T as Traffic>::ToHome>;
 
 /// The home's end of a remote leg's link.
-pub type HomeEnd<T> = End<<T as Traffic>::ToHome, <T as Traffic>::ToLeg>;
+pub type HomeEnd<T> = LinkEnd<<T as Traffic>::ToHome, <T as Traffic>::ToLeg>;
 
 /// What a hub is made with.
-pub struct Config {
+pub struct HubConfig {
     /// Random bytes of the host's, fit for a key.
     pub seed: [u8; 32],
     /// Cap on bytes held by all engines together.
@@ -109,7 +110,7 @@ pub enum NotAdmitted {
 
 impl<T: Traffic> Hub<T> {
     /// A hub without engines.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &HubConfig) -> Self {
         let claims = Mutex::new(Manager::new(&config.seed));
         let process = Arc::new(Process::new(config.held_bytes_max));
         let members = Mutex::new(BTreeMap::new());
@@ -250,7 +251,7 @@ mod tests {
     }
 
     fn hub() -> Hub<Words> {
-        Hub::new(&Config { seed: [1; 32], held_bytes_max: 100 })
+        Hub::new(&HubConfig { seed: [1; 32], held_bytes_max: 100 })
     }
 
     fn join(hub: &Hub<Words>, tag: u16) -> Port<Words> {

@@ -17,7 +17,7 @@ use crate::wire::conflux::Nonce;
 /// An engine's way to the others, for the engine's thread. Dropping it is leaving: the others see that at once, its
 /// nonces are free, and its host is not woken any more.
 ///
-/// Close the ends of links first ([`End::close`](super::End::close)): what is left in them is handed out there.
+/// Close the ends of links first ([`LinkEnd::close`](super::LinkEnd::close)): what is left in them is handed out there.
 pub struct Port<T: Traffic> {
     shared: Arc<Shared<T>>,
     member: Arc<Member<T>>,

@@ -1,7 +1,7 @@
 //! Padders that the two ends of a circuit have agreed on: the messages of the negotiation, carried out.
 
 use super::negotiation::{Negotiation, Outcome, Word};
-use super::{Key, NotNow, Padding, Terms};
+use super::{Key, NotNow, PadderTerms, Padding};
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
 use crate::wire::padding::{Negotiate, Negotiated};
@@ -36,7 +36,7 @@ pub fn decline(question: &Negotiate) -> Option<Negotiated> {
 
 impl Padding {
     /// Client: asks for padding at a hop and sets its own part up.
-    pub fn start(&mut self, number: u8, terms: &Terms, now: Nanos, key: Key) -> Result<Negotiate, NotNow> {
+    pub fn start(&mut self, number: u8, terms: &PadderTerms, now: Nanos, key: Key) -> Result<Negotiate, NotNow> {
         if self.has(terms.hop, terms.slot) {
             return Err(NotNow::Running);
         }
@@ -66,7 +66,13 @@ impl Padding {
     }
 
     /// Relay: the client asks. `terms` is what its number means here, if anything.
-    pub fn asked(&mut self, question: &Negotiate, terms: Option<&Terms>, now: Nanos, key: Key) -> Option<Negotiated> {
+    pub fn asked(
+        &mut self,
+        question: &Negotiate,
+        terms: Option<&PadderTerms>,
+        now: Nanos,
+        key: Key,
+    ) -> Option<Negotiated> {
         let free = terms.filter(|terms| !self.has(terms.hop, terms.slot) && self.padders.len() < limits::PADDERS_MAX);
         let (answer, outcome) = self.negotiation.asked(question, free.map(|terms| terms.slot));
         match (outcome, free) {

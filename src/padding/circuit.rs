@@ -5,7 +5,7 @@ use super::negotiation::Negotiation;
 use super::padder::{Action, Due, Padder};
 use super::table::Gate;
 use super::unwritten::Unwritten;
-use super::{Admission, Answer, Effect, Key, Pace, Pad, Stats, Terms};
+use super::{Admission, Answer, Key, Pace, Pad, PadderStats, PadderTerms, PaddingEffect};
 use crate::base::purse::Purse;
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
@@ -128,7 +128,7 @@ impl Padding {
     }
 
     /// Sets a padder up. False when the place is taken, there are too many, or the terms are out of range.
-    pub fn install(&mut self, terms: &Terms, now: Nanos, key: Key) -> bool {
+    pub fn install(&mut self, terms: &PadderTerms, now: Nanos, key: Key) -> bool {
         if self.has(terms.hop, terms.slot) || self.padders.len() >= limits::PADDERS_MAX {
             return false;
         }
@@ -166,7 +166,7 @@ impl Padding {
     }
 
     /// Figures of a padder.
-    pub fn stats(&self, hop: u8, slot: u8, now: Nanos) -> Option<Stats> {
+    pub fn stats(&self, hop: u8, slot: u8, now: Nanos) -> Option<PadderStats> {
         let padder = self.padders.iter().find(|padder| (padder.hop, padder.slot) == (hop, slot))?;
         Some(padder.stats_at(now.max(self.latest)))
     }
@@ -191,7 +191,7 @@ impl Padding {
         let mut known = self.negotiation.expects(hop);
         for padder in self.padders.iter().filter(|padder| padder.hop == hop) {
             known = true;
-            let Stats { padding_received, normal_received, .. } = padder.stats;
+            let PadderStats { padding_received, normal_received, .. } = padder.stats;
             let all = (padding_received + normal_received) as f64;
             let limited = padder.inbound_frac > 0.0 && padding_received > padder.inbound_grace;
             if limited && padding_received as f64 > padder.inbound_frac * all {
@@ -274,7 +274,7 @@ impl Padding {
     }
 
     /// A message of circflow's own goes out, and waits for the host to take it.
-    pub fn spoke(&mut self) {
+    pub fn note_own_send(&mut self) {
         self.released += 1;
     }
 
@@ -317,7 +317,7 @@ impl Padding {
         round: u32,
         outside: Outside,
         purse: &mut Purse,
-        effects: &mut Vec<Effect>,
+        effects: &mut Vec<PaddingEffect>,
     ) -> Option<Nanos> {
         if self.round != round {
             (self.round, self.steps, self.writable) = (round, 0, self.unwritten.cells());
@@ -360,7 +360,7 @@ impl Padding {
 
     /// Says what the last change has left to say, and lets out what waited if the block ended before anything else that
     /// is due.
-    pub fn settle(&mut self, purse: &mut Purse, effects: &mut Vec<Effect>) {
+    pub fn settle(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
         if std::mem::take(&mut self.moved) {
             self.shift_gate(self.latest, effects);
             self.resume(effects);
@@ -386,7 +386,7 @@ impl Padding {
         padders.any(|padder| padder.is_asked(pad.machine))
     }
 
-    /// The host's answer to [`Effect::Ask`]. False when nobody asked.
+    /// The host's answer to [`PaddingEffect::Ask`]. False when nobody asked.
     pub fn answered(&mut self, pad: Pad, answer: Answer, now: Nanos, purse: &mut Purse) -> bool {
         let place = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
         let Some(index) = place else { return false };
@@ -458,7 +458,7 @@ impl Padding {
         gate
     }
 
-    fn shift_gate(&mut self, now: Nanos, effects: &mut Vec<Effect>) {
+    fn shift_gate(&mut self, now: Nanos, effects: &mut Vec<PaddingEffect>) {
         let gate = self.combined();
         if self.gate == gate {
             return;
@@ -466,22 +466,22 @@ impl Padding {
         self.gate = gate;
         self.opening = (gate == Gate::Open).then_some(now);
         if self.asks && gate != Gate::Open {
-            effects.push(Effect::Blocked { bypassable: self.gate == Gate::Bypassable });
+            effects.push(PaddingEffect::Blocked { bypassable: self.gate == Gate::Bypassable });
         }
     }
 
     /// Lets out what waited, if the block ended before `next`: what is due at the same moment comes first.
-    fn open_before(&mut self, next: Nanos, purse: &mut Purse, effects: &mut Vec<Effect>) {
+    fn open_before(&mut self, next: Nanos, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
         if self.opening.is_some_and(|since| since < next) {
             self.open(purse, effects);
         }
     }
 
     /// Lets out all that waited, in order.
-    fn open(&mut self, purse: &mut Purse, effects: &mut Vec<Effect>) {
+    fn open(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
         self.opening = None;
         if self.asks {
-            effects.push(Effect::Unblocked);
+            effects.push(PaddingEffect::Unblocked);
         }
         while let Some(entry) = self.outbox.pop_front() {
             self.let_out(entry, purse, effects);
@@ -491,10 +491,10 @@ impl Padding {
 
     /// Tells a host that was told to stop that there is room again: also when it was made by releases, as the block
     /// itself may last for a day.
-    pub(super) fn resume(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn resume(&mut self, effects: &mut Vec<PaddingEffect>) {
         if self.owes_resume() {
             self.stopped = false;
-            effects.push(Effect::Resume);
+            effects.push(PaddingEffect::MaySend);
         }
     }
 

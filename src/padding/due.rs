@@ -2,7 +2,7 @@
 
 use super::circuit::{Entry, Outside, Padding};
 use super::table::{rule, Ruling, Waiting};
-use super::{Effect, Pad};
+use super::{Pad, PaddingEffect};
 use crate::base::purse::Purse;
 use crate::base::Nanos;
 use maybenot::{MachineId, TriggerEvent};
@@ -27,7 +27,7 @@ impl Padding {
         now: Nanos,
         outside: Outside,
         purse: &mut Purse,
-        effects: &mut Vec<Effect>,
+        effects: &mut Vec<PaddingEffect>,
     ) {
         let &Wanted { index, machine, bypass, replace } = wanted;
         let Some(padder) = self.padders.get_mut(index) else { return };
@@ -36,7 +36,7 @@ impl Padding {
             if !purse.permits(marked) {
                 self.refuse(index, machine, now);
             } else if padder.ask(machine) {
-                effects.push(Effect::Ask(pad));
+                effects.push(PaddingEffect::Ask(pad));
             } else {
                 padder.stats.refused += 1;
             }
@@ -50,10 +50,10 @@ impl Padding {
             Ruling::Queue if full || !purse.permits(marked) => self.refuse(index, machine, now),
             Ruling::Send => {
                 if outside.held {
-                    effects.push(Effect::PassedBy);
+                    effects.push(PaddingEffect::PassedBy);
                 }
                 self.queued(pad.hop);
-                effects.push(Effect::Pad(pad));
+                effects.push(PaddingEffect::Pad(pad));
                 self.padding_sent(index, machine, now);
             }
             Ruling::Queue => {
@@ -68,7 +68,7 @@ impl Padding {
                         entry.into_iter().for_each(|entry| self.let_out(entry, purse, effects));
                         self.resume(effects);
                     }
-                    None => effects.push(Effect::Release),
+                    None => effects.push(PaddingEffect::Release),
                 }
                 self.counts(index, machine, now);
             }
@@ -88,7 +88,7 @@ impl Padding {
     }
 
     /// What waited goes out; padding only if it is still allowed. Its machine has heard that it was sent.
-    pub(super) fn let_out(&mut self, entry: Entry, purse: &mut Purse, effects: &mut Vec<Effect>) {
+    pub(super) fn let_out(&mut self, entry: Entry, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
         if let Entry::Pad(pad) = &entry {
             let mut padders = self.padders.iter_mut().filter(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
             if let Some(padder) = padders.next() {
@@ -101,10 +101,10 @@ impl Padding {
         }
         self.queued(entry.hop());
         effects.push(match entry {
-            Entry::Pad(pad) => Effect::Pad(pad),
+            Entry::Pad(pad) => PaddingEffect::Pad(pad),
             Entry::Message { hop, held } => {
                 self.released += 1;
-                Effect::Send { hop, held }
+                PaddingEffect::Send { hop, held }
             }
         });
     }

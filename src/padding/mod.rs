@@ -2,8 +2,8 @@
 //!
 //! A [`Padding`] is what one circuit has of it: a padder for each hop that is padded with, one block over the whole
 //! circuit's sender, what waits behind it, and what was agreed on with the other end. Like its neighbour conflux it
-//! owns no clock, no ids and no queue of instructions: time comes in, and what follows comes back as [`Effect`]s. What
-//! it holds for a host is a [`Lane`] of the engine's store, at which it does not look.
+//! owns no clock, no ids and no queue of instructions: time comes in, and what follows comes back as
+//! [`PaddingEffect`]s. What it holds for a host is a [`Lane`] of the engine's store, at which it does not look.
 //!
 //! The contract with the framework is in two places: [`table`] says what a due padding action does, `padder` what the
 //! timers and the block do.
@@ -25,7 +25,7 @@ pub use circuit::{Outside, Padding};
 pub use clock::{Generator, Key, Keys};
 pub use machines::Machines;
 pub use negotiation::{NotNow, Word};
-pub use padder::Stats;
+pub use padder::PadderStats;
 
 use crate::base::limits;
 use crate::message::Lane;
@@ -47,7 +47,7 @@ impl Default for Pace {
 
 /// What a padder is made with.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct PadderTerms {
     /// What runs; may be an empty list, for an end that only listens.
     pub machines: Machines,
     /// The hop to pad with, as the host numbers hops.
@@ -75,7 +75,7 @@ pub struct Terms {
 
 /// What follows from a step, in the order of causes.
 #[derive(Clone, Copy, Debug)]
-pub enum Effect {
+pub enum PaddingEffect {
     /// Send a padding cell.
     Pad(Pad),
     /// A host with a queue of its own decides what to do, by the table.
@@ -99,7 +99,7 @@ pub enum Effect {
     /// For a host with a queue of its own: not any more.
     Unblocked,
     /// There is room to send again.
-    Resume,
+    MaySend,
 }
 
 /// A padding cell.

@@ -4,14 +4,14 @@
 //! ("pad", "block") and one internal timer, and the machines of a padder share one block.
 
 use super::clock::{Generator, Key, Span, Tick};
-use super::{Machines, Pace, Terms};
+use super::{Machines, Pace, PadderTerms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use maybenot::{Framework, MachineId, Timer, TriggerAction, TriggerEvent};
 
 /// Figures of a padder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Stats {
+pub struct PadderStats {
     /// Machines that run.
     pub machines: u32,
     /// Timers armed, the end of a block included.
@@ -65,7 +65,7 @@ pub(super) struct Padder {
     spent_until: Nanos,
     /// When the last rest ends: others end a whole number of floors later, so that machines that rest wake together.
     rest_end: Nanos,
-    pub stats: Stats,
+    pub stats: PadderStats,
 }
 
 /// One machine's timers.
@@ -135,7 +135,7 @@ pub(super) enum Due {
 
 impl Padder {
     /// A padder, or `None` when a fraction is none or a machine is broken.
-    pub fn new(terms: &Terms, now: Nanos, key: Key, pace: Pace) -> Option<Padder> {
+    pub fn new(terms: &PadderTerms, now: Nanos, key: Key, pace: Pace) -> Option<Padder> {
         let machines = terms.machines.clone();
         let idle = Run {
             action_at: NEVER,
@@ -173,7 +173,7 @@ impl Padder {
             burst: pace.burst as u16,
             spent_until: 0,
             rest_end: 0,
-            stats: Stats::default(),
+            stats: PadderStats::default(),
         })
     }
 
@@ -193,11 +193,11 @@ impl Padder {
     }
 
     /// Figures at `now`.
-    pub fn stats_at(&self, now: Nanos) -> Stats {
+    pub fn stats_at(&self, now: Nanos) -> PadderStats {
         let armed = |at: Nanos| u32::from(at != NEVER);
         let timers: u32 = self.runs.iter().map(|run| armed(run.action_at) + armed(run.timer_at)).sum();
         let under_way = if self.is_blocking() { now.saturating_sub(self.block_since) } else { 0 };
-        Stats {
+        PadderStats {
             machines: self.runs.len() as u32,
             timers: timers + armed(self.block_until),
             blocked: self.stats.blocked.saturating_add(under_way),

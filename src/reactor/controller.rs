@@ -3,11 +3,11 @@
 
 use super::route::Part;
 use super::stream::{Stream, StreamUse, Streams};
-use super::stream_write::{Data, Written};
+use super::stream_write::{DataHead, Written};
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Hops, Id, Nanos};
-use crate::conflux::set::{Contradiction, Fate, LegNumbers, LegStats, Numbers, Plan, Refusal, Stats};
-use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, Terms};
+use crate::conflux::set::{Contradiction, Fate, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats};
+use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, SetTerms};
 use crate::congestion::Params;
 use crate::hub::{Books, Standing};
 use crate::message::{Delivery, Lane, Message, Store, TooSmall};
@@ -67,7 +67,7 @@ impl Default for Controller {
 
 impl Controller {
     /// A set without legs.
-    pub fn new(role: Role, terms: Terms) -> Self {
+    pub fn new(role: Role, terms: SetTerms) -> Self {
         Controller {
             set: Set::new(role, terms),
             streams: None,
@@ -212,7 +212,7 @@ impl Controller {
         ix: LegIx,
         arena: &mut Arena<Stream>,
         now: Nanos,
-        data: &Data,
+        data: &DataHead,
     ) -> Option<(u64, Written)> {
         let written = self.write_data(arena, now, data)?;
         Some((self.set.arrive_next(ix, now).unwrap_or_default(), written))
@@ -221,7 +221,7 @@ impl Controller {
     /// DATA that had its turn goes to its stream. No answer means that nothing changed, as the stream is not open, or
     /// has no room.
     #[inline(always)]
-    pub fn write_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &Data) -> Option<Written> {
+    pub fn write_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &DataHead) -> Option<Written> {
         let (streams, params) = (self.streams.as_mut()?, self.params.as_deref()?);
         // Of which leg, nobody can say: a set measures rates by the host's clock alone.
         streams.take_data(arena, now, data, params, false)
@@ -275,7 +275,7 @@ type Effects = Vec<Effect>;
 the_set_answers! {
     fn role(look) -> Role;
     fn join_hop(look) -> u8;
-    fn terms(look) -> &Terms;
+    fn terms(look) -> &SetTerms;
     fn leg_count(look) -> usize;
     fn any_leg(look) -> Option<Id>;
     fn leg_ids(look) -> impl Iterator<Item = Id> + '_;
@@ -286,7 +286,7 @@ the_set_answers! {
     fn is_next(look, ix: LegIx) -> bool;
     fn is_in_order(look, ix: LegIx) -> bool;
     fn is_ready(look) -> bool;
-    fn is_torn(look) -> bool;
+    fn has_duplicate(look) -> bool;
     fn is_building(look, ix: LegIx) -> bool;
     fn asked_at(look, ix: LegIx) -> Nanos;
     fn expired(look, ix: LegIx, now: Nanos) -> Option<Fault>;
@@ -304,9 +304,9 @@ the_set_answers! {
     fn room(look) -> u64;
     fn peek(look) -> Result<Plan, Refusal>;
     fn settled_leg(look) -> Option<Id>;
-    fn stats(look, store: &Store, now: Nanos) -> Stats;
+    fn stats(look, store: &Store, now: Nanos) -> SetStats;
     fn leg_stats(look, ix: LegIx) -> Option<LegStats>;
-    fn rename(change, tag: u64);
+    fn retag(change, tag: u64);
     fn choose_by(change, algorithm: Option<Algorithm>, effects: &mut Effects);
     fn set_tag(change, ix: LegIx, tag: u64);
     fn remove(change, ix: LegIx, cause: Cause, store: &mut Store, effects: &mut Effects) -> Fate;
@@ -341,7 +341,7 @@ the_set_answers! {
     fn hold(change, message: &Message<'_>, now: Nanos, store: &mut Store, effects: &mut Effects) -> bool;
     fn found_no_room(change);
     fn passed_by(change, ix: LegIx);
-    fn spoke(change);
+    fn note_own_send(change);
     fn release(change, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
     fn release_on(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
     fn taken(change, effects: &mut Effects);

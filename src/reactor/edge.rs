@@ -64,7 +64,7 @@ pub enum Heed {
     /// Stop.
     Pause,
     /// Go on.
-    Resume,
+    Unpause,
 }
 
 /// One edge.
@@ -254,7 +254,7 @@ impl Edge {
         self.passed += u64::from(1 - own);
         let resumes = self.paused && self.waiting - self.own <= marks.low;
         self.paused &= !resumes;
-        Ok(Some((cell, if resumes { Heed::Resume } else { Heed::No })))
+        Ok(Some((cell, if resumes { Heed::Unpause } else { Heed::No })))
     }
 
     /// The mark in the instruction queue has done its duty.
@@ -264,7 +264,7 @@ impl Edge {
 
     /// The channel is gone, and the next one begins as writable. What waits is handed back.
     pub fn cut(&mut self) -> (Lane, Heed) {
-        let heed = if std::mem::take(&mut self.paused) { Heed::Resume } else { Heed::No };
+        let heed = if std::mem::take(&mut self.paused) { Heed::Unpause } else { Heed::No };
         self.full = false;
         (self.take_rest(), heed)
     }
@@ -310,7 +310,7 @@ mod tests {
             assert_eq!((cell.body_len, buffer[508]), (509, 7));
             heeds.push(heed);
         }
-        assert_eq!(heeds, [Heed::No, Heed::No, Heed::No, Heed::Resume, Heed::No]);
+        assert_eq!(heeds, [Heed::No, Heed::No, Heed::No, Heed::Unpause, Heed::No]);
         edge.unmark();
         assert!(edge.is_clear() && store.is_empty());
         assert_eq!(edge.passed(), 6);

@@ -22,5 +22,5 @@ pub use ended::Past;
 pub use route::{route, Part, Position, Route};
 pub use stream::{Flow, Known, Owner, Phase, Stream, StreamUse, Streams};
 pub use stream_read::Unread;
-pub use stream_write::{Data, Incoming, Rules, Write, Written};
+pub use stream_write::{DataHead, Rules, StreamMessage, Write, Written};
 pub use wiring::{marks, part, Reactor};

@@ -6,7 +6,7 @@
 use super::ended::{Ended, Past};
 use crate::base::{Arena, Id, Nanos};
 use crate::congestion::flow::{Incoming, Outgoing};
-use crate::congestion::params::Edge;
+use crate::congestion::params::StreamEdge;
 use crate::congestion::Params;
 use std::collections::VecDeque;
 
@@ -125,7 +125,7 @@ impl Default for Stream {
 impl Stream {
     /// A stream that has carried nothing.
     pub fn new(owner: Owner, hop: u8, stream_id: u16, flow: &Flow<'_>) -> Self {
-        let edge = if flow.is_relay { Edge::Exit } else { Edge::Client };
+        let edge = if flow.is_relay { StreamEdge::Exit } else { StreamEdge::Client };
         Stream {
             owner,
             hop,

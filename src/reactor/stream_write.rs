@@ -72,7 +72,7 @@ impl Rules<'_> {
 
 /// A message of a stream, of which only XON needs the body.
 #[derive(Clone, Copy, Debug)]
-pub struct Incoming<'a> {
+pub struct StreamMessage<'a> {
     /// Relay command.
     pub command: Command,
     /// Stream id.
@@ -87,7 +87,7 @@ pub struct Incoming<'a> {
 
 /// DATA, of which nothing else counts.
 #[derive(Clone, Copy, Debug)]
-pub struct Data {
+pub struct DataHead {
     /// The hop it came from.
     pub hop: u8,
     /// Stream id.
@@ -118,7 +118,7 @@ impl Streams {
         owner: Owner,
         rules: &Rules<'_>,
         now: Nanos,
-        message: &Incoming<'_>,
+        message: &StreamMessage<'_>,
     ) -> Result<Write, Fault> {
         let opens = matches!(message.command, Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE);
         let id = match self.known(message.hop, message.stream_id, now) {
@@ -164,7 +164,7 @@ impl Streams {
 
     /// A message came for a stream that has ended here, at a client. END and RESOLVED are the other end's last word;
     /// until then it may be silent for ever.
-    fn late(&mut self, past: Past, message: &Incoming<'_>) -> Result<Write, Fault> {
+    fn late(&mut self, past: Past, message: &StreamMessage<'_>) -> Result<Write, Fault> {
         match message.command {
             _ if !past.said => return Err(Fault::UnknownStream),
             Command::DATA => {}
@@ -234,7 +234,7 @@ impl Streams {
         &mut self,
         arena: &mut Arena<Stream>,
         now: Nanos,
-        data: &Data,
+        data: &DataHead,
         params: &Params,
         clock_broken: bool,
     ) -> Option<Written> {
@@ -252,7 +252,13 @@ impl Streams {
         Ok(Write::Deliver { stream: id, tag: stream.tag, say })
     }
 
-    fn open(&mut self, arena: &mut Arena<Stream>, owner: Owner, rules: &Rules<'_>, message: &Incoming<'_>) -> Write {
+    fn open(
+        &mut self,
+        arena: &mut Arena<Stream>,
+        owner: Owner,
+        rules: &Rules<'_>,
+        message: &StreamMessage<'_>,
+    ) -> Write {
         if !rules.part.is_relay() {
             self.keep_place(message.hop, message.stream_id);
         }

@@ -27,7 +27,7 @@ use super::forward::Forward;
 use super::route::Part;
 use super::stream::{Stream, Streams};
 use super::stream_read::Unread;
-use super::stream_write::{Data, Written};
+use super::stream_write::{DataHead, Written};
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Report;
 use crate::congestion::{Inc, Params};
@@ -85,7 +85,7 @@ impl Reactor {
     /// The common case of DATA for a stream of the circuit itself, which is open: it is counted, and no SENDME is due.
     /// No answer means that nothing changed.
     #[inline(always)]
-    pub fn take_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &Data) -> Option<Written> {
+    pub fn take_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &DataHead) -> Option<Written> {
         let end = self.ends.find(data.hop).filter(|end| !end.acks.is_due_next())?;
         let (clock_broken, params) = (end.window.clock_broken(), &self.terms.of(data.hop).params);
         let written = self.streams.as_mut()?.take_data(arena, now, data, params, clock_broken)?;

@@ -193,7 +193,7 @@ impl Fault {
 
     /// It is found when a message of a stream has its turn, and that message is lost: what follows it in order is of no
     /// use any more.
-    pub fn loses_a_turn(self) -> bool {
+    pub fn ends_order(self) -> bool {
         use Fault::*;
         matches!(self, StreamTwice | UnknownStream | BadFlow | FlowAbuse | StreamMemory)
     }

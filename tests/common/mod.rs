@@ -11,7 +11,7 @@ pub mod sim;
 
 use circflow::base::limits::HELD_BLOCK;
 use circflow::base::{Hops, Id};
-use circflow::conflux::{Algorithm, Report, Role, Terms};
+use circflow::conflux::{Algorithm, Report, Role, SetTerms};
 use circflow::congestion::PathClass;
 use circflow::engine::{
     CircuitConfig, CircuitFlags, Config, Engine, EngineHub, Error, Instruction, Outlet, VerdictKind,
@@ -39,7 +39,7 @@ pub fn check_books<'a>(hub: Option<&EngineHub>, engines: impl Iterator<Item = &'
 
 /// A hub for an engine, or for several, that has nothing yet.
 pub fn join<'a>(engines: impl Iterator<Item = &'a mut Engine>) -> EngineHub {
-    let hub = EngineHub::new(&circflow::hub::Config { seed: [1; 32], held_bytes_max: 1 << 30 });
+    let hub = EngineHub::new(&circflow::hub::HubConfig { seed: [1; 32], held_bytes_max: 1 << 30 });
     for engine in engines {
         engine.join_hub(&hub, std::sync::Arc::new(|_| ())).unwrap();
     }
@@ -160,8 +160,8 @@ pub fn config(tag: u32) -> Config {
     }
 }
 
-pub fn terms(algorithm: Option<Algorithm>) -> Terms {
-    Terms {
+pub fn terms(algorithm: Option<Algorithm>) -> SetTerms {
+    SetTerms {
         tag: 77,
         nonce: Nonce::new([0x5a; 32]),
         desired_ux: Ux::NoOpinion,
@@ -202,8 +202,8 @@ pub fn load(machines: &[maybenot::Machine]) -> circflow::padding::Machines {
 }
 
 /// A padder without limits.
-pub fn padding_terms(machines: circflow::padding::Machines, hop: u8, slot: u8) -> circflow::padding::Terms {
-    circflow::padding::Terms {
+pub fn padding_terms(machines: circflow::padding::Machines, hop: u8, slot: u8) -> circflow::padding::PadderTerms {
+    circflow::padding::PadderTerms {
         machines,
         hop,
         slot,
@@ -219,7 +219,7 @@ pub fn padding_terms(machines: circflow::padding::Machines, hop: u8, slot: u8) -
 }
 
 /// An engine with one usable set: its legs are linked, have no round-trip time and no window yet.
-pub fn linked_set(legs: usize, ux: Ux, terms: Terms) -> (Engine, Id, Vec<Id>) {
+pub fn linked_set(legs: usize, ux: Ux, terms: SetTerms) -> (Engine, Id, Vec<Id>) {
     let mut engine = Engine::new(&config(1)).unwrap();
     let set = engine.open_set(0, terms).unwrap();
     let ids: Vec<Id> = (0..legs)

@@ -1,7 +1,7 @@
 //! One circuit's padding, the slow and plain way: what the contract with maybenot says, with lists that are searched
 //! from end to end and nothing remembered that can be found out again.
 
-use circflow::padding::{Answer, Generator, Key, Pad, Stats};
+use circflow::padding::{Answer, Generator, Key, Pad, PadderStats};
 use maybenot::time;
 use maybenot::{Framework, Machine, MachineId, Timer, TriggerAction, TriggerEvent};
 
@@ -102,7 +102,7 @@ struct Padder {
     /// When those were put off.
     begun_at: u64,
     asked: Vec<usize>,
-    stats: Stats,
+    stats: PadderStats,
     told_at: u64,
 }
 
@@ -171,7 +171,8 @@ impl Naive {
         let count = machines.len();
         let rng = Generator::new(key);
         let framework = Framework::new(machines, fracs.0, fracs.1, Ns(now), rng).unwrap();
-        let (begun, asked, stats) = (Vec::new(), Vec::new(), Stats { machines: count as u32, ..Stats::default() });
+        let (begun, asked, stats) =
+            (Vec::new(), Vec::new(), PadderStats { machines: count as u32, ..PadderStats::default() });
         let padder =
             Padder { place, framework, queued_max, block: None, begun, begun_at: 0, asked, stats, told_at: now };
         self.padders.push(padder);
@@ -201,11 +202,11 @@ impl Naive {
         self.padders.iter().map(|padder| padder.place).collect()
     }
 
-    pub fn stats(&self, place: (u8, u8), now: u64) -> Stats {
+    pub fn stats(&self, place: (u8, u8), now: u64) -> PadderStats {
         let padder = self.padders.iter().find(|padder| padder.place == place).unwrap();
         let under_way = padder.block.map_or(0, |block| now - block.since);
         let timers = self.alarms.iter().filter(|alarm| alarm.place == place).count() as u32;
-        Stats { timers, blocked: padder.stats.blocked + under_way, ..padder.stats }
+        PadderStats { timers, blocked: padder.stats.blocked + under_way, ..padder.stats }
     }
 
     /// Blocks that are on: whether padding may pass.

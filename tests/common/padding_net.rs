@@ -7,7 +7,7 @@ use circflow::base::Id;
 use circflow::conflux::Role;
 use circflow::engine::{Engine, VerdictKind, What};
 use circflow::message::Message;
-use circflow::padding::{Pace, Terms};
+use circflow::padding::{Pace, PadderTerms};
 use circflow::wire::Command;
 use maybenot::{Machine, TriggerEvent};
 use maybenot_simulator::network::Network;
@@ -115,7 +115,7 @@ impl Host {
         let id = engine.open_circuit(0, circuit).unwrap();
         // The gap at the end of a block is as the simulator has it, and RegulaTor needs.
         let plain = padding_terms(load(&case.machines[end]), hop, 0);
-        let terms = Terms { queued_max: 1 << 20, opens_between: true, ..plain };
+        let terms = PadderTerms { queued_max: 1 << 20, opens_between: true, ..plain };
         engine.install_padder(0, id, &terms).unwrap();
         Host { engine, id, hop, delay: case.delay, incoming: VecDeque::new(), arrived: 0, log: End::default() }
     }
@@ -187,7 +187,7 @@ impl Host {
                     let number = u64::from_le_bytes(body[..8].try_into().unwrap());
                     self.put(now, Some(number), out);
                 }
-                What::Resume => {}
+                What::MaySend => {}
                 other => panic!("not expected: {other:?}"),
             }
         }

@@ -27,7 +27,7 @@ pub trait Subject {
     /// A leg joins, in the place of one that was removed.
     fn join(&mut self, leg: usize);
     /// Taking messages has shown that a number came twice.
-    fn is_torn(&mut self) -> bool;
+    fn has_duplicate(&mut self) -> bool;
     /// Messages held, and what they cost, as counted by every floor that counts.
     fn books(&self) -> Vec<(u64, u64)>;
     /// What is counted on one floor is what the others count.
@@ -117,8 +117,8 @@ impl Subject for OnSet {
         self.ixs[leg] = ix;
     }
 
-    fn is_torn(&mut self) -> bool {
-        self.set.is_torn()
+    fn has_duplicate(&mut self) -> bool {
+        self.set.has_duplicate()
     }
 
     fn books(&self) -> Vec<(u64, u64)> {
@@ -203,7 +203,7 @@ impl Subject for OnEngine {
         self.legs[leg] = id;
     }
 
-    fn is_torn(&mut self) -> bool {
+    fn has_duplicate(&mut self) -> bool {
         self.torn || self.engine.set_stats(self.set).is_err()
     }
 

@@ -346,7 +346,7 @@ impl Sim {
                 self.remove(end, wire);
             }
             What::Write { .. } | What::Heed { .. } => panic!("no circuit is run"),
-            What::Resume => {
+            What::MaySend => {
                 // Asked again while MAY_SEND waits to be polled, the engine may owe another one.
                 at.waiting = false;
                 at.resumes += 1;

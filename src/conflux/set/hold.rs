@@ -109,7 +109,7 @@ impl Set {
 
     /// A message of our own was sent ([`Set::send`]) and waits for the host to take it: nothing may overtake it, as its
     /// number, and perhaps a SWITCH, have been counted.
-    pub fn spoke(&mut self) {
+    pub fn note_own_send(&mut self) {
         self.outbox.len += 1;
     }
 

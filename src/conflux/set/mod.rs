@@ -14,7 +14,7 @@ use hold::Outbox;
 pub use numbers::{Contradiction, LegNumbers, Numbers};
 pub use receive::Arrival;
 pub use send::{Plan, Refusal};
-pub use stats::{LegStats, Stats};
+pub use stats::{LegStats, SetStats};
 
 use super::choice::{self, Policy};
 use super::handshake::{LinkState, Role};
@@ -31,7 +31,7 @@ pub type LegIx = u8;
 
 /// What a set is made with.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct SetTerms {
     /// The host's.
     pub tag: u64,
     /// The set's secret. An exit's terms carry one that is not used.
@@ -96,7 +96,7 @@ pub struct Set {
     role: Role,
     /// What the legs have in common.
     hops: Hops,
-    terms: Terms,
+    terms: SetTerms,
     peer_ux: Ux,
     launches: u32,
     zero_switches: u32,
@@ -125,7 +125,7 @@ pub enum Fate {
 /// What fills a vacant place: a set that never was.
 impl Default for Set {
     fn default() -> Self {
-        let terms = Terms {
+        let terms = SetTerms {
             tag: 0,
             nonce: Nonce::default(),
             desired_ux: Ux::NoOpinion,
@@ -144,7 +144,7 @@ impl Default for Set {
 
 impl Set {
     /// A set without legs.
-    pub fn new(role: Role, terms: Terms) -> Self {
+    pub fn new(role: Role, terms: SetTerms) -> Self {
         let policy = Policy::for_ux(Ux::NoOpinion);
         let mut set = Set {
             delivered: 0,
@@ -199,12 +199,12 @@ impl Set {
     }
 
     /// What it was made with.
-    pub fn terms(&self) -> &Terms {
+    pub fn terms(&self) -> &SetTerms {
         &self.terms
     }
 
     /// Gives it another name of the host's.
-    pub fn rename(&mut self, tag: u64) {
+    pub fn retag(&mut self, tag: u64) {
         self.terms.tag = tag;
     }
 
@@ -318,7 +318,7 @@ impl Set {
         // Numbers begin with 1: from 0 on nothing follows.
         let has_turn = match cause {
             Cause::Asked => false,
-            Cause::Fault(fault) => !fault.loses_a_turn(),
+            Cause::Fault(fault) => !fault.ends_order(),
             Cause::LegLost | Cause::Finished => true,
         };
         let next = if has_turn { self.delivered + 1 } else { 0 };

@@ -218,7 +218,7 @@ impl Set {
     /// True when two legs brought the same number: one of the two is at or below what was delivered and will never have
     /// its turn. Noticed when it comes to the head of its lane.
     #[inline]
-    pub fn is_torn(&self) -> bool {
+    pub fn has_duplicate(&self) -> bool {
         self.next_held <= self.delivered
     }
 

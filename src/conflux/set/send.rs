@@ -283,7 +283,7 @@ impl Set {
         // One that is still queued says it all; a host that never drains cannot make the queue grow.
         if !self.resume_queued {
             self.resume_queued = true;
-            effects.push(Effect::Resume);
+            effects.push(Effect::MaySend);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::message::Store;
 
 /// Figures of a set.
 #[derive(Clone, Copy, Debug)]
-pub struct Stats {
+pub struct SetStats {
     /// Legs in any state.
     pub legs: u32,
     /// Of these, not linked.
@@ -74,10 +74,10 @@ pub struct LegStats {
 
 impl Set {
     /// Figures.
-    pub fn stats(&self, store: &Store, now: Nanos) -> Stats {
+    pub fn stats(&self, store: &Store, now: Nanos) -> SetStats {
         let key = |index: Option<usize>| index.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);
         let linked = self.paths().filter(|(_, path)| path.linked);
-        Stats {
+        SetStats {
             legs: self.leg_count() as u32,
             legs_unlinked: self.live().filter(|(_, leg)| !leg.state.is_linked()).count() as u32,
             usable: self.usable,

@@ -2,7 +2,7 @@
 
 use super::RATE_MAX;
 use crate::base::Nanos;
-use crate::congestion::params::{Edge, Params, CELL_BYTES};
+use crate::congestion::params::{Params, StreamEdge, CELL_BYTES};
 use crate::congestion::rtt::ewma;
 
 /// Our buffer of one stream, on its way to whoever reads it.
@@ -13,7 +13,7 @@ use crate::congestion::rtt::ewma;
 pub struct Incoming {
     buffered: u32,
     buffered_max: u32,
-    edge: Edge,
+    edge: StreamEdge,
     /// An XOFF was said, and no XON since.
     stopped: bool,
     /// Since when the buffer has been over the limit.
@@ -51,7 +51,7 @@ pub struct NotBuffered;
 impl Incoming {
     /// For a new stream, of whose bytes at most so many may wait
     /// ([`crate::base::limits::STREAM_BUFFERED_DEFAULT`]).
-    pub fn new(edge: Edge, buffered_max: u32) -> Self {
+    pub fn new(edge: StreamEdge, buffered_max: u32) -> Self {
         Incoming {
             buffered: 0,
             buffered_max,

@@ -2,7 +2,7 @@
 
 use super::RATE_MAX;
 use crate::base::{limits, Nanos};
-use crate::congestion::params::{Edge, Params, CELL_BYTES};
+use crate::congestion::params::{Params, StreamEdge, CELL_BYTES};
 
 /// The peer's word on one stream, and its right to speak.
 ///
@@ -61,7 +61,7 @@ impl Outgoing {
     /// For a new stream. `judged` is false at a relay: an exit's streams have nothing to hide from its client, and C
     /// Tor does not look there either.
     pub fn new(params: &Params, judged: bool) -> Self {
-        let xoff = params.xoff_bytes(Edge::Client).min(params.xoff_bytes(Edge::Exit));
+        let xoff = params.xoff_bytes(StreamEdge::Client).min(params.xoff_bytes(StreamEdge::Exit));
         let xon = xoff.min(u64::from(params.xon_rate) * CELL_BYTES);
         let price = |honest: u64| if judged { honest / 2 } else { 0 };
         Outgoing {

@@ -6,7 +6,7 @@ mod steps;
 use super::{Engine, Error, Verdict};
 use crate::base::{Id, Nanos};
 use crate::message::Message;
-use crate::reactor::Data;
+use crate::reactor::DataHead;
 
 /// What the first two steps have found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +93,7 @@ impl Receiving for Straight<'_, '_> {
 
     fn data(&mut self) -> Option<Step> {
         let &Message { hop, stream_id, body, .. } = self.message;
-        Some(self.engine.receive_data(self.id, &Data { hop, stream_id, len: body.len() as u16 }))
+        Some(self.engine.receive_data(self.id, &DataHead { hop, stream_id, len: body.len() as u16 }))
     }
 
     fn done(self, verdict: &Verdict) -> Self::Answer {

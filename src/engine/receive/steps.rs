@@ -2,7 +2,7 @@
 
 use super::Step;
 use crate::base::{Id, Nanos};
-use crate::conflux::{Arrival, Fault, LegIx, Role, Terms};
+use crate::conflux::{Arrival, Fault, LegIx, Role, SetTerms};
 use crate::engine::crossing::Up;
 use crate::engine::{Admitted, Blocked, CircuitFlags, Engine, Error, Place, Verdict, VerdictKind};
 use crate::message::cost_of;
@@ -273,12 +273,12 @@ impl Engine {
     }
 
     /// The set of a LINK that none of ours has: a new one, or none when another engine's is asked to take the circuit.
-    fn find_or_make(&mut self, id: Id, link: &Link, accepted: Terms) -> Result<Option<Id>, Fault> {
+    fn find_or_make(&mut self, id: Id, link: &Link, accepted: SetTerms) -> Result<Option<Id>, Fault> {
         for _ in 0..LOOKS {
             if self.join_elsewhere(id, link)? {
                 return Ok(None);
             }
-            let mut terms = Terms { nonce: link.nonce.clone(), ..accepted.clone() };
+            let mut terms = SetTerms { nonce: link.nonce.clone(), ..accepted.clone() };
             self.settle_set(&mut terms);
             let set = self.insert_set(Controller::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?;
             if self.claim(Role::Exit, set) {

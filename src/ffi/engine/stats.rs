@@ -91,7 +91,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_stats(
     door::enter_to_write(engine, stats, |core| Ok(engine_stats(&core.stats())))
 }
 
-pub(super) fn engine_stats(stats: &engine::Stats) -> circflow_engine_stats {
+pub(super) fn engine_stats(stats: &engine::EngineStats) -> circflow_engine_stats {
     circflow_engine_stats {
         size: size_of::<circflow_engine_stats>(),
         circuits: stats.circuits,

@@ -269,7 +269,7 @@ pub unsafe extern "C-unwind" fn circflow_padding_get_stats(
     door::enter_to_write(engine, stats, |core| Ok(padding_stats(&core.padder_stats(circuit.id(), hop, slot)?)))
 }
 
-pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines) -> Result<padding::Terms, Why> {
+pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines) -> Result<padding::PadderTerms, Why> {
     let fractions = [config.padding_fraction, config.blocking_fraction, config.inbound_fraction];
     // Both ends belong to the range, and what is not a number to none.
     if !fractions.iter().all(|fraction| (0.0..=1.0).contains(fraction)) {
@@ -282,7 +282,7 @@ pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines
     if config.flags & !known != 0 || config.reserved != 0 {
         return Err("a padder has an unknown flag, or its reserved field is not zero");
     }
-    Ok(padding::Terms {
+    Ok(padding::PadderTerms {
         machines,
         hop: config.hop,
         slot: config.slot,
@@ -307,7 +307,7 @@ pub(super) fn padding_answer(answer: u8) -> Result<Answer, Why> {
     }
 }
 
-pub(super) fn padding_stats(stats: &padding::Stats) -> circflow_padding_stats {
+pub(super) fn padding_stats(stats: &padding::PadderStats) -> circflow_padding_stats {
     circflow_padding_stats {
         size: size_of::<circflow_padding_stats>(),
         machines: stats.machines,

@@ -21,7 +21,7 @@ use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
 use crate::base::limits;
-use crate::conflux::{Algorithm, Terms};
+use crate::conflux::{Algorithm, SetTerms};
 use crate::wire::conflux::{Nonce, Ux};
 use libc::size_t;
 use zeroize::Zeroize;
@@ -238,7 +238,7 @@ pub unsafe extern "C-unwind" fn circflow_set_retag(
     set: circflow_set_id,
     tag: u64,
 ) -> circflow_status {
-    door::enter(engine, |core| core.rename_set(set.id(), tag))
+    door::enter(engine, |core| core.retag_set(set.id(), tag))
 }
 
 /// Changes how this end chooses the sending leg, from the next decision on; what circflow_set_get_room() has answered
@@ -262,7 +262,7 @@ pub unsafe extern "C-unwind" fn circflow_set_use_algorithm(
     })
 }
 
-pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
+pub(super) fn set_config(config: &circflow_set_config) -> Result<SetTerms, Why> {
     let algorithm = known_algorithm(config.algorithm)?;
     if config.desired_ux > CIRCFLOW_UX_LOW_MEM_THROUGHPUT {
         return Err("a set asks for an unknown UX");
@@ -280,7 +280,7 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<Terms, Why> {
     if config.reserved != [0; 2] || config.reserved2 != 0 {
         return Err("a reserved field of a set's config is not zero");
     }
-    Ok(Terms {
+    Ok(SetTerms {
         tag: config.tag,
         nonce: Nonce::new(config.nonce),
         desired_ux: Ux::from_wire(config.desired_ux),

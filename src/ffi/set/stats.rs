@@ -93,7 +93,7 @@ pub unsafe extern "C-unwind" fn circflow_set_get_stats(
 }
 
 pub(super) fn set_stats(
-    stats: &set::Stats,
+    stats: &set::SetStats,
     streams: Option<StreamUse>,
     (total_bytes, total_since_ns): (u64, u64),
 ) -> circflow_set_stats {
