@@ -1,10 +1,13 @@
-//! The names of the header keep the grammar that its preamble states, and none can be taken for another.
+//! The names of the header keep the grammar that its preamble states, and none can be taken for another; nor can types of
+//! two floors.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 
 /// What a function can be about. `circflow_channel_*` is the link to the next relay, and to come.
-const NOUNS: [&str; 22] = [
+const NOUNS: [&str; 23] = [
     "status",
     "insn_kind",
     "verdict_kind",
@@ -12,6 +15,7 @@ const NOUNS: [&str; 22] = [
     "engine",
     "hub",
     "circuit",
+    "extension",
     "set",
     "leg",
     "stream",
@@ -141,4 +145,36 @@ fn functions() -> BTreeSet<String> {
 
 fn constants() -> BTreeSet<String> {
     words("CIRCFLOW_").map(|(name, _)| name).collect()
+}
+
+/// A reader who meets the name of a type knows which floor it is from.
+#[test]
+fn types_of_two_floors_have_two_names() {
+    let mut floors: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    walk(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").as_path(), &mut |floor, line| {
+        let rest = line.trim_start().strip_prefix("pub ").unwrap_or_default();
+        if let Some((_, rest)) = rest.split_once(' ').filter(|(kind, _)| KINDS.contains(kind)) {
+            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            floors.entry(name).or_default().insert(floor.to_owned());
+        }
+    });
+    assert!(floors.len() > 100, "found only {} types", floors.len());
+    let same: Vec<_> = floors.iter().filter(|(_, floors)| floors.len() > 1).collect();
+    assert!(same.is_empty(), "the same name on two floors: {same:?}");
+}
+
+const KINDS: [&str; 5] = ["struct", "enum", "trait", "type", "union"];
+
+/// Every line of the source with the floor it is on.
+fn walk(folder: &Path, see: &mut dyn FnMut(&str, &str)) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            walk(&path, see);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap().to_owned();
+            let floor = below.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+            fs::read_to_string(&path).unwrap().lines().for_each(|line| see(&floor, line));
+        }
+    }
 }
