@@ -1,5 +1,6 @@
 //! Style as a test: what the house rules say and a machine can see, with file and line.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -137,12 +138,50 @@ fn unsafe_code_lives_in_ffi_and_says_why() {
         }
     }
     let contract = fs::read_to_string(root().join("src/ffi/mod.rs")).unwrap();
+    if !contract.contains("#![deny(unsafe_op_in_unsafe_fn)]") {
+        found.push_str("src/ffi/mod.rs:1: unsafe operations in unsafe functions need a block each, and its reason\n");
+    }
     for promise in ["NULL", "valid", "has not been freed", "one thread at a time", "Nothing behind a pointer is"] {
         if !contract.replace("\n//! ", " ").contains(promise) {
             let _ = writeln!(found, "src/ffi/mod.rs:1: the contract of the floor does not say \"{promise}\"");
         }
     }
     report(&found);
+}
+
+/// A file or folder of src/ffi imports others of them, and none of these leads back to it.
+#[test]
+fn no_noun_of_ffi_imports_itself_by_way_of_others() {
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources().iter().filter(|source| source.path.starts_with("src/ffi/")) {
+        let mut parts = source.path["src/ffi/".len()..].trim_end_matches(".rs").split('/');
+        let (noun, inner) = (parts.next().unwrap_or_default(), parts.next());
+        if noun == "mod" {
+            continue;
+        }
+        // In a folder, `super` is the folder itself.
+        let from =
+            if inner.is_none_or(|inner| inner == "mod") { ["super::", "crate::ffi::"] } else { ["crate::ffi::"; 2] };
+        for line in source.lines.iter().filter(|line| !line.is_test) {
+            for named in from.iter().flat_map(|from| line.code.split(from).skip(1)) {
+                let named: String = named.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if named != noun && !named.is_empty() {
+                    imports.entry(noun.to_owned()).or_default().insert(named);
+                }
+            }
+        }
+    }
+    assert!(imports.len() > 15, "found only {} files and folders", imports.len());
+    // Take away what imports nothing that is left, until nothing is left, or a circle.
+    loop {
+        let before = imports.len();
+        let left: BTreeSet<String> = imports.keys().cloned().collect();
+        imports.retain(|_, named| named.iter().any(|named| left.contains(named)));
+        if imports.len() == before {
+            break;
+        }
+    }
+    assert!(imports.is_empty(), "circles of imports are among these: {imports:?}");
 }
 
 /// An exception of the host's may pass through whatever can call the host; all but the functions of these files can.

@@ -11,6 +11,7 @@
 //! engine, and passes on to the host. So a call's work is done first, or is cut into steps with callbacks between them.
 
 use super::handle::{self, Sign};
+use super::out::Out;
 use super::outside;
 use super::sized::{self, Growing};
 use super::status::circflow_status::*;
@@ -105,22 +106,27 @@ unsafe fn find<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_s
     if engine.is_null() {
         return Err(CIRCFLOW_ERR_NULL);
     }
-    if !handle::is(handle::word(engine), H::KIND) {
+    // SAFETY: by the contract of this function.
+    if !handle::is(unsafe { handle::word(engine) }, H::KIND) {
         return Err(CIRCFLOW_ERR_BAD_HANDLE);
     }
     // SAFETY: it is one, by its word. Only shared references to a House are ever made.
-    Ok(&*engine.cast::<House<H>>().cast_const())
+    Ok(unsafe { &*engine.cast::<House<H>>().cast_const() })
 }
 
 /// The same for a call that may begin now.
 #[inline(always)]
 unsafe fn find_idle<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_status> {
     // One comparison for the kind and the state.
-    if engine.is_null() || (handle::word(engine) != State::Idle.word::<H>() && !has_failed(engine)) {
-        return find_not_idle(engine);
+    // SAFETY: by the contract of this function.
+    if engine.is_null()
+        || (unsafe { handle::word(engine) } != State::Idle.word::<H>() && !unsafe { has_failed(engine) })
+    {
+        // SAFETY: by the contract of this function.
+        return unsafe { find_not_idle(engine) };
     }
     // SAFETY: as in `find`.
-    Ok(&*engine.cast::<House<H>>().cast_const())
+    Ok(unsafe { &*engine.cast::<House<H>>().cast_const() })
 }
 
 /// Whether nothing but the failure of the last call is to be remembered, and now forgotten. Many calls in a row may
@@ -128,13 +134,15 @@ unsafe fn find_idle<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circf
 #[inline(always)]
 unsafe fn has_failed<H: Handle>(engine: *mut H) -> bool {
     // The word is read anew, so that the one comparison of a call after one that went well needs no register.
-    handle::word(std::hint::black_box(engine)) == State::Failed.word::<H>()
+    // SAFETY: by the contract of this function.
+    (unsafe { handle::word(std::hint::black_box(engine)) }) == State::Failed.word::<H>()
 }
 
 #[cold]
 #[inline(never)]
 unsafe fn find_not_idle<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_status> {
-    let house = find(engine)?;
+    // SAFETY: by the contract of this function.
+    let house = unsafe { find(engine) }?;
     house.let_in()?;
     Ok(house)
 }
@@ -147,7 +155,29 @@ pub(super) unsafe fn enter<H: Handle>(
     engine: *mut H,
     call: impl FnOnce(&mut H::Core) -> Result<(), H::Error>,
 ) -> circflow_status {
-    enter_when(engine, Allowed::Always, call)
+    // SAFETY: by the contract of this function.
+    unsafe { enter_when(engine, Allowed::Always, call) }
+}
+
+/// Runs `call` and writes what it answers to `out`, which must not be NULL.
+#[inline]
+pub(super) unsafe fn answer<H: Handle, T>(
+    engine: *mut H,
+    out: *mut T,
+    call: impl FnOnce(&mut H::Core) -> Result<T, H::Error>,
+) -> circflow_status {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    match unsafe { Out::new(out) } {
+        // SAFETY: by the contract of this function.
+        Ok(out) => unsafe {
+            enter(engine, |core| {
+                out.write(call(core)?);
+                Ok(())
+            })
+        },
+        // SAFETY: the contract of this floor, which the caller keeps.
+        Err(status) => unsafe { refuse(engine, status) },
+    }
 }
 
 /// Runs `call` and writes its figures into the caller's struct.
@@ -157,14 +187,18 @@ pub(super) unsafe fn enter_to_write<H: Handle, T: Growing>(
     call: impl FnOnce(&mut H::Core) -> Result<T, H::Error>,
 ) -> circflow_status {
     let mut answer = CIRCFLOW_OK;
-    let status = enter(engine, |core| {
-        answer = sized::write(out, call(core)?);
-        Ok(())
-    });
+    // SAFETY: by the contract of this function.
+    let status = unsafe {
+        enter(engine, |core| {
+            answer = sized::write(out, call(core)?);
+            Ok(())
+        })
+    };
     if answer == CIRCFLOW_OK {
         status
     } else {
-        refuse(engine, answer)
+        // SAFETY: the contract of this floor, which the caller keeps.
+        unsafe { refuse(engine, answer) }
     }
 }
 
@@ -172,7 +206,8 @@ pub(super) unsafe fn enter_to_write<H: Handle, T: Growing>(
 #[cold]
 #[inline(never)]
 pub(super) unsafe extern "C-unwind" fn refuse<H: Handle>(engine: *mut H, status: circflow_status) -> circflow_status {
-    if let Ok(house) = find(engine) {
+    // SAFETY: by the contract of this function.
+    if let Ok(house) = unsafe { find(engine) } {
         house.failed(status);
     }
     status
@@ -185,13 +220,14 @@ pub(super) unsafe fn try_enter<H: Handle, R>(
     engine: *mut H,
     call: impl FnOnce(&mut H::Core) -> Option<R>,
 ) -> Option<R> {
-    if engine.is_null() || handle::word(engine) != State::Idle.word::<H>() {
+    // SAFETY: by the contract of this function.
+    if engine.is_null() || unsafe { handle::word(engine) } != State::Idle.word::<H>() {
         return None;
     }
     // SAFETY: as in `find`.
-    let house = &*engine.cast::<House<H>>().cast_const();
+    let house = unsafe { &*engine.cast::<House<H>>().cast_const() };
     // SAFETY: its state is Idle, so no other reference to the core exists, and `call` makes no callback.
-    let core = &mut *house.core.get();
+    let core = unsafe { &mut *house.core.get() };
     match catch_unwind(AssertUnwindSafe(|| call(core))) {
         Ok(answer) => answer,
         Err(payload) => {
@@ -199,7 +235,8 @@ pub(super) unsafe fn try_enter<H: Handle, R>(
             house.set(State::Busy);
             house.poison(payload);
             house.set(State::Panicked);
-            call_out(engine);
+            // SAFETY: by the contract of this function.
+            unsafe { call_out(engine) };
             None
         }
     }
@@ -208,7 +245,8 @@ pub(super) unsafe fn try_enter<H: Handle, R>(
 /// Whether the short way in was shut for no other reason than that a call has failed. It is open now.
 #[cold]
 pub(super) unsafe fn reopen<H: Handle>(engine: *mut H) -> bool {
-    let Ok(house) = find(engine) else { return false };
+    // SAFETY: by the contract of this function.
+    let Ok(house) = (unsafe { find(engine) }) else { return false };
     house.state() == State::Failed && house.let_in().is_ok()
 }
 
@@ -217,13 +255,15 @@ pub(super) unsafe fn reopen<H: Handle>(engine: *mut H) -> bool {
 #[inline(always)]
 pub(super) unsafe fn call_out<H: Handle>(engine: *mut H) {
     if outside::is_due() {
-        call_out_after(engine);
+        // SAFETY: by the contract of this function.
+        unsafe { call_out_after(engine) };
     }
 }
 
 #[cold]
 unsafe fn call_out_after<H: Handle>(engine: *mut H) {
-    let Ok(house) = find(engine) else { return };
+    // SAFETY: by the contract of this function.
+    let Ok(house) = (unsafe { find(engine) }) else { return };
     let state = house.state();
     if matches!(state, State::Idle | State::Failed | State::Panicked) {
         house.set(State::Busy);
@@ -239,7 +279,8 @@ pub(super) unsafe fn enter_when<H: Handle>(
     allowed: Allowed,
     call: impl FnOnce(&mut H::Core) -> Result<(), H::Error>,
 ) -> circflow_status {
-    let house = match find_idle(engine) {
+    // SAFETY: by the contract of this function.
+    let house = match unsafe { find_idle(engine) } {
         Ok(house) => house,
         Err(status) => return status,
     };
@@ -248,7 +289,7 @@ pub(super) unsafe fn enter_when<H: Handle>(
     }
     house.set(State::Busy);
     // SAFETY: its state was Idle, so no other reference to the core exists, and Busy keeps any from being made.
-    let core = &mut *house.core.get();
+    let core = unsafe { &mut *house.core.get() };
     match catch_unwind(AssertUnwindSafe(|| call(core))) {
         Ok(Ok(())) => {
             house.settle();
@@ -274,7 +315,8 @@ pub(super) unsafe fn converse<H: Handle>(
     queue: *mut H,
     run: impl FnOnce(&Talk<'_, H>) -> Result<(), circflow_status>,
 ) -> circflow_status {
-    let house = match find_idle(queue) {
+    // SAFETY: by the contract of this function.
+    let house = match unsafe { find_idle(queue) } {
         Ok(house) => house,
         Err(status) => return status,
     };
@@ -302,12 +344,13 @@ impl<H: Handle> Talk<'_, H> {
 
 /// Marks the engine as draining while `run` runs; `run` itself comes back through [`enter`] for each step.
 pub(super) unsafe fn drain<H: Handle>(engine: *mut H, run: impl FnOnce() -> circflow_status) -> circflow_status {
-    let status = enter_when(engine, Allowed::NotInsideDrain, |_| Ok(()));
+    // SAFETY: by the contract of this function.
+    let status = unsafe { enter_when(engine, Allowed::NotInsideDrain, |_| Ok(())) };
     if status != CIRCFLOW_OK {
         return status;
     }
     // SAFETY: not NULL, as `enter_when` has just answered OK.
-    let house = &*engine.cast::<House<H>>().cast_const();
+    let house = unsafe { &*engine.cast::<House<H>>().cast_const() };
     house.draining.set(true);
     let passing = Passing(house);
     let status = run();
@@ -328,7 +371,8 @@ pub(super) unsafe fn close<H: Leave>(
     last: impl FnOnce(&mut H::Core, &mut H::Left),
     give: Option<impl FnMut(H::Item)>,
 ) -> circflow_status {
-    let house = match find(handle) {
+    // SAFETY: by the contract of this function.
+    let house = match unsafe { find(handle) } {
         Ok(house) => house,
         Err(CIRCFLOW_ERR_NULL) => return CIRCFLOW_OK,
         Err(status) => return status,
@@ -338,8 +382,8 @@ pub(super) unsafe fn close<H: Leave>(
     }
     house.set(State::Busy);
     // SAFETY (both): its state was not Busy, so no other reference exists, and Busy keeps any from being made.
-    let core = &mut *house.core.get();
-    let left = &mut *house.left.get();
+    let core = unsafe { &mut *house.core.get() };
+    let left = unsafe { &mut *house.left.get() };
     // What is poisoned may panic again; the memory goes all the same.
     let _ = catch_unwind(AssertUnwindSafe(|| last(core, left)));
     house.call_out();
@@ -353,24 +397,27 @@ pub(super) unsafe fn close<H: Leave>(
             }
         }
     }
-    handle::mark_freed(handle);
+    // SAFETY: by the contract of this function.
+    unsafe { handle::mark_freed(handle) };
     // SAFETY: made by Box::into_raw in `open`, and no reference is left.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(handle.cast::<House<H>>()))));
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(handle.cast::<House<H>>()) })));
     CIRCFLOW_OK
 }
 
 /// The sentence of the last call if that failed, also when the engine is poisoned; else empty.
 pub(super) unsafe fn detail<H: Handle, R>(engine: *mut H, read: impl FnOnce(&str) -> R) -> Result<R, circflow_status> {
-    let house = find(engine)?;
+    // SAFETY: by the contract of this function.
+    let house = unsafe { find(engine) }?;
     match house.state() {
         State::Busy => Err(CIRCFLOW_ERR_REENTRANT),
         // SAFETY: no call is under way (not Busy), so nobody writes to either text.
-        State::Panicked | State::Poisoned => Ok(read(&*house.panic_text.get())),
+        State::Panicked | State::Poisoned => Ok(read(unsafe { &*house.panic_text.get() })),
         State::Idle => Ok(read("")),
         State::Failed => {
             let words = match house.answer.get() {
                 Some(status) => Cow::Borrowed(status::sentence(status)),
-                None => H::detail(&*house.core.get()),
+                // SAFETY: by the contract of this function.
+                None => H::detail(unsafe { &*house.core.get() }),
             };
             Ok(read(&words))
         }

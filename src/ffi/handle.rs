@@ -39,18 +39,18 @@ pub(super) fn is(word: u32, kind: u32) -> bool {
 #[inline(always)]
 pub(super) unsafe fn word<T>(handle: *const T) -> u32 {
     // SAFETY: all three kinds begin with a Sign. No reference is made, as this may be another kind, or freed.
-    std::ptr::addr_of!((*handle.cast::<Sign<u32>>()).word).read_unaligned()
+    unsafe { std::ptr::addr_of!((*handle.cast::<Sign<u32>>()).word).read_unaligned() }
 }
 
 /// The same for a handle that any thread may use. None when there cannot be one at this address.
 pub(super) unsafe fn shared_word<T>(handle: *const T) -> Option<u32> {
     let sign = handle.cast::<Sign<AtomicU32>>();
     // SAFETY: as in `word`; the address fits, and nothing but the word is referred to.
-    sign.is_aligned().then(|| (*std::ptr::addr_of!((*sign).word)).load(Ordering::Acquire))
+    sign.is_aligned().then(|| unsafe { (*std::ptr::addr_of!((*sign).word)).load(Ordering::Acquire) })
 }
 
 /// Writes that this is gone, right before the memory goes.
 pub(super) unsafe fn mark_freed<T>(handle: *mut T) {
     // SAFETY: the caller still has the memory, alone. Volatile, as nobody reads it by the rules of the language.
-    std::ptr::addr_of_mut!((*handle.cast::<Sign<u32>>()).word).write_volatile(FREED);
+    unsafe { std::ptr::addr_of_mut!((*handle.cast::<Sign<u32>>()).word).write_volatile(FREED) }
 }

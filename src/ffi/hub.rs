@@ -4,6 +4,7 @@ use super::door;
 use super::engine::circflow_engine;
 use super::handle::{self, Sign};
 use super::id::*;
+use super::out::Out;
 use super::outside;
 use super::sized;
 use super::status::circflow_status;
@@ -115,7 +116,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_config_init(
     config: *mut circflow_hub_config,
     size: size_t,
 ) -> circflow_status {
-    door::alone(|| sized::init(config, size, config_defaults()))
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
 /// Makes a hub. On CIRCFLOW_OK it is yours until circflow_hub_free().
@@ -132,7 +134,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_new(
         if hub_out.is_null() {
             return CIRCFLOW_ERR_NULL;
         }
-        let mut config = match sized::read(config, config_defaults()) {
+        // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+        let mut config = match unsafe { sized::read(config, config_defaults()) } {
             Ok(config) => config,
             Err(status) => return status,
         };
@@ -141,7 +144,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_new(
         config.seed.zeroize();
         core.seed.zeroize();
         let house = House { sign: Sign::new(AtomicU32::new(OPEN)), core: made };
-        hub_out.write(Arc::into_raw(Arc::new(house)).cast_mut().cast());
+        // SAFETY: not NULL, and there is room by the contract of this floor.
+        unsafe { hub_out.write(Arc::into_raw(Arc::new(house)).cast_mut().cast()) };
         CIRCFLOW_OK
     })
 }
@@ -155,7 +159,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_new(
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_hub_free(hub: *mut circflow_hub) -> circflow_status {
     door::alone(|| {
-        let house = match find(hub, OPEN) {
+        // SAFETY: by the contract of this function.
+        let house = match unsafe { find(hub, OPEN) } {
             Ok(house) => house,
             Err(CIRCFLOW_ERR_NULL) => return CIRCFLOW_OK,
             Err(status) => return status,
@@ -164,7 +169,7 @@ pub unsafe extern "C-unwind" fn circflow_hub_free(hub: *mut circflow_hub) -> cir
             return CIRCFLOW_ERR_BAD_HANDLE;
         }
         // SAFETY: from circflow_hub_new(), and not freed before: its word has just said so.
-        drop(Arc::from_raw(hub.cast::<House>().cast_const()));
+        drop(unsafe { Arc::from_raw(hub.cast::<House>().cast_const()) });
         CIRCFLOW_OK
     })
 }
@@ -204,19 +209,25 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
     notify: circflow_notify_fn,
     userdata: *mut c_void,
 ) -> circflow_status {
-    let Some(call) = notify else { return door::refuse(engine, CIRCFLOW_ERR_NULL) };
-    let hub = match find(hub, OPEN) {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    let Some(call) = notify else { return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) } };
+    // SAFETY: by the contract of this function.
+    let hub = match unsafe { find(hub, OPEN) } {
         Ok(hub) => hub,
-        Err(status) => return door::refuse(engine, status),
+        // SAFETY: the contract of this floor, which the caller keeps.
+        Err(status) => return unsafe { door::refuse(engine, status) },
     };
-    door::enter(engine, |core| {
-        // SAFETY: from circflow_hub_new(), which has made an Arc of it, and alive.
-        Arc::increment_strong_count(hub);
-        // SAFETY: the one that was just counted.
-        let hub_kept = Arc::from_raw(std::ptr::from_ref(hub));
-        let host = Arc::new(outside::Host { call, userdata, _keeps: hub_kept });
-        core.join_hub(&hub.core, Arc::new(move |call| outside::wake(&host, call)))
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            // SAFETY: from circflow_hub_new(), which has made an Arc of it, and alive.
+            Arc::increment_strong_count(hub);
+            // SAFETY: the one that was just counted.
+            let hub_kept = Arc::from_raw(std::ptr::from_ref(hub));
+            let host = Arc::new(outside::Host { call, userdata, _keeps: hub_kept });
+            core.join_hub(&hub.core, Arc::new(move |call| outside::wake(&host, call)))
+        })
+    }
 }
 
 /// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets and circuits come first that
@@ -243,7 +254,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_choose_victims(
     bytes_out: *mut u64,
 ) -> circflow_status {
     door::alone(|| {
-        let hub = match core(hub) {
+        // SAFETY: the contract of this floor, which the caller keeps.
+        let hub = match unsafe { core(hub) } {
             Ok(hub) => hub,
             Err(status) => return status,
         };
@@ -255,18 +267,20 @@ pub unsafe extern "C-unwind" fn circflow_hub_choose_victims(
         for (index, victim) in found.iter().enumerate() {
             // SAFETY: no more than `victim_cap` were found, and so many entries are there by the contract of this
             // function.
-            victims.add(index).write(circflow_victim {
-                engine_number: u32::from(victim.engine),
-                reserved: 0,
-                set: circflow_set_id::new(if is_set(victim.id) { victim.id } else { Id::NONE }),
-                bytes: victim.bytes,
-                circuit: circflow_circuit_id::new(if is_set(victim.id) { Id::NONE } else { victim.id }),
-            });
+            unsafe {
+                victims.add(index).write(circflow_victim {
+                    engine_number: u32::from(victim.engine),
+                    reserved: 0,
+                    set: circflow_set_id::new(if is_set(victim.id) { victim.id } else { Id::NONE }),
+                    bytes: victim.bytes,
+                    circuit: circflow_circuit_id::new(if is_set(victim.id) { Id::NONE } else { victim.id }),
+                })
+            };
         }
-        count_out.write(found.len());
-        if !bytes_out.is_null() {
-            bytes_out.write(bytes);
-        }
+        // SAFETY: not NULL, and there is room by the contract of this floor.
+        unsafe { count_out.write(found.len()) };
+        // SAFETY: NULL or room, by the contract of this floor.
+        unsafe { Out::give(bytes_out, bytes) };
         CIRCFLOW_OK
     })
 }
@@ -281,7 +295,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_get_stats(
     stats: *mut circflow_hub_stats,
 ) -> circflow_status {
     door::alone(|| {
-        let hub = match find(hub, OPEN).or_else(|status| find(hub, LET_GO).map_err(|_| status)) {
+        // SAFETY: by the contract of this function.
+        let hub = match unsafe { find(hub, OPEN) }.or_else(|status| unsafe { find(hub, LET_GO) }.map_err(|_| status)) {
             Ok(hub) => &hub.core,
             Err(status) => return status,
         };
@@ -297,7 +312,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_get_stats(
             others_sent: spent.other,
             padding_refused: spent.refused,
         };
-        sized::write(stats, figures)
+        // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+        unsafe { sized::write(stats, figures) }
     })
 }
 
@@ -324,16 +340,18 @@ unsafe fn find<'a>(hub: *mut circflow_hub, word: u32) -> Result<&'a House, circf
     if hub.is_null() {
         return Err(CIRCFLOW_ERR_NULL);
     }
-    if handle::shared_word(hub) != Some(word) {
+    // SAFETY: by the contract of this function.
+    if unsafe { handle::shared_word(hub) } != Some(word) {
         return Err(CIRCFLOW_ERR_BAD_HANDLE);
     }
     // SAFETY: it is one, by its word, and alive as far as that can be known; a hub is only ever shared.
-    Ok(&*hub.cast::<House>().cast_const())
+    Ok(unsafe { &*hub.cast::<House>().cast_const() })
 }
 
 /// A hub that is the host's.
 pub(super) unsafe fn core<'a>(hub: *mut circflow_hub) -> Result<&'a EngineHub, circflow_status> {
-    find(hub, OPEN).map(|house| &house.core)
+    // SAFETY: by the contract of this function.
+    (unsafe { find(hub, OPEN) }).map(|house| &house.core)
 }
 
 fn config_defaults() -> circflow_hub_config {

@@ -1,6 +1,6 @@
 //! What comes in from C and belongs to no noun: arrays, buffers, and the words about an argument that is wrong.
 
-use super::message::CIRCFLOW_CELL_BODY_LEN;
+use crate::wire::cell::CELL_BODY_LEN;
 
 /// What is wrong with an argument.
 pub(super) type Why = &'static str;
@@ -15,7 +15,7 @@ pub(super) unsafe fn slice<'a, T>(first: *const T, count: usize) -> Option<&'a [
         return None;
     }
     // SAFETY: not NULL, and `count` things are there by the contract of this floor.
-    Some(std::slice::from_raw_parts(first, count))
+    Some(unsafe { std::slice::from_raw_parts(first, count) })
 }
 
 /// A buffer from C. The caller has checked that it is not NULL, or has no room.
@@ -24,5 +24,5 @@ pub(super) unsafe fn buffer<'a>(first: *mut u8, cap: usize) -> &'a mut [u8] {
         return &mut [];
     }
     // SAFETY: not NULL, and `cap` bytes are there by the contract of this floor. Nothing is longer than a cell's body.
-    std::slice::from_raw_parts_mut(first, cap.min(CIRCFLOW_CELL_BODY_LEN))
+    unsafe { std::slice::from_raw_parts_mut(first, cap.min(CELL_BODY_LEN)) }
 }

@@ -170,7 +170,7 @@ pub(super) unsafe fn read<'a>(message: &'a circflow_message) -> Result<Message<'
         &[][..]
     } else {
         // SAFETY: not NULL, and `body_len` bytes are there by the contract of this floor.
-        std::slice::from_raw_parts(message.body, len)
+        unsafe { std::slice::from_raw_parts(message.body, len) }
     };
     let token =
         (message.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: message.token, cost: message.cost_bytes });
@@ -181,7 +181,8 @@ pub(super) unsafe fn read<'a>(message: &'a circflow_message) -> Result<Message<'
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn kept<'a>(message: &'a circflow_message) -> Result<Message<'a>, Why> {
-    read(message)
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { read(message) }
 }
 
 /// All but the body.
@@ -223,7 +224,9 @@ pub(super) unsafe fn cell_digest(message: &circflow_message) -> Result<&[u8], Wh
     match (message.cell_digest.is_null(), message.cell_digest_len) {
         (_, 0) => Ok(&[]),
         // SAFETY: not NULL, and `cell_digest_len` bytes are there by the contract of this floor.
-        (false, 16 | 20) => Ok(std::slice::from_raw_parts(message.cell_digest, message.cell_digest_len.into())),
+        (false, 16 | 20) => {
+            Ok(unsafe { std::slice::from_raw_parts(message.cell_digest, message.cell_digest_len.into()) })
+        }
         _ => Err("a cell's digest is NULL, or has neither 20 nor 16 bytes"),
     }
 }
@@ -234,7 +237,8 @@ pub(super) unsafe fn cell<'a>(cell: &'a circflow_message) -> Result<Message<'a>,
     if len > CIRCFLOW_CELL_BODY_LEN || cell.form > CIRCFLOW_FORM_TOKEN || (cell.body.is_null() && len != 0) {
         return Err("a cell has a body that is too long or NULL, or an unknown form");
     }
-    let body = inward::slice(cell.body, len).unwrap_or_default();
+    // SAFETY: so much is there, by the contract of this floor.
+    let body = unsafe { inward::slice(cell.body, len) }.unwrap_or_default();
     let token = (cell.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: cell.token, cost: cell.cost_bytes });
     Ok(Message { command: Command(cell.command), hop: 0, stream_id: 0, body, token })
 }
@@ -270,13 +274,15 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
     let head = [kind as u8, u8::from(verdict.ready), verdict.end_reason, flags];
     // SAFETY: not NULL (checked by every caller), and room for a verdict by the contract of this floor. The first four
     // fields are one byte each, and their place is aligned for more than four.
-    out.cast::<u32>().write(u32::from_ne_bytes(head));
-    addr_of_mut!((*out).switch_delta).write(verdict.switch_delta);
-    addr_of_mut!((*out).circuit).write(circflow_circuit_id::new(verdict.circuit));
-    addr_of_mut!((*out).circuit_tag).write(verdict.circuit_tag);
-    addr_of_mut!((*out).number).write(verdict.number);
-    addr_of_mut!((*out).stream).write(circflow_stream_id::new(verdict.stream));
-    addr_of_mut!((*out).stream_tag).write(verdict.stream_tag);
+    unsafe {
+        out.cast::<u32>().write(u32::from_ne_bytes(head));
+        addr_of_mut!((*out).switch_delta).write(verdict.switch_delta);
+        addr_of_mut!((*out).circuit).write(circflow_circuit_id::new(verdict.circuit));
+        addr_of_mut!((*out).circuit_tag).write(verdict.circuit_tag);
+        addr_of_mut!((*out).number).write(verdict.number);
+        addr_of_mut!((*out).stream).write(circflow_stream_id::new(verdict.stream));
+        addr_of_mut!((*out).stream_tag).write(verdict.stream_tag);
+    }
 }
 
 // What `write_verdict` writes in one store.

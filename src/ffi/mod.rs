@@ -8,6 +8,7 @@
 //! help, and no part of the contract.
 
 #![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
+#![deny(unsafe_op_in_unsafe_fn)]
 
 mod circuit;
 mod door;
@@ -21,6 +22,7 @@ mod inward;
 mod log;
 mod message;
 mod names;
+mod out;
 mod outside;
 mod padding;
 mod queue;

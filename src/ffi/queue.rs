@@ -3,6 +3,7 @@
 use super::door;
 use super::handle;
 use super::message::{CIRCFLOW_FORM_BYTES, CIRCFLOW_FORM_TOKEN};
+use super::out::Out;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
@@ -115,7 +116,8 @@ pub unsafe extern "C-unwind" fn circflow_queue_config_init(
     config: *mut circflow_queue_config,
     size: size_t,
 ) -> circflow_status {
-    door::alone(|| sized::init(config, size, config_defaults()))
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
 /// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates nothing for items until one has
@@ -135,14 +137,18 @@ pub unsafe extern "C-unwind" fn circflow_queue_new(
         if queue_out.is_null() {
             return CIRCFLOW_ERR_NULL;
         }
-        let config = match sized::read(config, config_defaults()) {
+        // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+        let config = match unsafe { sized::read(config, config_defaults()) } {
             Ok(config) => config,
             Err(status) => return status,
         };
         if config.backlog_max > limits::BACKLOG_MAX || config.item_bytes_max > limits::QUEUE_ITEM_MAX {
             return CIRCFLOW_ERR_INVALID;
         }
-        queue_out.write(door::open(Packed::new(config.backlog_max as usize, config.item_bytes_max as usize)));
+        // SAFETY: not NULL, and there is room by the contract of this floor.
+        unsafe {
+            queue_out.write(door::open(Packed::new(config.backlog_max as usize, config.item_bytes_max as usize)))
+        };
         CIRCFLOW_OK
     })
 }
@@ -165,14 +171,17 @@ pub unsafe extern "C-unwind" fn circflow_queue_free(
             core.drop_first();
         }
     };
-    door::close(
-        queue,
-        last,
-        discard.map(|discard| {
-            // SAFETY: the host's own function, called with the host's own userdata.
-            move |item| discard(userdata, &item)
-        }),
-    )
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::close(
+            queue,
+            last,
+            discard.map(|discard| {
+                // SAFETY: the host's own function, called with the host's own userdata.
+                move |item| discard(userdata, &item)
+            }),
+        )
+    }
 }
 
 /// How far freeing a queue has got.
@@ -230,36 +239,38 @@ pub unsafe extern "C-unwind" fn circflow_queue_push(
     kept_out: *mut u8,
     sink: *const circflow_queue_sink,
 ) -> circflow_status {
-    let (item, host) = match (read(item), Host::new(sink)) {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    let (item, host) = match (unsafe { read(item) }, unsafe { Host::new(sink) }) {
         (Ok(item), Ok(host)) => (item, host),
         (Err(status), _) | (_, Err(status)) => return status,
     };
-    door::converse(queue, |talk| {
-        // Trying is how a sink is asked for room, so it must not be asked when the item may not pass.
-        let may_pass = talk.step(|core| match item {
-            Item::Bytes(bytes) if bytes.len() > core.bytes_max() => Err(CIRCFLOW_ERR_INVALID),
-            _ => Ok(!core.has_pending()),
-        })??;
-        let mut room = Room::Open;
-        if may_pass {
-            room = host.try_send(&lend(item))?;
-        }
-        let pushed = if may_pass && room == Room::Open {
-            Pushed::Through
-        } else {
-            // A sink that says that it is full, or was not asked, may be closed as well.
-            let room = if room == Room::Closed || host.is_closed() { Room::Closed } else { room };
-            talk.step(|core| core.put(room, item))?.map_err(|refused| match refused {
-                Refused::Full(()) => CIRCFLOW_ERR_QUEUE_FULL,
-                Refused::Closed(()) => CIRCFLOW_ERR_SINK_CLOSED,
-            })?
-        };
-        // SAFETY: NULL or room for one byte, by the contract of this function.
-        if let Some(kept) = kept_out.as_mut() {
-            *kept = u8::from(pushed == Pushed::Kept);
-        }
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::converse(queue, |talk| {
+            // Trying is how a sink is asked for room, so it must not be asked when the item may not pass.
+            let may_pass = talk.step(|core| match item {
+                Item::Bytes(bytes) if bytes.len() > core.bytes_max() => Err(CIRCFLOW_ERR_INVALID),
+                _ => Ok(!core.has_pending()),
+            })??;
+            let mut room = Room::Open;
+            if may_pass {
+                room = host.try_send(&lend(item))?;
+            }
+            let pushed = if may_pass && room == Room::Open {
+                Pushed::Through
+            } else {
+                // A sink that says that it is full, or was not asked, may be closed as well.
+                let room = if room == Room::Closed || host.is_closed() { Room::Closed } else { room };
+                talk.step(|core| core.put(room, item))?.map_err(|refused| match refused {
+                    Refused::Full(()) => CIRCFLOW_ERR_QUEUE_FULL,
+                    Refused::Closed(()) => CIRCFLOW_ERR_SINK_CLOSED,
+                })?
+            };
+            // SAFETY: NULL or room, by the contract of this floor.
+            Out::give(kept_out, u8::from(pushed == Pushed::Kept));
+            Ok(())
+        })
+    }
 }
 
 /// Moves what waits into the sink, one item at a time and in order, until it is full or nothing waits. An item that
@@ -277,29 +288,31 @@ pub unsafe extern "C-unwind" fn circflow_queue_drain(
     moved_out: *mut u32,
     sink: *const circflow_queue_sink,
 ) -> circflow_status {
-    let host = match Host::new(sink) {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    let host = match unsafe { Host::new(sink) } {
         Ok(host) => host,
         Err(status) => return status,
     };
-    door::converse(queue, |talk| {
-        if host.is_closed() {
-            return Err(CIRCFLOW_ERR_SINK_CLOSED);
-        }
-        let mut moved = 0u32;
-        while let Some(first) = talk.step(|core| core.first().map(lend))? {
-            match host.try_send(&first)? {
-                Room::Open => talk.step(Packed::drop_first)?,
-                Room::Full => break,
-                Room::Closed => return Err(CIRCFLOW_ERR_SINK_CLOSED),
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::converse(queue, |talk| {
+            if host.is_closed() {
+                return Err(CIRCFLOW_ERR_SINK_CLOSED);
             }
-            moved += 1;
-        }
-        // SAFETY: NULL or room for one u32, by the contract of this function.
-        if let Some(out) = moved_out.as_mut() {
-            *out = moved;
-        }
-        Ok(())
-    })
+            let mut moved = 0u32;
+            while let Some(first) = talk.step(|core| core.first().map(lend))? {
+                match host.try_send(&first)? {
+                    Room::Open => talk.step(Packed::drop_first)?,
+                    Room::Full => break,
+                    Room::Closed => return Err(CIRCFLOW_ERR_SINK_CLOSED),
+                }
+                moved += 1;
+            }
+            // SAFETY: NULL or room, by the contract of this floor.
+            Out::give(moved_out, moved);
+            Ok(())
+        })
+    }
 }
 
 /// How many items wait.
@@ -311,13 +324,8 @@ pub unsafe extern "C-unwind" fn circflow_queue_get_len(
     queue: *mut circflow_queue,
     len_out: *mut u32,
 ) -> circflow_status {
-    if len_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
-    }
-    door::enter(queue, |core| {
-        len_out.write(core.len() as u32);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::answer(queue, len_out, |core| Ok(core.len() as u32)) }
 }
 
 /// Whether anything waits: 1 or 0. A loop watches the sink for room only when it does.
@@ -329,13 +337,8 @@ pub unsafe extern "C-unwind" fn circflow_queue_get_pending(
     queue: *mut circflow_queue,
     pending_out: *mut u8,
 ) -> circflow_status {
-    if pending_out.is_null() {
-        return CIRCFLOW_ERR_NULL;
-    }
-    door::enter(queue, |core| {
-        pending_out.write(u8::from(core.has_pending()));
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::answer(queue, pending_out, |core| Ok(u8::from(core.has_pending()))) }
 }
 
 /// Takes the first of what waits back out, whatever the sink's state: for the time after
@@ -357,22 +360,27 @@ pub unsafe extern "C-unwind" fn circflow_queue_take(
     if item_out.is_null() || (buf.is_null() && buf_cap != 0) {
         return CIRCFLOW_ERR_NULL;
     }
-    door::enter(queue, |core| {
-        let taken = match core.first() {
-            None => circflow_queue_item { token: 0, bytes: std::ptr::null(), bytes_len: 0, form: CIRCFLOW_FORM_NONE },
-            Some(Item::Token(token)) => lend(Item::Token(token)),
-            Some(Item::Bytes(bytes)) if bytes.len() > buf_cap => return Err(CIRCFLOW_ERR_TOO_SMALL),
-            Some(Item::Bytes(bytes)) => {
-                // SAFETY: `buf_cap` bytes are there by the contract of this function, and with no room there are no
-                // bytes.
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), buf, bytes.len());
-                circflow_queue_item { bytes: buf, ..lend(Item::Bytes(bytes)) }
-            }
-        };
-        core.drop_first();
-        item_out.write(taken);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(queue, |core| {
+            let taken = match core.first() {
+                None => {
+                    circflow_queue_item { token: 0, bytes: std::ptr::null(), bytes_len: 0, form: CIRCFLOW_FORM_NONE }
+                }
+                Some(Item::Token(token)) => lend(Item::Token(token)),
+                Some(Item::Bytes(bytes)) if bytes.len() > buf_cap => return Err(CIRCFLOW_ERR_TOO_SMALL),
+                Some(Item::Bytes(bytes)) => {
+                    // SAFETY: `buf_cap` bytes are there by the contract of this function, and with no room there are no
+                    // bytes.
+                    std::ptr::copy_nonoverlapping(bytes.as_ptr(), buf, bytes.len());
+                    circflow_queue_item { bytes: buf, ..lend(Item::Bytes(bytes)) }
+                }
+            };
+            core.drop_first();
+            item_out.write(taken);
+            Ok(())
+        })
+    }
 }
 
 fn config_defaults() -> circflow_queue_config {
@@ -385,7 +393,7 @@ fn config_defaults() -> circflow_queue_config {
 
 unsafe fn read<'a>(item: *const circflow_queue_item) -> Result<Item<'a>, circflow_status> {
     // SAFETY: NULL or one valid item, by the contract of the floor.
-    let item = item.as_ref().ok_or(CIRCFLOW_ERR_NULL)?;
+    let item = unsafe { item.as_ref() }.ok_or(CIRCFLOW_ERR_NULL)?;
     match item.form {
         CIRCFLOW_FORM_TOKEN => Ok(Item::Token(item.token)),
         CIRCFLOW_FORM_BYTES if item.bytes_len == 0 => Ok(Item::Bytes(&[])),
@@ -393,7 +401,9 @@ unsafe fn read<'a>(item: *const circflow_queue_item) -> Result<Item<'a>, circflo
         // Longer than any queue takes: do not look at them.
         CIRCFLOW_FORM_BYTES if item.bytes_len > limits::QUEUE_ITEM_MAX => Err(CIRCFLOW_ERR_INVALID),
         // SAFETY: so many bytes are there, by the contract of the floor.
-        CIRCFLOW_FORM_BYTES => Ok(Item::Bytes(std::slice::from_raw_parts(item.bytes, item.bytes_len as usize))),
+        CIRCFLOW_FORM_BYTES => {
+            Ok(Item::Bytes(unsafe { std::slice::from_raw_parts(item.bytes, item.bytes_len as usize) }))
+        }
         _ => Err(CIRCFLOW_ERR_INVALID),
     }
 }
@@ -422,7 +432,7 @@ struct Host {
 impl Host {
     unsafe fn new(sink: *const circflow_queue_sink) -> Result<Host, circflow_status> {
         // SAFETY: NULL or one valid sink, by the contract of the floor.
-        let sink = sink.as_ref().ok_or(CIRCFLOW_ERR_NULL)?;
+        let sink = unsafe { sink.as_ref() }.ok_or(CIRCFLOW_ERR_NULL)?;
         match (sink.try_send, sink.is_closed) {
             (Some(try_send), Some(is_closed)) => Ok(Host { try_send, is_closed, userdata: sink.userdata }),
             _ => Err(CIRCFLOW_ERR_NULL),
@@ -452,5 +462,6 @@ impl Host {
 #[cfg(feature = "test-hooks")]
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_test_queue_panic(queue: *mut circflow_queue) -> circflow_status {
-    door::enter(queue, |_| panic!("a panic on purpose"))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(queue, |_| panic!("a panic on purpose")) }
 }

@@ -18,7 +18,8 @@ pub(super) unsafe fn init<T: Growing>(config: *mut T, size: size_t, defaults: T)
     if !known(size) {
         return CIRCFLOW_ERR_VERSION;
     }
-    write_prefix(config, size, defaults);
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { write_prefix(config, size, defaults) };
     CIRCFLOW_OK
 }
 
@@ -29,19 +30,19 @@ pub(super) unsafe fn read<T: Growing>(config: *const T, defaults: T) -> Result<T
         return Err(CIRCFLOW_ERR_NULL);
     }
     // SAFETY: not NULL, and the caller's struct starts with a size_t.
-    let size = config.cast::<size_t>().read_unaligned();
+    let size = unsafe { config.cast::<size_t>().read_unaligned() };
     if !known(size) {
         return Err(CIRCFLOW_ERR_VERSION);
     }
     // SAFETY: the caller says that `size` bytes are there; `known` bounds them.
-    let bytes = std::slice::from_raw_parts(config.cast::<u8>(), size);
+    let bytes = unsafe { std::slice::from_raw_parts(config.cast::<u8>(), size) };
     let (head, tail) = bytes.split_at(size.min(size_of::<T>()));
     if tail.iter().any(|&byte| byte != 0) {
         return Err(CIRCFLOW_ERR_VERSION);
     }
     let mut value = defaults;
     // SAFETY: any bits are a valid T, and `head` is no longer than a T.
-    std::ptr::copy_nonoverlapping(head.as_ptr(), (&mut value as *mut T).cast::<u8>(), head.len());
+    unsafe { std::ptr::copy_nonoverlapping(head.as_ptr(), (&mut value as *mut T).cast::<u8>(), head.len()) };
     Ok(value)
 }
 
@@ -51,19 +52,23 @@ pub(super) unsafe fn write<T: Growing>(out: *mut T, figures: T) -> circflow_stat
         return CIRCFLOW_ERR_NULL;
     }
     // SAFETY: not NULL, and the caller's struct starts with a size_t.
-    let size = out.cast::<size_t>().read_unaligned();
+    let size = unsafe { out.cast::<size_t>().read_unaligned() };
     if !known(size) {
         return CIRCFLOW_ERR_VERSION;
     }
-    write_prefix(out, size, figures);
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { write_prefix(out, size, figures) };
     CIRCFLOW_OK
 }
 
 unsafe fn write_prefix<T: Growing>(out: *mut T, size: size_t, value: T) {
     // SAFETY (all three): `size` bytes are there by the caller's word.
-    std::ptr::write_bytes(out.cast::<u8>(), 0, size);
-    std::ptr::copy_nonoverlapping((&value as *const T).cast::<u8>(), out.cast::<u8>(), size.min(size_of::<T>()));
-    out.cast::<size_t>().write_unaligned(size);
+    unsafe { std::ptr::write_bytes(out.cast::<u8>(), 0, size) };
+    unsafe {
+        std::ptr::copy_nonoverlapping((&value as *const T).cast::<u8>(), out.cast::<u8>(), size.min(size_of::<T>()))
+    };
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { out.cast::<size_t>().write_unaligned(size) };
 }
 
 /// A size below that of its own field is nonsense, and one above a page is a wild pointer.

@@ -5,6 +5,7 @@ use super::engine::circflow_engine;
 use super::id::*;
 use super::inward::Why;
 use super::message::{self, *};
+use super::out::Out;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
@@ -47,7 +48,8 @@ pub unsafe extern "C-unwind" fn circflow_stream_config_init(
     config: *mut circflow_stream_config,
     size: size_t,
 ) -> circflow_status {
-    door::alone(|| sized::init(config, size, config_defaults()))
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
 /// Opens a stream of your own; then send its BEGIN or RESOLVE with circflow_stream_send(). (Streams that the other end
@@ -75,18 +77,24 @@ pub unsafe extern "C-unwind" fn circflow_stream_open(
     stream_out: *mut circflow_stream_id,
 ) -> circflow_status {
     if stream_out.is_null() {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
-    let config = match sized::read(config, config_defaults()) {
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    let config = match unsafe { sized::read(config, config_defaults()) } {
         Ok(config) => config,
-        Err(status) => return door::refuse(engine, status),
+        // SAFETY: the contract of this floor, which the caller keeps.
+        Err(status) => return unsafe { door::refuse(engine, status) },
     };
-    door::enter(engine, |core| {
-        let (owner, config) = stream_config(&config).map_err(|why| core.invalid(why))?;
-        let id = core.open_stream(core.time(now_ns), owner, &config)?;
-        stream_out.write(circflow_stream_id::new(id));
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let (owner, config) = stream_config(&config).map_err(|why| core.invalid(why))?;
+            let id = core.open_stream(core.time(now_ns), owner, &config)?;
+            stream_out.write(circflow_stream_id::new(id));
+            Ok(())
+        })
+    }
 }
 
 /// Gives a stream another tag: for one that the other end opened, which has 0 until then.
@@ -101,7 +109,8 @@ pub unsafe extern "C-unwind" fn circflow_stream_retag(
     stream: circflow_stream_id,
     tag: u64,
 ) -> circflow_status {
-    door::enter(engine, |core| core.retag_stream(stream.id(), tag))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.retag_stream(stream.id(), tag)) }
 }
 
 /// Gives a stream another priority. What the other end opens begins with 0.
@@ -116,7 +125,8 @@ pub unsafe extern "C-unwind" fn circflow_stream_set_priority(
     stream: circflow_stream_id,
     priority: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.set_priority(stream.id(), priority))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.set_priority(stream.id(), priority)) }
 }
 
 /// Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_choose() can name it.
@@ -132,7 +142,8 @@ pub unsafe extern "C-unwind" fn circflow_stream_set_readable(
     stream: circflow_stream_id,
     readable: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.set_readable(stream.id(), readable != 0))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.set_readable(stream.id(), readable != 0)) }
 }
 
 /// Names the stream to read next, of a set or of a circuit: by priority, and in turn among equals. Read at most
@@ -158,17 +169,20 @@ pub unsafe extern "C-unwind" fn circflow_stream_choose(
     tag_out: *mut u64,
 ) -> circflow_status {
     if stream_out.is_null() {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
-    door::enter(engine, |core| {
-        let found = core.next_stream(core.time(now_ns), owner(set, circuit))?;
-        let (id, tag) = found.map_or((0, 0), |(id, tag)| (id.0, tag));
-        stream_out.write(circflow_stream_id { v: id });
-        if !tag_out.is_null() {
-            tag_out.write(tag);
-        }
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let found = core.next_stream(core.time(now_ns), owner(set, circuit))?;
+            let (id, tag) = found.map_or((0, 0), |(id, tag)| (id.0, tag));
+            stream_out.write(circflow_stream_id { v: id });
+            // SAFETY: NULL or room, by the contract of this floor.
+            Out::give(tag_out, tag);
+            Ok(())
+        })
+    }
 }
 
 /// Sends a message on a stream: BEGIN, BEGIN_DIR, DATA, END, CONNECTED, RESOLVE or RESOLVED. (XON and XOFF are
@@ -260,18 +274,21 @@ unsafe extern "C-unwind" fn send_any(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     // SAFETY: as in the only caller.
-    let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    let (Some(message), false) = (unsafe { message.as_ref() }, verdict_out.is_null()) else {
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    door::enter(engine, |core| {
-        if !message::is_sendable(message) {
-            return Err(core.invalid("a message of a stream has a body that no cell carries"));
-        }
-        let (head, outlet) = (message::head(message), Outlet::Stream(stream.id()));
-        let verdict = core.send_long(core.time(now_ns), outlet, &head, || message::read(message))?;
-        message::write_verdict(verdict_out, &verdict);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            if !message::is_sendable(message) {
+                return Err(core.invalid("a message of a stream has a body that no cell carries"));
+            }
+            let (head, outlet) = (message::head(message), Outlet::Stream(stream.id()));
+            let verdict = core.send_long(core.time(now_ns), outlet, &head, || message::read(message))?;
+            message::write_verdict(verdict_out, &verdict);
+            Ok(())
+        })
+    }
 }
 
 /// Says that bytes of a stream, which were delivered before, have left your own buffer: report all of them, as they
@@ -287,7 +304,8 @@ pub unsafe extern "C-unwind" fn circflow_stream_flushed(
     stream: circflow_stream_id,
     bytes: u32,
 ) -> circflow_status {
-    door::enter(engine, |core| core.flushed(core.time(now_ns), stream.id(), bytes))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.flushed(core.time(now_ns), stream.id(), bytes)) }
 }
 
 /// Figures of a stream. Set size to sizeof before each call.
@@ -327,7 +345,8 @@ pub unsafe extern "C-unwind" fn circflow_stream_get_stats(
     stream: circflow_stream_id,
     stats: *mut circflow_stream_stats,
 ) -> circflow_status {
-    door::enter_to_write(engine, stats, |core| Ok(stream_stats(&core.stream_stats(stream.id())?)))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter_to_write(engine, stats, |core| Ok(stream_stats(&core.stream_stats(stream.id())?))) }
 }
 
 /// Whose a stream is: the set's if there is one.

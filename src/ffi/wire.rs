@@ -3,6 +3,7 @@
 use super::door;
 use super::inward;
 use super::message::{self, *};
+use super::out::Out;
 use super::set::*;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
@@ -86,19 +87,20 @@ pub unsafe extern "C" fn circflow_cell_encode(
 ) -> circflow_status {
     door::alone(|| {
         // SAFETY (both): NULL or what the parameter says, by the contract of this floor.
-        let (Some(message), Some(cell)) = (message.as_ref(), cell.cast::<[u8; CIRCFLOW_CELL_BODY_LEN]>().as_mut())
+        let (Some(message), Some(cell)) =
+            (unsafe { message.as_ref() }, unsafe { cell.cast::<[u8; CIRCFLOW_CELL_BODY_LEN]>().as_mut() })
         else {
             return CIRCFLOW_ERR_NULL;
         };
-        let (Some(format), Ok(message)) = (known_format(format), message::read(message)) else {
+        // SAFETY: what it points to is there, by the contract of this floor.
+        let (Some(format), Ok(message)) = (known_format(format), unsafe { message::read(message) }) else {
             return CIRCFLOW_ERR_INVALID;
         };
         let relay = Relay { command: message.command, stream_id: message.stream_id, body: message.body };
         match cell::encode(format, &relay, cell) {
             Ok(offset) => {
-                if let Some(out) = random_from_out.as_mut() {
-                    *out = offset;
-                }
+                // SAFETY: NULL or room, by the contract of this floor.
+                unsafe { Out::give(random_from_out, offset) };
                 CIRCFLOW_OK
             }
             Err(_) => CIRCFLOW_ERR_UNENCODABLE,
@@ -125,7 +127,9 @@ pub unsafe extern "C" fn circflow_cell_decode(
 ) -> circflow_status {
     door::alone(|| {
         // SAFETY: NULL or a cell, by the contract of this floor.
-        let (Some(cell), false) = (cell.cast::<[u8; CIRCFLOW_CELL_BODY_LEN]>().as_ref(), message_out.is_null()) else {
+        let (Some(cell), false) =
+            (unsafe { cell.cast::<[u8; CIRCFLOW_CELL_BODY_LEN]>().as_ref() }, message_out.is_null())
+        else {
             return CIRCFLOW_ERR_NULL;
         };
         let Some(format) = known_format(format) else {
@@ -133,19 +137,22 @@ pub unsafe extern "C" fn circflow_cell_decode(
         };
         match cell::decode(format, cell) {
             Ok(relay) => {
-                message_out.write(circflow_message {
-                    command: relay.command.0,
-                    hop: 0,
-                    stream_id: relay.stream_id,
-                    body_len: relay.body.len() as u16,
-                    form: CIRCFLOW_FORM_BYTES,
-                    cell_digest_len: 0,
-                    cost_bytes: 0,
-                    reserved2: 0,
-                    body: relay.body.as_ptr(),
-                    token: 0,
-                    cell_digest: std::ptr::null(),
-                });
+                // SAFETY: not NULL, and there is room by the contract of this floor.
+                unsafe {
+                    message_out.write(circflow_message {
+                        command: relay.command.0,
+                        hop: 0,
+                        stream_id: relay.stream_id,
+                        body_len: relay.body.len() as u16,
+                        form: CIRCFLOW_FORM_BYTES,
+                        cell_digest_len: 0,
+                        cost_bytes: 0,
+                        reserved2: 0,
+                        body: relay.body.as_ptr(),
+                        token: 0,
+                        cell_digest: std::ptr::null(),
+                    })
+                };
                 CIRCFLOW_OK
             }
             Err(malformed) => malformed_status(malformed),
@@ -168,7 +175,7 @@ pub const CIRCFLOW_SWITCH_LEN: usize = 4;
 pub unsafe extern "C" fn circflow_switch_encode(switch_delta: u32, body: *mut u8) -> circflow_status {
     door::alone(|| {
         // SAFETY: NULL or room for a SWITCH, by the contract of this floor.
-        let Some(body) = body.cast::<[u8; CIRCFLOW_SWITCH_LEN]>().as_mut() else {
+        let Some(body) = (unsafe { body.cast::<[u8; CIRCFLOW_SWITCH_LEN]>().as_mut() }) else {
             return CIRCFLOW_ERR_NULL;
         };
         *body = Switch { delta: switch_delta }.encode();
@@ -191,12 +198,14 @@ pub unsafe extern "C" fn circflow_switch_decode(
     delta_out: *mut u32,
 ) -> circflow_status {
     door::alone(|| {
-        let (Some(body), false) = (inward::slice(body, body_len), delta_out.is_null()) else {
+        // SAFETY: so much is there, by the contract of this floor.
+        let (Some(body), false) = (unsafe { inward::slice(body, body_len) }, delta_out.is_null()) else {
             return CIRCFLOW_ERR_NULL;
         };
         match Switch::decode(body) {
             Ok(switch) => {
-                delta_out.write(switch.delta);
+                // SAFETY: not NULL, and there is room by the contract of this floor.
+                unsafe { delta_out.write(switch.delta) };
                 CIRCFLOW_OK
             }
             Err(_) => CIRCFLOW_ERR_MALFORMED,
@@ -240,7 +249,9 @@ pub struct circflow_link {
 pub unsafe extern "C" fn circflow_link_encode(link: *const circflow_link, body: *mut u8) -> circflow_status {
     door::alone(|| {
         // SAFETY (both): NULL or what the parameter says, by the contract of this floor.
-        let (Some(link), Some(body)) = (link.as_ref(), body.cast::<[u8; CIRCFLOW_LINK_LEN]>().as_mut()) else {
+        let (Some(link), Some(body)) =
+            (unsafe { link.as_ref() }, unsafe { body.cast::<[u8; CIRCFLOW_LINK_LEN]>().as_mut() })
+        else {
             return CIRCFLOW_ERR_NULL;
         };
         if link.desired_ux > CIRCFLOW_UX_LOW_MEM_THROUGHPUT {
@@ -269,22 +280,26 @@ pub unsafe extern "C" fn circflow_link_decode(
     link_out: *mut circflow_link,
 ) -> circflow_status {
     door::alone(|| {
-        let (Some(body), false) = (inward::slice(body, body_len), link_out.is_null()) else {
+        // SAFETY: so much is there, by the contract of this floor.
+        let (Some(body), false) = (unsafe { inward::slice(body, body_len) }, link_out.is_null()) else {
             return CIRCFLOW_ERR_NULL;
         };
         let Ok(read) = Link::decode(body) else {
             return CIRCFLOW_ERR_MALFORMED;
         };
         let (last_sent, last_received, desired_ux) = (read.last_sent, read.last_received, read.ux.to_wire());
-        link_out.write(circflow_link {
-            nonce: [0; CIRCFLOW_NONCE_LEN],
-            last_sent,
-            last_received,
-            desired_ux,
-            reserved: [0; 7],
-        });
+        // SAFETY: not NULL, and there is room by the contract of this floor.
+        unsafe {
+            link_out.write(circflow_link {
+                nonce: [0; CIRCFLOW_NONCE_LEN],
+                last_sent,
+                last_received,
+                desired_ux,
+                reserved: [0; 7],
+            })
+        };
         // SAFETY: just written. The secret goes straight to its place, and leaves no copy behind on the stack.
-        let nonce = &mut (*link_out).nonce;
+        let nonce = unsafe { &mut (*link_out).nonce };
         nonce.iter_mut().zip(read.nonce.as_bytes()).for_each(|(byte, secret)| *byte = *secret);
         CIRCFLOW_OK
     })
@@ -312,14 +327,17 @@ pub unsafe extern "C" fn circflow_sendme_encode(
 ) -> circflow_status {
     door::alone(|| {
         // SAFETY: NULL or room for a SENDME, by the contract of this floor.
-        let (Some(digest), Some(body), false) =
-            (inward::slice(digest, digest_len), body.cast::<[u8; Sendme::LEN_MAX]>().as_mut(), len_out.is_null())
-        else {
+        let (Some(digest), Some(body), false) = (
+            unsafe { inward::slice(digest, digest_len) },
+            unsafe { body.cast::<[u8; Sendme::LEN_MAX]>().as_mut() },
+            len_out.is_null(),
+        ) else {
             return CIRCFLOW_ERR_NULL;
         };
         match Digest::new(digest) {
             Ok(digest) => {
-                len_out.write(Sendme::V1 { digest }.encode(body).len());
+                // SAFETY: not NULL, and there is room by the contract of this floor.
+                unsafe { len_out.write(Sendme::V1 { digest }.encode(body).len()) };
                 CIRCFLOW_OK
             }
             Err(_) => CIRCFLOW_ERR_INVALID,
@@ -343,20 +361,23 @@ pub unsafe extern "C" fn circflow_sendme_decode(
     digest_len_out: *mut size_t,
 ) -> circflow_status {
     door::alone(|| {
-        let (Some(body), false, false) = (inward::slice(body, body_len), digest.is_null(), digest_len_out.is_null())
+        // SAFETY: so much is there, by the contract of this floor.
+        let (Some(body), false, false) =
+            (unsafe { inward::slice(body, body_len) }, digest.is_null(), digest_len_out.is_null())
         else {
             return CIRCFLOW_ERR_NULL;
         };
         match Sendme::decode(body) {
             Ok(Sendme::V0) => {
-                digest_len_out.write(0);
+                // SAFETY: not NULL, and there is room by the contract of this floor.
+                unsafe { digest_len_out.write(0) };
                 CIRCFLOW_OK
             }
             Ok(Sendme::V1 { digest: read }) => {
                 let bytes = read.as_bytes();
                 // SAFETY: a digest has at most 20 bytes, and so many are there by the contract of this function.
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), digest, bytes.len());
-                digest_len_out.write(bytes.len());
+                unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), digest, bytes.len()) };
+                unsafe { digest_len_out.write(bytes.len()) };
                 CIRCFLOW_OK
             }
             Err(_) => CIRCFLOW_ERR_MALFORMED,
@@ -379,7 +400,7 @@ pub const CIRCFLOW_XON_LEN: usize = 5;
 pub unsafe extern "C" fn circflow_xon_encode(rate: u32, body: *mut u8) -> circflow_status {
     door::alone(|| {
         // SAFETY: NULL or room for an XON, by the contract of this floor.
-        let Some(body) = body.cast::<[u8; CIRCFLOW_XON_LEN]>().as_mut() else {
+        let Some(body) = (unsafe { body.cast::<[u8; CIRCFLOW_XON_LEN]>().as_mut() }) else {
             return CIRCFLOW_ERR_NULL;
         };
         *body = Xon { kbps: rate }.encode();
@@ -395,12 +416,14 @@ pub unsafe extern "C" fn circflow_xon_encode(rate: u32, body: *mut u8) -> circfl
 #[must_use]
 pub unsafe extern "C" fn circflow_xon_decode(body: *const u8, body_len: size_t, rate_out: *mut u32) -> circflow_status {
     door::alone(|| {
-        let (Some(body), false) = (inward::slice(body, body_len), rate_out.is_null()) else {
+        // SAFETY: so much is there, by the contract of this floor.
+        let (Some(body), false) = (unsafe { inward::slice(body, body_len) }, rate_out.is_null()) else {
             return CIRCFLOW_ERR_NULL;
         };
         match Xon::decode(body) {
             Ok(xon) => {
-                rate_out.write(xon.kbps);
+                // SAFETY: not NULL, and there is room by the contract of this floor.
+                unsafe { rate_out.write(xon.kbps) };
                 CIRCFLOW_OK
             }
             Err(_) => CIRCFLOW_ERR_MALFORMED,
@@ -415,7 +438,8 @@ pub unsafe extern "C" fn circflow_xon_decode(body: *const u8, body_len: size_t, 
 #[no_mangle]
 #[must_use]
 pub unsafe extern "C" fn circflow_xoff_decode(body: *const u8, body_len: size_t) -> circflow_status {
-    door::alone(|| match inward::slice(body, body_len).map(Xoff::decode) {
+    // SAFETY: so much is there, by the contract of this floor.
+    door::alone(|| match unsafe { inward::slice(body, body_len) }.map(Xoff::decode) {
         None => CIRCFLOW_ERR_NULL,
         Some(Ok(_)) => CIRCFLOW_OK,
         Some(Err(_)) => CIRCFLOW_ERR_MALFORMED,

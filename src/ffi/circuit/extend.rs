@@ -47,7 +47,8 @@ pub unsafe extern "C-unwind" fn circflow_extension_config_init(
     config: *mut circflow_extension_config,
     size: size_t,
 ) -> circflow_status {
-    door::alone(|| sized::init(config, size, config_defaults()))
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
 /// Says that a client's circuit got longer: a cannibalised one, one to a rendezvous point, or by the virtual hop behind
@@ -79,14 +80,19 @@ pub unsafe extern "C-unwind" fn circflow_circuit_extend(
     circuit: circflow_circuit_id,
     config: *const circflow_extension_config,
 ) -> circflow_status {
-    let config = match sized::read(config, config_defaults()) {
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    let config = match unsafe { sized::read(config, config_defaults()) } {
         Ok(config) => config,
-        Err(status) => return door::refuse(engine, status),
+        // SAFETY: the contract of this floor, which the caller keeps.
+        Err(status) => return unsafe { door::refuse(engine, status) },
     };
-    door::enter(engine, |core| {
-        let growth = growth(&config).map_err(|why| core.invalid(why))?;
-        core.extend_circuit(core.time(now_ns), circuit.id(), &growth)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let growth = growth(&config).map_err(|why| core.invalid(why))?;
+            core.extend_circuit(core.time(now_ns), circuit.id(), &growth)
+        })
+    }
 }
 
 fn growth(config: &circflow_extension_config) -> Result<Growth, Why> {

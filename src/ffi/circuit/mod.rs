@@ -106,7 +106,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_config_init(
     config: *mut circflow_circuit_config,
     size: size_t,
 ) -> circflow_status {
-    door::alone(|| sized::init(config, size, config_defaults()))
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
 /// Makes a circuit known: a client's once it is open, or when its first cell goes out if it is for
@@ -128,18 +129,24 @@ pub unsafe extern "C-unwind" fn circflow_circuit_open(
     circuit_out: *mut circflow_circuit_id,
 ) -> circflow_status {
     if circuit_out.is_null() {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
-    let config = match sized::read(config, config_defaults()) {
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    let config = match unsafe { sized::read(config, config_defaults()) } {
         Ok(config) => config,
-        Err(status) => return door::refuse(engine, status),
+        // SAFETY: the contract of this floor, which the caller keeps.
+        Err(status) => return unsafe { door::refuse(engine, status) },
     };
-    door::enter(engine, |core| {
-        let config = circuit_config(&config).map_err(|why| core.invalid(why))?;
-        let id = core.open_circuit(core.time(now_ns), config)?;
-        circuit_out.write(circflow_circuit_id::new(id));
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let config = circuit_config(&config).map_err(|why| core.invalid(why))?;
+            let id = core.open_circuit(core.time(now_ns), config)?;
+            circuit_out.write(circflow_circuit_id::new(id));
+            Ok(())
+        })
+    }
 }
 
 /// Client: says that a circuit of circflow_set_launch_legs() is open. LINK is queued on it, and LINKED has
@@ -158,7 +165,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_built(
     now_ns: u64,
     circuit: circflow_circuit_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.circuit_built(core.time(now_ns), circuit.id()))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.circuit_built(core.time(now_ns), circuit.id())) }
 }
 
 /// Replaces all of a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that
@@ -176,10 +184,13 @@ pub unsafe extern "C-unwind" fn circflow_circuit_set_flags(
     circuit: circflow_circuit_id,
     flags: u32,
 ) -> circflow_status {
-    door::enter(engine, |core| {
-        let flags = known_flags(flags).map_err(|why| core.invalid(why))?;
-        core.set_circuit_flags(circuit.id(), flags)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let flags = known_flags(flags).map_err(|why| core.invalid(why))?;
+            core.set_circuit_flags(circuit.id(), flags)
+        })
+    }
 }
 
 /// Shuts a circuit down at the host's wish: CIRCFLOW_INSN_CLOSE is queued for it, and its set is judged as after the
@@ -193,7 +204,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_close(
     now_ns: u64,
     circuit: circflow_circuit_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.close_circuit(core.time(now_ns), circuit.id()))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.close_circuit(core.time(now_ns), circuit.id())) }
 }
 
 /// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is
@@ -218,7 +230,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_gone(
     now_ns: u64,
     circuit: circflow_circuit_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.circuit_closed(core.time(now_ns), circuit.id()))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.circuit_closed(core.time(now_ns), circuit.id())) }
 }
 
 pub(super) fn known_role(role: u8) -> Result<Role, Why> {

@@ -36,8 +36,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_receive(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
-    let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    let (Some(message), false) = (unsafe { message.as_ref() }, verdict_out.is_null()) else {
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
     receive(Received { engine, now_ns, circuit, message, verdict_out })
 }
@@ -136,10 +136,13 @@ unsafe extern "C-unwind" fn receive_again(
     message: &circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
-    if door::reopen(engine) {
-        circflow_circuit_receive(engine, now_ns, circuit, message, verdict_out)
+    // SAFETY: the contract of this floor, which the caller keeps.
+    if unsafe { door::reopen(engine) } {
+        // SAFETY: the contract of this floor, which the caller keeps.
+        unsafe { circflow_circuit_receive(engine, now_ns, circuit, message, verdict_out) }
     } else {
-        receive_other(engine, now_ns, circuit, message, verdict_out)
+        // SAFETY: the contract of this floor, which the caller keeps.
+        unsafe { receive_other(engine, now_ns, circuit, message, verdict_out) }
     }
 }
 
@@ -150,12 +153,15 @@ unsafe extern "C-unwind" fn receive_on_leg(
     message: &circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
-    door::enter(engine, |core| {
-        let message = message::read(message).map_err(|why| core.invalid(why))?;
-        let verdict = core.receive_on_leg(circuit.id(), &message)?;
-        message::write_verdict(verdict_out, &verdict);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let message = message::read(message).map_err(|why| core.invalid(why))?;
+            let verdict = core.receive_on_leg(circuit.id(), &message)?;
+            message::write_verdict(verdict_out, &verdict);
+            Ok(())
+        })
+    }
 }
 
 /// DATA on a circuit that circflow runs.
@@ -177,13 +183,16 @@ unsafe extern "C-unwind" fn receive_data_on_leg(
     message: &circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
-    door::enter(engine, |core| {
-        let tag = message::cell_digest(message).map_err(|why| core.invalid(why))?;
-        let message = message::read(message).map_err(|why| core.invalid(why))?;
-        let verdict = core.receive_data_on_leg(circuit.id(), &message, tag)?;
-        message::write_verdict(verdict_out, &verdict);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let tag = message::cell_digest(message).map_err(|why| core.invalid(why))?;
+            let message = message::read(message).map_err(|why| core.invalid(why))?;
+            let verdict = core.receive_data_on_leg(circuit.id(), &message, tag)?;
+            message::write_verdict(verdict_out, &verdict);
+            Ok(())
+        })
+    }
 }
 
 #[inline(never)]
@@ -194,12 +203,15 @@ unsafe extern "C-unwind" fn receive_other(
     message: &circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
-    door::enter(engine, |core| {
-        let id = circuit.id();
-        let tag = || message::cell_digest(message);
-        let message = message::read(message).map_err(|why| core.invalid(why))?;
-        let verdict = core.receive_other(core.time(now_ns), id, &message, tag)?;
-        message::write_verdict(verdict_out, &verdict);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let id = circuit.id();
+            let tag = || message::cell_digest(message);
+            let message = message::read(message).map_err(|why| core.invalid(why))?;
+            let verdict = core.receive_other(core.time(now_ns), id, &message, tag)?;
+            message::write_verdict(verdict_out, &verdict);
+            Ok(())
+        })
+    }
 }

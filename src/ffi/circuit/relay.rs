@@ -46,14 +46,17 @@ pub unsafe extern "C-unwind" fn circflow_circuit_relay(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
-    let fitting = cell.as_ref().filter(|cell| message::cell_fits(cell));
+    let fitting = unsafe { cell.as_ref() }.filter(|cell| message::cell_fits(cell));
     if let (Some(_), false, Ok(side)) = (fitting, verdict_out.is_null(), message::side(from)) {
-        if let Some(verdict) = door::try_enter(engine, |core| core.pass_next(now_ns, circuit.id(), side)) {
-            message::write_verdict(verdict_out, &verdict);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        if let Some(verdict) = unsafe { door::try_enter(engine, |core| core.pass_next(now_ns, circuit.id(), side)) } {
+            // SAFETY: not NULL, and there is room by the contract of this floor.
+            unsafe { message::write_verdict(verdict_out, &verdict) };
             return CIRCFLOW_OK;
         }
     }
-    relay_any(engine, now_ns, circuit, from, cell, verdict_out)
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { relay_any(engine, now_ns, circuit, from, cell, verdict_out) }
 }
 
 /// The long way: something is due, the edge is full, the circuit has padding, or NULL was given.
@@ -67,16 +70,19 @@ unsafe extern "C-unwind" fn relay_any(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     // SAFETY: as in the only caller.
-    let (Some(cell), false) = (cell.as_ref(), verdict_out.is_null()) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    let (Some(cell), false) = (unsafe { cell.as_ref() }, verdict_out.is_null()) else {
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    door::enter(engine, |core| {
-        let side = message::side(from).map_err(|why| core.invalid(why))?;
-        let cell = message::cell(cell).map_err(|why| core.invalid(why))?;
-        let verdict = core.pass(core.time(now_ns), circuit.id(), side, &cell)?;
-        message::write_verdict(verdict_out, &verdict);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let side = message::side(from).map_err(|why| core.invalid(why))?;
+            let cell = message::cell(cell).map_err(|why| core.invalid(why))?;
+            let verdict = core.pass(core.time(now_ns), circuit.id(), side, &cell)?;
+            message::write_verdict(verdict_out, &verdict);
+            Ok(())
+        })
+    }
 }
 
 /// Says whether the channel on one side of a circuit takes cells (1) or is full (0). Channels begin as writable. While
@@ -100,10 +106,13 @@ pub unsafe extern "C-unwind" fn circflow_circuit_set_writable(
     side: u8,
     writable: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| {
-        let side = message::side(side).map_err(|why| core.invalid(why))?;
-        core.set_writable(core.time(now_ns), circuit.id(), side, writable != 0)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let side = message::side(side).map_err(|why| core.invalid(why))?;
+            core.set_writable(core.time(now_ns), circuit.id(), side, writable != 0)
+        })
+    }
 }
 
 /// Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
@@ -118,10 +127,12 @@ pub unsafe extern "C-unwind" fn circflow_circuit_cell_passed(
     now_ns: u64,
     circuit: circflow_circuit_id,
 ) -> circflow_status {
-    if door::try_enter(engine, |core| core.is_bystander(now_ns, circuit.id())).is_some() {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    if unsafe { door::try_enter(engine, |core| core.is_bystander(now_ns, circuit.id())) }.is_some() {
         return CIRCFLOW_OK;
     }
-    passing_padded(engine, now_ns, circuit)
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { passing_padded(engine, now_ns, circuit) }
 }
 
 #[inline(never)]
@@ -130,5 +141,6 @@ unsafe extern "C-unwind" fn passing_padded(
     now_ns: u64,
     circuit: circflow_circuit_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.passing(core.time(now_ns), circuit.id()))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.passing(core.time(now_ns), circuit.id())) }
 }

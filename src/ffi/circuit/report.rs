@@ -54,13 +54,18 @@ pub unsafe extern "C-unwind" fn circflow_leg_update(
     reports: *const circflow_leg_report,
     report_count: size_t,
 ) -> circflow_status {
-    let Some(reports) = inward::slice(reports, report_count) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    // SAFETY: so much is there, by the contract of this floor.
+    let Some(reports) = (unsafe { inward::slice(reports, report_count) }) else {
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    door::enter(engine, |core| {
-        let news = self::reports(reports).map_err(|why| core.invalid(why))?;
-        core.report_all(core.time(now_ns), news)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let news = self::reports(reports).map_err(|why| core.invalid(why))?;
+            core.report_all(core.time(now_ns), news)
+        })
+    }
 }
 
 /// Reports, if none has a flag that nobody knows.

@@ -35,16 +35,19 @@ pub unsafe extern "C-unwind" fn circflow_circuit_send(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
-    let (Some(message), false) = (message.as_ref(), verdict_out.is_null()) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    let (Some(message), false) = (unsafe { message.as_ref() }, verdict_out.is_null()) else {
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    door::enter(engine, |core| {
-        let message = message::read(message).map_err(|why| core.invalid(why))?;
-        let outlet = Outlet::Circuit(circuit.id());
-        let verdict = core.send_long(core.time(now_ns), outlet, &message.head(), || Ok(message))?;
-        message::write_verdict(verdict_out, &verdict);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let message = message::read(message).map_err(|why| core.invalid(why))?;
+            let outlet = Outlet::Circuit(circuit.id());
+            let verdict = core.send_long(core.time(now_ns), outlet, &message.head(), || Ok(message))?;
+            message::write_verdict(verdict_out, &verdict);
+            Ok(())
+        })
+    }
 }
 
 /// Says that a relay cell is queued on a circuit.
@@ -74,11 +77,14 @@ pub unsafe extern "C-unwind" fn circflow_circuit_cell_queued(
     hop: u8,
 ) -> circflow_status {
     // Nothing on this way logs.
-    let next = door::try_enter(engine, |core| core.sent_next(now_ns, circuit.id(), Command(command), hop));
+    // SAFETY: the contract of this floor, which the caller keeps.
+    let next = unsafe { door::try_enter(engine, |core| core.sent_next(now_ns, circuit.id(), Command(command), hop)) };
     match next {
         Some(Ok(())) => CIRCFLOW_OK,
-        Some(Err(error)) => door::enter(engine, |_| Err(error)),
-        None => sent_any(engine, now_ns, circuit, command, hop),
+        // SAFETY: the contract of this floor, which the caller keeps.
+        Some(Err(error)) => unsafe { door::enter(engine, |_| Err(error)) },
+        // SAFETY: the contract of this floor, which the caller keeps.
+        None => unsafe { sent_any(engine, now_ns, circuit, command, hop) },
     }
 }
 
@@ -90,7 +96,8 @@ unsafe extern "C-unwind" fn sent_any(
     command: u8,
     hop: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.sent(core.time(now_ns), circuit.id(), Command(command), hop))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.sent(core.time(now_ns), circuit.id(), Command(command), hop)) }
 }
 
 /// Gives the digest of a DATA cell for which CIRCFLOW_WANTS_DIGEST asked: what its SENDME has to bring back (prop289).
@@ -113,10 +120,13 @@ pub unsafe extern "C-unwind" fn circflow_circuit_add_digest(
     digest: *const u8,
     digest_len: size_t,
 ) -> circflow_status {
-    let Some(digest) = inward::slice(digest, digest_len) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    // SAFETY: so much is there, by the contract of this floor.
+    let Some(digest) = (unsafe { inward::slice(digest, digest_len) }) else {
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    door::enter(engine, |core| core.add_digest(circuit.id(), hop, digest))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.add_digest(circuit.id(), hop, digest)) }
 }
 
 /// Says that cells of a circuit were written to the channel, the oldest first. Needed on circuits with a padder; costs
@@ -133,10 +143,12 @@ pub unsafe extern "C-unwind" fn circflow_circuit_cells_written(
     circuit: circflow_circuit_id,
     cells: u32,
 ) -> circflow_status {
-    if door::try_enter(engine, |core| core.is_bystander(now_ns, circuit.id())).is_some() {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    if unsafe { door::try_enter(engine, |core| core.is_bystander(now_ns, circuit.id())) }.is_some() {
         return CIRCFLOW_OK;
     }
-    written_padded(engine, now_ns, circuit, cells)
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { written_padded(engine, now_ns, circuit, cells) }
 }
 
 #[inline(never)]
@@ -146,5 +158,6 @@ unsafe extern "C-unwind" fn written_padded(
     circuit: circflow_circuit_id,
     cells: u32,
 ) -> circflow_status {
-    door::enter(engine, |core| core.written(core.time(now_ns), circuit.id(), cells))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.written(core.time(now_ns), circuit.id(), cells)) }
 }

@@ -59,7 +59,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_get_stats(
     circuit: circflow_circuit_id,
     stats: *mut circflow_circuit_stats,
 ) -> circflow_status {
-    door::enter_to_write(engine, stats, |core| Ok(circuit_stats(&core.circuit_stats(circuit.id())?)))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter_to_write(engine, stats, |core| Ok(circuit_stats(&core.circuit_stats(circuit.id())?))) }
 }
 
 pub(super) fn circuit_stats(stats: &CircuitStats) -> circflow_circuit_stats {

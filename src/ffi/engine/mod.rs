@@ -106,7 +106,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_config_init(
     config: *mut circflow_engine_config,
     size: size_t,
 ) -> circflow_status {
-    door::alone(|| sized::init(config, size, config_defaults()))
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
 /// Makes an engine. On CIRCFLOW_OK it is yours until circflow_engine_free(). One engine serves one event loop.
@@ -128,7 +129,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
         if engine_out.is_null() {
             return CIRCFLOW_ERR_NULL;
         }
-        let mut config = match sized::read(config, config_defaults()) {
+        // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+        let mut config = match unsafe { sized::read(config, config_defaults()) } {
             Ok(config) => config,
             Err(status) => return status,
         };
@@ -159,7 +161,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
         core.seed.zeroize();
         match made {
             Ok(engine) => {
-                engine_out.write(door::open(engine));
+                // SAFETY: not NULL, and there is room by the contract of this floor.
+                unsafe { engine_out.write(door::open(engine)) };
                 CIRCFLOW_OK
             }
             Err(error) => error.into(),
@@ -190,14 +193,17 @@ pub unsafe extern "C-unwind" fn circflow_engine_free(
         }
         core.leave(|token, cost| left.tokens.push_back((token, cost)));
     };
-    door::close(
-        engine,
-        gather,
-        discard.map(|discard| {
-            // SAFETY: the host's own function, called with the host's own userdata.
-            move |(token, cost)| discard(userdata, token, cost)
-        }),
-    )
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::close(
+            engine,
+            gather,
+            discard.map(|discard| {
+                // SAFETY: the host's own function, called with the host's own userdata.
+                move |(token, cost)| discard(userdata, token, cost)
+            }),
+        )
+    }
 }
 
 impl door::Handle for circflow_engine {
@@ -261,7 +267,8 @@ fn config_defaults() -> circflow_engine_config {
 #[cfg(feature = "test-hooks")]
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_test_panic(engine: *mut circflow_engine) -> circflow_status {
-    door::enter(engine, |_| panic!("a panic on purpose"))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |_| panic!("a panic on purpose")) }
 }
 
 /// The same on the short way in, which answers on the long one.
@@ -270,6 +277,8 @@ pub unsafe extern "C-unwind" fn circflow_test_panic(engine: *mut circflow_engine
 #[cfg(feature = "test-hooks")]
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_test_panic_short(engine: *mut circflow_engine) -> circflow_status {
-    let _: Option<()> = door::try_enter(engine, |_| panic!("a panic on purpose, on the short way"));
-    door::enter(engine, |_| Ok(()))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    let _: Option<()> = unsafe { door::try_enter(engine, |_| panic!("a panic on purpose, on the short way")) };
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |_| Ok(())) }
 }

@@ -63,14 +63,17 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_param(
     value: u32,
 ) -> circflow_status {
     if name.is_null() {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
     // SAFETY: not NULL, and a string by the contract of this function.
-    let name = CStr::from_ptr(name).to_string_lossy();
-    door::enter(engine, |core| {
-        let class = known_class(path_class).map_err(|why| core.invalid(why))?;
-        core.set_param(class, &name, value)
-    })
+    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+    unsafe {
+        door::enter(engine, |core| {
+            let class = known_class(path_class).map_err(|why| core.invalid(why))?;
+            core.set_param(class, &name, value)
+        })
+    }
 }
 
 /// What a parameter is now, for circuits and sets that are opened from now on.
@@ -90,15 +93,18 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_param(
     value_out: *mut u32,
 ) -> circflow_status {
     if name.is_null() || value_out.is_null() {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
     // SAFETY: not NULL, and a string by the contract of this function.
-    let name = CStr::from_ptr(name).to_string_lossy();
-    door::enter(engine, |core| {
-        let class = known_class(path_class).map_err(|why| core.invalid(why))?;
-        value_out.write(core.param(class, &name)?);
-        Ok(())
-    })
+    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+    unsafe {
+        door::enter(engine, |core| {
+            let class = known_class(path_class).map_err(|why| core.invalid(why))?;
+            value_out.write(core.param(class, &name)?);
+            Ok(())
+        })
+    }
 }
 
 pub(in crate::ffi) fn known_class(class: u8) -> Result<PathClass, Why> {

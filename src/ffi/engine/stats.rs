@@ -3,6 +3,7 @@
 use super::circflow_engine;
 use crate::engine;
 use crate::ffi::door;
+use crate::ffi::out::Out;
 use crate::ffi::sized;
 use crate::ffi::status::circflow_status;
 use crate::ffi::status::circflow_status::*;
@@ -88,7 +89,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_stats(
     engine: *mut circflow_engine,
     stats: *mut circflow_engine_stats,
 ) -> circflow_status {
-    door::enter_to_write(engine, stats, |core| Ok(engine_stats(&core.stats())))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter_to_write(engine, stats, |core| Ok(engine_stats(&core.stats()))) }
 }
 
 pub(super) fn engine_stats(stats: &engine::EngineStats) -> circflow_engine_stats {
@@ -132,14 +134,15 @@ pub unsafe extern "C-unwind" fn circflow_engine_trim(
     engine: *mut circflow_engine,
     freed_out: *mut u64,
 ) -> circflow_status {
-    door::enter(engine, |core| {
-        let freed = core.trim() as u64;
-        // SAFETY: NULL or room for one u64, by the contract of this function.
-        if let Some(out) = freed_out.as_mut() {
-            *out = freed;
-        }
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let freed = core.trim() as u64;
+            // SAFETY: NULL or room, by the contract of this floor.
+            Out::give(freed_out, freed);
+            Ok(())
+        })
+    }
 }
 
 /// What is behind the last call on the engine, if that failed: of INVALID which argument, of NO_ROOM which leg lacks
@@ -165,18 +168,19 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_last_detail(
     if buf.is_null() && cap != 0 {
         return CIRCFLOW_ERR_NULL;
     }
-    let read = door::detail(engine, |text| {
-        let copied = text.len().min(cap.saturating_sub(1));
-        if cap != 0 {
-            // SAFETY: `copied` is below `cap`, and `cap` bytes are there by the contract of this function.
-            std::ptr::copy_nonoverlapping(text.as_ptr().cast(), buf, copied);
-            buf.add(copied).write(0);
-        }
-        // SAFETY: NULL or room for one size_t, by the contract of this function.
-        if let Some(len) = len_out.as_mut() {
-            *len = text.len();
-        }
-    });
+    // SAFETY: the contract of this floor, which the caller keeps.
+    let read = unsafe {
+        door::detail(engine, |text| {
+            let copied = text.len().min(cap.saturating_sub(1));
+            if cap != 0 {
+                // SAFETY: `copied` is below `cap`, and `cap` bytes are there by the contract of this function.
+                std::ptr::copy_nonoverlapping(text.as_ptr().cast(), buf, copied);
+                buf.add(copied).write(0);
+            }
+            // SAFETY: NULL or room, by the contract of this floor.
+            Out::give(len_out, text.len());
+        })
+    };
     match read {
         Ok(()) => CIRCFLOW_OK,
         Err(status) => status,

@@ -5,6 +5,7 @@ use crate::ffi::door::{self, Allowed};
 use crate::ffi::insn::{self, *};
 use crate::ffi::inward;
 use crate::ffi::message::CIRCFLOW_CELL_BODY_LEN;
+use crate::ffi::out::Out;
 use crate::ffi::status::circflow_status;
 use crate::ffi::status::circflow_status::*;
 use libc::{c_void, size_t};
@@ -29,15 +30,19 @@ pub unsafe extern "C-unwind" fn circflow_engine_poll(
     insn_out: *mut circflow_insn,
 ) -> circflow_status {
     if insn_out.is_null() || (body.is_null() && body_cap != 0) {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
-    door::enter_when(engine, Allowed::NotInsideDrain, |core| {
-        // First, as a loop asks often when there is nothing.
-        if core.has_nothing() || !core.poll_into(inward::buffer(body, body_cap), &mut insn::Place::new(insn_out))? {
-            insn_out.write(insn::NOTHING);
-        }
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter_when(engine, Allowed::NotInsideDrain, |core| {
+            // First, as a loop asks often when there is nothing.
+            if core.has_nothing() || !core.poll_into(inward::buffer(body, body_cap), &mut insn::Place::new(insn_out))? {
+                insn_out.write(insn::NOTHING);
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Calls `fn` for each waiting instruction, in order, those that feeds from inside `fn` add included, until none waits
@@ -57,36 +62,38 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
     userdata: *mut c_void,
 ) -> circflow_status {
     let Some(call) = r#fn else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    door::drain(engine, || {
-        let mut body = [0u8; CIRCFLOW_CELL_BODY_LEN];
-        for _ in 0..budget {
-            let mut insn = insn::NOTHING;
-            let status = door::enter(engine, |core| {
-                core.poll_into(&mut body, &mut insn::Place::new(&mut insn))?;
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::drain(engine, || {
+            let mut body = [0u8; CIRCFLOW_CELL_BODY_LEN];
+            for _ in 0..budget {
+                let mut insn = insn::NOTHING;
+                let status = door::enter(engine, |core| {
+                    core.poll_into(&mut body, &mut insn::Place::new(&mut insn))?;
+                    Ok(())
+                });
+                if status != CIRCFLOW_OK {
+                    return status;
+                }
+                if insn.kind == circflow_insn_kind::CIRCFLOW_INSN_NONE as u32 {
+                    break;
+                }
+                // SAFETY: the host's own function; the core is not borrowed while it runs.
+                call(userdata, &insn, body.as_ptr());
+                if insn::has_nonce(&insn) {
+                    body.zeroize();
+                }
+            }
+            door::enter(engine, |core| {
+                // SAFETY: NULL or room, by the contract of this floor.
+                Out::give(more_out, u8::from(core.waiting()));
                 Ok(())
-            });
-            if status != CIRCFLOW_OK {
-                return status;
-            }
-            if insn.kind == circflow_insn_kind::CIRCFLOW_INSN_NONE as u32 {
-                break;
-            }
-            // SAFETY: the host's own function; the core is not borrowed while it runs.
-            call(userdata, &insn, body.as_ptr());
-            if insn::has_nonce(&insn) {
-                body.zeroize();
-            }
-        }
-        door::enter(engine, |core| {
-            // SAFETY: NULL or room for one byte, by the contract of this function.
-            if let Some(more) = more_out.as_mut() {
-                *more = u8::from(core.waiting());
-            }
-            Ok(())
+            })
         })
-    })
+    }
 }
 
 /// The answer of circflow_engine_get_deadline() when nothing is due ever.
@@ -111,24 +118,22 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_deadline(
     deadline_ns_out: *mut u64,
 ) -> circflow_status {
     if !deadline_ns_out.is_null() {
-        if let Some(deadline) = door::try_enter(engine, |core| core.wakes_next()) {
-            deadline_ns_out.write(deadline);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        if let Some(deadline) = unsafe { door::try_enter(engine, |core| core.wakes_next()) } {
+            // SAFETY: not NULL, and there is room by the contract of this floor.
+            unsafe { deadline_ns_out.write(deadline) };
             return CIRCFLOW_OK;
         }
     }
-    deadline_any(engine, deadline_ns_out)
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { deadline_any(engine, deadline_ns_out) }
 }
 
 /// The long way: something waits or is held, the clock was set, or NULL was given.
 #[inline(never)]
 unsafe extern "C-unwind" fn deadline_any(engine: *mut circflow_engine, deadline_ns_out: *mut u64) -> circflow_status {
-    if deadline_ns_out.is_null() {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
-    }
-    door::enter(engine, |core| {
-        deadline_ns_out.write(core.wall(core.wakes_at()));
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::answer(engine, deadline_ns_out, |core| Ok(core.wall(core.wakes_at()))) }
 }
 
 /// Does what is due at `now_ns`. Every feed does so too, before anything else; this is for a loop that was idle. Too
@@ -138,10 +143,13 @@ unsafe extern "C-unwind" fn deadline_any(engine: *mut circflow_engine, deadline_
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_tick(engine: *mut circflow_engine, now_ns: u64) -> circflow_status {
-    door::enter(engine, |core| {
-        core.tick(core.time(now_ns));
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            core.tick(core.time(now_ns));
+            Ok(())
+        })
+    }
 }
 
 /// Says that the host's clock was wrong, and that it is `now_ns` now: earlier or later than the latest time that was
@@ -163,5 +171,6 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_clock(
     engine: *mut circflow_engine,
     now_ns: u64,
 ) -> circflow_status {
-    door::enter(engine, |core| core.set_clock(now_ns))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.set_clock(now_ns)) }
 }

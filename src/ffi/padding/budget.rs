@@ -39,7 +39,8 @@ pub unsafe extern "C-unwind" fn circflow_padding_budget_init(
     budget: *mut circflow_padding_budget,
     size: size_t,
 ) -> circflow_status {
-    door::alone(|| sized::init(budget, size, budget_defaults()))
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    door::alone(|| unsafe { sized::init(budget, size, budget_defaults()) })
 }
 
 /// Says what the engine may spend on padding from now on, at any time; it counts what was sent before, too. The
@@ -60,15 +61,20 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_padding_budget(
     engine: *mut circflow_engine,
     budget: *const circflow_padding_budget,
 ) -> circflow_status {
-    let budget = match sized::read(budget, budget_defaults()) {
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    let budget = match unsafe { sized::read(budget, budget_defaults()) } {
         Ok(budget) => budget,
-        Err(status) => return door::refuse(engine, status),
+        // SAFETY: the contract of this floor, which the caller keeps.
+        Err(status) => return unsafe { door::refuse(engine, status) },
     };
-    door::enter(engine, |core| {
-        let allowance = allowance(&budget).map_err(|why| core.invalid(why))?;
-        core.allow_padding(Voice::Operator, allowance);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let allowance = allowance(&budget).map_err(|why| core.invalid(why))?;
+            core.allow_padding(Voice::Operator, allowance);
+            Ok(())
+        })
+    }
 }
 
 /// Says what all engines of the hub together may spend on padding from now on, from any thread. They count what they
@@ -87,11 +93,13 @@ pub unsafe extern "C-unwind" fn circflow_hub_set_padding_budget(
     budget: *const circflow_padding_budget,
 ) -> circflow_status {
     let status = door::alone(|| {
-        let hub = match hub::core(hub) {
+        // SAFETY: the contract of this floor, which the caller keeps.
+        let hub = match unsafe { hub::core(hub) } {
             Ok(hub) => hub,
             Err(status) => return status,
         };
-        match sized::read(budget, budget_defaults()).map(|budget| allowance(&budget)) {
+        // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+        match unsafe { sized::read(budget, budget_defaults()) }.map(|budget| allowance(&budget)) {
             Ok(Ok(allowance)) => {
                 hub.allow_padding(allowance);
                 CIRCFLOW_OK

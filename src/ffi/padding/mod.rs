@@ -41,14 +41,19 @@ pub unsafe extern "C-unwind" fn circflow_machines_load(
     text_len: size_t,
     machines_out: *mut circflow_machines_id,
 ) -> circflow_status {
-    let (Some(text), false) = (inward::slice(text.cast::<u8>(), text_len), machines_out.is_null()) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    // SAFETY: so much is there, by the contract of this floor.
+    let (Some(text), false) = (unsafe { inward::slice(text.cast::<u8>(), text_len) }, machines_out.is_null()) else {
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    door::enter(engine, |core| {
-        let id = core.load_machines(text)?;
-        machines_out.write(circflow_machines_id::new(id));
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let id = core.load_machines(text)?;
+            machines_out.write(circflow_machines_id::new(id));
+            Ok(())
+        })
+    }
 }
 
 /// Forgets a list of machines. Padders that run it, and numbers it is registered under, keep it alive for themselves.
@@ -60,7 +65,8 @@ pub unsafe extern "C-unwind" fn circflow_machines_drop(
     engine: *mut circflow_engine,
     machines: circflow_machines_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.drop_machines(machines.id()))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.drop_machines(machines.id())) }
 }
 
 /// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
@@ -129,7 +135,8 @@ pub unsafe extern "C-unwind" fn circflow_padding_config_init(
     config: *mut circflow_padding_config,
     size: size_t,
 ) -> circflow_status {
-    door::alone(|| sized::init(config, size, config_defaults()))
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
 /// Sets a padder up on a circuit: from now on its machines are told what happens there, and their padding and blocking
@@ -149,15 +156,20 @@ pub unsafe extern "C-unwind" fn circflow_padding_install(
     circuit: circflow_circuit_id,
     config: *const circflow_padding_config,
 ) -> circflow_status {
-    let config = match sized::read(config, config_defaults()) {
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    let config = match unsafe { sized::read(config, config_defaults()) } {
         Ok(config) => config,
-        Err(status) => return door::refuse(engine, status),
+        // SAFETY: the contract of this floor, which the caller keeps.
+        Err(status) => return unsafe { door::refuse(engine, status) },
     };
-    door::enter(engine, |core| {
-        let machines = core.machines(config.machines.id())?;
-        let terms = padding_terms(&config, machines).map_err(|why| core.invalid(why))?;
-        core.install_padder(core.time(now_ns), circuit.id(), &terms)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let machines = core.machines(config.machines.id())?;
+            let terms = padding_terms(&config, machines).map_err(|why| core.invalid(why))?;
+            core.install_padder(core.time(now_ns), circuit.id(), &terms)
+        })
+    }
 }
 
 /// Takes a padder down that circflow_padding_install() set up (one that was negotiated is taken down, and the other end
@@ -177,7 +189,8 @@ pub unsafe extern "C-unwind" fn circflow_padding_remove(
     hop: u8,
     slot: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.remove_padder(core.time(now_ns), circuit.id(), hop, slot))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.remove_padder(core.time(now_ns), circuit.id(), hop, slot)) }
 }
 
 /// circflow_padding_answered(): a padding cell was queued or sent.
@@ -209,13 +222,16 @@ pub unsafe extern "C-unwind" fn circflow_padding_answered(
     answer: u8,
 ) -> circflow_status {
     // SAFETY: NULL or an instruction's detail, by the contract of this function.
-    let Some(padding) = padding.as_ref() else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    let Some(padding) = (unsafe { padding.as_ref() }) else {
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    door::enter(engine, |core| {
-        let answer = padding_answer(answer).map_err(|why| core.invalid(why))?;
-        core.answer_padding(core.time(now_ns), circuit.id(), insn::pad_in(padding), answer)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let answer = padding_answer(answer).map_err(|why| core.invalid(why))?;
+            core.answer_padding(core.time(now_ns), circuit.id(), insn::pad_in(padding), answer)
+        })
+    }
 }
 
 /// Figures of a padder. Set size to sizeof before each call.
@@ -266,7 +282,10 @@ pub unsafe extern "C-unwind" fn circflow_padding_get_stats(
     slot: u8,
     stats: *mut circflow_padding_stats,
 ) -> circflow_status {
-    door::enter_to_write(engine, stats, |core| Ok(padding_stats(&core.padder_stats(circuit.id(), hop, slot)?)))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter_to_write(engine, stats, |core| Ok(padding_stats(&core.padder_stats(circuit.id(), hop, slot)?)))
+    }
 }
 
 pub(super) fn padding_terms(config: &circflow_padding_config, machines: Machines) -> Result<padding::PadderTerms, Why> {

@@ -25,22 +25,27 @@ pub unsafe extern "C-unwind" fn circflow_padding_register(
     let config = if config.is_null() {
         None
     } else {
-        match sized::read(config, config_defaults()) {
+        // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+        match unsafe { sized::read(config, config_defaults()) } {
             Ok(config) => Some(config),
-            Err(status) => return door::refuse(engine, status),
+            // SAFETY: the contract of this floor, which the caller keeps.
+            Err(status) => return unsafe { door::refuse(engine, status) },
         }
     };
-    door::enter(engine, |core| {
-        let role = known_role(role).map_err(|why| core.invalid(why))?;
-        let terms = match config {
-            Some(config) => {
-                let machines = core.machines(config.machines.id())?;
-                Some(padding_terms(&config, machines).map_err(|why| core.invalid(why))?)
-            }
-            None => None,
-        };
-        core.register_padding(role, number, terms)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let role = known_role(role).map_err(|why| core.invalid(why))?;
+            let terms = match config {
+                Some(config) => {
+                    let machines = core.machines(config.machines.id())?;
+                    Some(padding_terms(&config, machines).map_err(|why| core.invalid(why))?)
+                }
+                None => None,
+            };
+            core.register_padding(role, number, terms)
+        })
+    }
 }
 
 /// Client: starts what is registered under a number: sets the own padder up and queues PADDING_NEGOTIATE(START) to its
@@ -62,7 +67,8 @@ pub unsafe extern "C-unwind" fn circflow_padding_start(
     circuit: circflow_circuit_id,
     number: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.start_padding(core.time(now_ns), circuit.id(), number))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.start_padding(core.time(now_ns), circuit.id(), number)) }
 }
 
 /// Stops what was negotiated under a number: takes the own padder down and queues PADDING_NEGOTIATE(STOP) (client) or
@@ -77,5 +83,6 @@ pub unsafe extern "C-unwind" fn circflow_padding_stop(
     circuit: circflow_circuit_id,
     number: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| core.stop_padding(core.time(now_ns), circuit.id(), number))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.stop_padding(core.time(now_ns), circuit.id(), number)) }
 }

@@ -36,7 +36,8 @@ pub unsafe extern "C-unwind" fn circflow_set_add_legs(
     circuits: *const circflow_circuit_id,
     circuit_count: size_t,
 ) -> circflow_status {
-    join(engine, circuits, circuit_count, |core, ids| core.add_legs(core.time(now_ns), set.id(), ids))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { join(engine, circuits, circuit_count, |core, ids| core.add_legs(core.time(now_ns), set.id(), ids)) }
 }
 
 /// Client: as circflow_set_add_legs(), for circuits that are still being built, opened with the hops they are to have.
@@ -63,7 +64,8 @@ pub unsafe extern "C-unwind" fn circflow_set_launch_legs(
     circuits: *const circflow_circuit_id,
     circuit_count: size_t,
 ) -> circflow_status {
-    join(engine, circuits, circuit_count, |core, ids| core.launch_legs(core.time(now_ns), set.id(), ids))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { join(engine, circuits, circuit_count, |core, ids| core.launch_legs(core.time(now_ns), set.id(), ids)) }
 }
 
 unsafe fn join(
@@ -72,16 +74,22 @@ unsafe fn join(
     circuit_count: size_t,
     call: impl FnOnce(&mut Engine, &[Id]) -> Result<(), Error>,
 ) -> circflow_status {
-    let Some(circuits) = inward::slice(circuits, circuit_count) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    // SAFETY: so much is there, by the contract of this floor.
+    let Some(circuits) = (unsafe { inward::slice(circuits, circuit_count) }) else {
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    door::enter(engine, |core| {
-        if circuits.len() > CIRCFLOW_LEGS_MAX {
-            return Err(Error::TOO_MANY_LEGS);
-        }
-        let ids = circuits.iter().map(|circuit| circuit.id()).collect::<smallvec::SmallVec<[_; CIRCFLOW_LEGS_MAX]>>();
-        call(core, &ids)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            if circuits.len() > CIRCFLOW_LEGS_MAX {
+                return Err(Error::TOO_MANY_LEGS);
+            }
+            let ids =
+                circuits.iter().map(|circuit| circuit.id()).collect::<smallvec::SmallVec<[_; CIRCFLOW_LEGS_MAX]>>();
+            call(core, &ids)
+        })
+    }
 }
 
 /// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
@@ -104,9 +112,12 @@ pub unsafe extern "C-unwind" fn circflow_set_adopt_leg(
     peer_ux: u8,
     rtt_ns: u64,
 ) -> circflow_status {
-    door::enter(engine, |core| {
-        core.adopt_leg(core.time(now_ns), set.id(), circuit.id(), Ux::from_wire(peer_ux), rtt_ns)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            core.adopt_leg(core.time(now_ns), set.id(), circuit.id(), Ux::from_wire(peer_ux), rtt_ns)
+        })
+    }
 }
 
 /// circflow_leg_stats.state: client, the circuit is still being built, and circflow_circuit_built() is to come.
@@ -154,7 +165,8 @@ pub unsafe extern "C-unwind" fn circflow_leg_get_stats(
     circuit: circflow_circuit_id,
     stats: *mut circflow_leg_stats,
 ) -> circflow_status {
-    door::enter_to_write(engine, stats, |core| Ok(leg_stats(&core.leg_stats(circuit.id())?)))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter_to_write(engine, stats, |core| Ok(leg_stats(&core.leg_stats(circuit.id())?))) }
 }
 
 pub(super) fn leg_stats(stats: &LegStats) -> circflow_leg_stats {

@@ -111,7 +111,8 @@ pub unsafe extern "C-unwind" fn circflow_set_config_init(
     config: *mut circflow_set_config,
     size: size_t,
 ) -> circflow_status {
-    door::alone(|| sized::init(config, size, config_defaults()))
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
 /// Exit: accepts sets that clients open with LINK, and says what each is made with. Until this is called, after it is
@@ -130,20 +131,25 @@ pub unsafe extern "C-unwind" fn circflow_engine_accept_sets(
 ) -> circflow_status {
     let mut config = match config.is_null() {
         true => None,
-        false => match sized::read(config, config_defaults()) {
+        // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+        false => match unsafe { sized::read(config, config_defaults()) } {
             Ok(config) => Some(config),
-            Err(status) => return door::refuse(engine, status),
+            // SAFETY: the contract of this floor, which the caller keeps.
+            Err(status) => return unsafe { door::refuse(engine, status) },
         },
     };
     if let Some(config) = &mut config {
         // An exit's sets have their clients' nonces; whatever stands here is not to be kept.
         config.nonce.zeroize();
     }
-    door::enter(engine, |core| {
-        let config = config.as_ref().map(set_config).transpose().map_err(|why| core.invalid(why))?;
-        core.accept_sets(config);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let config = config.as_ref().map(set_config).transpose().map_err(|why| core.invalid(why))?;
+            core.accept_sets(config);
+            Ok(())
+        })
+    }
 }
 
 /// Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
@@ -162,18 +168,24 @@ pub unsafe extern "C-unwind" fn circflow_set_open(
     set_out: *mut circflow_set_id,
 ) -> circflow_status {
     if set_out.is_null() {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
-    let mut config = match sized::read(config, config_defaults()) {
+    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
+    let mut config = match unsafe { sized::read(config, config_defaults()) } {
         Ok(config) => config,
-        Err(status) => return door::refuse(engine, status),
+        // SAFETY: the contract of this floor, which the caller keeps.
+        Err(status) => return unsafe { door::refuse(engine, status) },
     };
-    let status = door::enter(engine, |core| {
-        let config = set_config(&config).map_err(|why| core.invalid(why))?;
-        let id = core.open_set(core.time(now_ns), config)?;
-        set_out.write(circflow_set_id::new(id));
-        Ok(())
-    });
+    // SAFETY: the contract of this floor, which the caller keeps.
+    let status = unsafe {
+        door::enter(engine, |core| {
+            let config = set_config(&config).map_err(|why| core.invalid(why))?;
+            let id = core.open_set(core.time(now_ns), config)?;
+            set_out.write(circflow_set_id::new(id));
+            Ok(())
+        })
+    };
     // The set has the nonce now; this copy must not stay behind on the stack.
     config.nonce.zeroize();
     status
@@ -196,7 +208,8 @@ pub unsafe extern "C-unwind" fn circflow_set_close(
     now_ns: u64,
     set: circflow_set_id,
 ) -> circflow_status {
-    door::enter(engine, |core| core.close_set(core.time(now_ns), set.id()))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.close_set(core.time(now_ns), set.id())) }
 }
 
 /// Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set is gone, without a
@@ -214,14 +227,13 @@ pub unsafe extern "C-unwind" fn circflow_set_dissolve(
     set: circflow_set_id,
     circuit_out: *mut circflow_circuit_id,
 ) -> circflow_status {
-    if circuit_out.is_null() {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::answer(engine, circuit_out, |core| {
+            let id = core.take_out(core.time(now_ns), set.id())?;
+            Ok(circflow_circuit_id::new(id))
+        })
     }
-    door::enter(engine, |core| {
-        let id = core.take_out(core.time(now_ns), set.id())?;
-        circuit_out.write(circflow_circuit_id::new(id));
-        Ok(())
-    })
 }
 
 /// Gives a set another tag: it comes back as set_tag from now on, also in instructions that wait already. For an exit,
@@ -238,7 +250,8 @@ pub unsafe extern "C-unwind" fn circflow_set_retag(
     set: circflow_set_id,
     tag: u64,
 ) -> circflow_status {
-    door::enter(engine, |core| core.retag_set(set.id(), tag))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.retag_set(set.id(), tag)) }
 }
 
 /// Changes how this end chooses the sending leg, from the next decision on; what circflow_set_get_room() has answered
@@ -256,10 +269,13 @@ pub unsafe extern "C-unwind" fn circflow_set_use_algorithm(
     set: circflow_set_id,
     algorithm: u8,
 ) -> circflow_status {
-    door::enter(engine, |core| {
-        let algorithm = known_algorithm(algorithm).map_err(|why| core.invalid(why))?;
-        core.choose_by(set.id(), algorithm)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let algorithm = known_algorithm(algorithm).map_err(|why| core.invalid(why))?;
+            core.choose_by(set.id(), algorithm)
+        })
+    }
 }
 
 pub(super) fn set_config(config: &circflow_set_config) -> Result<SetTerms, Why> {

@@ -30,15 +30,19 @@ pub unsafe extern "C-unwind" fn circflow_set_poll(
     insn_out: *mut circflow_insn,
 ) -> circflow_status {
     if insn_out.is_null() || (body.is_null() && body_cap != 0) {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
-    door::enter_when(engine, Allowed::NotInsideDrain, |core| {
-        let (set, buffer) = (set.id(), inward::buffer(body, body_cap));
-        if !core.set_next_into(set, buffer, &mut insn::Place::new(insn_out))? {
-            insn_out.write(insn::NOTHING);
-        }
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter_when(engine, Allowed::NotInsideDrain, |core| {
+            let (set, buffer) = (set.id(), inward::buffer(body, body_cap));
+            if !core.set_next_into(set, buffer, &mut insn::Place::new(insn_out))? {
+                insn_out.write(insn::NOTHING);
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Takes ready messages of one set, as many as fit, for a host that gives all of them as tokens (CIRCFLOW_FORM_TOKEN):
@@ -62,16 +66,20 @@ pub unsafe extern "C-unwind" fn circflow_set_poll_tokens(
     count_out: *mut size_t,
 ) -> circflow_status {
     if count_out.is_null() || (tokens.is_null() && token_cap != 0) {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
-    door::enter_when(engine, Allowed::NotInsideDrain, |core| {
-        let mut count = 0;
-        core.set_next_tokens(set.id(), token_cap, |token| {
-            // SAFETY: called at most `token_cap` times, and so many are there by the contract of this function.
-            tokens.add(count).write(token);
-            count += 1;
-        })?;
-        count_out.write(count);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter_when(engine, Allowed::NotInsideDrain, |core| {
+            let mut count = 0;
+            core.set_next_tokens(set.id(), token_cap, |token| {
+                // SAFETY: called at most `token_cap` times, and so many are there by the contract of this function.
+                tokens.add(count).write(token);
+                count += 1;
+            })?;
+            count_out.write(count);
+            Ok(())
+        })
+    }
 }

@@ -51,21 +51,25 @@ pub unsafe extern "C-unwind" fn circflow_set_export(
     leg_count_out: *mut size_t,
 ) -> circflow_status {
     if numbers_out.is_null() || leg_count_out.is_null() || (legs.is_null() && leg_cap != 0) {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
-    door::enter(engine, |core| {
-        let (numbers, rows) = core.export(set.id())?;
-        if rows.len() > leg_cap {
-            return Err(Error::TOO_SMALL);
-        }
-        for (index, row) in rows.iter().enumerate() {
-            // SAFETY: `index` is below `leg_cap`, and so many entries are there by the contract of this function.
-            legs.add(index).write(leg_numbers(row));
-        }
-        numbers_out.write(set_numbers(&numbers));
-        leg_count_out.write(rows.len());
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let (numbers, rows) = core.export(set.id())?;
+            if rows.len() > leg_cap {
+                return Err(Error::TOO_SMALL);
+            }
+            for (index, row) in rows.iter().enumerate() {
+                // SAFETY: `index` is below `leg_cap`, and so many entries are there by the contract of this function.
+                legs.add(index).write(leg_numbers(row));
+            }
+            numbers_out.write(set_numbers(&numbers));
+            leg_count_out.write(rows.len());
+            Ok(())
+        })
+    }
 }
 
 /// Sets a set's numbers from the host's own structs. A leg whose received grows counts as having received messages;
@@ -91,16 +95,19 @@ pub unsafe extern "C-unwind" fn circflow_set_import(
     leg_count: size_t,
 ) -> circflow_status {
     // SAFETY: NULL or numbers, by the contract of this function.
-    let (Some(numbers), Some(legs)) = (numbers.as_ref(), inward::slice(legs, leg_count)) else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+    let (Some(numbers), Some(legs)) = (unsafe { numbers.as_ref() }, unsafe { inward::slice(legs, leg_count) }) else {
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    door::enter(engine, |core| {
-        if legs.len() > CIRCFLOW_LEGS_MAX {
-            return Err(Error::TOO_MANY_LEGS);
-        }
-        let rows = legs.iter().map(leg_numbers_in).collect::<smallvec::SmallVec<[_; CIRCFLOW_LEGS_MAX]>>();
-        core.import(core.time(now_ns), set.id(), set_numbers_in(numbers), &rows)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            if legs.len() > CIRCFLOW_LEGS_MAX {
+                return Err(Error::TOO_MANY_LEGS);
+            }
+            let rows = legs.iter().map(leg_numbers_in).collect::<smallvec::SmallVec<[_; CIRCFLOW_LEGS_MAX]>>();
+            core.import(core.time(now_ns), set.id(), set_numbers_in(numbers), &rows)
+        })
+    }
 }
 
 pub(super) fn set_numbers(numbers: &Numbers) -> circflow_set_numbers {

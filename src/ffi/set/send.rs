@@ -47,9 +47,10 @@ pub unsafe extern "C-unwind" fn circflow_set_decide(
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
     let (Some(message), Some(reports), false) =
-        (message.as_ref(), inward::slice(reports, report_count), verdict_out.is_null())
+        (unsafe { message.as_ref() }, unsafe { inward::slice(reports, report_count) }, verdict_out.is_null())
     else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
     send(ForSet::<true> { engine, now_ns, set, message, reports, verdict_out })
 }
@@ -74,9 +75,10 @@ pub unsafe extern "C-unwind" fn circflow_set_send(
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
     let (Some(message), Some(reports), false) =
-        (message.as_ref(), inward::slice(reports, report_count), verdict_out.is_null())
+        (unsafe { message.as_ref() }, unsafe { inward::slice(reports, report_count) }, verdict_out.is_null())
     else {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
     send(ForSet::<false> { engine, now_ns, set, message, reports, verdict_out })
 }
@@ -137,10 +139,13 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
 
 #[inline(never)]
 unsafe extern "C-unwind" fn note_next(engine: *mut circflow_engine, leg: Id, hop: u8) -> circflow_status {
-    door::enter(engine, |core| {
-        core.note_next(leg, hop);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            core.note_next(leg, hop);
+            Ok(())
+        })
+    }
 }
 
 /// The long way: reports, another leg, no room.
@@ -154,25 +159,31 @@ unsafe fn send_long<const CHOOSES: bool>(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     if !message::fits(message) {
-        return refuse_long(engine);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { refuse_long(engine) };
     }
-    door::enter(engine, |core| {
-        if !reports.is_empty() {
-            let news = circuit::reports(reports).map_err(|why| core.invalid(why))?;
-            core.report_for(core.time(now_ns), set.id(), news)?;
-        }
-        let set = set.id();
-        let outlet = if CHOOSES { Outlet::Choice(set) } else { Outlet::Set(set) };
-        let verdict = core.send_long(core.time(now_ns), outlet, &message::head(message), || message::kept(message))?;
-        message::write_verdict(verdict_out, &verdict);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            if !reports.is_empty() {
+                let news = circuit::reports(reports).map_err(|why| core.invalid(why))?;
+                core.report_for(core.time(now_ns), set.id(), news)?;
+            }
+            let set = set.id();
+            let outlet = if CHOOSES { Outlet::Choice(set) } else { Outlet::Set(set) };
+            let verdict =
+                core.send_long(core.time(now_ns), outlet, &message::head(message), || message::kept(message))?;
+            message::write_verdict(verdict_out, &verdict);
+            Ok(())
+        })
+    }
 }
 
 #[cold]
 #[inline(never)]
 unsafe fn refuse_long(engine: *mut circflow_engine) -> circflow_status {
-    door::enter(engine, |core| Err(core.invalid("a message has a body that is too long")))
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| Err(core.invalid("a message has a body that is too long"))) }
 }
 
 /// Asks whether a DATA message could be sent now (SEND), and on which leg, or would be held (HELD). Changes nothing at
@@ -190,17 +201,23 @@ pub unsafe extern "C-unwind" fn circflow_set_get_decision(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     if verdict_out.is_null() {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
-    if let Some(verdict) = door::try_enter(engine, |core| core.peek_next(set.id())) {
-        message::write_verdict(verdict_out, &verdict);
+    // SAFETY: the contract of this floor, which the caller keeps.
+    if let Some(verdict) = unsafe { door::try_enter(engine, |core| core.peek_next(set.id())) } {
+        // SAFETY: not NULL, and there is room by the contract of this floor.
+        unsafe { message::write_verdict(verdict_out, &verdict) };
         return CIRCFLOW_OK;
     }
-    door::enter(engine, |core| {
-        let verdict = core.peek(set.id())?;
-        message::write_verdict(verdict_out, &verdict);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let verdict = core.peek(set.id())?;
+            message::write_verdict(verdict_out, &verdict);
+            Ok(())
+        })
+    }
 }
 
 /// For a host that asks with circflow_set_decide() before each cell: how many DATA messages in a row it would answer to
@@ -218,11 +235,6 @@ pub unsafe extern "C-unwind" fn circflow_set_get_room(
     set: circflow_set_id,
     messages_out: *mut u64,
 ) -> circflow_status {
-    if messages_out.is_null() {
-        return door::refuse(engine, CIRCFLOW_ERR_NULL);
-    }
-    door::enter(engine, |core| {
-        messages_out.write(core.room(set.id())?);
-        Ok(())
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::answer(engine, messages_out, |core| Ok(core.room(set.id())?)) }
 }

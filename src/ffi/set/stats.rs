@@ -80,16 +80,20 @@ pub unsafe extern "C-unwind" fn circflow_set_get_stats(
     set: circflow_set_id,
     stats: *mut circflow_set_stats,
 ) -> circflow_status {
-    door::enter_to_write(engine, stats, |core| {
-        let set = set.id();
-        let total = core.set_total(set).unwrap_or((0, CIRCFLOW_NEVER));
-        let mut stats = set_stats(&core.set_stats(set)?, core.set_streams(set), total);
-        let circflow_set_stats { last_active_ns, no_streams_since_ns, held_since_ns, total_since_ns, .. } = &mut stats;
-        for time in [last_active_ns, no_streams_since_ns, held_since_ns, total_since_ns] {
-            *time = core.wall(*time);
-        }
-        Ok(stats)
-    })
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter_to_write(engine, stats, |core| {
+            let set = set.id();
+            let total = core.set_total(set).unwrap_or((0, CIRCFLOW_NEVER));
+            let mut stats = set_stats(&core.set_stats(set)?, core.set_streams(set), total);
+            let circflow_set_stats { last_active_ns, no_streams_since_ns, held_since_ns, total_since_ns, .. } =
+                &mut stats;
+            for time in [last_active_ns, no_streams_since_ns, held_since_ns, total_since_ns] {
+                *time = core.wall(*time);
+            }
+            Ok(stats)
+        })
+    }
 }
 
 pub(super) fn set_stats(
