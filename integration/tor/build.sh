@@ -52,7 +52,9 @@ elif [ ! -f "$folder/for" ]; then
     # Hard links, as the compiler and ar write new files and never into old ones. Where there are none, a copy that
     # keeps the times, so that make finds all of it up to date.
     cp -al "$like/." "$folder/" 2>/dev/null || { rm -rf "$folder"; cp -a "$like" "$folder"; }
+    # Made from tor's own files, and newer than ours in a fresh clone.
     find "$folder" -name '*conflux*.o' -delete
+    [ "$kind" != rows ] || find "$folder/src/test" -name '*relaycell.o' -delete
     rm -f "$folder/for" "$folder/log" "$folder/src/app/tor" "$folder/src/test/test"
     cp "$like/for" "$folder/for"
 fi
