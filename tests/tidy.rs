@@ -41,6 +41,12 @@ const BANNED: [(&str, &str); 15] = [
 
 const LINES_MAX: usize = 600;
 const COLUMNS_MAX: usize = 120;
+/// No function is longer than this, and of a hundred one is longer than that.
+const FUNCTION_MAX: usize = 80;
+const FUNCTION_P99: usize = 45;
+/// Ways through a function: branches, loops, conditions, early returns, and arms of a match that do more than name a
+/// value. A table is not counted.
+const WAYS_MAX: usize = 20;
 /// A SAFETY comment stands at most so many lines above the unsafe code it is about.
 const SAFETY_ABOVE: usize = 4;
 
@@ -270,6 +276,58 @@ fn files_and_lines_are_short() {
 }
 
 /// Every function that C can call: documented, in the header, and called by a C test.
+#[test]
+fn functions_are_short_and_plain() {
+    let (mut found, mut lengths) = (String::new(), Vec::new());
+    for source in sources().iter().filter(|source| !source.path.ends_with("/tests.rs")) {
+        let lines: Vec<&Line> = source.lines.iter().take_while(|line| !line.is_test).collect();
+        for (first, line) in lines.iter().enumerate().filter(|(_, line)| begins_function(&line.code)) {
+            // The end stands as far in as the beginning.
+            let indent = line.code.len() - line.code.trim_start().len();
+            let end = format!("{}}}", " ".repeat(indent));
+            let body: Vec<&str> = lines[first..].iter().map(|line| line.code.as_str()).collect();
+            let is_over = |(at, code): (usize, &&str)| {
+                (at > 0 && code.trim_end() == end) || (at == 0 && code.trim_end().ends_with([';', '}']))
+            };
+            let Some(last) = body.iter().enumerate().position(is_over) else { continue };
+            let (length, ways) = (last + 1, ways_through(&body[..=last]));
+            lengths.push(length);
+            if length > FUNCTION_MAX || ways > WAYS_MAX {
+                let _ = writeln!(found, "{}:{}: {length} lines, {ways} ways", source.path, line.number);
+            }
+        }
+    }
+    lengths.sort_unstable();
+    assert!(lengths.len() > 1000, "found only {}", lengths.len());
+    let p99 = lengths[lengths.len() * 99 / 100];
+    if p99 > FUNCTION_P99 {
+        let _ = writeln!(found, "one function of a hundred has more than {p99} lines");
+    }
+    report(&found);
+}
+
+fn begins_function(code: &str) -> bool {
+    let words = code.split_whitespace();
+    let of_kind = |word: &&str| {
+        ["const", "unsafe", "extern", "default", "\"\""].contains(word)
+            || word.starts_with("pub")
+            || word.starts_with('"')
+    };
+    words.skip_while(of_kind).next() == Some("fn")
+}
+
+fn ways_through(body: &[&str]) -> usize {
+    let ways = |code: &&str| {
+        let words = ["if", "while"]
+            .iter()
+            .map(|word| code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|found| found == word).count());
+        let loops = usize::from(code.trim_start().starts_with("for "));
+        let marks = ["&& ", " || ", "=> {", "?;", "?)", "?.", "? "].iter().map(|mark| code.matches(mark).count());
+        words.sum::<usize>() + loops + marks.sum::<usize>()
+    };
+    1 + body.iter().map(ways).sum::<usize>()
+}
+
 #[test]
 fn exports_are_documented_declared_and_tested() {
     let header = fs::read_to_string(root().join("include/circflow.h")).unwrap();

@@ -187,55 +187,14 @@ impl Engine {
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
                 }
-                &mut Queued::LinkedAway { circuit } => {
-                    let is_there = self.take_linked(circuit, buffer)?;
-                    self.queue.drop_first();
-                    match self.about(circuit).filter(|_| is_there) {
-                        Some(about) => {
-                            let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops.last());
-                            self.note_sent(circuit, hop, self.clock.latest());
-                            let (command, body_len) = (Command::CONFLUX_LINKED, Link::LEN as u16);
-                            return Ok(Some(Instruction { what: What::Send { command, hop, body_len }, ..about }));
-                        }
-                        None => continue,
-                    }
-                }
-                Queued::Released { circuit, set, hop, lane, delta, number, wants_digest } => {
-                    let Some(open) = self.circuits.get(*circuit) else {
-                        let (set, lane) = (*set, *lane);
-                        self.return_to_host(set, lane);
-                        continue;
-                    };
-                    let (circuit, set, hop) = (*circuit, *set, *hop);
-                    let circuit_tag = open.config.tag;
-                    let state = self.sets.get_mut(set);
-                    let set_tag = state.as_ref().map_or(0, |state| state.terms().tag);
-                    let about = move |what| Instruction::about(circuit, circuit_tag, set, set_tag, what);
-                    if *delta != 0 {
-                        let body = Switch { delta: *delta }.encode();
-                        buffer.get_mut(..body.len()).ok_or(Error::TOO_SMALL)?.copy_from_slice(&body);
-                        *delta = 0;
-                        let (command, body_len) = (Command::CONFLUX_SWITCH, body.len() as u16);
-                        return Ok(Some(about(What::Send { command, hop, body_len })));
-                    }
-                    let taken = self.store.pop(lane, buffer).map_err(|TooSmall| Error::TOO_SMALL)?;
-                    let (number, wants_digest) = (*number, *wants_digest);
-                    state.into_iter().for_each(|state| state.taken(&mut self.effects));
-                    self.queue.drop_first();
-                    self.apply_effects(set);
-                    if set == Id::NONE {
-                        self.taken_on_circuit(circuit);
-                    }
-                    if let Some((delivery, _)) = taken {
-                        self.left(set, circuit, hop, delivery.stream_id, delivery.command);
-                        let message = Delivery { number, ..delivery };
-                        return Ok(Some(Instruction {
-                            wants_digest,
-                            ..about(What::SendHeld(Released { hop, message }))
-                        }));
-                    }
-                    continue;
-                }
+                &mut Queued::LinkedAway { circuit } => match self.take_linked_away(circuit, buffer)? {
+                    None => continue,
+                    instruction => return Ok(instruction),
+                },
+                Queued::Released { .. } => match self.take_released(buffer)? {
+                    None => continue,
+                    instruction => return Ok(instruction),
+                },
                 other => {
                     let queued = *other;
                     let instruction = self.compose(queued, buffer)?;
@@ -249,6 +208,53 @@ impl Engine {
             }
             self.queue.drop_first();
         }
+    }
+
+    /// Takes LINKED for a leg whose set is on another engine, if the leg is still there.
+    fn take_linked_away(&mut self, circuit: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        let is_there = self.take_linked(circuit, buffer)?;
+        self.queue.drop_first();
+        let Some(about) = self.about(circuit).filter(|_| is_there) else { return Ok(None) };
+        let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops.last());
+        self.note_sent(circuit, hop, self.clock.latest());
+        let (command, body_len) = (Command::CONFLUX_LINKED, Link::LEN as u16);
+        Ok(Some(Instruction { what: What::Send { command, hop, body_len }, ..about }))
+    }
+
+    /// Takes what stands first in the queue, a message that was let out: SWITCH, if there is one, and then itself.
+    fn take_released(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        let Some(Queued::Released { circuit, set, hop, lane, delta, number, wants_digest }) = self.queue.first() else {
+            return Ok(None);
+        };
+        let (circuit, set, hop) = (*circuit, *set, *hop);
+        let Some(open) = self.circuits.get(circuit) else {
+            let lane = *lane;
+            self.return_to_host(set, lane);
+            return Ok(None);
+        };
+        let circuit_tag = open.config.tag;
+        let state = self.sets.get_mut(set);
+        let set_tag = state.as_ref().map_or(0, |state| state.terms().tag);
+        let about = move |what| Instruction::about(circuit, circuit_tag, set, set_tag, what);
+        if *delta != 0 {
+            let body = Switch { delta: *delta }.encode();
+            buffer.get_mut(..body.len()).ok_or(Error::TOO_SMALL)?.copy_from_slice(&body);
+            *delta = 0;
+            let (command, body_len) = (Command::CONFLUX_SWITCH, body.len() as u16);
+            return Ok(Some(about(What::Send { command, hop, body_len })));
+        }
+        let taken = self.store.pop(lane, buffer).map_err(|TooSmall| Error::TOO_SMALL)?;
+        let (number, wants_digest) = (*number, *wants_digest);
+        state.into_iter().for_each(|state| state.taken(&mut self.effects));
+        self.queue.drop_first();
+        self.apply_effects(set);
+        if set == Id::NONE {
+            self.taken_on_circuit(circuit);
+        }
+        let Some((delivery, _)) = taken else { return Ok(None) };
+        self.left(set, circuit, hop, delivery.stream_id, delivery.command);
+        let message = Delivery { number, ..delivery };
+        Ok(Some(Instruction { wants_digest, ..about(What::SendHeld(Released { hop, message })) }))
     }
 
     /// Tells a set that the host has taken what the set waits to see taken.

@@ -329,7 +329,22 @@ impl Engine {
         if message.command == Command::DATA && position.runs_streams {
             self.acknowledge(id, message.hop, tag);
         }
-        let verdict = Verdict::of(VerdictKind::Deliver, id, host_tag);
+        let deliver = Verdict::of(VerdictKind::Deliver, id, host_tag);
+        self.follow(route, now, &deliver, message, place, position.at_join_point)
+    }
+
+    /// Takes a message the way that was found for it.
+    #[inline]
+    fn follow(
+        &mut self,
+        route: Route,
+        now: Nanos,
+        deliver: &Verdict,
+        message: &Message<'_>,
+        place: Place,
+        at_join_point: bool,
+    ) -> Result<Verdict, Error> {
+        let (id, verdict) = (deliver.circuit, *deliver);
         match route {
             Route::Controller if place == Place::Away => {
                 let is_ours = matches!(message.command, Command::XOFF | Command::XON);
@@ -347,12 +362,12 @@ impl Engine {
                 Err(fault) => Err(self.fault(id, fault)),
             },
             Route::Handshake => self.receive_conflux(now, id, message),
-            Route::RefuseDirectory if place == Place::Away && position.at_join_point => {
+            Route::RefuseDirectory if place == Place::Away && at_join_point => {
                 self.refuse_directory_away(id, message.stream_id)
             }
             Route::RefuseDirectory => {
                 let owner = match place {
-                    Place::Leg { set, .. } if position.at_join_point => Owner::Set(set),
+                    Place::Leg { set, .. } if at_join_point => Owner::Set(set),
                     _ => Owner::Circuit(id),
                 };
                 self.refuse_stream(owner, message.hop, message.stream_id, END_NOT_DIRECTORY, now);

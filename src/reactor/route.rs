@@ -76,28 +76,15 @@ pub struct Position {
     pub by_host: bool,
 }
 
-/// Finds the way of a message, or what is wrong with it. The hop comes before the stream id.
+/// Finds the way of a message, or what is wrong with it.
 #[inline]
 pub fn route(position: &Position, command: Command, stream_id: u16) -> Result<Route, Fault> {
-    let &Position { part, is_leg, at_join_point, leaky_pipe, runs_streams, by_host } = position;
-    let (on_leg, traits, of_legs) = (is_leg && at_join_point, command.traits(), command.is_of_legs());
-    // A leg that was extended is at the join point no more: nothing of its set can come from there.
-    let is_past = on_leg && part == Part::Middle && command.is_of_sets();
-    if is_past || !(by_host || accepts(part, command)) {
-        return Err(Fault::UnexpectedCommand);
+    if let Some(fault) = misplaced(position, command, stream_id) {
+        return Err(fault);
     }
-    let is_multiplexed = traits & MULTIPLEXED != 0;
-    let is_astray = !at_join_point && (of_legs || (is_multiplexed && is_leg && !leaky_pipe));
-    if is_astray {
-        return Err(Fault::WrongHop);
-    }
-    let malformed = match stream_id {
-        0 => traits & STREAM_NEEDED != 0,
-        _ => traits & STREAM_FORBIDDEN != 0,
-    };
-    if malformed && (is_leg || of_legs || !by_host) {
-        return Err(Fault::BadStreamId);
-    }
+    let &Position { is_leg, at_join_point, runs_streams, .. } = position;
+    let (on_leg, of_legs) = (is_leg && at_join_point, command.is_of_legs());
+    let is_multiplexed = command.is_multiplexed();
     match command {
         _ if is_multiplexed && on_leg => Ok(Route::Controller),
         _ if is_multiplexed && runs_streams => Ok(Route::Streams),
@@ -110,6 +97,27 @@ pub fn route(position: &Position, command: Command, stream_id: u16) -> Result<Ro
         Command::BEGIN_DIR if runs_streams => Ok(Route::Streams),
         _ => Ok(Route::Host),
     }
+}
+
+/// What is wrong with a message where it came. The hop comes before the stream id.
+#[inline(always)]
+fn misplaced(position: &Position, command: Command, stream_id: u16) -> Option<Fault> {
+    let &Position { part, is_leg, at_join_point, leaky_pipe, by_host, .. } = position;
+    let (traits, of_legs) = (command.traits(), command.is_of_legs());
+    // A leg that was extended is at the join point no more: nothing of its set can come from there.
+    let is_past = is_leg && at_join_point && part == Part::Middle && command.is_of_sets();
+    if is_past || !(by_host || accepts(part, command)) {
+        return Some(Fault::UnexpectedCommand);
+    }
+    let is_astray = !at_join_point && (of_legs || (traits & MULTIPLEXED != 0 && is_leg && !leaky_pipe));
+    if is_astray {
+        return Some(Fault::WrongHop);
+    }
+    let malformed = match stream_id {
+        0 => traits & STREAM_NEEDED != 0,
+        _ => traits & STREAM_FORBIDDEN != 0,
+    };
+    (malformed && (is_leg || of_legs || !by_host)).then_some(Fault::BadStreamId)
 }
 
 #[cfg(test)]
