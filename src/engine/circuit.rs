@@ -70,9 +70,7 @@ impl Circuit {
     /// What it holds: at its edges, behind a block, and on the way to the home of its set.
     #[inline(always)]
     pub fn bytes(&self) -> u64 {
-        let edges = self.reactor.as_ref().map_or(0, |reactor| {
-            reactor.edge_at(Side::Back).lane().bytes() + reactor.edge_at(Side::Next).lane().bytes()
-        });
+        let edges = self.reactor.as_ref().map_or(0, |reactor| reactor.held_bytes());
         let held = self.padding.as_ref().map_or(0, |padding| padding.held_bytes);
         held + edges + self.away.as_ref().map_or(0, |away| away.bytes())
     }

@@ -109,8 +109,9 @@ impl Engine {
         Ok(some)
     }
 
-    /// Takes a cell that waited at an edge and may go. True when there was one.
-    #[inline(always)]
+    /// Takes a cell that waited at an edge and may go. True when there was one. (All of it is one function, so that what
+    /// was kept of the cell goes from its node to the host's struct at once.)
+    #[inline(never)]
     fn take_waiting(
         &mut self,
         id: Id,
@@ -126,12 +127,13 @@ impl Engine {
         let Some((cell, heed)) = reactor.edge(side).take(&self.marks, &mut self.store, buffer)? else {
             return Ok(false);
         };
-        let (tag, set) = (config.tag, place.leg().map_or(Id::NONE, |(set, _)| set));
+        let (tag, leg) = (config.tag, place.leg());
         let (padded, last) = (circuit.padding.is_some(), reactor.edge_at(side).waiting() == 0);
         if last && !circuit.ran_out() {
             self.shrank(id);
         }
-        let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
+        let tag_of = |set: Id| self.sets.get(set).map_or(0, |state| state.terms().tag);
+        let (set, set_tag) = leg.map_or((Id::NONE, 0), |(set, _)| (set, tag_of(set)));
         if heed != Heed::No {
             self.heed(id, side.opposite(), heed);
         }
@@ -144,7 +146,9 @@ impl Engine {
             self.resume_circuit(id);
         }
         if Edge::is_own(&cell) {
-            give_own(taker, |what| Instruction::about(id, tag, set, set_tag, what), cell);
+            // A copy for this alone, so that no cell has to be in memory on the way.
+            let message = Delivery { number: 0, ..cell };
+            give_own(taker, move |what| Instruction::about(id, tag, set, set_tag, what), message);
         } else {
             taker.take(Instruction::about(id, tag, set, set_tag, What::Write { side, cell }));
         }
@@ -404,7 +408,7 @@ impl Engine {
 #[cold]
 #[inline(never)]
 fn give_own(taker: &mut impl Taker, about: impl FnOnce(What) -> Instruction, message: Delivery) {
-    taker.take(about(What::SendHeld(Released { hop: 0, message: Delivery { number: 0, ..message } })));
+    taker.take(about(What::SendHeld(Released { hop: 0, message })));
 }
 
 /// What LINK and LINKED say.

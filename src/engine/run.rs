@@ -112,6 +112,39 @@ impl Engine {
         Some(Verdict::of(VerdictKind::Forward, id, config.tag))
     }
 
+    /// The other common case, after [`Engine::pass_next`]: nothing is due, and the cell has to wait, on a circuit that
+    /// has held something before. No answer means that nothing was done.
+    #[inline(always)]
+    pub fn keep_next(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Option<Verdict> {
+        let is_full = self.queue.len() >= self.instructions_max || !self.store.fits(cost_of(cell));
+        if is_full || !self.goes_on(now) {
+            return None;
+        }
+        let Some(Circuit {
+            place: Place::Alone,
+            config,
+            padding: None,
+            reactor: Some(reactor),
+            away: None,
+            standing: Some(standing),
+        }) = self.circuits.get_mut(id)
+        else {
+            return None;
+        };
+        let goes_on = config.flags.has(CircuitFlags::EXTENDED) && config.role == Role::Exit;
+        let edge = reactor.edge(from.opposite());
+        if !goes_on || !edge.keeps(&self.marks) {
+            return None;
+        }
+        let heed = edge.keep(cell, &self.marks, &mut self.store, now)?;
+        let tag = config.tag;
+        standing.grew(reactor.held_bytes(), now);
+        if heed != Heed::No {
+            self.heed(id, from, heed);
+        }
+        Some(Verdict::of(VerdictKind::Held, id, tag))
+    }
+
     #[inline(always)]
     fn pass_at(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Result<Verdict, Error> {
         self.check_drained()?;

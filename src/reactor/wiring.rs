@@ -76,6 +76,12 @@ impl Reactor {
         }
     }
 
+    /// What waits at both edges costs.
+    #[inline(always)]
+    pub fn held_bytes(&self) -> u64 {
+        self.edge_at(Side::Back).lane().bytes() + self.edge_at(Side::Next).lane().bytes()
+    }
+
     /// Congestion control with a hop.
     #[inline]
     pub fn end(&mut self, hop: u8) -> &mut End {

@@ -59,7 +59,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_relay(
     unsafe { relay_any(engine, now_ns, circuit, from, cell, verdict_out) }
 }
 
-/// The long way: something is due, the edge is full, the circuit has padding, or NULL was given.
+/// A cell that has to wait; and the long way: something is due, the circuit has padding, or NULL was given.
 #[inline(never)]
 unsafe extern "C-unwind" fn relay_any(
     engine: *mut circflow_engine,
@@ -74,10 +74,21 @@ unsafe extern "C-unwind" fn relay_any(
         return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
     // SAFETY: the contract of this floor, which the caller keeps.
+    let (side, cell) = (message::side(from), unsafe { message::cell(cell) });
+    if let (Ok(side), Ok(cell)) = (side, &cell) {
+        // SAFETY: the contract of this floor, which the caller keeps.
+        let kept = unsafe { door::try_enter(engine, |core| core.keep_next(now_ns, circuit.id(), side, cell)) };
+        if let Some(verdict) = kept {
+            // SAFETY: not NULL, and there is room by the contract of this floor.
+            unsafe { message::write_verdict(verdict_out, &verdict) };
+            return CIRCFLOW_OK;
+        }
+    }
+    // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::enter(engine, |core| {
-            let side = message::side(from).map_err(|why| core.invalid(why))?;
-            let cell = message::cell(cell).map_err(|why| core.invalid(why))?;
+            let side = side.map_err(|why| core.invalid(why))?;
+            let cell = cell.map_err(|why| core.invalid(why))?;
             let verdict = core.pass(core.time(now_ns), circuit.id(), side, &cell)?;
             message::write_verdict(verdict_out, &verdict);
             Ok(())
