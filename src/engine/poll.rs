@@ -109,7 +109,7 @@ impl Engine {
         Ok(some)
     }
 
-    /// Takes a cell that waited at an edge and may go. True when there was one. (All of it is one function, so that what
+    /// Takes a cell that waited at an edge and may go. True when there was one. (All of it is one function, so what
     /// was kept of the cell goes from its node to the host's struct at once.)
     #[inline(never)]
     fn take_waiting(
