@@ -55,10 +55,12 @@
  *  2. Time comes in. Every feed takes the host's monotonic nanoseconds; the library owns no clock, thread, socket or
  *     randomness. Equal time is normal; an earlier time is read as the latest seen and counted.
  *  3. No pointer survives a call, except the engine, the hub and your opaque user data.
- *  4. Callbacks come only from drain, free (handing tokens back), the log function, and notify (which runs on another
- *     engine's thread and may only wake it). Inside drain's callback you may feed; you may not poll, drain or free.
+ *  4. An engine's callbacks come only from drain, free (handing tokens back), the log function, and notify (which can
+ *     come on any thread and may only wake the engine's loop). Inside drain's callback you may feed; you may not poll,
+ *     drain or free.
  *  5. One engine, one thread at a time. Engines meet only in a hub.
- *  6. An error changes nothing unless its class says that a circuit, a set or the engine is gone.
+ *  6. An error changes nothing, unless its class is PEER or LIMIT (a circuit or a set has to go: an instruction says
+ *     which) or FATAL (the engine is gone).
  *
  * A loop looks like this:
  *
@@ -1351,7 +1353,7 @@ enum circflow_status circflow_circuit_close(struct circflow_engine *engine,
                                             uint64_t now_ns,
                                             struct circflow_circuit_id circuit);
 
-/* Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is
+/* Says that a circuit is gone (DESTROY came, or was sent, or its channel has gone), whoever closed it. Its id is stale from now on, and what was queued about it is
  * dropped.
  *
  * If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
@@ -1362,10 +1364,10 @@ enum circflow_status circflow_circuit_close(struct circflow_engine *engine,
  * stands (cwnd, inflight), then say this. A set that goes on may ask for another leg, with CIRCFLOW_INSN_WANT_LEG.
  *
  * These are the rules of every deployed Tor, and they leave a crack: less than one SENDME's worth of cells can be lost
- * with a leg whose set goes on, and what comes after them then waits for ever. A host that cannot have that bounds
- * how long a set may hold messages (circflow_set_get_stats()) without delivering any.
+ * with a leg whose set goes on. What comes after them then waits, until held_age_max_ns (circflow_set_config, 120 s by
+ * default) ends the set with CIRCFLOW_ERR_HELD_TOO_LONG.
  *
- * Own statuses: none. Always safe to call, also when instructions wait.
+ * Own statuses: none, and never CIRCFLOW_ERR_EXPIRED. Always safe to call, also when instructions wait.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_circuit_gone(struct circflow_engine *engine,
                                            uint64_t now_ns,
@@ -2935,8 +2937,8 @@ enum circflow_status circflow_queue_free(struct circflow_queue *queue,
 
 /* Sends an item: through the sink if nothing waits, else to the end of what waits. Order is never broken.
  *
- * @param kept_out  0 when the sink has it, 1 when it waits: watch your sink, and drain when it has room. May be
- *                  NULL.
+ * @param kept_out  0 when the sink has it, 1 when it waits: stop reading the source, watch your sink, drain when it
+ *                  has room, and go on reading when circflow_queue_get_pending() says 0. May be NULL.
  *
  * Own statuses: CIRCFLOW_ERR_QUEUE_FULL: a stall; CIRCFLOW_ERR_SINK_CLOSED: also when items wait: take them out
  * with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, sink or one of its functions;
@@ -2968,7 +2970,8 @@ enum circflow_status circflow_queue_drain(struct circflow_queue *queue,
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_queue_get_len(struct circflow_queue *queue, uint32_t *len_out);
 
-/* Whether anything waits: 1 or 0. A loop watches the sink for room only when it does.
+/* Whether anything waits: 1 or 0. A loop watches the sink for room only when it does, and reads the source only when
+ * nothing does.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */

@@ -202,7 +202,7 @@ fn path_exists(page: &str, word: &str) -> bool {
 
 /// Pages about C Tor, and about maybenot's simulator, name files of those.
 fn of_others(page: &str, word: &str) -> bool {
-    let about_tor = ["docs/integrating-with-tor.md", "docs/two-hosts.md", "integration/tor/README.md"];
+    let about_tor = ["docs/guide.md", "docs/integrating-with-tor.md", "docs/two-hosts.md", "integration/tor/README.md"];
     let is_tors = ["src/core/", "src/test/", "src/lib/"].iter().any(|folder| word.starts_with(folder));
     let name = word.rsplit('/').next().unwrap_or(word);
     about_tor.contains(&page) && (is_tors || TORS.contains(&name))

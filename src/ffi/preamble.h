@@ -17,10 +17,12 @@
  *  2. Time comes in. Every feed takes the host's monotonic nanoseconds; the library owns no clock, thread, socket or
  *     randomness. Equal time is normal; an earlier time is read as the latest seen and counted.
  *  3. No pointer survives a call, except the engine, the hub and your opaque user data.
- *  4. Callbacks come only from drain, free (handing tokens back), the log function, and notify (which runs on another
- *     engine's thread and may only wake it). Inside drain's callback you may feed; you may not poll, drain or free.
+ *  4. An engine's callbacks come only from drain, free (handing tokens back), the log function, and notify (which can
+ *     come on any thread and may only wake the engine's loop). Inside drain's callback you may feed; you may not poll,
+ *     drain or free.
  *  5. One engine, one thread at a time. Engines meet only in a hub.
- *  6. An error changes nothing unless its class says that a circuit, a set or the engine is gone.
+ *  6. An error changes nothing, unless its class is PEER or LIMIT (a circuit or a set has to go: an instruction says
+ *     which) or FATAL (the engine is gone).
  *
  * A loop looks like this:
  *

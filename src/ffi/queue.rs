@@ -223,8 +223,8 @@ impl door::Leave for circflow_queue {
 
 /// Sends an item: through the sink if nothing waits, else to the end of what waits. Order is never broken.
 ///
-/// @param kept_out  0 when the sink has it, 1 when it waits: watch your sink, and drain when it has room. May be
-///                  NULL.
+/// @param kept_out  0 when the sink has it, 1 when it waits: stop reading the source, watch your sink, drain when it
+///                  has room, and go on reading when circflow_queue_get_pending() says 0. May be NULL.
 ///
 /// Own statuses: CIRCFLOW_ERR_QUEUE_FULL: a stall; CIRCFLOW_ERR_SINK_CLOSED: also when items wait: take them out
 /// with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, sink or one of its functions;
@@ -328,7 +328,8 @@ pub unsafe extern "C-unwind" fn circflow_queue_get_len(
     unsafe { door::answer(queue, len_out, |core| Ok(core.len() as u32)) }
 }
 
-/// Whether anything waits: 1 or 0. A loop watches the sink for room only when it does.
+/// Whether anything waits: 1 or 0. A loop watches the sink for room only when it does, and reads the source only when
+/// nothing does.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.

@@ -208,7 +208,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_close(
     unsafe { door::enter(engine, |core| core.close_circuit(core.time(now_ns), circuit.id())) }
 }
 
-/// Says that a circuit is gone, whoever closed it. Its id is stale from now on, and what was queued about it is
+/// Says that a circuit is gone (DESTROY came, or was sent, or its channel has gone), whoever closed it. Its id is stale from now on, and what was queued about it is
 /// dropped.
 ///
 /// If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
@@ -219,10 +219,10 @@ pub unsafe extern "C-unwind" fn circflow_circuit_close(
 /// stands (cwnd, inflight), then say this. A set that goes on may ask for another leg, with CIRCFLOW_INSN_WANT_LEG.
 ///
 /// These are the rules of every deployed Tor, and they leave a crack: less than one SENDME's worth of cells can be lost
-/// with a leg whose set goes on, and what comes after them then waits for ever. A host that cannot have that bounds
-/// how long a set may hold messages (circflow_set_get_stats()) without delivering any.
+/// with a leg whose set goes on. What comes after them then waits, until held_age_max_ns (circflow_set_config, 120 s by
+/// default) ends the set with CIRCFLOW_ERR_HELD_TOO_LONG.
 ///
-/// Own statuses: none. Always safe to call, also when instructions wait.
+/// Own statuses: none, and never CIRCFLOW_ERR_EXPIRED. Always safe to call, also when instructions wait.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_gone(
