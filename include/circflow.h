@@ -1353,8 +1353,8 @@ enum circflow_status circflow_circuit_close(struct circflow_engine *engine,
                                             uint64_t now_ns,
                                             struct circflow_circuit_id circuit);
 
-/* Says that a circuit is gone (DESTROY came, or was sent, or its channel has gone), whoever closed it. Its id is stale from now on, and what was queued about it is
- * dropped.
+/* Says that a circuit is gone (DESTROY came, or was sent, or its channel has gone), whoever closed it. Its id is
+ * stale from now on, and what was queued about it is dropped.
  *
  * If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
  * or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
