@@ -56,13 +56,13 @@ impl Engine {
         self.receive_sequenced_run(self.clock.latest(), id, message)
     }
 
-    /// What [`Engine::send_on_stream`] does with DATA for which there is room, in a set on the leg that sends.
+    /// What [`Engine::send_on_stream`] does with DATA for which there is room, in a set on the leg that sends. It logs
+    /// nothing and wakes no other engine.
     #[inline(always)]
     pub fn send_data(&mut self, now: Nanos, id: Id, len: u16) -> Option<Verdict> {
         if now >= self.stop() || !self.clock.advance(now) {
             return None;
         }
-        let elsewhere = self.has_legs_elsewhere();
         let stream = self.streams.get_mut(id)?;
         if stream.outgoing.may_send(now) != May::Now {
             return None;
@@ -82,7 +82,7 @@ impl Engine {
             Owner::Set(set) => {
                 let state = self.sets.get_mut(set)?;
                 // A leg elsewhere needs the message itself.
-                if elsewhere && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
+                if !self.home_legs.is_empty() && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
                     return None;
                 }
                 let plan = state.send_next(true, now)?;

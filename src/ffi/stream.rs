@@ -245,10 +245,7 @@ impl Sending for OnStream {
     #[inline(always)]
     fn done(self, sent: &Sent) -> circflow_status {
         // SAFETY: see above.
-        unsafe {
-            message::write_verdict(self.verdict_out, &sent.verdict);
-            door::call_out(self.engine);
-        }
+        unsafe { message::write_verdict(self.verdict_out, &sent.verdict) };
         CIRCFLOW_OK
     }
 

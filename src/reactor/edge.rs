@@ -152,9 +152,11 @@ impl Edge {
     /// The common case of [`Edge::offer`]: nothing is in the way.
     #[inline(always)]
     pub fn pass_through(&mut self) -> bool {
-        let clear = self.is_clear();
-        self.passed += u64::from(clear);
-        clear
+        if !self.is_clear() {
+            return false;
+        }
+        self.passed += 1;
+        true
     }
 
     /// What becomes of a cell that comes now. One that goes through is counted.
