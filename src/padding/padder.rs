@@ -338,12 +338,14 @@ impl Padder {
     /// What is due first, and when.
     pub fn earliest(&self) -> Option<(Nanos, Due)> {
         // Due at no earlier time, or a machine that sets its timer for ever would keep all else from its turn.
-        let begun = (!self.begun.is_empty()).then(|| (self.begun_due(), Due::Begun));
-        let block = (self.block_until, Due::BlockEnd);
-        let timers = self.runs.iter().enumerate().flat_map(|(index, run)| {
-            [(run.timer_at, Due::Timer(index as u32)), (run.action_at, Due::Action(index as u32))]
-        });
-        timers.chain([block]).chain(begun).filter(|&(at, _)| at != NEVER).min()
+        let mut first = (self.block_until, Due::BlockEnd);
+        if !self.begun.is_empty() {
+            first = first.min((self.begun_due(), Due::Begun));
+        }
+        for (run, index) in self.runs.iter().zip(0..) {
+            first = first.min((run.timer_at, Due::Timer(index))).min((run.action_at, Due::Action(index)));
+        }
+        (first.0 != NEVER).then_some(first)
     }
 
     /// Finds out anew when something is due next.
