@@ -189,13 +189,18 @@ impl Engine {
     #[allow(dead_code, reason = "tests and the simulation need no door")]
     pub fn set_next(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         let mut taken = None;
-        self.set_next_into(set, buffer, &mut taken)?;
+        self.set_next_into(set, move || buffer, &mut taken)?;
         Ok(taken)
     }
 
-    /// The same; true when `taker` has one.
+    /// The same; true when `taker` has one. The buffer is asked for only when something is ready.
     #[inline(always)]
-    pub fn set_next_into(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
+    pub fn set_next_into<'b>(
+        &mut self,
+        set: Id,
+        buffer: impl FnOnce() -> &'b mut [u8],
+        taker: &mut impl Taker,
+    ) -> Result<bool, Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if !state.is_ready() {
             if state.is_noted() {
@@ -204,12 +209,12 @@ impl Engine {
             return Ok(false);
         }
         if state.params().is_some() {
-            let taken = self.take_ready_run(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL);
+            let taken = self.take_ready_run(set, buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL);
             self.paused = false;
             self.ran_dry(set);
             return taken;
         }
-        self.take_ready(set, buffer, taker).map_err(|TooSmall| Error::TOO_SMALL)
+        self.take_ready(set, buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL)
     }
 
     /// Takes up to `cap` messages of one set whose turn has come, as long as they are tokens.

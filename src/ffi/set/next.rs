@@ -36,8 +36,8 @@ pub unsafe extern "C-unwind" fn circflow_set_poll(
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::enter_when(engine, Allowed::NotInsideDrain, |core| {
-            let (set, buffer) = (set.id(), inward::buffer(body, body_cap));
-            if !core.set_next_into(set, buffer, &mut insn::Place::new(insn_out))? {
+            let buffer = || inward::buffer(body, body_cap);
+            if !core.set_next_into(set.id(), buffer, &mut insn::Place::new(insn_out))? {
                 insn_out.write(insn::NOTHING);
             }
             Ok(())
