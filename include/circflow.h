@@ -2394,7 +2394,7 @@ typedef struct circflow_victim {
   uint32_t reserved;
   /* The set; zero when it is a circuit. */
   struct circflow_set_id set;
-  /* What it holds, in bytes. */
+  /* What it holds, in bytes, as its engine last said: a set may hold three eighths more. */
   uint64_t bytes;
   /* The circuit; zero when it is a set. A circuit that is a leg can be named for what waits at its own edges. */
   struct circflow_circuit_id circuit;

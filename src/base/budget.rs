@@ -45,6 +45,8 @@ pub struct Budget {
     /// Down to here nothing has to be given back.
     floor: u64,
     cap: u64,
+    /// The cap, less what leaves and has no room of its own.
+    ceiling: u64,
     peak: u64,
     /// What nobody holds any more and waits to be handed back to the host. Not part of `used`.
     leaving: u64,
@@ -59,6 +61,14 @@ struct Member {
     returns: Arc<Returns>,
     reserved: u64,
     block: u64,
+}
+
+impl Member {
+    /// As far as nothing has to be asked, and down to where nothing has to be given back.
+    #[inline]
+    fn bounds(&self, ceiling: u64) -> (u64, u64) {
+        (ceiling.min(self.reserved), self.reserved.saturating_sub(self.block))
+    }
 }
 
 impl Process {
@@ -162,7 +172,7 @@ impl Returns {
 impl Budget {
     /// Nothing is held; as much as `cap` may be.
     pub fn new(cap: u64) -> Self {
-        Budget { used: 0, limit: cap, floor: 0, cap, peak: 0, leaving: 0, crossing: 0, member: None }
+        Budget { used: 0, limit: cap, floor: 0, cap, ceiling: cap, peak: 0, leaving: 0, crossing: 0, member: None }
     }
 
     /// From now on it counts in a process's budget. What comes back of what was sent to others is told there.
@@ -312,7 +322,7 @@ impl Budget {
     pub fn adopt(&mut self, bytes: u64) {
         if let Some(member) = &mut self.member {
             member.reserved += bytes;
-            self.refresh();
+            (self.limit, self.floor) = member.bounds(self.ceiling);
         }
     }
 
@@ -382,11 +392,8 @@ impl Budget {
     }
 
     fn refresh(&mut self) {
-        let cap = self.cap.saturating_sub(self.overhang());
-        (self.limit, self.floor) = match &self.member {
-            Some(member) => (cap.min(member.reserved), member.reserved.saturating_sub(member.block)),
-            None => (cap, 0),
-        };
+        self.ceiling = self.cap.saturating_sub(self.overhang());
+        (self.limit, self.floor) = self.member.as_ref().map_or((self.ceiling, 0), |member| member.bounds(self.ceiling));
     }
 }
 

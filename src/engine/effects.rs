@@ -104,7 +104,15 @@ impl Engine {
     }
 
     /// Turns what follows from a call into instructions and timers.
+    #[inline(always)]
     pub(super) fn apply_effects(&mut self, set: Id) {
+        if !self.effects.is_empty() {
+            self.apply_some(set);
+        }
+    }
+
+    #[inline(never)]
+    fn apply_some(&mut self, set: Id) {
         let mut effects = std::mem::take(&mut self.effects);
         let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
         for effect in effects.drain(..) {

@@ -43,6 +43,8 @@ pub(super) struct Way {
     /// and what has been taken there.
     taken: u64,
     since: Nanos,
+    /// Up to so much on the way is known to the set, or nearly; 0 when nothing was.
+    told: u64,
 }
 
 impl Way {
@@ -69,6 +71,19 @@ impl Way {
     /// What is on the way costs so much.
     pub fn bytes(&self) -> u64 {
         self.put.wrapping_sub(self.taken)
+    }
+
+    /// So much more is on the way than when [`Way::tell`] was called that others have to know.
+    #[inline]
+    pub fn is_more(&self) -> bool {
+        self.bytes() > self.told
+    }
+
+    /// What is on the way costs so much, and it is told to others, who need not know of an eighth more.
+    pub fn tell(&mut self) -> u64 {
+        let bytes = self.bytes();
+        self.told = bytes + bytes / 8;
+        bytes
     }
 
     /// Since when nothing of it has moved, [`NEVER`] when nothing is on the way.
@@ -101,12 +116,17 @@ pub(super) struct HomeLegs {
     places: Vec<Option<HomeLeg>>,
     vacant: Vec<u32>,
     by_id: BTreeMap<Id, u32>,
+    /// The place that was found last.
+    last: u32,
 }
 
 impl HomeLegs {
     pub fn find(&mut self, id: Id) -> Option<(u32, &mut HomeLeg)> {
-        let &place = self.by_id.get(&id)?;
-        Some((place, self.places.get_mut(place as usize)?.as_mut()?))
+        let is_last = self.at(self.last).is_some_and(|leg| leg.id == id);
+        if !is_last {
+            self.last = *self.by_id.get(&id)?;
+        }
+        Some((self.last, self.places.get_mut(self.last as usize)?.as_mut()?))
     }
 
     pub fn look(&self, id: Id) -> Option<&HomeLeg> {
@@ -183,5 +203,31 @@ impl std::fmt::Debug for Away {
 impl std::fmt::Debug for HomeLegs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HomeLegs").field("legs", &self.by_id.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_the_way_is_told_when_it_begins_and_when_an_eighth_more_is() {
+        let mut way = Way::default();
+        assert!(!way.is_more(), "nothing is");
+        for round in 0..3 {
+            let mut told = 0;
+            for count in 1..=500 {
+                way.put(10, round);
+                assert_eq!(way.bytes(), count * 10);
+                if way.is_more() {
+                    assert_eq!(way.tell(), count * 10);
+                    told += 1;
+                }
+                assert!(count > 8 || told == count, "few are told one by one");
+            }
+            assert!(told < 50, "{told}");
+            way.look((round + 1) * 5_000, round);
+            assert_eq!((way.tell(), way.is_more(), way.since()), (0, false, NEVER));
+        }
     }
 }

@@ -58,44 +58,43 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return false };
         let now = self.clock.latest();
         let stays = state.settled_leg().is_some_and(|leg| !self.circuits.is_ours(leg));
-        if let Some(plan) = stays.then(|| state.send_next(message.command == Command::DATA, now)).flatten() {
-            let message = Crossed::new(message, &mut self.spares);
-            self.store.budget_mut().cross(message.cost());
-            self.cross(plan.leg, plan.delta, plan.number, message);
-            return true;
-        }
-        let Ok(plan) = state.plan(message.command) else { return false };
-        if self.home_legs.look(plan.leg).is_none() || state.is_holding() {
-            return false;
-        }
-        match state.send(message.command, now, &mut self.effects) {
-            Ok(plan) => {
-                let message = Crossed::new(message, &mut self.spares);
-                self.store.budget_mut().cross(message.cost());
-                self.cross(plan.leg, plan.delta, plan.number, message);
-                self.apply_effects(set);
-                true
+        let plan = match stays.then(|| state.send_next(message.command == Command::DATA, now)).flatten() {
+            Some(plan) => plan,
+            None => {
+                let Ok(plan) = state.plan(message.command) else { return false };
+                if self.home_legs.look(plan.leg).is_none() || state.is_holding() {
+                    return false;
+                }
+                let Ok(plan) = state.send(message.command, now, &mut self.effects) else { return false };
+                plan
             }
-            Err(_) => false,
-        }
+        };
+        let crossed = Crossed::new(message, &mut self.spares);
+        self.store.budget_mut().cross(crossed.cost());
+        self.cross(plan.leg, plan.delta, plan.number, crossed);
+        self.apply_effects(set);
+        true
     }
 
     /// Sends a message of a set on a leg elsewhere. It has been counted as sent, and as crossing.
+    #[inline(always)]
     fn cross(&mut self, id: Id, delta: u32, number: u64, message: Crossed) {
-        let is_data = message.command() == Command::DATA;
+        let (is_data, cost) = (message.command() == Command::DATA, message.cost());
         let down = Down::Send { delta, number, message };
-        let (cost, now) = (down.cost(), self.clock.latest());
+        let now = self.clock.latest();
         let Some((_, leg)) = self.home_legs.find(id) else { return self.unload([Left::Unsent(down)], token_up) };
         leg.committed += u64::from(is_data);
         leg.way.look(leg.end.taken(), now);
         leg.way.put(cost, now);
-        let set = leg.set;
         match leg.backlog.push(&mut &leg.end, down) {
-            Ok(Pushed::Through) => self.is_crossing(set, id),
-            // From here on the leg counts as blocked, so little can follow.
-            Ok(Pushed::Kept) => {
-                self.is_crossing(set, id);
-                self.look_at(id);
+            Ok(pushed) => {
+                if leg.way.is_more() {
+                    self.is_crossing(id);
+                }
+                // From here on the leg counts as blocked, so little can follow.
+                if pushed == Pushed::Kept {
+                    self.look_at(id);
+                }
             }
             // It is gone, which is news that comes after all that it has brought.
             Err(Refused::Closed(down)) => {
@@ -110,12 +109,13 @@ impl Engine {
         }
     }
 
-    /// Something of a set is on its way to a leg elsewhere.
-    fn is_crossing(&mut self, set: Id, leg: Id) {
-        let (Some(state), Some(leg)) = (self.sets.get_mut(set), self.home_legs.look(leg)) else { return };
-        // Of this leg: all of them are looked at when it matters.
-        state.crosses(leg.way.bytes(), leg.way.since());
-        state.grew(set, &self.ledger, self.clock.latest());
+    /// More is on its way to a leg elsewhere than its set knows of.
+    #[inline(never)]
+    fn is_crossing(&mut self, leg: Id) {
+        let Some(leg) = self.home_legs.look(leg) else { return };
+        let set = leg.set;
+        self.look_at_crossing(set);
+        self.grew(set);
     }
 
     /// The same for a message that waited in the set.
@@ -232,9 +232,8 @@ impl Engine {
             Ok(()) => {
                 if let Some(state) = self.sets.get_mut(set) {
                     state.mark_ready(&mut self.effects);
-                    state.grew(set, &self.ledger, now);
-                    if state.held() == 1 {
-                        self.watch_age(set, now);
+                    if state.holds_more() {
+                        self.holds_more(set);
                     }
                 }
             }

@@ -141,6 +141,16 @@ impl Engine {
         }
     }
 
+    /// A set [`holds more`](crate::conflux::Set::holds_more) for order.
+    #[inline(never)]
+    pub(super) fn holds_more(&mut self, set: Id) {
+        let (now, Some(state)) = (self.clock.latest(), self.sets.get_mut(set)) else { return };
+        state.grew(set, &self.ledger, now);
+        if state.held() == 1 {
+            self.watch_age(set, now);
+        }
+    }
+
     /// A set or circuit of ours may hold less than before. True when that was not known yet.
     pub(super) fn shrank(&mut self, id: Id) -> bool {
         let now = self.clock.latest();
@@ -165,7 +175,7 @@ impl Engine {
         for leg in state.leg_ids().collect::<smallvec::SmallVec<[Id; 8]>>() {
             if let Some((_, leg)) = self.home_legs.find(leg) {
                 leg.way.look(leg.end.taken(), now);
-                bytes += leg.way.bytes();
+                bytes += leg.way.tell();
                 since = since.min(leg.way.since());
             }
         }

@@ -242,13 +242,13 @@ impl Engine {
 
     /// Keeps a message for a set whose legs are blocked.
     #[cold]
-    pub fn hold_for_set(&mut self, set: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    pub fn hold_for_set(&mut self, set: Id, message: &Message<'_>) -> Result<(), Error> {
         if self.room_for(set, cost_of(message).into()).is_err() {
             self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
             return Err(self.no_room(NO_MEMORY));
         }
         if self.take_along(set, message) {
-            return Ok(Verdict::of(VerdictKind::Held, Id::NONE, 0));
+            return Ok(());
         }
         let now = self.clock.latest();
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
@@ -257,13 +257,15 @@ impl Engine {
         }
         state.grew(set, &self.ledger, now);
         self.apply_effects(set);
-        Ok(Verdict::of(VerdictKind::Held, Id::NONE, 0))
+        Ok(())
     }
 
     /// A cell that is not padding was queued on a circuit.
     pub(super) fn note_sent(&mut self, id: Id, hop: u8, now: Nanos) {
         self.purse.sent(1);
-        self.tell_sent(id, hop, now);
+        if self.padded > 0 {
+            self.tell_sent(id, hop, now);
+        }
     }
 
     /// Padders hear of a cell that was queued, and has been counted.

@@ -439,9 +439,8 @@ impl Engine {
             }
             None => match state.arrive(ix, now, message, &mut self.store) {
                 Ok(Arrival::Held(number)) => {
-                    state.grew(set, &self.ledger, now);
-                    if state.held() == 1 {
-                        self.watch_age(set, now);
+                    if state.holds_more() {
+                        self.holds_more(set);
                     }
                     let kind = if is_flow { VerdictKind::Consumed } else { VerdictKind::Held };
                     return Ok(Verdict { number, ..Verdict::of(kind, id, tag) });

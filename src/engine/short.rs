@@ -86,13 +86,11 @@ impl Engine {
                     return None;
                 }
                 let plan = state.send_next(true, now)?;
-                let (wants_digest, padded) = match self.circuits.get_mut(plan.leg) {
-                    Some(Circuit { reactor: Some(reactor), padding, .. }) => {
-                        (reactor.end(hop).window.sent_data(now), padding.is_some())
-                    }
-                    _ => (false, false),
+                let wants_digest = match self.circuits.get_mut(plan.leg) {
+                    Some(Circuit { reactor: Some(reactor), .. }) => reactor.end(hop).window.sent_data(now),
+                    _ => false,
                 };
-                (plan.leg, plan.tag, plan.number, wants_digest, padded)
+                (plan.leg, plan.tag, plan.number, wants_digest, self.padded > 0)
             }
         };
         stream.outgoing.sent(now, len.into());

@@ -175,7 +175,7 @@ impl Engine {
     }
 
     /// Sends a message of a stream. No answer means that padding holds it back: [`Engine::hold_for_stream`].
-    #[inline]
+    #[inline(always)]
     pub fn send_on_stream(&mut self, now: Nanos, id: Id, command: Command, len: u16) -> Result<Option<Verdict>, Error> {
         let now = self.enter(now);
         let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
@@ -233,7 +233,10 @@ impl Engine {
         let (owner, tag) = (stream.owner, stream.tag);
         let message = &Message { hop: stream.hop, stream_id: stream.stream_id, ..*message };
         let verdict = match owner {
-            Owner::Set(set) => self.hold_for_set(set, message)?,
+            Owner::Set(set) => {
+                self.hold_for_set(set, message)?;
+                Verdict::of(VerdictKind::Held, Id::NONE, 0)
+            }
             Owner::Circuit(circuit) => self.hold_for_circuit(circuit, message)?,
         };
         self.after_sending(id, owner, message.command, message.body.len() as u16, false, now);

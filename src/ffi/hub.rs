@@ -51,7 +51,7 @@ pub struct circflow_victim {
     pub reserved: u32,
     /// The set; zero when it is a circuit.
     pub set: circflow_set_id,
-    /// What it holds, in bytes.
+    /// What it holds, in bytes, as its engine last said: a set may hold three eighths more.
     pub bytes: u64,
     /// The circuit; zero when it is a set. A circuit that is a leg can be named for what waits at its own edges.
     pub circuit: circflow_circuit_id,

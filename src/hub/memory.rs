@@ -1,11 +1,13 @@
 //! Who holds how much, and for how long, as any thread may see it; and whom to close when memory runs short (B3).
 //!
 //! How many bytes there are is the budget's to say ([`crate::base::budget`]); here is who has them. Each set or circuit
-//! that holds something writes that down in a note of its own, two plain stores for a message. The book in which the
-//! victim is looked for ([`Holders`]) is brought up to date with it when somebody grows by a quarter, and when somebody
-//! looks: what it says of a candidate is compared with the candidate's note first. So who is named is exactly as it
-//! says, and of the others nobody has more than a quarter above what was compared: neither of bytes, when it is about
-//! a fair share, nor of bytes times age.
+//! that holds something writes that down in a note of its own, plain stores: a circuit for each message; a set when it
+//! begins to hold something, and when a quarter more is held for order, or an eighth more on its way to legs elsewhere.
+//! The book in which the victim is looked for ([`Holders`]) is brought up to date with the note when that grows by a
+//! quarter, and when somebody looks: what it says of a candidate is compared with the candidate's note first. So who is
+//! named is exactly as it says on its own engine, which looks at what is really there, and on others has no more than
+//! three eighths above that; and of the rest nobody has twice what was compared: neither of bytes, when it is about a
+//! fair share, nor of bytes times age.
 
 use crate::base::holders::{Holder, Holders, Seat};
 use crate::base::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};

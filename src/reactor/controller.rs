@@ -43,6 +43,11 @@ pub struct Controller {
     pub close_waits: bool,
 }
 
+/// Of so much more held in one place the others need not know: of a quarter.
+fn step(bytes: u64) -> u64 {
+    bytes / 4
+}
+
 /// No hop has this number.
 const NO_HOP: u16 = u16::MAX;
 
@@ -118,10 +123,10 @@ impl Controller {
     }
 
     /// More is held than before, or is on its way to legs elsewhere.
-    #[inline(always)]
     pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
         let bytes = self.bytes();
         Standing::grow(&mut self.standing, ledger, id, bytes, now);
+        self.set.tell(step(bytes));
     }
 
     /// Others know of something that it holds.
@@ -140,7 +145,8 @@ impl Controller {
             return;
         }
         if now < self.looked_again {
-            return standing.eased(bytes);
+            standing.eased(bytes);
+            return self.set.tell(step(bytes));
         }
         self.looked_again = now.saturating_add(limits::AGE_GRAIN);
         self.shrank(store, now);
@@ -157,6 +163,7 @@ impl Controller {
         let since = self.since_when(store, now);
         let known = (standing.bytes(), standing.since());
         standing.settle(bytes, since);
+        self.set.tell(step(bytes));
         known != (standing.bytes(), standing.since())
     }
 
@@ -286,6 +293,7 @@ the_set_answers! {
     fn is_next(look, ix: LegIx) -> bool;
     fn is_in_order(look, ix: LegIx) -> bool;
     fn is_ready(look) -> bool;
+    fn holds_more(look) -> bool;
     fn has_duplicate(look) -> bool;
     fn is_building(look, ix: LegIx) -> bool;
     fn asked_at(look, ix: LegIx) -> Nanos;
@@ -355,4 +363,61 @@ the_set_answers! {
     ) -> Result<(), Refusal>;
     fn report(change, ix: LegIx, report: &Report, effects: &mut Effects);
     fn resumed(change);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Ledger;
+    use crate::message::COPY_COST;
+    use crate::wire::conflux::Nonce;
+
+    fn terms() -> SetTerms {
+        SetTerms {
+            tag: 0,
+            nonce: Nonce::default(),
+            desired_ux: Ux::NoOpinion,
+            algorithm: None,
+            link_timeout: 1,
+            held_bytes_max: u64::MAX,
+            switch_ahead_max: 1000,
+            legs_max: 2,
+            launches_max: 2,
+            held_sends_max: 0,
+            held_age_max: None,
+        }
+    }
+
+    #[test]
+    fn others_know_what_a_set_holds_for_order_to_a_quarter_and_are_told_seldom() {
+        let (ledger, id) = (Ledger::open(1), Id(7));
+        let (mut state, mut store, mut effects) = (Controller::new(Role::Exit, terms()), Store::new(u64::MAX), vec![]);
+        let legs = [1, 2].map(|key| state.adopt(Id(key), Hops::NONE, Ux::NoOpinion, 0, &mut effects));
+        let message = Message { command: Command::DATA, hop: 0, stream_id: 1, body: b"", token: None };
+        for round in 1..4 {
+            let mut told = 0;
+            state.handle_switch(legs[0], round, Switch { delta: 1 }).unwrap();
+            for held in 1..=500 {
+                assert!(matches!(state.arrive(legs[0], round, &message, &mut store), Ok(Arrival::Held(_))));
+                if state.holds_more() {
+                    state.grew(id, &ledger, round);
+                    told += 1;
+                }
+                let (noted, bytes) = (state.standing.as_ref().unwrap().bytes(), held * u64::from(COPY_COST));
+                assert!(noted <= bytes && bytes <= noted + noted / 4, "{noted} of {bytes}");
+                assert!(ledger.worst(round, u64::MAX).is_some_and(|worst| worst.bytes == noted));
+            }
+            assert!(told < 30, "{told}");
+            // What was missing comes on the other leg.
+            let delta = u32::from(round > 1) * 500;
+            if delta > 0 {
+                state.handle_switch(legs[1], round, Switch { delta }).unwrap();
+            }
+            assert!(matches!(state.arrive(legs[1], round, &message, &mut store), Ok(Arrival::InOrder(_))));
+            while state.next(&mut store, &mut [0; 509]).unwrap().is_some() {}
+            assert_eq!((state.held(), state.holds_more()), (0, false));
+            state.ran_out(&store, round);
+            assert!(!state.is_noted() && ledger.live() == 0);
+        }
+    }
 }

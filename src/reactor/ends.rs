@@ -77,17 +77,20 @@ impl Ends {
     }
 
     /// What is known of a hop; in the beginning nothing.
-    #[inline]
+    #[inline(always)]
     pub fn at(&mut self, hop: u8, terms: &HopTerms) -> &mut End {
-        let index = match self.0.iter().position(|end| end.hop == hop) {
-            Some(index) => index,
-            None => self.make(hop, terms.of(hop)),
-        };
+        // Most often it is the only one.
+        let is_first = self.0.first().is_some_and(|end| end.hop == hop);
+        let index = if is_first { 0 } else { self.find_or_make(hop, terms) };
         &mut self.0[index]
     }
 
-    #[cold]
-    fn make(&mut self, hop: u8, terms: &HopTerms) -> usize {
+    #[inline(never)]
+    fn find_or_make(&mut self, hop: u8, terms: &HopTerms) -> usize {
+        if let Some(index) = self.0.iter().position(|end| end.hop == hop) {
+            return index;
+        }
+        let terms = terms.of(hop);
         self.0.reserve_exact(1);
         let window = Window::new(Arc::clone(&terms.params), terms.inc);
         self.0.push(End { hop, window, acks: Acks::new(terms.inc) });

@@ -103,6 +103,8 @@ pub struct Set {
     held: u64,
     held_peak: u64,
     held_bytes: u64,
+    /// Up to so many of them others know of, or nearly; 0 when nothing is held.
+    held_told: u64,
     held_bytes_peak: u64,
     switches_sent: u64,
     switches_received: u64,
@@ -174,6 +176,7 @@ impl Set {
             held: 0,
             held_peak: 0,
             held_bytes: 0,
+            held_told: 0,
             held_bytes_peak: 0,
             switches_sent: 0,
             switches_received: 0,

@@ -190,6 +190,19 @@ impl Set {
         self.legs.get(usize::from(ix)).is_some_and(|leg| leg.received == self.delivered)
     }
 
+    /// The first message is held for order, or so much more than when [`Set::tell`] was called that others have to
+    /// know.
+    #[inline(always)]
+    pub fn holds_more(&self) -> bool {
+        self.held_bytes > self.held_told
+    }
+
+    /// Others know what is held; of so much more they need not.
+    #[inline]
+    pub fn tell(&mut self, more: u64) {
+        self.held_told = if self.held == 0 { 0 } else { self.held_bytes + more };
+    }
+
     /// What is held for order costs.
     pub fn held_bytes(&self) -> u64 {
         self.held_bytes
@@ -273,6 +286,9 @@ impl Set {
 
     /// Looks at the head of every lane.
     pub(super) fn refresh_next_held(&mut self, store: &Store) {
+        if self.held == 0 {
+            self.held_told = 0;
+        }
         if self.next_lane == ORPHANS {
             self.orphans.settle(store);
         }

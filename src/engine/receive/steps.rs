@@ -65,22 +65,29 @@ impl Engine {
         }
         match state.arrive(ix, now, message, &mut self.store) {
             Ok(Arrival::Held(number)) => {
-                state.grew(set, &self.ledger, now);
-                if state.held() == 1 {
-                    self.watch_age(set, now);
+                if state.holds_more() {
+                    self.holds_more(set);
                 }
                 Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) })
             }
             Ok(Arrival::InOrder(number)) => {
-                state.mark_ready(&mut self.effects);
-                self.apply_effects(set);
+                self.filled_gap(set);
                 Ok(Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) })
             }
             Err(fault) => Err(self.fault(id, fault)),
         }
     }
 
-    /// The same, where there is no room to hold the message: somebody goes first.
+    /// What was held behind the message that just came is next, if anything is.
+    #[inline(never)]
+    fn filled_gap(&mut self, set: Id) {
+        if let Some(state) = self.sets.get_mut(set) {
+            state.mark_ready(&mut self.effects);
+        }
+        self.apply_effects(set);
+    }
+
+    /// [`Engine::receive_on_leg`] where there is no room to hold the message: somebody goes first.
     #[cold]
     #[inline(never)]
     fn receive_at_the_cap(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {

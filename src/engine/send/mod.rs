@@ -1,7 +1,7 @@
 //! Sending: the order of its steps, which stands here and nowhere else. First the quick way; where that has no answer,
 //! the long one; and what may not go now is kept, and only then read.
 
-use super::{Engine, Error, Verdict};
+use super::{Engine, Error, Verdict, VerdictKind};
 use crate::base::{Id, Nanos};
 use crate::message::{Head, Message};
 use crate::wire::Command;
@@ -122,7 +122,10 @@ impl Engine {
         }
         let message = whole().map_err(|why| self.invalid(why))?;
         match outlet {
-            Outlet::Set(set) | Outlet::Choice(set) => self.hold_for_set(set, &message),
+            Outlet::Set(set) | Outlet::Choice(set) => {
+                self.hold_for_set(set, &message)?;
+                Ok(Verdict::of(VerdictKind::Held, Id::NONE, 0))
+            }
             Outlet::Stream(stream) => self.hold_for_stream(stream, &message),
             Outlet::Circuit(circuit) => self.hold_for_host(circuit, &message),
         }
