@@ -5,8 +5,7 @@
 //! - claims the nonce of a set it is about to start ([`Port::claim`]): the first is the set's *home*, and all others
 //!   learn who that is (R6);
 //! - makes a circuit whose LINK belongs to a set elsewhere a *remote leg* ([`Port::join`]): a link ([`LinkEnd`])
-//! carries
-//!   what comes on the leg to the home, and what the home decides back, both in order;
+//!   carries what comes on the leg to the home, and what the home decides back, both in order;
 //! - hears which of its links have news ([`Port::take_news`]), after the host's `notify` has woken its loop;
 //! - reserves what it holds ([`crate::base::Budget`]), so that the process has one total and one cap;
 //! - writes down who holds it ([`Standing`]), so that any thread can ask whom to close ([`Hub::reclaim`]), and an

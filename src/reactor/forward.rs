@@ -1,5 +1,5 @@
 //! FORWARD (R1): takes cells from the client's side. What it cannot recognise goes on to the next relay; what is for us
-//! goes where [`super::route`] says. At a client it has no next relay, and everything is for us (R12).
+//! goes where [`super::route()`] says. At a client it has no next relay, and everything is for us (R12).
 
 use super::edge::Edge;
 
