@@ -64,14 +64,14 @@ mod hub {
     const NEAR: Id = Id(1);
     const FAR: Id = Id(2);
 
-    fn linked(room: usize, near: &Loop, far: &Loop) -> (End<u8, u8>, End<u8, u8>) {
+    fn linked(room: usize, near: &Loop, far: &Loop) -> (LinkEnd<u8, u8>, LinkEnd<u8, u8>) {
         let (leg, home) = link(room, &near.bell, NEAR, &far.bell);
         home.open(FAR);
         (leg, home)
     }
 
     /// Reads until it has `wanted` items or the other end is gone.
-    fn read(at: &Loop, end: &End<u8, u8>, wanted: usize) -> Vec<u8> {
+    fn read(at: &Loop, end: &LinkEnd<u8, u8>, wanted: usize) -> Vec<u8> {
         let mut got = Vec::new();
         while got.len() < wanted {
             at.sleep();
@@ -93,12 +93,12 @@ mod hub {
     }
 
     /// Sends without waiting; what does not get through comes back.
-    fn send_all(end: &End<u8, u8>, items: &[u8], back: &mut Vec<u8>) {
+    fn send_all(end: &LinkEnd<u8, u8>, items: &[u8], back: &mut Vec<u8>) {
         for &item in items {
             match end.send(item) {
                 Ok(()) => {}
-                Err(Refused::Full(item)) => back.push(item),
-                Err(Refused::Gone(item)) => {
+                Err(NotSent::Full(item)) => back.push(item),
+                Err(NotSent::Gone(item)) => {
                     back.extend(item);
                     back.extend(std::iter::from_fn(|| end.take_back()));
                 }
@@ -336,7 +336,7 @@ mod hub {
     }
 
     fn hub() -> Hub<Numbers> {
-        Hub::new(&Config { seed: [7; 32], held_bytes_max: 10 })
+        Hub::new(&HubConfig { seed: [7; 32], held_bytes_max: 10 })
     }
 
     fn nonce() -> Nonce {
@@ -459,7 +459,7 @@ mod hub {
     #[test]
     fn what_crosses_is_counted_once() {
         check(|| {
-            let hub = Hub::<Weights>::new(&Config { seed: [7; 32], held_bytes_max: 10 });
+            let hub = Hub::<Weights>::new(&HubConfig { seed: [7; 32], held_bytes_max: 10 });
             let [ours, home] = [1, 2].map(|tag| hub.join_engine(tag, quiet()).ok().unwrap());
             let mut budgets = [&ours, &home].map(|port| {
                 let mut budget = Budget::new(10);
