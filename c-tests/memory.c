@@ -225,6 +225,37 @@ static circflow_circuit_id far_leg(uint32_t number)
     return leg_of(1, number);
 }
 
+static void take_one(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)userdata;
+    (void)body;
+    if (insn->kind == CIRCFLOW_INSN_DISCARD)
+        host_give_back(&ledger, insn->detail.discard.token, 500);
+}
+
+/* Who takes no more instructions than there are is never told that there are none. */
+static void nothing_is_reserved_after_the_last_instruction(void **state)
+{
+    (void)state;
+    held_bytes_max = 64 << 20;
+    start(1);
+    const circflow_circuit_id leg = leg_of(0, 1), other = leg_of(0, 1);
+    drain(0);
+    OK(feed(0, leg, host_switch(0, 1)));
+    OK(feed(0, leg, host_token(0, 1, 500)));
+    assert_true(hub_stats().reserved_bytes >= 500);
+    OK(circflow_circuit_gone(loops[0], world.now, leg));
+    OK(circflow_circuit_gone(loops[0], world.now, other));
+    for (uint64_t deadline = 0;;) {
+        OK(circflow_engine_get_deadline(loops[0], &deadline));
+        if (deadline != 0)
+            break;
+        OK(circflow_engine_drain(loops[0], 1, NULL, take_one, NULL));
+    }
+    assert_int_equal(host_stats(loops[0]).held_bytes, 0);
+    assert_int_equal(hub_stats().reserved_bytes, 0);
+}
+
 static void what_waits_for_a_busy_home_is_counted_where_it_waits(void **state)
 {
     static const uint8_t body[CIRCFLOW_BODY_MAX];
@@ -576,6 +607,7 @@ int main(void)
         TEST(tokens_taken_at_once_are_no_longer_counted),
         TEST(cells_at_edges_are_counted),
         TEST(held_sends_are_counted),
+        TEST(nothing_is_reserved_after_the_last_instruction),
         TEST(what_waits_for_a_busy_home_is_counted_where_it_waits),
         TEST(what_a_set_sends_elsewhere_is_counted),
         TEST(a_token_above_the_cap_is_refused_alone),

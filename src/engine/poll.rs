@@ -205,7 +205,11 @@ impl Engine {
                     self.queue.drop_first();
                     self.taken(queued);
                     match instruction {
-                        Some(instruction) => return Ok(Some(instruction)),
+                        Some(instruction) => {
+                            // A host that takes no more than there are does not ask again.
+                            self.has_nothing();
+                            return Ok(Some(instruction));
+                        }
                         None => continue,
                     }
                 }
