@@ -200,7 +200,6 @@ impl Engine {
             end.close(word, &mut left);
             backlog.take_rest().map(Left::Unsent).for_each(left);
         }
-        self.port = None;
     }
 }
 

@@ -386,6 +386,8 @@ pub(super) unsafe fn close<H: Leave>(
     let left = unsafe { &mut *house.left.get() };
     // What is poisoned may panic again; the memory goes all the same.
     let _ = catch_unwind(AssertUnwindSafe(|| last(core, left)));
+    // Before the engine leaves its hub, which waits for wake-ups that other threads still have to make: one that leaves
+    // at the same time may wait for ours.
     house.call_out();
     if let Some(mut give) = give {
         while let Ok(Some(item)) = catch_unwind(AssertUnwindSafe(|| H::next(core, left))) {
@@ -401,6 +403,9 @@ pub(super) unsafe fn close<H: Leave>(
     unsafe { handle::mark_freed(handle) };
     // SAFETY: made by Box::into_raw in `open`, and no reference is left.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(handle.cast::<House<H>>()) })));
+    if outside::is_due() {
+        outside::make_calls();
+    }
     CIRCFLOW_OK
 }
 
