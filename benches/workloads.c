@@ -417,7 +417,7 @@ static struct trace switching(const struct workload *w, uint64_t cells) {
 /* name, title, aim, legs, calls, depth, tokens, poll, arrivals, run */
 const struct workload workloads[] = {
     {"in-order", "in order", "60, no allocation", 60, 2, LIBRARY, 0, false, false, in_order, run_arrivals},
-    {"in-order-ask", "in order, set_next asked each time", "", 0, 2, LIBRARY, 0, false, false, in_order_asking,
+    {"in-order-ask", "in order, set_poll asked each time", "", 0, 2, LIBRARY, 0, false, false, in_order_asking,
      run_arrivals},
     {"bytes-32", "reordered, bytes, depth 32", "250", 250, 2, LIBRARY, 32, false, false, reordered, run_arrivals},
     {"bytes-1000", "reordered, bytes, depth 1,000", "250", 250, 2, LIBRARY, 1000, false, false, reordered,
@@ -445,7 +445,7 @@ const struct workload workloads[] = {
     {"peek", "peek", "", 0, 2, LIBRARY, 0, false, false, NULL, run_peek},
     {"tick", "tick, nothing due", "", 0, 2, LIBRARY, 0, false, false, NULL, run_tick},
     {"poll-nothing", "poll, nothing waits", "", 0, 2, LIBRARY, 0, false, true, NULL, run_nothing},
-    {"next-nothing", "set_next, nothing waits", "", 0, 2, LIBRARY, 0, false, false, NULL, run_nothing},
+    {"next-nothing", "set_poll, nothing waits", "", 0, 2, LIBRARY, 0, false, false, NULL, run_nothing},
     {"hold", "memory of a held 498-byte message", "540 B, no allocation", 0, 2, LIBRARY, 10000, false, false,
      two_rounds, run_hold},
     {"ring", "peer: body copied into a ring", "", 0, 0, RING, 0, false, false, NULL, run_ring},

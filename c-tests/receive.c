@@ -238,7 +238,7 @@ static void a_verdict_never_overtakes(void **state)
     assert_int_equal(expect(1, host_data(hop, "4"), CIRCFLOW_VERDICT_DELIVER), 4);
 }
 
-static void set_next_and_poll_share_the_messages(void **state)
+static void set_poll_and_poll_share_the_messages(void **state)
 {
     circflow_insn insn;
     uint8_t body[CIRCFLOW_BODY_MAX];
@@ -552,7 +552,7 @@ int main(void)
         cmocka_unit_test(every_vector),
         TEST(a_duplicate_is_noticed_though_a_leg_goes_meanwhile),
         TEST(a_verdict_never_overtakes),
-        TEST(set_next_and_poll_share_the_messages),
+        TEST(set_poll_and_poll_share_the_messages),
         TEST(too_small_takes_nothing),
         TEST(switch_by_zero_is_tolerated_sixteen_times),
         TEST(switches_without_messages_are_bounded),

@@ -1147,7 +1147,7 @@ static void other_hops_go_on_while_the_join_point_is_paused(void **state)
     assert_int_equal(host_stats(CLIENT).streams, 0);
 }
 
-static void take_out_keeps_all_streams(void **state)
+static void dissolving_keeps_all_streams(void **state)
 {
     circflow_stream_id far, found, near, stream;
     circflow_circuit_id out;
@@ -1254,7 +1254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_host_that_was_stopped_behind_it_is_told_to_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(begin_dir_on_a_leg_is_refused_by_the_library, setup, teardown),
         cmocka_unit_test_setup_teardown(other_hops_go_on_while_the_join_point_is_paused, setup, teardown),
-        cmocka_unit_test_setup_teardown(take_out_keeps_all_streams, setup, teardown),
+        cmocka_unit_test_setup_teardown(dissolving_keeps_all_streams, setup, teardown),
         cmocka_unit_test_setup_teardown(answers_that_wait_are_bounded, setup, teardown),
     };
     return cmocka_run_group_tests_name("streams", tests, NULL, NULL);

@@ -340,6 +340,22 @@ void through_notify_of_free()
     OK(circflow_hub_free(hub));
 }
 
+// A home that is freed refuses who has asked it, and that one's notify throws: the home is still there, and can be freed.
+void through_notify_of_a_refusal()
+{
+    start_hub();
+    OK(link_on(engines[0], 41));
+    woken[0] = 0;
+    armed = true;
+    THROWS(5, circflow_engine_free(engines[1], nullptr, nullptr));
+    armed = false;
+    CHECK(woken[0] == 1);
+    is_poisoned(engines[1]);
+    OK(circflow_engine_free(engines[0], nullptr, nullptr));
+    OK(circflow_engine_free(engines[2], nullptr, nullptr));
+    OK(circflow_hub_free(hub));
+}
+
 // A queue's channel throws: where, is a number.
 struct Thrower {
     int in_send, in_closed, taken;
@@ -449,6 +465,7 @@ const Test tests[] = {
     {"through_two_engines", through_two_engines, false},
     {"through_notify", through_notify, false},
     {"through_notify_of_free", through_notify_of_free, false},
+    {"through_notify_of_a_refusal", through_notify_of_a_refusal, false},
     {"through_queue_push", through_queue_push, false},
     {"through_queue_drain", through_queue_drain, false},
     {"through_queue_free", through_queue_free, false},

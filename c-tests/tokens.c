@@ -77,7 +77,7 @@ static void tokens_come_back_by_poll(void **state)
     host_stop(&world);
 }
 
-static void tokens_come_back_by_set_next(void **state)
+static void tokens_come_back_by_set_poll(void **state)
 {
     circflow_insn insn;
     (void)state;
@@ -444,7 +444,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(tokens_come_back_by_poll, setup),
-        cmocka_unit_test_setup(tokens_come_back_by_set_next, setup),
+        cmocka_unit_test_setup(tokens_come_back_by_set_poll, setup),
         cmocka_unit_test_setup(tokens_come_back_many_at_a_time, setup),
         cmocka_unit_test_setup(a_copied_message_stops_tokens, setup),
         cmocka_unit_test_setup(a_number_that_came_twice_stops_tokens, setup),

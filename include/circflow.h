@@ -900,8 +900,9 @@ typedef struct circflow_engine_config {
   /* Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536. */
   uint32_t insns_max;
   /* Bytes that all sets and circuits together may hold: for order, for sending, at edges, and on the way to other
-   * engines. At the cap the one with the greatest product of bytes and age is closed, by queued instructions
-   * (CIRCFLOW_ERR_ENGINE_MEMORY), and the call goes on; one that holds less than a quarter of its share (cap /
+   * engines. At the cap the one with the greatest product of bytes and age is closed (or one that has at least half
+   * of it, as sets tell of what they hold in steps), by queued instructions (CIRCFLOW_ERR_ENGINE_MEMORY), and the
+   * call goes on; one that holds less than a quarter of its share (cap /
    * holders) only when no larger one is left. 0: nothing may wait, so the first message out of order closes its set,
    * and the first cell at a full channel its circuit. Default 256 MiB. */
   uint64_t held_bytes_max;
@@ -2124,7 +2125,7 @@ typedef struct circflow_set_stats {
   uint64_t unsent_bytes;
   /* All that counts when a cap of the engine or the hub is reached and a set has to go: what is held for order, what
    * waits to be sent, and what is on its way to legs on other engines, in bytes. The set with the greatest product
-   * of these and of the time since total_since_ns goes first. */
+   * of these and of the time since total_since_ns goes, or one that has at least half of it. */
   uint64_t total_bytes;
   /* Since when the oldest of that has waited, in nanoseconds on your clock; CIRCFLOW_NEVER when it is nothing. */
   uint64_t total_since_ns;

@@ -127,7 +127,7 @@ impl Host {
                 1 => drop(
                     self.engine.choose_by(set, pick(&[None, Some(Algorithm::MinRtt), Some(Algorithm::CwndRtt)], b)),
                 ),
-                _ => drop(self.engine.take_out(now, set)),
+                _ => drop(self.engine.dissolve(now, set)),
             },
             11 => {
                 let _ = self.engine.set_circuit_flags(circuit, CircuitFlags(a.into()));
@@ -178,7 +178,7 @@ impl Host {
             }
             20 => {
                 let mut buffer = vec![0; usize::from(c % 600)];
-                if let Ok(Some(instruction)) = self.engine.set_next(set, &mut buffer) {
+                if let Ok(Some(instruction)) = self.engine.set_poll(set, &mut buffer) {
                     self.obey(instruction.what);
                 }
             }

@@ -296,13 +296,13 @@ impl World {
         let mut tokens = Vec::new();
         match how {
             0..=3 => {
-                let taken = self.nodes[node].engine.set_next_tokens(id, cap, |token| tokens.push(token));
+                let taken = self.nodes[node].engine.set_poll_tokens(id, cap, |token| tokens.push(token));
                 assert!(taken.is_ok() || !self.lives_by_hand(index), "tokens are taken: {taken:?}");
                 assert!(tokens.len() <= cap, "no more than there is room for");
             }
             4 => {
                 let mut buffer = [0; 509];
-                if let Ok(Some(instruction)) = self.nodes[node].engine.set_next(id, &mut buffer) {
+                if let Ok(Some(instruction)) = self.nodes[node].engine.set_poll(id, &mut buffer) {
                     self.obey_by_hand(node, &instruction, &buffer);
                 }
             }
@@ -317,7 +317,7 @@ impl World {
         // Not past the streams that circflow runs.
         let run = self.nodes[node].sets.last().map(|&(id, _)| id);
         if let Some(run) = run.filter(|&run| self.nodes[node].engine.set_stats(run).is_ok_and(|stats| stats.legs > 0)) {
-            let refused = self.nodes[node].engine.set_next_tokens(run, cap, |token| panic!("{token} is not ours"));
+            let refused = self.nodes[node].engine.set_poll_tokens(run, cap, |token| panic!("{token} is not ours"));
             assert_eq!(refused, Err(Misuse::IsRun.into()), "a set with streams is not for its host to take from");
         }
     }

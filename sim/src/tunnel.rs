@@ -436,7 +436,7 @@ impl World {
             let away = self.circs[open[0]].path[LAST] != self.sets[set].nodes[1];
             for end in 0..2 {
                 if self.sets[set].ends[end].alive && !away && self.rng.once_in(2) {
-                    self.take_out(set, end, open[0]);
+                    self.dissolve(set, end, open[0]);
                 }
             }
         }
@@ -451,10 +451,10 @@ impl World {
         true
     }
 
-    fn take_out(&mut self, set: usize, end: usize, circ: usize) {
+    fn dissolve(&mut self, set: usize, end: usize, circ: usize) {
         let (node, id) = (self.sets[set].nodes[end], self.sets[set].ends[end].id);
         let now = self.clock(node);
-        let taken = self.nodes[node].engine.take_out(now, id);
+        let taken = self.nodes[node].engine.dissolve(now, id);
         let pos = if end == 0 { 0 } else { LAST };
         trace!(self, "node {node}: set {set}.{end} goes on as circuit {circ}: {taken:?}");
         assert_eq!(taken, Ok(self.circs[circ].ids[pos]), "the last leg of a set at rest goes on alone");

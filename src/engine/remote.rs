@@ -172,7 +172,8 @@ impl Engine {
         self.apply_effects(set);
     }
 
-    /// Every token that is on its way, when the engine is freed.
+    /// Lets go of all links to other engines, when the engine is freed, and hands out every token that was on its way.
+    /// What is said here has to reach the others before [`Engine::part`].
     pub fn leave(&mut self, mut discard: impl FnMut(u64, u32)) {
         let mut back = |token: Option<Token>| token.into_iter().for_each(|token| discard(token.token, token.cost));
         let mut count = |whose: Result<u64, u64>| match whose {
@@ -200,6 +201,11 @@ impl Engine {
             end.close(word, &mut left);
             backlog.take_rest().map(Left::Unsent).for_each(left);
         }
+    }
+
+    /// Leaves the hub. Waits for wake-ups of this engine that others are about to make.
+    pub fn part(&mut self) {
+        self.port = None;
     }
 }
 

@@ -33,7 +33,7 @@ impl Engine {
     }
 
     /// The last leg goes on as a circuit of its own.
-    pub fn take_out(&mut self, now: Nanos, set: Id) -> Result<Id, Error> {
+    pub fn dissolve(&mut self, now: Nanos, set: Id) -> Result<Id, Error> {
         self.enter_for_set(now, set)?;
         let leg = self.set(set)?.alone().filter(|&leg| !self.is_elsewhere(leg)).ok_or(Misuse::NotAlone)?;
         self.move_streams(set, leg);
@@ -187,15 +187,15 @@ impl Engine {
 
     /// Takes the next message of one set whose turn has come.
     #[allow(dead_code, reason = "tests and the simulation need no door")]
-    pub fn set_next(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+    pub fn set_poll(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         let mut taken = None;
-        self.set_next_into(set, move || buffer, &mut taken)?;
+        self.set_poll_into(set, move || buffer, &mut taken)?;
         Ok(taken)
     }
 
     /// The same; true when `taker` has one. The buffer is asked for only when something is ready.
     #[inline(always)]
-    pub fn set_next_into<'b>(
+    pub fn set_poll_into<'b>(
         &mut self,
         set: Id,
         buffer: impl FnOnce() -> &'b mut [u8],
@@ -219,7 +219,7 @@ impl Engine {
 
     /// Takes up to `cap` messages of one set whose turn has come, as long as they are tokens.
     #[inline(always)]
-    pub fn set_next_tokens(&mut self, set: Id, cap: usize, mut take: impl FnMut(u64)) -> Result<(), Error> {
+    pub fn set_poll_tokens(&mut self, set: Id, cap: usize, mut take: impl FnMut(u64)) -> Result<(), Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if state.params().is_some() {
             return Err(Misuse::IsRun.into());

@@ -42,6 +42,8 @@ pub(super) trait Leave: Handle {
     fn next(core: &mut Self::Core, left: &mut Self::Left) -> Option<Self::Item>;
     /// It is the host's now.
     fn gone(core: &mut Self::Core, left: &mut Self::Left);
+    /// From now on nothing is shared with anybody.
+    fn part(_: &mut Self::Core) {}
 }
 
 /// What a handle really points to.
@@ -386,8 +388,10 @@ pub(super) unsafe fn close<H: Leave>(
     let left = unsafe { &mut *house.left.get() };
     // What is poisoned may panic again; the memory goes all the same.
     let _ = catch_unwind(AssertUnwindSafe(|| last(core, left)));
-    // Before the engine leaves its hub, which waits for wake-ups that other threads still have to make: one that leaves
-    // at the same time may wait for ours.
+    // First of all what others have to hear: who parts waits for calls that other threads are about to make, and those
+    // may wait for ours, if they part at the same time.
+    house.call_out();
+    let _ = catch_unwind(AssertUnwindSafe(|| H::part(core)));
     house.call_out();
     if let Some(mut give) = give {
         while let Ok(Some(item)) = catch_unwind(AssertUnwindSafe(|| H::next(core, left))) {
@@ -403,9 +407,6 @@ pub(super) unsafe fn close<H: Leave>(
     unsafe { handle::mark_freed(handle) };
     // SAFETY: made by Box::into_raw in `open`, and no reference is left.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(handle.cast::<House<H>>()) })));
-    if outside::is_due() {
-        outside::make_calls();
-    }
     CIRCFLOW_OK
 }
 

@@ -187,7 +187,7 @@ impl Subject for OnEngine {
 
     fn take_tokens(&mut self, most: usize) -> Vec<u64> {
         let mut tokens = Vec::new();
-        self.engine.set_next_tokens(self.set, most, |token| tokens.push(token)).unwrap();
+        self.engine.set_poll_tokens(self.set, most, |token| tokens.push(token)).unwrap();
         tokens
     }
 

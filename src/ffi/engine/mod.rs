@@ -51,8 +51,9 @@ pub struct circflow_engine_config {
     /// Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
     pub insns_max: u32,
     /// Bytes that all sets and circuits together may hold: for order, for sending, at edges, and on the way to other
-    /// engines. At the cap the one with the greatest product of bytes and age is closed, by queued instructions
-    /// (CIRCFLOW_ERR_ENGINE_MEMORY), and the call goes on; one that holds less than a quarter of its share (cap /
+    /// engines. At the cap the one with the greatest product of bytes and age is closed (or one that has at least half
+    /// of it, as sets tell of what they hold in steps), by queued instructions (CIRCFLOW_ERR_ENGINE_MEMORY), and the
+    /// call goes on; one that holds less than a quarter of its share (cap /
     /// holders) only when no larger one is left. 0: nothing may wait, so the first message out of order closes its set,
     /// and the first cell at a full channel its circuit. Default 256 MiB.
     pub held_bytes_max: u64,
@@ -236,6 +237,10 @@ impl door::Leave for circflow_engine {
     }
 
     fn gone(_: &mut Engine, _: &mut Left) {}
+
+    fn part(core: &mut Engine) {
+        core.part();
+    }
 }
 
 fn config_defaults() -> circflow_engine_config {

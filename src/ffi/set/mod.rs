@@ -230,7 +230,7 @@ pub unsafe extern "C-unwind" fn circflow_set_dissolve(
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::answer(engine, circuit_out, |core| {
-            let id = core.take_out(core.time(now_ns), set.id())?;
+            let id = core.dissolve(core.time(now_ns), set.id())?;
             Ok(circflow_circuit_id::new(id))
         })
     }

@@ -37,7 +37,7 @@ pub unsafe extern "C-unwind" fn circflow_set_poll(
     unsafe {
         door::enter_when(engine, Allowed::NotInsideDrain, |core| {
             let buffer = || inward::buffer(body, body_cap);
-            if !core.set_next_into(set.id(), buffer, &mut insn::Place::new(insn_out))? {
+            if !core.set_poll_into(set.id(), buffer, &mut insn::Place::new(insn_out))? {
                 insn_out.write(insn::NOTHING);
             }
             Ok(())
@@ -73,7 +73,7 @@ pub unsafe extern "C-unwind" fn circflow_set_poll_tokens(
     unsafe {
         door::enter_when(engine, Allowed::NotInsideDrain, |core| {
             let mut count = 0;
-            core.set_next_tokens(set.id(), token_cap, |token| {
+            core.set_poll_tokens(set.id(), token_cap, |token| {
                 // SAFETY: called at most `token_cap` times, and so many are there by the contract of this function.
                 tokens.add(count).write(token);
                 count += 1;

@@ -45,14 +45,8 @@ pub unsafe extern "C-unwind" fn circflow_set_decide(
     report_count: size_t,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
-    // SAFETY: NULL or a message, by the contract of this function.
-    let (Some(message), Some(reports), false) =
-        (unsafe { message.as_ref() }, unsafe { inward::slice(reports, report_count) }, verdict_out.is_null())
-    else {
-        // SAFETY: the contract of this floor, which the caller keeps.
-        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
-    };
-    send(ForSet::<true> { engine, now_ns, set, message, reports, verdict_out })
+    // SAFETY: by the contract of this function, which is that of the other.
+    unsafe { for_set::<true>(engine, now_ns, set, message, reports, report_count, verdict_out) }
 }
 
 /// Decides and reports as queued in one call, SWITCH included: for a host whose queues never refuse a cell. Send the
@@ -73,6 +67,21 @@ pub unsafe extern "C-unwind" fn circflow_set_send(
     report_count: size_t,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
+    // SAFETY: by the contract of this function, which is that of the other.
+    unsafe { for_set::<false>(engine, now_ns, set, message, reports, report_count, verdict_out) }
+}
+
+/// What both do: the set chooses a leg, and counts too or leaves that to the host.
+#[inline(always)]
+unsafe fn for_set<const CHOOSES: bool>(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    message: *const circflow_message,
+    reports: *const circflow_leg_report,
+    report_count: size_t,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
     let (Some(message), Some(reports), false) =
         (unsafe { message.as_ref() }, unsafe { inward::slice(reports, report_count) }, verdict_out.is_null())
@@ -80,7 +89,7 @@ pub unsafe extern "C-unwind" fn circflow_set_send(
         // SAFETY: the contract of this floor, which the caller keeps.
         return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    send(ForSet::<false> { engine, now_ns, set, message, reports, verdict_out })
+    send(ForSet::<CHOOSES> { engine, now_ns, set, message, reports, verdict_out })
 }
 
 /// A message for a set, which only chooses or counts too; each step of it goes through the door for itself.

@@ -61,7 +61,7 @@ pub struct circflow_set_stats {
     pub unsent_bytes: u64,
     /// All that counts when a cap of the engine or the hub is reached and a set has to go: what is held for order, what
     /// waits to be sent, and what is on its way to legs on other engines, in bytes. The set with the greatest product
-    /// of these and of the time since total_since_ns goes first.
+    /// of these and of the time since total_since_ns goes, or one that has at least half of it.
     pub total_bytes: u64,
     /// Since when the oldest of that has waited, in nanoseconds on your clock; CIRCFLOW_NEVER when it is nothing.
     pub total_since_ns: u64,
