@@ -144,6 +144,31 @@ fn every_code_of_a_rule_has_its_line() {
     assert!(found.is_empty(), "\n{found}");
 }
 
+/// ARCHITECTURE's table of folders is a map: it has every file and folder of a floor.
+#[test]
+fn the_map_has_every_module() {
+    let map = read("ARCHITECTURE.md");
+    let (mut found, mut seen) = (String::new(), 0);
+    for floor in fs::read_dir(root().join("src")).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
+        let floor = floor.file_name().into_string().unwrap();
+        let row = map.lines().find(|line| line.starts_with(&format!("| `src/{floor}` |"))).unwrap_or_default();
+        let named: BTreeSet<&str> = quoted(row).into_iter().map(|name| name.trim_end_matches('/')).collect();
+        for entry in fs::read_dir(root().join("src").join(&floor)).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            let module = name.trim_end_matches(".rs");
+            let is_module = name.ends_with(".rs") || entry.path().is_dir();
+            if is_module && !["mod", "tests"].contains(&module) {
+                seen += 1;
+                if !named.contains(module) {
+                    found += &format!("ARCHITECTURE.md: the row of src/{floor} has no {module}\n");
+                }
+            }
+        }
+    }
+    assert!(seen > 80, "{seen}");
+    assert!(found.is_empty(), "\n{found}");
+}
+
 #[test]
 fn the_front_page_is_short() {
     let lines = read("README.md").lines().count();

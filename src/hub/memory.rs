@@ -1,13 +1,18 @@
 //! Who holds how much, and for how long, as any thread may see it; and whom to close when memory runs short (B3).
 //!
 //! How many bytes there are is the budget's to say ([`crate::base::budget`]); here is who has them. Each set or circuit
-//! that holds something writes that down in a note of its own, plain stores: a circuit for each message; a set when it
-//! begins to hold something, and when a quarter more is held for order, or an eighth more on its way to legs elsewhere.
-//! The book in which the victim is looked for ([`Holders`]) is brought up to date with the note when that grows by a
-//! quarter, and when somebody looks: what it says of a candidate is compared with the candidate's note first. So who is
-//! named is exactly as it says on its own engine, which looks at what is really there, and on others has no more than
-//! three eighths above that; and of the rest nobody has twice what was compared: neither of bytes, when it is about a
-//! fair share, nor of bytes times age.
+//! that holds something writes that down in a note of its own, which is two plain stores. A circuit does it for each
+//! message. A set does it when it begins to hold something, when a quarter more is held for order, and when an eighth
+//! more is on its way to legs elsewhere.
+//!
+//! The victim is looked for in a book ([`Holders`]). It is brought up to date with a note when that grows by a quarter,
+//! and when somebody looks: what the book says of a candidate is compared with the candidate's note first. What comes
+//! of it:
+//!
+//! - An engine looks at what its own candidate really holds before it names it.
+//! - A candidate on another engine can hold three eighths more than its note says.
+//! - Nobody else holds twice as much as the one who was named: neither in bytes, where it is about a fair share, nor in
+//!   bytes times age.
 
 use crate::base::holders::{Holder, Holders, Seat};
 use crate::base::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
