@@ -1160,8 +1160,8 @@ typedef struct circflow_engine_stats {
   uint64_t log_dropped;
   /* Padding cells received, expected or not. */
   uint64_t padding_received;
-  /* How many timers of padding ran how late: [0] less than a microsecond after they were due, [n] less than 2^n
-   * microseconds, the last all others. */
+  /* How many timers of padding ran how late: element 0 counts those less than a microsecond after they were due,
+   * element n those less than 2^n microseconds, the last one all others. */
   uint64_t lateness[CIRCFLOW_LATENESS_CLASSES];
   /* Messages that nothing explains and that do no harm, on streams of circuits and sets that circflow runs:
    * CONNECTED twice, RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE. They were dropped (CONSUMED). */

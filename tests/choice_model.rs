@@ -40,7 +40,7 @@ fn cwnd_rtt(paths: &[Path]) -> Option<usize> {
     let order = by_speed(paths);
     let fastest = paths[*order.first()?];
     let has_cells_to_send = |path: &Path| {
-        let avail = if path.inflight > path.cwnd { 0 } else { path.cwnd - path.inflight };
+        let avail = path.cwnd.saturating_sub(path.inflight);
         if path.slow_start || path.rtt == UNMEASURED || fastest.rtt == UNMEASURED {
             avail > 0
         } else {

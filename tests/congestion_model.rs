@@ -187,7 +187,7 @@ impl Naive {
 
     fn run(&mut self) {
         let p = self.p.clone();
-        let q = if self.cwnd > self.bdp { self.cwnd - self.bdp } else { 0 };
+        let q = self.cwnd.saturating_sub(self.bdp);
         if self.inflight + u64::from(p.cwnd_full_gap) * self.inc >= self.cwnd {
             self.full = true;
         } else if 100 * self.inflight < u64::from(p.cwnd_full_minpct) * self.cwnd {

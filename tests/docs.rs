@@ -178,7 +178,7 @@ fn the_front_page_is_short() {
 /// Codes in a comment or a string; a span like "R1–R13" counts as its ends.
 fn codes(line: &str) -> Vec<String> {
     let Some(at) = ["//", "/*", "* ", "#", "\""].iter().filter_map(|mark| line.find(mark)).min() else {
-        return line.starts_with("| ").then(|| codes_in(line)).unwrap_or_default();
+        return if line.starts_with("| ") { codes_in(line) } else { Vec::new() };
     };
     codes_in(&line[at..])
 }

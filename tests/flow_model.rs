@@ -242,8 +242,8 @@ impl CTor {
                 self.drained_before = self.drained;
             }
             let time = micros - self.started;
-            if time > 0 {
-                let rate = (self.drained_before * 1000 / time).clamp(1, LARGEST_RATE);
+            if let Some(rate) = (self.drained_before * 1000).checked_div(time) {
+                let rate = rate.clamp(1, LARGEST_RATE);
                 let n = u64::from(params.xon_ewma_cnt);
                 self.rate = if self.rate == 0 { rate } else { (2 * rate + (n - 1) * self.rate) / (n + 1) };
             }

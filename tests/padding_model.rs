@@ -434,8 +434,8 @@ fn padding_is_determined_and_each_circuits_own() {
     for seed in 0..20 {
         let together = streams(seed, &[0, 1, 2]);
         assert_eq!(together, streams(seed, &[0, 1, 2]), "{seed}");
-        for index in 0..3 {
-            assert_eq!(streams(seed, &[index])[index], together[index], "{seed}: circuit {index} alone");
+        for (index, in_company) in together.iter().enumerate() {
+            assert_eq!(streams(seed, &[index])[index], *in_company, "{seed}: circuit {index} alone");
         }
         seen += together.iter().map(Vec::len).sum::<usize>();
     }

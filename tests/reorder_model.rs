@@ -310,8 +310,11 @@ proptest! {
     }
 }
 
-/// VECTORS part F, receiver side: leg, what comes on it, how often.
-fn arrivals(steps: &[(usize, Step, usize)]) -> Result<(u64, u64, u64), Fault> {
+/// Leg, what comes on it, how often.
+type Arrival = (usize, Step, usize);
+
+/// VECTORS part F, receiver side.
+fn arrivals(steps: &[Arrival]) -> Result<(u64, u64, u64), Fault> {
     let mut subject = OnSet::with_legs(3);
     let mut delivered = 0;
     for &(leg, step, times) in steps {
@@ -333,7 +336,7 @@ fn receiver_vectors() {
     use Step::Switch;
     const M: Step = Step::Message(0);
     let (a, b, c) = (0, 1, 2);
-    let cases: [(&str, &[(usize, Step, usize)], _); 11] = [
+    let cases: [(&str, &[Arrival], _); 11] = [
         ("RX-1", &[(a, M, 10), (b, Switch(10), 1), (b, M, 21), (a, Switch(21), 1), (a, M, 1)], Ok((32, 0, 0))),
         ("RX-2", &[(b, Switch(10), 1), (b, M, 21), (a, M, 10)], Ok((31, 0, 21))),
         (

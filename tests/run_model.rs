@@ -242,7 +242,7 @@ impl NaiveStream {
 
     /// True when the host is to be told to go on.
     fn time_passes(&mut self, now: u64) -> bool {
-        if !self.wake_at.is_some_and(|at| at <= now) {
+        if self.wake_at.is_none_or(|at| at > now) {
             return false;
         }
         self.wake_at = None;

@@ -32,13 +32,13 @@ impl World {
                     1 => cell.stream_id = self.rng.below(200) as u16,
                     2 => cell.small[self.rng.below(24) as usize] ^= 1 << self.rng.below(8),
                     3 => cell.len = self.rng.below(DATA_MAX) as u16,
-                    _ => cell.small = [self.rng.next() as u8; 52],
+                    _ => cell.small = [self.rng.draw() as u8; 52],
                 }
                 // What is no DATA any more has a body of its own.
                 trace!(self, "hostile: {:?} stream {} len {}", cell.command, cell.stream_id, cell.len);
             }
             3..=5 => {
-                let draws = [self.rng.next(), self.rng.next()];
+                let draws = [self.rng.draw(), self.rng.draw()];
                 self.inject(pos, &cell, draws);
             }
             6 if self.rng.once_in(4) => {

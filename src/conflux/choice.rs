@@ -17,7 +17,7 @@ pub struct Path {
     pub blocked: bool,
     /// Padding holds back what would be sent.
     pub padded: bool,
-    /// While it does, messages are kept here, not by the host. (Here, as this leaves no gap: see [`super::leg::Leg`].)
+    /// While it does, messages are kept here, not by the host. (Here, as this leaves no gap: see `Leg`.)
     pub holds: bool,
     /// Congestion control is in slow start.
     pub slow_start: bool,

@@ -51,7 +51,7 @@ pub struct RttTerms {
 impl Rtt {
     /// Takes a round trip, unless the clock cannot be believed: then it answers `false`, and no figure changes.
     ///
-    /// A jump upwards is believed once it is the last of [`WITNESSES`]; average and lowest average then are those of
+    /// A jump upwards is believed once it is the last of `WITNESSES`; average and lowest average then are those of
     /// the path as it is now.
     pub fn measure(&mut self, rtt: u64, terms: &RttTerms) -> bool {
         let mut renew = terms.at_minimum;

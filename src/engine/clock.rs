@@ -7,7 +7,7 @@ use crate::base::time::NEVER;
 use crate::base::Nanos;
 
 impl Engine {
-    /// The host's time on our clock: what every function here takes, but for the short ways ([`Engine::stop`]).
+    /// The host's time on our clock: what every function here takes, but for the short ways (`Engine::stop`).
     #[inline(always)]
     pub fn time(&self, wall: Nanos) -> Nanos {
         self.clock.inside(wall)

@@ -323,7 +323,9 @@ mod tests {
         Arc::new(Bell::new(std::sync::Arc::new(|_| {})))
     }
 
-    fn pair(room: usize) -> (LinkEnd<u8, u8>, LinkEnd<u8, u8>, [Arc<Bell>; 2]) {
+    type End = LinkEnd<u8, u8>;
+
+    fn pair(room: usize) -> (End, End, [Arc<Bell>; 2]) {
         let bells = [bell(), bell()];
         let (leg, home) = link(room, &bells[0], Id(1), &bells[1]);
         assert!(home.take());

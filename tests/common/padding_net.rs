@@ -114,7 +114,7 @@ impl Host {
         circuit.held_sends_max = 1 << 20;
         let id = engine.open_circuit(0, circuit).unwrap();
         // The gap at the end of a block is as the simulator has it, and RegulaTor needs.
-        let plain = padding_terms(load(&case.machines[end]), hop, 0);
+        let plain = padding_terms(load(case.machines[end]), hop, 0);
         let terms = PadderTerms { queued_max: 1 << 20, opens_between: true, ..plain };
         engine.install_padder(0, id, &terms).unwrap();
         Host { engine, id, hop, delay: case.delay, incoming: VecDeque::new(), arrived: 0, log: End::default() }

@@ -181,8 +181,7 @@ mod tests {
 
     #[test]
     fn link_goes_out_once() {
-        let mut set = Set::default();
-        set.role = Role::Client;
+        let mut set = Set { role: Role::Client, ..Set::default() };
         let mut effects = Vec::new();
         let ix = set.launch(Id(7), Hops::NONE);
         assert!(set.is_building(ix) && effects.is_empty());

@@ -51,8 +51,8 @@ pub struct circflow_engine_stats {
     pub log_dropped: u64,
     /// Padding cells received, expected or not.
     pub padding_received: u64,
-    /// How many timers of padding ran how late: [0] less than a microsecond after they were due, [n] less than 2^n
-    /// microseconds, the last all others.
+    /// How many timers of padding ran how late: element 0 counts those less than a microsecond after they were due,
+    /// element n those less than 2^n microseconds, the last one all others.
     pub lateness: [u64; CIRCFLOW_LATENESS_CLASSES],
     /// Messages that nothing explains and that do no harm, on streams of circuits and sets that circflow runs:
     /// CONNECTED twice, RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE. They were dropped (CONSUMED).
