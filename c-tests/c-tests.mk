@@ -45,10 +45,11 @@ check-examples: examples ## Run the small examples, and compile the example of R
 	@$(MAKE) --no-print-directory demo-padding-short
 	@echo "check-examples: OK"
 
-.PHONY: check check-dead check-examples check-c check-c-header check-c-symbols check-valgrind check-asan check-tsan c-tests-checked c-tests-release c-tests-asan
+.PHONY: check check-lint check-dead check-examples check-c check-c-header check-c-symbols check-valgrind check-asan check-tsan c-tests-checked c-tests-release c-tests-asan
 
 check: setup ## Run every test: Rust, C, the examples, a simulation, fuzzers for a moment, a short demo, small benches
 	$(CARGO) test
+	@$(MAKE) --no-print-directory check-lint
 	@$(MAKE) --no-print-directory check-c
 	@$(MAKE) --no-print-directory check-examples
 	@$(MAKE) --no-print-directory check-sim
@@ -61,6 +62,12 @@ check: setup ## Run every test: Rust, C, the examples, a simulation, fuzzers for
 	@$(MAKE) --no-print-directory demo-circuits-short
 	@$(MAKE) --no-print-directory bench-smoke
 	@echo "check: OK"
+
+# A Rust that is newer than ours may have lints that we have not seen: LINTS= only prints them.
+LINTS        ?= -D warnings
+check-lint: ## Check that clippy, where it is installed, and rustdoc have nothing to say
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then $(CARGO) clippy --workspace --all-targets -- $(LINTS); fi
+	RUSTDOCFLAGS="$(LINTS)" $(CARGO) doc --workspace --no-deps
 
 check-dead: ## Check that all of src is reached from the functions of C
 	@CARGO="$(CARGO)" scripts/dead.sh
