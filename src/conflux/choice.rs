@@ -1,8 +1,8 @@
-//! Which leg to send on: pure functions over plain numbers.
+//! Chooses the leg to send on: pure functions over plain numbers.
 
 use crate::wire::conflux::Ux;
 
-/// What is known of one leg's path.
+/// State of one leg, from which the choice is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Path {
     /// Round-trip time in nanoseconds, [`UNMEASURED`] when there is none.
@@ -11,23 +11,25 @@ pub struct Path {
     pub cwnd: u64,
     /// DATA cells in flight. May be above `cwnd`, which can shrink.
     pub inflight: u64,
-    /// The leg is linked, and the peer has been told: without that nothing else counts.
+    /// The leg is linked, and the peer has been told. A leg without this is never chosen.
     pub linked: bool,
     /// The channel takes no more cells.
     pub blocked: bool,
-    /// Padding holds back what would be sent.
+    /// A padding block holds back messages on this leg.
     pub padded: bool,
-    /// While it does, messages are kept here, not by the host. (Here, as this leaves no gap: see `Leg`.)
+    /// While the block lasts, circflow keeps the messages, not the host. (In `Path`, where it costs no space: the size
+    /// of `Leg` is fixed.)
     pub holds: bool,
     /// Congestion control is in slow start.
     pub slow_start: bool,
 }
 
-/// The round-trip time of a leg that has none: it loses against every other (prop329 §2.4.2 allows such legs).
+/// Stands for the round-trip time of a leg that was never measured: every measured leg is faster (prop329 §2.4.2 allows
+/// legs without a measurement).
 pub const UNMEASURED: u64 = u64::MAX;
 
 impl Path {
-    /// A leg that is not linked, or of which nothing was reported yet.
+    /// A leg that is not linked, or has no report yet.
     pub const UNKNOWN: Path = Path {
         rtt: UNMEASURED,
         cwnd: 0,
@@ -46,21 +48,21 @@ impl Path {
     }
 }
 
-/// How to choose.
+/// Algorithm that chooses the sending leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Algorithm {
-    /// The leg with the lowest round-trip time, or wait for it (prop329 §3.1).
+    /// The leg with the lowest round-trip time; while it has no room, DATA waits (prop329 §3.1).
     MinRtt,
-    /// The leg with the lowest round-trip time of those with room (prop329 §3.2).
+    /// The leg with the lowest round-trip time among the legs with room (prop329 §3.2).
     LowRtt,
-    /// The leg with the lowest round-trip time while it has room; then the fastest other leg on which a cell, sent now,
-    /// is not later than one that waits.
+    /// The leg with the lowest round-trip time while it has room; then the fastest other leg on which at least one cell
+    /// can go out within one round trip of the first.
     CwndRtt,
 }
 
 impl Algorithm {
-    /// Whether the leg that it has just chosen stays its choice for as long as that leg is ready and no report comes.
-    /// Nobody asks again before then: an algorithm that also weighs what has been sent since has to say no.
+    /// True when the leg just chosen stays the choice while it is ready and no report comes: the set then does not
+    /// choose again. An algorithm that also depends on the cells sent since then has to answer false.
     #[inline(always)]
     pub const fn stays_while_ready(self) -> bool {
         match self {
@@ -70,30 +72,30 @@ impl Algorithm {
     }
 }
 
-/// An algorithm, and whether the receiver's memory is to be spared.
+/// How a set chooses its sending leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Policy {
-    /// How to choose.
+    /// The algorithm.
     pub algorithm: Algorithm,
-    /// At most one switch in a congestion window of DATA (prop329 §3.3).
-    pub sparing: bool,
+    /// Saves the receiver's memory: changes the leg at most once per congestion window of DATA (prop329 §3.3).
+    pub saves_memory: bool,
 }
 
 impl Policy {
-    /// What a sender does for a receiver that asked for `ux`. C Tor maps both low-memory values to MinRTT; we keep the
-    /// half of the wish that is about speed, and bound the switches, which is what bounds the receiver's queue.
+    /// Returns the policy for a receiver that asked for `ux`. C Tor maps both low-memory values to MinRTT; circflow
+    /// keeps the wish for latency or throughput, and limits the changes of leg, which limits the receiver's queue.
     pub fn for_ux(ux: Ux) -> Policy {
-        let (algorithm, sparing) = match ux {
+        let (algorithm, saves_memory) = match ux {
             Ux::NoOpinion | Ux::HighThroughput => (Algorithm::LowRtt, false),
             Ux::MinLatency => (Algorithm::MinRtt, false),
             Ux::LowMemLatency => (Algorithm::MinRtt, true),
             Ux::LowMemThroughput => (Algorithm::LowRtt, true),
         };
-        Policy { algorithm, sparing }
+        Policy { algorithm, saves_memory }
     }
 }
 
-/// The leg for a DATA cell, or none when it has to wait. Of equal legs the first wins.
+/// Returns the leg for a DATA cell, or none when the cell has to wait. Of equal legs the first wins.
 #[inline(always)]
 pub fn choose<'a>(algorithm: Algorithm, paths: impl Iterator<Item = (usize, &'a Path)> + Clone) -> Option<usize> {
     match algorithm {
@@ -105,10 +107,10 @@ pub fn choose<'a>(algorithm: Algorithm, paths: impl Iterator<Item = (usize, &'a 
     }
 }
 
-/// The fastest leg, with room or without.
+/// Returns the leg with the lowest round-trip time, with or without room. Of equal legs the first wins.
 #[inline(always)]
 pub fn fastest<'a>(paths: impl Iterator<Item = (usize, &'a Path)>) -> Option<(usize, &'a Path)> {
-    // A loop, not min_by_key: it is what runs for every cell.
+    // A loop, not min_by_key: this runs for every cell.
     let mut best: Option<(usize, &Path)> = None;
     for (index, path) in paths {
         if best.is_none_or(|(_, winner)| path.rtt < winner.rtt) {
@@ -126,7 +128,7 @@ fn cwnd_rtt<'a>(paths: impl Iterator<Item = (usize, &'a Path)> + Clone) -> Optio
     fastest(paths.filter(|(_, path)| path.ready() && sendable(path, minimum.rtt) > 0)).map(|(index, _)| index)
 }
 
-/// Cells that can go out on `path` before one round trip of the fastest leg is over.
+/// Number of cells that can go out on `path` within one round trip of the fastest leg.
 fn sendable(path: &Path, min_rtt: u64) -> u64 {
     let room = path.cwnd.saturating_sub(path.inflight);
     if path.slow_start || path.rtt == UNMEASURED || min_rtt == UNMEASURED || path.rtt == 0 {
@@ -140,8 +142,8 @@ fn sendable(path: &Path, min_rtt: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Whether some choice between these legs changes as DATA goes out on it, although the leg is ready still.
-    fn wavers(algorithm: Algorithm, paths: [Path; 2]) -> bool {
+    /// True when the choice between these legs changes as DATA goes out, although the chosen leg is still ready.
+    fn changes_early(algorithm: Algorithm, paths: [Path; 2]) -> bool {
         let mut paths = paths;
         let Some(first) = choose(algorithm, paths.iter().enumerate()) else { return false };
         while paths[first].ready() {
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_while_ready_stays_and_what_does_not_wavers_somewhere() {
+    fn stays_while_ready_is_true_of_just_the_algorithms_that_never_change_early() {
         let mut legs = Vec::new();
         for rtt in [1, 3, 10, UNMEASURED] {
             for (cwnd, inflight) in [(0, 0), (4, 0), (4, 4), (9, 2)] {
@@ -164,8 +166,8 @@ mod tests {
             }
         }
         for algorithm in [Algorithm::MinRtt, Algorithm::LowRtt, Algorithm::CwndRtt] {
-            let wavers = legs.iter().any(|&one| legs.iter().any(|&other| wavers(algorithm, [one, other])));
-            assert_eq!(wavers, !algorithm.stays_while_ready(), "{algorithm:?}");
+            let changes = legs.iter().any(|&one| legs.iter().any(|&other| changes_early(algorithm, [one, other])));
+            assert_eq!(changes, !algorithm.stays_while_ready(), "{algorithm:?}");
         }
     }
 }

@@ -10,20 +10,20 @@ use crate::wire::fault::Fault;
 /// Which end of the circuit this is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Role {
-    /// It sends LINK.
+    /// The client: it sends LINK.
     Client,
-    /// It answers LINK.
+    /// The exit, or an onion service: it answers LINK.
     Exit,
 }
 
-/// How far a leg has come.
+/// State of a leg's handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LinkState {
-    /// In no set yet.
+    /// Not in a set yet.
     Unlinked,
     /// Client: the circuit is still being built, and LINK goes out when it is open.
     Building,
-    /// Client: LINK is on its way.
+    /// Client: LINK was sent, and LINKED is still to come.
     Pending,
     /// Exit: linked since LINKED was sent, and LINKED_ACK is still to come.
     Unacked,
@@ -43,7 +43,7 @@ pub enum Event {
 }
 
 impl LinkState {
-    /// Client: true when LINKED is still to come, whether LINK is out or not.
+    /// Client: true when LINKED is still to come, whether or not LINK was sent.
     #[inline]
     pub fn is_pending(self) -> bool {
         matches!(self, LinkState::Building | LinkState::Pending)
@@ -56,7 +56,8 @@ impl LinkState {
     }
 }
 
-/// The next state, or the fault. Everything that is not a step of the handshake is a violation (prop329 §4.2.1 MUST).
+/// Returns the next state, or the fault. Every message that is not a step of the handshake is a violation (prop329
+/// §4.2.1, MUST).
 pub fn step(role: Role, state: LinkState, event: Event) -> Result<LinkState, Fault> {
     match (role, state, event) {
         (Role::Exit, LinkState::Unlinked, Event::Link) => Ok(LinkState::Unacked),

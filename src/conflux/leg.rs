@@ -1,4 +1,4 @@
-//! One leg of a set, seen from this end.
+//! One leg of a set, as this end sees it.
 
 use super::choice::{Path, UNMEASURED};
 use super::handshake::LinkState;
@@ -6,14 +6,14 @@ use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
 use crate::message::Lane;
 
-/// How a leg stands, from the host's congestion control.
+/// State of a leg's congestion control, reported by the host or by the circuit's reactor.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
     /// Congestion window in cells.
     pub cwnd: u64,
     /// DATA cells in flight.
     pub inflight: u64,
-    /// Smoothed round-trip time in nanoseconds, 0 to keep what is known.
+    /// Smoothed round-trip time in nanoseconds, 0 to keep the last value.
     pub rtt: Nanos,
     /// DATA cells that one SENDME acknowledges.
     pub sendme_inc: u32,
@@ -26,20 +26,20 @@ pub struct Report {
 /// A leg. A vacant place has no key and is never linked.
 #[derive(Debug)]
 pub(super) struct Leg {
-    /// What the engine calls it; [`Id::NONE`] for a vacant place.
+    /// Id of the circuit in the engine; [`Id::NONE`] for a vacant place.
     pub key: Id,
-    /// What the host calls it.
+    /// The host's tag of the circuit.
     pub tag: u64,
     pub state: LinkState,
-    /// A SWITCH came and no message since.
+    /// A SWITCH came on the leg, and no message after it.
     pub bare: bool,
     pub path: Path,
-    /// Releases of the set when padding went out here past a message that another leg will carry; [`NOT_PASSED`] the
-    /// first time. (Not an Option: legs of 128 bytes are found by a shift, for every cell.)
+    /// Number of messages the set had released when padding last went out here while a message waited for another leg;
+    /// [`NOT_PASSED`] before the first time. (Not an Option: that would make the leg larger than 128 bytes.)
     pub passed_by: u64,
-    /// The handshake's message has left; before, no answer can come. (Not an Option below: every cell steps over legs.)
+    /// LINK or LINKED has left; before that no answer can come. (Not an Option in `asked_at`, for the leg's size.)
     pub asked: bool,
-    /// The host, or a reactor, has said how it stands.
+    /// At least one report came.
     pub is_reported: bool,
     /// Absolute number of the last message sent on it.
     pub sent: u64,
@@ -47,16 +47,16 @@ pub(super) struct Leg {
     pub received: u64,
     pub lane: Lane,
     pub sendme_inc: u32,
-    /// When the handshake runs out of time.
+    /// When the handshake has to be complete; [`NEVER`] without a limit.
     pub deadline: Nanos,
-    /// When the handshake's message left, for the first round-trip time.
+    /// When LINK or LINKED left: the start of the first round trip.
     pub asked_at: Nanos,
 }
 
-/// A leg is found by a shift.
+/// A power of two, so that a leg's address is found by a shift, for every cell.
 const _: () = assert!(size_of::<Leg>() == 128);
 
-/// No set releases so much.
+/// `passed_by` of a leg on which padding has passed no message: no set releases that many.
 pub(super) const NOT_PASSED: u64 = u64::MAX;
 
 impl Leg {
@@ -89,8 +89,8 @@ impl Leg {
         self.path.linked |= state == LinkState::Linked;
     }
 
-    /// The first round-trip time. A clock that stood still measured nothing, and a report that came before knows
-    /// better.
+    /// Sets the first round-trip time. A value of 0 (the clock did not move) is ignored, and a value that was reported
+    /// before is kept.
     pub fn measured(&mut self, rtt: Nanos) {
         if self.path.rtt == UNMEASURED && rtt != 0 {
             self.path.rtt = rtt;

@@ -1,7 +1,7 @@
-//! Which set a nonce belongs to.
+//! Finds the set that a nonce belongs to.
 //!
-//! A nonce is a bearer secret (prop329 §2.2). Looking one up must not tell, by the time it takes, how much of a guess
-//! was right: sets are found by a hash under the host's key, and the nonce itself is compared in constant time.
+//! A nonce is a secret: whoever has it can join the set (prop329 §2.2). The time of a search must not show how much of
+//! a guess was right, so sets are found by a hash under the host's key, and nonces are compared in constant time.
 
 use super::handshake::Role;
 use crate::base::Id;
@@ -12,16 +12,16 @@ use std::fmt;
 use std::hash::Hasher;
 use std::ops::Bound;
 
-/// Sets by (role, nonce), each with an entry of its owner's. One process can be client and exit.
+/// Sets by role and nonce, each with an entry of type `E`. One process can be client and exit.
 pub struct Manager<E = ()> {
     key: [u8; 16],
     sets: BTreeMap<SetKey, E>,
 }
 
-/// A set's place in a [`Manager`].
+/// Key of a set in a [`Manager`]: its role, the hash of its nonce, its id.
 pub type SetKey = (Role, u64, Id);
 
-/// Without the key.
+/// Shows the number of sets, and not the secret key.
 impl<E> fmt::Debug for Manager<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager").field("sets", &self.sets.len()).finish_non_exhaustive()
@@ -29,7 +29,7 @@ impl<E> fmt::Debug for Manager<E> {
 }
 
 impl Manager {
-    /// The set with this nonce; `nonce_of` tells the nonce of a set.
+    /// Returns the set with this nonce; `nonce_of` returns the nonce of a set.
     pub fn find<'a>(&self, role: Role, nonce: &Nonce, nonce_of: impl Fn(Id) -> Option<&'a Nonce>) -> Option<Id> {
         self.candidates(role, nonce).map(|(set, ())| set).find(|&set| nonce_of(set) == Some(nonce))
     }
@@ -41,26 +41,25 @@ impl Manager {
 }
 
 impl<E> Manager<E> {
-    /// A manager that hashes under a secret of the host's.
+    /// A manager that hashes with the first half of `seed`, the host's secret.
     pub fn new(seed: &[u8; 32]) -> Self {
         let mut key = [0; 16];
         key.copy_from_slice(&seed[..16]);
         Manager { key, sets: BTreeMap::new() }
     }
 
-    /// Sets remembered.
+    /// Number of sets remembered.
     pub fn len(&self) -> usize {
         self.sets.len()
     }
 
-    /// True when no set is.
+    /// True when no set is remembered.
     #[allow(dead_code, reason = "goes with len()")]
     pub fn is_empty(&self) -> bool {
         self.sets.is_empty()
     }
 
-    /// Sets whose nonce has the same hash: with an honest key there is one, and it is the one. The caller compares the
-    /// nonces.
+    /// Sets whose nonce has the same hash, nearly always at most one. The caller compares the nonces.
     pub fn candidates(&self, role: Role, nonce: &Nonce) -> impl Iterator<Item = (Id, &E)> {
         let hash = self.hash(nonce);
         self.sets.range((role, hash, Id(0))..=(role, hash, Id(u64::MAX))).map(|(&(_, _, set), entry)| (set, entry))
@@ -76,8 +75,8 @@ impl<E> Manager<E> {
         self.sets.remove(&(role, self.hash(nonce), set))
     }
 
-    /// One step of a walk over all sets: looks at no more than `most` of them behind `after`, moves those out that are
-    /// `over`, and answers where it stopped, or that it is through.
+    /// One step of a walk over all sets: looks at up to `most` sets behind `after`, and moves the entries for which
+    /// `over` is true to `out`. Returns the last set it looked at, or none when the walk is complete.
     pub fn sweep(
         &mut self,
         after: Option<SetKey>,

@@ -22,7 +22,7 @@ pub use crate::wire::fault::{Cause, Fault, Reach};
 use crate::base::{Id, Nanos};
 use crate::message::Lanes;
 
-/// What follows from a call, in the order of causes.
+/// A consequence of a call to a set. A call returns them in the order in which the engine has to carry them out.
 #[derive(Debug)]
 pub enum Effect {
     /// Send a message of the link handshake on a leg.
@@ -39,41 +39,41 @@ pub enum Effect {
         /// Round-trip time of the handshake, 0 when unknown.
         rtt: Nanos,
     },
-    /// The set may carry streams.
+    /// The set may carry streams from now on.
     Usable,
-    /// Another leg is welcome.
+    /// A leg was lost that is worth replacing: the host may launch another.
     WantLeg,
-    /// There is room to send again.
+    /// The host, which was told to stop, may send again.
     MaySend,
-    /// There is room for messages that were held for sending: [`Set::release`].
+    /// Messages that were held for sending may go out: [`Set::release`].
     Release,
-    /// Held messages are next in order.
+    /// Held messages have their turn: [`Set::next`].
     Ready,
-    /// A leg is to close.
+    /// Close a leg.
     Close {
         /// The leg.
         leg: Id,
         /// Why.
         cause: Cause,
     },
-    /// What an ended set held: messages that follow one another from `next` on had their turn and are handed out, the
-    /// others are handed back.
+    /// Messages that an ended set still held. The unbroken run of numbers from `next` on is delivered to the host, the
+    /// others are returned to it.
     Rest {
-        /// All of them.
+        /// All messages left.
         lanes: Lanes,
-        /// The number that is next.
+        /// The first number to deliver; 0 delivers none.
         next: u64,
     },
-    /// The set is over.
+    /// The set has ended.
     Ended(Cause),
-    /// Wake the leg at this time.
+    /// Start the timer of a leg's handshake.
     Arm {
         /// The leg.
         leg: Id,
-        /// When.
+        /// When the handshake has to be complete.
         deadline: Nanos,
     },
-    /// No longer.
+    /// Stop the timer of a leg's handshake.
     Disarm {
         /// The leg.
         leg: Id,

@@ -1,17 +1,17 @@
-//! Whether a set can do without a leg (prop329 §2.4.3), as a table of reasons.
+//! Decides whether a set can go on without a leg (prop329 §2.4.3), as a table of reasons.
 
-/// A leg that is going, and what is left without it.
+/// Figures of a leg that is being removed, and of the legs left.
 #[derive(Clone, Copy, Debug)]
 pub struct Loss {
     /// The leg was linked.
     pub linked: bool,
-    /// The leg was the sending one.
+    /// The leg was the sending leg.
     pub sending: bool,
-    /// Its numbers.
+    /// Last number sent on the leg.
     pub sent: u64,
-    /// Its numbers.
+    /// Last number received on the leg.
     pub received: u64,
-    /// DATA cells in flight on it.
+    /// DATA cells in flight on the leg.
     pub inflight: u64,
     /// DATA cells that one SENDME acknowledges.
     pub sendme_inc: u64,
@@ -26,9 +26,9 @@ pub struct Loss {
 /// Why the set must end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// No leg is left, of any state.
+    /// No leg is left, in any state.
     Last,
-    /// The peer waits for what comes next on this leg.
+    /// The leg was the sending leg: the peer expects the next message on it.
     Sending,
     /// The last messages sent went on this leg, and may be lost with it.
     AheadSending,
@@ -38,7 +38,7 @@ pub enum Reason {
     InFlight,
 }
 
-/// Judges a loss: a reason why the set must end, or none.
+/// Returns the first reason why the set must end without the leg, or none when it goes on.
 pub fn judge(loss: &Loss) -> Option<Reason> {
     let any_sent = loss.sent.max(loss.others_sent) > 0;
     let rules = [

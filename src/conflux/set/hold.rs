@@ -1,4 +1,5 @@
-//! Holding what would be sent while padding blocks the legs. Leg and number are chosen when a message is released.
+//! Holds messages that the host sends while padding blocks the legs. Leg and number are chosen when a message is
+//! released.
 
 use super::send::{Plan, Refusal};
 use super::{LegIx, Set};
@@ -12,16 +13,17 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<(Command, Lane)>,
-    /// Messages ever released.
+    /// Number of messages ever released.
     releases: u64,
-    /// Those that wait, and those that were released and not taken by the host yet: nothing may overtake them.
+    /// Messages that wait, and messages that were released but not yet taken by the host: nothing may overtake them.
     pub len: u32,
-    /// What those that wait cost.
+    /// Cost in bytes of the messages that wait.
     pub bytes: u64,
 }
 
 impl Set {
-    /// Padding holds a leg's messages back, or does so no longer. `holds` when we keep them, not the host.
+    /// Notes whether padding holds back a leg's messages, and whether circflow keeps these messages (`holds`) or the
+    /// host does.
     pub fn hold_back(&mut self, ix: LegIx, padded: bool, holds: bool, effects: &mut Vec<Effect>) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             if (leg.path.padded, leg.path.holds) != (padded, holds) {
@@ -33,7 +35,8 @@ impl Set {
         }
     }
 
-    /// The answer to a message that cannot go out now for another reason than that it is DATA and no leg has room.
+    /// Answers for a message that has to wait for padding, or behind messages that wait: hold it, or stop the host when
+    /// as many as allowed wait.
     #[cold]
     pub(super) fn hold_or_stop(&mut self) -> Refusal {
         if self.outbox.len < self.terms.held_sends_max {
@@ -43,13 +46,13 @@ impl Set {
         Refusal::Blocked
     }
 
-    /// True when a leg would carry a message but for padding.
+    /// True when padding blocks a linked leg, and circflow keeps the messages.
     pub(super) fn is_held_back(&self) -> bool {
         self.legs.iter().any(|leg| leg.path.linked && leg.path.padded && leg.path.holds)
     }
 
-    /// Keeps a message for which [`Set::decide`] or [`Set::send`] answered [`Refusal::Hold`]. False when there is no
-    /// memory for it.
+    /// Keeps a message for which [`Set::decide`] or [`Set::send`] answered [`Refusal::Hold`]. Returns false when there
+    /// is no memory for it.
     #[must_use]
     pub fn hold(&mut self, message: &Message<'_>, now: Nanos, store: &mut Store, effects: &mut Vec<Effect>) -> bool {
         let mut lane = Lane::EMPTY;
@@ -65,25 +68,25 @@ impl Set {
         true
     }
 
-    /// There was no memory to keep a message: the host waits to be told to go on.
+    /// Notes that there was no memory to keep a message: the host now waits for MAY_SEND.
     pub fn found_no_room(&mut self) {
         self.waiting = true;
     }
 
-    /// What waits to be sent costs.
+    /// Cost in bytes of the messages that wait to be sent.
     pub fn outbox_bytes(&self) -> u64 {
         self.outbox.bytes
     }
 
-    /// Since when the message has waited to be sent that has waited longest.
+    /// Time at which the oldest message that waits to be sent came, none when no message waits.
     pub fn outbox_since(&self, store: &Store, now: Nanos) -> Option<Nanos> {
         self.outbox.waiting.front().and_then(|(_, lane)| store.since(lane, now))
     }
 
-    /// Something is held, and whether its first message could go out on this leg, past the block.
+    /// Returns whether a message waits to be sent, and whether the first of them may go out on this leg past the block.
     ///
-    /// A leg that would need a SWITCH takes nothing from a sending leg that lets messages out itself: the SWITCH is a
-    /// cell more than padding asked for, and with one for each message two legs carry no more than one.
+    /// A leg that would need a SWITCH takes no message while the sending leg lets messages out itself: the SWITCH is a
+    /// cell more than padding asked for, and with a SWITCH for each message two legs carry no more than a single leg.
     pub fn held_for(&self, ix: LegIx) -> (bool, bool) {
         let Some(&(command, _)) = self.outbox.waiting.front() else { return (false, false) };
         let is_carried = |plan: &Plan| {
@@ -94,51 +97,51 @@ impl Set {
         (true, self.plan_on(ix, command).is_some_and(|plan| !is_carried(&plan)))
     }
 
-    /// Padding went out on a leg although something is held. If nothing is released until it happens again, the sending
-    /// leg carries nothing, and this one takes over.
+    /// Notes that padding went out on a leg while a message waits. If no message is released before this happens again,
+    /// the sending leg is stuck, and this leg takes over: [`Set::held_for`].
     pub fn passed_by(&mut self, ix: LegIx) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             leg.passed_by = self.outbox.releases;
         }
     }
 
-    /// The host was told to stop, and waits to be told to go on.
+    /// True when the host was told to stop and waits for MAY_SEND.
     pub fn is_waited_for(&self) -> bool {
         self.waiting
     }
 
-    /// A message of our own was sent ([`Set::send`]) and waits for the host to take it: nothing may overtake it, as its
-    /// number, and perhaps a SWITCH, have been counted.
+    /// Counts a message of circflow's own that was sent and waits for the host to take it. Nothing may overtake it, as
+    /// its number, and perhaps a SWITCH, are counted already.
     pub fn note_own_send(&mut self) {
         self.outbox.len += 1;
     }
 
-    /// Messages that wait to be sent, or for the host to take them.
+    /// Number of messages that wait to be sent, or for the host to take them.
     pub fn waiting_to_go(&self) -> u32 {
         self.outbox.len
     }
 
-    /// Takes the next message that may go out, as decided and committed.
+    /// Takes the next message that may go out, and commits its plan.
     pub fn release(&mut self, now: Nanos, effects: &mut Vec<Effect>) -> Option<(Plan, Lane)> {
         let Some(&(command, _)) = self.outbox.waiting.front() else {
-            // All is out: the host may go on.
+            // No message waits any more: the host may go on.
             self.check_resume(effects);
             return None;
         };
         let plan = self.plan(command).ok()?;
-        self.let_out(plan, now)
+        self.pop_waiting(plan, now)
     }
 
-    /// Takes the next message for one leg, although padding blocks that.
+    /// Takes the next message for a leg that padding blocks.
     pub fn release_on(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) -> Option<(Plan, Lane)> {
         let &(command, _) = self.outbox.waiting.front()?;
         let plan = self.plan_on(ix, command)?;
-        let released = self.let_out(plan, now);
+        let released = self.pop_waiting(plan, now);
         self.check_resume(effects);
         released
     }
 
-    fn let_out(&mut self, plan: Plan, now: Nanos) -> Option<(Plan, Lane)> {
+    fn pop_waiting(&mut self, plan: Plan, now: Nanos) -> Option<(Plan, Lane)> {
         let (command, lane) = self.outbox.waiting.pop_front()?;
         self.outbox.releases += 1;
         self.outbox.bytes -= lane.bytes();
@@ -146,22 +149,22 @@ impl Set {
         Some((plan, lane))
     }
 
-    /// The host has taken a released message, or it came to nothing. Where padding blocks and lets messages out one by
-    /// one, this is when there is room for another: the block may never end.
+    /// Notes that the host has taken a released message, or that the message was dropped. While padding blocks and lets
+    /// messages out one by one, the host hears here that there is room for another: the block may never end.
     pub fn taken(&mut self, effects: &mut Vec<Effect>) {
         self.outbox.len = self.outbox.len.saturating_sub(1);
         if !self.waiting {
             return;
         }
         let has_room = self.outbox.len < self.terms.held_sends_max;
-        // With the last one, there need not be room to keep more.
+        // When no message is left, the next need not be kept, and so needs no room.
         let goes = (has_room || self.outbox.len == 0) && !self.is_holding() && self.plan(Command::DATA).is_ok();
         if goes || (has_room && self.is_held_back()) {
             self.tell_to_resume(effects);
         }
     }
 
-    /// Everything that waits to be sent and will not be.
+    /// Takes out all messages that wait to be sent, when the set ends.
     pub(super) fn take_outbox(&mut self, store: &mut Store) -> Lane {
         let mut all = Lane::EMPTY;
         self.outbox.waiting.drain(..).for_each(|(_, lane)| store.join(&mut all, lane));
@@ -169,17 +172,17 @@ impl Set {
         all
     }
 
-    /// Says whether there is room for what waits.
+    /// True when the first waiting message may go out.
     pub(super) fn may_release(&self) -> bool {
         self.outbox.waiting.front().is_some_and(|&(command, _)| self.plan(command).is_ok())
     }
 
-    /// True when something waits to be sent.
+    /// True when a message waits to be sent.
     pub fn is_holding(&self) -> bool {
         !self.outbox.waiting.is_empty()
     }
 
-    /// A plan for one leg, whatever padding says.
+    /// Plans a message for this leg even if padding blocks the leg.
     fn plan_on(&self, ix: LegIx, command: Command) -> Option<Plan> {
         let index = usize::from(ix);
         let leg = self.legs.get(index).filter(|leg| leg.path.linked && self.usable)?;

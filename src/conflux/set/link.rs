@@ -1,4 +1,4 @@
-//! The link handshake of a set's legs: from a circuit to a leg that carries messages.
+//! The link handshake of a set: turns a circuit into a leg that carries messages.
 
 use super::{LegIx, Set};
 use crate::base::time::NEVER;
@@ -10,17 +10,17 @@ use crate::wire::conflux::{Link, Ux};
 use crate::wire::fault::Fault;
 
 impl Set {
-    /// Client: a circuit that is still being built becomes a leg. It counts as launched from now on, as circuits that
-    /// fail do (prop329 §4.2.2), and waits for [`Set::built`], however long its host lets it.
+    /// Client: adds a circuit that is still being built as a leg. It counts as launched even if it fails (prop329
+    /// §4.2.2). It waits for [`Set::built`] without a limit of time.
     pub fn launch(&mut self, key: Id, hops: Hops) -> LegIx {
         self.launches = self.launches.saturating_add(1);
         self.hops = hops;
         self.seat(Leg::new(key, LinkState::Building))
     }
 
-    /// Client: a leg's circuit is open, and LINK goes out on it (CFX-20). Its numbers start from zero on both sides,
-    /// also in a live set (RAT-4): LINK says 0 and 0, and what LINKED says is no baseline. False when the leg is not
-    /// being built.
+    /// Client: a leg's circuit is open, and LINK goes out on it (CFX-20). The leg's numbers start from 0 at both ends,
+    /// also in a set that has sent already (RAT-4): LINK carries 0 and 0, and the numbers in LINKED are only checked.
+    /// Returns false when the leg is not being built.
     pub fn built(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) -> bool {
         let building = |leg: &&mut Leg| leg.is_live() && leg.state == LinkState::Building;
         let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(building) else { return false };
@@ -35,9 +35,8 @@ impl Set {
         self.legs.get(usize::from(ix)).is_some_and(|leg| leg.is_live() && leg.state == LinkState::Building)
     }
 
-    /// Exit or service: a circuit that brought LINK becomes a leg (CFX-22). It receives at once, and sends from the
-    /// moment LINKED is on its way ([`Set::handshake_sent`]): whatever overtook LINKED would be a violation in the
-    /// peer's eyes.
+    /// Exit or service: adds a circuit that brought LINK as a leg (CFX-22). The leg receives at once. It sends only
+    /// after LINKED has left ([`Set::handshake_sent`]): for the peer, a message before LINKED is a violation.
     pub fn accept(
         &mut self,
         key: Id,
@@ -48,7 +47,8 @@ impl Set {
         effects: &mut Vec<Effect>,
     ) -> Result<LegIx, Fault> {
         let state = step(self.role, LinkState::Unlinked, Event::Link)?;
-        // A new set has no past (R6); a live one has sent what it has sent (prop329 §2.4.4).
+        // In a new set nothing was sent or received (R6); in a live set the peer cannot have received more than was
+        // sent (prop329 §2.4.4).
         let possible = if is_new {
             link.last_sent == 0 && link.last_received == 0
         } else {
@@ -69,7 +69,7 @@ impl Set {
         Ok(ix)
     }
 
-    /// A leg whose handshake the host did.
+    /// Adds a leg whose handshake the host has done.
     pub fn adopt(&mut self, key: Id, hops: Hops, ux: Ux, rtt: Nanos, effects: &mut Vec<Effect>) -> LegIx {
         self.peer_wants(ux);
         self.hops = hops;
@@ -82,8 +82,8 @@ impl Set {
         ix
     }
 
-    /// The host has taken LINK or LINKED to send it: now is when the round trip begins (CFX-20), and with LINKED the
-    /// leg is as good as any other.
+    /// Notes that the host has taken LINK or LINKED to send it: the round trip begins now (CFX-20), and after LINKED
+    /// the leg may be chosen for sending.
     pub fn handshake_sent(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) {
         let Some(leg) = self.legs.get_mut(usize::from(ix)) else { return };
         leg.asked = true;
@@ -94,7 +94,7 @@ impl Set {
         }
     }
 
-    /// When the leg's round trip began.
+    /// Time at which the leg's LINK or LINKED left.
     pub fn asked_at(&self, ix: LegIx) -> Nanos {
         self.legs.get(usize::from(ix)).map_or(0, |leg| leg.asked_at)
     }
@@ -111,14 +111,14 @@ impl Set {
         let role = self.role;
         let leg = self.legs.get_mut(usize::from(ix)).ok_or(Fault::UnexpectedLinked)?;
         let state = step(role, leg.state, Event::Linked)?;
-        // One that knows the nonce from another leg may answer before it is asked.
+        // A peer that knows the nonce from another leg can send LINKED before LINK has left.
         if !leg.asked {
             return Err(Fault::UnexpectedLinked);
         }
         if link.nonce != self.terms.nonce {
             return Err(Fault::BadNonce);
         }
-        // An exit has nothing to send before streams can be opened: what it says it has sent is lost (prop329 §2.4.4).
+        // An exit sends nothing before streams can be opened: what it claims to have sent is lost (prop329 §2.4.4).
         let has_lost = !self.usable && link.last_sent > 0;
         if link.last_received > highest_sent || has_lost {
             return Err(Fault::BadLinkNumbers);
@@ -149,7 +149,7 @@ impl Set {
         Ok(())
     }
 
-    /// The fault of a leg whose time for an answer is over at `now`, if it is.
+    /// Returns the fault of a leg whose answer is overdue at `now`, none when it is not.
     pub fn expired(&self, ix: LegIx, now: Nanos) -> Option<Fault> {
         let leg = self.legs.get(usize::from(ix)).filter(|leg| leg.is_live() && leg.deadline <= now)?;
         match leg.state {

@@ -1,5 +1,5 @@
-//! A conflux set: how it comes to be, loses legs and ends. The handshake, receiving, sending, bare numbers, figures and
-//! words have files of their own.
+//! A conflux set: how it is made, loses legs and ends. The handshake, receiving, sending, imported numbers, figures and
+//! texts have files of their own.
 
 mod hold;
 mod link;
@@ -29,30 +29,30 @@ use crate::wire::fault::Cause;
 /// A leg's place in its set; it stays the same while the leg is there.
 pub type LegIx = u8;
 
-/// What a set is made with.
+/// Configuration of a set.
 #[derive(Clone, Debug)]
 pub struct SetTerms {
-    /// The host's.
+    /// The host's tag of the set.
     pub tag: u64,
-    /// The set's secret. An exit's terms carry one that is not used.
+    /// The set's secret; not used at an exit.
     pub nonce: Nonce,
-    /// What we ask of the peer.
+    /// The wish that LINK or LINKED sends to the peer.
     pub desired_ux: Ux,
-    /// How to choose the sending leg, when not as the peer asks.
+    /// Algorithm that chooses the sending leg; none to follow the peer's wish.
     pub algorithm: Option<Algorithm>,
-    /// How long a leg may wait for its answer.
+    /// How long a leg may wait for LINKED or LINKED_ACK.
     pub link_timeout: Nanos,
-    /// Cap on held bytes.
+    /// Cap on bytes held for order.
     pub held_bytes_max: u64,
-    /// Cap on how far ahead a SWITCH may go.
+    /// Cap on the distance of a SWITCH from the last number delivered, in messages.
     pub switch_ahead_max: u32,
     /// Cap on legs.
     pub legs_max: u32,
-    /// Cap on launches until the set is usable.
+    /// Cap on launches; the count starts again when no handshake is pending any more.
     pub launches_max: u32,
     /// Cap on messages held for sending.
     pub held_sends_max: u32,
-    /// How long a message may be held for order, 0 for as long as it takes; none for as the engine has it.
+    /// How long a message may be held for order, 0 for no limit; none for the engine's limit.
     pub held_age_max: Option<Nanos>,
 }
 
@@ -61,28 +61,28 @@ pub struct SetTerms {
 pub struct Set {
     /// Number of the last message delivered.
     delivered: u64,
-    /// The lowest number held, [`NOTHING`] when nothing is: every arrival is compared with it.
+    /// The lowest number held, [`NOTHING`] when no message is held: every arrival is compared with it.
     next_held: u64,
     /// The lane that `next_held` heads: a leg's, or [`ORPHANS`].
     next_lane: usize,
     /// Leg places in the order in which they were first taken.
     legs: Vec<Leg>,
-    /// The leg that carries what we send.
+    /// The leg that sends.
     sending: Option<usize>,
     usable: bool,
-    /// A SWITCH was reported as sent and no message since: the next message must go on that leg.
+    /// A SWITCH was sent on the sending leg, and no message after it: the next message must go on that leg.
     bare: bool,
-    /// The host was told to stop, and waits to be told to go on.
+    /// The host was told to stop, and waits for MAY_SEND.
     waiting: bool,
-    /// The instruction that ends the waiting is queued, and not taken yet.
+    /// MAY_SEND is queued, and the host has not taken it yet.
     resume_queued: bool,
-    /// A mark in the instruction queue stands for our ready messages.
+    /// A READY mark for this set is in the instruction queue.
     ready_marked: bool,
     policy: Policy,
-    /// The sending leg's number at which the leg furthest behind has to be caught up with.
+    /// Number at which the set has to send on the leg furthest behind, so that a SWITCH can still reach it.
     catch_up_at: u64,
-    /// Messages that may follow on the sending leg before the choice has to be made again: until something is reported
-    /// or changes, a leg that was the best stays the best while it has room.
+    /// Messages that may follow on the sending leg before the choice is made again: until a report or change, the best
+    /// leg stays the best while it has room.
     settled: u64,
     /// Messages that wait to be sent.
     outbox: Outbox,
@@ -91,10 +91,10 @@ pub struct Set {
     /// The leg used last ([`NO_LEG`] for none), and when.
     last_leg: LegIx,
     last_active: Nanos,
-    /// Messages of legs that have gone.
+    /// Held messages of legs that have gone.
     orphans: Lanes,
     role: Role,
-    /// What the legs have in common.
+    /// Length and join point, which all legs share.
     hops: Hops,
     terms: SetTerms,
     peer_ux: Ux,
@@ -103,28 +103,29 @@ pub struct Set {
     held: u64,
     held_peak: u64,
     held_bytes: u64,
-    /// Up to so many of them others know of, or nearly; 0 when nothing is held.
+    /// Value of `held_bytes` above which the note for other engines is out of date; 0 when no message is held.
     held_told: u64,
     held_bytes_peak: u64,
     switches_sent: u64,
     switches_received: u64,
 }
 
+/// Value of `next_lane` for the messages in `orphans`.
 const ORPHANS: usize = usize::MAX;
 
 /// No leg has this place: there are at most 16.
 const NO_LEG: LegIx = LegIx::MAX;
 
-/// What is left of a set after a leg has gone.
+/// Whether a set goes on after it lost a leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
-    /// It goes on.
+    /// The set goes on.
     Lives,
-    /// It is over; [`Effect::Ended`] is among the effects.
+    /// The set has ended; [`Effect::Ended`] is among the effects.
     Over,
 }
 
-/// What fills a vacant place: a set that never was.
+/// An empty set, for a vacant place of the engine's table.
 impl Default for Set {
     fn default() -> Self {
         let terms = SetTerms {
@@ -185,74 +186,74 @@ impl Set {
         set
     }
 
-    /// Which end this is.
+    /// The role of this end.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// What the legs have in common.
+    /// Length and join point, which all legs share.
     pub fn hops(&self) -> Hops {
         self.hops
     }
 
-    /// The hop that the legs share; at an exit 0, the client.
+    /// The join point's hop; at an exit 0, the client.
     #[inline]
     pub fn join_hop(&self) -> u8 {
         self.hops.last()
     }
 
-    /// What it was made with.
+    /// The set's configuration.
     pub fn terms(&self) -> &SetTerms {
         &self.terms
     }
 
-    /// Gives it another name of the host's.
+    /// Replaces the host's tag of the set.
     pub fn retag(&mut self, tag: u64) {
         self.terms.tag = tag;
     }
 
-    /// Chooses the sending leg in another way from now on, or as the peer asks.
+    /// Replaces the algorithm that chooses the sending leg; none follows the peer's wish.
     pub fn choose_by(&mut self, algorithm: Option<Algorithm>, effects: &mut Vec<Effect>) {
         self.terms.algorithm = algorithm;
         self.peer_wants(self.peer_ux);
-        // What waited for one leg may go on another.
+        // A message that waited for one leg may now go on another.
         self.check_resume(effects);
     }
 
-    /// Legs in any state.
+    /// Number of legs in any state.
     pub fn leg_count(&self) -> usize {
         self.live().count()
     }
 
-    /// What the engine calls one of the legs: all have the same length and join point, so one stands for all.
+    /// Id of the first leg. Any leg will do where length and join point are asked: all legs share them.
     pub fn any_leg(&self) -> Option<Id> {
         self.leg_ids().next()
     }
 
-    /// What the engine calls the legs, in any state.
+    /// Ids of the legs, in any state.
     pub fn leg_ids(&self) -> impl Iterator<Item = Id> + '_ {
         self.live().map(|(_, leg)| leg.key)
     }
 
-    /// True when `more` launches fit the nonce's budget.
+    /// True when `more` legs may still be launched with this nonce.
     pub fn may_launch(&self, more: usize) -> bool {
         u64::from(self.launches) + more as u64 <= u64::from(self.terms.launches_max)
     }
 
-    /// Remembers the host's word for a leg, for plans to carry.
+    /// Sets the host's tag of a leg, which plans carry.
     pub fn set_tag(&mut self, ix: LegIx, tag: u64) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             leg.tag = tag;
         }
     }
 
-    /// The host's word for a leg.
+    /// The host's tag of a leg.
     #[inline]
     pub fn tag(&self, ix: LegIx) -> u64 {
         self.legs.get(usize::from(ix)).map_or(0, |leg| leg.tag)
     }
 
-    /// A leg has gone, or is about to. The set is judged without it (prop329 §2.4.3).
+    /// Removes a leg that has gone or is about to go, and decides whether the set goes on without it (prop329 §2.4.3).
     pub fn remove(&mut self, ix: LegIx, cause: Cause, store: &mut Store, effects: &mut Vec<Effect>) -> Fate {
         let index = usize::from(ix);
         let Some(loss) = self.loss(index) else { return Fate::Lives };
@@ -262,10 +263,10 @@ impl Set {
         let was_pending = leg.state.is_pending();
         let lane = leg.lane;
         *leg = Leg::new(Id::NONE, LinkState::Unlinked);
-        // Linked, not copied: what goes may be long, and so may be what others have left.
+        // The lane is linked, not copied: it may be long, and so may the lanes of legs that went before.
         self.orphans.put(lane, store);
         if self.sending == Some(index) {
-            // Only when nothing was sent: then any leg may be the first (SCH-10).
+            // The set goes on only if nothing was sent: then any leg may send first (SCH-10).
             self.sending = None;
             self.bare = false;
         }
@@ -284,8 +285,8 @@ impl Set {
             }
             None => {
                 self.refresh_next_held(store);
-                // Asked before a new budget, as a failure must not make room for another. A set that is not usable
-                // yet misses a linked leg too, as in C Tor; one that is goes on without.
+                // Looked up before `after_change` may renew the budget: a failure must not pay for its replacement. A
+                // set that is not usable yet replaces linked legs too, as C Tor does; a usable set goes on without.
                 let is_missed = was_pending || (self.role == Role::Client && !self.usable);
                 let wants_leg = is_missed && self.may_launch(1);
                 self.after_change(effects);
@@ -297,7 +298,7 @@ impl Set {
         }
     }
 
-    /// The set is over: what it holds is handed out or back, and its legs are to close.
+    /// Ends the set: delivers or returns the messages it holds, and closes its legs.
     pub fn end(&mut self, cause: Cause, store: &mut Store, effects: &mut Vec<Effect>) {
         effects.extend(self.rest(cause, store));
         let unsent = self.take_outbox(store);
@@ -311,14 +312,14 @@ impl Set {
         effects.push(Effect::Ended(cause));
     }
 
-    /// Takes out what an ended set held, and from which number on its messages had their turn. A host that closes a set
-    /// does not want them any more, and after a hole nobody can.
+    /// Takes out the messages that an ended set held for order, with the first number to deliver. None is delivered
+    /// when the host itself closed the set, or when a fault broke the order.
     fn rest(&mut self, cause: Cause, store: &Store) -> Option<Effect> {
         let mut lanes = std::mem::take(&mut self.orphans);
         for leg in &mut self.legs {
             lanes.put(std::mem::replace(&mut leg.lane, Lane::EMPTY), store);
         }
-        // Numbers begin with 1: from 0 on nothing follows.
+        // Numbers begin with 1, so 0 delivers none.
         let has_turn = match cause {
             Cause::Asked => false,
             Cause::Fault(fault) => !fault.ends_order(),
@@ -328,13 +329,13 @@ impl Set {
         (!lanes.is_empty()).then_some(Effect::Rest { lanes, next })
     }
 
-    /// A leg is linked at both ends, and nothing is held.
+    /// True when a leg is linked at both ends, and no message is held, for order or for sending.
     pub fn is_at_rest(&self) -> bool {
         let is_linked = self.live().any(|(_, leg)| leg.state == LinkState::Linked);
         is_linked && self.held == 0 && self.outbox.len == 0
     }
 
-    /// The last leg, if it may go on as a circuit of its own.
+    /// Returns the only leg left, if it may go on as a circuit without a set.
     pub fn alone(&self) -> Option<Id> {
         let mut live = self.live();
         let (_, leg) = live.next()?;
@@ -363,7 +364,7 @@ impl Set {
         self.legs.iter().map(|leg| leg.sent).max().unwrap_or(0)
     }
 
-    /// Takes a vacant place, or a new one. The callers have checked that there are few enough.
+    /// Puts a leg into a vacant place, or a new one. The callers have checked the cap on legs.
     fn seat(&mut self, leg: Leg) -> LegIx {
         let index = self.legs.iter().position(|place| !place.is_live()).unwrap_or_else(|| {
             self.legs.push(Leg::new(Id::NONE, LinkState::Unlinked));
@@ -373,7 +374,7 @@ impl Set {
         index as LegIx
     }
 
-    /// The last leg's wish counts, as in C Tor.
+    /// Sets the peer's wish. The wish that came last counts, as in C Tor.
     fn peer_wants(&mut self, ux: Ux) {
         self.peer_ux = ux;
         self.settled = 0;
@@ -383,13 +384,13 @@ impl Set {
         }
     }
 
-    /// After a leg came, was linked or went.
+    /// Brings the set up to date after a leg came, was linked or went.
     fn after_change(&mut self, effects: &mut Vec<Effect>) {
         self.settled = 0;
         if !self.usable && !self.is_pending() && self.legs.iter().any(|leg| leg.path.linked) {
             self.usable = true;
-            // What follows has a budget of its own; it is not renewed by failures, so that an exit that links nothing
-            // cannot make a client launch for ever.
+            // A usable set has a new budget of launches. Failures do not renew it: an exit that never links could make
+            // a client launch for ever.
             self.launches = 0;
             effects.push(Effect::Usable);
         }
@@ -421,7 +422,7 @@ mod tests {
     use crate::wire::conflux::Switch;
     use crate::wire::Command;
 
-    /// What removing a leg costs does not hang on what it holds, nor on what legs that went before have left.
+    /// The cost of removing a leg depends neither on its messages nor on the messages of legs that went before.
     #[test]
     fn removing_a_leg_looks_at_a_few_messages_only() {
         let token = Some(Token { token: 1, cost: 0 });
@@ -439,13 +440,13 @@ mod tests {
                 }
                 store.looks.get() - before
             };
-            // As long as another is ahead, legs may go.
+            // The set goes on without a leg while another leg is ahead.
             leg_ahead(1, 1 << 19, 1);
             for round in 0..50 {
                 let looks = leg_ahead(2 + u64::from(round), 1 + round * 5_000, piled);
                 assert!(looks < 64, "{looks} looks in round {round} of {piled}");
             }
-            // What follows the first gap comes in order: all that was piled up.
+            // The missing message comes, and the messages of the first removed leg follow in order.
             let ix = set.adopt(Id(100), Hops::NONE, Ux::NoOpinion, 0, &mut effects);
             assert!(matches!(set.arrive(ix, 1, &message, &mut store), Ok(Arrival::InOrder(1))));
             for number in 2..2 + piled {

@@ -1,19 +1,19 @@
-//! A set's numbers, for a host whose own structs are authoritative.
+//! Export and import of a set's numbers, for a host that keeps the numbers in its own structs.
 
 use super::{LegIx, Set};
 use crate::base::{limits, Id};
 use crate::conflux::Effect;
 
-/// A set's numbers.
+/// The numbers of a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Numbers {
     /// Last number delivered.
     pub delivered: u64,
-    /// The sending leg, or none.
+    /// The sending leg, or [`Id::NONE`].
     pub sending: Id,
 }
 
-/// A leg's numbers.
+/// The numbers of a leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LegNumbers {
     /// The leg.
@@ -25,15 +25,15 @@ pub struct LegNumbers {
 }
 
 impl Set {
-    /// Reads the numbers, legs in order of place.
+    /// Returns the numbers; the legs in order of their places.
     pub fn export(&self) -> (Numbers, Vec<LegNumbers>) {
         let sending = self.sending.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);
         let legs = self.live().map(|(_, leg)| LegNumbers { leg: leg.key, sent: leg.sent, received: leg.received });
         (Numbers { delivered: self.delivered, sending }, legs.collect())
     }
 
-    /// Sets the numbers: all of them, or none when they contradict what is held or each other. `rows` name legs of this
-    /// set by place.
+    /// Sets all the numbers, or none when they contradict each other or the messages held. `rows` name legs of this set
+    /// by place.
     pub fn import(
         &mut self,
         numbers: &Numbers,
@@ -61,20 +61,21 @@ impl Set {
         let recv_after = |index: usize| {
             after(index).map_or_else(|| self.legs.get(index).map_or(0, |leg| leg.received), |row| row.received)
         };
-        // What was delivered was received on a leg, and nothing is received on one that is not linked.
+        // A delivered message was received on some leg, and an unlinked leg has neither sent nor received.
         let received = self.live().map(|(index, _)| recv_after(index)).max().unwrap_or(0);
         let before_link =
             self.live().any(|(index, leg)| !leg.state.is_linked() && (recv_after(index), sent_after(index)) != (0, 0));
         if held_behind || below_held || !sending_fits || before_link || numbers.delivered > received {
             return Err(Contradiction);
         }
-        // A SWITCH waits for its message until the leg changes, or has sent one that we were not told of.
+        // A SWITCH no longer waits for its message when the sending leg has changed, or has sent a message that the
+        // host did not report.
         let moved = self.sending != sending
             || sending.is_some_and(|index| self.legs.get(index).map(|leg| leg.sent) != Some(sent_after(index)));
         for row in rows {
             if let Some(leg) = self.legs.get_mut(index_of(row)) {
                 if row.1.received > leg.received {
-                    // The host has received messages that it did not show us.
+                    // The host has received messages that it did not report.
                     leg.bare = false;
                 }
                 leg.received = row.1.received;
@@ -95,6 +96,6 @@ impl Set {
     }
 }
 
-/// Imported numbers cannot be.
+/// Imported numbers contradict each other, or the messages held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Contradiction;

@@ -1,7 +1,7 @@
 //! Receiving: numbers, reordering, SWITCH.
 //!
-//! Per leg, numbers only grow, so what a leg brings too early goes to the end of the leg's lane, and the next message
-//! is always at the head of a lane. `next_held` caches the lowest head: the common arrival costs one comparison.
+//! On each leg numbers only grow. So a message that comes too early goes to the end of the leg's lane, and the next
+//! message is always at the head of a lane. `next_held` caches the lowest head: most arrivals cost one comparison.
 
 use super::{LegIx, Set, ORPHANS};
 use crate::base::{limits, Id, Nanos};
@@ -10,17 +10,17 @@ use crate::message::{cost_of, Delivery, Message, Store, TooSmall, NOTHING};
 use crate::wire::conflux::Switch;
 use crate::wire::fault::Fault;
 
-/// Where a multiplexed message stands.
+/// What became of a multiplexed message, with its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Arrival {
-    /// It is the next, and its successor may have been held: [`Set::mark_ready`].
+    /// The message was next in order. Its successor may be held already: [`Set::mark_ready`].
     InOrder(u64),
-    /// It was kept.
+    /// The message came too early and is held.
     Held(u64),
 }
 
 impl Set {
-    /// What comes next on this leg is what [`Set::arrive_next`] takes.
+    /// True when [`Set::arrive_next`] would take the next message on this leg.
     #[inline(always)]
     pub fn is_next(&self, ix: LegIx) -> bool {
         let Some(leg) = self.legs.get(usize::from(ix)) else { return false };
@@ -28,8 +28,8 @@ impl Set {
         leg.state.is_linked() && number == self.delivered + 1 && number + 1 < self.next_held
     }
 
-    /// The common case of [`Set::arrive`]: the message is next, and its successor is not held. No answer means that
-    /// nothing changed.
+    /// The common case of [`Set::arrive`]: the message is next in order, and its successor is not held. Returns its
+    /// number, or none and changes nothing in any other case.
     #[inline(always)]
     pub fn arrive_next(&mut self, ix: LegIx, now: Nanos) -> Option<u64> {
         let leg = self.legs.get_mut(usize::from(ix))?;
@@ -45,7 +45,7 @@ impl Set {
         Some(number)
     }
 
-    /// A multiplexed message came on a leg (SEQ-7).
+    /// Counts a multiplexed message that came on a leg, and holds it if it came too early (SEQ-7).
     #[inline(always)]
     pub fn arrive(
         &mut self,
@@ -75,7 +75,7 @@ impl Set {
         Ok(Arrival::Held(number))
     }
 
-    /// Puts a message at the end of its leg's lane.
+    /// Puts a message at the end of its leg's lane. `is_exempt` ignores the set's cap on bytes.
     #[inline(always)]
     fn keep(
         &mut self,
@@ -100,7 +100,7 @@ impl Set {
         }
         self.held += 1;
         self.held_bytes += u64::from(cost);
-        // Both come seldom.
+        // New peaks are rare.
         if self.held > self.held_peak {
             self.held_peak = self.held;
         }
@@ -110,8 +110,8 @@ impl Set {
         Ok(())
     }
 
-    /// The same for a leg on another engine: what is in order is held too, as nobody waits for an answer about it, and
-    /// as far as it can be on its way at all the set's cap does not count.
+    /// Like [`Set::arrive`], for a leg on another engine. A message in order is held too, as no call waits for its
+    /// verdict; for as many messages as the link between two engines can carry, the set's cap on bytes is ignored.
     pub fn arrive_from_elsewhere(
         &mut self,
         ix: LegIx,
@@ -137,7 +137,7 @@ impl Set {
         self.keep(index, number, message, store, is_near, now)
     }
 
-    /// Takes the next message that was held and whose turn has come. "Delivered" moves with it.
+    /// Takes the next held message whose turn has come, and counts it as delivered.
     #[inline(always)]
     pub fn next(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
         if self.next_held != self.delivered + 1 {
@@ -156,7 +156,7 @@ impl Set {
         Ok(Some(Delivery { leg, tag, ..delivery }))
     }
 
-    /// The same when it is a token: no answer when it is not, or when nothing has its turn.
+    /// Like [`Set::next`], for a message held as a token. Returns none, and changes nothing, in any other case.
     #[inline(always)]
     pub fn next_token(&mut self, store: &mut Store) -> Option<u64> {
         if self.next_held != self.delivered + 1 {
@@ -172,7 +172,7 @@ impl Set {
         Some(token)
     }
 
-    /// The next message was taken out of its lane, in which `following` is the first now.
+    /// Counts a message that was taken out of its lane; `following` is now the first number there.
     #[inline(always)]
     fn take_out(&mut self, cost: u32, following: u64, store: &Store) {
         self.delivered += 1;
@@ -185,36 +185,35 @@ impl Set {
         }
     }
 
-    /// The next message of this leg is the next of the set.
+    /// True when the next message on this leg is the next of the set.
     pub fn is_in_order(&self, ix: LegIx) -> bool {
         self.legs.get(usize::from(ix)).is_some_and(|leg| leg.received == self.delivered)
     }
 
-    /// The first message is held for order, or so much more than when [`Set::tell`] was called that others have to
-    /// know.
+    /// True when the note for other engines is out of date, as more bytes are held than [`Set::tell`] allowed.
     #[inline(always)]
     pub fn holds_more(&self) -> bool {
         self.held_bytes > self.held_told
     }
 
-    /// Others know what is held; of so much more they need not.
+    /// Notes that other engines know how much is held, and need no new note until `more` bytes are added.
     #[inline]
     pub fn tell(&mut self, more: u64) {
         self.held_told = if self.held == 0 { 0 } else { self.held_bytes + more };
     }
 
-    /// What is held for order costs.
+    /// Cost in bytes of the messages held for order.
     pub fn held_bytes(&self) -> u64 {
         self.held_bytes
     }
 
-    /// Messages held for order.
+    /// Number of messages held for order.
     #[inline]
     pub fn held(&self) -> u64 {
         self.held
     }
 
-    /// Since when the message has waited that has waited longest.
+    /// Time at which the oldest message held for order came, none when no message is held.
     pub fn held_since_ns(&self, store: &Store, now: Nanos) -> Option<Nanos> {
         let lanes = self.legs.iter().map(|leg| &leg.lane).filter(|lane| !lane.is_empty());
         let oldest = lanes.map(|lane| store.arrival(lane)).reduce(Store::earlier);
@@ -222,25 +221,25 @@ impl Set {
         of_legs.into_iter().chain(self.orphans.since(store, now)).min()
     }
 
-    /// True when a message that was held is next.
+    /// True when a held message has its turn.
     #[inline]
     pub fn is_ready(&self) -> bool {
         self.next_held == self.delivered + 1
     }
 
-    /// True when two legs brought the same number: one of the two is at or below what was delivered and will never have
-    /// its turn. Noticed when it comes to the head of its lane.
+    /// True when two legs brought the same number. The second message will never have its turn; it shows when it comes
+    /// to the head of its lane.
     #[inline]
     pub fn has_duplicate(&self) -> bool {
         self.next_held <= self.delivered
     }
 
-    /// SWITCH came on a leg (SEQ-6, and the checks of prop329 §4.2.1).
+    /// Handles a SWITCH that came on a leg (SEQ-6, and the checks of prop329 §4.2.1).
     pub fn handle_switch(&mut self, ix: LegIx, now: Nanos, switch: Switch) -> Result<(), Fault> {
         let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.state.is_linked()) else {
             return Err(Fault::UnexpectedSwitch);
         };
-        // One bare SWITCH for each leg also bounds a chain of them across legs by the number of legs.
+        // A leg may have one SWITCH without a message, so a chain of such SWITCHes is no longer than there are legs.
         if leg.bare {
             return Err(Fault::SwitchRepeated);
         }
@@ -271,7 +270,7 @@ impl Set {
         self.last_active = now;
     }
 
-    /// Sees to it that the host is told of messages whose turn has come.
+    /// Asks for a READY mark in the instruction queue if held messages have their turn and no mark is there yet.
     pub fn mark_ready(&mut self, effects: &mut Vec<Effect>) {
         if self.next_held == self.delivered + 1 && !self.ready_marked {
             self.ready_marked = true;
@@ -279,12 +278,12 @@ impl Set {
         }
     }
 
-    /// The mark in the instruction queue has done its duty.
+    /// Notes that the READY mark has left the instruction queue.
     pub fn unmark_ready(&mut self) {
         self.ready_marked = false;
     }
 
-    /// Looks at the head of every lane.
+    /// Finds the lowest number at the head of any lane.
     pub(super) fn refresh_next_held(&mut self, store: &Store) {
         if self.held == 0 {
             self.held_told = 0;

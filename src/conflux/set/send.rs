@@ -1,4 +1,4 @@
-//! Sending: a plan that changes nothing, and commits that follow what was really queued.
+//! Sending: plans, which change nothing, and commits, which count the cells that were really queued.
 
 use super::{LegIx, Set};
 use crate::base::{limits, Id, Nanos};
@@ -7,59 +7,60 @@ use crate::conflux::leg::Report;
 use crate::conflux::Effect;
 use crate::wire::Command;
 
-/// On which leg the next multiplexed message goes.
+/// The leg and number for the next multiplexed message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Plan {
     /// The leg's place.
     pub ix: LegIx,
-    /// What the engine calls the leg.
+    /// Id of the leg.
     pub leg: Id,
-    /// What the host calls the leg.
+    /// The host's tag of the leg.
     pub tag: u64,
-    /// The number for a SWITCH that goes first, 0 for none (SEQ-3: SWITCH(0) is never sent).
+    /// Relative number of the SWITCH that goes first, 0 for no SWITCH (SEQ-3: SWITCH(0) is never sent).
     pub delta: u32,
-    /// The message's absolute number.
+    /// Absolute number of the message.
     pub number: u64,
 }
 
-/// Why there is no plan, or a report of a sent cell does not fit.
+/// Why a message may not be sent, or why a report of a sent cell is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// No leg has room.
     Blocked,
-    /// Padding holds it back, and there is room to keep it: [`Set::hold`].
+    /// The message has to wait for padding, and there is room to keep it: [`Set::hold`].
     Hold,
     /// The set may not carry streams yet.
     NotUsable,
-    /// Nobody asked for this cell on this leg.
+    /// The reported cell does not belong on this leg.
     NotDecided,
 }
 
 impl Set {
-    /// Chooses a leg for a message (SCH-1 … SCH-12) and changes nothing. DATA waits for room; anything else does not
-    /// (SCH-8): an END must get out although the window is full.
+    /// Chooses a leg for a message (SCH-1 … SCH-12) and changes nothing. DATA waits for room; other commands do not
+    /// (SCH-8): an END must go out although the window is full.
     #[inline(always)]
     pub fn plan(&self, command: Command) -> Result<Plan, Refusal> {
         if !self.usable {
             return Err(Refusal::NotUsable);
         }
         let sent = self.sending.and_then(|index| self.legs.get(index)).map_or(0, |leg| leg.sent);
-        let choice = if self.bare || self.policy.sparing || sent >= self.catch_up_at {
-            self.choose_with_care(sent)
+        let choice = if self.bare || self.policy.saves_memory || sent >= self.catch_up_at {
+            self.choose_by_rare_rules(sent)
         } else {
             choose(self.policy.algorithm, self.paths())
         };
         let index = match choice {
             Some(index) => index,
             None if command == Command::DATA => return Err(Refusal::Blocked),
-            None => self.any_leg_open().ok_or(Refusal::Blocked)?,
+            None => self.leg_without_wait().ok_or(Refusal::Blocked)?,
         };
         let leg = self.legs.get(index).ok_or(Refusal::Blocked)?;
         let delta = u32::try_from(sent.saturating_sub(leg.sent)).map_err(|_| Refusal::Blocked)?;
         Ok(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta, number: sent + 1 })
     }
 
-    /// A plan for a message that the host is about to send. All it changes is that the host was told to stop.
+    /// Plans a message that the host is about to send. Changes nothing in the numbers; after [`Refusal::Blocked`] the
+    /// host will hear MAY_SEND.
     #[inline(always)]
     pub fn decide(&mut self, command: Command) -> Result<Plan, Refusal> {
         if self.outbox.len > 0 {
@@ -80,14 +81,14 @@ impl Set {
         plan
     }
 
-    /// The leg of the plan sends already, and was chosen for being the best, and not for being far behind.
+    /// True when the plan's leg is the sending leg already, and was chosen as the best leg, not as a leg far behind.
     #[inline(always)]
     fn is_sending(&self, plan: &Plan) -> bool {
         self.sending == Some(usize::from(plan.ix)) && plan.number <= self.catch_up_at
     }
 
-    /// The common case of [`Set::decide`]: the sending leg stays, and has room. No answer means that it has to be
-    /// asked.
+    /// The common case of [`Set::decide`]: the sending leg stays, and has room. Returns none when [`Set::decide`] has
+    /// to be called.
     #[inline(always)]
     pub fn decide_next(&self) -> Option<Plan> {
         if self.settled == 0 {
@@ -98,13 +99,13 @@ impl Set {
         Some(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent + 1 })
     }
 
-    /// Messages in a row for which [`Set::decide`] will name the leg that sends, if nothing is reported meanwhile.
+    /// Number of messages in a row that will go on the sending leg if no report comes.
     #[inline]
     pub fn room(&self) -> u64 {
         self.settled
     }
 
-    /// What [`Set::decide`] would answer to a DATA message.
+    /// Returns the answer of [`Set::decide`] for a DATA message, and changes nothing.
     pub fn peek(&self) -> Result<Plan, Refusal> {
         let plan = if self.outbox.len > 0 { Err(Refusal::Blocked) } else { self.plan(Command::DATA) };
         let holds = self.outbox.len > 0 || (plan == Err(Refusal::Blocked) && self.is_held_back());
@@ -114,21 +115,21 @@ impl Set {
         plan
     }
 
-    /// The leg that [`Set::send_next`] would send on, if it would.
+    /// The leg that [`Set::send_next`] would send on, none if it would not send.
     #[inline]
     pub fn settled_leg(&self) -> Option<Id> {
         self.sending.filter(|_| self.settled > 0).and_then(|index| self.legs.get(index)).map(|leg| leg.key)
     }
 
-    /// The common case of deciding and committing in one: the sending leg stays, and has room. No answer means that
-    /// nothing changed.
+    /// The common case of [`Set::send`]: the sending leg stays, and has room. Returns none, and changes nothing, in any
+    /// other case.
     #[inline(always)]
     pub fn send_next(&mut self, data: bool, now: Nanos) -> Option<Plan> {
         if self.settled == 0 {
             return None;
         }
         let index = self.sending?;
-        // What `book` does, with one look at the leg.
+        // Does the work of `count_sent` with one look at the leg.
         let leg = self.legs.get_mut(index)?;
         leg.sent += 1;
         if data {
@@ -141,8 +142,8 @@ impl Set {
         Some(plan)
     }
 
-    /// Decides, and counts the message and the SWITCH before it as queued: what the commits below do, without asking
-    /// again what the plan has just answered.
+    /// Plans a message, and counts it and the SWITCH before it as queued: [`Set::decide`], [`Set::commit_switch`] and
+    /// [`Set::commit_message`] in one step.
     #[inline(always)]
     pub fn send(&mut self, command: Command, now: Nanos, effects: &mut Vec<Effect>) -> Result<Plan, Refusal> {
         let plan = self.decide(command)?;
@@ -154,8 +155,8 @@ impl Set {
         Ok(plan)
     }
 
-    /// The same for a message of circflow's own: nobody waits for the answer, so no MAY_SEND is owed. No plan means
-    /// that it has to be held.
+    /// Like [`Set::send`], for a message of circflow's own: the host does not wait, so it will not hear MAY_SEND.
+    /// Returns none when the message has to be held.
     pub fn send_own(&mut self, command: Command, now: Nanos, effects: &mut Vec<Effect>) -> Option<Plan> {
         if self.outbox.len > 0 {
             return None;
@@ -166,8 +167,8 @@ impl Set {
         Some(plan)
     }
 
-    /// Carries a plan out, SWITCH and message. True when its leg was chosen for being the best, and not for being far
-    /// behind.
+    /// Counts a plan's SWITCH and message as queued. Returns true when the plan's leg was chosen as the best leg, not
+    /// as a leg far behind.
     #[inline(always)]
     pub(super) fn commit(&mut self, plan: &Plan, command: Command, now: Nanos) -> bool {
         let index = usize::from(plan.ix);
@@ -180,14 +181,14 @@ impl Set {
                 self.switches_sent += 1;
             }
         }
-        self.book(index, plan.number, command == Command::DATA, now);
+        self.count_sent(index, plan.number, command == Command::DATA, now);
         if !is_best {
             self.refresh_catch_up();
         }
         is_best
     }
 
-    /// A SWITCH was queued on a leg (SEQ-2).
+    /// Counts a SWITCH that the host has queued on a leg (SEQ-2).
     #[inline]
     pub fn commit_switch(&mut self, ix: LegIx) -> Result<(), Refusal> {
         let index = usize::from(ix);
@@ -206,7 +207,7 @@ impl Set {
         Ok(())
     }
 
-    /// A multiplexed message was queued on a leg (SEQ-1).
+    /// Counts a multiplexed message that the host has queued on a leg (SEQ-1).
     #[inline(always)]
     pub fn commit_message(
         &mut self,
@@ -222,19 +223,19 @@ impl Set {
         let leg = self.legs.get(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
         let number = leg.sent + 1;
         let is_late = number > self.catch_up_at;
-        self.book(index, number, command == Command::DATA, now);
+        self.count_sent(index, number, command == Command::DATA, now);
         self.settled = self.settled.saturating_sub(1);
         if is_late {
             self.refresh_catch_up();
         }
-        // A message ends the rule that binds the next one to the leg of a bare SWITCH.
+        // After a SWITCH, only its leg could take this message; the next message may take any.
         self.check_resume(effects);
         Ok(())
     }
 
-    /// Writes a sent message into the books.
+    /// Counts a sent message.
     #[inline(always)]
-    fn book(&mut self, index: usize, number: u64, data: bool, now: Nanos) {
+    fn count_sent(&mut self, index: usize, number: u64, data: bool, now: Nanos) {
         if let Some(leg) = self.legs.get_mut(index) {
             leg.sent = number;
             if data {
@@ -246,7 +247,7 @@ impl Set {
         self.touch(index as LegIx, now);
     }
 
-    /// News of a leg from the host's congestion control.
+    /// Takes a report of a leg's congestion control.
     #[inline(always)]
     pub fn report(&mut self, ix: LegIx, report: &Report, effects: &mut Vec<Effect>) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
@@ -256,7 +257,7 @@ impl Set {
         self.check_resume(effects);
     }
 
-    /// Tells a host that waits for room that there is some.
+    /// If a message waits to be sent, or the host does, checks whether there is room now.
     #[inline]
     pub(super) fn check_resume(&mut self, effects: &mut Vec<Effect>) {
         if self.waiting || self.outbox.len > 0 {
@@ -267,7 +268,7 @@ impl Set {
     #[cold]
     fn resume_if_room(&mut self, effects: &mut Vec<Effect>) {
         if self.is_holding() {
-            // What waits goes first; the host is told when all of it is out.
+            // Waiting messages go first; the host hears MAY_SEND when all of them are out.
             if self.may_release() {
                 effects.push(Effect::Release);
             }
@@ -280,39 +281,39 @@ impl Set {
 
     pub(super) fn tell_to_resume(&mut self, effects: &mut Vec<Effect>) {
         self.waiting = false;
-        // One that is still queued says it all; a host that never drains cannot make the queue grow.
+        // One MAY_SEND in the queue is enough: a host that never drains cannot make the queue grow.
         if !self.resume_queued {
             self.resume_queued = true;
             effects.push(Effect::MaySend);
         }
     }
 
-    /// The host has taken the instruction to go on.
+    /// Notes that the host has taken MAY_SEND.
     pub fn resumed(&mut self) {
         self.resume_queued = false;
     }
 
-    /// Finds the number at which the leg furthest behind has to be caught up with (SEQ-4). Only when that number is
-    /// reached: as legs only move forward, one that was found earlier is too low at worst, and leads here.
+    /// Finds the number at which the set has to send on the leg furthest behind (SEQ-4). Called again only when that
+    /// number is reached: as legs only move forward, an old value can only be too low.
     pub(super) fn refresh_catch_up(&mut self) {
         let lowest = self.legs.iter().filter(|leg| leg.path.linked).map(|leg| leg.sent).min();
         self.catch_up_at = lowest.map_or(u64::MAX, |sent| sent.saturating_add(limits::CATCH_UP_AT));
     }
 
-    /// The sending leg was just chosen: it stays the choice until it is full. Where the choice hangs on more than that
-    /// (CwndRTT, a receiver whose memory is spared, a bare SWITCH, a leg far behind), it is made anew for each message.
+    /// Keeps the leg just chosen as the sending leg until it is full. Where the choice depends on more than room, it is
+    /// made for each message (CwndRTT, saving the receiver's memory, a SWITCH without its message, a leg far behind).
     #[inline(always)]
     fn settle(&mut self, ix: LegIx) {
         let Some(leg) = self.legs.get(usize::from(ix)) else { return };
         let to_catch_up = self.catch_up_at.saturating_sub(leg.sent);
-        if leg.path.ready() && !self.bare && !self.policy.sparing && self.policy.algorithm.stays_while_ready() {
+        if leg.path.ready() && !self.bare && !self.policy.saves_memory && self.policy.algorithm.stays_while_ready() {
             self.settled = (leg.path.cwnd - leg.path.inflight).min(to_catch_up);
         }
     }
 
-    /// The rules that are rarely in force: stay after a bare SWITCH, catch up with a leg far behind, spare the peer's
-    /// memory.
-    fn choose_with_care(&self, sent: u64) -> Option<usize> {
+    /// Chooses by the rules that rarely apply: stay on the leg of a SWITCH that has no message yet, send on a leg far
+    /// behind, save the peer's memory.
+    fn choose_by_rare_rules(&self, sent: u64) -> Option<usize> {
         let current = self.sending.and_then(|index| Some((index, &self.legs.get(index)?.path)));
         let stay = || current.filter(|(_, path)| path.ready()).map(|(index, _)| index);
         if self.bare {
@@ -330,8 +331,12 @@ impl Set {
         }
         let choice = choose(self.policy.algorithm, paths);
         match current {
-            Some((index, path)) if self.policy.sparing && choice != Some(index) && self.since_switch < path.cwnd => {
-                stay()
+            Some((index, path)) if choice != Some(index) => {
+                if self.policy.saves_memory && self.since_switch < path.cwnd {
+                    stay()
+                } else {
+                    choice
+                }
             }
             _ => choice,
         }
@@ -341,10 +346,10 @@ impl Set {
         self.legs.get(index).is_some_and(|leg| sent - leg.sent.min(sent) >= limits::CATCH_UP_AT)
     }
 
-    /// A leg for what does not wait for room: the sending leg, or the fastest where padding blocks that one. After a
-    /// bare SWITCH only the sending leg will do.
-    fn any_leg_open(&self) -> Option<usize> {
-        // What the host keeps goes into the host's queue.
+    /// Returns a leg for a message that does not wait for room: the sending leg, or the fastest if padding blocks the
+    /// sending leg. After a SWITCH without a message only the sending leg will do.
+    fn leg_without_wait(&self) -> Option<usize> {
+        // A leg whose messages the host keeps is open: the message goes into the host's queue.
         let open = |index: &usize| self.legs.get(*index).is_some_and(|leg| !(leg.path.padded && leg.path.holds));
         let sending = self.sending.filter(open);
         if sending.is_some() || self.bare {
@@ -353,7 +358,7 @@ impl Set {
         choice::fastest(self.paths().filter(|(index, path)| path.linked && open(index))).map(|(index, _)| index)
     }
 
-    /// Another leg sends from now on, and needs no SWITCH as both stand at the same number.
+    /// Makes another leg the sending leg. It needs no SWITCH, as its last number is that of the old sending leg.
     fn move_without_switch(&mut self, index: usize) -> Result<(), Refusal> {
         let sent = self.sending.and_then(|sending| self.legs.get(sending)).map_or(0, |leg| leg.sent);
         let leg = self

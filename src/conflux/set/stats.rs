@@ -13,56 +13,56 @@ use crate::message::Store;
 pub struct SetStats {
     /// Legs in any state.
     pub legs: u32,
-    /// Of these, not linked.
+    /// Legs that are not linked.
     pub legs_unlinked: u32,
-    /// May carry streams.
+    /// The set may carry streams.
     pub usable: bool,
-    /// What the peer asked for last.
+    /// The peer's last wish, as on the wire.
     pub peer_ux: u8,
-    /// Sending leg, or the fastest before the first message.
+    /// The sending leg; before the first message, the fastest leg.
     pub primary: Id,
     /// The leg used last.
     pub most_active: Id,
-    /// When that was.
+    /// When a leg was used last.
     pub last_active: Nanos,
     /// Highest number sent.
     pub sent: u64,
     /// Highest number delivered.
     pub delivered: u64,
-    /// Messages held.
+    /// Messages held for order.
     pub held: u64,
-    /// The most ever held.
+    /// Highest value of `held` so far.
     pub held_peak: u64,
-    /// Bytes held.
+    /// Bytes held for order.
     pub held_bytes: u64,
-    /// The most ever held.
+    /// Highest value of `held_bytes` so far.
     pub held_bytes_peak: u64,
     /// SWITCHes sent.
     pub switches_sent: u64,
     /// SWITCHes received.
     pub switches_received: u64,
-    /// How the sending leg is chosen.
+    /// Algorithm that chooses the sending leg.
     pub algorithm: Algorithm,
-    /// Client: legs that may be launched now.
+    /// Client: number of legs that may be launched now.
     pub launches_left: u32,
-    /// Since when the oldest has been held, [`NEVER`] when none is.
+    /// Time at which the oldest message held for order came, [`NEVER`] when no message is held.
     pub held_since_ns: Nanos,
-    /// Messages that wait to be sent.
+    /// Messages that wait to be sent, or for the host to take them.
     pub unsent: u32,
-    /// Bytes of those.
+    /// Bytes of the messages that wait to be sent.
     pub unsent_bytes: u64,
 }
 
 /// Figures of a leg.
 #[derive(Clone, Copy, Debug)]
 pub struct LegStats {
-    /// How far it has come.
+    /// State of its handshake.
     pub state: LinkState,
     /// DATA cells that one SENDME acknowledges.
     pub sendme_inc: u32,
     /// Round-trip time, 0 when not known.
     pub rtt: Nanos,
-    /// Congestion window.
+    /// Congestion window in cells.
     pub cwnd: u64,
     /// DATA cells in flight.
     pub inflight: u64,
@@ -73,7 +73,7 @@ pub struct LegStats {
 }
 
 impl Set {
-    /// Figures.
+    /// Returns the set's figures.
     pub fn stats(&self, store: &Store, now: Nanos) -> SetStats {
         let key = |index: Option<usize>| index.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);
         let linked = self.paths().filter(|(_, path)| path.linked);
@@ -101,7 +101,7 @@ impl Set {
         }
     }
 
-    /// Figures of a leg.
+    /// Returns a leg's figures.
     pub fn leg_stats(&self, ix: LegIx) -> Option<LegStats> {
         let leg = self.legs.get(usize::from(ix)).filter(|leg| leg.is_live())?;
         Some(LegStats {
@@ -115,7 +115,7 @@ impl Set {
         })
     }
 
-    /// Legs that may be launched now: what is left of the budget, as far as there is room for legs.
+    /// Number of legs that may be launched now: the launches left, as far as the cap on legs allows.
     fn launches_left(&self) -> u32 {
         let room = u64::from(self.terms.legs_max).saturating_sub(self.leg_count() as u64);
         match self.role {

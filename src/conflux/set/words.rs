@@ -1,4 +1,4 @@
-//! Why a set sends nothing now, in words.
+//! Text that explains why a set sends nothing now.
 
 use super::Set;
 use crate::base::limits;
@@ -6,7 +6,7 @@ use crate::conflux::leg::Leg;
 use std::fmt::Write;
 
 impl Set {
-    /// Of each leg, what it lacks. `is_reported` when it is the host who says how legs stand.
+    /// Lists for each leg why it takes no message. `is_reported` is true when the host reports the legs' state.
     pub fn why_blocked(&self, is_reported: bool) -> String {
         let mut text = String::from("no leg has room");
         let mut lead = ": ";
@@ -27,6 +27,7 @@ impl Set {
         text
     }
 
+    /// The reason why one leg takes no message.
     fn lack_of(&self, leg: &Leg) -> String {
         let path = &leg.path;
         if !path.linked {
