@@ -1,5 +1,5 @@
-//! CONTROLLER (R7): one for each set, between the two halves of every leg and the stream side. Numbers and order are
-//! the set's ([`crate::conflux::Set`]); the streams of the join point are here (C3).
+//! CONTROLLER (R7): one for each set, between its legs and its streams. [`crate::conflux::Set`] keeps numbers and
+//! order; the controller adds the streams of the join point (C3), and the note of how much the set holds.
 
 use super::route::Part;
 use super::stream::{Stream, StreamUse, Streams};
@@ -19,31 +19,31 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Controller {
     set: Set,
-    /// None before the first BEGIN.
+    /// The streams of the join point; none before the first BEGIN.
     pub streams: Option<Box<Streams>>,
-    /// Those of its legs, if they are run by reactors: then the streams are ours too. The first leg decides, as legs
-    /// must be alike.
+    /// Parameters of the legs, if circflow runs them: then it runs the streams too. The first leg sets them, as all
+    /// legs are alike.
     params: Option<Arc<Params>>,
-    /// What others may know of what is held; none before anything was.
+    /// The note of how much the set holds, which other engines read; none before the set first held a message.
     standing: Option<Standing>,
-    /// What is on its way to legs elsewhere costs, or cost when that was last looked at.
+    /// Cost in bytes of the messages on their way to legs elsewhere, when that was last looked up.
     crossing: u64,
-    /// Since when the oldest of that has waited.
+    /// Time since which the oldest of these messages has waited.
     crossing_since: Nanos,
-    /// From when on the age of what is held is looked up again.
-    looked_again: Nanos,
-    /// The hop to which the host sends by itself, on legs of this engine; [`NO_HOP`] if the streams are ours, or
-    /// legs are elsewhere. For every cell, one comparison in place of three.
+    /// Earliest time at which the age of the held messages is looked up again.
+    age_lookup_at: Nanos,
+    /// The join point's hop, if the host sends to it by itself and all legs are on this engine; else [`NO_HOP`]. For
+    /// every cell, one comparison instead of three.
     host_hop: u16,
-    /// It has, or had, legs on other engines.
+    /// The set has, or had, legs on other engines.
     is_spread: bool,
-    /// When it was made.
+    /// When the set was made.
     pub since: Nanos,
-    /// The close of one of its legs may wait with the tag that the set had then.
+    /// An instruction to close a leg is queued, and carries the tag that the set had then.
     pub close_waits: bool,
 }
 
-/// Of so much more held in one place the others need not know: of a quarter.
+/// Growth that the note need not show: a quarter of the bytes held.
 fn step(bytes: u64) -> u64 {
     bytes / 4
 }
@@ -51,7 +51,7 @@ fn step(bytes: u64) -> u64 {
 /// No hop has this number.
 const NO_HOP: u16 = u16::MAX;
 
-/// What fills a vacant place.
+/// An empty set, for a vacant place of the engine's table.
 impl Default for Controller {
     fn default() -> Self {
         Controller {
@@ -61,7 +61,7 @@ impl Default for Controller {
             standing: None,
             crossing: 0,
             crossing_since: NEVER,
-            looked_again: 0,
+            age_lookup_at: 0,
             host_hop: NO_HOP,
             is_spread: false,
             since: 0,
@@ -80,7 +80,7 @@ impl Controller {
             standing: None,
             crossing: 0,
             crossing_since: NEVER,
-            looked_again: 0,
+            age_lookup_at: 0,
             host_hop: NO_HOP,
             is_spread: false,
             since: 0,
@@ -88,7 +88,7 @@ impl Controller {
         }
     }
 
-    /// A leg has come; with these parameters, if reactors run it.
+    /// Notes that a leg was added; `params` are its parameters, if circflow runs it.
     pub fn seated(&mut self, params: Option<&Arc<Params>>) {
         match params {
             Some(params) => {
@@ -99,44 +99,44 @@ impl Controller {
         }
     }
 
-    /// The same for a leg on another engine.
+    /// Notes that a leg on another engine was added.
     pub fn seated_elsewhere(&mut self, params: Option<&Arc<Params>>) {
         self.is_spread = true;
         self.host_hop = NO_HOP;
         self.seated(params);
     }
 
-    /// Whether the host sends to this hop by itself, and only on legs of this engine.
+    /// True when the host sends to this hop by itself, and all legs are on this engine.
     #[inline]
     pub fn is_host_hop(&self, hop: u8) -> bool {
         u16::from(hop) == self.host_hop
     }
 
-    /// Whether a circuit that brings LINK is like its legs: run by reactors or not, and of these hops.
+    /// True when a circuit that brings LINK is like the legs: run by circflow or by the host, length, join point.
     pub fn fits(&self, runs: bool, hops: Hops) -> bool {
         self.params.is_some() == runs && self.set.hops().fit(hops)
     }
 
-    /// Parameters of flow control, if the streams are ours.
+    /// Parameters of flow control, if circflow runs the streams.
     pub fn params(&self) -> Option<&Arc<Params>> {
         self.params.as_ref()
     }
 
-    /// More is held than before, or is on its way to legs elsewhere.
+    /// Writes into the note that the set holds more than before, messages on their way to legs elsewhere included.
     pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
         let bytes = self.bytes();
         Standing::grow(&mut self.standing, ledger, id, bytes, now);
         self.set.tell(step(bytes));
     }
 
-    /// Others know of something that it holds.
+    /// True when the note says that the set holds messages.
     #[inline]
     pub fn is_noted(&self) -> bool {
         self.standing.as_ref().is_some_and(|standing| standing.bytes() != 0)
     }
 
-    /// No more is ready. How old the oldest of the rest is is looked up now and then only: it costs more than to take a
-    /// message.
+    /// Renews the note when no more held messages have their turn. The age of the oldest is looked up only now and
+    /// then: that costs more than taking a message.
     #[inline]
     pub fn ran_out(&mut self, store: &Store, now: Nanos) {
         let (bytes, Some(standing)) = (self.bytes(), &self.standing) else { return };
@@ -144,20 +144,19 @@ impl Controller {
             standing.emptied();
             return;
         }
-        if now < self.looked_again {
+        if now < self.age_lookup_at {
             standing.eased(bytes);
             return self.set.tell(step(bytes));
         }
-        self.looked_again = now.saturating_add(limits::AGE_GRAIN);
+        self.age_lookup_at = now.saturating_add(limits::AGE_GRAIN);
         self.shrank(store, now);
     }
 
-    /// Less is held than before. True when that was not known yet.
+    /// Writes into the note that the set holds less than before. Returns true when the note has changed.
     pub fn shrank(&mut self, store: &Store, now: Nanos) -> bool {
         let Some(standing) = &self.standing else { return false };
         let bytes = self.bytes();
         if bytes == 0 {
-            // As it is when all of it was taken: nothing has waited since whenever.
             return standing.emptied();
         }
         let since = self.since_when(store, now);
@@ -167,35 +166,35 @@ impl Controller {
         known != (standing.bytes(), standing.since())
     }
 
-    /// What it holds, for order, for sending and on the way to legs elsewhere.
+    /// Cost in bytes of all messages held: for order, for sending, and on their way to legs elsewhere.
     #[inline]
     pub fn bytes(&self) -> u64 {
         self.set.held_bytes() + self.set.outbox_bytes() + self.crossing
     }
 
-    /// Since when the oldest of that has waited, [`NEVER`] when it is nothing.
+    /// Time since which the oldest of all messages held has waited, [`NEVER`] when no message is held.
     pub fn since_when(&self, store: &Store, now: Nanos) -> Nanos {
         let since = [self.set.held_since_ns(store, now), self.set.outbox_since(store, now)];
         since.into_iter().flatten().chain([self.crossing_since]).min().unwrap_or(NEVER)
     }
 
-    /// It has been named as a victim.
+    /// True when the set was named to be closed, as a cap on memory was reached.
     pub fn is_named(&self) -> bool {
         self.standing.as_ref().is_some_and(Standing::is_named)
     }
 
-    /// So much is on its way to legs elsewhere, the oldest of it since then.
+    /// Sets the cost of the messages on their way to legs elsewhere, and the time since which the oldest has waited.
     pub fn crosses(&mut self, bytes: u64, since: Nanos) {
         (self.crossing, self.crossing_since) = (bytes, if bytes == 0 { NEVER } else { since });
     }
 
-    /// Takes the next message that was held and whose turn has come.
+    /// See [`Set::next`].
     #[inline(always)]
     pub fn next(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
         self.set.next(store, buffer)
     }
 
-    /// The same when it is a token: no answer when it is not, or when nothing has its turn.
+    /// See [`Set::next_token`].
     #[inline(always)]
     pub fn next_token(&mut self, store: &mut Store) -> Option<u64> {
         self.set.next_token(store)
@@ -205,14 +204,14 @@ impl Controller {
     pub fn part(&self) -> Part {
         match self.set.role() {
             Role::Client => Part::Client,
-            // Its legs are circuits of its own: the client is behind their last hop.
+            // The legs have counted hops, so this end opened them: it is an onion service, with the client at the end.
             Role::Exit if self.set.hops().are_counted() => Part::Service,
             Role::Exit => Part::Exit,
         }
     }
 
-    /// The common case of DATA that [`Set::is_next`] in order on a leg: it is counted, and goes to its stream, which is
-    /// open. No answer means that nothing changed.
+    /// The common case of DATA on a leg for which [`Set::is_next`] is true: counts it when its stream is open and has
+    /// room. Returns none, and changes nothing, in any other case.
     #[inline(always)]
     pub fn take_data(
         &mut self,
@@ -225,21 +224,22 @@ impl Controller {
         Some((self.set.arrive_next(ix, now).unwrap_or_default(), written))
     }
 
-    /// DATA that had its turn goes to its stream. No answer means that nothing changed, as the stream is not open, or
+    /// Counts DATA whose turn has come at its stream. Returns none, and changes nothing, when the stream is not open or
     /// has no room.
     #[inline(always)]
     pub fn write_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &DataHead) -> Option<Written> {
         let (streams, params) = (self.streams.as_mut()?, self.params.as_deref()?);
-        // Of which leg, nobody can say: a set measures rates by the host's clock alone.
+        // The leg is not known here, so the clock of its window is not either: the host's clock is trusted.
         streams.take_data(arena, now, data, params, false)
     }
 
-    /// Nothing is under way that could be lost, as far as we know: of streams that are the host's we do not.
+    /// True when no message and no stream would be lost with the set. False when the host runs the streams, as circflow
+    /// does not know them.
     pub fn is_finished(&self) -> bool {
         self.params.is_some() && self.set.is_at_rest() && self.streams.as_ref().is_none_or(|streams| streams.is_empty())
     }
 
-    /// How the streams stand, if they are ours.
+    /// Whether the streams are in use, if circflow runs them.
     pub fn stream_use(&self) -> Option<StreamUse> {
         self.params.as_ref()?;
         let streams = self.streams.as_ref();
@@ -247,18 +247,18 @@ impl Controller {
         Some(StreamUse { open: streams.map_or(0, |streams| streams.len() as u64), idle_since })
     }
 
-    /// The stream side, and what it goes by.
+    /// The streams and the parameters of flow control, if circflow runs the streams.
     pub fn stream_side(&mut self) -> Option<(&mut Option<Box<Streams>>, &Params)> {
         let params = self.params.as_deref()?;
         Some((&mut self.streams, params))
     }
 }
 
-/// What is asked of a controller and is its set's to answer: by name, so that nothing that is counted gets past it.
-macro_rules! the_set_answers {
+/// Passes calls on to the set. Each is listed by name, so that no call that changes the bytes held misses the note.
+macro_rules! delegate_to_set {
     ($(fn $name:ident($($self:ident)+ $(, $arg:ident: $of:ty)*) $(-> $answer:ty)?;)*) => {
         impl Controller {
-            $(the_set_answers!(@one $name [$($self)+] ($($arg: $of),*) ($($answer)?));)*
+            $(delegate_to_set!(@one $name [$($self)+] ($($arg: $of),*) ($($answer)?));)*
         }
     };
     (@one $name:ident [look] ($($arg:ident: $of:ty),*) ($($answer:ty)?)) => {
@@ -279,7 +279,7 @@ macro_rules! the_set_answers {
 
 type Effects = Vec<Effect>;
 
-the_set_answers! {
+delegate_to_set! {
     fn role(look) -> Role;
     fn join_hop(look) -> u8;
     fn terms(look) -> &SetTerms;
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn others_know_what_a_set_holds_for_order_to_a_quarter_and_are_told_seldom() {
+    fn the_note_shows_what_a_set_holds_to_a_quarter_and_is_seldom_renewed() {
         let (ledger, id) = (Ledger::open(1), Id(7));
         let (mut state, mut store, mut effects) = (Controller::new(Role::Exit, terms()), Store::new(u64::MAX), vec![]);
         let legs = [1, 2].map(|key| state.adopt(Id(key), Hops::NONE, Ux::NoOpinion, 0, &mut effects));
@@ -408,7 +408,7 @@ mod tests {
                 assert!(ledger.worst(round, u64::MAX).is_some_and(|worst| worst.bytes == noted));
             }
             assert!(told < 30, "{told}");
-            // What was missing comes on the other leg.
+            // The missing message comes on the other leg.
             let delta = u32::from(round > 1) * 500;
             if delta > 0 {
                 state.handle_switch(legs[1], round, Switch { delta }).unwrap();

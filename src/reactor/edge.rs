@@ -1,13 +1,13 @@
-//! An edge: where cells leave a circuit for a channel, and wait when the channel takes none (R4, R5).
+//! An edge: the place where cells leave a circuit for a channel, and wait while the channel takes none (R4, R5).
 //!
-//! Cells that go straight through are never here. What waits is bounded: at the high mark the source is told to pause,
-//! at the low mark to resume, and a source that goes on in between overruns the edge.
+//! A cell that goes straight through is only counted here. The number of waiting cells is bounded: at the high mark the
+//! source is told to pause, at the low mark to go on, and a source that ignores the pause overruns the edge.
 
 use crate::base::Nanos;
 use crate::message::{Delivery, Lane, Message, Store, TooSmall};
 use crate::queue::{admit, Admit, Room};
 
-/// Where a circuit ends on this side: the channels it runs on.
+/// One of the two channels on which a circuit runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Side {
     /// At a relay the channel towards the client, at a client the channel to its first relay: FORWARD reads from it,
@@ -18,7 +18,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// The side that cells from this one go to.
+    /// The side to which cells from this side go.
     pub fn opposite(self) -> Side {
         match self {
             Side::Back => Side::Next,
@@ -27,43 +27,43 @@ impl Side {
     }
 }
 
-/// How many cells may wait.
+/// Limits on the cells that wait at an edge, in cells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Marks {
-    /// From so many on, the source pauses.
+    /// The source pauses when this many cells wait.
     pub high: u32,
-    /// From so many down, it resumes.
+    /// The source goes on when no more than this many cells wait.
     pub low: u32,
-    /// So many more are taken after the pause.
+    /// Cells taken above `high`, which were on their way when the source was told to pause.
     pub over: u32,
 }
 
 impl Marks {
-    /// So many are taken at all.
+    /// Largest number of cells that may wait.
     pub fn cap(&self) -> usize {
         self.high.saturating_add(self.over) as usize
     }
 }
 
-/// What becomes of a cell.
+/// The edge's answer to a cell that comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Offer {
-    /// It goes on at once.
+    /// The cell goes on at once.
     Through,
-    /// It has to wait.
+    /// The cell has to wait.
     Keep,
-    /// The source has paid no heed to the pause.
+    /// There is no room: the source has ignored the pause.
     Overrun,
 }
 
-/// A pause or its end, for the source.
+/// A pause or its end, which the source of the cells has to be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Heed {
-    /// Nothing to say.
+    /// No change.
     No,
-    /// Stop.
+    /// Pause the source.
     Pause,
-    /// Go on.
+    /// Let the source go on.
     Unpause,
 }
 
@@ -71,20 +71,21 @@ pub enum Heed {
 #[derive(Debug)]
 pub struct Edge {
     lane: Lane,
-    /// Cells and messages of our own that wait.
+    /// Cells that wait, and messages of circflow's own that do.
     waiting: u32,
-    /// Of these, the messages.
+    /// Number of own messages in `waiting`.
     own: u32,
     waiting_peak: u32,
     passed: u64,
-    /// The channel takes no more.
+    /// The channel takes no more cells.
     full: bool,
     /// Padding holds cells back.
     shut: bool,
-    /// Cells that may pass although padding holds them back.
-    spared: u32,
+    /// Number of waiting cells that may go out although padding holds cells back.
+    let_out: u32,
+    /// The source was told to pause.
     paused: bool,
-    /// A mark in the instruction queue stands for what waits.
+    /// A mark for the waiting cells is in the instruction queue.
     marked: bool,
 }
 
@@ -98,7 +99,7 @@ impl Default for Edge {
             passed: 0,
             full: false,
             shut: false,
-            spared: 0,
+            let_out: 0,
             paused: false,
             marked: false,
         }
@@ -106,50 +107,51 @@ impl Default for Edge {
 }
 
 impl Edge {
-    /// The channel takes cells.
+    /// True when the channel takes cells.
     #[inline]
     pub fn is_writable(&self) -> bool {
         !self.full
     }
 
-    /// A message of our own would neither wait nor overtake.
+    /// True when a cell can go straight through: the channel and padding let it, and no cell waits.
     #[inline]
     pub fn is_clear(&self) -> bool {
         !self.full && !self.shut && self.waiting == 0
     }
 
-    /// A message of our own would overtake cells that wait for nothing but the host.
+    /// True when a message sent now would overtake cells that wait only for the channel or the host, not for padding.
     #[inline]
     pub fn overtakes(&self) -> bool {
         self.waiting > 0 && !self.shut
     }
 
-    /// Cells that wait, with messages of our own.
+    /// Number of cells that wait, own messages included.
     pub fn waiting(&self) -> u32 {
         self.waiting
     }
 
-    /// Messages of our own that wait.
+    /// Number of circflow's own messages that wait.
     pub fn own(&self) -> u32 {
         self.own
     }
 
-    /// The most that ever waited.
+    /// Highest value of [`Edge::waiting`] so far.
     pub fn waiting_peak(&self) -> u32 {
         self.waiting_peak
     }
 
-    /// Cells that went on, at once or after a wait.
+    /// Number of cells that went on, at once or after a wait. Own messages do not count.
     pub fn passed(&self) -> u64 {
         self.passed
     }
 
-    /// The source was told to pause.
+    /// True when the source was told to pause.
     pub fn is_paused(&self) -> bool {
         self.paused
     }
 
-    /// The common case of [`Edge::offer`]: nothing is in the way.
+    /// The common case of [`Edge::offer`]: counts a cell that goes straight through. Returns false, and changes
+    /// nothing, in any other case.
     #[inline(always)]
     pub fn pass_through(&mut self) -> bool {
         if !self.is_clear() {
@@ -159,7 +161,7 @@ impl Edge {
         true
     }
 
-    /// What becomes of a cell that comes now. One that goes through is counted.
+    /// Decides on a cell that comes now, and counts it if it goes straight through.
     #[inline]
     pub fn offer(&mut self, marks: &Marks) -> Offer {
         let room = if self.full || self.shut || self.own > 0 { Room::Full } else { Room::Open };
@@ -184,7 +186,7 @@ impl Edge {
         &self.lane
     }
 
-    /// Keeps a cell that has come at `now`; no answer when there is no memory for it.
+    /// Keeps a cell that came at `now`. Returns none when there is no memory for it.
     pub fn keep(&mut self, cell: &Message<'_>, marks: &Marks, store: &mut Store, now: Nanos) -> Option<Heed> {
         if !self.append(cell, store, now, false) {
             return None;
@@ -196,8 +198,8 @@ impl Edge {
         Some(Heed::No)
     }
 
-    /// Keeps a message of our own, which goes in its turn. It takes no room from cells, and pauses nobody. False when
-    /// there is no memory for it.
+    /// Keeps a message of circflow's own, which goes out in its turn. It takes no room from cells, and does not pause
+    /// the source. Returns false when there is no memory for it.
     #[must_use]
     pub fn keep_own(&mut self, message: &Message<'_>, store: &mut Store, now: Nanos) -> bool {
         let kept = self.append(message, store, now, true);
@@ -207,7 +209,7 @@ impl Edge {
 
     #[inline(always)]
     fn append(&mut self, message: &Message<'_>, store: &mut Store, now: Nanos, own: bool) -> bool {
-        // The lowest bit says whose it is.
+        // The lowest bit marks an own message.
         let number = ((self.lane.last().unwrap_or(0) >> 1) + 1) << 1 | u64::from(own);
         let kept = store.push_at(&mut self.lane, number, message, now);
         self.waiting += u32::from(kept);
@@ -215,42 +217,46 @@ impl Edge {
         kept
     }
 
-    /// True for a message of our own among what [`Edge::take`] gave.
+    /// True when [`Edge::take`] has returned a message of circflow's own.
     #[inline]
     pub fn is_own(taken: &Delivery) -> bool {
         taken.number & 1 == 1
     }
 
-    /// The channel takes cells, or none. True when what waits may go now.
+    /// Notes whether the channel is full. Returns true when the caller has to queue a mark, as waiting cells may go
+    /// out.
     pub fn set_full(&mut self, full: bool) -> bool {
         self.full = full;
-        self.wants_mark()
+        self.needs_mark()
     }
 
-    /// Padding holds cells back, or does so no longer. True when what waits may go now.
+    /// Notes whether padding holds cells back. Returns true when the caller has to queue a mark, as waiting cells may
+    /// go out.
     pub fn set_shut(&mut self, shut: bool) -> bool {
         self.shut = shut;
-        self.wants_mark()
+        self.needs_mark()
     }
 
-    /// One more cell that waits may pass although padding holds it back. True when it may go now.
+    /// Lets one more waiting cell out although padding holds cells back. Returns true when the caller has to queue a
+    /// mark, as the cell may go out.
     pub fn spare(&mut self) -> bool {
-        self.spared = self.spared.saturating_add(1).min(self.waiting);
-        self.wants_mark()
+        self.let_out = self.let_out.saturating_add(1).min(self.waiting);
+        self.needs_mark()
     }
 
-    fn wants_mark(&mut self) -> bool {
-        let wants = self.is_ready() && !self.marked;
-        self.marked |= wants;
-        wants
+    /// True when waiting cells may go out and no mark is queued yet; the mark then counts as queued.
+    fn needs_mark(&mut self) -> bool {
+        let needs = self.is_ready() && !self.marked;
+        self.marked |= needs;
+        needs
     }
 
-    /// A cell can be taken.
+    /// True when [`Edge::take`] has a cell.
     pub fn is_ready(&self) -> bool {
-        !self.full && (!self.shut || self.spared > 0) && self.waiting > 0
+        !self.full && (!self.shut || self.let_out > 0) && self.waiting > 0
     }
 
-    /// Takes the next cell that waited, if the edge is open.
+    /// Takes the next waiting cell, none when no cell may go out.
     #[inline(always)]
     pub fn take(&mut self, marks: &Marks, store: &mut Store, buffer: &mut [u8]) -> Result<Taken, TooSmall> {
         if !self.is_ready() {
@@ -260,33 +266,34 @@ impl Edge {
         let own = u32::from(Edge::is_own(&cell));
         self.waiting -= 1;
         self.own -= own;
-        self.spared = if self.shut { self.spared.saturating_sub(1) } else { 0 };
+        self.let_out = if self.shut { self.let_out.saturating_sub(1) } else { 0 };
         self.passed += u64::from(1 - own);
         let resumes = self.paused && self.waiting - self.own <= marks.low;
         self.paused &= !resumes;
         Ok(Some((cell, if resumes { Heed::Unpause } else { Heed::No })))
     }
 
-    /// The mark in the instruction queue has done its duty.
+    /// Notes that the mark has left the instruction queue.
     pub fn unmark(&mut self) {
         self.marked = false;
     }
 
-    /// The channel is gone, and the next one begins as writable. What waits is handed back.
+    /// Handles the end of the channel: takes out the waiting cells for the host, and makes the edge writable for the
+    /// next channel.
     pub fn cut(&mut self) -> (Lane, Heed) {
         let heed = if std::mem::take(&mut self.paused) { Heed::Unpause } else { Heed::No };
         self.full = false;
         (self.take_rest(), heed)
     }
 
-    /// All that waits, to hand it back.
+    /// Takes out all waiting cells, to return them to the host.
     pub fn take_rest(&mut self) -> Lane {
         (self.waiting, self.own) = (0, 0);
         std::mem::replace(&mut self.lane, Lane::EMPTY)
     }
 }
 
-/// A cell, and what its source is to heed.
+/// A cell that waited, and what its source has to be told.
 pub type Taken = Option<(Delivery, Heed)>;
 
 #[cfg(test)]
@@ -301,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn pause_and_resume_come_once_each_and_the_overrun_after_the_stated_number() {
+    fn pause_and_unpause_come_once_each_and_the_overrun_after_the_stated_number() {
         let (mut edge, mut store) = (Edge::default(), Store::new(u64::MAX));
         assert_eq!(edge.offer(&MARKS), Offer::Through);
         assert!(!edge.set_full(true));
@@ -327,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_question_has_the_answer_of_the_long_one() {
+    fn keeps_is_true_just_when_offer_answers_keep() {
         let mut kept = 0;
         for case in 0..4 * 7 * 7 {
             let (full, shut, cells, own) = (case & 1 != 0, case & 2 != 0, case / 4 % 7, case / 28);
@@ -340,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_that_fills_up_again_gives_no_more() {
+    fn a_channel_that_is_full_again_gets_no_more_cells() {
         let (mut edge, mut store) = (Edge::default(), Store::new(u64::MAX));
         edge.set_full(true);
         for _ in 0..2 {

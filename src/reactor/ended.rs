@@ -1,50 +1,51 @@
-//! Streams that have ended here, while the other end may not know yet (C14): what may still come for them.
+//! Remembers streams that have ended here while the other end may not know yet, and so may still send (C14).
 //!
-//! Each id has a place, in chunks, so that remembering, looking and forgetting take the same time however many there
-//! are. The place is there from the time on when the stream is opened: when it ends, nothing has to be found for it, so
-//! nobody is forgotten for want of room.
+//! Each stream id has a place in a chunk, so that the time of each step does not grow with the number of streams. The
+//! place is made when the stream is opened: a stream that ends never lacks memory, and is always remembered.
 
 use super::stream::Key;
 use crate::base::time::NEVER;
 use crate::base::Nanos;
 use std::collections::BTreeMap;
 
-/// Ids of one chunk. Clients count their ids up, so most chunks fill; with ids drawn at random each has one.
+/// Ids in one chunk. Clients count their ids up, so most chunks fill; ids drawn at random have a chunk each.
 const IDS: usize = 16;
 
-/// What a chunk takes, its place in the map included.
+/// Bytes of a chunk, its place in the map included.
 const CHUNK_BYTES: u32 = (size_of::<Chunk>() + size_of::<(u32, Box<Chunk>)>()) as u32;
 
-/// Chunks looked at for each stream that ends: more than one, so that what is over goes faster than what is new comes.
+/// Chunks swept for each stream that ends: more than one, so that old streams are forgotten faster than new ones come.
 const SWEPT: usize = 2;
 
-/// A stream that has ended here.
+/// State of a stream that has ended here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Past {
-    /// Our BEGIN or RESOLVE has left: before that, nothing explains a message.
+    /// Our BEGIN or RESOLVE has left: before that, the other end cannot send for the stream.
     pub said: bool,
-    /// Our END has left: before that, its time does not begin.
+    /// Our END has left: the time for which the stream is remembered begins then.
     pub ended: bool,
-    /// CONNECTED has come, or is no answer to what we said.
+    /// CONNECTED has come, or is not an answer to our message.
     pub connected: bool,
 }
 
+/// [`IDS`] stream ids in a row; each mask has a bit for each id.
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
     until: [Nanos; IDS],
     /// Streams that are open.
     open: u16,
+    /// Streams that are remembered; the masks below are of these streams.
     known: u16,
     said: u16,
     ended: u16,
     connected: u16,
 }
 
-/// All of one owner.
+/// The ended streams of one owner.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     chunks: BTreeMap<u32, Box<Chunk>>,
-    /// The chunk from which on to sweep.
+    /// Number of the chunk to sweep next.
     next: u32,
 }
 
@@ -57,7 +58,7 @@ impl Chunk {
         self.known & bit != 0 && (!counts || now < self.until[place])
     }
 
-    /// Forgets what is over. False when nothing is left.
+    /// Forgets streams whose time is over. Returns false when no stream is left.
     fn sweep(&mut self, now: Nanos) -> bool {
         let over = (0..IDS).filter(|&place| !self.is_known(place, now));
         self.known = over.fold(self.known, |known, place| known & !(1 << place));
@@ -81,7 +82,7 @@ impl Chunk {
 }
 
 impl Ended {
-    /// What is known of a stream at `now`.
+    /// Returns the state of a stream that is still remembered at `now`.
     pub fn look(&self, key: Key, now: Nanos) -> Option<Past> {
         let (number, place) = split(key);
         let chunk = self.chunks.get(&number).filter(|chunk| chunk.is_known(place, now))?;
@@ -89,7 +90,7 @@ impl Ended {
         Some(Past { said: has(chunk.said), ended: has(chunk.ended), connected: has(chunk.connected) })
     }
 
-    /// Bytes that a place for this stream takes in addition to what is there.
+    /// Bytes of memory that a place for this stream needs in addition, 0 when the chunk is there.
     pub fn cost(&self, key: Key) -> u32 {
         if self.chunks.contains_key(&split(key).0) {
             0
@@ -98,7 +99,7 @@ impl Ended {
         }
     }
 
-    /// A stream has been opened: there is a place for it, and what had its id before is over.
+    /// Makes the place of a stream that is opened, and forgets an ended stream with its id.
     pub fn open(&mut self, key: Key) {
         let (number, place) = split(key);
         let chunk = self.chunks.entry(number).or_insert_with(|| Box::new(Chunk::EMPTY));
@@ -106,7 +107,7 @@ impl Ended {
         chunk.known &= !(1 << place);
     }
 
-    /// Remembers a stream until `until`, or what has changed of it.
+    /// Remembers a stream until `until`, or replaces its state.
     pub fn remember(&mut self, key: Key, past: Past, now: Nanos, until: Nanos) {
         for _ in 0..SWEPT {
             self.sweep_one(now);
@@ -116,7 +117,7 @@ impl Ended {
         chunk.set(place, past, until);
     }
 
-    /// A stream is over for both ends.
+    /// Forgets a stream that has ended at both ends.
     pub fn forget(&mut self, key: Key) {
         let (number, place) = split(key);
         let Some(chunk) = self.chunks.get_mut(&number) else { return };
@@ -127,18 +128,18 @@ impl Ended {
         }
     }
 
-    /// CONNECTED has come.
+    /// Notes that CONNECTED has come.
     pub fn connected(&mut self, key: Key) {
         let (number, place) = split(key);
         self.chunks.get_mut(&number).into_iter().for_each(|chunk| chunk.connected |= 1 << place);
     }
 
-    /// Takes over those of another owner, which have other hops.
+    /// Takes over the ended streams of another owner, which have other hops.
     pub fn absorb(&mut self, mut others: Ended) {
         self.chunks.append(&mut others.chunks);
     }
 
-    /// Forgets all that is over.
+    /// Forgets all streams whose time is over.
     pub fn sweep(&mut self, now: Nanos) {
         self.chunks.retain(|_, chunk| chunk.sweep(now));
     }
@@ -161,7 +162,7 @@ impl Ended {
 }
 
 impl Past {
-    /// The time of a stream that ends now; none before all has left.
+    /// How long to remember the stream: until `until` if both messages have left, else without a limit.
     pub fn until(self, until: Nanos) -> Nanos {
         if self.said && self.ended {
             until
@@ -183,7 +184,7 @@ mod tests {
     const OVER: Past = Past { said: true, ended: true, connected: false };
 
     #[test]
-    fn c14_each_is_known_until_its_own_time() {
+    fn c14_each_stream_is_known_until_its_own_time() {
         let mut ended = Ended::default();
         for id in 1..=1000 {
             ended.remember(Key::of(3, id), OVER, 0, 100 + u64::from(id));
@@ -204,7 +205,7 @@ mod tests {
         }
         assert!((1..=u16::MAX).all(|id| ended.look(Key::of(3, id), 999).is_some()));
         assert!(ended.bytes() < 65536 * 12, "{} bytes", ended.bytes());
-        // Two chunks for each that ends: half as many ends take all that is over away.
+        // Each end sweeps two chunks, so half as many ends as there are chunks sweep them all.
         for id in 0..2100 {
             ended.remember(Key::of(2, 1 + id % 16), OVER, 1000, 2000);
         }
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn c14_time_begins_when_all_has_left() {
+    fn c14_time_begins_when_both_messages_have_left() {
         let (mut ended, key) = (Ended::default(), Key::of(3, 7));
         for past in [Past { said: false, ..OVER }, Past { ended: false, ..OVER }] {
             ended.remember(key, past, 0, past.until(10));
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_there_before_it_is_needed_and_no_longer_than_that() {
+    fn a_place_is_made_at_the_start_and_freed_when_the_stream_is_forgotten() {
         let (mut ended, key) = (Ended::default(), Key::of(3, 7));
         assert_eq!((ended.cost(key), ended.bytes()), (CHUNK_BYTES, 0));
         ended.open(key);
@@ -241,14 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_free_leaves_nothing() {
+    fn a_stream_that_is_forgotten_leaves_nothing() {
         let (mut ended, key) = (Ended::default(), Key::of(3, 7));
         ended.remember(key, OVER, 0, 10);
         ended.connected(key);
         assert_eq!(ended.look(key, 0), Some(Past { connected: true, ..OVER }));
         ended.forget(key);
         assert_eq!((ended.look(key, 0), ended.bytes()), (None, 0));
-        // And its next life begins without the past of the last.
+        // A new stream with the id does not have the old one's state.
         ended.remember(key, OVER, 0, 10);
         assert_eq!(ended.look(key, 0), Some(OVER));
     }

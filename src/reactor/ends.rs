@@ -1,46 +1,45 @@
-//! Congestion control with the hops where streams of a circuit end: most often one. There is none before the first
-//! DATA, so that a relay which only passes cells on pays nothing for it.
+//! Congestion control with the hops where streams of a circuit end, most often one hop. It is made with the first DATA,
+//! so a relay that only passes cells on pays nothing for it.
 
 use crate::base::Nanos;
 use crate::conflux::Report;
 use crate::congestion::{Acks, Inc, Params, Window};
 use std::sync::Arc;
 
-/// What we know of one hop.
+/// Congestion control with one hop.
 #[derive(Debug)]
 pub struct End {
     hop: u8,
-    /// What we send to it.
+    /// Congestion window for DATA that we send to the hop.
     pub window: Window,
-    /// What it sends to us.
+    /// Counts DATA from the hop, for the SENDMEs that we owe.
     pub acks: Acks,
 }
 
-/// What congestion control with a hop goes by. Those of the hops that were there stay as they were when a circuit
-/// grows (C16).
+/// Terms of congestion control with each hop. When a circuit grows, the hops that were there keep their terms (C16).
 #[derive(Debug)]
 pub struct HopTerms {
     /// Parameters of congestion and flow control.
     pub params: Arc<Params>,
-    /// DATA cells that one SENDME acknowledges, as negotiated with it.
+    /// DATA cells that one SENDME acknowledges, as negotiated with the hop.
     pub inc: Inc,
-    /// Before the circuit grew last: up to this hop, these.
+    /// The last hop before the circuit grew last, and the terms for the hops up to there.
     older: Option<Box<(u8, HopTerms)>>,
 }
 
 impl HopTerms {
-    /// The same for every hop.
+    /// Equal terms for every hop.
     pub fn new(params: Arc<Params>, inc: Inc) -> Self {
         HopTerms { params, inc, older: None }
     }
 
-    /// Those of hops behind `last` from now on.
+    /// Sets the terms of the hops behind `last`.
     pub fn grow(&mut self, last: u8, params: Arc<Params>, inc: Inc) {
         let older = std::mem::replace(self, HopTerms::new(params, inc));
         self.older = Some(Box::new((last, older)));
     }
 
-    /// Those of one hop.
+    /// The terms of one hop.
     #[inline]
     pub fn of(&self, hop: u8) -> &HopTerms {
         match &self.older {
@@ -59,27 +58,27 @@ impl HopTerms {
     }
 }
 
-/// All of one circuit, the first one used first.
+/// Congestion control with all hops of a circuit, in the order in which the hops were first used.
 #[derive(Debug, Default)]
 pub struct Ends(Vec<End>);
 
 impl Ends {
-    /// What is known of a hop.
+    /// Congestion control with a hop, none before its first use.
     #[inline]
     pub fn find(&mut self, hop: u8) -> Option<&mut End> {
         self.0.iter_mut().find(|end| end.hop == hop)
     }
 
-    /// What a hop has sent to us, unless its next DATA is due a SENDME.
+    /// The counter of DATA from a hop, none when the next DATA is due a SENDME.
     #[inline(always)]
     pub fn counting(&mut self, hop: u8) -> Option<&mut Acks> {
         self.find(hop).map(|end| &mut end.acks).filter(|acks| !acks.is_due_next())
     }
 
-    /// What is known of a hop; in the beginning nothing.
+    /// Congestion control with a hop, made on first use.
     #[inline(always)]
     pub fn at(&mut self, hop: u8, terms: &HopTerms) -> &mut End {
-        // Most often it is the only one.
+        // Most often the hop is the only one.
         let is_first = self.0.first().is_some_and(|end| end.hop == hop);
         let index = if is_first { 0 } else { self.find_or_make(hop, terms) };
         &mut self.0[index]
@@ -97,20 +96,20 @@ impl Ends {
         self.0.len() - 1
     }
 
-    /// Whether the window towards a hop takes DATA: one that was never used does.
+    /// True when the window towards a hop takes DATA. A window that was never used does.
     #[inline]
     pub fn has_room(&mut self, hop: u8) -> bool {
         self.find(hop).is_none_or(|end| end.window.room() > 0)
     }
 
-    /// The longest round trip that was ever measured, 0 for none.
+    /// The longest round trip measured with any hop, 0 when none was measured.
     pub fn max_rtt(&self) -> Nanos {
         self.0.iter().map(|end| end.window.max_rtt()).max().unwrap_or(0)
     }
 }
 
 impl End {
-    /// What a set wants to know of a leg.
+    /// The report that a set needs about its leg.
     pub fn report(&self, blocked: bool) -> Report {
         Report {
             cwnd: self.window.cwnd().into(),
@@ -148,7 +147,7 @@ mod tests {
             assert_eq!(terms.of(hop).params.alpha, params(class).alpha, "{hop}");
         }
         let mut ends = Ends::default();
-        assert_eq!(ends.at(2, &terms).window.inc(), inc(30), "one that is used for the first time afterwards, too");
+        assert_eq!(ends.at(2, &terms).window.inc(), inc(30), "also a hop that is first used after the circuit grew");
         assert_eq!(ends.at(5, &terms).window.inc(), inc(32));
     }
 }

@@ -1,8 +1,9 @@
-//! The reactors of a circuit (R1–R13): what runs a circuit when the host leaves that to circflow.
+//! The reactors of a circuit (R1–R13): the parts that run a circuit when the host leaves that to circflow.
 //!
 //! FORWARD ([`forward`]) and BACKWARD ([`backward`]) are the two directions; STREAM WRITE ([`stream_write`]) and STREAM
-//! READ ([`stream_read`]) the two sides of its streams; CONTROLLER ([`controller`]) is a set. [`wiring`] shows the
-//! graph. They own no clock, no ids and no instructions: the engine moves messages between them and the host.
+//! READ ([`stream_read`]) are the two sides of its streams; CONTROLLER ([`controller`]) is a set with its streams.
+//! [`wiring`] shows the graph. They own no clock, no ids and no instructions: the engine moves messages between them
+//! and the host.
 
 pub mod backward;
 pub mod controller;

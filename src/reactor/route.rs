@@ -1,6 +1,6 @@
-//! Where a message goes that was recognised (FORWARD, R1), or what is wrong with it: one table for circuits that
-//! circflow runs and for those that the host runs. What each command is, and who takes it, stands in
-//! [`crate::wire::command`].
+//! Finds where a recognised message goes (FORWARD, R1), or the fault in it: one table for circuits that circflow runs
+//! and for circuits that the host runs. [`crate::wire::command`] has the traits of each command, and the roles that
+//! take it.
 
 use crate::wire::command::{CLIENT, EXIT, MIDDLE, MULTIPLEXED, SERVICE, STREAM_FORBIDDEN, STREAM_NEEDED};
 use crate::wire::fault::Fault;
@@ -9,18 +9,18 @@ use crate::wire::Command;
 /// The part this end plays on a circuit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
-    /// It opened the circuit.
+    /// This end opened the circuit.
     Client,
-    /// It opened the circuit, and others open streams to it (an onion service).
+    /// This end opened the circuit, and the other end opens streams (an onion service).
     Service,
-    /// The circuit goes on to another relay.
+    /// A relay from which the circuit goes on to another relay.
     Middle,
-    /// The circuit ends here.
+    /// The relay at which the circuit ends.
     Exit,
 }
 
 impl Part {
-    /// Relays have no hops but the client.
+    /// True for a relay, whose only hop is the client.
     pub fn is_relay(self) -> bool {
         matches!(self, Part::Middle | Part::Exit)
     }
@@ -36,47 +36,47 @@ impl Part {
     }
 }
 
-/// Whether a message with this command may come to this part.
+/// True when a message with this command may come to this part.
 #[inline]
 pub fn accepts(part: Part, command: Command) -> bool {
     command.taken_by() & part.bit() != 0
 }
 
-/// Where a recognised message goes.
+/// Destination of a recognised message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Route {
-    /// To the congestion window of its hop.
+    /// The congestion window of its hop.
     Sendme,
-    /// To the conflux handshake.
+    /// The conflux handshake.
     Handshake,
-    /// To the set: SWITCH, and what is multiplexed, from the join point of a leg.
+    /// The set: for SWITCH and multiplexed messages from the join point of a leg.
     Controller,
-    /// To the streams of the circuit itself.
+    /// The streams of the circuit itself.
     Streams,
-    /// BEGIN_DIR on a leg: not to be honoured (TROVE-2026-008).
+    /// Answer END: BEGIN_DIR is not allowed on a leg (TROVE-2026-008).
     RefuseDirectory,
-    /// To the host.
+    /// The host.
     Host,
 }
 
-/// What a route depends on besides the message.
+/// The circumstances that a route depends on besides the message.
 #[derive(Clone, Copy, Debug)]
 pub struct Position {
-    /// The part we play.
+    /// The part that this end plays.
     pub part: Part,
     /// The circuit is a leg of a set.
     pub is_leg: bool,
-    /// The message comes from the hop where sets meet.
+    /// The message comes from the join point.
     pub at_join_point: bool,
-    /// Streams may end at other hops.
+    /// Streams may end at hops other than the last.
     pub leaky_pipe: bool,
-    /// We do congestion control, and so know the streams.
+    /// circflow runs the circuit, and so knows its streams.
     pub runs_streams: bool,
-    /// The host runs the circuit: off legs, what a role takes and which stream ids there are is the host's to say.
+    /// The host runs the circuit: off legs, the host itself decides which commands and stream ids it takes.
     pub by_host: bool,
 }
 
-/// Finds the way of a message, or what is wrong with it.
+/// Returns the destination of a message, or the fault in it.
 #[inline]
 pub fn route(position: &Position, command: Command, stream_id: u16) -> Result<Route, Fault> {
     if let Some(fault) = misplaced(position, command, stream_id) {
@@ -88,7 +88,7 @@ pub fn route(position: &Position, command: Command, stream_id: u16) -> Result<Ro
     match command {
         _ if is_multiplexed && on_leg => Ok(Route::Controller),
         _ if is_multiplexed && runs_streams => Ok(Route::Streams),
-        // With congestion control there are no windows of streams (SEN-9).
+        // Congestion control replaces the windows of streams (SEN-9).
         Command::SENDME if stream_id != 0 && (on_leg || runs_streams) => Err(Fault::StreamSendme),
         Command::SENDME if runs_streams => Ok(Route::Sendme),
         Command::CONFLUX_SWITCH if on_leg => Ok(Route::Controller),
@@ -99,12 +99,12 @@ pub fn route(position: &Position, command: Command, stream_id: u16) -> Result<Ro
     }
 }
 
-/// What is wrong with a message where it came. The hop comes before the stream id.
+/// Returns the fault of a message that may not come here. The hop is checked before the stream id.
 #[inline(always)]
 fn misplaced(position: &Position, command: Command, stream_id: u16) -> Option<Fault> {
     let &Position { part, is_leg, at_join_point, leaky_pipe, by_host, .. } = position;
     let (traits, of_legs) = (command.traits(), command.is_of_legs());
-    // A leg that was extended is at the join point no more: nothing of its set can come from there.
+    // A leg that was extended no longer ends at the join point: no message of its set can come here.
     let is_past = is_leg && at_join_point && part == Part::Middle && command.is_of_sets();
     if is_past || !(by_host || accepts(part, command)) {
         return Some(Fault::UnexpectedCommand);
@@ -136,7 +136,7 @@ mod tests {
     const CLIENT_LEG: Position = Position { part: Part::Client, ..LEG };
 
     #[test]
-    fn r1_each_message_finds_its_room() {
+    fn r1_each_message_finds_its_destination() {
         let way = route;
         assert_eq!(way(&EXIT, Command::BEGIN, 1), Ok(Route::Streams));
         assert_eq!(way(&LEG, Command::BEGIN, 1), Ok(Route::Controller));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn r12_what_a_role_does_not_take_is_a_violation() {
+    fn r12_a_command_that_a_role_does_not_take_is_a_violation() {
         let unexpected = Err(Fault::UnexpectedCommand);
         assert_eq!(route(&CLIENT_LEG, Command::BEGIN, 1), unexpected);
         assert_eq!(route(&EXIT, Command::CONNECTED, 1), unexpected);
@@ -168,15 +168,16 @@ mod tests {
     }
 
     #[test]
-    fn stream_ids_are_there_when_needed_and_only_then() {
+    fn a_stream_id_is_present_exactly_when_the_command_needs_one() {
         assert_eq!(route(&EXIT, Command::DATA, 0), Err(Fault::BadStreamId));
         assert_eq!(route(&EXIT, Command::EXTEND2, 4), Err(Fault::BadStreamId));
         assert_eq!(route(&EXIT, Command::SENDME, 4), Err(Fault::StreamSendme));
         let plain = Position { runs_streams: false, ..EXIT };
-        assert_eq!(route(&plain, Command::SENDME, 4), Ok(Route::Host), "windows of streams are the host's");
+        assert_eq!(route(&plain, Command::SENDME, 4), Ok(Route::Host), "the host has windows of streams");
     }
+
     #[test]
-    fn off_legs_the_host_hears_what_is_neither_of_conflux_nor_padding() {
+    fn off_legs_the_host_gets_all_commands_but_those_of_conflux() {
         for part in [Part::Client, Part::Service, Part::Middle, Part::Exit] {
             let plain = Position { part, runs_streams: false, by_host: true, ..EXIT };
             for (command, stream_id) in (0..=255).flat_map(|number| [(Command(number), 0), (Command(number), 7)]) {
@@ -200,7 +201,7 @@ mod tests {
                     for (command, id) in (0..=255).flat_map(|number| [(Command(number), 0), (Command(number), 7)]) {
                         let (ours, theirs) = (route(&run, command, id), route(&host, command, id));
                         let explained = match ours {
-                            // The host knows what it takes, and has windows and streams of its own.
+                            // The host decides which commands it takes, and has windows and streams of its own.
                             Err(Fault::UnexpectedCommand) => !accepts(part, command),
                             Err(Fault::StreamSendme) => !at_join_point && theirs == Ok(Route::Host),
                             Ok(Route::Sendme | Route::Streams) => theirs == Ok(Route::Host),

@@ -1,6 +1,6 @@
-//! A stream, and the streams of one circuit or set: who they are, which were closed of late, who may be read next.
+//! A stream, and the streams of one circuit or set: finds them by id, remembers closed ones, chooses the next to read.
 //!
-//! There are none before the first BEGIN (R3). Streams of a set's join point belong to the set, whatever leg their
+//! [`Streams`] is made with the first BEGIN (R3). Streams of a set's join point belong to the set, whichever leg their
 //! messages come on (C3).
 
 use super::ended::{Ended, Past};
@@ -10,56 +10,56 @@ use crate::congestion::params::StreamEdge;
 use crate::congestion::Params;
 use std::collections::VecDeque;
 
-/// Whose a stream is.
+/// The circuit or set to which a stream belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Owner {
-    /// A circuit in no set, or another hop of a leg.
+    /// A circuit that is not in a set, or a leg with a stream at a hop before the join point.
     Circuit(Id),
     /// A set.
     Set(Id),
 }
 
-/// One stream, at one end.
+/// One end of a stream.
 #[derive(Debug)]
 pub struct Stream {
-    /// Whose it is.
+    /// The circuit or set to which the stream belongs.
     pub owner: Owner,
     /// The hop where the other end is.
     pub hop: u8,
-    /// What the protocol calls it.
+    /// Id in the protocol.
     pub stream_id: u16,
-    /// What the host calls it.
+    /// The host's tag.
     pub tag: u64,
-    /// Lower goes first.
+    /// Priority: the lowest number is read first.
     pub priority: u8,
-    /// How far it has come.
+    /// Progress of the stream.
     pub phase: Phase,
-    /// The host has something to send.
+    /// The host has data to send on the stream.
     pub readable: bool,
-    /// The host was refused a message, and waits to be told to go on.
+    /// The host was refused a message, and waits for an instruction to go on.
     pub refused: bool,
-    /// The instruction that ends the waiting is queued, and not taken yet.
+    /// That instruction is queued, and the host has not taken it yet.
     pub told: bool,
-    /// It stands in its owner's round.
+    /// The stream is in its owner's round.
     pub(super) queued: bool,
-    /// What we keep for it, and the XOFF and XON that follow from it.
+    /// The host's buffer for the stream, and the XOFF and XON that it leads to.
     pub incoming: Incoming,
-    /// What the other end said of its own buffer.
+    /// The limits that the other end's XOFF and XON set.
     pub outgoing: Outgoing,
-    /// XOFFs and XONs so far.
+    /// Number of XOFFs and XONs so far.
     pub said: Said,
 }
 
-/// How far a stream has come: what may come for it follows from that, at a client.
+/// Progress of a stream. At a client, the messages that may come depend on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
-    /// The other end has opened it, or we are a relay: it is not asked.
+    /// The other end has opened the stream, or we are a relay.
     Theirs,
-    /// We have opened it, and said nothing yet.
+    /// We have opened the stream, and sent nothing yet.
     Unasked,
-    /// BEGIN waits behind padding: the other end knows nothing of it.
+    /// BEGIN waits behind padding: the other end does not know the stream.
     BeginHeld,
-    /// The same for RESOLVE.
+    /// RESOLVE waits behind padding: the other end does not know the stream.
     ResolveHeld,
     /// BEGIN has left.
     Begun,
@@ -70,51 +70,51 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The other end may send DATA.
+    /// True when the other end may send DATA.
     fn takes_data(self) -> bool {
         matches!(self, Phase::Theirs | Phase::Begun | Phase::Connected)
     }
 
-    /// Whatever opens it has left.
+    /// True when the other end can know the stream: BEGIN or RESOLVE has left, or the other end opened it.
     pub fn is_said(self) -> bool {
         !matches!(self, Phase::Unasked | Phase::BeginHeld | Phase::ResolveHeld)
     }
 
-    /// What is left of a stream that ends in this phase, and whether our END has left. Of one that we have said nothing
-    /// of, nothing.
+    /// The state to remember of a stream that ends in this phase; `ended` is true when our END has left. None for a
+    /// stream on which we have sent nothing.
     pub fn past(self, ended: bool) -> Option<Past> {
         let connected = !matches!(self, Phase::BeginHeld | Phase::Begun);
         (self != Phase::Unasked).then_some(Past { said: self.is_said(), ended, connected })
     }
 }
 
-/// How often each end of a stream has said XOFF and XON.
+/// Figures of a stream's flow control.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Said {
-    /// By us.
+    /// XOFFs sent by this end.
     pub xoffs_sent: u32,
-    /// By us.
+    /// XONs sent by this end.
     pub xons_sent: u32,
-    /// By the other end.
+    /// XOFFs that came from the other end.
     pub xoffs_received: u32,
-    /// By the other end.
+    /// XONs that came from the other end.
     pub xons_received: u32,
-    /// The most bytes that waited for the host.
+    /// The most bytes that the host's buffer ever held.
     pub buffered_peak: u32,
 }
 
-/// What a stream is made with besides its names.
+/// Configuration of a stream's flow control.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow<'a> {
     /// Parameters of flow control.
     pub params: &'a Params,
-    /// We are the relay.
+    /// This end is a relay.
     pub is_relay: bool,
     /// Cap on bytes in the host's buffer.
     pub bytes_max: u32,
 }
 
-/// What fills a vacant place.
+/// An empty stream, for a vacant place of the engine's table.
 impl Default for Stream {
     fn default() -> Self {
         let params = Params::default_for(crate::congestion::PathClass::Exit);
@@ -123,7 +123,7 @@ impl Default for Stream {
 }
 
 impl Stream {
-    /// A stream that has carried nothing.
+    /// A new stream.
     pub fn new(owner: Owner, hop: u8, stream_id: u16, flow: &Flow<'_>) -> Self {
         let edge = if flow.is_relay { StreamEdge::Exit } else { StreamEdge::Client };
         Stream {
@@ -147,28 +147,28 @@ impl Stream {
 /// The streams of one owner.
 #[derive(Debug, Default)]
 pub struct Streams {
-    /// Sorted by key, as there are few, and looked up for each message.
+    /// Open streams for which DATA may come, sorted by key: there are few, and each message looks its stream up.
     open: Vec<(Key, Id)>,
-    /// Where the last look-up ended: messages come in runs.
+    /// Index in `open` where the last look-up ended: messages come in runs.
     recent: usize,
-    /// The same for those for which no DATA may come: they are out of its way.
-    apart: Vec<(Key, Id)>,
-    /// Closed by us: the other end may not know yet (C14).
+    /// Open streams for which no DATA may come, sorted by key.
+    without_data: Vec<(Key, Id)>,
+    /// Streams that ended here while the other end may not know yet (C14).
     ended: Ended,
-    /// Since when there is none.
+    /// Time since which no stream is open.
     idle_since: Nanos,
-    /// Streams that can be read, by priority, each in turn.
+    /// Streams to read, by priority; streams of equal priority take turns.
     rounds: Vec<(u8, VecDeque<Id>)>,
-    /// The host found no stream to read, or no room, and waits to be told.
+    /// The host found no stream to read, or no room, and waits for an instruction.
     pub(super) idle: bool,
 }
 
-/// How the streams of an owner stand.
+/// Whether an owner's streams are in use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StreamUse {
-    /// How many are open.
+    /// Number of open streams.
     pub open: u64,
-    /// Since when none is; none while one is.
+    /// Time since which no stream is open; none while a stream is open.
     pub idle_since: Option<Nanos>,
 }
 
@@ -183,60 +183,60 @@ impl Key {
     }
 }
 
-/// What becomes of a stream in its round.
+/// What a stream does when its turn in the round comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Turn {
-    /// It is read, and goes to the end.
+    /// The stream is read, and goes to the end of the round.
     Reads,
-    /// It has something to send, and not now: it goes to the end.
+    /// The stream cannot send now, as its hop has no room, and goes to the end of the round.
     Stays,
-    /// It leaves the round until something of its own changes.
+    /// The stream leaves the round until its own state changes.
     Leaves,
 }
 
-/// What is known of a stream id.
+/// State of a stream id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Known {
-    /// It is open.
+    /// A stream with this id is open.
     Open(Id),
-    /// It was closed here a while ago.
+    /// The last stream with this id ended here, and is still remembered.
     Ended(Past),
-    /// Nothing, or no longer.
+    /// No stream with this id is known.
     Never,
 }
 
 impl Streams {
-    /// Streams open.
+    /// Number of open streams.
     pub fn len(&self) -> usize {
-        self.open.len() + self.apart.len()
+        self.open.len() + self.without_data.len()
     }
 
-    /// True when none is open.
+    /// True when no stream is open.
     pub fn is_empty(&self) -> bool {
-        self.open.is_empty() && self.apart.is_empty()
+        self.open.is_empty() && self.without_data.is_empty()
     }
 
-    /// Since when none is open; none while one is.
+    /// Time since which no stream is open; none while a stream is open.
     pub fn idle_since(&self) -> Option<Nanos> {
         self.is_empty().then_some(self.idle_since)
     }
 
-    /// Bytes of memory that those take which were closed here.
+    /// Bytes of memory for streams that ended here.
     pub fn ended_bytes(&self) -> u64 {
         self.ended.bytes()
     }
 
-    /// Forgets those that were closed here long enough ago.
+    /// Forgets ended streams whose time is over.
     pub fn sweep(&mut self, now: Nanos) {
         self.ended.sweep(now);
     }
 
-    /// All open ones.
+    /// Ids of all open streams.
     pub fn ids(&self) -> impl Iterator<Item = Id> + '_ {
-        self.open.iter().chain(&self.apart).map(|&(_, id)| id)
+        self.open.iter().chain(&self.without_data).map(|&(_, id)| id)
     }
 
-    /// An open stream for which DATA may come.
+    /// Finds an open stream for which DATA may come.
     #[inline(always)]
     pub fn find(&mut self, hop: u8, stream_id: u16) -> Option<Id> {
         let key = Key::of(hop, stream_id);
@@ -254,38 +254,38 @@ impl Streams {
         self.open.get(self.recent).map(|&(_, id)| id)
     }
 
-    /// What is known of a stream id at `now`.
+    /// Returns the state of a stream id at `now`.
     pub fn known(&mut self, hop: u8, stream_id: u16, now: Nanos) -> Known {
         if let Some(id) = self.find(hop, stream_id) {
             return Known::Open(id);
         }
         let key = Key::of(hop, stream_id);
-        if let Ok(at) = self.apart.binary_search_by_key(&key, |&(key, _)| key) {
-            return Known::Open(self.apart[at].1);
+        if let Ok(at) = self.without_data.binary_search_by_key(&key, |&(key, _)| key) {
+            return Known::Open(self.without_data[at].1);
         }
         self.ended.look(key, now).map_or(Known::Never, Known::Ended)
     }
 
-    /// Takes a stream in. The caller has seen that its id is free.
+    /// Adds a stream. The caller has checked that its id is free.
     pub fn insert(&mut self, stream: &Stream, id: Id) {
         let key = Key::of(stream.hop, stream.stream_id);
-        let list = if stream.phase.takes_data() { &mut self.open } else { &mut self.apart };
+        let list = if stream.phase.takes_data() { &mut self.open } else { &mut self.without_data };
         let at = list.partition_point(|&(other, _)| other < key);
         list.insert(at, (key, id));
     }
 
-    /// Bytes that are needed to remember a stream once it has ended here.
+    /// Bytes of memory needed so that the stream can be remembered when it ends here.
     pub fn cost_of_memory(&self, hop: u8, stream_id: u16) -> u32 {
         self.ended.cost(Key::of(hop, stream_id))
     }
 
-    /// A stream that is opened will be remembered once it has ended here: there is a place for it. What was closed
-    /// under its id is over.
+    /// Makes a place to remember a stream that is opened, for when it ends here, and forgets an ended stream with its
+    /// id.
     pub fn keep_place(&mut self, hop: u8, stream_id: u16) {
         self.ended.open(Key::of(hop, stream_id));
     }
 
-    /// A stream of ours is in another phase now.
+    /// Moves a stream to another phase.
     pub(super) fn enter(&mut self, stream: &mut Stream, id: Id, phase: Phase) {
         let moves = stream.phase.takes_data() != phase.takes_data();
         if moves {
@@ -299,7 +299,7 @@ impl Streams {
 
     fn take_out(&mut self, stream: &Stream, id: Id) {
         let key = Key::of(stream.hop, stream.stream_id);
-        let list = if stream.phase.takes_data() { &mut self.open } else { &mut self.apart };
+        let list = if stream.phase.takes_data() { &mut self.open } else { &mut self.without_data };
         if let Ok(at) = list.binary_search(&(key, id)) {
             list.remove(at);
         }
@@ -309,8 +309,8 @@ impl Streams {
     pub fn absorb(&mut self, others: Streams) {
         self.open.extend(others.open);
         self.open.sort_unstable();
-        self.apart.extend(others.apart);
-        self.apart.sort_unstable();
+        self.without_data.extend(others.without_data);
+        self.without_data.sort_unstable();
         self.ended.absorb(others.ended);
         self.idle_since = self.idle_since.max(others.idle_since);
         for (priority, queued) in others.rounds {
@@ -320,22 +320,22 @@ impl Streams {
         self.recent = 0;
     }
 
-    /// Remembers a stream that was closed here, or is not to be, until `until`. There is a place for it.
+    /// Remembers until `until` a stream that was closed or refused here. Its place is there already.
     pub fn remember(&mut self, hop: u8, stream_id: u16, past: Past, now: Nanos, until: Nanos) {
         self.ended.remember(Key::of(hop, stream_id), past, now, past.until(until));
     }
 
-    /// A stream is over for both ends.
+    /// Frees the id of a stream that has ended at both ends.
     pub(super) fn free(&mut self, hop: u8, stream_id: u16) {
         self.ended.forget(Key::of(hop, stream_id));
     }
 
-    /// CONNECTED came for a stream that was closed here.
+    /// Notes that CONNECTED came for a stream that had ended here.
     pub(super) fn late_connected(&mut self, hop: u8, stream_id: u16) {
         self.ended.connected(Key::of(hop, stream_id));
     }
 
-    /// A stream has gone.
+    /// Removes a stream that has ended.
     pub(super) fn remove(&mut self, stream: &Stream, id: Id, now: Nanos) {
         self.take_out(stream, id);
         if stream.queued {
@@ -372,15 +372,15 @@ impl Streams {
         }
     }
 
-    /// The stream whose turn it is: of the lowest priority number, the one that was read longest ago. `ask` says
-    /// what becomes of each.
+    /// Returns the stream whose turn it is: among the streams with the lowest priority number, the stream that was read
+    /// longest ago. `ask` decides for each stream whether it takes its turn.
     pub(super) fn turn(
         &mut self,
         streams: &mut Arena<Stream>,
         mut ask: impl FnMut(Id, &mut Stream) -> Turn,
     ) -> Option<Id> {
         for (_, round) in &mut self.rounds {
-            // Each is looked at once at most.
+            // Looks at each stream once at most.
             for _ in 0..round.len() {
                 let Some(id) = round.pop_front() else { break };
                 let Some(stream) = streams.get_mut(id) else { continue };

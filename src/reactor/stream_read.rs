@@ -1,21 +1,21 @@
-//! STREAM READ (R3): which stream may be read, and whether a message of one may go out now.
+//! STREAM READ (R3): chooses the stream that the host reads next.
 
 use super::stream::{Stream, Streams, Turn};
 use crate::base::{Arena, Id, Nanos};
 use crate::congestion::flow::May;
 
-/// Why no stream is to be read now.
+/// Reason why no stream is read now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unread {
-    /// None has anything to send that it may send.
+    /// No stream has data that it may send.
     Nothing,
-    /// Some have, and the windows of their hops are full.
+    /// Streams have data, but the windows of their hops are full.
     NoRoom,
 }
 
 impl Streams {
-    /// The stream whose turn it is, of those for whose hop `has_room` is true. `wake` hears of those whose rate lets
-    /// them go on only later.
+    /// Returns the stream whose turn it is, among the streams for whose hop `has_room` is true. Calls `wake` for each
+    /// stream that has to wait because of its rate, with the time when it may go on.
     pub fn read(
         &mut self,
         arena: &mut Arena<Stream>,
@@ -46,7 +46,7 @@ impl Streams {
         turn.ok_or(why)
     }
 
-    /// The host has something to send on a stream, or has nothing any more.
+    /// Notes whether the host has data to send on a stream.
     pub fn set_readable(&mut self, arena: &mut Arena<Stream>, id: Id, readable: bool) {
         let Some(stream) = arena.get_mut(id) else { return };
         stream.readable = readable;
@@ -57,7 +57,7 @@ impl Streams {
         }
     }
 
-    /// Moves a stream to another priority, 0 first.
+    /// Sets a stream's priority; 0 is read first.
     pub fn set_priority(&mut self, arena: &mut Arena<Stream>, id: Id, priority: u8) {
         let Some(stream) = arena.get_mut(id) else { return };
         let was_queued = stream.queued;
@@ -68,8 +68,8 @@ impl Streams {
         }
     }
 
-    /// A stream may send again, after XON or when its rate lets it. True when the host is to hear of it: not while XOFF
-    /// stops the stream, whatever its rate says.
+    /// Lets a stream send again, after XON or when its rate allows. Does nothing while XOFF stops the stream. Returns
+    /// true when the host has to be told.
     pub fn wake(&mut self, arena: &mut Arena<Stream>, id: Id) -> bool {
         let Some(stream) = arena.get_mut(id).filter(|stream| !stream.outgoing.stopped()) else { return false };
         let refused = std::mem::take(&mut stream.refused);

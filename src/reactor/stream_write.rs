@@ -1,5 +1,5 @@
-//! STREAM WRITE (R3): what a message does to its stream before the host writes it there. It comes in order: in a set,
-//! after the controller.
+//! STREAM WRITE (R3): handles a message of a stream before the host writes it there. Messages come in order: in a set,
+//! the controller has ordered them.
 
 use super::ended::Past;
 use super::route::Part;
@@ -11,48 +11,48 @@ use crate::wire::fault::Fault;
 use crate::wire::flow::{Xoff, Xon};
 use crate::wire::Command;
 
-/// What becomes of a message of a stream.
+/// What has to be done with a message of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Write {
-    /// The host writes it to the stream, and we have something to say to the other end.
+    /// The host writes the message to the stream.
     Deliver {
         /// The stream.
         stream: Id,
-        /// What the host calls it.
+        /// The host's tag of the stream.
         tag: u64,
-        /// XOFF.
+        /// XOFF to send to the other end, if one is due.
         say: Option<Say>,
     },
-    /// It was the last message of the stream.
+    /// The host gets the message, which was the stream's last.
     Last {
-        /// The stream that was.
+        /// The stream, which is gone.
         stream: Id,
-        /// What the host called the stream.
+        /// The host's tag of the stream.
         tag: u64,
     },
-    /// It was flow control, or of a stream that we have closed. True when the stream may send again.
+    /// The message was XON, or belongs to a stream that has ended here: the host does not get it.
     Consume {
-        /// The stream that may be read again, if one may.
+        /// The stream that may be read again, after XON.
         resumes: Option<Id>,
     },
-    /// It was XOFF: nothing of this stream goes out before XON.
+    /// The message was XOFF: the stream sends no DATA before XON.
     Stop {
         /// The stream.
         stream: Id,
     },
-    /// Nothing explains it, and it does no harm: it is dropped.
+    /// The message has no meaning in the stream's phase, and does no harm: drop it.
     Drop,
-    /// A stream is not to be: answer END with this reason.
+    /// The stream is refused: answer END.
     Refuse {
         /// END reason (tor-spec §6.3).
         reason: u8,
     },
 }
 
-/// What STREAM WRITE needs to know besides the message.
+/// The rules by which STREAM WRITE handles a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
-    /// The part we play.
+    /// The part that this end plays.
     pub part: Part,
     /// Parameters of flow control.
     pub params: &'a Params,
@@ -60,7 +60,7 @@ pub struct Rules<'a> {
     pub streams_max: u32,
     /// Cap on bytes in the host's buffer of a stream.
     pub stream_bytes_max: u32,
-    /// The clock of the circuit's window has stood still: no rate is measured.
+    /// The clock of the circuit's window stood still: no rate is measured.
     pub clock_broken: bool,
 }
 
@@ -70,7 +70,7 @@ impl Rules<'_> {
     }
 }
 
-/// A message of a stream, of which only XON needs the body.
+/// A message of a stream. Only XOFF and XON need the body.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamMessage<'a> {
     /// Relay command.
@@ -79,39 +79,39 @@ pub struct StreamMessage<'a> {
     pub stream_id: u16,
     /// The hop it came from.
     pub hop: u8,
-    /// Length of its body.
+    /// Length of its body in bytes.
     pub len: u16,
-    /// Its body, when there is one at hand.
+    /// Its body; may be empty when the host keeps it as a token.
     pub body: &'a [u8],
 }
 
-/// DATA, of which nothing else counts.
+/// The parts of a DATA message that flow control needs.
 #[derive(Clone, Copy, Debug)]
 pub struct DataHead {
     /// The hop it came from.
     pub hop: u8,
     /// Stream id.
     pub stream_id: u16,
-    /// Length of its body.
+    /// Length of its body in bytes.
     pub len: u16,
 }
 
-/// DATA for the host to write to an open stream.
+/// DATA that the host has to write to an open stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Written {
     /// The stream.
     pub stream: Id,
-    /// What the host calls it.
+    /// The host's tag of the stream.
     pub tag: u64,
-    /// What follows for the other end.
+    /// XOFF to send to the other end, if one is due.
     pub say: Option<Say>,
 }
 
-/// REASON_RESOURCELIMIT of END (tor-spec §6.3), which is not that of DESTROY.
+/// REASON_RESOURCELIMIT of END (tor-spec §6.3); DESTROY has another number for it.
 const END_RESOURCELIMIT: u8 = 11;
 
 impl Streams {
-    /// A message came for a stream.
+    /// Handles a message that came for a stream.
     pub fn write(
         &mut self,
         arena: &mut Arena<Stream>,
@@ -126,13 +126,13 @@ impl Streams {
             Known::Open(id) => id,
             _ if opens => return Ok(self.open(arena, owner, rules, message)),
             Known::Ended(past) => return self.late(past, message),
-            // A relay may have forgotten what a slow client still sends; a client knows its own streams.
+            // A relay does not remember closed streams, and a slow client may still send; a client knows its streams.
             Known::Never if rules.part.is_relay() => return Ok(Write::Consume { resumes: None }),
             Known::Never => return Err(Fault::UnknownStream),
         };
         let Some(stream) = arena.get_mut(id) else { return Err(Fault::UnknownStream) };
         match (message.command, stream.phase) {
-            // The other end cannot know of it.
+            // The other end cannot know the stream yet.
             (_, phase) if !phase.is_said() => Err(Fault::UnknownStream),
             (Command::DATA, Phase::Resolving) => Ok(Write::Drop),
             (Command::DATA, _) => Self::data(stream, id, rules, now, message.len),
@@ -157,13 +157,13 @@ impl Streams {
                 let tag = self.close(arena, id, now).map_or(0, |stream| stream.tag);
                 Ok(Write::Last { stream: id, tag })
             }
-            // CONNECTED twice, or to RESOLVE; RESOLVED to BEGIN.
+            // A second CONNECTED, CONNECTED to RESOLVE, or RESOLVED to BEGIN.
             _ => Ok(Write::Drop),
         }
     }
 
-    /// A message came for a stream that has ended here, at a client. END and RESOLVED are the other end's last word;
-    /// until then it may be silent for ever.
+    /// Handles a message for a stream that has ended here, at a client. END and RESOLVED are the other end's last
+    /// messages: then the stream is forgotten.
     fn late(&mut self, past: Past, message: &StreamMessage<'_>) -> Result<Write, Fault> {
         match message.command {
             _ if !past.said => return Err(Fault::UnknownStream),
@@ -177,7 +177,8 @@ impl Streams {
         Ok(Write::Consume { resumes: None })
     }
 
-    /// The host sends BEGIN or RESOLVE on a stream that it has opened; it has left, or waits behind padding.
+    /// Notes that the host sends BEGIN or RESOLVE (`resolves`) on a stream that it has opened. The message has left, or
+    /// waits behind padding.
     pub fn ask(&mut self, arena: &mut Arena<Stream>, id: Id, resolves: bool, left: bool) {
         let Some(stream) = arena.get_mut(id).filter(|stream| stream.phase == Phase::Unasked) else { return };
         let phase = match (resolves, left) {
@@ -189,7 +190,7 @@ impl Streams {
         self.enter(stream, id, phase);
     }
 
-    /// A message that waited behind padding has left: BEGIN or RESOLVE (`opens`), or our END.
+    /// Notes that a message that waited behind padding has left: BEGIN or RESOLVE (`opens`), or our END.
     pub fn left(&mut self, arena: &mut Arena<Stream>, hop: u8, stream_id: u16, opens: bool, now: Nanos, until: Nanos) {
         match self.known(hop, stream_id, now) {
             Known::Open(id) if opens => {
@@ -208,7 +209,7 @@ impl Streams {
         }
     }
 
-    /// A stream has ended at the other end, and so here.
+    /// Removes a stream that the other end has ended.
     fn close(&mut self, arena: &mut Arena<Stream>, id: Id, now: Nanos) -> Option<Stream> {
         let stream = arena.remove(id)?;
         self.remove(&stream, id, now);
@@ -216,8 +217,8 @@ impl Streams {
         Some(stream)
     }
 
-    /// A stream has ended here. Our END has left, or waits behind padding; with a time, the stream is remembered until
-    /// then, if the other end may know of it.
+    /// Removes a stream that has ended here. Our END has left, or waits behind padding. If the other end may know the
+    /// stream, it is remembered until `until`; none does not remember it.
     pub fn end(&mut self, arena: &mut Arena<Stream>, id: Id, left: bool, now: Nanos, until: Option<Nanos>) {
         let Some(stream) = arena.remove(id) else { return };
         self.remove(&stream, id, now);
@@ -227,8 +228,8 @@ impl Streams {
         }
     }
 
-    /// The common case of DATA: its stream is open, and there is room in the host's buffer. No answer means that
-    /// nothing changed.
+    /// The common case of DATA: counts it when its stream is open and the host's buffer has room. Returns none, and
+    /// changes nothing, in any other case.
     #[inline(always)]
     pub fn take_data(
         &mut self,
@@ -275,8 +276,8 @@ impl Streams {
     }
 }
 
-/// Limits on XOFF and XON protect a client from an exit that would mark its traffic (prop324 §4.1.4). A relay has
-/// nobody to protect, and clients of other makes may be less exact.
+/// Returns the fault of an XOFF or XON that breaks the limits. The limits protect a client from an exit that marks its
+/// traffic (prop324 §4.1.4); a relay does not enforce them, as other clients may be less exact.
 fn judge<E>(heard: Result<(), E>, part: Part) -> Result<(), Fault> {
     match heard {
         Err(_) if !part.is_relay() => Err(Fault::FlowAbuse),

@@ -1,4 +1,4 @@
-//! How the parts of a circuit are put together: the only place that knows the graph.
+//! Puts the parts of a circuit together: the only file that knows the graph.
 //!
 //! ```text
 //!            client's side                                            next relay
@@ -16,9 +16,8 @@
 //!                              └──────────────────── not ours ◄──────── cells
 //! ```
 //!
-//! An arrow is a call: a message is handed on within the feed that brought it, so between two parts there is at most
-//! the one that is on its way (R4). What cannot go on waits where it came in, at the edge it is for, and the edge's
-//! marks tell its source to pause.
+//! An arrow is a call: a message is passed on within the feed that brought it, so between two parts there is at most
+//! one message (R4). A cell that cannot go on waits at the edge it goes to, and the edge tells its source to pause.
 
 use super::backward::Backward;
 use super::edge::{Edge, Marks, Side};
@@ -33,22 +32,22 @@ use crate::conflux::Report;
 use crate::congestion::{Inc, Params};
 use std::sync::Arc;
 
-/// One circuit's parts. CONTROLLER belongs to the set.
+/// The parts of one circuit. CONTROLLER belongs to the set.
 #[derive(Debug)]
 pub struct Reactor {
-    /// From the client on.
+    /// The direction away from the client.
     pub forward: Forward,
-    /// Towards the client.
+    /// The direction towards the client.
     pub backward: Backward,
     /// Congestion control with the hops where streams end.
     pub ends: Ends,
-    /// Streams that are no set's; none before the first BEGIN.
+    /// Streams that belong to no set; none before the first BEGIN.
     pub streams: Option<Box<Streams>>,
     terms: HopTerms,
 }
 
 impl Reactor {
-    /// The parts of a circuit on which nothing has happened.
+    /// The parts of a new circuit.
     pub fn new(params: Arc<Params>, sendme_inc: Inc) -> Self {
         Reactor {
             forward: Forward::default(),
@@ -59,7 +58,7 @@ impl Reactor {
         }
     }
 
-    /// The edge towards one side.
+    /// The edge of one side.
     #[inline]
     pub fn edge(&mut self, side: Side) -> &mut Edge {
         match side {
@@ -68,7 +67,7 @@ impl Reactor {
         }
     }
 
-    /// The same, to look at.
+    /// The edge of one side, read-only.
     pub fn edge_at(&self, side: Side) -> &Edge {
         match side {
             Side::Back => &self.backward.back,
@@ -76,20 +75,20 @@ impl Reactor {
         }
     }
 
-    /// What waits at both edges costs.
+    /// Cost in bytes of the cells that wait at both edges.
     #[inline(always)]
     pub fn held_bytes(&self) -> u64 {
         self.edge_at(Side::Back).lane().bytes() + self.edge_at(Side::Next).lane().bytes()
     }
 
-    /// Congestion control with a hop.
+    /// Congestion control with a hop, made on first use.
     #[inline]
     pub fn end(&mut self, hop: u8) -> &mut End {
         self.ends.at(hop, &self.terms)
     }
 
-    /// The common case of DATA for a stream of the circuit itself, which is open: it is counted, and no SENDME is due.
-    /// No answer means that nothing changed.
+    /// The common case of DATA for a stream of the circuit itself: counts it when the stream is open and no SENDME is
+    /// due. Returns none, and changes nothing, in any other case.
     #[inline(always)]
     pub fn take_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &DataHead) -> Option<Written> {
         let end = self.ends.find(data.hop).filter(|end| !end.acks.is_due_next())?;
@@ -99,8 +98,8 @@ impl Reactor {
         Some(written)
     }
 
-    /// The common case of DATA that is sent on a stream of the circuit itself: there is room in the window and on the
-    /// way. Says whether its digest is wanted. No answer means that nothing changed.
+    /// The common case of DATA sent on a stream of the circuit itself: counts it when window and edge have room, and
+    /// returns whether the host has to report its digest. Returns none, and changes nothing, in any other case.
     #[inline(always)]
     pub fn send_data(&mut self, hop: u8, now: Nanos) -> Option<bool> {
         let end = self.ends.find(hop).filter(|end| end.window.room() > 0)?;
@@ -112,24 +111,25 @@ impl Reactor {
         &self.terms.params
     }
 
-    /// The stream side, and what it goes by at a hop.
+    /// The streams of the circuit itself, and the parameters of flow control with a hop.
     pub fn stream_side(&mut self, hop: u8) -> (&mut Option<Box<Streams>>, &Params) {
         (&mut self.streams, &self.terms.of(hop).params)
     }
 
-    /// The circuit goes on behind its hop `last`, with these terms; those of the hops up to there stay.
+    /// Extends the circuit behind its hop `last`: hops behind `last` have these terms, the others keep theirs.
     pub fn grow(&mut self, last: u8, params: Arc<Params>, sendme_inc: Inc) {
         self.terms.grow(last, params, sendme_inc);
     }
 
-    /// How the leg stands that this circuit is. `blocked` by the channel, that is: what padding blocks, the set hears
-    /// from padding.
+    /// Reports this circuit as a leg of a set. `blocked` speaks of the channel only: the set learns from padding itself
+    /// whether padding blocks the leg.
     pub fn report(&mut self, join_point: u8) -> Report {
         let blocked = !self.backward.back.is_writable();
         self.end(join_point).report(blocked)
     }
 
-    /// Room for a message of a stream, which padding can still hold back. If there is none, the host waits to be told.
+    /// True when there is room for a message of a stream, which padding may still hold back. If false, the host is told
+    /// later when there is room.
     #[inline]
     pub fn has_room(&mut self, hop: u8) -> bool {
         let back = &self.backward.back;
@@ -144,13 +144,13 @@ impl Reactor {
         true
     }
 
-    /// True when the host waits for room, and there is some: once.
+    /// True when the host has to be told that there is room again.
     pub fn resumes(&mut self) -> bool {
         let ends = &mut self.ends;
         self.backward.resumes(|hop| ends.has_room(hop))
     }
 
-    /// The stream to read next, of those whose hop has room in its window.
+    /// Returns the stream to read next, among the streams whose hop has room in its window.
     pub fn read(&mut self, arena: &mut Arena<Stream>, now: Nanos, wake: impl FnMut(Id, Nanos)) -> Result<Id, Unread> {
         let Some(streams) = &mut self.streams else { return Err(Unread::Nothing) };
         let (ends, mut full) = (&mut self.ends, [false; limits::HOPS_MAX as usize + 1]);
@@ -167,13 +167,13 @@ impl Reactor {
     }
 }
 
-/// Marks of edges, checked.
+/// Returns the marks of edges, none when they are not valid.
 pub fn marks(high: u32, low: u32, over: u32) -> Option<Marks> {
     let fit = high > 0 && low < high && over >= limits::EDGE_OVER_MIN;
     fit.then_some(Marks { high, low, over })
 }
 
-/// The part that a circuit plays.
+/// The part that this end plays on a circuit.
 pub fn part(is_client: bool, answers: bool, extended: bool) -> Part {
     match (is_client, answers, extended) {
         (true, true, _) => Part::Service,
