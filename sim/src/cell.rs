@@ -8,7 +8,7 @@ pub const DATA_MAX: u64 = 498;
 /// The shortest, so that each can say whose it is.
 pub const DATA_MIN: u64 = 8;
 
-/// One cell. There is no encryption: who recognises it stands in `hop`.
+/// One cell. There is no encryption: who recognises it follows from `talk`.
 #[derive(Clone, Copy, Debug)]
 pub struct Cell {
     pub circ: u32,
@@ -18,8 +18,8 @@ pub struct Cell {
     pub forward: bool,
     /// The circuit is no more.
     pub destroy: bool,
-    /// The relay's place on the path, 1 to 3.
-    pub hop: u8,
+    /// Who talks with whom.
+    pub talk: u8,
     pub command: Command,
     pub stream_id: u16,
     pub len: u16,
@@ -35,13 +35,13 @@ pub struct Cell {
 }
 
 impl Cell {
-    pub fn new(circ: usize, forward: bool, hop: u8, command: Command, stream_id: u16) -> Cell {
+    pub fn new(circ: usize, forward: bool, talk: u8, command: Command, stream_id: u16) -> Cell {
         Cell {
             circ: circ as u32,
             at: 0,
             forward,
             destroy: false,
-            hop,
+            talk,
             command,
             stream_id,
             len: 0,

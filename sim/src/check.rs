@@ -100,7 +100,7 @@ impl World {
         let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
         // A hostile client may have asked for a padder that the plan knows nothing of.
         let engine = &self.nodes[node].engine;
-        let padded = (0..=LAST).any(|hop| (0..2).any(|slot| engine.padder_stats(id, hop as u8, slot).is_ok()));
+        let padded = (0..PLACES).any(|hop| (0..2).any(|slot| engine.padder_stats(id, hop as u8, slot).is_ok()));
         if padded || self.circs[circ].pads[pos].is_some() || self.circs[circ].closing[pos] {
             return false;
         }
@@ -110,14 +110,14 @@ impl World {
     }
 
     /// The window with the far end, as the engine and the simulator count it.
-    pub fn check_window(&mut self, circ: usize, pos: usize, hop: usize, sent: bool) {
-        if pos == 0 && hop != LAST {
+    pub fn check_window(&mut self, circ: usize, pos: usize, talk: usize, sent: bool) {
+        if !self.circs[circ].is_last(pos, talk) {
             return;
         }
         let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
         let Ok(stats) = self.nodes[node].engine.circuit_stats(id) else { return };
-        let way = self.circs[circ].ways[hop][usize::from(pos != 0)];
-        let inflight = way.data_sent.saturating_sub(way.sendmes_got * self.plan.sendme_inc);
+        let way = self.circs[circ].ways[talk][usize::from(!self.circs[circ].is_forward(pos, talk))];
+        let inflight = way.data_sent.saturating_sub(way.sendmes_got * self.circs[circ].incs[talk]);
         assert!(!sent || stats.inflight <= stats.cwnd, "no DATA goes out beyond the window: {stats:?}");
         let queued = self.nodes[node].engine.stats().instructions > 0;
         let same = stats.inflight == inflight || (queued && stats.inflight > inflight);
@@ -144,7 +144,7 @@ impl World {
                 Fault::StreamMemory => self.plan.stream_bytes_max < 32 << 20,
                 // More was on its way when its padder was taken down than is welcome then.
                 Fault::PaddingUnexpected => {
-                    state.pads[0].is_some_and(|pad| pad.ended && pad.after_end == PADDING_AFTER_END_MAX)
+                    state.pads.iter().flatten().any(|pad| pad.ended && pad.after_end == PADDING_AFTER_END_MAX)
                 }
                 Fault::LinkedTimeout | Fault::LinkedAckTimeout => swallowed || self.plan.link_timeout < 10_000 * MS,
                 _ => false,
@@ -186,12 +186,11 @@ impl World {
 
     fn check_circuit(&mut self, circ: usize) {
         let state = &self.circs[circ];
-        let open = state.open;
-        assert!(open == [true; 4] || open == [false; 4], "a circuit is closed everywhere: {circ} {open:?}");
-        if open != [true; 4] {
+        assert!(state.is_open() || state.is_closed(), "a circuit is closed everywhere: {circ} {:?}", state.open);
+        if !state.is_open() {
             return;
         }
-        for pos in 0..=LAST {
+        for pos in 0..=state.last {
             for side in SIDES {
                 let side = side as usize;
                 assert!(state.stash[pos][side].is_empty(), "what was kept in a pause was fed: {circ}.{pos}");
@@ -202,19 +201,21 @@ impl World {
         if state.swallows != [false; 2] || self.is_tainted(circ) {
             return;
         }
-        let inc = self.plan.sendme_inc;
-        for hop in 1..=LAST {
+        let last = state.last;
+        for talk in state.talks() {
+            let inc = self.circs[circ].incs[talk];
             for way in 0..2 {
-                let on = self.circs[circ].ways[hop][way];
-                assert_eq!((on.sent, on.data_sent), (on.got, on.data_got), "what was sent came: {circ} hop {hop}");
+                let on = self.circs[circ].ways[talk][way];
+                assert_eq!((on.sent, on.data_sent), (on.got, on.data_got), "what was sent came: {circ} talk {talk}");
                 assert_eq!(on.digest_out, on.digest_in, "and as it was sent");
-                assert_eq!(on.sendmes_sent, on.data_got / inc, "each SENDME that is due was sent: {circ} hop {hop}");
+                assert_eq!(on.sendmes_sent, on.data_got / inc, "each SENDME that is due was sent: {circ} talk {talk}");
                 assert_eq!(on.sendmes_got, on.sendmes_sent, "and came");
             }
-            self.check_window(circ, 0, hop, false);
-            self.check_window(circ, hop, hop, false);
+            for pos in self.circs[circ].ends_of(talk) {
+                self.check_window(circ, pos, talk, false);
+            }
         }
-        for pos in 0..=LAST {
+        for pos in 0..=last {
             let stall = self.circs[circ].own[pos].waiting && self.has_room(circ, pos);
             assert!(!stall, "nobody waits where there is room: circuit {circ}.{pos}");
         }
@@ -265,11 +266,11 @@ impl World {
     fn check_tail(&mut self, set: usize, way: usize, missing: u64) {
         let lost = self.sets[set].lost[way].iter().find(|&&(number, _)| number == missing);
         let Some(&(_, leg)) = lost else { panic!("what was sent was delivered: set {set}, {missing} is missing") };
-        let gone = self.circs[leg].open == [false; 4] || self.circs[leg].swallows != [false; 2];
+        let gone = self.circs[leg].is_closed() || self.circs[leg].swallows != [false; 2];
         assert!(gone, "it was lost with a leg");
         let inflight = self.circs[leg].inflight[way];
         assert!(
-            inflight < self.plan.sendme_inc,
+            inflight < self.circs[leg].incs[self.circs[leg].last],
             "a set ends with a leg that has a SENDME's worth in flight: {inflight}"
         );
         self.tally.add(N::Tails, 1);
@@ -278,7 +279,7 @@ impl World {
     /// Whether one end of a set is there, as a set or as the circuit that went on alone.
     fn lives(&self, set: usize, end: usize) -> bool {
         let state = &self.sets[set].ends[end];
-        state.alive || state.alone.is_some_and(|circ| self.circs[circ].open[end * LAST])
+        state.alive || state.alone.is_some_and(|circ| self.circs[circ].open[end * self.circs[circ].last])
     }
 
     fn check_stream(&mut self, stream: usize) {
@@ -287,7 +288,7 @@ impl World {
         }
         let alive = match self.streams[stream].home {
             Home::Set(set) => (0..2).all(|end| self.lives(set, end)),
-            Home::Circ(circ, _) => self.circs[circ].open == [true; 4],
+            Home::Circ(circ, _) => self.circs[circ].is_open(),
         };
         if !alive {
             let over = self.streams[stream].ends.iter().all(|end| !end.open);

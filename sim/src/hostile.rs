@@ -2,7 +2,6 @@
 //! engine there has to close what it must, and never to panic, hang, grow, or let other circuits suffer.
 
 use crate::cell::{Cell, DATA_MAX};
-use crate::model::LAST;
 use crate::plan::{Kind, MS};
 use crate::receive::Outcome;
 use crate::tally::N;
@@ -99,7 +98,7 @@ impl World {
             255 => like.stream_id,
             id => id.into(),
         };
-        let mut cell = Cell::new(like.circ as usize, like.forward, like.hop, command, stream_id);
+        let mut cell = Cell::new(like.circ as usize, like.forward, like.talk, command, stream_id);
         let len = usize::from(self.tape_byte()) % (cell.small.len() + 1);
         for at in 0..len {
             cell.small[at] = self.tape_byte();
@@ -121,9 +120,10 @@ impl World {
     /// sends on: a burst, or a message a second.
     pub fn pin(&mut self, set: usize, steps: u32) {
         let legs = self.sets[set].legs.iter().copied();
-        let mut legs = legs.filter(|&circ| self.circs[circ].open == [true; 4] && self.circs[circ].linked == [true; 2]);
+        let mut legs = legs.filter(|&circ| self.circs[circ].is_open() && self.circs[circ].linked == [true; 2]);
         let Some(loud) = legs.next().filter(|_| self.sets[set].ends[1].alive) else { return };
-        let cell = |command, stream_id| Cell::new(loud, true, LAST as u8, command, stream_id);
+        let last = self.circs[loud].last;
+        let cell = |command, stream_id| Cell::new(loud, true, last as u8, command, stream_id);
         let mut count = 1;
         if steps == 0 {
             if legs.next().is_none() {
@@ -136,11 +136,11 @@ impl World {
                 self.circs[leg].swallows = [true; 2];
             }
             let delta = 1 + self.builds.below(5) as u32;
-            let _ = self.recognise(LAST, cell(Command::CONFLUX_SWITCH, 0).with_body(&Switch { delta }.encode()));
+            let _ = self.recognise(last, cell(Command::CONFLUX_SWITCH, 0).with_body(&Switch { delta }.encode()));
             count = self.builds.range(1, if self.plan.kind == Kind::Hub { 50 } else { 400 });
         }
         for _ in 0..count {
-            let _ = self.recognise(LAST, Cell { stream: u32::MAX, len: 300, ..cell(Command::DATA, 3000) });
+            let _ = self.recognise(last, Cell { stream: u32::MAX, len: 300, ..cell(Command::DATA, 3000) });
         }
         // Longer than it may be held.
         if steps < 150 {
@@ -149,7 +149,9 @@ impl World {
     }
 
     fn inject(&mut self, pos: usize, like: &Cell, draws: [u64; 2]) {
-        let client = pos == 0;
+        let state = &self.circs[like.circ as usize];
+        // What a service takes is what a client takes, and what an exit takes.
+        let (client, relay) = (pos == 0, !state.counts(pos));
         let mut sendme = [7; 23];
         (sendme[0], sendme[1], sendme[2]) = (1, 0, 20);
         let switch = |delta: u32| Switch { delta }.encode();
@@ -168,8 +170,8 @@ impl World {
             (Command(99), 0, &[1, 2, 3], true),
             (Command::DATA, 0, &[0; 8], true),
             (Command::BEGIN, 3000, &[0xff; 4], client),
-            (Command::CONNECTED, 3000, &[0xff; 4], !client),
-            (Command::EXTENDED2, 0, &[0; 20], !client),
+            (Command::CONNECTED, 3000, &[0xff; 4], relay),
+            (Command::EXTENDED2, 0, &[0; 20], relay),
             (Command::PADDING_NEGOTIATED, 0, &[0xee; 3], true),
             (Command::PADDING_NEGOTIATE, 0, &[0xee; 3], client),
             (Command::CONFLUX_SWITCH, 0, &switch(small), false),
@@ -187,7 +189,7 @@ impl World {
         ];
         let (command, stream_id, body, certain) = list[(draws[1] % list.len() as u64) as usize];
         self.tally.add(N::Injections, 1);
-        let mut cell = Cell::new(like.circ as usize, like.forward, like.hop, command, stream_id);
+        let mut cell = Cell::new(like.circ as usize, like.forward, like.talk, command, stream_id);
         if command == Command::DATA {
             (cell.stream, cell.len) = (u32::MAX, body.len() as u16);
         } else {

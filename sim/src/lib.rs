@@ -2,6 +2,7 @@
 
 pub mod cell;
 pub mod check;
+pub mod grow;
 pub mod hand;
 pub mod hostile;
 pub mod link;

@@ -5,26 +5,12 @@ use circflow::base::{Id, Nanos};
 use circflow::reactor::Side;
 use std::collections::VecDeque;
 
-/// The places on a path: the client is 0, the last relay 3.
-pub const LAST: usize = 3;
+/// Places on a path at most: a client, its relays up to the rendezvous point, that point's other circuit, the service's
+/// relays, and the service.
+pub const PLACES: usize = 8;
+/// Talks on a circuit at most: of the client with each place, and of the service with each.
+pub const TALKS: usize = 2 * PLACES;
 pub const NOWHERE: usize = usize::MAX;
-
-/// The side on which a cell leaves, and comes in. A client has one channel, and calls it Back.
-pub fn side_out(pos: usize, forward: bool) -> Side {
-    if pos == 0 || !forward {
-        Side::Back
-    } else {
-        Side::Next
-    }
-}
-
-pub fn side_in(pos: usize, forward: bool) -> Side {
-    if pos == 0 || forward {
-        Side::Back
-    } else {
-        Side::Next
-    }
-}
 
 /// What waits at an edge, as its host must be able to tell from what it was told.
 #[derive(Default)]
@@ -77,39 +63,172 @@ pub struct OwnEnd {
     pub turn: usize,
 }
 
+/// A step by which a circuit gets longer at one end: the hops that it has then, and what is negotiated with the new
+/// ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    pub length: u8,
+    pub inc: u64,
+}
+
+/// One that leads to an exit, or two that meet at a rendezvous point. Place 0 is the client. To its far end the client
+/// counts one hop for each place, and the two ends of a rendezvous one behind the rendezvous point.
 pub struct Circ {
-    pub path: [usize; 4],
-    pub ids: [Id; 4],
-    pub open: [bool; 4],
+    pub path: [usize; PLACES],
+    /// The place of the far end: an exit, or a service.
+    pub last: usize,
+    /// The place of the rendezvous point on the client's circuit, which has the next place on the service's, too; 0 for
+    /// none.
+    pub rend: usize,
+    pub ids: [Id; PLACES],
+    pub open: [bool; PLACES],
     pub set: Option<usize>,
     pub leaky: bool,
-    /// Hops that the client has.
-    pub length: u8,
+    /// Hops that the client and the service have.
+    pub length: [u8; 2],
+    /// And the steps that are to come.
+    pub steps: [VecDeque<Step>; 2],
+    /// They come one by one, while streams are open at the hops that are there.
+    pub grows: bool,
+    /// DATA cells that one SENDME acknowledges, by talk.
+    pub incs: [u64; TALKS],
     /// Somebody meddles with what arrives at its ends.
     pub hostile: bool,
     /// A host on it goes on after PAUSE_FEED.
     pub defiant: bool,
     /// The network loses what goes each way.
     pub swallows: [bool; 2],
-    pub links: [[usize; 2]; 4],
+    pub links: [[usize; 2]; PLACES],
     /// What the engine was told of the channel on each side.
-    pub writable: [[bool; 2]; 4],
-    pub edges: [[EdgeModel; 2]; 4],
+    pub writable: [[bool; 2]; PLACES],
+    pub edges: [[EdgeModel; 2]; PLACES],
     /// Cells that a host keeps because of PAUSE_FEED, by the side that they came from.
-    pub stash: [[VecDeque<Cell>; 2]; 4],
-    pub paused: [[bool; 2]; 4],
+    pub stash: [[VecDeque<Cell>; 2]; PLACES],
+    pub paused: [[bool; 2]; PLACES],
     /// Cells that a host still feeds in spite of PAUSE_FEED.
-    pub deaf: [[u32; 2]; 4],
-    pub ways: [[Way; 2]; 4],
-    pub own: [OwnEnd; 4],
-    pub pads: [Option<PadModel>; 4],
+    pub deaf: [[u32; 2]; PLACES],
+    pub ways: [[Way; 2]; TALKS],
+    pub own: [OwnEnd; PLACES],
+    pub pads: [Option<PadModel>; PLACES],
     /// DATA in flight at both ends when the circuit was closed there.
     pub inflight: [u64; 2],
     pub linked: [bool; 2],
     /// The last number that went out on it from each end.
     pub numbered: [u64; 2],
     /// The host was told to close it, and has not done so yet.
-    pub closing: [bool; 4],
+    pub closing: [bool; PLACES],
+}
+
+/// Who talks with whom: 1 to 7 is the client with that place, and 8 more is the service with one of its own relays.
+impl Circ {
+    pub fn is_open(&self) -> bool {
+        self.open[..=self.last].iter().all(|&open| open)
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.open == [false; PLACES]
+    }
+
+    /// Whether a place opened its circuit, and so counts hops.
+    pub fn counts(&self, pos: usize) -> bool {
+        pos == 0 || (self.rend > 0 && pos == self.last)
+    }
+
+    /// A relay with cells to pass on.
+    pub fn is_between(&self, pos: usize) -> bool {
+        (1..self.last).contains(&pos)
+    }
+
+    /// Whether a relay is on the service's circuit.
+    fn is_beyond(&self, pos: usize) -> bool {
+        self.rend > 0 && pos > self.rend
+    }
+
+    /// All talks that there can be.
+    pub fn talks(&self) -> Vec<usize> {
+        let near = if self.rend > 0 { self.rend } else { self.last - 1 };
+        (1..=near).chain([self.last]).chain((near + 1..self.last).map(|pos| PLACES + pos)).collect()
+    }
+
+    /// The places that talk, the one nearer to the client first.
+    pub fn ends_of(&self, talk: usize) -> [usize; 2] {
+        if talk < PLACES {
+            [0, talk]
+        } else {
+            [talk - PLACES, self.last]
+        }
+    }
+
+    /// Who opened the circuit that a talk goes over, and the other.
+    pub fn opener(&self, talk: usize) -> usize {
+        if talk < PLACES {
+            0
+        } else {
+            self.last
+        }
+    }
+
+    pub fn taker(&self, talk: usize) -> usize {
+        talk % PLACES
+    }
+
+    /// What the engine at a place calls the other end of a talk.
+    pub fn hop_of(&self, pos: usize, talk: usize) -> u8 {
+        let hop = match (self.counts(pos), pos) {
+            (false, _) => 0,
+            (true, 0) if self.rend > 0 && talk == self.last => self.rend + 1,
+            (true, 0) => talk,
+            (true, _) if talk == self.last => self.last - self.rend,
+            (true, _) => self.last - (talk - PLACES),
+        };
+        hop as u8
+    }
+
+    pub fn talk_of(&self, pos: usize, hop: u8) -> usize {
+        let hop = usize::from(hop);
+        match (self.counts(pos), pos) {
+            (false, _) if self.is_beyond(pos) => PLACES + pos,
+            (false, _) => pos,
+            (true, 0) if self.rend > 0 && hop == self.rend + 1 => self.last,
+            (true, 0) => hop,
+            (true, _) if hop == self.last - self.rend => self.last,
+            (true, _) => PLACES + self.last - hop,
+        }
+    }
+
+    /// The end of a circuit that counts: 0 for the client, 1 for the service.
+    pub fn end_of(pos: usize) -> usize {
+        usize::from(pos != 0)
+    }
+
+    /// Whether a talk is the one with the last hop there is, as a place sees it.
+    pub fn is_last(&self, pos: usize, talk: usize) -> bool {
+        !self.counts(pos) || self.hop_of(pos, talk) == self.length[Circ::end_of(pos)]
+    }
+
+    /// Whether both ends of a talk know of it.
+    pub fn reaches(&self, talk: usize) -> bool {
+        let knows = |pos| !self.counts(pos) || self.hop_of(pos, talk) <= self.length[Circ::end_of(pos)];
+        self.ends_of(talk).into_iter().all(knows)
+    }
+
+    /// Whether what a place says in a talk goes away from the client.
+    pub fn is_forward(&self, pos: usize, talk: usize) -> bool {
+        self.ends_of(talk)[0] == pos
+    }
+
+    /// The side on which a cell leaves, and comes in. Who opened the circuit has one channel, and calls it Back.
+    pub fn side_out(&self, pos: usize, forward: bool) -> Side {
+        if self.is_between(pos) && self.is_beyond(pos) != forward {
+            Side::Next
+        } else {
+            Side::Back
+        }
+    }
+
+    pub fn side_in(&self, pos: usize, forward: bool) -> Side {
+        self.side_out(pos, !forward)
+    }
 }
 
 #[derive(Default)]
@@ -129,6 +248,8 @@ pub struct SetEnd {
 
 pub struct SetModel {
     pub nodes: [usize; 2],
+    /// It leads to a service: hops of the client and of the service up to the rendezvous point.
+    pub rend: Option<[usize; 2]>,
     pub legs: Vec<usize>,
     pub ends: [SetEnd; 2],
     /// Nothing is sure of it: a leg is hostile, or its nonce was used again by the exit.
@@ -148,10 +269,11 @@ pub enum StreamKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Home {
     Set(usize),
-    /// A circuit, and the place of the relay.
+    /// A circuit, and the talk.
     Circ(usize, usize),
 }
 
+/// Its end 0 has opened it.
 #[derive(Default, Clone, Copy)]
 pub struct StreamEnd {
     pub id: Id,

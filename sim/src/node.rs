@@ -69,7 +69,9 @@ impl Node {
     pub fn new(index: usize, seed: u64, plan: &Plan, rng: &mut Rng) -> Node {
         let mut engine = Engine::new(&plan.engine(index, seed)).unwrap();
         for &(name, value) in &plan.params {
-            engine.set_param(PathClass::Exit, name, value).unwrap();
+            for class in [PathClass::Exit, PathClass::Onion] {
+                engine.set_param(class, name, value).unwrap();
+            }
         }
         let style = Style {
             nap: rng.pick(&[50_000, 200_000, 3 * MS]),
@@ -233,7 +235,7 @@ impl World {
             return self.obey_by_hand(node, instruction, buffer);
         }
         let &Instruction { circuit, set, circuit_tag, .. } = instruction;
-        let (circ, pos) = ((circuit_tag >> 2) as usize, (circuit_tag & 3) as usize);
+        let (circ, pos) = place_of(circuit_tag);
         if circuit != Id::NONE {
             assert_eq!(self.circs[circ].ids[pos], circuit, "the tag is that of the circuit");
             let at = self.circs[circ].path[pos];
@@ -286,8 +288,11 @@ impl World {
 
     /// A cell that starts here.
     pub fn cell_out(&self, circ: usize, pos: usize, hop: u8, command: Command, stream_id: u16) -> Cell {
-        let hop = if pos == 0 { hop } else { pos as u8 };
-        Cell::new(circ, pos == 0, hop, command, stream_id)
+        self.cell_in_talk(circ, pos, self.circs[circ].talk_of(pos, hop), command, stream_id)
+    }
+
+    pub fn cell_in_talk(&self, circ: usize, pos: usize, talk: usize, command: Command, stream_id: u16) -> Cell {
+        Cell::new(circ, self.circs[circ].is_forward(pos, talk), talk as u8, command, stream_id)
     }
 
     /// A message that was held, from its token or its bytes.
@@ -373,7 +378,7 @@ impl World {
         if pause && self.circs[circ].defiant {
             self.tally.add(N::PauseDefied, 1);
             deaf = u32::MAX;
-        } else if pause && (1..LAST).contains(&pos) && self.rng.once_in(3) {
+        } else if pause && self.circs[circ].is_between(pos) && self.rng.once_in(3) {
             deaf = self.rng.below(u64::from(over)) as u32;
         }
         let state = &mut self.circs[circ];
@@ -410,7 +415,7 @@ impl World {
         edge.pausing &= edge.waiting.len() as u32 > self.plan.marks.low;
         self.nodes[node].moved.push((circ, pos));
         let same = match kept {
-            Some(kept) => (kept.serial, kept.hop, kept.circ) == (first.serial, first.hop, first.circ),
+            Some(kept) => (kept.serial, kept.talk, kept.circ) == (first.serial, first.talk, first.circ),
             None => buffer[..8] == stamp(&first).to_le_bytes(),
         };
         assert!(same, "cells leave an edge in order: {first:?} was next");
@@ -419,12 +424,17 @@ impl World {
     }
 }
 
+/// The circuit and the place that a host's tag is for.
+pub fn place_of(tag: u64) -> (usize, usize) {
+    ((tag / PLACES as u64) as usize, (tag % PLACES as u64) as usize)
+}
+
 /// Length of a cell that passes.
 pub const WRITE_LEN: u16 = 509;
 
 /// What a cell that passes has for a body.
 pub fn stamp(cell: &Cell) -> u64 {
-    u64::from(cell.circ) << 40 | u64::from(cell.hop) << 36 | u64::from(cell.forward) << 35 | u64::from(cell.serial)
+    u64::from(cell.circ) << 40 | u64::from(cell.talk) << 36 | u64::from(cell.forward) << 35 | u64::from(cell.serial)
 }
 
 fn token_of(delivery: &Delivery) -> u64 {

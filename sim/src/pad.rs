@@ -51,18 +51,38 @@ impl World {
         (terms, if listens { "none" } else { MACHINES[index].0 })
     }
 
-    /// Sets padders up at both ends of a circuit, or has the client ask for them.
+    /// Sets padders up at both ends of talks of a circuit.
     pub fn pad_circuit(&mut self, circ: usize) {
-        let hop = self.rng.range(1, LAST as u64) as usize;
-        let negotiated = self.rng.once_in(3);
+        let talks = self.circs[circ].talks();
+        for _ in 0..if self.circs[circ].rend > 0 { 2 } else { 1 } {
+            let talk = self.rng.pick(&talks);
+            let free = |pos: usize| self.circs[circ].pads[pos].is_none();
+            if self.circs[circ].ends_of(talk).into_iter().all(free) {
+                self.pad_talk(circ, talk);
+            }
+        }
+        let at = self.now + self.plan.padding_end;
+        self.at(at, Event::EndPadding(circ));
+    }
+
+    /// Of one talk; or the one who opened the circuit asks the other for them.
+    fn pad_talk(&mut self, circ: usize, talk: usize) {
+        let (opener, taker) = (self.circs[circ].opener(talk), self.circs[circ].taker(talk));
+        // A service takes no orders.
+        let negotiated = self.rng.once_in(3) && !self.circs[circ].counts(taker);
         let now = self.now;
-        self.grow(circ, hop as u8);
-        for (pos, at) in [(0, hop as u8), (hop, 0)] {
+        for pos in [opener, taker] {
+            if self.circs[circ].counts(pos) {
+                self.grow_to(circ, Circ::end_of(pos), self.circs[circ].hop_of(pos, talk));
+            }
+        }
+        for pos in [opener, taker] {
+            let at = self.circs[circ].hop_of(pos, talk);
             let (terms, name) = self.pad_terms(at);
             let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
             let engine = &mut self.nodes[node].engine;
             if negotiated {
-                let role = if pos == 0 { Role::Client } else { Role::Exit };
+                let role = if pos == opener { Role::Client } else { Role::Exit };
                 engine.register_padding(role, NUMBER, Some(terms)).unwrap();
             } else {
                 engine.install_padder(now, id, &terms).unwrap();
@@ -73,15 +93,13 @@ impl World {
             self.touch(node);
         }
         if negotiated {
-            let (node, id) = (self.circs[circ].path[0], self.circs[circ].ids[0]);
+            let (node, id) = (self.circs[circ].path[opener], self.circs[circ].ids[opener]);
             let started = self.retry(node, |world| {
                 let now = world.clock(node);
                 world.nodes[node].engine.start_padding(now, id, NUMBER)
             });
             assert!(started.is_ok(), "padding is asked for: {started:?}");
         }
-        let at = now + self.plan.padding_end;
-        self.at(at, Event::EndPadding(circ));
     }
 
     /// A cell was written to the channel towards the client, or by the client.
@@ -96,20 +114,21 @@ impl World {
     }
 
     pub fn end_padding(&mut self, circ: usize) {
-        for pos in 0..=LAST {
+        for pos in 0..PLACES {
+            let counts = self.circs[circ].counts(pos);
             let Some(pad) = &mut self.circs[circ].pads[pos] else { continue };
             pad.blocks = false;
             let pad = *pad;
             let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
             // The client's STOP ends those of relays, unless the circuit swallows it: then the relay's operator does.
-            let is_told = pad.negotiated && pos != 0 && self.circs[circ].swallows == [false; 2];
+            let is_told = pad.negotiated && !counts && self.circs[circ].swallows == [false; 2];
             if !self.circs[circ].open[pos] || is_told {
                 continue;
             }
             let ended = self.retry(node, |world| {
                 let now = world.clock(node);
                 let engine = &mut world.nodes[node].engine;
-                match pad.negotiated && pos == 0 {
+                match pad.negotiated && counts {
                     true => engine.stop_padding(now, id, NUMBER),
                     false => engine.remove_padder(now, id, pad.hop, 0),
                 }

@@ -40,6 +40,8 @@ pub struct Plan {
     pub set_closes: u64,
     pub circ_closes: u64,
     pub blackholes: bool,
+    /// Circuits and sets lead to onion services, too.
+    pub services: bool,
     /// Legs are launched before their circuits are open.
     pub building: bool,
     /// A client pins memory of an exit.
@@ -109,6 +111,7 @@ impl Plan {
             set_closes: few(rng, 6, 2),
             circ_closes: few(rng, 6, 2),
             blackholes: rng.once_in(8),
+            services: false,
             building: false,
             pins: false,
             slow_links: rng.once_in(2),
@@ -139,6 +142,20 @@ impl Plan {
         self.clients + self.middles
     }
 
+    /// What can be negotiated with a hop.
+    pub fn incs(&self) -> [u64; 3] {
+        [self.sendme_inc, self.sendme_inc + 1, (self.sendme_inc - 1).max(1)]
+    }
+
+    /// Streams of an owner at a node at most. A relay that takes fewer refuses some that its client opens.
+    pub fn streams_max_at(&self, node: usize) -> u32 {
+        if node < self.clients {
+            self.streams_max
+        } else {
+            self.streams_max.div_ceil(2)
+        }
+    }
+
     pub fn nodes(&self) -> usize {
         self.clients + self.middles + self.exits
     }
@@ -155,8 +172,7 @@ impl Plan {
             instructions_max: self.insns_max,
             held_bytes_max: self.held_max,
             marks: self.marks,
-            // A relay that takes fewer refuses some that its client opens.
-            streams_max: if index < self.clients { self.streams_max } else { self.streams_max.div_ceil(2) },
+            streams_max: self.streams_max_at(index),
             stream_bytes_max: self.stream_bytes_max,
             stream_memory: self.stream_memory,
             pace: circflow::padding::Pace::default(),

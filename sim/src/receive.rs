@@ -1,7 +1,6 @@
 //! Cells that a host feeds, and what it does with the answer.
 
 use crate::cell::{sendme_digest, Cell};
-use crate::model::*;
 use crate::node::{stamp, WRITE_LEN};
 use crate::plan::Kind;
 use crate::rng::mix;
@@ -26,8 +25,8 @@ pub enum Outcome {
 impl World {
     /// A cell is fed at its place: recognised there, or passed on.
     pub fn feed(&mut self, pos: usize, cell: Cell) {
-        let for_us = if cell.forward { usize::from(cell.hop) == pos } else { pos == 0 };
-        if !for_us {
+        let ends = self.circs[cell.circ as usize].ends_of(cell.talk.into());
+        if ends[usize::from(cell.forward)] != pos {
             return self.pass(pos, cell);
         }
         if self.circs[cell.circ as usize].hostile && self.is_under_way() {
@@ -42,7 +41,7 @@ impl World {
 
     fn pass(&mut self, pos: usize, cell: Cell) {
         let circ = cell.circ as usize;
-        let (from, node) = (side_in(pos, cell.forward), self.circs[circ].path[pos]);
+        let (from, node) = (self.circs[circ].side_in(pos, cell.forward), self.circs[circ].path[pos]);
         let to = 1 - from as usize;
         let marks = self.plan.marks;
         let waiting = self.circs[circ].edges[pos][to].waiting.len() as u32;
@@ -115,19 +114,14 @@ impl World {
             self.lose(&cell);
             return Outcome::Lost;
         }
-        let (node, way, hop) = (self.circs[circ].path[pos], usize::from(!cell.forward), usize::from(cell.hop));
+        let (node, way, talk) = (self.circs[circ].path[pos], usize::from(!cell.forward), usize::from(cell.talk));
+        let hop = self.circs[circ].hop_of(pos, talk);
         let tainted = self.is_tainted(circ);
         let token = self.token(node);
         let mut scratch = [0; 509];
         let body = cell.body(&mut scratch);
-        let message = Message {
-            command: cell.command,
-            hop: if pos == 0 { cell.hop } else { 0 },
-            stream_id: cell.stream_id,
-            body,
-            token,
-        };
-        let on = &mut self.circs[circ].ways[hop][way];
+        let message = Message { command: cell.command, hop, stream_id: cell.stream_id, body, token };
+        let on = &mut self.circs[circ].ways[talk][way];
         assert!(tainted || on.got == cell.serial, "links keep order: the simulator's own fault");
         on.got = cell.serial + 1;
         on.digest_in = mix(on.digest_in ^ cell.print());
@@ -151,9 +145,9 @@ impl World {
         self.touch(node);
         self.note(node, &verdict);
         if verdict.is_ok() {
-            self.note_block(circ, pos, cell.hop);
+            self.note_block(circ, pos, hop);
         }
-        let on = &mut self.circs[circ].ways[hop][way];
+        let on = &mut self.circs[circ].ways[talk][way];
         // One for a set that has just gone with its engine was acknowledged all the same.
         let gone = matches!(verdict, Err(Error::Blocked(_))) && self.plan.kind != Kind::Hub;
         let counts = !gone && !matches!(verdict, Err(Error::Expired | Error::Misuse(_)));
@@ -212,22 +206,24 @@ impl World {
 
     /// Control that the engine has dealt with.
     fn consumed(&mut self, circ: usize, pos: usize, cell: &Cell) {
-        if let (Command::DROP, 0, Some(pad)) = (cell.command, pos, &mut self.circs[circ].pads[pos]) {
-            pad.after_end += u32::from(pad.ended && pad.hop == cell.hop);
+        let (talk, way) = (usize::from(cell.talk), usize::from(cell.forward));
+        let (counts, hop) = (self.circs[circ].counts(pos), self.circs[circ].hop_of(pos, talk));
+        if let (Command::DROP, true, Some(pad)) = (cell.command, counts, &mut self.circs[circ].pads[pos]) {
+            pad.after_end += u32::from(pad.ended && pad.hop == hop);
         }
-        // A SENDME is about the other direction.
-        let (hop, way) = (usize::from(cell.hop), usize::from(cell.forward));
         match cell.command {
             Command::SENDME => {
-                let on = &mut self.circs[circ].ways[hop][way];
+                // It is about the other direction.
+                let inc = self.circs[circ].incs[talk];
+                let on = &mut self.circs[circ].ways[talk][way];
                 on.sendmes_got += 1;
-                let done = on.sendmes_got * self.plan.sendme_inc;
+                let done = on.sendmes_got * inc;
                 let sent = on.data_sent;
                 assert!(self.is_tainted(circ) || done <= sent, "a SENDME acknowledges what was sent");
-                self.check_window(circ, pos, hop, false);
+                self.check_window(circ, pos, talk, false);
             }
             Command::XOFF | Command::XON if self.circs[circ].set.is_none() => {
-                if let Some((stream, end)) = self.stream_at(circ, pos, cell.stream_id, cell.hop) {
+                if let Some((stream, end)) = self.stream_at(circ, pos, cell.stream_id, talk) {
                     self.streams[stream].ends[end].xoff = cell.command == Command::XOFF;
                 }
             }
@@ -250,7 +246,7 @@ impl World {
         assert!(number > state.delivered, "numbers are delivered in order: {number} after {}", state.delivered);
         state.delivered = number;
         let from = self.sets[set].legs[0];
-        let pos = if end == 0 { 0 } else { LAST };
+        let pos = end * self.circs[from].last;
         self.deliver(node, (from, pos), cell, instruction.stream, instruction.stream_tag);
     }
 
@@ -269,7 +265,7 @@ impl World {
     fn note_block(&mut self, circ: usize, pos: usize, from: u8) {
         let latest = self.nodes[self.circs[circ].path[pos]].latest;
         if let Some(pad) = &mut self.circs[circ].pads[pos] {
-            if pad.blocks && (pos > 0 || from >= pad.hop) {
+            if pad.blocks && from >= pad.hop {
                 pad.until = latest + BLOCK;
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::cell::{sendme_digest, Cell};
 use crate::model::*;
+use crate::node::place_of;
 use crate::plan::{Kind, MS};
 use crate::rng::mix;
 use crate::stream::{stream_of, stream_tag};
@@ -50,17 +51,17 @@ impl World {
 
     /// A message goes out now, where the verdict says.
     fn sent(&mut self, stream: usize, end: usize, verdict: &Verdict, mut cell: Cell) {
-        let (circ, pos) = ((verdict.circuit_tag >> 2) as usize, (verdict.circuit_tag & 3) as usize);
+        let (circ, pos) = place_of(verdict.circuit_tag);
         assert_eq!(self.circs[circ].ids[pos], verdict.circuit, "the tag is that of the circuit");
-        let hop = match self.streams[stream].home {
+        let talk = match self.streams[stream].home {
             Home::Set(set) => {
                 let is_leg = self.circs[circ].set == Some(set);
                 assert!(is_leg && (pos == 0) == (end == 0), "a message goes out on a leg of its set");
-                LAST as u8
+                self.circs[circ].last
             }
-            Home::Circ(home, relay) => {
+            Home::Circ(home, talk) => {
                 assert_eq!(home, circ, "a message goes out on its circuit");
-                relay as u8
+                talk
             }
         };
         if is_data(&cell) {
@@ -69,20 +70,21 @@ impl World {
         if verdict.switch_delta != 0 {
             self.tally.add(N::Switches, 1);
             self.spite(circ, usize::from(pos != 0));
-            let switch = self.cell_out(circ, pos, hop, Command::CONFLUX_SWITCH, 0);
+            let switch = self.cell_in_talk(circ, pos, talk, Command::CONFLUX_SWITCH, 0);
             self.put(circ, pos, switch.with_body(&Switch { delta: verdict.switch_delta }.encode()), false);
         }
         if verdict.number != 0 && self.nodes[self.circs[circ].path[pos]].engine.stats().instructions > 0 {
             self.tally.add(N::SendUndrained, 1);
         }
-        (cell.circ, cell.hop, cell.number) = (circ as u32, hop, verdict.number);
+        let like = self.cell_in_talk(circ, pos, talk, cell.command, cell.stream_id);
+        (cell.circ, cell.forward, cell.talk, cell.number) = (like.circ, like.forward, like.talk, verdict.number);
         if let Some(pad) = self.circs[circ].pads[pos].filter(|pad| pad.blocks && self.plan.insns_max > 1000) {
             let latest = self.nodes[self.circs[circ].path[pos]].latest;
             assert!(latest >= pad.until, "nothing of a stream goes out while padding blocks");
         }
         self.put(circ, pos, cell, verdict.wants_digest);
         if is_data(&cell) {
-            self.check_window(circ, pos, usize::from(hop), true);
+            self.check_window(circ, pos, talk, true);
         }
     }
 
@@ -91,29 +93,31 @@ impl World {
         let Some(set) = self.circs[circ].set.filter(|_| self.plan.spite && !self.ending) else { return };
         let left = self.sets[set].ends[way].carrier;
         let Some(left) = left.filter(|&left| left != circ && self.rng.once_in(2)) else { return };
-        let on = &self.circs[left].ways[LAST][way];
-        if on.data_sent - on.sendmes_got * self.plan.sendme_inc < self.plan.sendme_inc {
+        let last = self.circs[left].last;
+        let (on, inc) = (&self.circs[left].ways[last][way], self.circs[left].incs[last]);
+        if on.data_sent - on.sendmes_got * inc < inc {
             self.tally.add(N::SpiteKills, 1);
-            let pos = self.rng.range(1, 2) as usize;
+            let pos = self.rng.range(1, last as u64 - 1) as usize;
             self.later(0, 80 * MS, Event::Kill(left, pos));
         }
     }
 
     /// A cell starts here.
     pub fn put(&mut self, circ: usize, pos: usize, mut cell: Cell, wants_digest: bool) {
-        let (way, hop) = (usize::from(pos != 0), usize::from(cell.hop));
-        let on = &mut self.circs[circ].ways[hop][way];
+        let (way, talk) = (usize::from(!cell.forward), usize::from(cell.talk));
+        let inc = self.circs[circ].incs[talk];
+        let on = &mut self.circs[circ].ways[talk][way];
         cell.serial = on.sent;
         on.sent += 1;
         on.digest_out = mix(on.digest_out ^ cell.print());
         on.data_sent += u64::from(is_data(&cell));
-        let (digest, wanted) = (on.digest_out, is_data(&cell) && on.data_sent.is_multiple_of(self.plan.sendme_inc));
+        let (digest, wanted) = (on.digest_out, is_data(&cell) && on.data_sent.is_multiple_of(inc));
         assert_eq!(wants_digest, wanted, "the digest of each cell that a SENDME acknowledges is wanted, and no other");
         if wants_digest {
             self.tally.add(N::Digests, 1);
             let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
-            let given =
-                self.nodes[node].engine.add_digest(id, if pos == 0 { cell.hop } else { 0 }, &sendme_digest(digest));
+            let hop = self.circs[circ].hop_of(pos, talk);
+            let given = self.nodes[node].engine.add_digest(id, hop, &sendme_digest(digest));
             assert!(given.is_ok(), "a digest that is wanted is taken: {given:?}");
         }
         if let (Some(set), true) = (self.circs[circ].set, cell.number != 0) {
@@ -136,9 +140,10 @@ impl World {
             Command::SENDME => {
                 self.tally.add(N::Sendmes, 1);
                 // It is about what comes the other way.
-                let on = &mut self.circs[circ].ways[usize::from(cell.hop)][usize::from(pos == 0)];
+                let inc = self.circs[circ].incs[usize::from(cell.talk)];
+                let on = &mut self.circs[circ].ways[usize::from(cell.talk)][usize::from(cell.forward)];
                 on.sendmes_sent += 1;
-                assert!(on.sendmes_sent * self.plan.sendme_inc <= on.data_got, "a SENDME is not sent before its time");
+                assert!(on.sendmes_sent * inc <= on.data_got, "a SENDME is not sent before its time");
             }
             Command::CONFLUX_SWITCH => self.tally.add(N::Switches, 1),
             _ => {}
@@ -149,7 +154,7 @@ impl World {
     /// A message that was held, or is circflow's own word on a stream.
     pub fn send_held(&mut self, circ: usize, pos: usize, hop: u8, mut cell: Cell, wants_digest: bool) {
         let like = self.cell_out(circ, pos, hop, cell.command, cell.stream_id);
-        (cell.circ, cell.forward, cell.hop) = (like.circ, like.forward, like.hop);
+        (cell.circ, cell.forward, cell.talk) = (like.circ, like.forward, like.talk);
         match cell.command {
             Command::XOFF => self.tally.add(N::Xoffs, 1),
             Command::XON => self.tally.add(N::Xons, 1),
@@ -163,7 +168,7 @@ impl World {
         }
         self.put(circ, pos, cell, wants_digest);
         if is_data(&cell) {
-            self.check_window(circ, pos, usize::from(cell.hop), false);
+            self.check_window(circ, pos, usize::from(cell.talk), false);
         }
     }
 
@@ -173,10 +178,10 @@ impl World {
     }
 
     /// The stream that a message on this circuit is about, if it is there.
-    pub fn stream_at(&self, circ: usize, pos: usize, stream_id: u16, hop: u8) -> Option<(usize, usize)> {
+    pub fn stream_at(&self, circ: usize, pos: usize, stream_id: u16, talk: usize) -> Option<(usize, usize)> {
         let (stream, _) = self.stream_named(stream_id)?;
-        let end = usize::from(pos != 0);
-        let here = self.streams[stream].home == Home::Circ(circ, usize::from(hop));
+        let end = self.end_at(stream, Own::Circ(circ, pos));
+        let here = self.streams[stream].home == Home::Circ(circ, talk);
         (here && self.streams[stream].ends[end].open).then_some((stream, end))
     }
 
@@ -217,7 +222,7 @@ impl World {
                 self.read(stream, end);
             }
             Command::CONNECTED => {
-                assert!(lenient || end == 0, "CONNECTED is for the client");
+                assert!(lenient || end == 0, "CONNECTED is for who has opened the stream");
                 self.start(stream, end);
             }
             _ => {
@@ -235,8 +240,8 @@ impl World {
         let stream = u32::from_le_bytes([cell.small[0], cell.small[1], cell.small[2], cell.small[3]]) as usize;
         let known = self.streams.get(stream).is_some_and(|model| {
             let home = match model.home {
-                Home::Set(set) => self.circs[circ].set == Some(set) && pos == LAST,
-                Home::Circ(home, relay) => (home, relay) == (circ, pos),
+                Home::Set(set) => self.circs[circ].set == Some(set) && pos == self.circs[circ].last,
+                Home::Circ(home, talk) => home == circ && self.circs[circ].taker(talk) == pos,
             };
             home && !model.ends[1].open && !model.ends[1].sent_end && model.stream_id == cell.stream_id
         });
@@ -248,7 +253,7 @@ impl World {
         (at.id, at.open) = (id, true);
         self.own_end(own).streams.push(stream);
         let streams = self.own_end(own).streams.len();
-        assert!(streams <= self.plan.streams_max as usize, "streams have their cap");
+        assert!(streams <= self.streams_max(node), "streams have their cap");
         let priority = self.rng.below(3) as u8;
         self.nodes[node].engine.retag_stream(id, stream_tag(stream, 1)).unwrap();
         self.nodes[node].engine.set_priority(id, priority).unwrap();
@@ -317,7 +322,8 @@ impl World {
             self.own(stream, end)
         } else if instruction.circuit != Id::NONE {
             self.tally.add(N::InsnMaySendCirc, 1);
-            Own::Circ((instruction.circuit_tag >> 2) as usize, (instruction.circuit_tag & 3) as usize)
+            let (circ, pos) = place_of(instruction.circuit_tag);
+            Own::Circ(circ, pos)
         } else {
             self.tally.add(N::InsnMaySendSet, 1);
             let set = self.set_at(node, instruction.set).expect("a set that goes on is known");

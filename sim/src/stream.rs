@@ -17,19 +17,30 @@ impl World {
     /// Draws a stream, and when it is opened.
     pub fn draw_stream(&mut self) {
         let alone: Vec<usize> = (0..self.circs.len()).filter(|&circ| self.circs[circ].set.is_none()).collect();
-        let leaky = self.plan.leaky && self.rng.once_in(4);
-        let home = if leaky {
+        let growing: Vec<usize> = alone.iter().copied().filter(|&circ| self.circs[circ].grows).collect();
+        let (leaky, early) = (self.plan.leaky && self.rng.once_in(4), !growing.is_empty() && self.rng.once_in(3));
+        let home = if early {
+            self.early_home(&growing)
+        } else if leaky {
             let circ = self.rng.below(self.circs.len() as u64) as usize;
-            Home::Circ(circ, self.rng.range(1, 2) as usize)
+            let talks: Vec<usize> =
+                self.circs[circ].talks().into_iter().filter(|&t| t != self.circs[circ].last).collect();
+            Home::Circ(circ, self.rng.pick(&talks))
         } else if !self.sets.is_empty() && (alone.is_empty() || self.rng.below(3) > 0) {
             Home::Set(self.rng.below(self.sets.len() as u64) as usize)
         } else if !alone.is_empty() {
-            Home::Circ(self.rng.pick(&alone), LAST)
+            let circ = self.rng.pick(&alone);
+            Home::Circ(circ, self.circs[circ].last)
         } else {
             return;
         };
+        // Nobody asks a service for addresses.
+        let to_service = match home {
+            Home::Set(set) => self.sets[set].rend.is_some(),
+            Home::Circ(circ, talk) => self.circs[circ].counts(self.circs[circ].taker(talk)),
+        };
         let kind = match self.rng.below(12) {
-            0 => StreamKind::Resolve,
+            0 if !to_service => StreamKind::Resolve,
             1 if !matches!(home, Home::Set(_)) => StreamKind::Directory,
             _ => StreamKind::Begin,
         };
@@ -54,7 +65,7 @@ impl World {
             tries: 0,
         });
         let span = self.plan.span;
-        self.later(0, span, Event::Begin(stream));
+        self.later(0, if early { span / 4 } else { span }, Event::Begin(stream));
         if self.rng.once_in(4) {
             let end = self.rng.below(2) as usize;
             self.later(span / 4, 2 * span, Event::End(stream, end));
@@ -67,12 +78,37 @@ impl World {
 
     pub fn own(&self, stream: usize, end: usize) -> Own {
         match self.streams[stream].home {
-            Home::Circ(circ, relay) => Own::Circ(circ, if end == 0 { 0 } else { relay }),
+            Home::Circ(circ, talk) => {
+                let on = &self.circs[circ];
+                Own::Circ(circ, if end == 0 { on.opener(talk) } else { on.taker(talk) })
+            }
             Home::Set(set) => match self.sets[set].ends[end].alone {
-                Some(circ) => Own::Circ(circ, if end == 0 { 0 } else { LAST }),
+                Some(circ) => Own::Circ(circ, end * self.circs[circ].last),
                 None => Own::Set(set, end),
             },
         }
+    }
+
+    /// The end of a stream that an owner has.
+    pub fn end_at(&self, stream: usize, own: Own) -> usize {
+        match (own, self.streams[stream].home) {
+            (Own::Circ(circ, pos), Home::Circ(_, talk)) => usize::from(self.circs[circ].opener(talk) != pos),
+            (Own::Circ(_, pos), Home::Set(_)) => usize::from(pos != 0),
+            (Own::Set(_, end), _) => end,
+        }
+    }
+
+    /// At a hop that is the last, for now.
+    fn early_home(&mut self, growing: &[usize]) -> Home {
+        let circ = self.rng.pick(growing);
+        let state = &self.circs[circ];
+        let pos = if state.rend > 0 && self.rng.once_in(3) { state.last } else { 0 };
+        Home::Circ(circ, state.talk_of(pos, state.length[Circ::end_of(pos)]))
+    }
+
+    /// Streams that an owner at a node has at most.
+    pub fn streams_max(&self, node: usize) -> usize {
+        self.plan.streams_max_at(node) as usize
     }
 
     pub fn own_end(&mut self, own: Own) -> &mut OwnEnd {
@@ -128,11 +164,17 @@ impl World {
             // A circuit that carries streams could not be linked any more.
             Own::Circ(circ, _) => self.circs[circ].set.is_none() || self.circs[circ].linked == [true; 2],
         };
+        let usable = usable && !matches!(home, Home::Circ(circ, talk) if !self.circs[circ].reaches(talk));
         if !self.is_there(own) || !usable {
             return self.later(20 * MS, 80 * MS, Event::Begin(stream));
         }
         if !self.streams[stream].ends[0].open {
-            let hop = if let Home::Circ(_, relay) = home { relay as u8 } else { LAST as u8 };
+            let (circ, talk) = match home {
+                Home::Circ(circ, talk) => (circ, talk),
+                Home::Set(set) => self.sets[set].legs.first().map_or((0, 0), |&leg| (leg, self.circs[leg].last)),
+            };
+            let opener = self.circs[circ].opener(talk);
+            let hop = self.circs[circ].hop_of(opener, talk);
             let config = StreamConfig {
                 tag: stream_tag(stream, 0),
                 stream_id: self.streams[stream].stream_id,
@@ -148,16 +190,17 @@ impl World {
                     (self.streams[stream].ends[0].id, self.streams[stream].ends[0].open) = (id, true);
                     self.own_end(own).streams.push(stream);
                     self.tally.add(N::Begins, 1);
-                    self.tally.add(N::Leaky, u64::from(matches!(home, Home::Circ(_, relay) if relay < LAST)));
+                    self.tally.add(N::Leaky, u64::from(talk != self.circs[circ].last));
+                    self.tally.add(N::ToService, u64::from(self.circs[circ].counts(self.circs[circ].taker(talk))));
                     let streams = self.own_end(own).streams.len();
-                    assert!(streams <= self.plan.streams_max as usize, "streams have their cap");
+                    assert!(streams <= self.streams_max(node), "streams have their cap");
                 }
                 Err(Error::Blocked(Blocked::Full)) => {
                     self.tally.add(N::Full, 1);
                     let streams = self.own_end(own).streams.len();
                     // A client also needs room for what it will remember of the stream.
                     let no_room = self.nodes[node].engine.stats().held_bytes + STREAM_MEMORY > self.plan.held_max;
-                    assert!(no_room || streams >= self.plan.streams_max as usize, "TOO_MANY only at a cap");
+                    assert!(no_room || streams >= self.streams_max(node), "TOO_MANY only at a cap");
                     return self.later(20 * MS, 80 * MS, Event::Begin(stream));
                 }
                 // The circuit closes, or what was due has closed it.
@@ -321,8 +364,8 @@ impl World {
 
     /// All streams of an owner at one end are over.
     pub fn forget_all(&mut self, own: Own) {
-        let end = usize::from(!matches!(own, Own::Set(_, 0) | Own::Circ(_, 0)));
         for stream in std::mem::take(&mut self.own_end(own).streams) {
+            let end = self.end_at(stream, own);
             let at = &mut self.streams[stream].ends[end];
             (at.open, at.id, at.ready) = (false, Id::NONE, 0);
         }
@@ -338,7 +381,6 @@ impl World {
         if self.nodes[node].style.asks_next {
             return self.pump_next(own, node);
         }
-        let end = usize::from(!self.nodes[node].is_client);
         let streams = self.own_end(own).streams.len();
         for _ in 0..streams {
             let list = self.own_end(own);
@@ -347,6 +389,7 @@ impl World {
             }
             list.turn = (list.turn + 1) % list.streams.len();
             let stream = list.streams[list.turn];
+            let end = self.end_at(stream, own);
             let at = &self.streams[stream].ends[end];
             if !at.may_send || (at.waiting && self.rng.below(8) > 0) {
                 continue;
@@ -384,17 +427,16 @@ impl World {
                     }
                 }
                 Ok(None) => {
-                    let end = usize::from(!self.nodes[node].is_client);
                     for index in 0..self.own_end(own).streams.len() {
                         let stream = self.own_end(own).streams[index];
+                        let end = self.end_at(stream, own);
                         self.streams[stream].ends[end].refusals += 1;
                     }
                     return;
                 }
                 Err(Error::Blocked(Blocked::NoRoom)) => {
                     self.tally.add(N::NoRoom, 1);
-                    let near = |&stream: &usize| matches!(self.streams[stream].home, Home::Circ(_, 1 | 2));
-                    let far = own_is_far(own) || !self.own_streams(own).iter().any(near);
+                    let far = self.own_streams(own).iter().all(|&stream| self.waits_far(stream, own));
                     return self.wait(own, node, far);
                 }
                 Err(Error::Blocked(Blocked::NotUsable | Blocked::Gone) | Error::Expired) => return,
@@ -403,6 +445,14 @@ impl World {
             }
         }
         panic!("reading comes to an end");
+    }
+
+    /// Whether what a stream waits for is the window with the last hop that its owner knows. A relay has but one.
+    fn waits_far(&self, stream: usize, own: Own) -> bool {
+        match (own, self.streams[stream].home) {
+            (Own::Circ(circ, pos), Home::Circ(_, talk)) => self.circs[circ].is_last(pos, talk),
+            _ => true,
+        }
     }
 
     fn own_streams(&self, own: Own) -> &[usize] {
@@ -456,10 +506,8 @@ impl World {
                 Sent::Yes
             }
             Err(Error::Blocked(Blocked::NoRoom)) => {
-                {
-                    let far = own_is_far(own) || !matches!(self.streams[stream].home, Home::Circ(_, 1 | 2));
-                    self.wait(own, node, far);
-                }
+                let far = self.waits_far(stream, own);
+                self.wait(own, node, far);
                 Sent::Stop
             }
             Err(Error::Blocked(Blocked::Stopped)) => {
@@ -477,11 +525,6 @@ impl World {
             Err(other) => panic!("DATA goes out or waits: {other:?}"),
         }
     }
-}
-
-/// A relay has one other end: the client.
-fn own_is_far(own: Own) -> bool {
-    matches!(own, Own::Circ(_, 1..) | Own::Set(..))
 }
 
 enum Sent {

@@ -1,15 +1,14 @@
-//! Circuits and sets: how they are opened, linked, lost and closed.
+//! Sets: how they are opened and linked; and how they and circuits are lost and closed.
 
 use crate::cell::Cell;
+use crate::grow::leads_forward;
 use crate::model::*;
 use crate::plan::{Kind, MS};
 use crate::tally::N;
-use crate::world::{trace, Event, World, SIDES};
-use circflow::base::{Hops, Id};
-use circflow::conflux::{Cause, Fault, Role, SetTerms};
-use circflow::congestion::PathClass;
-use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Error, Growth, Misuse};
-use circflow::reactor::Side;
+use crate::world::{trace, Event, World};
+use circflow::base::Id;
+use circflow::conflux::{Cause, Fault, SetTerms};
+use circflow::engine::{Blocked, Error, Misuse};
 use circflow::wire::conflux::Nonce;
 
 impl World {
@@ -39,125 +38,14 @@ impl World {
         }
     }
 
-    /// Opens a circuit at all its places, as if it had just been built.
-    pub fn open_circuit(&mut self, client: usize, exit: usize) -> usize {
-        let circ = self.circs.len();
-        let first = self.plan.clients + self.rng.below(self.plan.middles as u64) as usize;
-        let hops = self.plan.middles - 1;
-        let step = 1 + self.rng.below(hops as u64) as usize;
-        let second = self.plan.clients + (first - self.plan.clients + step) % self.plan.middles;
-        let path = [client, first, second, exit];
-        let mut links = [[NOWHERE; 2]; 4];
-        for pos in 0..LAST {
-            links[pos][side_out(pos, true) as usize] = self.link(path[pos], path[pos + 1]);
-            links[pos + 1][Side::Back as usize] = self.link(path[pos + 1], path[pos]);
-        }
-        let leaky = self.plan.leaky;
-        let length = self.grows.pick(&[1, 2, LAST, LAST, LAST]) as u8;
-        let hostile = self.plan.hostile && self.rng.once_in(2);
-        self.circs.push(Circ {
-            path,
-            ids: [Id::NONE; 4],
-            open: [true; 4],
-            set: None,
-            leaky,
-            length,
-            hostile,
-            defiant: self.plan.defiant && self.rng.once_in(2),
-            swallows: [false; 2],
-            links,
-            writable: [[true; 2]; 4],
-            edges: Default::default(),
-            stash: Default::default(),
-            paused: [[false; 2]; 4],
-            deaf: [[0; 2]; 4],
-            ways: Default::default(),
-            own: Default::default(),
-            pads: [None; 4],
-            inflight: [0; 2],
-            linked: [false; 2],
-            numbered: [0; 2],
-            closing: [false; 4],
-        });
-        for pos in 0..=LAST {
-            self.open_at(circ, pos);
-        }
-        if self.plan.padding && self.rng.once_in(2) {
-            self.pad_circuit(circ);
-        }
-        self.grow(circ, LAST as u8);
-        circ
-    }
-
-    /// The client's circuit gets longer, up to this hop: in one step or in several.
-    pub fn grow(&mut self, circ: usize, to: u8) {
-        while self.circs[circ].length < to {
-            let length = if self.grows.once_in(2) { self.circs[circ].length + 1 } else { to };
-            let join = self.desk_of(circ, length);
-            let (node, id) = (self.circs[circ].path[0], self.circs[circ].ids[0]);
-            let (flags, class) = (CircuitFlags::VEGAS, PathClass::Exit);
-            let growth = Growth { length, join, flags, class, sendme_inc: 0 };
-            let now = self.clock(node);
-            self.nodes[node].engine.extend_circuit(now, id, &growth).unwrap();
-            self.circs[circ].length = length;
-            self.tally.add(N::Extended, 1);
-            self.touch(node);
-        }
-    }
-
-    fn desk_of(&self, circ: usize, hop: u8) -> u64 {
-        self.nodes[self.circs[circ].path[usize::from(hop)]].desk as u64
-    }
-
-    fn open_at(&mut self, circ: usize, pos: usize) {
-        let node = self.circs[circ].path[pos];
-        let mut flags = CircuitFlags::REACTOR.0 | CircuitFlags::VEGAS.0;
-        if pos == 0 && self.circs[circ].leaky {
-            flags |= CircuitFlags::LEAKY_PIPE.0;
-        }
-        if (1..LAST).contains(&pos) {
-            flags |= CircuitFlags::EXTENDED.0;
-        }
-        let length = if pos == 0 { self.circs[circ].length } else { 0 };
-        // Nobody uses the hops before the last; should somebody, it would show.
-        let is_short = pos == 0 && usize::from(length) < LAST && !self.circs[circ].leaky;
-        let config = CircuitConfig {
-            tag: (circ * 4 + pos) as u64,
-            role: if pos == 0 { Role::Client } else { Role::Exit },
-            hops: Hops::new(length, self.desk_of(circ, if pos == 0 { length } else { LAST as u8 })).unwrap(),
-            flags: CircuitFlags(flags),
-            held_sends_max: self.plan.held_sends_max,
-            class: if is_short { PathClass::Onion } else { PathClass::Exit },
-            sendme_inc: if is_short { 30 } else { 0 },
-        };
-        let opened = self.retry(node, |world| {
-            let now = world.clock(node);
-            world.nodes[node].engine.open_circuit(now, config)
-        });
-        let id = opened.unwrap();
-        self.new_id(node, id);
-        self.circs[circ].ids[pos] = id;
-        self.touch(node);
-        for side in SIDES {
-            let link = self.circs[circ].links[pos][side as usize];
-            if link == NOWHERE {
-                continue;
-            }
-            self.links[link].users.push((circ, pos));
-            if self.links[link].full {
-                let now = self.clock(node);
-                self.nodes[node].engine.set_writable(now, id, side, false).unwrap();
-                self.circs[circ].writable[pos][side as usize] = false;
-            }
-        }
-    }
-
     pub fn open_set(&mut self) {
         let client = self.rng.below(self.plan.clients as u64) as usize;
         let exit = self.pick_exit();
-        let set = self.sets.len();
+        let (set, rend) = (self.sets.len(), self.draw_rend());
+        self.tally.add(N::ServiceSets, u64::from(rend.is_some()));
         self.sets.push(SetModel {
             nodes: [client, exit],
+            rend,
             legs: Vec::new(),
             ends: Default::default(),
             tainted: false,
@@ -187,7 +75,7 @@ impl World {
         let mut circs = Vec::new();
         for _ in 0..count {
             let exit = if self.plan.kind == Kind::Hub { self.pick_exit() } else { exit };
-            circs.push(self.open_circuit(client, exit));
+            circs.push(self.open_circuit(client, exit, self.sets[set].rend, false));
         }
         let ids: Vec<Id> = circs.iter().map(|&circ| self.circs[circ].ids[0]).collect();
         let id = self.sets[set].ends[0].id;
@@ -237,7 +125,7 @@ impl World {
     fn build(&mut self, circ: usize) {
         let took = self.builds.range(0, 90 * MS);
         if self.builds.once_in(6) {
-            let pos = self.builds.below(4) as usize;
+            let pos = self.builds.below(self.circs[circ].last as u64 + 1) as usize;
             self.tally.add(N::LegsFailed, 1);
             return self.at(self.now + took, Event::Kill(circ, pos));
         }
@@ -353,15 +241,16 @@ impl World {
         }
         let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
         trace!(self, "node {node}: circuit {circ}.{pos} closed");
-        if pos == 0 || pos == LAST {
-            let way = &self.circs[circ].ways[LAST][usize::from(pos != 0)];
-            self.circs[circ].inflight[usize::from(pos != 0)] =
-                way.data_sent.saturating_sub(way.sendmes_got * self.plan.sendme_inc);
+        let (end, last) = (usize::from(pos != 0), self.circs[circ].last);
+        let is_end = pos == 0 || pos == last;
+        if is_end {
+            let way = &self.circs[circ].ways[last][end];
+            self.circs[circ].inflight[end] =
+                way.data_sent.saturating_sub(way.sendmes_got * self.circs[circ].incs[last]);
         }
-        let end = usize::from(pos != 0);
         let set = self.circs[circ]
             .set
-            .filter(|&set| (pos == 0 || pos == LAST) && self.circs[circ].linked[end] && self.sets[set].ends[end].alive);
+            .filter(|&set| is_end && self.circs[circ].linked[end] && self.sets[set].ends[end].alive);
         let name = set.map(|set| self.sets[set].ends[end].id);
         let lived = name.is_some_and(|name| self.nodes[node].engine.set_stats(name).is_ok());
         let now = self.clock(node);
@@ -383,7 +272,7 @@ impl World {
             if self.circs[circ].links[pos][side] == NOWHERE || side == from {
                 continue;
             }
-            let forward = pos == 0 || side == Side::Next as usize;
+            let forward = leads_forward(&self.circs[circ], pos, side);
             self.transmit(circ, pos, Cell::destroy(circ, forward));
         }
         let links = self.circs[circ].links[pos];
@@ -428,12 +317,12 @@ impl World {
         }
         for set in 0..self.sets.len() {
             let legs: Vec<usize> = self.sets[set].legs.clone();
-            let open: Vec<usize> = legs.into_iter().filter(|&circ| self.circs[circ].open == [true; 4]).collect();
+            let open: Vec<usize> = legs.into_iter().filter(|&circ| self.circs[circ].is_open()).collect();
             let hung = !self.sets[set].lost[0].is_empty() || !self.sets[set].lost[1].is_empty();
             if open.len() != 1 || hung || self.sets[set].tainted || self.circs[open[0]].linked != [true; 2] {
                 continue;
             }
-            let away = self.circs[open[0]].path[LAST] != self.sets[set].nodes[1];
+            let away = self.circs[open[0]].path[self.circs[open[0]].last] != self.sets[set].nodes[1];
             for end in 0..2 {
                 if self.sets[set].ends[end].alive && !away && self.rng.once_in(2) {
                     self.dissolve(set, end, open[0]);
@@ -455,7 +344,7 @@ impl World {
         let (node, id) = (self.sets[set].nodes[end], self.sets[set].ends[end].id);
         let now = self.clock(node);
         let taken = self.nodes[node].engine.dissolve(now, id);
-        let pos = if end == 0 { 0 } else { LAST };
+        let pos = end * self.circs[circ].last;
         trace!(self, "node {node}: set {set}.{end} goes on as circuit {circ}: {taken:?}");
         assert_eq!(taken, Ok(self.circs[circ].ids[pos]), "the last leg of a set at rest goes on alone");
         self.tally.add(N::TakenOut, 1);
@@ -481,7 +370,7 @@ impl World {
             self.later(101 * MS, 102 * MS, Event::CloseSet(set, 0));
         }
         for circ in 0..self.circs.len() {
-            let pos = self.rng.below(4) as usize;
+            let pos = self.rng.below(self.circs[circ].last as u64 + 1) as usize;
             let event = if self.rng.once_in(2) { Event::Kill(circ, pos) } else { Event::Close(circ, pos) };
             self.later(0, 100 * MS, event);
         }

@@ -55,6 +55,8 @@ pub enum Event {
     Pin(usize, u32),
     /// A leg's circuit is open.
     Built(usize),
+    /// A circuit gets longer.
+    Grow(usize),
     /// A host has closed a circuit as it was told.
     Closed(usize, usize),
     /// All padders of a circuit are taken down.
@@ -127,12 +129,14 @@ impl World {
             plan.held_max = builds.range(20_000, 300_000);
             plan.sets += builds.range(1, 4) as usize;
         }
+        let mut grows = Rng::new(mix(seed) ^ 0x6709);
+        plan.services = grows.once_in(2);
         let nodes = (0..plan.nodes()).map(|index| Node::new(index, seed, &plan, &mut rng)).collect();
         let mut world = World {
             plan,
             rng,
             builds,
-            grows: Rng::new(mix(seed) ^ 0x6709),
+            grows,
             now: 1000 * MS,
             nodes,
             links: Vec::new(),
@@ -281,6 +285,7 @@ impl World {
             Event::AddLeg(set) => self.add_legs(set, 1),
             Event::Pin(set, steps) => self.pin(set, steps),
             Event::Built(circ) => self.built(circ),
+            Event::Grow(circ) => self.grow(circ),
             Event::Closed(circ, pos) => self.close_here(circ, pos, NOWHERE),
             Event::EndPadding(circ) => self.end_padding(circ),
             Event::Hand(index, steps) => self.step_by_hand(index, steps),
@@ -299,7 +304,10 @@ impl World {
         for _ in 0..self.plan.circuits {
             let client = self.rng.below(self.plan.clients as u64) as usize;
             let exit = self.pick_exit();
-            self.open_circuit(client, exit);
+            let rend = self.draw_rend();
+            let grows = self.grows.once_in(2);
+            self.tally.add(N::ServiceCircs, u64::from(rend.is_some()));
+            self.open_circuit(client, exit, rend, grows);
         }
         for _ in 0..self.plan.streams {
             self.draw_stream();
@@ -307,12 +315,16 @@ impl World {
         let span = self.plan.span;
         for _ in 0..self.plan.deaths {
             let circ = self.rng.below(self.circs.len() as u64) as usize;
-            let pos = self.rng.below(4) as usize;
+            let pos = self.rng.below(self.circs[circ].last as u64 + 1) as usize;
             self.later(0, span, Event::Kill(circ, pos));
+        }
+        if self.grows.once_in(2) {
+            let (circ, at) = (self.grows.below(self.circs.len() as u64), self.now + self.grows.range(0, span));
+            self.at(at, Event::Grow(circ as usize));
         }
         for _ in 0..self.plan.circ_closes {
             let circ = self.rng.below(self.circs.len() as u64) as usize;
-            let pos = self.rng.below(4) as usize;
+            let pos = self.rng.below(self.circs[circ].last as u64 + 1) as usize;
             self.later(0, span, Event::Close(circ, pos));
         }
         for set in 0..self.sets.len() {
@@ -337,6 +349,7 @@ impl World {
         let plan = &self.plan;
         for (is, what) in [
             (plan.hostile, N::HostileSeeds),
+            (plan.services, N::ServiceSeeds),
             (plan.held_max < 256 << 20, N::SmallMemory),
             (plan.set_held_max < 16 << 20, N::SmallSet),
             (plan.insns_max < 1 << 16, N::SmallQueue),
@@ -364,7 +377,7 @@ impl World {
 
     /// Puts a cell on the link to the next node of its way.
     pub fn transmit(&mut self, circ: usize, pos: usize, mut cell: Cell) {
-        let side = side_out(pos, cell.forward);
+        let side = self.circs[circ].side_out(pos, cell.forward);
         let link = self.circs[circ].links[pos][side as usize];
         cell.at = if cell.forward { pos + 1 } else { pos - 1 } as u8;
         let now = self.now;
@@ -427,13 +440,13 @@ impl World {
         let (circ, pos) = (cell.circ as usize, usize::from(cell.at));
         if cell.destroy {
             trace!(self, "circuit {circ}.{pos}: DESTROY");
-            let from = side_in(pos, cell.forward) as usize;
+            let from = self.circs[circ].side_in(pos, cell.forward) as usize;
             return self.close_here(circ, pos, from);
         }
         if self.circs[circ].swallows[usize::from(!cell.forward)] || !self.circs[circ].open[pos] {
             return self.lose(&cell);
         }
-        let side = side_in(pos, cell.forward) as usize;
+        let side = self.circs[circ].side_in(pos, cell.forward) as usize;
         let state = &mut self.circs[circ];
         let over = self.plan.marks.high + self.plan.marks.over;
         let waiting = state.edges[pos][1 - side].waiting.len() as u32;
@@ -461,7 +474,7 @@ impl World {
             // What padding held on another engine has no number here: nobody can say what is missing.
             self.sets[set].tainted = true;
         }
-        self.circs[circ].ways[usize::from(cell.hop)][way].data_lost += u64::from(is_data(cell));
+        self.circs[circ].ways[usize::from(cell.talk)][way].data_lost += u64::from(is_data(cell));
     }
 
     /// Keeps an id apart from all that were given out before.
