@@ -1,25 +1,25 @@
-//! Generational ids: a name for a thing inside an engine that can be told apart from the name of a thing that is gone,
-//! and from a name that another engine gave out.
+//! Generational ids: each names one thing inside an engine. An id whose thing is gone is recognised as stale, and an id
+//! that another engine gave out as foreign.
 //!
 //! An id is 64 bits: index (24) · generation (24) · owner (16). Generations start at 1, so no id is 0. A slot whose
 //! generation would wrap is retired, so an engine never gives out the same id twice.
 
-/// The packed form, as it crosses the C ABI.
+/// An id as it crosses the C ABI, packed into 64 bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[repr(transparent)]
 pub struct Id(pub u64);
 
 impl Id {
-    /// Names nothing.
+    /// The id that names nothing.
     pub const NONE: Id = Id(0);
 
-    /// The slot, for an owner that has just checked the id.
+    /// The index of the slot, for an owner that has just checked the id.
     #[inline]
     pub fn index(self) -> u32 {
         (self.0 as u32) & INDEX_MASK
     }
 
-    /// Who gave it out: which arena, of which engine.
+    /// The arena, and so the engine, that gave the id out.
     pub fn owner(self) -> u16 {
         (self.0 >> 48) as u16
     }
@@ -34,7 +34,7 @@ impl Id {
     }
 }
 
-/// Why an id names nothing here.
+/// The reason why an id names nothing in an arena.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IdError {
     /// The id is 0.
@@ -66,35 +66,35 @@ pub struct Arena<T> {
 
 #[derive(Debug)]
 struct Slot<T> {
-    /// The whole id of what lives here: one comparison tells alive, stale and foreign apart. While vacant, that of what
-    /// lived here last, but for an index that leads to another slot, so that no look-up can match it.
+    /// The whole id of the thing in this slot: one comparison tells living, stale and foreign ids apart. A vacant slot
+    /// keeps the last id, but with the index of another slot, so that no look-up matches it.
     id: u64,
-    /// While vacant, the default: a look-up then needs nothing but the id.
+    /// The default while vacant, so that a look-up needs nothing but the id.
     value: T,
 }
 
 impl<T: Default> Arena<T> {
-    /// An arena whose ids carry `owner`, for at most `cap` things at a time.
+    /// An arena whose ids carry `owner`, for at most `cap` things at a time (and never more than 2^24).
     pub fn new(owner: u16, cap: u32) -> Self {
         Arena { slots: Vec::new(), vacant: Vec::new(), len: 0, cap: cap.min(1 << INDEX_BITS), owner }
     }
 
-    /// Things alive.
+    /// Number of things in the arena.
     pub fn len(&self) -> u32 {
         self.len
     }
 
-    /// True when nothing lives here.
+    /// True when the arena holds nothing.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// True when `insert` would refuse.
+    /// True when [`Arena::insert`] would refuse.
     pub fn is_full(&self) -> bool {
         self.len >= self.cap || (self.vacant.is_empty() && self.slots.len() >= 1 << INDEX_BITS)
     }
 
-    /// Takes a thing in and names it, or gives it back when the arena is full.
+    /// Stores a thing and returns its id, or gives the thing back when the arena is full.
     pub fn insert(&mut self, value: T) -> Result<Id, T> {
         if self.is_full() {
             return Err(value);
@@ -115,7 +115,7 @@ impl<T: Default> Arena<T> {
         Ok(id)
     }
 
-    /// Takes a thing out. Its id is stale from now on.
+    /// Takes a thing out; its id is stale from now on. `None` when the id names nothing.
     pub fn remove(&mut self, id: Id) -> Option<T> {
         let slot = self.slots.get_mut(id.index() as usize).filter(|slot| slot.id == id.0)?;
         slot.id = vacant(id);
@@ -136,7 +136,7 @@ impl<T: Default> Arena<T> {
         }
     }
 
-    /// The thing an id names, to change it.
+    /// The thing an id names, mutable.
     #[inline]
     pub fn get_mut(&mut self, id: Id) -> Option<&mut T> {
         match self.slots.get_mut(id.index() as usize) {
@@ -145,35 +145,35 @@ impl<T: Default> Arena<T> {
         }
     }
 
-    /// True for an id that was given out here, alive or not.
+    /// True for an id that this arena gave out, alive or stale.
     #[inline]
     pub fn is_ours(&self, id: Id) -> bool {
         (id.0 >> 48) as u16 == self.owner
     }
 
-    /// Everything alive, and vacant places' defaults.
+    /// The values of all slots: the things, and the defaults in vacant slots.
     pub fn all(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().map(|slot| &slot.value)
     }
 
-    /// The same, to change.
+    /// Like [`Arena::all`], mutable.
     pub fn all_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.slots.iter_mut().map(|slot| &mut slot.value)
     }
 
-    /// What lives in a slot, with its id.
+    /// The thing in slot `index`, with its id. `None` when the slot is vacant.
     pub fn at(&mut self, index: u32) -> Option<(Id, &mut T)> {
         let slot = self.slots.get_mut(index as usize)?;
         let id = Id(slot.id);
         (id.index() == index).then_some((id, &mut slot.value))
     }
 
-    /// Like [`Arena::get`], with the reason when there is nothing.
+    /// Like [`Arena::get`], with the reason when the id names nothing.
     pub fn lookup(&self, id: Id) -> Result<&T, IdError> {
         self.get(id).ok_or_else(|| self.reason(id))
     }
 
-    /// Why an id names nothing here. Only asked after a look-up failed.
+    /// The reason why an id names nothing. Only for an id whose look-up has failed.
     #[cold]
     pub fn reason(&self, id: Id) -> IdError {
         if id == Id::NONE {
@@ -186,6 +186,7 @@ impl<T: Default> Arena<T> {
     }
 }
 
+/// The id that a vacant slot keeps: the last one, with the index of another slot.
 fn vacant(id: Id) -> u64 {
     id.0 ^ 1
 }

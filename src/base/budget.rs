@@ -1,56 +1,57 @@
-//! What an engine holds, and what it may (B3). All engines of a process share one cap: each reserves its part of that
-//! in blocks, so that holding one more message costs an engine a comparison, and other threads nothing.
+//! The bytes that an engine holds, and may hold (B3). All engines of a process share one cap. Each engine reserves its
+//! part of the cap in blocks, so that holding one more message costs the engine a comparison, and other threads
+//! nothing.
 //!
-//! What is true after every call: the process's figure is the sum of what its engines have reserved; what an engine
-//! holds <= what it has reserved <= what it holds and one block; and both are equal at rest, which is when its host has
-//! drained all instructions, ticked or trimmed. A message that crosses to another engine takes its part along: whoever
-//! takes it in adopts it, and tells the one who sent it, both without a word to the process.
+//! True after every call: the process's figure is the sum of what its engines have reserved, and for each engine, bytes
+//! held <= bytes reserved <= bytes held + one block. Held and reserved are equal at rest: when the host has drained all
+//! instructions, and then ticked or trimmed. A message that crosses to another engine takes its reserved bytes along:
+//! the receiving engine adopts them and tells the sending engine, and the process's figure stays as it is.
 
 use super::limits::{HELD_BLOCK, HELD_BLOCK_SHARE, RETURNING_SHARE};
 use super::sync::atomic::{AtomicU64, Ordering::*};
 use super::sync::Arc;
 
-/// What all engines of a process have reserved, and may.
+/// The bytes that all engines of a process have reserved, and their common cap.
 #[derive(Debug)]
 pub struct Process {
     reserved: AtomicU64,
     peak: AtomicU64,
-    /// What engines have been told to close: it counts as coming back, within bounds.
+    /// Bytes of victims that their engines were told to close: they count as given back, up to a bound.
     returning: AtomicU64,
     cap: u64,
 }
 
-/// A cap has been reached, on this level. Nothing was charged.
+/// The cap that has been reached. Nothing was charged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Over {
-    /// The engine's own.
+    /// The engine's own cap.
     Engine,
-    /// That of all engines together.
+    /// The cap of all engines together.
     Process,
 }
 
-/// What came back of what an engine has sent to others: whoever took it tells it here.
+/// Bytes that other engines have taken of what one engine has sent them: they report it here.
 #[derive(Debug, Default)]
 pub struct Returns {
     taken: AtomicU64,
     process: Option<Arc<Process>>,
 }
 
-/// What one engine holds.
+/// The bytes that one engine holds, and its cap.
 #[derive(Debug)]
 pub struct Budget {
     used: u64,
-    /// As far as nothing has to be asked.
+    /// Up to here more can be held without a reservation.
     limit: u64,
-    /// Down to here nothing has to be given back.
+    /// Down to here nothing has to be given back to the process.
     floor: u64,
     cap: u64,
-    /// The cap, less what leaves and has no room of its own.
+    /// The cap, less the [overhang](Budget::overhang).
     ceiling: u64,
     peak: u64,
-    /// What nobody holds any more and waits to be handed back to the host. Not part of `used`.
+    /// Bytes that no set or circuit holds any more, and that wait to be handed back to the host. Not part of `used`.
     leaving: u64,
-    /// Of `used`, what is on its way to other engines, or waits for room there.
+    /// The part of `used` that is on its way to other engines, or waits for room on the way.
     crossing: u64,
     member: Option<Member>,
 }
@@ -64,7 +65,7 @@ struct Member {
 }
 
 impl Member {
-    /// As far as nothing has to be asked, and down to where nothing has to be given back.
+    /// The engine's `limit` and `floor`.
     #[inline]
     fn bounds(&self, ceiling: u64) -> (u64, u64) {
         (ceiling.min(self.reserved), self.reserved.saturating_sub(self.block))
@@ -72,46 +73,47 @@ impl Member {
 }
 
 impl Process {
-    /// Nothing is reserved yet.
+    /// A process that has reserved nothing, with a cap in bytes.
     pub fn new(cap: u64) -> Self {
         Process { reserved: AtomicU64::new(0), peak: AtomicU64::new(0), returning: AtomicU64::new(0), cap }
     }
 
-    /// Bytes that engines have reserved.
+    /// Bytes that the engines have reserved.
     pub fn reserved(&self) -> u64 {
         self.reserved.load(Relaxed)
     }
 
-    /// The most they ever had.
+    /// The most bytes that were ever reserved at a time.
     pub fn peak(&self) -> u64 {
         self.peak.load(Relaxed)
     }
 
-    /// Bytes that may be reserved.
+    /// The most bytes that may be reserved.
     pub fn cap(&self) -> u64 {
         self.cap
     }
 
-    /// So much is to come back soon, as an engine was told to close who holds it. False when so much is outstanding
-    /// already that it would not count.
+    /// Expects `bytes` back, as the engine that holds them was told to close their holder. False when so many bytes are
+    /// expected already that more would not count.
     pub fn awaits(&self, bytes: u64) -> bool {
         let most = self.cap / RETURNING_SHARE;
         let add = |returning: u64| (returning < most).then(|| returning.saturating_add(bytes));
         self.returning.fetch_update(Relaxed, Relaxed, add).is_ok()
     }
 
-    /// What is to come back.
+    /// Bytes that are expected back.
     #[allow(dead_code, reason = "tests look")]
     pub fn returning(&self) -> u64 {
         self.returning.load(Relaxed)
     }
 
-    /// It has come back, or will not.
+    /// Expects `bytes` no longer: they have come back, or never will.
     pub fn awaits_no_more(&self, bytes: u64) {
         let _ = self.returning.fetch_update(Relaxed, Relaxed, |returning| Some(returning.saturating_sub(bytes)));
     }
 
-    /// Reserves `least` bytes at least, and up to `most` where they are there.
+    /// Reserves at least `least` bytes, and up to `most` where there is room. Returns the bytes reserved; `None`
+    /// changes nothing.
     fn reserve(&self, least: u64, most: u64) -> Option<u64> {
         let returning = self.returning.load(Relaxed).min(self.cap / RETURNING_SHARE);
         let grant = |reserved: u64| {
@@ -119,7 +121,7 @@ impl Process {
             if least <= room {
                 return Some(most.min(room));
             }
-            // Above the cap, but for what is to come back: no more than has to be held now.
+            // Above the cap, because of what is expected back: only what has to be held now.
             (least <= self.cap.saturating_add(returning).saturating_sub(reserved)).then_some(least)
         };
         let add = |reserved: u64| grant(reserved).map(|granted| reserved + granted);
@@ -138,31 +140,31 @@ impl Process {
         }
     }
 
-    /// What an engine reserves at a time: little of a small cap, so that many engines can share it.
+    /// Bytes that an engine reserves at a time: few of a small cap, so that many engines can share it.
     fn block(&self) -> u64 {
         HELD_BLOCK.min(self.cap / HELD_BLOCK_SHARE)
     }
 }
 
 impl Returns {
-    /// For an engine that shares a cap with others.
+    /// For an engine that shares its cap with others.
     pub fn new(process: &Arc<Process>) -> Self {
         Returns { taken: AtomicU64::new(0), process: Some(Arc::clone(process)) }
     }
 
-    /// Another engine has taken it, and has adopted it, or is about to.
+    /// Another engine has taken `bytes`, and has adopted them or is about to.
     pub fn taken(&self, bytes: u64) {
         if bytes > 0 {
             self.taken.fetch_add(bytes, Relaxed);
         }
     }
 
-    /// What was told, and the engine has not looked at yet.
+    /// Bytes reported that the sending engine has not settled yet ([`Budget::settle`]).
     pub fn look(&self) -> u64 {
         self.taken.load(Relaxed)
     }
 
-    /// Nobody took it, and it is gone.
+    /// Nobody took `bytes`, and what they were held for is gone.
     pub fn lost(&self, bytes: u64) {
         self.taken(bytes);
         self.process.iter().for_each(|process| process.give_back(bytes));
@@ -170,12 +172,12 @@ impl Returns {
 }
 
 impl Budget {
-    /// Nothing is held; as much as `cap` may be.
+    /// An empty budget with a cap of `cap` bytes.
     pub fn new(cap: u64) -> Self {
         Budget { used: 0, limit: cap, floor: 0, cap, ceiling: cap, peak: 0, leaving: 0, crossing: 0, member: None }
     }
 
-    /// From now on it counts in a process's budget. What comes back of what was sent to others is told there.
+    /// Makes the budget a part of a process's. Other engines report to `returns` what they take.
     pub fn join(&mut self, process: &Arc<Process>, returns: &Arc<Returns>) {
         debug_assert!(self.used == 0, "before anything is held");
         let (process, returns) = (Arc::clone(process), Arc::clone(returns));
@@ -188,49 +190,49 @@ impl Budget {
         self.used.saturating_sub(self.pending())
     }
 
-    /// What has come back from other engines, and was not looked at yet.
+    /// Bytes that other engines have taken, and that are not settled yet.
     fn pending(&self) -> u64 {
         self.member.as_ref().map_or(0, |member| member.returns.look())
     }
 
-    /// The most ever held.
+    /// The most bytes that were ever held at a time.
     pub fn peak(&self) -> u64 {
         self.peak
     }
 
-    /// What may be held.
+    /// The most bytes that may be held.
     pub fn cap(&self) -> u64 {
         self.cap
     }
 
-    /// What has been reserved for it: all it may hold, where no other engine shares the cap.
+    /// Bytes reserved; where no other engine shares the cap, the bytes held.
     pub fn reserved(&self) -> u64 {
         self.member.as_ref().map_or(self.used, |member| member.reserved.saturating_sub(member.returns.look()))
     }
 
-    /// What waits to be handed back to the host.
+    /// Bytes that wait to be handed back to the host.
     pub fn leaving(&self) -> u64 {
         self.leaving
     }
 
-    /// What is on its way to other engines, or waits for room there.
+    /// Bytes on their way to other engines, or waiting for room on the way.
     pub fn crossing(&self) -> u64 {
         self.crossing.saturating_sub(self.pending())
     }
 
-    /// True when so much more can be held, and nothing has to be asked.
+    /// True when `bytes` more can be held without a reservation.
     #[inline(always)]
     pub fn has_room(&self, bytes: u64) -> bool {
         self.used.checked_add(bytes).is_some_and(|used| used <= self.limit)
     }
 
-    /// True when so much could be held if nothing else were.
+    /// True when `bytes` could be held if nothing else were held.
     pub fn could_hold(&self, bytes: u64) -> bool {
         let shared = self.member.as_ref().map_or(u64::MAX, |member| member.process.cap);
         bytes <= self.cap.min(shared)
     }
 
-    /// Sees to it that so much more can be held.
+    /// Makes room for `bytes` more, with a reservation where it needs one.
     #[cold]
     pub fn ask(&mut self, bytes: u64) -> Result<(), Over> {
         self.settle();
@@ -238,7 +240,7 @@ impl Budget {
         let Some(wanted) = wanted else { return Err(Over::Engine) };
         if let Some(member) = self.member.as_mut().filter(|member| member.reserved < wanted) {
             let least = wanted - member.reserved;
-            // Not more than a block above what is held then.
+            // So that no more than a block is reserved beyond what will be held.
             let Some(got) = member.process.reserve(least, least + member.block / 2) else { return Err(Over::Process) };
             member.reserved += got;
         }
@@ -247,7 +249,7 @@ impl Budget {
         Ok(())
     }
 
-    /// So much more is held. There is room: it was asked for.
+    /// Holds `bytes` more. The caller has made room ([`Budget::ask`]).
     #[inline(always)]
     pub fn hold(&mut self, bytes: u64) {
         debug_assert!(self.has_room(bytes), "not above the cap");
@@ -257,7 +259,7 @@ impl Budget {
         }
     }
 
-    /// So much is no longer held.
+    /// Holds `bytes` less.
     #[inline(always)]
     pub fn let_go(&mut self, bytes: u64) {
         debug_assert!(self.used >= bytes, "less than nothing is held");
@@ -267,7 +269,7 @@ impl Budget {
         }
     }
 
-    /// Something that took `before` bytes takes `after` now. What is more was asked for.
+    /// Changes the cost of something held from `before` to `after` bytes. The caller has made room for the difference.
     pub fn weigh(&mut self, before: u64, after: u64) {
         if after > before {
             self.hold(after - before);
@@ -276,21 +278,22 @@ impl Budget {
         }
     }
 
-    /// So much is no longer held by anyone, and waits to be handed back: it has room of its own, as much as the cap.
-    /// What is above that counts as held, until the host takes it back.
+    /// Moves `bytes` from held to leaving: no set or circuit holds them any more, and they wait to be handed back to
+    /// the host. Bytes that leave have room of their own, as much as the cap; what exceeds it takes room of what is
+    /// held.
     pub fn leaves(&mut self, bytes: u64) {
         self.leaving = self.leaving.saturating_add(bytes);
         self.let_go(bytes);
         self.refresh();
     }
 
-    /// The same for what another engine had held.
+    /// Adds `bytes` that another engine held to those that leave here. See [`Budget::leaves`].
     pub fn leaves_from_elsewhere(&mut self, bytes: u64) {
         self.leaving = self.leaving.saturating_add(bytes);
         self.refresh();
     }
 
-    /// It has been handed back.
+    /// `bytes` that were leaving have been handed back to the host.
     #[inline]
     pub fn left(&mut self, bytes: u64) {
         let overhung = self.overhang() > 0;
@@ -300,25 +303,25 @@ impl Budget {
         }
     }
 
-    /// So much is held to be sent to another engine. There is room: it was asked for.
+    /// Holds `bytes` more, which are to be sent to another engine. The caller has made room.
     pub fn cross(&mut self, bytes: u64) {
         self.hold(bytes);
         self.crossing += bytes;
     }
 
-    /// What is held already is to be sent to another engine.
+    /// Marks `bytes` that are held already as on their way to another engine.
     pub fn crosses(&mut self, bytes: u64) {
         self.crossing += bytes;
     }
 
-    /// It did not get there, and is ours again.
+    /// `bytes` did not get to the other engine, and are no longer held.
     pub fn uncross(&mut self, bytes: u64) {
         debug_assert!(self.crossing >= bytes, "more comes back than was sent");
         self.crossing = self.crossing.saturating_sub(bytes);
         self.let_go(bytes);
     }
 
-    /// Takes over what another engine had reserved for something that it sent here.
+    /// Takes over `bytes` that another engine had reserved for something it sent here.
     pub fn adopt(&mut self, bytes: u64) {
         if let Some(member) = &mut self.member {
             member.reserved += bytes;
@@ -326,14 +329,14 @@ impl Budget {
         }
     }
 
-    /// Gives back what was adopted, and is not held after all, where it is more than a block.
+    /// Gives back what was adopted and is not held after all, if that is more than a block.
     pub fn tidy(&mut self) {
         if self.used < self.floor {
             self.shrink();
         }
     }
 
-    /// Looks at what has come back from other engines.
+    /// Counts what other engines have taken since the last call.
     #[inline]
     pub fn settle(&mut self) {
         if let Some(member) = self.member.as_ref().filter(|member| member.returns.taken.load(Relaxed) > 0) {
@@ -353,7 +356,7 @@ impl Budget {
         self.refresh();
     }
 
-    /// Nothing is under way: gives back what is reserved and not used.
+    /// For an engine at rest: gives back all that is reserved and not held.
     #[inline]
     pub fn rest(&mut self) {
         self.settle();
@@ -368,13 +371,13 @@ impl Budget {
         self.shrink();
     }
 
-    /// There is much more reserved than used.
+    /// Gives back what is reserved and not held, but for half a block.
     #[cold]
     fn shrink(&mut self) {
         self.keep(self.member.as_ref().map_or(0, |member| member.block / 2));
     }
 
-    /// Gives back what is reserved and not used, but for `spare`.
+    /// Gives back what is reserved and not held, but for `spare` bytes.
     #[cold]
     fn keep(&mut self, spare: u64) {
         if let Some(member) = &mut self.member {
@@ -385,19 +388,20 @@ impl Budget {
         self.refresh();
     }
 
-    /// What leaves, and has no room of its own any more.
+    /// Leaving bytes beyond the room of their own.
     fn overhang(&self) -> u64 {
         let shared = self.member.as_ref().map_or(u64::MAX, |member| member.process.cap);
         self.leaving.saturating_sub(self.cap.min(shared))
     }
 
+    /// Computes `ceiling`, `limit` and `floor` anew.
     fn refresh(&mut self) {
         self.ceiling = self.cap.saturating_sub(self.overhang());
         (self.limit, self.floor) = self.member.as_ref().map_or((self.ceiling, 0), |member| member.bounds(self.ceiling));
     }
 }
 
-/// What is still on its way to others stays reserved: whoever takes it adopts it.
+/// Bytes on their way to other engines stay reserved: the engines that take them adopt them.
 impl Drop for Budget {
     fn drop(&mut self) {
         self.settle();

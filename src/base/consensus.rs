@@ -1,18 +1,18 @@
-//! Parameters of a consensus: names, defaults and ranges in one table each, so that they cannot differ.
+//! Parameters of a consensus: names, defaults and ranges of each struct stand in one table, so that they always agree.
 
-/// Why a parameter was not set. Nothing changed.
+/// The reason why a parameter was not set. Nothing changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unset {
-    /// No parameter of this table has that name.
+    /// No parameter in this table has that name.
     NoName,
-    /// It goes from the one to the other.
+    /// The value is out of range; these are the smallest and the largest value allowed.
     Range(u32, u32),
-    /// A consensus may say so, but what this value asks for is not built.
+    /// The value is in range, but what it asks for is not built.
     NotBuilt,
 }
 
-/// Writes a struct of parameters from a table of `field, "name" = default in least..=most`, and where not all of that
-/// is built, the part that is.
+/// Writes a struct of parameters from a table of `field, "name" = default in least..=most`. Where only a part of that
+/// range is built, `, built least..=most` names the part.
 macro_rules! parameters {
     (@built $all:expr) => { $all };
     (@built $all:expr, $some:expr) => { $some };
@@ -35,8 +35,8 @@ macro_rules! parameters {
 
             const $DEFAULT: $Table = $Table { $($field: $default),+ };
 
-            /// Sets the parameter of that name. How it relates to others is not checked: a consensus sets each on its
-            /// own, and any combination works, if slowly (CC-26).
+            /// Sets the parameter called `name`. How it relates to others is not checked: a consensus sets each on its
+            /// own, and every combination works, if slowly (CC-26).
             pub fn set(&mut self, name: &str, value: u32) -> Result<(), $crate::base::consensus::Unset> {
                 use $crate::base::consensus::{parameters, Unset};
                 let (field, range, built) = match name {
@@ -57,7 +57,7 @@ macro_rules! parameters {
                 Ok(())
             }
 
-            /// The parameter of that name.
+            /// The value of the parameter called `name`.
             pub fn get(&self, name: &str) -> Option<u32> {
                 match name {
                     $($name => Some(self.$field),)+

@@ -1,38 +1,40 @@
-//! Who holds what, and who pays when a cap is reached: the one with the most bytes held for the longest time.
+//! The sets and circuits that hold something, and which of them pays when a cap is reached: the one with the greatest
+//! product of bytes and age.
 //!
-//! Holders stand in a balanced tree (AVL), by the age of the oldest thing they hold, and each node knows the most bytes
-//! that anyone below it holds. So "the oldest of those that hold at least so much" is one way down, and the victim is
-//! found from the oldest to the youngest: who is younger than the best so far must hold more than it.
+//! Holders stand in a balanced tree (AVL), in the order of the age of the oldest thing they hold. Each node knows the
+//! most bytes that any holder below it holds. So "the oldest holder with at least so many bytes" is one way down the
+//! tree. The search goes from the oldest to the youngest: a younger holder must hold more than the worst so far to be
+//! worse.
 
 use super::{limits, Nanos};
 use std::mem::size_of;
 
-/// Those who hold something, each with a name, its bytes, and since when the oldest of them has been held. Nothing is
-/// allocated but room for more holders than there ever were.
+/// The sets and circuits that hold something: for each a name, its bytes, and since when the oldest of them has been
+/// held. Memory is allocated only when there are more holders than ever before.
 #[derive(Debug)]
 pub struct Holders<K> {
-    /// The first stands for "none": it holds nothing and has no height.
+    /// Node 0 stands for "none": it holds nothing and has no height.
     nodes: Vec<Node<K>>,
     root: u32,
-    /// First of the vacant places, which are linked through `below`.
+    /// First of the vacant nodes, which are linked through `below`.
     vacant: u32,
     len: u32,
 }
 
-/// Where a holder stands, until it leaves.
+/// The place of a holder, until it leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seat(u32);
 
-/// A holder as it was entered.
+/// A holder as it was entered or updated last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Holder<K> {
-    /// Where it stands.
+    /// Its place.
     pub seat: Seat,
     /// Its name.
     pub name: K,
-    /// What it holds.
+    /// Bytes it holds.
     pub bytes: u64,
-    /// Since when it has held the oldest of it.
+    /// Since when the oldest of them has been held.
     pub since: Nanos,
 }
 
@@ -41,12 +43,12 @@ struct Node<K> {
     name: K,
     bytes: u64,
     since: Nanos,
-    /// The most that this node or one below it holds.
+    /// The most bytes that this node or a node below it holds.
     most: u64,
-    /// Older ones, and younger ones.
+    /// The subtree of older holders, and that of younger ones.
     below: [u32; 2],
     above: u32,
-    /// 0 for a vacant place.
+    /// 0 for a vacant node.
     height: u8,
 }
 
@@ -61,17 +63,17 @@ impl<K: Copy + Ord + Default> Default for Holders<K> {
 }
 
 impl<K: Copy + Ord + Default> Holders<K> {
-    /// How many there are.
+    /// Number of holders.
     pub fn len(&self) -> u32 {
         self.len
     }
 
-    /// True when nobody holds anything.
+    /// True when there is no holder.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// One more holder. The name is for the caller, and settles the order of those that are equal in all else.
+    /// Adds a holder. Its name also decides the order of holders that are equal in all else.
     pub fn enter(&mut self, name: K, bytes: u64, since: Nanos) -> Seat {
         if self.nodes.is_empty() {
             self.nodes.push(Node::default());
@@ -92,8 +94,8 @@ impl<K: Copy + Ord + Default> Holders<K> {
         Seat(n)
     }
 
-    /// A holder holds more or less than before, or its oldest has gone. A change of the age alone, or of both, costs
-    /// a few ways down the tree; a change of the bytes as many steps up as there are nodes that it is the largest of.
+    /// A holder has more or fewer bytes than before, or its oldest thing has gone. If the age changes, this costs a few
+    /// ways down the tree; if only the bytes change, a step up for each node whose largest holder changes.
     pub fn update(&mut self, Seat(n): Seat, bytes: u64, since: Nanos) {
         let Some(node) = self.nodes.get_mut(n as usize).filter(|node| node.height > 0) else { return };
         if node.since == since {
@@ -107,7 +109,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
         }
     }
 
-    /// A holder holds nothing any more.
+    /// Removes a holder, which holds nothing any more.
     pub fn leave(&mut self, Seat(n): Seat) {
         if self.nodes.get(n as usize).is_some_and(|node| node.height > 0) {
             self.unlink(n);
@@ -117,29 +119,29 @@ impl<K: Copy + Ord + Default> Holders<K> {
         }
     }
 
-    /// What a holder was entered or updated with last.
+    /// The figures that a holder was entered or updated with last.
     pub fn get(&self, Seat(n): Seat) -> Option<Holder<K>> {
         let node = self.nodes.get(n as usize).filter(|node| node.height > 0)?;
         Some(Holder { seat: Seat(n), name: node.name, bytes: node.bytes, since: node.since })
     }
 
-    /// Who has to go when `cap` is reached at `now`: the one with the greatest product of bytes and age. Who holds less
-    /// than `cap` ÷ (4 × holders) is passed over, unless all do: then it is who holds most. Of equals the oldest, then
-    /// the one whose name comes first. Nobody when nobody holds anything: who holds 0 bytes counts as a holder, but is
-    /// never named, so it had better leave.
+    /// The holder that has to go when `cap` is reached at `now`: the one with the greatest product of bytes and age.
+    /// Holders of less than `cap` ÷ (4 × holders) are passed over; if all hold less, the one with the most bytes has to
+    /// go. Among equals it is the oldest, then the one whose name comes first. `None` when nobody holds anything. A
+    /// holder of 0 bytes is never named but counts as a holder, so it should leave.
     ///
-    /// What is promised: the answer is exact as long as [`limits::VICTIM_LOOKS`] looks are enough. Each look is one way
-    /// down the tree, for the oldest of those that could be worse than the worst so far. Only where more than so many
-    /// are the younger the more they hold, and all much alike, it takes strides: then nobody who counts has more than
-    /// 5/4 of the answer's product. Those are at most 200 looks more.
+    /// The answer is exact as long as [`limits::VICTIM_LOOKS`] looks are enough. Each look is one way down the tree, to
+    /// the oldest holder that could be worse than the worst so far. More looks are needed only where many holders have
+    /// nearly the same product, and the younger hold the more. Then the search takes strides: no holder that counts has
+    /// more than 5/4 of the answer's product, and at most 200 more looks are made.
     pub fn worst(&self, now: Nanos, cap: u64) -> Option<Holder<K>> {
         let share = cap / (limits::VICTIM_SHARE * u64::from(self.len.max(1)));
-        // When all are below the share, it is the largest.
+        // If all are below the share, only the largest count.
         let mut least = share.min(self.most(self.root)).max(1);
         let (mut best, mut worst) = (0, None);
         let mut looks = 0;
         while let Some(holder) = self.oldest_with(least) {
-            // The youngest count as one nanosecond old, so that their bytes count.
+            // One more than the age, so that the bytes of the youngest count too.
             let age = u128::from(now.saturating_sub(holder.since)) + 1;
             let product = u128::from(holder.bytes) * age;
             if product > best || worst.is_none() {
@@ -147,7 +149,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
             }
             looks += 1;
             let stride = if looks < limits::VICTIM_LOOKS { 0 } else { best / 4 };
-            // Who is younger than this one must hold so much to be worse than the worst.
+            // A younger holder must have so many bytes to be worse than the worst.
             let Ok(more) = u64::try_from((best + stride) / age + 1) else { break };
             least = more.max(holder.bytes.saturating_add(1));
             if least > self.most(self.root) {
@@ -157,7 +159,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
         worst
     }
 
-    /// Gives the memory back when nobody is there; answers how much.
+    /// Frees the memory when there is no holder. Returns the bytes freed.
     pub fn trim(&mut self) -> usize {
         if !self.is_empty() {
             return 0;
@@ -167,7 +169,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
         bytes
     }
 
-    /// The oldest of those that hold at least so much.
+    /// The oldest holder with at least `least` bytes.
     fn oldest_with(&self, least: u64) -> Option<Holder<K>> {
         if self.most(self.root) < least {
             return None;
@@ -186,7 +188,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
         None
     }
 
-    /// Puts a node where its age belongs.
+    /// Puts a node into the tree, by its age.
     fn link(&mut self, n: u32) {
         let Node { since, name, bytes, .. } = *self.at(n);
         let (mut above, mut side, mut next) = (NONE, OLDER, self.root);
@@ -211,7 +213,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
             self.replace(above, n, older.max(younger));
             return self.balance(above);
         }
-        // The next younger one takes the place.
+        // The next younger node takes its place.
         let mut heir = younger;
         while self.at(heir).below[OLDER] != NONE {
             heir = self.at(heir).below[OLDER];
@@ -230,7 +232,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
         let node = self.at_mut(heir);
         (node.height, node.most) = (height, most);
         self.balance(from);
-        // Also when nothing changed below: the one that left may have been the largest.
+        // Also when nothing changed below: the node that left may have been the largest.
         self.balance(heir);
     }
 
@@ -249,7 +251,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
         }
     }
 
-    /// Something changed below `n`: sets heights and sums right from there up, until nothing changes.
+    /// Something changed below `n`: corrects heights and maxima from there up, until nothing changes.
     fn balance(&mut self, mut n: u32) {
         while n != NONE {
             let Node { height, most, below, .. } = *self.at(n);
@@ -274,7 +276,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
         }
     }
 
-    /// Moves a node down to `side`, and its other child up into its place, which is the answer.
+    /// Moves a node down to `side`, and its other child up into its place. Returns that child.
     fn rotate(&mut self, n: u32, side: usize) -> u32 {
         let Node { below, above, .. } = *self.at(n);
         let up = below[1 - side];
@@ -291,6 +293,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
         up
     }
 
+    /// Computes the height and the maximum of a node from its children.
     fn refresh(&mut self, n: u32) {
         let Node { bytes, below: [older, younger], .. } = *self.at(n);
         let height = 1 + self.at(older).height.max(self.at(younger).height);
@@ -299,7 +302,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
         (node.height, node.most) = (height, most);
     }
 
-    /// The bytes of a node have changed.
+    /// Corrects the maxima from `n` up, after the bytes of `n` have changed.
     fn refresh_most(&mut self, mut n: u32) {
         while n != NONE {
             let Node { bytes, most: before, below: [older, younger], above, .. } = *self.at(n);
@@ -329,7 +332,7 @@ impl<K: Copy + Ord + Default> Holders<K> {
 mod tests {
     use super::*;
 
-    /// Heights and sums are right, and the tree is in order and flat.
+    /// Checks that heights and maxima are right, and that the tree is in order and flat.
     fn check(holders: &Holders<u32>) {
         fn walk(holders: &Holders<u32>, n: u32, above: u32, out: &mut Vec<(Nanos, u32)>) -> (u8, u64) {
             if n == NONE {
@@ -389,7 +392,7 @@ mod tests {
 
     #[test]
     fn as_long_as_the_looks_are_enough_the_answer_is_exact() {
-        // Each holds more than the one before it, and is a little worse, and all the younger.
+        // Each holds more than the one before it, is a little worse, and is younger.
         for (count, is_exact) in [(limits::VICTIM_LOOKS, true), (100 * limits::VICTIM_LOOKS, false)] {
             let mut holders = Holders::default();
             let now = 1 << 40;

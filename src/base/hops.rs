@@ -1,22 +1,23 @@
-//! How long a circuit is, and where it ends: the one place that knows how hops are counted.
+//! The length of a circuit, and the relay at its end. Only this file knows how hops are counted.
 
 use super::limits;
 
-/// Length of a circuit, and the relay at its end. A client counts its hops from 1; a relay counts none, and calls the
-/// client hop 0. The last hop is where sets meet, the join point. Two circuits fit into one set if these are equal
-/// (C2).
+/// Length of a circuit in hops, and the relay at its end. A client counts its hops from 1. A relay counts none, and
+/// calls the client hop 0. The last hop is the join point, where the legs of a set meet. Two circuits fit into one set
+/// if their `Hops` are equal (C2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Hops {
-    /// The host's number of the relay, in halves, so that the length stands beside them without a gap.
+    /// The host's number of the last relay, in halves, so that the struct has no gap.
     join: [u32; 2],
     length: u8,
 }
 
 impl Hops {
-    /// Those of a relay.
+    /// The hops of a relay's circuit: none.
     pub const NONE: Hops = Hops { join: [0; 2], length: 0 };
 
-    /// A circuit of so many hops; `join` is the same number for the same last hop. None when that is too long.
+    /// A circuit of `length` hops; the host gives `join`, the same number for the same last hop. `None` when `length`
+    /// is above [`limits::HOPS_MAX`].
     pub const fn new(length: u8, join: u64) -> Option<Hops> {
         if length > limits::HOPS_MAX {
             return None;
@@ -24,38 +25,38 @@ impl Hops {
         Some(Hops { join: [(join >> 32) as u32, join as u32], length })
     }
 
-    /// The last hop: the client for a relay.
+    /// Number of the last hop; 0, the client, for a relay.
     #[inline(always)]
     pub const fn last(self) -> u8 {
         self.length
     }
 
-    /// Whether it is the last hop.
+    /// Whether `hop` is the last hop.
     #[inline(always)]
     pub const fn ends_at(self, hop: u8) -> bool {
         hop == self.length
     }
 
-    /// Whether a message can come from this hop, or go there.
+    /// Whether a message can come from `hop`, or go there.
     #[inline(always)]
     pub const fn has(self, hop: u8) -> bool {
         hop.wrapping_sub(1) < self.length || (hop == 0 && self.length == 0)
     }
 
-    /// The same in one comparison, and true for a client's hop 0 as well.
+    /// Like [`Hops::has`] in one comparison, but true for a client's hop 0 as well.
     #[inline(always)]
     pub const fn reach(self, hop: u8) -> bool {
         hop <= self.length
     }
 
-    /// Whether circuits of the end that answers a client lead to the same one, as far as can be known. A relay knows
-    /// nothing of its client.
+    /// Whether two circuits of the end that answers (a relay or an onion service) lead to the same client, as far as it
+    /// can know. A relay knows nothing of its clients, so all its circuits fit.
     #[inline]
     pub fn fit(self, other: Hops) -> bool {
         self == other || !(self.are_counted() || other.are_counted())
     }
 
-    /// Whether this end counts hops: it opened the circuit.
+    /// Whether this end counts hops, as the end that opened the circuit does.
     #[inline]
     pub const fn are_counted(self) -> bool {
         self.length != 0

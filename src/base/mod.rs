@@ -1,6 +1,6 @@
-//! What every other floor stands on: time, ids, hops, pools, timers, budgets, who holds what, limits.
+//! The lowest floor: time, ids, hops, pools, timers, budgets, holders and caps. Every other floor uses it.
 //!
-//! Nothing here knows what a circuit is, and nothing here calls on another floor.
+//! It knows nothing of circuits, and calls no other floor.
 
 pub mod arena;
 pub mod budget;

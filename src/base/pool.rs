@@ -1,19 +1,19 @@
-//! A pool of equal slots in chunks that never move: taking and giving back is a few instructions, a steady state
-//! allocates nothing, and nothing goes back to the system until the owner asks ([`Pool::trim`]).
+//! A pool of equal slots in chunks that never move. Taking and giving back costs a few instructions, a steady state
+//! allocates nothing, and memory goes back to the system only when the owner asks ([`Pool::trim`]).
 
-/// Where a value lives in its pool.
+/// The place of a value in its pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub struct Slot(u32);
 
 impl Slot {
-    /// For an owner that keeps the slot in a number.
+    /// The slot as a number below 2^31.
     #[inline]
     pub fn to_bits(self) -> u32 {
         self.0
     }
 
-    /// The inverse of [`Slot::to_bits`].
+    /// The slot for a number from [`Slot::to_bits`].
     #[inline]
     pub fn from_bits(bits: u32) -> Slot {
         Slot(bits)
@@ -23,9 +23,9 @@ impl Slot {
 /// Equal slots of `T` in chunks of 64.
 #[derive(Debug)]
 pub struct Pool<T> {
-    /// A chunk whose memory was given back leaves a hole, so that the others keep their numbers.
+    /// A chunk whose memory was given back leaves `None`, so that the others keep their numbers.
     chunks: Vec<Option<Box<[T; CHUNK]>>>,
-    /// Slots to give out next, the last first.
+    /// Free slots; the last is given out next.
     free: Vec<u32>,
     used: usize,
     holes: usize,
@@ -37,17 +37,17 @@ impl<T: Clone + Default> Pool<T> {
         Pool { chunks: Vec::new(), free: Vec::new(), used: 0, holes: 0 }
     }
 
-    /// Slots in use.
+    /// Number of slots in use.
     pub fn used(&self) -> usize {
         self.used
     }
 
-    /// Bytes of slots this pool owns, in use or not.
+    /// Bytes of all slots this pool owns, in use or not.
     pub fn bytes(&self) -> usize {
         self.chunks.iter().flatten().count() * size_of::<[T; CHUNK]>()
     }
 
-    /// A slot, with whatever its last user left in it, or `None` when the pool has 2^31 of them.
+    /// Takes a slot, which holds what its last user left there. `None` when the pool has 2^31 slots.
     #[inline]
     pub fn take(&mut self) -> Option<(Slot, &mut T)> {
         let slot = Slot(match self.free.pop() {
@@ -58,26 +58,26 @@ impl<T: Clone + Default> Pool<T> {
         Some((slot, self.get_mut(slot)?))
     }
 
-    /// Gives back a slot that was taken, once.
+    /// Gives back a slot, once for each time it was taken.
     #[inline]
     pub fn put(&mut self, slot: Slot) {
         self.used -= 1;
         self.free.push(slot.0);
     }
 
-    /// What is in a slot.
+    /// The value in a slot.
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&T> {
         Some(&self.chunks.get((slot.0 >> CHUNK_BITS) as usize)?.as_deref()?[slot.0 as usize % CHUNK])
     }
 
-    /// What is in a slot, to change it.
+    /// The value in a slot, mutable.
     #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
         Some(&mut self.chunks.get_mut((slot.0 >> CHUNK_BITS) as usize)?.as_deref_mut()?[slot.0 as usize % CHUNK])
     }
 
-    /// Gives the memory of chunks that nobody uses back to the system, and says how many bytes that was.
+    /// Gives the memory of unused chunks back to the system. Returns the bytes freed.
     pub fn trim(&mut self) -> usize {
         let before = self.bytes();
         let mut free_in = vec![0; self.chunks.len()];
@@ -96,12 +96,12 @@ impl<T: Clone + Default> Pool<T> {
         before - self.bytes()
     }
 
-    /// Every slot, in use or not.
+    /// The values of all slots, in use or not.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flatten().flat_map(|chunk| chunk.iter())
     }
 
-    /// A new chunk: one of its slots at once, the others to give out next. Holes are filled first.
+    /// Adds a chunk, in a hole if there is one. Returns its first slot; its other slots are free.
     #[cold]
     fn grow(&mut self) -> Option<u32> {
         let hole = if self.holes > 0 { self.chunks.iter().position(Option::is_none) } else { None };
@@ -116,7 +116,7 @@ impl<T: Clone + Default> Pool<T> {
         }
         self.chunks[index] = vec![T::default(); CHUNK].into_boxed_slice().try_into().ok();
         let first = (index << CHUNK_BITS) as u32;
-        // Room for every slot there is: giving one back never allocates.
+        // Room for every slot there is, so that giving one back never allocates.
         self.free.reserve(self.chunks.len() << CHUNK_BITS);
         self.free.extend((first + 1..first + CHUNK as u32).rev());
         Some(first)
@@ -131,7 +131,7 @@ impl<T: Clone + Default> Default for Pool<T> {
 
 const CHUNK_BITS: u32 = 6;
 const CHUNK: usize = 1 << CHUNK_BITS;
-/// Slots fit into 31 bits: a user can put a mark of its own into the highest.
+/// Slots fit into 31 bits, so that a user can put a mark into the highest.
 const CHUNKS_MAX: usize = (1 << (31 - CHUNK_BITS)) - 1;
 
 #[cfg(test)]

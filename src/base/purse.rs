@@ -1,31 +1,31 @@
-//! What an operator allows of padding: so many cells, then a part of all that is sent; all machines, those marked for
-//! it, or none. For one engine, and for all engines of a process.
+//! Limits on padding: a number of free cells, then a percentage of all cells sent; and whether all machines, only
+//! marked ones, or none may run. There are limits for one engine, and for all engines of a process.
 
 use crate::base::limits;
 use crate::base::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::base::sync::Arc;
 
-/// What is allowed. The default: everything.
+/// Limits on padding. The default allows everything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Allowance {
     /// Padding cells that may be sent before the percentage counts.
     pub cells: u32,
-    /// Of all cells sent, how many in a hundred may be padding; 0 for no limit.
+    /// Of a hundred cells sent, how many may be padding; 0 for no limit.
     pub percent: u8,
-    /// No machine runs.
+    /// True when no machine may run.
     pub disabled: bool,
-    /// Only machines that are marked for it run.
+    /// True when only machines marked for reduced padding may run.
     pub reduced: bool,
 }
 
 impl Allowance {
-    /// An allowance, or `None` when the percentage is none.
+    /// An allowance, or `None` when `percent` is above [`limits::PADDING_PERCENT_MAX`].
     pub fn new(cells: u32, percent: u32, disabled: bool, reduced: bool) -> Option<Allowance> {
         let percent = u8::try_from(percent).ok().filter(|&percent| percent <= limits::PADDING_PERCENT_MAX)?;
         Some(Allowance { cells, percent, disabled, reduced })
     }
 
-    /// Whether one more cell may follow after so many, of padding and of others.
+    /// Whether one more padding cell may follow after so many padding cells and others.
     fn permits(self, padding: u64, other: u64) -> bool {
         let (sent, all) = (u128::from(padding), u128::from(padding) + u128::from(other));
         self.percent == 0 || padding < self.cells.into() || sent * 100 <= all * u128::from(self.percent)
@@ -35,7 +35,7 @@ impl Allowance {
         !self.disabled && (marked || !self.reduced)
     }
 
-    /// In one word, so that it is replaced as a whole.
+    /// Packs all fields into one number, so that they are replaced together.
     fn pack(self) -> u64 {
         let flags = u64::from(self.disabled) | u64::from(self.reduced) << 1;
         u64::from(self.cells) << 32 | u64::from(self.percent) << 8 | flags
@@ -51,7 +51,7 @@ impl Allowance {
     }
 }
 
-/// Cells sent, and padding that was not.
+/// Cells sent, and padding cells refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Spent {
     /// Padding cells sent.
@@ -62,7 +62,7 @@ pub struct Spent {
     pub refused: u64,
 }
 
-/// What the engines of a process share.
+/// The limits and counts that the engines of a process share.
 #[derive(Debug, Default)]
 pub struct Common {
     allowance: AtomicU64,
@@ -72,13 +72,13 @@ pub struct Common {
 }
 
 impl Common {
-    /// Says what is allowed from now on. True when machines may not run any more that might before.
+    /// Replaces the limits. True when machines may not run any more that might before.
     pub fn allow(&self, allowance: Allowance) -> bool {
         let before = Allowance::unpack(self.allowance.swap(allowance.pack(), Relaxed));
         [false, true].into_iter().any(|marked| before.lets_run(marked) && !allowance.lets_run(marked))
     }
 
-    /// What the engines have told.
+    /// The counts, as far as the engines have reported them.
     pub fn spent(&self) -> Spent {
         Spent {
             padding: self.padding.load(Relaxed),
@@ -95,7 +95,7 @@ impl Common {
         self.allowance().permits(self.padding.load(Relaxed), self.other.load(Relaxed))
     }
 
-    /// Counts a padding cell, unless it is one too many: of engines that ask at the same time, no more than may go.
+    /// Counts a padding cell, if it is allowed. Engines that ask at the same time get no more than is allowed together.
     fn spend(&self) -> bool {
         let (allowance, other) = (self.allowance(), self.other.load(Relaxed));
         let add = |padding: u64| allowance.permits(padding, other).then_some(padding + 1);
@@ -103,37 +103,37 @@ impl Common {
     }
 }
 
-/// Whose word an allowance is.
+/// The two that set limits for an engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Voice {
-    /// The operator's, who runs the host.
+    /// The operator, who runs the host.
     Operator,
-    /// The consensus's.
+    /// The consensus.
     Consensus,
 }
 
-/// An engine's: what is allowed, and what was sent. What one voice forbids is forbidden.
+/// The limits and counts of one engine. What one of its limits forbids is forbidden.
 #[derive(Debug, Default)]
 pub struct Purse {
     allowances: [Allowance; 2],
     spent: Spent,
     common: Option<Arc<Common>>,
-    /// False while everything is allowed, and no process counts: then there is nothing to ask for each cell.
+    /// False while everything is allowed and the engine shares no counts: then no cell needs a look at the limits.
     is_limited: bool,
-    /// Of the others sent, what the process knows of.
+    /// The part of `spent.other` that the process knows of.
     told: u64,
-    /// Machines that may run, when that was last looked at: unmarked ones, and marked ones.
+    /// Whether unmarked machines, and marked ones, might run when that was last asked.
     running: Option<[bool; 2]>,
 }
 
 impl Purse {
-    /// Says what is allowed from now on.
+    /// Replaces the limits that `voice` has set.
     pub fn allow(&mut self, voice: Voice, allowance: Allowance) {
         self.allowances[voice as usize] = allowance;
         self.is_limited = self.common.is_some() || self.allowances != [Allowance::default(); 2];
     }
 
-    /// The engine is one of a process's from now on.
+    /// Makes the engine one of those that share `common`.
     pub fn join(&mut self, common: &Arc<Common>) {
         self.common = Some(Arc::clone(common));
         self.is_limited = true;
@@ -142,18 +142,18 @@ impl Purse {
         self.tell();
     }
 
-    /// What this engine has sent.
+    /// Cells that this engine has sent, and padding cells refused.
     pub fn spent(&self) -> Spent {
         self.spent
     }
 
-    /// Cells were sent that are no padding.
+    /// Counts cells sent that are not padding.
     #[inline(always)]
     pub fn sent(&mut self, cells: u64) {
         self.spent.other += cells;
     }
 
-    /// Tells the process of the cells that were sent since.
+    /// Reports the other cells sent since the last call to the process.
     pub fn tell(&mut self) {
         if let Some(common) = &self.common {
             common.other.fetch_add(self.spent.other - self.told, Relaxed);
@@ -161,7 +161,7 @@ impl Purse {
         }
     }
 
-    /// True when machines may do anything, those that are `marked` for reduced padding or those that are not.
+    /// Whether machines may run: those that are `marked` for reduced padding, or those that are not.
     pub fn lets_run(&self, marked: bool) -> bool {
         let process = self.common.as_ref().map(|common| common.allowance());
         self.allowances.into_iter().chain(process).all(|allowance| allowance.lets_run(marked))
@@ -174,7 +174,7 @@ impl Purse {
         before.iter().zip(now).any(|(&before, now)| before && !now)
     }
 
-    /// Whether a padding cell may be sent now; counts one that may not.
+    /// Whether a padding cell may be sent now. Counts a refusal.
     #[inline]
     pub fn permits(&mut self, marked: bool) -> bool {
         !self.is_limited || self.permits_when_limited(marked)
@@ -185,7 +185,7 @@ impl Purse {
         self.answer(may)
     }
 
-    /// Counts a padding cell that is sent now, or one that may not be.
+    /// Counts a padding cell if it may be sent now, else a refusal. True when it may.
     #[inline]
     pub fn spend(&mut self, marked: bool) -> bool {
         if self.is_limited {
@@ -201,7 +201,7 @@ impl Purse {
         self.answer(may)
     }
 
-    /// Counts a padding cell that was sent, allowed or not.
+    /// Counts a padding cell that was sent, whether it was allowed or not.
     pub fn spend_anyway(&mut self) {
         self.tell();
         self.spent.padding += 1;

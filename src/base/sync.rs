@@ -1,4 +1,4 @@
-//! What code that threads share is made of: std's and parking_lot's, or loom's under `--cfg loom`, so that
+//! The building blocks of code that threads share: std's and parking_lot's, or loom's under `--cfg loom`. So
 //! tests/loom.rs can try every order of steps of the very code that runs.
 
 #[cfg(loom)]
@@ -19,17 +19,17 @@ mod checked {
     use loom::sync::MutexGuard;
     use std::sync::PoisonError;
 
-    /// loom's lock, with parking_lot's face.
+    /// loom's lock, with the interface of parking_lot's.
     #[derive(Debug, Default)]
     pub struct Mutex<T>(loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
-        /// An open lock.
+        /// An unlocked lock.
         pub fn new(value: T) -> Self {
             Mutex(loom::sync::Mutex::new(value))
         }
 
-        /// Waits for the lock.
+        /// Waits for the lock and takes it.
         pub fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }

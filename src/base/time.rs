@@ -5,34 +5,34 @@ use super::limits::{CLOCK_LEAP, CLOCK_LEAP_MAX};
 /// Nanoseconds on the host's monotonic clock, from any origin.
 pub type Nanos = u64;
 
-/// "No deadline."
+/// The time that never comes: no deadline.
 pub const NEVER: Nanos = Nanos::MAX;
 
-/// The latest time the host has named, and how the host's clock stands to ours.
+/// The latest time the host has named, and the difference between the host's clock and the engine's.
 ///
-/// A host may name the same time twice (a coarse or cached clock does). An earlier time is read as the latest one
-/// seen, and counted, so that a clock that steps back can neither undo a deadline nor make a round trip negative.
+/// A host may name the same time twice (a coarse or cached clock does). An earlier time is read as the latest one seen,
+/// and counted, so that a clock that steps back can neither undo a deadline nor make a round trip negative.
 ///
-/// Inside, time never goes back. A host whose clock was wrong sets it ([`Clock::set`]): from then on all that it names
-/// is moved by the difference on its way in ([`Clock::inside`]), and back on its way out ([`Clock::outside`]), so that
-/// nothing that was armed or noted has to change.
+/// The engine's own time never goes back. A host whose clock was wrong sets it ([`Clock::set`]). From then on every
+/// time is moved by the difference on its way in ([`Clock::inside`]), and back on its way out ([`Clock::outside`]), so
+/// that nothing that was armed or noted has to change.
 #[derive(Debug, Default)]
 pub struct Clock {
     latest: Nanos,
     backwards: u64,
     leaps: u64,
-    /// The host's time is moved.
+    /// True when the two clocks differ.
     moved: bool,
-    /// Our time is the host's plus this ..
+    /// The engine's time is the host's plus this ..
     ahead: Nanos,
     /// .. less this. One of the two is 0.
     behind: Nanos,
-    /// What began earlier, or at the latest moment before, began on another clock, or before a leap.
+    /// A measurement that began before this time began on another clock, or before a leap.
     since: Nanos,
 }
 
 impl Clock {
-    /// The host's time on our clock.
+    /// The engine's time for a time of the host.
     #[inline(always)]
     pub fn inside(&self, wall: Nanos) -> Nanos {
         if self.moved {
@@ -47,7 +47,7 @@ impl Clock {
         wall.saturating_add(self.ahead).saturating_sub(self.behind)
     }
 
-    /// Our time on the host's clock. [`NEVER`] stays, and so does 0: at once, or not yet.
+    /// The host's time for a time of the engine. [`NEVER`] and 0 (at once, or not yet) stay as they are.
     pub fn outside(&self, time: Nanos) -> Nanos {
         if !self.moved || time == NEVER || time == 0 {
             return time;
@@ -55,7 +55,7 @@ impl Clock {
         time.saturating_sub(self.ahead).saturating_add(self.behind).min(NEVER - 1)
     }
 
-    /// The host's clock was wrong, and says `wall` now. No time passes.
+    /// Sets the host's clock, which was wrong, to `wall`. The engine's time stays.
     pub fn set(&mut self, wall: Nanos) {
         self.ahead = self.latest.saturating_sub(wall);
         self.behind = wall.saturating_sub(self.latest);
@@ -63,24 +63,24 @@ impl Clock {
         self.since = self.latest + 1;
     }
 
-    /// True when the host's time is moved on its way in.
+    /// True when the two clocks differ.
     pub fn is_moved(&self) -> bool {
         self.moved
     }
 
-    /// True when the time from `before` to `now` counts as a leap.
+    /// True when the time from `before` to `now` counts as a leap ([`CLOCK_LEAP`]).
     pub fn is_leap(&self, before: Nanos, now: Nanos) -> bool {
         // The first time is from any origin.
         before != 0 && now.saturating_sub(before) > CLOCK_LEAP
     }
 
-    /// The host has just leapt ahead from `before`. Where that is too far to be true, our time goes a shorter way, so
-    /// that it cannot be used up; answers with the time to go by.
+    /// Handles a leap of the host's clock from `before` to the latest time. The engine's time goes on by
+    /// [`CLOCK_LEAP_MAX`] at most, so that no leap can use it up. Returns the engine's time.
     pub fn leap(&mut self, before: Nanos) -> Nanos {
         self.leaps += 1;
         let too_far = (self.latest - before).saturating_sub(CLOCK_LEAP_MAX);
         if too_far > 0 {
-            // On its way in, a time that was too late was made the last there is.
+            // A time beyond the end was cut to the last one on its way in.
             let wall = if self.latest == NEVER - 1 { NEVER - 1 } else { self.outside(self.latest) };
             self.latest -= too_far;
             self.set(wall);
@@ -89,7 +89,8 @@ impl Clock {
         self.latest
     }
 
-    /// When something ends that began then and is measured: as it began, where that was on another clock.
+    /// When a measurement ends that began at `began`: `now`, or `began` if that was on another clock or before a leap,
+    /// so that no time is measured.
     pub fn until(&self, began: Nanos, now: Nanos) -> Nanos {
         if began < self.since {
             began
@@ -98,12 +99,12 @@ impl Clock {
         }
     }
 
-    /// How often the host leapt ahead.
+    /// Number of leaps of the host's clock.
     pub fn leaps(&self) -> u64 {
         self.leaps
     }
 
-    /// Takes the host's time and answers with the time to go by.
+    /// Takes a time of the host and returns the time to go by.
     #[inline]
     pub fn observe(&mut self, now: Nanos) -> Nanos {
         // The last nanosecond stands for "never", and never comes.
@@ -116,7 +117,7 @@ impl Clock {
         self.latest
     }
 
-    /// Takes a time that is not before the latest; any other is left for [`Clock::observe`] to count.
+    /// Takes a time that is not before the latest. False for any other, which [`Clock::observe`] has to count.
     #[inline]
     pub fn advance(&mut self, now: Nanos) -> bool {
         let forward = now >= self.latest;
@@ -132,7 +133,7 @@ impl Clock {
         self.latest
     }
 
-    /// How often an earlier time than the latest was named.
+    /// Number of times that were earlier than the latest.
     pub fn backwards(&self) -> u64 {
         self.backwards
     }

@@ -1,47 +1,47 @@
-//! Deadlines of one engine: a hierarchical timing wheel that keeps exact nanoseconds, for a million timers of which
-//! every cell moves one.
+//! The deadlines of one engine: a hierarchical timing wheel that keeps exact nanoseconds, made for a million timers of
+//! which every cell moves one.
 //!
-//! A slot of level 0 is one nanosecond wide, one of level 1 64 ns, and so on: eleven levels hold every u64. The highest
-//! bit in which a deadline differs from `elapsed` names the level, the six bits there name the slot. So what is filed
-//! at a level comes before all that is filed above it, the slots of a level stand in order of time, and the first slot
-//! in use holds the next deadline.
+//! A slot of level 0 is one nanosecond wide, a slot of level 1 is 64 ns wide, and so on: eleven levels hold every u64.
+//! The highest bit in which a deadline differs from `elapsed` gives the level, and the six bits of that level give the
+//! slot. So all timers of a level come before those of the levels above, the slots of a level are in order of time, and
+//! the first slot in use holds the next deadline.
 //!
-//! What keeps it so: `elapsed` only grows, and only to the lower bound of the first slot, when that slot is being
-//! emptied, or loses its first. It passes no other slot's beginning, so nobody else's place changes.
+//! This stays true because `elapsed` only grows, and only to the lower bound of the first slot, when that slot is being
+//! emptied or loses its first timer. It passes no other slot's beginning, so no other timer's place changes.
 //!
-//! A slot that is crowded is emptied in steps: as long as it is, nothing else is taken out, as what is left in it may
-//! come first. New timers are filed as if it were empty already.
+//! A crowded slot is emptied in steps. Until it is empty nothing else is taken out, as a timer left in it may come
+//! first. New timers are filed as if it were empty already.
 //!
-//! A timer that moves to a later time (what a cell does) stays where it is filed: only its deadline changes. It is
-//! filed anew when the wheel comes to its old slot, which costs the host at most one early wake-up.
+//! A timer that moves to a later time (as one does with every cell) stays in its slot: only its deadline changes. It is
+//! filed anew when the wheel comes to that slot, which costs the host at most one early wake-up.
 
 use super::time::{Nanos, NEVER};
 use std::collections::BTreeSet;
 
 /// One deadline for each key, taken out in order of time.
 ///
-/// Keys are small and dense (indices of an arena): memory goes by the largest key ever armed, 24 bytes for each.
+/// Keys are small and dense (indices of an arena): memory depends on the largest key ever armed, 24 bytes for each key.
 ///
-/// Equal deadlines fall due first armed, first out; one that was moved to a later time takes its place when the wheel
-/// comes to its old slot. The order hangs on nothing but the calls, so a run can be repeated.
+/// Equal deadlines fall due in the order in which they were armed; a timer that was moved to a later time gets its
+/// place when the wheel comes to its old slot. The order depends on nothing but the calls, so a run can be repeated.
 #[derive(Debug)]
 pub struct Timers {
-    /// A lower bound of all deadlines, kept apart because every feed compares with it.
+    /// A lower bound of all deadlines, kept as a field because every feed compares with it.
     next: Nanos,
-    /// What places are relative to. No deadline in the wheel is earlier.
+    /// The time to which places are relative. No deadline in the wheel is earlier.
     elapsed: Nanos,
     len: usize,
-    /// Bit n: some slot of level n is in use.
+    /// Bit n: level n has a slot in use.
     levels: u32,
     /// For each level, bit n: its slot n is in use.
     occupied: [u64; LEVELS],
     slots: Box<[Slot; PLACES]>,
     nodes: Vec<Node>,
-    /// What was armed for a time before `elapsed`, in order. It is rare, so a tree is fast enough.
+    /// Timers armed for a time before `elapsed`, in order. They are rare, so a tree is fast enough.
     late: BTreeSet<(Nanos, u32)>,
     /// The slot that is being emptied, or [`IDLE`].
     emptying: u16,
-    /// Timers filed, for tests of how much one call does.
+    /// Number of timers filed, for tests of how much one call does.
     #[cfg(test)]
     filed: usize,
 }
@@ -58,7 +58,8 @@ struct Node {
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    /// A lower bound of the deadlines filed here, and a time within the slot. Exact until one moves or is cancelled.
+    /// A lower bound of the deadlines filed here, and itself a time of this slot. Exact until a timer moves or is
+    /// cancelled.
     earliest: Nanos,
     head: u32,
     tail: u32,
@@ -83,27 +84,27 @@ impl Default for Timers {
 }
 
 impl Timers {
-    /// When to call [`Timers::pop_due`]: never later than the earliest deadline, and [`NEVER`] when nothing is armed.
-    /// It may be earlier, once for each timer that was moved or cancelled.
+    /// When to call [`Timers::pop_due`]: never later than the earliest deadline, and [`NEVER`] when no timer is armed.
+    /// It may be too early once for each timer that was moved or cancelled.
     #[inline]
     pub fn next(&self) -> Nanos {
         self.next
     }
 
-    /// Timers armed.
+    /// Number of armed timers.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// True when nothing is armed.
+    /// True when no timer is armed.
     #[inline]
     #[allow(dead_code, reason = "goes with len()")]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// When a timer falls due, or [`NEVER`] when it is not armed.
+    /// The deadline of a timer, or [`NEVER`] when it is not armed.
     #[inline]
     pub fn deadline(&self, key: u32) -> Nanos {
         self.nodes.get(key as usize).map_or(NEVER, |node| node.deadline)
@@ -113,7 +114,7 @@ impl Timers {
     #[inline]
     pub fn arm(&mut self, key: u32, deadline: Nanos) {
         match self.nodes.get_mut(key as usize) {
-            // A timer that is not armed has no time that is later.
+            // A timer that is not armed has the deadline `NEVER`, and no time is later.
             Some(node) if deadline >= node.deadline && deadline != NEVER && node.place != LATE => {
                 node.deadline = deadline;
             }
@@ -131,11 +132,11 @@ impl Timers {
     }
 
     /// Takes the earliest timer that is due at `now`, with its deadline. `steps` counts down with each timer that is
-    /// filed anew on the way; where they have run out, there may be more, and [`Timers::next`] says so. Else, after
-    /// `None`, [`Timers::next`] is later than `now`, so that no host spins.
+    /// filed anew on the way. After `None` either [`Timers::next`] is later than `now`, so that no host spins, or the
+    /// steps have run out and more may be due.
     ///
-    /// Each turn of the loop takes a timer out, or files timers lower or in later slots: arming one pays for at most
-    /// eleven of these moves.
+    /// Each turn of the loop takes a timer out, or files timers on a lower level or in a later slot: arming a timer
+    /// pays for at most eleven of these moves.
     pub fn pop_due(&mut self, now: Nanos, steps: &mut u32) -> Option<(u32, Nanos)> {
         let now = now.min(NEVER - 1);
         while self.next <= now {
@@ -158,7 +159,7 @@ impl Timers {
                 continue;
             }
             let deadline = self.deadline(key);
-            // A deadline behind the end of the slot was moved, and others may come before it.
+            // A deadline beyond the end of the slot was moved, and other timers may come before it.
             let is_due = deadline <= now && (deadline ^ earliest) >> (SLOT_BITS * u32::from(level)) == 0;
             if !is_due && *steps == 0 {
                 return None;
@@ -176,14 +177,14 @@ impl Timers {
         None
     }
 
-    /// Memory owned, in bytes.
+    /// Bytes of memory owned.
     pub fn bytes(&self) -> usize {
         self.nodes.capacity() * size_of::<Node>()
             + size_of_val(&*self.slots)
             + self.late.len() * size_of::<(Nanos, u32)>()
     }
 
-    /// Gives back the memory of keys above the largest that is armed, and says how many bytes that was.
+    /// Frees the memory of keys above the largest that is armed. Returns the bytes freed.
     pub fn trim(&mut self) -> usize {
         let before = self.bytes();
         let used = self.nodes.iter().rposition(|node| node.deadline != NEVER).map_or(0, |last| last + 1);
@@ -192,7 +193,7 @@ impl Timers {
         before - self.bytes()
     }
 
-    /// Arming for what is more than a later deadline.
+    /// Arms a timer that does not just move to a later time.
     fn place_anew(&mut self, key: u32, deadline: Nanos) {
         if deadline == NEVER || key >= KEYS_MAX {
             return self.cancel(key);
@@ -214,7 +215,7 @@ impl Timers {
             }
             self.file(key, deadline, place);
         }
-        // Right without a look at the first slot: before its beginning is only what is earlier than its lower bound.
+        // Right without a look at the first slot: only a deadline below its lower bound comes before it.
         self.next = self.next.min(deadline);
     }
 
@@ -237,7 +238,7 @@ impl Timers {
         Some(level as u16 * SLOTS + self.occupied[level as usize % LEVELS].trailing_zeros() as u16)
     }
 
-    /// Puts a node at the end of its slot. Leaves `next` to the caller.
+    /// Appends a node to its slot. The caller updates `next`.
     #[inline]
     fn file(&mut self, key: u32, deadline: Nanos, place: u16) {
         #[cfg(test)]
@@ -263,7 +264,7 @@ impl Timers {
         self.nodes[key as usize] = Node { deadline, next: NIL, prev, place };
     }
 
-    /// Takes an armed node out of its slot; what the node says stays.
+    /// Takes an armed node out of its slot. Its own fields stay as they are.
     #[inline]
     fn unlink(&mut self, key: u32) {
         let Node { deadline, next, prev, place } = self.nodes[key as usize];
@@ -291,8 +292,8 @@ impl Timers {
         self.len -= 1;
     }
 
-    /// Files nodes of the slot that is being emptied anew, as many as there are steps. `elapsed` is within the slot, so
-    /// they go down, or to a later slot.
+    /// Files nodes of the slot that is being emptied anew, as many as there are steps. `elapsed` is within that slot,
+    /// so they go to a lower level or a later slot.
     fn cascade(&mut self, steps: &mut u32) {
         let place = self.emptying;
         let mut key = self.slots[place as usize % PLACES].head;
@@ -326,12 +327,12 @@ impl Timers {
         }
     }
 
-    /// Looks for `next` again, after the first slot may have changed.
+    /// Computes `next` anew, after the first slot may have changed.
     #[inline]
     fn refresh(&mut self) {
         self.next = self.first().map_or(NEVER, |place| self.slots[place as usize % PLACES].earliest);
         if self.emptying != IDLE {
-            // What is left there can be as early.
+            // A timer left in that slot can be as early.
             self.next = self.elapsed;
         }
         if let Some(&(deadline, _)) = self.late.first() {
@@ -354,12 +355,12 @@ impl Timers {
 
 const SLOT_BITS: u32 = 6;
 const SLOTS: u16 = 1 << SLOT_BITS;
-/// Eleven are used. A power of two makes the bounds check a mask.
+/// Eleven levels are used. A power of two makes the bounds check a mask.
 const LEVELS: usize = 16;
 const PLACES: usize = LEVELS * SLOTS as usize;
-/// What an arena has indices for.
+/// Keys are indices of an arena.
 const KEYS_MAX: u32 = 1 << 24;
-/// No key, and no index of `nodes`: looking for the neighbour at an end finds nothing.
+/// No key, and no index of `nodes`: the look for a neighbour at an end finds nothing.
 const NIL: u32 = u32::MAX;
 /// The place of a node in `late`.
 const LATE: u16 = u16::MAX;

@@ -1,9 +1,9 @@
-//! The wheel beside a tree, and its corners.
+//! The wheel compared with a tree, and its edge cases.
 
 use super::*;
 
 impl Timers {
-    /// What the head of this file says, for every node.
+    /// Checks what the head of timer.rs promises, for every node.
     fn check(&self) {
         let mut seen = self.late.len();
         for (index, slot) in self.slots.iter().enumerate() {
@@ -181,7 +181,7 @@ fn equal_deadlines_by_the_hundred_thousand() {
     }
     assert_eq!(timers.pop_due(7_777_777_776, &mut { ALL }), None);
     assert!(drain(&mut timers, 7_777_777_777).iter().map(|due| due.0).eq((0..COUNT).rev()), "first armed, first out");
-    // All due, and whoever is taken out moves another one away.
+    // All are due, and each that is taken out moves another one away.
     (0..COUNT).for_each(|key| timers.arm(key, 8_000_000_000));
     let mut taken = 0;
     while let Some((key, _)) = timers.pop_due(8_000_000_000, &mut { ALL }) {
@@ -210,7 +210,7 @@ fn moving_owns_no_memory_and_trim_gives_back() {
     assert_eq!(drain(&mut timers, NEVER).len(), 2);
 }
 
-/// Random calls beside a tree. Times lie from nanoseconds to hours ahead, some of them behind.
+/// Makes the same random calls on the wheel and on a tree. Times lie from nanoseconds to hours ahead, some behind.
 fn beside_a_tree(step_by: u32, seed: u64, keys: u64, start: Nanos, ops: u32) {
     let mut random = Random(seed);
     let mut timers = Timers::default();
