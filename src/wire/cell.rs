@@ -3,7 +3,7 @@
 use super::{Command, Malformed, StreamRule};
 use std::fmt;
 
-/// How a cell body is laid out. Which one a hop speaks is settled when the circuit is extended to it.
+/// The layout of a cell body. The two ends agree on one when the circuit is extended to a hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// command 1 · recognized 2 · stream id 2 · digest 4 · length 2 · body (tor-spec §6.1).
@@ -12,12 +12,12 @@ pub enum Format {
     V1,
 }
 
-/// A relay message that has been framed; its body is still to be read.
+/// A framed relay message. Its body has not been read yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Relay<'a> {
-    /// What kind of message this is.
+    /// The kind of message.
     pub command: Command,
-    /// The stream it belongs to; 0 is the circuit itself.
+    /// The stream it belongs to; 0 for the circuit itself.
     pub stream_id: u16,
     /// The payload, as long as the length field says.
     pub body: &'a [u8],
@@ -25,12 +25,12 @@ pub struct Relay<'a> {
 
 /// Frames the message in a decrypted cell.
 ///
-/// `recognized`, digest and tag are not looked at: they are the crypto layer's, which has judged them before. The
-/// stream id is held against the command in both formats. Other decoders leave that check in v0 to their caller, and
-/// then a LINK that names a stream, or a DATA that names none, reaches code that does not expect one.
+/// `recognized`, digest and tag are not looked at: the crypto layer has checked them before. The stream id is checked
+/// against the command in both formats. Other decoders leave that check in v0 to their caller; then a LINK that names a
+/// stream, or a DATA that names none, reaches code that does not expect it.
 ///
-/// A command we do not know is the handler's affair in v0. In v1 it makes the cell unreadable, as only the command
-/// tells whether a stream id stands before the body.
+/// In v0 the caller handles a command that is unknown here. In v1 such a command makes the cell unreadable, as only the
+/// command tells whether a stream id stands before the body.
 #[inline]
 pub fn decode(format: Format, cell: &[u8; CELL_BODY_LEN]) -> Result<Relay<'_>, Malformed> {
     let (command, stream_id, length, room): (_, _, _, &[u8]) = match format {
@@ -56,11 +56,11 @@ pub fn decode(format: Format, cell: &[u8; CELL_BODY_LEN]) -> Result<Relay<'_>, M
     Ok(Relay { command, stream_id, body })
 }
 
-/// Writes a message into a cell, for the crypto layer to complete: `recognized`, digest and tag are zeroed.
+/// Writes a message into a cell, which the crypto layer completes: `recognized`, digest and tag are zeroed.
 ///
-/// Returns the offset from which the caller's random padding stands. After the body come four zero bytes, or as many as
-/// fit (tor-spec §6.1); from the offset on, `out` is left as it was, as this library has no randomness of its own. The
-/// padding must be random: it is what makes the tag of a SENDME impossible to compute without the cell (prop289).
+/// Returns the offset at which the caller's random padding begins. Four zero bytes follow the body, or as many as fit
+/// (tor-spec §6.1). From the offset on `out` is left as it was, as this library has no randomness of its own. The
+/// padding must be random: it makes the tag of a SENDME impossible to compute without the cell (prop289).
 ///
 /// On an error, `out` is unchanged.
 #[inline]
@@ -76,13 +76,13 @@ pub fn encode(format: Format, msg: &Relay<'_>, out: &mut [u8; CELL_BODY_LEN]) ->
 }
 
 impl Format {
-    /// The longest body that a message with this command can have.
+    /// The longest body of a message with this command, in bytes.
     #[inline]
     pub const fn body_max(self, command: Command) -> usize {
         CELL_BODY_LEN - self.header_len(command)
     }
 
-    /// Where the body of a message with this command begins.
+    /// The offset of the body of a message with this command, in bytes.
     #[inline]
     pub const fn header_len(self, command: Command) -> usize {
         match self {
@@ -93,7 +93,7 @@ impl Format {
     }
 }
 
-/// Says how long the body is and not what is in it: it may be a nonce, or a user's data.
+/// Shows the length of the body, not its bytes: they may be a nonce, or a user's data.
 impl fmt::Debug for Relay<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Relay")
@@ -104,7 +104,7 @@ impl fmt::Debug for Relay<'_> {
     }
 }
 
-/// The rules that hold in both directions: what we would refuse to read, we refuse to write.
+/// Checks the rules for both directions: we refuse to write what we would refuse to read.
 #[inline]
 fn check(format: Format, command: Command, stream_id: u16, body_len: usize) -> Result<(), Malformed> {
     let has_field = match format {
@@ -123,7 +123,7 @@ fn check(format: Format, command: Command, stream_id: u16, body_len: usize) -> R
     if body_len > format.body_max(command) {
         return Err(Malformed::Length);
     }
-    // Sequenced, and paid for by a window, but carrying nothing: of use only to someone who wants to waste our time.
+    // It would take a number and a place in a window but carry nothing: of use only to waste our time.
     if command == Command::DATA && body_len == 0 {
         return Err(Malformed::Empty);
     }
@@ -157,16 +157,16 @@ fn put_header<'o>(format: Format, msg: &Relay<'_>, out: &'o mut [u8; CELL_BODY_L
     }
 }
 
-/// The length of a cell's body, which one relay message fills.
+/// The length of a cell's body in bytes. One relay message fills it.
 pub const CELL_BODY_LEN: usize = 509;
 
 /// The longest body in any format: that of v0. A buffer of this size holds every message.
 pub const BODY_MAX: usize = Format::V0.body_max(Command::DATA);
 
-/// The longest body that fits in all formats, and so what DATA is cut to and flow control counts in (prop324 §4.1).
+/// The longest body that fits in all formats. DATA is cut to it, and flow control counts in it (prop324 §4.1).
 pub const BODY_MAX_ALL: usize = Format::V1.body_max(Command::DATA);
 
-/// So many zero bytes part the body from the random padding, to leave room for an extension of the format.
+/// Zero bytes between the body and the random padding, which leave room for an extension of the format.
 const ZEROS_AFTER_BODY: usize = 4;
 
 const _: () = assert!(BODY_MAX == 498 && BODY_MAX_ALL == 488);

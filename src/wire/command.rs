@@ -1,33 +1,32 @@
-//! Relay commands, and the one table of what is special about each.
+//! Relay commands, and the one table of their properties.
 
 use std::fmt;
 
-/// A relay command: the byte that says what kind of message this is (tor-spec §6.1). Any byte is a `Command`; the ones
-/// with a name here are [known](Command::is_known).
+/// A relay command: the byte that gives the kind of a message (tor-spec §6.1). Any byte is a `Command`; those with a
+/// name here are [known](Command::is_known).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Command(pub u8);
 
-/// What a command demands of the stream id that stands beside it.
+/// The rule for the stream id that stands beside a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamRule {
     /// The message belongs to a stream: zero is malformed.
     Needed,
     /// The message belongs to the circuit: anything but zero is malformed.
     Forbidden,
-    /// Both occur: SENDME, which serves circuits and (without congestion control) streams, and commands we do not know.
+    /// Both occur: SENDME serves circuits and (without congestion control) streams; an unknown command may do either.
     Either,
 }
 
 impl Command {
-    /// Everything about this command in one byte, for paths that ask several questions of one load: the sum of
-    /// [`KNOWN`], [`MULTIPLEXED`], [`STREAM_NEEDED`], [`STREAM_FORBIDDEN`] and [`V1_STREAM_FIELD`].
+    /// All properties of this command in one byte, for callers that ask several questions: the sum of [`KNOWN`],
+    /// [`MULTIPLEXED`], [`STREAM_NEEDED`], [`STREAM_FORBIDDEN`] and [`V1_STREAM_FIELD`].
     #[inline]
     pub const fn traits(self) -> u8 {
         TRAITS[self.0 as usize]
     }
 
-    /// Who takes it (R12), of those who know what a role takes: the sum of [`CLIENT`], [`SERVICE`], [`MIDDLE`] and
-    /// [`EXIT`].
+    /// The roles that take this command (R12): the sum of [`CLIENT`], [`SERVICE`], [`MIDDLE`] and [`EXIT`].
     #[inline]
     pub const fn taken_by(self) -> u8 {
         TAKEN_BY[self.0 as usize]
@@ -35,26 +34,27 @@ impl Command {
 
     /// Whether the message moves the sequence numbers of a conflux set and is delivered in their order (prop329 §2.8).
     ///
-    /// This is a list, not "has a stream id": BEGIN_DIR has one and is not sequenced, although §2.8 says that the two
-    /// sets coincide. Both ends must agree to the letter, and this is what C Tor does.
+    /// This is a list of commands, not "has a stream id": BEGIN_DIR has one and is not sequenced, although §2.8 says
+    /// that the two are the same. Both ends must agree exactly, and C Tor does it like this.
     #[inline]
     pub const fn is_multiplexed(self) -> bool {
         self.traits() & MULTIPLEXED != 0
     }
 
-    /// Whether the message has to do with a set, from the join point of a leg: it moves the numbers, or is about legs.
+    /// Whether the message concerns a set when it comes from the join point of a leg: it moves the numbers, or is about
+    /// legs.
     #[inline]
     pub fn is_of_sets(self) -> bool {
         self.is_multiplexed() || self.is_of_legs()
     }
 
-    /// Whether this is a command we have a name for.
+    /// Whether this command has a name here.
     #[inline]
     pub const fn is_known(self) -> bool {
         self.traits() & KNOWN != 0
     }
 
-    /// What this command demands of its stream id, whatever the cell format.
+    /// The rule for the stream id, whatever the cell format.
     #[inline]
     pub const fn stream_rule(self) -> StreamRule {
         let traits = self.traits();
@@ -67,19 +67,19 @@ impl Command {
         }
     }
 
-    /// Whether it is about the legs of a set: the handshake and SWITCH.
+    /// Whether the message is about the legs of a set: the handshake, or SWITCH.
     #[inline]
     pub fn is_of_legs(self) -> bool {
         (Command::CONFLUX_LINK..=Command::CONFLUX_SWITCH).contains(&self)
     }
 
-    /// Whether it is padding, or about padding.
+    /// Whether the message is padding, or about padding.
     #[inline]
     pub fn is_about_padding(self) -> bool {
         matches!(self, Command::DROP | Command::PADDING_NEGOTIATE | Command::PADDING_NEGOTIATED)
     }
 
-    /// Whether the v1 cell header has a stream id field for this command. SENDME has none: where v1 is spoken there is
+    /// Whether the v1 cell header has a stream id field for this command. SENDME has none: with v1 there always is
     /// congestion control, and so no SENDME of a stream.
     #[inline]
     pub const fn has_v1_stream_field(self) -> bool {
@@ -97,7 +97,7 @@ impl fmt::Debug for Command {
     }
 }
 
-/// Makes the names, the numbers, the traits and the takers from one list, so that they cannot drift apart.
+/// Makes the names, the numbers, the properties and the roles from one list, so that they always agree.
 macro_rules! commands {
     ($($name:ident = $number:literal, $traits:ident, $($taker:ident)|+;)*) => {
         #[allow(missing_docs)] // the names are the specification's
@@ -164,13 +164,14 @@ commands! {
     XON = 44, SEQUENCED, ANY;
 }
 
-/// Taken by who opened the circuit.
+/// Role: the end that opened the circuit.
 pub const CLIENT: u8 = 1 << 0;
-/// Taken by who opened the circuit and has streams opened to it (an onion service).
+/// Role: the end that opened the circuit, where the other end opens streams (an onion service).
 pub const SERVICE: u8 = 1 << 1;
-/// Taken by a relay whose circuit goes on to another.
+/// Role: a relay whose circuit goes on to another relay.
 pub const MIDDLE: u8 = 1 << 2;
-/// Taken by the last relay of a circuit: sets meet there, and introduction and rendezvous points are such.
+/// Role: the last relay of a circuit, where the legs of a set meet. Introduction and rendezvous points are last relays
+/// too.
 pub const EXIT: u8 = 1 << 3;
 const ORIGIN: u8 = CLIENT | SERVICE;
 const RELAY: u8 = MIDDLE | EXIT;
@@ -187,11 +188,11 @@ pub const STREAM_FORBIDDEN: u8 = 1 << 3;
 /// Trait: the v1 header has a stream id field.
 pub const V1_STREAM_FIELD: u8 = 1 << 4;
 
-/// A message of the circuit, or of one hop.
+/// A command of the circuit, or of one hop.
 const CIRCUIT: u8 = KNOWN | STREAM_FORBIDDEN;
-/// A message of a stream.
+/// A command of a stream.
 const STREAM: u8 = KNOWN | STREAM_NEEDED | V1_STREAM_FIELD;
-/// A message of a stream that conflux keeps in order.
+/// A command of a stream, whose messages conflux keeps in order.
 const SEQUENCED: u8 = STREAM | MULTIPLEXED;
 
 #[cfg(test)]

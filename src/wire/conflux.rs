@@ -1,61 +1,63 @@
-//! The bodies of LINK, LINKED and SWITCH (prop329 §2). LINKED_ACK has none: whatever it carries is not looked at.
+//! The bodies of LINK, LINKED and SWITCH (prop329 §2). LINKED_ACK has none: a body that it carries is ignored.
 
 use super::{take, take_version, Malformed};
 use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The secret that joins circuits into one set. Whoever knows it can join, so it is never shown, compared in constant
-/// time, and wiped when dropped. (What [`Link::encode`] returns is the caller's to wipe.)
+/// The secret that joins circuits into one set. Anybody who knows it can join, so it is never shown, is compared in
+/// constant time, and is wiped when dropped. (The caller wipes what [`Link::encode`] returns.)
 ///
-/// It lives in a box of its own, so that moving what holds it leaves no copy behind. The default is no secret at all.
+/// It lives in a box of its own, so that moving its owner leaves no copy behind. The default is empty: no secret at
+/// all.
 #[derive(Clone, Default)]
 pub struct Nonce(Box<[u8]>);
 
-/// What the sender of a LINK would like the other end to optimise for (prop329 §2.2).
+/// What the sender of a LINK asks the other end to optimise for (prop329 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ux {
     /// No wish.
     NoOpinion = 0,
     /// Always the leg with the shortest round trip, full or not.
     MinLatency = 1,
-    /// The same, with little memory for reordering.
+    /// Like [`Ux::MinLatency`], with little memory for reordering.
     LowMemLatency = 2,
     /// The leg with the shortest round trip among those with room.
     HighThroughput = 3,
-    /// The same, with little memory for reordering.
+    /// Like [`Ux::HighThroughput`], with little memory for reordering.
     LowMemThroughput = 4,
 }
 
-/// The body of a LINK and of a LINKED, which are alike.
+/// The body of a LINK, and of a LINKED: both have the same layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Which set this circuit belongs to.
+    /// The set that this circuit belongs to.
     pub nonce: Nonce,
     /// The last sequence number the sender of this message has sent in the set; 0 in a new set.
     pub last_sent: u64,
-    /// The last sequence number it has received.
+    /// The last sequence number that the sender has received.
     pub last_received: u64,
-    /// How it would like to be sent to.
+    /// The sender's wish for how the other end should send.
     pub ux: Ux,
 }
 
-/// The body of a SWITCH: what the sender sends next goes on this leg.
+/// The body of a SWITCH: the sender's next message goes on this leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Switch {
-    /// How far this leg's sequence number jumps: the messages that went on other legs since it was last used.
+    /// How far this leg's sequence number jumps: the number of messages that went on other legs since this leg was
+    /// used.
     pub delta: u32,
 }
 
 impl Nonce {
-    /// The bytes must come from a generator fit for keys.
+    /// A nonce of these bytes, which must come from a random generator fit for keys.
     pub fn new(mut bytes: [u8; 32]) -> Self {
         let nonce = Self(Box::from(bytes.as_slice()));
         bytes.zeroize();
         nonce
     }
 
-    /// The secret itself: 32 bytes, or none for the default.
+    /// The secret: 32 bytes, or none for the default.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -84,10 +86,10 @@ impl Drop for Nonce {
 impl ZeroizeOnDrop for Nonce {}
 
 impl Ux {
-    /// Reads a wish; one we do not know is no wish.
+    /// Reads a wish. An unknown one counts as [`Ux::NoOpinion`].
     ///
-    /// The field is advice, so a peer with newer wishes is still a peer. tor-cell accepts any byte too; C Tor closes
-    /// the circuit, which is why [`to_wire`](Self::to_wire) can only ever say 0 to 4.
+    /// The field is advice, so a peer with newer wishes is still a peer. tor-cell accepts any byte too. C Tor closes
+    /// the circuit, which is why [`to_wire`](Self::to_wire) only ever gives 0 to 4.
     pub const fn from_wire(byte: u8) -> Self {
         match byte {
             1 => Self::MinLatency,
@@ -98,17 +100,17 @@ impl Ux {
         }
     }
 
-    /// The byte that says this.
+    /// The byte for this wish.
     pub const fn to_wire(self) -> u8 {
         self as u8
     }
 }
 
 impl Link {
-    /// The length of the body. A longer one is tolerated.
+    /// The length of the body in bytes. A longer one is accepted.
     pub const LEN: usize = 50;
 
-    /// The body. It contains the nonce: wipe it when it has been sent.
+    /// Writes the body. It contains the nonce: wipe it after sending.
     pub fn encode(&self) -> [u8; Self::LEN] {
         let mut body = [0; Self::LEN];
         body[0] = LINK_VERSION;
@@ -137,19 +139,19 @@ impl Link {
 }
 
 impl Switch {
-    /// The body.
+    /// Writes the body.
     pub const fn encode(self) -> [u8; 4] {
         self.delta.to_be_bytes()
     }
 
-    /// Reads a body. A short one is refused; C Tor reads it as a delta of 0 and goes on, out of step with its peer.
+    /// Reads a body. A short one is refused; C Tor reads it as a delta of 0 and is then out of step with its peer.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let (delta, _) = take(body)?;
         Ok(Self { delta: u32::from_be_bytes(*delta) })
     }
 }
 
-/// The one version of LINK and LINKED (prop329 §2.2).
+/// The only version of LINK and LINKED (prop329 §2.2).
 const LINK_VERSION: u8 = 1;
 
 #[cfg(test)]

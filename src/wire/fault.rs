@@ -1,43 +1,43 @@
-//! Why something ends: what a peer can do wrong, on whatever floor it is noticed.
+//! The reasons why circuits and sets end: what a peer can do wrong, on whatever floor it is noticed.
 
 use std::ffi::CStr;
 
-/// What a peer did, or what ran out, so that a circuit or a set must close.
+/// A peer's fault, or a cap that was reached, so that a circuit or a set must close.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// LINK or LINKED cannot be read.
     BadLink,
-    /// LINK in a state or role that knows none.
+    /// LINK in a state or role that does not take it.
     UnexpectedLink,
-    /// LINKED in a state or role that knows none.
+    /// LINKED in a state or role that does not take it.
     UnexpectedLinked,
-    /// LINKED_ACK in a state or role that knows none.
+    /// LINKED_ACK in a state or role that does not take it.
     UnexpectedLinkedAck,
-    /// LINKED with another nonce.
+    /// LINKED with another nonce than LINK.
     BadNonce,
-    /// LINK or LINKED with numbers that cannot be.
+    /// LINK or LINKED with impossible sequence numbers.
     BadLinkNumbers,
-    /// LINK on a circuit that had streams, or has no Vegas.
+    /// LINK on a circuit that had streams, or that does not use Vegas.
     UnfitLink,
-    /// LINK where no sets are accepted.
+    /// LINK while conflux is switched off.
     ConfluxOff,
-    /// A message that must come from the join point came from elsewhere.
+    /// A message that must come from the join point came from another hop.
     WrongHop,
     /// SWITCH cannot be read.
     BadSwitch,
     /// SWITCH on a circuit that is not linked.
     UnexpectedSwitch,
-    /// SWITCHes with no message between.
+    /// SWITCH after SWITCH, with no message between them.
     SwitchRepeated,
-    /// Too many SWITCH(0).
+    /// Too many SWITCHes by 0.
     SwitchZero,
-    /// SWITCH too far ahead.
+    /// SWITCH that moves a leg too far ahead.
     SwitchTooFar,
-    /// Numbers end here.
+    /// A sequence number beyond the largest.
     NumberOverflow,
-    /// A number that was delivered before.
+    /// A sequence number that was delivered before.
     NumberStale,
-    /// A number on two legs.
+    /// One sequence number on two legs.
     NumberTwice,
     /// A multiplexed message on a leg that is not linked.
     UnlinkedData,
@@ -45,59 +45,59 @@ pub enum Fault {
     StreamSendme,
     /// A stream id that does not fit the command.
     BadStreamId,
-    /// The set's cap on held bytes.
+    /// The set's cap on held bytes is reached.
     SetMemory,
-    /// The engine's cap on held bytes.
+    /// The engine's cap on held bytes is reached.
     EngineMemory,
-    /// The cap on legs or sets.
+    /// The cap on legs or sets is reached.
     LinkLimit,
-    /// No LINKED in time.
+    /// LINKED did not come in time.
     LinkedTimeout,
-    /// No LINKED_ACK in time.
+    /// LINKED_ACK did not come in time.
     LinkedAckTimeout,
-    /// No answer of the set's home, on another engine, in time.
+    /// The set's home, on another engine, did not answer in time.
     HomeTimeout,
-    /// Padding from a hop that has no reason to send any.
+    /// Padding from a hop that has no reason to send it.
     PaddingUnexpected,
     /// More padding than the hop may send.
     PaddingExcess,
-    /// PADDING_NEGOTIATED that cannot be read, or that answers nothing.
+    /// PADDING_NEGOTIATED that cannot be read, or that answers no request.
     BadNegotiated,
     /// A command that this part of a circuit does not take.
     UnexpectedCommand,
-    /// A cell that nobody recognises, and no relay follows.
+    /// A cell that this relay does not recognise, and no other relay follows.
     Unrecognised,
-    /// BEGIN for a stream that is open.
+    /// BEGIN for a stream that is already open.
     StreamTwice,
-    /// A message for a stream that is not.
+    /// A message for a stream that was never opened.
     UnknownStream,
     /// XOFF or XON that cannot be read.
     BadFlow,
-    /// XOFF or XON more often than what was sent can call for.
+    /// XOFF or XON more often than the data sent can cause.
     FlowAbuse,
-    /// A SENDME that acknowledges nothing, or with another tag.
+    /// A SENDME that acknowledges nothing, or has a wrong digest.
     BadSendme,
-    /// More cells than an edge takes after it has asked for a pause.
+    /// More cells than an edge takes after it asked for a pause.
     EdgeOverrun,
-    /// More bytes of a stream than may wait for it.
+    /// More bytes of a stream than may be buffered.
     StreamMemory,
-    /// The process's cap on held bytes.
+    /// The process's cap on held bytes is reached.
     ProcessMemory,
-    /// What comes before a held message has not come for too long.
+    /// The messages before a held one have not come for too long.
     HeldTooLong,
 }
 
-/// How far a fault reaches.
+/// How far a fault on a leg reaches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
-    /// The circuit it happened on; its set is judged as after any loss of a leg.
+    /// The circuit on which it happened. The set then does what it does after any loss of a leg.
     Circuit,
     /// The whole set: its order can no longer be trusted.
     Set,
 }
 
 impl Fault {
-    /// All of them, in the order in which they stand above.
+    /// All faults, in the order of the enum.
     pub const ALL: &'static [Fault] = {
         use Fault::*;
         &[
@@ -144,7 +144,7 @@ impl Fault {
         ]
     };
 
-    /// What happened, in words, for logs and for `circflow_status_text()`.
+    /// The fault in words, for logs and for `circflow_status_text()`.
     pub const fn text(self) -> &'static CStr {
         use Fault::*;
         match self {
@@ -191,14 +191,14 @@ impl Fault {
         }
     }
 
-    /// It is found when a message of a stream has its turn, and that message is lost: what follows it in order is of no
-    /// use any more.
+    /// True for faults that are found when a message of a stream has its turn. That message is lost, so the messages
+    /// that follow it in order are of no use any more.
     pub fn ends_order(self) -> bool {
         use Fault::*;
         matches!(self, StreamTwice | UnknownStream | BadFlow | FlowAbuse | StreamMemory)
     }
 
-    /// How far it reaches, when it happens on a leg.
+    /// How far the fault reaches when it happens on a leg.
     pub fn reach(self) -> Reach {
         use Fault::*;
         match self {
@@ -213,15 +213,15 @@ impl Fault {
     }
 }
 
-/// Why a circuit is to close, or a set has ended.
+/// The reason why a circuit is to close, or why a set has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
     /// The host asked for it.
     Asked,
-    /// A leg went that the set cannot do without.
+    /// A leg has gone that the set cannot do without.
     LegLost,
-    /// A leg went that the set cannot do without, or the last, when nothing was under way.
+    /// A leg that the set cannot do without, or its last leg, has gone while nothing was in flight.
     Finished,
-    /// Something was wrong.
+    /// A fault.
     Fault(Fault),
 }

@@ -6,27 +6,27 @@ use super::{take, take_version, Malformed};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Xoff;
 
-/// Send on this stream again, or send at another rate.
+/// Send on this stream again, or at another rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Xon {
-    /// How fast the stream is drained, in units of 1000 bytes (not bits) per second; 0 is "as fast as you like".
+    /// How fast the stream is drained, in units of 1000 bytes (not bits) per second; 0 for no limit.
     pub kbps: u32,
 }
 
 impl Xoff {
-    /// The body.
+    /// Writes the body.
     pub const fn encode(self) -> [u8; 1] {
         [VERSION]
     }
 
-    /// Reads a body. C Tor never does; a later version may mean something else, so we do.
+    /// Reads a body. C Tor ignores it. A later version may mean something else, so we check the version.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         take_version(body, VERSION).map(|_| Self)
     }
 }
 
 impl Xon {
-    /// The body.
+    /// Writes the body.
     pub const fn encode(self) -> [u8; 5] {
         let [a, b, c, d] = self.kbps.to_be_bytes();
         [VERSION, a, b, c, d]
@@ -39,7 +39,7 @@ impl Xon {
     }
 }
 
-/// The one version of both.
+/// The only version of both.
 const VERSION: u8 = 0;
 
 #[cfg(test)]

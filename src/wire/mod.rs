@@ -1,14 +1,14 @@
-//! Bytes <-> messages.
+//! Translates between bytes and messages.
 //!
-//! The lowest floor that knows Tor: what a relay command is, how a message stands in the 509 bytes of a cell, and how
-//! the bodies of the messages this library handles itself are laid out. Nothing here keeps state, allocates, reads a
-//! clock or draws randomness, and no input makes it panic.
+//! This is the lowest floor that knows Tor: relay commands, the layout of a message in the 509 bytes of a cell, and the
+//! bodies of the messages that this library handles itself. Nothing here keeps state, allocates, reads a clock or draws
+//! randomness, and no input makes it panic.
 //!
 //! A cell is read in two steps, because most messages are passed on unread: [`cell::decode`] frames it, and the
-//! `decode` of one message type then reads the body of that [`Relay`].
+//! `decode` of a message type then reads the body of that [`Relay`].
 //!
-//! All integers are big-endian. Bytes after the last field of a body are tolerated everywhere: C Tor before 0.4.9.5
-//! sent a SWITCH with the maximum length and a tail of zeros (tor#41056), and later versions of a message may grow.
+//! All integers are big-endian. Bytes after the last field of a body are ignored everywhere: C Tor before 0.4.9.5 sent
+//! a SWITCH with the maximum length and a tail of zeros (tor#41056), and later versions of a message may be longer.
 
 pub mod cell;
 pub mod command;
@@ -25,10 +25,10 @@ pub use flow::{Xoff, Xon};
 pub use padding::{Negotiate, Negotiated, PaddingCommand, Response};
 pub use sendme::{Digest, Sendme};
 
-/// Why bytes are not a message, or a message has no bytes.
+/// The reason why bytes are not a message, or why a message cannot be written.
 ///
-/// The reasons are for logs and tests: the answer to all of them is the same, so nothing may hang on which of two
-/// faults in one message is named.
+/// The reasons are for logs and tests. All of them get the same answer, so nothing may depend on which of two faults in
+/// one message is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// The body ends inside a field.
@@ -39,7 +39,7 @@ pub enum Malformed {
     Value,
     /// The length field exceeds what the format can carry.
     Length,
-    /// Format v1: the command is unknown, so nobody can tell where the body begins.
+    /// Format v1: the command is unknown, and so is the place where the body begins.
     Command,
     /// The stream id is zero where one is needed, or set where none may be.
     StreamId,

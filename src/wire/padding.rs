@@ -1,19 +1,18 @@
 //! The bodies of PADDING_NEGOTIATE and PADDING_NEGOTIATED, by which a client starts and stops padding machines at a
-//! relay (padding-spec §3). What is accepted and what is not is C Tor's choice to the byte: no other implementation
-//! reads them.
+//! relay (padding-spec §3). They accept exactly what C Tor accepts, as no other implementation reads them.
 
 use super::{take, take_version, Malformed};
 
-/// What is to be done, or was done, with the machine.
+/// The action that is asked for, or was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PaddingCommand {
-    /// Take it down.
+    /// Remove the machine.
     Stop = 1,
-    /// Set it up.
+    /// Set up the machine.
     Start = 2,
 }
 
-/// How the relay answers.
+/// The relay's answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Response {
     /// Done.
@@ -22,27 +21,27 @@ pub enum Response {
     Err = 2,
 }
 
-/// PADDING_NEGOTIATE: the client asks.
+/// PADDING_NEGOTIATE: the client's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Negotiate {
     /// Start or stop.
     pub command: PaddingCommand,
-    /// Which kind of machine. The numbers are the two ends' agreement, so every one is accepted.
+    /// The kind of machine. The two ends agree on these numbers, so every number is accepted.
     pub machine_type: u8,
-    /// Which instance, counted by the client; a stop with 0 means any.
+    /// The instance of the machine, counted by the client. 0 in a stop means any instance.
     pub machine_ctr: u32,
 }
 
-/// PADDING_NEGOTIATED: the relay answers. The fields repeat the question.
+/// PADDING_NEGOTIATED: the relay's answer. Its fields repeat the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     /// Start or stop.
     pub command: PaddingCommand,
     /// Whether it was done.
     pub response: Response,
-    /// Which kind of machine.
+    /// The kind of machine.
     pub machine_type: u8,
-    /// Which instance.
+    /// The instance of the machine.
     pub machine_ctr: u32,
 }
 
@@ -56,7 +55,7 @@ impl PaddingCommand {
         }
     }
 
-    /// The byte that says this.
+    /// The byte for this command.
     pub const fn to_wire(self) -> u8 {
         self as u8
     }
@@ -72,23 +71,23 @@ impl Response {
         }
     }
 
-    /// The byte that says this.
+    /// The byte for this response.
     pub const fn to_wire(self) -> u8 {
         self as u8
     }
 }
 
 impl Negotiate {
-    /// The length of the body. A longer one is tolerated.
+    /// The length of the body in bytes. A longer one is accepted.
     pub const LEN: usize = 8;
 
-    /// The body.
+    /// Writes the body.
     pub const fn encode(self) -> [u8; Self::LEN] {
         let [a, b, c, d] = self.machine_ctr.to_be_bytes();
         [VERSION, self.command.to_wire(), self.machine_type, 0, a, b, c, d]
     }
 
-    /// Reads a body. The fourth byte, once "please echo", has no meaning any more, yet only 0 and 1 are allowed in it.
+    /// Reads a body. The fourth byte, once "please echo", has no meaning any more, but only 0 and 1 are allowed.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let (&[command, machine_type, echo], rest) = take(take_version(body, VERSION)?)?;
         let command = PaddingCommand::from_wire(command)?;
@@ -101,10 +100,10 @@ impl Negotiate {
 }
 
 impl Negotiated {
-    /// The length of the body. A longer one is tolerated.
+    /// The length of the body in bytes. A longer one is accepted.
     pub const LEN: usize = 8;
 
-    /// The body. The response stands where the question has the machine type, which moves one byte on.
+    /// Writes the body. The response has the place of the request's machine type, which moves one byte on.
     pub const fn encode(self) -> [u8; Self::LEN] {
         let [a, b, c, d] = self.machine_ctr.to_be_bytes();
         [VERSION, self.command.to_wire(), self.response.to_wire(), self.machine_type, a, b, c, d]
@@ -120,7 +119,7 @@ impl Negotiated {
     }
 }
 
-/// The one version of both.
+/// The only version of both.
 const VERSION: u8 = 0;
 
 #[cfg(test)]

@@ -7,17 +7,17 @@ use subtle::ConstantTimeEq;
 /// An acknowledgement of received cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sendme {
-    /// Without proof: of a stream, or from before prop289. Whether that is good enough is the window's policy.
+    /// Without a digest: a SENDME of a stream, or from before prop289. The window decides whether to accept it.
     V0,
-    /// With proof that the acknowledged cell was seen.
+    /// With a digest, which proves that the acknowledged cell was received.
     V1 {
-        /// What only the receiver of that cell can know.
+        /// The digest of the acknowledged cell.
         digest: Digest,
     },
 }
 
-/// The proof in a SENDME: a digest of the acknowledged cell, whose length depends on the circuit's crypto.
-/// Compared in constant time, and not shown.
+/// The digest of an acknowledged cell, which only the receiver of that cell can know. Its length depends on the
+/// circuit's crypto. It is compared in constant time, and not shown.
 #[derive(Clone, Copy)]
 pub enum Digest {
     /// 20 bytes: the running digest of the original relay crypto.
@@ -27,7 +27,7 @@ pub enum Digest {
 }
 
 impl Sendme {
-    /// The length of the longest body.
+    /// The length of the longest body in bytes.
     pub const LEN_MAX: usize = 23;
 
     /// Writes the body at the head of `out` and returns it.
@@ -41,9 +41,9 @@ impl Sendme {
 
     /// Reads a body.
     ///
-    /// An empty body is version 0, and so is one that says 0, whatever follows. (tor-cell reads it like that; C Tor
-    /// refuses it unless a whole digest follows.) It claims less than version 1 would, so nothing is lost by reading
-    /// it.
+    /// An empty body is version 0, and so is a body that begins with 0, whatever follows. (tor-cell reads it like that;
+    /// C Tor refuses it unless a whole digest follows.) It claims less than version 1 would, so nothing is lost by
+    /// reading it.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let Some((version, rest)) = body.split_first() else {
             return Ok(Self::V0);
@@ -57,7 +57,7 @@ impl Sendme {
 }
 
 impl Digest {
-    /// A digest of 16 or 20 bytes; there is no other ([`Malformed::Value`]).
+    /// A digest of 16 or 20 bytes. Any other length is [`Malformed::Value`].
     pub fn new(bytes: &[u8]) -> Result<Self, Malformed> {
         match bytes.len() {
             16 => take(bytes).map(|(bytes, _)| Self::Cgo(*bytes)),
@@ -75,7 +75,7 @@ impl Digest {
     }
 }
 
-/// Only the lengths, which are public, are compared openly.
+/// Compares in constant time. Only the lengths, which are public, are compared openly.
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes().ct_eq(other.as_bytes()).into()
@@ -90,8 +90,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Writes version, length and digest. The three lengths in play are constants, so the indices are checked when
-/// compiling.
+/// Writes version, length and digest. The lengths are constants, so the indices are checked when compiling.
 fn put<'o, const N: usize>(digest: &[u8; N], out: &'o mut [u8; Sendme::LEN_MAX]) -> &'o [u8] {
     const { assert!(3 + N <= Sendme::LEN_MAX) };
     out[0] = 1;
