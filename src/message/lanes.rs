@@ -1,8 +1,8 @@
-//! Lanes that are merged by their heads: what legs that have gone have left behind, and what an ended set held.
+//! Lanes that are merged by the number of their first message: those of legs that have gone, and those of ended sets.
 //!
-//! A heap of lanes by the number of their first message. A lane is taken in by a few comparisons, however long it is,
-//! and a run of messages from one lane is taken without a look at the others. Beside it each node knows the oldest of
-//! its subtree, so that whoever asks how long a set has waited need not look at every lane.
+//! The lanes stand in a heap. Adding a lane costs a few comparisons, however long the lane is, and a run of messages
+//! from one lane is taken without a look at the others. Each node also knows the oldest message in its subtree, so that
+//! the age of a set is found without a look at every lane.
 
 use super::{Delivery, Lane, Store, TooSmall, NOTHING};
 use crate::base::Nanos;
@@ -14,37 +14,37 @@ pub struct Lanes(Vec<Node>);
 #[derive(Clone, Copy, Debug)]
 struct Node {
     lane: Lane,
-    /// When the first message of the lane came, as [`Store::arrival`] has it. Of the first node the store knows better.
+    /// Arrival of the first message of the lane, as from [`Store::arrival`]. May be out of date for the first node.
     at: u32,
-    /// The earliest of these in this node's subtree. Not kept for the first node.
+    /// The earliest `at` in this node's subtree. Not kept for the first node.
     oldest: u32,
 }
 
 impl Lanes {
-    /// No lanes; owns no memory.
+    /// No lanes, and no memory.
     pub const NONE: Lanes = Lanes(Vec::new());
 
-    /// One lane, or none when that is empty.
+    /// One lane, or no lanes when that one is empty.
     pub fn of(lane: Lane, store: &Store) -> Lanes {
         let mut lanes = Lanes::NONE;
         lanes.put(lane, store);
         lanes
     }
 
-    /// True when nothing waits.
+    /// True when no message waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.first() == NOTHING
     }
 
-    /// The lowest number, [`NOTHING`] when there is none.
+    /// The lowest number of all messages, [`NOTHING`] when there is none.
     #[inline]
     pub fn first(&self) -> u64 {
         self.0.first().map_or(NOTHING, |node| node.lane.first())
     }
 
-    /// The lane that begins with it. Whoever takes messages out of it says so by [`Lanes::settle`] before anything else
-    /// but the next message of its run is asked for.
+    /// The lane with the lowest number. After taking messages from it, the caller calls [`Lanes::settle`]; before that
+    /// it may only take further messages of the same run.
     #[inline]
     pub fn top(&mut self) -> Option<&mut Lane> {
         self.0.first_mut().map(|node| &mut node.lane)
@@ -70,7 +70,7 @@ impl Lanes {
         }
     }
 
-    /// Finds the first lane anew, after messages were taken out of it.
+    /// Puts the first lane in its place, after messages were taken out of it.
     pub fn settle(&mut self, store: &Store) {
         let Some(first) = self.0.first_mut() else { return };
         if first.lane.is_empty() {
@@ -98,12 +98,12 @@ impl Lanes {
         self.weigh_above(index);
     }
 
-    /// What is in them costs so much.
+    /// Bytes that the messages in all lanes cost.
     pub fn bytes(&self) -> u64 {
         self.0.iter().map(|node| node.lane.bytes()).sum()
     }
 
-    /// Takes the first message of what leaves; its bytes go into `buffer`.
+    /// Takes the first message of lanes that [leave](Store::leave), and writes its body into `buffer`.
     pub fn pop(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
         let Some(lane) = self.top() else { return Ok(None) };
         let taken = store.pop_leaving(lane, buffer)?;
@@ -111,7 +111,8 @@ impl Lanes {
         Ok(taken)
     }
 
-    /// Drops copied messages of what leaves until a token is the first or `budget` runs out, which each counts down.
+    /// Drops copied messages of lanes that leave, until a token is first or `budget` runs out. Each message counts
+    /// `budget` down.
     pub fn free(&mut self, store: &mut Store, budget: &mut u32) {
         while let Some(lane) = self.top().filter(|lane| *budget > 0 && !lane.begins_with_token()) {
             while *budget > 0 && store.drop_copied(lane) {
@@ -126,7 +127,7 @@ impl Lanes {
         self.0.first().is_some_and(|node| node.lane.begins_with_token())
     }
 
-    /// Since when the oldest message has waited; `now` is later.
+    /// When the oldest message came; `now` must not be earlier.
     pub fn since(&self, store: &Store, now: Nanos) -> Option<Nanos> {
         let first = self.0.first().and_then(|node| store.since(&node.lane, now));
         let others = self.0.iter().skip(1).take(2).map(|node| store.time_of(node.oldest, now));
@@ -140,7 +141,7 @@ impl Lanes {
         }
     }
 
-    /// Finds out anew what is the oldest in a subtree.
+    /// Computes the oldest arrival in a subtree anew.
     fn weigh(&mut self, index: usize) {
         let own = self.0[index].at;
         let children = (2 * index + 1..2 * index + 3).filter_map(|child| self.0.get(child));
@@ -155,7 +156,7 @@ mod tests {
     use crate::message::{Message, Token};
     use crate::wire::Command;
 
-    /// Lanes beside a plain list of all that is in them.
+    /// Lanes compared with a plain list of all messages in them.
     #[test]
     fn like_a_list_that_is_searched() {
         let mut random = 1_u64;

@@ -1,4 +1,4 @@
-//! A message, as it comes and as its turn comes, and where it waits in between: a [`Store`] of [`Lane`]s.
+//! Relay messages as they come and as they are delivered, and the [`Store`] of [`Lane`]s where they wait in between.
 
 mod lanes;
 mod store;
@@ -18,13 +18,13 @@ pub struct Message<'a> {
     pub hop: u8,
     /// Stream id, 0 for none.
     pub stream_id: u16,
-    /// Its bytes, copied only if it has to be held without a token.
+    /// Its body. Copied only if the message has to be held and has no token.
     pub body: &'a [u8],
-    /// The host keeps the message, and this is its name.
+    /// The host's token, if the host keeps the message.
     pub token: Option<Token>,
 }
 
-/// What is known of a message before its body is looked at.
+/// A message without its body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Head {
     /// Relay command.
@@ -33,48 +33,48 @@ pub struct Head {
     pub hop: u8,
     /// Stream id, 0 for none.
     pub stream_id: u16,
-    /// Length of its body.
+    /// Length of the body in bytes.
     pub len: u16,
 }
 
 impl Message<'_> {
-    /// All but its body.
+    /// The message without its body.
     pub fn head(&self) -> Head {
         let &Message { command, hop, stream_id, body, .. } = self;
         Head { command, hop, stream_id, len: body.len() as u16 }
     }
 }
 
-/// A host's name for a message that stays the host's.
+/// The host's name for a message that the host keeps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Token {
-    /// Any number.
+    /// The name: any number.
     pub token: u64,
-    /// Bytes the host says it costs to hold.
+    /// Bytes that the message costs while it is held, as the host says.
     pub cost: u32,
 }
 
 /// A message whose turn has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Delivery {
-    /// Its absolute number.
+    /// Its absolute sequence number.
     pub number: u64,
-    /// The leg it came on, or none when that has gone.
+    /// The leg it came on, or [`Id::NONE`] when that leg has gone.
     pub leg: Id,
-    /// What the host calls the leg.
+    /// The host's tag of the leg.
     pub tag: u64,
     /// Relay command.
     pub command: Command,
     /// Stream id.
     pub stream_id: u16,
-    /// Bytes written to the buffer; 0 with a token.
+    /// Bytes of the body written to the buffer; 0 with a token.
     pub body_len: u16,
-    /// Length of the body, wherever it is.
+    /// Length of the body in bytes, whether written or not.
     pub len: u16,
-    /// The host's token, the host's again.
+    /// The host's token, which is handed back with this.
     pub token: Option<Token>,
 }
 
-/// The buffer is too short for the message; nothing was taken.
+/// The buffer is shorter than the body. Nothing was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooSmall;

@@ -1,17 +1,18 @@
-//! Where messages wait for their turn: pooled nodes, pooled blocks for copied bodies, and the bytes they cost.
+//! The place where messages wait for their turn: pooled slots with copied bodies or tokens, and the count of the bytes
+//! that they cost.
 //!
-//! A [`Lane`] is a list of messages whose numbers only grow. One leg delivers in order, so each leg has a lane, and the
-//! set merges the lanes' heads: no heap, no sorting, no memory for holes.
+//! A [`Lane`] is a list of messages whose numbers only grow. A leg delivers in order, so each leg has one lane, and the
+//! set merges the first messages of its lanes: no heap, no sorting, no memory for gaps.
 
 use super::{Delivery, Message, Token, TooSmall};
 use crate::base::pool::{Pool, Slot};
 use crate::base::{limits, Budget, Id, Nanos};
 use crate::wire::{cell::CELL_BODY_LEN, Command};
 
-/// What a copied message costs: its whole slot, however short its body.
+/// The cost of a copied message in bytes: its whole slot, however short its body.
 pub const COPY_COST: u32 = size_of::<Held<Copy>>() as u32;
 
-/// What a held token costs at least: its slot. So a cap on bytes also bounds tokens that claim to cost nothing.
+/// The least cost of a held token in bytes: its slot. So a cap on bytes also bounds tokens that claim to cost nothing.
 pub const TOKEN_COST_MIN: u32 = size_of::<Held<Kept>>() as u32;
 
 /// Messages in growing order of number, linked through the store.
@@ -21,9 +22,9 @@ pub struct Lane {
     tail: Link,
     /// Number of the first message, [`NOTHING`] when there is none.
     first: u64,
-    /// Number of the last message that was ever put in.
+    /// Number of the last message that was ever added.
     last: u64,
-    /// What its messages cost.
+    /// Bytes that its messages cost.
     bytes: u64,
 }
 
@@ -31,7 +32,7 @@ pub struct Lane {
 pub const NOTHING: u64 = u64::MAX;
 
 impl Lane {
-    /// A lane with nothing in it.
+    /// A lane without messages.
     pub const EMPTY: Lane = Lane { head: Link::NONE, tail: Link::NONE, first: NOTHING, last: 0, bytes: 0 };
 
     /// Number of the first message, [`NOTHING`] when there is none.
@@ -45,7 +46,7 @@ impl Lane {
         (self.first != NOTHING).then_some(self.last)
     }
 
-    /// True when nothing waits.
+    /// True when no message waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.first == NOTHING
@@ -56,13 +57,13 @@ impl Lane {
         !self.is_empty() && self.head.is_token()
     }
 
-    /// What its messages cost.
+    /// Bytes that its messages cost.
     #[inline]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The first message is taken; this was its header, and that its cost.
+    /// Removes the first message, which had this header and this cost in bytes.
     #[inline(always)]
     fn advance(&mut self, header: &Header, cost: u32) {
         self.head = header.next;
@@ -71,21 +72,21 @@ impl Lane {
     }
 }
 
-/// The memory behind all lanes of an engine: one pool for messages with a copy of their body, one for those with a
+/// The memory behind all lanes of an engine: one pool for messages with a copied body, and one for messages with a
 /// token, which take a thirteenth of the room.
 #[derive(Debug)]
 pub struct Store {
     copied: Pool<Held<Copy>>,
     tokens: Pool<Held<Kept>>,
     budget: Budget,
-    /// Time that has passed and does not count.
+    /// Nanoseconds that have passed and do not count for any age; they wrap around.
     not_counted: Nanos,
-    /// Messages looked at, for tests of how much one call does.
+    /// Number of looks at messages, for tests of how much one call does.
     #[cfg(test)]
     pub looks: std::cell::Cell<u64>,
 }
 
-/// A message in its lane. Its own number is known to whoever points to it: the lane, or the message before.
+/// A message in its lane. Its own number is kept by the message before it, or by the lane if it is the first.
 #[derive(Clone, Copy, Debug, Default)]
 struct Held<C> {
     header: Header,
@@ -94,17 +95,18 @@ struct Held<C> {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Header {
-    /// Number of the next message of the lane, so that taking one does not touch the next.
+    /// Number of the next message in the lane, so that taking one message does not touch the next.
     next_number: u64,
     next: Link,
-    /// When it came, or the oldest of those behind it, in ticks of [`TICK`] of time that counts.
+    /// Time of arrival, in ticks of time that counts: see [`TICK`].
     at: u32,
     stream_id: u16,
     body_len: u16,
     command: u8,
 }
 
-/// The grain of arrival times, about a millisecond: whoever asks which set has waited longest needs no finer one.
+/// A tick of arrival times is 2^`TICK` nanoseconds, about a millisecond: fine enough to find the set that has waited
+/// longest.
 const TICK: u32 = limits::HELD_GRAIN.trailing_zeros();
 
 #[derive(Clone, Copy, Debug)]
@@ -120,11 +122,11 @@ impl Default for Copy {
 struct Kept {
     token: u64,
     cost: u32,
-    /// The token is ours. For [`Store::tokens`], which trusts no lane.
+    /// The slot is in use. For [`Store::tokens`], which looks at all slots.
     in_use: bool,
 }
 
-/// Where a message is: the pool in the highest bit, the slot in the others.
+/// The place of a message: the pool in the highest bit, the slot in the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Link(u32);
 
@@ -162,17 +164,17 @@ impl Store {
         }
     }
 
-    /// What the messages held cost, and may, those on their way to other engines included.
+    /// The bytes that held messages cost, including those on their way to other engines, and their cap.
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// The same, to change what is not in a lane.
+    /// Like [`Store::budget`], to change what is not in a lane.
     pub fn budget_mut(&mut self) -> &mut Budget {
         &mut self.budget
     }
 
-    /// Messages held.
+    /// Number of messages held.
     pub fn len(&self) -> usize {
         self.copied.used() + self.tokens.used()
     }
@@ -182,52 +184,52 @@ impl Store {
         self.len() == 0
     }
 
-    /// What is held costs.
+    /// Bytes that all held messages cost.
     pub fn bytes(&self) -> u64 {
         self.budget.used()
     }
 
-    /// Something else of the engine's that counts in the same budget took `before` bytes, and takes `after` now: what
-    /// is more has been [asked for](Store::may_hold).
+    /// Something else of the engine's that counts in the same budget took `before` bytes, and takes `after` now. The
+    /// caller has made room for the difference ([`Store::may_hold`]).
     pub fn weigh(&mut self, before: u64, after: u64) {
         self.budget.weigh(before, after);
     }
 
-    /// Memory owned, in use or not.
+    /// Bytes of memory owned, in use or not.
     pub fn pool_bytes(&self) -> usize {
         self.copied.bytes() + self.tokens.bytes()
     }
 
-    /// Gives unused memory back to the system.
+    /// Gives unused memory back to the system. Returns the bytes.
     pub fn trim(&mut self) -> usize {
         self.copied.trim() + self.tokens.trim()
     }
 
-    /// Every token held, in whatever lane.
+    /// All tokens held, in any lane.
     pub fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
         self.tokens.iter().map(|held| held.content).filter(|kept| kept.in_use).map(Kept::token)
     }
 
-    /// True when something that costs `cost` can be held, and nothing has to be asked: else ask the budget first.
+    /// True when `cost` bytes more can be held without asking the budget.
     #[inline(always)]
     pub fn fits(&self, cost: u32) -> bool {
         self.budget.has_room(cost.into())
     }
 
-    /// True when something that costs `cost` can be held, asked for if need be.
+    /// True when `cost` bytes more can be held. Asks the budget where needed.
     pub fn may_hold(&mut self, cost: u32) -> bool {
         self.fits(cost) || self.budget.ask(cost.into()).is_ok()
     }
 
-    /// Puts a message for which there is room behind all others of a lane. Its number must be above theirs. False when
-    /// the pools are exhausted (at 2^31 messages).
+    /// Adds a message to the end of a lane. The caller has made room for it, and its number is above all others of the
+    /// lane. False when the pools are exhausted (at 2^31 messages).
     #[inline(always)]
     #[must_use]
     pub fn push(&mut self, lane: &mut Lane, number: u64, message: &Message<'_>) -> bool {
         self.push_at(lane, number, message, 0)
     }
 
-    /// The same for one whose time of arrival is asked for later.
+    /// Like [`Store::push`], for a message whose time of arrival will be asked for.
     #[inline(always)]
     #[must_use]
     pub fn push_at(&mut self, lane: &mut Lane, number: u64, message: &Message<'_>, now: Nanos) -> bool {
@@ -251,7 +253,7 @@ impl Store {
         true
     }
 
-    /// Puts a token in a lane that nobody holds any more: it is to be handed back.
+    /// Adds a token to a lane that leaves (see [`Store::leave`]): it is to be handed back to the host.
     pub fn push_leaving(&mut self, lane: &mut Lane, number: u64, token: Token) {
         let header = Header { next_number: NOTHING, next: Link::NONE, ..Header::default() };
         let Some(link) = self.keep_token(header, token) else { return };
@@ -261,13 +263,13 @@ impl Store {
         self.budget.leaves_from_elsewhere(cost);
     }
 
-    /// Nobody holds what is in some lanes any more, which costs so much: it is to be handed out, or back. From now on
-    /// it is taken by [`Store::pop_leaving`] and [`Store::drop_copied`] alone.
+    /// The set or circuit that held some lanes, of `bytes` in all, is gone: the lanes leave. Copied messages are freed
+    /// and tokens handed back to the host, by [`Store::pop_leaving`] and [`Store::drop_copied`] only.
     pub fn leave(&mut self, bytes: u64) {
         self.budget.leaves(bytes);
     }
 
-    /// Takes the first message of a lane, with its cost; its bytes go into `buffer`.
+    /// Takes the first message of a lane, with its cost, and writes its body into `buffer`.
     #[inline(always)]
     pub fn pop(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
         let taken = self.take(lane, buffer)?;
@@ -277,7 +279,7 @@ impl Store {
         Ok(taken)
     }
 
-    /// The same, for a message that goes on to another engine, and is held until that takes it.
+    /// Like [`Store::pop`], for a message that goes to another engine: it counts as held until that engine takes it.
     pub fn pop_to_cross(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
         let taken = self.take(lane, buffer)?;
         Ok(taken.map(|(delivery, cost)| {
@@ -286,7 +288,7 @@ impl Store {
         }))
     }
 
-    /// The same, for a lane that leaves.
+    /// Like [`Store::pop`], for a lane that leaves.
     pub fn pop_leaving(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
         let taken = self.take(lane, buffer)?;
         Ok(taken.map(|(delivery, cost)| {
@@ -345,19 +347,20 @@ impl Store {
         Some((token, cost))
     }
 
-    /// When the oldest message of a lane came, give or take a millisecond; `now` is later. Time that does not count
-    /// makes it later.
+    /// When the first message of a lane came, to about a millisecond; `now` must not be earlier. Time that does not
+    /// count makes it later.
     pub fn since(&self, lane: &Lane, now: Nanos) -> Option<Nanos> {
         Some(self.time_of(self.first_header(lane)?.at, now))
     }
 
-    /// The same in ticks, which start anew every 52 days: see [`Store::time_of`] and [`Store::earlier`].
+    /// When the first message of a lane came, in ticks, which wrap around after 52 days: see [`Store::time_of`] and
+    /// [`Store::earlier`].
     #[inline]
     pub fn arrival(&self, lane: &Lane) -> u32 {
         self.first_header(lane).map_or(0, |header| header.at)
     }
 
-    /// The time of a tick that is at most 26 days before `now`. One that seems to come from the future is now.
+    /// The time of a tick that is at most 26 days before `now`. A tick after `now` is read as `now`.
     pub fn time_of(&self, tick: u32, now: Nanos) -> Nanos {
         let ticks = (self.tick(now).wrapping_sub(tick) as i32).max(0) as u64;
         now.saturating_sub(ticks << TICK)
@@ -373,19 +376,19 @@ impl Store {
         }
     }
 
-    /// So much of the time that has passed does not count, for whatever waits. (Wraps around: a clock that was set back
-    /// takes some of it away again.)
+    /// Leaves `not_counted` nanoseconds of the time that has passed out of the age of all messages. (Wraps around: a
+    /// clock that was set back adds some of them again.)
     pub fn pause(&mut self, not_counted: Nanos) {
         self.not_counted = self.not_counted.wrapping_add(not_counted);
     }
 
-    /// Time as it counts.
+    /// The time that counts, at `now` of the host's time.
     #[inline]
     pub fn counted(&self, now: Nanos) -> Nanos {
         now.wrapping_sub(self.not_counted)
     }
 
-    /// The host's time when this time as it counts will have come, if all counts from here on.
+    /// The host's time for a time that counts, if all time counts from here on.
     pub fn uncounted(&self, counted: Nanos) -> Nanos {
         counted.wrapping_add(self.not_counted)
     }
@@ -413,7 +416,7 @@ impl Store {
         }
     }
 
-    /// Drops the first message of a lane that leaves if it is a copied one. False when it is not, or there is none.
+    /// Drops the first message of a lane that leaves, if it is a copied one. False for a token, and for an empty lane.
     pub fn drop_copied(&mut self, lane: &mut Lane) -> bool {
         if lane.is_empty() || lane.begins_with_token() {
             return false;
@@ -425,7 +428,8 @@ impl Store {
         true
     }
 
-    /// Puts `from` behind `into`, whatever their numbers: for what will not be delivered any more.
+    /// Adds all messages of `from` to the end of `into`, whatever their numbers: for messages that will not be
+    /// delivered any more.
     pub fn join(&mut self, into: &mut Lane, from: Lane) {
         if into.is_empty() {
             *into = from;
@@ -468,7 +472,7 @@ impl Store {
 
     #[inline(always)]
     fn keep_copy(&mut self, header: Header, body: &[u8]) -> Option<Link> {
-        // The boundary has checked the length; asked before a slot is taken, so that none can be lost.
+        // The C ABI has checked the length. Checked here before a slot is taken, so that no slot can be lost.
         if body.len() > CELL_BODY_LEN {
             return None;
         }
@@ -485,7 +489,7 @@ impl Kept {
     }
 }
 
-/// What holding a message costs.
+/// Bytes that a message costs while it is held.
 #[inline]
 pub fn cost_of(message: &Message<'_>) -> u32 {
     message.token.map_or(COPY_COST, |token| token.cost.max(TOKEN_COST_MIN))

@@ -1,10 +1,10 @@
-//! The backlog: what waits because its sink was full, in order, up to a cap.
+//! The backlog: items that wait in order because their sink was full, up to a cap.
 
 use super::{admit, Admit, Closed, Room, Sink, TrySend};
 use crate::base::limits::BACKLOG_KEPT;
 use std::collections::vec_deque::{IntoIter, VecDeque};
 
-/// What became of a pushed item.
+/// The result of a push.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pushed {
     /// The sink has it.
@@ -13,7 +13,7 @@ pub enum Pushed {
     Kept,
 }
 
-/// Why an item was refused, and the item: it is still its sender's, and nothing has changed.
+/// The reason why an item was refused, and the item: it is still its sender's, and nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused<T> {
     /// The backlog is at its cap.
@@ -26,7 +26,7 @@ pub enum Refused<T> {
 ///
 /// Memory: nothing until the first item has to wait. When the backlog becomes empty, it keeps room for [`BACKLOG_KEPT`]
 /// items at most and gives back the rest. So a steady trickle of a few items allocates nothing, a burst costs a handful
-/// of allocations for its many items, and an idle queue does not remember its worst day.
+/// of allocations for its many items, and an idle queue does not keep the memory of its largest burst.
 #[derive(Clone, Debug)]
 pub struct Backlog<T> {
     items: VecDeque<T>,
@@ -42,7 +42,7 @@ impl<T> Backlog<T> {
     /// Sends an item: through the sink if nothing waits, else to the end of the backlog.
     #[inline]
     pub fn push<C: Sink<T>>(&mut self, sink: &mut C, item: T) -> Result<Pushed, Refused<T>> {
-        // Trying is how a sink is asked for room, so it must not be asked when the item may not pass.
+        // A sink is asked for room by sending to it, so it must not be asked when the item may not pass.
         if !self.items.is_empty() {
             return self.spill(sink, Room::Open, item);
         }
@@ -53,14 +53,15 @@ impl<T> Backlog<T> {
         }
     }
 
-    /// The item did not go through. A sink that says that it is full, or was not asked, may be closed as well.
+    /// Handles an item that did not go through. A sink that was full, or was not asked, may be closed as well.
     fn spill<C: Sink<T>>(&mut self, sink: &C, room: Room, item: T) -> Result<Pushed, Refused<T>> {
         let room = if sink.is_closed() { Room::Closed } else { room };
         self.put(room, item, |item| item)
     }
 
-    /// The second half of a push, for whoever asks the sink himself: it has not taken the item, or was not asked
-    /// because others wait. `keep` makes what waits of what was sent, and is called only for an item that waits.
+    /// The second half of a push, for a caller that asks the sink itself: the sink has not taken the item, or was not
+    /// asked because other items wait. `keep` turns the item into what is stored, and is called only for an item that
+    /// waits.
     #[inline]
     pub fn put<S>(&mut self, room: Room, item: S, keep: impl FnOnce(S) -> T) -> Result<Pushed, Refused<S>> {
         match admit(self.items.len(), self.cap, room) {
@@ -69,13 +70,13 @@ impl<T> Backlog<T> {
                 Ok(Pushed::Kept)
             }
             Admit::Closed => Err(Refused::Closed(item)),
-            // Through is not among the answers here: with nothing waiting, the sink has just refused.
+            // `Through` does not come here: with nothing waiting, the sink has just refused.
             Admit::Full | Admit::Through => Err(Refused::Full(item)),
         }
     }
 
-    /// Moves items into the sink, one at a time, until it is full or none waits, and says how many. What did not go
-    /// stays, in its order.
+    /// Moves items into the sink, one at a time, until it is full or none waits. Returns how many were moved. The
+    /// others stay, in their order.
     #[inline]
     pub fn drain<C: Sink<T>>(&mut self, sink: &mut C) -> Result<usize, Closed> {
         if sink.is_closed() {
@@ -99,37 +100,37 @@ impl<T> Backlog<T> {
         Ok(moved)
     }
 
-    /// True when a loop should wait for the sink to have room.
+    /// True when items wait. A loop should then wait for the sink to have room.
     #[inline]
     pub fn has_pending(&self) -> bool {
         !self.items.is_empty()
     }
 
-    /// Items that wait.
+    /// Number of items that wait.
     #[inline]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// True when none waits.
+    /// True when no item waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// What waits, first to last.
+    /// The items that wait, first to last.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.items.iter()
     }
 
-    /// Hands back the first of what waits.
+    /// Takes out the first item that waits.
     pub fn take_first(&mut self) -> Option<T> {
         let first = self.items.pop_front();
         self.settle();
         first
     }
 
-    /// Hands back all that waits, in order: for a sink that has closed.
+    /// Takes out all items that wait, in order: for a sink that has closed.
     #[must_use = "what waits would be lost"]
     pub fn take_rest(&mut self) -> IntoIter<T> {
         std::mem::take(&mut self.items).into_iter()
@@ -147,7 +148,7 @@ impl<T> Backlog<T> {
 mod tests {
     use super::*;
 
-    /// A sink with so much room, which remembers what it took. Closed when there is none.
+    /// A sink with room for so many items, which remembers what it took. `None` stands for closed.
     struct Script {
         room: Option<usize>,
         taken: Vec<u32>,
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn q1_the_channel_first_then_the_backlog() {
+    fn q1_the_sink_first_then_the_backlog() {
         let (mut backlog, mut sink) = (Backlog::new(8), script(1));
         assert_eq!(backlog.push(&mut sink, 1), Ok(Pushed::Through));
         assert_eq!(backlog.push(&mut sink, 2), Ok(Pushed::Kept));

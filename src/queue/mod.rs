@@ -1,9 +1,9 @@
 //! The backpressure queue: a sink that can be full, and the small backlog before it.
 //!
-//! Try the sink first; what it has no room for waits in the backlog, and while anything waits there, everything new
-//! goes behind it. [`admit`] is that rule as a function of three plain values, for floors that keep their items in
-//! storage of their own (the edges of circuits do); [`Backlog`] is the rule with items, and stands before the links
-//! between event loops; [`Packed`] is a backlog of a host's items. What they send into is a [`Sink`].
+//! Try the sink first. What it has no room for waits in the backlog, and while anything waits there, every new item
+//! goes behind it. [`admit`] is that rule as a function of three plain values, for floors that store their items
+//! themselves (as the edges of circuits do). [`Backlog`] is the rule with items, and stands before the links between
+//! event loops. [`Packed`] is a backlog of a host's items. They all send into a [`Sink`].
 
 pub mod backlog;
 pub mod packed;
@@ -11,16 +11,16 @@ pub mod packed;
 pub use backlog::{Backlog, Pushed, Refused};
 pub use packed::{Item, Packed};
 
-/// What takes items one at a time, and can be full for a while or closed for good.
+/// Takes items one at a time. It can be full for a while, or closed for good.
 pub trait Sink<T> {
     /// Hands the item over, or hands it back with the reason.
     fn try_send(&mut self, item: T) -> Result<(), TrySend<T>>;
 
-    /// True when nothing will ever be taken again.
+    /// True when the sink will never take an item again.
     fn is_closed(&self) -> bool;
 }
 
-/// Why a sink did not take an item, and the item.
+/// The reason why a sink did not take an item, and the item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TrySend<T> {
     /// No room now.
@@ -29,14 +29,14 @@ pub enum TrySend<T> {
     Closed(T),
 }
 
-/// The sink is closed. What waits stays in the backlog until it is taken out.
+/// The sink is closed. Items that wait stay in the backlog until they are taken out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Closed;
 
-/// What is known of a sink before an item is offered to it.
+/// The state of a sink, as far as it is known before an item is offered to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Room {
-    /// It takes one more item, as far as anybody knows.
+    /// It takes one more item, as far as is known.
     Open,
     /// It takes none for now.
     Full,
@@ -44,23 +44,23 @@ pub enum Room {
     Closed,
 }
 
-/// What becomes of an item.
+/// The decision on an item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admit {
     /// It goes into the sink.
     Through,
     /// It goes to the end of the backlog.
     Keep,
-    /// The backlog is at its cap: a stall, and the item stays its sender's.
+    /// The backlog is at its cap, which is a stall. The item stays its sender's.
     Full,
-    /// The sink is closed, and the item stays its sender's.
+    /// The sink is closed. The item stays its sender's.
     Closed,
 }
 
-/// Decides on one item, with `waiting` items in a backlog of at most `cap`. The one place where this rule stands.
+/// Decides on one item, with `waiting` items in a backlog of at most `cap`. This rule stands nowhere else.
 ///
-/// Closed is asked for before anything else, as what is put behind a closed sink can only come back; and an item
-/// passes by the backlog only when that is empty, or order would be lost.
+/// A closed sink comes first, as an item put behind it can only come back. An item passes the backlog only when that is
+/// empty, so that the order is kept.
 #[inline(always)]
 pub fn admit(waiting: usize, cap: usize, room: Room) -> Admit {
     match room {

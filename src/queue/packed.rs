@@ -1,12 +1,12 @@
-//! A backlog of a host's items: tokens, and bytes that are copied only when they have to wait.
+//! A backlog of a host's items: tokens, and bytes, which are copied only when they have to wait.
 
 use super::{Backlog, Pushed, Refused, Room};
 use crate::base::limits::BACKLOG_KEPT;
 
-/// An item as it is handed in and out.
+/// An item as it is put in and handed out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Item<'a> {
-    /// A host's name for something that stays the host's.
+    /// The host's name for something that the host keeps.
     Token(u64),
     /// Bytes.
     Bytes(&'a [u8]),
@@ -14,7 +14,7 @@ pub enum Item<'a> {
 
 /// A backlog whose copies live in blocks of one size, which are used again.
 ///
-/// Memory follows [`Backlog`]: blocks are made when items first wait, up to [`BACKLOG_KEPT`] stay when none does.
+/// Memory follows [`Backlog`]: blocks are made when items first wait, and up to [`BACKLOG_KEPT`] stay when none does.
 #[derive(Debug)]
 pub struct Packed {
     backlog: Backlog<Kept>,
@@ -22,13 +22,13 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// At most `cap` items wait, of at most `bytes_max` bytes each.
+    /// A backlog of at most `cap` items, of at most `bytes_max` bytes each.
     pub fn new(cap: usize, bytes_max: usize) -> Self {
         Packed { backlog: Backlog::new(cap), blocks: Blocks { spare: Vec::new(), size: bytes_max } }
     }
 
-    /// As [`Backlog::put`], for an item of no more bytes than [`Packed::bytes_max`]; more are cut off. (Whoever calls
-    /// asks the sink: it is the host's, and must not be asked while this is borrowed.)
+    /// Like [`Backlog::put`], for an item of at most [`Packed::bytes_max`] bytes; a longer one is cut off. (The caller
+    /// asks the sink: it is the host's, and must not be called while this is borrowed.)
     pub fn put(&mut self, room: Room, item: Item) -> Result<Pushed, Refused<()>> {
         let Packed { backlog, blocks } = self;
         backlog.put(room, item, |item| blocks.keep(item)).map_err(|refused| match refused {
@@ -37,12 +37,12 @@ impl Packed {
         })
     }
 
-    /// The first of what waits.
+    /// The first item that waits.
     pub fn first(&self) -> Option<Item<'_>> {
         self.backlog.iter().next().map(Kept::item)
     }
 
-    /// Forgets the first of what waits: its owner has it back.
+    /// Drops the first item that waits: its owner has it now.
     pub fn drop_first(&mut self) {
         if let Some(kept) = self.backlog.take_first() {
             self.blocks.put(kept);
@@ -50,13 +50,13 @@ impl Packed {
         self.settle();
     }
 
-    /// Items that wait.
+    /// Number of items that wait.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.backlog.len()
     }
 
-    /// True when a loop should wait for the sink to have room.
+    /// True when items wait. A loop should then wait for the sink to have room.
     pub fn has_pending(&self) -> bool {
         self.backlog.has_pending()
     }
@@ -90,7 +90,7 @@ impl Kept {
     }
 }
 
-/// Blocks of one size that nobody uses now.
+/// Blocks of one size that are not in use.
 #[derive(Debug)]
 struct Blocks {
     spare: Vec<Box<[u8]>>,
@@ -121,7 +121,7 @@ impl Blocks {
 mod tests {
     use super::*;
 
-    /// Takes out so many, and says what they were.
+    /// Takes out up to `count` items, and returns them as bytes.
     fn take(queue: &mut Packed, count: usize) -> Vec<Vec<u8>> {
         let mut taken = Vec::new();
         for _ in 0..count {
