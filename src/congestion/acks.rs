@@ -1,4 +1,4 @@
-//! When to send a SENDME: what this end of a circuit has received from one hop.
+//! When to send SENDMEs: counts what this end of a circuit has received from one hop.
 
 use super::params::Inc;
 
@@ -10,13 +10,13 @@ pub struct Acks {
 }
 
 impl Acks {
-    /// For a circuit with this increment.
+    /// For a circuit on which one SENDME acknowledges `inc` cells.
     pub fn new(inc: Inc) -> Self {
         Acks { left: inc.short(), inc }
     }
 
-    /// A DATA cell has come. True when a SENDME is due: at once, before reordering and delivery, on the leg it came on,
-    /// with the digest of exactly this cell (SEN-1, SEN-2).
+    /// Counts a DATA cell. True when a SENDME is due. It goes at once, before reordering and delivery, on the leg that
+    /// the cell came on, with the digest of exactly this cell (SEN-1, SEN-2).
     #[inline]
     pub fn data(&mut self) -> bool {
         // Counting down to 0 spares the comparison with another field.
@@ -28,7 +28,7 @@ impl Acks {
         true
     }
 
-    /// The next DATA cell will be due a SENDME.
+    /// True when the next DATA cell makes a SENDME due.
     #[inline]
     pub fn is_due_next(&self) -> bool {
         self.left == 1

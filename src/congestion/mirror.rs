@@ -1,7 +1,8 @@
-//! A window's figures, for another thread to read without a lock.
+//! The figures of a window, which another thread can read without a lock.
 //!
-//! A sequence lock: the writer counts up before and after each value, and a reader that saw the count odd, or moving,
-//! looks again. The writer never waits. All of it is atomics, so a torn read is only ever thrown away.
+//! This is a sequence lock. The writer increments a count before and after each value; a reader that saw the count odd,
+//! or changing, reads again. The writer never waits. All fields are atomics, and a value that was read half old and
+//! half new is thrown away.
 
 use crate::base::sync::atomic::{fence, AtomicU64, Ordering};
 use crate::base::sync::Arc;
@@ -16,17 +17,17 @@ pub struct Snapshot {
     pub inflight: u32,
     /// Smoothed round-trip time in nanoseconds, 0 until one was measured.
     pub rtt: Nanos,
-    /// How many of the controller's messages these figures include: what it has committed since must be added.
+    /// Number of the set's messages that these figures include. The set adds those it has committed since.
     pub included: u64,
     /// DATA cells that one SENDME acknowledges.
     pub sendme_inc: u16,
     /// Congestion control is in slow start.
     pub slow_start: bool,
-    /// The channel takes no more cells.
+    /// The channel to the next relay takes no more cells of this circuit.
     pub blocked: bool,
 }
 
-/// A mirror without a value: one who writes, and one who reads.
+/// Makes a mirror without a value: its writer, and a reader.
 pub fn mirror() -> (Publisher, Reader) {
     let cells = Arc::new(Cells {
         count: AtomicU64::new(0),
@@ -35,15 +36,15 @@ pub fn mirror() -> (Publisher, Reader) {
     (Publisher { cells: cells.clone(), count: 0 }, Reader { cells, last: None })
 }
 
-/// The one who writes: the leg's thread.
+/// The writer, for the leg's thread.
 #[derive(Debug)]
 pub struct Publisher {
     cells: Arc<Cells>,
-    /// The same as in `cells`, where nobody else writes.
+    /// The value of `cells.count`, which nobody else writes.
     count: u64,
 }
 
-/// One who reads. Clone it for more.
+/// A reader. Clone it for more readers.
 #[derive(Clone, Debug)]
 pub struct Reader {
     cells: Arc<Cells>,
@@ -58,10 +59,10 @@ struct Cells {
 }
 
 impl Publisher {
-    /// Shows these figures from now on.
+    /// Shows these figures to the readers from now on.
     pub fn publish(&mut self, snapshot: &Snapshot) {
         self.cells.count.store(self.count.wrapping_add(1), Ordering::Relaxed);
-        // Whoever sees one of the words below, and then fences, sees the count odd.
+        // A reader that sees one of the words below, and then fences, sees the odd count.
         fence(Ordering::Release);
         for (cell, word) in self.cells.words.iter().zip(snapshot.pack()) {
             cell.store(word, Ordering::Relaxed);
@@ -72,8 +73,8 @@ impl Publisher {
 }
 
 impl Reader {
-    /// The latest figures. When the writer gets in between again and again, those that were read last; none when
-    /// nothing whole has ever been read.
+    /// The latest figures. When the writer gets in between again and again, the figures that were read last. `None`
+    /// when no whole value has ever been read.
     pub fn read(&mut self) -> Option<Snapshot> {
         for _ in 0..TRIES {
             let before = self.cells.count.load(Ordering::Acquire);
@@ -117,7 +118,7 @@ impl Snapshot {
 
 const WORDS: usize = 4;
 
-/// Looks before a reader makes do with what it has. A value takes some ten instructions to write, and is written once
-/// in a SENDME: to be in the way twice in a row is rare, and four times is a writer gone mad. Under loom each look
-/// multiplies the orders there are to try.
+/// Tries of a reader before it returns the figures that it read last. A value takes some ten instructions to write, and
+/// is written once for each SENDME: two collisions in a row are rare, and four mean that the writer is broken. Under
+/// loom each try multiplies the orders that have to be tried.
 const TRIES: u32 = if cfg!(loom) { 2 } else { 4 };

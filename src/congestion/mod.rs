@@ -1,9 +1,10 @@
 //! Congestion control and flow control (proposal 324): round trips, windows, SENDMEs, XON and XOFF.
 //!
 //! Each end of a circuit has, for the hop it talks to, a [`Window`] for what it sends and [`Acks`] for what it
-//! receives; each stream has an [`Incoming`] and an [`Outgoing`]. A [`Publisher`] shows a window to another thread.
+//! receives; each stream has an [`Incoming`] and an [`Outgoing`]. A [`Publisher`] shows the figures of a window to
+//! another thread.
 //!
-//! Only DATA counts (CC-5): whoever calls decides what is DATA, and nothing here looks at a cell.
+//! Only DATA counts (CC-5): the caller decides which cells are DATA, and nothing here looks at a cell.
 
 pub mod acks;
 pub mod flow;

@@ -3,7 +3,7 @@
 use crate::base::consensus::parameters;
 use std::num::NonZeroU16;
 
-/// What kind of path a circuit has: thresholds differ (CC-7).
+/// The kind of path that a circuit has. Thresholds differ (CC-7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PathClass {
     /// To an exit, or to a single-onion service.
@@ -14,7 +14,7 @@ pub enum PathClass {
     Sbws,
 }
 
-/// Which end of a stream this is: XOFF limits may differ.
+/// The end of a stream. XOFF limits may differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StreamEdge {
     /// A client, or an onion service.
@@ -23,12 +23,12 @@ pub enum StreamEdge {
     Exit,
 }
 
-/// How many DATA cells one SENDME acknowledges on a circuit: checked, and never 0.
+/// The number of DATA cells that one SENDME acknowledges on a circuit, 1 to 255.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Inc(NonZeroU16);
 
 impl Inc {
-    /// An increment of 1 to 255: the range of `cc_sendme_inc`, and one more (CC-2).
+    /// An increment of 1 to 255: the range of `cc_sendme_inc`, and one above it (CC-2).
     pub const fn new(inc: u32) -> Option<Inc> {
         if inc > INC_MAX {
             return None;
@@ -52,12 +52,13 @@ impl Inc {
 }
 
 parameters! {
-    /// All parameters of one circuit: sampled when it is made, and shared by all that were made under the same
-    /// consensus (CC-27). The five that have a value for each class of path have their names without its suffix.
+    /// All parameters of one circuit. They are taken when the circuit is made, and shared by all circuits made under
+    /// the same consensus (CC-27). Five parameters have a value for each class of path; their names here lack its
+    /// suffix.
     pub struct Params, EXIT;
     /// The algorithm: 0 is fixed windows, 2 Vegas. 1 and 3 were never written; C Tor reads them as 2 (CC-6).
     alg, "cc_alg" = 2 in 0..=3, built 2..=2;
-    /// DATA cells that one SENDME acknowledges, as the consensus has it; a circuit negotiates its own [`Inc`].
+    /// DATA cells that one SENDME acknowledges, as the consensus has it. A circuit negotiates its own [`Inc`].
     sendme_inc, "cc_sendme_inc" = 31 in 1..=254;
     /// Congestion window at the start, in cells.
     cwnd_init, "cc_cwnd_init" = 124 in 31..=10_000;
@@ -73,13 +74,13 @@ parameters! {
     cwnd_inc_pct_ss, "cc_cwnd_inc_pct_ss" = 100 in 1..=500;
     /// Window at which slow start ends in any case.
     ss_max, "cc_ss_max" = 5000 in 500..=I32_MAX;
-    /// Not used by Vegas; here so that a consensus can be taken over whole.
+    /// Not used by Vegas. It is here so that all parameters of a consensus can be set.
     bwe_min, "cc_bwe_min" = 5 in 2..=20;
-    /// Round trips the average runs over, in percent of the SENDMEs between two updates.
+    /// Number of round trips that the average runs over, in percent of the SENDMEs between two updates.
     ewma_cwnd_pct, "cc_ewma_cwnd_pct" = 50 in 1..=255;
-    /// Most round trips the average runs over.
+    /// The most round trips that the average runs over.
     ewma_max, "cc_ewma_max" = 10 in 2..=I32_MAX;
-    /// Round trips the average runs over in slow start.
+    /// Number of round trips that the average runs over in slow start.
     ewma_ss, "cc_ewma_ss" = 2 in 2..=I32_MAX;
     /// At the smallest window the lowest round trip is renewed: 100 takes the larger of old and current, 0 the smaller.
     rtt_reset_pct, "cc_rtt_reset_pct" = 100 in 0..=100;
@@ -99,28 +100,28 @@ parameters! {
     delta, "cc_vegas_delta" = 310 in 0..=I32_MAX;
     /// Window above which slow start grows more slowly (RFC 3742).
     sscap, "cc_sscap" = 600 in 100..=I32_MAX;
-    /// Cells in a circuit's queue at which its owner should call it blocked.
+    /// Cells in a circuit's queue at which the host should report the circuit as blocked.
     cellq_high, "cellq_high" = 256 in 1..=1000;
-    /// Cells in a circuit's queue at which it is no longer blocked.
+    /// Cells in a circuit's queue at which the host should no longer report it as blocked.
     cellq_low, "cellq_low" = 10 in 1..=1000;
-    /// Bytes on a channel at which its circuits count as blocked.
+    /// Bytes waiting on a channel at which its circuits count as blocked.
     orconn_high, "orconn_high" = 32_768 in 509..=I32_MAX;
-    /// Bytes on a channel at which they no longer do.
+    /// Bytes waiting on a channel at which they no longer count as blocked.
     orconn_low, "orconn_low" = 16_384 in 509..=I32_MAX;
-    /// Cells' worth of buffer at which a client says XOFF.
+    /// Cells' worth of buffered data at which a client sends XOFF.
     xoff_client, "cc_xoff_client" = 500 in 1..=10_000;
-    /// Cells' worth of buffer at which an exit says XOFF.
+    /// Cells' worth of buffered data at which an exit sends XOFF.
     xoff_exit, "cc_xoff_exit" = 500 in 1..=10_000;
-    /// Cells' worth that must drain between two rates.
+    /// Cells' worth of data that must drain between two rates.
     xon_rate, "cc_xon_rate" = 500 in 1..=5000;
-    /// Percent by which the rate must change before it is said again.
+    /// Percent by which the rate must change before it is sent again.
     xon_change_pct, "cc_xon_change_pct" = 25 in 1..=99;
-    /// Rates that the average runs over.
+    /// Number of rates that the average runs over.
     xon_ewma_cnt, "cc_xon_ewma_cnt" = 2 in 2..=100;
 }
 
 impl Params {
-    /// The defaults of C Tor for a class of paths.
+    /// C Tor's defaults for a class of paths.
     pub fn default_for(class: PathClass) -> Params {
         match class {
             PathClass::Exit => Self::EXIT,
@@ -129,12 +130,12 @@ impl Params {
         }
     }
 
-    /// The increment for a circuit, when a peer may negotiate it.
+    /// The increment `inc` for a circuit, if a peer may negotiate it: at most 1 away from the consensus.
     pub fn inc(&self, inc: u32) -> Option<Inc> {
         Inc::new(inc).filter(|_| inc.abs_diff(self.sendme_inc) <= 1)
     }
 
-    /// Bytes in a stream's buffer above which this end says XOFF.
+    /// Bytes in a stream's buffer above which this end sends XOFF.
     pub fn xoff_bytes(&self, edge: StreamEdge) -> u64 {
         let cells = match edge {
             StreamEdge::Client => self.xoff_client,
@@ -143,7 +144,7 @@ impl Params {
         u64::from(cells) * CELL_BYTES
     }
 
-    /// Bytes that must drain between two rates. A cell counts as 498 bytes here, as C Tor has it.
+    /// Bytes that must drain between two rates. A cell counts as 498 bytes here, as in C Tor.
     pub fn xon_bytes(&self) -> u64 {
         u64::from(self.xon_rate) * CELL_BYTES_XON
     }
@@ -152,9 +153,9 @@ impl Params {
 /// The largest increment: one above the range of `cc_sendme_inc`.
 const INC_MAX: u32 = 255;
 const I32_MAX: u32 = i32::MAX as u32;
-/// What C Tor takes a cell to hold for XOFF, and arti always.
+/// Bytes of data in a cell as C Tor counts them for XOFF, and arti always.
 pub(super) const CELL_BYTES: u64 = 488;
-/// What C Tor takes a cell to hold for XON.
+/// Bytes of data in a cell as C Tor counts them for XON.
 const CELL_BYTES_XON: u64 = 498;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The round-trip time of a circuit, in microseconds (proposal 324 §2.1).
 
-/// What is known of a circuit's round trip.
+/// The round-trip times of one circuit, in microseconds.
 ///
-/// C Tor keeps "the clock is broken" once for the whole process. Here each estimator has its own, as there is no
-/// process-wide state: a circuit learns of a broken clock from its own round trips, never from another's.
+/// C Tor has one "the clock is broken" for the whole process. Here each circuit has its own, as there is no
+/// process-wide state: it learns of a broken clock from its own round trips only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rtt {
     /// The moving average, 0 until measured.
@@ -12,13 +12,13 @@ pub struct Rtt {
     pub min: u64,
     /// The longest round trip seen.
     pub max: u64,
-    /// The clock stood still, and has not been seen to go well since.
+    /// The clock stood still, and no good round trip has been measured since.
     pub clock_broken: bool,
     jumps: Jumps,
 }
 
-/// Jumps upwards that were refused one after the other, each of a round trip of its own. Enough that agree are a path
-/// that has changed, not a clock: otherwise a circuit that once was very fast would refuse every round trip for ever
+/// Jumps upwards that were refused one after the other, each in a separate round trip. When enough of them agree, the
+/// path has changed, not the clock. Otherwise a circuit that was very fast once would refuse every round trip for ever
 /// (the rest of TROVE-2022-001).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Jumps {
@@ -26,33 +26,33 @@ struct Jumps {
     low: u64,
     high: u64,
     count: u32,
-    /// SENDMEs still to come for DATA that had been sent when the last of them was refused. They tell of the same time
-    /// as that one, as of a night asleep with a full window in flight, and are no witnesses.
+    /// SENDMEs still to come for DATA that was sent before the last refusal. They measure the same time as the refused
+    /// one, such as a night asleep with a full window in flight, so they are no further witnesses.
     same: u32,
 }
 
-/// What a round trip is judged by.
+/// The state of the window that a round trip is judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct RttTerms {
-    /// The window is in slow start: there is too little yet to compare with.
+    /// The window is in slow start: there are too few round trips to compare with.
     pub slow_start: bool,
     /// Round trips the average runs over.
     pub count: u64,
     /// After slow start, the window is at its minimum: the lowest average is renewed, so that one odd round trip
     /// cannot keep the window there.
     pub at_minimum: bool,
-    /// What a renewed lowest average becomes: so many percent of the larger and the rest of the smaller of old
-    /// lowest and average.
+    /// What a renewed lowest average is made of: so many percent of the larger of old lowest and average, and the rest
+    /// of the smaller.
     pub reset_pct: u32,
-    /// SENDMEs still to come for DATA that has been sent.
+    /// SENDMEs still to come for DATA that was sent.
     pub pending: u32,
 }
 
 impl Rtt {
-    /// Takes a round trip, unless the clock cannot be believed: then it answers `false`, and no figure changes.
+    /// Takes a round trip in microseconds. Returns false, and changes no figure, when the clock cannot be believed.
     ///
-    /// A jump upwards is believed once it is the last of `WITNESSES`; average and lowest average then are those of
-    /// the path as it is now.
+    /// A jump upwards is believed once it is the last of `WITNESSES` that agree. Then average and lowest average
+    /// start again from the path as it is now.
     pub fn measure(&mut self, rtt: u64, terms: &RttTerms) -> bool {
         let mut renew = terms.at_minimum;
         if self.clock_stood_or_jumped(self.ewma, rtt, terms.slow_start) {
@@ -83,18 +83,19 @@ impl Rtt {
         true
     }
 
-    /// The clock heuristics of prop324 §2.1.1: true when the time from `old` to `new` is no round trip.
+    /// The clock heuristics of prop324 §2.1.1: true when `new` is no round trip, where the one before was `old`.
     pub fn clock_stood_or_jumped(&mut self, old: u64, new: u64, slow_start: bool) -> bool {
         if new == 0 {
             self.clock_broken = true;
             return true;
         }
-        // Slow start neither judges nor clears: a first zero does not freeze the window (arti's did).
+        // Slow start neither judges nor clears the flag, so that a first zero does not freeze the window (as it did in
+        // arti).
         if slow_start || self.ewma == 0 {
             return false;
         }
         if old > new.saturating_mul(JUMP) {
-            // So short a round trip is a clock that just stood still, or good luck.
+            // So short a round trip is luck, or the clock stood still until just now.
             return self.clock_broken;
         }
         if new > old.saturating_mul(JUMP) {
@@ -106,7 +107,7 @@ impl Rtt {
 }
 
 impl Jumps {
-    /// Takes a jump that is refused. True when it is the last that was missing.
+    /// Takes a jump that is refused. True when no more witnesses are needed.
     fn convince(&mut self, rtt: u64, pending: u32) -> bool {
         if self.same > 0 {
             self.same -= 1;
@@ -130,11 +131,11 @@ pub(super) fn ewma(new: u64, old: u64, count: u64) -> u64 {
     u64::try_from(sum / (u128::from(count) + 1)).unwrap_or(u64::MAX)
 }
 
-/// Two round trips that differ by more than this factor tell of the clock, not of the network.
+/// A round trip that differs by more than this factor shows a wrong clock, not the network.
 const JUMP: u64 = 5000;
 
-/// Jumps upwards that have to agree until they are believed.
+/// Jumps upwards that have to agree before they are believed.
 const WITNESSES: u32 = 3;
 
-/// They agree when none is longer than so many times another.
+/// Jumps agree when none is longer than so many times another.
 const AGREE: u64 = 2;

@@ -1,25 +1,25 @@
 //! TOR_VEGAS: how many cells may be in flight (proposal 324 §3.3, as C Tor runs it).
 //!
-//! The queue that a circuit has built up on its way is its window less what the path holds at its lowest round trip.
-//! A short queue lets the window grow, a long one shrinks it.
+//! The queue that a circuit has built up on its path is its window less what the path holds at its lowest round trip. A
+//! short queue lets the window grow, a long one shrinks it.
 
 use super::params::{Inc, Params};
 use super::rtt::{Rtt, RttTerms};
 use crate::base::limits;
 use std::sync::Arc;
 
-/// How the channel towards the other end stands (CC-25).
+/// The state of the channel towards the other end (CC-25).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ChannelState {
     /// It takes no more cells of this circuit.
     pub blocked: bool,
-    /// Cells of this circuit that wait for it. Only looked at while the clock has never worked; 0 when not known.
+    /// Cells of this circuit that wait for it; 0 when not known. Only used while the clock has never worked.
     pub queued: u32,
 }
 
 /// The congestion window of one circuit towards one hop.
 ///
-/// The fields are open, so that tests and recorders can set and read them; a [`super::Window`] keeps its own to itself.
+/// The fields are public, so that tests and recorders can set and read them. A [`super::Window`] keeps its own private.
 #[derive(Clone, Debug)]
 pub struct Vegas {
     params: Arc<Params>,
@@ -45,7 +45,7 @@ pub struct Vegas {
 }
 
 impl Vegas {
-    /// At the start of a circuit.
+    /// The state at the start of a circuit.
     pub fn new(params: Arc<Params>, inc: Inc) -> Self {
         let mut vegas = Vegas {
             rtt: Rtt::default(),
@@ -64,7 +64,7 @@ impl Vegas {
         vegas
     }
 
-    /// The cells of one SENDME.
+    /// Number of cells that one SENDME acknowledges.
     pub fn inc(&self) -> Inc {
         self.inc
     }
@@ -75,8 +75,8 @@ impl Vegas {
         self.cwnd.saturating_sub(self.inflight)
     }
 
-    /// A good SENDME has come, `rtt` microseconds after the cell it acknowledges was sent; 0 when no time has passed,
-    /// or less than none.
+    /// A valid SENDME has come, `rtt` microseconds after the cell it acknowledges was sent; 0 when the clock has not
+    /// moved, or has moved back.
     pub fn handle_sendme(&mut self, rtt: u64, channel: ChannelState) {
         self.next_cc_event = self.next_cc_event.saturating_sub(1);
         self.next_cwnd_event = self.next_cwnd_event.saturating_sub(1);
@@ -84,12 +84,12 @@ impl Vegas {
         if self.estimate(measured, channel) {
             self.adjust();
         }
-        // What a peer acknowledges was in flight; a caller that set the figures itself may not have kept to that.
+        // A peer acknowledges what was in flight. A caller that set the figures itself may have broken that.
         self.inflight = self.inflight.saturating_sub(self.inc.get());
         self.clamp();
     }
 
-    /// SENDMEs between two updates. 0 while the window is small: then each SENDME is one (CC-30).
+    /// SENDMEs between two updates. 0 while the window is small: then each SENDME is an update (CC-30).
     pub fn sendmes_per_update(&self) -> u32 {
         if self.slow_start {
             return 1;
@@ -98,7 +98,7 @@ impl Vegas {
         short((u64::from(self.cwnd) + step / 2) / step.max(1))
     }
 
-    /// SENDMEs of one window.
+    /// SENDMEs for one window.
     pub fn sendmes_per_cwnd(&self) -> u32 {
         short((u64::from(self.cwnd) + self.inc64() / 2) / self.inc64())
     }
@@ -122,10 +122,10 @@ impl Vegas {
         self.rtt.measure(rtt, &terms)
     }
 
-    /// Estimates what the path holds. False when nothing was learned that the window could be judged by.
+    /// Estimates what the path holds. False when nothing was learned by which to judge the window.
     fn estimate(&mut self, measured: bool, channel: ChannelState) -> bool {
         if self.rtt.ewma == 0 {
-            // The clock has never worked. A blocked channel is all there is to go by.
+            // The clock has never worked: a blocked channel is the only sign of congestion.
             self.bdp = match channel.blocked {
                 true => self.cwnd.saturating_sub(channel.queued).max(self.params.cwnd_min),
                 false => self.cwnd,
@@ -133,11 +133,11 @@ impl Vegas {
             self.blocked = channel.blocked;
             return channel.blocked;
         }
-        // A lowest round trip that was renewed may be far above the average, so the quotient need not fit either.
+        // A lowest round trip that was renewed may be far above the average, so the quotient may not fit either.
         let held = u128::from(self.cwnd) * u128::from(self.rtt.min) / u128::from(self.rtt.ewma);
         self.bdp = u32::try_from(held).unwrap_or(u32::MAX);
         if channel.blocked != self.blocked {
-            // Both edges are news that must not wait for a window to go by.
+            // The window must follow both changes before a whole window has gone by.
             self.next_cc_event = 0;
             self.blocked = channel.blocked;
         }
@@ -158,7 +158,8 @@ impl Vegas {
         let step = u64::from(params.cwnd_inc);
         if self.slow_start {
             if queue >= params.gamma.into() || self.blocked {
-                // With a blocked channel this may raise the window: the estimate is of an older, larger one (CC-22).
+                // With a blocked channel this may raise the window, as the estimate comes from an older, larger one
+                // (CC-22).
                 self.cwnd = short(bdp + u64::from(params.gamma));
                 self.slow_start = false;
             } else if self.full {
@@ -201,7 +202,7 @@ impl Vegas {
         self.full &= !over;
     }
 
-    /// By how much slow start grows at a SENDME: limited above `sscap`, as in RFC 3742.
+    /// Cells by which slow start grows at a SENDME: limited above `sscap`, as in RFC 3742.
     fn slow_start_step(&self) -> u64 {
         let (cwnd, cap) = (u64::from(self.cwnd), u64::from(self.params.sscap));
         if cwnd <= cap {
@@ -210,10 +211,10 @@ impl Vegas {
         ((self.inc64() * cap + cwnd) / (2 * cwnd)).max(1)
     }
 
-    /// Holds the window between one SENDME's worth and what there is room to remember.
+    /// Keeps the window between one SENDME's worth and what there is room to remember.
     ///
-    /// Less than one SENDME's worth is never acknowledged, and the circuit would stand for ever. Parameters that are
-    /// each in range lead there (`cc_cwnd_min` 31 with `cc_sendme_inc` 254); C Tor stands.
+    /// Less than one SENDME's worth is never acknowledged, and the circuit would stall for ever. Parameters that are
+    /// each in range lead there (`cc_cwnd_min` 31 with `cc_sendme_inc` 254); C Tor stalls.
     fn clamp(&mut self) {
         let most = self.params.cwnd_max.min(limits::SENDMES_PENDING_MAX * self.inc.get());
         self.cwnd = self.cwnd.min(most).max(self.inc.get());
@@ -224,7 +225,7 @@ impl Vegas {
     }
 }
 
-/// Cells, of which there are never 2^32.
+/// A number of cells as 32 bits; there never are 2^32 cells.
 fn short(cells: u64) -> u32 {
     u32::try_from(cells).unwrap_or(u32::MAX)
 }

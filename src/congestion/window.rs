@@ -1,4 +1,5 @@
-//! What this end of a circuit sends to one hop: how much, and whether its SENDMEs are true (prop289, prop324 §2).
+//! The sending side of a circuit towards one hop: how much may be sent, and whether SENDMEs are valid (prop289, prop324
+//! §2).
 
 use super::params::{Inc, Params};
 use super::vegas::{ChannelState, Vegas};
@@ -10,17 +11,17 @@ use std::sync::Arc;
 
 /// A congestion window, and the SENDMEs that will open it again, oldest first.
 ///
-/// The times and the digests of the cells that a SENDME will acknowledge stand in one queue: they cannot get out of
-/// step.
+/// The times and the digests of the cells that SENDMEs will acknowledge stand in one queue, so that they cannot get out
+/// of step.
 #[derive(Debug)]
 pub struct Window {
     vegas: Vegas,
     pending: VecDeque<Pending>,
-    /// How many of `pending`, from the oldest on, have their digest.
+    /// Number of entries of `pending`, from the oldest on, that have their digest.
     with_digest: u32,
-    /// Cells until one that a SENDME will acknowledge.
+    /// DATA cells still to be sent until one that a SENDME will acknowledge.
     until: u16,
-    /// The owner sent more than there is room to remember.
+    /// More cells were sent than there is room to remember.
     overrun: bool,
 }
 
@@ -31,42 +32,43 @@ struct Pending {
     digest: Option<Digest>,
 }
 
-/// No cell waits for its digest, or this is none.
+/// No cell waits for a digest, or the bytes are no digest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotAsked;
 
-/// Why a SENDME was refused. The window is as it was; the circuit should close.
+/// The reason why a SENDME was refused. The window has not changed; the circuit should close.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SendmeFault {
-    /// Nothing is in flight that it could acknowledge.
+    /// No cell is in flight that it could acknowledge.
     Unexpected,
     /// It carries no digest (version 0).
     NoTag,
-    /// Its digest has the length of another kind of circuit's.
+    /// Its digest has the length for another kind of circuit.
     TagLength,
     /// Its digest is not that of the cell it acknowledges.
     WrongTag,
-    /// Our side never gave the digest of that cell.
+    /// The host never gave the digest of that cell.
     NoDigest,
-    /// Our side sent so far beyond the window that its account is lost.
+    /// This end sent so far beyond the window that it has lost count.
     Overrun,
 }
 
 impl Window {
-    /// For a new circuit, with the increment that was negotiated for it.
+    /// For a new circuit, on which one SENDME acknowledges `inc` cells.
     pub fn new(params: Arc<Params>, inc: Inc) -> Self {
         let vegas = Vegas::new(params, inc);
         Window { vegas, pending: VecDeque::new(), with_digest: 0, until: inc.short(), overrun: false }
     }
 
-    /// A DATA cell has been sent. True when a SENDME will acknowledge it: then [`Window::add_digest`] wants its digest.
+    /// Counts a DATA cell that has been sent. True when a SENDME will acknowledge this cell: then give its digest to
+    /// [`Window::add_digest`].
     ///
     /// Never refused, as the cell has gone: ask [`Window::room`] before.
     #[inline]
     pub fn sent_data(&mut self, now: Nanos) -> bool {
         self.vegas.inflight = self.vegas.inflight.saturating_add(1);
-        // Counted after this cell, so that an increment of 1 works (CC-28). A count of its own, not inflight modulo
-        // the increment: a division for each cell costs more than all the rest.
+        // Counted after this cell, so that an increment of 1 works (CC-28). A counter, not inflight modulo the
+        // increment: a division for each cell costs more than all the rest.
         self.until -= 1;
         if self.until != 0 {
             return false;
@@ -87,7 +89,7 @@ impl Window {
         true
     }
 
-    /// Gives the digest of the oldest cell that has none yet: 20 bytes, or 16 with Counter Galois Onion.
+    /// Gives the digest of the oldest cell that still lacks it: 20 bytes, or 16 with Counter Galois Onion.
     pub fn add_digest(&mut self, digest: &[u8]) -> Result<(), NotAsked> {
         let pending = self.pending.get_mut(self.with_digest as usize).ok_or(NotAsked)?;
         pending.digest = Some(Digest::new(digest).map_err(|_: Malformed| NotAsked)?);
@@ -95,7 +97,7 @@ impl Window {
         Ok(())
     }
 
-    /// A SENDME of this circuit has come from the hop.
+    /// Handles a SENDME of this circuit from the hop.
     pub fn handle_sendme(&mut self, now: Nanos, sendme: &Sendme, channel: ChannelState) -> Result<(), SendmeFault> {
         if self.overrun {
             return Err(SendmeFault::Overrun);
@@ -119,7 +121,7 @@ impl Window {
         Ok(())
     }
 
-    /// When the cell was sent for which the next SENDME is.
+    /// When the cell was sent that the next SENDME acknowledges.
     pub fn oldest_sent_at(&self) -> Option<Nanos> {
         self.pending.front().map(|oldest| oldest.sent_at)
     }
@@ -142,17 +144,18 @@ impl Window {
         self.vegas.inflight
     }
 
-    /// The smoothed round-trip time, by which conflux chooses; none until one was measured.
+    /// The smoothed round-trip time in nanoseconds, by which conflux chooses a leg; `None` until one was measured.
     pub fn rtt(&self) -> Option<Nanos> {
         (self.vegas.rtt.ewma != 0).then(|| self.vegas.rtt.ewma.saturating_mul(NANOS_PER_MICRO))
     }
 
-    /// The longest round trip seen, by which a stream that was closed is remembered; 0 until one was measured.
+    /// The longest round trip seen, in nanoseconds, which decides how long a closed stream is remembered; 0 until one
+    /// was measured.
     pub fn max_rtt(&self) -> Nanos {
         self.vegas.rtt.max.saturating_mul(NANOS_PER_MICRO)
     }
 
-    /// True until congestion was met for the first time.
+    /// True until congestion is met for the first time.
     pub fn in_slow_start(&self) -> bool {
         self.vegas.slow_start
     }
@@ -163,23 +166,23 @@ impl Window {
         self.vegas.blocked
     }
 
-    /// True when the clock stood still at a SENDME, and has not been seen to go well since (FC-9).
+    /// True when the clock stood still at a SENDME, and no good round trip has been measured since (FC-9).
     pub fn clock_broken(&self) -> bool {
         self.vegas.rtt.clock_broken
     }
 
-    /// The cells of one SENDME.
+    /// Number of cells that one SENDME acknowledges.
     pub fn inc(&self) -> Inc {
         self.vegas.inc()
     }
 
-    /// SENDMEs that are still to come for what has been sent.
+    /// Number of SENDMEs still to come for cells that were sent.
     #[allow(dead_code, reason = "models look")]
     pub fn sendmes_pending(&self) -> usize {
         self.pending.len()
     }
 
-    /// What the window goes by.
+    /// The state by which the window moves.
     #[allow(dead_code, reason = "models look")]
     pub fn vegas(&self) -> &Vegas {
         &self.vegas

@@ -1,55 +1,55 @@
-//! What a stream brings us: when to say XOFF and XON, and at which rate.
+//! The receiving side of a stream: when to send XOFF and XON, and with which rate.
 
 use super::RATE_MAX;
 use crate::base::Nanos;
 use crate::congestion::params::{Params, StreamEdge, CELL_BYTES};
 use crate::congestion::rtt::ewma;
 
-/// Our buffer of one stream, on its way to whoever reads it.
+/// The buffer of one stream at this end, on its way to its reader.
 ///
-/// A rate is made of the bytes and the time of one period. (C Tor takes the bytes of the period before, so that a
+/// A rate is made of the bytes and the time of the same period. (C Tor takes the bytes of the period before, so that a
 /// change shows late and too strongly.)
 #[derive(Clone, Debug)]
 pub struct Incoming {
     buffered: u32,
     buffered_max: u32,
     edge: StreamEdge,
-    /// An XOFF was said, and no XON since.
+    /// An XOFF was sent, and no XON since.
     stopped: bool,
     /// Since when the buffer has been over the limit.
     over_since: Option<Nanos>,
     /// Since when bytes have been waiting, in this period.
     period_from: Option<Nanos>,
-    /// Bytes drained in this period; while nothing waits, those that went straight through.
+    /// Bytes drained in this period; while nothing waits, bytes that went straight through.
     drained: u64,
     /// The average of the rates, in units of 1000 bytes per second; 0 when not known.
     rate: u32,
-    /// The rate that was said last, 0 for none.
+    /// The rate that was sent last, 0 for none.
     said: u32,
 }
 
-/// What to send on the stream.
+/// The message to send on the stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Say {
     /// XOFF.
     Xoff,
     /// XON.
     Xon {
-        /// In units of 1000 bytes per second; 0 is "as fast as you like".
+        /// In units of 1000 bytes per second; 0 for no limit.
         rate: u32,
     },
 }
 
-/// More than may be buffered. Nothing was counted; the circuit should close, as its peer does not heed XOFF.
+/// More bytes than may be buffered. Nothing was counted. The circuit should close, as its peer ignores XOFF.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Overflow;
 
-/// More was flushed than was buffered. Nothing was counted.
+/// More bytes were flushed than were buffered. Nothing was counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotBuffered;
 
 impl Incoming {
-    /// For a new stream, of whose bytes at most so many may wait
+    /// For a new stream, of which at most `buffered_max` bytes may wait
     /// ([`crate::base::limits::STREAM_BUFFERED_DEFAULT`]).
     pub fn new(edge: StreamEdge, buffered_max: u32) -> Self {
         Incoming {
@@ -65,8 +65,8 @@ impl Incoming {
         }
     }
 
-    /// Data of the stream has come and waits in the buffer. `clock_broken` is what the window of the circuit says: no
-    /// rate is measured then (FC-9).
+    /// `bytes` of the stream have come and wait in the buffer. `clock_broken` comes from the circuit's window: while it
+    /// is true, no rate is measured (FC-9).
     #[inline(always)]
     pub fn delivered(
         &mut self,
@@ -84,7 +84,7 @@ impl Incoming {
         Ok(None)
     }
 
-    /// More waits than comes in one go.
+    /// Handles a buffer that holds more than comes in one burst.
     #[inline(never)]
     fn piles_up(&mut self, now: Nanos, params: &Params, clock_broken: bool) -> Option<Say> {
         let buffered = self.buffered;
@@ -94,19 +94,19 @@ impl Incoming {
         } else if !self.stopped && self.is_grace_over(now) {
             self.stopped = true;
             self.over_since = None;
-            // The rate was wrong, or it would not have come to this (FC-3).
+            // The rate was wrong, or the buffer would not be so full (FC-3).
             self.rate = 0;
             say = Some(Say::Xoff);
         }
-        // A buffer that does not drain is not flushed either, and its period begins all the same (FC-8).
+        // A buffer that does not drain is not flushed either, but its period begins (FC-8).
         if u64::from(buffered) > BURST_BYTES {
-            // No XON follows an XOFF here, as something waits.
+            // No XON can follow an XOFF here, as bytes wait.
             say = say.or(self.judge(now, params, clock_broken));
         }
         say
     }
 
-    /// The reader took bytes out of the buffer.
+    /// The reader took `bytes` out of the buffer.
     pub fn flushed(
         &mut self,
         now: Nanos,
@@ -122,7 +122,7 @@ impl Incoming {
         Ok(self.judge(now, params, clock_broken))
     }
 
-    /// Bytes that wait.
+    /// Bytes in the buffer.
     pub fn buffered(&self) -> u32 {
         self.buffered
     }
@@ -139,8 +139,8 @@ impl Incoming {
         self.rate
     }
 
-    /// True when the buffer has been over the limit for longer than the grace: a burst that came in one go, as from a
-    /// conflux set that closes a gap, gets a chance to be read first (FC-2).
+    /// True when the buffer has been over the limit for longer than [`GRACE`]. A burst, as from a conflux set that
+    /// closes a gap, may be read first (FC-2).
     fn is_grace_over(&mut self, now: Nanos) -> bool {
         let since = *self.over_since.get_or_insert(now);
         now.saturating_sub(since) > GRACE
@@ -194,16 +194,17 @@ impl Incoming {
         Some(Say::Xon { rate: self.rate })
     }
 
-    /// True when a rate was said and is wrong by more than so many percent (FC-6).
+    /// True when a rate was sent and the current one differs by more than `pct` percent (FC-6).
     fn has_changed(&self, pct: u32) -> bool {
         let (rate, said, pct) = (u64::from(self.rate), u64::from(self.said), u64::from(pct.min(100)));
         said != 0 && (rate > (100 + pct) * said / 100 || rate < (100 - pct) * said / 100)
     }
 
-    /// Nothing waits: the reader is faster than the rate that was said, so that is doubled from time to time (FC-7).
+    /// Handles an empty buffer: the reader is faster than the rate that was sent, so it is doubled from time to time
+    /// (FC-7).
     fn empty(&mut self, params: &Params) {
         if self.period_from.take().is_some() {
-            // What drained while bytes waited does not show that the reader is waiting.
+            // Bytes that drained while others waited do not show that the reader waits.
             self.drained = 0;
         } else if self.drained >= params.xon_bytes() {
             if self.said != 0 {
@@ -214,8 +215,8 @@ impl Incoming {
     }
 }
 
-/// How long a buffer may be over the limit before XOFF is said, in nanoseconds: C Tor's 5 ms.
+/// How long a buffer may be over the limit before XOFF is sent, in nanoseconds: C Tor's 5 ms.
 const GRACE: Nanos = 5_000_000;
 
-/// What can come in one go before the buffer could be read: C Tor's 32 cells.
+/// Bytes that can come in one burst, before the buffer could be read: C Tor's 32 cells.
 const BURST_BYTES: u64 = 32 * CELL_BYTES;

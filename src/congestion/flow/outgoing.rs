@@ -1,36 +1,37 @@
-//! What a stream takes from us: what the peer's XOFF and XON allow, and how often it may send them.
+//! The sending side of a stream: what the peer's XOFF and XON allow, and how often the peer may send them.
 
 use super::RATE_MAX;
 use crate::base::{limits, Nanos};
 use crate::congestion::params::{Params, StreamEdge, CELL_BYTES};
 
-/// The peer's word on one stream, and its right to speak.
+/// The limits that the peer's XOFF and XON set on one stream, and the peer's credit for sending them.
 ///
-/// An XOFF that no buffer can have caused is a signal to somebody who watches the traffic (prop324 §4.1.4). So the
-/// bytes we send buy the peer its messages: an XOFF costs what a buffer must hold before one is sent, an XON without
-/// XOFF what must drain before a new rate. An XON that ends an XOFF is free: that XOFF has paid.
+/// An XOFF that no full buffer can have caused is a signal to somebody who watches the traffic (prop324 §4.1.4). So the
+/// bytes we send are credit with which the peer pays for its messages. An XOFF costs what a buffer must hold before an
+/// honest peer sends one; an XON without XOFF costs what must drain before a new rate. An XON that ends an XOFF is
+/// free, as that XOFF has been paid for.
 ///
 /// An honest peer is never cut off:
 /// - The price is *half* of what an honest peer waits for, by the lower of the limits for client and exit and by the
-///   smaller of the two sizes of a cell in use. That covers a consensus that is not ours, and bytes (SOCKS, HTTP) that
+///   smaller of the two sizes of a cell in use. That covers a peer with another consensus, and bytes (SOCKS, HTTP) that
 ///   a C Tor client puts into the same buffer.
-/// - Each XOFF of C Tor or arti needs a whole buffer that we filled after the one before, as both say XON only when the
-///   buffer is empty. Each new rate of C Tor needs `cc_xon_rate` of drained bytes of its own.
-/// - XOFF and XON have an account each. C Tor has one, and halves counts and bytes together now and then: that takes
-///   half of the progress towards the next XOFF too, and an honest peer with a large limit falls below. Here the
-///   account has a cap instead ([`limits::FLOW_CREDIT_MAX`]), which bounds what can be saved up just as well.
+/// - For each XOFF, C Tor and arti need a whole buffer that we filled after the last one, as both send XON only when
+///   the buffer is empty. For each new rate, C Tor needs `cc_xon_rate` of newly drained bytes.
+/// - XOFF and XON have separate accounts. C Tor has one account, and halves its counts and bytes now and then. That
+///   takes half of the progress towards the next XOFF too, so that an honest peer with a large limit can fail. Here
+///   each account has a cap instead ([`limits::FLOW_CREDIT_MAX`]), which bounds what can be saved up just as well.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// Bytes the peer has to its credit for XOFFs, and for XONs without XOFF.
+    /// The peer's credit in bytes for XOFFs, and for XONs without XOFF.
     xoff_credit: u64,
     xon_credit: u64,
-    /// What each costs; 0 where the peer is not judged.
+    /// The price of each in bytes; 0 where the peer is not judged.
     xoff_price: u64,
     xon_price: u64,
-    /// The rate in units of 1000 bytes per second, which are millionths of a byte in a nanosecond; 0 is unlimited.
+    /// The rate in units of 1000 bytes per second, which are millionths of a byte per nanosecond; 0 for no limit.
     rate: u32,
     stopped: bool,
-    /// The token bucket: millionths of a byte. Below 0 when a cell went that was larger than the rest.
+    /// The token bucket, in millionths of a byte. Below 0 after a cell that was larger than what was left.
     tokens: i64,
     filled_at: Nanos,
 }
@@ -42,24 +43,24 @@ pub enum May {
     Now,
     /// Not before the peer says XON.
     Stopped,
-    /// Not before this time, by the rate that the peer gave.
+    /// Not before this time, by the peer's rate.
     At(Nanos),
 }
 
-/// An XOFF or XON that an honest peer cannot have sent. It was not heeded; the circuit should close.
+/// An XOFF or XON that no honest peer can have sent. It had no effect; the circuit should close.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Abuse {
-    /// XOFF upon XOFF.
+    /// XOFF after XOFF.
     XoffTwice,
-    /// An XOFF for less than a buffer of ours could fill.
+    /// An XOFF, though we sent fewer bytes than fill a buffer.
     XoffEarly,
-    /// A new rate for less than could drain between two.
+    /// A new rate, though we sent fewer bytes than drain between two rates.
     XonEarly,
 }
 
 impl Outgoing {
     /// For a new stream. `judged` is false at a relay: an exit's streams have nothing to hide from its client, and C
-    /// Tor does not look there either.
+    /// Tor does not check there either.
     pub fn new(params: &Params, judged: bool) -> Self {
         let xoff = params.xoff_bytes(StreamEdge::Client).min(params.xoff_bytes(StreamEdge::Exit));
         let xon = xoff.min(u64::from(params.xon_rate) * CELL_BYTES);
@@ -76,7 +77,7 @@ impl Outgoing {
         }
     }
 
-    /// Data was sent on the stream, on whichever leg.
+    /// Counts `bytes` of data that were sent on the stream, on any leg.
     #[inline]
     pub fn sent(&mut self, now: Nanos, bytes: u32) {
         self.xoff_credit = (self.xoff_credit + u64::from(bytes)).min(limits::FLOW_CREDIT_MAX);
@@ -87,7 +88,7 @@ impl Outgoing {
         }
     }
 
-    /// The peer said XOFF.
+    /// Handles the peer's XOFF.
     pub fn handle_xoff(&mut self) -> Result<(), Abuse> {
         if self.stopped {
             return Err(Abuse::XoffTwice);
@@ -97,8 +98,8 @@ impl Outgoing {
         Ok(())
     }
 
-    /// The peer said XON, with a rate in units of 1000 bytes per second: 0, and what C Tor cannot count, is no limit.
-    /// Without an XOFF before it, it only brings a rate (FC-13).
+    /// Handles the peer's XON, with a rate in units of 1000 bytes per second. 0 means no limit, and so does a rate that
+    /// C Tor cannot count. Without an XOFF before it, an XON only brings a rate (FC-13).
     pub fn handle_xon(&mut self, now: Nanos, rate: u32) -> Result<(), Abuse> {
         if !self.stopped {
             self.xon_credit = self.xon_credit.checked_sub(self.xon_price).ok_or(Abuse::XonEarly)?;
@@ -107,12 +108,13 @@ impl Outgoing {
         self.fill(now);
         let was_free = self.rate == 0;
         self.rate = if rate > RATE_MAX / 1000 { 0 } else { rate };
-        // What the bucket holds stays in it, as far as it still fits; a stream without a rate had a full one.
+        // The bucket keeps what it holds, as far as that still fits. Without a rate it was full.
         self.tokens = if was_free { self.burst() } else { self.tokens.min(self.burst()) };
         Ok(())
     }
 
-    /// Whether data may be sent now. A cell may be larger than what is left in the bucket; the next waits longer then.
+    /// Whether data may be sent now. A cell may be larger than what is left in the bucket; then the next cell waits
+    /// longer.
     pub fn may_send(&mut self, now: Nanos) -> May {
         if self.stopped {
             return May::Stopped;
@@ -133,13 +135,13 @@ impl Outgoing {
         self.stopped
     }
 
-    /// The rate that the peer gave, in units of 1000 bytes per second; none for no limit.
+    /// The peer's rate, in units of 1000 bytes per second; `None` for no limit.
     #[allow(dead_code, reason = "models look")]
     pub fn rate(&self) -> Option<u32> {
         (self.rate != 0).then_some(self.rate)
     }
 
-    /// Adds what time has brought since the last look.
+    /// Adds the tokens for the time since the last call.
     fn fill(&mut self, now: Nanos) {
         let since = now.saturating_sub(self.filled_at);
         self.filled_at = self.filled_at.max(now);
@@ -147,11 +149,11 @@ impl Outgoing {
         self.tokens = self.tokens.saturating_add(more).min(self.burst());
     }
 
-    /// What the bucket holds: one second's worth, as in C Tor.
+    /// The size of the bucket: one second's worth, as in C Tor.
     fn burst(&self) -> i64 {
         i64::from(self.rate) * 1000 * BYTE
     }
 }
 
-/// Tokens of one byte: with this unit, a rate is tokens in a nanosecond, and filling loses nothing to rounding.
+/// The tokens of one byte. In this unit a rate is tokens per nanosecond, and filling loses nothing to rounding.
 const BYTE: i64 = 1_000_000;
