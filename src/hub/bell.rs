@@ -1,11 +1,12 @@
-//! How an engine hears that others have news for it.
+//! How an engine learns that other engines have news for it.
 //!
-//! Whatever can have news (a leg's link, the queue of LINKs) has an [`Ear`], which stands in its engine's [`Bell`] at
-//! most once, so the list is never longer than there are ears. The first ear in an empty list wakes the host.
+//! Everything that can have news (a leg's link, the queue of LINKs) has an [`Ear`]. An ear stands in its engine's
+//! [`Bell`] at most once, so the list is never longer than there are ears. The first ear in an empty list wakes the
+//! host.
 //!
-//! Nothing is lost: who has news lays it down first, then marks the ear. Who listens unmarks the ear first
-//! ([`Bell::take`]), then looks. Both change the mark in one step, so either the mark is found set, and the look that
-//! follows it sees the news, or the ear goes to the list again.
+//! No news is lost. The side with news first stores it, then marks the ear. The engine first unmarks the ear
+//! ([`Bell::take`]), then looks for the news. Both change the mark in one atomic step: either the mark is found set,
+//! and the look that follows finds the news, or the ear enters the list again.
 
 use crate::base::budget::Returns;
 use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -14,36 +15,36 @@ use crate::base::Id;
 use std::collections::VecDeque;
 
 /// Wakes an engine's loop, and may do nothing else. It runs on another engine's thread, at times on the engine's own,
-/// outside of every lock; leaving the hub waits for calls under way, so it must not wait for the engine. It may put the
-/// work off: the call is under way until the [`Call`] is dropped.
+/// outside of every lock. An engine that leaves the hub waits for running calls, so it must not wait for the engine. It
+/// may put the work off: the call counts as running until the [`Call`] is dropped.
 pub type Notify = std::sync::Arc<dyn Fn(Call) + Send + Sync>;
 
-/// A wake-up that is under way until this is dropped.
+/// A wake-up call, which counts as running until this is dropped.
 pub struct Call(Arc<Bell>);
 
 /// The list of an engine's ears with news.
 pub struct Bell {
     list: Mutex<List>,
     notify: Notify,
-    /// What others have taken of what the engine has sent.
+    /// Bytes that other engines have taken of what the engine has sent.
     pub(super) returns: Arc<Returns>,
 }
 
 #[derive(Default)]
 struct List {
     ears: VecDeque<Arc<Ear>>,
-    /// Calls of `notify` under way.
+    /// Number of running calls of `notify`.
     calls: u32,
-    /// The engine is gone: nobody is to be woken.
+    /// The engine is gone: `notify` is not called any more.
     deaf: bool,
 }
 
-/// What can have news.
+/// A source of news.
 pub struct Ear {
     bell: Arc<Bell>,
-    /// What the owner calls it.
+    /// The key by which the owner knows it.
     key: AtomicU64,
-    /// In the list, or about to be.
+    /// True while it is in the list, or about to enter it.
     marked: AtomicBool,
 }
 
@@ -54,13 +55,13 @@ impl Bell {
         Bell::of(notify, Returns::default())
     }
 
-    /// The same for an engine whose memory is counted.
+    /// Like [`Bell::new`], for an engine whose memory is counted.
     pub(super) fn of(notify: Notify, returns: Returns) -> Self {
         Bell { list: Mutex::default(), notify, returns: Arc::new(returns) }
     }
 
-    /// Takes no more than `most` of those with news, the longest waiting first, adds what their owner calls them to
-    /// `keys`, and says whether more wait. Only once nothing waits is the host woken again.
+    /// Takes up to `most` ears with news out of the list, the longest waiting first, and adds their keys to `keys`.
+    /// True when more wait. The host is woken again only after none was left.
     pub fn take(&self, most: usize, keys: &mut Vec<Id>) -> bool {
         let mut list = self.list.lock();
         for _ in 0..most {
@@ -71,8 +72,8 @@ impl Bell {
         !list.ears.is_empty()
     }
 
-    /// The engine goes: from the return of this call on, `notify` is not called any more. Waits for calls under way, as
-    /// the host may free what they use.
+    /// Ends the wake-ups, as the engine goes: after this call, `notify` is not called any more. Waits for running
+    /// calls, as the host may free what they use.
     pub fn deafen(&self) {
         let ears = {
             let mut list = self.list.lock();
@@ -101,7 +102,7 @@ impl Bell {
     }
 }
 
-/// Counted out also when the host's function panics.
+/// Also runs when the host's function panics.
 impl Drop for Call {
     fn drop(&mut self) {
         self.0.list.lock().calls -= 1;
@@ -109,24 +110,24 @@ impl Drop for Call {
 }
 
 impl Ear {
-    /// An ear that hears from now on.
+    /// An ear that can be rung from now on.
     pub fn new(bell: &Arc<Bell>, key: Id) -> Arc<Ear> {
         Arc::new(Ear { bell: Arc::clone(bell), key: AtomicU64::new(key.0), marked: AtomicBool::new(false) })
     }
 
-    /// An ear whose owner does not know it yet: it hears, and tells nobody until [`Ear::open`].
+    /// An ear whose owner does not know it yet: it can be rung, but enters no list until [`Ear::open`].
     pub fn closed(bell: &Arc<Bell>) -> Arc<Ear> {
         let ear = Ear { bell: Arc::clone(bell), key: AtomicU64::new(Id::NONE.0), marked: AtomicBool::new(true) };
         Arc::new(ear)
     }
 
-    /// The owner has given a closed ear a name. It goes to the list at once, as there may have been news.
+    /// Gives a closed ear the owner's key. It enters the list at once, as there may be news already.
     pub fn open(ear: &Arc<Ear>, key: Id) {
         ear.key.store(key.0, Relaxed);
         Bell::add(ear);
     }
 
-    /// There is news, and it has been laid down.
+    /// Tells the engine that there is news, which has been stored before.
     #[inline]
     pub fn ring(ear: &Arc<Ear>) {
         if !ear.marked.swap(true, AcqRel) {

@@ -1,4 +1,4 @@
-//! A bounded channel whose both ends are in both hands, so that what is left in it never is out of reach.
+//! A bounded queue that both sides can push to and pop from, so that what is left in it can always be taken out.
 
 #[cfg(loom)]
 pub use self::checked::Bounded;
@@ -17,7 +17,7 @@ mod real {
     }
 
     impl<T> Bounded<T> {
-        /// Room for `room` items, one at least: without any it would be a rendezvous, which nobody here waits for.
+        /// A queue for `room` items, but at least one: without room it would make its two sides wait for each other.
         pub fn new(room: usize) -> Self {
             let (sender, receiver) = bounded(room.max(1));
             Bounded { sender, receiver }
@@ -35,7 +35,7 @@ mod real {
             self.receiver.try_recv().ok()
         }
 
-        /// Items in it, at some moment of the call.
+        /// Number of items at some moment of the call.
         #[inline]
         pub fn len(&self) -> usize {
             self.receiver.len()
@@ -48,8 +48,8 @@ mod checked {
     use crate::base::sync::atomic::{AtomicUsize, Ordering::*};
     use crate::base::sync::{yield_now, Mutex};
 
-    /// The same as a ring that orders less than crossbeam's: an item is seen with what came before it, and nothing
-    /// more. Whoever finds the ring empty or full learns nothing about the other side.
+    /// The queue for loom: a ring that orders less than crossbeam's. Whoever sees an item sees what was done before
+    /// it was pushed, and nothing more. A ring found empty or full tells nothing about the other side.
     #[derive(Debug)]
     pub struct Bounded<T> {
         slots: Vec<Mutex<Option<T>>>,
@@ -58,7 +58,7 @@ mod checked {
     }
 
     impl<T> Bounded<T> {
-        /// Room for `room` items, one at least.
+        /// A queue for `room` items, but at least one.
         pub fn new(room: usize) -> Self {
             let slots = (0..room.max(1)).map(|_| Mutex::new(None)).collect();
             Bounded { slots, head: AtomicUsize::new(0), tail: AtomicUsize::new(0) }
@@ -78,7 +78,7 @@ mod checked {
             }
             let slot = &self.slots[tail % self.slots.len()];
             loop {
-                // Whoever took what was here has not carried it off yet.
+                // The reader that pops the item in this slot has not finished.
                 let mut place = slot.lock();
                 if place.is_none() {
                     *place = Some(item);
@@ -93,7 +93,7 @@ mod checked {
         pub fn pop(&self) -> Option<T> {
             let mut head = self.head.load(Relaxed);
             loop {
-                // The tail that is seen may be the older one.
+                // The tail that is read may be an older one.
                 if head >= self.tail.load(Relaxed) {
                     return None;
                 }
@@ -103,7 +103,7 @@ mod checked {
                 }
             }
             loop {
-                // Whoever puts something here has not laid it down yet.
+                // The writer that pushes to this slot has not finished.
                 if let Some(item) = self.slots[head % self.slots.len()].lock().take() {
                     return Some(item);
                 }
@@ -111,7 +111,7 @@ mod checked {
             }
         }
 
-        /// Items in it, at some moment of the call.
+        /// Number of items at some moment of the call.
         pub fn len(&self) -> usize {
             self.tail.load(Relaxed).saturating_sub(self.head.load(Relaxed))
         }

@@ -1,33 +1,34 @@
-//! What joins a leg to the home of its set when they live on different threads.
+//! The link between a leg and the home of its set, when they live on different threads.
 //!
 //! A link has two [`LinkEnd`]s, one with the leg's engine and one with the set's. Each end has an inbox, which the
-//! other fills: a bounded channel, a flag that says that the inbox's owner is gone, and an ear. An item is a host's
-//! token or the like: each must come out exactly once, whoever dies when. So:
+//! other end fills: a bounded queue, a flag that says that the inbox's owner is gone, and an ear. An item is a host's
+//! token or the like, and must come out exactly once, whichever end dies when. So:
 //!
-//! 1. *Send*: is the reader gone? Then nothing is put in. Else push; fence; look at the flag again, and if it is set
-//!    now, take back what is still in the channel. Else ring the reader.
-//! 2. *Die*: set the own flag; fence; take out what is in the own inbox; ring the other end. What was sent before
-//!    stays where it is, for the other end to read.
-//! 3. *Read*: look at the other end's flag, then pop. Nothing there, and the flag was set before the look: that was
-//!    all. The reader then takes back what it has sent and the dead did not take.
-//! 4. *Full*: mark that the writer waits; fence; push again. The reader, when it finds its inbox empty: fence; is the
-//!    mark set? Then take it away and ring the writer.
+//! 1. *Send*: if the reader's flag is set, nothing is put in. Else push; fence; look at the flag again. If it is set
+//!    now, take back what is still in the queue; else ring the reader.
+//! 2. *Die*: set the own flag; fence; take out what is in the own inbox; ring the other end. What this end sent before
+//!    stays there for the other end to read.
+//! 3. *Read*: look at the other end's flag, then pop. If nothing is there, and the flag was set before the pop, nothing
+//!    more will come. The reader then takes back what it has sent and the dead end did not take.
+//! 4. *Full*: mark that the writer waits; fence; push again. A reader that finds its inbox empty: fence; if the mark is
+//!    set, clear it and ring the writer.
 //!
-//! Why nothing is lost in 1 and 2: of two fences one is first. If the writer's, the dead finds the item; if the dead's,
-//! the writer finds the flag. Both may, and then the channel hands the item to one of them. Why no writer waits for
-//! ever in 4: if the reader's fence is first, the second push finds the room; else the reader finds the mark. A reader
-//! that stops before its inbox is empty rings for itself ([`LinkEnd::again`]), so it gets there. tests/loom.rs tries
-//! all orders of this code, on a channel that orders less than the real one.
+//! Why nothing is lost in 1 and 2: one of the two fences comes first. If it is the writer's, the dying end finds the
+//! item; if it is that of the dying end, the writer finds the flag. If both happen, the queue gives the item to only
+//! one of them. Why no writer waits for ever in 4: if the reader's fence comes first, the second push finds room; else
+//! the reader finds the mark. A reader that stops before its inbox is empty rings for itself ([`LinkEnd::again`]), so
+//! it goes on. tests/loom.rs tries all orders of this code, on a queue that orders less than the real one.
 //!
-//! An end that nobody has taken yet (a circuit that waits for its set's home) has no reader, so what was sent to it is
-//! its writer's: who goes first says so in one step, the home that takes its end ([`LinkEnd::take`]) or the leg that
-//! withdraws. So it does not matter that a home that goes drops the ends it never took, on whatever thread.
+//! An end that nobody has taken yet (its circuit waits for the set's home) has no reader, so what was sent to it
+//! belongs to the writer. Two can end this state: the home that takes its end ([`LinkEnd::take`]), or the leg that
+//! withdraws. One atomic step decides which was first. So a home that goes may drop the ends it never took, on any
+//! thread.
 //!
-//! What an item costs is counted by the engine that sent it, until it is taken: the reader writes down how much that
-//! was, for the link and for the writer's engine ([`crate::base::budget::Returns`]), once for all that it reads in a
-//! row ([`LinkEnd::tell`]). What nobody takes is counted out with the link.
+//! The engine that sent an item counts what it costs until the item is taken. The reader reports the cost of what it
+//! reads to the link, and to the writer's engine ([`crate::base::budget::Returns`]), once for all items that it reads
+//! in a row ([`LinkEnd::tell`]). What nobody takes is reported when the link is dropped.
 //!
-//! One thread at a time has an end. A flag needs no room, so a death is seen through a full channel
+//! Only one thread at a time uses an end. A flag needs no room, so a death is seen when the queue is full as well
 //! ([`LinkEnd::over`]).
 
 use super::bell::{Bell, Ear};
@@ -39,66 +40,66 @@ use crate::base::Id;
 use crate::queue::{Sink, TrySend};
 use std::cell::Cell;
 
-/// One end of a link: it reads `I` and writes `O`. Dropped without [`LinkEnd::close`] it counts as closed without a
-/// word, and what is in its inbox stays for the other end to take back.
+/// One end of a link: it reads `I` and writes `O`. If it is dropped without [`LinkEnd::close`], it counts as closed
+/// without a reason, and what is in its inbox stays for the other end to take back.
 pub struct LinkEnd<I: Cargo, O: Cargo> {
     // The mirror of the leg's congestion state belongs here, shared by both ends.
     inbox: Arc<Inbox<I>>,
-    /// The other end's.
+    /// The other end's inbox.
     outbox: Arc<Inbox<O>>,
-    /// What was read cost so much, and the other end has not been told.
+    /// The cost of what was read, as far as the other end has not been told.
     read: Cell<u64>,
     closed: bool,
 }
 
-/// What crosses, and is counted.
+/// An item that crosses, and whose cost is counted.
 pub trait Cargo {
-    /// What it costs to hold.
+    /// Bytes that it costs to hold.
     fn cost(&self) -> u64 {
         0
     }
 }
 
-/// What the owner of one end reads from, and the other end writes to.
+/// The items that one end reads and the other end writes.
 struct Inbox<T: Cargo> {
     items: Bounded<T>,
-    /// What was taken out cost so much; the reader alone changes it.
+    /// The cost of all items taken out so far; only the reader changes it.
     taken: AtomicU64,
-    /// Of the engine that writes here.
+    /// The account of the engine that writes here.
     returns: Arc<Returns>,
-    /// From this length on down a writer that waits may go on.
+    /// When no more items than this are left, a waiting writer may go on.
     low: usize,
-    /// 0 as long as the owner is there.
+    /// [`HERE`] as long as the owner is there, else its reason for going.
     gone: AtomicU64,
-    /// The writer found it full and waits to be rung.
+    /// The writer found the queue full and waits to be rung.
     awaited: AtomicBool,
-    /// Whose the items are until there is a reader: [`OFFERED`], then [`TAKEN`] or [`WITHDRAWN`].
+    /// Whether there is a reader: [`OFFERED`], as long as there is none, then [`TAKEN`] or [`WITHDRAWN`].
     reader: AtomicU64,
     ear: Arc<Ear>,
 }
 
-/// What a look into the inbox found.
+/// The result of a look into the inbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum News<T> {
     /// The next item.
     Item(T),
-    /// Nothing for now: the bell will ring.
+    /// Nothing for now. The bell will ring.
     Nothing,
-    /// Nothing ever again: the other end is gone, and this was its word, if it had one.
+    /// Nothing ever again: the other end is gone, for this reason, if it gave one.
     Over(Option<u32>),
 }
 
-/// Why an item was not sent.
+/// The reason why an item was not sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotSent<T> {
-    /// There is no room; the bell rings when there is. The item is the caller's.
+    /// There is no room. The bell rings when there is. The item is the caller's.
     Full(T),
-    /// The other end is gone. The item is the caller's, or it is among what [`LinkEnd::take_back`] finds, unless the
-    /// other end took it as it died.
+    /// The other end is gone. The item is the caller's; or [`LinkEnd::take_back`] returns it, unless the other end took
+    /// it as it died.
     Gone(Option<T>),
 }
 
-/// What a closed end leaves behind.
+/// An item that a closed end leaves behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Left<I, O> {
     /// It came, and was not read.
@@ -107,7 +108,8 @@ pub enum Left<I, O> {
     Unsent(O),
 }
 
-/// Both ends of a new link: the first one's owner knows it as `key`, the second one's will say (`LinkEnd::open`).
+/// Makes a link and returns its two ends. The owner of the first knows it as `key`; that of the second gives its key
+/// later ([`LinkEnd::open`]).
 pub fn link<A: Cargo, B: Cargo>(
     room: usize,
     near: &Arc<Bell>,
@@ -125,13 +127,13 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
         LinkEnd { inbox, outbox, read: Cell::new(0), closed: false }
     }
 
-    /// Whoever holds the second end will read it, or close it. False when the first end was closed before that: it has
+    /// Takes the second end, whose holder will read it or close it. False when the first end was closed before: it has
     /// handed out what it had sent, and there is nothing to read.
     pub fn take(&self) -> bool {
         self.inbox.reader.compare_exchange(OFFERED, TAKEN, AcqRel, Acquire) != Err(WITHDRAWN)
     }
 
-    /// The second end has got an owner: news of it comes under this key, and some may be there already.
+    /// Takes the second end and gives it the owner's key, under which its news comes. There may be news already.
     pub fn open(&self, key: Id) {
         self.take();
         Ear::open(&self.inbox.ear, key);
@@ -170,14 +172,15 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
             return over.map_or(News::Nothing, News::Over);
         };
         self.read.set(self.read.get() + item.cost());
-        // Sooner than when it is empty, if the mark is seen: the writer fills it while the reader works.
+        // Before the inbox is empty, if the mark is seen: then the writer fills it while the reader works.
         if inbox.awaited.load(Relaxed) && inbox.items.len() <= inbox.low {
             self.wake_writer();
         }
         News::Item(item)
     }
 
-    /// The other end's last word, once it is gone. What it sent before can still be read.
+    /// The other end's reason for going, once it is gone; the inner `None` when it gave no reason. What it sent before
+    /// can still be read.
     pub fn over(&self) -> Option<Option<u32>> {
         match self.outbox.gone.load(Acquire) {
             HERE => None,
@@ -185,20 +188,20 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
         }
     }
 
-    /// Once the other end is gone: what was sent to it and not taken, one after the other.
+    /// Takes back, once the other end is gone, the next item that was sent to it and not taken.
     pub fn take_back(&self) -> Option<O> {
         self.over()?;
         fence(SeqCst);
         self.outbox.items.pop()
     }
 
-    /// Of what was ever sent, what was taken cost so much, as far as the other end has told.
+    /// The cost of all items that the other end has taken so far, as far as it has told.
     pub fn taken(&self) -> u64 {
         self.outbox.taken.load(Relaxed)
     }
 
-    /// Tells the other end, and its engine, what all that was read since the last time costs. Whoever reads has to do
-    /// so before it goes on to other things; a look that finds nothing does it.
+    /// Tells the other end, and its engine, the cost of what was read since the last call. A reader has to call it
+    /// before it goes on to other things. A [`LinkEnd::poll`] that finds nothing does it too.
     pub fn tell(&self) {
         let read = self.read.take();
         if read > 0 {
@@ -208,17 +211,17 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
         }
     }
 
-    /// Rings for this end itself: its owner has not read all, and will go on in its turn.
+    /// Rings for this end itself: its owner has not read all items, and will go on when it is called again.
     pub fn again(&self) {
         Ear::ring(&self.inbox.ear);
     }
 
-    /// Rings for the other end, of news that is not in the link.
+    /// Rings for the other end, for news that is not in the link.
     pub fn nudge(&self) {
         Ear::ring(&self.outbox.ear);
     }
 
-    /// Goes, with a word for the other end, and hands out what nobody will read.
+    /// Closes this end, with a reason for the other end, and hands out what nobody will read.
     pub fn close(mut self, word: u32, mut left: impl FnMut(Left<I, O>)) {
         self.closed = true;
         self.die(WORDS + u64::from(word));
@@ -236,7 +239,7 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
         Ear::ring(&self.outbox.ear);
     }
 
-    /// Nobody has taken the other end, and nobody will.
+    /// Takes away the other end if nobody has taken it yet. True on success.
     fn withdraw(&self) -> bool {
         self.outbox.reader.compare_exchange(OFFERED, WITHDRAWN, AcqRel, Acquire).is_ok()
     }
@@ -253,11 +256,11 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
     }
 }
 
-/// An end is a channel that a backlog can stand before.
+/// An end is a sink that a backlog can stand before.
 impl<I: Cargo, O: Cargo> Sink<O> for &LinkEnd<I, O> {
     fn try_send(&mut self, item: O) -> Result<(), TrySend<O>> {
         match self.send(item) {
-            // What went as the other end died comes back with the rest that was not taken.
+            // The item went as the other end died. It comes back with the others that were not taken.
             Ok(()) | Err(NotSent::Gone(None)) => Ok(()),
             Err(NotSent::Full(item)) => Err(TrySend::Full(item)),
             Err(NotSent::Gone(Some(item))) => Err(TrySend::Closed(item)),
@@ -287,7 +290,7 @@ impl<T: Cargo> Inbox<T> {
     }
 }
 
-/// Both ends are gone.
+/// Both ends are gone: reports what nobody took.
 impl<T: Cargo> Drop for Inbox<T> {
     fn drop(&mut self) {
         let left = std::iter::from_fn(|| self.items.pop()).map(|item| item.cost()).sum();
@@ -295,17 +298,17 @@ impl<T: Cargo> Drop for Inbox<T> {
     }
 }
 
-/// What `gone` says: the owner is there; it went with a word, counted from `WORDS`; it went without one.
+/// Values of `gone`: the owner is there; it went with a reason, which is added to `REASONS`; it went without one.
 const HERE: u64 = 0;
 const WORDS: u64 = 1;
 const WORDLESS: u64 = WORDS + u32::MAX as u64 + 1;
 
-/// What `reader` says: nobody reads yet; somebody does; the writer went before.
+/// Values of `reader`: there is none yet; there is one; the writer went before there was one.
 const OFFERED: u64 = 0;
 const TAKEN: u64 = 1;
 const WITHDRAWN: u64 = 2;
 
-// For tests: numbers that cost nothing, and one kind that costs what it says.
+// For tests: numbers that cost nothing, and numbers that cost their value.
 impl Cargo for u8 {}
 impl Cargo for u32 {}
 impl Cargo for u16 {
@@ -384,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_is_seen_through_a_full_channel() {
+    fn a_death_is_seen_through_a_full_queue() {
         let (leg, home, [_, far]) = pair(1);
         home.open(Id(2));
         leg.send(1).unwrap();

@@ -1,18 +1,18 @@
-//! Who holds how much, and for how long, as any thread may see it; and whom to close when memory runs short (B3).
+//! The sets and circuits that hold something, how much and for how long, as any thread may see it; and which of them to
+//! close when memory runs short (B3).
 //!
-//! How many bytes there are is the budget's to say ([`crate::base::budget`]); here is who has them. Each set or circuit
-//! that holds something writes that down in a note of its own, which is two plain stores. A circuit does it for each
-//! message. A set does it when it begins to hold something, when a quarter more is held for order, and when an eighth
-//! more is on its way to legs elsewhere.
+//! The budget ([`crate::base::budget`]) knows how many bytes are held; this file knows who holds them. Each set or
+//! circuit that holds something keeps a note of it, which costs two plain stores. A circuit writes its note for each
+//! message. A set writes it when it begins to hold something, when a quarter more is held for order, and when an eighth
+//! more is on its way to legs on other engines.
 //!
-//! The victim is looked for in a book ([`Holders`]). It is brought up to date with a note when that grows by a quarter,
-//! and when somebody looks: what the book says of a candidate is compared with the candidate's note first. What comes
-//! of it:
+//! The victim is looked for in a book ([`Holders`]), one for each engine. An entry of the book is updated from its note
+//! when the note has grown by a quarter. It is also compared with its note when a search finds it. As a result:
 //!
 //! - An engine looks at what its own candidate really holds before it names it.
 //! - A candidate on another engine can hold three eighths more than its note says.
-//! - Nobody else holds twice as much as the one who was named: neither in bytes, where it is about a fair share, nor in
-//!   bytes times age.
+//! - No other holder has twice as much as the one that was named: neither in bytes, where that is about a fair share,
+//!   nor in bytes times age.
 
 use crate::base::holders::{Holder, Holders, Seat};
 use crate::base::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
@@ -21,94 +21,94 @@ use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
 use std::collections::BTreeMap;
 
-/// Those on one engine who hold something.
+/// The sets and circuits on one engine that hold something.
 #[derive(Debug, Default)]
 pub struct Ledger {
     tag: u16,
     book: Mutex<Book>,
-    /// How many hold something now; the engine alone changes it.
+    /// Number of holders; only the engine changes it.
     live: AtomicU32,
     /// The engine's clock.
     now: AtomicU64,
 }
 
-/// The same, as its engine and the hub have it.
+/// A ledger, as its engine and the hub share it.
 pub type Books = Arc<Ledger>;
 
 #[derive(Debug, Default)]
 struct Book {
     holders: Holders<Id>,
     places: BTreeMap<Id, (Seat, Arc<Note>)>,
-    /// Named by another engine, to be closed by this one, with what they held then.
+    /// Victims that other engines have named, to be closed by this one, with the bytes they held then.
     doomed: Vec<(Id, u64)>,
 }
 
-/// What one set or circuit holds.
+/// The figures of one set or circuit.
 #[derive(Debug)]
 struct Note {
     id: Id,
-    /// Whose it is. It has this in its book, until the standing ends.
+    /// The ledger whose book has this note, until the [`Standing`] is dropped.
     ledger: Arc<Ledger>,
     bytes: AtomicU64,
-    /// Since when the oldest of it has waited, [`NEVER`] when there is nothing.
+    /// Since when the oldest of it has waited; [`NEVER`] when nothing is held.
     since: AtomicU64,
-    /// From more bytes than these on, the book has to be told. 0 for who is not in it.
+    /// Above this many bytes the book has to be updated. 0 for a note that is not in the book.
     told: AtomicU64,
     /// It has been named as a victim, and is not in the book.
     named: AtomicBool,
 }
 
-/// A set or circuit that holds something, in the hands of its engine. Dropped, it holds nothing.
+/// A set or circuit that may hold something, as its engine keeps it. When dropped, it holds nothing.
 #[derive(Debug)]
 pub struct Standing {
     note: Arc<Note>,
 }
 
-/// A set or circuit that is to be closed so that there is room again.
+/// A set or circuit to be closed so that there is room again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Victim {
-    /// The engine on which it lives.
+    /// The engine it lives on.
     pub engine: u16,
-    /// The set, or the circuit.
+    /// The id of the set or circuit.
     pub id: Id,
-    /// What it holds.
+    /// Bytes it holds.
     pub bytes: u64,
 }
 
-/// Who would be the victim on one engine.
+/// The possible victim on one engine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Candidate {
-    /// It has a fair share of the cap.
+    /// It holds enough of its share of the cap ([`limits::VICTIM_SHARE`]).
     counts: bool,
-    /// Bytes times age; of those that do not count, bytes.
+    /// Bytes times age; without `counts`, bytes.
     weight: u128,
     bytes: u64,
     id: Id,
 }
 
 impl Ledger {
-    /// Nobody holds anything.
+    /// An empty ledger for the engine with this tag.
     pub fn open(tag: u16) -> Books {
         Arc::new(Ledger { tag, ..Ledger::default() })
     }
 
-    /// The engine's clock has moved.
+    /// Stores the time of the engine's clock.
     #[inline]
     pub fn at(&self, now: Nanos) {
         self.now.store(now, Relaxed);
     }
 
-    /// How many hold something.
+    /// Number of holders.
     pub fn live(&self) -> u32 {
         self.live.load(Relaxed)
     }
 
-    /// Who has to go so that there is room under `cap`, which `holders` share. See [`Holders::worst`].
+    /// The holder that has to go so that there is room under `cap`, which `holders` share. See [`Holders::worst`].
     fn candidate(&self, now: Nanos, cap: u64, holders: u32) -> Option<Candidate> {
         let share = cap / (limits::VICTIM_SHARE * u64::from(holders.max(1)));
         let mut book = self.book.lock();
         for looks in 0.. {
-            // As many as `holders` share it, not those in this book.
+            // The cap in the proportion of holders in this book to all `holders`.
             let of_book = u128::from(cap) * u128::from(book.holders.len().max(1)) / u128::from(holders.max(1));
             let found = book.holders.worst(now, u64::try_from(of_book).unwrap_or(u64::MAX))?;
             if book.is_up_to_date(&found) || looks == limits::VICTIM_LOOKS {
@@ -121,7 +121,7 @@ impl Ledger {
         None
     }
 
-    /// Names somebody who is in the book. False when it is not there any more.
+    /// Names a holder and takes it out of the book. False when it is not there any more.
     fn name(&self, id: Id) -> bool {
         let mut book = self.book.lock();
         let Some((seat, note)) = book.places.remove(&id) else { return false };
@@ -130,18 +130,18 @@ impl Ledger {
         true
     }
 
-    /// Whom other engines have named, to be closed here.
+    /// Takes the victims that other engines have named, to be closed here.
     pub fn take_doomed(&self) -> Vec<(Id, u64)> {
         std::mem::take(&mut self.book.lock().doomed)
     }
 
-    /// Who has to go on this engine, so that there is room under its cap.
+    /// The holder on this engine that has to go, so that there is room under its cap.
     pub fn worst(&self, now: Nanos, cap: u64) -> Option<Victim> {
         let found = self.candidate(now, cap, self.live())?;
         Some(Victim { engine: self.tag, id: found.id, bytes: found.bytes })
     }
 
-    /// Gives unused memory back.
+    /// Gives unused memory back. Returns the bytes.
     pub fn trim(&self) -> usize {
         let mut book = self.book.lock();
         book.doomed.shrink_to_fit();
@@ -150,7 +150,7 @@ impl Ledger {
 }
 
 impl Book {
-    /// True when the book says of somebody what the note says. Else it does from now on.
+    /// True when the book's entry agrees with the note. If not, updates the entry.
     fn is_up_to_date(&mut self, found: &Holder<Id>) -> bool {
         let Some((_, note)) = self.places.get(&found.name) else {
             self.holders.leave(found.seat);
@@ -174,7 +174,7 @@ impl Book {
     fn file(&mut self, note: &Arc<Note>) {
         let (bytes, since) = (note.bytes.load(Relaxed), note.since.load(Relaxed));
         if note.named.load(Relaxed) {
-            // Not named twice for the same.
+            // A holder is not named twice for the same bytes.
             note.told.store(u64::MAX, Relaxed);
             return;
         }
@@ -192,14 +192,15 @@ impl Book {
 }
 
 impl Standing {
-    /// Somebody who holds nothing yet.
+    /// A standing that holds nothing yet.
     pub fn new(ledger: &Books, id: Id) -> Self {
         let (bytes, since) = (AtomicU64::new(0), AtomicU64::new(NEVER));
         let (told, named) = (AtomicU64::new(0), AtomicBool::new(false));
         Standing { note: Arc::new(Note { id, ledger: Arc::clone(ledger), bytes, since, told, named }) }
     }
 
-    /// Somebody holds `bytes` in all now, which is more than before; and gets a standing with the first thing held.
+    /// The set or circuit `id` holds `bytes` in all now, which is more than before. Makes its standing with the first
+    /// thing held.
     #[inline(always)]
     pub fn grow(standing: &mut Option<Standing>, ledger: &Books, id: Id, bytes: u64, now: Nanos) {
         #[cold]
@@ -229,14 +230,14 @@ impl Standing {
         }
     }
 
-    /// The book is to say what the note says.
+    /// Updates the book from the note.
     #[cold]
     #[inline(never)]
     fn file(&self) {
         self.note.ledger.book.lock().file(&self.note);
     }
 
-    /// It holds nothing any more. True when that was not known yet.
+    /// It holds nothing any more. True when it held something before.
     #[inline]
     pub fn emptied(&self) -> bool {
         let note = &*self.note;
@@ -247,20 +248,20 @@ impl Standing {
         note.since.store(NEVER, Relaxed);
         self.count(-1);
         if note.named.load(Relaxed) {
-            // What it was named for is gone, whoever saw to that.
+            // The bytes for which it was named are gone, for whatever reason.
             note.named.store(false, Relaxed);
             note.told.store(0, Relaxed);
         }
         true
     }
 
-    /// It holds fewer bytes than before, but something, of which the oldest is not much younger than it was.
+    /// It holds `bytes` in all now, fewer than before but not none, and the oldest is not much younger than it was.
     #[inline]
     pub fn eased(&self, bytes: u64) {
         self.note.bytes.store(bytes, Relaxed);
     }
 
-    /// It holds `bytes` in all now, and the oldest of it has waited since `since`, [`NEVER`] when there is nothing.
+    /// It holds `bytes` in all now, and the oldest of it has waited since `since` ([`NEVER`] when nothing is held).
     pub fn settle(&self, bytes: u64, since: Nanos) {
         if bytes == 0 {
             self.emptied();
@@ -277,7 +278,7 @@ impl Standing {
         }
     }
 
-    /// What was last written down.
+    /// Bytes held, as last written down.
     pub fn bytes(&self) -> u64 {
         self.note.bytes.load(Relaxed)
     }
@@ -292,7 +293,7 @@ impl Standing {
         self.note.named.load(Relaxed)
     }
 
-    /// One writer, so no step of its own is needed.
+    /// Only the engine writes, so no atomic addition is needed.
     fn count(&self, more: i32) {
         let live = &self.note.ledger.live;
         live.store(live.load(Relaxed).saturating_add_signed(more), Relaxed);
@@ -303,7 +304,7 @@ impl Drop for Standing {
     fn drop(&mut self) {
         self.settle(0, NEVER);
         let mut book = self.note.ledger.book.lock();
-        // Somebody who came after under the same id keeps its place.
+        // A later standing under the same id keeps its place.
         if book.places.get(&self.note.id).is_some_and(|(_, there)| Arc::ptr_eq(there, &self.note)) {
             if let Some((seat, _)) = book.places.remove(&self.note.id) {
                 book.holders.leave(seat);
@@ -312,7 +313,7 @@ impl Drop for Standing {
     }
 }
 
-/// Who has to go on any of these engines so that there is room under the cap of all.
+/// The holder on any of these engines that has to go, so that there is room under their common cap.
 pub(super) fn worst(ledgers: &[Arc<Ledger>], now: Nanos, cap: u64) -> Option<Victim> {
     let holders = ledgers.iter().fold(0, |sum: u32, ledger| sum.saturating_add(ledger.live()));
     let candidates = ledgers.iter().filter_map(|ledger| Some((ledger.candidate(now, cap, holders)?, ledger.tag)));
@@ -413,7 +414,7 @@ mod tests {
         assert_eq!(reclaim(&ledgers, 100, 1, usize::MAX, &mut named), 7);
     }
 
-    /// What was drained, and what became younger, without a word to the book.
+    /// Notes that were drained, or became younger, without an update of the book.
     #[test]
     fn a_candidate_is_as_its_note_says() {
         let ledgers = ledgers();

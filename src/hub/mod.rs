@@ -1,18 +1,18 @@
-//! The hub: what the engines of one process share. The only thing in the library that more than one thread touches.
+//! The hub: what the engines of one process share. Nothing else in the library is used by more than one thread.
 //!
-//! An engine joins a [`Hub`] and has a [`Port`] to it from then on. Through it the engine
+//! An engine joins a [`Hub`] and gets a [`Port`] to it. Through the port the engine
 //!
-//! - claims the nonce of a set it is about to start ([`Port::claim`]): the first is the set's *home*, and all others
-//!   learn who that is (R6);
+//! - claims the nonce of a set it is about to start ([`Port::claim`]): the engine that claims first is the set's
+//!   *home*, and all others learn which engine that is (R6);
 //! - makes a circuit whose LINK belongs to a set elsewhere a *remote leg* ([`Port::join`]): a link ([`LinkEnd`])
-//!   carries what comes on the leg to the home, and what the home decides back, both in order;
-//! - hears which of its links have news ([`Port::take_news`]), after the host's `notify` has woken its loop;
-//! - reserves what it holds ([`crate::base::Budget`]), so that the process has one total and one cap;
-//! - writes down who holds it ([`Standing`]), so that any thread can ask whom to close ([`Hub::reclaim`]), and an
-//!   engine for which there is no room can name somebody on another one ([`Port::name_worst`]).
+//!   carries what comes on the leg to the home, and the home's decisions back, both in order;
+//! - learns which of its links have news ([`Port::take_news`]), after the host's `notify` has woken its loop;
+//! - reserves the bytes that it holds ([`crate::base::Budget`]), so that the process has one total and one cap;
+//! - notes which sets and circuits hold them ([`Standing`]), so that any thread can ask which to close
+//!   ([`Hub::reclaim`]), and an engine without room can name one on another engine ([`Port::name_worst`]).
 //!
-//! No lock is held while an engine works, nor across a call of the host's: a lock here is held for a look into a table
-//! or a push to a list. What crosses is the engine floor's to say ([`Traffic`]).
+//! No lock is held while an engine works, nor during a call of the host's: only for a look into a table or a push to a
+//! list. The engine floor defines what crosses ([`Traffic`]).
 
 mod bell;
 mod bounded;
@@ -37,13 +37,13 @@ use port::Member;
 use spares::Depot;
 use std::collections::BTreeMap;
 
-/// What crosses between engines.
+/// The types of what crosses between engines.
 pub trait Traffic: 'static {
-    /// What comes with a circuit that becomes a remote leg.
+    /// The request of a circuit that is to become a remote leg.
     type Join: Send;
-    /// What goes from a remote leg to the home of its set.
+    /// An item from a remote leg to the home of its set.
     type ToHome: Send + Cargo;
-    /// What goes from the home to a remote leg.
+    /// An item from the home to a remote leg.
     type ToLeg: Send + Cargo;
 }
 
@@ -53,20 +53,20 @@ pub type LegEnd<T> = LinkEnd<<T as Traffic>::ToLeg, <T as Traffic>::ToHome>;
 /// The home's end of a remote leg's link.
 pub type HomeEnd<T> = LinkEnd<<T as Traffic>::ToHome, <T as Traffic>::ToLeg>;
 
-/// What a hub is made with.
+/// The configuration of a hub.
 pub struct HubConfig {
-    /// Random bytes of the host's, fit for a key.
+    /// Random bytes from the host, fit for a key.
     pub seed: [u8; 32],
     /// Cap on bytes held by all engines together.
     pub held_bytes_max: u64,
 }
 
-/// What the engines of one process share. A clone is the same hub.
+/// What the engines of one process share. All clones are the same hub.
 pub struct Hub<T: Traffic> {
     shared: Arc<Shared<T>>,
 }
 
-/// What is behind a hub and its ports.
+/// The state behind a hub and its ports.
 struct Shared<T: Traffic> {
     claims: Mutex<Manager<Claimed<T>>>,
     members: Mutex<BTreeMap<u16, Arc<Member<T>>>>,
@@ -75,35 +75,35 @@ struct Shared<T: Traffic> {
     padding: Arc<Common>,
 }
 
-/// Who has which nonce.
+/// A claimed nonce, and the engine that is its home.
 struct Claimed<T: Traffic> {
     nonce: Nonce,
     home: Arc<Member<T>>,
 }
 
-/// Whose a nonce is.
+/// The result of a claim.
 pub enum Claim<T: Traffic> {
-    /// The caller's: its engine is the home of the set from now on.
+    /// The nonce is the caller's: its engine is now the home of the set.
     Ours,
-    /// Another set's.
+    /// The nonce belongs to a living set.
     #[allow(dead_code, reason = "tests ask whose")]
     Home(Home<T>),
 }
 
-/// A set and the engine on which it lives. Stays valid, and leads to nobody else, when that engine has gone.
+/// A set and the engine on which it lives. Stays valid when that engine has gone, and never leads to another one.
 pub struct Home<T: Traffic> {
     member: Arc<Member<T>>,
-    /// The set, as its engine calls it. It may have ended by now: whoever is asked to take a leg in checks that, and
+    /// The set's id on its engine. It may have ended by now: the engine that is asked to take a leg in checks that, and
     /// the nonce.
     pub set: Id,
 }
 
-/// Why an engine cannot join a hub.
+/// The reason why an engine cannot join a hub.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotAdmitted {
-    /// Another engine with this tag is there.
+    /// Another engine of the hub has this tag.
     NumberTaken,
-    /// There are as many engines as a hub can have.
+    /// There are already [`limits::ENGINES_MAX`] engines.
     HubFull,
 }
 
@@ -117,8 +117,8 @@ impl<T: Traffic> Hub<T> {
         Hub { shared: Arc::new(Shared { claims, members, process, depot, padding }) }
     }
 
-    /// An engine joins, under the tag that its ids carry, with a function that wakes its loop. It leaves when its port
-    /// is dropped.
+    /// Takes an engine in, under the tag that its ids carry, with a function that wakes its loop. The engine leaves
+    /// when its port is dropped.
     pub fn join_engine(&self, tag: u16, notify: Notify) -> Result<Port<T>, NotAdmitted> {
         let member = Arc::new(Member::new(tag, notify, &self.shared.process));
         let mut members = self.shared.members.lock();
@@ -133,8 +133,8 @@ impl<T: Traffic> Hub<T> {
         Ok(Port::new(&self.shared, member))
     }
 
-    /// Says what all engines together may spend on padding from now on. Where machines have to stop, all loops are
-    /// woken: what they block is to go.
+    /// Sets what all engines together may spend on padding. Where machines have to stop, all loops are woken, as what
+    /// these machines block has to be released.
     pub fn allow_padding(&self, allowance: Allowance) {
         if self.shared.padding.allow(allowance) {
             let members: Vec<_> = self.shared.members.lock().values().cloned().collect();
@@ -142,29 +142,29 @@ impl<T: Traffic> Hub<T> {
         }
     }
 
-    /// What is allowed of padding, and sent, by all engines together.
+    /// The limits on padding, and the cells sent, of all engines together.
     pub fn padding(&self) -> &Common {
         &self.shared.padding
     }
 
-    /// Engines that have joined and not left.
+    /// Number of engines that have joined and not left.
     pub fn engines(&self) -> usize {
         self.shared.members.lock().len()
     }
 
-    /// Nonces claimed.
+    /// Number of claimed nonces.
     pub fn claims(&self) -> usize {
         self.shared.claims.lock().len()
     }
 
-    /// What all engines have reserved.
+    /// The bytes that all engines have reserved.
     pub fn process(&self) -> &Process {
         &self.shared.process
     }
 
-    /// Names sets and circuits to close until what they hold adds up to `bytes_wanted`, those first that have the
-    /// greatest product of bytes and age, and answers with the sum. No more than `most` are named. From any thread, at
-    /// once: nothing is freed by it. Who has been named is not named again until it holds nothing any more.
+    /// Names sets and circuits to close until they hold `bytes_wanted` in all, those with the greatest product of bytes
+    /// and age first, and returns the bytes that they hold. At most `most` are named. May be called from any thread; it
+    /// does not wait, and frees nothing itself. One that was named is not named again until it has held nothing.
     pub fn reclaim(&self, bytes_wanted: u64, most: usize, out: &mut Vec<Victim>) -> u64 {
         memory::reclaim(&self.shared.ledgers(), self.shared.process.cap(), bytes_wanted, most, out)
     }
@@ -221,7 +221,7 @@ impl<T: Traffic> Shared<T> {
         drop(released);
     }
 
-    /// An engine has gone, and with it the sets that lived there.
+    /// An engine has gone, and its sets with it: frees their nonces.
     fn release_all(&self, home: &Arc<Member<T>>) {
         let (mut after, mut released) = (None, Vec::new());
         loop {
@@ -261,7 +261,7 @@ mod tests {
         Nonce::new([byte; 32])
     }
 
-    /// Whose the nonce is: tag and set, or nothing for the caller's.
+    /// The tag and the set that have the nonce, or `None` for the caller's.
     fn claim(port: &Port<Words>, role: Role, byte: u8, set: u64) -> Option<(u16, Id)> {
         match port.claim(role, &nonce(byte), Id(set)) {
             Claim::Ours => None,
@@ -411,7 +411,7 @@ mod tests {
         assert_eq!((hub.process().reserved(), hub.process().peak()), (0, 112));
     }
 
-    /// What may be handed to other threads: a hub to all of them, a port and an end to the one that has the engine.
+    /// A hub may be used by all threads; a port and a link's end may move with their engine to another thread.
     #[test]
     fn threads_may_have_them() {
         fn shared<T: Send + Sync>() {}

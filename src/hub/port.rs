@@ -14,8 +14,8 @@ use crate::base::{limits, Id, Nanos};
 use crate::conflux::Role;
 use crate::wire::conflux::Nonce;
 
-/// An engine's way to the others, for the engine's thread. Dropping it is leaving: the others see that at once, its
-/// nonces are free, and its host is not woken any more.
+/// An engine's access to the hub, for the engine's thread. Dropping it leaves the hub: the other engines see that at
+/// once, its nonces are free, and its host is not woken any more.
 ///
 /// Close the ends of links first ([`LinkEnd::close`](super::LinkEnd::close)): what is left in them is handed out there.
 pub struct Port<T: Traffic> {
@@ -23,35 +23,35 @@ pub struct Port<T: Traffic> {
     member: Arc<Member<T>>,
 }
 
-/// What others know of an engine.
+/// What other engines know of this one.
 pub(super) struct Member<T: Traffic> {
     pub(super) tag: u16,
     pub(super) ledger: Arc<Ledger>,
     gone: AtomicBool,
     bell: Arc<Bell>,
     joins: Bounded<Join<T>>,
-    /// Rings for `joins`, and for whom others have named.
+    /// Rings for `joins`, and for victims that other engines have named here.
     ear: Arc<Ear>,
-    /// What those named here are to give back.
+    /// Bytes that victims named here are to give back.
     owed: AtomicU64,
 }
 
-/// A circuit on another engine that wants to be a leg here. To be accepted or refused; when it is dropped, the circuit
-/// is told, and has back what it sent only if it is still there.
+/// A circuit on another engine that wants to be a leg here: accept or refuse it. If this is dropped, the circuit learns
+/// of it, and gets back what it sent only if it is still there.
 pub struct Join<T: Traffic> {
-    /// The set it asks for. It may have ended: check it, and the nonce.
+    /// The set that it asks for. The set may have ended: check it, and the nonce.
     pub set: Id,
-    /// What came with it.
+    /// The request that came with it.
     pub request: T::Join,
     end: HomeEnd<T>,
 }
 
-/// Why a circuit cannot become a leg of a set elsewhere.
+/// The reason why a circuit cannot become a leg of a set elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum JoinError {
     /// The home's engine is gone: claim the nonce again.
     Gone,
-    /// Too many wait for the home's engine.
+    /// Too many circuits wait for the home's engine.
     Full,
 }
 
@@ -65,24 +65,24 @@ impl<T: Traffic> Port<T> {
         self.member.tag
     }
 
-    /// Makes this engine the home of a new set, unless the nonce is a living set's already. Of engines that ask at the
-    /// same time one gets it.
+    /// Makes this engine the home of a new set, unless the nonce belongs to a living set. When engines ask at the same
+    /// time, one of them gets it.
     pub fn claim(&self, role: Role, nonce: &Nonce, set: Id) -> Claim<T> {
         self.shared.claim(role, nonce, &self.member, set)
     }
 
-    /// Whose a nonce is, if it is a living set's.
+    /// The home of the living set that has the nonce, if there is one.
     pub fn find(&self, role: Role, nonce: &Nonce) -> Option<Home<T>> {
         self.shared.find(role, nonce)
     }
 
-    /// A set of this engine's has ended: its nonce is free.
+    /// Frees the nonce of a set of this engine that has ended.
     pub fn release(&self, role: Role, nonce: &Nonce, set: Id) {
         self.shared.release(role, nonce, set);
     }
 
     /// Asks a set's home to take a circuit in. What is sent on the link is kept until the home has looked at the
-    /// request; it refuses by closing its end. News of the link comes under `circuit`.
+    /// request; the home refuses by closing its end. News of the link comes under the key `circuit`.
     pub fn join(&self, home: &Home<T>, request: T::Join, circuit: Id) -> Result<LegEnd<T>, JoinError> {
         let member = &home.member;
         if member.is_gone() {
@@ -93,7 +93,7 @@ impl<T: Traffic> Port<T> {
         member.joins.push(join).map_err(|_| JoinError::Full)?;
         fence(SeqCst);
         if member.is_gone() {
-            // It may have looked for the last time before this one came in.
+            // The home may have looked for requests for the last time before this one came in.
             member.refuse_all();
             return Err(JoinError::Gone);
         }
@@ -101,46 +101,48 @@ impl<T: Traffic> Port<T> {
         Ok(near)
     }
 
-    /// The next circuit that wants to be a leg here. News of these comes under [`Id::NONE`]. One that has gone in the
-    /// meantime is passed over.
+    /// The next circuit that wants to be a leg here. News of such circuits comes under [`Id::NONE`]. A circuit that has
+    /// gone in the meantime is passed over.
     pub fn poll_join(&self) -> Option<Join<T>> {
         std::iter::from_fn(|| self.member.joins.pop()).find(|join| join.end.take())
     }
 
-    /// Rings for the circuits that want to be legs here: the engine has not looked at all, and will go on in its turn.
+    /// Rings for the circuits that want to be legs here: the engine has not looked at all of them, and will go on when
+    /// it is called again.
     pub fn joins_again(&self) {
         Ear::ring(&self.member.ear);
     }
 
-    /// Takes no more than `most` keys of what has news, and says whether more has: then come back before you sleep, as
-    /// the host is woken again only once nothing is left.
+    /// Takes up to `most` keys of what has news. True when more has news: then come back before you sleep, as the host
+    /// is woken again only once nothing is left.
     pub fn take_news(&self, most: usize, keys: &mut Vec<Id>) -> bool {
         self.member.bell.take(most, keys)
     }
 
-    /// Buffers for bodies that cross, for this engine.
+    /// This engine's buffers for bodies that cross.
     pub fn spares(&self) -> Spares {
         Spares::new(&self.shared.depot)
     }
 
-    /// A budget counts in that of the process from now on.
+    /// Makes a budget a part of the process's.
     pub fn share(&self, budget: &mut Budget) {
         budget.join(&self.shared.process, &self.member.bell.returns);
     }
 
-    /// What is allowed of padding, and sent, by all engines together.
+    /// The limits on padding, and the cells sent, of all engines together.
     pub fn padding(&self) -> &Arc<Common> {
         &self.shared.padding
     }
 
-    /// Those on this engine who hold something.
+    /// The sets and circuits on this engine that hold something.
     pub fn ledger(&self) -> &Books {
         &self.member.ledger
     }
 
-    /// All engines together are at their cap: who has to go? If it is on another engine, it is named, and that engine
-    /// closes it in its next call; one of this engine's is the caller's to close. Nobody when nobody is left, or what
-    /// another one is to give back would not count any more: then only this engine's own are asked.
+    /// The victim when all engines together are at their cap. If it is on another engine, it is named, and that engine
+    /// closes it in its next call. If it is on this engine, the caller closes it. When so much is expected back from
+    /// other engines that more would not count, only this engine's own are considered. `None` when nobody holds
+    /// anything.
     pub fn name_worst(&self, now: Nanos) -> Option<Victim> {
         let process = &self.shared.process;
         for _ in 0..limits::VICTIMS_STEP {
@@ -150,7 +152,7 @@ impl<T: Traffic> Port<T> {
             }
             let member = self.shared.members.lock().get(&victim.engine).cloned();
             let Some(member) = member else { continue };
-            // First, so that it cannot be taken off before it is there.
+            // Before it is named, so that its engine cannot subtract the bytes before they are added.
             if !process.awaits(victim.bytes) {
                 break;
             }
@@ -158,25 +160,25 @@ impl<T: Traffic> Port<T> {
             let is_named = memory::doom(&member.ledger, &victim);
             fence(SeqCst);
             if member.is_gone() {
-                // It may have looked for the last time before.
+                // That engine may have looked for victims for the last time before.
                 member.forgive(process);
             }
             if is_named {
                 Ear::ring(&member.ear);
                 return Some(victim);
             }
-            // It has left by itself: what it held is back.
+            // It has left the book by itself: what it held has been given back.
             member.forgive(process);
         }
         self.member.ledger.worst(now, process.cap())
     }
 
-    /// Whom other engines have named, to be closed here at once.
+    /// Takes the ids that other engines have named, to be closed here at once.
     pub fn take_doomed(&self) -> Vec<Id> {
         self.member.ledger.take_doomed().into_iter().map(|(id, _)| id).collect()
     }
 
-    /// Those that were named are closed, and what they held has been given back.
+    /// The victims named here are closed, and what they held has been given back.
     pub fn doom_done(&self) {
         self.member.forgive(&self.shared.process);
     }
@@ -196,7 +198,7 @@ impl<T: Traffic> Drop for Port<T> {
         self.member.refuse_all();
         self.shared.release_all(&self.member);
         self.member.forgive(&self.shared.process);
-        // Last: until here nobody can join under the same tag.
+        // Last: until here no engine can join under the same tag.
         let left = self.shared.members.lock().remove(&self.member.tag);
         drop(left);
     }
@@ -210,7 +212,7 @@ impl<T: Traffic> Member<T> {
         Member { tag, ledger, gone, bell, joins, ear, owed: AtomicU64::new(0) }
     }
 
-    /// Nothing is expected of it any more.
+    /// Expects nothing back from victims here any more.
     fn forgive(&self, process: &Process) {
         let owed = self.owed.swap(0, Relaxed);
         if owed > 0 {
@@ -218,7 +220,7 @@ impl<T: Traffic> Member<T> {
         }
     }
 
-    /// There is news that is no link's.
+    /// Rings for news that is not of a link.
     pub(super) fn ring(&self) {
         Ear::ring(&self.ear);
     }
@@ -233,13 +235,13 @@ impl<T: Traffic> Member<T> {
 }
 
 impl<T: Traffic> Join<T> {
-    /// Takes the leg in: its news comes under `key`, at once, as it may have sent something already.
+    /// Takes the leg in. Its news comes under `key`, the first at once, as it may have sent something already.
     pub fn accept(self, key: Id) -> (T::Join, HomeEnd<T>) {
         self.end.open(key);
         (self.request, self.end)
     }
 
-    /// Refuses, with a word for the leg's engine; what the leg had sent is handed out.
+    /// Refuses, with a reason for the leg's engine. What the leg had sent is handed out.
     pub fn refuse(self, word: u32, left: impl FnMut(Left<T::ToHome, T::ToLeg>)) {
         self.end.close(word, left);
     }

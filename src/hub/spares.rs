@@ -1,8 +1,8 @@
-//! Buffers for bodies that cross, used again: who fills one takes what another engine has emptied.
+//! Buffers for bodies that cross, used again: an engine fills a buffer that another engine has emptied.
 //!
-//! One engine fills and another empties them, so each keeps a few at hand, and a common store evens that out, a batch
-//! under one lock. In the steady state nothing is allocated, and no memory is freed by a thread that has not allocated
-//! it, for which allocators take locks of their own.
+//! One engine fills and another empties them, so each keeps a few, and a common store evens out the difference, a batch
+//! under one lock. In the steady state nothing is allocated, and no thread frees memory that another thread has
+//! allocated, for which allocators take locks of their own.
 
 use crate::base::limits::{SPARES_BATCH, SPARES_MAX};
 use crate::base::sync::{Arc, Mutex};
@@ -11,13 +11,13 @@ use crate::wire::cell::CELL_BODY_LEN;
 /// Room for the body of one message.
 pub type Buffer = Box<[u8; CELL_BODY_LEN]>;
 
-/// What the engines of a hub share.
+/// The store that the engines of a hub share.
 #[derive(Debug, Default)]
 pub(super) struct Depot {
     buffers: Mutex<Vec<Buffer>>,
 }
 
-/// An engine's buffers at hand, and its way to those of the others.
+/// An engine's own buffers, and its access to the store.
 #[derive(Debug, Default)]
 pub struct Spares {
     own: Vec<Buffer>,
@@ -29,7 +29,7 @@ impl Spares {
         Spares { own: Vec::new(), depot: Arc::clone(depot) }
     }
 
-    /// A buffer, with whatever was in it last.
+    /// A buffer, which holds what its last user left in it.
     #[inline]
     pub fn take(&mut self) -> Buffer {
         match self.own.pop() {
@@ -38,7 +38,7 @@ impl Spares {
         }
     }
 
-    /// A buffer that is empty again.
+    /// Gives back a buffer that is not needed any more.
     #[inline]
     pub fn give(&mut self, buffer: Buffer) {
         if self.own.len() >= 2 * SPARES_BATCH {
@@ -47,7 +47,7 @@ impl Spares {
         self.own.push(buffer);
     }
 
-    /// Frees what is at hand and in the store. Answers with the bytes.
+    /// Frees the own buffers and those in the store. Returns the bytes.
     pub fn trim(&mut self) -> usize {
         let own = std::mem::take(&mut self.own);
         let shared = std::mem::take(&mut *self.depot.buffers.lock());
