@@ -1,4 +1,4 @@
-//! Padders that the two ends of a circuit have agreed on: the messages of the negotiation, carried out.
+//! Negotiated padders: sets padders up and takes them down as the messages of the negotiation ask.
 
 use super::negotiation::{Negotiation, Outcome, Word};
 use super::{Key, NotNow, PadderTerms, Padding};
@@ -6,19 +6,20 @@ use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
 use crate::wire::padding::{Negotiate, Negotiated};
 
-/// What becomes of padding, or of a message about it, that came.
+/// What has to be done with a padding cell, or a message of the negotiation, that came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Judgement {
-    /// It has done its duty.
+    /// Nothing more: padding has handled it.
     Consume,
-    /// It is another padder's.
+    /// Pass it on to the host, which runs padding of its own on this circuit.
     PassOn,
-    /// The circuit is to close.
+    /// Close the circuit.
     Close(Fault),
 }
 
-/// Judges what came. `ours`: whether what was installed or agreed on explains it, or whose fault it is; `is_client`: a
-/// client accepts nothing unexplained (CP-10), a relay's peer pads as it likes; `beside`: another padder runs here too.
+/// Decides what to do with padding that came. `ours` is true when a padder or the negotiation accounts for it, and a
+/// fault when it breaks a limit or a rule. A client closes on padding that is not accounted for (CP-10), a relay does
+/// not. `beside` is true when the host runs padding of its own on this circuit.
 pub fn judge(ours: Result<bool, Fault>, is_client: bool, beside: bool) -> Judgement {
     match ours {
         Ok(true) => Judgement::Consume,
@@ -29,13 +30,14 @@ pub fn judge(ours: Result<bool, Fault>, is_client: bool, beside: bool) -> Judgem
     }
 }
 
-/// Relay: the answer of a circuit on which nothing was agreed, to what it has not: nobody gets memory here by asking.
+/// Relay: answers for a circuit without padding, when the client asks for machines that the relay does not have. The
+/// question alone takes no memory.
 pub fn decline(question: &Negotiate) -> Option<Negotiated> {
     Negotiation::default().asked(question, None).0
 }
 
 impl Padding {
-    /// Client: asks for padding at a hop and sets its own part up.
+    /// Client: asks for padding at a hop and sets its own padder up. Returns the message to send.
     pub fn start(&mut self, number: u8, terms: &PadderTerms, now: Nanos, key: Key) -> Result<Negotiate, NotNow> {
         if self.has(terms.hop, terms.slot) {
             return Err(NotNow::Running);
@@ -48,14 +50,15 @@ impl Padding {
         Ok(question)
     }
 
-    /// Client: asks for its end, and takes its own part down.
+    /// Client: asks the relay to stop a machine, and takes its own padder down. Returns the message to send, and its
+    /// hop.
     pub fn stop(&mut self, number: u8, now: Nanos) -> Result<(Negotiate, u8), NotNow> {
         let (question, hop, slot) = self.negotiation.stop(number)?;
         self.remove(hop, slot, now, false);
         Ok((question, hop))
     }
 
-    /// Client: the relay answered.
+    /// Client: handles the relay's answer.
     pub fn negotiated(&mut self, hop: u8, answer: &Negotiated, now: Nanos) -> Result<Word, Fault> {
         let outcome = self.negotiation.answered(hop, answer)?;
         self.carry_out(outcome, now);
@@ -65,7 +68,8 @@ impl Padding {
         Ok(Word::of(answer, outcome))
     }
 
-    /// Relay: the client asks. `terms` is what its number means here, if anything.
+    /// Relay: handles the client's question. `terms` is the configuration for the machine's number, none when the relay
+    /// does not know the number. Returns the answer to send.
     pub fn asked(
         &mut self,
         question: &Negotiate,
@@ -84,19 +88,19 @@ impl Padding {
         answer
     }
 
-    /// Relay: ends a machine on its own account.
+    /// Relay: ends a machine by itself. Returns the message to send.
     pub fn end(&mut self, number: u8, now: Nanos) -> Result<Negotiated, NotNow> {
         let (news, outcome) = self.negotiation.end(number)?;
         self.carry_out(outcome, now);
         Ok(news)
     }
 
-    /// True when a padder was negotiated.
+    /// True when the padder at this place was negotiated.
     pub fn is_negotiated(&self, hop: u8, slot: u8) -> bool {
         self.negotiation.number_of(hop, slot).is_some()
     }
 
-    /// The number of a negotiated machine that has ended for good and was to be stopped then.
+    /// Returns the number of a negotiated machine that has ended for good and has to be stopped then.
     pub fn ended(&self) -> Option<u8> {
         let mut over = self.padders.iter().filter(|padder| padder.stop_at_end && padder.is_over());
         over.find_map(|padder| self.negotiation.number_of(padder.hop, padder.slot))

@@ -1,16 +1,16 @@
-//! What is wrong with a text of padding machines, in words: the line, what is wrong, and what is wanted.
+//! Reports what is wrong with a text of padding machines: the line, the fault, and what is wanted instead.
 
 use super::machines::{SHAPE_MAX, TEXT_MAX};
 use crate::base::limits::{MACHINES_BYTES_MAX, MACHINES_MAX, MACHINE_UNPACKED_MAX};
 use maybenot::constants::VERSION;
 use std::fmt;
 
-/// Which line is at fault (the first is 1), and why.
+/// The first fault in a text of machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadMachines {
-    /// The line of the text.
+    /// The line of the text, counted from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The fault.
     pub why: Why,
 }
 
@@ -20,46 +20,46 @@ impl fmt::Display for BadMachines {
     }
 }
 
-/// Why a text is not a list of machines that can be run.
+/// The reason why a text is not a list of machines that can be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// There is no machine at all.
+    /// The text has no machine.
     Empty,
     /// The line does not begin with a version.
     NoVersion,
-    /// A machine of this other version of maybenot.
+    /// The machine is of another version of maybenot, which is given.
     Version(u8),
-    /// This byte, in this column (the first is 1), is not one of base64's.
+    /// A byte that base64 does not have: the byte, and its column, counted from 1.
     Byte(u8, usize),
-    /// Base64 that does not end where it may.
+    /// The base64 text is cut short, or goes on after its end.
     CutText,
-    /// What base64 packs is not zlib data.
+    /// The decoded base64 is not zlib data.
     NotZlib,
     /// The zlib data end too early.
     CutData,
-    /// So many bytes follow the zlib data.
+    /// Bytes follow the zlib data: how many.
     AfterData(u64),
     /// The zlib data are damaged.
     Damaged,
-    /// What is unpacked does not have the fields of a machine.
+    /// The unpacked data do not have the fields of a machine.
     Fields,
-    /// So many bytes follow the last field.
+    /// Bytes follow the last field: how many.
     AfterFields(u64),
-    /// The line is longer than any machine, so many bytes.
+    /// The line is longer than any machine: its length in bytes.
     LongText(usize),
     /// The machine unpacks to too many bytes.
     LongMachine,
-    /// So many states do not fit into the memory that a list may own.
+    /// The machine has more states than the memory of a list allows: how many.
     States(u64),
     /// All machines together own too much memory.
     Memory,
-    /// More machines than a list may have.
+    /// The list has too many machines.
     TooMany,
-    /// A number that is NaN or infinite, of a state if there is one.
+    /// A number is NaN or infinite: its state (none for a limit of the machine), and the number.
     NotFinite(Option<usize>, String),
-    /// A distribution of a state whose parameter is beyond what can be sampled in bounded time.
+    /// A distribution cannot be sampled in bounded time: its state, and the parameter that is too large.
     Slow(usize, String),
-    /// What maybenot says.
+    /// The machine breaks a rule of maybenot: maybenot's text.
     Invalid(String),
 }
 

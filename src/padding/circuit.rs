@@ -1,4 +1,4 @@
-//! All padding of one circuit: its padders, the gate in front of its sender, and what waits behind it.
+//! The padding of one circuit: its padders, the gate in front of its sender, and the cells that wait behind the gate.
 
 use super::due::Wanted;
 use super::negotiation::Negotiation;
@@ -15,50 +15,52 @@ use crate::wire::{Command, StreamRule};
 use maybenot::TriggerEvent;
 use std::collections::VecDeque;
 
-/// What is held for this circuit elsewhere, in its set.
+/// Messages that the circuit's set holds, and that could go out on this circuit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Outside {
-    /// Something is.
+    /// The set holds a message.
     pub held: bool,
-    /// It could go out on this circuit at once.
+    /// That message could go out on this circuit at once.
     pub releasable: bool,
 }
 
-/// One circuit's padding.
+/// The padding of one circuit.
 #[derive(Debug)]
 pub struct Padding {
-    /// A lower bound of what is due next; [`NEVER`] when nothing is.
+    /// Earliest time at which [`Padding::step`] may have work; [`NEVER`] for no work.
     next: Nanos,
     pub(super) padders: Vec<Padder>,
     pub(super) gate: Gate,
-    /// The host has a queue of its own, and decides.
+    /// The host has a queue of its own, and decides about padding actions.
     pub(super) asks: bool,
     pace: Pace,
-    /// When the last block ended, as long as what waited has not been let out.
+    /// When the last block ended, while the cells that it held back have not been let out.
     opening: Option<Nanos>,
-    /// A padder went, and left another bypass or more room; nobody has been told yet.
+    /// A padder was removed, which changed the gate or made room, and the host was not told yet.
     moved: bool,
-    /// The host was told to stop, and waits to be told to go on.
+    /// The host was told to stop, and waits for MAY_SEND.
     stopped: bool,
+    /// Messages and padding that wait behind the gate.
     pub(super) outbox: VecDeque<Entry>,
     pub(super) outbox_max: u32,
-    /// What the messages that are held cost, as their owner counts it.
+    /// Cost in bytes of the messages held here; kept by the engine.
     pub held_bytes: u64,
     /// Messages that were let out and that the host has not taken yet: nothing may overtake them.
     pub(super) released: u32,
     pub(super) unwritten: Unwritten,
     pub(super) negotiation: Negotiation,
-    /// Hops whose padder is gone, and how much padding may still come from them.
+    /// Hops whose padder was removed, and the number of padding cells that may still come from them.
     pub(super) leaving: Vec<(u8, u32)>,
     /// Time of the last event: it never goes back.
     pub(super) latest: Nanos,
-    /// Steps taken in the engine's current call.
+    /// Number of the engine's current call, and of steps taken in it.
     round: u32,
     steps: u32,
-    /// Cells that were queued before that call: of the others the host has had no chance to write any.
+    /// Unwritten cells that were queued before that call: the host had no chance to write later ones.
     pub(super) writable: u32,
 }
 
+/// Padding or a message that waits behind the gate.
 #[derive(Debug)]
 pub(super) enum Entry {
     Pad(Pad),
@@ -75,7 +77,8 @@ impl Entry {
 }
 
 impl Padding {
-    /// Nothing yet. `asks` when the host has a queue of its own; `outbox_max` caps what is held for it otherwise.
+    /// Padding without padders. `asks` is true for a host with a queue of its own; `outbox_max` is the cap on messages
+    /// held for any other host.
     pub fn new(asks: bool, outbox_max: u32, pace: Pace) -> Self {
         Padding {
             next: NEVER,
@@ -100,7 +103,7 @@ impl Padding {
         }
     }
 
-    /// When [`Padding::step`] is wanted; at times earlier than needed, never later.
+    /// When [`Padding::step`] has to be called next; sometimes too early, never too late.
     #[inline]
     pub fn next(&self) -> Nanos {
         self.next
@@ -111,13 +114,13 @@ impl Padding {
         self.latest
     }
 
-    /// True when data has to wait.
+    /// True when DATA has to wait.
     #[inline]
     pub fn is_blocked(&self) -> bool {
         self.gate != Gate::Open || self.opening.is_some()
     }
 
-    /// True when the host keeps what a block holds back.
+    /// True when the host itself keeps the cells that a block holds back.
     pub fn asks(&self) -> bool {
         self.asks
     }
@@ -127,7 +130,8 @@ impl Padding {
         self.padders.iter().any(|padder| (padder.hop, padder.slot) == (hop, slot))
     }
 
-    /// Sets a padder up. False when the place is taken, there are too many, or the terms are out of range.
+    /// Sets a padder up. Returns false when its place is taken, the circuit has too many padders, or the terms are out
+    /// of range.
     pub fn install(&mut self, terms: &PadderTerms, now: Nanos, key: Key) -> bool {
         if self.has(terms.hop, terms.slot) || self.padders.len() >= limits::PADDERS_MAX {
             return false;
@@ -138,9 +142,9 @@ impl Padding {
         true
     }
 
-    /// Takes a padder down, its block and its padding that still waits included. What it held back is let out with the
-    /// next step. Padding from its hop stays welcome for a while, unless the other end has confirmed that it has
-    /// stopped.
+    /// Removes a padder with its block and its waiting padding. The cells that its block held back go out with the next
+    /// step. Some more padding from its hop is accepted, unless the other end has confirmed that it has stopped.
+    /// Returns false when there is no such padder.
     pub fn remove(&mut self, hop: u8, slot: u8, now: Nanos, confirmed: bool) -> bool {
         let Some(index) = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (hop, slot)) else {
             return false;
@@ -152,7 +156,7 @@ impl Padding {
             self.leaving.retain(|&(left, _)| left != hop);
             self.leaving.push((hop, limits::PADDING_AFTER_END_MAX));
         }
-        // Nothing of it may come after the other end was told that it has stopped.
+        // The other end is told that the padder has stopped, so no padding of it may follow.
         let held = self.outbox.len();
         self.outbox.retain(|entry| !matches!(entry, Entry::Pad(pad) if (pad.hop, pad.slot) == (hop, slot)));
         let made_room = self.outbox.len() < held;
@@ -165,16 +169,16 @@ impl Padding {
         true
     }
 
-    /// Figures of a padder.
+    /// Returns the figures of a padder.
     pub fn stats(&self, hop: u8, slot: u8, now: Nanos) -> Option<PadderStats> {
         let padder = self.padders.iter().find(|padder| (padder.hop, padder.slot) == (hop, slot))?;
         Some(padder.stats_at(now.max(self.latest)))
     }
 
-    /// A cell came from a hop.
+    /// Tells the padders that a cell came from a hop.
     #[inline]
     pub fn received(&mut self, hop: u8, is_padding: bool, now: Nanos) {
-        self.tell(hop, now, |padder| {
+        self.tell_padders(hop, now, |padder| {
             padder.trigger(TriggerEvent::TunnelRecv, now, !is_padding);
             if is_padding && padder.hop == hop {
                 padder.stats.padding_received += 1;
@@ -186,7 +190,8 @@ impl Padding {
         });
     }
 
-    /// Judges padding that came from a hop: whether we know why, or whose fault it is.
+    /// Checks padding that came from a hop. Returns true when a padder or the negotiation accounts for it, and a fault
+    /// when it is more than allowed.
     pub fn judge_received(&mut self, hop: u8) -> Result<bool, Fault> {
         let mut known = self.negotiation.expects(hop);
         for padder in self.padders.iter().filter(|padder| padder.hop == hop) {
@@ -210,35 +215,35 @@ impl Padding {
         }
     }
 
-    /// A cell that is not padding was queued. While it is held it is not on its way yet.
+    /// Tells the padders that a cell that is not padding was queued, or is held here.
     #[inline]
     pub fn normal_sent(&mut self, hop: u8, now: Nanos) {
-        // What a step of another leg released has the time of that step.
+        // A cell that a step of another leg released has the time of that step, which can be earlier.
         let now = now.max(self.latest);
-        self.tell(hop, now, |padder| {
+        self.tell_padders(hop, now, |padder| {
             padder.stats.normal_sent += 1;
             padder.trigger(TriggerEvent::NormalSent, now, true);
         });
     }
 
-    /// A cell went into the queue towards the channel.
+    /// Counts a cell that went into the queue towards the channel.
     #[inline]
     pub fn queued(&mut self, hop: u8) {
         self.unwritten.push(hop);
     }
 
-    /// Cells were written, the oldest first. More than are known to be queued are not counted.
+    /// Tells the padders that the oldest queued cells were written. More cells than are queued are ignored.
     #[inline]
     pub fn written(&mut self, cells: u32, now: Nanos) {
         for _ in 0..cells.min(self.unwritten.cells()) {
             let Some(hop) = self.unwritten.pop() else { break };
-            self.tell(hop, now, |padder| padder.trigger(TriggerEvent::TunnelSent, now, false));
+            self.tell_padders(hop, now, |padder| padder.trigger(TriggerEvent::TunnelSent, now, false));
         }
         self.latest = now;
     }
 
-    /// Whether a message has to wait, and whether there is room for it. What belongs to a stream waits, control does
-    /// not. A host that hears that there is no room waits to be told.
+    /// Decides whether a message has to wait, and whether there is room to keep it. Messages of streams wait, control
+    /// messages do not. After [`Admission::Full`] the host will hear MAY_SEND.
     pub fn admit(&mut self, command: Command) -> Admission {
         if !self.is_in_the_way(command) {
             Admission::Go
@@ -255,8 +260,8 @@ impl Padding {
         !self.asks && command.stream_rule() == StreamRule::Needed && !self.is_clear()
     }
 
-    /// Keeps a message that [`Padding::admit`] has room for. It counts as queued. Where nothing blocks, and it only
-    /// stands behind what the host has not taken yet, it goes out with the next step.
+    /// Keeps a message for which [`Padding::admit`] answered [`Admission::Hold`]; the padders take it for queued. If no
+    /// block is on, and it waits only behind messages that the host has not taken yet, it goes out with the next step.
     pub fn hold(&mut self, hop: u8, held: Lane, now: Nanos) {
         self.outbox.push_back(Entry::Message { hop, held });
         if !self.is_blocked() {
@@ -265,7 +270,8 @@ impl Padding {
         self.normal_sent(hop, now);
     }
 
-    /// The host has taken a message that was let out. True when it waits to be told that there is room, and there is.
+    /// Notes that the host has taken a message that was let out. Returns true when MAY_SEND is due: the host waits, and
+    /// there is room again.
     pub fn taken(&mut self) -> bool {
         self.released = self.released.saturating_sub(1);
         let owes_resume = self.owes_resume();
@@ -273,27 +279,27 @@ impl Padding {
         owes_resume
     }
 
-    /// A message of circflow's own goes out, and waits for the host to take it.
+    /// Counts a message of circflow's own that goes out and waits for the host to take it.
     pub fn note_own_send(&mut self) {
         self.released += 1;
     }
 
-    /// Messages and padding that wait behind a block, or for the host to take them.
+    /// Number of messages and padding cells that wait behind a block, or for the host to take them.
     pub fn waiting_to_go(&self) -> u32 {
         (self.outbox.len() as u32).saturating_add(self.released)
     }
 
-    /// Nothing is in the way of a message.
+    /// True when a message can go out without overtaking another.
     fn is_clear(&self) -> bool {
         !self.is_blocked() && self.outbox.is_empty() && self.released == 0
     }
 
-    /// There was no memory for a message that there was room for: the host waits to be told.
+    /// Notes that there was no memory to keep a message: the host now waits for MAY_SEND.
     pub fn held_none(&mut self) {
         self.stopped = true;
     }
 
-    /// The message that has been held for longest.
+    /// The oldest message held.
     pub fn first_held(&self) -> Option<&Lane> {
         self.outbox.iter().find_map(|entry| match entry {
             Entry::Message { held, .. } => Some(held),
@@ -301,7 +307,7 @@ impl Padding {
         })
     }
 
-    /// Everything that is held, to hand it back.
+    /// Takes out all messages held, to return them to the host.
     pub fn take_held(&mut self) -> impl Iterator<Item = Lane> + '_ {
         self.outbox.drain(..).filter_map(|entry| match entry {
             Entry::Message { held, .. } => Some(held),
@@ -309,8 +315,8 @@ impl Padding {
         })
     }
 
-    /// Does the one thing that is due first, if it is due at `now`; answers with how late it was. `round` numbers the
-    /// call that this is part of.
+    /// Does the first thing that is due at `now`. Returns how late it was in nanoseconds, none when nothing was due.
+    /// `round` is the number of the engine's call that this step is part of.
     pub fn step(
         &mut self,
         now: Nanos,
@@ -328,15 +334,15 @@ impl Padding {
             let time = at.max(now.saturating_sub(limits::PADDING_LATE_MAX)).max(self.latest).min(now);
             self.latest = time;
             match what {
-                Due::BlockEnd => self.each(index, |padder| padder.end_block(time)),
-                Due::Begun => self.each(index, |padder| padder.tell_begun(time, true)),
-                Due::Timer(machine) => self.each(index, |padder| padder.timer(machine, at, time)),
+                Due::BlockEnd => self.change(index, |padder| padder.end_block(time)),
+                Due::Begun => self.change(index, |padder| padder.tell_begun(time, true)),
+                Due::Timer(machine) => self.change(index, |padder| padder.timer(machine, at, time)),
                 Due::Action(machine) => {
                     match self.padders.get_mut(index).and_then(|padder| padder.take_action(machine, at, time)) {
                         Some(Action::Block { duration, bypass, replace }) => {
-                            self.each(index, |padder| match purse.lets_run(padder.runs_reduced) {
+                            self.change(index, |padder| match purse.lets_run(padder.runs_reduced) {
                                 true => padder.block(machine, duration, bypass, replace, time),
-                                false => padder.block_for_none(machine, time),
+                                false => padder.refuse_block(machine, time),
                             });
                         }
                         Some(Action::Pad { bypass, replace }) => {
@@ -347,22 +353,22 @@ impl Padding {
                     }
                 }
             }
-            self.shift_gate(time, effects);
+            self.update_gate(time, effects);
             let at_once = what == Due::BlockEnd && self.padders.get(index).is_some_and(|padder| padder.opens_between);
             if at_once && self.opening.is_some() {
                 self.open(purse, effects);
             }
         }
         self.settle(purse, effects);
-        self.yields(now);
+        self.count_step(now);
         due.map(|(at, what, _)| if what == Due::Begun { 0 } else { now.saturating_sub(at) })
     }
 
-    /// Says what the last change has left to say, and lets out what waited if the block ended before anything else that
-    /// is due.
+    /// Reports a removed padder, lets waiting cells out if the block ended and nothing else is due first, and finds the
+    /// time of the next step.
     pub fn settle(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
         if std::mem::take(&mut self.moved) {
-            self.shift_gate(self.latest, effects);
+            self.update_gate(self.latest, effects);
             self.resume(effects);
         }
         self.padders.iter_mut().for_each(Padder::refresh);
@@ -371,22 +377,22 @@ impl Padding {
         self.next = if self.opening.is_some() { self.latest } else { next };
     }
 
-    /// Counts a step of the call. After too many the rest has to wait a nanosecond: machines without delays could go on
-    /// for ever.
-    fn yields(&mut self, now: Nanos) {
+    /// Counts a step of the call. After too many steps the next has to wait a nanosecond, as machines without delays
+    /// could go on for ever.
+    fn count_step(&mut self, now: Nanos) {
         self.steps += 1;
         if self.steps >= limits::PADDING_STEPS_MAX && self.next <= now {
             self.next = now.saturating_add(1);
         }
     }
 
-    /// True while a question waits for its answer.
+    /// True while the host has not answered a [`PaddingEffect::Ask`] for this machine.
     pub fn is_asked(&self, pad: Pad) -> bool {
         let mut padders = self.padders.iter().filter(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
         padders.any(|padder| padder.is_asked(pad.machine))
     }
 
-    /// The host's answer to [`PaddingEffect::Ask`]. False when nobody asked.
+    /// Takes the host's answer to [`PaddingEffect::Ask`]. Returns false when the host was not asked.
     pub fn answered(&mut self, pad: Pad, answer: Answer, now: Nanos, purse: &mut Purse) -> bool {
         let place = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
         let Some(index) = place else { return false };
@@ -399,23 +405,23 @@ impl Padding {
                 self.queued(pad.hop);
                 self.padding_sent(index, pad.machine, now);
             }
-            Answer::Replaced | Answer::Released => self.counts(index, pad.machine, now),
-            Answer::Refused => self.each(index, |padder| padder.stats.refused += 1),
+            Answer::Replaced | Answer::Released => self.count_replaced(index, pad.machine, now),
+            Answer::Refused => self.change(index, |padder| padder.stats.refused += 1),
         }
         self.refresh(now);
         true
     }
 
-    pub(super) fn each(&mut self, index: usize, change: impl FnOnce(&mut Padder)) {
+    pub(super) fn change(&mut self, index: usize, change: impl FnOnce(&mut Padder)) {
         if let Some(padder) = self.padders.get_mut(index) {
             change(padder);
         }
     }
 
-    /// Tells the padders that a cell to or from `hop` passes. Events never act at once: what they set off is due at
-    /// this very time at the earliest.
+    /// Tells the padders up to `hop` that a cell to or from `hop` passes. An event does nothing by itself: it sets
+    /// timers, which are due now at the earliest.
     #[inline(always)]
-    fn tell(&mut self, hop: u8, now: Nanos, event: impl Fn(&mut Padder)) {
+    fn tell_padders(&mut self, hop: u8, now: Nanos, event: impl Fn(&mut Padder)) {
         let (mut next, mut may_have_ended) = (NEVER, false);
         for padder in &mut self.padders {
             if padder.hop <= hop {
@@ -433,7 +439,7 @@ impl Padding {
 
     pub(super) fn refresh(&mut self, now: Nanos) {
         self.latest = now;
-        // An event can also be the end of negotiated machines: then there is a step to take, with no timer armed.
+        // An event can also end negotiated machines: then a step is due, although no timer is set.
         let wakes = self.opening.is_some() || self.moved || self.ended().is_some();
         self.next = if wakes { now } else { self.next_of_padders() };
     }
@@ -448,7 +454,8 @@ impl Padding {
         self.padders.iter().enumerate().filter_map(due).min()
     }
 
-    /// The whole circuit is blocked when any padder blocks, and padding may pass only where all of these allow it.
+    /// The gate of the whole circuit: it is blocked when any padder blocks, and padding may pass only if all blocks
+    /// allow it.
     fn combined(&self) -> Gate {
         let mut gate = Gate::Open;
         for padder in self.padders.iter().filter(|padder| padder.is_blocking()) {
@@ -458,7 +465,7 @@ impl Padding {
         gate
     }
 
-    fn shift_gate(&mut self, now: Nanos, effects: &mut Vec<PaddingEffect>) {
+    fn update_gate(&mut self, now: Nanos, effects: &mut Vec<PaddingEffect>) {
         let gate = self.combined();
         if self.gate == gate {
             return;
@@ -470,14 +477,14 @@ impl Padding {
         }
     }
 
-    /// Lets out what waited, if the block ended before `next`: what is due at the same moment comes first.
+    /// Lets waiting cells out if the block ended before `next`: things due at the same moment come first.
     fn open_before(&mut self, next: Nanos, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
         if self.opening.is_some_and(|since| since < next) {
             self.open(purse, effects);
         }
     }
 
-    /// Lets out all that waited, in order.
+    /// Lets all waiting cells out, in order.
     fn open(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
         self.opening = None;
         if self.asks {
@@ -489,8 +496,7 @@ impl Padding {
         self.resume(effects);
     }
 
-    /// Tells a host that was told to stop that there is room again: also when it was made by releases, as the block
-    /// itself may last for a day.
+    /// Queues MAY_SEND if it is due. Also called when single cells were released: the block itself may last for a day.
     pub(super) fn resume(&mut self, effects: &mut Vec<PaddingEffect>) {
         if self.owes_resume() {
             self.stopped = false;

@@ -1,4 +1,4 @@
-//! The engine's clock and generator in the shapes that maybenot asks for.
+//! Time and random numbers with the traits that maybenot asks for.
 
 use crate::base::Nanos;
 use maybenot::time;
@@ -52,16 +52,17 @@ impl std::ops::AddAssign for Span {
     }
 }
 
-/// What the machines of one padder draw from: a keyed hash over a counter. It has to be a cryptographic one, as whoever
-/// can tell the next delay can tell padding from data; each padder has a key of its own, so that one circuit's padding
-/// does not depend on what others do; and it takes 48 bytes, where a stream cipher's buffer would take half of a
-/// padder.
+/// The random generator of one padder: a keyed hash over a counter. It is cryptographic, as an attacker who can predict
+/// the next delay can tell padding from data. Each padder has its own key, so that the padding of a circuit does not
+/// depend on other circuits. It takes 48 bytes; the buffer of a stream cipher would take half of a padder.
 #[derive(Debug, Clone)]
 pub struct Generator {
     key: Key,
+    /// The counter: number of hashes made.
     hashed: u64,
-    /// Of the last hash, what has not been drawn, in the lowest bits.
+    /// The bits of the last hash that were not drawn yet, lowest first.
     rest: u128,
+    /// Number of 32-bit words in `rest`.
     words: u8,
 }
 
@@ -72,7 +73,7 @@ pub type Key = [u64; 2];
 const WORDS: u8 = 4;
 
 impl Generator {
-    /// The generator for a key.
+    /// A generator with a key.
     pub fn new(key: Key) -> Self {
         Generator { key, hashed: 0, rest: 0, words: 0 }
     }
@@ -120,14 +121,14 @@ impl RngCore for Generator {
     }
 }
 
-/// Where the keys of an engine's padders come from.
+/// Makes the keys of an engine's padders.
 #[derive(Debug)]
 pub struct Keys(Generator);
 
 impl Keys {
-    /// Keys that follow from the host's seed, and differ from engine to engine.
+    /// Derives the keys from the host's seed and the engine's number.
     pub fn new(seed: &[u8; 32], engine: u32) -> Self {
-        // The first half keys a hash elsewhere too, so what comes out is told apart by a label.
+        // The first half of the seed also keys the hash of nonces, so a label keeps the two uses apart.
         let word = |at: usize| seed[at..].iter().take(8).fold(0, |word, &byte| word << 8 | u64::from(byte));
         let mut hash = SipHasher13::new_with_keys(word(0), word(8));
         hash.write(&seed[16..]);
@@ -137,7 +138,7 @@ impl Keys {
         Keys(Generator::new([both.h1, both.h2]))
     }
 
-    /// The next one.
+    /// Returns the next key.
     pub fn draw(&mut self) -> Key {
         [self.0.next_u64(), self.0.next_u64()]
     }

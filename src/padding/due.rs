@@ -1,4 +1,4 @@
-//! What a padding action does when it is due, and whether the operator allows it.
+//! Carries out a padding action that is due, if the operator allows it.
 
 use super::circuit::{Entry, Outside, Padding};
 use super::table::{rule, Ruling, Waiting};
@@ -9,18 +9,18 @@ use maybenot::{MachineId, TriggerEvent};
 
 /// A padding action that is due.
 pub(super) struct Wanted {
-    /// The padder's place in the list.
+    /// Index of the padder.
     pub index: usize,
     pub machine: u32,
     pub bypass: bool,
     pub replace: bool,
 }
 
-/// No such event is for any of our machines, but it counts as padding in their budgets.
-const NOBODY: usize = usize::MAX;
+/// A machine that no padder has: an event for it triggers no machine, but counts as padding in their budgets.
+const NO_MACHINE: usize = usize::MAX;
 
 impl Padding {
-    /// A padding action is due.
+    /// Carries out a padding action.
     pub(super) fn pad(
         &mut self,
         wanted: &Wanted,
@@ -45,7 +45,8 @@ impl Padding {
         let long = self.unwritten.cells() >= padder.queued_max;
         let full = self.outbox.len() >= self.outbox_max as usize;
         match rule(self.gate, bypass, replace, self.waiting(pad.hop, outside)) {
-            // Where cells pile up, one more is no use to anybody: one that waits counts, asked for or not.
+            // When many cells wait, one more is of no use: a waiting cell counts as the padding, even without
+            // `replace`.
             Ruling::Send if long || !purse.spend(marked) => self.refuse(index, machine, now),
             Ruling::Queue if full || !purse.permits(marked) => self.refuse(index, machine, now),
             Ruling::Send => {
@@ -60,7 +61,7 @@ impl Padding {
                 self.outbox.push_back(Entry::Pad(pad));
                 self.padding_sent(index, machine, now);
             }
-            Ruling::Counts => self.counts(index, machine, now),
+            Ruling::Counts => self.count_replaced(index, machine, now),
             Ruling::Release => {
                 match self.outbox.iter().position(|entry| entry.hop() >= pad.hop) {
                     Some(place) => {
@@ -70,7 +71,7 @@ impl Padding {
                     }
                     None => effects.push(PaddingEffect::Release),
                 }
-                self.counts(index, machine, now);
+                self.count_replaced(index, machine, now);
             }
         }
     }
@@ -87,7 +88,8 @@ impl Padding {
         }
     }
 
-    /// What waited goes out; padding only if it is still allowed. Its machine has heard that it was sent.
+    /// Lets a waiting entry out. Padding goes out only if the operator still allows it; its machine was already told
+    /// that it was sent.
     pub(super) fn let_out(&mut self, entry: Entry, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
         if let Entry::Pad(pad) = &entry {
             let mut padders = self.padders.iter_mut().filter(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
@@ -109,17 +111,18 @@ impl Padding {
         });
     }
 
-    /// Ends the blocks of padders that may not run any more.
+    /// Ends the blocks of padders that the operator no longer lets run.
     pub fn lift_blocks(&mut self, now: Nanos, purse: &Purse) {
         for padder in &mut self.padders {
             if padder.is_blocking() && !purse.lets_run(padder.runs_reduced) {
-                padder.cut_block(now);
+                padder.end_block_by(now);
             }
         }
         self.refresh(now.max(self.latest));
     }
 
-    /// A padding cell to the padder's hop was queued: for padders at earlier hops it is a cell like any other.
+    /// Tells the padders that a padding cell to the padder's hop was queued. Padders at earlier hops take it for a
+    /// normal cell, as they cannot read it.
     pub(super) fn padding_sent(&mut self, index: usize, machine: u32, now: Nanos) {
         let Some(hop) = self.padders.get(index).map(|padder| padder.hop) else { return };
         for (other, padder) in self.padders.iter_mut().enumerate().filter(|(_, padder)| padder.hop <= hop) {
@@ -127,7 +130,7 @@ impl Padding {
                 padder.stats.padding_sent += 1;
                 padder.padding_sent(machine, now);
             } else if padder.hop == hop {
-                padder.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(NOBODY) }, now, false);
+                padder.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(NO_MACHINE) }, now, false);
             } else {
                 padder.stats.normal_sent += 1;
                 padder.trigger(TriggerEvent::NormalSent, now, false);
@@ -135,15 +138,17 @@ impl Padding {
         }
     }
 
-    pub(super) fn counts(&mut self, index: usize, machine: u32, now: Nanos) {
-        self.each(index, |padder| {
+    /// Tells a machine that its padding was sent: a cell that waited anyway took its place.
+    pub(super) fn count_replaced(&mut self, index: usize, machine: u32, now: Nanos) {
+        self.change(index, |padder| {
             padder.stats.replaced += 1;
             padder.padding_sent(machine, now);
         });
     }
 
+    /// Tells a machine that its padding was sent, although a cap refused it: maybenot expects the event.
     fn refuse(&mut self, index: usize, machine: u32, now: Nanos) {
-        self.each(index, |padder| {
+        self.change(index, |padder| {
             padder.stats.refused += 1;
             padder.padding_sent(machine, now);
         });

@@ -1,12 +1,13 @@
-//! Padding machines from text, parsed once and shared by all circuits that run them.
+//! Reads padding machines from text, once for all circuits that run them.
 //!
-//! The text of a machine is what `maybenot::Machine::serialize()` writes: two digits of version, then base64 of zlib of
-//! bincode. It is unpacked here and not by maybenot, which cannot read back a machine that zlib hands out in more than
-//! one piece (above some 32 KiB), lets NaN through, and sets no bound on memory.
+//! The text of a machine is the output of `maybenot::Machine::serialize()`: two digits of version, then base64 of zlib
+//! of bincode. It is unpacked here and not by maybenot, which cannot read back a machine that zlib returns in more than
+//! one piece (above some 32 KiB), accepts NaN, and sets no limit on memory.
 //!
-//! # What one event can cost
+//! # Cost of one event
 //!
-//! A machine may be hostile: whoever wrote it need not run it. What passes here has a bounded cost per event.
+//! A machine may be hostile: its author need not be the one who runs it. A machine that is accepted here has a bounded
+//! cost per event.
 //!
 //! - maybenot clears two flags at each call of `trigger_events()`, and a CounterZero needs and sets one of them, so a
 //!   call sees at most two. Nothing else makes a transition inside a transition: they stand on the stack three deep at
@@ -35,7 +36,7 @@ use crate::base::limits::{MACHINES_BYTES_MAX, MACHINES_MAX, MACHINE_UNPACKED_MAX
 
 /// Machines that run together at one hop, shared by all circuits that run them.
 ///
-/// By default none: for an end that only listens.
+/// The default has no machine, for an end that only accepts padding.
 #[derive(Clone, Debug, Default)]
 pub struct Machines {
     machines: Arc<[Machine]>,
@@ -43,8 +44,8 @@ pub struct Machines {
 }
 
 impl Machines {
-    /// Reads a list: one machine a line. Empty lines, blanks around a machine and CRLF are tolerated, and the NUL at
-    /// the end of a literal.
+    /// Reads a list: one machine in each line. Empty lines, blanks around a machine, CRLF, and a NUL at the end of the
+    /// text are ignored.
     pub fn load(text: &[u8]) -> Result<Machines, BadMachines> {
         let text = text.strip_suffix(&[0]).unwrap_or(text);
         let (mut machines, mut bytes) = (Vec::new(), 0);
@@ -65,13 +66,13 @@ impl Machines {
         Ok(Machines { machines: machines.into(), bytes })
     }
 
-    /// How many there are: at least one.
+    /// Number of machines; a list that was loaded has at least 1.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.machines.len()
     }
 
-    /// Bytes of memory that the machines own, all circuits together (an estimate).
+    /// Bytes of memory that the machines own (an estimate), for all circuits together.
     #[allow(dead_code, reason = "tests of the estimate")]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -84,15 +85,16 @@ impl AsRef<[Machine]> for Machines {
     }
 }
 
-/// base64 makes 4 of 3, and zlib adds less than a thousandth to what it cannot shrink: half as much again is ample.
+/// Longest text of a machine. base64 makes 4 bytes of 3, and zlib adds less than a thousandth to data that it cannot
+/// shrink: one and a half times the unpacked length is enough.
 pub(super) const TEXT_MAX: usize = MACHINE_UNPACKED_MAX / 2 * 3;
 
-/// From here on, the rejection samplers of Poisson and Beta compare numbers that differ by less than their rounding.
-/// A round of Poisson's accepts 62 times in a hundred up to 1e13 and 61 at 1e15, but 20 at 1e18 and 5 in ten million
-/// at the 1.8e19 that maybenot allows. As times (µs) or counts, such parameters mean "never".
+/// Largest parameter of Poisson and Beta. Above it their rejection samplers compare numbers that differ by less than
+/// their rounding. A round of Poisson's accepts 62 times in a hundred up to 1e13 and 61 at 1e15, but 20 at 1e18 and 5
+/// in ten million at the 1.8e19 that maybenot allows. As times (µs) or counts, such parameters mean "never".
 pub(super) const SHAPE_MAX: f64 = 1e15;
 
-/// Unpacks the text of one machine. A bomb costs no more than the buffer, which has one byte more than may be used.
+/// Unpacks the text of one machine. A zip bomb costs no more than the buffer, which is a byte larger than the cap.
 fn unpack(text: &[u8], unpacked: &mut Vec<u8>) -> Result<(), Why> {
     ensure(text.len() <= TEXT_MAX, Why::LongText(text.len()))?;
     let Some(([tens @ b'0'..=b'9', ones @ b'0'..=b'9'], packed)) = text.split_first_chunk() else {
@@ -101,7 +103,7 @@ fn unpack(text: &[u8], unpacked: &mut Vec<u8>) -> Result<(), Why> {
     let version = (tens - b'0') * 10 + (ones - b'0');
     ensure(version == VERSION, Why::Version(version))?;
     let packed = BASE64_STANDARD.decode(packed).map_err(|fault| match fault {
-        // The two digits, and columns are counted from 1.
+        // Two digits stand before, and columns are counted from 1.
         DecodeError::InvalidByte(at, byte) if byte != b'=' => Why::Byte(byte, at + 3),
         _ => Why::CutText,
     })?;
@@ -117,20 +119,20 @@ fn unpack(text: &[u8], unpacked: &mut Vec<u8>) -> Result<(), Why> {
     ensure(more == 0, Why::AfterData(more))
 }
 
-/// How zlib data begin (RFC 1950 §2.2): deflate, and two bytes that 31 divides.
+/// True when the data begin as zlib data do (RFC 1950 §2.2): method deflate, and two bytes that 31 divides.
 fn is_zlib(packed: &[u8]) -> bool {
     packed
         .first_chunk()
         .is_some_and(|&[method, flags]| method & 15 == 8 && u16::from_be_bytes([method, flags]) % 31 == 0)
 }
 
-/// A machine that can be run, and the bytes that it owns: at most `room`.
+/// Returns a machine that can be run, and the bytes of memory that it owns: at most `room`.
 fn parse(unpacked: &[u8], room: usize) -> Result<(Machine, usize), Why> {
-    /// How a machine begins: its four limits, then the number of states.
+    /// The first fields of a machine: four limits, then the number of states.
     type Head = (u64, f64, u64, f64, u64);
     let layout = || bincode::DefaultOptions::new().with_limit(MACHINE_UNPACKED_MAX as u64).allow_trailing_bytes();
     let head = layout().deserialize::<Head>(unpacked).map_err(|_| Why::Fields)?;
-    // Before any is made: states are where memory outgrows the text.
+    // Checked before any state is made: states take far more memory than text.
     ensure(head.4 <= (room / size_of::<State>()) as u64, Why::States(head.4))?;
     let mut rest = unpacked;
     let mut machine: Machine = layout().deserialize_from(&mut rest).map_err(|_| Why::Fields)?;
@@ -142,8 +144,8 @@ fn parse(unpacked: &[u8], room: usize) -> Result<(Machine, usize), Why> {
     Ok((machine, bytes))
 }
 
-/// Looks at all that maybenot's own validation does not, and counts the bytes. Patterns name every field, so that a
-/// maybenot with one more does not compile.
+/// Checks what maybenot's own validation does not, and counts the bytes of memory. The patterns name every field, so
+/// that a new field of maybenot does not compile.
 fn examine(machine: &Machine) -> Result<usize, Why> {
     let Machine {
         allowed_padding_packets: _,
@@ -155,7 +157,7 @@ fn examine(machine: &Machine) -> Result<usize, Why> {
     finite(None, &[*max_padding_frac, *max_blocking_frac])?;
     let mut bytes = size_of::<Machine>() + size_of_val(states.as_slice());
     for (index, state) in states.iter().enumerate() {
-        // A copy, as they are private; only made while loading.
+        // The transitions are private, so this is a copy; it is made only while loading.
         for (_, transitions) in state.get_transitions() {
             bytes += size_of_val(transitions.as_slice());
             transitions.iter().try_for_each(|&Trans(_, probability)| finite(Some(index), &[probability.into()]))?;
@@ -211,7 +213,7 @@ fn finite(state: Option<usize>, floats: &[f64]) -> Result<(), Why> {
     }
 }
 
-/// Draws that one sample takes, by the algorithms of rand_distr 0.5:
+/// Refuses a distribution that is slow to sample. Draws for one sample, by the algorithms of rand_distr 0.5:
 ///
 /// - Uniform, Pareto, Weibull: 1. Normal, LogNormal, SkewNormal: a ziggurat or two, parameters not involved.
 /// - Gamma: a round accepts nine times in ten whatever the shape, by its first test.
@@ -255,7 +257,7 @@ mod tests {
 
     use super::*;
 
-    /// Found again in the bytes of a machine: no other number looks like them.
+    /// Numbers that can be found in the bytes of a machine, as no other number looks like them.
     const MARK: f64 = 0.437_512_345;
     const MARK_F32: f32 = 0.437_512;
 
@@ -344,7 +346,7 @@ mod tests {
             "scrambler_client",
             "scrambler_server 2000 7 1 9",
         ];
-        // Half of what this one is gets drawn when it is made.
+        // Each machine of this kind draws half of its parameters when it is made.
         defences.extend(["interspace_server"; 40]);
         let mut rng = StdRng::seed_from_u64(1);
         for defence in defences {
@@ -356,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_maybenot_cannot_read_back_loads() {
+    fn a_machine_that_maybenot_cannot_read_back_loads() {
         let mut rng = StdRng::seed_from_u64(2);
         let mut states = Vec::new();
         for _ in 0..1000 {
@@ -371,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_machine_says_why() {
+    fn a_text_that_is_no_machine_gets_its_reason() {
         let text = small();
         let bytes = unpacked(&text);
         let with = |more: &[u8]| [&bytes[..], more].concat();
@@ -409,7 +411,7 @@ mod tests {
         assert_eq!(Machines::load(format!("{text}\r\n\r\n{text}\r\n02\r\n").as_bytes()).err().unwrap().line, 4);
     }
 
-    /// All kinds of distributions and all places for one, each float of which is a mark.
+    /// A machine with all kinds of distributions in all places, in which each float is a mark.
     fn marked() -> Vec<u8> {
         let kinds = [
             DistType::Uniform { low: MARK, high: MARK },
@@ -462,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn what_samples_slowly_is_refused() {
+    fn a_distribution_that_is_slow_to_sample_is_refused() {
         for (shape, slow) in [(SHAPE_MAX, false), (SHAPE_MAX.next_up(), true)] {
             let is_slow = |dist| match why(padding(dist)) {
                 Some(Why::Slow(0, _)) => true,
@@ -509,7 +511,7 @@ mod tests {
 
     #[test]
     fn a_bomb_costs_one_buffer() {
-        // 1 GiB of zeros: a mebibyte that stands for itself, a thousand times.
+        // 1 GiB of zeros: a compressed mebibyte, 1024 times.
         let mut mebibyte = Vec::with_capacity(4096);
         Compress::new(Compression::best(), false)
             .compress_vec(&vec![0; 1 << 20], &mut mebibyte, FlushCompress::Sync)
@@ -529,7 +531,7 @@ mod tests {
         let full = Machines::load(empty(fit).as_bytes()).unwrap();
         assert!((MACHINES_BYTES_MAX - size_of::<State>()..=MACHINES_BYTES_MAX).contains(&full.bytes()));
         assert_eq!(why(empty(fit + 1)), Some(Why::States(fit as u64 + 1)));
-        // Together, and by their transitions.
+        // All machines together, and the transitions of one machine.
         let half = empty(fit / 2);
         assert_eq!(why(format!("{half}\n{half}")), None);
         let last = Machines::load(format!("{half}\n{half}\n{half}").as_bytes()).err();
@@ -538,7 +540,7 @@ mod tests {
         let mut states = vec![state(None, &[]); fit];
         states[0] = state(None, &to);
         assert_eq!(why(machine(states).serialize()), Some(Why::Memory));
-        // A number of states that nothing follows is not believed either.
+        // A number of states without the states is refused too.
         let mut bytes = unpacked(&small());
         bytes.truncate(18);
         bytes.extend([253, 255, 255, 255, 255, 255, 255, 255, 255]);

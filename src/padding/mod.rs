@@ -1,12 +1,13 @@
-//! Padding: the machines of the maybenot framework on one circuit, and all that the framework leaves to its user.
+//! Padding: runs the machines of the maybenot framework on a circuit, with the timers and blocks that the framework
+//! leaves to its user.
 //!
-//! A [`Padding`] is what one circuit has of it: a padder for each hop that is padded with, one block over the whole
-//! circuit's sender, what waits behind it, and what was agreed on with the other end. Like its neighbour conflux it
-//! owns no clock, no ids and no queue of instructions: time comes in, and what follows comes back as
-//! [`PaddingEffect`]s. What it holds for a host is a [`Lane`] of the engine's store, at which it does not look.
+//! A [`Padding`] is the padding of one circuit: its padders, one gate in front of the circuit's sender, the messages
+//! that wait behind it, and the machines agreed on with the other end. Like its neighbour conflux it owns no clock, no
+//! ids and no queue of instructions: time comes in as a parameter, and consequences are returned as [`PaddingEffect`]s.
+//! A held message is a [`Lane`] of the engine's store, which padding does not read.
 //!
-//! The contract with the framework is in two places: [`table`] says what a due padding action does, `padder` what the
-//! timers and the block do.
+//! The contract with the framework is in two places: [`table`] decides what a due padding action does, and `padder`
+//! runs the timers and the block.
 
 mod agreed;
 mod bad;
@@ -30,12 +31,12 @@ pub use padder::PadderStats;
 use crate::base::limits;
 use crate::message::Lane;
 
-/// How much machines do without waiting, and how long they rest then.
+/// Limits on machines that act without delays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pace {
-    /// What one machine may do at one time.
+    /// Number of actions and timers that a machine may do at one moment; then it rests.
     pub burst: u32,
-    /// How long it rests at least, in nanoseconds; 0 for never.
+    /// Shortest rest in nanoseconds; 0 for no rests.
     pub floor: u32,
 }
 
@@ -45,98 +46,98 @@ impl Default for Pace {
     }
 }
 
-/// What a padder is made with.
+/// Configuration of a padder.
 #[derive(Clone, Debug)]
 pub struct PadderTerms {
-    /// What runs; may be an empty list, for an end that only listens.
+    /// The machines; an empty list for an end that only accepts padding.
     pub machines: Machines,
     /// The hop to pad with, as the host numbers hops.
     pub hop: u8,
-    /// Which of the hop's two places.
+    /// The padder's place at the hop, 0 or 1.
     pub slot: u8,
-    /// Of the cells sent, how many may be padding; 0.0 for no limit.
+    /// Largest part of the cells sent that may be padding, 0.0 to 1.0; 0.0 for no limit.
     pub padding_frac: f64,
-    /// Of the time, how much may be blocked; 0.0 for no limit.
+    /// Largest part of the time that may be blocked, 0.0 to 1.0; 0.0 for no limit.
     pub blocking_frac: f64,
-    /// Of the cells received, how many may be padding from the hop; 0.0 for no limit.
+    /// Largest part of the cells received from the hop that may be padding, 0.0 to 1.0; 0.0 for no limit.
     pub inbound_frac: f64,
-    /// Padding cells received before that counts.
+    /// Number of padding cells received before `inbound_frac` applies.
     pub inbound_grace: u64,
-    /// Cells in the circuit's queue from which on they count as the padding. An engine reads its `BY_PARAMETER` as what
-    /// the consensus says.
+    /// While this many cells wait in the circuit's queue, no padding cell is added: a waiting cell counts as the
+    /// padding. An engine replaces its `BY_PARAMETER` by the parameter of the consensus.
     pub queued_max: u32,
-    /// Negotiated machines that have all ended are taken down, and the other end is told.
+    /// Take down negotiated machines when all have ended, and tell the other end.
     pub stop_at_end: bool,
-    /// What waits goes out at the end of each block, also when a machine blocks again at the same moment.
+    /// Let waiting cells out at the end of each block, even if a machine blocks again at the same moment.
     pub opens_between: bool,
-    /// They may run when the operator wants reduced padding.
+    /// The machines may run when the operator wants reduced padding.
     pub runs_reduced: bool,
 }
 
-/// What follows from a step, in the order of causes.
+/// A consequence of a step. A step returns them in the order in which the engine has to carry them out.
 #[derive(Clone, Copy, Debug)]
 pub enum PaddingEffect {
     /// Send a padding cell.
     Pad(Pad),
-    /// A host with a queue of its own decides what to do, by the table.
+    /// Ask a host with a queue of its own what to do about a padding cell, by the table.
     Ask(Pad),
-    /// A held message goes out.
+    /// Send a held message.
     Send {
-        /// Where to.
+        /// The hop that it goes to.
         hop: u8,
-        /// What the caller held.
+        /// The message, as the caller held it.
         held: Lane,
     },
-    /// Exactly one message that is held elsewhere for this circuit goes out.
+    /// Let the circuit's set send exactly one message that it holds.
     Release,
-    /// Padding went out, although something was held elsewhere.
+    /// Tell the circuit's set that padding went out while the set holds a message.
     PassedBy,
-    /// For a host with a queue of its own: the circuit's sender is blocked.
+    /// Tell a host with a queue of its own that the circuit's sender is blocked.
     Blocked {
-        /// Padding that asks for it may pass.
+        /// Padding with the bypass flag may pass.
         bypassable: bool,
     },
-    /// For a host with a queue of its own: not any more.
+    /// Tell a host with a queue of its own that the block has ended.
     Unblocked,
-    /// There is room to send again.
+    /// Tell the host that it may send again.
     MaySend,
 }
 
-/// A padding cell.
+/// A padding cell that a machine wants to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pad {
-    /// Where to.
+    /// The hop that it goes to.
     pub hop: u8,
     /// The padder's place at the hop.
     pub slot: u8,
-    /// The machine of the padder.
+    /// Index of the machine in its padder.
     pub machine: u32,
-    /// The action's flag.
+    /// The bypass flag of the machine's action.
     pub bypass: bool,
-    /// The action's flag.
+    /// The replace flag of the machine's action.
     pub replace: bool,
 }
 
 /// What a host with a queue of its own did about a padding cell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// A padding cell was queued or sent.
+    /// The host sent or queued a padding cell.
     Sent,
-    /// A cell that waited counts.
+    /// A cell that waited anyway counts as the padding.
     Replaced,
-    /// One cell that waited was let out.
+    /// The host let one waiting cell out.
     Released,
-    /// Nothing.
+    /// The host did nothing.
     Refused,
 }
 
-/// Whether a stream message may go out.
+/// Whether a message of a stream may go out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admission {
-    /// Now.
+    /// The message may go out now.
     Go,
-    /// Later, and there is room to keep it.
+    /// The message has to wait, and there is room to keep it.
     Hold,
-    /// Later, and there is no room.
+    /// The message has to wait, and there is no room to keep it.
     Full,
 }

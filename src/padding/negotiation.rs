@@ -1,38 +1,38 @@
-//! Agreeing on padding with the other end: PADDING_NEGOTIATE and PADDING_NEGOTIATED (padding-spec §3), both roles.
+//! Negotiates padding with the other end: PADDING_NEGOTIATE and PADDING_NEGOTIATED (padding-spec §3), both roles.
 
 use crate::base::limits;
 use crate::wire::fault::Fault;
 use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand, Response};
 
-/// What one circuit has agreed on.
+/// The machines that one circuit has negotiated.
 #[derive(Debug, Default)]
 pub(super) struct Negotiation {
     machines: Vec<Agreed>,
-    /// Instances ever started on this circuit (CP-3).
+    /// Number of instances ever started on this circuit (CP-3).
     counter: u32,
-    /// The relay said no: nothing more is asked of it (CP-8).
+    /// The relay has refused a machine: the client asks for no other (CP-8).
     failed: bool,
 }
 
-/// One machine number that runs, or is about to end.
+/// A machine number that runs, or is being stopped.
 #[derive(Clone, Copy, Debug)]
 struct Agreed {
     number: u8,
     counter: u32,
     hop: u8,
     slot: u8,
-    /// The relay has said yes.
+    /// The relay has accepted the machine.
     confirmed: bool,
-    /// We asked for its end.
+    /// The client has asked the relay to stop the machine.
     stopping: bool,
 }
 
-/// What follows for the padders.
+/// Consequence of a message for the padders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
     Nothing,
     Install,
-    /// What was asked to stop has stopped.
+    /// A machine that was asked to stop has stopped.
     Confirmed,
     Remove {
         hop: u8,
@@ -40,21 +40,21 @@ pub(super) enum Outcome {
     },
 }
 
-/// What a relay has said of a machine that a client asked for.
+/// A relay's reply about a machine that the client asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Word {
-    /// It pads from now on.
+    /// The relay pads from now on.
     Accepted,
-    /// It does not.
+    /// The relay does not pad.
     Refused,
-    /// It has stopped, as it was asked to.
+    /// The relay has stopped, as the client asked.
     Stopped,
-    /// It has ended its part by itself.
+    /// The relay has stopped by itself.
     Ended,
 }
 
 impl Word {
-    /// What an answer that was believed means, from what follows of it.
+    /// The meaning of a valid answer that had this outcome.
     pub(super) fn of(answer: &Negotiated, outcome: Outcome) -> Word {
         match (answer.command, answer.response, outcome) {
             (PaddingCommand::Start, Response::Ok, _) => Word::Accepted,
@@ -65,21 +65,21 @@ impl Word {
     }
 }
 
-/// Why a client cannot ask.
+/// The reason why a machine cannot be started or stopped now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotNow {
-    /// It runs already.
+    /// The machine runs already.
     Running,
-    /// It does not run.
+    /// The machine does not run.
     NotRunning,
-    /// The relay refused earlier.
+    /// The relay has refused a machine before.
     Refused,
-    /// Too many questions are open.
+    /// The circuit has as many machines as it may have.
     Full,
 }
 
 impl Negotiation {
-    /// Client: asks for a machine (CP-3).
+    /// Client: asks the relay to start a machine (CP-3). Returns the message to send.
     pub fn start(&mut self, number: u8, hop: u8, slot: u8) -> Result<Negotiate, NotNow> {
         if self.failed {
             return Err(NotNow::Refused);
@@ -95,7 +95,8 @@ impl Negotiation {
         Ok(Negotiate { command: PaddingCommand::Start, machine_type: number, machine_ctr: counter })
     }
 
-    /// Client: asks for its end; with it, the hop and the place of its padder.
+    /// Client: asks the relay to stop a machine. Returns the message to send, and hop and place of the machine's
+    /// padder.
     pub fn stop(&mut self, number: u8) -> Result<(Negotiate, u8, u8), NotNow> {
         let agreed = self.running(number).ok_or(NotNow::NotRunning)?;
         agreed.stopping = true;
@@ -104,7 +105,8 @@ impl Negotiation {
         Ok((question, hop, slot))
     }
 
-    /// Client: the relay answered (CP-8). An answer that nobody waits for is a violation, as it could carry a signal.
+    /// Client: handles the relay's answer (CP-8). An answer without a question is a violation, as it could carry a
+    /// signal.
     pub fn answered(&mut self, hop: u8, answer: &Negotiated) -> Result<Outcome, Fault> {
         let same = |agreed: &Agreed| {
             let instance = answer.machine_ctr == 0 || answer.machine_ctr == agreed.counter;
@@ -121,12 +123,12 @@ impl Negotiation {
         }
         self.failed |= answer.command == PaddingCommand::Start;
         self.machines.remove(index);
-        // What was asked to stop has been taken down already.
+        // The padder of a machine that was asked to stop is gone already.
         Ok(if agreed.stopping { Outcome::Confirmed } else { Outcome::Remove { hop, slot: agreed.slot } })
     }
 
-    /// Relay: the client asks (CP-5, CP-6). `slot` is where the machine would go, if the number is known and the place
-    /// is free.
+    /// Relay: handles the client's question (CP-5, CP-6). `slot` is the machine's place, none when its number is not
+    /// known or the place is taken. Returns the answer to send.
     pub fn asked(&mut self, question: &Negotiate, slot: Option<u8>) -> (Option<Negotiated>, Outcome) {
         let number = question.machine_type;
         let answer = |response| Negotiated {
@@ -137,7 +139,7 @@ impl Negotiation {
         };
         let running = self.machines.iter().position(|agreed| agreed.number == number);
         match (question.command, running, slot) {
-            // A second START changes nothing but the instance's name, and is answered as C Tor answers it.
+            // A second START changes only the number of the instance; C Tor answers it in the same way.
             (PaddingCommand::Start, Some(index), _) => {
                 self.machines[index].counter = question.machine_ctr;
                 (Some(answer(Response::Ok)), Outcome::Nothing)
@@ -160,7 +162,7 @@ impl Negotiation {
         }
     }
 
-    /// Relay: ends a machine on its own account (CP-7).
+    /// Relay: ends a machine by itself (CP-7). Returns the message to send.
     pub fn end(&mut self, number: u8) -> Result<(Negotiated, Outcome), NotNow> {
         let index = self.machines.iter().position(|agreed| agreed.number == number).ok_or(NotNow::NotRunning)?;
         let agreed = self.machines.remove(index);
@@ -173,28 +175,28 @@ impl Negotiation {
         Ok((news, Outcome::Remove { hop: 0, slot: agreed.slot }))
     }
 
-    /// The number that was agreed on for a padder and is not being stopped.
+    /// Returns the number of the machine that runs at a place and is not being stopped.
     pub fn number_of(&self, hop: u8, slot: u8) -> Option<u8> {
         let agreed = self.machines.iter().find(|agreed| (agreed.hop, agreed.slot) == (hop, slot) && !agreed.stopping);
         agreed.map(|agreed| agreed.number)
     }
 
-    /// True while padding may come from a hop because of what was agreed on.
+    /// True while a negotiated machine may send padding from a hop.
     pub fn expects(&self, hop: u8) -> bool {
         self.machines.iter().any(|agreed| agreed.hop == hop && !agreed.stopping)
     }
 
-    /// True while the other end has been asked to stop and has not answered.
+    /// True while a relay was asked to stop a machine and has not answered.
     pub fn is_stopping(&self, hop: u8) -> bool {
         self.machines.iter().any(|agreed| agreed.hop == hop && agreed.stopping)
     }
 
-    /// Forgets a machine that could not be set up, as if it had never been asked for.
+    /// Forgets a machine whose padder could not be set up.
     pub fn forget(&mut self, number: u8) {
         self.machines.retain(|agreed| agreed.number != number || agreed.stopping);
     }
 
-    /// Relay: forgets what ran in a place that its host has cleared, so that the client can ask for it anew.
+    /// Relay: forgets the machine at a place that the host has cleared, so that the client can ask for it again.
     pub fn forget_at_relay(&mut self, hop: u8, slot: u8) {
         self.machines.retain(|agreed| hop != 0 || (agreed.hop, agreed.slot) != (0, slot));
     }
@@ -203,7 +205,7 @@ impl Negotiation {
         self.machines.iter_mut().find(|agreed| agreed.number == number && !agreed.stopping)
     }
 
-    /// 0 means "any instance", so no instance is called that.
+    /// Returns the number of a new instance. 0 means "any instance", so no instance has that number.
     fn next_counter(&mut self) -> u32 {
         self.counter = self.counter.checked_add(1).unwrap_or(1);
         self.counter
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_ends_all_asking() {
+    fn a_client_that_was_refused_asks_no_more() {
         let mut client = Negotiation::default();
         client.start(7, 2, 0).unwrap();
         assert_eq!(client.answered(2, &answer(Start, No, 7, 1)), Ok(Outcome::Remove { hop: 2, slot: 0 }));

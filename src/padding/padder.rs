@@ -1,7 +1,8 @@
 //! One padder: the machines that run together at one hop of one circuit, their timers and their block.
 //!
-//! maybenot decides what the machines want; all it leaves to its user is here. Each machine has one action timer
-//! ("pad", "block") and one internal timer, and the machines of a padder share one block.
+//! maybenot decides what the machines do next; this file runs the timers and the block that maybenot leaves to its
+//! user. Each machine has one action timer ("pad" or "block") and one internal timer; the machines of a padder share
+//! one block.
 
 use super::clock::{Generator, Key, Span, Tick};
 use super::{Machines, Pace, PadderTerms};
@@ -12,36 +13,36 @@ use maybenot::{Framework, MachineId, Timer, TriggerAction, TriggerEvent};
 /// Figures of a padder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PadderStats {
-    /// Machines that run.
+    /// Number of machines that run.
     pub machines: u32,
-    /// Timers armed, the end of a block included.
+    /// Number of timers set, the end of a block included.
     pub timers: u32,
-    /// Other cells than padding to or through the hop that were queued.
+    /// Cells queued to or through the hop that are not padding from here.
     pub normal_sent: u64,
-    /// Padding cells to the hop that were queued.
+    /// Padding cells queued to the hop.
     pub padding_sent: u64,
     /// Padding actions for which a cell that waited anyway counted.
     pub replaced: u64,
     /// Padding actions that a cap or the host refused.
     pub refused: u64,
-    /// Other cells than padding from or through the hop.
+    /// Cells from or through the hop that are not padding from the hop.
     pub normal_received: u64,
     /// Padding cells from the hop.
     pub padding_received: u64,
     /// Blocking actions that were due.
     pub blocks: u64,
-    /// Time blocked, the block under way included.
+    /// Time blocked in nanoseconds, the current block included.
     pub blocked: Nanos,
 }
 
 /// The machines of one hop.
 #[derive(Debug)]
 pub(super) struct Padder {
-    /// A lower bound of what is due next here.
+    /// Earliest time at which something can be due here.
     pub next: Nanos,
     framework: Framework<Machines, Generator, Tick>,
     runs: Box<[Run]>,
-    /// When the block ends; [`NEVER`] when there is none.
+    /// When the block ends; [`NEVER`] without a block.
     block_until: Nanos,
     block_since: Nanos,
     bypassable: bool,
@@ -49,46 +50,47 @@ pub(super) struct Padder {
     pub slot: u8,
     pub stop_at_end: bool,
     pub opens_between: bool,
-    /// May run when only machines may that are marked for it.
+    /// The machines may run when the operator wants reduced padding.
     pub runs_reduced: bool,
-    /// Machines whose internal timer was set and who have not been told yet, in order, once for each time.
+    /// Machines that have to be told TimerBegin, in order, once for each time that they set their internal timer.
     begun: Vec<u8>,
-    /// When those who still wait were put off: TimerBegin belongs to that moment.
+    /// When the machines left in `begun` were put off to a later step.
     begun_at: Nanos,
     pub queued_max: u32,
     pub inbound_frac: f64,
     pub inbound_grace: u64,
-    /// Its [`Pace`].
+    /// The padder's [`Pace`].
     floor: u32,
     burst: u16,
-    /// How far the machines are with what they may do, as a time: it runs ahead by a part of the floor with each thing.
+    /// Time up to which the machines have used their allowance: each thing they do adds a part of the floor.
     spent_until: Nanos,
-    /// When the last rest ends: others end a whole number of floors later, so that machines that rest wake together.
+    /// End of the last rest. Later rests end a whole number of floors after it, so that resting machines wake together.
     rest_end: Nanos,
     pub stats: PadderStats,
 }
 
-/// One machine's timers.
+/// The timers of one machine.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     action_at: Nanos,
     timer_at: Nanos,
-    /// What is due then, [`Action`] without a gap: how long to block, unless it pads.
+    /// The action that is due at `action_at`: padding if `pads`, else a block of this duration. (Not an [`Action`],
+    /// which is larger.)
     duration: Nanos,
     pads: bool,
     bypass: bool,
     replace: bool,
-    /// Padding instructions that the host has not answered.
+    /// Number of padding instructions that the host has not answered.
     asked: u16,
-    /// What the machine has done on its own account at the time of `since`.
+    /// Number of things that the machine has done by itself at the time `since`.
     burst: u16,
-    /// That was too much: it does nothing before `since`.
+    /// The machine has done too much: it rests until `since`.
     resting: bool,
     since: Nanos,
 }
 
 impl Run {
-    /// Moves what the machine asks for to the end of its rest.
+    /// Puts the time of a timer off to the end of the machine's rest.
     #[inline]
     fn after_rest(&self, at: Nanos) -> Nanos {
         if self.resting {
@@ -98,9 +100,9 @@ impl Run {
         }
     }
 
-    /// A cell that is no padding has set an action off: a burst begins anew, unless the machine rests.
+    /// Begins a new burst when a cell that is not padding has caused an action, unless the machine rests.
     #[inline]
-    fn heard(&mut self, is_cell: bool) {
+    fn restart_burst(&mut self, is_cell: bool) {
         if is_cell && !self.resting {
             self.burst = 0;
         }
@@ -116,25 +118,25 @@ impl Run {
     }
 }
 
-/// What is due when an action timer ends.
+/// The action that is due when an action timer ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
     Pad { bypass: bool, replace: bool },
     Block { duration: Nanos, bypass: bool, replace: bool },
 }
 
-/// What is due, in the order in which things due at the same time are dealt with.
+/// A thing that is due. Things due at the same time are done in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Due {
     BlockEnd,
-    /// A machine has to be told that its internal timer began.
+    /// A machine has to be told TimerBegin.
     Begun,
     Timer(u32),
     Action(u32),
 }
 
 impl Padder {
-    /// A padder, or `None` when a fraction is none or a machine is broken.
+    /// Makes a padder. Returns none when a fraction is not in range, or a machine is not valid.
     pub fn new(terms: &PadderTerms, now: Nanos, key: Key, pace: Pace) -> Option<Padder> {
         let machines = terms.machines.clone();
         let idle = Run {
@@ -177,17 +179,17 @@ impl Padder {
         })
     }
 
-    /// True when a block is on.
+    /// True while a block is on.
     pub fn is_blocking(&self) -> bool {
         self.block_until != NEVER
     }
 
-    /// True when padding may pass the block that is on.
+    /// True when padding with the bypass flag may pass the current block.
     pub fn is_bypassable(&self) -> bool {
         self.bypassable
     }
 
-    /// True when there were machines, and none will ever do anything again.
+    /// True when the padder has machines, and all have ended for good.
     pub fn is_over(&self) -> bool {
         !self.runs.is_empty() && self.earliest().is_none() && self.framework.all_machines_ended()
     }
@@ -205,8 +207,8 @@ impl Padder {
         }
     }
 
-    /// Tells the machines what happened, and sets the timers that they ask for. `is_cell`: it was a cell that no
-    /// machine asked for.
+    /// Tells the machines of an event, and sets the timers that they ask for. `is_cell` is true when the event is a
+    /// cell that is not padding.
     #[inline]
     pub fn trigger(&mut self, event: TriggerEvent, now: Nanos, is_cell: bool) {
         self.trigger_once(event, now, is_cell);
@@ -224,7 +226,7 @@ impl Padder {
                 TriggerAction::SendPadding { timeout, bypass, replace, machine } => {
                     let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
                     (run.pads, run.bypass, run.replace) = (true, *bypass, *replace);
-                    run.heard(is_cell);
+                    run.restart_burst(is_cell);
                     run.action_at = run.after_rest(later(now, *timeout));
                     self.next = self.next.min(run.action_at);
                 }
@@ -232,13 +234,13 @@ impl Padder {
                     let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
                     (run.pads, run.bypass, run.replace) = (false, *bypass, *replace);
                     run.duration = duration.0;
-                    run.heard(is_cell);
+                    run.restart_burst(is_cell);
                     run.action_at = run.after_rest(later(now, *timeout));
                     self.next = self.next.min(run.action_at);
                 }
                 TriggerAction::UpdateTimer { duration, replace, machine } => {
                     let Some(run) = runs.get_mut(machine.into_raw()) else { continue };
-                    run.heard(is_cell);
+                    run.restart_burst(is_cell);
                     let at = run.after_rest(later(now, *duration));
                     let current = if run.timer_at == NEVER { now } else { run.timer_at };
                     if *replace || at > current {
@@ -262,15 +264,15 @@ impl Padder {
                 }
             }
         }
-        // A timer that was only moved costs an early wake-up at most; where none is left there must be none.
+        // A timer that was only moved costs an early wake-up at most. After a cancelled timer there must be no wake-up.
         if cancelled {
             self.refresh();
         }
     }
 
-    /// Reports TimerBegin to the machines that set their internal timer. One that sets it again whenever it hears so
-    /// would never end: after some rounds the rest waits for the next step. What the first round tells is counted only
-    /// when a machine has asked for it on its own account.
+    /// Tells TimerBegin to the machines that set their internal timer. A machine can set it again in answer, without
+    /// end: so after some rounds the others wait for the next step. The first round counts in the burst only if the
+    /// machine set its timer by itself (`on_own_account`).
     #[cold]
     pub fn tell_begun(&mut self, now: Nanos, on_own_account: bool) {
         for round in 0..limits::TIMER_ROUNDS_MAX {
@@ -278,7 +280,7 @@ impl Padder {
             for _ in 0..self.begun.len() {
                 let Some(&machine) = self.begun.first() else { break };
                 self.begun.remove(0);
-                if self.rests(machine, now) {
+                if self.is_resting(machine, now) {
                     self.begun.push(machine);
                     continue;
                 }
@@ -300,18 +302,18 @@ impl Padder {
         self.next = self.next.min(self.begun_due());
     }
 
-    fn rests(&self, machine: u8, now: Nanos) -> bool {
+    fn is_resting(&self, machine: u8, now: Nanos) -> bool {
         self.runs.get(usize::from(machine)).is_some_and(|run| run.resting && run.since > now)
     }
 
-    /// When the first who waits to hear that its timer began may hear so.
+    /// Earliest time at which a machine in `begun` may be told TimerBegin.
     fn begun_due(&self) -> Nanos {
         let runs = self.begun.iter().filter_map(|&machine| self.runs.get(usize::from(machine)));
         runs.map(|run| run.after_rest(self.begun_at)).fold(NEVER, Nanos::min)
     }
 
-    /// Counts what a machine does on its own account, which was due at `due`. One that does too much without waiting
-    /// rests, and then does one thing after each rest, until it waits for longer by itself.
+    /// Counts a thing that a machine does by itself, which was due at `due`. A machine that does too much without
+    /// waiting has to rest, and then may do one thing after each rest, until it waits for longer by itself.
     fn spend(&mut self, machine: u32, due: Nanos, now: Nanos) {
         let (burst, floor) = (u32::from(self.burst), u64::from(self.floor));
         let Some(run) = self.runs.get_mut(machine as usize).filter(|_| floor > 0) else { return };
@@ -335,9 +337,10 @@ impl Padder {
         }
     }
 
-    /// What is due first, and when.
+    /// Returns the first thing that is due, and when.
     pub fn earliest(&self) -> Option<(Nanos, Due)> {
-        // Due at no earlier time, or a machine that sets its timer for ever would keep all else from its turn.
+        // TimerBegin is not due earlier than `begun_due`, or a machine that sets its timer again and again would keep
+        // everything else from its turn.
         let mut first = (self.block_until, Due::BlockEnd);
         if !self.begun.is_empty() {
             first = first.min((self.begun_due(), Due::Begun));
@@ -348,19 +351,19 @@ impl Padder {
         (first.0 != NEVER).then_some(first)
     }
 
-    /// Finds out anew when something is due next.
+    /// Finds the time of the first thing that is due.
     pub fn refresh(&mut self) {
         self.next = self.earliest().map_or(NEVER, |(at, _)| at);
     }
 
-    /// The block's time is over.
+    /// Ends the block, as its time is over.
     pub fn end_block(&mut self, now: Nanos) {
         self.stats.blocked = self.stats.blocked.saturating_add(now.saturating_sub(self.block_since));
         self.block_until = NEVER;
         self.trigger(TriggerEvent::BlockingEnd, now, false);
     }
 
-    /// A block is due.
+    /// Begins a block, or replaces or extends the current block.
     pub fn block(&mut self, machine: u32, duration: Nanos, bypass: bool, replace: bool, now: Nanos) {
         let until = now.saturating_add(duration).min(NEVER - 1);
         let blocking = self.is_blocking();
@@ -375,8 +378,8 @@ impl Padder {
         self.trigger(TriggerEvent::BlockingBegin { machine: MachineId::from_raw(machine as usize) }, now, false);
     }
 
-    /// A block is due that may not be: it begins and ends at once, and so does one that is on.
-    pub fn block_for_none(&mut self, machine: u32, now: Nanos) {
+    /// Refuses a block that is due: the machines are told that it began and ended at once. A current block ends too.
+    pub fn refuse_block(&mut self, machine: u32, now: Nanos) {
         if self.is_blocking() {
             self.stats.blocked = self.stats.blocked.saturating_add(now.saturating_sub(self.block_since));
             self.block_until = NEVER;
@@ -386,13 +389,13 @@ impl Padder {
         self.trigger(TriggerEvent::BlockingEnd, now, false);
     }
 
-    /// Lets the block end at `now`, if it would end later.
-    pub fn cut_block(&mut self, now: Nanos) {
+    /// Makes the block end at `now` if it would end later.
+    pub fn end_block_by(&mut self, now: Nanos) {
         self.block_until = self.block_until.min(now);
         self.next = self.next.min(self.block_until);
     }
 
-    /// A machine's internal timer is due, since `due`.
+    /// Ends a machine's internal timer, which was due at `due`.
     pub fn timer(&mut self, machine: u32, due: Nanos, now: Nanos) {
         if let Some(run) = self.runs.get_mut(machine as usize) {
             run.timer_at = NEVER;
@@ -401,7 +404,7 @@ impl Padder {
         self.trigger(TriggerEvent::TimerEnd { machine: MachineId::from_raw(machine as usize) }, now, false);
     }
 
-    /// Takes the action of a machine whose action timer is due, since `due`.
+    /// Takes the action of a machine whose action timer was due at `due`.
     pub fn take_action(&mut self, machine: u32, due: Nanos, now: Nanos) -> Option<Action> {
         let run = self.runs.get_mut(machine as usize)?;
         run.action_at = NEVER;
@@ -410,12 +413,12 @@ impl Padder {
         Some(if pads { Action::Pad { bypass, replace } } else { Action::Block { duration, bypass, replace } })
     }
 
-    /// PaddingSent, for one of our machines.
+    /// Tells PaddingSent for a machine of this padder.
     pub fn padding_sent(&mut self, machine: u32, now: Nanos) {
         self.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(machine as usize) }, now, false);
     }
 
-    /// Counts a question to the host, unless too many are open.
+    /// Counts a question to the host. Returns false when too many are not answered yet.
     pub fn ask(&mut self, machine: u32) -> bool {
         match self.runs.get_mut(machine as usize) {
             Some(run) if run.asked < limits::PADDING_ASKED_MAX => {
@@ -426,12 +429,12 @@ impl Padder {
         }
     }
 
-    /// True while a question is open.
+    /// True while the host has not answered a question for this machine.
     pub fn is_asked(&self, machine: u32) -> bool {
         self.runs.get(machine as usize).is_some_and(|run| run.asked > 0)
     }
 
-    /// Counts an answer, if there was a question.
+    /// Counts an answer of the host. Returns false when there was no question.
     pub fn answered(&mut self, machine: u32) -> bool {
         match self.runs.get_mut(machine as usize) {
             Some(run) if run.asked > 0 => {

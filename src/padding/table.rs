@@ -1,45 +1,45 @@
-//! What to do when a "send padding" action is due: the framework's table of bypass, replace and blocking, as one pure
-//! function.
+//! Decides what a "send padding" action does when it is due: maybenot's table of bypass, replace and blocking, as one
+//! pure function.
 
-/// How a circuit's sender stands.
+/// State of a circuit's sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Gate {
     /// Nothing is blocked.
     Open,
-    /// Blocked, and padding that asks for it may pass: every active block allows it.
+    /// Cells are blocked, but padding with the bypass flag may pass: every active block allows it.
     Bypassable,
-    /// Blocked for all.
+    /// All cells are blocked.
     Shut,
 }
 
-/// What else is on its way past the padding hop.
+/// Whether a cell that goes to the padding hop or past it is waiting, and could count as the padding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Waiting {
-    /// Nothing.
+    /// No cell waits.
     Nothing,
-    /// A cell is behind the block.
+    /// A cell waits behind the block.
     Held {
-        /// It could go out on this circuit at once. Not so when congestion control has no room for it.
+        /// The cell could go out on this circuit at once: congestion control has room for it.
         releasable: bool,
     },
-    /// A cell is past the block and not written yet: it needs no release.
+    /// A cell has passed the block and is not written yet: it needs no release.
     Past,
 }
 
-/// What to do. PaddingSent follows every one of them.
+/// Result of the table. After each the machine is told PaddingSent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ruling {
     /// Send a padding cell now.
     Send,
     /// Queue a padding cell behind the block.
     Queue,
-    /// A cell that waits anyway counts as the padding: send nothing.
+    /// Send nothing: a cell that waits anyway counts as the padding.
     Counts,
     /// Let exactly one held cell out, past the block.
     Release,
 }
 
-/// Decides. `bypass` and `replace` are the action's.
+/// Decides on an action with these flags.
 pub fn rule(gate: Gate, bypass: bool, replace: bool, waiting: Waiting) -> Ruling {
     let passes = match gate {
         Gate::Open => return if replace && waiting != Waiting::Nothing { Ruling::Counts } else { Ruling::Send },

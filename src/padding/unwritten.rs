@@ -1,14 +1,15 @@
-//! Cells that are queued and not yet written, as the host reports them: how many, and past which padder they go.
+//! Counts the cells that are queued and not yet written, as the host reports them, with the hops that they go to.
 
 use crate::base::limits;
 use std::collections::VecDeque;
 
-/// Runs of cells to the same hop. Nearly always there is one, so the newest has a place of its own.
+/// Unwritten cells, as runs of cells to the same hop. Nearly always there is one run, so the newest has its own field.
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
     newest: Run,
-    /// The others, the oldest first.
+    /// The older runs, the oldest first.
     older: VecDeque<Run>,
+    /// Number of cells in all runs.
     cells: u32,
 }
 
@@ -19,25 +20,25 @@ struct Run {
 }
 
 impl Unwritten {
-    /// Cells in all.
+    /// Number of unwritten cells.
     #[inline]
     pub fn cells(&self) -> u32 {
         self.cells
     }
 
-    /// A cell to `hop` was queued. Beyond the cap on runs a cell counts as if it went where the one before it goes: no
-    /// circuit alternates between its hops so often, and none shall grow a list by doing so.
+    /// Adds a cell to `hop` that was queued. Beyond the cap on runs it counts as a cell of the newest run: no real
+    /// circuit changes its hop so often, and the list must not grow without limit.
     #[inline]
     pub fn push(&mut self, hop: u8) {
         if self.newest.hop != hop {
-            self.turn(hop);
+            self.begin_run(hop);
         }
         self.newest.cells = self.newest.cells.saturating_add(1);
         self.cells = self.cells.saturating_add(1);
     }
 
     #[cold]
-    fn turn(&mut self, hop: u8) {
+    fn begin_run(&mut self, hop: u8) {
         if self.newest.cells == 0 {
             self.newest.hop = hop;
         } else if self.older.len() + 1 < limits::UNWRITTEN_RUNS_MAX {
@@ -46,7 +47,7 @@ impl Unwritten {
         }
     }
 
-    /// The oldest cell was written: its hop.
+    /// Removes the oldest cell, which was written, and returns its hop.
     #[inline]
     pub fn pop(&mut self) -> Option<u8> {
         let oldest = self.older.front_mut().unwrap_or(&mut self.newest);
@@ -59,7 +60,7 @@ impl Unwritten {
         Some(hop)
     }
 
-    /// True when a cell to `hop` or a later one is among the oldest `cells`.
+    /// True when a cell to `hop` or a later hop is among the oldest `cells` cells.
     pub fn reaches(&self, hop: u8, cells: u32) -> bool {
         let mut left = cells;
         self.older.iter().chain([&self.newest]).any(|run| {
