@@ -4,32 +4,16 @@
 
 #include <math.h>
 
-static host_world world;
-
 #define CLIENT world.client
 #define RELAY world.exit
 #define LEG world.client_leg[0]
 
-static void begin(void)
-{
-    host_prepare(&world);
-    host_start(&world);
-    host_pair(&world);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    begin();
-    return 0;
-}
-
-HOST_TEARDOWN
+HOST_WORLD(host_begin_pair)
 
 static void again(void)
 {
     host_stop(&world);
-    begin();
+    host_begin_pair(&world);
 }
 
 static int install(const circflow_padding_config *config)
@@ -41,9 +25,7 @@ static circflow_padding_stats stats(void) { return host_pad_stats(CLIENT, LEG, 2
 
 static const host_events *later(uint64_t ms)
 {
-    world.now += ms * MS;
-    OK(circflow_engine_tick(CLIENT, world.now));
-    return host_drain(CLIENT);
+    return host_later(&world, CLIENT, ms * MS);
 }
 
 static int drop_from(uint8_t hop) { return host_feed(&world, CLIENT, LEG, host_message(CIRCFLOW_CMD_DROP, hop, 0, NULL, 0)); }
@@ -357,12 +339,9 @@ static void wake(void *userdata) { ++*(unsigned *)userdata; }
 
 static int setup_hub(void **state)
 {
-    circflow_hub_config config;
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    OK(circflow_hub_config_init(&config, sizeof(config)));
-    OK(circflow_hub_new(&config, &hub));
+    host_begin(&world);
+    hub = host_hub(0);
     OK(circflow_engine_join(CLIENT, hub, wake, &woken[0]));
     OK(circflow_engine_join(RELAY, hub, wake, &woken[1]));
     host_pair(&world);
@@ -407,14 +386,6 @@ static int forbid(int way, uint32_t disabled, uint32_t reduced)
     to.disabled = disabled;
     to.reduced = reduced;
     return allow(way, to);
-}
-
-static circflow_hub_stats hub_stats(void)
-{
-    circflow_hub_stats stats;
-    stats.size = sizeof(stats);
-    OK(circflow_hub_get_stats(hub, &stats));
-    return stats;
 }
 
 static void sends(circflow_engine *engine, circflow_circuit_id circuit, int cells)
@@ -492,9 +463,9 @@ static void padding_is_no_more_than_a_budget_allows(void **state)
             assert_int_equal(host_stats(CLIENT).padding_refused, 20 - rows[i].want);
             assert_int_equal(stats().padding_sent, rows[i].want);
             assert_int_equal(stats().refused, 20 - rows[i].want);
-            assert_int_equal(hub_stats().padding_sent, rows[i].want);
-            assert_int_equal(hub_stats().others_sent, rows[i].others);
-            assert_int_equal(hub_stats().padding_refused, 20 - rows[i].want);
+            assert_int_equal(host_hub_stats(hub).padding_sent, rows[i].want);
+            assert_int_equal(host_hub_stats(hub).others_sent, rows[i].others);
+            assert_int_equal(host_hub_stats(hub).padding_refused, 20 - rows[i].want);
             OK(allow(way, budget(0, 0)));
             assert_int_equal(pads(3), 3);
             OK(allow(way, budget((uint32_t)rows[i].want + 5, 1))); /* What was sent before counts. */
@@ -515,13 +486,12 @@ static void a_hubs_budget_is_for_all_its_engines(void **state)
         pads(1);
         host_other(&world, RELAY, world.exit_leg[0], 0);
         world.now += 10 * MS;
-        OK(circflow_engine_tick(RELAY, world.now));
-        far += host_count(host_drain(RELAY), CIRCFLOW_INSN_PADDING);
+        far += host_count(host_tick(&world, RELAY), CIRCFLOW_INSN_PADDING);
     }
     assert_int_equal(host_stats(CLIENT).padding_sent, 2);
     assert_int_equal(far, 4);
-    assert_int_equal(hub_stats().padding_sent, 6);
-    assert_int_equal(hub_stats().padding_refused, 14);
+    assert_int_equal(host_hub_stats(hub).padding_sent, 6);
+    assert_int_equal(host_hub_stats(hub).padding_refused, 14);
     /* What one engine sends makes room for the other, once it has told. */
     sends(RELAY, world.exit_leg[0], 54);
     OK(allow(BY_ENGINE, budget(0, 0)));
@@ -560,7 +530,6 @@ static void nothing_is_blocked_while_padding_is_disabled(void **state)
     for (int way = 0; way < WAYS; way++)
         for (int own_queue = 0; own_queue < 2; own_queue++) {
             const circflow_message data = host_data(2, "x");
-            circflow_verdict verdict;
             teardown_hub(NULL);
             setup_hub(NULL);
             if (own_queue)
@@ -572,8 +541,7 @@ static void nothing_is_blocked_while_padding_is_disabled(void **state)
             if (!own_queue) {
                 assert_int_equal(pads(1), 0); /* It waits behind the block. */
                 assert_int_equal(stats().padding_sent, 1);
-                OK(circflow_circuit_send(CLIENT, world.now, LEG, &data, &verdict));
-                assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+                host_circuit_sends(&world, CLIENT, LEG, data, CIRCFLOW_VERDICT_HELD);
             }
             OK(forbid(way, 1, 0));
             const host_events *events = later(1);
@@ -586,8 +554,7 @@ static void nothing_is_blocked_while_padding_is_disabled(void **state)
             assert_int_equal(stats().timers, 0);
             assert_true(stats().blocked_ns < 20 * MS);
             assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
-            OK(circflow_circuit_send(CLIENT, world.now, LEG, &data, &verdict));
-            assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+            host_circuit_sends(&world, CLIENT, LEG, data, CIRCFLOW_VERDICT_SEND);
             OK(forbid(way, 0, 0));
             OK(drop_from(2));
             later(0);
@@ -606,14 +573,12 @@ static void a_hubs_budget_wakes_those_who_sleep(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         circflow_padding_budget to = budget(rows[i].allowed_cells, 0);
-        circflow_verdict verdict;
         teardown_hub(NULL);
         setup_hub(NULL);
         host_pad(&world, CLIENT, LEG, "gate-0-00", 2, 0);
         OK(drop_from(2));
         later(0);
-        OK(circflow_circuit_send(CLIENT, world.now, LEG, &data, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        host_circuit_sends(&world, CLIENT, LEG, data, CIRCFLOW_VERDICT_HELD);
         woken[0] = woken[1] = 0;
         to.disabled = rows[i].disabled;
         to.reduced = rows[i].reduced;
@@ -706,7 +671,7 @@ static void a_host_with_a_queue_of_its_own_is_not_asked(void **state)
     }
     assert_int_equal(host_stats(CLIENT).padding_sent, 3);
     assert_int_equal(host_stats(CLIENT).padding_refused, 1);
-    assert_int_equal(hub_stats().padding_sent, 3);
+    assert_int_equal(host_hub_stats(hub).padding_sent, 3);
     assert_int_equal(stats().refused, 1);
 }
 
@@ -733,8 +698,7 @@ static void every_cell_that_is_sent_counts(void **state)
         for (int n = 0; n < 4; n++) { /* The other leg is the faster one from the third on: there with a SWITCH. */
             host_room(&world, CLIENT, LEG, 50, 20 * MS);
             host_room(&world, CLIENT, world.client_leg[1], 50, n < 2 ? 40 * MS : 10 * MS);
-            OK(circflow_set_send(CLIENT, world.now, world.client_set, &data, NULL, 0, &verdict));
-            assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+            verdict = host_set_sends(&world, CLIENT, world.client_set, data, CIRCFLOW_VERDICT_SEND);
             switches += verdict.switch_delta != 0;
         }
         assert_in_range(switches, 1, 4);

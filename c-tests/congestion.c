@@ -161,7 +161,7 @@ static void a_full_channel_is_congestion(void **state)
 
 /* --- SENDMEs that we owe --- */
 
-static circflow_message tagged(uint8_t hop, uint16_t stream_id, uint64_t n, uint8_t digest_len)
+static circflow_message data_with_digest(uint8_t hop, uint16_t stream_id, uint64_t n, uint8_t digest_len)
 {
     circflow_message message = host_message(CIRCFLOW_CMD_DATA, hop, stream_id, "x", 1);
     message.cell_digest = host_digest(n);
@@ -171,7 +171,7 @@ static circflow_message tagged(uint8_t hop, uint16_t stream_id, uint64_t n, uint
 
 static void is_sendme(const host_event *event, circflow_circuit_id circuit, uint8_t hop, uint64_t n, size_t digest_len)
 {
-    uint8_t tag[20];
+    uint8_t digest[20];
     size_t len = 99;
     assert_int_equal(event->insn.kind, CIRCFLOW_INSN_SEND);
     assert_int_equal(event->insn.circuit.v, circuit.v);
@@ -179,9 +179,9 @@ static void is_sendme(const host_event *event, circflow_circuit_id circuit, uint
     assert_int_equal(event->insn.detail.send.command, CIRCFLOW_CMD_SENDME);
     assert_int_equal(event->insn.detail.send.hop, hop);
     assert_int_equal(event->insn.detail.send.stream_id, 0);
-    OK(circflow_sendme_decode(event->body, event->insn.detail.send.body_len, tag, &len));
+    OK(circflow_sendme_decode(event->body, event->insn.detail.send.body_len, digest, &len));
     assert_int_equal(len, digest_len);
-    assert_memory_equal(tag, host_digest(n), digest_len);
+    assert_memory_equal(digest, host_digest(n), digest_len);
 }
 
 static void each_incth_data_is_acknowledged_with_its_digest(void **state)
@@ -194,7 +194,7 @@ static void each_incth_data_is_acknowledged_with_its_digest(void **state)
         circflow_circuit_id circuit = host_open(&world, CLIENT, CIRCFLOW_ROLE_CLIENT);
         host_begun(&world, CLIENT, no_set, circuit, HOST_HOPS, 7);
         for (uint64_t n = 1; n <= 3 * rows[row].inc; n++) {
-            host_expect(&world, CLIENT, circuit, tagged(HOST_HOPS, 7, n, rows[row].digest_len), CIRCFLOW_VERDICT_DELIVER);
+            host_expect(&world, CLIENT, circuit, data_with_digest(HOST_HOPS, 7, n, rows[row].digest_len), CIRCFLOW_VERDICT_DELIVER);
             const host_events *events = host_drain(CLIENT);
             assert_int_equal(events->count, n % rows[row].inc == 0);
             if (events->count)
@@ -209,15 +209,15 @@ static void each_hop_is_counted_for_itself(void **state)
     alone();
     host_begun(&world, CLIENT, no_set, LEG(0), 2, 7);
     for (uint64_t n = 1; n < INC; n++) {
-        host_expect(&world, CLIENT, LEG(0), tagged(3, 7, n, 20), CIRCFLOW_VERDICT_DELIVER);
-        host_expect(&world, CLIENT, LEG(0), tagged(2, 7, 1000 + n, 20), CIRCFLOW_VERDICT_DELIVER);
+        host_expect(&world, CLIENT, LEG(0), data_with_digest(3, 7, n, 20), CIRCFLOW_VERDICT_DELIVER);
+        host_expect(&world, CLIENT, LEG(0), data_with_digest(2, 7, 1000 + n, 20), CIRCFLOW_VERDICT_DELIVER);
     }
     assert_int_equal(host_drain(CLIENT)->count, 0);
-    host_expect(&world, CLIENT, LEG(0), tagged(2, 7, 1031, 20), CIRCFLOW_VERDICT_DELIVER);
+    host_expect(&world, CLIENT, LEG(0), data_with_digest(2, 7, 1031, 20), CIRCFLOW_VERDICT_DELIVER);
     host_events events = *host_drain(CLIENT);
     assert_int_equal(events.count, 1);
     is_sendme(&events.at[0], LEG(0), 2, 1031, 20);
-    host_expect(&world, CLIENT, LEG(0), tagged(3, 7, 31, 20), CIRCFLOW_VERDICT_DELIVER);
+    host_expect(&world, CLIENT, LEG(0), data_with_digest(3, 7, 31, 20), CIRCFLOW_VERDICT_DELIVER);
     events = *host_drain(CLIENT);
     assert_int_equal(events.count, 1);
     is_sendme(&events.at[0], LEG(0), 3, 31, 20);
@@ -233,7 +233,7 @@ static void a_relay_acknowledges_to_the_client(void **state)
     circflow_message begin = host_message(CIRCFLOW_CMD_BEGIN, 0, 7, "x", 2);
     OK(circflow_circuit_receive(world.exit, world.now, world.exit_leg[0], &begin, &verdict));
     for (uint64_t n = 1; n <= INC; n++)
-        host_expect(&world, world.exit, world.exit_leg[0], tagged(0, 7, n, 20), CIRCFLOW_VERDICT_DELIVER);
+        host_expect(&world, world.exit, world.exit_leg[0], data_with_digest(0, 7, n, 20), CIRCFLOW_VERDICT_DELIVER);
     const host_events *events = host_drain(world.exit);
     assert_int_equal(events->count, 1);
     is_sendme(&events->at[0], world.exit_leg[0], 0, INC, 20);
@@ -248,14 +248,14 @@ static void data_out_of_order_is_acknowledged_at_once_on_its_leg(void **state)
     host_expect(&world, CLIENT, LEG(1), host_switch(HOST_HOPS, 5), CIRCFLOW_VERDICT_CONSUMED);
     for (uint64_t n = 1; n <= INC; n++) {
         assert_int_equal(host_drain(CLIENT)->count, 0);
-        host_expect(&world, CLIENT, LEG(1), tagged(HOST_HOPS, 7, n, 20), CIRCFLOW_VERDICT_HELD);
+        host_expect(&world, CLIENT, LEG(1), data_with_digest(HOST_HOPS, 7, n, 20), CIRCFLOW_VERDICT_HELD);
     }
     const host_events *events = host_drain(CLIENT);
     assert_int_equal(events->count, 1);
     is_sendme(&events->at[0], LEG(1), HOST_HOPS, INC, 20);
     /* The other leg counts for itself. */
     for (uint64_t n = 1; n <= 5; n++)
-        host_expect(&world, CLIENT, LEG(0), tagged(HOST_HOPS, 7, n, 20), CIRCFLOW_VERDICT_DELIVER);
+        host_expect(&world, CLIENT, LEG(0), data_with_digest(HOST_HOPS, 7, n, 20), CIRCFLOW_VERDICT_DELIVER);
     events = host_drain(CLIENT);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_SEND), 0);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_DELIVER), INC);
@@ -388,7 +388,7 @@ static void held_data_wants_its_digests_in_the_order_of_sending(void **state)
 /* What has been sent on LEG(0), and what of it was acknowledged. */
 static uint64_t cells, acked;
 
-/* As much as the window allows. Cell number n has tag n. */
+/* As much as the window allows. Cell number n has digest n. */
 static void fill_window(void)
 {
     circflow_verdict verdict;
@@ -766,7 +766,7 @@ static void every_leg_makes_progress_in_every_round_in_leg_order(void **state)
         }
         for (size_t leg = 0; leg < LEGS; leg++)
             for (uint64_t cell = 1; cell <= INC; cell++)
-                host_expect(&world, CLIENT, LEG(leg), tagged(HOST_HOPS, 7, 1000 * leg + cell, 20), CIRCFLOW_VERDICT_DELIVER);
+                host_expect(&world, CLIENT, LEG(leg), data_with_digest(HOST_HOPS, 7, 1000 * leg + cell, 20), CIRCFLOW_VERDICT_DELIVER);
         const host_events *events = host_drain(CLIENT);
         assert_int_equal(events->count, LEGS);
         for (size_t leg = 0; leg < LEGS; leg++)
@@ -830,7 +830,7 @@ static void without_vegas_windows_and_streams_are_the_hosts(void **state)
     host_start(&world);
     host_pair(&world);
     host_expect(&world, CLIENT, LEG(0), host_sendme(HOST_HOPS, host_digest(1), 20), CIRCFLOW_VERDICT_DELIVER);
-    host_expect(&world, CLIENT, LEG(0), tagged(HOST_HOPS, 7, 1, 20), CIRCFLOW_VERDICT_DELIVER);
+    host_expect(&world, CLIENT, LEG(0), data_with_digest(HOST_HOPS, 7, 1, 20), CIRCFLOW_VERDICT_DELIVER);
     config = host_stream_config(no_set, LEG(0), HOST_HOPS, 7);
     IS(CIRCFLOW_ERR_NOT_RUN, circflow_stream_open(CLIENT, world.now, &config, &found));
     IS(CIRCFLOW_ERR_NOT_RUN, circflow_stream_choose(CLIENT, world.now, no_set, LEG(0), &found, NULL));

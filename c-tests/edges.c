@@ -4,16 +4,7 @@
 
 #include "host.h"
 
-static host_world world;
-
-static int setup(void **state)
-{
-    (void)state;
-    host_prepare(&world);
-    return 0;
-}
-
-HOST_TEARDOWN
+HOST_WORLD(host_prepare)
 
 static circflow_message linked(const uint8_t *nonce)
 {

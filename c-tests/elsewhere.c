@@ -7,8 +7,6 @@ static circflow_engine *other;
 static circflow_circuit_id away; /* The leg on `other`. */
 static circflow_hub *hub;
 
-static void wake(void *userdata) { (void)userdata; /* The test ticks when it likes. */ }
-
 static void tick(circflow_engine *engine) { OK(circflow_engine_tick(engine, world.now)); }
 
 /* The first message that an engine wants to send on a circuit. */
@@ -60,25 +58,18 @@ static void link_both(void)
             const int is_first = links.at[i].insn.circuit.v == world.client_leg[0].v;
             carry(&links.at[i], is_first ? world.exit : other, is_first ? world.exit_leg[0] : away, 0);
         }
-    tick(world.exit);
-    host_drain(world.exit);
+    host_tick(&world, world.exit);
 }
 
 static int setup(void **state)
 {
-    circflow_hub_config config;
     (void)state;
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.exit_terms.held_sends_max = 4;
     host_start(&world);
-    OK(circflow_hub_config_init(&config, sizeof(config)));
-    OK(circflow_hub_new(&config, &hub));
-    world.engine_config.engine_number = 3;
-    OK(circflow_engine_new(&world.engine_config, &other));
-    OK(circflow_engine_accept_sets(other, &world.exit_terms));
-    OK(circflow_engine_join(world.exit, hub, wake, NULL));
-    OK(circflow_engine_join(other, hub, wake, NULL));
+    hub = host_hub(0);
+    OK(circflow_engine_join(world.exit, hub, host_no_wake, NULL));
+    other = host_exit(&world, 3, hub, host_no_wake, NULL);
     link_both();
     return 0;
 }
@@ -96,18 +87,14 @@ static int teardown(void **state)
 static void send_away(int count)
 {
     const circflow_message message = host_data(0, "x");
-    circflow_verdict verdict;
-    for (int i = 0; i < count; i++) {
-        OK(circflow_set_send(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
-        assert_int_equal(verdict.circuit.v, 0);
-    }
+    for (int i = 0; i < count; i++)
+        assert_int_equal(
+            host_set_sends(&world, world.exit, world.exit_set, message, CIRCFLOW_VERDICT_HELD).circuit.v, 0);
 }
 
 static void comes_out_there(size_t count)
 {
-    OK(circflow_engine_tick(other, world.now));
-    assert_int_equal(host_count(host_drain(other), CIRCFLOW_INSN_SEND), count);
+    assert_int_equal(host_count(host_tick(&world, other), CIRCFLOW_INSN_SEND), count);
 }
 
 /* No verdict tells a host to send on a leg of another thread. */
@@ -128,8 +115,7 @@ static void what_crosses_waits_no_more(void **state)
     host_pad(&world, world.exit, world.exit_leg[0], "shut-0", 0, 0);
     host_room(&world, world.exit, world.exit_leg[0], 50, 10 * MS);
     host_drop(&world, world.exit, world.exit_leg[0], 0); /* The machine blocks its leg from now on. */
-    tick(world.exit);
-    host_drain(world.exit);
+    host_tick(&world, world.exit);
     send_away(3);
     comes_out_there(0);
     host_room(&world, other, away, 50, 20 * MS);

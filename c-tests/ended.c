@@ -8,36 +8,16 @@
 #define LEG(i) world.client_leg[i]
 #define FAR(i) world.exit_leg[i]
 
-static host_world world;
 static const circflow_circuit_id no_circuit = {0};
 
-static int setup(void **state)
-{
-    (void)state;
-    host_prepare(&world);
-    world.client_circuit.flags = HOST_RUN;
-    world.exit_circuit.flags = HOST_RUN;
-    return 0;
-}
+HOST_WORLD(host_prepare_run)
 
-HOST_TEARDOWN
-
-/* A circuit of its own, or a set of one leg. */
-static void begin_world(int in_set)
-{
-    setup(NULL);
-    if (in_set)
-        host_linked(&world, 1);
-    else {
-        host_start(&world);
-        host_pair(&world);
-    }
-}
+static void begin_world(int in_set) { host_begin_run(&world, in_set); }
 
 static int try_open(uint16_t stream_id, circflow_stream_id *stream)
 {
     circflow_stream_config config =
-        host_stream_config(world.client_set, world.client_set.v ? no_circuit : LEG(0), HOST_HOPS, stream_id);
+        host_client_stream(&world, stream_id);
     return circflow_stream_open(CLIENT, world.now, &config, stream);
 }
 
@@ -70,10 +50,8 @@ static void ended(uint16_t stream_id, uint8_t command)
 
 static int hears(uint8_t command, uint16_t stream_id, const void *body, size_t len, uint32_t *kind)
 {
-    circflow_message message = host_message(command, HOST_HOPS, stream_id, body, len);
+    circflow_message message = host_with_digest(host_message(command, HOST_HOPS, stream_id, body, len), 1);
     circflow_verdict verdict = {0};
-    message.cell_digest = host_digest(1);
-    message.cell_digest_len = 20;
     int status = circflow_circuit_receive(CLIENT, world.now, LEG(0), &message, &verdict);
     *kind = verdict.kind;
     return status;
@@ -228,8 +206,7 @@ static void after_our_end_a_peer_may_be_silent_or_send_data_and_flow_control(voi
                 closes(in_set, CIRCFLOW_ERR_UNKNOWN_STREAM, END);
             if (what == 4) { /* Silent for ever. */
                 world.now += 1000000 * SECOND;
-                OK(circflow_engine_tick(CLIENT, world.now));
-                assert_null(host_close_of(host_drain(CLIENT), LEG(0)));
+                assert_null(host_close_of(host_tick(&world, CLIENT), LEG(0)));
                 host_stop(&world);
             }
         }
@@ -280,18 +257,13 @@ static void late_connected_comes_once_and_only_if_none_came_before(void **state)
 
 static void shut(void)
 {
-    host_pad(&world, CLIENT, LEG(0), "gate-0-00", 2, 0);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    OK(circflow_engine_tick(CLIENT, world.now));
-    host_drain(CLIENT);
+    host_shut(&world, CLIENT, LEG(0), 2);
 }
 
 /* What the machine held is let out, and taken. */
 static void let_out(size_t count)
 {
-    world.now += 100 * MS;
-    OK(circflow_engine_tick(CLIENT, world.now));
-    const host_events *events = host_drain(CLIENT);
+    const host_events *events = host_later(&world, CLIENT, 100 * MS);
     size_t sent = 0;
     for (size_t i = 0; i < events->count; i++)
         sent += events->at[i].insn.kind == CIRCFLOW_INSN_SEND && events->at[i].insn.detail.send.stream_id == 7;
@@ -341,8 +313,7 @@ static void once_it_was_let_out_the_peer_may_speak(void **state)
         assert_int_equal(kind, CIRCFLOW_VERDICT_DELIVER);
         /* Ended before it was let out: it is a stream that has ended, from then on. */
         host_drop(&world, CLIENT, LEG(0), 2);
-        OK(circflow_engine_tick(CLIENT, world.now));
-        host_drain(CLIENT);
+        host_tick(&world, CLIENT);
         stream = open_stream(7);
         assert_int_equal(say(stream, CIRCFLOW_CMD_BEGIN, "host:80", 8), CIRCFLOW_VERDICT_HELD);
         assert_int_equal(say(stream, CIRCFLOW_CMD_END, "\6", 1), CIRCFLOW_VERDICT_HELD);

@@ -215,7 +215,7 @@ static int e_full(void)
     other_set(0, &answer);
     return answer;
 }
-/* A channel that is always full; `closed` says whether it is closed, too. */
+/* A sink that is always full; `closed` says whether it is closed, too. */
 static int32_t full_send(void *closed, const circflow_queue_item *item)
 {
     (void)closed;
@@ -226,7 +226,7 @@ static int32_t full_closed(void *closed) { return *(int *)closed; }
 static int into_full(int closed)
 {
     const circflow_queue_item item = {1, NULL, 0, CIRCFLOW_FORM_TOKEN};
-    const circflow_queue_sink channel = {full_send, full_closed, &closed};
+    const circflow_queue_sink sink = {full_send, full_closed, &closed};
     circflow_queue_config config;
     circflow_queue *queue;
     uint32_t len;
@@ -234,14 +234,14 @@ static int into_full(int closed)
     ready(circflow_queue_config_init(&config, sizeof(config)));
     config.backlog_max = 0;
     ready(circflow_queue_new(&config, &queue));
-    answer = REFUSED(circflow_queue_push(queue, &item, NULL, &channel));
+    answer = REFUSED(circflow_queue_push(queue, &item, NULL, &sink));
     ready(circflow_queue_get_len(queue, &len));
     assert_int_equal(len, 0);
     ready(circflow_queue_free(queue, NULL, NULL));
     return answer;
 }
 static int e_queue_full(void) { return into_full(0); }
-static int e_channel_closed(void) { return into_full(1); }
+static int e_sink_closed(void) { return into_full(1); }
 static int e_bad_link(void) { return far_end(2, host_message(CIRCFLOW_CMD_LINK, 0, 0, "x", 1)); }
 static int e_unexpected_link(void) { return client(0, control(CIRCFLOW_CMD_LINK, HOST_HOPS)); }
 static int e_unexpected_linked(void) { return client(0, control(CIRCFLOW_CMD_LINKED, HOST_HOPS)); }
@@ -544,23 +544,13 @@ static int e_stream_memory(void)
     ready(stream_message(circuit, CIRCFLOW_CMD_DATA, "xxxxxxxx", 8));
     return stream_message(circuit, CIRCFLOW_CMD_DATA, "x", 1);
 }
-static void no_news(void *userdata)
-{
-    (void)userdata;
-}
 /* An exit of a hub that has no memory. */
 static int e_process_memory(void)
 {
-    circflow_hub_config config;
-    circflow_hub *hub = NULL;
+    circflow_hub *hub = host_hub(499);
     ready(circflow_engine_free(EXIT, NULL, NULL));
-    ready(circflow_engine_new(&world.engine_config, &EXIT));
-    ready(circflow_hub_config_init(&config, sizeof(config)));
-    config.held_bytes_max = 499;
-    ready(circflow_hub_new(&config, &hub));
-    ready(circflow_engine_join(EXIT, hub, no_news, NULL));
+    EXIT = host_exit(&world, 2, hub, host_no_wake, NULL);
     ready(circflow_hub_free(hub));
-    ready(circflow_engine_accept_sets(EXIT, &world.exit_terms));
     world.exit_leg[0] = host_open(&world, EXIT, CIRCFLOW_ROLE_RELAY);
     ready(far_end(0, control(CIRCFLOW_CMD_LINK, 0)));
     host_drain(EXIT);
@@ -571,25 +561,15 @@ static int e_process_memory(void)
 /* The exit's engine has a leg of a set on another one, which never looks. */
 static int e_home_timeout(void)
 {
-    circflow_hub_config config;
-    circflow_engine_config engine_config = world.engine_config;
     circflow_engine *home;
-    circflow_hub *hub = NULL;
-    circflow_verdict verdict;
+    circflow_hub *hub = host_hub(0);
     const circflow_message link = host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0);
-    engine_config.engine_number = 77;
     ready(circflow_engine_free(EXIT, NULL, NULL));
-    ready(circflow_engine_new(&world.engine_config, &EXIT));
-    ready(circflow_engine_new(&engine_config, &home));
-    ready(circflow_hub_config_init(&config, sizeof(config)));
-    ready(circflow_hub_new(&config, &hub));
-    ready(circflow_engine_join(EXIT, hub, no_news, NULL));
-    ready(circflow_engine_join(home, hub, no_news, NULL));
+    home = host_exit(&world, 77, hub, host_no_wake, NULL);
+    EXIT = host_exit(&world, 2, hub, host_no_wake, NULL);
     ready(circflow_hub_free(hub));
-    ready(circflow_engine_accept_sets(EXIT, &world.exit_terms));
-    ready(circflow_engine_accept_sets(home, &world.exit_terms));
     const circflow_circuit_id first = host_open(&world, home, CIRCFLOW_ROLE_RELAY);
-    ready(circflow_circuit_receive(home, world.now, first, &link, &verdict));
+    ready(host_feed(&world, home, first, link));
     world.exit_leg[0] = host_open(&world, EXIT, CIRCFLOW_ROLE_RELAY);
     ready(far_end(0, link));
     ready(circflow_engine_tick(EXIT, world.now += 61 * SECOND));
@@ -646,7 +626,7 @@ static const struct {
     {CIRCFLOW_ERR_TOO_MANY, e_full, QUIET},
     {CIRCFLOW_ERR_PADDING_REFUSED, e_refused, QUIET},
     {CIRCFLOW_ERR_QUEUE_FULL, e_queue_full, QUIET},
-    {CIRCFLOW_ERR_SINK_CLOSED, e_channel_closed, QUIET},
+    {CIRCFLOW_ERR_SINK_CLOSED, e_sink_closed, QUIET},
     {CIRCFLOW_ERR_STREAM_STOPPED, e_stopped, QUIET},
     {CIRCFLOW_ERR_DISABLED, e_switched_off, QUIET},
     {CIRCFLOW_ERR_BAD_LINK, e_bad_link, CLOSES},
@@ -741,7 +721,6 @@ static int has_close(circflow_engine *engine, int cause)
 
 static void prepare(void)
 {
-    memset(&world, 0, sizeof(world));
     host_prepare(&world);
     world.engine_config.sets_max = 2;
     world.engine_config.insns_max = 8;

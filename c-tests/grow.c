@@ -231,10 +231,8 @@ static size_t receive_from(uint8_t hop, size_t count)
 {
     size_t sendmes = 0;
     for (size_t n = 0; n < count; n++) {
-        circflow_message data = host_data(hop, "x");
+        circflow_message data = host_with_digest(host_data(hop, "x"), n);
         const host_events *events;
-        data.cell_digest = host_digest(n);
-        data.cell_digest_len = 20;
         host_expect(&world, CLIENT, circuit, data, CIRCFLOW_VERDICT_DELIVER);
         events = host_drain(CLIENT);
         for (size_t i = 0; i < events->count; i++) {
@@ -331,25 +329,17 @@ static void padders_of_old_hops_stay_and_see_what_passes(void **state)
 
 static void messages_that_wait_go_to_their_hop(void **state)
 {
-    circflow_verdict verdict;
     circflow_message data = host_data(OLD, "old");
     const host_events *events;
     (void)state;
     world.client_circuit.flags = CIRCFLOW_CIRCUIT_VEGAS;
     open_long(OLD);
-    host_pad(&world, CLIENT, circuit, "gate-0-00", 2, 0);
-    host_drop(&world, CLIENT, circuit, 2);
-    OK(circflow_engine_tick(CLIENT, world.now));
-    host_drain(CLIENT);
-    OK(circflow_circuit_send(CLIENT, world.now, circuit, &data, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+    host_shut(&world, CLIENT, circuit, 2);
+    host_circuit_sends(&world, CLIENT, circuit, data, CIRCFLOW_VERDICT_HELD);
     OK(extend(circuit));
     data = host_data(NEW, "new");
-    OK(circflow_circuit_send(CLIENT, world.now, circuit, &data, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
-    world.now += SECOND;
-    OK(circflow_engine_tick(CLIENT, world.now));
-    events = host_drain(CLIENT);
+    host_circuit_sends(&world, CLIENT, circuit, data, CIRCFLOW_VERDICT_HELD);
+    events = host_later(&world, CLIENT, SECOND);
     assert_int_equal(events->count, 2);
     host_is_data(&events->at[0], circuit, OLD, "old");
     host_is_data(&events->at[1], circuit, NEW, "new");
@@ -425,8 +415,7 @@ static void a_leaky_pipe_at_an_old_hop_does_not_count(void **state)
     assert_int_equal(verdict.number, 1);
     data.hop = OLD;
     IS(CIRCFLOW_ERR_INVALID, circflow_set_send(CLIENT, world.now, world.client_set, &data, NULL, 0, &verdict));
-    OK(circflow_circuit_send(CLIENT, world.now, leg, &data, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+    host_circuit_sends(&world, CLIENT, leg, data, CIRCFLOW_VERDICT_SEND);
 }
 
 static void only_the_last_hop_opens_streams_to_a_service(void **state)

@@ -29,15 +29,6 @@ static void wake(void *userdata)
         notified.act(*(circflow_engine **)userdata);
 }
 
-static circflow_engine *engine_in_hub(uint32_t tag, circflow_engine **at)
-{
-    world.engine_config.engine_number = tag;
-    OK(circflow_engine_new(&world.engine_config, at));
-    OK(circflow_engine_join(*at, hub, wake, at));
-    OK(circflow_engine_accept_sets(*at, &world.exit_terms));
-    return *at;
-}
-
 static int link_on(circflow_engine *engine, circflow_circuit_id *circuit)
 {
     circflow_verdict verdict;
@@ -48,15 +39,13 @@ static int link_on(circflow_engine *engine, circflow_circuit_id *circuit)
 
 static int setup(void **state)
 {
-    circflow_hub_config config;
     (void)state;
     memset(&notified, 0, sizeof(notified));
     host_prepare(&world);
-    OK(circflow_hub_config_init(&config, sizeof(config)));
-    OK(circflow_hub_new(&config, &hub));
-    engine_in_hub(10, &home);
-    engine_in_hub(11, &away);
-    engine_in_hub(12, &third);
+    hub = host_hub(0);
+    home = host_exit(&world, 10, hub, wake, &home);
+    away = host_exit(&world, 11, hub, wake, &away);
+    third = host_exit(&world, 12, hub, wake, &third);
     return 0;
 }
 
@@ -66,10 +55,8 @@ static void join_legs(void)
     OK(link_on(home, &near));
     OK(link_on(away, &far));
     for (size_t i = 0; i < 3; i++) {
-        OK(circflow_engine_tick(home, world.now));
-        host_drain(home);
-        OK(circflow_engine_tick(away, world.now));
-        host_drain(away);
+        host_tick(&world, home);
+        host_tick(&world, away);
     }
 }
 
@@ -142,8 +129,7 @@ static void an_engine_is_not_freed_by_its_own_notify(void **state)
     IS(CIRCFLOW_ERR_REENTRANT, notified.answers[0]);
     /* It lives on, and hears what it was woken for. */
     notified.act = NULL;
-    OK(circflow_engine_tick(home, world.now));
-    assert_int_equal(host_count(host_drain(home), CIRCFLOW_INSN_LINKED), 2);
+    assert_int_equal(host_count(host_tick(&world, home), CIRCFLOW_INSN_LINKED), 2);
 }
 
 static void free_others(circflow_engine *of)
@@ -172,8 +158,7 @@ static void an_engine_is_not_freed_by_its_notify_on_its_own_thread(void **state)
 {
     (void)state;
     OK(link_on(home, &near));
-    OK(circflow_engine_tick(home, world.now));
-    host_drain(home);
+    host_tick(&world, home);
     /* More LINKs than one tick looks at: it rings for itself. */
     for (size_t i = 0; i < 40; i++)
         OK(link_on(away, &far));
@@ -213,8 +198,7 @@ static void a_link_to_a_home_that_hangs_is_bounded(void **state)
     OK(link_on(away, &far));
     assert_int_equal(host_deadline(away), world.now + world.exit_terms.link_timeout_ns);
     world.now += world.exit_terms.link_timeout_ns - 1;
-    OK(circflow_engine_tick(away, world.now));
-    assert_null(host_close_of(host_drain(away), far));
+    assert_null(host_close_of(host_tick(&world, away), far));
     world.now += 1;
     OK(circflow_engine_tick(away, world.now));
     const circflow_insn *close = host_close_of(host_drain(away), far);
@@ -224,8 +208,7 @@ static void a_link_to_a_home_that_hangs_is_bounded(void **state)
     assert_int_equal(host_stats(away).timers, 0);
     assert_int_equal(host_stats(away).peer_faults, 1);
     /* The home comes back too late, and finds nobody. */
-    OK(circflow_engine_tick(home, world.now));
-    const host_events *late = host_drain(home);
+    const host_events *late = host_tick(&world, home);
     for (size_t i = 0; i < late->count; i++)
         assert_int_not_equal(late->at[i].insn.circuit.v, far.v);
 }
@@ -236,8 +219,7 @@ static void a_home_that_answers_leaves_no_timer(void **state)
     join_legs();
     assert_int_equal(host_stats(away).timers, 0);
     world.now += 61 * SECOND;
-    OK(circflow_engine_tick(away, world.now));
-    assert_null(host_close_of(host_drain(away), far));
+    assert_null(host_close_of(host_tick(&world, away), far));
     /* Nor does a circuit that goes while it waits. */
     OK(link_on(away, &far));
     OK(circflow_circuit_gone(away, world.now, far));

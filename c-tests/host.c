@@ -247,6 +247,75 @@ void host_adopted(host_world *world, size_t count)
     host_drain(world->client);
 }
 
+void host_clear(host_world *world) { memset(world, 0, sizeof(*world)); }
+
+void host_begin_pair(host_world *world)
+{
+    host_begin(world);
+    host_pair(world);
+}
+
+void host_prepare_run(host_world *world)
+{
+    host_prepare(world);
+    world->client_circuit.flags = world->exit_circuit.flags = HOST_RUN;
+}
+
+void host_begin_run(host_world *world, int in_set)
+{
+    host_prepare_run(world);
+    if (in_set) {
+        host_linked(world, 1);
+    } else {
+        host_start(world);
+        host_pair(world);
+    }
+}
+
+circflow_hub *host_hub(uint64_t held_bytes_max)
+{
+    circflow_hub_config config;
+    circflow_hub *hub = NULL;
+    OK(circflow_hub_config_init(&config, sizeof(config)));
+    if (held_bytes_max != 0)
+        config.held_bytes_max = held_bytes_max;
+    OK(circflow_hub_new(&config, &hub));
+    return hub;
+}
+
+circflow_hub_stats host_hub_stats(circflow_hub *hub)
+{
+    circflow_hub_stats stats;
+    stats.size = sizeof(stats);
+    OK(circflow_hub_get_stats(hub, &stats));
+    return stats;
+}
+
+circflow_engine *host_exit(host_world *world, uint32_t number, circflow_hub *hub, circflow_notify_fn wake, void *userdata)
+{
+    circflow_engine *engine = NULL;
+    world->engine_config.engine_number = number;
+    OK(circflow_engine_new(&world->engine_config, &engine));
+    if (hub != NULL)
+        OK(circflow_engine_join(engine, hub, wake, userdata));
+    OK(circflow_engine_accept_sets(engine, &world->exit_terms));
+    return engine;
+}
+
+void host_no_wake(void *userdata) { (void)userdata; }
+
+const host_events *host_tick(host_world *world, circflow_engine *engine)
+{
+    OK(circflow_engine_tick(engine, world->now));
+    return host_drain(engine);
+}
+
+const host_events *host_later(host_world *world, circflow_engine *engine, uint64_t ns)
+{
+    world->now += ns;
+    return host_tick(world, engine);
+}
+
 void host_stop(host_world *world)
 {
     OK(circflow_engine_free(world->client, NULL, NULL));
@@ -328,6 +397,24 @@ uint64_t host_expect(host_world *world, circflow_engine *engine, circflow_circui
     return verdict.number;
 }
 
+circflow_verdict host_set_sends(host_world *world, circflow_engine *engine, circflow_set_id set, circflow_message message,
+                                uint32_t kind)
+{
+    circflow_verdict verdict;
+    OK(circflow_set_send(engine, world->now, set, &message, NULL, 0, &verdict));
+    assert_int_equal(verdict.kind, kind);
+    return verdict;
+}
+
+circflow_verdict host_circuit_sends(host_world *world, circflow_engine *engine, circflow_circuit_id circuit,
+                                    circflow_message message, uint32_t kind)
+{
+    circflow_verdict verdict;
+    OK(circflow_circuit_send(engine, world->now, circuit, &message, &verdict));
+    assert_int_equal(verdict.kind, kind);
+    return verdict;
+}
+
 circflow_leg_report host_report(circflow_circuit_id circuit, uint64_t room, uint64_t rtt_ns)
 {
     circflow_leg_report report = {circuit, 100, 100 - room, rtt_ns, 31, 0};
@@ -384,6 +471,13 @@ circflow_stream_config host_stream_config(circflow_set_id set, circflow_circuit_
     return config;
 }
 
+circflow_stream_config host_client_stream(const host_world *world, uint16_t stream_id)
+{
+    const circflow_circuit_id none = {0};
+    return host_stream_config(world->client_set, world->client_set.v != 0 ? none : world->client_leg[0],
+                              world->client_hop, stream_id);
+}
+
 circflow_stream_id host_stream(host_world *world, circflow_engine *engine, circflow_set_id set, circflow_circuit_id circuit,
                                uint8_t hop, uint16_t stream_id)
 {
@@ -413,17 +507,24 @@ int host_stream_send(host_world *world, circflow_engine *engine, circflow_stream
 
 const uint8_t *host_digest(uint64_t n)
 {
-    uint8_t *tag = scratch();
-    memset(tag, 0xa5, 20);
-    put_number(tag + 4, n, 8);
-    return tag;
+    uint8_t *digest = scratch();
+    memset(digest, 0xa5, 20);
+    put_number(digest + 4, n, 8);
+    return digest;
 }
 
-circflow_message host_sendme(uint8_t hop, const uint8_t *tag, size_t digest_len)
+circflow_message host_with_digest(circflow_message message, uint64_t n)
+{
+    message.cell_digest = host_digest(n);
+    message.cell_digest_len = 20;
+    return message;
+}
+
+circflow_message host_sendme(uint8_t hop, const uint8_t *digest, size_t digest_len)
 {
     uint8_t *body = scratch();
     size_t len = 0;
-    OK(circflow_sendme_encode(tag, digest_len, body, &len));
+    OK(circflow_sendme_encode(digest, digest_len, body, &len));
     return host_message(CIRCFLOW_CMD_SENDME, hop, 0, body, len);
 }
 
@@ -481,6 +582,13 @@ void host_drop(host_world *world, circflow_engine *engine, circflow_circuit_id c
 void host_other(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop)
 {
     host_expect(world, engine, circuit, host_message(CIRCFLOW_CMD_SENDME, hop, 0, NULL, 0), CIRCFLOW_VERDICT_DELIVER);
+}
+
+void host_shut(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop)
+{
+    host_pad(world, engine, circuit, "gate-0-00", hop, 0);
+    host_drop(world, engine, circuit, hop);
+    host_tick(world, engine);
 }
 
 uint64_t host_deadline(circflow_engine *engine)
@@ -572,4 +680,12 @@ void host_settle(const host_ledger *ledger)
     assert_int_equal(ledger->wrong, 0);
     for (size_t i = 0; i < HOST_TOKENS_MAX; i++)
         assert_int_not_equal(ledger->state[i], LENT);
+}
+
+void host_stop_and_settle(host_world *world, host_ledger *ledger)
+{
+    OK(circflow_engine_free(world->client, host_discard, ledger));
+    OK(circflow_engine_free(world->exit, host_discard, ledger));
+    world->client = world->exit = NULL;
+    host_settle(ledger);
 }

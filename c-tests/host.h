@@ -88,7 +88,13 @@ void host_launch(host_world *world, size_t count);
 void host_carry(host_world *world);
 /* All of the above: a set with `count` linked legs. */
 void host_linked(host_world *world, size_t count);
+/* Frees both engines. */
 void host_stop(host_world *world);
+
+/* Clears a world, for a test that prepares it itself. */
+void host_clear(host_world *world);
+/* Engines and a first pair of circuits: host_begin, host_pair. */
+void host_begin_pair(host_world *world);
 
 /* A program's world, and its setup and teardown for cmocka: `begin` makes the world (host_prepare, host_begin). */
 #define HOST_WORLD(begin)          \
@@ -115,6 +121,19 @@ void host_adopted(host_world *world, size_t count);
 
 circflow_circuit_id host_open(host_world *world, circflow_engine *engine, uint8_t role);
 
+/* A hub, and how much its engines may hold together; 0 is the default. */
+circflow_hub *host_hub(uint64_t held_bytes_max);
+circflow_hub_stats host_hub_stats(circflow_hub *hub);
+/* One more exit: an engine that accepts sets on the world's terms, with a number of its own. In no hub if that is NULL;
+ * else `wake` is called with `userdata` when another engine has news for it. */
+circflow_engine *host_exit(host_world *world, uint32_t number, circflow_hub *hub, circflow_notify_fn wake, void *userdata);
+/* For a loop that ticks its engines anyway. */
+void host_no_wake(void *userdata);
+/* The engine hears the time, and is drained. */
+const host_events *host_tick(host_world *world, circflow_engine *engine);
+/* The same, when so much more time has gone by. */
+const host_events *host_later(host_world *world, circflow_engine *engine, uint64_t ns);
+
 /* Messages. Bodies made here are good for sixteen more calls. */
 circflow_message host_message(uint8_t command, uint8_t hop, uint16_t stream_id, const void *body, size_t body_len);
 circflow_message host_data(uint8_t hop, const char *text);
@@ -128,6 +147,12 @@ int host_feed(host_world *world, circflow_engine *engine, circflow_circuit_id ci
 uint64_t host_expect(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, circflow_message message,
                      uint32_t kind);
 
+/* Sends one message of a set, or of a circuit alone, that must be answered with this verdict. */
+circflow_verdict host_set_sends(host_world *world, circflow_engine *engine, circflow_set_id set, circflow_message message,
+                                uint32_t kind);
+circflow_verdict host_circuit_sends(host_world *world, circflow_engine *engine, circflow_circuit_id circuit,
+                                    circflow_message message, uint32_t kind);
+
 /* A report with `room` cells of a window of 100 left. */
 circflow_leg_report host_report(circflow_circuit_id circuit, uint64_t room, uint64_t rtt_ns);
 void host_room(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint64_t room, uint64_t rtt_ns);
@@ -137,10 +162,16 @@ circflow_set_stats host_set_stats(circflow_engine *engine, circflow_set_id set);
 
 /* Circuits that circflow runs. */
 #define HOST_RUN (CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_REACTOR)
+/* As host_prepare, with such circuits at both ends. */
+void host_prepare_run(host_world *world);
+/* The engines, and one such circuit, alone or linked as the only leg of a set. */
+void host_begin_run(host_world *world, int in_set);
 circflow_circuit_stats host_circuit_stats(circflow_engine *engine, circflow_circuit_id circuit);
 circflow_stream_stats host_stream_stats(circflow_engine *engine, circflow_stream_id stream);
 /* A stream of a set, or of a circuit when the set is zero. */
 circflow_stream_config host_stream_config(circflow_set_id set, circflow_circuit_id circuit, uint8_t hop, uint16_t stream_id);
+/* One of the client's to the exit: of its set, or of its first circuit when there is none. */
+circflow_stream_config host_client_stream(const host_world *world, uint16_t stream_id);
 circflow_stream_id host_stream(host_world *world, circflow_engine *engine, circflow_set_id set, circflow_circuit_id circuit,
                                uint8_t hop, uint16_t stream_id);
 /* The same for one whose BEGIN has left. */
@@ -150,8 +181,10 @@ int host_stream_send(host_world *world, circflow_engine *engine, circflow_stream
                      const void *body, size_t body_len, circflow_verdict *verdict);
 /* The digest of cell number n, 20 bytes; good for sixteen more calls. */
 const uint8_t *host_digest(uint64_t n);
+/* The message, as the cell with the digest of number n brought it. */
+circflow_message host_with_digest(circflow_message message, uint64_t n);
 /* SENDME for the cell with this digest. */
-circflow_message host_sendme(uint8_t hop, const uint8_t *tag, size_t digest_len);
+circflow_message host_sendme(uint8_t hop, const uint8_t *digest, size_t digest_len);
 
 /* Padding. Machines are those of tests/machines, by the name of the file. */
 circflow_machines_id host_machines(circflow_engine *engine, const char *name);
@@ -159,6 +192,8 @@ circflow_padding_config host_padding_config(circflow_engine *engine, const char 
 void host_pad(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, const char *machines, uint8_t hop,
               uint8_t slot);
 circflow_padding_stats host_pad_stats(circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop, uint8_t slot);
+/* A machine at this hop holds all that is sent on the circuit for 100 ms from now. */
+void host_shut(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop);
 /* What came from a hop: padding, or a cell that is not (a SENDME). */
 void host_drop(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop);
 void host_other(host_world *world, circflow_engine *engine, circflow_circuit_id circuit, uint8_t hop);
@@ -193,5 +228,7 @@ void host_book(host_ledger *ledger, const host_events *events);
 uint64_t host_lent(const host_ledger *ledger);
 /* Fails when a token came back twice, or unasked for, or never. */
 void host_settle(const host_ledger *ledger);
+/* Frees both engines, which hand back what is lent, and settles. */
+void host_stop_and_settle(host_world *world, host_ledger *ledger);
 
 #endif

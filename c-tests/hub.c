@@ -44,14 +44,6 @@ static void wake(void *userdata)
     circflow_hub_get_stats(hub, &stats);
 }
 
-static circflow_hub_stats hub_stats(void)
-{
-    circflow_hub_stats stats;
-    stats.size = sizeof(stats);
-    OK(circflow_hub_get_stats(hub, &stats));
-    return stats;
-}
-
 /* What the hub says when every engine is at rest: then it is what they hold. */
 static uint64_t at_rest(void)
 {
@@ -64,32 +56,20 @@ static uint64_t at_rest(void)
         assert_int_equal(stats.reserved_bytes, stats.held_bytes);
         held += stats.held_bytes;
     }
-    assert_int_equal(hub_stats().reserved_bytes, held);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes, held);
     return held;
-}
-
-static void start_hub(uint64_t held_bytes_max)
-{
-    circflow_hub_config config;
-    OK(circflow_hub_config_init(&config, sizeof(config)));
-    if (held_bytes_max != 0)
-        config.held_bytes_max = held_bytes_max;
-    OK(circflow_hub_new(&config, &hub));
 }
 
 static void start_loop(size_t at)
 {
     memset(&loops[at], 0, sizeof(loops[at]));
-    world.engine_config.engine_number = 10 + (uint32_t)at;
-    OK(circflow_engine_new(&world.engine_config, &loops[at].engine));
-    OK(circflow_engine_join(loops[at].engine, hub, wake, &loops[at]));
-    OK(circflow_engine_accept_sets(loops[at].engine, &world.exit_terms));
+    loops[at].engine = host_exit(&world, 10 + (uint32_t)at, hub, wake, &loops[at]);
 }
 
 static void start(void)
 {
     if (hub == NULL)
-        start_hub(0);
+        hub = host_hub(0);
     world.engine_config.engine_number = 1;
     OK(circflow_engine_new(&world.engine_config, &world.client));
     for (size_t at = 0; at < LOOPS; at++)
@@ -124,7 +104,7 @@ static int teardown(void **state)
     OK(circflow_engine_free(world.client, host_discard, &ledger));
     world.client = NULL;
     if (hub != NULL) {
-        const circflow_hub_stats stats = hub_stats();
+        const circflow_hub_stats stats = host_hub_stats(hub);
         assert_int_equal(stats.engines, 0);
         assert_int_equal(stats.sets, 0);
         assert_int_equal(stats.reserved_bytes, 0);
@@ -292,12 +272,9 @@ static const size_t A_B_C[] = {A, B, C};
 /* Sends from the client; the message is at the exit at once. Answers the leg. */
 static size_t client_sends(const char *text)
 {
-    circflow_message data = host_data(HOST_HOPS, text);
-    circflow_verdict verdict;
-    const leg *leg;
-    OK(circflow_set_send(world.client, world.now, world.client_set, &data, NULL, 0, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
-    leg = leg_of(LOOPS, verdict.circuit);
+    const circflow_verdict verdict = host_set_sends(&world, world.client, world.client_set, host_data(HOST_HOPS, text),
+                                                    CIRCFLOW_VERDICT_SEND);
+    const leg *leg = leg_of(LOOPS, verdict.circuit);
     if (verdict.switch_delta != 0)
         OK(at_far((size_t)(leg - legs), host_switch(0, verdict.switch_delta)));
     OK(at_far((size_t)(leg - legs), host_data(0, text)));
@@ -368,11 +345,11 @@ static void joining(void **state)
     IS(CIRCFLOW_ERR_NULL, circflow_hub_get_stats(hub, NULL));
     stats.size = 3;
     IS(CIRCFLOW_ERR_VERSION, circflow_hub_get_stats(hub, &stats));
-    assert_int_equal(hub_stats().engines, LOOPS);
+    assert_int_equal(host_hub_stats(hub).engines, LOOPS);
 
     world.engine_config.engine_number = 10 + A;
     OK(circflow_engine_new(&world.engine_config, &twin));
-    IS(CIRCFLOW_ERR_INVALID, circflow_engine_join(twin, hub, wake, NULL)); /* The tag is taken. */
+    IS(CIRCFLOW_ERR_INVALID, circflow_engine_join(twin, hub, wake, NULL)); /* The number is taken. */
     OK(circflow_engine_free(twin, NULL, NULL));
     world.engine_config.engine_number = 77;
     OK(circflow_engine_new(&world.engine_config, &engine));
@@ -381,10 +358,10 @@ static void joining(void **state)
     IS(CIRCFLOW_ERR_NULL, circflow_engine_join(engine, hub, NULL, NULL));
     OK(circflow_engine_join(engine, hub, wake, &loops[A]));
     IS(CIRCFLOW_ERR_INVALID, circflow_engine_join(engine, hub, wake, NULL)); /* Once. */
-    assert_int_equal(hub_stats().engines, LOOPS + 1);
+    assert_int_equal(host_hub_stats(hub).engines, LOOPS + 1);
     OK(circflow_engine_free(engine, NULL, NULL));
-    assert_int_equal(hub_stats().engines, LOOPS);
-    /* Its tag is free again; but whoever has a circuit, or a set, comes too late. */
+    assert_int_equal(host_hub_stats(hub).engines, LOOPS);
+    /* Its number is free again; but whoever has a circuit, or a set, comes too late. */
     OK(circflow_engine_new(&world.engine_config, &engine));
     host_open(&world, engine, CIRCFLOW_ROLE_RELAY);
     IS(CIRCFLOW_ERR_INVALID, circflow_engine_join(engine, hub, wake, NULL));
@@ -420,7 +397,7 @@ static void the_hub_goes_first(void **state)
     linked(A_B, 2);
     OK(circflow_hub_free(hub));
     hub = NULL;
-    start_hub(0); /* For `wake` to ask. */
+    hub = host_hub(0); /* For `wake` to ask. */
     exit_prefers(1);
     assert_int_equal(exit_sends("x"), CIRCFLOW_VERDICT_HELD);
     settle();
@@ -461,7 +438,7 @@ static void a_leg_elsewhere(void **state)
     assert_int_equal(host_set_stats(loops[A].engine, world.exit_set).legs, 2);
     assert_int_equal(host_stats(loops[A].engine).timers, 0);
     assert_int_equal(host_stats(loops[B].engine).sets, 0);
-    assert_int_equal(hub_stats().sets, 1);
+    assert_int_equal(host_hub_stats(hub).sets, 1);
     assert_int_equal(host_set_stats(world.client, world.client_set).legs, 2);
     /* An id of B's means nothing to A. */
     IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_circuit_close(loops[A].engine, world.now, legs[1].far));
@@ -596,12 +573,12 @@ static void no_place_for_sets_is_no_hindrance(void **state)
 {
     (void)state;
     world.engine_config.sets_max = 1;
-    start_hub(0);
+    hub = host_hub(0);
     linked(A_B, 2);
     const size_t index = open_half(B);
     uint8_t other[CIRCFLOW_NONCE_LEN] = {9};
     OK(at_far(index, host_linkish(CIRCFLOW_CMD_LINK, 0, other, 0, 0, 0)));
-    assert_int_equal(hub_stats().sets, 2); /* B is full with this one. */
+    assert_int_equal(host_hub_stats(hub).sets, 2); /* B is full with this one. */
     launch(B);
     settle();
     assert_int_equal(host_set_stats(loops[A].engine, world.exit_set).legs, 3);
@@ -614,7 +591,7 @@ static void client_and_exit_in_one(void **state)
     (void)state;
     linked(A_B, 2);
     OK(circflow_set_open(loops[B].engine, world.now, &world.client_terms, &set));
-    assert_int_equal(hub_stats().sets, 2);
+    assert_int_equal(host_hub_stats(hub).sets, 2);
     IS(CIRCFLOW_ERR_NONCE_IN_USE, circflow_set_open(loops[C].engine, world.now, &world.client_terms, &again));
     OK(circflow_set_close(loops[B].engine, world.now, set));
     OK(circflow_set_open(loops[C].engine, world.now, &world.client_terms, &again));
@@ -630,15 +607,15 @@ static void a_nonce_again(void **state)
     settle();
     assert_int_equal(close_at(1)->detail.close.cause, CIRCFLOW_OK);
     assert_int_equal(host_first(&loops[A].saw, CIRCFLOW_INSN_ENDED)->detail.close.cause, CIRCFLOW_OK);
-    assert_int_equal(hub_stats().sets, 0);
+    assert_int_equal(host_hub_stats(hub).sets, 0);
     size_t index = open_half(B);
     IS(CIRCFLOW_ERR_BAD_LINK_NUMBERS,
        at_far(index, host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 3, 0, 0)));
-    assert_int_equal(hub_stats().sets, 0);
+    assert_int_equal(host_hub_stats(hub).sets, 0);
     index = open_half(B);
     forget();
     OK(at_far(index, host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 0)));
-    assert_int_equal(hub_stats().sets, 1);
+    assert_int_equal(host_hub_stats(hub).sets, 1);
     run(B);
     assert_int_equal(host_count(&loops[B].saw, CIRCFLOW_INSN_LINKED), 1);
 }
@@ -663,7 +640,7 @@ static void a_link_as_the_set_ends(void **state)
     assert_null(close_at(one));
     assert_null(close_at(two));
     host_settle(&ledger);
-    assert_int_equal(hub_stats().sets, 1);
+    assert_int_equal(host_hub_stats(hub).sets, 1);
     const circflow_insn *here = host_first(&loops[B].saw, CIRCFLOW_INSN_LINKED);
     assert_int_equal(here->circuit.v, legs[one].far.v);
     assert_int_equal(host_set_stats(loops[B].engine, here->set).legs, 2);
@@ -690,11 +667,11 @@ static void a_link_as_the_home_goes(void **state)
     assert_int_equal(host_count(&loops[C].saw, CIRCFLOW_INSN_DISCARD), 1);
     assert_int_equal(close_at(two)->detail.close.cause, CIRCFLOW_ERR_LEG_LOST);
     host_settle(&ledger);
-    assert_int_equal(hub_stats().sets, 0);
+    assert_int_equal(host_hub_stats(hub).sets, 0);
     /* And the nonce is free. */
     const size_t three = open_half(C);
     OK(at_far(three, link));
-    assert_int_equal(hub_stats().sets, 1);
+    assert_int_equal(host_hub_stats(hub).sets, 1);
 }
 
 /* --- Data --- */
@@ -727,7 +704,7 @@ static void in_order_from_the_client(void **state)
     client_sends("g");
     assert_string_equal(at_exit, "abcdefg");
     assert_int_equal(host_set_stats(loops[A].engine, world.exit_set).delivered, 7);
-    assert_int_equal(hub_stats().reserved_bytes, 0);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes, 0);
 }
 
 static void in_order_from_the_exit(void **state)
@@ -803,8 +780,7 @@ static void windows_elsewhere(void **state)
     settle();
     IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
     /* Only DATA waits. */
-    OK(circflow_set_send(loops[A].engine, world.now, world.exit_set, &end, NULL, 0, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+    host_set_sends(&world, loops[A].engine, world.exit_set, end, CIRCFLOW_VERDICT_HELD);
     settle();
     assert_string_equal(at_client, "xxxe");
     forget();
@@ -834,7 +810,6 @@ static void windows_elsewhere(void **state)
 static void tokens_cross(void **state)
 {
     circflow_message token = host_token(0, 11, 600);
-    circflow_verdict verdict;
     (void)state;
     linked(A_B, 2);
     OK(at_far(1, host_token(0, 10, 500)));
@@ -842,8 +817,7 @@ static void tokens_cross(void **state)
     run(A);
     assert_int_equal(host_first(&loops[A].saw, CIRCFLOW_INSN_DELIVER)->detail.deliver.token, 10);
     exit_prefers(1);
-    OK(circflow_set_send(loops[A].engine, world.now, world.exit_set, &token, NULL, 0, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+    host_set_sends(&world, loops[A].engine, world.exit_set, token, CIRCFLOW_VERDICT_HELD);
     host_lend(&ledger, 11, 600);
     run(B);
     assert_int_equal(host_first(&loops[B].saw, CIRCFLOW_INSN_SEND)->detail.send.token, 11);
@@ -892,8 +866,7 @@ static void many_answers_at_once(void **state)
     exit_prefers(1);
     for (size_t i = 0; i < 1000; i++) {
         circflow_message end = host_message(CIRCFLOW_CMD_END, 0, 7, "e", 1);
-        OK(circflow_set_send(loops[A].engine, world.now, world.exit_set, &end, NULL, 0, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        host_set_sends(&world, loops[A].engine, world.exit_set, end, CIRCFLOW_VERDICT_HELD);
     }
     circflow_message data = host_data(0, "x");
     IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
@@ -912,13 +885,11 @@ static void woken_once(void **state)
     for (size_t i = 0; i < 10; i++)
         OK(at_far(1, host_data(0, "x")));
     assert_int_equal(loops[A].wakes, 1);
-    OK(circflow_engine_tick(loops[A].engine, world.now));
-    host_drain(loops[A].engine);
+    host_tick(&world, loops[A].engine);
     OK(at_far(1, host_data(0, "x")));
     assert_int_equal(loops[A].wakes, 2);
     /* A host that is never woken, and only feeds, is served when it ticks. */
-    OK(circflow_engine_tick(loops[A].engine, world.now));
-    assert_int_equal(host_count(host_drain(loops[A].engine), CIRCFLOW_INSN_DELIVER), 1);
+    assert_int_equal(host_count(host_tick(&world, loops[A].engine), CIRCFLOW_INSN_DELIVER), 1);
     assert_true(host_deadline(loops[A].engine) > world.now);
 }
 
@@ -942,17 +913,14 @@ static void more_news_than_one_tick_looks_at(void **state)
     size_t ticks = 0;
     while (loops[A].woken > 0 || host_deadline(loops[A].engine) <= world.now) {
         loops[A].woken = 0;
-        OK(circflow_engine_tick(loops[A].engine, world.now));
-        host_drain(loops[A].engine);
+        host_tick(&world, loops[A].engine);
         assert_true(++ticks < 100);
     }
     assert_true(ticks > 1);
     host_drain(loops[B].engine);
-    OK(circflow_engine_tick(loops[B].engine, world.now));
-    size_t linked = host_count(host_drain(loops[B].engine), CIRCFLOW_INSN_SEND);
+    size_t linked = host_count(host_tick(&world, loops[B].engine), CIRCFLOW_INSN_SEND);
     while (host_deadline(loops[B].engine) <= world.now) {
-        OK(circflow_engine_tick(loops[B].engine, world.now));
-        linked += host_count(host_drain(loops[B].engine), CIRCFLOW_INSN_SEND);
+        linked += host_count(host_tick(&world, loops[B].engine), CIRCFLOW_INSN_SEND);
     }
     assert_int_equal(linked, COUNT(many));
 }
@@ -972,7 +940,7 @@ static void a_leg_dies_elsewhere(void **state)
     assert_int_equal(host_set_stats(loops[A].engine, world.exit_set).legs, 1);
     run(C);
     assert_int_equal(close_at(2)->detail.close.cause, CIRCFLOW_OK);
-    assert_int_equal(hub_stats().sets, 1);
+    assert_int_equal(host_hub_stats(hub).sets, 1);
 }
 
 /* Brings messages on the leg elsewhere while its home does not look, then one on the other leg, which is ahead from then on;
@@ -994,7 +962,7 @@ static void what_is_on_its_way_arrives(void **state)
     (void)state;
     goes_with_messages(64);
     assert_int_equal(strlen(at_exit), 65);
-    assert_int_equal(hub_stats().sets, 1);
+    assert_int_equal(host_hub_stats(hub).sets, 1);
 }
 
 /* What still waited for room was acknowledged: nobody sends it again, so the set cannot go on. */
@@ -1003,7 +971,7 @@ static void what_waits_goes_with_its_leg(void **state)
     (void)state;
     goes_with_messages(65);
     assert_int_equal(strlen(at_exit), 64);
-    assert_int_equal(hub_stats().sets, 0);
+    assert_int_equal(host_hub_stats(hub).sets, 0);
     assert_int_equal(close_at(0)->detail.close.cause, CIRCFLOW_ERR_LEG_LOST);
 }
 
@@ -1020,7 +988,7 @@ static void the_leg_in_use_dies_elsewhere(void **state)
     assert_string_equal(at_exit, "a"); /* What had come before it died is delivered. */
     assert_int_equal(close_at(0)->detail.close.cause, CIRCFLOW_ERR_LEG_LOST);
     assert_int_equal(host_first(&loops[A].saw, CIRCFLOW_INSN_ENDED)->detail.close.cause, CIRCFLOW_ERR_LEG_LOST);
-    assert_int_equal(hub_stats().sets, 0);
+    assert_int_equal(host_hub_stats(hub).sets, 0);
 }
 
 static void the_last_leg_dies_elsewhere(void **state)
@@ -1034,7 +1002,7 @@ static void the_last_leg_dies_elsewhere(void **state)
     closed(1);
     settle();
     host_first(&loops[A].saw, CIRCFLOW_INSN_ENDED);
-    assert_int_equal(hub_stats().sets, 0);
+    assert_int_equal(host_hub_stats(hub).sets, 0);
 }
 
 /* A violation that only the home can see closes the leg's circuit, with the reason. */
@@ -1081,7 +1049,6 @@ static void a_directory_elsewhere(void **state)
 /* Tokens on every stretch of the way between the loops, and an end that goes. */
 static void fill(void)
 {
-    circflow_verdict verdict;
     uint64_t token = 1;
     exit_prefers(1);
     for (size_t i = 0; i < 64 + 30; i++, token++)
@@ -1089,8 +1056,7 @@ static void fill(void)
     for (size_t i = 0; i < 64 + 30; i++, token++) {
         circflow_message message = host_token(0, token, 100);
         message.command = CIRCFLOW_CMD_END;
-        OK(circflow_set_send(loops[A].engine, world.now, world.exit_set, &message, NULL, 0, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        host_set_sends(&world, loops[A].engine, world.exit_set, message, CIRCFLOW_VERDICT_HELD);
         host_lend(&ledger, token, 100);
     }
     assert_int_equal(host_lent(&ledger), 2 * 94 * 100);
@@ -1205,8 +1171,7 @@ static void a_block_elsewhere(void **state)
     /* What does not wait for a window goes as far as the block. */
     for (int i = 0; i < 200; i++) {
         circflow_message end = host_message(CIRCFLOW_CMD_END, 0, 7, "e", 1);
-        OK(circflow_set_send(loops[A].engine, world.now, world.exit_set, &end, NULL, 0, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        host_set_sends(&world, loops[A].engine, world.exit_set, end, CIRCFLOW_VERDICT_HELD);
     }
     settle();
     assert_true(host_stats(loops[B].engine).held <= 40);
@@ -1238,10 +1203,8 @@ static void what_a_set_kept_crosses(void **state)
     host_pad(&world, loops[A].engine, legs[0].far, "block-00", 0, 0);
     host_other(&world, loops[A].engine, legs[0].far, 0);
     OK(circflow_engine_tick(loops[A].engine, world.now));
-    for (int i = 0; i < 32; i++) {
-        OK(circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
-    }
+    for (int i = 0; i < 32; i++)
+        host_set_sends(&world, loops[A].engine, world.exit_set, data, CIRCFLOW_VERDICT_HELD);
     IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_send(loops[A].engine, world.now, world.exit_set, &data, NULL, 0, &verdict));
     settle();
     assert_string_equal(at_client, "");
@@ -1309,7 +1272,7 @@ static void reclaiming(void **state)
     assert_int_equal(bytes, 0);
     hold_some(sets);
     assert_int_equal(at_rest(), 6000);
-    assert_int_equal(hub_stats().sets, 3);
+    assert_int_equal(host_hub_stats(hub).sets, 3);
     assert_int_equal(reclaim(0, victims, 4, &bytes), 0);
     assert_int_equal(reclaim(1000, NULL, 0, &bytes), 0);
     assert_int_equal(bytes, 0);
@@ -1328,7 +1291,7 @@ static void reclaiming(void **state)
     assert_int_equal(victims[0].set.v, sets[A].v);
     assert_int_equal(bytes, 1000);
     assert_int_equal(reclaim(UINT64_MAX, victims, 4, &bytes), 0);
-    assert_in_range(hub_stats().reserved_bytes_peak, 6000, 6000 + 3 * 65536);
+    assert_in_range(host_hub_stats(hub).reserved_bytes_peak, 6000, 6000 + 3 * 65536);
     OK(circflow_set_close(loops[B].engine, world.now, sets[B]));
     OK(circflow_set_close(loops[A].engine, world.now, sets[A]));
     assert_int_equal(at_rest(), 0);
@@ -1383,7 +1346,7 @@ static void what_crossed_is_not_held_for_ever(void **state)
     assert_int_equal(host_first(&loops[A].saw, CIRCFLOW_INSN_ENDED)->detail.close.cause, CIRCFLOW_ERR_HELD_TOO_LONG);
     assert_int_equal(close_at(1)->detail.close.cause, CIRCFLOW_ERR_HELD_TOO_LONG);
     assert_string_equal(at_exit, "1");
-    assert_int_equal(hub_stats().reserved_bytes, 0);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes, 0);
     host_settle(&ledger);
 }
 
@@ -1411,7 +1374,7 @@ static void the_process_has_a_cap(void **state)
 {
     circflow_set_id sets[LOOPS];
     (void)state;
-    start_hub(6999);
+    hub = host_hub(6999);
     start();
     hold_some(sets);
     assert_int_equal(at_rest(), 6000);
@@ -1425,21 +1388,21 @@ static void the_process_has_a_cap(void **state)
     assert_int_equal(close_at(0)->detail.close.cause, CIRCFLOW_ERR_HUB_MEMORY);
     OK(at_far(1, host_token(0, 301, 1000))); /* and others have room. */
     assert_int_equal(at_rest(), 5299);
-    assert_int_equal(hub_stats().reserved_bytes_peak, 7299);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes_peak, 7299);
 }
 
 /* What comes from elsewhere is held, and charged, from its engine on until it is taken. */
 static void what_crossed_is_charged(void **state)
 {
     (void)state;
-    start_hub(20000);
+    hub = host_hub(20000);
     linked(A_B, 2);
     for (size_t i = 0; i < 20; i++)
         OK(at_far(1, host_token(0, i, 1000)));
-    assert_int_equal(hub_stats().reserved_bytes, 20000);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes, 20000);
     assert_int_equal(host_stats(loops[B].engine).held_bytes, 20000);
     OK(circflow_engine_tick(loops[A].engine, world.now));
-    assert_int_equal(hub_stats().reserved_bytes, 20000);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes, 20000);
     assert_int_equal(host_stats(loops[A].engine).held_bytes, 20000);
     assert_int_equal(host_stats(loops[B].engine).held_bytes, 0);
     OK(at_far(1, host_token(0, 20, 1000)));

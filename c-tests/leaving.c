@@ -33,31 +33,21 @@ static void link_at(size_t at, uint32_t number)
     const circflow_circuit_id circuit = host_open(&world, engines[at], CIRCFLOW_ROLE_RELAY);
     memcpy(nonce + 1, &number, sizeof(number));
     const circflow_message link = host_linkish(CIRCFLOW_CMD_LINK, 0, nonce, 0, 0, 0);
-    circflow_verdict verdict;
-    OK(circflow_circuit_receive(engines[at], world.now, circuit, &link, &verdict));
+    OK(host_feed(&world, engines[at], circuit, link));
 }
 
 static void start(void)
 {
-    circflow_hub_config config;
-    OK(circflow_hub_config_init(&config, sizeof(config)));
-    OK(circflow_hub_new(&config, &hub));
-    for (size_t at = 0; at < 2; at++) {
-        world.engine_config.engine_number = 10 + (uint32_t)at;
-        OK(circflow_engine_new(&world.engine_config, &engines[at]));
-        OK(circflow_engine_join(engines[at], hub, wake, NULL));
-        OK(circflow_engine_accept_sets(engines[at], &world.exit_terms));
-    }
+    hub = host_hub(0);
+    for (size_t at = 0; at < 2; at++)
+        engines[at] = host_exit(&world, 10 + (uint32_t)at, hub, wake, NULL);
     for (uint32_t number = 0; number < SETS; number++) {
         for (size_t at = 0; at < 2; at++)
             link_at(at, number);
-        for (size_t at = 0; at < 4; at++) {
-            OK(circflow_engine_tick(engines[at & 1], world.now));
-            host_drain(engines[at & 1]);
-        }
+        for (size_t at = 0; at < 4; at++)
+            host_tick(&world, engines[at & 1]);
     }
-    circflow_hub_stats stats = {.size = sizeof(stats)};
-    OK(circflow_hub_get_stats(hub, &stats));
+    const circflow_hub_stats stats = host_hub_stats(hub);
     assert_int_equal(stats.engines, 2);
     assert_int_equal(stats.sets, SETS);
 }
@@ -88,8 +78,7 @@ static void engines_that_leave_at_once_do_not_wait_for_each_other(void **state)
             assert_int_equal(pthread_join(threads[at], &left), 0);
             assert_ptr_equal(left, engines[at]);
         }
-        circflow_hub_stats stats = {.size = sizeof(stats)};
-        OK(circflow_hub_get_stats(hub, &stats));
+        const circflow_hub_stats stats = host_hub_stats(hub);
         assert_int_equal(stats.engines, 0);
         assert_int_equal(stats.reserved_bytes, 0);
         OK(circflow_hub_free(hub));

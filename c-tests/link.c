@@ -322,8 +322,7 @@ static void the_wait_runs_while_the_host_has_not_taken_link(void **state)
             OK(at_exit(0, link_message(CIRCFLOW_CMD_LINK, 0)));
         world.now += 3 * SECOND;
         circflow_engine *engine = is_exit ? world.exit : world.client;
-        OK(circflow_engine_tick(engine, world.now));
-        assert_int_equal(host_first(host_drain(engine), CIRCFLOW_INSN_SEND)->detail.send.command,
+        assert_int_equal(host_first(host_tick(&world, engine), CIRCFLOW_INSN_SEND)->detail.send.command,
                          is_exit ? CIRCFLOW_CMD_LINKED : CIRCFLOW_CMD_LINK);
         OK(circflow_engine_get_deadline(engine, &deadline));
         assert_int_equal(deadline, queued + 7 * SECOND);
@@ -613,10 +612,7 @@ static void report(enum way way, circflow_engine *engine, circflow_circuit_id ci
         OK(circflow_circuit_cell_queued(engine, world.now, circuit, command, hop));
         break;
     default:
-        host_pad(&world, engine, circuit, "gate-0-00", hop, 0);
-        host_drop(&world, engine, circuit, hop);
-        OK(circflow_engine_tick(engine, world.now));
-        host_drain(engine);
+        host_shut(&world, engine, circuit, hop);
         OK(circflow_circuit_send(engine, world.now, circuit, &message, &verdict));
         break;
     }

@@ -8,21 +8,21 @@ static host_world world;
 
 /* What the log function got. It may not assert: it runs inside the library. */
 static struct {
-    size_t lines, empty, levels[6], other_tags;
-    uint32_t tag;
+    size_t lines, empty, levels[6], other_numbers;
+    uint32_t engine_number;
     char text[1 << 16];
     size_t text_len;
     void *userdata;
 } got;
 
-static void keep(void *userdata, uint32_t level, uint32_t tag, const char *line)
+static void keep(void *userdata, uint32_t level, uint32_t engine_number, const char *line)
 {
     size_t len = strlen(line);
     got.lines++;
     got.empty += len == 0;
     got.levels[level <= 5 ? level : 0]++;
-    got.other_tags += got.tag != 0 && tag != got.tag;
-    got.tag = tag;
+    got.other_numbers += got.engine_number != 0 && engine_number != got.engine_number;
+    got.engine_number = engine_number;
     got.userdata = userdata;
     if (got.text_len + len + 2 < sizeof(got.text)) {
         memcpy(got.text + got.text_len, line, len);
@@ -68,8 +68,8 @@ static void lines_have_level_number_and_userdata(void **state)
     make_faults(world.exit, 3);
     assert_int_equal(got.lines, 3);
     assert_int_equal(got.levels[2], 3); /* A peer's fault is worth a warning. */
-    assert_int_equal(got.tag, 2);
-    assert_int_equal(got.other_tags, 0);
+    assert_int_equal(got.engine_number, 2);
+    assert_int_equal(got.other_numbers, 0);
     assert_int_equal(got.empty, 0);
     assert_ptr_equal(got.userdata, &world);
     host_stop(&world);

@@ -10,15 +10,7 @@ static host_world world;
 #define CLIENT world.client
 #define LEG(n) world.client_leg[n]
 
-static int setup(void **state)
-{
-    (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    return 0;
-}
-
-HOST_TEARDOWN
+HOST_WORLD(host_begin)
 
 static void again(void)
 {
@@ -129,8 +121,7 @@ static size_t turns_at_once(void)
 {
     size_t turns = 0;
     while (host_deadline(CLIENT) <= world.now && turns < 10000) {
-        OK(circflow_engine_tick(CLIENT, world.now));
-        size_t cells = host_count(host_drain(CLIENT), CIRCFLOW_INSN_PADDING);
+        size_t cells = host_count(host_tick(&world, CLIENT), CIRCFLOW_INSN_PADDING);
         OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), (uint32_t)cells));
         turns++;
     }
@@ -171,8 +162,7 @@ static void machines_that_never_wait_do_a_bounded_amount(void **state)
             while (host_deadline(CLIENT) <= end && wakes < 5000) {
                 if (host_deadline(CLIENT) > world.now)
                     world.now = host_deadline(CLIENT);
-                OK(circflow_engine_tick(CLIENT, world.now));
-                size_t cells = host_count(host_drain(CLIENT), CIRCFLOW_INSN_PADDING);
+                size_t cells = host_count(host_tick(&world, CLIENT), CIRCFLOW_INSN_PADDING);
                 OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), (uint32_t)cells));
                 wakes++;
             }

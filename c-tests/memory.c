@@ -11,19 +11,6 @@ static circflow_engine *loops[LOOPS];
 static host_ledger ledger;
 static uint64_t held_bytes_max;
 
-static void wake(void *userdata)
-{
-    (void)userdata;
-}
-
-static circflow_hub_stats hub_stats(void)
-{
-    circflow_hub_stats stats;
-    stats.size = sizeof(stats);
-    OK(circflow_hub_get_stats(hub, &stats));
-    return stats;
-}
-
 static int setup(void **state)
 {
     (void)state;
@@ -37,17 +24,9 @@ static int setup(void **state)
 
 static void start(size_t count)
 {
-    circflow_hub_config config;
-    OK(circflow_hub_config_init(&config, sizeof(config)));
-    if (held_bytes_max != 0)
-        config.held_bytes_max = held_bytes_max;
-    OK(circflow_hub_new(&config, &hub));
-    for (size_t i = 0; i < count; i++) {
-        world.engine_config.engine_number = 10 + (uint32_t)i;
-        OK(circflow_engine_new(&world.engine_config, &loops[i]));
-        OK(circflow_engine_join(loops[i], hub, wake, NULL));
-        OK(circflow_engine_accept_sets(loops[i], &world.exit_terms));
-    }
+    hub = host_hub(held_bytes_max);
+    for (size_t i = 0; i < count; i++)
+        loops[i] = host_exit(&world, 10 + (uint32_t)i, hub, host_no_wake, NULL);
 }
 
 static int teardown(void **state)
@@ -56,7 +35,7 @@ static int teardown(void **state)
     for (size_t i = 0; i < LOOPS; i++)
         OK(circflow_engine_free(loops[i], host_discard, &ledger));
     if (hub != NULL)
-        assert_int_equal(hub_stats().reserved_bytes, 0);
+        assert_int_equal(host_hub_stats(hub).reserved_bytes, 0);
     OK(circflow_hub_free(hub));
     host_settle(&ledger);
     return 0;
@@ -123,7 +102,7 @@ static void tokens_taken_at_once_are_no_longer_counted(void **state)
             OK(feed(0, leg, host_token(0, 100 * round + i, 500)));
         assert_int_equal(host_set_stats(loops[0], set).held_bytes, 50000);
         assert_int_equal(host_set_stats(loops[0], set).total_bytes, 50000);
-        assert_in_range(hub_stats().reserved_bytes, 50000, 50000 + BLOCK);
+        assert_in_range(host_hub_stats(hub).reserved_bytes, 50000, 50000 + BLOCK);
         OK(feed(0, other, host_data(0, "the hole")));
         uint64_t tokens[100];
         size_t count;
@@ -134,7 +113,7 @@ static void tokens_taken_at_once_are_no_longer_counted(void **state)
         assert_int_equal(host_set_stats(loops[0], set).held_bytes, 0);
         drain(0);
         assert_int_equal(host_stats(loops[0]).held_bytes, 0);
-        assert_int_equal(hub_stats().reserved_bytes, 0);
+        assert_int_equal(host_hub_stats(hub).reserved_bytes, 0);
         /* Nobody is to be closed. */
         circflow_victim victim;
         OK(circflow_hub_choose_victims(hub, UINT64_MAX, &victim, 1, &count, NULL));
@@ -183,11 +162,11 @@ static void cells_at_edges_are_counted(void **state)
     while (kept < 60 && pass(0, circuit, relay_cell(0)) == CIRCFLOW_OK)
         kept++;
     assert_int_equal(kept, 1);
-    assert_int_equal(hub_stats().reserved_bytes_peak, CIRCFLOW_HELD_COST);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes_peak, CIRCFLOW_HELD_COST);
     assert_int_equal(host_close_of(host_drain(loops[0]), circuit)->detail.close.cause, CIRCFLOW_ERR_HUB_MEMORY);
     OK(circflow_circuit_gone(loops[0], world.now, circuit));
     drain(0);
-    assert_int_equal(hub_stats().reserved_bytes, 0);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes, 0);
 }
 
 /* What padding holds back is counted, and refused at the cap: the host keeps it. */
@@ -214,7 +193,7 @@ static void held_sends_are_counted(void **state)
         }
     }
     assert_int_equal(kept, 1);
-    assert_int_equal(hub_stats().reserved_bytes_peak, CIRCFLOW_HELD_COST);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes_peak, CIRCFLOW_HELD_COST);
     assert_int_equal(host_stats(loops[0]).held_bytes, CIRCFLOW_HELD_COST);
 }
 
@@ -243,7 +222,7 @@ static void nothing_is_reserved_after_the_last_instruction(void **state)
     drain(0);
     OK(feed(0, leg, host_switch(0, 1)));
     OK(feed(0, leg, host_token(0, 1, 500)));
-    assert_true(hub_stats().reserved_bytes >= 500);
+    assert_true(host_hub_stats(hub).reserved_bytes >= 500);
     OK(circflow_circuit_gone(loops[0], world.now, leg));
     OK(circflow_circuit_gone(loops[0], world.now, other));
     for (uint64_t deadline = 0;;) {
@@ -253,7 +232,7 @@ static void nothing_is_reserved_after_the_last_instruction(void **state)
         OK(circflow_engine_drain(loops[0], 1, NULL, take_one, NULL));
     }
     assert_int_equal(host_stats(loops[0]).held_bytes, 0);
-    assert_int_equal(hub_stats().reserved_bytes, 0);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes, 0);
 }
 
 static void what_waits_for_a_busy_home_is_counted_where_it_waits(void **state)
@@ -278,12 +257,12 @@ static void what_waits_for_a_busy_home_is_counted_where_it_waits(void **state)
             }
         }
         assert_true(kept >= 60);
-        assert_in_range(hub_stats().reserved_bytes, host_stats(loops[1]).held_bytes, 50000 + BLOCK);
+        assert_in_range(host_hub_stats(hub).reserved_bytes, host_stats(loops[1]).held_bytes, 50000 + BLOCK);
         /* The home takes it: then it is held there. */
         settle();
         assert_true(host_stats(loops[0]).held_bytes <= 50000);
         assert_int_equal(host_stats(loops[1]).held_bytes, 0);
-        assert_int_equal(hub_stats().reserved_bytes, host_stats(loops[0]).held_bytes);
+        assert_int_equal(host_hub_stats(hub).reserved_bytes, host_stats(loops[0]).held_bytes);
         teardown(NULL);
         setup(NULL);
     }
@@ -327,7 +306,7 @@ static void what_a_set_sends_elsewhere_is_counted(void **state)
     assert_int_equal(kept, 50000 / CIRCFLOW_HELD_COST);
     settle();
     assert_int_equal(host_stats(loops[0]).held_bytes, 0);
-    assert_int_equal(hub_stats().reserved_bytes, host_stats(loops[1]).held_bytes);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes, host_stats(loops[1]).held_bytes);
 }
 
 /* A token counts what its host says, also on its way; and what nobody could hold ends nobody else. */
@@ -386,7 +365,7 @@ static void no_figure_jumps_when_a_leg_goes(void **state)
                 drain(i);
             }
         }
-        assert_int_equal(hub_stats().reserved_bytes, host_stats(loops[0]).held_bytes + host_stats(loops[1]).held_bytes);
+        assert_int_equal(host_hub_stats(hub).reserved_bytes, host_stats(loops[0]).held_bytes + host_stats(loops[1]).held_bytes);
         teardown(NULL);
         setup(NULL);
     }
@@ -484,14 +463,13 @@ static void a_victim_elsewhere_is_closed_by_its_own_engine(void **state)
     const circflow_circuit_id leg = holding(1, 2, 300, 10, 1000);
     drain(1);
     OK(feed(1, leg, host_token(0, 310, 1000)));
-    assert_true(hub_stats().reserved_bytes <= 112500);
-    OK(circflow_engine_tick(loops[0], world.now));
-    const host_events *events = host_drain(loops[0]);
+    assert_true(host_hub_stats(hub).reserved_bytes <= 112500);
+    const host_events *events = host_tick(&world, loops[0]);
     assert_int_equal(host_close_of(events, large)->detail.close.cause, CIRCFLOW_ERR_HUB_MEMORY);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_DISCARD), 90);
     host_book(&ledger, events);
     drain(1);
-    assert_int_equal(hub_stats().reserved_bytes, 11000);
+    assert_int_equal(host_hub_stats(hub).reserved_bytes, 11000);
 }
 
 /* Of an engine that hangs, an eighth of the cap is all that the others may hold above it. */
@@ -509,7 +487,7 @@ static void a_hung_engine_costs_no_more_than_a_bound(void **state)
     OK(feed(1, leg, host_switch(0, 1)));
     while (kept < 90 && feed(1, leg, host_token(0, 300 + kept, 1000)) == CIRCFLOW_OK) {
         kept++;
-        assert_true(hub_stats().reserved_bytes <= 112500);
+        assert_true(host_hub_stats(hub).reserved_bytes <= 112500);
     }
     assert_int_equal(kept, 22);
     settle();

@@ -2,8 +2,6 @@
 
 #include "host.h"
 
-static host_world world;
-
 #define CLIENT world.client
 #define RELAY world.exit
 #define LEG world.client_leg[0]
@@ -15,26 +13,12 @@ enum { STOP = 1, START = 2 };
 enum { YES = 1, NO = 2 };
 enum { NUMBER = 7, OTHER = 200 };
 
-static void begin(void)
-{
-    host_prepare(&world);
-    host_start(&world);
-    host_pair(&world);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    begin();
-    return 0;
-}
-
-HOST_TEARDOWN
+HOST_WORLD(host_begin_pair)
 
 static void again(void)
 {
     host_stop(&world);
-    begin();
+    host_begin_pair(&world);
 }
 
 /* Registers machines (or none) at one end. */

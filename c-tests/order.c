@@ -3,16 +3,7 @@
 
 #include "host.h"
 
-static host_world world;
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    return 0;
-}
-
-HOST_TEARDOWN
+HOST_WORLD(host_clear)
 
 /* Brings a LINK for `leg` to the exit, with the nonce of the client's set. */
 static void bring_link(size_t leg)
@@ -66,8 +57,7 @@ static void the_round_trip_begins_with_sending(void **state)
     host_start(&world);
     host_launch(&world, 1);
     world.now += 500 * MS; /* The host was busy. */
-    OK(circflow_engine_tick(world.client, world.now));
-    host_drain(world.client);
+    host_tick(&world, world.client);
     world.now += 10 * MS;
     host_expect(&world, world.client, world.client_leg[0],
                 host_linkish(CIRCFLOW_CMD_LINKED, HOST_HOPS, world.client_terms.nonce, 0, 0, CIRCFLOW_UX_MIN_LATENCY),

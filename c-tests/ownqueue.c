@@ -37,8 +37,7 @@ static circflow_padding_stats stats(void) { return host_pad_stats(RELAY, CIRCUIT
 static const host_events *at(uint64_t ms)
 {
     world.now = HOST_START + ms * MS;
-    OK(circflow_engine_tick(RELAY, world.now));
-    return host_drain(RELAY);
+    return host_tick(&world, RELAY);
 }
 
 static void quiet_at(uint64_t ms) { assert_int_equal(at(ms)->count, 0); }
@@ -331,16 +330,14 @@ static void a_leg_with_a_queue_of_its_own(void **state)
     host_room(&world, world.client, world.client_leg[1], 50, 0);
     host_pad(&world, world.client, world.client_leg[0], "shut-0", 2, 0);
     host_drop(&world, world.client, world.client_leg[0], 2);
-    OK(circflow_engine_tick(world.client, world.now));
-    assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_BLOCK), 1);
+    assert_int_equal(host_count(host_tick(&world, world.client), CIRCFLOW_INSN_BLOCK), 1);
     OK(circflow_set_send(world.client, world.now, world.client_set, &message, NULL, 0, &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
     assert_int_equal(verdict.circuit.v, world.client_leg[1].v);
     host_room(&world, world.client, world.client_leg[1], 0, 0);
     int status = circflow_set_send(world.client, world.now, world.client_set, &message, NULL, 0, &verdict);
     IS(CIRCFLOW_ERR_NO_ROOM, status);
-    OK(circflow_engine_tick(world.client, world.now += 100 * MS));
-    events = host_drain(world.client);
+    events = host_later(&world, world.client, 100 * MS);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_UNBLOCK), 1);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_MAY_SEND), 1);
 }

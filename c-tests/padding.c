@@ -46,8 +46,7 @@ static circflow_padding_stats stats_of(size_t leg, uint8_t hop) { return host_pa
 static const host_events *at(uint64_t ms)
 {
     world.now = HOST_START + ms * MS;
-    OK(circflow_engine_tick(CLIENT, world.now));
-    return host_drain(CLIENT);
+    return host_tick(&world, CLIENT);
 }
 
 static void quiet_at(uint64_t ms) { assert_int_equal(at(ms)->count, 0); }
@@ -631,8 +630,7 @@ static void the_block_of_all_is_bypassable_only_if_each_is(void **state)
         assert_int_equal(events->count, bits == 3);
         host_other(&world, CLIENT, LEG(0), 3); /* Only the one at hop 2 blocks from 100 on: padding at 105. */
         world.now = HOST_START + 95 * MS;
-        OK(circflow_engine_tick(CLIENT, world.now));
-        host_drain(CLIENT);
+        host_tick(&world, CLIENT);
         host_other(&world, CLIENT, LEG(0), 3);
         quiet_at(100);
         events = at(105);
@@ -1133,7 +1131,6 @@ static void padding_as_other_padders_see_it(void **state)
 static void an_exit_holds_what_its_set_sends(void **state)
 {
     const host_events *events;
-    circflow_verdict verdict;
     circflow_message message = host_data(0, "down");
     (void)state;
     host_linked(&world, 2);
@@ -1143,27 +1140,22 @@ static void an_exit_holds_what_its_set_sends(void **state)
         host_drop(&world, world.exit, world.exit_leg[leg], 0);
     }
     OK(circflow_engine_tick(world.exit, world.now));
-    for (int n = 0; n < 2; n++) {
-        OK(circflow_set_send(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
-    }
+    for (int n = 0; n < 2; n++)
+        host_set_sends(&world, world.exit, world.exit_set, message, CIRCFLOW_VERDICT_HELD);
     host_other(&world, world.exit, world.exit_leg[1], 0);
-    OK(circflow_engine_tick(world.exit, world.now += 10 * MS));
-    events = host_drain(world.exit); /* Leg 1's padder takes one, although leg 0 is the faster. */
+    events = host_later(&world, world.exit, 10 * MS); /* Leg 1's padder takes one, although leg 0 is the faster. */
     assert_int_equal(events->count, 1);
     host_is_data(&events->at[0], world.exit_leg[1], 0, "down");
     assert_int_equal(events->at[0].insn.detail.send.number, 1);
     /* Leg 0 would need a SWITCH, which is a cell more than its padder asked for, and leg 1 carries messages: it pads. */
     host_other(&world, world.exit, world.exit_leg[0], 0);
-    OK(circflow_engine_tick(world.exit, world.now += 10 * MS));
-    events = host_drain(world.exit);
+    events = host_later(&world, world.exit, 10 * MS);
     assert_int_equal(events->count, 1);
     host_is_padding(&events->at[0].insn, world.exit_leg[0], 0, 0, CIRCFLOW_PADDING_BYPASS | CIRCFLOW_PADDING_REPLACE);
     OK(circflow_circuit_cells_written(world.exit, world.now, world.exit_leg[0], 1));
     /* But when nothing has gone out there meanwhile, it takes over. */
     host_other(&world, world.exit, world.exit_leg[0], 0);
-    OK(circflow_engine_tick(world.exit, world.now += 10 * MS));
-    events = host_drain(world.exit);
+    events = host_later(&world, world.exit, 10 * MS);
     assert_int_equal(events->count, 2); /* A SWITCH, then the other. */
     assert_int_equal(events->at[0].insn.detail.send.command, CIRCFLOW_CMD_SWITCH);
     assert_int_equal(events->at[0].insn.circuit.v, world.exit_leg[0].v);

@@ -184,7 +184,6 @@ static void play(uint64_t with)
     seed = with;
     accepted = arrived = padded = switches = held = 0;
     stopped = 0;
-    memset(&world, 0, sizeof(world));
     memset(&ledger, 0, sizeof(ledger));
     memset(wire, 0, sizeof(wire));
     memset(has, 0, sizeof(has));

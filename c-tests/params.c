@@ -235,9 +235,7 @@ static uint64_t padding_of(circflow_padding_config config)
     OK(circflow_padding_install(CLIENT, world.now, circuit, &config));
     for (int n = 0; n < 20; n++) {
         host_other(&world, CLIENT, circuit, 2);
-        world.now += 10 * MS;
-        OK(circflow_engine_tick(CLIENT, world.now));
-        host_drain(CLIENT);
+        host_later(&world, CLIENT, 10 * MS);
     }
     uint64_t sent = host_pad_stats(CLIENT, circuit, 2, 0).padding_sent;
     OK(circflow_circuit_gone(CLIENT, world.now, circuit));

@@ -1,10 +1,10 @@
-/* A small backlog before a channel: rows Q1 to Q8, through the ABI. */
+/* A small backlog before a sink: rows Q1 to Q8, through the ABI. */
 
 #include "host.h"
 
 #include <stdlib.h>
 
-/* A channel with so much room; it remembers what it took. */
+/* A sink with so much room; it remembers what it took. */
 static struct {
     size_t room, count, tries, asked;
     int is_closed;
@@ -65,7 +65,7 @@ static void discard(void *userdata, const circflow_queue_item *item)
     back.form[at] = item->form;
 }
 
-static const circflow_queue_sink channel = {try_send, is_closed, &wire};
+static const circflow_queue_sink sink = {try_send, is_closed, &wire};
 
 static circflow_queue *queue_of(uint32_t backlog_max, uint32_t item_bytes_max)
 {
@@ -115,7 +115,7 @@ static void push_to(circflow_queue *to, uint64_t token, int status, int kept)
 {
     circflow_queue_item item = token_of(token);
     uint8_t answer = 77;
-    IS(status, circflow_queue_push(to, &item, &answer, &channel));
+    IS(status, circflow_queue_push(to, &item, &answer, &sink));
     assert_int_equal(answer, status == CIRCFLOW_OK ? kept : 77);
 }
 
@@ -136,7 +136,7 @@ static uint32_t waiting(circflow_queue *of)
 static void drains(uint32_t want)
 {
     uint32_t moved = 77;
-    OK(circflow_queue_drain(queue, &moved, &channel));
+    OK(circflow_queue_drain(queue, &moved, &sink));
     assert_int_equal(moved, want);
 }
 
@@ -147,7 +147,7 @@ static void took_tokens_from_one_to(size_t count)
         assert_int_equal(wire.token[i], i + 1);
 }
 
-static void q1_the_channel_first_then_the_backlog(void **state)
+static void q1_the_sink_first_then_the_backlog(void **state)
 {
     (void)state;
     wire.room = 2;
@@ -207,10 +207,10 @@ static void q4_a_full_backlog_leaves_the_item_to_its_sender(void **state)
         wire.room = 1;
         push_to(one, 999, CIRCFLOW_ERR_QUEUE_FULL, 0); /* The room is for the first. */
         assert_int_equal(waiting(one), caps[i]);
-        OK(circflow_queue_drain(one, NULL, &channel));
+        OK(circflow_queue_drain(one, NULL, &sink));
         push_to(one, caps[i] + 1, CIRCFLOW_OK, 1);
         wire.room = 99;
-        OK(circflow_queue_drain(one, NULL, &channel));
+        OK(circflow_queue_drain(one, NULL, &sink));
         took_tokens_from_one_to(caps[i] + 1);
         OK(circflow_queue_free(one, discard, &back));
     }
@@ -223,20 +223,20 @@ static void q5_closed_is_not_full(void **state)
     (void)state;
     wire.is_closed = 1;
     REFUSED(1, CIRCFLOW_ERR_SINK_CLOSED);
-    IS(CIRCFLOW_ERR_SINK_CLOSED, circflow_queue_drain(queue, NULL, &channel));
+    IS(CIRCFLOW_ERR_SINK_CLOSED, circflow_queue_drain(queue, NULL, &sink));
     wire.is_closed = 0;
     for (uint64_t token = 1; token <= CIRCFLOW_BACKLOG_SPARSE; token++)
         WAITS(token);
     wire.is_closed = 1;
     wire.tries = 0;
     REFUSED(9, CIRCFLOW_ERR_SINK_CLOSED); /* Before "full", and without a try. */
-    IS(CIRCFLOW_ERR_SINK_CLOSED, circflow_queue_drain(queue, NULL, &channel));
+    IS(CIRCFLOW_ERR_SINK_CLOSED, circflow_queue_drain(queue, NULL, &sink));
     assert_int_equal(wire.tries, 0);
     wire.is_closed = 0;
     wire.room = 3;
     drains(3);
     wire.answer = CIRCFLOW_SINK_CLOSED; /* Found out by trying only. */
-    IS(CIRCFLOW_ERR_SINK_CLOSED, circflow_queue_drain(queue, NULL, &channel));
+    IS(CIRCFLOW_ERR_SINK_CLOSED, circflow_queue_drain(queue, NULL, &sink));
     for (uint64_t token = 4; token <= 8; token++) {
         OK(circflow_queue_take(queue, NULL, 0, &item));
         assert_int_equal(item.form, CIRCFLOW_FORM_TOKEN);
@@ -259,8 +259,8 @@ static void q5_what_waits_is_handed_back_by_free(void **state)
     circflow_queue_item bytes = bytes_of("xyz", 3), empty = bytes_of(NULL, 0);
     (void)state;
     push_to(one, 41, CIRCFLOW_OK, 1);
-    OK(circflow_queue_push(one, &bytes, NULL, &channel));
-    OK(circflow_queue_push(one, &empty, NULL, &channel));
+    OK(circflow_queue_push(one, &bytes, NULL, &sink));
+    OK(circflow_queue_push(one, &empty, NULL, &sink));
     push_to(one, 42, CIRCFLOW_OK, 1);
     OK(circflow_queue_free(one, discard, &back));
     assert_int_equal(back.count, 4);
@@ -329,7 +329,7 @@ static void bytes_are_copied_when_they_wait(void **state)
     for (unsigned i = 0; i < 8; i++) {
         memset(cell, (int)i + 1, sizeof(cell));
         item.bytes_len = 514 - i;
-        OK(circflow_queue_push(queue, &item, &kept, &channel));
+        OK(circflow_queue_push(queue, &item, &kept, &sink));
         assert_int_equal(kept, i != 0);
     }
     memset(cell, 0xee, sizeof(cell)); /* The caller's buffer is the caller's again. */
@@ -367,10 +367,10 @@ static void lengths_at_below_and_above_the_cap(void **state)
         for (uint32_t len = caps[i] == 0 ? 0 : caps[i] - 1; len <= caps[i] + 1; len++) {
             item = bytes_of(room, len);
             want += len <= caps[i];
-            IS(len <= caps[i] ? CIRCFLOW_OK : CIRCFLOW_ERR_INVALID, circflow_queue_push(one, &item, NULL, &channel));
+            IS(len <= caps[i] ? CIRCFLOW_OK : CIRCFLOW_ERR_INVALID, circflow_queue_push(one, &item, NULL, &sink));
         }
         item = bytes_of(room, UINT32_MAX); /* Nothing of it is read. */
-        IS(CIRCFLOW_ERR_INVALID, circflow_queue_push(one, &item, NULL, &channel));
+        IS(CIRCFLOW_ERR_INVALID, circflow_queue_push(one, &item, NULL, &sink));
         assert_int_equal(waiting(one), want);
         OK(circflow_queue_take(one, room, sizeof(room), &taken));
         assert_int_equal(taken.bytes_len, caps[i] == 0 ? 0 : caps[i] - 1);
@@ -417,26 +417,26 @@ static void configs_at_and_above_their_bounds(void **state)
 static void null_and_nonsense_are_answers(void **state)
 {
     circflow_queue_item item = token_of(1), without = bytes_of(NULL, 1), odd = token_of(1);
-    circflow_queue_sink half = channel;
+    circflow_queue_sink half = sink;
     uint8_t byte;
     uint32_t number;
     (void)state;
     odd.form = 2;
     WAITS(1);
     wire.room = 9;
-    IS(CIRCFLOW_ERR_NULL, circflow_queue_push(NULL, &item, &byte, &channel));
-    IS(CIRCFLOW_ERR_NULL, circflow_queue_push(queue, NULL, &byte, &channel));
+    IS(CIRCFLOW_ERR_NULL, circflow_queue_push(NULL, &item, &byte, &sink));
+    IS(CIRCFLOW_ERR_NULL, circflow_queue_push(queue, NULL, &byte, &sink));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_push(queue, &item, &byte, NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_queue_push(queue, &without, &byte, &channel));
-    IS(CIRCFLOW_ERR_INVALID, circflow_queue_push(queue, &odd, &byte, &channel));
+    IS(CIRCFLOW_ERR_NULL, circflow_queue_push(queue, &without, &byte, &sink));
+    IS(CIRCFLOW_ERR_INVALID, circflow_queue_push(queue, &odd, &byte, &sink));
     half.try_send = NULL;
     IS(CIRCFLOW_ERR_NULL, circflow_queue_push(queue, &item, &byte, &half));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_drain(queue, &number, &half));
-    half = channel;
+    half = sink;
     half.is_closed = NULL;
     IS(CIRCFLOW_ERR_NULL, circflow_queue_push(queue, &item, &byte, &half));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_drain(queue, &number, &half));
-    IS(CIRCFLOW_ERR_NULL, circflow_queue_drain(NULL, &number, &channel));
+    IS(CIRCFLOW_ERR_NULL, circflow_queue_drain(NULL, &number, &sink));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_drain(queue, &number, NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_get_len(NULL, &number));
     IS(CIRCFLOW_ERR_NULL, circflow_queue_get_len(queue, NULL));
@@ -450,7 +450,7 @@ static void null_and_nonsense_are_answers(void **state)
     took_tokens_from_one_to(1);
 }
 
-/* A channel that answers what it cannot answer: the item is neither kept nor lost. */
+/* A sink that answers what it cannot answer: the item is neither kept nor lost. */
 static void an_odd_answer_takes_nothing(void **state)
 {
     const int32_t odd[] = {-1, 3, INT32_MAX, INT32_MIN};
@@ -465,7 +465,7 @@ static void an_odd_answer_takes_nothing(void **state)
     WAITS(2);
     for (size_t i = 0; i < COUNT(odd); i++) {
         wire.answer = odd[i];
-        IS(CIRCFLOW_ERR_INVALID, circflow_queue_drain(queue, NULL, &channel));
+        IS(CIRCFLOW_ERR_INVALID, circflow_queue_drain(queue, NULL, &sink));
         assert_int_equal(waiting(queue), 2);
     }
     wire.answer = 0;
@@ -481,8 +481,8 @@ static void call_back(void)
     circflow_queue_item item = token_of(5);
     uint8_t byte;
     uint32_t number;
-    IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_push(queue, &item, &byte, &channel));
-    IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_drain(queue, &number, &channel));
+    IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_push(queue, &item, &byte, &sink));
+    IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_drain(queue, &number, &sink));
     IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_get_len(queue, &number));
     IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_get_pending(queue, &byte));
     IS(CIRCFLOW_ERR_REENTRANT, circflow_queue_take(queue, NULL, 0, &item));
@@ -539,7 +539,7 @@ static circflow_queue *second;
 static int32_t into_second(void *userdata, const circflow_queue_item *item)
 {
     (void)userdata;
-    switch (circflow_queue_push(second, item, NULL, &channel)) {
+    switch (circflow_queue_push(second, item, NULL, &sink)) {
     case CIRCFLOW_OK: return CIRCFLOW_SINK_TAKEN;
     case CIRCFLOW_ERR_QUEUE_FULL: return CIRCFLOW_SINK_FULL;
     case CIRCFLOW_ERR_SINK_CLOSED: return CIRCFLOW_SINK_CLOSED;
@@ -559,11 +559,11 @@ static void queues_can_stand_in_a_row(void **state)
     assert_int_equal(waiting(queue), 2);
     assert_int_equal(waiting(second), 1);
     wire.room = 1;
-    OK(circflow_queue_drain(second, NULL, &channel));
+    OK(circflow_queue_drain(second, NULL, &sink));
     OK(circflow_queue_drain(queue, NULL, &row));
     assert_int_equal(waiting(queue), 1);
     wire.room = 9;
-    OK(circflow_queue_drain(second, NULL, &channel));
+    OK(circflow_queue_drain(second, NULL, &sink));
     OK(circflow_queue_drain(queue, NULL, &row));
     took_tokens_from_one_to(3);
     OK(circflow_queue_free(second, NULL, NULL));
@@ -572,7 +572,7 @@ static void queues_can_stand_in_a_row(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(q1_the_channel_first_then_the_backlog, setup, teardown),
+        cmocka_unit_test_setup_teardown(q1_the_sink_first_then_the_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(q2_nothing_passes_what_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(q3_one_at_a_time_and_the_refused_stays_in_front, setup, teardown),
         cmocka_unit_test_setup_teardown(q4_a_full_backlog_leaves_the_item_to_its_sender, setup, teardown),

@@ -18,7 +18,6 @@ static uint8_t opposite(uint8_t side) { return side == CIRCFLOW_SIDE_BACK ? CIRC
 static int setup(void **state)
 {
     (void)state;
-    memset(&world, 0, sizeof(world));
     memset(&ledger, 0, sizeof(ledger));
     host_prepare(&world);
     world.engine_config.edge_high_cells = HIGH;
@@ -503,8 +502,7 @@ static void drop_from_client(circflow_circuit_id circuit)
 static const host_events *at(uint64_t ms)
 {
     world.now = HOST_START + ms * MS;
-    OK(circflow_engine_tick(RELAY, world.now));
-    return host_drain(RELAY);
+    return host_tick(&world, RELAY);
 }
 
 static void a_block_holds_cells_that_pass_and_lets_them_out_in_order(void **state)
@@ -588,21 +586,18 @@ static void a_relays_own_messages_wait_with_those_that_pass(void **state)
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
     /* Control is exempt from the block, but it does not overtake a cell that is not. */
     circflow_message truncated = host_message(9, 0, 0, "x", 1);
-    OK(circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+    host_circuit_sends(&world, RELAY, circuit, truncated, CIRCFLOW_VERDICT_HELD);
     host_events all = *at(100);
     assert_int_equal(host_count(&all, CIRCFLOW_INSN_SEND), 2);
     assert_int_equal(host_count(&all, CIRCFLOW_INSN_WRITE), 1);
     assert_int_equal(all.at[all.count - 2].insn.kind, CIRCFLOW_INSN_WRITE);
     assert_int_equal(all.at[all.count - 1].insn.detail.send.command, 9);
-    OK(circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+    host_circuit_sends(&world, RELAY, circuit, truncated, CIRCFLOW_VERDICT_SEND);
 }
 
 /* TRUNCATED after cells of the hop that is gone: a client that hears it first could not read them any more. */
 static void what_a_relay_says_itself_goes_behind_cells_that_wait(void **state)
 {
-    circflow_verdict verdict;
     circflow_message truncated = host_message(9, 0, 0, "why", 3), token = host_token(0, 77, 5);
     token.command = 9;
     token.stream_id = 0;
@@ -615,10 +610,8 @@ static void what_a_relay_says_itself_goes_behind_cells_that_wait(void **state)
             pass(circuit, CIRCFLOW_SIDE_NEXT, cell(n), CIRCFLOW_VERDICT_HELD);
         if (drained)
             writable(circuit, CIRCFLOW_SIDE_BACK, 1);
-        OK(circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
-        OK(circflow_circuit_send(RELAY, world.now, circuit, &token, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        host_circuit_sends(&world, RELAY, circuit, truncated, CIRCFLOW_VERDICT_HELD);
+        host_circuit_sends(&world, RELAY, circuit, token, CIRCFLOW_VERDICT_HELD);
         /* And what the next hop says after it, behind that. */
         pass(circuit, CIRCFLOW_SIDE_NEXT, cell(4), CIRCFLOW_VERDICT_HELD);
         writable(circuit, CIRCFLOW_SIDE_BACK, 1);
@@ -636,8 +629,7 @@ static void what_a_relay_says_itself_goes_behind_cells_that_wait(void **state)
         assert_int_equal(all->at[5].insn.detail.send.token, 77);
         is_write(&all->at[6].insn, all->at[6].body, circuit, CIRCFLOW_SIDE_BACK, 4);
         /* With nothing in the way it goes at once, as does the next cell. */
-        OK(circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+        host_circuit_sends(&world, RELAY, circuit, truncated, CIRCFLOW_VERDICT_SEND);
         pass(circuit, CIRCFLOW_SIDE_NEXT, cell(5), CIRCFLOW_VERDICT_FORWARD);
     }
 }
@@ -651,10 +643,8 @@ static void what_a_relay_says_itself_has_a_cap_of_its_own(void **state)
     circflow_circuit_id circuit = middle();
     writable(circuit, CIRCFLOW_SIDE_BACK, 0);
     pass(circuit, CIRCFLOW_SIDE_NEXT, cell(0), CIRCFLOW_VERDICT_HELD);
-    for (uint32_t i = 0; i < world.exit_circuit.held_sends_max; i++) {
-        OK(circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
-    }
+    for (uint32_t i = 0; i < world.exit_circuit.held_sends_max; i++)
+        host_circuit_sends(&world, RELAY, circuit, truncated, CIRCFLOW_VERDICT_HELD);
     IS(CIRCFLOW_ERR_NO_ROOM, circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
     for (uint32_t n = 1; n < HIGH + OVER; n++)
         pass(circuit, CIRCFLOW_SIDE_NEXT, cell(n), CIRCFLOW_VERDICT_HELD);
@@ -671,14 +661,12 @@ static void what_a_relay_says_itself_has_a_cap_of_its_own(void **state)
     const host_events *all = host_drain(RELAY);
     assert_int_equal(host_count(all, CIRCFLOW_INSN_SEND), world.exit_circuit.held_sends_max);
     assert_int_equal(host_count(all, CIRCFLOW_INSN_MAY_SEND), 1);
-    OK(circflow_circuit_send(RELAY, world.now, circuit, &truncated, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+    host_circuit_sends(&world, RELAY, circuit, truncated, CIRCFLOW_VERDICT_SEND);
 }
 
 /* What still waits when the circuit goes is the host's again. */
 static void what_a_relay_says_itself_comes_back_when_its_circuit_goes(void **state)
 {
-    circflow_verdict verdict;
     circflow_message token = host_token(0, 3, 5);
     token.command = 9;
     token.stream_id = 0;
@@ -686,8 +674,7 @@ static void what_a_relay_says_itself_comes_back_when_its_circuit_goes(void **sta
     circflow_circuit_id circuit = middle();
     writable(circuit, CIRCFLOW_SIDE_BACK, 0);
     pass(circuit, CIRCFLOW_SIDE_NEXT, cell(0), CIRCFLOW_VERDICT_HELD);
-    OK(circflow_circuit_send(RELAY, world.now, circuit, &token, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+    host_circuit_sends(&world, RELAY, circuit, token, CIRCFLOW_VERDICT_HELD);
     host_lend(&ledger, 3, 5);
     OK(circflow_circuit_gone(RELAY, world.now, circuit));
     host_book(&ledger, host_drain(RELAY));

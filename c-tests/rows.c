@@ -17,27 +17,11 @@
 #define BODY 498
 
 static host_world world;
-static const circflow_circuit_id no_circuit = {0};
-
-/* A circuit of its own, or a set of one leg. */
-static void begin_world(int in_set)
-{
-    memset(&world, 0, sizeof(world));
-    host_prepare(&world);
-    world.client_circuit.flags = world.exit_circuit.flags = HOST_RUN;
-    if (in_set) {
-        host_linked(&world, 1);
-    } else {
-        host_start(&world);
-        host_pair(&world);
-    }
-}
 
 static circflow_stream_id opened(void)
 {
     circflow_stream_id stream = {0};
-    circflow_stream_config config = host_stream_config(world.client_set, world.client_set.v ? no_circuit : LEG(0),
-                                                       ROWS_HOPS, ROWS_STREAM);
+    circflow_stream_config config = host_client_stream(&world, ROWS_STREAM);
     OK(circflow_stream_open(CLIENT, world.now, &config, &stream));
     return stream;
 }
@@ -60,11 +44,7 @@ static circflow_stream_id asked(uint8_t command)
 
 static int hears(uint8_t command, uint8_t hop, uint16_t stream_id, const void *body, size_t len)
 {
-    circflow_verdict verdict = {0};
-    circflow_message message = host_message(command, hop, stream_id, body, len);
-    message.cell_digest = host_digest(1);
-    message.cell_digest_len = 20;
-    return circflow_circuit_receive(CLIENT, world.now, LEG(0), &message, &verdict);
+    return host_feed(&world, CLIENT, LEG(0), host_with_digest(host_message(command, hop, stream_id, body, len), 1));
 }
 
 static void heard(uint8_t command)
@@ -75,15 +55,6 @@ static void heard(uint8_t command)
     case CIRCFLOW_CMD_XOFF: OK(hears(command, ROWS_HOPS, ROWS_STREAM, "", 1)); break;
     default: OK(hears(command, ROWS_HOPS, ROWS_STREAM, "", 0));
     }
-}
-
-/* A machine holds what is sent from now on. */
-static void shut(void)
-{
-    host_pad(&world, CLIENT, LEG(0), "gate-0-00", PADDED_HOP, 0);
-    host_drop(&world, CLIENT, LEG(0), PADDED_HOP);
-    OK(circflow_engine_tick(CLIENT, world.now));
-    host_drain(CLIENT);
 }
 
 /* As much DATA as an exit may have to keep; the exit acknowledges it. */
@@ -122,7 +93,7 @@ static void leave(uint8_t command)
 
 static void wait_behind_padding(uint8_t command, int ends)
 {
-    shut();
+    host_shut(&world, CLIENT, LEG(0), PADDED_HOP);
     circflow_stream_id stream = opened();
     says(stream, command, CIRCFLOW_VERDICT_HELD);
     if (ends)
@@ -164,7 +135,7 @@ static char answer(int in_set, size_t state, size_t message)
 {
     const rows_message *late = &rows_messages[message];
     int is_hop = state == ROWS_HOP_OPEN || state == ROWS_HOP_LEFT;
-    begin_world(in_set);
+    host_begin_run(&world, in_set);
     enter((enum rows_state)state);
     host_drain(CLIENT);
     circflow_engine_stats before = host_stats(CLIENT);

@@ -2,16 +2,7 @@
 
 #include "host.h"
 
-static host_world world;
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    return 0;
-}
-
-HOST_TEARDOWN
+HOST_WORLD(host_clear)
 
 /* Adopted legs that the peer wants used by `ux`; leg i has round trips of (i + 1) ms, and room for 100 cells. */
 static void legs_for(size_t count, uint8_t ux, uint8_t algorithm)

@@ -23,25 +23,15 @@ static circflow_stream_id opened;
 static circflow_set_id service_set;
 static size_t sendmes;
 
-static void ring(void *userdata) { (void)userdata; }
-
 static void start(uint32_t run, int spread)
 {
     world.client_circuit.flags = run;
     world.engine_config.engine_number = 1;
     OK(circflow_engine_new(&world.engine_config, &world.client));
-    if (spread) {
-        circflow_hub_config config;
-        OK(circflow_hub_config_init(&config, sizeof(config)));
-        OK(circflow_hub_new(&config, &hub));
-    }
-    for (size_t i = 0; i < (spread ? 2 : 1); i++) {
-        world.engine_config.engine_number = 10 + (uint32_t)i;
-        OK(circflow_engine_new(&world.engine_config, &service[i]));
-        if (spread)
-            OK(circflow_engine_join(service[i], hub, ring, NULL));
-        OK(circflow_engine_accept_sets(service[i], &world.exit_terms));
-    }
+    if (spread)
+        hub = host_hub(0);
+    for (size_t i = 0; i < (spread ? 2 : 1); i++)
+        service[i] = host_exit(&world, 10 + (uint32_t)i, hub, host_no_wake, NULL);
     OK(circflow_set_open(CLIENT, world.now, &world.client_terms, &world.client_set));
 }
 
@@ -108,10 +98,10 @@ static void came(int to_client, uint8_t command, circflow_stream_id stream, cons
 /* Takes a message from one end of a leg to the other. */
 static void carry(size_t leg, int to_client, uint8_t command, uint16_t stream_id, const uint8_t *body, size_t len)
 {
-    circflow_message message = host_message(command, to_client ? NEAR : FAR, stream_id, body, len);
+    /* All cells have one digest. */
+    circflow_message message =
+        host_with_digest(host_message(command, to_client ? NEAR : FAR, stream_id, body, len), 0);
     circflow_verdict verdict;
-    message.cell_digest = host_digest(0); /* All cells have one tag. */
-    message.cell_digest_len = 20;
     sendmes += command == CIRCFLOW_CMD_SENDME;
     OK(circflow_circuit_receive(to_client ? CLIENT : engine_of[leg], world.now,
                                 to_client ? near_end[leg] : far_end[leg], &message, &verdict));

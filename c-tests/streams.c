@@ -120,8 +120,7 @@ static int bring(int from, size_t leg)
     struct pipe *pipe = &pipes[from][leg];
     cell *next = &pipe->at[pipe->got++];
     circflow_verdict verdict;
-    next->message.cell_digest = host_digest(pipe->got);
-    next->message.cell_digest_len = 20;
+    next->message = host_with_digest(next->message, pipe->got);
     int status = circflow_circuit_receive(engine_of(!from), world.now, leg_of(!from, leg), &next->message, &verdict);
     if (status == CIRCFLOW_OK && verdict.kind == CIRCFLOW_VERDICT_DELIVER)
         give(!from, &next->message, next->body, verdict.stream.v, verdict.stream_tag);
@@ -168,9 +167,7 @@ static int setup(void **state)
     memset(seen, 0, sizeof(seen));
     for (size_t i = 0; i < 4; i++)
         pipes[i / 2][i % 2].put = pipes[i / 2][i % 2].got = 0;
-    host_prepare(&world);
-    world.client_circuit.flags = HOST_RUN;
-    world.exit_circuit.flags = HOST_RUN;
+    host_prepare_run(&world);
     return 0;
 }
 
@@ -196,15 +193,20 @@ static void plain(void)
 
 static circflow_stream_id open_at_client(uint16_t stream_id)
 {
-    return world.client_set.v ? host_stream(&world, CLIENT, world.client_set, no_circuit, HOST_HOPS, stream_id)
-                              : host_stream(&world, CLIENT, no_set, LEG(0), HOST_HOPS, stream_id);
+    const circflow_stream_config config = host_client_stream(&world, stream_id);
+    circflow_stream_id stream = {0};
+    OK(circflow_stream_open(CLIENT, world.now, &config, &stream));
+    return stream;
 }
 
 /* One whose BEGIN has left, and is not carried. */
 static circflow_stream_id begun_at_client(uint16_t stream_id)
 {
-    return world.client_set.v ? host_begun(&world, CLIENT, world.client_set, no_circuit, HOST_HOPS, stream_id)
-                              : host_begun(&world, CLIENT, no_set, LEG(0), HOST_HOPS, stream_id);
+    const circflow_stream_id stream = open_at_client(stream_id);
+    circflow_verdict verdict;
+    OK(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_BEGIN, "host:80", 8, &verdict));
+    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+    return stream;
 }
 
 /* Opens a stream from end to end; the exit's id for it goes to `far`. */
@@ -649,8 +651,7 @@ static void xoff_takes_the_rates_alarm_down(void **state)
             assert_int_equal(host_stats(EXIT).timers, 0);
             assert_int_equal(host_count(host_drain(EXIT), CIRCFLOW_INSN_MAY_SEND), 0);
             assert_true(host_deadline(EXIT) == CIRCFLOW_NEVER);
-            OK(circflow_engine_tick(EXIT, world.now += 3600 * SECOND));
-            assert_int_equal(host_drain(EXIT)->count, 0);
+            assert_int_equal(host_later(&world, EXIT, 3600 * SECOND)->count, 0);
         }
         OK(xon(0, 0)); /* No rate: the one before has no alarm left either. */
         assert_int_equal(host_stats(EXIT).timers, 0);
@@ -1138,8 +1139,7 @@ static void other_hops_go_on_while_the_join_point_is_paused(void **state)
     OK(circflow_circuit_set_writable(CLIENT, world.now, LEG(0), CIRCFLOW_SIDE_BACK, 0));
     IS(CIRCFLOW_ERR_NO_ROOM, host_stream_send(&world, CLIENT, near, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
     world.now += 10 * MS;
-    OK(circflow_engine_tick(CLIENT, world.now));
-    assert_int_equal(host_count(host_drain(CLIENT), CIRCFLOW_INSN_PADDING), 1);
+    assert_int_equal(host_count(host_tick(&world, CLIENT), CIRCFLOW_INSN_PADDING), 1);
     /* The streams of a leg go with it, those of the set with the set. */
     OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
     IS(CIRCFLOW_ERR_STALE_ID, circflow_stream_set_readable(CLIENT, near, 1));
@@ -1207,10 +1207,7 @@ static void answers_that_wait_are_bounded(void **state)
         }
         plain();
         OK(from_client(CIRCFLOW_CMD_BEGIN, 1, "x", 2));
-        host_pad(&world, EXIT, FAR(0), "gate-0-00", 0, 0);
-        host_drop(&world, EXIT, FAR(0), 0);
-        OK(circflow_engine_tick(EXIT, world.now));
-        host_drain(EXIT);
+        host_shut(&world, EXIT, FAR(0), 0);
         while (from_client(CIRCFLOW_CMD_BEGIN, (uint16_t)(2 + asked), "x", 2) == CIRCFLOW_OK)
             asked++;
         assert_int_equal(asked, most + 1); /* The last one's answer found no room. */

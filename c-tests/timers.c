@@ -46,8 +46,7 @@ static void never_due(void) { assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVE
 static const host_events *at_ns(uint64_t ns)
 {
     world.now = HOST_START + ns;
-    OK(circflow_engine_tick(CLIENT, world.now));
-    return host_drain(CLIENT);
+    return host_tick(&world, CLIENT);
 }
 
 static const host_events *at(uint64_t ms) { return at_ns(ms * MS); }
@@ -330,8 +329,7 @@ static void endless_machines_neither_hang_nor_starve(void **state)
         world.now += 10 * MS;
         other(0); /* Both are due now. */
         for (uint64_t n = 0; n < 3; n++) {
-            OK(circflow_engine_tick(CLIENT, world.now));
-            const host_events *events = host_drain(CLIENT);
+            const host_events *events = host_tick(&world, CLIENT);
             size_t theirs = 0;
             for (size_t k = 0; k < events->count; k++)
                 theirs += events->at[k].insn.circuit.v == LEG(1).v;
@@ -349,8 +347,7 @@ static void endless_machines_neither_hang_nor_starve(void **state)
         }
         /* Its own circuit can still be closed, and is quiet then. */
         OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
-        OK(circflow_engine_tick(CLIENT, world.now));
-        host_drain(CLIENT);
+        host_tick(&world, CLIENT);
         never_due();
     }
 }
@@ -375,8 +372,7 @@ static void an_endless_machine_holds_no_block_open(void **state)
         other(0);
         for (int ms = 0; ms < 1200; ms++) {
             world.now += MS;
-            OK(circflow_engine_tick(CLIENT, world.now));
-            sent += host_count(host_drain(CLIENT), CIRCFLOW_INSN_SEND);
+            sent += host_count(host_tick(&world, CLIENT), CIRCFLOW_INSN_SEND);
         }
         assert_int_equal(sent, 1);
         assert_int_equal(host_pad_stats(CLIENT, LEG(0), 3, 0).blocked_ns / MS, 100);

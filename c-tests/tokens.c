@@ -71,10 +71,7 @@ static void tokens_come_back_by_poll(void **state)
     OK(circflow_engine_poll(world.client, NULL, 0, &insn));
     assert_int_equal(insn.kind, CIRCFLOW_INSN_NONE);
     host_settle(&ledger);
-    OK(circflow_engine_free(world.client, host_discard, &ledger));
-    host_settle(&ledger);
-    world.client = NULL;
-    host_stop(&world);
+    host_stop_and_settle(&world, &ledger); /* Nothing is left to come back. */
 }
 
 static void tokens_come_back_by_set_poll(void **state)
@@ -299,10 +296,7 @@ static void tokens_come_back_when_the_engine_is_freed(void **state)
     (void)state;
     host_linked(&world, 2);
     hold_on_second_leg(2, 30);
-    OK(circflow_engine_free(world.client, host_discard, &ledger));
-    world.client = NULL;
-    host_settle(&ledger);
-    host_stop(&world);
+    host_stop_and_settle(&world, &ledger);
 }
 
 static void tokens_of_a_closed_set_come_back_when_the_engine_is_freed(void **state)
@@ -317,10 +311,7 @@ static void tokens_of_a_closed_set_come_back_when_the_engine_is_freed(void **sta
         if (insn.kind == CIRCFLOW_INSN_DISCARD)
             host_give_back(&ledger, insn.detail.discard.token, insn.detail.discard.cost_bytes);
     } while (insn.kind != CIRCFLOW_INSN_DISCARD || insn.detail.discard.token != 15);
-    OK(circflow_engine_free(world.client, host_discard, &ledger));
-    world.client = NULL;
-    host_settle(&ledger);
-    host_stop(&world);
+    host_stop_and_settle(&world, &ledger);
 }
 
 static void a_token_is_taken_only_when_held(void **state)
@@ -341,10 +332,7 @@ static void a_token_is_taken_only_when_held(void **state)
     IS(CIRCFLOW_ERR_CLOSING, host_feed(&world, world.client, world.client_leg[1], host_token(HOST_HOPS, 3, 5)));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_DISCARD), 0);
     assert_int_equal(host_stats(world.client).held, 0);
-    OK(circflow_engine_free(world.client, host_discard, &ledger));
-    world.client = NULL;
-    host_settle(&ledger);
-    host_stop(&world);
+    host_stop_and_settle(&world, &ledger);
 }
 
 static void a_token_refused_at_the_cap_was_never_taken(void **state)

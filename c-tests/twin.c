@@ -3,16 +3,7 @@
 
 #include "host.h"
 
-static host_world world;
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof(world));
-    return 0;
-}
-
-HOST_TEARDOWN
+HOST_WORLD(host_clear)
 
 /* --- States: what has happened to the circuit that the message comes on --- */
 
@@ -108,8 +99,7 @@ static answer put(enum state state, int at_exit, uint8_t flags, unsigned command
     if (command == CIRCFLOW_CMD_XOFF)
         message.body_len = 1;
     message.stream_id = stream_id;
-    message.cell_digest = host_digest(1);
-    message.cell_digest_len = 20;
+    message = host_with_digest(message, 1);
     got.status = circflow_circuit_receive(engine, world.now, circuit, &message, &verdict);
     got.verdict = got.status == CIRCFLOW_OK ? (int)verdict.kind : -1;
     const circflow_insn *close = host_close_of(host_drain(engine), circuit);

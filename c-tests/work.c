@@ -14,7 +14,6 @@ static host_ledger ledger;
 static int setup(void **state)
 {
     (void)state;
-    memset(&world, 0, sizeof(world));
     memset(&ledger, 0, sizeof(ledger));
     host_prepare(&world);
     world.engine_config.held_bytes_max = UINT64_C(1) << 40;
