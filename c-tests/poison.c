@@ -43,10 +43,7 @@ static void a_poisoned_engine_answers_poisoned(void **state)
     assert_string_equal(text, "a panic on purpose");
     /* The other engine is well. */
     OK(circflow_engine_tick(world.exit, world.now));
-    OK(circflow_engine_free(world.client, host_discard, &ledger));
-    world.client = NULL;
-    host_settle(&ledger);
-    host_stop(&world);
+    host_stop_and_settle(&world, &ledger);
 }
 
 static void fatal_codes_have_their_class_and_reason(void **state)
@@ -58,8 +55,6 @@ static void fatal_codes_have_their_class_and_reason(void **state)
         assert_true(strlen(circflow_status_text(codes[i])) > 0);
         assert_int_equal(circflow_status_close_reason(codes[i]), 2); /* INTERNAL */
     }
-    OK(circflow_engine_free(world.client, NULL, NULL));
-    world.client = NULL;
     host_stop(&world);
 }
 
@@ -68,10 +63,7 @@ static void discards_that_wait_come_back_from_a_poisoned_engine(void **state)
     (void)state;
     OK(circflow_set_close(world.client, world.now, world.client_set));
     IS(CIRCFLOW_ERR_PANIC, circflow_test_panic(world.client));
-    OK(circflow_engine_free(world.client, host_discard, &ledger));
-    world.client = NULL;
-    host_settle(&ledger);
-    host_stop(&world);
+    host_stop_and_settle(&world, &ledger);
 }
 
 static int answers[3];
@@ -82,7 +74,6 @@ static void tokens_that_wait_to_be_sent_come_back(void **state)
 {
     (void)state;
     host_stop(&world);
-    memset(&world, 0, sizeof(world));
     memset(&ledger, 0, sizeof(ledger));
     host_prepare(&world);
     host_adopted(&world, 1);
@@ -99,17 +90,13 @@ static void tokens_that_wait_to_be_sent_come_back(void **state)
         if (token % 2)
             OK(circflow_circuit_send(world.client, world.now, world.client_leg[1], &message, &verdict));
         else
-            OK(circflow_set_send(world.client, world.now, world.client_set, &message, NULL, 0, &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+            host_set_sends(&world, world.client, world.client_set, message, CIRCFLOW_VERDICT_HELD);
         host_lend(&ledger, token, 11);
     }
     OK(circflow_padding_remove(world.client, world.now, world.client_leg[1], 2, 0));
     OK(circflow_engine_tick(world.client, world.now)); /* Half of them are in the queue of instructions. */
     IS(CIRCFLOW_ERR_PANIC, circflow_test_panic(world.client));
-    OK(circflow_engine_free(world.client, host_discard, &ledger));
-    world.client = NULL;
-    host_settle(&ledger);
-    host_stop(&world);
+    host_stop_and_settle(&world, &ledger);
 }
 
 static void panic_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
@@ -135,10 +122,7 @@ static void a_panic_inside_a_drain_ends_the_drain(void **state)
     IS(CIRCFLOW_ERR_REENTRANT, answers[2]); /* "from inside a callback: the engine lives on" */
     IS(CIRCFLOW_ERR_POISONED, circflow_engine_drain(world.client, SIZE_MAX, NULL, panic_inside, &ledger));
     assert_int_equal(calls, 1);
-    OK(circflow_engine_free(world.client, host_discard, &ledger));
-    world.client = NULL;
-    host_settle(&ledger);
-    host_stop(&world);
+    host_stop_and_settle(&world, &ledger);
 }
 
 /* The calls that are made for every cell have a short way in of their own; a panic there is answered just the same. */
@@ -152,10 +136,7 @@ static void a_panic_on_the_short_way_is_a_panic(void **state)
     IS(CIRCFLOW_ERR_POISONED, circflow_engine_tick(world.client, world.now));
     OK(circflow_engine_get_last_detail(world.client, text, sizeof(text), NULL));
     assert_string_equal(text, "a panic on purpose, on the short way");
-    OK(circflow_engine_free(world.client, host_discard, &ledger));
-    world.client = NULL;
-    host_settle(&ledger);
-    host_stop(&world);
+    host_stop_and_settle(&world, &ledger);
 }
 
 static void copy_item(void *to, const circflow_queue_item *item) { *(circflow_queue_item *)to = *item; }
@@ -169,7 +150,7 @@ static void a_poisoned_queue_hands_back_what_waits(void **state)
     host_stop(&world); /* A queue needs no engine. */
     OK(circflow_queue_config_init(&config, sizeof(config)));
     OK(circflow_queue_new(&config, &queue));
-    OK(circflow_queue_push(queue, &item, NULL, &every_channel));
+    OK(circflow_queue_push(queue, &item, NULL, &every_sink));
     IS(CIRCFLOW_ERR_NULL, circflow_test_queue_panic(NULL));
     IS(CIRCFLOW_ERR_PANIC, circflow_test_queue_panic(queue));
     IS(CIRCFLOW_ERR_POISONED, circflow_test_queue_panic(queue));
@@ -197,96 +178,31 @@ static void tokens_at_an_edge_come_back(void **state)
     }
     OK(circflow_circuit_set_writable(world.exit, world.now, circuit, CIRCFLOW_SIDE_BACK, 1));
     IS(CIRCFLOW_ERR_PANIC, circflow_test_panic(world.exit));
-    OK(circflow_engine_free(world.exit, host_discard, &ledger));
-    world.exit = NULL;
-    OK(circflow_engine_free(world.client, host_discard, &ledger));
-    world.client = NULL;
-    host_settle(&ledger);
+    host_stop_and_settle(&world, &ledger);
 }
 
 /* --- What names no engine and no queue --- */
 
-static circflow_engine_config engine_config;
-static circflow_circuit_config circuit_config;
-static circflow_set_config set_config;
-static circflow_stream_config stream_config;
-static circflow_padding_config padding_config;
-static circflow_queue_config queue_config;
-static circflow_hub_config hub_config;
-static circflow_engine *new_engine;
-static circflow_queue *new_queue;
-static circflow_hub *new_hub;
-static uint8_t cell[CIRCFLOW_CELL_BODY_LEN], body[64], tag[20];
-static circflow_message message;
-static circflow_link linked;
-static uint32_t value;
-static size_t length;
+/* Nothing is done by a call that panics, and nothing is poisoned: the same call is good afterwards. */
+static void panic_and_go_on(const every_call *calls, size_t count, void *handle)
+{
+    for (size_t i = 0; i < count; i++) {
+        circflow_test_panic_next();
+        host_is(CIRCFLOW_ERR_PANIC, calls[i].make(handle), calls[i].name, __FILE__, __LINE__);
+        host_is(CIRCFLOW_OK, calls[i].make(handle), calls[i].name, __FILE__, __LINE__);
+    }
+}
 
-/* The order matters: what one makes, another reads, and what is new is freed at the end. */
-#define LONE_CALL(CALL)                                                                                                \
-    CALL(circflow_engine_config_init, &engine_config, sizeof(engine_config))                                           \
-    CALL(circflow_circuit_config_init, &circuit_config, sizeof(circuit_config))                                        \
-    CALL(circflow_extension_config_init, &every_extend_config, sizeof(every_extend_config))                            \
-    CALL(circflow_set_config_init, &set_config, sizeof(set_config))                                                    \
-    CALL(circflow_stream_config_init, &stream_config, sizeof(stream_config))                                           \
-    CALL(circflow_padding_config_init, &padding_config, sizeof(padding_config))                                        \
-    CALL(circflow_queue_config_init, &queue_config, sizeof(queue_config))                                              \
-    CALL(circflow_hub_config_init, &hub_config, sizeof(hub_config))                                                    \
-    CALL(circflow_engine_new, &engine_config, &new_engine)                                                             \
-    CALL(circflow_queue_new, &queue_config, &new_queue)                                                                \
-    CALL(circflow_hub_new, &hub_config, &new_hub)                                                                      \
-    CALL(circflow_hub_get_stats, new_hub, &every_hub_stats)                                                            \
-    CALL(circflow_hub_choose_victims, new_hub, 1, &every_victim, 1, &every_count, &every_number)                       \
-    CALL(circflow_padding_budget_init, &every_budget, sizeof(every_budget))                                            \
-    CALL(circflow_hub_set_padding_budget, new_hub, &every_budget)                                                      \
-    CALL(circflow_hub_free, new_hub)                                                                                   \
-    CALL(circflow_cell_encode, CIRCFLOW_CELL_V0, &message, cell, NULL)                                                 \
-    CALL(circflow_cell_decode, CIRCFLOW_CELL_V0, cell, &message)                                                       \
-    CALL(circflow_switch_encode, 5, body)                                                                              \
-    CALL(circflow_switch_decode, body, CIRCFLOW_SWITCH_LEN, &value)                                                    \
-    CALL(circflow_link_encode, &linked, body)                                                                          \
-    CALL(circflow_link_decode, body, CIRCFLOW_LINK_LEN, &linked)                                                       \
-    CALL(circflow_sendme_encode, tag, sizeof(tag), body, &length)                                                      \
-    CALL(circflow_sendme_decode, body, length, tag, &length)                                                           \
-    CALL(circflow_xon_encode, 7, body)                                                                                 \
-    CALL(circflow_xon_decode, body, CIRCFLOW_XON_LEN, &value)                                                          \
-    CALL(circflow_xoff_decode, (const uint8_t *)"", 1)                                                                 \
-    CALL(circflow_log_set_fn, 1, NULL, NULL)
-
-#define LONE_MAKE(function, ...)                                                                                       \
-    static int lone_##function(void) { return (int)function(__VA_ARGS__); }
-#define LONE_ROW(function, ...) {#function, lone_##function},
-
-LONE_CALL(LONE_MAKE)
-
-static const struct {
-    const char *name;
-    int (*make)(void);
-} lone_calls[] = {LONE_CALL(LONE_ROW)};
-
-static void lone_calls_answer_a_panic(void **state)
+static void calls_without_engine_or_queue_answer_a_panic(void **state)
 {
     (void)state;
     host_stop(&world);
-    every_hub_stats.size = sizeof(every_hub_stats);
-    message = host_data(0, "x");
-    message.stream_id = 1;
-    for (size_t i = 0; i < COUNT(lone_calls); i++) {
-        circflow_test_panic_next();
-        host_is(CIRCFLOW_ERR_PANIC, lone_calls[i].make(), lone_calls[i].name, __FILE__, __LINE__);
-        /* Nothing was done, and nothing is poisoned. */
-        host_is(CIRCFLOW_OK, lone_calls[i].make(), lone_calls[i].name, __FILE__, __LINE__);
-    }
-    OK(circflow_engine_free(new_engine, NULL, NULL));
-    OK(circflow_queue_free(new_queue, NULL, NULL));
-}
-
-static int is_in(const every_call *calls, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(calls[i].name, name) == 0)
-            return 1;
-    return 0;
+    every_begin();
+    panic_and_go_on(every_alone_call, COUNT(every_alone_call), NULL);
+    panic_and_go_on(every_hub_call, COUNT(every_hub_call), every_hub);
+    OK(circflow_engine_free(every_engine, NULL, NULL));
+    OK(circflow_queue_free(every_queue, NULL, NULL));
+    every_end();
 }
 
 /* Every function that answers a status is in a table of these tests, so it can answer a panic. */
@@ -306,16 +222,14 @@ static void no_function_stands_outside_the_door(void **state)
         if (strcmp(name, "circflow_engine_get_last_detail") == 0 || strcmp(name, "circflow_engine_free") == 0 ||
             strcmp(name, "circflow_queue_free") == 0)
             continue; /* They work on what is poisoned: above. */
-        int known = is_in(every_engine_call, COUNT(every_engine_call), name) ||
-                    is_in(every_queue_call, COUNT(every_queue_call), name);
-        for (size_t i = 0; i < COUNT(lone_calls); i++)
-            known |= strcmp(lone_calls[i].name, name) == 0;
-        if (!known)
+        if (!EVERY_HAS(every_engine_call, name) && !EVERY_HAS(every_queue_call, name) &&
+            !EVERY_HAS(every_hub_call, name) && !EVERY_HAS(every_alone_call, name))
             fail_msg("%s is in no table", name);
         found++;
     }
     fclose(header);
-    assert_int_equal(found, COUNT(every_engine_call) + COUNT(every_queue_call) + COUNT(lone_calls));
+    assert_int_equal(found, COUNT(every_engine_call) + COUNT(every_queue_call) + COUNT(every_hub_call) +
+                                COUNT(every_alone_call));
 }
 
 int main(void)
@@ -329,7 +243,7 @@ int main(void)
         cmocka_unit_test_setup(tokens_that_wait_to_be_sent_come_back, setup),
         cmocka_unit_test_setup(a_panic_inside_a_drain_ends_the_drain, setup),
         cmocka_unit_test_setup(a_poisoned_queue_hands_back_what_waits, setup),
-        cmocka_unit_test_setup(lone_calls_answer_a_panic, setup),
+        cmocka_unit_test_setup(calls_without_engine_or_queue_answer_a_panic, setup),
         cmocka_unit_test_setup(no_function_stands_outside_the_door, setup),
     };
     return cmocka_run_group_tests_name("poison", tests, NULL, NULL);

@@ -271,7 +271,7 @@ static void padding_is_dealt_with_from_inside(void **state)
     }
 }
 
-static void call_from_log(void *userdata, uint32_t level, uint32_t tag, const char *line)
+static void call_from_log(void *userdata, uint32_t level, uint32_t engine_number, const char *line)
 {
     circflow_engine *engine = userdata;
     circflow_insn insn;
@@ -279,7 +279,7 @@ static void call_from_log(void *userdata, uint32_t level, uint32_t tag, const ch
     circflow_verdict verdict;
     circflow_message data = host_data(0, "x");
     (void)level;
-    (void)tag;
+    (void)engine_number;
     (void)line;
     if (in_log++ > 0)
         return;
@@ -314,8 +314,7 @@ static void nothing_is_allowed_in_the_log_function(void **state)
     for (size_t i = 0; i < 11; i++)
         IS(CIRCFLOW_ERR_REENTRANT, seen.answers[i]);
     OK(seen.answers[11]);
-    OK(circflow_engine_tick(world.exit, world.now));
-    assert_non_null(host_close_of(host_drain(world.exit), world.exit_leg[0]));
+    assert_non_null(host_close_of(host_tick(&world, world.exit), world.exit_leg[0]));
     host_stop(&world);
 }
 
@@ -408,9 +407,11 @@ static void try_all_inside(void *userdata, const circflow_insn *insn, const uint
     TRY(every_engine_call, world.client);
     TRY(every_queue_call, queue);
     TRY(every_hub_call, every_hub);
+    TRY(every_plain_call, NULL);
     TRY(every_alone_call, NULL);
     try_call("circflow_engine_get_last_detail", circflow_engine_get_last_detail(world.client, NULL, 0, NULL));
     try_call("circflow_engine_free", circflow_engine_free(world.client, NULL, NULL));
+    try_call("circflow_queue_free", circflow_queue_free(every_queue, NULL, NULL));
 }
 
 static void what_the_header_says_of_inside_drain_is_so(void **state)

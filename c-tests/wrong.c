@@ -16,15 +16,13 @@ static int setup(void **state)
 {
     circflow_engine_config engine_config;
     circflow_queue_config queue_config;
-    circflow_hub_config hub_config;
     (void)state;
     every_begin();
     OK(circflow_engine_config_init(&engine_config, sizeof(engine_config)));
     OK(circflow_engine_new(&engine_config, &engine));
     OK(circflow_queue_config_init(&queue_config, sizeof(queue_config)));
     OK(circflow_queue_new(&queue_config, &queue));
-    OK(circflow_hub_config_init(&hub_config, sizeof(hub_config)));
-    OK(circflow_hub_new(&hub_config, &hub));
+    hub = host_hub(0);
     return 0;
 }
 
@@ -139,14 +137,6 @@ static void a_hub_that_was_let_go_takes_nothing(void **state)
 
 /* --- The tables leave nothing out --- */
 
-static int has(const every_call *calls, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(calls[i].name, name) == 0)
-            return 1;
-    return 0;
-}
-
 /* Every function of the header whose first parameter is a handle. */
 static void the_tables_are_those_of_the_header(void **state)
 {
@@ -164,9 +154,8 @@ static void the_tables_are_those_of_the_header(void **state)
             continue;
         if (strcmp(kind, "engine") != 0 && strcmp(kind, "queue") != 0 && strcmp(kind, "hub") != 0)
             continue;
-        int known = has(every_engine_call, COUNT(every_engine_call), name) ||
-                    has(every_queue_call, COUNT(every_queue_call), name) ||
-                    has(every_hub_call, COUNT(every_hub_call), name);
+        int known = EVERY_HAS(every_engine_call, name) || EVERY_HAS(every_queue_call, name) ||
+                    EVERY_HAS(every_hub_call, name);
         for (size_t i = 0; i < COUNT(apart); i++)
             known |= strcmp(apart[i], name) == 0;
         if (!known)
