@@ -2,8 +2,8 @@
  *
  * This file is generated from src/ffi; change it there. License: MIT OR Apache-2.0.
  *
- * Contents, with the functions of each section, most without the words that all of them begin with (circflow_, and what
- * the title says). Search for a title, with its number, to get there.
+ * Contents: the sections, and the functions of each. Names begin as the title of their section says, or with
+ * circflow_; this list leaves that beginning out. Search for a number and its title to get to a section.
  *
  *   1. Version and statuses               version status_text status_name status_class status_close_reason
  *   2. Ids
@@ -45,85 +45,147 @@
  *                                         xoff_decode
  *  13. Log lines                          log_set_fn
  *
- * You have an engine for each event loop. You feed it: relay messages that arrived, decrypted; how your congestion
- * control and channels stand; and the time. Each feed answers at once with a verdict about the very thing you fed. All
- * else that follows waits as instructions in one ordered queue, which you poll or drain.
+ * I want to ..                           Look for
  *
- * Six sentences hold everywhere:
+ *   make an engine; free it              circflow_engine_config_init circflow_engine_new circflow_engine_free
+ *   feed a message that came             circflow_circuit_receive
+ *   feed a cell that passes this relay   circflow_circuit_relay
+ *   carry out instructions               circflow_engine_drain circflow_engine_poll
+ *   know when to call next; do it        circflow_engine_get_deadline circflow_engine_tick
+ *   make one tunnel of several circuits  circflow_set_open circflow_set_add_legs
+ *   accept such tunnels at an exit       circflow_engine_accept_sets
+ *   send a message                       circflow_set_send circflow_stream_send circflow_circuit_send
+ *   learn that I may send again          CIRCFLOW_INSN_MAY_SEND
+ *   choose the stream to read from next  circflow_stream_choose
+ *   report written bytes of a stream     circflow_stream_flushed
+ *   report my own congestion window      circflow_leg_update
+ *   report a full channel, or its room   circflow_circuit_set_writable CIRCFLOW_REPORT_CHANNEL_FULL
+ *   give digests for SENDMEs             circflow_circuit_add_digest circflow_message
+ *   get a token back                     CIRCFLOW_INSN_DELIVER CIRCFLOW_INSN_DISCARD circflow_discard_fn
+ *   extend a circuit                     circflow_circuit_extend
+ *   close a circuit or a set             circflow_circuit_close circflow_circuit_gone circflow_set_close
+ *   know why a call failed               circflow_status_text circflow_engine_get_last_detail
+ *   know why a circuit has to close      CIRCFLOW_INSN_CLOSE circflow_insn_close
+ *   set parameters of a consensus        circflow_engine_set_param
+ *   bound or free memory                 circflow_engine_config circflow_engine_trim circflow_hub_choose_victims
+ *   use one set on several event loops   circflow_hub_new circflow_engine_join
+ *   pad a circuit                        circflow_machines_load circflow_padding_install circflow_padding_start
+ *   keep items for a slow consumer       circflow_queue_push circflow_queue_drain
+ *   write or read a cell                 circflow_cell_encode circflow_cell_decode
+ *   get log lines                        circflow_log_set_fn
  *
- *  1. Feed, then drain. A feed answers with a verdict and may queue instructions; drain them before you sleep.
- *  2. Time comes in. Every feed takes the host's monotonic nanoseconds; the library owns no clock, thread, socket or
- *     randomness. Equal time is normal; an earlier time is read as the latest seen and counted.
- *  3. No pointer survives a call, except the engine, the hub and your opaque user data.
- *  4. An engine's callbacks come only from drain, free (handing tokens back), the log function, and notify (which can
- *     come on any thread and may only wake the engine's loop). Inside drain's callback you may feed; you may not poll,
- *     drain or free.
- *  5. One engine, one thread at a time. Engines meet only in a hub.
- *  6. An error changes nothing, unless its class is PEER or LIMIT (a circuit or a set has to go: an instruction says
- *     which) or FATAL (the engine is gone).
+ * You make one engine for each event loop. You feed it relay messages that arrived and that you decrypted, reports
+ * from your congestion control and your channels, and the time. Each feed answers at once with a verdict about what
+ * you fed. Everything else becomes an instruction in one ordered queue, which you poll or drain.
+ *
+ * Words, for readers who do not know Tor:
+ *
+ *   host          Your program. The comments say "the host" and "you" for the same thing.
+ *   circuit       A path from a client over relays, its hops. The client numbers them: 1 is the first relay.
+ *   cell          What travels on a circuit: a body of 509 bytes. Each relay takes one layer of encryption off a cell
+ *                 from the client, and puts one on a cell towards it. A cell that is for this end is recognised.
+ *   message       What a recognised cell carries: a command, a stream id and a body.
+ *   channel       The link to the next relay. Many circuits share one. A circuit has a side for each of its channels.
+ *   stream        One connection that a circuit or a set carries: BEGIN, CONNECTED, DATA, END.
+ *   set           Circuits from one client to one last hop that carry streams together (conflux, proposal 329). A
+ *                 circuit in a set is a leg, and the last hop is the join point. LINK, LINKED and LINKED_ACK make a
+ *                 circuit a leg: it is linked then.
+ *   multiplexed   A message that has a sequence number in its set, and can go on any leg. The receiver holds one that
+ *                 comes early until it is next in order. A SWITCH before it says how far the numbers of a leg jump.
+ *   SENDME        The acknowledgement of some DATA cells. It brings back the digest of the last of them.
+ *   Vegas         The congestion control of proposal 324. It bounds the DATA cells in flight by a window, cwnd.
+ *   XOFF, XON     With XOFF one end of a stream asks the other to stop, with XON to go on at some rate.
+ *   padder        Runs padding machines (of the maybenot framework) for one hop of a circuit. They send padding
+ *                 cells, and block other cells for a time.
+ *   edge          Where cells leave a circuit for a channel. They wait there while the channel is full.
+ *   token         A number of yours that stands for a message. circflow holds the number, and you keep the message.
+ *   tag           A number of yours that names a circuit, a set or a stream. It comes back with every answer.
+ *
+ * Six rules hold everywhere:
+ *
+ *  1. Feed, then drain. A feed answers with a verdict and may queue instructions. Drain them before you sleep.
+ *  2. You name the time. Every feed takes your monotonic clock, in nanoseconds. The library owns no clock, thread,
+ *     socket or randomness. Equal times are normal. An earlier time is read as the latest one seen, and counted.
+ *  3. No pointer is kept after a call, except the engine, the hub and your user data.
+ *  4. An engine calls you back in four places only: drain, free (to hand tokens back), the log function, and notify.
+ *     Notify can come on any thread and may only wake the engine's loop. Inside drain's callback you may feed; you
+ *     may not poll, drain or free.
+ *  5. One engine belongs to one thread at a time. Engines share nothing but a hub.
+ *  6. An error changes nothing, with three exceptions. PEER and LIMIT: a circuit or a set has to go, and an
+ *     instruction says which. FATAL: the engine is of no use any more.
  *
  * A loop looks like this:
  *
  *     on a cell:    decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_set_send(); write SWITCH if it says so, then the message; drain; arm the timer
+ *     on a stream:  circflow_set_send(); write SWITCH if the verdict says so, then the message; drain; arm the timer
  *     on SENDME:    circflow_leg_update(); drain; arm the timer
  *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_get_deadline()
  *
- * Of circuits that circflow runs (CIRCFLOW_CIRCUIT_REACTOR):
+ * circflow can also run a circuit (CIRCFLOW_CIRCUIT_REACTOR): it then does congestion control, SENDMEs, streams and
+ * the waiting at edges. The loop looks like this:
  *
- *     on a cell:    decrypt it; circflow_circuit_receive() if it is recognised, with its digest, else
+ *     on a cell:    decrypt it; if it is recognised, circflow_circuit_receive() with its digest, else
  *                   circflow_circuit_relay(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_stream_choose(); read from that one; circflow_stream_send(); write SWITCH if it says so,
- *                   then the message; give its digest if it is wanted; again until NO_ROOM or none; drain; arm
- *                   the timer
- *     on written:   circflow_stream_flushed(), for what has left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_circuit_set_writable(), for each circuit on it, when it fills up or has room; drain
+ *     on a stream:  circflow_stream_choose(); read from that stream; circflow_stream_send(); write SWITCH if the
+ *                   verdict says so, then the message; circflow_circuit_add_digest() if it is wanted; repeat until
+ *                   there is no room or no stream; drain; arm the timer
+ *     on written:   circflow_stream_flushed() for bytes that have left a stream's buffer; drain; arm the timer
+ *     on a channel: circflow_circuit_set_writable() for each circuit on it, when it is full or has room; drain
  *
- * Beside engines stands circflow_queue, a small backlog before a sink of yours that can be full; it calls that sink
- * from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
+ * circflow_queue stands beside the engines. It is a small backlog before a sink of yours that can be full. It calls
+ * that sink inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
  *
- * Names say who does what. A function is circflow_<noun>_<what>, and the noun is what it is about:
+ * A function is named circflow_<noun>_<verb>. The noun is the thing that it works on. The form of the verb says who
+ * acts:
  *
- *     imperative     circflow does it, in this call: circuit_close, set_send, stream_choose
- *     participle     you say that it has happened: circuit_gone, circuit_cell_queued, stream_flushed
- *     get_, set_     reads, and changes nothing; writes a setting (of a set: retag, use_algorithm)
+ *     imperative     circflow acts, in this call: circuit_close, set_send, stream_choose
+ *     participle     you report that it has happened: circuit_gone, circuit_cell_queued, stream_flushed
+ *     get_           reads, and changes nothing
+ *     set_           writes a setting (of the noun set: retag, use_algorithm)
  *     config_init    fills in the defaults
- *     a property     of a plain value, without an engine: status_class, command_is_multiplexed
+ *     (no verb)      a property of a plain value, without an engine: status_class, command_is_multiplexed
  *
- * In a verdict or an instruction the imperative is yours to do (SEND, DELIVER, CLOSE, PAUSE_FEED); all else is news
- * (HELD, LINKED, MAY_SEND). One word has one meaning: a tag is a word of yours that comes back, a digest is what a
- * SENDME brings back; there is room, or not, for what you send (NO_ROOM, then MAY_SEND); you feed what arrives
- * (PAUSE_FEED, UNPAUSE_FEED); padding blocks (BLOCK, UNBLOCK); a channel is the link to the next relay, a sink is where
- * a queue puts its items; a circuit that is closing still has its id, one that is gone has not. Names that end in _ns
- * are nanoseconds, in _bytes or _len bytes, in _cells cells, in _max a highest value.
+ * Kinds of verdicts and instructions that are imperatives are for you to do: SEND, DELIVER, CLOSE, PAUSE_FEED. The
+ * others are news: HELD, LINKED, MAY_SEND. Names that end in _ns are nanoseconds, in _bytes or _len bytes, in _cells
+ * cells, in _max a highest value. One word has one meaning:
  *
- * A callback returns. A C++ exception may leave it, if you must: it passes through the library to whoever made the
- * call, the engine (or queue) of that call is poisoned, as its answer is lost, and circflow_engine_free() (or
- * circflow_queue_free()) works. A second exception, from a notify that is called while the first one passes, ends the
- * process. To leave a callback by longjmp() is undefined.
+ *     room           of sending: NO_ROOM, then MAY_SEND
+ *     pause          of feeding: PAUSE_FEED, then UNPAUSE_FEED
+ *     block          of padding: BLOCK, then UNBLOCK
+ *     sink           where a queue puts its items (a channel is never called so)
+ *     closing, gone  a circuit that is closing still has its id; one that is gone has not
  *
- * When malloc fails, the process is aborted, as C Tor does it too (tor_malloc()): nearly every call can allocate, so
- * a status for it would stand at each and be tested at none. What a peer can make circflow keep is under the caps you
- * set, which answer with a status long before.
+ * A callback has to return. If you use C++, an exception may leave a callback: it passes through the library to the
+ * code that made the call. The engine (or queue) of that call is then poisoned, as its answer is lost;
+ * circflow_engine_free() (or circflow_queue_free()) still works. A second exception, from a notify that is called
+ * while the first one passes, ends the process. Leaving a callback by longjmp() is undefined behaviour.
  *
- * What is said of each function here, and what holds for all of them and is not repeated:
+ * When malloc fails, the process is aborted, as in C Tor (tor_malloc()). Nearly every call can allocate, so each
+ * would need a status for it, and nobody could test them all. The memory that a peer can use is bounded by caps that
+ * you set. They answer with a status long before.
  *
- *   what it does    First, with the units, ranges and owners of what goes in and out. `now_ns` is your monotonic clock,
- *                   in nanoseconds. What a function ending in _new gives is yours until _free, an id from _open until
- *                   the thing it names has gone. All else behind a pointer is read or written during the call and not
- *                   kept, unless it says so. An argument ending in _out is written on CIRCFLOW_OK only, and may not be
- *                   NULL unless it says so. Structs that begin with `size` may grow: fill them with their _init, or set
- *                   `size` to their sizeof before they are read into.
- *   Own statuses    Those to expect of this very function, with your next move where the status itself does not say it.
- *                   Besides, every function that takes an engine, a queue or a hub can answer CIRCFLOW_ERR_NULL (for
- *                   any pointer that may not be), CIRCFLOW_ERR_BAD_HANDLE and, but for a hub, CIRCFLOW_ERR_REENTRANT
- *                   and CIRCFLOW_ERR_POISONED; every function CIRCFLOW_ERR_PANIC; one that takes a struct that begins
- *                   with `size`, CIRCFLOW_ERR_VERSION; one that takes an id, CIRCFLOW_ERR_ZERO_ID,
- *                   CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID ("an id error": what it named is gone, or never
- *                   was); and one that takes an id and a time, CIRCFLOW_ERR_EXPIRED.
- *   Inside drain    Whether it may be called from inside the callback of circflow_engine_drain(), on that very engine.
- *                   Where not, it answers CIRCFLOW_ERR_REENTRANT, and does nothing.
- *   Since           The version that had it first.
+ * The comment of each function says these things. The rest of what is here holds for all functions:
+ *
+ *   description     What it does, with the units and ranges of its arguments. `now_ns` is your monotonic clock, in
+ *                   nanoseconds. A thing from a function ending in _new is yours until _free. An id from _open is
+ *                   valid until the thing that it names is gone. Other pointers are read or written during the call
+ *                   and not kept, unless the comment says so. An argument ending in _out is written on CIRCFLOW_OK
+ *                   only, and must not be NULL unless the comment says so. Structs that begin with `size` may grow in
+ *                   later versions: fill them with their _init, or set `size` to their sizeof before circflow writes
+ *                   figures into them.
+ *   Own statuses    The statuses that this function is known for, with your next step where the status itself does
+ *                   not say it. Other statuses that can come:
+ *                     from every function              CIRCFLOW_ERR_PANIC
+ *                     with a pointer                   CIRCFLOW_ERR_NULL
+ *                     with an engine, queue or hub     CIRCFLOW_ERR_BAD_HANDLE
+ *                     with an engine or queue          CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_POISONED
+ *                     with a struct that has `size`    CIRCFLOW_ERR_VERSION
+ *                     with an id ("an id error")       CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID,
+ *                                                      CIRCFLOW_ERR_STALE_ID
+ *                     with an id and a time            CIRCFLOW_ERR_EXPIRED
+ *   Inside drain    Whether you may call it inside the callback of circflow_engine_drain(), on that same engine. If
+ *                   not, it answers CIRCFLOW_ERR_REENTRANT and does nothing.
+ *   Since           The first version that has it.
  */
 
 #ifndef CIRCFLOW_H
@@ -152,7 +214,7 @@ extern "C" {
  * 1. Version and statuses
  ********************************************************************************************************************/
 
-/* What a call answers: CIRCFLOW_OK, or a negative code in one of five bands:
+/* The answer of a call: CIRCFLOW_OK, or a negative code in one of five bands:
  *
  *   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
  * -100 to -199  NOT_NOW  nothing changed; try again after what the code names
@@ -161,8 +223,8 @@ extern "C" {
  * -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
  * -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
  *
- * circflow_status_class() tells the band, circflow_status_text() the sentence, circflow_status_close_reason() the
- * reason to close a circuit with. Numbers are never used again for something else.
+ * circflow_status_class() gives the band of a code, circflow_status_text() a sentence about it, and
+ * circflow_status_close_reason() the reason to put into DESTROY. A number is never used again for another meaning.
  */
 typedef enum circflow_status {
   /* Done. */
@@ -171,18 +233,19 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_NULL = -1,
   /* An argument is out of its range; circflow_engine_get_last_detail() says which. */
   CIRCFLOW_ERR_INVALID = -2,
-  /* The id named something that is gone. Normal for a loop that queues ids: forget it. */
+  /* The id named a thing that is gone. This is normal for a loop that queues ids: forget the id. */
   CIRCFLOW_ERR_STALE_ID = -3,
-  /* The id was given out by another engine, or names another kind of thing (a set's given as a circuit's). */
+  /* The id comes from another engine, or names another kind of thing (a set where a circuit is wanted). */
   CIRCFLOW_ERR_FOREIGN_ID = -4,
   /* The id is zero, which names nothing. */
   CIRCFLOW_ERR_ZERO_ID = -5,
   /* The engine is inside a call already: poll, drain or free from inside a callback, or anything from inside the
    * log function. */
   CIRCFLOW_ERR_REENTRANT = -6,
-  /* The buffer has no room for what would be written. Nothing was taken; call again with CIRCFLOW_BODY_MAX bytes. */
+  /* The buffer is too small. Nothing was taken. Call again with a buffer of the size that the function names. */
   CIRCFLOW_ERR_TOO_SMALL = -7,
-  /* The size of a struct is not one this library knows, or its unknown tail is not zero. Use the _init function. */
+  /* The `size` of a struct is not one that this library knows, or the bytes after the fields that it knows are not
+   * zero. Fill the struct with its _init function. */
   CIRCFLOW_ERR_VERSION = -8,
   /* The circuit is no leg of a set. */
   CIRCFLOW_ERR_NOT_A_LEG = -9,
@@ -190,29 +253,30 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_IN_SET = -10,
   /* The legs of a set must have the same length and the same join point. */
   CIRCFLOW_ERR_LEG_MISMATCH = -11,
-  /* A circuit that has carried streams cannot become a leg. */
+  /* The circuit has carried streams, so it cannot become a leg. */
   CIRCFLOW_ERR_HAS_STREAMS = -12,
   /* A leg needs window-based (Vegas) congestion control with the join point. */
   CIRCFLOW_ERR_NO_VEGAS = -13,
   /* Only multiplexed commands are sent through a set: BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF, XON.
    * Send the message on its own circuit. BEGIN_DIR cannot be sent on a leg at all. */
   CIRCFLOW_ERR_NOT_MULTIPLEXED = -14,
-  /* A cell was reported as queued that does not fit: a message on a leg that needs a SWITCH first, a SWITCH that
-   * leads nowhere, or a second one. Decide first, and report what you were told, in its order. */
+  /* The cell that was reported as queued does not fit: a message on a leg that needs a SWITCH first, a SWITCH that
+   * no decision asked for, or a second SWITCH. Call circflow_set_decide() first, then report what it told you, in
+   * that order. */
   CIRCFLOW_ERR_NOT_DECIDED = -15,
-  /* The list of legs is empty. */
+  /* The list of circuits is empty. */
   CIRCFLOW_ERR_NO_LEGS = -16,
-  /* Imported numbers contradict what is held, or each other. */
+  /* The imported numbers contradict what is held, or contradict each other. */
   CIRCFLOW_ERR_NUMBERS = -17,
-  /* The leg is not the only one of its set, or messages are held, or not all of the set's numbers are on it. */
+  /* The set has other legs, or messages are held, or not all of the set's numbers were on this leg. */
   CIRCFLOW_ERR_NOT_ALONE = -18,
-  /* More legs than the set may have. */
+  /* The set would have more legs than it may have. */
   CIRCFLOW_ERR_TOO_MANY_LEGS = -19,
-  /* More launches than this nonce may have before the set is usable. */
+  /* The set would launch more legs than it may (launches_max). */
   CIRCFLOW_ERR_TOO_MANY_LAUNCHES = -20,
-  /* A live set of this engine has this nonce. Draw a fresh one. */
+  /* A live set of this engine has this nonce. Draw new random bytes. */
   CIRCFLOW_ERR_NONCE_IN_USE = -21,
-  /* The circuit plays the other role, or goes on to another hop. */
+  /* The circuit has the other role, or goes on to another hop. */
   CIRCFLOW_ERR_ROLE = -22,
   /* A message cannot be written as a cell: an unknown command, a stream id where none may be (or none where one is
    * needed), an empty DATA, or a body longer than the format carries. */
@@ -220,72 +284,75 @@ typedef enum circflow_status {
   /* The text is no list of padding machines, or one of them is broken, too large or too slow;
    * circflow_engine_get_last_detail() says which line, and why. */
   CIRCFLOW_ERR_BAD_MACHINES = -24,
-  /* No padding is registered under this number. circflow_padding_register() does it. */
+  /* No padding is registered under this number. Call circflow_padding_register() first. */
   CIRCFLOW_ERR_UNKNOWN_PADDING = -25,
-  /* There is a padder in this place already. Take it down first, or use the hop's other slot. */
+  /* This slot of the hop has a padder already. Remove it first, or use the hop's other slot. */
   CIRCFLOW_ERR_PADDER_EXISTS = -26,
   /* There is no such padder on this circuit. */
   CIRCFLOW_ERR_NO_PADDER = -27,
-  /* A padding instruction was answered that was not given, or was answered already. */
+  /* The answer belongs to no padding instruction: none was given, or it was answered already. */
   CIRCFLOW_ERR_NOT_ASKED = -28,
-  /* circflow does not run this circuit, or not its streams: it was opened without CIRCFLOW_CIRCUIT_REACTOR, or
-   * without CIRCFLOW_CIRCUIT_VEGAS. */
+  /* circflow does not run this circuit (it was opened without CIRCFLOW_CIRCUIT_REACTOR), or does not run its streams
+   * (it was opened without CIRCFLOW_CIRCUIT_VEGAS). */
   CIRCFLOW_ERR_NOT_RUN = -29,
-  /* circflow runs this circuit: its streams send with circflow_stream_send(), and nobody reports for it. */
+  /* circflow runs this circuit: send with circflow_stream_send(), and do not report for it. */
   CIRCFLOW_ERR_IS_RUN = -30,
-  /* A stream with this id is open on this circuit or set, or was until a while ago, and what is late for it would
-   * come for the new one. Use another id. */
+  /* A stream with this id is open on this circuit or set, or it ended only a while ago, so that late messages for it
+   * would reach the new stream. Use another id. */
   CIRCFLOW_ERR_STREAM_EXISTS = -31,
-  /* circflow_engine_set_param(): a consensus may say so, but what this value asks for is not built into circflow. It
-   * goes on as before; circflow_engine_get_param() says how. */
+  /* circflow_engine_set_param(): a consensus may have this value, but circflow cannot do what it asks for. The
+   * parameter keeps its value; circflow_engine_get_param() gives it. */
   CIRCFLOW_ERR_NOT_BUILT = -32,
-  /* The pointer is no engine, queue or hub of the kind that the function takes: it is of another kind, or was freed.
-   * A help to find a mistake, and no promise: only another of these kinds, alive, and a hub that was let go while
-   * engines need it, are always told apart. What was freed can be anything by now, also what looks right, or memory
-   * that must not be read at all. */
+  /* The pointer is not the engine, queue or hub that the function takes: it is another of these kinds, or was freed.
+   * This helps to find a mistake; it is no promise. Two things are always recognised: a live handle of another kind,
+   * and a hub that was freed while engines still need it. Freed memory can hold anything, also bytes that look
+   * right, or it may not be readable at all. */
   CIRCFLOW_ERR_BAD_HANDLE = -33,
-  /* No leg has room. Stop reading streams; CIRCFLOW_INSN_MAY_SEND says when to start again. None comes as long as no
-   * leg is reported: circflow_engine_get_last_detail() says which leg lacks what. */
+  /* No leg has room, or the circuit has none. Stop reading streams until CIRCFLOW_INSN_MAY_SEND comes. It cannot
+   * come while no leg has been reported with circflow_leg_update(); circflow_engine_get_last_detail() says which leg
+   * lacks what. */
   CIRCFLOW_ERR_NO_ROOM = -100,
   /* The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE. */
   CIRCFLOW_ERR_NOT_USABLE = -101,
   /* Too many instructions wait. Drain, then call again. */
   CIRCFLOW_ERR_UNDRAINED = -102,
-  /* The circuit is being closed: its CIRCFLOW_INSN_CLOSE is queued, or you have had it. Drop the message. */
+  /* The circuit is closing: its CIRCFLOW_INSN_CLOSE is queued, or you have taken it. Drop the message. */
   CIRCFLOW_ERR_CLOSING = -103,
-  /* The engine has as many circuits, sets or lists of machines as it may have, or a circuit as many
-   * open questions about padding. */
+  /* The engine has as many circuits, sets or lists of machines as it may have, a hub has as many engines, or a
+   * circuit has as many padders, streams or unanswered negotiations. */
   CIRCFLOW_ERR_TOO_MANY = -104,
   /* The relay has refused padding on this circuit (padding-spec 3.2). Ask on another. */
   CIRCFLOW_ERR_PADDING_REFUSED = -105,
-  /* The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
-   * CIRCFLOW_INSN_MAY_SEND with the stream says when to start again. */
+  /* The other end of the stream does not take DATA now (XOFF, or the rate of its XON). Stop reading this stream
+   * until CIRCFLOW_INSN_MAY_SEND comes with this stream. */
   CIRCFLOW_ERR_STREAM_STOPPED = -108,
-  /* The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on. Of padding: a budget
-   * (circflow_padding_budget) lets it not run. */
+  /* Of sets: the parameter cfx_enabled is 0, so that no set is opened and no leg is added; live sets go on. Of
+   * padding: a budget does not let it run (circflow_padding_budget). */
   CIRCFLOW_ERR_DISABLED = -109,
-  /* The sink is full, and the queue holds as many items as it may: a stall. The item is still yours: keep it
-   * until there is room, or close the peer that does not take what it is sent, or the source that does not pause. */
+  /* The sink is full, and the queue holds as many items as it may. The item is still yours: keep it until there is
+   * room, or close the consumer that does not take items, or the source that does not pause. */
   CIRCFLOW_ERR_QUEUE_FULL = -106,
-  /* The sink is closed. The item is still yours, and so is what waits: circflow_queue_take(). */
+  /* The sink is closed. The item is still yours, and so are the items that wait: take them with
+   * circflow_queue_take(). */
   CIRCFLOW_ERR_SINK_CLOSED = -107,
   /* A LINK or LINKED that cannot be read. */
   CIRCFLOW_ERR_BAD_LINK = -200,
-  /* A LINK where none may be: at a client that is no service, a second one, or on a circuit that goes on to another
-   * hop. */
+  /* A LINK in the wrong place: at a client that is no service, a second LINK, or on a circuit that goes on to
+   * another hop. */
   CIRCFLOW_ERR_UNEXPECTED_LINK = -201,
-  /* A LINKED where none may be: at an exit, unasked for (before LINK was taken to be sent), or a second one. */
+  /* A LINKED in the wrong place: at an exit, before our LINK was taken to be sent, or a second LINKED. */
   CIRCFLOW_ERR_UNEXPECTED_LINKED = -202,
-  /* A LINKED_ACK where none may be: at a client, before LINKED, or a second one. */
+  /* A LINKED_ACK in the wrong place: at a client, before our LINKED, or a second LINKED_ACK. */
   CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK = -203,
   /* LINKED carries another nonce than our LINK. */
   CIRCFLOW_ERR_BAD_NONCE = -204,
-  /* LINK or LINKED claims numbers that cannot be: more received than we sent, or a past for a new set. */
+  /* LINK or LINKED has impossible numbers: it has received more than we sent, or a new set has sent messages before.
+   */
   CIRCFLOW_ERR_BAD_LINK_NUMBERS = -205,
   /* LINK on a circuit that has carried streams, or without Vegas congestion control, or into a set whose legs are of
    * another kind: run by the host or by circflow, an exit's or a service's, of another length or join_point. */
   CIRCFLOW_ERR_UNFIT_LINK = -206,
-  /* LINK, and conflux is switched off here (no circflow_engine_accept_sets(), or cfx_enabled is 0). */
+  /* A LINK came, and conflux is off here (no circflow_engine_accept_sets(), or cfx_enabled is 0). */
   CIRCFLOW_ERR_CONFLUX_OFF = -207,
   /* A conflux or multiplexed message from another hop than the join point. */
   CIRCFLOW_ERR_WRONG_HOP = -208,
@@ -295,11 +362,11 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_UNEXPECTED_SWITCH = -210,
   /* A second SWITCH on a leg, with no multiplexed message on that leg between. */
   CIRCFLOW_ERR_SWITCH_REPEATED = -211,
-  /* More than sixteen SWITCHes by zero in the life of a set. An honest peer sends one at most. */
+  /* More than sixteen SWITCHes by 0 in the life of a set. An honest peer sends one at most. */
   CIRCFLOW_ERR_SWITCH_ZERO = -212,
-  /* A SWITCH further ahead than any honest window reaches. */
+  /* A SWITCH further ahead than switch_ahead_max allows. No honest peer goes so far. */
   CIRCFLOW_ERR_SWITCH_TOO_FAR = -213,
-  /* A SWITCH to a number beyond 2^62, where numbers end. */
+  /* A SWITCH to a number above 2^62, the highest one. */
   CIRCFLOW_ERR_NUMBER_OVERFLOW = -214,
   /* A message with a number that was delivered already. */
   CIRCFLOW_ERR_NUMBER_STALE = -215,
@@ -309,22 +376,22 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_UNLINKED_DATA = -217,
   /* A SENDME with a stream id on a leg. */
   CIRCFLOW_ERR_STREAM_SENDME = -218,
-  /* A stream id where none may be, or none where one is needed. */
+  /* A stream id with a command that has none, or no stream id with a command that needs one. */
   CIRCFLOW_ERR_BAD_STREAM_ID = -219,
   /* A cell or a body that cannot be read: cut short, or a length beyond what the format carries. */
   CIRCFLOW_ERR_MALFORMED = -220,
-  /* A command that this cell format cannot carry. */
+  /* A command that this cell format does not know. */
   CIRCFLOW_ERR_BAD_COMMAND = -221,
-  /* Client: padding from a hop without a padder. (A relay only counts it.) */
+  /* Client: padding came from a hop without a padder. (A relay only counts it.) */
   CIRCFLOW_ERR_PADDING_UNEXPECTED = -222,
   /* More padding than inbound_fraction allows. */
   CIRCFLOW_ERR_PADDING_EXCESS = -223,
   /* Client: a PADDING_NEGOTIATED that cannot be read, or that answers nothing. */
   CIRCFLOW_ERR_BAD_NEGOTIATED = -224,
-  /* A command that this end of a circuit does not take: a client's at a relay, a relay's at a client, or an unknown
-   * one. */
+  /* A command that this end of a circuit does not take: one for clients at a relay, one for relays at a client, or
+   * an unknown one. */
   CIRCFLOW_ERR_UNEXPECTED_COMMAND = -225,
-  /* A cell that is not recognised here, and no relay follows. */
+  /* A cell that is not recognised here on a circuit without a next relay. */
   CIRCFLOW_ERR_UNRECOGNISED = -226,
   /* BEGIN or RESOLVE for a stream that is open. */
   CIRCFLOW_ERR_STREAM_TWICE = -227,
@@ -332,7 +399,7 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_UNKNOWN_STREAM = -228,
   /* XOFF or XON that cannot be read. */
   CIRCFLOW_ERR_BAD_FLOW = -229,
-  /* Client: XOFF or XON more often than what was sent can call for (prop324 4.1.4). */
+  /* Client: XOFF or XON came more often than the DATA that was sent can explain (prop324 4.1.4). */
   CIRCFLOW_ERR_FLOW_ABUSE = -230,
   /* A SENDME that acknowledges nothing, or does not bring the digest of its cell. */
   CIRCFLOW_ERR_BAD_SENDME = -231,
@@ -340,46 +407,46 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_SET_MEMORY = -300,
   /* All sets of the engine together hold as many bytes as they may. */
   CIRCFLOW_ERR_ENGINE_MEMORY = -301,
-  /* LINK for a set that has as many legs as it may, or for one set more than the engine may have. */
+  /* A LINK came for a set that has as many legs as it may, or for a new set when the engine has as many sets as it
+   * may. */
   CIRCFLOW_ERR_LINK_LIMIT = -302,
   /* LINKED did not come in time. */
   CIRCFLOW_ERR_LINKED_TIMEOUT = -303,
   /* LINKED_ACK did not come in time. */
   CIRCFLOW_ERR_LINKED_ACK_TIMEOUT = -304,
-  /* What was due at the time of this call ended a circuit or set that the call names. Nothing else was done. Any
-   * feed that takes a time and an id can answer so. */
+  /* A timer that was due at the time of this call has ended the circuit or set that the call names. Nothing else was
+   * done. Every feed that takes a time and an id can answer so. */
   CIRCFLOW_ERR_EXPIRED = -305,
-  /* A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
-   * one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED. */
+  /* A leg was lost, and its set cannot go on without it: it was the sending leg, or ahead of the others, or the last
+   * one, or had at least sendme_inc cells in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED. */
   CIRCFLOW_ERR_LEG_LOST = -306,
-  /* More cells came than are taken after CIRCFLOW_INSN_PAUSE_FEED, for a full edge or for a set's home on another
-   * engine. */
+  /* More cells came after CIRCFLOW_INSN_PAUSE_FEED than edge_over_cells allows, for a full edge or for a set whose
+   * home is another engine. */
   CIRCFLOW_ERR_EDGE_OVERRUN = -307,
   /* A stream has stream_bytes_max bytes that were delivered and not flushed. */
   CIRCFLOW_ERR_STREAM_MEMORY = -308,
   /* All sets of the hub together hold as many bytes as they may. */
   CIRCFLOW_ERR_HUB_MEMORY = -309,
-  /* A message was held for order for held_age_max_ns: what comes before it was lost with a leg, or a peer keeps it
-   * back. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED. */
+  /* A message was held for order for held_age_max_ns: a message before it was lost with a leg, or the peer does not
+   * send it. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED. */
   CIRCFLOW_ERR_HELD_TOO_LONG = -310,
-  /* No failure: the last leg of a set went, or one that it cannot do without, and nothing was under way: no stream
-   * was open, and no message held. That is how a set ends well where its peer has closed it after the last END.
-   * Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED, and only of sets that circflow runs: what streams there
-   * are of others, their host knows. */
+  /* No failure: the set lost its last leg, or one that it needs, while no stream was open and no message was held. A
+   * set ends like this when its peer closes it after the last END. Only in CIRCFLOW_INSN_CLOSE and
+   * CIRCFLOW_INSN_ENDED, and only of sets that circflow runs: circflow does not know the streams of other sets. */
   CIRCFLOW_ERR_SET_FINISHED = -311,
-  /* Exit: the set's home, on another engine of the hub, did not take a leg in within link_timeout_ns: it hangs, or
-   * is poisoned and was not freed. */
+  /* Exit: the set's home is another engine of the hub, and that engine did not add a leg within link_timeout_ns: its
+   * loop hangs, or it is poisoned and was not freed. */
   CIRCFLOW_ERR_HOME_TIMEOUT = -314,
-  /* A bug in the library was caught in this call. The engine (or queue) that it named is poisoned;
-   * circflow_engine_get_last_detail() has the message, which Rust also prints to standard error. A call that names
-   * neither poisons nothing. */
+  /* This call has met a bug in the library. The engine (or queue) that it was about is poisoned.
+   * circflow_engine_get_last_detail() gives the message, which Rust also prints to standard error. A call without an
+   * engine or queue poisons nothing. */
   CIRCFLOW_ERR_PANIC = -500,
   /* An earlier call answered CIRCFLOW_ERR_PANIC, or an exception of yours left a callback;
    * circflow_engine_get_last_detail() says which. */
   CIRCFLOW_ERR_POISONED = -501,
 } circflow_status;
 
-/* What a status means for the caller.
+/* The class of a status.
  */
 typedef enum circflow_class {
   /* No error. */
@@ -398,30 +465,30 @@ typedef enum circflow_class {
   CIRCFLOW_CLASS_UNKNOWN = 6,
 } circflow_class;
 
-/* The version of the library that is linked, as CIRCFLOW_VERSION has it for the header.
+/* Gives the version of the linked library, in the form of CIRCFLOW_VERSION, which is the version of the header.
  *
  * Inside drain: yes. Since: 0.1. */
 uint32_t circflow_version(void);
 
-/* One sentence for a status, in English, without an end. Static; never NULL. A number that is no status has a sentence
- * of its own.
+/* Gives one sentence about a status, in English, without a full stop. The text is static and never NULL. A number that
+ * is no status has a sentence of its own.
  *
  * Inside drain: yes. Since: 0.1. */
 const char *circflow_status_text(int32_t status);
 
-/* The name of a status as in this header, "CIRCFLOW_ERR_NULL" and so on, for people who debug; for users there is
- * circflow_status_text(). Static; never NULL. "not a status" for a number that is none.
+/* Gives the name of a status as in this header, such as "CIRCFLOW_ERR_NULL", for people who debug. For users there is
+ * circflow_status_text(). The text is static and never NULL; for a number that is no status it is "not a status".
  *
  * Inside drain: yes. Since: 0.1. */
 const char *circflow_status_name(int32_t status);
 
-/* The class of a status: what it means for you, and what to do next.
+/* Gives the class of a status, which says what to do next.
  *
  * Inside drain: yes. Since: 0.1. */
 enum circflow_class circflow_status_class(int32_t status);
 
-/* The reason to put into DESTROY (tor-spec 5.4) when a circuit is closed for a status, or -1 where a status is no
- * cause to close anything.
+/* Gives the reason to put into DESTROY (tor-spec 5.4) when you close a circuit because of this status: a number of one
+ * byte, or -1 when the status is no cause to close a circuit.
  *
  * Inside drain: yes. Since: 0.1. */
 int32_t circflow_status_close_reason(int32_t status);
@@ -430,27 +497,27 @@ int32_t circflow_status_close_reason(int32_t status);
  * 2. Ids
  ********************************************************************************************************************/
 
-/* Names a circuit inside an engine. Zero names nothing. A circuit in a set is a leg of it, under the same id. */
+/* Names a circuit of an engine. Zero names nothing. A leg of a set has the id of its circuit. */
 typedef struct circflow_circuit_id {
-  /* Opaque. Compare it, store it, print it. */
+  /* Opaque. You may compare it, store it and print it. */
   uint64_t v;
 } circflow_circuit_id;
 
-/* Names a conflux set inside an engine. Zero names nothing. */
+/* Names a conflux set of an engine. Zero names nothing. */
 typedef struct circflow_set_id {
-  /* Opaque. Compare it, store it, print it. */
+  /* Opaque. You may compare it, store it and print it. */
   uint64_t v;
 } circflow_set_id;
 
-/* Names a stream inside an engine, on a circuit or set that circflow runs. Zero names nothing. */
+/* Names a stream of an engine, on a circuit or set that circflow runs. Zero names nothing. */
 typedef struct circflow_stream_id {
-  /* Opaque. Compare it, store it, print it. */
+  /* Opaque. You may compare it, store it and print it. */
   uint64_t v;
 } circflow_stream_id;
 
-/* Names a list of padding machines inside an engine. Zero names an empty list. */
+/* Names a list of padding machines of an engine. Zero names an empty list. */
 typedef struct circflow_machines_id {
-  /* Opaque. Compare it, store it, print it. */
+  /* Opaque. You may compare it, store it and print it. */
   uint64_t v;
 } circflow_machines_id;
 
@@ -458,13 +525,13 @@ typedef struct circflow_machines_id {
  * 3. Messages and verdicts
  ********************************************************************************************************************/
 
-/* Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command. */
+/* Bytes of a relay cell's body: a cell of 514 bytes without circuit id and command. */
 #define CIRCFLOW_CELL_BODY_LEN 509
 
-/* The longest body a relay message can have, in any cell format. A buffer of this size always fits. */
+/* Bytes of the longest body that a relay message can have, in any cell format. */
 #define CIRCFLOW_BODY_MAX 498
 
-/* The longest body that fits either cell format: how DATA is packaged. */
+/* Bytes of the longest body that fits every cell format: put at most so many into a DATA. */
 #define CIRCFLOW_DATA_MAX 488
 
 /* circflow_message.form: circflow copies the body if it has to hold the message. */
@@ -473,110 +540,115 @@ typedef struct circflow_machines_id {
 /* circflow_message.form: circflow keeps the token if it has to hold the message. */
 #define CIRCFLOW_FORM_TOKEN 1
 
-/* What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
- * block of fixed size. A held token costs what its host says. */
+/* The cost of one held message that circflow has copied, in bytes. It does not depend on the length of the body, which
+ * is kept in a block of fixed size. The cost of a held token is cost_bytes. */
 #define CIRCFLOW_HELD_COST 536
 
-/* What a held token costs at least, in bytes: what circflow itself needs for it. */
+/* The least cost of a held token, in bytes: circflow itself needs so much for it. */
 #define CIRCFLOW_HELD_TOKEN_MIN 40
 
-/* A relay message, decrypted. All of it is read during the call only.
+/* A decrypted relay message. All of it is read during the call only.
  *
- * The host names where a message came from by hop: 1 is the guard, and a client's last hop is the join point; at a
- * relay the other end is the client, hop 0.
+ * The hop says where the message came from, or where it goes. At a client, 1 is the first relay, and the last hop is
+ * the join point. At a relay, the other end is the client, and the hop is 0.
  *
- * With CIRCFLOW_FORM_BYTES, body is copied if the message has to be held. With CIRCFLOW_FORM_TOKEN the message stays
- * the host's: circflow keeps the number `token` instead, and hands it back exactly once, in CIRCFLOW_INSN_DELIVER or
- * CIRCFLOW_INSN_DISCARD or to the discard function of circflow_engine_free(). A token is kept only when a call
- * answered HELD; after any other verdict and any error it was never taken, so what it stands for need only be made
- * when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form, and on circuits
- * that circflow runs every body. */
+ * With CIRCFLOW_FORM_BYTES, circflow copies the body if it has to hold the message. With CIRCFLOW_FORM_TOKEN the
+ * message stays yours: circflow keeps the number `token` instead. It hands the token back exactly once: in
+ * CIRCFLOW_INSN_DELIVER, SEND, WRITE or DISCARD, or to the discard function of circflow_engine_free().
+ *
+ * circflow keeps a token only when the call answers CIRCFLOW_VERDICT_HELD. After any other verdict, and after any
+ * error, it has not taken the token. So you can wait for HELD before you make the thing that the token stands for. The
+ * bodies of LINK, LINKED and SWITCH must be present in either form, and so must every body on a circuit that circflow
+ * runs. */
 typedef struct circflow_message {
   /* Relay command, CIRCFLOW_CMD_* or any other. */
   uint8_t command;
-  /* The hop it came from or goes to. */
+  /* The hop that it came from or goes to. */
   uint8_t hop;
   /* Stream id; 0 where the message belongs to no stream. */
   uint16_t stream_id;
-  /* Bytes in body, at most CIRCFLOW_BODY_MAX, in either form; in a cell for circflow_circuit_relay(), at most
-   * CIRCFLOW_CELL_BODY_LEN. More is refused always, whether the message would have had to wait or not. */
+  /* Bytes in body, in either form: at most CIRCFLOW_BODY_MAX; in a cell for circflow_circuit_relay(), at most
+   * CIRCFLOW_CELL_BODY_LEN. More is always refused. */
   uint16_t body_len;
   /* CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN. */
   uint8_t form;
-  /* Bytes of `cell_digest`: 20 (tor1), 16 (counter-galois), or 0: no digest. Without one the SENDME is of version 0,
-   * for which a peer with congestion control closes the circuit. */
+  /* Bytes of `cell_digest`: 20 (tor1), 16 (counter-galois), or 0 for no digest. Without a digest the SENDME is of
+   * version 0, and a peer with congestion control then closes the circuit. */
   uint8_t cell_digest_len;
-  /* With a token: what holding it costs your process, in bytes. It counts against the caps, as
-   * CIRCFLOW_HELD_TOKEN_MIN at least. */
+  /* With a token: the bytes that your process needs to keep the message. They count against the caps, as at least
+   * CIRCFLOW_HELD_TOKEN_MIN. */
   uint32_t cost_bytes;
-  /* Zero. Not looked at yet. */
+  /* Zero. */
   uint32_t reserved2;
   /* The body, or NULL when body_len is 0. */
   const uint8_t *body;
   /* With CIRCFLOW_FORM_TOKEN: any number of yours. */
   uint64_t token;
-  /* On circuits that circflow runs, with DATA that came: the digest of its cell, for the SENDME that may follow from
-   * it (prop289: the running digest after this cell, or its tag). Give it with each: it is read when it is needed. */
+  /* On circuits that circflow runs, with DATA that came: the digest of its cell, for the SENDME that may answer it
+   * (prop289). For tor1 this is the running digest after this cell, for counter-galois the 16 bytes that tor-spec
+   * calls the cell's tag. Give it with each DATA; circflow reads it when it needs it. */
   const uint8_t *cell_digest;
 } circflow_message;
 
-/* circflow_verdict.flags and circflow_insn.flags: this DATA cell will be acknowledged by a SENDME; when you have
- * encrypted it, give its digest to circflow_circuit_add_digest(), in the order of sending. */
+/* circflow_verdict.flags and circflow_insn.flags: a SENDME will acknowledge this DATA cell. When you have encrypted
+ * the cell, give its digest to circflow_circuit_add_digest(), in the order of sending. */
 #define CIRCFLOW_WANTS_DIGEST 1
 
-/* A side of a circuit: at a relay the channel towards the client, at a client the channel to its first relay. */
+/* A side of a circuit: at a relay the channel towards the client, at a client the channel to the first relay. */
 #define CIRCFLOW_SIDE_BACK 0
 
 /* A side of a circuit: at a relay the channel to the next relay. */
 #define CIRCFLOW_SIDE_NEXT 1
 
-/* The kind of a verdict.
+/* The kind of a verdict: what to do with the message that was fed.
  */
 typedef enum circflow_verdict_kind {
-  /* Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
-   * delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_poll(). */
+  /* Receiving: handle the message now. If it is multiplexed, it is the next in order and counts as delivered.
+   * Messages that waited for it may be ready: drain, or take them with circflow_set_poll(). */
   CIRCFLOW_VERDICT_DELIVER = 1,
-  /* Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back
-   * as CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND. */
-  CIRCFLOW_VERDICT_HELD = 2,
-  /* Receiving: a control message that circflow has dealt with. Nothing to handle; drain. */
-  CIRCFLOW_VERDICT_CONSUMED = 3,
-  /* Receiving: not to be honoured on a leg (BEGIN_DIR; TROVE-2026-008). Send END with end_reason for its stream id.
+  /* circflow has kept the message: it has copied the body, or keeps the token until it hands it back. Receiving: the
+   * message came early, and comes back as CIRCFLOW_INSN_DELIVER. Sending: padding blocks, and the message comes back
+   * as CIRCFLOW_INSN_SEND. A cell that passes: the channel is full, and the cell comes back as CIRCFLOW_INSN_WRITE.
    */
+  CIRCFLOW_VERDICT_HELD = 2,
+  /* Receiving: circflow has handled this control message. Do nothing with it; drain. */
+  CIRCFLOW_VERDICT_CONSUMED = 3,
+  /* Receiving: the message is not allowed on a leg (BEGIN_DIR; TROVE-2026-008). Send END with end_reason on its
+   * stream id. */
   CIRCFLOW_VERDICT_REFUSE = 4,
-  /* Sending: send the message on this leg, after a SWITCH with switch_delta if that is not 0. */
+  /* Sending: send the message on this circuit. If switch_delta is not 0, send a SWITCH with it first. */
   CIRCFLOW_VERDICT_SEND = 5,
-  /* A cell that passes: write it to the other side of the circuit, now. */
+  /* A cell that passes: write it to the other side of the circuit now. */
   CIRCFLOW_VERDICT_FORWARD = 6,
 } circflow_verdict_kind;
 
-/* The name of a kind of verdict (circflow_verdict.kind), "CIRCFLOW_VERDICT_DELIVER" and so on. Static; never NULL.
- * "not a kind of verdict" for a number that is none.
+/* Gives the name of a kind of verdict (circflow_verdict.kind), such as "CIRCFLOW_VERDICT_DELIVER". The text is static
+ * and never NULL; for an unknown number it is "not a kind of verdict".
  *
  * Inside drain: yes. Since: 0.1. */
 const char *circflow_verdict_kind_name(uint32_t kind);
 
-/* What circflow says about the message that was fed. */
+/* The answer about the message that was fed. */
 typedef struct circflow_verdict {
   /* circflow_verdict_kind. */
   uint8_t kind;
-  /* 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_poll().
-   * Otherwise 0, and there is nothing to take on account of this message. */
+  /* 1 when held messages of the set are ready now: drain, or take them with circflow_set_poll(). Otherwise 0. */
   uint8_t ready;
   /* REFUSE: the reason to put into END (tor-spec 6.3, one byte). Otherwise 0. */
   uint8_t end_reason;
   /* CIRCFLOW_WANTS_DIGEST or 0. */
   uint8_t flags;
-  /* SEND: 0, or the number to put into a SWITCH that goes first, on the same leg. */
+  /* SEND: 0, or the number for a SWITCH that you send first, on the same leg (circflow_switch_encode()). */
   uint32_t switch_delta;
-  /* SEND: the leg to send on. Otherwise the circuit the message came on; zero when a set holds it for sending. */
+  /* SEND: the circuit to send on. Otherwise the circuit that the message came on; zero when a set holds the message
+   * for sending. */
   struct circflow_circuit_id circuit;
   /* That circuit's tag. */
   uint64_t circuit_tag;
-  /* The message's absolute sequence number in the set, from 1; 0 for messages that have none. */
+  /* The message's absolute sequence number in the set, from 1; 0 for a message without one. */
   uint64_t number;
-  /* On circuits that circflow runs: the stream it belongs to, or zero. The last message of a stream that comes (END,
-   * RESOLVED) has only the tag. */
+  /* On circuits that circflow runs: the message's stream, or zero. The last message of a stream that comes (END,
+   * RESOLVED) has only the tag, as the id is stale by then. */
   struct circflow_stream_id stream;
   /* The tag of the stream, or 0. */
   uint64_t stream_tag;
@@ -591,43 +663,43 @@ typedef struct circflow_verdict {
 typedef enum circflow_insn_kind {
   /* Nothing waits. */
   CIRCFLOW_INSN_NONE = 0,
-  /* Send a relay message on a circuit, to detail.send.hop, and do not report it as sent: circflow knows. It is
-   * control whose body is in the body buffer, or a message of yours that padding held back: then detail.send.form
-   * tells whether its body is in the buffer or detail.send.token is yours again. */
+  /* Send a relay message on the circuit, to detail.send.hop. Do not report it as queued: circflow knows. It is a
+   * control message with its body in the body buffer, or a message of yours that was held. detail.send.form says
+   * whether its body is in the buffer, or detail.send.token is yours again. */
   CIRCFLOW_INSN_SEND = 1,
-  /* A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
-   * again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since;
-   * messages whose turn had come when their set ended are still delivered, before the CIRCFLOW_INSN_CLOSE of its
-   * legs. */
+  /* A held message is next in order: handle it. detail.deliver.form says whether its body is in the body buffer, or
+   * detail.deliver.token is yours again. `circuit` is the leg that it came on, or zero when that leg is gone. When a
+   * set ends, messages that were ready are still delivered, before the CIRCFLOW_INSN_CLOSE of its legs. */
   CIRCFLOW_INSN_DELIVER = 2,
-  /* detail.discard.token is yours again, and its message will never be delivered: free it. Tokens of a set that has
-   * ended come before its CIRCFLOW_INSN_ENDED, but for those that stand behind more copied messages than one call
-   * frees: these come after it, and name no set. */
+  /* detail.discard.token is yours again, and its message will never be delivered or sent: free it. Tokens of a set
+   * that has ended come before its CIRCFLOW_INSN_ENDED. One call frees only so many copied messages; tokens behind
+   * more of them come later, and name no set. */
   CIRCFLOW_INSN_DISCARD = 3,
-  /* Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
-   * then say circflow_circuit_gone(). The id lives until you do. */
+  /* Close the circuit: send DESTROY with detail.close.reason, then call circflow_circuit_gone(). detail.close.cause
+   * is the status that explains it. The id stays valid until you call circflow_circuit_gone(). */
   CIRCFLOW_INSN_CLOSE = 4,
-  /* The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_NO_ROOM: read its streams. With a
-   * stream: that stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or when circflow_stream_choose() named
+  /* The set (or the circuit, if `set` is zero) has room again after CIRCFLOW_ERR_NO_ROOM: read its streams. With a
+   * stream: this stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or after circflow_stream_choose() named
    * none. It can come in the last drain before you sleep: read and send then too, and drain again. */
   CIRCFLOW_INSN_MAY_SEND = 5,
-  /* The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
-   * once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows. */
+  /* The circuit is a linked leg of the set. At an exit this is the first instruction that names a new set. The
+   * CIRCFLOW_INSN_SEND of its LINKED follows; the leg can send once you have taken that. */
   CIRCFLOW_INSN_LINKED = 6,
-  /* The set may carry streams from now on. Once in a set's life: at a client when no leg is being built or waits for
-   * LINKED any more and one is linked, at an exit when the first LINKED has been handed to you to send. */
+  /* The set may carry streams from now on. This comes once for each set. At a client it comes when one leg is
+   * linked, and no other is being built or waits for LINKED. At an exit it comes when you have taken the first
+   * LINKED to send. */
   CIRCFLOW_INSN_USABLE = 7,
-  /* Client: a leg was lost before it was linked, still being built or not, or one that was linked before the set was
-   * usable, and the nonce's launch budget has room for another: launch one if you can, and add it. The set goes on
-   * without it meanwhile. A linked leg that a usable set loses is not asked for again. */
+  /* Client: launch another leg if you can, and add it. It comes when a leg was lost before it was linked, or before
+   * the set was usable, and launches_max allows another. The set goes on meanwhile. It does not come for a linked
+   * leg that a usable set loses. */
   CIRCFLOW_INSN_WANT_LEG = 8,
-  /* The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this. */
+  /* The set is gone, and its id is stale. detail.close.cause says why. The CIRCFLOW_INSN_CLOSE of its legs came
+   * before this. */
   CIRCFLOW_INSN_ENDED = 9,
-  /* Send a padding cell: a DROP to detail.padding.hop on this circuit and no other. It is never counted, and not to
-   * be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags (only on a circuit that was opened
-   * with CIRCFLOW_CIRCUIT_OWN_QUEUE), decide first, by this table, and answer with circflow_padding_answered().
-   * "Queue" is the circuit's outgoing queue: cells to or through the hop that are queued and not written yet,
-   * blocked or not.
+  /* Send a padding cell: a DROP to detail.padding.hop on this circuit. Do not report it as queued. When
+   * detail.padding.flags has CIRCFLOW_PADDING_ASKS (only on a circuit with CIRCFLOW_CIRCUIT_OWN_QUEUE), first decide
+   * by the table below, then answer with circflow_padding_answered(). "Queue" means the cells to or through the hop
+   * that are queued on this circuit and not written yet, blocked or not.
    *
    *   your block          BYPASS  REPLACE  queue      do                               answer
    *   none                any     no       any        send padding                     SENT
@@ -644,31 +716,31 @@ typedef enum circflow_insn_kind {
    *   lets nothing pass   any     yes      empty      queue padding behind the block   SENT
    *   lets nothing pass   any     yes      not empty  nothing                          REPLACED */
   CIRCFLOW_INSN_PADDING = 10,
-  /* CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep what is queued on this circuit, all but control that must not wait
-   * (SENDME, the conflux handshake, negotiation, DESTROY), and drop padding that waits there when its padder goes.
-   * detail.block.bypassable says whether padding with
-   * CIRCFLOW_PADDING_BYPASS may pass; it can come again with another answer. */
+  /* CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep the cells that are queued on this circuit. Do not keep control that
+   * must not wait: SENDME, LINK, LINKED, LINKED_ACK, PADDING_NEGOTIATE, PADDING_NEGOTIATED, DESTROY. Drop padding
+   * that waits there when its padder is removed. detail.block.bypassable says whether padding with
+   * CIRCFLOW_PADDING_BYPASS may pass; the instruction can come again with another value. */
   CIRCFLOW_INSN_BLOCK = 11,
-  /* CIRCFLOW_CIRCUIT_OWN_QUEUE: let out all that you kept, in order. */
+  /* CIRCFLOW_CIRCUIT_OWN_QUEUE: write all cells that you kept, in order. */
   CIRCFLOW_INSN_UNBLOCK = 12,
-  /* CIRCFLOW_CIRCUIT_REACTOR: write a cell that waited to detail.write.side of the circuit. Its bytes are in the
-   * body buffer (up to CIRCFLOW_CELL_BODY_LEN of them), or detail.write.token is yours again. */
+  /* CIRCFLOW_CIRCUIT_REACTOR: write a cell that was held to detail.write.side of the circuit. Its bytes (up to
+   * CIRCFLOW_CELL_BODY_LEN) are in the body buffer, or detail.write.token is yours again. */
   CIRCFLOW_INSN_WRITE = 13,
-  /* CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. Keep what else comes for this
-   * circuit from there yourself, and do not stop the channel for other circuits. Some more are taken
-   * (edge_over_cells), then the circuit closes. Also, on every circuit whose set is on another engine of a hub: that
-   * engine does not keep up with what comes from CIRCFLOW_SIDE_BACK. */
+  /* CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. From now on keep cells that come for
+   * this circuit from there yourself; do not stop reading the channel, as other circuits need it. circflow takes
+   * edge_over_cells more, then it closes the circuit. The instruction also comes on every circuit whose set is on
+   * another engine of a hub, when that engine is too slow for the cells from CIRCFLOW_SIDE_BACK. */
   CIRCFLOW_INSN_PAUSE_FEED = 14,
-  /* Go on with the cells from detail.pause.side. Comes once for each PAUSE_FEED. */
+  /* Feed the cells from detail.pause.side again. It comes once for each PAUSE_FEED. */
   CIRCFLOW_INSN_UNPAUSE_FEED = 15,
-  /* Client: the relay at detail.negotiated.hop has said what becomes of the padding that was asked for under
-   * detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. For people and figures: circflow
-   * has done what follows. */
+  /* Client: the relay at detail.negotiated.hop has answered the padding that was asked for under
+   * detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. You need not do anything: circflow
+   * has acted on it. */
   CIRCFLOW_INSN_NEGOTIATED = 16,
 } circflow_insn_kind;
 
-/* The name of a kind of instruction (circflow_insn.kind), "CIRCFLOW_INSN_SEND" and so on. Static; never NULL. "not a
- * kind of instruction" for a number that is none.
+/* Gives the name of a kind of instruction (circflow_insn.kind), such as "CIRCFLOW_INSN_SEND". The text is static and
+ * never NULL; for an unknown number it is "not a kind of instruction".
  *
  * Inside drain: yes. Since: 0.1. */
 const char *circflow_insn_kind_name(uint32_t kind);
@@ -691,7 +763,7 @@ typedef struct circflow_insn_send {
   uint64_t token;
   /* A set's message: its absolute sequence number. Otherwise 0. */
   uint64_t number;
-  /* CIRCFLOW_FORM_TOKEN: its cost, as the host gave it. */
+  /* CIRCFLOW_FORM_TOKEN: its cost_bytes, as you gave them. */
   uint32_t cost_bytes;
   /* Zero. */
   uint32_t reserved2;
@@ -703,7 +775,7 @@ typedef struct circflow_insn_deliver {
   uint64_t number;
   /* CIRCFLOW_FORM_TOKEN: the token. */
   uint64_t token;
-  /* CIRCFLOW_FORM_TOKEN: its cost, as the host gave it. */
+  /* CIRCFLOW_FORM_TOKEN: its cost_bytes, as you gave them. */
   uint32_t cost_bytes;
   /* Stream id. */
   uint16_t stream_id;
@@ -719,13 +791,13 @@ typedef struct circflow_insn_deliver {
 typedef struct circflow_insn_discard {
   /* The token. */
   uint64_t token;
-  /* Its cost, as the host gave it. */
+  /* Its cost_bytes, as you gave them. */
   uint32_t cost_bytes;
 } circflow_insn_discard;
 
 /* CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED. */
 typedef struct circflow_insn_close {
-  /* Why: a status of class PEER or LIMIT, or CIRCFLOW_OK when the host asked for it. */
+  /* The cause: a status of class PEER or LIMIT, or CIRCFLOW_OK when you asked for it. */
   enum circflow_status cause;
   /* The reason to put into DESTROY (tor-spec 5.4), one byte on the wire. */
   uint32_t reason;
@@ -733,19 +805,19 @@ typedef struct circflow_insn_close {
 
 /* CIRCFLOW_INSN_LINKED. */
 typedef struct circflow_insn_linked {
-  /* Client: the round-trip time from LINK to LINKED; 0 when the clock did not move. Exit: 0, as LINKED_ACK is still
-   * to come. */
+  /* Client: the round-trip time from LINK to LINKED, in nanoseconds; 0 when the clock did not move. Exit: 0, as
+   * LINKED_ACK has not come yet. */
   uint64_t rtt_ns;
 } circflow_insn_linked;
 
 /* circflow_insn_padding.flags: the padding may pass a block that lets padding pass. */
 #define CIRCFLOW_PADDING_BYPASS 1
 
-/* circflow_insn_padding.flags: a cell that waits anyway may count as the padding. */
+/* circflow_insn_padding.flags: a cell that already waits may count as the padding. */
 #define CIRCFLOW_PADDING_REPLACE 2
 
-/* circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answered(). Without this flag
- * circflow has decided: send it. */
+/* circflow_insn_padding.flags: decide by the table of CIRCFLOW_INSN_PADDING, and answer with
+ * circflow_padding_answered(). Without this flag circflow has decided: send the padding cell. */
 #define CIRCFLOW_PADDING_ASKS 4
 
 /* CIRCFLOW_INSN_PADDING. */
@@ -754,17 +826,17 @@ typedef struct circflow_insn_padding {
   uint8_t command;
   /* Hop to send to; 0 at a relay: the client. */
   uint8_t hop;
-  /* Which of the hop's padders asks for it. */
+  /* The slot of the padder that asks for it, 0 or 1. */
   uint8_t slot;
-  /* CIRCFLOW_PADDING_*, or-ed together. The first two are the action's that decided it. */
+  /* CIRCFLOW_PADDING_*, or-ed together. BYPASS and REPLACE come from the machine. */
   uint8_t flags;
-  /* Which of the padder's machines, from 0, in the order of its list. */
+  /* The machine that asks for it: its index in the padder's list, from 0. */
   uint32_t machine;
 } circflow_insn_padding;
 
 /* CIRCFLOW_INSN_BLOCK. */
 typedef struct circflow_insn_block {
-  /* 1 when padding that asks for it may pass: when every block that is on allows it. */
+  /* 1 when padding with CIRCFLOW_PADDING_BYPASS may pass, as every active block allows it; otherwise 0. */
   uint32_t bypassable;
 } circflow_insn_block;
 
@@ -782,7 +854,7 @@ typedef struct circflow_insn_write {
   uint8_t reserved[3];
   /* CIRCFLOW_FORM_TOKEN: the token. */
   uint64_t token;
-  /* CIRCFLOW_FORM_TOKEN: its cost, as the host gave it. */
+  /* CIRCFLOW_FORM_TOKEN: its cost_bytes, as you gave them. */
   uint32_t cost_bytes;
   /* Zero. */
   uint32_t reserved2;
@@ -797,14 +869,15 @@ typedef struct circflow_insn_pause {
 /* circflow_insn_negotiated.answer: the relay pads from now on. */
 #define CIRCFLOW_NEGOTIATED_ACCEPTED 1
 
-/* circflow_insn_negotiated.answer: the relay does not pad under this number. The own padder was taken down, and
- * nothing more is asked on this circuit. */
+/* circflow_insn_negotiated.answer: the relay does not pad under this number. circflow has removed the padder at this
+ * end, and sends no further request on this circuit. */
 #define CIRCFLOW_NEGOTIATED_REFUSED 2
 
 /* circflow_insn_negotiated.answer: the relay has stopped, as you asked. */
 #define CIRCFLOW_NEGOTIATED_STOPPED 3
 
-/* circflow_insn_negotiated.answer: the relay has ended its part by itself. The own padder was taken down. */
+/* circflow_insn_negotiated.answer: the relay has ended its padding by itself. circflow has removed the padder at this
+ * end. */
 #define CIRCFLOW_NEGOTIATED_ENDED 4
 
 /* CIRCFLOW_INSN_NEGOTIATED. */
@@ -819,7 +892,7 @@ typedef struct circflow_insn_negotiated {
   uint8_t reserved;
 } circflow_insn_negotiated;
 
-/* What an instruction says besides what it is about. */
+/* The part of an instruction that depends on its kind. */
 typedef union circflow_insn_detail {
   /* CIRCFLOW_INSN_SEND. */
   struct circflow_insn_send send;
@@ -841,35 +914,36 @@ typedef union circflow_insn_detail {
   struct circflow_insn_pause pause;
   /* CIRCFLOW_INSN_NEGOTIATED. */
   struct circflow_insn_negotiated negotiated;
-  /* The size of the union, now and later. */
+  /* Keeps the size of the union the same in later versions. */
   uint64_t reserved[5];
 } circflow_insn_detail;
 
-/* One thing for the host to do. A plain value: copy it, queue it, forget it. */
+/* An instruction: one thing for you to do or to know. It is a plain value that you may copy and keep. */
 typedef struct circflow_insn {
   /* circflow_insn_kind. */
   uint32_t kind;
   /* CIRCFLOW_WANTS_DIGEST or 0. */
   uint32_t flags;
-  /* The circuit it is about, or zero. */
+  /* The circuit that it is about, or zero. */
   struct circflow_circuit_id circuit;
-  /* The set it is about, or zero. */
+  /* The set that it is about, or zero. */
   struct circflow_set_id set;
   /* The tag of the circuit, or 0. */
   uint64_t circuit_tag;
   /* The tag of the set, or 0. */
   uint64_t set_tag;
-  /* On circuits that circflow runs: the stream it is about, or zero. The last message of a stream that comes (END,
-   * RESOLVED) has only the tag. */
+  /* On circuits that circflow runs: the stream that it is about, or zero. The last message of a stream that comes
+   * (END, RESOLVED) has only the tag, as the id is stale by then. */
   struct circflow_stream_id stream;
   /* The tag of the stream, or 0. */
   uint64_t stream_tag;
-  /* By kind. */
+  /* The rest, by kind. */
   union circflow_insn_detail detail;
 } circflow_insn;
 
-/* Called by circflow_engine_drain() for each instruction. `body` is what a body buffer would hold, for the length of
- * the call. Inside, feed as you like; poll, drain and free answer CIRCFLOW_ERR_REENTRANT. */
+/* A function of yours that circflow_engine_drain() calls for each instruction. `body` is the body buffer that the
+ * instructions speak of; it is valid during the call. Inside you may feed; poll, drain and free answer
+ * CIRCFLOW_ERR_REENTRANT. */
 typedef void (*circflow_insn_fn)(void *userdata, const struct circflow_insn *insn, const uint8_t *body);
 
 /********************************************************************************************************************
@@ -878,98 +952,105 @@ typedef void (*circflow_insn_fn)(void *userdata, const struct circflow_insn *ins
 
 /* ---- Engines: life ---- */
 
-/* One event loop's worth of circuits and sets. Opaque.
+/* The circuits and sets of one event loop. Opaque.
  *
- * From circflow_engine_new() to circflow_engine_free(). One thread at a time. */
+ * It lives from circflow_engine_new() to circflow_engine_free(). One thread at a time may use it. */
 typedef struct circflow_engine circflow_engine;
 
-/* What an engine is made with. Fill it with circflow_engine_config_init(), then change what you want. */
+/* The configuration of an engine. Fill it with circflow_engine_config_init(), then change what you want. */
 typedef struct circflow_engine_config {
   /* sizeof(circflow_engine_config) as your compiler saw it. */
   size_t size;
-  /* Random bytes of yours: nonces are looked up under them, and padding machines draw what follows from them. All
-   * zero is for tests. */
+  /* Random bytes of yours. circflow hashes nonces with them, and padding machines draw their random numbers from
+   * them. All zero is for tests only. */
   uint8_t seed[32];
-  /* Part of every id this engine gives out, 1 to 16383: give each engine of your process its own, so that an id
-   * that strays to another engine is noticed. Default 1. */
+  /* A number that is part of every id of this engine, 1 to 16383. Give each engine of your process its own number,
+   * so that an id used with the wrong engine is noticed. Default 1. */
   uint32_t engine_number;
   /* Circuits that may be open at a time. Default 1048576, at most 16777216. */
   uint32_t circuits_max;
   /* Sets that may live at a time. Default 262144, at most 16777216. */
   uint32_t sets_max;
-  /* Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536. */
+  /* Instructions that may wait. When so many wait, calls that would queue more answer CIRCFLOW_ERR_UNDRAINED.
+   * Default 65536. */
   uint32_t insns_max;
   /* Bytes that all sets and circuits together may hold: for order, for sending, at edges, and on the way to other
-   * engines. At the cap the one with the greatest product of bytes and age is closed (or one that has at least half
-   * of it, as sets tell of what they hold in steps), by queued instructions (CIRCFLOW_ERR_ENGINE_MEMORY), and the
-   * call goes on; one that holds less than a quarter of its share (cap /
-   * holders) only when no larger one is left. 0: nothing may wait, so the first message out of order closes its set,
-   * and the first cell at a full channel its circuit. Default 256 MiB. */
+   * engines. At the cap circflow closes the set or circuit with the greatest product of bytes and age (or one with
+   * at least half of it, as the figures are kept in steps); the cause is CIRCFLOW_ERR_ENGINE_MEMORY, and the call
+   * goes on. One that holds less than a quarter of its share (the cap divided by the number of holders) is closed
+   * only when no larger one is left. With 0 nothing may wait: the first message out of order closes its set, and the
+   * first cell at a full channel closes its circuit. Default 256 MiB. */
   uint64_t held_bytes_max;
-  /* Circuits that circflow runs: cells that wait at an edge when the source is told to pause. Default 64. */
+  /* Circuits that circflow runs: when so many cells wait at an edge, CIRCFLOW_INSN_PAUSE_FEED comes. Default 64. */
   uint32_t edge_high_cells;
-  /* Cells left at an edge when the source is told to go on; below edge_high_cells. Default 16. */
+  /* When no more than so many cells are left at an edge, CIRCFLOW_INSN_UNPAUSE_FEED comes. Below edge_high_cells.
+   * Default 16. */
   uint32_t edge_low_cells;
-  /* Cells that an edge still takes after the pause, at least 32; one more closes the circuit. Default 128. */
+  /* Cells that an edge takes after CIRCFLOW_INSN_PAUSE_FEED, at least 32. One more closes the circuit. Default 128.
+   */
   uint32_t edge_over_cells;
-  /* Streams of one circuit or set that may be open at a time. Default 1024. */
+  /* Streams that may be open at a time on one circuit or set. Default 1024. */
   uint32_t streams_max;
-  /* Bytes of one stream that may be delivered and not flushed; more closes its circuit or set. Default 32 MiB. */
+  /* Bytes of one stream that may be delivered and not reported with circflow_stream_flushed(). More closes its
+   * circuit or set. Default 32 MiB. */
   uint32_t stream_bytes_max;
   /* Zero. */
   uint32_t reserved;
-  /* Client: how long a stream that you have ended is remembered after its END has left (prop324 4.1.4): its id is in
-   * use, and DATA, XON and XOFF that come for it are dealt with. The longest round trip counts when it is longer, up
-   * to 10 minutes in all. Default 60 s, at most 10 minutes. */
+  /* Client: how long circflow remembers a stream that you have ended, from when its END has left (prop324 4.1.4). So
+   * long its id is in use, and DATA, XON and XOFF that come for it are dropped. If the longest round trip is longer,
+   * that counts instead, up to 10 minutes. In nanoseconds. Default 60 s, at most 10 minutes. */
   uint64_t stream_remembered_ns;
-  /* How long a padding machine rests after padding_burst_max things that it did without waiting, and between two of
-   * them then, until it waits as long by itself. 0: it never rests. Default 1 ms, at most 1 s. */
+  /* How long a padding machine has to rest after padding_burst_max actions without a wait, in nanoseconds. After
+   * that it rests so long between any two actions, until it waits so long by itself. 0: it never rests. Default 1
+   * ms, at most 1 s. */
   uint64_t padding_floor_ns;
-  /* What one padding machine may do on its own account at one time (a timer that ends or begins, a padding cell, a
-   * block). It is also the average for all machines of a padder together in each padding_floor_ns, which they can
-   * exceed by 64 times as much in a row. What a cell sets off begins a burst anew. No known defence does so much.
-   * Default 64, 1 to 4096. */
+  /* Actions that one padding machine may take in a row without a wait, 1 to 4096: a timer that ends or begins, a
+   * padding cell, a block. It is also the average number of actions of all machines of a padder in each
+   * padding_floor_ns; for a short time they can take 64 times as many. A cell that is sent or received begins a new
+   * count. No known defence needs so many. Default 64. */
   uint32_t padding_burst_max;
   /* Zero. */
   uint32_t reserved2;
-  /* How long a message may be held for order, for sets that are made without a bound of their own: at most a week; 0
-   * for as long as it takes. When a message waits so long behind one that does not come, its set ends, and
-   * CIRCFLOW_ERR_HELD_TOO_LONG is the cause. The oldest counts, so messages that follow do not prolong it. What has
-   * had its turn and was not taken is not meant, nor what padding holds, nor cells at an edge. Of a time in which
-   * you did not call, one second counts, as the machine may have been suspended: while something waits, the deadline
-   * comes twice a second. Default 120 s. */
+  /* How long a message may be held for order, in nanoseconds, in sets whose own held_age_max_ns is
+   * CIRCFLOW_AS_ENGINE: at most a week; 0 for no bound. When a message waits so long behind one that does not come,
+   * its set ends with CIRCFLOW_ERR_HELD_TOO_LONG. The oldest held message counts. The bound is not about messages
+   * that are ready, messages that padding holds, and cells at an edge. If you did not call for longer than a second,
+   * only one second of that time counts, as the computer may have been suspended; so the deadline comes twice a
+   * second while a message waits. Default 120 s. */
   uint64_t held_age_max_ns;
 } circflow_engine_config;
 
-/* Called by circflow_engine_free() for each token that is still circflow's: it is yours again. */
+/* A function of yours that circflow_engine_free() calls for each token that circflow still keeps. The token is yours
+ * again; `cost` is its cost_bytes. */
 typedef void (*circflow_discard_fn)(void *userdata, uint64_t token, uint32_t cost);
 
-/* Fills a config with the defaults. Pass sizeof(circflow_engine_config).
+/* Fills a config with the defaults. Pass sizeof(circflow_engine_config) as size.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_engine_config_init(struct circflow_engine_config *config, size_t size);
 
-/* Makes an engine. On CIRCFLOW_OK it is yours until circflow_engine_free(). One engine serves one event loop.
+/* Makes an engine for one event loop. On CIRCFLOW_OK it is yours until circflow_engine_free().
  *
  * @param config  From circflow_engine_config_init(). It is copied.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID when engine_number is not 1 to 16383, or circuits_max, sets_max, insns_max or
- * padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_remembered_ns above 10 minutes or
- * held_age_max_ns above a week, edge_low_cells is not below edge_high_cells, edge_over_cells is below 32, streams_max
- * or stream_bytes_max is 0, or a reserved field is not.
+ * Own statuses: CIRCFLOW_ERR_INVALID: engine_number is not 1 to 16383; circuits_max, sets_max, insns_max or
+ * padding_burst_max is 0 or too large; padding_floor_ns is above 1 s, stream_remembered_ns above 10 minutes, or
+ * held_age_max_ns above a week; edge_low_cells is not below edge_high_cells; edge_over_cells is below 32; streams_max
+ * or stream_bytes_max is 0; or a reserved field is not 0.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_new(const struct circflow_engine_config *config,
                                          struct circflow_engine **engine_out);
 
-/* Ends an engine. Every token that circflow still holds is handed back through `discard` first, also when the engine
- * is poisoned. Nothing is sent: close your circuits yourself. NULL is fine.
+/* Frees an engine. It first hands back every token that circflow still keeps, through `discard`, also when the engine
+ * is poisoned. It sends nothing: close your circuits yourself. An engine that is NULL is fine.
  *
- * @param discard  Called once for each token; may be NULL when you use none. From inside, every call on the engine
- *                 answers CIRCFLOW_ERR_REENTRANT.
+ * @param discard  Called once for each token. It may be NULL when you use no tokens. Inside it, every call on the
+ *                 engine answers CIRCFLOW_ERR_REENTRANT.
  *
- * Own statuses: CIRCFLOW_ERR_REENTRANT from inside a callback, any engine's notify included: the engine lives on.
+ * Own statuses: CIRCFLOW_ERR_REENTRANT inside a callback of this engine, or inside the notify of any engine: the
+ * engine lives on.
  * Inside drain: no. Since: 0.1. */
 enum circflow_status circflow_engine_free(struct circflow_engine *engine,
                                           circflow_discard_fn discard,
@@ -977,15 +1058,16 @@ enum circflow_status circflow_engine_free(struct circflow_engine *engine,
 
 /* ---- Engines: turns of your loop ---- */
 
-/* Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits, or when the call
- * has freed so much that it leaves the rest to a later one: the deadline is 0 then. Instructions come in the order of
- * their causes. Poll until NONE before you sleep, and sleep until the deadline.
+/* Takes the first instruction out of the queue. Its kind is CIRCFLOW_INSN_NONE when no instruction waits. It is NONE,
+ * too, when the call has freed so much memory that it leaves the rest to a later call; the deadline is 0 then.
+ * Instructions come in the order of their causes. Poll until NONE, then sleep until the deadline.
  *
- * @param body      Where the body of a SEND, DELIVER or WRITE goes. Give CIRCFLOW_CELL_BODY_LEN bytes and it always
- *                  fits; CIRCFLOW_BODY_MAX are enough where no cells pass.
+ * @param body      The body buffer: room for the body of a SEND, DELIVER or WRITE. CIRCFLOW_CELL_BODY_LEN bytes are
+ *                  always enough, CIRCFLOW_BODY_MAX bytes if you do not use circflow_circuit_relay().
  * @param body_cap  Bytes of room there.
  *
- * Own statuses: CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body; it is still the first in the queue.
+ * Own statuses: CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body. It is still the first in the queue: poll
+ * with a larger buffer.
  * Inside drain: no. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_poll(struct circflow_engine *engine,
@@ -993,11 +1075,11 @@ enum circflow_status circflow_engine_poll(struct circflow_engine *engine,
                                           size_t body_cap,
                                           struct circflow_insn *insn_out);
 
-/* Calls `fn` for each waiting instruction, in order, those that feeds from inside `fn` add included, until none waits
- * or `budget` of them were taken. The convenient twin of circflow_engine_poll().
+/* Calls `fn` for each instruction, in order, until none waits or `budget` of them were taken. Feeds inside `fn` can
+ * add instructions; they are taken, too. It does the same as a loop around circflow_engine_poll().
  *
- * @param budget    At most so many calls; the bound on the work of one round of your loop.
- * @param more_out  1 when the budget ran out first: drain again soon. May be NULL.
+ * @param budget    The most calls of `fn`. It bounds the work of one turn of your loop.
+ * @param more_out  1 when the budget was used up first: drain again soon. Otherwise 0. May be NULL.
  *
  * Own statuses: none.
  * Inside drain: no. Since: 0.1. */
@@ -1007,18 +1089,18 @@ enum circflow_status circflow_engine_drain(struct circflow_engine *engine,
                                            circflow_insn_fn fn,
                                            void *userdata);
 
-/* The answer of circflow_engine_get_deadline() when nothing is due ever. */
+/* A time that never comes: the answer of circflow_engine_get_deadline() when no timer runs. */
 #define CIRCFLOW_NEVER UINT64_MAX
 
-/* When your loop has to come back for the engine, on your clock: then circflow_engine_tick(), and drain. 0 while
- * instructions wait, as after a drain whose budget ran out; a deadline that is not later than now means "at once".
- * CIRCFLOW_NEVER when nothing is due ever. The one deadline of the whole engine: arm one timer with it after each
- * drain. It is never later than what is due, and can be earlier, after a timer was put off: then the tick does
- * nothing, and the next deadline is a later one.
+/* Gives the time, on your clock, at which to call circflow_engine_tick() and drain. It is the one deadline of the
+ * whole engine: arm one timer with it after each drain. A deadline that is not later than now means "at once". It is
+ * CIRCFLOW_NEVER when no timer runs. It is never too late, but it can be too early when a timer was put off: the tick
+ * then does nothing, and the next deadline is a later one.
  *
- * 0 means at once: one call does a bounded amount of work, and some is left (timers, where hundreds are due at a time;
- * memory of sets that ended). Tick, drain and ask again; your loop can look at its sockets in between. A feed that
- * comes before a timer that was due finds things as if that timer were so much later.
+ * It is 0, which means "at once", while instructions wait, as after a drain whose budget was used up, and while work
+ * is left that was too much for one call (many timers due at the same time, memory of sets that ended). Tick, drain
+ * and ask again; your loop can look at its sockets in between. If you feed before a left-over timer has run, that
+ * timer runs after the feed, as if it were due later.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -1026,49 +1108,52 @@ CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_get_deadline(struct circflow_engine *engine,
                                                   uint64_t *deadline_ns_out);
 
-/* Does what is due at `now_ns`. Every feed does so too, before anything else; this is for a loop that was idle. Too
- * early or too late is no error.
+/* Runs the timers that are due at `now_ns`. Every feed runs them, too, before anything else; this call is for a loop
+ * that was idle. To call it too early or too late is no error. Drain after it.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_engine_tick(struct circflow_engine *engine, uint64_t now_ns);
 
-/* Says that the host's clock was wrong, and that it is `now_ns` now: earlier or later than the latest time that was
- * named. Nothing runs, and no time passes by this call: a timer that had five seconds left has them again, from now
- * on. circflow_engine_tick() is what lets time pass.
+/* Tells the engine that your clock was wrong, and that it is `now_ns` now. This may be earlier or later than the
+ * latest time that you named. No timer runs, and no time passes: a timer with five seconds left has five seconds left
+ * after it. (circflow_engine_tick() lets time pass.)
  *
- * You need it after a wild time, far in the future, has come in by mistake, as until that time comes the engine stands
- * still: earlier times are read as the latest seen. And you need it after your clock was set back. Both are counted
- * (time_leaps, time_backwards) and logged. What ran out at the wild time has run out; what was set since then is due
- * as much later than `now_ns` as it was later than the wild time. Round trips under way are not measured (rtt_ns of
- * CIRCFLOW_INSN_LINKED is 0), as nobody knows when they began. What is held is as old as it was. Times that circflow
- * names (deadlines, last_active_ns) are on the new clock from now on; one before its beginning is 0. From then on each
- * call costs some tens of instructions more. Say it to each engine; a hub has no clock.
+ * You need it in two cases. The first: by mistake you named a time far in the future. The engine then stands still
+ * until that time comes, as it reads earlier times as the latest one seen. The second: your clock was set back. Both
+ * cases are counted (time_leaps, time_backwards) and logged. Call it for each engine; a hub has no clock.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID for CIRCFLOW_NEVER, which is no time.
+ * Timers that ended at the wrong time stay ended. Timers set since then end as much later than `now_ns` as they were
+ * later than the wrong time. Round trips that have begun are not measured (rtt_ns of CIRCFLOW_INSN_LINKED is 0). Held
+ * messages are as old as before. Times that circflow gives (deadlines, last_active_ns) are on the new clock from now
+ * on, or 0 if they are before its beginning. After this call, every call takes some tens of machine instructions more.
+ *
+ * Own statuses: CIRCFLOW_ERR_INVALID: now_ns is CIRCFLOW_NEVER.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_engine_set_clock(struct circflow_engine *engine,
                                                uint64_t now_ns);
 
 /* ---- Engines: parameters of a consensus ---- */
 
-/* circflow_circuit_config.path_class: a circuit to an exit, or to a single-onion service. */
+/* path_class: a circuit to an exit, or to a single-onion service. */
 #define CIRCFLOW_PATH_EXIT 0
 
-/* circflow_circuit_config.path_class: a circuit to an onion service. */
+/* path_class: a circuit to an onion service. */
 #define CIRCFLOW_PATH_ONION 1
 
-/* circflow_circuit_config.path_class: a circuit of two hops, as sbws measures with. */
+/* path_class: a circuit of two hops, as the bandwidth scanner sbws uses. */
 #define CIRCFLOW_PATH_SBWS 2
 
-/* Sets a parameter by the name that a consensus gives it. What is never set has C Tor's default. Nothing that lives
- * follows, except where it says so: circuits keep the parameters they were opened with, and sets their limits.
+/* Sets a parameter by its name in a consensus. A parameter that you never set has C Tor's default. Live circuits keep
+ * the parameters that they were opened with, and live sets keep their limits, except where the list below says "at
+ * once".
  *
- * For each path class, and for circuits that circflow runs and that are opened from now on: all of congestion and flow
- * control, "cc_cwnd_init", "cc_xoff_client" and so on (prop324 6.5). Where a consensus has a parameter for each class
- * ("cc_vegas_alpha_exit"), name it without the class ("cc_vegas_alpha"). Only cc_alg=2 is built.
+ * For each path class, and for circuits that circflow runs and that are opened from now on: all parameters of
+ * congestion and flow control, such as "cc_cwnd_init" and "cc_xoff_client" (prop324 6.5). Where a consensus has one
+ * parameter for each class ("cc_vegas_alpha_exit"), leave out the class ("cc_vegas_alpha"). Only cc_alg=2 (Vegas) is
+ * implemented.
  *
- * For the whole engine, whichever class is given:
+ * For the whole engine, whatever class is given:
  *
  *   cfx_enabled                     At once: at 0 no LINK is taken, no set opened and no leg added; sets that live go
  *                                   on.
@@ -1089,15 +1174,15 @@ enum circflow_status circflow_engine_set_clock(struct circflow_engine *engine,
  *   cfx_max_linked_set, cfx_max_prebuilt_set, cfx_low_exit_threshold
  *                                   How many sets a client builds is yours: kept for circflow_engine_get_param().
  *
- * Of the first group, cellq_high, cellq_low, orconn_high and orconn_low are yours to follow too (when a channel counts
- * as full), and cc_bwe_min has no meaning with cc_alg=2. docs/parameters.md has one row for each.
+ * Your own code has to follow cellq_high, cellq_low, orconn_high and orconn_low, too: they say when a channel counts
+ * as full. cc_bwe_min has no effect with cc_alg=2. docs/parameters.md has one row for each parameter.
  *
  * @param path_class  CIRCFLOW_PATH_*.
- * @param name        A string.
+ * @param name        The name: text that ends with a NUL.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
- * circflow_engine_get_last_detail() then says; CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do
- * what it asks for. A host that passes a whole consensus on may go on after either.
+ * Own statuses: CIRCFLOW_ERR_INVALID: no such class or name, or the value is out of range;
+ * circflow_engine_get_last_detail() gives the range. CIRCFLOW_ERR_NOT_BUILT: the value is in range, but circflow
+ * cannot do what it asks for. If you pass on a whole consensus, go on after either.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_set_param(struct circflow_engine *engine,
@@ -1105,10 +1190,10 @@ enum circflow_status circflow_engine_set_param(struct circflow_engine *engine,
                                                const char *name,
                                                uint32_t value);
 
-/* What a parameter is now, for circuits and sets that are opened from now on.
+/* Gives the value of a parameter, as circuits and sets opened from now on have it.
  *
  * @param path_class  CIRCFLOW_PATH_*.
- * @param name        A string, as for circflow_engine_set_param().
+ * @param name        The name, as for circflow_engine_set_param().
  * @param value_out   Written on CIRCFLOW_OK.
  *
  * Own statuses: CIRCFLOW_ERR_INVALID: no such class or name.
@@ -1121,7 +1206,7 @@ enum circflow_status circflow_engine_get_param(struct circflow_engine *engine,
 
 /* ---- Engines: figures ---- */
 
-/* Classes of circflow_engine_stats.lateness. */
+/* Number of classes in circflow_engine_stats.lateness. */
 #define CIRCFLOW_LATENESS_CLASSES 20
 
 /* Figures of an engine. Set size to sizeof before each call. */
@@ -1132,68 +1217,69 @@ typedef struct circflow_engine_stats {
   uint32_t circuits;
   /* Sets alive. */
   uint32_t sets;
-  /* Instructions waiting. A whole run of ready messages counts as one. */
+  /* Instructions that wait. A run of ready messages counts as one. */
   uint32_t insns;
-  /* The most that ever waited. */
+  /* The most instructions that ever waited. */
   uint32_t insns_peak;
-  /* Timers armed: one for each leg that waits for an answer, one for each circuit whose padding waits for anything,
-   * and one for each stream that its rate holds back. */
+  /* Timers that run: one for each leg that waits for an answer, one for each circuit whose padding has a timer, and
+   * one for each stream that its XON rate stops. */
   uint32_t timers;
   /* Streams open on circuits and sets that circflow runs. */
   uint32_t streams;
-  /* Messages held now, for order, for sending and at edges, those waiting to be discarded included. */
+  /* Messages held now: for order, for sending, at edges, and those that wait to be discarded. */
   uint64_t held;
-  /* What is held costs so much, in bytes: for order, for sending, at edges, and on the way to other engines until
-   * they take it; and, at a client, what is remembered of streams that have ended there, some 10 bytes each where
-   * ids are used in turn. Never above held_bytes_max of the engine. Without what waits to be handed back:
-   * leaving_bytes. */
+  /* Cost in bytes of the messages held for order, for sending, at edges, and on the way to other engines until they
+   * take them. At a client it has the memory for ended streams, too, some 10 bytes each when ids are used in turn.
+   * Never above held_bytes_max of the engine. Messages that wait to be handed back are not in it: see leaving_bytes.
+   */
   uint64_t held_bytes;
-  /* The most bytes ever held. */
+  /* The highest value of held_bytes so far. */
   uint64_t held_bytes_peak;
-  /* Bytes of memory kept for held messages, in use or ready for use. */
+  /* Bytes of memory kept for held messages, used or free. */
   uint64_t pool_bytes;
-  /* Times the host named an earlier time than before. */
+  /* Calls that named an earlier time than the call before. */
   uint64_t time_backwards;
-  /* Times that a peer broke the protocol, or a cap or a time bound was reached. */
+  /* How often a peer broke the protocol, or a cap or time bound was reached. */
   uint64_t peer_faults;
   /* Log lines left out because there were too many. */
   uint64_t log_dropped;
   /* Padding cells received, expected or not. */
   uint64_t padding_received;
-  /* How many timers of padding ran how late: element 0 counts those less than a microsecond after they were due,
-   * element n those less than 2^n microseconds, the last one all others. */
+  /* Timers of padding by how late they ran: class 0 counts those less than 1 microsecond late, class n those less
+   * than 2^n microseconds late (and in no class before), the last class all others. */
   uint64_t lateness[CIRCFLOW_LATENESS_CLASSES];
-  /* Messages that nothing explains and that do no harm, on streams of circuits and sets that circflow runs:
-   * CONNECTED twice, RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE. They were dropped (CONSUMED). */
+  /* Messages that were dropped (CONSUMED) as they make no sense on their stream and do no harm: a second CONNECTED,
+   * RESOLVED after BEGIN, CONNECTED or DATA after RESOLVE. Only on circuits and sets that circflow runs. */
   uint64_t unexplained;
-  /* Calls that named a time more than an hour later than the one before. One can be a machine that was suspended, or
-   * a wild time: circflow_engine_set_clock(). */
+  /* Calls that named a time more than an hour later than the call before. The computer was suspended, or the time
+   * was wrong: see circflow_engine_set_clock(). */
   uint64_t time_leaps;
-  /* Of the hub's cap, what is reserved for held_bytes: at most a block (64 KiB) above it, and the same at rest, that
-   * is once the engine has been drained to the end, ticked or trimmed. Without a hub always held_bytes. */
+  /* Bytes of the hub's cap that are reserved for held_bytes: at most one block (64 KiB) more than held_bytes. They
+   * are equal once the engine has been drained to the end, ticked or trimmed. Without a hub they are always equal. */
   uint64_t reserved_bytes;
-  /* Of held_bytes, what is on its way to other engines of the hub, or waits for room there. */
+  /* The part of held_bytes that is on the way to other engines of the hub, or waits for room there. */
   uint64_t crossing_bytes;
-  /* What is held no longer and waits for your drain to hand it out or back, as its set or circuit has ended. It has
-   * room of its own, as much as held_bytes_max; what is above that takes room from held_bytes until it is drained. */
+  /* Cost in bytes of messages whose set or circuit has ended, and that wait for your drain to hand them out or back.
+   * They have room of their own, as much as held_bytes_max. Above that they take room from held_bytes until they are
+   * drained. */
   uint64_t leaving_bytes;
-  /* Padding cells that you were told to send, or answered with CIRCFLOW_ANSWER_SENT. */
+  /* Padding cells that circflow told you to send, or that you answered with CIRCFLOW_ANSWER_SENT. */
   uint64_t padding_sent;
-  /* Other cells sent: those whose sending was decided or reported here, on all circuits; of those that only pass a
-   * relay, the ones towards the client. */
+  /* Other cells sent, on all circuits: those that circflow decided to send or that you reported. Of cells that pass
+   * a relay, only those towards the client count. */
   uint64_t others_sent;
-  /* Padding that a budget refused (circflow_padding_budget), this engine's, the consensus's or the hub's. */
+  /* Padding cells that a budget refused (circflow_padding_budget): this engine's, the consensus's or the hub's. */
   uint64_t padding_refused;
 } circflow_engine_stats;
 
-/* Figures of the engine. Set stats->size to sizeof(circflow_engine_stats) first.
+/* Gives the figures of an engine. Set stats->size to sizeof(circflow_engine_stats) first.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_engine_get_stats(struct circflow_engine *engine, struct circflow_engine_stats *stats);
 
-/* Gives memory that is kept for held messages and not in use back to the system. circflow never does so by itself: a
- * steady state is to allocate nothing. Call it when you are short of memory, or idle.
+/* Gives unused memory for held messages back to the system. circflow keeps that memory otherwise, so that it need not
+ * allocate again. Call this when you are short of memory, or idle.
  *
  * @param freed_out  Bytes given back. May be NULL.
  *
@@ -1201,22 +1287,23 @@ enum circflow_status circflow_engine_get_stats(struct circflow_engine *engine, s
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64_t *freed_out);
 
-/* What is behind the last call on the engine, if that failed: of INVALID which argument, of NO_ROOM which leg lacks
- * what, of PEER which circuit; where there is no more to say, the sentence of circflow_status_text(). Empty after a
- * call that succeeded, so ask at once. Asking is no call in this sense. Of a poisoned engine it is what the panic
- * said. For people: do not parse it.
+/* Gives a sentence about the last call on the engine, if that failed: for INVALID which argument is wrong, for NO_ROOM
+ * which leg lacks what, for PEER which circuit. If there is no more to say, it is the text of circflow_status_text().
+ * It is empty after a call that succeeded, so ask at once. This function itself does not count as a call. For a
+ * poisoned engine it gives the message of the panic. The sentence is for people: do not parse it.
  *
- * Inside a drain callback the callback's own calls count; after the drain, the drain. A call that names no engine
- * (circflow_cell_decode(), circflow_queue_push()) leaves no sentence here.
+ * Inside a drain callback it is about the last call of the callback; after the drain it is about the drain. Calls
+ * without an engine, such as circflow_cell_decode() and circflow_queue_push(), leave no sentence.
  *
- * @param buf       Gets at most cap - 1 bytes of text and a NUL.
- * @param len_out   Length of the whole sentence without the NUL. May be NULL.
+ * @param buf       Gets at most buf_cap - 1 bytes of text, and a NUL. It may be NULL when buf_cap is 0.
+ * @param buf_cap   Bytes of room there.
+ * @param len_out   Length of the whole sentence in bytes, without the NUL. May be NULL.
  *
  * Own statuses: CIRCFLOW_ERR_REENTRANT from inside the log function.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_engine_get_last_detail(struct circflow_engine *engine,
                                                      char *buf,
-                                                     size_t cap,
+                                                     size_t buf_cap,
                                                      size_t *len_out);
 
 /********************************************************************************************************************
@@ -1228,8 +1315,8 @@ enum circflow_status circflow_engine_get_last_detail(struct circflow_engine *eng
 /* circflow_circuit_config.role: this end opened the circuit. */
 #define CIRCFLOW_ROLE_CLIENT 1
 
-/* circflow_circuit_config.role: this end is a relay: the last hop of the circuit, or, with CIRCFLOW_CIRCUIT_EXTENDED,
- * a middle one. */
+/* circflow_circuit_config.role: this end is a relay. It is the last hop of the circuit, or a middle one with
+ * CIRCFLOW_CIRCUIT_EXTENDED. */
 #define CIRCFLOW_ROLE_RELAY 2
 
 /* circflow_circuit_config.flags: Vegas congestion control was negotiated with the join point. */
@@ -1238,78 +1325,81 @@ enum circflow_status circflow_engine_get_last_detail(struct circflow_engine *eng
 /* circflow_circuit_config.flags: the circuit carries or has carried streams. */
 #define CIRCFLOW_CIRCUIT_STREAMS 2
 
-/* circflow_circuit_config.flags: the circuit goes on to another hop (at a relay), so it is no exit's. */
+/* circflow_circuit_config.flags: relay: the circuit goes on to a next relay, so this relay is no exit for it. */
 #define CIRCFLOW_CIRCUIT_EXTENDED 4
 
 /* circflow_circuit_config.flags: streams may end at other hops than the join point (leaky pipe). Their messages are
- * delivered and not counted. Without this flag they are a protocol violation on a leg. */
+ * delivered without a number. Without this flag they are a protocol violation on a leg. */
 #define CIRCFLOW_CIRCUIT_LEAKY_PIPE 8
 
-/* circflow_circuit_config.flags: another padder than circflow's runs on the circuit too. DROP, PADDING_NEGOTIATE and
- * PADDING_NEGOTIATED that circflow cannot explain are then delivered to you, and never a protocol violation. */
+/* circflow_circuit_config.flags: the circuit also has padding that circflow does not run. DROP, PADDING_NEGOTIATE and
+ * PADDING_NEGOTIATED that do not belong to circflow's padders are then delivered to you, and never a protocol
+ * violation. */
 #define CIRCFLOW_CIRCUIT_OTHER_PADDER 16
 
-/* circflow_circuit_config.flags: you keep what padding blocks. circflow holds no messages for this circuit; it tells
- * you when to block (CIRCFLOW_INSN_BLOCK, CIRCFLOW_INSN_UNBLOCK) and asks you what becomes of each padding cell
- * (CIRCFLOW_PADDING_ASKS). For a relay, whose queue also has cells that only pass. Not to be changed once a padder is
- * there. */
+/* circflow_circuit_config.flags: you keep the cells that padding blocks. circflow holds no messages for this circuit.
+ * It tells you when to block (CIRCFLOW_INSN_BLOCK, CIRCFLOW_INSN_UNBLOCK), and asks you about each padding cell
+ * (CIRCFLOW_PADDING_ASKS). It is meant for a relay whose queue also has cells that pass. It cannot be changed once
+ * there is a padder. */
 #define CIRCFLOW_CIRCUIT_OWN_QUEUE 32
 
-/* circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, has the
- * congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and keeps cells that a
- * channel does not take. Feed every cell: the recognised ones with circflow_circuit_receive(), the others with
- * circflow_circuit_relay(). Say when a channel is full with circflow_circuit_set_writable(), and send what streams
- * have with circflow_stream_send(). Settled when the circuit is opened. */
+/* circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, keeps the
+ * congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and holds cells for a
+ * full channel. Feed every cell: a recognised one with circflow_circuit_receive(), any other with
+ * circflow_circuit_relay(). Report a full channel with circflow_circuit_set_writable(), and send for streams with
+ * circflow_stream_send(). The flag cannot be changed after the circuit is opened. */
 #define CIRCFLOW_CIRCUIT_REACTOR 64
 
-/* circflow_circuit_config.flags: a client's circuit to which its last hop opens streams (an onion service's). Say it
- * with circflow_circuit_extend(), so that no hop before the virtual one opens any. */
+/* circflow_circuit_config.flags: a client's circuit on which the last hop may open streams (an onion service's). Give
+ * it to circflow_circuit_extend(), so that it holds for the virtual hop only. */
 #define CIRCFLOW_CIRCUIT_SERVICE 128
 
-/* What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want. */
+/* The configuration of a circuit. Fill it with circflow_circuit_config_init(), then change what you want. */
 typedef struct circflow_circuit_config {
   /* sizeof(circflow_circuit_config) as your compiler saw it. */
   size_t size;
-  /* Yours. It comes back in every verdict and instruction about the circuit; make it other than 0, which stands for
-   * "no circuit" there. */
+  /* A number of yours. It comes back in every verdict and instruction about the circuit. Do not use 0: there it
+   * means "no circuit". */
   uint64_t tag;
-  /* Client: any number that is the same for two circuits exactly when their last hop is the same relay. Exit: 0. */
+  /* Client: a number of yours for the relay that is the last hop: equal for two circuits if and only if that relay
+   * is the same. Exit: 0. */
   uint64_t join_point;
-  /* CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_RELAY, at a middle relay too. */
+  /* CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_RELAY for an exit or a middle relay. */
   uint8_t role;
-  /* Client: number of hops, 1 to 16, default 3; the last is the join point (circflow_circuit_extend() adds more).
-   * Exit: 0, which you have to set. */
+  /* Client: number of hops, 1 to 16, default 3. The last one is the join point. circflow_circuit_extend() adds more.
+   * Relay: 0, which you have to set. */
   uint8_t hops;
-  /* CIRCFLOW_PATH_*: which parameters of congestion control hold. Default: CIRCFLOW_PATH_EXIT. */
+  /* CIRCFLOW_PATH_*: the parameters of congestion control to use. Default: CIRCFLOW_PATH_EXIT. */
   uint8_t path_class;
   /* With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated when the circuit was built
-   * (prop324 10); within 1 of "cc_sendme_inc". Default 0: what that says. */
+   * (prop324 10). It differs from "cc_sendme_inc" by 1 at most. Default 0: the value of "cc_sendme_inc". */
   uint8_t sendme_inc;
-  /* CIRCFLOW_CIRCUIT_*, or-ed together; an unknown one is refused. Default: CIRCFLOW_CIRCUIT_VEGAS, which legs and
-   * streams need: add yours with |=. */
+  /* CIRCFLOW_CIRCUIT_*, or-ed together. An unknown flag is refused. Default: CIRCFLOW_CIRCUIT_VEGAS, which legs and
+   * streams need; add flags with |=. */
   uint32_t flags;
-  /* Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
-   * CIRCFLOW_ERR_NO_ROOM, and padding is refused, with 0 at once. Default 32. */
+  /* Messages and padding cells that may be held for sending while padding blocks the circuit, 0 or more. When so
+   * many wait, sending answers CIRCFLOW_ERR_NO_ROOM, and padding is refused. Default 32. */
   uint32_t held_sends_max;
   /* Zero. */
   uint32_t reserved;
 } circflow_circuit_config;
 
 /* Fills a config with the defaults: a client's circuit of three hops with Vegas congestion control. Pass
- * sizeof(circflow_circuit_config).
+ * sizeof(circflow_circuit_config) as size.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_circuit_config_init(struct circflow_circuit_config *config, size_t size);
 
-/* Makes a circuit known: a client's once it is open, or when its first cell goes out if it is for
- * circflow_set_launch_legs(); an exit's once it is created. It lives until circflow_circuit_gone().
+/* Tells the engine of a circuit. Client: call it once the circuit is open, or, for circflow_set_launch_legs(), when
+ * its first cell goes out. Relay: call it once the circuit is created. The id is valid until circflow_circuit_gone().
  *
- * That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
+ * circflow does not know which relays a circuit uses. See to it yourself that the legs of a set share no guard and no
+ * middle relay (prop329 2.2).
  *
- * Own statuses: CIRCFLOW_ERR_INVALID for an unknown role, flag or path_class, hops that do not fit the role,
- * CIRCFLOW_CIRCUIT_SERVICE at a relay, and, with CIRCFLOW_CIRCUIT_REACTOR, for CIRCFLOW_CIRCUIT_OWN_QUEUE or a
- * sendme_inc that is not within 1 of the parameter; CIRCFLOW_ERR_TOO_MANY at circuits_max: close some;
+ * Own statuses: CIRCFLOW_ERR_INVALID: an unknown role, flag or path_class; hops that do not fit the role;
+ * CIRCFLOW_CIRCUIT_SERVICE at a relay; or, with CIRCFLOW_CIRCUIT_REACTOR, CIRCFLOW_CIRCUIT_OWN_QUEUE or a sendme_inc
+ * that differs from "cc_sendme_inc" by more than 1. CIRCFLOW_ERR_TOO_MANY: circuits_max are open; close some.
  * CIRCFLOW_ERR_UNDRAINED: drain first.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
@@ -1318,35 +1408,36 @@ enum circflow_status circflow_circuit_open(struct circflow_engine *engine,
                                            const struct circflow_circuit_config *config,
                                            struct circflow_circuit_id *circuit_out);
 
-/* Client: says that a circuit of circflow_set_launch_legs() is open. LINK is queued on it, and LINKED has
- * link_timeout_ns to come; the round trip is measured from the moment you take LINK. Wait for CIRCFLOW_INSN_LINKED and
- * CIRCFLOW_INSN_USABLE.
+/* Client: tells the engine that a circuit of circflow_set_launch_legs() is open now. It queues LINK on the circuit,
+ * and waits link_timeout_ns for LINKED. The round trip is measured from the moment you take LINK. Next come
+ * CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE.
  *
- * Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it
- * is a leg that is not being built; CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may
- * go out (prop329 2.2): close it; CIRCFLOW_ERR_CLOSING: it is being closed already; CIRCFLOW_ERR_UNDRAINED: drain,
- * then say it again.
+ * Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set; call circflow_set_add_legs(). CIRCFLOW_ERR_IN_SET: it is a
+ * leg that was already built. CIRCFLOW_ERR_NO_VEGAS: its flags have no CIRCFLOW_CIRCUIT_VEGAS any more, so no LINK may
+ * go out (prop329 2.2); close it. CIRCFLOW_ERR_CLOSING: it is closing already. CIRCFLOW_ERR_UNDRAINED: drain, then
+ * call again.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_built(struct circflow_engine *engine,
                                             uint64_t now_ns,
                                             struct circflow_circuit_id circuit);
 
-/* Replaces all of a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that
- * circflow did not see. When a relay follows no more (TRUNCATE, or DESTROY from the next relay), say so without
- * CIRCFLOW_CIRCUIT_EXTENDED: what waited for it is dropped, tokens come back as CIRCFLOW_INSN_DISCARD, and a source
- * that was told to pause may go on.
+/* Replaces all flags of a circuit, CIRCFLOW_CIRCUIT_*. Call it when a relay extends the circuit, or when it has
+ * carried a stream that circflow did not see. Call it without CIRCFLOW_CIRCUIT_EXTENDED when there is no next relay
+ * any more (TRUNCATE, or DESTROY from the next relay). Cells that waited for that relay are then dropped, their tokens
+ * come back as CIRCFLOW_INSN_DISCARD, and a paused source may go on.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID for an unknown flag, for another CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a
- * padder or on a circuit that circflow runs, and for another CIRCFLOW_CIRCUIT_REACTOR, or CIRCFLOW_CIRCUIT_VEGAS with
- * it.
+ * Own statuses: CIRCFLOW_ERR_INVALID: an unknown flag; a change of CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder,
+ * or on a circuit that circflow runs; a change of CIRCFLOW_CIRCUIT_REACTOR; or a change of CIRCFLOW_CIRCUIT_VEGAS on a
+ * circuit that circflow runs.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_circuit_set_flags(struct circflow_engine *engine,
                                                 struct circflow_circuit_id circuit,
                                                 uint32_t flags);
 
-/* Shuts a circuit down at the host's wish: CIRCFLOW_INSN_CLOSE is queued for it, and its set is judged as after the
- * loss of any leg. Say circflow_circuit_gone() when it is done. Works on every circuit.
+/* Closes a circuit because you want it. It queues CIRCFLOW_INSN_CLOSE for the circuit. If the circuit is a leg, its
+ * set goes on or ends, as circflow_circuit_gone() says. Call circflow_circuit_gone() when the circuit is closed. It
+ * works on every circuit.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -1354,21 +1445,22 @@ enum circflow_status circflow_circuit_close(struct circflow_engine *engine,
                                             uint64_t now_ns,
                                             struct circflow_circuit_id circuit);
 
-/* Says that a circuit is gone (DESTROY came, or was sent, or its channel has gone), whoever closed it. Its id is
- * stale from now on, and what was queued about it is dropped.
+/* Tells the engine that a circuit is gone, whoever closed it: DESTROY came or was sent, or its channel is gone. Its id
+ * is stale from now on, and instructions about it are dropped.
  *
- * If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
- * or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
- * SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows: with
- * CIRCFLOW_ERR_LEG_LOST, or, if nothing was under way, CIRCFLOW_ERR_SET_FINISHED. What is in
- * flight is what you reported last, and the DATA sent since: if your numbers are newer, report first how the leg
- * stands (cwnd, inflight), then say this. A set that goes on may ask for another leg, with CIRCFLOW_INSN_WANT_LEG.
+ * If it was a leg, this call decides about its set (prop329 2.4.3). The set goes on if the leg was not linked yet. It
+ * also goes on if all of this is true: the leg was not the sending one, not ahead of the others in either direction,
+ * not the last one, and had less than sendme_inc cells in flight. It may then ask for another leg, with
+ * CIRCFLOW_INSN_WANT_LEG. Otherwise the set ends: CIRCFLOW_INSN_CLOSE comes for the other legs, then
+ * CIRCFLOW_INSN_ENDED with CIRCFLOW_ERR_LEG_LOST, or with CIRCFLOW_ERR_SET_FINISHED if no stream was open and no
+ * message held. The cells in flight are those of your last report, and the DATA sent since. If you know newer numbers,
+ * call circflow_leg_update() first, then this.
  *
- * These are the rules of every deployed Tor, and they leave a crack: less than one SENDME's worth of cells can be lost
- * with a leg whose set goes on. What comes after them then waits, until held_age_max_ns (circflow_set_config, 120 s by
+ * Every deployed Tor has these rules, and they have a gap: a set goes on although fewer than sendme_inc cells were
+ * lost with a leg. The messages after the lost ones then wait, until held_age_max_ns (circflow_set_config, 120 s by
  * default) ends the set with CIRCFLOW_ERR_HELD_TOO_LONG.
  *
- * Own statuses: none, and never CIRCFLOW_ERR_EXPIRED. Always safe to call, also when instructions wait.
+ * Own statuses: none, and never CIRCFLOW_ERR_EXPIRED. You may always call it, also while instructions wait.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_circuit_gone(struct circflow_engine *engine,
                                            uint64_t now_ns,
@@ -1376,55 +1468,55 @@ enum circflow_status circflow_circuit_gone(struct circflow_engine *engine,
 
 /* ---- Circuits: getting longer ---- */
 
-/* How a circuit gets longer. Fill it with circflow_extension_config_init(), then change what you want. */
+/* Describes the hops that a circuit gets. Fill it with circflow_extension_config_init(), then change what you want.
+ */
 typedef struct circflow_extension_config {
   /* sizeof(circflow_extension_config) as your compiler saw it. */
   size_t size;
-  /* Of the new last hop, as circflow_circuit_config.join_point. For the virtual hop behind a rendezvous point: one
-   * number for each onion service, at the client and at the service itself. Default 0. */
+  /* The number of the new last hop, as circflow_circuit_config.join_point. For the virtual hop behind a rendezvous
+   * point use one number for each onion service, at the client and at the service itself. Default 0. */
   uint64_t join_point;
-  /* What is so of the new last hop: CIRCFLOW_CIRCUIT_VEGAS, if it was negotiated with it, and
-   * CIRCFLOW_CIRCUIT_SERVICE, if it may open streams. They take the place of what was so of the old one; other flags
-   * of the circuit stay. Default: CIRCFLOW_CIRCUIT_VEGAS. */
+  /* Flags for the new last hop: CIRCFLOW_CIRCUIT_VEGAS if it was negotiated with that hop, and
+   * CIRCFLOW_CIRCUIT_SERVICE if that hop may open streams. They replace these two flags of the circuit; its other
+   * flags stay. Default: CIRCFLOW_CIRCUIT_VEGAS. */
   uint32_t flags;
-  /* Hops of the circuit from now on, more than it has, 16 at most. Default 0: one more. */
+  /* Number of hops of the circuit from now on: more than it has, 16 at most. Default 0: one more than it has. */
   uint8_t hops;
-  /* CIRCFLOW_PATH_*: which parameters of congestion control hold for the new hops. Default: CIRCFLOW_PATH_ONION. */
+  /* CIRCFLOW_PATH_*: the parameters of congestion control for the new hops. Default: CIRCFLOW_PATH_ONION. */
   uint8_t path_class;
-  /* With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated with the new hops; within
-   * 1 of "cc_sendme_inc" of the class. Default 0: what that says. */
+  /* With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated with the new hops. It
+   * differs from "cc_sendme_inc" of the class by 1 at most. Default 0: the value of "cc_sendme_inc". */
   uint8_t sendme_inc;
   /* Zero. */
   uint8_t reserved;
 } circflow_extension_config;
 
-/* Fills a config with the defaults: one more hop, Vegas congestion control with it, parameters of paths to onion
- * services. Pass sizeof(circflow_extension_config).
+/* Fills a config with the defaults: one more hop, with Vegas congestion control, and the parameters of circuits to
+ * onion services. Pass sizeof(circflow_extension_config) as size.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_extension_config_init(struct circflow_extension_config *config, size_t size);
 
-/* Says that a client's circuit got longer: a cannibalised one, one to a rendezvous point, or by the virtual hop behind
- * it. Call it when the new hop's keys are there (EXTENDED2, RENDEZVOUS2; at a service before RENDEZVOUS1 goes out),
- * before anything is sent to the new hop, and before you feed what comes from it.
+/* Tells the engine that a client's circuit has more hops now: a cannibalised circuit, a circuit to a rendezvous point,
+ * or the virtual hop behind that point. Call it when you have the keys of the new hop (EXTENDED2, RENDEZVOUS2; at a
+ * service before RENDEZVOUS1 goes out). Call it before you send to the new hop, and before you feed a message from it.
  *
- * What there was stays, for each hop that was there: congestion window and what is in flight, the count towards the
- * next SENDME and its sendme_inc, padders, streams, and messages that wait to be sent to it. From now on the last hop
- * is another: the new one is the join point, where sets meet and a stream goes by default, circflow_circuit_stats has
- * its window, and padders of earlier hops count cells to and from it as passing. A circuit that has carried streams
- * still cannot be a leg.
+ * Each earlier hop keeps its congestion window, its cells in flight, its count towards the next SENDME, its
+ * sendme_inc, its padders, its streams, and the messages that wait to be sent to it. The new last hop is the join
+ * point from now on. circflow_circuit_stats shows its window, and padders of earlier hops count cells to and from it
+ * as cells through their hop. A circuit that has carried streams still cannot become a leg.
  *
- * Not for a leg, linked, pending or launched: the legs of a set have one length and one join point, and are never
- * extended (prop329). Open one that is for circflow_set_launch_legs() with the hops it is to have; extend any other
- * before circflow_set_add_legs(), or after circflow_set_dissolve(). A circuit that gets shorter (TRUNCATED) is to be
- * closed.
+ * A leg cannot be extended, in whatever state it is: all legs of a set have the same length and the same join point
+ * (prop329). Open a circuit for circflow_set_launch_legs() with its final number of hops. Extend other circuits before
+ * circflow_set_add_legs(), or after circflow_set_dissolve(). Close a circuit that gets shorter (TRUNCATED).
  *
- * Own statuses: CIRCFLOW_ERR_INVALID: not more hops than before, or above 16, a flag other than the two, an unknown
- * path_class, a reserved field that is not zero; and on a circuit that circflow runs, another CIRCFLOW_CIRCUIT_VEGAS
- * than that of the hops before (open it anew), or a sendme_inc that is not within 1 of the parameter (close it: the
- * hop is lying); CIRCFLOW_ERR_IN_SET: it is a leg; CIRCFLOW_ERR_ROLE: a relay's; say CIRCFLOW_CIRCUIT_EXTENDED with
- * circflow_circuit_set_flags(); CIRCFLOW_ERR_CLOSING: it is to close, do so. After any of them nothing has changed.
+ * Own statuses: CIRCFLOW_ERR_INVALID: not more hops than before, or more than 16; another flag than the two; an
+ * unknown path_class; a reserved field that is not 0; and, on a circuit that circflow runs, a change of
+ * CIRCFLOW_CIRCUIT_VEGAS (open a new circuit), or a sendme_inc that differs from "cc_sendme_inc" by more than 1 (close
+ * the circuit: the hop is lying). CIRCFLOW_ERR_IN_SET: it is a leg. CIRCFLOW_ERR_ROLE: it is a relay's circuit; call
+ * circflow_circuit_set_flags() with CIRCFLOW_CIRCUIT_EXTENDED. CIRCFLOW_ERR_CLOSING: it is closing; close it. After
+ * each of them nothing has changed.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_extend(struct circflow_engine *engine,
@@ -1434,22 +1526,23 @@ enum circflow_status circflow_circuit_extend(struct circflow_engine *engine,
 
 /* ---- Circuits: messages that come ---- */
 
-/* Feeds a relay message that arrived on a circuit and was recognised here. Feed every one, control included, in the
- * order of arrival; do your circuit SENDME accounting before, as it does not wait for order (prop329 2.5). What is
- * none of circflow's business (SENDME, EXTEND, ..) comes back as DELIVER, without a number.
+/* Feeds a relay message that arrived on a circuit and was recognised here. Feed every message, control included, in
+ * the order of arrival. If you do congestion control yourself, count the cell for your SENDMEs before, as that does
+ * not wait for order (prop329 2.5). A message that circflow does not handle (SENDME, EXTEND and others) gets the
+ * verdict DELIVER, without a number.
  *
- * The verdict says what to do with the message: DELIVER, HELD, CONSUMED or REFUSE. On an error the message was not
- * taken: drop it.
+ * The verdict says what to do with the message: DELIVER, HELD, CONSUMED or REFUSE. On an error circflow has not taken
+ * the message: drop it. Then drain.
  *
  * @param message      Read during the call only.
  * @param verdict_out  Written on CIRCFLOW_OK.
  *
- * Own statuses: class PEER: the peer broke the protocol, and the close of the circuit (or of the whole set, where its
- * order is lost) is queued: drain; class LIMIT: a cap was reached, and the close is queued: drain;
- * CIRCFLOW_ERR_CLOSING: it is being closed already; CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
- * PADDING_NEGOTIATE, and for all on a circuit that circflow runs: drain and feed it again; CIRCFLOW_ERR_INVALID:
- * body_len above CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or next; hop above 16; and,
- * only where the message has to be held or read, an unknown form, or a body that is NULL and has a length.
+ * Own statuses: class PEER: the peer broke the protocol; the close of the circuit, or of the whole set if its order is
+ * lost, is queued. Class LIMIT: a cap was reached; the close is queued. CIRCFLOW_ERR_CLOSING: the circuit is closing
+ * already. CIRCFLOW_ERR_UNDRAINED: drain, and feed the message again; only for LINK, LINKED, LINKED_ACK and
+ * PADDING_NEGOTIATE, and for every message on a circuit that circflow runs. CIRCFLOW_ERR_INVALID: body_len above
+ * CIRCFLOW_BODY_MAX; hop above 16; or, if the message has to be held or read, an unknown form, or a body that is NULL
+ * and has a length.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
@@ -1460,19 +1553,19 @@ enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
 
 /* ---- Circuits: messages that go ---- */
 
-/* Sends a relay message on a circuit that is in no set, or to another hop than the join point: asks whether padding
- * holds it back, and counts it as queued if not. Needed for messages of streams on circuits with a padder, and for all
- * messages of a relay on a circuit that circflow runs: there it goes behind the cells that wait for its channel, as
- * TRUNCATED that overtook them would make them unreadable for the client. Allowed for all.
+/* Sends a relay message on a circuit that is in no set, or to another hop than the join point. It asks whether padding
+ * holds the message back, and counts it as queued if not. You need it for messages of streams on circuits with a
+ * padder. You also need it for all messages of a relay on a circuit that circflow runs: there the message goes behind
+ * the cells that wait for the channel (a TRUNCATED before them would make them unreadable for the client). You may use
+ * it for other messages, too.
  *
- * @param verdict_out  SEND: queue the cell now; do not report it again. HELD: it was kept (the body copied, or the
- *                     token taken) and comes back as CIRCFLOW_INSN_SEND: encrypt the cell then, not before. Written on
- *                     CIRCFLOW_OK.
+ * @param verdict_out  SEND: queue the cell now; do not report it with circflow_circuit_cell_queued(). HELD: circflow
+ *                     keeps the message, and it comes back as CIRCFLOW_INSN_SEND; encrypt the cell then, not before.
  *
- * Own statuses: CIRCFLOW_ERR_NO_ROOM: held_sends_max messages wait already, or there is no memory;
- * CIRCFLOW_INSN_MAY_SEND says when to go on; CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it;
- * CIRCFLOW_ERR_IS_RUN: it belongs to a stream, circflow_stream_send() it; CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID
- * as for circflow_circuit_receive(), and for a hop that the circuit has not.
+ * Own statuses: CIRCFLOW_ERR_NO_ROOM: held_sends_max messages wait already, or held_bytes_max is reached; wait for
+ * CIRCFLOW_INSN_MAY_SEND. CIRCFLOW_ERR_IN_SET: the message belongs to the set; use circflow_set_send().
+ * CIRCFLOW_ERR_IS_RUN: the message belongs to a stream; use circflow_stream_send(). CIRCFLOW_ERR_CLOSING.
+ * CIRCFLOW_ERR_INVALID: as for circflow_circuit_receive(), or the circuit has no such hop.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_send(struct circflow_engine *engine,
@@ -1481,22 +1574,22 @@ enum circflow_status circflow_circuit_send(struct circflow_engine *engine,
                                            const struct circflow_message *message,
                                            struct circflow_verdict *verdict_out);
 
-/* Says that a relay cell is queued on a circuit.
+/* Reports that you have queued a relay cell on a circuit.
  *
- * On a leg this is the second half of sending: report what circflow_set_decide() asked for, the SWITCH first, then the
- * message, each when it is really queued. A cell that is never reported leaves no trace. What is checked is that the
- * numbers allow it, not that it was decided: a message needs no decision where it needs no SWITCH.
+ * On a leg this is the second half of sending. Report what circflow_set_decide() asked for: the SWITCH first, then the
+ * message, each when it is queued. A cell that you never report changes nothing. circflow checks that the sequence
+ * numbers allow the cell, not that it was decided: a message that needs no SWITCH needs no decision.
  *
- * On a circuit with a padder, report every other cell too, also those that only pass (at a relay: hop 0, command 0).
- * Only what circflow knows already is not reported again: what circflow_set_send() or circflow_circuit_send()
- * answered with SEND, and what an instruction told you to send.
+ * On a circuit with a padder, report every other cell too, also those that pass (at a relay: hop 0, command 0). Do not
+ * report a cell that circflow knows already: one that circflow_set_send() or circflow_circuit_send() answered with
+ * SEND, or that an instruction told you to send.
  *
  * @param command  CIRCFLOW_CMD_SWITCH, the command of the message, or any other.
  * @param hop      Where it goes: 1 to the number of hops, or 0 at a relay.
  *
- * Own statuses: CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now: decide, and report what you were told;
- * CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a circuit whose streams circflow knows;
- * CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_CLOSING.
+ * Own statuses: CIRCFLOW_ERR_NOT_DECIDED: the cell does not fit this leg now; call circflow_set_decide(), and report
+ * what it tells you. CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a circuit whose streams circflow knows.
+ * CIRCFLOW_ERR_INVALID: no such hop. CIRCFLOW_ERR_CLOSING.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_cell_queued(struct circflow_engine *engine,
@@ -1505,17 +1598,17 @@ enum circflow_status circflow_circuit_cell_queued(struct circflow_engine *engine
                                                   uint8_t command,
                                                   uint8_t hop);
 
-/* Gives the digest of a DATA cell for which CIRCFLOW_WANTS_DIGEST asked: what its SENDME has to bring back (prop289).
- * In the order of sending, before anything can have come back: a SENDME for a cell whose digest was never given closes
- * the circuit. That a digest cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries
- * random bytes after its message (prop289).
+/* Gives the digest of a DATA cell for which CIRCFLOW_WANTS_DIGEST asked. The SENDME for the cell has to bring it back
+ * (prop289). Give the digests in the order of sending, and before an answer can arrive: a SENDME for a cell whose
+ * digest you never gave closes the circuit. You have to make the digest impossible to guess: with tor1, at least one
+ * of sendme_inc cells needs random bytes after its message (prop289).
  *
- * @param hop      Where the cell went.
- * @param digest   Of the cell. tor1: the running digest after it.
- * @param digest_len  20 bytes (tor1) or 16 (counter-galois).
+ * @param hop      The hop that the cell went to; 0 at a relay.
+ * @param digest   The digest of the cell. tor1: the running digest after it.
+ * @param digest_len  Bytes in digest: 20 (tor1) or 16 (counter-galois).
  *
- * Own statuses: CIRCFLOW_ERR_NOT_ASKED: no cell waits for its digest (harmless: a host may offer each), or it has
- * another length; CIRCFLOW_ERR_NOT_RUN.
+ * Own statuses: CIRCFLOW_ERR_NOT_ASKED: no cell waits for its digest (harmless: you may offer the digest of every
+ * cell), or the length is wrong. CIRCFLOW_ERR_NOT_RUN.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_circuit_add_digest(struct circflow_engine *engine,
                                                  struct circflow_circuit_id circuit,
@@ -1523,10 +1616,11 @@ enum circflow_status circflow_circuit_add_digest(struct circflow_engine *engine,
                                                  const uint8_t *digest,
                                                  size_t digest_len);
 
-/* Says that cells of a circuit were written to the channel, the oldest first. Needed on circuits with a padder; costs
- * next to nothing on others. Cells that were queued before there was a padder are not known and not counted.
+/* Reports that you have written cells of a circuit to the channel, the oldest first. Circuits with a padder need it;
+ * on others it does nothing. Cells that were queued before there was a padder do not count.
  *
- * @param cells  How many, of all that were queued on this circuit in this direction.
+ * @param cells  Number of cells, of all that were queued on this circuit: at a client towards the first relay, at a
+ *               relay towards the client.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -1537,33 +1631,32 @@ enum circflow_status circflow_circuit_cells_written(struct circflow_engine *engi
 
 /* ---- Circuits: cells that pass, channels ---- */
 
-/* Feeds a cell that is not for this relay, and goes on to the other side: with CIRCFLOW_SIDE_BACK one that came from
- * the client's side and was not recognised, with CIRCFLOW_SIDE_NEXT any that came from the next relay.
+/* Feeds a cell that passes this relay to the other side of the circuit: a cell from the client's side that was not
+ * recognised (CIRCFLOW_SIDE_BACK), or any cell from the next relay (CIRCFLOW_SIDE_NEXT).
  *
- * @param from         The side it came from.
- * @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or less. command: the cell's (RELAY or RELAY_EARLY), or what
- *                     you like; it comes back. form, token and cost as for any message. Other fields are not looked
- *                     at.
- * @param verdict_out  FORWARD: write the cell you hold to the other side, now. HELD: that side is full, and the cell
- *                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
- *                     on CIRCFLOW_OK.
+ * @param from         The side that it came from, CIRCFLOW_SIDE_*.
+ * @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or fewer. command: the cell's command (RELAY or
+ *                     RELAY_EARLY), or any number of yours; it comes back. form, token and cost_bytes: as for any
+ *                     message. Other fields are not read.
+ * @param verdict_out  FORWARD: write the cell to the other side now. HELD: that side is full; circflow keeps the cell,
+ *                     and it comes back as CIRCFLOW_INSN_WRITE.
  *
- * Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when
- * it is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before
- * cells that wait.
+ * Encrypt a cell towards the client when it leaves (at FORWARD or at CIRCFLOW_INSN_WRITE), not when you feed it: the
+ * layer of this relay is a running cipher, and a message of circflow's own, such as a SENDME, can leave before cells
+ * that wait.
  *
- * How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
- * CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
- * is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
+ * circflow does not count RELAY_EARLY cells: do so yourself. A rendezvous point joins two circuits: give both
+ * CIRCFLOW_CIRCUIT_EXTENDED. CIRCFLOW_SIDE_NEXT of each is then the channel of the other. Feed a cell that is not
+ * recognised to the circuit that it came on, from CIRCFLOW_SIDE_BACK.
  *
- * When many wait, CIRCFLOW_INSN_PAUSE_FEED asks you to stop: keep this circuit's cells yourself until
- * CIRCFLOW_INSN_UNPAUSE_FEED, without stopping the channel for other circuits.
+ * When many cells wait, CIRCFLOW_INSN_PAUSE_FEED comes: keep this circuit's cells yourself until
+ * CIRCFLOW_INSN_UNPAUSE_FEED, and go on reading the channel for other circuits.
  *
- * Own statuses: CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; CIRCFLOW_ERR_UNRECOGNISED: no relay
- * follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; CIRCFLOW_ERR_ENGINE_MEMORY: of these three the
- * close is queued: drain; CIRCFLOW_ERR_ROLE: at a client every cell is recognised; CIRCFLOW_ERR_NOT_RUN;
- * CIRCFLOW_ERR_CLOSING: drop the cell; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID: no such
- * side, or the cell is too long, NULL or of an unknown form.
+ * Own statuses: CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after CIRCFLOW_INSN_PAUSE_FEED.
+ * CIRCFLOW_ERR_UNRECOGNISED: there is no next relay (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody.
+ * CIRCFLOW_ERR_ENGINE_MEMORY. After each of these three the close is queued: drain. CIRCFLOW_ERR_ROLE: a client
+ * recognises every cell. CIRCFLOW_ERR_NOT_RUN. CIRCFLOW_ERR_CLOSING: drop the cell. CIRCFLOW_ERR_UNDRAINED: drain, and
+ * feed the cell again. CIRCFLOW_ERR_INVALID: no such side; or the cell is too long, is NULL, or has an unknown form.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
@@ -1573,18 +1666,19 @@ enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
                                             const struct circflow_message *cell,
                                             struct circflow_verdict *verdict_out);
 
-/* Says whether the channel on one side of a circuit takes cells (1) or is full (0). Channels begin as writable. While
- * one is full, cells for it wait here, DATA is not sent on it, and congestion control sees that it is blocked; control
- * (SENDME, handshakes, END) is still yours to send, as there is little of it.
+/* Reports whether the channel on one side of a circuit takes cells (1) or is full (0). At first it counts as taking
+ * cells. While it is full, circflow holds cells for it, sends no DATA on it, and tells congestion control that it is
+ * blocked. Control (SENDME, handshakes, END) still goes out, as there is little of it.
  *
- * What waits comes as CIRCFLOW_INSN_WRITE, and a relay's own messages among it as CIRCFLOW_INSN_SEND, one at a time:
- * encrypt each when it comes, in that order. A channel that fills up again while you drain says so again, and what is
- * left goes on waiting.
+ * When the channel takes cells again, the held cells come as CIRCFLOW_INSN_WRITE, and a relay's own messages among
+ * them as CIRCFLOW_INSN_SEND, one at a time. Encrypt each when it comes, in that order. If the channel fills up again
+ * while you drain, call this function again; the rest goes on waiting.
  *
- * @param side  At a client CIRCFLOW_SIDE_BACK, its one channel. At the last hop what is said of the other changes
- *              nothing.
+ * @param side      The side, CIRCFLOW_SIDE_*. A client has one channel, CIRCFLOW_SIDE_BACK. At the last hop,
+ *                  CIRCFLOW_SIDE_NEXT has no effect.
+ * @param writable  1 when the channel takes cells, 0 when it is full.
  *
- * Own statuses: CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_INVALID: no such side.
+ * Own statuses: CIRCFLOW_ERR_NOT_RUN. CIRCFLOW_ERR_INVALID: no such side.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_circuit_set_writable(struct circflow_engine *engine,
                                                    uint64_t now_ns,
@@ -1592,9 +1686,8 @@ enum circflow_status circflow_circuit_set_writable(struct circflow_engine *engin
                                                    uint8_t side,
                                                    uint8_t writable);
 
-/* Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
- * circuits with a padder. (A cell in the other direction is reported with circflow_circuit_cell_queued() once it is
- * queued.)
+/* Relay: reports a cell from the client that was not recognised here and goes on to the next relay. Circuits with a
+ * padder need it. (Report a cell in the other direction with circflow_circuit_cell_queued() when you queue it.)
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -1607,38 +1700,38 @@ enum circflow_status circflow_circuit_cell_passed(struct circflow_engine *engine
 /* circflow_leg_report.flags: congestion control is in slow start. */
 #define CIRCFLOW_REPORT_SLOW_START 1
 
-/* circflow_leg_report.flags: the channel under the leg takes no more cells for now. */
+/* circflow_leg_report.flags: the channel of the leg is full. */
 #define CIRCFLOW_REPORT_CHANNEL_FULL 2
 
-/* How a leg stands, from the host's congestion control. It replaces all that was known; until the next report circflow
- * counts the DATA it is told was sent on top of inflight. */
+/* The state of a leg in your congestion control. A report replaces the one before. Until the next report, circflow
+ * adds the DATA that is sent to inflight. */
 typedef struct circflow_leg_report {
   /* The leg. */
   struct circflow_circuit_id circuit;
   /* Congestion window, in cells. */
   uint64_t cwnd;
-  /* DATA cells sent and not yet acknowledged. Any number; it may be above cwnd. */
+  /* DATA cells sent and not acknowledged yet. It may be above cwnd. */
   uint64_t inflight;
-  /* Smoothed round-trip time, in nanoseconds; 0 keeps the one the link handshake measured. */
+  /* Smoothed round-trip time, in nanoseconds. 0 keeps the one that the link handshake measured. */
   uint64_t rtt_ns;
-  /* DATA cells that one SENDME acknowledges. With so many in flight or more, a leg that goes takes its set with it;
-   * so with 0, each does. */
+  /* DATA cells that one SENDME acknowledges. If a leg is lost while so many or more are in flight, its set ends;
+   * with 0 it always ends. */
   uint32_t sendme_inc;
   /* CIRCFLOW_REPORT_*, or-ed together. */
   uint32_t flags;
 } circflow_leg_report;
 
-/* Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
- * channel is full or has room again. A leg that was never reported has no window and gets no DATA: report each once
- * it is linked. If the set waits for room and now has it, CIRCFLOW_INSN_MAY_SEND is queued. Drain before you report: a
- * message that was held for padding and waits in the instruction queue is in flight for circflow, and not yet for you.
+/* Reports the state of legs. Call it whenever it changes: a SENDME came, or a channel is full or has room again. A leg
+ * that was never reported has no window and gets no DATA: report each leg once it is linked. If the set waits for room
+ * and has it now, CIRCFLOW_INSN_MAY_SEND is queued. Drain before you report: a held message that waits as an
+ * instruction is in flight for circflow, but not for you yet.
  *
- * @param reports       Applied in order. The first that names no leg ends the call; those before it stand. An unknown
- *                      flag in any of them refuses all.
+ * @param reports       The reports, applied in order. The first one that names no leg ends the call; those before it
+ *                      stay applied. An unknown flag in any report refuses all of them.
  * @param report_count  How many.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID for an unknown flag; CIRCFLOW_ERR_NOT_A_LEG; CIRCFLOW_ERR_IS_RUN: circflow knows
- * how it stands; CIRCFLOW_ERR_CLOSING.
+ * Own statuses: CIRCFLOW_ERR_INVALID: an unknown flag. CIRCFLOW_ERR_NOT_A_LEG. CIRCFLOW_ERR_IS_RUN: circflow does
+ * congestion control of this leg itself. CIRCFLOW_ERR_CLOSING.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_leg_update(struct circflow_engine *engine,
                                          uint64_t now_ns,
@@ -1647,17 +1740,17 @@ enum circflow_status circflow_leg_update(struct circflow_engine *engine,
 
 /* ---- Circuits: figures ---- */
 
-/* Figures of one edge of a circuit, where cells leave it for a channel. */
+/* Figures of one edge of a circuit: the place where cells leave it for a channel. */
 typedef struct circflow_edge_stats {
-  /* Cells that went on to it, at once or after a wait. */
+  /* Cells that left, at once or after a wait. */
   uint64_t passed;
   /* Cells that wait now. */
   uint32_t waiting;
-  /* The most that ever did. */
+  /* The most cells that ever waited. */
   uint32_t waiting_peak;
   /* 1 when its channel takes cells. */
   uint32_t writable;
-  /* 1 when the source of its cells was told to pause. */
+  /* 1 between CIRCFLOW_INSN_PAUSE_FEED and CIRCFLOW_INSN_UNPAUSE_FEED. */
   uint32_t paused;
 } circflow_edge_stats;
 
@@ -1665,7 +1758,7 @@ typedef struct circflow_edge_stats {
 typedef struct circflow_circuit_stats {
   /* sizeof(circflow_circuit_stats) as your compiler saw it. */
   size_t size;
-  /* Congestion window towards the join point in cells; 0 before the first DATA. */
+  /* Congestion window towards the join point, in cells; 0 before the first DATA. */
   uint64_t cwnd;
   /* DATA cells sent and not acknowledged. */
   uint64_t inflight;
@@ -1673,17 +1766,17 @@ typedef struct circflow_circuit_stats {
   uint64_t rtt_ns;
   /* 1 in slow start. */
   uint32_t slow_start;
-  /* Streams open that are the circuit's own, not a set's. */
+  /* Open streams of the circuit itself; those of its set do not count. */
   uint32_t streams;
-  /* Towards the client; at a client, towards the first relay. */
+  /* The edge towards the client; at a client, towards the first relay. */
   struct circflow_edge_stats back;
-  /* Towards the next relay. */
+  /* The edge towards the next relay. */
   struct circflow_edge_stats next;
 } circflow_circuit_stats;
 
-/* Figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.
+/* Gives the figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.
  *
- * Own statuses: CIRCFLOW_ERR_NOT_RUN: of a leg, circflow_leg_get_stats() tells.
+ * Own statuses: CIRCFLOW_ERR_NOT_RUN: circflow does not run it; for a leg use circflow_leg_get_stats().
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_circuit_get_stats(struct circflow_engine *engine,
                                                 struct circflow_circuit_id circuit,
@@ -1698,10 +1791,10 @@ enum circflow_status circflow_circuit_get_stats(struct circflow_engine *engine,
 /* Bytes of a conflux nonce. */
 #define CIRCFLOW_NONCE_LEN 32
 
-/* Legs that a set can have at most. */
+/* The most legs that a set can have. */
 #define CIRCFLOW_LEGS_MAX 16
 
-/* circflow_set_config.held_age_max_ns: as the engine has it. */
+/* circflow_set_config.held_age_max_ns: use that of the engine. */
 #define CIRCFLOW_AS_ENGINE UINT64_MAX
 
 /* desired_ux (prop329 2.2): no opinion. The peer sends by lowest RTT with room. */
@@ -1719,7 +1812,7 @@ enum circflow_status circflow_circuit_get_stats(struct circflow_engine *engine,
 /* desired_ux: highest throughput, and at most one SWITCH in a congestion window. */
 #define CIRCFLOW_UX_LOW_MEM_THROUGHPUT 4
 
-/* circflow_set_config.algorithm: chosen by the UX that the peer asks for, as the protocol has it. */
+/* circflow_set_config.algorithm: depends on the desired_ux of the peer, as the protocol says. */
 #define CIRCFLOW_ALGORITHM_BY_UX 0
 
 /* circflow_set_config.algorithm: MinRTT (prop329 3.1). */
@@ -1728,76 +1821,74 @@ enum circflow_status circflow_circuit_get_stats(struct circflow_engine *engine,
 /* circflow_set_config.algorithm: LowRTT (prop329 3.2). */
 #define CIRCFLOW_ALGORITHM_LOW_RTT 2
 
-/* circflow_set_config.algorithm: CwndRTT: the fastest leg while it has room, else the fastest other leg that can take
- * a cell without finishing later. */
+/* circflow_set_config.algorithm: CwndRTT: the fastest leg while it has room, else the fastest other leg that can send
+ * a cell before one round trip of the fastest leg is over. */
 #define CIRCFLOW_ALGORITHM_CWND_RTT 3
 
-/* What a set is made with. Fill it with circflow_set_config_init(), then change what you want. */
+/* The configuration of a set. Fill it with circflow_set_config_init(), then change what you want. */
 typedef struct circflow_set_config {
   /* sizeof(circflow_set_config) as your compiler saw it. */
   size_t size;
-  /* Yours. It comes back in every instruction about the set; make it other than 0, which stands for "no set" there.
-   */
+  /* A number of yours. It comes back in every instruction about the set. Do not use 0: there it means "no set". */
   uint64_t tag;
-  /* A client's secret: 32 fresh random bytes for each set, sent to one exit and to nobody else (prop329 2.2). Wipe
-   * your copy. Not used by circflow_engine_accept_sets(). */
+  /* Client: a secret of 32 random bytes, new for each set. circflow sends it to one exit and to nobody else (prop329
+   * 2.2). Wipe your copy after circflow_set_open(). circflow_engine_accept_sets() does not use it. */
   uint8_t nonce[CIRCFLOW_NONCE_LEN];
-  /* How long a leg may wait for LINKED (client) or LINKED_ACK (exit), at least 1. It runs from the call that queued
-   * LINK or LINKED, so that it bounds your own delay too; the round trip is measured from when you take that
-   * instruction. Default 60 s; give your circuit build timeout if that is shorter. */
+  /* How long a leg may wait for LINKED (client) or LINKED_ACK (exit), in nanoseconds, at least 1. The time begins
+   * with the call that queues LINK or LINKED, so that it includes your own delay. (The round trip is measured from
+   * when you take that instruction.) Default 60 s. Use your circuit build timeout if that is shorter. */
   uint64_t link_timeout_ns;
-  /* Bytes that the set may hold for order. 0: the first message out of order closes the set. Default 16 MiB. Where
-   * cfx_max_oooq_bytes says less when the set is opened, that counts. */
+  /* Bytes that the set may hold for order. With 0 the first message out of order closes the set. Default 16 MiB. If
+   * cfx_max_oooq_bytes is lower when the set is opened, that counts. */
   uint64_t held_bytes_max;
-  /* How many messages ahead of the last delivered one a SWITCH may move a leg. Default 1048576. */
+  /* How far a SWITCH may move a leg ahead of the last delivered message, in messages. Default 1048576. */
   uint32_t switch_ahead_max;
-  /* Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 0: what cfx_max_legs_set says when the set is opened,
-   * 8 if that was never set, and CIRCFLOW_LEGS_MAX if it is more. */
+  /* Legs that the set may have at a time, 1 to CIRCFLOW_LEGS_MAX. Default 0: the value of cfx_max_legs_set when the
+   * set is opened (8 if you never set it), but not above CIRCFLOW_LEGS_MAX. */
   uint32_t legs_max;
-  /* Client: legs that may be launched, failed ones counted (also those that failed while they were built), until the
-   * set is usable, and again after each time that every leg has been answered (prop329 4.2.2). Default 0: what
-   * cfx_num_legs_set and cfx_max_unlinked_leg_retry add up to when the set is opened, 5 if they were never set. */
+  /* Client: legs that may be launched until the set is usable, failed ones included. The count begins again each
+   * time that every leg has been answered (prop329 4.2.2). Default 0: the sum of cfx_num_legs_set and
+   * cfx_max_unlinked_leg_retry when the set is opened (5 if you never set them). */
   uint32_t launches_max;
-  /* What this end wants of the other, CIRCFLOW_UX_*. Default: HIGH_THROUGHPUT. */
+  /* How the other end should choose its sending leg, CIRCFLOW_UX_*. Default: CIRCFLOW_UX_HIGH_THROUGHPUT. */
   uint8_t desired_ux;
-  /* How this end chooses its sending leg, CIRCFLOW_ALGORITHM_*. Default: BY_UX. */
+  /* How this end chooses its sending leg, CIRCFLOW_ALGORITHM_*. Default: CIRCFLOW_ALGORITHM_BY_UX. */
   uint8_t algorithm;
   /* Zero. */
   uint8_t reserved[2];
-  /* Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_NO_ROOM,
-   * with 0 at once. Default 32. */
+  /* Messages that may be held for sending while padding blocks the legs, 0 or more. When so many wait, sending
+   * answers CIRCFLOW_ERR_NO_ROOM. Default 32. */
   uint32_t held_sends_max;
   /* Zero. */
   uint32_t reserved2;
-  /* How long a message may be held for order, as circflow_engine_config.held_age_max_ns says; 0 for as long as it
-   * takes. Default CIRCFLOW_AS_ENGINE: what that says. */
+  /* How long a message may be held for order, in nanoseconds: as circflow_engine_config.held_age_max_ns, for this
+   * set. At most a week; 0 for no bound. Default CIRCFLOW_AS_ENGINE: the value of the engine. */
   uint64_t held_age_max_ns;
 } circflow_set_config;
 
-/* Fills a config with the defaults. Pass sizeof(circflow_set_config).
+/* Fills a config with the defaults. Pass sizeof(circflow_set_config) as size.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_set_config_init(struct circflow_set_config *config, size_t size);
 
-/* Exit: accepts sets that clients open with LINK, and says what each is made with. Until this is called, after it is
- * called with NULL, and while the parameter cfx_enabled is 0, a LINK is a protocol violation. Sets that live already
- * are not touched.
+/* Exit: accepts sets that clients open with LINK, and gives the configuration of each. A LINK is a protocol violation
+ * until you call this, after you call it with NULL, and while the parameter cfx_enabled is 0. Live sets do not change.
  *
- * A set appears with its first CIRCFLOW_INSN_LINKED. What an exit of Tor asks for is desired_ux
- * CIRCFLOW_UX_MIN_LATENCY.
+ * The first CIRCFLOW_INSN_LINKED of a set gives its id. An exit of Tor uses the desired_ux CIRCFLOW_UX_MIN_LATENCY.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID as for circflow_set_open().
+ * Own statuses: CIRCFLOW_ERR_INVALID: as for circflow_set_open().
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_engine_accept_sets(struct circflow_engine *engine,
                                                  const struct circflow_set_config *config);
 
-/* Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
+/* Client: opens a set without legs; add some with circflow_set_add_legs(). It ends with its last leg, or with
+ * circflow_set_close(). Wipe config->nonce after this call.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max above 16, link_timeout_ns or
- * switch_ahead_max 0, held_age_max_ns above a week, or a reserved field that is not 0; CIRCFLOW_ERR_DISABLED:
- * cfx_enabled is 0; CIRCFLOW_ERR_NONCE_IN_USE: draw another; CIRCFLOW_ERR_TOO_MANY at sets_max: close some;
- * CIRCFLOW_ERR_UNDRAINED: drain first.
+ * Own statuses: CIRCFLOW_ERR_INVALID: an unknown desired_ux or algorithm; legs_max above 16; link_timeout_ns or
+ * switch_ahead_max is 0; held_age_max_ns above a week; or a reserved field that is not 0. CIRCFLOW_ERR_DISABLED:
+ * cfx_enabled is 0. CIRCFLOW_ERR_NONCE_IN_USE: draw another nonce. CIRCFLOW_ERR_TOO_MANY: sets_max are alive; close
+ * some. CIRCFLOW_ERR_UNDRAINED: drain first.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_open(struct circflow_engine *engine,
@@ -1805,25 +1896,24 @@ enum circflow_status circflow_set_open(struct circflow_engine *engine,
                                        const struct circflow_set_config *config,
                                        struct circflow_set_id *set_out);
 
-/* Ends a set at the host's wish: a close is queued for each leg, then CIRCFLOW_INSN_ENDED. Tokens that are held come
- * back as CIRCFLOW_INSN_DISCARD. The set's id is stale from now on.
+/* Ends a set because you want it. It queues CIRCFLOW_INSN_CLOSE for each leg, then CIRCFLOW_INSN_ENDED. Held tokens
+ * come back as CIRCFLOW_INSN_DISCARD. The set's id is stale from now on.
  *
- * A set ends well when no stream is open on it any more: send END on each, take what that queues, write it out, then
- * close the set and its circuits. The other end, which learns of that by DESTROY on one leg after another, sees
- * CIRCFLOW_ERR_SET_FINISHED as the cause, where circflow runs its streams. Where they are yours, call this there too,
- * before circflow_circuit_gone(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
- * CIRCFLOW_ERR_LEG_LOST: something may have been lost.
+ * To end a set well, send END on each stream, drain, write the cells, then close the set and its circuits. The other
+ * end gets DESTROY on one leg after another. If circflow runs its streams, it sees the cause
+ * CIRCFLOW_ERR_SET_FINISHED. If its host has the streams, that host should call this function when it has seen the
+ * last END, before circflow_circuit_gone(); the cause is CIRCFLOW_OK then. Otherwise the cause is
+ * CIRCFLOW_ERR_LEG_LOST: messages may have been lost.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t now_ns, struct circflow_set_id set);
 
-/* Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set is gone, without a
- * CIRCFLOW_INSN_ENDED. Only when it is
- * the set's one leg, all of its handshake is done (LINKED_ACK included), and nothing is held, so that its own order is
- * the order.
+/* Takes the last leg out of a set. The leg is a plain circuit again and keeps its streams. The set is gone, without a
+ * CIRCFLOW_INSN_ENDED. It works only if the set has this one leg, its handshake is complete (LINKED_ACK included), and
+ * no message is held, so that the order on the leg is the order of the messages.
  *
- * Own statuses: CIRCFLOW_ERR_NOT_ALONE: close the other legs, and drain.
+ * Own statuses: CIRCFLOW_ERR_NOT_ALONE: close the other legs, drain, and call again.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_dissolve(struct circflow_engine *engine,
@@ -1831,24 +1921,25 @@ enum circflow_status circflow_set_dissolve(struct circflow_engine *engine,
                                            struct circflow_set_id set,
                                            struct circflow_circuit_id *circuit_out);
 
-/* Gives a set another tag: it comes back as set_tag from now on, also in instructions that wait already. For an exit,
- * which first hears of a set in CIRCFLOW_INSN_LINKED, when all it has is the tag of circflow_engine_accept_sets():
- * name the set there, inside the drain, and whatever follows has the name. Also for a set with legs on other engines
- * of a hub, on the engine that has the set: instructions of the others name no set.
+/* Gives a set another tag. It comes back as set_tag from now on, also in instructions that already wait. An exit needs
+ * it: its sets begin with the tag of circflow_engine_accept_sets(). Call this at the first CIRCFLOW_INSN_LINKED of a
+ * set, inside the drain; all later instructions then have the new tag. If a set has legs on other engines of a hub,
+ * call it on the engine that is the set's home: instructions of the others name no set.
  *
- * Own statuses: none. An ended set is not named any more: its id is stale, and its CIRCFLOW_INSN_ENDED has the tag it
- * had.
+ * Own statuses: none. An ended set keeps its tag for CIRCFLOW_INSN_ENDED; its id is stale.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_set_retag(struct circflow_engine *engine, struct circflow_set_id set, uint64_t tag);
+enum circflow_status circflow_set_retag(struct circflow_engine *engine,
+                                        struct circflow_set_id set,
+                                        uint64_t tag);
 
-/* Changes how this end chooses the sending leg, from the next decision on; what circflow_set_get_room() has answered
- * holds no longer. If the set waits for room and another leg now has it, CIRCFLOW_INSN_MAY_SEND is queued. The peer is
- * not told.
+/* Changes how this end chooses the sending leg, from the next decision on. An earlier answer of
+ * circflow_set_get_room() is no longer valid. If the set waits for room and another leg has it now,
+ * CIRCFLOW_INSN_MAY_SEND is queued. The peer is not told.
  *
- * @param algorithm  CIRCFLOW_ALGORITHM_*; BY_UX goes back to what the peer asked for last. That a peer asked for low
- *                   memory, and gets at most one SWITCH in a congestion window, stays so with any.
+ * @param algorithm  CIRCFLOW_ALGORITHM_*. BY_UX follows the last desired_ux of the peer. If that asks for low memory,
+ *                   there is at most one SWITCH in a congestion window with every algorithm.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID for an unknown algorithm.
+ * Own statuses: CIRCFLOW_ERR_INVALID: an unknown algorithm.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_set_use_algorithm(struct circflow_engine *engine,
                                                 struct circflow_set_id set,
@@ -1856,18 +1947,19 @@ enum circflow_status circflow_set_use_algorithm(struct circflow_engine *engine,
 
 /* ---- Sets: legs ---- */
 
-/* Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
- * leg may join while messages are in flight, as its numbers start from zero on both sides. Wait for
- * CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE. For circuits that are not open yet: circflow_set_launch_legs().
+/* Client: makes circuits legs of a set, all or none, and queues a LINK on each. A leg may also join a set in use,
+ * while messages are in flight, as its numbers start from 0 at both ends. Next come CIRCFLOW_INSN_LINKED and
+ * CIRCFLOW_INSN_USABLE. For circuits that are still being built there is circflow_set_launch_legs().
  *
- * @param circuits       Each open, a client's, in no set, without streams, with Vegas, of the same length and join
- *                       point as the other legs, and named once.
+ * @param circuits       The circuits. Each is open, a client's, in no set, without streams, with
+ *                       CIRCFLOW_CIRCUIT_VEGAS, of the same length and join point as the other legs, and named once.
  * @param circuit_count  How many, at least 1.
  *
  * Own statuses: CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
- * CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES: the first
- * circuit that is not as said above; CIRCFLOW_ERR_DISABLED: the parameter cfx_enabled is 0; CIRCFLOW_ERR_CLOSING: one
- * is being closed; CIRCFLOW_ERR_UNDRAINED: drain first. After any of them no circuit became a leg.
+ * CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES: the fault
+ * of the first circuit that is not as described above. CIRCFLOW_ERR_DISABLED: the parameter cfx_enabled is 0.
+ * CIRCFLOW_ERR_CLOSING: one of them is closing. CIRCFLOW_ERR_UNDRAINED: drain first. After each of them no circuit is
+ * a leg.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
@@ -1876,20 +1968,21 @@ enum circflow_status circflow_set_add_legs(struct circflow_engine *engine,
                                            const struct circflow_circuit_id *circuits,
                                            size_t circuit_count);
 
-/* Client: as circflow_set_add_legs(), for circuits that are still being built, opened with the hops they are to have.
- * They are legs from now on, and count as launched: circuits that fail count, too (prop329 4.2.2). LINK goes out on
- * each once circflow_circuit_built() says that it is open.
+/* Client: as circflow_set_add_legs(), for circuits that are still being built. Open them with their final number of
+ * hops. They are legs from now on and count as launched, also those that fail (prop329 4.2.2). LINK is queued on each
+ * when you call circflow_circuit_built().
  *
- * Until then no time of circflow's runs: give up after your own circuit build timeout, with
- * circflow_circuit_gone(), and CIRCFLOW_INSN_WANT_LEG asks for another while the budget lasts. A new set is not
- * usable while a leg is being built, and LINKED on one is a protocol violation. What else comes on it (EXTENDED2) is
- * delivered without a number.
+ * Until then no timer of circflow runs for them. After your own circuit build timeout, call circflow_circuit_gone();
+ * CIRCFLOW_INSN_WANT_LEG then asks for another leg, if launches_max allows it. A new set is not usable while a leg is
+ * being built. LINKED on such a leg is a protocol violation. Other messages on it (EXTENDED2) are delivered without a
+ * number.
  *
- * @param circuits       As for circflow_set_add_legs(); CIRCFLOW_CIRCUIT_VEGAS among their flags says that it is asked
- *                       for. When it was refused, say so with circflow_circuit_set_flags(), or close the circuit.
+ * @param circuits       As for circflow_set_add_legs(). Here CIRCFLOW_CIRCUIT_VEGAS means that the circuit asks for
+ *                       it. If it was refused, take the flag away with circflow_circuit_set_flags(), or close the
+ *                       circuit.
  * @param circuit_count  How many, at least 1.
  *
- * Own statuses: as of circflow_set_add_legs(): no circuit became a leg.
+ * Own statuses: as of circflow_set_add_legs(). After each of them no circuit is a leg.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_launch_legs(struct circflow_engine *engine,
@@ -1898,15 +1991,15 @@ enum circflow_status circflow_set_launch_legs(struct circflow_engine *engine,
                                               const struct circflow_circuit_id *circuits,
                                               size_t circuit_count);
 
-/* Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
- * CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from zero; circflow_set_import() sets
- * others. For a host that keeps its own handshake.
+/* Adds a leg whose handshake you have done yourself. It is linked at once, and the set is usable. No message is sent,
+ * and no CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from 0; circflow_set_import() sets
+ * other numbers.
  *
- * @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
- * @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
+ * @param peer_ux  The desired_ux of the peer, CIRCFLOW_UX_*. An unknown value counts as CIRCFLOW_UX_NO_OPINION.
+ * @param rtt_ns   Round-trip time of the handshake in nanoseconds; 0 when unknown.
  *
- * Own statuses: as of circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit
- * of either role will do, the same as that of the other legs.
+ * Own statuses: as of circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: the
+ * circuit may have either role, but the same as the other legs.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_adopt_leg(struct circflow_engine *engine,
@@ -1916,31 +2009,31 @@ enum circflow_status circflow_set_adopt_leg(struct circflow_engine *engine,
                                             uint8_t peer_ux,
                                             uint64_t rtt_ns);
 
-/* circflow_leg_stats.state: client, the circuit is still being built, and circflow_circuit_built() is to come. */
+/* circflow_leg_stats.state: client: the circuit is being built; call circflow_circuit_built() when it is open. */
 #define CIRCFLOW_LEG_BUILDING 1
 
-/* circflow_leg_stats.state: client, LINK is queued or sent, and LINKED is to come. */
+/* circflow_leg_stats.state: client: LINK is queued or sent, and LINKED has not come yet. */
 #define CIRCFLOW_LEG_PENDING 2
 
-/* circflow_leg_stats.state: exit, linked since LINK came, and LINKED_ACK is to come. */
+/* circflow_leg_stats.state: exit: linked since LINK came, but LINKED_ACK has not come yet. */
 #define CIRCFLOW_LEG_UNACKED 3
 
-/* circflow_leg_stats.state: linked, and all of its handshake is done. */
+/* circflow_leg_stats.state: linked, and its handshake is complete. */
 #define CIRCFLOW_LEG_LINKED 4
 
 /* Figures of a leg. Set size to sizeof before each call. */
 typedef struct circflow_leg_stats {
   /* sizeof(circflow_leg_stats) as your compiler saw it. */
   size_t size;
-  /* How far its handshake has come, CIRCFLOW_LEG_*. */
+  /* The state of its handshake, CIRCFLOW_LEG_*. */
   uint32_t state;
-  /* DATA cells that one SENDME acknowledges, as reported last; 31 before. */
+  /* DATA cells that one SENDME acknowledges, as last reported; 31 before the first report. */
   uint32_t sendme_inc;
-  /* Round-trip time in nanoseconds: of the last report, before of the handshake; 0 when not known. */
+  /* Round-trip time in nanoseconds, from the last report, or before that from the handshake; 0 when unknown. */
   uint64_t rtt_ns;
-  /* Congestion window in cells, as reported last; 0 before. */
+  /* Congestion window in cells, as last reported; 0 before the first report. */
   uint64_t cwnd;
-  /* DATA cells in flight: those of the last report, and those sent since. */
+  /* DATA cells in flight: those of the last report plus those sent since. */
   uint64_t inflight;
   /* Number of the last message sent on it. */
   uint64_t sent;
@@ -1948,10 +2041,10 @@ typedef struct circflow_leg_stats {
   uint64_t received;
 } circflow_leg_stats;
 
-/* Figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
+/* Gives the figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
  *
- * Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub, which answers for
- * it under the same id; CIRCFLOW_ERR_CLOSING: it is being closed.
+ * Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub; that engine answers
+ * for the same id. CIRCFLOW_ERR_CLOSING: it is closing.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_leg_get_stats(struct circflow_engine *engine,
                                             struct circflow_circuit_id circuit,
@@ -1959,27 +2052,27 @@ enum circflow_status circflow_leg_get_stats(struct circflow_engine *engine,
 
 /* ---- Sets: messages that go ---- */
 
-/* Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
- * circflow_circuit_cell_queued() reports the SWITCH and the message as queued. The first half of sending, for a host
- * whose queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not
- * wait for a window). HELD is no decision but an answer: padding blocks the
- * legs (END waits then, too), and the message was taken.
+/* Decides on which leg a multiplexed message goes, and changes nothing. It is the first half of sending, for a host
+ * whose queues can refuse a cell. Number, window and sending leg change when you report the SWITCH and the message
+ * with circflow_circuit_cell_queued(). A message that is not DATA goes out even when no leg has room, as an END must
+ * not wait for a window. The verdict HELD is final: padding blocks the legs (an END waits then, too), and circflow
+ * keeps the message.
  *
- * @param message       Its command counts, and its hop (the join point; at an exit 0). Its body is read, and its token
- *                      taken, only when the verdict is HELD.
- * @param reports       Reports of legs to apply first, as circflow_leg_update() does; NULL with 0. They are news,
- *                      and stand whatever the answer is.
+ * @param message       The message. Its command is read, and its hop (the join point; 0 at an exit). Its body is read,
+ *                      and its token kept, only when the verdict is HELD.
+ * @param reports       Reports of legs to apply first, as circflow_leg_update() does; NULL with 0. They stay applied
+ *                      whatever the answer is.
  * @param report_count  How many.
- * @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta, or CIRCFLOW_VERDICT_HELD: it comes
- *                      back as CIRCFLOW_INSN_SEND with its leg and number, after another with a SWITCH if it needs
- *                      one, and is not to be reported. Written on CIRCFLOW_OK.
+ * @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta; or CIRCFLOW_VERDICT_HELD: the message
+ *                      comes back as CIRCFLOW_INSN_SEND with its leg and number, after another CIRCFLOW_INSN_SEND with
+ *                      a SWITCH if it needs one. Do not report these two.
  *
- * Own statuses: CIRCFLOW_ERR_NO_ROOM: no leg has room, held_sends_max messages wait already, or there is no memory for
- * another: stop reading streams until CIRCFLOW_INSN_MAY_SEND; circflow_engine_get_last_detail() says which leg lacks
- * what; CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own
- * circuit; CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams, circflow_stream_send() it; CIRCFLOW_ERR_INVALID: not
- * to the join point, body_len above CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive();
- * of reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_CLOSING.
+ * Own statuses: CIRCFLOW_ERR_NO_ROOM: no leg has room, held_sends_max messages wait already, or held_bytes_max is
+ * reached; stop reading streams until CIRCFLOW_INSN_MAY_SEND. circflow_engine_get_last_detail() says which leg lacks
+ * what. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_MULTIPLEXED: send the message on its
+ * own circuit. CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams; use circflow_stream_send().
+ * CIRCFLOW_ERR_INVALID: another hop than the join point; body_len above CIRCFLOW_BODY_MAX; or, if the message has to
+ * be held, as for circflow_circuit_receive(). From the reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_CLOSING.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_decide(struct circflow_engine *engine,
@@ -1990,8 +2083,9 @@ enum circflow_status circflow_set_decide(struct circflow_engine *engine,
                                          size_t report_count,
                                          struct circflow_verdict *verdict_out);
 
-/* Decides and reports as queued in one call, SWITCH included: for a host whose queues never refuse a cell. Send the
- * SWITCH, if switch_delta is not 0, and the message, in this order, before anything else of this set.
+/* Decides on which leg a multiplexed message goes, and counts it as queued, SWITCH included. It is for a host whose
+ * queues never refuse a cell. If the verdict is SEND, queue the SWITCH (if switch_delta is not 0), then the message,
+ * before any other message of this set.
  *
  * message, reports, report_count and verdict_out are as for circflow_set_decide().
  *
@@ -2006,23 +2100,23 @@ enum circflow_status circflow_set_send(struct circflow_engine *engine,
                                        size_t report_count,
                                        struct circflow_verdict *verdict_out);
 
-/* Asks whether a DATA message could be sent now (SEND), and on which leg, or would be held (HELD). Changes nothing at
- * all; not even a later CIRCFLOW_INSN_MAY_SEND comes of it.
+/* Tells whether a DATA message could be sent now, and on which leg (SEND), or would be held (HELD). It changes
+ * nothing; after CIRCFLOW_ERR_NO_ROOM from this function, no CIRCFLOW_INSN_MAY_SEND comes.
  *
- * @param verdict_out  As circflow_set_decide() would answer. Written on CIRCFLOW_OK.
+ * @param verdict_out  The answer that circflow_set_decide() would give.
  *
- * Own statuses: CIRCFLOW_ERR_NO_ROOM, CIRCFLOW_ERR_NOT_USABLE, as of circflow_set_decide().
+ * Own statuses: CIRCFLOW_ERR_NO_ROOM, CIRCFLOW_ERR_NOT_USABLE: as of circflow_set_decide().
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_get_decision(struct circflow_engine *engine,
                                                struct circflow_set_id set,
                                                struct circflow_verdict *verdict_out);
 
-/* For a host that asks with circflow_set_decide() before each cell: how many DATA messages in a row it would answer to
- * with the leg that sends now and no SWITCH, as long as nothing is reported and no leg comes or goes. So many may be
- * sent without asking; report each with circflow_circuit_cell_queued(), which counts the number down. 0: ask.
+/* Gives a number of DATA messages that you may send on the sending leg without a SWITCH, and without
+ * circflow_set_decide() for each. Report each with circflow_circuit_cell_queued(), which lowers the number by one. The
+ * number is valid until a report comes, or a leg comes or goes. 0: call circflow_set_decide().
  *
- * Known after a circflow_set_decide() that named the leg that was sending, for DATA; 0 at any other time.
+ * It is above 0 only after a circflow_set_decide() for DATA that named the leg that was sending already.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -2033,13 +2127,13 @@ enum circflow_status circflow_set_get_room(struct circflow_engine *engine,
 
 /* ---- Sets: messages that are ready ---- */
 
-/* Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
- * CIRCFLOW_INSN_NONE when none is ready, or when the call has dealt with so many that were for circflow alone (XOFF,
- * XON) that it leaves the rest to a later one: the deadline is 0 then. The same messages, in the same order, that
- * circflow_engine_poll() would give; each is given once, by one or the other. Of a set that circflow runs it can be
- * CIRCFLOW_INSN_DISCARD too: the token of a message whose stream has ended here.
+/* Takes the next ready message of one set, for a host that works set by set. The kind is CIRCFLOW_INSN_DELIVER, or
+ * CIRCFLOW_INSN_NONE when no message is ready. It is NONE, too, when the call has handled so many XOFF and XON that it
+ * leaves the rest to a later call; the deadline is 0 then. From a set that circflow runs it can also be
+ * CIRCFLOW_INSN_DISCARD, with the token of a message whose stream has ended here. These are the same messages, in the
+ * same order, as from circflow_engine_poll(); each comes once, from one of the two.
  *
- * @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
+ * @param body      The body buffer: room for the body. CIRCFLOW_BODY_MAX bytes are always enough.
  * @param body_cap  Bytes of room there.
  *
  * Own statuses: CIRCFLOW_ERR_TOO_SMALL: nothing was taken.
@@ -2051,16 +2145,16 @@ enum circflow_status circflow_set_poll(struct circflow_engine *engine,
                                        size_t body_cap,
                                        struct circflow_insn *insn_out);
 
-/* Takes ready messages of one set, as many as fit, for a host that gives all of them as tokens (CIRCFLOW_FORM_TOKEN):
- * what circflow_set_poll() does one by one, for a fraction of its cost. All that are taken count as delivered, in the
- * order of the array; their numbers follow each other without a gap.
+/* Takes ready messages of one set, as many as fit, for a host that feeds all messages as tokens (CIRCFLOW_FORM_TOKEN).
+ * It costs much less than circflow_set_poll() for each. All messages taken count as delivered, in the order of the
+ * array; their sequence numbers have no gap.
  *
  * @param tokens     Gets the tokens.
  * @param token_cap  Tokens of room there.
- * @param count_out  How many were written. Fewer than token_cap: no more are ready, or the next is one whose body
- *                   circflow has copied, which circflow_set_poll() gives.
+ * @param count_out  Number of tokens written. If it is below token_cap, no more messages are ready, or circflow has
+ *                   copied the body of the next one: take that with circflow_set_poll().
  *
- * Own statuses: CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set: circflow_set_poll() or drain.
+ * Own statuses: CIRCFLOW_ERR_IS_RUN: circflow runs the streams of this set; use circflow_set_poll() or drain.
  * Inside drain: no. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_poll_tokens(struct circflow_engine *engine,
@@ -2077,61 +2171,63 @@ typedef struct circflow_set_stats {
   size_t size;
   /* Legs, in any state. */
   uint32_t legs;
-  /* Of these, legs that are not linked yet, those included whose circuits are still being built. */
+  /* Legs that are not linked yet, those included whose circuits are still being built. */
   uint32_t legs_unlinked;
   /* 1 when the set may carry streams. */
   uint32_t usable;
-  /* The UX the peer asked for last, CIRCFLOW_UX_*. */
+  /* The last desired_ux of the peer, CIRCFLOW_UX_*. */
   uint32_t peer_ux;
   /* The sending leg; before the first message, the fastest; zero when none is linked. */
   struct circflow_circuit_id primary;
-  /* The leg that a message came or went on last; zero when none ever did. */
+  /* The leg on which the last message came or went; zero before the first. */
   struct circflow_circuit_id most_active;
-  /* When that was. */
+  /* The time of that message, on your clock. */
   uint64_t last_active_ns;
-  /* Highest number sent. */
+  /* Highest sequence number sent. */
   uint64_t sent;
-  /* Highest number delivered. */
+  /* Highest sequence number delivered. */
   uint64_t delivered;
-  /* Messages held now. */
+  /* Messages held for order now. */
   uint64_t held;
-  /* The most ever held: the reorder depth. */
+  /* The highest value of held so far: the reorder depth. */
   uint64_t held_peak;
-  /* What is held costs, in bytes. */
+  /* Cost in bytes of the messages held for order. */
   uint64_t held_bytes;
-  /* The most it ever cost. */
+  /* The highest value of held_bytes so far. */
   uint64_t held_bytes_peak;
   /* SWITCHes reported as sent. */
   uint64_t switches_sent;
   /* SWITCHes received. */
   uint64_t switches_received;
-  /* How the sending leg is chosen now, CIRCFLOW_ALGORITHM_*; never BY_UX, but what came of it. */
+  /* How the sending leg is chosen now, CIRCFLOW_ALGORITHM_*. It is never BY_UX, but the algorithm that BY_UX has
+   * chosen. */
   uint32_t algorithm;
-  /* Client: legs that may be launched now, by launches_max and by legs_max. Exit: 0. */
+  /* Client: legs that launches_max and legs_max allow to launch now. Exit: 0. */
   uint32_t launches_left;
-  /* Streams open on the set, if circflow runs it; else 0, as they are yours. */
+  /* Open streams of the set, if circflow runs it; otherwise 0. */
   uint64_t streams;
-  /* If circflow runs the set: since when no stream is open on it, at first since when the set is there;
-   * CIRCFLOW_NEVER while one is. Else CIRCFLOW_NEVER. */
+  /* If circflow runs the set: the time since which no stream is open on it; at first, the time when the set was
+   * made. CIRCFLOW_NEVER while a stream is open, and if circflow does not run the set. */
   uint64_t no_streams_since_ns;
-  /* Since when the oldest of the messages that are held for order has waited, in nanoseconds on your clock;
-   * CIRCFLOW_NEVER when none is held. Right to two milliseconds. Of a time in which you did not call, one second
-   * counts: so much later it is. The set ends when now - held_since_ns reaches its held_age_max_ns, unless it is
-   * only you who has to take what is held. */
+  /* The time since which the oldest message held for order has waited, on your clock; CIRCFLOW_NEVER when none is
+   * held. It is exact to two milliseconds. When you did not call for longer than a second, it moves forward so that
+   * only one second of that time counts. The set ends when now - held_since_ns reaches its held_age_max_ns, unless
+   * all held messages are ready and wait for you only. */
   uint64_t held_since_ns;
-  /* Messages that wait to be sent. */
+  /* Messages held for sending. */
   uint64_t unsent;
-  /* What those cost, in bytes. */
+  /* Cost in bytes of the messages held for sending. */
   uint64_t unsent_bytes;
-  /* All that counts when a cap of the engine or the hub is reached and a set has to go: what is held for order, what
-   * waits to be sent, and what is on its way to legs on other engines, in bytes. The set with the greatest product
-   * of these and of the time since total_since_ns goes, or one that has at least half of it. */
+  /* Cost in bytes of all held messages: for order, for sending, and on the way to legs on other engines. At a cap of
+   * the engine or the hub, the set with the greatest product of these bytes and of the time since total_since_ns has
+   * to go, or one with at least half of it. */
   uint64_t total_bytes;
-  /* Since when the oldest of that has waited, in nanoseconds on your clock; CIRCFLOW_NEVER when it is nothing. */
+  /* The time since which the oldest of these messages has waited, on your clock; CIRCFLOW_NEVER when there is none.
+   */
   uint64_t total_since_ns;
 } circflow_set_stats;
 
-/* Figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
+/* Gives the figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -2159,9 +2255,9 @@ typedef struct circflow_leg_numbers {
   uint64_t received;
 } circflow_leg_numbers;
 
-/* Reads a set's numbers, for a host whose own structs are authoritative.
+/* Reads a set's sequence numbers, for a host that keeps them in structs of its own.
  * @param legs           Gets one entry for each leg, linked or not, in no particular order.
- * @param leg_cap        Entries of room; CIRCFLOW_LEGS_MAX always fit.
+ * @param leg_cap        Entries of room there. CIRCFLOW_LEGS_MAX are always enough.
  * @param leg_count_out  Entries written.
  *
  * Own statuses: CIRCFLOW_ERR_TOO_SMALL: nothing was written.
@@ -2174,17 +2270,19 @@ enum circflow_status circflow_set_export(struct circflow_engine *engine,
                                          size_t leg_cap,
                                          size_t *leg_count_out);
 
-/* Sets a set's numbers from the host's own structs. A leg whose received grows counts as having received messages;
- * legs that are not named keep their numbers. Messages that are ready after it are queued as usual.
+/* Changes a set's sequence numbers to those of your own structs. A leg whose `received` grows counts as having
+ * received messages. Legs that are not named keep their numbers. Messages that become ready are queued as
+ * instructions: drain.
  *
  * @param numbers    delivered, and the sending leg (zero for none).
  * @param legs       The legs to change.
  * @param leg_count  How many.
  *
- * Own statuses: CIRCFLOW_ERR_NUMBERS: a leg's received lies below what it holds, a held message would be behind
- * delivered, delivered is above what any leg has received, the sending leg is not linked or has not the highest sent,
- * or a leg that is not linked has numbers; CIRCFLOW_ERR_NOT_A_LEG: not one of this set's; CIRCFLOW_ERR_TOO_MANY_LEGS:
- * more than CIRCFLOW_LEGS_MAX are named. After any of them nothing has changed.
+ * Own statuses: CIRCFLOW_ERR_NUMBERS: `received` of a leg is below a message that is held from it; a held message
+ * would have a number up to `delivered`; `delivered` is above the `received` of every leg; the sending leg is not
+ * linked, or has not the highest `sent`; or a leg that is not linked has numbers. CIRCFLOW_ERR_NOT_A_LEG: a circuit is
+ * no leg of this set. CIRCFLOW_ERR_TOO_MANY_LEGS: more than CIRCFLOW_LEGS_MAX are named. After each of them nothing
+ * has changed.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_import(struct circflow_engine *engine,
@@ -2198,21 +2296,21 @@ enum circflow_status circflow_set_import(struct circflow_engine *engine,
  * 8. Streams
  ********************************************************************************************************************/
 
-/* What a stream is opened with. Fill it with circflow_stream_config_init(), then change what you want. */
+/* The configuration of a stream. Fill it with circflow_stream_config_init(), then change what you want. */
 typedef struct circflow_stream_config {
   /* sizeof(circflow_stream_config) as your compiler saw it. */
   size_t size;
-  /* Yours. It comes back in every verdict and instruction about the stream. */
+  /* A number of yours. It comes back in every verdict and instruction about the stream. */
   uint64_t tag;
-  /* The set whose stream it is, or zero. */
+  /* The set that carries the stream, or zero. */
   struct circflow_set_id set;
-  /* The circuit whose stream it is, when it is no set's: then `set` is zero. */
+  /* The circuit that carries the stream, when `set` is zero. */
   struct circflow_circuit_id circuit;
-  /* What the protocol calls it: not 0, and not in use on this circuit or set. */
+  /* Its stream id in the protocol: not 0, and not in use on this circuit or set. */
   uint16_t stream_id;
-  /* The hop where it ends; 0 at a relay. Default 3. */
+  /* The hop at its other end; 0 at a relay. Default 3. */
   uint8_t hop;
-  /* Streams with a lower number are read first, equal ones in turn. Default 0. */
+  /* The priority: streams with a lower number are read first, equal ones in turn. Default 0. */
   uint8_t priority;
   /* Zero. */
   uint32_t reserved;
@@ -2224,21 +2322,22 @@ typedef struct circflow_stream_config {
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_stream_config_init(struct circflow_stream_config *config, size_t size);
 
-/* Opens a stream of your own; then send its BEGIN or RESOLVE with circflow_stream_send(). (Streams that the other end
- * opens come with the verdict on their BEGIN.) It lives until END or RESOLVED goes or comes, or its circuit or set
- * goes.
+/* Opens a stream; then send its BEGIN or RESOLVE with circflow_stream_send(). (For a stream that the other end opens,
+ * the verdict on its BEGIN has the id.) It lives until an END or RESOLVED is sent or received, or its circuit or set
+ * is gone.
  *
- * At a client, what comes for a stream of its own is judged (prop324 4.1.4). Before BEGIN or RESOLVE has left (the
- * verdict was SEND, or you have taken its CIRCFLOW_INSN_SEND; HELD is not sent) nothing may come. CONNECTED twice,
- * RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE are dropped (`unexplained` in the engine's figures). For a
- * stream that you have ended, DATA, XON and XOFF may come for a while (stream_remembered_ns), CONNECTED once if it had
- * not come, and END or RESOLVED as the last. All else closes: CIRCFLOW_ERR_UNKNOWN_STREAM.
+ * A client checks the messages that come for its streams (prop324 4.1.4). Before BEGIN or RESOLVE has left, nothing
+ * may come. (It has left when the verdict was SEND, or when you have taken its CIRCFLOW_INSN_SEND.) A second
+ * CONNECTED, RESOLVED after BEGIN, and CONNECTED or DATA after RESOLVE are dropped (`unexplained` in
+ * circflow_engine_stats). For a stream that you have ended, DATA, XON and XOFF may come for stream_remembered_ns, a
+ * first CONNECTED, and at last END or RESOLVED. Any other message closes the circuit or set with
+ * CIRCFLOW_ERR_UNKNOWN_STREAM.
  *
- * Own statuses: CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams; CIRCFLOW_ERR_STREAM_EXISTS: the id
- * is in use, or, at a client, remembered: use another, or wait until the other end has said END or RESOLVED too, or
- * stream_remembered_ns; CIRCFLOW_ERR_IN_SET: streams of the join point are the set's; CIRCFLOW_ERR_TOO_MANY: at
- * streams_max, or, at a client, no room within held_bytes_max to remember it by (some 10 bytes each where ids are used
- * in turn); CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop.
+ * Own statuses: CIRCFLOW_ERR_NOT_RUN: circflow does not run the streams of the circuit. CIRCFLOW_ERR_STREAM_EXISTS:
+ * the id is in use, or a client still remembers it; use another, or wait until END or RESOLVED has come from the other
+ * end, or for stream_remembered_ns. CIRCFLOW_ERR_IN_SET: a stream to the join point belongs to the set.
+ * CIRCFLOW_ERR_TOO_MANY: streams_max are open; or held_bytes_max leaves a client no room to remember the stream (some
+ * 10 bytes each when ids are used in turn). CIRCFLOW_ERR_CLOSING. CIRCFLOW_ERR_INVALID: stream id 0, or no such hop.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_stream_open(struct circflow_engine *engine,
@@ -2246,9 +2345,9 @@ enum circflow_status circflow_stream_open(struct circflow_engine *engine,
                                           const struct circflow_stream_config *config,
                                           struct circflow_stream_id *stream_out);
 
-/* Gives a stream another tag: for one that the other end opened, which has 0 until then.
+/* Gives a stream another tag. A stream that the other end opened has the tag 0 until then.
  *
- * @param tag  Yours. It comes back in every verdict and instruction about the stream.
+ * @param tag  A number of yours. It comes back in every verdict and instruction about the stream.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -2256,7 +2355,7 @@ enum circflow_status circflow_stream_retag(struct circflow_engine *engine,
                                            struct circflow_stream_id stream,
                                            uint64_t tag);
 
-/* Gives a stream another priority. What the other end opens begins with 0.
+/* Gives a stream another priority. A stream that the other end opened has priority 0 until then.
  *
  * @param priority  Streams with a lower number are read first (circflow_stream_choose()), equal ones in turn.
  *
@@ -2266,8 +2365,8 @@ enum circflow_status circflow_stream_set_priority(struct circflow_engine *engine
                                                   struct circflow_stream_id stream,
                                                   uint8_t priority);
 
-/* Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_choose() can name it.
- * Not needed by a host that sends whenever circflow_stream_send() lets it.
+/* Reports whether a stream has data to send (1) or not (0), for circflow_stream_choose(). You do not need it if you do
+ * not use circflow_stream_choose().
  *
  * @param readable  1 or 0.
  *
@@ -2277,17 +2376,17 @@ enum circflow_status circflow_stream_set_readable(struct circflow_engine *engine
                                                   struct circflow_stream_id stream,
                                                   uint8_t readable);
 
-/* Names the stream to read next, of a set or of a circuit: by priority, and in turn among equals. Read at most
- * CIRCFLOW_DATA_MAX bytes from it, send them, and ask again. Zero: none that is readable may send now; when one
- * may again because of what came from the other end, CIRCFLOW_INSN_MAY_SEND says so.
+/* Names the stream of a set or a circuit to read from next: by priority, and in turn among equal ones. Read at most
+ * CIRCFLOW_DATA_MAX bytes from it, send them, and ask again. The answer is zero when no readable stream may send now.
+ * CIRCFLOW_INSN_MAY_SEND comes when the other end lets one send again.
  *
  * @param set         The set, or zero.
  * @param circuit     The circuit, when `set` is zero.
  * @param stream_out  Written on CIRCFLOW_OK.
- * @param tag_out     Your word for it. May be NULL.
+ * @param tag_out     The tag of the stream. May be NULL.
  *
- * Own statuses: CIRCFLOW_ERR_NO_ROOM: no room on any leg, or on the circuit; CIRCFLOW_INSN_MAY_SEND says when to go
- * on; CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_RUN.
+ * Own statuses: CIRCFLOW_ERR_NO_ROOM: no leg has room, or the circuit has none; wait for CIRCFLOW_INSN_MAY_SEND.
+ * CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_RUN.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_stream_choose(struct circflow_engine *engine,
@@ -2297,23 +2396,23 @@ enum circflow_status circflow_stream_choose(struct circflow_engine *engine,
                                             struct circflow_stream_id *stream_out,
                                             uint64_t *tag_out);
 
-/* Sends a message on a stream: BEGIN, BEGIN_DIR, DATA, END, CONNECTED, RESOLVE or RESOLVED. (XON and XOFF are
- * circflow's.) Leg, number, window and the stream's rate are seen to; the cell counts as queued.
+/* Sends a message on a stream: BEGIN, BEGIN_DIR, DATA, END, CONNECTED, RESOLVE or RESOLVED. (circflow sends XON and
+ * XOFF itself.) circflow chooses the leg, and keeps to the window and to the stream's rate. The cell counts as queued.
  *
- * @param message      Its command, body and form count; stream id and hop are the stream's. Write those into the cell:
- *                     the verdict does not repeat them. On a stream that you opened the first is BEGIN, BEGIN_DIR or
- *                     RESOLVE, once, and DATA is never empty: circflow checks neither.
- * @param verdict_out  SEND: send it on the circuit it names, after a SWITCH if switch_delta is not 0. With
- *                     CIRCFLOW_WANTS_DIGEST among its flags, give the cell's digest to circflow_circuit_add_digest().
- *                     HELD: padding holds it back, or the leg is another engine's; it comes back as
- *                     CIRCFLOW_INSN_SEND, there. Written on CIRCFLOW_OK.
+ * @param message      Its command, body and form are read. The stream id and the hop are those of the stream: write
+ *                     them into the cell, as the verdict does not repeat them. On a stream that you opened, the first
+ *                     message is BEGIN, BEGIN_DIR or RESOLVE, and it is sent once; circflow does not check this.
+ * @param verdict_out  SEND: send the message on the circuit of the verdict, after a SWITCH if switch_delta is not 0.
+ *                     If its flags have CIRCFLOW_WANTS_DIGEST, give the digest of the cell to
+ *                     circflow_circuit_add_digest(). HELD: padding holds the message back, and it comes back as
+ *                     CIRCFLOW_INSN_SEND; or the leg belongs to another engine, and CIRCFLOW_INSN_SEND comes there.
  *
- * Own statuses: CIRCFLOW_ERR_NO_ROOM: no room; for what is not DATA, held_sends_max messages wait already, or no leg
- * is linked now; CIRCFLOW_INSN_MAY_SEND says when to go on; CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants
- * nothing of this stream now (XOFF, or its rate); CIRCFLOW_INSN_MAY_SEND with this stream says when to go on;
- * CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set;
- * CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID: another command, an empty DATA, a body_len above CIRCFLOW_BODY_MAX, or,
- * where it has to be held, as for circflow_circuit_receive().
+ * Own statuses: CIRCFLOW_ERR_NO_ROOM: no leg has room, or the circuit has none; for a message that is not DATA:
+ * held_sends_max messages wait already, or no leg is linked now. Wait for CIRCFLOW_INSN_MAY_SEND.
+ * CIRCFLOW_ERR_STREAM_STOPPED: DATA, and the other end does not take any on this stream now (XOFF, or its rate); wait
+ * for CIRCFLOW_INSN_MAY_SEND with this stream. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
+ * CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set. CIRCFLOW_ERR_CLOSING. CIRCFLOW_ERR_INVALID: another command; an
+ * empty DATA; body_len above CIRCFLOW_BODY_MAX; or, if the message has to be held, as for circflow_circuit_receive().
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_stream_send(struct circflow_engine *engine,
@@ -2322,11 +2421,11 @@ enum circflow_status circflow_stream_send(struct circflow_engine *engine,
                                           const struct circflow_message *message,
                                           struct circflow_verdict *verdict_out);
 
-/* Says that bytes of a stream, which were delivered before, have left your own buffer: report all of them, as they
- * are written to the socket. XOFF and XON follow from what is left (prop324 4.1); at stream_bytes_max the circuit
- * closes.
+/* Reports that `bytes` bytes of a stream that were delivered to you have left your buffer. Report all bytes, as you
+ * write them to the socket. circflow sends XOFF and XON by the number of bytes that are left (prop324 4.1). At
+ * stream_bytes_max it closes the circuit or set.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID: more than was delivered; nothing is counted.
+ * Own statuses: CIRCFLOW_ERR_INVALID: more bytes than were delivered; nothing changes.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_stream_flushed(struct circflow_engine *engine,
                                              uint64_t now_ns,
@@ -2337,9 +2436,9 @@ enum circflow_status circflow_stream_flushed(struct circflow_engine *engine,
 typedef struct circflow_stream_stats {
   /* sizeof(circflow_stream_stats) as your compiler saw it. */
   size_t size;
-  /* Bytes delivered and not reported as flushed. */
+  /* Bytes delivered and not reported with circflow_stream_flushed(). */
   uint32_t buffered_bytes;
-  /* The most that ever were. */
+  /* The highest value of buffered_bytes so far. */
   uint32_t buffered_bytes_peak;
   /* XOFFs that circflow has sent. */
   uint32_t xoffs_sent;
@@ -2355,7 +2454,7 @@ typedef struct circflow_stream_stats {
   uint32_t reserved;
 } circflow_stream_stats;
 
-/* Figures of a stream. Set stats->size to sizeof(circflow_stream_stats) first.
+/* Gives the figures of a stream. Set stats->size to sizeof(circflow_stream_stats) first.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -2367,37 +2466,37 @@ enum circflow_status circflow_stream_get_stats(struct circflow_engine *engine,
  * 9. Hubs
  ********************************************************************************************************************/
 
-/* What joins the engines of one process, so that one set can have legs on several event loops, and memory has one
- * budget. Opaque. The one thing here that any thread may use at any time.
+/* Joins the engines of one process, so that one set can have legs on several event loops, and all engines share one
+ * bound of memory. Opaque. Any thread may use it at any time; nothing else in this header is so.
  *
- * From circflow_hub_new() to circflow_hub_free(); engines that have joined keep what they need of it. Every function
- * that takes a hub can also answer CIRCFLOW_ERR_BAD_HANDLE. */
+ * It lives from circflow_hub_new() to circflow_hub_free(). Engines that have joined keep the parts of it that they
+ * need. */
 typedef struct circflow_hub circflow_hub;
 
-/* What a hub is made with. Fill it with circflow_hub_config_init(), then change what you want. */
+/* The configuration of a hub. Fill it with circflow_hub_config_init(), then change what you want. */
 typedef struct circflow_hub_config {
   /* sizeof(circflow_hub_config) as your compiler saw it. */
   size_t size;
-  /* Random bytes of yours: nonces are looked up under them. All zero is for tests. */
+  /* Random bytes of yours. circflow hashes nonces with them. All zero is for tests only. */
   uint8_t seed[32];
-  /* Bytes that all engines together may hold, whatever it is: for order, for sending, at edges, and on the way
-   * between engines. What waits to be handed back to you is not held any more. 0: nothing may wait, so the first
-   * message out of order closes its set, and the first cell at a full channel its circuit. Default 1 GiB. */
+  /* Bytes that all engines together may hold: for order, for sending, at edges, and on the way between engines.
+   * Messages that wait to be handed back to you do not count. With 0 nothing may wait: the first message out of
+   * order closes its set, and the first cell at a full channel closes its circuit. Default 1 GiB. */
   uint64_t held_bytes_max;
 } circflow_hub_config;
 
-/* A set or a circuit to close, so that there is memory again. */
+/* A set or a circuit to close, so that memory becomes free. */
 typedef struct circflow_victim {
-  /* The engine on which it lives: circflow_set_close() or circflow_circuit_close() it there, on its thread. It may
-   * have ended by then. */
+  /* The number of its engine. Close it there, on the thread of that engine, with circflow_set_close() or
+   * circflow_circuit_close(). It may have ended by then (CIRCFLOW_ERR_STALE_ID). */
   uint32_t engine_number;
   /* Zero. */
   uint32_t reserved;
   /* The set; zero when it is a circuit. */
   struct circflow_set_id set;
-  /* What it holds, in bytes, as its engine last said: a set may hold three eighths more. */
+  /* The bytes that it holds, as its engine last told the hub. A set may hold three eighths more. */
   uint64_t bytes;
-  /* The circuit; zero when it is a set. A circuit that is a leg can be named for what waits at its own edges. */
+  /* The circuit; zero when it is a set. It can be a leg, because of cells that wait at its own edges. */
   struct circflow_circuit_id circuit;
 } circflow_victim;
 
@@ -2405,34 +2504,36 @@ typedef struct circflow_victim {
 typedef struct circflow_hub_stats {
   /* sizeof(circflow_hub_stats) as your compiler saw it. */
   size_t size;
-  /* Engines that have joined and were not freed. */
+  /* Engines that have joined and are not freed yet. */
   uint32_t engines;
   /* Zero. */
   uint32_t reserved;
-  /* Sets alive, on all of them. */
+  /* Sets alive, on all engines. */
   uint64_t sets;
-  /* Bytes that the engines have reserved for what they hold. Each reserves in blocks of up to 64 KiB (less where the
-   * hub's cap is below 64 MiB), so this is at least what they hold (circflow_engine_stats.held_bytes), and at most a
-   * block more for each; the same once each has been drained to the end, ticked or trimmed. */
+  /* Bytes that the engines have reserved for held messages. Each engine reserves blocks of up to 64 KiB (less if
+   * held_bytes_max of the hub is below 64 MiB). So this is at least the sum of circflow_engine_stats.held_bytes, and
+   * at most one block more for each engine. It is equal to the sum once each engine has been drained to the end,
+   * ticked or trimmed. */
   uint64_t reserved_bytes;
-  /* The most that was ever reserved. It can be above the cap by up to an eighth: what an engine is to close that
-   * another one has named counts as given back. */
+  /* The highest value of reserved_bytes so far. It can be up to an eighth above held_bytes_max: when one engine
+   * names a victim on another one, the victim's bytes count as free before it is closed. */
   uint64_t reserved_bytes_peak;
-  /* Padding cells that its engines have sent. */
+  /* Padding cells that the engines have sent. */
   uint64_t padding_sent;
-  /* Other cells that they have sent, as far as each has told: by its last tick, and whenever it pads. */
+  /* Other cells that the engines have sent, up to their last tick or padding cell. */
   uint64_t others_sent;
-  /* Padding that a budget refused. */
+  /* Padding cells that a budget refused. */
   uint64_t padding_refused;
 } circflow_hub_stats;
 
-/* Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called at the
- * end of a call on either engine, so on the other's thread or on its own, and from circflow_hub_set_padding_budget().
- * It may write to an eventfd or a pipe, and call circflow_hub_get_stats(), and nothing else; circflow_engine_free(),
- * of any engine, answers CIRCFLOW_ERR_REENTRANT. The loop then calls circflow_engine_tick(), and drains. Once for all
- * the news there is; again only after a tick has taken it. A tick that leaves some makes the deadline 0.
+/* A function of yours that wakes an engine's event loop. circflow calls it when another engine has sent news to this
+ * engine, or when this engine has not taken all its news. The call comes at the end of a call on either engine, on the
+ * thread of that call, and from circflow_hub_set_padding_budget(). The function may write to an eventfd or a pipe, and
+ * may call circflow_hub_get_stats(); it may do nothing else. (circflow_engine_free() answers CIRCFLOW_ERR_REENTRANT
+ * inside it, for every engine.) The loop then calls circflow_engine_tick(), and drains. One call stands for all news
+ * that waits; the next comes only after a tick has taken them. If a tick leaves some, the deadline is 0.
  *
- * With an eventfd, all of it is
+ * With an eventfd, the whole code is
  *
  *   static void wake(void *fd) { eventfd_write(*(int *)fd, 1); }
  *
@@ -2445,7 +2546,7 @@ typedef struct circflow_hub_stats {
  *   } */
 typedef void (*circflow_notify_fn)(void *userdata);
 
-/* Fills a config with the defaults. Pass sizeof(circflow_hub_config).
+/* Fills a config with the defaults. Pass sizeof(circflow_hub_config) as size.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -2459,40 +2560,41 @@ CIRCFLOW_MUST_USE
 enum circflow_status circflow_hub_new(const struct circflow_hub_config *config,
                                       struct circflow_hub **hub_out);
 
-/* Lets a hub go. Engines that have joined go on, and still know each other, and until the last of them is freed,
- * circflow_hub_get_stats() still answers: their notify may ask it. All else answers CIRCFLOW_ERR_BAD_HANDLE for it,
- * this function as well. NULL is fine.
+/* Frees a hub. Engines that have joined go on, and stay joined. Until the last of them is freed,
+ * circflow_hub_get_stats() still answers, as their notify may call it. All other functions answer
+ * CIRCFLOW_ERR_BAD_HANDLE for the hub, this one included. A hub that is NULL is fine.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_hub_free(struct circflow_hub *hub);
 
-/* An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_number must be its own
- * among the engines of the hub, and all of them get the same monotonic clock.
+/* Joins an engine to a hub. The engine must not have circuits or sets yet. It leaves the hub when it is freed. No
+ * other engine of the hub may have its engine_number, and all of them need the same monotonic clock.
  *
- * From then on a LINK whose nonce belongs to a set on another engine makes the circuit a leg of that set, wherever it
- * is. The set lives on the engine that saw its first LINK, its home; its streams, and every message that is
- * delivered, are there. At the circuit's engine, what comes on it is answered with HELD, and what the set sends on it
- * comes as CIRCFLOW_INSN_SEND. At the home, a message that goes out on such a leg is answered with HELD, and `circuit`
- * in an instruction can be another engine's: it is a name then, to be compared and printed, with the tag you gave the
- * circuit there. A token that crosses is handed back on the thread of the engine where it ends up: what it stands
- * for must be usable there.
+ * From then on, a LINK with the nonce of a set on another engine makes the circuit a leg of that set. The set lives on
+ * the engine that saw its first LINK: its home. The home has the streams, and every message is delivered there.
  *
- * At the circuit's engine, CIRCFLOW_INSN_PAUSE_FEED with CIRCFLOW_SIDE_BACK says that the home lags: keep what else
- * comes on the circuit; edge_over_cells more are taken before it closes. Padding on the circuit, its SENDMEs, and
- * reports of how it stands are that engine's business, as before. A violation on it reaches as far as on a leg at
- * home.
+ * At the circuit's engine, a message that comes gets the verdict HELD, and a message that the set sends comes as
+ * CIRCFLOW_INSN_SEND. At the home, a message that goes out on such a leg gets the verdict HELD, and `circuit` in an
+ * instruction can be a circuit of another engine: you may only compare and print this id; it has the tag that you gave
+ * the circuit there. A token can cross from one engine to another, and is handed back on the thread of that other
+ * engine: your message must be usable there.
  *
- * Only LINKs find sets elsewhere: a client's set has its legs on its own engine.
+ * At the circuit's engine, CIRCFLOW_INSN_PAUSE_FEED with CIRCFLOW_SIDE_BACK means that the home is slow: keep further
+ * cells of the circuit. The engine takes edge_over_cells more, then it closes the circuit. Padding on the circuit, its
+ * SENDMEs and circflow_leg_update() for it stay with its own engine. A protocol violation on it has the same effect as
+ * on a leg at home.
  *
- * When an engine is freed, its circuits are lost to the sets elsewhere, and the legs elsewhere of its sets are told to
- * close.
+ * Only a LINK finds a set on another engine. So all legs of a client's set are on the engine of the set.
+ *
+ * When an engine is freed, sets on other engines lose the legs that were its circuits, and CIRCFLOW_INSN_CLOSE comes
+ * for legs of its sets on other engines.
  *
  * @param notify    Wakes this engine's loop.
- * @param userdata  For notify. Both are used until the engine is freed.
+ * @param userdata  The argument of notify. Both are used until the engine is freed.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID: it has joined one, or has circuits or sets, or the tag is taken;
- * CIRCFLOW_ERR_TOO_MANY: 256 engines.
+ * Own statuses: CIRCFLOW_ERR_INVALID: the engine has joined a hub already, or has circuits or sets, or its
+ * engine_number is used in this hub. CIRCFLOW_ERR_TOO_MANY: the hub has 256 engines.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_join(struct circflow_engine *engine,
@@ -2500,16 +2602,16 @@ enum circflow_status circflow_engine_join(struct circflow_engine *engine,
                                           circflow_notify_fn notify,
                                           void *userdata);
 
-/* Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets and circuits come first that
- * have the greatest product of bytes and age of the oldest of them; one that holds less than a quarter of its share of
- * the cap (cap / holders) only when no larger one is left. Answers at once, from any thread; nothing is freed by it,
- * and who was named is not named again until it holds nothing any more. When an engine finds no room, circflow does
- * the same by itself: this is for a host that is short of memory for other reasons.
+/* Names sets and circuits to close, so that `bytes_wanted` bytes become free. Those with the greatest product of bytes
+ * and age of the oldest byte come first. One that holds less than a quarter of its share (the cap divided by the
+ * number of holders) comes only when no larger one is left. You may call it on any thread; it answers at once. It
+ * frees nothing: you close the victims. A victim is not named again until it holds nothing any more. circflow does the
+ * same by itself when an engine finds no room; this function is for a host that needs memory for other reasons.
  *
  * @param victims      Entries of room.
- * @param victim_cap   How many. With too few, the sum is what those hold.
+ * @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free.
  * @param count_out    Entries written.
- * @param bytes_out    What they hold together. May be NULL.
+ * @param bytes_out    Bytes that these victims hold together. May be NULL.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -2521,7 +2623,7 @@ enum circflow_status circflow_hub_choose_victims(struct circflow_hub *hub,
                                                  size_t *count_out,
                                                  uint64_t *bytes_out);
 
-/* Figures of a hub, from any thread. Set stats->size to sizeof(circflow_hub_stats) first.
+/* Gives the figures of a hub. You may call it on any thread. Set stats->size to sizeof(circflow_hub_stats) first.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -2533,19 +2635,19 @@ enum circflow_status circflow_hub_get_stats(struct circflow_hub *hub, struct cir
 
 /* ---- Padding: machines and padders ---- */
 
-/* Loads padding machines of the maybenot framework (version 2): one machine a line, in the text form that maybenot
- * writes. They are parsed once, here, and shared by all padders that run them. All machines of a list run together and
- * can signal each other; those that shall not are lists of their own.
+/* Loads a list of padding machines of the maybenot framework (version 2): one machine in each line, in the text form
+ * that maybenot writes. They are parsed once, here, and shared by all padders that run them. All machines of a list
+ * run together and can signal each other. Load machines that must not do so as separate lists.
  *
- * The text is not trusted: a machine that cannot be read, has a number that is none, or could take long to draw from
- * is refused, and so is one that unpacks to more than 1 MiB.
+ * The text is not trusted. A machine is refused if it cannot be read, if it contains a value that is not a number, if
+ * drawing a random number from it could take long, or if it unpacks to more than 1 MiB.
  *
- * @param text          Read during the call only; a 0 at its end is not needed, and no fault.
+ * @param text          The text. It may end with a NUL, but need not.
  * @param text_len      Bytes in text.
- * @param machines_out  Yours until circflow_machines_drop().
+ * @param machines_out  The id of the list, valid until circflow_machines_drop().
  *
- * Own statuses: CIRCFLOW_ERR_BAD_MACHINES: see circflow_engine_get_last_detail(); CIRCFLOW_ERR_TOO_MANY: at 1024
- * lists: drop one.
+ * Own statuses: CIRCFLOW_ERR_BAD_MACHINES: circflow_engine_get_last_detail() says which line, and why.
+ * CIRCFLOW_ERR_TOO_MANY: there are 1024 lists; drop one.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_machines_load(struct circflow_engine *engine,
@@ -2553,79 +2655,78 @@ enum circflow_status circflow_machines_load(struct circflow_engine *engine,
                                             size_t text_len,
                                             struct circflow_machines_id *machines_out);
 
-/* Forgets a list of machines. Padders that run it, and numbers it is registered under, keep it alive for themselves.
+/* Drops a list of machines. Padders that run it, and numbers under which it is registered, still keep it.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_machines_drop(struct circflow_engine *engine, struct circflow_machines_id machines);
 
-/* circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
- * reached their end (padding-spec 3). */
+/* circflow_padding_config.flags: when all machines of a negotiated padder have ended, circflow stops it and tells the
+ * other end (padding-spec 3). */
 #define CIRCFLOW_PADDER_STOP_AT_END 1
 
-/* circflow_padding_config.flags: when a block ends, what waits goes out at once, before a machine can block again.
- * Without it, actions due with no delay come first, so that a machine that blocks again at the end of each block lets
- * nothing out. Some machines count on the gap: RegulaTor paces its server so. */
+/* circflow_padding_config.flags: when a block ends, the waiting cells go out at once, before a machine can block
+ * again. Without this flag, actions without a delay come first, so that a machine that blocks again at the end of each
+ * block lets no cell out. Some machines need this flag: RegulaTor paces its server so. */
 #define CIRCFLOW_PADDER_OPEN_BETWEEN 2
 
-/* circflow_padding_config.flags: the machines may run while padding is reduced (circflow_padding_budget). Mark those
- * that cost little. */
+/* circflow_padding_config.flags: the machines may run while padding is reduced (circflow_padding_budget). Use it for
+ * machines that send little. */
 #define CIRCFLOW_PADDER_RUNS_REDUCED 4
 
-/* circflow_padding_config.queued_cells_max: what the parameter circpad_max_circ_queued_cells says. */
+/* circflow_padding_config.queued_cells_max: use the parameter circpad_max_circ_queued_cells. */
 #define CIRCFLOW_BY_PARAMETER UINT32_MAX
 
-/* What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
+/* The configuration of a padder. Fill it with circflow_padding_config_init(), then change what you want.
  *
- * Fractions go from 0.0 to 1.0, and 0.0 means "no limit", as in maybenot: to forbid padding, install none. 1.0 means
- * no limit either, as soon as one other cell was sent. Each machine has limits of its own besides these, and an
- * allowance (of padding cells, and of time to block) that comes before all limits, these included: a machine with an
- * endless allowance knows none. Look at the machines you load. */
+ * Fractions go from 0.0 to 1.0. 0.0 means "no limit", as in maybenot; to forbid padding, install no padder. 1.0 means
+ * "no limit", too, once one other cell was sent. Each machine also has limits of its own, and an allowance (of padding
+ * cells, and of time to block). Until a machine has used up its allowance, no limit applies to it, not even these
+ * fractions. So check the machines that you load. */
 typedef struct circflow_padding_config {
   /* sizeof(circflow_padding_config) as your compiler saw it. */
   size_t size;
-  /* From circflow_machines_load(). Zero: no machines; for an end that only expects the other to pad. */
+  /* The list of machines, from circflow_machines_load(). Zero: no machines, for an end that only expects padding
+   * from the other. */
   struct circflow_machines_id machines;
-  /* Of the cells sent to or through the hop, how many may be padding. Default 0.0. Each machine's allowance comes
-   * first. */
+  /* The part of the cells sent to or through the hop that may be padding. Default 0.0. */
   double padding_fraction;
-  /* Of the time, how much may be blocked. Default 0.0. Each machine's allowance comes first. */
+  /* The part of the time that may be blocked. Default 0.0. */
   double blocking_fraction;
-  /* Of the cells received from or through the hop, how many may be its padding; more closes the circuit. Default
+  /* The part of the cells received from or through the hop that may be its padding. More closes the circuit. Default
    * 0.0. */
   double inbound_fraction;
-  /* Padding cells that may come before inbound_fraction counts. Default 0. */
+  /* Padding cells that may come before inbound_fraction applies. Default 0. */
   uint64_t inbound_grace;
-  /* Cells in the circuit's queue (reported as queued and not as written) from which on no padding is added:
-   * it is refused, and the machine hears that it was sent, as one of those that wait counts. Default
-   * CIRCFLOW_BY_PARAMETER: what circpad_max_circ_queued_cells says when the padder is installed or registered, 1000
-   * if that was never set. */
+  /* When so many cells are in the circuit's queue (reported as queued and not as written), padding is refused. The
+   * machine hears that it was sent, as one of the waiting cells counts for it. Default CIRCFLOW_BY_PARAMETER: the
+   * value of circpad_max_circ_queued_cells when the padder is installed or registered (1000 if you never set it). */
   uint32_t queued_cells_max;
-  /* The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client. */
+  /* The hop to exchange padding with. Client: 1 to its number of hops; default 2. Relay: 0, the client. */
   uint8_t hop;
-  /* Which of the hop's two places, 0 or 1. Default 0. */
+  /* The slot, 0 or 1: a hop can have two padders. Default 0. */
   uint8_t slot;
-  /* CIRCFLOW_PADDER_STOP_AT_END, CIRCFLOW_PADDER_OPEN_BETWEEN and CIRCFLOW_PADDER_RUNS_REDUCED, or-ed together.
-   * Default 0. */
+  /* CIRCFLOW_PADDER_*, or-ed together. Default 0. */
   uint8_t flags;
   /* Zero. */
   uint8_t reserved;
 } circflow_padding_config;
 
-/* Fills a config with the defaults: no machines, hop 2, slot 0, no limits. Pass sizeof(circflow_padding_config).
+/* Fills a config with the defaults: no machines, hop 2, slot 0, no limits. Pass sizeof(circflow_padding_config) as
+ * size.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_padding_config_init(struct circflow_padding_config *config, size_t size);
 
-/* Sets a padder up on a circuit: from now on its machines are told what happens there, and their padding and blocking
- * is carried out. The other end is told nothing; circflow_padding_start() does that.
+/* Installs a padder on a circuit. From now on its machines hear of the circuit's cells, and circflow carries out their
+ * padding and blocking. The other end is not told; circflow_padding_start() tells it.
  *
- * What your program then has to report, and when, is in docs/padding.md: every cell received, queued and written.
+ * From then on report every cell that is received, queued and written, as docs/padding.md describes.
  *
- * Own statuses: CIRCFLOW_ERR_PADDER_EXISTS: the hop's slot is taken; CIRCFLOW_ERR_INVALID: a fraction outside 0.0 to
- * 1.0 (or not a number), a slot above 1, or a hop that the circuit has not; CIRCFLOW_ERR_CLOSING: the circuit is to
- * close. An id error can be of the circuit or of the machines.
+ * Own statuses: CIRCFLOW_ERR_PADDER_EXISTS: the hop's slot is taken. CIRCFLOW_ERR_INVALID: a fraction outside 0.0 to
+ * 1.0 (or not a number), a slot above 1, or a hop that the circuit does not have. CIRCFLOW_ERR_CLOSING: the circuit is
+ * closing. An id error can be about the circuit or about the machines.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_padding_install(struct circflow_engine *engine,
@@ -2633,12 +2734,12 @@ enum circflow_status circflow_padding_install(struct circflow_engine *engine,
                                               struct circflow_circuit_id circuit,
                                               const struct circflow_padding_config *config);
 
-/* Takes a padder down that circflow_padding_install() set up (one that was negotiated is taken down, and the other end
- * told, by circflow_padding_stop()), with its timers, its block and its padding that still waits. What it held back
- * goes out with the next drain. Up to 1000 padding cells may still come from its hop.
+/* Removes a padder of circflow_padding_install(), with its timers, its block, and its padding cells that still wait.
+ * (For a negotiated padder there is circflow_padding_stop().) Messages that it held back go out with the next drain.
+ * Up to 1000 padding cells may still come from its hop.
  *
- * @param hop   The hop that it pads with; 0 at a relay.
- * @param slot  Which of the hop's two places, 0 or 1.
+ * @param hop   The hop of the padder; 0 at a relay.
+ * @param slot  The slot of the padder, 0 or 1.
  *
  * Own statuses: CIRCFLOW_ERR_NO_PADDER.
  * Inside drain: yes. Since: 0.1. */
@@ -2648,28 +2749,28 @@ enum circflow_status circflow_padding_remove(struct circflow_engine *engine,
                                              uint8_t hop,
                                              uint8_t slot);
 
-/* circflow_padding_answered(): a padding cell was queued or sent. */
+/* circflow_padding_answered(): you queued or sent a padding cell. */
 #define CIRCFLOW_ANSWER_SENT 1
 
-/* circflow_padding_answered(): a cell that waits counts as the padding. */
+/* circflow_padding_answered(): a waiting cell counts as the padding. */
 #define CIRCFLOW_ANSWER_REPLACED 2
 
-/* circflow_padding_answered(): one cell that waited was let out, past the block. */
+/* circflow_padding_answered(): you let one waiting cell out, past the block. */
 #define CIRCFLOW_ANSWER_RELEASED 3
 
-/* circflow_padding_answered(): nothing was done. The machine does not hear of it. */
+/* circflow_padding_answered(): you did nothing. The machine does not hear of it. */
 #define CIRCFLOW_ANSWER_REFUSED 4
 
-/* Answers a CIRCFLOW_INSN_PADDING with CIRCFLOW_PADDING_ASKS: says what you did, once you have done it. Each is
- * answered once; a machine can have 1024 unanswered ones, and gets no more until you answer.
+/* Answers a CIRCFLOW_INSN_PADDING with CIRCFLOW_PADDING_ASKS: reports what you did, after you did it. Answer each
+ * once. A machine can have 1024 unanswered instructions; then no more come until you answer.
  *
  * @param padding  detail.padding of the instruction.
- * @param answer   CIRCFLOW_ANSWER_SENT, .._REPLACED, .._RELEASED or .._REFUSED. The machine hears of the first three
- *                 that its padding was sent. It does not hear of a refusal, and one that goes on only after its own
- *                 padding stands still then: where your queue is merely long, say REPLACED.
+ * @param answer   CIRCFLOW_ANSWER_*. After SENT, REPLACED and RELEASED the machine hears that its padding was sent.
+ *                 After REFUSED it hears nothing, and a machine that waits for its own padding stops then: if your
+ *                 queue is only long, answer REPLACED.
  *
- * Own statuses: CIRCFLOW_ERR_NOT_ASKED: it was answered already, or never asked; CIRCFLOW_ERR_INVALID for an unknown
- * answer.
+ * Own statuses: CIRCFLOW_ERR_NOT_ASKED: it was answered already, or there was no such instruction.
+ * CIRCFLOW_ERR_INVALID: an unknown answer.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_padding_answered(struct circflow_engine *engine,
                                                uint64_t now_ns,
@@ -2681,19 +2782,20 @@ enum circflow_status circflow_padding_answered(struct circflow_engine *engine,
 typedef struct circflow_padding_stats {
   /* sizeof(circflow_padding_stats) as your compiler saw it. */
   size_t size;
-  /* Machines it runs. */
+  /* Machines that it runs. */
   uint32_t machines;
-  /* Timers armed: an action and an internal one for each machine, and the end of the block. */
+  /* Timers that run: for each machine one for its next action and an internal one, and one for the end of the block.
+   */
   uint32_t timers;
-  /* Cells to or through its hop that were queued and are nobody's padding for this hop. One that is held counts
-   * when it is held on a circuit, and when it is let out in a set. */
+  /* Cells to or through its hop that were queued and are not padding for this hop. A held message counts when it is
+   * held (on a circuit), or when it is sent (in a set). */
   uint64_t normal_sent;
   /* Padding cells of its machines that were queued. */
   uint64_t padding_sent;
-  /* Padding for which a cell that waited anyway counted. */
+  /* Padding cells for which a waiting cell counted. */
   uint64_t replaced;
-  /* Padding that was not sent because the queue was long, because as many cells waited behind the block as may
-   * (held_sends_max), because a budget did not allow it (circflow_padding_budget), or because the host said so. */
+  /* Padding cells that were not sent: the queue was long, held_sends_max cells waited behind the block, a budget did
+   * not allow it (circflow_padding_budget), or you answered REFUSED. */
   uint64_t refused;
   /* Cells that are not padding, from or through its hop. */
   uint64_t normal_received;
@@ -2701,14 +2803,14 @@ typedef struct circflow_padding_stats {
   uint64_t padding_received;
   /* Blocks that its machines asked for. */
   uint64_t blocks;
-  /* Time blocked by it so far, in nanoseconds. */
+  /* Time for which it has blocked so far, in nanoseconds. */
   uint64_t blocked_ns;
 } circflow_padding_stats;
 
-/* Figures of a padder. Set stats->size to sizeof(circflow_padding_stats) first.
+/* Gives the figures of a padder. Set stats->size to sizeof(circflow_padding_stats) first.
  *
- * @param hop   The hop that it pads with; 0 at a relay.
- * @param slot  Which of the hop's two places, 0 or 1.
+ * @param hop   The hop of the padder; 0 at a relay.
+ * @param slot  The slot of the padder, 0 or 1.
  *
  * Own statuses: CIRCFLOW_ERR_NO_PADDER.
  * Inside drain: yes. Since: 0.1. */
@@ -2720,15 +2822,15 @@ enum circflow_status circflow_padding_get_stats(struct circflow_engine *engine,
 
 /* ---- Padding: agreed on with the other end ---- */
 
-/* Says what a machine number of PADDING_NEGOTIATE means at one end, for all circuits of the engine from now on. The
- * two ends of a number usually run different machines: register one config for each role. Numbers 0 and 1 are Tor's;
- * take yours from 2 on.
+/* Registers a machine number of PADDING_NEGOTIATE: the config of the padder to run for it at one end, for all circuits
+ * of the engine from now on. The two ends of a number usually run different machines: register one config for each
+ * role. Numbers 0 and 1 are Tor's; use numbers from 2 to 255.
  *
- * @param role    CIRCFLOW_ROLE_CLIENT: for circflow_padding_start(). CIRCFLOW_ROLE_RELAY: for what clients ask of a
- *                relay; config->hop is 0 then.
- * @param config  Copied. NULL: the number means nothing any more; what runs goes on.
+ * @param role    CIRCFLOW_ROLE_CLIENT: used by circflow_padding_start(). CIRCFLOW_ROLE_RELAY: used when a client asks
+ *                this relay; config->hop is 0 then.
+ * @param config  The config; it is copied. NULL: removes the number; padders that run go on.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID as for circflow_padding_install(), and for an unknown role. An id error is of the
+ * Own statuses: CIRCFLOW_ERR_INVALID: as for circflow_padding_install(), or an unknown role. An id error is about the
  * machines.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
@@ -2737,16 +2839,16 @@ enum circflow_status circflow_padding_register(struct circflow_engine *engine,
                                                uint8_t number,
                                                const struct circflow_padding_config *config);
 
-/* Client: starts what is registered under a number: sets the own padder up and queues PADDING_NEGOTIATE(START) to its
- * hop (padding-spec 3). Padding may begin before the answer. Check before that the relay has the subprotocol
- * Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit;
- * CIRCFLOW_INSN_NEGOTIATED tells how it answered.
+/* Client: starts the padding that is registered under a number. It installs the padder at this end, and queues
+ * PADDING_NEGOTIATE(START) to its hop (padding-spec 3). Padding may begin before the answer. First check that the
+ * relay has the subprotocol Padding=2. CIRCFLOW_INSN_NEGOTIATED brings the answer. If the relay refuses, circflow
+ * removes the padder at this end, and sends no further request on this circuit.
  *
- * Own statuses: CIRCFLOW_ERR_UNKNOWN_PADDING: circflow_padding_register() the number first;
- * CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_PADDING_REFUSED: the relay refused before;
- * CIRCFLOW_ERR_DISABLED: a budget lets it not run (circflow_padding_budget); CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_ROLE:
- * only a client asks; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_TOO_MANY: too many padders or unanswered
- * questions; CIRCFLOW_ERR_UNDRAINED: drain first.
+ * Own statuses: CIRCFLOW_ERR_UNKNOWN_PADDING: call circflow_padding_register() for the number first.
+ * CIRCFLOW_ERR_PADDER_EXISTS: it runs already, or its slot is taken. CIRCFLOW_ERR_PADDING_REFUSED: the relay refused
+ * before. CIRCFLOW_ERR_DISABLED: a budget does not let it run (circflow_padding_budget). CIRCFLOW_ERR_CLOSING.
+ * CIRCFLOW_ERR_ROLE: only a client may ask. CIRCFLOW_ERR_INVALID: no such hop. CIRCFLOW_ERR_TOO_MANY: too many padders
+ * or unanswered requests. CIRCFLOW_ERR_UNDRAINED: drain first.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_padding_start(struct circflow_engine *engine,
@@ -2754,10 +2856,10 @@ enum circflow_status circflow_padding_start(struct circflow_engine *engine,
                                             struct circflow_circuit_id circuit,
                                             uint8_t number);
 
-/* Stops what was negotiated under a number: takes the own padder down and queues PADDING_NEGOTIATE(STOP) (client) or
- * PADDING_NEGOTIATED(STOP) (relay).
+/* Stops the padding that was negotiated under a number. It removes the padder at this end, and queues
+ * PADDING_NEGOTIATE(STOP) (client) or PADDING_NEGOTIATED(STOP) (relay).
  *
- * Own statuses: CIRCFLOW_ERR_NO_PADDER: it does not run; CIRCFLOW_ERR_UNDRAINED: drain first.
+ * Own statuses: CIRCFLOW_ERR_NO_PADDER: it does not run. CIRCFLOW_ERR_UNDRAINED: drain first.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_padding_stop(struct circflow_engine *engine,
                                            uint64_t now_ns,
@@ -2766,56 +2868,57 @@ enum circflow_status circflow_padding_stop(struct circflow_engine *engine,
 
 /* ---- Padding: what an operator allows ---- */
 
-/* What an operator allows of padding, on one engine or on all engines of a hub. Fill it with
- * circflow_padding_budget_init(), then change what you want. Padding that is not allowed is refused: the machine hears
- * that it was sent, as it would stand still otherwise. */
+/* The padding that an operator allows, on one engine or on all engines of a hub. Fill it with
+ * circflow_padding_budget_init(), then change what you want. Padding above it is refused; the machine hears that it
+ * was sent, as it could stop otherwise. */
 typedef struct circflow_padding_budget {
   /* sizeof(circflow_padding_budget) as your compiler saw it. */
   size_t size;
-  /* Padding cells that may be sent before percent_max counts, since the engine (the hub) was made. Default 0. */
+  /* Padding cells that may be sent before percent_max applies, since the engine (or the hub) was made. Default 0. */
   uint32_t allowed_cells;
-  /* Of all cells sent since the engine (the hub) was made, how many in a hundred may be padding, 0 to 100: no more
-   * is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes
+  /* The part of all cells sent since the engine (or the hub) was made that may be padding, in percent, 0 to 100.
+   * While it is above that, no padding is sent. Default 0: no limit. A cell that passes a relay counts if it goes
    * towards the client. */
   uint32_t percent_max;
-  /* 1: nothing pads. No padding is sent, not even what waits behind a block; blocks end at once, those that are on
-   * too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_DISABLED, and a relay refuses
-   * what clients ask for. Padders stay, hear of cells, and go on when it is 0 again. Default 0. */
+  /* 1: no padding. No padding cell is sent, not even one that waits behind a block. Blocks end at once.
+   * circflow_padding_start() answers CIRCFLOW_ERR_DISABLED, and a relay refuses the requests of clients. Padders
+   * stay, hear of cells, and go on when it is 0 again. Default 0. */
   uint32_t disabled;
-  /* 1: the same for padders without CIRCFLOW_PADDER_RUNS_REDUCED. Default 0. */
+  /* 1: as `disabled`, for padders without CIRCFLOW_PADDER_RUNS_REDUCED only. Default 0. */
   uint32_t reduced;
 } circflow_padding_budget;
 
-/* Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget).
+/* Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget) as size.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_padding_budget_init(struct circflow_padding_budget *budget, size_t size);
 
-/* Says what the engine may spend on padding from now on, at any time; it counts what was sent before, too. The
- * parameters circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled and
- * circpad_padding_reduced (circflow_engine_set_param()) say the same on the consensus's behalf, and the hub's budget
- * for all its engines: padding goes out where all three allow it. circflow_engine_stats has the figures.
+/* Sets the padding budget of an engine from now on. You may call it at any time; cells that were sent before count,
+ * too. There are two more budgets: that of the consensus (circpad_global_allowed_cells,
+ * circpad_global_max_padding_pct, circpad_padding_disabled and circpad_padding_reduced of
+ * circflow_engine_set_param()), and that of the hub. Padding is sent only if all three allow it. circflow_engine_stats
+ * has the figures.
  *
- * Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_ANSWER_SENT: as many as
- * wait for an answer can come on top.
+ * On a circuit with CIRCFLOW_CIRCUIT_OWN_QUEUE a padding cell counts when you answer CIRCFLOW_ANSWER_SENT, so
+ * instructions that wait for an answer can exceed the budget.
  *
  * @param budget  Copied.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID: percent_max above 100, disabled or reduced above 1; nothing changes.
+ * Own statuses: CIRCFLOW_ERR_INVALID: percent_max above 100, or disabled or reduced above 1; nothing changes.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_engine_set_padding_budget(struct circflow_engine *engine,
                                                         const struct circflow_padding_budget *budget);
 
-/* Says what all engines of the hub together may spend on padding from now on, from any thread. They count what they
- * send from when they joined, and have told the hub of other cells by the time they pad or are ticked. Blocks that are
- * on where padding is disabled end with the engine's next circflow_engine_tick(): where this lets machines run no more
- * that ran before, the notify of each engine is called from inside this call. circflow_hub_stats has the figures.
+/* Sets the padding budget of all engines of a hub together from now on. You may call it on any thread. An engine
+ * counts the cells that it sends after it has joined; it tells the hub of cells that are not padding when it pads or
+ * is ticked. If machines that ran may not run any more, this call calls the notify of each engine, and blocks end with
+ * the engine's next circflow_engine_tick(). circflow_hub_stats has the figures.
  *
  * @param budget  Copied.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget().
+ * Own statuses: CIRCFLOW_ERR_INVALID: as for circflow_engine_set_padding_budget().
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_hub_set_padding_budget(struct circflow_hub *hub,
@@ -2825,126 +2928,125 @@ enum circflow_status circflow_hub_set_padding_budget(struct circflow_hub *hub,
  * 11. Queues
  ********************************************************************************************************************/
 
-/* What a circflow_queue_try_send_fn answers: the item is the sink's now. */
+/* An answer of circflow_queue_try_send_fn: the sink has taken the item. */
 #define CIRCFLOW_SINK_TAKEN 0
 
-/* What a circflow_queue_try_send_fn answers: no room for now, and nothing was taken. */
+/* An answer of circflow_queue_try_send_fn: the sink has no room now, and has taken nothing. */
 #define CIRCFLOW_SINK_FULL 1
 
-/* What a circflow_queue_try_send_fn answers: no room ever again, and nothing was taken. */
+/* An answer of circflow_queue_try_send_fn: the sink will never take an item again, and has taken nothing. */
 #define CIRCFLOW_SINK_CLOSED 2
 
-/* circflow_queue_config.backlog_max for sparse commands, and the default: a part answers each within a round or two of
- * its loop, so eight that wait mean that it has stopped. */
+/* circflow_queue_config.backlog_max for rare commands, and the default. A consumer that runs handles each within a
+ * turn or two of its loop, so it has stopped when eight wait. */
 #define CIRCFLOW_BACKLOG_SPARSE 8
 
-/* circflow_queue_config.backlog_max for a stream of events of which one block of input brings many: as many as the
- * cells that are still taken after a pause, so that a source that obeys never meets the cap. */
+/* circflow_queue_config.backlog_max for events of which one block of input brings many: as many as the least
+ * edge_over_cells, so that a source that pauses in time never meets the cap. */
 #define CIRCFLOW_BACKLOG_EVENTS 32
 
-/* The most that circflow_queue_config.backlog_max can be. */
+/* The highest circflow_queue_config.backlog_max. */
 #define CIRCFLOW_BACKLOG_MAX 4096
 
-/* The most that circflow_queue_config.item_bytes_max can be: the longest cell of the link protocol. */
+/* The highest circflow_queue_config.item_bytes_max: the longest cell of the link protocol. */
 #define CIRCFLOW_QUEUE_ITEM_MAX 65542
 
 /* circflow_queue_item.form: there was no item. */
 #define CIRCFLOW_FORM_NONE 255
 
-/* Items that wait for a sink of yours, in order: a sink between two parts of a program that can be full, or
- * closed. Opaque.
+/* A queue of items that wait, in order, for a sink of yours that can be full or closed. Opaque.
  *
- * A thing of its own, beside engines: it knows no circuits, no time and no instructions. From circflow_queue_new() to
- * circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your sink, and
- * circflow_queue_free() your discard function; from inside these, every call on the same queue answers
- * CIRCFLOW_ERR_REENTRANT and does nothing. Every function here can also answer CIRCFLOW_ERR_NULL (the queue),
- * CIRCFLOW_ERR_BAD_HANDLE, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED. */
+ * It needs no engine, and knows no circuits, time or instructions. It lives from circflow_queue_new() to
+ * circflow_queue_free(). One thread at a time may use it. circflow_queue_push() and circflow_queue_drain() call your
+ * sink, and circflow_queue_free() calls your discard function. Inside these callbacks, every call on the same queue
+ * answers CIRCFLOW_ERR_REENTRANT and does nothing. */
 typedef struct circflow_queue circflow_queue;
 
-/* How a queue is to be. Fill it in with circflow_queue_config_init() first. */
+/* The configuration of a queue. Fill it with circflow_queue_config_init(), then change what you want. */
 typedef struct circflow_queue_config {
   /* sizeof(circflow_queue_config) as your compiler saw it. */
   size_t size;
-  /* Items that may wait, 0 (none: what the sink does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
+  /* Items that may wait, 0 to CIRCFLOW_BACKLOG_MAX. With 0, an item that the sink does not take is refused. Default
    * CIRCFLOW_BACKLOG_SPARSE. */
   uint32_t backlog_max;
-  /* Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so
+  /* Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits uses so
    * much memory. Default 514, a cell. */
   uint32_t item_bytes_max;
 } circflow_queue_config;
 
-/* An item: a token, which is any number and stays yours to give a meaning, or bytes, which are copied only if they
- * have to wait. */
+/* An item: a token, which is any number of yours, or bytes, which the queue copies only if they have to wait. */
 typedef struct circflow_queue_item {
   /* With CIRCFLOW_FORM_TOKEN, the token. */
   uint64_t token;
   /* With CIRCFLOW_FORM_BYTES, the bytes; may be NULL when there are none. */
   const uint8_t *bytes;
-  /* With CIRCFLOW_FORM_BYTES, how many there are. */
+  /* With CIRCFLOW_FORM_BYTES, the number of bytes. */
   uint32_t bytes_len;
   /* CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN. */
   uint8_t form;
 } circflow_queue_item;
 
-/* Offers one item to your sink. Answer CIRCFLOW_SINK_TAKEN, .._FULL or .._CLOSED at once; after any other
- * answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID; after an exception it
- * counts as not taken, too. The item and its bytes live as long as the call. */
+/* A function of yours that offers one item to your sink. Answer CIRCFLOW_SINK_TAKEN, CIRCFLOW_SINK_FULL or
+ * CIRCFLOW_SINK_CLOSED at once. After any other answer the item counts as not taken, and circflow_queue_push() or
+ * circflow_queue_drain() answers CIRCFLOW_ERR_INVALID. After an exception the item counts as not taken, too. The item
+ * and its bytes are valid during the call. */
 typedef int32_t (*circflow_queue_try_send_fn)(void *userdata, const struct circflow_queue_item *item);
 
-/* Answers 0 while your sink is open, and anything else once it will never take an item again. */
+/* A function of yours that answers 0 while your sink is open, and any other number once it will never take an item
+ * again. */
 typedef int32_t (*circflow_queue_is_closed_fn)(void *userdata);
 
-/* Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long
- * as the call. */
+/* A function of yours that circflow_queue_free() calls for each item that waits, first to last. The item is yours
+ * again. Its bytes are valid during the call. */
 typedef void (*circflow_queue_discard_fn)(void *userdata, const struct circflow_queue_item *item);
 
-/* Your sink. It is read in each call anew, and not kept. */
+/* Your sink. It is read in each call, and not kept. */
 typedef struct circflow_queue_sink {
   /* Must not be NULL. */
   circflow_queue_try_send_fn try_send;
-  /* Must not be NULL. Asked before an item is put to wait, and before what waits is offered. */
+  /* Must not be NULL. It is called before an item is put to wait, and before a waiting item is offered. */
   circflow_queue_is_closed_fn is_closed;
-  /* Handed to both. */
+  /* The argument of both functions. */
   void *userdata;
 } circflow_queue_sink;
 
-/* Fills a config with the defaults. Pass sizeof(circflow_queue_config).
+/* Fills a config with the defaults. Pass sizeof(circflow_queue_config) as size.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_queue_config_init(struct circflow_queue_config *config, size_t size);
 
-/* Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates nothing for items until one has
- * to wait, and once none waits it keeps room for CIRCFLOW_BACKLOG_SPARSE of them.
+/* Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates memory for items only when one
+ * has to wait. When none waits any more, it keeps memory for CIRCFLOW_BACKLOG_SPARSE items.
  *
  * @param config  From circflow_queue_config_init(). It is copied.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID when backlog_max or item_bytes_max is above its bound.
+ * Own statuses: CIRCFLOW_ERR_INVALID: backlog_max or item_bytes_max is too large.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_queue_new(const struct circflow_queue_config *config,
                                         struct circflow_queue **queue_out);
 
-/* Ends a queue. What waits is handed back through `discard` first, in order, also when the queue is poisoned. NULL is
- * fine.
+/* Frees a queue. It first hands back the items that wait through `discard`, in order, also when the queue is poisoned.
+ * A queue that is NULL is fine.
  *
- * @param discard  May be NULL when nothing is lost by forgetting what waits.
+ * @param discard  Called once for each item that waits. It may be NULL: then the items are dropped.
  *
- * Own statuses: CIRCFLOW_ERR_REENTRANT from inside a callback of this queue: it lives on.
+ * Own statuses: CIRCFLOW_ERR_REENTRANT inside a callback of this queue: the queue lives on.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_queue_free(struct circflow_queue *queue,
                                          circflow_queue_discard_fn discard,
                                          void *userdata);
 
-/* Sends an item: through the sink if nothing waits, else to the end of what waits. Order is never broken.
+/* Sends an item: to the sink if no item waits, otherwise to the end of the waiting items. The order is always kept.
  *
- * @param kept_out  0 when the sink has it, 1 when it waits: stop reading the source, watch your sink, drain when it
- *                  has room, and go on reading when circflow_queue_get_pending() says 0. May be NULL.
+ * @param kept_out  0 when the sink has taken the item, 1 when it waits. After 1 stop reading the source, drain when
+ *                  the sink has room, and read again when circflow_queue_get_pending() gives 0. May be NULL.
  *
- * Own statuses: CIRCFLOW_ERR_QUEUE_FULL: a stall; CIRCFLOW_ERR_SINK_CLOSED: also when items wait: take them out
- * with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, sink or one of its functions;
- * CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_bytes_max, or an answer that try_send cannot give. The
- * item is still yours after any of them.
+ * Own statuses: CIRCFLOW_ERR_QUEUE_FULL: the sink is full, and backlog_max items wait. CIRCFLOW_ERR_SINK_CLOSED: take
+ * waiting items out with circflow_queue_take(). CIRCFLOW_ERR_NULL: the item, its bytes, the sink or one of its
+ * functions is NULL. CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_bytes_max, or an unknown answer of
+ * try_send. After each of them the item is still yours.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_queue_push(struct circflow_queue *queue,
@@ -2952,39 +3054,39 @@ enum circflow_status circflow_queue_push(struct circflow_queue *queue,
                                          uint8_t *kept_out,
                                          const struct circflow_queue_sink *sink);
 
-/* Moves what waits into the sink, one item at a time and in order, until it is full or nothing waits. An item that
- * is not taken stays in front. Call it when the sink has room again and circflow_queue_get_pending().
+/* Moves waiting items into the sink, one at a time and in order, until the sink is full or no item waits. An item that
+ * is not taken stays the first. Call it when the sink has room again and circflow_queue_get_pending() gives 1.
  *
- * @param moved_out  How many were taken. May be NULL.
+ * @param moved_out  Number of items that the sink has taken. May be NULL.
  *
- * Own statuses: CIRCFLOW_ERR_SINK_CLOSED, also when nothing waits; what was not taken before still waits:
- * circflow_queue_take() it; CIRCFLOW_ERR_NULL: sink or one of its functions; CIRCFLOW_ERR_INVALID: an answer that
- * try_send cannot give; what it was offered waits.
+ * Own statuses: CIRCFLOW_ERR_SINK_CLOSED, also when no item waits: take waiting items out with circflow_queue_take().
+ * CIRCFLOW_ERR_NULL: the sink or one of its functions is NULL. CIRCFLOW_ERR_INVALID: an unknown answer of try_send;
+ * the item still waits.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_queue_drain(struct circflow_queue *queue,
                                           uint32_t *moved_out,
                                           const struct circflow_queue_sink *sink);
 
-/* How many items wait.
+/* Gives the number of items that wait.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_queue_get_len(struct circflow_queue *queue, uint32_t *len_out);
 
-/* Whether anything waits: 1 or 0. A loop watches the sink for room only when it does, and reads the source only when
- * nothing does.
+/* Tells whether an item waits: 1 or 0. While it is 1, wait for room in the sink, and do not read the source.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_queue_get_pending(struct circflow_queue *queue, uint8_t *pending_out);
 
-/* Takes the first of what waits back out, whatever the sink's state: for the time after
- * CIRCFLOW_ERR_SINK_CLOSED. When nothing waits, item_out->form is CIRCFLOW_FORM_NONE.
+/* Takes the first waiting item back out, whatever the state of the sink. Use it after CIRCFLOW_ERR_SINK_CLOSED. When
+ * no item waits, item_out->form is CIRCFLOW_FORM_NONE.
  *
- * @param buf       Where bytes go; item_out->bytes points there. Give item_bytes_max bytes and they always fit.
+ * @param buf       Room for the bytes; item_out->bytes points there. item_bytes_max bytes are always enough.
  * @param buf_cap   Bytes of room there.
  *
- * Own statuses: CIRCFLOW_ERR_TOO_SMALL: the item has more bytes, and is still the first.
+ * Own statuses: CIRCFLOW_ERR_TOO_SMALL: the item has more bytes. It is still the first: call again with a larger
+ * buffer.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_queue_take(struct circflow_queue *queue,
@@ -3053,25 +3155,25 @@ enum circflow_status circflow_queue_take(struct circflow_queue *queue,
 /* RELAY_XON. */
 #define CIRCFLOW_CMD_XON 44
 
-/* 1 when a relay command is multiplexed: counted in a set's sequence numbers, sent on the leg that the set chooses and
- * delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are; BEGIN_DIR is not, although it
- * names a stream (prop329 2.8).
+/* Gives 1 when a relay command is multiplexed: it has a sequence number in a set, goes on the leg that the set
+ * chooses, and is delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are multiplexed.
+ * BEGIN_DIR is not, although it has a stream id (prop329 2.8). Otherwise 0.
  *
  * Inside drain: yes. Since: 0.1. */
 uint8_t circflow_command_is_multiplexed(uint8_t command);
 
-/* Writes a relay message as the body of a cell: header, body, four zero bytes. The fields of the crypto layer
- * (recognized and digest, or tag) are zero. The rest of the cell is left as it was, as circflow has no randomness:
- * fill it with random bytes of yours, before or after (tor-spec 6.1).
+/* Writes a relay message as the body of a cell: header, body, four zero bytes. The fields of the crypto layer are zero
+ * (V0: "recognized" and "digest"; V1: the first 16 bytes). circflow does not change the rest of the cell, as it has no
+ * randomness: fill the rest with random bytes, before or after the call (tor-spec 6.1).
  *
  * @param format          CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
- * @param message         Command, stream id and body count.
+ * @param message         The message. Its command, stream id and body are read.
  * @param cell            CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
- * @param random_from_out Where the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no room for any. May be
- *                        NULL.
+ * @param random_from_out The offset in cell at which the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no
+ *                        room for any. May be NULL.
  *
- * Own statuses: CIRCFLOW_ERR_UNENCODABLE; CIRCFLOW_ERR_INVALID: an unknown format, or a message as
- * circflow_circuit_receive() refuses it.
+ * Own statuses: CIRCFLOW_ERR_UNENCODABLE. CIRCFLOW_ERR_INVALID: an unknown format, or a message that
+ * circflow_circuit_receive() refuses with this status.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_cell_encode(uint8_t format,
@@ -3079,15 +3181,15 @@ enum circflow_status circflow_cell_encode(uint8_t format,
                                           uint8_t *cell,
                                           size_t *random_from_out);
 
-/* Reads the body of a recognised cell. The recognized, digest and tag fields are the crypto layer's and are not looked
- * at. Stream ids are checked against the command.
+/* Reads the relay message from the body of a recognised cell. It does not read the fields of the crypto layer. It
+ * checks that the stream id fits the command.
  *
  * @param format       CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
  * @param cell         CIRCFLOW_CELL_BODY_LEN bytes.
  * @param message_out  Written on CIRCFLOW_OK. Its body points into `cell`; its hop is 0: set it.
  *
- * Own statuses: CIRCFLOW_ERR_MALFORMED, CIRCFLOW_ERR_BAD_COMMAND (V1: nobody can tell where the body begins),
- * CIRCFLOW_ERR_BAD_STREAM_ID: close the circuit; CIRCFLOW_ERR_INVALID: an unknown format.
+ * Own statuses: CIRCFLOW_ERR_MALFORMED, CIRCFLOW_ERR_BAD_COMMAND (V1 only: the start of the body depends on the
+ * command), CIRCFLOW_ERR_BAD_STREAM_ID: close the circuit. CIRCFLOW_ERR_INVALID: an unknown format.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_cell_decode(uint8_t format,
@@ -3106,10 +3208,10 @@ enum circflow_status circflow_cell_decode(uint8_t format,
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE enum circflow_status circflow_switch_encode(uint32_t switch_delta, uint8_t *body);
 
-/* Reads the body of SWITCH: how far the leg's sequence number jumps. What is longer than CIRCFLOW_SWITCH_LEN is
- * tolerated. circflow_circuit_receive() reads it for itself.
+/* Reads the body of SWITCH: how far the leg's sequence number jumps. Bytes after CIRCFLOW_SWITCH_LEN are ignored. You
+ * do not need it for circflow_circuit_receive(), which reads the body itself.
  *
- * @param delta_out  Written on CIRCFLOW_OK. May be 0, which no honest peer but C Tor says, and once at most.
+ * @param delta_out  The jump. It can be 0: of honest peers only C Tor sends this, once at most.
  *
  * Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
  * Inside drain: yes. Since: 0.1. */
@@ -3121,47 +3223,45 @@ enum circflow_status circflow_switch_decode(const uint8_t *body,
 /* Bytes of a LINK or LINKED body. */
 #define CIRCFLOW_LINK_LEN 50
 
-/* The body of LINK and of LINKED, which are alike (prop329 2.2). LINKED_ACK has none. Its nonce is a secret, as
- * whoever knows it can join the set: wipe the struct, and the bytes it is made from or into, when you are done with
- * them. */
+/* The body of LINK and of LINKED (prop329 2.2). LINKED_ACK has no body. The nonce is a secret, as anybody who knows it
+ * can join the set: wipe this struct and the encoded bytes after use. */
 typedef struct circflow_link {
-  /* Which set the circuit belongs to. */
+  /* The nonce of the set to which the circuit belongs. */
   uint8_t nonce[CIRCFLOW_NONCE_LEN];
   /* Number of the last message that the sender of this body has sent in the set; 0 in a new one. */
   uint64_t last_sent;
   /* Number of the last message that it has received. */
   uint64_t last_received;
-  /* What it asks of the other end, CIRCFLOW_UX_*. */
+  /* How the other end should choose its sending leg, CIRCFLOW_UX_*. */
   uint8_t desired_ux;
-  /* Zero when read. Not looked at when written. */
+  /* Zero after decoding. Ignored when encoding. */
   uint8_t reserved[7];
 } circflow_link;
 
 /* Writes the body of LINK or LINKED, version 1. Send it with CIRCFLOW_CMD_LINK or CIRCFLOW_CMD_LINKED and no stream
- * id. For hosts that keep their own handshake: circflow_set_add_legs() and circflow_engine_accept_sets() write it
- * themselves, with 0 and 0 as numbers.
+ * id. It is for hosts that do the handshake themselves. (circflow_set_add_legs() and circflow_engine_accept_sets()
+ * write it with 0 for both numbers.)
  *
  * @param link  Copied.
- * @param body  CIRCFLOW_LINK_LEN bytes of room. Written on CIRCFLOW_OK. It has the nonce: wipe it when it is sent.
+ * @param body  CIRCFLOW_LINK_LEN bytes of room. Written on CIRCFLOW_OK. It contains the nonce: wipe it after sending.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID for an unknown desired_ux.
+ * Own statuses: CIRCFLOW_ERR_INVALID: an unknown desired_ux.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE enum circflow_status circflow_link_encode(const struct circflow_link *link, uint8_t *body);
 
-/* Reads the body of LINK or LINKED. What is longer than CIRCFLOW_LINK_LEN is tolerated, and an unknown desired_ux
- * reads as CIRCFLOW_UX_NO_OPINION.
+/* Reads the body of LINK or LINKED. Bytes after CIRCFLOW_LINK_LEN are ignored. An unknown desired_ux becomes
+ * CIRCFLOW_UX_NO_OPINION.
  *
- * @param link_out  Written on CIRCFLOW_OK. It has the nonce: wipe it when you are done with it. Compare nonces in
- *                  constant time.
+ * @param link_out  Written on CIRCFLOW_OK. It contains the nonce: wipe it after use. Compare nonces in constant time.
  *
- * Own statuses: CIRCFLOW_ERR_MALFORMED: it is cut short, or of another version: close the circuit.
+ * Own statuses: CIRCFLOW_ERR_MALFORMED: it is too short, or has another version; close the circuit.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_link_decode(const uint8_t *body,
                                           size_t body_len,
                                           struct circflow_link *link_out);
 
-/* The longest body circflow_sendme_encode() writes. */
+/* Bytes of the longest body that circflow_sendme_encode() writes. */
 #define CIRCFLOW_SENDME_MAX 23
 
 /* Writes the body of a circuit-level SENDME, version 1 (prop289): the digest of the DATA cell that it acknowledges.
@@ -3170,7 +3270,7 @@ enum circflow_status circflow_link_decode(const uint8_t *body,
  * @param body     CIRCFLOW_SENDME_MAX bytes of room.
  * @param len_out  Bytes written.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID for any other digest_len.
+ * Own statuses: CIRCFLOW_ERR_INVALID: another digest_len.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_sendme_encode(const uint8_t *digest,
@@ -3178,10 +3278,11 @@ enum circflow_status circflow_sendme_encode(const uint8_t *digest,
                                             uint8_t *body,
                                             size_t *len_out);
 
-/* Reads the body of a SENDME.
+/* Reads the body of a SENDME: the digest of the cell that it acknowledges.
  *
  * @param digest       20 bytes of room for the digest.
- * @param digest_len_out  20 or 16; 0 for version 0, which has none: refuse it where congestion control is in use.
+ * @param digest_len_out  Bytes of the digest: 20 or 16; 0 for a SENDME of version 0, which has no digest. Close the
+ *                        circuit then if it has congestion control.
  *
  * Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
  * Inside drain: yes. Since: 0.1. */
@@ -3219,26 +3320,24 @@ CIRCFLOW_MUST_USE enum circflow_status circflow_xoff_decode(const uint8_t *body,
  * 13. Log lines
  ********************************************************************************************************************/
 
-/* Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
- * the call. Lines come at the end of the call that they are about. Do not call circflow about the same engine from
- * inside. */
+/* A function of yours that gets each log line: the level from 1 (error) to 5 (trace), the engine_number, and the text,
+ * which is valid during the call. A line comes at the end of the call that it is about. Inside it, do not call
+ * functions on that engine. */
 typedef void (*circflow_log_fn)(void *userdata, uint32_t level, uint32_t engine_number, const char *line);
 
-/* Sets the function that gets this library's log lines, for the whole process; NULL for none. Without it nothing is
- * logged and nothing is formatted. Secrets (nonces) are never part of a line. An engine emits at most 64 lines in a
- * second of its host's time.
- * In a process whose Rust code has set its own `tracing` subscriber, that one gets the lines and this call has no say.
- * A line that another thread is just making may still reach the old function after this call: keep its user data until
- * those threads have left their calls.
+/* Sets the function that gets the log lines of this library, for the whole process. NULL: none. Without a function no
+ * line is made. Secrets (nonces) are never in a line. An engine gives at most 64 lines in one second of your clock.
+ *
+ * If Rust code in your process has set a `tracing` subscriber of its own, that gets the lines, and this call has no
+ * effect. A line that another thread is making may still reach the old function after this call: keep its userdata
+ * valid until the calls of those threads have returned.
  *
  * @param fn         Called in whatever thread makes the line.
- * @param level_max  1 error, 2 warn, 3 info, 4 debug, 5 trace: lines above it are not made.
+ * @param level_max  The highest level to log: 1 error, 2 warn, 3 info, 4 debug, 5 trace.
  *
- * Own statuses: CIRCFLOW_ERR_INVALID for a level that is none.
+ * Own statuses: CIRCFLOW_ERR_INVALID: level_max is not 1 to 5.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_log_set_fn(uint32_t level_max,
-                                         circflow_log_fn fn,
-                                         void *userdata);
+enum circflow_status circflow_log_set_fn(uint32_t level_max, circflow_log_fn fn, void *userdata);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,9 @@ use std::fmt::Write;
 
 const HEADER: &str = include_str!("../include/circflow.h");
 
+/// Where names begin in a line of the contents and of the wishes.
+const NAMES_AT: usize = 42;
+
 /// Arguments that mean the same everywhere; the preamble says what. All others are named where they are taken.
 const COMMON: [&str; 13] = [
     "engine", "hub", "queue", "now_ns", "circuit", "set", "stream", "size", "config", "stats", "userdata", "body_len",
@@ -44,6 +47,36 @@ fn contents_name_every_section_and_every_function() {
     }
     let count: usize = sections.iter().map(|section| section.functions.len()).sum();
     assert_eq!(count, functions().len(), "functions outside of sections");
+    assert!(found.is_empty(), "\n{found}");
+}
+
+/// "I want to .." leads to what is there, and to each section that has functions of an engine.
+#[test]
+fn wishes_name_what_the_header_has() {
+    let mut found = String::new();
+    let (_, after) = HEADER.split_once(" * I want to ..").expect("it has a list of wishes");
+    let (head, list) = after.split_once(" *\n").expect("a list follows");
+    assert_eq!(head.trim(), "Look for");
+    let list = list.split(" *\n").next().unwrap_or_default();
+    let (_, body) = HEADER.split_once("#ifndef CIRCFLOW_H").expect("the code follows");
+    let mut wishes = 0;
+    for line in list.lines() {
+        let (wish, names) = line.split_at_checked(NAMES_AT).unwrap_or((line, ""));
+        wishes += 1;
+        if wish.trim_start_matches(" *").trim().is_empty() || names.trim().is_empty() {
+            let _ = writeln!(found, "no wish, or no name: {line}");
+        }
+        for name in names.split_whitespace().filter(|name| !has_word(body, name)) {
+            let _ = writeln!(found, "the header has no {name}");
+        }
+    }
+    assert!((15..=30).contains(&wishes), "{wishes} wishes");
+    for section in sections().iter().filter(|section| section.functions.len() > 3) {
+        let (number, title) = section.title.split_once(". ").unwrap_or_default();
+        if !section.functions.iter().any(|name| has_word(list, name)) {
+            let _ = writeln!(found, "no wish leads to {number}. {title}");
+        }
+    }
     assert!(found.is_empty(), "\n{found}");
 }
 
@@ -133,7 +166,7 @@ fn contents_text() -> &'static str {
 fn contents() -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     for line in contents_text().lines() {
-        let (words, names) = line.split_at_checked(42).unwrap_or((line, ""));
+        let (words, names) = line.split_at_checked(NAMES_AT).unwrap_or((line, ""));
         let words = words.trim_start_matches(" *").trim();
         if words.starts_with(|c: char| c.is_ascii_digit()) {
             let title = words.split(',').next().unwrap_or(words).trim().to_owned();

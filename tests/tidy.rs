@@ -414,23 +414,23 @@ fn functions_that_comments_name_exist() {
 }
 
 #[test]
-fn the_six_sentences_are_the_same_everywhere() {
-    let header = six_sentences("src/ffi/preamble.h").expect("src/ffi/preamble.h has six sentences");
+fn the_six_rules_are_the_same_everywhere() {
+    let header = six_rules("src/ffi/preamble.h").expect("src/ffi/preamble.h has six rules");
     let mut found = String::new();
     for path in ["docs/guide.md", "ARCHITECTURE.md"] {
         if !root().join(path).exists() {
             continue;
         }
-        match six_sentences(path) {
+        match six_rules(path) {
             None => {
-                let _ = writeln!(found, "{path}:1: no list of six sentences");
+                let _ = writeln!(found, "{path}:1: no list of six rules");
             }
-            Some(sentences) => {
-                for (number, (ours, theirs)) in header.iter().zip(&sentences).enumerate() {
+            Some(rules) => {
+                for (number, (ours, theirs)) in header.iter().zip(&rules).enumerate() {
                     if ours != theirs {
                         let number = number + 1;
                         let _ =
-                            writeln!(found, "{path}: sentence {number} differs\n  header: {ours}\n  {path}: {theirs}");
+                            writeln!(found, "{path}: rule {number} differs\n  header: {ours}\n  {path}: {theirs}");
                     }
                 }
             }
@@ -593,23 +593,23 @@ fn calls(code: &str, name: &str) -> bool {
 }
 
 /// The numbered list of six, each as one line of plain words.
-fn six_sentences(path: &str) -> Option<Vec<String>> {
+fn six_rules(path: &str) -> Option<Vec<String>> {
     let text = fs::read_to_string(root().join(path)).ok()?;
-    let mut sentences: Vec<String> = Vec::new();
+    let mut rules: Vec<String> = Vec::new();
     for line in text.lines() {
         let line = line.trim_start_matches(" *").trim();
-        let next = sentences.len() + 1;
+        let next = rules.len() + 1;
         if let Some(rest) = line.strip_prefix(&format!("{next}. ")) {
-            sentences.push(rest.to_owned());
-        } else if line.starts_with("1. ") && sentences.len() < 6 {
-            sentences = vec![line[3..].to_owned()];
-        } else if sentences.len() == 6 && line.is_empty() {
+            rules.push(rest.to_owned());
+        } else if line.starts_with("1. ") && rules.len() < 6 {
+            rules = vec![line[3..].to_owned()];
+        } else if rules.len() == 6 && line.is_empty() {
             break;
-        } else if let Some(last) = sentences.last_mut().filter(|_| !line.is_empty()) {
+        } else if let Some(last) = rules.last_mut().filter(|_| !line.is_empty()) {
             last.push(' ');
             last.push_str(line);
         }
     }
     let plain = |text: String| text.replace(['*', '_', '`'], "").split_whitespace().collect::<Vec<_>>().join(" ");
-    (sentences.len() == 6).then(|| sentences.into_iter().map(plain).collect())
+    (rules.len() == 6).then(|| rules.into_iter().map(plain).collect())
 }

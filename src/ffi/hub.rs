@@ -17,43 +17,43 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use zeroize::Zeroize;
 
-/// What joins the engines of one process, so that one set can have legs on several event loops, and memory has one
-/// budget. Opaque. The one thing here that any thread may use at any time.
+/// Joins the engines of one process, so that one set can have legs on several event loops, and all engines share one
+/// bound of memory. Opaque. Any thread may use it at any time; nothing else in this header is so.
 ///
-/// From circflow_hub_new() to circflow_hub_free(); engines that have joined keep what they need of it. Every function
-/// that takes a hub can also answer CIRCFLOW_ERR_BAD_HANDLE.
+/// It lives from circflow_hub_new() to circflow_hub_free(). Engines that have joined keep the parts of it that they
+/// need.
 pub struct circflow_hub {
     _opaque: [u8; 0],
 }
 
-/// What a hub is made with. Fill it with circflow_hub_config_init(), then change what you want.
+/// The configuration of a hub. Fill it with circflow_hub_config_init(), then change what you want.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_hub_config {
     /// sizeof(circflow_hub_config) as your compiler saw it.
     pub size: size_t,
-    /// Random bytes of yours: nonces are looked up under them. All zero is for tests.
+    /// Random bytes of yours. circflow hashes nonces with them. All zero is for tests only.
     pub seed: [u8; 32],
-    /// Bytes that all engines together may hold, whatever it is: for order, for sending, at edges, and on the way
-    /// between engines. What waits to be handed back to you is not held any more. 0: nothing may wait, so the first
-    /// message out of order closes its set, and the first cell at a full channel its circuit. Default 1 GiB.
+    /// Bytes that all engines together may hold: for order, for sending, at edges, and on the way between engines.
+    /// Messages that wait to be handed back to you do not count. With 0 nothing may wait: the first message out of
+    /// order closes its set, and the first cell at a full channel closes its circuit. Default 1 GiB.
     pub held_bytes_max: u64,
 }
 
-/// A set or a circuit to close, so that there is memory again.
+/// A set or a circuit to close, so that memory becomes free.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_victim {
-    /// The engine on which it lives: circflow_set_close() or circflow_circuit_close() it there, on its thread. It may
-    /// have ended by then.
+    /// The number of its engine. Close it there, on the thread of that engine, with circflow_set_close() or
+    /// circflow_circuit_close(). It may have ended by then (CIRCFLOW_ERR_STALE_ID).
     pub engine_number: u32,
     /// Zero.
     pub reserved: u32,
     /// The set; zero when it is a circuit.
     pub set: circflow_set_id,
-    /// What it holds, in bytes, as its engine last said: a set may hold three eighths more.
+    /// The bytes that it holds, as its engine last told the hub. A set may hold three eighths more.
     pub bytes: u64,
-    /// The circuit; zero when it is a set. A circuit that is a leg can be named for what waits at its own edges.
+    /// The circuit; zero when it is a set. It can be a leg, because of cells that wait at its own edges.
     pub circuit: circflow_circuit_id,
 }
 
@@ -63,34 +63,36 @@ pub struct circflow_victim {
 pub struct circflow_hub_stats {
     /// sizeof(circflow_hub_stats) as your compiler saw it.
     pub size: size_t,
-    /// Engines that have joined and were not freed.
+    /// Engines that have joined and are not freed yet.
     pub engines: u32,
     /// Zero.
     pub reserved: u32,
-    /// Sets alive, on all of them.
+    /// Sets alive, on all engines.
     pub sets: u64,
-    /// Bytes that the engines have reserved for what they hold. Each reserves in blocks of up to 64 KiB (less where the
-    /// hub's cap is below 64 MiB), so this is at least what they hold (circflow_engine_stats.held_bytes), and at most a
-    /// block more for each; the same once each has been drained to the end, ticked or trimmed.
+    /// Bytes that the engines have reserved for held messages. Each engine reserves blocks of up to 64 KiB (less if
+    /// held_bytes_max of the hub is below 64 MiB). So this is at least the sum of circflow_engine_stats.held_bytes, and
+    /// at most one block more for each engine. It is equal to the sum once each engine has been drained to the end,
+    /// ticked or trimmed.
     pub reserved_bytes: u64,
-    /// The most that was ever reserved. It can be above the cap by up to an eighth: what an engine is to close that
-    /// another one has named counts as given back.
+    /// The highest value of reserved_bytes so far. It can be up to an eighth above held_bytes_max: when one engine
+    /// names a victim on another one, the victim's bytes count as free before it is closed.
     pub reserved_bytes_peak: u64,
-    /// Padding cells that its engines have sent.
+    /// Padding cells that the engines have sent.
     pub padding_sent: u64,
-    /// Other cells that they have sent, as far as each has told: by its last tick, and whenever it pads.
+    /// Other cells that the engines have sent, up to their last tick or padding cell.
     pub others_sent: u64,
-    /// Padding that a budget refused.
+    /// Padding cells that a budget refused.
     pub padding_refused: u64,
 }
 
-/// Wakes an engine's event loop: another engine has news for it, or it has not looked at all yet itself. Called at the
-/// end of a call on either engine, so on the other's thread or on its own, and from circflow_hub_set_padding_budget().
-/// It may write to an eventfd or a pipe, and call circflow_hub_get_stats(), and nothing else; circflow_engine_free(),
-/// of any engine, answers CIRCFLOW_ERR_REENTRANT. The loop then calls circflow_engine_tick(), and drains. Once for all
-/// the news there is; again only after a tick has taken it. A tick that leaves some makes the deadline 0.
+/// A function of yours that wakes an engine's event loop. circflow calls it when another engine has sent news to this
+/// engine, or when this engine has not taken all its news. The call comes at the end of a call on either engine, on the
+/// thread of that call, and from circflow_hub_set_padding_budget(). The function may write to an eventfd or a pipe, and
+/// may call circflow_hub_get_stats(); it may do nothing else. (circflow_engine_free() answers CIRCFLOW_ERR_REENTRANT
+/// inside it, for every engine.) The loop then calls circflow_engine_tick(), and drains. One call stands for all news
+/// that waits; the next comes only after a tick has taken them. If a tick leaves some, the deadline is 0.
 ///
-/// With an eventfd, all of it is
+/// With an eventfd, the whole code is
 ///
 ///   static void wake(void *fd) { eventfd_write(*(int *)fd, 1); }
 ///
@@ -107,7 +109,7 @@ pub type circflow_notify_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut 
 unsafe impl sized::Growing for circflow_hub_config {}
 unsafe impl sized::Growing for circflow_hub_stats {}
 
-/// Fills a config with the defaults. Pass sizeof(circflow_hub_config).
+/// Fills a config with the defaults. Pass sizeof(circflow_hub_config) as size.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -150,9 +152,9 @@ pub unsafe extern "C-unwind" fn circflow_hub_new(
     })
 }
 
-/// Lets a hub go. Engines that have joined go on, and still know each other, and until the last of them is freed,
-/// circflow_hub_get_stats() still answers: their notify may ask it. All else answers CIRCFLOW_ERR_BAD_HANDLE for it,
-/// this function as well. NULL is fine.
+/// Frees a hub. Engines that have joined go on, and stay joined. Until the last of them is freed,
+/// circflow_hub_get_stats() still answers, as their notify may call it. All other functions answer
+/// CIRCFLOW_ERR_BAD_HANDLE for the hub, this one included. A hub that is NULL is fine.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -174,32 +176,33 @@ pub unsafe extern "C-unwind" fn circflow_hub_free(hub: *mut circflow_hub) -> cir
     })
 }
 
-/// An engine joins a hub, before it has circuits or sets; it leaves when it is freed. Its engine_number must be its own
-/// among the engines of the hub, and all of them get the same monotonic clock.
+/// Joins an engine to a hub. The engine must not have circuits or sets yet. It leaves the hub when it is freed. No
+/// other engine of the hub may have its engine_number, and all of them need the same monotonic clock.
 ///
-/// From then on a LINK whose nonce belongs to a set on another engine makes the circuit a leg of that set, wherever it
-/// is. The set lives on the engine that saw its first LINK, its home; its streams, and every message that is
-/// delivered, are there. At the circuit's engine, what comes on it is answered with HELD, and what the set sends on it
-/// comes as CIRCFLOW_INSN_SEND. At the home, a message that goes out on such a leg is answered with HELD, and `circuit`
-/// in an instruction can be another engine's: it is a name then, to be compared and printed, with the tag you gave the
-/// circuit there. A token that crosses is handed back on the thread of the engine where it ends up: what it stands
-/// for must be usable there.
+/// From then on, a LINK with the nonce of a set on another engine makes the circuit a leg of that set. The set lives on
+/// the engine that saw its first LINK: its home. The home has the streams, and every message is delivered there.
 ///
-/// At the circuit's engine, CIRCFLOW_INSN_PAUSE_FEED with CIRCFLOW_SIDE_BACK says that the home lags: keep what else
-/// comes on the circuit; edge_over_cells more are taken before it closes. Padding on the circuit, its SENDMEs, and
-/// reports of how it stands are that engine's business, as before. A violation on it reaches as far as on a leg at
-/// home.
+/// At the circuit's engine, a message that comes gets the verdict HELD, and a message that the set sends comes as
+/// CIRCFLOW_INSN_SEND. At the home, a message that goes out on such a leg gets the verdict HELD, and `circuit` in an
+/// instruction can be a circuit of another engine: you may only compare and print this id; it has the tag that you gave
+/// the circuit there. A token can cross from one engine to another, and is handed back on the thread of that other
+/// engine: your message must be usable there.
 ///
-/// Only LINKs find sets elsewhere: a client's set has its legs on its own engine.
+/// At the circuit's engine, CIRCFLOW_INSN_PAUSE_FEED with CIRCFLOW_SIDE_BACK means that the home is slow: keep further
+/// cells of the circuit. The engine takes edge_over_cells more, then it closes the circuit. Padding on the circuit, its
+/// SENDMEs and circflow_leg_update() for it stay with its own engine. A protocol violation on it has the same effect as
+/// on a leg at home.
 ///
-/// When an engine is freed, its circuits are lost to the sets elsewhere, and the legs elsewhere of its sets are told to
-/// close.
+/// Only a LINK finds a set on another engine. So all legs of a client's set are on the engine of the set.
+///
+/// When an engine is freed, sets on other engines lose the legs that were its circuits, and CIRCFLOW_INSN_CLOSE comes
+/// for legs of its sets on other engines.
 ///
 /// @param notify    Wakes this engine's loop.
-/// @param userdata  For notify. Both are used until the engine is freed.
+/// @param userdata  The argument of notify. Both are used until the engine is freed.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID: it has joined one, or has circuits or sets, or the tag is taken;
-/// CIRCFLOW_ERR_TOO_MANY: 256 engines.
+/// Own statuses: CIRCFLOW_ERR_INVALID: the engine has joined a hub already, or has circuits or sets, or its
+/// engine_number is used in this hub. CIRCFLOW_ERR_TOO_MANY: the hub has 256 engines.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -230,16 +233,16 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
     }
 }
 
-/// Says whom to close, on which engine, so that `bytes_wanted` bytes come free: the sets and circuits come first that
-/// have the greatest product of bytes and age of the oldest of them; one that holds less than a quarter of its share of
-/// the cap (cap / holders) only when no larger one is left. Answers at once, from any thread; nothing is freed by it,
-/// and who was named is not named again until it holds nothing any more. When an engine finds no room, circflow does
-/// the same by itself: this is for a host that is short of memory for other reasons.
+/// Names sets and circuits to close, so that `bytes_wanted` bytes become free. Those with the greatest product of bytes
+/// and age of the oldest byte come first. One that holds less than a quarter of its share (the cap divided by the
+/// number of holders) comes only when no larger one is left. You may call it on any thread; it answers at once. It
+/// frees nothing: you close the victims. A victim is not named again until it holds nothing any more. circflow does the
+/// same by itself when an engine finds no room; this function is for a host that needs memory for other reasons.
 ///
 /// @param victims      Entries of room.
-/// @param victim_cap   How many. With too few, the sum is what those hold.
+/// @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free.
 /// @param count_out    Entries written.
-/// @param bytes_out    What they hold together. May be NULL.
+/// @param bytes_out    Bytes that these victims hold together. May be NULL.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -285,7 +288,7 @@ pub unsafe extern "C-unwind" fn circflow_hub_choose_victims(
     })
 }
 
-/// Figures of a hub, from any thread. Set stats->size to sizeof(circflow_hub_stats) first.
+/// Gives the figures of a hub. You may call it on any thread. Set stats->size to sizeof(circflow_hub_stats) first.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.

@@ -2,35 +2,35 @@
 
 use crate::base::Id;
 
-/// Names a circuit inside an engine. Zero names nothing. A circuit in a set is a leg of it, under the same id.
+/// Names a circuit of an engine. Zero names nothing. A leg of a set has the id of its circuit.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct circflow_circuit_id {
-    /// Opaque. Compare it, store it, print it.
+    /// Opaque. You may compare it, store it and print it.
     pub v: u64,
 }
 
-/// Names a conflux set inside an engine. Zero names nothing.
+/// Names a conflux set of an engine. Zero names nothing.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct circflow_set_id {
-    /// Opaque. Compare it, store it, print it.
+    /// Opaque. You may compare it, store it and print it.
     pub v: u64,
 }
 
-/// Names a stream inside an engine, on a circuit or set that circflow runs. Zero names nothing.
+/// Names a stream of an engine, on a circuit or set that circflow runs. Zero names nothing.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct circflow_stream_id {
-    /// Opaque. Compare it, store it, print it.
+    /// Opaque. You may compare it, store it and print it.
     pub v: u64,
 }
 
-/// Names a list of padding machines inside an engine. Zero names an empty list.
+/// Names a list of padding machines of an engine. Zero names an empty list.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct circflow_machines_id {
-    /// Opaque. Compare it, store it, print it.
+    /// Opaque. You may compare it, store it and print it.
     pub v: u64,
 }
 

@@ -24,43 +24,43 @@ use libc::{c_char, c_void};
 pub enum circflow_insn_kind {
     /// Nothing waits.
     CIRCFLOW_INSN_NONE = 0,
-    /// Send a relay message on a circuit, to detail.send.hop, and do not report it as sent: circflow knows. It is
-    /// control whose body is in the body buffer, or a message of yours that padding held back: then detail.send.form
-    /// tells whether its body is in the buffer or detail.send.token is yours again.
+    /// Send a relay message on the circuit, to detail.send.hop. Do not report it as queued: circflow knows. It is a
+    /// control message with its body in the body buffer, or a message of yours that was held. detail.send.form says
+    /// whether its body is in the buffer, or detail.send.token is yours again.
     CIRCFLOW_INSN_SEND = 1,
-    /// A held message is next in order: handle it. Its body is in the body buffer, or detail.deliver.token is yours
-    /// again. detail.deliver.form tells which. `circuit` is the leg it came on, or zero when that has gone since;
-    /// messages whose turn had come when their set ended are still delivered, before the CIRCFLOW_INSN_CLOSE of its
-    /// legs.
+    /// A held message is next in order: handle it. detail.deliver.form says whether its body is in the body buffer, or
+    /// detail.deliver.token is yours again. `circuit` is the leg that it came on, or zero when that leg is gone. When a
+    /// set ends, messages that were ready are still delivered, before the CIRCFLOW_INSN_CLOSE of its legs.
     CIRCFLOW_INSN_DELIVER = 2,
-    /// detail.discard.token is yours again, and its message will never be delivered: free it. Tokens of a set that has
-    /// ended come before its CIRCFLOW_INSN_ENDED, but for those that stand behind more copied messages than one call
-    /// frees: these come after it, and name no set.
+    /// detail.discard.token is yours again, and its message will never be delivered or sent: free it. Tokens of a set
+    /// that has ended come before its CIRCFLOW_INSN_ENDED. One call frees only so many copied messages; tokens behind
+    /// more of them come later, and name no set.
     CIRCFLOW_INSN_DISCARD = 3,
-    /// Close the circuit, with DESTROY reason detail.close.reason; detail.close.cause is the status behind it. Do so,
-    /// then say circflow_circuit_gone(). The id lives until you do.
+    /// Close the circuit: send DESTROY with detail.close.reason, then call circflow_circuit_gone(). detail.close.cause
+    /// is the status that explains it. The id stays valid until you call circflow_circuit_gone().
     CIRCFLOW_INSN_CLOSE = 4,
-    /// The set, or the circuit if `set` is zero, has room again after CIRCFLOW_ERR_NO_ROOM: read its streams. With a
-    /// stream: that stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or when circflow_stream_choose() named
+    /// The set (or the circuit, if `set` is zero) has room again after CIRCFLOW_ERR_NO_ROOM: read its streams. With a
+    /// stream: this stream may send again, after CIRCFLOW_ERR_STREAM_STOPPED or after circflow_stream_choose() named
     /// none. It can come in the last drain before you sleep: read and send then too, and drain again.
     CIRCFLOW_INSN_MAY_SEND = 5,
-    /// The circuit is a linked leg of the set. At an exit, this is where a set is first heard of, and the leg sends
-    /// once you have taken the CIRCFLOW_INSN_SEND of its LINKED, which follows.
+    /// The circuit is a linked leg of the set. At an exit this is the first instruction that names a new set. The
+    /// CIRCFLOW_INSN_SEND of its LINKED follows; the leg can send once you have taken that.
     CIRCFLOW_INSN_LINKED = 6,
-    /// The set may carry streams from now on. Once in a set's life: at a client when no leg is being built or waits for
-    /// LINKED any more and one is linked, at an exit when the first LINKED has been handed to you to send.
+    /// The set may carry streams from now on. This comes once for each set. At a client it comes when one leg is
+    /// linked, and no other is being built or waits for LINKED. At an exit it comes when you have taken the first
+    /// LINKED to send.
     CIRCFLOW_INSN_USABLE = 7,
-    /// Client: a leg was lost before it was linked, still being built or not, or one that was linked before the set was
-    /// usable, and the nonce's launch budget has room for another: launch one if you can, and add it. The set goes on
-    /// without it meanwhile. A linked leg that a usable set loses is not asked for again.
+    /// Client: launch another leg if you can, and add it. It comes when a leg was lost before it was linked, or before
+    /// the set was usable, and launches_max allows another. The set goes on meanwhile. It does not come for a linked
+    /// leg that a usable set loses.
     CIRCFLOW_INSN_WANT_LEG = 8,
-    /// The set is gone and its id stale; detail.close.cause says why. Its legs have been told to close before this.
+    /// The set is gone, and its id is stale. detail.close.cause says why. The CIRCFLOW_INSN_CLOSE of its legs came
+    /// before this.
     CIRCFLOW_INSN_ENDED = 9,
-    /// Send a padding cell: a DROP to detail.padding.hop on this circuit and no other. It is never counted, and not to
-    /// be reported as sent. With CIRCFLOW_PADDING_ASKS among detail.padding.flags (only on a circuit that was opened
-    /// with CIRCFLOW_CIRCUIT_OWN_QUEUE), decide first, by this table, and answer with circflow_padding_answered().
-    /// "Queue" is the circuit's outgoing queue: cells to or through the hop that are queued and not written yet,
-    /// blocked or not.
+    /// Send a padding cell: a DROP to detail.padding.hop on this circuit. Do not report it as queued. When
+    /// detail.padding.flags has CIRCFLOW_PADDING_ASKS (only on a circuit with CIRCFLOW_CIRCUIT_OWN_QUEUE), first decide
+    /// by the table below, then answer with circflow_padding_answered(). "Queue" means the cells to or through the hop
+    /// that are queued on this circuit and not written yet, blocked or not.
     ///
     ///   your block          BYPASS  REPLACE  queue      do                               answer
     ///   none                any     no       any        send padding                     SENT
@@ -77,31 +77,31 @@ pub enum circflow_insn_kind {
     ///   lets nothing pass   any     yes      empty      queue padding behind the block   SENT
     ///   lets nothing pass   any     yes      not empty  nothing                          REPLACED
     CIRCFLOW_INSN_PADDING = 10,
-    /// CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep what is queued on this circuit, all but control that must not wait
-    /// (SENDME, the conflux handshake, negotiation, DESTROY), and drop padding that waits there when its padder goes.
-    /// detail.block.bypassable says whether padding with
-    /// CIRCFLOW_PADDING_BYPASS may pass; it can come again with another answer.
+    /// CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep the cells that are queued on this circuit. Do not keep control that
+    /// must not wait: SENDME, LINK, LINKED, LINKED_ACK, PADDING_NEGOTIATE, PADDING_NEGOTIATED, DESTROY. Drop padding
+    /// that waits there when its padder is removed. detail.block.bypassable says whether padding with
+    /// CIRCFLOW_PADDING_BYPASS may pass; the instruction can come again with another value.
     CIRCFLOW_INSN_BLOCK = 11,
-    /// CIRCFLOW_CIRCUIT_OWN_QUEUE: let out all that you kept, in order.
+    /// CIRCFLOW_CIRCUIT_OWN_QUEUE: write all cells that you kept, in order.
     CIRCFLOW_INSN_UNBLOCK = 12,
-    /// CIRCFLOW_CIRCUIT_REACTOR: write a cell that waited to detail.write.side of the circuit. Its bytes are in the
-    /// body buffer (up to CIRCFLOW_CELL_BODY_LEN of them), or detail.write.token is yours again.
+    /// CIRCFLOW_CIRCUIT_REACTOR: write a cell that was held to detail.write.side of the circuit. Its bytes (up to
+    /// CIRCFLOW_CELL_BODY_LEN) are in the body buffer, or detail.write.token is yours again.
     CIRCFLOW_INSN_WRITE = 13,
-    /// CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. Keep what else comes for this
-    /// circuit from there yourself, and do not stop the channel for other circuits. Some more are taken
-    /// (edge_over_cells), then the circuit closes. Also, on every circuit whose set is on another engine of a hub: that
-    /// engine does not keep up with what comes from CIRCFLOW_SIDE_BACK.
+    /// CIRCFLOW_CIRCUIT_REACTOR: many cells wait that came from detail.pause.side. From now on keep cells that come for
+    /// this circuit from there yourself; do not stop reading the channel, as other circuits need it. circflow takes
+    /// edge_over_cells more, then it closes the circuit. The instruction also comes on every circuit whose set is on
+    /// another engine of a hub, when that engine is too slow for the cells from CIRCFLOW_SIDE_BACK.
     CIRCFLOW_INSN_PAUSE_FEED = 14,
-    /// Go on with the cells from detail.pause.side. Comes once for each PAUSE_FEED.
+    /// Feed the cells from detail.pause.side again. It comes once for each PAUSE_FEED.
     CIRCFLOW_INSN_UNPAUSE_FEED = 15,
-    /// Client: the relay at detail.negotiated.hop has said what becomes of the padding that was asked for under
-    /// detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. For people and figures: circflow
-    /// has done what follows.
+    /// Client: the relay at detail.negotiated.hop has answered the padding that was asked for under
+    /// detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. You need not do anything: circflow
+    /// has acted on it.
     CIRCFLOW_INSN_NEGOTIATED = 16,
 }
 
-/// The name of a kind of instruction (circflow_insn.kind), "CIRCFLOW_INSN_SEND" and so on. Static; never NULL. "not a
-/// kind of instruction" for a number that is none.
+/// Gives the name of a kind of instruction (circflow_insn.kind), such as "CIRCFLOW_INSN_SEND". The text is static and
+/// never NULL; for an unknown number it is "not a kind of instruction".
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -153,7 +153,7 @@ pub struct circflow_insn_send {
     pub token: u64,
     /// A set's message: its absolute sequence number. Otherwise 0.
     pub number: u64,
-    /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
+    /// CIRCFLOW_FORM_TOKEN: its cost_bytes, as you gave them.
     pub cost_bytes: u32,
     /// Zero.
     pub reserved2: u32,
@@ -167,7 +167,7 @@ pub struct circflow_insn_deliver {
     pub number: u64,
     /// CIRCFLOW_FORM_TOKEN: the token.
     pub token: u64,
-    /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
+    /// CIRCFLOW_FORM_TOKEN: its cost_bytes, as you gave them.
     pub cost_bytes: u32,
     /// Stream id.
     pub stream_id: u16,
@@ -185,7 +185,7 @@ pub struct circflow_insn_deliver {
 pub struct circflow_insn_discard {
     /// The token.
     pub token: u64,
-    /// Its cost, as the host gave it.
+    /// Its cost_bytes, as you gave them.
     pub cost_bytes: u32,
 }
 
@@ -193,7 +193,7 @@ pub struct circflow_insn_discard {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_insn_close {
-    /// Why: a status of class PEER or LIMIT, or CIRCFLOW_OK when the host asked for it.
+    /// The cause: a status of class PEER or LIMIT, or CIRCFLOW_OK when you asked for it.
     pub cause: circflow_status,
     /// The reason to put into DESTROY (tor-spec 5.4), one byte on the wire.
     pub reason: u32,
@@ -203,17 +203,17 @@ pub struct circflow_insn_close {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_insn_linked {
-    /// Client: the round-trip time from LINK to LINKED; 0 when the clock did not move. Exit: 0, as LINKED_ACK is still
-    /// to come.
+    /// Client: the round-trip time from LINK to LINKED, in nanoseconds; 0 when the clock did not move. Exit: 0, as
+    /// LINKED_ACK has not come yet.
     pub rtt_ns: u64,
 }
 
 /// circflow_insn_padding.flags: the padding may pass a block that lets padding pass.
 pub const CIRCFLOW_PADDING_BYPASS: u8 = 1;
-/// circflow_insn_padding.flags: a cell that waits anyway may count as the padding.
+/// circflow_insn_padding.flags: a cell that already waits may count as the padding.
 pub const CIRCFLOW_PADDING_REPLACE: u8 = 2;
-/// circflow_insn_padding.flags: you decide by the table, and answer with circflow_padding_answered(). Without this flag
-/// circflow has decided: send it.
+/// circflow_insn_padding.flags: decide by the table of CIRCFLOW_INSN_PADDING, and answer with
+/// circflow_padding_answered(). Without this flag circflow has decided: send the padding cell.
 pub const CIRCFLOW_PADDING_ASKS: u8 = 4;
 
 /// CIRCFLOW_INSN_PADDING.
@@ -224,11 +224,11 @@ pub struct circflow_insn_padding {
     pub command: u8,
     /// Hop to send to; 0 at a relay: the client.
     pub hop: u8,
-    /// Which of the hop's padders asks for it.
+    /// The slot of the padder that asks for it, 0 or 1.
     pub slot: u8,
-    /// CIRCFLOW_PADDING_*, or-ed together. The first two are the action's that decided it.
+    /// CIRCFLOW_PADDING_*, or-ed together. BYPASS and REPLACE come from the machine.
     pub flags: u8,
-    /// Which of the padder's machines, from 0, in the order of its list.
+    /// The machine that asks for it: its index in the padder's list, from 0.
     pub machine: u32,
 }
 
@@ -236,7 +236,7 @@ pub struct circflow_insn_padding {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_insn_block {
-    /// 1 when padding that asks for it may pass: when every block that is on allows it.
+    /// 1 when padding with CIRCFLOW_PADDING_BYPASS may pass, as every active block allows it; otherwise 0.
     pub bypassable: u32,
 }
 
@@ -256,7 +256,7 @@ pub struct circflow_insn_write {
     pub reserved: [u8; 3],
     /// CIRCFLOW_FORM_TOKEN: the token.
     pub token: u64,
-    /// CIRCFLOW_FORM_TOKEN: its cost, as the host gave it.
+    /// CIRCFLOW_FORM_TOKEN: its cost_bytes, as you gave them.
     pub cost_bytes: u32,
     /// Zero.
     pub reserved2: u32,
@@ -272,12 +272,13 @@ pub struct circflow_insn_pause {
 
 /// circflow_insn_negotiated.answer: the relay pads from now on.
 pub const CIRCFLOW_NEGOTIATED_ACCEPTED: u8 = 1;
-/// circflow_insn_negotiated.answer: the relay does not pad under this number. The own padder was taken down, and
-/// nothing more is asked on this circuit.
+/// circflow_insn_negotiated.answer: the relay does not pad under this number. circflow has removed the padder at this
+/// end, and sends no further request on this circuit.
 pub const CIRCFLOW_NEGOTIATED_REFUSED: u8 = 2;
 /// circflow_insn_negotiated.answer: the relay has stopped, as you asked.
 pub const CIRCFLOW_NEGOTIATED_STOPPED: u8 = 3;
-/// circflow_insn_negotiated.answer: the relay has ended its part by itself. The own padder was taken down.
+/// circflow_insn_negotiated.answer: the relay has ended its padding by itself. circflow has removed the padder at this
+/// end.
 pub const CIRCFLOW_NEGOTIATED_ENDED: u8 = 4;
 
 /// CIRCFLOW_INSN_NEGOTIATED.
@@ -294,7 +295,7 @@ pub struct circflow_insn_negotiated {
     pub reserved: u8,
 }
 
-/// What an instruction says besides what it is about.
+/// The part of an instruction that depends on its kind.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union circflow_insn_detail {
@@ -318,11 +319,11 @@ pub union circflow_insn_detail {
     pub pause: circflow_insn_pause,
     /// CIRCFLOW_INSN_NEGOTIATED.
     pub negotiated: circflow_insn_negotiated,
-    /// The size of the union, now and later.
+    /// Keeps the size of the union the same in later versions.
     pub reserved: [u64; 5],
 }
 
-/// One thing for the host to do. A plain value: copy it, queue it, forget it.
+/// An instruction: one thing for you to do or to know. It is a plain value that you may copy and keep.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct circflow_insn {
@@ -330,25 +331,26 @@ pub struct circflow_insn {
     pub kind: u32,
     /// CIRCFLOW_WANTS_DIGEST or 0.
     pub flags: u32,
-    /// The circuit it is about, or zero.
+    /// The circuit that it is about, or zero.
     pub circuit: circflow_circuit_id,
-    /// The set it is about, or zero.
+    /// The set that it is about, or zero.
     pub set: circflow_set_id,
     /// The tag of the circuit, or 0.
     pub circuit_tag: u64,
     /// The tag of the set, or 0.
     pub set_tag: u64,
-    /// On circuits that circflow runs: the stream it is about, or zero. The last message of a stream that comes (END,
-    /// RESOLVED) has only the tag.
+    /// On circuits that circflow runs: the stream that it is about, or zero. The last message of a stream that comes
+    /// (END, RESOLVED) has only the tag, as the id is stale by then.
     pub stream: circflow_stream_id,
     /// The tag of the stream, or 0.
     pub stream_tag: u64,
-    /// By kind.
+    /// The rest, by kind.
     pub detail: circflow_insn_detail,
 }
 
-/// Called by circflow_engine_drain() for each instruction. `body` is what a body buffer would hold, for the length of
-/// the call. Inside, feed as you like; poll, drain and free answer CIRCFLOW_ERR_REENTRANT.
+/// A function of yours that circflow_engine_drain() calls for each instruction. `body` is the body buffer that the
+/// instructions speak of; it is valid during the call. Inside you may feed; poll, drain and free answer
+/// CIRCFLOW_ERR_REENTRANT.
 pub type circflow_insn_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, insn: *const circflow_insn, body: *const u8)>;
 

@@ -15,23 +15,23 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Called for each log line: level 1 (error) to 5 (trace), the engine's tag, and one line of text that lives as long as
-/// the call. Lines come at the end of the call that they are about. Do not call circflow about the same engine from
-/// inside.
+/// A function of yours that gets each log line: the level from 1 (error) to 5 (trace), the engine_number, and the text,
+/// which is valid during the call. A line comes at the end of the call that it is about. Inside it, do not call
+/// functions on that engine.
 pub type circflow_log_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, level: u32, engine_number: u32, line: *const c_char)>;
 
-/// Sets the function that gets this library's log lines, for the whole process; NULL for none. Without it nothing is
-/// logged and nothing is formatted. Secrets (nonces) are never part of a line. An engine emits at most 64 lines in a
-/// second of its host's time.
-/// In a process whose Rust code has set its own `tracing` subscriber, that one gets the lines and this call has no say.
-/// A line that another thread is just making may still reach the old function after this call: keep its user data until
-/// those threads have left their calls.
+/// Sets the function that gets the log lines of this library, for the whole process. NULL: none. Without a function no
+/// line is made. Secrets (nonces) are never in a line. An engine gives at most 64 lines in one second of your clock.
+///
+/// If Rust code in your process has set a `tracing` subscriber of its own, that gets the lines, and this call has no
+/// effect. A line that another thread is making may still reach the old function after this call: keep its userdata
+/// valid until the calls of those threads have returned.
 ///
 /// @param fn         Called in whatever thread makes the line.
-/// @param level_max  1 error, 2 warn, 3 info, 4 debug, 5 trace: lines above it are not made.
+/// @param level_max  The highest level to log: 1 error, 2 warn, 3 info, 4 debug, 5 trace.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID for a level that is none.
+/// Own statuses: CIRCFLOW_ERR_INVALID: level_max is not 1 to 5.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_log_set_fn(

@@ -12,12 +12,12 @@ use libc::c_char;
 use std::mem::{align_of, offset_of};
 use std::ptr::addr_of_mut;
 
-/// Bytes of a relay cell's body on the wire: what is left of a 514-byte cell after circuit id and command.
+/// Bytes of a relay cell's body: a cell of 514 bytes without circuit id and command.
 pub const CIRCFLOW_CELL_BODY_LEN: usize = 509;
 
-/// The longest body a relay message can have, in any cell format. A buffer of this size always fits.
+/// Bytes of the longest body that a relay message can have, in any cell format.
 pub const CIRCFLOW_BODY_MAX: usize = 498;
-/// The longest body that fits either cell format: how DATA is packaged.
+/// Bytes of the longest body that fits every cell format: put at most so many into a DATA.
 pub const CIRCFLOW_DATA_MAX: usize = 488;
 
 /// circflow_message.form: circflow copies the body if it has to hold the message.
@@ -25,66 +25,69 @@ pub const CIRCFLOW_FORM_BYTES: u8 = 0;
 /// circflow_message.form: circflow keeps the token if it has to hold the message.
 pub const CIRCFLOW_FORM_TOKEN: u8 = 1;
 
-/// What one held message that circflow copied costs, in bytes, whatever the length of its body: its body lives in a
-/// block of fixed size. A held token costs what its host says.
+/// The cost of one held message that circflow has copied, in bytes. It does not depend on the length of the body, which
+/// is kept in a block of fixed size. The cost of a held token is cost_bytes.
 pub const CIRCFLOW_HELD_COST: u32 = 536;
 const _: () = assert!(CIRCFLOW_HELD_COST == crate::message::COPY_COST);
-/// What a held token costs at least, in bytes: what circflow itself needs for it.
+/// The least cost of a held token, in bytes: circflow itself needs so much for it.
 pub const CIRCFLOW_HELD_TOKEN_MIN: u32 = 40;
 const _: () = assert!(CIRCFLOW_HELD_TOKEN_MIN == crate::message::TOKEN_COST_MIN);
 
-/// A relay message, decrypted. All of it is read during the call only.
+/// A decrypted relay message. All of it is read during the call only.
 ///
-/// The host names where a message came from by hop: 1 is the guard, and a client's last hop is the join point; at a
-/// relay the other end is the client, hop 0.
+/// The hop says where the message came from, or where it goes. At a client, 1 is the first relay, and the last hop is
+/// the join point. At a relay, the other end is the client, and the hop is 0.
 ///
-/// With CIRCFLOW_FORM_BYTES, body is copied if the message has to be held. With CIRCFLOW_FORM_TOKEN the message stays
-/// the host's: circflow keeps the number `token` instead, and hands it back exactly once, in CIRCFLOW_INSN_DELIVER or
-/// CIRCFLOW_INSN_DISCARD or to the discard function of circflow_engine_free(). A token is kept only when a call
-/// answered HELD; after any other verdict and any error it was never taken, so what it stands for need only be made
-/// when a call has answered HELD. The bodies of LINK, LINKED and SWITCH must be there in either form, and on circuits
-/// that circflow runs every body.
+/// With CIRCFLOW_FORM_BYTES, circflow copies the body if it has to hold the message. With CIRCFLOW_FORM_TOKEN the
+/// message stays yours: circflow keeps the number `token` instead. It hands the token back exactly once: in
+/// CIRCFLOW_INSN_DELIVER, SEND, WRITE or DISCARD, or to the discard function of circflow_engine_free().
+///
+/// circflow keeps a token only when the call answers CIRCFLOW_VERDICT_HELD. After any other verdict, and after any
+/// error, it has not taken the token. So you can wait for HELD before you make the thing that the token stands for. The
+/// bodies of LINK, LINKED and SWITCH must be present in either form, and so must every body on a circuit that circflow
+/// runs.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_message {
     /// Relay command, CIRCFLOW_CMD_* or any other.
     pub command: u8,
-    /// The hop it came from or goes to.
+    /// The hop that it came from or goes to.
     pub hop: u8,
     /// Stream id; 0 where the message belongs to no stream.
     pub stream_id: u16,
-    /// Bytes in body, at most CIRCFLOW_BODY_MAX, in either form; in a cell for circflow_circuit_relay(), at most
-    /// CIRCFLOW_CELL_BODY_LEN. More is refused always, whether the message would have had to wait or not.
+    /// Bytes in body, in either form: at most CIRCFLOW_BODY_MAX; in a cell for circflow_circuit_relay(), at most
+    /// CIRCFLOW_CELL_BODY_LEN. More is always refused.
     pub body_len: u16,
     /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
     pub form: u8,
-    /// Bytes of `cell_digest`: 20 (tor1), 16 (counter-galois), or 0: no digest. Without one the SENDME is of version 0,
-    /// for which a peer with congestion control closes the circuit.
+    /// Bytes of `cell_digest`: 20 (tor1), 16 (counter-galois), or 0 for no digest. Without a digest the SENDME is of
+    /// version 0, and a peer with congestion control then closes the circuit.
     pub cell_digest_len: u8,
-    /// With a token: what holding it costs your process, in bytes. It counts against the caps, as
-    /// CIRCFLOW_HELD_TOKEN_MIN at least.
+    /// With a token: the bytes that your process needs to keep the message. They count against the caps, as at least
+    /// CIRCFLOW_HELD_TOKEN_MIN.
     pub cost_bytes: u32,
-    /// Zero. Not looked at yet.
+    /// Zero.
     pub reserved2: u32,
     /// The body, or NULL when body_len is 0.
     pub body: *const u8,
     /// With CIRCFLOW_FORM_TOKEN: any number of yours.
     pub token: u64,
-    /// On circuits that circflow runs, with DATA that came: the digest of its cell, for the SENDME that may follow from
-    /// it (prop289: the running digest after this cell, or its tag). Give it with each: it is read when it is needed.
+    /// On circuits that circflow runs, with DATA that came: the digest of its cell, for the SENDME that may answer it
+    /// (prop289). For tor1 this is the running digest after this cell, for counter-galois the 16 bytes that tor-spec
+    /// calls the cell's tag. Give it with each DATA; circflow reads it when it needs it.
     pub cell_digest: *const u8,
 }
 
-/// circflow_verdict.flags and circflow_insn.flags: this DATA cell will be acknowledged by a SENDME; when you have
-/// encrypted it, give its digest to circflow_circuit_add_digest(), in the order of sending.
+/// circflow_verdict.flags and circflow_insn.flags: a SENDME will acknowledge this DATA cell. When you have encrypted
+/// the cell, give its digest to circflow_circuit_add_digest(), in the order of sending.
 pub const CIRCFLOW_WANTS_DIGEST: u32 = 1;
 
-/// A side of a circuit: at a relay the channel towards the client, at a client the channel to its first relay.
+/// A side of a circuit: at a relay the channel towards the client, at a client the channel to the first relay.
 pub const CIRCFLOW_SIDE_BACK: u8 = 0;
 /// A side of a circuit: at a relay the channel to the next relay.
 pub const CIRCFLOW_SIDE_NEXT: u8 = 1;
 
-/// The kind of a verdict.
+/// The kind of a verdict: what to do with the message that was fed.
 #[allow(non_camel_case_types)]
 ///
 /// cbindgen:prefix-with-name=false
@@ -92,24 +95,26 @@ pub const CIRCFLOW_SIDE_NEXT: u8 = 1;
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum circflow_verdict_kind {
-    /// Receiving: handle the message you hold, now. If it was multiplexed, it is the next in order and counts as
-    /// delivered. Messages that waited behind it may be ready: drain, or take them with circflow_set_poll().
+    /// Receiving: handle the message now. If it is multiplexed, it is the next in order and counts as delivered.
+    /// Messages that waited for it may be ready: drain, or take them with circflow_set_poll().
     CIRCFLOW_VERDICT_DELIVER = 1,
-    /// Kept: the body was copied, or the token is circflow's until it comes back. Receiving: for order, it comes back
-    /// as CIRCFLOW_INSN_DELIVER. Sending: because padding blocks, it comes back as CIRCFLOW_INSN_SEND.
+    /// circflow has kept the message: it has copied the body, or keeps the token until it hands it back. Receiving: the
+    /// message came early, and comes back as CIRCFLOW_INSN_DELIVER. Sending: padding blocks, and the message comes back
+    /// as CIRCFLOW_INSN_SEND. A cell that passes: the channel is full, and the cell comes back as CIRCFLOW_INSN_WRITE.
     CIRCFLOW_VERDICT_HELD = 2,
-    /// Receiving: a control message that circflow has dealt with. Nothing to handle; drain.
+    /// Receiving: circflow has handled this control message. Do nothing with it; drain.
     CIRCFLOW_VERDICT_CONSUMED = 3,
-    /// Receiving: not to be honoured on a leg (BEGIN_DIR; TROVE-2026-008). Send END with end_reason for its stream id.
+    /// Receiving: the message is not allowed on a leg (BEGIN_DIR; TROVE-2026-008). Send END with end_reason on its
+    /// stream id.
     CIRCFLOW_VERDICT_REFUSE = 4,
-    /// Sending: send the message on this leg, after a SWITCH with switch_delta if that is not 0.
+    /// Sending: send the message on this circuit. If switch_delta is not 0, send a SWITCH with it first.
     CIRCFLOW_VERDICT_SEND = 5,
-    /// A cell that passes: write it to the other side of the circuit, now.
+    /// A cell that passes: write it to the other side of the circuit now.
     CIRCFLOW_VERDICT_FORWARD = 6,
 }
 
-/// The name of a kind of verdict (circflow_verdict.kind), "CIRCFLOW_VERDICT_DELIVER" and so on. Static; never NULL.
-/// "not a kind of verdict" for a number that is none.
+/// Gives the name of a kind of verdict (circflow_verdict.kind), such as "CIRCFLOW_VERDICT_DELIVER". The text is static
+/// and never NULL; for an unknown number it is "not a kind of verdict".
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -130,29 +135,29 @@ named!(
     }
 );
 
-/// What circflow says about the message that was fed.
+/// The answer about the message that was fed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_verdict {
     /// circflow_verdict_kind.
     pub kind: u8,
-    /// 1 when messages of the set that were held are ready now: drain, or take them with circflow_set_poll().
-    /// Otherwise 0, and there is nothing to take on account of this message.
+    /// 1 when held messages of the set are ready now: drain, or take them with circflow_set_poll(). Otherwise 0.
     pub ready: u8,
     /// REFUSE: the reason to put into END (tor-spec 6.3, one byte). Otherwise 0.
     pub end_reason: u8,
     /// CIRCFLOW_WANTS_DIGEST or 0.
     pub flags: u8,
-    /// SEND: 0, or the number to put into a SWITCH that goes first, on the same leg.
+    /// SEND: 0, or the number for a SWITCH that you send first, on the same leg (circflow_switch_encode()).
     pub switch_delta: u32,
-    /// SEND: the leg to send on. Otherwise the circuit the message came on; zero when a set holds it for sending.
+    /// SEND: the circuit to send on. Otherwise the circuit that the message came on; zero when a set holds the message
+    /// for sending.
     pub circuit: circflow_circuit_id,
     /// That circuit's tag.
     pub circuit_tag: u64,
-    /// The message's absolute sequence number in the set, from 1; 0 for messages that have none.
+    /// The message's absolute sequence number in the set, from 1; 0 for a message without one.
     pub number: u64,
-    /// On circuits that circflow runs: the stream it belongs to, or zero. The last message of a stream that comes (END,
-    /// RESOLVED) has only the tag.
+    /// On circuits that circflow runs: the message's stream, or zero. The last message of a stream that comes (END,
+    /// RESOLVED) has only the tag, as the id is stale by then.
     pub stream: circflow_stream_id,
     /// The tag of the stream, or 0.
     pub stream_tag: u64,

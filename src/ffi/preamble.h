@@ -2,88 +2,150 @@
  *
  * This file is generated from src/ffi; change it there. License: MIT OR Apache-2.0.
  *
- * Contents, with the functions of each section, most without the words that all of them begin with (circflow_, and what
- * the title says). Search for a title, with its number, to get there.
+ * Contents: the sections, and the functions of each. Names begin as the title of their section says, or with
+ * circflow_; this list leaves that beginning out. Search for a number and its title to get to a section.
  *
  *  (contents)
  *
- * You have an engine for each event loop. You feed it: relay messages that arrived, decrypted; how your congestion
- * control and channels stand; and the time. Each feed answers at once with a verdict about the very thing you fed. All
- * else that follows waits as instructions in one ordered queue, which you poll or drain.
+ * I want to ..                           Look for
  *
- * Six sentences hold everywhere:
+ *   make an engine; free it              circflow_engine_config_init circflow_engine_new circflow_engine_free
+ *   feed a message that came             circflow_circuit_receive
+ *   feed a cell that passes this relay   circflow_circuit_relay
+ *   carry out instructions               circflow_engine_drain circflow_engine_poll
+ *   know when to call next; do it        circflow_engine_get_deadline circflow_engine_tick
+ *   make one tunnel of several circuits  circflow_set_open circflow_set_add_legs
+ *   accept such tunnels at an exit       circflow_engine_accept_sets
+ *   send a message                       circflow_set_send circflow_stream_send circflow_circuit_send
+ *   learn that I may send again          CIRCFLOW_INSN_MAY_SEND
+ *   choose the stream to read from next  circflow_stream_choose
+ *   report written bytes of a stream     circflow_stream_flushed
+ *   report my own congestion window      circflow_leg_update
+ *   report a full channel, or its room   circflow_circuit_set_writable CIRCFLOW_REPORT_CHANNEL_FULL
+ *   give digests for SENDMEs             circflow_circuit_add_digest circflow_message
+ *   get a token back                     CIRCFLOW_INSN_DELIVER CIRCFLOW_INSN_DISCARD circflow_discard_fn
+ *   extend a circuit                     circflow_circuit_extend
+ *   close a circuit or a set             circflow_circuit_close circflow_circuit_gone circflow_set_close
+ *   know why a call failed               circflow_status_text circflow_engine_get_last_detail
+ *   know why a circuit has to close      CIRCFLOW_INSN_CLOSE circflow_insn_close
+ *   set parameters of a consensus        circflow_engine_set_param
+ *   bound or free memory                 circflow_engine_config circflow_engine_trim circflow_hub_choose_victims
+ *   use one set on several event loops   circflow_hub_new circflow_engine_join
+ *   pad a circuit                        circflow_machines_load circflow_padding_install circflow_padding_start
+ *   keep items for a slow consumer       circflow_queue_push circflow_queue_drain
+ *   write or read a cell                 circflow_cell_encode circflow_cell_decode
+ *   get log lines                        circflow_log_set_fn
  *
- *  1. Feed, then drain. A feed answers with a verdict and may queue instructions; drain them before you sleep.
- *  2. Time comes in. Every feed takes the host's monotonic nanoseconds; the library owns no clock, thread, socket or
- *     randomness. Equal time is normal; an earlier time is read as the latest seen and counted.
- *  3. No pointer survives a call, except the engine, the hub and your opaque user data.
- *  4. An engine's callbacks come only from drain, free (handing tokens back), the log function, and notify (which can
- *     come on any thread and may only wake the engine's loop). Inside drain's callback you may feed; you may not poll,
- *     drain or free.
- *  5. One engine, one thread at a time. Engines meet only in a hub.
- *  6. An error changes nothing, unless its class is PEER or LIMIT (a circuit or a set has to go: an instruction says
- *     which) or FATAL (the engine is gone).
+ * You make one engine for each event loop. You feed it relay messages that arrived and that you decrypted, reports
+ * from your congestion control and your channels, and the time. Each feed answers at once with a verdict about what
+ * you fed. Everything else becomes an instruction in one ordered queue, which you poll or drain.
+ *
+ * Words, for readers who do not know Tor:
+ *
+ *   host          Your program. The comments say "the host" and "you" for the same thing.
+ *   circuit       A path from a client over relays, its hops. The client numbers them: 1 is the first relay.
+ *   cell          What travels on a circuit: a body of 509 bytes. Each relay takes one layer of encryption off a cell
+ *                 from the client, and puts one on a cell towards it. A cell that is for this end is recognised.
+ *   message       What a recognised cell carries: a command, a stream id and a body.
+ *   channel       The link to the next relay. Many circuits share one. A circuit has a side for each of its channels.
+ *   stream        One connection that a circuit or a set carries: BEGIN, CONNECTED, DATA, END.
+ *   set           Circuits from one client to one last hop that carry streams together (conflux, proposal 329). A
+ *                 circuit in a set is a leg, and the last hop is the join point. LINK, LINKED and LINKED_ACK make a
+ *                 circuit a leg: it is linked then.
+ *   multiplexed   A message that has a sequence number in its set, and can go on any leg. The receiver holds one that
+ *                 comes early until it is next in order. A SWITCH before it says how far the numbers of a leg jump.
+ *   SENDME        The acknowledgement of some DATA cells. It brings back the digest of the last of them.
+ *   Vegas         The congestion control of proposal 324. It bounds the DATA cells in flight by a window, cwnd.
+ *   XOFF, XON     With XOFF one end of a stream asks the other to stop, with XON to go on at some rate.
+ *   padder        Runs padding machines (of the maybenot framework) for one hop of a circuit. They send padding
+ *                 cells, and block other cells for a time.
+ *   edge          Where cells leave a circuit for a channel. They wait there while the channel is full.
+ *   token         A number of yours that stands for a message. circflow holds the number, and you keep the message.
+ *   tag           A number of yours that names a circuit, a set or a stream. It comes back with every answer.
+ *
+ * Six rules hold everywhere:
+ *
+ *  1. Feed, then drain. A feed answers with a verdict and may queue instructions. Drain them before you sleep.
+ *  2. You name the time. Every feed takes your monotonic clock, in nanoseconds. The library owns no clock, thread,
+ *     socket or randomness. Equal times are normal. An earlier time is read as the latest one seen, and counted.
+ *  3. No pointer is kept after a call, except the engine, the hub and your user data.
+ *  4. An engine calls you back in four places only: drain, free (to hand tokens back), the log function, and notify.
+ *     Notify can come on any thread and may only wake the engine's loop. Inside drain's callback you may feed; you
+ *     may not poll, drain or free.
+ *  5. One engine belongs to one thread at a time. Engines share nothing but a hub.
+ *  6. An error changes nothing, with three exceptions. PEER and LIMIT: a circuit or a set has to go, and an
+ *     instruction says which. FATAL: the engine is of no use any more.
  *
  * A loop looks like this:
  *
  *     on a cell:    decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_set_send(); write SWITCH if it says so, then the message; drain; arm the timer
+ *     on a stream:  circflow_set_send(); write SWITCH if the verdict says so, then the message; drain; arm the timer
  *     on SENDME:    circflow_leg_update(); drain; arm the timer
  *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_get_deadline()
  *
- * Of circuits that circflow runs (CIRCFLOW_CIRCUIT_REACTOR):
+ * circflow can also run a circuit (CIRCFLOW_CIRCUIT_REACTOR): it then does congestion control, SENDMEs, streams and
+ * the waiting at edges. The loop looks like this:
  *
- *     on a cell:    decrypt it; circflow_circuit_receive() if it is recognised, with its digest, else
+ *     on a cell:    decrypt it; if it is recognised, circflow_circuit_receive() with its digest, else
  *                   circflow_circuit_relay(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_stream_choose(); read from that one; circflow_stream_send(); write SWITCH if it says so,
- *                   then the message; give its digest if it is wanted; again until NO_ROOM or none; drain; arm
- *                   the timer
- *     on written:   circflow_stream_flushed(), for what has left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_circuit_set_writable(), for each circuit on it, when it fills up or has room; drain
+ *     on a stream:  circflow_stream_choose(); read from that stream; circflow_stream_send(); write SWITCH if the
+ *                   verdict says so, then the message; circflow_circuit_add_digest() if it is wanted; repeat until
+ *                   there is no room or no stream; drain; arm the timer
+ *     on written:   circflow_stream_flushed() for bytes that have left a stream's buffer; drain; arm the timer
+ *     on a channel: circflow_circuit_set_writable() for each circuit on it, when it is full or has room; drain
  *
- * Beside engines stands circflow_queue, a small backlog before a sink of yours that can be full; it calls that sink
- * from inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
+ * circflow_queue stands beside the engines. It is a small backlog before a sink of yours that can be full. It calls
+ * that sink inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
  *
- * Names say who does what. A function is circflow_<noun>_<what>, and the noun is what it is about:
+ * A function is named circflow_<noun>_<verb>. The noun is the thing that it works on. The form of the verb says who
+ * acts:
  *
- *     imperative     circflow does it, in this call: circuit_close, set_send, stream_choose
- *     participle     you say that it has happened: circuit_gone, circuit_cell_queued, stream_flushed
- *     get_, set_     reads, and changes nothing; writes a setting (of a set: retag, use_algorithm)
+ *     imperative     circflow acts, in this call: circuit_close, set_send, stream_choose
+ *     participle     you report that it has happened: circuit_gone, circuit_cell_queued, stream_flushed
+ *     get_           reads, and changes nothing
+ *     set_           writes a setting (of the noun set: retag, use_algorithm)
  *     config_init    fills in the defaults
- *     a property     of a plain value, without an engine: status_class, command_is_multiplexed
+ *     (no verb)      a property of a plain value, without an engine: status_class, command_is_multiplexed
  *
- * In a verdict or an instruction the imperative is yours to do (SEND, DELIVER, CLOSE, PAUSE_FEED); all else is news
- * (HELD, LINKED, MAY_SEND). One word has one meaning: a tag is a word of yours that comes back, a digest is what a
- * SENDME brings back; there is room, or not, for what you send (NO_ROOM, then MAY_SEND); you feed what arrives
- * (PAUSE_FEED, UNPAUSE_FEED); padding blocks (BLOCK, UNBLOCK); a channel is the link to the next relay, a sink is where
- * a queue puts its items; a circuit that is closing still has its id, one that is gone has not. Names that end in _ns
- * are nanoseconds, in _bytes or _len bytes, in _cells cells, in _max a highest value.
+ * Kinds of verdicts and instructions that are imperatives are for you to do: SEND, DELIVER, CLOSE, PAUSE_FEED. The
+ * others are news: HELD, LINKED, MAY_SEND. Names that end in _ns are nanoseconds, in _bytes or _len bytes, in _cells
+ * cells, in _max a highest value. One word has one meaning:
  *
- * A callback returns. A C++ exception may leave it, if you must: it passes through the library to whoever made the
- * call, the engine (or queue) of that call is poisoned, as its answer is lost, and circflow_engine_free() (or
- * circflow_queue_free()) works. A second exception, from a notify that is called while the first one passes, ends the
- * process. To leave a callback by longjmp() is undefined.
+ *     room           of sending: NO_ROOM, then MAY_SEND
+ *     pause          of feeding: PAUSE_FEED, then UNPAUSE_FEED
+ *     block          of padding: BLOCK, then UNBLOCK
+ *     sink           where a queue puts its items (a channel is never called so)
+ *     closing, gone  a circuit that is closing still has its id; one that is gone has not
  *
- * When malloc fails, the process is aborted, as C Tor does it too (tor_malloc()): nearly every call can allocate, so
- * a status for it would stand at each and be tested at none. What a peer can make circflow keep is under the caps you
- * set, which answer with a status long before.
+ * A callback has to return. If you use C++, an exception may leave a callback: it passes through the library to the
+ * code that made the call. The engine (or queue) of that call is then poisoned, as its answer is lost;
+ * circflow_engine_free() (or circflow_queue_free()) still works. A second exception, from a notify that is called
+ * while the first one passes, ends the process. Leaving a callback by longjmp() is undefined behaviour.
  *
- * What is said of each function here, and what holds for all of them and is not repeated:
+ * When malloc fails, the process is aborted, as in C Tor (tor_malloc()). Nearly every call can allocate, so each
+ * would need a status for it, and nobody could test them all. The memory that a peer can use is bounded by caps that
+ * you set. They answer with a status long before.
  *
- *   what it does    First, with the units, ranges and owners of what goes in and out. `now_ns` is your monotonic clock,
- *                   in nanoseconds. What a function ending in _new gives is yours until _free, an id from _open until
- *                   the thing it names has gone. All else behind a pointer is read or written during the call and not
- *                   kept, unless it says so. An argument ending in _out is written on CIRCFLOW_OK only, and may not be
- *                   NULL unless it says so. Structs that begin with `size` may grow: fill them with their _init, or set
- *                   `size` to their sizeof before they are read into.
- *   Own statuses    Those to expect of this very function, with your next move where the status itself does not say it.
- *                   Besides, every function that takes an engine, a queue or a hub can answer CIRCFLOW_ERR_NULL (for
- *                   any pointer that may not be), CIRCFLOW_ERR_BAD_HANDLE and, but for a hub, CIRCFLOW_ERR_REENTRANT
- *                   and CIRCFLOW_ERR_POISONED; every function CIRCFLOW_ERR_PANIC; one that takes a struct that begins
- *                   with `size`, CIRCFLOW_ERR_VERSION; one that takes an id, CIRCFLOW_ERR_ZERO_ID,
- *                   CIRCFLOW_ERR_FOREIGN_ID or CIRCFLOW_ERR_STALE_ID ("an id error": what it named is gone, or never
- *                   was); and one that takes an id and a time, CIRCFLOW_ERR_EXPIRED.
- *   Inside drain    Whether it may be called from inside the callback of circflow_engine_drain(), on that very engine.
- *                   Where not, it answers CIRCFLOW_ERR_REENTRANT, and does nothing.
- *   Since           The version that had it first.
+ * The comment of each function says these things. The rest of what is here holds for all functions:
+ *
+ *   description     What it does, with the units and ranges of its arguments. `now_ns` is your monotonic clock, in
+ *                   nanoseconds. A thing from a function ending in _new is yours until _free. An id from _open is
+ *                   valid until the thing that it names is gone. Other pointers are read or written during the call
+ *                   and not kept, unless the comment says so. An argument ending in _out is written on CIRCFLOW_OK
+ *                   only, and must not be NULL unless the comment says so. Structs that begin with `size` may grow in
+ *                   later versions: fill them with their _init, or set `size` to their sizeof before circflow writes
+ *                   figures into them.
+ *   Own statuses    The statuses that this function is known for, with your next step where the status itself does
+ *                   not say it. Other statuses that can come:
+ *                     from every function              CIRCFLOW_ERR_PANIC
+ *                     with a pointer                   CIRCFLOW_ERR_NULL
+ *                     with an engine, queue or hub     CIRCFLOW_ERR_BAD_HANDLE
+ *                     with an engine or queue          CIRCFLOW_ERR_REENTRANT, CIRCFLOW_ERR_POISONED
+ *                     with a struct that has `size`    CIRCFLOW_ERR_VERSION
+ *                     with an id ("an id error")       CIRCFLOW_ERR_ZERO_ID, CIRCFLOW_ERR_FOREIGN_ID,
+ *                                                      CIRCFLOW_ERR_STALE_ID
+ *                     with an id and a time            CIRCFLOW_ERR_EXPIRED
+ *   Inside drain    Whether you may call it inside the callback of circflow_engine_drain(), on that same engine. If
+ *                   not, it answers CIRCFLOW_ERR_REENTRANT and does nothing.
+ *   Since           The first version that has it.
  */

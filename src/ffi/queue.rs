@@ -12,59 +12,56 @@ use crate::queue::{Item, Packed, Pushed, Refused, Room};
 use libc::{c_void, size_t};
 use std::borrow::Cow;
 
-/// What a circflow_queue_try_send_fn answers: the item is the sink's now.
+/// An answer of circflow_queue_try_send_fn: the sink has taken the item.
 pub const CIRCFLOW_SINK_TAKEN: i32 = 0;
-/// What a circflow_queue_try_send_fn answers: no room for now, and nothing was taken.
+/// An answer of circflow_queue_try_send_fn: the sink has no room now, and has taken nothing.
 pub const CIRCFLOW_SINK_FULL: i32 = 1;
-/// What a circflow_queue_try_send_fn answers: no room ever again, and nothing was taken.
+/// An answer of circflow_queue_try_send_fn: the sink will never take an item again, and has taken nothing.
 pub const CIRCFLOW_SINK_CLOSED: i32 = 2;
 
-/// circflow_queue_config.backlog_max for sparse commands, and the default: a part answers each within a round or two of
-/// its loop, so eight that wait mean that it has stopped.
+/// circflow_queue_config.backlog_max for rare commands, and the default. A consumer that runs handles each within a
+/// turn or two of its loop, so it has stopped when eight wait.
 pub const CIRCFLOW_BACKLOG_SPARSE: u32 = 8;
 const _: () = assert!(CIRCFLOW_BACKLOG_SPARSE as usize == limits::BACKLOG_SPARSE);
-/// circflow_queue_config.backlog_max for a stream of events of which one block of input brings many: as many as the
-/// cells that are still taken after a pause, so that a source that obeys never meets the cap.
+/// circflow_queue_config.backlog_max for events of which one block of input brings many: as many as the least
+/// edge_over_cells, so that a source that pauses in time never meets the cap.
 pub const CIRCFLOW_BACKLOG_EVENTS: u32 = 32;
 const _: () = assert!(CIRCFLOW_BACKLOG_EVENTS as usize == limits::BACKLOG_EVENTS);
-/// The most that circflow_queue_config.backlog_max can be.
+/// The highest circflow_queue_config.backlog_max.
 pub const CIRCFLOW_BACKLOG_MAX: u32 = 4096;
 const _: () = assert!(CIRCFLOW_BACKLOG_MAX == limits::BACKLOG_MAX);
-/// The most that circflow_queue_config.item_bytes_max can be: the longest cell of the link protocol.
+/// The highest circflow_queue_config.item_bytes_max: the longest cell of the link protocol.
 pub const CIRCFLOW_QUEUE_ITEM_MAX: u32 = 65542;
 const _: () = assert!(CIRCFLOW_QUEUE_ITEM_MAX == limits::QUEUE_ITEM_MAX);
 
 /// circflow_queue_item.form: there was no item.
 pub const CIRCFLOW_FORM_NONE: u8 = 255;
 
-/// Items that wait for a sink of yours, in order: a sink between two parts of a program that can be full, or
-/// closed. Opaque.
+/// A queue of items that wait, in order, for a sink of yours that can be full or closed. Opaque.
 ///
-/// A thing of its own, beside engines: it knows no circuits, no time and no instructions. From circflow_queue_new() to
-/// circflow_queue_free(). One thread at a time. circflow_queue_push() and circflow_queue_drain() call your sink, and
-/// circflow_queue_free() your discard function; from inside these, every call on the same queue answers
-/// CIRCFLOW_ERR_REENTRANT and does nothing. Every function here can also answer CIRCFLOW_ERR_NULL (the queue),
-/// CIRCFLOW_ERR_BAD_HANDLE, CIRCFLOW_ERR_PANIC and CIRCFLOW_ERR_POISONED.
+/// It needs no engine, and knows no circuits, time or instructions. It lives from circflow_queue_new() to
+/// circflow_queue_free(). One thread at a time may use it. circflow_queue_push() and circflow_queue_drain() call your
+/// sink, and circflow_queue_free() calls your discard function. Inside these callbacks, every call on the same queue
+/// answers CIRCFLOW_ERR_REENTRANT and does nothing.
 pub struct circflow_queue {
     _opaque: [u8; 0],
 }
 
-/// How a queue is to be. Fill it in with circflow_queue_config_init() first.
+/// The configuration of a queue. Fill it with circflow_queue_config_init(), then change what you want.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_queue_config {
     /// sizeof(circflow_queue_config) as your compiler saw it.
     pub size: size_t,
-    /// Items that may wait, 0 (none: what the sink does not take is refused) to CIRCFLOW_BACKLOG_MAX. Default
+    /// Items that may wait, 0 to CIRCFLOW_BACKLOG_MAX. With 0, an item that the sink does not take is refused. Default
     /// CIRCFLOW_BACKLOG_SPARSE.
     pub backlog_max: u32,
-    /// Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits takes so
+    /// Bytes of the longest item, 0 (tokens only) to CIRCFLOW_QUEUE_ITEM_MAX. Each item of bytes that waits uses so
     /// much memory. Default 514, a cell.
     pub item_bytes_max: u32,
 }
 
-/// An item: a token, which is any number and stays yours to give a meaning, or bytes, which are copied only if they
-/// have to wait.
+/// An item: a token, which is any number of yours, or bytes, which the queue copies only if they have to wait.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_queue_item {
@@ -72,42 +69,44 @@ pub struct circflow_queue_item {
     pub token: u64,
     /// With CIRCFLOW_FORM_BYTES, the bytes; may be NULL when there are none.
     pub bytes: *const u8,
-    /// With CIRCFLOW_FORM_BYTES, how many there are.
+    /// With CIRCFLOW_FORM_BYTES, the number of bytes.
     pub bytes_len: u32,
     /// CIRCFLOW_FORM_BYTES or CIRCFLOW_FORM_TOKEN.
     pub form: u8,
 }
 
-/// Offers one item to your sink. Answer CIRCFLOW_SINK_TAKEN, .._FULL or .._CLOSED at once; after any other
-/// answer the item counts as not taken, and the call that led here answers CIRCFLOW_ERR_INVALID; after an exception it
-/// counts as not taken, too. The item and its bytes live as long as the call.
+/// A function of yours that offers one item to your sink. Answer CIRCFLOW_SINK_TAKEN, CIRCFLOW_SINK_FULL or
+/// CIRCFLOW_SINK_CLOSED at once. After any other answer the item counts as not taken, and circflow_queue_push() or
+/// circflow_queue_drain() answers CIRCFLOW_ERR_INVALID. After an exception the item counts as not taken, too. The item
+/// and its bytes are valid during the call.
 pub type circflow_queue_try_send_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, item: *const circflow_queue_item) -> i32>;
 
-/// Answers 0 while your sink is open, and anything else once it will never take an item again.
+/// A function of yours that answers 0 while your sink is open, and any other number once it will never take an item
+/// again.
 pub type circflow_queue_is_closed_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void) -> i32>;
 
-/// Called by circflow_queue_free() for each item that waits, first to last: it is yours again. Its bytes live as long
-/// as the call.
+/// A function of yours that circflow_queue_free() calls for each item that waits, first to last. The item is yours
+/// again. Its bytes are valid during the call.
 pub type circflow_queue_discard_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, item: *const circflow_queue_item)>;
 
-/// Your sink. It is read in each call anew, and not kept.
+/// Your sink. It is read in each call, and not kept.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct circflow_queue_sink {
     /// Must not be NULL.
     pub try_send: circflow_queue_try_send_fn,
-    /// Must not be NULL. Asked before an item is put to wait, and before what waits is offered.
+    /// Must not be NULL. It is called before an item is put to wait, and before a waiting item is offered.
     pub is_closed: circflow_queue_is_closed_fn,
-    /// Handed to both.
+    /// The argument of both functions.
     pub userdata: *mut c_void,
 }
 
 // SAFETY: repr(C), size first, integers.
 unsafe impl sized::Growing for circflow_queue_config {}
 
-/// Fills a config with the defaults. Pass sizeof(circflow_queue_config).
+/// Fills a config with the defaults. Pass sizeof(circflow_queue_config) as size.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -120,12 +119,12 @@ pub unsafe extern "C-unwind" fn circflow_queue_config_init(
     door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
-/// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates nothing for items until one has
-/// to wait, and once none waits it keeps room for CIRCFLOW_BACKLOG_SPARSE of them.
+/// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates memory for items only when one
+/// has to wait. When none waits any more, it keeps memory for CIRCFLOW_BACKLOG_SPARSE items.
 ///
 /// @param config  From circflow_queue_config_init(). It is copied.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID when backlog_max or item_bytes_max is above its bound.
+/// Own statuses: CIRCFLOW_ERR_INVALID: backlog_max or item_bytes_max is too large.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -153,12 +152,12 @@ pub unsafe extern "C-unwind" fn circflow_queue_new(
     })
 }
 
-/// Ends a queue. What waits is handed back through `discard` first, in order, also when the queue is poisoned. NULL is
-/// fine.
+/// Frees a queue. It first hands back the items that wait through `discard`, in order, also when the queue is poisoned.
+/// A queue that is NULL is fine.
 ///
-/// @param discard  May be NULL when nothing is lost by forgetting what waits.
+/// @param discard  Called once for each item that waits. It may be NULL: then the items are dropped.
 ///
-/// Own statuses: CIRCFLOW_ERR_REENTRANT from inside a callback of this queue: it lives on.
+/// Own statuses: CIRCFLOW_ERR_REENTRANT inside a callback of this queue: the queue lives on.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_queue_free(
@@ -221,15 +220,15 @@ impl door::Leave for circflow_queue {
     }
 }
 
-/// Sends an item: through the sink if nothing waits, else to the end of what waits. Order is never broken.
+/// Sends an item: to the sink if no item waits, otherwise to the end of the waiting items. The order is always kept.
 ///
-/// @param kept_out  0 when the sink has it, 1 when it waits: stop reading the source, watch your sink, drain when it
-///                  has room, and go on reading when circflow_queue_get_pending() says 0. May be NULL.
+/// @param kept_out  0 when the sink has taken the item, 1 when it waits. After 1 stop reading the source, drain when
+///                  the sink has room, and read again when circflow_queue_get_pending() gives 0. May be NULL.
 ///
-/// Own statuses: CIRCFLOW_ERR_QUEUE_FULL: a stall; CIRCFLOW_ERR_SINK_CLOSED: also when items wait: take them out
-/// with circflow_queue_take(); CIRCFLOW_ERR_NULL: item, its bytes, sink or one of its functions;
-/// CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_bytes_max, or an answer that try_send cannot give. The
-/// item is still yours after any of them.
+/// Own statuses: CIRCFLOW_ERR_QUEUE_FULL: the sink is full, and backlog_max items wait. CIRCFLOW_ERR_SINK_CLOSED: take
+/// waiting items out with circflow_queue_take(). CIRCFLOW_ERR_NULL: the item, its bytes, the sink or one of its
+/// functions is NULL. CIRCFLOW_ERR_INVALID: an unknown form, more bytes than item_bytes_max, or an unknown answer of
+/// try_send. After each of them the item is still yours.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -273,14 +272,14 @@ pub unsafe extern "C-unwind" fn circflow_queue_push(
     }
 }
 
-/// Moves what waits into the sink, one item at a time and in order, until it is full or nothing waits. An item that
-/// is not taken stays in front. Call it when the sink has room again and circflow_queue_get_pending().
+/// Moves waiting items into the sink, one at a time and in order, until the sink is full or no item waits. An item that
+/// is not taken stays the first. Call it when the sink has room again and circflow_queue_get_pending() gives 1.
 ///
-/// @param moved_out  How many were taken. May be NULL.
+/// @param moved_out  Number of items that the sink has taken. May be NULL.
 ///
-/// Own statuses: CIRCFLOW_ERR_SINK_CLOSED, also when nothing waits; what was not taken before still waits:
-/// circflow_queue_take() it; CIRCFLOW_ERR_NULL: sink or one of its functions; CIRCFLOW_ERR_INVALID: an answer that
-/// try_send cannot give; what it was offered waits.
+/// Own statuses: CIRCFLOW_ERR_SINK_CLOSED, also when no item waits: take waiting items out with circflow_queue_take().
+/// CIRCFLOW_ERR_NULL: the sink or one of its functions is NULL. CIRCFLOW_ERR_INVALID: an unknown answer of try_send;
+/// the item still waits.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_queue_drain(
@@ -315,7 +314,7 @@ pub unsafe extern "C-unwind" fn circflow_queue_drain(
     }
 }
 
-/// How many items wait.
+/// Gives the number of items that wait.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -328,8 +327,7 @@ pub unsafe extern "C-unwind" fn circflow_queue_get_len(
     unsafe { door::answer(queue, len_out, |core| Ok(core.len() as u32)) }
 }
 
-/// Whether anything waits: 1 or 0. A loop watches the sink for room only when it does, and reads the source only when
-/// nothing does.
+/// Tells whether an item waits: 1 or 0. While it is 1, wait for room in the sink, and do not read the source.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -342,13 +340,14 @@ pub unsafe extern "C-unwind" fn circflow_queue_get_pending(
     unsafe { door::answer(queue, pending_out, |core| Ok(u8::from(core.has_pending()))) }
 }
 
-/// Takes the first of what waits back out, whatever the sink's state: for the time after
-/// CIRCFLOW_ERR_SINK_CLOSED. When nothing waits, item_out->form is CIRCFLOW_FORM_NONE.
+/// Takes the first waiting item back out, whatever the state of the sink. Use it after CIRCFLOW_ERR_SINK_CLOSED. When
+/// no item waits, item_out->form is CIRCFLOW_FORM_NONE.
 ///
-/// @param buf       Where bytes go; item_out->bytes points there. Give item_bytes_max bytes and they always fit.
+/// @param buf       Room for the bytes; item_out->bytes points there. item_bytes_max bytes are always enough.
 /// @param buf_cap   Bytes of room there.
 ///
-/// Own statuses: CIRCFLOW_ERR_TOO_SMALL: the item has more bytes, and is still the first.
+/// Own statuses: CIRCFLOW_ERR_TOO_SMALL: the item has more bytes. It is still the first: call again with a larger
+/// buffer.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]

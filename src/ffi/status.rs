@@ -5,7 +5,7 @@ use crate::conflux::Fault;
 use libc::c_char;
 use std::ffi::CStr;
 
-/// What a call answers: CIRCFLOW_OK, or a negative code in one of five bands:
+/// The answer of a call: CIRCFLOW_OK, or a negative code in one of five bands:
 ///
 ///   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
 /// -100 to -199  NOT_NOW  nothing changed; try again after what the code names
@@ -14,8 +14,8 @@ use std::ffi::CStr;
 /// -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
 /// -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
 ///
-/// circflow_status_class() tells the band, circflow_status_text() the sentence, circflow_status_close_reason() the
-/// reason to close a circuit with. Numbers are never used again for something else.
+/// circflow_status_class() gives the band of a code, circflow_status_text() a sentence about it, and
+/// circflow_status_close_reason() the reason to put into DESTROY. A number is never used again for another meaning.
 ///
 /// cbindgen:prefix-with-name=false
 /// cbindgen:rename-all=None
@@ -29,18 +29,19 @@ pub enum circflow_status {
     CIRCFLOW_ERR_NULL = -1,
     /// An argument is out of its range; circflow_engine_get_last_detail() says which.
     CIRCFLOW_ERR_INVALID = -2,
-    /// The id named something that is gone. Normal for a loop that queues ids: forget it.
+    /// The id named a thing that is gone. This is normal for a loop that queues ids: forget the id.
     CIRCFLOW_ERR_STALE_ID = -3,
-    /// The id was given out by another engine, or names another kind of thing (a set's given as a circuit's).
+    /// The id comes from another engine, or names another kind of thing (a set where a circuit is wanted).
     CIRCFLOW_ERR_FOREIGN_ID = -4,
     /// The id is zero, which names nothing.
     CIRCFLOW_ERR_ZERO_ID = -5,
     /// The engine is inside a call already: poll, drain or free from inside a callback, or anything from inside the
     /// log function.
     CIRCFLOW_ERR_REENTRANT = -6,
-    /// The buffer has no room for what would be written. Nothing was taken; call again with CIRCFLOW_BODY_MAX bytes.
+    /// The buffer is too small. Nothing was taken. Call again with a buffer of the size that the function names.
     CIRCFLOW_ERR_TOO_SMALL = -7,
-    /// The size of a struct is not one this library knows, or its unknown tail is not zero. Use the _init function.
+    /// The `size` of a struct is not one that this library knows, or the bytes after the fields that it knows are not
+    /// zero. Fill the struct with its _init function.
     CIRCFLOW_ERR_VERSION = -8,
     /// The circuit is no leg of a set.
     CIRCFLOW_ERR_NOT_A_LEG = -9,
@@ -48,29 +49,30 @@ pub enum circflow_status {
     CIRCFLOW_ERR_IN_SET = -10,
     /// The legs of a set must have the same length and the same join point.
     CIRCFLOW_ERR_LEG_MISMATCH = -11,
-    /// A circuit that has carried streams cannot become a leg.
+    /// The circuit has carried streams, so it cannot become a leg.
     CIRCFLOW_ERR_HAS_STREAMS = -12,
     /// A leg needs window-based (Vegas) congestion control with the join point.
     CIRCFLOW_ERR_NO_VEGAS = -13,
     /// Only multiplexed commands are sent through a set: BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF, XON.
     /// Send the message on its own circuit. BEGIN_DIR cannot be sent on a leg at all.
     CIRCFLOW_ERR_NOT_MULTIPLEXED = -14,
-    /// A cell was reported as queued that does not fit: a message on a leg that needs a SWITCH first, a SWITCH that
-    /// leads nowhere, or a second one. Decide first, and report what you were told, in its order.
+    /// The cell that was reported as queued does not fit: a message on a leg that needs a SWITCH first, a SWITCH that
+    /// no decision asked for, or a second SWITCH. Call circflow_set_decide() first, then report what it told you, in
+    /// that order.
     CIRCFLOW_ERR_NOT_DECIDED = -15,
-    /// The list of legs is empty.
+    /// The list of circuits is empty.
     CIRCFLOW_ERR_NO_LEGS = -16,
-    /// Imported numbers contradict what is held, or each other.
+    /// The imported numbers contradict what is held, or contradict each other.
     CIRCFLOW_ERR_NUMBERS = -17,
-    /// The leg is not the only one of its set, or messages are held, or not all of the set's numbers are on it.
+    /// The set has other legs, or messages are held, or not all of the set's numbers were on this leg.
     CIRCFLOW_ERR_NOT_ALONE = -18,
-    /// More legs than the set may have.
+    /// The set would have more legs than it may have.
     CIRCFLOW_ERR_TOO_MANY_LEGS = -19,
-    /// More launches than this nonce may have before the set is usable.
+    /// The set would launch more legs than it may (launches_max).
     CIRCFLOW_ERR_TOO_MANY_LAUNCHES = -20,
-    /// A live set of this engine has this nonce. Draw a fresh one.
+    /// A live set of this engine has this nonce. Draw new random bytes.
     CIRCFLOW_ERR_NONCE_IN_USE = -21,
-    /// The circuit plays the other role, or goes on to another hop.
+    /// The circuit has the other role, or goes on to another hop.
     CIRCFLOW_ERR_ROLE = -22,
     /// A message cannot be written as a cell: an unknown command, a stream id where none may be (or none where one is
     /// needed), an empty DATA, or a body longer than the format carries.
@@ -78,75 +80,77 @@ pub enum circflow_status {
     /// The text is no list of padding machines, or one of them is broken, too large or too slow;
     /// circflow_engine_get_last_detail() says which line, and why.
     CIRCFLOW_ERR_BAD_MACHINES = -24,
-    /// No padding is registered under this number. circflow_padding_register() does it.
+    /// No padding is registered under this number. Call circflow_padding_register() first.
     CIRCFLOW_ERR_UNKNOWN_PADDING = -25,
-    /// There is a padder in this place already. Take it down first, or use the hop's other slot.
+    /// This slot of the hop has a padder already. Remove it first, or use the hop's other slot.
     CIRCFLOW_ERR_PADDER_EXISTS = -26,
     /// There is no such padder on this circuit.
     CIRCFLOW_ERR_NO_PADDER = -27,
-    /// A padding instruction was answered that was not given, or was answered already.
+    /// The answer belongs to no padding instruction: none was given, or it was answered already.
     CIRCFLOW_ERR_NOT_ASKED = -28,
 
-    /// circflow does not run this circuit, or not its streams: it was opened without CIRCFLOW_CIRCUIT_REACTOR, or
-    /// without CIRCFLOW_CIRCUIT_VEGAS.
+    /// circflow does not run this circuit (it was opened without CIRCFLOW_CIRCUIT_REACTOR), or does not run its streams
+    /// (it was opened without CIRCFLOW_CIRCUIT_VEGAS).
     CIRCFLOW_ERR_NOT_RUN = -29,
-    /// circflow runs this circuit: its streams send with circflow_stream_send(), and nobody reports for it.
+    /// circflow runs this circuit: send with circflow_stream_send(), and do not report for it.
     CIRCFLOW_ERR_IS_RUN = -30,
-    /// A stream with this id is open on this circuit or set, or was until a while ago, and what is late for it would
-    /// come for the new one. Use another id.
+    /// A stream with this id is open on this circuit or set, or it ended only a while ago, so that late messages for it
+    /// would reach the new stream. Use another id.
     CIRCFLOW_ERR_STREAM_EXISTS = -31,
-    /// circflow_engine_set_param(): a consensus may say so, but what this value asks for is not built into circflow. It
-    /// goes on as before; circflow_engine_get_param() says how.
+    /// circflow_engine_set_param(): a consensus may have this value, but circflow cannot do what it asks for. The
+    /// parameter keeps its value; circflow_engine_get_param() gives it.
     CIRCFLOW_ERR_NOT_BUILT = -32,
-    /// The pointer is no engine, queue or hub of the kind that the function takes: it is of another kind, or was freed.
-    /// A help to find a mistake, and no promise: only another of these kinds, alive, and a hub that was let go while
-    /// engines need it, are always told apart. What was freed can be anything by now, also what looks right, or memory
-    /// that must not be read at all.
+    /// The pointer is not the engine, queue or hub that the function takes: it is another of these kinds, or was freed.
+    /// This helps to find a mistake; it is no promise. Two things are always recognised: a live handle of another kind,
+    /// and a hub that was freed while engines still need it. Freed memory can hold anything, also bytes that look
+    /// right, or it may not be readable at all.
     CIRCFLOW_ERR_BAD_HANDLE = -33,
 
-    /// No leg has room. Stop reading streams; CIRCFLOW_INSN_MAY_SEND says when to start again. None comes as long as no
-    /// leg is reported: circflow_engine_get_last_detail() says which leg lacks what.
+    /// No leg has room, or the circuit has none. Stop reading streams until CIRCFLOW_INSN_MAY_SEND comes. It cannot
+    /// come while no leg has been reported with circflow_leg_update(); circflow_engine_get_last_detail() says which leg
+    /// lacks what.
     CIRCFLOW_ERR_NO_ROOM = -100,
     /// The set may not carry streams yet. Wait for CIRCFLOW_INSN_USABLE.
     CIRCFLOW_ERR_NOT_USABLE = -101,
     /// Too many instructions wait. Drain, then call again.
     CIRCFLOW_ERR_UNDRAINED = -102,
-    /// The circuit is being closed: its CIRCFLOW_INSN_CLOSE is queued, or you have had it. Drop the message.
+    /// The circuit is closing: its CIRCFLOW_INSN_CLOSE is queued, or you have taken it. Drop the message.
     CIRCFLOW_ERR_CLOSING = -103,
-    /// The engine has as many circuits, sets or lists of machines as it may have, or a circuit as many
-    /// open questions about padding.
+    /// The engine has as many circuits, sets or lists of machines as it may have, a hub has as many engines, or a
+    /// circuit has as many padders, streams or unanswered negotiations.
     CIRCFLOW_ERR_TOO_MANY = -104,
     /// The relay has refused padding on this circuit (padding-spec 3.2). Ask on another.
     CIRCFLOW_ERR_PADDING_REFUSED = -105,
-    /// The other end of the stream wants nothing now (XOFF, or the rate of its XON). Stop reading this stream;
-    /// CIRCFLOW_INSN_MAY_SEND with the stream says when to start again.
+    /// The other end of the stream does not take DATA now (XOFF, or the rate of its XON). Stop reading this stream
+    /// until CIRCFLOW_INSN_MAY_SEND comes with this stream.
     CIRCFLOW_ERR_STREAM_STOPPED = -108,
-    /// The parameter cfx_enabled is 0: no set is opened, and no leg added. What lives goes on. Of padding: a budget
-    /// (circflow_padding_budget) lets it not run.
+    /// Of sets: the parameter cfx_enabled is 0, so that no set is opened and no leg is added; live sets go on. Of
+    /// padding: a budget does not let it run (circflow_padding_budget).
     CIRCFLOW_ERR_DISABLED = -109,
-    /// The sink is full, and the queue holds as many items as it may: a stall. The item is still yours: keep it
-    /// until there is room, or close the peer that does not take what it is sent, or the source that does not pause.
+    /// The sink is full, and the queue holds as many items as it may. The item is still yours: keep it until there is
+    /// room, or close the consumer that does not take items, or the source that does not pause.
     CIRCFLOW_ERR_QUEUE_FULL = -106,
-    /// The sink is closed. The item is still yours, and so is what waits: circflow_queue_take().
+    /// The sink is closed. The item is still yours, and so are the items that wait: take them with
+    /// circflow_queue_take().
     CIRCFLOW_ERR_SINK_CLOSED = -107,
 
     /// A LINK or LINKED that cannot be read.
     CIRCFLOW_ERR_BAD_LINK = -200,
-    /// A LINK where none may be: at a client that is no service, a second one, or on a circuit that goes on to another
-    /// hop.
+    /// A LINK in the wrong place: at a client that is no service, a second LINK, or on a circuit that goes on to
+    /// another hop.
     CIRCFLOW_ERR_UNEXPECTED_LINK = -201,
-    /// A LINKED where none may be: at an exit, unasked for (before LINK was taken to be sent), or a second one.
+    /// A LINKED in the wrong place: at an exit, before our LINK was taken to be sent, or a second LINKED.
     CIRCFLOW_ERR_UNEXPECTED_LINKED = -202,
-    /// A LINKED_ACK where none may be: at a client, before LINKED, or a second one.
+    /// A LINKED_ACK in the wrong place: at a client, before our LINKED, or a second LINKED_ACK.
     CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK = -203,
     /// LINKED carries another nonce than our LINK.
     CIRCFLOW_ERR_BAD_NONCE = -204,
-    /// LINK or LINKED claims numbers that cannot be: more received than we sent, or a past for a new set.
+    /// LINK or LINKED has impossible numbers: it has received more than we sent, or a new set has sent messages before.
     CIRCFLOW_ERR_BAD_LINK_NUMBERS = -205,
     /// LINK on a circuit that has carried streams, or without Vegas congestion control, or into a set whose legs are of
     /// another kind: run by the host or by circflow, an exit's or a service's, of another length or join_point.
     CIRCFLOW_ERR_UNFIT_LINK = -206,
-    /// LINK, and conflux is switched off here (no circflow_engine_accept_sets(), or cfx_enabled is 0).
+    /// A LINK came, and conflux is off here (no circflow_engine_accept_sets(), or cfx_enabled is 0).
     CIRCFLOW_ERR_CONFLUX_OFF = -207,
     /// A conflux or multiplexed message from another hop than the join point.
     CIRCFLOW_ERR_WRONG_HOP = -208,
@@ -156,11 +160,11 @@ pub enum circflow_status {
     CIRCFLOW_ERR_UNEXPECTED_SWITCH = -210,
     /// A second SWITCH on a leg, with no multiplexed message on that leg between.
     CIRCFLOW_ERR_SWITCH_REPEATED = -211,
-    /// More than sixteen SWITCHes by zero in the life of a set. An honest peer sends one at most.
+    /// More than sixteen SWITCHes by 0 in the life of a set. An honest peer sends one at most.
     CIRCFLOW_ERR_SWITCH_ZERO = -212,
-    /// A SWITCH further ahead than any honest window reaches.
+    /// A SWITCH further ahead than switch_ahead_max allows. No honest peer goes so far.
     CIRCFLOW_ERR_SWITCH_TOO_FAR = -213,
-    /// A SWITCH to a number beyond 2^62, where numbers end.
+    /// A SWITCH to a number above 2^62, the highest one.
     CIRCFLOW_ERR_NUMBER_OVERFLOW = -214,
     /// A message with a number that was delivered already.
     CIRCFLOW_ERR_NUMBER_STALE = -215,
@@ -170,22 +174,22 @@ pub enum circflow_status {
     CIRCFLOW_ERR_UNLINKED_DATA = -217,
     /// A SENDME with a stream id on a leg.
     CIRCFLOW_ERR_STREAM_SENDME = -218,
-    /// A stream id where none may be, or none where one is needed.
+    /// A stream id with a command that has none, or no stream id with a command that needs one.
     CIRCFLOW_ERR_BAD_STREAM_ID = -219,
     /// A cell or a body that cannot be read: cut short, or a length beyond what the format carries.
     CIRCFLOW_ERR_MALFORMED = -220,
-    /// A command that this cell format cannot carry.
+    /// A command that this cell format does not know.
     CIRCFLOW_ERR_BAD_COMMAND = -221,
-    /// Client: padding from a hop without a padder. (A relay only counts it.)
+    /// Client: padding came from a hop without a padder. (A relay only counts it.)
     CIRCFLOW_ERR_PADDING_UNEXPECTED = -222,
     /// More padding than inbound_fraction allows.
     CIRCFLOW_ERR_PADDING_EXCESS = -223,
     /// Client: a PADDING_NEGOTIATED that cannot be read, or that answers nothing.
     CIRCFLOW_ERR_BAD_NEGOTIATED = -224,
-    /// A command that this end of a circuit does not take: a client's at a relay, a relay's at a client, or an unknown
-    /// one.
+    /// A command that this end of a circuit does not take: one for clients at a relay, one for relays at a client, or
+    /// an unknown one.
     CIRCFLOW_ERR_UNEXPECTED_COMMAND = -225,
-    /// A cell that is not recognised here, and no relay follows.
+    /// A cell that is not recognised here on a circuit without a next relay.
     CIRCFLOW_ERR_UNRECOGNISED = -226,
     /// BEGIN or RESOLVE for a stream that is open.
     CIRCFLOW_ERR_STREAM_TWICE = -227,
@@ -193,7 +197,7 @@ pub enum circflow_status {
     CIRCFLOW_ERR_UNKNOWN_STREAM = -228,
     /// XOFF or XON that cannot be read.
     CIRCFLOW_ERR_BAD_FLOW = -229,
-    /// Client: XOFF or XON more often than what was sent can call for (prop324 4.1.4).
+    /// Client: XOFF or XON came more often than the DATA that was sent can explain (prop324 4.1.4).
     CIRCFLOW_ERR_FLOW_ABUSE = -230,
     /// A SENDME that acknowledges nothing, or does not bring the digest of its cell.
     CIRCFLOW_ERR_BAD_SENDME = -231,
@@ -202,41 +206,41 @@ pub enum circflow_status {
     CIRCFLOW_ERR_SET_MEMORY = -300,
     /// All sets of the engine together hold as many bytes as they may.
     CIRCFLOW_ERR_ENGINE_MEMORY = -301,
-    /// LINK for a set that has as many legs as it may, or for one set more than the engine may have.
+    /// A LINK came for a set that has as many legs as it may, or for a new set when the engine has as many sets as it
+    /// may.
     CIRCFLOW_ERR_LINK_LIMIT = -302,
     /// LINKED did not come in time.
     CIRCFLOW_ERR_LINKED_TIMEOUT = -303,
     /// LINKED_ACK did not come in time.
     CIRCFLOW_ERR_LINKED_ACK_TIMEOUT = -304,
-    /// What was due at the time of this call ended a circuit or set that the call names. Nothing else was done. Any
-    /// feed that takes a time and an id can answer so.
+    /// A timer that was due at the time of this call has ended the circuit or set that the call names. Nothing else was
+    /// done. Every feed that takes a time and an id can answer so.
     CIRCFLOW_ERR_EXPIRED = -305,
-    /// A leg went that its set cannot do without: it was sending, or ahead of the others, or the last, or had at least
-    /// one SENDME's worth in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
+    /// A leg was lost, and its set cannot go on without it: it was the sending leg, or ahead of the others, or the last
+    /// one, or had at least sendme_inc cells in flight. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
     CIRCFLOW_ERR_LEG_LOST = -306,
-    /// More cells came than are taken after CIRCFLOW_INSN_PAUSE_FEED, for a full edge or for a set's home on another
-    /// engine.
+    /// More cells came after CIRCFLOW_INSN_PAUSE_FEED than edge_over_cells allows, for a full edge or for a set whose
+    /// home is another engine.
     CIRCFLOW_ERR_EDGE_OVERRUN = -307,
     /// A stream has stream_bytes_max bytes that were delivered and not flushed.
     CIRCFLOW_ERR_STREAM_MEMORY = -308,
     /// All sets of the hub together hold as many bytes as they may.
     CIRCFLOW_ERR_HUB_MEMORY = -309,
-    /// A message was held for order for held_age_max_ns: what comes before it was lost with a leg, or a peer keeps it
-    /// back. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
+    /// A message was held for order for held_age_max_ns: a message before it was lost with a leg, or the peer does not
+    /// send it. Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED.
     CIRCFLOW_ERR_HELD_TOO_LONG = -310,
-    /// No failure: the last leg of a set went, or one that it cannot do without, and nothing was under way: no stream
-    /// was open, and no message held. That is how a set ends well where its peer has closed it after the last END.
-    /// Only in CIRCFLOW_INSN_CLOSE and CIRCFLOW_INSN_ENDED, and only of sets that circflow runs: what streams there
-    /// are of others, their host knows.
+    /// No failure: the set lost its last leg, or one that it needs, while no stream was open and no message was held. A
+    /// set ends like this when its peer closes it after the last END. Only in CIRCFLOW_INSN_CLOSE and
+    /// CIRCFLOW_INSN_ENDED, and only of sets that circflow runs: circflow does not know the streams of other sets.
     CIRCFLOW_ERR_SET_FINISHED = -311,
 
-    /// Exit: the set's home, on another engine of the hub, did not take a leg in within link_timeout_ns: it hangs, or
-    /// is poisoned and was not freed.
+    /// Exit: the set's home is another engine of the hub, and that engine did not add a leg within link_timeout_ns: its
+    /// loop hangs, or it is poisoned and was not freed.
     CIRCFLOW_ERR_HOME_TIMEOUT = -314,
 
-    /// A bug in the library was caught in this call. The engine (or queue) that it named is poisoned;
-    /// circflow_engine_get_last_detail() has the message, which Rust also prints to standard error. A call that names
-    /// neither poisons nothing.
+    /// This call has met a bug in the library. The engine (or queue) that it was about is poisoned.
+    /// circflow_engine_get_last_detail() gives the message, which Rust also prints to standard error. A call without an
+    /// engine or queue poisons nothing.
     CIRCFLOW_ERR_PANIC = -500,
     /// An earlier call answered CIRCFLOW_ERR_PANIC, or an exception of yours left a callback;
     /// circflow_engine_get_last_detail() says which.
@@ -245,7 +249,7 @@ pub enum circflow_status {
 
 use circflow_status::*;
 
-/// What a status means for the caller.
+/// The class of a status.
 ///
 /// cbindgen:prefix-with-name=false
 /// cbindgen:rename-all=None
@@ -473,7 +477,7 @@ fn row(status: i32) -> Option<&'static (circflow_status, &'static CStr, Option<u
     TABLE.iter().find(|(code, _, _)| *code as i32 == status)
 }
 
-/// The version of the library that is linked, as CIRCFLOW_VERSION has it for the header.
+/// Gives the version of the linked library, in the form of CIRCFLOW_VERSION, which is the version of the header.
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -490,8 +494,8 @@ pub extern "C" fn circflow_version() -> u32 {
     VERSION
 }
 
-/// One sentence for a status, in English, without an end. Static; never NULL. A number that is no status has a sentence
-/// of its own.
+/// Gives one sentence about a status, in English, without a full stop. The text is static and never NULL. A number that
+/// is no status has a sentence of its own.
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -503,8 +507,8 @@ pub(super) fn sentence(status: circflow_status) -> &'static str {
     row(status as i32).and_then(|(_, text, _)| text.to_str().ok()).unwrap_or_default()
 }
 
-/// The name of a status as in this header, "CIRCFLOW_ERR_NULL" and so on, for people who debug; for users there is
-/// circflow_status_text(). Static; never NULL. "not a status" for a number that is none.
+/// Gives the name of a status as in this header, such as "CIRCFLOW_ERR_NULL", for people who debug. For users there is
+/// circflow_status_text(). The text is static and never NULL; for a number that is no status it is "not a status".
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -512,7 +516,7 @@ pub extern "C" fn circflow_status_name(status: i32) -> *const c_char {
     circflow_status::name_of(status.into()).as_ptr()
 }
 
-/// The class of a status: what it means for you, and what to do next.
+/// Gives the class of a status, which says what to do next.
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -529,8 +533,8 @@ pub extern "C" fn circflow_status_class(status: i32) -> circflow_class {
     }
 }
 
-/// The reason to put into DESTROY (tor-spec 5.4) when a circuit is closed for a status, or -1 where a status is no
-/// cause to close anything.
+/// Gives the reason to put into DESTROY (tor-spec 5.4) when you close a circuit because of this status: a number of one
+/// byte, or -1 when the status is no cause to close a circuit.
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]

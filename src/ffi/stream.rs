@@ -14,23 +14,23 @@ use crate::reactor::Owner;
 use crate::wire::Command;
 use libc::size_t;
 
-/// What a stream is opened with. Fill it with circflow_stream_config_init(), then change what you want.
+/// The configuration of a stream. Fill it with circflow_stream_config_init(), then change what you want.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_stream_config {
     /// sizeof(circflow_stream_config) as your compiler saw it.
     pub size: size_t,
-    /// Yours. It comes back in every verdict and instruction about the stream.
+    /// A number of yours. It comes back in every verdict and instruction about the stream.
     pub tag: u64,
-    /// The set whose stream it is, or zero.
+    /// The set that carries the stream, or zero.
     pub set: circflow_set_id,
-    /// The circuit whose stream it is, when it is no set's: then `set` is zero.
+    /// The circuit that carries the stream, when `set` is zero.
     pub circuit: circflow_circuit_id,
-    /// What the protocol calls it: not 0, and not in use on this circuit or set.
+    /// Its stream id in the protocol: not 0, and not in use on this circuit or set.
     pub stream_id: u16,
-    /// The hop where it ends; 0 at a relay. Default 3.
+    /// The hop at its other end; 0 at a relay. Default 3.
     pub hop: u8,
-    /// Streams with a lower number are read first, equal ones in turn. Default 0.
+    /// The priority: streams with a lower number are read first, equal ones in turn. Default 0.
     pub priority: u8,
     /// Zero.
     pub reserved: u32,
@@ -52,21 +52,22 @@ pub unsafe extern "C-unwind" fn circflow_stream_config_init(
     door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
-/// Opens a stream of your own; then send its BEGIN or RESOLVE with circflow_stream_send(). (Streams that the other end
-/// opens come with the verdict on their BEGIN.) It lives until END or RESOLVED goes or comes, or its circuit or set
-/// goes.
+/// Opens a stream; then send its BEGIN or RESOLVE with circflow_stream_send(). (For a stream that the other end opens,
+/// the verdict on its BEGIN has the id.) It lives until an END or RESOLVED is sent or received, or its circuit or set
+/// is gone.
 ///
-/// At a client, what comes for a stream of its own is judged (prop324 4.1.4). Before BEGIN or RESOLVE has left (the
-/// verdict was SEND, or you have taken its CIRCFLOW_INSN_SEND; HELD is not sent) nothing may come. CONNECTED twice,
-/// RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE are dropped (`unexplained` in the engine's figures). For a
-/// stream that you have ended, DATA, XON and XOFF may come for a while (stream_remembered_ns), CONNECTED once if it had
-/// not come, and END or RESOLVED as the last. All else closes: CIRCFLOW_ERR_UNKNOWN_STREAM.
+/// A client checks the messages that come for its streams (prop324 4.1.4). Before BEGIN or RESOLVE has left, nothing
+/// may come. (It has left when the verdict was SEND, or when you have taken its CIRCFLOW_INSN_SEND.) A second
+/// CONNECTED, RESOLVED after BEGIN, and CONNECTED or DATA after RESOLVE are dropped (`unexplained` in
+/// circflow_engine_stats). For a stream that you have ended, DATA, XON and XOFF may come for stream_remembered_ns, a
+/// first CONNECTED, and at last END or RESOLVED. Any other message closes the circuit or set with
+/// CIRCFLOW_ERR_UNKNOWN_STREAM.
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_RUN: circflow does not run the circuit's streams; CIRCFLOW_ERR_STREAM_EXISTS: the id
-/// is in use, or, at a client, remembered: use another, or wait until the other end has said END or RESOLVED too, or
-/// stream_remembered_ns; CIRCFLOW_ERR_IN_SET: streams of the join point are the set's; CIRCFLOW_ERR_TOO_MANY: at
-/// streams_max, or, at a client, no room within held_bytes_max to remember it by (some 10 bytes each where ids are used
-/// in turn); CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID: stream id 0, or no such hop.
+/// Own statuses: CIRCFLOW_ERR_NOT_RUN: circflow does not run the streams of the circuit. CIRCFLOW_ERR_STREAM_EXISTS:
+/// the id is in use, or a client still remembers it; use another, or wait until END or RESOLVED has come from the other
+/// end, or for stream_remembered_ns. CIRCFLOW_ERR_IN_SET: a stream to the join point belongs to the set.
+/// CIRCFLOW_ERR_TOO_MANY: streams_max are open; or held_bytes_max leaves a client no room to remember the stream (some
+/// 10 bytes each when ids are used in turn). CIRCFLOW_ERR_CLOSING. CIRCFLOW_ERR_INVALID: stream id 0, or no such hop.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -97,9 +98,9 @@ pub unsafe extern "C-unwind" fn circflow_stream_open(
     }
 }
 
-/// Gives a stream another tag: for one that the other end opened, which has 0 until then.
+/// Gives a stream another tag. A stream that the other end opened has the tag 0 until then.
 ///
-/// @param tag  Yours. It comes back in every verdict and instruction about the stream.
+/// @param tag  A number of yours. It comes back in every verdict and instruction about the stream.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -113,7 +114,7 @@ pub unsafe extern "C-unwind" fn circflow_stream_retag(
     unsafe { door::enter(engine, |core| core.retag_stream(stream.id(), tag)) }
 }
 
-/// Gives a stream another priority. What the other end opens begins with 0.
+/// Gives a stream another priority. A stream that the other end opened has priority 0 until then.
 ///
 /// @param priority  Streams with a lower number are read first (circflow_stream_choose()), equal ones in turn.
 ///
@@ -129,8 +130,8 @@ pub unsafe extern "C-unwind" fn circflow_stream_set_priority(
     unsafe { door::enter(engine, |core| core.set_priority(stream.id(), priority)) }
 }
 
-/// Says that a stream has something to send (1), or nothing any more (0), so that circflow_stream_choose() can name it.
-/// Not needed by a host that sends whenever circflow_stream_send() lets it.
+/// Reports whether a stream has data to send (1) or not (0), for circflow_stream_choose(). You do not need it if you do
+/// not use circflow_stream_choose().
 ///
 /// @param readable  1 or 0.
 ///
@@ -146,17 +147,17 @@ pub unsafe extern "C-unwind" fn circflow_stream_set_readable(
     unsafe { door::enter(engine, |core| core.set_readable(stream.id(), readable != 0)) }
 }
 
-/// Names the stream to read next, of a set or of a circuit: by priority, and in turn among equals. Read at most
-/// CIRCFLOW_DATA_MAX bytes from it, send them, and ask again. Zero: none that is readable may send now; when one
-/// may again because of what came from the other end, CIRCFLOW_INSN_MAY_SEND says so.
+/// Names the stream of a set or a circuit to read from next: by priority, and in turn among equal ones. Read at most
+/// CIRCFLOW_DATA_MAX bytes from it, send them, and ask again. The answer is zero when no readable stream may send now.
+/// CIRCFLOW_INSN_MAY_SEND comes when the other end lets one send again.
 ///
 /// @param set         The set, or zero.
 /// @param circuit     The circuit, when `set` is zero.
 /// @param stream_out  Written on CIRCFLOW_OK.
-/// @param tag_out     Your word for it. May be NULL.
+/// @param tag_out     The tag of the stream. May be NULL.
 ///
-/// Own statuses: CIRCFLOW_ERR_NO_ROOM: no room on any leg, or on the circuit; CIRCFLOW_INSN_MAY_SEND says when to go
-/// on; CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_RUN.
+/// Own statuses: CIRCFLOW_ERR_NO_ROOM: no leg has room, or the circuit has none; wait for CIRCFLOW_INSN_MAY_SEND.
+/// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_RUN.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -185,23 +186,23 @@ pub unsafe extern "C-unwind" fn circflow_stream_choose(
     }
 }
 
-/// Sends a message on a stream: BEGIN, BEGIN_DIR, DATA, END, CONNECTED, RESOLVE or RESOLVED. (XON and XOFF are
-/// circflow's.) Leg, number, window and the stream's rate are seen to; the cell counts as queued.
+/// Sends a message on a stream: BEGIN, BEGIN_DIR, DATA, END, CONNECTED, RESOLVE or RESOLVED. (circflow sends XON and
+/// XOFF itself.) circflow chooses the leg, and keeps to the window and to the stream's rate. The cell counts as queued.
 ///
-/// @param message      Its command, body and form count; stream id and hop are the stream's. Write those into the cell:
-///                     the verdict does not repeat them. On a stream that you opened the first is BEGIN, BEGIN_DIR or
-///                     RESOLVE, once, and DATA is never empty: circflow checks neither.
-/// @param verdict_out  SEND: send it on the circuit it names, after a SWITCH if switch_delta is not 0. With
-///                     CIRCFLOW_WANTS_DIGEST among its flags, give the cell's digest to circflow_circuit_add_digest().
-///                     HELD: padding holds it back, or the leg is another engine's; it comes back as
-///                     CIRCFLOW_INSN_SEND, there. Written on CIRCFLOW_OK.
+/// @param message      Its command, body and form are read. The stream id and the hop are those of the stream: write
+///                     them into the cell, as the verdict does not repeat them. On a stream that you opened, the first
+///                     message is BEGIN, BEGIN_DIR or RESOLVE, and it is sent once; circflow does not check this.
+/// @param verdict_out  SEND: send the message on the circuit of the verdict, after a SWITCH if switch_delta is not 0.
+///                     If its flags have CIRCFLOW_WANTS_DIGEST, give the digest of the cell to
+///                     circflow_circuit_add_digest(). HELD: padding holds the message back, and it comes back as
+///                     CIRCFLOW_INSN_SEND; or the leg belongs to another engine, and CIRCFLOW_INSN_SEND comes there.
 ///
-/// Own statuses: CIRCFLOW_ERR_NO_ROOM: no room; for what is not DATA, held_sends_max messages wait already, or no leg
-/// is linked now; CIRCFLOW_INSN_MAY_SEND says when to go on; CIRCFLOW_ERR_STREAM_STOPPED, for DATA: the other end wants
-/// nothing of this stream now (XOFF, or its rate); CIRCFLOW_INSN_MAY_SEND with this stream says when to go on;
-/// CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set;
-/// CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID: another command, an empty DATA, a body_len above CIRCFLOW_BODY_MAX, or,
-/// where it has to be held, as for circflow_circuit_receive().
+/// Own statuses: CIRCFLOW_ERR_NO_ROOM: no leg has room, or the circuit has none; for a message that is not DATA:
+/// held_sends_max messages wait already, or no leg is linked now. Wait for CIRCFLOW_INSN_MAY_SEND.
+/// CIRCFLOW_ERR_STREAM_STOPPED: DATA, and the other end does not take any on this stream now (XOFF, or its rate); wait
+/// for CIRCFLOW_INSN_MAY_SEND with this stream. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE.
+/// CIRCFLOW_ERR_NOT_MULTIPLEXED: BEGIN_DIR in a set. CIRCFLOW_ERR_CLOSING. CIRCFLOW_ERR_INVALID: another command; an
+/// empty DATA; body_len above CIRCFLOW_BODY_MAX; or, if the message has to be held, as for circflow_circuit_receive().
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -288,11 +289,11 @@ unsafe extern "C-unwind" fn send_any(
     }
 }
 
-/// Says that bytes of a stream, which were delivered before, have left your own buffer: report all of them, as they
-/// are written to the socket. XOFF and XON follow from what is left (prop324 4.1); at stream_bytes_max the circuit
-/// closes.
+/// Reports that `bytes` bytes of a stream that were delivered to you have left your buffer. Report all bytes, as you
+/// write them to the socket. circflow sends XOFF and XON by the number of bytes that are left (prop324 4.1). At
+/// stream_bytes_max it closes the circuit or set.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID: more than was delivered; nothing is counted.
+/// Own statuses: CIRCFLOW_ERR_INVALID: more bytes than were delivered; nothing changes.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_stream_flushed(
@@ -311,9 +312,9 @@ pub unsafe extern "C-unwind" fn circflow_stream_flushed(
 pub struct circflow_stream_stats {
     /// sizeof(circflow_stream_stats) as your compiler saw it.
     pub size: size_t,
-    /// Bytes delivered and not reported as flushed.
+    /// Bytes delivered and not reported with circflow_stream_flushed().
     pub buffered_bytes: u32,
-    /// The most that ever were.
+    /// The highest value of buffered_bytes so far.
     pub buffered_bytes_peak: u32,
     /// XOFFs that circflow has sent.
     pub xoffs_sent: u32,
@@ -332,7 +333,7 @@ pub struct circflow_stream_stats {
 // SAFETY: repr(C), size first, integers.
 unsafe impl sized::Growing for circflow_stream_stats {}
 
-/// Figures of a stream. Set stats->size to sizeof(circflow_stream_stats) first.
+/// Gives the figures of a stream. Set stats->size to sizeof(circflow_stream_stats) first.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.

@@ -54,9 +54,9 @@ pub const CIRCFLOW_CMD_XOFF: u8 = 43;
 /// RELAY_XON.
 pub const CIRCFLOW_CMD_XON: u8 = 44;
 
-/// 1 when a relay command is multiplexed: counted in a set's sequence numbers, sent on the leg that the set chooses and
-/// delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are; BEGIN_DIR is not, although it
-/// names a stream (prop329 2.8).
+/// Gives 1 when a relay command is multiplexed: it has a sequence number in a set, goes on the leg that the set
+/// chooses, and is delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are multiplexed.
+/// BEGIN_DIR is not, although it has a stream id (prop329 2.8). Otherwise 0.
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -64,18 +64,18 @@ pub extern "C" fn circflow_command_is_multiplexed(command: u8) -> u8 {
     u8::from(Command(command).is_multiplexed())
 }
 
-/// Writes a relay message as the body of a cell: header, body, four zero bytes. The fields of the crypto layer
-/// (recognized and digest, or tag) are zero. The rest of the cell is left as it was, as circflow has no randomness:
-/// fill it with random bytes of yours, before or after (tor-spec 6.1).
+/// Writes a relay message as the body of a cell: header, body, four zero bytes. The fields of the crypto layer are zero
+/// (V0: "recognized" and "digest"; V1: the first 16 bytes). circflow does not change the rest of the cell, as it has no
+/// randomness: fill the rest with random bytes, before or after the call (tor-spec 6.1).
 ///
 /// @param format          CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
-/// @param message         Command, stream id and body count.
+/// @param message         The message. Its command, stream id and body are read.
 /// @param cell            CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
-/// @param random_from_out Where the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no room for any. May be
-///                        NULL.
+/// @param random_from_out The offset in cell at which the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no
+///                        room for any. May be NULL.
 ///
-/// Own statuses: CIRCFLOW_ERR_UNENCODABLE; CIRCFLOW_ERR_INVALID: an unknown format, or a message as
-/// circflow_circuit_receive() refuses it.
+/// Own statuses: CIRCFLOW_ERR_UNENCODABLE. CIRCFLOW_ERR_INVALID: an unknown format, or a message that
+/// circflow_circuit_receive() refuses with this status.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -108,15 +108,15 @@ pub unsafe extern "C" fn circflow_cell_encode(
     })
 }
 
-/// Reads the body of a recognised cell. The recognized, digest and tag fields are the crypto layer's and are not looked
-/// at. Stream ids are checked against the command.
+/// Reads the relay message from the body of a recognised cell. It does not read the fields of the crypto layer. It
+/// checks that the stream id fits the command.
 ///
 /// @param format       CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
 /// @param cell         CIRCFLOW_CELL_BODY_LEN bytes.
 /// @param message_out  Written on CIRCFLOW_OK. Its body points into `cell`; its hop is 0: set it.
 ///
-/// Own statuses: CIRCFLOW_ERR_MALFORMED, CIRCFLOW_ERR_BAD_COMMAND (V1: nobody can tell where the body begins),
-/// CIRCFLOW_ERR_BAD_STREAM_ID: close the circuit; CIRCFLOW_ERR_INVALID: an unknown format.
+/// Own statuses: CIRCFLOW_ERR_MALFORMED, CIRCFLOW_ERR_BAD_COMMAND (V1 only: the start of the body depends on the
+/// command), CIRCFLOW_ERR_BAD_STREAM_ID: close the circuit. CIRCFLOW_ERR_INVALID: an unknown format.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -183,10 +183,10 @@ pub unsafe extern "C" fn circflow_switch_encode(switch_delta: u32, body: *mut u8
     })
 }
 
-/// Reads the body of SWITCH: how far the leg's sequence number jumps. What is longer than CIRCFLOW_SWITCH_LEN is
-/// tolerated. circflow_circuit_receive() reads it for itself.
+/// Reads the body of SWITCH: how far the leg's sequence number jumps. Bytes after CIRCFLOW_SWITCH_LEN are ignored. You
+/// do not need it for circflow_circuit_receive(), which reads the body itself.
 ///
-/// @param delta_out  Written on CIRCFLOW_OK. May be 0, which no honest peer but C Tor says, and once at most.
+/// @param delta_out  The jump. It can be 0: of honest peers only C Tor sends this, once at most.
 ///
 /// Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
 /// Inside drain: yes. Since: 0.1.
@@ -217,32 +217,31 @@ pub unsafe extern "C" fn circflow_switch_decode(
 pub const CIRCFLOW_LINK_LEN: usize = 50;
 const _: () = assert!(CIRCFLOW_LINK_LEN == Link::LEN);
 
-/// The body of LINK and of LINKED, which are alike (prop329 2.2). LINKED_ACK has none. Its nonce is a secret, as
-/// whoever knows it can join the set: wipe the struct, and the bytes it is made from or into, when you are done with
-/// them.
+/// The body of LINK and of LINKED (prop329 2.2). LINKED_ACK has no body. The nonce is a secret, as anybody who knows it
+/// can join the set: wipe this struct and the encoded bytes after use.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct circflow_link {
-    /// Which set the circuit belongs to.
+    /// The nonce of the set to which the circuit belongs.
     pub nonce: [u8; CIRCFLOW_NONCE_LEN],
     /// Number of the last message that the sender of this body has sent in the set; 0 in a new one.
     pub last_sent: u64,
     /// Number of the last message that it has received.
     pub last_received: u64,
-    /// What it asks of the other end, CIRCFLOW_UX_*.
+    /// How the other end should choose its sending leg, CIRCFLOW_UX_*.
     pub desired_ux: u8,
-    /// Zero when read. Not looked at when written.
+    /// Zero after decoding. Ignored when encoding.
     pub reserved: [u8; 7],
 }
 
 /// Writes the body of LINK or LINKED, version 1. Send it with CIRCFLOW_CMD_LINK or CIRCFLOW_CMD_LINKED and no stream
-/// id. For hosts that keep their own handshake: circflow_set_add_legs() and circflow_engine_accept_sets() write it
-/// themselves, with 0 and 0 as numbers.
+/// id. It is for hosts that do the handshake themselves. (circflow_set_add_legs() and circflow_engine_accept_sets()
+/// write it with 0 for both numbers.)
 ///
 /// @param link  Copied.
-/// @param body  CIRCFLOW_LINK_LEN bytes of room. Written on CIRCFLOW_OK. It has the nonce: wipe it when it is sent.
+/// @param body  CIRCFLOW_LINK_LEN bytes of room. Written on CIRCFLOW_OK. It contains the nonce: wipe it after sending.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown desired_ux.
+/// Own statuses: CIRCFLOW_ERR_INVALID: an unknown desired_ux.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -264,13 +263,12 @@ pub unsafe extern "C" fn circflow_link_encode(link: *const circflow_link, body: 
     })
 }
 
-/// Reads the body of LINK or LINKED. What is longer than CIRCFLOW_LINK_LEN is tolerated, and an unknown desired_ux
-/// reads as CIRCFLOW_UX_NO_OPINION.
+/// Reads the body of LINK or LINKED. Bytes after CIRCFLOW_LINK_LEN are ignored. An unknown desired_ux becomes
+/// CIRCFLOW_UX_NO_OPINION.
 ///
-/// @param link_out  Written on CIRCFLOW_OK. It has the nonce: wipe it when you are done with it. Compare nonces in
-///                  constant time.
+/// @param link_out  Written on CIRCFLOW_OK. It contains the nonce: wipe it after use. Compare nonces in constant time.
 ///
-/// Own statuses: CIRCFLOW_ERR_MALFORMED: it is cut short, or of another version: close the circuit.
+/// Own statuses: CIRCFLOW_ERR_MALFORMED: it is too short, or has another version; close the circuit.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -305,7 +303,7 @@ pub unsafe extern "C" fn circflow_link_decode(
     })
 }
 
-/// The longest body circflow_sendme_encode() writes.
+/// Bytes of the longest body that circflow_sendme_encode() writes.
 pub const CIRCFLOW_SENDME_MAX: usize = 23;
 const _: () = assert!(CIRCFLOW_SENDME_MAX == Sendme::LEN_MAX);
 
@@ -315,7 +313,7 @@ const _: () = assert!(CIRCFLOW_SENDME_MAX == Sendme::LEN_MAX);
 /// @param body     CIRCFLOW_SENDME_MAX bytes of room.
 /// @param len_out  Bytes written.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID for any other digest_len.
+/// Own statuses: CIRCFLOW_ERR_INVALID: another digest_len.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -345,10 +343,11 @@ pub unsafe extern "C" fn circflow_sendme_encode(
     })
 }
 
-/// Reads the body of a SENDME.
+/// Reads the body of a SENDME: the digest of the cell that it acknowledges.
 ///
 /// @param digest       20 bytes of room for the digest.
-/// @param digest_len_out  20 or 16; 0 for version 0, which has none: refuse it where congestion control is in use.
+/// @param digest_len_out  Bytes of the digest: 20 or 16; 0 for a SENDME of version 0, which has no digest. Close the
+///                        circuit then if it has congestion control.
 ///
 /// Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
 /// Inside drain: yes. Since: 0.1.

@@ -10,25 +10,25 @@ use crate::ffi::sized;
 use crate::ffi::status::circflow_status;
 use libc::size_t;
 
-/// How a circuit gets longer. Fill it with circflow_extension_config_init(), then change what you want.
+/// Describes the hops that a circuit gets. Fill it with circflow_extension_config_init(), then change what you want.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_extension_config {
     /// sizeof(circflow_extension_config) as your compiler saw it.
     pub size: size_t,
-    /// Of the new last hop, as circflow_circuit_config.join_point. For the virtual hop behind a rendezvous point: one
-    /// number for each onion service, at the client and at the service itself. Default 0.
+    /// The number of the new last hop, as circflow_circuit_config.join_point. For the virtual hop behind a rendezvous
+    /// point use one number for each onion service, at the client and at the service itself. Default 0.
     pub join_point: u64,
-    /// What is so of the new last hop: CIRCFLOW_CIRCUIT_VEGAS, if it was negotiated with it, and
-    /// CIRCFLOW_CIRCUIT_SERVICE, if it may open streams. They take the place of what was so of the old one; other flags
-    /// of the circuit stay. Default: CIRCFLOW_CIRCUIT_VEGAS.
+    /// Flags for the new last hop: CIRCFLOW_CIRCUIT_VEGAS if it was negotiated with that hop, and
+    /// CIRCFLOW_CIRCUIT_SERVICE if that hop may open streams. They replace these two flags of the circuit; its other
+    /// flags stay. Default: CIRCFLOW_CIRCUIT_VEGAS.
     pub flags: u32,
-    /// Hops of the circuit from now on, more than it has, 16 at most. Default 0: one more.
+    /// Number of hops of the circuit from now on: more than it has, 16 at most. Default 0: one more than it has.
     pub hops: u8,
-    /// CIRCFLOW_PATH_*: which parameters of congestion control hold for the new hops. Default: CIRCFLOW_PATH_ONION.
+    /// CIRCFLOW_PATH_*: the parameters of congestion control for the new hops. Default: CIRCFLOW_PATH_ONION.
     pub path_class: u8,
-    /// With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated with the new hops; within
-    /// 1 of "cc_sendme_inc" of the class. Default 0: what that says.
+    /// With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated with the new hops. It
+    /// differs from "cc_sendme_inc" of the class by 1 at most. Default 0: the value of "cc_sendme_inc".
     pub sendme_inc: u8,
     /// Zero.
     pub reserved: u8,
@@ -37,8 +37,8 @@ pub struct circflow_extension_config {
 // SAFETY: repr(C), size first, integers.
 unsafe impl sized::Growing for circflow_extension_config {}
 
-/// Fills a config with the defaults: one more hop, Vegas congestion control with it, parameters of paths to onion
-/// services. Pass sizeof(circflow_extension_config).
+/// Fills a config with the defaults: one more hop, with Vegas congestion control, and the parameters of circuits to
+/// onion services. Pass sizeof(circflow_extension_config) as size.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -51,26 +51,25 @@ pub unsafe extern "C-unwind" fn circflow_extension_config_init(
     door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
-/// Says that a client's circuit got longer: a cannibalised one, one to a rendezvous point, or by the virtual hop behind
-/// it. Call it when the new hop's keys are there (EXTENDED2, RENDEZVOUS2; at a service before RENDEZVOUS1 goes out),
-/// before anything is sent to the new hop, and before you feed what comes from it.
+/// Tells the engine that a client's circuit has more hops now: a cannibalised circuit, a circuit to a rendezvous point,
+/// or the virtual hop behind that point. Call it when you have the keys of the new hop (EXTENDED2, RENDEZVOUS2; at a
+/// service before RENDEZVOUS1 goes out). Call it before you send to the new hop, and before you feed a message from it.
 ///
-/// What there was stays, for each hop that was there: congestion window and what is in flight, the count towards the
-/// next SENDME and its sendme_inc, padders, streams, and messages that wait to be sent to it. From now on the last hop
-/// is another: the new one is the join point, where sets meet and a stream goes by default, circflow_circuit_stats has
-/// its window, and padders of earlier hops count cells to and from it as passing. A circuit that has carried streams
-/// still cannot be a leg.
+/// Each earlier hop keeps its congestion window, its cells in flight, its count towards the next SENDME, its
+/// sendme_inc, its padders, its streams, and the messages that wait to be sent to it. The new last hop is the join
+/// point from now on. circflow_circuit_stats shows its window, and padders of earlier hops count cells to and from it
+/// as cells through their hop. A circuit that has carried streams still cannot become a leg.
 ///
-/// Not for a leg, linked, pending or launched: the legs of a set have one length and one join point, and are never
-/// extended (prop329). Open one that is for circflow_set_launch_legs() with the hops it is to have; extend any other
-/// before circflow_set_add_legs(), or after circflow_set_dissolve(). A circuit that gets shorter (TRUNCATED) is to be
-/// closed.
+/// A leg cannot be extended, in whatever state it is: all legs of a set have the same length and the same join point
+/// (prop329). Open a circuit for circflow_set_launch_legs() with its final number of hops. Extend other circuits before
+/// circflow_set_add_legs(), or after circflow_set_dissolve(). Close a circuit that gets shorter (TRUNCATED).
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID: not more hops than before, or above 16, a flag other than the two, an unknown
-/// path_class, a reserved field that is not zero; and on a circuit that circflow runs, another CIRCFLOW_CIRCUIT_VEGAS
-/// than that of the hops before (open it anew), or a sendme_inc that is not within 1 of the parameter (close it: the
-/// hop is lying); CIRCFLOW_ERR_IN_SET: it is a leg; CIRCFLOW_ERR_ROLE: a relay's; say CIRCFLOW_CIRCUIT_EXTENDED with
-/// circflow_circuit_set_flags(); CIRCFLOW_ERR_CLOSING: it is to close, do so. After any of them nothing has changed.
+/// Own statuses: CIRCFLOW_ERR_INVALID: not more hops than before, or more than 16; another flag than the two; an
+/// unknown path_class; a reserved field that is not 0; and, on a circuit that circflow runs, a change of
+/// CIRCFLOW_CIRCUIT_VEGAS (open a new circuit), or a sendme_inc that differs from "cc_sendme_inc" by more than 1 (close
+/// the circuit: the hop is lying). CIRCFLOW_ERR_IN_SET: it is a leg. CIRCFLOW_ERR_ROLE: it is a relay's circuit; call
+/// circflow_circuit_set_flags() with CIRCFLOW_CIRCUIT_EXTENDED. CIRCFLOW_ERR_CLOSING: it is closing; close it. After
+/// each of them nothing has changed.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]

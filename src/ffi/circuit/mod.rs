@@ -31,63 +31,65 @@ use libc::size_t;
 
 /// circflow_circuit_config.role: this end opened the circuit.
 pub const CIRCFLOW_ROLE_CLIENT: u8 = 1;
-/// circflow_circuit_config.role: this end is a relay: the last hop of the circuit, or, with CIRCFLOW_CIRCUIT_EXTENDED,
-/// a middle one.
+/// circflow_circuit_config.role: this end is a relay. It is the last hop of the circuit, or a middle one with
+/// CIRCFLOW_CIRCUIT_EXTENDED.
 pub const CIRCFLOW_ROLE_RELAY: u8 = 2;
 
 /// circflow_circuit_config.flags: Vegas congestion control was negotiated with the join point.
 pub const CIRCFLOW_CIRCUIT_VEGAS: u32 = 1;
 /// circflow_circuit_config.flags: the circuit carries or has carried streams.
 pub const CIRCFLOW_CIRCUIT_STREAMS: u32 = 2;
-/// circflow_circuit_config.flags: the circuit goes on to another hop (at a relay), so it is no exit's.
+/// circflow_circuit_config.flags: relay: the circuit goes on to a next relay, so this relay is no exit for it.
 pub const CIRCFLOW_CIRCUIT_EXTENDED: u32 = 4;
 /// circflow_circuit_config.flags: streams may end at other hops than the join point (leaky pipe). Their messages are
-/// delivered and not counted. Without this flag they are a protocol violation on a leg.
+/// delivered without a number. Without this flag they are a protocol violation on a leg.
 pub const CIRCFLOW_CIRCUIT_LEAKY_PIPE: u32 = 8;
-/// circflow_circuit_config.flags: another padder than circflow's runs on the circuit too. DROP, PADDING_NEGOTIATE and
-/// PADDING_NEGOTIATED that circflow cannot explain are then delivered to you, and never a protocol violation.
+/// circflow_circuit_config.flags: the circuit also has padding that circflow does not run. DROP, PADDING_NEGOTIATE and
+/// PADDING_NEGOTIATED that do not belong to circflow's padders are then delivered to you, and never a protocol
+/// violation.
 pub const CIRCFLOW_CIRCUIT_OTHER_PADDER: u32 = 16;
-/// circflow_circuit_config.flags: you keep what padding blocks. circflow holds no messages for this circuit; it tells
-/// you when to block (CIRCFLOW_INSN_BLOCK, CIRCFLOW_INSN_UNBLOCK) and asks you what becomes of each padding cell
-/// (CIRCFLOW_PADDING_ASKS). For a relay, whose queue also has cells that only pass. Not to be changed once a padder is
-/// there.
+/// circflow_circuit_config.flags: you keep the cells that padding blocks. circflow holds no messages for this circuit.
+/// It tells you when to block (CIRCFLOW_INSN_BLOCK, CIRCFLOW_INSN_UNBLOCK), and asks you about each padding cell
+/// (CIRCFLOW_PADDING_ASKS). It is meant for a relay whose queue also has cells that pass. It cannot be changed once
+/// there is a padder.
 pub const CIRCFLOW_CIRCUIT_OWN_QUEUE: u32 = 32;
-/// circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, has the
-/// congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and keeps cells that a
-/// channel does not take. Feed every cell: the recognised ones with circflow_circuit_receive(), the others with
-/// circflow_circuit_relay(). Say when a channel is full with circflow_circuit_set_writable(), and send what streams
-/// have with circflow_stream_send(). Settled when the circuit is opened.
+/// circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, keeps the
+/// congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and holds cells for a
+/// full channel. Feed every cell: a recognised one with circflow_circuit_receive(), any other with
+/// circflow_circuit_relay(). Report a full channel with circflow_circuit_set_writable(), and send for streams with
+/// circflow_stream_send(). The flag cannot be changed after the circuit is opened.
 pub const CIRCFLOW_CIRCUIT_REACTOR: u32 = 64;
-/// circflow_circuit_config.flags: a client's circuit to which its last hop opens streams (an onion service's). Say it
-/// with circflow_circuit_extend(), so that no hop before the virtual one opens any.
+/// circflow_circuit_config.flags: a client's circuit on which the last hop may open streams (an onion service's). Give
+/// it to circflow_circuit_extend(), so that it holds for the virtual hop only.
 pub const CIRCFLOW_CIRCUIT_SERVICE: u32 = 128;
 
-/// What a circuit is opened with. Fill it with circflow_circuit_config_init(), then change what you want.
+/// The configuration of a circuit. Fill it with circflow_circuit_config_init(), then change what you want.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_circuit_config {
     /// sizeof(circflow_circuit_config) as your compiler saw it.
     pub size: size_t,
-    /// Yours. It comes back in every verdict and instruction about the circuit; make it other than 0, which stands for
-    /// "no circuit" there.
+    /// A number of yours. It comes back in every verdict and instruction about the circuit. Do not use 0: there it
+    /// means "no circuit".
     pub tag: u64,
-    /// Client: any number that is the same for two circuits exactly when their last hop is the same relay. Exit: 0.
+    /// Client: a number of yours for the relay that is the last hop: equal for two circuits if and only if that relay
+    /// is the same. Exit: 0.
     pub join_point: u64,
-    /// CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_RELAY, at a middle relay too.
+    /// CIRCFLOW_ROLE_CLIENT, the default, or CIRCFLOW_ROLE_RELAY for an exit or a middle relay.
     pub role: u8,
-    /// Client: number of hops, 1 to 16, default 3; the last is the join point (circflow_circuit_extend() adds more).
-    /// Exit: 0, which you have to set.
+    /// Client: number of hops, 1 to 16, default 3. The last one is the join point. circflow_circuit_extend() adds more.
+    /// Relay: 0, which you have to set.
     pub hops: u8,
-    /// CIRCFLOW_PATH_*: which parameters of congestion control hold. Default: CIRCFLOW_PATH_EXIT.
+    /// CIRCFLOW_PATH_*: the parameters of congestion control to use. Default: CIRCFLOW_PATH_EXIT.
     pub path_class: u8,
     /// With CIRCFLOW_CIRCUIT_REACTOR: DATA cells that one SENDME acknowledges, as negotiated when the circuit was built
-    /// (prop324 10); within 1 of "cc_sendme_inc". Default 0: what that says.
+    /// (prop324 10). It differs from "cc_sendme_inc" by 1 at most. Default 0: the value of "cc_sendme_inc".
     pub sendme_inc: u8,
-    /// CIRCFLOW_CIRCUIT_*, or-ed together; an unknown one is refused. Default: CIRCFLOW_CIRCUIT_VEGAS, which legs and
-    /// streams need: add yours with |=.
+    /// CIRCFLOW_CIRCUIT_*, or-ed together. An unknown flag is refused. Default: CIRCFLOW_CIRCUIT_VEGAS, which legs and
+    /// streams need; add flags with |=.
     pub flags: u32,
-    /// Messages, and padding cells, that may be held for sending while padding blocks the circuit; then sending answers
-    /// CIRCFLOW_ERR_NO_ROOM, and padding is refused, with 0 at once. Default 32.
+    /// Messages and padding cells that may be held for sending while padding blocks the circuit, 0 or more. When so
+    /// many wait, sending answers CIRCFLOW_ERR_NO_ROOM, and padding is refused. Default 32.
     pub held_sends_max: u32,
     /// Zero.
     pub reserved: u32,
@@ -97,7 +99,7 @@ pub struct circflow_circuit_config {
 unsafe impl sized::Growing for circflow_circuit_config {}
 
 /// Fills a config with the defaults: a client's circuit of three hops with Vegas congestion control. Pass
-/// sizeof(circflow_circuit_config).
+/// sizeof(circflow_circuit_config) as size.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -110,14 +112,15 @@ pub unsafe extern "C-unwind" fn circflow_circuit_config_init(
     door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
-/// Makes a circuit known: a client's once it is open, or when its first cell goes out if it is for
-/// circflow_set_launch_legs(); an exit's once it is created. It lives until circflow_circuit_gone().
+/// Tells the engine of a circuit. Client: call it once the circuit is open, or, for circflow_set_launch_legs(), when
+/// its first cell goes out. Relay: call it once the circuit is created. The id is valid until circflow_circuit_gone().
 ///
-/// That the legs of a set share no guard and no middle is your duty: circflow does not know relays (prop329 2.2).
+/// circflow does not know which relays a circuit uses. See to it yourself that the legs of a set share no guard and no
+/// middle relay (prop329 2.2).
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown role, flag or path_class, hops that do not fit the role,
-/// CIRCFLOW_CIRCUIT_SERVICE at a relay, and, with CIRCFLOW_CIRCUIT_REACTOR, for CIRCFLOW_CIRCUIT_OWN_QUEUE or a
-/// sendme_inc that is not within 1 of the parameter; CIRCFLOW_ERR_TOO_MANY at circuits_max: close some;
+/// Own statuses: CIRCFLOW_ERR_INVALID: an unknown role, flag or path_class; hops that do not fit the role;
+/// CIRCFLOW_CIRCUIT_SERVICE at a relay; or, with CIRCFLOW_CIRCUIT_REACTOR, CIRCFLOW_CIRCUIT_OWN_QUEUE or a sendme_inc
+/// that differs from "cc_sendme_inc" by more than 1. CIRCFLOW_ERR_TOO_MANY: circuits_max are open; close some.
 /// CIRCFLOW_ERR_UNDRAINED: drain first.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -149,14 +152,14 @@ pub unsafe extern "C-unwind" fn circflow_circuit_open(
     }
 }
 
-/// Client: says that a circuit of circflow_set_launch_legs() is open. LINK is queued on it, and LINKED has
-/// link_timeout_ns to come; the round trip is measured from the moment you take LINK. Wait for CIRCFLOW_INSN_LINKED and
-/// CIRCFLOW_INSN_USABLE.
+/// Client: tells the engine that a circuit of circflow_set_launch_legs() is open now. It queues LINK on the circuit,
+/// and waits link_timeout_ns for LINKED. The round trip is measured from the moment you take LINK. Next come
+/// CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE.
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, which circflow_set_add_legs() mends; CIRCFLOW_ERR_IN_SET: it
-/// is a leg that is not being built; CIRCFLOW_ERR_NO_VEGAS: its flags have lost CIRCFLOW_CIRCUIT_VEGAS, and no LINK may
-/// go out (prop329 2.2): close it; CIRCFLOW_ERR_CLOSING: it is being closed already; CIRCFLOW_ERR_UNDRAINED: drain,
-/// then say it again.
+/// Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set; call circflow_set_add_legs(). CIRCFLOW_ERR_IN_SET: it is a
+/// leg that was already built. CIRCFLOW_ERR_NO_VEGAS: its flags have no CIRCFLOW_CIRCUIT_VEGAS any more, so no LINK may
+/// go out (prop329 2.2); close it. CIRCFLOW_ERR_CLOSING: it is closing already. CIRCFLOW_ERR_UNDRAINED: drain, then
+/// call again.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -169,14 +172,14 @@ pub unsafe extern "C-unwind" fn circflow_circuit_built(
     unsafe { door::enter(engine, |core| core.circuit_built(core.time(now_ns), circuit.id())) }
 }
 
-/// Replaces all of a circuit's flags, CIRCFLOW_CIRCUIT_*: say so when it is extended, or has carried a stream that
-/// circflow did not see. When a relay follows no more (TRUNCATE, or DESTROY from the next relay), say so without
-/// CIRCFLOW_CIRCUIT_EXTENDED: what waited for it is dropped, tokens come back as CIRCFLOW_INSN_DISCARD, and a source
-/// that was told to pause may go on.
+/// Replaces all flags of a circuit, CIRCFLOW_CIRCUIT_*. Call it when a relay extends the circuit, or when it has
+/// carried a stream that circflow did not see. Call it without CIRCFLOW_CIRCUIT_EXTENDED when there is no next relay
+/// any more (TRUNCATE, or DESTROY from the next relay). Cells that waited for that relay are then dropped, their tokens
+/// come back as CIRCFLOW_INSN_DISCARD, and a paused source may go on.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown flag, for another CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a
-/// padder or on a circuit that circflow runs, and for another CIRCFLOW_CIRCUIT_REACTOR, or CIRCFLOW_CIRCUIT_VEGAS with
-/// it.
+/// Own statuses: CIRCFLOW_ERR_INVALID: an unknown flag; a change of CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder,
+/// or on a circuit that circflow runs; a change of CIRCFLOW_CIRCUIT_REACTOR; or a change of CIRCFLOW_CIRCUIT_VEGAS on a
+/// circuit that circflow runs.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_set_flags(
@@ -193,8 +196,9 @@ pub unsafe extern "C-unwind" fn circflow_circuit_set_flags(
     }
 }
 
-/// Shuts a circuit down at the host's wish: CIRCFLOW_INSN_CLOSE is queued for it, and its set is judged as after the
-/// loss of any leg. Say circflow_circuit_gone() when it is done. Works on every circuit.
+/// Closes a circuit because you want it. It queues CIRCFLOW_INSN_CLOSE for the circuit. If the circuit is a leg, its
+/// set goes on or ends, as circflow_circuit_gone() says. Call circflow_circuit_gone() when the circuit is closed. It
+/// works on every circuit.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -208,21 +212,22 @@ pub unsafe extern "C-unwind" fn circflow_circuit_close(
     unsafe { door::enter(engine, |core| core.close_circuit(core.time(now_ns), circuit.id())) }
 }
 
-/// Says that a circuit is gone (DESTROY came, or was sent, or its channel has gone), whoever closed it. Its id is
-/// stale from now on, and what was queued about it is dropped.
+/// Tells the engine that a circuit is gone, whoever closed it: DESTROY came or was sent, or its channel is gone. Its id
+/// is stale from now on, and instructions about it are dropped.
 ///
-/// If it was a leg, this is where its set is judged (prop329 2.4.3): the set goes on when the leg was not linked yet,
-/// or when it was neither sending, nor ahead of the others in either direction, nor the last, and had less than one
-/// SENDME's worth in flight. Otherwise the other legs are told to close, and CIRCFLOW_INSN_ENDED follows: with
-/// CIRCFLOW_ERR_LEG_LOST, or, if nothing was under way, CIRCFLOW_ERR_SET_FINISHED. What is in
-/// flight is what you reported last, and the DATA sent since: if your numbers are newer, report first how the leg
-/// stands (cwnd, inflight), then say this. A set that goes on may ask for another leg, with CIRCFLOW_INSN_WANT_LEG.
+/// If it was a leg, this call decides about its set (prop329 2.4.3). The set goes on if the leg was not linked yet. It
+/// also goes on if all of this is true: the leg was not the sending one, not ahead of the others in either direction,
+/// not the last one, and had less than sendme_inc cells in flight. It may then ask for another leg, with
+/// CIRCFLOW_INSN_WANT_LEG. Otherwise the set ends: CIRCFLOW_INSN_CLOSE comes for the other legs, then
+/// CIRCFLOW_INSN_ENDED with CIRCFLOW_ERR_LEG_LOST, or with CIRCFLOW_ERR_SET_FINISHED if no stream was open and no
+/// message held. The cells in flight are those of your last report, and the DATA sent since. If you know newer numbers,
+/// call circflow_leg_update() first, then this.
 ///
-/// These are the rules of every deployed Tor, and they leave a crack: less than one SENDME's worth of cells can be lost
-/// with a leg whose set goes on. What comes after them then waits, until held_age_max_ns (circflow_set_config, 120 s by
+/// Every deployed Tor has these rules, and they have a gap: a set goes on although fewer than sendme_inc cells were
+/// lost with a leg. The messages after the lost ones then wait, until held_age_max_ns (circflow_set_config, 120 s by
 /// default) ends the set with CIRCFLOW_ERR_HELD_TOO_LONG.
 ///
-/// Own statuses: none, and never CIRCFLOW_ERR_EXPIRED. Always safe to call, also when instructions wait.
+/// Own statuses: none, and never CIRCFLOW_ERR_EXPIRED. You may always call it, also while instructions wait.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_gone(

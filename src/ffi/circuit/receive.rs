@@ -9,22 +9,23 @@ use crate::ffi::status::circflow_status;
 use crate::ffi::status::circflow_status::*;
 use crate::wire::Command;
 
-/// Feeds a relay message that arrived on a circuit and was recognised here. Feed every one, control included, in the
-/// order of arrival; do your circuit SENDME accounting before, as it does not wait for order (prop329 2.5). What is
-/// none of circflow's business (SENDME, EXTEND, ..) comes back as DELIVER, without a number.
+/// Feeds a relay message that arrived on a circuit and was recognised here. Feed every message, control included, in
+/// the order of arrival. If you do congestion control yourself, count the cell for your SENDMEs before, as that does
+/// not wait for order (prop329 2.5). A message that circflow does not handle (SENDME, EXTEND and others) gets the
+/// verdict DELIVER, without a number.
 ///
-/// The verdict says what to do with the message: DELIVER, HELD, CONSUMED or REFUSE. On an error the message was not
-/// taken: drop it.
+/// The verdict says what to do with the message: DELIVER, HELD, CONSUMED or REFUSE. On an error circflow has not taken
+/// the message: drop it. Then drain.
 ///
 /// @param message      Read during the call only.
 /// @param verdict_out  Written on CIRCFLOW_OK.
 ///
-/// Own statuses: class PEER: the peer broke the protocol, and the close of the circuit (or of the whole set, where its
-/// order is lost) is queued: drain; class LIMIT: a cap was reached, and the close is queued: drain;
-/// CIRCFLOW_ERR_CLOSING: it is being closed already; CIRCFLOW_ERR_UNDRAINED: only for LINK, LINKED, LINKED_ACK and
-/// PADDING_NEGOTIATE, and for all on a circuit that circflow runs: drain and feed it again; CIRCFLOW_ERR_INVALID:
-/// body_len above CIRCFLOW_BODY_MAX, whatever the form and whether the message is early or next; hop above 16; and,
-/// only where the message has to be held or read, an unknown form, or a body that is NULL and has a length.
+/// Own statuses: class PEER: the peer broke the protocol; the close of the circuit, or of the whole set if its order is
+/// lost, is queued. Class LIMIT: a cap was reached; the close is queued. CIRCFLOW_ERR_CLOSING: the circuit is closing
+/// already. CIRCFLOW_ERR_UNDRAINED: drain, and feed the message again; only for LINK, LINKED, LINKED_ACK and
+/// PADDING_NEGOTIATE, and for every message on a circuit that circflow runs. CIRCFLOW_ERR_INVALID: body_len above
+/// CIRCFLOW_BODY_MAX; hop above 16; or, if the message has to be held or read, an unknown form, or a body that is NULL
+/// and has a length.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]

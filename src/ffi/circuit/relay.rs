@@ -7,33 +7,32 @@ use crate::ffi::message::{self, *};
 use crate::ffi::status::circflow_status;
 use crate::ffi::status::circflow_status::*;
 
-/// Feeds a cell that is not for this relay, and goes on to the other side: with CIRCFLOW_SIDE_BACK one that came from
-/// the client's side and was not recognised, with CIRCFLOW_SIDE_NEXT any that came from the next relay.
+/// Feeds a cell that passes this relay to the other side of the circuit: a cell from the client's side that was not
+/// recognised (CIRCFLOW_SIDE_BACK), or any cell from the next relay (CIRCFLOW_SIDE_NEXT).
 ///
-/// @param from         The side it came from.
-/// @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or less. command: the cell's (RELAY or RELAY_EARLY), or what
-///                     you like; it comes back. form, token and cost as for any message. Other fields are not looked
-///                     at.
-/// @param verdict_out  FORWARD: write the cell you hold to the other side, now. HELD: that side is full, and the cell
-///                     was kept (the bytes copied, or the token taken); it comes back as CIRCFLOW_INSN_WRITE. Written
-///                     on CIRCFLOW_OK.
+/// @param from         The side that it came from, CIRCFLOW_SIDE_*.
+/// @param cell         body: CIRCFLOW_CELL_BODY_LEN bytes, or fewer. command: the cell's command (RELAY or
+///                     RELAY_EARLY), or any number of yours; it comes back. form, token and cost_bytes: as for any
+///                     message. Other fields are not read.
+/// @param verdict_out  FORWARD: write the cell to the other side now. HELD: that side is full; circflow keeps the cell,
+///                     and it comes back as CIRCFLOW_INSN_WRITE.
 ///
-/// Add this relay's layer to a cell towards the client when it leaves, at FORWARD or at CIRCFLOW_INSN_WRITE, not when
-/// it is fed: the layer is a running cipher, and what circflow says itself (SENDME, for instance) can leave before
-/// cells that wait.
+/// Encrypt a cell towards the client when it leaves (at FORWARD or at CIRCFLOW_INSN_WRITE), not when you feed it: the
+/// layer of this relay is a running cipher, and a message of circflow's own, such as a SENDME, can leave before cells
+/// that wait.
 ///
-/// How many RELAY_EARLY a circuit may carry is yours to count. A rendezvous point joins two circuits: give both
-/// CIRCFLOW_CIRCUIT_EXTENDED. The next side of each is then the channel of the other, and a cell that is not recognised
-/// is fed to the circuit it came on, from CIRCFLOW_SIDE_BACK.
+/// circflow does not count RELAY_EARLY cells: do so yourself. A rendezvous point joins two circuits: give both
+/// CIRCFLOW_CIRCUIT_EXTENDED. CIRCFLOW_SIDE_NEXT of each is then the channel of the other. Feed a cell that is not
+/// recognised to the circuit that it came on, from CIRCFLOW_SIDE_BACK.
 ///
-/// When many wait, CIRCFLOW_INSN_PAUSE_FEED asks you to stop: keep this circuit's cells yourself until
-/// CIRCFLOW_INSN_UNPAUSE_FEED, without stopping the channel for other circuits.
+/// When many cells wait, CIRCFLOW_INSN_PAUSE_FEED comes: keep this circuit's cells yourself until
+/// CIRCFLOW_INSN_UNPAUSE_FEED, and go on reading the channel for other circuits.
 ///
-/// Own statuses: CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after the pause; CIRCFLOW_ERR_UNRECOGNISED: no relay
-/// follows (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody; CIRCFLOW_ERR_ENGINE_MEMORY: of these three the
-/// close is queued: drain; CIRCFLOW_ERR_ROLE: at a client every cell is recognised; CIRCFLOW_ERR_NOT_RUN;
-/// CIRCFLOW_ERR_CLOSING: drop the cell; CIRCFLOW_ERR_UNDRAINED: drain, and feed it again; CIRCFLOW_ERR_INVALID: no such
-/// side, or the cell is too long, NULL or of an unknown form.
+/// Own statuses: CIRCFLOW_ERR_EDGE_OVERRUN: too many cells came after CIRCFLOW_INSN_PAUSE_FEED.
+/// CIRCFLOW_ERR_UNRECOGNISED: there is no next relay (no CIRCFLOW_CIRCUIT_EXTENDED), so the cell is for nobody.
+/// CIRCFLOW_ERR_ENGINE_MEMORY. After each of these three the close is queued: drain. CIRCFLOW_ERR_ROLE: a client
+/// recognises every cell. CIRCFLOW_ERR_NOT_RUN. CIRCFLOW_ERR_CLOSING: drop the cell. CIRCFLOW_ERR_UNDRAINED: drain, and
+/// feed the cell again. CIRCFLOW_ERR_INVALID: no such side; or the cell is too long, is NULL, or has an unknown form.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -96,18 +95,19 @@ unsafe extern "C-unwind" fn relay_any(
     }
 }
 
-/// Says whether the channel on one side of a circuit takes cells (1) or is full (0). Channels begin as writable. While
-/// one is full, cells for it wait here, DATA is not sent on it, and congestion control sees that it is blocked; control
-/// (SENDME, handshakes, END) is still yours to send, as there is little of it.
+/// Reports whether the channel on one side of a circuit takes cells (1) or is full (0). At first it counts as taking
+/// cells. While it is full, circflow holds cells for it, sends no DATA on it, and tells congestion control that it is
+/// blocked. Control (SENDME, handshakes, END) still goes out, as there is little of it.
 ///
-/// What waits comes as CIRCFLOW_INSN_WRITE, and a relay's own messages among it as CIRCFLOW_INSN_SEND, one at a time:
-/// encrypt each when it comes, in that order. A channel that fills up again while you drain says so again, and what is
-/// left goes on waiting.
+/// When the channel takes cells again, the held cells come as CIRCFLOW_INSN_WRITE, and a relay's own messages among
+/// them as CIRCFLOW_INSN_SEND, one at a time. Encrypt each when it comes, in that order. If the channel fills up again
+/// while you drain, call this function again; the rest goes on waiting.
 ///
-/// @param side  At a client CIRCFLOW_SIDE_BACK, its one channel. At the last hop what is said of the other changes
-///              nothing.
+/// @param side      The side, CIRCFLOW_SIDE_*. A client has one channel, CIRCFLOW_SIDE_BACK. At the last hop,
+///                  CIRCFLOW_SIDE_NEXT has no effect.
+/// @param writable  1 when the channel takes cells, 0 when it is full.
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_RUN; CIRCFLOW_ERR_INVALID: no such side.
+/// Own statuses: CIRCFLOW_ERR_NOT_RUN. CIRCFLOW_ERR_INVALID: no such side.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_set_writable(
@@ -126,9 +126,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_set_writable(
     }
 }
 
-/// Relay: says that a cell came from the client that was not recognised here and goes on to the next relay. Needed on
-/// circuits with a padder. (A cell in the other direction is reported with circflow_circuit_cell_queued() once it is
-/// queued.)
+/// Relay: reports a cell from the client that was not recognised here and goes on to the next relay. Circuits with a
+/// padder need it. (Report a cell in the other direction with circflow_circuit_cell_queued() when you queue it.)
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.

@@ -12,11 +12,11 @@ use libc::size_t;
 
 /// circflow_leg_report.flags: congestion control is in slow start.
 pub const CIRCFLOW_REPORT_SLOW_START: u32 = 1;
-/// circflow_leg_report.flags: the channel under the leg takes no more cells for now.
+/// circflow_leg_report.flags: the channel of the leg is full.
 pub const CIRCFLOW_REPORT_CHANNEL_FULL: u32 = 2;
 
-/// How a leg stands, from the host's congestion control. It replaces all that was known; until the next report circflow
-/// counts the DATA it is told was sent on top of inflight.
+/// The state of a leg in your congestion control. A report replaces the one before. Until the next report, circflow
+/// adds the DATA that is sent to inflight.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct circflow_leg_report {
@@ -24,28 +24,28 @@ pub struct circflow_leg_report {
     pub circuit: circflow_circuit_id,
     /// Congestion window, in cells.
     pub cwnd: u64,
-    /// DATA cells sent and not yet acknowledged. Any number; it may be above cwnd.
+    /// DATA cells sent and not acknowledged yet. It may be above cwnd.
     pub inflight: u64,
-    /// Smoothed round-trip time, in nanoseconds; 0 keeps the one the link handshake measured.
+    /// Smoothed round-trip time, in nanoseconds. 0 keeps the one that the link handshake measured.
     pub rtt_ns: u64,
-    /// DATA cells that one SENDME acknowledges. With so many in flight or more, a leg that goes takes its set with it;
-    /// so with 0, each does.
+    /// DATA cells that one SENDME acknowledges. If a leg is lost while so many or more are in flight, its set ends;
+    /// with 0 it always ends.
     pub sendme_inc: u32,
     /// CIRCFLOW_REPORT_*, or-ed together.
     pub flags: u32,
 }
 
-/// Reports how legs stand. Call it whenever your congestion control or a channel changes something: a SENDME came, a
-/// channel is full or has room again. A leg that was never reported has no window and gets no DATA: report each once
-/// it is linked. If the set waits for room and now has it, CIRCFLOW_INSN_MAY_SEND is queued. Drain before you report: a
-/// message that was held for padding and waits in the instruction queue is in flight for circflow, and not yet for you.
+/// Reports the state of legs. Call it whenever it changes: a SENDME came, or a channel is full or has room again. A leg
+/// that was never reported has no window and gets no DATA: report each leg once it is linked. If the set waits for room
+/// and has it now, CIRCFLOW_INSN_MAY_SEND is queued. Drain before you report: a held message that waits as an
+/// instruction is in flight for circflow, but not for you yet.
 ///
-/// @param reports       Applied in order. The first that names no leg ends the call; those before it stand. An unknown
-///                      flag in any of them refuses all.
+/// @param reports       The reports, applied in order. The first one that names no leg ends the call; those before it
+///                      stay applied. An unknown flag in any report refuses all of them.
 /// @param report_count  How many.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown flag; CIRCFLOW_ERR_NOT_A_LEG; CIRCFLOW_ERR_IS_RUN: circflow knows
-/// how it stands; CIRCFLOW_ERR_CLOSING.
+/// Own statuses: CIRCFLOW_ERR_INVALID: an unknown flag. CIRCFLOW_ERR_NOT_A_LEG. CIRCFLOW_ERR_IS_RUN: circflow does
+/// congestion control of this leg itself. CIRCFLOW_ERR_CLOSING.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_leg_update(

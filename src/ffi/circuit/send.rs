@@ -11,19 +11,19 @@ use crate::ffi::status::circflow_status::*;
 use crate::wire::Command;
 use libc::size_t;
 
-/// Sends a relay message on a circuit that is in no set, or to another hop than the join point: asks whether padding
-/// holds it back, and counts it as queued if not. Needed for messages of streams on circuits with a padder, and for all
-/// messages of a relay on a circuit that circflow runs: there it goes behind the cells that wait for its channel, as
-/// TRUNCATED that overtook them would make them unreadable for the client. Allowed for all.
+/// Sends a relay message on a circuit that is in no set, or to another hop than the join point. It asks whether padding
+/// holds the message back, and counts it as queued if not. You need it for messages of streams on circuits with a
+/// padder. You also need it for all messages of a relay on a circuit that circflow runs: there the message goes behind
+/// the cells that wait for the channel (a TRUNCATED before them would make them unreadable for the client). You may use
+/// it for other messages, too.
 ///
-/// @param verdict_out  SEND: queue the cell now; do not report it again. HELD: it was kept (the body copied, or the
-///                     token taken) and comes back as CIRCFLOW_INSN_SEND: encrypt the cell then, not before. Written on
-///                     CIRCFLOW_OK.
+/// @param verdict_out  SEND: queue the cell now; do not report it with circflow_circuit_cell_queued(). HELD: circflow
+///                     keeps the message, and it comes back as CIRCFLOW_INSN_SEND; encrypt the cell then, not before.
 ///
-/// Own statuses: CIRCFLOW_ERR_NO_ROOM: held_sends_max messages wait already, or there is no memory;
-/// CIRCFLOW_INSN_MAY_SEND says when to go on; CIRCFLOW_ERR_IN_SET: it belongs to the set, circflow_set_send() it;
-/// CIRCFLOW_ERR_IS_RUN: it belongs to a stream, circflow_stream_send() it; CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_INVALID
-/// as for circflow_circuit_receive(), and for a hop that the circuit has not.
+/// Own statuses: CIRCFLOW_ERR_NO_ROOM: held_sends_max messages wait already, or held_bytes_max is reached; wait for
+/// CIRCFLOW_INSN_MAY_SEND. CIRCFLOW_ERR_IN_SET: the message belongs to the set; use circflow_set_send().
+/// CIRCFLOW_ERR_IS_RUN: the message belongs to a stream; use circflow_stream_send(). CIRCFLOW_ERR_CLOSING.
+/// CIRCFLOW_ERR_INVALID: as for circflow_circuit_receive(), or the circuit has no such hop.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -50,22 +50,22 @@ pub unsafe extern "C-unwind" fn circflow_circuit_send(
     }
 }
 
-/// Says that a relay cell is queued on a circuit.
+/// Reports that you have queued a relay cell on a circuit.
 ///
-/// On a leg this is the second half of sending: report what circflow_set_decide() asked for, the SWITCH first, then the
-/// message, each when it is really queued. A cell that is never reported leaves no trace. What is checked is that the
-/// numbers allow it, not that it was decided: a message needs no decision where it needs no SWITCH.
+/// On a leg this is the second half of sending. Report what circflow_set_decide() asked for: the SWITCH first, then the
+/// message, each when it is queued. A cell that you never report changes nothing. circflow checks that the sequence
+/// numbers allow the cell, not that it was decided: a message that needs no SWITCH needs no decision.
 ///
-/// On a circuit with a padder, report every other cell too, also those that only pass (at a relay: hop 0, command 0).
-/// Only what circflow knows already is not reported again: what circflow_set_send() or circflow_circuit_send()
-/// answered with SEND, and what an instruction told you to send.
+/// On a circuit with a padder, report every other cell too, also those that pass (at a relay: hop 0, command 0). Do not
+/// report a cell that circflow knows already: one that circflow_set_send() or circflow_circuit_send() answered with
+/// SEND, or that an instruction told you to send.
 ///
 /// @param command  CIRCFLOW_CMD_SWITCH, the command of the message, or any other.
 /// @param hop      Where it goes: 1 to the number of hops, or 0 at a relay.
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_DECIDED: it does not fit this leg now: decide, and report what you were told;
-/// CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a circuit whose streams circflow knows;
-/// CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_CLOSING.
+/// Own statuses: CIRCFLOW_ERR_NOT_DECIDED: the cell does not fit this leg now; call circflow_set_decide(), and report
+/// what it tells you. CIRCFLOW_ERR_IS_RUN: a stream's message, or a SWITCH, on a circuit whose streams circflow knows.
+/// CIRCFLOW_ERR_INVALID: no such hop. CIRCFLOW_ERR_CLOSING.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -100,17 +100,17 @@ unsafe extern "C-unwind" fn sent_any(
     unsafe { door::enter(engine, |core| core.sent(core.time(now_ns), circuit.id(), Command(command), hop)) }
 }
 
-/// Gives the digest of a DATA cell for which CIRCFLOW_WANTS_DIGEST asked: what its SENDME has to bring back (prop289).
-/// In the order of sending, before anything can have come back: a SENDME for a cell whose digest was never given closes
-/// the circuit. That a digest cannot be guessed is yours to see to: with tor1, some cell of each sendme_inc carries
-/// random bytes after its message (prop289).
+/// Gives the digest of a DATA cell for which CIRCFLOW_WANTS_DIGEST asked. The SENDME for the cell has to bring it back
+/// (prop289). Give the digests in the order of sending, and before an answer can arrive: a SENDME for a cell whose
+/// digest you never gave closes the circuit. You have to make the digest impossible to guess: with tor1, at least one
+/// of sendme_inc cells needs random bytes after its message (prop289).
 ///
-/// @param hop      Where the cell went.
-/// @param digest   Of the cell. tor1: the running digest after it.
-/// @param digest_len  20 bytes (tor1) or 16 (counter-galois).
+/// @param hop      The hop that the cell went to; 0 at a relay.
+/// @param digest   The digest of the cell. tor1: the running digest after it.
+/// @param digest_len  Bytes in digest: 20 (tor1) or 16 (counter-galois).
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_ASKED: no cell waits for its digest (harmless: a host may offer each), or it has
-/// another length; CIRCFLOW_ERR_NOT_RUN.
+/// Own statuses: CIRCFLOW_ERR_NOT_ASKED: no cell waits for its digest (harmless: you may offer the digest of every
+/// cell), or the length is wrong. CIRCFLOW_ERR_NOT_RUN.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_add_digest(
@@ -129,10 +129,11 @@ pub unsafe extern "C-unwind" fn circflow_circuit_add_digest(
     unsafe { door::enter(engine, |core| core.add_digest(circuit.id(), hop, digest)) }
 }
 
-/// Says that cells of a circuit were written to the channel, the oldest first. Needed on circuits with a padder; costs
-/// next to nothing on others. Cells that were queued before there was a padder are not known and not counted.
+/// Reports that you have written cells of a circuit to the channel, the oldest first. Circuits with a padder need it;
+/// on others it does nothing. Cells that were queued before there was a padder do not count.
 ///
-/// @param cells  How many, of all that were queued on this circuit in this direction.
+/// @param cells  Number of cells, of all that were queued on this circuit: at a client towards the first relay, at a
+///               relay towards the client.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.

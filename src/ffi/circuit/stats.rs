@@ -8,19 +8,19 @@ use crate::ffi::sized;
 use crate::ffi::status::circflow_status;
 use libc::size_t;
 
-/// Figures of one edge of a circuit, where cells leave it for a channel.
+/// Figures of one edge of a circuit: the place where cells leave it for a channel.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_edge_stats {
-    /// Cells that went on to it, at once or after a wait.
+    /// Cells that left, at once or after a wait.
     pub passed: u64,
     /// Cells that wait now.
     pub waiting: u32,
-    /// The most that ever did.
+    /// The most cells that ever waited.
     pub waiting_peak: u32,
     /// 1 when its channel takes cells.
     pub writable: u32,
-    /// 1 when the source of its cells was told to pause.
+    /// 1 between CIRCFLOW_INSN_PAUSE_FEED and CIRCFLOW_INSN_UNPAUSE_FEED.
     pub paused: u32,
 }
 
@@ -30,7 +30,7 @@ pub struct circflow_edge_stats {
 pub struct circflow_circuit_stats {
     /// sizeof(circflow_circuit_stats) as your compiler saw it.
     pub size: size_t,
-    /// Congestion window towards the join point in cells; 0 before the first DATA.
+    /// Congestion window towards the join point, in cells; 0 before the first DATA.
     pub cwnd: u64,
     /// DATA cells sent and not acknowledged.
     pub inflight: u64,
@@ -38,20 +38,20 @@ pub struct circflow_circuit_stats {
     pub rtt_ns: u64,
     /// 1 in slow start.
     pub slow_start: u32,
-    /// Streams open that are the circuit's own, not a set's.
+    /// Open streams of the circuit itself; those of its set do not count.
     pub streams: u32,
-    /// Towards the client; at a client, towards the first relay.
+    /// The edge towards the client; at a client, towards the first relay.
     pub back: circflow_edge_stats,
-    /// Towards the next relay.
+    /// The edge towards the next relay.
     pub next: circflow_edge_stats,
 }
 
 // SAFETY: repr(C), size first, integers and structs of integers.
 unsafe impl sized::Growing for circflow_circuit_stats {}
 
-/// Figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.
+/// Gives the figures of a circuit that circflow runs. Set stats->size to sizeof(circflow_circuit_stats) first.
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_RUN: of a leg, circflow_leg_get_stats() tells.
+/// Own statuses: CIRCFLOW_ERR_NOT_RUN: circflow does not run it; for a leg use circflow_leg_get_stats().
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_circuit_get_stats(

@@ -25,80 +25,85 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use zeroize::Zeroize;
 
-/// One event loop's worth of circuits and sets. Opaque.
+/// The circuits and sets of one event loop. Opaque.
 ///
-/// From circflow_engine_new() to circflow_engine_free(). One thread at a time.
+/// It lives from circflow_engine_new() to circflow_engine_free(). One thread at a time may use it.
 pub struct circflow_engine {
     _opaque: [u8; 0],
 }
 
-/// What an engine is made with. Fill it with circflow_engine_config_init(), then change what you want.
+/// The configuration of an engine. Fill it with circflow_engine_config_init(), then change what you want.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_engine_config {
     /// sizeof(circflow_engine_config) as your compiler saw it.
     pub size: size_t,
-    /// Random bytes of yours: nonces are looked up under them, and padding machines draw what follows from them. All
-    /// zero is for tests.
+    /// Random bytes of yours. circflow hashes nonces with them, and padding machines draw their random numbers from
+    /// them. All zero is for tests only.
     pub seed: [u8; 32],
-    /// Part of every id this engine gives out, 1 to 16383: give each engine of your process its own, so that an id
-    /// that strays to another engine is noticed. Default 1.
+    /// A number that is part of every id of this engine, 1 to 16383. Give each engine of your process its own number,
+    /// so that an id used with the wrong engine is noticed. Default 1.
     pub engine_number: u32,
     /// Circuits that may be open at a time. Default 1048576, at most 16777216.
     pub circuits_max: u32,
     /// Sets that may live at a time. Default 262144, at most 16777216.
     pub sets_max: u32,
-    /// Instructions that may wait before calls that would queue more answer CIRCFLOW_ERR_UNDRAINED. Default 65536.
+    /// Instructions that may wait. When so many wait, calls that would queue more answer CIRCFLOW_ERR_UNDRAINED.
+    /// Default 65536.
     pub insns_max: u32,
     /// Bytes that all sets and circuits together may hold: for order, for sending, at edges, and on the way to other
-    /// engines. At the cap the one with the greatest product of bytes and age is closed (or one that has at least half
-    /// of it, as sets tell of what they hold in steps), by queued instructions (CIRCFLOW_ERR_ENGINE_MEMORY), and the
-    /// call goes on; one that holds less than a quarter of its share (cap /
-    /// holders) only when no larger one is left. 0: nothing may wait, so the first message out of order closes its set,
-    /// and the first cell at a full channel its circuit. Default 256 MiB.
+    /// engines. At the cap circflow closes the set or circuit with the greatest product of bytes and age (or one with
+    /// at least half of it, as the figures are kept in steps); the cause is CIRCFLOW_ERR_ENGINE_MEMORY, and the call
+    /// goes on. One that holds less than a quarter of its share (the cap divided by the number of holders) is closed
+    /// only when no larger one is left. With 0 nothing may wait: the first message out of order closes its set, and the
+    /// first cell at a full channel closes its circuit. Default 256 MiB.
     pub held_bytes_max: u64,
-    /// Circuits that circflow runs: cells that wait at an edge when the source is told to pause. Default 64.
+    /// Circuits that circflow runs: when so many cells wait at an edge, CIRCFLOW_INSN_PAUSE_FEED comes. Default 64.
     pub edge_high_cells: u32,
-    /// Cells left at an edge when the source is told to go on; below edge_high_cells. Default 16.
+    /// When no more than so many cells are left at an edge, CIRCFLOW_INSN_UNPAUSE_FEED comes. Below edge_high_cells.
+    /// Default 16.
     pub edge_low_cells: u32,
-    /// Cells that an edge still takes after the pause, at least 32; one more closes the circuit. Default 128.
+    /// Cells that an edge takes after CIRCFLOW_INSN_PAUSE_FEED, at least 32. One more closes the circuit. Default 128.
     pub edge_over_cells: u32,
-    /// Streams of one circuit or set that may be open at a time. Default 1024.
+    /// Streams that may be open at a time on one circuit or set. Default 1024.
     pub streams_max: u32,
-    /// Bytes of one stream that may be delivered and not flushed; more closes its circuit or set. Default 32 MiB.
+    /// Bytes of one stream that may be delivered and not reported with circflow_stream_flushed(). More closes its
+    /// circuit or set. Default 32 MiB.
     pub stream_bytes_max: u32,
     /// Zero.
     pub reserved: u32,
-    /// Client: how long a stream that you have ended is remembered after its END has left (prop324 4.1.4): its id is in
-    /// use, and DATA, XON and XOFF that come for it are dealt with. The longest round trip counts when it is longer, up
-    /// to 10 minutes in all. Default 60 s, at most 10 minutes.
+    /// Client: how long circflow remembers a stream that you have ended, from when its END has left (prop324 4.1.4). So
+    /// long its id is in use, and DATA, XON and XOFF that come for it are dropped. If the longest round trip is longer,
+    /// that counts instead, up to 10 minutes. In nanoseconds. Default 60 s, at most 10 minutes.
     pub stream_remembered_ns: u64,
-    /// How long a padding machine rests after padding_burst_max things that it did without waiting, and between two of
-    /// them then, until it waits as long by itself. 0: it never rests. Default 1 ms, at most 1 s.
+    /// How long a padding machine has to rest after padding_burst_max actions without a wait, in nanoseconds. After
+    /// that it rests so long between any two actions, until it waits so long by itself. 0: it never rests. Default 1
+    /// ms, at most 1 s.
     pub padding_floor_ns: u64,
-    /// What one padding machine may do on its own account at one time (a timer that ends or begins, a padding cell, a
-    /// block). It is also the average for all machines of a padder together in each padding_floor_ns, which they can
-    /// exceed by 64 times as much in a row. What a cell sets off begins a burst anew. No known defence does so much.
-    /// Default 64, 1 to 4096.
+    /// Actions that one padding machine may take in a row without a wait, 1 to 4096: a timer that ends or begins, a
+    /// padding cell, a block. It is also the average number of actions of all machines of a padder in each
+    /// padding_floor_ns; for a short time they can take 64 times as many. A cell that is sent or received begins a new
+    /// count. No known defence needs so many. Default 64.
     pub padding_burst_max: u32,
     /// Zero.
     pub reserved2: u32,
-    /// How long a message may be held for order, for sets that are made without a bound of their own: at most a week; 0
-    /// for as long as it takes. When a message waits so long behind one that does not come, its set ends, and
-    /// CIRCFLOW_ERR_HELD_TOO_LONG is the cause. The oldest counts, so messages that follow do not prolong it. What has
-    /// had its turn and was not taken is not meant, nor what padding holds, nor cells at an edge. Of a time in which
-    /// you did not call, one second counts, as the machine may have been suspended: while something waits, the deadline
-    /// comes twice a second. Default 120 s.
+    /// How long a message may be held for order, in nanoseconds, in sets whose own held_age_max_ns is
+    /// CIRCFLOW_AS_ENGINE: at most a week; 0 for no bound. When a message waits so long behind one that does not come,
+    /// its set ends with CIRCFLOW_ERR_HELD_TOO_LONG. The oldest held message counts. The bound is not about messages
+    /// that are ready, messages that padding holds, and cells at an edge. If you did not call for longer than a second,
+    /// only one second of that time counts, as the computer may have been suspended; so the deadline comes twice a
+    /// second while a message waits. Default 120 s.
     pub held_age_max_ns: u64,
 }
 
-/// Called by circflow_engine_free() for each token that is still circflow's: it is yours again.
+/// A function of yours that circflow_engine_free() calls for each token that circflow still keeps. The token is yours
+/// again; `cost` is its cost_bytes.
 pub type circflow_discard_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, token: u64, cost: u32)>;
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
 unsafe impl sized::Growing for circflow_engine_config {}
 
-/// Fills a config with the defaults. Pass sizeof(circflow_engine_config).
+/// Fills a config with the defaults. Pass sizeof(circflow_engine_config) as size.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -111,14 +116,14 @@ pub unsafe extern "C-unwind" fn circflow_engine_config_init(
     door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
-/// Makes an engine. On CIRCFLOW_OK it is yours until circflow_engine_free(). One engine serves one event loop.
+/// Makes an engine for one event loop. On CIRCFLOW_OK it is yours until circflow_engine_free().
 ///
 /// @param config  From circflow_engine_config_init(). It is copied.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID when engine_number is not 1 to 16383, or circuits_max, sets_max, insns_max or
-/// padding_burst_max is 0 or above its bound, padding_floor_ns is above 1 s, stream_remembered_ns above 10 minutes or
-/// held_age_max_ns above a week, edge_low_cells is not below edge_high_cells, edge_over_cells is below 32, streams_max
-/// or stream_bytes_max is 0, or a reserved field is not.
+/// Own statuses: CIRCFLOW_ERR_INVALID: engine_number is not 1 to 16383; circuits_max, sets_max, insns_max or
+/// padding_burst_max is 0 or too large; padding_floor_ns is above 1 s, stream_remembered_ns above 10 minutes, or
+/// held_age_max_ns above a week; edge_low_cells is not below edge_high_cells; edge_over_cells is below 32; streams_max
+/// or stream_bytes_max is 0; or a reserved field is not 0.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -171,13 +176,14 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
     })
 }
 
-/// Ends an engine. Every token that circflow still holds is handed back through `discard` first, also when the engine
-/// is poisoned. Nothing is sent: close your circuits yourself. NULL is fine.
+/// Frees an engine. It first hands back every token that circflow still keeps, through `discard`, also when the engine
+/// is poisoned. It sends nothing: close your circuits yourself. An engine that is NULL is fine.
 ///
-/// @param discard  Called once for each token; may be NULL when you use none. From inside, every call on the engine
-///                 answers CIRCFLOW_ERR_REENTRANT.
+/// @param discard  Called once for each token. It may be NULL when you use no tokens. Inside it, every call on the
+///                 engine answers CIRCFLOW_ERR_REENTRANT.
 ///
-/// Own statuses: CIRCFLOW_ERR_REENTRANT from inside a callback, any engine's notify included: the engine lives on.
+/// Own statuses: CIRCFLOW_ERR_REENTRANT inside a callback of this engine, or inside the notify of any engine: the
+/// engine lives on.
 /// Inside drain: no. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_free(

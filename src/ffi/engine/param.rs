@@ -9,21 +9,23 @@ use crate::ffi::status::circflow_status::*;
 use libc::c_char;
 use std::ffi::CStr;
 
-/// circflow_circuit_config.path_class: a circuit to an exit, or to a single-onion service.
+/// path_class: a circuit to an exit, or to a single-onion service.
 pub const CIRCFLOW_PATH_EXIT: u8 = 0;
-/// circflow_circuit_config.path_class: a circuit to an onion service.
+/// path_class: a circuit to an onion service.
 pub const CIRCFLOW_PATH_ONION: u8 = 1;
-/// circflow_circuit_config.path_class: a circuit of two hops, as sbws measures with.
+/// path_class: a circuit of two hops, as the bandwidth scanner sbws uses.
 pub const CIRCFLOW_PATH_SBWS: u8 = 2;
 
-/// Sets a parameter by the name that a consensus gives it. What is never set has C Tor's default. Nothing that lives
-/// follows, except where it says so: circuits keep the parameters they were opened with, and sets their limits.
+/// Sets a parameter by its name in a consensus. A parameter that you never set has C Tor's default. Live circuits keep
+/// the parameters that they were opened with, and live sets keep their limits, except where the list below says "at
+/// once".
 ///
-/// For each path class, and for circuits that circflow runs and that are opened from now on: all of congestion and flow
-/// control, "cc_cwnd_init", "cc_xoff_client" and so on (prop324 6.5). Where a consensus has a parameter for each class
-/// ("cc_vegas_alpha_exit"), name it without the class ("cc_vegas_alpha"). Only cc_alg=2 is built.
+/// For each path class, and for circuits that circflow runs and that are opened from now on: all parameters of
+/// congestion and flow control, such as "cc_cwnd_init" and "cc_xoff_client" (prop324 6.5). Where a consensus has one
+/// parameter for each class ("cc_vegas_alpha_exit"), leave out the class ("cc_vegas_alpha"). Only cc_alg=2 (Vegas) is
+/// implemented.
 ///
-/// For the whole engine, whichever class is given:
+/// For the whole engine, whatever class is given:
 ///
 ///   cfx_enabled                     At once: at 0 no LINK is taken, no set opened and no leg added; sets that live go
 ///                                   on.
@@ -44,15 +46,15 @@ pub const CIRCFLOW_PATH_SBWS: u8 = 2;
 ///   cfx_max_linked_set, cfx_max_prebuilt_set, cfx_low_exit_threshold
 ///                                   How many sets a client builds is yours: kept for circflow_engine_get_param().
 ///
-/// Of the first group, cellq_high, cellq_low, orconn_high and orconn_low are yours to follow too (when a channel counts
-/// as full), and cc_bwe_min has no meaning with cc_alg=2. docs/parameters.md has one row for each.
+/// Your own code has to follow cellq_high, cellq_low, orconn_high and orconn_low, too: they say when a channel counts
+/// as full. cc_bwe_min has no effect with cc_alg=2. docs/parameters.md has one row for each parameter.
 ///
 /// @param path_class  CIRCFLOW_PATH_*.
-/// @param name        A string.
+/// @param name        The name: text that ends with a NUL.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID: no such class or name, or a value out of the parameter's range, which
-/// circflow_engine_get_last_detail() then says; CIRCFLOW_ERR_NOT_BUILT: the value is in range, and circflow cannot do
-/// what it asks for. A host that passes a whole consensus on may go on after either.
+/// Own statuses: CIRCFLOW_ERR_INVALID: no such class or name, or the value is out of range;
+/// circflow_engine_get_last_detail() gives the range. CIRCFLOW_ERR_NOT_BUILT: the value is in range, but circflow
+/// cannot do what it asks for. If you pass on a whole consensus, go on after either.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -76,10 +78,10 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_param(
     }
 }
 
-/// What a parameter is now, for circuits and sets that are opened from now on.
+/// Gives the value of a parameter, as circuits and sets opened from now on have it.
 ///
 /// @param path_class  CIRCFLOW_PATH_*.
-/// @param name        A string, as for circflow_engine_set_param().
+/// @param name        The name, as for circflow_engine_set_param().
 /// @param value_out   Written on CIRCFLOW_OK.
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID: no such class or name.

@@ -9,7 +9,7 @@ use crate::ffi::status::circflow_status;
 use crate::ffi::status::circflow_status::*;
 use libc::{c_char, size_t};
 
-/// Classes of circflow_engine_stats.lateness.
+/// Number of classes in circflow_engine_stats.lateness.
 pub const CIRCFLOW_LATENESS_CLASSES: usize = 20;
 const _: () = assert!(CIRCFLOW_LATENESS_CLASSES == crate::engine::Lateness::CLASSES);
 
@@ -23,64 +23,64 @@ pub struct circflow_engine_stats {
     pub circuits: u32,
     /// Sets alive.
     pub sets: u32,
-    /// Instructions waiting. A whole run of ready messages counts as one.
+    /// Instructions that wait. A run of ready messages counts as one.
     pub insns: u32,
-    /// The most that ever waited.
+    /// The most instructions that ever waited.
     pub insns_peak: u32,
-    /// Timers armed: one for each leg that waits for an answer, one for each circuit whose padding waits for anything,
-    /// and one for each stream that its rate holds back.
+    /// Timers that run: one for each leg that waits for an answer, one for each circuit whose padding has a timer, and
+    /// one for each stream that its XON rate stops.
     pub timers: u32,
     /// Streams open on circuits and sets that circflow runs.
     pub streams: u32,
-    /// Messages held now, for order, for sending and at edges, those waiting to be discarded included.
+    /// Messages held now: for order, for sending, at edges, and those that wait to be discarded.
     pub held: u64,
-    /// What is held costs so much, in bytes: for order, for sending, at edges, and on the way to other engines until
-    /// they take it; and, at a client, what is remembered of streams that have ended there, some 10 bytes each where
-    /// ids are used in turn. Never above held_bytes_max of the engine. Without what waits to be handed back:
-    /// leaving_bytes.
+    /// Cost in bytes of the messages held for order, for sending, at edges, and on the way to other engines until they
+    /// take them. At a client it has the memory for ended streams, too, some 10 bytes each when ids are used in turn.
+    /// Never above held_bytes_max of the engine. Messages that wait to be handed back are not in it: see leaving_bytes.
     pub held_bytes: u64,
-    /// The most bytes ever held.
+    /// The highest value of held_bytes so far.
     pub held_bytes_peak: u64,
-    /// Bytes of memory kept for held messages, in use or ready for use.
+    /// Bytes of memory kept for held messages, used or free.
     pub pool_bytes: u64,
-    /// Times the host named an earlier time than before.
+    /// Calls that named an earlier time than the call before.
     pub time_backwards: u64,
-    /// Times that a peer broke the protocol, or a cap or a time bound was reached.
+    /// How often a peer broke the protocol, or a cap or time bound was reached.
     pub peer_faults: u64,
     /// Log lines left out because there were too many.
     pub log_dropped: u64,
     /// Padding cells received, expected or not.
     pub padding_received: u64,
-    /// How many timers of padding ran how late: element 0 counts those less than a microsecond after they were due,
-    /// element n those less than 2^n microseconds, the last one all others.
+    /// Timers of padding by how late they ran: class 0 counts those less than 1 microsecond late, class n those less
+    /// than 2^n microseconds late (and in no class before), the last class all others.
     pub lateness: [u64; CIRCFLOW_LATENESS_CLASSES],
-    /// Messages that nothing explains and that do no harm, on streams of circuits and sets that circflow runs:
-    /// CONNECTED twice, RESOLVED to a BEGIN, CONNECTED or DATA to a RESOLVE. They were dropped (CONSUMED).
+    /// Messages that were dropped (CONSUMED) as they make no sense on their stream and do no harm: a second CONNECTED,
+    /// RESOLVED after BEGIN, CONNECTED or DATA after RESOLVE. Only on circuits and sets that circflow runs.
     pub unexplained: u64,
-    /// Calls that named a time more than an hour later than the one before. One can be a machine that was suspended, or
-    /// a wild time: circflow_engine_set_clock().
+    /// Calls that named a time more than an hour later than the call before. The computer was suspended, or the time
+    /// was wrong: see circflow_engine_set_clock().
     pub time_leaps: u64,
-    /// Of the hub's cap, what is reserved for held_bytes: at most a block (64 KiB) above it, and the same at rest, that
-    /// is once the engine has been drained to the end, ticked or trimmed. Without a hub always held_bytes.
+    /// Bytes of the hub's cap that are reserved for held_bytes: at most one block (64 KiB) more than held_bytes. They
+    /// are equal once the engine has been drained to the end, ticked or trimmed. Without a hub they are always equal.
     pub reserved_bytes: u64,
-    /// Of held_bytes, what is on its way to other engines of the hub, or waits for room there.
+    /// The part of held_bytes that is on the way to other engines of the hub, or waits for room there.
     pub crossing_bytes: u64,
-    /// What is held no longer and waits for your drain to hand it out or back, as its set or circuit has ended. It has
-    /// room of its own, as much as held_bytes_max; what is above that takes room from held_bytes until it is drained.
+    /// Cost in bytes of messages whose set or circuit has ended, and that wait for your drain to hand them out or back.
+    /// They have room of their own, as much as held_bytes_max. Above that they take room from held_bytes until they are
+    /// drained.
     pub leaving_bytes: u64,
-    /// Padding cells that you were told to send, or answered with CIRCFLOW_ANSWER_SENT.
+    /// Padding cells that circflow told you to send, or that you answered with CIRCFLOW_ANSWER_SENT.
     pub padding_sent: u64,
-    /// Other cells sent: those whose sending was decided or reported here, on all circuits; of those that only pass a
-    /// relay, the ones towards the client.
+    /// Other cells sent, on all circuits: those that circflow decided to send or that you reported. Of cells that pass
+    /// a relay, only those towards the client count.
     pub others_sent: u64,
-    /// Padding that a budget refused (circflow_padding_budget), this engine's, the consensus's or the hub's.
+    /// Padding cells that a budget refused (circflow_padding_budget): this engine's, the consensus's or the hub's.
     pub padding_refused: u64,
 }
 
 // SAFETY: repr(C), size first, integers.
 unsafe impl sized::Growing for circflow_engine_stats {}
 
-/// Figures of the engine. Set stats->size to sizeof(circflow_engine_stats) first.
+/// Gives the figures of an engine. Set stats->size to sizeof(circflow_engine_stats) first.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -122,8 +122,8 @@ pub(super) fn engine_stats(stats: &engine::EngineStats) -> circflow_engine_stats
     }
 }
 
-/// Gives memory that is kept for held messages and not in use back to the system. circflow never does so by itself: a
-/// steady state is to allocate nothing. Call it when you are short of memory, or idle.
+/// Gives unused memory for held messages back to the system. circflow keeps that memory otherwise, so that it need not
+/// allocate again. Call this when you are short of memory, or idle.
 ///
 /// @param freed_out  Bytes given back. May be NULL.
 ///
@@ -145,16 +145,17 @@ pub unsafe extern "C-unwind" fn circflow_engine_trim(
     }
 }
 
-/// What is behind the last call on the engine, if that failed: of INVALID which argument, of NO_ROOM which leg lacks
-/// what, of PEER which circuit; where there is no more to say, the sentence of circflow_status_text(). Empty after a
-/// call that succeeded, so ask at once. Asking is no call in this sense. Of a poisoned engine it is what the panic
-/// said. For people: do not parse it.
+/// Gives a sentence about the last call on the engine, if that failed: for INVALID which argument is wrong, for NO_ROOM
+/// which leg lacks what, for PEER which circuit. If there is no more to say, it is the text of circflow_status_text().
+/// It is empty after a call that succeeded, so ask at once. This function itself does not count as a call. For a
+/// poisoned engine it gives the message of the panic. The sentence is for people: do not parse it.
 ///
-/// Inside a drain callback the callback's own calls count; after the drain, the drain. A call that names no engine
-/// (circflow_cell_decode(), circflow_queue_push()) leaves no sentence here.
+/// Inside a drain callback it is about the last call of the callback; after the drain it is about the drain. Calls
+/// without an engine, such as circflow_cell_decode() and circflow_queue_push(), leave no sentence.
 ///
-/// @param buf       Gets at most cap - 1 bytes of text and a NUL.
-/// @param len_out   Length of the whole sentence without the NUL. May be NULL.
+/// @param buf       Gets at most buf_cap - 1 bytes of text, and a NUL. It may be NULL when buf_cap is 0.
+/// @param buf_cap   Bytes of room there.
+/// @param len_out   Length of the whole sentence in bytes, without the NUL. May be NULL.
 ///
 /// Own statuses: CIRCFLOW_ERR_REENTRANT from inside the log function.
 /// Inside drain: yes. Since: 0.1.
@@ -162,18 +163,18 @@ pub unsafe extern "C-unwind" fn circflow_engine_trim(
 pub unsafe extern "C-unwind" fn circflow_engine_get_last_detail(
     engine: *mut circflow_engine,
     buf: *mut c_char,
-    cap: size_t,
+    buf_cap: size_t,
     len_out: *mut size_t,
 ) -> circflow_status {
-    if buf.is_null() && cap != 0 {
+    if buf.is_null() && buf_cap != 0 {
         return CIRCFLOW_ERR_NULL;
     }
     // SAFETY: the contract of this floor, which the caller keeps.
     let read = unsafe {
         door::detail(engine, |text| {
-            let copied = text.len().min(cap.saturating_sub(1));
-            if cap != 0 {
-                // SAFETY: `copied` is below `cap`, and `cap` bytes are there by the contract of this function.
+            let copied = text.len().min(buf_cap.saturating_sub(1));
+            if buf_cap != 0 {
+                // SAFETY: `copied` is below `buf_cap`, and `buf_cap` bytes are there by the contract of this function.
                 std::ptr::copy_nonoverlapping(text.as_ptr().cast(), buf, copied);
                 buf.add(copied).write(0);
             }

@@ -11,15 +11,16 @@ use crate::ffi::status::circflow_status::*;
 use libc::{c_void, size_t};
 use zeroize::Zeroize;
 
-/// Takes the first instruction out of the queue; its kind is CIRCFLOW_INSN_NONE when nothing waits, or when the call
-/// has freed so much that it leaves the rest to a later one: the deadline is 0 then. Instructions come in the order of
-/// their causes. Poll until NONE before you sleep, and sleep until the deadline.
+/// Takes the first instruction out of the queue. Its kind is CIRCFLOW_INSN_NONE when no instruction waits. It is NONE,
+/// too, when the call has freed so much memory that it leaves the rest to a later call; the deadline is 0 then.
+/// Instructions come in the order of their causes. Poll until NONE, then sleep until the deadline.
 ///
-/// @param body      Where the body of a SEND, DELIVER or WRITE goes. Give CIRCFLOW_CELL_BODY_LEN bytes and it always
-///                  fits; CIRCFLOW_BODY_MAX are enough where no cells pass.
+/// @param body      The body buffer: room for the body of a SEND, DELIVER or WRITE. CIRCFLOW_CELL_BODY_LEN bytes are
+///                  always enough, CIRCFLOW_BODY_MAX bytes if you do not use circflow_circuit_relay().
 /// @param body_cap  Bytes of room there.
 ///
-/// Own statuses: CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body; it is still the first in the queue.
+/// Own statuses: CIRCFLOW_ERR_TOO_SMALL: the instruction has a longer body. It is still the first in the queue: poll
+/// with a larger buffer.
 /// Inside drain: no. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -45,11 +46,11 @@ pub unsafe extern "C-unwind" fn circflow_engine_poll(
     }
 }
 
-/// Calls `fn` for each waiting instruction, in order, those that feeds from inside `fn` add included, until none waits
-/// or `budget` of them were taken. The convenient twin of circflow_engine_poll().
+/// Calls `fn` for each instruction, in order, until none waits or `budget` of them were taken. Feeds inside `fn` can
+/// add instructions; they are taken, too. It does the same as a loop around circflow_engine_poll().
 ///
-/// @param budget    At most so many calls; the bound on the work of one round of your loop.
-/// @param more_out  1 when the budget ran out first: drain again soon. May be NULL.
+/// @param budget    The most calls of `fn`. It bounds the work of one turn of your loop.
+/// @param more_out  1 when the budget was used up first: drain again soon. Otherwise 0. May be NULL.
 ///
 /// Own statuses: none.
 /// Inside drain: no. Since: 0.1.
@@ -96,18 +97,18 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
     }
 }
 
-/// The answer of circflow_engine_get_deadline() when nothing is due ever.
+/// A time that never comes: the answer of circflow_engine_get_deadline() when no timer runs.
 pub const CIRCFLOW_NEVER: u64 = u64::MAX;
 
-/// When your loop has to come back for the engine, on your clock: then circflow_engine_tick(), and drain. 0 while
-/// instructions wait, as after a drain whose budget ran out; a deadline that is not later than now means "at once".
-/// CIRCFLOW_NEVER when nothing is due ever. The one deadline of the whole engine: arm one timer with it after each
-/// drain. It is never later than what is due, and can be earlier, after a timer was put off: then the tick does
-/// nothing, and the next deadline is a later one.
+/// Gives the time, on your clock, at which to call circflow_engine_tick() and drain. It is the one deadline of the
+/// whole engine: arm one timer with it after each drain. A deadline that is not later than now means "at once". It is
+/// CIRCFLOW_NEVER when no timer runs. It is never too late, but it can be too early when a timer was put off: the tick
+/// then does nothing, and the next deadline is a later one.
 ///
-/// 0 means at once: one call does a bounded amount of work, and some is left (timers, where hundreds are due at a time;
-/// memory of sets that ended). Tick, drain and ask again; your loop can look at its sockets in between. A feed that
-/// comes before a timer that was due finds things as if that timer were so much later.
+/// It is 0, which means "at once", while instructions wait, as after a drain whose budget was used up, and while work
+/// is left that was too much for one call (many timers due at the same time, memory of sets that ended). Tick, drain
+/// and ask again; your loop can look at its sockets in between. If you feed before a left-over timer has run, that
+/// timer runs after the feed, as if it were due later.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -136,8 +137,8 @@ unsafe extern "C-unwind" fn deadline_any(engine: *mut circflow_engine, deadline_
     unsafe { door::answer(engine, deadline_ns_out, |core| Ok(core.wall(core.wakes_at()))) }
 }
 
-/// Does what is due at `now_ns`. Every feed does so too, before anything else; this is for a loop that was idle. Too
-/// early or too late is no error.
+/// Runs the timers that are due at `now_ns`. Every feed runs them, too, before anything else; this call is for a loop
+/// that was idle. To call it too early or too late is no error. Drain after it.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -152,19 +153,20 @@ pub unsafe extern "C-unwind" fn circflow_engine_tick(engine: *mut circflow_engin
     }
 }
 
-/// Says that the host's clock was wrong, and that it is `now_ns` now: earlier or later than the latest time that was
-/// named. Nothing runs, and no time passes by this call: a timer that had five seconds left has them again, from now
-/// on. circflow_engine_tick() is what lets time pass.
+/// Tells the engine that your clock was wrong, and that it is `now_ns` now. This may be earlier or later than the
+/// latest time that you named. No timer runs, and no time passes: a timer with five seconds left has five seconds left
+/// after it. (circflow_engine_tick() lets time pass.)
 ///
-/// You need it after a wild time, far in the future, has come in by mistake, as until that time comes the engine stands
-/// still: earlier times are read as the latest seen. And you need it after your clock was set back. Both are counted
-/// (time_leaps, time_backwards) and logged. What ran out at the wild time has run out; what was set since then is due
-/// as much later than `now_ns` as it was later than the wild time. Round trips under way are not measured (rtt_ns of
-/// CIRCFLOW_INSN_LINKED is 0), as nobody knows when they began. What is held is as old as it was. Times that circflow
-/// names (deadlines, last_active_ns) are on the new clock from now on; one before its beginning is 0. From then on each
-/// call costs some tens of instructions more. Say it to each engine; a hub has no clock.
+/// You need it in two cases. The first: by mistake you named a time far in the future. The engine then stands still
+/// until that time comes, as it reads earlier times as the latest one seen. The second: your clock was set back. Both
+/// cases are counted (time_leaps, time_backwards) and logged. Call it for each engine; a hub has no clock.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID for CIRCFLOW_NEVER, which is no time.
+/// Timers that ended at the wrong time stay ended. Timers set since then end as much later than `now_ns` as they were
+/// later than the wrong time. Round trips that have begun are not measured (rtt_ns of CIRCFLOW_INSN_LINKED is 0). Held
+/// messages are as old as before. Times that circflow gives (deadlines, last_active_ns) are on the new clock from now
+/// on, or 0 if they are before its beginning. After this call, every call takes some tens of machine instructions more.
+///
+/// Own statuses: CIRCFLOW_ERR_INVALID: now_ns is CIRCFLOW_NEVER.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_set_clock(

@@ -5,32 +5,32 @@ use crate::base::purse::{Allowance, Voice};
 use crate::ffi::hub::{self, circflow_hub};
 use crate::ffi::outside;
 
-/// What an operator allows of padding, on one engine or on all engines of a hub. Fill it with
-/// circflow_padding_budget_init(), then change what you want. Padding that is not allowed is refused: the machine hears
-/// that it was sent, as it would stand still otherwise.
+/// The padding that an operator allows, on one engine or on all engines of a hub. Fill it with
+/// circflow_padding_budget_init(), then change what you want. Padding above it is refused; the machine hears that it
+/// was sent, as it could stop otherwise.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_padding_budget {
     /// sizeof(circflow_padding_budget) as your compiler saw it.
     pub size: size_t,
-    /// Padding cells that may be sent before percent_max counts, since the engine (the hub) was made. Default 0.
+    /// Padding cells that may be sent before percent_max applies, since the engine (or the hub) was made. Default 0.
     pub allowed_cells: u32,
-    /// Of all cells sent since the engine (the hub) was made, how many in a hundred may be padding, 0 to 100: no more
-    /// is sent once the part is above it. Default 0: no limit. A cell that only passes a relay counts when it goes
+    /// The part of all cells sent since the engine (or the hub) was made that may be padding, in percent, 0 to 100.
+    /// While it is above that, no padding is sent. Default 0: no limit. A cell that passes a relay counts if it goes
     /// towards the client.
     pub percent_max: u32,
-    /// 1: nothing pads. No padding is sent, not even what waits behind a block; blocks end at once, those that are on
-    /// too; and nothing is negotiated: circflow_padding_start() answers CIRCFLOW_ERR_DISABLED, and a relay refuses
-    /// what clients ask for. Padders stay, hear of cells, and go on when it is 0 again. Default 0.
+    /// 1: no padding. No padding cell is sent, not even one that waits behind a block. Blocks end at once.
+    /// circflow_padding_start() answers CIRCFLOW_ERR_DISABLED, and a relay refuses the requests of clients. Padders
+    /// stay, hear of cells, and go on when it is 0 again. Default 0.
     pub disabled: u32,
-    /// 1: the same for padders without CIRCFLOW_PADDER_RUNS_REDUCED. Default 0.
+    /// 1: as `disabled`, for padders without CIRCFLOW_PADDER_RUNS_REDUCED only. Default 0.
     pub reduced: u32,
 }
 
 // SAFETY: as above.
 unsafe impl sized::Growing for circflow_padding_budget {}
 
-/// Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget).
+/// Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget) as size.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -43,17 +43,18 @@ pub unsafe extern "C-unwind" fn circflow_padding_budget_init(
     door::alone(|| unsafe { sized::init(budget, size, budget_defaults()) })
 }
 
-/// Says what the engine may spend on padding from now on, at any time; it counts what was sent before, too. The
-/// parameters circpad_global_allowed_cells, circpad_global_max_padding_pct, circpad_padding_disabled and
-/// circpad_padding_reduced (circflow_engine_set_param()) say the same on the consensus's behalf, and the hub's budget
-/// for all its engines: padding goes out where all three allow it. circflow_engine_stats has the figures.
+/// Sets the padding budget of an engine from now on. You may call it at any time; cells that were sent before count,
+/// too. There are two more budgets: that of the consensus (circpad_global_allowed_cells,
+/// circpad_global_max_padding_pct, circpad_padding_disabled and circpad_padding_reduced of
+/// circflow_engine_set_param()), and that of the hub. Padding is sent only if all three allow it. circflow_engine_stats
+/// has the figures.
 ///
-/// Of a relay with a queue of its own, a padding cell counts when it is answered with CIRCFLOW_ANSWER_SENT: as many as
-/// wait for an answer can come on top.
+/// On a circuit with CIRCFLOW_CIRCUIT_OWN_QUEUE a padding cell counts when you answer CIRCFLOW_ANSWER_SENT, so
+/// instructions that wait for an answer can exceed the budget.
 ///
 /// @param budget  Copied.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID: percent_max above 100, disabled or reduced above 1; nothing changes.
+/// Own statuses: CIRCFLOW_ERR_INVALID: percent_max above 100, or disabled or reduced above 1; nothing changes.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -77,14 +78,14 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_padding_budget(
     }
 }
 
-/// Says what all engines of the hub together may spend on padding from now on, from any thread. They count what they
-/// send from when they joined, and have told the hub of other cells by the time they pad or are ticked. Blocks that are
-/// on where padding is disabled end with the engine's next circflow_engine_tick(): where this lets machines run no more
-/// that ran before, the notify of each engine is called from inside this call. circflow_hub_stats has the figures.
+/// Sets the padding budget of all engines of a hub together from now on. You may call it on any thread. An engine
+/// counts the cells that it sends after it has joined; it tells the hub of cells that are not padding when it pads or
+/// is ticked. If machines that ran may not run any more, this call calls the notify of each engine, and blocks end with
+/// the engine's next circflow_engine_tick(). circflow_hub_stats has the figures.
 ///
 /// @param budget  Copied.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID as for circflow_engine_set_padding_budget().
+/// Own statuses: CIRCFLOW_ERR_INVALID: as for circflow_engine_set_padding_budget().
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]

@@ -19,19 +19,19 @@ use crate::base::limits;
 use crate::padding::{self, Answer, Machines};
 use libc::{c_char, size_t};
 
-/// Loads padding machines of the maybenot framework (version 2): one machine a line, in the text form that maybenot
-/// writes. They are parsed once, here, and shared by all padders that run them. All machines of a list run together and
-/// can signal each other; those that shall not are lists of their own.
+/// Loads a list of padding machines of the maybenot framework (version 2): one machine in each line, in the text form
+/// that maybenot writes. They are parsed once, here, and shared by all padders that run them. All machines of a list
+/// run together and can signal each other. Load machines that must not do so as separate lists.
 ///
-/// The text is not trusted: a machine that cannot be read, has a number that is none, or could take long to draw from
-/// is refused, and so is one that unpacks to more than 1 MiB.
+/// The text is not trusted. A machine is refused if it cannot be read, if it contains a value that is not a number, if
+/// drawing a random number from it could take long, or if it unpacks to more than 1 MiB.
 ///
-/// @param text          Read during the call only; a 0 at its end is not needed, and no fault.
+/// @param text          The text. It may end with a NUL, but need not.
 /// @param text_len      Bytes in text.
-/// @param machines_out  Yours until circflow_machines_drop().
+/// @param machines_out  The id of the list, valid until circflow_machines_drop().
 ///
-/// Own statuses: CIRCFLOW_ERR_BAD_MACHINES: see circflow_engine_get_last_detail(); CIRCFLOW_ERR_TOO_MANY: at 1024
-/// lists: drop one.
+/// Own statuses: CIRCFLOW_ERR_BAD_MACHINES: circflow_engine_get_last_detail() says which line, and why.
+/// CIRCFLOW_ERR_TOO_MANY: there are 1024 lists; drop one.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -56,7 +56,7 @@ pub unsafe extern "C-unwind" fn circflow_machines_load(
     }
 }
 
-/// Forgets a list of machines. Padders that run it, and numbers it is registered under, keep it alive for themselves.
+/// Drops a list of machines. Padders that run it, and numbers under which it is registered, still keep it.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -69,55 +69,53 @@ pub unsafe extern "C-unwind" fn circflow_machines_drop(
     unsafe { door::enter(engine, |core| core.drop_machines(machines.id())) }
 }
 
-/// circflow_padding_config.flags: what was negotiated is stopped, and the other end told, when all its machines have
-/// reached their end (padding-spec 3).
+/// circflow_padding_config.flags: when all machines of a negotiated padder have ended, circflow stops it and tells the
+/// other end (padding-spec 3).
 pub const CIRCFLOW_PADDER_STOP_AT_END: u8 = 1;
-/// circflow_padding_config.flags: when a block ends, what waits goes out at once, before a machine can block again.
-/// Without it, actions due with no delay come first, so that a machine that blocks again at the end of each block lets
-/// nothing out. Some machines count on the gap: RegulaTor paces its server so.
+/// circflow_padding_config.flags: when a block ends, the waiting cells go out at once, before a machine can block
+/// again. Without this flag, actions without a delay come first, so that a machine that blocks again at the end of each
+/// block lets no cell out. Some machines need this flag: RegulaTor paces its server so.
 pub const CIRCFLOW_PADDER_OPEN_BETWEEN: u8 = 2;
-/// circflow_padding_config.flags: the machines may run while padding is reduced (circflow_padding_budget). Mark those
-/// that cost little.
+/// circflow_padding_config.flags: the machines may run while padding is reduced (circflow_padding_budget). Use it for
+/// machines that send little.
 pub const CIRCFLOW_PADDER_RUNS_REDUCED: u8 = 4;
 
-/// circflow_padding_config.queued_cells_max: what the parameter circpad_max_circ_queued_cells says.
+/// circflow_padding_config.queued_cells_max: use the parameter circpad_max_circ_queued_cells.
 pub const CIRCFLOW_BY_PARAMETER: u32 = u32::MAX;
 const _: () = assert!(CIRCFLOW_BY_PARAMETER == crate::engine::BY_PARAMETER);
 
-/// What a padder is made with. Fill it with circflow_padding_config_init(), then change what you want.
+/// The configuration of a padder. Fill it with circflow_padding_config_init(), then change what you want.
 ///
-/// Fractions go from 0.0 to 1.0, and 0.0 means "no limit", as in maybenot: to forbid padding, install none. 1.0 means
-/// no limit either, as soon as one other cell was sent. Each machine has limits of its own besides these, and an
-/// allowance (of padding cells, and of time to block) that comes before all limits, these included: a machine with an
-/// endless allowance knows none. Look at the machines you load.
+/// Fractions go from 0.0 to 1.0. 0.0 means "no limit", as in maybenot; to forbid padding, install no padder. 1.0 means
+/// "no limit", too, once one other cell was sent. Each machine also has limits of its own, and an allowance (of padding
+/// cells, and of time to block). Until a machine has used up its allowance, no limit applies to it, not even these
+/// fractions. So check the machines that you load.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_padding_config {
     /// sizeof(circflow_padding_config) as your compiler saw it.
     pub size: size_t,
-    /// From circflow_machines_load(). Zero: no machines; for an end that only expects the other to pad.
+    /// The list of machines, from circflow_machines_load(). Zero: no machines, for an end that only expects padding
+    /// from the other.
     pub machines: circflow_machines_id,
-    /// Of the cells sent to or through the hop, how many may be padding. Default 0.0. Each machine's allowance comes
-    /// first.
+    /// The part of the cells sent to or through the hop that may be padding. Default 0.0.
     pub padding_fraction: f64,
-    /// Of the time, how much may be blocked. Default 0.0. Each machine's allowance comes first.
+    /// The part of the time that may be blocked. Default 0.0.
     pub blocking_fraction: f64,
-    /// Of the cells received from or through the hop, how many may be its padding; more closes the circuit. Default
+    /// The part of the cells received from or through the hop that may be its padding. More closes the circuit. Default
     /// 0.0.
     pub inbound_fraction: f64,
-    /// Padding cells that may come before inbound_fraction counts. Default 0.
+    /// Padding cells that may come before inbound_fraction applies. Default 0.
     pub inbound_grace: u64,
-    /// Cells in the circuit's queue (reported as queued and not as written) from which on no padding is added:
-    /// it is refused, and the machine hears that it was sent, as one of those that wait counts. Default
-    /// CIRCFLOW_BY_PARAMETER: what circpad_max_circ_queued_cells says when the padder is installed or registered, 1000
-    /// if that was never set.
+    /// When so many cells are in the circuit's queue (reported as queued and not as written), padding is refused. The
+    /// machine hears that it was sent, as one of the waiting cells counts for it. Default CIRCFLOW_BY_PARAMETER: the
+    /// value of circpad_max_circ_queued_cells when the padder is installed or registered (1000 if you never set it).
     pub queued_cells_max: u32,
-    /// The hop to pad with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
+    /// The hop to exchange padding with. Client: 1 to its number of hops; default 2. Relay: 0, the client.
     pub hop: u8,
-    /// Which of the hop's two places, 0 or 1. Default 0.
+    /// The slot, 0 or 1: a hop can have two padders. Default 0.
     pub slot: u8,
-    /// CIRCFLOW_PADDER_STOP_AT_END, CIRCFLOW_PADDER_OPEN_BETWEEN and CIRCFLOW_PADDER_RUNS_REDUCED, or-ed together.
-    /// Default 0.
+    /// CIRCFLOW_PADDER_*, or-ed together. Default 0.
     pub flags: u8,
     /// Zero.
     pub reserved: u8,
@@ -126,7 +124,8 @@ pub struct circflow_padding_config {
 // SAFETY: repr(C), size first, integers and floats and arrays of integers: all bit patterns are valid.
 unsafe impl sized::Growing for circflow_padding_config {}
 
-/// Fills a config with the defaults: no machines, hop 2, slot 0, no limits. Pass sizeof(circflow_padding_config).
+/// Fills a config with the defaults: no machines, hop 2, slot 0, no limits. Pass sizeof(circflow_padding_config) as
+/// size.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -139,14 +138,14 @@ pub unsafe extern "C-unwind" fn circflow_padding_config_init(
     door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
-/// Sets a padder up on a circuit: from now on its machines are told what happens there, and their padding and blocking
-/// is carried out. The other end is told nothing; circflow_padding_start() does that.
+/// Installs a padder on a circuit. From now on its machines hear of the circuit's cells, and circflow carries out their
+/// padding and blocking. The other end is not told; circflow_padding_start() tells it.
 ///
-/// What your program then has to report, and when, is in docs/padding.md: every cell received, queued and written.
+/// From then on report every cell that is received, queued and written, as docs/padding.md describes.
 ///
-/// Own statuses: CIRCFLOW_ERR_PADDER_EXISTS: the hop's slot is taken; CIRCFLOW_ERR_INVALID: a fraction outside 0.0 to
-/// 1.0 (or not a number), a slot above 1, or a hop that the circuit has not; CIRCFLOW_ERR_CLOSING: the circuit is to
-/// close. An id error can be of the circuit or of the machines.
+/// Own statuses: CIRCFLOW_ERR_PADDER_EXISTS: the hop's slot is taken. CIRCFLOW_ERR_INVALID: a fraction outside 0.0 to
+/// 1.0 (or not a number), a slot above 1, or a hop that the circuit does not have. CIRCFLOW_ERR_CLOSING: the circuit is
+/// closing. An id error can be about the circuit or about the machines.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -172,12 +171,12 @@ pub unsafe extern "C-unwind" fn circflow_padding_install(
     }
 }
 
-/// Takes a padder down that circflow_padding_install() set up (one that was negotiated is taken down, and the other end
-/// told, by circflow_padding_stop()), with its timers, its block and its padding that still waits. What it held back
-/// goes out with the next drain. Up to 1000 padding cells may still come from its hop.
+/// Removes a padder of circflow_padding_install(), with its timers, its block, and its padding cells that still wait.
+/// (For a negotiated padder there is circflow_padding_stop().) Messages that it held back go out with the next drain.
+/// Up to 1000 padding cells may still come from its hop.
 ///
-/// @param hop   The hop that it pads with; 0 at a relay.
-/// @param slot  Which of the hop's two places, 0 or 1.
+/// @param hop   The hop of the padder; 0 at a relay.
+/// @param slot  The slot of the padder, 0 or 1.
 ///
 /// Own statuses: CIRCFLOW_ERR_NO_PADDER.
 /// Inside drain: yes. Since: 0.1.
@@ -193,25 +192,25 @@ pub unsafe extern "C-unwind" fn circflow_padding_remove(
     unsafe { door::enter(engine, |core| core.remove_padder(core.time(now_ns), circuit.id(), hop, slot)) }
 }
 
-/// circflow_padding_answered(): a padding cell was queued or sent.
+/// circflow_padding_answered(): you queued or sent a padding cell.
 pub const CIRCFLOW_ANSWER_SENT: u8 = 1;
-/// circflow_padding_answered(): a cell that waits counts as the padding.
+/// circflow_padding_answered(): a waiting cell counts as the padding.
 pub const CIRCFLOW_ANSWER_REPLACED: u8 = 2;
-/// circflow_padding_answered(): one cell that waited was let out, past the block.
+/// circflow_padding_answered(): you let one waiting cell out, past the block.
 pub const CIRCFLOW_ANSWER_RELEASED: u8 = 3;
-/// circflow_padding_answered(): nothing was done. The machine does not hear of it.
+/// circflow_padding_answered(): you did nothing. The machine does not hear of it.
 pub const CIRCFLOW_ANSWER_REFUSED: u8 = 4;
 
-/// Answers a CIRCFLOW_INSN_PADDING with CIRCFLOW_PADDING_ASKS: says what you did, once you have done it. Each is
-/// answered once; a machine can have 1024 unanswered ones, and gets no more until you answer.
+/// Answers a CIRCFLOW_INSN_PADDING with CIRCFLOW_PADDING_ASKS: reports what you did, after you did it. Answer each
+/// once. A machine can have 1024 unanswered instructions; then no more come until you answer.
 ///
 /// @param padding  detail.padding of the instruction.
-/// @param answer   CIRCFLOW_ANSWER_SENT, .._REPLACED, .._RELEASED or .._REFUSED. The machine hears of the first three
-///                 that its padding was sent. It does not hear of a refusal, and one that goes on only after its own
-///                 padding stands still then: where your queue is merely long, say REPLACED.
+/// @param answer   CIRCFLOW_ANSWER_*. After SENT, REPLACED and RELEASED the machine hears that its padding was sent.
+///                 After REFUSED it hears nothing, and a machine that waits for its own padding stops then: if your
+///                 queue is only long, answer REPLACED.
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_ASKED: it was answered already, or never asked; CIRCFLOW_ERR_INVALID for an unknown
-/// answer.
+/// Own statuses: CIRCFLOW_ERR_NOT_ASKED: it was answered already, or there was no such instruction.
+/// CIRCFLOW_ERR_INVALID: an unknown answer.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_padding_answered(
@@ -240,19 +239,19 @@ pub unsafe extern "C-unwind" fn circflow_padding_answered(
 pub struct circflow_padding_stats {
     /// sizeof(circflow_padding_stats) as your compiler saw it.
     pub size: size_t,
-    /// Machines it runs.
+    /// Machines that it runs.
     pub machines: u32,
-    /// Timers armed: an action and an internal one for each machine, and the end of the block.
+    /// Timers that run: for each machine one for its next action and an internal one, and one for the end of the block.
     pub timers: u32,
-    /// Cells to or through its hop that were queued and are nobody's padding for this hop. One that is held counts
-    /// when it is held on a circuit, and when it is let out in a set.
+    /// Cells to or through its hop that were queued and are not padding for this hop. A held message counts when it is
+    /// held (on a circuit), or when it is sent (in a set).
     pub normal_sent: u64,
     /// Padding cells of its machines that were queued.
     pub padding_sent: u64,
-    /// Padding for which a cell that waited anyway counted.
+    /// Padding cells for which a waiting cell counted.
     pub replaced: u64,
-    /// Padding that was not sent because the queue was long, because as many cells waited behind the block as may
-    /// (held_sends_max), because a budget did not allow it (circflow_padding_budget), or because the host said so.
+    /// Padding cells that were not sent: the queue was long, held_sends_max cells waited behind the block, a budget did
+    /// not allow it (circflow_padding_budget), or you answered REFUSED.
     pub refused: u64,
     /// Cells that are not padding, from or through its hop.
     pub normal_received: u64,
@@ -260,17 +259,17 @@ pub struct circflow_padding_stats {
     pub padding_received: u64,
     /// Blocks that its machines asked for.
     pub blocks: u64,
-    /// Time blocked by it so far, in nanoseconds.
+    /// Time for which it has blocked so far, in nanoseconds.
     pub blocked_ns: u64,
 }
 
 // SAFETY: as above.
 unsafe impl sized::Growing for circflow_padding_stats {}
 
-/// Figures of a padder. Set stats->size to sizeof(circflow_padding_stats) first.
+/// Gives the figures of a padder. Set stats->size to sizeof(circflow_padding_stats) first.
 ///
-/// @param hop   The hop that it pads with; 0 at a relay.
-/// @param slot  Which of the hop's two places, 0 or 1.
+/// @param hop   The hop of the padder; 0 at a relay.
+/// @param slot  The slot of the padder, 0 or 1.
 ///
 /// Own statuses: CIRCFLOW_ERR_NO_PADDER.
 /// Inside drain: yes. Since: 0.1.

@@ -3,15 +3,15 @@
 use super::*;
 use crate::ffi::circuit::known_role;
 
-/// Says what a machine number of PADDING_NEGOTIATE means at one end, for all circuits of the engine from now on. The
-/// two ends of a number usually run different machines: register one config for each role. Numbers 0 and 1 are Tor's;
-/// take yours from 2 on.
+/// Registers a machine number of PADDING_NEGOTIATE: the config of the padder to run for it at one end, for all circuits
+/// of the engine from now on. The two ends of a number usually run different machines: register one config for each
+/// role. Numbers 0 and 1 are Tor's; use numbers from 2 to 255.
 ///
-/// @param role    CIRCFLOW_ROLE_CLIENT: for circflow_padding_start(). CIRCFLOW_ROLE_RELAY: for what clients ask of a
-///                relay; config->hop is 0 then.
-/// @param config  Copied. NULL: the number means nothing any more; what runs goes on.
+/// @param role    CIRCFLOW_ROLE_CLIENT: used by circflow_padding_start(). CIRCFLOW_ROLE_RELAY: used when a client asks
+///                this relay; config->hop is 0 then.
+/// @param config  The config; it is copied. NULL: removes the number; padders that run go on.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID as for circflow_padding_install(), and for an unknown role. An id error is of the
+/// Own statuses: CIRCFLOW_ERR_INVALID: as for circflow_padding_install(), or an unknown role. An id error is about the
 /// machines.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
@@ -48,16 +48,16 @@ pub unsafe extern "C-unwind" fn circflow_padding_register(
     }
 }
 
-/// Client: starts what is registered under a number: sets the own padder up and queues PADDING_NEGOTIATE(START) to its
-/// hop (padding-spec 3). Padding may begin before the answer. Check before that the relay has the subprotocol
-/// Padding=2. If the relay refuses, the own padder is taken down again, and nothing more is asked on this circuit;
-/// CIRCFLOW_INSN_NEGOTIATED tells how it answered.
+/// Client: starts the padding that is registered under a number. It installs the padder at this end, and queues
+/// PADDING_NEGOTIATE(START) to its hop (padding-spec 3). Padding may begin before the answer. First check that the
+/// relay has the subprotocol Padding=2. CIRCFLOW_INSN_NEGOTIATED brings the answer. If the relay refuses, circflow
+/// removes the padder at this end, and sends no further request on this circuit.
 ///
-/// Own statuses: CIRCFLOW_ERR_UNKNOWN_PADDING: circflow_padding_register() the number first;
-/// CIRCFLOW_ERR_PADDER_EXISTS: it runs, or its place is taken; CIRCFLOW_ERR_PADDING_REFUSED: the relay refused before;
-/// CIRCFLOW_ERR_DISABLED: a budget lets it not run (circflow_padding_budget); CIRCFLOW_ERR_CLOSING; CIRCFLOW_ERR_ROLE:
-/// only a client asks; CIRCFLOW_ERR_INVALID: no such hop; CIRCFLOW_ERR_TOO_MANY: too many padders or unanswered
-/// questions; CIRCFLOW_ERR_UNDRAINED: drain first.
+/// Own statuses: CIRCFLOW_ERR_UNKNOWN_PADDING: call circflow_padding_register() for the number first.
+/// CIRCFLOW_ERR_PADDER_EXISTS: it runs already, or its slot is taken. CIRCFLOW_ERR_PADDING_REFUSED: the relay refused
+/// before. CIRCFLOW_ERR_DISABLED: a budget does not let it run (circflow_padding_budget). CIRCFLOW_ERR_CLOSING.
+/// CIRCFLOW_ERR_ROLE: only a client may ask. CIRCFLOW_ERR_INVALID: no such hop. CIRCFLOW_ERR_TOO_MANY: too many padders
+/// or unanswered requests. CIRCFLOW_ERR_UNDRAINED: drain first.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -71,10 +71,10 @@ pub unsafe extern "C-unwind" fn circflow_padding_start(
     unsafe { door::enter(engine, |core| core.start_padding(core.time(now_ns), circuit.id(), number)) }
 }
 
-/// Stops what was negotiated under a number: takes the own padder down and queues PADDING_NEGOTIATE(STOP) (client) or
-/// PADDING_NEGOTIATED(STOP) (relay).
+/// Stops the padding that was negotiated under a number. It removes the padder at this end, and queues
+/// PADDING_NEGOTIATE(STOP) (client) or PADDING_NEGOTIATED(STOP) (relay).
 ///
-/// Own statuses: CIRCFLOW_ERR_NO_PADDER: it does not run; CIRCFLOW_ERR_UNDRAINED: drain first.
+/// Own statuses: CIRCFLOW_ERR_NO_PADDER: it does not run. CIRCFLOW_ERR_UNDRAINED: drain first.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_padding_stop(

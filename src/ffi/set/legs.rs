@@ -14,18 +14,19 @@ use crate::ffi::status::circflow_status::*;
 use crate::wire::conflux::Ux;
 use libc::size_t;
 
-/// Client: makes circuits legs of a set, all or none, and queues a LINK on each. Also for a set that is live already: a
-/// leg may join while messages are in flight, as its numbers start from zero on both sides. Wait for
-/// CIRCFLOW_INSN_LINKED and CIRCFLOW_INSN_USABLE. For circuits that are not open yet: circflow_set_launch_legs().
+/// Client: makes circuits legs of a set, all or none, and queues a LINK on each. A leg may also join a set in use,
+/// while messages are in flight, as its numbers start from 0 at both ends. Next come CIRCFLOW_INSN_LINKED and
+/// CIRCFLOW_INSN_USABLE. For circuits that are still being built there is circflow_set_launch_legs().
 ///
-/// @param circuits       Each open, a client's, in no set, without streams, with Vegas, of the same length and join
-///                       point as the other legs, and named once.
+/// @param circuits       The circuits. Each is open, a client's, in no set, without streams, with
+///                       CIRCFLOW_CIRCUIT_VEGAS, of the same length and join point as the other legs, and named once.
 /// @param circuit_count  How many, at least 1.
 ///
 /// Own statuses: CIRCFLOW_ERR_NO_LEGS, CIRCFLOW_ERR_IN_SET, CIRCFLOW_ERR_HAS_STREAMS, CIRCFLOW_ERR_NO_VEGAS,
-/// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES: the first
-/// circuit that is not as said above; CIRCFLOW_ERR_DISABLED: the parameter cfx_enabled is 0; CIRCFLOW_ERR_CLOSING: one
-/// is being closed; CIRCFLOW_ERR_UNDRAINED: drain first. After any of them no circuit became a leg.
+/// CIRCFLOW_ERR_LEG_MISMATCH, CIRCFLOW_ERR_ROLE, CIRCFLOW_ERR_TOO_MANY_LEGS, CIRCFLOW_ERR_TOO_MANY_LAUNCHES: the fault
+/// of the first circuit that is not as described above. CIRCFLOW_ERR_DISABLED: the parameter cfx_enabled is 0.
+/// CIRCFLOW_ERR_CLOSING: one of them is closing. CIRCFLOW_ERR_UNDRAINED: drain first. After each of them no circuit is
+/// a leg.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -40,20 +41,21 @@ pub unsafe extern "C-unwind" fn circflow_set_add_legs(
     unsafe { join(engine, circuits, circuit_count, |core, ids| core.add_legs(core.time(now_ns), set.id(), ids)) }
 }
 
-/// Client: as circflow_set_add_legs(), for circuits that are still being built, opened with the hops they are to have.
-/// They are legs from now on, and count as launched: circuits that fail count, too (prop329 4.2.2). LINK goes out on
-/// each once circflow_circuit_built() says that it is open.
+/// Client: as circflow_set_add_legs(), for circuits that are still being built. Open them with their final number of
+/// hops. They are legs from now on and count as launched, also those that fail (prop329 4.2.2). LINK is queued on each
+/// when you call circflow_circuit_built().
 ///
-/// Until then no time of circflow's runs: give up after your own circuit build timeout, with
-/// circflow_circuit_gone(), and CIRCFLOW_INSN_WANT_LEG asks for another while the budget lasts. A new set is not
-/// usable while a leg is being built, and LINKED on one is a protocol violation. What else comes on it (EXTENDED2) is
-/// delivered without a number.
+/// Until then no timer of circflow runs for them. After your own circuit build timeout, call circflow_circuit_gone();
+/// CIRCFLOW_INSN_WANT_LEG then asks for another leg, if launches_max allows it. A new set is not usable while a leg is
+/// being built. LINKED on such a leg is a protocol violation. Other messages on it (EXTENDED2) are delivered without a
+/// number.
 ///
-/// @param circuits       As for circflow_set_add_legs(); CIRCFLOW_CIRCUIT_VEGAS among their flags says that it is asked
-///                       for. When it was refused, say so with circflow_circuit_set_flags(), or close the circuit.
+/// @param circuits       As for circflow_set_add_legs(). Here CIRCFLOW_CIRCUIT_VEGAS means that the circuit asks for
+///                       it. If it was refused, take the flag away with circflow_circuit_set_flags(), or close the
+///                       circuit.
 /// @param circuit_count  How many, at least 1.
 ///
-/// Own statuses: as of circflow_set_add_legs(): no circuit became a leg.
+/// Own statuses: as of circflow_set_add_legs(). After each of them no circuit is a leg.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -92,15 +94,15 @@ unsafe fn join(
     }
 }
 
-/// Adds a leg whose handshake the host has done itself: linked at once, and the set usable. No message is sent, and no
-/// CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from zero; circflow_set_import() sets
-/// others. For a host that keeps its own handshake.
+/// Adds a leg whose handshake you have done yourself. It is linked at once, and the set is usable. No message is sent,
+/// and no CIRCFLOW_INSN_LINKED or CIRCFLOW_INSN_USABLE comes. Its numbers start from 0; circflow_set_import() sets
+/// other numbers.
 ///
-/// @param peer_ux  What the peer asked for, CIRCFLOW_UX_*; unknown values count as NO_OPINION.
-/// @param rtt_ns   Round-trip time of the handshake, 0 when unknown.
+/// @param peer_ux  The desired_ux of the peer, CIRCFLOW_UX_*. An unknown value counts as CIRCFLOW_UX_NO_OPINION.
+/// @param rtt_ns   Round-trip time of the handshake in nanoseconds; 0 when unknown.
 ///
-/// Own statuses: as of circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: a circuit
-/// of either role will do, the same as that of the other legs.
+/// Own statuses: as of circflow_set_add_legs(), without CIRCFLOW_ERR_TOO_MANY_LAUNCHES and CIRCFLOW_ERR_ROLE: the
+/// circuit may have either role, but the same as the other legs.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -120,13 +122,13 @@ pub unsafe extern "C-unwind" fn circflow_set_adopt_leg(
     }
 }
 
-/// circflow_leg_stats.state: client, the circuit is still being built, and circflow_circuit_built() is to come.
+/// circflow_leg_stats.state: client: the circuit is being built; call circflow_circuit_built() when it is open.
 pub const CIRCFLOW_LEG_BUILDING: u32 = 1;
-/// circflow_leg_stats.state: client, LINK is queued or sent, and LINKED is to come.
+/// circflow_leg_stats.state: client: LINK is queued or sent, and LINKED has not come yet.
 pub const CIRCFLOW_LEG_PENDING: u32 = 2;
-/// circflow_leg_stats.state: exit, linked since LINK came, and LINKED_ACK is to come.
+/// circflow_leg_stats.state: exit: linked since LINK came, but LINKED_ACK has not come yet.
 pub const CIRCFLOW_LEG_UNACKED: u32 = 3;
-/// circflow_leg_stats.state: linked, and all of its handshake is done.
+/// circflow_leg_stats.state: linked, and its handshake is complete.
 pub const CIRCFLOW_LEG_LINKED: u32 = 4;
 
 /// Figures of a leg. Set size to sizeof before each call.
@@ -135,15 +137,15 @@ pub const CIRCFLOW_LEG_LINKED: u32 = 4;
 pub struct circflow_leg_stats {
     /// sizeof(circflow_leg_stats) as your compiler saw it.
     pub size: size_t,
-    /// How far its handshake has come, CIRCFLOW_LEG_*.
+    /// The state of its handshake, CIRCFLOW_LEG_*.
     pub state: u32,
-    /// DATA cells that one SENDME acknowledges, as reported last; 31 before.
+    /// DATA cells that one SENDME acknowledges, as last reported; 31 before the first report.
     pub sendme_inc: u32,
-    /// Round-trip time in nanoseconds: of the last report, before of the handshake; 0 when not known.
+    /// Round-trip time in nanoseconds, from the last report, or before that from the handshake; 0 when unknown.
     pub rtt_ns: u64,
-    /// Congestion window in cells, as reported last; 0 before.
+    /// Congestion window in cells, as last reported; 0 before the first report.
     pub cwnd: u64,
-    /// DATA cells in flight: those of the last report, and those sent since.
+    /// DATA cells in flight: those of the last report plus those sent since.
     pub inflight: u64,
     /// Number of the last message sent on it.
     pub sent: u64,
@@ -154,10 +156,10 @@ pub struct circflow_leg_stats {
 // SAFETY: repr(C), size first, integers.
 unsafe impl sized::Growing for circflow_leg_stats {}
 
-/// Figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
+/// Gives the figures of a leg. Set stats->size to sizeof(circflow_leg_stats) first.
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub, which answers for
-/// it under the same id; CIRCFLOW_ERR_CLOSING: it is being closed.
+/// Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is in no set, or its set is on another engine of a hub; that engine answers
+/// for the same id. CIRCFLOW_ERR_CLOSING: it is closing.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_leg_get_stats(

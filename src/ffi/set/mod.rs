@@ -29,10 +29,10 @@ use zeroize::Zeroize;
 /// Bytes of a conflux nonce.
 pub const CIRCFLOW_NONCE_LEN: usize = 32;
 
-/// Legs that a set can have at most.
+/// The most legs that a set can have.
 pub const CIRCFLOW_LEGS_MAX: usize = 16;
 
-/// circflow_set_config.held_age_max_ns: as the engine has it.
+/// circflow_set_config.held_age_max_ns: use that of the engine.
 pub const CIRCFLOW_AS_ENGINE: u64 = u64::MAX;
 
 /// desired_ux (prop329 2.2): no opinion. The peer sends by lowest RTT with room.
@@ -46,63 +46,63 @@ pub const CIRCFLOW_UX_HIGH_THROUGHPUT: u8 = 3;
 /// desired_ux: highest throughput, and at most one SWITCH in a congestion window.
 pub const CIRCFLOW_UX_LOW_MEM_THROUGHPUT: u8 = 4;
 
-/// circflow_set_config.algorithm: chosen by the UX that the peer asks for, as the protocol has it.
+/// circflow_set_config.algorithm: depends on the desired_ux of the peer, as the protocol says.
 pub const CIRCFLOW_ALGORITHM_BY_UX: u8 = 0;
 /// circflow_set_config.algorithm: MinRTT (prop329 3.1).
 pub const CIRCFLOW_ALGORITHM_MIN_RTT: u8 = 1;
 /// circflow_set_config.algorithm: LowRTT (prop329 3.2).
 pub const CIRCFLOW_ALGORITHM_LOW_RTT: u8 = 2;
-/// circflow_set_config.algorithm: CwndRTT: the fastest leg while it has room, else the fastest other leg that can take
-/// a cell without finishing later.
+/// circflow_set_config.algorithm: CwndRTT: the fastest leg while it has room, else the fastest other leg that can send
+/// a cell before one round trip of the fastest leg is over.
 pub const CIRCFLOW_ALGORITHM_CWND_RTT: u8 = 3;
 
-/// What a set is made with. Fill it with circflow_set_config_init(), then change what you want.
+/// The configuration of a set. Fill it with circflow_set_config_init(), then change what you want.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct circflow_set_config {
     /// sizeof(circflow_set_config) as your compiler saw it.
     pub size: size_t,
-    /// Yours. It comes back in every instruction about the set; make it other than 0, which stands for "no set" there.
+    /// A number of yours. It comes back in every instruction about the set. Do not use 0: there it means "no set".
     pub tag: u64,
-    /// A client's secret: 32 fresh random bytes for each set, sent to one exit and to nobody else (prop329 2.2). Wipe
-    /// your copy. Not used by circflow_engine_accept_sets().
+    /// Client: a secret of 32 random bytes, new for each set. circflow sends it to one exit and to nobody else (prop329
+    /// 2.2). Wipe your copy after circflow_set_open(). circflow_engine_accept_sets() does not use it.
     pub nonce: [u8; CIRCFLOW_NONCE_LEN],
-    /// How long a leg may wait for LINKED (client) or LINKED_ACK (exit), at least 1. It runs from the call that queued
-    /// LINK or LINKED, so that it bounds your own delay too; the round trip is measured from when you take that
-    /// instruction. Default 60 s; give your circuit build timeout if that is shorter.
+    /// How long a leg may wait for LINKED (client) or LINKED_ACK (exit), in nanoseconds, at least 1. The time begins
+    /// with the call that queues LINK or LINKED, so that it includes your own delay. (The round trip is measured from
+    /// when you take that instruction.) Default 60 s. Use your circuit build timeout if that is shorter.
     pub link_timeout_ns: u64,
-    /// Bytes that the set may hold for order. 0: the first message out of order closes the set. Default 16 MiB. Where
-    /// cfx_max_oooq_bytes says less when the set is opened, that counts.
+    /// Bytes that the set may hold for order. With 0 the first message out of order closes the set. Default 16 MiB. If
+    /// cfx_max_oooq_bytes is lower when the set is opened, that counts.
     pub held_bytes_max: u64,
-    /// How many messages ahead of the last delivered one a SWITCH may move a leg. Default 1048576.
+    /// How far a SWITCH may move a leg ahead of the last delivered message, in messages. Default 1048576.
     pub switch_ahead_max: u32,
-    /// Legs of the set at a time, 1 to CIRCFLOW_LEGS_MAX. Default 0: what cfx_max_legs_set says when the set is opened,
-    /// 8 if that was never set, and CIRCFLOW_LEGS_MAX if it is more.
+    /// Legs that the set may have at a time, 1 to CIRCFLOW_LEGS_MAX. Default 0: the value of cfx_max_legs_set when the
+    /// set is opened (8 if you never set it), but not above CIRCFLOW_LEGS_MAX.
     pub legs_max: u32,
-    /// Client: legs that may be launched, failed ones counted (also those that failed while they were built), until the
-    /// set is usable, and again after each time that every leg has been answered (prop329 4.2.2). Default 0: what
-    /// cfx_num_legs_set and cfx_max_unlinked_leg_retry add up to when the set is opened, 5 if they were never set.
+    /// Client: legs that may be launched until the set is usable, failed ones included. The count begins again each
+    /// time that every leg has been answered (prop329 4.2.2). Default 0: the sum of cfx_num_legs_set and
+    /// cfx_max_unlinked_leg_retry when the set is opened (5 if you never set them).
     pub launches_max: u32,
-    /// What this end wants of the other, CIRCFLOW_UX_*. Default: HIGH_THROUGHPUT.
+    /// How the other end should choose its sending leg, CIRCFLOW_UX_*. Default: CIRCFLOW_UX_HIGH_THROUGHPUT.
     pub desired_ux: u8,
-    /// How this end chooses its sending leg, CIRCFLOW_ALGORITHM_*. Default: BY_UX.
+    /// How this end chooses its sending leg, CIRCFLOW_ALGORITHM_*. Default: CIRCFLOW_ALGORITHM_BY_UX.
     pub algorithm: u8,
     /// Zero.
     pub reserved: [u8; 2],
-    /// Messages that may be held for sending while padding blocks the legs; then sending answers CIRCFLOW_ERR_NO_ROOM,
-    /// with 0 at once. Default 32.
+    /// Messages that may be held for sending while padding blocks the legs, 0 or more. When so many wait, sending
+    /// answers CIRCFLOW_ERR_NO_ROOM. Default 32.
     pub held_sends_max: u32,
     /// Zero.
     pub reserved2: u32,
-    /// How long a message may be held for order, as circflow_engine_config.held_age_max_ns says; 0 for as long as it
-    /// takes. Default CIRCFLOW_AS_ENGINE: what that says.
+    /// How long a message may be held for order, in nanoseconds: as circflow_engine_config.held_age_max_ns, for this
+    /// set. At most a week; 0 for no bound. Default CIRCFLOW_AS_ENGINE: the value of the engine.
     pub held_age_max_ns: u64,
 }
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
 unsafe impl sized::Growing for circflow_set_config {}
 
-/// Fills a config with the defaults. Pass sizeof(circflow_set_config).
+/// Fills a config with the defaults. Pass sizeof(circflow_set_config) as size.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -115,14 +115,12 @@ pub unsafe extern "C-unwind" fn circflow_set_config_init(
     door::alone(|| unsafe { sized::init(config, size, config_defaults()) })
 }
 
-/// Exit: accepts sets that clients open with LINK, and says what each is made with. Until this is called, after it is
-/// called with NULL, and while the parameter cfx_enabled is 0, a LINK is a protocol violation. Sets that live already
-/// are not touched.
+/// Exit: accepts sets that clients open with LINK, and gives the configuration of each. A LINK is a protocol violation
+/// until you call this, after you call it with NULL, and while the parameter cfx_enabled is 0. Live sets do not change.
 ///
-/// A set appears with its first CIRCFLOW_INSN_LINKED. What an exit of Tor asks for is desired_ux
-/// CIRCFLOW_UX_MIN_LATENCY.
+/// The first CIRCFLOW_INSN_LINKED of a set gives its id. An exit of Tor uses the desired_ux CIRCFLOW_UX_MIN_LATENCY.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID as for circflow_set_open().
+/// Own statuses: CIRCFLOW_ERR_INVALID: as for circflow_set_open().
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_engine_accept_sets(
@@ -152,12 +150,13 @@ pub unsafe extern "C-unwind" fn circflow_engine_accept_sets(
     }
 }
 
-/// Client: opens a set, with no legs yet. It ends with its last leg, or with circflow_set_close().
+/// Client: opens a set without legs; add some with circflow_set_add_legs(). It ends with its last leg, or with
+/// circflow_set_close(). Wipe config->nonce after this call.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown UX or algorithm, legs_max above 16, link_timeout_ns or
-/// switch_ahead_max 0, held_age_max_ns above a week, or a reserved field that is not 0; CIRCFLOW_ERR_DISABLED:
-/// cfx_enabled is 0; CIRCFLOW_ERR_NONCE_IN_USE: draw another; CIRCFLOW_ERR_TOO_MANY at sets_max: close some;
-/// CIRCFLOW_ERR_UNDRAINED: drain first.
+/// Own statuses: CIRCFLOW_ERR_INVALID: an unknown desired_ux or algorithm; legs_max above 16; link_timeout_ns or
+/// switch_ahead_max is 0; held_age_max_ns above a week; or a reserved field that is not 0. CIRCFLOW_ERR_DISABLED:
+/// cfx_enabled is 0. CIRCFLOW_ERR_NONCE_IN_USE: draw another nonce. CIRCFLOW_ERR_TOO_MANY: sets_max are alive; close
+/// some. CIRCFLOW_ERR_UNDRAINED: drain first.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -191,14 +190,14 @@ pub unsafe extern "C-unwind" fn circflow_set_open(
     status
 }
 
-/// Ends a set at the host's wish: a close is queued for each leg, then CIRCFLOW_INSN_ENDED. Tokens that are held come
-/// back as CIRCFLOW_INSN_DISCARD. The set's id is stale from now on.
+/// Ends a set because you want it. It queues CIRCFLOW_INSN_CLOSE for each leg, then CIRCFLOW_INSN_ENDED. Held tokens
+/// come back as CIRCFLOW_INSN_DISCARD. The set's id is stale from now on.
 ///
-/// A set ends well when no stream is open on it any more: send END on each, take what that queues, write it out, then
-/// close the set and its circuits. The other end, which learns of that by DESTROY on one leg after another, sees
-/// CIRCFLOW_ERR_SET_FINISHED as the cause, where circflow runs its streams. Where they are yours, call this there too,
-/// before circflow_circuit_gone(), once you have seen the last END: the cause is then CIRCFLOW_OK. Anything else is
-/// CIRCFLOW_ERR_LEG_LOST: something may have been lost.
+/// To end a set well, send END on each stream, drain, write the cells, then close the set and its circuits. The other
+/// end gets DESTROY on one leg after another. If circflow runs its streams, it sees the cause
+/// CIRCFLOW_ERR_SET_FINISHED. If its host has the streams, that host should call this function when it has seen the
+/// last END, before circflow_circuit_gone(); the cause is CIRCFLOW_OK then. Otherwise the cause is
+/// CIRCFLOW_ERR_LEG_LOST: messages may have been lost.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -212,12 +211,11 @@ pub unsafe extern "C-unwind" fn circflow_set_close(
     unsafe { door::enter(engine, |core| core.close_set(core.time(now_ns), set.id())) }
 }
 
-/// Takes the last leg out of a set, as a circuit of its own again that keeps its streams; the set is gone, without a
-/// CIRCFLOW_INSN_ENDED. Only when it is
-/// the set's one leg, all of its handshake is done (LINKED_ACK included), and nothing is held, so that its own order is
-/// the order.
+/// Takes the last leg out of a set. The leg is a plain circuit again and keeps its streams. The set is gone, without a
+/// CIRCFLOW_INSN_ENDED. It works only if the set has this one leg, its handshake is complete (LINKED_ACK included), and
+/// no message is held, so that the order on the leg is the order of the messages.
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_ALONE: close the other legs, and drain.
+/// Own statuses: CIRCFLOW_ERR_NOT_ALONE: close the other legs, drain, and call again.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -236,13 +234,12 @@ pub unsafe extern "C-unwind" fn circflow_set_dissolve(
     }
 }
 
-/// Gives a set another tag: it comes back as set_tag from now on, also in instructions that wait already. For an exit,
-/// which first hears of a set in CIRCFLOW_INSN_LINKED, when all it has is the tag of circflow_engine_accept_sets():
-/// name the set there, inside the drain, and whatever follows has the name. Also for a set with legs on other engines
-/// of a hub, on the engine that has the set: instructions of the others name no set.
+/// Gives a set another tag. It comes back as set_tag from now on, also in instructions that already wait. An exit needs
+/// it: its sets begin with the tag of circflow_engine_accept_sets(). Call this at the first CIRCFLOW_INSN_LINKED of a
+/// set, inside the drain; all later instructions then have the new tag. If a set has legs on other engines of a hub,
+/// call it on the engine that is the set's home: instructions of the others name no set.
 ///
-/// Own statuses: none. An ended set is not named any more: its id is stale, and its CIRCFLOW_INSN_ENDED has the tag it
-/// had.
+/// Own statuses: none. An ended set keeps its tag for CIRCFLOW_INSN_ENDED; its id is stale.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_set_retag(
@@ -254,14 +251,14 @@ pub unsafe extern "C-unwind" fn circflow_set_retag(
     unsafe { door::enter(engine, |core| core.retag_set(set.id(), tag)) }
 }
 
-/// Changes how this end chooses the sending leg, from the next decision on; what circflow_set_get_room() has answered
-/// holds no longer. If the set waits for room and another leg now has it, CIRCFLOW_INSN_MAY_SEND is queued. The peer is
-/// not told.
+/// Changes how this end chooses the sending leg, from the next decision on. An earlier answer of
+/// circflow_set_get_room() is no longer valid. If the set waits for room and another leg has it now,
+/// CIRCFLOW_INSN_MAY_SEND is queued. The peer is not told.
 ///
-/// @param algorithm  CIRCFLOW_ALGORITHM_*; BY_UX goes back to what the peer asked for last. That a peer asked for low
-///                   memory, and gets at most one SWITCH in a congestion window, stays so with any.
+/// @param algorithm  CIRCFLOW_ALGORITHM_*. BY_UX follows the last desired_ux of the peer. If that asks for low memory,
+///                   there is at most one SWITCH in a congestion window with every algorithm.
 ///
-/// Own statuses: CIRCFLOW_ERR_INVALID for an unknown algorithm.
+/// Own statuses: CIRCFLOW_ERR_INVALID: an unknown algorithm.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn circflow_set_use_algorithm(

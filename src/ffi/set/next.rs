@@ -9,13 +9,13 @@ use crate::ffi::status::circflow_status;
 use crate::ffi::status::circflow_status::*;
 use libc::size_t;
 
-/// Takes the next ready message of one set, for a host that works set by set: kind is CIRCFLOW_INSN_DELIVER, or
-/// CIRCFLOW_INSN_NONE when none is ready, or when the call has dealt with so many that were for circflow alone (XOFF,
-/// XON) that it leaves the rest to a later one: the deadline is 0 then. The same messages, in the same order, that
-/// circflow_engine_poll() would give; each is given once, by one or the other. Of a set that circflow runs it can be
-/// CIRCFLOW_INSN_DISCARD too: the token of a message whose stream has ended here.
+/// Takes the next ready message of one set, for a host that works set by set. The kind is CIRCFLOW_INSN_DELIVER, or
+/// CIRCFLOW_INSN_NONE when no message is ready. It is NONE, too, when the call has handled so many XOFF and XON that it
+/// leaves the rest to a later call; the deadline is 0 then. From a set that circflow runs it can also be
+/// CIRCFLOW_INSN_DISCARD, with the token of a message whose stream has ended here. These are the same messages, in the
+/// same order, as from circflow_engine_poll(); each comes once, from one of the two.
 ///
-/// @param body      Where the body goes. Give CIRCFLOW_BODY_MAX bytes and it always fits.
+/// @param body      The body buffer: room for the body. CIRCFLOW_BODY_MAX bytes are always enough.
 /// @param body_cap  Bytes of room there.
 ///
 /// Own statuses: CIRCFLOW_ERR_TOO_SMALL: nothing was taken.
@@ -45,16 +45,16 @@ pub unsafe extern "C-unwind" fn circflow_set_poll(
     }
 }
 
-/// Takes ready messages of one set, as many as fit, for a host that gives all of them as tokens (CIRCFLOW_FORM_TOKEN):
-/// what circflow_set_poll() does one by one, for a fraction of its cost. All that are taken count as delivered, in the
-/// order of the array; their numbers follow each other without a gap.
+/// Takes ready messages of one set, as many as fit, for a host that feeds all messages as tokens (CIRCFLOW_FORM_TOKEN).
+/// It costs much less than circflow_set_poll() for each. All messages taken count as delivered, in the order of the
+/// array; their sequence numbers have no gap.
 ///
 /// @param tokens     Gets the tokens.
 /// @param token_cap  Tokens of room there.
-/// @param count_out  How many were written. Fewer than token_cap: no more are ready, or the next is one whose body
-///                   circflow has copied, which circflow_set_poll() gives.
+/// @param count_out  Number of tokens written. If it is below token_cap, no more messages are ready, or circflow has
+///                   copied the body of the next one: take that with circflow_set_poll().
 ///
-/// Own statuses: CIRCFLOW_ERR_IS_RUN: circflow has the streams of this set: circflow_set_poll() or drain.
+/// Own statuses: CIRCFLOW_ERR_IS_RUN: circflow runs the streams of this set; use circflow_set_poll() or drain.
 /// Inside drain: no. Since: 0.1.
 #[no_mangle]
 #[must_use]

@@ -33,9 +33,9 @@ pub struct circflow_leg_numbers {
     pub received: u64,
 }
 
-/// Reads a set's numbers, for a host whose own structs are authoritative.
+/// Reads a set's sequence numbers, for a host that keeps them in structs of its own.
 /// @param legs           Gets one entry for each leg, linked or not, in no particular order.
-/// @param leg_cap        Entries of room; CIRCFLOW_LEGS_MAX always fit.
+/// @param leg_cap        Entries of room there. CIRCFLOW_LEGS_MAX are always enough.
 /// @param leg_count_out  Entries written.
 ///
 /// Own statuses: CIRCFLOW_ERR_TOO_SMALL: nothing was written.
@@ -72,17 +72,19 @@ pub unsafe extern "C-unwind" fn circflow_set_export(
     }
 }
 
-/// Sets a set's numbers from the host's own structs. A leg whose received grows counts as having received messages;
-/// legs that are not named keep their numbers. Messages that are ready after it are queued as usual.
+/// Changes a set's sequence numbers to those of your own structs. A leg whose `received` grows counts as having
+/// received messages. Legs that are not named keep their numbers. Messages that become ready are queued as
+/// instructions: drain.
 ///
 /// @param numbers    delivered, and the sending leg (zero for none).
 /// @param legs       The legs to change.
 /// @param leg_count  How many.
 ///
-/// Own statuses: CIRCFLOW_ERR_NUMBERS: a leg's received lies below what it holds, a held message would be behind
-/// delivered, delivered is above what any leg has received, the sending leg is not linked or has not the highest sent,
-/// or a leg that is not linked has numbers; CIRCFLOW_ERR_NOT_A_LEG: not one of this set's; CIRCFLOW_ERR_TOO_MANY_LEGS:
-/// more than CIRCFLOW_LEGS_MAX are named. After any of them nothing has changed.
+/// Own statuses: CIRCFLOW_ERR_NUMBERS: `received` of a leg is below a message that is held from it; a held message
+/// would have a number up to `delivered`; `delivered` is above the `received` of every leg; the sending leg is not
+/// linked, or has not the highest `sent`; or a leg that is not linked has numbers. CIRCFLOW_ERR_NOT_A_LEG: a circuit is
+/// no leg of this set. CIRCFLOW_ERR_TOO_MANY_LEGS: more than CIRCFLOW_LEGS_MAX are named. After each of them nothing
+/// has changed.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]

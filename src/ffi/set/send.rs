@@ -12,27 +12,27 @@ use crate::ffi::status::circflow_status;
 use crate::ffi::status::circflow_status::*;
 use libc::size_t;
 
-/// Decides on which leg a multiplexed message goes, and changes nothing: number, window and sending leg move when
-/// circflow_circuit_cell_queued() reports the SWITCH and the message as queued. The first half of sending, for a host
-/// whose queues can refuse a cell. A message that is not DATA goes out even when no leg has room (RELAY_END must not
-/// wait for a window). HELD is no decision but an answer: padding blocks the
-/// legs (END waits then, too), and the message was taken.
+/// Decides on which leg a multiplexed message goes, and changes nothing. It is the first half of sending, for a host
+/// whose queues can refuse a cell. Number, window and sending leg change when you report the SWITCH and the message
+/// with circflow_circuit_cell_queued(). A message that is not DATA goes out even when no leg has room, as an END must
+/// not wait for a window. The verdict HELD is final: padding blocks the legs (an END waits then, too), and circflow
+/// keeps the message.
 ///
-/// @param message       Its command counts, and its hop (the join point; at an exit 0). Its body is read, and its token
-///                      taken, only when the verdict is HELD.
-/// @param reports       Reports of legs to apply first, as circflow_leg_update() does; NULL with 0. They are news,
-///                      and stand whatever the answer is.
+/// @param message       The message. Its command is read, and its hop (the join point; 0 at an exit). Its body is read,
+///                      and its token kept, only when the verdict is HELD.
+/// @param reports       Reports of legs to apply first, as circflow_leg_update() does; NULL with 0. They stay applied
+///                      whatever the answer is.
 /// @param report_count  How many.
-/// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta, or CIRCFLOW_VERDICT_HELD: it comes
-///                      back as CIRCFLOW_INSN_SEND with its leg and number, after another with a SWITCH if it needs
-///                      one, and is not to be reported. Written on CIRCFLOW_OK.
+/// @param verdict_out   CIRCFLOW_VERDICT_SEND with leg, number and switch_delta; or CIRCFLOW_VERDICT_HELD: the message
+///                      comes back as CIRCFLOW_INSN_SEND with its leg and number, after another CIRCFLOW_INSN_SEND with
+///                      a SWITCH if it needs one. Do not report these two.
 ///
-/// Own statuses: CIRCFLOW_ERR_NO_ROOM: no leg has room, held_sends_max messages wait already, or there is no memory for
-/// another: stop reading streams until CIRCFLOW_INSN_MAY_SEND; circflow_engine_get_last_detail() says which leg lacks
-/// what; CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE; CIRCFLOW_ERR_NOT_MULTIPLEXED: send it on its own
-/// circuit; CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams, circflow_stream_send() it; CIRCFLOW_ERR_INVALID: not
-/// to the join point, body_len above CIRCFLOW_BODY_MAX, or, where it has to be held, as for circflow_circuit_receive();
-/// of reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_CLOSING.
+/// Own statuses: CIRCFLOW_ERR_NO_ROOM: no leg has room, held_sends_max messages wait already, or held_bytes_max is
+/// reached; stop reading streams until CIRCFLOW_INSN_MAY_SEND. circflow_engine_get_last_detail() says which leg lacks
+/// what. CIRCFLOW_ERR_NOT_USABLE: wait for CIRCFLOW_INSN_USABLE. CIRCFLOW_ERR_NOT_MULTIPLEXED: send the message on its
+/// own circuit. CIRCFLOW_ERR_IS_RUN: circflow knows the set's streams; use circflow_stream_send().
+/// CIRCFLOW_ERR_INVALID: another hop than the join point; body_len above CIRCFLOW_BODY_MAX; or, if the message has to
+/// be held, as for circflow_circuit_receive(). From the reports: CIRCFLOW_ERR_NOT_A_LEG, CIRCFLOW_ERR_CLOSING.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -49,8 +49,9 @@ pub unsafe extern "C-unwind" fn circflow_set_decide(
     unsafe { for_set::<true>(engine, now_ns, set, message, reports, report_count, verdict_out) }
 }
 
-/// Decides and reports as queued in one call, SWITCH included: for a host whose queues never refuse a cell. Send the
-/// SWITCH, if switch_delta is not 0, and the message, in this order, before anything else of this set.
+/// Decides on which leg a multiplexed message goes, and counts it as queued, SWITCH included. It is for a host whose
+/// queues never refuse a cell. If the verdict is SEND, queue the SWITCH (if switch_delta is not 0), then the message,
+/// before any other message of this set.
 ///
 /// message, reports, report_count and verdict_out are as for circflow_set_decide().
 ///
@@ -195,12 +196,12 @@ unsafe fn refuse_long(engine: *mut circflow_engine) -> circflow_status {
     unsafe { door::enter(engine, |core| Err(core.invalid("a message has a body that is too long"))) }
 }
 
-/// Asks whether a DATA message could be sent now (SEND), and on which leg, or would be held (HELD). Changes nothing at
-/// all; not even a later CIRCFLOW_INSN_MAY_SEND comes of it.
+/// Tells whether a DATA message could be sent now, and on which leg (SEND), or would be held (HELD). It changes
+/// nothing; after CIRCFLOW_ERR_NO_ROOM from this function, no CIRCFLOW_INSN_MAY_SEND comes.
 ///
-/// @param verdict_out  As circflow_set_decide() would answer. Written on CIRCFLOW_OK.
+/// @param verdict_out  The answer that circflow_set_decide() would give.
 ///
-/// Own statuses: CIRCFLOW_ERR_NO_ROOM, CIRCFLOW_ERR_NOT_USABLE, as of circflow_set_decide().
+/// Own statuses: CIRCFLOW_ERR_NO_ROOM, CIRCFLOW_ERR_NOT_USABLE: as of circflow_set_decide().
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -229,11 +230,11 @@ pub unsafe extern "C-unwind" fn circflow_set_get_decision(
     }
 }
 
-/// For a host that asks with circflow_set_decide() before each cell: how many DATA messages in a row it would answer to
-/// with the leg that sends now and no SWITCH, as long as nothing is reported and no leg comes or goes. So many may be
-/// sent without asking; report each with circflow_circuit_cell_queued(), which counts the number down. 0: ask.
+/// Gives a number of DATA messages that you may send on the sending leg without a SWITCH, and without
+/// circflow_set_decide() for each. Report each with circflow_circuit_cell_queued(), which lowers the number by one. The
+/// number is valid until a report comes, or a leg comes or goes. 0: call circflow_set_decide().
 ///
-/// Known after a circflow_set_decide() that named the leg that was sending, for DATA; 0 at any other time.
+/// It is above 0 only after a circflow_set_decide() for DATA that named the leg that was sending already.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.

@@ -13,64 +13,65 @@ pub struct circflow_set_stats {
     pub size: size_t,
     /// Legs, in any state.
     pub legs: u32,
-    /// Of these, legs that are not linked yet, those included whose circuits are still being built.
+    /// Legs that are not linked yet, those included whose circuits are still being built.
     pub legs_unlinked: u32,
     /// 1 when the set may carry streams.
     pub usable: u32,
-    /// The UX the peer asked for last, CIRCFLOW_UX_*.
+    /// The last desired_ux of the peer, CIRCFLOW_UX_*.
     pub peer_ux: u32,
     /// The sending leg; before the first message, the fastest; zero when none is linked.
     pub primary: circflow_circuit_id,
-    /// The leg that a message came or went on last; zero when none ever did.
+    /// The leg on which the last message came or went; zero before the first.
     pub most_active: circflow_circuit_id,
-    /// When that was.
+    /// The time of that message, on your clock.
     pub last_active_ns: u64,
-    /// Highest number sent.
+    /// Highest sequence number sent.
     pub sent: u64,
-    /// Highest number delivered.
+    /// Highest sequence number delivered.
     pub delivered: u64,
-    /// Messages held now.
+    /// Messages held for order now.
     pub held: u64,
-    /// The most ever held: the reorder depth.
+    /// The highest value of held so far: the reorder depth.
     pub held_peak: u64,
-    /// What is held costs, in bytes.
+    /// Cost in bytes of the messages held for order.
     pub held_bytes: u64,
-    /// The most it ever cost.
+    /// The highest value of held_bytes so far.
     pub held_bytes_peak: u64,
     /// SWITCHes reported as sent.
     pub switches_sent: u64,
     /// SWITCHes received.
     pub switches_received: u64,
-    /// How the sending leg is chosen now, CIRCFLOW_ALGORITHM_*; never BY_UX, but what came of it.
+    /// How the sending leg is chosen now, CIRCFLOW_ALGORITHM_*. It is never BY_UX, but the algorithm that BY_UX has
+    /// chosen.
     pub algorithm: u32,
-    /// Client: legs that may be launched now, by launches_max and by legs_max. Exit: 0.
+    /// Client: legs that launches_max and legs_max allow to launch now. Exit: 0.
     pub launches_left: u32,
-    /// Streams open on the set, if circflow runs it; else 0, as they are yours.
+    /// Open streams of the set, if circflow runs it; otherwise 0.
     pub streams: u64,
-    /// If circflow runs the set: since when no stream is open on it, at first since when the set is there;
-    /// CIRCFLOW_NEVER while one is. Else CIRCFLOW_NEVER.
+    /// If circflow runs the set: the time since which no stream is open on it; at first, the time when the set was
+    /// made. CIRCFLOW_NEVER while a stream is open, and if circflow does not run the set.
     pub no_streams_since_ns: u64,
-    /// Since when the oldest of the messages that are held for order has waited, in nanoseconds on your clock;
-    /// CIRCFLOW_NEVER when none is held. Right to two milliseconds. Of a time in which you did not call, one second
-    /// counts: so much later it is. The set ends when now - held_since_ns reaches its held_age_max_ns, unless it is
-    /// only you who has to take what is held.
+    /// The time since which the oldest message held for order has waited, on your clock; CIRCFLOW_NEVER when none is
+    /// held. It is exact to two milliseconds. When you did not call for longer than a second, it moves forward so that
+    /// only one second of that time counts. The set ends when now - held_since_ns reaches its held_age_max_ns, unless
+    /// all held messages are ready and wait for you only.
     pub held_since_ns: u64,
-    /// Messages that wait to be sent.
+    /// Messages held for sending.
     pub unsent: u64,
-    /// What those cost, in bytes.
+    /// Cost in bytes of the messages held for sending.
     pub unsent_bytes: u64,
-    /// All that counts when a cap of the engine or the hub is reached and a set has to go: what is held for order, what
-    /// waits to be sent, and what is on its way to legs on other engines, in bytes. The set with the greatest product
-    /// of these and of the time since total_since_ns goes, or one that has at least half of it.
+    /// Cost in bytes of all held messages: for order, for sending, and on the way to legs on other engines. At a cap of
+    /// the engine or the hub, the set with the greatest product of these bytes and of the time since total_since_ns has
+    /// to go, or one with at least half of it.
     pub total_bytes: u64,
-    /// Since when the oldest of that has waited, in nanoseconds on your clock; CIRCFLOW_NEVER when it is nothing.
+    /// The time since which the oldest of these messages has waited, on your clock; CIRCFLOW_NEVER when there is none.
     pub total_since_ns: u64,
 }
 
 // SAFETY: repr(C), size first, integers.
 unsafe impl sized::Growing for circflow_set_stats {}
 
-/// Figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
+/// Gives the figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
