@@ -1,36 +1,36 @@
-//! A cell on its way: what it says, and what only the simulator knows of it.
+//! A cell on its way: its contents, and what only the simulator knows about it.
 
 use crate::rng::mix;
 use circflow::wire::Command;
 
 /// The longest body of a DATA message.
 pub const DATA_MAX: u64 = 498;
-/// The shortest, so that each can say whose it is.
+/// The shortest body of a DATA message: room for its stream and position.
 pub const DATA_MIN: u64 = 8;
 
-/// One cell. There is no encryption: who recognises it follows from `talk`.
+/// One cell. There is no encryption: `talk` tells which place recognises it.
 #[derive(Clone, Copy, Debug)]
 pub struct Cell {
     pub circ: u32,
-    /// The place on the path that it goes to next.
+    /// The next place on the path.
     pub at: u8,
-    /// From the client.
+    /// The cell goes away from the client.
     pub forward: bool,
-    /// The circuit is no more.
+    /// The cell is a DESTROY.
     pub destroy: bool,
-    /// Who talks with whom.
+    /// The two places that talk with each other.
     pub talk: u8,
     pub command: Command,
     pub stream_id: u16,
     pub len: u16,
-    /// How many its sender has sent on this circuit before it.
+    /// Number of cells that its sender has sent on this circuit before it.
     pub serial: u32,
     /// Its number in its set, as the sender's engine has it; 0 for none.
     pub number: u64,
-    /// The simulator's name of its stream, and how many bytes went before it.
+    /// The simulator's number of its stream, and the number of bytes sent on the stream before it.
     pub stream: u32,
     pub pos: u32,
-    /// The body of anything but DATA.
+    /// The body of a cell that is not DATA.
     pub small: [u8; 52],
 }
 
@@ -57,13 +57,13 @@ impl Cell {
         Cell { destroy: true, ..Cell::new(circ, forward, 0, Command(0), 0) }
     }
 
-    /// With the body of a message that an engine or a host has written.
+    /// Sets the body, as an engine or a host has written it.
     pub fn with_body(mut self, body: &[u8]) -> Cell {
         if self.command == Command::DATA && body.len() >= DATA_MIN as usize {
             let word = |at: usize| u32::from_le_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
             (self.stream, self.pos) = (word(0), word(4));
         } else {
-            // Only what a hostile peer has made of DATA is longer, and nobody looks at that.
+            // Only a cell that a hostile peer has made from DATA is longer, and its body is never compared.
             let known = body.len().min(self.small.len());
             self.small[..known].copy_from_slice(&body[..known]);
         }
@@ -71,7 +71,7 @@ impl Cell {
         self
     }
 
-    /// Writes the body out.
+    /// Writes the body into `scratch`.
     pub fn body<'a>(&self, scratch: &'a mut [u8; 509]) -> &'a [u8] {
         let len = usize::from(self.len);
         if self.command == Command::DATA && len >= DATA_MIN as usize {
@@ -100,7 +100,7 @@ impl Cell {
         mix(u64::from(self.stream) << 32 | u64::from(self.pos)) as u8
     }
 
-    /// What goes into the running digest of its hop.
+    /// The cell's part of the running digest of its hop.
     pub fn print(&self) -> u64 {
         let head = u64::from(self.command.0) << 32 | u64::from(self.stream_id) << 16 | u64::from(self.len);
         let tail = u64::from_le_bytes(self.small[..8].try_into().unwrap_or_default());
@@ -108,7 +108,7 @@ impl Cell {
     }
 }
 
-/// What a SENDME quotes of a cell after which the running digest has this value.
+/// The digest in a SENDME for a cell after which the running digest has this value.
 pub fn sendme_digest(digest: u64) -> [u8; 20] {
     let mut tag = [0; 20];
     tag[..8].copy_from_slice(&digest.to_le_bytes());

@@ -1,4 +1,4 @@
-//! What must be so: after each step, when nothing is left to be drained, at rest, and at the end.
+//! Checks the promises: after each step, after a full draining, at rest, and at the end.
 
 use crate::model::*;
 use crate::plan::{Kind, MS};
@@ -10,13 +10,13 @@ use circflow::base::Id;
 use circflow::conflux::Fault;
 use circflow::engine::VerdictKind;
 
-/// A host comes so late at most, for a deadline and then for what it left.
+/// Longest delay of a host: for a deadline, and then for the instructions that it left.
 const LATE_MAX: u64 = 2_000 * MS;
 /// Instructions that one event may add: more than any honest event does.
 const ADDED_MAX: u32 = 4_000;
 
 impl World {
-    /// After each event, at a node that was fed.
+    /// Checks a node after each event in which it was fed.
     pub fn check_step(&mut self, node: usize) {
         let at = &mut self.nodes[node];
         let stats = at.engine.stats();
@@ -34,7 +34,7 @@ impl World {
         self.tally.most("instructions of one event", added.into());
     }
 
-    /// What the engines of one process have reserved is what the process has given them.
+    /// Checks that the engines of one process have reserved as much as the process has given them.
     fn check_process(&self) {
         let Some(hub) = &self.hub else { return };
         let exits = &self.nodes[self.plan.first_exit()..];
@@ -42,7 +42,7 @@ impl World {
         assert_eq!(hub.process().reserved(), reserved, "the process has what its engines have reserved");
     }
 
-    /// Nothing is left to drain: whoever waits for room must have none.
+    /// Checks a node with nothing left to drain: an owner that waits for room must have none.
     pub fn check_drained(&mut self, node: usize) {
         let stats = self.nodes[node].engine.stats();
         assert_eq!(stats.reserved_bytes, stats.held_bytes, "at rest no more is reserved than is held");
@@ -61,7 +61,7 @@ impl World {
         waiting.retain(|&own| self.own_end(own).waiting);
         for &own in &waiting {
             match own {
-                // Which of two it was that had no room, nobody knows.
+                // The model cannot tell which of the two sets had no room.
                 Own::Set(set, _) if self.goes_twice(node, set) => {}
                 Own::Set(set, end) => {
                     let id = self.sets[set].ends[end].id;
@@ -78,7 +78,7 @@ impl World {
         self.nodes[node].waiting = waiting;
     }
 
-    /// Whatever a peer does, nothing is held for order for longer than it may be.
+    /// Checks that no message is held for order for too long, whatever a peer does.
     fn check_ages(&mut self, node: usize) {
         let at = &self.nodes[node];
         let held = at.sets.iter().filter_map(|&(id, _)| at.engine.set_stats(id).ok()).filter(|stats| stats.held > 0);
@@ -89,16 +89,16 @@ impl World {
         }
     }
 
-    /// Whether an exit has two sets that its client calls one: a hostile peer has changed a nonce.
+    /// True when an exit has two sets for one set of its client, as a hostile peer has changed a nonce.
     fn goes_twice(&self, node: usize, set: usize) -> bool {
         let at = &self.nodes[node];
         at.sets.iter().filter(|&&(id, of)| of == set && at.engine.set_stats(id).is_ok()).count() > 1
     }
 
-    /// Whether DATA to the far end could go out on a circuit, as far as its figures say.
+    /// True when DATA to the far end could go out on a circuit, by its figures.
     fn has_room(&mut self, circ: usize, pos: usize) -> bool {
         let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
-        // A hostile client may have asked for a padder that the plan knows nothing of.
+        // A hostile client may have negotiated a padder that is not in the plan.
         let engine = &self.nodes[node].engine;
         let padded = (0..PLACES).any(|hop| (0..2).any(|slot| engine.padder_stats(id, hop as u8, slot).is_ok()));
         if padded || self.circs[circ].pads[pos].is_some() || self.circs[circ].closing[pos] {
@@ -109,7 +109,7 @@ impl World {
         edge.writable && edge.waiting == 0 && stats.inflight < stats.cwnd && self.circs[circ].open[pos]
     }
 
-    /// The window with the far end, as the engine and the simulator count it.
+    /// Checks that the engine and the simulator count the same window with the far end.
     pub fn check_window(&mut self, circ: usize, pos: usize, talk: usize, sent: bool) {
         if !self.circs[circ].is_last(pos, talk) {
             return;
@@ -126,7 +126,7 @@ impl World {
         self.tally.most("DATA in flight", stats.inflight);
     }
 
-    /// Whether a peer may have given reason for this.
+    /// Checks that a peer can have caused this fault.
     pub fn judge(&mut self, circ: usize, fault: Fault) {
         let state = &self.circs[circ];
         let lost = state.set.is_some_and(|set| self.sets[set].lost.iter().any(|lost| !lost.is_empty()));
@@ -137,12 +137,12 @@ impl World {
                 Fault::EdgeOverrun => state.defiant,
                 Fault::EngineMemory => self.plan.held_max < 256 << 20,
                 Fault::SetMemory => self.plan.set_held_max < 16 << 20 || lost,
-                // An END behind what was lost never has its turn, and the other end goes on.
+                // An END behind a lost message never has its turn, and the other end goes on.
                 Fault::UnknownStream => lost,
                 // By the deployed rules a set lives on without a leg that had less than a SENDME's worth in flight.
                 Fault::HeldTooLong => lost || swallowed,
                 Fault::StreamMemory => self.plan.stream_bytes_max < 32 << 20,
-                // More was on its way when its padder was taken down than is welcome then.
+                // More padding was on its way than is accepted after its padder is taken down.
                 Fault::PaddingUnexpected => {
                     state.pads.iter().flatten().any(|pad| pad.ended && pad.after_end == PADDING_AFTER_END_MAX)
                 }
@@ -152,7 +152,7 @@ impl World {
         assert!(allowed, "an honest peer gives no reason to close: {fault:?} on circuit {circ}");
     }
 
-    /// Nothing happens any more.
+    /// Checks the world at rest: nothing happens any more.
     pub fn check_rest(&mut self) {
         for node in 0..self.nodes.len() {
             self.check_tokens(node, Vec::new());
@@ -171,7 +171,7 @@ impl World {
         }
     }
 
-    /// What an engine would give back if it were freed now is what it has kept.
+    /// Checks that an engine, if freed now, would give back each token that it has kept.
     fn check_tokens(&mut self, node: usize, mut crossing: Vec<u64>) {
         if self.nodes[node].desk != node {
             return;
@@ -221,14 +221,14 @@ impl World {
         }
     }
 
-    /// A set that is there has delivered everything, or all but the last that went with a leg: then the answer is false.
+    /// Checks that a set that lives has delivered everything. Returns false when the last messages went with a leg.
     fn check_set(&mut self, set: usize) -> bool {
         let state = &self.sets[set];
         let [client, exit] = [0, 1].map(|end| self.lives(set, end));
         if state.tainted {
             return false;
         }
-        // One that was never linked is known to its client only.
+        // Only the client knows a set that was never linked.
         assert!(client == exit || state.ends[1].id == Id::NONE, "a set lives at both ends or at none: {set}");
         if !client || !exit {
             return true;
@@ -243,7 +243,7 @@ impl World {
                 let node = self.sets[set].nodes[end];
                 self.nodes[node].engine.set_stats(self.sets[set].ends[end].id).unwrap()
             });
-            // What padding held on another engine goes out without its number.
+            // A message that padding held on another engine goes out without its number.
             let hub = self.plan.kind == Kind::Hub && way == 1;
             assert!(sender.sent == from.numbered || hub, "what has a number has gone out: {set}.{way}");
             assert!(to.delivered <= receiver.delivered, "what was delivered was counted");
@@ -276,7 +276,7 @@ impl World {
         self.tally.add(N::Tails, 1);
     }
 
-    /// Whether one end of a set is there, as a set or as the circuit that went on alone.
+    /// True when one end of a set lives, as a set or as the circuit that went on alone.
     fn lives(&self, set: usize, end: usize) -> bool {
         let state = &self.sets[set].ends[end];
         state.alive || state.alone.is_some_and(|circ| self.circs[circ].open[end * self.circs[circ].last])
@@ -308,7 +308,7 @@ impl World {
         }
     }
 
-    /// Everything is closed.
+    /// Checks the end of the world: everything is closed.
     pub fn check_end(&mut self) {
         for node in 0..self.nodes.len() {
             let stats = self.nodes[node].engine.stats();
@@ -322,7 +322,7 @@ impl World {
         assert_eq!(reserved, 0, "nothing is reserved at the end");
     }
 
-    /// The engines are freed in the middle of all.
+    /// Frees the engines in the middle of everything.
     pub fn drop_all(&mut self) {
         let mut crossing = vec![Vec::new(); self.nodes.len()];
         for node in &mut self.nodes {

@@ -1,5 +1,5 @@
-//! Circuits: how they are opened, and how they get longer, at once or while they are used. A circuit to a service is two
-//! that meet at a rendezvous point, with a hop behind it at either end.
+//! Circuits: how they are opened, and how they get longer, at once or while they are used. A circuit to a service is
+//! two that meet at a rendezvous point, with a hop behind it at either end.
 
 use crate::model::*;
 use crate::tally::N;

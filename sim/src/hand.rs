@@ -1,5 +1,5 @@
-//! Sets that a host runs itself: it takes what was held message by message, or many tokens at once, whenever it likes.
-//! What is on their legs comes from here, so that each number and each token can be told.
+//! Sets that a host runs itself: it takes held messages one by one, or many tokens at once, whenever it likes. The
+//! cells on their legs are made here, so that each number and each token is known.
 
 use crate::cell::{Cell, DATA_MAX, DATA_MIN};
 use crate::node::TOKEN_COST;
@@ -16,24 +16,24 @@ use circflow::wire::conflux::{Nonce, Switch, Ux};
 use circflow::wire::Command;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Tags from here on are those of such sets and their legs.
+/// First tag of such sets and their legs.
 const TAGS: u64 = 1 << 40;
 const LEGS_MAX: u64 = 5;
 const STREAM: u16 = 7;
 
-/// One of them, with the only one who sends on it.
+/// A set that its host runs, and the sender at its other end.
 pub struct Hand {
     node: usize,
     id: Id,
     alive: bool,
     legs: Vec<HandLeg>,
-    /// The leg that was sent on last, and how many were sent.
+    /// The leg that was used last for sending, and the number of messages sent.
     current: usize,
     sent: u64,
-    /// What its engine holds, by number, and the last number that its host had.
+    /// The messages that the engine holds, by number, and the last number delivered to the host.
     waiting: BTreeMap<u64, Cell>,
     delivered: u64,
-    /// Something was lost with a leg.
+    /// A message was lost with a leg.
     lossy: bool,
 }
 
@@ -51,7 +51,7 @@ enum Way {
     Switch(u32),
 }
 
-/// Whether an instruction is about one of these.
+/// True when an instruction is about a set that its host runs.
 pub fn is_by_hand(instruction: &Instruction) -> bool {
     instruction.set_tag >= TAGS || instruction.circuit_tag >= TAGS
 }
@@ -74,7 +74,7 @@ fn terms(index: usize, held_bytes_max: u64) -> SetTerms {
     }
 }
 
-/// Message `number`, as whoever sends it makes it.
+/// Message `number`, as its sender makes it.
 fn message_cell(number: u64) -> Cell {
     let len = DATA_MIN + number * 37 % (DATA_MAX - DATA_MIN);
     Cell { number, stream: number as u32, len: len as u16, ..Cell::new(0, false, 0, Command::DATA, STREAM) }
@@ -117,7 +117,7 @@ impl World {
         (0..self.hands.rng.range(2, 3)).for_each(|_| self.add_by_hand(index));
     }
 
-    /// A leg joins, as if it had been linked elsewhere.
+    /// Adds a leg, as if the host had linked it.
     fn add_by_hand(&mut self, index: usize) {
         let (node, set) = (self.hands.sets[index].node, self.hands.sets[index].id);
         let tag = TAGS + (index as u64 * 1000) * LEGS_MAX + self.hands.sets[index].legs.len() as u64;
@@ -160,7 +160,7 @@ impl World {
         (0..legs.len()).filter(|&leg| legs[leg].open).collect()
     }
 
-    /// Something is sent, something comes, and some of what was held is taken; now and then a leg goes or joins.
+    /// Sends messages, lets messages come, and takes some held messages; now and then a leg goes or joins.
     pub fn step_by_hand(&mut self, index: usize, steps: u64) {
         let legs = self.open_legs(index);
         if legs.is_empty() || !self.lives_by_hand(index) {
@@ -289,7 +289,7 @@ impl World {
         said
     }
 
-    /// What has had its turn is taken: many tokens at once, or one message, or nothing.
+    /// Takes messages whose turn has come: many tokens at once, or one message, or none.
     fn take_by_hand(&mut self, index: usize) {
         let (node, id) = (self.hands.sets[index].node, self.hands.sets[index].id);
         let (how, cap) = (self.hands.rng.below(6), self.hands.rng.below(9) as usize);
@@ -314,7 +314,7 @@ impl World {
             self.deliver_by_hand(index, cell.number, &cell);
         }
         self.touch(node);
-        // Not past the streams that circflow runs.
+        // A set whose streams circflow runs refuses this.
         let run = self.nodes[node].sets.last().map(|&(id, _)| id);
         if let Some(run) = run.filter(|&run| self.nodes[node].engine.set_stats(run).is_ok_and(|stats| stats.legs > 0)) {
             let refused = self.nodes[node].engine.set_poll_tokens(run, cap, |token| panic!("{token} is not ours"));
@@ -330,7 +330,7 @@ impl World {
         hand.delivered = number;
     }
 
-    /// An instruction about one of these sets.
+    /// Obeys an instruction about one of these sets.
     pub fn obey_by_hand(&mut self, node: usize, instruction: &Instruction, buffer: &[u8; 509]) {
         let tag = if instruction.set_tag >= TAGS { instruction.set_tag } else { instruction.circuit_tag };
         let index = ((tag - TAGS) / (1000 * LEGS_MAX)) as usize;
@@ -374,7 +374,7 @@ impl World {
         self.touch(node);
     }
 
-    /// At rest a set that lost nothing has delivered all that was sent.
+    /// Checks that at rest a set that lost no message has delivered all messages sent.
     pub fn check_hands(&self) {
         for (index, hand) in self.hands.sets.iter().enumerate() {
             if !hand.lossy && self.lives_by_hand(index) {
@@ -398,7 +398,7 @@ impl World {
     }
 }
 
-/// All of a world's, and what they draw from: worlds without them stay as they are.
+/// All sets of a world that hosts run. They have their own random numbers, so that worlds without them do not change.
 pub struct Hands {
     pub rng: Rng,
     pub sets: Vec<Hand>,

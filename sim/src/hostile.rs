@@ -1,5 +1,5 @@
-//! Peers that break the protocol: what arrives at the ends of their circuits is changed, lost, doubled or made up. The
-//! engine there has to close what it must, and never to panic, hang, grow, or let other circuits suffer.
+//! Peers that break the protocol: cells that arrive at the ends of their circuits are changed, lost, doubled or made
+//! up. The engine there must close the circuit, and must never panic, hang, grow, or harm other circuits.
 
 use crate::cell::{Cell, DATA_MAX};
 use crate::plan::{Kind, MS};
@@ -10,7 +10,7 @@ use circflow::wire::conflux::Switch;
 use circflow::wire::Command;
 
 impl World {
-    /// A cell arrives on a hostile circuit.
+    /// Handles a cell that arrives on a hostile circuit.
     pub fn meddle(&mut self, pos: usize, mut cell: Cell) {
         if self.tape.is_some() {
             return self.meddle_by_tape(pos, cell);
@@ -33,7 +33,7 @@ impl World {
                     3 => cell.len = self.rng.below(DATA_MAX) as u16,
                     _ => cell.small = [self.rng.draw() as u8; 52],
                 }
-                // What is no DATA any more has a body of its own.
+                // A cell that was DATA has a made-up body now.
                 trace!(self, "hostile: {:?} stream {} len {}", cell.command, cell.stream_id, cell.len);
             }
             3..=5 => {
@@ -51,7 +51,7 @@ impl World {
         let _ = self.recognise(pos, cell);
     }
 
-    /// The same, as a tape has it: then a fuzzer is the peer.
+    /// Like `meddle`, with all choices from a tape: then a fuzzer is the peer.
     fn meddle_by_tape(&mut self, pos: usize, mut cell: Cell) {
         let what = self.tape_byte();
         match what % 8 {
@@ -91,7 +91,7 @@ impl World {
         let _ = self.recognise(pos, cell);
     }
 
-    /// A cell of which the tape says every byte.
+    /// A cell with every byte from the tape.
     fn made_up(&mut self, like: &Cell) -> Cell {
         let command = Command(self.tape_byte());
         let stream_id = match self.tape_byte() {
@@ -111,13 +111,13 @@ impl World {
         cell
     }
 
-    /// Once the tape is over, all cells pass.
+    /// The next byte of the tape. After its end all cells pass unchanged.
     fn tape_byte(&mut self) -> u8 {
         self.tape.as_mut().and_then(|tape| tape.next()).unwrap_or(u8::MAX)
     }
 
-    /// A client whose set has two legs lets all but one of them fall silent, goes ahead by a SWITCH on that one, and
-    /// sends on: a burst, or a message a second.
+    /// Plays a client that makes an exit hold messages for order: all legs of its set but one fall silent, and that leg
+    /// sends a SWITCH and then DATA: a burst, or a message a second.
     pub fn pin(&mut self, set: usize, steps: u32) {
         let legs = self.sets[set].legs.iter().copied();
         let mut legs = legs.filter(|&circ| self.circs[circ].is_open() && self.circs[circ].linked == [true; 2]);
@@ -132,7 +132,7 @@ impl World {
             self.tally.add(N::Pinned, 1);
             self.sets[set].tainted = true;
             for leg in self.sets[set].legs.clone() {
-                // What it says itself is made up here.
+                // The cells of this client are made up here.
                 self.circs[leg].swallows = [true; 2];
             }
             let delta = 1 + self.builds.below(5) as u32;
@@ -142,7 +142,7 @@ impl World {
         for _ in 0..count {
             let _ = self.recognise(last, Cell { stream: u32::MAX, len: 300, ..cell(Command::DATA, 3000) });
         }
-        // Longer than it may be held.
+        // 150 s are longer than a message may be held.
         if steps < 150 {
             self.at(self.now + 1000 * MS, Event::Pin(set, steps + 1));
         }
@@ -150,13 +150,13 @@ impl World {
 
     fn inject(&mut self, pos: usize, like: &Cell, draws: [u64; 2]) {
         let state = &self.circs[like.circ as usize];
-        // What a service takes is what a client takes, and what an exit takes.
+        // A service takes the commands of a client and those of an exit.
         let (client, relay) = (pos == 0, !state.counts(pos));
         let mut sendme = [7; 23];
         (sendme[0], sendme[1], sendme[2]) = (1, 0, 20);
         let switch = |delta: u32| Switch { delta }.encode();
         let small = (draws[0] % 60) as u32;
-        // Those that no state of a circuit lets pass, first.
+        // First the messages that are violations in every state of a circuit.
         let list: &[(Command, u16, &[u8], bool)] = &[
             (Command::CONFLUX_SWITCH, 0, &switch(1 << 22), true),
             (Command::CONFLUX_SWITCH, 7, &switch(3), true),

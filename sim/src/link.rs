@@ -8,17 +8,17 @@ use std::collections::VecDeque;
 pub struct Link {
     pub from: usize,
     pub delay: Nanos,
-    /// Nanoseconds that a cell takes to be written.
+    /// Time to write a cell, in nanoseconds.
     pub pace: Nanos,
-    /// Cells in the queue from which on it is full, and down to which it has to fall.
+    /// The queue is full at `high` cells, and has room again at `low`.
     pub high: usize,
     pub low: usize,
     pub full: bool,
-    /// On their way, and when they arrive.
+    /// Cells on their way, with the times of arrival.
     pub cells: VecDeque<(Nanos, Cell)>,
-    /// When the cells of the queue are written.
+    /// Times at which the queued cells are written.
     writes: VecDeque<Nanos>,
-    /// Circuits that use it: circuit and place of `from` on its path.
+    /// Circuits that use the link: the circuit, and the place of `from` on its path.
     pub users: Vec<(usize, usize)>,
     pub most: usize,
 }
@@ -41,7 +41,7 @@ impl Link {
         }
     }
 
-    /// Takes a cell. True when its arrival is the next of the link.
+    /// Takes a cell. Returns true when it is the next cell to arrive.
     pub fn push(&mut self, now: Nanos, cell: Cell) -> bool {
         let written = self.writes.back().copied().unwrap_or(0).max(now) + self.pace;
         self.settle(now);
@@ -51,13 +51,13 @@ impl Link {
         self.cells.len() == 1
     }
 
-    /// Cells that are not written yet.
+    /// Number of cells that are not written yet.
     pub fn queued(&mut self, now: Nanos) -> usize {
         self.settle(now);
         self.writes.len()
     }
 
-    /// When the queue will have fallen to the low mark.
+    /// Time at which the queue will have fallen to the low mark.
     pub fn room_at(&self) -> Nanos {
         let over = self.writes.len().saturating_sub(self.low);
         over.checked_sub(1).and_then(|last| self.writes.get(last)).copied().unwrap_or(0)

@@ -1,8 +1,8 @@
 //! `make sim`: whole Tor networks in virtual time, on the library as it ships. Each seed is a world of its own:
-//! clients, relays and exits with an engine each, links with delay and rate, applications, and all that can go wrong.
+//! clients, relays and exits with an engine each, links with delay and rate, applications, and faults of all kinds.
 //!
-//! SEEDS= how many, FIRST= from which on, SHARD=i/n of them, JOBS= threads, SEED= one, with a trace, STATS=1 for what
-//! happened how often.
+//! Arguments: SEEDS=number of seeds, FIRST=first seed, SHARD=i/n runs part i of n, JOBS=threads, SEED=a single seed,
+//! with a trace, STATS=1 prints how often each thing happened.
 
 use circflow_sim::tally::{Tally, N};
 use circflow_sim::world::World;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// One seed in so many is run twice, and must say the same twice.
+/// One seed in this many is run twice, and the results must be equal.
 const TWICE: u64 = 16;
 /// Failures after which no more seeds are begun.
 const FAILURES_MAX: u64 = 20;
@@ -77,7 +77,7 @@ thread_local! {
     static WHY: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Runs one world; answers with what its engines said, or what was broken.
+/// Runs one world. Returns its tally and the hash of all that its engines answered, or the promise that was broken.
 fn run(seed: u64, trace: bool) -> Result<(Tally, u64), String> {
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let mut world = World::new(seed, trace);
@@ -109,7 +109,7 @@ fn run_one(seed: u64, stats: bool) -> ExitCode {
     }
 }
 
-/// What all threads share.
+/// The state that all threads share.
 struct Progress {
     next: AtomicU64,
     done: AtomicU64,
@@ -203,7 +203,7 @@ fn work(options: &Options, mine: u64, progress: &Progress) {
     *most = slowest.max(*most);
 }
 
-/// One line on a terminal that is written over, or a line now and then in a log.
+/// Shows progress: on a terminal a line that is written over, in a log a line every ten seconds.
 fn show(mine: u64, progress: &Progress, begun: Instant) {
     let terminal = std::io::stderr().is_terminal();
     let mut shown = Instant::now();

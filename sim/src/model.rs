@@ -1,4 +1,4 @@
-//! What the simulator knows of circuits, sets and streams, beside what the engines know.
+//! The simulator's own model of circuits, sets and streams.
 
 use crate::cell::Cell;
 use circflow::base::{Id, Nanos};
@@ -12,11 +12,11 @@ pub const PLACES: usize = 8;
 pub const TALKS: usize = 2 * PLACES;
 pub const NOWHERE: usize = usize::MAX;
 
-/// What waits at an edge, as its host must be able to tell from what it was told.
+/// The cells that wait at an edge, as its host can tell from the engine's answers.
 #[derive(Default)]
 pub struct EdgeModel {
     pub waiting: VecDeque<Cell>,
-    /// By the marks, its source is to pause.
+    /// By the marks, the source has to pause.
     pub pausing: bool,
 }
 
@@ -27,10 +27,10 @@ pub struct Way {
     pub got: u32,
     pub data_sent: u64,
     pub data_got: u64,
-    /// SENDMEs for this way: sent by who gets the DATA, received by who sends it.
+    /// SENDMEs for this direction: the receiver of the DATA sends them, its sender receives them.
     pub sendmes_sent: u64,
     pub sendmes_got: u64,
-    /// Running digests of what was sent and received.
+    /// Running digests of the cells sent and received.
     pub digest_out: u64,
     pub digest_in: u64,
     /// DATA that went down with its circuit.
@@ -40,23 +40,23 @@ pub struct Way {
 /// Padding of one circuit at one node.
 #[derive(Clone, Copy, Default)]
 pub struct PadModel {
-    /// It blocks for 100 ms whenever a cell comes, and lets nothing pass: until when.
+    /// The machine blocks all cells for 100 ms whenever a cell comes; `until` is the end of the block.
     pub blocks: bool,
     pub until: Nanos,
     pub hop: u8,
     pub negotiated: bool,
-    /// It was taken down, and so many cells of padding have come from its hop since.
+    /// The padder was taken down, and this many padding cells have come from its hop since.
     pub ended: bool,
     pub after_end: u32,
 }
 
-/// One who owns streams at one end.
+/// State of an owner of streams at one end.
 #[derive(Default)]
 pub struct OwnEnd {
     pub streams: Vec<usize>,
-    /// It was refused for want of room, and has not been told to go on.
+    /// The owner was refused for lack of room, and waits for MAY_SEND.
     pub waiting: bool,
-    /// It waits for the window of the far end.
+    /// The owner waits for the window of the far end.
     pub far: bool,
     pub refusals: u64,
     pub resumes: u64,
@@ -86,20 +86,20 @@ pub struct Circ {
     pub leaky: bool,
     /// Hops that the client and the service have.
     pub length: [u8; 2],
-    /// And the steps that are to come.
+    /// The steps by which it still gets longer.
     pub steps: [VecDeque<Step>; 2],
-    /// They come one by one, while streams are open at the hops that are there.
+    /// The steps come one by one, while streams are open at the hops that are there.
     pub grows: bool,
     /// DATA cells that one SENDME acknowledges, by talk.
     pub incs: [u64; TALKS],
-    /// Somebody meddles with what arrives at its ends.
+    /// A hostile peer changes the cells that arrive at its ends.
     pub hostile: bool,
-    /// A host on it goes on after PAUSE_FEED.
+    /// A host on it ignores PAUSE_FEED.
     pub defiant: bool,
-    /// The network loses what goes each way.
+    /// The network loses all cells of a direction.
     pub swallows: [bool; 2],
     pub links: [[usize; 2]; PLACES],
-    /// What the engine was told of the channel on each side.
+    /// Whether the channel of each side takes cells, as the engine was told.
     pub writable: [[bool; 2]; PLACES],
     pub edges: [[EdgeModel; 2]; PLACES],
     /// Cells that a host keeps because of PAUSE_FEED, by the side that they came from.
@@ -115,7 +115,7 @@ pub struct Circ {
     pub linked: [bool; 2],
     /// The last number that went out on it from each end.
     pub numbered: [u64; 2],
-    /// The host was told to close it, and has not done so yet.
+    /// The host was told to close the circuit, and has not done so yet.
     pub closing: [bool; PLACES],
 }
 
@@ -129,7 +129,7 @@ impl Circ {
         self.open == [false; PLACES]
     }
 
-    /// Whether a place opened its circuit, and so counts hops.
+    /// True when a place opened its circuit, and so counts hops.
     pub fn counts(&self, pos: usize) -> bool {
         pos == 0 || (self.rend > 0 && pos == self.last)
     }
@@ -139,12 +139,12 @@ impl Circ {
         (1..self.last).contains(&pos)
     }
 
-    /// Whether a relay is on the service's circuit.
+    /// True when a relay is on the service's circuit.
     fn is_beyond(&self, pos: usize) -> bool {
         self.rend > 0 && pos > self.rend
     }
 
-    /// All talks that there can be.
+    /// All possible talks.
     pub fn talks(&self) -> Vec<usize> {
         let near = if self.rend > 0 { self.rend } else { self.last - 1 };
         (1..=near).chain([self.last]).chain((near + 1..self.last).map(|pos| PLACES + pos)).collect()
@@ -159,7 +159,7 @@ impl Circ {
         }
     }
 
-    /// Who opened the circuit that a talk goes over, and the other.
+    /// The place that opened the circuit of a talk, and the other place.
     pub fn opener(&self, talk: usize) -> usize {
         if talk < PLACES {
             0
@@ -172,7 +172,7 @@ impl Circ {
         talk % PLACES
     }
 
-    /// What the engine at a place calls the other end of a talk.
+    /// The hop number of the other end of a talk, in the engine at a place.
     pub fn hop_of(&self, pos: usize, talk: usize) -> u8 {
         let hop = match (self.counts(pos), pos) {
             (false, _) => 0,
@@ -206,13 +206,13 @@ impl Circ {
         !self.counts(pos) || self.hop_of(pos, talk) == self.length[Circ::end_of(pos)]
     }
 
-    /// Whether both ends of a talk know of it.
+    /// True when both ends of a talk know it.
     pub fn reaches(&self, talk: usize) -> bool {
         let knows = |pos| !self.counts(pos) || self.hop_of(pos, talk) <= self.length[Circ::end_of(pos)];
         self.ends_of(talk).into_iter().all(knows)
     }
 
-    /// Whether what a place says in a talk goes away from the client.
+    /// True when the cells that a place sends in a talk go away from the client.
     pub fn is_forward(&self, pos: usize, talk: usize) -> bool {
         self.ends_of(talk)[0] == pos
     }
@@ -252,7 +252,7 @@ pub struct SetModel {
     pub rend: Option<[usize; 2]>,
     pub legs: Vec<usize>,
     pub ends: [SetEnd; 2],
-    /// Nothing is sure of it: a leg is hostile, or its nonce was used again by the exit.
+    /// The set cannot be checked: a leg is hostile, or the exit has used its nonce again.
     pub tainted: bool,
     pub was_usable: bool,
     /// Numbers of messages that were lost with a leg, and the leg, by direction.
@@ -273,7 +273,7 @@ pub enum Home {
     Circ(usize, usize),
 }
 
-/// Its end 0 has opened it.
+/// A stream; its end 0 has opened it.
 #[derive(Default, Clone, Copy)]
 pub struct StreamEnd {
     pub id: Id,
@@ -288,14 +288,14 @@ pub struct StreamEnd {
     pub pace: u64,
     pub flushing: bool,
     pub rests_until: Nanos,
-    /// It was told to stop, and has not been told to go on.
+    /// The end was told to stop, and waits for an instruction to go on.
     pub waiting: bool,
     pub refusals: u64,
     pub resumes: u64,
     pub sent_end: bool,
     pub got_end: bool,
     pub may_send: bool,
-    /// END goes out when all is sent.
+    /// END goes out when all data are sent.
     pub ends_after: bool,
     /// XOFF has come and no XON since.
     pub xoff: bool,
@@ -312,7 +312,7 @@ pub struct StreamModel {
     pub tries: u32,
 }
 
-/// Who owns streams at one end: a set and which end, or a circuit and the place.
+/// An owner of streams at one end: a set and its end, or a circuit and the place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Own {
     Set(usize, usize),

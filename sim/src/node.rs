@@ -1,4 +1,4 @@
-//! A node: an engine and its host, which drains it and does what it says.
+//! A node: an engine and its host, which drains it and obeys its instructions.
 
 use crate::cell::Cell;
 use crate::model::*;
@@ -32,34 +32,34 @@ pub struct Node {
     pub is_fed: bool,
     pub drains_later: bool,
     pub style: Style,
-    /// Those who were refused for want of room, and those who are to send when the draining is over.
+    /// Owners that were refused for lack of room, and owners that have to send after the draining.
     pub waiting: Vec<Own>,
     pub todo: Vec<Own>,
-    /// Edges at which something has changed since the last full draining: circuit and place.
+    /// Edges that have changed since the last full draining: circuit and place.
     pub moved: Vec<(usize, usize)>,
     next_token: u64,
     ticks_at: Nanos,
     draining: bool,
-    /// The latest time its engine has heard of.
+    /// The latest time that its engine was given.
     pub latest: Nanos,
     /// Instructions that waited after the last step.
     pub queued: u32,
-    /// Sets that went, and what has not been said of them yet.
+    /// Sets that have gone and whose reason is not known yet.
     pub gone: Vec<Gone>,
 }
 
-/// How a host does things.
+/// Habits of a host.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
-    /// Instructions it takes at a time; 0 for all.
+    /// Number of instructions that it takes at a time; 0 for all.
     pub budget: u64,
-    /// And so long it waits before it takes more, at most.
+    /// Longest wait before it takes more.
     pub nap: Nanos,
-    /// Of 8 messages, so many are tokens.
+    /// Number of messages in 8 that are tokens.
     pub tokens: u64,
-    /// It asks which stream to read, or sends until it is refused.
+    /// It asks which stream to read; otherwise it sends until it is refused.
     pub asks_next: bool,
-    /// Sends while it drains.
+    /// It sends while it drains.
     pub sends_inside: bool,
 }
 
@@ -105,7 +105,7 @@ impl Node {
 }
 
 impl World {
-    /// The time that a node's host names: sometimes one that it read a while ago.
+    /// The time that a node's host passes in: sometimes a time that it read earlier.
     pub fn clock(&mut self, node: usize) -> Nanos {
         let mut now = self.now;
         if self.plan.back_in_time && self.rng.once_in(20) {
@@ -117,7 +117,7 @@ impl World {
         now
     }
 
-    /// A message or cell for an engine to keep by name, or not.
+    /// Draws whether a message or cell is a token, and makes the token.
     pub fn token(&mut self, node: usize) -> Option<Token> {
         if self.rng.below(8) >= self.nodes[node].style.tokens {
             return None;
@@ -125,7 +125,7 @@ impl World {
         Some(Token { token: self.next_token(node), cost: TOKEN_COST })
     }
 
-    /// A name that no message of the process has had.
+    /// A token that no message of the process has had.
     pub fn next_token(&mut self, node: usize) -> u64 {
         let desk = self.nodes[node].desk;
         let at = &mut self.nodes[desk];
@@ -133,7 +133,7 @@ impl World {
         at.next_token
     }
 
-    /// The engine has kept it.
+    /// Notes that the engine keeps a token, with its cell.
     pub fn keep(&mut self, node: usize, token: Option<Token>, cell: &Cell) {
         if let Some(token) = token {
             self.tally.add(N::TokensKept, 1);
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    /// The engine has given it back.
+    /// Notes that the engine has given a token back, and returns its cell.
     pub fn give_back(&mut self, node: usize, token: Token) -> Cell {
         assert_eq!(token.cost, TOKEN_COST, "a token's cost comes back");
         let desk = self.nodes[node].desk;
@@ -152,7 +152,7 @@ impl World {
         cell.unwrap_or_else(|| panic!("each token comes back once: {} came again", token.token))
     }
 
-    /// After an event in which a node was fed.
+    /// Drains a node after an event in which it was fed.
     pub fn after(&mut self, node: usize) {
         self.check_step(node);
         let budget = self.nodes[node].style.budget;
@@ -183,7 +183,7 @@ impl World {
         if self.plan.lateness > 0 && self.rng.once_in(2) {
             at += self.rng.below(self.plan.lateness);
         }
-        // One that is set already, and not long after, will do.
+        // A timer that is set already, and not much later, is good enough.
         if self.nodes[node].ticks_at > at || self.nodes[node].ticks_at < self.now {
             self.nodes[node].ticks_at = at.max(self.now);
             self.at(at, Event::Tick(node));
@@ -204,7 +204,7 @@ impl World {
         self.touch(node);
     }
 
-    /// Polls, and does it; `budget` instructions at most.
+    /// Takes up to `budget` instructions and obeys them.
     pub fn drain(&mut self, node: usize, budget: u64) {
         if std::mem::replace(&mut self.nodes[node].draining, true) {
             return;
@@ -223,7 +223,7 @@ impl World {
         if drained && queued == 0 {
             self.check_drained(node);
         } else if drained {
-            // A call that had much to look through stops, and the host comes back at once.
+            // A call that had much to look through stops early; the host calls again at once.
             assert_eq!(self.nodes[node].engine.wakes_at(), 0, "what polled nothing has nothing queued, or wants more");
         }
     }
@@ -286,7 +286,7 @@ impl World {
         }
     }
 
-    /// A cell that starts here.
+    /// Makes a cell that starts here.
     pub fn cell_out(&self, circ: usize, pos: usize, hop: u8, command: Command, stream_id: u16) -> Cell {
         self.cell_in_talk(circ, pos, self.circs[circ].talk_of(pos, hop), command, stream_id)
     }
@@ -295,7 +295,7 @@ impl World {
         Cell::new(circ, self.circs[circ].is_forward(pos, talk), talk as u8, command, stream_id)
     }
 
-    /// A message that was held, from its token or its bytes.
+    /// Makes the cell of a message that was held, from its token or its bytes.
     pub fn cell_of(
         &mut self,
         node: usize,
@@ -321,7 +321,7 @@ impl World {
         }
     }
 
-    /// The engine is to be fed something that it refuses while too much waits.
+    /// Calls an engine; if it refuses because too many instructions wait, drains it and calls again.
     pub fn retry<R>(&mut self, node: usize, mut feed: impl FnMut(&mut World) -> Result<R, Error>) -> Result<R, Error> {
         for _ in 0..4 {
             match feed(self) {
@@ -370,7 +370,7 @@ impl World {
         }
     }
 
-    /// Host sides of an edge.
+    /// The host's handling of an edge's instructions.
     fn heed(&mut self, circ: usize, pos: usize, side: usize, pause: bool) {
         self.tally.add(if pause { N::InsnPauseFeed } else { N::InsnUnpauseFeed }, 1);
         let over = self.plan.marks.over;
@@ -391,7 +391,7 @@ impl World {
         }
     }
 
-    /// Feeds what was kept, as long as there is no new pause.
+    /// Feeds the cells that were kept in a pause, until there is a new pause.
     pub fn unstash(&mut self, circ: usize, pos: usize, side: usize) {
         let state = &mut self.circs[circ];
         if !state.open[pos] || state.paused[pos][side] {
@@ -404,7 +404,7 @@ impl World {
         }
     }
 
-    /// A cell that waited at an edge.
+    /// Handles a cell that waited at an edge.
     fn write(&mut self, node: usize, circ: usize, pos: usize, side: usize, cell: &Delivery, buffer: &[u8; 509]) {
         self.tally.add(N::InsnWrite, 1);
         let kept = cell.token.map(|token| self.give_back(node, token));
@@ -424,15 +424,15 @@ impl World {
     }
 }
 
-/// The circuit and the place that a host's tag is for.
+/// The circuit and the place of a host's tag.
 pub fn place_of(tag: u64) -> (usize, usize) {
     ((tag / PLACES as u64) as usize, (tag % PLACES as u64) as usize)
 }
 
-/// Length of a cell that passes.
+/// Length of a cell that a relay passes on.
 pub const WRITE_LEN: u16 = 509;
 
-/// What a cell that passes has for a body.
+/// Body of a cell that a relay passes on.
 pub fn stamp(cell: &Cell) -> u64 {
     u64::from(cell.circ) << 40 | u64::from(cell.talk) << 36 | u64::from(cell.forward) << 35 | u64::from(cell.serial)
 }

@@ -16,7 +16,7 @@ macro_rules! machines {
 }
 
 machines! {
-    // Those that come to rest once they are taken down.
+    // Machines that let the world come to rest once they are taken down.
     "pad-00" "pad-01" "pad-10" "pad-11" "block-00" "block-01" "block-10" "block-11" "gate-0-00" "gate-0-11" "gate-1-00"
     "gate-1-01" "gate-1-10" "gate-1-11" "gate-now" "four" "written-pad" "pad-at-end" "shut-0" "shut-1" "timer-end-0"
     "timer-begin-1" "cancel-action" "cancel-all" "once" "extend-200-010" "extend-50-101" "frugal-pad" "frugal-block"
@@ -65,10 +65,10 @@ impl World {
         self.at(at, Event::EndPadding(circ));
     }
 
-    /// Of one talk; or the one who opened the circuit asks the other for them.
+    /// Sets padders up for one talk, or lets the end that opened the circuit negotiate them.
     fn pad_talk(&mut self, circ: usize, talk: usize) {
         let (opener, taker) = (self.circs[circ].opener(talk), self.circs[circ].taker(talk));
-        // A service takes no orders.
+        // A service does not take PADDING_NEGOTIATE.
         let negotiated = self.rng.once_in(3) && !self.circs[circ].counts(taker);
         let now = self.now;
         for pos in [opener, taker] {
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    /// A cell was written to the channel towards the client, or by the client.
+    /// Reports that a cell was written to the channel towards the client, or by the client.
     pub fn written(&mut self, circ: usize, pos: usize) {
         if self.circs[circ].pads[pos].is_some() && self.circs[circ].open[pos] {
             let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
@@ -120,7 +120,7 @@ impl World {
             pad.blocks = false;
             let pad = *pad;
             let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
-            // The client's STOP ends those of relays, unless the circuit swallows it: then the relay's operator does.
+            // The client's STOP ends the padders of relays. If the circuit swallows it, the relay's operator ends them.
             let is_told = pad.negotiated && !counts && self.circs[circ].swallows == [false; 2];
             if !self.circs[circ].open[pos] || is_told {
                 continue;

@@ -1,4 +1,4 @@
-//! Who pays when an engine holds as much as it may: of its sets the one that holds the most bytes for the longest time.
+//! Checks which set is closed when an engine reaches its cap on held bytes: the set with the most bytes held longest.
 
 use crate::plan::MS;
 use crate::tally::N;
@@ -6,7 +6,7 @@ use crate::world::World;
 use circflow::base::limits::VICTIM_SHARE;
 use circflow::base::{Id, Nanos};
 
-/// What a set holds.
+/// The bytes that a set holds, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder {
     id: Id,
@@ -14,7 +14,7 @@ pub struct Holder {
     since: Nanos,
 }
 
-/// A set that went with a feed, and those that stayed.
+/// A set that a feed has closed, and the sets that stayed.
 #[derive(Debug)]
 pub struct Gone {
     at: Nanos,
@@ -22,11 +22,11 @@ pub struct Gone {
     others: Vec<Holder>,
 }
 
-/// A message more, for whose sake somebody had to go.
+/// Bytes of the new message, for which a set had to be closed.
 const MESSAGE: u64 = 536;
 
 impl World {
-    /// Sets of a node and what they hold, where a cap is in reach.
+    /// The sets of a node with what they hold; empty when the cap is far away.
     pub fn who_holds(&mut self, node: usize) -> Vec<Holder> {
         if self.plan.held_max >= 256 << 20 {
             return Vec::new();
@@ -39,7 +39,7 @@ impl World {
         held.collect()
     }
 
-    /// Remembers which of them went with a feed. Why, the engine has yet to say.
+    /// Remembers which sets a feed has closed. The engine tells the reason later.
     pub fn who_went(&mut self, node: usize, before: Vec<Holder>) {
         let engine = &self.nodes[node].engine;
         let (others, gone): (Vec<_>, Vec<_>) =
@@ -49,18 +49,18 @@ impl World {
         self.nodes[node].gone.extend(gone);
     }
 
-    /// A set ended as its engine holds as much as it may.
+    /// Checks a set that ended because its engine holds as much as it may.
     pub fn check_victim(&mut self, node: usize, id: Id) {
         let gone = &mut self.nodes[node].gone;
         let Some(index) = gone.iter().position(|gone| gone.who.id == id) else { return };
         let Gone { at, who, others } = gone.swap_remove(index);
         let product = |bytes: u64, age: Nanos| u128::from(bytes) * u128::from(age);
         let age = |holder: &Holder| at.saturating_sub(holder.since);
-        // Ages are known to a millisecond or so. Sets tell of what they hold in steps, and the book of sets, too: what
-        // was compared is half of it at least.
+        // Ages are known to about a millisecond. The bytes held are noted in steps, twice, so the compared value is at
+        // least half of the real one.
         let worst = product(who.bytes + MESSAGE, age(&who) + 4 * MS) * 2;
         let holding = others.iter().filter(|other| other.bytes > 0);
-        // Edges hold too, and make the share smaller.
+        // Edges hold cells too, and make the set's share smaller.
         let share = self.plan.held_max / (VICTIM_SHARE * (holding.clone().count() as u64 + 1));
         for other in holding.clone().filter(|other| other.bytes / 2 >= share) {
             assert!(

@@ -1,4 +1,4 @@
-//! What a seed's world is like.
+//! The plan of a seed's world.
 
 use crate::rng::Rng;
 use circflow::base::{limits, Nanos};
@@ -27,31 +27,31 @@ pub struct Plan {
     pub sets: usize,
     pub circuits: usize,
     pub streams: u64,
-    /// Bytes that one end of a stream sends, at most.
+    /// Most bytes that one end of a stream sends.
     pub bytes_max: u64,
-    /// Leaky pipes, padding, hostile peers, and so on, happen here.
+    /// Whether leaky pipes, padding, hostile peers, and so on, occur here.
     pub leaky: bool,
     pub padding: bool,
     pub hostile: bool,
     pub deaths: u64,
-    /// Legs break when they are left.
+    /// Legs break when their set sends on another leg.
     pub spite: bool,
     pub late_legs: u64,
     pub set_closes: u64,
     pub circ_closes: u64,
     pub blackholes: bool,
-    /// Circuits and sets lead to onion services, too.
+    /// Some circuits and sets lead to onion services.
     pub services: bool,
     /// Legs are launched before their circuits are open.
     pub building: bool,
-    /// A client pins memory of an exit.
+    /// A client makes an exit hold messages for order.
     pub pins: bool,
     pub slow_links: bool,
     pub lateness: Nanos,
     pub back_in_time: bool,
-    /// Hosts that go on for so many cells after PAUSE_FEED.
+    /// Some hosts feed a few more cells after PAUSE_FEED.
     pub defiant: bool,
-    /// The world ends in the middle of all.
+    /// The world ends in the middle of everything.
     pub cut_short: bool,
     pub link_timeout: Nanos,
     pub stream_memory: Nanos,
@@ -68,7 +68,7 @@ pub struct Plan {
     pub sendme_inc: u64,
     /// When padders are taken down, so that the world comes to rest.
     pub padding_end: Nanos,
-    /// Until when streams are opened and things happen.
+    /// Time until which streams are opened and faults happen.
     pub span: Nanos,
 }
 
@@ -142,7 +142,7 @@ impl Plan {
         self.clients + self.middles
     }
 
-    /// What can be negotiated with a hop.
+    /// The padding machines that can be negotiated with a hop.
     pub fn incs(&self) -> [u64; 3] {
         [self.sendme_inc, self.sendme_inc + 1, (self.sendme_inc - 1).max(1)]
     }
@@ -160,7 +160,7 @@ impl Plan {
         self.clients + self.middles + self.exits
     }
 
-    /// The peers of this world give no reason to close anything but these caps.
+    /// In this world nothing is closed because of a peer, but for these caps.
     pub fn engine(&self, index: usize, seed: u64) -> Config {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());

@@ -1,4 +1,4 @@
-//! Cells that a host feeds, and what it does with the answer.
+//! Feeds cells to engines, and handles the answers.
 
 use crate::cell::{sendme_digest, Cell};
 use crate::node::{stamp, WRITE_LEN};
@@ -12,18 +12,18 @@ use circflow::engine::{Blocked, Error, Instruction, Misuse, Verdict, VerdictKind
 use circflow::message::Message;
 use circflow::wire::Command;
 
-/// What became of a message.
+/// Outcome of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     Taken,
-    /// It was a reason to close.
+    /// The engine closes something because of it.
     Refused,
-    /// Its circuit was closing already.
+    /// The circuit was closing already.
     Lost,
 }
 
 impl World {
-    /// A cell is fed at its place: recognised there, or passed on.
+    /// Feeds a cell at its place, where it is recognised or passed on.
     pub fn feed(&mut self, pos: usize, cell: Cell) {
         let ends = self.circs[cell.circ as usize].ends_of(cell.talk.into());
         if ends[usize::from(cell.forward)] != pos {
@@ -45,7 +45,7 @@ impl World {
         let to = 1 - from as usize;
         let marks = self.plan.marks;
         let waiting = self.circs[circ].edges[pos][to].waiting.len() as u32;
-        // A host that drained only a part hears of a pause late, but not that late.
+        // A host that drains only a part would hear of the pause too late, so it drains everything here.
         if waiting + 8 >= marks.high && self.nodes[node].queued > 0 && !self.circs[circ].defiant {
             self.drain(node, u64::MAX);
             if !self.circs[circ].open[pos] {
@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// A message is for this end of the circuit.
+    /// Feeds a message that is for this end of the circuit.
     pub fn recognise(&mut self, pos: usize, cell: Cell) -> Outcome {
         let circ = cell.circ as usize;
         if !self.circs[circ].open[pos] {
@@ -148,7 +148,7 @@ impl World {
             self.note_block(circ, pos, hop);
         }
         let on = &mut self.circs[circ].ways[talk][way];
-        // One for a set that has just gone with its engine was acknowledged all the same.
+        // A message for a set that has just ended in its engine was acknowledged before.
         let gone = matches!(verdict, Err(Error::Blocked(_))) && self.plan.kind != Kind::Hub;
         let counts = !gone && !matches!(verdict, Err(Error::Expired | Error::Misuse(_)));
         on.data_got += u64::from(is_data(&cell) && counts);
@@ -184,7 +184,7 @@ impl World {
         token: Option<circflow::message::Token>,
     ) {
         assert_eq!(verdict.circuit, self.circs[circ].ids[pos], "the verdict is about this circuit");
-        // A set that goes on as a circuit at one end counts at the other only.
+        // When the set goes on as a circuit at one end, only the other end counts.
         if !self.is_tainted(circ) && verdict.number != 0 && cell.number != 0 {
             assert_eq!(verdict.number, cell.number, "both ends count alike");
         }
@@ -204,7 +204,7 @@ impl World {
         }
     }
 
-    /// Control that the engine has dealt with.
+    /// Handles a control message that the engine has consumed.
     fn consumed(&mut self, circ: usize, pos: usize, cell: &Cell) {
         let (talk, way) = (usize::from(cell.talk), usize::from(cell.forward));
         let (counts, hop) = (self.circs[circ].counts(pos), self.circs[circ].hop_of(pos, talk));
@@ -213,7 +213,7 @@ impl World {
         }
         match cell.command {
             Command::SENDME => {
-                // It is about the other direction.
+                // A SENDME is about the other direction.
                 let inc = self.circs[circ].incs[talk];
                 let on = &mut self.circs[circ].ways[talk][way];
                 on.sendmes_got += 1;
@@ -231,10 +231,10 @@ impl World {
         }
     }
 
-    /// A message that was held comes out, in order.
+    /// Handles a held message that is delivered in order.
     pub fn deliver_held(&mut self, node: usize, instruction: &Instruction, cell: &Cell, number: u64) {
         let Some(set) = self.set_at(node, instruction.set) else {
-            // What had its turn when its set ended: the streams are gone.
+            // The message had its turn when its set ended: the streams are gone.
             assert!(self.nodes[node].engine.set_stats(instruction.set).is_err(), "a set that lives is known");
             return;
         };
@@ -261,7 +261,7 @@ impl World {
         self.circs[circ].set.map_or(0, |set| self.sets[set].ends[usize::from(pos != 0)].delivered)
     }
 
-    /// A machine that blocks when a cell comes blocks from the next call on.
+    /// Notes that a machine that blocks when a cell comes will block from the next call on.
     fn note_block(&mut self, circ: usize, pos: usize, from: u8) {
         let latest = self.nodes[self.circs[circ].path[pos]].latest;
         if let Some(pad) = &mut self.circs[circ].pads[pos] {
@@ -271,7 +271,7 @@ impl World {
         }
     }
 
-    /// Counts an answer, and adds it to what was said.
+    /// Counts an engine's answer, and adds it to the hash of all answers.
     pub fn note(&mut self, node: usize, verdict: &Result<Verdict, Error>) {
         let what = match verdict {
             Ok(verdict) => match verdict.kind {
@@ -308,7 +308,7 @@ impl World {
         self.say(&words);
     }
 
-    /// The set that a node knows by this name.
+    /// The set with this id at a node.
     pub fn set_at(&self, node: usize, id: Id) -> Option<usize> {
         self.nodes[node].sets.iter().find(|&&(name, _)| name == id).map(|&(_, set)| set)
     }
@@ -319,7 +319,7 @@ impl World {
     }
 }
 
-/// How long the machines block that the simulator knows.
+/// Duration of a block by the machines that the simulator models.
 pub const BLOCK: Nanos = 100_000_000;
 
 pub fn short(verdict: &Result<Verdict, Error>) -> String {

@@ -1,4 +1,4 @@
-//! Small numbers from a seed: the same on every machine.
+//! Random numbers from a seed, equal on every machine.
 
 /// SplitMix64.
 #[derive(Clone, Debug)]
@@ -6,7 +6,7 @@ pub struct Rng(u64);
 
 impl Rng {
     pub fn new(seed: u64) -> Self {
-        // Neighbouring seeds must not draw alike.
+        // Neighbouring seeds must not draw similar numbers.
         let mut rng = Rng(seed.wrapping_mul(0xd134_2543_de82_ef95) ^ 0x5851_f42d_4c95_7f2d);
         rng.draw();
         rng
@@ -17,12 +17,12 @@ impl Rng {
         mix(self.0)
     }
 
-    /// Below `bound`, which is not 0.
+    /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.draw() % bound
     }
 
-    /// From `low` to `high`, both included.
+    /// A number from `low` to `high`, both included.
     pub fn range(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }

@@ -1,4 +1,4 @@
-//! What goes out, what comes to a stream, and what MAY_SEND sets going again.
+//! Sends messages, handles messages of streams, and goes on after MAY_SEND.
 
 use crate::cell::{sendme_digest, Cell};
 use crate::model::*;
@@ -49,7 +49,7 @@ impl World {
         Ok(())
     }
 
-    /// A message goes out now, where the verdict says.
+    /// Sends a message on the leg that the verdict names.
     fn sent(&mut self, stream: usize, end: usize, verdict: &Verdict, mut cell: Cell) {
         let (circ, pos) = place_of(verdict.circuit_tag);
         assert_eq!(self.circs[circ].ids[pos], verdict.circuit, "the tag is that of the circuit");
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    /// Just after a SWITCH, the leg that was left breaks, with little in flight.
+    /// Breaks the old sending leg just after a SWITCH, with little in flight.
     fn spite(&mut self, circ: usize, way: usize) {
         let Some(set) = self.circs[circ].set.filter(|_| self.plan.spite && !self.ending) else { return };
         let left = self.sets[set].ends[way].carrier;
@@ -123,7 +123,7 @@ impl World {
         if let (Some(set), true) = (self.circs[circ].set, cell.number != 0) {
             let state = &mut self.sets[set];
             let next = state.ends[way].numbered + 1;
-            // What crosses to another engine can be overtaken by what goes out on a leg of the set's own.
+            // A message that crosses to another engine can be overtaken by a message on a leg of the set's own engine.
             let in_order = cell.number == next || (self.plan.kind == Kind::Hub && way == 1);
             assert!(state.tainted || in_order, "numbers go out one after the other: {} for {next}", cell.number);
             let last = std::mem::replace(&mut self.circs[circ].numbered[way], cell.number);
@@ -134,12 +134,12 @@ impl World {
         self.transmit(circ, pos, cell);
     }
 
-    /// A message of the engine's own.
+    /// Sends a message of circflow's own.
     pub fn send_control(&mut self, circ: usize, pos: usize, cell: Cell) {
         match cell.command {
             Command::SENDME => {
                 self.tally.add(N::Sendmes, 1);
-                // It is about what comes the other way.
+                // A SENDME is about the other direction.
                 let inc = self.circs[circ].incs[usize::from(cell.talk)];
                 let on = &mut self.circs[circ].ways[usize::from(cell.talk)][usize::from(cell.forward)];
                 on.sendmes_sent += 1;
@@ -151,7 +151,7 @@ impl World {
         self.put(circ, pos, cell, false);
     }
 
-    /// A message that was held, or is circflow's own word on a stream.
+    /// Sends a message that was held, or a message of circflow's own on a stream.
     pub fn send_held(&mut self, circ: usize, pos: usize, hop: u8, mut cell: Cell, wants_digest: bool) {
         let like = self.cell_out(circ, pos, hop, cell.command, cell.stream_id);
         (cell.circ, cell.forward, cell.talk) = (like.circ, like.forward, like.talk);
@@ -177,7 +177,7 @@ impl World {
         (stream < self.streams.len()).then_some((stream, stream_id))
     }
 
-    /// The stream that a message on this circuit is about, if it is there.
+    /// The stream of a message on this circuit, if there is one.
     pub fn stream_at(&self, circ: usize, pos: usize, stream_id: u16, talk: usize) -> Option<(usize, usize)> {
         let (stream, _) = self.stream_named(stream_id)?;
         let end = self.end_at(stream, Own::Circ(circ, pos));
@@ -191,11 +191,11 @@ impl World {
         match cell.command {
             Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE => return self.begun(node, (circ, pos), cell, id),
             Command::DATA | Command::CONNECTED | Command::END | Command::RESOLVED => {}
-            // Something that the host of a hostile peer has to deal with.
+            // A message that the host of a hostile peer has to handle.
             _ => return assert!(self.is_tainted(circ), "no honest peer sends {:?}", cell.command),
         }
         if name == 0 {
-            // Of a stream that only a hostile peer knows of.
+            // The stream was made up by a hostile peer.
             return assert!(self.is_tainted(circ), "the stream of a message is known: {cell:?}");
         }
         let (stream, end) = stream_of(name);
@@ -260,7 +260,7 @@ impl World {
         self.later(0, 30 * MS, Event::Answer(stream));
     }
 
-    /// The reader of a stream has something to read.
+    /// Notes that a stream has data for its reader.
     fn read(&mut self, stream: usize, end: usize) {
         let at = &mut self.streams[stream].ends[end];
         if at.pace == 0 && at.rests_until <= self.now {
@@ -279,7 +279,7 @@ impl World {
         }
     }
 
-    /// A reader takes bytes.
+    /// Lets a reader take bytes.
     pub fn flush(&mut self, stream: usize, end: usize) {
         let own = self.own(stream, end);
         let node = self.node_of(own);
@@ -308,7 +308,7 @@ impl World {
         }
     }
 
-    /// Somebody may go on.
+    /// Lets an owner that waited go on.
     pub fn obey_resume(&mut self, node: usize, instruction: &Instruction) {
         let own = if instruction.stream != Id::NONE {
             self.tally.add(N::InsnMaySendStream, 1);
@@ -317,7 +317,7 @@ impl World {
             assert_eq!(at.id, instruction.stream, "a stream that is open goes on");
             (at.waiting, at.resumes) = (false, at.resumes + 1);
             let asks = self.nodes[node].style.asks_next;
-            // One that asks is not told which were passed over because of their rate.
+            // A host that asks which stream to read is not told which streams have to wait because of their rate.
             assert!(asks || at.resumes <= at.refusals, "MAY_SEND of a stream only after it was stopped");
             self.own(stream, end)
         } else if instruction.circuit != Id::NONE {

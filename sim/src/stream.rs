@@ -1,4 +1,4 @@
-//! Streams: what applications send and read, and what hosts do with that.
+//! Streams: applications that send and read, and the hosts between them and the engines.
 
 use crate::cell::{Cell, DATA_MAX, DATA_MIN};
 use crate::model::*;
@@ -10,7 +10,7 @@ use circflow::engine::{Blocked, Error, Misuse, StreamConfig};
 use circflow::reactor::Owner;
 use circflow::wire::Command;
 
-/// What a client may need at most to remember a stream by.
+/// Most bytes that a client needs to remember a stream.
 const STREAM_MEMORY: u64 = 256;
 
 impl World {
@@ -34,7 +34,7 @@ impl World {
         } else {
             return;
         };
-        // Nobody asks a service for addresses.
+        // Clients do not send RESOLVE to a service.
         let to_service = match home {
             Home::Set(set) => self.sets[set].rend.is_some(),
             Home::Circ(circ, talk) => self.circs[circ].counts(self.circs[circ].taker(talk)),
@@ -98,7 +98,7 @@ impl World {
         }
     }
 
-    /// At a hop that is the last, for now.
+    /// Draws the home of a stream at the hop that is the last for now.
     fn early_home(&mut self, growing: &[usize]) -> Home {
         let circ = self.rng.pick(growing);
         let state = &self.circs[circ];
@@ -139,11 +139,11 @@ impl World {
         }
     }
 
-    /// Whether what belongs to this owner is to be as it should, in spite of hostile peers.
+    /// True when the streams of this owner cannot be checked, because of hostile peers.
     pub fn is_lenient(&self, stream: usize) -> bool {
         match self.streams[stream].home {
             Home::Set(set) => self.sets[set].tainted,
-            // One that swallows from the beginning is never linked: this is a leg whose client fell silent.
+            // A circuit that swallows from the beginning is never linked: this is a leg whose client fell silent.
             Home::Circ(circ, _) => {
                 let on = &self.circs[circ];
                 on.hostile || (on.swallows == [true; 2] && on.linked == [true; 2])
@@ -203,7 +203,7 @@ impl World {
                     assert!(no_room || streams >= self.streams_max(node), "TOO_MANY only at a cap");
                     return self.later(20 * MS, 80 * MS, Event::Begin(stream));
                 }
-                // The circuit closes, or what was due has closed it.
+                // The circuit is closing, or something that was due has closed it.
                 Err(Error::Blocked(Blocked::Gone) | Error::Misuse(Misuse::StaleId)) => return,
                 Err(other) => panic!("a stream is opened: {other:?}"),
             }
@@ -223,7 +223,7 @@ impl World {
         }
     }
 
-    /// One end may send from now on.
+    /// Lets one end send from now on.
     pub fn start(&mut self, stream: usize, end: usize) {
         if std::mem::replace(&mut self.streams[stream].ends[end].may_send, true) {
             return;
@@ -235,7 +235,7 @@ impl World {
         self.finish(stream, end);
     }
 
-    /// The relay answers BEGIN or RESOLVE.
+    /// Sends the relay's answer to BEGIN or RESOLVE.
     pub fn answer(&mut self, stream: usize) {
         if !self.streams[stream].ends[1].open {
             return;
@@ -277,10 +277,10 @@ impl World {
         self.pump(own);
     }
 
-    /// One end of a stream ends it, whatever is left to be sent.
+    /// Ends a stream at one end, even if data are left to send.
     pub fn end_stream(&mut self, stream: usize, end: usize) {
         let at = self.streams[stream].ends[end];
-        // A client says BEGIN first.
+        // A client sends BEGIN first.
         if at.open && !at.sent_end && (end == 1 || self.streams[stream].tries >= 1000) {
             let own = self.own(stream, end);
             if self.is_there(own) && !self.say_on(stream, end, Command::END, &[6]) {
@@ -289,7 +289,7 @@ impl World {
         }
     }
 
-    /// END, if that is what is to come when all is sent.
+    /// Sends END if all data are sent and the end wants to close.
     fn finish(&mut self, stream: usize, end: usize) {
         let at = &self.streams[stream].ends[end];
         if at.open && at.ends_after && at.may_send && at.ready == 0 && at.chunks == 0 {
@@ -298,7 +298,7 @@ impl World {
         }
     }
 
-    /// Sends a message that is not DATA. False when it has to wait.
+    /// Sends a message that is not DATA. Returns false when it has to wait.
     fn say_on(&mut self, stream: usize, end: usize, command: Command, body: &[u8]) -> bool {
         let cell = Cell::new(0, end == 0, 0, command, self.streams[stream].stream_id).with_body(body);
         match self.send_on(stream, end, cell) {
@@ -314,7 +314,7 @@ impl World {
                 true
             }
             Err(Error::Blocked(Blocked::NoRoom)) => {
-                // Or words of circflow's own, which the host has not taken yet, are all that may wait.
+                // Or as many messages as may wait are circflow's own, which the host has not taken yet.
                 let own = self.own(stream, end);
                 let engine = &self.nodes[self.node_of(own)].engine;
                 let undrained = engine.stats().instructions > 0;
@@ -340,7 +340,7 @@ impl World {
         }
     }
 
-    /// The engine does not know a stream any more, as what was due has closed its owner.
+    /// Handles a stream that the engine no longer knows, as something that was due has closed its owner.
     fn gone(&mut self, stream: usize, end: usize) {
         let own = self.own(stream, end);
         let (owner, node) = (self.owner(own), self.node_of(own));
@@ -354,7 +354,7 @@ impl World {
         self.forget(stream, end);
     }
 
-    /// One end of a stream is over.
+    /// Closes one end of a stream in the model.
     pub fn forget(&mut self, stream: usize, end: usize) {
         let own = self.own(stream, end);
         self.own_end(own).streams.retain(|&other| other != stream);
@@ -362,7 +362,7 @@ impl World {
         (at.open, at.id, at.ready) = (false, Id::NONE, 0);
     }
 
-    /// All streams of an owner at one end are over.
+    /// Closes all streams of an owner at one end in the model.
     pub fn forget_all(&mut self, own: Own) {
         for stream in std::mem::take(&mut self.own_end(own).streams) {
             let end = self.end_at(stream, own);
@@ -372,7 +372,7 @@ impl World {
         self.own_end(own).waiting = false;
     }
 
-    /// Sends as much as may be sent.
+    /// Sends as much as the engine allows.
     pub fn pump(&mut self, own: Own) {
         if !self.is_there(own) || (self.own_end(own).waiting && self.rng.below(8) > 0) {
             return;
@@ -462,7 +462,7 @@ impl World {
         }
     }
 
-    /// It was refused for want of room.
+    /// Notes that an owner was refused for lack of room.
     fn wait(&mut self, own: Own, node: usize, far: bool) {
         let list = self.own_end(own);
         list.far |= far;
@@ -491,7 +491,7 @@ impl World {
                 let at = &mut self.streams[stream].ends[end];
                 at.sent += len;
                 at.ready -= len;
-                // The next has to be long enough too.
+                // The next message has to be long enough too.
                 if (1..DATA_MIN).contains(&at.ready) {
                     at.ready = DATA_MIN;
                 }

@@ -1,4 +1,4 @@
-//! How often what happened.
+//! Counts how often each thing happened.
 
 use std::collections::BTreeMap;
 
@@ -157,14 +157,14 @@ impl Tally {
         other.most.iter().for_each(|(what, &value)| self.most(what, value));
     }
 
-    /// All of it, a line each.
+    /// Prints all counts, one in each line.
     pub fn print(&self) {
         self.counts.iter().zip(TEXTS).for_each(|(count, what)| println!("{count:>12}  {what}"));
         self.causes.iter().for_each(|(what, count)| println!("{count:>12}  {what}"));
         self.most.iter().for_each(|(what, value)| println!("{value:>12}  most: {what}"));
     }
 
-    /// Causes that begin with these words, in one line.
+    /// The causes that begin with this text, in one line.
     pub fn causes(&self, prefix: &str) -> String {
         let of = self.causes.iter().filter_map(|(what, count)| Some(format!("{} {count}", what.strip_prefix(prefix)?)));
         of.collect::<Vec<_>>().join(", ")

@@ -1,4 +1,4 @@
-//! Sets: how they are opened and linked; and how they and circuits are lost and closed.
+//! Opens and links sets, and loses and closes sets and circuits.
 
 use crate::cell::Cell;
 use crate::grow::leads_forward;
@@ -66,7 +66,7 @@ impl World {
         self.add_legs(set, legs);
     }
 
-    /// Circuits become legs.
+    /// Makes circuits legs of a set.
     pub fn add_legs(&mut self, set: usize, count: usize) {
         if !self.sets[set].ends[0].alive || self.ending {
             return;
@@ -121,7 +121,7 @@ impl World {
         }
     }
 
-    /// A circuit that is a leg already is built, or fails.
+    /// Completes the building of a circuit that is a leg already, or lets it fail.
     fn build(&mut self, circ: usize) {
         let took = self.builds.range(0, 90 * MS);
         if self.builds.once_in(6) {
@@ -145,7 +145,7 @@ impl World {
         trace!(self, "node {node}: circuit {circ} is built: {built:?}");
         match built {
             Ok(()) => self.tally.add(N::LegsBuilt, 1),
-            // It was told to close, which nobody has taken yet.
+            // The instruction to close it is queued, and its host has not taken it yet.
             Err(Error::Blocked(Blocked::Gone) | Error::Expired) => {}
             Err(error) => panic!("a leg is built: {error:?}"),
         }
@@ -159,7 +159,7 @@ impl World {
         if end == 1 && self.set_at(node, id).is_none() {
             self.new_id(node, id);
             self.nodes[node].sets.push((id, set));
-            // The first time, or its end is not known to the client yet: an open point of ARCHITECTURE.
+            // The first time, or the client does not know yet that the set has ended: an open point.
             self.sets[set].tainted |= self.sets[set].ends[1].id != Id::NONE;
             self.sets[set].nodes[1] = node;
             let state = &mut self.sets[set].ends[1];
@@ -177,7 +177,7 @@ impl World {
         let tainted = self.sets[set].tainted;
         let state = &mut self.sets[set].ends[end];
         if state.id != id {
-            // A hostile peer has made two sets of one, and the model knows the later.
+            // A hostile peer has made two sets of one, and the model knows only the later set.
             return assert!(tainted, "a set is known by one id");
         }
         assert!(!std::mem::replace(&mut state.usable, true), "USABLE comes once");
@@ -199,7 +199,7 @@ impl World {
     pub fn obey_ended(&mut self, node: usize, id: Id, cause: Cause) {
         self.tally.add(N::InsnEnded, 1);
         let end = usize::from(!self.nodes[node].is_client);
-        // One that ended before its first leg was linked is unknown to its host.
+        // The host does not know a set that ended before its first leg was linked.
         let Some(set) = self.set_at(node, id) else { return assert_eq!(end, 1, "a client knows its sets") };
         self.tally.cause(format!("set ended: {cause:?}"));
         self.tally.add(N::TooLong, u64::from(cause == Cause::Fault(Fault::HeldTooLong)));
@@ -214,7 +214,7 @@ impl World {
             assert!(std::mem::replace(&mut self.sets[set].ends[end].alive, false), "a set ends once");
             self.forget_all(Own::Set(set, end));
         } else {
-            // It may have been this one that had no room.
+            // Perhaps this leg had no room.
             self.sets[set].ends[end].own.waiting = false;
         }
     }
@@ -234,7 +234,7 @@ impl World {
         }
     }
 
-    /// The circuit is closed at one place, and its neighbours are told, but for the side that the news came from.
+    /// Closes the circuit at one place, and tells its neighbours, but not the side that the news came from.
     pub fn close_here(&mut self, circ: usize, pos: usize, from: usize) {
         if !std::mem::replace(&mut self.circs[circ].open[pos], false) {
             return;
@@ -281,7 +281,7 @@ impl World {
         }
     }
 
-    /// A host closes a circuit through its engine.
+    /// Closes a circuit at a host's request, through its engine.
     pub fn close_asked(&mut self, circ: usize, pos: usize) {
         if !self.circs[circ].open[pos] {
             return;
@@ -305,12 +305,12 @@ impl World {
         self.touch(node);
         match closed {
             Ok(()) => self.tally.add(N::SetsClosed, 1),
-            // Its end is queued.
+            // The instruction about its end is queued.
             Err(_) => assert!(self.nodes[node].engine.set_stats(id).is_err(), "a set is closed: {closed:?}"),
         }
     }
 
-    /// After the rest: the last legs of some sets go on as circuits, and all streams that are open carry more.
+    /// Starts again after the rest: the last legs of some sets go on as circuits, and all open streams carry more data.
     pub fn second_act(&mut self) -> bool {
         if self.rng.once_in(2) {
             return false;
@@ -355,7 +355,7 @@ impl World {
         self.touch(node);
     }
 
-    /// The end: everything that is open is closed, by somebody.
+    /// Ends the world: closes everything that is open, from one end or the other.
     pub fn close_all(&mut self) {
         for index in 0..self.hands.sets.len() {
             let at = self.now + self.hands.rng.below(100) * MS;
@@ -366,7 +366,7 @@ impl World {
             if self.rng.once_in(2) && self.sets[set].ends[end].alive {
                 self.later(0, 100 * MS, Event::CloseSet(set, end));
             }
-            // A set that never had a leg has nothing to go with.
+            // A set that never had a leg does not end with one.
             self.later(101 * MS, 102 * MS, Event::CloseSet(set, 0));
         }
         for circ in 0..self.circs.len() {

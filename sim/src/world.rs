@@ -1,4 +1,4 @@
-//! The world of one seed: who is there, and what happens when.
+//! The world of one seed: nodes, circuits, sets and streams, and the queue of events.
 
 use crate::cell::Cell;
 use crate::hand::Hands;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-/// What happens at a moment.
+/// Something that happens at a moment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Event {
     /// The first cell of a link arrives.
@@ -29,11 +29,11 @@ pub enum Event {
     Wake(usize),
     /// A node goes on draining.
     Drain(usize),
-    /// A host feeds what it kept.
+    /// A host feeds the cells that it kept in a pause.
     Unstash(usize, usize, usize),
     /// A stream is opened.
     Begin(usize),
-    /// The relay answers.
+    /// The relay answers BEGIN or RESOLVE.
     Answer(usize),
     /// More data for one end of a stream.
     Chunk(usize, usize),
@@ -51,28 +51,28 @@ pub enum Event {
     CloseSet(usize, usize),
     /// A leg for a set.
     AddLeg(usize),
-    /// A client holds a set's messages back, so that the exit has to keep what follows: so many steps of it are done.
+    /// A client makes the exit hold messages of a set; with the number of steps done.
     Pin(usize, u32),
     /// A leg's circuit is open.
     Built(usize),
     /// A circuit gets longer.
     Grow(usize),
-    /// A host has closed a circuit as it was told.
+    /// A host has closed a circuit, as it was told.
     Closed(usize, usize),
     /// All padders of a circuit are taken down.
     EndPadding(usize),
-    /// A set that its host runs itself goes on: so many steps of it are done.
+    /// A set that its host runs itself goes on; with the number of steps done.
     Hand(usize, u64),
-    /// Its host closes it.
+    /// The host closes a set that it runs itself.
     EndHand(usize),
 }
 
 pub struct World {
     pub plan: Plan,
     pub rng: Rng,
-    /// Draws what is about circuits that are still being built, so that worlds without them stay as they are.
+    /// Random numbers for circuits that are still being built, so that worlds without them do not change.
     pub builds: Rng,
-    /// For circuits that get longer.
+    /// Random numbers for circuits that get longer.
     pub grows: Rng,
     pub now: Nanos,
     pub nodes: Vec<Node>,
@@ -81,10 +81,10 @@ pub struct World {
     pub sets: Vec<SetModel>,
     pub streams: Vec<StreamModel>,
     pub tally: Tally,
-    /// Everything that the engines have said, as one number.
+    /// Hash of all answers and instructions of the engines.
     pub said: u64,
     pub trace: bool,
-    /// What hostile peers do, where a fuzzer has written it.
+    /// The actions of hostile peers, if a fuzzer has written them.
     pub tape: Option<std::vec::IntoIter<u8>>,
     /// Nodes that were fed during this event.
     pub fed: Vec<usize>,
@@ -96,7 +96,7 @@ pub struct World {
     order: u64,
 }
 
-/// Events of one seed: many times what any needs.
+/// Cap on the events of one seed, far above the number that any seed needs.
 const EVENTS_MAX: u64 = 2_000_000;
 
 macro_rules! trace {
@@ -113,7 +113,7 @@ impl World {
         World::with_tape(seed, trace, None)
     }
 
-    /// A world whose hostile peers do what the tape says. It is small, so that many of them can be played.
+    /// A world whose hostile peers act by the tape. It is small, so that a fuzzer can play many worlds.
     pub fn with_tape(seed: u64, trace: bool, tape: Option<Vec<u8>>) -> World {
         let mut rng = Rng::new(seed);
         let mut plan = Plan::draw(&mut rng);
@@ -125,7 +125,7 @@ impl World {
         plan.building = builds.once_in(2);
         plan.pins = builds.once_in(4);
         if plan.pins && builds.once_in(2) {
-            // So much that the cap is reached, beside sets that hold now and then.
+            // Enough to reach the cap, beside sets that hold messages now and then.
             plan.held_max = builds.range(20_000, 300_000);
             plan.sets += builds.range(1, 4) as usize;
         }
@@ -159,7 +159,7 @@ impl World {
         world
     }
 
-    /// The exits of one process meet in a hub.
+    /// Joins the exits of one process in a hub.
     fn join_hub(&mut self) {
         if self.plan.kind != Kind::Hub {
             return;
@@ -173,7 +173,7 @@ impl World {
         self.hub = Some(hub);
     }
 
-    /// Loops that were woken look at what the others have sent, a little later.
+    /// Schedules the loops that were woken: they look a little later at what the others have sent.
     fn wake(&mut self) {
         if self.plan.kind != Kind::Hub {
             return;
@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    /// Runs it to its end. A broken promise is a panic that says which.
+    /// Runs the world to its end. A broken promise is a panic that names it.
     pub fn run(&mut self) {
         trace!(self, "{:?}", self.plan);
         self.populate();
@@ -209,7 +209,7 @@ impl World {
         self.check_end();
     }
 
-    /// Goes on until nothing happens any more, or to an event: then true.
+    /// Runs until nothing happens any more (false), or for `cut` events (true).
     fn go(&mut self, cut: u64) -> bool {
         let mut events = 0;
         while let Some(Reverse((at, _, event))) = self.heap.pop() {
@@ -240,7 +240,7 @@ impl World {
         self.at(at, event);
     }
 
-    /// Says that a node was fed: it is drained when the event is over.
+    /// Notes that a node was fed: it is drained when the event is over.
     pub fn touch(&mut self, node: usize) {
         if !std::mem::replace(&mut self.nodes[node].is_fed, true) {
             self.fed.push(node);
@@ -293,7 +293,7 @@ impl World {
         }
     }
 
-    /// Opens what is there from the beginning, and draws what is to happen.
+    /// Opens the first sets and circuits, and draws the events to come.
     fn populate(&mut self) {
         self.note_plan();
         self.accept_sets();
@@ -429,7 +429,7 @@ impl World {
         self.links[link].users = users;
     }
 
-    /// A cell arrives.
+    /// Handles a cell that arrives.
     fn arrive(&mut self, link: usize) {
         let on = &mut self.links[link];
         let Some((_, cell)) = on.cells.pop_front() else { return };
@@ -462,7 +462,7 @@ impl World {
         self.feed(pos, cell);
     }
 
-    /// A cell was lost with its circuit.
+    /// Notes that a cell was lost with its circuit.
     pub fn lose(&mut self, cell: &Cell) {
         let (circ, way) = (cell.circ as usize, usize::from(!cell.forward));
         self.tally.add(N::CellsLost, 1);
@@ -471,19 +471,19 @@ impl World {
         }
         let unnamed = cell.number == 0 && way == 1 && cell.command.is_multiplexed() && self.plan.kind == Kind::Hub;
         if let (Some(set), true) = (self.circs[circ].set, unnamed) {
-            // What padding held on another engine has no number here: nobody can say what is missing.
+            // A message that padding held on another engine has no number here: the model cannot tell what is missing.
             self.sets[set].tainted = true;
         }
         self.circs[circ].ways[usize::from(cell.talk)][way].data_lost += u64::from(is_data(cell));
     }
 
-    /// Keeps an id apart from all that were given out before.
+    /// Checks that an id was never given out before.
     pub fn new_id(&mut self, node: usize, id: Id) {
         assert!(id != Id::NONE, "an id is not 0");
         assert!(self.nodes[node].ids.insert(id), "ids are not used again: {id:?}");
     }
 
-    /// Adds to the one number that stands for all that the engines have said.
+    /// Adds to the hash of all answers and instructions of the engines.
     pub fn say(&mut self, words: &[u64]) {
         for &word in words {
             self.said = (self.said ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25).rotate_left(23);
