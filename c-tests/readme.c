@@ -13,7 +13,7 @@ static struct control {
     uint16_t len;
     uint8_t body[CIRCFLOW_BODY_MAX];
 } controls[CONTROLS_MAX];
-static size_t control_count, handled, handled_held, written;
+static size_t control_count, handled, handled_held, refused, wiped, written;
 static uint64_t now, wakes_at, room;
 static int stopped, opened, ended;
 static circflow_engine *far_end;
@@ -68,7 +68,20 @@ void write_cells(uint64_t leg_tag, uint32_t switch_delta, const circflow_message
     (void)leg_tag, (void)switch_delta, (void)sent;
     written++;
 }
+void send_end(circflow_circuit_id circuit, uint16_t stream_id, uint8_t reason)
+{
+    assert_true(circuit.v != 0);
+    assert_int_equal(stream_id, 1);
+    assert_int_not_equal(reason, 0);
+    refused++;
+}
 void random_bytes(uint8_t *bytes, size_t len) { memset(bytes, 7, len); }
+void wipe(uint8_t *bytes, size_t len)
+{
+    assert_int_equal(len, CIRCFLOW_NONCE_LEN);
+    memset(bytes, 0, len);
+    wiped++;
+}
 void end_streams(void *host)
 {
     (void)host;
@@ -89,7 +102,7 @@ static void begin(void)
     now = HOST_START;
     wakes_at = CIRCFLOW_NEVER;
     room = 100;
-    control_count = handled = handled_held = written = 0;
+    control_count = handled = handled_held = refused = wiped = written = 0;
     stopped = opened = ended = 0;
     message = host_data(HOST_HOPS, "x");
     OK(circflow_engine_config_init(&config, sizeof(config)));
@@ -103,6 +116,7 @@ static void begin(void)
     for (circuit.tag = 1; circuit.tag <= 2; circuit.tag++)
         OK(circflow_circuit_open(far_end, now, &circuit, &far_circuits[circuit.tag - 1]));
     assert_int_equal(start(NULL), 0);
+    assert_int_equal(wiped, 1);
 }
 
 static void end(void)
@@ -196,10 +210,24 @@ static void reading_stops_only_where_something_starts_it_again(void **state)
     end();
 }
 
+/* What may not come on a leg is refused, and nobody handles it. */
+static void a_directory_stream_on_a_leg_gets_an_end(void **state)
+{
+    circflow_message arrived = host_message(CIRCFLOW_CMD_BEGIN_DIR, HOST_HOPS, 1, NULL, 0);
+    (void)state;
+    begin();
+    link_legs();
+    on_message(NULL, circuits[0], &arrived);
+    assert_int_equal(refused, 1);
+    assert_int_equal(handled + handled_held, 0);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_drain_leaves_comes_in_the_next_turns),
+        cmocka_unit_test(a_directory_stream_on_a_leg_gets_an_end),
         cmocka_unit_test(reading_stops_only_where_something_starts_it_again),
     };
     return cmocka_run_group_tests_name("readme", tests, NULL, NULL);
