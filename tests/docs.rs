@@ -175,6 +175,21 @@ fn the_front_page_is_short() {
     assert!(lines <= 150, "README.md has {lines} lines: it is one screen of what and why, and one example");
 }
 
+/// A row of a table has to be one line; everything else is wrapped.
+#[test]
+fn lines_have_at_most_120_columns() {
+    let mut found = String::new();
+    for page in files("", &[".md"]) {
+        for (number, line) in numbered(&page) {
+            let columns = line.chars().count();
+            if columns > 120 && !line.trim_start().starts_with('|') {
+                found += &format!("{page}:{number}: {columns} columns\n");
+            }
+        }
+    }
+    assert!(found.is_empty(), "\n{found}");
+}
+
 /// Codes in a comment or a string; a span like "R1–R13" counts as its ends.
 fn codes(line: &str) -> Vec<String> {
     let Some(at) = ["//", "/*", "* ", "#", "\""].iter().filter_map(|mark| line.find(mark)).min() else {
