@@ -121,7 +121,7 @@ fn much_goes_through_a_small_link() {
         loop {
             home_waker.sleep();
             keys.clear();
-            assert!(!home_bell.take(4, &mut keys));
+            assert!(!home_bell.take_rung(4, &mut keys));
             loop {
                 if let Some(token) = waiting.take() {
                     match home.send(token) {
@@ -156,7 +156,7 @@ fn much_goes_through_a_small_link() {
         }
         leg_waker.sleep();
         keys.clear();
-        assert!(!leg_bell.take(4, &mut keys));
+        assert!(!leg_bell.take_rung(4, &mut keys));
         while let News::Item(token) = leg.poll() {
             assert_eq!(token, seen, "in order");
             seen += 1;
@@ -198,7 +198,7 @@ fn a_token_comes_out_once_whoever_goes_first() {
                         drop(end);
                         continue;
                     }
-                    for _ in 0..if is_offered && !end.take() { 0 } else { dice.roll(12) } {
+                    for _ in 0..if is_offered && !end.mark_taken() { 0 } else { dice.roll(12) } {
                         if dice.roll(3) > 0 {
                             send(&end, &ledger);
                         } else if let News::Item(token) = end.poll() {

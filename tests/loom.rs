@@ -41,15 +41,15 @@ mod hub {
         fn sleep(&self) -> Vec<Id> {
             self.waker.wait();
             let mut keys = Vec::new();
-            while self.bell.take(1, &mut keys) {}
+            while self.bell.take_rung(1, &mut keys) {}
             keys
         }
     }
 
-    /// As an engine's port does when it is dropped: the bell and the ears in its list hold each other.
+    /// As an engine's port does when it is dropped: the bell and the ringers in its list hold each other.
     impl Drop for Loop {
         fn drop(&mut self) {
-            self.bell.deafen();
+            self.bell.disconnect();
         }
     }
 
@@ -126,16 +126,16 @@ mod hub {
     fn no_wake_up_is_lost() {
         check(|| {
             let ours = Loop::new();
-            let ears = [Ear::new(&ours.bell, NEAR), Ear::new(&ours.bell, FAR)];
-            let ringers = ears.map(|ear| thread::spawn(move || Ear::ring(&ear)));
+            let all = [Ringer::new(&ours.bell, NEAR), Ringer::new(&ours.bell, FAR)];
+            let ringing = all.map(|ringer| thread::spawn(move || Ringer::ring(&ringer)));
             let mut heard = ours.sleep();
             while heard.len() < 2 {
                 heard.extend(ours.sleep());
             }
             heard.sort();
             assert_eq!(heard, [NEAR, FAR], "each once");
-            for ringer in ringers {
-                ringer.join().unwrap();
+            for thread in ringing {
+                thread.join().unwrap();
             }
         });
     }
@@ -145,18 +145,18 @@ mod hub {
     fn a_ring_that_adds_nothing_is_heard() {
         check(|| {
             let ours = Loop::new();
-            let (ear, news) = (Ear::new(&ours.bell, NEAR), Arc::new(AtomicU32::new(0)));
+            let (ringer, news) = (Ringer::new(&ours.bell, NEAR), Arc::new(AtomicU32::new(0)));
             let laid_down = Arc::clone(&news);
-            let ringer = thread::spawn(move || {
+            let ringing = thread::spawn(move || {
                 for number in 1..=2 {
                     laid_down.store(number, Relaxed);
-                    Ear::ring(&ear);
+                    Ringer::ring(&ringer);
                 }
             });
             while news.load(Relaxed) != 2 {
                 ours.sleep();
             }
-            ringer.join().unwrap();
+            ringing.join().unwrap();
         });
     }
 
@@ -256,7 +256,7 @@ mod hub {
             out.extend(back);
             out.sort();
             assert_eq!(out, [1, 2]);
-            assert_eq!(near.bell.take(2, &mut Vec::new()), false);
+            assert_eq!(near.bell.take_rung(2, &mut Vec::new()), false);
             drop(leg);
         });
     }
@@ -319,7 +319,7 @@ mod hub {
                 let mut out = Vec::new();
                 if dies {
                     drop(home);
-                } else if home.take() {
+                } else if home.mark_taken() {
                     if let News::Item(item) = home.poll() {
                         out.push(item);
                     }

@@ -57,7 +57,7 @@ pub enum IdError {
 /// ```
 #[derive(Debug)]
 pub struct Arena<T> {
-    slots: Vec<Slot<T>>,
+    slots: Vec<Entry<T>>,
     vacant: Vec<u32>,
     len: u32,
     cap: u32,
@@ -65,7 +65,7 @@ pub struct Arena<T> {
 }
 
 #[derive(Debug)]
-struct Slot<T> {
+struct Entry<T> {
     /// The whole id of the thing in this slot: one comparison tells living, stale and foreign ids apart. A vacant slot
     /// keeps the last id, but with the index of another slot, so that no look-up matches it.
     id: u64,
@@ -103,7 +103,7 @@ impl<T: Default> Arena<T> {
             Some(index) => index,
             None => {
                 let index = self.slots.len() as u32;
-                self.slots.push(Slot { id: vacant(Id::pack(self.owner, 0, index)), value: T::default() });
+                self.slots.push(Entry { id: vacant(Id::pack(self.owner, 0, index)), value: T::default() });
                 index
             }
         };

@@ -95,7 +95,7 @@ impl Process {
 
     /// Expects `bytes` back, as the engine that holds them was told to close their holder. False when so many bytes are
     /// expected already that more would not count.
-    pub fn awaits(&self, bytes: u64) -> bool {
+    pub fn add_returning(&self, bytes: u64) -> bool {
         let most = self.cap / RETURNING_SHARE;
         let add = |returning: u64| (returning < most).then(|| returning.saturating_add(bytes));
         self.returning.fetch_update(Relaxed, Relaxed, add).is_ok()
@@ -108,7 +108,7 @@ impl Process {
     }
 
     /// Expects `bytes` no longer: they have come back, or never will.
-    pub fn awaits_no_more(&self, bytes: u64) {
+    pub fn remove_returning(&self, bytes: u64) {
         let _ = self.returning.fetch_update(Relaxed, Relaxed, |returning| Some(returning.saturating_sub(bytes)));
     }
 
@@ -153,20 +153,20 @@ impl Returns {
     }
 
     /// Another engine has taken `bytes`, and has adopted them or is about to.
-    pub fn taken(&self, bytes: u64) {
+    pub fn report_taken(&self, bytes: u64) {
         if bytes > 0 {
             self.taken.fetch_add(bytes, Relaxed);
         }
     }
 
     /// Bytes reported that the sending engine has not settled yet ([`Budget::settle`]).
-    pub fn look(&self) -> u64 {
+    pub fn unsettled(&self) -> u64 {
         self.taken.load(Relaxed)
     }
 
     /// Nobody took `bytes`, and what they were held for is gone.
-    pub fn lost(&self, bytes: u64) {
-        self.taken(bytes);
+    pub fn report_lost(&self, bytes: u64) {
+        self.report_taken(bytes);
         self.process.iter().for_each(|process| process.give_back(bytes));
     }
 }
@@ -192,7 +192,7 @@ impl Budget {
 
     /// Bytes that other engines have taken, and that are not settled yet.
     fn pending(&self) -> u64 {
-        self.member.as_ref().map_or(0, |member| member.returns.look())
+        self.member.as_ref().map_or(0, |member| member.returns.unsettled())
     }
 
     /// The most bytes that were ever held at a time.
@@ -207,7 +207,7 @@ impl Budget {
 
     /// Bytes reserved; where no other engine shares the cap, the bytes held.
     pub fn reserved(&self) -> u64 {
-        self.member.as_ref().map_or(self.used, |member| member.reserved.saturating_sub(member.returns.look()))
+        self.member.as_ref().map_or(self.used, |member| member.reserved.saturating_sub(member.returns.unsettled()))
     }
 
     /// Bytes that wait to be handed back to the host.
@@ -281,21 +281,21 @@ impl Budget {
     /// Moves `bytes` from held to leaving: no set or circuit holds them any more, and they wait to be handed back to
     /// the host. Bytes that leave have room of their own, as much as the cap; what exceeds it takes room of what is
     /// held.
-    pub fn leaves(&mut self, bytes: u64) {
+    pub fn move_to_leaving(&mut self, bytes: u64) {
         self.leaving = self.leaving.saturating_add(bytes);
         self.let_go(bytes);
         self.refresh();
     }
 
-    /// Adds `bytes` that another engine held to those that leave here. See [`Budget::leaves`].
-    pub fn leaves_from_elsewhere(&mut self, bytes: u64) {
+    /// Adds `bytes` that another engine held to those that leave here. See [`Budget::move_to_leaving`].
+    pub fn add_leaving(&mut self, bytes: u64) {
         self.leaving = self.leaving.saturating_add(bytes);
         self.refresh();
     }
 
     /// `bytes` that were leaving have been handed back to the host.
     #[inline]
-    pub fn left(&mut self, bytes: u64) {
+    pub fn remove_leaving(&mut self, bytes: u64) {
         let overhung = self.overhang() > 0;
         self.leaving = self.leaving.saturating_sub(bytes);
         if overhung {
@@ -310,7 +310,7 @@ impl Budget {
     }
 
     /// Marks `bytes` that are held already as on their way to another engine.
-    pub fn crosses(&mut self, bytes: u64) {
+    pub fn mark_crossing(&mut self, bytes: u64) {
         self.crossing += bytes;
     }
 
@@ -495,7 +495,7 @@ mod tests {
         leg.ask(1000).unwrap();
         leg.cross(1000);
         let before = process.reserved();
-        returns[0].taken(600);
+        returns[0].report_taken(600);
         home.adopt(600);
         hold(home, 600).unwrap();
         assert_eq!(process.reserved(), before, "nobody asked the process");
@@ -516,11 +516,11 @@ mod tests {
         leg.cross(1000);
         drop(leg);
         assert_eq!(process.reserved(), 1000);
-        returns[0].taken(700);
+        returns[0].report_taken(700);
         home.adopt(700);
         hold(&mut home, 700).unwrap();
         assert_eq!(process.reserved(), 1000);
-        returns[0].lost(300);
+        returns[0].report_lost(300);
         assert_eq!(process.reserved(), 700, "nobody took it");
         drop(home);
         assert_eq!(process.reserved(), 0);
@@ -531,13 +531,13 @@ mod tests {
         let mut budget = Budget::new(100);
         for round in 0..2 {
             hold(&mut budget, 100).unwrap();
-            budget.leaves(100);
+            budget.move_to_leaving(100);
             assert_eq!((budget.used(), budget.leaving()), (0, 100 + 100 * round));
         }
         assert_eq!(hold(&mut budget, 1), Err(Over::Engine), "all of the cap is overhung");
-        budget.left(30);
+        budget.remove_leaving(30);
         assert_eq!((hold(&mut budget, 30), hold(&mut budget, 1)), (Ok(()), Err(Over::Engine)));
-        budget.left(170);
+        budget.remove_leaving(170);
         assert_eq!((hold(&mut budget, 70), budget.leaving()), (Ok(()), 0));
     }
 
@@ -547,15 +547,15 @@ mod tests {
         let [hung, busy] = &mut budgets;
         hold(hung, 800).unwrap();
         assert_eq!(hold(busy, 1), Err(Over::Process));
-        assert!(process.awaits(50), "below the bound");
+        assert!(process.add_returning(50), "below the bound");
         assert_eq!((hold(busy, 50), hold(busy, 1)), (Ok(()), Err(Over::Process)));
-        assert!(process.awaits(700), "beyond it only the bound counts");
+        assert!(process.add_returning(700), "beyond it only the bound counts");
         assert_eq!((hold(busy, 50), hold(busy, 1)), (Ok(()), Err(Over::Process)));
-        assert!(!process.awaits(1), "no more would count");
+        assert!(!process.add_returning(1), "no more would count");
         assert_eq!(process.reserved(), 900);
         hung.let_go(750);
         hung.rest();
-        process.awaits_no_more(750);
+        process.remove_returning(750);
         assert_eq!((hold(busy, 650), hold(busy, 1)), (Ok(()), Err(Over::Process)));
     }
 }

@@ -35,7 +35,7 @@ pub struct Timers {
     levels: u32,
     /// For each level, bit n: its slot n is in use.
     occupied: [u64; LEVELS],
-    slots: Box<[Slot; PLACES]>,
+    slots: Box<[WheelSlot; PLACES]>,
     nodes: Vec<Node>,
     /// Timers armed for a time before `elapsed`, in order. They are rare, so a tree is fast enough.
     late: BTreeSet<(Nanos, u32)>,
@@ -57,7 +57,7 @@ struct Node {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Slot {
+struct WheelSlot {
     /// A lower bound of the deadlines filed here, and itself a time of this slot. Exact until a timer moves or is
     /// cancelled.
     earliest: Nanos,
@@ -152,7 +152,7 @@ impl Timers {
             }
             let place = self.first()?;
             let level = place / SLOTS;
-            let Slot { earliest, head: key, tail } = self.slots[place as usize % PLACES];
+            let WheelSlot { earliest, head: key, tail } = self.slots[place as usize % PLACES];
             // At level 0 the others have the same deadline, or were moved: each is looked at when it is the first.
             if level > 0 && key != tail {
                 (self.elapsed, self.emptying) = (earliest, place);
@@ -367,7 +367,7 @@ const LATE: u16 = u16::MAX;
 /// The place of a node that is not armed.
 const IDLE: u16 = u16::MAX - 1;
 const IDLE_NODE: Node = Node { deadline: NEVER, next: NIL, prev: NIL, place: IDLE };
-const EMPTY: Slot = Slot { earliest: NEVER, head: NIL, tail: NIL };
+const EMPTY: WheelSlot = WheelSlot { earliest: NEVER, head: NIL, tail: NIL };
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ pub struct Acks {
 impl Acks {
     /// For a circuit on which one SENDME acknowledges `inc` cells.
     pub fn new(inc: Inc) -> Self {
-        Acks { left: inc.short(), inc }
+        Acks { left: inc.as_u16(), inc }
     }
 
     /// Counts a DATA cell. True when a SENDME is due. It goes at once, before reordering and delivery, on the leg that
@@ -24,7 +24,7 @@ impl Acks {
         if self.left != 0 {
             return false;
         }
-        self.left = self.inc.short();
+        self.left = self.inc.as_u16();
         true
     }
 

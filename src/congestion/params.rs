@@ -46,7 +46,7 @@ impl Inc {
     }
 
     #[inline]
-    pub(super) const fn short(self) -> u16 {
+    pub(super) const fn as_u16(self) -> u16 {
         self.0.get()
     }
 }

@@ -28,7 +28,7 @@ struct Jumps {
     count: u32,
     /// SENDMEs still to come for DATA that was sent before the last refusal. They measure the same time as the refused
     /// one, such as a night asleep with a full window in flight, so they are no further witnesses.
-    same: u32,
+    same_time: u32,
 }
 
 /// The state of the window that a round trip is judged by.
@@ -61,7 +61,7 @@ impl Rtt {
                 self.jumps = Jumps::default();
                 return false;
             }
-            if !self.jumps.convince(rtt, terms.pending) {
+            if !self.jumps.count_jump(rtt, terms.pending) {
                 return false;
             }
             self.clock_broken = false;
@@ -108,15 +108,15 @@ impl Rtt {
 
 impl Jumps {
     /// Takes a jump that is refused. True when no more witnesses are needed.
-    fn convince(&mut self, rtt: u64, pending: u32) -> bool {
-        if self.same > 0 {
-            self.same -= 1;
+    fn count_jump(&mut self, rtt: u64, pending: u32) -> bool {
+        if self.same_time > 0 {
+            self.same_time -= 1;
             return false;
         }
         let (low, high) = (self.low.min(rtt), self.high.max(rtt));
         let agree = self.count > 0 && high <= low.saturating_mul(AGREE);
         let (low, high, count) = if agree { (low, high, self.count + 1) } else { (rtt, rtt, 1) };
-        *self = Jumps { low, high, count, same: pending };
+        *self = Jumps { low, high, count, same_time: pending };
         count == WITNESSES
     }
 }

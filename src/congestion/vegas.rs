@@ -95,12 +95,12 @@ impl Vegas {
             return 1;
         }
         let step = u64::from(self.params.cwnd_inc_rate) * self.inc64();
-        short((u64::from(self.cwnd) + step / 2) / step.max(1))
+        as_cells((u64::from(self.cwnd) + step / 2) / step.max(1))
     }
 
     /// SENDMEs for one window.
     pub fn sendmes_per_cwnd(&self) -> u32 {
-        short((u64::from(self.cwnd) + self.inc64() / 2) / self.inc64())
+        as_cells((u64::from(self.cwnd) + self.inc64() / 2) / self.inc64())
     }
 
     /// False when the round trip is of no use.
@@ -160,11 +160,11 @@ impl Vegas {
             if queue >= params.gamma.into() || self.blocked {
                 // With a blocked channel this may raise the window, as the estimate comes from an older, larger one
                 // (CC-22).
-                self.cwnd = short(bdp + u64::from(params.gamma));
+                self.cwnd = as_cells(bdp + u64::from(params.gamma));
                 self.slow_start = false;
             } else if self.full {
                 let more = self.slow_start_step();
-                self.cwnd = short(cwnd + more);
+                self.cwnd = as_cells(cwnd + more);
                 let steady = step * u64::from(self.params.cwnd_inc_rate);
                 self.slow_start = more * u64::from(self.sendmes_per_cwnd()) > steady;
             }
@@ -182,7 +182,7 @@ impl Vegas {
             } else {
                 cwnd
             };
-            self.cwnd = short(judged).max(params.cwnd_min);
+            self.cwnd = as_cells(judged).max(params.cwnd_min);
         }
         self.renew_events();
     }
@@ -226,6 +226,6 @@ impl Vegas {
 }
 
 /// A number of cells as 32 bits; there never are 2^32 cells.
-fn short(cells: u64) -> u32 {
+fn as_cells(cells: u64) -> u32 {
     u32::try_from(cells).unwrap_or(u32::MAX)
 }

@@ -57,7 +57,7 @@ impl Window {
     /// For a new circuit, on which one SENDME acknowledges `inc` cells.
     pub fn new(params: Arc<Params>, inc: Inc) -> Self {
         let vegas = Vegas::new(params, inc);
-        Window { vegas, pending: VecDeque::new(), with_digest: 0, until: inc.short(), overrun: false }
+        Window { vegas, pending: VecDeque::new(), with_digest: 0, until: inc.as_u16(), overrun: false }
     }
 
     /// Counts a DATA cell that has been sent. True when a SENDME will acknowledge this cell: then give its digest to
@@ -73,12 +73,13 @@ impl Window {
         if self.until != 0 {
             return false;
         }
-        self.pend(now)
+        self.await_sendme(now)
     }
 
+    /// Notes a cell that a SENDME will acknowledge. False when there is no room to remember it.
     #[cold]
-    fn pend(&mut self, now: Nanos) -> bool {
-        self.until = self.vegas.inc().short();
+    fn await_sendme(&mut self, now: Nanos) -> bool {
+        self.until = self.vegas.inc().as_u16();
         if self.pending.len() >= limits::SENDMES_PENDING_MAX as usize {
             self.overrun = true;
         }

@@ -1,12 +1,12 @@
 //! How an engine learns that other engines have news for it.
 //!
-//! Everything that can have news (a leg's link, the queue of LINKs) has an [`Ear`]. An ear stands in its engine's
-//! [`Bell`] at most once, so the list is never longer than there are ears. The first ear in an empty list wakes the
-//! host.
+//! Everything that can have news (a leg's link, the queue of LINKs) has a [`Ringer`]. A ringer stands in its engine's
+//! [`Bell`] at most once, so the list is never longer than there are ringers. The first ringer in an empty list wakes
+//! the host.
 //!
-//! No news is lost. The side with news first stores it, then marks the ear. The engine first unmarks the ear
-//! ([`Bell::take`]), then looks for the news. Both change the mark in one atomic step: either the mark is found set,
-//! and the look that follows finds the news, or the ear enters the list again.
+//! No news is lost. The side with news first stores it, then marks the ringer. The engine first unmarks the ringer
+//! ([`Bell::take_rung`]), then looks for the news. Both change the mark in one atomic step: either the mark is found
+//! set, and the look that follows finds the news, or the ringer enters the list again.
 
 use crate::base::budget::Returns;
 use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -15,14 +15,14 @@ use crate::base::Id;
 use std::collections::VecDeque;
 
 /// Wakes an engine's loop, and may do nothing else. It runs on another engine's thread, at times on the engine's own,
-/// outside of every lock. An engine that leaves the hub waits for running calls, so it must not wait for the engine. It
-/// may put the work off: the call counts as running until the [`Call`] is dropped.
+/// outside of every lock. An engine that leaves the hub waits for running calls, so the function must not wait for the
+/// engine. It may put the work off: the call counts as running until the [`Call`] is dropped.
 pub type Notify = std::sync::Arc<dyn Fn(Call) + Send + Sync>;
 
 /// A wake-up call, which counts as running until this is dropped.
 pub struct Call(Arc<Bell>);
 
-/// The list of an engine's ears with news.
+/// The list of an engine's ringers with news.
 pub struct Bell {
     list: Mutex<List>,
     notify: Notify,
@@ -32,15 +32,15 @@ pub struct Bell {
 
 #[derive(Default)]
 struct List {
-    ears: VecDeque<Arc<Ear>>,
+    ringers: VecDeque<Arc<Ringer>>,
     /// Number of running calls of `notify`.
     calls: u32,
     /// The engine is gone: `notify` is not called any more.
-    deaf: bool,
+    disconnected: bool,
 }
 
 /// A source of news.
-pub struct Ear {
+pub struct Ringer {
     bell: Arc<Bell>,
     /// The key by which the owner knows it.
     key: AtomicU64,
@@ -60,40 +60,40 @@ impl Bell {
         Bell { list: Mutex::default(), notify, returns: Arc::new(returns) }
     }
 
-    /// Takes up to `most` ears with news out of the list, the longest waiting first, and adds their keys to `keys`.
+    /// Takes up to `most` ringers with news out of the list, the longest waiting first, and adds their keys to `keys`.
     /// True when more wait. The host is woken again only after none was left.
-    pub fn take(&self, most: usize, keys: &mut Vec<Id>) -> bool {
+    pub fn take_rung(&self, most: usize, keys: &mut Vec<Id>) -> bool {
         let mut list = self.list.lock();
         for _ in 0..most {
-            let Some(ear) = list.ears.pop_front() else { break };
-            ear.marked.swap(false, AcqRel);
-            keys.push(Id(ear.key.load(Relaxed)));
+            let Some(ringer) = list.ringers.pop_front() else { break };
+            ringer.marked.swap(false, AcqRel);
+            keys.push(Id(ringer.key.load(Relaxed)));
         }
-        !list.ears.is_empty()
+        !list.ringers.is_empty()
     }
 
     /// Ends the wake-ups, as the engine goes: after this call, `notify` is not called any more. Waits for running
     /// calls, as the host may free what they use.
-    pub fn deafen(&self) {
-        let ears = {
+    pub fn disconnect(&self) {
+        let ringers = {
             let mut list = self.list.lock();
-            list.deaf = true;
-            std::mem::take(&mut list.ears)
+            list.disconnected = true;
+            std::mem::take(&mut list.ringers)
         };
-        drop(ears);
+        drop(ringers);
         while self.list.lock().calls > 0 {
             yield_now();
         }
     }
 
-    fn add(ear: &Arc<Ear>) {
-        let bell = &ear.bell;
+    fn add(ringer: &Arc<Ringer>) {
+        let bell = &ringer.bell;
         let mut list = bell.list.lock();
-        if list.deaf {
+        if list.disconnected {
             return;
         }
-        let quiet = list.ears.is_empty();
-        list.ears.push_back(Arc::clone(ear));
+        let quiet = list.ringers.is_empty();
+        list.ringers.push_back(Arc::clone(ringer));
         list.calls += u32::from(quiet);
         drop(list);
         if quiet {
@@ -109,29 +109,29 @@ impl Drop for Call {
     }
 }
 
-impl Ear {
-    /// An ear that can be rung from now on.
-    pub fn new(bell: &Arc<Bell>, key: Id) -> Arc<Ear> {
-        Arc::new(Ear { bell: Arc::clone(bell), key: AtomicU64::new(key.0), marked: AtomicBool::new(false) })
+impl Ringer {
+    /// A ringer that can be rung from now on.
+    pub fn new(bell: &Arc<Bell>, key: Id) -> Arc<Ringer> {
+        Arc::new(Ringer { bell: Arc::clone(bell), key: AtomicU64::new(key.0), marked: AtomicBool::new(false) })
     }
 
-    /// An ear whose owner does not know it yet: it can be rung, but enters no list until [`Ear::open`].
-    pub fn closed(bell: &Arc<Bell>) -> Arc<Ear> {
-        let ear = Ear { bell: Arc::clone(bell), key: AtomicU64::new(Id::NONE.0), marked: AtomicBool::new(true) };
-        Arc::new(ear)
+    /// A ringer whose owner does not know it yet: it can be rung, but enters no list until [`Ringer::open`].
+    pub fn closed(bell: &Arc<Bell>) -> Arc<Ringer> {
+        let ringer = Ringer { bell: Arc::clone(bell), key: AtomicU64::new(Id::NONE.0), marked: AtomicBool::new(true) };
+        Arc::new(ringer)
     }
 
-    /// Gives a closed ear the owner's key. It enters the list at once, as there may be news already.
-    pub fn open(ear: &Arc<Ear>, key: Id) {
-        ear.key.store(key.0, Relaxed);
-        Bell::add(ear);
+    /// Gives a closed ringer the owner's key. It enters the list at once, as there may be news already.
+    pub fn open(ringer: &Arc<Ringer>, key: Id) {
+        ringer.key.store(key.0, Relaxed);
+        Bell::add(ringer);
     }
 
     /// Tells the engine that there is news, which has been stored before.
     #[inline]
-    pub fn ring(ear: &Arc<Ear>) {
-        if !ear.marked.swap(true, AcqRel) {
-            Bell::add(ear);
+    pub fn ring(ringer: &Arc<Ringer>) {
+        if !ringer.marked.swap(true, AcqRel) {
+            Bell::add(ringer);
         }
     }
 }
@@ -153,48 +153,48 @@ mod tests {
     #[test]
     fn the_host_is_woken_once_until_all_is_taken() {
         let (bell, calls) = counting();
-        let ears: Vec<_> = (1..=3).map(|key| Ear::new(&bell, Id(key))).collect();
-        for ear in ears.iter().chain(&ears) {
-            Ear::ring(ear);
+        let ringers: Vec<_> = (1..=3).map(|key| Ringer::new(&bell, Id(key))).collect();
+        for ringer in ringers.iter().chain(&ringers) {
+            Ringer::ring(ringer);
         }
         let mut keys = Vec::new();
-        assert!(bell.take(2, &mut keys), "one is left");
-        Ear::ring(&ears[0]);
+        assert!(bell.take_rung(2, &mut keys), "one is left");
+        Ringer::ring(&ringers[0]);
         assert_eq!(calls.load(Relaxed), 1, "as long as the owner knows of more");
-        assert!(!bell.take(2, &mut keys));
+        assert!(!bell.take_rung(2, &mut keys));
         assert_eq!(keys, [Id(1), Id(2), Id(3), Id(1)], "each once, the longest waiting first");
-        Ear::ring(&ears[2]);
+        Ringer::ring(&ringers[2]);
         assert_eq!(calls.load(Relaxed), 2);
     }
 
     #[test]
     fn a_closed_ear_tells_nobody_until_it_is_opened() {
         let (bell, calls) = counting();
-        let ear = Ear::closed(&bell);
-        Ear::ring(&ear);
+        let ringer = Ringer::closed(&bell);
+        Ringer::ring(&ringer);
         assert_eq!(calls.load(Relaxed), 0);
-        Ear::open(&ear, Id(5));
+        Ringer::open(&ringer, Id(5));
         let mut keys = Vec::new();
-        bell.take(1, &mut keys);
+        bell.take_rung(1, &mut keys);
         assert_eq!((keys, calls.load(Relaxed)), (vec![Id(5)], 1), "there may have been news");
     }
 
     #[test]
     fn an_engine_that_is_gone_is_not_woken() {
         let (bell, calls) = counting();
-        let ears = [Ear::new(&bell, Id(1)), Ear::new(&bell, Id(2))];
-        Ear::ring(&ears[0]);
-        bell.deafen();
-        Ear::ring(&ears[1]);
-        assert_eq!((calls.load(Relaxed), bell.take(9, &mut Vec::new())), (1, false));
-        assert_eq!(Arc::strong_count(&ears[0]), 1, "the list holds nothing");
+        let ringers = [Ringer::new(&bell, Id(1)), Ringer::new(&bell, Id(2))];
+        Ringer::ring(&ringers[0]);
+        bell.disconnect();
+        Ringer::ring(&ringers[1]);
+        assert_eq!((calls.load(Relaxed), bell.take_rung(9, &mut Vec::new())), (1, false));
+        assert_eq!(Arc::strong_count(&ringers[0]), 1, "the list holds nothing");
     }
 
     #[test]
     fn a_notify_that_panics_does_not_keep_the_engine_from_going() {
         let bell = Arc::new(Bell::new(std::sync::Arc::new(|_| panic!("the host's"))));
-        let ear = Ear::new(&bell, Id(1));
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Ear::ring(&ear))).unwrap_err();
-        bell.deafen();
+        let ringer = Ringer::new(&bell, Id(1));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Ringer::ring(&ringer))).unwrap_err();
+        bell.disconnect();
     }
 }

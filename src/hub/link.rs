@@ -1,7 +1,7 @@
 //! The link between a leg and the home of its set, when they live on different threads.
 //!
 //! A link has two [`LinkEnd`]s, one with the leg's engine and one with the set's. Each end has an inbox, which the
-//! other end fills: a bounded queue, a flag that says that the inbox's owner is gone, and an ear. An item is a host's
+//! other end fills: a bounded queue, a flag that says that the inbox's owner is gone, and a ringer. An item is a host's
 //! token or the like, and must come out exactly once, whichever end dies when. So:
 //!
 //! 1. *Send*: if the reader's flag is set, nothing is put in. Else push; fence; look at the flag again. If it is set
@@ -20,8 +20,8 @@
 //! it goes on. tests/loom.rs tries all orders of this code, on a queue that orders less than the real one.
 //!
 //! An end that nobody has taken yet (its circuit waits for the set's home) has no reader, so what was sent to it
-//! belongs to the writer. Two can end this state: the home that takes its end ([`LinkEnd::take`]), or the leg that
-//! withdraws. One atomic step decides which was first. So a home that goes may drop the ends it never took, on any
+//! belongs to the writer. Two can end this state: the home that takes its end ([`LinkEnd::mark_taken`]), or the leg
+//! that withdraws. One atomic step decides which was first. So a home that goes may drop the ends it never took, on any
 //! thread.
 //!
 //! The engine that sent an item counts what it costs until the item is taken. The reader reports the cost of what it
@@ -31,7 +31,7 @@
 //! Only one thread at a time uses an end. A flag needs no room, so a death is seen when the queue is full as well
 //! ([`LinkEnd::over`]).
 
-use super::bell::{Bell, Ear};
+use super::bell::{Bell, Ringer};
 use super::bounded::Bounded;
 use crate::base::budget::Returns;
 use crate::base::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering::*};
@@ -43,7 +43,6 @@ use std::cell::Cell;
 /// One end of a link: it reads `I` and writes `O`. If it is dropped without [`LinkEnd::close`], it counts as closed
 /// without a reason, and what is in its inbox stays for the other end to take back.
 pub struct LinkEnd<I: Cargo, O: Cargo> {
-    // The mirror of the leg's congestion state belongs here, shared by both ends.
     inbox: Arc<Inbox<I>>,
     /// The other end's inbox.
     outbox: Arc<Inbox<O>>,
@@ -75,7 +74,7 @@ struct Inbox<T: Cargo> {
     awaited: AtomicBool,
     /// Whether there is a reader: [`OFFERED`], as long as there is none, then [`TAKEN`] or [`WITHDRAWN`].
     reader: AtomicU64,
-    ear: Arc<Ear>,
+    ringer: Arc<Ringer>,
 }
 
 /// The result of a look into the inbox.
@@ -116,8 +115,8 @@ pub fn link<A: Cargo, B: Cargo>(
     key: Id,
     far: &Arc<Bell>,
 ) -> (LinkEnd<A, B>, LinkEnd<B, A>) {
-    let inbox = Arc::new(Inbox::new(room, Ear::new(near, key), &far.returns, TAKEN));
-    let outbox = Arc::new(Inbox::new(room, Ear::closed(far), &near.returns, OFFERED));
+    let inbox = Arc::new(Inbox::new(room, Ringer::new(near, key), &far.returns, TAKEN));
+    let outbox = Arc::new(Inbox::new(room, Ringer::closed(far), &near.returns, OFFERED));
     (LinkEnd::new(&inbox, &outbox), LinkEnd::new(&outbox, &inbox))
 }
 
@@ -129,14 +128,14 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
 
     /// Takes the second end, whose holder will read it or close it. False when the first end was closed before: it has
     /// handed out what it had sent, and there is nothing to read.
-    pub fn take(&self) -> bool {
+    pub fn mark_taken(&self) -> bool {
         self.inbox.reader.compare_exchange(OFFERED, TAKEN, AcqRel, Acquire) != Err(WITHDRAWN)
     }
 
     /// Takes the second end and gives it the owner's key, under which its news comes. There may be news already.
     pub fn open(&self, key: Id) {
-        self.take();
-        Ear::open(&self.inbox.ear, key);
+        self.mark_taken();
+        Ringer::open(&self.inbox.ringer, key);
     }
 
     /// Sends an item, behind all others.
@@ -157,7 +156,7 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
         if outbox.gone.load(Acquire) != HERE {
             return Err(NotSent::Gone(None));
         }
-        Ear::ring(&outbox.ear);
+        Ringer::ring(&outbox.ringer);
         Ok(())
     }
 
@@ -184,7 +183,7 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
     pub fn over(&self) -> Option<Option<u32>> {
         match self.outbox.gone.load(Acquire) {
             HERE => None,
-            gone => Some(u32::try_from(gone - WORDS).ok()),
+            gone => Some(u32::try_from(gone - REASONS).ok()),
         }
     }
 
@@ -207,25 +206,25 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
         if read > 0 {
             let taken = &self.inbox.taken;
             taken.store(taken.load(Relaxed).wrapping_add(read), Relaxed);
-            self.inbox.returns.taken(read);
+            self.inbox.returns.report_taken(read);
         }
     }
 
     /// Rings for this end itself: its owner has not read all items, and will go on when it is called again.
     pub fn again(&self) {
-        Ear::ring(&self.inbox.ear);
+        Ringer::ring(&self.inbox.ringer);
     }
 
     /// Rings for the other end, for news that is not in the link.
     pub fn nudge(&self) {
-        Ear::ring(&self.outbox.ear);
+        Ringer::ring(&self.outbox.ringer);
     }
 
     /// Closes this end, with a reason for the other end, and hands out what nobody will read.
-    pub fn close(mut self, word: u32, mut left: impl FnMut(Left<I, O>)) {
+    pub fn close(mut self, reason: u32, mut left: impl FnMut(Left<I, O>)) {
         self.closed = true;
-        self.die(WORDS + u64::from(word));
-        if self.take() {
+        self.die(REASONS + u64::from(reason));
+        if self.mark_taken() {
             while let Some(item) = self.inbox.items.pop() {
                 self.read.set(self.read.get() + item.cost());
                 left(Left::Unread(item));
@@ -236,7 +235,7 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
         while let Some(item) = if withdrawn { self.outbox.items.pop() } else { self.take_back() } {
             left(Left::Unsent(item));
         }
-        Ear::ring(&self.outbox.ear);
+        Ringer::ring(&self.outbox.ringer);
     }
 
     /// Takes away the other end if nobody has taken it yet. True on success.
@@ -251,7 +250,7 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
 
     fn wake_writer(&self) {
         if self.inbox.awaited.load(Relaxed) && self.inbox.awaited.swap(false, AcqRel) {
-            Ear::ring(&self.outbox.ear);
+            Ringer::ring(&self.outbox.ringer);
         }
     }
 }
@@ -276,17 +275,17 @@ impl<I: Cargo, O: Cargo> Drop for LinkEnd<I, O> {
     fn drop(&mut self) {
         self.tell();
         if !self.closed {
-            self.die(WORDLESS);
-            Ear::ring(&self.outbox.ear);
+            self.die(NO_REASON);
+            Ringer::ring(&self.outbox.ringer);
         }
     }
 }
 
 impl<T: Cargo> Inbox<T> {
-    fn new(room: usize, ear: Arc<Ear>, returns: &Arc<Returns>, reader: u64) -> Self {
+    fn new(room: usize, ringer: Arc<Ringer>, returns: &Arc<Returns>, reader: u64) -> Self {
         let [gone, taken, reader] = [HERE, 0, reader].map(AtomicU64::new);
         let (items, awaited, returns) = (Bounded::new(room), AtomicBool::new(false), Arc::clone(returns));
-        Inbox { items, taken, returns, low: room / 2, gone, awaited, reader, ear }
+        Inbox { items, taken, returns, low: room / 2, gone, awaited, reader, ringer }
     }
 }
 
@@ -294,14 +293,14 @@ impl<T: Cargo> Inbox<T> {
 impl<T: Cargo> Drop for Inbox<T> {
     fn drop(&mut self) {
         let left = std::iter::from_fn(|| self.items.pop()).map(|item| item.cost()).sum();
-        self.returns.lost(left);
+        self.returns.report_lost(left);
     }
 }
 
 /// Values of `gone`: the owner is there; it went with a reason, which is added to `REASONS`; it went without one.
 const HERE: u64 = 0;
-const WORDS: u64 = 1;
-const WORDLESS: u64 = WORDS + u32::MAX as u64 + 1;
+const REASONS: u64 = 1;
+const NO_REASON: u64 = REASONS + u32::MAX as u64 + 1;
 
 /// Values of `reader`: there is none yet; there is one; the writer went before there was one.
 const OFFERED: u64 = 0;
@@ -331,13 +330,13 @@ mod tests {
     fn pair(room: usize) -> (End, End, [Arc<Bell>; 2]) {
         let bells = [bell(), bell()];
         let (leg, home) = link(room, &bells[0], Id(1), &bells[1]);
-        assert!(home.take());
+        assert!(home.mark_taken());
         (leg, home, bells)
     }
 
     fn news(bell: &Bell) -> Vec<Id> {
         let mut keys = Vec::new();
-        assert!(!bell.take(9, &mut keys));
+        assert!(!bell.take_rung(9, &mut keys));
         keys
     }
 
@@ -362,16 +361,16 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_read_before_it_is_over() {
-        for word in [0, 7, u32::MAX] {
+        for reason in [0, 7, u32::MAX] {
             let (leg, home, _) = pair(4);
             leg.send(1).unwrap();
             home.send(2).unwrap();
             let mut rest = Vec::new();
-            leg.close(word, |left| rest.push(left));
+            leg.close(reason, |left| rest.push(left));
             assert_eq!(rest, [Left::Unread(2)]);
-            assert_eq!(home.over(), Some(Some(word)), "at once");
+            assert_eq!(home.over(), Some(Some(reason)), "at once");
             assert_eq!(home.send(3), Err(NotSent::Gone(Some(3))));
-            assert_eq!((home.poll(), home.poll()), (News::Item(1), News::Over(Some(word))));
+            assert_eq!((home.poll(), home.poll()), (News::Item(1), News::Over(Some(reason))));
             assert_eq!(home.take_back(), None, "the other end took it");
         }
     }
@@ -420,11 +419,11 @@ mod tests {
         leg.send(1).unwrap();
         leg.close(0, |left| rest.push(left));
         assert_eq!(rest, [Left::Unsent(1)], "at once, as the home may go without having looked");
-        assert!(!home.take() && home.poll() == News::Over(Some(0)));
+        assert!(!home.mark_taken() && home.poll() == News::Over(Some(0)));
         home.close(0, |left| panic!("{left:?}"));
         let (leg, home) = offered();
         leg.send(2).unwrap();
-        assert!(home.take());
+        assert!(home.mark_taken());
         leg.close(0, |left| panic!("it will be read: {left:?}"));
         home.close(0, |left| rest.push(left));
         assert_eq!(rest[1], Left::Unread(2));
@@ -451,7 +450,7 @@ mod tests {
         let bells = [bell(), bell()];
         let (leg, home) = link::<u16, u16>(4, &bells[0], Id(1), &bells[1]);
         home.open(Id(2));
-        let told = |at: usize| bells[at].returns.look();
+        let told = |at: usize| bells[at].returns.unsettled();
         (1..=3).for_each(|item| leg.send(10 * item).unwrap());
         assert_eq!((home.poll(), home.poll(), leg.taken(), told(0)), (News::Item(10), News::Item(20), 0, 0));
         home.tell();

@@ -21,7 +21,7 @@ mod memory;
 mod port;
 mod spares;
 
-pub use bell::{Bell, Call, Ear, Notify};
+pub use bell::{Bell, Call, Notify, Ringer};
 pub use link::{link, Cargo, Left, LinkEnd, News, NotSent};
 pub use memory::{Books, Ledger, Standing, Victim};
 pub use port::{Join, JoinError, Port};

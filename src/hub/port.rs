@@ -1,6 +1,6 @@
 //! An engine's membership of a hub.
 
-use super::bell::{Bell, Ear, Notify};
+use super::bell::{Bell, Notify, Ringer};
 use super::bounded::Bounded;
 use super::link::link;
 use super::memory::{self, Books, Ledger, Victim};
@@ -31,7 +31,7 @@ pub(super) struct Member<T: Traffic> {
     bell: Arc<Bell>,
     joins: Bounded<Join<T>>,
     /// Rings for `joins`, and for victims that other engines have named here.
-    ear: Arc<Ear>,
+    ringer: Arc<Ringer>,
     /// Bytes that victims named here are to give back.
     owed: AtomicU64,
 }
@@ -97,26 +97,26 @@ impl<T: Traffic> Port<T> {
             member.refuse_all();
             return Err(JoinError::Gone);
         }
-        Ear::ring(&member.ear);
+        Ringer::ring(&member.ringer);
         Ok(near)
     }
 
     /// The next circuit that wants to be a leg here. News of such circuits comes under [`Id::NONE`]. A circuit that has
     /// gone in the meantime is passed over.
     pub fn poll_join(&self) -> Option<Join<T>> {
-        std::iter::from_fn(|| self.member.joins.pop()).find(|join| join.end.take())
+        std::iter::from_fn(|| self.member.joins.pop()).find(|join| join.end.mark_taken())
     }
 
     /// Rings for the circuits that want to be legs here: the engine has not looked at all of them, and will go on when
     /// it is called again.
     pub fn joins_again(&self) {
-        Ear::ring(&self.member.ear);
+        Ringer::ring(&self.member.ringer);
     }
 
     /// Takes up to `most` keys of what has news. True when more has news: then come back before you sleep, as the host
     /// is woken again only once nothing is left.
     pub fn take_news(&self, most: usize, keys: &mut Vec<Id>) -> bool {
-        self.member.bell.take(most, keys)
+        self.member.bell.take_rung(most, keys)
     }
 
     /// This engine's buffers for bodies that cross.
@@ -153,7 +153,7 @@ impl<T: Traffic> Port<T> {
             let member = self.shared.members.lock().get(&victim.engine).cloned();
             let Some(member) = member else { continue };
             // Before it is named, so that its engine cannot subtract the bytes before they are added.
-            if !process.awaits(victim.bytes) {
+            if !process.add_returning(victim.bytes) {
                 break;
             }
             member.owed.fetch_add(victim.bytes, Relaxed);
@@ -164,7 +164,7 @@ impl<T: Traffic> Port<T> {
                 member.forgive(process);
             }
             if is_named {
-                Ear::ring(&member.ear);
+                Ringer::ring(&member.ringer);
                 return Some(victim);
             }
             // It has left the book by itself: what it held has been given back.
@@ -194,7 +194,7 @@ impl<T: Traffic> Drop for Port<T> {
     fn drop(&mut self) {
         self.member.gone.store(true, Release);
         fence(SeqCst);
-        self.member.bell.deafen();
+        self.member.bell.disconnect();
         self.member.refuse_all();
         self.shared.release_all(&self.member);
         self.member.forgive(&self.shared.process);
@@ -207,22 +207,22 @@ impl<T: Traffic> Drop for Port<T> {
 impl<T: Traffic> Member<T> {
     pub(super) fn new(tag: u16, notify: Notify, process: &Arc<Process>) -> Self {
         let bell = Arc::new(Bell::of(notify, Returns::new(process)));
-        let (ear, ledger) = (Ear::new(&bell, Id::NONE), Ledger::open(tag));
+        let (ringer, ledger) = (Ringer::new(&bell, Id::NONE), Ledger::open(tag));
         let (gone, joins) = (AtomicBool::new(false), Bounded::new(limits::JOINS_MAX));
-        Member { tag, ledger, gone, bell, joins, ear, owed: AtomicU64::new(0) }
+        Member { tag, ledger, gone, bell, joins, ringer, owed: AtomicU64::new(0) }
     }
 
     /// Expects nothing back from victims here any more.
     fn forgive(&self, process: &Process) {
         let owed = self.owed.swap(0, Relaxed);
         if owed > 0 {
-            process.awaits_no_more(owed);
+            process.remove_returning(owed);
         }
     }
 
     /// Rings for news that is not of a link.
     pub(super) fn ring(&self) {
-        Ear::ring(&self.ear);
+        Ringer::ring(&self.ringer);
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -242,7 +242,7 @@ impl<T: Traffic> Join<T> {
     }
 
     /// Refuses, with a reason for the leg's engine. What the leg had sent is handed out.
-    pub fn refuse(self, word: u32, left: impl FnMut(Left<T::ToHome, T::ToLeg>)) {
-        self.end.close(word, left);
+    pub fn refuse(self, reason: u32, left: impl FnMut(Left<T::ToHome, T::ToLeg>)) {
+        self.end.close(reason, left);
     }
 }

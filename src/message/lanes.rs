@@ -63,9 +63,9 @@ impl Lanes {
             let parent = (index - 1) / 2;
             if self.0[index].lane.first() < self.0[parent].lane.first() {
                 self.0.swap(index, parent);
-                self.weigh(index);
+                self.update_oldest(index);
             }
-            self.weigh(parent);
+            self.update_oldest(parent);
             index = parent;
         }
     }
@@ -80,7 +80,7 @@ impl Lanes {
                 *self = Lanes::NONE;
                 return;
             }
-            self.weigh_above(self.0.len());
+            self.update_oldest_above(self.0.len());
         } else {
             first.at = store.arrival(&first.lane);
         }
@@ -94,8 +94,8 @@ impl Lanes {
             self.0.swap(index, least);
             index = least;
         }
-        self.weigh(index);
-        self.weigh_above(index);
+        self.update_oldest(index);
+        self.update_oldest_above(index);
     }
 
     /// Bytes that the messages in all lanes cost.
@@ -134,15 +134,15 @@ impl Lanes {
         first.into_iter().chain(others).min()
     }
 
-    fn weigh_above(&mut self, mut index: usize) {
+    fn update_oldest_above(&mut self, mut index: usize) {
         while index > 0 {
             index = (index - 1) / 2;
-            self.weigh(index);
+            self.update_oldest(index);
         }
     }
 
     /// Computes the oldest arrival in a subtree anew.
-    fn weigh(&mut self, index: usize) {
+    fn update_oldest(&mut self, index: usize) {
         let own = self.0[index].at;
         let children = (2 * index + 1..2 * index + 3).filter_map(|child| self.0.get(child));
         let oldest = children.map(|child| child.oldest).fold(own, Store::earlier);

@@ -10,16 +10,16 @@ use crate::base::{limits, Budget, Id, Nanos};
 use crate::wire::{cell::CELL_BODY_LEN, Command};
 
 /// The cost of a copied message in bytes: its whole slot, however short its body.
-pub const COPY_COST: u32 = size_of::<Held<Copy>>() as u32;
+pub const COPY_COST: u32 = size_of::<Held<CopiedBody>>() as u32;
 
 /// The least cost of a held token in bytes: its slot. So a cap on bytes also bounds tokens that claim to cost nothing.
-pub const TOKEN_COST_MIN: u32 = size_of::<Held<Kept>>() as u32;
+pub const TOKEN_COST_MIN: u32 = size_of::<Held<HeldToken>>() as u32;
 
 /// Messages in growing order of number, linked through the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Lane {
-    head: Link,
-    tail: Link,
+    head: HeldRef,
+    tail: HeldRef,
     /// Number of the first message, [`NOTHING`] when there is none.
     first: u64,
     /// Number of the last message that was ever added.
@@ -33,7 +33,7 @@ pub const NOTHING: u64 = u64::MAX;
 
 impl Lane {
     /// A lane without messages.
-    pub const EMPTY: Lane = Lane { head: Link::NONE, tail: Link::NONE, first: NOTHING, last: 0, bytes: 0 };
+    pub const EMPTY: Lane = Lane { head: HeldRef::NONE, tail: HeldRef::NONE, first: NOTHING, last: 0, bytes: 0 };
 
     /// Number of the first message, [`NOTHING`] when there is none.
     #[inline]
@@ -76,8 +76,8 @@ impl Lane {
 /// token, which take a thirteenth of the room.
 #[derive(Debug)]
 pub struct Store {
-    copied: Pool<Held<Copy>>,
-    tokens: Pool<Held<Kept>>,
+    copied: Pool<Held<CopiedBody>>,
+    tokens: Pool<Held<HeldToken>>,
     budget: Budget,
     /// Nanoseconds that have passed and do not count for any age; they wrap around.
     not_counted: Nanos,
@@ -97,7 +97,7 @@ struct Held<C> {
 struct Header {
     /// Number of the next message in the lane, so that taking one message does not touch the next.
     next_number: u64,
-    next: Link,
+    next: HeldRef,
     /// Time of arrival, in ticks of time that counts: see [`TICK`].
     at: u32,
     stream_id: u16,
@@ -110,16 +110,16 @@ struct Header {
 const TICK: u32 = limits::HELD_GRAIN.trailing_zeros();
 
 #[derive(Clone, Copy, Debug)]
-struct Copy([u8; CELL_BODY_LEN]);
+struct CopiedBody([u8; CELL_BODY_LEN]);
 
-impl Default for Copy {
+impl Default for CopiedBody {
     fn default() -> Self {
-        Copy([0; CELL_BODY_LEN])
+        CopiedBody([0; CELL_BODY_LEN])
     }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Kept {
+struct HeldToken {
     token: u64,
     cost: u32,
     /// The slot is in use. For [`Store::tokens`], which looks at all slots.
@@ -128,26 +128,26 @@ struct Kept {
 
 /// The place of a message: the pool in the highest bit, the slot in the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Link(u32);
+struct HeldRef(u32);
 
-impl Link {
-    const NONE: Link = Link(u32::MAX);
+impl HeldRef {
+    const NONE: HeldRef = HeldRef(u32::MAX);
     const TOKEN: u32 = 1 << 31;
 
     #[inline]
     fn is_token(self) -> bool {
-        self.0 & Link::TOKEN != 0
+        self.0 & HeldRef::TOKEN != 0
     }
 
     #[inline]
     fn slot(self) -> Slot {
-        Slot::from_bits(self.0 & !Link::TOKEN)
+        Slot::from_bits(self.0 & !HeldRef::TOKEN)
     }
 }
 
-impl Default for Link {
+impl Default for HeldRef {
     fn default() -> Self {
-        Link::NONE
+        HeldRef::NONE
     }
 }
 
@@ -207,7 +207,7 @@ impl Store {
 
     /// All tokens held, in any lane.
     pub fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
-        self.tokens.iter().map(|held| held.content).filter(|kept| kept.in_use).map(Kept::token)
+        self.tokens.iter().map(|held| held.content).filter(|kept| kept.in_use).map(HeldToken::token)
     }
 
     /// True when `cost` bytes more can be held without asking the budget.
@@ -236,7 +236,7 @@ impl Store {
         let header = Header {
             at: self.tick(now),
             next_number: NOTHING,
-            next: Link::NONE,
+            next: HeldRef::NONE,
             stream_id: message.stream_id,
             body_len: message.body.len() as u16,
             command: message.command.0,
@@ -245,34 +245,34 @@ impl Store {
             Some(token) => self.keep_token(header, token),
             None => self.keep_copy(header, message.body),
         };
-        let Some(link) = kept else { return false };
+        let Some(held_ref) = kept else { return false };
         let cost = u64::from(cost_of(message));
         self.budget.hold(cost);
-        self.append(lane, link, number);
+        self.append(lane, held_ref, number);
         lane.bytes += cost;
         true
     }
 
     /// Adds a token to a lane that leaves (see [`Store::leave`]): it is to be handed back to the host.
     pub fn push_leaving(&mut self, lane: &mut Lane, number: u64, token: Token) {
-        let header = Header { next_number: NOTHING, next: Link::NONE, ..Header::default() };
-        let Some(link) = self.keep_token(header, token) else { return };
+        let header = Header { next_number: NOTHING, next: HeldRef::NONE, ..Header::default() };
+        let Some(held_ref) = self.keep_token(header, token) else { return };
         let cost = u64::from(token.cost.max(TOKEN_COST_MIN));
-        self.append(lane, link, number);
+        self.append(lane, held_ref, number);
         lane.bytes += cost;
-        self.budget.leaves_from_elsewhere(cost);
+        self.budget.add_leaving(cost);
     }
 
     /// The set or circuit that held some lanes, of `bytes` in all, is gone: the lanes leave. Copied messages are freed
     /// and tokens handed back to the host, by [`Store::pop_leaving`] and [`Store::drop_copied`] only.
     pub fn leave(&mut self, bytes: u64) {
-        self.budget.leaves(bytes);
+        self.budget.move_to_leaving(bytes);
     }
 
     /// Takes the first message of a lane, with its cost, and writes its body into `buffer`.
     #[inline(always)]
     pub fn pop(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
-        let taken = self.take(lane, buffer)?;
+        let taken = self.remove_first(lane, buffer)?;
         if let Some((_, cost)) = taken {
             self.budget.let_go(cost.into());
         }
@@ -281,24 +281,24 @@ impl Store {
 
     /// Like [`Store::pop`], for a message that goes to another engine: it counts as held until that engine takes it.
     pub fn pop_to_cross(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
-        let taken = self.take(lane, buffer)?;
+        let taken = self.remove_first(lane, buffer)?;
         Ok(taken.map(|(delivery, cost)| {
-            self.budget.crosses(cost.into());
+            self.budget.mark_crossing(cost.into());
             delivery
         }))
     }
 
     /// Like [`Store::pop`], for a lane that leaves.
     pub fn pop_leaving(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
-        let taken = self.take(lane, buffer)?;
+        let taken = self.remove_first(lane, buffer)?;
         Ok(taken.map(|(delivery, cost)| {
-            self.budget.left(cost.into());
+            self.budget.remove_leaving(cost.into());
             delivery
         }))
     }
 
     #[inline(always)]
-    fn take(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
+    fn remove_first(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
         if lane.is_empty() {
             return Ok(None);
         }
@@ -424,7 +424,7 @@ impl Store {
         let Some(&header) = self.header_mut(lane.head).map(|header| &*header) else { return false };
         self.copied.put(lane.head.slot());
         lane.advance(&header, COPY_COST);
-        self.budget.left(COPY_COST.into());
+        self.budget.remove_leaving(COPY_COST.into());
         true
     }
 
@@ -441,37 +441,37 @@ impl Store {
     }
 
     #[inline(always)]
-    fn append(&mut self, lane: &mut Lane, link: Link, number: u64) {
+    fn append(&mut self, lane: &mut Lane, held_ref: HeldRef, number: u64) {
         if lane.is_empty() {
-            lane.head = link;
+            lane.head = held_ref;
             lane.first = number;
         } else if let Some(tail) = self.header_mut(lane.tail) {
-            (tail.next, tail.next_number) = (link, number);
+            (tail.next, tail.next_number) = (held_ref, number);
         }
-        lane.tail = link;
+        lane.tail = held_ref;
         lane.last = number;
     }
 
     #[inline(always)]
-    fn header_mut(&mut self, link: Link) -> Option<&mut Header> {
+    fn header_mut(&mut self, held_ref: HeldRef) -> Option<&mut Header> {
         #[cfg(test)]
         self.looks.set(self.looks.get() + 1);
-        if link.is_token() {
-            self.tokens.get_mut(link.slot()).map(|held| &mut held.header)
+        if held_ref.is_token() {
+            self.tokens.get_mut(held_ref.slot()).map(|held| &mut held.header)
         } else {
-            self.copied.get_mut(link.slot()).map(|held| &mut held.header)
+            self.copied.get_mut(held_ref.slot()).map(|held| &mut held.header)
         }
     }
 
     #[inline(always)]
-    fn keep_token(&mut self, header: Header, token: Token) -> Option<Link> {
+    fn keep_token(&mut self, header: Header, token: Token) -> Option<HeldRef> {
         let (slot, place) = self.tokens.take()?;
-        *place = Held { header, content: Kept { token: token.token, cost: token.cost, in_use: true } };
-        Some(Link(slot.to_bits() | Link::TOKEN))
+        *place = Held { header, content: HeldToken { token: token.token, cost: token.cost, in_use: true } };
+        Some(HeldRef(slot.to_bits() | HeldRef::TOKEN))
     }
 
     #[inline(always)]
-    fn keep_copy(&mut self, header: Header, body: &[u8]) -> Option<Link> {
+    fn keep_copy(&mut self, header: Header, body: &[u8]) -> Option<HeldRef> {
         // The C ABI has checked the length. Checked here before a slot is taken, so that no slot can be lost.
         if body.len() > CELL_BODY_LEN {
             return None;
@@ -479,11 +479,11 @@ impl Store {
         let (slot, place) = self.copied.take()?;
         place.header = header;
         place.content.0.get_mut(..body.len())?.copy_from_slice(body);
-        Some(Link(slot.to_bits()))
+        Some(HeldRef(slot.to_bits()))
     }
 }
 
-impl Kept {
+impl HeldToken {
     fn token(self) -> Token {
         Token { token: self.token, cost: self.cost }
     }

@@ -44,17 +44,17 @@ impl<T> Backlog<T> {
     pub fn push<C: Sink<T>>(&mut self, sink: &mut C, item: T) -> Result<Pushed, Refused<T>> {
         // A sink is asked for room by sending to it, so it must not be asked when the item may not pass.
         if !self.items.is_empty() {
-            return self.spill(sink, Room::Open, item);
+            return self.put_unsent(sink, Room::Open, item);
         }
         match sink.try_send(item) {
             Ok(()) => Ok(Pushed::Through),
-            Err(TrySend::Full(item)) => self.spill(sink, Room::Full, item),
-            Err(TrySend::Closed(item)) => self.spill(sink, Room::Closed, item),
+            Err(TrySend::Full(item)) => self.put_unsent(sink, Room::Full, item),
+            Err(TrySend::Closed(item)) => self.put_unsent(sink, Room::Closed, item),
         }
     }
 
     /// Handles an item that did not go through. A sink that was full, or was not asked, may be closed as well.
-    fn spill<C: Sink<T>>(&mut self, sink: &C, room: Room, item: T) -> Result<Pushed, Refused<T>> {
+    fn put_unsent<C: Sink<T>>(&mut self, sink: &C, room: Room, item: T) -> Result<Pushed, Refused<T>> {
         let room = if sink.is_closed() { Room::Closed } else { room };
         self.put(room, item, |item| item)
     }
@@ -96,7 +96,7 @@ impl<T> Backlog<T> {
                 }
             }
         }
-        self.settle();
+        self.release_memory();
         Ok(moved)
     }
 
@@ -126,7 +126,7 @@ impl<T> Backlog<T> {
     /// Takes out the first item that waits.
     pub fn take_first(&mut self) -> Option<T> {
         let first = self.items.pop_front();
-        self.settle();
+        self.release_memory();
         first
     }
 
@@ -137,7 +137,7 @@ impl<T> Backlog<T> {
     }
 
     #[inline]
-    fn settle(&mut self) {
+    fn release_memory(&mut self) {
         if self.items.is_empty() && self.items.capacity() > BACKLOG_KEPT {
             self.items.shrink_to(BACKLOG_KEPT);
         }

@@ -17,7 +17,7 @@ pub enum Item<'a> {
 /// Memory follows [`Backlog`]: blocks are made when items first wait, and up to [`BACKLOG_KEPT`] stay when none does.
 #[derive(Debug)]
 pub struct Packed {
-    backlog: Backlog<Kept>,
+    backlog: Backlog<StoredItem>,
     blocks: Blocks,
 }
 
@@ -31,7 +31,7 @@ impl Packed {
     /// asks the sink: it is the host's, and must not be called while this is borrowed.)
     pub fn put(&mut self, room: Room, item: Item) -> Result<Pushed, Refused<()>> {
         let Packed { backlog, blocks } = self;
-        backlog.put(room, item, |item| blocks.keep(item)).map_err(|refused| match refused {
+        backlog.put(room, item, |item| blocks.store(item)).map_err(|refused| match refused {
             Refused::Full(_) => Refused::Full(()),
             Refused::Closed(_) => Refused::Closed(()),
         })
@@ -39,15 +39,15 @@ impl Packed {
 
     /// The first item that waits.
     pub fn first(&self) -> Option<Item<'_>> {
-        self.backlog.iter().next().map(Kept::item)
+        self.backlog.iter().next().map(StoredItem::item)
     }
 
     /// Drops the first item that waits: its owner has it now.
     pub fn drop_first(&mut self) {
         if let Some(kept) = self.backlog.take_first() {
-            self.blocks.put(kept);
+            self.blocks.recycle(kept);
         }
-        self.settle();
+        self.release_memory();
     }
 
     /// Number of items that wait.
@@ -66,7 +66,7 @@ impl Packed {
         self.blocks.size
     }
 
-    fn settle(&mut self) {
+    fn release_memory(&mut self) {
         if self.backlog.is_empty() && self.blocks.spare.len() > BACKLOG_KEPT {
             self.blocks.spare.truncate(BACKLOG_KEPT);
             self.blocks.spare.shrink_to(BACKLOG_KEPT);
@@ -76,16 +76,16 @@ impl Packed {
 
 /// An item that waits.
 #[derive(Debug)]
-enum Kept {
+enum StoredItem {
     Token(u64),
     Bytes { block: Box<[u8]>, len: usize },
 }
 
-impl Kept {
+impl StoredItem {
     fn item(&self) -> Item<'_> {
         match self {
-            Kept::Token(token) => Item::Token(*token),
-            Kept::Bytes { block, len } => Item::Bytes(&block[..*len]),
+            StoredItem::Token(token) => Item::Token(*token),
+            StoredItem::Bytes { block, len } => Item::Bytes(&block[..*len]),
         }
     }
 }
@@ -98,20 +98,20 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn keep(&mut self, item: Item) -> Kept {
+    fn store(&mut self, item: Item) -> StoredItem {
         match item {
-            Item::Token(token) => Kept::Token(token),
+            Item::Token(token) => StoredItem::Token(token),
             Item::Bytes(bytes) => {
                 let mut block = self.spare.pop().unwrap_or_else(|| vec![0; self.size].into_boxed_slice());
                 let len = bytes.len().min(block.len());
                 block[..len].copy_from_slice(&bytes[..len]);
-                Kept::Bytes { block, len }
+                StoredItem::Bytes { block, len }
             }
         }
     }
 
-    fn put(&mut self, kept: Kept) {
-        if let Kept::Bytes { block, .. } = kept {
+    fn recycle(&mut self, kept: StoredItem) {
+        if let StoredItem::Bytes { block, .. } = kept {
             self.spare.push(block);
         }
     }

@@ -83,7 +83,7 @@ pub fn route(position: &Position, command: Command, stream_id: u16) -> Result<Ro
         return Err(fault);
     }
     let &Position { is_leg, at_join_point, runs_streams, .. } = position;
-    let (on_leg, of_legs) = (is_leg && at_join_point, command.is_of_legs());
+    let (on_leg, about_legs) = (is_leg && at_join_point, command.is_about_legs());
     let is_multiplexed = command.is_multiplexed();
     match command {
         _ if is_multiplexed && on_leg => Ok(Route::Controller),
@@ -92,7 +92,7 @@ pub fn route(position: &Position, command: Command, stream_id: u16) -> Result<Ro
         Command::SENDME if stream_id != 0 && (on_leg || runs_streams) => Err(Fault::StreamSendme),
         Command::SENDME if runs_streams => Ok(Route::Sendme),
         Command::CONFLUX_SWITCH if on_leg => Ok(Route::Controller),
-        _ if of_legs => Ok(Route::Handshake),
+        _ if about_legs => Ok(Route::Handshake),
         Command::BEGIN_DIR if is_leg => Ok(Route::RefuseDirectory),
         Command::BEGIN_DIR if runs_streams => Ok(Route::Streams),
         _ => Ok(Route::Host),
@@ -103,13 +103,13 @@ pub fn route(position: &Position, command: Command, stream_id: u16) -> Result<Ro
 #[inline(always)]
 fn misplaced(position: &Position, command: Command, stream_id: u16) -> Option<Fault> {
     let &Position { part, is_leg, at_join_point, leaky_pipe, by_host, .. } = position;
-    let (traits, of_legs) = (command.traits(), command.is_of_legs());
+    let (traits, about_legs) = (command.traits(), command.is_about_legs());
     // A leg that was extended no longer ends at the join point: no message of its set can come here.
-    let is_past = is_leg && at_join_point && part == Part::Middle && command.is_of_sets();
+    let is_past = is_leg && at_join_point && part == Part::Middle && command.is_about_sets();
     if is_past || !(by_host || accepts(part, command)) {
         return Some(Fault::UnexpectedCommand);
     }
-    let is_astray = !at_join_point && (of_legs || (traits & MULTIPLEXED != 0 && is_leg && !leaky_pipe));
+    let is_astray = !at_join_point && (about_legs || (traits & MULTIPLEXED != 0 && is_leg && !leaky_pipe));
     if is_astray {
         return Some(Fault::WrongHop);
     }
@@ -117,7 +117,7 @@ fn misplaced(position: &Position, command: Command, stream_id: u16) -> Option<Fa
         0 => traits & STREAM_NEEDED != 0,
         _ => traits & STREAM_FORBIDDEN != 0,
     };
-    (malformed && (is_leg || of_legs || !by_host)).then_some(Fault::BadStreamId)
+    (malformed && (is_leg || about_legs || !by_host)).then_some(Fault::BadStreamId)
 }
 
 #[cfg(test)]
@@ -181,7 +181,7 @@ mod tests {
         for part in [Part::Client, Part::Service, Part::Middle, Part::Exit] {
             let plain = Position { part, runs_streams: false, by_host: true, ..EXIT };
             for (command, stream_id) in (0..=255).flat_map(|number| [(Command(number), 0), (Command(number), 7)]) {
-                let expected = match (command.is_of_legs(), stream_id) {
+                let expected = match (command.is_about_legs(), stream_id) {
                     (true, 0) => Ok(Route::Handshake),
                     (true, _) => Err(Fault::BadStreamId),
                     (false, _) => Ok(Route::Host),

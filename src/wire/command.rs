@@ -44,8 +44,8 @@ impl Command {
     /// Whether the message concerns a set when it comes from the join point of a leg: it moves the numbers, or is about
     /// legs.
     #[inline]
-    pub fn is_of_sets(self) -> bool {
-        self.is_multiplexed() || self.is_of_legs()
+    pub fn is_about_sets(self) -> bool {
+        self.is_multiplexed() || self.is_about_legs()
     }
 
     /// Whether this command has a name here.
@@ -69,7 +69,7 @@ impl Command {
 
     /// Whether the message is about the legs of a set: the handshake, or SWITCH.
     #[inline]
-    pub fn is_of_legs(self) -> bool {
+    pub fn is_about_legs(self) -> bool {
         (Command::CONFLUX_LINK..=Command::CONFLUX_SWITCH).contains(&self)
     }
 

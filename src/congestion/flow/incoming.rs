@@ -25,7 +25,7 @@ pub struct Incoming {
     /// The average of the rates, in units of 1000 bytes per second; 0 when not known.
     rate: u32,
     /// The rate that was sent last, 0 for none.
-    said: u32,
+    sent_rate: u32,
 }
 
 /// The message to send on the stream.
@@ -61,7 +61,7 @@ impl Incoming {
             period_from: None,
             drained: 0,
             rate: 0,
-            said: 0,
+            sent_rate: 0,
         }
     }
 
@@ -78,7 +78,7 @@ impl Incoming {
         let buffered = self.buffered.checked_add(bytes).filter(|&sum| sum <= self.buffered_max).ok_or(Overflow)?;
         self.buffered = buffered;
         if u64::from(buffered) > params.xoff_bytes(self.edge).min(BURST_BYTES) {
-            return Ok(self.piles_up(now, params, clock_broken));
+            return Ok(self.handle_large(now, params, clock_broken));
         }
         self.over_since = None;
         Ok(None)
@@ -86,7 +86,7 @@ impl Incoming {
 
     /// Handles a buffer that holds more than comes in one burst.
     #[inline(never)]
-    fn piles_up(&mut self, now: Nanos, params: &Params, clock_broken: bool) -> Option<Say> {
+    fn handle_large(&mut self, now: Nanos, params: &Params, clock_broken: bool) -> Option<Say> {
         let buffered = self.buffered;
         let mut say = None;
         if u64::from(buffered) <= params.xoff_bytes(self.edge) {
@@ -148,9 +148,9 @@ impl Incoming {
 
     fn judge(&mut self, now: Nanos, params: &Params, clock_broken: bool) -> Option<Say> {
         self.measure(now, params, clock_broken);
-        let say = self.xon(params, clock_broken);
+        let say = self.choose_xon(params, clock_broken);
         if self.buffered == 0 {
-            self.empty(params);
+            self.handle_empty(params);
         }
         say
     }
@@ -181,7 +181,7 @@ impl Incoming {
         self.period_from = Some(now);
     }
 
-    fn xon(&mut self, params: &Params, clock_broken: bool) -> Option<Say> {
+    fn choose_xon(&mut self, params: &Params, clock_broken: bool) -> Option<Say> {
         let due = match self.stopped {
             true => self.buffered == 0,
             false => !clock_broken && self.has_changed(params.xon_change_pct),
@@ -190,24 +190,24 @@ impl Incoming {
             return None;
         }
         self.stopped = false;
-        self.said = self.rate;
+        self.sent_rate = self.rate;
         Some(Say::Xon { rate: self.rate })
     }
 
     /// True when a rate was sent and the current one differs by more than `pct` percent (FC-6).
     fn has_changed(&self, pct: u32) -> bool {
-        let (rate, said, pct) = (u64::from(self.rate), u64::from(self.said), u64::from(pct.min(100)));
-        said != 0 && (rate > (100 + pct) * said / 100 || rate < (100 - pct) * said / 100)
+        let (rate, sent_rate, pct) = (u64::from(self.rate), u64::from(self.sent_rate), u64::from(pct.min(100)));
+        sent_rate != 0 && (rate > (100 + pct) * sent_rate / 100 || rate < (100 - pct) * sent_rate / 100)
     }
 
     /// Handles an empty buffer: the reader is faster than the rate that was sent, so it is doubled from time to time
     /// (FC-7).
-    fn empty(&mut self, params: &Params) {
+    fn handle_empty(&mut self, params: &Params) {
         if self.period_from.take().is_some() {
             // Bytes that drained while others waited do not show that the reader waits.
             self.drained = 0;
         } else if self.drained >= params.xon_bytes() {
-            if self.said != 0 {
+            if self.sent_rate != 0 {
                 self.rate = self.rate.saturating_mul(2).min(RATE_MAX);
             }
             self.drained = 0;
