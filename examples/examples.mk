@@ -1,8 +1,8 @@
 # Examples: loop_poll.c, the one to start with, loop_run.c, padding.c, slow_consumer.c, and the demo, on libevent.
 #
-# make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS=, so many
-# sets at once; THREADS=2, of the exit; SLOW_READER=1; BASE_PORT=; RATIO=, how much faster two legs have to be;
-# PADDING=, machines of examples/machines.
+# make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS= number of
+# sets at once; THREADS= of the exit, 1 or 2; SLOW_READER=1; BASE_PORT=; RATIO= how much faster two legs have to be;
+# PADDING= name of machines in examples/machines.
 
 EXAMPLES     := $(BUILD)/examples
 SMALL_NAMES  := loop_poll loop_run padding slow_consumer
@@ -56,7 +56,7 @@ $(SMALL): $(EXAMPLES)/%: examples/%.c $(HEADER) $(LIB) | $(EXAMPLES)
 $(EXAMPLES)/demo-%.o: examples/demo/%.c $(DEMO_HEADERS) $(HEADER) | $(EXAMPLES)
 	$(CC) $(DEMO_CFLAGS) -c $< -o $@
 
-# What each program is made of.
+# The sources of each program.
 demo_objects   = $(patsubst %,$(EXAMPLES)/demo-%.o,$(1))
 DEMO_NODE     := loop node memory padding channel cell
 DEMO_ENDPOINT := endpoint leg digest record sha256 $(DEMO_NODE)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# kill-a-relay.sh DEMO [MOMENT...]: runs the demo over two legs, kills the middle of leg B so many seconds into the
+# kill-a-relay.sh DEMO [MOMENT...]: runs the demo over two legs, kills the middle of leg B MOMENT seconds into the
 # transfer, and checks the outcome. Allowed: a clear error and a status that says so, or a finished, correct transfer.
 # Wrong bytes, a hang or a process left behind are not.
 set -eu

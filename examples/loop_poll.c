@@ -1,6 +1,6 @@
 /* circflow in one file: a client and an exit, one engine each, join two circuits to a set, and 20 messages go down it.
- * No sockets, no event loop: messages travel through arrays, and time is a number that we move on. Windows are small,
- * so a SWITCH takes the rest to leg B; B is slow, so what A brings meanwhile is held until its turn has come. */
+ * No sockets, no event loop: messages travel through arrays, and time is a number that we advance. Windows are small,
+ * so a SWITCH moves the rest to leg B. B is slow, so messages that A brings meanwhile are held until their turn. */
 #include <circflow.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,18 +8,18 @@
 
 enum { LEGS = 2, HOPS = 3, WINDOW = 8, MESSAGES = 20, WIRE_MAX = 32 };
 
-/* One end. What it sends on a leg waits in wire[leg] until carry() takes it to the other end. */
+/* One end. A message that it sends on a leg waits in wire[leg] until carry() takes it to the other end. */
 struct end {
     const char *name;
     struct circflow_engine *engine;
     struct circflow_circuit_id circuits[LEGS];
     struct circflow_set_id set;
-    uint8_t from_hop; /* Where messages come from: a client's join point is its last hop; an exit calls the client 0. */
+    uint8_t from_hop; /* The hop messages come from: the last hop for a client, 0 (the client) for an exit. */
     struct packet { uint16_t stream_id; uint8_t command, body_len, body[255]; } wire[LEGS][WIRE_MAX];
     size_t wire_count[LEGS];
 };
 
-static uint64_t now_ns = 1000000000; /* The library owns no clock: this is ours. */
+static uint64_t now_ns = 1000000000; /* The library owns no clock: this is the program's. */
 
 static void check(int32_t status, const char *what) {
     if (status == CIRCFLOW_OK) return;
@@ -40,7 +40,7 @@ static void report(struct end *end, int leg) {
     check(circflow_leg_update(end->engine, now_ns, &leg_report, 1), "report");
 }
 
-/* Does what one instruction says. Its circuit_tag is ours: open_end() gave each circuit the letter of its leg. */
+/* Obeys one instruction. circuit_tag was set by open_end(): the letter of the leg. */
 static void obey(struct end *end, const struct circflow_insn *insn, const uint8_t *body) {
     const struct circflow_insn_send *send = &insn->detail.send;
     const int letter = (int)insn->circuit_tag, leg = letter - 'A';
@@ -49,7 +49,7 @@ static void obey(struct end *end, const struct circflow_insn *insn, const uint8_
         put(end, leg, send->command, send->stream_id, body, send->body_len);
     } else if (insn->kind == CIRCFLOW_INSN_LINKED) {
         printf("%-6s  leg %c: linked\n", end->name, letter);
-        end->set = insn->set; /* This is where an exit first hears of a set. */
+        end->set = insn->set; /* An exit first hears of a set here. */
         report(end, leg);
     } else if (insn->kind == CIRCFLOW_INSN_DELIVER) {
         printf("%-6s  leg %c: number %d, \"%.*s\", was held, and is next now\n", end->name, letter,
@@ -84,7 +84,7 @@ static void receive(struct end *end, int leg, const struct packet *packet) {
     drain(end);
 }
 
-/* Takes what waits to the other end: that on leg A 20 ms later, that on leg B another 20 ms later. */
+/* Takes waiting messages to the other end: on leg A 20 ms later, on leg B another 20 ms later. */
 static void carry(struct end *from, struct end *to) {
     for (int leg = 0; leg < LEGS; from->wire_count[leg++] = 0) {
         now_ns += 20000000;
@@ -137,7 +137,7 @@ int main(void) {
     open_end(&relay, 2, CIRCFLOW_ROLE_RELAY);
     check(circflow_set_config_init(&config, sizeof config), "config");
     check(circflow_engine_accept_sets(relay.engine, &config), "accept");
-    memset(config.nonce, 7, sizeof config.nonce); /* Secret and random, in a real host. */
+    memset(config.nonce, 7, sizeof config.nonce); /* In a real host: secret and random. */
     check(circflow_set_open(client.engine, now_ns, &config, &client.set), "open");
     check(circflow_set_add_legs(client.engine, now_ns, client.set, client.circuits, LEGS), "add legs");
     drain(&client);

@@ -1,6 +1,6 @@
 /* Circuits that circflow runs, in one file: a client, a relay and an exit, one engine each. The client has two circuits
  * to the exit, leg A through the relay, leg B past it, and sends a megabyte on one stream. Windows, SENDMEs, XOFF and
- * XON are circflow's; ours are channels that fill up, a slow reader, and time, a number that we move on. Nothing is
+ * XON are circflow's; the program has channels that fill up, a slow reader, and time, which it advances. Nothing is
  * encrypted, so a digest is only the count of a circuit's cells in one direction. */
 #include <circflow.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@ enum { BACK = CIRCFLOW_SIDE_BACK, NEXT = CIRCFLOW_SIDE_NEXT, SIDES = 2 }; /* A c
 
 static struct node {
     const char *name;
-    uint8_t hop; /* Where messages come from and go to: the client's last hop; to an exit the client is 0. */
+    uint8_t hop; /* The other end: the last hop for the client, 0 (the client) for an exit. */
     struct circflow_engine *engine;
     struct circflow_circuit_id circuits[LEGS];
     struct channel *out[LEGS][SIDES];
@@ -20,10 +20,10 @@ static struct node {
     struct circflow_set_id set;
     struct circflow_stream_id stream;
     int is_paused[SIDES], may_send;
-    uint32_t bytes, unread; /* Of the stream: sent or received; received, and not yet read. */
+    uint32_t bytes, unread; /* Bytes of the stream sent or received, and bytes received but not yet read. */
 } client = {.name = "client", .hop = HOPS}, relay = {.name = "relay"}, last = {.name = "exit"};
 
-static struct channel { /* One direction between two nodes: cells under way. per_ms of them arrive in a millisecond. */
+static struct channel { /* Cells on their way from one node to another. per_ms of them arrive in a millisecond. */
     struct node *from, *to;
     int leg, from_side, to_side, per_ms, delay_ms, is_full;
     size_t first, count;
@@ -37,7 +37,7 @@ static struct channel { /* One direction between two nodes: cells under way. per
     {.from = &last, .to = &client, .leg = 1, .from_side = BACK, .to_side = BACK, .per_ms = 9, .delay_ms = 20},
 };
 
-static uint64_t now_ns = 1000000000; /* The library owns no clock: this is ours. */
+static uint64_t now_ns = 1000000000; /* The library owns no clock: this is the program's. */
 
 #define CHECK(call) check(call, #call)
 static void check(int32_t status, const char *what) {
@@ -46,7 +46,7 @@ static void check(int32_t status, const char *what) {
     exit(1);
 }
 
-/* Says what happens for the first time, not again. */
+/* Prints each thing only the first time that it happens. */
 static void say(const struct node *node, int *said, const char *what) {
     if ((*said)++ == 0) printf("%-6s  %s\n", node->name, what);
 }
@@ -57,7 +57,7 @@ static void say_writable(struct channel *channel, uint8_t is_writable) {
                                         (uint8_t)channel->from_side, is_writable));
 }
 
-/* A channel that is full still takes control (SENDME and such), of which there is little: hence ROOM beyond FULL. */
+/* A full channel still takes control messages (SENDME and such), which are few: hence ROOM beyond FULL. */
 static void write_cell(struct channel *channel, const uint8_t *body) {
     struct cell *cell = &channel->cells[(channel->first + channel->count) % ROOM];
     if (channel->count++ == ROOM) check(CIRCFLOW_ERR_QUEUE_FULL, "write_cell");
@@ -66,7 +66,7 @@ static void write_cell(struct channel *channel, const uint8_t *body) {
     if (channel->count >= FULL && !channel->is_full) say_writable(channel, 0);
 }
 
-/* A message becomes a cell. circflow wants the digest of some DATA cells, which their SENDMEs have to bring back. */
+/* Makes a message a cell. circflow wants the digest of some DATA cells: their SENDMEs have to bring it back. */
 static void write_message(struct node *node, int leg, struct circflow_message message, uint32_t flags) {
     uint8_t body[CIRCFLOW_CELL_BODY_LEN] = {0}, digest[DIGEST_LEN] = {0};
     CHECK(circflow_cell_encode(CIRCFLOW_CELL_V0, &message, body, NULL));
@@ -77,7 +77,7 @@ static void write_message(struct node *node, int leg, struct circflow_message me
     write_cell(node->out[leg][BACK], body);
 }
 
-/* Sends on the leg that circflow names, after a SWITCH if it says so; or not now, and INSN_MAY_SEND says when. */
+/* Sends on the leg that circflow names, after a SWITCH if one is due. If not now, INSN_MAY_SEND comes later. */
 static int send_on_stream(struct node *node, uint8_t command, const void *body, size_t len) {
     const struct circflow_message message = {.command = command, .hop = node->hop, .stream_id = STREAM_ID,
                                              .body = body, .body_len = (uint16_t)len};
@@ -104,7 +104,7 @@ static void begin(struct node *node) {
     send_on_stream(node, CIRCFLOW_CMD_BEGIN, "example.com:80", sizeof "example.com:80");
 }
 
-/* A message that is next in order: it came just now, or was held until its turn. */
+/* Takes a message that is next in order: it came just now, or was held until its turn. */
 static void handle(struct node *node, uint8_t command, struct circflow_stream_id id, const uint8_t *body, size_t len) {
     if (command == CIRCFLOW_CMD_BEGIN) {
         node->stream = id; /* The other end has opened it. */
@@ -146,8 +146,8 @@ static void obey(void *userdata, const struct circflow_insn *insn, const uint8_t
         break;
     case CIRCFLOW_INSN_LINKED: printf("%-6s  leg %c: linked\n", node->name, 'A' + leg); break;
     case CIRCFLOW_INSN_USABLE: if (node == &client) begin(node); break; /* Inside a drain you may feed. */
-    case CIRCFLOW_INSN_MAY_SEND: node->may_send = 1; break; /* For one stream it is the same whom it is about. */
-    case CIRCFLOW_INSN_CLOSE: /* A real host sends DESTROY, and the other end hears of it. */
+    case CIRCFLOW_INSN_MAY_SEND: node->may_send = 1; break; /* There is one stream, so it is about that. */
+    case CIRCFLOW_INSN_CLOSE: /* A real host sends DESTROY. */
         printf("%-6s  leg %c: closed\n", node->name, 'A' + leg);
         CHECK(circflow_circuit_gone(node->engine, now_ns, insn->circuit));
     }
@@ -159,7 +159,7 @@ static void receive(struct node *node, int leg, int side, const uint8_t *body) {
     struct circflow_message message = {.body = body, .body_len = CIRCFLOW_CELL_BODY_LEN};
     struct circflow_verdict verdict;
     uint8_t digest[DIGEST_LEN] = {0};
-    if (node == &relay) { /* No cell is for this relay. What is HELD comes back as INSN_WRITE. */
+    if (node == &relay) { /* No cell is for this relay. A cell that is HELD comes back as INSN_WRITE. */
         CHECK(circflow_circuit_relay(node->engine, now_ns, node->circuits[leg], (uint8_t)side, &message, &verdict));
         if (verdict.kind == CIRCFLOW_VERDICT_FORWARD) write_cell(node->out[leg][side == BACK ? NEXT : BACK], body);
     } else {
@@ -216,7 +216,7 @@ int main(void) {
     const size_t count = sizeof channels / sizeof *channels;
     for (size_t i = 0; i < count; i++) channels[i].from->out[channels[i].leg][channels[i].from_side] = &channels[i];
     open_node(&client, 1, CIRCFLOW_ROLE_CLIENT, 0);
-    open_node(&relay, 2, CIRCFLOW_ROLE_RELAY, CIRCFLOW_CIRCUIT_EXTENDED); /* That is, a relay in the middle. */
+    open_node(&relay, 2, CIRCFLOW_ROLE_RELAY, CIRCFLOW_CIRCUIT_EXTENDED); /* EXTENDED: a relay in the middle. */
     open_node(&last, 3, CIRCFLOW_ROLE_RELAY, 0);
 
     CHECK(circflow_set_config_init(&set, sizeof set));

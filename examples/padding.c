@@ -1,6 +1,6 @@
-/* Padding in one file: a client's circuit of three hops whose cells leave at a constant rate, one every 10 ms, data where
- * there is some and padding where there is none. No sockets: "the wire" is a line of text, and time is a number that we
- * move on. docs/padding.md explains each step; the demo does the same on real sockets. */
+/* Padding in one file: a client's circuit of three hops sends a cell every 10 ms: data if there is some, else padding.
+ * No sockets: "the wire" is a line of text, and time is a number that the program advances. docs/padding.md explains
+ * each step; the demo does the same on real sockets. */
 #include <circflow.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@ enum { HOPS = 3, PAD_HOP = 2 };
 
 static struct circflow_engine *engine;
 static struct circflow_circuit_id circuit;
-static uint64_t now_ns = 1000000000; /* The library owns no clock: this is ours. */
+static uint64_t now_ns = 1000000000; /* The library owns no clock: this is the program's. */
 
 static void check(int32_t status, const char *what) {
     if (status == CIRCFLOW_OK) return;
@@ -18,13 +18,13 @@ static void check(int32_t status, const char *what) {
     exit(1);
 }
 
-/* A cell leaves. A real host would put it into its channel's queue, and say "written" when the socket has taken it. */
+/* Sends a cell. A real host would put it into its channel's queue, and report it as written when the socket has it. */
 static void to_wire(const char *what, unsigned hop) {
     printf("%5.1f ms  %s to hop %u\n", (double)(now_ns - 1000000000) / 1e6, what, hop);
     check(circflow_circuit_cells_written(engine, now_ns, circuit, 1), "written");
 }
 
-/* A message of a stream: it goes out at once, or circflow keeps it. */
+/* Sends a message of a stream: at once, or circflow keeps it until its turn. */
 static void send_data(const char *text) {
     const struct circflow_message message = {.command = CIRCFLOW_CMD_DATA, .hop = HOPS, .stream_id = 1,
                                              .body = (const uint8_t *)text, .body_len = (uint16_t)strlen(text)};
@@ -34,22 +34,22 @@ static void send_data(const char *text) {
     if (verdict.kind == CIRCFLOW_VERDICT_HELD) printf("%15s is held\n", text);
 }
 
-/* Does what the instructions say. */
+/* Obeys the instructions. */
 static void drain(void) {
     struct circflow_insn insn;
-    uint8_t body[CIRCFLOW_BODY_MAX + 1]; /* One for the NUL that printf() wants. */
+    uint8_t body[CIRCFLOW_BODY_MAX + 1]; /* 1 for the NUL that printf() needs. */
     for (;;) {
         check(circflow_engine_poll(engine, body, CIRCFLOW_BODY_MAX, &insn), "poll");
         if (insn.kind == CIRCFLOW_INSN_NONE) return;
         if (insn.kind == CIRCFLOW_INSN_PADDING) to_wire("padding", insn.detail.padding.hop); /* A DROP. */
-        if (insn.kind == CIRCFLOW_INSN_SEND) { /* What was held, in its turn. */
+        if (insn.kind == CIRCFLOW_INSN_SEND) { /* A held message, in its turn. */
             body[insn.detail.send.body_len] = '\0';
             to_wire((const char *)body, insn.detail.send.hop);
         }
     }
 }
 
-/* What an event loop's one timer does. */
+/* The handler of an event loop's one timer. */
 static void pass_time(uint64_t until_ns) {
     uint64_t deadline_ns;
     for (;;) {

@@ -1,6 +1,6 @@
 /* A queue between a source and a slow consumer, on real sockets, with poll(). No circuits and no engine: circflow_queue
- * is for any channel that can be full. Twice: cells, which are bytes that circflow copies when they have to wait; then
- * jobs, which stay ours and wait as tokens, for a consumer that goes away. docs/queue.md walks through it. */
+ * is for any channel that can be full. It runs twice: with cells, whose bytes circflow copies when they have to wait,
+ * and with jobs, which wait as tokens, for a consumer that goes away. docs/queue.md explains each step. */
 #include <circflow.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -30,14 +30,14 @@ static void must(int is_so, const char *what) {
 }
 #define MUST(condition) must(condition, #condition)
 
-/* The channel: a socket that does not block. One item at a time may be half written; while it is, there is no room. */
+/* The channel: a socket that does not block. While an item is half written, there is no room for another. */
 struct outlet {
     int fd, is_closed;
     uint8_t rest[CELL];
     size_t rest_len;
 };
 
-/* Writes what it can of some bytes. 0 when the other end is gone. */
+/* Writes as many of the bytes as the socket takes. Returns 0 when the other end is gone. */
 static int write_some(struct outlet *outlet, const uint8_t *bytes, size_t len, size_t *written) {
     const ssize_t sent = send(outlet->fd, bytes, len, MSG_NOSIGNAL);
     *written = sent > 0 ? (size_t)sent : 0;
@@ -45,7 +45,7 @@ static int write_some(struct outlet *outlet, const uint8_t *bytes, size_t len, s
     return !outlet->is_closed;
 }
 
-/* What a circflow_queue_try_send_fn answers, for an item of these bytes. */
+/* Sends an item of these bytes. Returns the answer for a circflow_queue_try_send_fn. */
 static int32_t offer(struct outlet *outlet, const uint8_t *bytes, size_t len) {
     size_t written;
     if (outlet->rest_len > 0) { /* The end of the item before this one goes first. */
@@ -57,7 +57,7 @@ static int32_t offer(struct outlet *outlet, const uint8_t *bytes, size_t len) {
     if (len == 0) return CIRCFLOW_SINK_TAKEN;
     if (!write_some(outlet, bytes, len, &written)) return CIRCFLOW_SINK_CLOSED;
     if (written == 0) return CIRCFLOW_SINK_FULL;
-    outlet->rest_len = len - written; /* Begun is taken: what is left of it is the channel's to remember. */
+    outlet->rest_len = len - written; /* An item that was begun is taken: the channel keeps the rest. */
     memcpy(outlet->rest, bytes + written, outlet->rest_len);
     return CIRCFLOW_SINK_TAKEN;
 }
@@ -100,11 +100,11 @@ static circflow_queue *queue_of(uint32_t backlog_max, uint32_t item_bytes_max) {
     return queue;
 }
 
-/* Runs one end of a socket in a process of its own; ours is the other end. */
+/* Runs one end of a socket in a new process; `ours` is the other end. */
 static pid_t spawn(int (*program)(int fd), int *ours) {
     int ends[2], small = BUFFER;
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-    MUST(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small) == 0); /* So that it fills up soon. */
+    MUST(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small) == 0); /* Small, so that it is soon full. */
     const pid_t child = fork();
     MUST(child >= 0);
     if (child == 0) {
@@ -135,7 +135,7 @@ static void make_cell(uint8_t *cell, uint32_t number) {
     memcpy(cell, &number, sizeof number);
 }
 
-/* The source: cells as fast as the socket takes them. It knows nothing of queues; a socket that nobody reads stops it. */
+/* The source: writes cells as fast as the socket takes them. Only a socket that nobody reads stops it. */
 static int source(int fd) {
     uint8_t cell[CELL];
     for (uint32_t number = 0; number < CELLS; number++) {
@@ -149,7 +149,7 @@ static int source(int fd) {
     return 0;
 }
 
-/* The consumer: takes its time, and looks whether every cell comes, once and in order. */
+/* The consumer: reads slowly, and checks that every cell comes, once and in order. */
 static int slow_consumer(int fd) {
     const struct timespec pause = {0, 1000000};
     uint8_t cell[CELL], expected[CELL];
@@ -158,7 +158,7 @@ static int slow_consumer(int fd) {
         make_cell(expected, number);
         if (!read_all(fd, cell, CELL) || memcmp(cell, expected, CELL) != 0) return 1;
     }
-    return read(fd, cell, 1) != 0; /* And then nothing more. */
+    return read(fd, cell, 1) != 0; /* After the last cell comes the end. */
 }
 
 static void bytes_between_two_sockets(void) {
@@ -173,12 +173,12 @@ static void bytes_between_two_sockets(void) {
     MUST(fcntl(outlet.fd, F_SETFL, O_NONBLOCK) == 0);
 
     while (is_open || waits || outlet.rest_len > 0) {
-        /* We wait for the source only while it is not paused, and for room only while something needs it. */
+        /* Waits for the source only while it is not paused, and for room only while an item needs it. */
         struct pollfd fds[2] = {{is_open && !is_paused ? from : -1, POLLIN, 0}, {-1, POLLOUT, 0}};
         if (waits || outlet.rest_len > 0) fds[1].fd = outlet.fd;
         wait_for(fds, 2);
 
-        if (fds[1].revents) { /* Room: what waits goes first. */
+        if (fds[1].revents) { /* There is room: waiting items go first. */
             MUST(offer(&outlet, NULL, 0) != CIRCFLOW_SINK_CLOSED);
             CHECK(circflow_queue_drain(queue, NULL, &channel));
             CHECK(circflow_queue_get_pending(queue, &waits));
@@ -194,7 +194,7 @@ static void bytes_between_two_sockets(void) {
             for (; have - used >= CELL; used += CELL) {
                 circflow_queue_item item = {.form = CIRCFLOW_FORM_BYTES, .bytes = block + used, .bytes_len = CELL};
                 uint8_t kept;
-                CHECK(circflow_queue_push(queue, &item, &kept, &channel)); /* QUEUE_FULL would be a bug of ours. */
+                CHECK(circflow_queue_push(queue, &item, &kept, &channel)); /* QUEUE_FULL would be a bug here. */
                 waits |= kept;
             }
             memmove(block, block + used, have -= used);
@@ -214,14 +214,14 @@ static void bytes_between_two_sockets(void) {
     printf("bytes:  never more than one block of %d cells waited\n", BLOCK / CELL);
 }
 
-/* Takes one job and no more, until it is killed. */
+/* Takes one job, and then waits to be killed. */
 static int stuck_consumer(int fd) {
     uint8_t text[JOB_MAX];
     if (!read_all(fd, text, JOB_MAX)) return 1;
     for (;;) pause();
 }
 
-/* Hands back all that waits: who owns a job is never in doubt. */
+/* Takes all waiting jobs back, so that the owner of each job is known. */
 static int take_back(circflow_queue *queue) {
     circflow_queue_item item;
     int count = 0;
@@ -235,7 +235,7 @@ static int take_back(circflow_queue *queue) {
 static void tokens_and_a_consumer_that_goes(void) {
     struct outlet outlet = {.fd = -1};
     const circflow_queue_sink channel = {send_job, is_closed, &outlet};
-    circflow_queue *queue = queue_of(CIRCFLOW_BACKLOG_SPARSE, 0); /* 8 that wait; of 0 bytes: tokens only. */
+    circflow_queue *queue = queue_of(CIRCFLOW_BACKLOG_SPARSE, 0); /* Up to 8 items of 0 bytes: tokens. */
     const pid_t consumer = spawn(stuck_consumer, &outlet.fd);
     int32_t status = CIRCFLOW_OK;
     uint32_t next = 0, kills = 0;
@@ -248,14 +248,14 @@ static void tokens_and_a_consumer_that_goes(void) {
         const circflow_queue_item item = {.form = CIRCFLOW_FORM_TOKEN, .token = next};
         status = circflow_queue_push(queue, &item, NULL, &channel);
         if (status == CIRCFLOW_OK) next++;
-        if (status == CIRCFLOW_ERR_QUEUE_FULL) { /* This job is still ours, and is offered again when there is room. */
+        if (status == CIRCFLOW_ERR_QUEUE_FULL) { /* The job is offered again when there is room. */
             struct pollfd room = {outlet.fd, POLLOUT, 0};
-            if (kills++ == 0) MUST(kill(consumer, SIGKILL) == 0); /* It will not read: let it be gone. */
+            if (kills++ == 0) MUST(kill(consumer, SIGKILL) == 0); /* The consumer goes away. */
             wait_for(&room, 1);
             status = circflow_queue_drain(queue, NULL, &channel);
         }
     }
-    MUST(status == CIRCFLOW_ERR_SINK_CLOSED && next < JOBS); /* Not full: there will never be room again. */
+    MUST(status == CIRCFLOW_ERR_SINK_CLOSED && next < JOBS); /* Not QUEUE_FULL: there will never be room again. */
     const int came_back = take_back(queue);
     CHECK(circflow_queue_free(queue, NULL, NULL));
     close(outlet.fd);

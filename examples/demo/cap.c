@@ -4,8 +4,8 @@
 
 enum {
     XOFF_BYTES = 500 * CIRCFLOW_DATA_MAX, /* "cc_xoff_client", C Tor's default. */
-    GRACE_CELLS = 32, /* What may come in one go before XOFF is said, .. */
-    GRACE_MS = 5      /* .. and for how long a buffer may be over its limit. */
+    GRACE_CELLS = 32, /* Cells that may come in one go before XOFF is sent, .. */
+    GRACE_MS = 5      /* .. and how long a buffer may be over its limit. */
 };
 
 /* All streams together. */
@@ -14,7 +14,7 @@ static uint64_t streams_bytes(const struct options *options) {
     return options->circuits * (XOFF_BYTES + (uint64_t)GRACE_CELLS * CIRCFLOW_DATA_MAX) + rate * GRACE_MS / 1000;
 }
 
-/* All that can be under way: a cell costs most where it is held for order. */
+/* All cells that can be on their way: a cell costs most where it is held for order. */
 static uint64_t windows_bytes(const struct transfer_result *run) {
     return (run->cwnd_peak[0] + run->cwnd_peak[1]) * CIRCFLOW_HELD_COST;
 }
@@ -23,7 +23,7 @@ uint64_t cap_bytes(const struct options *options, const struct transfer_result *
     return streams_bytes(options) + windows_bytes(run);
 }
 
-/* Of a process: its loops may have been at their highest at different times. */
+/* The sum over a process's loops, each at its highest, perhaps at different times. */
 static struct memory memory_of(const struct transfer_result *run, size_t process) {
     struct memory sum = {.streams = 0};
     for (size_t i = 0; i < LOOPS_MAX; i++) {

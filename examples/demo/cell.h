@@ -1,12 +1,12 @@
 /* Cells as they travel between the processes: circuit id (4 bytes), command (1), body (509), as in Tor since link
  * protocol 4.
  *
- * One thing is not as in Tor: there is no onion encryption. In its place the digest field of the relay header, which
+ * One thing is not as in Tor: there is no onion encryption. Instead the digest field of the relay header, which
  * the crypto layer owns and circflow does not touch, holds a count of hops:
  *
- *   towards the exit    the client writes how many hops the cell has to go, each hop takes one off, and the hop that
+ *   towards the exit    the client writes how many hops the cell has to go, each hop subtracts 1, and the hop that
  *                       comes to 0 recognises the cell;
- *   towards the client  the sender writes 1, each hop on the way adds one, and what the client reads is the number of
+ *   towards the client  the sender writes 1, each hop on the way adds 1, and the client reads the number of
  *                       the hop that the cell came from.
  */
 #ifndef DEMO_CELL_H

@@ -17,7 +17,7 @@ struct channel {
     const struct channel_events *events;
     void *owner;
     struct event *wrote;       /* Some of the output has left. */
-    struct evbuffer *unwritten; /* Circuit ids of what was put and not told as written, if the owner wants to know. */
+    struct evbuffer *unwritten; /* Circuit ids of cells put and not yet told as written, if the owner asks for it. */
     uint64_t bytes_written, cells_told;
 };
 
@@ -94,7 +94,7 @@ static struct channel *channel_new(struct event_base *base, evutil_socket_t fd, 
     return channel;
 }
 
-/* A lone SENDME must not wait for company. */
+/* TCP must not delay a single SENDME. */
 static void send_at_once(evutil_socket_t fd) {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

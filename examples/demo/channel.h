@@ -12,30 +12,30 @@ enum { CHANNEL_FULL = 128 * CELL_LEN, CHANNEL_ROOM = 64 * CELL_LEN };
 
 struct channel;
 
-/* What a channel tells its owner. */
+/* Events that a channel tells its owner. */
 struct channel_events {
-    void (*on_cells)(void *owner);                 /* Cells came: take them. What is not taken waits. */
+    void (*on_cells)(void *owner);                 /* Cells came: take them. Others wait. */
     void (*on_room)(void *owner);                  /* The backlog fell to CHANNEL_ROOM. */
     void (*on_written)(void *owner, uint32_t circ_id); /* A cell has left for the socket, whole. May be NULL. */
     void (*on_lost)(void *owner, const char *why); /* The connection is gone, and the channel with it: forget it. */
 };
 
-/* NULL when the socket cannot be made. A refused connection is told by on_lost. */
+/* Returns NULL when the socket cannot be made. on_lost tells of a refused connection. */
 struct channel *channel_connect(struct event_base *base, uint16_t port, const struct channel_events *events,
                                 void *owner);
 struct channel *channel_accept(struct event_base *base, evutil_socket_t fd, const struct channel_events *events,
                                void *owner);
 
-/* 1 when there was a cell. Cells that are not taken fill the input buffer; then nothing more is read from the socket,
+/* Returns 1 when there was a cell. Cells not taken fill the input buffer; then the socket is not read any more,
  * and TCP slows the sender down. */
 int channel_take(struct channel *channel, struct cell *cell);
 
 void channel_put(struct channel *channel, const struct cell *cell);
 
-/* More should not be put before on_room() comes; what must not wait may. */
+/* Put no more DATA before on_room() comes; control cells may still be put. */
 int channel_is_full(const struct channel *channel);
 
-/* Bytes that it keeps: put and not yet written, or come and not yet taken. */
+/* Bytes kept: of cells put but not yet written, and of cells that came but were not yet taken. */
 size_t channel_bytes(const struct channel *channel);
 
 #endif

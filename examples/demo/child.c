@@ -14,7 +14,7 @@
 #include <sys/prctl.h>
 #endif
 
-/* How long a process may take to end once its control pipe has. */
+/* How long a process may take to end after its control pipe was closed. */
 enum { GRACE_MS = 500 };
 
 /* Where the programs are: beside the demo. */
@@ -33,10 +33,10 @@ static int program_path(const char *program, char *path, size_t cap) {
 /* In the new process. */
 static void become(const char *path, char *const argv[], int control, int lines, pid_t parent) {
 #ifdef __linux__
-    /* The end of the control pipe would do, but for a process that is stopped. */
+    /* The end of the control pipe is not enough for a process that is stopped. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
-    if (getppid() != parent) _exit(1); /* It went before we could ask for the signal. */
+    if (getppid() != parent) _exit(1); /* The demo ended before we asked for the signal. */
     signal(SIGINT, SIG_IGN);           /* Ctrl-C goes to all of the terminal's processes, and the demo ends us. */
     if (dup2(control, STDIN_FILENO) < 0 || dup2(lines, STDOUT_FILENO) < 0) _exit(1);
     execv(path, argv);
@@ -67,12 +67,12 @@ static void forget(struct child *child) {
 }
 
 static void reap(struct child *child, int *status) {
-    kill(child->pid, SIGKILL); /* Changes nothing when it has ended, and makes the wait a short one when not. */
+    kill(child->pid, SIGKILL); /* No effect if it has ended; else makes the wait short. */
     while (waitpid(child->pid, status, 0) < 0 && errno == EINTR) continue;
     forget(child);
 }
 
-/* The end of its lines is the end of it. */
+/* When its lines end, the process has ended. */
 static void on_end(struct bufferevent *lines, short what, void *arg) {
     struct child *child = arg;
     char how[64];
@@ -126,7 +126,7 @@ int child_start(struct child *child, struct event_base *base, const char *const 
     return 0;
 }
 
-/* 1 when it ended by itself in time. */
+/* Returns 1 when it ended by itself in time. */
 static int ends_by_itself(struct child *child) {
     const struct timespec pause = {.tv_nsec = 5000000};
     for (int i = 0; i < GRACE_MS / 5; i++) {

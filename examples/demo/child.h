@@ -1,5 +1,5 @@
-/* The processes that the demo starts. Each has two pipes to it: the lines that it writes come up one, and it lives only
- * as long as the other is open. So it cannot outlive the demo, however that ends. */
+/* The processes that the demo starts. Each has two pipes to the demo: its lines come on one, and it lives only as
+ * long as the other is open. So it cannot outlive the demo, however the demo ends. */
 #ifndef DEMO_CHILD_H
 #define DEMO_CHILD_H
 
@@ -20,7 +20,7 @@ struct child {
     const char *program; /* "relay" is demo-relay, beside the demo itself. */
     const char *title;   /* For people: "middle B". */
     char leg;            /* 'A' or 'B' for a relay, else 0. */
-    uint16_t ports[2];   /* Where it listens, 0 until it says so. */
+    uint16_t ports[2];   /* Its ports, 0 until it tells them. */
     pid_t pid;
     int control; /* Our end of its standard input. */
     struct bufferevent *lines;
@@ -30,10 +30,10 @@ struct child {
 
 enum { CHILD_ARGS_MAX = 8 };
 
-/* Starts child->program with arguments up to a NULL. 0, or -1 with errno. */
+/* Starts child->program with arguments up to a NULL. Returns 0, or -1 with errno. */
 int child_start(struct child *child, struct event_base *base, const char *const args[]);
 
-/* Ends those of them that run: first by the end of the control pipe, then by force. Returns when all have ended. */
+/* Ends the processes that run: first by closing the control pipe, then by force. Returns when all have ended. */
 void children_stop(struct child *children, size_t count);
 
 #endif

@@ -1,8 +1,8 @@
 /* demo-client OUTPUT_FILE SIZE SETS TRACE_FILE MACHINES_FILE READ_BYTES_PER_S GUARD_PORT...
  *
- * Opens conflux sets, each with a leg over each guard, asks the exit for the file, a part on each set, and writes what
- * comes. Records the cells of the first leg, unless TRACE_FILE is empty, and pads, unless MACHINES_FILE is. Takes
- * READ_BYTES_PER_S from all streams together, or what comes when that is 0. Its progress:
+ * Opens conflux sets, each with a leg over each guard, asks the exit for the file, a part on each set, and writes the
+ * file. Records the cells of the first leg unless TRACE_FILE is empty, and pads unless MACHINES_FILE is empty. Reads
+ * READ_BYTES_PER_S from all streams together; 0 is no limit. Its progress lines:
  * "progress BYTES CELLS_A CELLS_B HELD HELD_PEAK PARTS WAITING".
  */
 #include "clock.h"
@@ -27,7 +27,7 @@ struct download {
     struct reader *reader;
     struct sha256 sha;
     uint64_t bytes;
-    int has_end; /* END came; the reader may still have some to take. */
+    int has_end; /* END came; the reader may still have bytes to take. */
     uint64_t held_peak;
     struct circflow_stream_stats stats; /* The latest. */
 };
@@ -38,7 +38,7 @@ struct client {
     int file;
     uint64_t size, started_ns;
     unsigned sets, done;
-    size_t waiting; /* Bytes that came and that the readers have not taken. */
+    size_t waiting; /* Bytes that came and were not taken by the readers yet. */
     struct download downloads[SETS_MAX];
 };
 
@@ -116,8 +116,8 @@ static void finish_one(struct download *download) {
     if (++client->done == client->sets) finish_all(client);
 }
 
-/* The program has taken bytes of the stream: for circflow, which says XOFF and XON by what is left. Once the stream has
- * ended there is nobody to say it to. */
+/* Tells circflow that the program has taken bytes of the stream: it sends XOFF and XON by what is left. After the
+ * stream has ended, circflow does not know it any more. */
 static void flush(struct download *download, size_t len) {
     const struct circflow_stream_id stream = download->tunnel.stream;
     if (download->has_end) return;
@@ -159,7 +159,7 @@ static void on_message(struct endpoint *endpoint, struct tunnel *tunnel, struct 
 }
 
 static void on_room(struct endpoint *endpoint, struct tunnel *tunnel) {
-    (void)endpoint; /* It never has to wait: it sends no DATA. */
+    (void)endpoint; /* The client never has to wait: it sends no DATA. */
     (void)tunnel;
 }
 
@@ -173,7 +173,7 @@ static size_t stream_bytes(struct endpoint *endpoint) { return ((struct client *
 static const struct endpoint_role role = {
     .circflow_role = CIRCFLOW_ROLE_CLIENT,
     .peer_hop = HOPS,
-    .padded_hop = HOPS, /* Client and exit pad with each other, all the way. */
+    .padded_hop = HOPS, /* Client and exit pad with each other. */
     .on_usable = on_usable,
     .on_message = on_message,
     .on_room = on_room,

@@ -1,4 +1,4 @@
-/* The one clock of each process. The library owns none: its time is what its host passes in. */
+/* The one clock of each process. The library owns none: its host passes the time in. */
 #ifndef DEMO_CLOCK_H
 #define DEMO_CLOCK_H
 

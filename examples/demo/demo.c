@@ -1,5 +1,5 @@
-/* Moves a file through a conflux set: over one leg, then over two, and says how much faster that was. It starts the
- * processes (client, guard and middle for each leg, exit), watches them, checks what came, and ends them all.
+/* Moves a file through a conflux set: over one leg, then over two, and prints how much faster that was. It starts the
+ * processes (client, guard and middle for each leg, exit), watches them, checks the copy, and ends them all.
  */
 #include "options.h"
 #include "part.h"
@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PORTS = 6 }; /* What processes listen on: see network.c. */
+enum { PORTS = 6 }; /* Number of ports on which processes listen: see network.c. */
 
 struct demo {
     struct options options;
@@ -35,7 +35,7 @@ static void catch_signals(void) {
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) sigaction(numbers[i], &action, NULL);
-    signal(SIGPIPE, SIG_IGN); /* Whoever reads our output may go; what we started has to be ended all the same. */
+    signal(SIGPIPE, SIG_IGN); /* Even without a reader of our output, our processes have to be ended. */
 }
 
 /* --- Before any process is started ----------------------------------------------------------------------------- */
@@ -78,7 +78,7 @@ static void remove_folder(const struct demo *demo) {
     rmdir(demo->folder);
 }
 
-/* Of the whole, and of the part that each set will carry. */
+/* Hashes the whole file, and the part that each set will carry. */
 static int hash_parts(struct demo *demo) {
     struct cargo *cargo = &demo->cargo;
     cargo->parts = demo->options.circuits;
@@ -116,7 +116,7 @@ static int prepare(struct demo *demo) {
 
 /* --- Running --------------------------------------------------------------------------------------------------- */
 
-/* What came has to be what went, and what went has to be the file. */
+/* Checks that the copy is equal to the file. */
 static int check_run(struct demo *demo, const struct transfer_result *run) {
     if (run->failure[0] != '\0') {
         snprintf(demo->why, sizeof demo->why, "%s", run->failure);

@@ -12,7 +12,7 @@ void digest_add(struct digest *digest, const struct cell *cell) {
 
 void digest_quote(const struct digest *digest, uint8_t quote[DIGEST_LEN]) {
     uint8_t whole[SHA256_LEN];
-    struct sha256 so_far = digest->sha; /* Which runs on. */
+    struct sha256 so_far = digest->sha; /* A copy: the digest itself runs on. */
     sha256_final(&so_far, whole);
     memcpy(quote, whole, DIGEST_LEN);
 }

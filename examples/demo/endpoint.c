@@ -12,12 +12,12 @@
 /* How long the other end may take to answer the link handshake. */
 #define LINK_TIMEOUT_NS UINT64_C(8000000000)
 
-/* What may wait for order in a set: legs of very unequal delay, with windows to match. */
+/* Bytes that a set may hold for order: enough for legs of very unequal delay, with large windows. */
 #define HELD_BYTES_MAX (UINT64_C(128) << 20)
 
 /* --- Finding ------------------------------------------------------------------------------------------------- */
 
-/* Verdicts and instructions bring back the tag that the circuit was opened with: our own pointer. 0 is none. */
+/* Verdicts and instructions bring back the tag of the circuit: a pointer of this program. 0 is no circuit. */
 static struct leg *leg_of_tag(uint64_t tag) { return (struct leg *)(uintptr_t)tag; }
 
 static struct tunnel *find_tunnel(const struct endpoint *endpoint, struct circflow_set_id set) {
@@ -83,7 +83,7 @@ static void obey_deliver(struct endpoint *endpoint, const struct circflow_insn *
     const struct circflow_insn_deliver *held = &insn->detail.deliver;
     const struct circflow_message message = {.command = held->command, .hop = endpoint->role->peer_hop,
                                              .stream_id = held->stream_id, .body = body, .body_len = held->body_len};
-    /* Its leg may have gone since; messages that are held for order do not need it. */
+    /* The leg may have gone; messages held for order do not need it. */
     struct tunnel *tunnel = find_tunnel(endpoint, insn->set);
     if (tunnel != NULL) endpoint->role->on_message(endpoint, tunnel, insn->stream, &message);
 }
@@ -95,11 +95,11 @@ static void obey_linked(struct endpoint *endpoint, struct leg *leg, struct circf
         tunnel = endpoint->role->on_set(endpoint, set);
         add_tunnel(endpoint, tunnel);
     }
-    if (leg->endpoint == endpoint) leg->tunnel = tunnel; /* Else it is another thread's. */
+    if (leg->endpoint == endpoint) leg->tunnel = tunnel; /* Else another thread has it. */
 }
 
 static void obey_room(struct endpoint *endpoint, const struct circflow_insn *insn) {
-    /* That of a stream has the stream's tag, which is our tunnel; that of a set has the set. */
+    /* An instruction of a stream has the stream's tag, a pointer to the tunnel; that of a set has the set. */
     struct tunnel *tunnel = insn->stream.v != 0 ? (struct tunnel *)(uintptr_t)insn->stream_tag
                                                 : find_tunnel(endpoint, insn->set);
     if (tunnel != NULL) endpoint->role->on_room(endpoint, tunnel);
@@ -110,7 +110,7 @@ static void obey_ended(struct endpoint *endpoint, const struct circflow_insn *in
     struct tunnel *tunnel = find_tunnel(endpoint, insn->set);
     const char *lost = endpoint->lost[0] == '\0' ? "a leg of another thread closed" : endpoint->lost;
     char why[384];
-    if (cause == CIRCFLOW_OK) /* Nothing but that we closed it, or the last leg went. */
+    if (cause == CIRCFLOW_OK) /* We closed it, or the last leg went. */
         snprintf(why, sizeof why, "%s", lost);
     else
         snprintf(why, sizeof why, "%s (%s)", lost, circflow_status_text((int32_t)cause));
@@ -119,7 +119,7 @@ static void obey_ended(struct endpoint *endpoint, const struct circflow_insn *in
     endpoint->role->on_ended(endpoint, tunnel, why);
 }
 
-/* Called by circflow_engine_drain(). Everything in here may feed the engine; what comes of it is drained next. */
+/* Called by circflow_engine_drain(). May feed the engine; new instructions are drained next. */
 static void obey(void *userdata, const struct circflow_insn *insn, const uint8_t *body) {
     struct endpoint *endpoint = userdata;
     struct leg *leg = leg_of_tag(insn->circuit_tag);
@@ -134,9 +134,9 @@ static void obey(void *userdata, const struct circflow_insn *insn, const uint8_t
     case CIRCFLOW_INSN_LINKED: obey_linked(endpoint, leg, insn->set); break;
     case CIRCFLOW_INSN_USABLE: endpoint->role->on_usable(endpoint, find_tunnel(endpoint, insn->set)); break;
     case CIRCFLOW_INSN_ENDED: obey_ended(endpoint, insn); break;
-    case CIRCFLOW_INSN_WANT_LEG: break; /* There is no third path in this network. The set goes on without. */
-    case CIRCFLOW_INSN_DISCARD: break;  /* Only for tokens, and we use none. */
-    default: break;                     /* Kinds to come. */
+    case CIRCFLOW_INSN_WANT_LEG: break; /* This network has no third path. The set goes on. */
+    case CIRCFLOW_INSN_DISCARD: break;  /* Only for tokens, which the demo does not use. */
+    default: break;                     /* Kinds of later versions. */
     }
 }
 
@@ -162,7 +162,7 @@ enum circflow_status endpoint_send(struct endpoint *endpoint, struct tunnel *tun
     const enum circflow_status status =
         circflow_stream_send(endpoint->loop.engine, now_ns(), tunnel->stream, &message, &verdict);
     if (status != CIRCFLOW_OK) return status;
-    if (verdict.kind == CIRCFLOW_VERDICT_HELD) return CIRCFLOW_OK; /* Padding's turn: it comes as CIRCFLOW_INSN_SEND. */
+    if (verdict.kind == CIRCFLOW_VERDICT_HELD) return CIRCFLOW_OK; /* It comes as CIRCFLOW_INSN_SEND later. */
     /* From here on the message counts as sent on this leg: the SWITCH and the message must go, in this order. */
     struct leg *leg = leg_of_tag(verdict.circuit_tag);
     message.hop = endpoint->role->peer_hop;

@@ -1,6 +1,6 @@
-/* An end of circuits and sets: what the client and the exit have in common, and what a host of your own will have too.
- * It puts cells in, and does what circflow's verdicts and instructions say. All circuits are circflow's to run
- * (CIRCFLOW_CIRCUIT_REACTOR): congestion windows, SENDMEs, XON and XOFF are not found here.
+/* An end of circuits and sets: the code that client and exit share, and that a host of your own will have too.
+ * It feeds cells, and obeys circflow's verdicts and instructions. circflow runs all circuits
+ * (CIRCFLOW_CIRCUIT_REACTOR), so congestion windows, SENDMEs, XON and XOFF are not here.
  */
 #ifndef DEMO_ENDPOINT_H
 #define DEMO_ENDPOINT_H
@@ -12,11 +12,11 @@
 
 #include <event2/listener.h>
 
-enum { STREAM_ID = 1 }; /* Of the one stream in a set. */
+enum { STREAM_ID = 1 }; /* The one stream of a set. */
 
 struct endpoint;
 
-/* A set, and its one stream. Client and exit have more to keep of one: each begins a struct of its own with this. */
+/* A set, and its one stream. Client and exit keep more: the first field of their own structs is this one. */
 struct tunnel {
     struct circflow_set_id set;
     struct circflow_stream_id stream;
@@ -27,18 +27,18 @@ struct tunnel {
 struct conn {
     struct endpoint *endpoint;
     struct channel *channel;
-    int full; /* So its channel was, for some legs at least. */
+    int full; /* At least some legs were told that the channel is full. */
     size_t turn;
 };
 
-/* A circuit, from the first to the last that this end knows of it. */
+/* A circuit, as long as this end knows it. */
 struct leg {
     struct endpoint *endpoint;
     struct conn *conn;
     struct circflow_circuit_id circuit; /* Zero after. */
     uint32_t circ_id;
-    int full; /* It has learnt that its channel is full. */
-    struct tunnel *tunnel; /* At an exit only once it is linked, and never when its set is another loop's. */
+    int full; /* circflow was told that the channel is full. */
+    struct tunnel *tunnel; /* At an exit set when the leg is linked; NULL when the set is on another loop. */
     struct digest sent, received[HOPS + 1]; /* By the hop that cells come from; 0 at an exit. */
     uint64_t cells, cwnd_peak, rtt_ns, cwnd;
 };
@@ -46,8 +46,8 @@ struct leg {
 /* What differs between client and exit. Each may use the functions below. */
 struct endpoint_role {
     uint8_t circflow_role;
-    uint8_t peer_hop; /* How circflow calls the other end, HOPS or 0. */
-    uint8_t padded_hop; /* The hop that machines pad with. */
+    uint8_t peer_hop; /* The other end in circflow: HOPS or 0. */
+    uint8_t padded_hop; /* The hop to pad with. */
 
     /* Exit: a set has come with its first leg. */
     struct tunnel *(*on_set)(struct endpoint *endpoint, struct circflow_set_id set);
@@ -55,11 +55,11 @@ struct endpoint_role {
     /* A message of a stream, in order. */
     void (*on_message)(struct endpoint *endpoint, struct tunnel *tunnel, struct circflow_stream_id stream,
                        const struct circflow_message *message);
-    /* Its stream may send again. */
+    /* The stream of a tunnel may send again. */
     void (*on_room)(struct endpoint *endpoint, struct tunnel *tunnel);
     void (*on_ended)(struct endpoint *endpoint, struct tunnel *tunnel, const char *why);
-    void (*on_cell)(struct endpoint *endpoint, uint8_t hop); /* A cell came, of whatever kind. May be NULL. */
-    size_t (*stream_bytes)(struct endpoint *endpoint); /* What programs have not taken yet. May be NULL. */
+    void (*on_cell)(struct endpoint *endpoint, uint8_t hop); /* A cell of any kind came. May be NULL. */
+    size_t (*stream_bytes)(struct endpoint *endpoint); /* Bytes that programs have not taken. May be NULL. */
 };
 
 struct endpoint {
@@ -68,13 +68,13 @@ struct endpoint {
     void *owner;
     struct conn conns[LEGS_MAX];
     size_t conn_count;
-    struct leg *legs[CIRC_IDS]; /* By circuit id; NULL where none was. */
+    struct leg *legs[CIRC_IDS]; /* By circuit id; NULL without a leg. */
     struct tunnel *tunnels[SETS_MAX];
     size_t tunnel_count;
-    struct circflow_machines_id machines; /* What the legs pad with, zero for none. */
-    struct circflow_padding_stats padding_gone; /* Of legs that have gone. */
+    struct circflow_machines_id machines; /* Machines of the legs, zero for no padding. */
+    struct circflow_padding_stats padding_gone; /* Figures of legs that have gone. */
     struct memory_peak memory;
-    char lost[160]; /* Which leg was lost first, and why. */
+    char lost[160]; /* The leg that was lost first, and why. */
 };
 
 void endpoint_open(struct endpoint *endpoint, struct event_base *base, unsigned number,
@@ -86,33 +86,33 @@ struct leg *endpoint_add_leg(struct endpoint *endpoint, struct conn *conn, uint3
 /* Client: connects to the guard of each leg. */
 void endpoint_connect(struct endpoint *endpoint, const uint16_t *ports, size_t count);
 
-/* Client: opens a set under a nonce of its own, with a leg over each guard. */
+/* Client: opens a set with a new nonce, with a leg over each guard. */
 void endpoint_open_set(struct endpoint *endpoint, struct tunnel *tunnel, unsigned number);
 
 /* Exit: accepts sets; and connections, with node_listen(). */
 void endpoint_accept_sets(struct endpoint *endpoint);
 void endpoint_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len, void *arg);
 
-/* Sends a message of a tunnel's stream, now or when padding lets it. Answers as circflow_stream_send() does. */
+/* Sends a message of a tunnel's stream, now or when padding lets it. Returns what circflow_stream_send() returns. */
 enum circflow_status endpoint_send(struct endpoint *endpoint, struct tunnel *tunnel, uint8_t command,
                                    const uint8_t *body, size_t body_len);
 
 /* Drains, and arms the timer. Every event handler ends with it. */
 void endpoint_settle(struct endpoint *endpoint);
 
-/* The set's figures. 0, or -1 when there is no set (any more). */
+/* Reads the set's figures. Returns 0, or -1 when there is no set (any more). */
 int endpoint_stats(const struct endpoint *endpoint, const struct tunnel *tunnel, struct circflow_set_stats *stats);
 
-/* Figures of all legs A (0), or B (1). */
+/* Figures of all legs A (0), or all legs B (1). */
 struct leg_figures {
-    uint64_t legs;                /* That have sent DATA: the averages are over these. */
+    uint64_t legs;                /* Legs that have sent DATA: the averages are over these. */
     uint64_t rtt_ns, cwnd;        /* On average. */
     uint64_t cells;               /* Received. */
-    uint64_t cwnd_peak;           /* Of each its largest window, summed up. */
+    uint64_t cwnd_peak;           /* Sum of the largest window of each leg. */
 };
 struct leg_figures endpoint_leg_figures(const struct endpoint *endpoint, unsigned leg);
 
-/* Says what padding machines did, and the memory used, see node.h. */
+/* Prints the lines about padding machines and memory, see node.h. */
 void endpoint_say_figures(struct endpoint *endpoint);
 
 #endif

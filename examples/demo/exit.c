@@ -1,8 +1,8 @@
 /* demo-exit FILE MACHINES_FILE PORT...
  *
- * Takes circuits, lets clients join them to conflux sets, and answers each BEGIN with the part of the file that it asks
+ * Accepts circuits, lets clients link them to conflux sets, and answers each BEGIN with the part of the file it asks
  * for. Pads, unless MACHINES_FILE is empty. With two ports it has two event loops in two threads, each with an engine
- * of its own, that listen at a port each; a set has legs on both, and lives on the one that saw its first leg.
+ * of its own and a port each; a set has legs on both, and lives on the engine of its first leg.
  */
 #include "clock.h"
 #include "endpoint.h"
@@ -24,17 +24,17 @@ enum { END_REASON_DONE = 6 }; /* tor-spec 6.3 */
 /* A set, and the part of the file that goes out on it. */
 struct upload {
     struct tunnel tunnel;
-    unsigned number, count; /* Part so much of so many; count is 0 until BEGIN. */
+    unsigned number, count; /* Part `number` of `count`; count is 0 until BEGIN. */
     uint64_t at, len, sent;
     struct sha256 sha;
 };
 
-/* What is served, and how far that has come: what all loops share. */
+/* The file, and how much of it was sent; all loops share it. */
 struct served {
     const char *path;
     int file;
     uint64_t size;
-    pthread_mutex_t lock; /* On all that follows. */
+    pthread_mutex_t lock; /* Protects the fields below. */
     uint64_t bytes, switches, xoffs, xons;
     unsigned done;
 };
@@ -70,7 +70,7 @@ static void add_up(struct served *served, const struct upload *upload, const str
     pthread_mutex_unlock(&served->lock);
 }
 
-/* 1 when it is on its way, or padding holds it back for now; 0 when it has to wait for CIRCFLOW_INSN_MAY_SEND. */
+/* Returns 1 when it was sent, or waits for padding; 0 when it has to wait for CIRCFLOW_INSN_MAY_SEND. */
 static int send_now(struct exit_loop *exit, struct upload *upload, uint8_t command, const uint8_t *body, size_t len) {
     const enum circflow_status status = endpoint_send(&exit->endpoint, &upload->tunnel, command, body, len);
     if (status == CIRCFLOW_ERR_NO_ROOM || status == CIRCFLOW_ERR_STREAM_STOPPED) return 0;
@@ -78,7 +78,7 @@ static int send_now(struct exit_loop *exit, struct upload *upload, uint8_t comma
     return 1;
 }
 
-/* Sends END, if padding does not hold back too much already. The figures of set and stream go when they do. */
+/* Sends END, unless padding holds back too much already. Reads the stream's figures before: it ends with END. */
 static void finish(struct exit_loop *exit, struct upload *upload) {
     const uint8_t reason = END_REASON_DONE;
     struct circflow_set_stats set = {.switches_sent = 0};
@@ -107,8 +107,8 @@ static int send_chunk(struct exit_loop *exit, struct upload *upload) {
     return 1;
 }
 
-/* Reads the file as far as circflow lets the stream send: room on the legs, and no XOFF. When it does not, nothing more
- * is read until CIRCFLOW_INSN_MAY_SEND calls this again: that is all the flow control a stream needs. */
+/* Reads and sends the file while circflow lets the stream send: room on the legs, and no XOFF. Then nothing more
+ * is read until CIRCFLOW_INSN_MAY_SEND calls this again: a stream needs no other flow control. */
 static void pump(struct exit_loop *exit, struct upload *upload) {
     const struct circflow_circuit_id none = {0};
     while (upload->count > 0 && !upload->tunnel.done) {
@@ -165,7 +165,7 @@ static struct tunnel *on_set(struct endpoint *endpoint, struct circflow_set_id s
 }
 
 static void on_usable(struct endpoint *endpoint, struct tunnel *tunnel) {
-    (void)endpoint; /* The client speaks first. */
+    (void)endpoint; /* The client sends first. */
     (void)tunnel;
 }
 
@@ -176,7 +176,7 @@ static void on_room(struct endpoint *endpoint, struct tunnel *tunnel) {
 static void on_ended(struct endpoint *endpoint, struct tunnel *tunnel, const char *why) {
     const struct upload *upload = (const struct upload *)tunnel;
     (void)endpoint;
-    /* Before its stream begins, a set may come and go. Once all is sent, the client decides how it went. */
+    /* A set may end before its stream begins. After all was sent, the client judges the result. */
     if (upload->count > 0 && !tunnel->done) node_fail("%s", why);
 }
 

@@ -1,7 +1,7 @@
 /* demo-idle MACHINES_FILE SECONDS GUARD_PORT
  *
- * The client of a conflux set of one leg that nobody uses. It pads with the middle relay of the leg, as clients of Tor
- * do, and the relay with it: all that travels is padding. It says then how regular the relay's came, see node.h.
+ * The client of a conflux set with one leg that carries no data. It pads with the middle relay of the leg, as Tor's
+ * clients do, and the relay pads too. Then it prints how regular the relay's padding came, see node.h.
  */
 #include "endpoint.h"
 #include "node.h"

@@ -22,11 +22,11 @@ static void say_writable(struct leg *leg, int writable) {
                      "circflow_circuit_set_writable");
 }
 
-/* Each leg learns by itself that its channel is full, with the cell that it puts then: so an idle leg costs nothing, and
- * no more than a cell of each is too much. */
+/* circflow hears for each leg that the channel is full when the leg puts a cell: so an idle leg costs nothing, and
+ * each leg puts at most one cell too many. */
 static void leg_put(struct leg *leg, const struct cell *cell) {
     struct conn *conn = leg->conn;
-    if (conn->channel == NULL) return; /* It went a moment ago, and circflow is yet to be told. */
+    if (conn->channel == NULL) return; /* It went just now, and circflow hears of it soon. */
     channel_put(conn->channel, cell);
     record_cell(leg->circ_id, 's');
     if (leg->full || !channel_is_full(conn->channel)) return;
@@ -34,8 +34,8 @@ static void leg_put(struct leg *leg, const struct cell *cell) {
     say_writable(leg, 0);
 }
 
-/* One leg after the other learns that there is room, and sends what it has, until the channel is full again: a few long
- * runs are better than a cell of each, as a set that goes from leg to leg needs a SWITCH each time. */
+/* Tells one leg after the other that there is room, and lets it send, until the channel is full again: a few long
+ * runs are better than a cell of each, as a set needs a SWITCH for each change of leg. */
 static void say_room(struct conn *conn) {
     struct endpoint *endpoint = conn->endpoint;
     size_t looked_at = 0;
@@ -52,7 +52,7 @@ static void say_room(struct conn *conn) {
 void leg_write(struct leg *leg, const struct circflow_message *message, uint32_t flags) {
     const uint8_t peer = leg->endpoint->role->peer_hop, to = message->hop;
     struct cell cell;
-    /* At a client the count is how far the cell has to go. */
+    /* A client writes how many hops the cell has to go. */
     cell_make_relay(&cell, leg->circ_id, message, to == 0 ? 1 : to);
     if (to == peer) digest_add(&leg->sent, &cell);
     if (flags & CIRCFLOW_WANTS_DIGEST) {
@@ -80,11 +80,11 @@ void leg_close(struct leg *leg, uint32_t reason, const char *why) {
     leg_gone(leg, why);
 }
 
-/* A circuit is gone, whoever closed it. This is where circflow judges whether its set can do without it. */
+/* Handles a circuit that is gone, whoever closed it. circflow decides here whether its set goes on without it. */
 static void leg_gone(struct leg *leg, const char *why) {
     struct endpoint *endpoint = leg->endpoint;
     const struct circflow_circuit_id circuit = leg->circuit;
-    /* At an exit a leg without a tunnel is none of ours yet, or its set is another thread's: the client will say. */
+    /* At an exit a leg without a tunnel is not linked yet, or its set is on another thread: the client reports it. */
     const int is_missed = leg->tunnel != NULL && !leg->tunnel->done;
     if (circuit.v == 0) return;
     padding_add(&endpoint->padding_gone, &endpoint->loop, circuit, endpoint->role->padded_hop);
@@ -98,14 +98,14 @@ static void leg_gone(struct leg *leg, const char *why) {
 
 /* --- In: from the cells to circflow -------------------------------------------------------------------------- */
 
-/* What to do about an error when a message was fed. The message was not taken in any case. */
+/* Handles an error of a call that fed a message. The message was not taken. */
 static void leg_refused(struct leg *leg, enum circflow_status status) {
     switch (circflow_status_class((int32_t)status)) {
     case CIRCFLOW_CLASS_PEER:  /* The peer broke the protocol. */
-    case CIRCFLOW_CLASS_LIMIT: /* It cost more, or took longer, than it may. */
-        break;                 /* The close waits in the queue, with the reason in it. */
+    case CIRCFLOW_CLASS_LIMIT: /* A limit was reached. */
+        break;                 /* The close is queued, with its reason. */
     case CIRCFLOW_CLASS_NOT_NOW:
-        if (status == CIRCFLOW_ERR_CLOSING) break; /* On its way out: the message is of no use any more. */
+        if (status == CIRCFLOW_ERR_CLOSING) break; /* The circuit is closing: the message does not matter. */
         node_fail("leg %c: %s", leg_name(leg), circflow_status_name((int32_t)status));
     default: node_fail("leg %c: %s", leg_name(leg), circflow_status_name((int32_t)status));
     }
@@ -120,7 +120,7 @@ static void leg_receive(struct leg *leg, const struct circflow_message *message)
         leg_refused(leg, status);
     else if (verdict.kind == CIRCFLOW_VERDICT_DELIVER && leg->tunnel != NULL)
         endpoint->role->on_message(endpoint, leg->tunnel, verdict.stream, message);
-    /* HELD: it comes back as an instruction. CONSUMED: it was circflow's own. */
+    /* HELD: it comes back as an instruction. CONSUMED: it was for circflow itself. */
 }
 
 /* Recognises a cell, as decryption would: at a client the count is the hop it came from, at an exit it ends with 1. */
@@ -147,7 +147,7 @@ static void leg_handle_relay(struct leg *leg, const struct cell *cell) {
     }
     digest_add(&leg->received[hop], cell);
     message.hop = hop;
-    if (message.command == CIRCFLOW_CMD_DATA) { /* circflow quotes the digest of every so many in a SENDME. */
+    if (message.command == CIRCFLOW_CMD_DATA) { /* A SENDME quotes the digest of some of these. */
         digest_quote(&leg->received[hop], quote);
         message.cell_digest = quote;
         message.cell_digest_len = sizeof quote;
@@ -156,10 +156,10 @@ static void leg_handle_relay(struct leg *leg, const struct cell *cell) {
     leg_receive(leg, &message);
 }
 
-/* The window moves with SENDMEs, and so with cells that come. */
+/* The window changes with SENDMEs, and so with cells that come. */
 static void leg_look(struct leg *leg) {
     struct circflow_circuit_stats stats = {.size = sizeof stats};
-    if (leg->endpoint->role->circflow_role == CIRCFLOW_ROLE_CLIENT) return; /* It sends next to nothing. */
+    if (leg->endpoint->role->circflow_role == CIRCFLOW_ROLE_CLIENT) return; /* It sends hardly any cells. */
     if (circflow_circuit_get_stats(leg->endpoint->loop.engine, leg->circuit, &stats) != CIRCFLOW_OK) return;
     leg->rtt_ns = stats.rtt_ns;
     leg->cwnd = stats.cwnd;
@@ -189,7 +189,7 @@ static struct leg *find_leg(struct conn *conn, const struct cell *cell) {
     return leg != NULL && leg->conn == conn && leg->circuit.v != 0 ? leg : NULL;
 }
 
-/* Drains after each cell: what a cell made ready goes before the next, so circflow need not hold that one. */
+/* Drains after each cell: messages that it made ready go out before the next cell, which then need not be held. */
 static void on_cells(void *owner) {
     struct conn *conn = owner;
     struct cell cell;
@@ -206,7 +206,7 @@ static void on_room(void *owner) {
     say_room(conn);
 }
 
-/* Padding is to know what has left, not only what is queued: a cell that waits anyway can stand in for padding. */
+/* Tells padding which cells were written, not only queued: a cell that waits anyway can replace padding. */
 static void on_written(void *owner, uint32_t circ_id) {
     struct endpoint *endpoint = ((struct conn *)owner)->endpoint;
     const struct leg *leg = endpoint->legs[circ_id];

@@ -1,10 +1,10 @@
-/* A leg's cells: what goes out on it, and what comes in until it is circflow's or the role's. For endpoint.c alone. */
+/* The cells of a leg: sends them, and passes cells that come to circflow. Only for endpoint.c. */
 #ifndef DEMO_LEG_H
 #define DEMO_LEG_H
 
 #include "endpoint.h"
 
-/* With CIRCFLOW_WANTS_DIGEST among the flags circflow gets the quote of the cell. */
+/* With CIRCFLOW_WANTS_DIGEST in the flags, circflow gets the digest of the cell. */
 void leg_write(struct leg *leg, const struct circflow_message *message, uint32_t flags);
 
 void leg_write_switch(struct leg *leg, uint32_t delta);

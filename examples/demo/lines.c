@@ -1,4 +1,4 @@
-/* What the processes of a transfer say: see node.h. */
+/* Reads the lines that the processes of a transfer print: see node.h. */
 #include "clock.h"
 #include "network.h"
 #include "part.h"
@@ -14,7 +14,7 @@ static void on_progress(struct transfer *transfer, const char *figures) {
     if (sscanf(figures, "%llu %llu %llu %llu %llu %u %llu", &bytes, &cells[0], &cells[1], &held, &peak, &parts,
                &waiting) != 7)
         return;
-    /* Cells that are no bytes of the file may be the last of it, on their way. Padding comes for ever. */
+    /* Cells without new bytes of the file count as movement too, but not with padding, which never ends. */
     const int cells_came = cells[0] + cells[1] != progress->cells[0] + progress->cells[1];
     if (bytes != progress->bytes || (cells_came && !progress->is_padded)) transfer->moved_ns = now_ns();
     progress->bytes = bytes;
@@ -47,7 +47,7 @@ static void on_regular(struct transfer *transfer, int is_client, const char *fig
     transfer->moved_ns = now_ns();
 }
 
-/* An end has had the last of a part. It has to be that part of the file. */
+/* An end has finished a part. Its hash has to be that of the part of the file. */
 static void on_part(struct transfer *transfer, int is_client, const char *figures) {
     const struct cargo *cargo = transfer->cargo;
     unsigned number;
@@ -116,14 +116,14 @@ static void on_padding(struct transfer *transfer, int is_client, const char *fig
     transfer->progress.padding[end] = sum;
 }
 
-/* Circuits also close when all is done. */
+/* Circuits also close when the transfer is complete. */
 static void on_note(struct transfer *transfer, const char *text) {
     struct transfer_result *result = transfer->result;
     if (transfer->has_sent || transfer->has_received || result->lost[0] != '\0') return;
     snprintf(result->lost, sizeof result->lost, "%s", text);
 }
 
-/* What comes after `word` and a blank, if the line begins so; else NULL. */
+/* Returns the text after `word` and a blank if the line begins with them, else NULL. */
 static const char *after(const char *line, const char *word) {
     const size_t len = strlen(word);
     return strncmp(line, word, len) == 0 && line[len] == ' ' ? line + len + 1 : NULL;
@@ -164,7 +164,7 @@ static void on_line(void *owner, struct child *child, const char *line) {
     }
 }
 
-/* A relay that dies need not be the end: client and exit find out what it means for the set. */
+/* The death of a relay need not end the transfer: client and exit find out what it means for the set. */
 static void on_over(void *owner, struct child *child, const char *how) {
     struct transfer *transfer = owner;
     const int is_relay = child->leg != 0;

@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Instructions in one go, so that sockets get their turn too. */
+/* Instructions taken at a time, so that sockets get their turn too. */
 enum { DRAIN_BUDGET = 1024 };
 
 void must(enum circflow_status status, const char *what) {
@@ -40,7 +40,7 @@ static void arm(struct loop *loop, uint64_t deadline_ns) {
         event_del(loop->timer);
         return;
     }
-    const uint64_t now = now_ns(), wait = deadline_ns > now ? deadline_ns - now + 999 : 0; /* Not a moment too early. */
+    const uint64_t now = now_ns(), wait = deadline_ns > now ? deadline_ns - now + 999 : 0; /* Rounded up. */
     const struct timeval after = {.tv_sec = (time_t)(wait / 1000000000), .tv_usec = (long)(wait % 1000000000 / 1000)};
     event_add(loop->timer, &after);
 }
@@ -73,7 +73,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg) {
 
 void loop_wake(void *loop) {
     const uint64_t once = 1;
-    /* It fails only when it has been called 2^64 times: then the loop is on its way already. */
+    /* It fails only when the counter is full: then the loop is about to wake anyway. */
     if (write(((struct loop *)loop)->wake_fd, &once, sizeof once) < 0) return;
 }
 

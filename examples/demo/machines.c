@@ -10,7 +10,7 @@ enum { NAMES_MAX = 64, NAME_CAP = 64 };
 
 static const char *const endings[] = {"-client.txt", "-exit.txt", ".txt"};
 
-/* The name of the machines in a file, or an empty one when it has none. */
+/* Returns the name of the machines in a file, or an empty string for another file. */
 static void name_of(const char *file, char name[NAME_CAP]) {
     const size_t len = strlen(file);
     name[0] = '\0';

@@ -6,7 +6,7 @@
 /* The other end is the exit; or, where only padding is watched, the middle relay. */
 enum { AT_CLIENT, AT_OTHER, ENDS, MACHINES_PATH_CAP = 512 };
 
-/* The files of that name, for each end. An unknown name ends the process with a message that says which there are. */
+/* Finds the files with that name, for each end. An unknown name ends the process, with a list of the known names. */
 void machines_find(const char *name, char paths[ENDS][MACHINES_PATH_CAP]);
 
 #endif

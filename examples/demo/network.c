@@ -40,7 +40,7 @@ static struct number own_port(const struct transfer *transfer, int which) {
     return number(base == 0 ? 0 : base + (unsigned)which);
 }
 
-/* With two threads it listens twice; the second time at the port that would be the client's, who listens nowhere. */
+/* With two threads the exit listens on two ports; the second is the client's number, as a client does not listen. */
 static int start_exit(struct transfer *transfer) {
     const struct options *options = transfer->options;
     const struct number port = own_port(transfer, EXIT), second = own_port(transfer, CLIENT);
@@ -50,13 +50,13 @@ static int start_exit(struct transfer *transfer) {
     return transfer_wait_for_ports(transfer, &transfer->children[EXIT], options->threads);
 }
 
-/* Where a leg goes on to: each has a loop of the exit, if that has two. */
+/* The next process of a leg. If the exit has two loops, each leg goes to its own. */
 static uint16_t port_of(const struct transfer *transfer, int which, size_t leg) {
     const uint16_t *ports = transfer->children[which].ports;
     return which == EXIT && leg == 1 && ports[1] != 0 ? ports[1] : ports[0];
 }
 
-/* The middle is the narrow place of a path: rate, half of the round trip each way, and a queue. Guards pass on. */
+/* The middle relay limits a path: its rate, half of the round trip each way, and a queue. Guards only pass cells on. */
 static int start_relay(struct transfer *transfer, int which, int next, size_t leg) {
     const struct options *options = transfer->options;
     const struct path none = {0, 0}, *path = &options->paths[leg];
@@ -79,7 +79,7 @@ static int start_leg(struct transfer *transfer, size_t leg) {
     return 0;
 }
 
-/* Client of a circuit that nobody uses. */
+/* The client of a circuit that carries no data. */
 static int start_idle(struct transfer *transfer) {
     const struct options *options = transfer->options;
     const struct number seconds = number(options->idle_s), next = number(transfer->children[GUARD_A].ports[0]);

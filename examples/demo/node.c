@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The demo keeps the other end of our standard input open for as long as it wants us: also when it is killed, we see
- * the end of it. */
+/* The demo keeps the other end of our standard input open while it needs this process. Even if the demo is killed, the
+ * input ends. */
 static void on_control(evutil_socket_t fd, short what, void *arg) {
     char bytes[64];
     (void)what;
@@ -23,9 +23,9 @@ static void on_control(evutil_socket_t fd, short what, void *arg) {
 struct event_base *node_new_base(void) {
     struct event_config *config = event_config_new();
     if (config == NULL) node_fail("out of memory");
-    /* Milliseconds, libevent's usual precision, are 5 cells at 20 Mbit/s. */
+    /* libevent's usual precision is a millisecond: 5 cells at 20 Mbit/s. */
     event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
-    /* Nor is "now" the time at which this turn of the loop began. */
+    /* Without this, "now" would be the time at which this turn of the loop began. */
     event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
     struct event_base *base = event_base_new_with_config(config);
     event_config_free(config);
@@ -47,7 +47,7 @@ static void say(const char *first, const char *format, va_list args) {
     vsnprintf(line + len, sizeof line - 1 - len, format, args);
     len = strlen(line);
     line[len++] = '\n';
-    /* One write, so that lines come whole. When nobody reads them any more, on_control() will end us. */
+    /* A single write keeps lines whole. When nobody reads them any more, on_control() ends this process. */
     if (write(STDOUT_FILENO, line, len) < 0) return;
 }
 

@@ -84,7 +84,7 @@ static void read_one(struct options *options, int option) {
     case 'i': options->idle_s = read_count(optarg, "no such time", 1, 600); break;
     case 't': options->record = optarg; break;
     case 'h': fputs(usage, stdout); exit(0);
-    default: fputs(usage, stderr); exit(2); /* getopt_long() has said what is wrong. */
+    default: fputs(usage, stderr); exit(2); /* getopt_long() has printed the error. */
     }
 }
 
@@ -114,7 +114,7 @@ uint64_t path_cells(const struct path *path) {
     return (uint64_t)(path->mbit * 1e6 / 8 * path->rtt_ms / 1e3 / CELL_LEN);
 }
 
-/* Of the file: cells have headers. */
+/* In bytes of the file: less than in bytes of cells, which have headers. */
 uint64_t options_reader_bytes_per_s(const struct options *options) {
     if (!options->slow_reader) return 0;
     return (path_bytes_per_s(&options->paths[0]) + path_bytes_per_s(&options->paths[1])) * CIRCFLOW_DATA_MAX /

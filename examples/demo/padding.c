@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More than any machine of ours has. */
+/* More than any machine of the demo has. */
 enum { TEXT_MAX = 1 << 20 };
 
 static size_t read_text(const char *path, char *text, size_t cap) {

@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Cells of a circuit that a relay keeps at most, once circflow has paused it; beyond that the circuit is closed. No
- * congestion window of this demo comes near. */
+/* Most cells that a relay keeps for a paused circuit; with more the circuit is closed. No
+ * congestion window of this demo comes near this number. */
 enum { PARKED_MAX = 16384 };
 
 static void send_destroy(struct side *side, uint32_t circ_id, uint8_t reason) {
     struct cell destroy;
     if (side->channel == NULL) return;
     cell_make_destroy(&destroy, circ_id, reason);
-    channel_put(side->channel, &destroy); /* Ahead of all that waits: it is of no use any more. */
+    channel_put(side->channel, &destroy); /* Ahead of all waiting cells, which are of no use any more. */
 }
 
 /* --- Life ------------------------------------------------------------------------------------------------------ */
@@ -66,7 +66,7 @@ static void passage_close(struct passage *passage) {
     free(passage);
 }
 
-/* `heard_of_it`: the side that knows already, or NULL. */
+/* `heard_of_it` is the side that knows already, or NULL. */
 static void passage_destroy(struct passage *passage, const struct side *heard_of_it, uint8_t reason) {
     struct side *sides = passage->relay->sides;
     for (int i = 0; i < SIDES; i++)
@@ -98,7 +98,7 @@ static void pass(struct passage *passage, struct side *from, const struct cell *
     const enum circflow_status status = circflow_circuit_relay(passage->relay->loop.engine, now_ns(), passage->circuit,
                                                                from->which, &message, &verdict);
     const enum circflow_class class = circflow_status_class((int32_t)status);
-    /* The peer's fault, or a cap: the close waits in the queue. Or it was there before. */
+    /* The peer's fault, or a cap: the close is queued now, or was before. */
     if (class == CIRCFLOW_CLASS_PEER || class == CIRCFLOW_CLASS_LIMIT || status == CIRCFLOW_ERR_CLOSING) return;
     must(status, "circflow_circuit_relay");
     struct side *to = side_opposite(from);
@@ -108,7 +108,7 @@ static void pass(struct passage *passage, struct side *from, const struct cell *
         passage->waiting[to->which]++;
 }
 
-/* circflow has asked us to stop: what comes is kept here, for this circuit alone. The others of the channel go on. */
+/* circflow has paused this circuit: its cells are kept here. The other circuits of the channel go on. */
 static void park(struct passage *passage, struct side *from, const struct cell *cell) {
     struct evbuffer *parked = passage->parked[from->which];
     if (evbuffer_get_length(parked) >= PARKED_MAX * sizeof *cell) {
@@ -119,7 +119,7 @@ static void park(struct passage *passage, struct side *from, const struct cell *
     passage->relay->parked_bytes += sizeof *cell;
 }
 
-/* The next pause is an instruction to come: looks for it ahead of time. */
+/* Returns 1 while circflow has paused the circuit. Reads the figures, as the instruction may still be queued. */
 static int is_paused(const struct passage *passage, const struct side *from) {
     struct circflow_circuit_stats stats = {.size = sizeof stats};
     if (circflow_circuit_get_stats(passage->relay->loop.engine, passage->circuit, &stats) != CIRCFLOW_OK) return 1;
@@ -166,7 +166,7 @@ void passage_handle_cell(struct side *from, struct cell *cell) {
         return;
     }
     if (passage == NULL && from_client) passage = passage_open(from->relay, cell->circ_id);
-    if (passage == NULL) return; /* It was under way when the circuit went. */
+    if (passage == NULL) return; /* The cell was on its way when the circuit went. */
     const uint32_t hops = cell_hops(cell);
     if (from_client && hops == 1) {
         receive(passage, cell);
@@ -193,7 +193,7 @@ static void obey_send(struct passage *passage, const struct circflow_insn_send *
 }
 
 void passage_obey(struct relay *relay, const struct circflow_insn *insn, const uint8_t *body) {
-    struct passage *passage = (struct passage *)(uintptr_t)insn->circuit_tag; /* Ours, from passage_open(). */
+    struct passage *passage = (struct passage *)(uintptr_t)insn->circuit_tag; /* The tag set by passage_open(). */
     const struct circflow_message padding = {.command = insn->detail.padding.command};
     switch (insn->kind) {
     case CIRCFLOW_INSN_WRITE: obey_write(passage, &insn->detail.write, body); break;
@@ -205,6 +205,6 @@ void passage_obey(struct relay *relay, const struct circflow_insn *insn, const u
     case CIRCFLOW_INSN_SEND: obey_send(passage, &insn->detail.send, body); break;
     case CIRCFLOW_INSN_PADDING: send_own(passage, &padding); break;
     case CIRCFLOW_INSN_CLOSE: passage_destroy(passage, NULL, (uint8_t)insn->detail.close.reason); break;
-    default: break; /* Nothing else concerns a relay on the way. */
+    default: break; /* A relay in the middle needs no other instruction. */
     }
 }

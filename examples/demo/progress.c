@@ -40,7 +40,7 @@ static void draw(const struct progress *progress, uint64_t now) {
 void progress_draw(struct progress *progress, uint64_t now) {
     const uint64_t interval_ns = on_terminal() ? 190000000 : 950000000;
     if (now - progress->drawn_ns < interval_ns) return;
-    /* The first time there is nothing yet to measure a rate against. */
+    /* The first line has no earlier line to measure a rate from. */
     if (progress->drawn_ns != 0) {
         /* On a terminal: back to the start, clear, and no wrapping, so that a narrow one cuts the line off. */
         if (on_terminal()) printf("\r\033[K\033[?7l");

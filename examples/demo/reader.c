@@ -15,7 +15,7 @@ struct reader {
     struct evbuffer *waiting;
     struct event *timer;
     uint64_t began_ns, looked_ns;
-    double due; /* Bytes that it would like to take. */
+    double due; /* Bytes that it may take now. */
 };
 
 static int is_stopped(const struct reader *reader, uint64_t now) {
@@ -40,7 +40,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg) {
         reader->due += (double)(now - reader->looked_ns) / 1e9 * (double)reader->bytes_per_s;
     reader->looked_ns = now;
     while (reader->due >= 1 && evbuffer_get_length(reader->waiting) > 0) take(reader);
-    if (reader->due > AT_ONCE_MAX) reader->due = AT_ONCE_MAX; /* What was not there is not made up for. */
+    if (reader->due > AT_ONCE_MAX) reader->due = AT_ONCE_MAX; /* Lost time is not made up for. */
     reader->events->on_rest(reader->owner);
 }
 

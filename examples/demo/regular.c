@@ -7,7 +7,7 @@
 
 enum {
     CELLS_MAX = 100000,
-    WARM_UP_MS = 500 /* The handshake is none of the padding. */
+    WARM_UP_MS = 500 /* The handshake is not padding. */
 };
 
 struct regular {
@@ -26,7 +26,7 @@ static int by_size(const void *one, const void *other) {
     return a < b ? -1 : a > b;
 }
 
-/* The time below which so many per cent of the engine's timers were late: the upper end of a class of the histogram. */
+/* The lateness that this percentage of the engine's timers did not exceed: the upper end of a histogram's class. */
 static uint64_t lateness_us(const struct circflow_engine_stats *stats, unsigned percent) {
     uint64_t all = 0, seen = 0;
     for (size_t i = 0; i < CIRCFLOW_LATENESS_CLASSES; i++) all += stats->lateness[i];

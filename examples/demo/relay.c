@@ -1,8 +1,8 @@
 /* demo-relay PORT NEXT_PORT BYTES_PER_S DELAY_US MACHINES_FILE SECONDS
  *
- * A relay on the way: it takes one connection, makes one to the next hop, and passes the cells of many circuits on,
- * both ways, no faster and no sooner than it is told. It knows nothing of conflux, as no relay on the way does. With
- * MACHINES_FILE it pads towards the client, and says after so many SECONDS how regular the client's padding came.
+ * A relay in the middle: it accepts a connection, connects to the next hop, and passes the cells of many circuits on,
+ * both ways, with the given rate and delay. It does not know conflux, as relays in the middle do not. With
+ * MACHINES_FILE it pads towards the client, and prints after SECONDS how regular the client's padding came.
  */
 #include "relay.h"
 
@@ -21,7 +21,7 @@ static void note_memory(struct relay *relay) {
     memory_note(&relay->memory, &now);
 }
 
-/* Settles after each cell: a pause has to be heeded before the next. */
+/* Drains after each cell: a pause must be obeyed before the next cell. */
 static void on_cells(void *owner) {
     struct side *side = owner;
     struct cell cell;
@@ -59,7 +59,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     if (back->channel == NULL || next->channel == NULL) node_fail("cannot open a channel");
     wire_attach(back->wire, back->channel);
     wire_attach(next->wire, next->channel);
-    evconnlistener_free(listener); /* One client is all it has. */
+    evconnlistener_free(listener); /* It has only one client. */
 }
 
 static void obey(void *owner, const struct circflow_insn *insn, const uint8_t *body) {

@@ -18,20 +18,20 @@ struct passage {
     struct relay *relay;
     struct circflow_circuit_id circuit;
     uint32_t circ_id;
-    /* By the side that cells come from: circflow has asked us to stop, and so we keep what comes. */
+    /* For the side that cells come from: circflow has paused it, and its cells are kept here. */
     int paused[SIDES];
     struct evbuffer *parked[SIDES];
-    /* By the side that they go to: cells that wait at the edge. */
+    /* For the side that cells go to: number of cells that wait at the edge. */
     unsigned waiting[SIDES];
 };
 
-/* One connection. Cells that come are the channel's, cells that go are the wire's, which ends in the channel. */
+/* A connection. Cells come from the channel, and go out through the wire, which ends in the channel. */
 struct side {
     struct relay *relay;
     uint8_t which;
     struct channel *channel; /* NULL before and after. */
     struct wire *wire;
-    /* The wire was full, and cells wait: circuits take turns, see turns.c. */
+    /* The wire is full, and cells wait: circuits take turns, see turns.c. */
     int contended;
     size_t turn;
     struct passage *served;
@@ -47,34 +47,34 @@ struct relay {
     struct passage *by_id[CIRC_IDS];
     size_t parked_bytes;
     struct memory_peak memory;
-    struct circflow_machines_id machines; /* What the relay pads with, towards the client; zero for none. */
-    struct regular *regular;              /* With machines: how regular the client's padding comes. */
+    struct circflow_machines_id machines; /* Machines for padding towards the client; zero for no padding. */
+    struct regular *regular;              /* With machines: measures the client's padding. */
 };
 
 static inline struct side *side_opposite(struct side *side) { return &side->relay->sides[1 - side->which]; }
 
 /* passage.c: the circuits. */
 
-/* A cell came from that side. */
+/* Handles a cell that came from that side. */
 void passage_handle_cell(struct side *from, struct cell *cell);
 
-/* Does what an instruction about a circuit says. */
+/* Obeys an instruction about a circuit. */
 void passage_obey(struct relay *relay, const struct circflow_insn *insn, const uint8_t *body);
 
-/* The connection of that side is gone, and all circuits with it. */
+/* Closes all circuits, as the connection of that side is gone. */
 void passages_lost(struct side *side);
 
-/* turns.c: who may send when not all can. */
+/* turns.c: chooses the circuit that may send when the wire is full. */
 
-/* A cell was put on the side's wire: that may have been as much as it takes. `waited`: it had waited for its turn. */
+/* Notes that a cell was put on the side's wire, which may be full now. `waited`: the cell had waited for its turn. */
 void turns_note_put(struct side *side, int waited);
 
-/* A circuit that has just been opened goes by what holds for all others. */
+/* Tells a new circuit whether the wires are full. */
 void turns_join(struct side *side, const struct passage *passage);
 
 void turns_leave(struct relay *relay, const struct passage *passage);
 
-/* The wire has room again. */
+/* Lets circuits send, as the wire has room again. */
 void turns_serve(struct side *side);
 
 #endif

@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4), so that both ends of the demo can say what they saw. Plain, not fast, not for secrets. */
+/* SHA-256 (FIPS 180-4), to compare the file at both ends of the demo. Simple, not fast, not for secrets. */
 #ifndef DEMO_SHA256_H
 #define DEMO_SHA256_H
 
@@ -9,8 +9,8 @@ enum { SHA256_LEN = 32, SHA256_HEX_CAP = 65 };
 
 struct sha256 {
     uint32_t state[8];
-    uint64_t total;    /* Bytes seen. */
-    uint8_t block[64]; /* Those of them that do not fill a block yet. */
+    uint64_t total;    /* Number of bytes so far. */
+    uint8_t block[64]; /* The last bytes, which do not fill a block yet. */
 };
 
 void sha256_init(struct sha256 *sha);
@@ -20,7 +20,7 @@ void sha256_final(struct sha256 *sha, uint8_t digest[SHA256_LEN]);
 /* As sha256_final(), in lower-case hex with a NUL. */
 void sha256_final_hex(struct sha256 *sha, char hex[SHA256_HEX_CAP]);
 
-/* 1 when the published test vectors come out right. */
+/* Returns 1 when the published test vectors give the right results. */
 int sha256_works(void);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Depth of the bucket in cells: what an idle path may send at once. It also makes up for a process that woke late. */
+/* Depth of the bucket: cells that an idle path may send at once. It also makes up for a process that woke late. */
 enum { BURST = 16, CAP_FIRST = 256 };
 
 struct parcel {
@@ -12,11 +12,11 @@ struct parcel {
 };
 
 struct shaper {
-    uint64_t cell_ns;  /* What one cell costs in tokens; tokens are time. */
+    uint64_t cell_ns;  /* Tokens for one cell, as time in nanoseconds. */
     uint64_t delay_ns;
     uint64_t spent_ns; /* Tokens are spent up to this time; the bucket is what lies between it and now. */
     size_t first, count, cap;
-    struct parcel *parcels; /* A ring. All wait equally long after their turn, so the first in is the first due. */
+    struct parcel *parcels; /* A ring. The delay is the same for all, so the first in is the first due. */
 };
 
 struct shaper *shaper_new(uint64_t bytes_per_s, uint64_t delay_ns) {

@@ -1,5 +1,5 @@
-/* One direction of a path: a token bucket (so much a second) and then a delay line (so late). Pure computation: no
- * sockets, no clock. Nothing is ever dropped or refused; who feeds it looks how many cells wait for tokens. */
+/* One direction of a path: a token bucket (rate) and then a delay line. Pure computation: no
+ * sockets, no clock. It never drops or refuses a cell; the caller checks how many cells wait for tokens. */
 #ifndef DEMO_SHAPER_H
 #define DEMO_SHAPER_H
 
@@ -9,21 +9,21 @@
 
 struct shaper;
 
-/* bytes_per_s 0: no limit. NULL when memory is short. */
+/* bytes_per_s 0: no limit. Returns NULL when there is no memory. */
 struct shaper *shaper_new(uint64_t bytes_per_s, uint64_t delay_ns);
 
 void shaper_push(struct shaper *shaper, uint64_t now, const struct cell *cell);
 
-/* 1 when a cell had reached the end of the path by now. */
+/* Returns 1 when a cell has reached the end of the path by now. */
 int shaper_pop(struct shaper *shaper, uint64_t now, struct cell *cell);
 
-/* When the next cell reaches the end, UINT64_MAX when there is none. */
+/* Time at which the next cell reaches the end, UINT64_MAX without a cell. */
 uint64_t shaper_next_ns(const struct shaper *shaper);
 
-/* When no more than so many cells wait for their tokens: a time that has passed, or is to come. */
+/* Time from which no more than this many cells wait for tokens; it can be in the past. */
 uint64_t shaper_waiting_ns(const struct shaper *shaper, uint64_t cells);
 
-/* Bytes of the cells in it, those on their way included. */
+/* Bytes of all cells in it, cells in the delay line included. */
 size_t shaper_bytes(const struct shaper *shaper);
 
 #endif

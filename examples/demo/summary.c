@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* A ratio means nothing when it was over before it began; nor when a path holds more than slow start reaches, as a
+/* A ratio means nothing for a very short transfer; nor when a path holds more than slow start reaches, as a
  * window grows by no more than a cell for each SENDME from there on, and may never get to what the path could carry. */
 enum { RATIO_SECONDS_MIN = 2, RATIO_PATH_CELLS_MAX = 600 };
 
@@ -35,7 +35,7 @@ void summary_print_header(const struct options *options, uint64_t size) {
         printf("padding: machines '%s' on each leg, at the client and at the exit\n", options->padding);
 }
 
-/* What padding cost, and for how long it blocked. */
+/* Prints the cost of padding, and how long it blocked. */
 static void print_padding(const struct transfer_result *run) {
     const struct padding *client = &run->padding[AT_CLIENT], *exit = &run->padding[AT_OTHER];
     printf("  padding: %llu of the %llu cells that the exit sent, %llu of the client's %llu; %.0f %% of all\n",
@@ -72,7 +72,7 @@ static double ratio(const struct outcome *outcome) {
 static double ratio_needed(const struct options *options, const struct outcome *outcome) {
     if (options->two_only) return 0;
     if (options->ratio != 0) return options->ratio;
-    if (options->padding != NULL) return 0; /* Padding decides on the speed itself. */
+    if (options->padding != NULL) return 0; /* Padding limits the speed. */
     for (size_t i = 0; i < LEGS_MAX; i++)
         if (path_cells(&options->paths[i]) > RATIO_PATH_CELLS_MAX) return 0;
     const int too_short = seconds(&outcome->runs[0]) < RATIO_SECONDS_MIN;
@@ -130,14 +130,14 @@ static void print_figures(const struct options *options, const struct outcome *o
     putchar('\n');
 }
 
-/* Why it was no success, or NULL. */
+/* Returns why the run failed, or NULL. */
 static const char *find_failure(const struct options *options, const struct outcome *outcome) {
     const struct transfer_result *two = &outcome->runs[1];
     if (!options->two_only && ratio(outcome) < ratio_needed(options, outcome))
         return "two legs are not as much faster than one as they have to be";
     if (!options->slow_reader) return NULL;
     if (cap_used(two, NULL) > cap_bytes(options, two)) return "a process kept more than it may";
-    /* A file that fits into what may be kept need not be stopped. */
+    /* A file that fits into the buffers may need no XOFF. */
     return two->xoffs == 0 && two->received > cap_bytes(options, two) ? "the reader was slow, and nobody said XOFF"
                                                                       : NULL;
 }

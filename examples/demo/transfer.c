@@ -9,9 +9,9 @@
 #include <string.h>
 
 enum {
-    STALL_S = 10,    /* With no news for so long, it is over. */
-    TICK_MS = 50,    /* How often we look. */
-    LINGER_TICKS = 6 /* How long to listen on: after a failure for its cause, after all for the last figures. */
+    STALL_S = 10,    /* Without progress for this long, the transfer has failed. */
+    TICK_MS = 50,    /* Time between two checks. */
+    LINGER_TICKS = 6 /* Wait for more lines: after a failure for its cause, after the end for the last figures. */
 };
 
 void transfer_fail(struct transfer *transfer, const char *format, ...) {
@@ -32,7 +32,7 @@ static void tick(struct transfer *transfer) {
 
 static int is_running(const struct transfer *transfer) { return transfer->first_failure[0] == '\0'; }
 
-/* No wait is without bound: either something moves, or it is over. */
+/* Every wait has a limit: without progress the transfer fails. */
 int transfer_wait_for_ports(struct transfer *transfer, const struct child *child, unsigned count) {
     while (child->ports[count - 1] == 0 && is_running(transfer)) {
         tick(transfer);
@@ -72,7 +72,7 @@ static void check_parts(struct transfer *transfer) {
                       transfer->parts_received);
 }
 
-/* Names the cause before the symptom: a relay that died, then what came of it. */
+/* Prints the cause before the symptom: the relay that died, then the failure. */
 static void conclude(struct transfer *transfer) {
     struct transfer_result *result = transfer->result;
     const int has_cause = transfer->cause[0] != '\0' && !interrupted;

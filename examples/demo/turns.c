@@ -1,6 +1,6 @@
 /* Many circuits share a wire. While it has room, cells go straight through. Once it is full, circflow keeps the cells
- * of each circuit at its edge, and circuits take turns whenever there is room, a few cells each: so none waits for the
- * whole backlog of another. circflow leaves that choice to its host, who says for each circuit when it may write. */
+ * of each circuit at its edge, and circuits take turns when there is room, a few cells each: so none waits for the
+ * whole backlog of another. circflow leaves that choice to its host, which tells each circuit when it may write. */
 #include "clock.h"
 #include "relay.h"
 
@@ -58,12 +58,12 @@ static void serve(struct side *side, struct passage *passage) {
     side->served = passage;
     side->quota = TURN_CELLS;
     say_writable(side, passage, 1);
-    loop_settle(&side->relay->loop); /* Writes them, and ends the turn when it was long enough. */
+    loop_settle(&side->relay->loop); /* Writes the cells, and ends the turn when it was long enough. */
     end_turn(side);
 }
 
 void turns_serve(struct side *side) {
-    size_t idle = 0; /* Turns of late in which nothing was written: padding may hold a circuit's cells back. */
+    size_t idle = 0; /* Number of last turns without a cell: padding may hold a circuit's cells back. */
     if (!side->contended) return;
     while (!wire_is_full(side->wire) && idle < side->relay->passage_count) {
         struct passage *passage = next_in_turn(side);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* How far the rate may be from what was asked, in percent. */
+/* Largest distance of the rate from the requested rate, in percent. */
 enum { RATE_OFF_MAX = 5 };
 
 static double rate(const struct regular_figures *regular) {

@@ -1,10 +1,10 @@
-/* make demo-padding: a circuit that nobody uses, and how regular its padding is. */
+/* make demo-padding: a circuit without data, and how regular its padding is. */
 #ifndef DEMO_WATCH_H
 #define DEMO_WATCH_H
 
 #include "options.h"
 
-/* Prints what it saw. The status for the shell. */
+/* Prints the result. Returns the exit status. */
 int watch_idle(const struct options *options);
 
 #endif

@@ -23,10 +23,10 @@ struct wire {
 static uint64_t later(uint64_t one, uint64_t other) { return one > other ? one : other; }
 static uint64_t sooner(uint64_t one, uint64_t other) { return one < other ? one : other; }
 
-/* When so few wait that there is room again. */
+/* Time at which few enough cells wait, and there is room again. */
 static uint64_t room_ns(const struct wire *wire) { return shaper_waiting_ns(wire->shaper, wire->waiting_max / 2); }
 
-/* A channel that is full says when it is not; until then there is nothing to wait for. */
+/* A full channel tells when it has room; until then no timer is needed. */
 static void arm(struct wire *wire) {
     if (wire->shaper == NULL || wire->channel == NULL || channel_is_full(wire->channel)) return;
     uint64_t next = shaper_next_ns(wire->shaper);
@@ -85,7 +85,7 @@ void wire_put(struct wire *wire, const struct cell *cell) {
 }
 
 int wire_is_full(struct wire *wire) {
-    if (wire->channel == NULL) return 0; /* What is put there goes nowhere. */
+    if (wire->channel == NULL) return 0; /* Cells put now are dropped. */
     const int full = channel_is_full(wire->channel) ||
                      (wire->shaper != NULL && shaper_waiting_ns(wire->shaper, wire->waiting_max) > now_ns());
     if (full && !wire->told_full) {
