@@ -1,7 +1,7 @@
-/* Counts what malloc and its kin do, Rust's allocator included, as that ends in malloc too.
+/* Counts the calls of malloc and its relatives. Rust's allocator is counted too, as it calls malloc.
  *
- * Only in the program that counts (COUNT_ALLOCATIONS): counting costs instructions, which would be laid at the door of
- * whoever allocates.
+ * Only in the program that counts (COUNT_ALLOCATIONS): counting costs instructions, which would be added to the cost of
+ * the code that allocates.
  */
 #include "bench.h"
 
@@ -10,7 +10,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-/* glibc's own, under the names by which it exports them for this. */
+/* glibc's own functions, under the names that it exports for this. */
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
@@ -19,7 +19,7 @@ void __libc_free(void *);
 
 static struct allocated total;
 
-/* What a block really takes, not what was asked for: glibc's word in front of each block is in. */
+/* The real size of a block, not the requested size: glibc's header before each block is included. */
 static size_t taken(void *block) {
   return malloc_usable_size(block) + sizeof(size_t);
 }

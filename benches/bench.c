@@ -1,11 +1,11 @@
-/* bench list                    the workloads, a line each: name|prefix of what is measured|depth|aim|in words|title
- * bench WORKLOAD real N         runs N cells (or as many as make whole rounds): cells and hash
+/* bench list                    the workloads, a line each: name|prefix of functions|depth|aim|aim as text|title
+ * bench WORKLOAD real N         runs N cells, rounded up to whole rounds: prints cells and hash
  * bench WORKLOAD empty N        the same loop over stubs
- * bench WORKLOAD time N         runs both several times: net nanoseconds for each cell, median
- * bench WORKLOAD count N        allocations and bytes for each cell from half time on; bytes kept, for each held cell
- * bench WORKLOAD verify N       strictly: out-parameters start as rubbish, bodies are filled and compared whole
+ * bench WORKLOAD time N         runs both several times: net nanoseconds per cell, median
+ * bench WORKLOAD count N        allocations and bytes per cell in the second half; bytes kept per held cell
+ * bench WORKLOAD verify N       strict: out-parameters start as rubbish, whole bodies are filled and compared
  *
- * Ends with status 1 as soon as anything is not as it must be: a status, a verdict, order, a body, the hash, the count.
+ * Ends with status 1 at the first wrong result: a status, a verdict, the order, a body, the hash, the count.
  */
 #include "bench.h"
 #include <inttypes.h>
@@ -111,7 +111,7 @@ static double per_cell(const struct bench *b, double figure) {
 static void time_it(struct bench *b, const struct workload *w) {
   double real[TIMED_RUNS];
   double empty[TIMED_RUNS];
-  /* By turns, so that whatever else the machine does meets both. */
+  /* By turns, so that other load on the machine slows both alike. */
   for (int i = 0; i < TIMED_RUNS; i++) {
     run(b, w, w->calls);
     real[i] = per_cell(b, (double)b->ns);

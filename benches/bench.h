@@ -1,8 +1,8 @@
-/* What the parts of the benches share.
+/* Types and functions that the parts of the benches share.
  *
  * A workload is a loop over calls of the library. It calls through a table, so that the very same loop can also run
- * over stubs, or over a peer that does the work in another way. Every loop knows what each call has to answer, writes
- * it into the out-parameters before the call and compares after it, so that a stub has nothing to do and costs next to
+ * over stubs, or over a peer that does the work in another way. Every loop knows the right answer of each call, writes
+ * it into the out-parameters before the call and compares after it, so that a stub has nothing to do and costs almost
  * nothing. So that this hides nothing, a strict run fills the out-parameters with rubbish instead.
  */
 #ifndef BENCH_H
@@ -15,7 +15,7 @@
 
 enum { LEGS_MAX = 4, BODY_LEN = CIRCFLOW_BODY_MAX };
 
-/* What a workload calls. The first nine have the signatures of the library. */
+/* The functions that a workload calls. The first nine have the signatures of the library. */
 struct calls {
   enum circflow_status (*receive)(struct circflow_engine *, uint64_t, struct circflow_circuit_id,
                                   const struct circflow_message *, struct circflow_verdict *);
@@ -32,11 +32,11 @@ struct calls {
                                struct circflow_verdict *);
   enum circflow_status (*peek)(struct circflow_engine *, struct circflow_set_id, struct circflow_verdict *);
   enum circflow_status (*tick)(struct circflow_engine *, uint64_t);
-  /* Copies a body somewhere. No call of the library; only for the peer that does nothing else. */
+  /* Copies a body somewhere. Not a call of the library; only for the peer that does nothing else. */
   void (*keep)(const uint8_t *, size_t);
 };
 
-/* What the stubs answer. */
+/* The calls that do nothing. */
 extern enum circflow_status stub_status;
 
 extern const struct calls library_calls;
@@ -48,16 +48,16 @@ extern const struct calls peer_ring_calls;
 void peer_queue_put(const uint8_t *body, size_t len);
 bool peer_queue_take(uint8_t *out, size_t len);
 
-/* Forgets all that the peers hold. */
+/* Frees all that the peers hold. */
 void forget_peers(void);
 
-/* One thing that arrives on a leg. */
+/* A message that arrives on a leg. */
 struct event {
   uint64_t number; /* of DATA */
-  uint32_t count;  /* SWITCH: its delta. DATA: how many held messages are ready after it. */
+  uint32_t count;  /* SWITCH: its delta. DATA: number of held messages that are ready after it. */
   uint8_t leg;
-  uint8_t kind; /* The verdict to expect. CONSUMED is a SWITCH, all else DATA. */
-  uint8_t more; /* The loop asks once more after those that are ready, and there is none. */
+  uint8_t kind; /* The expected verdict. CONSUMED is a SWITCH, all others are DATA. */
+  uint8_t more; /* The loop asks once more after the ready messages, and gets none. */
 };
 
 struct trace {
@@ -72,7 +72,7 @@ struct trace trace_reordered(uint64_t cells, uint32_t depth);
 struct trace trace_random(uint64_t cells);
 struct trace trace_switching(uint64_t cells);
 
-/* What malloc and its kin have done so far; all zero where they are not counted. */
+/* Counts of malloc and its relatives so far; all zero where they are not counted. */
 struct allocated {
   uint64_t calls;
   uint64_t bytes;
@@ -92,7 +92,7 @@ struct bench {
   struct circflow_engine *engine;
   struct circflow_set_id set;
   struct circflow_circuit_id legs[LEGS_MAX];
-  /* Under way. */
+  /* State while it runs. */
   uint64_t now;
   uint64_t delivered;
   uint64_t hash;
@@ -101,7 +101,7 @@ struct bench {
   uint8_t switch_body[4];
   uint8_t body[BODY_LEN];
   uint8_t out[BODY_LEN];
-  /* At half time: from there on all is a steady state. */
+  /* Counts at half time: the second half is a steady state. */
   uint64_t half_ns;
   uint64_t half_cells;
   struct allocated half;
@@ -109,17 +109,17 @@ struct bench {
   uint64_t ns;
   uint64_t counted_cells;
   struct allocated steady;
-  uint64_t kept_bytes; /* memory workload: growth of live memory while all was held */
+  uint64_t kept_bytes; /* memory workload: growth of live memory while all messages were held */
 };
 
 struct workload {
   const char *name;
   const char *title;
   const char *aim_text; /* "" for none */
-  unsigned aim;         /* instructions for each cell; 0 for none */
+  unsigned aim;         /* instructions per cell; 0 for no aim */
   unsigned legs;
-  const struct calls *calls; /* what is measured */
-  const char *measured;      /* prefix of the functions that count */
+  const struct calls *calls; /* the functions that are measured */
+  const char *measured;      /* prefix of the measured functions */
   uint32_t depth;
   bool tokens;
   bool with_poll;
@@ -129,11 +129,11 @@ struct workload {
 extern const struct workload workloads[];
 extern const size_t workload_count;
 
-/* Says what is wrong, and ends the program with status 1. */
+/* Prints what is wrong, and ends the program with status 1. */
 void fail(const char *what, uint64_t expected, uint64_t found);
 uint64_t clock_ns(void);
 
-/* The hash that a run over numbers 1 to `cells` must come to. */
+/* The right hash of a run over numbers 1 to `cells`. */
 uint64_t expected_hash(uint64_t cells);
 
 #endif

@@ -1,19 +1,19 @@
 /* Circuits that circflow runs.
  *
- * bench-run list                   the workloads, a line each: name|prefix of what is measured|aim|title
- * bench-run WORKLOAD run N         moves N cells (or as many as make whole rounds); prints how many
+ * bench-run list                   the workloads, a line each: name|prefix of measured functions|aim|title
+ * bench-run WORKLOAD run N         moves N cells, rounded up to whole rounds; prints how many
  * bench-run WORKLOAD time N        nanoseconds for each cell, the best of several runs
- * bench-run WORKLOAD count N       allocations for each cell, from half time on
- * bench-run cores THREADS N        200 sets, spread over so many threads with engines of their own, N cells each:
+ * bench-run WORKLOAD count N       allocations per cell, in the second half
+ * bench-run cores THREADS N        200 sets, spread over THREADS threads with an engine each, N cells each:
  *                                  cells per second by the wall clock, and by the slowest thread's processor time
- * bench-run loops ENGINES up|down N one set over so many engines of the exit (1, 2), each with a thread, and one thread for
+ * bench-run loops ENGINES up|down N a set over 1 or 2 ENGINES of the exit, each with a thread, and a thread for
  *                                  the client and the relays: cells per second by the wall clock, and by the processor
  *                                  time of the exit's slowest thread; processor time for each cell of the exit's two
  *                                  threads and of the client's, ns; the part of the cells that crossed
  * bench-run memory relay|exit N    bytes for each of N circuits: one that only passes cells; one at an exit with one
  *                                  stream and a window
  *
- * Ends with status 1 as soon as anything is not as it must be.
+ * Ends with status 1 at the first wrong result.
  */
 #include "bench.h"
 #include "tunnel.h"
@@ -53,7 +53,7 @@ static void is(uint64_t expected, uint64_t found, const char *what) {
   }
 }
 
-/* A relay by itself. */
+/* A single relay. */
 
 struct relay {
   struct circflow_engine *engine;
@@ -126,7 +126,7 @@ static uint64_t backward(struct relay *relay, uint64_t cells) {
   return through(relay, CIRCFLOW_SIDE_NEXT, cells);
 }
 
-/* The channel fills up, 32 cells wait, and it takes them all again. */
+/* The channel becomes full, 32 cells wait, and then it takes them all. */
 PART static uint64_t full(struct relay *relay, uint64_t cells) {
   struct circflow_insn insn;
   uint64_t done = 0;
@@ -148,7 +148,7 @@ PART static uint64_t full(struct relay *relay, uint64_t cells) {
   return done;
 }
 
-/* The peer's queue: 32 cells go in, and come out again. */
+/* The queue of the peer: 32 cells go in and come out again. */
 PART static uint64_t peer(struct relay *relay, uint64_t cells) {
   uint64_t done = 0;
   while (done < cells) {
@@ -165,7 +165,7 @@ PART static uint64_t peer(struct relay *relay, uint64_t cells) {
   return done;
 }
 
-/* Workloads: of a relay alone, or from end to end. */
+/* Workloads: a single relay, or a tunnel from end to end. */
 
 static const struct workload_run {
   const char *name;
@@ -195,7 +195,7 @@ struct figures {
   double ns;            /* for each cell, in the best stretch */
 };
 
-/* Runs a workload in stretches of so many cells, of which the first half is not looked at. */
+/* Runs a workload in stretches of `stretch` cells. Allocations are counted in the second half. */
 static struct figures measure(const struct workload_run *w, uint64_t stretch, uint64_t stretches) {
   struct figures figures = {0, 0, 0};
   struct relay relay = {0};
@@ -230,7 +230,7 @@ static struct figures measure(const struct workload_run *w, uint64_t stretch, ui
   } else {
     is(figures.cells, net_delivered(net), "cells from end to end");
     if (w->shape.elsewhere) {
-      /* Of each round trip's cells a window's worth, 500 of 1,000, once the windows have grown. */
+      /* Half of the cells, 500 of the 1,000 of a round trip, when the windows have grown. */
       is(true, net_crossed(net) * 5 > figures.cells * 2 && net_crossed(net) * 5 < figures.cells * 3, "half of it crosses");
     }
     net_free(net);
@@ -238,7 +238,7 @@ static struct figures measure(const struct workload_run *w, uint64_t stretch, ui
   return figures;
 }
 
-/* Threads. Each has sets and engines of its own. */
+/* Threads. Each has its own sets and engines. */
 
 struct worker {
   pthread_t thread;
@@ -301,7 +301,7 @@ static void cores(unsigned threads, uint64_t cells) {
   printf("%.0f %.0f\n", (double)delivered * 1e9 / (double)(to - from), (double)delivered * 1e9 / (double)busy);
 }
 
-/* One set, whose legs are on one engine of the exit, or on one each. */
+/* One set with both legs on one engine of the exit, or each leg on its own engine. */
 static void loops(unsigned engines, bool down, uint64_t cells) {
   const struct shape shape = {.set = true, .down = down, .elsewhere = engines > 1, .threads = true};
   struct net *net = net_new(&shape, 1);

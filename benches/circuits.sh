@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs the benches of circuits that circflow runs, and prints one table. FORMAT: text (default), md, smoke.
 #
-# Instructions as in run.sh: inclusive costs of the library's functions, as called from the bench, of two runs of different
-# length, their difference over that of the cells. Parts of a tunnel: the same, by the function that calls.
+# Instructions as in run.sh: inclusive costs of the library's functions, as called from the bench, of two runs of unequal
+# length: their difference over the difference in cells. For the parts of a tunnel: by the calling function.
 set -eu
 
 dir=$1
@@ -41,7 +41,7 @@ counted() {
         END { for (fn in inside) printf "%s %.0f\n", fn, inside[fn] }' "$out" >"$4"
 }
 
-# part FUNCTION ..: instructions for each cell that these callers have spent; all callers when there is none.
+# part FUNCTION ..: instructions per cell of these callers; of all callers when none is named.
 part() {
     awk -v wanted=" $* " -v cells="$((c2 - c1))" '
         NR == FNR { before[$1] = $2; next }
@@ -101,14 +101,14 @@ while IFS='|' read -r name prefix aim title; do
     esac
 done <"$tmp/list"
 
-# Threads take turns with whatever else runs, so the best of five.
+# Other programs slow the threads down, so the best of five runs counts.
 best() {
     for _ in 1 2 3 4 5; do "$dir/bench-run" cores "$1" 3000; done | awk -v column="$2" '
         $column > best { best = $column } END { printf "%.0f", best }'
 }
 one=$(best 1 1) two=$(best 2 1) one_busy=$(best 1 2) two_busy=$(best 2 2)
 
-# The same set on one engine of the exit and on two, in turns, so that both have the same luck.
+# The set on one engine of the exit and on two, by turns, so that other load on the machine slows both alike.
 for direction in up down; do
     for _ in 1 2 3 4 5; do
         for engines in 1 2; do

@@ -1,12 +1,12 @@
-/* bench-padding WORKLOAD ROUNDS      runs it; prints nanoseconds an operation
+/* bench-padding WORKLOAD ROUNDS      runs it; prints nanoseconds per operation
  * bench-padding WORKLOAD-empty ROUNDS   the same loop without the library
  * bench-padding memory MACHINES      bytes of memory for each circuit
  *
- * Workloads: rearm-0, rearm-1, rearm-2, rearm-4: a cell is reported as queued on a circuit whose padder runs so many
- * machines, each of which sets its action timer anew; draw-1 ..: to a random time; idle-1 ..: the machines wait for
- * something else; bystander: the same on a circuit without a padder, in an engine
- * that has others with one; expire-1, expire-4: a timer ends, its padding cell is taken, and the machine sets the next;
- * tick-1000, tick-100000: nothing is due, so many circuits wait; deadline-1000, deadline-100000.
+ * Workloads: rearm-0, rearm-1, rearm-2, rearm-4: a cell is reported as queued on a circuit whose padder runs 0 to 4
+ * machines, each of which sets its action timer again; draw-1 ..: to a random time; idle-1 ..: the machines wait for
+ * another event; bystander: a cell on a circuit without a padder, in an engine
+ * with padded circuits; expire-1, expire-4: a timer ends, its padding cell is taken, and the machine sets the next;
+ * tick-1000, tick-100000: that many circuits wait, and nothing is due; deadline-1000, deadline-100000: their deadline.
  */
 #include "circflow.h"
 #include "padding.h"
@@ -57,7 +57,7 @@ static void queue_cell(struct circflow_circuit_id circuit) {
   must(circflow_circuit_cell_queued(engine, now, circuit, CIRCFLOW_CMD_DATA, 3));
 }
 
-/* Through pointers, so that the empty loop is the same loop. */
+/* Calls go through pointers, so that the empty loop has the same code. */
 static enum circflow_status (*sent)(struct circflow_engine *, uint64_t, struct circflow_circuit_id, uint8_t, uint8_t);
 static enum circflow_status (*written)(struct circflow_engine *, uint64_t, struct circflow_circuit_id, uint32_t);
 static enum circflow_status (*tick)(struct circflow_engine *, uint64_t);
@@ -110,7 +110,7 @@ static void deadlines(uint64_t rounds) {
   if (sum == 0) broken("no deadline");
 }
 
-/* Each machine pads ten times a millisecond for ever. Operations are padding cells. */
+/* Each machine pads ten times per millisecond without end. An operation is a padding cell. */
 static void expiries(uint64_t rounds) {
   struct circflow_insn insn;
   uint64_t at, cells = 0;

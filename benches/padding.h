@@ -1,5 +1,5 @@
-/* What the padding benches share: each is a loop of `rounds` operations that are all alike, so that the difference of
- * two lengths, less that of the same loop over nothing, is what an operation costs.
+/* Common to the padding benches: each is a loop of `rounds` equal operations, so that the difference of
+ * two lengths, minus that of the empty loop, is the cost of an operation.
  */
 #ifndef BENCH_PADDING_H
 #define BENCH_PADDING_H

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Runs the padding benches and prints one table. FORMAT: text (default) or md.
 #
-# Instructions: each workload runs under callgrind with N and with 3 N operations, and so does the same loop without the
-# library; the difference of the differences, over 2 N, is what an operation costs. Nanoseconds: the median of nine runs,
-# less that of nine empty ones, by turns.
+# Instructions: each workload runs under callgrind with N and with 3 N operations, and so does the loop without the
+# library; the difference of the differences, over 2 N, is the cost of an operation. Nanoseconds: median of nine runs,
+# minus that of nine empty runs, by turns.
 set -eu
 
 dir=$1

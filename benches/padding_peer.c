@@ -1,5 +1,5 @@
 /* bench-maybenot rearm-N|draw-N|idle-N ROUNDS: the same machines as bench-padding's, through maybenot's own C interface. The actions
- * come back to the caller, who has yet to keep their timers, the block and the table.
+ * are returned to the caller, which would still have to run the timers, the block and the table.
  */
 #include "padding.h"
 
@@ -11,7 +11,7 @@ struct event {
   uintptr_t machine;
 };
 struct action {
-  uint64_t words[8]; /* No shorter than the largest action. */
+  uint64_t words[8]; /* At least as long as the largest action. */
 };
 uint32_t maybenot_start(const char *machines, double padding, double blocking, void **out);
 uint32_t maybenot_on_events(void *framework, const struct event *events, uintptr_t count, struct action *actions,
@@ -34,7 +34,7 @@ int main(int argc, char **argv) {
   const unsigned machines = (unsigned)atoi(strchr(argv[1], '-') + 1);
   const uint64_t rounds = strtoull(argv[2], NULL, 10);
   char *text = read_machine(machine_of(argv[1]), machines);
-  if (machines > 0) text[strlen(text) - 1] = '\0'; /* It wants no LF at the end. */
+  if (machines > 0) text[strlen(text) - 1] = '\0'; /* maybenot takes no LF at the end. */
   for (int i = 0; i < CIRCUITS; i++)
     if (maybenot_start(text, 0, 0, &frameworks[i]) != 0) broken("maybenot_start");
   on_events = strstr(argv[1], "-empty") != NULL ? nothing : maybenot_on_events;

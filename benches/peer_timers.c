@@ -1,4 +1,4 @@
-/* bench-libevent WORKLOAD[-empty] ARMED ROUNDS: libevent's timers under the same load as bench-timers, for scale. */
+/* bench-libevent WORKLOAD[-empty] ARMED ROUNDS: libevent's timers under the load of bench-timers, to compare. */
 #include "padding.h"
 
 #include <event2/event.h>

@@ -1,9 +1,9 @@
-/* Peers: other ways to do the same work, so that one run can compare.
+/* Peers: other ways to do the same work, to compare with.
  *
- * `ring` copies each body into the next place of a ring, and does nothing else: the least that any copy costs.
- * `heap` is a reordering receiver as it is commonly written: a binary heap ordered by number, one malloc and one copy
- * for each message that has to wait. It checks nothing that a peer may do wrong.
- * `queue` is a relay's queue of cells as it is commonly written: a linked list, one malloc and one copy for each cell. It
+ * `ring` copies each body into the next place of a ring, and does nothing else: the lowest cost of a copy.
+ * `heap` is a usual reordering receiver: a binary heap ordered by number, a malloc and a copy
+ * for each message that has to wait. It does not check for faults of the other end.
+ * `queue` is a usual queue of cells in a relay: a linked list, a malloc and a copy for each cell. It
  * has no caps and no back pressure.
  */
 #include "bench.h"

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Runs the benches and prints one table. FORMAT: text (default), md, cross, smoke. ONLY: names of workloads.
 #
-# How instructions are counted. Each workload runs twice under callgrind, with N1 and N2 cells. Of each run the
-# inclusive cost of the library's entry functions, as called from the bench, is added up: so the bench's own loop, its
-# messages and its checks are left out by construction, and what the library calls (memcpy, malloc) is in. The
-# difference of the two runs over the difference in cells drops what happens once: set-up, and memory that grows to its
+# How instructions are counted. Each workload runs twice under callgrind, with N1 and N2 cells. For each run the
+# inclusive costs of the library's functions, as called from the bench, are added: so the bench's own loop, its
+# messages and its checks are not counted, and functions that the library calls (memcpy, malloc) are. The
+# difference of the two runs over the difference in cells leaves out what happens once: set-up, and growth of memory to its
 # size.
 #
-# FORMAT=cross does it a second way: all instructions of the program, less all instructions of the same loop over stubs
+# FORMAT=cross counts in a second way: all instructions of the program, minus all instructions of the loop over stubs
 # that do nothing, the few of the stubs themselves added back. The two must agree.
 set -eu
 

@@ -1,6 +1,6 @@
-/* Calls that do nothing: what a workload costs without the library.
+/* Calls that do nothing, to find the cost of a workload without the library.
  *
- * They live in a file of their own so that the compiler knows no more about them than about the library.
+ * They have a file of their own so that the compiler knows no more about them than about the library.
  */
 #include "bench.h"
 

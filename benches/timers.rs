@@ -1,7 +1,7 @@
-//! bench-timers WORKLOAD[-empty] ARMED ROUNDS: the engine's timers by themselves. Prints nanoseconds an operation.
+//! bench-timers WORKLOAD[-empty] ARMED ROUNDS: the engine's timers alone. Prints nanoseconds per operation.
 //!
-//! `later`: a timer is put off, as by each cell of a padded circuit; `random`: a timer is moved to any time within ten
-//! seconds; `mixed`: one in three is moved, one armed, one ends. The same generator runs in the empty loop.
+//! `later`: a timer is put off, as each cell of a padded circuit does; `random`: a timer is moved to a time within ten
+//! seconds; `mixed`: by turns a timer is moved, set, and ends. The empty loop runs the same random generator.
 
 use circflow::base::Timers;
 use std::hint::black_box;
@@ -49,7 +49,7 @@ fn main() {
     black_box(&timers);
 }
 
-/// Each third operation ends the earliest timer; as many are armed as end.
+/// Each third operation ends the earliest timer; as many timers are set as end.
 fn mixed(timers: &mut Timers, random: &mut Random, armed: u32, rounds: u64, empty: bool) {
     let (mut now, mut free) = (0, 0);
     for round in 0..rounds {

@@ -1,4 +1,4 @@
-/* What arrives, in which order, and what has to become of it. */
+/* The messages that arrive, their order, and the right verdicts. */
 #include "bench.h"
 #include <stdlib.h>
 #include <string.h>
@@ -32,15 +32,15 @@ static void add_data(struct trace *trace, uint8_t leg, uint64_t number) {
   trace->cells += 1;
 }
 
-/* When the loop asks for messages that were held. */
+/* When the loop asks for held messages. */
 enum asking {
   NEVER,
-  WHEN_READY,      /* after a delivery that others waited for, until there is none */
-  WHILE_HELD,      /* after each delivery while anything is held, as a host must that does not know what is ready */
+  WHEN_READY,      /* after a delivery that others waited for, until none is left */
+  WHILE_HELD,      /* after each delivery while messages are held, as a host must that does not know if any is ready */
   AFTER_DELIVERY,  /* after each delivery */
 };
 
-/* A receiver in its simplest form: one mark for each number. Writes down what every event leads to. */
+/* The simplest receiver: a mark for each number. Writes down the right result of every event. */
 static void foresee(struct trace *trace, enum asking asking) {
   uint8_t *here = array(trace->cells + 2, 1);
   uint64_t delivered = 0;
@@ -85,7 +85,7 @@ struct trace trace_in_order(uint64_t cells, bool ask) {
   return trace;
 }
 
-/* Rounds: the sender sends `depth` messages on leg 0, then as many on leg 1, which come first. */
+/* Rounds: the sender sends `depth` messages on leg 0, then as many on leg 1, and these arrive first. */
 struct trace trace_reordered(uint64_t cells, uint32_t depth) {
   uint64_t rounds = (cells + 2 * depth - 1) / (2 * depth);
   struct trace trace = new_trace(rounds * (2 * depth + 2));
@@ -121,7 +121,7 @@ struct trace trace_switching(uint64_t cells) {
 }
 
 /* A sender that moves between four legs after runs of 1 to 64 messages, and a network that brings from each leg bursts
- * of 1 to 16, in the order of the leg, none more than SKEW behind another. */
+ * of 1 to 16, in the order of the leg, no message more than SKEW behind another. */
 struct trace trace_random(uint64_t cells) {
   enum { LEGS = 4, RUN = 64, BURST = 16, SKEW = 512 };
   random_state = UINT64_C(0x9E3779B97F4A7C15);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* At the exit: all that has come on a leg, and what follows. */
+/* At the exit: takes all cells that came on a leg, and sends the answers. */
 static void exit_works(struct net *net, struct tunnel *tunnel, unsigned leg) {
   if (exit_of(net, leg) == 0) {
     while (exit_receives(net, tunnel, leg)) {
@@ -20,7 +20,7 @@ static void exit_works(struct net *net, struct tunnel *tunnel, unsigned leg) {
   }
 }
 
-/* All that is under way arrives, and what follows from it comes back. */
+/* Lets all cells on their way arrive, and the answers come back. */
 static void settle(struct net *net, struct tunnel *tunnel) {
   tunnel_now += 5 * MS;
   for (unsigned leg = 0; leg < net->legs; leg++) {
@@ -37,7 +37,7 @@ static void settle(struct net *net, struct tunnel *tunnel) {
   client_drains(net, tunnel);
 }
 
-/* What the windows allow, on its way down to the client, and the answers. */
+/* Sends as much as the windows allow down to the client, and lets the answers come back. */
 static uint64_t round_down(struct net *net, struct tunnel *tunnel, uint64_t left) {
   uint64_t sent = 0;
   for (;;) {
@@ -107,10 +107,10 @@ static struct circflow_engine *engine_new(const struct shape *shape, uint32_t ta
   ok(circflow_engine_config_init(&config, sizeof config), "config");
   config.engine_number = tag;
   ok(circflow_engine_new(&config, &engine), "engine");
-  /* So that windows come to an end of their growth, and what is in flight fits the rings. */
+  /* So that windows stop growing, and the cells in flight fit into the rings. */
   ok(circflow_engine_set_param(engine, CIRCFLOW_PATH_EXIT, "cc_cwnd_max", WINDOW), "cc_cwnd_max");
   if (shape->threads) {
-    /* Round trips are of real time then, and a busy machine would make them long. */
+    /* Round trips are in real time then, and a busy machine would make them long. */
     ok(circflow_engine_set_param(engine, CIRCFLOW_PATH_EXIT, "cc_cwnd_min", WINDOW), "cc_cwnd_min");
     ok(circflow_engine_set_param(engine, CIRCFLOW_PATH_EXIT, "cc_cwnd_init", WINDOW), "cc_cwnd_init");
   }
@@ -130,7 +130,7 @@ static struct circflow_circuit_id circuit_new(struct circflow_engine *engine, ui
   return id;
 }
 
-/* A thread that has no processor for a while lets the other leg run ahead: that may take more than a set may hold by
+/* While a thread has no processor, the other leg runs ahead: that can take more bytes than a set may hold by
  * default. */
 static void set_terms(struct circflow_set_config *config) {
   ok(circflow_set_config_init(config, sizeof *config), "config");

@@ -4,7 +4,7 @@
 
 enum { HEADER = 11 };
 
-/* So that what a part calls is counted as the part's. */
+/* Not inlined, so that calls are counted for their part. */
 #define WITHIN static inline __attribute__((always_inline))
 
 __thread uint64_t tunnel_now;
@@ -12,7 +12,7 @@ __thread uint64_t tunnel_now;
 /* Rings. */
 
 static inline struct cell *place(struct ring *ring) {
-  /* One less than there is, as the reader may still look at what it has just taken. */
+  /* One less than the ring has, as the reader may still look at the cell that it has just taken. */
   if (__builtin_expect(ring->in.tail - ring->in.head_seen >= RING - 1, 0)) {
     ring->in.head_seen = __atomic_load_n(&ring->out.head, __ATOMIC_ACQUIRE);
     check(ring->in.tail - ring->in.head_seen < RING - 1, "room in a ring", RING, ring->in.tail - ring->in.head_seen);
@@ -74,7 +74,7 @@ static inline void make_digest(uint8_t *digest, uint64_t number) {
   memset(digest + 16, 0, 4);
 }
 
-/* DATA that has been written to a leg: it may need a digest. */
+/* Handles DATA that was written to a leg: circflow may want its digest. */
 WITHIN void sent_data(struct tunnel *tunnel, struct circflow_engine *engine, struct circflow_circuit_id circuit,
                       unsigned leg, uint8_t hop, uint32_t flags) {
   tunnel->digests_out[leg] += 1;
@@ -85,7 +85,7 @@ WITHIN void sent_data(struct tunnel *tunnel, struct circflow_engine *engine, str
   }
 }
 
-/* DATA of one end: `rings` are those of its legs. */
+/* Sends DATA at one end; `rings` are the rings of its legs. */
 WITHIN uint64_t sends(struct tunnel *tunnel, struct circflow_engine *engine, struct circflow_stream_id stream,
                       struct ring (*rings)[MIDDLES + 1], unsigned ring, uint8_t hop, uint64_t most) {
   uint8_t body[TUNNEL_BODY] = {0};
@@ -175,7 +175,7 @@ static inline void take(struct net *net, struct tunnel *tunnel, const uint8_t *b
   tunnel->unflushed += TUNNEL_BODY;
 }
 
-/* A message that has come out at the end of a stream. */
+/* Handles a message that has reached the end of a stream. */
 static inline void came_out(struct net *net, struct tunnel *tunnel, uint8_t command, struct circflow_stream_id stream,
                             const uint8_t *body) {
   const struct circflow_stream_id *own = net->shape.down ? &tunnel->client_stream : &tunnel->exit_stream;
@@ -189,7 +189,7 @@ static inline void came_out(struct net *net, struct tunnel *tunnel, uint8_t comm
   }
 }
 
-/* What has come on a leg, `most` at most. */
+/* Feeds the cells that came on a leg, `most` at most. */
 WITHIN bool receives(struct net *net, struct tunnel *tunnel, struct circflow_engine *engine,
                      struct circflow_circuit_id circuit, struct ring *ring, unsigned leg, uint8_t hop, int most) {
   const struct cell *cell;
@@ -232,7 +232,7 @@ PART void client_receives(struct net *net, struct tunnel *tunnel, unsigned leg) 
 WITHIN void hears(struct net *net, unsigned index) {
   if (__atomic_load_n(&net->loops[index].news, __ATOMIC_RELAXED) &&
       __atomic_exchange_n(&net->loops[index].news, 0, __ATOMIC_ACQ_REL)) {
-    uint64_t deadline; /* Not needed: one tick looks at more links than there are here. A loop would ask for it. */
+    uint64_t deadline; /* Not needed: a tick looks at all links here. A real loop would use it. */
     tunnel_now += 100;
     ok(circflow_engine_tick(net->exit[index], tunnel_now), "status of a tick");
     ok(circflow_engine_get_deadline(net->exit[index], &deadline), "status of a deadline");
@@ -247,7 +247,7 @@ PART void elsewhere_hears(struct net *net) {
   hears(net, 1);
 }
 
-/* What an engine has to say. `rings` are those of its legs. */
+/* Drains an engine; `rings` are the rings of its legs. */
 WITHIN void drains(struct net *net, struct tunnel *tunnel, struct circflow_engine *engine, struct loop *loop,
                    struct ring (*rings)[MIDDLES + 1], unsigned ring) {
   uint8_t body[CIRCFLOW_CELL_BODY_LEN];

@@ -1,4 +1,4 @@
-/* What a tunnel is made of: rings of cells, and the parts, each of which makes all calls of its kind. */
+/* The parts of a tunnel: rings of cells, and a part for each kind of calls. */
 #ifndef BENCH_TUNNEL_PARTS_H
 #define BENCH_TUNNEL_PARTS_H
 
@@ -14,8 +14,8 @@ struct cell {
   uint8_t body[CIRCFLOW_CELL_BODY_LEN];
 };
 
-/* One puts cells in and one takes them out, perhaps in two threads: so each has its own line of the cache, and looks at
- * the other's only when it must. */
+/* One side puts cells in and the other takes them out, perhaps in two threads: so each side has its own cache line, and
+ * reads the other's only when it must. */
 struct ring {
   struct {
     uint32_t tail;
@@ -38,7 +38,7 @@ struct tunnel {
   struct circflow_stream_id client_stream;
   struct circflow_stream_id exit_stream;
   bool linked;
-  /* DATA cells of each leg so far: their digests. */
+  /* Number of DATA cells of each leg so far: used as digest. */
   uint64_t digests_out[TUNNEL_LEGS];
   uint64_t digests_in[TUNNEL_LEGS];
   uint64_t sent;
@@ -47,7 +47,7 @@ struct tunnel {
   uint32_t unflushed;
 };
 
-/* A loop with an engine of the exit's, or the client's: what wakes it. */
+/* The wake-up of a loop: of an engine of the exit, or of the client. */
 struct loop {
   struct net *net;
   unsigned index;
@@ -55,7 +55,7 @@ struct loop {
   int called; /* There is something to do. */
   pthread_mutex_t lock;
   pthread_cond_t call;
-  bool paused;      /* The engine wants no more of its leg for now. */
+  bool paused;      /* The engine has paused its leg. */
   uint64_t busy_ns; /* Processor time of its thread. */
   uint8_t line[64];
 };
@@ -65,23 +65,23 @@ struct net {
   unsigned legs;
   unsigned exits; /* Engines of the exit: a leg each, or one for all. */
   size_t count;
-  uint64_t target; /* For threads: the cells that are to come out. */
+  uint64_t target; /* For threads: number of cells that have to reach the end. */
   int done;
   struct circflow_hub *hub;
   struct circflow_engine *client;
   struct circflow_engine *middle[TUNNEL_LEGS][MIDDLES];
   struct circflow_engine *exit[TUNNEL_LEGS];
-  struct loop loops[TUNNEL_LEGS + 1]; /* The exit's; the last is the client's. */
+  struct loop loops[TUNNEL_LEGS + 1]; /* The loops of the exit; the last is the client's. */
   struct ring out[TUNNEL_LEGS][MIDDLES + 1];
   struct ring back[TUNNEL_LEGS][MIDDLES + 1];
-  /* What the streams get. */
+  /* Results of the streams. */
   uint8_t sink[ROUND][TUNNEL_BODY];
   struct tunnel tunnels[];
 };
 
 static const uint64_t MS = 1000000;
 
-/* The time: the tunnel's own, or that of the thread. */
+/* The time: of the tunnel, or of the thread. */
 extern __thread uint64_t tunnel_now;
 
 static inline void check(bool right, const char *what, uint64_t expected, uint64_t found) {
@@ -107,18 +107,18 @@ static inline bool ring_is_empty(const struct ring *ring) {
   return ring->out.head == __atomic_load_n(&ring->in.tail, __ATOMIC_ACQUIRE);
 }
 
-/* A window's worth of DATA at most, or `most`. */
+/* Sends as much DATA as the window allows, `most` cells at most. */
 uint64_t client_sends(struct net *net, struct tunnel *tunnel, uint64_t most);
 void client_begins(struct net *net, unsigned leg);
 void relays_forward(struct net *net, struct tunnel *tunnel, unsigned leg);
-/* At most one loop's worth of what has come on a leg, at the home of the set, and on the other engine of the exit. False
+/* Feeds some cells that came on a leg, at the home of the set, and on the other engine of the exit. Returns false
  * when there was nothing. */
 bool exit_receives(struct net *net, struct tunnel *tunnel, unsigned leg);
 bool elsewhere_receives(struct net *net, struct tunnel *tunnel, unsigned leg);
-/* Looks what the other engine has sent, if it has rung. */
+/* Takes what the other engine has sent, if it has woken this loop. */
 void exit_hears(struct net *net);
 void elsewhere_hears(struct net *net);
-/* What follows: SENDMEs, messages that were held or have come from the other engine, and what has been written out. */
+/* Drains: SENDMEs, messages that were held or came from the other engine, and reports of written cells. */
 void exit_drains(struct net *net, struct tunnel *tunnel);
 void elsewhere_drains(struct net *net, struct tunnel *tunnel);
 uint64_t exit_sends(struct net *net, struct tunnel *tunnel, uint64_t most);
@@ -126,7 +126,7 @@ void relays_return(struct net *net, struct tunnel *tunnel, unsigned leg);
 void client_receives(struct net *net, struct tunnel *tunnel, unsigned leg);
 void client_drains(struct net *net, struct tunnel *tunnel);
 
-/* What a hub calls when it has news for an engine: `userdata` is its loop. */
+/* The function that a hub calls when it has news for an engine: `userdata` is its loop. */
 void loop_hears(void *userdata);
 
 #endif

@@ -1,5 +1,5 @@
-/* A tunnel over threads: the client and its relays in one, each engine of the exit in its own. A loop that has nothing to
- * do sleeps until another has put something into its rings, or the hub has news for its engine. */
+/* A tunnel over threads: client and relays in one thread, each engine of the exit in its own. A loop with nothing to
+ * do sleeps until another loop has put cells into its rings, or the hub has news for its engine. */
 #include "tunnel_parts.h"
 #include <stdlib.h>
 #include <time.h>
@@ -12,7 +12,7 @@ static void wake(struct loop *loop) {
   }
 }
 
-/* Until somebody has called since the last time. */
+/* Waits until it was called since the last time. */
 static void sleep_until_called(struct loop *loop) {
   pthread_mutex_lock(&loop->lock);
   while (__atomic_exchange_n(&loop->called, 0, __ATOMIC_SEQ_CST) == 0) {
@@ -37,7 +37,7 @@ static bool is_done(struct net *net) {
   return __atomic_load_n(&net->done, __ATOMIC_ACQUIRE) != 0;
 }
 
-/* The end that delivers has seen all. */
+/* The receiving end has got all cells. */
 static void stop_if_done(struct net *net) {
   if (net->tunnels[0].delivered == net->target) {
     __atomic_store_n(&net->done, 1, __ATOMIC_RELEASE);

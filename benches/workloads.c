@@ -1,4 +1,4 @@
-/* The loops. Each call is checked in every mode: status, verdict, leg, number, body. */
+/* The loops of the workloads. Each call is checked in every mode: status, verdict, leg, number, body. */
 #include "bench.h"
 #include <string.h>
 
@@ -16,7 +16,7 @@ static inline void check(bool right, const char *what, uint64_t expected, uint64
   }
 }
 
-/* One FNV-1a step over a whole number: another order gives another hash. */
+/* A step of FNV-1a over a whole number: another order gives another hash. */
 static inline uint64_t fold(uint64_t hash, uint64_t number) {
   return (hash ^ number) * UINT64_C(0x100000001b3);
 }
@@ -83,7 +83,7 @@ static void full_time(struct bench *b) {
   b->steady.bytes = end.bytes - b->half.bytes;
 }
 
-/* What the next call is to answer goes into the out-parameter before the call; see bench.h. */
+/* Writes the right answer of the next call into the out-parameter; see bench.h. */
 static inline struct circflow_verdict foretell(const struct bench *b, uint32_t kind, struct circflow_circuit_id leg,
                                                uint64_t number, uint32_t delta) {
   struct circflow_verdict verdict;
@@ -109,7 +109,7 @@ static inline void check_verdict(enum circflow_status status, const struct circf
 
 /* Receiving. */
 
-/* Takes one message that was held; or none, if `kind` says so. */
+/* Takes a held message, or checks that there is none, by `kind`. */
 static inline void take(struct bench *b, const struct workload *w, uint32_t kind) {
   struct circflow_insn insn;
   uint8_t *out = w->tokens ? NULL : b->out;
@@ -177,7 +177,7 @@ static void play(struct bench *b, const struct workload *w, size_t from, size_t 
 }
 
 static void run_arrivals(struct bench *b, const struct workload *w) {
-  /* Whole rounds on both sides of half time, where there are rounds. */
+  /* Rounded so that both halves have whole rounds. */
   const struct event *events = b->trace.events;
   size_t half = b->trace.count / 2;
   while (w->depth != 0 && half < b->trace.count &&
@@ -190,7 +190,7 @@ static void run_arrivals(struct bench *b, const struct workload *w) {
   full_time(b);
 }
 
-/* Two rounds of holding all that leg 1 brings: what it keeps in memory, and whether a second round allocates. */
+/* Holds all messages of leg 1, twice: measures the memory kept, and whether the second round allocates. */
 static void run_hold(struct bench *b, const struct workload *w) {
   size_t held = b->trace.cells / 4;
   struct allocated before = allocated();
@@ -227,7 +227,7 @@ static void report_both(struct bench *b) {
   report(b, standing(b, 1, 0, false));
 }
 
-/* Fused, always the same leg; a SENDME every 31 cells. */
+/* Sends in one call, always on the same leg; a SENDME every 31 cells. */
 static void run_send(struct bench *b, const struct workload *w) {
   (void)w;
   report_both(b);
@@ -248,8 +248,8 @@ static void run_send(struct bench *b, const struct workload *w) {
   full_time(b);
 }
 
-/* Fused, each cell on the other leg: the faster leg's channel is blocked every second time, which a report that rides
- * on the call says. The slower leg's window is refreshed by a SENDME every 31 of its cells. */
+/* Sends in one call, each cell on the other leg: the faster leg's channel is blocked every second time, by the report
+ * in the call. The slower leg's window is renewed by a SENDME every 31 of its cells. */
 static void run_send_switching(struct bench *b, const struct workload *w) {
   (void)w;
   report_both(b);
@@ -272,7 +272,7 @@ static void run_send_switching(struct bench *b, const struct workload *w) {
   full_time(b);
 }
 
-/* Decide with a report for each leg, then say what was queued; with `switching` on the other leg each time. */
+/* Decides with a report for each leg, then reports the queued cell; with `switching` on the other leg each time. */
 static inline void run_two_calls(struct bench *b, bool switching) {
   struct circflow_leg_report reports[2];
   for (uint64_t i = 0; i < b->cells; i++) {
@@ -307,7 +307,7 @@ static void run_decide_sent_switching(struct bench *b, const struct workload *w)
   run_two_calls(b, true);
 }
 
-/* Nothing changes in these, so the cells are calls. */
+/* These workloads change nothing: a "cell" is a call. */
 
 static void run_blocked(struct bench *b, const struct workload *w) {
   (void)w;
@@ -394,7 +394,7 @@ static struct trace reordered(const struct workload *w, uint64_t cells) {
   return trace_reordered(cells, w->depth);
 }
 
-/* Two rounds, whatever was asked for. */
+/* Always two rounds. */
 static struct trace two_rounds(const struct workload *w, uint64_t cells) {
   (void)cells;
   return trace_reordered(4 * (uint64_t)w->depth, w->depth);
