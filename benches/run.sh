@@ -4,8 +4,7 @@
 # How instructions are counted. Each workload runs twice under callgrind, with N1 and N2 cells. For each run the
 # inclusive costs of the library's functions, as called from the bench, are added: so the bench's own loop, its
 # messages and its checks are not counted, and functions that the library calls (memcpy, malloc) are. The
-# difference of the two runs over the difference in cells leaves out what happens once: set-up, and growth of memory to its
-# size.
+# difference of the two runs over the difference in cells leaves out what happens once: set-up, and growth of memory.
 #
 # FORMAT=cross counts in a second way: all instructions of the program, minus all instructions of the loop over stubs
 # that do nothing, the few of the stubs themselves added back. The two must agree.
