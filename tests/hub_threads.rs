@@ -343,7 +343,7 @@ impl Engine {
             return;
         }
         if set.held.len() > 4 {
-            self.budget.let_go(set.held.remove(0));
+            self.budget.release(set.held.remove(0));
             set.standing.settle(set.bytes(), dice.roll(1000));
         }
     }
@@ -421,7 +421,7 @@ impl Engine {
         let legs: Vec<Id> = self.homes.iter().filter(|(_, home)| home.2 == id).map(|(&key, _)| key).collect();
         legs.into_iter().for_each(|leg| self.close_home(world, leg));
         if let Some(set) = self.sets.remove(&id) {
-            self.budget.let_go(set.bytes());
+            self.budget.release(set.bytes());
             self.port.release(Role::Exit, &nonce(set.nonce), id);
         }
     }

@@ -56,11 +56,13 @@ pub struct Budget {
     member: Option<Member>,
 }
 
+/// The engine's part in the budget of a process.
 #[derive(Debug)]
 struct Member {
     process: Arc<Process>,
     returns: Arc<Returns>,
     reserved: u64,
+    /// Bytes reserved at a time, see [`Process::block`].
     block: u64,
 }
 
@@ -261,7 +263,7 @@ impl Budget {
 
     /// Holds `bytes` less.
     #[inline(always)]
-    pub fn let_go(&mut self, bytes: u64) {
+    pub fn release(&mut self, bytes: u64) {
         debug_assert!(self.used >= bytes, "less than nothing is held");
         match self.used.checked_sub(bytes) {
             Some(used) if used >= self.floor => self.used = used,
@@ -274,7 +276,7 @@ impl Budget {
         if after > before {
             self.hold(after - before);
         } else if after < before {
-            self.let_go(before - after);
+            self.release(before - after);
         }
     }
 
@@ -283,7 +285,7 @@ impl Budget {
     /// held.
     pub fn move_to_leaving(&mut self, bytes: u64) {
         self.leaving = self.leaving.saturating_add(bytes);
-        self.let_go(bytes);
+        self.release(bytes);
         self.refresh();
     }
 
@@ -318,7 +320,7 @@ impl Budget {
     pub fn uncross(&mut self, bytes: u64) {
         debug_assert!(self.crossing >= bytes, "more comes back than was sent");
         self.crossing = self.crossing.saturating_sub(bytes);
-        self.let_go(bytes);
+        self.release(bytes);
     }
 
     /// Takes over `bytes` that another engine had reserved for something it sent here.
@@ -345,6 +347,7 @@ impl Budget {
         }
     }
 
+    /// Other engines have taken `bytes`.
     #[cold]
     fn returned(&mut self, bytes: u64) {
         debug_assert!(self.crossing >= bytes, "more was taken than was sent");
@@ -361,7 +364,7 @@ impl Budget {
     pub fn rest(&mut self) {
         self.settle();
         if self.member.as_ref().is_some_and(|member| member.reserved != self.used) {
-            self.keep(0);
+            self.give_back_unused(0);
         }
     }
 
@@ -374,12 +377,12 @@ impl Budget {
     /// Gives back what is reserved and not held, but for half a block.
     #[cold]
     fn shrink(&mut self) {
-        self.keep(self.member.as_ref().map_or(0, |member| member.block / 2));
+        self.give_back_unused(self.member.as_ref().map_or(0, |member| member.block / 2));
     }
 
     /// Gives back what is reserved and not held, but for `spare` bytes.
     #[cold]
-    fn keep(&mut self, spare: u64) {
+    fn give_back_unused(&mut self, spare: u64) {
         if let Some(member) = &mut self.member {
             let kept = member.reserved.min(self.used + spare);
             member.process.give_back(member.reserved - kept);
@@ -456,7 +459,7 @@ mod tests {
             if over == Over::Process {
                 assert_eq!(hold(&mut budgets[1], 1), Err(over), "of all together");
             }
-            budgets[0].let_go(99);
+            budgets[0].release(99);
             budgets[0].rest();
             check(&process, &budgets);
             assert_eq!(process.reserved(), 0);
@@ -480,7 +483,7 @@ mod tests {
         budgets[0].rest();
         assert_eq!(process.reserved(), 5_360_000);
         for _ in 0..10_000 {
-            budgets[0].let_go(536);
+            budgets[0].release(536);
             check(&process, &budgets);
         }
         assert!(process.reserved() <= HELD_BLOCK);
@@ -553,7 +556,7 @@ mod tests {
         assert_eq!((hold(busy, 50), hold(busy, 1)), (Ok(()), Err(Over::Process)));
         assert!(!process.add_returning(1), "no more would count");
         assert_eq!(process.reserved(), 900);
-        hung.let_go(750);
+        hung.release(750);
         hung.rest();
         process.remove_returning(750);
         assert_eq!((hold(busy, 650), hold(busy, 1)), (Ok(()), Err(Over::Process)));

@@ -274,7 +274,7 @@ impl Store {
     pub fn pop(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
         let taken = self.remove_first(lane, buffer)?;
         if let Some((_, cost)) = taken {
-            self.budget.let_go(cost.into());
+            self.budget.release(cost.into());
         }
         Ok(taken)
     }
@@ -343,7 +343,7 @@ impl Store {
         let (header, token, cost) = (held.header, held.content.token, held.content.cost.max(TOKEN_COST_MIN));
         self.tokens.put(slot);
         lane.advance(&header, cost);
-        self.budget.let_go(cost.into());
+        self.budget.release(cost.into());
         Some((token, cost))
     }
 
