@@ -429,8 +429,7 @@ fn the_six_rules_are_the_same_everywhere() {
                 for (number, (ours, theirs)) in header.iter().zip(&rules).enumerate() {
                     if ours != theirs {
                         let number = number + 1;
-                        let _ =
-                            writeln!(found, "{path}: rule {number} differs\n  header: {ours}\n  {path}: {theirs}");
+                        let _ = writeln!(found, "{path}: rule {number} differs\n  header: {ours}\n  {path}: {theirs}");
                     }
                 }
             }

@@ -7,7 +7,7 @@
 
 use crate::wire::fault::Fault;
 
-/// Which end of the circuit this is.
+/// The end of the circuit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Role {
     /// The client: it sends LINK.
@@ -25,7 +25,7 @@ pub enum LinkState {
     Building,
     /// Client: LINK was sent, and LINKED is still to come.
     Pending,
-    /// Exit: linked since LINKED was sent, and LINKED_ACK is still to come.
+    /// Exit: LINKED was sent, which links the leg, and LINKED_ACK is still to come.
     Unacked,
     /// Linked.
     Linked,

@@ -41,9 +41,9 @@ pub(super) struct Leg {
     pub asked: bool,
     /// At least one report came.
     pub is_reported: bool,
-    /// Absolute number of the last message sent on it.
+    /// Absolute number of the last message sent on the leg.
     pub sent: u64,
-    /// Absolute number of the last message received on it.
+    /// Absolute number of the last message received on the leg.
     pub received: u64,
     pub lane: Lane,
     pub sendme_inc: u32,

@@ -1,8 +1,8 @@
 //! Conflux (proposal 329): one tunnel over several circuits.
 //!
 //! [`Set`] is the state of one tunnel: its legs, the numbers of what was sent, received and delivered, and the messages
-//! that came too early. It owns no clock, no queue of instructions and no ids but opaque keys: what follows from a call
-//! comes back as [`Effect`]s, and the engine turns them into instructions.
+//! that came too early. It owns no clock, no queue of instructions and no ids but opaque keys: the consequences of a
+//! call are returned as [`Effect`]s, and the engine turns them into instructions.
 
 pub mod choice;
 pub mod handshake;
@@ -53,7 +53,7 @@ pub enum Effect {
     Close {
         /// The leg.
         leg: Id,
-        /// Why.
+        /// The reason.
         cause: Cause,
     },
     /// Messages that an ended set still held. The unbroken run of numbers from `next` on is delivered to the host, the

@@ -6,7 +6,7 @@ use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
 use crate::wire::padding::{Negotiate, Negotiated};
 
-/// What has to be done with a padding cell, or a message of the negotiation, that came.
+/// Decision about a padding cell, or a message of the negotiation, that came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Judgement {
     /// Nothing more: padding has handled it.

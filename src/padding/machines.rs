@@ -10,8 +10,8 @@
 //! cost per event.
 //!
 //! - maybenot clears two flags at each call of `trigger_events()`, and a CounterZero needs and sets one of them, so a
-//!   call sees at most two. Nothing else makes a transition inside a transition: they stand on the stack three deep at
-//!   most. LimitReached comes after the event's own transition, for one machine.
+//!   call sees at most two. Nothing else makes a transition inside a transition: the stack is at most three deep.
+//!   LimitReached comes after the event's own transition, for one machine.
 //! - Signals go round once, after all events of the call. With E events and M machines that makes at most
 //!   E (M + 1) + M + 2 transitions.
 //! - A transition reads one list, no longer than the machine has states (+ 2), and samples at most five distributions:
@@ -448,7 +448,7 @@ mod tests {
         let places =
             |mark: &[u8]| -> Vec<usize> { (0..bytes.len()).filter(|&at| bytes[at..].starts_with(mark)).collect() };
         let (wide, narrow) = (places(&MARK.to_le_bytes()), places(&MARK_F32.to_le_bytes()));
-        // Fractions, 11 kinds and what stands around them, then 13 places for a Uniform; 2 transitions of 3 states.
+        // 2 fractions; 11 kinds with start and max; 13 places for a Uniform. Floats: 2 transitions of each of 3 states.
         assert_eq!((wide.len(), narrow.len()), (2 + (20 + 11 * 2) + 13 * 4, 6));
         let put = |at: usize, float: &[u8]| {
             let mut bytes = bytes.clone();

@@ -118,7 +118,7 @@ pub struct Pad {
     pub replace: bool,
 }
 
-/// What a host with a queue of its own did about a padding cell.
+/// Answer of a host with a queue of its own about a padding cell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// The host sent or queued a padding cell.

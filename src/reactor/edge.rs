@@ -293,7 +293,7 @@ impl Edge {
     }
 }
 
-/// A cell that waited, and what its source has to be told.
+/// A cell that waited, and the pause or its end for the source.
 pub type Taken = Option<(Delivery, Heed)>;
 
 #[cfg(test)]

@@ -183,7 +183,7 @@ impl Key {
     }
 }
 
-/// What a stream does when its turn in the round comes.
+/// Result of a stream's turn in the round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Turn {
     /// The stream is read, and goes to the end of the round.

@@ -11,7 +11,7 @@ use crate::wire::fault::Fault;
 use crate::wire::flow::{Xoff, Xon};
 use crate::wire::Command;
 
-/// What has to be done with a message of a stream.
+/// Decision about a message of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Write {
     /// The host writes the message to the stream.

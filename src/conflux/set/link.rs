@@ -99,7 +99,7 @@ impl Set {
         self.legs.get(usize::from(ix)).map_or(0, |leg| leg.asked_at)
     }
 
-    /// Client: LINKED came (CFX-23).
+    /// Client: handles LINKED (CFX-23).
     pub fn handle_linked(
         &mut self,
         ix: LegIx,
@@ -138,7 +138,7 @@ impl Set {
         Ok(())
     }
 
-    /// Exit: LINKED_ACK came (CFX-27).
+    /// Exit: handles LINKED_ACK (CFX-27).
     pub fn handle_linked_ack(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         let leg = self.legs.get_mut(usize::from(ix)).ok_or(Fault::UnexpectedLinkedAck)?;
         let state = step(self.role, leg.state, Event::LinkedAck)?;

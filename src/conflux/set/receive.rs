@@ -10,7 +10,7 @@ use crate::message::{cost_of, Delivery, Message, Store, TooSmall, NOTHING};
 use crate::wire::conflux::Switch;
 use crate::wire::fault::Fault;
 
-/// What became of a multiplexed message, with its number.
+/// Result of the arrival of a multiplexed message, with its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Arrival {
     /// The message was next in order. Its successor may be held already: [`Set::mark_ready`].
