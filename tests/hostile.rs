@@ -19,6 +19,18 @@ use std::collections::BTreeMap;
 /// One call, as numbers of which each means something else in each call.
 type Act = (u8, u8, u8, u16, u64);
 
+/// The numbers of one call, and what it is about.
+#[derive(Clone, Copy)]
+struct Draw {
+    now: u64,
+    circuit: Id,
+    set: Id,
+    a: u8,
+    b: u8,
+    c: u16,
+    d: u64,
+}
+
 const CIRCUITS_MAX: u32 = 12;
 const SETS_MAX: u32 = 3;
 const INSTRUCTIONS_MAX: u32 = 16;
@@ -73,9 +85,21 @@ impl Host {
     }
 
     fn act(&mut self, (kind, a, b, c, d): Act) {
-        let now = self.time(a, d);
-        let (circuit, set) = (self.circuit(b), self.set(a));
+        let draw = Draw { now: self.time(a, d), circuit: self.circuit(b), set: self.set(a), a, b, c, d };
         match kind % 56 {
+            kind @ 0..=3 => self.open(kind, draw),
+            kind @ 4..=8 => self.change_legs(kind, draw),
+            kind @ (9..=11 | 17 | 19) => self.change_set(kind, draw),
+            kind @ (12..=16 | 18) => self.report_or_send(kind, draw),
+            kind @ 20..=22 => self.take(kind, draw),
+            kind @ 32.. => self.act_run(kind, draw),
+            _ => self.receive(draw),
+        }
+        self.check();
+    }
+
+    fn open(&mut self, kind: u8, Draw { now, a, b, c, d, .. }: Draw) {
+        match kind {
             0 | 1 => {
                 let role = if a % 2 == 0 { Role::Client } else { Role::Exit };
                 let length = if a % 16 == 15 { b } else { 3 * u8::from(role == Role::Client) };
@@ -90,11 +114,20 @@ impl Host {
                 self.circuits.extend(self.engine.open_circuit(now, config));
             }
             2 => self.sets.extend(self.engine.open_set(now, any_terms(b, c, d))),
-            3 => self.engine.accept_sets((b % 8 != 0).then(|| any_terms(b, c, d))),
+            _ => self.engine.accept_sets((b % 8 != 0).then(|| any_terms(b, c, d))),
+        }
+    }
+
+    /// Legs that come, are built, grow and go.
+    fn change_legs(&mut self, kind: u8, Draw { now, circuit, set, a, b, c, d }: Draw) {
+        match kind {
             4 | 5 => {
                 let list: Vec<Id> = (0..c % 4).map(|step| self.circuit(b.wrapping_add(step as u8))).collect();
-                let launch = if kind % 2 == 0 { Engine::add_legs } else { Engine::launch_legs };
+                let launch = if kind == 4 { Engine::add_legs } else { Engine::launch_legs };
                 let _ = launch(&mut self.engine, now, set, &list);
+            }
+            6 => {
+                let _ = self.engine.adopt_leg(now, set, circuit, Ux::from_wire(c as u8), odd(d));
             }
             7 => {
                 let building = |engine: &Engine| engine.leg_stats(circuit).map(|leg| leg.state);
@@ -106,19 +139,21 @@ impl Host {
                 let after = if answer.is_ok() { Ok(LinkState::Pending) } else { before };
                 assert_eq!(building(&self.engine), after);
             }
-            6 => {
-                let _ = self.engine.adopt_leg(now, set, circuit, Ux::from_wire(c as u8), odd(d));
-            }
-            8 if c % 3 != 0 => {
+            _ if c % 3 != 0 => {
                 let class = pick(&[PathClass::Exit, PathClass::Onion], a);
                 let length = if a % 4 == 0 { b } else { 0 };
                 let flags = CircuitFlags(if b % 8 == 0 { u32::from(a) } else { 1 });
                 let growth = Growth { length, join: u64::from(c % 16 == 0), flags, class, sendme_inc: a % 3 * 31 };
                 let _ = self.engine.extend_circuit(now, circuit, &growth);
             }
-            8 => {
+            _ => {
                 let _ = self.engine.circuit_closed(now, circuit);
             }
+        }
+    }
+
+    fn change_set(&mut self, kind: u8, Draw { now, circuit, set, a, b, c, d }: Draw) {
+        match kind {
             9 => {
                 let _ = self.engine.close_set(now, set);
             }
@@ -132,6 +167,32 @@ impl Host {
             11 => {
                 let _ = self.engine.set_circuit_flags(circuit, CircuitFlags(a.into()));
             }
+            17 => {
+                // What is due is done first, whatever is fed.
+                self.engine.tick(now);
+                let before = self.engine.export(set);
+                let _ = self.engine.decide(now, set, pick(&COMMANDS, b), 3);
+                if self.engine.set_stats(set).is_ok() {
+                    assert_eq!(self.engine.export(set), before);
+                }
+            }
+            _ => {
+                let rows: Vec<LegNumbers> = (0..c % 3)
+                    .map(|step| LegNumbers {
+                        leg: self.circuit(b.wrapping_add(step as u8)),
+                        sent: odd(d),
+                        received: odd(d >> 9),
+                    })
+                    .collect();
+                let numbers = Numbers { delivered: odd(d >> 18), sending: self.circuit(c as u8) };
+                let _ = self.engine.import(now, set, numbers, &rows);
+            }
+        }
+    }
+
+    /// Time, what the host reports of its circuits, and what it sends.
+    fn report_or_send(&mut self, kind: u8, Draw { now, circuit, set, b, c, d, .. }: Draw) {
+        match kind {
             12 => self.engine.tick(now),
             13 | 14 => {
                 let news = Report {
@@ -153,57 +214,44 @@ impl Host {
                 assert!(!matches!(answer, Ok(Verdict::Send { circuit, number: 0, .. } | Verdict::Send { circuit, .. })
                     if circuit == Id::NONE));
             }
-            17 => {
-                // What is due is done first, whatever is fed.
-                self.engine.tick(now);
-                let before = self.engine.export(set);
-                let _ = self.engine.decide(now, set, pick(&COMMANDS, b), 3);
-                if self.engine.set_stats(set).is_ok() {
-                    assert_eq!(self.engine.export(set), before);
-                }
-            }
-            18 => {
+            _ => {
                 let _ = self.engine.sent(now, circuit, pick(&COMMANDS, c as u8), (c >> 8) as u8 % 5);
             }
-            19 => {
-                let rows: Vec<LegNumbers> = (0..c % 3)
-                    .map(|step| LegNumbers {
-                        leg: self.circuit(b.wrapping_add(step as u8)),
-                        sent: odd(d),
-                        received: odd(d >> 9),
-                    })
-                    .collect();
-                let numbers = Numbers { delivered: odd(d >> 18), sending: self.circuit(c as u8) };
-                let _ = self.engine.import(now, set, numbers, &rows);
-            }
-            20 => {
-                let mut buffer = vec![0; usize::from(c % 600)];
-                if let Ok(Some(instruction)) = self.engine.set_poll(set, &mut buffer) {
-                    self.obey(instruction.what);
-                }
-            }
-            21 | 22 => {
-                let mut buffer = vec![0; usize::from(c % 600)];
-                for _ in 0..b % 8 {
-                    match self.engine.poll(&mut buffer) {
-                        Ok(Some(instruction)) => self.obey(instruction.what),
-                        Ok(None) => assert!(!self.engine.waiting()),
-                        Err(error) => assert_eq!(error, Error::TOO_SMALL),
-                    }
-                }
-            }
-            32.. => self.act_run(now, kind % 56, circuit, set, (b, c, d)),
-            _ => self.receive(now, circuit, a, b, c, d),
         }
-        self.check();
+    }
+
+    /// Takes instructions, with buffers that may be too short.
+    fn take(&mut self, kind: u8, Draw { set, b, c, .. }: Draw) {
+        let mut buffer = vec![0; usize::from(c % 600)];
+        if kind == 20 {
+            if let Ok(Some(instruction)) = self.engine.set_poll(set, &mut buffer) {
+                self.obey(instruction.what);
+            }
+            return;
+        }
+        for _ in 0..b % 8 {
+            match self.engine.poll(&mut buffer) {
+                Ok(Some(instruction)) => self.obey(instruction.what),
+                Ok(None) => assert!(!self.engine.waiting()),
+                Err(error) => assert_eq!(error, Error::TOO_SMALL),
+            }
+        }
     }
 
     /// What only circuits that are run know, tried on any.
-    fn act_run(&mut self, now: u64, kind: u8, circuit: Id, set: Id, (b, c, d): (u8, u16, u64)) {
-        let side = pick(&[Side::Back, Side::Next], c as u8);
-        let stream = pick(&self.streams, b);
-        let owner = if d % 3 == 0 { Owner::Set(set) } else { Owner::Circuit(circuit) };
+    fn act_run(&mut self, kind: u8, draw: Draw) {
+        let Draw { b, c, d, .. } = draw;
         let hop = if b % 16 == 15 { c as u8 } else { pick(&[0, 3, 3, 2], (d >> 8) as u8) };
+        match kind {
+            32..=38 | 48 => self.run_circuit(kind, hop, draw),
+            39..=47 => self.run_stream(kind, hop, draw),
+            49 | 50 => self.set_up(kind, hop, draw),
+            _ => self.receive_run(hop, draw),
+        }
+    }
+
+    fn run_circuit(&mut self, kind: u8, hop: u8, Draw { now, circuit, b, c, d, .. }: Draw) {
+        let side = pick(&[Side::Back, Side::Next], c as u8);
         match kind {
             32..=35 => {
                 let token = self.token(d, b);
@@ -220,6 +268,16 @@ impl Host {
             38 => {
                 let _ = self.engine.add_digest(circuit, hop, &[b % 3; 20][..pick(&[20, 20, 16, 5], c as u8)]);
             }
+            _ => {
+                let _ = self.engine.close_circuit(now, circuit);
+            }
+        }
+    }
+
+    fn run_stream(&mut self, kind: u8, hop: u8, Draw { now, circuit, set, b, c, d, .. }: Draw) {
+        let stream = pick(&self.streams, b);
+        let owner = if d % 3 == 0 { Owner::Set(set) } else { Owner::Circuit(circuit) };
+        match kind {
             39 | 40 => {
                 let config = StreamConfig { tag: d, stream_id: c % 6, hop, priority: b % 3 };
                 self.streams.extend(self.engine.open_stream(now, owner, &config));
@@ -245,51 +303,50 @@ impl Host {
                 let _ = self.engine.retag_stream(stream, d);
                 let _ = self.engine.set_priority(stream, b % 3);
             }
-            47 => {
+            _ => {
                 let _ = self.engine.next_stream(now, owner);
             }
-            48 => {
-                let _ = self.engine.close_circuit(now, circuit);
-            }
-            49 => {
-                let class = pick(&[PathClass::Exit, PathClass::Onion, PathClass::Sbws], b);
-                let (name, value) = pick(&PARAMS, c as u8);
-                let _ = self.engine.set_param(class, name, value);
-                let _ = (self.engine.circuit_stats(circuit), self.engine.stream_stats(stream));
-            }
-            // The host of the other acts sends where nothing blocks.
-            50 if self.engine.circuit_stats(circuit).is_ok() => {
-                let text = include_bytes!("machines/gate-1-11.txt");
-                let Ok(list) = self.engine.load_machines(text) else { return };
-                let machines = self.engine.machines(list).unwrap();
-                self.engine.drop_machines(list).unwrap();
-                let terms = common::padding_terms(machines, hop, b % 2);
-                let _ = self.engine.install_padder(now, circuit, &terms);
-            }
-            50 => {}
-            _ => {
-                let command = pick(&HEARD, b);
-                let body: &[u8] = match command {
-                    Command::XOFF => &[0],
-                    Command::XON => &[0, 0, 0, 0, b % 4],
-                    Command::SENDME => &[[1, 0, 20].as_slice(), &[c as u8 % 3; 20]].concat(),
-                    _ => &[b; 498][..usize::from(c % 499)],
-                };
-                let needs_stream = !matches!(command, Command::SENDME | Command::DROP);
-                let stream_id = if needs_stream { 1 + c % 5 } else { 0 };
-                let token = self.token(d, b);
-                let message = Message { command, hop, stream_id, body, token };
-                let tag = [b % 3; 20];
-                let verdict = match (command, d % 5) {
-                    (Command::DATA, 1..) => self.engine.receive_cell(now, circuit, &message, &tag),
-                    _ => self.engine.receive_other(now, circuit, &message, || Ok(&tag)),
-                };
-                if let Ok(verdict) = verdict {
-                    self.streams.extend(Some(verdict.stream).filter(|&stream| stream != Id::NONE));
-                }
-                self.keep(verdict.map(|verdict| verdict.kind), token);
-            }
         }
+    }
+
+    fn set_up(&mut self, kind: u8, hop: u8, Draw { now, circuit, b, c, .. }: Draw) {
+        if kind == 49 {
+            let class = pick(&[PathClass::Exit, PathClass::Onion, PathClass::Sbws], b);
+            let (name, value) = pick(&PARAMS, c as u8);
+            let _ = self.engine.set_param(class, name, value);
+            let _ = (self.engine.circuit_stats(circuit), self.engine.stream_stats(pick(&self.streams, b)));
+        } else if self.engine.circuit_stats(circuit).is_ok() {
+            // On circuits that are run only: the host of the other acts sends where nothing blocks.
+            let text = include_bytes!("machines/gate-1-11.txt");
+            let Ok(list) = self.engine.load_machines(text) else { return };
+            let machines = self.engine.machines(list).unwrap();
+            self.engine.drop_machines(list).unwrap();
+            let terms = common::padding_terms(machines, hop, b % 2);
+            let _ = self.engine.install_padder(now, circuit, &terms);
+        }
+    }
+
+    fn receive_run(&mut self, hop: u8, Draw { now, circuit, b, c, d, .. }: Draw) {
+        let command = pick(&HEARD, b);
+        let body: &[u8] = match command {
+            Command::XOFF => &[0],
+            Command::XON => &[0, 0, 0, 0, b % 4],
+            Command::SENDME => &[[1, 0, 20].as_slice(), &[c as u8 % 3; 20]].concat(),
+            _ => &[b; 498][..usize::from(c % 499)],
+        };
+        let needs_stream = !matches!(command, Command::SENDME | Command::DROP);
+        let stream_id = if needs_stream { 1 + c % 5 } else { 0 };
+        let token = self.token(d, b);
+        let message = Message { command, hop, stream_id, body, token };
+        let digest = [b % 3; 20];
+        let verdict = match (command, d % 5) {
+            (Command::DATA, 1..) => self.engine.receive_cell(now, circuit, &message, &digest),
+            _ => self.engine.receive_other(now, circuit, &message, || Ok(&digest)),
+        };
+        if let Ok(verdict) = verdict {
+            self.streams.extend(Some(verdict.stream).filter(|&stream| stream != Id::NONE));
+        }
+        self.keep(verdict.map(|verdict| verdict.kind), token);
     }
 
     fn token(&self, d: u64, b: u8) -> Option<Token> {
@@ -304,7 +361,7 @@ impl Host {
         }
     }
 
-    fn receive(&mut self, now: u64, circuit: Id, a: u8, b: u8, c: u16, d: u64) {
+    fn receive(&mut self, Draw { now, circuit, a, b, c, d, .. }: Draw) {
         let command = if a % 4 == 0 { Command(c as u8) } else { pick(&COMMANDS, a / 4) };
         let body = match command {
             Command::CONFLUX_SWITCH => {
@@ -319,7 +376,7 @@ impl Host {
             _ => vec![b; usize::from(c % 499)],
         };
         let cut = if c % 64 == 63 { body.len().min(usize::from(b)) } else { body.len() };
-        let token = (d % 2 == 0).then_some(Token { token: self.next_token, cost: pick(&[0, 1, 90, 700, u32::MAX], b) });
+        let token = self.token(d, b);
         let message = Message {
             command,
             hop: if b % 16 == 15 { a } else { 3 * u8::from(b % 4 != 0) },
@@ -550,6 +607,7 @@ fn act_of_run(host: &mut Host, (kind, a, b, c, d): Act) {
     // Mostly what is well formed: what is not ends the circuit.
     let now = host.time(21 + a % 64, d << 20);
     let (circuit, set) = (host.circuit(b), pick(&host.sets, a));
+    let draw = Draw { now, circuit, set, a, b, c, d };
     match kind % 8 {
         0 => {
             let ids = host.sets.clone();
@@ -557,10 +615,10 @@ fn act_of_run(host: &mut Host, (kind, a, b, c, d): Act) {
             host.act((act, 60, if act == 10 { a } else { 7 }, 509, 0));
             host.sets.truncate(ids.len());
         }
-        1 | 2 => host.act_run(now, 41, circuit, set, (b, c, d | 512)),
-        3 => host.act_run(now, 32 + a % 7, circuit, set, (b, c, d)),
-        4 => host.act_run(now, 45 + a % 3, circuit, set, (b, c % 500, d)),
-        5 if a % 16 == 1 => host.act_run(now, 50, circuit, set, (b, c, d)),
+        1 | 2 => host.act_run(41, Draw { d: d | 512, ..draw }),
+        3 => host.act_run(32 + a % 7, draw),
+        4 => host.act_run(45 + a % 3, Draw { c: c % 500, ..draw }),
+        5 if a % 16 == 1 => host.act_run(50, draw),
         _ => {
             let place = usize::from(b) % 5;
             let hop = [3, 3, 0, 0, 3][place];

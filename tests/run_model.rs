@@ -6,7 +6,9 @@ mod common;
 use circflow::base::Id;
 use circflow::conflux::{Fault, Role};
 use circflow::congestion::PathClass;
-use circflow::engine::{CircuitConfig, CircuitFlags, Config, Engine, Error, Instruction, Outlet, VerdictKind, What};
+use circflow::engine::{
+    CircuitConfig, CircuitFlags, Config, Engine, EngineHub, Error, Instruction, Outlet, StreamConfig, VerdictKind, What,
+};
 use circflow::message::{Message, Token};
 use circflow::reactor::{Marks, Owner, Side};
 use circflow::wire::Command;
@@ -164,6 +166,23 @@ const GRACE: u64 = 5_000_000;
 const BILLION: i128 = 1_000_000_000;
 
 impl NaiveStream {
+    fn new(is_client: bool) -> Self {
+        NaiveStream {
+            is_client,
+            buffered: 0,
+            stopped_them: false,
+            over_since: None,
+            stopped_us: false,
+            sent_for_xoff: 0,
+            sent_for_xon: 0,
+            rate: 0,
+            bucket: 0,
+            filled_at: 0,
+            waits: false,
+            wake_at: None,
+        }
+    }
+
     fn deliver(&mut self, now: u64, bytes: u64) -> Result<Option<Command>, Fault> {
         if self.buffered + bytes > BUFFERED_MAX {
             return Err(Fault::StreamMemory);
@@ -267,112 +286,137 @@ fn said(engine: &mut Engine, stream: Id) -> (u32, Vec<Command>) {
     (resumes, said)
 }
 
-fn play_stream(is_client: bool, acts: &[(u8, u16)]) {
-    let mut engine = Engine::new(&Config { stream_bytes_max: BUFFERED_MAX as u32, ..common::config(3) }).unwrap();
-    let hub = common::join(std::iter::once(&mut engine));
-    for (name, value) in [("cc_xoff_client", 10), ("cc_xoff_exit", 10), ("cc_xon_rate", 5000), ("cc_cwnd_init", 10_000)]
-    {
-        engine.set_param(PathClass::Exit, name, value).unwrap();
+/// One stream of one circuit, and its model.
+struct StreamPlay {
+    engine: Engine,
+    hub: EngineHub,
+    circuit: Id,
+    hop: u8,
+    stream: Id,
+    naive: NaiveStream,
+    now: u64,
+    /// What the engine must say after this act: how often to go on, and which commands go out.
+    resumes: u32,
+    want: Vec<Command>,
+}
+
+const STREAM_ID: u16 = 9;
+
+impl StreamPlay {
+    fn new(is_client: bool) -> Self {
+        let mut engine = Engine::new(&Config { stream_bytes_max: BUFFERED_MAX as u32, ..common::config(3) }).unwrap();
+        let hub = common::join(std::iter::once(&mut engine));
+        let params = [("cc_xoff_client", 10), ("cc_xoff_exit", 10), ("cc_xon_rate", 5000), ("cc_cwnd_init", 10_000)];
+        for (name, value) in params {
+            engine.set_param(PathClass::Exit, name, value).unwrap();
+        }
+        let (role, hop) = if is_client { (Role::Client, 3) } else { (Role::Exit, 0) };
+        let flags = CircuitFlags(CircuitFlags::VEGAS.0 | CircuitFlags::REACTOR.0);
+        let circuit = engine.open_circuit(0, CircuitConfig { flags, ..common::circuit(role, 8) }).unwrap();
+        let config = StreamConfig { tag: 1, stream_id: STREAM_ID, hop, priority: 0 };
+        let stream = engine.open_stream(0, Owner::Circuit(circuit), &config).unwrap();
+        engine.send_on_stream(0, stream, Command::BEGIN, 8).unwrap();
+        let naive = NaiveStream::new(is_client);
+        StreamPlay { engine, hub, circuit, hop, stream, naive, now: 1, resumes: 0, want: Vec::new() }
     }
-    let (role, hop) = if is_client { (Role::Client, 3) } else { (Role::Exit, 0) };
-    let flags = CircuitFlags(CircuitFlags::VEGAS.0 | CircuitFlags::REACTOR.0);
-    let id = engine.open_circuit(0, CircuitConfig { flags, ..common::circuit(role, 8) }).unwrap();
-    let config = circflow::engine::StreamConfig { tag: 1, stream_id: 9, hop, priority: 0 };
-    let stream = engine.open_stream(0, Owner::Circuit(id), &config).unwrap();
-    engine.send_on_stream(0, stream, Command::BEGIN, 8).unwrap();
-    let mut naive = NaiveStream {
-        is_client,
-        buffered: 0,
-        stopped_them: false,
-        over_since: None,
-        stopped_us: false,
-        sent_for_xoff: 0,
-        sent_for_xon: 0,
-        rate: 0,
-        bucket: 0,
-        filled_at: 0,
-        waits: false,
-        wake_at: None,
-    };
-    let mut now = 1;
-    for &(act, amount) in acts {
-        now += u64::from(amount % 5) * [0, 1, 1_000_000, 2_500_000][usize::from(act / 64)];
+
+    fn message<'a>(&self, command: Command, body: &'a [u8]) -> Message<'a> {
+        Message { command, hop: self.hop, stream_id: STREAM_ID, body, token: None }
+    }
+
+    /// The other end's message comes, and is answered as the model answers it.
+    fn hear(&mut self, command: Command, body: &[u8], model: Result<VerdictKind, Fault>) {
+        let message = self.message(command, body);
+        let got = self.engine.receive_other(self.now, self.circuit, &message, || Ok(&[1; 20]));
+        assert_eq!(got.map(|verdict| verdict.kind), model.map_err(Error::Fault));
+    }
+
+    /// The stream lives on, unless a fault of the other end's has ended it.
+    fn act(&mut self, act: u8, amount: u16) -> Result<(), Fault> {
+        self.now += u64::from(amount % 5) * [0, 1, 1_000_000, 2_500_000][usize::from(act / 64)];
         if act % 16 == 15 {
             // The very moment that was promised, or the one before.
-            now = now.max(naive.wake_at.unwrap_or(now) - u64::from(amount % 2));
+            self.now = self.now.max(self.naive.wake_at.unwrap_or(self.now) - u64::from(amount % 2));
         }
-        let mut resumes = u32::from(naive.time_passes(now));
-        let mut want = Vec::new();
+        (self.resumes, self.want) = (u32::from(self.naive.time_passes(self.now)), Vec::new());
         let bytes = u64::from(amount % 499);
-        let heard = |command, body: &[u8], engine: &mut Engine| {
-            let message = Message { command, hop, stream_id: 9, body, token: None };
-            engine.receive_other(now, id, &message, || Ok(&[1; 20])).map(|verdict| verdict.kind)
-        };
         // What ends the stream comes, but not in every second act.
-        let lives = !is_client || amount % 8 == 0;
-        let act = match act % 16 {
-            12 if !lives && (naive.stopped_us || naive.sent_for_xoff < LIMIT / 2) => 8,
-            13 if !lives && !naive.stopped_us && naive.sent_for_xon < LIMIT / 2 => 8,
-            same => same,
-        };
-        match act {
+        let lives = !self.naive.is_client || amount % 8 == 0;
+        match act % 16 {
+            12 if !lives && (self.naive.stopped_us || self.naive.sent_for_xoff < LIMIT / 2) => self.send(amount),
+            13 if !lives && !self.naive.stopped_us && self.naive.sent_for_xon < LIMIT / 2 => self.send(amount),
             0..=5 => {
-                let model = naive.deliver(now, bytes);
-                let got = heard(Command::DATA, &vec![0; bytes as usize], &mut engine);
-                assert_eq!(got, model.map(|_| VerdictKind::Deliver).map_err(Error::Fault));
-                let Ok(says) = model else { return };
-                want.extend(says);
+                let model = self.naive.deliver(self.now, bytes);
+                self.hear(Command::DATA, &vec![0; bytes as usize], model.map(|_| VerdictKind::Deliver));
+                self.want.extend(model?);
             }
             6 | 7 => {
-                let bytes = if amount % 3 == 0 { naive.buffered } else { (bytes * 7).min(naive.buffered) };
-                want.extend(naive.flush(bytes));
-                engine.flushed(now, stream, bytes as u32).unwrap();
+                let level = self.naive.buffered;
+                let bytes = if amount % 3 == 0 { level } else { (bytes * 7).min(level) };
+                self.want.extend(self.naive.flush(bytes));
+                self.engine.flushed(self.now, self.stream, bytes as u32).unwrap();
             }
-            8..=11 => {
-                let model = naive.send(now, bytes);
-                let body = &[0; 498][..bytes as usize];
-                let message = Message { command: Command::DATA, hop, stream_id: 9, body, token: None };
-                let got = if amount % 2 == 0 {
-                    engine.send_message(now, Outlet::Stream(stream), &message).is_ok()
-                } else {
-                    engine.send_on_stream(now, stream, Command::DATA, bytes as u16).is_ok()
-                };
-                assert_eq!(got, model.is_none());
-                if let Some(Some(at)) = model {
-                    assert!(engine.deadline() <= at);
-                }
-            }
-            12 => {
-                let model = naive.xoff();
-                let got = heard(Command::XOFF, &[0], &mut engine);
-                assert_eq!(got, model.map(|()| VerdictKind::Consumed).map_err(Error::Fault));
-                if model.is_err() {
-                    return;
-                }
-                // What its rate allows does not count before XON: the alarm is down, and what it said is not given.
-                naive.wake_at = None;
-                naive.waits |= std::mem::take(&mut resumes) > 0;
-            }
-            13 => {
-                let kilobytes = u32::from(amount % 4) * u32::from(amount % 3);
-                let model = naive.xon(now, kilobytes);
-                let mut body = [0; 5];
-                body[1..].copy_from_slice(&kilobytes.to_be_bytes());
-                let got = heard(Command::XON, &body, &mut engine);
-                assert_eq!(got, model.map(|()| VerdictKind::Consumed).map_err(Error::Fault));
-                if model.is_err() {
-                    return;
-                }
-                resumes += u32::from(std::mem::take(&mut naive.waits));
-                naive.wake_at = None;
-            }
-            _ => engine.tick(now),
+            8..=11 => self.send(amount),
+            12 => self.xoff()?,
+            13 => self.xon(u32::from(amount % 4) * u32::from(amount % 3))?,
+            _ => self.engine.tick(self.now),
         }
-        assert_eq!(said(&mut engine, stream), (resumes, want));
-        common::check_books(Some(&hub), std::iter::once(&engine));
-        common::check_rest(&engine);
-        let stats = engine.stream_stats(stream).unwrap();
-        assert_eq!((u64::from(stats.buffered), stats.stopped), (naive.buffered, naive.stopped_us));
+        Ok(())
+    }
+
+    fn send(&mut self, amount: u16) {
+        let bytes = amount % 499;
+        let model = self.naive.send(self.now, bytes.into());
+        let got = if amount % 2 == 0 {
+            let message = self.message(Command::DATA, &[0; 498][..usize::from(bytes)]);
+            self.engine.send_message(self.now, Outlet::Stream(self.stream), &message).is_ok()
+        } else {
+            self.engine.send_on_stream(self.now, self.stream, Command::DATA, bytes).is_ok()
+        };
+        assert_eq!(got, model.is_none());
+        if let Some(Some(at)) = model {
+            assert!(self.engine.deadline() <= at);
+        }
+    }
+
+    fn xoff(&mut self) -> Result<(), Fault> {
+        let model = self.naive.xoff();
+        self.hear(Command::XOFF, &[0], model.map(|()| VerdictKind::Consumed));
+        model?;
+        // What its rate allows does not count before XON: the alarm is down, and what it said is not given.
+        self.naive.wake_at = None;
+        self.naive.waits |= std::mem::take(&mut self.resumes) > 0;
+        Ok(())
+    }
+
+    fn xon(&mut self, kilobytes: u32) -> Result<(), Fault> {
+        let model = self.naive.xon(self.now, kilobytes);
+        let mut body = [0; 5];
+        body[1..].copy_from_slice(&kilobytes.to_be_bytes());
+        self.hear(Command::XON, &body, model.map(|()| VerdictKind::Consumed));
+        model?;
+        self.resumes += u32::from(std::mem::take(&mut self.naive.waits));
+        self.naive.wake_at = None;
+        Ok(())
+    }
+
+    fn check(&mut self) {
+        let want = (self.resumes, std::mem::take(&mut self.want));
+        assert_eq!(said(&mut self.engine, self.stream), want);
+        common::check_books(Some(&self.hub), std::iter::once(&self.engine));
+        common::check_rest(&self.engine);
+        let stats = self.engine.stream_stats(self.stream).unwrap();
+        assert_eq!((u64::from(stats.buffered), stats.stopped), (self.naive.buffered, self.naive.stopped_us));
+    }
+}
+
+fn play_stream(is_client: bool, acts: &[(u8, u16)]) {
+    let mut play = StreamPlay::new(is_client);
+    for &(act, amount) in acts {
+        if play.act(act, amount).is_err() {
+            return;
+        }
+        play.check();
     }
 }
 
