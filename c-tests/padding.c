@@ -85,6 +85,37 @@ static void send_set(uint8_t command, const char *text, uint32_t kind)
     }
 }
 
+/* One leg of a set, or a circuit alone. */
+static void begin(int in_set)
+{
+    if (in_set)
+        legs(1);
+    else
+        alone();
+}
+
+/* DATA of the set, or of the circuit alone. */
+static void send_data(int in_set, const char *text, uint32_t kind)
+{
+    if (in_set)
+        send_set(CIRCFLOW_CMD_DATA, text, kind);
+    else
+        send_alone(HOST_HOPS, text, kind);
+}
+
+static int data_status(int in_set, circflow_verdict *verdict)
+{
+    return in_set ? send_status(CIRCFLOW_CMD_DATA, "x", verdict) : send_message(0, host_data(HOST_HOPS, "x"), verdict);
+}
+
+/* A machine at hop 2 blocks from now on, as a DROP has come from there. */
+static void block_by(const char *machines)
+{
+    pad_on(0, machines, 2);
+    host_drop(&world, CLIENT, LEG(0), 2);
+    quiet_at(0);
+}
+
 /* An instruction that sends the set's message with this text. */
 static void is_of_set(const host_event *event, size_t leg, const char *text, uint64_t number)
 {
@@ -134,12 +165,8 @@ static const struct {
 
 static void queue_before(int queue, int in_set)
 {
-    if (queue == PAST || queue == WRITTEN) {
-        if (in_set)
-            send_set(CIRCFLOW_CMD_DATA, "past", CIRCFLOW_VERDICT_SEND);
-        else
-            send_alone(HOST_HOPS, "past", CIRCFLOW_VERDICT_SEND);
-    }
+    if (queue == PAST || queue == WRITTEN)
+        send_data(in_set, "past", CIRCFLOW_VERDICT_SEND);
     if (queue == EARLIER)
         OK(circflow_circuit_cell_queued(CLIENT, world.now, LEG(0), CIRCFLOW_CMD_DATA, 1));
     if (queue == WRITTEN)
@@ -169,18 +196,20 @@ static void is_released(const host_event *event, int in_set, uint8_t hop, const 
     }
 }
 
-static void play_row(size_t row, int queue, int in_set, char want)
+static uint8_t padding_flags(size_t row)
+{
+    return (uint8_t)((table[row].bypass ? CIRCFLOW_PADDING_BYPASS : 0) |
+                     (table[row].replace ? CIRCFLOW_PADDING_REPLACE : 0));
+}
+
+/* The first hop's messages wait, or the exit's. */
+static uint8_t hop_of(int queue) { return queue == HELD_EARLIER ? 1 : HOST_HOPS; }
+
+/* Sets the row up, as far as the cell that asks for padding. */
+static void begin_row(size_t row, int queue, int in_set)
 {
     const int gate = table[row].gate;
-    const uint8_t flags = (uint8_t)((table[row].bypass ? CIRCFLOW_PADDING_BYPASS : 0) |
-                                    (table[row].replace ? CIRCFLOW_PADDING_REPLACE : 0));
-    const uint8_t hop = queue == HELD_EARLIER ? 1 : HOST_HOPS;
-    const int held = queue == HELD || queue == STUCK || queue == HELD_EARLIER;
     char name[] = "gate-0-00";
-    const host_events *events;
-    circflow_padding_stats before, after;
-    size_t next = 0;
-    uint64_t number;
     name[5] = gate == LETS_PADDING_PASS ? '1' : '0';
     name[7] = table[row].bypass ? '1' : '0';
     name[8] = table[row].replace ? '1' : '0';
@@ -200,6 +229,55 @@ static void play_row(size_t row, int queue, int in_set, char want)
         host_drop(&world, CLIENT, LEG(0), 2);
     quiet_at(0);
     queue_after(queue, in_set);
+}
+
+/* The gate opens at 100 ms: what waited goes out. The set has numbered `number` messages. */
+static void is_let_out(int queue, int in_set, char want, uint8_t flags, uint64_t number)
+{
+    const uint8_t hop = hop_of(queue);
+    const host_events *events;
+    circflow_padding_stats stats;
+    size_t next = 0;
+    due_at(100);
+    quiet_at(99);
+    events = at(100);
+    if (!in_set && (queue == HELD || queue == STUCK || queue == HELD_EARLIER)) {
+        if (want != 'R')
+            is_released(&events->at[next++], 0, hop, "one", 0);
+        is_released(&events->at[next++], 0, hop, "two", 0);
+    }
+    if (want == 'Q')
+        host_is_padding(&events->at[next++].insn, LEG(0), 2, 0, flags);
+    if (in_set && queue == HELD) {
+        if (want != 'R')
+            is_released(&events->at[next++], 1, hop, "one", ++number);
+        is_released(&events->at[next++], 1, hop, "two", ++number);
+    }
+    assert_int_equal(events->count, next);
+    stats = stats_of(0, 2);
+    assert_int_equal(stats.blocks, 1);
+    assert_int_equal(stats.blocked_ns, 100 * MS);
+    assert_int_equal(stats.timers, 0);
+}
+
+/* Room at last: out they go, in order. */
+static void goes_when_there_is_room(uint64_t number)
+{
+    host_room(&world, CLIENT, LEG(0), 2, 0);
+    const host_events *events = host_drain(CLIENT);
+    assert_int_equal(events->count, 2);
+    is_released(&events->at[0], 1, HOST_HOPS, "one", number + 1);
+    is_released(&events->at[1], 1, HOST_HOPS, "two", number + 2);
+}
+
+static void play_row(size_t row, int queue, int in_set, char want)
+{
+    const int gate = table[row].gate;
+    const uint8_t flags = padding_flags(row);
+    const host_events *events;
+    circflow_padding_stats before, after;
+    uint64_t number;
+    begin_row(row, queue, in_set);
     host_other(&world, CLIENT, LEG(0), 2);
     due_at(10);
     quiet_at(9);
@@ -217,43 +295,19 @@ static void play_row(size_t row, int queue, int in_set, char want)
     if (want == 'P')
         host_is_padding(&events->at[0].insn, LEG(0), 2, 0, flags);
     if (want == 'R')
-        is_released(&events->at[0], in_set, hop, "one", number + 1);
+        is_released(&events->at[0], in_set, hop_of(queue), "one", number + 1);
     if (want == 'P' || want == 'R')
         assert_int_equal(events->at[0].insn.circuit_tag, 0xc000);
     if (in_set) {
         number += want == 'R';
         assert_int_equal(host_set_stats(CLIENT, world.client_set).sent, number); /* Padding has no number. */
     }
-    if (gate != OPEN) {
-        due_at(100);
-        quiet_at(99);
-        events = at(100);
-        if (!in_set && held) {
-            if (want != 'R')
-                is_released(&events->at[next++], 0, hop, "one", 0);
-            is_released(&events->at[next++], 0, hop, "two", 0);
-        }
-        if (want == 'Q')
-            host_is_padding(&events->at[next++].insn, LEG(0), 2, 0, flags);
-        if (in_set && queue == HELD) {
-            if (want != 'R')
-                is_released(&events->at[next++], 1, hop, "one", ++number);
-            is_released(&events->at[next++], 1, hop, "two", ++number);
-        }
-        assert_int_equal(events->count, next);
-        after = stats_of(0, 2);
-        assert_int_equal(after.blocks, 1);
-        assert_int_equal(after.blocked_ns, 100 * MS);
-        assert_int_equal(after.timers, 0);
-    } else if (queue != STUCK)
+    if (gate != OPEN)
+        is_let_out(queue, in_set, want, flags, number);
+    else if (queue != STUCK)
         assert_true(host_deadline(CLIENT) == CIRCFLOW_NEVER);
-    if (queue == STUCK) { /* Room at last: out they go, in order. */
-        host_room(&world, CLIENT, LEG(0), 2, 0);
-        events = host_drain(CLIENT);
-        assert_int_equal(events->count, 2);
-        is_released(&events->at[0], 1, hop, "one", number + 1);
-        is_released(&events->at[1], 1, hop, "two", number + 2);
-    }
+    if (queue == STUCK)
+        goes_when_there_is_room(number);
     assert_int_equal(host_stats(CLIENT).held, 0);
     host_stop(&world);
 }
@@ -269,8 +323,6 @@ static void play_table(int in_set)
                           table[row].replace, queue, want);
             play_row(row, queue, in_set, want);
         }
-    setup(NULL);
-    alone();
 }
 
 static void every_row_of_the_table_on_a_circuit(void **state) { (void)state; play_table(0); }
@@ -280,9 +332,7 @@ static void each_due_padding_lets_out_one_message(void **state)
 {
     (void)state;
     alone();
-    pad_on(0, "gate-1-11", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("gate-1-11");
     send_alone(HOST_HOPS, "a", CIRCFLOW_VERDICT_HELD);
     send_alone(1, "b", CIRCFLOW_VERDICT_HELD);
     send_alone(2, "c", CIRCFLOW_VERDICT_HELD);
@@ -318,9 +368,7 @@ static void all_comes_out_in_order_when_blocking_ends(void **state)
     const host_events *events;
     (void)state;
     alone();
-    pad_on(0, "gate-0-00", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("gate-0-00");
     for (size_t i = 0; i < COUNT(texts); i++) {
         send_alone(i % 2 ? 3 : 1, texts[i], CIRCFLOW_VERDICT_HELD);
         host_other(&world, CLIENT, LEG(0), 2); /* And a padding cell after each. */
@@ -345,9 +393,7 @@ static void control_never_waits(void **state)
     circflow_verdict verdict;
     (void)state;
     alone();
-    pad_on(0, "shut-0", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("shut-0");
     for (size_t i = 0; i < COUNT(control); i++) {
         OK(send_message(0, host_message(control[i], 2, 0, "x", 1), &verdict));
         assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
@@ -444,9 +490,7 @@ static void a_blocked_leg_does_not_freeze_its_set(void **state)
     circflow_verdict verdict;
     (void)state;
     legs(2);
-    pad_on(0, "shut-0", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("shut-0");
     OK(send_status(CIRCFLOW_CMD_DATA, "x", &verdict));
     assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
     assert_int_equal(verdict.circuit.v, LEG(1).v);
@@ -485,9 +529,7 @@ static void a_padder_taken_down_lets_go(void **state)
     const host_events *events;
     (void)state;
     legs(1);
-    pad_on(0, "gate-0-00", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("gate-0-00");
     send_set(CIRCFLOW_CMD_DATA, "a", CIRCFLOW_VERDICT_HELD);
     OK(circflow_padding_remove(CLIENT, world.now, LEG(0), 2, 0));
     assert_int_equal(host_deadline(CLIENT), 0);
@@ -506,9 +548,7 @@ static void nothing_leaks_between_two_blocks(void **state)
     circflow_verdict verdict;
     (void)state;
     alone();
-    pad_on(0, "block-again", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("block-again");
     send_alone(3, "x", CIRCFLOW_VERDICT_HELD);
     for (uint64_t round = 1; round <= 5; round++) {
         due_at(100 * round);
@@ -533,9 +573,7 @@ static void what_is_due_at_the_end_of_a_block_comes_before_what_waited(void **st
     const host_events *events;
     (void)state;
     alone();
-    pad_on(0, "pad-at-end", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("pad-at-end");
     send_alone(3, "x", CIRCFLOW_VERDICT_HELD);
     events = at(100);
     assert_int_equal(events->count, 2);
@@ -603,8 +641,6 @@ static void a_block_that_changes_brings_its_own_bypass(void **state)
         assert_int_equal(events->at[0].insn.kind, CIRCFLOW_INSN_UNBLOCK);
         host_stop(&world);
     }
-    setup(NULL);
-    alone();
 }
 
 /* Two padders at two hops, and one that pads past blocks at the third. */
@@ -642,8 +678,6 @@ static void the_block_of_all_is_bypassable_only_if_each_is(void **state)
         assert_int_equal(host_count(events, CIRCFLOW_INSN_PADDING), events->count);
         host_stop(&world);
     }
-    setup(NULL);
-    alone();
 }
 
 static void no_more_is_held_than_allowed(void **state)
@@ -660,19 +694,10 @@ static void no_more_is_held_than_allowed(void **state)
             assert_int_equal(world.client_terms.held_sends_max, 32);
             world.client_circuit.held_sends_max = in_set ? 5 : caps[i];
             world.client_terms.held_sends_max = in_set ? caps[i] : 5;
-            if (in_set)
-                legs(1);
-            else
-                alone();
-            pad_on(0, "shut-0", 2);
-            host_drop(&world, CLIENT, LEG(0), 2);
-            quiet_at(0);
-            for (uint32_t n = 0; n < caps[i]; n++) {
-                if (in_set)
-                    send_set(CIRCFLOW_CMD_DATA, "x", CIRCFLOW_VERDICT_HELD);
-                else
-                    send_alone(3, "x", CIRCFLOW_VERDICT_HELD);
-            }
+            begin(in_set);
+            block_by("shut-0");
+            for (uint32_t n = 0; n < caps[i]; n++)
+                send_data(in_set, "x", CIRCFLOW_VERDICT_HELD);
             verdict.kind = 99;
             for (int n = 0; n < 2; n++)
                 IS(CIRCFLOW_ERR_NO_ROOM, in_set ? send_status(CIRCFLOW_CMD_END, "e", &verdict)
@@ -685,15 +710,10 @@ static void no_more_is_held_than_allowed(void **state)
             assert_int_equal(events->at[caps[i]].insn.kind, CIRCFLOW_INSN_MAY_SEND);
             assert_int_equal(events->at[caps[i]].insn.set.v, in_set ? world.client_set.v : 0);
             assert_int_equal(events->at[caps[i]].insn.circuit.v, in_set ? 0 : LEG(0).v);
-            if (in_set)
-                send_set(CIRCFLOW_CMD_DATA, "y", CIRCFLOW_VERDICT_SEND);
-            else
-                send_alone(3, "y", CIRCFLOW_VERDICT_SEND);
+            send_data(in_set, "y", CIRCFLOW_VERDICT_SEND);
             host_stop(&world);
         }
     }
-    setup(NULL);
-    alone();
 }
 
 /* A block that padding passes one message at a time may never end: who was told to stop must be told to go on. */
@@ -705,17 +725,11 @@ static void a_full_queue_resumes_as_it_is_let_out(void **state)
         setup(NULL);
         host_prepare(&world);
         world.client_circuit.held_sends_max = world.client_terms.held_sends_max = 2;
-        if (in_set)
-            legs(1);
-        else
-            alone();
-        pad_on(0, "gate-1-11", 2);
-        host_drop(&world, CLIENT, LEG(0), 2);
-        quiet_at(0);
+        begin(in_set);
+        block_by("gate-1-11");
         for (int n = 0; n < 2; n++)
-            OK(in_set ? send_status(CIRCFLOW_CMD_DATA, "x", &verdict) : send_message(0, host_data(3, "x"), &verdict));
-        IS(CIRCFLOW_ERR_NO_ROOM,
-           in_set ? send_status(CIRCFLOW_CMD_DATA, "x", &verdict) : send_message(0, host_data(3, "x"), &verdict));
+            OK(data_status(in_set, &verdict));
+        IS(CIRCFLOW_ERR_NO_ROOM, data_status(in_set, &verdict));
         size_t resumed = 0;
         for (uint64_t n = 1; n <= 2; n++) {
             host_other(&world, CLIENT, LEG(0), 2);
@@ -725,12 +739,9 @@ static void a_full_queue_resumes_as_it_is_let_out(void **state)
             OK(circflow_circuit_cells_written(CLIENT, world.now, LEG(0), 1));
         }
         assert_int_equal(resumed, 1);
-        OK(in_set ? send_status(CIRCFLOW_CMD_DATA, "x", &verdict) : send_message(0, host_data(3, "x"), &verdict));
-        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        send_data(in_set, "x", CIRCFLOW_VERDICT_HELD);
         host_stop(&world);
     }
-    setup(NULL);
-    alone();
 }
 
 static void where_there_is_no_memory_the_host_is_told_to_wait(void **state)
@@ -742,26 +753,15 @@ static void where_there_is_no_memory_the_host_is_told_to_wait(void **state)
         setup(NULL);
         host_prepare(&world);
         world.engine_config.held_bytes_max = CIRCFLOW_HELD_COST;
-        if (in_set)
-            legs(1);
-        else
-            alone();
-        pad_on(0, "shut-0", 2);
-        host_drop(&world, CLIENT, LEG(0), 2);
-        quiet_at(0);
-        if (in_set)
-            send_set(CIRCFLOW_CMD_DATA, "x", CIRCFLOW_VERDICT_HELD);
-        else
-            send_alone(3, "x", CIRCFLOW_VERDICT_HELD);
-        IS(CIRCFLOW_ERR_NO_ROOM,
-           in_set ? send_status(CIRCFLOW_CMD_DATA, "x", &verdict) : send_message(0, host_data(3, "x"), &verdict));
+        begin(in_set);
+        block_by("shut-0");
+        send_data(in_set, "x", CIRCFLOW_VERDICT_HELD);
+        IS(CIRCFLOW_ERR_NO_ROOM, data_status(in_set, &verdict));
         events = at(100);
         assert_int_equal(host_count(events, CIRCFLOW_INSN_SEND), 1);
         assert_int_equal(host_count(events, CIRCFLOW_INSN_MAY_SEND), 1);
         host_stop(&world);
     }
-    setup(NULL);
-    alone();
 }
 
 static void padding_waits_on_its_own_leg(void **state)
@@ -769,9 +769,7 @@ static void padding_waits_on_its_own_leg(void **state)
     const host_events *events;
     (void)state;
     legs(2);
-    pad_on(0, "gate-0-11", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("gate-0-11");
     host_other(&world, CLIENT, LEG(0), 2);
     quiet_at(10); /* Leg 1 is free, and none of its business (P4). */
     assert_int_equal(stats_of(0, 2).padding_sent, 1);
@@ -816,12 +814,10 @@ static void padding_goes_on_while_all_else_waits(void **state)
 static void lend(size_t leg, int in_set, uint64_t token)
 {
     circflow_message message = host_token(HOST_HOPS, token, (uint32_t)(100 + token));
-    circflow_verdict verdict;
     if (in_set)
-        OK(circflow_set_send(CLIENT, world.now, world.client_set, &message, NULL, 0, &verdict));
+        host_set_sends(&world, CLIENT, world.client_set, message, CIRCFLOW_VERDICT_HELD);
     else
-        OK(send_message(leg, message, &verdict));
-    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        host_circuit_sends(&world, CLIENT, LEG(leg), message, CIRCFLOW_VERDICT_HELD);
     host_lend(&ledger, token, message.cost_bytes);
 }
 
@@ -832,13 +828,8 @@ static void tokens_come_back_once(void **state)
     for (int in_set = 0; in_set < 2; in_set++)
         for (int end = 0; end < ENDS; end++) {
             setup(NULL);
-            if (in_set)
-                legs(1);
-            else
-                alone();
-            pad_on(0, "gate-1-11", 2);
-            host_drop(&world, CLIENT, LEG(0), 2);
-            quiet_at(0);
+            begin(in_set);
+            block_by("gate-1-11");
             for (uint64_t token = 1; token <= 5; token++)
                 lend(0, in_set, token);
             assert_int_equal(host_stats(CLIENT).held, 5);
@@ -860,22 +851,15 @@ static void tokens_come_back_once(void **state)
                 host_settle(&ledger);
                 assert_int_equal(host_stats(CLIENT).held, 0);
             }
-            OK(circflow_engine_free(CLIENT, host_discard, &ledger));
-            CLIENT = NULL;
-            host_settle(&ledger);
-            host_stop(&world);
+            host_stop_and_settle(&world, &ledger);
         }
-    setup(NULL);
-    alone();
 }
 
 static void bodies_that_are_held_go_with_their_circuit(void **state)
 {
     (void)state;
     alone();
-    pad_on(0, "shut-0", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("shut-0");
     send_alone(3, "a", CIRCFLOW_VERDICT_HELD);
     send_alone(3, "b", CIRCFLOW_VERDICT_HELD);
     OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
@@ -919,9 +903,7 @@ static void a_circuit_that_closes_is_quiet(void **state)
     circflow_verdict verdict;
     (void)state;
     alone();
-    pad_on(0, "gate-0-00", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("gate-0-00");
     lend(0, 0, 1);
     send_alone(3, "x", CIRCFLOW_VERDICT_HELD);
     host_other(&world, CLIENT, LEG(0), 2);
@@ -951,9 +933,7 @@ static void a_refused_message_leaves_no_trace(void **state)
     host_prepare(&world);
     world.client_circuit.held_sends_max = 0;
     alone();
-    pad_on(0, "shut-0", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("shut-0");
     IS(CIRCFLOW_ERR_NO_ROOM, send_message(0, host_data(3, "x"), &verdict));
     assert_int_equal(stats_of(0, 2).normal_sent, 0);
     /* It still has carried no stream. */
@@ -967,9 +947,7 @@ static void a_refused_message_leaves_no_trace(void **state)
     host_prepare(&world);
     world.engine_config.held_bytes_max = 0;
     alone();
-    pad_on(0, "shut-0", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("shut-0");
     IS(CIRCFLOW_ERR_NO_ROOM, send_message(0, host_data(3, "x"), &verdict));
     OK(circflow_set_open(CLIENT, world.now, &world.client_terms, &world.client_set));
     OK(circflow_set_add_legs(CLIENT, world.now, world.client_set, &LEG(0), 1));
@@ -985,9 +963,7 @@ static void nothing_overtakes_what_was_let_out(void **state)
     host_prepare(&world);
     world.client_circuit.held_sends_max = 3;
     alone();
-    pad_on(0, "shut-0", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("shut-0");
     send_alone(3, "a", CIRCFLOW_VERDICT_HELD);
     world.now += 150 * MS;
     send_alone(3, "b", CIRCFLOW_VERDICT_HELD);
@@ -1012,9 +988,7 @@ static void a_host_that_does_not_drain_fills_no_queue(void **state)
     host_prepare(&world);
     world.engine_config.held_bytes_max = 0;
     alone();
-    pad_on(0, "shut-0", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("shut-0");
     for (int n = 0; n < 100; n++) {
         IS(CIRCFLOW_ERR_NO_ROOM, send_message(0, host_data(3, "x"), &verdict));
         pad_on(0, NULL, 3);
@@ -1042,9 +1016,7 @@ static void padding_that_waits_is_capped(void **state)
     host_prepare(&world);
     world.client_circuit.held_sends_max = 2;
     alone();
-    pad_on(0, "gate-0-00", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("gate-0-00");
     for (uint64_t n = 1; n <= 4; n++) {
         host_other(&world, CLIENT, LEG(0), 2);
         quiet_at(10 * n);
@@ -1203,9 +1175,7 @@ static void a_leg_taken_out_stays_blocked(void **state)
     circflow_circuit_id out;
     (void)state;
     legs(1);
-    pad_on(0, "shut-0", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("shut-0");
     send_set(CIRCFLOW_CMD_DATA, "x", CIRCFLOW_VERDICT_HELD);
     IS(CIRCFLOW_ERR_NOT_ALONE, circflow_set_dissolve(CLIENT, world.now, world.client_set, &out));
     assert_int_equal(at(100)->count, 1);
@@ -1226,9 +1196,7 @@ static void a_blocked_circuit_becomes_a_leg(void **state)
     (void)state;
     legs(0);
     host_pair(&world);
-    pad_on(0, "shut-0", 2);
-    host_drop(&world, CLIENT, LEG(0), 2);
-    quiet_at(0);
+    block_by("shut-0");
     OK(circflow_set_adopt_leg(CLIENT, world.now, world.client_set, LEG(0), 0, MS));
     host_room(&world, CLIENT, LEG(0), 5, 0);
     send_set(CIRCFLOW_CMD_DATA, "x", CIRCFLOW_VERDICT_HELD);

@@ -1,22 +1,13 @@
 //! Which round trips are believed: what a clock that stands, a night asleep and a path that has changed look like.
 
-use circflow::base::sync::Arc;
-use circflow::congestion::{ChannelState, Inc, Params, PathClass, Vegas};
+#[path = "common/steady.rs"]
+mod steady;
+
+use circflow::congestion::Params;
+use steady::{exit, steady, FREE};
 
 /// The longest round trip there is: all of the host's time.
 const LONGEST: u64 = u64::MAX / 1000;
-
-const FREE: ChannelState = ChannelState { blocked: false, queued: 0 };
-
-fn exit() -> Params {
-    Params::default_for(PathClass::Exit)
-}
-
-fn steady(params: Params, inc: u32, cwnd: u32) -> Vegas {
-    let mut vegas = Vegas::new(Arc::new(params), Inc::new(inc).unwrap());
-    (vegas.cwnd, vegas.slow_start, vegas.inflight) = (cwnd, false, cwnd);
-    vegas
-}
 
 /// The round trips that each threshold of the clock decides: at it, and beside it.
 #[test]

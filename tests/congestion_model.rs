@@ -1,10 +1,14 @@
 //! The congestion window against a second, naive implementation, written straight from the rules; and the sharp edges
 //! of other implementations, one test each.
 
+#[path = "common/steady.rs"]
+mod steady;
+
 use circflow::base::limits::SENDMES_PENDING_MAX;
 use circflow::base::sync::Arc;
 use circflow::congestion::{ChannelState, Inc, Params, PathClass, Vegas};
 use proptest::prelude::*;
+use steady::{exit, steady, FREE};
 
 /// The rules in 64 bits, with a long division where products do not fit.
 struct Naive {
@@ -403,17 +407,6 @@ proptest! {
     }
 }
 
-fn exit() -> Params {
-    Params::default_for(PathClass::Exit)
-}
-
-fn steady(params: Params, inc: u32, cwnd: u32) -> Vegas {
-    let mut vegas = Vegas::new(Arc::new(params), Inc::new(inc).unwrap());
-    (vegas.cwnd, vegas.slow_start, vegas.inflight) = (cwnd, false, cwnd);
-    vegas
-}
-
-const FREE: ChannelState = ChannelState { blocked: false, queued: 0 };
 const BLOCKED: ChannelState = ChannelState { blocked: true, queued: 0 };
 
 /// C Tor lets `bdp + delta - cwnd_inc`, `cwnd - cwnd_inc` and `inflight - inc` wrap.

@@ -15,7 +15,6 @@ use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
 use common::{circuit, config, report, terms, Rng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
@@ -424,15 +423,8 @@ fn run(seed: u64) -> Story {
 
 #[test]
 fn a_set_on_three_engines_agrees_with_a_naive_client() {
-    if let Ok(seed) = std::env::var("CIRCFLOW_SEED") {
-        println!("{:?}", run(seed.parse().expect("CIRCFLOW_SEED is a number")));
-        return;
-    }
     let mut total = Story::default();
-    for seed in 0..SEEDS {
-        let Ok(story) = catch_unwind(|| run(seed)) else {
-            panic!("again: CIRCFLOW_SEED={seed} cargo test --test hub_sets naive -- --nocapture");
-        };
+    let add = |story: Story| {
         total.delivered += story.delivered;
         total.crossed += story.crossed;
         total.homes += story.homes;
@@ -440,6 +432,9 @@ fn a_set_on_three_engines_agrees_with_a_naive_client() {
         total.deaths += story.deaths;
         total.pauses += story.pauses;
         total.whole += story.whole;
+    };
+    if !common::each_seed(SEEDS, "hub_sets naive", run, add) {
+        return;
     }
     println!("{total:?}");
     assert!(total.delivered > 20_000 && total.crossed > 5_000 && total.blocked > 1_000, "{total:?}");

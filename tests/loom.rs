@@ -256,7 +256,7 @@ mod hub {
             out.extend(back);
             out.sort();
             assert_eq!(out, [1, 2]);
-            assert_eq!(near.bell.take_rung(2, &mut Vec::new()), false);
+            assert!(!near.bell.take_rung(2, &mut Vec::new()));
             drop(leg);
         });
     }

@@ -7,23 +7,15 @@ mod common;
 
 use circflow::wire::Command;
 use common::sim::{Outcome, Sim, CLIENT, EXIT};
-use std::panic::catch_unwind;
 
 const SEEDS: u64 = 300;
 const STEPS: u64 = 1000;
 
 #[test]
 fn every_seed_keeps_order() {
-    if let Ok(seed) = std::env::var("CIRCFLOW_SEED") {
-        println!("{:?}", run(seed.parse().expect("CIRCFLOW_SEED is a number")));
-        return;
-    }
     let mut total = Story::default();
-    for seed in 0..SEEDS {
-        let Ok(story) = catch_unwind(|| run(seed)) else {
-            panic!("again: CIRCFLOW_SEED={seed} cargo test --test two_engines every_seed_keeps_order -- --nocapture");
-        };
-        total.add(&story);
+    if !common::each_seed(SEEDS, "two_engines every_seed_keeps_order", run, |story| total.add(&story)) {
+        return;
     }
     // What the seeds have to bring about for the checks to mean something.
     println!("{total:?}");

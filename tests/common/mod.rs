@@ -59,6 +59,22 @@ pub const ROUTE: Hops = match Hops::new(HOPS, 9) {
     None => Hops::NONE,
 };
 
+/// Runs a test's seeds and hands on what each brought about; with CIRCFLOW_SEED=n it only prints that of seed n, and
+/// answers false. `name` is how cargo finds the test.
+pub fn each_seed<S: std::fmt::Debug>(seeds: u64, name: &str, run: fn(u64) -> S, mut add: impl FnMut(S)) -> bool {
+    if let Ok(seed) = std::env::var("CIRCFLOW_SEED") {
+        println!("{:?}", run(seed.parse().expect("CIRCFLOW_SEED is a number")));
+        return false;
+    }
+    for seed in 0..seeds {
+        let Ok(story) = std::panic::catch_unwind(|| run(seed)) else {
+            panic!("again: CIRCFLOW_SEED={seed} cargo test --test {name} -- --nocapture");
+        };
+        add(story);
+    }
+    true
+}
+
 /// SplitMix64: the same numbers from the same seed, on every machine.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
