@@ -6,13 +6,13 @@ use crate::base::purse::{Allowance, Voice};
 impl Engine {
     /// Says what is allowed from now on, of padding on all circuits.
     pub fn allow_padding(&mut self, voice: Voice, allowance: Allowance) {
-        self.purse.allow(voice, allowance);
+        self.padding.purse.allow(voice, allowance);
         self.heed_allowance();
     }
 
     /// The same for the parameters of the consensus, after a change.
     pub(super) fn allow_by_consensus(&mut self) {
-        let wide = &self.wide;
+        let wide = &self.settings.wide;
         let (disabled, reduced) = (wide.padding_disabled != 0, wide.padding_reduced != 0);
         if let Some(allowance) =
             Allowance::new(wide.global_allowed_cells, wide.global_max_padding_pct, disabled, reduced)
@@ -24,16 +24,16 @@ impl Engine {
     /// Tells the process what was sent, and lifts the blocks of machines that it does not let run any more.
     #[cold]
     pub(super) fn heed_allowance(&mut self) {
-        self.purse.tell();
-        if self.padded == 0 || !self.purse.has_stopped() {
+        self.padding.purse.tell();
+        if self.padding.circuits == 0 || !self.padding.purse.has_stopped() {
             return;
         }
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         for index in 0..self.circuits.all_mut().count() as u32 {
             let Some((id, circuit)) = self.circuits.at(index) else { continue };
             if let Some(padding) = &mut circuit.padding {
-                padding.lift_blocks(now, &self.purse);
-                self.alarms.arm_padding(id, padding.next());
+                padding.lift_blocks(now, &self.padding.purse);
+                self.time.alarms.arm_padding(id, padding.next());
             }
         }
     }

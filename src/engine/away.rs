@@ -23,7 +23,7 @@ impl Engine {
         // LINK waits until the home has looked at it.
         let asking = u64::from(COPY_COST);
         self.room_for(id, asking)?;
-        let (Some(port), Some(circuit)) = (&self.port, self.circuits.get_mut(id)) else { return Ok(false) };
+        let (Some(port), Some(circuit)) = (&self.spread.port, self.circuits.get_mut(id)) else { return Ok(false) };
         let (publisher, reader) = mirror();
         let params =
             circuit.reactor.as_ref().filter(|_| circuit.runs_streams()).map(|reactor| reactor.params().clone());
@@ -35,10 +35,10 @@ impl Engine {
             Err(JoinError::Full) => return Err(Fault::LinkLimit),
         };
         circuit.place = Place::Away;
-        self.store.budget_mut().cross(asking);
+        self.held.store.budget_mut().cross(asking);
         circuit.away = Some(Box::new(Away {
             end,
-            backlog: Backlog::new(self.marks.cap()),
+            backlog: Backlog::new(self.settings.marks.cap()),
             publisher,
             heard: 0,
             included: 0,
@@ -58,8 +58,8 @@ impl Engine {
             asking,
         }));
         // A home that hangs or is poisoned never answers. Once it has, the time for LINKED_ACK is its to measure.
-        let wait = self.accepted.as_ref().map_or(limits::LINK_TIMEOUT_DEFAULT, |terms| terms.link_timeout);
-        self.alarms.arm_handshake(id, self.clock.latest().saturating_add(wait));
+        let wait = self.settings.accepted.as_ref().map_or(limits::LINK_TIMEOUT_DEFAULT, |terms| terms.link_timeout);
+        self.time.alarms.arm_handshake(id, self.time.clock.latest().saturating_add(wait));
         self.grew(id);
         self.publish(id);
         Ok(true)
@@ -86,7 +86,7 @@ impl Engine {
             // What only circflow reads stays no token of the host's.
             let message = &Message { token: message.token.filter(|_| !is_ours), ..*message };
             (
-                Up::Message(Crossed::new(message, &mut self.spares)),
+                Up::Message(Crossed::new(message, &mut self.spread.spares)),
                 if is_ours { VerdictKind::Consumed } else { VerdictKind::Held },
             )
         };
@@ -103,20 +103,20 @@ impl Engine {
 
     /// Sends something to the home of a circuit's set, behind all that waits.
     pub(super) fn send_home(&mut self, id: Id, up: Up) -> Result<(), Error> {
-        let (marks, cost, now) = (self.marks, up.cost(), self.clock.latest());
+        let (marks, cost, now) = (self.settings.marks, up.cost(), self.time.clock.latest());
         if let Err(fault) = self.room_for(id, cost) {
             return Err(self.fault(id, fault));
         }
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else {
             return Err(Misuse::NotALeg.into());
         };
-        self.store.budget_mut().cross(cost);
+        self.held.store.budget_mut().cross(cost);
         away.look(now);
         away.way.put(cost, now);
         let pushed = away.backlog.push(&mut &away.end, up);
         if pushed.is_err() {
             away.way.undo(cost);
-            self.store.budget_mut().uncross(cost);
+            self.held.store.budget_mut().uncross(cost);
         } else {
             self.grew(id);
         }
@@ -154,7 +154,7 @@ impl Engine {
         let body = Zeroizing::new(linked.encode());
         buffer.get_mut(..Link::LEN).ok_or(Error::TOO_SMALL)?.copy_from_slice(&*body);
         away.linked = None;
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         let _ = self.send_home(id, Up::LinkedSent(now));
         Ok(true)
     }
@@ -191,13 +191,13 @@ impl Engine {
     /// A circuit of ours that is a leg elsewhere has gone, or is about to.
     pub(super) fn come_back(&mut self, id: Id, why: Cause) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.take()) else { return };
-        self.alarms.cancel_handshake(id);
+        self.time.alarms.cancel_handshake(id);
         let mut left = Vec::new();
         let word = away.last_word(why);
         let Away { end, mut backlog, asking, .. } = *away;
         end.close(word, |one| left.push(one));
         left.extend(backlog.take_rest().map(Left::Unsent));
-        self.store.budget_mut().uncross(asking);
+        self.held.store.budget_mut().uncross(asking);
         self.unload(left, token_down);
         self.shrank(id);
     }
@@ -215,7 +215,7 @@ impl Engine {
 
     fn read_home(&mut self, id: Id) {
         for _ in 0..limits::LINK_ROOM {
-            if self.queue.len() >= self.instructions_max {
+            if self.out.queue.len() >= self.settings.instructions_max {
                 break;
             }
             let Some(circuit) = self.circuits.get_mut(id) else { return };
@@ -229,15 +229,15 @@ impl Engine {
             }
             let news = away.end.poll();
             if let News::Item(down) = &news {
-                self.store.budget_mut().adopt(down.cost());
+                self.held.store.budget_mut().adopt(down.cost());
             }
             match news {
                 News::Item(Down::Linked(linked)) => {
                     away.link = None;
                     away.linked = Some(linked);
-                    self.alarms.cancel_handshake(id);
-                    self.store.budget_mut().uncross(std::mem::take(&mut away.asking));
-                    self.queue.push(Queued::LinkedAway { circuit: id });
+                    self.time.alarms.cancel_handshake(id);
+                    self.held.store.budget_mut().uncross(std::mem::take(&mut away.asking));
+                    self.out.queue.push(Queued::LinkedAway { circuit: id });
                 }
                 News::Item(Down::Send { delta, number, message }) => {
                     away.heard += u64::from(message.command() == Command::DATA);
@@ -246,7 +246,7 @@ impl Engine {
                         self.fault(id, Fault::EngineMemory);
                         return;
                     }
-                    message.recycle(&mut self.spares);
+                    message.recycle(&mut self.spread.spares);
                 }
                 News::Nothing => return self.drain_home(id),
                 News::Over(word) => return self.lose_home(id, word),
@@ -262,9 +262,9 @@ impl Engine {
     fn drain_home(&mut self, id: Id) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
         away.end.tell();
-        self.store.budget_mut().tidy();
+        self.held.store.budget_mut().tidy();
         let _ = away.backlog.drain(&mut &away.end);
-        if away.paused && away.backlog.len() <= self.marks.low as usize {
+        if away.paused && away.backlog.len() <= self.settings.marks.low as usize {
             away.paused = false;
             self.heed(id, Side::Back, Heed::Unpause);
         }
@@ -278,10 +278,10 @@ impl Engine {
             return false;
         }
         let Some(circuit) = self.circuits.get_mut(id) else { return false };
-        let (hop, now) = (circuit.config.hops.last(), self.clock.latest());
+        let (hop, now) = (circuit.config.hops.last(), self.time.clock.latest());
         let message = &message.message(hop, &BLANK);
         let mut lane = Lane::EMPTY;
-        if !self.store.push_at(&mut lane, 1, message, now) {
+        if !self.held.store.push_at(&mut lane, 1, message, now) {
             return false;
         }
         match &mut circuit.padding {
@@ -292,9 +292,9 @@ impl Engine {
                     let switch = Message { command, hop, stream_id: 0, body: &body, token: None };
                     let mut first = Lane::EMPTY;
                     // Where there is none, the peer would take the message for another: better none of the two.
-                    if !self.store.push_at(&mut first, 1, &switch, now) {
+                    if !self.held.store.push_at(&mut first, 1, &switch, now) {
                         // The token is the caller's to hand back.
-                        let _ = self.store.pop(&mut lane, &mut BLANK.clone());
+                        let _ = self.held.store.pop(&mut lane, &mut BLANK.clone());
                         return false;
                     }
                     padding.held_bytes += first.bytes();
@@ -345,7 +345,7 @@ impl Engine {
         if paused {
             self.heed(id, Side::Back, Heed::Unpause);
         }
-        if let Err(fault) = self.take_link(self.clock.latest(), id, link) {
+        if let Err(fault) = self.take_link(self.time.clock.latest(), id, link) {
             self.fault(id, fault);
         }
     }

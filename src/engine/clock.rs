@@ -10,19 +10,19 @@ impl Engine {
     /// The host's time on our clock: what every function here takes, but for the short ways (`Engine::stop`).
     #[inline(always)]
     pub fn time(&self, wall: Nanos) -> Nanos {
-        self.clock.inside(wall)
+        self.time.clock.inside(wall)
     }
 
     /// A time of ours on the host's clock.
     pub fn wall(&self, time: Nanos) -> Nanos {
-        self.clock.outside(time)
+        self.time.clock.outside(time)
     }
 
     /// Up to here, nothing is due and the clock need not be looked at. The short ways take the host's time as it is: on
     /// a clock that was set they are closed.
     #[inline]
     pub(super) fn stop(&self) -> Nanos {
-        self.alarms.stop()
+        self.time.alarms.stop()
     }
 
     /// The host's clock was wrong, and says `wall` now.
@@ -30,9 +30,9 @@ impl Engine {
         if wall == NEVER {
             return Err(self.invalid("no clock says CIRCFLOW_NEVER"));
         }
-        let before = self.clock.outside(self.clock.latest());
-        self.clock.set(wall);
-        self.alarms.close(self.clock.is_moved());
+        let before = self.time.clock.outside(self.time.clock.latest());
+        self.time.clock.set(wall);
+        self.time.alarms.close(self.time.clock.is_moved());
         engine_log!(self, INFO, before_ns = before, now_ns = wall, "the host has set its clock");
         Ok(())
     }
@@ -40,23 +40,23 @@ impl Engine {
     /// The clock has passed its horizon: either an hour has gone by, or it leaps.
     #[cold]
     pub(super) fn pass_horizon(&mut self, before: Nanos, mut now: Nanos) -> Nanos {
-        if self.clock.is_leap(before, now) {
-            now = self.clock.leap(before);
-            self.alarms.close(self.clock.is_moved());
+        if self.time.clock.is_leap(before, now) {
+            now = self.time.clock.leap(before);
+            self.time.alarms.close(self.time.clock.is_moved());
             let seconds = (now - before) / 1_000_000_000;
             engine_log!(self, WARN, seconds = seconds, "the host's clock went ahead by more than an hour");
         }
-        self.alarms.set_horizon(now);
+        self.time.alarms.set_horizon(now);
         now
     }
 
     /// The host has named an earlier time than the latest.
     #[cold]
     pub(super) fn step_back(&mut self, named: Nanos) {
-        let latest = self.clock.latest();
+        let latest = self.time.clock.latest();
         // Once, until time has gone on.
-        if latest - named > CLOCK_BACK && self.complained != latest {
-            self.complained = latest;
+        if latest - named > CLOCK_BACK && self.time.complained != latest {
+            self.time.complained = latest;
             let seconds = (latest - named) / 1_000_000_000;
             engine_log!(self, WARN, seconds = seconds, "the host's clock went back");
         }

@@ -65,13 +65,13 @@ impl Engine {
     /// Sets a parameter: one of congestion control for the circuits of one class that are opened from now on, any other
     /// for the engine.
     pub fn set_param(&mut self, class: PathClass, name: &str, value: u32) -> Result<(), Error> {
-        let of_class = &mut self.params[class as usize];
+        let of_class = &mut self.settings.params[class as usize];
         let outcome = match of_class.get(name) {
             Some(_) => {
                 let mut params = Params::clone(of_class);
                 params.set(name, value).map(|()| *of_class = Arc::new(params))
             }
-            None => self.wide.set(name, value).map(|()| self.allow_by_consensus()),
+            None => self.settings.wide.set(name, value).map(|()| self.allow_by_consensus()),
         };
         outcome.map_err(|why| {
             let (error, text) = match why {
@@ -85,13 +85,13 @@ impl Engine {
 
     /// The value of a parameter now.
     pub fn param(&mut self, class: PathClass, name: &str) -> Result<u32, Error> {
-        let found = self.params[class as usize].get(name).or_else(|| self.wide.get(name));
+        let found = self.settings.params[class as usize].get(name).or_else(|| self.settings.wide.get(name));
         found.ok_or_else(|| self.explain(Error::INVALID, format!("no parameter is called {name}")))
     }
 
     /// Whether the consensus allows new sets and legs.
     pub(super) fn check_conflux_on(&self) -> Result<(), Error> {
-        match self.wide.cfx_enabled {
+        match self.settings.wide.cfx_enabled {
             0 => Err(Blocked::SwitchedOff.into()),
             _ => Ok(()),
         }
@@ -99,12 +99,12 @@ impl Engine {
 
     /// What a peer's set is made with; none while conflux is off.
     pub(super) fn accepted(&self) -> Option<&SetTerms> {
-        self.accepted.as_ref().filter(|_| self.wide.cfx_enabled != 0)
+        self.settings.accepted.as_ref().filter(|_| self.settings.wide.cfx_enabled != 0)
     }
 
     /// Fills in what the host leaves to the parameters of a set.
     pub(super) fn settle_set(&self, terms: &mut SetTerms) {
-        let wide = &self.wide;
+        let wide = &self.settings.wide;
         if terms.legs_max == 0 {
             terms.legs_max = wide.max_legs_set.min(limits::LEGS_MAX as u32);
         }
@@ -115,13 +115,13 @@ impl Engine {
         if wide.max_oooq_bytes < Wide::DEFAULT.max_oooq_bytes {
             terms.held_bytes_max = terms.held_bytes_max.min(wide.max_oooq_bytes.into());
         }
-        terms.held_age_max.get_or_insert(self.held_age_max);
+        terms.held_age_max.get_or_insert(self.settings.held_age_max);
     }
 
     /// The same for a padder.
     pub(super) fn settle_padder(&self, terms: &mut PadderTerms) {
         if terms.queued_max == BY_PARAMETER {
-            terms.queued_max = self.wide.circ_queued_cells;
+            terms.queued_max = self.settings.wide.circ_queued_cells;
         }
     }
 }

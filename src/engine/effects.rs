@@ -43,7 +43,7 @@ impl Engine {
 
     /// Counts a fault, words it for people and logs it.
     pub(super) fn note(&mut self, fault: Fault, noun: &str, id: Id) {
-        self.peer_faults += 1;
+        self.out.faults += 1;
         let text = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
         self.explain(Error::Fault(fault), text);
         engine_log!(self, WARN, id = id.0, "closing a {noun}: {}", fault.text().to_string_lossy());
@@ -61,7 +61,7 @@ impl Engine {
                 state.close_waits = true;
                 state.terms().tag
             });
-            self.queue.push(Queued::Close { circuit: id, set, set_tag, cause });
+            self.out.queue.push(Queued::Close { circuit: id, set, set_tag, cause });
         }
     }
 
@@ -71,14 +71,14 @@ impl Engine {
             circuit.place = Place::Leg { set, ix };
             state.set_tag(ix, circuit.config.tag);
             if let Some(padding) = &circuit.padding {
-                state.hold_back(ix, padding.is_blocked(), !padding.asks(), &mut self.effects);
+                state.hold_back(ix, padding.is_blocked(), !padding.asks(), &mut self.out.effects);
             }
             let runs = circuit.runs_streams();
             let hop = circuit.config.hops.last();
             let reactor = circuit.reactor.as_mut().filter(|_| runs);
             state.seated(reactor.as_ref().map(|reactor| reactor.params()));
             if let Some(reactor) = reactor {
-                state.report(ix, &reactor.report(hop), &mut self.effects);
+                state.report(ix, &reactor.report(hop), &mut self.out.effects);
             }
         }
     }
@@ -86,7 +86,7 @@ impl Engine {
     pub(super) fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
         let Some(state) = self.sets.get_mut(set) else { return };
         let cause = if cause == Cause::LegLost && state.is_finished() { Cause::Finished } else { cause };
-        let fate = state.remove(ix, cause, &mut self.store, &mut self.effects);
+        let fate = state.remove(ix, cause, &mut self.held.store, &mut self.out.effects);
         let torn = fate == Fate::Lives && state.has_duplicate();
         self.apply_effects(set);
         if fate == Fate::Over {
@@ -98,7 +98,7 @@ impl Engine {
 
     pub(super) fn end_set(&mut self, set: Id, cause: Cause) {
         let Some(state) = self.sets.get_mut(set) else { return };
-        state.end(cause, &mut self.store, &mut self.effects);
+        state.end(cause, &mut self.held.store, &mut self.out.effects);
         self.apply_effects(set);
         self.forget_set(set);
     }
@@ -106,14 +106,14 @@ impl Engine {
     /// Turns what follows from a call into instructions and timers.
     #[inline(always)]
     pub(super) fn apply_effects(&mut self, set: Id) {
-        if !self.effects.is_empty() {
+        if !self.out.effects.is_empty() {
             self.apply_some(set);
         }
     }
 
     #[inline(never)]
     fn apply_some(&mut self, set: Id) {
-        let mut effects = std::mem::take(&mut self.effects);
+        let mut effects = std::mem::take(&mut self.out.effects);
         let set_tag = self.sets.get(set).map_or(0, |state| state.terms().tag);
         for effect in effects.drain(..) {
             match effect {
@@ -121,38 +121,38 @@ impl Engine {
                 Effect::Send { leg, control } => {
                     // A leg that is taken out may grow before this has gone.
                     let hop = self.circuits.get(leg).map_or(0, |circuit| circuit.config.hops.last());
-                    self.queue.push(Queued::Send { circuit: leg, hop, set, control });
+                    self.out.queue.push(Queued::Send { circuit: leg, hop, set, control });
                 }
                 Effect::Linked { leg, rtt } => {
                     engine_log!(self, DEBUG, circuit = leg.0, set = set.0, rtt_ns = rtt, "leg linked");
-                    self.queue.push(Queued::Linked { circuit: leg, set, rtt });
+                    self.out.queue.push(Queued::Linked { circuit: leg, set, rtt });
                 }
-                Effect::Usable => self.queue.push(Queued::Set { set, news: News::Usable }),
-                Effect::WantLeg => self.queue.push(Queued::Set { set, news: News::WantLeg }),
-                Effect::MaySend => self.queue.push(Queued::Set { set, news: News::MaySend }),
-                Effect::Ready => self.queue.push(Queued::Ready { set }),
+                Effect::Usable => self.out.queue.push(Queued::Set { set, news: News::Usable }),
+                Effect::WantLeg => self.out.queue.push(Queued::Set { set, news: News::WantLeg }),
+                Effect::MaySend => self.out.queue.push(Queued::Set { set, news: News::MaySend }),
+                Effect::Ready => self.out.queue.push(Queued::Ready { set }),
                 Effect::Close { leg, cause } => self.close(leg, set, cause),
                 Effect::Rest { lanes, next } => {
-                    self.store.leave(lanes.bytes());
+                    self.held.store.leave(lanes.bytes());
                     let run = self.sets.get(set).is_some_and(|state| state.params().is_some());
-                    self.queue.push_rest(Rest { set, set_tag, lanes, next, run });
+                    self.out.queue.push_rest(Rest { set, set_tag, lanes, next, run });
                 }
                 Effect::Ended(cause) => {
                     engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
-                    self.queue.push(Queued::Ended { set, set_tag, cause });
+                    self.out.queue.push(Queued::Ended { set, set_tag, cause });
                 }
                 Effect::Arm { leg, deadline } if self.is_elsewhere(leg) => self.arm_elsewhere(leg, Some(deadline)),
                 Effect::Disarm { leg } if self.is_elsewhere(leg) => self.arm_elsewhere(leg, None),
-                Effect::Arm { leg, deadline } => self.alarms.arm_handshake(leg, deadline),
-                Effect::Disarm { leg } => self.alarms.cancel_handshake(leg),
+                Effect::Arm { leg, deadline } => self.time.alarms.arm_handshake(leg, deadline),
+                Effect::Disarm { leg } => self.time.alarms.cancel_handshake(leg),
                 Effect::Release => self.release_held(set),
             }
         }
         // What a release has set off comes after all that set the release off. The buffer goes back, so that the next
         // call finds it grown.
-        std::mem::swap(&mut self.effects, &mut effects);
+        std::mem::swap(&mut self.out.effects, &mut effects);
         if !effects.is_empty() {
-            self.effects.append(&mut effects);
+            self.out.effects.append(&mut effects);
             self.apply_effects(set);
         }
     }

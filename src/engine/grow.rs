@@ -57,7 +57,7 @@ impl Engine {
 
     /// What congestion control goes by with a hop that is negotiated with now.
     pub(super) fn hop_terms(&mut self, class: PathClass, sendme_inc: u8) -> Result<(Arc<Params>, Inc), Error> {
-        let params = Arc::clone(&self.params[class as usize]);
+        let params = Arc::clone(&self.settings.params[class as usize]);
         let asked = if sendme_inc == 0 { params.sendme_inc } else { sendme_inc.into() };
         match params.inc(asked) {
             Some(inc) => Ok((params, inc)),

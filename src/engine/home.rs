@@ -19,8 +19,8 @@ use crate::wire::Command;
 impl Engine {
     /// A set of ours has lost a leg elsewhere, or wants it closed.
     pub(super) fn send_off(&mut self, id: Id, why: Cause) {
-        let Some((place, leg)) = self.home_legs.remove(id) else { return };
-        self.alarms.cancel_elsewhere(place);
+        let Some((place, leg)) = self.spread.home_legs.remove(id) else { return };
+        self.time.alarms.cancel_elsewhere(place);
         let HomeLeg { end, mut backlog, .. } = leg;
         let mut left = Vec::new();
         end.close(word(why), |one| left.push(one));
@@ -56,21 +56,21 @@ impl Engine {
     /// There is room for it.
     pub(super) fn take_along(&mut self, set: Id, message: &Message<'_>) -> bool {
         let Some(state) = self.sets.get_mut(set) else { return false };
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         let stays = state.settled_leg().is_some_and(|leg| !self.circuits.is_ours(leg));
         let plan = match stays.then(|| state.send_next(message.command == Command::DATA, now)).flatten() {
             Some(plan) => plan,
             None => {
                 let Ok(plan) = state.plan(message.command) else { return false };
-                if self.home_legs.look(plan.leg).is_none() || state.is_holding() {
+                if self.spread.home_legs.look(plan.leg).is_none() || state.is_holding() {
                     return false;
                 }
-                let Ok(plan) = state.send(message.command, now, &mut self.effects) else { return false };
+                let Ok(plan) = state.send(message.command, now, &mut self.out.effects) else { return false };
                 plan
             }
         };
-        let crossed = Crossed::new(message, &mut self.spares);
-        self.store.budget_mut().cross(crossed.cost());
+        let crossed = Crossed::new(message, &mut self.spread.spares);
+        self.held.store.budget_mut().cross(crossed.cost());
         self.cross(plan.leg, plan.delta, plan.number, crossed);
         self.apply_effects(set);
         true
@@ -81,8 +81,8 @@ impl Engine {
     fn cross(&mut self, id: Id, delta: u32, number: u64, message: Crossed) {
         let (is_data, cost) = (message.command() == Command::DATA, message.cost());
         let down = Down::Send { delta, number, message };
-        let now = self.clock.latest();
-        let Some((_, leg)) = self.home_legs.find(id) else { return self.unload([Left::Unsent(down)], token_up) };
+        let now = self.time.clock.latest();
+        let Some((_, leg)) = self.spread.home_legs.find(id) else { return self.unload([Left::Unsent(down)], token_up) };
         leg.committed += u64::from(is_data);
         leg.way.look(leg.end.taken(), now);
         leg.way.put(cost, now);
@@ -112,7 +112,7 @@ impl Engine {
     /// More is on its way to a leg elsewhere than its set knows of.
     #[inline(never)]
     fn is_crossing(&mut self, leg: Id) {
-        let Some(leg) = self.home_legs.look(leg) else { return };
+        let Some(leg) = self.spread.home_legs.look(leg) else { return };
         let set = leg.set;
         self.look_at_crossing(set);
         self.grew(set);
@@ -121,16 +121,16 @@ impl Engine {
     /// The same for a message that waited in the set.
     pub(super) fn cross_lane(&mut self, id: Id, set: Id, delta: u32, number: u64, mut lane: Lane) {
         let mut buffer = BLANK;
-        if let Ok(Some(delivery)) = self.store.pop_to_cross(&mut lane, &mut buffer) {
+        if let Ok(Some(delivery)) = self.held.store.pop_to_cross(&mut lane, &mut buffer) {
             let (command, stream_id, token) = (delivery.command, delivery.stream_id, delivery.token);
             let body = buffer.get(..usize::from(delivery.len)).unwrap_or_default();
             let message = Message { command, hop: 0, stream_id, body, token };
-            let crossed = Crossed::new(&message, &mut self.spares);
+            let crossed = Crossed::new(&message, &mut self.spread.spares);
             self.cross(id, delta, number, crossed);
         }
         // Nobody here takes it any more.
         if let Some(state) = self.sets.get_mut(set) {
-            state.taken(&mut self.effects);
+            state.taken(&mut self.out.effects);
         }
     }
 
@@ -138,31 +138,31 @@ impl Engine {
     pub(super) fn send_linked(&mut self, id: Id, set: Id) {
         let Some(terms) = self.sets.get(set).map(|state| state.terms()) else { return };
         let linked = Down::Linked(Box::new(our_link(terms)));
-        let (cost, now) = (linked.cost(), self.clock.latest());
+        let (cost, now) = (linked.cost(), self.time.clock.latest());
         if let Err(fault) = self.room_for(set, cost) {
             return self.fault_elsewhere(id, fault);
         }
-        let Some((_, leg)) = self.home_legs.find(id) else { return };
-        self.store.budget_mut().cross(cost);
+        let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
+        self.held.store.budget_mut().cross(cost);
         leg.way.put(cost, now);
         if leg.backlog.push(&mut &leg.end, linked).is_err() {
             leg.way.undo(cost);
-            self.store.budget_mut().uncross(cost);
+            self.held.store.budget_mut().uncross(cost);
         }
     }
 
     /// Wakes a leg elsewhere that waits for LINKED_ACK.
     pub(super) fn arm_elsewhere(&mut self, id: Id, deadline: Option<Nanos>) {
-        let Some((place, _)) = self.home_legs.find(id) else { return };
+        let Some((place, _)) = self.spread.home_legs.find(id) else { return };
         match deadline {
-            Some(deadline) => self.alarms.arm_elsewhere(place, deadline),
-            None => self.alarms.cancel_elsewhere(place),
+            Some(deadline) => self.time.alarms.arm_elsewhere(place, deadline),
+            None => self.time.alarms.cancel_elsewhere(place),
         }
     }
 
     /// A leg elsewhere has waited long enough.
     pub(super) fn expire_elsewhere(&mut self, place: u32, now: Nanos) {
-        let Some(leg) = self.home_legs.at(place) else { return };
+        let Some(leg) = self.spread.home_legs.at(place) else { return };
         let (id, set, ix) = (leg.id, leg.set, leg.ix);
         if let Some(fault) = self.sets.get(set).and_then(|state| state.expired(ix, now)) {
             self.fault_elsewhere(id, fault);
@@ -172,14 +172,14 @@ impl Engine {
     /// News of a leg elsewhere.
     pub(super) fn hear_leg(&mut self, id: Id, now: Nanos) {
         for _ in 0..limits::LINK_ROOM {
-            let Some((_, leg)) = self.home_legs.find(id) else { return };
+            let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
             let (set, ix) = (leg.set, leg.ix);
             let up = match leg.end.poll() {
                 News::Item(up) => up,
                 News::Nothing => return self.drain_leg(id),
                 News::Over(word) => return self.leg_gone(id, word),
             };
-            self.store.budget_mut().adopt(up.cost());
+            self.held.store.budget_mut().adopt(up.cost());
             if let Err(fault) = self.hear_up(set, ix, up, now) {
                 self.fault_elsewhere(id, fault);
                 return;
@@ -187,7 +187,7 @@ impl Engine {
         }
         self.drain_leg(id);
         // There may be more: in its turn.
-        if let Some(leg) = self.home_legs.look(id) {
+        if let Some(leg) = self.spread.home_legs.look(id) {
             leg.end.again();
         }
     }
@@ -202,17 +202,17 @@ impl Engine {
             Up::Message(_) => Ok(()),
             Up::Switch(switch) => state.handle_switch(ix, now, switch),
             Up::LinkedSent(at) => {
-                state.handshake_sent(ix, at, &mut self.effects);
+                state.handshake_sent(ix, at, &mut self.out.effects);
                 Ok(())
             }
-            Up::LinkedAck(at) => state.handle_linked_ack(ix, at, &mut self.effects),
+            Up::LinkedAck(at) => state.handle_linked_ack(ix, at, &mut self.out.effects),
             Up::Directory { stream_id } => {
                 let hop = state.join_hop();
                 self.refuse_stream(Owner::Set(set), hop, stream_id, END_NOT_DIRECTORY, now);
                 Ok(())
             }
         };
-        if !self.effects.is_empty() {
+        if !self.out.effects.is_empty() {
             self.apply_effects(set);
         }
         heard
@@ -225,25 +225,25 @@ impl Engine {
             // It has ended, on the way or just now.
             None => Err(None),
             Some(state) => room
-                .and_then(|()| state.arrive_from_elsewhere(ix, now, &message.message(0, &BLANK), &mut self.store))
+                .and_then(|()| state.arrive_from_elsewhere(ix, now, &message.message(0, &BLANK), &mut self.held.store))
                 .map_err(Some),
         };
         match held {
             Ok(()) => {
                 if let Some(state) = self.sets.get_mut(set) {
-                    state.mark_ready(&mut self.effects);
+                    state.mark_ready(&mut self.out.effects);
                     if state.holds_more() {
                         self.holds_more(set);
                     }
                 }
             }
             Err(_) => {
-                self.store.budget_mut().tidy();
+                self.held.store.budget_mut().tidy();
                 self.discard(message.token());
             }
         }
-        message.recycle(&mut self.spares);
-        if !self.effects.is_empty() {
+        message.recycle(&mut self.spread.spares);
+        if !self.out.effects.is_empty() {
             self.apply_effects(set);
         }
         held.or_else(|fault| fault.map_or(Ok(()), Err))
@@ -251,9 +251,9 @@ impl Engine {
 
     /// There may be room for what waits on the way to a leg elsewhere, and it may stand otherwise than before.
     fn drain_leg(&mut self, id: Id) {
-        if let Some((_, leg)) = self.home_legs.find(id) {
+        if let Some((_, leg)) = self.spread.home_legs.find(id) {
             leg.end.tell();
-            self.store.budget_mut().tidy();
+            self.held.store.budget_mut().tidy();
             let _ = leg.backlog.drain(&mut &leg.end);
             let set = leg.set;
             self.shrank(set);
@@ -263,7 +263,7 @@ impl Engine {
 
     /// Tells a set how a leg elsewhere stands: what its engine shows, and what has been sent since.
     pub(super) fn look_at(&mut self, id: Id) {
-        let Some((_, leg)) = self.home_legs.find(id) else { return };
+        let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
         let Some(shown) = leg.reader.read() else { return };
         let report = Report {
             cwnd: shown.cwnd.into(),
@@ -275,14 +275,14 @@ impl Engine {
         };
         let (set, ix) = (leg.set, leg.ix);
         if let Some(state) = self.sets.get_mut(set) {
-            state.report(ix, &report, &mut self.effects);
+            state.report(ix, &report, &mut self.out.effects);
         }
         self.apply_effects(set);
     }
 
     /// A leg elsewhere has broken the protocol, or its time is over.
     pub(super) fn fault_elsewhere(&mut self, id: Id, fault: Fault) {
-        let Some(leg) = self.home_legs.look(id) else { return };
+        let Some(leg) = self.spread.home_legs.look(id) else { return };
         let set = leg.set;
         if fault.reach() == Reach::Set {
             self.fault_of_set(set, fault);
@@ -294,7 +294,7 @@ impl Engine {
 
     /// The engine of a leg elsewhere has closed it, and has counted why.
     fn leg_gone(&mut self, id: Id, word: Option<u32>) {
-        let Some(leg) = self.home_legs.look(id) else { return };
+        let Some(leg) = self.spread.home_legs.look(id) else { return };
         let why = cause(word);
         match why {
             // What it brought and we never saw was acknowledged: nobody will send it again. Nor is anything known of
@@ -308,7 +308,7 @@ impl Engine {
 
     /// A leg elsewhere goes: its set is judged.
     fn lose(&mut self, id: Id, why: Cause) {
-        let Some(leg) = self.home_legs.look(id) else { return };
+        let Some(leg) = self.spread.home_legs.look(id) else { return };
         let (set, ix) = (leg.set, leg.ix);
         self.send_off(id, why);
         self.remove_leg(set, ix, why);

@@ -43,7 +43,7 @@ impl Engine {
             if let Some(state) = self.sets.get_mut(set) {
                 let ix = state.launch(circuit, hops);
                 if are_built {
-                    state.built(ix, now, &mut self.effects);
+                    state.built(ix, now, &mut self.out.effects);
                 }
                 self.seat(circuit, set, ix);
             }
@@ -71,7 +71,7 @@ impl Engine {
         }
         self.check_drained()?;
         if let Some(state) = self.sets.get_mut(set) {
-            state.built(ix, now, &mut self.effects);
+            state.built(ix, now, &mut self.out.effects);
         }
         self.apply_effects(set);
         Ok(())
@@ -89,7 +89,7 @@ impl Engine {
         self.check_room(set, 1)?;
         let hops = self.circuits.lookup(circuit)?.config.hops;
         if let Some(state) = self.sets.get_mut(set) {
-            let ix = state.adopt(circuit, hops, ux, rtt, &mut self.effects);
+            let ix = state.adopt(circuit, hops, ux, rtt, &mut self.out.effects);
             self.seat(circuit, set, ix);
         }
         self.apply_effects(set);
@@ -98,7 +98,7 @@ impl Engine {
 
     /// Figures of a leg, here or elsewhere, of one of our sets.
     pub fn leg_stats(&self, id: Id) -> Result<LegStats, Error> {
-        let (set, ix) = match self.home_legs.look(id) {
+        let (set, ix) = match self.spread.home_legs.look(id) {
             Some(leg) => (leg.set, leg.ix),
             None => self.leg(id)?,
         };

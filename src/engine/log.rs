@@ -44,11 +44,11 @@ const SECOND: Nanos = 1_000_000_000;
 macro_rules! engine_log {
     ($engine:expr, $level:ident, $($field:tt)+) => {
         if tracing::enabled!(target: "circflow", tracing::Level::$level) {
-            if let Some(dropped) = $engine.limiter.admit($engine.clock.latest()) {
+            if let Some(dropped) = $engine.out.limiter.admit($engine.time.clock.latest()) {
                 if dropped > 0 {
-                    tracing::warn!(target: "circflow", engine = $engine.tag, dropped, "log lines left out");
+                    tracing::warn!(target: "circflow", engine = $engine.settings.tag, dropped, "log lines left out");
                 }
-                tracing::event!(target: "circflow", tracing::Level::$level, engine = $engine.tag, $($field)+);
+                tracing::event!(target: "circflow", tracing::Level::$level, engine = $engine.settings.tag, $($field)+);
             }
         }
     };

@@ -13,7 +13,7 @@ impl Engine {
     /// or nobody is left, there is no room, and the answer says at which cap.
     #[inline]
     pub(super) fn room_for(&mut self, holder: Id, cost: u64) -> Result<(), Fault> {
-        if self.store.budget().has_room(cost) {
+        if self.held.store.budget().has_room(cost) {
             return Ok(());
         }
         self.make_room(holder, cost)
@@ -21,15 +21,15 @@ impl Engine {
 
     #[cold]
     fn make_room(&mut self, holder: Id, cost: u64) -> Result<(), Fault> {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         for _ in 0..limits::VICTIMS_STEP {
-            let fault = match self.store.budget_mut().ask(cost) {
+            let fault = match self.held.store.budget_mut().ask(cost) {
                 Ok(()) => return Ok(()),
                 Err(Over::Engine) => Fault::EngineMemory,
                 Err(Over::Process) => Fault::ProcessMemory,
             };
             // Nor when all that is held were gone.
-            if !self.store.budget().could_hold(cost) {
+            if !self.held.store.budget().could_hold(cost) {
                 return Err(fault);
             }
             match self.choose_victim(fault, now) {
@@ -40,7 +40,7 @@ impl Engine {
                 None => return Err(fault),
             }
         }
-        match self.store.budget_mut().ask(cost) {
+        match self.held.store.budget_mut().ask(cost) {
             Ok(()) => Ok(()),
             Err(Over::Engine) => Err(Fault::EngineMemory),
             Err(Over::Process) => Err(Fault::ProcessMemory),
@@ -50,11 +50,11 @@ impl Engine {
     /// Who has to go: one of ours, or somebody elsewhere.
     fn choose_victim(&mut self, fault: Fault, now: Nanos) -> Option<Option<Id>> {
         for _ in 0..limits::VICTIM_LOOKS {
-            let victim = match (&self.port, fault) {
+            let victim = match (&self.spread.port, fault) {
                 (Some(port), Fault::ProcessMemory) => port.name_worst(now)?,
-                _ => self.ledger.worst(now, self.store.budget().cap())?,
+                _ => self.held.ledger.worst(now, self.held.store.budget().cap())?,
             };
-            if u32::from(victim.engine) != self.tag {
+            if u32::from(victim.engine) != self.settings.tag {
                 return Some(None);
             }
             // What is ours we know better than the book, which is told when something has run out.
@@ -84,7 +84,7 @@ impl Engine {
 
     /// Those whom other engines have named go.
     pub(super) fn close_doomed(&mut self) {
-        let Some(port) = &self.port else { return };
+        let Some(port) = &self.spread.port else { return };
         let doomed = port.take_doomed();
         if doomed.is_empty() {
             return;
@@ -97,7 +97,7 @@ impl Engine {
             }
         }
         self.rest();
-        self.port.iter().for_each(|port| port.doom_done());
+        self.spread.port.iter().for_each(|port| port.doom_done());
     }
 
     fn is_named(&self, id: Id) -> bool {
@@ -125,7 +125,7 @@ impl Engine {
     pub(super) fn discard(&mut self, tokens: impl IntoIterator<Item = Token>) {
         let mut lane = Lane::EMPTY;
         for (token, number) in tokens.into_iter().zip(1..) {
-            self.store.push_leaving(&mut lane, number, token);
+            self.held.store.push_leaving(&mut lane, number, token);
         }
         self.queue_rest(lane);
     }
@@ -133,19 +133,19 @@ impl Engine {
     /// A set or circuit of ours holds more than before.
     #[inline]
     pub(super) fn grew(&mut self, id: Id) {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         if let Some(state) = self.sets.get_mut(id) {
-            state.grew(id, &self.ledger, now);
+            state.grew(id, &self.held.ledger, now);
         } else if let Some(circuit) = self.circuits.get_mut(id) {
-            circuit.grew(id, &self.ledger, now);
+            circuit.grew(id, &self.held.ledger, now);
         }
     }
 
     /// A set [`holds more`](crate::conflux::Set::holds_more) for order.
     #[inline(never)]
     pub(super) fn holds_more(&mut self, set: Id) {
-        let (now, Some(state)) = (self.clock.latest(), self.sets.get_mut(set)) else { return };
-        state.grew(set, &self.ledger, now);
+        let (now, Some(state)) = (self.time.clock.latest(), self.sets.get_mut(set)) else { return };
+        state.grew(set, &self.held.ledger, now);
         if state.held() == 1 {
             self.watch_age(set, now);
         }
@@ -153,14 +153,14 @@ impl Engine {
 
     /// A set or circuit of ours may hold less than before. True when that was not known yet.
     pub(super) fn shrank(&mut self, id: Id) -> bool {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         if self.sets.get(id).is_some() {
             self.look_at_crossing(id);
-            return self.sets.get_mut(id).is_some_and(|state| state.shrank(&self.store, now));
+            return self.sets.get_mut(id).is_some_and(|state| state.shrank(&self.held.store, now));
         }
         let Some(circuit) = self.circuits.get_mut(id) else { return false };
         circuit.away.iter_mut().for_each(|away| away.look(now));
-        let (bytes, since) = (circuit.bytes(), circuit.since(&self.store, now));
+        let (bytes, since) = (circuit.bytes(), circuit.since(&self.held.store, now));
         let Some(standing) = &circuit.standing else { return false };
         let known = (standing.bytes(), standing.since());
         standing.settle(bytes, since);
@@ -169,11 +169,11 @@ impl Engine {
 
     /// What of a set is still on its way to legs elsewhere.
     pub(super) fn look_at_crossing(&mut self, set: Id) {
-        let Some(state) = self.sets.get_mut(set).filter(|_| !self.home_legs.is_empty()) else { return };
+        let Some(state) = self.sets.get_mut(set).filter(|_| !self.spread.home_legs.is_empty()) else { return };
         let (mut bytes, mut since) = (0, crate::base::time::NEVER);
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         for leg in state.leg_ids().collect::<smallvec::SmallVec<[Id; 8]>>() {
-            if let Some((_, leg)) = self.home_legs.find(leg) {
+            if let Some((_, leg)) = self.spread.home_legs.find(leg) {
                 leg.way.look(leg.end.taken(), now);
                 bytes += leg.way.tell();
                 since = since.min(leg.way.since());
@@ -200,20 +200,20 @@ impl Engine {
         let sets: u64 = self.sets.all().map(|state| state.held_bytes() + state.outbox_bytes()).sum();
         let own = |circuit: &Circuit| circuit.bytes() - circuit.away.as_ref().map_or(0, |away| away.bytes());
         let circuits: u64 = self.circuits.all().map(own).sum();
-        let crossing = self.store.budget().crossing();
+        let crossing = self.held.store.budget().crossing();
         let of_sets = self.sets.all().filter_map(|state| state.streams.as_ref());
         let of_circuits = self.circuits.all().filter_map(|circuit| circuit.reactor.as_ref()?.streams.as_ref());
         let ended: u64 = of_sets.chain(of_circuits).map(|streams| streams.ended_bytes()).sum();
-        let aside: u64 = self.aside.iter().map(|lanes| lanes.bytes()).sum();
-        (sets + circuits + self.queue.released_bytes() + crossing + ended, self.queue.leaving_bytes() + aside)
+        let aside: u64 = self.held.aside.iter().map(|lanes| lanes.bytes()).sum();
+        (sets + circuits + self.out.queue.released_bytes() + crossing + ended, self.out.queue.leaving_bytes() + aside)
     }
 
     /// Nothing is under way: all figures are exact, for those who share them.
     #[inline]
     pub(super) fn rest(&mut self) {
-        if self.port.is_some() {
-            self.ledger.at(self.clock.latest());
-            self.store.budget_mut().rest();
+        if self.spread.port.is_some() {
+            self.held.ledger.at(self.time.clock.latest());
+            self.held.store.budget_mut().rest();
         }
     }
 
@@ -226,12 +226,12 @@ impl Engine {
         let mut tokens = Vec::new();
         for left in left {
             match &left {
-                Left::Unread(theirs) => self.store.budget_mut().adopt(theirs.cost()),
-                Left::Unsent(ours) => self.store.budget_mut().uncross(ours.cost()),
+                Left::Unread(theirs) => self.held.store.budget_mut().adopt(theirs.cost()),
+                Left::Unsent(ours) => self.held.store.budget_mut().uncross(ours.cost()),
             }
             tokens.extend(token(left));
         }
-        self.store.budget_mut().tidy();
+        self.held.store.budget_mut().tidy();
         self.discard(tokens);
     }
 }

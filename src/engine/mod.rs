@@ -24,6 +24,7 @@ mod log;
 mod memory;
 mod negotiation;
 mod padding;
+mod parts;
 mod poll;
 mod receive;
 mod remote;
@@ -48,7 +49,6 @@ pub use send::{send, Outlet, Sending, Sent};
 pub use streams::{StreamConfig, StreamStats};
 pub use verdict::{Admitted, Verdict, VerdictKind};
 
-use crate::base::purse::Purse;
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::{Cause, Effect, LegIx, Manager, Report, Role, SetTerms};
@@ -60,84 +60,27 @@ use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
 use crate::wire::command::STREAM_NEEDED;
 use crate::wire::conflux::Nonce;
 use crate::wire::Command;
-use alarms::Alarms;
 use circuit::{Circuit, Place, NO_HOP};
 use crossing::Crossing;
-use elsewhere::HomeLegs;
-use insn::Queue;
-use rest::Aside;
-use words::Words;
+use parts::{Held, Out, PaddingPart, Settings, Spread, Time};
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// One event loop's worth of circuits and sets.
 #[derive(Debug)]
 pub struct Engine {
-    clock: Clock,
-    /// The latest time when a step back was logged.
-    complained: Nanos,
-    alarms: Alarms,
     circuits: Arena<Circuit>,
     sets: Arena<Controller>,
     streams: Arena<Stream>,
-    store: Store,
-    /// Who holds how much of what is in the store.
-    ledger: Books,
-    queue: Queue,
-    /// What is left to be freed.
-    aside: Aside,
-    /// The call under way has done enough with the first in the queue.
-    paused: bool,
-    /// Effects of the call under way; empty between calls.
-    effects: Vec<Effect>,
+    /// Nonces of sets.
     manager: Manager,
-    /// What a set that a peer opens is made with; none while conflux is off.
-    accepted: Option<SetTerms>,
-    instructions_max: usize,
-    tag: u32,
-    words: Words,
-    peer_faults: u64,
-    limiter: log::Limiter,
-    /// Lists of padding machines that the host has loaded.
-    machines: Arena<Machines>,
-    /// What the numbers of the negotiation mean, at a client (true) and at a relay.
-    padding_numbers: BTreeMap<(bool, u8), PadderTerms>,
-    padding_keys: Keys,
-    /// Effects of the padding step under way; empty between calls.
-    padding_effects: Vec<PaddingEffect>,
-    padding_received: u64,
-    /// Circuits that have padding: while there are none, nobody is asked.
-    padded: u32,
-    /// Counts the calls in which something was due, for the cap on steps in one of them.
-    round: u32,
-    lateness: Lateness,
-    /// Circuits that we run: while there are none, nobody is asked.
+    /// Circuits that we run: while there are none, no circuit is asked.
     running: u32,
-    /// Parameters of congestion control for circuits that are opened from now on, by class.
-    params: [Arc<Params>; 3],
-    /// Those of conflux, padding and SENDMEs.
-    wide: Wide,
-    marks: Marks,
-    streams_max: u32,
-    stream_bytes_max: u32,
-    stream_memory: Nanos,
-    pace: Pace,
-    /// What is allowed of padding, and the cells sent.
-    purse: Purse,
-    /// Messages of streams that nothing explains, and that were dropped.
-    unexplained: u64,
-    held_age_max: Nanos,
-    /// Streams to wake later, of the call under way; empty between calls.
-    wakes: Vec<(Id, Nanos)>,
-    /// The way to the other engines of the hub.
-    port: Option<Port<Crossing>>,
-    /// Legs elsewhere of our sets.
-    home_legs: HomeLegs,
-    /// What has news, of the call under way; empty between calls.
-    news: Vec<Id>,
-    /// For bodies that cross.
-    spares: Spares,
+    time: Time,
+    held: Held,
+    out: Out,
+    padding: PaddingPart,
+    settings: Settings,
+    spread: Spread,
 }
 
 /// Engine tags share 16 bits of an id with the kind of thing it names.
@@ -167,81 +110,48 @@ impl Engine {
         }
         let owner = |kind: u16| (config.tag as u16) << 2 | kind;
         Ok(Engine {
-            clock: Clock::default(),
-            complained: NEVER,
-            alarms: Alarms::default(),
             circuits: Arena::new(owner(CIRCUIT_KIND), config.circuits_max),
             sets: Arena::new(owner(SET_KIND), config.sets_max),
             streams: Arena::new(owner(STREAM_KIND), limits::OBJECTS_MAX),
-            store: Store::new(config.held_bytes_max),
-            ledger: Ledger::open(config.tag as u16),
-            queue: Queue::default(),
-            aside: Aside::new(),
-            paused: false,
-            effects: Vec::new(),
             manager: Manager::new(&config.seed),
-            accepted: None,
-            instructions_max: config.instructions_max as usize,
-            tag: config.tag,
-            words: Words::NONE,
-            peer_faults: 0,
-            limiter: log::Limiter::default(),
-            machines: Arena::new(owner(MACHINES_KIND), limits::MACHINE_LISTS_MAX),
-            padding_numbers: BTreeMap::new(),
-            padding_keys: Keys::new(&config.seed, config.tag),
-            padding_effects: Vec::new(),
-            padding_received: 0,
-            padded: 0,
-            round: 0,
-            lateness: Lateness::default(),
             running: 0,
-            params: [PathClass::Exit, PathClass::Onion, PathClass::Sbws]
-                .map(|class| Arc::new(Params::default_for(class))),
-            wide: Wide::default(),
-            marks: config.marks,
-            streams_max: config.streams_max,
-            stream_bytes_max: config.stream_bytes_max,
-            stream_memory: config.stream_memory,
-            pace: config.pace,
-            purse: Purse::default(),
-            unexplained: 0,
-            held_age_max: config.held_age_max,
-            wakes: Vec::new(),
-            port: None,
-            home_legs: HomeLegs::default(),
-            news: Vec::new(),
-            spares: Spares::default(),
+            time: Time::new(),
+            held: Held::new(config),
+            out: Out::new(),
+            padding: PaddingPart::new(config, owner(MACHINES_KIND)),
+            settings: Settings::new(config),
+            spread: Spread::new(),
         })
     }
 
     /// When [`Engine::tick`] is wanted next, whatever waits to be drained.
     #[inline]
     pub fn deadline(&self) -> Nanos {
-        self.alarms.next()
+        self.time.alarms.next()
     }
 
     /// When the host has to come back: at once, which is 0, as long as instructions wait; else at the deadline, but not
     /// for the age of what is held while nothing is.
     pub fn wakes_at(&self) -> Nanos {
-        if !self.queue.is_empty() {
+        if !self.out.queue.is_empty() {
             0
-        } else if self.alarms.beat() != NEVER && self.store.is_empty() {
-            self.alarms.next_without_beat()
+        } else if self.time.alarms.beat() != NEVER && self.held.store.is_empty() {
+            self.time.alarms.next_without_beat()
         } else {
-            self.alarms.next()
+            self.time.alarms.next()
         }
     }
 
     /// The common case of [`Engine::wakes_at`], on the host's clock: nothing waits, and no beat is on.
     #[inline(always)]
     pub fn wakes_next(&self) -> Option<Nanos> {
-        ((self.queue.len() | self.alarms.unlike()) == 0).then(|| self.alarms.next())
+        ((self.out.queue.len() | self.time.alarms.unlike()) == 0).then(|| self.time.alarms.next())
     }
 
     /// Does what is due.
     #[inline]
     pub fn tick(&mut self, now: Nanos) {
-        if self.port.is_some() {
+        if self.spread.port.is_some() {
             self.tick_with_others(now);
         } else {
             self.enter(now);
@@ -338,9 +248,9 @@ impl Engine {
                 continue;
             };
             if let Some(state) = self.sets.get_mut(set) {
-                state.report(ix, &report, &mut self.effects);
+                state.report(ix, &report, &mut self.out.effects);
             }
-            if !self.effects.is_empty() {
+            if !self.out.effects.is_empty() {
                 self.apply_effects(set);
             }
         }
@@ -369,7 +279,7 @@ impl Engine {
     /// The common case of [`Engine::sent`]: nothing is due. No answer means that nothing was done.
     #[inline(always)]
     pub fn sent_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<Result<(), Error>> {
-        if now >= self.stop() || !self.clock.advance(now) {
+        if !self.enter_quick(now) {
             return None;
         }
         Some(self.sent_at(now, id, command, hop))
@@ -393,11 +303,11 @@ impl Engine {
         if let (Place::Leg { set, ix }, true) = (circuit.place, circuit.config.hops.ends_at(hop)) {
             let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
             if command.is_multiplexed() {
-                state.commit_message(ix, command, now, &mut self.effects)?;
+                state.commit_message(ix, command, now, &mut self.out.effects)?;
             } else if command == Command::CONFLUX_SWITCH {
                 state.commit_switch(ix)?;
             }
-            if !self.effects.is_empty() {
+            if !self.out.effects.is_empty() {
                 self.apply_effects(set);
             }
         } else if circuit.place == Place::Away && circuit.config.hops.ends_at(hop) && is_sequenced(command) {
@@ -405,7 +315,7 @@ impl Engine {
         } else if command.traits() & STREAM_NEEDED != 0 {
             self.mark_streams(id);
         }
-        self.purse.sent(1);
+        self.padding.purse.sent(1);
         if !is_plain {
             self.tell_sent(id, hop, now);
         }
@@ -414,17 +324,17 @@ impl Engine {
 
     /// Every token held or waiting to be discarded.
     pub fn tokens(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
-        self.store.tokens().map(|token| (token.token, token.cost))
+        self.held.store.tokens().map(|token| (token.token, token.cost))
     }
 
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
         self.sweep_streams();
-        if self.store.is_empty() {
-            self.alarms.forget_ages();
+        if self.held.store.is_empty() {
+            self.time.alarms.forget_ages();
         }
         self.rest();
-        self.store.trim() + self.alarms.trim() + self.spares.trim() + self.ledger.trim()
+        self.held.store.trim() + self.time.alarms.trim() + self.spread.spares.trim() + self.held.ledger.trim()
     }
 
     /// Figures.
@@ -433,24 +343,24 @@ impl Engine {
             circuits: self.circuits.len(),
             sets: self.sets.len(),
             streams: self.streams.len(),
-            instructions: self.queue.len() as u32,
-            instructions_peak: self.queue.peak() as u32,
-            timers: self.alarms.len() as u32 + u32::from(!self.store.is_empty() && self.alarms.beat() != NEVER),
-            held: self.store.len() as u64,
-            held_bytes: self.store.bytes(),
-            held_bytes_peak: self.store.budget().peak(),
-            reserved_bytes: self.store.budget().reserved(),
-            crossing_bytes: self.store.budget().crossing(),
-            leaving_bytes: self.store.budget().leaving(),
-            pool_bytes: self.store.pool_bytes() as u64,
-            time_backwards: self.clock.backwards(),
-            time_leaps: self.clock.leaps(),
-            peer_faults: self.peer_faults,
-            log_dropped: self.limiter.dropped(),
-            padding_received: self.padding_received,
-            spent: self.purse.spent(),
-            lateness: self.lateness,
-            unexplained: self.unexplained,
+            instructions: self.out.queue.len() as u32,
+            instructions_peak: self.out.queue.peak() as u32,
+            timers: self.time.alarms.len() as u32 + u32::from(!self.held.store.is_empty() && self.time.alarms.beat() != NEVER),
+            held: self.held.store.len() as u64,
+            held_bytes: self.held.store.bytes(),
+            held_bytes_peak: self.held.store.budget().peak(),
+            reserved_bytes: self.held.store.budget().reserved(),
+            crossing_bytes: self.held.store.budget().crossing(),
+            leaving_bytes: self.held.store.budget().leaving(),
+            pool_bytes: self.held.store.pool_bytes() as u64,
+            time_backwards: self.time.clock.backwards(),
+            time_leaps: self.time.clock.leaps(),
+            peer_faults: self.out.faults,
+            log_dropped: self.out.limiter.dropped(),
+            padding_received: self.padding.received,
+            spent: self.padding.purse.spent(),
+            lateness: self.time.lateness,
+            unexplained: self.out.unexplained,
         }
     }
 
@@ -475,10 +385,17 @@ impl Engine {
     /// Refuses what could make the queue grow for ever, as long as the host has not drained: whatever else queues
     /// instructions does so a bounded number of times for each circuit and set.
     fn check_drained(&self) -> Result<(), Error> {
-        if self.queue.len() >= self.instructions_max {
+        if self.out.queue.len() >= self.settings.instructions_max {
             return Err(Blocked::Undrained.into());
         }
         Ok(())
+    }
+
+    /// The first step of every quick way: true when nothing is due. False, and nothing done, when something is, or when
+    /// the clock has to be looked at.
+    #[inline(always)]
+    fn enter_quick(&mut self, now: Nanos) -> bool {
+        now < self.stop() && self.time.clock.advance(now)
     }
 
     /// The first step of every feed.
@@ -531,7 +448,7 @@ impl Engine {
     fn run_due(&mut self, now: Nanos) {
         // Where they run out, the rest is due in the next call, as if its timers were that much later.
         let mut steps = limits::TIMER_STEPS;
-        while let Some(index) = self.alarms.due_handshake(now, &mut steps) {
+        while let Some(index) = self.time.alarms.due_handshake(now, &mut steps) {
             let Some((id, circuit)) = self.circuits.at(index) else { continue };
             let Some((set, ix)) = circuit.place.leg() else {
                 self.expire_away(id);
@@ -541,23 +458,23 @@ impl Engine {
                 self.fault(id, fault);
             }
         }
-        while let Some(place) = self.alarms.due_elsewhere(now, &mut steps) {
+        while let Some(place) = self.time.alarms.due_elsewhere(now, &mut steps) {
             self.expire_elsewhere(place, now);
         }
-        while let Some(index) = self.alarms.due_stream(now, &mut steps) {
+        while let Some(index) = self.time.alarms.due_stream(now, &mut steps) {
             self.run_stream(index);
         }
-        if now >= self.alarms.beat() {
+        if now >= self.time.alarms.beat() {
             self.run_ages(now);
         }
-        self.round = self.round.wrapping_add(1);
+        self.time.round = self.time.round.wrapping_add(1);
         // What finds no room in the queue stays due until the host has drained.
-        while self.queue.len() < self.instructions_max {
-            let Some(index) = self.alarms.due_padding(now, &mut steps) else { break };
+        while self.out.queue.len() < self.settings.instructions_max {
+            let Some(index) = self.time.alarms.due_padding(now, &mut steps) else { break };
             self.run_padding(index, now);
         }
-        let left = self.bury() || (steps == 0 && self.alarms.earliest() <= now);
-        self.alarms.set_left(left);
+        let left = self.bury() || (steps == 0 && self.time.alarms.earliest() <= now);
+        self.time.alarms.set_left(left);
         self.hear(now);
     }
 
@@ -566,7 +483,7 @@ impl Engine {
     }
 
     fn insert_set(&mut self, mut set: Controller) -> Result<Id, Error> {
-        set.since = self.clock.latest();
+        set.since = self.time.clock.latest();
         let (role, nonce) = (set.role(), set.terms().nonce.clone());
         let id = self.sets.insert(set).map_err(|_| Blocked::Full)?;
         self.manager.insert(role, &nonce, id);
@@ -575,9 +492,9 @@ impl Engine {
 
     fn forget_set(&mut self, id: Id) {
         if let Some(set) = self.sets.remove(id) {
-            self.alarms.cancel_age(id.index());
+            self.time.alarms.cancel_age(id.index());
             self.manager.remove(set.role(), &set.terms().nonce, id);
-            if let Some(port) = &self.port {
+            if let Some(port) = &self.spread.port {
                 port.release(set.role(), &set.terms().nonce, id);
             }
             if let Some(streams) = &set.streams {

@@ -19,9 +19,9 @@ impl Engine {
         match terms {
             Some(mut terms) => {
                 self.settle_padder(&mut terms);
-                self.padding_numbers.insert(key, terms)
+                self.padding.numbers.insert(key, terms)
             }
-            None => self.padding_numbers.remove(&key),
+            None => self.padding.numbers.remove(&key),
         };
         Ok(())
     }
@@ -33,15 +33,15 @@ impl Engine {
         if self.circuits.lookup(id)?.config.role != Role::Client {
             return Err(Misuse::Role.into());
         }
-        let terms = self.padding_numbers.get(&(true, number)).cloned().ok_or(Misuse::UnknownPadding)?;
-        if !self.purse.lets_run(terms.runs_reduced) {
+        let terms = self.padding.numbers.get(&(true, number)).cloned().ok_or(Misuse::UnknownPadding)?;
+        if !self.padding.purse.lets_run(terms.runs_reduced) {
             return Err(Blocked::SwitchedOff.into());
         }
         self.check_hop(id, terms.hop)?;
-        let key = self.padding_keys.draw();
+        let key = self.padding.keys.draw();
         let question = self.padding_of(id)?.start(number, &terms, now, key).map_err(not_now)?;
         self.settle_padding(id, now);
-        self.queue.push(Queued::Negotiation {
+        self.out.queue.push(Queued::Negotiation {
             circuit: id,
             hop: terms.hop,
             command: Command::PADDING_NEGOTIATE,
@@ -70,21 +70,21 @@ impl Engine {
         })?;
         let (command, hop, body) = news.unwrap_or(Err(NotNow::NotRunning)).map_err(not_now)?;
         self.settle_padding(id, now);
-        self.queue.push(Queued::Negotiation { circuit: id, hop, command, body });
+        self.out.queue.push(Queued::Negotiation { circuit: id, hop, command, body });
         Ok(())
     }
 
     /// Relay: what cannot be read is dropped, as C Tor does (CP-9).
     pub(super) fn receive_negotiate(&mut self, now: Nanos, id: Id, message: &Message<'_>, foreign: bool) -> bool {
         let Ok(question) = Negotiate::decode(message.body) else { return false };
-        let terms = self.padding_numbers.get(&(false, question.machine_type)).cloned();
+        let terms = self.padding.numbers.get(&(false, question.machine_type)).cloned();
         if terms.is_none() && foreign {
             return false;
         }
-        let terms = terms.filter(|terms| self.purse.lets_run(terms.runs_reduced));
+        let terms = terms.filter(|terms| self.padding.purse.lets_run(terms.runs_reduced));
         let is_padded = self.circuits.get(id).is_some_and(|circuit| circuit.padding.is_some());
         let answer = if is_padded || (terms.is_some() && question.command == PaddingCommand::Start) {
-            let key = self.padding_keys.draw();
+            let key = self.padding.keys.draw();
             let Ok(padding) = self.padding_of(id) else { return false };
             let answer = padding.asked(&question, terms.as_ref(), now, key);
             self.settle_padding(id, now);
@@ -94,7 +94,7 @@ impl Engine {
         };
         if let Some(answer) = answer {
             let (command, body) = (Command::PADDING_NEGOTIATED, answer.encode());
-            self.queue.push(Queued::Negotiation { circuit: id, hop: message.hop, command, body });
+            self.out.queue.push(Queued::Negotiation { circuit: id, hop: message.hop, command, body });
         }
         true
     }
@@ -105,7 +105,7 @@ impl Engine {
         let heard = self.with_padding(id, |padding| padding.negotiated(message.hop, &answer, now));
         self.settle_padding(id, now);
         let word = heard.ok().flatten().unwrap_or(Err(Fault::BadNegotiated))?;
-        self.queue.push(Queued::Negotiated { circuit: id, number: answer.machine_type, hop: message.hop, word });
+        self.out.queue.push(Queued::Negotiated { circuit: id, number: answer.machine_type, hop: message.hop, word });
         Ok(true)
     }
 }

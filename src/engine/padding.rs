@@ -21,14 +21,14 @@ impl Engine {
     /// Takes a list of machines in.
     pub fn load_machines(&mut self, text: &[u8]) -> Result<Id, Error> {
         match Machines::load(text) {
-            Ok(machines) => self.machines.insert(machines).map_err(|_| Blocked::Full.into()),
+            Ok(machines) => self.padding.machines.insert(machines).map_err(|_| Blocked::Full.into()),
             Err(bad) => Err(self.explain(Misuse::BadMachines.into(), bad.to_string())),
         }
     }
 
     /// Forgets a list. Padders that run it keep it.
     pub fn drop_machines(&mut self, id: Id) -> Result<(), Error> {
-        self.machines.remove(id).map(|_| ()).ok_or_else(|| self.machines.reason(id).into())
+        self.padding.machines.remove(id).map(|_| ()).ok_or_else(|| self.padding.machines.reason(id).into())
     }
 
     /// A list of machines; none is an empty one.
@@ -36,14 +36,14 @@ impl Engine {
         if id == Id::NONE {
             return Ok(Machines::default());
         }
-        Ok(self.machines.lookup(id)?.clone())
+        Ok(self.padding.machines.lookup(id)?.clone())
     }
 
     /// Sets a padder up on a circuit.
     pub fn install_padder(&mut self, now: Nanos, id: Id, terms: &PadderTerms) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.check_hop(id, terms.hop)?;
-        let key = self.padding_keys.draw();
+        let key = self.padding.keys.draw();
         let mut terms = terms.clone();
         self.settle_padder(&mut terms);
         let padding = self.padding_of(id)?;
@@ -76,7 +76,7 @@ impl Engine {
     /// Figures of a padder.
     pub fn padder_stats(&self, id: Id, hop: u8, slot: u8) -> Result<PadderStats, Error> {
         let circuit = self.circuits.lookup(id)?;
-        let stats = circuit.padding.as_ref().and_then(|padding| padding.stats(hop, slot, self.clock.latest()));
+        let stats = circuit.padding.as_ref().and_then(|padding| padding.stats(hop, slot, self.time.clock.latest()));
         stats.ok_or_else(|| Misuse::NoPadder.into())
     }
 
@@ -84,12 +84,12 @@ impl Engine {
     pub fn answer_padding(&mut self, now: Nanos, id: Id, pad: Pad, answer: Answer) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
-        let asked = |padding: &mut Box<Padding>| padding.answered(pad, answer, now, &mut self.purse);
+        let asked = |padding: &mut Box<Padding>| padding.answered(pad, answer, now, &mut self.padding.purse);
         if !circuit.padding.as_mut().is_some_and(asked) {
             return Err(Misuse::NotAsked.into());
         }
         if let Some(padding) = &circuit.padding {
-            self.alarms.arm_padding(id, padding.next());
+            self.time.alarms.arm_padding(id, padding.next());
         }
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Engine {
     /// The common case of [`Engine::written`] and [`Engine::passing`] on a circuit without padding.
     #[inline(always)]
     pub fn is_bystander(&mut self, now: Nanos, id: Id) -> Option<()> {
-        if now >= self.stop() || !self.clock.advance(now) {
+        if !self.enter_quick(now) {
             return None;
         }
         self.circuits.get(id).filter(|circuit| circuit.padding.is_none()).map(|_| ())
@@ -188,11 +188,11 @@ impl Engine {
     /// Keeps a message for which [`Engine::send_on_circuit`] had no answer.
     #[cold]
     pub fn hold_for_circuit(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         let tag = self.circuits.lookup(id)?.config.tag;
         let mut lane = Lane::EMPTY;
         let room = self.room_for(id, cost_of(message).into());
-        if room.is_err() || !self.store.push_at(&mut lane, 1, message, now) {
+        if room.is_err() || !self.held.store.push_at(&mut lane, 1, message, now) {
             self.with_padding(id, Padding::held_none)?;
             return Err(self.no_room(NO_MEMORY));
         }
@@ -214,7 +214,7 @@ impl Engine {
         if !self.waits_at_edge(id, message.hop) {
             return self.hold_for_circuit(id, message);
         }
-        let (fits, now) = (self.room_for(id, cost_of(message).into()).is_ok(), self.clock.latest());
+        let (fits, now) = (self.room_for(id, cost_of(message).into()).is_ok(), self.time.clock.latest());
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
@@ -223,7 +223,7 @@ impl Engine {
         let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
         let edge = reactor.edge(Side::Back);
         let is_full = edge.own() >= most;
-        if !fits || is_full || !edge.keep_own(message, &mut self.store, now) {
+        if !fits || is_full || !edge.keep_own(message, &mut self.held.store, now) {
             reactor.backward.wait_for_edge();
             return Err(self.no_room(if is_full { HELD_ENOUGH } else { NO_MEMORY }));
         }
@@ -250,20 +250,20 @@ impl Engine {
         if self.take_along(set, message) {
             return Ok(());
         }
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        if !state.hold(message, now, &mut self.store, &mut self.effects) {
+        if !state.hold(message, now, &mut self.held.store, &mut self.out.effects) {
             return Err(self.no_room(NO_MEMORY));
         }
-        state.grew(set, &self.ledger, now);
+        state.grew(set, &self.held.ledger, now);
         self.apply_effects(set);
         Ok(())
     }
 
     /// A cell that is not padding was queued on a circuit.
     pub(super) fn note_sent(&mut self, id: Id, hop: u8, now: Nanos) {
-        self.purse.sent(1);
-        if self.padded > 0 {
+        self.padding.purse.sent(1);
+        if self.padding.circuits > 0 {
             self.tell_sent(id, hop, now);
         }
     }
@@ -277,7 +277,7 @@ impl Engine {
             padding.normal_sent(hop, now);
             // Most often a timer moves later, which the deadline need not follow at once.
             if padding.next() != before {
-                self.alarms.arm_padding(id, padding.next());
+                self.time.alarms.arm_padding(id, padding.next());
             }
         }
     }
@@ -293,7 +293,7 @@ impl Engine {
         let is_drop = message.command == Command::DROP;
         if let Some(padding) = &mut circuit.padding {
             padding.received(message.hop, is_drop, now);
-            self.alarms.arm_padding(id, padding.next());
+            self.time.alarms.arm_padding(id, padding.next());
         }
         let config = circuit.config;
         let (is_client, foreign) = (config.role == Role::Client, config.flags.has(CircuitFlags::OTHER_PADDER));
@@ -316,7 +316,7 @@ impl Engine {
     }
 
     fn receive_drop(&mut self, id: Id, hop: u8) -> Result<bool, Fault> {
-        self.padding_received += 1;
+        self.padding.received += 1;
         match self.circuits.get_mut(id).and_then(|circuit| circuit.padding.as_mut()) {
             Some(padding) => padding.judge_received(hop),
             None => Ok(false),
@@ -336,9 +336,9 @@ impl Engine {
             (held, releasable) = (edge.waiting() > 0, edge.waiting() > 0 && edge.is_writable());
         }
         let outside = Outside { held, releasable };
-        let late = padding.step(now, self.round, outside, &mut self.purse, &mut self.padding_effects);
+        let late = padding.step(now, self.time.round, outside, &mut self.padding.purse, &mut self.padding.effects);
         if let Some(late) = late {
-            self.lateness.count(late);
+            self.time.lateness.count(late);
         }
         self.apply_padding(id, now);
     }
@@ -346,7 +346,7 @@ impl Engine {
     /// Carries out what a change of a circuit's padders has left to do.
     pub(super) fn settle_padding(&mut self, id: Id, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
-            padding.settle(&mut self.purse, &mut self.padding_effects);
+            padding.settle(&mut self.padding.purse, &mut self.padding.effects);
             self.apply_padding(id, now);
         }
     }
@@ -356,26 +356,26 @@ impl Engine {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let (place, hop) = (circuit.place, circuit.config.hops.last());
         let Some(padding) = &mut circuit.padding else { return };
-        self.alarms.arm_padding(id, padding.next());
+        self.time.alarms.arm_padding(id, padding.next());
         let (blocked, holds, over, at) = (padding.is_blocked(), !padding.asks(), padding.ended(), padding.latest());
-        let mut effects = std::mem::take(&mut self.padding_effects);
+        let mut effects = std::mem::take(&mut self.padding.effects);
         if let Some((set, ix)) = place.leg() {
             if let Some(state) = self.sets.get_mut(set) {
-                state.hold_back(ix, blocked, holds, &mut self.effects);
+                state.hold_back(ix, blocked, holds, &mut self.out.effects);
             }
         }
         for effect in effects.drain(..) {
             match effect {
-                PaddingEffect::Pad(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
-                PaddingEffect::Ask(pad) => self.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
+                PaddingEffect::Pad(pad) => self.out.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
+                PaddingEffect::Ask(pad) => self.out.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
                 PaddingEffect::Send { hop, held } => {
                     if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
                         padding.held_bytes -= held.bytes();
                     }
-                    self.purse.sent(1);
-                    let data = self.store.command_of(&held);
+                    self.padding.purse.sent(1);
+                    let data = self.held.store.command_of(&held);
                     let wants_digest = self.count_data(id, hop, data, now);
-                    self.queue.push(Queued::Released {
+                    self.out.queue.push(Queued::Released {
                         circuit: id,
                         set: Id::NONE,
                         hop,
@@ -392,20 +392,20 @@ impl Engine {
                     }
                 }
                 PaddingEffect::Blocked { bypassable } => {
-                    self.queue.push(Queued::Gate { circuit: id, blocked: true, bypassable });
+                    self.out.queue.push(Queued::Gate { circuit: id, blocked: true, bypassable });
                 }
                 PaddingEffect::Unblocked => {
-                    self.queue.push(Queued::Gate { circuit: id, blocked: false, bypassable: false });
+                    self.out.queue.push(Queued::Gate { circuit: id, blocked: false, bypassable: false });
                 }
-                PaddingEffect::MaySend => self.queue.push(Queued::MaySendCircuit { circuit: id }),
+                PaddingEffect::MaySend => self.out.queue.push(Queued::MaySendCircuit { circuit: id }),
             }
         }
-        self.padding_effects = effects;
+        self.padding.effects = effects;
         self.shut_edge(id, blocked);
         if place == Place::Away {
             self.tell_changed(id);
         }
-        if let (Some((set, _)), false) = (place.leg(), self.effects.is_empty()) {
+        if let (Some((set, _)), false) = (place.leg(), self.out.effects.is_empty()) {
             self.apply_effects(set);
         }
         if let Some(number) = over {
@@ -418,7 +418,7 @@ impl Engine {
     fn release_on(&mut self, id: Id, place: Place, hop: u8, now: Nanos) {
         let Some((set, ix)) = place.leg() else { return self.spare_edge(id) };
         let Some(state) = self.sets.get_mut(set) else { return };
-        match state.release_on(ix, now, &mut self.effects) {
+        match state.release_on(ix, now, &mut self.out.effects) {
             Some((plan, lane)) => self.released(id, set, hop, plan.delta, plan.number, lane, now),
             None => self.spare_edge(id),
         }
@@ -426,10 +426,10 @@ impl Engine {
 
     /// Lets out all messages of a set for which there is room.
     pub(super) fn release_held(&mut self, set: Id) {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         while let Some(state) = self.sets.get_mut(set) {
             let hop = state.join_hop();
-            let Some((plan, lane)) = state.release(now, &mut self.effects) else { return };
+            let Some((plan, lane)) = state.release(now, &mut self.out.effects) else { return };
             self.released(plan.leg, set, hop, plan.delta, plan.number, lane, now);
         }
     }
@@ -439,12 +439,12 @@ impl Engine {
         if self.is_elsewhere(id) {
             return self.cross_lane(id, set, delta, number, lane);
         }
-        let wants_digest = self.count_data(id, hop, self.store.command_of(&lane), now);
+        let wants_digest = self.count_data(id, hop, self.held.store.command_of(&lane), now);
         if delta != 0 {
             self.note_sent(id, hop, now);
         }
         self.note_sent(id, hop, now);
-        self.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number, wants_digest });
+        self.out.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number, wants_digest });
     }
 
     /// The host has taken a message that was held on a circuit in no set.
@@ -452,7 +452,7 @@ impl Engine {
     pub(super) fn taken_on_circuit(&mut self, id: Id) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
             if padding.taken() {
-                self.queue.push(Queued::MaySendCircuit { circuit: id });
+                self.out.queue.push(Queued::MaySendCircuit { circuit: id });
             }
         }
         self.read_on(id);
@@ -461,10 +461,10 @@ impl Engine {
     /// What a circuit that goes held for sending.
     pub(super) fn drop_padding(&mut self, id: Id, padding: Option<Box<Padding>>) {
         let Some(mut padding) = padding else { return };
-        self.alarms.arm_padding(id, NEVER);
-        self.padded -= 1;
+        self.time.alarms.arm_padding(id, NEVER);
+        self.padding.circuits -= 1;
         let mut all = Lane::EMPTY;
-        padding.take_held().for_each(|lane| self.store.join(&mut all, lane));
+        padding.take_held().for_each(|lane| self.held.store.join(&mut all, lane));
         self.leave_behind(all);
     }
 
@@ -472,10 +472,10 @@ impl Engine {
     pub(super) fn padding_of(&mut self, id: Id) -> Result<&mut Padding, Error> {
         self.circuits.lookup(id)?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
-        let pace = self.pace;
+        let pace = self.padding.pace;
         let (asks, outbox_max) = (circuit.config.flags.has(CircuitFlags::OWN_QUEUE), circuit.config.held_sends_max);
         if circuit.padding.is_none() {
-            self.padded += 1;
+            self.padding.circuits += 1;
         }
         circuit.config.plain_hop = NO_HOP;
         Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max, pace))))
@@ -493,7 +493,7 @@ impl Engine {
         let before = padding.next();
         let answer = change(padding);
         if padding.next() != before {
-            self.alarms.arm_padding(id, padding.next());
+            self.time.alarms.arm_padding(id, padding.next());
         }
         Ok(Some(answer))
     }

@@ -16,7 +16,7 @@ impl Engine {
     pub fn waiting(&mut self) -> bool {
         let mut budget = Budget::default();
         loop {
-            let Some(first) = self.queue.first() else { return false };
+            let Some(first) = self.out.queue.first() else { return false };
             let (says_something, marked) = match first {
                 &mut Queued::Edge { circuit, side } => {
                     let ready = self.circuits.get(circuit).is_some_and(|open| {
@@ -40,7 +40,7 @@ impl Engine {
                 other => {
                     let queued = *other;
                     if matches!(self.compose(queued, &mut []), Ok(None)) {
-                        self.queue.drop_first();
+                        self.out.queue.drop_first();
                         self.taken(queued);
                         continue;
                     }
@@ -53,7 +53,7 @@ impl Engine {
             if let Some(set) = marked {
                 self.ran_out(set);
             }
-            self.queue.drop_first();
+            self.out.queue.drop_first();
         }
     }
 
@@ -68,16 +68,16 @@ impl Engine {
     /// The messages of a set that are ready may all be taken. Then less is held than others know of.
     #[inline(always)]
     pub(super) fn ran_dry(&mut self, set: Id) {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         if let Some(state) = self.sets.get_mut(set).filter(|state| state.is_noted() && !state.is_ready()) {
-            state.ran_out(&self.store, now);
+            state.ran_out(&self.held.store, now);
         }
     }
 
     /// True when no instruction waits, and none will before something happens.
     #[inline(always)]
     pub fn has_nothing(&mut self) -> bool {
-        let nothing = self.queue.is_empty();
+        let nothing = self.out.queue.is_empty();
         if nothing {
             self.rest();
         }
@@ -88,7 +88,7 @@ impl Engine {
     /// come, and cells that go on, are the many; all else is for [`Engine::poll`].
     #[inline(always)]
     pub fn poll_into(&mut self, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
-        let given = match self.queue.first() {
+        let given = match self.out.queue.first() {
             None => {
                 self.rest();
                 return Ok(false);
@@ -100,7 +100,7 @@ impl Engine {
         if given.map_err(|TooSmall| Error::TOO_SMALL)? {
             return Ok(true);
         }
-        if std::mem::take(&mut self.paused) {
+        if std::mem::take(&mut self.out.paused) {
             return Ok(false);
         }
         let next = self.poll(buffer)?;
@@ -124,7 +124,7 @@ impl Engine {
         if *place == Place::Closing {
             return Ok(false);
         }
-        let Some((cell, heed)) = reactor.edge(side).take(&self.marks, &mut self.store, buffer)? else {
+        let Some((cell, heed)) = reactor.edge(side).take(&self.settings.marks, &mut self.held.store, buffer)? else {
             return Ok(false);
         };
         let (tag, leg) = (config.tag, place.leg());
@@ -137,9 +137,9 @@ impl Engine {
         if heed != Heed::No {
             self.heed(id, side.opposite(), heed);
         }
-        self.purse.sent(u64::from(side == Side::Back));
+        self.padding.purse.sent(u64::from(side == Side::Back));
         if padded && side == Side::Back {
-            self.tell_sent(id, 0, self.clock.latest());
+            self.tell_sent(id, 0, self.time.clock.latest());
         }
         if side == Side::Back && last {
             // It was in the way of streams of our own.
@@ -159,7 +159,7 @@ impl Engine {
     pub fn poll(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         let mut budget = Budget::default();
         loop {
-            let Some(first) = self.queue.first() else {
+            let Some(first) = self.out.queue.first() else {
                 self.rest();
                 return Ok(None);
             };
@@ -169,7 +169,7 @@ impl Engine {
                     let mut taken = None;
                     match self.take_ready(set, buffer, &mut taken) {
                         Ok(true) => return Ok(taken),
-                        Ok(false) if std::mem::take(&mut self.paused) => return Ok(None),
+                        Ok(false) if std::mem::take(&mut self.out.paused) => return Ok(None),
                         Ok(false) => self.ran_out(set),
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
@@ -178,7 +178,7 @@ impl Engine {
                     Ok(Given::One(instruction)) => return Ok(Some(instruction)),
                     Ok(Given::Over) => {}
                     Ok(Given::Later) => {
-                        self.alarms.set_left(true);
+                        self.time.alarms.set_left(true);
                         return Ok(None);
                     }
                     Err(TooSmall) => return Err(Error::TOO_SMALL),
@@ -202,7 +202,7 @@ impl Engine {
                 other => {
                     let queued = *other;
                     let instruction = self.compose(queued, buffer)?;
-                    self.queue.drop_first();
+                    self.out.queue.drop_first();
                     self.taken(queued);
                     match instruction {
                         Some(instruction) => {
@@ -214,24 +214,24 @@ impl Engine {
                     }
                 }
             }
-            self.queue.drop_first();
+            self.out.queue.drop_first();
         }
     }
 
     /// Takes LINKED for a leg whose set is on another engine, if the leg is still there.
     fn take_linked_away(&mut self, circuit: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         let is_there = self.take_linked(circuit, buffer)?;
-        self.queue.drop_first();
+        self.out.queue.drop_first();
         let Some(about) = self.about(circuit).filter(|_| is_there) else { return Ok(None) };
         let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops.last());
-        self.note_sent(circuit, hop, self.clock.latest());
+        self.note_sent(circuit, hop, self.time.clock.latest());
         let (command, body_len) = (Command::CONFLUX_LINKED, Link::LEN as u16);
         Ok(Some(Instruction { what: What::Send { command, hop, body_len }, ..about }))
     }
 
     /// Takes what stands first in the queue, a message that was let out: SWITCH, if there is one, and then itself.
     fn take_released(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
-        let Some(Queued::Released { circuit, set, hop, lane, delta, number, wants_digest }) = self.queue.first() else {
+        let Some(Queued::Released { circuit, set, hop, lane, delta, number, wants_digest }) = self.out.queue.first() else {
             return Ok(None);
         };
         let (circuit, set, hop) = (*circuit, *set, *hop);
@@ -251,10 +251,10 @@ impl Engine {
             let (command, body_len) = (Command::CONFLUX_SWITCH, body.len() as u16);
             return Ok(Some(about(What::Send { command, hop, body_len })));
         }
-        let taken = self.store.pop(lane, buffer).map_err(|TooSmall| Error::TOO_SMALL)?;
+        let taken = self.held.store.pop(lane, buffer).map_err(|TooSmall| Error::TOO_SMALL)?;
         let (number, wants_digest) = (*number, *wants_digest);
-        state.into_iter().for_each(|state| state.taken(&mut self.effects));
-        self.queue.drop_first();
+        state.into_iter().for_each(|state| state.taken(&mut self.out.effects));
+        self.out.queue.drop_first();
         self.apply_effects(set);
         if set == Id::NONE {
             self.taken_on_circuit(circuit);
@@ -272,10 +272,10 @@ impl Engine {
                 self.sets.get_mut(set).into_iter().for_each(|state| state.resumed())
             }
             Queued::Send { circuit, hop, control, .. } => {
-                let now = self.clock.latest();
+                let now = self.time.clock.latest();
                 if let (Ok((set, ix)), Control::Link | Control::Linked) = (self.leg(circuit), control) {
                     if let Some(state) = self.sets.get_mut(set) {
-                        state.handshake_sent(ix, now, &mut self.effects);
+                        state.handshake_sent(ix, now, &mut self.out.effects);
                     }
                     self.apply_effects(set);
                 }
@@ -290,7 +290,7 @@ impl Engine {
                 self.streams.get_mut(stream).into_iter().for_each(|stream| stream.told = false)
             }
             Queued::Negotiation { circuit, hop, .. } | Queued::Sendme { circuit, hop, .. } => {
-                self.note_sent(circuit, hop, self.clock.latest());
+                self.note_sent(circuit, hop, self.time.clock.latest());
             }
             _ => {}
         }
@@ -300,7 +300,7 @@ impl Engine {
     fn return_to_host(&mut self, set: Id, lane: Lane) {
         self.leave_first(lane);
         if let Some(state) = self.sets.get_mut(set) {
-            state.taken(&mut self.effects);
+            state.taken(&mut self.out.effects);
             self.apply_effects(set);
         }
     }

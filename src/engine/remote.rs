@@ -23,16 +23,16 @@ pub(super) static BLANK: [u8; crate::wire::cell::CELL_BODY_LEN] = [0; crate::wir
 impl Engine {
     /// Joins a hub, before anything else is done.
     pub fn join_hub(&mut self, hub: &EngineHub, notify: Notify) -> Result<(), Error> {
-        if self.port.is_some() || !self.circuits.is_empty() || !self.sets.is_empty() {
+        if self.spread.port.is_some() || !self.circuits.is_empty() || !self.sets.is_empty() {
             return Err(self.invalid("an engine joins one hub, before it has circuits or sets"));
         }
-        match hub.join_engine(self.tag as u16, notify) {
+        match hub.join_engine(self.settings.tag as u16, notify) {
             Ok(port) => {
-                self.spares = port.spares();
-                port.share(self.store.budget_mut());
-                self.ledger = port.ledger().clone();
-                self.purse.join(port.padding());
-                self.port = Some(port);
+                self.spread.spares = port.spares();
+                port.share(self.held.store.budget_mut());
+                self.held.ledger = port.ledger().clone();
+                self.padding.purse.join(port.padding());
+                self.spread.port = Some(port);
                 Ok(())
             }
             Err(NotAdmitted::NumberTaken) => Err(self.invalid("another engine of the hub has this tag")),
@@ -43,32 +43,32 @@ impl Engine {
     /// True when a set of ours has a leg elsewhere.
     #[inline]
     pub(super) fn has_legs_elsewhere(&self) -> bool {
-        !self.home_legs.is_empty()
+        !self.spread.home_legs.is_empty()
     }
 
     /// True for an id of another engine's: a leg elsewhere.
     #[inline]
     pub(super) fn is_elsewhere(&self, id: Id) -> bool {
-        self.port.is_some() && id != Id::NONE && !self.circuits.is_ours(id)
+        self.spread.port.is_some() && id != Id::NONE && !self.circuits.is_ours(id)
     }
 
     /// The host's word for a leg, wherever it is.
     pub(super) fn leg_tag(&self, id: Id) -> Option<u64> {
         match self.circuits.get(id) {
             Some(open) => (open.place != Place::Closing).then_some(open.config.tag),
-            None => self.home_legs.look(id).map(|leg| leg.tag),
+            None => self.spread.home_legs.look(id).map(|leg| leg.tag),
         }
     }
 
     /// Makes us the home of a set's nonce. False when another set has it.
     pub(super) fn claim(&mut self, role: Role, set: Id) -> bool {
-        let (Some(port), Some(state)) = (&self.port, self.sets.get(set)) else { return true };
+        let (Some(port), Some(state)) = (&self.spread.port, self.sets.get(set)) else { return true };
         matches!(port.claim(role, &state.terms().nonce, set), Claim::Ours)
     }
 
     /// Exit: LINK for a nonce that no set of ours has. True when the circuit has asked another engine's set to take it.
     pub(super) fn join_elsewhere(&mut self, id: Id, link: &Link) -> Result<bool, Fault> {
-        match self.port.as_ref().and_then(|port| port.find(Role::Exit, &link.nonce)) {
+        match self.spread.port.as_ref().and_then(|port| port.find(Role::Exit, &link.nonce)) {
             Some(home) => self.go_away(id, &home, link),
             None => Ok(false),
         }
@@ -77,7 +77,7 @@ impl Engine {
     /// Looks at what the other engines have sent: a bounded number of things.
     #[inline]
     pub(super) fn hear(&mut self, now: Nanos) {
-        if self.port.is_some() {
+        if self.spread.port.is_some() {
             self.hear_others(now);
         }
     }
@@ -92,10 +92,10 @@ impl Engine {
     }
 
     fn hear_others(&mut self, now: Nanos) {
-        let Some(port) = &self.port else { return };
-        let mut keys = std::mem::take(&mut self.news);
+        let Some(port) = &self.spread.port else { return };
+        let mut keys = std::mem::take(&mut self.spread.news);
         let more = port.take_news(limits::NEWS_STEP, &mut keys);
-        self.alarms.set_busy(more);
+        self.time.alarms.set_busy(more);
         for key in keys.drain(..) {
             if key == Id::NONE {
                 self.heed_allowance();
@@ -107,13 +107,13 @@ impl Engine {
                 self.hear_leg(key, now);
             }
         }
-        self.news = keys;
+        self.spread.news = keys;
     }
 
     /// Circuits of other engines want to be legs of our sets.
     fn hear_joins(&mut self, now: Nanos) {
         for _ in 0..limits::NEWS_STEP {
-            let Some(join) = self.port.as_ref().and_then(|port| port.poll_join()) else { return };
+            let Some(join) = self.spread.port.as_ref().and_then(|port| port.poll_join()) else { return };
             let id = join.request.circuit;
             // Ids begin anew with an engine that takes the place of one that went. What that one left comes first: no
             // more than a link has room for, and then its end.
@@ -122,7 +122,7 @@ impl Engine {
             }
             self.take_join(join, now);
         }
-        if let Some(port) = &self.port {
+        if let Some(port) = &self.spread.port {
             port.joins_again();
         }
     }
@@ -136,7 +136,7 @@ impl Engine {
                 Err(word(Cause::Fault(Fault::UnfitLink)))
             }
             Some(state) => {
-                match state.accept(request.circuit, request.hops, now, &request.link, false, &mut self.effects) {
+                match state.accept(request.circuit, request.hops, now, &request.link, false, &mut self.out.effects) {
                     Ok(ix) => {
                         state.set_tag(ix, request.tag);
                         state.seated_elsewhere(request.params.as_ref());
@@ -157,7 +157,7 @@ impl Engine {
         };
         let id = request.circuit;
         let (request, end) = join.accept(id);
-        self.home_legs.insert(HomeLeg {
+        self.spread.home_legs.insert(HomeLeg {
             id,
             tag: request.tag,
             set,
@@ -177,10 +177,10 @@ impl Engine {
     pub fn leave(&mut self, mut discard: impl FnMut(u64, u32)) {
         let mut back = |token: Option<Token>| token.into_iter().for_each(|token| discard(token.token, token.cost));
         let mut count = |whose: Result<u64, u64>| match whose {
-            Ok(ours) => self.store.budget_mut().uncross(ours),
-            Err(theirs) => self.store.budget_mut().adopt(theirs),
+            Ok(ours) => self.held.store.budget_mut().uncross(ours),
+            Err(theirs) => self.held.store.budget_mut().adopt(theirs),
         };
-        for leg in self.home_legs.all() {
+        for leg in self.spread.home_legs.all() {
             let HomeLeg { end, mut backlog, .. } = leg;
             let mut left = |one: Left<Up, Down>| {
                 count(cost(&one));
@@ -205,7 +205,7 @@ impl Engine {
 
     /// Leaves the hub. Waits for wake-ups of this engine that others are about to make.
     pub fn part(&mut self) {
-        self.port = None;
+        self.spread.port = None;
     }
 }
 

@@ -54,33 +54,33 @@ pub(super) enum Given {
 impl Engine {
     /// Messages that came to nothing: their tokens are handed back in their turn.
     pub(super) fn leave_behind(&mut self, lane: Lane) {
-        self.store.leave(lane.bytes());
+        self.held.store.leave(lane.bytes());
         self.queue_rest(lane);
     }
 
     /// The same for what was never held here.
     pub(super) fn queue_rest(&mut self, lane: Lane) {
         if !lane.is_empty() {
-            self.queue.push_rest(Rest::of_nobody(Lanes::of(lane, &self.store)));
+            self.out.queue.push_rest(Rest::of_nobody(Lanes::of(lane, &self.held.store)));
         }
     }
 
     /// The same for what waited at the head of the instruction queue, in whose place it is.
     pub(super) fn leave_first(&mut self, lane: Lane) {
-        self.store.leave(lane.bytes());
-        self.queue.make_rest(Rest::of_nobody(Lanes::of(lane, &self.store)));
+        self.held.store.leave(lane.bytes());
+        self.out.queue.make_rest(Rest::of_nobody(Lanes::of(lane, &self.held.store)));
     }
 
     /// Takes the next message of the rest that is first in the queue.
     pub(super) fn take_rest(&mut self, buffer: &mut [u8], budget: &mut Budget) -> Result<Given, TooSmall> {
-        while let Some(rest) = self.queue.first_rest() {
+        while let Some(rest) = self.out.queue.first_rest() {
             let (set, set_tag) = (rest.set, rest.set_tag);
             let about = |what| Ok(Given::One(Instruction::about(Id::NONE, 0, set, set_tag, what)));
             if rest.lanes.first() == rest.next {
                 if budget.0 == 0 {
                     return Ok(Given::Later);
                 }
-                let taken = rest.lanes.pop(&mut self.store, buffer)?;
+                let taken = rest.lanes.pop(&mut self.held.store, buffer)?;
                 rest.next += 1;
                 match taken {
                     Some(Delivery { command: Command::XOFF | Command::XON, .. }) if rest.run => budget.0 -= 1,
@@ -88,14 +88,14 @@ impl Engine {
                     None => break,
                 }
             } else {
-                rest.lanes.free(&mut self.store, &mut budget.0);
+                rest.lanes.free(&mut self.held.store, &mut budget.0);
                 if rest.lanes.begins_with_token() {
-                    let token = rest.lanes.pop(&mut self.store, &mut [])?.and_then(|delivery| delivery.token);
+                    let token = rest.lanes.pop(&mut self.held.store, &mut [])?.and_then(|delivery| delivery.token);
                     return token.map_or(Ok(Given::Over), |token| about(What::Discard(token)));
                 }
                 if !rest.lanes.is_empty() {
-                    self.aside.push_back(std::mem::take(&mut rest.lanes));
-                    self.alarms.set_left(true);
+                    self.held.aside.push_back(std::mem::take(&mut rest.lanes));
+                    self.time.alarms.set_left(true);
                 }
                 break;
             }
@@ -105,29 +105,29 @@ impl Engine {
 
     /// True when the rest that is first in the queue has something to give; copies are freed on the way.
     pub(super) fn rest_waits(&mut self, budget: &mut Budget) -> bool {
-        let Some(rest) = self.queue.first_rest() else { return false };
+        let Some(rest) = self.out.queue.first_rest() else { return false };
         if rest.lanes.first() == rest.next {
             return true;
         }
-        rest.lanes.free(&mut self.store, &mut budget.0);
+        rest.lanes.free(&mut self.held.store, &mut budget.0);
         if rest.lanes.is_empty() || rest.lanes.begins_with_token() {
             return !rest.lanes.is_empty();
         }
-        self.aside.push_back(std::mem::take(&mut rest.lanes));
-        self.alarms.set_left(true);
+        self.held.aside.push_back(std::mem::take(&mut rest.lanes));
+        self.time.alarms.set_left(true);
         false
     }
 
     /// Frees some of what was set aside. True when more is left.
     pub(super) fn bury(&mut self) -> bool {
         let mut budget = Budget::default();
-        while let Some(lanes) = self.aside.front_mut() {
-            lanes.free(&mut self.store, &mut budget.0);
+        while let Some(lanes) = self.held.aside.front_mut() {
+            lanes.free(&mut self.held.store, &mut budget.0);
             if !lanes.is_empty() && !lanes.begins_with_token() {
                 return true;
             }
-            if let Some(lanes) = self.aside.pop_front().filter(|lanes| !lanes.is_empty()) {
-                self.queue.push_rest(Rest::of_nobody(lanes));
+            if let Some(lanes) = self.held.aside.pop_front().filter(|lanes| !lanes.is_empty()) {
+                self.out.queue.push_rest(Rest::of_nobody(lanes));
             }
         }
         false

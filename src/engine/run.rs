@@ -96,7 +96,7 @@ impl Engine {
     /// done.
     #[inline(always)]
     pub fn pass_next(&mut self, now: Nanos, id: Id, from: Side) -> Option<Verdict> {
-        if now >= self.stop() || !self.clock.advance(now) {
+        if !self.enter_quick(now) {
             return None;
         }
         let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor), .. }) =
@@ -108,7 +108,7 @@ impl Engine {
         if !goes_on || !reactor.edge(from.opposite()).pass_through() {
             return None;
         }
-        self.purse.sent(u64::from(from == Side::Next));
+        self.padding.purse.sent(u64::from(from == Side::Next));
         Some(Verdict::of(VerdictKind::Forward, id, config.tag))
     }
 
@@ -116,7 +116,7 @@ impl Engine {
     /// has held something before. No answer means that nothing was done.
     #[inline(always)]
     pub fn keep_next(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Option<Verdict> {
-        let is_full = self.queue.len() >= self.instructions_max || !self.store.fits(cost_of(cell));
+        let is_full = self.out.queue.len() >= self.settings.instructions_max || !self.held.store.fits(cost_of(cell));
         if is_full || !self.goes_on(now) {
             return None;
         }
@@ -133,10 +133,10 @@ impl Engine {
         };
         let goes_on = config.flags.has(CircuitFlags::EXTENDED) && config.role == Role::Exit;
         let edge = reactor.edge(from.opposite());
-        if !goes_on || !edge.keeps(&self.marks) {
+        if !goes_on || !edge.keeps(&self.settings.marks) {
             return None;
         }
-        let heed = edge.keep(cell, &self.marks, &mut self.store, now)?;
+        let heed = edge.keep(cell, &self.settings.marks, &mut self.held.store, now)?;
         let tag = config.tag;
         standing.grew(reactor.held_bytes(), now);
         if heed != Heed::No {
@@ -163,11 +163,11 @@ impl Engine {
         if let Some(padding) = &mut circuit.padding {
             if from == Side::Back {
                 padding.received(0, false, now);
-                self.alarms.arm_padding(id, padding.next());
+                self.time.alarms.arm_padding(id, padding.next());
             }
         }
         let to = from.opposite();
-        match reactor.edge(to).offer(&self.marks) {
+        match reactor.edge(to).offer(&self.settings.marks) {
             Offer::Through => {
                 if to == Side::Back {
                     self.note_sent(id, 0, now);
@@ -176,13 +176,13 @@ impl Engine {
             }
             Offer::Overrun => Err(self.fault(id, Fault::EdgeOverrun)),
             Offer::Keep => {
-                if !self.store.budget().has_room(cost_of(cell).into()) {
+                if !self.held.store.budget().has_room(cost_of(cell).into()) {
                     return self.make_room_at(id, to, cell, now);
                 }
-                let Some(heed) = reactor.edge(to).keep(cell, &self.marks, &mut self.store, now) else {
+                let Some(heed) = reactor.edge(to).keep(cell, &self.settings.marks, &mut self.held.store, now) else {
                     return Err(self.fault(id, Fault::EngineMemory));
                 };
-                circuit.grew(id, &self.ledger, now);
+                circuit.grew(id, &self.held.ledger, now);
                 if heed != Heed::No {
                     self.heed(id, from, heed);
                 }
@@ -202,10 +202,10 @@ impl Engine {
         let (tag, Some(reactor)) = (circuit.config.tag, &mut circuit.reactor) else {
             return Err(Misuse::NotRun.into());
         };
-        match reactor.edge(to).keep(cell, &self.marks, &mut self.store, now) {
+        match reactor.edge(to).keep(cell, &self.settings.marks, &mut self.held.store, now) {
             None => Err(self.fault(id, Fault::EngineMemory)),
             Some(heed) => {
-                circuit.grew(id, &self.ledger, now);
+                circuit.grew(id, &self.held.ledger, now);
                 self.heed(id, to.opposite(), heed);
                 Ok(Verdict::of(VerdictKind::Held, id, tag))
             }
@@ -216,8 +216,8 @@ impl Engine {
     pub(super) fn heed(&mut self, circuit: Id, source: Side, heed: Heed) {
         match heed {
             Heed::No => {}
-            Heed::Pause => self.queue.push(Queued::Heed { circuit, side: source, pause: true }),
-            Heed::Unpause => self.queue.push(Queued::Heed { circuit, side: source, pause: false }),
+            Heed::Pause => self.out.queue.push(Queued::Heed { circuit, side: source, pause: true }),
+            Heed::Unpause => self.out.queue.push(Queued::Heed { circuit, side: source, pause: false }),
         }
     }
 
@@ -231,7 +231,7 @@ impl Engine {
             return Err(self.invalid("a client's circuit has one channel, at its back"));
         }
         if reactor.edge(side).set_full(!writable) {
-            self.queue.push(Queued::Edge { circuit: id, side });
+            self.out.queue.push(Queued::Edge { circuit: id, side });
         }
         if side == Side::Back {
             self.room_changed(id);
@@ -253,7 +253,7 @@ impl Engine {
     pub(super) fn shut_edge(&mut self, id: Id, shut: bool) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.edge(Side::Back).set_shut(shut) {
-            self.queue.push(Queued::Edge { circuit: id, side: Side::Back });
+            self.out.queue.push(Queued::Edge { circuit: id, side: Side::Back });
         }
         self.room_changed(id);
     }
@@ -262,7 +262,7 @@ impl Engine {
     pub(super) fn spare_edge(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.edge(Side::Back).spare() {
-            self.queue.push(Queued::Edge { circuit: id, side: Side::Back });
+            self.out.queue.push(Queued::Edge { circuit: id, side: Side::Back });
         }
     }
 
@@ -275,9 +275,9 @@ impl Engine {
             Place::Leg { set, ix } => {
                 let report = reactor.report(hop);
                 if let Some(state) = self.sets.get_mut(set) {
-                    state.report(ix, &report, &mut self.effects);
+                    state.report(ix, &report, &mut self.out.effects);
                 }
-                if !self.effects.is_empty() {
+                if !self.out.effects.is_empty() {
                     self.apply_effects(set);
                 }
                 self.resume_circuit(id);
@@ -295,7 +295,7 @@ impl Engine {
     pub(super) fn resume_circuit(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.resumes() {
-            self.queue.push(Queued::MaySendCircuit { circuit: id });
+            self.out.queue.push(Queued::MaySendCircuit { circuit: id });
         }
     }
 
@@ -430,14 +430,14 @@ impl Engine {
         let tag = state.tag(ix);
         let verdict = match state.arrive_next(ix, now) {
             Some(number) => Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) },
-            None if !self.store.fits(cost_of(message)) && !state.is_in_order(ix) => {
+            None if !self.held.store.fits(cost_of(message)) && !state.is_in_order(ix) => {
                 // Somebody goes first.
                 return match self.room_for(set, cost_of(message).into()) {
                     Ok(()) => self.receive_sequenced_run(now, id, message),
                     Err(fault) => Err(self.fault(id, fault)),
                 };
             }
-            None => match state.arrive(ix, now, message, &mut self.store) {
+            None => match state.arrive(ix, now, message, &mut self.held.store) {
                 Ok(Arrival::Held(number)) => {
                     if state.holds_more() {
                         self.holds_more(set);
@@ -446,7 +446,7 @@ impl Engine {
                     return Ok(Verdict { number, ..Verdict::of(kind, id, tag) });
                 }
                 Ok(Arrival::InOrder(number)) => {
-                    state.mark_ready(&mut self.effects);
+                    state.mark_ready(&mut self.out.effects);
                     self.apply_effects(set);
                     Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) }
                 }
@@ -463,7 +463,7 @@ impl Engine {
             let mut kept = [0; 20];
             let len = tag.len().min(kept.len());
             kept[..len].copy_from_slice(&tag[..len]);
-            self.queue.push(Queued::Sendme { circuit: id, hop, digest: kept, len: len as u8 });
+            self.out.queue.push(Queued::Sendme { circuit: id, hop, digest: kept, len: len as u8 });
         }
     }
 
@@ -474,7 +474,7 @@ impl Engine {
         let edge = &reactor.backward.back;
         let channel = ChannelState { blocked: !edge.is_writable(), queued: edge.waiting() };
         let end = reactor.ends.find(message.hop).ok_or(Fault::BadSendme)?;
-        let now = self.clock.until(end.window.oldest_sent_at().unwrap_or(now), now);
+        let now = self.time.clock.until(end.window.oldest_sent_at().unwrap_or(now), now);
         end.window.handle_sendme(now, &sendme, channel).map_err(|_| Fault::BadSendme)?;
         self.room_changed(id);
         Ok(())

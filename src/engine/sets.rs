@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 impl Engine {
     /// Says whether sets that peers open are accepted, and what they are made with.
     pub fn accept_sets(&mut self, terms: Option<SetTerms>) {
-        self.accepted = terms;
+        self.settings.accepted = terms;
     }
 
     /// Client: opens a set.
@@ -73,7 +73,7 @@ impl Engine {
     /// asked.
     #[inline(always)]
     pub fn decide_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
-        if now >= self.stop() || !self.clock.advance(now) {
+        if !self.enter_quick(now) {
             return None;
         }
         // A leg elsewhere needs the message itself.
@@ -102,7 +102,7 @@ impl Engine {
     pub(super) fn send_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         let mut verdict = self.send_at(set, command, hop)?;
         if let Some(verdict) = &mut verdict {
-            verdict.wants_digest = self.count_data(verdict.circuit, hop, command, self.clock.latest());
+            verdict.wants_digest = self.count_data(verdict.circuit, hop, command, self.time.clock.latest());
         }
         Ok(verdict)
     }
@@ -113,14 +113,14 @@ impl Engine {
             return Ok(None);
         }
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
-        let plan = state.send(command, self.clock.latest(), &mut self.effects);
-        if !self.effects.is_empty() {
+        let plan = state.send(command, self.time.clock.latest(), &mut self.out.effects);
+        if !self.out.effects.is_empty() {
             self.apply_effects(set);
         }
         let verdict = self.unless_held(set, plan)?;
         if let Some(verdict) = &verdict {
-            self.purse.sent(1 + u64::from(verdict.switch_delta != 0));
-            if self.padded > 0 {
+            self.padding.purse.sent(1 + u64::from(verdict.switch_delta != 0));
+            if self.padding.circuits > 0 {
                 self.tell_verdict(verdict, hop);
             }
         }
@@ -131,7 +131,7 @@ impl Engine {
     #[cold]
     #[inline(never)]
     fn tell_verdict(&mut self, verdict: &Verdict, hop: u8) {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         if verdict.switch_delta != 0 {
             self.tell_sent(verdict.circuit, hop, now);
         }
@@ -142,7 +142,7 @@ impl Engine {
     /// Where [`Engine::pads`], the padders of the leg are still to be told: [`Engine::note_next`].
     #[inline(always)]
     pub fn send_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
-        if now >= self.stop() || !self.clock.advance(now) {
+        if !self.enter_quick(now) {
             return None;
         }
         // A leg elsewhere needs the message itself.
@@ -155,19 +155,19 @@ impl Engine {
             return None;
         }
         let plan = state.send_next(command == Command::DATA, now)?;
-        self.purse.sent(1);
+        self.padding.purse.sent(1);
         Some(verdict(plan))
     }
 
     /// True when there is a circuit with padding.
     #[inline]
     pub fn pads(&self) -> bool {
-        self.padded > 0
+        self.padding.circuits > 0
     }
 
     /// The second half of [`Engine::send_next`]: the padders of a leg hear of what was sent on it.
     pub fn note_next(&mut self, leg: Id, hop: u8) {
-        self.tell_sent(leg, hop, self.clock.latest());
+        self.tell_sent(leg, hop, self.time.clock.latest());
     }
 
     /// The common case of [`Engine::peek`]: on a leg of ours.
@@ -204,13 +204,13 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if !state.is_ready() {
             if state.is_noted() {
-                state.ran_out(&self.store, self.clock.latest());
+                state.ran_out(&self.held.store, self.time.clock.latest());
             }
             return Ok(false);
         }
         if state.params().is_some() {
             let taken = self.take_ready_run(set, buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL);
-            self.paused = false;
+            self.out.paused = false;
             self.ran_dry(set);
             return taken;
         }
@@ -225,7 +225,7 @@ impl Engine {
             return Err(Misuse::IsRun.into());
         }
         for _ in 0..cap {
-            let Some(token) = state.next_token(&mut self.store) else { break };
+            let Some(token) = state.next_token(&mut self.held.store) else { break };
             take(token);
             if state.has_duplicate() {
                 self.fault_of_set(set, Fault::NumberTwice);
@@ -249,7 +249,7 @@ impl Engine {
         state.retag(tag);
         // All else that waits asks the set; so hosts that name many sets in one drain do not walk the queue for each.
         if std::mem::take(&mut state.close_waits) {
-            self.queue.retag(set, tag);
+            self.out.queue.retag(set, tag);
         }
         Ok(())
     }
@@ -257,21 +257,21 @@ impl Engine {
     /// A set chooses its sending leg in another way from now on, or as its peer asks.
     pub fn choose_by(&mut self, set: Id, algorithm: Option<Algorithm>) -> Result<(), Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        state.choose_by(algorithm, &mut self.effects);
+        state.choose_by(algorithm, &mut self.out.effects);
         self.apply_effects(set);
         Ok(())
     }
 
     /// Figures of a set.
     pub fn set_stats(&self, set: Id) -> Result<SetStats, Error> {
-        Ok(self.set(set)?.stats(&self.store, self.clock.latest()))
+        Ok(self.set(set)?.stats(&self.held.store, self.time.clock.latest()))
     }
 
     /// All the bytes for which a set can be chosen when a cap is reached, and since when the oldest of them has waited.
     pub fn set_total(&mut self, set: Id) -> Option<(u64, Nanos)> {
         self.look_at_crossing(set);
         let state = self.sets.get(set)?;
-        Some((state.bytes(), state.since_when(&self.store, self.clock.latest())))
+        Some((state.bytes(), state.since_when(&self.held.store, self.time.clock.latest())))
     }
 
     /// How the streams of a set stand; none where they are not ours.
@@ -295,7 +295,7 @@ impl Engine {
             }
         }
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
-        let imported = state.import(&numbers, &placed, &mut self.effects);
+        let imported = state.import(&numbers, &placed, &mut self.out.effects);
         self.apply_effects(set);
         imported.map_err(|_| Misuse::Numbers.into())
     }
@@ -308,7 +308,7 @@ impl Engine {
         if state.params().is_some() {
             return self.take_ready_run(set, buffer, taker);
         }
-        let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(false) };
+        let Some(delivery) = state.next(&mut self.held.store, buffer)? else { return Ok(false) };
         let set_tag = state.terms().tag;
         if !state.is_ready() {
             self.took_last(set);
@@ -330,10 +330,10 @@ impl Engine {
     /// The same, where the streams are ours: what is for us alone is not handed out.
     #[inline(never)]
     fn take_ready_run(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, TooSmall> {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         for _ in 0..limits::FREED_STEP {
             let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
-            let Some(delivery) = state.next(&mut self.store, buffer)? else { return Ok(false) };
+            let Some(delivery) = state.next(&mut self.held.store, buffer)? else { return Ok(false) };
             let (hop, set_tag) = (state.join_hop(), state.terms().tag);
             let torn = state.has_duplicate();
             let data = DataHead { hop, stream_id: delivery.stream_id, len: delivery.len };
@@ -359,8 +359,8 @@ impl Engine {
             }
         }
         // So many were for us alone. The mark stays.
-        self.paused = true;
-        self.alarms.set_left(true);
+        self.out.paused = true;
+        self.time.alarms.set_left(true);
         Ok(false)
     }
 
@@ -369,7 +369,7 @@ impl Engine {
         let &Delivery { command, stream_id, len, leg, tag, token, .. } = delivery;
         let message = StreamMessage { command, stream_id, hop, len, body };
         let verdict = Verdict::of(VerdictKind::Deliver, leg, tag);
-        let verdict = self.write_stream(self.clock.latest(), Owner::Set(set), leg, &message, verdict);
+        let verdict = self.write_stream(self.time.clock.latest(), Owner::Set(set), leg, &message, verdict);
         let about = Instruction::about(leg, tag, set, set_tag, What::Deliver(*delivery));
         match verdict {
             Ok(Verdict { kind: VerdictKind::Deliver, stream, stream_tag, .. }) => {

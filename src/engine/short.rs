@@ -13,12 +13,12 @@ impl Engine {
     /// a leg that is not next, for [`Engine::receive_data_on_leg`].
     #[inline(always)]
     pub fn receive_data(&mut self, id: Id, data: &DataHead) -> Step {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         let Some(Circuit { place, config, padding: None, reactor: Some(reactor), .. }) = self.circuits.get_mut(id)
         else {
             return Step::Other;
         };
-        if !config.flags.has(CircuitFlags::VEGAS) || self.queue.len() >= self.instructions_max {
+        if !config.flags.has(CircuitFlags::VEGAS) || self.out.queue.len() >= self.settings.instructions_max {
             return Step::Other;
         }
         let tag = config.tag;
@@ -53,14 +53,14 @@ impl Engine {
     /// DATA on a leg that [`Engine::receive_data`] found to be before its turn, or just before what is held.
     pub fn receive_data_on_leg(&mut self, id: Id, message: &Message<'_>, cell_digest: &[u8]) -> Result<Verdict, Error> {
         self.acknowledge(id, message.hop, cell_digest);
-        self.receive_sequenced_run(self.clock.latest(), id, message)
+        self.receive_sequenced_run(self.time.clock.latest(), id, message)
     }
 
     /// What [`Engine::send_on_stream`] does with DATA for which there is room, in a set on the leg that sends. It logs
     /// nothing and wakes no other engine.
     #[inline(always)]
     pub fn send_data(&mut self, now: Nanos, id: Id, len: u16) -> Option<Verdict> {
-        if now >= self.stop() || !self.clock.advance(now) {
+        if !self.enter_quick(now) {
             return None;
         }
         let stream = self.streams.get_mut(id)?;
@@ -82,7 +82,7 @@ impl Engine {
             Owner::Set(set) => {
                 let state = self.sets.get_mut(set)?;
                 // A leg elsewhere needs the message itself.
-                if !self.home_legs.is_empty() && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
+                if !self.spread.home_legs.is_empty() && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
                     return None;
                 }
                 let plan = state.send_next(true, now)?;
@@ -90,11 +90,11 @@ impl Engine {
                     Some(Circuit { reactor: Some(reactor), .. }) => reactor.end(hop).window.sent_data(now),
                     _ => false,
                 };
-                (plan.leg, plan.tag, plan.number, wants_digest, self.padded > 0)
+                (plan.leg, plan.tag, plan.number, wants_digest, self.padding.circuits > 0)
             }
         };
         stream.outgoing.sent(now, len.into());
-        self.purse.sent(1);
+        self.padding.purse.sent(1);
         if padded {
             self.tell_sent(circuit, hop, now);
         }

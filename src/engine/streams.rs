@@ -81,16 +81,16 @@ impl Engine {
         if streams.known(config.hop, config.stream_id, now) != Known::Never {
             return Err(Misuse::StreamExists.into());
         }
-        if streams.len() >= self.streams_max as usize {
+        if streams.len() >= self.settings.streams_max as usize {
             return Err(Blocked::Full.into());
         }
-        let flow = Flow { params: side.params, is_relay: side.part.is_relay(), bytes_max: self.stream_bytes_max };
+        let flow = Flow { params: side.params, is_relay: side.part.is_relay(), bytes_max: self.settings.stream_bytes_max };
         let mut stream = Stream::new(owner, config.hop, config.stream_id, &flow);
         (stream.tag, stream.priority) = (config.tag, config.priority);
         let before = streams.ended_bytes();
         if !side.part.is_relay() {
             // What it will be remembered by is there from the beginning: ending it must not fail.
-            if !self.store.may_hold(streams.cost_of_memory(config.hop, config.stream_id)) {
+            if !self.held.store.may_hold(streams.cost_of_memory(config.hop, config.stream_id)) {
                 return Err(Blocked::Full.into());
             }
             stream.phase = Phase::Unasked;
@@ -100,7 +100,7 @@ impl Engine {
         if !side.part.is_relay() {
             streams.keep_place(config.hop, config.stream_id);
         }
-        self.store.weigh(before, streams.ended_bytes());
+        self.held.store.weigh(before, streams.ended_bytes());
         Ok(id)
     }
 
@@ -122,7 +122,7 @@ impl Engine {
     pub fn next_stream(&mut self, now: Nanos, owner: Owner) -> Result<Option<(Id, u64)>, Error> {
         let now = self.enter(now);
         self.check_data(owner)?;
-        let mut wakes = std::mem::take(&mut self.wakes);
+        let mut wakes = std::mem::take(&mut self.out.wakes);
         let wake = |id, at| wakes.push((id, at));
         let found = match owner {
             Owner::Set(set) => match self.sets.get_mut(set).and_then(|state| state.streams.as_mut()) {
@@ -136,9 +136,9 @@ impl Engine {
             },
         };
         for (id, at) in wakes.drain(..) {
-            self.alarms.arm_stream(id, at);
+            self.time.alarms.arm_stream(id, at);
         }
-        self.wakes = wakes;
+        self.out.wakes = wakes;
         match found {
             Ok(id) => Ok(self.streams.get(id).map(|stream| (id, stream.tag))),
             Err(Unread::Nothing) => Ok(None),
@@ -186,7 +186,7 @@ impl Engine {
                 stopped => {
                     stream.refused = true;
                     if let May::At(time) = stopped {
-                        self.alarms.arm_stream(id, time);
+                        self.time.alarms.arm_stream(id, time);
                     }
                     return Err(Blocked::Stopped.into());
                 }
@@ -228,7 +228,7 @@ impl Engine {
     /// Keeps a message for which [`Engine::send_on_stream`] had no answer.
     #[cold]
     pub fn hold_for_stream(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         let Some(stream) = self.streams.get(id) else { return Err(self.streams.reason(id).into()) };
         let (owner, tag) = (stream.owner, stream.tag);
         let message = &Message { hop: stream.hop, stream_id: stream.stream_id, ..*message };
@@ -257,7 +257,7 @@ impl Engine {
                 self.with_streams(owner, |streams, arena| streams.ask(arena, id, resolves, left));
             }
             Command::END | Command::RESOLVED => {
-                self.alarms.cancel_stream(id);
+                self.time.alarms.cancel_stream(id);
                 let until = self.remembered_until(owner, now);
                 self.with_streams(owner, |streams, arena| streams.end(arena, id, left, now, until));
             }
@@ -279,7 +279,7 @@ impl Engine {
                 (state.part().is_relay(), state.leg_ids().map(rtt_of).max().unwrap_or(0))
             }
         };
-        let memory = self.stream_memory.max(rtt).min(limits::STREAM_MEMORY_MAX);
+        let memory = self.settings.stream_memory.max(rtt).min(limits::STREAM_MEMORY_MAX);
         (!is_relay).then_some(now.saturating_add(memory))
     }
 
@@ -299,7 +299,7 @@ impl Engine {
         // The last leg of a set that has been taken out has its streams.
         let is_set = self.sets.get(set).is_some();
         let owner = if is_set { Owner::Set(set) } else { Owner::Circuit(circuit) };
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         let Some(until) = self.remembered_until(owner, now) else { return };
         self.with_streams(owner, |streams, arena| streams.left(arena, hop, stream_id, opens, now, until));
     }
@@ -343,24 +343,24 @@ impl Engine {
                 Ok(Verdict { stream, stream_tag: tag, ..verdict })
             }
             Ok(Write::Last { stream, tag }) => {
-                self.alarms.cancel_stream(stream);
+                self.time.alarms.cancel_stream(stream);
                 Ok(Verdict { stream_tag: tag, ..verdict })
             }
             Ok(Write::Stop { stream }) => {
-                self.alarms.cancel_stream(stream);
+                self.time.alarms.cancel_stream(stream);
                 // A MAY_SEND that waits is not given any more.
                 self.streams.get_mut(stream).into_iter().for_each(|stream| stream.refused |= stream.told);
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
             Ok(Write::Consume { resumes }) => {
                 if let Some(stream) = resumes {
-                    self.alarms.cancel_stream(stream);
+                    self.time.alarms.cancel_stream(stream);
                     self.wake_stream(stream);
                 }
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
             Ok(Write::Drop) => {
-                self.unexplained += 1;
+                self.out.unexplained += 1;
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
             Ok(Write::Refuse { reason }) => {
@@ -384,8 +384,8 @@ impl Engine {
         let rules = Rules {
             part: side.part,
             params: side.params,
-            streams_max: self.streams_max,
-            stream_bytes_max: self.stream_bytes_max,
+            streams_max: self.settings.streams_max,
+            stream_bytes_max: self.settings.stream_bytes_max,
             clock_broken: side.clock_broken,
         };
         match side.streams {
@@ -395,11 +395,11 @@ impl Engine {
                 let streams = streams.get_or_insert_with(Box::default);
                 let before = streams.ended_bytes();
                 let cost = streams.cost_of_memory(message.hop, message.stream_id);
-                if opens && !rules.part.is_relay() && !self.store.may_hold(cost) {
+                if opens && !rules.part.is_relay() && !self.held.store.may_hold(cost) {
                     return Err(Fault::EngineMemory);
                 }
                 let written = streams.write(&mut self.streams, owner, &rules, now, message);
-                self.store.weigh(before, streams.ended_bytes());
+                self.held.store.weigh(before, streams.ended_bytes());
                 written
             }
         }
@@ -419,7 +419,7 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(id).filter(|_| tells == Some(true)) else { return };
         // One that is still queued says it all.
         if !std::mem::replace(&mut stream.told, true) {
-            self.queue.push(Queued::MaySendStream { stream: id });
+            self.out.queue.push(Queued::MaySendStream { stream: id });
         }
     }
 
@@ -475,14 +475,14 @@ impl Engine {
             return false;
         }
         let mut lane = Lane::EMPTY;
-        let said = match state.send_own(message.command, now, &mut self.effects) {
+        let said = match state.send_own(message.command, now, &mut self.out.effects) {
             Some(plan) => {
                 state.note_own_send();
-                let kept = self.store.push(&mut lane, 1, message);
+                let kept = self.held.store.push(&mut lane, 1, message);
                 self.released(plan.leg, set, message.hop, plan.delta, plan.number, lane, now);
                 kept
             }
-            None => state.hold(message, now, &mut self.store, &mut self.effects),
+            None => state.hold(message, now, &mut self.held.store, &mut self.out.effects),
         };
         self.grew(set);
         self.apply_effects(set);
@@ -500,7 +500,7 @@ impl Engine {
         if !fits || padding.is_some_and(|padding| padding.waiting_to_go() >= most) {
             return false;
         }
-        if !self.store.push_at(&mut lane, 1, message, now) {
+        if !self.held.store.push_at(&mut lane, 1, message, now) {
             return false;
         }
         if let Some(padding) = &mut circuit.padding {
@@ -521,21 +521,21 @@ impl Engine {
     /// Streams whose owner goes.
     pub(super) fn drop_streams(&mut self, streams: &Streams) {
         for id in streams.ids() {
-            self.alarms.cancel_stream(id);
+            self.time.alarms.cancel_stream(id);
             self.streams.remove(id);
         }
-        self.store.weigh(streams.ended_bytes(), 0);
+        self.held.store.weigh(streams.ended_bytes(), 0);
     }
 
     /// Forgets streams that ended long enough ago, on circuits and sets where nothing happens any more.
     pub(super) fn sweep_streams(&mut self) {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         let of_sets = self.sets.all_mut().filter_map(|state| state.streams.as_mut());
         let reactors = self.circuits.all_mut().filter_map(|circuit| circuit.reactor.as_mut());
         for streams in of_sets.chain(reactors.filter_map(|reactor| reactor.streams.as_mut())) {
             let before = streams.ended_bytes();
             streams.sweep(now);
-            self.store.weigh(before, streams.ended_bytes());
+            self.held.store.weigh(before, streams.ended_bytes());
         }
     }
 
@@ -550,7 +550,7 @@ impl Engine {
         };
         let before = streams.ended_bytes();
         let changed = change(streams, &mut self.streams);
-        self.store.weigh(before, streams.ended_bytes());
+        self.held.store.weigh(before, streams.ended_bytes());
         Some(changed)
     }
 }

@@ -27,21 +27,21 @@ impl Words {
 impl Engine {
     /// The sentence that [`Engine::explains`] the last answer.
     pub fn detail(&self) -> Cow<'_, str> {
-        match self.sets.get(self.words.blocked) {
+        match self.sets.get(self.out.words.blocked) {
             Some(state) => Cow::Owned(state.why_blocked(state.params().is_none())),
-            None => Cow::Borrowed(&self.words.text),
+            None => Cow::Borrowed(&self.out.words.text),
         }
     }
 
     /// A call has this answer. True when there is a sentence of its own about it: what was said of others, and of what
     /// was due meanwhile, is forgotten.
     pub fn explains(&mut self, error: Error) -> bool {
-        self.words.about.take() == Some(error)
+        self.out.words.about.take() == Some(error)
     }
 
     /// Says what is behind an answer.
     pub(super) fn explain(&mut self, error: Error, text: impl Into<Cow<'static, str>>) -> Error {
-        self.words = Words { about: Some(error), text: text.into(), blocked: Id::NONE };
+        self.out.words = Words { about: Some(error), text: text.into(), blocked: Id::NONE };
         error
     }
 
@@ -62,8 +62,8 @@ impl Engine {
     pub(super) fn refused(&mut self, set: Id, refusal: Refusal) -> Error {
         let error = Error::from(refusal);
         if error == Blocked::NoRoom.into() {
-            self.words.about = Some(error);
-            self.words.blocked = set;
+            self.out.words.about = Some(error);
+            self.out.words.blocked = set;
         }
         error
     }

@@ -17,7 +17,7 @@ impl Engine {
     /// deals with a multiplexed message that is next in order with nothing ready behind it.
     #[inline(always)]
     pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
-        if now >= self.stop() || !self.clock.advance(now) {
+        if !self.enter_quick(now) {
             return Step::Other;
         }
         self.receive_entered(now, id, command, hop, stream_id)
@@ -45,7 +45,7 @@ impl Engine {
     /// The second part, for what [`Engine::receive_next`] found to be a multiplexed message or a SWITCH on a leg.
     #[inline(always)]
     pub fn receive_on_leg(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        let now = self.clock.latest();
+        let now = self.time.clock.latest();
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let tag = state.tag(ix);
@@ -60,10 +60,10 @@ impl Engine {
             };
         }
         let cost = cost_of(message);
-        if !self.store.fits(cost) && !state.is_in_order(ix) {
+        if !self.held.store.fits(cost) && !state.is_in_order(ix) {
             return self.receive_at_the_cap(id, message);
         }
-        match state.arrive(ix, now, message, &mut self.store) {
+        match state.arrive(ix, now, message, &mut self.held.store) {
             Ok(Arrival::Held(number)) => {
                 if state.holds_more() {
                     self.holds_more(set);
@@ -82,7 +82,7 @@ impl Engine {
     #[inline(never)]
     fn filled_gap(&mut self, set: Id) {
         if let Some(state) = self.sets.get_mut(set) {
-            state.mark_ready(&mut self.effects);
+            state.mark_ready(&mut self.out.effects);
         }
         self.apply_effects(set);
     }
@@ -111,7 +111,7 @@ impl Engine {
             let cell_digest = cell_digest().map_err(|why| self.invalid(why))?;
             return self.receive_run(now, id, message, cell_digest);
         }
-        if now >= self.stop() || now != self.clock.latest() {
+        if now >= self.stop() || now != self.time.clock.latest() {
             let now = self.enter_for_circuits(now, std::iter::once(id))?;
             return match self.receive_entered(now, id, message.command, message.hop, message.stream_id) {
                 Step::Done(verdict) => Ok(verdict),
@@ -218,16 +218,16 @@ impl Engine {
     fn receive_linked(&mut self, now: Nanos, set: Id, ix: LegIx, body: &[u8]) -> Result<(), Fault> {
         let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinked)?;
         let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
-        let now = self.clock.until(state.asked_at(ix), now);
-        let outcome = state.handle_linked(ix, now, &link, &mut self.effects);
+        let now = self.time.clock.until(state.asked_at(ix), now);
+        let outcome = state.handle_linked(ix, now, &link, &mut self.out.effects);
         self.apply_effects(set);
         outcome
     }
 
     fn receive_linked_ack(&mut self, now: Nanos, set: Id, ix: LegIx) -> Result<(), Fault> {
         let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinkedAck)?;
-        let now = self.clock.until(state.asked_at(ix), now);
-        let outcome = state.handle_linked_ack(ix, now, &mut self.effects);
+        let now = self.time.clock.until(state.asked_at(ix), now);
+        let outcome = state.handle_linked_ack(ix, now, &mut self.out.effects);
         self.apply_effects(set);
         outcome
     }
@@ -267,7 +267,7 @@ impl Engine {
             },
         };
         let accepted = match self.sets.get_mut(set) {
-            Some(state) => state.accept(id, hops, now, &link, known.is_none(), &mut self.effects),
+            Some(state) => state.accept(id, hops, now, &link, known.is_none(), &mut self.out.effects),
             None => Err(Fault::UnexpectedLink),
         };
         match accepted {

@@ -1,0 +1,185 @@
+//! The parts of an engine, beside its circuits, sets and streams. A step that needs one part takes that part alone.
+
+use super::alarms::Alarms;
+use super::consensus::Wide;
+use super::crossing::Crossing;
+use super::elsewhere::HomeLegs;
+use super::insn::Queue;
+use super::rest::Aside;
+use super::words::Words;
+use super::{log, Config, Lateness};
+use crate::base::purse::Purse;
+use crate::base::time::NEVER;
+use crate::base::{limits, Arena, Clock, Id, Nanos};
+use crate::conflux::{Effect, SetTerms};
+use crate::congestion::{Params, PathClass};
+use crate::hub::{Books, Ledger, Port, Spares};
+use crate::message::Store;
+use crate::padding::{Keys, Machines, Pace, PadderTerms, PaddingEffect};
+use crate::reactor::Marks;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The host's clock, and when something is due.
+#[derive(Debug)]
+pub(super) struct Time {
+    pub clock: Clock,
+    pub alarms: Alarms,
+    /// The latest time when a step back was logged.
+    pub complained: Nanos,
+    /// Counts the calls in which something was due: padding bounds its steps in one of them.
+    pub round: u32,
+    /// How late timers of padding fired.
+    pub lateness: Lateness,
+}
+
+/// Messages and cells that wait, and who holds how much of them.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub store: Store,
+    pub ledger: Books,
+    /// What is left to be freed.
+    pub aside: Aside,
+}
+
+/// What the host is told: instructions, why a call failed, and faults of peers.
+#[derive(Debug)]
+pub(super) struct Out {
+    pub queue: Queue,
+    /// The call under way has done enough with the first in the queue.
+    pub paused: bool,
+    /// Effects of sets in the call under way; empty between calls.
+    pub effects: Vec<Effect>,
+    /// Streams to wake later, of the call under way; empty between calls.
+    pub wakes: Vec<(Id, Nanos)>,
+    pub words: Words,
+    pub limiter: log::Limiter,
+    /// Faults of peers.
+    pub faults: u64,
+    /// Messages of streams that nothing explains, and that were dropped.
+    pub unexplained: u64,
+}
+
+/// The engine's side of padding. The padders themselves belong to their circuits.
+#[derive(Debug)]
+pub(super) struct PaddingPart {
+    /// Lists of padding machines that the host has loaded.
+    pub machines: Arena<Machines>,
+    /// What the numbers of the negotiation stand for, at a client (true) and at a relay.
+    pub numbers: BTreeMap<(bool, u8), PadderTerms>,
+    pub keys: Keys,
+    /// Effects of the padding step under way; empty between calls.
+    pub effects: Vec<PaddingEffect>,
+    /// Padding cells that came.
+    pub received: u64,
+    /// Circuits that have padding: while there are none, no circuit is asked.
+    pub circuits: u32,
+    pub pace: Pace,
+    /// How much padding the operator allows, and the cells sent.
+    pub purse: Purse,
+}
+
+/// What the host has configured, and what the consensus says.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// The engine's number in its hub, and in its ids.
+    pub tag: u32,
+    pub instructions_max: usize,
+    /// What a set that a peer opens is made with; none while conflux is off.
+    pub accepted: Option<SetTerms>,
+    /// Parameters of congestion control for circuits that are opened from now on, by class.
+    pub params: [Arc<Params>; 3],
+    /// Parameters of conflux, padding and SENDMEs.
+    pub wide: Wide,
+    pub marks: Marks,
+    pub streams_max: u32,
+    pub stream_bytes_max: u32,
+    pub stream_memory: Nanos,
+    pub held_age_max: Nanos,
+}
+
+/// Sets over several engines.
+#[derive(Debug)]
+pub(super) struct Spread {
+    /// The way to the other engines of the hub.
+    pub port: Option<Port<Crossing>>,
+    /// Legs elsewhere of our sets.
+    pub home_legs: HomeLegs,
+    /// Links with news, of the call under way; empty between calls.
+    pub news: Vec<Id>,
+    /// Buffers for bodies that cross.
+    pub spares: Spares,
+}
+
+impl Time {
+    pub fn new() -> Time {
+        Time {
+            clock: Clock::default(),
+            alarms: Alarms::default(),
+            complained: NEVER,
+            round: 0,
+            lateness: Lateness::default(),
+        }
+    }
+}
+
+impl Held {
+    pub fn new(config: &Config) -> Held {
+        Held { store: Store::new(config.held_bytes_max), ledger: Ledger::open(config.tag as u16), aside: Aside::new() }
+    }
+}
+
+impl Out {
+    pub fn new() -> Out {
+        Out {
+            queue: Queue::default(),
+            paused: false,
+            effects: Vec::new(),
+            wakes: Vec::new(),
+            words: Words::NONE,
+            limiter: log::Limiter::default(),
+            faults: 0,
+            unexplained: 0,
+        }
+    }
+}
+
+impl PaddingPart {
+    /// `owner` marks the ids of lists.
+    pub fn new(config: &Config, owner: u16) -> PaddingPart {
+        PaddingPart {
+            machines: Arena::new(owner, limits::MACHINE_LISTS_MAX),
+            numbers: BTreeMap::new(),
+            keys: Keys::new(&config.seed, config.tag),
+            effects: Vec::new(),
+            received: 0,
+            circuits: 0,
+            pace: config.pace,
+            purse: Purse::default(),
+        }
+    }
+}
+
+impl Settings {
+    pub fn new(config: &Config) -> Settings {
+        let classes = [PathClass::Exit, PathClass::Onion, PathClass::Sbws];
+        Settings {
+            tag: config.tag,
+            instructions_max: config.instructions_max as usize,
+            accepted: None,
+            params: classes.map(|class| Arc::new(Params::default_for(class))),
+            wide: Wide::default(),
+            marks: config.marks,
+            streams_max: config.streams_max,
+            stream_bytes_max: config.stream_bytes_max,
+            stream_memory: config.stream_memory,
+            held_age_max: config.held_age_max,
+        }
+    }
+}
+
+impl Spread {
+    pub fn new() -> Spread {
+        Spread { port: None, home_legs: HomeLegs::default(), news: Vec::new(), spares: Spares::default() }
+    }
+}
