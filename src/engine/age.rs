@@ -4,11 +4,11 @@
 //! While something is held the host is asked to call twice a second. So a longer time in which it did not is seen as
 //! what it is, and no call pays for that but those for which something is due.
 
-use super::log::engine_log;
-use super::{Engine, Error};
 use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault};
+use crate::engine::out::log::engine_log;
+use crate::engine::{Engine, Error};
 
 impl Engine {
     /// The first step of a feed in the common case: time goes on, by no more than all of which counts, and nothing is

@@ -1,150 +1,205 @@
-//! One circuit, as the engine knows it: where it stands, and the parts it has.
+//! What a host asks of a circuit.
 
-use super::elsewhere::Away;
-use super::{CircuitConfig, CircuitFlags};
-use crate::base::time::NEVER;
-use crate::base::{Hops, Id, Nanos};
-use crate::conflux::{LegIx, Role};
-use crate::hub::{Books, Standing};
-use crate::message::Store;
-use crate::padding::Padding;
-use crate::reactor::{Reactor, Side};
+use crate::base::{Id, Nanos};
+use crate::conflux::{Cause, Role};
+use crate::engine::out::insn::Queued;
+use crate::engine::slot::{Circuit, Place};
+use crate::engine::{Blocked, CircuitConfig, CircuitFlags, Engine, Error, Misuse};
+use crate::reactor::{Edge, Reactor, Side};
 
-#[derive(Debug)]
-pub(super) struct Circuit {
-    pub place: Place,
-    pub config: Kept,
-    /// Made with the first padder.
-    pub padding: Option<Box<Padding>>,
-    /// There if the host leaves the circuit to us.
-    pub reactor: Option<Box<Reactor>>,
-    /// There while it is a leg of a set elsewhere.
-    pub away: Option<Box<Away>>,
-    /// What others may know of what is held; none before anything was.
-    pub standing: Option<Standing>,
-}
-
-/// What is kept of [`CircuitConfig`], and what was found from it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kept {
-    pub tag: u64,
-    pub role: Role,
-    pub hops: Hops,
-    pub flags: CircuitFlags,
-    pub held_sends_max: u32,
-    /// The hop from which a leg's messages come, or [`NO_HOP`] where more than the set must see them: padding, the
-    /// reactors, or nobody as it was extended. For every cell, one comparison in place of three.
-    pub plain_hop: u16,
-}
-
-impl From<CircuitConfig> for Kept {
-    fn from(config: CircuitConfig) -> Kept {
-        let CircuitConfig { tag, role, hops, flags, held_sends_max, .. } = config;
-        Kept { tag, role, hops, flags, held_sends_max, plain_hop: NO_HOP }
+impl Engine {
+    /// Opens a circuit.
+    pub fn open_circuit(&mut self, now: Nanos, config: CircuitConfig) -> Result<Id, Error> {
+        if config.hops.are_counted() != (config.role == Role::Client) {
+            return Err(self.invalid("hops do not fit the role"));
+        }
+        let runs = config.flags.has(CircuitFlags::REACTOR);
+        let reactor = if runs { Some(self.reactor(&config)?) } else { None };
+        self.enter(now);
+        self.check_drained()?;
+        let mut circuit = Circuit { place: Place::Alone, config: config.into(), reactor, ..Circuit::default() };
+        circuit.find_plain_hop();
+        let id = self.circuits.insert(circuit);
+        let id = id.map_err(|_| Blocked::Full)?;
+        self.running += u32::from(runs);
+        Ok(id)
     }
-}
 
-/// No hop has this number.
-pub(super) const NO_HOP: u16 = u16::MAX;
+    fn reactor(&mut self, config: &CircuitConfig) -> Result<Box<Reactor>, Error> {
+        if config.flags.has(CircuitFlags::OWN_QUEUE) {
+            return Err(self.invalid("a circuit that circflow runs has no queue of the host's"));
+        }
+        let (params, inc) = self.hop_terms(config.class, config.sendme_inc)?;
+        Ok(Box::new(Reactor::new(params, inc)))
+    }
 
-impl Circuit {
-    /// It ends here, or at a client that is a service: whoever is at the join point may open a set (R7).
-    pub fn answers_links(&self) -> bool {
-        match self.config.role {
-            Role::Exit => !self.is_extended(),
-            Role::Client => self.config.flags.has(CircuitFlags::SERVICE),
+    /// Replaces what is so of a circuit. That it has carried streams stays so.
+    pub fn set_circuit_flags(&mut self, id: Id, flags: CircuitFlags) -> Result<(), Error> {
+        match self.circuits.get_mut(id) {
+            Some(circuit) if circuit.moves_queue(flags) => {
+                Err(self.invalid("who owns a circuit's queue does not change while padding uses it"))
+            }
+            Some(circuit) if circuit.moves_reactor(flags) => {
+                Err(self.invalid("who runs a circuit, and its congestion control, is settled when it is opened"))
+            }
+            Some(circuit) => {
+                let seen = circuit.config.flags.0 & CircuitFlags::STREAMS.0;
+                let ends_here = circuit.config.flags.has(CircuitFlags::EXTENDED) && !flags.has(CircuitFlags::EXTENDED);
+                circuit.config.flags = CircuitFlags(flags.0 | seen);
+                circuit.find_plain_hop();
+                if ends_here {
+                    self.cut_next(id);
+                }
+                Ok(())
+            }
+            None => Err(self.circuits.reason(id).into()),
         }
     }
 
-    /// A relay's circuit that goes on to another.
-    pub fn is_extended(&self) -> bool {
-        self.config.role == Role::Exit && self.config.flags.has(CircuitFlags::EXTENDED)
+    /// A circuit has gone.
+    pub fn circuit_closed(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
+        self.enter(now);
+        self.come_back(id, Cause::LegLost);
+        let mut circuit = self.circuits.remove(id).ok_or_else(|| self.circuits.reason(id))?;
+        self.drop_reactor(&mut circuit);
+        self.drop_padding(id, circuit.padding);
+        if let Place::Leg { set, ix } = circuit.place {
+            self.remove_leg(set, ix, Cause::LegLost);
+        }
+        Ok(())
     }
 
-    /// Settles whether messages of a leg may take the short way.
-    pub fn find_plain_hop(&mut self) {
-        let is_plain = self.reactor.is_none() && self.padding.is_none() && !self.is_extended();
-        self.config.plain_hop = if is_plain { self.config.hops.last().into() } else { NO_HOP };
-    }
-
-    /// What it holds: at its edges, behind a block, and on the way to the home of its set.
-    #[inline(always)]
-    pub fn bytes(&self) -> u64 {
-        let edges = self.reactor.as_ref().map_or(0, |reactor| reactor.held_bytes());
-        let held = self.padding.as_ref().map_or(0, |padding| padding.held_bytes);
-        held + edges + self.away.as_ref().map_or(0, |away| away.bytes())
-    }
-
-    /// It holds more than before.
-    #[inline(always)]
-    pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
-        let bytes = self.bytes();
-        Standing::grow(&mut self.standing, ledger, id, bytes, now);
-    }
-
-    /// The last cell of an edge was taken. False when something else is held, or may be on its way to another engine:
-    /// then others have to be told how old the rest is.
+    /// True for a circuit that we run.
     #[inline]
-    pub fn ran_out(&self) -> bool {
-        let holds_nothing = self.away.is_none() && self.bytes() == 0;
-        if let (true, Some(standing)) = (holds_nothing, &self.standing) {
-            standing.emptied();
+    pub fn runs(&self, id: Id) -> bool {
+        self.running > 0 && self.circuits.get(id).is_some_and(|circuit| circuit.reactor.is_some())
+    }
+
+    /// The host wants an end of a circuit (R13).
+    pub fn close_circuit(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
+        self.enter_for_circuits(now, std::iter::once(id))?;
+        let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
+        let leg = circuit.place.leg();
+        self.close(id, leg.map_or(Id::NONE, |(set, _)| set), Cause::Asked);
+        if let Some((set, ix)) = leg {
+            self.remove_leg(set, ix, Cause::LegLost);
         }
-        holds_nothing
+        Ok(())
     }
 
-    /// Since when the oldest of it has waited.
-    pub fn since(&self, store: &Store, now: Nanos) -> Nanos {
-        let edges = self.reactor.iter().flat_map(|reactor| {
-            [Side::Back, Side::Next].into_iter().filter_map(|side| store.since(reactor.edge_at(side).lane(), now))
-        });
-        let held = self.padding.as_ref().and_then(|padding| padding.first_held());
-        let away = self.away.as_ref().map(|away| away.since());
-        edges.chain(held.and_then(|lane| store.since(lane, now))).chain(away).min().unwrap_or(NEVER)
+    /// Figures of a circuit that we run.
+    pub fn circuit_stats(&mut self, id: Id) -> Result<CircuitStats, Error> {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let hop = circuit.config.hops.last();
+        let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        let mut stats = CircuitStats {
+            streams: reactor.streams.as_ref().map_or(0, |streams| streams.len() as u32),
+            edges: [EdgeStats::of(reactor.edge_at(Side::Back)), EdgeStats::of(reactor.edge_at(Side::Next))],
+            ..CircuitStats::default()
+        };
+        if let Some(end) = reactor.ends.find(hop) {
+            stats.cwnd = end.window.cwnd().into();
+            stats.inflight = end.window.inflight().into();
+            stats.rtt = end.window.rtt().unwrap_or(0);
+            stats.slow_start = end.window.in_slow_start();
+        }
+        Ok(stats)
     }
 
-    /// True when the flags would give the queue to another owner while padding uses it.
-    pub fn moves_queue(&self, flags: CircuitFlags) -> bool {
-        let own = CircuitFlags::OWN_QUEUE;
-        self.padding.is_some() && self.config.flags.has(own) != flags.has(own)
+    /// A circuit has streams from now on (R9).
+    pub(super) fn mark_streams(&mut self, id: Id) {
+        if let Some(circuit) = self.circuits.get_mut(id) {
+            circuit.config.flags.add(CircuitFlags::STREAMS);
+        }
     }
 
-    /// True when the flags would give the circuit to another owner, or its window or queue.
-    pub fn moves_reactor(&self, flags: CircuitFlags) -> bool {
-        let differs = |flag| self.config.flags.has(flag) != flags.has(flag);
-        let own_queue = flags.has(CircuitFlags::OWN_QUEUE);
-        differs(CircuitFlags::REACTOR) || (self.reactor.is_some() && (differs(CircuitFlags::VEGAS) || own_queue))
+    /// What a circuit that goes has kept at its edges, and its streams.
+    pub(super) fn drop_reactor(&mut self, circuit: &mut Circuit) {
+        let Some(mut reactor) = circuit.reactor.take() else { return };
+        self.running -= 1;
+        for side in [Side::Back, Side::Next] {
+            let lane = reactor.edge(side).take_rest();
+            self.leave_behind(lane);
+        }
+        if let Some(streams) = &reactor.streams {
+            self.drop_streams(streams);
+        }
+    }
+
+    /// The window or the edge of a circuit has changed: its set, or its host, may want to know.
+    pub(super) fn room_changed(&mut self, id: Id) {
+        let Some(circuit) = self.circuits.get_mut(id) else { return };
+        let (place, hop, runs) = (circuit.place, circuit.config.hops.last(), circuit.runs_streams());
+        let Some(reactor) = circuit.reactor.as_mut().filter(|_| runs) else { return };
+        match place {
+            Place::Leg { set, ix } => {
+                let report = reactor.report(hop);
+                if let Some(state) = self.sets.get_mut(set) {
+                    state.report(ix, &report, &mut self.out.effects);
+                }
+                if !self.out.effects.is_empty() {
+                    self.apply_effects(set);
+                }
+                self.resume_circuit(id);
+            }
+            Place::Alone => self.resume_circuit(id),
+            Place::Away => {
+                self.tell_changed(id);
+                self.resume_circuit(id);
+            }
+            Place::Closing => {}
+        }
+    }
+
+    /// Tells a host that waits for room on a circuit that there is some.
+    pub(super) fn resume_circuit(&mut self, id: Id) {
+        let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
+        if reactor.resumes() {
+            self.out.queue.push(Queued::MaySendCircuit { circuit: id });
+        }
     }
 }
 
-/// What fills a vacant place.
-impl Default for Circuit {
-    fn default() -> Self {
-        let flags = CircuitFlags::default();
-        let config = Kept { tag: 0, role: Role::Exit, hops: Hops::NONE, flags, held_sends_max: 0, plain_hop: NO_HOP };
-        Circuit { place: Place::Closing, config, padding: None, reactor: None, away: None, standing: None }
-    }
+/// Figures of a circuit that circflow runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CircuitStats {
+    /// Congestion window towards the join point, 0 before the first DATA.
+    pub cwnd: u64,
+    /// DATA cells in flight.
+    pub inflight: u64,
+    /// Smoothed round-trip time, 0 for none.
+    pub rtt: Nanos,
+    /// Congestion control is in slow start.
+    pub slow_start: bool,
+    /// Streams that are the circuit's own.
+    pub streams: u32,
+    /// Of the two edges, [`Side::Back`] first.
+    pub edges: [EdgeStats; 2],
 }
 
-/// Where a circuit stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
-    /// In no set.
-    Alone,
-    /// A leg.
-    Leg { set: Id, ix: LegIx },
-    /// A leg of a set on another engine.
-    Away,
-    /// Its close is queued or under way.
-    Closing,
+/// Figures of an edge.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EdgeStats {
+    /// Cells that wait.
+    pub waiting: u32,
+    /// The most that ever did.
+    pub waiting_peak: u32,
+    /// Cells that went on.
+    pub passed: u64,
+    /// The channel takes cells.
+    pub writable: bool,
+    /// The source was told to pause.
+    pub paused: bool,
 }
 
-impl Place {
-    /// The leg that it is.
-    pub fn leg(self) -> Option<(Id, LegIx)> {
-        match self {
-            Place::Leg { set, ix } => Some((set, ix)),
-            Place::Alone | Place::Away | Place::Closing => None,
+impl EdgeStats {
+    fn of(edge: &Edge) -> EdgeStats {
+        EdgeStats {
+            waiting: edge.waiting(),
+            waiting_peak: edge.waiting_peak(),
+            passed: edge.passed(),
+            writable: edge.is_writable(),
+            paused: edge.is_paused(),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The host's clock where it is not what it should be: behind, ahead, or set anew.
 
-use super::log::engine_log;
-use super::{Engine, Error};
 use crate::base::limits::CLOCK_BACK;
 use crate::base::time::NEVER;
 use crate::base::Nanos;
+use crate::engine::out::log::engine_log;
+use crate::engine::{Engine, Error};
 
 impl Engine {
     /// The host's time on our clock: what every function here takes, but for the short ways (`Engine::stop`).

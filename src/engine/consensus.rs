@@ -1,10 +1,10 @@
 //! Parameters of a consensus that are the engine's, and not of one class of circuits.
 
-use super::{Blocked, Engine, Error, Misuse};
 use crate::base::consensus::{parameters, Unset};
 use crate::base::limits;
 use crate::conflux::SetTerms;
 use crate::congestion::{Params, PathClass};
+use crate::engine::{Blocked, Engine, Error, Misuse};
 use crate::padding::PadderTerms;
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Circuits that get longer after they were opened (C16).
 
-use super::{Blocked, CircuitFlags, Engine, Error, Misuse, Place};
 use crate::base::{Hops, Id, Nanos};
 use crate::conflux::Role;
 use crate::congestion::{Inc, Params, PathClass};
+use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place};
 use std::sync::Arc;
 
 /// What a circuit becomes.

@@ -1,8 +1,9 @@
 //! How circuits become legs of a set, and how a leg stands.
 
-use super::{Blocked, CircuitFlags, Engine, Error, Misuse, Place};
 use crate::base::{Id, Nanos};
-use crate::conflux::{LegStats, Role};
+use crate::conflux::{LegIx, LegStats, Report, Role};
+use crate::engine::slot::Circuit;
+use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place};
 use crate::wire::conflux::Ux;
 
 impl Engine {
@@ -138,5 +139,76 @@ impl Engine {
             return Err(Misuse::TooManyLegs.into());
         }
         Ok(())
+    }
+}
+
+impl Engine {
+    /// A leg's news from the host's congestion control.
+    #[allow(dead_code, reason = "tests and the simulation need no door")]
+    pub fn report(&mut self, now: Nanos, id: Id, report: &Report) -> Result<(), Error> {
+        self.report_all(now, std::iter::once((id, *report)))
+    }
+
+    /// Legs' news, in order. The first that names no leg ends it.
+    #[inline(always)]
+    pub fn report_all(&mut self, now: Nanos, news: impl Iterator<Item = (Id, Report)> + Clone) -> Result<(), Error> {
+        self.enter_for_circuits(now, news.clone().map(|(id, _)| id))?;
+        self.take_reports(news)
+    }
+
+    /// Legs' news that ride on a decision about their set.
+    #[inline(always)]
+    pub fn report_for(&mut self, now: Nanos, set: Id, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+        self.enter_for_set(now, set)?;
+        self.take_reports(news)
+    }
+
+    #[inline(always)]
+    fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+        for (id, report) in news {
+            let leg = self.circuits.get(id).filter(|circuit| circuit.reactor.is_none()).map(|circuit| circuit.place);
+            let Some(Place::Leg { set, ix }) = leg else {
+                self.take_other_report(id, &report)?;
+                continue;
+            };
+            if let Some(state) = self.sets.get_mut(set) {
+                state.report(ix, &report, &mut self.out.effects);
+            }
+            if !self.out.effects.is_empty() {
+                self.apply_effects(set);
+            }
+        }
+        Ok(())
+    }
+
+    /// A report of a circuit that is no leg of a set here.
+    #[cold]
+    fn take_other_report(&mut self, id: Id, report: &Report) -> Result<(), Error> {
+        if self.runs(id) {
+            return Err(Misuse::IsRun.into());
+        }
+        match self.circuits.get(id).map(|circuit| circuit.place) {
+            Some(Place::Away) => self.report_away(id, report),
+            _ => self.leg(id).map(|_| ())?,
+        }
+        Ok(())
+    }
+
+    /// The leg a circuit is.
+    #[inline]
+    pub(super) fn leg(&self, id: Id) -> Result<(Id, LegIx), Error> {
+        match self.circuits.get(id) {
+            Some(&Circuit { place: Place::Leg { set, ix }, .. }) => Ok((set, ix)),
+            other => Err(self.no_leg(id, other)),
+        }
+    }
+
+    #[cold]
+    fn no_leg(&self, id: Id, found: Option<&Circuit>) -> Error {
+        match found.map(|circuit| circuit.place) {
+            Some(Place::Closing) => Blocked::Gone.into(),
+            Some(_) => Misuse::NotALeg.into(),
+            None => self.circuits.reason(id).into(),
+        }
     }
 }

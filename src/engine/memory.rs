@@ -1,11 +1,11 @@
 //! Room for what has to be held: it is asked for before anything changes; and when there is none, somebody has to go.
 
-use super::{Circuit, Engine, Place};
 use crate::base::{limits, Id, Nanos, Over};
 use crate::conflux::{Cause, Fault};
+use crate::engine::{Circuit, Engine, Place};
 use crate::hub::{Cargo, Left};
 use crate::message::{Lane, Token};
-use crate::reactor::{Owner, Side};
+use crate::reactor::Side;
 
 impl Engine {
     /// Sees to it that `holder`, a set or a circuit, can hold something that costs so much. At a cap somebody has to
@@ -180,18 +180,6 @@ impl Engine {
             }
         }
         state.crosses(bytes, since);
-    }
-
-    /// Whether a circuit or set has STREAM READ and STREAM WRITE: not before its first BEGIN (R3).
-    #[allow(dead_code, reason = "tests look")]
-    pub fn has_stream_side(&self, owner: Owner) -> bool {
-        match owner {
-            Owner::Set(set) => self.sets.get(set).is_some_and(|state| state.streams.is_some()),
-            Owner::Circuit(id) => {
-                let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
-                reactor.is_some_and(|reactor| reactor.streams.is_some())
-            }
-        }
     }
 
     /// What is held, and what leaves, added up from everybody who could hold it: for tests, as it takes its time.

@@ -6,64 +6,43 @@
 
 mod age;
 mod alarms;
-mod allowed;
-mod away;
 mod circuit;
 mod clock;
 mod config;
 mod consensus;
-mod crossing;
-mod effects;
-mod elsewhere;
-mod error;
 mod grow;
-mod home;
-mod insn;
 mod legs;
-mod log;
 mod memory;
-mod negotiation;
+mod out;
 mod padding;
 mod parts;
-mod poll;
 mod receive;
-mod remote;
-mod rest;
-mod run;
+mod relay;
 mod send;
-mod sets;
-mod short;
-mod streams;
-mod verdict;
-mod words;
+mod set;
+mod slot;
+mod spread;
+mod stream;
 
+pub use circuit::{CircuitStats, EdgeStats};
 pub use config::{CircuitConfig, CircuitFlags, Config, EngineStats, Lateness};
 pub use consensus::{Wide, BY_PARAMETER};
-pub use error::{Blocked, Error, Misuse};
 pub use grow::Growth;
-pub use insn::{Instruction, Released, Taker, What};
+pub use out::error::{Blocked, Error, Misuse};
+pub use out::insn::{Instruction, Released, Taker, What};
+pub use out::verdict::{Admitted, Verdict, VerdictKind};
 pub use receive::{receive, receive_data, Receiving, Step};
-pub use remote::EngineHub;
-pub use run::{CircuitStats, EdgeStats};
 pub use send::{send, Outlet, Sending, Sent};
-pub use streams::{StreamConfig, StreamStats};
-pub use verdict::{Admitted, Verdict, VerdictKind};
+pub use set::is_set;
+pub use spread::membership::EngineHub;
+pub use stream::{StreamConfig, StreamStats};
 
 use crate::base::time::NEVER;
-use crate::base::{limits, Arena, Clock, Id, Nanos};
-use crate::conflux::{Cause, Effect, LegIx, Manager, Report, Role, SetTerms};
-use crate::congestion::{Params, PathClass};
-use crate::hub::{Books, Ledger, Port, Spares};
-use crate::message::Store;
-use crate::padding::{Keys, Machines, Pace, PadderTerms, PaddingEffect};
-use crate::reactor::{marks, Controller, Marks, Reactor, Stream};
-use crate::wire::command::STREAM_NEEDED;
-use crate::wire::conflux::Nonce;
-use crate::wire::Command;
-use circuit::{Circuit, Place, NO_HOP};
-use crossing::Crossing;
+use crate::base::{limits, Arena, Id, Nanos};
+use crate::conflux::Manager;
+use crate::reactor::{marks, Controller, Stream};
 use parts::{Held, Out, PaddingPart, Settings, Spread, Time};
-
+use slot::{Circuit, Place, NO_HOP};
 
 /// One event loop's worth of circuits and sets.
 #[derive(Debug)]
@@ -158,170 +137,6 @@ impl Engine {
         }
     }
 
-    /// Opens a circuit.
-    pub fn open_circuit(&mut self, now: Nanos, config: CircuitConfig) -> Result<Id, Error> {
-        if config.hops.are_counted() != (config.role == Role::Client) {
-            return Err(self.invalid("hops do not fit the role"));
-        }
-        let runs = config.flags.has(CircuitFlags::REACTOR);
-        let reactor = if runs { Some(self.reactor(&config)?) } else { None };
-        self.enter(now);
-        self.check_drained()?;
-        let mut circuit = Circuit { place: Place::Alone, config: config.into(), reactor, ..Circuit::default() };
-        circuit.find_plain_hop();
-        let id = self.circuits.insert(circuit);
-        let id = id.map_err(|_| Blocked::Full)?;
-        self.running += u32::from(runs);
-        Ok(id)
-    }
-
-    fn reactor(&mut self, config: &CircuitConfig) -> Result<Box<Reactor>, Error> {
-        if config.flags.has(CircuitFlags::OWN_QUEUE) {
-            return Err(self.invalid("a circuit that circflow runs has no queue of the host's"));
-        }
-        let (params, inc) = self.hop_terms(config.class, config.sendme_inc)?;
-        Ok(Box::new(Reactor::new(params, inc)))
-    }
-
-    /// Replaces what is so of a circuit. That it has carried streams stays so.
-    pub fn set_circuit_flags(&mut self, id: Id, flags: CircuitFlags) -> Result<(), Error> {
-        match self.circuits.get_mut(id) {
-            Some(circuit) if circuit.moves_queue(flags) => {
-                Err(self.invalid("who owns a circuit's queue does not change while padding uses it"))
-            }
-            Some(circuit) if circuit.moves_reactor(flags) => {
-                Err(self.invalid("who runs a circuit, and its congestion control, is settled when it is opened"))
-            }
-            Some(circuit) => {
-                let seen = circuit.config.flags.0 & CircuitFlags::STREAMS.0;
-                let ends_here = circuit.config.flags.has(CircuitFlags::EXTENDED) && !flags.has(CircuitFlags::EXTENDED);
-                circuit.config.flags = CircuitFlags(flags.0 | seen);
-                circuit.find_plain_hop();
-                if ends_here {
-                    self.cut_next(id);
-                }
-                Ok(())
-            }
-            None => Err(self.circuits.reason(id).into()),
-        }
-    }
-
-    /// A circuit has gone.
-    pub fn circuit_closed(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
-        self.enter(now);
-        self.come_back(id, Cause::LegLost);
-        let mut circuit = self.circuits.remove(id).ok_or_else(|| self.circuits.reason(id))?;
-        self.drop_reactor(&mut circuit);
-        self.drop_padding(id, circuit.padding);
-        if let Place::Leg { set, ix } = circuit.place {
-            self.remove_leg(set, ix, Cause::LegLost);
-        }
-        Ok(())
-    }
-
-    /// A leg's news from the host's congestion control.
-    #[allow(dead_code, reason = "tests and the simulation need no door")]
-    pub fn report(&mut self, now: Nanos, id: Id, report: &Report) -> Result<(), Error> {
-        self.report_all(now, std::iter::once((id, *report)))
-    }
-
-    /// Legs' news, in order. The first that names no leg ends it.
-    #[inline(always)]
-    pub fn report_all(&mut self, now: Nanos, news: impl Iterator<Item = (Id, Report)> + Clone) -> Result<(), Error> {
-        self.enter_for_circuits(now, news.clone().map(|(id, _)| id))?;
-        self.take_reports(news)
-    }
-
-    /// Legs' news that ride on a decision about their set.
-    #[inline(always)]
-    pub fn report_for(&mut self, now: Nanos, set: Id, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
-        self.enter_for_set(now, set)?;
-        self.take_reports(news)
-    }
-
-    #[inline(always)]
-    fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
-        for (id, report) in news {
-            let leg = self.circuits.get(id).filter(|circuit| circuit.reactor.is_none()).map(|circuit| circuit.place);
-            let Some(Place::Leg { set, ix }) = leg else {
-                self.take_other_report(id, &report)?;
-                continue;
-            };
-            if let Some(state) = self.sets.get_mut(set) {
-                state.report(ix, &report, &mut self.out.effects);
-            }
-            if !self.out.effects.is_empty() {
-                self.apply_effects(set);
-            }
-        }
-        Ok(())
-    }
-
-    /// A report of a circuit that is no leg of a set here.
-    #[cold]
-    fn take_other_report(&mut self, id: Id, report: &Report) -> Result<(), Error> {
-        if self.runs(id) {
-            return Err(Misuse::IsRun.into());
-        }
-        match self.circuits.get(id).map(|circuit| circuit.place) {
-            Some(Place::Away) => self.report_away(id, report),
-            _ => self.leg(id).map(|_| ())?,
-        }
-        Ok(())
-    }
-
-    /// A cell was queued on a circuit.
-    pub fn sent(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
-        let now = self.enter_for_circuits(now, std::iter::once(id))?;
-        self.sent_at(now, id, command, hop)
-    }
-
-    /// The common case of [`Engine::sent`]: nothing is due. No answer means that nothing was done.
-    #[inline(always)]
-    pub fn sent_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<Result<(), Error>> {
-        if !self.enter_quick(now) {
-            return None;
-        }
-        Some(self.sent_at(now, id, command, hop))
-    }
-
-    #[inline(always)]
-    fn sent_at(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
-        let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
-        if circuit.place == Place::Closing {
-            return Err(Blocked::Gone.into());
-        }
-        // One comparison, as this runs for every cell: a client's hop 0 passes no padder, and is no harm.
-        if !circuit.config.hops.reach(hop) {
-            return Err(self.invalid("the circuit has no such hop to send to"));
-        }
-        let is_plain = circuit.config.plain_hop != NO_HOP;
-        if !is_plain && circuit.runs_streams() && (command.traits() & STREAM_NEEDED != 0 || is_sequenced(command)) {
-            // Not past the streams that we know.
-            return Err(Misuse::IsRun.into());
-        }
-        if let (Place::Leg { set, ix }, true) = (circuit.place, circuit.config.hops.ends_at(hop)) {
-            let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
-            if command.is_multiplexed() {
-                state.commit_message(ix, command, now, &mut self.out.effects)?;
-            } else if command == Command::CONFLUX_SWITCH {
-                state.commit_switch(ix)?;
-            }
-            if !self.out.effects.is_empty() {
-                self.apply_effects(set);
-            }
-        } else if circuit.place == Place::Away && circuit.config.hops.ends_at(hop) && is_sequenced(command) {
-            return Err(Misuse::NotDecided.into());
-        } else if command.traits() & STREAM_NEEDED != 0 {
-            self.mark_streams(id);
-        }
-        self.padding.purse.sent(1);
-        if !is_plain {
-            self.tell_sent(id, hop, now);
-        }
-        Ok(())
-    }
-
     /// Every token held or waiting to be discarded.
     pub fn tokens(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
         self.held.store.tokens().map(|token| (token.token, token.cost))
@@ -345,7 +160,8 @@ impl Engine {
             streams: self.streams.len(),
             instructions: self.out.queue.len() as u32,
             instructions_peak: self.out.queue.peak() as u32,
-            timers: self.time.alarms.len() as u32 + u32::from(!self.held.store.is_empty() && self.time.alarms.beat() != NEVER),
+            timers: self.time.alarms.len() as u32
+                + u32::from(!self.held.store.is_empty() && self.time.alarms.beat() != NEVER),
             held: self.held.store.len() as u64,
             held_bytes: self.held.store.bytes(),
             held_bytes_peak: self.held.store.budget().peak(),
@@ -361,24 +177,6 @@ impl Engine {
             spent: self.padding.purse.spent(),
             lateness: self.time.lateness,
             unexplained: self.out.unexplained,
-        }
-    }
-
-    /// The leg a circuit is.
-    #[inline]
-    fn leg(&self, id: Id) -> Result<(Id, LegIx), Error> {
-        match self.circuits.get(id) {
-            Some(&Circuit { place: Place::Leg { set, ix }, .. }) => Ok((set, ix)),
-            other => Err(self.no_leg(id, other)),
-        }
-    }
-
-    #[cold]
-    fn no_leg(&self, id: Id, found: Option<&Circuit>) -> Error {
-        match found.map(|circuit| circuit.place) {
-            Some(Place::Closing) => Blocked::Gone.into(),
-            Some(_) => Misuse::NotALeg.into(),
-            None => self.circuits.reason(id).into(),
         }
     }
 
@@ -477,40 +275,4 @@ impl Engine {
         self.time.alarms.set_left(left);
         self.hear(now);
     }
-
-    fn find_set(&self, role: Role, nonce: &Nonce) -> Option<Id> {
-        self.manager.find(role, nonce, |set| self.sets.get(set).map(|state| &state.terms().nonce))
-    }
-
-    fn insert_set(&mut self, mut set: Controller) -> Result<Id, Error> {
-        set.since = self.time.clock.latest();
-        let (role, nonce) = (set.role(), set.terms().nonce.clone());
-        let id = self.sets.insert(set).map_err(|_| Blocked::Full)?;
-        self.manager.insert(role, &nonce, id);
-        Ok(id)
-    }
-
-    fn forget_set(&mut self, id: Id) {
-        if let Some(set) = self.sets.remove(id) {
-            self.time.alarms.cancel_age(id.index());
-            self.manager.remove(set.role(), &set.terms().nonce, id);
-            if let Some(port) = &self.spread.port {
-                port.release(set.role(), &set.terms().nonce, id);
-            }
-            if let Some(streams) = &set.streams {
-                self.drop_streams(streams);
-            }
-        }
-    }
-}
-
-/// True for an id of a set, of whatever engine.
-pub fn is_set(id: Id) -> bool {
-    id.owner() & 3 == SET_KIND
-}
-
-/// On a leg it has a number, or moves one.
-#[inline]
-fn is_sequenced(command: Command) -> bool {
-    command.is_multiplexed() || command == Command::CONFLUX_SWITCH
 }

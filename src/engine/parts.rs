@@ -1,18 +1,19 @@
 //! The parts of an engine, beside its circuits, sets and streams. A step that needs one part takes that part alone.
 
-use super::alarms::Alarms;
-use super::consensus::Wide;
-use super::crossing::Crossing;
-use super::elsewhere::HomeLegs;
-use super::insn::Queue;
-use super::rest::Aside;
-use super::words::Words;
-use super::{log, Config, Lateness};
 use crate::base::purse::Purse;
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Clock, Id, Nanos};
 use crate::conflux::{Effect, SetTerms};
 use crate::congestion::{Params, PathClass};
+use crate::engine::alarms::Alarms;
+use crate::engine::consensus::Wide;
+use crate::engine::out::insn::Queue;
+use crate::engine::out::log;
+use crate::engine::out::rest::Aside;
+use crate::engine::out::words::Words;
+use crate::engine::spread::message::Crossing;
+use crate::engine::spread::places::HomeLegs;
+use crate::engine::{Config, Lateness};
 use crate::hub::{Books, Ledger, Port, Spares};
 use crate::message::Store;
 use crate::padding::{Keys, Machines, Pace, PadderTerms, PaddingEffect};

@@ -1,10 +1,15 @@
 //! Receiving: the order of its steps, which stands here and nowhere else, from the common case, which is the shortest,
 //! to the rarest. How a step is entered is the caller's: C goes through a door each time, tests and simulation do not.
 
-mod steps;
+mod data;
+mod leg;
+mod link;
+mod other;
+mod padding;
+mod stream;
 
-use super::{Engine, Error, Verdict};
 use crate::base::{Id, Nanos};
+use crate::engine::{Engine, Error, Verdict};
 use crate::message::Message;
 use crate::reactor::DataHead;
 

@@ -1,8 +1,16 @@
 //! Sending: the order of its steps, which stands here and nowhere else. First the quick way; where that has no answer,
 //! the long one; and what may not go now is kept, and only then read.
 
-use super::{Engine, Error, Verdict, VerdictKind};
+mod circuit;
+mod hold;
+mod own;
+mod release;
+mod sent;
+mod set;
+mod stream;
+
 use crate::base::{Id, Nanos};
+use crate::engine::{Engine, Error, Verdict, VerdictKind};
 use crate::message::{Head, Message};
 use crate::wire::Command;
 

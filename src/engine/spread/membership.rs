@@ -4,11 +4,11 @@
 //! the home in the leg's order and is held there until it is taken; what the set sends on that leg crosses the other
 //! way. [`crate::hub`] carries it; `away` is the leg's side, `home` the set's.
 
-use super::crossing::{token_down, token_up, word, Crossing, Down, Up, ENDED};
-use super::elsewhere::{Away, HomeLeg, Way};
-use super::{Blocked, Engine, Error, Place};
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault, Role};
+use crate::engine::spread::message::{token_down, token_up, word, Crossing, Down, Up, ENDED};
+use crate::engine::spread::places::{Away, HomeLeg, Way};
+use crate::engine::{Blocked, Engine, Error, Place};
 use crate::hub::{Cargo, Claim, Hub, Join, Left, NotAdmitted, Notify};
 use crate::message::Token;
 use crate::queue::Backlog;
@@ -18,7 +18,7 @@ use crate::wire::conflux::Link;
 pub type EngineHub = Hub<Crossing>;
 
 /// No message is longer; of one with a token, only the length is looked at.
-pub(super) static BLANK: [u8; crate::wire::cell::CELL_BODY_LEN] = [0; crate::wire::cell::CELL_BODY_LEN];
+pub(in crate::engine) static BLANK: [u8; crate::wire::cell::CELL_BODY_LEN] = [0; crate::wire::cell::CELL_BODY_LEN];
 
 impl Engine {
     /// Joins a hub, before anything else is done.
@@ -42,18 +42,18 @@ impl Engine {
 
     /// True when a set of ours has a leg elsewhere.
     #[inline]
-    pub(super) fn has_legs_elsewhere(&self) -> bool {
+    pub(in crate::engine) fn has_legs_elsewhere(&self) -> bool {
         !self.spread.home_legs.is_empty()
     }
 
     /// True for an id of another engine's: a leg elsewhere.
     #[inline]
-    pub(super) fn is_elsewhere(&self, id: Id) -> bool {
+    pub(in crate::engine) fn is_elsewhere(&self, id: Id) -> bool {
         self.spread.port.is_some() && id != Id::NONE && !self.circuits.is_ours(id)
     }
 
     /// The host's word for a leg, wherever it is.
-    pub(super) fn leg_tag(&self, id: Id) -> Option<u64> {
+    pub(in crate::engine) fn leg_tag(&self, id: Id) -> Option<u64> {
         match self.circuits.get(id) {
             Some(open) => (open.place != Place::Closing).then_some(open.config.tag),
             None => self.spread.home_legs.look(id).map(|leg| leg.tag),
@@ -61,13 +61,13 @@ impl Engine {
     }
 
     /// Makes us the home of a set's nonce. False when another set has it.
-    pub(super) fn claim(&mut self, role: Role, set: Id) -> bool {
+    pub(in crate::engine) fn claim(&mut self, role: Role, set: Id) -> bool {
         let (Some(port), Some(state)) = (&self.spread.port, self.sets.get(set)) else { return true };
         matches!(port.claim(role, &state.terms().nonce, set), Claim::Ours)
     }
 
     /// Exit: LINK for a nonce that no set of ours has. True when the circuit has asked another engine's set to take it.
-    pub(super) fn join_elsewhere(&mut self, id: Id, link: &Link) -> Result<bool, Fault> {
+    pub(in crate::engine) fn join_elsewhere(&mut self, id: Id, link: &Link) -> Result<bool, Fault> {
         match self.spread.port.as_ref().and_then(|port| port.find(Role::Exit, &link.nonce)) {
             Some(home) => self.go_away(id, &home, link),
             None => Ok(false),
@@ -76,7 +76,7 @@ impl Engine {
 
     /// Looks at what the other engines have sent: a bounded number of things.
     #[inline]
-    pub(super) fn hear(&mut self, now: Nanos) {
+    pub(in crate::engine) fn hear(&mut self, now: Nanos) {
         if self.spread.port.is_some() {
             self.hear_others(now);
         }
@@ -84,7 +84,7 @@ impl Engine {
 
     /// [`Engine::tick`] in a hub.
     #[inline(never)]
-    pub(super) fn tick_with_others(&mut self, now: Nanos) {
+    pub(in crate::engine) fn tick_with_others(&mut self, now: Nanos) {
         self.heed_allowance();
         let now = self.enter(now);
         self.hear(now);

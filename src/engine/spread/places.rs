@@ -1,18 +1,18 @@
 //! What an engine remembers of sets over several engines: its own circuits that are legs elsewhere, and legs elsewhere
 //! of its own sets.
 
-use super::crossing::{word, Crossing, Down, Up, LOST};
 use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, LegIx, Reach, Report};
 use crate::congestion::{Publisher, Reader};
+use crate::engine::spread::message::{word, Crossing, Down, Up, LOST};
 use crate::hub::{HomeEnd, LegEnd};
 use crate::queue::Backlog;
 use crate::wire::conflux::Link;
 use std::collections::BTreeMap;
 
 /// One of our circuits that is a leg of a set elsewhere.
-pub(super) struct Away {
+pub(in crate::engine) struct Away {
     pub end: LegEnd<Crossing>,
     pub backlog: Backlog<Up>,
     pub publisher: Publisher,
@@ -37,7 +37,7 @@ pub(super) struct Away {
 
 /// What has been put on the way to another engine.
 #[derive(Default)]
-pub(super) struct Way {
+pub(in crate::engine) struct Way {
     /// All that ever was costs so much,
     put: u64,
     /// and what has been taken there.
@@ -97,7 +97,7 @@ impl Way {
 }
 
 /// A leg elsewhere of one of our sets.
-pub(super) struct HomeLeg {
+pub(in crate::engine) struct HomeLeg {
     pub id: Id,
     pub tag: u64,
     pub set: Id,
@@ -112,7 +112,7 @@ pub(super) struct HomeLeg {
 
 /// Legs elsewhere, each in a place of its own, by which its timer goes.
 #[derive(Default)]
-pub(super) struct HomeLegs {
+pub(in crate::engine) struct HomeLegs {
     places: Vec<Option<HomeLeg>>,
     vacant: Vec<u32>,
     by_id: BTreeMap<Id, u32>,

@@ -1,8 +1,8 @@
 //! Instructions, and the queue they wait in.
 
-use super::rest::Rest;
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, Control};
+use crate::engine::out::rest::Rest;
 use crate::message::{Delivery, Lane, Token};
 use crate::padding::{Pad, Word};
 use crate::reactor::Side;
@@ -33,7 +33,7 @@ pub struct Instruction {
 impl Instruction {
     /// An instruction about no stream.
     #[inline]
-    pub(super) fn about(circuit: Id, circuit_tag: u64, set: Id, set_tag: u64, what: What) -> Instruction {
+    pub(in crate::engine) fn about(circuit: Id, circuit_tag: u64, set: Id, set_tag: u64, what: What) -> Instruction {
         Instruction { circuit, set, circuit_tag, set_tag, stream: Id::NONE, stream_tag: 0, wants_digest: false, what }
     }
 }
@@ -131,7 +131,7 @@ pub struct Released {
 
 /// What waits. Anything but the rest of a set is dropped when what it is about has gone.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Queued {
+pub(in crate::engine) enum Queued {
     Send {
         circuit: Id,
         hop: u8,
@@ -231,7 +231,7 @@ pub(super) enum Queued {
 
 /// News of a set without details.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum News {
+pub(in crate::engine) enum News {
     Usable,
     MaySend,
     WantLeg,
@@ -239,7 +239,7 @@ pub(super) enum News {
 
 /// The one ordered queue.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(in crate::engine) struct Queue {
     waiting: VecDeque<Queued>,
     /// One for each [`Queued::Rest`], in the same order.
     rests: VecDeque<Rest>,

@@ -7,7 +7,7 @@ use crate::base::{limits, Nanos};
 
 /// A bucket of lines that is filled anew each second of the host's time.
 #[derive(Debug, Default)]
-pub(super) struct Limiter {
+pub(in crate::engine) struct Limiter {
     second: Nanos,
     lines: u32,
     dropped_now: u64,
@@ -53,7 +53,7 @@ macro_rules! engine_log {
         }
     };
 }
-pub(super) use engine_log;
+pub(in crate::engine) use engine_log;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! What the operator and the consensus allow of padding, and what is done when they allow less.
 
-use super::Engine;
 use crate::base::purse::{Allowance, Voice};
+use crate::engine::Engine;
 
 impl Engine {
     /// Says what is allowed from now on, of padding on all circuits.
@@ -11,7 +11,7 @@ impl Engine {
     }
 
     /// The same for the parameters of the consensus, after a change.
-    pub(super) fn allow_by_consensus(&mut self) {
+    pub(in crate::engine) fn allow_by_consensus(&mut self) {
         let wide = &self.settings.wide;
         let (disabled, reduced) = (wide.padding_disabled != 0, wide.padding_reduced != 0);
         if let Some(allowance) =
@@ -23,7 +23,7 @@ impl Engine {
 
     /// Tells the process what was sent, and lifts the blocks of machines that it does not let run any more.
     #[cold]
-    pub(super) fn heed_allowance(&mut self) {
+    pub(in crate::engine) fn heed_allowance(&mut self) {
         self.padding.purse.tell();
         if self.padding.circuits == 0 || !self.padding.purse.has_stopped() {
             return;

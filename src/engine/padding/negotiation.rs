@@ -1,9 +1,9 @@
 //! Agreeing on padding with the other end: what the engine is told, asks and answers.
 
-use super::insn::Queued;
-use super::{Blocked, Engine, Error, Misuse};
 use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, Role};
+use crate::engine::out::insn::Queued;
+use crate::engine::{Blocked, Engine, Error, Misuse};
 use crate::message::Message;
 use crate::padding::{decline, NotNow, PadderTerms};
 use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
@@ -58,7 +58,7 @@ impl Engine {
         self.end_padding(id, number, now)
     }
 
-    pub(super) fn end_padding(&mut self, id: Id, number: u8, now: Nanos) -> Result<(), Error> {
+    pub(in crate::engine) fn end_padding(&mut self, id: Id, number: u8, now: Nanos) -> Result<(), Error> {
         let is_client = self.circuits.get(id).is_some_and(|circuit| circuit.config.role == Role::Client);
         let news = self.with_padding(id, |padding| {
             if is_client {
@@ -75,7 +75,13 @@ impl Engine {
     }
 
     /// Relay: what cannot be read is dropped, as C Tor does (CP-9).
-    pub(super) fn receive_negotiate(&mut self, now: Nanos, id: Id, message: &Message<'_>, foreign: bool) -> bool {
+    pub(in crate::engine) fn receive_negotiate(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        message: &Message<'_>,
+        foreign: bool,
+    ) -> bool {
         let Ok(question) = Negotiate::decode(message.body) else { return false };
         let terms = self.padding.numbers.get(&(false, question.machine_type)).cloned();
         if terms.is_none() && foreign {
@@ -100,7 +106,12 @@ impl Engine {
     }
 
     /// Client: the answer to what was asked, or a violation.
-    pub(super) fn receive_negotiated(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<bool, Fault> {
+    pub(in crate::engine) fn receive_negotiated(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        message: &Message<'_>,
+    ) -> Result<bool, Fault> {
         let answer = Negotiated::decode(message.body).map_err(|_| Fault::BadNegotiated)?;
         let heard = self.with_padding(id, |padding| padding.negotiated(message.hop, &answer, now));
         self.settle_padding(id, now);

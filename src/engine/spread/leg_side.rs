@@ -1,14 +1,14 @@
 //! Our circuits that are legs of a set elsewhere: what comes on them crosses to the set's home, and what the set sends
 //! on them comes from there.
 
-use super::crossing::{cause, token_down, Crossed, Down, Request, Up, ENDED};
-use super::elsewhere::{Away, Way};
-use super::insn::Queued;
-use super::remote::BLANK;
-use super::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::base::{limits, Id};
 use crate::conflux::{Cause, Fault, Report};
 use crate::congestion::{mirror, Snapshot};
+use crate::engine::out::insn::Queued;
+use crate::engine::spread::membership::BLANK;
+use crate::engine::spread::message::{cause, token_down, Crossed, Down, Request, Up, ENDED};
+use crate::engine::spread::places::{Away, Way};
+use crate::engine::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::hub::{Cargo, Home, JoinError, Left, News};
 use crate::message::{Lane, Message, COPY_COST};
 use crate::queue::{Backlog, Pushed, Refused};
@@ -19,7 +19,12 @@ use zeroize::Zeroizing;
 
 impl Engine {
     /// Asks the home of a set to take our circuit in. False when that engine has just gone.
-    pub(super) fn go_away(&mut self, id: Id, home: &Home<super::Crossing>, link: &Link) -> Result<bool, Fault> {
+    pub(in crate::engine) fn go_away(
+        &mut self,
+        id: Id,
+        home: &Home<crate::engine::spread::message::Crossing>,
+        link: &Link,
+    ) -> Result<bool, Fault> {
         // LINK waits until the home has looked at it.
         let asking = u64::from(COPY_COST);
         self.room_for(id, asking)?;
@@ -66,7 +71,7 @@ impl Engine {
     }
 
     /// The time of a circuit is over that has asked a set elsewhere to take it in.
-    pub(super) fn expire_away(&mut self, id: Id) {
+    pub(in crate::engine) fn expire_away(&mut self, id: Id) {
         let away = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref());
         if away.is_some_and(|away| away.link.is_some()) {
             self.fault(id, Fault::HomeTimeout);
@@ -74,7 +79,12 @@ impl Engine {
     }
 
     /// A multiplexed message or SWITCH came on a circuit whose set is elsewhere.
-    pub(super) fn receive_away(&mut self, id: Id, message: &Message<'_>, is_ours: bool) -> Result<Verdict, Error> {
+    pub(in crate::engine) fn receive_away(
+        &mut self,
+        id: Id,
+        message: &Message<'_>,
+        is_ours: bool,
+    ) -> Result<Verdict, Error> {
         let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
         let tag = circuit.config.tag;
         let (up, kind) = if message.command == Command::CONFLUX_SWITCH {
@@ -95,14 +105,14 @@ impl Engine {
     }
 
     /// BEGIN_DIR came on a circuit whose set is elsewhere: END is the set's to send.
-    pub(super) fn refuse_directory_away(&mut self, id: Id, stream_id: u16) -> Result<Verdict, Error> {
+    pub(in crate::engine) fn refuse_directory_away(&mut self, id: Id, stream_id: u16) -> Result<Verdict, Error> {
         let tag = self.circuits.lookup(id)?.config.tag;
         self.send_home(id, Up::Directory { stream_id })?;
         Ok(Verdict::of(VerdictKind::Consumed, id, tag))
     }
 
     /// Sends something to the home of a circuit's set, behind all that waits.
-    pub(super) fn send_home(&mut self, id: Id, up: Up) -> Result<(), Error> {
+    pub(in crate::engine) fn send_home(&mut self, id: Id, up: Up) -> Result<(), Error> {
         let (marks, cost, now) = (self.settings.marks, up.cost(), self.time.clock.latest());
         if let Err(fault) = self.room_for(id, cost) {
             return Err(self.fault(id, fault));
@@ -139,7 +149,7 @@ impl Engine {
     }
 
     /// How a circuit stands whose set is elsewhere, from the host's congestion control.
-    pub(super) fn report_away(&mut self, id: Id, report: &Report) {
+    pub(in crate::engine) fn report_away(&mut self, id: Id, report: &Report) {
         if let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) {
             away.reported = *report;
             away.included = away.heard;
@@ -148,7 +158,7 @@ impl Engine {
     }
 
     /// Hands out LINKED, and tells the home when.
-    pub(super) fn take_linked(&mut self, id: Id, buffer: &mut [u8]) -> Result<bool, Error> {
+    pub(in crate::engine) fn take_linked(&mut self, id: Id, buffer: &mut [u8]) -> Result<bool, Error> {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return Ok(false) };
         let Some(linked) = &away.linked else { return Ok(false) };
         let body = Zeroizing::new(linked.encode());
@@ -160,7 +170,7 @@ impl Engine {
     }
 
     /// Shows the home how a circuit stands.
-    pub(super) fn publish(&mut self, id: Id) {
+    pub(in crate::engine) fn publish(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let (runs, hop) = (circuit.runs_streams(), circuit.config.hops.last());
         let Some(away) = &mut circuit.away else { return };
@@ -181,7 +191,7 @@ impl Engine {
     }
 
     /// Shows the home what has changed, and wakes it. That takes no room, so it may be said as often as it is so.
-    pub(super) fn tell_changed(&mut self, id: Id) {
+    pub(in crate::engine) fn tell_changed(&mut self, id: Id) {
         self.publish(id);
         if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) {
             away.end.nudge();
@@ -189,7 +199,7 @@ impl Engine {
     }
 
     /// A circuit of ours that is a leg elsewhere has gone, or is about to.
-    pub(super) fn come_back(&mut self, id: Id, why: Cause) {
+    pub(in crate::engine) fn come_back(&mut self, id: Id, why: Cause) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.take()) else { return };
         self.time.alarms.cancel_handshake(id);
         let mut left = Vec::new();
@@ -203,7 +213,7 @@ impl Engine {
     }
 
     /// News from the home of a circuit's set.
-    pub(super) fn hear_home(&mut self, id: Id) {
+    pub(in crate::engine) fn hear_home(&mut self, id: Id) {
         let heard = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()).map(|away| away.heard);
         self.read_home(id);
         let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) else { return };
@@ -314,7 +324,7 @@ impl Engine {
     }
 
     /// The host has taken what waited on a circuit: there may be room for more of a set elsewhere.
-    pub(super) fn read_on(&mut self, id: Id) {
+    pub(in crate::engine) fn read_on(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let most = circuit.config.held_sends_max.max(1);
         let has_room = circuit.padding.as_ref().is_none_or(|padding| padding.waiting_to_go() < most);

@@ -1,14 +1,14 @@
 //! Legs elsewhere of our sets: what their engines heard on them, what we send on them, and how they end.
 
-use super::crossing::{cause, token_up, word, Crossed, Down, Up, LOST};
-use super::elsewhere::HomeLeg;
-use super::poll::our_link;
-use super::remote::BLANK;
-use super::verdict::END_NOT_DIRECTORY;
-use super::{Engine, Error};
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::set::Refusal;
 use crate::conflux::{Cause, Fault, LegIx, Report};
+use crate::engine::out::poll::our_link;
+use crate::engine::out::verdict::END_NOT_DIRECTORY;
+use crate::engine::spread::membership::BLANK;
+use crate::engine::spread::message::{cause, token_up, word, Crossed, Down, Up, LOST};
+use crate::engine::spread::places::HomeLeg;
+use crate::engine::{Engine, Error};
 use crate::hub::{Cargo, Left, News};
 use crate::message::{Lane, Message};
 use crate::queue::{Pushed, Refused};
@@ -18,7 +18,7 @@ use crate::wire::Command;
 
 impl Engine {
     /// A set of ours has lost a leg elsewhere, or wants it closed.
-    pub(super) fn send_off(&mut self, id: Id, why: Cause) {
+    pub(in crate::engine) fn send_off(&mut self, id: Id, why: Cause) {
         let Some((place, leg)) = self.spread.home_legs.remove(id) else { return };
         self.time.alarms.cancel_elsewhere(place);
         let HomeLeg { end, mut backlog, .. } = leg;
@@ -31,7 +31,7 @@ impl Engine {
     /// True when a message would go on a leg elsewhere: then it is taken along ([`Engine::hold_for_set`]), not sent
     /// here.
     #[inline(always)]
-    pub(super) fn crosses(&mut self, set: Id, command: Command) -> Result<bool, Error> {
+    pub(in crate::engine) fn crosses(&mut self, set: Id, command: Command) -> Result<bool, Error> {
         if !self.has_legs_elsewhere() {
             return Ok(false);
         }
@@ -54,7 +54,7 @@ impl Engine {
 
     /// Sends a message on the leg elsewhere that was just chosen for it. False when none was.
     /// There is room for it.
-    pub(super) fn take_along(&mut self, set: Id, message: &Message<'_>) -> bool {
+    pub(in crate::engine) fn take_along(&mut self, set: Id, message: &Message<'_>) -> bool {
         let Some(state) = self.sets.get_mut(set) else { return false };
         let now = self.time.clock.latest();
         let stays = state.settled_leg().is_some_and(|leg| !self.circuits.is_ours(leg));
@@ -119,7 +119,7 @@ impl Engine {
     }
 
     /// The same for a message that waited in the set.
-    pub(super) fn cross_lane(&mut self, id: Id, set: Id, delta: u32, number: u64, mut lane: Lane) {
+    pub(in crate::engine) fn cross_lane(&mut self, id: Id, set: Id, delta: u32, number: u64, mut lane: Lane) {
         let mut buffer = BLANK;
         if let Ok(Some(delivery)) = self.held.store.pop_to_cross(&mut lane, &mut buffer) {
             let (command, stream_id, token) = (delivery.command, delivery.stream_id, delivery.token);
@@ -135,7 +135,7 @@ impl Engine {
     }
 
     /// Sends LINKED on a leg elsewhere.
-    pub(super) fn send_linked(&mut self, id: Id, set: Id) {
+    pub(in crate::engine) fn send_linked(&mut self, id: Id, set: Id) {
         let Some(terms) = self.sets.get(set).map(|state| state.terms()) else { return };
         let linked = Down::Linked(Box::new(our_link(terms)));
         let (cost, now) = (linked.cost(), self.time.clock.latest());
@@ -152,7 +152,7 @@ impl Engine {
     }
 
     /// Wakes a leg elsewhere that waits for LINKED_ACK.
-    pub(super) fn arm_elsewhere(&mut self, id: Id, deadline: Option<Nanos>) {
+    pub(in crate::engine) fn arm_elsewhere(&mut self, id: Id, deadline: Option<Nanos>) {
         let Some((place, _)) = self.spread.home_legs.find(id) else { return };
         match deadline {
             Some(deadline) => self.time.alarms.arm_elsewhere(place, deadline),
@@ -161,7 +161,7 @@ impl Engine {
     }
 
     /// A leg elsewhere has waited long enough.
-    pub(super) fn expire_elsewhere(&mut self, place: u32, now: Nanos) {
+    pub(in crate::engine) fn expire_elsewhere(&mut self, place: u32, now: Nanos) {
         let Some(leg) = self.spread.home_legs.at(place) else { return };
         let (id, set, ix) = (leg.id, leg.set, leg.ix);
         if let Some(fault) = self.sets.get(set).and_then(|state| state.expired(ix, now)) {
@@ -170,7 +170,7 @@ impl Engine {
     }
 
     /// News of a leg elsewhere.
-    pub(super) fn hear_leg(&mut self, id: Id, now: Nanos) {
+    pub(in crate::engine) fn hear_leg(&mut self, id: Id, now: Nanos) {
         for _ in 0..limits::LINK_ROOM {
             let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
             let (set, ix) = (leg.set, leg.ix);
@@ -262,7 +262,7 @@ impl Engine {
     }
 
     /// Tells a set how a leg elsewhere stands: what its engine shows, and what has been sent since.
-    pub(super) fn look_at(&mut self, id: Id) {
+    pub(in crate::engine) fn look_at(&mut self, id: Id) {
         let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
         let Some(shown) = leg.reader.read() else { return };
         let report = Report {
@@ -281,7 +281,7 @@ impl Engine {
     }
 
     /// A leg elsewhere has broken the protocol, or its time is over.
-    pub(super) fn fault_elsewhere(&mut self, id: Id, fault: Fault) {
+    pub(in crate::engine) fn fault_elsewhere(&mut self, id: Id, fault: Fault) {
         let Some(leg) = self.spread.home_legs.look(id) else { return };
         let set = leg.set;
         if fault.reach() == Reach::Set {

@@ -1,18 +1,18 @@
 //! What follows from a call: effects of sets become instructions and timers, and faults become closes.
 
-use super::insn::{News, Queued};
-use super::log::engine_log;
-use super::rest::Rest;
-use super::{Engine, Error, Place};
 use crate::base::Id;
 use crate::conflux::set::Fate;
 use crate::conflux::{Cause, Effect, Fault, LegIx};
+use crate::engine::out::insn::{News, Queued};
+use crate::engine::out::log::engine_log;
+use crate::engine::out::rest::Rest;
+use crate::engine::{Engine, Error, Place};
 use crate::wire::fault::Reach;
 
 impl Engine {
     /// A circuit has to close, and perhaps its set.
     #[cold]
-    pub(super) fn fault(&mut self, id: Id, fault: Fault) -> Error {
+    pub(in crate::engine) fn fault(&mut self, id: Id, fault: Fault) -> Error {
         if self.is_elsewhere(id) {
             self.fault_elsewhere(id, fault);
             return Error::Fault(fault);
@@ -35,14 +35,14 @@ impl Engine {
 
     /// A set has to end.
     #[cold]
-    pub(super) fn fault_of_set(&mut self, set: Id, fault: Fault) -> Error {
+    pub(in crate::engine) fn fault_of_set(&mut self, set: Id, fault: Fault) -> Error {
         self.note(fault, "set", set);
         self.end_set(set, Cause::Fault(fault));
         Error::Fault(fault)
     }
 
     /// Counts a fault, words it for people and logs it.
-    pub(super) fn note(&mut self, fault: Fault, noun: &str, id: Id) {
+    pub(in crate::engine) fn note(&mut self, fault: Fault, noun: &str, id: Id) {
         self.out.faults += 1;
         let text = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
         self.explain(Error::Fault(fault), text);
@@ -50,7 +50,7 @@ impl Engine {
     }
 
     /// Queues the close of a circuit, once.
-    pub(super) fn close(&mut self, id: Id, set: Id, cause: Cause) {
+    pub(in crate::engine) fn close(&mut self, id: Id, set: Id, cause: Cause) {
         if self.is_elsewhere(id) {
             return self.send_off(id, cause);
         }
@@ -66,7 +66,7 @@ impl Engine {
     }
 
     /// A circuit has become a leg.
-    pub(super) fn seat(&mut self, id: Id, set: Id, ix: LegIx) {
+    pub(in crate::engine) fn seat(&mut self, id: Id, set: Id, ix: LegIx) {
         if let (Some(circuit), Some(state)) = (self.circuits.get_mut(id), self.sets.get_mut(set)) {
             circuit.place = Place::Leg { set, ix };
             state.set_tag(ix, circuit.config.tag);
@@ -83,7 +83,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
+    pub(in crate::engine) fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
         let Some(state) = self.sets.get_mut(set) else { return };
         let cause = if cause == Cause::LegLost && state.is_finished() { Cause::Finished } else { cause };
         let fate = state.remove(ix, cause, &mut self.held.store, &mut self.out.effects);
@@ -96,7 +96,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn end_set(&mut self, set: Id, cause: Cause) {
+    pub(in crate::engine) fn end_set(&mut self, set: Id, cause: Cause) {
         let Some(state) = self.sets.get_mut(set) else { return };
         state.end(cause, &mut self.held.store, &mut self.out.effects);
         self.apply_effects(set);
@@ -105,7 +105,7 @@ impl Engine {
 
     /// Turns what follows from a call into instructions and timers.
     #[inline(always)]
-    pub(super) fn apply_effects(&mut self, set: Id) {
+    pub(in crate::engine) fn apply_effects(&mut self, set: Id) {
         if !self.out.effects.is_empty() {
             self.apply_some(set);
         }

@@ -4,15 +4,15 @@
 //! A rest waits in the instruction queue for its turn. Where tokens stand behind more copies than one call frees, it is
 //! set aside, so that nothing waits for it, and takes its place in the queue again when a token is next.
 
-use super::{Engine, Instruction, What};
 use crate::base::{limits, Id};
+use crate::engine::{Engine, Instruction, What};
 use crate::message::{Delivery, Lane, Lanes, TooSmall};
 use crate::wire::Command;
 use std::collections::VecDeque;
 
 /// Messages that something has left behind.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(in crate::engine) struct Rest {
     /// The set that has ended, or none.
     pub set: Id,
     pub set_tag: u64,
@@ -30,11 +30,11 @@ impl Rest {
 }
 
 /// Rests that were set aside: each begins with a copy.
-pub(super) type Aside = VecDeque<Lanes>;
+pub(in crate::engine) type Aside = VecDeque<Lanes>;
 
 /// What a call has left of what it may do.
 #[derive(Debug)]
-pub(super) struct Budget(u32);
+pub(in crate::engine) struct Budget(u32);
 
 impl Default for Budget {
     fn default() -> Self {
@@ -43,7 +43,7 @@ impl Default for Budget {
 }
 
 /// What a rest had to give.
-pub(super) enum Given {
+pub(in crate::engine) enum Given {
     One(Instruction),
     /// Nothing more.
     Over,
@@ -53,26 +53,26 @@ pub(super) enum Given {
 
 impl Engine {
     /// Messages that came to nothing: their tokens are handed back in their turn.
-    pub(super) fn leave_behind(&mut self, lane: Lane) {
+    pub(in crate::engine) fn leave_behind(&mut self, lane: Lane) {
         self.held.store.leave(lane.bytes());
         self.queue_rest(lane);
     }
 
     /// The same for what was never held here.
-    pub(super) fn queue_rest(&mut self, lane: Lane) {
+    pub(in crate::engine) fn queue_rest(&mut self, lane: Lane) {
         if !lane.is_empty() {
             self.out.queue.push_rest(Rest::of_nobody(Lanes::of(lane, &self.held.store)));
         }
     }
 
     /// The same for what waited at the head of the instruction queue, in whose place it is.
-    pub(super) fn leave_first(&mut self, lane: Lane) {
+    pub(in crate::engine) fn leave_first(&mut self, lane: Lane) {
         self.held.store.leave(lane.bytes());
         self.out.queue.make_rest(Rest::of_nobody(Lanes::of(lane, &self.held.store)));
     }
 
     /// Takes the next message of the rest that is first in the queue.
-    pub(super) fn take_rest(&mut self, buffer: &mut [u8], budget: &mut Budget) -> Result<Given, TooSmall> {
+    pub(in crate::engine) fn take_rest(&mut self, buffer: &mut [u8], budget: &mut Budget) -> Result<Given, TooSmall> {
         while let Some(rest) = self.out.queue.first_rest() {
             let (set, set_tag) = (rest.set, rest.set_tag);
             let about = |what| Ok(Given::One(Instruction::about(Id::NONE, 0, set, set_tag, what)));
@@ -104,7 +104,7 @@ impl Engine {
     }
 
     /// True when the rest that is first in the queue has something to give; copies are freed on the way.
-    pub(super) fn rest_waits(&mut self, budget: &mut Budget) -> bool {
+    pub(in crate::engine) fn rest_waits(&mut self, budget: &mut Budget) -> bool {
         let Some(rest) = self.out.queue.first_rest() else { return false };
         if rest.lanes.first() == rest.next {
             return true;
@@ -119,7 +119,7 @@ impl Engine {
     }
 
     /// Frees some of what was set aside. True when more is left.
-    pub(super) fn bury(&mut self) -> bool {
+    pub(in crate::engine) fn bury(&mut self) -> bool {
         let mut budget = Budget::default();
         while let Some(lanes) = self.held.aside.front_mut() {
             lanes.free(&mut self.held.store, &mut budget.0);

@@ -70,7 +70,7 @@ impl Verdict {
 }
 
 /// END_STREAM_REASON_NOTDIRECTORY (tor-spec §6.3).
-pub(super) const END_NOT_DIRECTORY: u8 = 14;
+pub(in crate::engine) const END_NOT_DIRECTORY: u8 = 14;
 
 /// What padding says to a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,17 +1,17 @@
 //! What is said, for people, of the call that failed last.
 
-use super::{Blocked, Engine, Error};
 use crate::base::Id;
 use crate::conflux::Refusal;
+use crate::engine::{Blocked, Engine, Error};
 use std::borrow::Cow;
 
 /// Why a circuit of its own takes no DATA.
-pub(super) const FULL: &str =
+pub(in crate::engine) const FULL: &str =
     "the circuit has no room: its congestion window is full, or too much waits for its channel";
 
 /// A sentence, and the answer that it belongs to.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(in crate::engine) struct Words {
     /// None once a call has answered so.
     about: Option<Error>,
     text: Cow<'static, str>,
@@ -40,7 +40,7 @@ impl Engine {
     }
 
     /// Says what is behind an answer.
-    pub(super) fn explain(&mut self, error: Error, text: impl Into<Cow<'static, str>>) -> Error {
+    pub(in crate::engine) fn explain(&mut self, error: Error, text: impl Into<Cow<'static, str>>) -> Error {
         self.out.words = Words { about: Some(error), text: text.into(), blocked: Id::NONE };
         error
     }
@@ -53,13 +53,13 @@ impl Engine {
 
     /// There is no room for a message, on a circuit or to hold it.
     #[cold]
-    pub(super) fn no_room(&mut self, why: &'static str) -> Error {
+    pub(in crate::engine) fn no_room(&mut self, why: &'static str) -> Error {
         self.explain(Blocked::NoRoom.into(), why)
     }
 
     /// A set does not send.
     #[cold]
-    pub(super) fn refused(&mut self, set: Id, refusal: Refusal) -> Error {
+    pub(in crate::engine) fn refused(&mut self, set: Id, refusal: Refusal) -> Error {
         let error = Error::from(refusal);
         if error == Blocked::NoRoom.into() {
             self.out.words.about = Some(error);

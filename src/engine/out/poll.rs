@@ -1,10 +1,10 @@
 //! Handing instructions out: each is made when the host takes it, from what waits in the queue.
 
-use super::insn::{Instruction, News, Queued, Released, Taker, What};
-use super::rest::{Budget, Given};
-use super::{Circuit, Engine, Error, Place};
 use crate::base::Id;
 use crate::conflux::{Control, SetTerms};
+use crate::engine::out::insn::{Instruction, News, Queued, Released, Taker, What};
+use crate::engine::out::rest::{Budget, Given};
+use crate::engine::{Circuit, Engine, Error, Place};
 use crate::message::{Delivery, Lane, TooSmall};
 use crate::reactor::{Edge, Heed, Owner, Side};
 use crate::wire::conflux::{Link, Switch};
@@ -67,7 +67,7 @@ impl Engine {
 
     /// The messages of a set that are ready may all be taken. Then less is held than others know of.
     #[inline(always)]
-    pub(super) fn ran_dry(&mut self, set: Id) {
+    pub(in crate::engine) fn ran_dry(&mut self, set: Id) {
         let now = self.time.clock.latest();
         if let Some(state) = self.sets.get_mut(set).filter(|state| state.is_noted() && !state.is_ready()) {
             state.ran_out(&self.held.store, now);
@@ -231,7 +231,8 @@ impl Engine {
 
     /// Takes what stands first in the queue, a message that was let out: SWITCH, if there is one, and then itself.
     fn take_released(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
-        let Some(Queued::Released { circuit, set, hop, lane, delta, number, wants_digest }) = self.out.queue.first() else {
+        let Some(Queued::Released { circuit, set, hop, lane, delta, number, wants_digest }) = self.out.queue.first()
+        else {
             return Ok(None);
         };
         let (circuit, set, hop) = (*circuit, *set, *hop);
@@ -416,7 +417,7 @@ fn give_own(taker: &mut impl Taker, about: impl FnOnce(What) -> Instruction, mes
 }
 
 /// What LINK and LINKED say.
-pub(super) fn our_link(terms: &SetTerms) -> Link {
+pub(in crate::engine) fn our_link(terms: &SetTerms) -> Link {
     Link { nonce: terms.nonce.clone(), last_sent: 0, last_received: 0, ux: terms.desired_ux }
 }
 

@@ -1,0 +1,146 @@
+//! Handing out the messages of a set whose turn has come.
+
+use crate::base::{limits, Id};
+use crate::conflux::Fault;
+use crate::engine::{Engine, Error, Instruction, Misuse, Taker, Verdict, VerdictKind, What};
+use crate::message::{Delivery, TooSmall};
+use crate::reactor::{DataHead, Owner, StreamMessage, Written};
+use crate::wire::Command;
+
+impl Engine {
+    /// Takes the next message of one set whose turn has come.
+    #[allow(dead_code, reason = "tests and the simulation need no door")]
+    pub fn set_poll(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        let mut taken = None;
+        self.set_poll_into(set, move || buffer, &mut taken)?;
+        Ok(taken)
+    }
+
+    /// The same; true when `taker` has one. The buffer is asked for only when something is ready.
+    #[inline(always)]
+    pub fn set_poll_into<'b>(
+        &mut self,
+        set: Id,
+        buffer: impl FnOnce() -> &'b mut [u8],
+        taker: &mut impl Taker,
+    ) -> Result<bool, Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        if !state.is_ready() {
+            if state.is_noted() {
+                state.ran_out(&self.held.store, self.time.clock.latest());
+            }
+            return Ok(false);
+        }
+        if state.params().is_some() {
+            let taken = self.take_ready_run(set, buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL);
+            self.out.paused = false;
+            self.ran_dry(set);
+            return taken;
+        }
+        self.take_ready(set, buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL)
+    }
+
+    /// Takes up to `cap` messages of one set whose turn has come, as long as they are tokens.
+    #[inline(always)]
+    pub fn set_poll_tokens(&mut self, set: Id, cap: usize, mut take: impl FnMut(u64)) -> Result<(), Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        if state.params().is_some() {
+            return Err(Misuse::IsRun.into());
+        }
+        for _ in 0..cap {
+            let Some(token) = state.next_token(&mut self.held.store) else { break };
+            take(token);
+            if state.has_duplicate() {
+                self.fault_of_set(set, Fault::NumberTwice);
+                return Ok(());
+            }
+        }
+        self.shrank(set);
+        Ok(())
+    }
+
+    /// Takes the next ready message of a set, and ends the set when taking it shows that a number came twice. True when
+    /// there was one.
+    #[inline(always)]
+    pub(in crate::engine) fn take_ready(
+        &mut self,
+        set: Id,
+        buffer: &mut [u8],
+        taker: &mut impl Taker,
+    ) -> Result<bool, TooSmall> {
+        let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
+        if state.params().is_some() {
+            return self.take_ready_run(set, buffer, taker);
+        }
+        let Some(delivery) = state.next(&mut self.held.store, buffer)? else { return Ok(false) };
+        let set_tag = state.terms().tag;
+        if !state.is_ready() {
+            self.took_last(set);
+        }
+        taker.take(Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery)));
+        Ok(true)
+    }
+
+    /// What waits behind the last message of a set that was ready, if anything, is not its turn yet, or never will.
+    #[inline(never)]
+    fn took_last(&mut self, set: Id) {
+        if self.sets.get(set).is_some_and(|state| state.has_duplicate()) {
+            self.fault_of_set(set, Fault::NumberTwice);
+        } else {
+            self.ran_dry(set);
+        }
+    }
+
+    /// The same, where the streams are ours: what is for us alone is not handed out.
+    #[inline(never)]
+    fn take_ready_run(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, TooSmall> {
+        let now = self.time.clock.latest();
+        for _ in 0..limits::FREED_STEP {
+            let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
+            let Some(delivery) = state.next(&mut self.held.store, buffer)? else { return Ok(false) };
+            let (hop, set_tag) = (state.join_hop(), state.terms().tag);
+            let torn = state.has_duplicate();
+            let data = DataHead { hop, stream_id: delivery.stream_id, len: delivery.len };
+            let written = match delivery.command {
+                Command::DATA if !torn => state.write_data(&mut self.streams, now, &data),
+                _ => None,
+            };
+            if let Some(Written { stream, tag, say }) = written {
+                if let Some(say) = say {
+                    self.say(Owner::Set(set), stream, say, now);
+                }
+                let about = Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery));
+                taker.take(Instruction { stream, stream_tag: tag, ..about });
+                return Ok(true);
+            }
+            if torn {
+                self.fault_of_set(set, Fault::NumberTwice);
+            }
+            let body = buffer.get(..usize::from(delivery.body_len)).unwrap_or_default();
+            if let Some(instruction) = self.hand_on(set, hop, set_tag, &delivery, body) {
+                taker.take(instruction);
+                return Ok(true);
+            }
+        }
+        // So many were for us alone. The mark stays.
+        self.out.paused = true;
+        self.time.alarms.set_left(true);
+        Ok(false)
+    }
+
+    /// What becomes of a message of a set that has had its turn, where the streams are ours. None when it was for us.
+    fn hand_on(&mut self, set: Id, hop: u8, set_tag: u64, delivery: &Delivery, body: &[u8]) -> Option<Instruction> {
+        let &Delivery { command, stream_id, len, leg, tag, token, .. } = delivery;
+        let message = StreamMessage { command, stream_id, hop, len, body };
+        let verdict = Verdict::of(VerdictKind::Deliver, leg, tag);
+        let verdict = self.write_stream(self.time.clock.latest(), Owner::Set(set), leg, &message, verdict);
+        let about = Instruction::about(leg, tag, set, set_tag, What::Deliver(*delivery));
+        match verdict {
+            Ok(Verdict { kind: VerdictKind::Deliver, stream, stream_tag, .. }) => {
+                Some(Instruction { stream, stream_tag, ..about })
+            }
+            // Of a stream that is closed, or the end of the set: the host has it back.
+            _ => token.map(|token| Instruction { what: What::Discard(token), ..about }),
+        }
+    }
+}

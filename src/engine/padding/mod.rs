@@ -1,0 +1,264 @@
+//! Padding's part of the engine: who is told what, and what follows from what is due.
+
+mod allowed;
+mod negotiation;
+
+use crate::base::time::NEVER;
+use crate::base::{Id, Nanos};
+use crate::conflux::Role;
+use crate::engine::out::insn::Queued;
+use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, NO_HOP};
+use crate::message::Lane;
+use crate::padding::{Answer, Machines, Outside, Pad, PadderStats, PadderTerms, Padding, PaddingEffect};
+use crate::reactor::{Controller, Side};
+
+impl Engine {
+    /// Takes a list of machines in.
+    pub fn load_machines(&mut self, text: &[u8]) -> Result<Id, Error> {
+        match Machines::load(text) {
+            Ok(machines) => self.padding.machines.insert(machines).map_err(|_| Blocked::Full.into()),
+            Err(bad) => Err(self.explain(Misuse::BadMachines.into(), bad.to_string())),
+        }
+    }
+
+    /// Forgets a list. Padders that run it keep it.
+    pub fn drop_machines(&mut self, id: Id) -> Result<(), Error> {
+        self.padding.machines.remove(id).map(|_| ()).ok_or_else(|| self.padding.machines.reason(id).into())
+    }
+
+    /// A list of machines; none is an empty one.
+    pub fn machines(&self, id: Id) -> Result<Machines, Error> {
+        if id == Id::NONE {
+            return Ok(Machines::default());
+        }
+        Ok(self.padding.machines.lookup(id)?.clone())
+    }
+
+    /// Sets a padder up on a circuit.
+    pub fn install_padder(&mut self, now: Nanos, id: Id, terms: &PadderTerms) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.check_hop(id, terms.hop)?;
+        let key = self.padding.keys.draw();
+        let mut terms = terms.clone();
+        self.settle_padder(&mut terms);
+        let padding = self.padding_of(id)?;
+        if padding.has(terms.hop, terms.slot) {
+            return Err(Misuse::PadderExists.into());
+        }
+        if !padding.install(&terms, now, key) {
+            return Err(Blocked::Full.into());
+        }
+        Ok(())
+    }
+
+    /// Takes a padder down.
+    pub fn remove_padder(&mut self, now: Nanos, id: Id, hop: u8, slot: u8) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        let circuit = self.circuits.lookup(id)?;
+        let negotiated = circuit.padding.as_ref().is_some_and(|padding| padding.is_negotiated(hop, slot));
+        if circuit.config.role == Role::Client && negotiated {
+            return Err(self.invalid("what was negotiated is stopped, not removed"));
+        }
+        let found = self.with_padding(id, |padding| padding.remove(hop, slot, now, false))?;
+        if found == Some(true) {
+            self.settle_padding(id, now);
+            Ok(())
+        } else {
+            Err(Misuse::NoPadder.into())
+        }
+    }
+
+    /// Figures of a padder.
+    pub fn padder_stats(&self, id: Id, hop: u8, slot: u8) -> Result<PadderStats, Error> {
+        let circuit = self.circuits.lookup(id)?;
+        let stats = circuit.padding.as_ref().and_then(|padding| padding.stats(hop, slot, self.time.clock.latest()));
+        stats.ok_or_else(|| Misuse::NoPadder.into())
+    }
+
+    /// What a host with a queue of its own did about a padding cell.
+    pub fn answer_padding(&mut self, now: Nanos, id: Id, pad: Pad, answer: Answer) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let asked = |padding: &mut Box<Padding>| padding.answered(pad, answer, now, &mut self.padding.purse);
+        if !circuit.padding.as_mut().is_some_and(asked) {
+            return Err(Misuse::NotAsked.into());
+        }
+        if let Some(padding) = &circuit.padding {
+            self.time.alarms.arm_padding(id, padding.next());
+        }
+        Ok(())
+    }
+
+    /// The common case of [`Engine::written`] and [`Engine::passing`] on a circuit without padding.
+    #[inline(always)]
+    pub fn is_bystander(&mut self, now: Nanos, id: Id) -> Option<()> {
+        if !self.enter_quick(now) {
+            return None;
+        }
+        self.circuits.get(id).filter(|circuit| circuit.padding.is_none()).map(|_| ())
+    }
+
+    /// Cells of a circuit were written.
+    #[inline]
+    pub fn written(&mut self, now: Nanos, id: Id, cells: u32) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        match self.circuits.get(id) {
+            Some(circuit) if circuit.padding.is_none() => Ok(()),
+            Some(_) => self.with_padding(id, |padding| padding.written(cells, now)).map(|_| ()),
+            None => Err(self.circuits.reason(id).into()),
+        }
+    }
+
+    /// A cell came that is not for us and goes on.
+    #[inline]
+    pub fn passing(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        match self.circuits.get(id) {
+            Some(circuit) if circuit.padding.is_none() => Ok(()),
+            Some(_) => self.with_padding(id, |padding| padding.received(0, false, now)).map(|_| ()),
+            None => Err(self.circuits.reason(id).into()),
+        }
+    }
+
+    /// Does the first thing that is due on the circuit in this place.
+    pub(in crate::engine) fn run_padding(&mut self, index: u32, now: Nanos) {
+        let Some((id, circuit)) = self.circuits.at(index) else { return };
+        // Nothing is sent any more on a circuit that the host was told to close.
+        let Some(padding) = circuit.padding.as_mut().filter(|_| circuit.place != Place::Closing) else { return };
+        let held_in_set = |(set, ix)| self.sets.get(set).map(|state: &Controller| state.held_for(ix));
+        let (mut held, mut releasable) = circuit.place.leg().and_then(held_in_set).unwrap_or((false, false));
+        if let (false, Some(reactor)) = (held, &circuit.reactor) {
+            // Cells that only pass wait at the edge.
+            let edge = reactor.edge_at(Side::Back);
+            (held, releasable) = (edge.waiting() > 0, edge.waiting() > 0 && edge.is_writable());
+        }
+        let outside = Outside { held, releasable };
+        let late = padding.step(now, self.time.round, outside, &mut self.padding.purse, &mut self.padding.effects);
+        if let Some(late) = late {
+            self.time.lateness.count(late);
+        }
+        self.apply_padding(id, now);
+    }
+
+    /// Carries out what a change of a circuit's padders has left to do.
+    pub(in crate::engine) fn settle_padding(&mut self, id: Id, now: Nanos) {
+        if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
+            padding.settle(&mut self.padding.purse, &mut self.padding.effects);
+            self.apply_padding(id, now);
+        }
+    }
+
+    /// Turns what follows from a step of a circuit's padding into instructions.
+    fn apply_padding(&mut self, id: Id, now: Nanos) {
+        let Some(circuit) = self.circuits.get_mut(id) else { return };
+        let (place, hop) = (circuit.place, circuit.config.hops.last());
+        let Some(padding) = &mut circuit.padding else { return };
+        self.time.alarms.arm_padding(id, padding.next());
+        let (blocked, holds, over, at) = (padding.is_blocked(), !padding.asks(), padding.ended(), padding.latest());
+        let mut effects = std::mem::take(&mut self.padding.effects);
+        if let Some((set, ix)) = place.leg() {
+            if let Some(state) = self.sets.get_mut(set) {
+                state.hold_back(ix, blocked, holds, &mut self.out.effects);
+            }
+        }
+        for effect in effects.drain(..) {
+            match effect {
+                PaddingEffect::Pad(pad) => self.out.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
+                PaddingEffect::Ask(pad) => self.out.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
+                PaddingEffect::Send { hop, held } => {
+                    if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
+                        padding.held_bytes -= held.bytes();
+                    }
+                    self.padding.purse.sent(1);
+                    let data = self.held.store.command_of(&held);
+                    let wants_digest = self.count_data(id, hop, data, now);
+                    self.out.queue.push(Queued::Released {
+                        circuit: id,
+                        set: Id::NONE,
+                        hop,
+                        lane: held,
+                        delta: 0,
+                        number: 0,
+                        wants_digest,
+                    });
+                }
+                PaddingEffect::Release => self.release_on(id, place, hop, at),
+                PaddingEffect::PassedBy => {
+                    if let Some((state, ix)) = place.leg().and_then(|(set, ix)| Some((self.sets.get_mut(set)?, ix))) {
+                        state.passed_by(ix);
+                    }
+                }
+                PaddingEffect::Blocked { bypassable } => {
+                    self.out.queue.push(Queued::Gate { circuit: id, blocked: true, bypassable });
+                }
+                PaddingEffect::Unblocked => {
+                    self.out.queue.push(Queued::Gate { circuit: id, blocked: false, bypassable: false });
+                }
+                PaddingEffect::MaySend => self.out.queue.push(Queued::MaySendCircuit { circuit: id }),
+            }
+        }
+        self.padding.effects = effects;
+        self.shut_edge(id, blocked);
+        if place == Place::Away {
+            self.tell_changed(id);
+        }
+        if let (Some((set, _)), false) = (place.leg(), self.out.effects.is_empty()) {
+            self.apply_effects(set);
+        }
+        if let Some(number) = over {
+            // Nothing is lost when it cannot be said: the machines have ended.
+            let _ = self.end_padding(id, number, now);
+        }
+    }
+
+    /// What a circuit that goes held for sending.
+    pub(in crate::engine) fn drop_padding(&mut self, id: Id, padding: Option<Box<Padding>>) {
+        let Some(mut padding) = padding else { return };
+        self.time.alarms.arm_padding(id, NEVER);
+        self.padding.circuits -= 1;
+        let mut all = Lane::EMPTY;
+        padding.take_held().for_each(|lane| self.held.store.join(&mut all, lane));
+        self.leave_behind(all);
+    }
+
+    /// A circuit's padding, made when there is none.
+    pub(in crate::engine) fn padding_of(&mut self, id: Id) -> Result<&mut Padding, Error> {
+        self.circuits.lookup(id)?;
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
+        let pace = self.padding.pace;
+        let (asks, outbox_max) = (circuit.config.flags.has(CircuitFlags::OWN_QUEUE), circuit.config.held_sends_max);
+        if circuit.padding.is_none() {
+            self.padding.circuits += 1;
+        }
+        circuit.config.plain_hop = NO_HOP;
+        Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max, pace))))
+    }
+
+    /// Changes a circuit's padding, if it has any, and sees to it that it is woken in time.
+    #[inline]
+    pub(in crate::engine) fn with_padding<R>(
+        &mut self,
+        id: Id,
+        change: impl FnOnce(&mut Padding) -> R,
+    ) -> Result<Option<R>, Error> {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let Some(padding) = &mut circuit.padding else { return Ok(None) };
+        let before = padding.next();
+        let answer = change(padding);
+        if padding.next() != before {
+            self.time.alarms.arm_padding(id, padding.next());
+        }
+        Ok(Some(answer))
+    }
+
+    pub(in crate::engine) fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {
+        let circuit = self.circuits.lookup(id)?;
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
+        }
+        if !circuit.config.hops.has(hop) {
+            return Err(self.invalid("the circuit has no such hop to pad with"));
+        }
+        Ok(())
+    }
+}

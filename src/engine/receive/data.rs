@@ -1,0 +1,57 @@
+//! The quick way of DATA on circuits that we run: nothing stands in its way, and each thing that it touches is looked up
+//! once.
+
+use crate::base::Id;
+use crate::engine::{Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
+use crate::message::Message;
+use crate::reactor::{DataHead, Owner, Written};
+
+impl Engine {
+    /// What [`Engine::receive_run`] does with DATA of an open stream that is due no SENDME and, on a leg, is next in
+    /// order. The second step of [`Engine::receive_next`], for which nothing is due. [`Step::OnLeg`] answers to DATA on
+    /// a leg that is not next, for [`Engine::receive_data_on_leg`].
+    #[inline(always)]
+    pub fn receive_data(&mut self, id: Id, data: &DataHead) -> Step {
+        let now = self.time.clock.latest();
+        let Some(Circuit { place, config, padding: None, reactor: Some(reactor), .. }) = self.circuits.get_mut(id)
+        else {
+            return Step::Other;
+        };
+        if !config.flags.has(CircuitFlags::VEGAS) || self.out.queue.len() >= self.settings.instructions_max {
+            return Step::Other;
+        }
+        let tag = config.tag;
+        let (owner, number, written) = match *place {
+            Place::Alone => {
+                let Some(written) = reactor.take_data(&mut self.streams, now, data) else { return Step::Other };
+                config.flags.add(CircuitFlags::STREAMS);
+                (Owner::Circuit(id), 0, written)
+            }
+            Place::Leg { set, ix } if config.hops.ends_at(data.hop) && data.stream_id != 0 => {
+                let (Some(state), Some(acks)) = (self.sets.get_mut(set), reactor.ends.counting(data.hop)) else {
+                    return Step::Other;
+                };
+                if !state.is_next(ix) {
+                    return Step::OnLeg;
+                }
+                let Some((number, written)) = state.take_data(ix, &mut self.streams, now, data) else {
+                    return Step::Other;
+                };
+                acks.data();
+                (Owner::Set(set), number, written)
+            }
+            _ => return Step::Other,
+        };
+        let Written { stream, tag: stream_tag, say } = written;
+        if let Some(say) = say {
+            self.say(owner, stream, say, now);
+        }
+        Step::Done(Verdict { number, stream, stream_tag, ..Verdict::of(VerdictKind::Deliver, id, tag) })
+    }
+
+    /// DATA on a leg that [`Engine::receive_data`] found to be before its turn, or just before what is held.
+    pub fn receive_data_on_leg(&mut self, id: Id, message: &Message<'_>, cell_digest: &[u8]) -> Result<Verdict, Error> {
+        self.acknowledge(id, message.hop, cell_digest);
+        self.receive_sequenced_run(self.time.clock.latest(), id, message)
+    }
+}

@@ -1,0 +1,103 @@
+//! The steps of receiving.
+
+use crate::base::{Id, Nanos};
+use crate::conflux::{Arrival, Fault};
+use crate::engine::receive::Step;
+use crate::engine::{Engine, Error, Place, Verdict, VerdictKind};
+use crate::message::{cost_of, Message};
+use crate::wire::conflux::Switch;
+use crate::wire::Command;
+
+impl Engine {
+    /// The first part of [`Engine::receive`], in as few instructions as can be: it needs neither body nor token, and
+    /// deals with a multiplexed message that is next in order with nothing ready behind it.
+    #[inline(always)]
+    pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
+        if !self.enter_quick(now) {
+            return Step::Other;
+        }
+        self.receive_entered(now, id, command, hop, stream_id)
+    }
+
+    /// What is due has been done, as far as there is room in the queue.
+    #[inline(always)]
+    pub(in crate::engine) fn receive_entered(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        command: Command,
+        hop: u8,
+        stream_id: u16,
+    ) -> Step {
+        let Some(circuit) = self.circuits.get(id) else { return Step::Other };
+        let (Place::Leg { set, ix }, true) = (circuit.place, u16::from(hop) == circuit.config.plain_hop) else {
+            let is_run = circuit.reactor.is_some() && command == Command::DATA;
+            return if is_run { Step::Run } else { Step::Other };
+        };
+        if !command.is_multiplexed() || stream_id == 0 {
+            let is_switch = command == Command::CONFLUX_SWITCH && stream_id == 0;
+            return if is_switch { Step::OnLeg } else { Step::Other };
+        }
+        let tag = circuit.config.tag;
+        match self.sets.get_mut(set).and_then(|state| state.arrive_next(ix, now)) {
+            Some(number) => Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) }),
+            None => Step::OnLeg,
+        }
+    }
+
+    /// The second part, for what [`Engine::receive_next`] found to be a multiplexed message or a SWITCH on a leg.
+    #[inline(always)]
+    pub fn receive_on_leg(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let now = self.time.clock.latest();
+        let (set, ix) = self.leg(id)?;
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        let tag = state.tag(ix);
+        if message.command == Command::CONFLUX_SWITCH {
+            let outcome = match Switch::decode(message.body) {
+                Ok(switch) => state.handle_switch(ix, now, switch),
+                Err(_) => Err(Fault::BadSwitch),
+            };
+            return match outcome {
+                Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
+                Err(fault) => Err(self.fault(id, fault)),
+            };
+        }
+        let cost = cost_of(message);
+        if !self.held.store.fits(cost) && !state.is_in_order(ix) {
+            return self.receive_at_the_cap(id, message);
+        }
+        match state.arrive(ix, now, message, &mut self.held.store) {
+            Ok(Arrival::Held(number)) => {
+                if state.holds_more() {
+                    self.holds_more(set);
+                }
+                Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) })
+            }
+            Ok(Arrival::InOrder(number)) => {
+                self.filled_gap(set);
+                Ok(Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) })
+            }
+            Err(fault) => Err(self.fault(id, fault)),
+        }
+    }
+
+    /// What was held behind the message that just came is next, if anything is.
+    #[inline(never)]
+    fn filled_gap(&mut self, set: Id) {
+        if let Some(state) = self.sets.get_mut(set) {
+            state.mark_ready(&mut self.out.effects);
+        }
+        self.apply_effects(set);
+    }
+
+    /// [`Engine::receive_on_leg`] where there is no room to hold the message: somebody goes first.
+    #[cold]
+    #[inline(never)]
+    fn receive_at_the_cap(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let (set, _) = self.leg(id)?;
+        match self.room_for(set, cost_of(message).into()) {
+            Ok(()) => self.receive_on_leg(id, message),
+            Err(fault) => Err(self.fault(id, fault)),
+        }
+    }
+}

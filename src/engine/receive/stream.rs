@@ -1,0 +1,94 @@
+//! A message comes for a stream, in order.
+
+use crate::base::{Id, Nanos};
+use crate::conflux::Fault;
+use crate::engine::stream::side;
+use crate::engine::{Engine, Error, Verdict, VerdictKind};
+use crate::reactor::{Owner, Rules, StreamMessage, Write};
+use crate::wire::Command;
+
+impl Engine {
+    /// A message came for a stream, in order.
+    pub(in crate::engine) fn write_stream(
+        &mut self,
+        now: Nanos,
+        owner: Owner,
+        circuit: Id,
+        message: &StreamMessage<'_>,
+        verdict: Verdict,
+    ) -> Result<Verdict, Error> {
+        match self.write_in(now, owner, message) {
+            Ok(Write::Deliver { stream, tag, say }) => {
+                if let Some(say) = say {
+                    self.say(owner, stream, say, now);
+                }
+                Ok(Verdict { stream, stream_tag: tag, ..verdict })
+            }
+            Ok(Write::Last { stream, tag }) => {
+                self.time.alarms.cancel_stream(stream);
+                Ok(Verdict { stream_tag: tag, ..verdict })
+            }
+            Ok(Write::Stop { stream }) => {
+                self.time.alarms.cancel_stream(stream);
+                // A MAY_SEND that waits is not given any more.
+                self.streams.get_mut(stream).into_iter().for_each(|stream| stream.refused |= stream.told);
+                Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
+            }
+            Ok(Write::Consume { resumes }) => {
+                if let Some(stream) = resumes {
+                    self.time.alarms.cancel_stream(stream);
+                    self.wake_stream(stream);
+                }
+                Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
+            }
+            Ok(Write::Drop) => {
+                self.out.unexplained += 1;
+                Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
+            }
+            Ok(Write::Refuse { reason }) => {
+                self.refuse_stream(owner, message.hop, message.stream_id, reason, now);
+                Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
+            }
+            Err(fault) => Err(match owner {
+                // The streams are the set's, whatever leg brought the message.
+                Owner::Set(set) => self.fault_of_set(set, fault),
+                Owner::Circuit(_) => self.fault(circuit, fault),
+            }),
+        }
+    }
+
+    /// The part of STREAM WRITE: made with the first message that opens a stream (R3).
+    pub(in crate::engine) fn write_in(
+        &mut self,
+        now: Nanos,
+        owner: Owner,
+        message: &StreamMessage<'_>,
+    ) -> Result<Write, Fault> {
+        let opens = matches!(message.command, Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE);
+        let Some(side) = side(&mut self.sets, &mut self.circuits, owner, message.hop) else {
+            return Ok(Write::Consume { resumes: None });
+        };
+        let rules = Rules {
+            part: side.part,
+            params: side.params,
+            streams_max: self.settings.streams_max,
+            stream_bytes_max: self.settings.stream_bytes_max,
+            clock_broken: side.clock_broken,
+        };
+        match side.streams {
+            None if !opens && rules.part.is_relay() => Ok(Write::Consume { resumes: None }),
+            None if !opens => Err(Fault::UnknownStream),
+            streams => {
+                let streams = streams.get_or_insert_with(Box::default);
+                let before = streams.ended_bytes();
+                let cost = streams.cost_of_memory(message.hop, message.stream_id);
+                if opens && !rules.part.is_relay() && !self.held.store.may_hold(cost) {
+                    return Err(Fault::EngineMemory);
+                }
+                let written = streams.write(&mut self.streams, owner, &rules, now, message);
+                self.held.store.weigh(before, streams.ended_bytes());
+                written
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Circuits that circflow runs: what comes in is handed to the reactors' parts, and what follows is queued.
+
+use crate::base::{Id, Nanos};
+use crate::conflux::{Fault, Role};
+use crate::engine::out::insn::Queued;
+use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::message::{cost_of, Message};
+use crate::reactor::{Heed, Offer, Side};
+
+impl Engine {
+    /// A cell came that is not for us, from one side, and goes on to the other.
+    #[inline]
+    pub fn pass(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Result<Verdict, Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.pass_at(now, id, from, cell)
+    }
+
+    /// The common case of [`Engine::pass`]: nothing is due, and the cell goes through. No answer means that nothing was
+    /// done.
+    #[inline(always)]
+    pub fn pass_next(&mut self, now: Nanos, id: Id, from: Side) -> Option<Verdict> {
+        if !self.enter_quick(now) {
+            return None;
+        }
+        let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor), .. }) =
+            self.circuits.get_mut(id)
+        else {
+            return None;
+        };
+        let goes_on = config.flags.has(CircuitFlags::EXTENDED) && config.role == Role::Exit;
+        if !goes_on || !reactor.edge(from.opposite()).pass_through() {
+            return None;
+        }
+        self.padding.purse.sent(u64::from(from == Side::Next));
+        Some(Verdict::of(VerdictKind::Forward, id, config.tag))
+    }
+
+    /// The other common case, after [`Engine::pass_next`]: nothing is due, and the cell has to wait, on a circuit that
+    /// has held something before. No answer means that nothing was done.
+    #[inline(always)]
+    pub fn keep_next(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Option<Verdict> {
+        let is_full = self.out.queue.len() >= self.settings.instructions_max || !self.held.store.fits(cost_of(cell));
+        if is_full || !self.goes_on(now) {
+            return None;
+        }
+        let Some(Circuit {
+            place: Place::Alone,
+            config,
+            padding: None,
+            reactor: Some(reactor),
+            away: None,
+            standing: Some(standing),
+        }) = self.circuits.get_mut(id)
+        else {
+            return None;
+        };
+        let goes_on = config.flags.has(CircuitFlags::EXTENDED) && config.role == Role::Exit;
+        let edge = reactor.edge(from.opposite());
+        if !goes_on || !edge.keeps(&self.settings.marks) {
+            return None;
+        }
+        let heed = edge.keep(cell, &self.settings.marks, &mut self.held.store, now)?;
+        let tag = config.tag;
+        standing.grew(reactor.held_bytes(), now);
+        if heed != Heed::No {
+            self.heed(id, from, heed);
+        }
+        Some(Verdict::of(VerdictKind::Held, id, tag))
+    }
+
+    #[inline(always)]
+    fn pass_at(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Result<Verdict, Error> {
+        self.check_drained()?;
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
+        }
+        let (tag, flags) = (circuit.config.tag, circuit.config.flags);
+        let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        if circuit.config.role == Role::Client {
+            return Err(Misuse::Role.into());
+        }
+        if !flags.has(CircuitFlags::EXTENDED) {
+            return Err(self.fault(id, Fault::Unrecognised));
+        }
+        if let Some(padding) = &mut circuit.padding {
+            if from == Side::Back {
+                padding.received(0, false, now);
+                self.time.alarms.arm_padding(id, padding.next());
+            }
+        }
+        let to = from.opposite();
+        match reactor.edge(to).offer(&self.settings.marks) {
+            Offer::Through => {
+                if to == Side::Back {
+                    self.note_sent(id, 0, now);
+                }
+                Ok(Verdict::of(VerdictKind::Forward, id, tag))
+            }
+            Offer::Overrun => Err(self.fault(id, Fault::EdgeOverrun)),
+            Offer::Keep => {
+                if !self.held.store.budget().has_room(cost_of(cell).into()) {
+                    return self.make_room_at(id, to, cell, now);
+                }
+                let Some(heed) = reactor.edge(to).keep(cell, &self.settings.marks, &mut self.held.store, now) else {
+                    return Err(self.fault(id, Fault::EngineMemory));
+                };
+                circuit.grew(id, &self.held.ledger, now);
+                if heed != Heed::No {
+                    self.heed(id, from, heed);
+                }
+                Ok(Verdict::of(VerdictKind::Held, id, tag))
+            }
+        }
+    }
+
+    /// A cell has to wait at an edge, and others have to go for it.
+    #[cold]
+    #[inline(never)]
+    fn make_room_at(&mut self, id: Id, to: Side, cell: &Message<'_>, now: Nanos) -> Result<Verdict, Error> {
+        if let Err(fault) = self.room_for(id, cost_of(cell).into()) {
+            return Err(self.fault(id, fault));
+        }
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::NotRun.into()) };
+        let (tag, Some(reactor)) = (circuit.config.tag, &mut circuit.reactor) else {
+            return Err(Misuse::NotRun.into());
+        };
+        match reactor.edge(to).keep(cell, &self.settings.marks, &mut self.held.store, now) {
+            None => Err(self.fault(id, Fault::EngineMemory)),
+            Some(heed) => {
+                circuit.grew(id, &self.held.ledger, now);
+                self.heed(id, to.opposite(), heed);
+                Ok(Verdict::of(VerdictKind::Held, id, tag))
+            }
+        }
+    }
+
+    /// Tells the source of an edge to pause or to go on.
+    pub(super) fn heed(&mut self, circuit: Id, source: Side, heed: Heed) {
+        match heed {
+            Heed::No => {}
+            Heed::Pause => self.out.queue.push(Queued::Heed { circuit, side: source, pause: true }),
+            Heed::Unpause => self.out.queue.push(Queued::Heed { circuit, side: source, pause: false }),
+        }
+    }
+
+    /// The channel on one side takes cells, or none.
+    pub fn set_writable(&mut self, now: Nanos, id: Id, side: Side, writable: bool) -> Result<(), Error> {
+        self.enter_for_circuits(now, std::iter::once(id))?;
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let is_client = circuit.config.role == Role::Client;
+        let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        if is_client && side == Side::Next {
+            return Err(self.invalid("a client's circuit has one channel, at its back"));
+        }
+        if reactor.edge(side).set_full(!writable) {
+            self.out.queue.push(Queued::Edge { circuit: id, side });
+        }
+        if side == Side::Back {
+            self.room_changed(id);
+        }
+        Ok(())
+    }
+
+    /// No relay follows any more: what waited for it is nobody's, and its source may go on.
+    #[cold]
+    pub(super) fn cut_next(&mut self, id: Id) {
+        let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
+        let (lane, heed) = reactor.edge(Side::Next).cut();
+        self.leave_behind(lane);
+        self.shrank(id);
+        self.heed(id, Side::Back, heed);
+    }
+
+    /// Padding holds cells back on a circuit that we run, or does so no longer.
+    pub(super) fn shut_edge(&mut self, id: Id, shut: bool) {
+        let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
+        if reactor.edge(Side::Back).set_shut(shut) {
+            self.out.queue.push(Queued::Edge { circuit: id, side: Side::Back });
+        }
+        self.room_changed(id);
+    }
+
+    /// One cell that waits may pass, although padding holds cells back.
+    pub(super) fn spare_edge(&mut self, id: Id) {
+        let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
+        if reactor.edge(Side::Back).spare() {
+            self.out.queue.push(Queued::Edge { circuit: id, side: Side::Back });
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Messages that may not go now are kept.
+
+use crate::base::Id;
+use crate::engine::send::circuit::HELD_ENOUGH;
+use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::message::{cost_of, Lane, Message};
+use crate::padding::Padding;
+use crate::reactor::{Owner, Side};
+use crate::wire::StreamRule;
+
+impl Engine {
+    /// Keeps a message for which [`Engine::send_on_stream`] had no answer.
+    #[cold]
+    pub fn hold_for_stream(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let now = self.time.clock.latest();
+        let Some(stream) = self.streams.get(id) else { return Err(self.streams.reason(id).into()) };
+        let (owner, tag) = (stream.owner, stream.tag);
+        let message = &Message { hop: stream.hop, stream_id: stream.stream_id, ..*message };
+        let verdict = match owner {
+            Owner::Set(set) => {
+                self.hold_for_set(set, message)?;
+                Verdict::of(VerdictKind::Held, Id::NONE, 0)
+            }
+            Owner::Circuit(circuit) => self.hold_for_circuit(circuit, message)?,
+        };
+        self.after_sending(id, owner, message.command, message.body.len() as u16, false, now);
+        Ok(Verdict { stream: id, stream_tag: tag, ..verdict })
+    }
+
+    /// Keeps a message for which [`Engine::send_on_circuit`] had no answer.
+    #[cold]
+    pub fn hold_for_circuit(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        let now = self.time.clock.latest();
+        let tag = self.circuits.lookup(id)?.config.tag;
+        let mut lane = Lane::EMPTY;
+        let room = self.room_for(id, cost_of(message).into());
+        if room.is_err() || !self.held.store.push_at(&mut lane, 1, message, now) {
+            self.with_padding(id, Padding::held_none)?;
+            return Err(self.no_room(NO_MEMORY));
+        }
+        self.with_padding(id, |padding| {
+            padding.held_bytes += lane.bytes();
+            padding.hold(message.hop, lane, now);
+        })?;
+        if message.stream_id != 0 || message.command.stream_rule() == StreamRule::Needed {
+            self.mark_streams(id);
+        }
+        self.grew(id);
+        self.settle_padding(id, now);
+        Ok(Verdict::of(VerdictKind::Held, id, tag))
+    }
+
+    /// Keeps a message for which [`Engine::send_for_host`] had no answer.
+    #[cold]
+    pub fn hold_for_host(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        if !self.waits_at_edge(id, message.hop) {
+            return self.hold_for_circuit(id, message);
+        }
+        let (fits, now) = (self.room_for(id, cost_of(message).into()).is_ok(), self.time.clock.latest());
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
+        }
+        let (tag, most) = (circuit.config.tag, circuit.config.held_sends_max);
+        let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        let edge = reactor.edge(Side::Back);
+        let is_full = edge.own() >= most;
+        if !fits || is_full || !edge.keep_own(message, &mut self.held.store, now) {
+            reactor.backward.wait_for_edge();
+            return Err(self.no_room(if is_full { HELD_ENOUGH } else { NO_MEMORY }));
+        }
+        if message.stream_id != 0 {
+            circuit.config.flags.add(CircuitFlags::STREAMS);
+        }
+        self.grew(id);
+        Ok(Verdict::of(VerdictKind::Held, id, tag))
+    }
+
+    /// Keeps a message for a set whose legs are blocked.
+    #[cold]
+    pub fn hold_for_set(&mut self, set: Id, message: &Message<'_>) -> Result<(), Error> {
+        if self.room_for(set, cost_of(message).into()).is_err() {
+            self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
+            return Err(self.no_room(NO_MEMORY));
+        }
+        if self.take_along(set, message) {
+            return Ok(());
+        }
+        let now = self.time.clock.latest();
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        if !state.hold(message, now, &mut self.held.store, &mut self.out.effects) {
+            return Err(self.no_room(NO_MEMORY));
+        }
+        state.grew(set, &self.held.ledger, now);
+        self.apply_effects(set);
+        Ok(())
+    }
+}
+
+const NO_MEMORY: &str = "there is no memory to hold the message";

@@ -1,0 +1,107 @@
+//! What we say ourselves on a stream: XOFF, XON and END.
+
+use crate::base::{limits, Id, Nanos};
+use crate::conflux::Fault;
+use crate::congestion::flow::Say;
+use crate::engine::{Engine, Place};
+use crate::message::{cost_of, Lane, Message};
+use crate::reactor::{Owner, Past};
+use crate::wire::flow::{Xoff, Xon};
+use crate::wire::Command;
+
+impl Engine {
+    /// Says XOFF or XON for a stream.
+    #[cold]
+    pub(in crate::engine) fn say(&mut self, owner: Owner, id: Id, say: Say, now: Nanos) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let (hop, stream_id) = (stream.hop, stream.stream_id);
+        match say {
+            Say::Xoff => {
+                stream.said.xoffs_sent = stream.said.xoffs_sent.saturating_add(1);
+                self.speak(owner, hop, stream_id, Command::XOFF, &Xoff.encode(), now);
+            }
+            Say::Xon { rate } => {
+                stream.said.xons_sent = stream.said.xons_sent.saturating_add(1);
+                self.speak(owner, hop, stream_id, Command::XON, &Xon { kbps: rate }.encode(), now);
+            }
+        }
+    }
+
+    /// A stream is not to be: END, and the other end may not know yet. (A relay deals with what it does not know.)
+    pub(in crate::engine) fn refuse_stream(&mut self, owner: Owner, hop: u8, stream_id: u16, reason: u8, now: Nanos) {
+        if let Some(until) = self.remembered_until(owner, now) {
+            let past = Past { said: true, ended: false, connected: true };
+            self.with_streams(owner, |streams, _| streams.remember(hop, stream_id, past, now, until));
+        }
+        self.speak(owner, hop, stream_id, Command::END, &[reason], now);
+    }
+
+    /// Sends a message of our own on a stream: one like any other of its, but never refused. There are few, each an
+    /// answer to something that came; where even they are too many to wait, the circuit or set closes.
+    fn speak(&mut self, owner: Owner, hop: u8, stream_id: u16, command: Command, body: &[u8], now: Nanos) {
+        let message = &Message { command, hop, stream_id, body, token: None };
+        match owner {
+            Owner::Set(set) => {
+                if !self.speak_in_set(set, message, now) {
+                    self.fault_of_set(set, Fault::EngineMemory);
+                }
+            }
+            Owner::Circuit(circuit) => {
+                if !self.speak_on_circuit(circuit, message, now) {
+                    self.fault(circuit, Fault::EngineMemory);
+                }
+            }
+        }
+    }
+
+    fn speak_in_set(&mut self, set: Id, message: &Message<'_>, now: Nanos) -> bool {
+        let fits = self.room_for(set, cost_of(message).into()).is_ok();
+        let Some(state) = self.sets.get_mut(set) else { return true };
+        let most = state.terms().held_sends_max.saturating_add(limits::OWN_SENDS_MAX);
+        if !fits || state.waiting_to_go() >= most {
+            return false;
+        }
+        let mut lane = Lane::EMPTY;
+        let said = match state.send_own(message.command, now, &mut self.out.effects) {
+            Some(plan) => {
+                state.note_own_send();
+                let kept = self.held.store.push(&mut lane, 1, message);
+                self.released(plan.leg, set, message.hop, plan.delta, plan.number, lane, now);
+                kept
+            }
+            None => state.hold(message, now, &mut self.held.store, &mut self.out.effects),
+        };
+        self.grew(set);
+        self.apply_effects(set);
+        said
+    }
+
+    fn speak_on_circuit(&mut self, id: Id, message: &Message<'_>, now: Nanos) -> bool {
+        let fits = self.room_for(id, cost_of(message).into()).is_ok();
+        let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.place != Place::Closing) else {
+            return true;
+        };
+        let most = circuit.config.held_sends_max.saturating_add(limits::OWN_SENDS_MAX);
+        let padding = circuit.padding.as_mut();
+        let mut lane = Lane::EMPTY;
+        if !fits || padding.is_some_and(|padding| padding.waiting_to_go() >= most) {
+            return false;
+        }
+        if !self.held.store.push_at(&mut lane, 1, message, now) {
+            return false;
+        }
+        if let Some(padding) = &mut circuit.padding {
+            // Not admitted as a host's message is: no host waits to be told.
+            if padding.is_in_the_way(message.command) {
+                padding.held_bytes += lane.bytes();
+                padding.hold(message.hop, lane, now);
+                self.grew(id);
+                self.settle_padding(id, now);
+                return true;
+            }
+            padding.note_own_send();
+        }
+        self.released(id, Id::NONE, message.hop, 0, 0, lane, now);
+        true
+    }
+}

@@ -1,0 +1,61 @@
+//! Messages that were kept go out.
+
+use crate::base::{Id, Nanos};
+use crate::engine::out::insn::Queued;
+use crate::engine::{Circuit, Engine, Place};
+use crate::message::Lane;
+
+impl Engine {
+    /// Lets one message of the set out on this leg, past the block.
+    pub(in crate::engine) fn release_on(&mut self, id: Id, place: Place, hop: u8, now: Nanos) {
+        let Some((set, ix)) = place.leg() else { return self.spare_edge(id) };
+        let Some(state) = self.sets.get_mut(set) else { return };
+        match state.release_on(ix, now, &mut self.out.effects) {
+            Some((plan, lane)) => self.released(id, set, hop, plan.delta, plan.number, lane, now),
+            None => self.spare_edge(id),
+        }
+    }
+
+    /// Lets out all messages of a set for which there is room.
+    pub(in crate::engine) fn release_held(&mut self, set: Id) {
+        let now = self.time.clock.latest();
+        while let Some(state) = self.sets.get_mut(set) {
+            let hop = state.join_hop();
+            let Some((plan, lane)) = state.release(now, &mut self.out.effects) else { return };
+            self.released(plan.leg, set, hop, plan.delta, plan.number, lane, now);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub(in crate::engine) fn released(
+        &mut self,
+        id: Id,
+        set: Id,
+        hop: u8,
+        delta: u32,
+        number: u64,
+        lane: Lane,
+        now: Nanos,
+    ) {
+        if self.is_elsewhere(id) {
+            return self.cross_lane(id, set, delta, number, lane);
+        }
+        let wants_digest = self.count_data(id, hop, self.held.store.command_of(&lane), now);
+        if delta != 0 {
+            self.note_sent(id, hop, now);
+        }
+        self.note_sent(id, hop, now);
+        self.out.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number, wants_digest });
+    }
+
+    /// The host has taken a message that was held on a circuit in no set.
+    #[cold]
+    pub(in crate::engine) fn taken_on_circuit(&mut self, id: Id) {
+        if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
+            if padding.taken() {
+                self.out.queue.push(Queued::MaySendCircuit { circuit: id });
+            }
+        }
+        self.read_on(id);
+    }
+}

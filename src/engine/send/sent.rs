@@ -1,0 +1,136 @@
+//! A cell is queued on a circuit: who has to know.
+
+use crate::base::{Id, Nanos};
+use crate::engine::slot::{Circuit, Place, NO_HOP};
+use crate::engine::{Blocked, Engine, Error, Misuse, Verdict};
+use crate::wire::command::STREAM_NEEDED;
+use crate::wire::Command;
+
+impl Engine {
+    /// A cell was queued on a circuit.
+    pub fn sent(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
+        let now = self.enter_for_circuits(now, std::iter::once(id))?;
+        self.sent_at(now, id, command, hop)
+    }
+
+    /// The common case of [`Engine::sent`]: nothing is due. No answer means that nothing was done.
+    #[inline(always)]
+    pub fn sent_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<Result<(), Error>> {
+        if !self.enter_quick(now) {
+            return None;
+        }
+        Some(self.sent_at(now, id, command, hop))
+    }
+
+    #[inline(always)]
+    fn sent_at(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
+        let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
+        if circuit.place == Place::Closing {
+            return Err(Blocked::Gone.into());
+        }
+        // One comparison, as this runs for every cell: a client's hop 0 passes no padder, and is no harm.
+        if !circuit.config.hops.reach(hop) {
+            return Err(self.invalid("the circuit has no such hop to send to"));
+        }
+        let is_plain = circuit.config.plain_hop != NO_HOP;
+        if !is_plain && circuit.runs_streams() && (command.traits() & STREAM_NEEDED != 0 || is_sequenced(command)) {
+            // Not past the streams that we know.
+            return Err(Misuse::IsRun.into());
+        }
+        if let (Place::Leg { set, ix }, true) = (circuit.place, circuit.config.hops.ends_at(hop)) {
+            let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
+            if command.is_multiplexed() {
+                state.commit_message(ix, command, now, &mut self.out.effects)?;
+            } else if command == Command::CONFLUX_SWITCH {
+                state.commit_switch(ix)?;
+            }
+            if !self.out.effects.is_empty() {
+                self.apply_effects(set);
+            }
+        } else if circuit.place == Place::Away && circuit.config.hops.ends_at(hop) && is_sequenced(command) {
+            return Err(Misuse::NotDecided.into());
+        } else if command.traits() & STREAM_NEEDED != 0 {
+            self.mark_streams(id);
+        }
+        self.padding.purse.sent(1);
+        if !is_plain {
+            self.tell_sent(id, hop, now);
+        }
+        Ok(())
+    }
+
+    /// The digest of a DATA cell that was wanted.
+    pub fn add_digest(&mut self, id: Id, hop: u8, tag: &[u8]) -> Result<(), Error> {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        let Some(end) = reactor.ends.find(hop) else { return Err(Misuse::NotAsked.into()) };
+        end.window.add_digest(tag).map_err(|_| Misuse::NotAsked.into())
+    }
+
+    /// A cell was queued: DATA counts in the window of its hop. True when its digest is wanted.
+    #[inline]
+    pub(in crate::engine) fn count_data(&mut self, id: Id, hop: u8, command: Command, now: Nanos) -> bool {
+        if command != Command::DATA || self.running == 0 {
+            return false;
+        }
+        match self.circuits.get_mut(id) {
+            Some(circuit) if circuit.runs_streams() => {
+                if let Some(away) = &mut circuit.away {
+                    away.included += 1;
+                }
+                circuit.reactor.as_mut().is_some_and(|reactor| reactor.end(hop).window.sent_data(now))
+            }
+            _ => false,
+        }
+    }
+
+    /// Tells the padders of a leg what is sent on it.
+    #[cold]
+    #[inline(never)]
+    pub(in crate::engine) fn tell_verdict(&mut self, verdict: &Verdict, hop: u8) {
+        let now = self.time.clock.latest();
+        if verdict.switch_delta != 0 {
+            self.tell_sent(verdict.circuit, hop, now);
+        }
+        self.tell_sent(verdict.circuit, hop, now);
+    }
+
+    /// True when there is a circuit with padding.
+    #[inline]
+    pub fn pads(&self) -> bool {
+        self.padding.circuits > 0
+    }
+
+    /// The second half of [`Engine::send_next`]: the padders of a leg hear of what was sent on it.
+    pub fn note_next(&mut self, leg: Id, hop: u8) {
+        self.tell_sent(leg, hop, self.time.clock.latest());
+    }
+
+    /// A cell that is not padding was queued on a circuit.
+    pub(in crate::engine) fn note_sent(&mut self, id: Id, hop: u8, now: Nanos) {
+        self.padding.purse.sent(1);
+        if self.padding.circuits > 0 {
+            self.tell_sent(id, hop, now);
+        }
+    }
+
+    /// Padders hear of a cell that was queued, and has been counted.
+    #[inline(never)]
+    pub(in crate::engine) fn tell_sent(&mut self, id: Id, hop: u8, now: Nanos) {
+        if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
+            let before = padding.next();
+            padding.queued(hop);
+            padding.normal_sent(hop, now);
+            // Most often a timer moves later, which the deadline need not follow at once.
+            if padding.next() != before {
+                self.time.alarms.arm_padding(id, padding.next());
+            }
+        }
+    }
+}
+
+/// On a leg it has a number, or moves one.
+#[inline]
+fn is_sequenced(command: Command) -> bool {
+    command.is_multiplexed() || command == Command::CONFLUX_SWITCH
+}

@@ -1,0 +1,146 @@
+//! Sending in a set: which leg, and the books.
+
+use crate::base::{Id, Nanos};
+use crate::conflux::set::{Plan, Refusal};
+use crate::engine::{Blocked, Engine, Error, Misuse, Verdict, VerdictKind};
+use crate::wire::Command;
+
+impl Engine {
+    /// Chooses a leg and changes nothing. No answer means that the message is to be held: [`Engine::hold_for_set`].
+    #[inline(always)]
+    pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+        self.enter_for_sending(now, set, command, hop)?;
+        if self.crosses(set, command)? {
+            return Ok(None);
+        }
+        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
+        let plan = state.decide(command);
+        self.unless_held(set, plan)
+    }
+
+    /// The common case of [`Engine::decide`]: the sending leg stays, and has room. No answer means that it has to be
+    /// asked.
+    #[inline(always)]
+    pub fn decide_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
+        if !self.enter_quick(now) {
+            return None;
+        }
+        // A leg elsewhere needs the message itself.
+        let elsewhere = self.has_legs_elsewhere();
+        let state = self.sets.get(set)?;
+        if elsewhere || !command.is_multiplexed() || !state.is_host_hop(hop) {
+            return None;
+        }
+        state.decide_next().map(verdict)
+    }
+
+    /// Chooses a leg and counts the message, and the SWITCH before it, as queued. No answer means that the message is
+    /// to be held: [`Engine::hold_for_set`].
+    #[inline(always)]
+    pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+        self.enter_for_sending(now, set, command, hop)?;
+        self.send_at(set, command, hop)
+    }
+
+    /// The same for a stream of ours.
+    pub(in crate::engine) fn send_in_set(
+        &mut self,
+        set: Id,
+        command: Command,
+        hop: u8,
+    ) -> Result<Option<Verdict>, Error> {
+        let mut verdict = self.send_at(set, command, hop)?;
+        if let Some(verdict) = &mut verdict {
+            verdict.wants_digest = self.count_data(verdict.circuit, hop, command, self.time.clock.latest());
+        }
+        Ok(verdict)
+    }
+
+    #[inline(always)]
+    fn send_at(&mut self, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+        if self.crosses(set, command)? {
+            return Ok(None);
+        }
+        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
+        let plan = state.send(command, self.time.clock.latest(), &mut self.out.effects);
+        if !self.out.effects.is_empty() {
+            self.apply_effects(set);
+        }
+        let verdict = self.unless_held(set, plan)?;
+        if let Some(verdict) = &verdict {
+            self.padding.purse.sent(1 + u64::from(verdict.switch_delta != 0));
+            if self.padding.circuits > 0 {
+                self.tell_verdict(verdict, hop);
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// The common case of [`Engine::send`]: the sending leg stays, and has room. No answer means that nothing was done.
+    /// Where [`Engine::pads`], the padders of the leg are still to be told: [`Engine::note_next`].
+    #[inline(always)]
+    pub fn send_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
+        if !self.enter_quick(now) {
+            return None;
+        }
+        // A leg elsewhere needs the message itself.
+        let elsewhere = self.has_legs_elsewhere();
+        let state = self.sets.get_mut(set)?;
+        if !command.is_multiplexed() || !state.is_host_hop(hop) {
+            return None;
+        }
+        if elsewhere && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
+            return None;
+        }
+        let plan = state.send_next(command == Command::DATA, now)?;
+        self.padding.purse.sent(1);
+        Some(verdict(plan))
+    }
+
+    /// The common case of [`Engine::peek`]: on a leg of ours.
+    #[inline(always)]
+    pub fn peek_next(&self, set: Id) -> Option<Verdict> {
+        let plan = self.sets.get(set)?.peek().ok()?;
+        (!self.is_elsewhere(plan.leg)).then(|| verdict(plan))
+    }
+
+    /// Could DATA be sent, and where?
+    pub fn peek(&mut self, set: Id) -> Result<Verdict, Error> {
+        let held = Verdict::of(VerdictKind::Held, Id::NONE, 0);
+        let plan = self.set(set)?.peek();
+        let plan = self.unless_held(set, plan)?;
+        Ok(plan.filter(|plan| !self.is_elsewhere(plan.circuit)).unwrap_or(held))
+    }
+
+    /// The first step of sending: the set lives, and the message is one of its own.
+    #[inline(always)]
+    fn enter_for_sending(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<(), Error> {
+        self.enter_for_set(now, set)?;
+        if !command.is_multiplexed() {
+            return Err(Misuse::NotMultiplexed.into());
+        }
+        let state = self.set(set)?;
+        if hop == state.join_hop() {
+            // Not past the streams that we know.
+            state.params().map_or(Ok(()), |_| Err(Misuse::IsRun.into()))
+        } else if state.leg_count() == 0 {
+            Err(Blocked::NotUsable.into())
+        } else {
+            Err(self.invalid("a multiplexed message goes to the join point"))
+        }
+    }
+
+    #[inline]
+    fn unless_held(&mut self, set: Id, plan: Result<Plan, Refusal>) -> Result<Option<Verdict>, Error> {
+        match plan {
+            Ok(plan) => Ok(Some(verdict(plan))),
+            Err(Refusal::Hold) => Ok(None),
+            Err(refusal) => Err(self.refused(set, refusal)),
+        }
+    }
+}
+
+#[inline]
+fn verdict(plan: Plan) -> Verdict {
+    Verdict { switch_delta: plan.delta, number: plan.number, ..Verdict::of(VerdictKind::Send, plan.leg, plan.tag) }
+}

@@ -1,0 +1,160 @@
+//! Sending on a stream that we know.
+
+use crate::base::{Id, Nanos};
+use crate::congestion::flow::May;
+use crate::engine::out::words::FULL;
+use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::reactor::Owner;
+use crate::wire::Command;
+
+impl Engine {
+    /// What [`Engine::send_on_stream`] does with DATA for which there is room, in a set on the leg that sends. It logs
+    /// nothing and wakes no other engine.
+    #[inline(always)]
+    pub fn send_data(&mut self, now: Nanos, id: Id, len: u16) -> Option<Verdict> {
+        if !self.enter_quick(now) {
+            return None;
+        }
+        let stream = self.streams.get_mut(id)?;
+        if stream.outgoing.may_send(now) != May::Now {
+            return None;
+        }
+        let (hop, stream_tag) = (stream.hop, stream.tag);
+        let (circuit, circuit_tag, number, wants_digest, padded) = match stream.owner {
+            Owner::Circuit(circuit) => {
+                let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor), .. }) =
+                    self.circuits.get_mut(circuit)
+                else {
+                    return None;
+                };
+                let wants_digest = reactor.send_data(hop, now)?;
+                config.flags.add(CircuitFlags::STREAMS);
+                (circuit, config.tag, 0, wants_digest, false)
+            }
+            Owner::Set(set) => {
+                let state = self.sets.get_mut(set)?;
+                // A leg elsewhere needs the message itself.
+                if !self.spread.home_legs.is_empty()
+                    && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg))
+                {
+                    return None;
+                }
+                let plan = state.send_next(true, now)?;
+                let wants_digest = match self.circuits.get_mut(plan.leg) {
+                    Some(Circuit { reactor: Some(reactor), .. }) => reactor.end(hop).window.sent_data(now),
+                    _ => false,
+                };
+                (plan.leg, plan.tag, plan.number, wants_digest, self.padding.circuits > 0)
+            }
+        };
+        stream.outgoing.sent(now, len.into());
+        self.padding.purse.sent(1);
+        if padded {
+            self.tell_sent(circuit, hop, now);
+        }
+        let verdict = Verdict::of(VerdictKind::Send, circuit, circuit_tag);
+        Some(Verdict { number, stream: id, stream_tag, wants_digest, ..verdict })
+    }
+
+    /// Sends a message of a stream. No answer means that padding holds it back: [`Engine::hold_for_stream`].
+    #[inline(always)]
+    pub fn send_on_stream(&mut self, now: Nanos, id: Id, command: Command, len: u16) -> Result<Option<Verdict>, Error> {
+        let now = self.enter(now);
+        let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
+        let (owner, hop, tag) = (stream.owner, stream.hop, stream.tag);
+        match command {
+            Command::DATA => match stream.outgoing.may_send(now) {
+                May::Now => {}
+                stopped => {
+                    stream.refused = true;
+                    if let May::At(time) = stopped {
+                        self.time.alarms.arm_stream(id, time);
+                    }
+                    return Err(Blocked::Stopped.into());
+                }
+            },
+            Command::BEGIN
+            | Command::BEGIN_DIR
+            | Command::END
+            | Command::CONNECTED
+            | Command::RESOLVE
+            | Command::RESOLVED => {}
+            _ => return Err(self.invalid("no message for a host to send on a stream")),
+        }
+        let verdict = match owner {
+            Owner::Set(_) if command == Command::BEGIN_DIR => return Err(Misuse::NotMultiplexed.into()),
+            Owner::Set(set) => self.send_in_set(set, command, hop)?,
+            Owner::Circuit(circuit) => self.send_of_circuit(now, circuit, command, hop)?,
+        };
+        match verdict {
+            Some(verdict) => {
+                self.after_sending(id, owner, command, len, true, now);
+                Ok(Some(Verdict { stream: id, stream_tag: tag, ..verdict }))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// A message of a stream that is the circuit's own.
+    fn send_of_circuit(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+        if let (Command::DATA, Some(reactor)) = (command, &mut circuit.reactor) {
+            // Padding holds its own messages; what is asked here is the window and the channel.
+            if circuit.place != Place::Closing && !reactor.has_room(hop) {
+                return Err(self.no_room(FULL));
+            }
+        }
+        self.send_on_circuit(now, id, command, hop)
+    }
+
+    /// DATA counts for the stream's rate. BEGIN and RESOLVE open it for the other end, once they have left. END and
+    /// RESOLVED are its last: it is remembered for a while, as the other end may not know yet.
+    #[inline]
+    pub(in crate::engine) fn after_sending(
+        &mut self,
+        id: Id,
+        owner: Owner,
+        command: Command,
+        len: u16,
+        left: bool,
+        now: Nanos,
+    ) {
+        match command {
+            Command::DATA => {
+                let stream = self.streams.get_mut(id);
+                stream.into_iter().for_each(|stream| stream.outgoing.sent(now, len.into()));
+            }
+            Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE => {
+                let resolves = command == Command::RESOLVE;
+                self.with_streams(owner, |streams, arena| streams.ask(arena, id, resolves, left));
+            }
+            Command::END | Command::RESOLVED => {
+                self.time.alarms.cancel_stream(id);
+                let until = self.remembered_until(owner, now);
+                self.with_streams(owner, |streams, arena| streams.end(arena, id, left, now, until));
+            }
+            _ => {}
+        }
+    }
+
+    /// The host has taken a message that padding held back: it leaves.
+    #[inline]
+    pub(in crate::engine) fn left(&mut self, set: Id, circuit: Id, hop: u8, stream_id: u16, command: Command) {
+        match command {
+            Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE => {
+                self.stream_left(set, circuit, hop, stream_id, true);
+            }
+            Command::END | Command::RESOLVED => self.stream_left(set, circuit, hop, stream_id, false),
+            _ => {}
+        }
+    }
+
+    fn stream_left(&mut self, set: Id, circuit: Id, hop: u8, stream_id: u16, opens: bool) {
+        // The last leg of a set that has been taken out has its streams.
+        let is_set = self.sets.get(set).is_some();
+        let owner = if is_set { Owner::Set(set) } else { Owner::Circuit(circuit) };
+        let now = self.time.clock.latest();
+        let Some(until) = self.remembered_until(owner, now) else { return };
+        self.with_streams(owner, |streams, arena| streams.left(arena, hop, stream_id, opens, now, until));
+    }
+}

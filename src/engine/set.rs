@@ -1,0 +1,195 @@
+//! What a host asks of a set.
+
+use crate::base::{Id, Nanos};
+use crate::conflux::set::{LegIx, LegNumbers, Numbers, SetStats};
+use crate::conflux::{Algorithm, Cause, Role, SetTerms};
+use crate::engine::SET_KIND;
+use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place};
+use crate::reactor::{Controller, Owner, StreamUse};
+use crate::wire::conflux::Nonce;
+use smallvec::SmallVec;
+
+impl Engine {
+    /// Says whether sets that peers open are accepted, and what they are made with.
+    pub fn accept_sets(&mut self, terms: Option<SetTerms>) {
+        self.settings.accepted = terms;
+    }
+
+    /// Client: opens a set.
+    pub fn open_set(&mut self, now: Nanos, mut terms: SetTerms) -> Result<Id, Error> {
+        self.enter(now);
+        self.check_drained()?;
+        self.check_conflux_on()?;
+        if self.find_set(Role::Client, &terms.nonce).is_some() {
+            return Err(Misuse::NonceInUse.into());
+        }
+        self.settle_set(&mut terms);
+        let set = self.insert_set(Controller::new(Role::Client, terms))?;
+        if !self.claim(Role::Client, set) {
+            self.forget_set(set);
+            return Err(Misuse::NonceInUse.into());
+        }
+        Ok(set)
+    }
+
+    /// The last leg goes on as a circuit of its own.
+    pub fn dissolve(&mut self, now: Nanos, set: Id) -> Result<Id, Error> {
+        self.enter_for_set(now, set)?;
+        let leg = self.set(set)?.alone().filter(|&leg| !self.is_elsewhere(leg)).ok_or(Misuse::NotAlone)?;
+        self.move_streams(set, leg);
+        let is_waited_for = self.set(set)?.is_waited_for();
+        if let Some(circuit) = self.circuits.get_mut(leg) {
+            circuit.place = Place::Alone;
+            circuit.config.flags.add(CircuitFlags::STREAMS);
+            if let Some(reactor) = circuit.reactor.as_mut().filter(|_| is_waited_for) {
+                reactor.backward.wait_for_edge();
+            }
+        }
+        self.forget_set(set);
+        self.resume_circuit(leg);
+        Ok(leg)
+    }
+
+    /// The host wants an end of it.
+    pub fn close_set(&mut self, now: Nanos, set: Id) -> Result<(), Error> {
+        self.enter_for_set(now, set)?;
+        self.end_set(set, Cause::Asked);
+        Ok(())
+    }
+
+    /// How many DATA messages in a row the sending leg takes before another can be chosen.
+    pub fn room(&self, set: Id) -> Result<u64, Error> {
+        Ok(self.set(set)?.room())
+    }
+
+    /// A set has another name of the host's from now on, also in what waits.
+    pub fn retag_set(&mut self, set: Id, tag: u64) -> Result<(), Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        state.retag(tag);
+        // All else that waits asks the set; so hosts that name many sets in one drain do not walk the queue for each.
+        if std::mem::take(&mut state.close_waits) {
+            self.out.queue.retag(set, tag);
+        }
+        Ok(())
+    }
+
+    /// A set chooses its sending leg in another way from now on, or as its peer asks.
+    pub fn choose_by(&mut self, set: Id, algorithm: Option<Algorithm>) -> Result<(), Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        state.choose_by(algorithm, &mut self.out.effects);
+        self.apply_effects(set);
+        Ok(())
+    }
+
+    /// Figures of a set.
+    pub fn set_stats(&self, set: Id) -> Result<SetStats, Error> {
+        Ok(self.set(set)?.stats(&self.held.store, self.time.clock.latest()))
+    }
+
+    /// All the bytes for which a set can be chosen when a cap is reached, and since when the oldest of them has waited.
+    pub fn set_total(&mut self, set: Id) -> Option<(u64, Nanos)> {
+        self.look_at_crossing(set);
+        let state = self.sets.get(set)?;
+        Some((state.bytes(), state.since_when(&self.held.store, self.time.clock.latest())))
+    }
+
+    /// How the streams of a set stand; none where they are not ours.
+    pub fn set_streams(&self, set: Id) -> Option<StreamUse> {
+        self.sets.get(set).and_then(|state| state.stream_use())
+    }
+
+    /// A set's numbers.
+    pub fn export(&self, set: Id) -> Result<(Numbers, Vec<LegNumbers>), Error> {
+        Ok(self.set(set)?.export())
+    }
+
+    /// Sets a set's numbers.
+    pub fn import(&mut self, now: Nanos, set: Id, numbers: Numbers, rows: &[LegNumbers]) -> Result<(), Error> {
+        self.enter_for_set(now, set)?;
+        let mut placed: SmallVec<[(LegIx, LegNumbers); 4]> = SmallVec::new();
+        for row in rows {
+            match self.leg(row.leg)? {
+                (owner, ix) if owner == set => placed.push((ix, *row)),
+                _ => return Err(Misuse::NotALeg.into()),
+            }
+        }
+        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
+        let imported = state.import(&numbers, &placed, &mut self.out.effects);
+        self.apply_effects(set);
+        imported.map_err(|_| Misuse::Numbers.into())
+    }
+
+    /// The streams of a set go with its last leg.
+    fn move_streams(&mut self, set: Id, leg: Id) {
+        let Some(streams) = self.sets.get_mut(set).and_then(|state| state.streams.take()) else { return };
+        for id in streams.ids() {
+            if let Some(stream) = self.streams.get_mut(id) {
+                stream.owner = Owner::Circuit(leg);
+            }
+        }
+        if let Some(reactor) = self.circuits.get_mut(leg).and_then(|circuit| circuit.reactor.as_mut()) {
+            match &mut reactor.streams {
+                // Those of other hops are there already.
+                Some(others) => others.absorb(*streams),
+                none => *none = Some(streams),
+            }
+        }
+    }
+
+    pub(super) fn set(&self, id: Id) -> Result<&Controller, Error> {
+        Ok(self.sets.lookup(id)?)
+    }
+
+    /// The first step of a feed about a set.
+    #[inline(always)]
+    pub(super) fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
+        let now = if self.goes_on(now) { now } else { self.run_due_before_set(now, set)? };
+        match self.sets.get(set) {
+            Some(_) => Ok(now),
+            None => Err(self.sets.reason(set).into()),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn run_due_before_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
+        let alive = self.sets.get(set).is_some();
+        let now = self.enter(now);
+        if alive && self.sets.get(set).is_none() {
+            return Err(Error::Expired);
+        }
+        Ok(now)
+    }
+}
+
+impl Engine {
+    pub(super) fn find_set(&self, role: Role, nonce: &Nonce) -> Option<Id> {
+        self.manager.find(role, nonce, |set| self.sets.get(set).map(|state| &state.terms().nonce))
+    }
+
+    pub(super) fn insert_set(&mut self, mut set: Controller) -> Result<Id, Error> {
+        set.since = self.time.clock.latest();
+        let (role, nonce) = (set.role(), set.terms().nonce.clone());
+        let id = self.sets.insert(set).map_err(|_| Blocked::Full)?;
+        self.manager.insert(role, &nonce, id);
+        Ok(id)
+    }
+
+    pub(super) fn forget_set(&mut self, id: Id) {
+        if let Some(set) = self.sets.remove(id) {
+            self.time.alarms.cancel_age(id.index());
+            self.manager.remove(set.role(), &set.terms().nonce, id);
+            if let Some(port) = &self.spread.port {
+                port.release(set.role(), &set.terms().nonce, id);
+            }
+            if let Some(streams) = &set.streams {
+                self.drop_streams(streams);
+            }
+        }
+    }
+}
+
+/// True for an id of a set, of whatever engine.
+pub fn is_set(id: Id) -> bool {
+    id.owner() & 3 == SET_KIND
+}

@@ -1,0 +1,172 @@
+//! One circuit, as the engine knows it: where it stands, and the parts it has.
+
+use crate::base::time::NEVER;
+use crate::base::{Hops, Id, Nanos};
+use crate::conflux::{LegIx, Role};
+use crate::engine::spread::places::Away;
+use crate::engine::{CircuitConfig, CircuitFlags};
+use crate::hub::{Books, Standing};
+use crate::message::Store;
+use crate::padding::Padding;
+use crate::reactor::{part, Position, Reactor, Side};
+
+#[derive(Debug)]
+pub(super) struct Circuit {
+    pub place: Place,
+    pub config: Kept,
+    /// Made with the first padder.
+    pub padding: Option<Box<Padding>>,
+    /// There if the host leaves the circuit to us.
+    pub reactor: Option<Box<Reactor>>,
+    /// There while it is a leg of a set elsewhere.
+    pub away: Option<Box<Away>>,
+    /// What others may know of what is held; none before anything was.
+    pub standing: Option<Standing>,
+}
+
+/// What is kept of [`CircuitConfig`], and what was found from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub tag: u64,
+    pub role: Role,
+    pub hops: Hops,
+    pub flags: CircuitFlags,
+    pub held_sends_max: u32,
+    /// The hop from which a leg's messages come, or [`NO_HOP`] where more than the set must see them: padding, the
+    /// reactors, or nobody as it was extended. For every cell, one comparison in place of three.
+    pub plain_hop: u16,
+}
+
+impl From<CircuitConfig> for Kept {
+    fn from(config: CircuitConfig) -> Kept {
+        let CircuitConfig { tag, role, hops, flags, held_sends_max, .. } = config;
+        Kept { tag, role, hops, flags, held_sends_max, plain_hop: NO_HOP }
+    }
+}
+
+/// No hop has this number.
+pub(super) const NO_HOP: u16 = u16::MAX;
+
+impl Circuit {
+    /// It ends here, or at a client that is a service: whoever is at the join point may open a set (R7).
+    pub fn answers_links(&self) -> bool {
+        match self.config.role {
+            Role::Exit => !self.is_extended(),
+            Role::Client => self.config.flags.has(CircuitFlags::SERVICE),
+        }
+    }
+
+    /// A relay's circuit that goes on to another.
+    pub fn is_extended(&self) -> bool {
+        self.config.role == Role::Exit && self.config.flags.has(CircuitFlags::EXTENDED)
+    }
+
+    /// Settles whether messages of a leg may take the short way.
+    pub fn find_plain_hop(&mut self) {
+        let is_plain = self.reactor.is_none() && self.padding.is_none() && !self.is_extended();
+        self.config.plain_hop = if is_plain { self.config.hops.last().into() } else { NO_HOP };
+    }
+
+    /// What it holds: at its edges, behind a block, and on the way to the home of its set.
+    #[inline(always)]
+    pub fn bytes(&self) -> u64 {
+        let edges = self.reactor.as_ref().map_or(0, |reactor| reactor.held_bytes());
+        let held = self.padding.as_ref().map_or(0, |padding| padding.held_bytes);
+        held + edges + self.away.as_ref().map_or(0, |away| away.bytes())
+    }
+
+    /// It holds more than before.
+    #[inline(always)]
+    pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
+        let bytes = self.bytes();
+        Standing::grow(&mut self.standing, ledger, id, bytes, now);
+    }
+
+    /// The last cell of an edge was taken. False when something else is held, or may be on its way to another engine:
+    /// then others have to be told how old the rest is.
+    #[inline]
+    pub fn ran_out(&self) -> bool {
+        let holds_nothing = self.away.is_none() && self.bytes() == 0;
+        if let (true, Some(standing)) = (holds_nothing, &self.standing) {
+            standing.emptied();
+        }
+        holds_nothing
+    }
+
+    /// Since when the oldest of it has waited.
+    pub fn since(&self, store: &Store, now: Nanos) -> Nanos {
+        let edges = self.reactor.iter().flat_map(|reactor| {
+            [Side::Back, Side::Next].into_iter().filter_map(|side| store.since(reactor.edge_at(side).lane(), now))
+        });
+        let held = self.padding.as_ref().and_then(|padding| padding.first_held());
+        let away = self.away.as_ref().map(|away| away.since());
+        edges.chain(held.and_then(|lane| store.since(lane, now))).chain(away).min().unwrap_or(NEVER)
+    }
+
+    /// True when the flags would give the queue to another owner while padding uses it.
+    pub fn moves_queue(&self, flags: CircuitFlags) -> bool {
+        let own = CircuitFlags::OWN_QUEUE;
+        self.padding.is_some() && self.config.flags.has(own) != flags.has(own)
+    }
+
+    /// True when the flags would give the circuit to another owner, or its window or queue.
+    pub fn moves_reactor(&self, flags: CircuitFlags) -> bool {
+        let differs = |flag| self.config.flags.has(flag) != flags.has(flag);
+        let own_queue = flags.has(CircuitFlags::OWN_QUEUE);
+        differs(CircuitFlags::REACTOR) || (self.reactor.is_some() && (differs(CircuitFlags::VEGAS) || own_queue))
+    }
+}
+
+impl Circuit {
+    /// Circflow runs it, and knows its streams.
+    pub(super) fn runs_streams(&self) -> bool {
+        self.reactor.is_some() && self.config.flags.has(CircuitFlags::VEGAS)
+    }
+
+    pub(super) fn position(&self, hop: u8) -> Position {
+        let (flags, is_last) = (self.config.flags, self.config.hops.ends_at(hop));
+        let extended = flags.has(CircuitFlags::EXTENDED);
+        // The relays on the way to whom a service answers open nothing.
+        let answers = flags.has(CircuitFlags::SERVICE) && is_last;
+        Position {
+            part: part(self.config.role == Role::Client, answers, extended),
+            is_leg: self.place.leg().is_some() || self.place == Place::Away,
+            at_join_point: is_last,
+            leaky_pipe: flags.has(CircuitFlags::LEAKY_PIPE),
+            runs_streams: self.runs_streams(),
+            by_host: self.reactor.is_none(),
+        }
+    }
+}
+
+/// What fills a vacant place.
+impl Default for Circuit {
+    fn default() -> Self {
+        let flags = CircuitFlags::default();
+        let config = Kept { tag: 0, role: Role::Exit, hops: Hops::NONE, flags, held_sends_max: 0, plain_hop: NO_HOP };
+        Circuit { place: Place::Closing, config, padding: None, reactor: None, away: None, standing: None }
+    }
+}
+
+/// Where a circuit stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// In no set.
+    Alone,
+    /// A leg.
+    Leg { set: Id, ix: LegIx },
+    /// A leg of a set on another engine.
+    Away,
+    /// Its close is queued or under way.
+    Closing,
+}
+
+impl Place {
+    /// The leg that it is.
+    pub fn leg(self) -> Option<(Id, LegIx)> {
+        match self {
+            Place::Leg { set, ix } => Some((set, ix)),
+            Place::Alone | Place::Away | Place::Closing => None,
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Streams of circuits and sets that circflow runs: reading, writing, XOFF and XON.
+
+use crate::base::{limits, Arena, Id, Nanos};
+use crate::conflux::set::Refusal;
+use crate::conflux::Role;
+use crate::congestion::Params;
+use crate::engine::out::insn::Queued;
+use crate::engine::out::words::FULL;
+use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place};
+use crate::reactor::stream::Said;
+use crate::reactor::{Controller, Flow, Known, Owner, Part, Phase, Stream, Streams, Unread};
+use crate::wire::Command;
+
+/// What a stream is opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamConfig {
+    /// The host's.
+    pub tag: u64,
+    /// What the protocol calls it.
+    pub stream_id: u16,
+    /// The hop where it ends.
+    pub hop: u8,
+    /// Lower goes first.
+    pub priority: u8,
+}
+
+/// Figures of a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StreamStats {
+    /// Bytes that the host has not reported as flushed.
+    pub buffered: u32,
+    /// How often each end has said XOFF and XON, and the most that was ever buffered.
+    pub said: Said,
+    /// The other end wants nothing now.
+    pub stopped: bool,
+}
+
+impl Engine {
+    /// Opens a stream of our own, before its BEGIN goes out.
+    pub fn open_stream(&mut self, now: Nanos, owner: Owner, config: &StreamConfig) -> Result<Id, Error> {
+        let now = self.enter(now);
+        if config.stream_id == 0 {
+            return Err(self.invalid("a stream has no id 0"));
+        }
+        match owner {
+            Owner::Set(set) => {
+                let state = self.sets.lookup(set)?;
+                if state.params().is_none() {
+                    return Err(Misuse::NotRun.into());
+                }
+                if config.hop != state.join_hop() {
+                    return Err(self.invalid("a set's streams end at its join point"));
+                }
+            }
+            Owner::Circuit(id) => {
+                let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+                match circuit.place {
+                    Place::Closing => return Err(Blocked::Gone.into()),
+                    Place::Leg { .. } | Place::Away if circuit.config.hops.ends_at(config.hop) => {
+                        return Err(Misuse::InSet.into());
+                    }
+                    _ if !circuit.runs_streams() => return Err(Misuse::NotRun.into()),
+                    _ if !circuit.config.hops.has(config.hop) => {
+                        return Err(self.invalid("the circuit has no such hop to open a stream to"));
+                    }
+                    _ => circuit.config.flags.add(CircuitFlags::STREAMS),
+                }
+            }
+        }
+        let Some(side) = side(&mut self.sets, &mut self.circuits, owner, config.hop) else {
+            return Err(Misuse::NotRun.into());
+        };
+        let streams = side.streams.get_or_insert_with(Box::default);
+        // One that is remembered has its id still: what is late for it is not for another.
+        if streams.known(config.hop, config.stream_id, now) != Known::Never {
+            return Err(Misuse::StreamExists.into());
+        }
+        if streams.len() >= self.settings.streams_max as usize {
+            return Err(Blocked::Full.into());
+        }
+        let flow =
+            Flow { params: side.params, is_relay: side.part.is_relay(), bytes_max: self.settings.stream_bytes_max };
+        let mut stream = Stream::new(owner, config.hop, config.stream_id, &flow);
+        (stream.tag, stream.priority) = (config.tag, config.priority);
+        let before = streams.ended_bytes();
+        if !side.part.is_relay() {
+            // What it will be remembered by is there from the beginning: ending it must not fail.
+            if !self.held.store.may_hold(streams.cost_of_memory(config.hop, config.stream_id)) {
+                return Err(Blocked::Full.into());
+            }
+            stream.phase = Phase::Unasked;
+        }
+        let id = self.streams.insert(stream).map_err(|_| Blocked::Full)?;
+        self.streams.get(id).into_iter().for_each(|stream| streams.insert(stream, id));
+        if !side.part.is_relay() {
+            streams.keep_place(config.hop, config.stream_id);
+        }
+        self.held.store.weigh(before, streams.ended_bytes());
+        Ok(id)
+    }
+
+    /// Gives a stream another priority.
+    pub fn set_priority(&mut self, id: Id, priority: u8) -> Result<(), Error> {
+        let owner = self.streams.lookup(id)?.owner;
+        self.with_streams(owner, |streams, arena| streams.set_priority(arena, id, priority));
+        Ok(())
+    }
+
+    /// The host has something to send on a stream, or has nothing any more.
+    pub fn set_readable(&mut self, id: Id, readable: bool) -> Result<(), Error> {
+        let owner = self.streams.lookup(id)?.owner;
+        self.with_streams(owner, |streams, arena| streams.set_readable(arena, id, readable));
+        Ok(())
+    }
+
+    /// The stream that is to be read next, and what the host calls it; none when none has anything it may send.
+    pub fn next_stream(&mut self, now: Nanos, owner: Owner) -> Result<Option<(Id, u64)>, Error> {
+        let now = self.enter(now);
+        self.check_data(owner)?;
+        let mut wakes = std::mem::take(&mut self.out.wakes);
+        let wake = |id, at| wakes.push((id, at));
+        let found = match owner {
+            Owner::Set(set) => match self.sets.get_mut(set).and_then(|state| state.streams.as_mut()) {
+                // Whether a leg has room has been asked.
+                Some(streams) => streams.read(&mut self.streams, now, |_| true, wake),
+                None => Err(Unread::Nothing),
+            },
+            Owner::Circuit(id) => match self.circuits.get_mut(id).and_then(|circuit| circuit.reactor.as_mut()) {
+                Some(reactor) => reactor.read(&mut self.streams, now, wake),
+                None => Err(Unread::Nothing),
+            },
+        };
+        for (id, at) in wakes.drain(..) {
+            self.time.alarms.arm_stream(id, at);
+        }
+        self.out.wakes = wakes;
+        match found {
+            Ok(id) => Ok(self.streams.get(id).map(|stream| (id, stream.tag))),
+            Err(Unread::Nothing) => Ok(None),
+            Err(Unread::NoRoom) => Err(self.no_room(FULL)),
+        }
+    }
+
+    /// Whether DATA of this owner could go out now. If not, the host is told when.
+    fn check_data(&mut self, owner: Owner) -> Result<(), Error> {
+        match owner {
+            Owner::Set(set) => {
+                let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+                if state.params().is_none() {
+                    return Err(Misuse::NotRun.into());
+                }
+                match state.decide(Command::DATA) {
+                    Ok(_) | Err(Refusal::Hold) => Ok(()),
+                    Err(refusal) => Err(self.refused(set, refusal)),
+                }
+            }
+            Owner::Circuit(id) => {
+                let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
+                let runs = circuit.runs_streams();
+                let Some(reactor) = circuit.reactor.as_mut().filter(|_| runs) else {
+                    return Err(Misuse::NotRun.into());
+                };
+                if reactor.backward.takes_data() {
+                    return Ok(());
+                }
+                reactor.backward.wait_for_edge();
+                Err(self.no_room(FULL))
+            }
+        }
+    }
+
+    /// Until when a stream that ends here now has its id still: the longest round trip counts when it is longer than
+    /// what the host says. A relay takes a client's word for which ids are free.
+    pub(super) fn remembered_until(&self, owner: Owner, now: Nanos) -> Option<Nanos> {
+        let rtt_of = |id| {
+            let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
+            reactor.map_or(0, |reactor| reactor.ends.max_rtt())
+        };
+        let (is_relay, rtt) = match owner {
+            Owner::Circuit(id) => (self.circuits.get(id)?.config.role == Role::Exit, rtt_of(id)),
+            Owner::Set(set) => {
+                let state = self.sets.get(set)?;
+                (state.part().is_relay(), state.leg_ids().map(rtt_of).max().unwrap_or(0))
+            }
+        };
+        let memory = self.settings.stream_memory.max(rtt).min(limits::STREAM_MEMORY_MAX);
+        (!is_relay).then_some(now.saturating_add(memory))
+    }
+
+    /// The host has written bytes of a stream out.
+    pub fn flushed(&mut self, now: Nanos, id: Id, bytes: u32) -> Result<(), Error> {
+        let now = self.enter(now);
+        let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
+        let owner = stream.owner;
+        let Some(side) = side(&mut self.sets, &mut self.circuits, owner, stream.hop) else { return Ok(()) };
+        let (params, broken) = (side.params, side.clock_broken);
+        let Ok(say) = stream.incoming.flushed(now, bytes, params, broken) else {
+            return Err(self.invalid("more was flushed than was delivered"));
+        };
+        if let Some(say) = say {
+            self.say(owner, id, say, now);
+        }
+        Ok(())
+    }
+
+    /// Figures of a stream.
+    pub fn stream_stats(&self, id: Id) -> Result<StreamStats, Error> {
+        let stream = self.streams.lookup(id)?;
+        Ok(StreamStats { buffered: stream.incoming.buffered(), said: stream.said, stopped: stream.outgoing.stopped() })
+    }
+
+    /// A stream whose rate held it back may go on.
+    pub(super) fn run_stream(&mut self, index: u32) {
+        if let Some((id, _)) = self.streams.at(index) {
+            self.wake_stream(id);
+        }
+    }
+
+    pub(super) fn wake_stream(&mut self, id: Id) {
+        let Some(stream) = self.streams.get(id) else { return };
+        let owner = stream.owner;
+        let tells = self.with_streams(owner, |streams, arena| streams.wake(arena, id));
+        let Some(stream) = self.streams.get_mut(id).filter(|_| tells == Some(true)) else { return };
+        // One that is still queued says it all.
+        if !std::mem::replace(&mut stream.told, true) {
+            self.out.queue.push(Queued::MaySendStream { stream: id });
+        }
+    }
+
+    /// Streams whose owner goes.
+    pub(super) fn drop_streams(&mut self, streams: &Streams) {
+        for id in streams.ids() {
+            self.time.alarms.cancel_stream(id);
+            self.streams.remove(id);
+        }
+        self.held.store.weigh(streams.ended_bytes(), 0);
+    }
+
+    /// Forgets streams that ended long enough ago, on circuits and sets where nothing happens any more.
+    pub(super) fn sweep_streams(&mut self) {
+        let now = self.time.clock.latest();
+        let of_sets = self.sets.all_mut().filter_map(|state| state.streams.as_mut());
+        let reactors = self.circuits.all_mut().filter_map(|circuit| circuit.reactor.as_mut());
+        for streams in of_sets.chain(reactors.filter_map(|reactor| reactor.streams.as_mut())) {
+            let before = streams.ended_bytes();
+            streams.sweep(now);
+            self.held.store.weigh(before, streams.ended_bytes());
+        }
+    }
+
+    pub(super) fn with_streams<R>(
+        &mut self,
+        owner: Owner,
+        change: impl FnOnce(&mut Streams, &mut Arena<Stream>) -> R,
+    ) -> Option<R> {
+        let streams = match owner {
+            Owner::Set(set) => self.sets.get_mut(set)?.streams.as_mut()?,
+            Owner::Circuit(id) => self.circuits.get_mut(id)?.reactor.as_mut()?.streams.as_mut()?,
+        };
+        let before = streams.ended_bytes();
+        let changed = change(streams, &mut self.streams);
+        self.held.store.weigh(before, streams.ended_bytes());
+        Some(changed)
+    }
+}
+
+/// The stream side of an owner, and what it goes by.
+pub(super) struct StreamSide<'a> {
+    pub streams: &'a mut Option<Box<Streams>>,
+    pub params: &'a Params,
+    pub part: Part,
+    pub clock_broken: bool,
+}
+
+/// Finds it; none where the streams are not ours.
+#[inline]
+pub(super) fn side<'a>(
+    sets: &'a mut Arena<Controller>,
+    circuits: &'a mut Arena<Circuit>,
+    owner: Owner,
+    hop: u8,
+) -> Option<StreamSide<'a>> {
+    match owner {
+        Owner::Set(set) => {
+            let state = sets.get_mut(set)?;
+            let part = state.part();
+            let (streams, params) = state.stream_side()?;
+            // Of which leg, nobody can say: a set measures rates by the host's clock alone.
+            Some(StreamSide { streams, params, part, clock_broken: false })
+        }
+        Owner::Circuit(id) => {
+            let circuit = circuits.get_mut(id)?;
+            let part = circuit.position(hop).part;
+            let reactor = circuit.reactor.as_mut()?;
+            let clock_broken = reactor.ends.find(hop).is_some_and(|end| end.window.clock_broken());
+            let (streams, params) = reactor.stream_side(hop);
+            Some(StreamSide { streams, params, part, clock_broken })
+        }
+    }
+}
+
+impl Engine {
+    /// Gives a stream another tag of the host's.
+    pub fn retag_stream(&mut self, id: Id, tag: u64) -> Result<(), Error> {
+        let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
+        stream.tag = tag;
+        Ok(())
+    }
+
+    /// Whether a circuit or set has STREAM READ and STREAM WRITE: not before its first BEGIN (R3).
+    #[allow(dead_code, reason = "tests look")]
+    pub fn has_stream_side(&self, owner: Owner) -> bool {
+        match owner {
+            Owner::Set(set) => self.sets.get(set).is_some_and(|state| state.streams.is_some()),
+            Owner::Circuit(id) => {
+                let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
+                reactor.is_some_and(|reactor| reactor.streams.is_some())
+            }
+        }
+    }
+}
