@@ -15,9 +15,10 @@ bench-conflux: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Measure conflux alon
 bench-cross: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Count instructions in two ways that must agree
 	@VERSION=$(VERSION) CC="$(CC)" FORMAT=cross ONLY="$(ONLY)" benches/run.sh $(BENCH)
 
-bench-smoke: $(BENCH)/bench-alloc $(BENCH)/bench-run-alloc ## Run the benches at a small size, for their checks only
+bench-smoke: $(BENCH)/bench-alloc $(BENCH)/bench-run-alloc $(BENCH)/bench-queue ## Run the benches at a small size, for their checks only
 	@FORMAT=smoke ONLY="$(ONLY)" benches/run.sh $(BENCH)
 	@FORMAT=smoke benches/circuits.sh $(BENCH)
+	@FORMAT=smoke benches/queue.sh $(BENCH)
 
 $(BENCH)/bench: $(BENCH_SOURCES) benches/bench.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)

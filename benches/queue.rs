@@ -297,7 +297,7 @@ fn workload<T: Thing>(name: &str, rounds: u64) -> (f64, f64) {
     match name {
         "empty" => run::<T>(&mut Empty, 0, rounds, true),
         "deque-steady" => run::<T>(&mut VecDeque::new(), 0, rounds, false),
-        "sink-steady" => run::<T>(&mut bare(), 0, rounds, false),
+        "channel-steady" => run::<T>(&mut bare(), 0, rounds, false),
         "c-steady" => run::<T>(&mut Hosted::new(), 0, rounds, false),
         "c-trickle" => run::<T>(&mut Hosted::new(), 1, rounds, false),
         "c-spill" => run::<T>(&mut Hosted::new(), 4, rounds, false),

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the benches of the backpressure queue and prints one table. FORMAT: text (default) or md.
+# Runs the benches of the backpressure queue and prints one table. FORMAT: text (default), md, or smoke (each workload
+# once, for its checks only).
 #
 # Instructions: each workload runs under callgrind with N and with 3 N items, and so does the same loop with nothing to
 # carry them; the difference of the differences, over 2 N, is what an item costs. Nanoseconds: the median of nine runs,
@@ -26,6 +27,7 @@ median() { # WORKLOAD: sets ns and allocations
 
 # measure KIND WORKLOAD: sets instructions, ns, allocations
 measure() {
+    if [ "$format" = smoke ]; then "$program" "$1-$2" 3000 >/dev/null; return; fi
     n=10000
     more=$(($(total "$1-$2" $((n * 3))) - $(total "$1-$2" $n)))
     empty=$(($(total "$1-empty" $((n * 3))) - $(total "$1-empty" $n)))
@@ -37,7 +39,9 @@ measure() {
 }
 
 line() {
-    if [ "$format" = md ]; then
+    if [ "$format" = smoke ]; then
+        return
+    elif [ "$format" = md ]; then
         echo "| $1 | $2 | $3 | $4 | $5 |"
     else
         printf '%-58s %12s %6s %12s  %s\n' "$@"
@@ -50,6 +54,7 @@ row() { # TITLE PEER
 
 line "queue, for each item" instructions ns allocations "peer in the same run"
 if [ "$format" = md ]; then echo "|---|--:|--:|--:|---|"; fi
+instructions='' ns='' allocations=''
 for kind in cell token; do
     case $kind in cell) what="514 bytes" ;; token) what="a token" ;; esac
     measure $kind deque-steady; peer="VecDeque $instructions, $ns ns"
@@ -60,6 +65,7 @@ for kind in cell token; do
     measure $kind link-steady; row "between event loops, $what, goes through" "$peer"
     measure $kind link-spill; row "between event loops, $what, by way of the backlog" "$peer"
 done
+if [ "$format" = smoke ]; then exit 0; fi
 echo
 echo "From C: the channel is a function with room for one item, which copies bytes as a socket would. 514 bytes are moved" \
     "or copied at some 76 instructions each time."
