@@ -81,7 +81,7 @@ impl World {
         };
         if naive.stream == Id::NONE {
             naive.stream = self.engine.open_stream(0, Owner::Circuit(self.id), &config).unwrap();
-            self.engine.send_on_stream(0, naive.stream, Command::BEGIN, 4).unwrap().unwrap();
+            self.engine.send_on_stream(0, naive.stream, Command::BEGIN, 4).unwrap().out().unwrap();
         }
         Some(naive.stream)
     }
@@ -95,7 +95,8 @@ impl World {
                 return;
             }
             let short = self.engine.send_data(0, stream, 4);
-            let verdict = short.or_else(|| self.engine.send_on_stream(0, stream, Command::DATA, 4).unwrap()).unwrap();
+            let verdict =
+                short.or_else(|| self.engine.send_on_stream(0, stream, Command::DATA, 4).unwrap().out()).unwrap();
             naive.sent += 1;
             assert_eq!(verdict.wants_digest, naive.sent % naive.inc == 0, "hop {hop}, cell {}", naive.sent);
             if verdict.wants_digest {

@@ -307,7 +307,6 @@ delegate_to_set! {
     fn is_holding(look) -> bool;
     fn waiting_to_go(look) -> u32;
     fn outbox_bytes(look) -> u64;
-    fn plan(look, command: Command) -> Result<Plan, Refusal>;
     fn decide_next(look) -> Option<Plan>;
     fn room(look) -> u64;
     fn peek(look) -> Result<Plan, Refusal>;
@@ -356,6 +355,7 @@ delegate_to_set! {
     fn decide(change, command: Command) -> Result<Plan, Refusal>;
     fn send_next(change, data: bool, now: Nanos) -> Option<Plan>;
     fn send(change, command: Command, now: Nanos, effects: &mut Effects) -> Result<Plan, Refusal>;
+    fn send_planned(change, plan: &Plan, command: Command, now: Nanos, effects: &mut Effects);
     fn send_own(change, command: Command, now: Nanos, effects: &mut Effects) -> Option<Plan>;
     fn commit_switch(change, ix: LegIx) -> Result<(), Refusal>;
     fn commit_message(

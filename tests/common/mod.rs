@@ -295,11 +295,11 @@ pub fn receive(engine: &mut Engine, now: u64, id: Id, message: &Message<'_>) -> 
 }
 
 pub fn decide(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
-    engine.decide(now, set, command, hop).map(|verdict| Verdict::from(verdict.expect("nothing blocks")))
+    engine.decide(now, set, command, hop).map(|verdict| Verdict::from(verdict.out().expect("nothing blocks")))
 }
 
 pub fn send(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
-    engine.send(now, set, command, hop).map(|verdict| Verdict::from(verdict.expect("nothing blocks")))
+    engine.send(now, set, command, hop).map(|verdict| Verdict::from(verdict.out().expect("nothing blocks")))
 }
 
 /// The short way first, as the C ABI does it.

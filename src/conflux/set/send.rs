@@ -147,12 +147,18 @@ impl Set {
     #[inline(always)]
     pub fn send(&mut self, command: Command, now: Nanos, effects: &mut Vec<Effect>) -> Result<Plan, Refusal> {
         let plan = self.decide(command)?;
+        self.send_planned(&plan, command, now, effects);
+        Ok(plan)
+    }
+
+    /// The second half of [`Set::send`]: carries out what [`Set::decide`] has just answered.
+    #[inline(always)]
+    pub fn send_planned(&mut self, plan: &Plan, command: Command, now: Nanos, effects: &mut Vec<Effect>) {
         // Only DATA: other messages also go out on a leg that is not the choice.
-        if self.commit(&plan, command, now) && command == Command::DATA {
+        if self.commit(plan, command, now) && command == Command::DATA {
             self.settle(plan.ix);
         }
         self.check_resume(effects);
-        Ok(plan)
     }
 
     /// Like [`Set::send`], for a message of circflow's own: the host does not wait, so it will not hear MAY_SEND.

@@ -1,5 +1,5 @@
-//! The quick way of DATA on circuits that we run: nothing stands in its way, and each thing that it touches is looked up
-//! once.
+//! The quick way of DATA on circuits that we run: nothing stands in its way, and each thing that it touches is looked
+//! up once.
 
 use crate::base::Id;
 use crate::engine::{Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
@@ -7,7 +7,7 @@ use crate::message::Message;
 use crate::reactor::{DataHead, Owner, Written};
 
 impl Engine {
-    /// What [`Engine::receive_run`] does with DATA of an open stream that is due no SENDME and, on a leg, is next in
+    /// Takes DATA of an open stream that is due no SENDME and, on a leg, is next in
     /// order. The second step of [`Engine::receive_next`], for which nothing is due. [`Step::OnLeg`] answers to DATA on
     /// a leg that is not next, for [`Engine::receive_data_on_leg`].
     #[inline(always)]
@@ -52,6 +52,6 @@ impl Engine {
     /// DATA on a leg that [`Engine::receive_data`] found to be before its turn, or just before what is held.
     pub fn receive_data_on_leg(&mut self, id: Id, message: &Message<'_>, cell_digest: &[u8]) -> Result<Verdict, Error> {
         self.acknowledge(id, message.hop, cell_digest);
-        self.receive_sequenced_run(self.time.clock.latest(), id, message)
+        self.arrive_run(id, message)
     }
 }

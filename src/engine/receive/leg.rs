@@ -8,6 +8,13 @@ use crate::message::{cost_of, Message};
 use crate::wire::conflux::Switch;
 use crate::wire::Command;
 
+/// What became of a message, in which set, and the host's tag of the leg.
+pub(in crate::engine) struct Arrived {
+    pub arrival: Arrival,
+    pub set: Id,
+    pub tag: u64,
+}
+
 impl Engine {
     /// The first part of [`Engine::receive`], in as few instructions as can be: it needs neither body nor token, and
     /// deals with a multiplexed message that is next in order with nothing ready behind it.
@@ -48,34 +55,53 @@ impl Engine {
     /// The second part, for what [`Engine::receive_next`] found to be a multiplexed message or a SWITCH on a leg.
     #[inline(always)]
     pub fn receive_on_leg(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        if message.command == Command::CONFLUX_SWITCH {
+            return self.receive_switch(id, message.body);
+        }
+        Ok(match self.arrive(id, message)? {
+            Arrived { arrival: Arrival::Held(number), tag, .. } => {
+                Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) }
+            }
+            Arrived { arrival: Arrival::InOrder(number), tag, .. } => {
+                Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) }
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn receive_switch(&mut self, id: Id, body: &[u8]) -> Result<Verdict, Error> {
         let now = self.time.clock.latest();
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let tag = state.tag(ix);
-        if message.command == Command::CONFLUX_SWITCH {
-            let outcome = match Switch::decode(message.body) {
-                Ok(switch) => state.handle_switch(ix, now, switch),
-                Err(_) => Err(Fault::BadSwitch),
-            };
-            return match outcome {
-                Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
-                Err(fault) => Err(self.fault(id, fault)),
-            };
+        let outcome = match Switch::decode(body) {
+            Ok(switch) => state.handle_switch(ix, now, switch),
+            Err(_) => Err(Fault::BadSwitch),
+        };
+        match outcome {
+            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
+            Err(fault) => Err(self.fault(id, fault)),
         }
-        let cost = cost_of(message);
+    }
+
+    /// A multiplexed message on a leg gets its number, and has its turn or is held.
+    #[inline(always)]
+    pub(in crate::engine) fn arrive(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
+        let now = self.time.clock.latest();
+        let (set, ix) = self.leg(id)?;
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        let (tag, cost) = (state.tag(ix), cost_of(message));
         if !self.held.store.fits(cost) && !state.is_in_order(ix) {
-            return self.receive_at_the_cap(id, message);
+            return self.arrive_at_the_cap(id, message);
         }
         match state.arrive(ix, now, message, &mut self.held.store) {
-            Ok(Arrival::Held(number)) => {
-                if state.holds_more() {
-                    self.holds_more(set);
+            Ok(arrival) => {
+                match arrival {
+                    Arrival::Held(_) if state.holds_more() => self.holds_more(set),
+                    Arrival::Held(_) => {}
+                    Arrival::InOrder(_) => self.filled_gap(set),
                 }
-                Ok(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) })
-            }
-            Ok(Arrival::InOrder(number)) => {
-                self.filled_gap(set);
-                Ok(Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) })
+                Ok(Arrived { arrival, set, tag })
             }
             Err(fault) => Err(self.fault(id, fault)),
         }
@@ -90,13 +116,13 @@ impl Engine {
         self.apply_effects(set);
     }
 
-    /// [`Engine::receive_on_leg`] where there is no room to hold the message: somebody goes first.
+    /// [`Engine::arrive`] where there is no room to hold the message: somebody goes first.
     #[cold]
     #[inline(never)]
-    fn receive_at_the_cap(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    fn arrive_at_the_cap(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
         let (set, _) = self.leg(id)?;
         match self.room_for(set, cost_of(message).into()) {
-            Ok(()) => self.receive_on_leg(id, message),
+            Ok(()) => self.arrive(id, message),
             Err(fault) => Err(self.fault(id, fault)),
         }
     }

@@ -1,89 +1,118 @@
 //! The long way of receiving: the table of routes is asked, and the message goes where it says.
 
 use crate::base::{Id, Nanos};
-use crate::conflux::{Arrival, Fault, LegIx};
+use crate::conflux::{Arrival, Fault};
 use crate::congestion::ChannelState;
 use crate::engine::out::insn::Queued;
 use crate::engine::out::verdict::END_NOT_DIRECTORY;
+use crate::engine::receive::leg::Arrived;
 use crate::engine::receive::Step;
 use crate::engine::{Admitted, Blocked, Circuit, Engine, Error, Place, Verdict, VerdictKind};
-use crate::message::{cost_of, Message};
-use crate::reactor::{route, Owner, Route, StreamMessage};
+use crate::message::Message;
+use crate::reactor::{route, Owner, Position, Route, StreamMessage};
 use crate::wire::command::STREAM_NEEDED;
 use crate::wire::sendme::Sendme;
 use crate::wire::Command;
 
+/// Where a message has come, as far as its route hangs on it.
+struct Spot {
+    id: Id,
+    tag: u64,
+    place: Place,
+    position: Position,
+}
+
 impl Engine {
-    /// A message was recognised on a circuit that we run. `digest` is that of its cell.
-    pub fn receive_run(&mut self, now: Nanos, id: Id, message: &Message<'_>, tag: &[u8]) -> Result<Verdict, Error> {
-        let now = self.enter_for_circuits(now, std::iter::once(id))?;
-        self.check_drained()?;
+    /// The third part: anything else, and anything at a time when something is due, or that is past.
+    /// `cell_digest` is that of the cell it came in, or what is wrong with it; only asked for on circuits that we run.
+    pub fn receive_other<'t>(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        message: &Message<'_>,
+        cell_digest: impl FnOnce() -> Result<&'t [u8], &'static str>,
+    ) -> Result<Verdict, Error> {
+        if self.runs(id) {
+            let cell_digest = cell_digest().map_err(|why| self.invalid(why))?;
+            self.enter_for_circuits(now, std::iter::once(id))?;
+            self.check_drained()?;
+            return self.receive_by_route(id, message, cell_digest);
+        }
+        if now >= self.stop() || now != self.time.clock.latest() {
+            let now = self.enter_for_circuits(now, std::iter::once(id))?;
+            // What was due may have been all that stood in the way of the first two steps.
+            match self.receive_entered(now, id, message.command, message.hop, message.stream_id) {
+                Step::Done(verdict) => return Ok(verdict),
+                Step::OnLeg => return self.receive_on_leg(id, message),
+                Step::Run | Step::Other => {}
+            }
+        }
+        self.receive_by_route(id, message, &[])
+    }
+
+    /// Finds the way of a message, lets padders hear of it, and takes it that way.
+    fn receive_by_route(&mut self, id: Id, message: &Message<'_>, cell_digest: &[u8]) -> Result<Verdict, Error> {
+        let now = self.time.clock.latest();
         let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
-        if !circuit.config.hops.has(message.hop) {
+        let position = circuit.position(message.hop);
+        if !position.by_host && !circuit.config.hops.has(message.hop) {
             return Err(self.invalid("the circuit has no such hop to receive from"));
         }
-        let (position, host_tag, place) = (circuit.position(message.hop), circuit.config.tag, circuit.place);
+        let spot = Spot { id, tag: circuit.config.tag, place: circuit.place, position };
         let route = match route(&position, message.command, message.stream_id) {
             Ok(route) => route,
             Err(fault) => return Err(self.fault(id, fault)),
         };
-        if circuit.padding.is_some() || Command::is_about_padding(message.command) {
+        if circuit.padding.is_some() || message.command.is_about_padding() {
             if let Admitted::Consumed(verdict) = self.receive_padding(now, id, message)? {
                 return Ok(verdict);
             }
         }
         if message.command == Command::DATA && position.runs_streams {
-            self.acknowledge(id, message.hop, tag);
+            self.acknowledge(id, message.hop, cell_digest);
         }
-        let deliver = Verdict::of(VerdictKind::Deliver, id, host_tag);
-        self.follow(route, now, &deliver, message, place, position.at_join_point)
+        self.follow(route, now, &spot, message)
     }
 
     /// Takes a message the way that was found for it.
     #[inline]
-    fn follow(
-        &mut self,
-        route: Route,
-        now: Nanos,
-        deliver: &Verdict,
-        message: &Message<'_>,
-        place: Place,
-        at_join_point: bool,
-    ) -> Result<Verdict, Error> {
-        let (id, verdict) = (deliver.circuit, *deliver);
-        match route {
-            Route::Controller if place == Place::Away => {
-                let is_ours = matches!(message.command, Command::XOFF | Command::XON);
-                self.receive_away(id, message, is_ours)
+    fn follow(&mut self, route: Route, now: Nanos, spot: &Spot, message: &Message<'_>) -> Result<Verdict, Error> {
+        let &Spot { id, tag, place, position } = spot;
+        let verdict = Verdict::of(VerdictKind::Deliver, id, tag);
+        match (route, place) {
+            (Route::Controller, Place::Leg { .. }) if message.command == Command::CONFLUX_SWITCH => {
+                self.receive_on_leg(id, message)
             }
-            Route::Controller if message.command == Command::CONFLUX_SWITCH => self.receive_on_leg(id, message),
-            Route::Controller => self.receive_sequenced_run(now, id, message),
-            Route::Streams => {
+            (Route::Controller, Place::Leg { .. }) => self.receive_sequenced(id, message, position.by_host),
+            (Route::Controller, _) => self.receive_away(id, message, !position.by_host && is_flow(message.command)),
+            (Route::Handshake, _) => self.receive_conflux(now, id, message),
+            (Route::Streams, _) => {
                 self.mark_streams(id);
-                let incoming = incoming(message);
-                self.write_stream(now, Owner::Circuit(id), id, &incoming, verdict)
+                self.write_stream(now, Owner::Circuit(id), id, &incoming(message), verdict)
             }
-            Route::Sendme => match self.receive_sendme(now, id, message) {
+            (Route::Sendme, _) => match self.receive_sendme(now, id, message) {
                 Ok(()) => Ok(Verdict { kind: VerdictKind::Consumed, ..verdict }),
                 Err(fault) => Err(self.fault(id, fault)),
             },
-            Route::Handshake => self.receive_conflux(now, id, message),
-            Route::RefuseDirectory if place == Place::Away && at_join_point => {
+            (Route::RefuseDirectory, Place::Away) if position.at_join_point => {
                 self.refuse_directory_away(id, message.stream_id)
             }
-            Route::RefuseDirectory => {
+            (Route::RefuseDirectory, _) if position.by_host => Ok(Verdict::refuse_directory(id, tag)),
+            (Route::RefuseDirectory, _) => {
                 let owner = match place {
-                    Place::Leg { set, .. } if at_join_point => Owner::Set(set),
+                    Place::Leg { set, .. } if position.at_join_point => Owner::Set(set),
                     _ => Owner::Circuit(id),
                 };
                 self.refuse_stream(owner, message.hop, message.stream_id, END_NOT_DIRECTORY, now);
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
-            Route::Host => {
-                if message.stream_id != 0 {
+            (Route::Host, _) => {
+                // What circflow must remember of a circuit is whether it may still become a leg (R9).
+                let is_of_stream = message.stream_id != 0 || message.command.traits() & STREAM_NEEDED != 0;
+                if place == Place::Alone && is_of_stream {
                     self.mark_streams(id);
                 }
                 Ok(verdict)
@@ -91,45 +120,37 @@ impl Engine {
         }
     }
 
-    /// A multiplexed message on a leg: to the controller, and from there, in order, to its stream.
-    pub(in crate::engine) fn receive_sequenced_run(
-        &mut self,
-        now: Nanos,
-        id: Id,
-        message: &Message<'_>,
-    ) -> Result<Verdict, Error> {
+    /// A multiplexed message on a leg, which the first two steps have not looked at.
+    fn receive_sequenced(&mut self, id: Id, message: &Message<'_>, by_host: bool) -> Result<Verdict, Error> {
+        let now = self.time.clock.latest();
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        // What only we read is kept by us, not by the host.
-        let is_flow = matches!(message.command, Command::XOFF | Command::XON);
-        let message = &Message { token: message.token.filter(|_| !is_flow), ..*message };
-        let tag = state.tag(ix);
-        let verdict = match state.arrive_next(ix, now) {
-            Some(number) => Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) },
-            None if !self.held.store.fits(cost_of(message)) && !state.is_in_order(ix) => {
-                // Somebody goes first.
-                return match self.room_for(set, cost_of(message).into()) {
-                    Ok(()) => self.receive_sequenced_run(now, id, message),
-                    Err(fault) => Err(self.fault(id, fault)),
-                };
-            }
-            None => match state.arrive(ix, now, message, &mut self.held.store) {
-                Ok(Arrival::Held(number)) => {
-                    if state.holds_more() {
-                        self.holds_more(set);
-                    }
-                    let kind = if is_flow { VerdictKind::Consumed } else { VerdictKind::Held };
-                    return Ok(Verdict { number, ..Verdict::of(kind, id, tag) });
-                }
-                Ok(Arrival::InOrder(number)) => {
-                    state.mark_ready(&mut self.out.effects);
-                    self.apply_effects(set);
-                    Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) }
-                }
-                Err(fault) => return Err(self.fault(id, fault)),
-            },
+        let Some(number) = state.arrive_next(ix, now) else {
+            return if by_host { self.receive_on_leg(id, message) } else { self.arrive_run(id, message) };
         };
+        let verdict = Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, state.tag(ix)) };
+        if by_host {
+            return Ok(verdict);
+        }
         self.write_stream(now, Owner::Set(set), id, &incoming(message), verdict)
+    }
+
+    /// [`Engine::arrive`] where the streams are ours: a message that has its turn goes to its stream.
+    pub(in crate::engine) fn arrive_run(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+        // What only we read is kept by us, not by the host.
+        let is_ours = is_flow(message.command);
+        let message = &Message { token: message.token.filter(|_| !is_ours), ..*message };
+        let Arrived { arrival, set, tag } = self.arrive(id, message)?;
+        match arrival {
+            Arrival::Held(number) => {
+                let kind = if is_ours { VerdictKind::Consumed } else { VerdictKind::Held };
+                Ok(Verdict { number, ..Verdict::of(kind, id, tag) })
+            }
+            Arrival::InOrder(number) => {
+                let verdict = Verdict { number, ready: true, ..Verdict::of(VerdictKind::Deliver, id, tag) };
+                self.write_stream(self.time.clock.latest(), Owner::Set(set), id, &incoming(message), verdict)
+            }
+        }
     }
 
     /// DATA came: every so often a SENDME is owed, at once and on the same leg (SEN-1).
@@ -155,85 +176,11 @@ impl Engine {
         self.room_changed(id);
         Ok(())
     }
+}
 
-    /// The third part: anything else, and anything at a time when something is due, or that is past.
-    /// `cell_digest` is that of the cell it came in, or what is wrong with it; only asked for on circuits that we run.
-    pub fn receive_other<'t>(
-        &mut self,
-        now: Nanos,
-        id: Id,
-        message: &Message<'_>,
-        cell_digest: impl FnOnce() -> Result<&'t [u8], &'static str>,
-    ) -> Result<Verdict, Error> {
-        if self.runs(id) {
-            let cell_digest = cell_digest().map_err(|why| self.invalid(why))?;
-            return self.receive_run(now, id, message, cell_digest);
-        }
-        if now >= self.stop() || now != self.time.clock.latest() {
-            let now = self.enter_for_circuits(now, std::iter::once(id))?;
-            return match self.receive_entered(now, id, message.command, message.hop, message.stream_id) {
-                Step::Done(verdict) => Ok(verdict),
-                Step::OnLeg => self.receive_on_leg(id, message),
-                Step::Run | Step::Other => self.receive_rest(now, id, message),
-            };
-        }
-        self.receive_rest(now, id, message)
-    }
-
-    fn receive_rest(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        let Some(circuit) = self.circuits.get_mut(id) else {
-            return Err(self.circuits.reason(id).into());
-        };
-        if circuit.place == Place::Closing {
-            return Err(Blocked::Gone.into());
-        }
-        let (position, place, tag) = (circuit.position(message.hop), circuit.place, circuit.config.tag);
-        let route = match route(&position, message.command, message.stream_id) {
-            Ok(route) => route,
-            Err(fault) => return Err(self.fault(id, fault)),
-        };
-        if circuit.padding.is_some() || message.command.is_about_padding() {
-            if let Admitted::Consumed(verdict) = self.receive_padding(now, id, message)? {
-                return Ok(verdict);
-            }
-        }
-        match (route, place) {
-            (Route::Controller, Place::Leg { set, ix }) => self.receive_on_padded_leg(now, id, set, ix, message),
-            (Route::Controller, _) => self.receive_away(id, message, false),
-            (Route::Handshake, _) => self.receive_conflux(now, id, message),
-            (Route::RefuseDirectory, Place::Away) if position.at_join_point => {
-                self.refuse_directory_away(id, message.stream_id)
-            }
-            (Route::RefuseDirectory, _) => Ok(Verdict::refuse_directory(id, tag)),
-            (Route::Host | Route::Streams | Route::Sendme, _) => {
-                // What circflow must remember of a plain circuit is whether it may still become a leg (R9).
-                let is_of_stream = message.stream_id != 0 || message.command.traits() & STREAM_NEEDED != 0;
-                if place == Place::Alone && is_of_stream {
-                    self.mark_streams(id);
-                }
-                Ok(Verdict::of(VerdictKind::Deliver, id, tag))
-            }
-        }
-    }
-
-    /// On a leg with padders: what the first two steps do for one without.
-    fn receive_on_padded_leg(
-        &mut self,
-        now: Nanos,
-        id: Id,
-        set: Id,
-        ix: LegIx,
-        message: &Message<'_>,
-    ) -> Result<Verdict, Error> {
-        let is_switch = message.command == Command::CONFLUX_SWITCH;
-        let next = self.sets.get_mut(set).filter(|_| !is_switch).and_then(|state| state.arrive_next(ix, now));
-        match (next, self.circuits.get(id)) {
-            (Some(number), Some(circuit)) => {
-                Ok(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, circuit.config.tag) })
-            }
-            _ => self.receive_on_leg(id, message),
-        }
-    }
+/// XOFF and XON are for us alone where we know the streams.
+fn is_flow(command: Command) -> bool {
+    matches!(command, Command::XOFF | Command::XON)
 }
 
 fn incoming<'a>(message: &Message<'a>) -> StreamMessage<'a> {

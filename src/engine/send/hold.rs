@@ -1,6 +1,7 @@
 //! Messages that may not go now are kept.
 
 use crate::base::Id;
+use crate::conflux::set::Plan;
 use crate::engine::send::circuit::HELD_ENOUGH;
 use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::message::{cost_of, Lane, Message};
@@ -11,14 +12,19 @@ use crate::wire::StreamRule;
 impl Engine {
     /// Keeps a message for which [`Engine::send_on_stream`] had no answer.
     #[cold]
-    pub fn hold_for_stream(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    pub(in crate::engine) fn keep_for_stream(
+        &mut self,
+        id: Id,
+        plan: Option<Plan>,
+        message: &Message<'_>,
+    ) -> Result<Verdict, Error> {
         let now = self.time.clock.latest();
         let Some(stream) = self.streams.get(id) else { return Err(self.streams.reason(id).into()) };
         let (owner, tag) = (stream.owner, stream.tag);
         let message = &Message { hop: stream.hop, stream_id: stream.stream_id, ..*message };
         let verdict = match owner {
             Owner::Set(set) => {
-                self.hold_for_set(set, message)?;
+                self.keep_for_set(set, plan, message)?;
                 Verdict::of(VerdictKind::Held, Id::NONE, 0)
             }
             Owner::Circuit(circuit) => self.hold_for_circuit(circuit, message)?,
@@ -76,14 +82,27 @@ impl Engine {
         Ok(Verdict::of(VerdictKind::Held, id, tag))
     }
 
-    /// Keeps a message for a set whose legs are blocked.
+    /// Keeps a message for a set whose legs are blocked, or sends it on the leg elsewhere that was planned for it.
     #[cold]
-    pub fn hold_for_set(&mut self, set: Id, message: &Message<'_>) -> Result<(), Error> {
-        if self.room_for(set, cost_of(message).into()).is_err() {
+    pub(in crate::engine) fn keep_for_set(
+        &mut self,
+        set: Id,
+        plan: Option<Plan>,
+        message: &Message<'_>,
+    ) -> Result<(), Error> {
+        let cost = cost_of(message).into();
+        let has_room = self.held.store.budget().has_room(cost);
+        if self.room_for(set, cost).is_err() {
             self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
             return Err(self.no_room(NO_MEMORY));
         }
-        if self.take_along(set, message) {
+        let plan = match plan {
+            // The leg may have gone to make room.
+            Some(_) if !has_room => self.plan(set, message.command)?.filter(|plan| self.is_elsewhere(plan.leg)),
+            plan => plan,
+        };
+        if let Some(plan) = plan {
+            self.send_elsewhere(set, &plan, message);
             return Ok(());
         }
         let now = self.time.clock.latest();

@@ -10,6 +10,7 @@ mod set;
 mod stream;
 
 use crate::base::{Id, Nanos};
+use crate::conflux::set::Plan;
 use crate::engine::{Engine, Error, Verdict, VerdictKind};
 use crate::message::{Head, Message};
 use crate::wire::Command;
@@ -46,6 +47,27 @@ pub struct Sent {
     pub verdict: Verdict,
     /// Padders are still to hear of it: [`Engine::note_next`].
     pub tells: bool,
+}
+
+/// What the long way has found from a message's head.
+#[derive(Clone, Copy, Debug)]
+pub enum Going {
+    /// The message goes out.
+    Out(Verdict),
+    /// It goes on a leg of another engine, which needs the message itself. Nothing was counted yet.
+    Elsewhere(Plan),
+    /// It has to be held.
+    Later,
+}
+
+impl Going {
+    /// The answer, if the message goes out.
+    pub fn out(self) -> Option<Verdict> {
+        match self {
+            Going::Out(verdict) => Some(verdict),
+            Going::Elsewhere(_) | Going::Later => None,
+        }
+    }
 }
 
 /// A message is to be sent: the order of the steps.
@@ -119,22 +141,26 @@ impl Engine {
         whole: impl FnOnce() -> Result<Message<'m>, &'static str>,
     ) -> Result<Verdict, Error> {
         let &Head { command, hop, stream_id, len } = head;
-        let verdict = match outlet {
+        let going = match outlet {
             Outlet::Set(set) => self.send(now, set, command, hop)?,
             Outlet::Choice(set) => self.decide(now, set, command, hop)?,
             Outlet::Stream(stream) => self.send_on_stream(now, stream, command, len)?,
-            Outlet::Circuit(circuit) => self.send_for_host(now, circuit, command, hop, stream_id)?,
+            Outlet::Circuit(circuit) => {
+                self.send_for_host(now, circuit, command, hop, stream_id)?.map_or(Going::Later, Going::Out)
+            }
         };
-        if let Some(verdict) = verdict {
-            return Ok(verdict);
-        }
+        let plan = match going {
+            Going::Out(verdict) => return Ok(verdict),
+            Going::Elsewhere(plan) => Some(plan),
+            Going::Later => None,
+        };
         let message = whole().map_err(|why| self.invalid(why))?;
         match outlet {
             Outlet::Set(set) | Outlet::Choice(set) => {
-                self.hold_for_set(set, &message)?;
+                self.keep_for_set(set, plan, &message)?;
                 Ok(Verdict::of(VerdictKind::Held, Id::NONE, 0))
             }
-            Outlet::Stream(stream) => self.hold_for_stream(stream, &message),
+            Outlet::Stream(stream) => self.keep_for_stream(stream, plan, &message),
             Outlet::Circuit(circuit) => self.hold_for_host(circuit, &message),
         }
     }

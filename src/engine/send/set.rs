@@ -2,20 +2,17 @@
 
 use crate::base::{Id, Nanos};
 use crate::conflux::set::{Plan, Refusal};
+use crate::engine::send::Going;
 use crate::engine::{Blocked, Engine, Error, Misuse, Verdict, VerdictKind};
 use crate::wire::Command;
 
 impl Engine {
-    /// Chooses a leg and changes nothing. No answer means that the message is to be held: [`Engine::hold_for_set`].
+    /// Chooses a leg and changes nothing.
     #[inline(always)]
-    pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+    pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         self.enter_for_sending(now, set, command, hop)?;
-        if self.crosses(set, command)? {
-            return Ok(None);
-        }
-        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
-        let plan = state.decide(command);
-        self.unless_held(set, plan)
+        let plan = self.plan(set, command)?;
+        Ok(plan.map_or(Going::Later, |plan| self.going(plan)))
     }
 
     /// The common case of [`Engine::decide`]: the sending leg stays, and has room. No answer means that it has to be
@@ -34,46 +31,82 @@ impl Engine {
         state.decide_next().map(verdict)
     }
 
-    /// Chooses a leg and counts the message, and the SWITCH before it, as queued. No answer means that the message is
-    /// to be held: [`Engine::hold_for_set`].
+    /// Chooses a leg and counts the message, and the SWITCH before it, as queued.
     #[inline(always)]
-    pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+    pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         self.enter_for_sending(now, set, command, hop)?;
         self.send_at(set, command, hop)
     }
 
-    /// The same for a stream of ours.
-    pub(in crate::engine) fn send_in_set(
-        &mut self,
-        set: Id,
-        command: Command,
-        hop: u8,
-    ) -> Result<Option<Verdict>, Error> {
-        let mut verdict = self.send_at(set, command, hop)?;
-        if let Some(verdict) = &mut verdict {
+    /// Does so for a stream of ours.
+    pub(in crate::engine) fn send_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
+        let mut going = self.send_at(set, command, hop)?;
+        if let Going::Out(verdict) = &mut going {
             verdict.wants_digest = self.count_data(verdict.circuit, hop, command, self.time.clock.latest());
         }
-        Ok(verdict)
+        Ok(going)
     }
 
     #[inline(always)]
-    fn send_at(&mut self, set: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
-        if self.crosses(set, command)? {
-            return Ok(None);
+    fn send_at(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
+        if self.has_legs_elsewhere() {
+            return self.send_here_or_elsewhere(set, command, hop);
         }
-        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let plan = state.send(command, self.time.clock.latest(), &mut self.out.effects);
         if !self.out.effects.is_empty() {
             self.apply_effects(set);
         }
-        let verdict = self.unless_held(set, plan)?;
-        if let Some(verdict) = &verdict {
-            self.padding.purse.sent(1 + u64::from(verdict.switch_delta != 0));
-            if self.padding.circuits > 0 {
-                self.tell_verdict(verdict, hop);
-            }
+        match self.unless_held(set, plan)? {
+            Some(plan) => Ok(Going::Out(self.note_planned(plan, hop))),
+            None => Ok(Going::Later),
         }
-        Ok(verdict)
+    }
+
+    /// The same where the leg that is chosen can be one elsewhere.
+    #[inline(never)]
+    fn send_here_or_elsewhere(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
+        // Most often the leg stays, and then nothing has to be chosen.
+        let stays = self.sets.get(set).and_then(|state| state.decide_next());
+        let Some(plan) = stays.map_or_else(|| self.plan(set, command), |plan| Ok(Some(plan)))? else {
+            return Ok(Going::Later);
+        };
+        if self.is_elsewhere(plan.leg) {
+            return Ok(Going::Elsewhere(plan));
+        }
+        if let Some(state) = self.sets.get_mut(set) {
+            state.send_planned(&plan, command, self.time.clock.latest(), &mut self.out.effects);
+        }
+        self.apply_effects(set);
+        Ok(Going::Out(self.note_planned(plan, hop)))
+    }
+
+    /// The leg for a message, which is all that is asked of a set; none when the message has to be held.
+    #[inline(always)]
+    pub(in crate::engine) fn plan(&mut self, set: Id, command: Command) -> Result<Option<Plan>, Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        let plan = state.decide(command);
+        self.unless_held(set, plan)
+    }
+
+    #[inline(always)]
+    fn going(&self, plan: Plan) -> Going {
+        if self.is_elsewhere(plan.leg) {
+            Going::Elsewhere(plan)
+        } else {
+            Going::Out(verdict(plan))
+        }
+    }
+
+    /// A message goes out as planned, and the SWITCH before it: who has to know.
+    #[inline(always)]
+    fn note_planned(&mut self, plan: Plan, hop: u8) -> Verdict {
+        let verdict = verdict(plan);
+        self.padding.purse.sent(1 + u64::from(verdict.switch_delta != 0));
+        if self.padding.circuits > 0 {
+            self.tell_verdict(&verdict, hop);
+        }
+        verdict
     }
 
     /// The common case of [`Engine::send`]: the sending leg stays, and has room. No answer means that nothing was done.
@@ -109,7 +142,7 @@ impl Engine {
         let held = Verdict::of(VerdictKind::Held, Id::NONE, 0);
         let plan = self.set(set)?.peek();
         let plan = self.unless_held(set, plan)?;
-        Ok(plan.filter(|plan| !self.is_elsewhere(plan.circuit)).unwrap_or(held))
+        Ok(plan.and_then(|plan| self.going(plan).out()).unwrap_or(held))
     }
 
     /// The first step of sending: the set lives, and the message is one of its own.
@@ -131,9 +164,9 @@ impl Engine {
     }
 
     #[inline]
-    fn unless_held(&mut self, set: Id, plan: Result<Plan, Refusal>) -> Result<Option<Verdict>, Error> {
+    fn unless_held(&mut self, set: Id, plan: Result<Plan, Refusal>) -> Result<Option<Plan>, Error> {
         match plan {
-            Ok(plan) => Ok(Some(verdict(plan))),
+            Ok(plan) => Ok(Some(plan)),
             Err(Refusal::Hold) => Ok(None),
             Err(refusal) => Err(self.refused(set, refusal)),
         }

@@ -3,6 +3,7 @@
 use crate::base::{Id, Nanos};
 use crate::congestion::flow::May;
 use crate::engine::out::words::FULL;
+use crate::engine::send::Going;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::reactor::Owner;
 use crate::wire::Command;
@@ -56,9 +57,9 @@ impl Engine {
         Some(Verdict { number, stream: id, stream_tag, wants_digest, ..verdict })
     }
 
-    /// Sends a message of a stream. No answer means that padding holds it back: [`Engine::hold_for_stream`].
+    /// Sends a message of a stream. Where it has to be held: [`Engine::send_long`].
     #[inline(always)]
-    pub fn send_on_stream(&mut self, now: Nanos, id: Id, command: Command, len: u16) -> Result<Option<Verdict>, Error> {
+    pub fn send_on_stream(&mut self, now: Nanos, id: Id, command: Command, len: u16) -> Result<Going, Error> {
         let now = self.enter(now);
         let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
         let (owner, hop, tag) = (stream.owner, stream.hop, stream.tag);
@@ -81,18 +82,16 @@ impl Engine {
             | Command::RESOLVED => {}
             _ => return Err(self.invalid("no message for a host to send on a stream")),
         }
-        let verdict = match owner {
+        let going = match owner {
             Owner::Set(_) if command == Command::BEGIN_DIR => return Err(Misuse::NotMultiplexed.into()),
             Owner::Set(set) => self.send_in_set(set, command, hop)?,
-            Owner::Circuit(circuit) => self.send_of_circuit(now, circuit, command, hop)?,
-        };
-        match verdict {
-            Some(verdict) => {
-                self.after_sending(id, owner, command, len, true, now);
-                Ok(Some(Verdict { stream: id, stream_tag: tag, ..verdict }))
+            Owner::Circuit(circuit) => {
+                self.send_of_circuit(now, circuit, command, hop)?.map_or(Going::Later, Going::Out)
             }
-            None => Ok(None),
-        }
+        };
+        let Going::Out(verdict) = going else { return Ok(going) };
+        self.after_sending(id, owner, command, len, true, now);
+        Ok(Going::Out(Verdict { stream: id, stream_tag: tag, ..verdict }))
     }
 
     /// A message of a stream that is the circuit's own.

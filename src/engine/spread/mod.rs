@@ -1,4 +1,4 @@
-//! One set over several engines: who is a member of the hub, a leg's side, the set's side, and what crosses between them.
+//! One set over several engines: membership of the hub, the side of a leg, the side of the set, and what crosses.
 
 pub(super) mod leg_side;
 pub(super) mod membership;

@@ -1,14 +1,14 @@
 //! Legs elsewhere of our sets: what their engines heard on them, what we send on them, and how they end.
 
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::set::Refusal;
+use crate::conflux::set::Plan;
 use crate::conflux::{Cause, Fault, LegIx, Report};
 use crate::engine::out::poll::our_link;
 use crate::engine::out::verdict::END_NOT_DIRECTORY;
 use crate::engine::spread::membership::BLANK;
 use crate::engine::spread::message::{cause, token_up, word, Crossed, Down, Up, LOST};
 use crate::engine::spread::places::HomeLeg;
-use crate::engine::{Engine, Error};
+use crate::engine::Engine;
 use crate::hub::{Cargo, Left, News};
 use crate::message::{Lane, Message};
 use crate::queue::{Pushed, Refused};
@@ -28,52 +28,19 @@ impl Engine {
         self.unload(left, token_up);
     }
 
-    /// True when a message would go on a leg elsewhere: then it is taken along ([`Engine::hold_for_set`]), not sent
-    /// here.
-    #[inline(always)]
-    pub(in crate::engine) fn crosses(&mut self, set: Id, command: Command) -> Result<bool, Error> {
-        if !self.has_legs_elsewhere() {
-            return Ok(false);
-        }
-        self.chooses_elsewhere(set, command)
-    }
-
-    #[inline(never)]
-    fn chooses_elsewhere(&mut self, set: Id, command: Command) -> Result<bool, Error> {
-        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        // Most often the leg stays, and then nothing has to be chosen.
-        if let Some(leg) = state.settled_leg() {
-            return Ok(self.is_elsewhere(leg));
-        }
-        match state.decide(command) {
-            Ok(plan) => Ok(self.is_elsewhere(plan.leg)),
-            Err(Refusal::Hold) => Ok(true),
-            Err(refusal) => Err(self.refused(set, refusal)),
-        }
-    }
-
-    /// Sends a message on the leg elsewhere that was just chosen for it. False when none was.
-    /// There is room for it.
-    pub(in crate::engine) fn take_along(&mut self, set: Id, message: &Message<'_>) -> bool {
-        let Some(state) = self.sets.get_mut(set) else { return false };
+    /// Sends a message on the leg elsewhere that was planned for it. There is room for it.
+    pub(in crate::engine) fn send_elsewhere(&mut self, set: Id, plan: &Plan, message: &Message<'_>) {
+        let Some(state) = self.sets.get_mut(set) else { return };
         let now = self.time.clock.latest();
-        let stays = state.settled_leg().is_some_and(|leg| !self.circuits.is_ours(leg));
-        let plan = match stays.then(|| state.send_next(message.command == Command::DATA, now)).flatten() {
-            Some(plan) => plan,
-            None => {
-                let Ok(plan) = state.plan(message.command) else { return false };
-                if self.spread.home_legs.look(plan.leg).is_none() || state.is_holding() {
-                    return false;
-                }
-                let Ok(plan) = state.send(message.command, now, &mut self.out.effects) else { return false };
-                plan
-            }
-        };
+        // Most often the leg stays, and then there is less to write down.
+        let stays = state.settled_leg() == Some(plan.leg);
+        if !stays || state.send_next(message.command == Command::DATA, now).is_none() {
+            state.send_planned(plan, message.command, now, &mut self.out.effects);
+        }
         let crossed = Crossed::new(message, &mut self.spread.spares);
         self.held.store.budget_mut().cross(crossed.cost());
         self.cross(plan.leg, plan.delta, plan.number, crossed);
         self.apply_effects(set);
-        true
     }
 
     /// Sends a message of a set on a leg elsewhere. It has been counted as sent, and as crossing.
