@@ -204,6 +204,44 @@ pub(super) unsafe fn enter_to_write<H: Handle, T: Growing>(
     }
 }
 
+/// Reads the caller's struct, then runs `call` with it.
+pub(super) unsafe fn enter_to_read<H: Handle, T: Growing>(
+    engine: *mut H,
+    config: *const T,
+    defaults: T,
+    call: impl FnOnce(&mut H::Core, &T) -> Result<(), H::Error>,
+) -> circflow_status {
+    // SAFETY: by the contract of this function; `config` is NULL or begins with its size.
+    match unsafe { sized::read(config, defaults) } {
+        // SAFETY: by the contract of this function.
+        Ok(config) => unsafe { enter(engine, |core| call(core, &config)) },
+        // SAFETY: by the contract of this function.
+        Err(status) => unsafe { refuse(engine, status) },
+    }
+}
+
+/// As [`enter_to_read`], and writes what `call` answers to `out`, which must not be NULL.
+pub(super) unsafe fn answer_to_read<H: Handle, C: Growing, T>(
+    engine: *mut H,
+    config: *const C,
+    defaults: C,
+    out: *mut T,
+    call: impl FnOnce(&mut H::Core, &C) -> Result<T, H::Error>,
+) -> circflow_status {
+    // SAFETY: by the contract of this function; `out` is NULL or has room.
+    match unsafe { Out::new(out) } {
+        // SAFETY: by the contract of this function.
+        Ok(out) => unsafe {
+            enter_to_read(engine, config, defaults, |core, config| {
+                out.write(call(core, config)?);
+                Ok(())
+            })
+        },
+        // SAFETY: by the contract of this function.
+        Err(status) => unsafe { refuse(engine, status) },
+    }
+}
+
 /// Gives this answer without going in; as the call's, it is what [`detail`] is about.
 #[cold]
 #[inline(never)]

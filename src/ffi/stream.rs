@@ -77,23 +77,12 @@ pub unsafe extern "C-unwind" fn circflow_stream_open(
     config: *const circflow_stream_config,
     stream_out: *mut circflow_stream_id,
 ) -> circflow_status {
-    if stream_out.is_null() {
-        // SAFETY: the contract of this floor, which the caller keeps.
-        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
-    }
-    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
-    let config = match unsafe { sized::read(config, config_defaults()) } {
-        Ok(config) => config,
-        // SAFETY: the contract of this floor, which the caller keeps.
-        Err(status) => return unsafe { door::refuse(engine, status) },
-    };
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
-        door::enter(engine, |core| {
-            let (owner, config) = stream_config(&config).map_err(|why| core.invalid(why))?;
+        door::answer_to_read(engine, config, config_defaults(), stream_out, |core, config| {
+            let (owner, config) = stream_config(config).map_err(|why| core.invalid(why))?;
             let id = core.open_stream(core.time(now_ns), owner, &config)?;
-            stream_out.write(circflow_stream_id::new(id));
-            Ok(())
+            Ok(circflow_stream_id::new(id))
         })
     }
 }

@@ -79,16 +79,10 @@ pub unsafe extern "C-unwind" fn circflow_circuit_extend(
     circuit: circflow_circuit_id,
     config: *const circflow_extension_config,
 ) -> circflow_status {
-    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
-    let config = match unsafe { sized::read(config, config_defaults()) } {
-        Ok(config) => config,
-        // SAFETY: the contract of this floor, which the caller keeps.
-        Err(status) => return unsafe { door::refuse(engine, status) },
-    };
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
-        door::enter(engine, |core| {
-            let growth = growth(&config).map_err(|why| core.invalid(why))?;
+        door::enter_to_read(engine, config, config_defaults(), |core, config| {
+            let growth = growth(config).map_err(|why| core.invalid(why))?;
             core.extend_circuit(core.time(now_ns), circuit.id(), &growth)
         })
     }

@@ -23,7 +23,6 @@ use super::id::*;
 use super::inward::Why;
 use super::sized;
 use super::status::circflow_status;
-use super::status::circflow_status::*;
 use crate::base::{limits, Hops};
 use crate::conflux::Role;
 use crate::engine::{CircuitConfig, CircuitFlags};
@@ -131,23 +130,12 @@ pub unsafe extern "C-unwind" fn circflow_circuit_open(
     config: *const circflow_circuit_config,
     circuit_out: *mut circflow_circuit_id,
 ) -> circflow_status {
-    if circuit_out.is_null() {
-        // SAFETY: the contract of this floor, which the caller keeps.
-        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
-    }
-    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
-    let config = match unsafe { sized::read(config, config_defaults()) } {
-        Ok(config) => config,
-        // SAFETY: the contract of this floor, which the caller keeps.
-        Err(status) => return unsafe { door::refuse(engine, status) },
-    };
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
-        door::enter(engine, |core| {
-            let config = circuit_config(&config).map_err(|why| core.invalid(why))?;
+        door::answer_to_read(engine, config, config_defaults(), circuit_out, |core, config| {
+            let config = circuit_config(config).map_err(|why| core.invalid(why))?;
             let id = core.open_circuit(core.time(now_ns), config)?;
-            circuit_out.write(circflow_circuit_id::new(id));
-            Ok(())
+            Ok(circflow_circuit_id::new(id))
         })
     }
 }

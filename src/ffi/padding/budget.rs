@@ -62,16 +62,10 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_padding_budget(
     engine: *mut circflow_engine,
     budget: *const circflow_padding_budget,
 ) -> circflow_status {
-    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
-    let budget = match unsafe { sized::read(budget, budget_defaults()) } {
-        Ok(budget) => budget,
-        // SAFETY: the contract of this floor, which the caller keeps.
-        Err(status) => return unsafe { door::refuse(engine, status) },
-    };
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
-        door::enter(engine, |core| {
-            let allowance = allowance(&budget).map_err(|why| core.invalid(why))?;
+        door::enter_to_read(engine, budget, budget_defaults(), |core, budget| {
+            let allowance = allowance(budget).map_err(|why| core.invalid(why))?;
             core.allow_padding(Voice::Operator, allowance);
             Ok(())
         })

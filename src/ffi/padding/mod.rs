@@ -155,17 +155,11 @@ pub unsafe extern "C-unwind" fn circflow_padding_install(
     circuit: circflow_circuit_id,
     config: *const circflow_padding_config,
 ) -> circflow_status {
-    // SAFETY: NULL or a struct that begins with its size, by the contract of this floor.
-    let config = match unsafe { sized::read(config, config_defaults()) } {
-        Ok(config) => config,
-        // SAFETY: the contract of this floor, which the caller keeps.
-        Err(status) => return unsafe { door::refuse(engine, status) },
-    };
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
-        door::enter(engine, |core| {
+        door::enter_to_read(engine, config, config_defaults(), |core, config| {
             let machines = core.machines(config.machines.id())?;
-            let terms = padding_terms(&config, machines).map_err(|why| core.invalid(why))?;
+            let terms = padding_terms(config, machines).map_err(|why| core.invalid(why))?;
             core.install_padder(core.time(now_ns), circuit.id(), &terms)
         })
     }
