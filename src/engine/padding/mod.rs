@@ -201,6 +201,7 @@ impl Engine {
         self.shut_edge(id, blocked);
         if place == Place::Away {
             self.tell_changed(id);
+            self.read_on(id);
         }
         if let (Some((set, _)), false) = (place.leg(), self.out.effects.is_empty()) {
             self.apply_effects(set);

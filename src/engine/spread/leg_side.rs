@@ -323,7 +323,8 @@ impl Engine {
         true
     }
 
-    /// The host has taken what waited on a circuit: there may be room for more of a set elsewhere.
+    /// What waited on a circuit was taken by the host, or was padding that has left or been taken away: there may be
+    /// room for more of a set elsewhere.
     pub(in crate::engine) fn read_on(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let most = circuit.config.held_sends_max.max(1);
