@@ -112,11 +112,14 @@ impl World {
     /// Checks that the engine and the simulator count the same window with the far end.
     pub fn check_window(&mut self, circ: usize, pos: usize, talk: usize, sent: bool) {
         if !self.circs[circ].is_last(pos, talk) {
+            if sent {
+                self.check_earlier_window(circ, pos, talk);
+            }
             return;
         }
         let (node, id) = (self.circs[circ].path[pos], self.circs[circ].ids[pos]);
         let Ok(stats) = self.nodes[node].engine.circuit_stats(id) else { return };
-        let way = self.circs[circ].ways[talk][usize::from(!self.circs[circ].is_forward(pos, talk))];
+        let way = self.circs[circ].way_from(pos, talk);
         let inflight = way.data_sent.saturating_sub(way.sendmes_got * self.circs[circ].incs[talk]);
         assert!(!sent || stats.inflight <= stats.cwnd, "no DATA goes out beyond the window: {stats:?}");
         let queued = self.nodes[node].engine.stats().instructions > 0;
@@ -124,6 +127,18 @@ impl World {
         assert!(same, "in flight is what was sent and not acknowledged: {} for {inflight}", stats.inflight);
         self.tally.most("cwnd", stats.cwnd);
         self.tally.most("DATA in flight", stats.inflight);
+    }
+
+    /// Checks the window with a hop that was the last one before the circuit got longer: its engine has no figures of
+    /// that.
+    fn check_earlier_window(&mut self, circ: usize, pos: usize, talk: usize) {
+        let Some((cwnd, before)) = self.circs[circ].caps[talk].filter(|_| self.circs[circ].counts(pos)) else { return };
+        let (way, inc) = (self.circs[circ].way_from(pos, talk), self.circs[circ].incs[talk]);
+        let inflight = way.data_sent.saturating_sub(way.sendmes_got * inc);
+        // Each SENDME opens the window by less than this, but for the one with which slow start ends.
+        let sendmes = way.sendmes_got - before;
+        let most = cwnd + sendmes * (inc + 64) + if sendmes > 0 { 640 } else { 0 };
+        assert!(inflight <= most, "the window with an earlier hop holds: {inflight}, {most} at most");
     }
 
     /// Checks that a peer can have caused this fault.
@@ -186,6 +201,8 @@ impl World {
 
     fn check_circuit(&mut self, circ: usize) {
         let state = &self.circs[circ];
+        let refused = state.misled.is_none_or(|set| !self.sets[set].ends[1].alive || !state.open[state.last]);
+        assert!(refused, "a circuit that leads elsewhere is closed: {circ}");
         assert!(state.is_open() || state.is_closed(), "a circuit is closed everywhere: {circ} {:?}", state.open);
         if !state.is_open() {
             return;

@@ -4,6 +4,7 @@
 use crate::model::*;
 use crate::tally::N;
 use crate::world::{trace, Event, World, SIDES};
+use circflow::base::limits::HOPS_MAX;
 use circflow::base::{Hops, Id};
 use circflow::conflux::Role;
 use circflow::congestion::PathClass;
@@ -64,6 +65,8 @@ impl World {
             linked: [false; 2],
             numbered: [0; 2],
             closing: [false; PLACES],
+            caps: [None; TALKS],
+            misled: None,
         };
         for pos in 0..last {
             let there = state.side_out(pos, true) as usize;
@@ -137,7 +140,8 @@ impl World {
 
     /// It is used with the hops that it has, and gets longer now and then.
     fn draw_growth(&mut self, circ: usize) {
-        for _ in 0..self.circs[circ].steps.iter().map(VecDeque::len).sum() {
+        let steps: usize = self.circs[circ].steps.iter().map(VecDeque::len).sum();
+        for _ in 0..steps + self.grows.below(3) as usize {
             let at = self.now + self.grows.range(0, self.plan.span / 2);
             self.at(at, Event::Grow(circ));
         }
@@ -154,7 +158,7 @@ impl World {
         let [near, far] = [0, 1].map(|end| self.circs[circ].steps[end].len());
         // A service answers first: to a hop that its client has, messages go at once.
         let end = match (near, far) {
-            (0, 0) => return self.grow_in_vain(circ),
+            (0, 0) => return self.grow_beyond(circ),
             (0, _) => 1,
             (1, 1..) => 1,
             (_, 0) => 0,
@@ -184,6 +188,8 @@ impl World {
             class: self.grows.pick(&[PathClass::Exit, PathClass::Onion]),
             sendme_inc: step.inc as u8,
         };
+        let old = self.circs[circ].talk_of(pos, from);
+        self.note_cap(circ, pos, old);
         let now = self.clock(node);
         let grown = self.nodes[node].engine.extend_circuit(now, id, &growth);
         trace!(self, "node {node}: circuit {circ}.{pos} gets longer, from {from} to {}: {grown:?}", step.length);
@@ -203,6 +209,15 @@ impl World {
         (from..step.length).for_each(|hop| self.extend_relay(circ, pos, hop));
     }
 
+    /// What may be in flight to a hop that is the last no more.
+    fn note_cap(&mut self, circ: usize, pos: usize, talk: usize) {
+        let state = &mut self.circs[circ];
+        let Ok(stats) = self.nodes[state.path[pos]].engine.circuit_stats(state.ids[pos]) else { return };
+        // Before the first DATA there is no window.
+        let cwnd = if stats.cwnd == 0 { self.plan.cwnd } else { stats.cwnd };
+        state.caps[talk] = Some((cwnd, state.way_from(pos, talk).sendmes_got));
+    }
+
     /// A relay is not the last any more: it goes on to another, or to the other circuit of a rendezvous.
     fn extend_relay(&mut self, circ: usize, pos: usize, hop: u8) {
         let relay = self.circs[circ].taker(self.circs[circ].talk_of(pos, hop));
@@ -215,22 +230,40 @@ impl World {
         self.touch(node);
     }
 
-    /// A leg keeps the hops that it has, and a circuit 16 at most: nothing changes.
-    fn grow_in_vain(&mut self, circ: usize) {
+    /// A hop more, to which nothing goes: for the sake of those that were there. A leg keeps the hops that it has, and
+    /// no circuit has more than 16: then nothing changes.
+    fn grow_beyond(&mut self, circ: usize) {
         let state = &self.circs[circ];
-        let (node, id, length) = (state.path[0], state.ids[0], state.length[0]);
-        let alone = |set: usize| self.sets[set].ends[0].alone == Some(circ);
-        if state.set.is_none_or(alone) || !state.open[0] {
+        let (node, id, length, last) = (state.path[0], state.ids[0], state.length[0], state.last);
+        if !state.open[0] {
             return;
         }
+        let alone = state.set.is_none_or(|set| self.sets[set].ends[0].alone == Some(circ));
+        let to = if length == HOPS_MAX || self.grows.once_in(4) { HOPS_MAX + 1 } else { length + 1 };
         let (flags, class) = (CircuitFlags::VEGAS, PathClass::Exit);
-        let growth = Growth { length: length + 1, join: 7, flags, class, sendme_inc: 0 };
+        let growth = Growth { length: to, join: 7, flags, class, sendme_inc: 0 };
+        let was_last = state.is_last(0, last);
+        if alone && was_last {
+            self.note_cap(circ, 0, last);
+        }
         let now = self.clock(node);
-        let refused = self.nodes[node].engine.extend_circuit(now, id, &growth);
+        let grown = self.nodes[node].engine.extend_circuit(now, id, &growth);
+        trace!(self, "node {node}: circuit {circ} gets longer than it is, to {to}: {grown:?}");
         self.touch(node);
-        let closing =
-            matches!(refused, Err(Error::Blocked(Blocked::Gone) | Error::Misuse(Misuse::StaleId) | Error::Expired));
-        assert!(closing || refused == Err(Misuse::InSet.into()), "a leg is not extended: {refused:?}");
+        match grown {
+            Ok(()) => {
+                assert!(alone && to <= HOPS_MAX, "a leg is not extended, nor a circuit beyond 16 hops");
+                let state = &mut self.circs[circ];
+                (state.length[0], state.own[0].far) = (to, false);
+                self.tally.add(N::Extended, 1);
+                self.tally.add(N::ExtendedAlone, u64::from(state.set.is_some()));
+                self.tally.add(N::ExtendedBusy, u64::from(!state.own[0].streams.is_empty()));
+            }
+            Err(Error::Misuse(Misuse::InSet)) => assert!(!alone, "only a leg is in a set"),
+            Err(Error::Misuse(Misuse::Invalid)) => assert!(to > HOPS_MAX, "a circuit has room for 16 hops"),
+            Err(Error::Blocked(Blocked::Gone) | Error::Misuse(Misuse::StaleId) | Error::Expired) => {}
+            Err(other) => panic!("a circuit gets longer: {other:?}"),
+        }
     }
 
     /// The number of the last of so many hops, as the host at one end has it.

@@ -6,6 +6,7 @@ pub mod grow;
 pub mod hand;
 pub mod hostile;
 pub mod link;
+pub mod misfit;
 pub mod model;
 pub mod node;
 pub mod pad;

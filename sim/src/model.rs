@@ -117,6 +117,10 @@ pub struct Circ {
     pub numbered: [u64; 2],
     /// The host was told to close the circuit, and has not done so yet.
     pub closing: [bool; PLACES],
+    /// DATA in flight to a hop that was the last is this at most, beside what so many SENDMEs before it opened.
+    pub caps: [Option<(u64, u64)>; TALKS],
+    /// The set that somebody has brought it to, in which it does not fit.
+    pub misled: Option<usize>,
 }
 
 /// Who talks with whom: 1 to 7 is the client with that place, and 8 more is the service with one of its own relays.
@@ -215,6 +219,11 @@ impl Circ {
     /// True when the cells that a place sends in a talk go away from the client.
     pub fn is_forward(&self, pos: usize, talk: usize) -> bool {
         self.ends_of(talk)[0] == pos
+    }
+
+    /// What a place says in a talk.
+    pub fn way_from(&self, pos: usize, talk: usize) -> Way {
+        self.ways[talk][usize::from(!self.is_forward(pos, talk))]
     }
 
     /// The side on which a cell leaves, and comes in. Who opened the circuit has one channel, and calls it Back.

@@ -66,6 +66,8 @@ pub struct Plan {
     pub ux: [Ux; 2],
     pub params: Vec<(&'static str, u32)>,
     pub sendme_inc: u64,
+    /// The window in the beginning.
+    pub cwnd: u64,
     /// When padders are taken down, so that the world comes to rest.
     pub padding_end: Nanos,
     /// Time until which streams are opened and faults happen.
@@ -132,6 +134,7 @@ impl Plan {
             ux: [rng.pick(&uxes), rng.pick(&uxes)],
             params,
             sendme_inc,
+            cwnd,
             padding_end: rng.range(1_000, 4_000) * MS,
             span: rng.range(200, 3_000) * MS,
         }

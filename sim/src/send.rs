@@ -172,17 +172,12 @@ impl World {
         }
     }
 
-    fn stream_named(&self, stream_id: u16) -> Option<(usize, u16)> {
-        let stream = usize::from(stream_id.checked_sub(100)?);
-        (stream < self.streams.len()).then_some((stream, stream_id))
-    }
-
     /// The stream of a message on this circuit, if there is one.
     pub fn stream_at(&self, circ: usize, pos: usize, stream_id: u16, talk: usize) -> Option<(usize, usize)> {
-        let (stream, _) = self.stream_named(stream_id)?;
+        let is_it = |model: &StreamModel| model.stream_id == stream_id && model.home == Home::Circ(circ, talk);
+        let stream = self.streams.iter().position(is_it)?;
         let end = self.end_at(stream, Own::Circ(circ, pos));
-        let here = self.streams[stream].home == Home::Circ(circ, talk);
-        (here && self.streams[stream].ends[end].open).then_some((stream, end))
+        self.streams[stream].ends[end].open.then_some((stream, end))
     }
 
     /// A message comes to its stream, in order.

@@ -54,10 +54,10 @@ impl World {
             };
             end.ends_after = self.rng.once_in(3);
         }
-        let stream = self.streams.len();
+        let (stream, stream_id) = (self.streams.len(), self.draw_stream_id(home));
         self.streams.push(StreamModel {
             home,
-            stream_id: 100 + stream as u16,
+            stream_id,
             kind,
             ends,
             refused: self.rng.once_in(12),
@@ -74,6 +74,30 @@ impl World {
                 (0..2).for_each(|end| self.at(at, Event::End(stream, end)));
             }
         }
+    }
+
+    /// Most are unique. At different hops of a circuit they need not be.
+    fn draw_stream_id(&mut self, home: Home) -> u16 {
+        let unique = 100 + self.streams.len() as u16;
+        let circ_of = |home: Home| match home {
+            Home::Circ(circ, _) => (Some(circ), self.circs[circ].set),
+            Home::Set(set) => (None, Some(set)),
+        };
+        // Legs of one set, and the set, have one home: at the join point.
+        let meets = |other: Home| {
+            let ((circ, set), (other, other_set)) = (circ_of(home), circ_of(other));
+            (circ.is_some() && circ == other) || (set.is_some() && set == other_set)
+        };
+        let met: Vec<&StreamModel> = self.streams.iter().filter(|stream| meets(stream.home)).collect();
+        let same = met.iter().find(|stream| {
+            stream.home != home && met.iter().filter(|other| other.stream_id == stream.stream_id).count() == 1
+        });
+        let Some(id) = same.map(|stream| stream.stream_id) else { return unique };
+        if !self.grows.once_in(2) {
+            return unique;
+        }
+        self.tally.add(N::SameIds, 1);
+        id
     }
 
     pub fn own(&self, stream: usize, end: usize) -> Own {

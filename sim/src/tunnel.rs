@@ -12,7 +12,7 @@ use circflow::engine::{Blocked, Error, Misuse};
 use circflow::wire::conflux::Nonce;
 
 impl World {
-    fn terms(&self, set: usize, end: usize) -> SetTerms {
+    pub fn terms(&self, set: usize, end: usize) -> SetTerms {
         let mut nonce = [0x5a; 32];
         nonce[0] = set as u8 + 1;
         SetTerms {
@@ -78,6 +78,7 @@ impl World {
             circs.push(self.open_circuit(client, exit, self.sets[set].rend, false));
         }
         let ids: Vec<Id> = circs.iter().map(|&circ| self.circs[circ].ids[0]).collect();
+        self.add_misfit(set, &ids);
         let id = self.sets[set].ends[0].id;
         let launches = self.plan.building && !self.builds.once_in(4);
         let added = self.retry(client, |world| {
@@ -153,6 +154,10 @@ impl World {
 
     pub fn obey_linked(&mut self, node: usize, circ: usize, pos: usize, id: Id) {
         self.tally.add(N::InsnLinked, 1);
+        if let Some(set) = self.circs[circ].misled {
+            // The set had just gone, and this is another.
+            return assert!(!self.sets[set].ends[1].alive, "a circuit that leads elsewhere gets into no set");
+        }
         let end = usize::from(pos != 0);
         assert!(!std::mem::replace(&mut self.circs[circ].linked[end], true), "LINKED comes once");
         let set = self.circs[circ].set.expect("a leg is linked");
@@ -353,6 +358,10 @@ impl World {
         let streams = std::mem::take(&mut state.own.streams);
         self.circs[circ].own[pos].streams.extend(streams);
         self.touch(node);
+        if end == 0 && self.grows.once_in(2) {
+            let at = self.now + self.grows.below(100) * MS;
+            self.at(at, Event::Grow(circ));
+        }
     }
 
     /// Ends the world: closes everything that is open, from one end or the other.

@@ -57,6 +57,8 @@ pub enum Event {
     Built(usize),
     /// A circuit gets longer.
     Grow(usize),
+    /// One that does not fit into a set is brought to it.
+    Mislead(usize, usize),
     /// A host has closed a circuit, as it was told.
     Closed(usize, usize),
     /// All padders of a circuit are taken down.
@@ -286,6 +288,7 @@ impl World {
             Event::Pin(set, steps) => self.pin(set, steps),
             Event::Built(circ) => self.built(circ),
             Event::Grow(circ) => self.grow(circ),
+            Event::Mislead(circ, set) => self.mislead(circ, set),
             Event::Closed(circ, pos) => self.close_here(circ, pos, NOWHERE),
             Event::EndPadding(circ) => self.end_padding(circ),
             Event::Hand(index, steps) => self.step_by_hand(index, steps),
