@@ -2,7 +2,7 @@
 //! against our limits on abuse.
 
 use circflow::base::limits::STREAM_BUFFERED_DEFAULT;
-use circflow::congestion::{Incoming, May, Outgoing, Params, PathClass, Say, StreamEdge};
+use circflow::congestion::{FlowMessage, Incoming, May, Outgoing, Params, PathClass, StreamEdge};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -23,7 +23,7 @@ struct Naive {
 }
 
 impl Naive {
-    fn come(&mut self, now: u64, bytes: u32, params: &Params, broken: bool) -> Option<Say> {
+    fn come(&mut self, now: u64, bytes: u32, params: &Params, broken: bool) -> Option<FlowMessage> {
         self.waiting += u64::from(bytes);
         let mut said = None;
         if self.waiting > params.xoff_bytes(StreamEdge::Exit) {
@@ -32,7 +32,7 @@ impl Naive {
                     None => self.over_since = Some(now),
                     Some(since) if now > since + 5_000_000 => {
                         (self.stopped, self.over_since, self.rate) = (true, None, 0);
-                        said = Some(Say::Xoff);
+                        said = Some(FlowMessage::Xoff);
                     }
                     Some(_) => {}
                 }
@@ -48,7 +48,7 @@ impl Naive {
         said
     }
 
-    fn go(&mut self, now: u64, bytes: u32, params: &Params, broken: bool) -> Option<Say> {
+    fn go(&mut self, now: u64, bytes: u32, params: &Params, broken: bool) -> Option<FlowMessage> {
         self.waiting -= u64::from(bytes);
         if self.waiting <= params.xoff_bytes(StreamEdge::Exit) {
             self.over_since = None;
@@ -60,7 +60,7 @@ impl Naive {
         self.decide(now, params, broken)
     }
 
-    fn decide(&mut self, now: u64, params: &Params, broken: bool) -> Option<Say> {
+    fn decide(&mut self, now: u64, params: &Params, broken: bool) -> Option<FlowMessage> {
         if broken {
             self.period = None;
             self.through.clear();
@@ -83,7 +83,7 @@ impl Naive {
         if self.stopped && self.waiting == 0 || !self.stopped && changed && !broken {
             self.stopped = false;
             self.said = self.rate;
-            said = Some(Say::Xon { rate: self.rate as u32 });
+            said = Some(FlowMessage::Xon { rate: self.rate as u32 });
         }
         if self.waiting == 0 {
             if self.period.is_some() {
@@ -165,18 +165,18 @@ proptest! {
 
 /// A peer that keeps to the rules as its makers read them.
 trait Honest {
-    fn come(&mut self, now: u64, bytes: u32, params: &Params) -> Option<Say>;
-    fn go(&mut self, now: u64, bytes: u32, params: &Params) -> Option<Say>;
+    fn come(&mut self, now: u64, bytes: u32, params: &Params) -> Option<FlowMessage>;
+    fn go(&mut self, now: u64, bytes: u32, params: &Params) -> Option<FlowMessage>;
 }
 
 struct Circflow(Incoming);
 
 impl Honest for Circflow {
-    fn come(&mut self, now: u64, bytes: u32, params: &Params) -> Option<Say> {
+    fn come(&mut self, now: u64, bytes: u32, params: &Params) -> Option<FlowMessage> {
         self.0.delivered(now, bytes, params, false).unwrap()
     }
 
-    fn go(&mut self, now: u64, bytes: u32, params: &Params) -> Option<Say> {
+    fn go(&mut self, now: u64, bytes: u32, params: &Params) -> Option<FlowMessage> {
         self.0.flushed(now, bytes, params, false).unwrap()
     }
 }
@@ -189,17 +189,17 @@ struct Arti {
 }
 
 impl Honest for Arti {
-    fn come(&mut self, _: u64, bytes: u32, params: &Params) -> Option<Say> {
+    fn come(&mut self, _: u64, bytes: u32, params: &Params) -> Option<FlowMessage> {
         self.waiting += u64::from(bytes);
         let over = self.waiting > params.xoff_bytes(StreamEdge::Client).max(params.xoff_bytes(StreamEdge::Exit));
         let says = over && !self.stopped;
         self.stopped |= over;
-        says.then_some(Say::Xoff)
+        says.then_some(FlowMessage::Xoff)
     }
 
-    fn go(&mut self, _: u64, bytes: u32, _: &Params) -> Option<Say> {
+    fn go(&mut self, _: u64, bytes: u32, _: &Params) -> Option<FlowMessage> {
         self.waiting -= u64::from(bytes);
-        (self.waiting == 0 && std::mem::take(&mut self.stopped)).then_some(Say::Xon { rate: 0 })
+        (self.waiting == 0 && std::mem::take(&mut self.stopped)).then_some(FlowMessage::Xon { rate: 0 })
     }
 }
 
@@ -232,7 +232,7 @@ impl CTor {
         }
     }
 
-    fn decide(&mut self, micros: u64, written: u64, params: &Params) -> Option<Say> {
+    fn decide(&mut self, micros: u64, written: u64, params: &Params) -> Option<FlowMessage> {
         self.drained += written;
         if self.started == 0 && self.waiting > 0 {
             (self.started, self.drained) = (micros, 0);
@@ -266,12 +266,12 @@ impl CTor {
                 (self.drained_before, self.drained) = (self.drained, 0);
             }
         }
-        speak.then_some(Say::Xon { rate: self.said as u32 })
+        speak.then_some(FlowMessage::Xon { rate: self.said as u32 })
     }
 }
 
 impl Honest for CTor {
-    fn come(&mut self, now: u64, bytes: u32, params: &Params) -> Option<Say> {
+    fn come(&mut self, now: u64, bytes: u32, params: &Params) -> Option<FlowMessage> {
         let micros = 1 + now / 1000;
         self.waiting += u64::from(bytes);
         let mut said = None;
@@ -282,7 +282,7 @@ impl Honest for CTor {
                 self.grace = micros;
             } else if micros > self.grace + 5000 {
                 (self.stopped, self.rate, self.grace) = (true, 0, 0);
-                said = Some(Say::Xoff);
+                said = Some(FlowMessage::Xoff);
             }
         }
         if self.waiting > 32 * 488 {
@@ -291,7 +291,7 @@ impl Honest for CTor {
         said
     }
 
-    fn go(&mut self, now: u64, bytes: u32, params: &Params) -> Option<Say> {
+    fn go(&mut self, now: u64, bytes: u32, params: &Params) -> Option<FlowMessage> {
         self.waiting -= u64::from(bytes);
         self.decide(1 + now / 1000, bytes.into(), params)
     }
@@ -332,7 +332,7 @@ proptest! {
         let theirs = halved(&params, half);
         let mut peer = peer(make);
         let mut outgoing = Outgoing::new(&params, true);
-        let (mut there, mut back): (VecDeque<u32>, VecDeque<Say>) = Default::default();
+        let (mut there, mut back): (VecDeque<u32>, VecDeque<FlowMessage>) = Default::default();
         let (mut now, mut waiting, mut spoke) = (0u64, 0u64, 0);
         for step in steps {
             now += step.wait.min(1 << 40);
@@ -356,8 +356,8 @@ proptest! {
             back.extend(said);
             while back.len() > ways.1 {
                 let heard = match back.pop_front().unwrap() {
-                    Say::Xoff => outgoing.handle_xoff(),
-                    Say::Xon { rate } => outgoing.handle_xon(now, rate),
+                    FlowMessage::Xoff => outgoing.handle_xoff(),
+                    FlowMessage::Xon { rate } => outgoing.handle_xon(now, rate),
                 };
                 prop_assert_eq!(heard, Ok(()), "after {} of its messages", spoke);
             }
@@ -374,13 +374,13 @@ fn fc_12_an_honest_peer_may_say_as_much_as_it_ever_can() {
         let theirs = halved(&params, half);
         let (mut peer, mut outgoing) = (peer(make), Outgoing::new(&params, true));
         let (mut now, mut xoffs, mut xons) = (0, 0, 0);
-        let mut hear = |outgoing: &mut Outgoing, now, said: Option<Say>| {
+        let mut hear = |outgoing: &mut Outgoing, now, said: Option<FlowMessage>| {
             let heard = match said {
-                Some(Say::Xoff) => {
+                Some(FlowMessage::Xoff) => {
                     xoffs += 1;
                     outgoing.handle_xoff()
                 }
-                Some(Say::Xon { rate }) => {
+                Some(FlowMessage::Xon { rate }) => {
                     xons += 1;
                     outgoing.handle_xon(now, rate)
                 }
@@ -421,8 +421,8 @@ fn fc_12_an_honest_peer_may_say_as_much_as_it_ever_can() {
     }
 }
 
-/// With its own rule (counts and bytes halved together every 10 MiB) C Tor calls an honest peer with the largest limit a
-/// cheat; ours does not.
+/// With its own rule (counts and bytes halved together every 10 MiB) C Tor calls an honest peer with the largest limit
+/// a cheat; ours does not.
 #[test]
 fn fc_12_the_largest_limit_over_a_long_transfer() {
     let params = Params { xoff_client: 10_000, xoff_exit: 10_000, ..Params::default_for(PathClass::Exit) };
@@ -433,10 +433,10 @@ fn fc_12_the_largest_limit_over_a_long_transfer() {
             now += 10_000_000;
             outgoing.sent(now, 48_800);
             waiting += 48_800;
-            if peer.come(now, 48_800, &params) == Some(Say::Xoff) {
+            if peer.come(now, 48_800, &params) == Some(FlowMessage::Xoff) {
                 assert_eq!(outgoing.handle_xoff(), Ok(()), "the {xoffs}th");
                 xoffs += 1;
-                if let Some(Say::Xon { rate }) = peer.go(now, std::mem::take(&mut waiting), &params) {
+                if let Some(FlowMessage::Xon { rate }) = peer.go(now, std::mem::take(&mut waiting), &params) {
                     assert_eq!(outgoing.handle_xon(now, rate), Ok(()));
                 }
             }
@@ -453,13 +453,13 @@ fn a_slow_reader_slows_its_writer_down() {
         (Outgoing::new(&params, true), Incoming::new(StreamEdge::Exit, STREAM_BUFFERED_DEFAULT));
     // 100 ms there, 100 ms back, in steps of 1 ms; the reader takes 200 KB/s, the writer has 5 MB/s.
     let mut there: VecDeque<u32> = vec![0; 100].into();
-    let mut back: VecDeque<Option<Say>> = vec![None; 100].into();
+    let mut back: VecDeque<Option<FlowMessage>> = vec![None; 100].into();
     let (mut most, mut read, mut xoffs) = (0, 0u64, 0);
     for ms in 1..60_000u64 {
         let now = ms * 1_000_000;
         match back.pop_front().flatten() {
-            Some(Say::Xoff) => writer.handle_xoff().unwrap(),
-            Some(Say::Xon { rate }) => writer.handle_xon(now, rate).unwrap(),
+            Some(FlowMessage::Xoff) => writer.handle_xoff().unwrap(),
+            Some(FlowMessage::Xon { rate }) => writer.handle_xon(now, rate).unwrap(),
             None => {}
         }
         let mut sent = 0;
@@ -476,7 +476,7 @@ fn a_slow_reader_slows_its_writer_down() {
         let take = reader.buffered().min(200);
         read += u64::from(take);
         said = said.or(reader.flushed(now, take, &params, false).unwrap());
-        xoffs += u32::from(said == Some(Say::Xoff));
+        xoffs += u32::from(said == Some(FlowMessage::Xoff));
         back.push_back(said);
         most = most.max(reader.buffered());
     }

@@ -1,14 +1,14 @@
 //! XON and XOFF, rule by rule: what we say about our buffer, and what a peer may say about its own.
 
 use circflow::base::limits::{FLOW_CREDIT_MAX, STREAM_BUFFERED_DEFAULT};
-use circflow::congestion::{Abuse, Incoming, May, Outgoing, Overflow, Params, PathClass, Say, StreamEdge};
+use circflow::congestion::{Abuse, FlowMessage, Incoming, May, Outgoing, Overflow, Params, PathClass, StreamEdge};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MS;
 /// The limits of the defaults, in bytes: XOFF, and between two rates.
 const XOFF: u32 = 500 * 488;
 const XON: u32 = 500 * 498;
-const UNLIMITED: Say = Say::Xon { rate: 0 };
+const UNLIMITED: FlowMessage = FlowMessage::Xon { rate: 0 };
 
 fn params() -> Params {
     Params::default_for(PathClass::Exit)
@@ -30,11 +30,11 @@ impl Buffer {
         }
     }
 
-    fn come(&mut self, now: u64, bytes: u32) -> Option<Say> {
+    fn come(&mut self, now: u64, bytes: u32) -> Option<FlowMessage> {
         self.incoming.delivered(now, bytes, &self.params, self.clock_broken).unwrap()
     }
 
-    fn go(&mut self, now: u64, bytes: u32) -> Option<Say> {
+    fn go(&mut self, now: u64, bytes: u32) -> Option<FlowMessage> {
         self.incoming.flushed(now, bytes, &self.params, self.clock_broken).unwrap()
     }
 
@@ -43,19 +43,19 @@ impl Buffer {
         let mut buffer = Buffer::new();
         assert_eq!(buffer.come(now, 2 * XON), None);
         let mut now = now + 6 * MS;
-        assert_eq!(buffer.come(now, 1), Some(Say::Xoff));
+        assert_eq!(buffer.come(now, 1), Some(FlowMessage::Xoff));
         // The first period began when the first bytes came, 6 ms before.
         now += 2 * u64::from(XON) * 1000 - 6 * MS;
         assert_eq!(buffer.go(now, 2 * XON), None);
         assert_eq!(buffer.incoming.rate(), 1000);
-        assert_eq!(buffer.go(now, 1), Some(Say::Xon { rate: 1000 }));
+        assert_eq!(buffer.go(now, 1), Some(FlowMessage::Xon { rate: 1000 }));
         (buffer, now)
     }
 }
 
 #[test]
 fn fc_1_xoff_above_the_limit_and_only_one() {
-    for (bytes, said) in [(XOFF - 1, None), (XOFF, None), (XOFF + 1, Some(Say::Xoff))] {
+    for (bytes, said) in [(XOFF - 1, None), (XOFF, None), (XOFF + 1, Some(FlowMessage::Xoff))] {
         let mut buffer = Buffer::new();
         assert_eq!(buffer.come(0, bytes), None);
         assert_eq!(buffer.come(6 * MS, 0), said, "{bytes}");
@@ -71,13 +71,13 @@ fn fc_1_client_and_exit_have_limits_of_their_own() {
         let mut incoming = Incoming::new(edge, STREAM_BUFFERED_DEFAULT);
         assert_eq!(incoming.delivered(0, limit, &params, false), Ok(None));
         assert_eq!(incoming.delivered(6 * MS, 1, &params, false), Ok(None), "grace begins");
-        assert_eq!(incoming.delivered(12 * MS, 0, &params, false), Ok(Some(Say::Xoff)));
+        assert_eq!(incoming.delivered(12 * MS, 0, &params, false), Ok(Some(FlowMessage::Xoff)));
     }
 }
 
 #[test]
 fn fc_2_a_burst_has_five_milliseconds() {
-    for (wait, said) in [(5 * MS - 1, None), (5 * MS, None), (5 * MS + 1, Some(Say::Xoff))] {
+    for (wait, said) in [(5 * MS - 1, None), (5 * MS, None), (5 * MS + 1, Some(FlowMessage::Xoff))] {
         let mut buffer = Buffer::new();
         buffer.come(0, XOFF + 1);
         assert_eq!(buffer.come(wait, 1), said, "{wait}");
@@ -88,7 +88,7 @@ fn fc_2_a_burst_has_five_milliseconds() {
     buffer.go(MS, 1);
     assert_eq!(buffer.come(6 * MS, 1), None);
     assert_eq!(buffer.come(11 * MS, 1), None);
-    assert_eq!(buffer.come(11 * MS + 1, 1), Some(Say::Xoff));
+    assert_eq!(buffer.come(11 * MS + 1, 1), Some(FlowMessage::Xoff));
     // Without another arrival nothing is said, however long it takes.
     let mut buffer = Buffer::new();
     buffer.come(0, XOFF + 2);
@@ -100,7 +100,7 @@ fn fc_3_xoff_forgets_the_rate() {
     let (mut buffer, now) = Buffer::with_rate(0);
     buffer.come(now, XOFF + 1);
     assert_eq!(buffer.incoming.rate(), 1000);
-    assert_eq!(buffer.come(now + 6 * MS, 0), Some(Say::Xoff));
+    assert_eq!(buffer.come(now + 6 * MS, 0), Some(FlowMessage::Xoff));
     assert_eq!(buffer.incoming.rate(), 0);
     assert_eq!(buffer.go(now + 7 * MS, XOFF + 1), Some(UNLIMITED), "too little has drained to say");
 }
@@ -109,7 +109,7 @@ fn fc_3_xoff_forgets_the_rate() {
 fn fc_4_xon_when_the_last_byte_is_read() {
     let mut buffer = Buffer::new();
     assert_eq!(buffer.come(0, XOFF + 1), None);
-    assert_eq!(buffer.come(6 * MS, 0), Some(Say::Xoff));
+    assert_eq!(buffer.come(6 * MS, 0), Some(FlowMessage::Xoff));
     assert_eq!(buffer.go(7 * MS, XOFF), None);
     assert_eq!(buffer.go(8 * MS, 1), Some(UNLIMITED));
     assert!(!buffer.incoming.stopped());
@@ -167,7 +167,7 @@ fn fc_6_a_new_rate_is_said_beyond_the_percentage() {
         assert_eq!(buffer.come(now, bytes), None);
         // One byte waits, so that the period is seen to end while bytes wait.
         buffer.come(now, 1);
-        assert_eq!(buffer.go(now + SECOND, rate * 1000), said.map(|rate| Say::Xon { rate }), "{rate}");
+        assert_eq!(buffer.go(now + SECOND, rate * 1000), said.map(|rate| FlowMessage::Xon { rate }), "{rate}");
     }
 }
 
@@ -199,7 +199,7 @@ fn fc_7_a_buffer_that_stays_empty_doubles_the_rate() {
     };
     assert_eq!(through(XON - 1), (None, 1000));
     assert_eq!(through(1), (None, 2000));
-    assert_eq!(through(1), (Some(Say::Xon { rate: 2000 }), 2000), "said at the next occasion");
+    assert_eq!(through(1), (Some(FlowMessage::Xon { rate: 2000 }), 2000), "said at the next occasion");
     assert_eq!(through(XON - 2), (None, 2000));
     assert_eq!(through(1), (None, 4000));
     for _ in 0..40 {
@@ -249,7 +249,7 @@ fn fc_9_no_rate_by_a_broken_clock() {
     assert_eq!(buffer.incoming.rate(), 1000);
     // XOFF and the XON that ends it do not need a clock that can be believed.
     buffer.clock_broken = true;
-    assert_eq!(buffer.come(now + 3 * SECOND, 0), Some(Say::Xoff));
+    assert_eq!(buffer.come(now + 3 * SECOND, 0), Some(FlowMessage::Xoff));
     assert_eq!(buffer.go(now + 4 * SECOND, XON), Some(UNLIMITED));
 }
 

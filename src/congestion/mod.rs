@@ -15,7 +15,7 @@ pub mod vegas;
 pub mod window;
 
 pub use acks::Acks;
-pub use flow::{Abuse, Incoming, May, Outgoing, Overflow, Say};
+pub use flow::{Abuse, FlowMessage, Incoming, May, Outgoing, Overflow};
 pub use mirror::{mirror, Publisher, Reader, Snapshot};
 pub use params::{Inc, Params, PathClass, StreamEdge};
 pub use rtt::Rtt;

@@ -5,7 +5,7 @@ use super::ended::Past;
 use super::route::Part;
 use super::stream::{Flow, Known, Owner, Phase, Stream, Streams};
 use crate::base::{Arena, Id, Nanos};
-use crate::congestion::flow::Say;
+use crate::congestion::flow::FlowMessage;
 use crate::congestion::Params;
 use crate::wire::fault::Fault;
 use crate::wire::flow::{Xoff, Xon};
@@ -21,7 +21,7 @@ pub enum Write {
         /// The host's tag of the stream.
         tag: u64,
         /// XOFF to send to the other end, if one is due.
-        say: Option<Say>,
+        say: Option<FlowMessage>,
     },
     /// The host gets the message, which was the stream's last.
     Last {
@@ -104,7 +104,7 @@ pub struct Written {
     /// The host's tag of the stream.
     pub tag: u64,
     /// XOFF to send to the other end, if one is due.
-    pub say: Option<Say>,
+    pub say: Option<FlowMessage>,
 }
 
 /// REASON_RESOURCELIMIT of END (tor-spec §6.3); DESTROY has another number for it.

@@ -30,7 +30,7 @@ pub struct Incoming {
 
 /// The message to send on the stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Say {
+pub enum FlowMessage {
     /// XOFF.
     Xoff,
     /// XON.
@@ -74,7 +74,7 @@ impl Incoming {
         bytes: u32,
         params: &Params,
         clock_broken: bool,
-    ) -> Result<Option<Say>, Overflow> {
+    ) -> Result<Option<FlowMessage>, Overflow> {
         let buffered = self.buffered.checked_add(bytes).filter(|&sum| sum <= self.buffered_max).ok_or(Overflow)?;
         self.buffered = buffered;
         if u64::from(buffered) > params.xoff_bytes(self.edge).min(BURST_BYTES) {
@@ -86,7 +86,7 @@ impl Incoming {
 
     /// Handles a buffer that holds more than comes in one burst.
     #[inline(never)]
-    fn handle_large(&mut self, now: Nanos, params: &Params, clock_broken: bool) -> Option<Say> {
+    fn handle_large(&mut self, now: Nanos, params: &Params, clock_broken: bool) -> Option<FlowMessage> {
         let buffered = self.buffered;
         let mut say = None;
         if u64::from(buffered) <= params.xoff_bytes(self.edge) {
@@ -96,7 +96,7 @@ impl Incoming {
             self.over_since = None;
             // The rate was wrong, or the buffer would not be so full (FC-3).
             self.rate = 0;
-            say = Some(Say::Xoff);
+            say = Some(FlowMessage::Xoff);
         }
         // A buffer that does not drain is not flushed either, but its period begins (FC-8).
         if u64::from(buffered) > BURST_BYTES {
@@ -113,7 +113,7 @@ impl Incoming {
         bytes: u32,
         params: &Params,
         clock_broken: bool,
-    ) -> Result<Option<Say>, NotBuffered> {
+    ) -> Result<Option<FlowMessage>, NotBuffered> {
         self.buffered = self.buffered.checked_sub(bytes).ok_or(NotBuffered)?;
         self.drained = self.drained.saturating_add(bytes.into());
         if u64::from(self.buffered) <= params.xoff_bytes(self.edge) {
@@ -146,7 +146,7 @@ impl Incoming {
         now.saturating_sub(since) > GRACE
     }
 
-    fn judge(&mut self, now: Nanos, params: &Params, clock_broken: bool) -> Option<Say> {
+    fn judge(&mut self, now: Nanos, params: &Params, clock_broken: bool) -> Option<FlowMessage> {
         self.measure(now, params, clock_broken);
         let say = self.choose_xon(params, clock_broken);
         if self.buffered == 0 {
@@ -181,7 +181,7 @@ impl Incoming {
         self.period_from = Some(now);
     }
 
-    fn choose_xon(&mut self, params: &Params, clock_broken: bool) -> Option<Say> {
+    fn choose_xon(&mut self, params: &Params, clock_broken: bool) -> Option<FlowMessage> {
         let due = match self.stopped {
             true => self.buffered == 0,
             false => !clock_broken && self.has_changed(params.xon_change_pct),
@@ -191,7 +191,7 @@ impl Incoming {
         }
         self.stopped = false;
         self.sent_rate = self.rate;
-        Some(Say::Xon { rate: self.rate })
+        Some(FlowMessage::Xon { rate: self.rate })
     }
 
     /// True when a rate was sent and the current one differs by more than `pct` percent (FC-6).

@@ -6,7 +6,7 @@
 mod incoming;
 mod outgoing;
 
-pub use incoming::{Incoming, NotBuffered, Overflow, Say};
+pub use incoming::{FlowMessage, Incoming, NotBuffered, Overflow};
 pub use outgoing::{Abuse, May, Outgoing};
 
 /// C Tor's largest rate, in units of 1000 bytes per second or in bytes per second. A larger rate means no limit.

@@ -2,7 +2,7 @@
 
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::Fault;
-use crate::congestion::flow::Say;
+use crate::congestion::flow::FlowMessage;
 use crate::engine::{Engine, Place};
 use crate::message::{cost_of, Lane, Message};
 use crate::reactor::{Owner, Past};
@@ -12,15 +12,15 @@ use crate::wire::Command;
 impl Engine {
     /// Says XOFF or XON for a stream.
     #[cold]
-    pub(in crate::engine) fn say(&mut self, owner: Owner, id: Id, say: Say, now: Nanos) {
+    pub(in crate::engine) fn say(&mut self, owner: Owner, id: Id, say: FlowMessage, now: Nanos) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         let (hop, stream_id) = (stream.hop, stream.stream_id);
         match say {
-            Say::Xoff => {
+            FlowMessage::Xoff => {
                 stream.said.xoffs_sent = stream.said.xoffs_sent.saturating_add(1);
                 self.speak(owner, hop, stream_id, Command::XOFF, &Xoff.encode(), now);
             }
-            Say::Xon { rate } => {
+            FlowMessage::Xon { rate } => {
                 stream.said.xons_sent = stream.said.xons_sent.saturating_add(1);
                 self.speak(owner, hop, stream_id, Command::XON, &Xon { kbps: rate }.encode(), now);
             }
