@@ -105,7 +105,7 @@ impl Common {
 
 /// The two that set limits for an engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Voice {
+pub enum LimitSource {
     /// The operator, who runs the host.
     Operator,
     /// The consensus.
@@ -127,9 +127,9 @@ pub struct Purse {
 }
 
 impl Purse {
-    /// Replaces the limits that `voice` has set.
-    pub fn allow(&mut self, voice: Voice, allowance: Allowance) {
-        self.allowances[voice as usize] = allowance;
+    /// Replaces the limits that `source` has set.
+    pub fn allow(&mut self, source: LimitSource, allowance: Allowance) {
+        self.allowances[source as usize] = allowance;
         self.is_limited = self.common.is_some() || self.allowances != [Allowance::default(); 2];
     }
 
@@ -246,7 +246,7 @@ mod tests {
         for (cells, percent, other, sent) in [(3, 50, 0, 3), (0, 50, 4, 5), (7, 50, 4, 7), (0, 1, 99, 2), (0, 25, 9, 4)]
         {
             let mut purse = Purse::default();
-            purse.allow(Voice::Operator, allowance(cells, percent));
+            purse.allow(LimitSource::Operator, allowance(cells, percent));
             purse.sent(other);
             let count = (0..100).filter(|_| purse.spend(true)).count() as u64;
             assert_eq!(count, sent, "{cells} free, {percent} %, {other} others");
@@ -264,15 +264,15 @@ mod tests {
         purse.join(&common);
         assert!(purse.spend(false) && !purse.has_stopped());
         let off = |disabled, reduced| Allowance { disabled, reduced, ..Allowance::default() };
-        purse.allow(Voice::Consensus, off(false, true));
+        purse.allow(LimitSource::Consensus, off(false, true));
         assert!(purse.has_stopped() && !purse.has_stopped());
         assert_eq!((purse.spend(false), purse.spend(true)), (false, true));
         assert!(common.allow(off(true, false)) && !common.allow(off(true, true)));
         common.allow(off(true, false));
         assert_eq!((purse.spend(false), purse.spend(true), purse.has_stopped()), (false, false, true));
         assert!(!common.allow(off(false, false)), "more is allowed");
-        purse.allow(Voice::Consensus, off(false, false));
-        purse.allow(Voice::Operator, off(true, true));
+        purse.allow(LimitSource::Consensus, off(false, false));
+        purse.allow(LimitSource::Operator, off(true, true));
         assert!(!purse.lets_run(true));
         assert_eq!(common.spent(), Spent { padding: 2, other: 0, refused: 3 });
     }

@@ -1,12 +1,12 @@
 //! What the operator and the consensus allow of padding, and what is done when they allow less.
 
-use crate::base::purse::{Allowance, Voice};
+use crate::base::purse::{Allowance, LimitSource};
 use crate::engine::Engine;
 
 impl Engine {
     /// Says what is allowed from now on, of padding on all circuits.
-    pub fn allow_padding(&mut self, voice: Voice, allowance: Allowance) {
-        self.padding.purse.allow(voice, allowance);
+    pub fn allow_padding(&mut self, source: LimitSource, allowance: Allowance) {
+        self.padding.purse.allow(source, allowance);
         self.heed_allowance();
     }
 
@@ -17,7 +17,7 @@ impl Engine {
         if let Some(allowance) =
             Allowance::new(wide.global_allowed_cells, wide.global_max_padding_pct, disabled, reduced)
         {
-            self.allow_padding(Voice::Consensus, allowance);
+            self.allow_padding(LimitSource::Consensus, allowance);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What an operator allows of padding.
 
 use super::*;
-use crate::base::purse::{Allowance, Voice};
+use crate::base::purse::{Allowance, LimitSource};
 use crate::ffi::hub::{self, circflow_hub};
 use crate::ffi::outside;
 
@@ -66,7 +66,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_set_padding_budget(
     unsafe {
         door::enter_to_read(engine, budget, budget_defaults(), |core, budget| {
             let allowance = allowance(budget).map_err(|why| core.invalid(why))?;
-            core.allow_padding(Voice::Operator, allowance);
+            core.allow_padding(LimitSource::Operator, allowance);
             Ok(())
         })
     }
