@@ -402,7 +402,7 @@ impl Engine {
                 join.refuse(1, |rest| world.ledger.settle(left(rest)));
             }
         }
-        self.port.joins_again();
+        self.port.ring_for_joins();
     }
 
     fn close_leg(&mut self, world: &World, id: Id) {
@@ -463,7 +463,7 @@ fn read(end: &LinkEnd<u32, u32>, last: &mut Option<u32>, world: &World) -> bool 
             }
         }
     }
-    end.again();
+    end.ring_self();
     false
 }
 

@@ -203,10 +203,10 @@ mod hub {
             let writer = thread::spawn(move || {
                 let mut back = Vec::new();
                 send_all(&leg, &[2], &mut back);
-                while leg.over().is_none() {
+                while leg.peer_gone().is_none() {
                     near.sleep();
                 }
-                assert_eq!(leg.over(), Some(Some(7)));
+                assert_eq!(leg.peer_gone(), Some(Some(7)));
                 leg.close(0, left(&mut back));
                 back
             });
@@ -230,7 +230,7 @@ mod hub {
                 leg.close(9, |left| panic!("{left:?}"));
             });
             assert_eq!(read(&far, &home, usize::MAX), [1, 2]);
-            assert_eq!(home.over(), Some(Some(9)));
+            assert_eq!(home.peer_gone(), Some(Some(9)));
             writer.join().unwrap();
         });
     }
@@ -245,7 +245,7 @@ mod hub {
                 let mut out = Vec::new();
                 send_all(&leg, &[1, 2], &mut out);
                 // Reads what happened to it, as an engine would, without going itself.
-                if leg.over().is_some() {
+                if leg.peer_gone().is_some() {
                     out.extend(std::iter::from_fn(|| leg.take_back()));
                 }
                 (leg, out)
@@ -296,7 +296,7 @@ mod hub {
             while leg.poll() == News::Nothing {
                 near.sleep();
             }
-            assert_eq!(leg.over(), Some(None));
+            assert_eq!(leg.peer_gone(), Some(None));
             out.extend(std::iter::from_fn(|| leg.take_back()));
             assert_eq!(out, [1]);
             vanishing.join().unwrap();
@@ -388,7 +388,7 @@ mod hub {
                     while end.poll() == News::Nothing {
                         waker.wait();
                     }
-                    assert_eq!(end.over(), Some(None));
+                    assert_eq!(end.peer_gone(), Some(None));
                 }
                 ours
             });
@@ -472,7 +472,7 @@ mod hub {
             let (_, end) = home.poll_join().unwrap().accept(FAR);
             budgets.iter_mut().for_each(|budget| budget.ask(4).unwrap());
             let [mut near, mut far] = budgets;
-            near.cross(4);
+            near.hold_crossing(4);
             assert_eq!(leg.send(4), Ok(()));
             far.rest();
             let reading = thread::spawn(move || {

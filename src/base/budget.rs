@@ -306,7 +306,7 @@ impl Budget {
     }
 
     /// Holds `bytes` more, which are to be sent to another engine. The caller has made room.
-    pub fn cross(&mut self, bytes: u64) {
+    pub fn hold_crossing(&mut self, bytes: u64) {
         self.hold(bytes);
         self.crossing += bytes;
     }
@@ -317,7 +317,7 @@ impl Budget {
     }
 
     /// `bytes` did not get to the other engine, and are no longer held.
-    pub fn uncross(&mut self, bytes: u64) {
+    pub fn release_crossing(&mut self, bytes: u64) {
         debug_assert!(self.crossing >= bytes, "more comes back than was sent");
         self.crossing = self.crossing.saturating_sub(bytes);
         self.release(bytes);
@@ -496,7 +496,7 @@ mod tests {
         let (process, mut budgets, returns) = pair(1 << 30, 1 << 30);
         let [leg, home] = &mut budgets;
         leg.ask(1000).unwrap();
-        leg.cross(1000);
+        leg.hold_crossing(1000);
         let before = process.reserved();
         returns[0].report_taken(600);
         home.adopt(600);
@@ -505,7 +505,7 @@ mod tests {
         leg.settle();
         assert_eq!((leg.used(), leg.crossing(), home.used()), (400, 400, 600));
         check(&process, &budgets);
-        budgets[0].uncross(400);
+        budgets[0].release_crossing(400);
         budgets.iter_mut().for_each(Budget::rest);
         assert_eq!(process.reserved(), 600);
     }
@@ -516,7 +516,7 @@ mod tests {
         let [mut leg, mut home] = budgets;
         hold(&mut leg, 5000).unwrap();
         leg.ask(1000).unwrap();
-        leg.cross(1000);
+        leg.hold_crossing(1000);
         drop(leg);
         assert_eq!(process.reserved(), 1000);
         returns[0].report_taken(700);

@@ -85,7 +85,7 @@ impl Engine {
     /// Those whom other engines have named go.
     pub(super) fn close_doomed(&mut self) {
         let Some(port) = &self.spread.port else { return };
-        let doomed = port.take_doomed();
+        let doomed = port.take_victims();
         if doomed.is_empty() {
             return;
         }
@@ -97,7 +97,7 @@ impl Engine {
             }
         }
         self.rest();
-        self.spread.port.iter().for_each(|port| port.doom_done());
+        self.spread.port.iter().for_each(|port| port.victims_closed());
     }
 
     fn is_named(&self, id: Id) -> bool {
@@ -215,7 +215,7 @@ impl Engine {
         for left in left {
             match &left {
                 Left::Unread(theirs) => self.held.store.budget_mut().adopt(theirs.cost()),
-                Left::Unsent(ours) => self.held.store.budget_mut().uncross(ours.cost()),
+                Left::Unsent(ours) => self.held.store.budget_mut().release_crossing(ours.cost()),
             }
             tokens.extend(token(left));
         }

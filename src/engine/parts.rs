@@ -14,7 +14,7 @@ use crate::engine::out::words::Words;
 use crate::engine::spread::message::Crossing;
 use crate::engine::spread::places::HomeLegs;
 use crate::engine::{Config, Lateness};
-use crate::hub::{Books, Ledger, Port, Spares};
+use crate::hub::{Ledger, Port, SharedLedger, Spares};
 use crate::message::Store;
 use crate::padding::{Keys, Machines, Pace, PadderTerms, PaddingEffect};
 use crate::reactor::Marks;
@@ -38,7 +38,7 @@ pub(super) struct Time {
 #[derive(Debug)]
 pub(super) struct Held {
     pub store: Store,
-    pub ledger: Books,
+    pub ledger: SharedLedger,
     /// What is left to be freed.
     pub aside: Aside,
 }

@@ -5,7 +5,7 @@ use crate::base::{Hops, Id, Nanos};
 use crate::conflux::{LegIx, Role};
 use crate::engine::spread::places::Away;
 use crate::engine::{CircuitConfig, CircuitFlags};
-use crate::hub::{Books, Standing};
+use crate::hub::{SharedLedger, Standing};
 use crate::message::Store;
 use crate::padding::Padding;
 use crate::reactor::{part, Position, Reactor, Side};
@@ -77,7 +77,7 @@ impl Circuit {
 
     /// It holds more than before.
     #[inline(always)]
-    pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
+    pub fn grew(&mut self, id: Id, ledger: &SharedLedger, now: Nanos) {
         let bytes = self.bytes();
         Standing::grow(&mut self.standing, ledger, id, bytes, now);
     }

@@ -16,8 +16,8 @@
 //! Why nothing is lost in 1 and 2: one of the two fences comes first. If it is the writer's, the dying end finds the
 //! item; if it is that of the dying end, the writer finds the flag. If both happen, the queue gives the item to only
 //! one of them. Why no writer waits for ever in 4: if the reader's fence comes first, the second push finds room; else
-//! the reader finds the mark. A reader that stops before its inbox is empty rings for itself ([`LinkEnd::again`]), so
-//! it goes on. tests/loom.rs tries all orders of this code, on a queue that orders less than the real one.
+//! the reader finds the mark. A reader that stops before its inbox is empty rings for itself ([`LinkEnd::ring_self`]),
+//! so it goes on. tests/loom.rs tries all orders of this code, on a queue that orders less than the real one.
 //!
 //! An end that nobody has taken yet (its circuit waits for the set's home) has no reader, so what was sent to it
 //! belongs to the writer. Two can end this state: the home that takes its end ([`LinkEnd::mark_taken`]), or the leg
@@ -26,10 +26,10 @@
 //!
 //! The engine that sent an item counts what it costs until the item is taken. The reader reports the cost of what it
 //! reads to the link, and to the writer's engine ([`crate::base::budget::Returns`]), once for all items that it reads
-//! in a row ([`LinkEnd::tell`]). What nobody takes is reported when the link is dropped.
+//! in a row ([`LinkEnd::report_read`]). What nobody takes is reported when the link is dropped.
 //!
 //! Only one thread at a time uses an end. A flag needs no room, so a death is seen when the queue is full as well
-//! ([`LinkEnd::over`]).
+//! ([`LinkEnd::peer_gone`]).
 
 use super::bell::{Bell, Ringer};
 use super::bounded::Bounded;
@@ -163,9 +163,9 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
     /// The next item from the other end.
     pub fn poll(&self) -> News<I> {
         let inbox = &self.inbox;
-        let over = self.over();
+        let over = self.peer_gone();
         let Some(item) = inbox.items.pop() else {
-            self.tell();
+            self.report_read();
             fence(SeqCst);
             self.wake_writer();
             return over.map_or(News::Nothing, News::Over);
@@ -180,7 +180,7 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
 
     /// The other end's reason for going, once it is gone; the inner `None` when it gave no reason. What it sent before
     /// can still be read.
-    pub fn over(&self) -> Option<Option<u32>> {
+    pub fn peer_gone(&self) -> Option<Option<u32>> {
         match self.outbox.gone.load(Acquire) {
             HERE => None,
             gone => Some(u32::try_from(gone - REASONS).ok()),
@@ -189,7 +189,7 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
 
     /// Takes back, once the other end is gone, the next item that was sent to it and not taken.
     pub fn take_back(&self) -> Option<O> {
-        self.over()?;
+        self.peer_gone()?;
         fence(SeqCst);
         self.outbox.items.pop()
     }
@@ -201,7 +201,7 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
 
     /// Tells the other end, and its engine, the cost of what was read since the last call. A reader has to call it
     /// before it goes on to other things. A [`LinkEnd::poll`] that finds nothing does it too.
-    pub fn tell(&self) {
+    pub fn report_read(&self) {
         let read = self.read.take();
         if read > 0 {
             let taken = &self.inbox.taken;
@@ -211,12 +211,12 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
     }
 
     /// Rings for this end itself: its owner has not read all items, and will go on when it is called again.
-    pub fn again(&self) {
+    pub fn ring_self(&self) {
         Ringer::ring(&self.inbox.ringer);
     }
 
     /// Rings for the other end, for news that is not in the link.
-    pub fn nudge(&self) {
+    pub fn ring_peer(&self) {
         Ringer::ring(&self.outbox.ringer);
     }
 
@@ -230,7 +230,7 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
                 left(Left::Unread(item));
             }
         }
-        self.tell();
+        self.report_read();
         let withdrawn = self.withdraw();
         while let Some(item) = if withdrawn { self.outbox.items.pop() } else { self.take_back() } {
             left(Left::Unsent(item));
@@ -267,13 +267,13 @@ impl<I: Cargo, O: Cargo> Sink<O> for &LinkEnd<I, O> {
     }
 
     fn is_closed(&self) -> bool {
-        self.over().is_some()
+        self.peer_gone().is_some()
     }
 }
 
 impl<I: Cargo, O: Cargo> Drop for LinkEnd<I, O> {
     fn drop(&mut self) {
-        self.tell();
+        self.report_read();
         if !self.closed {
             self.die(NO_REASON);
             Ringer::ring(&self.outbox.ringer);
@@ -368,7 +368,7 @@ mod tests {
             let mut rest = Vec::new();
             leg.close(reason, |left| rest.push(left));
             assert_eq!(rest, [Left::Unread(2)]);
-            assert_eq!(home.over(), Some(Some(reason)), "at once");
+            assert_eq!(home.peer_gone(), Some(Some(reason)), "at once");
             assert_eq!(home.send(3), Err(NotSent::Gone(Some(3))));
             assert_eq!((home.poll(), home.poll()), (News::Item(1), News::Over(Some(reason))));
             assert_eq!(home.take_back(), None, "the other end took it");
@@ -393,7 +393,7 @@ mod tests {
         leg.send(2).unwrap_err();
         news(&far);
         leg.close(4, |left| panic!("{left:?}"));
-        assert_eq!((home.over(), news(&far)), (Some(Some(4)), vec![Id(2)]));
+        assert_eq!((home.peer_gone(), news(&far)), (Some(Some(4)), vec![Id(2)]));
         assert_eq!(home.poll(), News::Item(1));
         let mut rest = Vec::new();
         home.close(0, |left| rest.push(left));
@@ -440,8 +440,8 @@ mod tests {
         home.open(Id(2));
         leg.send(1).unwrap();
         assert_eq!(news(&far), [Id(2)]);
-        home.again();
-        home.again();
+        home.ring_self();
+        home.ring_self();
         assert_eq!(news(&far), [Id(2)]);
     }
 
@@ -453,7 +453,7 @@ mod tests {
         let told = |at: usize| bells[at].returns.unsettled();
         (1..=3).for_each(|item| leg.send(10 * item).unwrap());
         assert_eq!((home.poll(), home.poll(), leg.taken(), told(0)), (News::Item(10), News::Item(20), 0, 0));
-        home.tell();
+        home.report_read();
         assert_eq!((leg.taken(), told(0)), (30, 30));
         assert_eq!((home.poll(), home.poll(), leg.taken(), told(0)), (News::Item(30), News::Nothing, 60, 60));
         (1..=2).for_each(|item| leg.send(item).unwrap());

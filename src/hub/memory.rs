@@ -33,14 +33,14 @@ pub struct Ledger {
 }
 
 /// A ledger, as its engine and the hub share it.
-pub type Books = Arc<Ledger>;
+pub type SharedLedger = Arc<Ledger>;
 
 #[derive(Debug, Default)]
 struct Book {
     holders: Holders<Id>,
     places: BTreeMap<Id, (Seat, Arc<Note>)>,
     /// Victims that other engines have named, to be closed by this one, with the bytes they held then.
-    doomed: Vec<(Id, u64)>,
+    named_here: Vec<(Id, u64)>,
 }
 
 /// The figures of one set or circuit.
@@ -88,7 +88,7 @@ struct Candidate {
 
 impl Ledger {
     /// An empty ledger for the engine with this tag.
-    pub fn open(tag: u16) -> Books {
+    pub fn open(tag: u16) -> SharedLedger {
         Arc::new(Ledger { tag, ..Ledger::default() })
     }
 
@@ -131,8 +131,8 @@ impl Ledger {
     }
 
     /// Takes the victims that other engines have named, to be closed here.
-    pub fn take_doomed(&self) -> Vec<(Id, u64)> {
-        std::mem::take(&mut self.book.lock().doomed)
+    pub fn take_victims(&self) -> Vec<(Id, u64)> {
+        std::mem::take(&mut self.book.lock().named_here)
     }
 
     /// The holder on this engine that has to go, so that there is room under its cap.
@@ -144,7 +144,7 @@ impl Ledger {
     /// Gives unused memory back. Returns the bytes.
     pub fn trim(&self) -> usize {
         let mut book = self.book.lock();
-        book.doomed.shrink_to_fit();
+        book.named_here.shrink_to_fit();
         book.holders.trim()
     }
 }
@@ -193,7 +193,7 @@ impl Book {
 
 impl Standing {
     /// A standing that holds nothing yet.
-    pub fn new(ledger: &Books, id: Id) -> Self {
+    pub fn new(ledger: &SharedLedger, id: Id) -> Self {
         let (bytes, since) = (AtomicU64::new(0), AtomicU64::new(NEVER));
         let (told, named) = (AtomicU64::new(0), AtomicBool::new(false));
         Standing { note: Arc::new(Note { id, ledger: Arc::clone(ledger), bytes, since, told, named }) }
@@ -202,10 +202,10 @@ impl Standing {
     /// The set or circuit `id` holds `bytes` in all now, which is more than before. Makes its standing with the first
     /// thing held.
     #[inline(always)]
-    pub fn grow(standing: &mut Option<Standing>, ledger: &Books, id: Id, bytes: u64, now: Nanos) {
+    pub fn grow(standing: &mut Option<Standing>, ledger: &SharedLedger, id: Id, bytes: u64, now: Nanos) {
         #[cold]
         #[inline(never)]
-        fn begin(ledger: &Books, id: Id, bytes: u64, now: Nanos) -> Standing {
+        fn begin(ledger: &SharedLedger, id: Id, bytes: u64, now: Nanos) -> Standing {
             let standing = Standing::new(ledger, id);
             standing.grew(bytes, now);
             standing
@@ -324,10 +324,10 @@ pub(super) fn worst(ledgers: &[Arc<Ledger>], now: Nanos, cap: u64) -> Option<Vic
 }
 
 /// Names a victim, to be closed by its own engine. False when it is not there any more.
-pub(super) fn doom(ledger: &Ledger, victim: &Victim) -> bool {
+pub(super) fn name_for_engine(ledger: &Ledger, victim: &Victim) -> bool {
     let is_there = ledger.name(victim.id);
     if is_there {
-        ledger.book.lock().doomed.push((victim.id, victim.bytes));
+        ledger.book.lock().named_here.push((victim.id, victim.bytes));
     }
     is_there
 }
@@ -452,8 +452,8 @@ mod tests {
     fn the_doomed_are_told_once() {
         let [ledger, _] = ledgers();
         let standing = hold(&ledger, 1, 10, 1);
-        assert!(doom(&ledger, &victim(1, 1, 10)) && !doom(&ledger, &victim(1, 1, 10)));
-        assert_eq!((ledger.take_doomed(), ledger.take_doomed()), (vec![(Id(1), 10)], vec![]));
+        assert!(name_for_engine(&ledger, &victim(1, 1, 10)) && !name_for_engine(&ledger, &victim(1, 1, 10)));
+        assert_eq!((ledger.take_victims(), ledger.take_victims()), (vec![(Id(1), 10)], vec![]));
         assert!(standing.is_named() && ledger.worst(5, 100).is_none());
     }
 

@@ -23,7 +23,7 @@ mod spares;
 
 pub use bell::{Bell, Call, Notify, Ringer};
 pub use link::{link, Cargo, Left, LinkEnd, News, NotSent};
-pub use memory::{Books, Ledger, Standing, Victim};
+pub use memory::{Ledger, SharedLedger, Standing, Victim};
 pub use port::{Join, JoinError, Port};
 pub use spares::{Buffer, Spares};
 
@@ -374,7 +374,7 @@ mod tests {
         drop(a.poll_join());
         assert!(b.join(&home, "", Id(9999)).is_ok());
         drop(a);
-        assert!(asked.iter().all(|end| end.over() == Some(None)), "whoever waited is told");
+        assert!(asked.iter().all(|end| end.peer_gone() == Some(None)), "whoever waited is told");
     }
 
     #[test]
@@ -399,12 +399,12 @@ mod tests {
         assert_eq!(b.name_worst(9), Some(Victim { engine: 1, id: Id(10), bytes: 60 }));
         let mut keys = Vec::new();
         a.take_news(4, &mut keys);
-        assert_eq!((keys, a.take_doomed()), (vec![Id::NONE], vec![Id(10)]));
+        assert_eq!((keys, a.take_victims()), (vec![Id::NONE], vec![Id(10)]));
         assert_eq!((hold(&mut budgets[1], 12), hold(&mut budgets[1], 1)), (Ok(()), Err(Over::Process)));
-        a.doom_done();
+        a.victims_closed();
         // The next is its own, which it closes by itself.
         let own = Victim { engine: 2, id: Id(20), bytes: 40 };
-        assert_eq!((b.name_worst(9), b.take_doomed()), (Some(own), vec![]));
+        assert_eq!((b.name_worst(9), b.take_victims()), (Some(own), vec![]));
         let mut victims = Vec::new();
         assert_eq!((hub.reclaim(10, usize::MAX, &mut victims), victims), (40, vec![own]));
         drop((standings, budgets));

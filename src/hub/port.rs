@@ -3,7 +3,7 @@
 use super::bell::{Bell, Notify, Ringer};
 use super::bounded::Bounded;
 use super::link::link;
-use super::memory::{self, Books, Ledger, Victim};
+use super::memory::{self, Ledger, SharedLedger, Victim};
 use super::spares::Spares;
 use super::{Claim, Home, HomeEnd, Left, LegEnd, Shared, Traffic};
 use crate::base::budget::{Budget, Process, Returns};
@@ -109,7 +109,7 @@ impl<T: Traffic> Port<T> {
 
     /// Rings for the circuits that want to be legs here: the engine has not looked at all of them, and will go on when
     /// it is called again.
-    pub fn joins_again(&self) {
+    pub fn ring_for_joins(&self) {
         Ringer::ring(&self.member.ringer);
     }
 
@@ -135,7 +135,7 @@ impl<T: Traffic> Port<T> {
     }
 
     /// The sets and circuits on this engine that hold something.
-    pub fn ledger(&self) -> &Books {
+    pub fn ledger(&self) -> &SharedLedger {
         &self.member.ledger
     }
 
@@ -157,7 +157,7 @@ impl<T: Traffic> Port<T> {
                 break;
             }
             member.owed.fetch_add(victim.bytes, Relaxed);
-            let is_named = memory::doom(&member.ledger, &victim);
+            let is_named = memory::name_for_engine(&member.ledger, &victim);
             fence(SeqCst);
             if member.is_gone() {
                 // That engine may have looked for victims for the last time before.
@@ -174,12 +174,12 @@ impl<T: Traffic> Port<T> {
     }
 
     /// Takes the ids that other engines have named, to be closed here at once.
-    pub fn take_doomed(&self) -> Vec<Id> {
-        self.member.ledger.take_doomed().into_iter().map(|(id, _)| id).collect()
+    pub fn take_victims(&self) -> Vec<Id> {
+        self.member.ledger.take_victims().into_iter().map(|(id, _)| id).collect()
     }
 
     /// The victims named here are closed, and what they held has been given back.
-    pub fn doom_done(&self) {
+    pub fn victims_closed(&self) {
         self.member.forgive(&self.shared.process);
     }
 }

@@ -9,7 +9,7 @@ use crate::base::{limits, Arena, Hops, Id, Nanos};
 use crate::conflux::set::{Contradiction, Fate, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats};
 use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, SetTerms};
 use crate::congestion::Params;
-use crate::hub::{Books, Standing};
+use crate::hub::{SharedLedger, Standing};
 use crate::message::{Delivery, Lane, Message, Store, TooSmall};
 use crate::wire::conflux::{Link, Switch, Ux};
 use crate::wire::Command;
@@ -123,7 +123,7 @@ impl Controller {
     }
 
     /// Writes into the note that the set holds more than before, messages on their way to legs elsewhere included.
-    pub fn grew(&mut self, id: Id, ledger: &Books, now: Nanos) {
+    pub fn grew(&mut self, id: Id, ledger: &SharedLedger, now: Nanos) {
         let bytes = self.bytes();
         Standing::grow(&mut self.standing, ledger, id, bytes, now);
         self.set.tell(step(bytes));

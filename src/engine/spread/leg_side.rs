@@ -40,7 +40,7 @@ impl Engine {
             Err(JoinError::Full) => return Err(Fault::LinkLimit),
         };
         circuit.place = Place::Away;
-        self.held.store.budget_mut().cross(asking);
+        self.held.store.budget_mut().hold_crossing(asking);
         circuit.away = Some(Box::new(Away {
             end,
             backlog: Backlog::new(self.settings.marks.cap()),
@@ -120,13 +120,13 @@ impl Engine {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else {
             return Err(Misuse::NotALeg.into());
         };
-        self.held.store.budget_mut().cross(cost);
+        self.held.store.budget_mut().hold_crossing(cost);
         away.look(now);
         away.way.put(cost, now);
         let pushed = away.backlog.push(&mut &away.end, up);
         if pushed.is_err() {
             away.way.undo(cost);
-            self.held.store.budget_mut().uncross(cost);
+            self.held.store.budget_mut().release_crossing(cost);
         } else {
             self.grew(id);
         }
@@ -194,7 +194,7 @@ impl Engine {
     pub(in crate::engine) fn tell_changed(&mut self, id: Id) {
         self.publish(id);
         if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) {
-            away.end.nudge();
+            away.end.ring_peer();
         }
     }
 
@@ -207,7 +207,7 @@ impl Engine {
         let Away { end, mut backlog, asking, .. } = *away;
         end.close(word, |one| left.push(one));
         left.extend(backlog.take_rest().map(Left::Unsent));
-        self.held.store.budget_mut().uncross(asking);
+        self.held.store.budget_mut().release_crossing(asking);
         self.unload(left, token_down);
         self.shrank(id);
     }
@@ -233,7 +233,7 @@ impl Engine {
             let Some(away) = &mut circuit.away else { return };
             // Behind a block as much waits as in a set; the rest stays where it is, and is the home's to count.
             let is_full = circuit.padding.as_ref().is_some_and(|padding| padding.waiting_to_go() >= most.max(1));
-            if is_full && away.end.over().is_none() {
+            if is_full && away.end.peer_gone().is_none() {
                 away.stalled = true;
                 return self.drain_home(id);
             }
@@ -246,7 +246,7 @@ impl Engine {
                     away.link = None;
                     away.linked = Some(linked);
                     self.time.alarms.cancel_handshake(id);
-                    self.held.store.budget_mut().uncross(std::mem::take(&mut away.asking));
+                    self.held.store.budget_mut().release_crossing(std::mem::take(&mut away.asking));
                     self.out.queue.push(Queued::LinkedAway { circuit: id });
                 }
                 News::Item(Down::Send { delta, number, message }) => {
@@ -264,14 +264,14 @@ impl Engine {
         }
         self.drain_home(id);
         if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) {
-            away.end.again();
+            away.end.ring_self();
         }
     }
 
     /// There may be room for what waits on the way to the home.
     fn drain_home(&mut self, id: Id) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
-        away.end.tell();
+        away.end.report_read();
         self.held.store.budget_mut().tidy();
         let _ = away.backlog.drain(&mut &away.end);
         if away.paused && away.backlog.len() <= self.settings.marks.low as usize {
@@ -331,7 +331,7 @@ impl Engine {
         let has_room = circuit.padding.as_ref().is_none_or(|padding| padding.waiting_to_go() < most);
         if let Some(away) = circuit.away.as_mut().filter(|away| away.stalled && has_room) {
             away.stalled = false;
-            away.end.again();
+            away.end.ring_self();
         }
     }
 

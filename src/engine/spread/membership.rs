@@ -123,7 +123,7 @@ impl Engine {
             self.take_join(join, now);
         }
         if let Some(port) = &self.spread.port {
-            port.joins_again();
+            port.ring_for_joins();
         }
     }
 
@@ -177,7 +177,7 @@ impl Engine {
     pub fn leave(&mut self, mut discard: impl FnMut(u64, u32)) {
         let mut back = |token: Option<Token>| token.into_iter().for_each(|token| discard(token.token, token.cost));
         let mut count = |whose: Result<u64, u64>| match whose {
-            Ok(ours) => self.held.store.budget_mut().uncross(ours),
+            Ok(ours) => self.held.store.budget_mut().release_crossing(ours),
             Err(theirs) => self.held.store.budget_mut().adopt(theirs),
         };
         for leg in self.spread.home_legs.all() {

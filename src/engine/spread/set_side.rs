@@ -38,7 +38,7 @@ impl Engine {
             state.send_planned(plan, message.command, now, &mut self.out.effects);
         }
         let crossed = Crossed::new(message, &mut self.spread.spares);
-        self.held.store.budget_mut().cross(crossed.cost());
+        self.held.store.budget_mut().hold_crossing(crossed.cost());
         self.cross(plan.leg, plan.delta, plan.number, crossed);
         self.apply_effects(set);
     }
@@ -110,11 +110,11 @@ impl Engine {
             return self.fault_elsewhere(id, fault);
         }
         let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
-        self.held.store.budget_mut().cross(cost);
+        self.held.store.budget_mut().hold_crossing(cost);
         leg.way.put(cost, now);
         if leg.backlog.push(&mut &leg.end, linked).is_err() {
             leg.way.undo(cost);
-            self.held.store.budget_mut().uncross(cost);
+            self.held.store.budget_mut().release_crossing(cost);
         }
     }
 
@@ -155,7 +155,7 @@ impl Engine {
         self.drain_leg(id);
         // There may be more: in its turn.
         if let Some(leg) = self.spread.home_legs.look(id) {
-            leg.end.again();
+            leg.end.ring_self();
         }
     }
 
@@ -219,7 +219,7 @@ impl Engine {
     /// There may be room for what waits on the way to a leg elsewhere, and it may stand otherwise than before.
     fn drain_leg(&mut self, id: Id) {
         if let Some((_, leg)) = self.spread.home_legs.find(id) {
-            leg.end.tell();
+            leg.end.report_read();
             self.held.store.budget_mut().tidy();
             let _ = leg.backlog.drain(&mut &leg.end);
             let set = leg.set;
