@@ -1,11 +1,9 @@
-//! The one door: every call that names an engine or a queue comes through here, and nothing else looks behind a pointer
-//! to one.
+//! The one door: every call with an engine or a queue comes through here, and no other code follows a pointer to one.
 //!
-//! What a call that failed has to say is kept until the next one ends ([`detail`]).
-//!
-//! In this order: NULL, no engine, poisoned, re-entrant, then the call itself with the engine marked busy. A panic is
-//! caught here, poisons the engine and is turned into a status; it never unwinds into C. What is said of engines holds
-//! for queues. What names neither goes through [`alone`], for the panic's sake.
+//! The order of checks: NULL, no engine, poisoned, re-entrant. Then the call runs with the engine marked busy. A panic
+//! is caught here, poisons the engine and becomes a status; it never unwinds into C. Queues are treated like engines. A
+//! call with neither goes through [`alone`], which catches panics only. The sentence of a failed call is kept until the
+//! next call ends ([`detail`]).
 //!
 //! The host's functions are called where nothing is caught, as a C++ exception may come out of them: it poisons the
 //! engine, and passes on to the host. So a call's work is done first, or is cut into steps with callbacks between them.
@@ -21,32 +19,32 @@ use std::borrow::Cow;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-/// An opaque type of the header, and what stands behind it.
+/// An opaque type of the header, and the type behind it.
 pub(super) trait Handle {
-    /// What its word says, but for the state.
+    /// Its word without the state.
     const KIND: u32;
     type Core;
     type Error: Into<circflow_status>;
-    /// What is kept of it while it is freed, also when that takes several calls.
+    /// Progress of freeing it, which can take several calls.
     type Left: Default;
-    /// Whether the core itself can say what is behind the answer that a call is about to give.
+    /// True when the core itself has a sentence about the answer that a call is about to give.
     fn explains(core: &mut Self::Core, error: &Self::Error) -> bool;
-    /// The core's own sentence, after it has said that there is one.
+    /// The core's own sentence, after `explains` was true.
     fn detail(core: &Self::Core) -> Cow<'_, str>;
 }
 
-/// What a handle hands back before it goes, one thing at a time.
+/// A handle that hands items back before it goes, one at a time.
 pub(super) trait Leave: Handle {
     type Item;
-    /// The first of what has not been handed back.
+    /// The first item that was not handed back yet.
     fn next(core: &mut Self::Core, left: &mut Self::Left) -> Option<Self::Item>;
-    /// It is the host's now.
+    /// Notes that the host has the item now.
     fn gone(core: &mut Self::Core, left: &mut Self::Left);
-    /// From now on nothing is shared with anybody.
+    /// Ends all that it shares with others.
     fn part(_: &mut Self::Core) {}
 }
 
-/// What a handle really points to.
+/// The struct that a handle points to.
 #[repr(C)]
 struct House<H: Handle> {
     /// Kind and state.
@@ -55,9 +53,9 @@ struct House<H: Handle> {
     draining: Cell<bool>,
     core: UnsafeCell<H::Core>,
     left: UnsafeCell<H::Left>,
-    /// What the panic said, once there was one.
+    /// The message of the panic, if there was one.
     panic_text: UnsafeCell<String>,
-    /// What the last call that failed answered; none where the core can say what is behind it.
+    /// The status of the last call that failed; none if the core has a sentence about it.
     answer: Cell<Option<circflow_status>>,
 }
 
@@ -65,8 +63,8 @@ struct House<H: Handle> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Idle = 1,
-    /// The same after a call that failed. The short way in is shut, and the long one forgets the failure: so a call
-    /// that goes well has nothing to clear.
+    /// Idle after a call that failed. The short way in is shut, and the long one forgets the failure, so a call that
+    /// succeeds has nothing to clear.
     Failed = 5,
     Busy = 2,
     /// A panic was caught on the short way in, and has not been answered yet.
@@ -81,7 +79,7 @@ impl State {
     }
 }
 
-/// Which calls a drain callback may make.
+/// Whether a call may be made inside a drain callback.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Allowed {
     Always,
@@ -102,8 +100,8 @@ pub(super) fn open<H: Handle>(core: H::Core) -> *mut H {
 
 /// The house behind the pointer, in whatever state it is.
 ///
-/// Pointer contract: NULL, or from [`open`]. What was closed, or is another kind, is refused as far as its word is
-/// there to be read and says so.
+/// Pointer contract: NULL, or from [`open`]. A closed one, or one of another kind, is refused if its word can be read
+/// and shows it.
 unsafe fn find<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_status> {
     if engine.is_null() {
         return Err(CIRCFLOW_ERR_NULL);
@@ -116,7 +114,7 @@ unsafe fn find<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_s
     Ok(unsafe { &*engine.cast::<House<H>>().cast_const() })
 }
 
-/// The same for a call that may begin now.
+/// As [`find`], for a call that may begin now.
 #[inline(always)]
 unsafe fn find_idle<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circflow_status> {
     // One comparison for the kind and the state.
@@ -131,8 +129,8 @@ unsafe fn find_idle<'a, H: Handle>(engine: *mut H) -> Result<&'a House<H>, circf
     Ok(unsafe { &*engine.cast::<House<H>>().cast_const() })
 }
 
-/// Whether nothing but the failure of the last call is to be remembered, and now forgotten. Many calls in a row may
-/// fail, as when all legs are blocked.
+/// True when the last call has failed and the engine is idle otherwise. Many calls in a row may fail, as when all legs
+/// are blocked.
 #[inline(always)]
 unsafe fn has_failed<H: Handle>(engine: *mut H) -> bool {
     // The word is read anew, so that the one comparison of a call after one that went well needs no register.
@@ -242,7 +240,7 @@ pub(super) unsafe fn answer_to_read<H: Handle, C: Growing, T>(
     }
 }
 
-/// Gives this answer without going in; as the call's, it is what [`detail`] is about.
+/// Answers this status without going in; [`detail`] is about it then.
 #[cold]
 #[inline(never)]
 pub(super) unsafe extern "C-unwind" fn refuse<H: Handle>(engine: *mut H, status: circflow_status) -> circflow_status {
@@ -253,8 +251,8 @@ pub(super) unsafe extern "C-unwind" fn refuse<H: Handle>(engine: *mut H, status:
     status
 }
 
-/// The short way in, for calls that are made for every cell: no answer means that the long way has to be taken. `call`
-/// may log or wake another engine only where [`call_out`] follows when there is an answer; the long way does it itself.
+/// The short way in, for calls that are made for every cell. No answer means that the caller has to take the long way.
+/// `call` may log or wake another engine only if [`call_out`] follows an answer; the long way does that itself.
 #[inline(always)]
 pub(super) unsafe fn try_enter<H: Handle, R>(
     engine: *mut H,
@@ -282,7 +280,7 @@ pub(super) unsafe fn try_enter<H: Handle, R>(
     }
 }
 
-/// Whether the short way in was shut for no other reason than that a call has failed. It is open now.
+/// True when the short way in was shut only because a call had failed. It is open now.
 #[cold]
 pub(super) unsafe fn reopen<H: Handle>(engine: *mut H) -> bool {
     // SAFETY: by the contract of this function.
@@ -290,8 +288,8 @@ pub(super) unsafe fn reopen<H: Handle>(engine: *mut H) -> bool {
     house.state() == State::Failed && house.let_in().is_ok()
 }
 
-/// Makes the calls to the host that an answer of [`try_enter`] has caused: once it is written down, so that it need not
-/// be kept meanwhile.
+/// Makes the calls to the host that an answer of [`try_enter`] has caused, after that answer is written, so that it need
+/// not be kept meanwhile.
 #[inline(always)]
 pub(super) unsafe fn call_out<H: Handle>(engine: *mut H) {
     if outside::is_due() {
@@ -397,15 +395,15 @@ pub(super) unsafe fn drain<H: Handle>(engine: *mut H, run: impl FnOnce() -> circ
     std::mem::forget(passing);
     house.draining.set(false);
     if status == CIRCFLOW_OK && house.state() == State::Failed {
-        // A call of the callback's, not the drain.
+        // A call inside the callback has failed, not the drain.
         house.set(State::Idle);
     }
     status
 }
 
-/// Ends an engine, poisoned or not, unless a call on it is under way. `last` sees it once more, then everything that is
-/// the host's is handed to `give`, unless that is nothing. All calls on it from inside find it busy. When an exception
-/// comes out of one, the engine is still there, and the next call goes on.
+/// Ends an engine, poisoned or not, unless a call on it is under way. `last` sees it once more, then `give`, if there is
+/// one, gets all items of the host's. Calls on the engine from inside find it busy. When an exception comes out of
+/// `give`, the engine is still there, and the next call goes on.
 pub(super) unsafe fn close<H: Leave>(
     handle: *mut H,
     last: impl FnOnce(&mut H::Core, &mut H::Left),
@@ -424,10 +422,10 @@ pub(super) unsafe fn close<H: Leave>(
     // SAFETY (both): its state was not Busy, so no other reference exists, and Busy keeps any from being made.
     let core = unsafe { &mut *house.core.get() };
     let left = unsafe { &mut *house.left.get() };
-    // What is poisoned may panic again; the memory goes all the same.
+    // A poisoned engine may panic again; its memory is freed all the same.
     let _ = catch_unwind(AssertUnwindSafe(|| last(core, left)));
-    // First of all what others have to hear: who parts waits for calls that other threads are about to make, and those
-    // may wait for ours, if they part at the same time.
+    // The news for others go first: an engine that leaves its hub waits for calls that other threads are about to make,
+    // and these may wait for ours if they leave at the same time.
     house.call_out();
     let _ = catch_unwind(AssertUnwindSafe(|| H::part(core)));
     house.call_out();
@@ -448,7 +446,7 @@ pub(super) unsafe fn close<H: Leave>(
     CIRCFLOW_OK
 }
 
-/// The sentence of the last call if that failed, also when the engine is poisoned; else empty.
+/// Reads the sentence of the last call if that failed, also when the engine is poisoned; otherwise an empty one.
 pub(super) unsafe fn detail<H: Handle, R>(engine: *mut H, read: impl FnOnce(&str) -> R) -> Result<R, circflow_status> {
     // SAFETY: by the contract of this function.
     let house = unsafe { find(engine) }?;
@@ -468,8 +466,8 @@ pub(super) unsafe fn detail<H: Handle, R>(engine: *mut H, read: impl FnOnce(&str
     }
 }
 
-/// Runs a call that names no engine and no queue, and calls nobody of the host's: a panic is an answer here, too, and
-/// poisons nothing.
+/// Runs a call without an engine or queue, which calls no function of the host's. A panic becomes a status here, too,
+/// and poisons nothing.
 pub(super) fn alone(call: impl FnOnce() -> circflow_status) -> circflow_status {
     let call = || {
         #[cfg(feature = "test-hooks")]
@@ -479,7 +477,7 @@ pub(super) fn alone(call: impl FnOnce() -> circflow_status) -> circflow_status {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(CIRCFLOW_ERR_PANIC)
 }
 
-/// An exception of the host's may pass here. When one does, nobody knows how far the call got.
+/// A guard where an exception of the host's may pass. When one does, it is unknown how far the call got.
 struct Passing<'a, H: Handle>(&'a House<H>);
 
 impl<H: Handle> Drop for Passing<'_, H> {
@@ -520,7 +518,7 @@ impl<H: Handle> House<H> {
         std::mem::forget(passing);
     }
 
-    /// Says whether a call may come in although the engine is not just idle. The next sentence is its own.
+    /// Lets a call in, or says why not, when the engine is not just idle. It forgets an earlier failure.
     #[cold]
     fn let_in(&self) -> Result<(), circflow_status> {
         match self.state() {
@@ -537,7 +535,7 @@ impl<H: Handle> House<H> {
         }
     }
 
-    /// A call has failed. Inside another one, that one has the last word.
+    /// Notes that a call has failed. Inside another call, the status of the outer one counts.
     #[cold]
     fn failed(&self, status: circflow_status) -> circflow_status {
         if matches!(self.state(), State::Idle | State::Failed) {

@@ -1,6 +1,6 @@
-//! What stands in front of whatever a handle points to: one word that says what it is, and whether it is still there.
+//! The word at the start of every engine, queue and hub. It says which of them it is, and whether it is freed.
 //!
-//! So a pointer of another kind, or one that was freed, gets a status where that can be seen. The word of an engine or
+//! So a pointer of another kind, or to freed memory, gets a status where the word shows it. The word of an engine or
 //! a queue holds its state as well, so that the one comparison that every call makes answers both questions.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -42,7 +42,7 @@ pub(super) unsafe fn word<T>(handle: *const T) -> u32 {
     unsafe { std::ptr::addr_of!((*handle.cast::<Sign<u32>>()).word).read_unaligned() }
 }
 
-/// The same for a handle that any thread may use. None when there cannot be one at this address.
+/// As [`word`], for a handle that any thread may use. None when no handle can be at this address.
 pub(super) unsafe fn shared_word<T>(handle: *const T) -> Option<u32> {
     let sign = handle.cast::<Sign<AtomicU32>>();
     // SAFETY: as in `word`; the address fits, and nothing but the word is referred to.

@@ -1,4 +1,4 @@
-//! `circflow_hub_*`: what the engines of one process share.
+//! `circflow_hub_*`: hubs, which engines of one process share.
 
 use super::door;
 use super::engine::circflow_engine;
@@ -320,7 +320,7 @@ pub unsafe extern "C-unwind" fn circflow_hub_get_stats(
     })
 }
 
-/// What a handle really points to.
+/// The struct that a handle points to.
 #[repr(C)]
 struct House {
     sign: Sign<AtomicU32>,

@@ -494,7 +494,7 @@ impl Taker for Place {
     }
 }
 
-/// Whether the body is that of a message that carries a nonce.
+/// True when the body carries a nonce.
 pub(super) fn has_nonce(insn: &circflow_insn) -> bool {
     // SAFETY: all fields of `detail` are integers, and `kind` says that it is `send`.
     let carries = |detail: &circflow_insn_detail| {

@@ -1,8 +1,8 @@
-//! What comes in from C and belongs to no noun: arrays, buffers, and the words about an argument that is wrong.
+//! Arrays and buffers that come from C, and the type of a sentence about a wrong argument.
 
 use crate::wire::cell::CELL_BODY_LEN;
 
-/// What is wrong with an argument.
+/// A sentence about a wrong argument.
 pub(super) type Why = &'static str;
 
 /// An array from C, or `None` when it is NULL and should not be.

@@ -182,7 +182,7 @@ pub(super) unsafe fn read<'a>(message: &'a circflow_message) -> Result<Message<'
     Ok(Message { command: Command(message.command), hop: message.hop, stream_id: message.stream_id, body, token })
 }
 
-/// The same, for one that is sent and has to be kept.
+/// Converts a message that is sent and has to be kept.
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn kept<'a>(message: &'a circflow_message) -> Result<Message<'a>, Why> {
@@ -211,13 +211,13 @@ pub(super) fn fits(message: &circflow_message) -> bool {
     usize::from(message.body_len) <= CIRCFLOW_BODY_MAX
 }
 
-/// The same for a cell that passes.
+/// Converts a cell that passes.
 #[inline(always)]
 pub(super) fn cell_fits(cell: &circflow_message) -> bool {
     usize::from(cell.body_len) <= CIRCFLOW_CELL_BODY_LEN
 }
 
-/// What counts of DATA, if its length is one that a body can have.
+/// The parts of DATA that count, if its length is one that a body can have.
 #[inline(always)]
 pub(super) fn data(message: &circflow_message) -> Option<DataHead> {
     let &circflow_message { hop, stream_id, body_len, .. } = message;
@@ -290,7 +290,7 @@ pub(super) unsafe fn write_verdict(out: *mut circflow_verdict, verdict: &Verdict
     }
 }
 
-// What `write_verdict` writes in one store.
+// The fields that `write_verdict` writes in one store.
 const _: () = assert!(
     offset_of!(circflow_verdict, kind) == 0
         && offset_of!(circflow_verdict, ready) == 1

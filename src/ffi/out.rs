@@ -1,4 +1,4 @@
-//! Where an answer goes: a place of the caller's.
+//! A place in the caller's memory for an answer.
 
 use super::status::circflow_status;
 use super::status::circflow_status::CIRCFLOW_ERR_NULL;

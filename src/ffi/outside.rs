@@ -1,7 +1,7 @@
 //! Calls to the host that are not a call's answer: log lines, and the wake-ups of other engines.
 //!
-//! They wait here, on the thread whose call has caused them, until that call's work is done, and are made where no
-//! panic is caught: an exception of the host's may come out of them, and what catches panics would end the process.
+//! They wait here, on the thread of the call that caused them, until the work of that call is done. They are made where
+//! no panic is caught, as an exception of the host's may come out of them, and catching it would end the process.
 
 use crate::hub::Call;
 use libc::c_void;
@@ -20,7 +20,7 @@ thread_local! {
     /// Anything waits.
     static ANY: Cell<bool> = const { Cell::new(false) };
     static WAITING: RefCell<Waiting> = const { RefCell::new(Waiting { wakes: VecDeque::new(), lines: Vec::new() }) };
-    /// How many notify functions this thread is inside.
+    /// The number of notify functions that this thread is inside.
     static NOTIFYING: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Line {
 pub(super) struct Host {
     pub call: unsafe extern "C-unwind" fn(userdata: *mut c_void),
     pub userdata: *mut c_void,
-    /// What the function may use as long as it can be called.
+    /// Keeps alive what the function may use.
     pub _keeps: Arc<dyn Any + Send + Sync>,
 }
 
@@ -90,7 +90,7 @@ fn set_any(any: bool) {
 pub(super) fn wake(host: &Arc<Host>, call: Call) {
     let wake = Wake { host: Arc::clone(host), _call: call };
     let mut wake = Some(wake);
-    // A thread that is just ending has nowhere to put it.
+    // A thread that ends has no place for it any more.
     let _ = WAITING.try_with(|waiting| waiting.borrow_mut().wakes.extend(wake.take()));
     match wake {
         None => set_any(true),
@@ -121,7 +121,7 @@ pub(super) fn make_calls() {
         wake.make();
     }
     std::mem::forget(rest);
-    // Taken out first: what is called may come back with calls on other engines, which have lines of their own.
+    // Taken out first: the log function may call other engines, which have lines of their own.
     let lines = WAITING.try_with(|waiting| std::mem::take(&mut waiting.borrow_mut().lines)).unwrap_or_default();
     lines.iter().for_each(|line| (line.deliver)(line));
 }

@@ -44,10 +44,11 @@
  *
  *   host          Your program. The comments say "the host" and "you" for the same thing.
  *   circuit       A path from a client over relays, its hops. The client numbers them: 1 is the first relay.
- *   cell          What travels on a circuit: a body of 509 bytes. Each relay takes one layer of encryption off a cell
- *                 from the client, and puts one on a cell towards it. A cell that is for this end is recognised.
- *   message       What a recognised cell carries: a command, a stream id and a body.
- *   channel       The link to the next relay. Many circuits share one. A circuit has a side for each of its channels.
+ *   cell          The unit that travels on a circuit: a body of 509 bytes. Each relay takes one layer of encryption off
+ *                 a cell from the client, and puts one on a cell towards it. A cell that is for this end is recognised.
+ *   message       The content of a recognised cell: a command, a stream id and a body.
+ *   channel       The link to a neighbour: the next relay, or the relay or client before this one. Many circuits share
+ *                 a channel. A circuit has one side for each of its channels.
  *   stream        One connection that a circuit or a set carries: BEGIN, CONNECTED, DATA, END.
  *   set           Circuits from one client to one last hop that carry streams together (conflux, proposal 329). A
  *                 circuit in a set is a leg, and the last hop is the join point. LINK, LINKED and LINKED_ACK make a

@@ -183,7 +183,7 @@ pub unsafe extern "C-unwind" fn circflow_queue_free(
     }
 }
 
-/// How far freeing a queue has got.
+/// Progress of freeing a queue.
 #[derive(Default)]
 pub(super) struct Left {
     /// The first of what waits was handed back.

@@ -1,4 +1,4 @@
-//! Structs that may grow: the caller's idea of their size travels with them.
+//! Structs that may grow in later versions. They begin with the size that the caller knows.
 
 use super::status::circflow_status;
 use super::status::circflow_status::*;

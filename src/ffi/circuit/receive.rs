@@ -127,7 +127,7 @@ impl Receiving for Received<'_> {
     }
 }
 
-/// What did not get in. Where that was only as the last call had failed, all parts are to be tried.
+/// A message that did not get in on the short way. If only the failure of the last call shut it, all parts are tried.
 #[cold]
 #[inline(never)]
 unsafe extern "C-unwind" fn receive_again(

@@ -1,4 +1,4 @@
-//! How legs stand, as the host's congestion control knows.
+//! Reports of the host's congestion control about legs.
 
 use crate::base::Id;
 use crate::conflux::Report;

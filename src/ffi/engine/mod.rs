@@ -155,7 +155,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
             streams_max: config.streams_max,
             stream_bytes_max: config.stream_bytes_max,
             stream_memory: config.stream_remembered_ns,
-            // Above what 32 bits hold it is above its bound, too.
+            // A value above 32 bits is above its bound, too.
             pace: Pace {
                 burst: config.padding_burst_max,
                 floor: u32::try_from(config.padding_floor_ns).unwrap_or(u32::MAX),
@@ -282,7 +282,7 @@ pub unsafe extern "C-unwind" fn circflow_test_panic(engine: *mut circflow_engine
     unsafe { door::enter(engine, |_| panic!("a panic on purpose")) }
 }
 
-/// The same on the short way in, which answers on the long one.
+/// As the function before, on the short way in; it answers on the long one.
 ///
 /// cbindgen:ignore
 #[cfg(feature = "test-hooks")]

@@ -1,4 +1,4 @@
-//! Figures of an engine, its memory, and what its last failure was about.
+//! Figures of an engine, its memory, and the sentence about its last failure.
 
 use super::circflow_engine;
 use crate::engine;

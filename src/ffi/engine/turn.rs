@@ -37,7 +37,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_poll(
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::enter_when(engine, Allowed::NotInsideDrain, |core| {
-            // First, as a loop asks often when there is nothing.
+            // Checked first, as a loop often polls an empty queue.
             if core.has_nothing() || !core.poll_into(inward::buffer(body, body_cap), &mut insn::Place::new(insn_out))? {
                 insn_out.write(insn::NOTHING);
             }

@@ -1,4 +1,4 @@
-//! What an operator allows of padding.
+//! Budgets: the padding that an operator allows.
 
 use super::*;
 use crate::base::purse::{Allowance, LimitSource};

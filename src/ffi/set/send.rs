@@ -72,7 +72,7 @@ pub unsafe extern "C-unwind" fn circflow_set_send(
     unsafe { for_set::<false>(engine, now_ns, set, message, reports, report_count, verdict_out) }
 }
 
-/// What both do: the set chooses a leg, and counts too or leaves that to the host.
+/// The common part of both: the set chooses a leg, and counts the message as queued unless the host reports it.
 #[inline(always)]
 unsafe fn for_set<const CHOOSES: bool>(
     engine: *mut circflow_engine,
