@@ -288,8 +288,8 @@ pub(super) unsafe fn reopen<H: Handle>(engine: *mut H) -> bool {
     house.state() == State::Failed && house.let_in().is_ok()
 }
 
-/// Makes the calls to the host that an answer of [`try_enter`] has caused, after that answer is written, so that it need
-/// not be kept meanwhile.
+/// Makes the calls to the host that an answer of [`try_enter`] has caused. It comes after that answer is written, so
+/// that the answer need not be kept meanwhile.
 #[inline(always)]
 pub(super) unsafe fn call_out<H: Handle>(engine: *mut H) {
     if outside::is_due() {
@@ -401,8 +401,8 @@ pub(super) unsafe fn drain<H: Handle>(engine: *mut H, run: impl FnOnce() -> circ
     status
 }
 
-/// Ends an engine, poisoned or not, unless a call on it is under way. `last` sees it once more, then `give`, if there is
-/// one, gets all items of the host's. Calls on the engine from inside find it busy. When an exception comes out of
+/// Ends an engine, poisoned or not, unless a call on it is under way. `last` sees it once more. Then `give`, if there
+/// is one, gets all items of the host's. Calls on the engine from inside find it busy. When an exception comes out of
 /// `give`, the engine is still there, and the next call goes on.
 pub(super) unsafe fn close<H: Leave>(
     handle: *mut H,
