@@ -45,9 +45,7 @@ static void build(const loss *row)
     circflow_set_numbers numbers = {0, {0}};
     circflow_leg_numbers legs[2];
     setup(NULL);
-    host_prepare(&world);
-    host_start(&world);
-    host_pair(&world);
+    host_begin_pair(&world);
     host_pair(&world);
     OK(circflow_set_open(world.client, world.now, &world.client_terms, &world.client_set));
     OK(circflow_set_adopt_leg(world.client, world.now, world.client_set, world.client_leg[1], 3, 10 * MS));
@@ -174,9 +172,7 @@ static void the_last_leg_ends_the_set(void **state)
 static void the_last_leg_ends_the_set_also_before_it_is_linked(void **state)
 {
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    host_launch(&world, 2);
+    host_launched(&world, 2);
     OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_ENDED), 0);
     OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
@@ -189,9 +185,7 @@ static void the_last_leg_ends_the_set_also_before_it_is_linked(void **state)
 static void what_was_queued_about_a_closed_circuit_is_dropped(void **state)
 {
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    host_launch(&world, 3);
+    host_launched(&world, 3);
     OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
     const host_events *events = host_drain(world.client);
     assert_int_equal(host_count(events, CIRCFLOW_INSN_SEND), 2);
@@ -241,8 +235,7 @@ static void a_set_is_closed_at_the_hosts_wish(void **state)
 static void a_set_without_legs_can_be_closed(void **state)
 {
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
+    host_begin(&world);
     OK(circflow_set_open(world.client, world.now, &world.client_terms, &world.client_set));
     OK(circflow_set_close(world.client, world.now, world.client_set));
     const host_events *events = host_drain(world.client);
@@ -279,10 +272,7 @@ static void what_the_peer_waits_for_is_sent_after_a_leg_is_taken_out(void **stat
 {
     circflow_circuit_id circuit = {0};
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    host_launch(&world, 1);
-    host_drain(world.client);
+    host_asked(&world, 1);
     OK(host_feed(&world, world.client, world.client_leg[0],
                  host_linkish(CIRCFLOW_CMD_LINKED, HOST_HOPS, world.client_terms.nonce, 0, 0, 1)));
     OK(circflow_set_dissolve(world.client, world.now, world.client_set, &circuit));
@@ -339,9 +329,7 @@ static int ends_for(uint8_t flags, enum under_way what, int first, int asked)
     host_prepare(&world);
     world.client_circuit.flags = world.exit_circuit.flags = flags;
     if (what == NOT_ACKED) {
-        host_start(&world);
-        host_launch(&world, 2);
-        host_drain(world.client);
+        host_asked(&world, 2);
         for (size_t i = 0; i < 2; i++)
             OK(host_feed(&world, world.exit, world.exit_leg[i],
                          host_linkish(CIRCFLOW_CMD_LINK, 0, world.client_terms.nonce, 0, 0, 3)));

@@ -36,9 +36,7 @@ static circflow_verdict send_data(circflow_engine *engine, circflow_set_id set, 
 static void c_second_linked(void **state)
 {
     (void)state;
-    host_start(&world);
-    host_launch(&world, 2);
-    host_drain(world.client);
+    host_asked(&world, 2);
     OK(at_client(0, linked(world.client_terms.nonce)));
     host_drain(world.client);
     IS(CIRCFLOW_ERR_UNEXPECTED_LINKED, at_client(0, linked(world.client_terms.nonce)));
@@ -50,9 +48,7 @@ static void c_no_timer_for_linked(void **state)
 {
     uint64_t deadline = 0;
     (void)state;
-    host_start(&world);
-    host_launch(&world, 2);
-    host_drain(world.client);
+    host_asked(&world, 2);
     OK(at_client(0, linked(world.client_terms.nonce)));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_USABLE), 0);
     OK(circflow_engine_get_deadline(world.client, &deadline));
@@ -68,9 +64,7 @@ static void c_ack_for_a_refused_leg(void **state)
 {
     uint8_t wrong[CIRCFLOW_NONCE_LEN];
     (void)state;
-    host_start(&world);
-    host_launch(&world, 2);
-    host_drain(world.client);
+    host_asked(&world, 2);
     memcpy(wrong, world.client_terms.nonce, sizeof(wrong));
     wrong[CIRCFLOW_NONCE_LEN - 1] ^= 1; /* All 32 bytes count (TROVE-2026-004). */
     IS(CIRCFLOW_ERR_BAD_NONCE, at_client(0, linked(wrong)));
@@ -85,9 +79,7 @@ static void c_linked_legs_wait_for_ever(void **state)
 {
     (void)state;
     world.client_terms.launches_max = 2;
-    host_start(&world);
-    host_launch(&world, 2);
-    host_drain(world.client);
+    host_asked(&world, 2);
     OK(at_client(0, linked(world.client_terms.nonce)));
     host_drain(world.client);
     OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
@@ -275,8 +267,7 @@ static void arti_every_hop_counts(void **state)
 static void arti_data_before_linked(void **state)
 {
     (void)state;
-    host_start(&world);
-    host_launch(&world, 2);
+    host_launched(&world, 2);
     IS(CIRCFLOW_ERR_UNLINKED_DATA, at_client(0, host_data(HOST_HOPS, "early")));
 }
 
@@ -301,8 +292,7 @@ static void arti_message_of_a_gone_leg(void **state)
 static void arti_first_leg_lost(void **state)
 {
     (void)state;
-    host_start(&world);
-    host_launch(&world, 2);
+    host_launched(&world, 2);
     OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
     host_drain(world.client);
     OK(at_client(1, linked(world.client_terms.nonce)));
@@ -342,9 +332,7 @@ static void arti_distance_of_legs(void **state)
 static void arti_wall_clock(void **state)
 {
     (void)state;
-    host_start(&world);
-    host_launch(&world, 1);
-    host_drain(world.client);
+    host_asked(&world, 1);
     world.now -= 50 * SECOND;
     OK(at_client(0, linked(world.client_terms.nonce)));
     assert_int_equal(host_first(host_drain(world.client), CIRCFLOW_INSN_LINKED)->detail.linked.rtt_ns, 0);
@@ -376,9 +364,7 @@ static void arti_own_wish(void **state)
 static void arti_padding_on_a_pending_leg(void **state)
 {
     (void)state;
-    host_start(&world);
-    host_launch(&world, 2);
-    host_drain(world.client);
+    host_asked(&world, 2);
     OK(circflow_circuit_set_flags(world.client, world.client_leg[0], CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_OTHER_PADDER));
     bring(0, host_message(CIRCFLOW_CMD_DROP, HOST_HOPS, 0, NULL, 0), CIRCFLOW_VERDICT_DELIVER);
     assert_int_equal(host_drain(world.client)->count, 0);

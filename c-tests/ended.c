@@ -93,7 +93,6 @@ static void an_id_is_in_use_until_the_peers_last_word_or_the_memorys_end(void **
             IS(CIRCFLOW_ERR_STREAM_EXISTS, try_open(7, &again));
             host_stop(&world);
         }
-    begin_world(0);
 }
 
 /* The peer has said its last word while the stream was open: nothing can be late. */
@@ -110,7 +109,6 @@ static void an_id_that_the_peer_has_ended_is_free_at_once(void **state)
         OK(try_open(7, &again));
         host_stop(&world);
     }
-    begin_world(0);
 }
 
 /* A relay takes a client's word for which ids are free. */
@@ -129,7 +127,6 @@ static void a_relay_remembers_no_ids(void **state)
         }
         host_stop(&world);
     }
-    begin_world(0);
 }
 
 /* --- What may come for a stream that has ended here --- */
@@ -325,7 +322,6 @@ static void once_it_was_let_out_the_peer_may_speak(void **state)
         OK(try_open(7, &stream));
         host_stop(&world);
     }
-    begin_world(0);
 }
 
 /* The peer cannot know of an END that padding holds: its time begins when it leaves. */
@@ -387,7 +383,6 @@ static void what_nothing_explains_on_an_open_stream_is_dropped(void **state)
         assert_int_equal(host_stats(CLIENT).unexplained, 9);
         host_stop(&world);
     }
-    begin_world(0);
 }
 
 /* Never judged: an exit takes DATA before it has said CONNECTED. */
@@ -406,7 +401,6 @@ static void optimistic_data_is_no_fault(void **state)
         assert_int_equal(verdict.stream.v, stream.v);
         host_stop(&world);
     }
-    begin_world(0);
 }
 
 /* --- The memory --- */
@@ -428,7 +422,6 @@ static void no_id_is_forgotten_for_want_of_room(void **state)
         IS(CIRCFLOW_ERR_UNKNOWN_STREAM, hears(CIRCFLOW_CMD_DATA, 5001, "x", 1, &kind));
         host_stop(&world);
     }
-    begin_world(0);
 }
 
 /* C15: how many streams a set has, and since when it has none. */
@@ -544,7 +537,6 @@ static void what_is_remembered_is_in_the_budget(void **state)
         assert_int_equal(host_stats(CLIENT).held_bytes, 0);
         host_stop(&world);
     }
-    begin_world(0);
 }
 
 static void remembering_is_no_more_than_ten_minutes(void **state)

@@ -174,6 +174,21 @@ void host_launch(host_world *world, size_t count)
     OK(circflow_set_add_legs(world->client, world->now, world->client_set, &world->client_leg[first], count));
 }
 
+void host_launched(host_world *world, size_t count)
+{
+    if (world->client_circuit.size == 0)
+        host_prepare(world);
+    if (world->client == NULL)
+        host_start(world);
+    host_launch(world, count);
+}
+
+void host_asked(host_world *world, size_t count)
+{
+    host_launched(world, count);
+    host_drain(world->client);
+}
+
 static void remember(host_events *saw, const host_event *event)
 {
     assert_true(saw->count < HOST_EVENTS_MAX);
@@ -223,11 +238,7 @@ void host_carry(host_world *world)
 
 void host_linked(host_world *world, size_t count)
 {
-    if (world->client_circuit.size == 0)
-        host_prepare(world);
-    if (world->client == NULL)
-        host_start(world);
-    host_launch(world, count);
+    host_launched(world, count);
     host_carry(world);
     assert_int_equal(host_set_stats(world->client, world->client_set).usable, 1);
     assert_int_equal(host_set_stats(world->exit, world->exit_set).usable, 1);

@@ -84,6 +84,10 @@ void host_begin(host_world *world);
 size_t host_pair(host_world *world);
 /* Opens the client's set, if there is none, and adds `count` fresh legs; nothing is carried yet. */
 void host_launch(host_world *world, size_t count);
+/* Engines, if there are none yet, and such a set. */
+void host_launched(host_world *world, size_t count);
+/* The same, and the client's LINKs are on their way: what comes from the exit is the test's. */
+void host_asked(host_world *world, size_t count);
 /* Carries CIRCFLOW_INSN_SEND between the engines until none is left. */
 void host_carry(host_world *world);
 /* All of the above: a set with `count` linked legs. */

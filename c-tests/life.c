@@ -147,8 +147,7 @@ static int read_config(host_world *world, int kind, size_t size, uint8_t last)
 static void configs_of_other_sizes_are_read_with_care(void **state)
 {
     static host_world world;
-    host_prepare(&world);
-    host_start(&world);
+    host_begin(&world);
     (void)state;
     for (int kind = 0; kind < 6; kind++) {
         const size_t sizes[] = {sizeof(circflow_engine_config),  sizeof(circflow_circuit_config),
@@ -242,8 +241,7 @@ static void circuit_config_is_checked_at_its_bounds(void **state)
     };
     circflow_circuit_id circuit = {0};
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
+    host_begin(&world);
     for (size_t i = 0; i < COUNT(rows); i++) {
         circflow_circuit_config config = world.client_circuit;
         config.role = rows[i].role;
@@ -277,8 +275,7 @@ static void set_config_is_checked_at_its_bounds(void **state)
         {ALGORITHM, 4, CIRCFLOW_ERR_INVALID},
     };
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
+    host_begin(&world);
     for (size_t i = 0; i < COUNT(rows); i++) {
         circflow_set_config config = world.client_terms;
         circflow_set_id set;
@@ -439,8 +436,7 @@ static void machines_are_loaded_with_care(void **state)
     assert_non_null(file);
     len = fread(text, 1, sizeof(text), file);
     fclose(file);
-    host_prepare(&world);
-    host_start(&world);
+    host_begin(&world);
     IS(CIRCFLOW_ERR_NULL, circflow_machines_load(NULL, text, len, &machines));
     IS(CIRCFLOW_ERR_NULL, circflow_machines_load(world.client, NULL, len, &machines));
     IS(CIRCFLOW_ERR_NULL, circflow_machines_load(world.client, text, len, NULL));
@@ -479,9 +475,7 @@ static void null_is_a_status_for_padding_too(void **state)
     circflow_machines_id machines = {1};
     const circflow_insn_padding asked = {CIRCFLOW_CMD_DROP, 2, 0, CIRCFLOW_PADDING_ASKS, 0};
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    host_pair(&world);
+    host_begin_pair(&world);
     circflow_circuit_id c = world.client_leg[0];
     config = host_padding_config(world.client, NULL, 2, 0);
     figures.size = sizeof(figures);
@@ -596,8 +590,7 @@ static void time_may_stand_still_and_never_goes_back(void **state)
     static host_world world;
     uint64_t deadline = 0;
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
+    host_begin(&world);
     OK(circflow_engine_get_deadline(world.client, &deadline));
     assert_true(deadline == CIRCFLOW_NEVER);
     IS(CIRCFLOW_ERR_NULL, circflow_engine_get_deadline(world.client, NULL));
@@ -640,8 +633,7 @@ static void detail_tells_what_the_last_error_was_about(void **state)
     char text[512], cut[5];
     size_t len;
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
+    host_begin(&world);
     assert_int_equal(detail(world.client, text, sizeof(text)), 0);
     assert_string_equal(text, "");
     world.client_circuit.hops = 99;

@@ -78,8 +78,7 @@ static void the_bytes_are_those_of_the_vectors(void **state)
     for (uint8_t i = 0; i < 32; i++)
         want[1 + i] = i;
     want[49] = CIRCFLOW_UX_HIGH_THROUGHPUT;
-    host_start(&world);
-    host_launch(&world, 1);
+    host_launched(&world, 1);
     IS(CIRCFLOW_ERR_TOO_SMALL, circflow_engine_poll(world.client, body, 49, &insn));
     events = host_drain(world.client);
     assert_int_equal(events->count, 1);
@@ -182,8 +181,7 @@ static void no_more_legs_and_launches_than_allowed(void **state)
     (void)state;
     world.client_terms.legs_max = 3;
     world.client_terms.launches_max = 4;
-    host_start(&world);
-    host_launch(&world, 2);
+    host_launched(&world, 2);
     for (size_t i = 0; i < 4; i++)
         circuits[i] = host_open(&world, world.client, CIRCFLOW_ROLE_CLIENT);
     IS(CIRCFLOW_ERR_TOO_MANY_LEGS, circflow_set_add_legs(world.client, world.now, world.client_set, circuits, 2));
@@ -202,9 +200,7 @@ static void want_leg_as_long_as_the_budget_lasts(void **state)
 {
     (void)state;
     world.client_terms.launches_max = 3;
-    host_start(&world);
-    host_launch(&world, 2);
-    host_drain(world.client);
+    host_asked(&world, 2);
     OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
     const host_events *events = host_drain(world.client);
     assert_int_equal(events->count, 1);
@@ -222,9 +218,7 @@ static void the_last_pending_leg_that_goes_makes_the_set_usable(void **state)
     circflow_verdict verdict;
     (void)state;
     world.client_terms.launches_max = 2;
-    host_start(&world);
-    host_launch(&world, 2);
-    host_drain(world.client);
+    host_asked(&world, 2);
     OK(at_client(0, link_message(CIRCFLOW_CMD_LINKED, HOST_HOPS)));
     assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_USABLE), 0);
     assert_int_equal(host_set_stats(world.client, world.client_set).usable, 0);
@@ -245,9 +239,7 @@ static void a_usable_set_has_a_new_budget(void **state)
 {
     (void)state;
     world.client_terms.launches_max = 2;
-    host_start(&world);
-    host_launch(&world, 2);
-    host_drain(world.client);
+    host_asked(&world, 2);
     OK(at_client(0, link_message(CIRCFLOW_CMD_LINKED, HOST_HOPS)));
     OK(circflow_circuit_gone(world.client, world.now, world.client_leg[1]));
     assert_int_equal(host_set_stats(world.client, world.client_set).usable, 1);
@@ -277,9 +269,7 @@ static void waits_are_bounded_to_the_nanosecond(void **state)
             uint64_t deadline = 0;
             setup(NULL);
             world.client_terms.link_timeout_ns = world.exit_terms.link_timeout_ns = 7 * SECOND;
-            host_start(&world);
-            host_launch(&world, 1);
-            host_drain(world.client);
+            host_asked(&world, 1);
             OK(at_exit(0, link_message(CIRCFLOW_CMD_LINK, 0)));
             host_drain(world.exit);
             circflow_engine *engine = is_exit ? world.exit : world.client;
@@ -315,8 +305,7 @@ static void the_wait_runs_while_the_host_has_not_taken_link(void **state)
     for (int is_exit = 0; is_exit < 2; is_exit++) {
         setup(NULL);
         world.client_terms.link_timeout_ns = world.exit_terms.link_timeout_ns = 7 * SECOND;
-        host_start(&world);
-        host_launch(&world, 1);
+        host_launched(&world, 1);
         uint64_t queued = world.now;
         if (is_exit)
             OK(at_exit(0, link_message(CIRCFLOW_CMD_LINK, 0)));
@@ -346,9 +335,7 @@ static void a_feed_about_what_expired_says_so(void **state)
     (void)state;
     for (int which = 0; which < 4; which++) {
         setup(NULL);
-        host_start(&world);
-        host_launch(&world, 1);
-        host_drain(world.client);
+        host_asked(&world, 1);
         world.now += 60 * SECOND;
         switch (which) {
         case 0: IS(CIRCFLOW_ERR_EXPIRED, at_client(0, link_message(CIRCFLOW_CMD_LINKED, HOST_HOPS))); break;
@@ -367,9 +354,7 @@ static void a_feed_about_what_expired_says_so(void **state)
 static void the_round_trip_comes_from_the_hosts_clock(void **state)
 {
     (void)state;
-    host_start(&world);
-    host_launch(&world, 3);
-    host_drain(world.client);
+    host_asked(&world, 3);
     OK(at_client(0, link_message(CIRCFLOW_CMD_LINKED, HOST_HOPS))); /* The clock stood still. */
     assert_int_equal(host_first(host_drain(world.client), CIRCFLOW_INSN_LINKED)->detail.linked.rtt_ns, 0);
     world.now += 80 * MS;

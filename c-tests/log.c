@@ -58,13 +58,18 @@ static void make_faults(circflow_engine *engine, size_t count)
     host_drain(engine);
 }
 
+/* The exit takes no sets, so that each LINK is a fault, and all lines are kept. */
+static void begin_refusing(void *userdata)
+{
+    host_begin(&world);
+    OK(circflow_engine_accept_sets(world.exit, NULL));
+    OK(circflow_log_set_fn(5, keep, userdata));
+}
+
 static void lines_have_level_number_and_userdata(void **state)
 {
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    OK(circflow_engine_accept_sets(world.exit, NULL));
-    OK(circflow_log_set_fn(5, keep, &world));
+    begin_refusing(&world);
     make_faults(world.exit, 3);
     assert_int_equal(got.lines, 3);
     assert_int_equal(got.levels[2], 3); /* A peer's fault is worth a warning. */
@@ -103,10 +108,7 @@ static void lines_above_the_level_are_not_made(void **state)
 static void null_switches_it_off(void **state)
 {
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    OK(circflow_engine_accept_sets(world.exit, NULL));
-    OK(circflow_log_set_fn(5, keep, NULL));
+    begin_refusing(NULL);
     make_faults(world.exit, 1);
     assert_int_equal(got.lines, 1);
     OK(circflow_log_set_fn(5, NULL, NULL));
@@ -121,10 +123,7 @@ static void null_switches_it_off(void **state)
 static void a_flood_is_cut_and_summed_up(void **state)
 {
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    OK(circflow_engine_accept_sets(world.exit, NULL));
-    OK(circflow_log_set_fn(5, keep, NULL));
+    begin_refusing(NULL);
     make_faults(world.exit, 1000);
     assert_true(got.lines > 0);
     assert_true(got.lines <= 64);
@@ -140,10 +139,7 @@ static void a_flood_is_cut_and_summed_up(void **state)
 static void the_next_second_says_how_many_were_left_out(void **state)
 {
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    OK(circflow_engine_accept_sets(world.exit, NULL));
-    OK(circflow_log_set_fn(5, keep, NULL));
+    begin_refusing(NULL);
     make_faults(world.exit, 1000);
     char want[32];
     snprintf(want, sizeof(want), "%u", (unsigned)(1000 - got.lines));
@@ -159,10 +155,7 @@ static void the_next_second_says_how_many_were_left_out(void **state)
 static void a_second_holds_64_lines_the_summary_included(void **state)
 {
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    OK(circflow_engine_accept_sets(world.exit, NULL));
-    OK(circflow_log_set_fn(5, keep, NULL));
+    begin_refusing(NULL);
     make_faults(world.exit, 1000);
     got.lines = 0;
     world.now += SECOND;

@@ -15,8 +15,7 @@ HOST_WORLD(host_begin)
 static void again(void)
 {
     host_stop(&world);
-    host_prepare(&world);
-    host_start(&world);
+    host_begin(&world);
 }
 
 static void take_nothing(void *userdata, const circflow_insn *insn, const uint8_t *body)
@@ -195,8 +194,7 @@ static void the_bounds_are_the_hosts(void **state)
         world.engine_config.padding_floor_ns = rows[i].floor_ns;
         IS(rows[i].status, circflow_engine_new(&world.engine_config, &engine));
         if (rows[i].status != CIRCFLOW_OK) {
-            host_prepare(&world);
-            host_start(&world);
+            host_begin(&world);
             continue;
         }
         OK(circflow_engine_free(engine, NULL, NULL));

@@ -21,9 +21,7 @@ static void nothing_overtakes_linked(void **state)
     circflow_verdict verdict;
     circflow_insn insn;
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    host_launch(&world, 2);
+    host_launched(&world, 2);
     bring_link(0);
     OK(circflow_engine_poll(world.exit, body, sizeof(body), &insn));
     assert_int_equal(insn.kind, CIRCFLOW_INSN_LINKED);
@@ -53,9 +51,7 @@ static void nothing_overtakes_linked(void **state)
 static void the_round_trip_begins_with_sending(void **state)
 {
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    host_launch(&world, 1);
+    host_launched(&world, 1);
     world.now += 500 * MS; /* The host was busy. */
     host_tick(&world, world.client);
     world.now += 10 * MS;
@@ -138,9 +134,7 @@ static void a_leg_that_is_not_linked_has_no_numbers(void **state)
     circflow_set_numbers numbers = {0, {0}};
     circflow_leg_numbers row = {{0}, 0, 5};
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
-    host_launch(&world, 1);
+    host_launched(&world, 1);
     row.circuit = world.client_leg[0];
     IS(CIRCFLOW_ERR_NUMBERS, circflow_set_import(world.client, world.now, world.client_set, &numbers, &row, 1));
 }

@@ -49,8 +49,7 @@ static circflow_circuit_id bring_to(enum state state, int at_exit, uint8_t flags
     case ASKED:
     case ACCEPTED:
     case ANSWERED:
-        host_start(&world);
-        host_launch(&world, 1);
+        host_launched(&world, 1);
         if (state == ASKED)
             host_drain(world.client);
         if (at_exit)

@@ -147,8 +147,7 @@ static void what_is_for_circflow_alone_is_read_in_steps(void **state)
     (void)state;
     host_prepare(&world);
     world.client_circuit.flags = world.exit_circuit.flags = HOST_RUN;
-    host_start(&world);
-    host_launch(&world, 2);
+    host_launched(&world, 2);
     host_carry(&world);
     host_drain(world.exit);
     host_expect(&world, world.exit, world.exit_leg[1], host_switch(0, 1), CIRCFLOW_VERDICT_CONSUMED);
@@ -197,8 +196,7 @@ static size_t tick_through(uint64_t total)
 static void handshakes_that_time_out_do_so_in_steps(void **state)
 {
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
+    host_begin(&world);
     for (uint32_t i = 0; i < MANY; i++) {
         circflow_set_id set;
         world.client_terms.nonce[0] = (uint8_t)i;
@@ -222,8 +220,7 @@ static void padding_that_is_due_at_once_goes_out_in_steps(void **state)
     size_t pads = 0;
     uint64_t last = 0;
     (void)state;
-    host_prepare(&world);
-    host_start(&world);
+    host_begin(&world);
     for (uint64_t i = 0; i < MANY; i++) {
         world.client_circuit.tag = i;
         circflow_circuit_id circuit = host_open(&world, CLIENT, CIRCFLOW_ROLE_CLIENT);
