@@ -476,17 +476,17 @@ pub(super) const NOTHING: circflow_insn = circflow_insn {
 };
 
 /// An instruction's place in the caller's memory.
-pub(super) struct Place(*mut circflow_insn);
+pub(super) struct InsnOut(*mut circflow_insn);
 
-impl Place {
+impl InsnOut {
     /// `out` is not NULL, and there is room for an instruction as long as this lives.
     #[inline(always)]
-    pub(super) unsafe fn new(out: *mut circflow_insn) -> Place {
-        Place(out)
+    pub(super) unsafe fn new(out: *mut circflow_insn) -> InsnOut {
+        InsnOut(out)
     }
 }
 
-impl Taker for Place {
+impl Taker for InsnOut {
     #[inline(always)]
     fn take(&mut self, instruction: Instruction) {
         // SAFETY: by the contract of `new`.

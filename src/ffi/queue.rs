@@ -165,7 +165,7 @@ pub unsafe extern "C-unwind" fn circflow_queue_free(
     discard: circflow_queue_discard_fn,
     userdata: *mut c_void,
 ) -> circflow_status {
-    let last = |core: &mut Packed, left: &mut Left| {
+    let last = |core: &mut Packed, left: &mut LeftItems| {
         if std::mem::take(&mut left.is_given) {
             core.drop_first();
         }
@@ -185,7 +185,7 @@ pub unsafe extern "C-unwind" fn circflow_queue_free(
 
 /// Progress of freeing a queue.
 #[derive(Default)]
-pub(super) struct Left {
+pub(super) struct LeftItems {
     /// The first of what waits was handed back.
     is_given: bool,
 }
@@ -194,7 +194,7 @@ impl door::Handle for circflow_queue {
     const KIND: u32 = handle::QUEUE;
     type Core = Packed;
     type Error = circflow_status;
-    type Left = Left;
+    type Left = LeftItems;
 
     fn explains(_: &mut Packed, _: &circflow_status) -> bool {
         false
@@ -208,13 +208,13 @@ impl door::Handle for circflow_queue {
 impl door::Leave for circflow_queue {
     type Item = circflow_queue_item;
 
-    fn next(core: &mut Packed, left: &mut Left) -> Option<circflow_queue_item> {
+    fn next(core: &mut Packed, left: &mut LeftItems) -> Option<circflow_queue_item> {
         let first = core.first().map(lend);
         left.is_given = first.is_some();
         first
     }
 
-    fn gone(core: &mut Packed, left: &mut Left) {
+    fn gone(core: &mut Packed, left: &mut LeftItems) {
         left.is_given = false;
         core.drop_first();
     }

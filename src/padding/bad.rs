@@ -11,7 +11,7 @@ pub struct BadMachines {
     /// The line of the text, counted from 1.
     pub line: usize,
     /// The fault.
-    pub why: Why,
+    pub why: Flaw,
 }
 
 impl fmt::Display for BadMachines {
@@ -22,7 +22,7 @@ impl fmt::Display for BadMachines {
 
 /// The reason why a text is not a list of machines that can be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum Flaw {
     /// The text has no machine.
     Empty,
     /// The line does not begin with a version.
@@ -63,46 +63,46 @@ pub enum Why {
     Invalid(String),
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Flaw {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = |count: u64| if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") };
         match self {
-            Why::Empty => write!(to, "there is no machine in the text"),
-            Why::NoVersion => {
+            Flaw::Empty => write!(to, "there is no machine in the text"),
+            Flaw::NoVersion => {
                 write!(
                     to,
                     "not a padding machine: it does not begin with two digits of version ({VERSION:02} is wanted)"
                 )
             }
-            Why::Version(found) => {
+            Flaw::Version(found) => {
                 write!(to, "a machine of maybenot's version {found}; version {VERSION} is wanted")
             }
-            Why::Byte(byte, column) if byte.is_ascii_graphic() => {
+            Flaw::Byte(byte, column) if byte.is_ascii_graphic() => {
                 write!(to, "'{}' in column {column} is no base64", char::from(*byte))
             }
-            Why::Byte(byte, column) => write!(to, "byte {byte:#04x} in column {column} is no base64"),
-            Why::CutText => write!(to, "base64 that is cut short, or goes on after its end"),
-            Why::NotZlib => write!(to, "what base64 packs is not zlib data"),
-            Why::CutData => write!(to, "the zlib data end too early: the line is cut short"),
-            Why::AfterData(more) => write!(to, "{} too many after the zlib data", bytes(*more)),
-            Why::Damaged => write!(to, "the zlib data are damaged, or their checksum is wrong"),
-            Why::Fields => write!(to, "what is unpacked does not have the fields of a machine of version {VERSION}"),
-            Why::AfterFields(more) => write!(to, "{} too many after the machine's last field", bytes(*more)),
-            Why::LongText(len) => write!(to, "a line of {len} bytes; at most {TEXT_MAX} are allowed"),
-            Why::LongMachine => write!(to, "the machine unpacks to more than {MACHINE_UNPACKED_MAX} bytes"),
-            Why::States(count) => {
+            Flaw::Byte(byte, column) => write!(to, "byte {byte:#04x} in column {column} is no base64"),
+            Flaw::CutText => write!(to, "base64 that is cut short, or goes on after its end"),
+            Flaw::NotZlib => write!(to, "what base64 packs is not zlib data"),
+            Flaw::CutData => write!(to, "the zlib data end too early: the line is cut short"),
+            Flaw::AfterData(more) => write!(to, "{} too many after the zlib data", bytes(*more)),
+            Flaw::Damaged => write!(to, "the zlib data are damaged, or their checksum is wrong"),
+            Flaw::Fields => write!(to, "what is unpacked does not have the fields of a machine of version {VERSION}"),
+            Flaw::AfterFields(more) => write!(to, "{} too many after the machine's last field", bytes(*more)),
+            Flaw::LongText(len) => write!(to, "a line of {len} bytes; at most {TEXT_MAX} are allowed"),
+            Flaw::LongMachine => write!(to, "the machine unpacks to more than {MACHINE_UNPACKED_MAX} bytes"),
+            Flaw::States(count) => {
                 write!(to, "{count} states; all machines of a list may own {MACHINES_BYTES_MAX} bytes of memory")
             }
-            Why::Memory => write!(to, "the machines own more than {MACHINES_BYTES_MAX} bytes of memory together"),
-            Why::TooMany => write!(to, "one machine too many; a list has at most {MACHINES_MAX}"),
-            Why::NotFinite(None, number) => write!(to, "a limit of the machine is {number}, not a finite number"),
-            Why::NotFinite(Some(state), number) => {
+            Flaw::Memory => write!(to, "the machines own more than {MACHINES_BYTES_MAX} bytes of memory together"),
+            Flaw::TooMany => write!(to, "one machine too many; a list has at most {MACHINES_MAX}"),
+            Flaw::NotFinite(None, number) => write!(to, "a limit of the machine is {number}, not a finite number"),
+            Flaw::NotFinite(Some(state), number) => {
                 write!(to, "a number of state {state} is {number}, not a finite one")
             }
-            Why::Slow(state, number) => {
+            Flaw::Slow(state, number) => {
                 write!(to, "a distribution of state {state} has a parameter {number}; at most {SHAPE_MAX:e} is allowed")
             }
-            Why::Invalid(said) => write!(to, "it breaks the rules of maybenot: {said}"),
+            Flaw::Invalid(said) => write!(to, "it breaks the rules of maybenot: {said}"),
         }
     }
 }

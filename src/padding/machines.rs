@@ -31,7 +31,7 @@ use maybenot::dist::{Dist, DistType};
 use maybenot::state::{State, Trans};
 use maybenot::Machine;
 
-use super::bad::{BadMachines, Why};
+use super::bad::{BadMachines, Flaw};
 use crate::base::limits::{MACHINES_BYTES_MAX, MACHINES_MAX, MACHINE_UNPACKED_MAX};
 
 /// Machines that run together at one hop, shared by all circuits that run them.
@@ -55,14 +55,14 @@ impl Machines {
             if text.is_empty() {
                 continue;
             }
-            let (machine, owned) = ensure(machines.len() < MACHINES_MAX, Why::TooMany)
+            let (machine, owned) = ensure(machines.len() < MACHINES_MAX, Flaw::TooMany)
                 .and_then(|()| unpack(text, &mut unpacked))
                 .and_then(|()| parse(&unpacked, MACHINES_BYTES_MAX - bytes))
                 .map_err(|why| BadMachines { line, why })?;
             machines.push(machine);
             bytes += owned;
         }
-        ensure(!machines.is_empty(), Why::Empty).map_err(|why| BadMachines { line: 1, why })?;
+        ensure(!machines.is_empty(), Flaw::Empty).map_err(|why| BadMachines { line: 1, why })?;
         Ok(Machines { machines: machines.into(), bytes })
     }
 
@@ -95,28 +95,28 @@ pub(super) const TEXT_MAX: usize = MACHINE_UNPACKED_MAX / 2 * 3;
 pub(super) const SHAPE_MAX: f64 = 1e15;
 
 /// Unpacks the text of one machine. A zip bomb costs no more than the buffer, which is a byte larger than the cap.
-fn unpack(text: &[u8], unpacked: &mut Vec<u8>) -> Result<(), Why> {
-    ensure(text.len() <= TEXT_MAX, Why::LongText(text.len()))?;
+fn unpack(text: &[u8], unpacked: &mut Vec<u8>) -> Result<(), Flaw> {
+    ensure(text.len() <= TEXT_MAX, Flaw::LongText(text.len()))?;
     let Some(([tens @ b'0'..=b'9', ones @ b'0'..=b'9'], packed)) = text.split_first_chunk() else {
-        return Err(Why::NoVersion);
+        return Err(Flaw::NoVersion);
     };
     let version = (tens - b'0') * 10 + (ones - b'0');
-    ensure(version == VERSION, Why::Version(version))?;
+    ensure(version == VERSION, Flaw::Version(version))?;
     let packed = BASE64_STANDARD.decode(packed).map_err(|fault| match fault {
         // Two digits stand before, and columns are counted from 1.
-        DecodeError::InvalidByte(at, byte) if byte != b'=' => Why::Byte(byte, at + 3),
-        _ => Why::CutText,
+        DecodeError::InvalidByte(at, byte) if byte != b'=' => Flaw::Byte(byte, at + 3),
+        _ => Flaw::CutText,
     })?;
-    ensure(is_zlib(&packed), Why::NotZlib)?;
+    ensure(is_zlib(&packed), Flaw::NotZlib)?;
     unpacked.clear();
     unpacked.reserve_exact(MACHINE_UNPACKED_MAX + 1);
     let mut zlib = Decompress::new(true);
-    let status = zlib.decompress_vec(&packed, unpacked, FlushDecompress::Finish).map_err(|_| Why::Damaged)?;
-    ensure(unpacked.len() <= MACHINE_UNPACKED_MAX, Why::LongMachine)?;
+    let status = zlib.decompress_vec(&packed, unpacked, FlushDecompress::Finish).map_err(|_| Flaw::Damaged)?;
+    ensure(unpacked.len() <= MACHINE_UNPACKED_MAX, Flaw::LongMachine)?;
     // The stream ends, checksum and all, where the text does.
-    ensure(status == Status::StreamEnd, Why::CutData)?;
+    ensure(status == Status::StreamEnd, Flaw::CutData)?;
     let more = (packed.len() as u64).saturating_sub(zlib.total_in());
-    ensure(more == 0, Why::AfterData(more))
+    ensure(more == 0, Flaw::AfterData(more))
 }
 
 /// True when the data begin as zlib data do (RFC 1950 §2.2): method deflate, and two bytes that 31 divides.
@@ -127,26 +127,26 @@ fn is_zlib(packed: &[u8]) -> bool {
 }
 
 /// Returns a machine that can be run, and the bytes of memory that it owns: at most `room`.
-fn parse(unpacked: &[u8], room: usize) -> Result<(Machine, usize), Why> {
+fn parse(unpacked: &[u8], room: usize) -> Result<(Machine, usize), Flaw> {
     /// The first fields of a machine: four limits, then the number of states.
     type Head = (u64, f64, u64, f64, u64);
     let layout = || bincode::DefaultOptions::new().with_limit(MACHINE_UNPACKED_MAX as u64).allow_trailing_bytes();
-    let head = layout().deserialize::<Head>(unpacked).map_err(|_| Why::Fields)?;
+    let head = layout().deserialize::<Head>(unpacked).map_err(|_| Flaw::Fields)?;
     // Checked before any state is made: states take far more memory than text.
-    ensure(head.4 <= (room / size_of::<State>()) as u64, Why::States(head.4))?;
+    ensure(head.4 <= (room / size_of::<State>()) as u64, Flaw::States(head.4))?;
     let mut rest = unpacked;
-    let mut machine: Machine = layout().deserialize_from(&mut rest).map_err(|_| Why::Fields)?;
-    ensure(rest.is_empty(), Why::AfterFields(rest.len() as u64))?;
+    let mut machine: Machine = layout().deserialize_from(&mut rest).map_err(|_| Flaw::Fields)?;
+    ensure(rest.is_empty(), Flaw::AfterFields(rest.len() as u64))?;
     machine.states.shrink_to_fit();
     let bytes = examine(&machine)?;
-    machine.validate().map_err(|fault| Why::Invalid(fault.to_string()))?;
-    ensure(bytes <= room, Why::Memory)?;
+    machine.validate().map_err(|fault| Flaw::Invalid(fault.to_string()))?;
+    ensure(bytes <= room, Flaw::Memory)?;
     Ok((machine, bytes))
 }
 
 /// Checks what maybenot's own validation does not, and counts the bytes of memory. The patterns name every field, so
 /// that a new field of maybenot does not compile.
-fn examine(machine: &Machine) -> Result<usize, Why> {
+fn examine(machine: &Machine) -> Result<usize, Flaw> {
     let Machine {
         allowed_padding_packets: _,
         max_padding_frac,
@@ -206,9 +206,9 @@ fn parameters(dist: &DistType) -> [f64; 3] {
     }
 }
 
-fn finite(state: Option<usize>, floats: &[f64]) -> Result<(), Why> {
+fn finite(state: Option<usize>, floats: &[f64]) -> Result<(), Flaw> {
     match floats.iter().find(|float| !float.is_finite()) {
-        Some(float) => Err(Why::NotFinite(state, float.to_string())),
+        Some(float) => Err(Flaw::NotFinite(state, float.to_string())),
         None => Ok(()),
     }
 }
@@ -221,7 +221,7 @@ fn finite(state: Option<usize>, floats: &[f64]) -> Result<(), Why> {
 ///   longest loop without a draw is Binomial's, some 700 steps: it runs only where the variance is below 1,500.
 /// - Poisson: 13 below λ = 12, else a rejection method. Beta: where one shape is at most 1, a round accepts one time
 ///   in four or more, always; else two times in three. Both as long as [`SHAPE_MAX`] keeps rounding out of it.
-fn not_slow(state: usize, dist: &DistType) -> Result<(), Why> {
+fn not_slow(state: usize, dist: &DistType) -> Result<(), Flaw> {
     let shape = match *dist {
         DistType::Poisson { lambda } => lambda,
         DistType::Beta { alpha, beta } => alpha.max(beta),
@@ -235,10 +235,10 @@ fn not_slow(state: usize, dist: &DistType) -> Result<(), Why> {
         | DistType::Weibull { .. }
         | DistType::Gamma { .. } => 0.0,
     };
-    ensure(shape <= SHAPE_MAX, Why::Slow(state, format!("{shape:e}")))
+    ensure(shape <= SHAPE_MAX, Flaw::Slow(state, format!("{shape:e}")))
 }
 
-fn ensure(holds: bool, why: Why) -> Result<(), Why> {
+fn ensure(holds: bool, why: Flaw) -> Result<(), Flaw> {
     holds.then_some(()).ok_or(why)
 }
 
@@ -311,7 +311,7 @@ mod tests {
         bytes
     }
 
-    fn why(text: impl AsRef<[u8]>) -> Option<Why> {
+    fn why(text: impl AsRef<[u8]>) -> Option<Flaw> {
         Machines::load(text.as_ref()).err().map(|bad| bad.why)
     }
 
@@ -381,20 +381,20 @@ mod tests {
         let mut unsummed = zlib.clone();
         *unsummed.last_mut().unwrap() ^= 1;
         let cases = [
-            (String::new(), Why::Empty),
-            ("\r\n \n".into(), Why::Empty),
-            ("0".into(), Why::NoVersion),
-            ("02".into(), Why::NotZlib),
-            (format!("+2{}", &text[2..]), Why::NoVersion),
-            (format!("01{}", &text[2..]), Why::Version(1)),
-            (format!("99{}", &text[2..]), Why::Version(99)),
-            (format!("{text}="), Why::CutText),
-            (pack(&with(&[0])), Why::AfterFields(1)),
-            (pack(&bytes[..bytes.len() - 1]), Why::Fields),
-            (pack(&[]), Why::Fields),
-            (armour(&[&zlib[..], &[0]].concat()), Why::AfterData(1)),
-            (armour(&zlib[..zlib.len() - 1]), Why::CutData),
-            (armour(&unsummed), Why::Damaged),
+            (String::new(), Flaw::Empty),
+            ("\r\n \n".into(), Flaw::Empty),
+            ("0".into(), Flaw::NoVersion),
+            ("02".into(), Flaw::NotZlib),
+            (format!("+2{}", &text[2..]), Flaw::NoVersion),
+            (format!("01{}", &text[2..]), Flaw::Version(1)),
+            (format!("99{}", &text[2..]), Flaw::Version(99)),
+            (format!("{text}="), Flaw::CutText),
+            (pack(&with(&[0])), Flaw::AfterFields(1)),
+            (pack(&bytes[..bytes.len() - 1]), Flaw::Fields),
+            (pack(&[]), Flaw::Fields),
+            (armour(&[&zlib[..], &[0]].concat()), Flaw::AfterData(1)),
+            (armour(&zlib[..zlib.len() - 1]), Flaw::CutData),
+            (armour(&unsummed), Flaw::Damaged),
         ];
         for (text, expected) in cases {
             assert_eq!(why(&text), Some(expected), "{text}");
@@ -405,9 +405,9 @@ mod tests {
             padding(DistType::Uniform { low: 2.0, high: 1.0 }),
             padding(DistType::Geometric { probability: 1e-10 }),
         ] {
-            assert!(matches!(why(&text), Some(Why::Invalid(_))), "{text}");
+            assert!(matches!(why(&text), Some(Flaw::Invalid(_))), "{text}");
         }
-        assert!(matches!(why(format!("{text} {text}")), Some(Why::Byte(b' ', _) | Why::CutText)));
+        assert!(matches!(why(format!("{text} {text}")), Some(Flaw::Byte(b' ', _) | Flaw::CutText)));
         assert_eq!(Machines::load(format!("{text}\r\n\r\n{text}\r\n02\r\n").as_bytes()).err().unwrap().line, 4);
     }
 
@@ -453,7 +453,7 @@ mod tests {
         let put = |at: usize, float: &[u8]| {
             let mut bytes = bytes.clone();
             bytes[at..at + float.len()].copy_from_slice(float);
-            assert!(matches!(why(pack(&bytes)), Some(Why::NotFinite(..))), "at {at}: {float:?}");
+            assert!(matches!(why(pack(&bytes)), Some(Flaw::NotFinite(..))), "at {at}: {float:?}");
         };
         for float in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             wide.iter().for_each(|&at| put(at, &float.to_le_bytes()));
@@ -467,7 +467,7 @@ mod tests {
     fn a_distribution_that_is_slow_to_sample_is_refused() {
         for (shape, slow) in [(SHAPE_MAX, false), (SHAPE_MAX.next_up(), true)] {
             let is_slow = |dist| match why(padding(dist)) {
-                Some(Why::Slow(0, _)) => true,
+                Some(Flaw::Slow(0, _)) => true,
                 other => other.is_some_and(|why| panic!("{why}")),
             };
             assert_eq!(is_slow(DistType::Poisson { lambda: shape }), slow);
@@ -482,14 +482,14 @@ mod tests {
         let list = |machines| vec![small(); machines].join("\n");
         assert_eq!(Machines::load(list(MACHINES_MAX).as_bytes()).unwrap().len(), MACHINES_MAX);
         let one_more = Machines::load(list(MACHINES_MAX + 1).as_bytes()).err();
-        assert_eq!(one_more, Some(BadMachines { line: MACHINES_MAX + 1, why: Why::TooMany }));
+        assert_eq!(one_more, Some(BadMachines { line: MACHINES_MAX + 1, why: Flaw::TooMany }));
     }
 
     #[test]
     fn the_text_of_a_machine_is_capped() {
         let zeros = |bytes| format!("02{}", "A".repeat(bytes));
-        assert!(why(zeros(TEXT_MAX - 2)).is_some_and(|why| why != Why::LongText(TEXT_MAX)));
-        assert_eq!(why(zeros(TEXT_MAX - 1)), Some(Why::LongText(TEXT_MAX + 1)));
+        assert!(why(zeros(TEXT_MAX - 2)).is_some_and(|why| why != Flaw::LongText(TEXT_MAX)));
+        assert_eq!(why(zeros(TEXT_MAX - 1)), Some(Flaw::LongText(TEXT_MAX + 1)));
         let mut noise = vec![0; MACHINE_UNPACKED_MAX];
         StdRng::seed_from_u64(3).fill(&mut noise[..]);
         assert!(pack(&noise).len() < TEXT_MAX, "what cannot be compressed fits");
@@ -500,8 +500,8 @@ mod tests {
         for (bytes, expected) in [
             (MACHINE_UNPACKED_MAX - 1, Ok(())),
             (MACHINE_UNPACKED_MAX, Ok(())),
-            (MACHINE_UNPACKED_MAX + 1, Err(Why::LongMachine)),
-            (MACHINE_UNPACKED_MAX + 2, Err(Why::LongMachine)),
+            (MACHINE_UNPACKED_MAX + 1, Err(Flaw::LongMachine)),
+            (MACHINE_UNPACKED_MAX + 2, Err(Flaw::LongMachine)),
         ] {
             let mut unpacked = Vec::new();
             assert_eq!(unpack(pack(&vec![0; bytes]).as_bytes(), &mut unpacked), expected);
@@ -519,9 +519,9 @@ mod tests {
         let bomb = armour(&[&[0x78, 0x9c], &mebibyte.repeat(1 << 10)[..]].concat());
         assert!(bomb.len() < TEXT_MAX);
         let mut unpacked = Vec::new();
-        assert_eq!(unpack(bomb.as_bytes(), &mut unpacked), Err(Why::LongMachine));
+        assert_eq!(unpack(bomb.as_bytes(), &mut unpacked), Err(Flaw::LongMachine));
         assert_eq!(unpacked.capacity(), MACHINE_UNPACKED_MAX + 1);
-        assert_eq!(why(bomb), Some(Why::LongMachine));
+        assert_eq!(why(bomb), Some(Flaw::LongMachine));
     }
 
     #[test]
@@ -530,21 +530,21 @@ mod tests {
         let fit = (MACHINES_BYTES_MAX - size_of::<Machine>()) / size_of::<State>();
         let full = Machines::load(empty(fit).as_bytes()).unwrap();
         assert!((MACHINES_BYTES_MAX - size_of::<State>()..=MACHINES_BYTES_MAX).contains(&full.bytes()));
-        assert_eq!(why(empty(fit + 1)), Some(Why::States(fit as u64 + 1)));
+        assert_eq!(why(empty(fit + 1)), Some(Flaw::States(fit as u64 + 1)));
         // All machines together, and the transitions of one machine.
         let half = empty(fit / 2);
         assert_eq!(why(format!("{half}\n{half}")), None);
         let last = Machines::load(format!("{half}\n{half}\n{half}").as_bytes()).err();
-        assert_eq!(last, Some(BadMachines { line: 3, why: Why::States(fit as u64 / 2) }));
+        assert_eq!(last, Some(BadMachines { line: 3, why: Flaw::States(fit as u64 / 2) }));
         let to: Vec<Trans> = (0..1000).map(|to| Trans(to, 1e-4)).collect();
         let mut states = vec![state(None, &[]); fit];
         states[0] = state(None, &to);
-        assert_eq!(why(machine(states).serialize()), Some(Why::Memory));
+        assert_eq!(why(machine(states).serialize()), Some(Flaw::Memory));
         // A number of states without the states is refused too.
         let mut bytes = unpacked(&small());
         bytes.truncate(18);
         bytes.extend([253, 255, 255, 255, 255, 255, 255, 255, 255]);
-        assert_eq!(why(pack(&bytes)), Some(Why::States(u64::MAX)));
+        assert_eq!(why(pack(&bytes)), Some(Flaw::States(u64::MAX)));
     }
 
     #[test]

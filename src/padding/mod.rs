@@ -21,7 +21,7 @@ pub mod table;
 mod unwritten;
 
 pub use agreed::{decline, judge, Judgement};
-pub use bad::{BadMachines, Why};
+pub use bad::{BadMachines, Flaw};
 pub use circuit::{Outside, Padding};
 pub use clock::{Generator, Key, Keys};
 pub use machines::Machines;

@@ -3,7 +3,7 @@
 //! Each stream id has a place in a chunk, so that the time of each step does not grow with the number of streams. The
 //! place is made when the stream is opened: a stream that ends never lacks memory, and is always remembered.
 
-use super::stream::Key;
+use super::stream::StreamKey;
 use crate::base::time::NEVER;
 use crate::base::Nanos;
 use std::collections::BTreeMap;
@@ -83,7 +83,7 @@ impl Chunk {
 
 impl Ended {
     /// Returns the state of a stream that is still remembered at `now`.
-    pub fn look(&self, key: Key, now: Nanos) -> Option<Past> {
+    pub fn look(&self, key: StreamKey, now: Nanos) -> Option<Past> {
         let (number, place) = split(key);
         let chunk = self.chunks.get(&number).filter(|chunk| chunk.is_known(place, now))?;
         let has = |mask: u16| mask & (1 << place) != 0;
@@ -91,7 +91,7 @@ impl Ended {
     }
 
     /// Bytes of memory that a place for this stream needs in addition, 0 when the chunk is there.
-    pub fn cost(&self, key: Key) -> u32 {
+    pub fn cost(&self, key: StreamKey) -> u32 {
         if self.chunks.contains_key(&split(key).0) {
             0
         } else {
@@ -100,7 +100,7 @@ impl Ended {
     }
 
     /// Makes the place of a stream that is opened, and forgets an ended stream with its id.
-    pub fn open(&mut self, key: Key) {
+    pub fn open(&mut self, key: StreamKey) {
         let (number, place) = split(key);
         let chunk = self.chunks.entry(number).or_insert_with(|| Box::new(Chunk::EMPTY));
         chunk.open |= 1 << place;
@@ -108,7 +108,7 @@ impl Ended {
     }
 
     /// Remembers a stream until `until`, or replaces its state.
-    pub fn remember(&mut self, key: Key, past: Past, now: Nanos, until: Nanos) {
+    pub fn remember(&mut self, key: StreamKey, past: Past, now: Nanos, until: Nanos) {
         for _ in 0..SWEPT {
             self.sweep_one(now);
         }
@@ -118,7 +118,7 @@ impl Ended {
     }
 
     /// Forgets a stream that has ended at both ends.
-    pub fn forget(&mut self, key: Key) {
+    pub fn forget(&mut self, key: StreamKey) {
         let (number, place) = split(key);
         let Some(chunk) = self.chunks.get_mut(&number) else { return };
         chunk.known &= !(1 << place);
@@ -129,7 +129,7 @@ impl Ended {
     }
 
     /// Notes that CONNECTED has come.
-    pub fn connected(&mut self, key: Key) {
+    pub fn connected(&mut self, key: StreamKey) {
         let (number, place) = split(key);
         self.chunks.get_mut(&number).into_iter().for_each(|chunk| chunk.connected |= 1 << place);
     }
@@ -173,7 +173,7 @@ impl Past {
 }
 
 #[inline]
-fn split(Key(key): Key) -> (u32, usize) {
+fn split(StreamKey(key): StreamKey) -> (u32, usize) {
     (key / IDS as u32, key as usize % IDS)
 }
 
@@ -187,27 +187,27 @@ mod tests {
     fn c14_each_stream_is_known_until_its_own_time() {
         let mut ended = Ended::default();
         for id in 1..=1000 {
-            ended.remember(Key::of(3, id), OVER, 0, 100 + u64::from(id));
+            ended.remember(StreamKey::of(3, id), OVER, 0, 100 + u64::from(id));
         }
         for id in 1..=1000 {
             let until = 100 + u64::from(id);
-            assert_eq!(ended.look(Key::of(3, id), until - 1), Some(OVER));
-            assert_eq!(ended.look(Key::of(3, id), until), None);
+            assert_eq!(ended.look(StreamKey::of(3, id), until - 1), Some(OVER));
+            assert_eq!(ended.look(StreamKey::of(3, id), until), None);
         }
-        assert_eq!((ended.look(Key::of(3, 1001), 0), ended.look(Key::of(2, 1), 0)), (None, None));
+        assert_eq!((ended.look(StreamKey::of(3, 1001), 0), ended.look(StreamKey::of(2, 1), 0)), (None, None));
     }
 
     #[test]
     fn c14_no_id_is_forgotten_for_want_of_room_and_none_stays_for_ever() {
         let mut ended = Ended::default();
         for id in 1..=u16::MAX {
-            ended.remember(Key::of(3, id), OVER, 0, 1000);
+            ended.remember(StreamKey::of(3, id), OVER, 0, 1000);
         }
-        assert!((1..=u16::MAX).all(|id| ended.look(Key::of(3, id), 999).is_some()));
+        assert!((1..=u16::MAX).all(|id| ended.look(StreamKey::of(3, id), 999).is_some()));
         assert!(ended.bytes() < 65536 * 12, "{} bytes", ended.bytes());
         // Each end sweeps two chunks, so half as many ends as there are chunks sweep them all.
         for id in 0..2100 {
-            ended.remember(Key::of(2, 1 + id % 16), OVER, 1000, 2000);
+            ended.remember(StreamKey::of(2, 1 + id % 16), OVER, 1000, 2000);
         }
         assert!(ended.chunks.len() <= 3, "{} chunks", ended.chunks.len());
         ended.sweep(2000);
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn c14_time_begins_when_both_messages_have_left() {
-        let (mut ended, key) = (Ended::default(), Key::of(3, 7));
+        let (mut ended, key) = (Ended::default(), StreamKey::of(3, 7));
         for past in [Past { said: false, ..OVER }, Past { ended: false, ..OVER }] {
             ended.remember(key, past, 0, past.until(10));
             ended.sweep(1_000_000);
@@ -228,11 +228,11 @@ mod tests {
 
     #[test]
     fn a_place_is_made_at_the_start_and_freed_when_the_stream_is_forgotten() {
-        let (mut ended, key) = (Ended::default(), Key::of(3, 7));
+        let (mut ended, key) = (Ended::default(), StreamKey::of(3, 7));
         assert_eq!((ended.cost(key), ended.bytes()), (CHUNK_BYTES, 0));
         ended.open(key);
-        assert_eq!((ended.cost(key), ended.cost(Key::of(3, 8)), ended.bytes()), (0, 0, CHUNK_BYTES.into()));
-        assert_eq!(ended.cost(Key::of(3, 16)), CHUNK_BYTES);
+        assert_eq!((ended.cost(key), ended.cost(StreamKey::of(3, 8)), ended.bytes()), (0, 0, CHUNK_BYTES.into()));
+        assert_eq!(ended.cost(StreamKey::of(3, 16)), CHUNK_BYTES);
         ended.sweep(Nanos::MAX);
         assert_eq!((ended.bytes(), ended.look(key, 0)), (CHUNK_BYTES.into(), None));
         ended.remember(key, OVER, 0, 10);
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_forgotten_leaves_nothing() {
-        let (mut ended, key) = (Ended::default(), Key::of(3, 7));
+        let (mut ended, key) = (Ended::default(), StreamKey::of(3, 7));
         ended.remember(key, OVER, 0, 10);
         ended.connected(key);
         assert_eq!(ended.look(key, 0), Some(Past { connected: true, ..OVER }));

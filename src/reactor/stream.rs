@@ -148,11 +148,11 @@ impl Stream {
 #[derive(Debug, Default)]
 pub struct Streams {
     /// Open streams for which DATA may come, sorted by key: there are few, and each message looks its stream up.
-    open: Vec<(Key, Id)>,
+    open: Vec<(StreamKey, Id)>,
     /// Index in `open` where the last look-up ended: messages come in runs.
     recent: usize,
     /// Open streams for which no DATA may come, sorted by key.
-    without_data: Vec<(Key, Id)>,
+    without_data: Vec<(StreamKey, Id)>,
     /// Streams that ended here while the other end may not know yet (C14).
     ended: Ended,
     /// Time since which no stream is open.
@@ -174,12 +174,12 @@ pub struct StreamUse {
 
 /// Hop and stream id in one number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Key(pub(super) u32);
+pub(super) struct StreamKey(pub(super) u32);
 
-impl Key {
+impl StreamKey {
     #[inline]
-    pub fn of(hop: u8, stream_id: u16) -> Key {
-        Key(u32::from(hop) << 16 | u32::from(stream_id))
+    pub fn of(hop: u8, stream_id: u16) -> StreamKey {
+        StreamKey(u32::from(hop) << 16 | u32::from(stream_id))
     }
 }
 
@@ -239,7 +239,7 @@ impl Streams {
     /// Finds an open stream for which DATA may come.
     #[inline(always)]
     pub fn find(&mut self, hop: u8, stream_id: u16) -> Option<Id> {
-        let key = Key::of(hop, stream_id);
+        let key = StreamKey::of(hop, stream_id);
         if let Some(&(found, id)) = self.open.get(self.recent) {
             if found == key {
                 return Some(id);
@@ -249,7 +249,7 @@ impl Streams {
     }
 
     #[inline(never)]
-    fn search(&mut self, key: Key) -> Option<Id> {
+    fn search(&mut self, key: StreamKey) -> Option<Id> {
         self.recent = self.open.binary_search_by_key(&key, |&(key, _)| key).ok()?;
         self.open.get(self.recent).map(|&(_, id)| id)
     }
@@ -259,7 +259,7 @@ impl Streams {
         if let Some(id) = self.find(hop, stream_id) {
             return Known::Open(id);
         }
-        let key = Key::of(hop, stream_id);
+        let key = StreamKey::of(hop, stream_id);
         if let Ok(at) = self.without_data.binary_search_by_key(&key, |&(key, _)| key) {
             return Known::Open(self.without_data[at].1);
         }
@@ -268,7 +268,7 @@ impl Streams {
 
     /// Adds a stream. The caller has checked that its id is free.
     pub fn insert(&mut self, stream: &Stream, id: Id) {
-        let key = Key::of(stream.hop, stream.stream_id);
+        let key = StreamKey::of(stream.hop, stream.stream_id);
         let list = if stream.phase.takes_data() { &mut self.open } else { &mut self.without_data };
         let at = list.partition_point(|&(other, _)| other < key);
         list.insert(at, (key, id));
@@ -276,13 +276,13 @@ impl Streams {
 
     /// Bytes of memory needed so that the stream can be remembered when it ends here.
     pub fn cost_of_memory(&self, hop: u8, stream_id: u16) -> u32 {
-        self.ended.cost(Key::of(hop, stream_id))
+        self.ended.cost(StreamKey::of(hop, stream_id))
     }
 
     /// Makes a place to remember a stream that is opened, for when it ends here, and forgets an ended stream with its
     /// id.
     pub fn keep_place(&mut self, hop: u8, stream_id: u16) {
-        self.ended.open(Key::of(hop, stream_id));
+        self.ended.open(StreamKey::of(hop, stream_id));
     }
 
     /// Moves a stream to another phase.
@@ -298,7 +298,7 @@ impl Streams {
     }
 
     fn take_out(&mut self, stream: &Stream, id: Id) {
-        let key = Key::of(stream.hop, stream.stream_id);
+        let key = StreamKey::of(stream.hop, stream.stream_id);
         let list = if stream.phase.takes_data() { &mut self.open } else { &mut self.without_data };
         if let Ok(at) = list.binary_search(&(key, id)) {
             list.remove(at);
@@ -322,17 +322,17 @@ impl Streams {
 
     /// Remembers until `until` a stream that was closed or refused here. Its place is there already.
     pub fn remember(&mut self, hop: u8, stream_id: u16, past: Past, now: Nanos, until: Nanos) {
-        self.ended.remember(Key::of(hop, stream_id), past, now, past.until(until));
+        self.ended.remember(StreamKey::of(hop, stream_id), past, now, past.until(until));
     }
 
     /// Frees the id of a stream that has ended at both ends.
     pub(super) fn free(&mut self, hop: u8, stream_id: u16) {
-        self.ended.forget(Key::of(hop, stream_id));
+        self.ended.forget(StreamKey::of(hop, stream_id));
     }
 
     /// Notes that CONNECTED came for a stream that had ended here.
     pub(super) fn late_connected(&mut self, hop: u8, stream_id: u16) {
-        self.ended.connected(Key::of(hop, stream_id));
+        self.ended.connected(StreamKey::of(hop, stream_id));
     }
 
     /// Removes a stream that has ended.

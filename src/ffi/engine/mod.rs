@@ -194,7 +194,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_free(
     if outside::is_notifying() {
         return CIRCFLOW_ERR_REENTRANT;
     }
-    let gather = |core: &mut Engine, left: &mut Left| {
+    let gather = |core: &mut Engine, left: &mut LeftTokens| {
         if !std::mem::replace(&mut left.is_gathered, true) {
             left.tokens.extend(core.tokens());
         }
@@ -217,7 +217,7 @@ impl door::Handle for circflow_engine {
     const KIND: u32 = handle::ENGINE;
     type Core = Engine;
     type Error = Error;
-    type Left = Left;
+    type Left = LeftTokens;
 
     fn explains(core: &mut Engine, error: &Error) -> bool {
         core.explains(*error)
@@ -230,7 +230,7 @@ impl door::Handle for circflow_engine {
 
 /// Tokens of an engine that is being freed, in the order in which they are handed back.
 #[derive(Default)]
-pub(super) struct Left {
+pub(super) struct LeftTokens {
     is_gathered: bool,
     tokens: VecDeque<(u64, u32)>,
 }
@@ -238,11 +238,11 @@ pub(super) struct Left {
 impl door::Leave for circflow_engine {
     type Item = (u64, u32);
 
-    fn next(_: &mut Engine, left: &mut Left) -> Option<(u64, u32)> {
+    fn next(_: &mut Engine, left: &mut LeftTokens) -> Option<(u64, u32)> {
         left.tokens.pop_front()
     }
 
-    fn gone(_: &mut Engine, _: &mut Left) {}
+    fn gone(_: &mut Engine, _: &mut LeftTokens) {}
 
     fn part(core: &mut Engine) {
         core.part();

@@ -38,7 +38,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_poll(
     unsafe {
         door::enter_when(engine, Allowed::NotInsideDrain, |core| {
             // Checked first, as a loop often polls an empty queue.
-            if core.has_nothing() || !core.poll_into(inward::buffer(body, body_cap), &mut insn::Place::new(insn_out))? {
+            let mut out = insn::InsnOut::new(insn_out);
+            if core.has_nothing() || !core.poll_into(inward::buffer(body, body_cap), &mut out)? {
                 insn_out.write(insn::NOTHING);
             }
             Ok(())
@@ -73,7 +74,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
             for _ in 0..budget {
                 let mut insn = insn::NOTHING;
                 let status = door::enter(engine, |core| {
-                    core.poll_into(&mut body, &mut insn::Place::new(&mut insn))?;
+                    core.poll_into(&mut body, &mut insn::InsnOut::new(&mut insn))?;
                     Ok(())
                 });
                 if status != CIRCFLOW_OK {

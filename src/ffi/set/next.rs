@@ -37,7 +37,7 @@ pub unsafe extern "C-unwind" fn circflow_set_poll(
     unsafe {
         door::enter_when(engine, Allowed::NotInsideDrain, |core| {
             let buffer = || inward::buffer(body, body_cap);
-            if !core.set_poll_into(set.id(), buffer, &mut insn::Place::new(insn_out))? {
+            if !core.set_poll_into(set.id(), buffer, &mut insn::InsnOut::new(insn_out))? {
                 insn_out.write(insn::NOTHING);
             }
             Ok(())
