@@ -271,7 +271,7 @@ impl World {
                 leg.open = false;
                 self.engines[at].as_mut().unwrap().circuit_closed(self.now, instruction.circuit).unwrap();
             }
-            &What::Heed { pause, .. } => {
+            &What::PauseFeed { pause, .. } => {
                 self.legs[leg.unwrap()].paused = pause;
                 self.story.pauses += u64::from(pause);
             }

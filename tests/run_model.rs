@@ -74,7 +74,7 @@ fn obey(edges: &mut [NaiveEdge; 2], id: Id, instruction: &Instruction, buffer: &
             assert_eq!((cell.len, cell.token.is_some()), (509, number % 3 == 0));
             assert_eq!(edges[place(side)].write(), Some(number));
         }
-        What::Heed { side, pause } => {
+        What::PauseFeed { side, pause } => {
             // The source of an edge is on the other side.
             assert_eq!(edges[place(side.opposite())].unheard.pop_front(), Some(pause));
         }

@@ -248,7 +248,7 @@ impl World {
                 self.send_control(circ, pos, cell);
             }
             What::Write { side, cell } => self.write(node, circ, pos, side as usize, &cell, buffer),
-            What::Heed { side, pause } => self.heed(circ, pos, side as usize, pause),
+            What::PauseFeed { side, pause } => self.obey_pause(circ, pos, side as usize, pause),
             What::SendHeld(released) => {
                 self.tally.add(N::InsnSendHeld, 1);
                 let (hop, message) = (released.hop, &released.message);
@@ -347,7 +347,7 @@ impl World {
         let (words, len) = match what {
             What::Send { command, hop, body_len } => ([1, command.0.into(), hop.into(), 0], body_len),
             What::Write { side, cell } => ([2, side as u64, token_of(&cell), cell.len.into()], cell.body_len),
-            What::Heed { side, pause } => ([3, side as u64, pause.into(), 0], 0),
+            What::PauseFeed { side, pause } => ([3, side as u64, pause.into(), 0], 0),
             What::SendHeld(held) => {
                 let message = held.message;
                 ([4, message.number, token_of(&message), message.command.0.into()], message.body_len)
@@ -371,7 +371,7 @@ impl World {
     }
 
     /// The host's handling of an edge's instructions.
-    fn heed(&mut self, circ: usize, pos: usize, side: usize, pause: bool) {
+    fn obey_pause(&mut self, circ: usize, pos: usize, side: usize, pause: bool) {
         self.tally.add(if pause { N::InsnPauseFeed } else { N::InsnUnpauseFeed }, 1);
         let over = self.plan.marks.over;
         let mut deaf = 0;

@@ -5,7 +5,7 @@ use crate::conflux::{Fault, Role};
 use crate::engine::out::insn::Queued;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::message::{cost_of, Message};
-use crate::reactor::{Heed, Offer, Side};
+use crate::reactor::{FeedChange, Offer, Side};
 
 impl Engine {
     /// A cell came that is not for us, from one side, and goes on to the other.
@@ -59,11 +59,11 @@ impl Engine {
         if !goes_on || !edge.keeps(&self.settings.marks) {
             return None;
         }
-        let heed = edge.keep(cell, &self.settings.marks, &mut self.held.store, now)?;
+        let change = edge.keep(cell, &self.settings.marks, &mut self.held.store, now)?;
         let tag = config.tag;
         standing.grew(reactor.held_bytes(), now);
-        if heed != Heed::No {
-            self.heed(id, from, heed);
+        if change != FeedChange::Unchanged {
+            self.change_feed(id, from, change);
         }
         Some(Verdict::of(VerdictKind::Held, id, tag))
     }
@@ -102,12 +102,12 @@ impl Engine {
                 if !self.held.store.budget().has_room(cost_of(cell).into()) {
                     return self.make_room_at(id, to, cell, now);
                 }
-                let Some(heed) = reactor.edge(to).keep(cell, &self.settings.marks, &mut self.held.store, now) else {
+                let Some(change) = reactor.edge(to).keep(cell, &self.settings.marks, &mut self.held.store, now) else {
                     return Err(self.fault(id, Fault::EngineMemory));
                 };
                 circuit.grew(id, &self.held.ledger, now);
-                if heed != Heed::No {
-                    self.heed(id, from, heed);
+                if change != FeedChange::Unchanged {
+                    self.change_feed(id, from, change);
                 }
                 Ok(Verdict::of(VerdictKind::Held, id, tag))
             }
@@ -127,20 +127,20 @@ impl Engine {
         };
         match reactor.edge(to).keep(cell, &self.settings.marks, &mut self.held.store, now) {
             None => Err(self.fault(id, Fault::EngineMemory)),
-            Some(heed) => {
+            Some(change) => {
                 circuit.grew(id, &self.held.ledger, now);
-                self.heed(id, to.opposite(), heed);
+                self.change_feed(id, to.opposite(), change);
                 Ok(Verdict::of(VerdictKind::Held, id, tag))
             }
         }
     }
 
     /// Tells the source of an edge to pause or to go on.
-    pub(super) fn heed(&mut self, circuit: Id, source: Side, heed: Heed) {
-        match heed {
-            Heed::No => {}
-            Heed::Pause => self.out.queue.push(Queued::Heed { circuit, side: source, pause: true }),
-            Heed::Unpause => self.out.queue.push(Queued::Heed { circuit, side: source, pause: false }),
+    pub(super) fn change_feed(&mut self, circuit: Id, source: Side, change: FeedChange) {
+        match change {
+            FeedChange::Unchanged => {}
+            FeedChange::Pause => self.out.queue.push(Queued::PauseFeed { circuit, side: source, pause: true }),
+            FeedChange::Unpause => self.out.queue.push(Queued::PauseFeed { circuit, side: source, pause: false }),
         }
     }
 
@@ -166,10 +166,10 @@ impl Engine {
     #[cold]
     pub(super) fn cut_next(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
-        let (lane, heed) = reactor.edge(Side::Next).cut();
+        let (lane, change) = reactor.edge(Side::Next).lose_channel();
         self.leave_behind(lane);
         self.shrank(id);
-        self.heed(id, Side::Back, heed);
+        self.change_feed(id, Side::Back, change);
     }
 
     /// Padding holds cells back on a circuit that we run, or does so no longer.
@@ -184,7 +184,7 @@ impl Engine {
     /// One cell that waits may pass, although padding holds cells back.
     pub(super) fn spare_edge(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
-        if reactor.edge(Side::Back).spare() {
+        if reactor.edge(Side::Back).let_one_out() {
             self.out.queue.push(Queued::Edge { circuit: id, side: Side::Back });
         }
     }

@@ -391,7 +391,7 @@ fn insn(instruction: Instruction) -> circflow_insn {
             insn.detail.write = write(side, &cell);
             CIRCFLOW_INSN_WRITE
         }
-        What::Heed { side, pause } => {
+        What::PauseFeed { side, pause } => {
             insn.detail.pause = circflow_insn_pause { side: u32::from(message::side_number(side)) };
             if pause {
                 CIRCFLOW_INSN_PAUSE_FEED

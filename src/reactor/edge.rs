@@ -58,9 +58,9 @@ pub enum Offer {
 
 /// A pause or its end, which the source of the cells has to be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Heed {
+pub enum FeedChange {
     /// No change.
-    No,
+    Unchanged,
     /// Pause the source.
     Pause,
     /// Let the source go on.
@@ -187,15 +187,15 @@ impl Edge {
     }
 
     /// Keeps a cell that came at `now`. Returns none when there is no memory for it.
-    pub fn keep(&mut self, cell: &Message<'_>, marks: &Marks, store: &mut Store, now: Nanos) -> Option<Heed> {
+    pub fn keep(&mut self, cell: &Message<'_>, marks: &Marks, store: &mut Store, now: Nanos) -> Option<FeedChange> {
         if !self.append(cell, store, now, false) {
             return None;
         }
         if self.waiting - self.own >= marks.high && !self.paused {
             self.paused = true;
-            return Some(Heed::Pause);
+            return Some(FeedChange::Pause);
         }
-        Some(Heed::No)
+        Some(FeedChange::Unchanged)
     }
 
     /// Keeps a message of circflow's own, which goes out in its turn. It takes no room from cells, and does not pause
@@ -239,7 +239,7 @@ impl Edge {
 
     /// Lets one more waiting cell out although padding holds cells back. Returns true when the caller has to queue a
     /// mark, as the cell may go out.
-    pub fn spare(&mut self) -> bool {
+    pub fn let_one_out(&mut self) -> bool {
         self.let_out = self.let_out.saturating_add(1).min(self.waiting);
         self.needs_mark()
     }
@@ -270,7 +270,7 @@ impl Edge {
         self.passed += u64::from(1 - own);
         let resumes = self.paused && self.waiting - self.own <= marks.low;
         self.paused &= !resumes;
-        Ok(Some((cell, if resumes { Heed::Unpause } else { Heed::No })))
+        Ok(Some((cell, if resumes { FeedChange::Unpause } else { FeedChange::Unchanged })))
     }
 
     /// Notes that the mark has left the instruction queue.
@@ -280,10 +280,10 @@ impl Edge {
 
     /// Handles the end of the channel: takes out the waiting cells for the host, and makes the edge writable for the
     /// next channel.
-    pub fn cut(&mut self) -> (Lane, Heed) {
-        let heed = if std::mem::take(&mut self.paused) { Heed::Unpause } else { Heed::No };
+    pub fn lose_channel(&mut self) -> (Lane, FeedChange) {
+        let change = if std::mem::take(&mut self.paused) { FeedChange::Unpause } else { FeedChange::Unchanged };
         self.full = false;
-        (self.take_rest(), heed)
+        (self.take_rest(), change)
     }
 
     /// Takes out all waiting cells, to return them to the host.
@@ -294,7 +294,7 @@ impl Edge {
 }
 
 /// A cell that waited, and the pause or its end for the source.
-pub type Taken = Option<(Delivery, Heed)>;
+pub type Taken = Option<(Delivery, FeedChange)>;
 
 #[cfg(test)]
 mod tests {
@@ -312,22 +312,40 @@ mod tests {
         let (mut edge, mut store) = (Edge::default(), Store::new(u64::MAX));
         assert_eq!(edge.offer(&MARKS), Offer::Through);
         assert!(!edge.set_full(true));
-        let mut heeds = Vec::new();
+        let mut changes = Vec::new();
         for _ in 0..5 {
             assert_eq!(edge.offer(&MARKS), Offer::Keep);
-            heeds.push(edge.keep(&cell(), &MARKS, &mut store, 1).unwrap());
+            changes.push(edge.keep(&cell(), &MARKS, &mut store, 1).unwrap());
         }
-        assert_eq!(heeds, [Heed::No, Heed::No, Heed::Pause, Heed::No, Heed::No]);
+        assert_eq!(
+            changes,
+            [
+                FeedChange::Unchanged,
+                FeedChange::Unchanged,
+                FeedChange::Pause,
+                FeedChange::Unchanged,
+                FeedChange::Unchanged
+            ]
+        );
         assert_eq!(edge.offer(&MARKS), Offer::Overrun);
         assert!(edge.set_full(false) && !edge.set_full(false), "marked once");
         assert_eq!(edge.offer(&MARKS), Offer::Overrun, "nothing overtakes");
         let mut buffer = [0; 509];
-        let mut heeds = Vec::new();
-        while let Some((cell, heed)) = edge.take(&MARKS, &mut store, &mut buffer).unwrap() {
+        let mut changes = Vec::new();
+        while let Some((cell, change)) = edge.take(&MARKS, &mut store, &mut buffer).unwrap() {
             assert_eq!((cell.body_len, buffer[508]), (509, 7));
-            heeds.push(heed);
+            changes.push(change);
         }
-        assert_eq!(heeds, [Heed::No, Heed::No, Heed::No, Heed::Unpause, Heed::No]);
+        assert_eq!(
+            changes,
+            [
+                FeedChange::Unchanged,
+                FeedChange::Unchanged,
+                FeedChange::Unchanged,
+                FeedChange::Unpause,
+                FeedChange::Unchanged
+            ]
+        );
         edge.unmark();
         assert!(edge.is_clear() && store.is_empty());
         assert_eq!(edge.passed(), 6);

@@ -18,7 +18,7 @@ pub mod stream_write;
 pub mod wiring;
 
 pub use controller::Controller;
-pub use edge::{Edge, Heed, Marks, Offer, Side};
+pub use edge::{Edge, FeedChange, Marks, Offer, Side};
 pub use ended::Past;
 pub use route::{route, Part, Position, Route};
 pub use stream::{Flow, Known, Owner, Phase, Stream, StreamUse, Streams};

@@ -345,7 +345,7 @@ impl Sim {
                 let wire = at.wire_of(instruction.circuit);
                 self.remove(end, wire);
             }
-            What::Write { .. } | What::Heed { .. } => panic!("no circuit is run"),
+            What::Write { .. } | What::PauseFeed { .. } => panic!("no circuit is run"),
             What::MaySend => {
                 // Asked again while MAY_SEND waits to be polled, the engine may owe another one.
                 at.waiting = false;

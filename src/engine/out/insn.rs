@@ -71,7 +71,7 @@ pub enum What {
         cell: Delivery,
     },
     /// Take no more cells of the circuit from this side, or take them again.
-    Heed {
+    PauseFeed {
         /// The side that is the source.
         side: Side,
         /// Stop.
@@ -208,7 +208,7 @@ pub(in crate::engine) enum Queued {
         side: Side,
     },
     /// The source of an edge is to pause, or to go on.
-    Heed {
+    PauseFeed {
         circuit: Id,
         side: Side,
         pause: bool,

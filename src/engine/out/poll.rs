@@ -6,7 +6,7 @@ use crate::engine::out::insn::{Instruction, News, Queued, Released, Taker, What}
 use crate::engine::out::rest::{Budget, Given};
 use crate::engine::{Circuit, Engine, Error, Place};
 use crate::message::{Delivery, Lane, TooSmall};
-use crate::reactor::{Edge, Heed, Owner, Side};
+use crate::reactor::{Edge, FeedChange, Owner, Side};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::sendme::{Digest, Sendme};
 use crate::wire::Command;
@@ -124,7 +124,7 @@ impl Engine {
         if *place == Place::Closing {
             return Ok(false);
         }
-        let Some((cell, heed)) = reactor.edge(side).take(&self.settings.marks, &mut self.held.store, buffer)? else {
+        let Some((cell, change)) = reactor.edge(side).take(&self.settings.marks, &mut self.held.store, buffer)? else {
             return Ok(false);
         };
         let (tag, leg) = (config.tag, place.leg());
@@ -134,8 +134,8 @@ impl Engine {
         }
         let tag_of = |set: Id| self.sets.get(set).map_or(0, |state| state.terms().tag);
         let (set, set_tag) = leg.map_or((Id::NONE, 0), |(set, _)| (set, tag_of(set)));
-        if heed != Heed::No {
-            self.heed(id, side.opposite(), heed);
+        if change != FeedChange::Unchanged {
+            self.change_feed(id, side.opposite(), change);
         }
         self.padding.purse.sent(u64::from(side == Side::Back));
         if padded && side == Side::Back {
@@ -391,8 +391,8 @@ impl Engine {
                 let body_len = compose_sendme(&digest[..usize::from(len)], buffer)?;
                 Some(Instruction { what: What::Send { command: Command::SENDME, hop, body_len }, ..about })
             }
-            Queued::Heed { circuit, side, pause } => {
-                self.about(circuit).map(|about| Instruction { what: What::Heed { side, pause }, ..about })
+            Queued::PauseFeed { circuit, side, pause } => {
+                self.about(circuit).map(|about| Instruction { what: What::PauseFeed { side, pause }, ..about })
             }
             Queued::MaySendStream { stream } => self.resume_of(stream),
             Queued::Negotiated { circuit, number, hop, word } => {

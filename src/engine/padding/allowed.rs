@@ -7,7 +7,7 @@ impl Engine {
     /// Says what is allowed from now on, of padding on all circuits.
     pub fn allow_padding(&mut self, source: LimitSource, allowance: Allowance) {
         self.padding.purse.allow(source, allowance);
-        self.heed_allowance();
+        self.apply_allowance();
     }
 
     /// The same for the parameters of the consensus, after a change.
@@ -23,7 +23,7 @@ impl Engine {
 
     /// Tells the process what was sent, and lifts the blocks of machines that it does not let run any more.
     #[cold]
-    pub(in crate::engine) fn heed_allowance(&mut self) {
+    pub(in crate::engine) fn apply_allowance(&mut self) {
         self.padding.purse.tell();
         if self.padding.circuits == 0 || !self.padding.purse.has_stopped() {
             return;

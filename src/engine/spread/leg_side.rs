@@ -12,7 +12,7 @@ use crate::engine::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind}
 use crate::hub::{Cargo, Home, JoinError, Left, News};
 use crate::message::{Lane, Message, COPY_COST};
 use crate::queue::{Backlog, Pushed, Refused};
-use crate::reactor::{Heed, Side};
+use crate::reactor::{FeedChange, Side};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::Command;
 use zeroize::Zeroizing;
@@ -138,7 +138,7 @@ impl Engine {
             Ok(Pushed::Kept) => {
                 if away.backlog.len() >= marks.high as usize && !away.paused {
                     away.paused = true;
-                    self.heed(id, Side::Back, Heed::Pause);
+                    self.change_feed(id, Side::Back, FeedChange::Pause);
                 }
                 Ok(())
             }
@@ -276,7 +276,7 @@ impl Engine {
         let _ = away.backlog.drain(&mut &away.end);
         if away.paused && away.backlog.len() <= self.settings.marks.low as usize {
             away.paused = false;
-            self.heed(id, Side::Back, Heed::Unpause);
+            self.change_feed(id, Side::Back, FeedChange::Unpause);
         }
         self.shrank(id);
     }
@@ -354,7 +354,7 @@ impl Engine {
             circuit.place = Place::Alone;
         }
         if paused {
-            self.heed(id, Side::Back, Heed::Unpause);
+            self.change_feed(id, Side::Back, FeedChange::Unpause);
         }
         if let Err(fault) = self.take_link(self.time.clock.latest(), id, link) {
             self.fault(id, fault);

@@ -85,7 +85,7 @@ impl Engine {
     /// [`Engine::tick`] in a hub.
     #[inline(never)]
     pub(in crate::engine) fn tick_with_others(&mut self, now: Nanos) {
-        self.heed_allowance();
+        self.apply_allowance();
         let now = self.enter(now);
         self.hear(now);
         self.rest();
@@ -98,7 +98,7 @@ impl Engine {
         self.time.alarms.set_busy(more);
         for key in keys.drain(..) {
             if key == Id::NONE {
-                self.heed_allowance();
+                self.apply_allowance();
                 self.close_doomed();
                 self.hear_joins(now);
             } else if self.circuits.is_ours(key) {
