@@ -362,7 +362,7 @@ impl World {
             What::WantLeg => ([12, 0, 0, 0], 0),
             What::Ended(cause) => ([13, cause_number(cause), 0, 0], 0),
             What::Block { .. } | What::Unblock => ([14, 0, 0, 0], 0),
-            What::Negotiated { number, hop, word } => ([15, number.into(), hop.into(), word as u64], 0),
+            What::Negotiated { number, hop, reply } => ([15, number.into(), hop.into(), reply as u64], 0),
         };
         self.say(&words);
         for chunk in buffer[..usize::from(len.min(64))].chunks_exact(8) {

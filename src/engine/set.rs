@@ -37,11 +37,11 @@ impl Engine {
         self.enter_for_set(now, set)?;
         let leg = self.set(set)?.alone().filter(|&leg| !self.is_elsewhere(leg)).ok_or(Misuse::NotAlone)?;
         self.move_streams(set, leg);
-        let is_waited_for = self.set(set)?.is_waited_for();
+        let host_waits = self.set(set)?.host_waits();
         if let Some(circuit) = self.circuits.get_mut(leg) {
             circuit.place = Place::Alone;
             circuit.config.flags.add(CircuitFlags::STREAMS);
-            if let Some(reactor) = circuit.reactor.as_mut().filter(|_| is_waited_for) {
+            if let Some(reactor) = circuit.reactor.as_mut().filter(|_| host_waits) {
                 reactor.backward.wait_for_edge();
             }
         }

@@ -9,7 +9,7 @@ use super::status::{self, circflow_status};
 use crate::conflux::Cause;
 use crate::engine::{Instruction, Released, Taker, What};
 use crate::message::Delivery;
-use crate::padding::{Pad, Word};
+use crate::padding::{Pad, Reply};
 use crate::reactor::Side;
 use crate::wire::Command;
 use libc::{c_char, c_void};
@@ -383,8 +383,8 @@ fn insn(instruction: Instruction) -> circflow_insn {
             CIRCFLOW_INSN_BLOCK
         }
         What::Unblock => CIRCFLOW_INSN_UNBLOCK,
-        What::Negotiated { number, hop, word } => {
-            insn.detail.negotiated = circflow_insn_negotiated { number, hop, answer: answer(word), reserved: 0 };
+        What::Negotiated { number, hop, reply } => {
+            insn.detail.negotiated = circflow_insn_negotiated { number, hop, answer: answer(reply), reserved: 0 };
             CIRCFLOW_INSN_NEGOTIATED
         }
         What::Write { side, cell } => {
@@ -522,12 +522,12 @@ pub(super) fn pad_in(padding: &circflow_insn_padding) -> Pad {
     }
 }
 
-fn answer(word: Word) -> u8 {
-    match word {
-        Word::Accepted => CIRCFLOW_NEGOTIATED_ACCEPTED,
-        Word::Refused => CIRCFLOW_NEGOTIATED_REFUSED,
-        Word::Stopped => CIRCFLOW_NEGOTIATED_STOPPED,
-        Word::Ended => CIRCFLOW_NEGOTIATED_ENDED,
+fn answer(reply: Reply) -> u8 {
+    match reply {
+        Reply::Accepted => CIRCFLOW_NEGOTIATED_ACCEPTED,
+        Reply::Refused => CIRCFLOW_NEGOTIATED_REFUSED,
+        Reply::Stopped => CIRCFLOW_NEGOTIATED_STOPPED,
+        Reply::Ended => CIRCFLOW_NEGOTIATED_ENDED,
     }
 }
 

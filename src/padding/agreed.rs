@@ -1,6 +1,6 @@
 //! Negotiated padders: sets padders up and takes them down as the messages of the negotiation ask.
 
-use super::negotiation::{Negotiation, Outcome, Word};
+use super::negotiation::{Negotiation, Outcome, Reply};
 use super::{Key, NotNow, PadderTerms, Padding};
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
@@ -59,13 +59,13 @@ impl Padding {
     }
 
     /// Client: handles the relay's answer.
-    pub fn negotiated(&mut self, hop: u8, answer: &Negotiated, now: Nanos) -> Result<Word, Fault> {
+    pub fn negotiated(&mut self, hop: u8, answer: &Negotiated, now: Nanos) -> Result<Reply, Fault> {
         let outcome = self.negotiation.answered(hop, answer)?;
         self.carry_out(outcome, now);
         if outcome == Outcome::Confirmed && !self.negotiation.is_stopping(hop) {
             self.leaving.retain(|&(left, _)| left != hop);
         }
-        Ok(Word::of(answer, outcome))
+        Ok(Reply::of(answer, outcome))
     }
 
     /// Relay: handles the client's question. `terms` is the configuration for the machine's number, none when the relay

@@ -295,7 +295,7 @@ impl Padding {
     }
 
     /// Notes that there was no memory to keep a message: the host now waits for MAY_SEND.
-    pub fn held_none(&mut self) {
+    pub fn found_no_room(&mut self) {
         self.stopped = true;
     }
 

@@ -25,7 +25,7 @@ pub use bad::{BadMachines, Flaw};
 pub use circuit::{Outside, Padding};
 pub use clock::{Generator, Key, Keys};
 pub use machines::Machines;
-pub use negotiation::{NotNow, Word};
+pub use negotiation::{NotNow, Reply};
 pub use padder::PadderStats;
 
 use crate::base::limits;

@@ -42,7 +42,7 @@ pub(super) enum Outcome {
 
 /// A relay's reply about a machine that the client asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Word {
+pub enum Reply {
     /// The relay pads from now on.
     Accepted,
     /// The relay does not pad.
@@ -53,14 +53,14 @@ pub enum Word {
     Ended,
 }
 
-impl Word {
+impl Reply {
     /// The meaning of a valid answer that had this outcome.
-    pub(super) fn of(answer: &Negotiated, outcome: Outcome) -> Word {
+    pub(super) fn of(answer: &Negotiated, outcome: Outcome) -> Reply {
         match (answer.command, answer.response, outcome) {
-            (PaddingCommand::Start, Response::Ok, _) => Word::Accepted,
-            (PaddingCommand::Start, ..) => Word::Refused,
-            (PaddingCommand::Stop, _, Outcome::Confirmed) => Word::Stopped,
-            (PaddingCommand::Stop, ..) => Word::Ended,
+            (PaddingCommand::Start, Response::Ok, _) => Reply::Accepted,
+            (PaddingCommand::Start, ..) => Reply::Refused,
+            (PaddingCommand::Stop, _, Outcome::Confirmed) => Reply::Stopped,
+            (PaddingCommand::Stop, ..) => Reply::Ended,
         }
     }
 }

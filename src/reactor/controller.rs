@@ -303,7 +303,7 @@ delegate_to_set! {
     fn held_since_ns(look, store: &Store, now: Nanos) -> Option<Nanos>;
     fn held_for(look, ix: LegIx) -> (bool, bool);
     fn why_blocked(look, is_reported: bool) -> String;
-    fn is_waited_for(look) -> bool;
+    fn host_waits(look) -> bool;
     fn is_holding(look) -> bool;
     fn waiting_to_go(look) -> u32;
     fn outbox_bytes(look) -> u64;

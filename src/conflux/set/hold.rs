@@ -106,7 +106,7 @@ impl Set {
     }
 
     /// True when the host was told to stop and waits for MAY_SEND.
-    pub fn is_waited_for(&self) -> bool {
+    pub fn host_waits(&self) -> bool {
         self.waiting
     }
 

@@ -4,7 +4,7 @@ use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, Control};
 use crate::engine::out::rest::Rest;
 use crate::message::{Delivery, Lane, Token};
-use crate::padding::{Pad, Word};
+use crate::padding::{Pad, Reply};
 use crate::reactor::Side;
 use crate::wire::Command;
 use std::collections::VecDeque;
@@ -100,7 +100,7 @@ pub enum What {
         /// The relay.
         hop: u8,
         /// Its answer.
-        word: Word,
+        reply: Reply,
     },
     /// Handle a message that was held.
     Deliver(Delivery),
@@ -221,7 +221,7 @@ pub(in crate::engine) enum Queued {
         circuit: Id,
         number: u8,
         hop: u8,
-        word: Word,
+        reply: Reply,
     },
     /// LINKED of a set elsewhere.
     LinkedAway {

@@ -395,8 +395,8 @@ impl Engine {
                 self.about(circuit).map(|about| Instruction { what: What::PauseFeed { side, pause }, ..about })
             }
             Queued::MaySendStream { stream } => self.resume_of(stream),
-            Queued::Negotiated { circuit, number, hop, word } => {
-                self.about(circuit).map(|about| Instruction { what: What::Negotiated { number, hop, word }, ..about })
+            Queued::Negotiated { circuit, number, hop, reply } => {
+                self.about(circuit).map(|about| Instruction { what: What::Negotiated { number, hop, reply }, ..about })
             }
             // Dealt with where they wait.
             Queued::Ready { .. }

@@ -115,8 +115,8 @@ impl Engine {
         let answer = Negotiated::decode(message.body).map_err(|_| Fault::BadNegotiated)?;
         let heard = self.with_padding(id, |padding| padding.negotiated(message.hop, &answer, now));
         self.settle_padding(id, now);
-        let word = heard.ok().flatten().unwrap_or(Err(Fault::BadNegotiated))?;
-        self.out.queue.push(Queued::Negotiated { circuit: id, number: answer.machine_type, hop: message.hop, word });
+        let reply = heard.ok().flatten().unwrap_or(Err(Fault::BadNegotiated))?;
+        self.out.queue.push(Queued::Negotiated { circuit: id, number: answer.machine_type, hop: message.hop, reply });
         Ok(true)
     }
 }

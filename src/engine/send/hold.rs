@@ -41,7 +41,7 @@ impl Engine {
         let mut lane = Lane::EMPTY;
         let room = self.room_for(id, cost_of(message).into());
         if room.is_err() || !self.held.store.push_at(&mut lane, 1, message, now) {
-            self.with_padding(id, Padding::held_none)?;
+            self.with_padding(id, Padding::found_no_room)?;
             return Err(self.no_room(NO_MEMORY));
         }
         self.with_padding(id, |padding| {
