@@ -7,7 +7,7 @@ use crate::congestion::Params;
 use crate::engine::out::insn::Queued;
 use crate::engine::out::words::FULL;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place};
-use crate::reactor::stream::Said;
+use crate::reactor::stream::FlowStats;
 use crate::reactor::{Controller, Flow, Known, Owner, Part, Phase, Stream, Streams, Unread};
 use crate::wire::Command;
 
@@ -29,8 +29,8 @@ pub struct StreamConfig {
 pub struct StreamStats {
     /// Bytes that the host has not reported as flushed.
     pub buffered: u32,
-    /// How often each end has said XOFF and XON, and the most that was ever buffered.
-    pub said: Said,
+    /// XOFFs and XONs of each end, and the most bytes that were ever buffered.
+    pub flow_stats: FlowStats,
     /// The other end wants nothing now.
     pub stopped: bool,
 }
@@ -206,7 +206,11 @@ impl Engine {
     /// Figures of a stream.
     pub fn stream_stats(&self, id: Id) -> Result<StreamStats, Error> {
         let stream = self.streams.lookup(id)?;
-        Ok(StreamStats { buffered: stream.incoming.buffered(), said: stream.said, stopped: stream.outgoing.stopped() })
+        Ok(StreamStats {
+            buffered: stream.incoming.buffered(),
+            flow_stats: stream.flow_stats,
+            stopped: stream.outgoing.stopped(),
+        })
     }
 
     /// A stream whose rate held it back may go on.

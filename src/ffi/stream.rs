@@ -360,11 +360,11 @@ pub(super) fn stream_stats(stats: &StreamStats) -> circflow_stream_stats {
     circflow_stream_stats {
         size: size_of::<circflow_stream_stats>(),
         buffered_bytes: stats.buffered,
-        buffered_bytes_peak: stats.said.buffered_peak,
-        xoffs_sent: stats.said.xoffs_sent,
-        xons_sent: stats.said.xons_sent,
-        xoffs_received: stats.said.xoffs_received,
-        xons_received: stats.said.xons_received,
+        buffered_bytes_peak: stats.flow_stats.buffered_peak,
+        xoffs_sent: stats.flow_stats.xoffs_sent,
+        xons_sent: stats.flow_stats.xons_sent,
+        xoffs_received: stats.flow_stats.xoffs_received,
+        xons_received: stats.flow_stats.xons_received,
         stopped: u32::from(stats.stopped),
         reserved: 0,
     }

@@ -21,7 +21,7 @@ const SWEPT: usize = 2;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Past {
     /// Our BEGIN or RESOLVE has left: before that, the other end cannot send for the stream.
-    pub said: bool,
+    pub opened: bool,
     /// Our END has left: the time for which the stream is remembered begins then.
     pub ended: bool,
     /// CONNECTED has come, or is not an answer to our message.
@@ -36,7 +36,7 @@ struct Chunk {
     open: u16,
     /// Streams that are remembered; the masks below are of these streams.
     known: u16,
-    said: u16,
+    opened: u16,
     ended: u16,
     connected: u16,
 }
@@ -50,11 +50,11 @@ pub(super) struct Ended {
 }
 
 impl Chunk {
-    const EMPTY: Chunk = Chunk { until: [0; IDS], open: 0, known: 0, said: 0, ended: 0, connected: 0 };
+    const EMPTY: Chunk = Chunk { until: [0; IDS], open: 0, known: 0, opened: 0, ended: 0, connected: 0 };
 
     fn is_known(&self, place: usize, now: Nanos) -> bool {
         let bit = 1 << place;
-        let counts = self.said & self.ended & bit != 0;
+        let counts = self.opened & self.ended & bit != 0;
         self.known & bit != 0 && (!counts || now < self.until[place])
     }
 
@@ -74,7 +74,7 @@ impl Chunk {
         let put = |mask: &mut u16, is: bool| *mask = if is { *mask | bit } else { *mask & !bit };
         self.open &= !bit;
         put(&mut self.known, true);
-        put(&mut self.said, past.said);
+        put(&mut self.opened, past.opened);
         put(&mut self.ended, past.ended);
         put(&mut self.connected, past.connected);
         self.until[place] = until;
@@ -87,7 +87,7 @@ impl Ended {
         let (number, place) = split(key);
         let chunk = self.chunks.get(&number).filter(|chunk| chunk.is_known(place, now))?;
         let has = |mask: u16| mask & (1 << place) != 0;
-        Some(Past { said: has(chunk.said), ended: has(chunk.ended), connected: has(chunk.connected) })
+        Some(Past { opened: has(chunk.opened), ended: has(chunk.ended), connected: has(chunk.connected) })
     }
 
     /// Bytes of memory that a place for this stream needs in addition, 0 when the chunk is there.
@@ -164,7 +164,7 @@ impl Ended {
 impl Past {
     /// How long to remember the stream: until `until` if both messages have left, else without a limit.
     pub fn until(self, until: Nanos) -> Nanos {
-        if self.said && self.ended {
+        if self.opened && self.ended {
             until
         } else {
             NEVER
@@ -181,7 +181,7 @@ fn split(StreamKey(key): StreamKey) -> (u32, usize) {
 mod tests {
     use super::*;
 
-    const OVER: Past = Past { said: true, ended: true, connected: false };
+    const OVER: Past = Past { opened: true, ended: true, connected: false };
 
     #[test]
     fn c14_each_stream_is_known_until_its_own_time() {
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn c14_time_begins_when_both_messages_have_left() {
         let (mut ended, key) = (Ended::default(), StreamKey::of(3, 7));
-        for past in [Past { said: false, ..OVER }, Past { ended: false, ..OVER }] {
+        for past in [Past { opened: false, ..OVER }, Past { ended: false, ..OVER }] {
             ended.remember(key, past, 0, past.until(10));
             ended.sweep(1_000_000);
             assert_eq!(ended.look(key, 1_000_000), Some(past));

@@ -46,8 +46,8 @@ pub struct Stream {
     pub incoming: Incoming,
     /// The limits that the other end's XOFF and XON set.
     pub outgoing: Outgoing,
-    /// Number of XOFFs and XONs so far.
-    pub said: Said,
+    /// XOFFs and XONs of each end so far, and the most bytes buffered.
+    pub flow_stats: FlowStats,
 }
 
 /// Progress of a stream. At a client, the messages that may come depend on it.
@@ -76,7 +76,7 @@ impl Phase {
     }
 
     /// True when the other end can know the stream: BEGIN or RESOLVE has left, or the other end opened it.
-    pub fn is_said(self) -> bool {
+    pub fn is_opened(self) -> bool {
         !matches!(self, Phase::Unasked | Phase::BeginHeld | Phase::ResolveHeld)
     }
 
@@ -84,13 +84,13 @@ impl Phase {
     /// stream on which we have sent nothing.
     pub fn past(self, ended: bool) -> Option<Past> {
         let connected = !matches!(self, Phase::BeginHeld | Phase::Begun);
-        (self != Phase::Unasked).then_some(Past { said: self.is_said(), ended, connected })
+        (self != Phase::Unasked).then_some(Past { opened: self.is_opened(), ended, connected })
     }
 }
 
 /// Figures of a stream's flow control.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Said {
+pub struct FlowStats {
     /// XOFFs sent by this end.
     pub xoffs_sent: u32,
     /// XONs sent by this end.
@@ -139,7 +139,7 @@ impl Stream {
             queued: false,
             incoming: Incoming::new(edge, flow.bytes_max),
             outgoing: Outgoing::new(flow.params, !flow.is_relay),
-            said: Said::default(),
+            flow_stats: FlowStats::default(),
         }
     }
 }
@@ -445,7 +445,7 @@ mod tests {
     fn c14_closed_streams_are_known_for_a_while_and_then_forgotten() {
         let (mut arena, mut streams, ids) = three();
         let stream = arena.remove(ids[0]).unwrap();
-        let past = Past { said: true, ended: true, connected: false };
+        let past = Past { opened: true, ended: true, connected: false };
         streams.remove(&stream, ids[0], 0);
         streams.remember(3, 5, past, 0, 100);
         assert_eq!(streams.known(3, 5, 99), Known::Ended(past));

@@ -133,18 +133,18 @@ impl Streams {
         let Some(stream) = arena.get_mut(id) else { return Err(Fault::UnknownStream) };
         match (message.command, stream.phase) {
             // The other end cannot know the stream yet.
-            (_, phase) if !phase.is_said() => Err(Fault::UnknownStream),
+            (_, phase) if !phase.is_opened() => Err(Fault::UnknownStream),
             (Command::DATA, Phase::Resolving) => Ok(Write::Drop),
             (Command::DATA, _) => Self::data(stream, id, rules, now, message.len),
             (Command::XOFF, _) => {
                 Xoff::decode(message.body).map_err(|_| Fault::BadFlow)?;
-                stream.said.xoffs_received = stream.said.xoffs_received.saturating_add(1);
+                stream.flow_stats.xoffs_received = stream.flow_stats.xoffs_received.saturating_add(1);
                 judge(stream.outgoing.handle_xoff(), rules.part)?;
                 Ok(Write::Stop { stream: id })
             }
             (Command::XON, _) => {
                 let xon = Xon::decode(message.body).map_err(|_| Fault::BadFlow)?;
-                stream.said.xons_received = stream.said.xons_received.saturating_add(1);
+                stream.flow_stats.xons_received = stream.flow_stats.xons_received.saturating_add(1);
                 judge(stream.outgoing.handle_xon(now, xon.kbps), rules.part)?;
                 Ok(Write::Consume { resumes: Some(id) })
             }
@@ -166,7 +166,7 @@ impl Streams {
     /// messages: then the stream is forgotten.
     fn late(&mut self, past: Past, message: &StreamMessage<'_>) -> Result<Write, Fault> {
         match message.command {
-            _ if !past.said => return Err(Fault::UnknownStream),
+            _ if !past.opened => return Err(Fault::UnknownStream),
             Command::DATA => {}
             Command::XOFF => Xoff::decode(message.body).map(|_| ()).map_err(|_| Fault::BadFlow)?,
             Command::XON => Xon::decode(message.body).map(|_| ()).map_err(|_| Fault::BadFlow)?,
@@ -202,7 +202,7 @@ impl Streams {
                 }
             }
             Known::Ended(past) => {
-                let past = Past { said: past.said || opens, ended: past.ended || !opens, ..past };
+                let past = Past { opened: past.opened || opens, ended: past.ended || !opens, ..past };
                 self.remember(hop, stream_id, past, now, until);
             }
             _ => {}
@@ -242,14 +242,14 @@ impl Streams {
         let id = self.find(data.hop, data.stream_id)?;
         let stream = arena.get_mut(id)?;
         let say = stream.incoming.delivered(now, data.len.into(), params, clock_broken).ok()?;
-        stream.said.buffered_peak = stream.said.buffered_peak.max(stream.incoming.buffered());
+        stream.flow_stats.buffered_peak = stream.flow_stats.buffered_peak.max(stream.incoming.buffered());
         Some(Written { stream: id, tag: stream.tag, say })
     }
 
     fn data(stream: &mut Stream, id: Id, rules: &Rules<'_>, now: Nanos, len: u16) -> Result<Write, Fault> {
-        let said = stream.incoming.delivered(now, u32::from(len), rules.params, rules.clock_broken);
-        let say = said.map_err(|_| Fault::StreamMemory)?;
-        stream.said.buffered_peak = stream.said.buffered_peak.max(stream.incoming.buffered());
+        let delivered = stream.incoming.delivered(now, u32::from(len), rules.params, rules.clock_broken);
+        let say = delivered.map_err(|_| Fault::StreamMemory)?;
+        stream.flow_stats.buffered_peak = stream.flow_stats.buffered_peak.max(stream.incoming.buffered());
         Ok(Write::Deliver { stream: id, tag: stream.tag, say })
     }
 

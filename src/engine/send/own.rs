@@ -17,11 +17,11 @@ impl Engine {
         let (hop, stream_id) = (stream.hop, stream.stream_id);
         match say {
             FlowMessage::Xoff => {
-                stream.said.xoffs_sent = stream.said.xoffs_sent.saturating_add(1);
+                stream.flow_stats.xoffs_sent = stream.flow_stats.xoffs_sent.saturating_add(1);
                 self.speak(owner, hop, stream_id, Command::XOFF, &Xoff.encode(), now);
             }
             FlowMessage::Xon { rate } => {
-                stream.said.xons_sent = stream.said.xons_sent.saturating_add(1);
+                stream.flow_stats.xons_sent = stream.flow_stats.xons_sent.saturating_add(1);
                 self.speak(owner, hop, stream_id, Command::XON, &Xon { kbps: rate }.encode(), now);
             }
         }
@@ -30,7 +30,7 @@ impl Engine {
     /// A stream is not to be: END, and the other end may not know yet. (A relay deals with what it does not know.)
     pub(in crate::engine) fn refuse_stream(&mut self, owner: Owner, hop: u8, stream_id: u16, reason: u8, now: Nanos) {
         if let Some(until) = self.remembered_until(owner, now) {
-            let past = Past { said: true, ended: false, connected: true };
+            let past = Past { opened: true, ended: false, connected: true };
             self.with_streams(owner, |streams, _| streams.remember(hop, stream_id, past, now, until));
         }
         self.speak(owner, hop, stream_id, Command::END, &[reason], now);
