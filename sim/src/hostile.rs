@@ -150,8 +150,10 @@ impl World {
 
     fn inject(&mut self, pos: usize, like: &Cell, draws: [u64; 2]) {
         let state = &self.circs[like.circ as usize];
-        // A service takes the commands of a client and those of an exit.
-        let (client, relay) = (pos == 0, !state.counts(pos));
+        // From its client, a service takes what a client takes, and BEGIN and LINK. From its own relays it takes no more
+        // than a client does.
+        let (opener, relay) = (state.counts(pos), !state.counts(pos));
+        let client = opener && (pos == 0 || usize::from(like.talk) != state.last);
         let mut sendme = [7; 23];
         (sendme[0], sendme[1], sendme[2]) = (1, 0, 20);
         let switch = |delta: u32| Switch { delta }.encode();
@@ -173,7 +175,8 @@ impl World {
             (Command::CONNECTED, 3000, &[0xff; 4], relay),
             (Command::EXTENDED2, 0, &[0; 20], relay),
             (Command::PADDING_NEGOTIATED, 0, &[0xee; 3], true),
-            (Command::PADDING_NEGOTIATE, 0, &[0xee; 3], client),
+            (Command::PADDING_NEGOTIATE, 0, &[0xee; 3], opener),
+            (Command::RESOLVE, 3000, &[0xff; 4], opener),
             (Command::CONFLUX_SWITCH, 0, &switch(small), false),
             (Command::CONFLUX_SWITCH, 0, &switch(0), false),
             (Command::XOFF, like.stream_id, &[0], false),

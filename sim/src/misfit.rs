@@ -53,6 +53,9 @@ impl World {
         self.circs[circ].hostile = true;
         let nonce = self.terms(set, 0).nonce;
         let body = Link { nonce, last_sent: 0, last_received: 0, ux: Ux::NoOpinion }.encode();
+        if self.circs[circ].rend > 0 && self.grows.once_in(2) {
+            return self.mislead_by_relay(circ, &body);
+        }
         let cell = Cell::new(circ, true, last as u8, Command::CONFLUX_LINK, 0).with_body(&body);
         let outcome = self.recognise(last, cell);
         self.tally.add(N::Misled, 1);
@@ -62,5 +65,20 @@ impl World {
         } else {
             assert_ne!(outcome, Outcome::Taken, "a circuit that leads elsewhere gets into no set");
         }
+    }
+    /// A relay of a service's own says what only a client behind the rendezvous point may say.
+    fn mislead_by_relay(&mut self, circ: usize, link: &[u8]) {
+        let last = self.circs[circ].last;
+        let talks: Vec<usize> = self.circs[circ].talks().into_iter().filter(|&talk| talk > last).collect();
+        let talk = self.grows.pick(&talks);
+        let cell = |command, stream_id| Cell::new(circ, true, talk as u8, command, stream_id);
+        let cell = match self.grows.below(3) {
+            0 => cell(Command::CONFLUX_LINK, 0).with_body(link),
+            1 => cell(Command::BEGIN_DIR, 3000),
+            _ => cell(Command::BEGIN, 3000).with_body(&[0xff; 4]),
+        };
+        let outcome = self.recognise(last, cell);
+        self.tally.add(N::MisledByRelay, 1);
+        assert_ne!(outcome, Outcome::Taken, "a service takes no {:?} from its relay", cell.command);
     }
 }

@@ -75,6 +75,7 @@ counts! {
     ToService "streams opened to onion services"
     Misfits "circuits refused as legs, as they lead elsewhere"
     Misled "of these, brought to the other end all the same"
+    MisledByRelay "services whose relay took itself for the client"
     LegsLate "legs added to a live set"
     LegsLaunched "legs launched before their circuit was open"
     LegsBuilt "of these, built"
