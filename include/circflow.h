@@ -3,7 +3,9 @@
  * This file is generated from src/ffi; change it there. License: MIT OR Apache-2.0.
  *
  * Contents: the sections, and the functions of each. Names begin as the title of their section says, or with
- * circflow_; this list leaves that beginning out. Search for a number and its title to get to a section.
+ * circflow_; this list leaves that beginning out. To get to a section, search for its number and title. To get to the
+ * comment of a function, search for its declaration, that is with the type of its answer: most functions are found with
+ * "circflow_status circflow_circuit_receive(".
  *
  *   1. Version and statuses               version status_text status_name status_class status_close_reason
  *   2. Ids
@@ -61,15 +63,17 @@
  *   report my own congestion window      circflow_leg_update
  *   report a full channel, or its room   circflow_circuit_set_writable CIRCFLOW_REPORT_CHANNEL_FULL
  *   give digests for SENDMEs             circflow_circuit_add_digest circflow_message
- *   get a token back                     CIRCFLOW_INSN_DELIVER CIRCFLOW_INSN_DISCARD circflow_discard_fn
+ *   get a token back that was not used   CIRCFLOW_INSN_DISCARD circflow_discard_fn
  *   extend a circuit                     circflow_circuit_extend
  *   close a circuit or a set             circflow_circuit_close circflow_circuit_gone circflow_set_close
- *   know why a call failed               circflow_status_text circflow_engine_get_last_detail
+ *   go on with the last leg alone        circflow_set_dissolve
+ *   know why a call failed, in words     circflow_engine_get_last_detail circflow_status_text
  *   know why a circuit has to close      CIRCFLOW_INSN_CLOSE circflow_insn_close
  *   set parameters of a consensus        circflow_engine_set_param
  *   bound or free memory                 circflow_engine_config circflow_engine_trim circflow_hub_choose_victims
  *   use one set on several event loops   circflow_hub_new circflow_engine_join
- *   pad a circuit                        circflow_machines_load circflow_padding_install circflow_padding_start
+ *   pad a circuit                        circflow_machines_load circflow_padding_install
+ *   agree on padding with a relay        circflow_padding_start CIRCFLOW_INSN_NEGOTIATED
  *   keep items for a slow consumer       circflow_queue_push circflow_queue_drain
  *   write or read a cell                 circflow_cell_encode circflow_cell_decode
  *   get log lines                        circflow_log_set_fn
@@ -83,7 +87,8 @@
  *   host          Your program. The comments say "the host" and "you" for the same thing.
  *   circuit       A path from a client over relays, its hops. The client numbers them: 1 is the first relay.
  *   cell          The unit that travels on a circuit: a body of 509 bytes. Each relay takes one layer of encryption off
- *                 a cell from the client, and puts one on a cell towards it. A cell that is for this end is recognised.
+ *                 a cell from the client, and adds one layer to a cell for the client. A cell whose message is for this
+ *                 end is recognised.
  *   message       The content of a recognised cell: a command, a stream id and a body.
  *   channel       The link to a neighbour: the next relay, or the relay or client before this one. Many circuits share
  *                 a channel. A circuit has one side for each of its channels.
@@ -91,8 +96,9 @@
  *   set           Circuits from one client to one last hop that carry streams together (conflux, proposal 329). A
  *                 circuit in a set is a leg, and the last hop is the join point. LINK, LINKED and LINKED_ACK make a
  *                 circuit a leg: it is linked then.
- *   multiplexed   A message that has a sequence number in its set, and can go on any leg. The receiver holds one that
- *                 comes early until it is next in order. A SWITCH before it says how far the numbers of a leg jump.
+ *   multiplexed   A multiplexed message has a sequence number in its set, so it can go on any leg. If it comes before
+ *                 its turn, the receiver holds it. Where a leg leaves numbers out, the sender writes a SWITCH first: it
+ *                 tells how many.
  *   SENDME        The acknowledgement of some DATA cells. It brings back the digest of the last of them.
  *   Vegas         The congestion control of proposal 324. It bounds the DATA cells in flight by a window, cwnd.
  *   XOFF, XON     With XOFF one end of a stream asks the other to stop, with XON to go on at some rate.
@@ -106,14 +112,15 @@
  *
  *  1. Feed, then drain. A feed answers with a verdict and may queue instructions. Drain them before you sleep.
  *  2. You name the time. Every feed takes your monotonic clock, in nanoseconds. The library owns no clock, thread,
- *     socket or randomness. Equal times are normal. An earlier time is read as the latest one seen, and counted.
+ *     socket or randomness. Equal times are normal. An earlier time is read as the latest one seen, and
+ *     counted in the engine's figures.
  *  3. No pointer is kept after a call, except the engine, the hub and your user data.
  *  4. An engine calls you back in four places only: drain, free (to hand tokens back), the log function, and notify.
  *     Notify can come on any thread and may only wake the engine's loop. Inside drain's callback you may feed; you
  *     may not poll, drain or free.
  *  5. One engine belongs to one thread at a time. Engines share nothing but a hub.
- *  6. An error changes nothing, with three exceptions. PEER and LIMIT: a circuit or a set has to go, and an
- *     instruction says which. FATAL: the engine is of no use any more.
+ *  6. An error changes nothing, except for errors of three classes. After PEER or LIMIT a circuit or a set is closed,
+ *     and an instruction names it. After FATAL the engine can only be freed.
  *
  * A loop looks like this:
  *
@@ -142,7 +149,8 @@
  *     imperative     circflow acts, in this call: circuit_close, set_send, stream_choose
  *     participle     you report that it has happened: circuit_gone, circuit_cell_queued, stream_flushed
  *     get_           reads, and changes nothing
- *     set_           writes a setting (of the noun set: retag, use_algorithm)
+ *     set_           writes a setting, or a state of yours that lasts: circuit_set_writable (a setting of the noun
+ *                    set: retag, use_algorithm)
  *     config_init    fills in the defaults
  *     (no verb)      a property of a plain value, without an engine: status_class, command_is_multiplexed
  *
@@ -269,7 +277,7 @@ typedef enum circflow_status {
   CIRCFLOW_ERR_NO_LEGS = -16,
   /* The imported numbers contradict what is held, or contradict each other. */
   CIRCFLOW_ERR_NUMBERS = -17,
-  /* The set has other legs, or messages are held, or not all of the set's numbers were on this leg. */
+  /* The set has other legs, or the handshake of its last leg is not complete, or messages are held or missing. */
   CIRCFLOW_ERR_NOT_ALONE = -18,
   /* The set would have more legs than it may have. */
   CIRCFLOW_ERR_TOO_MANY_LEGS = -19,
@@ -672,9 +680,9 @@ typedef enum circflow_insn_kind {
    * detail.deliver.token is yours again. `circuit` is the leg that it came on, or zero when that leg is gone. When a
    * set ends, messages that were ready are still delivered, before the CIRCFLOW_INSN_CLOSE of its legs. */
   CIRCFLOW_INSN_DELIVER = 2,
-  /* detail.discard.token is yours again, and its message will never be delivered or sent: free it. Tokens of a set
-   * that has ended come before its CIRCFLOW_INSN_ENDED. One call frees only so many copied messages; tokens behind
-   * more of them come later, and name no set. */
+  /* detail.discard.token is yours again, and its message will never be delivered or sent: free it. Most tokens of a
+   * set that has ended come before its CIRCFLOW_INSN_ENDED. Tokens behind many copied messages come later, without
+   * the set's id, as one call of yours frees only so many copies: keep your table of tokens until each is back. */
   CIRCFLOW_INSN_DISCARD = 3,
   /* Close the circuit: send DESTROY with detail.close.reason, then call circflow_circuit_gone(). detail.close.cause
    * is the status that explains it. The id stays valid until you call circflow_circuit_gone(). */
@@ -735,8 +743,8 @@ typedef enum circflow_insn_kind {
   /* Feed the cells from detail.pause.side again. It comes once for each PAUSE_FEED. */
   CIRCFLOW_INSN_UNPAUSE_FEED = 15,
   /* Client: the relay at detail.negotiated.hop has answered the padding that was asked for under
-   * detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. You need not do anything: circflow
-   * has acted on it. */
+   * detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_ACCEPTED, _REFUSED or another
+   * CIRCFLOW_NEGOTIATED_*. You need not do anything: circflow has acted on it. */
   CIRCFLOW_INSN_NEGOTIATED = 16,
 } circflow_insn_kind;
 
@@ -1673,7 +1681,7 @@ enum circflow_status circflow_circuit_relay(struct circflow_engine *engine,
  *
  * When the channel takes cells again, the held cells come as CIRCFLOW_INSN_WRITE, and a relay's own messages among
  * them as CIRCFLOW_INSN_SEND, one at a time. Encrypt each when it comes, in that order. If the channel fills up again
- * while you drain, call this function again; the rest goes on waiting.
+ * while you drain, call this function with 0; the rest goes on waiting. Call it for each circuit on the channel.
  *
  * @param side      The side, CIRCFLOW_SIDE_*. A client has one channel, CIRCFLOW_SIDE_BACK. At the last hop,
  *                  CIRCFLOW_SIDE_NEXT has no effect.
@@ -1914,7 +1922,9 @@ enum circflow_status circflow_set_close(struct circflow_engine *engine, uint64_t
  * CIRCFLOW_INSN_ENDED. It works only if the set has this one leg, its handshake is complete (LINKED_ACK included), and
  * no message is held, so that the order on the leg is the order of the messages.
  *
- * Own statuses: CIRCFLOW_ERR_NOT_ALONE: close the other legs, drain, and call again.
+ * Own statuses: CIRCFLOW_ERR_NOT_ALONE: the set has other legs (close them, drain, and call again), or the handshake
+ * of the last leg is not complete (wait for CIRCFLOW_INSN_LINKED), or messages are held or missing (drain; wait for
+ * what is missing).
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_dissolve(struct circflow_engine *engine,

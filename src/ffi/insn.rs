@@ -32,9 +32,9 @@ pub enum circflow_insn_kind {
     /// detail.deliver.token is yours again. `circuit` is the leg that it came on, or zero when that leg is gone. When a
     /// set ends, messages that were ready are still delivered, before the CIRCFLOW_INSN_CLOSE of its legs.
     CIRCFLOW_INSN_DELIVER = 2,
-    /// detail.discard.token is yours again, and its message will never be delivered or sent: free it. Tokens of a set
-    /// that has ended come before its CIRCFLOW_INSN_ENDED. One call frees only so many copied messages; tokens behind
-    /// more of them come later, and name no set.
+    /// detail.discard.token is yours again, and its message will never be delivered or sent: free it. Most tokens of a
+    /// set that has ended come before its CIRCFLOW_INSN_ENDED. Tokens behind many copied messages come later, without
+    /// the set's id, as one call of yours frees only so many copies: keep your table of tokens until each is back.
     CIRCFLOW_INSN_DISCARD = 3,
     /// Close the circuit: send DESTROY with detail.close.reason, then call circflow_circuit_gone(). detail.close.cause
     /// is the status that explains it. The id stays valid until you call circflow_circuit_gone().
@@ -95,8 +95,8 @@ pub enum circflow_insn_kind {
     /// Feed the cells from detail.pause.side again. It comes once for each PAUSE_FEED.
     CIRCFLOW_INSN_UNPAUSE_FEED = 15,
     /// Client: the relay at detail.negotiated.hop has answered the padding that was asked for under
-    /// detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_*. You need not do anything: circflow
-    /// has acted on it.
+    /// detail.negotiated.number; detail.negotiated.answer is CIRCFLOW_NEGOTIATED_ACCEPTED, _REFUSED or another
+    /// CIRCFLOW_NEGOTIATED_*. You need not do anything: circflow has acted on it.
     CIRCFLOW_INSN_NEGOTIATED = 16,
 }
 

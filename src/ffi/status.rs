@@ -64,7 +64,7 @@ pub enum circflow_status {
     CIRCFLOW_ERR_NO_LEGS = -16,
     /// The imported numbers contradict what is held, or contradict each other.
     CIRCFLOW_ERR_NUMBERS = -17,
-    /// The set has other legs, or messages are held, or not all of the set's numbers were on this leg.
+    /// The set has other legs, or the handshake of its last leg is not complete, or messages are held or missing.
     CIRCFLOW_ERR_NOT_ALONE = -18,
     /// The set would have more legs than it may have.
     CIRCFLOW_ERR_TOO_MANY_LEGS = -19,

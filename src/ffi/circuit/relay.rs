@@ -101,7 +101,7 @@ unsafe extern "C-unwind" fn relay_any(
 ///
 /// When the channel takes cells again, the held cells come as CIRCFLOW_INSN_WRITE, and a relay's own messages among
 /// them as CIRCFLOW_INSN_SEND, one at a time. Encrypt each when it comes, in that order. If the channel fills up again
-/// while you drain, call this function again; the rest goes on waiting.
+/// while you drain, call this function with 0; the rest goes on waiting. Call it for each circuit on the channel.
 ///
 /// @param side      The side, CIRCFLOW_SIDE_*. A client has one channel, CIRCFLOW_SIDE_BACK. At the last hop,
 ///                  CIRCFLOW_SIDE_NEXT has no effect.

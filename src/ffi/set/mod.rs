@@ -215,7 +215,9 @@ pub unsafe extern "C-unwind" fn circflow_set_close(
 /// CIRCFLOW_INSN_ENDED. It works only if the set has this one leg, its handshake is complete (LINKED_ACK included), and
 /// no message is held, so that the order on the leg is the order of the messages.
 ///
-/// Own statuses: CIRCFLOW_ERR_NOT_ALONE: close the other legs, drain, and call again.
+/// Own statuses: CIRCFLOW_ERR_NOT_ALONE: the set has other legs (close them, drain, and call again), or the handshake
+/// of the last leg is not complete (wait for CIRCFLOW_INSN_LINKED), or messages are held or missing (drain; wait for
+/// what is missing).
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
