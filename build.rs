@@ -43,6 +43,7 @@ const SECTIONS: &[Section] = &[
             ("figures", "circuit/stats.rs"),
         ],
     ),
+    ("Channels", "circflow_channel_", &[("", "channel.rs")]),
     (
         "Sets",
         "circflow_set_",

@@ -11,7 +11,7 @@ C_TESTS      += age pinning
 C_TESTS      += detail
 C_TESTS      += names
 C_TESTS      += rows
-C_TESTS      += grow service leaving
+C_TESTS      += grow service leaving channel
 # These need the checked library's feature test-hooks.
 C_TESTS_HOOK := poison
 # Hosts in C++.

@@ -17,6 +17,8 @@ static circflow_circuit_config every_circuit_config;
 static circflow_extension_config every_extend_config;
 static circflow_circuit_id every_circuit;
 static circflow_circuit_stats every_circuit_stats;
+static circflow_channel_id every_channel_id;
+static circflow_channel_stats every_channel_stats;
 static circflow_set_config every_set_config;
 static circflow_set_id every_set;
 static circflow_set_stats every_set_stats;
@@ -97,6 +99,11 @@ static const circflow_queue_sink every_sink = {every_try_send, every_is_closed, 
     CALL(circflow_circuit_built, EVERY_NOW, every_circuit)                                                             \
     CALL(circflow_circuit_relay, EVERY_NOW, every_circuit, 0, &every_message, &every_verdict)                          \
     CALL(circflow_circuit_set_writable, EVERY_NOW, every_circuit, 0, 1)                                                \
+    CALL(circflow_circuit_set_channel, EVERY_NOW, every_circuit, 0, every_channel_id)                                  \
+    CALL(circflow_channel_open, 1, &every_channel_id)                                                                  \
+    CALL(circflow_channel_set_room, EVERY_NOW, every_channel_id, 1)                                                    \
+    CALL(circflow_channel_get_stats, every_channel_id, &every_channel_stats)                                           \
+    CALL(circflow_channel_close, every_channel_id)                                                                     \
     CALL(circflow_circuit_add_digest, every_circuit, HOST_HOPS, every_bytes, 20)                                       \
     CALL(circflow_circuit_close, EVERY_NOW, every_circuit)                                                             \
     CALL(circflow_circuit_get_stats, every_circuit, &every_circuit_stats)                                              \
@@ -227,6 +234,7 @@ static void every_begin(void)
 {
     every_engine_stats.size = sizeof(every_engine_stats);
     every_circuit_stats.size = sizeof(every_circuit_stats);
+    every_channel_stats.size = sizeof(every_channel_stats);
     every_set_stats.size = sizeof(every_set_stats);
     every_leg_stats.size = sizeof(every_leg_stats);
     every_stream_stats.size = sizeof(every_stream_stats);

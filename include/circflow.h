@@ -21,10 +21,11 @@
  *        getting longer                   circflow_extension_config_init extend
  *        messages that come               receive
  *        messages that go                 send cell_queued add_digest cells_written
- *        cells that pass, channels        relay set_writable cell_passed
+ *        cells that pass, channels        relay set_writable set_channel cell_passed
  *        your congestion control          circflow_leg_update
  *        figures                          get_stats
- *   7. Sets, circflow_set_*
+ *   7. Channels, circflow_channel_*       open close set_room get_stats
+ *   8. Sets, circflow_set_*
  *        life                             config_init circflow_engine_accept_sets open close dissolve retag
  *                                         use_algorithm
  *        legs                             add_legs launch_legs adopt_leg circflow_leg_get_stats
@@ -32,20 +33,20 @@
  *        messages that are ready          poll poll_tokens
  *        figures                          get_stats
  *        numbers, if you keep your own    export import
- *   8. Streams, circflow_stream_*         config_init open retag set_priority set_readable choose send flushed
+ *   9. Streams, circflow_stream_*         config_init open retag set_priority set_readable choose send flushed
  *                                         get_stats
- *   9. Hubs, circflow_hub_*               config_init new free circflow_engine_join choose_victims get_stats
- *  10. Padding, circflow_padding_*
+ *  10. Hubs, circflow_hub_*               config_init new free circflow_engine_join choose_victims get_stats
+ *  11. Padding, circflow_padding_*
  *        machines and padders             circflow_machines_load circflow_machines_drop config_init install remove
  *                                         answered get_stats
  *        agreed on with the other end     register start stop
  *        what an operator allows          budget_init circflow_engine_set_padding_budget
  *                                         circflow_hub_set_padding_budget
- *  11. Queues, circflow_queue_*           config_init new free push drain get_len get_pending take
- *  12. Cells and bodies                   command_is_multiplexed cell_encode cell_decode switch_encode switch_decode
+ *  12. Queues, circflow_queue_*           config_init new free push drain get_len get_pending take
+ *  13. Cells and bodies                   command_is_multiplexed cell_encode cell_decode switch_encode switch_decode
  *                                         link_encode link_decode sendme_encode sendme_decode xon_encode xon_decode
  *                                         xoff_decode
- *  13. Log lines                          log_set_fn
+ *  14. Log lines                          log_set_fn
  *
  * I want to ..                           Look for
  *
@@ -62,6 +63,7 @@
  *   report written bytes of a stream     circflow_stream_flushed
  *   report my own congestion window      circflow_leg_update
  *   report a full channel, or its room   circflow_circuit_set_writable CIRCFLOW_REPORT_CHANNEL_FULL
+ *   .. once for all circuits on it       circflow_channel_open circflow_channel_set_room circflow_circuit_set_channel
  *   give digests for SENDMEs             circflow_circuit_add_digest circflow_message
  *   get a token back that was not used   CIRCFLOW_INSN_DISCARD circflow_discard_fn
  *   extend a circuit                     circflow_circuit_extend
@@ -138,7 +140,8 @@
  *                   verdict says so, then the message; circflow_circuit_add_digest() if it is wanted; repeat until
  *                   there is no room or no stream; drain; arm the timer
  *     on written:   circflow_stream_flushed() for bytes that have left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_circuit_set_writable() for each circuit on it, when it is full or has room; drain
+ *     on a channel: circflow_channel_set_room() when it has room, once for all circuits on it; drain. (Or, in an
+ *                   order of your own, circflow_circuit_set_writable() for each, when it is full or has room)
  *
  * circflow_queue stands beside the engines. It is a small backlog before a sink of yours that can be full. It calls
  * that sink inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
@@ -529,6 +532,13 @@ typedef struct circflow_machines_id {
   /* Opaque. You may compare it, store it and print it. */
   uint64_t v;
 } circflow_machines_id;
+
+/* Names a channel inside an engine: a link to another relay. Zero names none: the side of a circuit is then on no
+ * channel that it shares. */
+typedef struct circflow_channel_id {
+  /* Opaque. Compare it, store it, print it. */
+  uint64_t v;
+} circflow_channel_id;
 
 /********************************************************************************************************************
  * 3. Messages and verdicts
@@ -1695,6 +1705,28 @@ enum circflow_status circflow_circuit_set_writable(struct circflow_engine *engin
                                                    uint8_t side,
                                                    uint8_t writable);
 
+/* Names the channel that one side of a circuit writes to. Whether the side can write is then reported once for the
+ * whole channel: circflow_channel_set_room(). Cells that wait at this side stay, and are in line at the channel.
+ * Both sides of a circuit may write to one channel. A next side that you cut with circflow_circuit_set_flags() has
+ * none any more.
+ *
+ * circflow_circuit_set_writable() still works for this side: it writes while neither the circuit nor the channel is
+ * full.
+ *
+ * @param side  CIRCFLOW_SIDE_*. At a client only CIRCFLOW_SIDE_BACK: it has one channel.
+ *
+ * @param channel  A channel of this engine. Zero takes the side off its channel: it can write then, unless you have
+ *                 reported with circflow_circuit_set_writable() that this circuit is full.
+ *
+ * Own statuses: CIRCFLOW_ERR_NOT_RUN. CIRCFLOW_ERR_CLOSING. CIRCFLOW_ERR_INVALID: no such side. An id error can be
+ * about the circuit or the channel.
+ * Inside drain: yes. Since: 0.1. */
+enum circflow_status circflow_circuit_set_channel(struct circflow_engine *engine,
+                                                  uint64_t now_ns,
+                                                  struct circflow_circuit_id circuit,
+                                                  uint8_t side,
+                                                  struct circflow_channel_id channel);
+
 /* Relay: reports a cell from the client that was not recognised here and goes on to the next relay. Circuits with a
  * padder need it. (Report a cell in the other direction with circflow_circuit_cell_queued() when you queue it.)
  *
@@ -1792,7 +1824,88 @@ enum circflow_status circflow_circuit_get_stats(struct circflow_engine *engine,
                                                 struct circflow_circuit_stats *stats);
 
 /********************************************************************************************************************
- * 7. Sets
+ * 7. Channels
+ ********************************************************************************************************************/
+
+/* circflow_channel_set_room(): the channel takes any number of cells. */
+#define CIRCFLOW_ROOM_UNLIMITED UINT32_MAX
+
+/* Opens a channel: your link to another relay, which many circuits share. Say which sides of circuits write to it
+ * with circflow_circuit_set_channel(), and how many cells it takes with circflow_channel_set_room(). That one call
+ * serves all of its circuits in turn, so you need no loop over circuits. The channel lives until
+ * circflow_channel_close().
+ *
+ * Channels are for circuits that circflow runs. You need none if you have an order of your own (by activity, as
+ * Tor's EWMA): call circflow_circuit_set_writable() for each circuit, as before.
+ *
+ * @param room_cells  The number of cells that it takes now, as in circflow_channel_set_room(). 0: it is full.
+ *
+ * Own statuses: CIRCFLOW_ERR_TOO_MANY: there are 65536 in this engine.
+ * Inside drain: yes. Since: 0.1. */
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_channel_open(struct circflow_engine *engine,
+                                           uint32_t room_cells,
+                                           struct circflow_channel_id *channel_out);
+
+/* Reports that a channel has gone. Its id is stale from now on. Its circuits stay; for them it is full for ever, so
+ * what they write to it waits. Call circflow_circuit_gone() for each, or give it another channel. You may do so
+ * before or after this call.
+ *
+ * Own statuses: none.
+ * Inside drain: yes. Since: 0.1. */
+enum circflow_status circflow_channel_close(struct circflow_engine *engine, struct circflow_channel_id channel);
+
+/* Reports how many cells a channel takes from now on; the number replaces the one before. Drain afterwards. Call it
+ * when the queue of your link has been written out far enough, and at any other time.
+ *
+ * Each cell of its circuits uses up one: FORWARD, CIRCFLOW_INSN_WRITE, CIRCFLOW_INSN_SEND, each message and SWITCH
+ * that a verdict lets you send, and padding when you report it as queued. When all are used up, the channel is full:
+ * cells wait at their circuits, whose sources are paused at the marks (CIRCFLOW_INSN_PAUSE_FEED), and DATA is
+ * refused with CIRCFLOW_ERR_NO_ROOM. SENDMEs, handshakes, END and padding are not held up by a full channel: leave
+ * room for some.
+ *
+ * Circuits that wait stand in line, in the order in which they began to wait. While there is room, draining serves
+ * the first and puts it at the end of the line: it gives you one of its waiting cells (CIRCFLOW_INSN_WRITE); or, if
+ * you were refused DATA, it tells you that you may send (CIRCFLOW_INSN_MAY_SEND) and keeps room for one cell. Room
+ * that is kept but not used within 10 milliseconds goes to the next circuit, if one waits. A cell that comes while
+ * circuits are in line waits behind them, even if there is room. A circuit that does not wait costs nothing.
+ *
+ * @param room_cells  A number of cells, not a yes or no: 1 is one cell, 0 is full. CIRCFLOW_ROOM_UNLIMITED: any
+ *                    number, until you call this function again.
+ *
+ * Own statuses: none.
+ * Inside drain: yes. Since: 0.1. */
+enum circflow_status circflow_channel_set_room(struct circflow_engine *engine,
+                                               uint64_t now_ns,
+                                               struct circflow_channel_id channel,
+                                               uint32_t room_cells);
+
+/* Figures of a channel. Set size to sizeof before each call. */
+typedef struct circflow_channel_stats {
+  /* sizeof(circflow_channel_stats) as your compiler saw it. */
+  size_t size;
+  /* Cells that went to it, at once or after a wait. */
+  uint64_t passed;
+  /* Cells that it still takes; CIRCFLOW_ROOM_UNLIMITED if that is what you said. */
+  uint32_t room_cells;
+  /* Cells that wait for it, at all its circuits. */
+  uint32_t waiting;
+  /* Sides of circuits that write to it: a circuit with both sides on it counts twice. */
+  uint32_t sides;
+  /* Of these, those in line for a turn. */
+  uint32_t in_line;
+} circflow_channel_stats;
+
+/* Figures of a channel. Set stats->size to sizeof(circflow_channel_stats) first.
+ *
+ * Own statuses: none.
+ * Inside drain: yes. Since: 0.1. */
+enum circflow_status circflow_channel_get_stats(struct circflow_engine *engine,
+                                                struct circflow_channel_id channel,
+                                                struct circflow_channel_stats *stats);
+
+/********************************************************************************************************************
+ * 8. Sets
  ********************************************************************************************************************/
 
 /* ---- Sets: life ---- */
@@ -2304,7 +2417,7 @@ enum circflow_status circflow_set_import(struct circflow_engine *engine,
                                          size_t leg_count);
 
 /********************************************************************************************************************
- * 8. Streams
+ * 9. Streams
  ********************************************************************************************************************/
 
 /* The configuration of a stream. Fill it with circflow_stream_config_init(), then change what you want. */
@@ -2474,7 +2587,7 @@ enum circflow_status circflow_stream_get_stats(struct circflow_engine *engine,
                                                struct circflow_stream_stats *stats);
 
 /********************************************************************************************************************
- * 9. Hubs
+ * 10. Hubs
  ********************************************************************************************************************/
 
 /* Joins the engines of one process, so that one set can have legs on several event loops, and all engines share one
@@ -2641,7 +2754,7 @@ enum circflow_status circflow_hub_choose_victims(struct circflow_hub *hub,
 enum circflow_status circflow_hub_get_stats(struct circflow_hub *hub, struct circflow_hub_stats *stats);
 
 /********************************************************************************************************************
- * 10. Padding
+ * 11. Padding
  ********************************************************************************************************************/
 
 /* ---- Padding: machines and padders ---- */
@@ -2936,7 +3049,7 @@ enum circflow_status circflow_hub_set_padding_budget(struct circflow_hub *hub,
                                                      const struct circflow_padding_budget *budget);
 
 /********************************************************************************************************************
- * 11. Queues
+ * 12. Queues
  ********************************************************************************************************************/
 
 /* An answer of circflow_queue_try_send_fn: the sink has taken the item. */
@@ -3106,7 +3219,7 @@ enum circflow_status circflow_queue_take(struct circflow_queue *queue,
                                          struct circflow_queue_item *item_out);
 
 /********************************************************************************************************************
- * 12. Cells and bodies
+ * 13. Cells and bodies
  ********************************************************************************************************************/
 
 /* Relay cell format of tor1 circuits (tor-spec 6.1): circflow_cell_encode() and _decode(). */
@@ -3328,7 +3441,7 @@ CIRCFLOW_MUST_USE enum circflow_status circflow_xon_decode(const uint8_t *body, 
 CIRCFLOW_MUST_USE enum circflow_status circflow_xoff_decode(const uint8_t *body, size_t body_len);
 
 /********************************************************************************************************************
- * 13. Log lines
+ * 14. Log lines
  ********************************************************************************************************************/
 
 /* A function of yours that gets each log line: the level from 1 (error) to 5 (trace), the engine_number, and the text,

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-/// What a function can be about. `circflow_channel_*` is the link to the next relay, and to come.
+/// What a function can be about.
 const NOUNS: [&str; 23] = [
     "status",
     "insn_kind",

@@ -609,6 +609,37 @@ static void circuit_rest(int at)
     }
 }
 
+static void channel_rest(int at)
+{
+    circflow_engine *engine = of(at);
+    circflow_channel_id *one = &h.nodes[at].channels[take8() % CHANNELS];
+    /* Now and then the id of something else. */
+    circflow_channel_id channel = {take8() % 16 ? one->v : some_circuit(at).v};
+    circflow_channel_stats stats;
+    stats.size = sizeof stats;
+    switch (take8() % 8) {
+    case 0:
+        (void)DONE(circflow_channel_open(engine, take8() % 40, maybe(one)));
+        break;
+    case 1:
+        (void)DONE(circflow_channel_close(engine, channel));
+        break;
+    case 2:
+        if (DONE(circflow_channel_get_stats(engine, channel, maybe(&stats))))
+            MUST(stats.in_line <= stats.sides);
+        break;
+    case 3:
+    case 4:
+        (void)DONE(circflow_channel_set_room(engine, h.now, channel, take8() % 16 ? take8() % 8 : take32()));
+        break;
+    default:
+        if (take8() % 4 == 0)
+            channel.v = 0;
+        (void)DONE(circflow_circuit_set_channel(engine, h.now, some_circuit(at), take8() % 3, channel));
+        break;
+    }
+}
+
 static void set_rest(int at)
 {
     circflow_engine *engine = of(at);
@@ -830,7 +861,8 @@ void operate(void)
     case 38: case 39: load_machines(at); break;
     case 40: case 41: case 42: padding(at); break;
     case 43: case 44: case 45: stream_rest(at); break;
-    case 46: case 47: case 48: circuit_rest(at); break;
+    case 46: case 47: circuit_rest(at); break;
+    case 48: channel_rest(at); break;
     case 49: case 50: set_rest(at); break;
     case 51: engine_rest(at); break;
     case 52: case 53: queue(); break;

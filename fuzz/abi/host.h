@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENGINES = 3, SLOTS = 12, SETS = 4, STREAMS = 12, LISTS = 3, WIRE = 48, TOKENS = 1 << 14, HOPS = 3 };
+enum { ENGINES = 3, SLOTS = 12, SETS = 4, STREAMS = 12, LISTS = 3, CHANNELS = 3, WIRE = 48, TOKENS = 1 << 14, HOPS = 3 };
 enum { OPS_MAX = 1500, DRAIN_MAX = 4000 };
 
 typedef struct cell {
@@ -45,6 +45,7 @@ typedef struct node {
     circflow_stream_id streams[STREAMS];
     size_t next_stream;
     circflow_machines_id lists[LISTS];
+    circflow_channel_id channels[CHANNELS];
     circflow_insn_padding asked;
 } node;
 

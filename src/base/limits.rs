@@ -301,6 +301,18 @@ pub const FREED_STEP: u32 = 512;
 /// loop with a million timers looks at its sockets every few tenths of a millisecond.
 pub const TIMER_STEPS: u32 = 1024;
 
+/// Channels of one engine: a busy relay has some ten thousand links to others.
+pub const CHANNELS_MAX: u32 = 1 << 16;
+
+/// Circuits without a waiting cell that one call takes out of the line for a channel: each is told that it may send,
+/// or has gone. A call takes some 20 microseconds at most; the others are due at once.
+pub const CHANNEL_STEPS: u32 = 64;
+
+/// How long room for one cell of a channel is kept for a circuit that was told to send while others wait, in
+/// nanoseconds: 10 ms are enough for a loop that reads its sockets first, and are not felt if the circuit has nothing
+/// to send.
+pub const CHANNEL_PROMISE: u64 = 10_000_000;
+
 /// Steps for a timer that runs, see [`TIMER_STEPS`]: a handshake timeout or a step of padding costs several times as
 /// much as filing.
 pub const TIMER_RUN_STEPS: u32 = 4;

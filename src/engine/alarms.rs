@@ -12,6 +12,8 @@ pub(super) struct Alarms {
     streams: Timers,
     /// Of legs elsewhere, by their place: they wait for LINKED_ACK.
     elsewhere: Timers,
+    /// Of channels whose room is kept for some, and wanted by others.
+    channels: Timers,
     /// Of sets that hold something, by their place: in time that counts.
     ages: Timers,
     /// When these are to be looked at next, [`NEVER`] while nothing is held.
@@ -41,6 +43,7 @@ impl Default for Alarms {
             padding: Timers::default(),
             streams: Timers::default(),
             elsewhere: Timers::default(),
+            channels: Timers::default(),
             ages: Timers::default(),
             beat: NEVER,
             busy: false,
@@ -92,7 +95,7 @@ impl Alarms {
     }
 
     pub fn len(&self) -> usize {
-        self.handshakes.len() + self.padding.len() + self.streams.len() + self.elsewhere.len()
+        self.handshakes.len() + self.padding.len() + self.streams.len() + self.elsewhere.len() + self.channels.len()
     }
 
     pub fn arm_handshake(&mut self, circuit: Id, deadline: Nanos) {
@@ -161,6 +164,24 @@ impl Alarms {
         due.map(|(place, _)| place)
     }
 
+    /// Looks at a channel at `deadline`, or not at all.
+    pub fn arm_channel(&mut self, channel: u32, deadline: Nanos) {
+        self.channels.arm(channel, deadline);
+        self.refresh_others();
+    }
+
+    /// When a channel is to be looked at.
+    pub fn next_channel(&self) -> Nanos {
+        self.channels.next()
+    }
+
+    /// Takes the earliest channel that is due.
+    pub fn due_channel(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
+        let due = take_due(&mut self.channels, now, steps);
+        self.refresh_others();
+        due.map(|(channel, _)| channel)
+    }
+
     /// Looks at a set when so much time has come that counts.
     #[inline]
     pub fn arm_age(&mut self, set: u32, counted: Nanos) {
@@ -214,8 +235,7 @@ impl Alarms {
 
     /// The earliest timer.
     pub fn earliest(&self) -> Nanos {
-        let others = self.handshakes.next().min(self.streams.next()).min(self.elsewhere.next());
-        others.min(self.padding.next())
+        self.plain_timers().min(self.padding.next())
     }
 
     /// Work is left over, or none any more.
@@ -232,7 +252,8 @@ impl Alarms {
 
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
-        self.handshakes.trim() + self.padding.trim() + self.streams.trim() + self.elsewhere.trim() + self.ages.trim()
+        let circuits = self.handshakes.trim() + self.padding.trim() + self.elsewhere.trim();
+        circuits + self.streams.trim() + self.channels.trim() + self.ages.trim()
     }
 
     fn refresh_others(&mut self) {
@@ -241,12 +262,16 @@ impl Alarms {
     }
 
     fn others_without_beat(&self) -> Nanos {
-        let timers = self.handshakes.next().min(self.streams.next()).min(self.elsewhere.next());
         if self.busy || self.left {
             0
         } else {
-            timers
+            self.plain_timers()
         }
+    }
+
+    fn plain_timers(&self) -> Nanos {
+        let circuits = self.handshakes.next().min(self.elsewhere.next());
+        circuits.min(self.streams.next()).min(self.channels.next())
     }
 
     #[inline]

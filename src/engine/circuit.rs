@@ -60,6 +60,7 @@ impl Engine {
     pub fn circuit_closed(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
         self.enter(now);
         self.come_back(id, Cause::LegLost);
+        self.leave_channels(id);
         let mut circuit = self.circuits.remove(id).ok_or_else(|| self.circuits.reason(id))?;
         self.drop_reactor(&mut circuit);
         self.drop_padding(id, circuit.padding);
@@ -156,6 +157,8 @@ impl Engine {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.resumes() {
             self.out.queue.push(Queued::MaySendCircuit { circuit: id });
+        } else if reactor.backward.back.is_shared() {
+            self.ask_again(id);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod age;
 mod alarms;
+mod channel;
 mod circuit;
 mod clock;
 mod config;
@@ -24,6 +25,7 @@ mod slot;
 mod spread;
 mod stream;
 
+pub use channel::ChannelStats;
 pub use circuit::{CircuitStats, EdgeStats};
 pub use config::{CircuitConfig, CircuitFlags, Config, EngineStats, Lateness};
 pub use consensus::{Wide, BY_PARAMETER};
@@ -41,6 +43,7 @@ use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Manager;
 use crate::reactor::{marks, Controller, Stream};
+use channel::Channels;
 use parts::{Held, Out, PaddingPart, Settings, Spread, Time};
 use slot::{Circuit, Place, NO_HOP};
 
@@ -48,6 +51,7 @@ use slot::{Circuit, Place, NO_HOP};
 #[derive(Debug)]
 pub struct Engine {
     circuits: Arena<Circuit>,
+    channels: Channels,
     sets: Arena<Controller>,
     streams: Arena<Stream>,
     /// Nonces of sets.
@@ -90,6 +94,7 @@ impl Engine {
         let owner = |kind: u16| (config.tag as u16) << 2 | kind;
         Ok(Engine {
             circuits: Arena::new(owner(CIRCUIT_KIND), config.circuits_max),
+            channels: Channels::new(owner(MACHINES_KIND)),
             sets: Arena::new(owner(SET_KIND), config.sets_max),
             streams: Arena::new(owner(STREAM_KIND), limits::OBJECTS_MAX),
             manager: Manager::new(&config.seed),
@@ -261,6 +266,9 @@ impl Engine {
         }
         while let Some(index) = self.time.alarms.due_stream(now, &mut steps) {
             self.run_stream(index);
+        }
+        while let Some(index) = self.time.alarms.due_channel(now, &mut steps) {
+            self.run_channel(index, now);
         }
         if now >= self.time.alarms.beat() {
             self.run_ages(now);

@@ -94,6 +94,8 @@ impl Engine {
             Offer::Through => {
                 if to == Side::Back {
                     self.note_sent(id, 0, now);
+                } else {
+                    self.spend(id, to);
                 }
                 Ok(Verdict::of(VerdictKind::Forward, id, tag))
             }
@@ -105,9 +107,13 @@ impl Engine {
                 let Some(change) = reactor.edge(to).keep(cell, &self.settings.marks, &mut self.held.store, now) else {
                     return Err(self.fault(id, Fault::EngineMemory));
                 };
+                let is_shared = reactor.edge(to).is_shared();
                 circuit.grew(id, &self.held.ledger, now);
                 if change != FeedChange::Unchanged {
                     self.change_feed(id, from, change);
+                }
+                if is_shared {
+                    self.kept_in_line(id, to);
                 }
                 Ok(Verdict::of(VerdictKind::Held, id, tag))
             }
@@ -130,6 +136,7 @@ impl Engine {
             Some(change) => {
                 circuit.grew(id, &self.held.ledger, now);
                 self.change_feed(id, to.opposite(), change);
+                self.kept_in_line(id, to);
                 Ok(Verdict::of(VerdictKind::Held, id, tag))
             }
         }
@@ -154,7 +161,7 @@ impl Engine {
             return Err(self.invalid("a client's circuit has one channel, at its back"));
         }
         if reactor.edge(side).set_full(!writable) {
-            self.out.queue.push(Queued::Edge { circuit: id, side });
+            self.edge_woke(id, side);
         }
         if side == Side::Back {
             self.room_changed(id);
@@ -167,6 +174,7 @@ impl Engine {
     pub(super) fn cut_next(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         let (lane, change) = reactor.edge(Side::Next).lose_channel();
+        self.leave_channel(id, Side::Next);
         self.leave_behind(lane);
         self.shrank(id);
         self.change_feed(id, Side::Back, change);
@@ -176,7 +184,7 @@ impl Engine {
     pub(super) fn shut_edge(&mut self, id: Id, shut: bool) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.edge(Side::Back).set_shut(shut) {
-            self.out.queue.push(Queued::Edge { circuit: id, side: Side::Back });
+            self.edge_woke(id, Side::Back);
         }
         self.room_changed(id);
     }
@@ -185,7 +193,7 @@ impl Engine {
     pub(super) fn spare_edge(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.edge(Side::Back).let_one_out() {
-            self.out.queue.push(Queued::Edge { circuit: id, side: Side::Back });
+            self.edge_woke(id, Side::Back);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Streams of circuits and sets that circflow runs: reading, writing, XOFF and XON.
 
 use crate::base::{limits, Arena, Id, Nanos};
-use crate::conflux::set::Refusal;
 use crate::conflux::Role;
 use crate::congestion::Params;
 use crate::engine::out::insn::Queued;
@@ -149,10 +148,7 @@ impl Engine {
                 if state.params().is_none() {
                     return Err(Misuse::NotRun.into());
                 }
-                match state.decide(Command::DATA) {
-                    Ok(_) | Err(Refusal::Hold) => Ok(()),
-                    Err(refusal) => Err(self.refused(set, refusal)),
-                }
+                self.plan(set, Command::DATA).map(|_| ())
             }
             Owner::Circuit(id) => {
                 let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
@@ -164,6 +160,7 @@ impl Engine {
                     return Ok(());
                 }
                 reactor.backward.wait_for_edge();
+                self.ask_for_turn(id);
                 Err(self.no_room(FULL))
             }
         }

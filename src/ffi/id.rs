@@ -34,6 +34,15 @@ pub struct circflow_machines_id {
     pub v: u64,
 }
 
+/// Names a channel inside an engine: a link to another relay. Zero names none: the side of a circuit is then on no
+/// channel that it shares.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct circflow_channel_id {
+    /// Opaque. Compare it, store it, print it.
+    pub v: u64,
+}
+
 /// Between an id of C and that of the floors below.
 macro_rules! is_an_id {
     ($($name:ident),*) => {$(
@@ -51,4 +60,4 @@ macro_rules! is_an_id {
     )*};
 }
 
-is_an_id!(circflow_circuit_id, circflow_set_id, circflow_stream_id, circflow_machines_id);
+is_an_id!(circflow_circuit_id, circflow_set_id, circflow_stream_id, circflow_machines_id, circflow_channel_id);

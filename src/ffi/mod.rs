@@ -10,6 +10,7 @@
 #![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod channel;
 mod circuit;
 mod door;
 mod engine;
@@ -32,6 +33,7 @@ mod status;
 mod stream;
 mod wire;
 
+pub use channel::*;
 pub use circuit::*;
 pub use engine::*;
 pub use hub::*;

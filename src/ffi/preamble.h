@@ -24,6 +24,7 @@
  *   report written bytes of a stream     circflow_stream_flushed
  *   report my own congestion window      circflow_leg_update
  *   report a full channel, or its room   circflow_circuit_set_writable CIRCFLOW_REPORT_CHANNEL_FULL
+ *   .. once for all circuits on it       circflow_channel_open circflow_channel_set_room circflow_circuit_set_channel
  *   give digests for SENDMEs             circflow_circuit_add_digest circflow_message
  *   get a token back that was not used   CIRCFLOW_INSN_DISCARD circflow_discard_fn
  *   extend a circuit                     circflow_circuit_extend
@@ -100,7 +101,8 @@
  *                   verdict says so, then the message; circflow_circuit_add_digest() if it is wanted; repeat until
  *                   there is no room or no stream; drain; arm the timer
  *     on written:   circflow_stream_flushed() for bytes that have left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_circuit_set_writable() for each circuit on it, when it is full or has room; drain
+ *     on a channel: circflow_channel_set_room() when it has room, once for all circuits on it; drain. (Or, in an
+ *                   order of your own, circflow_circuit_set_writable() for each, when it is full or has room)
  *
  * circflow_queue stands beside the engines. It is a small backlog before a sink of yours that can be full. It calls
  * that sink inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.

@@ -33,6 +33,11 @@ impl Backward {
         self.waiting |= EDGE;
     }
 
+    /// The host waits for room, to whatever hop.
+    pub fn host_waits(&self) -> bool {
+        self.waiting != 0
+    }
+
     /// True when the host has to be told that it may send again: the edge takes data, and the host waits for the edge
     /// or for a hop for which `has_room` is true. False while an earlier instruction is queued: a host that never
     /// drains cannot make the queue grow.

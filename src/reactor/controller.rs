@@ -313,6 +313,7 @@ delegate_to_set! {
     fn settled_leg(look) -> Option<Id>;
     fn stats(look, store: &Store, now: Nanos) -> SetStats;
     fn leg_stats(look, ix: LegIx) -> Option<LegStats>;
+    fn unsettle(change, ix: LegIx, is_full: bool);
     fn retag(change, tag: u64);
     fn choose_by(change, algorithm: Option<Algorithm>, effects: &mut Effects);
     fn set_tag(change, ix: LegIx, tag: u64);

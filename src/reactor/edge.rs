@@ -3,6 +3,7 @@
 //! A cell that goes straight through is only counted here. The number of waiting cells is bounded: at the high mark the
 //! source is told to pause, at the low mark to go on, and a source that ignores the pause overruns the edge.
 
+use super::channel::{ChannelSeat, Turn};
 use crate::base::Nanos;
 use crate::message::{Delivery, Lane, Message, Store, TooSmall};
 use crate::queue::{admit, Admit, Room};
@@ -77,8 +78,8 @@ pub struct Edge {
     own: u32,
     waiting_peak: u32,
     passed: u64,
-    /// The channel takes no more cells.
-    full: bool,
+    /// What stands in the way: [`FULL`], [`SHARED`].
+    way: u8,
     /// Padding holds cells back.
     shut: bool,
     /// Number of waiting cells that may go out although padding holds cells back.
@@ -87,7 +88,14 @@ pub struct Edge {
     paused: bool,
     /// A mark for the waiting cells is in the instruction queue.
     marked: bool,
+    /// Its seat at the channel that it shares with others, while [`SHARED`] is set in `way`.
+    seat: Option<Box<ChannelSeat>>,
 }
+
+/// The channel takes no more cells of this circuit.
+const FULL: u8 = 1;
+/// The channel is shared, and has to be asked: the short ways are closed.
+const SHARED: u8 = 2;
 
 impl Default for Edge {
     fn default() -> Self {
@@ -97,11 +105,12 @@ impl Default for Edge {
             own: 0,
             waiting_peak: 0,
             passed: 0,
-            full: false,
+            way: 0,
             shut: false,
             let_out: 0,
             paused: false,
             marked: false,
+            seat: None,
         }
     }
 }
@@ -110,13 +119,25 @@ impl Edge {
     /// True when the channel takes cells.
     #[inline]
     pub fn is_writable(&self) -> bool {
-        !self.full
+        self.way == 0 || self.is_open()
+    }
+
+    /// The same for a channel that is full or shared.
+    #[cold]
+    fn is_open(&self) -> bool {
+        self.way == SHARED && self.seat.as_ref().is_some_and(|seat| seat.is_open())
     }
 
     /// True when a cell can go straight through: the channel and padding let it, and no cell waits.
     #[inline]
     pub fn is_clear(&self) -> bool {
-        !self.full && !self.shut && self.waiting == 0
+        !self.shut && self.waiting == 0 && self.is_writable()
+    }
+
+    /// The same for a channel that is not shared: nobody else has to be asked or told.
+    #[inline(always)]
+    pub fn is_clear_alone(&self) -> bool {
+        self.way == 0 && !self.shut && self.waiting == 0
     }
 
     /// True when a message sent now would overtake cells that wait only for the channel or the host, not for padding.
@@ -154,7 +175,7 @@ impl Edge {
     /// nothing, in any other case.
     #[inline(always)]
     pub fn pass_through(&mut self) -> bool {
-        if !self.is_clear() {
+        if !self.is_clear_alone() {
             return false;
         }
         self.passed += 1;
@@ -164,7 +185,7 @@ impl Edge {
     /// Decides on a cell that comes now, and counts it if it goes straight through.
     #[inline]
     pub fn offer(&mut self, marks: &Marks) -> Offer {
-        let room = if self.full || self.shut || self.own > 0 { Room::Full } else { Room::Open };
+        let room = if self.shut || self.own > 0 || !self.is_writable() { Room::Full } else { Room::Open };
         match admit((self.waiting - self.own) as usize, marks.cap(), room) {
             Admit::Through => {
                 self.passed += 1;
@@ -175,10 +196,11 @@ impl Edge {
         }
     }
 
-    /// True when [`Edge::offer`] would answer [`Offer::Keep`] to a cell that comes now.
+    /// True when [`Edge::offer`] would answer [`Offer::Keep`] to a cell that comes now, on a channel of the edge's own.
     #[inline(always)]
     pub fn keeps(&self, marks: &Marks) -> bool {
-        !self.is_clear() && ((self.waiting - self.own) as usize) < marks.cap()
+        let waits = self.way == FULL || (self.way == 0 && (self.shut || self.waiting > 0));
+        waits && ((self.waiting - self.own) as usize) < marks.cap()
     }
 
     /// The cells that wait.
@@ -226,7 +248,7 @@ impl Edge {
     /// Notes whether the channel is full. Returns true when the caller has to queue a mark, as waiting cells may go
     /// out.
     pub fn set_full(&mut self, full: bool) -> bool {
-        self.full = full;
+        self.way = if full { self.way | FULL } else { self.way & !FULL };
         self.needs_mark()
     }
 
@@ -246,6 +268,9 @@ impl Edge {
 
     /// True when waiting cells may go out and no mark is queued yet; the mark then counts as queued.
     fn needs_mark(&mut self) -> bool {
+        if self.is_shared() {
+            return self.wants_turn();
+        }
         let needs = self.is_ready() && !self.marked;
         self.marked |= needs;
         needs
@@ -253,7 +278,55 @@ impl Edge {
 
     /// True when [`Edge::take`] has a cell.
     pub fn is_ready(&self) -> bool {
-        !self.full && (!self.shut || self.let_out > 0) && self.waiting > 0
+        (self.way == 0 || self.is_up()) && (!self.shut || self.let_out > 0) && self.waiting > 0
+    }
+
+    #[cold]
+    fn is_up(&self) -> bool {
+        self.way == SHARED && self.seat.as_ref().is_some_and(|seat| seat.turn == Turn::Up)
+    }
+
+    /// A cell could be taken if it were this edge's turn on its channel.
+    pub fn is_ready_for_turn(&self) -> bool {
+        self.way == SHARED && (!self.shut || self.let_out > 0) && self.waiting > 0
+    }
+
+    /// The same, and it is not in line yet.
+    fn wants_turn(&self) -> bool {
+        let in_line = self.seat.as_ref().is_some_and(|seat| seat.turn == Turn::InLine);
+        self.is_ready_for_turn() && !in_line
+    }
+
+    /// Its channel is shared.
+    #[inline(always)]
+    pub fn is_shared(&self) -> bool {
+        self.way & SHARED != 0
+    }
+
+    /// Its seat at that channel.
+    pub fn seat(&self) -> Option<&ChannelSeat> {
+        self.seat.as_deref()
+    }
+
+    /// The same, to change.
+    pub fn seat_mut(&mut self) -> Option<&mut ChannelSeat> {
+        self.seat.as_deref_mut()
+    }
+
+    /// Gives it a seat at a channel, or takes its seat away. Cells that wait stay. Returns the seat that it had, which
+    /// has to be out of all lists.
+    pub fn sit(&mut self, seat: Option<ChannelSeat>) -> Option<ChannelSeat> {
+        self.way = if seat.is_some() { self.way | SHARED } else { self.way & !SHARED };
+        let seat = seat.map(Box::new);
+        seat.iter().for_each(|seat| seat.gauge.add_waiting(self.waiting));
+        let before = std::mem::replace(&mut self.seat, seat);
+        before.iter().for_each(|seat| seat.gauge.sub_waiting(self.waiting));
+        before.map(|seat| *seat)
+    }
+
+    /// True when waiting cells may go out and nothing is queued for them yet: a mark is needed, or a place in line.
+    pub fn wakes(&mut self) -> bool {
+        self.needs_mark()
     }
 
     /// Takes the next waiting cell, none when no cell may go out.
@@ -282,12 +355,13 @@ impl Edge {
     /// next channel.
     pub fn lose_channel(&mut self) -> (Lane, FeedChange) {
         let change = if std::mem::take(&mut self.paused) { FeedChange::Unpause } else { FeedChange::Unchanged };
-        self.full = false;
+        self.way &= !FULL;
         (self.take_rest(), change)
     }
 
     /// Takes out all waiting cells, to return them to the host.
     pub fn take_rest(&mut self) -> Lane {
+        self.seat.iter().for_each(|seat| seat.gauge.sub_waiting(self.waiting));
         (self.waiting, self.own) = (0, 0);
         std::mem::replace(&mut self.lane, Lane::EMPTY)
     }
@@ -356,7 +430,8 @@ mod tests {
         let mut kept = 0;
         for case in 0..4 * 7 * 7 {
             let (full, shut, cells, own) = (case & 1 != 0, case & 2 != 0, case / 4 % 7, case / 28);
-            let mut edge = Edge { full, shut, waiting: cells + own, own, ..Edge::default() };
+            let way = u8::from(full) * FULL;
+            let mut edge = Edge { way, shut, waiting: cells + own, own, ..Edge::default() };
             let keeps = edge.keeps(&MARKS);
             assert_eq!(keeps, edge.offer(&MARKS) == Offer::Keep, "{edge:?}");
             kept += u32::from(keeps);

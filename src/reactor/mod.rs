@@ -6,6 +6,7 @@
 //! and the host.
 
 pub mod backward;
+pub mod channel;
 pub mod controller;
 pub mod edge;
 pub mod ended;
@@ -17,6 +18,7 @@ pub mod stream_read;
 pub mod stream_write;
 pub mod wiring;
 
+pub use channel::{ChannelSeat, Gauge, Turn};
 pub use controller::Controller;
 pub use edge::{Edge, FeedChange, Marks, Offer, Side};
 pub use ended::Past;

@@ -103,7 +103,7 @@ impl Reactor {
     #[inline(always)]
     pub fn send_data(&mut self, hop: u8, now: Nanos) -> Option<bool> {
         let end = self.ends.find(hop).filter(|end| end.window.room() > 0)?;
-        self.backward.takes_data().then(|| end.window.sent_data(now))
+        self.backward.back.is_clear_alone().then(|| end.window.sent_data(now))
     }
 
     /// Parameters of congestion and flow control with the last hop.

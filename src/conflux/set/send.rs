@@ -263,6 +263,14 @@ impl Set {
         self.check_resume(effects);
     }
 
+    /// Notes whether the channel of a leg is full. Other circuits fill it too, so the next message asks again.
+    pub fn unsettle(&mut self, ix: LegIx, is_full: bool) {
+        if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
+            leg.path.blocked = is_full;
+        }
+        self.settled = 0;
+    }
+
     /// If a message waits to be sent, or the host does, checks whether there is room now.
     #[inline]
     pub(super) fn check_resume(&mut self, effects: &mut Vec<Effect>) {

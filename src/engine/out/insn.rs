@@ -207,6 +207,10 @@ pub(in crate::engine) enum Queued {
         circuit: Id,
         side: Side,
     },
+    /// Stands for all who are in line for a channel.
+    Channel {
+        channel: Id,
+    },
     /// The source of an edge is to pause, or to go on.
     PauseFeed {
         circuit: Id,

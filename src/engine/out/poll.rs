@@ -30,6 +30,7 @@ impl Engine {
                 }
                 Queued::Ready { set } => (self.sets.get(*set).is_some_and(|state| state.is_ready()), Some(*set)),
                 Queued::Rest => (self.rest_waits(&mut budget), None),
+                &mut Queued::Channel { channel } => (self.turn_waits(channel), None),
                 &mut Queued::Released { circuit, set, lane, .. } => {
                     if self.circuits.get(circuit).is_none() {
                         self.return_to_host(set, lane);
@@ -95,6 +96,7 @@ impl Engine {
             }
             Some(&mut Queued::Ready { set }) => self.take_ready(set, buffer, taker),
             Some(&mut Queued::Edge { circuit, side }) => self.take_waiting(circuit, side, buffer, taker),
+            Some(&mut Queued::Channel { channel }) => self.take_turn(channel, buffer, taker),
             Some(_) => Ok(false),
         };
         if given.map_err(|TooSmall| Error::TOO_SMALL)? {
@@ -112,7 +114,7 @@ impl Engine {
     /// Takes a cell that waited at an edge and may go. True when there was one. (All of it is one function, so what
     /// was kept of the cell goes from its node to the host's struct at once.)
     #[inline(never)]
-    fn take_waiting(
+    pub(in crate::engine) fn take_waiting(
         &mut self,
         id: Id,
         side: Side,
@@ -188,6 +190,14 @@ impl Engine {
                     match self.take_waiting(circuit, side, buffer, &mut taken) {
                         Ok(true) => return Ok(taken),
                         Ok(false) => self.unmark_edge(circuit, side),
+                        Err(TooSmall) => return Err(Error::TOO_SMALL),
+                    }
+                }
+                &mut Queued::Channel { channel } => {
+                    let mut taken = None;
+                    match self.take_turn(channel, buffer, &mut taken) {
+                        Ok(true) => return Ok(taken),
+                        Ok(false) => self.unmark_channel(channel),
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
                 }
@@ -403,6 +413,7 @@ impl Engine {
             | Queued::Rest
             | Queued::Released { .. }
             | Queued::Edge { .. }
+            | Queued::Channel { .. }
             | Queued::LinkedAway { .. } => None,
         };
         Ok(instruction)

@@ -64,6 +64,7 @@ impl Engine {
         if error == Blocked::NoRoom.into() {
             self.out.words.about = Some(error);
             self.out.words.blocked = set;
+            self.ask_for_set(set);
         }
         error
     }

@@ -79,6 +79,7 @@ impl Engine {
             circuit.config.flags.add(CircuitFlags::STREAMS);
         }
         self.grew(id);
+        self.kept_in_line(id, Side::Back);
         Ok(Verdict::of(VerdictKind::Held, id, tag))
     }
 
@@ -112,6 +113,7 @@ impl Engine {
         }
         state.grew(set, &self.held.ledger, now);
         self.apply_effects(set);
+        self.ask_for_set(set);
         Ok(())
     }
 }

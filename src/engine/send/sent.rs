@@ -3,6 +3,7 @@
 use crate::base::{Id, Nanos};
 use crate::engine::slot::{Circuit, Place, NO_HOP};
 use crate::engine::{Blocked, Engine, Error, Misuse, Verdict};
+use crate::reactor::Side;
 use crate::wire::command::STREAM_NEEDED;
 use crate::wire::Command;
 
@@ -54,6 +55,7 @@ impl Engine {
         }
         self.padding.purse.sent(1);
         if !is_plain {
+            self.spend(id, Side::Back);
             self.tell_sent(id, hop, now);
         }
         Ok(())
@@ -109,6 +111,7 @@ impl Engine {
     /// A cell that is not padding was queued on a circuit.
     pub(in crate::engine) fn note_sent(&mut self, id: Id, hop: u8, now: Nanos) {
         self.padding.purse.sent(1);
+        self.spend(id, Side::Back);
         if self.padding.circuits > 0 {
             self.tell_sent(id, hop, now);
         }

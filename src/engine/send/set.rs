@@ -52,6 +52,7 @@ impl Engine {
         if self.has_legs_elsewhere() {
             return self.send_here_or_elsewhere(set, command, hop);
         }
+        self.look_at_channels(set);
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let plan = state.send(command, self.time.clock.latest(), &mut self.out.effects);
         if !self.out.effects.is_empty() {
@@ -81,11 +82,14 @@ impl Engine {
         Ok(Going::Out(self.note_planned(plan, hop)))
     }
 
-    /// The leg for a message, which is all that is asked of a set; none when the message has to be held.
+    /// The leg for a message, which is all that is asked of a set; none when the message has to be held. Where legs
+    /// share channels, the answer holds for this message only.
     #[inline(always)]
     pub(in crate::engine) fn plan(&mut self, set: Id, command: Command) -> Result<Option<Plan>, Error> {
+        self.look_at_channels(set);
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let plan = state.decide(command);
+        self.look_at_channels(set);
         self.unless_held(set, plan)
     }
 
@@ -106,6 +110,7 @@ impl Engine {
         if self.padding.circuits > 0 {
             self.tell_verdict(&verdict, hop);
         }
+        self.spend_for(&verdict);
         verdict
     }
 
@@ -133,13 +138,14 @@ impl Engine {
     /// The common case of [`Engine::peek`]: on a leg of ours.
     #[inline(always)]
     pub fn peek_next(&self, set: Id) -> Option<Verdict> {
-        let plan = self.sets.get(set)?.peek().ok()?;
+        let plan = self.sets.get(set).filter(|_| !self.channels.in_use())?.peek().ok()?;
         (!self.is_elsewhere(plan.leg)).then(|| verdict(plan))
     }
 
     /// Could DATA be sent, and where?
     pub fn peek(&mut self, set: Id) -> Result<Verdict, Error> {
         let held = Verdict::of(VerdictKind::Held, Id::NONE, 0);
+        self.look_at_channels(set);
         let plan = self.set(set)?.peek();
         let plan = self.unless_held(set, plan)?;
         Ok(plan.and_then(|plan| self.going(plan).out()).unwrap_or(held))

@@ -100,6 +100,7 @@ impl Engine {
         if let (Command::DATA, Some(reactor)) = (command, &mut circuit.reactor) {
             // Padding holds its own messages; what is asked here is the window and the channel.
             if circuit.place != Place::Closing && !reactor.has_room(hop) {
+                self.ask_again(id);
                 return Err(self.no_room(FULL));
             }
         }

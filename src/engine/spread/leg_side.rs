@@ -188,6 +188,9 @@ impl Engine {
             slow_start: report.slow_start,
             blocked: report.blocked || circuit.padding.as_ref().is_some_and(|padding| padding.is_blocked()),
         });
+        if report.blocked {
+            self.ask_for_turn(id);
+        }
     }
 
     /// Shows the home what has changed, and wakes it. That takes no room, so it may be said as often as it is so.

@@ -126,6 +126,39 @@ pub unsafe extern "C-unwind" fn circflow_circuit_set_writable(
     }
 }
 
+/// Names the channel that one side of a circuit writes to. Whether the side can write is then reported once for the
+/// whole channel: circflow_channel_set_room(). Cells that wait at this side stay, and are in line at the channel.
+/// Both sides of a circuit may write to one channel. A next side that you cut with circflow_circuit_set_flags() has
+/// none any more.
+///
+/// circflow_circuit_set_writable() still works for this side: it writes while neither the circuit nor the channel is
+/// full.
+///
+/// @param side  CIRCFLOW_SIDE_*. At a client only CIRCFLOW_SIDE_BACK: it has one channel.
+///
+/// @param channel  A channel of this engine. Zero takes the side off its channel: it can write then, unless you have
+///                 reported with circflow_circuit_set_writable() that this circuit is full.
+///
+/// Own statuses: CIRCFLOW_ERR_NOT_RUN. CIRCFLOW_ERR_CLOSING. CIRCFLOW_ERR_INVALID: no such side. An id error can be
+/// about the circuit or the channel.
+/// Inside drain: yes. Since: 0.1.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_circuit_set_channel(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    side: u8,
+    channel: circflow_channel_id,
+) -> circflow_status {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter(engine, |core| {
+            let side = message::side(side).map_err(|why| core.invalid(why))?;
+            core.set_channel(core.time(now_ns), circuit.id(), side, channel.id())
+        })
+    }
+}
+
 /// Relay: reports a cell from the client that was not recognised here and goes on to the next relay. Circuits with a
 /// padder need it. (Report a cell in the other direction with circflow_circuit_cell_queued() when you queue it.)
 ///

@@ -1,0 +1,569 @@
+//! Channels that circuits share: one report of room serves all circuits that write to a channel, in turn.
+//!
+//! A circuit that waits for a channel is in line, once for each side: because cells wait at its edge, or because its
+//! host was refused DATA. While the channel has room, a mark in the instruction queue stands for the line. The first
+//! in line gives one cell and goes to the end if more wait; or it is told that it may send, and room for one cell is
+//! kept for it ([`Turn::Promised`]), for [`limits::CHANNEL_PROMISE`] if others need it. Nobody overtakes those in
+//! line.
+//!
+//! Edges read how much room a channel has ([`Gauge`]). So nobody is told when it fills up or gets room, and a circuit
+//! that does not wait costs nothing.
+//!
+
+use super::out::insn::Queued;
+use super::{Blocked, Circuit, Engine, Error, Misuse, Place, Taker, Verdict};
+use crate::base::time::NEVER;
+use crate::base::{limits, Arena, Id, IdError, Nanos};
+use crate::conflux::Role;
+use crate::message::TooSmall;
+use crate::reactor::{ChannelSeat, Edge, Gauge, Side, Turn};
+use std::sync::Arc;
+
+/// Figures of a channel.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChannelStats {
+    /// Sides of circuits that write to it.
+    pub sides: u32,
+    /// Of these, those in line.
+    pub in_line: u32,
+    /// Cells that wait.
+    pub waiting: u32,
+    /// Cells that it still takes.
+    pub room: u32,
+    /// Cells that went to it.
+    pub passed: u64,
+}
+
+/// A side of a circuit: the circuit's index, and one bit.
+type Seating = u32;
+
+const NOBODY: Seating = u32::MAX;
+
+/// Who waits, in order; the links are in the seats.
+#[derive(Debug)]
+struct Line {
+    first: Seating,
+    last: Seating,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Line { first: NOBODY, last: NOBODY }
+    }
+}
+
+/// A channel.
+#[derive(Debug, Default)]
+struct Channel {
+    gauge: Arc<Gauge>,
+    line: Line,
+    /// Those for whom room is kept, in the order in which they were told.
+    promises: Line,
+    sides: u32,
+    /// The mark is in the instruction queue.
+    marked: bool,
+}
+
+impl Channel {
+    fn list(&mut self, turn: Turn) -> Option<&mut Line> {
+        match turn {
+            Turn::Out => None,
+            Turn::InLine | Turn::Up => Some(&mut self.line),
+            Turn::Promised => Some(&mut self.promises),
+        }
+    }
+
+    /// One more, or one less, is in the list of a turn.
+    fn count(&self, turn: Turn, comes: bool) {
+        let change = |count: u32| if comes { count + 1 } else { count.saturating_sub(1) };
+        match turn {
+            Turn::Out => {}
+            Turn::InLine | Turn::Up => self.gauge.set_in_line(change(self.gauge.in_line())),
+            Turn::Promised => self.gauge.set_promised(change(self.gauge.promised())),
+        }
+    }
+}
+
+/// All channels of an engine.
+#[derive(Debug)]
+pub(super) struct Channels {
+    known: Arena<Channel>,
+    /// Sides of circuits that have one: while there are none, nobody is asked.
+    sides: u32,
+}
+
+/// An id has two bits for its kind, and all four kinds are taken. Channels share that of lists of machines: this bit of
+/// the index tells them apart, as there are few lists.
+const CHANNEL_BIT: u64 = 1 << 23;
+
+const _: () = assert!((limits::MACHINE_LISTS_MAX as u64) < CHANNEL_BIT);
+const _: () = assert!((limits::CHANNELS_MAX as u64) < CHANNEL_BIT);
+
+fn outer(id: Id) -> Id {
+    Id(id.0 | CHANNEL_BIT)
+}
+
+impl Channels {
+    pub fn new(owner: u16) -> Channels {
+        Channels { known: Arena::new(owner, limits::CHANNELS_MAX), sides: 0 }
+    }
+
+    /// Some circuit writes to a channel that is known.
+    #[inline(always)]
+    pub fn in_use(&self) -> bool {
+        self.sides > 0
+    }
+
+    /// The channel's id in the arena.
+    fn find(&self, id: Id) -> Result<Id, Error> {
+        let inner = Id(id.0 & !CHANNEL_BIT);
+        match self.known.lookup(inner) {
+            _ if id == Id::NONE => Err(IdError::Zero.into()),
+            _ if id == inner => Err(IdError::Foreign.into()),
+            Ok(_) => Ok(inner),
+            Err(why) => Err(why.into()),
+        }
+    }
+}
+
+fn seating(id: Id, side: Side) -> Seating {
+    id.index() << 1 | u32::from(side == Side::Next)
+}
+
+fn seated(place: Seating) -> (u32, Side) {
+    (place >> 1, if place & 1 == 0 { Side::Back } else { Side::Next })
+}
+
+impl Engine {
+    /// Makes a channel known, which takes so many cells.
+    pub fn open_channel(&mut self, room: u32) -> Result<Id, Error> {
+        let channel = Channel::default();
+        channel.gauge.set_room(room);
+        self.channels.known.insert(channel).map(outer).map_err(|_| Blocked::Full.into())
+    }
+
+    /// A channel has gone. What its circuits write to it waits, as if it were full, until they go or move.
+    pub fn close_channel(&mut self, id: Id) -> Result<(), Error> {
+        let id = self.channels.find(id)?;
+        if let Some(channel) = self.channels.known.remove(id) {
+            channel.gauge.set_room(0);
+            self.time.alarms.arm_channel(id.index(), NEVER);
+        }
+        Ok(())
+    }
+
+    /// A channel takes so many cells from now on.
+    pub fn set_channel_room(&mut self, now: Nanos, id: Id, room: u32) -> Result<(), Error> {
+        self.enter(now);
+        let id = self.channels.find(id)?;
+        if let Some(channel) = self.channels.known.get(id) {
+            channel.gauge.set_room(room);
+        }
+        self.settle_channel(id);
+        Ok(())
+    }
+
+    /// One side of a circuit writes to a channel from now on; with none, to one of its own.
+    pub fn set_channel(&mut self, now: Nanos, id: Id, side: Side, channel: Id) -> Result<(), Error> {
+        self.enter_for_circuits(now, std::iter::once(id))?;
+        let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
+        let (is_client, is_closing) = (circuit.config.role == Role::Client, circuit.place == Place::Closing);
+        let Some(reactor) = &circuit.reactor else { return Err(Misuse::NotRun.into()) };
+        if is_client && side == Side::Next {
+            return Err(self.invalid("a client's circuit has one channel, at its back"));
+        }
+        if is_closing {
+            return Err(Blocked::Gone.into());
+        }
+        let before = reactor.edge_at(side).seat().map(|seat| seat.channel);
+        let channel = if channel == Id::NONE { None } else { Some(self.channels.find(channel)?) };
+        if channel != before {
+            self.leave_channel(id, side);
+            channel.into_iter().for_each(|channel| self.join_channel(id, side, channel));
+            self.wake_edge(id, side);
+            if side == Side::Back {
+                self.room_changed(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Figures of a channel.
+    pub fn channel_stats(&self, id: Id) -> Result<ChannelStats, Error> {
+        let Some(Channel { gauge, sides, .. }) = self.channels.known.get(self.channels.find(id)?) else {
+            return Err(Misuse::StaleId.into());
+        };
+        Ok(ChannelStats {
+            sides: *sides,
+            in_line: gauge.in_line(),
+            waiting: gauge.waiting(),
+            room: gauge.room(),
+            passed: gauge.passed(),
+        })
+    }
+
+    fn join_channel(&mut self, id: Id, side: Side, channel: Id) {
+        let Some(reactor) = self.circuits.get_mut(id).and_then(|circuit| circuit.reactor.as_mut()) else { return };
+        let Some(known) = self.channels.known.get_mut(channel) else { return };
+        known.sides += 1;
+        self.channels.sides += 1;
+        reactor.edge(side).sit(Some(ChannelSeat::new(channel, known.gauge.clone())));
+    }
+
+    /// A side of a circuit writes to a channel that is known no longer.
+    pub(super) fn leave_channel(&mut self, id: Id, side: Side) {
+        let place = seating(id, side);
+        let Some(channel) = self.seat_at(place).map(|seat| seat.channel) else { return };
+        self.unlink(place);
+        self.edge_of(id, side).and_then(|edge| edge.sit(None));
+        self.channels.sides -= 1;
+        self.channels.known.get_mut(channel).into_iter().for_each(|known| known.sides -= 1);
+        self.settle_channel(channel);
+    }
+
+    /// A circuit goes.
+    #[inline]
+    pub(super) fn leave_channels(&mut self, id: Id) {
+        if self.channels.in_use() && self.circuits.get(id).is_some() {
+            [Side::Back, Side::Next].into_iter().for_each(|side| self.leave_channel(id, side));
+        }
+    }
+
+    /// What waits at an edge may be able to go.
+    pub(super) fn wake_edge(&mut self, id: Id, side: Side) {
+        if self.edge_of(id, side).is_some_and(|edge| edge.wakes()) {
+            self.edge_woke(id, side);
+        }
+    }
+
+    /// What waits at an edge may go: now, or in its turn.
+    pub(super) fn edge_woke(&mut self, circuit: Id, side: Side) {
+        match self.seat_at(seating(circuit, side)) {
+            None => self.out.queue.push(Queued::Edge { circuit, side }),
+            Some(_) => self.line_up(seating(circuit, side)),
+        }
+    }
+
+    /// A cell was kept at an edge that shares its channel.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn kept_in_line(&mut self, id: Id, side: Side) {
+        if let Some(seat) = self.seat_at(seating(id, side)) {
+            seat.gauge.add_waiting(1);
+            self.wake_edge(id, side);
+        }
+    }
+
+    /// A cell, or a message, goes to a channel, if that is one that is known.
+    #[inline]
+    pub(super) fn spend(&mut self, id: Id, side: Side) {
+        if self.channels.in_use() {
+            self.spend_at(id, side);
+        }
+    }
+
+    #[inline(never)]
+    fn spend_at(&mut self, id: Id, side: Side) {
+        let place = seating(id, side);
+        let Some(turn) = self.seat_of(id, side).map(|seat| {
+            seat.gauge.spend();
+            seat.turn
+        }) else {
+            return;
+        };
+        if turn == Turn::Promised {
+            self.unlink(place);
+        }
+        self.note_full(id, side);
+    }
+
+    /// What a set has decided goes on one of its legs, perhaps with a SWITCH.
+    #[inline]
+    pub(super) fn spend_for(&mut self, verdict: &Verdict) {
+        if self.channels.in_use() {
+            if verdict.switch_delta != 0 {
+                self.spend_at(verdict.circuit, Side::Back);
+            }
+            self.spend_at(verdict.circuit, Side::Back);
+        }
+    }
+
+    /// A set that has sent on a leg hears when that leg can take no more: it is not asked again for each message.
+    fn note_full(&mut self, id: Id, side: Side) {
+        let Some(Circuit { place: Place::Leg { set, ix }, reactor: Some(reactor), .. }) = self.circuits.get(id) else {
+            return;
+        };
+        if side == Side::Back {
+            let is_full = !reactor.edge_at(side).is_writable();
+            self.sets.get_mut(*set).into_iter().for_each(|state| state.unsettle(*ix, is_full));
+        }
+    }
+
+    /// What a set knows of legs whose channels others fill is looked at before it chooses.
+    #[inline]
+    pub(super) fn look_at_channels(&mut self, set: Id) {
+        if self.channels.in_use() {
+            self.look_at_legs(set);
+        }
+    }
+
+    #[inline(never)]
+    fn look_at_legs(&mut self, set: Id) {
+        for leg in self.legs_of(set) {
+            let Some(Circuit { place: Place::Leg { ix, .. }, reactor: Some(reactor), .. }) = self.circuits.get(leg)
+            else {
+                continue;
+            };
+            let back = reactor.edge_at(Side::Back);
+            if back.is_shared() {
+                let (ix, is_full) = (*ix, !back.is_writable());
+                self.sets.get_mut(set).into_iter().for_each(|state| state.unsettle(ix, is_full));
+            }
+        }
+    }
+
+    /// A set was refused: all its legs whose channels are full stand in line.
+    #[inline]
+    pub(super) fn ask_for_set(&mut self, set: Id) {
+        if self.channels.in_use() {
+            self.legs_of(set).into_iter().for_each(|leg| self.ask_for_turn(leg));
+        }
+    }
+
+    fn legs_of(&self, set: Id) -> smallvec::SmallVec<[Id; 8]> {
+        self.sets.get(set).map(|state| state.leg_ids().collect()).unwrap_or_default()
+    }
+
+    /// The host was refused a message on a circuit: it is told when the circuit's turn comes.
+    pub(super) fn ask_for_turn(&mut self, id: Id) {
+        let Some(seat) = self.seat_of(id, Side::Back).filter(|seat| !seat.is_open()) else { return };
+        seat.asks = true;
+        if seat.turn != Turn::Up {
+            self.line_up(seating(id, Side::Back));
+        }
+    }
+
+    /// The host waits for room on a circuit, and what stands in the way may be its channel alone by now.
+    #[cold]
+    pub(super) fn ask_again(&mut self, id: Id) {
+        let Some(Circuit { place, reactor: Some(reactor), .. }) = self.circuits.get(id) else { return };
+        let waits = match *place {
+            Place::Leg { set, .. } => self.sets.get(set).is_some_and(|state| state.host_waits() || state.is_holding()),
+            Place::Away => !reactor.edge_at(Side::Back).is_writable(),
+            Place::Alone | Place::Closing => false,
+        };
+        if waits || reactor.backward.host_waits() {
+            self.ask_for_turn(id);
+        }
+    }
+
+    /// Goes to the end of the line, unless it is in it.
+    fn line_up(&mut self, place: Seating) {
+        let Some((turn, channel)) = self.seat_at(place).map(|seat| (seat.turn, seat.channel)) else { return };
+        match turn {
+            Turn::InLine | Turn::Up => {}
+            Turn::Out | Turn::Promised => {
+                self.unlink(place);
+                self.link(place, Turn::InLine);
+                self.settle_channel(channel);
+            }
+        }
+    }
+
+    /// Who is first in line and can hand out a cell, after all were told who only wait to be told. None when there is
+    /// no room, nobody, or the call has done enough.
+    fn next_up(&mut self, id: Id) -> Option<(Id, Side)> {
+        for _ in 0..limits::CHANNEL_STEPS {
+            let channel = self.channels.known.get(id).filter(|channel| channel.gauge.free() > 0)?;
+            let place = channel.line.first;
+            let (index, side) = seated(place);
+            let (circuit, open) = self.circuits.at(index).filter(|_| place != NOBODY)?;
+            let is_open = open.place != Place::Closing;
+            let edge = open.reactor.as_mut().map(|reactor| reactor.edge(side)).filter(|_| is_open);
+            if edge.as_ref().is_some_and(|edge| edge.is_ready_for_turn()) {
+                return Some((circuit, side));
+            }
+            let asks = edge.and_then(|edge| edge.seat_mut()).is_some_and(|seat| std::mem::take(&mut seat.asks));
+            self.unlink(place);
+            if asks {
+                self.link(place, Turn::Promised);
+                self.room_changed(circuit);
+            }
+        }
+        None
+    }
+
+    /// A channel's mark is first in the queue: true when somebody has a cell. If not, the mark has done its duty.
+    pub(super) fn turn_waits(&mut self, channel: Id) -> bool {
+        let waits = self.next_up(channel).is_some();
+        if !waits {
+            self.unmark_channel(channel);
+        }
+        waits
+    }
+
+    /// Takes a cell of whoever is first in line. True when there was one.
+    pub(super) fn take_turn(
+        &mut self,
+        channel: Id,
+        buffer: &mut [u8],
+        taker: &mut impl Taker,
+    ) -> Result<bool, TooSmall> {
+        let Some((id, side)) = self.next_up(channel) else { return Ok(false) };
+        let place = seating(id, side);
+        self.seat_at(place).into_iter().for_each(|seat| seat.turn = Turn::Up);
+        let taken = self.take_waiting(id, side, buffer, taker);
+        let Some(seat) = self.seat_at(place) else { return taken };
+        if taken != Ok(true) {
+            seat.turn = Turn::InLine;
+            return taken;
+        }
+        seat.gauge.spend();
+        seat.gauge.sub_waiting(1);
+        let asks = seat.asks;
+        self.unlink(place);
+        let goes_on = self.edge_of(id, side).is_some_and(|edge| edge.is_ready_for_turn());
+        if goes_on || asks {
+            self.link(place, Turn::InLine);
+        }
+        Ok(true)
+    }
+
+    /// The mark of a channel has done its duty. Where the call has done enough, the rest is due at once.
+    pub(super) fn unmark_channel(&mut self, id: Id) {
+        let now = self.time.clock.latest();
+        let Some(channel) = self.channels.known.get_mut(id) else { return };
+        channel.marked = false;
+        if channel.gauge.in_line() > 0 && channel.gauge.free() > 0 {
+            self.time.alarms.arm_channel(id.index(), now);
+        } else {
+            self.settle_channel(id);
+        }
+    }
+
+    /// Where somebody is in line: a mark if there is room; and a look at those for whom it is kept, if that is all.
+    fn settle_channel(&mut self, id: Id) {
+        let Some(channel) = self.channels.known.get_mut(id) else { return };
+        let gauge = &channel.gauge;
+        if gauge.in_line() == 0 || channel.marked || gauge.room() == 0 {
+            return;
+        }
+        if gauge.free() > 0 {
+            channel.marked = true;
+            return self.out.queue.push(Queued::Channel { channel: id });
+        }
+        let first = channel.promises.first;
+        let since = self.seat_at(first).map_or(0, |seat| seat.since);
+        self.time.alarms.arm_channel(id.index(), since.saturating_add(limits::CHANNEL_PROMISE));
+    }
+
+    /// It is time to look at a channel.
+    pub(super) fn run_channel(&mut self, index: u32, now: Nanos) {
+        for _ in 0..limits::CHANNEL_STEPS {
+            let Some((id, channel)) = self.channels.known.at(index) else { return };
+            let gauge = &channel.gauge;
+            let (is_wanted, first) = (gauge.room() > 0 && gauge.in_line() > gauge.free(), channel.promises.first);
+            let since = self.seat_at(first).map_or(NEVER, |seat| seat.since);
+            if !is_wanted || since.saturating_add(limits::CHANNEL_PROMISE) > now {
+                return self.settle_channel(id);
+            }
+            self.unlink(first);
+        }
+        // The rest is due at once.
+        self.time.alarms.arm_channel(index, now);
+    }
+
+    /// True when all counts of channels are right, and everybody in line will be served once there is room. Slow: for
+    /// tests.
+    #[allow(dead_code, reason = "tests and the simulation compare")]
+    pub fn channels_add_up(&mut self) -> bool {
+        let places = |circuit: &Circuit| {
+            let edges = [Side::Back, Side::Next].map(|side| circuit.reactor.as_ref().map(|open| open.edge_at(side)));
+            edges
+                .into_iter()
+                .flatten()
+                .filter_map(|edge| Some((edge.seat()?.channel, edge.waiting())))
+                .collect::<Vec<_>>()
+        };
+        let seats: Vec<(Id, u32)> = self.circuits.all().flat_map(places).collect();
+        let mut adds_up = seats.len() == self.channels.sides as usize;
+        let mut left = self.channels.known.len();
+        for index in 0..limits::CHANNELS_MAX {
+            if left == 0 {
+                break;
+            }
+            let Some((id, channel)) = self.channels.known.at(index) else { continue };
+            left -= 1;
+            let (sides, marked, gauge) = (channel.sides, channel.marked, channel.gauge.clone());
+            let firsts = [channel.line.first, channel.promises.first];
+            let lengths = firsts.map(|first| self.length_of(id, first));
+            let of_it = || seats.iter().filter(|(channel, _)| *channel == id);
+            let waits = gauge.in_line() > 0 && gauge.room() > 0;
+            let is_looked_at = marked || self.time.alarms.next_channel() != NEVER;
+            adds_up &= of_it().count() == sides as usize
+                && of_it().map(|(_, waiting)| waiting).sum::<u32>() == gauge.waiting()
+                && lengths == [gauge.in_line(), gauge.promised()]
+                && (is_looked_at || !waits);
+        }
+        adds_up
+    }
+
+    fn length_of(&mut self, channel: Id, first: Seating) -> u32 {
+        let (mut place, mut before, mut length) = (first, NOBODY, 0);
+        while let Some(seat) = self.seat_at(place).filter(|seat| seat.channel == channel && seat.links.0 == before) {
+            (before, place) = (place, seat.links.1);
+            length += 1;
+        }
+        length
+    }
+
+    /// Puts a seat at the end of a list.
+    fn link(&mut self, place: Seating, turn: Turn) {
+        let now = self.time.clock.latest();
+        let Some(channel) = self.seat_at(place).map(|seat| seat.channel) else { return };
+        let Some(known) = self.channels.known.get_mut(channel) else { return };
+        known.count(turn, true);
+        let Some(list) = known.list(turn) else { return };
+        let last = std::mem::replace(&mut list.last, place);
+        if last == NOBODY {
+            list.first = place;
+        } else if let Some(seat) = self.seat_at(last) {
+            seat.links.1 = place;
+        }
+        if let Some(seat) = self.seat_at(place) {
+            (seat.turn, seat.since, seat.links) = (turn, now, (last, NOBODY));
+        }
+    }
+
+    /// Takes a seat out of the list it is in.
+    fn unlink(&mut self, place: Seating) {
+        let Some(seat) = self.seat_at(place) else { return };
+        let (turn, channel, (before, after)) = (seat.turn, seat.channel, seat.links);
+        seat.turn = Turn::Out;
+        let Some(known) = self.channels.known.get_mut(channel) else { return };
+        known.count(turn, false);
+        let Some(list) = known.list(turn) else { return };
+        if before == NOBODY {
+            list.first = after;
+        }
+        if after == NOBODY {
+            list.last = before;
+        }
+        self.seat_at(before).into_iter().for_each(|seat| seat.links.1 = after);
+        self.seat_at(after).into_iter().for_each(|seat| seat.links.0 = before);
+    }
+
+    fn seat_at(&mut self, place: Seating) -> Option<&mut ChannelSeat> {
+        let (index, side) = seated(place);
+        let (_, circuit) = self.circuits.at(index)?;
+        circuit.reactor.as_mut()?.edge(side).seat_mut()
+    }
+
+    fn seat_of(&mut self, id: Id, side: Side) -> Option<&mut ChannelSeat> {
+        self.edge_of(id, side)?.seat_mut()
+    }
+
+    fn edge_of(&mut self, id: Id, side: Side) -> Option<&mut Edge> {
+        Some(self.circuits.get_mut(id)?.reactor.as_mut()?.edge(side))
+    }
+}
