@@ -376,7 +376,9 @@ fn play(acts: &[Act]) {
                         let cell = Message { command: Command(3), hop: 0, stream_id: 0, body: &body, token: None };
                         let from = SIDES[1 - side];
                         let engine = &mut real.engine;
-                        let said = engine.pass_next(now, id, from).or_else(|| engine.keep_next(now, id, from, &cell));
+                        let said = engine
+                            .pass_quick(now, id, from)
+                            .or_else(|| engine.pass_waiting_quick(now, id, from, &cell));
                         let said = said.map_or_else(|| engine.pass(now, id, from, &cell), Ok);
                         assert_eq!(said.unwrap().kind, naive.cell(who, number), "{who:?}");
                     } else if real.sent < 100 {

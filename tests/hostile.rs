@@ -256,7 +256,7 @@ impl Host {
             32..=35 => {
                 let token = self.token(d, b);
                 let cell = Message { command: Command(b), hop: 0, stream_id: 0, body: &[b; 509], token };
-                let verdict = match self.engine.pass_next(now, circuit, side) {
+                let verdict = match self.engine.pass_quick(now, circuit, side) {
                     Some(verdict) => Ok(verdict),
                     None => self.engine.pass(now, circuit, side, &cell),
                 };
@@ -341,7 +341,7 @@ impl Host {
         let digest = [b % 3; 20];
         let verdict = match (command, d % 5) {
             (Command::DATA, 1..) => self.engine.receive_cell(now, circuit, &message, &digest),
-            _ => self.engine.receive_other(now, circuit, &message, || Ok(&digest)),
+            _ => self.engine.receive_long(now, circuit, &message, || Ok(&digest)),
         };
         if let Ok(verdict) = verdict {
             self.streams.extend(Some(verdict.stream).filter(|&stream| stream != Id::NONE));
@@ -792,7 +792,7 @@ fn a_body_that_cannot_be_leaves_nothing_behind() {
 fn stream_of(host: &mut Host) -> (Id, Id) {
     let circuit = host.circuits[8];
     let begin = Message { command: Command::BEGIN, hop: 0, stream_id: 3, body: b"x", token: None };
-    (circuit, host.engine.receive_other(0, circuit, &begin, || Ok(&[])).unwrap().stream)
+    (circuit, host.engine.receive_long(0, circuit, &begin, || Ok(&[])).unwrap().stream)
 }
 
 #[test]
@@ -818,7 +818,7 @@ fn a_host_that_never_drains_cannot_pile_up_resumes_of_streams() {
             host.circuits[8] = host.engine.open_circuit(0, config).unwrap();
             let (circuit, stream) = stream_of(host);
             let xon = Message { command: Command::XON, hop: 0, stream_id: 3, body: &[0, 0, 0, 0, 1], token: None };
-            host.engine.receive_other(0, circuit, &xon, || Ok(&[])).unwrap();
+            host.engine.receive_long(0, circuit, &xon, || Ok(&[])).unwrap();
             host.engine.set_readable(stream, true).unwrap();
             (circuit, stream)
         });
@@ -839,7 +839,7 @@ fn a_host_that_never_drains_cannot_pile_up_flow_control() {
         for command in [Command::DATA, Command::BEGIN, Command::BEGIN_DIR] {
             for stream_id in [3, 4, 5, 6, 7] {
                 let message = Message { command, hop: 0, stream_id, body: &[0; 400], token: None };
-                let _ = host.engine.receive_other(now, circuit, &message, || Ok(&[7; 20]));
+                let _ = host.engine.receive_long(now, circuit, &message, || Ok(&[7; 20]));
             }
         }
         let _ = host.engine.flushed(now, stream, 400);

@@ -314,7 +314,7 @@ impl World {
         let Some(mut engine) = self.engines[at].take() else { return };
         self.story.frees += 1;
         let mut back: Vec<u64> = engine.tokens().map(|(token, _)| token).collect();
-        engine.leave(|token, _| back.push(token));
+        engine.drop_links(|token, _| back.push(token));
         drop(engine);
         for token in back {
             self.back(Token { token, cost: COST });

@@ -102,7 +102,7 @@ fn play_relay(acts: &[(u8, bool, u8)]) {
                     let token = (number % 3 == 0).then_some(Token { token: number.into(), cost: 600 });
                     let cell = Message { command: Command(3), hop: 0, stream_id: 0, body: &body, token };
                     let want = edges[edge].offer(number);
-                    let said = match engine.pass_next(0, id, from) {
+                    let said = match engine.pass_quick(0, id, from) {
                         Some(verdict) => Ok(verdict),
                         None => engine.pass(0, id, from, &cell),
                     };
@@ -327,7 +327,7 @@ impl StreamPlay {
     /// The other end's message comes, and is answered as the model answers it.
     fn hear(&mut self, command: Command, body: &[u8], model: Result<VerdictKind, Fault>) {
         let message = self.message(command, body);
-        let got = self.engine.receive_other(self.now, self.circuit, &message, || Ok(&[1; 20]));
+        let got = self.engine.receive_long(self.now, self.circuit, &message, || Ok(&[1; 20]));
         assert_eq!(got.map(|verdict| verdict.kind), model.map_err(Error::Fault));
     }
 

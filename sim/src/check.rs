@@ -343,7 +343,7 @@ impl World {
     pub fn drop_all(&mut self) {
         let mut crossing = vec![Vec::new(); self.nodes.len()];
         for node in &mut self.nodes {
-            node.engine.leave(|token, _| crossing[node.desk].push(token));
+            node.engine.drop_links(|token, _| crossing[node.desk].push(token));
         }
         for (node, crossing) in crossing.into_iter().enumerate() {
             self.check_tokens(node, crossing);

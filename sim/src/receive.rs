@@ -62,7 +62,7 @@ impl World {
         let verdict = self.retry(node, |world| {
             let now = world.clock(node);
             let (id, engine) = (world.circs[circ].ids[pos], &mut world.nodes[node].engine);
-            match engine.pass_next(now, id, from) {
+            match engine.pass_quick(now, id, from) {
                 Some(verdict) => Ok(verdict),
                 None => engine.pass(now, id, from, &message),
             }

@@ -14,7 +14,7 @@ impl Engine {
     /// The first step of a feed in the common case: time goes on, by no more than all of which counts, and nothing is
     /// due. False when it is not so, and then nothing was done.
     #[inline(always)]
-    pub(super) fn goes_on(&mut self, now: Nanos) -> bool {
+    pub(super) fn try_enter(&mut self, now: Nanos) -> bool {
         // An earlier time is very far ahead here.
         let goes_on = now < self.stop() && now.wrapping_sub(self.time.clock.latest()) <= limits::HELD_GAP_MAX;
         goes_on && self.time.clock.advance(now)

@@ -31,7 +31,7 @@ pub(super) struct Alarms {
     /// The short ways are closed.
     closed: bool,
     /// Not 0 when [`Alarms::next`] is not what the host is to be told: the clock is another, or there is a beat.
-    unlike: usize,
+    differs: usize,
     /// Where the short ways end: every feed compares with it.
     stop: Nanos,
 }
@@ -52,7 +52,7 @@ impl Default for Alarms {
             next: NEVER,
             horizon: 0,
             closed: false,
-            unlike: 0,
+            differs: 0,
             stop: 0,
         }
     }
@@ -73,8 +73,8 @@ impl Alarms {
 
     /// 0 when [`Alarms::next`] may be told as it is.
     #[inline]
-    pub fn unlike(&self) -> usize {
-        self.unlike
+    pub fn differs(&self) -> usize {
+        self.differs
     }
 
     /// The earliest of them, or the horizon; 0 while the short ways are closed.
@@ -218,7 +218,7 @@ impl Alarms {
 
     pub fn set_beat(&mut self, when: Nanos) {
         self.beat = when;
-        self.unlike = usize::from(self.closed || when != NEVER);
+        self.differs = usize::from(self.closed || when != NEVER);
         self.refresh_others();
     }
 

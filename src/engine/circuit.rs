@@ -48,7 +48,7 @@ impl Engine {
                 circuit.config.flags = CircuitFlags(flags.0 | seen);
                 circuit.find_plain_hop();
                 if ends_here {
-                    self.cut_next(id);
+                    self.drop_next_edge(id);
                 }
                 Ok(())
             }
@@ -59,7 +59,7 @@ impl Engine {
     /// A circuit has gone.
     pub fn circuit_closed(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
         self.enter(now);
-        self.come_back(id, Cause::LegLost);
+        self.leave_home(id, Cause::LegLost);
         self.leave_channels(id);
         let mut circuit = self.circuits.remove(id).ok_or_else(|| self.circuits.reason(id))?;
         self.drop_reactor(&mut circuit);
@@ -145,7 +145,7 @@ impl Engine {
             }
             Place::Alone => self.resume_circuit(id),
             Place::Away => {
-                self.tell_changed(id);
+                self.publish_and_wake(id);
                 self.resume_circuit(id);
             }
             Place::Closing => {}

@@ -55,8 +55,8 @@ impl Engine {
     pub(super) fn step_back(&mut self, named: Nanos) {
         let latest = self.time.clock.latest();
         // Once, until time has gone on.
-        if latest - named > CLOCK_BACK && self.time.complained != latest {
-            self.time.complained = latest;
+        if latest - named > CLOCK_BACK && self.time.step_back_logged != latest {
+            self.time.step_back_logged = latest;
             let seconds = (latest - named) / 1_000_000_000;
             engine_log!(self, WARN, seconds = seconds, "the host's clock went back");
         }

@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// Fills in what the host leaves to the parameters of a set.
-    pub(super) fn settle_set(&self, terms: &mut SetTerms) {
+    pub(super) fn fill_set_terms(&self, terms: &mut SetTerms) {
         let wide = &self.settings.wide;
         if terms.legs_max == 0 {
             terms.legs_max = wide.max_legs_set.min(limits::LEGS_MAX as u32);
@@ -119,7 +119,7 @@ impl Engine {
     }
 
     /// The same for a padder.
-    pub(super) fn settle_padder(&self, terms: &mut PadderTerms) {
+    pub(super) fn fill_padder_terms(&self, terms: &mut PadderTerms) {
         if terms.queued_max == BY_PARAMETER {
             terms.queued_max = self.settings.wide.circ_queued_cells;
         }

@@ -46,7 +46,7 @@ impl Engine {
                 if are_built {
                     state.built(ix, now, &mut self.out.effects);
                 }
-                self.seat(circuit, set, ix);
+                self.make_leg(circuit, set, ix);
             }
         }
         self.apply_effects(set);
@@ -91,7 +91,7 @@ impl Engine {
         let hops = self.circuits.lookup(circuit)?.config.hops;
         if let Some(state) = self.sets.get_mut(set) {
             let ix = state.adopt(circuit, hops, ux, rtt, &mut self.out.effects);
-            self.seat(circuit, set, ix);
+            self.make_leg(circuit, set, ix);
         }
         self.apply_effects(set);
         Ok(())

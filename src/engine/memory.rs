@@ -12,7 +12,7 @@ impl Engine {
     /// go: the one with the greatest product of bytes and age, on whatever engine. Only when that is the holder itself,
     /// or nobody is left, there is no room, and the answer says at which cap.
     #[inline]
-    pub(super) fn room_for(&mut self, holder: Id, cost: u64) -> Result<(), Fault> {
+    pub(super) fn ensure_room(&mut self, holder: Id, cost: u64) -> Result<(), Fault> {
         if self.held.store.budget().has_room(cost) {
             return Ok(());
         }
@@ -73,7 +73,7 @@ impl Engine {
             return;
         }
         let Some(place) = self.circuits.get(id).map(|circuit| circuit.place) else { return };
-        self.note(fault, "circuit", id);
+        self.report_fault(fault, "circuit", id);
         let set = place.leg().map_or(Id::NONE, |(set, _)| set);
         self.close(id, set, Cause::Fault(fault));
         self.empty_circuit(id);
@@ -96,7 +96,7 @@ impl Engine {
                 self.close_victim(id, Fault::ProcessMemory);
             }
         }
-        self.rest();
+        self.share_figures();
         self.spread.port.iter().for_each(|port| port.victims_closed());
     }
 
@@ -127,7 +127,7 @@ impl Engine {
         for (token, number) in tokens.into_iter().zip(1..) {
             self.held.store.push_leaving(&mut lane, number, token);
         }
-        self.queue_rest(lane);
+        self.queue_leftover(lane);
     }
 
     /// A set or circuit of ours holds more than before.
@@ -143,7 +143,7 @@ impl Engine {
 
     /// A set [`holds more`](crate::conflux::Set::holds_more) for order.
     #[inline(never)]
-    pub(super) fn holds_more(&mut self, set: Id) {
+    pub(super) fn note_held_in_set(&mut self, set: Id) {
         let (now, Some(state)) = (self.time.clock.latest(), self.sets.get_mut(set)) else { return };
         state.grew(set, &self.held.ledger, now);
         if state.held() == 1 {
@@ -155,7 +155,7 @@ impl Engine {
     pub(super) fn shrank(&mut self, id: Id) -> bool {
         let now = self.time.clock.latest();
         if self.sets.get(id).is_some() {
-            self.look_at_crossing(id);
+            self.count_crossing(id);
             return self.sets.get_mut(id).is_some_and(|state| state.shrank(&self.held.store, now));
         }
         let Some(circuit) = self.circuits.get_mut(id) else { return false };
@@ -168,7 +168,7 @@ impl Engine {
     }
 
     /// What of a set is still on its way to legs elsewhere.
-    pub(super) fn look_at_crossing(&mut self, set: Id) {
+    pub(super) fn count_crossing(&mut self, set: Id) {
         let Some(state) = self.sets.get_mut(set).filter(|_| !self.spread.home_legs.is_empty()) else { return };
         let (mut bytes, mut since) = (0, crate::base::time::NEVER);
         let now = self.time.clock.latest();
@@ -198,7 +198,7 @@ impl Engine {
 
     /// Nothing is under way: all figures are exact, for those who share them.
     #[inline]
-    pub(super) fn rest(&mut self) {
+    pub(super) fn share_figures(&mut self) {
         if self.spread.port.is_some() {
             self.held.ledger.at(self.time.clock.latest());
             self.held.store.budget_mut().rest();
@@ -206,7 +206,7 @@ impl Engine {
     }
 
     /// What a link leaves behind: what we had sent is on its way no longer, what the other end had sent is nobody's.
-    pub(super) fn unload<I: Cargo, O: Cargo>(
+    pub(super) fn take_back<I: Cargo, O: Cargo>(
         &mut self,
         left: impl IntoIterator<Item = Left<I, O>>,
         token: impl Fn(Left<I, O>) -> Option<Token>,

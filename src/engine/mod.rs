@@ -128,8 +128,8 @@ impl Engine {
 
     /// The common case of [`Engine::wakes_at`], on the host's clock: nothing waits, and no beat is on.
     #[inline(always)]
-    pub fn wakes_next(&self) -> Option<Nanos> {
-        ((self.out.queue.len() | self.time.alarms.unlike()) == 0).then(|| self.time.alarms.next())
+    pub fn wakes_at_quick(&self) -> Option<Nanos> {
+        ((self.out.queue.len() | self.time.alarms.differs()) == 0).then(|| self.time.alarms.next())
     }
 
     /// Does what is due.
@@ -153,7 +153,7 @@ impl Engine {
         if self.held.store.is_empty() {
             self.time.alarms.forget_ages();
         }
-        self.rest();
+        self.share_figures();
         self.held.store.trim() + self.time.alarms.trim() + self.spread.spares.trim() + self.held.ledger.trim()
     }
 
@@ -204,15 +204,15 @@ impl Engine {
     /// The first step of every feed.
     #[inline]
     fn enter(&mut self, now: Nanos) -> Nanos {
-        if self.goes_on(now) {
+        if self.try_enter(now) {
             return now;
         }
-        self.enter_with_care(now)
+        self.enter_long(now)
     }
 
     #[cold]
     #[inline(never)]
-    fn enter_with_care(&mut self, now: Nanos) -> Nanos {
+    fn enter_long(&mut self, now: Nanos) -> Nanos {
         let now = self.observe(now);
         if now >= self.deadline() {
             self.run_due(now);
@@ -223,7 +223,7 @@ impl Engine {
     /// The first step of a feed about circuits; answers EXPIRED when what was due ended one of them.
     #[inline(always)]
     fn enter_for_circuits(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<Nanos, Error> {
-        if self.goes_on(now) {
+        if self.try_enter(now) {
             return Ok(now);
         }
         self.run_due_before(now, ids)
@@ -254,7 +254,7 @@ impl Engine {
         while let Some(index) = self.time.alarms.due_handshake(now, &mut steps) {
             let Some((id, circuit)) = self.circuits.at(index) else { continue };
             let Some((set, ix)) = circuit.place.leg() else {
-                self.expire_away(id);
+                self.expire_request(id);
                 continue;
             };
             if let Some(fault) = self.sets.get(set).and_then(|state| state.expired(ix, now)) {
@@ -279,8 +279,8 @@ impl Engine {
             let Some(index) = self.time.alarms.due_padding(now, &mut steps) else { break };
             self.run_padding(index, now);
         }
-        let left = self.bury() || (steps == 0 && self.time.alarms.earliest() <= now);
+        let left = self.free_aside() || (steps == 0 && self.time.alarms.earliest() <= now);
         self.time.alarms.set_left(left);
-        self.hear(now);
+        self.take_hub_news(now);
     }
 }

@@ -7,10 +7,10 @@ use crate::conflux::{Effect, SetTerms};
 use crate::congestion::{Params, PathClass};
 use crate::engine::alarms::Alarms;
 use crate::engine::consensus::Wide;
+use crate::engine::out::detail::LastDetail;
 use crate::engine::out::insn::Queue;
+use crate::engine::out::leftover::Aside;
 use crate::engine::out::log;
-use crate::engine::out::rest::Aside;
-use crate::engine::out::words::Words;
 use crate::engine::spread::message::Crossing;
 use crate::engine::spread::places::HomeLegs;
 use crate::engine::{Config, Lateness};
@@ -27,7 +27,7 @@ pub(super) struct Time {
     pub clock: Clock,
     pub alarms: Alarms,
     /// The latest time when a step back was logged.
-    pub complained: Nanos,
+    pub step_back_logged: Nanos,
     /// Counts the calls in which something was due: padding bounds its steps in one of them.
     pub round: u32,
     /// How late timers of padding fired.
@@ -53,7 +53,7 @@ pub(super) struct Out {
     pub effects: Vec<Effect>,
     /// Streams to wake later, of the call under way; empty between calls.
     pub wakes: Vec<(Id, Nanos)>,
-    pub words: Words,
+    pub detail: LastDetail,
     pub limiter: log::Limiter,
     /// Faults of peers.
     pub faults: u64,
@@ -117,7 +117,7 @@ impl Time {
         Time {
             clock: Clock::default(),
             alarms: Alarms::default(),
-            complained: NEVER,
+            step_back_logged: NEVER,
             round: 0,
             lateness: Lateness::default(),
         }
@@ -137,7 +137,7 @@ impl Out {
             paused: false,
             effects: Vec::new(),
             wakes: Vec::new(),
-            words: Words::NONE,
+            detail: LastDetail::NONE,
             limiter: log::Limiter::default(),
             faults: 0,
             unexplained: 0,

@@ -12,13 +12,13 @@ impl Engine {
     #[inline]
     pub fn pass(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Result<Verdict, Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
-        self.pass_at(now, id, from, cell)
+        self.pass_entered(now, id, from, cell)
     }
 
     /// The common case of [`Engine::pass`]: nothing is due, and the cell goes through. No answer means that nothing was
     /// done.
     #[inline(always)]
-    pub fn pass_next(&mut self, now: Nanos, id: Id, from: Side) -> Option<Verdict> {
+    pub fn pass_quick(&mut self, now: Nanos, id: Id, from: Side) -> Option<Verdict> {
         if !self.enter_quick(now) {
             return None;
         }
@@ -35,12 +35,12 @@ impl Engine {
         Some(Verdict::of(VerdictKind::Forward, id, config.tag))
     }
 
-    /// The other common case, after [`Engine::pass_next`]: nothing is due, and the cell has to wait, on a circuit that
+    /// The other common case, after [`Engine::pass_quick`]: nothing is due, and the cell has to wait, on a circuit that
     /// has held something before. No answer means that nothing was done.
     #[inline(always)]
-    pub fn keep_next(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Option<Verdict> {
+    pub fn pass_waiting_quick(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Option<Verdict> {
         let is_full = self.out.queue.len() >= self.settings.instructions_max || !self.held.store.fits(cost_of(cell));
-        if is_full || !self.goes_on(now) {
+        if is_full || !self.try_enter(now) {
             return None;
         }
         let Some(Circuit {
@@ -69,7 +69,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn pass_at(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Result<Verdict, Error> {
+    fn pass_entered(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Result<Verdict, Error> {
         self.check_drained()?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
@@ -93,7 +93,7 @@ impl Engine {
         match reactor.edge(to).offer(&self.settings.marks) {
             Offer::Through => {
                 if to == Side::Back {
-                    self.note_sent(id, 0, now);
+                    self.count_sent(id, 0, now);
                 } else {
                     self.spend(id, to);
                 }
@@ -124,7 +124,7 @@ impl Engine {
     #[cold]
     #[inline(never)]
     fn make_room_at(&mut self, id: Id, to: Side, cell: &Message<'_>, now: Nanos) -> Result<Verdict, Error> {
-        if let Err(fault) = self.room_for(id, cost_of(cell).into()) {
+        if let Err(fault) = self.ensure_room(id, cost_of(cell).into()) {
             return Err(self.fault(id, fault));
         }
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::NotRun.into()) };
@@ -171,7 +171,7 @@ impl Engine {
 
     /// No relay follows any more: what waited for it is nobody's, and its source may go on.
     #[cold]
-    pub(super) fn cut_next(&mut self, id: Id) {
+    pub(super) fn drop_next_edge(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         let (lane, change) = reactor.edge(Side::Next).lose_channel();
         self.leave_channel(id, Side::Next);
@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// Padding holds cells back on a circuit that we run, or does so no longer.
-    pub(super) fn shut_edge(&mut self, id: Id, shut: bool) {
+    pub(super) fn block_edge(&mut self, id: Id, shut: bool) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.edge(Side::Back).set_shut(shut) {
             self.edge_woke(id, Side::Back);
@@ -190,7 +190,7 @@ impl Engine {
     }
 
     /// One cell that waits may pass, although padding holds cells back.
-    pub(super) fn spare_edge(&mut self, id: Id) {
+    pub(super) fn let_one_pass(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.edge(Side::Back).let_one_out() {
             self.edge_woke(id, Side::Back);

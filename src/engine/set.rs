@@ -23,7 +23,7 @@ impl Engine {
         if self.find_set(Role::Client, &terms.nonce).is_some() {
             return Err(Misuse::NonceInUse.into());
         }
-        self.settle_set(&mut terms);
+        self.fill_set_terms(&mut terms);
         let set = self.insert_set(Controller::new(Role::Client, terms))?;
         if !self.claim(Role::Client, set) {
             self.forget_set(set);
@@ -88,7 +88,7 @@ impl Engine {
 
     /// All the bytes for which a set can be chosen when a cap is reached, and since when the oldest of them has waited.
     pub fn set_total(&mut self, set: Id) -> Option<(u64, Nanos)> {
-        self.look_at_crossing(set);
+        self.count_crossing(set);
         let state = self.sets.get(set)?;
         Some((state.bytes(), state.since_when(&self.held.store, self.time.clock.latest())))
     }
@@ -143,7 +143,7 @@ impl Engine {
     /// The first step of a feed about a set.
     #[inline(always)]
     pub(super) fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
-        let now = if self.goes_on(now) { now } else { self.run_due_before_set(now, set)? };
+        let now = if self.try_enter(now) { now } else { self.run_due_before_set(now, set)? };
         match self.sets.get(set) {
             Some(_) => Ok(now),
             None => Err(self.sets.reason(set).into()),

@@ -85,7 +85,7 @@ impl Circuit {
     /// The last cell of an edge was taken. False when something else is held, or may be on its way to another engine:
     /// then others have to be told how old the rest is.
     #[inline]
-    pub fn ran_out(&self) -> bool {
+    pub fn note_emptied(&self) -> bool {
         let holds_nothing = self.away.is_none() && self.bytes() == 0;
         if let (true, Some(standing)) = (holds_nothing, &self.standing) {
             standing.emptied();

@@ -3,8 +3,8 @@
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Role;
 use crate::congestion::Params;
+use crate::engine::out::detail::FULL;
 use crate::engine::out::insn::Queued;
-use crate::engine::out::words::FULL;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place};
 use crate::reactor::stream::FlowStats;
 use crate::reactor::{Controller, Flow, Known, Owner, Part, Phase, Stream, Streams, Unread};
@@ -195,7 +195,7 @@ impl Engine {
             return Err(self.invalid("more was flushed than was delivered"));
         };
         if let Some(say) = say {
-            self.say(owner, id, say, now);
+            self.send_own_flow(owner, id, say, now);
         }
         Ok(())
     }

@@ -221,7 +221,7 @@ impl Controller {
         data: &DataHead,
     ) -> Option<(u64, Written)> {
         let written = self.write_data(arena, now, data)?;
-        Some((self.set.arrive_next(ix, now).unwrap_or_default(), written))
+        Some((self.set.arrive_quick(ix, now).unwrap_or_default(), written))
     }
 
     /// Counts DATA whose turn has come at its stream. Returns none, and changes nothing, when the stream is not open or
@@ -307,7 +307,7 @@ delegate_to_set! {
     fn is_holding(look) -> bool;
     fn waiting_to_go(look) -> u32;
     fn outbox_bytes(look) -> u64;
-    fn decide_next(look) -> Option<Plan>;
+    fn decide_quick(look) -> Option<Plan>;
     fn room(look) -> u64;
     fn peek(look) -> Result<Plan, Refusal>;
     fn settled_leg(look) -> Option<Id>;
@@ -337,7 +337,7 @@ delegate_to_set! {
     fn handshake_sent(change, ix: LegIx, now: Nanos, effects: &mut Effects);
     fn handle_linked(change, ix: LegIx, now: Nanos, link: &Link, effects: &mut Effects) -> Result<(), Fault>;
     fn handle_linked_ack(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Result<(), Fault>;
-    fn arrive_next(change, ix: LegIx, now: Nanos) -> Option<u64>;
+    fn arrive_quick(change, ix: LegIx, now: Nanos) -> Option<u64>;
     fn arrive(change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Result<Arrival, Fault>;
     fn arrive_from_elsewhere(
         change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store
@@ -354,7 +354,7 @@ delegate_to_set! {
     fn release_on(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
     fn taken(change, effects: &mut Effects);
     fn decide(change, command: Command) -> Result<Plan, Refusal>;
-    fn send_next(change, data: bool, now: Nanos) -> Option<Plan>;
+    fn send_quick(change, data: bool, now: Nanos) -> Option<Plan>;
     fn send(change, command: Command, now: Nanos, effects: &mut Effects) -> Result<Plan, Refusal>;
     fn send_planned(change, plan: &Plan, command: Command, now: Nanos, effects: &mut Effects);
     fn send_own(change, command: Command, now: Nanos, effects: &mut Effects) -> Option<Plan>;

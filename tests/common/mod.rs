@@ -299,7 +299,7 @@ pub fn decide(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8)
 }
 
 pub fn send(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
-    engine.send(now, set, command, hop).map(|verdict| Verdict::from(verdict.out().expect("nothing blocks")))
+    engine.send_in_set(now, set, command, hop).map(|verdict| Verdict::from(verdict.out().expect("nothing blocks")))
 }
 
 /// The short way first, as the C ABI does it.

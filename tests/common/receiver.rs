@@ -86,7 +86,7 @@ impl Subject for OnSet {
 
     fn arrive(&mut self, leg: usize, content: &Content) -> Result<bool, Fault> {
         let message = message(content.command, &content.body, content.token);
-        if self.set.arrive_next(self.ixs[leg], 1).is_some() {
+        if self.set.arrive_quick(self.ixs[leg], 1).is_some() {
             return Ok(true);
         }
         let arrival = self.set.arrive(self.ixs[leg], 1, &message, &mut self.store)?;

@@ -20,7 +20,7 @@ pub enum Arrival {
 }
 
 impl Set {
-    /// True when [`Set::arrive_next`] would take the next message on this leg.
+    /// True when [`Set::arrive_quick`] would take the next message on this leg.
     #[inline(always)]
     pub fn is_next(&self, ix: LegIx) -> bool {
         let Some(leg) = self.legs.get(usize::from(ix)) else { return false };
@@ -31,7 +31,7 @@ impl Set {
     /// The common case of [`Set::arrive`]: the message is next in order, and its successor is not held. Returns its
     /// number, or none and changes nothing in any other case.
     #[inline(always)]
-    pub fn arrive_next(&mut self, ix: LegIx, now: Nanos) -> Option<u64> {
+    pub fn arrive_quick(&mut self, ix: LegIx, now: Nanos) -> Option<u64> {
         let leg = self.legs.get_mut(usize::from(ix))?;
         // Cannot overflow: SWITCH keeps received below NUMBER_MAX, and nobody receives 2^62 messages.
         let number = leg.received + 1;

@@ -90,7 +90,7 @@ impl Set {
     /// The common case of [`Set::decide`]: the sending leg stays, and has room. Returns none when [`Set::decide`] has
     /// to be called.
     #[inline(always)]
-    pub fn decide_next(&self) -> Option<Plan> {
+    pub fn decide_quick(&self) -> Option<Plan> {
         if self.settled == 0 {
             return None;
         }
@@ -115,7 +115,7 @@ impl Set {
         plan
     }
 
-    /// The leg that [`Set::send_next`] would send on, none if it would not send.
+    /// The leg that [`Set::send_quick`] would send on, none if it would not send.
     #[inline]
     pub fn settled_leg(&self) -> Option<Id> {
         self.sending.filter(|_| self.settled > 0).and_then(|index| self.legs.get(index)).map(|leg| leg.key)
@@ -124,7 +124,7 @@ impl Set {
     /// The common case of [`Set::send`]: the sending leg stays, and has room. Returns none, and changes nothing, in any
     /// other case.
     #[inline(always)]
-    pub fn send_next(&mut self, data: bool, now: Nanos) -> Option<Plan> {
+    pub fn send_quick(&mut self, data: bool, now: Nanos) -> Option<Plan> {
         if self.settled == 0 {
             return None;
         }

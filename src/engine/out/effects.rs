@@ -4,8 +4,8 @@ use crate::base::Id;
 use crate::conflux::set::Fate;
 use crate::conflux::{Cause, Effect, Fault, LegIx};
 use crate::engine::out::insn::{News, Queued};
+use crate::engine::out::leftover::Leftover;
 use crate::engine::out::log::engine_log;
-use crate::engine::out::rest::Rest;
 use crate::engine::{Engine, Error, Place};
 use crate::wire::fault::Reach;
 
@@ -21,7 +21,7 @@ impl Engine {
         if let (Some(Place::Leg { set, .. }), Reach::Set) = (place, fault.reach()) {
             return self.fault_of_set(set, fault);
         }
-        self.note(fault, "circuit", id);
+        self.report_fault(fault, "circuit", id);
         let set = match place {
             Some(Place::Leg { set, .. }) => set,
             _ => Id::NONE,
@@ -36,13 +36,13 @@ impl Engine {
     /// A set has to end.
     #[cold]
     pub(in crate::engine) fn fault_of_set(&mut self, set: Id, fault: Fault) -> Error {
-        self.note(fault, "set", set);
+        self.report_fault(fault, "set", set);
         self.end_set(set, Cause::Fault(fault));
         Error::Fault(fault)
     }
 
     /// Counts a fault, words it for people and logs it.
-    pub(in crate::engine) fn note(&mut self, fault: Fault, noun: &str, id: Id) {
+    pub(in crate::engine) fn report_fault(&mut self, fault: Fault, noun: &str, id: Id) {
         self.out.faults += 1;
         let text = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
         self.explain(Error::Fault(fault), text);
@@ -52,9 +52,9 @@ impl Engine {
     /// Queues the close of a circuit, once.
     pub(in crate::engine) fn close(&mut self, id: Id, set: Id, cause: Cause) {
         if self.is_elsewhere(id) {
-            return self.send_off(id, cause);
+            return self.drop_leg_elsewhere(id, cause);
         }
-        self.come_back(id, cause);
+        self.leave_home(id, cause);
         if let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.place != Place::Closing) {
             circuit.place = Place::Closing;
             let set_tag = self.sets.get_mut(set).map_or(0, |state| {
@@ -66,7 +66,7 @@ impl Engine {
     }
 
     /// A circuit has become a leg.
-    pub(in crate::engine) fn seat(&mut self, id: Id, set: Id, ix: LegIx) {
+    pub(in crate::engine) fn make_leg(&mut self, id: Id, set: Id, ix: LegIx) {
         if let (Some(circuit), Some(state)) = (self.circuits.get_mut(id), self.sets.get_mut(set)) {
             circuit.place = Place::Leg { set, ix };
             state.set_tag(ix, circuit.config.tag);
@@ -135,7 +135,7 @@ impl Engine {
                 Effect::Rest { lanes, next } => {
                     self.held.store.leave(lanes.bytes());
                     let run = self.sets.get(set).is_some_and(|state| state.params().is_some());
-                    self.out.queue.push_rest(Rest { set, set_tag, lanes, next, run });
+                    self.out.queue.push_leftover(Leftover { set, set_tag, lanes, next, run });
                 }
                 Effect::Ended(cause) => {
                     engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");

@@ -2,7 +2,7 @@
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, Control};
-use crate::engine::out::rest::Rest;
+use crate::engine::out::leftover::Leftover;
 use crate::message::{Delivery, Lane, Token};
 use crate::padding::{Pad, Reply};
 use crate::reactor::Side;
@@ -158,8 +158,8 @@ pub(in crate::engine) enum Queued {
     Ready {
         set: Id,
     },
-    /// Stands for what something has left behind: the first [`Rest`] of the queue's.
-    Rest,
+    /// Stands for what something has left behind: the first [`Leftover`] of the queue's.
+    Leftover,
     Ended {
         set: Id,
         set_tag: u64,
@@ -245,8 +245,8 @@ pub(in crate::engine) enum News {
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Queue {
     waiting: VecDeque<Queued>,
-    /// One for each [`Queued::Rest`], in the same order.
-    rests: VecDeque<Rest>,
+    /// One for each [`Queued::Leftover`], in the same order.
+    leftovers: VecDeque<Leftover>,
     peak: usize,
 }
 
@@ -261,29 +261,29 @@ impl Queue {
     }
 
     pub fn drop_first(&mut self) {
-        if let Some(Queued::Rest) = self.waiting.pop_front() {
-            self.rests.pop_front();
+        if let Some(Queued::Leftover) = self.waiting.pop_front() {
+            self.leftovers.pop_front();
         }
     }
 
-    pub fn push_rest(&mut self, rest: Rest) {
-        self.rests.push_back(rest);
-        self.push(Queued::Rest);
+    pub fn push_leftover(&mut self, rest: Leftover) {
+        self.leftovers.push_back(rest);
+        self.push(Queued::Leftover);
     }
 
     /// The rest that is first in the queue, if that is one.
-    pub fn first_rest(&mut self) -> Option<&mut Rest> {
+    pub fn first_leftover(&mut self) -> Option<&mut Leftover> {
         match self.waiting.front() {
-            Some(Queued::Rest) => self.rests.front_mut(),
+            Some(Queued::Leftover) => self.leftovers.front_mut(),
             _ => None,
         }
     }
 
     /// Puts a rest in the place of what is first, which is none.
-    pub fn make_rest(&mut self, rest: Rest) {
+    pub fn replace_first(&mut self, rest: Leftover) {
         if let Some(first) = self.waiting.front_mut() {
-            *first = Queued::Rest;
-            self.rests.push_front(rest);
+            *first = Queued::Leftover;
+            self.leftovers.push_front(rest);
         }
     }
 
@@ -317,7 +317,7 @@ impl Queue {
 
     /// What waits to be handed out or back costs so much.
     pub fn leaving_bytes(&self) -> u64 {
-        self.rests.iter().map(|rest| rest.lanes.bytes()).sum()
+        self.leftovers.iter().map(|rest| rest.lanes.bytes()).sum()
     }
 
     pub fn peak(&self) -> usize {

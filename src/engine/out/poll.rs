@@ -3,7 +3,7 @@
 use crate::base::Id;
 use crate::conflux::{Control, SetTerms};
 use crate::engine::out::insn::{Instruction, News, Queued, Released, Taker, What};
-use crate::engine::out::rest::{Budget, Given};
+use crate::engine::out::leftover::{Budget, Given};
 use crate::engine::{Circuit, Engine, Error, Place};
 use crate::message::{Delivery, Lane, TooSmall};
 use crate::reactor::{Edge, FeedChange, Owner, Side};
@@ -29,7 +29,7 @@ impl Engine {
                     (ready, None)
                 }
                 Queued::Ready { set } => (self.sets.get(*set).is_some_and(|state| state.is_ready()), Some(*set)),
-                Queued::Rest => (self.rest_waits(&mut budget), None),
+                Queued::Leftover => (self.leftover_waits(&mut budget), None),
                 &mut Queued::Channel { channel } => (self.turn_waits(channel), None),
                 &mut Queued::Released { circuit, set, lane, .. } => {
                     if self.circuits.get(circuit).is_none() {
@@ -42,7 +42,7 @@ impl Engine {
                     let queued = *other;
                     if matches!(self.compose(queued, &mut []), Ok(None)) {
                         self.out.queue.drop_first();
-                        self.taken(queued);
+                        self.after_taken(queued);
                         continue;
                     }
                     (true, None)
@@ -52,23 +52,23 @@ impl Engine {
                 return true;
             }
             if let Some(set) = marked {
-                self.ran_out(set);
+                self.unmark_ready(set);
             }
             self.out.queue.drop_first();
         }
     }
 
     /// No more messages of a set are ready: the mark has done its duty.
-    fn ran_out(&mut self, set: Id) {
+    fn unmark_ready(&mut self, set: Id) {
         if let Some(state) = self.sets.get_mut(set) {
             state.unmark_ready();
-            self.ran_dry(set);
+            self.note_all_taken(set);
         }
     }
 
     /// The messages of a set that are ready may all be taken. Then less is held than others know of.
     #[inline(always)]
-    pub(in crate::engine) fn ran_dry(&mut self, set: Id) {
+    pub(in crate::engine) fn note_all_taken(&mut self, set: Id) {
         let now = self.time.clock.latest();
         if let Some(state) = self.sets.get_mut(set).filter(|state| state.is_noted() && !state.is_ready()) {
             state.ran_out(&self.held.store, now);
@@ -77,10 +77,10 @@ impl Engine {
 
     /// True when no instruction waits, and none will before something happens.
     #[inline(always)]
-    pub fn has_nothing(&mut self) -> bool {
+    pub fn is_idle(&mut self) -> bool {
         let nothing = self.out.queue.is_empty();
         if nothing {
-            self.rest();
+            self.share_figures();
         }
         nothing
     }
@@ -91,7 +91,7 @@ impl Engine {
     pub fn poll_into(&mut self, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
         let given = match self.out.queue.first() {
             None => {
-                self.rest();
+                self.share_figures();
                 return Ok(false);
             }
             Some(&mut Queued::Ready { set }) => self.take_ready(set, buffer, taker),
@@ -131,7 +131,7 @@ impl Engine {
         };
         let (tag, leg) = (config.tag, place.leg());
         let (padded, last) = (circuit.padding.is_some(), reactor.edge_at(side).waiting() == 0);
-        if last && !circuit.ran_out() {
+        if last && !circuit.note_emptied() {
             self.shrank(id);
         }
         let tag_of = |set: Id| self.sets.get(set).map_or(0, |state| state.terms().tag);
@@ -141,7 +141,7 @@ impl Engine {
         }
         self.padding.purse.sent(u64::from(side == Side::Back));
         if padded && side == Side::Back {
-            self.tell_sent(id, 0, self.time.clock.latest());
+            self.tell_padders(id, 0, self.time.clock.latest());
         }
         if side == Side::Back && last {
             // It was in the way of streams of our own.
@@ -162,7 +162,7 @@ impl Engine {
         let mut budget = Budget::default();
         loop {
             let Some(first) = self.out.queue.first() else {
-                self.rest();
+                self.share_figures();
                 return Ok(None);
             };
             // A mark stays first until what it stands for has run out.
@@ -172,11 +172,11 @@ impl Engine {
                     match self.take_ready(set, buffer, &mut taken) {
                         Ok(true) => return Ok(taken),
                         Ok(false) if std::mem::take(&mut self.out.paused) => return Ok(None),
-                        Ok(false) => self.ran_out(set),
+                        Ok(false) => self.unmark_ready(set),
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
                 }
-                Queued::Rest => match self.take_rest(buffer, &mut budget) {
+                Queued::Leftover => match self.take_leftover(buffer, &mut budget) {
                     Ok(Given::One(instruction)) => return Ok(Some(instruction)),
                     Ok(Given::Over) => {}
                     Ok(Given::Later) => {
@@ -213,11 +213,11 @@ impl Engine {
                     let queued = *other;
                     let instruction = self.compose(queued, buffer)?;
                     self.out.queue.drop_first();
-                    self.taken(queued);
+                    self.after_taken(queued);
                     match instruction {
                         Some(instruction) => {
                             // A host that takes no more than there are does not ask again.
-                            self.has_nothing();
+                            self.is_idle();
                             return Ok(Some(instruction));
                         }
                         None => continue,
@@ -234,7 +234,7 @@ impl Engine {
         self.out.queue.drop_first();
         let Some(about) = self.about(circuit).filter(|_| is_there) else { return Ok(None) };
         let hop = self.circuits.get(circuit).map_or(0, |open| open.config.hops.last());
-        self.note_sent(circuit, hop, self.time.clock.latest());
+        self.count_sent(circuit, hop, self.time.clock.latest());
         let (command, body_len) = (Command::CONFLUX_LINKED, Link::LEN as u16);
         Ok(Some(Instruction { what: What::Send { command, hop, body_len }, ..about }))
     }
@@ -271,13 +271,13 @@ impl Engine {
             self.taken_on_circuit(circuit);
         }
         let Some((delivery, _)) = taken else { return Ok(None) };
-        self.left(set, circuit, hop, delivery.stream_id, delivery.command);
+        self.note_left(set, circuit, hop, delivery.stream_id, delivery.command);
         let message = Delivery { number, ..delivery };
         Ok(Some(Instruction { wants_digest, ..about(What::SendHeld(Released { hop, message })) }))
     }
 
     /// Tells a set that the host has taken what the set waits to see taken.
-    fn taken(&mut self, queued: Queued) {
+    fn after_taken(&mut self, queued: Queued) {
         match queued {
             Queued::Set { set, news: News::MaySend } => {
                 self.sets.get_mut(set).into_iter().for_each(|state| state.resumed())
@@ -290,7 +290,7 @@ impl Engine {
                     }
                     self.apply_effects(set);
                 }
-                self.note_sent(circuit, hop, now);
+                self.count_sent(circuit, hop, now);
             }
             Queued::MaySendCircuit { circuit } => {
                 if let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(circuit) {
@@ -301,7 +301,7 @@ impl Engine {
                 self.streams.get_mut(stream).into_iter().for_each(|stream| stream.told = false)
             }
             Queued::Negotiation { circuit, hop, .. } | Queued::Sendme { circuit, hop, .. } => {
-                self.note_sent(circuit, hop, self.time.clock.latest());
+                self.count_sent(circuit, hop, self.time.clock.latest());
             }
             _ => {}
         }
@@ -309,7 +309,7 @@ impl Engine {
 
     /// A message that was released for a circuit that has gone since is handed back.
     fn return_to_host(&mut self, set: Id, lane: Lane) {
-        self.leave_first(lane);
+        self.leave_in_place(lane);
         if let Some(state) = self.sets.get_mut(set) {
             state.taken(&mut self.out.effects);
             self.apply_effects(set);
@@ -410,7 +410,7 @@ impl Engine {
             }
             // Dealt with where they wait.
             Queued::Ready { .. }
-            | Queued::Rest
+            | Queued::Leftover
             | Queued::Released { .. }
             | Queued::Edge { .. }
             | Queued::Channel { .. }

@@ -34,7 +34,7 @@ impl Engine {
         if state.params().is_some() {
             let taken = self.take_ready_run(set, buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL);
             self.out.paused = false;
-            self.ran_dry(set);
+            self.note_all_taken(set);
             return taken;
         }
         self.take_ready(set, buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL)
@@ -75,7 +75,7 @@ impl Engine {
         let Some(delivery) = state.next(&mut self.held.store, buffer)? else { return Ok(false) };
         let set_tag = state.terms().tag;
         if !state.is_ready() {
-            self.took_last(set);
+            self.after_last_ready(set);
         }
         taker.take(Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery)));
         Ok(true)
@@ -83,11 +83,11 @@ impl Engine {
 
     /// What waits behind the last message of a set that was ready, if anything, is not its turn yet, or never will.
     #[inline(never)]
-    fn took_last(&mut self, set: Id) {
+    fn after_last_ready(&mut self, set: Id) {
         if self.sets.get(set).is_some_and(|state| state.has_duplicate()) {
             self.fault_of_set(set, Fault::NumberTwice);
         } else {
-            self.ran_dry(set);
+            self.note_all_taken(set);
         }
     }
 
@@ -107,7 +107,7 @@ impl Engine {
             };
             if let Some(Written { stream, tag, say }) = written {
                 if let Some(say) = say {
-                    self.say(Owner::Set(set), stream, say, now);
+                    self.send_own_flow(Owner::Set(set), stream, say, now);
                 }
                 let about = Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery));
                 taker.take(Instruction { stream, stream_tag: tag, ..about });

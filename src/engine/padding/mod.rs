@@ -40,7 +40,7 @@ impl Engine {
         self.check_hop(id, terms.hop)?;
         let key = self.padding.keys.draw();
         let mut terms = terms.clone();
-        self.settle_padder(&mut terms);
+        self.fill_padder_terms(&mut terms);
         let padding = self.padding_of(id)?;
         if padding.has(terms.hop, terms.slot) {
             return Err(Misuse::PadderExists.into());
@@ -91,7 +91,7 @@ impl Engine {
 
     /// The common case of [`Engine::written`] and [`Engine::passing`] on a circuit without padding.
     #[inline(always)]
-    pub fn is_bystander(&mut self, now: Nanos, id: Id) -> Option<()> {
+    pub fn written_or_passing_quick(&mut self, now: Nanos, id: Id) -> Option<()> {
         if !self.enter_quick(now) {
             return None;
         }
@@ -183,7 +183,7 @@ impl Engine {
                         wants_digest,
                     });
                 }
-                PaddingEffect::Release => self.release_on(id, place, hop, at),
+                PaddingEffect::Release => self.release_past_block(id, place, hop, at),
                 PaddingEffect::PassedBy => {
                     if let Some((state, ix)) = place.leg().and_then(|(set, ix)| Some((self.sets.get_mut(set)?, ix))) {
                         state.passed_by(ix);
@@ -199,10 +199,10 @@ impl Engine {
             }
         }
         self.padding.effects = effects;
-        self.shut_edge(id, blocked);
+        self.block_edge(id, blocked);
         if place == Place::Away {
-            self.tell_changed(id);
-            self.read_on(id);
+            self.publish_and_wake(id);
+            self.resume_home_link(id);
         }
         if let (Some((set, _)), false) = (place.leg(), self.out.effects.is_empty()) {
             self.apply_effects(set);

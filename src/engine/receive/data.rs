@@ -7,11 +7,11 @@ use crate::message::Message;
 use crate::reactor::{DataHead, Owner, Written};
 
 impl Engine {
-    /// Takes DATA of an open stream that is due no SENDME and, on a leg, is next in
-    /// order. The second step of [`Engine::receive_next`], for which nothing is due. [`Step::OnLeg`] answers to DATA on
-    /// a leg that is not next, for [`Engine::receive_data_on_leg`].
+    /// Takes DATA of an open stream that is due no SENDME and, on a leg, is next in order. It is the second step,
+    /// after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg that is not
+    /// next, for [`Engine::receive_data_on_leg`].
     #[inline(always)]
-    pub fn receive_data(&mut self, id: Id, data: &DataHead) -> Step {
+    pub fn receive_data_quick(&mut self, id: Id, data: &DataHead) -> Step {
         let now = self.time.clock.latest();
         let Some(Circuit { place, config, padding: None, reactor: Some(reactor), .. }) = self.circuits.get_mut(id)
         else {
@@ -44,14 +44,14 @@ impl Engine {
         };
         let Written { stream, tag: stream_tag, say } = written;
         if let Some(say) = say {
-            self.say(owner, stream, say, now);
+            self.send_own_flow(owner, stream, say, now);
         }
         Step::Done(Verdict { number, stream, stream_tag, ..Verdict::of(VerdictKind::Deliver, id, tag) })
     }
 
-    /// DATA on a leg that [`Engine::receive_data`] found to be before its turn, or just before what is held.
+    /// DATA on a leg that [`Engine::receive_data_quick`] found to be before its turn, or just before what is held.
     pub fn receive_data_on_leg(&mut self, id: Id, message: &Message<'_>, cell_digest: &[u8]) -> Result<Verdict, Error> {
         self.acknowledge(id, message.hop, cell_digest);
-        self.arrive_run(id, message)
+        self.arrive_with_streams(id, message)
     }
 }

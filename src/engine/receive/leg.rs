@@ -19,7 +19,7 @@ impl Engine {
     /// The first part of [`Engine::receive`], in as few instructions as can be: it needs neither body nor token, and
     /// deals with a multiplexed message that is next in order with nothing ready behind it.
     #[inline(always)]
-    pub fn receive_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
+    pub fn receive_quick(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
         if !self.enter_quick(now) {
             return Step::Other;
         }
@@ -46,13 +46,13 @@ impl Engine {
             return if is_switch { Step::OnLeg } else { Step::Other };
         }
         let tag = circuit.config.tag;
-        match self.sets.get_mut(set).and_then(|state| state.arrive_next(ix, now)) {
+        match self.sets.get_mut(set).and_then(|state| state.arrive_quick(ix, now)) {
             Some(number) => Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) }),
             None => Step::OnLeg,
         }
     }
 
-    /// The second part, for what [`Engine::receive_next`] found to be a multiplexed message or a SWITCH on a leg.
+    /// The second part, for what [`Engine::receive_quick`] found to be a multiplexed message or a SWITCH on a leg.
     #[inline(always)]
     pub fn receive_on_leg(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         if message.command == Command::CONFLUX_SWITCH {
@@ -92,12 +92,12 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let (tag, cost) = (state.tag(ix), cost_of(message));
         if !self.held.store.fits(cost) && !state.is_in_order(ix) {
-            return self.arrive_at_the_cap(id, message);
+            return self.arrive_at_cap(id, message);
         }
         match state.arrive(ix, now, message, &mut self.held.store) {
             Ok(arrival) => {
                 match arrival {
-                    Arrival::Held(_) if state.holds_more() => self.holds_more(set),
+                    Arrival::Held(_) if state.holds_more() => self.note_held_in_set(set),
                     Arrival::Held(_) => {}
                     Arrival::InOrder(_) => self.filled_gap(set),
                 }
@@ -119,9 +119,9 @@ impl Engine {
     /// [`Engine::arrive`] where there is no room to hold the message: somebody goes first.
     #[cold]
     #[inline(never)]
-    fn arrive_at_the_cap(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
+    fn arrive_at_cap(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
         let (set, _) = self.leg(id)?;
-        match self.room_for(set, cost_of(message).into()) {
+        match self.ensure_room(set, cost_of(message).into()) {
             Ok(()) => self.arrive(id, message),
             Err(fault) => Err(self.fault(id, fault)),
         }

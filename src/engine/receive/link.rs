@@ -104,7 +104,7 @@ impl Engine {
             None => Err(Fault::UnexpectedLink),
         };
         match accepted {
-            Ok(ix) => self.seat(id, set, ix),
+            Ok(ix) => self.make_leg(id, set, ix),
             Err(_) if known.is_none() => self.forget_set(set),
             Err(_) => {}
         }
@@ -119,7 +119,7 @@ impl Engine {
                 return Ok(None);
             }
             let mut terms = SetTerms { nonce: link.nonce.clone(), ..accepted.clone() };
-            self.settle_set(&mut terms);
+            self.fill_set_terms(&mut terms);
             let set = self.insert_set(Controller::new(Role::Exit, terms)).map_err(|_| Fault::LinkLimit)?;
             if self.claim(Role::Exit, set) {
                 return Ok(Some(set));

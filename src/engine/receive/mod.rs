@@ -20,9 +20,9 @@ pub enum Step {
     Done(Verdict),
     /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
     OnLeg,
-    /// It is DATA on a circuit that we run: [`Engine::receive_data`] takes it.
+    /// It is DATA on a circuit that we run: [`Engine::receive_data_quick`] takes it.
     Run,
-    /// Anything else: [`Engine::receive_other`] takes it.
+    /// Anything else: [`Engine::receive_long`] takes it.
     Other,
 }
 
@@ -30,10 +30,10 @@ pub enum Step {
 pub trait Receiving: Sized {
     /// What the whole comes to.
     type Answer;
-    /// [`Engine::receive_next`]; none where the step could not be entered.
-    fn next(&mut self) -> Option<Step>;
-    /// [`Engine::receive_data`]; none where the step could not be entered.
-    fn data(&mut self) -> Option<Step>;
+    /// [`Engine::receive_quick`]; none where the step could not be entered.
+    fn quick(&mut self) -> Option<Step>;
+    /// [`Engine::receive_data_quick`]; none where the step could not be entered.
+    fn data_quick(&mut self) -> Option<Step>;
     /// The message is dealt with, by the first step.
     fn done(self, verdict: &Verdict) -> Self::Answer;
     /// The message is dealt with, by the second step, which may have something to call out.
@@ -44,11 +44,11 @@ pub trait Receiving: Sized {
     fn on_leg(self) -> Self::Answer;
     /// [`Engine::receive_data_on_leg`].
     fn data_on_leg(self) -> Self::Answer;
-    /// [`Engine::receive_other`].
-    fn other(self) -> Self::Answer;
+    /// [`Engine::receive_long`].
+    fn long(self) -> Self::Answer;
     /// The first step could not be entered.
     fn shut(self) -> Self::Answer {
-        self.other()
+        self.long()
     }
     /// DATA on a circuit that we run: [`receive_data`], on its own where the first step needs no frame.
     fn run(self) -> Self::Answer {
@@ -59,11 +59,11 @@ pub trait Receiving: Sized {
 /// A message has come: the order of the steps.
 #[inline(always)]
 pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
-    match message.next() {
+    match message.quick() {
         Some(Step::Done(verdict)) => message.done(&verdict),
         Some(Step::OnLeg) => message.on_leg(),
         Some(Step::Run) => message.run(),
-        Some(Step::Other) => message.other(),
+        Some(Step::Other) => message.long(),
         None => message.shut(),
     }
 }
@@ -71,10 +71,10 @@ pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
 /// The same from the second step on, which DATA on a circuit that we run has of its own.
 #[inline(always)]
 pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
-    match message.data() {
+    match message.data_quick() {
         Some(Step::Done(verdict)) => message.data_done(&verdict),
         Some(Step::OnLeg) => message.data_on_leg(),
-        Some(Step::Run | Step::Other) | None => message.other(),
+        Some(Step::Run | Step::Other) | None => message.long(),
     }
 }
 
@@ -91,14 +91,14 @@ struct Straight<'e, 'm> {
 impl Receiving for Straight<'_, '_> {
     type Answer = Result<Verdict, Error>;
 
-    fn next(&mut self) -> Option<Step> {
+    fn quick(&mut self) -> Option<Step> {
         let &Message { command, hop, stream_id, .. } = self.message;
-        Some(self.engine.receive_next(self.now, self.id, command, hop, stream_id))
+        Some(self.engine.receive_quick(self.now, self.id, command, hop, stream_id))
     }
 
-    fn data(&mut self) -> Option<Step> {
+    fn data_quick(&mut self) -> Option<Step> {
         let &Message { hop, stream_id, body, .. } = self.message;
-        Some(self.engine.receive_data(self.id, &DataHead { hop, stream_id, len: body.len() as u16 }))
+        Some(self.engine.receive_data_quick(self.id, &DataHead { hop, stream_id, len: body.len() as u16 }))
     }
 
     fn done(self, verdict: &Verdict) -> Self::Answer {
@@ -113,8 +113,8 @@ impl Receiving for Straight<'_, '_> {
         self.engine.receive_data_on_leg(self.id, self.message, self.cell_digest)
     }
 
-    fn other(self) -> Self::Answer {
-        self.engine.receive_other(self.now, self.id, self.message, || Ok(self.cell_digest))
+    fn long(self) -> Self::Answer {
+        self.engine.receive_long(self.now, self.id, self.message, || Ok(self.cell_digest))
     }
 }
 

@@ -25,7 +25,7 @@ struct Spot {
 impl Engine {
     /// The third part: anything else, and anything at a time when something is due, or that is past.
     /// `cell_digest` is that of the cell it came in, or what is wrong with it; only asked for on circuits that we run.
-    pub fn receive_other<'t>(
+    pub fn receive_long<'t>(
         &mut self,
         now: Nanos,
         id: Id,
@@ -87,7 +87,7 @@ impl Engine {
                 self.receive_on_leg(id, message)
             }
             (Route::Controller, Place::Leg { .. }) => self.receive_sequenced(id, message, position.by_host),
-            (Route::Controller, _) => self.receive_away(id, message, !position.by_host && is_flow(message.command)),
+            (Route::Controller, _) => self.cross_to_home(id, message, !position.by_host && is_flow(message.command)),
             (Route::Handshake, _) => self.receive_conflux(now, id, message),
             (Route::Streams, _) => {
                 self.mark_streams(id);
@@ -125,8 +125,8 @@ impl Engine {
         let now = self.time.clock.latest();
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        let Some(number) = state.arrive_next(ix, now) else {
-            return if by_host { self.receive_on_leg(id, message) } else { self.arrive_run(id, message) };
+        let Some(number) = state.arrive_quick(ix, now) else {
+            return if by_host { self.receive_on_leg(id, message) } else { self.arrive_with_streams(id, message) };
         };
         let verdict = Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, state.tag(ix)) };
         if by_host {
@@ -136,7 +136,7 @@ impl Engine {
     }
 
     /// [`Engine::arrive`] where the streams are ours: a message that has its turn goes to its stream.
-    pub(in crate::engine) fn arrive_run(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    pub(in crate::engine) fn arrive_with_streams(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         // What only we read is kept by us, not by the host.
         let is_ours = is_flow(message.command);
         let message = &Message { token: message.token.filter(|_| !is_ours), ..*message };

@@ -2,9 +2,11 @@
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, Role};
+use crate::engine::out::insn::Queued;
 use crate::engine::{Admitted, CircuitFlags, Engine, Error, Place, Verdict, VerdictKind};
 use crate::message::Message;
-use crate::padding::{judge, Judgement};
+use crate::padding::{decline, judge, Judgement};
+use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
 use crate::wire::Command;
 
 impl Engine {
@@ -52,5 +54,40 @@ impl Engine {
             Some(padding) => padding.judge_received(hop),
             None => Ok(false),
         }
+    }
+
+    /// Relay: what cannot be read is dropped, as C Tor does (CP-9).
+    fn receive_negotiate(&mut self, now: Nanos, id: Id, message: &Message<'_>, foreign: bool) -> bool {
+        let Ok(question) = Negotiate::decode(message.body) else { return false };
+        let terms = self.padding.numbers.get(&(false, question.machine_type)).cloned();
+        if terms.is_none() && foreign {
+            return false;
+        }
+        let terms = terms.filter(|terms| self.padding.purse.lets_run(terms.runs_reduced));
+        let is_padded = self.circuits.get(id).is_some_and(|circuit| circuit.padding.is_some());
+        let answer = if is_padded || (terms.is_some() && question.command == PaddingCommand::Start) {
+            let key = self.padding.keys.draw();
+            let Ok(padding) = self.padding_of(id) else { return false };
+            let answer = padding.asked(&question, terms.as_ref(), now, key);
+            self.settle_padding(id, now);
+            answer
+        } else {
+            decline(&question)
+        };
+        if let Some(answer) = answer {
+            let (command, body) = (Command::PADDING_NEGOTIATED, answer.encode());
+            self.out.queue.push(Queued::Negotiation { circuit: id, hop: message.hop, command, body });
+        }
+        true
+    }
+
+    /// Client: the answer to what was asked, or a violation.
+    fn receive_negotiated(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<bool, Fault> {
+        let answer = Negotiated::decode(message.body).map_err(|_| Fault::BadNegotiated)?;
+        let heard = self.with_padding(id, |padding| padding.negotiated(message.hop, &answer, now));
+        self.settle_padding(id, now);
+        let reply = heard.ok().flatten().unwrap_or(Err(Fault::BadNegotiated))?;
+        self.out.queue.push(Queued::Negotiated { circuit: id, number: answer.machine_type, hop: message.hop, reply });
+        Ok(true)
     }
 }

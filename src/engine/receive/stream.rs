@@ -20,7 +20,7 @@ impl Engine {
         match self.write_in(now, owner, message) {
             Ok(Write::Deliver { stream, tag, say }) => {
                 if let Some(say) = say {
-                    self.say(owner, stream, say, now);
+                    self.send_own_flow(owner, stream, say, now);
                 }
                 Ok(Verdict { stream, stream_tag: tag, ..verdict })
             }

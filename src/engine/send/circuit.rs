@@ -34,7 +34,7 @@ impl Engine {
             circuit.config.flags.add(CircuitFlags::STREAMS);
         }
         let verdict = Verdict::of(VerdictKind::Send, id, circuit.config.tag);
-        self.note_sent(id, hop, now);
+        self.count_sent(id, hop, now);
         let wants_digest = self.count_data(id, hop, command, now);
         Ok(Some(Verdict { wants_digest, ..verdict }))
     }

@@ -12,7 +12,7 @@ use crate::wire::StreamRule;
 impl Engine {
     /// Keeps a message for which [`Engine::send_on_stream`] had no answer.
     #[cold]
-    pub(in crate::engine) fn keep_for_stream(
+    pub(in crate::engine) fn hold_for_stream(
         &mut self,
         id: Id,
         plan: Option<Plan>,
@@ -24,7 +24,7 @@ impl Engine {
         let message = &Message { hop: stream.hop, stream_id: stream.stream_id, ..*message };
         let verdict = match owner {
             Owner::Set(set) => {
-                self.keep_for_set(set, plan, message)?;
+                self.hold_for_set(set, plan, message)?;
                 Verdict::of(VerdictKind::Held, Id::NONE, 0)
             }
             Owner::Circuit(circuit) => self.hold_for_circuit(circuit, message)?,
@@ -39,7 +39,7 @@ impl Engine {
         let now = self.time.clock.latest();
         let tag = self.circuits.lookup(id)?.config.tag;
         let mut lane = Lane::EMPTY;
-        let room = self.room_for(id, cost_of(message).into());
+        let room = self.ensure_room(id, cost_of(message).into());
         if room.is_err() || !self.held.store.push_at(&mut lane, 1, message, now) {
             self.with_padding(id, Padding::found_no_room)?;
             return Err(self.no_room(NO_MEMORY));
@@ -62,7 +62,7 @@ impl Engine {
         if !self.waits_at_edge(id, message.hop) {
             return self.hold_for_circuit(id, message);
         }
-        let (fits, now) = (self.room_for(id, cost_of(message).into()).is_ok(), self.time.clock.latest());
+        let (fits, now) = (self.ensure_room(id, cost_of(message).into()).is_ok(), self.time.clock.latest());
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
@@ -85,7 +85,7 @@ impl Engine {
 
     /// Keeps a message for a set whose legs are blocked, or sends it on the leg elsewhere that was planned for it.
     #[cold]
-    pub(in crate::engine) fn keep_for_set(
+    pub(in crate::engine) fn hold_for_set(
         &mut self,
         set: Id,
         plan: Option<Plan>,
@@ -93,7 +93,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let cost = cost_of(message).into();
         let has_room = self.held.store.budget().has_room(cost);
-        if self.room_for(set, cost).is_err() {
+        if self.ensure_room(set, cost).is_err() {
             self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
             return Err(self.no_room(NO_MEMORY));
         }

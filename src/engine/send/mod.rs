@@ -45,8 +45,8 @@ pub trait Sending: Sized {
 pub struct Sent {
     /// The answer.
     pub verdict: Verdict,
-    /// Padders are still to hear of it: [`Engine::note_next`].
-    pub tells: bool,
+    /// Padders are still to hear of it: [`Engine::tell_padders_now`].
+    pub tells_padders: bool,
 }
 
 /// What the long way has found from a message's head.
@@ -96,8 +96,8 @@ impl Sending for Straight<'_, '_> {
     }
 
     fn done(self, sent: &Sent) -> Self::Answer {
-        if sent.tells {
-            self.engine.note_next(sent.verdict.circuit, self.message.hop);
+        if sent.tells_padders {
+            self.engine.tell_padders_now(sent.verdict.circuit, self.message.hop);
         }
         Ok(sent.verdict)
     }
@@ -120,14 +120,14 @@ impl Engine {
         let &Head { command, hop, len, .. } = head;
         let verdict = match outlet {
             Outlet::Set(set) => {
-                let verdict = self.send_next(now, set, command, hop)?;
-                return Some(Sent { verdict, tells: self.pads() });
+                let verdict = self.send_in_set_quick(now, set, command, hop)?;
+                return Some(Sent { verdict, tells_padders: self.has_padding() });
             }
-            Outlet::Choice(set) => self.decide_next(now, set, command, hop)?,
-            Outlet::Stream(stream) if command == Command::DATA => self.send_data(now, stream, len)?,
+            Outlet::Choice(set) => self.decide_quick(now, set, command, hop)?,
+            Outlet::Stream(stream) if command == Command::DATA => self.send_on_stream_quick(now, stream, len)?,
             Outlet::Stream(_) | Outlet::Circuit(_) => return None,
         };
-        Some(Sent { verdict, tells: false })
+        Some(Sent { verdict, tells_padders: false })
     }
 
     /// The second, for another leg, no room, what is not DATA, or when something is due; and the third, which keeps
@@ -142,7 +142,7 @@ impl Engine {
     ) -> Result<Verdict, Error> {
         let &Head { command, hop, stream_id, len } = head;
         let going = match outlet {
-            Outlet::Set(set) => self.send(now, set, command, hop)?,
+            Outlet::Set(set) => self.send_in_set(now, set, command, hop)?,
             Outlet::Choice(set) => self.decide(now, set, command, hop)?,
             Outlet::Stream(stream) => self.send_on_stream(now, stream, command, len)?,
             Outlet::Circuit(circuit) => {
@@ -157,10 +157,10 @@ impl Engine {
         let message = whole().map_err(|why| self.invalid(why))?;
         match outlet {
             Outlet::Set(set) | Outlet::Choice(set) => {
-                self.keep_for_set(set, plan, &message)?;
+                self.hold_for_set(set, plan, &message)?;
                 Ok(Verdict::of(VerdictKind::Held, Id::NONE, 0))
             }
-            Outlet::Stream(stream) => self.keep_for_stream(stream, plan, &message),
+            Outlet::Stream(stream) => self.hold_for_stream(stream, plan, &message),
             Outlet::Circuit(circuit) => self.hold_for_host(circuit, &message),
         }
     }

@@ -12,17 +12,17 @@ use crate::wire::Command;
 impl Engine {
     /// Says XOFF or XON for a stream.
     #[cold]
-    pub(in crate::engine) fn say(&mut self, owner: Owner, id: Id, say: FlowMessage, now: Nanos) {
+    pub(in crate::engine) fn send_own_flow(&mut self, owner: Owner, id: Id, say: FlowMessage, now: Nanos) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         let (hop, stream_id) = (stream.hop, stream.stream_id);
         match say {
             FlowMessage::Xoff => {
                 stream.flow_stats.xoffs_sent = stream.flow_stats.xoffs_sent.saturating_add(1);
-                self.speak(owner, hop, stream_id, Command::XOFF, &Xoff.encode(), now);
+                self.send_own(owner, hop, stream_id, Command::XOFF, &Xoff.encode(), now);
             }
             FlowMessage::Xon { rate } => {
                 stream.flow_stats.xons_sent = stream.flow_stats.xons_sent.saturating_add(1);
-                self.speak(owner, hop, stream_id, Command::XON, &Xon { kbps: rate }.encode(), now);
+                self.send_own(owner, hop, stream_id, Command::XON, &Xon { kbps: rate }.encode(), now);
             }
         }
     }
@@ -33,29 +33,29 @@ impl Engine {
             let past = Past { opened: true, ended: false, connected: true };
             self.with_streams(owner, |streams, _| streams.remember(hop, stream_id, past, now, until));
         }
-        self.speak(owner, hop, stream_id, Command::END, &[reason], now);
+        self.send_own(owner, hop, stream_id, Command::END, &[reason], now);
     }
 
     /// Sends a message of our own on a stream: one like any other of its, but never refused. There are few, each an
     /// answer to something that came; where even they are too many to wait, the circuit or set closes.
-    fn speak(&mut self, owner: Owner, hop: u8, stream_id: u16, command: Command, body: &[u8], now: Nanos) {
+    fn send_own(&mut self, owner: Owner, hop: u8, stream_id: u16, command: Command, body: &[u8], now: Nanos) {
         let message = &Message { command, hop, stream_id, body, token: None };
         match owner {
             Owner::Set(set) => {
-                if !self.speak_in_set(set, message, now) {
+                if !self.send_own_in_set(set, message, now) {
                     self.fault_of_set(set, Fault::EngineMemory);
                 }
             }
             Owner::Circuit(circuit) => {
-                if !self.speak_on_circuit(circuit, message, now) {
+                if !self.send_own_on_circuit(circuit, message, now) {
                     self.fault(circuit, Fault::EngineMemory);
                 }
             }
         }
     }
 
-    fn speak_in_set(&mut self, set: Id, message: &Message<'_>, now: Nanos) -> bool {
-        let fits = self.room_for(set, cost_of(message).into()).is_ok();
+    fn send_own_in_set(&mut self, set: Id, message: &Message<'_>, now: Nanos) -> bool {
+        let fits = self.ensure_room(set, cost_of(message).into()).is_ok();
         let Some(state) = self.sets.get_mut(set) else { return true };
         let most = state.terms().held_sends_max.saturating_add(limits::OWN_SENDS_MAX);
         if !fits || state.waiting_to_go() >= most {
@@ -66,7 +66,7 @@ impl Engine {
             Some(plan) => {
                 state.note_own_send();
                 let kept = self.held.store.push(&mut lane, 1, message);
-                self.released(plan.leg, set, message.hop, plan.delta, plan.number, lane, now);
+                self.queue_released(plan.leg, set, message.hop, plan.delta, plan.number, lane, now);
                 kept
             }
             None => state.hold(message, now, &mut self.held.store, &mut self.out.effects),
@@ -76,8 +76,8 @@ impl Engine {
         said
     }
 
-    fn speak_on_circuit(&mut self, id: Id, message: &Message<'_>, now: Nanos) -> bool {
-        let fits = self.room_for(id, cost_of(message).into()).is_ok();
+    fn send_own_on_circuit(&mut self, id: Id, message: &Message<'_>, now: Nanos) -> bool {
+        let fits = self.ensure_room(id, cost_of(message).into()).is_ok();
         let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.place != Place::Closing) else {
             return true;
         };
@@ -101,7 +101,7 @@ impl Engine {
             }
             padding.note_own_send();
         }
-        self.released(id, Id::NONE, message.hop, 0, 0, lane, now);
+        self.queue_released(id, Id::NONE, message.hop, 0, 0, lane, now);
         true
     }
 }

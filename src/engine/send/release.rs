@@ -7,12 +7,12 @@ use crate::message::Lane;
 
 impl Engine {
     /// Lets one message of the set out on this leg, past the block.
-    pub(in crate::engine) fn release_on(&mut self, id: Id, place: Place, hop: u8, now: Nanos) {
-        let Some((set, ix)) = place.leg() else { return self.spare_edge(id) };
+    pub(in crate::engine) fn release_past_block(&mut self, id: Id, place: Place, hop: u8, now: Nanos) {
+        let Some((set, ix)) = place.leg() else { return self.let_one_pass(id) };
         let Some(state) = self.sets.get_mut(set) else { return };
         match state.release_on(ix, now, &mut self.out.effects) {
-            Some((plan, lane)) => self.released(id, set, hop, plan.delta, plan.number, lane, now),
-            None => self.spare_edge(id),
+            Some((plan, lane)) => self.queue_released(id, set, hop, plan.delta, plan.number, lane, now),
+            None => self.let_one_pass(id),
         }
     }
 
@@ -22,12 +22,12 @@ impl Engine {
         while let Some(state) = self.sets.get_mut(set) {
             let hop = state.join_hop();
             let Some((plan, lane)) = state.release(now, &mut self.out.effects) else { return };
-            self.released(plan.leg, set, hop, plan.delta, plan.number, lane, now);
+            self.queue_released(plan.leg, set, hop, plan.delta, plan.number, lane, now);
         }
     }
 
     #[allow(clippy::too_many_arguments)]
-    pub(in crate::engine) fn released(
+    pub(in crate::engine) fn queue_released(
         &mut self,
         id: Id,
         set: Id,
@@ -42,9 +42,9 @@ impl Engine {
         }
         let wants_digest = self.count_data(id, hop, self.held.store.command_of(&lane), now);
         if delta != 0 {
-            self.note_sent(id, hop, now);
+            self.count_sent(id, hop, now);
         }
-        self.note_sent(id, hop, now);
+        self.count_sent(id, hop, now);
         self.out.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number, wants_digest });
     }
 
@@ -56,6 +56,6 @@ impl Engine {
                 self.out.queue.push(Queued::MaySendCircuit { circuit: id });
             }
         }
-        self.read_on(id);
+        self.resume_home_link(id);
     }
 }

@@ -11,20 +11,20 @@ impl Engine {
     /// A cell was queued on a circuit.
     pub fn sent(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
-        self.sent_at(now, id, command, hop)
+        self.sent_entered(now, id, command, hop)
     }
 
     /// The common case of [`Engine::sent`]: nothing is due. No answer means that nothing was done.
     #[inline(always)]
-    pub fn sent_next(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<Result<(), Error>> {
+    pub fn sent_quick(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<Result<(), Error>> {
         if !self.enter_quick(now) {
             return None;
         }
-        Some(self.sent_at(now, id, command, hop))
+        Some(self.sent_entered(now, id, command, hop))
     }
 
     #[inline(always)]
-    fn sent_at(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
+    fn sent_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
         let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
@@ -56,7 +56,7 @@ impl Engine {
         self.padding.purse.sent(1);
         if !is_plain {
             self.spend(id, Side::Back);
-            self.tell_sent(id, hop, now);
+            self.tell_padders(id, hop, now);
         }
         Ok(())
     }
@@ -89,37 +89,37 @@ impl Engine {
     /// Tells the padders of a leg what is sent on it.
     #[cold]
     #[inline(never)]
-    pub(in crate::engine) fn tell_verdict(&mut self, verdict: &Verdict, hop: u8) {
+    pub(in crate::engine) fn tell_padders_of_verdict(&mut self, verdict: &Verdict, hop: u8) {
         let now = self.time.clock.latest();
         if verdict.switch_delta != 0 {
-            self.tell_sent(verdict.circuit, hop, now);
+            self.tell_padders(verdict.circuit, hop, now);
         }
-        self.tell_sent(verdict.circuit, hop, now);
+        self.tell_padders(verdict.circuit, hop, now);
     }
 
     /// True when there is a circuit with padding.
     #[inline]
-    pub fn pads(&self) -> bool {
+    pub fn has_padding(&self) -> bool {
         self.padding.circuits > 0
     }
 
-    /// The second half of [`Engine::send_next`]: the padders of a leg hear of what was sent on it.
-    pub fn note_next(&mut self, leg: Id, hop: u8) {
-        self.tell_sent(leg, hop, self.time.clock.latest());
+    /// The second half of [`Engine::send_in_set_quick`]: the padders of a leg hear of what was sent on it.
+    pub fn tell_padders_now(&mut self, leg: Id, hop: u8) {
+        self.tell_padders(leg, hop, self.time.clock.latest());
     }
 
     /// A cell that is not padding was queued on a circuit.
-    pub(in crate::engine) fn note_sent(&mut self, id: Id, hop: u8, now: Nanos) {
+    pub(in crate::engine) fn count_sent(&mut self, id: Id, hop: u8, now: Nanos) {
         self.padding.purse.sent(1);
         self.spend(id, Side::Back);
         if self.padding.circuits > 0 {
-            self.tell_sent(id, hop, now);
+            self.tell_padders(id, hop, now);
         }
     }
 
     /// Padders hear of a cell that was queued, and has been counted.
     #[inline(never)]
-    pub(in crate::engine) fn tell_sent(&mut self, id: Id, hop: u8, now: Nanos) {
+    pub(in crate::engine) fn tell_padders(&mut self, id: Id, hop: u8, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
             let before = padding.next();
             padding.queued(hop);

@@ -18,7 +18,7 @@ impl Engine {
     /// The common case of [`Engine::decide`]: the sending leg stays, and has room. No answer means that it has to be
     /// asked.
     #[inline(always)]
-    pub fn decide_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
+    pub fn decide_quick(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
         if !self.enter_quick(now) {
             return None;
         }
@@ -28,19 +28,19 @@ impl Engine {
         if elsewhere || !command.is_multiplexed() || !state.is_host_hop(hop) {
             return None;
         }
-        state.decide_next().map(verdict)
+        state.decide_quick().map(verdict)
     }
 
     /// Chooses a leg and counts the message, and the SWITCH before it, as queued.
     #[inline(always)]
-    pub fn send(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
+    pub fn send_in_set(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         self.enter_for_sending(now, set, command, hop)?;
-        self.send_at(set, command, hop)
+        self.send_in_set_entered(set, command, hop)
     }
 
     /// Does so for a stream of ours.
-    pub(in crate::engine) fn send_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
-        let mut going = self.send_at(set, command, hop)?;
+    pub(in crate::engine) fn send_stream_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
+        let mut going = self.send_in_set_entered(set, command, hop)?;
         if let Going::Out(verdict) = &mut going {
             verdict.wants_digest = self.count_data(verdict.circuit, hop, command, self.time.clock.latest());
         }
@@ -48,7 +48,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn send_at(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
+    fn send_in_set_entered(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         if self.has_legs_elsewhere() {
             return self.send_here_or_elsewhere(set, command, hop);
         }
@@ -59,7 +59,7 @@ impl Engine {
             self.apply_effects(set);
         }
         match self.unless_held(set, plan)? {
-            Some(plan) => Ok(Going::Out(self.note_planned(plan, hop))),
+            Some(plan) => Ok(Going::Out(self.count_planned(plan, hop))),
             None => Ok(Going::Later),
         }
     }
@@ -68,7 +68,7 @@ impl Engine {
     #[inline(never)]
     fn send_here_or_elsewhere(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         // Most often the leg stays, and then nothing has to be chosen.
-        let stays = self.sets.get(set).and_then(|state| state.decide_next());
+        let stays = self.sets.get(set).and_then(|state| state.decide_quick());
         let Some(plan) = stays.map_or_else(|| self.plan(set, command), |plan| Ok(Some(plan)))? else {
             return Ok(Going::Later);
         };
@@ -79,7 +79,7 @@ impl Engine {
             state.send_planned(&plan, command, self.time.clock.latest(), &mut self.out.effects);
         }
         self.apply_effects(set);
-        Ok(Going::Out(self.note_planned(plan, hop)))
+        Ok(Going::Out(self.count_planned(plan, hop)))
     }
 
     /// The leg for a message, which is all that is asked of a set; none when the message has to be held. Where legs
@@ -104,20 +104,20 @@ impl Engine {
 
     /// A message goes out as planned, and the SWITCH before it: who has to know.
     #[inline(always)]
-    fn note_planned(&mut self, plan: Plan, hop: u8) -> Verdict {
+    fn count_planned(&mut self, plan: Plan, hop: u8) -> Verdict {
         let verdict = verdict(plan);
         self.padding.purse.sent(1 + u64::from(verdict.switch_delta != 0));
         if self.padding.circuits > 0 {
-            self.tell_verdict(&verdict, hop);
+            self.tell_padders_of_verdict(&verdict, hop);
         }
         self.spend_for(&verdict);
         verdict
     }
 
-    /// The common case of [`Engine::send`]: the sending leg stays, and has room. No answer means that nothing was done.
-    /// Where [`Engine::pads`], the padders of the leg are still to be told: [`Engine::note_next`].
+    /// The quick way of [`Engine::send_in_set`], while the sending leg stays and has room. None when nothing was done.
+    /// Where [`Engine::has_padding`], tell the padders of the leg: [`Engine::tell_padders_now`].
     #[inline(always)]
-    pub fn send_next(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
+    pub fn send_in_set_quick(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
         if !self.enter_quick(now) {
             return None;
         }
@@ -130,14 +130,14 @@ impl Engine {
         if elsewhere && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
             return None;
         }
-        let plan = state.send_next(command == Command::DATA, now)?;
+        let plan = state.send_quick(command == Command::DATA, now)?;
         self.padding.purse.sent(1);
         Some(verdict(plan))
     }
 
     /// The common case of [`Engine::peek`]: on a leg of ours.
     #[inline(always)]
-    pub fn peek_next(&self, set: Id) -> Option<Verdict> {
+    pub fn peek_quick(&self, set: Id) -> Option<Verdict> {
         let plan = self.sets.get(set).filter(|_| !self.channels.in_use())?.peek().ok()?;
         (!self.is_elsewhere(plan.leg)).then(|| verdict(plan))
     }

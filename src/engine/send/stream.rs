@@ -2,7 +2,7 @@
 
 use crate::base::{Id, Nanos};
 use crate::congestion::flow::May;
-use crate::engine::out::words::FULL;
+use crate::engine::out::detail::FULL;
 use crate::engine::send::Going;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::reactor::Owner;
@@ -12,7 +12,7 @@ impl Engine {
     /// What [`Engine::send_on_stream`] does with DATA for which there is room, in a set on the leg that sends. It logs
     /// nothing and wakes no other engine.
     #[inline(always)]
-    pub fn send_data(&mut self, now: Nanos, id: Id, len: u16) -> Option<Verdict> {
+    pub fn send_on_stream_quick(&mut self, now: Nanos, id: Id, len: u16) -> Option<Verdict> {
         if !self.enter_quick(now) {
             return None;
         }
@@ -40,7 +40,7 @@ impl Engine {
                 {
                     return None;
                 }
-                let plan = state.send_next(true, now)?;
+                let plan = state.send_quick(true, now)?;
                 let wants_digest = match self.circuits.get_mut(plan.leg) {
                     Some(Circuit { reactor: Some(reactor), .. }) => reactor.end(hop).window.sent_data(now),
                     _ => false,
@@ -51,7 +51,7 @@ impl Engine {
         stream.outgoing.sent(now, len.into());
         self.padding.purse.sent(1);
         if padded {
-            self.tell_sent(circuit, hop, now);
+            self.tell_padders(circuit, hop, now);
         }
         let verdict = Verdict::of(VerdictKind::Send, circuit, circuit_tag);
         Some(Verdict { number, stream: id, stream_tag, wants_digest, ..verdict })
@@ -84,9 +84,9 @@ impl Engine {
         }
         let going = match owner {
             Owner::Set(_) if command == Command::BEGIN_DIR => return Err(Misuse::NotMultiplexed.into()),
-            Owner::Set(set) => self.send_in_set(set, command, hop)?,
+            Owner::Set(set) => self.send_stream_in_set(set, command, hop)?,
             Owner::Circuit(circuit) => {
-                self.send_of_circuit(now, circuit, command, hop)?.map_or(Going::Later, Going::Out)
+                self.send_stream_on_circuit(now, circuit, command, hop)?.map_or(Going::Later, Going::Out)
             }
         };
         let Going::Out(verdict) = going else { return Ok(going) };
@@ -95,7 +95,13 @@ impl Engine {
     }
 
     /// A message of a stream that is the circuit's own.
-    fn send_of_circuit(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
+    fn send_stream_on_circuit(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        command: Command,
+        hop: u8,
+    ) -> Result<Option<Verdict>, Error> {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         if let (Command::DATA, Some(reactor)) = (command, &mut circuit.reactor) {
             // Padding holds its own messages; what is asked here is the window and the channel.
@@ -139,7 +145,7 @@ impl Engine {
 
     /// The host has taken a message that padding held back: it leaves.
     #[inline]
-    pub(in crate::engine) fn left(&mut self, set: Id, circuit: Id, hop: u8, stream_id: u16, command: Command) {
+    pub(in crate::engine) fn note_left(&mut self, set: Id, circuit: Id, hop: u8, stream_id: u16, command: Command) {
         match command {
             Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE => {
                 self.stream_left(set, circuit, hop, stream_id, true);

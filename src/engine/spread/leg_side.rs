@@ -6,7 +6,7 @@ use crate::conflux::{Cause, Fault, Report};
 use crate::congestion::{mirror, Snapshot};
 use crate::engine::out::insn::Queued;
 use crate::engine::spread::membership::BLANK;
-use crate::engine::spread::message::{cause, token_down, Crossed, Down, Request, Up, ENDED};
+use crate::engine::spread::message::{cause_of, token_down, Crossed, Down, Request, Up, ENDED};
 use crate::engine::spread::places::{Away, Way};
 use crate::engine::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::hub::{Cargo, Home, JoinError, Left, News};
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 impl Engine {
     /// Asks the home of a set to take our circuit in. False when that engine has just gone.
-    pub(in crate::engine) fn go_away(
+    pub(in crate::engine) fn ask_home(
         &mut self,
         id: Id,
         home: &Home<crate::engine::spread::message::Crossing>,
@@ -27,7 +27,7 @@ impl Engine {
     ) -> Result<bool, Fault> {
         // LINK waits until the home has looked at it.
         let asking = u64::from(COPY_COST);
-        self.room_for(id, asking)?;
+        self.ensure_room(id, asking)?;
         let (Some(port), Some(circuit)) = (&self.spread.port, self.circuits.get_mut(id)) else { return Ok(false) };
         let (publisher, reader) = mirror();
         let params =
@@ -71,7 +71,7 @@ impl Engine {
     }
 
     /// The time of a circuit is over that has asked a set elsewhere to take it in.
-    pub(in crate::engine) fn expire_away(&mut self, id: Id) {
+    pub(in crate::engine) fn expire_request(&mut self, id: Id) {
         let away = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref());
         if away.is_some_and(|away| away.link.is_some()) {
             self.fault(id, Fault::HomeTimeout);
@@ -79,7 +79,7 @@ impl Engine {
     }
 
     /// A multiplexed message or SWITCH came on a circuit whose set is elsewhere.
-    pub(in crate::engine) fn receive_away(
+    pub(in crate::engine) fn cross_to_home(
         &mut self,
         id: Id,
         message: &Message<'_>,
@@ -114,7 +114,7 @@ impl Engine {
     /// Sends something to the home of a circuit's set, behind all that waits.
     pub(in crate::engine) fn send_home(&mut self, id: Id, up: Up) -> Result<(), Error> {
         let (marks, cost, now) = (self.settings.marks, up.cost(), self.time.clock.latest());
-        if let Err(fault) = self.room_for(id, cost) {
+        if let Err(fault) = self.ensure_room(id, cost) {
             return Err(self.fault(id, fault));
         }
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else {
@@ -153,7 +153,7 @@ impl Engine {
         if let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) {
             away.reported = *report;
             away.included = away.heard;
-            self.tell_changed(id);
+            self.publish_and_wake(id);
         }
     }
 
@@ -194,7 +194,7 @@ impl Engine {
     }
 
     /// Shows the home what has changed, and wakes it. That takes no room, so it may be said as often as it is so.
-    pub(in crate::engine) fn tell_changed(&mut self, id: Id) {
+    pub(in crate::engine) fn publish_and_wake(&mut self, id: Id) {
         self.publish(id);
         if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) {
             away.end.ring_peer();
@@ -202,23 +202,23 @@ impl Engine {
     }
 
     /// A circuit of ours that is a leg elsewhere has gone, or is about to.
-    pub(in crate::engine) fn come_back(&mut self, id: Id, why: Cause) {
+    pub(in crate::engine) fn leave_home(&mut self, id: Id, why: Cause) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.take()) else { return };
         self.time.alarms.cancel_handshake(id);
         let mut left = Vec::new();
-        let word = away.last_word(why);
+        let reason = away.last_reason(why);
         let Away { end, mut backlog, asking, .. } = *away;
-        end.close(word, |one| left.push(one));
+        end.close(reason, |one| left.push(one));
         left.extend(backlog.take_rest().map(Left::Unsent));
         self.held.store.budget_mut().release_crossing(asking);
-        self.unload(left, token_down);
+        self.take_back(left, token_down);
         self.shrank(id);
     }
 
     /// News from the home of a circuit's set.
-    pub(in crate::engine) fn hear_home(&mut self, id: Id) {
+    pub(in crate::engine) fn take_home_news(&mut self, id: Id) {
         let heard = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()).map(|away| away.heard);
-        self.read_home(id);
+        self.read_home_link(id);
         let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) else { return };
         // Once for all that came: until then the home counts what it has sent by itself.
         if Some(away.heard) != heard {
@@ -226,7 +226,7 @@ impl Engine {
         }
     }
 
-    fn read_home(&mut self, id: Id) {
+    fn read_home_link(&mut self, id: Id) {
         for _ in 0..limits::LINK_ROOM {
             if self.out.queue.len() >= self.settings.instructions_max {
                 break;
@@ -254,7 +254,7 @@ impl Engine {
                 }
                 News::Item(Down::Send { delta, number, message }) => {
                     away.heard += u64::from(message.command() == Command::DATA);
-                    if !self.send_away(id, delta, number, &message) {
+                    if !self.send_for_home(id, delta, number, &message) {
                         self.discard(message.token());
                         self.fault(id, Fault::EngineMemory);
                         return;
@@ -262,7 +262,7 @@ impl Engine {
                     message.recycle(&mut self.spread.spares);
                 }
                 News::Nothing => return self.drain_home(id),
-                News::Over(word) => return self.lose_home(id, word),
+                News::Over(reason) => return self.home_gone(id, reason),
             }
         }
         self.drain_home(id);
@@ -285,9 +285,9 @@ impl Engine {
     }
 
     /// Sends a message of a set elsewhere on our circuit, past no block. False when there is no memory for it.
-    fn send_away(&mut self, id: Id, delta: u32, number: u64, message: &Crossed) -> bool {
+    fn send_for_home(&mut self, id: Id, delta: u32, number: u64, message: &Crossed) -> bool {
         // With a SWITCH, which may have to wait too.
-        if self.room_for(id, message.cost() + u64::from(COPY_COST)).is_err() {
+        if self.ensure_room(id, message.cost() + u64::from(COPY_COST)).is_err() {
             return false;
         }
         let Some(circuit) = self.circuits.get_mut(id) else { return false };
@@ -320,7 +320,7 @@ impl Engine {
             }
             padding => {
                 padding.iter_mut().for_each(|padding| padding.note_own_send());
-                self.released(id, Id::NONE, hop, delta, number, lane, now);
+                self.queue_released(id, Id::NONE, hop, delta, number, lane, now);
             }
         }
         true
@@ -328,7 +328,7 @@ impl Engine {
 
     /// What waited on a circuit was taken by the host, or was padding that has left or been taken away: there may be
     /// room for more of a set elsewhere.
-    pub(in crate::engine) fn read_on(&mut self, id: Id) {
+    pub(in crate::engine) fn resume_home_link(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let most = circuit.config.held_sends_max.max(1);
         let has_room = circuit.padding.as_ref().is_none_or(|padding| padding.waiting_to_go() < most);
@@ -339,10 +339,10 @@ impl Engine {
     }
 
     /// The home of a circuit's set has gone, or wants no more of it.
-    fn lose_home(&mut self, id: Id, word: Option<u32>) {
+    fn home_gone(&mut self, id: Id, reason: Option<u32>) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
         let (link, paused) = (away.link.take(), away.paused);
-        let link = match (link, word, cause(word)) {
+        let link = match (link, reason, cause_of(reason)) {
             (Some(link), Some(ENDED), _) => link,
             // It was our circuit's LINK that was no good.
             (Some(_), _, Cause::Fault(fault)) => {
@@ -352,7 +352,7 @@ impl Engine {
             (_, _, cause) => return self.close(id, Id::NONE, cause),
         };
         // The set ended as we asked: its nonce starts another (R6).
-        self.come_back(id, Cause::Asked);
+        self.leave_home(id, Cause::Asked);
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.place = Place::Alone;
         }

@@ -6,7 +6,7 @@
 
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault, Role};
-use crate::engine::spread::message::{token_down, token_up, word, Crossing, Down, Up, ENDED};
+use crate::engine::spread::message::{reason, token_down, token_up, Crossing, Down, Up, ENDED};
 use crate::engine::spread::places::{Away, HomeLeg, Way};
 use crate::engine::{Blocked, Engine, Error, Place};
 use crate::hub::{Cargo, Claim, Hub, Join, Left, NotAdmitted, Notify};
@@ -69,16 +69,16 @@ impl Engine {
     /// Exit: LINK for a nonce that no set of ours has. True when the circuit has asked another engine's set to take it.
     pub(in crate::engine) fn join_elsewhere(&mut self, id: Id, link: &Link) -> Result<bool, Fault> {
         match self.spread.port.as_ref().and_then(|port| port.find(Role::Exit, &link.nonce)) {
-            Some(home) => self.go_away(id, &home, link),
+            Some(home) => self.ask_home(id, &home, link),
             None => Ok(false),
         }
     }
 
     /// Looks at what the other engines have sent: a bounded number of things.
     #[inline]
-    pub(in crate::engine) fn hear(&mut self, now: Nanos) {
+    pub(in crate::engine) fn take_hub_news(&mut self, now: Nanos) {
         if self.spread.port.is_some() {
-            self.hear_others(now);
+            self.take_all_hub_news(now);
         }
     }
 
@@ -87,11 +87,11 @@ impl Engine {
     pub(in crate::engine) fn tick_with_others(&mut self, now: Nanos) {
         self.apply_allowance();
         let now = self.enter(now);
-        self.hear(now);
-        self.rest();
+        self.take_hub_news(now);
+        self.share_figures();
     }
 
-    fn hear_others(&mut self, now: Nanos) {
+    fn take_all_hub_news(&mut self, now: Nanos) {
         let Some(port) = &self.spread.port else { return };
         let mut keys = std::mem::take(&mut self.spread.news);
         let more = port.take_news(limits::NEWS_STEP, &mut keys);
@@ -100,25 +100,25 @@ impl Engine {
             if key == Id::NONE {
                 self.apply_allowance();
                 self.close_doomed();
-                self.hear_joins(now);
+                self.take_joins(now);
             } else if self.circuits.is_ours(key) {
-                self.hear_home(key);
+                self.take_home_news(key);
             } else {
-                self.hear_leg(key, now);
+                self.take_leg_news(key, now);
             }
         }
         self.spread.news = keys;
     }
 
     /// Circuits of other engines want to be legs of our sets.
-    fn hear_joins(&mut self, now: Nanos) {
+    fn take_joins(&mut self, now: Nanos) {
         for _ in 0..limits::NEWS_STEP {
             let Some(join) = self.spread.port.as_ref().and_then(|port| port.poll_join()) else { return };
             let id = join.request.circuit;
             // Ids begin anew with an engine that takes the place of one that went. What that one left comes first: no
             // more than a link has room for, and then its end.
             for _ in 0..2 {
-                self.hear_leg(id, now);
+                self.take_leg_news(id, now);
             }
             self.take_join(join, now);
         }
@@ -133,7 +133,7 @@ impl Engine {
         let accepted = match known {
             None => Err(ENDED),
             Some(state) if !state.fits(request.params.is_some(), request.hops) => {
-                Err(word(Cause::Fault(Fault::UnfitLink)))
+                Err(reason(Cause::Fault(Fault::UnfitLink)))
             }
             Some(state) => {
                 match state.accept(request.circuit, request.hops, now, &request.link, false, &mut self.out.effects) {
@@ -142,7 +142,7 @@ impl Engine {
                         state.seated_elsewhere(request.params.as_ref());
                         Ok(ix)
                     }
-                    Err(fault) => Err(word(Cause::Fault(fault))),
+                    Err(fault) => Err(reason(Cause::Fault(fault))),
                 }
             }
         };
@@ -151,7 +151,7 @@ impl Engine {
             Err(why) => {
                 let mut left = Vec::new();
                 join.refuse(why, |one| left.push(one));
-                self.unload(left, token_up);
+                self.take_back(left, token_up);
                 return;
             }
         };
@@ -168,13 +168,13 @@ impl Engine {
             committed: 0,
             way: Way::default(),
         });
-        self.look_at(id);
+        self.report_leg_elsewhere(id);
         self.apply_effects(set);
     }
 
     /// Lets go of all links to other engines, when the engine is freed, and hands out every token that was on its way.
-    /// What is said here has to reach the others before [`Engine::part`].
-    pub fn leave(&mut self, mut discard: impl FnMut(u64, u32)) {
+    /// What is said here has to reach the others before [`Engine::leave_hub`].
+    pub fn drop_links(&mut self, mut discard: impl FnMut(u64, u32)) {
         let mut back = |token: Option<Token>| token.into_iter().for_each(|token| discard(token.token, token.cost));
         let mut count = |whose: Result<u64, u64>| match whose {
             Ok(ours) => self.held.store.budget_mut().release_crossing(ours),
@@ -186,25 +186,25 @@ impl Engine {
                 count(cost(&one));
                 back(token_up(one));
             };
-            end.close(word(Cause::LegLost), &mut left);
+            end.close(reason(Cause::LegLost), &mut left);
             backlog.take_rest().map(Left::Unsent).for_each(left);
         }
         for circuit in self.circuits.all_mut() {
             let Some(away) = circuit.away.take() else { continue };
-            let word = away.last_word(Cause::LegLost);
+            let reason = away.last_reason(Cause::LegLost);
             let Away { end, mut backlog, asking, .. } = *away;
             count(Ok(asking));
             let mut left = |one: Left<Down, Up>| {
                 count(cost(&one));
                 back(token_down(one));
             };
-            end.close(word, &mut left);
+            end.close(reason, &mut left);
             backlog.take_rest().map(Left::Unsent).for_each(left);
         }
     }
 
     /// Leaves the hub. Waits for wake-ups of this engine that others are about to make.
-    pub fn part(&mut self) {
+    pub fn leave_hub(&mut self) {
         self.spread.port = None;
     }
 }

@@ -179,14 +179,14 @@ pub fn token_down(left: Left<Down, Up>) -> Option<Token> {
     }
 }
 
-/// The word to a circuit whose set ended before it could join.
+/// The reason for a circuit whose set ended before the circuit could join.
 pub const ENDED: u32 = 2;
 
-/// The word of a leg that goes while messages wait which its engine has acknowledged: its set cannot go on.
+/// The reason of a leg that goes with messages which its engine has acknowledged: its set cannot go on.
 pub const LOST: u32 = 3;
 
-/// The last word of an end: why it went.
-pub fn word(cause: Cause) -> u32 {
+/// The number that the other end of a link reads: why this end went.
+pub fn reason(cause: Cause) -> u32 {
     match cause {
         Cause::Asked => 0,
         Cause::LegLost => 1,
@@ -195,14 +195,14 @@ pub fn word(cause: Cause) -> u32 {
     }
 }
 
-/// The cause behind a word; an engine that was freed leaves none.
-pub fn cause(word: Option<u32>) -> Cause {
-    match word {
+/// The cause behind a reason; an engine that was freed leaves no reason.
+pub fn cause_of(reason: Option<u32>) -> Cause {
+    match reason {
         Some(0) => Cause::Asked,
         Some(FINISHED) => Cause::Finished,
-        Some(word) => {
+        Some(reason) => {
             // Also for a set that had ended, where that came too late to matter.
-            let fault = word.checked_sub(FAULTS).and_then(|number| Fault::ALL.get(number as usize));
+            let fault = reason.checked_sub(FAULTS).and_then(|number| Fault::ALL.get(number as usize));
             fault.map_or(Cause::LegLost, |&fault| Cause::Fault(fault))
         }
         None => Cause::LegLost,
@@ -220,12 +220,12 @@ mod tests {
     fn every_cause_survives_the_crossing() {
         for (number, &fault) in Fault::ALL.iter().enumerate() {
             assert_eq!(fault as usize, number, "the list has the order of the enum");
-            assert_eq!(cause(Some(word(Cause::Fault(fault)))), Cause::Fault(fault));
+            assert_eq!(cause_of(Some(reason(Cause::Fault(fault)))), Cause::Fault(fault));
         }
         for one in [Cause::Asked, Cause::LegLost, Cause::Finished] {
-            assert_eq!(cause(Some(word(one))), one);
+            assert_eq!(cause_of(Some(reason(one))), one);
         }
-        assert_eq!(cause(None), Cause::LegLost);
-        assert_eq!(cause(Some(u32::MAX)), Cause::LegLost);
+        assert_eq!(cause_of(None), Cause::LegLost);
+        assert_eq!(cause_of(Some(u32::MAX)), Cause::LegLost);
     }
 }

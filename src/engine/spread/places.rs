@@ -5,7 +5,7 @@ use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, LegIx, Reach, Report};
 use crate::congestion::{Publisher, Reader};
-use crate::engine::spread::message::{word, Crossing, Down, Up, LOST};
+use crate::engine::spread::message::{reason, Crossing, Down, Up, LOST};
 use crate::hub::{HomeEnd, LegEnd};
 use crate::queue::Backlog;
 use crate::wire::conflux::Link;
@@ -183,13 +183,13 @@ impl Away {
 
     /// The last word to the home: why the circuit goes, or that messages go with it which were acknowledged and will
     /// not be sent again.
-    pub fn last_word(&self, why: Cause) -> u32 {
+    pub fn last_reason(&self, why: Cause) -> u32 {
         let is_counted = |up: &Up| matches!(up, Up::Message(_) | Up::Switch(_));
         let ends_the_set = matches!(why, Cause::Fault(fault) if fault.reach() == Reach::Set);
         if self.backlog.iter().any(is_counted) && !ends_the_set {
             LOST
         } else {
-            word(why)
+            reason(why)
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::conflux::{Cause, Fault, LegIx, Report};
 use crate::engine::out::poll::our_link;
 use crate::engine::out::verdict::END_NOT_DIRECTORY;
 use crate::engine::spread::membership::BLANK;
-use crate::engine::spread::message::{cause, token_up, word, Crossed, Down, Up, LOST};
+use crate::engine::spread::message::{cause_of, reason, token_up, Crossed, Down, Up, LOST};
 use crate::engine::spread::places::HomeLeg;
 use crate::engine::Engine;
 use crate::hub::{Cargo, Left, News};
@@ -18,14 +18,14 @@ use crate::wire::Command;
 
 impl Engine {
     /// A set of ours has lost a leg elsewhere, or wants it closed.
-    pub(in crate::engine) fn send_off(&mut self, id: Id, why: Cause) {
+    pub(in crate::engine) fn drop_leg_elsewhere(&mut self, id: Id, why: Cause) {
         let Some((place, leg)) = self.spread.home_legs.remove(id) else { return };
         self.time.alarms.cancel_elsewhere(place);
         let HomeLeg { end, mut backlog, .. } = leg;
         let mut left = Vec::new();
-        end.close(word(why), |one| left.push(one));
+        end.close(reason(why), |one| left.push(one));
         left.extend(backlog.take_rest().map(Left::Unsent));
-        self.unload(left, token_up);
+        self.take_back(left, token_up);
     }
 
     /// Sends a message on the leg elsewhere that was planned for it. There is room for it.
@@ -34,7 +34,7 @@ impl Engine {
         let now = self.time.clock.latest();
         // Most often the leg stays, and then there is less to write down.
         let stays = state.settled_leg() == Some(plan.leg);
-        if !stays || state.send_next(message.command == Command::DATA, now).is_none() {
+        if !stays || state.send_quick(message.command == Command::DATA, now).is_none() {
             state.send_planned(plan, message.command, now, &mut self.out.effects);
         }
         let crossed = Crossed::new(message, &mut self.spread.spares);
@@ -49,39 +49,41 @@ impl Engine {
         let (is_data, cost) = (message.command() == Command::DATA, message.cost());
         let down = Down::Send { delta, number, message };
         let now = self.time.clock.latest();
-        let Some((_, leg)) = self.spread.home_legs.find(id) else { return self.unload([Left::Unsent(down)], token_up) };
+        let Some((_, leg)) = self.spread.home_legs.find(id) else {
+            return self.take_back([Left::Unsent(down)], token_up);
+        };
         leg.committed += u64::from(is_data);
         leg.way.look(leg.end.taken(), now);
         leg.way.put(cost, now);
         match leg.backlog.push(&mut &leg.end, down) {
             Ok(pushed) => {
                 if leg.way.is_more() {
-                    self.is_crossing(id);
+                    self.note_crossing(id);
                 }
                 // From here on the leg counts as blocked, so little can follow.
                 if pushed == Pushed::Kept {
-                    self.look_at(id);
+                    self.report_leg_elsewhere(id);
                 }
             }
             // It is gone, which is news that comes after all that it has brought.
             Err(Refused::Closed(down)) => {
                 leg.way.undo(cost);
-                self.unload([Left::Unsent(down)], token_up);
+                self.take_back([Left::Unsent(down)], token_up);
             }
             Err(Refused::Full(down)) => {
                 leg.way.undo(cost);
-                self.unload([Left::Unsent(down)], token_up);
-                self.lose(id, Cause::LegLost);
+                self.take_back([Left::Unsent(down)], token_up);
+                self.lose_leg(id, Cause::LegLost);
             }
         }
     }
 
     /// More is on its way to a leg elsewhere than its set knows of.
     #[inline(never)]
-    fn is_crossing(&mut self, leg: Id) {
+    fn note_crossing(&mut self, leg: Id) {
         let Some(leg) = self.spread.home_legs.look(leg) else { return };
         let set = leg.set;
-        self.look_at_crossing(set);
+        self.count_crossing(set);
         self.grew(set);
     }
 
@@ -106,7 +108,7 @@ impl Engine {
         let Some(terms) = self.sets.get(set).map(|state| state.terms()) else { return };
         let linked = Down::Linked(Box::new(our_link(terms)));
         let (cost, now) = (linked.cost(), self.time.clock.latest());
-        if let Err(fault) = self.room_for(set, cost) {
+        if let Err(fault) = self.ensure_room(set, cost) {
             return self.fault_elsewhere(id, fault);
         }
         let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
@@ -137,17 +139,17 @@ impl Engine {
     }
 
     /// News of a leg elsewhere.
-    pub(in crate::engine) fn hear_leg(&mut self, id: Id, now: Nanos) {
+    pub(in crate::engine) fn take_leg_news(&mut self, id: Id, now: Nanos) {
         for _ in 0..limits::LINK_ROOM {
             let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
             let (set, ix) = (leg.set, leg.ix);
             let up = match leg.end.poll() {
                 News::Item(up) => up,
                 News::Nothing => return self.drain_leg(id),
-                News::Over(word) => return self.leg_gone(id, word),
+                News::Over(reason) => return self.leg_gone(id, reason),
             };
             self.held.store.budget_mut().adopt(up.cost());
-            if let Err(fault) = self.hear_up(set, ix, up, now) {
+            if let Err(fault) = self.take_up(set, ix, up, now) {
                 self.fault_elsewhere(id, fault);
                 return;
             }
@@ -159,9 +161,9 @@ impl Engine {
         }
     }
 
-    fn hear_up(&mut self, set: Id, ix: LegIx, up: Up, now: Nanos) -> Result<(), Fault> {
+    fn take_up(&mut self, set: Id, ix: LegIx, up: Up, now: Nanos) -> Result<(), Fault> {
         let up = match up {
-            Up::Message(message) => return self.hear_message(set, ix, message, now),
+            Up::Message(message) => return self.take_leg_message(set, ix, message, now),
             other => other,
         };
         let Some(state) = self.sets.get_mut(set) else { return Ok(()) };
@@ -186,8 +188,8 @@ impl Engine {
     }
 
     /// A message came on a leg elsewhere. Everything is held, as nobody waits for an answer about it.
-    fn hear_message(&mut self, set: Id, ix: LegIx, message: Crossed, now: Nanos) -> Result<(), Fault> {
-        let room = self.room_for(set, message.cost());
+    fn take_leg_message(&mut self, set: Id, ix: LegIx, message: Crossed, now: Nanos) -> Result<(), Fault> {
+        let room = self.ensure_room(set, message.cost());
         let held = match self.sets.get_mut(set) {
             // It has ended, on the way or just now.
             None => Err(None),
@@ -200,7 +202,7 @@ impl Engine {
                 if let Some(state) = self.sets.get_mut(set) {
                     state.mark_ready(&mut self.out.effects);
                     if state.holds_more() {
-                        self.holds_more(set);
+                        self.note_held_in_set(set);
                     }
                 }
             }
@@ -225,11 +227,11 @@ impl Engine {
             let set = leg.set;
             self.shrank(set);
         }
-        self.look_at(id);
+        self.report_leg_elsewhere(id);
     }
 
     /// Tells a set how a leg elsewhere stands: what its engine shows, and what has been sent since.
-    pub(in crate::engine) fn look_at(&mut self, id: Id) {
+    pub(in crate::engine) fn report_leg_elsewhere(&mut self, id: Id) {
         let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
         let Some(shown) = leg.reader.read() else { return };
         let report = Report {
@@ -254,30 +256,30 @@ impl Engine {
         if fault.reach() == Reach::Set {
             self.fault_of_set(set, fault);
         } else {
-            self.note(fault, "leg", id);
-            self.lose(id, Cause::Fault(fault));
+            self.report_fault(fault, "leg", id);
+            self.lose_leg(id, Cause::Fault(fault));
         }
     }
 
     /// The engine of a leg elsewhere has closed it, and has counted why.
-    fn leg_gone(&mut self, id: Id, word: Option<u32>) {
+    fn leg_gone(&mut self, id: Id, reason: Option<u32>) {
         let Some(leg) = self.spread.home_legs.look(id) else { return };
-        let why = cause(word);
+        let why = cause_of(reason);
         match why {
             // What it brought and we never saw was acknowledged: nobody will send it again. Nor is anything known of
             // one that went without a word.
-            _ if matches!(word, Some(LOST) | None) => self.end_set(leg.set, Cause::LegLost),
+            _ if matches!(reason, Some(LOST) | None) => self.end_set(leg.set, Cause::LegLost),
             Cause::Fault(fault) if fault.reach() == Reach::Set => self.end_set(leg.set, why),
-            Cause::Fault(_) => self.lose(id, why),
-            Cause::Asked | Cause::LegLost | Cause::Finished => self.lose(id, Cause::LegLost),
+            Cause::Fault(_) => self.lose_leg(id, why),
+            Cause::Asked | Cause::LegLost | Cause::Finished => self.lose_leg(id, Cause::LegLost),
         }
     }
 
     /// A leg elsewhere goes: its set is judged.
-    fn lose(&mut self, id: Id, why: Cause) {
+    fn lose_leg(&mut self, id: Id, why: Cause) {
         let Some(leg) = self.spread.home_legs.look(id) else { return };
         let (set, ix) = (leg.set, leg.ix);
-        self.send_off(id, why);
+        self.drop_leg_elsewhere(id, why);
         self.remove_leg(set, ix, why);
     }
 }

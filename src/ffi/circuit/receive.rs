@@ -59,24 +59,24 @@ impl Receiving for Received<'_> {
     type Answer = circflow_status;
 
     #[inline(always)]
-    fn next(&mut self) -> Option<Step> {
+    fn quick(&mut self) -> Option<Step> {
         let &mut Received { engine, now_ns, circuit, message, .. } = self;
         let next = move |core: &mut Engine| {
             if !message::fits(message) {
                 return None;
             }
             let command = Command(message.command);
-            Some(core.receive_next(now_ns, circuit.id(), command, message.hop, message.stream_id))
+            Some(core.receive_quick(now_ns, circuit.id(), command, message.hop, message.stream_id))
         };
         // SAFETY: see above.
         unsafe { door::try_enter(engine, next) }
     }
 
     #[inline(always)]
-    fn data(&mut self) -> Option<Step> {
+    fn data_quick(&mut self) -> Option<Step> {
         let (engine, circuit, data) = (self.engine, self.circuit, message::data(self.message)?);
         // SAFETY: see above.
-        unsafe { door::try_enter(engine, |core| Some(core.receive_data(circuit.id(), &data))) }
+        unsafe { door::try_enter(engine, |core| Some(core.receive_data_quick(circuit.id(), &data))) }
     }
 
     #[inline(always)]
@@ -115,9 +115,9 @@ impl Receiving for Received<'_> {
     }
 
     #[inline(always)]
-    fn other(self) -> circflow_status {
+    fn long(self) -> circflow_status {
         // SAFETY: see above.
-        unsafe { receive_other(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
+        unsafe { receive_long(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
     }
 
     #[inline(always)]
@@ -143,7 +143,7 @@ unsafe extern "C-unwind" fn receive_again(
         unsafe { circflow_circuit_receive(engine, now_ns, circuit, message, verdict_out) }
     } else {
         // SAFETY: the contract of this floor, which the caller keeps.
-        unsafe { receive_other(engine, now_ns, circuit, message, verdict_out) }
+        unsafe { receive_long(engine, now_ns, circuit, message, verdict_out) }
     }
 }
 
@@ -197,7 +197,7 @@ unsafe extern "C-unwind" fn receive_data_on_leg(
 }
 
 #[inline(never)]
-unsafe extern "C-unwind" fn receive_other(
+unsafe extern "C-unwind" fn receive_long(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -210,7 +210,7 @@ unsafe extern "C-unwind" fn receive_other(
             let id = circuit.id();
             let tag = || message::cell_digest(message);
             let message = message::read(message).map_err(|why| core.invalid(why))?;
-            let verdict = core.receive_other(core.time(now_ns), id, &message, tag)?;
+            let verdict = core.receive_long(core.time(now_ns), id, &message, tag)?;
             message::write_verdict(verdict_out, &verdict);
             Ok(())
         })

@@ -48,7 +48,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_relay(
     let fitting = unsafe { cell.as_ref() }.filter(|cell| message::cell_fits(cell));
     if let (Some(_), false, Ok(side)) = (fitting, verdict_out.is_null(), message::side(from)) {
         // SAFETY: the contract of this floor, which the caller keeps.
-        if let Some(verdict) = unsafe { door::try_enter(engine, |core| core.pass_next(now_ns, circuit.id(), side)) } {
+        if let Some(verdict) = unsafe { door::try_enter(engine, |core| core.pass_quick(now_ns, circuit.id(), side)) } {
             // SAFETY: not NULL, and there is room by the contract of this floor.
             unsafe { message::write_verdict(verdict_out, &verdict) };
             return CIRCFLOW_OK;
@@ -76,7 +76,7 @@ unsafe extern "C-unwind" fn relay_any(
     let (side, cell) = (message::side(from), unsafe { message::cell(cell) });
     if let (Ok(side), Ok(cell)) = (side, &cell) {
         // SAFETY: the contract of this floor, which the caller keeps.
-        let kept = unsafe { door::try_enter(engine, |core| core.keep_next(now_ns, circuit.id(), side, cell)) };
+        let kept = unsafe { door::try_enter(engine, |core| core.pass_waiting_quick(now_ns, circuit.id(), side, cell)) };
         if let Some(verdict) = kept {
             // SAFETY: not NULL, and there is room by the contract of this floor.
             unsafe { message::write_verdict(verdict_out, &verdict) };
@@ -171,7 +171,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_cell_passed(
     circuit: circflow_circuit_id,
 ) -> circflow_status {
     // SAFETY: the contract of this floor, which the caller keeps.
-    if unsafe { door::try_enter(engine, |core| core.is_bystander(now_ns, circuit.id())) }.is_some() {
+    if unsafe { door::try_enter(engine, |core| core.written_or_passing_quick(now_ns, circuit.id())) }.is_some() {
         return CIRCFLOW_OK;
     }
     // SAFETY: the contract of this floor, which the caller keeps.

@@ -78,7 +78,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_cell_queued(
 ) -> circflow_status {
     // Nothing on this way logs.
     // SAFETY: the contract of this floor, which the caller keeps.
-    let next = unsafe { door::try_enter(engine, |core| core.sent_next(now_ns, circuit.id(), Command(command), hop)) };
+    let next = unsafe { door::try_enter(engine, |core| core.sent_quick(now_ns, circuit.id(), Command(command), hop)) };
     match next {
         Some(Ok(())) => CIRCFLOW_OK,
         // SAFETY: the contract of this floor, which the caller keeps.
@@ -145,7 +145,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_cells_written(
     cells: u32,
 ) -> circflow_status {
     // SAFETY: the contract of this floor, which the caller keeps.
-    if unsafe { door::try_enter(engine, |core| core.is_bystander(now_ns, circuit.id())) }.is_some() {
+    if unsafe { door::try_enter(engine, |core| core.written_or_passing_quick(now_ns, circuit.id())) }.is_some() {
         return CIRCFLOW_OK;
     }
     // SAFETY: the contract of this floor, which the caller keeps.

@@ -198,7 +198,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_free(
         if !std::mem::replace(&mut left.is_gathered, true) {
             left.tokens.extend(core.tokens());
         }
-        core.leave(|token, cost| left.tokens.push_back((token, cost)));
+        core.drop_links(|token, cost| left.tokens.push_back((token, cost)));
     };
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
@@ -245,7 +245,7 @@ impl door::Leave for circflow_engine {
     fn gone(_: &mut Engine, _: &mut LeftTokens) {}
 
     fn part(core: &mut Engine) {
-        core.part();
+        core.leave_hub();
     }
 }
 

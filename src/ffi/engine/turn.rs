@@ -39,7 +39,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_poll(
         door::enter_when(engine, Allowed::NotInsideDrain, |core| {
             // Checked first, as a loop often polls an empty queue.
             let mut out = insn::InsnOut::new(insn_out);
-            if core.has_nothing() || !core.poll_into(inward::buffer(body, body_cap), &mut out)? {
+            if core.is_idle() || !core.poll_into(inward::buffer(body, body_cap), &mut out)? {
                 insn_out.write(insn::NOTHING);
             }
             Ok(())
@@ -121,7 +121,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_deadline(
 ) -> circflow_status {
     if !deadline_ns_out.is_null() {
         // SAFETY: the contract of this floor, which the caller keeps.
-        if let Some(deadline) = unsafe { door::try_enter(engine, |core| core.wakes_next()) } {
+        if let Some(deadline) = unsafe { door::try_enter(engine, |core| core.wakes_at_quick()) } {
             // SAFETY: not NULL, and there is room by the contract of this floor.
             unsafe { deadline_ns_out.write(deadline) };
             return CIRCFLOW_OK;

@@ -131,8 +131,8 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
         // SAFETY: see above.
         unsafe {
             message::write_verdict(self.verdict_out, &sent.verdict);
-            if sent.tells {
-                note_next(self.engine, sent.verdict.circuit, self.message.hop)
+            if sent.tells_padders {
+                tell_padders_now(self.engine, sent.verdict.circuit, self.message.hop)
             } else {
                 CIRCFLOW_OK
             }
@@ -148,11 +148,11 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
 }
 
 #[inline(never)]
-unsafe extern "C-unwind" fn note_next(engine: *mut circflow_engine, leg: Id, hop: u8) -> circflow_status {
+unsafe extern "C-unwind" fn tell_padders_now(engine: *mut circflow_engine, leg: Id, hop: u8) -> circflow_status {
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::enter(engine, |core| {
-            core.note_next(leg, hop);
+            core.tell_padders_now(leg, hop);
             Ok(())
         })
     }
@@ -215,7 +215,7 @@ pub unsafe extern "C-unwind" fn circflow_set_get_decision(
         return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     }
     // SAFETY: the contract of this floor, which the caller keeps.
-    if let Some(verdict) = unsafe { door::try_enter(engine, |core| core.peek_next(set.id())) } {
+    if let Some(verdict) = unsafe { door::try_enter(engine, |core| core.peek_quick(set.id())) } {
         // SAFETY: not NULL, and there is room by the contract of this floor.
         unsafe { message::write_verdict(verdict_out, &verdict) };
         return CIRCFLOW_OK;

@@ -11,7 +11,7 @@ pub(in crate::engine) const FULL: &str =
 
 /// A sentence, and the answer that it belongs to.
 #[derive(Debug)]
-pub(in crate::engine) struct Words {
+pub(in crate::engine) struct LastDetail {
     /// None once a call has answered so.
     about: Option<Error>,
     text: Cow<'static, str>,
@@ -20,28 +20,28 @@ pub(in crate::engine) struct Words {
     blocked: Id,
 }
 
-impl Words {
-    pub const NONE: Words = Words { about: None, text: Cow::Borrowed(""), blocked: Id::NONE };
+impl LastDetail {
+    pub const NONE: LastDetail = LastDetail { about: None, text: Cow::Borrowed(""), blocked: Id::NONE };
 }
 
 impl Engine {
     /// The sentence that [`Engine::explains`] the last answer.
     pub fn detail(&self) -> Cow<'_, str> {
-        match self.sets.get(self.out.words.blocked) {
+        match self.sets.get(self.out.detail.blocked) {
             Some(state) => Cow::Owned(state.why_blocked(state.params().is_none())),
-            None => Cow::Borrowed(&self.out.words.text),
+            None => Cow::Borrowed(&self.out.detail.text),
         }
     }
 
     /// A call has this answer. True when there is a sentence of its own about it: what was said of others, and of what
     /// was due meanwhile, is forgotten.
     pub fn explains(&mut self, error: Error) -> bool {
-        self.out.words.about.take() == Some(error)
+        self.out.detail.about.take() == Some(error)
     }
 
     /// Says what is behind an answer.
     pub(in crate::engine) fn explain(&mut self, error: Error, text: impl Into<Cow<'static, str>>) -> Error {
-        self.out.words = Words { about: Some(error), text: text.into(), blocked: Id::NONE };
+        self.out.detail = LastDetail { about: Some(error), text: text.into(), blocked: Id::NONE };
         error
     }
 
@@ -62,8 +62,8 @@ impl Engine {
     pub(in crate::engine) fn refused(&mut self, set: Id, refusal: Refusal) -> Error {
         let error = Error::from(refusal);
         if error == Blocked::NoRoom.into() {
-            self.out.words.about = Some(error);
-            self.out.words.blocked = set;
+            self.out.detail.about = Some(error);
+            self.out.detail.blocked = set;
             self.ask_for_set(set);
         }
         error

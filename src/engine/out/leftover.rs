@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 /// Messages that something has left behind.
 #[derive(Debug)]
-pub(in crate::engine) struct Rest {
+pub(in crate::engine) struct Leftover {
     /// The set that has ended, or none.
     pub set: Id,
     pub set_tag: u64,
@@ -23,9 +23,9 @@ pub(in crate::engine) struct Rest {
     pub run: bool,
 }
 
-impl Rest {
-    fn of_nobody(lanes: Lanes) -> Rest {
-        Rest { set: Id::NONE, set_tag: 0, lanes, next: 0, run: false }
+impl Leftover {
+    fn of_nobody(lanes: Lanes) -> Leftover {
+        Leftover { set: Id::NONE, set_tag: 0, lanes, next: 0, run: false }
     }
 }
 
@@ -55,25 +55,29 @@ impl Engine {
     /// Messages that came to nothing: their tokens are handed back in their turn.
     pub(in crate::engine) fn leave_behind(&mut self, lane: Lane) {
         self.held.store.leave(lane.bytes());
-        self.queue_rest(lane);
+        self.queue_leftover(lane);
     }
 
     /// The same for what was never held here.
-    pub(in crate::engine) fn queue_rest(&mut self, lane: Lane) {
+    pub(in crate::engine) fn queue_leftover(&mut self, lane: Lane) {
         if !lane.is_empty() {
-            self.out.queue.push_rest(Rest::of_nobody(Lanes::of(lane, &self.held.store)));
+            self.out.queue.push_leftover(Leftover::of_nobody(Lanes::of(lane, &self.held.store)));
         }
     }
 
     /// The same for what waited at the head of the instruction queue, in whose place it is.
-    pub(in crate::engine) fn leave_first(&mut self, lane: Lane) {
+    pub(in crate::engine) fn leave_in_place(&mut self, lane: Lane) {
         self.held.store.leave(lane.bytes());
-        self.out.queue.make_rest(Rest::of_nobody(Lanes::of(lane, &self.held.store)));
+        self.out.queue.replace_first(Leftover::of_nobody(Lanes::of(lane, &self.held.store)));
     }
 
     /// Takes the next message of the rest that is first in the queue.
-    pub(in crate::engine) fn take_rest(&mut self, buffer: &mut [u8], budget: &mut Budget) -> Result<Given, TooSmall> {
-        while let Some(rest) = self.out.queue.first_rest() {
+    pub(in crate::engine) fn take_leftover(
+        &mut self,
+        buffer: &mut [u8],
+        budget: &mut Budget,
+    ) -> Result<Given, TooSmall> {
+        while let Some(rest) = self.out.queue.first_leftover() {
             let (set, set_tag) = (rest.set, rest.set_tag);
             let about = |what| Ok(Given::One(Instruction::about(Id::NONE, 0, set, set_tag, what)));
             if rest.lanes.first() == rest.next {
@@ -104,8 +108,8 @@ impl Engine {
     }
 
     /// True when the rest that is first in the queue has something to give; copies are freed on the way.
-    pub(in crate::engine) fn rest_waits(&mut self, budget: &mut Budget) -> bool {
-        let Some(rest) = self.out.queue.first_rest() else { return false };
+    pub(in crate::engine) fn leftover_waits(&mut self, budget: &mut Budget) -> bool {
+        let Some(rest) = self.out.queue.first_leftover() else { return false };
         if rest.lanes.first() == rest.next {
             return true;
         }
@@ -119,7 +123,7 @@ impl Engine {
     }
 
     /// Frees some of what was set aside. True when more is left.
-    pub(in crate::engine) fn bury(&mut self) -> bool {
+    pub(in crate::engine) fn free_aside(&mut self) -> bool {
         let mut budget = Budget::default();
         while let Some(lanes) = self.held.aside.front_mut() {
             lanes.free(&mut self.held.store, &mut budget.0);
@@ -127,7 +131,7 @@ impl Engine {
                 return true;
             }
             if let Some(lanes) = self.held.aside.pop_front().filter(|lanes| !lanes.is_empty()) {
-                self.out.queue.push_rest(Rest::of_nobody(lanes));
+                self.out.queue.push_leftover(Leftover::of_nobody(lanes));
             }
         }
         false
