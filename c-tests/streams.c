@@ -621,6 +621,51 @@ static void a_rate_is_kept_to(void **state)
     assert_true(host_deadline(EXIT) == CIRCFLOW_NEVER);
 }
 
+static circflow_stream_id reads_until_stopped(uint16_t stream_id)
+{
+    circflow_verdict verdict;
+    circflow_message data = host_message(CIRCFLOW_CMD_DATA, 0, stream_id, bytes, 1);
+    OK(from_client(CIRCFLOW_CMD_BEGIN, stream_id, "x", 2));
+    OK(circflow_circuit_receive(EXIT, world.now, FAR(0), &data, &verdict));
+    OK(circflow_stream_set_readable(EXIT, verdict.stream, 1));
+    OK(from_client(CIRCFLOW_CMD_XOFF, stream_id, "", 1));
+    return verdict.stream;
+}
+
+/* A host that asks which stream to read, and was told none, hears of it when there is one. The stream whose MAY_SEND says
+ * so ends, or is stopped again, before that is taken: then there is the next one's. */
+static void who_reads_by_turns_is_told_of_another_stream(const char *how, uint8_t command)
+{
+    uint8_t body[CIRCFLOW_XON_LEN];
+    circflow_stream_id second, found;
+    uint64_t tag;
+    host_start(&world);
+    plain();
+    reads_until_stopped(7);
+    second = reads_until_stopped(9);
+    OK(circflow_stream_choose(EXIT, world.now, no_set, FAR(0), &found, &tag));
+    assert_true(found.v == 0);
+    OK(circflow_xon_encode(0, body));
+    OK(from_client(CIRCFLOW_CMD_XON, 7, body, sizeof(body)));
+    OK(from_client(command, 7, how, 1)); /* MAY_SEND is not taken yet. */
+    OK(from_client(CIRCFLOW_CMD_XON, 9, body, sizeof(body)));
+    const circflow_insn *insn = host_first(host_drain(EXIT), CIRCFLOW_INSN_MAY_SEND);
+    assert_non_null(insn);
+    assert_true(insn->stream.v == second.v);
+}
+
+static void another_stream_is_told_of_when_the_first_ends(void **state)
+{
+    (void)state;
+    who_reads_by_turns_is_told_of_another_stream("\6", CIRCFLOW_CMD_END);
+}
+
+static void another_stream_is_told_of_when_the_first_stops(void **state)
+{
+    (void)state;
+    who_reads_by_turns_is_told_of_another_stream("", CIRCFLOW_CMD_XOFF);
+}
+
 /* XOFF stops a stream whatever its rate says: nothing tells the host to go on before XON does. */
 static void xoff_takes_the_rates_alarm_down(void **state)
 {
@@ -1235,6 +1280,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_slow_reader_on_a_set, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rate_is_kept_to, setup, teardown),
         cmocka_unit_test_setup_teardown(xoff_takes_the_rates_alarm_down, setup, teardown),
+        host_expected_to_fail_setup_teardown(another_stream_is_told_of_when_the_first_ends, setup, teardown),
+        host_expected_to_fail_setup_teardown(another_stream_is_told_of_when_the_first_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(bytes_that_were_not_sent_do_not_count, setup, teardown),
         cmocka_unit_test_setup_teardown(xoff_and_xon_are_paid_for, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_closes_at_both_ends, setup, teardown),
