@@ -228,6 +228,17 @@ impl Engine {
         }
     }
 
+    /// MAY_SEND of a stream had its turn. It was taken, unless the stream has ended or was stopped.
+    pub(super) fn told_of_stream(&mut self, id: Id) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        stream.told = false;
+        let (owner, is_stopped) = (stream.owner, stream.outgoing.stopped());
+        if is_stopped {
+            return;
+        }
+        self.with_streams(owner, |streams, _| streams.is_told());
+    }
+
     /// Streams whose owner goes.
     pub(super) fn drop_streams(&mut self, streams: &Streams) {
         for id in streams.ids() {

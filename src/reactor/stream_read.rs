@@ -68,6 +68,11 @@ impl Streams {
         }
     }
 
+    /// The host has taken MAY_SEND of a stream. Before that the stream may end or stop, and another has to be named.
+    pub fn is_told(&mut self) {
+        self.idle = false;
+    }
+
     /// Lets a stream send again, after XON or when its rate allows. Does nothing while XOFF stops the stream. Returns
     /// true when the host has to be told.
     pub fn wake(&mut self, arena: &mut Arena<Stream>, id: Id) -> bool {
@@ -75,7 +80,7 @@ impl Streams {
         let refused = std::mem::take(&mut stream.refused);
         if stream.readable {
             self.enqueue(id, stream);
-            return std::mem::take(&mut self.idle) || refused;
+            return self.idle || refused;
         }
         refused
     }

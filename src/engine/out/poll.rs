@@ -297,9 +297,7 @@ impl Engine {
                     reactor.backward.resumed();
                 }
             }
-            Queued::MaySendStream { stream } => {
-                self.streams.get_mut(stream).into_iter().for_each(|stream| stream.told = false)
-            }
+            Queued::MaySendStream { stream } => self.told_of_stream(stream),
             Queued::Negotiation { circuit, hop, .. } | Queued::Sendme { circuit, hop, .. } => {
                 self.count_sent(circuit, hop, self.time.clock.latest());
             }
