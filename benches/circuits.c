@@ -26,7 +26,7 @@
 
 #define PART __attribute__((noinline, noclone))
 
-enum { BATCH = 32, STRETCH = 20000, SETS = 200, CELL = CIRCFLOW_CELL_BODY_LEN };
+enum { BATCH = 32, STRETCH = 20000, SETS = 200, CELL = CIRCFLOW_CELL_BODY_LEN, CROWD = 1000 };
 
 static const char *running = "bench-run";
 
@@ -148,6 +148,62 @@ PART static uint64_t full(struct relay *relay, uint64_t cells) {
   return done;
 }
 
+static struct circflow_channel_id share(struct relay *relay, uint32_t room) {
+  struct circflow_channel_id channel;
+  ok(circflow_channel_open(relay->engine, room, &channel), "channel");
+  return channel;
+}
+
+static void sit(struct relay *relay, struct circflow_circuit_id circuit, struct circflow_channel_id channel) {
+  ok(circflow_circuit_set_channel(relay->engine, relay->now, circuit, CIRCFLOW_SIDE_NEXT, channel), "sit");
+}
+
+/* The channel is shared, and has room. */
+static uint64_t roomy(struct relay *relay, uint64_t cells) {
+  struct circflow_channel_id channel = share(relay, UINT32_MAX - 1);
+  sit(relay, relay->circuit, channel);
+  through(relay, CIRCFLOW_SIDE_BACK, cells);
+  ok(circflow_channel_close(relay->engine, channel), "close");
+  return cells;
+}
+
+/* A thousand circuits share the channel. Each has a cell that waits, and there is room for 32 at a time. */
+PART static uint64_t crowd(struct relay *relay, uint64_t cells) {
+  static const struct circflow_channel_id none = {0};
+  struct circflow_circuit_id all[CROWD], first = relay->circuit;
+  struct circflow_channel_id channel = share(relay, 0);
+  struct circflow_insn insn;
+  uint64_t done = 0;
+  for (uint64_t i = 0; i < CROWD; i++) {
+    all[i] = i == 0 ? first : open_relay(relay->engine, relay->now, CIRCFLOW_CIRCUIT_EXTENDED);
+    sit(relay, all[i], channel);
+    relay->circuit = all[i];
+    feed(relay, CIRCFLOW_SIDE_BACK, i, CIRCFLOW_VERDICT_HELD);
+  }
+  while (done < cells) {
+    ok(circflow_channel_set_room(relay->engine, relay->now, channel, BATCH), "room");
+    for (uint64_t i = 0; i < BATCH; i++, done++) {
+      ok(circflow_engine_poll(relay->engine, relay->out, CELL, &insn), "status of a poll");
+      is(CIRCFLOW_INSN_WRITE, insn.kind, "instruction");
+      is(all[done % CROWD].v, insn.circuit.v, "whose turn it is");
+      check_cell(relay->out, done);
+      /* The next cell of this circuit. */
+      relay->circuit = all[done % CROWD];
+      feed(relay, CIRCFLOW_SIDE_BACK, done + CROWD, CIRCFLOW_VERDICT_HELD);
+    }
+  }
+  relay->circuit = first;
+  for (uint64_t i = 1; i < CROWD; i++) {
+    ok(circflow_circuit_gone(relay->engine, relay->now, all[i]), "gone");
+  }
+  ok(circflow_channel_close(relay->engine, channel), "close");
+  sit(relay, first, none);
+  do {
+    ok(circflow_engine_poll(relay->engine, relay->out, CELL, &insn), "status of a poll");
+  } while (insn.kind != CIRCFLOW_INSN_NONE);
+  return done;
+}
+
 /* The queue of the peer: 32 cells go in and come out again. */
 PART static uint64_t peer(struct relay *relay, uint64_t cells) {
   uint64_t done = 0;
@@ -178,6 +234,8 @@ static const struct workload_run {
     {"forward", "relay: a cell goes on to the next relay", "250", "circflow_", forward, {.set = false}},
     {"backward", "relay: a cell goes back towards the client", "250", "circflow_", backward, {.set = false}},
     {"full", "relay: the channel is full, the cell waits and is taken", "", "circflow_", full, {.set = false}},
+    {"shared", "relay: a cell goes on through a shared channel with room", "", "circflow_", roomy, {.set = false}},
+    {"crowd", "relay: 1,000 circuits wait for a shared channel in turn", "", "circflow_", crowd, {.set = false}},
     {"queue", "peer: queue with a malloc for each cell", "", "peer_", peer, {.set = false}},
     {"plain", "client to exit, one circuit", "", "circflow_", NULL, {.set = false}},
     {"set", "client to exit, a set of two legs, in order", "", "circflow_", NULL, {.set = true}},

@@ -23,6 +23,7 @@ impl World {
         assert!(stats.held_bytes <= self.plan.held_max, "held bytes have their cap: {}", stats.held_bytes);
         let by_hand = at.engine.held_by_hand();
         assert_eq!((stats.held_bytes, stats.leaving_bytes), by_hand, "the books are what sets and circuits hold");
+        assert!(at.engine.channels_add_up(), "who is in line for a channel will be served");
         let spare = stats.reserved_bytes.checked_sub(stats.held_bytes);
         assert!(spare.is_some_and(|spare| spare <= HELD_BLOCK), "reserved is what is held, and a block: {stats:?}");
         let added = stats.instructions.saturating_sub(at.queued);

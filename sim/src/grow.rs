@@ -329,11 +329,26 @@ impl World {
                 continue;
             }
             self.links[link].users.push((circ, pos));
-            if self.links[link].full {
-                let now = self.clock(node);
+            let full = self.links[link].full;
+            self.circs[circ].writable[pos][side as usize] = !full;
+            let now = self.clock(node);
+            if self.plan.shares {
+                self.share(node, link);
+                let channel = self.links[link].channel;
+                self.nodes[node].engine.set_channel(now, id, side, channel).unwrap();
+            } else if full {
                 self.nodes[node].engine.set_writable(now, id, side, false).unwrap();
-                self.circs[circ].writable[pos][side as usize] = false;
             }
+        }
+    }
+}
+
+impl World {
+    /// Makes a link a channel of its engine.
+    fn share(&mut self, node: usize, link: usize) {
+        let on = &mut self.links[link];
+        if on.channel == Id::NONE {
+            on.channel = self.nodes[node].engine.open_channel(if on.full { 0 } else { u32::MAX }).unwrap();
         }
     }
 }

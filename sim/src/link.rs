@@ -2,7 +2,7 @@
 
 use crate::cell::Cell;
 use crate::rng::Rng;
-use circflow::base::Nanos;
+use circflow::base::{Id, Nanos};
 use std::collections::VecDeque;
 
 pub struct Link {
@@ -14,6 +14,8 @@ pub struct Link {
     pub high: usize,
     pub low: usize,
     pub full: bool,
+    /// The channel that its circuits share, or none.
+    pub channel: Id,
     /// Cells on their way, with the times of arrival.
     pub cells: VecDeque<(Nanos, Cell)>,
     /// Times at which the queued cells are written.
@@ -34,6 +36,7 @@ impl Link {
             high,
             low: rng.below(high as u64) as usize,
             full: false,
+            channel: Id::NONE,
             cells: VecDeque::new(),
             writes: VecDeque::new(),
             users: Vec::new(),

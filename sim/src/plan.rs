@@ -47,6 +47,8 @@ pub struct Plan {
     /// A client makes an exit hold messages for order.
     pub pins: bool,
     pub slow_links: bool,
+    /// Links are channels that circuits share.
+    pub shares: bool,
     pub lateness: Nanos,
     pub back_in_time: bool,
     /// Some hosts feed a few more cells after PAUSE_FEED.
@@ -117,6 +119,7 @@ impl Plan {
             building: false,
             pins: false,
             slow_links: rng.once_in(2),
+            shares: rng.once_in(3),
             lateness: rng.pick(&[0, 0, MS, 5 * MS, 40 * MS, 700 * MS]),
             back_in_time: rng.once_in(8),
             defiant: rng.once_in(15),

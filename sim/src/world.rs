@@ -415,6 +415,12 @@ impl World {
 
     fn tell_writable(&mut self, link: usize, writable: bool) {
         let (now, node) = (self.now, self.links[link].from);
+        let channel = self.links[link].channel;
+        if channel != Id::NONE {
+            let room = if writable { u32::MAX } else { 0 };
+            self.nodes[node].engine.set_channel_room(now, channel, room).unwrap();
+            self.touch(node);
+        }
         let users = std::mem::take(&mut self.links[link].users);
         for &(circ, pos) in &users {
             let state = &mut self.circs[circ];
@@ -423,6 +429,9 @@ impl World {
                 continue;
             }
             state.writable[pos][side] = writable;
+            if channel != Id::NONE {
+                continue;
+            }
             let id = state.ids[pos];
             trace!(self, "node {node}: circuit {circ}.{pos} side {side} writable {writable}");
             let told = self.nodes[node].engine.set_writable(now, id, SIDES[side], writable);
