@@ -66,17 +66,13 @@ impl Engine {
     }
 
     /// The same for what waited at the head of the instruction queue, in whose place it is.
-    pub(in crate::engine) fn leave_in_place(&mut self, lane: Lane) {
+    pub(super) fn leave_in_place(&mut self, lane: Lane) {
         self.held.store.leave(lane.bytes());
         self.out.queue.replace_first(Leftover::of_nobody(Lanes::of(lane, &self.held.store)));
     }
 
     /// Takes the next message of the rest that is first in the queue.
-    pub(in crate::engine) fn take_leftover(
-        &mut self,
-        buffer: &mut [u8],
-        budget: &mut Budget,
-    ) -> Result<Given, TooSmall> {
+    pub(super) fn take_leftover(&mut self, buffer: &mut [u8], budget: &mut Budget) -> Result<Given, TooSmall> {
         while let Some(rest) = self.out.queue.first_leftover() {
             let (set, set_tag) = (rest.set, rest.set_tag);
             let about = |what| Ok(Given::One(Instruction::about(Id::NONE, 0, set, set_tag, what)));
@@ -108,7 +104,7 @@ impl Engine {
     }
 
     /// True when the rest that is first in the queue has something to give; copies are freed on the way.
-    pub(in crate::engine) fn leftover_waits(&mut self, budget: &mut Budget) -> bool {
+    pub(super) fn leftover_waits(&mut self, budget: &mut Budget) -> bool {
         let Some(rest) = self.out.queue.first_leftover() else { return false };
         if rest.lanes.first() == rest.next {
             return true;

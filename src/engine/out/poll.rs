@@ -68,7 +68,7 @@ impl Engine {
 
     /// The messages of a set that are ready may all be taken. Then less is held than others know of.
     #[inline(always)]
-    pub(in crate::engine) fn note_all_taken(&mut self, set: Id) {
+    pub(super) fn note_all_taken(&mut self, set: Id) {
         let now = self.time.clock.latest();
         if let Some(state) = self.sets.get_mut(set).filter(|state| state.is_noted() && !state.is_ready()) {
             state.ran_out(&self.held.store, now);

@@ -62,12 +62,7 @@ impl Engine {
     /// Takes the next ready message of a set, and ends the set when taking it shows that a number came twice. True when
     /// there was one.
     #[inline(always)]
-    pub(in crate::engine) fn take_ready(
-        &mut self,
-        set: Id,
-        buffer: &mut [u8],
-        taker: &mut impl Taker,
-    ) -> Result<bool, TooSmall> {
+    pub(super) fn take_ready(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, TooSmall> {
         let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
         if state.params().is_some() {
             return self.take_ready_run(set, buffer, taker);

@@ -253,7 +253,7 @@ impl Engine {
         Ok(Some(answer))
     }
 
-    pub(in crate::engine) fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {
+    fn check_hop(&mut self, id: Id, hop: u8) -> Result<(), Error> {
         let circuit = self.circuits.lookup(id)?;
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());

@@ -56,7 +56,7 @@ impl Engine {
         self.end_padding(id, number, now)
     }
 
-    pub(in crate::engine) fn end_padding(&mut self, id: Id, number: u8, now: Nanos) -> Result<(), Error> {
+    pub(super) fn end_padding(&mut self, id: Id, number: u8, now: Nanos) -> Result<(), Error> {
         let is_client = self.circuits.get(id).is_some_and(|circuit| circuit.config.role == Role::Client);
         let news = self.with_padding(id, |padding| {
             if is_client {

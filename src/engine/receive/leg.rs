@@ -9,7 +9,7 @@ use crate::wire::conflux::Switch;
 use crate::wire::Command;
 
 /// What became of a message, in which set, and the host's tag of the leg.
-pub(in crate::engine) struct Arrived {
+pub(super) struct Arrived {
     pub arrival: Arrival,
     pub set: Id,
     pub tag: u64,
@@ -28,14 +28,7 @@ impl Engine {
 
     /// What is due has been done, as far as there is room in the queue.
     #[inline(always)]
-    pub(in crate::engine) fn receive_entered(
-        &mut self,
-        now: Nanos,
-        id: Id,
-        command: Command,
-        hop: u8,
-        stream_id: u16,
-    ) -> Step {
+    pub(super) fn receive_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
         let Some(circuit) = self.circuits.get(id) else { return Step::Other };
         let (Place::Leg { set, ix }, true) = (circuit.place, u16::from(hop) == circuit.config.plain_hop) else {
             let is_run = circuit.reactor.is_some() && command == Command::DATA;
@@ -86,7 +79,7 @@ impl Engine {
 
     /// A multiplexed message on a leg gets its number, and has its turn or is held.
     #[inline(always)]
-    pub(in crate::engine) fn arrive(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
+    pub(super) fn arrive(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
         let now = self.time.clock.latest();
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };

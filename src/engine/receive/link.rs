@@ -11,12 +11,7 @@ use crate::wire::Command;
 
 impl Engine {
     /// LINK, LINKED and LINKED_ACK from the join point, and a SWITCH on a circuit that is no leg.
-    pub(in crate::engine) fn receive_conflux(
-        &mut self,
-        now: Nanos,
-        id: Id,
-        message: &Message<'_>,
-    ) -> Result<Verdict, Error> {
+    pub(super) fn receive_conflux(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         let Some(circuit) = self.circuits.get(id) else {
             return Err(self.circuits.reason(id).into());
         };

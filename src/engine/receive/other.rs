@@ -136,7 +136,7 @@ impl Engine {
     }
 
     /// [`Engine::arrive`] where the streams are ours: a message that has its turn goes to its stream.
-    pub(in crate::engine) fn arrive_with_streams(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    pub(super) fn arrive_with_streams(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         // What only we read is kept by us, not by the host.
         let is_ours = is_flow(message.command);
         let message = &Message { token: message.token.filter(|_| !is_ours), ..*message };
@@ -154,7 +154,7 @@ impl Engine {
     }
 
     /// DATA came: every so often a SENDME is owed, at once and on the same leg (SEN-1).
-    pub(in crate::engine) fn acknowledge(&mut self, id: Id, hop: u8, tag: &[u8]) {
+    pub(super) fn acknowledge(&mut self, id: Id, hop: u8, tag: &[u8]) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.end(hop).acks.data() {
             let mut kept = [0; 20];

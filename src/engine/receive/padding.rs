@@ -11,12 +11,7 @@ use crate::wire::Command;
 
 impl Engine {
     /// A message came on a circuit with padders, or is about padding: padders hear of it before anything else does.
-    pub(in crate::engine) fn receive_padding(
-        &mut self,
-        now: Nanos,
-        id: Id,
-        message: &Message<'_>,
-    ) -> Result<Admitted, Error> {
+    pub(super) fn receive_padding(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Admitted, Error> {
         // What will be fed again must not be counted twice.
         let is_handshake = (Command::CONFLUX_LINK..Command::CONFLUX_SWITCH).contains(&message.command);
         if is_handshake || message.command == Command::PADDING_NEGOTIATE {

@@ -58,12 +58,7 @@ impl Engine {
     }
 
     /// The part of STREAM WRITE: made with the first message that opens a stream (R3).
-    pub(in crate::engine) fn write_in(
-        &mut self,
-        now: Nanos,
-        owner: Owner,
-        message: &StreamMessage<'_>,
-    ) -> Result<Write, Fault> {
+    fn write_in(&mut self, now: Nanos, owner: Owner, message: &StreamMessage<'_>) -> Result<Write, Fault> {
         let opens = matches!(message.command, Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE);
         let Some(side) = side(&mut self.sets, &mut self.circuits, owner, message.hop) else {
             return Ok(Write::Consume { resumes: None });

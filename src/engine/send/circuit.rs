@@ -69,7 +69,7 @@ impl Engine {
     }
 
     /// True when a message of a relay's own would overtake cells that wait.
-    pub(in crate::engine) fn waits_at_edge(&self, id: Id, hop: u8) -> bool {
+    pub(super) fn waits_at_edge(&self, id: Id, hop: u8) -> bool {
         let Some(Circuit { reactor: Some(reactor), config, .. }) = self.circuits.get(id) else { return false };
         hop == 0 && config.role == Role::Exit && reactor.edge_at(Side::Back).waiting() > 0
     }

@@ -12,7 +12,7 @@ use crate::wire::StreamRule;
 impl Engine {
     /// Keeps a message for which [`Engine::send_on_stream`] had no answer.
     #[cold]
-    pub(in crate::engine) fn hold_for_stream(
+    pub(super) fn hold_for_stream(
         &mut self,
         id: Id,
         plan: Option<Plan>,
@@ -85,12 +85,7 @@ impl Engine {
 
     /// Keeps a message for a set whose legs are blocked, or sends it on the leg elsewhere that was planned for it.
     #[cold]
-    pub(in crate::engine) fn hold_for_set(
-        &mut self,
-        set: Id,
-        plan: Option<Plan>,
-        message: &Message<'_>,
-    ) -> Result<(), Error> {
+    pub(super) fn hold_for_set(&mut self, set: Id, plan: Option<Plan>, message: &Message<'_>) -> Result<(), Error> {
         let cost = cost_of(message).into();
         let has_room = self.held.store.budget().has_room(cost);
         if self.ensure_room(set, cost).is_err() {

@@ -89,7 +89,7 @@ impl Engine {
     /// Tells the padders of a leg what is sent on it.
     #[cold]
     #[inline(never)]
-    pub(in crate::engine) fn tell_padders_of_verdict(&mut self, verdict: &Verdict, hop: u8) {
+    pub(super) fn tell_padders_of_verdict(&mut self, verdict: &Verdict, hop: u8) {
         let now = self.time.clock.latest();
         if verdict.switch_delta != 0 {
             self.tell_padders(verdict.circuit, hop, now);

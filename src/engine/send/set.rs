@@ -39,7 +39,7 @@ impl Engine {
     }
 
     /// Does so for a stream of ours.
-    pub(in crate::engine) fn send_stream_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
+    pub(super) fn send_stream_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         let mut going = self.send_in_set_entered(set, command, hop)?;
         if let Going::Out(verdict) = &mut going {
             verdict.wants_digest = self.count_data(verdict.circuit, hop, command, self.time.clock.latest());

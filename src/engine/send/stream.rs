@@ -116,15 +116,7 @@ impl Engine {
     /// DATA counts for the stream's rate. BEGIN and RESOLVE open it for the other end, once they have left. END and
     /// RESOLVED are its last: it is remembered for a while, as the other end may not know yet.
     #[inline]
-    pub(in crate::engine) fn after_sending(
-        &mut self,
-        id: Id,
-        owner: Owner,
-        command: Command,
-        len: u16,
-        left: bool,
-        now: Nanos,
-    ) {
+    pub(super) fn after_sending(&mut self, id: Id, owner: Owner, command: Command, len: u16, left: bool, now: Nanos) {
         match command {
             Command::DATA => {
                 let stream = self.streams.get_mut(id);

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 impl Engine {
     /// Asks the home of a set to take our circuit in. False when that engine has just gone.
-    pub(in crate::engine) fn ask_home(
+    pub(super) fn ask_home(
         &mut self,
         id: Id,
         home: &Home<crate::engine::spread::message::Crossing>,
@@ -170,7 +170,7 @@ impl Engine {
     }
 
     /// Shows the home how a circuit stands.
-    pub(in crate::engine) fn publish(&mut self, id: Id) {
+    fn publish(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let (runs, hop) = (circuit.runs_streams(), circuit.config.hops.last());
         let Some(away) = &mut circuit.away else { return };
@@ -216,7 +216,7 @@ impl Engine {
     }
 
     /// News from the home of a circuit's set.
-    pub(in crate::engine) fn take_home_news(&mut self, id: Id) {
+    pub(super) fn take_home_news(&mut self, id: Id) {
         let heard = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()).map(|away| away.heard);
         self.read_home_link(id);
         let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) else { return };

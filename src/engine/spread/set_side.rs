@@ -139,7 +139,7 @@ impl Engine {
     }
 
     /// News of a leg elsewhere.
-    pub(in crate::engine) fn take_leg_news(&mut self, id: Id, now: Nanos) {
+    pub(super) fn take_leg_news(&mut self, id: Id, now: Nanos) {
         for _ in 0..limits::LINK_ROOM {
             let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
             let (set, ix) = (leg.set, leg.ix);
@@ -231,7 +231,7 @@ impl Engine {
     }
 
     /// Tells a set how a leg elsewhere stands: what its engine shows, and what has been sent since.
-    pub(in crate::engine) fn report_leg_elsewhere(&mut self, id: Id) {
+    pub(super) fn report_leg_elsewhere(&mut self, id: Id) {
         let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
         let Some(shown) = leg.reader.read() else { return };
         let report = Report {
