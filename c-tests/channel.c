@@ -492,6 +492,34 @@ static void streams_and_cells_take_turns(void **state)
     is_now(channel, 4, 0, 0, 0, 12);
 }
 
+/* A relay in the middle with a stream of its own: its last cell has gone, and it stays in line for the stream. */
+static void a_stream_behind_cells_that_wait_has_its_turn(void **state)
+{
+    circflow_message begin = host_message(CIRCFLOW_CMD_BEGIN, 0, 7, "x", 2);
+    circflow_verdict verdict;
+    (void)state;
+    circflow_channel_id channel = channel_with(1);
+    circflow_circuit_id a = opened(MIDDLE, 'a'), b = opened(MIDDLE, 'b');
+    sits(a, BACK, channel);
+    sits(b, BACK, channel);
+    OK(circflow_circuit_receive(RELAY, world.now, a, &begin, &verdict));
+    circflow_stream_id stream = verdict.stream;
+    OK(sends(stream));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(relay(a, NEXT), CIRCFLOW_VERDICT_HELD);
+        assert_int_equal(relay(b, NEXT), CIRCFLOW_VERDICT_HELD);
+    }
+    IS(CIRCFLOW_ERR_NO_ROOM, sends(stream));
+    room(channel, 4);
+    gives("ABAB");
+    is_now(channel, 2, 1, 0, 0, 5);
+    room(channel, 2);
+    gives("!");
+    OK(sends(stream));
+    OK(sends(stream));
+    is_now(channel, 2, 0, 0, 0, 7);
+}
+
 /* Whoever is told and sends nothing keeps the others waiting for so long, and no longer. */
 static void room_that_is_not_used_is_given_on(void **state)
 {
@@ -857,6 +885,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_channel_goes_before_its_circuits, setup, teardown),
         cmocka_unit_test_setup_teardown(streams_use_up_room_and_hear_of_more, setup, teardown),
         cmocka_unit_test_setup_teardown(streams_and_cells_take_turns, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stream_behind_cells_that_wait_has_its_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(room_that_is_not_used_is_given_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_promise_waits_for_room, setup, teardown),
         cmocka_unit_test_setup_teardown(ten_thousand_streams_on_one_channel, setup, teardown),
