@@ -367,6 +367,32 @@ fn exports_are_documented_declared_and_tested() {
     report(&found);
 }
 
+/// In the engine, receiving stands in one folder and sending in another. A set or circuit of another engine is sent to
+/// by what is in spread/.
+#[test]
+fn receiving_and_sending_stand_in_their_folders() {
+    const ROOMS: [(&str, &[&str]); 3] = [
+        ("receive", &["src/engine/receive/"]),
+        ("send", &["src/engine/send/", "src/engine/spread/"]),
+        ("hold", &["src/engine/send/"]),
+    ];
+    let (mut found, mut functions) = (String::new(), 0);
+    for source in sources().iter().filter(|source| source.path.starts_with("src/engine/")) {
+        for line in source.lines.iter().filter(|line| !line.is_test && begins_function(&line.code)) {
+            let Some((_, name)) = line.code.split_once("fn ") else { continue };
+            let name = name.split(['(', '<']).next().unwrap_or_default();
+            let room = ROOMS.iter().find(|(verb, _)| name.split('_').next() == Some(*verb));
+            let Some((_, folders)) = room else { continue };
+            functions += 1;
+            if !folders.iter().any(|folder| source.path.starts_with(folder)) {
+                let _ = writeln!(found, "{}:{}: {name} belongs in {}", source.path, line.number, folders.join(" or "));
+            }
+        }
+    }
+    assert!(functions > 30, "found only {functions} functions");
+    report(&found);
+}
+
 /// A function that fuzz/abi does not call is one that no fuzzer sees.
 #[test]
 fn the_fuzzed_host_calls_every_function() {

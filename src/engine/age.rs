@@ -1,8 +1,9 @@
-//! How long messages are held for order. Each set that holds any has a timer, which is armed with the first of them
-//! and looked at again when it is due; in time that counts, so that it need not move when a machine was suspended.
+//! How long messages are held for order. Each set that holds messages has a timer: it is armed with the first message,
+//! and set anew when it is due. It runs in counted time, which leaves out pauses of the host, so it need not move when
+//! a machine was suspended.
 //!
-//! While something is held the host is asked to call twice a second. So a longer time in which it did not is seen as
-//! what it is, and no call pays for that but those for which something is due.
+//! While something is held the host is asked to call twice a second. So a longer time between calls is known to be a
+//! pause, and only calls in which something is due pay for that.
 
 use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
@@ -11,16 +12,17 @@ use crate::engine::out::log::engine_log;
 use crate::engine::{Engine, Error};
 
 impl Engine {
-    /// The first step of a feed in the common case: time goes on, by no more than all of which counts, and nothing is
-    /// due. False when it is not so, and then nothing was done.
+    /// The quick part of [`Engine::enter`]: true when nothing is due and time has gone on by no more than
+    /// [`limits::HELD_GAP_MAX`], all of which counts. When it is false, nothing was done.
     #[inline(always)]
     pub(super) fn try_enter(&mut self, now: Nanos) -> bool {
-        // An earlier time is very far ahead here.
+        // An earlier time wraps around to a very large step.
         let goes_on = now < self.stop() && now.wrapping_sub(self.time.clock.latest()) <= limits::HELD_GAP_MAX;
         goes_on && self.time.clock.advance(now)
     }
 
-    /// Looks at the clock. Of a time in which the host did not call, a second counts for what is held.
+    /// Looks at the clock, and answers the time to go on with. Of a longer time without a call, one second counts for
+    /// the age of held messages.
     #[inline]
     pub(super) fn observe(&mut self, now: Nanos) -> Nanos {
         let before = self.time.clock.latest();
@@ -37,7 +39,7 @@ impl Engine {
         now
     }
 
-    /// A set holds its first message for order: its age is watched, and with it that of all that follow.
+    /// Watches the age of the first message that a set holds for order, and so of all behind it.
     #[inline(never)]
     pub(super) fn watch_age(&mut self, set: Id, now: Nanos) {
         let most = self.sets.get(set).and_then(|state| state.terms().held_age_max).unwrap_or_default();
@@ -47,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// Looks at the sets that may hold something for too long, a bounded number of them.
+    /// Checks sets that may hold something for too long, a bounded number of sets.
     #[cold]
     pub(super) fn run_ages(&mut self, now: Nanos) {
         let counted = self.held.store.counted(now);
@@ -60,7 +62,7 @@ impl Engine {
             self.check_age(index, now);
         }
         let next = match self.time.alarms.next_age() {
-            // Nobody holds anything: the next who does begins anew.
+            // Nothing is held: the next message that is held sets the beat again.
             _ if self.held.store.is_empty() => NEVER,
             NEVER => NEVER,
             next => self.held.store.uncounted(next).min(now.saturating_add(limits::HELD_BEAT)),
@@ -75,18 +77,19 @@ impl Engine {
         let age = now.saturating_sub(since);
         let (counted, grain) = (self.held.store.counted(now), limits::HELD_GRAIN);
         let next = if state.is_ready() {
-            // The host has to come, and then it will be seen whether there is a hole behind.
+            // The host has to take these first; only then is known whether a hole is behind them.
             counted.saturating_add(limits::HELD_BEAT)
         } else if age.saturating_add(grain) >= most {
             return self.end_held(id, Fault::HeldTooLong, now);
         } else {
-            // Rather a moment too early than too late; and not before the age can read so much, as it goes in steps.
+            // A moment too early rather than too late, but not before the age, which grows in steps, can reach the
+            // bound.
             (counted / grain).saturating_add((most - age - grain).div_ceil(grain)).saturating_mul(grain)
         };
         self.time.alarms.arm_age(index, next);
     }
 
-    /// A set ends on account of what it holds for order.
+    /// Ends a set because of what it holds for order.
     pub(super) fn end_held(&mut self, id: Id, fault: Fault, now: Nanos) {
         let Some(state) = self.sets.get(id) else { return };
         let (held, held_bytes) = (state.held(), state.held_bytes());

@@ -1,38 +1,38 @@
-//! The one deadline: what handshakes, padding and streams wait for, side by side, as handshakes go first whatever the
-//! time.
+//! The timers of an engine, and the one deadline made of them. Kinds of timers are kept apart, because handshakes are
+//! handled first whatever the time.
 
 use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos, Timers};
 
-/// Three kinds of timers: two of a circuit, by the circuit's place, and one of a stream.
+/// All timers of an engine. Each is known by the place of its circuit, stream, set or leg in an arena.
 #[derive(Debug)]
 pub(super) struct Alarms {
     handshakes: Timers,
     padding: Timers,
     streams: Timers,
-    /// Of legs elsewhere, by their place: they wait for LINKED_ACK.
+    /// Timers of legs elsewhere, which wait for LINKED_ACK.
     elsewhere: Timers,
     /// Of channels whose room is kept for some, and wanted by others.
     channels: Timers,
-    /// Of sets that hold something, by their place: in time that counts.
+    /// Timers of sets that hold something, in counted time (see `age`).
     ages: Timers,
-    /// When these are to be looked at next, [`NEVER`] while nothing is held.
+    /// When the ages are looked at next, [`NEVER`] while nothing is held.
     beat: Nanos,
-    /// Other engines have news left: now is when they are due.
+    /// News of other engines is left over, and due at once.
     busy: bool,
-    /// The last call has left some of its work: now is when it is due.
+    /// Work of the last call is left over, and due at once.
     left: bool,
-    /// The earliest of all but padding, which changes with each cell.
+    /// The earliest timer but those of padding, which change with each cell.
     others: Nanos,
-    /// The earliest of all.
+    /// The earliest timer, or 0 when something is due at once.
     next: Nanos,
-    /// A clock that gets here is looked at: see [`limits::CLOCK_LEAP`].
+    /// From this time on the clock is looked at: see [`limits::CLOCK_LEAP`].
     horizon: Nanos,
-    /// The short ways are closed.
+    /// The quick ways are closed.
     closed: bool,
-    /// Not 0 when [`Alarms::next`] is not what the host is to be told: the clock is another, or there is a beat.
+    /// Not 0 when the host is told another time than [`Alarms::next`]: it has set its clock, or there is a beat.
     differs: usize,
-    /// Where the short ways end: every feed compares with it.
+    /// The quick ways are open before this time. Every feed compares with it.
     stop: Nanos,
 }
 
@@ -59,36 +59,36 @@ impl Default for Alarms {
 }
 
 impl Alarms {
-    /// Never later than the earliest of them.
+    /// The deadline: never later than the earliest timer.
     #[inline]
     pub fn next(&self) -> Nanos {
         self.next
     }
 
-    /// Closes the short ways, or opens them again.
+    /// Closes the quick ways, or opens them again.
     pub fn close(&mut self, closed: bool) {
         self.closed = closed;
         self.set_beat(self.beat);
     }
 
-    /// 0 when [`Alarms::next`] may be told as it is.
+    /// 0 when the host is told [`Alarms::next`] as it is.
     #[inline]
     pub fn differs(&self) -> usize {
         self.differs
     }
 
-    /// The earliest of them, or the horizon; 0 while the short ways are closed.
+    /// The earliest timer or the horizon; 0 while the quick ways are closed.
     #[inline]
     pub fn stop(&self) -> Nanos {
         self.stop
     }
 
-    /// When the clock is to be looked at.
+    /// When the clock has to be looked at.
     pub fn horizon(&self) -> Nanos {
         self.horizon
     }
 
-    /// The clock was looked at.
+    /// Moves the horizon, after a look at the clock.
     pub fn set_horizon(&mut self, now: Nanos) {
         self.horizon = now.saturating_add(limits::CLOCK_LEAP);
         self.refresh();
@@ -182,7 +182,7 @@ impl Alarms {
         due.map(|(channel, _)| channel)
     }
 
-    /// Looks at a set when so much time has come that counts.
+    /// Has the age of a set checked at this counted time.
     #[inline]
     pub fn arm_age(&mut self, set: u32, counted: Nanos) {
         self.ages.arm(set, counted);
@@ -192,23 +192,23 @@ impl Alarms {
         self.ages.cancel(set);
     }
 
-    /// Takes the earliest set that is to be looked at.
+    /// Takes the earliest set whose age has to be checked.
     pub fn due_age(&mut self, counted: Nanos, steps: &mut u32) -> Option<u32> {
         take_due(&mut self.ages, counted, steps).map(|(set, _)| set)
     }
 
-    /// When a set is to be looked at, in time that counts.
+    /// When the next set has to be checked, in counted time.
     pub fn next_age(&self) -> Nanos {
         self.ages.next()
     }
 
-    /// When to look at the time that counts.
+    /// When the ages are looked at next.
     #[inline]
     pub fn beat(&self) -> Nanos {
         self.beat
     }
 
-    /// Not later than this.
+    /// Moves the beat to `when` if that is earlier.
     #[inline]
     pub fn beat_by(&mut self, when: Nanos) {
         if when < self.beat {
@@ -222,29 +222,29 @@ impl Alarms {
         self.refresh_others();
     }
 
-    /// Nothing is held.
+    /// Forgets all ages, as nothing is held.
     pub fn forget_ages(&mut self) {
         self.ages = Timers::default();
         self.set_beat(NEVER);
     }
 
-    /// The earliest of all others.
+    /// The deadline without the beat.
     pub fn next_without_beat(&self) -> Nanos {
         self.others_without_beat().min(self.padding.next())
     }
 
-    /// The earliest timer.
+    /// The earliest timer, whatever else is due.
     pub fn earliest(&self) -> Nanos {
         self.plain_timers().min(self.padding.next())
     }
 
-    /// Work is left over, or none any more.
+    /// Says whether work is left over.
     pub fn set_left(&mut self, left: bool) {
         self.left = left;
         self.refresh_others();
     }
 
-    /// There is news left over, or none any more.
+    /// Says whether news of other engines is left over.
     pub fn set_busy(&mut self, busy: bool) {
         self.busy = busy;
         self.refresh_others();
@@ -281,7 +281,7 @@ impl Alarms {
     }
 }
 
-/// Takes the earliest timer that is due, if there are steps left for it and what it sets off.
+/// Takes the earliest timer that is due, if steps are left for it and for what follows.
 fn take_due(timers: &mut Timers, now: Nanos, steps: &mut u32) -> Option<(u32, Nanos)> {
     if *steps == 0 {
         return None;

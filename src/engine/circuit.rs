@@ -1,4 +1,4 @@
-//! What a host asks of a circuit.
+//! Calls of a host about a circuit.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, Role};
@@ -8,7 +8,7 @@ use crate::engine::{Blocked, CircuitConfig, CircuitFlags, Engine, Error, Misuse}
 use crate::reactor::{Edge, Reactor, Side};
 
 impl Engine {
-    /// Opens a circuit.
+    /// Opens a circuit. Error when its hops do not fit its role, or the engine has no place for it.
     pub fn open_circuit(&mut self, now: Nanos, config: CircuitConfig) -> Result<Id, Error> {
         if config.hops.are_counted() != (config.role == Role::Client) {
             return Err(self.invalid("hops do not fit the role"));
@@ -33,7 +33,7 @@ impl Engine {
         Ok(Box::new(Reactor::new(params, inc)))
     }
 
-    /// Replaces what is so of a circuit. That it has carried streams stays so.
+    /// Replaces a circuit's flags; STREAMS, once set, stays.
     pub fn set_circuit_flags(&mut self, id: Id, flags: CircuitFlags) -> Result<(), Error> {
         match self.circuits.get_mut(id) {
             Some(circuit) if circuit.moves_queue(flags) => {
@@ -56,7 +56,7 @@ impl Engine {
         }
     }
 
-    /// A circuit has gone.
+    /// Reports that a circuit has gone: everything of it is given up, and its leg leaves the set.
     pub fn circuit_closed(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
         self.enter(now);
         self.leave_home(id, Cause::LegLost);
@@ -70,13 +70,13 @@ impl Engine {
         Ok(())
     }
 
-    /// True for a circuit that we run.
+    /// True for a circuit that circflow runs.
     #[inline]
     pub fn runs(&self, id: Id) -> bool {
         self.running > 0 && self.circuits.get(id).is_some_and(|circuit| circuit.reactor.is_some())
     }
 
-    /// The host wants an end of a circuit (R13).
+    /// Closes a circuit at the host's request (R13): the close is queued.
     pub fn close_circuit(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
         self.enter_for_circuits(now, std::iter::once(id))?;
         let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
@@ -88,7 +88,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Figures of a circuit that we run.
+    /// Figures of a circuit that circflow runs.
     pub fn circuit_stats(&mut self, id: Id) -> Result<CircuitStats, Error> {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         let hop = circuit.config.hops.last();
@@ -107,14 +107,14 @@ impl Engine {
         Ok(stats)
     }
 
-    /// A circuit has streams from now on (R9).
+    /// Notes that a circuit has carried streams, so it cannot become a leg any more (R9).
     pub(super) fn mark_streams(&mut self, id: Id) {
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.config.flags.add(CircuitFlags::STREAMS);
         }
     }
 
-    /// What a circuit that goes has kept at its edges, and its streams.
+    /// Gives up the edges and the streams of a circuit that goes; messages that wait are handed back.
     pub(super) fn drop_reactor(&mut self, circuit: &mut Circuit) {
         let Some(mut reactor) = circuit.reactor.take() else { return };
         self.running -= 1;
@@ -127,7 +127,7 @@ impl Engine {
         }
     }
 
-    /// The window or the edge of a circuit has changed: its set, or its host, may want to know.
+    /// Tells the set or the host of a circuit that its window or its back edge has changed.
     pub(super) fn room_changed(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let (place, hop, runs) = (circuit.place, circuit.config.hops.last(), circuit.runs_streams());
@@ -166,26 +166,26 @@ impl Engine {
 /// Figures of a circuit that circflow runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CircuitStats {
-    /// Congestion window towards the join point, 0 before the first DATA.
+    /// Congestion window towards the last hop, in cells; 0 before the first DATA.
     pub cwnd: u64,
     /// DATA cells in flight.
     pub inflight: u64,
-    /// Smoothed round-trip time, 0 for none.
+    /// Smoothed round-trip time in nanoseconds, 0 for none yet.
     pub rtt: Nanos,
     /// Congestion control is in slow start.
     pub slow_start: bool,
-    /// Streams that are the circuit's own.
+    /// Open streams of the circuit itself, not of its set.
     pub streams: u32,
-    /// Of the two edges, [`Side::Back`] first.
+    /// Figures of the two edges, [`Side::Back`] first.
     pub edges: [EdgeStats; 2],
 }
 
 /// Figures of an edge.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EdgeStats {
-    /// Cells that wait.
+    /// Cells that wait now.
     pub waiting: u32,
-    /// The most that ever did.
+    /// The most cells that ever waited.
     pub waiting_peak: u32,
     /// Cells that went on.
     pub passed: u64,

@@ -1,4 +1,4 @@
-//! The host's clock where it is not what it should be: behind, ahead, or set anew.
+//! A host's clock that was wrong: it steps back, leaps ahead, or is set anew.
 
 use crate::base::limits::CLOCK_BACK;
 use crate::base::time::NEVER;
@@ -7,25 +7,26 @@ use crate::engine::out::log::engine_log;
 use crate::engine::{Engine, Error};
 
 impl Engine {
-    /// The host's time on our clock: what every function here takes, but for the short ways (`Engine::stop`).
+    /// The host's time on our clock, which every function of the engine takes except the quick ways (see
+    /// `Engine::stop`).
     #[inline(always)]
     pub fn time(&self, wall: Nanos) -> Nanos {
         self.time.clock.inside(wall)
     }
 
-    /// A time of ours on the host's clock.
+    /// A time of our clock on the host's clock.
     pub fn wall(&self, time: Nanos) -> Nanos {
         self.time.clock.outside(time)
     }
 
-    /// Up to here, nothing is due and the clock need not be looked at. The short ways take the host's time as it is: on
-    /// a clock that was set they are closed.
+    /// The time up to which nothing is due and the clock need not be looked at. The quick ways take the host's time as
+    /// it is, so they are closed once the host has set its clock.
     #[inline]
     pub(super) fn stop(&self) -> Nanos {
         self.time.alarms.stop()
     }
 
-    /// The host's clock was wrong, and says `wall` now.
+    /// Reports that the host's clock was wrong, and says `wall` now.
     pub fn set_clock(&mut self, wall: Nanos) -> Result<(), Error> {
         if wall == NEVER {
             return Err(self.invalid("no clock says CIRCFLOW_NEVER"));
@@ -37,7 +38,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The clock has passed its horizon: either an hour has gone by, or it leaps.
+    /// Looks at a clock that has passed its horizon: either an hour has gone by, or the clock leaps.
     #[cold]
     pub(super) fn pass_horizon(&mut self, before: Nanos, mut now: Nanos) -> Nanos {
         if self.time.clock.is_leap(before, now) {
@@ -50,7 +51,7 @@ impl Engine {
         now
     }
 
-    /// The host has named an earlier time than the latest.
+    /// Notes that the host has named an earlier time than the latest one.
     #[cold]
     pub(super) fn step_back(&mut self, named: Nanos) {
         let latest = self.time.clock.latest();

@@ -1,4 +1,4 @@
-//! What engines and circuits are made with, and figures.
+//! Configuration of engines and circuits, and figures of an engine.
 
 use crate::base::purse::Spent;
 use crate::base::{Hops, Nanos};
@@ -7,12 +7,12 @@ use crate::congestion::PathClass;
 use crate::padding::Pace;
 use crate::reactor::Marks;
 
-/// What an engine is made with.
+/// Configuration of an engine.
 #[derive(Clone)]
 pub struct Config {
-    /// Random bytes of the host's.
+    /// Random bytes from the host.
     pub seed: [u8; 32],
-    /// Part of every id.
+    /// The engine's number, a part of every id: 1 to 16,383.
     pub tag: u32,
     /// Cap on circuits.
     pub circuits_max: u32,
@@ -22,40 +22,40 @@ pub struct Config {
     pub instructions_max: u32,
     /// Cap on held bytes.
     pub held_bytes_max: u64,
-    /// How many cells may wait at an edge.
+    /// How many cells may wait at an edge, and when its source pauses.
     pub marks: Marks,
     /// Cap on streams of one circuit or set.
     pub streams_max: u32,
     /// Cap on bytes of one stream in the host's buffer.
     pub stream_bytes_max: u32,
-    /// How long a stream that was closed here stays known, up to [`crate::base::limits::STREAM_MEMORY_MAX`].
+    /// How long an ended stream stays known, in nanoseconds, up to [`crate::base::limits::STREAM_MEMORY_MAX`].
     pub stream_memory: Nanos,
-    /// How much the machines of a padder do at a time.
+    /// How often the machines of a padder may act.
     pub pace: Pace,
-    /// How long a message may be held for order, where a set does not say; 0 for as long as it takes.
+    /// How long a message may be held for order, in nanoseconds, in sets without a bound of their own; 0 for no bound.
     pub held_age_max: Nanos,
 }
 
-/// What a circuit is opened with.
+/// Configuration of a circuit.
 #[derive(Clone, Copy, Debug)]
 pub struct CircuitConfig {
-    /// The host's.
+    /// The host's tag of the circuit.
     pub tag: u64,
-    /// Which end this is.
+    /// Client or exit: which end of the circuit this is.
     pub role: Role,
-    /// How long it is, and where it ends.
+    /// How many hops it has, and which hop is the last.
     pub hops: Hops,
-    /// What is so now.
+    /// Its flags when it is opened.
     pub flags: CircuitFlags,
     /// Cap on messages held for sending while padding blocks.
     pub held_sends_max: u32,
-    /// Which parameters of congestion control hold.
+    /// The class whose parameters of congestion control hold.
     pub class: PathClass,
-    /// DATA cells that one SENDME acknowledges, as negotiated; 0 for what the parameters say.
+    /// DATA cells that one SENDME acknowledges, as negotiated; 0 for the parameter.
     pub sendme_inc: u8,
 }
 
-/// What is so of a circuit, or-ed together.
+/// Flags of a circuit, or-ed together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CircuitFlags(pub u32);
 
@@ -68,15 +68,15 @@ impl CircuitFlags {
     pub const EXTENDED: CircuitFlags = CircuitFlags(4);
     /// Streams may end at other hops.
     pub const LEAKY_PIPE: CircuitFlags = CircuitFlags(8);
-    /// Another padder runs on it beside ours.
+    /// A padder that is not circflow's runs on it too.
     pub const OTHER_PADDER: CircuitFlags = CircuitFlags(16);
-    /// The host keeps what a block holds back.
+    /// The host keeps the messages that a block holds back.
     pub const OWN_QUEUE: CircuitFlags = CircuitFlags(32);
     /// Circflow runs it.
     pub const REACTOR: CircuitFlags = CircuitFlags(64);
     /// Streams may be opened to this client.
     pub const SERVICE: CircuitFlags = CircuitFlags(128);
-    /// What is so of the last hop, and may change when a circuit gets longer.
+    /// The flags of the last hop, which may change when a circuit gets longer.
     pub const LAST_HOP: CircuitFlags = CircuitFlags(Self::VEGAS.0 | Self::SERVICE.0);
     /// Every bit that means something.
     pub const ALL: CircuitFlags = CircuitFlags(255);
@@ -106,7 +106,7 @@ pub struct EngineStats {
     pub sets: u32,
     /// Instructions waiting.
     pub instructions: u32,
-    /// The most that ever waited.
+    /// The most instructions that ever waited.
     pub instructions_peak: u32,
     /// Timers armed.
     pub timers: u32,
@@ -114,15 +114,15 @@ pub struct EngineStats {
     pub held: u64,
     /// Bytes held.
     pub held_bytes: u64,
-    /// The most ever held.
+    /// The most bytes ever held.
     pub held_bytes_peak: u64,
-    /// Of the process's cap, what is reserved for them.
+    /// Bytes reserved for them from the cap of the process.
     pub reserved_bytes: u64,
-    /// Of the bytes held, what is on its way to other engines.
+    /// Bytes on the way to other engines, a part of the bytes held.
     pub crossing_bytes: u64,
-    /// What is held no longer, and waits to be handed back.
+    /// Bytes that are not held any more and wait to be handed back.
     pub leaving_bytes: u64,
-    /// Memory owned by the store.
+    /// Bytes of memory that the store owns.
     pub pool_bytes: u64,
     /// Times the clock went back.
     pub time_backwards: u64,
@@ -138,7 +138,7 @@ pub struct EngineStats {
     pub spent: Spent,
     /// How late the timers of padding were.
     pub lateness: Lateness,
-    /// Messages of streams that nothing explains, and that were dropped.
+    /// Messages that came for no stream that is known, and were dropped.
     pub unexplained: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Parameters of a consensus that are the engine's, and not of one class of circuits.
+//! Parameters of a consensus that hold for the whole engine, not for one class of circuits.
 
 use crate::base::consensus::{parameters, Unset};
 use crate::base::limits;
@@ -9,16 +9,16 @@ use crate::padding::PadderTerms;
 use std::sync::Arc;
 
 parameters! {
-    /// Conflux, padding and SENDMEs. Those that circflow has no part in (how many sets a client builds) are kept for
-    /// the host to read.
+    /// Conflux, padding and SENDMEs. Parameters that only the host uses (how many sets a client builds) are kept for it
+    /// to read.
     pub struct Wide, DEFAULT;
-    /// 0: no LINK is taken, and no set opened; what lives goes on.
+    /// 0: no LINK is taken, and no set opened; sets that are open go on.
     cfx_enabled, "cfx_enabled" = 1 in 0..=1;
-    /// Exits of a network, in ten thousandths, below which a client builds one set in advance. The host's.
+    /// Exits of a network, in ten thousandths, below which a client builds one set in advance. Only the host uses it.
     low_exit_threshold, "cfx_low_exit_threshold" = 6000 in 0..=10_000;
-    /// Linked sets of a client. The host's.
+    /// Linked sets of a client. Only the host uses it.
     max_linked_set, "cfx_max_linked_set" = 10 in 0..=255;
-    /// Sets a client builds in advance. The host's.
+    /// Sets a client builds in advance. Only the host uses it.
     max_prebuilt_set, "cfx_max_prebuilt_set" = 3 in 0..=255;
     /// Legs that may be launched in place of some that failed.
     unlinked_leg_retry, "cfx_max_unlinked_leg_retry" = 3 in 0..=255;
@@ -26,7 +26,7 @@ parameters! {
     num_legs_set, "cfx_num_legs_set" = 2 in 0..=255;
     /// Legs of a set at a time.
     max_legs_set, "cfx_max_legs_set" = 8 in 3..=255;
-    /// An experiment of which C Tor has the name only.
+    /// An experiment. C Tor only knows its name.
     send_pct, "cfx_send_pct" = 100 in 0..=255, built 100..=100;
     /// An experiment that C Tor has switched off.
     drain_pct, "cfx_drain_pct" = 0 in 0..=255, built 0..=0;
@@ -52,7 +52,7 @@ const _: () = assert!(Wide::DEFAULT.max_legs_set == limits::LEGS_DEFAULT);
 const _: () = assert!(Wide::DEFAULT.num_legs_set + Wide::DEFAULT.unlinked_leg_retry == limits::LAUNCHES_DEFAULT);
 const _: () = assert!(Wide::DEFAULT.circ_queued_cells == limits::QUEUED_CELLS_DEFAULT);
 
-/// In place of the cells at which a padder stops: what the parameter says.
+/// Stands for the parameter, in place of the number of queued cells at which a padder stops.
 pub const BY_PARAMETER: u32 = u32::MAX;
 
 impl Default for Wide {
@@ -62,8 +62,8 @@ impl Default for Wide {
 }
 
 impl Engine {
-    /// Sets a parameter: one of congestion control for the circuits of one class that are opened from now on, any other
-    /// for the engine.
+    /// Sets a parameter. One of congestion control holds for circuits of the class that are opened from now on, any
+    /// other for the engine.
     pub fn set_param(&mut self, class: PathClass, name: &str, value: u32) -> Result<(), Error> {
         let of_class = &mut self.settings.params[class as usize];
         let outcome = match of_class.get(name) {
@@ -89,7 +89,7 @@ impl Engine {
         found.ok_or_else(|| self.explain(Error::INVALID, format!("no parameter is called {name}")))
     }
 
-    /// Whether the consensus allows new sets and legs.
+    /// Error SWITCHED_OFF when the consensus allows no new sets and legs.
     pub(super) fn check_conflux_on(&self) -> Result<(), Error> {
         match self.settings.wide.cfx_enabled {
             0 => Err(Blocked::SwitchedOff.into()),
@@ -97,12 +97,12 @@ impl Engine {
         }
     }
 
-    /// What a peer's set is made with; none while conflux is off.
+    /// Terms of a set that a peer opens; none while the host or the consensus refuses such sets.
     pub(super) fn accepted(&self) -> Option<&SetTerms> {
         self.settings.accepted.as_ref().filter(|_| self.settings.wide.cfx_enabled != 0)
     }
 
-    /// Fills in what the host leaves to the parameters of a set.
+    /// Fills in the terms of a set that the host has left to the parameters.
     pub(super) fn fill_set_terms(&self, terms: &mut SetTerms) {
         let wide = &self.settings.wide;
         if terms.legs_max == 0 {
@@ -118,7 +118,7 @@ impl Engine {
         terms.held_age_max.get_or_insert(self.settings.held_age_max);
     }
 
-    /// The same for a padder.
+    /// Fills in the terms of a padder that the host has left to the parameters.
     pub(super) fn fill_padder_terms(&self, terms: &mut PadderTerms) {
         if terms.queued_max == BY_PARAMETER {
             terms.queued_max = self.settings.wide.circ_queued_cells;

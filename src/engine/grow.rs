@@ -6,24 +6,24 @@ use crate::congestion::{Inc, Params, PathClass};
 use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place};
 use std::sync::Arc;
 
-/// What a circuit becomes.
+/// The new length of a circuit, and terms of its new hops.
 #[derive(Clone, Copy, Debug)]
 pub struct Growth {
     /// Its hops from now on; 0 for one more.
     pub length: u8,
     /// The number of the last of them.
     pub join: u64,
-    /// Of [`CircuitFlags::LAST_HOP`], what is so of that one.
+    /// The flags of the new last hop, out of [`CircuitFlags::LAST_HOP`].
     pub flags: CircuitFlags,
     /// Which parameters of congestion control hold for the hops that are new.
     pub class: PathClass,
-    /// DATA cells that one SENDME acknowledges, as negotiated with them; 0 for what the parameters say.
+    /// DATA cells that one SENDME acknowledges, as negotiated with the new hops; 0 for the parameter.
     pub sendme_inc: u8,
 }
 
 impl Engine {
-    /// A client's circuit has been extended. What is known of the hops that were there stays: windows, padders,
-    /// streams, and what waits for them.
+    /// Reports that a client's circuit has got longer. Windows, padders, streams and waiting messages of the earlier
+    /// hops stay.
     pub fn extend_circuit(&mut self, now: Nanos, id: Id, growth: &Growth) -> Result<(), Error> {
         self.enter_for_circuits(now, std::iter::once(id))?;
         let circuit = self.circuits.lookup(id)?;
@@ -55,7 +55,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What congestion control goes by with a hop that is negotiated with now.
+    /// Terms of congestion control with a hop that is new now: its parameters and its SENDME increment.
     pub(super) fn hop_terms(&mut self, class: PathClass, sendme_inc: u8) -> Result<(Arc<Params>, Inc), Error> {
         let params = Arc::clone(&self.settings.params[class as usize]);
         let asked = if sendme_inc == 0 { params.sendme_inc } else { sendme_inc.into() };

@@ -1,4 +1,4 @@
-//! How circuits become legs of a set, and how a leg stands.
+//! How circuits become legs of a set, and reports of congestion control about legs.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{LegIx, LegStats, Report, Role};
@@ -7,12 +7,13 @@ use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place};
 use crate::wire::conflux::Ux;
 
 impl Engine {
-    /// Client: circuits become legs, all or none.
+    /// Client: makes legs of open circuits, of all or of none. LINK goes out on each.
     pub fn add_legs(&mut self, now: Nanos, set: Id, circuits: &[Id]) -> Result<(), Error> {
         self.take_legs(now, set, circuits, true)
     }
 
-    /// Client: circuits that are still being built become legs, all or none. LINK waits for [`Engine::circuit_built`].
+    /// Client: makes legs of circuits that are still being built, of all or of none. LINK waits for
+    /// [`Engine::circuit_built`].
     pub fn launch_legs(&mut self, now: Nanos, set: Id, circuits: &[Id]) -> Result<(), Error> {
         self.take_legs(now, set, circuits, false)
     }
@@ -53,7 +54,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Client: the circuit of a leg that was launched is open: LINK goes out.
+    /// Client: reports that the circuit of a launched leg is open: LINK goes out.
     pub fn circuit_built(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         let circuit = self.circuits.lookup(id)?;
@@ -66,7 +67,7 @@ impl Engine {
         if !self.set(set)?.is_building(ix) {
             return Err(Misuse::InSet.into());
         }
-        // What was negotiated is known only now (prop329 §2.2).
+        // Only now is known whether Vegas was negotiated (prop329 §2.2).
         if !circuit.config.flags.has(CircuitFlags::VEGAS) {
             return Err(Misuse::NoVegas.into());
         }
@@ -78,7 +79,7 @@ impl Engine {
         Ok(())
     }
 
-    /// A circuit becomes a leg whose handshake the host has done.
+    /// Makes a leg of a circuit whose handshake the host has done. `rtt` is in nanoseconds.
     pub fn adopt_leg(&mut self, now: Nanos, set: Id, circuit: Id, ux: Ux, rtt: Nanos) -> Result<(), Error> {
         self.enter_for_set(now, set)?;
         let model = self.set(set)?.any_leg().unwrap_or(circuit);
@@ -97,7 +98,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Figures of a leg, here or elsewhere, of one of our sets.
+    /// Figures of a leg of one of our sets, on this engine or elsewhere.
     pub fn leg_stats(&self, id: Id) -> Result<LegStats, Error> {
         let (set, ix) = match self.spread.home_legs.look(id) {
             Some(leg) => (leg.set, leg.ix),
@@ -106,10 +107,10 @@ impl Engine {
         self.set(set)?.leg_stats(ix).ok_or(Misuse::NotALeg.into())
     }
 
-    /// C2: whether a circuit may be a leg beside `model`.
+    /// Checks that a circuit may be a leg beside `model` (C2).
     fn check_fit(&self, circuit: Id, model: Id) -> Result<(), Error> {
         let candidate = self.circuits.lookup(circuit)?;
-        // Of a leg elsewhere, its own engine has seen that it fits.
+        // The engine of a leg elsewhere has checked that the leg fits.
         let model = self.circuits.get(model).unwrap_or(candidate);
         match candidate.place {
             Place::Leg { .. } => return Err(Misuse::InSet.into()),
@@ -140,23 +141,21 @@ impl Engine {
         }
         Ok(())
     }
-}
 
-impl Engine {
-    /// A leg's news from the host's congestion control.
+    /// Takes a report of the host's congestion control about one leg.
     #[allow(dead_code, reason = "tests and the simulation need no door")]
     pub fn report(&mut self, now: Nanos, id: Id, report: &Report) -> Result<(), Error> {
         self.report_all(now, std::iter::once((id, *report)))
     }
 
-    /// Legs' news, in order. The first that names no leg ends it.
+    /// Takes reports about legs, in order. The first id that is no leg ends the call with an error.
     #[inline(always)]
     pub fn report_all(&mut self, now: Nanos, news: impl Iterator<Item = (Id, Report)> + Clone) -> Result<(), Error> {
         self.enter_for_circuits(now, news.clone().map(|(id, _)| id))?;
         self.take_reports(news)
     }
 
-    /// Legs' news that ride on a decision about their set.
+    /// Takes reports about legs that come with a decision about their set.
     #[inline(always)]
     pub fn report_for(&mut self, now: Nanos, set: Id, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
         self.enter_for_set(now, set)?;
@@ -181,7 +180,7 @@ impl Engine {
         Ok(())
     }
 
-    /// A report of a circuit that is no leg of a set here.
+    /// Takes a report about a circuit that is no leg of a set on this engine.
     #[cold]
     fn take_other_report(&mut self, id: Id, report: &Report) -> Result<(), Error> {
         if self.runs(id) {
@@ -194,7 +193,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The leg a circuit is.
+    /// The set and the place there of a circuit that is a leg.
     #[inline]
     pub(super) fn leg(&self, id: Id) -> Result<(Id, LegIx), Error> {
         match self.circuits.get(id) {

@@ -1,4 +1,5 @@
-//! Room for what has to be held: it is asked for before anything changes; and when there is none, somebody has to go.
+//! Room for messages that have to be held. It is asked for before anything changes; when a cap is reached, a set or
+//! circuit has to go.
 
 use crate::base::{limits, Id, Nanos, Over};
 use crate::conflux::{Cause, Fault};
@@ -8,9 +9,9 @@ use crate::message::{Lane, Token};
 use crate::reactor::Side;
 
 impl Engine {
-    /// Sees to it that `holder`, a set or a circuit, can hold something that costs so much. At a cap somebody has to
-    /// go: the one with the greatest product of bytes and age, on whatever engine. Only when that is the holder itself,
-    /// or nobody is left, there is no room, and the answer says at which cap.
+    /// Makes sure that `holder`, a set or a circuit, can hold `cost` more bytes. At a cap the set or circuit with the
+    /// greatest product of bytes and age is closed, on any engine of the hub. When that is the holder itself, or none
+    /// is left, the error says which cap was reached.
     #[inline]
     pub(super) fn ensure_room(&mut self, holder: Id, cost: u64) -> Result<(), Fault> {
         if self.held.store.budget().has_room(cost) {
@@ -28,14 +29,14 @@ impl Engine {
                 Err(Over::Engine) => Fault::EngineMemory,
                 Err(Over::Process) => Fault::ProcessMemory,
             };
-            // Nor when all that is held were gone.
+            // There would be no room even if all that is held were gone.
             if !self.held.store.budget().could_hold(cost) {
                 return Err(fault);
             }
             match self.choose_victim(fault, now) {
                 Some(victim) if victim == Some(holder) => return Err(fault),
                 Some(Some(victim)) => self.close_victim(victim, fault),
-                // On another engine, which has been told.
+                // The victim is on another engine, which has been told.
                 Some(None) => {}
                 None => return Err(fault),
             }
@@ -47,7 +48,7 @@ impl Engine {
         }
     }
 
-    /// Who has to go: one of ours, or somebody elsewhere.
+    /// Chooses the set or circuit that has to go: its id if it is ours, none inside if another engine closes it.
     fn choose_victim(&mut self, fault: Fault, now: Nanos) -> Option<Option<Id>> {
         for _ in 0..limits::VICTIM_LOOKS {
             let victim = match (&self.spread.port, fault) {
@@ -57,7 +58,7 @@ impl Engine {
             if u32::from(victim.engine) != self.settings.tag {
                 return Some(None);
             }
-            // What is ours we know better than the book, which is told when something has run out.
+            // The book can be behind for our own: it is told late that something was taken.
             if !self.shrank(victim.id) {
                 return Some(Some(victim.id));
             }
@@ -65,7 +66,7 @@ impl Engine {
         None
     }
 
-    /// Somebody of ours has to go. All of it is queued: nothing that is the host's is handed back here.
+    /// Closes a set or circuit of ours. Everything is queued: no token is handed back inside this call.
     #[cold]
     fn close_victim(&mut self, id: Id, fault: Fault) {
         if self.sets.get(id).is_some() {
@@ -82,7 +83,7 @@ impl Engine {
         }
     }
 
-    /// Those whom other engines have named go.
+    /// Closes the sets and circuits that other engines have named.
     pub(super) fn close_doomed(&mut self) {
         let Some(port) = &self.spread.port else { return };
         let doomed = port.take_victims();
@@ -90,7 +91,7 @@ impl Engine {
             return;
         }
         for id in doomed {
-            // It may have given back by itself what it was named for.
+            // It may hold less by now than when it was named.
             self.shrank(id);
             if self.is_named(id) {
                 self.close_victim(id, Fault::ProcessMemory);
@@ -106,7 +107,7 @@ impl Engine {
         of_set || of_circuit.is_some_and(|standing| standing.is_named())
     }
 
-    /// What a circuit holds that is to close is handed back.
+    /// Hands back all that a circuit holds which is about to close.
     fn empty_circuit(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let mut lanes = Vec::new();
@@ -121,7 +122,7 @@ impl Engine {
         self.shrank(id);
     }
 
-    /// Tokens that came to nothing are the host's again. What they cost is not held here any more.
+    /// Hands tokens back to the host that will not be sent or delivered. Their cost is not counted here any more.
     pub(super) fn discard(&mut self, tokens: impl IntoIterator<Item = Token>) {
         let mut lane = Lane::EMPTY;
         for (token, number) in tokens.into_iter().zip(1..) {
@@ -130,7 +131,7 @@ impl Engine {
         self.queue_leftover(lane);
     }
 
-    /// A set or circuit of ours holds more than before.
+    /// Notes that a set or circuit of ours holds more than before.
     #[inline]
     pub(super) fn grew(&mut self, id: Id) {
         let now = self.time.clock.latest();
@@ -141,7 +142,7 @@ impl Engine {
         }
     }
 
-    /// A set [`holds more`](crate::conflux::Set::holds_more) for order.
+    /// Notes that a set [`holds more`](crate::conflux::Set::holds_more) for order, and watches its age.
     #[inline(never)]
     pub(super) fn note_held_in_set(&mut self, set: Id) {
         let (now, Some(state)) = (self.time.clock.latest(), self.sets.get_mut(set)) else { return };
@@ -151,7 +152,7 @@ impl Engine {
         }
     }
 
-    /// A set or circuit of ours may hold less than before. True when that was not known yet.
+    /// Notes that a set or circuit of ours may hold less than before. True when that is news.
     pub(super) fn shrank(&mut self, id: Id) -> bool {
         let now = self.time.clock.latest();
         if self.sets.get(id).is_some() {
@@ -167,7 +168,7 @@ impl Engine {
         known != (standing.bytes(), standing.since())
     }
 
-    /// What of a set is still on its way to legs elsewhere.
+    /// Counts the bytes of a set that are still on the way to its legs elsewhere.
     pub(super) fn count_crossing(&mut self, set: Id) {
         let Some(state) = self.sets.get_mut(set).filter(|_| !self.spread.home_legs.is_empty()) else { return };
         let (mut bytes, mut since) = (0, crate::base::time::NEVER);
@@ -182,7 +183,7 @@ impl Engine {
         state.crosses(bytes, since);
     }
 
-    /// What is held, and what leaves, added up from everybody who could hold it: for tests, as it takes its time.
+    /// Bytes held and bytes that leave, added up over everything that can hold some. Slow, for tests.
     #[allow(dead_code, reason = "tests and the simulation compare")]
     pub fn held_by_hand(&self) -> (u64, u64) {
         let sets: u64 = self.sets.all().map(|state| state.held_bytes() + state.outbox_bytes()).sum();
@@ -196,7 +197,7 @@ impl Engine {
         (sets + circuits + self.out.queue.released_bytes() + crossing + ended, self.out.queue.leaving_bytes() + aside)
     }
 
-    /// Nothing is under way: all figures are exact, for those who share them.
+    /// Brings the figures that other engines read up to date, as nothing is under way.
     #[inline]
     pub(super) fn share_figures(&mut self) {
         if self.spread.port.is_some() {
@@ -205,7 +206,8 @@ impl Engine {
         }
     }
 
-    /// What a link leaves behind: what we had sent is on its way no longer, what the other end had sent is nobody's.
+    /// Takes back what a closed link leaves behind: ours that was not read, and the other end's that we have not read.
+    /// Tokens in both are handed back to the host.
     pub(super) fn take_back<I: Cargo, O: Cargo>(
         &mut self,
         left: impl IntoIterator<Item = Left<I, O>>,

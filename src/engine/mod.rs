@@ -1,8 +1,8 @@
-//! The engine: arenas, the order of steps, the instruction queue and the one deadline. It has no behaviour of its own;
-//! what a message means is decided in the floors below.
+//! The engine: its circuits, sets and streams, how a call enters, and what is done when time has come. The floors below
+//! decide what a message means.
 //!
-//! Every feed goes the same way: look at the clock, do what is due, look the id up, hand the news to the set, and turn
-//! the set's effects into instructions.
+//! Every feed takes the same steps: look at the clock, do what is due, look the id up, hand the news to the set, and
+//! turn the effects of the set into instructions.
 
 mod age;
 mod alarms;
@@ -47,16 +47,16 @@ use channel::Channels;
 use parts::{Held, Out, PaddingPart, Settings, Spread, Time};
 use slot::{Circuit, Place, NO_HOP};
 
-/// One event loop's worth of circuits and sets.
+/// The circuits, sets and streams of one event loop, and all that they share.
 #[derive(Debug)]
 pub struct Engine {
     circuits: Arena<Circuit>,
     channels: Channels,
     sets: Arena<Controller>,
     streams: Arena<Stream>,
-    /// Nonces of sets.
+    /// Finds a set by its nonce.
     manager: Manager,
-    /// Circuits that we run: while there are none, no circuit is asked.
+    /// How many circuits circflow runs. While it is 0, no circuit is looked up to find that out.
     running: u32,
     time: Time,
     held: Held,
@@ -66,7 +66,7 @@ pub struct Engine {
     spread: Spread,
 }
 
-/// Engine tags share 16 bits of an id with the kind of thing it names.
+/// An engine's tag takes 14 of the 16 owner bits of an id; the other two say which kind of thing the id names.
 const NUMBER_MAX: u32 = (1 << 14) - 1;
 const MACHINES_KIND: u16 = 0;
 const CIRCUIT_KIND: u16 = 1;
@@ -74,7 +74,7 @@ const SET_KIND: u16 = 2;
 const STREAM_KIND: u16 = 3;
 
 impl Engine {
-    /// An engine with nothing in it.
+    /// Makes an engine without circuits. Error when a value of the configuration is out of its range.
     pub fn new(config: &Config) -> Result<Engine, Error> {
         let objects = 1..=limits::OBJECTS_MAX;
         let fits = (1..=NUMBER_MAX).contains(&config.tag)
@@ -108,14 +108,14 @@ impl Engine {
         })
     }
 
-    /// When [`Engine::tick`] is wanted next, whatever waits to be drained.
+    /// When [`Engine::tick`] has to be called next, not counting instructions that wait.
     #[inline]
     pub fn deadline(&self) -> Nanos {
         self.time.alarms.next()
     }
 
-    /// When the host has to come back: at once, which is 0, as long as instructions wait; else at the deadline, but not
-    /// for the age of what is held while nothing is.
+    /// When the host has to call next: 0, which is at once, while instructions wait, else the deadline. The beat that
+    /// watches the age of held messages does not count while nothing is held.
     pub fn wakes_at(&self) -> Nanos {
         if !self.out.queue.is_empty() {
             0
@@ -126,13 +126,13 @@ impl Engine {
         }
     }
 
-    /// The common case of [`Engine::wakes_at`], on the host's clock: nothing waits, and no beat is on.
+    /// The quick way of [`Engine::wakes_at`], on the host's clock: none while instructions wait or a beat is set.
     #[inline(always)]
     pub fn wakes_at_quick(&self) -> Option<Nanos> {
         ((self.out.queue.len() | self.time.alarms.differs()) == 0).then(|| self.time.alarms.next())
     }
 
-    /// Does what is due.
+    /// Does what is due at `now`.
     #[inline]
     pub fn tick(&mut self, now: Nanos) {
         if self.spread.port.is_some() {
@@ -142,12 +142,12 @@ impl Engine {
         }
     }
 
-    /// Every token held or waiting to be discarded.
+    /// All tokens that are held, or wait to be handed back.
     pub fn tokens(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
         self.held.store.tokens().map(|token| (token.token, token.cost))
     }
 
-    /// Gives unused memory back.
+    /// Frees unused memory; answers how many bytes.
     pub fn trim(&mut self) -> usize {
         self.sweep_streams();
         if self.held.store.is_empty() {
@@ -157,7 +157,7 @@ impl Engine {
         self.held.store.trim() + self.time.alarms.trim() + self.spread.spares.trim() + self.held.ledger.trim()
     }
 
-    /// Figures.
+    /// Figures of the engine now.
     pub fn stats(&self) -> EngineStats {
         EngineStats {
             circuits: self.circuits.len(),
@@ -185,8 +185,8 @@ impl Engine {
         }
     }
 
-    /// Refuses what could make the queue grow for ever, as long as the host has not drained: whatever else queues
-    /// instructions does so a bounded number of times for each circuit and set.
+    /// Refuses a call that could let the queue grow without end while the host does not drain. Calls without this check
+    /// queue a bounded number of instructions for each circuit and set.
     fn check_drained(&self) -> Result<(), Error> {
         if self.out.queue.len() >= self.settings.instructions_max {
             return Err(Blocked::Undrained.into());
@@ -194,14 +194,14 @@ impl Engine {
         Ok(())
     }
 
-    /// The first step of every quick way: true when nothing is due. False, and nothing done, when something is, or when
-    /// the clock has to be looked at.
+    /// The first step of every quick way: true when nothing is due and time has gone on. When it is false, nothing was
+    /// done, and the long way has to look at the clock.
     #[inline(always)]
     fn enter_quick(&mut self, now: Nanos) -> bool {
         now < self.stop() && self.time.clock.advance(now)
     }
 
-    /// The first step of every feed.
+    /// The first step of every feed: looks at the clock, and does what is due. Answers the time to go on with.
     #[inline]
     fn enter(&mut self, now: Nanos) -> Nanos {
         if self.try_enter(now) {
@@ -220,7 +220,7 @@ impl Engine {
         now
     }
 
-    /// The first step of a feed about circuits; answers EXPIRED when what was due ended one of them.
+    /// The first step of a feed about circuits. Error EXPIRED when something that was due closed one of them.
     #[inline(always)]
     fn enter_for_circuits(&mut self, now: Nanos, ids: impl Iterator<Item = Id> + Clone) -> Result<Nanos, Error> {
         if self.try_enter(now) {
@@ -249,7 +249,7 @@ impl Engine {
 
     #[cold]
     fn run_due(&mut self, now: Nanos) {
-        // Where they run out, the rest is due in the next call, as if its timers were that much later.
+        // When the steps run out, the other timers stay due and run in the next call.
         let mut steps = limits::TIMER_STEPS;
         while let Some(index) = self.time.alarms.due_handshake(now, &mut steps) {
             let Some((id, circuit)) = self.circuits.at(index) else { continue };
@@ -274,7 +274,7 @@ impl Engine {
             self.run_ages(now);
         }
         self.time.round = self.time.round.wrapping_add(1);
-        // What finds no room in the queue stays due until the host has drained.
+        // Padding for which the queue has no room stays due until the host has drained.
         while self.out.queue.len() < self.settings.instructions_max {
             let Some(index) = self.time.alarms.due_padding(now, &mut steps) else { break };
             self.run_padding(index, now);

@@ -1,4 +1,4 @@
-//! The parts of an engine, beside its circuits, sets and streams. A step that needs one part takes that part alone.
+//! The parts of an engine beside its circuits, sets and streams. A step borrows only the part that it needs.
 
 use crate::base::purse::Purse;
 use crate::base::time::NEVER;
@@ -21,33 +21,33 @@ use crate::reactor::Marks;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The host's clock, and when something is due.
+/// The host's clock, and the timers.
 #[derive(Debug)]
 pub(super) struct Time {
     pub clock: Clock,
     pub alarms: Alarms,
-    /// The latest time when a step back was logged.
+    /// The latest time seen when a step back of the clock was last logged.
     pub step_back_logged: Nanos,
-    /// Counts the calls in which something was due: padding bounds its steps in one of them.
+    /// Counts the calls in which something was due: padding has a bound of steps for each such call.
     pub round: u32,
-    /// How late timers of padding fired.
+    /// How late timers of padding ran.
     pub lateness: Lateness,
 }
 
-/// Messages and cells that wait, and who holds how much of them.
+/// Messages and cells that wait, and how many bytes each set and circuit holds.
 #[derive(Debug)]
 pub(super) struct Held {
     pub store: Store,
     pub ledger: SharedLedger,
-    /// What is left to be freed.
+    /// Leftovers that are still to be freed.
     pub aside: Aside,
 }
 
-/// What the host is told: instructions, why a call failed, and faults of peers.
+/// Everything for the host: instructions, why a call failed, and counts of what peers did wrong.
 #[derive(Debug)]
 pub(super) struct Out {
     pub queue: Queue,
-    /// The call under way has done enough with the first in the queue.
+    /// The call under way has spent its steps on the first in the queue, which stays there.
     pub paused: bool,
     /// Effects of sets in the call under way; empty between calls.
     pub effects: Vec<Effect>,
@@ -57,7 +57,7 @@ pub(super) struct Out {
     pub limiter: log::Limiter,
     /// Faults of peers.
     pub faults: u64,
-    /// Messages of streams that nothing explains, and that were dropped.
+    /// Messages that came for no stream that is known, and were dropped.
     pub unexplained: u64,
 }
 
@@ -66,27 +66,27 @@ pub(super) struct Out {
 pub(super) struct PaddingPart {
     /// Lists of padding machines that the host has loaded.
     pub machines: Arena<Machines>,
-    /// What the numbers of the negotiation stand for, at a client (true) and at a relay.
+    /// Padders by their numbers in the negotiation, at a client (true) and at a relay (false).
     pub numbers: BTreeMap<(bool, u8), PadderTerms>,
     pub keys: Keys,
     /// Effects of the padding step under way; empty between calls.
     pub effects: Vec<PaddingEffect>,
-    /// Padding cells that came.
+    /// Padding cells received.
     pub received: u64,
-    /// Circuits that have padding: while there are none, no circuit is asked.
+    /// How many circuits have padding. While it is 0, no circuit is looked up to find that out.
     pub circuits: u32,
     pub pace: Pace,
-    /// How much padding the operator allows, and the cells sent.
+    /// How much padding the operator and the consensus allow, and the cells sent.
     pub purse: Purse,
 }
 
-/// What the host has configured, and what the consensus says.
+/// Settings of the host, and parameters of the consensus.
 #[derive(Debug)]
 pub(super) struct Settings {
     /// The engine's number in its hub, and in its ids.
     pub tag: u32,
     pub instructions_max: usize,
-    /// What a set that a peer opens is made with; none while conflux is off.
+    /// Terms of a set that a peer opens; none while such sets are refused.
     pub accepted: Option<SetTerms>,
     /// Parameters of congestion control for circuits that are opened from now on, by class.
     pub params: [Arc<Params>; 3],

@@ -1,4 +1,4 @@
-//! Circuits that circflow runs: what comes in is handed to the reactors' parts, and what follows is queued.
+//! Cells that pass through a relay on a circuit that circflow runs, and the edges where they wait.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, Role};
@@ -8,15 +8,14 @@ use crate::message::{cost_of, Message};
 use crate::reactor::{FeedChange, Offer, Side};
 
 impl Engine {
-    /// A cell came that is not for us, from one side, and goes on to the other.
+    /// Takes a cell that is not for us: it goes on from one side to the other, or waits at an edge.
     #[inline]
     pub fn pass(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Result<Verdict, Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.pass_entered(now, id, from, cell)
     }
 
-    /// The common case of [`Engine::pass`]: nothing is due, and the cell goes through. No answer means that nothing was
-    /// done.
+    /// The quick way of [`Engine::pass`], for a cell that goes through at once. None when nothing was done.
     #[inline(always)]
     pub fn pass_quick(&mut self, now: Nanos, id: Id, from: Side) -> Option<Verdict> {
         if !self.enter_quick(now) {
@@ -35,8 +34,8 @@ impl Engine {
         Some(Verdict::of(VerdictKind::Forward, id, config.tag))
     }
 
-    /// The other common case, after [`Engine::pass_quick`]: nothing is due, and the cell has to wait, on a circuit that
-    /// has held something before. No answer means that nothing was done.
+    /// The second quick way of [`Engine::pass`], after [`Engine::pass_quick`], for a cell that has to wait on a circuit
+    /// that has held something before. None when nothing was done.
     #[inline(always)]
     pub fn pass_waiting_quick(&mut self, now: Nanos, id: Id, from: Side, cell: &Message<'_>) -> Option<Verdict> {
         let is_full = self.out.queue.len() >= self.settings.instructions_max || !self.held.store.fits(cost_of(cell));
@@ -120,7 +119,7 @@ impl Engine {
         }
     }
 
-    /// A cell has to wait at an edge, and others have to go for it.
+    /// Keeps a cell at an edge after making room for it, which can close other circuits and sets.
     #[cold]
     #[inline(never)]
     fn make_room_at(&mut self, id: Id, to: Side, cell: &Message<'_>, now: Nanos) -> Result<Verdict, Error> {
@@ -151,7 +150,7 @@ impl Engine {
         }
     }
 
-    /// The channel on one side takes cells, or none.
+    /// Reports whether the channel on one side takes cells.
     pub fn set_writable(&mut self, now: Nanos, id: Id, side: Side, writable: bool) -> Result<(), Error> {
         self.enter_for_circuits(now, std::iter::once(id))?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
@@ -169,7 +168,7 @@ impl Engine {
         Ok(())
     }
 
-    /// No relay follows any more: what waited for it is nobody's, and its source may go on.
+    /// Empties the edge to the next relay, which is not there any more; the source of its cells may go on.
     #[cold]
     pub(super) fn drop_next_edge(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
@@ -180,7 +179,7 @@ impl Engine {
         self.change_feed(id, Side::Back, change);
     }
 
-    /// Padding holds cells back on a circuit that we run, or does so no longer.
+    /// Blocks the back edge for padding, or unblocks it.
     pub(super) fn block_edge(&mut self, id: Id, shut: bool) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.edge(Side::Back).set_shut(shut) {
@@ -189,7 +188,7 @@ impl Engine {
         self.room_changed(id);
     }
 
-    /// One cell that waits may pass, although padding holds cells back.
+    /// Lets one waiting cell out of the back edge, past the block of padding.
     pub(super) fn let_one_pass(&mut self, id: Id) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.edge(Side::Back).let_one_out() {

@@ -1,16 +1,15 @@
-//! What a host asks of a set.
+//! Calls of a host about a set.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, SetStats};
 use crate::conflux::{Algorithm, Cause, Role, SetTerms};
-use crate::engine::SET_KIND;
-use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place};
+use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place, SET_KIND};
 use crate::reactor::{Controller, Owner, StreamUse};
 use crate::wire::conflux::Nonce;
 use smallvec::SmallVec;
 
 impl Engine {
-    /// Says whether sets that peers open are accepted, and what they are made with.
+    /// Sets the terms of sets that peers open; none refuses such sets.
     pub fn accept_sets(&mut self, terms: Option<SetTerms>) {
         self.settings.accepted = terms;
     }
@@ -32,7 +31,7 @@ impl Engine {
         Ok(set)
     }
 
-    /// The last leg goes on as a circuit of its own.
+    /// Ends a set with one leg, which goes on as a circuit in no set, with the streams of the set.
     pub fn dissolve(&mut self, now: Nanos, set: Id) -> Result<Id, Error> {
         self.enter_for_set(now, set)?;
         let leg = self.set(set)?.alone().filter(|&leg| !self.is_elsewhere(leg)).ok_or(Misuse::NotAlone)?;
@@ -50,30 +49,31 @@ impl Engine {
         Ok(leg)
     }
 
-    /// The host wants an end of it.
+    /// Closes a set at the host's request.
     pub fn close_set(&mut self, now: Nanos, set: Id) -> Result<(), Error> {
         self.enter_for_set(now, set)?;
         self.end_set(set, Cause::Asked);
         Ok(())
     }
 
-    /// How many DATA messages in a row the sending leg takes before another can be chosen.
+    /// How many DATA messages in a row the sending leg takes before another leg can be chosen.
     pub fn room(&self, set: Id) -> Result<u64, Error> {
         Ok(self.set(set)?.room())
     }
 
-    /// A set has another name of the host's from now on, also in what waits.
+    /// Gives a set another tag of the host's, also in instructions that wait.
     pub fn retag_set(&mut self, set: Id, tag: u64) -> Result<(), Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         state.retag(tag);
-        // All else that waits asks the set; so hosts that name many sets in one drain do not walk the queue for each.
+        // Other instructions read the tag from the set when they are taken. So a host that retags many sets in one
+        // drain does not walk the queue for each.
         if std::mem::take(&mut state.close_waits) {
             self.out.queue.retag(set, tag);
         }
         Ok(())
     }
 
-    /// A set chooses its sending leg in another way from now on, or as its peer asks.
+    /// Sets the algorithm that chooses the sending leg; none for the algorithm that the peer asks for.
     pub fn choose_by(&mut self, set: Id, algorithm: Option<Algorithm>) -> Result<(), Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         state.choose_by(algorithm, &mut self.out.effects);
@@ -86,24 +86,24 @@ impl Engine {
         Ok(self.set(set)?.stats(&self.held.store, self.time.clock.latest()))
     }
 
-    /// All the bytes for which a set can be chosen when a cap is reached, and since when the oldest of them has waited.
+    /// The bytes that count when a cap is reached and a set or circuit has to go, and since when the oldest has waited.
     pub fn set_total(&mut self, set: Id) -> Option<(u64, Nanos)> {
         self.count_crossing(set);
         let state = self.sets.get(set)?;
         Some((state.bytes(), state.since_when(&self.held.store, self.time.clock.latest())))
     }
 
-    /// How the streams of a set stand; none where they are not ours.
+    /// How many streams a set has; none when circflow does not run its legs.
     pub fn set_streams(&self, set: Id) -> Option<StreamUse> {
         self.sets.get(set).and_then(|state| state.stream_use())
     }
 
-    /// A set's numbers.
+    /// The sequence numbers of a set and its legs.
     pub fn export(&self, set: Id) -> Result<(Numbers, Vec<LegNumbers>), Error> {
         Ok(self.set(set)?.export())
     }
 
-    /// Sets a set's numbers.
+    /// Sets the sequence numbers of a set and its legs, in `rows` by leg.
     pub fn import(&mut self, now: Nanos, set: Id, numbers: Numbers, rows: &[LegNumbers]) -> Result<(), Error> {
         self.enter_for_set(now, set)?;
         let mut placed: SmallVec<[(LegIx, LegNumbers); 4]> = SmallVec::new();
@@ -119,7 +119,7 @@ impl Engine {
         imported.map_err(|_| Misuse::Numbers.into())
     }
 
-    /// The streams of a set go with its last leg.
+    /// Moves the streams of a set to its last leg.
     fn move_streams(&mut self, set: Id, leg: Id) {
         let Some(streams) = self.sets.get_mut(set).and_then(|state| state.streams.take()) else { return };
         for id in streams.ids() {
@@ -129,7 +129,7 @@ impl Engine {
         }
         if let Some(reactor) = self.circuits.get_mut(leg).and_then(|circuit| circuit.reactor.as_mut()) {
             match &mut reactor.streams {
-                // Those of other hops are there already.
+                // The circuit has streams at other hops already.
                 Some(others) => others.absorb(*streams),
                 none => *none = Some(streams),
             }
@@ -140,7 +140,7 @@ impl Engine {
         Ok(self.sets.lookup(id)?)
     }
 
-    /// The first step of a feed about a set.
+    /// The first step of a feed about a set. Error EXPIRED when something that was due ended it.
     #[inline(always)]
     pub(super) fn enter_for_set(&mut self, now: Nanos, set: Id) -> Result<Nanos, Error> {
         let now = if self.try_enter(now) { now } else { self.run_due_before_set(now, set)? };
@@ -160,9 +160,7 @@ impl Engine {
         }
         Ok(now)
     }
-}
 
-impl Engine {
     pub(super) fn find_set(&self, role: Role, nonce: &Nonce) -> Option<Id> {
         self.manager.find(role, nonce, |set| self.sets.get(set).map(|state| &state.terms().nonce))
     }
@@ -189,7 +187,7 @@ impl Engine {
     }
 }
 
-/// True for an id of a set, of whatever engine.
+/// True for the id of a set of any engine.
 pub fn is_set(id: Id) -> bool {
     id.owner() & 3 == SET_KIND
 }

@@ -1,4 +1,4 @@
-//! One circuit, as the engine knows it: where it stands, and the parts it has.
+//! One circuit in the engine: its place and its parts.
 
 use crate::base::time::NEVER;
 use crate::base::{Hops, Id, Nanos};
@@ -16,15 +16,15 @@ pub(super) struct Circuit {
     pub config: Kept,
     /// Made with the first padder.
     pub padding: Option<Box<Padding>>,
-    /// There if the host leaves the circuit to us.
+    /// There when circflow runs the circuit.
     pub reactor: Option<Box<Reactor>>,
-    /// There while it is a leg of a set elsewhere.
+    /// There while the circuit is a leg of a set on another engine.
     pub away: Option<Box<Away>>,
-    /// What others may know of what is held; none before anything was.
+    /// How much the circuit holds, for all threads to read; none before it first held something.
     pub standing: Option<Standing>,
 }
 
-/// What is kept of [`CircuitConfig`], and what was found from it.
+/// The part of [`CircuitConfig`] that is kept, and what follows from it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
     pub tag: u64,
@@ -56,18 +56,18 @@ impl Circuit {
         }
     }
 
-    /// A relay's circuit that goes on to another.
+    /// True for a circuit of a relay that goes on to another relay.
     pub fn is_extended(&self) -> bool {
         self.config.role == Role::Exit && self.config.flags.has(CircuitFlags::EXTENDED)
     }
 
-    /// Settles whether messages of a leg may take the short way.
+    /// Finds out from which hop messages may take the quick way.
     pub fn find_plain_hop(&mut self) {
         let is_plain = self.reactor.is_none() && self.padding.is_none() && !self.is_extended();
         self.config.plain_hop = if is_plain { self.config.hops.last().into() } else { NO_HOP };
     }
 
-    /// What it holds: at its edges, behind a block, and on the way to the home of its set.
+    /// Bytes held: at the edges, behind a block, and on the way to the home of its set.
     #[inline(always)]
     pub fn bytes(&self) -> u64 {
         let edges = self.reactor.as_ref().map_or(0, |reactor| reactor.held_bytes());
@@ -75,15 +75,15 @@ impl Circuit {
         held + edges + self.away.as_ref().map_or(0, |away| away.bytes())
     }
 
-    /// It holds more than before.
+    /// Notes that the circuit holds more than before.
     #[inline(always)]
     pub fn grew(&mut self, id: Id, ledger: &SharedLedger, now: Nanos) {
         let bytes = self.bytes();
         Standing::grow(&mut self.standing, ledger, id, bytes, now);
     }
 
-    /// The last cell of an edge was taken. False when something else is held, or may be on its way to another engine:
-    /// then others have to be told how old the rest is.
+    /// Notes that the last cell of an edge was taken. False when the circuit holds something else, or may have
+    /// something on the way to another engine: then its age has to be written down anew.
     #[inline]
     pub fn note_emptied(&self) -> bool {
         let holds_nothing = self.away.is_none() && self.bytes() == 0;
@@ -93,7 +93,7 @@ impl Circuit {
         holds_nothing
     }
 
-    /// Since when the oldest of it has waited.
+    /// Since when the oldest of what is held has waited; [`NEVER`] when nothing is held.
     pub fn since(&self, store: &Store, now: Nanos) -> Nanos {
         let edges = self.reactor.iter().flat_map(|reactor| {
             [Side::Back, Side::Next].into_iter().filter_map(|side| store.since(reactor.edge_at(side).lane(), now))
@@ -115,10 +115,8 @@ impl Circuit {
         let own_queue = flags.has(CircuitFlags::OWN_QUEUE);
         differs(CircuitFlags::REACTOR) || (self.reactor.is_some() && (differs(CircuitFlags::VEGAS) || own_queue))
     }
-}
 
-impl Circuit {
-    /// Circflow runs it, and knows its streams.
+    /// True when circflow runs the circuit and its streams.
     pub(super) fn runs_streams(&self) -> bool {
         self.reactor.is_some() && self.config.flags.has(CircuitFlags::VEGAS)
     }
@@ -126,7 +124,7 @@ impl Circuit {
     pub(super) fn position(&self, hop: u8) -> Position {
         let (flags, is_last) = (self.config.flags, self.config.hops.ends_at(hop));
         let extended = flags.has(CircuitFlags::EXTENDED);
-        // The relays on the way to whom a service answers open nothing.
+        // A service takes LINK and BEGIN from its last hop only.
         let answers = flags.has(CircuitFlags::SERVICE) && is_last;
         Position {
             part: part(self.config.role == Role::Client, answers, extended),
@@ -139,7 +137,7 @@ impl Circuit {
     }
 }
 
-/// What fills a vacant place.
+/// Fills a vacant place of the arena.
 impl Default for Circuit {
     fn default() -> Self {
         let flags = CircuitFlags::default();
@@ -148,12 +146,12 @@ impl Default for Circuit {
     }
 }
 
-/// Where a circuit stands.
+/// What a circuit is at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Place {
     /// In no set.
     Alone,
-    /// A leg.
+    /// A leg of a set on this engine.
     Leg { set: Id, ix: LegIx },
     /// A leg of a set on another engine.
     Away,
@@ -162,7 +160,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// The leg that it is.
+    /// The set, and the leg's place there, of a circuit that is a leg.
     pub fn leg(self) -> Option<(Id, LegIx)> {
         match self {
             Place::Leg { set, ix } => Some((set, ix)),

@@ -1,4 +1,4 @@
-//! Streams of circuits and sets that circflow runs: reading, writing, XOFF and XON.
+//! Calls of a host about streams, on circuits and sets that circflow runs.
 
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Role;
@@ -10,32 +10,32 @@ use crate::reactor::stream::FlowStats;
 use crate::reactor::{Controller, Flow, Known, Owner, Part, Phase, Stream, Streams, Unread};
 use crate::wire::Command;
 
-/// What a stream is opened with.
+/// Configuration of a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamConfig {
-    /// The host's.
+    /// The host's tag of the stream.
     pub tag: u64,
-    /// What the protocol calls it.
+    /// The stream id in relay messages, not 0.
     pub stream_id: u16,
-    /// The hop where it ends.
+    /// The hop where the stream ends.
     pub hop: u8,
-    /// Lower goes first.
+    /// A stream with a lower number is read first.
     pub priority: u8,
 }
 
 /// Figures of a stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StreamStats {
-    /// Bytes that the host has not reported as flushed.
+    /// Bytes handed to the host that it has not reported as flushed.
     pub buffered: u32,
     /// XOFFs and XONs of each end, and the most bytes that were ever buffered.
     pub flow_stats: FlowStats,
-    /// The other end wants nothing now.
+    /// The other end has sent XOFF.
     pub stopped: bool,
 }
 
 impl Engine {
-    /// Opens a stream of our own, before its BEGIN goes out.
+    /// Opens a stream from this end, before its BEGIN goes out.
     pub fn open_stream(&mut self, now: Nanos, owner: Owner, config: &StreamConfig) -> Result<Id, Error> {
         let now = self.enter(now);
         if config.stream_id == 0 {
@@ -70,7 +70,7 @@ impl Engine {
             return Err(Misuse::NotRun.into());
         };
         let streams = side.streams.get_or_insert_with(Box::default);
-        // One that is remembered has its id still: what is late for it is not for another.
+        // A stream that is remembered keeps its id: late messages for it must not reach another stream.
         if streams.known(config.hop, config.stream_id, now) != Known::Never {
             return Err(Misuse::StreamExists.into());
         }
@@ -83,7 +83,7 @@ impl Engine {
         (stream.tag, stream.priority) = (config.tag, config.priority);
         let before = streams.ended_bytes();
         if !side.part.is_relay() {
-            // What it will be remembered by is there from the beginning: ending it must not fail.
+            // The place to remember the stream in is taken now, so that ending the stream cannot fail.
             if !self.held.store.may_hold(streams.cost_of_memory(config.hop, config.stream_id)) {
                 return Err(Blocked::Full.into());
             }
@@ -98,21 +98,28 @@ impl Engine {
         Ok(id)
     }
 
-    /// Gives a stream another priority.
+    /// Sets the priority of a stream: lower is read first.
     pub fn set_priority(&mut self, id: Id, priority: u8) -> Result<(), Error> {
         let owner = self.streams.lookup(id)?.owner;
         self.with_streams(owner, |streams, arena| streams.set_priority(arena, id, priority));
         Ok(())
     }
 
-    /// The host has something to send on a stream, or has nothing any more.
+    /// Sets the host's tag of a stream.
+    pub fn retag_stream(&mut self, id: Id, tag: u64) -> Result<(), Error> {
+        let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
+        stream.tag = tag;
+        Ok(())
+    }
+
+    /// Reports whether the host has something to send on a stream.
     pub fn set_readable(&mut self, id: Id, readable: bool) -> Result<(), Error> {
         let owner = self.streams.lookup(id)?.owner;
         self.with_streams(owner, |streams, arena| streams.set_readable(arena, id, readable));
         Ok(())
     }
 
-    /// The stream that is to be read next, and what the host calls it; none when none has anything it may send.
+    /// The stream that the host reads next, and its tag; none when no stream has anything that it may send.
     pub fn next_stream(&mut self, now: Nanos, owner: Owner) -> Result<Option<(Id, u64)>, Error> {
         let now = self.enter(now);
         self.check_data(owner)?;
@@ -120,7 +127,7 @@ impl Engine {
         let wake = |id, at| wakes.push((id, at));
         let found = match owner {
             Owner::Set(set) => match self.sets.get_mut(set).and_then(|state| state.streams.as_mut()) {
-                // Whether a leg has room has been asked.
+                // check_data() has seen that a leg has room.
                 Some(streams) => streams.read(&mut self.streams, now, |_| true, wake),
                 None => Err(Unread::Nothing),
             },
@@ -140,7 +147,7 @@ impl Engine {
         }
     }
 
-    /// Whether DATA of this owner could go out now. If not, the host is told when.
+    /// Checks that DATA of this owner could go out now. If not, MAY_SEND is queued when it can.
     fn check_data(&mut self, owner: Owner) -> Result<(), Error> {
         match owner {
             Owner::Set(set) => {
@@ -166,8 +173,8 @@ impl Engine {
         }
     }
 
-    /// Until when a stream that ends here now has its id still: the longest round trip counts when it is longer than
-    /// what the host says. A relay takes a client's word for which ids are free.
+    /// Until when a stream that ends now keeps its id: for the time that the host has set, or the longest round trip if
+    /// that is longer. None at a relay, which lets the client decide which ids are free.
     pub(super) fn remembered_until(&self, owner: Owner, now: Nanos) -> Option<Nanos> {
         let rtt_of = |id| {
             let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
@@ -184,7 +191,7 @@ impl Engine {
         (!is_relay).then_some(now.saturating_add(memory))
     }
 
-    /// The host has written bytes of a stream out.
+    /// Reports that the host has written bytes of a stream out. XON may follow.
     pub fn flushed(&mut self, now: Nanos, id: Id, bytes: u32) -> Result<(), Error> {
         let now = self.enter(now);
         let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
@@ -210,7 +217,19 @@ impl Engine {
         })
     }
 
-    /// A stream whose rate held it back may go on.
+    /// True once a circuit or set has its streams' part, which its first BEGIN makes (R3).
+    #[allow(dead_code, reason = "tests look")]
+    pub fn has_stream_side(&self, owner: Owner) -> bool {
+        match owner {
+            Owner::Set(set) => self.sets.get(set).is_some_and(|state| state.streams.is_some()),
+            Owner::Circuit(id) => {
+                let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
+                reactor.is_some_and(|reactor| reactor.streams.is_some())
+            }
+        }
+    }
+
+    /// Wakes the stream in this place of the arena, whose rate has held it back.
     pub(super) fn run_stream(&mut self, index: u32) {
         if let Some((id, _)) = self.streams.at(index) {
             self.wake_stream(id);
@@ -222,7 +241,7 @@ impl Engine {
         let owner = stream.owner;
         let tells = self.with_streams(owner, |streams, arena| streams.wake(arena, id));
         let Some(stream) = self.streams.get_mut(id).filter(|_| tells == Some(true)) else { return };
-        // One that is still queued says it all.
+        // A MAY_SEND that is still queued is enough.
         if !std::mem::replace(&mut stream.told, true) {
             self.out.queue.push(Queued::MaySendStream { stream: id });
         }
@@ -239,7 +258,7 @@ impl Engine {
         self.with_streams(owner, |streams, _| streams.is_told());
     }
 
-    /// Streams whose owner goes.
+    /// Forgets all streams of an owner that goes.
     pub(super) fn drop_streams(&mut self, streams: &Streams) {
         for id in streams.ids() {
             self.time.alarms.cancel_stream(id);
@@ -248,7 +267,7 @@ impl Engine {
         self.held.store.weigh(streams.ended_bytes(), 0);
     }
 
-    /// Forgets streams that ended long enough ago, on circuits and sets where nothing happens any more.
+    /// Forgets ended streams whose ids are free again, also on circuits and sets where nothing comes any more.
     pub(super) fn sweep_streams(&mut self) {
         let now = self.time.clock.latest();
         let of_sets = self.sets.all_mut().filter_map(|state| state.streams.as_mut());
@@ -276,7 +295,7 @@ impl Engine {
     }
 }
 
-/// The stream side of an owner, and what it goes by.
+/// The streams of a circuit or set, with the parameters and the role that hold for them.
 pub(super) struct StreamSide<'a> {
     pub streams: &'a mut Option<Box<Streams>>,
     pub params: &'a Params,
@@ -284,7 +303,7 @@ pub(super) struct StreamSide<'a> {
     pub clock_broken: bool,
 }
 
-/// Finds it; none where the streams are not ours.
+/// The streams of an owner at a hop; none when circflow does not run them.
 #[inline]
 pub(super) fn side<'a>(
     sets: &'a mut Arena<Controller>,
@@ -297,7 +316,7 @@ pub(super) fn side<'a>(
             let state = sets.get_mut(set)?;
             let part = state.part();
             let (streams, params) = state.stream_side()?;
-            // Of which leg, nobody can say: a set measures rates by the host's clock alone.
+            // No single leg counts here: a set measures rates by the host's clock alone.
             Some(StreamSide { streams, params, part, clock_broken: false })
         }
         Owner::Circuit(id) => {
@@ -307,27 +326,6 @@ pub(super) fn side<'a>(
             let clock_broken = reactor.ends.find(hop).is_some_and(|end| end.window.clock_broken());
             let (streams, params) = reactor.stream_side(hop);
             Some(StreamSide { streams, params, part, clock_broken })
-        }
-    }
-}
-
-impl Engine {
-    /// Gives a stream another tag of the host's.
-    pub fn retag_stream(&mut self, id: Id, tag: u64) -> Result<(), Error> {
-        let Some(stream) = self.streams.get_mut(id) else { return Err(self.streams.reason(id).into()) };
-        stream.tag = tag;
-        Ok(())
-    }
-
-    /// Whether a circuit or set has STREAM READ and STREAM WRITE: not before its first BEGIN (R3).
-    #[allow(dead_code, reason = "tests look")]
-    pub fn has_stream_side(&self, owner: Owner) -> bool {
-        match owner {
-            Owner::Set(set) => self.sets.get(set).is_some_and(|state| state.streams.is_some()),
-            Owner::Circuit(id) => {
-                let reactor = self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref());
-                reactor.is_some_and(|reactor| reactor.streams.is_some())
-            }
         }
     }
 }

@@ -1,22 +1,22 @@
-//! What is said, for people, of the call that failed last.
+//! The text for people about the call that failed last.
 
 use crate::base::Id;
 use crate::conflux::Refusal;
 use crate::engine::{Blocked, Engine, Error};
 use std::borrow::Cow;
 
-/// Why a circuit of its own takes no DATA.
+/// The detail when a circuit in no set takes no DATA.
 pub(in crate::engine) const FULL: &str =
     "the circuit has no room: its congestion window is full, or too much waits for its channel";
 
-/// A sentence, and the answer that it belongs to.
+/// A sentence, and the error that it explains.
 #[derive(Debug)]
 pub(in crate::engine) struct LastDetail {
-    /// None once a call has answered so.
+    /// None once it has been asked for.
     about: Option<Error>,
     text: Cow<'static, str>,
-    /// The set of which no leg has room, and then the text does not count; else [`Id::NONE`]. A full window is nothing
-    /// unusual, and most hosts do not ask: so it is put into words when one does.
+    /// The set of which no leg has room, or [`Id::NONE`]. With a set, the text is not used: a full window is normal,
+    /// and most hosts do not ask why, so the sentence is made when a host asks.
     blocked: Id,
 }
 
@@ -25,7 +25,7 @@ impl LastDetail {
 }
 
 impl Engine {
-    /// The sentence that [`Engine::explains`] the last answer.
+    /// The sentence about the last error, if [`Engine::explains`] is true of it.
     pub fn detail(&self) -> Cow<'_, str> {
         match self.sets.get(self.out.detail.blocked) {
             Some(state) => Cow::Owned(state.why_blocked(state.params().is_none())),
@@ -33,31 +33,31 @@ impl Engine {
         }
     }
 
-    /// A call has this answer. True when there is a sentence of its own about it: what was said of others, and of what
-    /// was due meanwhile, is forgotten.
+    /// True when there is a sentence about this error, which a call has just answered. Sentences about other errors,
+    /// and about what was due in the call, are forgotten.
     pub fn explains(&mut self, error: Error) -> bool {
         self.out.detail.about.take() == Some(error)
     }
 
-    /// Says what is behind an answer.
+    /// Keeps a sentence about an error, and answers the error.
     pub(in crate::engine) fn explain(&mut self, error: Error, text: impl Into<Cow<'static, str>>) -> Error {
         self.out.detail = LastDetail { about: Some(error), text: text.into(), blocked: Id::NONE };
         error
     }
 
-    /// Refuses an argument, in words.
+    /// Refuses an argument, with a sentence.
     #[cold]
     pub fn invalid(&mut self, why: &'static str) -> Error {
         self.explain(Error::INVALID, why)
     }
 
-    /// There is no room for a message, on a circuit or to hold it.
+    /// Refuses a message for which there is no room, with a sentence.
     #[cold]
     pub(in crate::engine) fn no_room(&mut self, why: &'static str) -> Error {
         self.explain(Blocked::NoRoom.into(), why)
     }
 
-    /// A set does not send.
+    /// Refuses a message that a set does not send.
     #[cold]
     pub(in crate::engine) fn refused(&mut self, set: Id, refusal: Refusal) -> Error {
         let error = Error::from(refusal);

@@ -1,4 +1,4 @@
-//! What follows from a call: effects of sets become instructions and timers, and faults become closes.
+//! Effects of sets become instructions and timers, and faults become closes.
 
 use crate::base::Id;
 use crate::conflux::set::Fate;
@@ -10,7 +10,7 @@ use crate::engine::{Engine, Error, Place};
 use crate::wire::fault::Reach;
 
 impl Engine {
-    /// A circuit has to close, and perhaps its set.
+    /// Closes a circuit for a fault, or its set when the fault reaches that far. Answers the error.
     #[cold]
     pub(in crate::engine) fn fault(&mut self, id: Id, fault: Fault) -> Error {
         if self.is_elsewhere(id) {
@@ -33,7 +33,7 @@ impl Engine {
         Error::Fault(fault)
     }
 
-    /// A set has to end.
+    /// Ends a set for a fault. Answers the error.
     #[cold]
     pub(in crate::engine) fn fault_of_set(&mut self, set: Id, fault: Fault) -> Error {
         self.report_fault(fault, "set", set);
@@ -41,7 +41,7 @@ impl Engine {
         Error::Fault(fault)
     }
 
-    /// Counts a fault, words it for people and logs it.
+    /// Counts a fault, explains it for people, and logs it.
     pub(in crate::engine) fn report_fault(&mut self, fault: Fault, noun: &str, id: Id) {
         self.out.faults += 1;
         let text = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
@@ -49,7 +49,7 @@ impl Engine {
         engine_log!(self, WARN, id = id.0, "closing a {noun}: {}", fault.text().to_string_lossy());
     }
 
-    /// Queues the close of a circuit, once.
+    /// Queues the close of a circuit, once only. Closes the link of a leg elsewhere.
     pub(in crate::engine) fn close(&mut self, id: Id, set: Id, cause: Cause) {
         if self.is_elsewhere(id) {
             return self.drop_leg_elsewhere(id, cause);
@@ -65,7 +65,7 @@ impl Engine {
         }
     }
 
-    /// A circuit has become a leg.
+    /// Makes the circuit that a set has taken in a leg, and tells the set its tag, block and report.
     pub(in crate::engine) fn make_leg(&mut self, id: Id, set: Id, ix: LegIx) {
         if let (Some(circuit), Some(state)) = (self.circuits.get_mut(id), self.sets.get_mut(set)) {
             circuit.place = Place::Leg { set, ix };
@@ -103,7 +103,7 @@ impl Engine {
         self.forget_set(set);
     }
 
-    /// Turns what follows from a call into instructions and timers.
+    /// Turns effects of the call into instructions and timers.
     #[inline(always)]
     pub(in crate::engine) fn apply_effects(&mut self, set: Id) {
         if !self.out.effects.is_empty() {
@@ -119,7 +119,7 @@ impl Engine {
             match effect {
                 Effect::Send { leg, .. } if self.is_elsewhere(leg) => self.send_linked(leg, set),
                 Effect::Send { leg, control } => {
-                    // A leg that is taken out may grow before this has gone.
+                    // The hop is read now: the leg may leave its set and get longer before the host takes this.
                     let hop = self.circuits.get(leg).map_or(0, |circuit| circuit.config.hops.last());
                     self.out.queue.push(Queued::Send { circuit: leg, hop, set, control });
                 }
@@ -148,8 +148,8 @@ impl Engine {
                 Effect::Release => self.release_held(set),
             }
         }
-        // What a release has set off comes after all that set the release off. The buffer goes back, so that the next
-        // call finds it grown.
+        // Effects of a release come after those before it. The buffer goes back, so that the next call need not
+        // allocate.
         std::mem::swap(&mut self.out.effects, &mut effects);
         if !effects.is_empty() {
             self.out.effects.append(&mut effects);

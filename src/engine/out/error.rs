@@ -1,18 +1,18 @@
-//! What an engine answers when it does not do what it was asked.
+//! Errors of an engine.
 
 use crate::base::IdError;
 use crate::conflux::{Fault, Refusal};
 
-/// One family for the boundary to map: every variant is one status.
+/// The error of a call. The boundary to C makes one status of each variant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     /// The caller's mistake; nothing changed.
     Misuse(Misuse),
-    /// Not now; nothing changed.
+    /// The call cannot be done now; nothing changed.
     Blocked(Blocked),
-    /// The peer's mistake or a limit; the close is queued.
+    /// The peer's mistake, or a cap was reached; the close is queued.
     Fault(Fault),
-    /// What was due ended what the call names.
+    /// Something that was due has closed what the call names.
     Expired,
 }
 
@@ -23,13 +23,13 @@ pub enum Misuse {
     Invalid,
     /// The id is 0.
     ZeroId,
-    /// The id is another engine's.
+    /// The id belongs to another engine.
     ForeignId,
-    /// The id names something gone.
+    /// The id names something that has gone.
     StaleId,
     /// The buffer is too small.
     TooSmall,
-    /// The circuit is no leg.
+    /// The circuit is not a leg.
     NotALeg,
     /// The circuit is a leg already.
     InSet,
@@ -37,47 +37,47 @@ pub enum Misuse {
     LegMismatch,
     /// The circuit has carried streams.
     HasStreams,
-    /// No Vegas with the join point.
+    /// Vegas was not negotiated with the join point.
     NoVegas,
     /// The command is not multiplexed.
     NotMultiplexed,
-    /// Nobody asked for this cell.
+    /// No decision chose this cell for this leg.
     NotDecided,
-    /// An empty list of legs.
+    /// The list of legs is empty.
     NoLegs,
-    /// Numbers that contradict.
+    /// Sequence numbers that contradict each other.
     Numbers,
-    /// Not the only leg.
+    /// The set does not have exactly one leg, on this engine.
     NotAlone,
-    /// Too many legs.
+    /// The set would have too many legs.
     TooManyLegs,
-    /// Too many launches.
+    /// The set has launched as many legs as it may.
     TooManyLaunches,
     /// The nonce is in use.
     NonceInUse,
-    /// The wrong role.
+    /// The circuit or set has the wrong role for this call.
     Role,
-    /// Text that is no list of padding machines.
+    /// The text is no list of padding machines.
     BadMachines,
     /// No machine is registered under this number.
     UnknownPadding,
-    /// The place at the hop is taken.
+    /// A padder has this place at the hop already.
     PadderExists,
     /// There is no such padder.
     NoPadder,
-    /// Nobody asked for this answer.
+    /// Nothing asked for this answer.
     NotAsked,
-    /// Circflow does not run this circuit.
+    /// Circflow does not run the circuit.
     NotRun,
-    /// Circflow runs this circuit.
+    /// Circflow runs the circuit, so the host may not do this.
     IsRun,
     /// A stream with this id is open, or remembered.
     StreamExists,
-    /// The consensus may say so, and it is not built.
+    /// A consensus may set this value, but circflow has not built what it asks for.
     NotBuilt,
 }
 
-/// Why it does not go now.
+/// Why a call cannot be done now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Blocked {
     /// No leg has room.
@@ -88,11 +88,11 @@ pub enum Blocked {
     Undrained,
     /// The circuit is closing.
     Gone,
-    /// The engine is full.
+    /// A cap on circuits, sets, streams or padders is reached.
     Full,
     /// The relay has refused padding on this circuit.
     Refused,
-    /// The other end of the stream wants nothing now.
+    /// The other end of the stream has sent XOFF, or its rate allows nothing now.
     Stopped,
     /// The consensus has switched it off.
     SwitchedOff,

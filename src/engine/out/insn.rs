@@ -1,4 +1,4 @@
-//! Instructions, and the queue they wait in.
+//! Instructions, and the queue that they wait in.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Cause, Control};
@@ -9,24 +9,24 @@ use crate::reactor::Side;
 use crate::wire::Command;
 use std::collections::VecDeque;
 
-/// One thing for the host to do.
+/// Something that the host has to do or to know.
 #[derive(Clone, Copy, Debug)]
 pub struct Instruction {
-    /// The circuit it is about, or none.
+    /// The circuit that it is about, or none.
     pub circuit: Id,
-    /// The set it is about, or none.
+    /// The set that it is about, or none.
     pub set: Id,
-    /// The host's word for the circuit.
+    /// The host's tag of the circuit.
     pub circuit_tag: u64,
-    /// The host's word for the set.
+    /// The host's tag of the set.
     pub set_tag: u64,
-    /// The stream it is about, or none.
+    /// The stream that it is about, or none.
     pub stream: Id,
-    /// The host's word for the stream.
+    /// The host's tag of the stream.
     pub stream_tag: u64,
-    /// The digest of the cell is wanted once it is encrypted.
+    /// The host has to report the digest of the cell once it is encrypted.
     pub wants_digest: bool,
-    /// What to do.
+    /// The kind of an instruction, with its details.
     pub what: What,
 }
 
@@ -38,9 +38,9 @@ impl Instruction {
     }
 }
 
-/// Where an instruction goes as it is made: so it need not be put together and then taken apart.
+/// Receives an instruction as it is made, so that none has to be built and then copied.
 pub trait Taker {
-    /// Takes it.
+    /// Takes the instruction.
     fn take(&mut self, instruction: Instruction);
 }
 
@@ -51,39 +51,39 @@ impl Taker for Option<Instruction> {
     }
 }
 
-/// What to do.
+/// The kind of an instruction, with its details.
 #[derive(Clone, Copy, Debug)]
 pub enum What {
     /// Send a control message whose body is in the buffer.
     Send {
         /// Relay command.
         command: Command,
-        /// Where to.
+        /// The hop to send to.
         hop: u8,
-        /// Bytes in the buffer.
+        /// Length of the body, in bytes.
         body_len: u16,
     },
     /// Write a cell that waited at an edge.
     Write {
-        /// To this side.
+        /// The side to write to.
         side: Side,
-        /// The cell; its command is that of the cell.
+        /// The cell, whose command is a cell command.
         cell: Delivery,
     },
     /// Take no more cells of the circuit from this side, or take them again.
     PauseFeed {
-        /// The side that is the source.
+        /// The side that the cells come from.
         side: Side,
         /// Stop.
         pause: bool,
     },
-    /// Send a message that was held, and is in the buffer, or the host's again.
+    /// Send a message that was held. Its body is in the buffer, or its token is handed back.
     SendHeld(Released),
-    /// Send a padding cell, or decide about one.
+    /// Send a padding cell, or decide about it.
     Pad {
-        /// Whose.
+        /// The padder, and what the cell may pass or replace.
         pad: Pad,
-        /// The host decides, and answers.
+        /// The host decides, and reports its answer.
         asks: bool,
     },
     /// The circuit's sender is blocked now.
@@ -91,13 +91,13 @@ pub enum What {
         /// Padding that asks for it may pass.
         bypassable: bool,
     },
-    /// It is no longer.
+    /// The circuit's sender is not blocked any more.
     Unblock,
-    /// A relay has answered what it was asked about padding.
+    /// A relay has answered PADDING_NEGOTIATE.
     Negotiated {
         /// The machine's number.
         number: u8,
-        /// The relay.
+        /// The hop of the relay.
         hop: u8,
         /// Its answer.
         reply: Reply,
@@ -108,7 +108,7 @@ pub enum What {
     Discard(Token),
     /// Close the circuit.
     Close(Cause),
-    /// Read streams again.
+    /// The host may send again.
     MaySend,
     /// A leg is linked.
     Linked(Nanos),
@@ -116,20 +116,21 @@ pub enum What {
     Usable,
     /// Another leg is welcome.
     WantLeg,
-    /// The set is gone.
+    /// The set has ended.
     Ended(Cause),
 }
 
 /// A message that was held for sending.
 #[derive(Clone, Copy, Debug)]
 pub struct Released {
-    /// Where to.
+    /// The hop to send to.
     pub hop: u8,
-    /// The message; its number is the set's, 0 outside a set.
+    /// The message, with its number in the set, 0 outside a set.
     pub message: Delivery,
 }
 
-/// What waits. Anything but the rest of a set is dropped when what it is about has gone.
+/// An entry of the queue, of which an instruction is made when the host takes it. Every entry but a leftover is dropped
+/// when the circuit, set or stream that it is about has gone.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) enum Queued {
     Send {
@@ -149,16 +150,16 @@ pub(in crate::engine) enum Queued {
         set: Id,
         rtt: Nanos,
     },
-    /// News of a set.
+    /// News about a set.
     Set {
         set: Id,
         news: News,
     },
-    /// Stands for all messages of the set whose turn has come.
+    /// A mark: stands for all messages of the set whose turn has come.
     Ready {
         set: Id,
     },
-    /// Stands for what something has left behind: the first [`Leftover`] of the queue's.
+    /// Stands for the first [`Leftover`] of the queue.
     Leftover,
     Ended {
         set: Id,
@@ -202,7 +203,7 @@ pub(in crate::engine) enum Queued {
         digest: [u8; 20],
         len: u8,
     },
-    /// Stands for all cells that wait at an edge and may go.
+    /// A mark: stands for all cells that wait at an edge and may go.
     Edge {
         circuit: Id,
         side: Side,
@@ -233,7 +234,7 @@ pub(in crate::engine) enum Queued {
     },
 }
 
-/// News of a set without details.
+/// News about a set without details.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) enum News {
     Usable,
@@ -241,11 +242,11 @@ pub(in crate::engine) enum News {
     WantLeg,
 }
 
-/// The one ordered queue.
+/// The one queue of all instructions, in order.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Queue {
     waiting: VecDeque<Queued>,
-    /// One for each [`Queued::Leftover`], in the same order.
+    /// One for each [`Queued::Leftover`] in the queue, in its order.
     leftovers: VecDeque<Leftover>,
     peak: usize,
 }
@@ -271,7 +272,7 @@ impl Queue {
         self.push(Queued::Leftover);
     }
 
-    /// The rest that is first in the queue, if that is one.
+    /// The leftover that is first in the queue, if a leftover is first.
     pub fn first_leftover(&mut self) -> Option<&mut Leftover> {
         match self.waiting.front() {
             Some(Queued::Leftover) => self.leftovers.front_mut(),
@@ -279,7 +280,7 @@ impl Queue {
         }
     }
 
-    /// Puts a rest in the place of what is first, which is none.
+    /// Puts a leftover in the place of the first entry, which is no leftover itself.
     pub fn replace_first(&mut self, rest: Leftover) {
         if let Some(first) = self.waiting.front_mut() {
             *first = Queued::Leftover;
@@ -287,7 +288,7 @@ impl Queue {
         }
     }
 
-    /// A set that lives has another name from now on. Only the closes of its legs have it with them.
+    /// Sets the tag of a set in the closes of its legs, the only entries of a living set that carry the tag.
     pub fn retag(&mut self, id: Id, tag: u64) {
         for queued in &mut self.waiting {
             match queued {
@@ -306,7 +307,7 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    /// What messages cost that wait to be sent, on a leg that is chosen.
+    /// Bytes of messages that wait to be sent on a chosen leg.
     pub fn released_bytes(&self) -> u64 {
         let cost = |queued: &Queued| match queued {
             Queued::Released { lane, .. } => lane.bytes(),
@@ -315,7 +316,7 @@ impl Queue {
         self.waiting.iter().map(cost).sum()
     }
 
-    /// What waits to be handed out or back costs so much.
+    /// Bytes of all leftovers.
     pub fn leaving_bytes(&self) -> u64 {
         self.leftovers.iter().map(|rest| rest.lanes.bytes()).sum()
     }

@@ -1,8 +1,8 @@
-//! What is left of sets, circuits and legs that have gone: messages that had their turn are still handed out, tokens
-//! are handed back, and copies are freed, a bounded number in each call.
+//! Messages that sets, circuits and legs leave behind when they go. Messages whose turn had come are still delivered,
+//! tokens are handed back, and copies are freed, a bounded number in each call.
 //!
-//! A rest waits in the instruction queue for its turn. Where tokens stand behind more copies than one call frees, it is
-//! set aside, so that nothing waits for it, and takes its place in the queue again when a token is next.
+//! A leftover waits in the instruction queue for its turn. When its tokens stand behind more copies than one call
+//! frees, it is set aside, so that nothing waits for it, and comes back to the queue when a token is next.
 
 use crate::base::{limits, Id};
 use crate::engine::{Engine, Instruction, What};
@@ -10,16 +10,16 @@ use crate::message::{Delivery, Lane, Lanes, TooSmall};
 use crate::wire::Command;
 use std::collections::VecDeque;
 
-/// Messages that something has left behind.
+/// Messages that something has left behind, in lanes.
 #[derive(Debug)]
 pub(in crate::engine) struct Leftover {
     /// The set that has ended, or none.
     pub set: Id,
     pub set_tag: u64,
     pub lanes: Lanes,
-    /// Messages that follow one another from this number on had their turn.
+    /// Messages with this number and those after it without a gap had their turn.
     pub next: u64,
-    /// XOFF and XON were for us, not for the host.
+    /// Circflow ran the set, so XOFF and XON are not delivered.
     pub run: bool,
 }
 
@@ -29,10 +29,10 @@ impl Leftover {
     }
 }
 
-/// Rests that were set aside: each begins with a copy.
+/// Leftovers that were set aside: each begins with a copy.
 pub(in crate::engine) type Aside = VecDeque<Lanes>;
 
-/// What a call has left of what it may do.
+/// How many copies a call may still free.
 #[derive(Debug)]
 pub(in crate::engine) struct Budget(u32);
 
@@ -42,36 +42,36 @@ impl Default for Budget {
     }
 }
 
-/// What a rest had to give.
+/// The result of taking from a leftover.
 pub(in crate::engine) enum Given {
     One(Instruction),
-    /// Nothing more.
+    /// The leftover is empty, or was set aside.
     Over,
-    /// Nothing now, as the call has done enough.
+    /// The call has freed enough; the next one goes on.
     Later,
 }
 
 impl Engine {
-    /// Messages that came to nothing: their tokens are handed back in their turn.
+    /// Leaves held messages behind that will not be sent: their tokens are handed back in their turn.
     pub(in crate::engine) fn leave_behind(&mut self, lane: Lane) {
         self.held.store.leave(lane.bytes());
         self.queue_leftover(lane);
     }
 
-    /// The same for what was never held here.
+    /// Queues a leftover of messages that were not held here, or have been counted as leaving.
     pub(in crate::engine) fn queue_leftover(&mut self, lane: Lane) {
         if !lane.is_empty() {
             self.out.queue.push_leftover(Leftover::of_nobody(Lanes::of(lane, &self.held.store)));
         }
     }
 
-    /// The same for what waited at the head of the instruction queue, in whose place it is.
+    /// Leaves messages behind of the first entry of the queue, and takes its place there.
     pub(super) fn leave_in_place(&mut self, lane: Lane) {
         self.held.store.leave(lane.bytes());
         self.out.queue.replace_first(Leftover::of_nobody(Lanes::of(lane, &self.held.store)));
     }
 
-    /// Takes the next message of the rest that is first in the queue.
+    /// Takes the next message of the leftover that is first in the queue.
     pub(super) fn take_leftover(&mut self, buffer: &mut [u8], budget: &mut Budget) -> Result<Given, TooSmall> {
         while let Some(rest) = self.out.queue.first_leftover() {
             let (set, set_tag) = (rest.set, rest.set_tag);
@@ -103,7 +103,7 @@ impl Engine {
         Ok(Given::Over)
     }
 
-    /// True when the rest that is first in the queue has something to give; copies are freed on the way.
+    /// True when the leftover that is first in the queue has something for the host. Copies before it are freed.
     pub(super) fn leftover_waits(&mut self, budget: &mut Budget) -> bool {
         let Some(rest) = self.out.queue.first_leftover() else { return false };
         if rest.lanes.first() == rest.next {
@@ -118,7 +118,7 @@ impl Engine {
         false
     }
 
-    /// Frees some of what was set aside. True when more is left.
+    /// Frees copies of leftovers that were set aside. True when more are left.
     pub(in crate::engine) fn free_aside(&mut self) -> bool {
         let mut budget = Budget::default();
         while let Some(lanes) = self.held.aside.front_mut() {

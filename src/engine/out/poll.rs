@@ -1,4 +1,4 @@
-//! Handing instructions out: each is made when the host takes it, from what waits in the queue.
+//! Handing instructions out. Each is made from an entry of the queue when the host takes it.
 
 use crate::base::Id;
 use crate::conflux::{Control, SetTerms};
@@ -12,7 +12,7 @@ use crate::wire::sendme::{Digest, Sendme};
 use crate::wire::Command;
 
 impl Engine {
-    /// True when an instruction waits. What has nothing to say any more is dropped on the way.
+    /// True when an instruction waits. Entries of which no instruction can be made any more are dropped.
     pub fn waiting(&mut self) -> bool {
         let mut budget = Budget::default();
         loop {
@@ -58,7 +58,7 @@ impl Engine {
         }
     }
 
-    /// No more messages of a set are ready: the mark has done its duty.
+    /// Takes the READY mark of a set away, as no more of its messages are ready.
     fn unmark_ready(&mut self, set: Id) {
         if let Some(state) = self.sets.get_mut(set) {
             state.unmark_ready();
@@ -66,7 +66,7 @@ impl Engine {
         }
     }
 
-    /// The messages of a set that are ready may all be taken. Then less is held than others know of.
+    /// Writes down how much a set still holds, once all its ready messages are taken.
     #[inline(always)]
     pub(super) fn note_all_taken(&mut self, set: Id) {
         let now = self.time.clock.latest();
@@ -75,7 +75,7 @@ impl Engine {
         }
     }
 
-    /// True when no instruction waits, and none will before something happens.
+    /// True when no instruction waits. Then the figures that engines share are brought up to date.
     #[inline(always)]
     pub fn is_idle(&mut self) -> bool {
         let nothing = self.out.queue.is_empty();
@@ -85,8 +85,8 @@ impl Engine {
         nothing
     }
 
-    /// Takes the first instruction, its body into `buffer`; true when `taker` has one. Messages whose turn has
-    /// come, and cells that go on, are the many; all else is for [`Engine::poll`].
+    /// Takes the first instruction, its body into `buffer`; true when `taker` has one. Handles messages whose turn has
+    /// come and cells that go on, which are most; [`Engine::poll`] makes the others.
     #[inline(always)]
     pub fn poll_into(&mut self, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
         let given = match self.out.queue.first() {
@@ -111,8 +111,8 @@ impl Engine {
         Ok(some)
     }
 
-    /// Takes a cell that waited at an edge and may go. True when there was one. (All of it is one function, so what
-    /// was kept of the cell goes from its node to the host's struct at once.)
+    /// Takes a cell that waited at an edge and may go. True when there was one. (One function, so that the cell is
+    /// copied from its node straight to the host's struct.)
     #[inline(never)]
     pub(in crate::engine) fn take_waiting(
         &mut self,
@@ -144,11 +144,11 @@ impl Engine {
             self.tell_padders(id, 0, self.time.clock.latest());
         }
         if side == Side::Back && last {
-            // It was in the way of streams of our own.
+            // The cells that waited were in the way of streams of this relay.
             self.resume_circuit(id);
         }
         if Edge::is_own(&cell) {
-            // A copy for this alone, so that no cell has to be in memory on the way.
+            // This copy is made here only, so that a passing cell need not be in memory.
             let message = Delivery { number: 0, ..cell };
             give_own(taker, move |what| Instruction::about(id, tag, set, set_tag, what), message);
         } else {
@@ -165,7 +165,7 @@ impl Engine {
                 self.share_figures();
                 return Ok(None);
             };
-            // A mark stays first until what it stands for has run out.
+            // A mark stays first until nothing that it stands for is left.
             match first {
                 &mut Queued::Ready { set } => {
                     let mut taken = None;
@@ -216,7 +216,7 @@ impl Engine {
                     self.after_taken(queued);
                     match instruction {
                         Some(instruction) => {
-                            // A host that takes no more than there are does not ask again.
+                            // A host that knows how many there are does not ask again.
                             self.is_idle();
                             return Ok(Some(instruction));
                         }
@@ -239,7 +239,7 @@ impl Engine {
         Ok(Some(Instruction { what: What::Send { command, hop, body_len }, ..about }))
     }
 
-    /// Takes what stands first in the queue, a message that was let out: SWITCH, if there is one, and then itself.
+    /// Takes the message that is first in the queue and was let out: first its SWITCH, if it has one.
     fn take_released(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         let Some(Queued::Released { circuit, set, hop, lane, delta, number, wants_digest }) = self.out.queue.first()
         else {
@@ -276,7 +276,7 @@ impl Engine {
         Ok(Some(Instruction { wants_digest, ..about(What::SendHeld(Released { hop, message })) }))
     }
 
-    /// Tells a set that the host has taken what the set waits to see taken.
+    /// Notes that the host has taken an instruction, for those that wait for that.
     fn after_taken(&mut self, queued: Queued) {
         match queued {
             Queued::Set { set, news: News::MaySend } => {
@@ -305,7 +305,7 @@ impl Engine {
         }
     }
 
-    /// A message that was released for a circuit that has gone since is handed back.
+    /// Hands back a message that was let out for a circuit that has gone since.
     fn return_to_host(&mut self, set: Id, lane: Lane) {
         self.leave_in_place(lane);
         if let Some(state) = self.sets.get_mut(set) {
@@ -314,7 +314,7 @@ impl Engine {
         }
     }
 
-    /// An instruction about a circuit that is there: that it may send again, unless another is put into it.
+    /// MAY_SEND for a circuit that is open; callers replace the kind.
     fn about(&self, circuit: Id) -> Option<Instruction> {
         let open = self.circuits.get(circuit).filter(|open| open.place != Place::Closing)?;
         let set = open.place.leg().map_or(Id::NONE, |(set, _)| set);
@@ -328,7 +328,7 @@ impl Engine {
         }
     }
 
-    /// That a stream may send again.
+    /// MAY_SEND for a stream, unless it has been stopped again.
     fn resume_of(&self, id: Id) -> Option<Instruction> {
         let stream = self.streams.get(id).filter(|stream| !stream.outgoing.stopped())?;
         let about = match stream.owner {
@@ -341,14 +341,14 @@ impl Engine {
         Some(Instruction { stream: id, stream_tag: stream.tag, ..about })
     }
 
-    /// Makes an instruction of what waited, or nothing when what it is about has gone.
+    /// Makes an instruction of an entry; none when what it is about has gone.
     fn compose(&self, queued: Queued, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         let set_tag = |set: Id| self.sets.get(set).map(|state| state.terms().tag);
         let instruction = match queued {
             Queued::Send { circuit, hop, set, control } => {
                 let open = self.circuits.get(circuit).filter(|open| open.place != Place::Closing);
                 let state = self.sets.get(set);
-                // Of a leg that was taken out of its set, the peer still waits for LINKED_ACK.
+                // LINKED_ACK goes out even without its set: the peer of a leg that was taken out still waits for it.
                 let (Some(open), true) = (open, state.is_some() || control == Control::LinkedAck) else {
                     return Ok(None);
                 };
@@ -384,7 +384,7 @@ impl Engine {
             Queued::Pad { circuit, pad, asks } => {
                 let padding = self.circuits.get(circuit).and_then(|open| open.padding.as_ref());
                 if asks && !padding.is_some_and(|padding| padding.is_asked(pad)) {
-                    // Its padder has gone since.
+                    // Its padder has gone.
                     return Ok(None);
                 }
                 self.about(circuit).map(|about| Instruction { what: What::Pad { pad, asks }, ..about })
@@ -406,7 +406,7 @@ impl Engine {
             Queued::Negotiated { circuit, number, hop, reply } => {
                 self.about(circuit).map(|about| Instruction { what: What::Negotiated { number, hop, reply }, ..about })
             }
-            // Dealt with where they wait.
+            // These are handled before.
             Queued::Ready { .. }
             | Queued::Leftover
             | Queued::Released { .. }
@@ -418,14 +418,14 @@ impl Engine {
     }
 }
 
-/// A message of our own has had its turn at an edge.
+/// Hands out a message of this relay whose turn at an edge has come.
 #[cold]
 #[inline(never)]
 fn give_own(taker: &mut impl Taker, about: impl FnOnce(What) -> Instruction, message: Delivery) {
     taker.take(about(What::SendHeld(Released { hop: 0, message })));
 }
 
-/// What LINK and LINKED say.
+/// The content of LINK and LINKED that we send.
 pub(in crate::engine) fn our_link(terms: &SetTerms) -> Link {
     Link { nonce: terms.nonce.clone(), last_sent: 0, last_received: 0, ux: terms.desired_ux }
 }

@@ -16,7 +16,8 @@ impl Engine {
         Ok(taken)
     }
 
-    /// The same; true when `taker` has one. The buffer is asked for only when something is ready.
+    /// Takes the next message of one set whose turn has come; true when `taker` has one. The buffer is asked for only
+    /// when something is ready.
     #[inline(always)]
     pub fn set_poll_into<'b>(
         &mut self,
@@ -76,7 +77,8 @@ impl Engine {
         Ok(true)
     }
 
-    /// What waits behind the last message of a set that was ready, if anything, is not its turn yet, or never will.
+    /// Looks at a set after its last ready message: messages behind it still have to wait, or their number came twice
+    /// and the set ends.
     #[inline(never)]
     fn after_last_ready(&mut self, set: Id) {
         if self.sets.get(set).is_some_and(|state| state.has_duplicate()) {
@@ -86,7 +88,7 @@ impl Engine {
         }
     }
 
-    /// The same, where the streams are ours: what is for us alone is not handed out.
+    /// Takes the next ready message of a set that circflow runs. Messages that only circflow reads are not handed out.
     #[inline(never)]
     fn take_ready_run(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, TooSmall> {
         let now = self.time.clock.latest();
@@ -117,13 +119,14 @@ impl Engine {
                 return Ok(true);
             }
         }
-        // So many were for us alone. The mark stays.
+        // So many in a row were only for circflow. The mark stays, and the next call goes on.
         self.out.paused = true;
         self.time.alarms.set_left(true);
         Ok(false)
     }
 
-    /// What becomes of a message of a set that has had its turn, where the streams are ours. None when it was for us.
+    /// Hands a message of a set that circflow runs to its stream, and makes the instruction; none when only circflow
+    /// reads it.
     fn hand_on(&mut self, set: Id, hop: u8, set_tag: u64, delivery: &Delivery, body: &[u8]) -> Option<Instruction> {
         let &Delivery { command, stream_id, len, leg, tag, token, .. } = delivery;
         let message = StreamMessage { command, stream_id, hop, len, body };
@@ -134,7 +137,7 @@ impl Engine {
             Ok(Verdict { kind: VerdictKind::Deliver, stream, stream_tag, .. }) => {
                 Some(Instruction { stream, stream_tag, ..about })
             }
-            // Of a stream that is closed, or the end of the set: the host has it back.
+            // The stream is closed, or the set has ended: the host gets its token back.
             _ => token.map(|token| Instruction { what: What::Discard(token), ..about }),
         }
     }

@@ -1,47 +1,47 @@
-//! What a feed answers about the message it was fed.
+//! Verdicts: the answer of a feed about its message.
 
 use crate::base::Id;
 
-/// What the host shall do with the message it fed.
+/// What the host does with the message that it fed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Verdict {
-    /// What to do.
+    /// The kind of a verdict.
     pub kind: VerdictKind,
-    /// Messages that were held are ready now.
+    /// Held messages are ready now: drain.
     pub ready: bool,
-    /// For END, when the message is refused.
+    /// The reason for END, when the message is refused.
     pub end_reason: u8,
-    /// For a SWITCH that goes first, 0 for none.
+    /// The number in the SWITCH that goes first, 0 for no SWITCH.
     pub switch_delta: u32,
     /// The leg to send on, or the circuit that the message came on.
     pub circuit: Id,
-    /// The host's word for that circuit.
+    /// The host's tag of that circuit.
     pub circuit_tag: u64,
     /// The message's number, 0 when it has none.
     pub number: u64,
-    /// The stream it belongs to, on circuits that we run.
+    /// The stream that it belongs to, on circuits that circflow runs.
     pub stream: Id,
-    /// The host's word for that stream.
+    /// The host's tag of that stream.
     pub stream_tag: u64,
-    /// The digest of the cell is wanted once it is encrypted.
+    /// The host has to report the digest of the cell once it is encrypted.
     pub wants_digest: bool,
 }
 
-/// What to do.
+/// The kind of a verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum VerdictKind {
-    /// Handle it now.
+    /// Handle the message now.
     Deliver = 1,
-    /// It was kept.
+    /// The message is held.
     Held,
-    /// It was dealt with.
+    /// Circflow has handled the message.
     Consumed,
-    /// Not to be honoured: answer END.
+    /// Refuse the message: answer END.
     Refuse,
-    /// Send it on the leg.
+    /// Send the message on the leg or circuit.
     Send,
-    /// Write it to the other side.
+    /// Write the cell to the other side.
     Forward,
 }
 
@@ -63,7 +63,7 @@ impl Verdict {
         }
     }
 
-    /// BEGIN_DIR on a leg is not to be honoured.
+    /// A verdict that refuses BEGIN_DIR on a leg.
     pub fn refuse_directory(circuit: Id, circuit_tag: u64) -> Verdict {
         Verdict { end_reason: END_NOT_DIRECTORY, ..Verdict::of(VerdictKind::Refuse, circuit, circuit_tag) }
     }
@@ -72,11 +72,11 @@ impl Verdict {
 /// END_STREAM_REASON_NOTDIRECTORY (tor-spec §6.3).
 pub(in crate::engine) const END_NOT_DIRECTORY: u8 = 14;
 
-/// What padding says to a message.
+/// Whether padding has taken a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admitted {
-    /// It is none of its business.
+    /// Padding does not apply; the message goes on.
     Goes,
-    /// It was dealt with.
+    /// Circflow has handled the message.
     Consumed(Verdict),
 }

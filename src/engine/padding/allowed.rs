@@ -1,16 +1,16 @@
-//! What the operator and the consensus allow of padding, and what is done when they allow less.
+//! How much padding the operator and the consensus allow, and what is done when they allow less.
 
 use crate::base::purse::{Allowance, LimitSource};
 use crate::engine::Engine;
 
 impl Engine {
-    /// Says what is allowed from now on, of padding on all circuits.
+    /// Sets how much padding is allowed from now on, over all circuits.
     pub fn allow_padding(&mut self, source: LimitSource, allowance: Allowance) {
         self.padding.purse.allow(source, allowance);
         self.apply_allowance();
     }
 
-    /// The same for the parameters of the consensus, after a change.
+    /// Sets how much padding the consensus allows, after one of its parameters has changed.
     pub(in crate::engine) fn allow_by_consensus(&mut self) {
         let wide = &self.settings.wide;
         let (disabled, reduced) = (wide.padding_disabled != 0, wide.padding_reduced != 0);
@@ -21,7 +21,7 @@ impl Engine {
         }
     }
 
-    /// Tells the process what was sent, and lifts the blocks of machines that it does not let run any more.
+    /// Tells the process how many cells were sent, and lifts the blocks of machines that may not run any more.
     #[cold]
     pub(in crate::engine) fn apply_allowance(&mut self) {
         self.padding.purse.tell();

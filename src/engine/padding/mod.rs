@@ -1,4 +1,4 @@
-//! Padding's part of the engine: who is told what, and what follows from what is due.
+//! Padding in the engine: calls of a host about padders, padding that is due, and the instructions that follow.
 
 mod allowed;
 mod negotiation;
@@ -13,7 +13,7 @@ use crate::padding::{Answer, Machines, Outside, Pad, PadderStats, PadderTerms, P
 use crate::reactor::{Controller, Side};
 
 impl Engine {
-    /// Takes a list of machines in.
+    /// Loads a list of machines from its text.
     pub fn load_machines(&mut self, text: &[u8]) -> Result<Id, Error> {
         match Machines::load(text) {
             Ok(machines) => self.padding.machines.insert(machines).map_err(|_| Blocked::Full.into()),
@@ -26,7 +26,7 @@ impl Engine {
         self.padding.machines.remove(id).map(|_| ()).ok_or_else(|| self.padding.machines.reason(id).into())
     }
 
-    /// A list of machines; none is an empty one.
+    /// The list of machines with this id; an empty list for no id.
     pub fn machines(&self, id: Id) -> Result<Machines, Error> {
         if id == Id::NONE {
             return Ok(Machines::default());
@@ -34,7 +34,7 @@ impl Engine {
         Ok(self.padding.machines.lookup(id)?.clone())
     }
 
-    /// Sets a padder up on a circuit.
+    /// Installs a padder on a circuit.
     pub fn install_padder(&mut self, now: Nanos, id: Id, terms: &PadderTerms) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.check_hop(id, terms.hop)?;
@@ -51,7 +51,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes a padder down.
+    /// Removes a padder from a circuit.
     pub fn remove_padder(&mut self, now: Nanos, id: Id, hop: u8, slot: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         let circuit = self.circuits.lookup(id)?;
@@ -75,7 +75,7 @@ impl Engine {
         stats.ok_or_else(|| Misuse::NoPadder.into())
     }
 
-    /// What a host with a queue of its own did about a padding cell.
+    /// Takes the answer of a host with a queue of its own about a padding cell.
     pub fn answer_padding(&mut self, now: Nanos, id: Id, pad: Pad, answer: Answer) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
@@ -89,7 +89,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The common case of [`Engine::written`] and [`Engine::passing`] on a circuit without padding.
+    /// The quick way of [`Engine::written`] and [`Engine::passing`], on a circuit without padding. None when nothing
+    /// was done.
     #[inline(always)]
     pub fn written_or_passing_quick(&mut self, now: Nanos, id: Id) -> Option<()> {
         if !self.enter_quick(now) {
@@ -98,7 +99,7 @@ impl Engine {
         self.circuits.get(id).filter(|circuit| circuit.padding.is_none()).map(|_| ())
     }
 
-    /// Cells of a circuit were written.
+    /// Reports that cells of a circuit were written to its channel.
     #[inline]
     pub fn written(&mut self, now: Nanos, id: Id, cells: u32) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
@@ -109,7 +110,7 @@ impl Engine {
         }
     }
 
-    /// A cell came that is not for us and goes on.
+    /// Reports that a cell came which is not for us and goes on.
     #[inline]
     pub fn passing(&mut self, now: Nanos, id: Id) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
@@ -128,7 +129,7 @@ impl Engine {
         let held_in_set = |(set, ix)| self.sets.get(set).map(|state: &Controller| state.held_for(ix));
         let (mut held, mut releasable) = circuit.place.leg().and_then(held_in_set).unwrap_or((false, false));
         if let (false, Some(reactor)) = (held, &circuit.reactor) {
-            // Cells that only pass wait at the edge.
+            // Cells that pass through wait at the edge.
             let edge = reactor.edge_at(Side::Back);
             (held, releasable) = (edge.waiting() > 0, edge.waiting() > 0 && edge.is_writable());
         }
@@ -140,7 +141,7 @@ impl Engine {
         self.apply_padding(id, now);
     }
 
-    /// Carries out what a change of a circuit's padders has left to do.
+    /// Does what follows from a change of a circuit's padders.
     pub(in crate::engine) fn settle_padding(&mut self, id: Id, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
             padding.settle(&mut self.padding.purse, &mut self.padding.effects);
@@ -208,12 +209,12 @@ impl Engine {
             self.apply_effects(set);
         }
         if let Some(number) = over {
-            // Nothing is lost when it cannot be said: the machines have ended.
+            // The machines have ended already, so a failure to tell the other end changes nothing here.
             let _ = self.end_padding(id, number, now);
         }
     }
 
-    /// What a circuit that goes held for sending.
+    /// Gives up the padding of a circuit that goes; messages held for sending are handed back.
     pub(in crate::engine) fn drop_padding(&mut self, id: Id, padding: Option<Box<Padding>>) {
         let Some(mut padding) = padding else { return };
         self.time.alarms.arm_padding(id, NEVER);
@@ -223,7 +224,7 @@ impl Engine {
         self.leave_behind(all);
     }
 
-    /// A circuit's padding, made when there is none.
+    /// The padding of a circuit, made with the first call.
     pub(in crate::engine) fn padding_of(&mut self, id: Id) -> Result<&mut Padding, Error> {
         self.circuits.lookup(id)?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
@@ -236,7 +237,7 @@ impl Engine {
         Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max, pace))))
     }
 
-    /// Changes a circuit's padding, if it has any, and sees to it that it is woken in time.
+    /// Changes a circuit's padding, if it has any, and sets its timer.
     #[inline]
     pub(in crate::engine) fn with_padding<R>(
         &mut self,

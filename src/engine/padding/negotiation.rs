@@ -1,4 +1,4 @@
-//! Agreeing on padding with the other end: what the engine is told, asks and answers.
+//! Negotiating padding with the other end: calls of a host. (receive/padding takes the messages.)
 
 use crate::base::{Id, Nanos};
 use crate::conflux::Role;
@@ -8,7 +8,7 @@ use crate::padding::{NotNow, PadderTerms};
 use crate::wire::Command;
 
 impl Engine {
-    /// Says what a number of the negotiation means at one end, or that it means nothing any more.
+    /// Sets which padder a number of the negotiation stands for at one end; none for no padder.
     pub fn register_padding(&mut self, role: Role, number: u8, terms: Option<PadderTerms>) -> Result<(), Error> {
         if terms.as_ref().is_some_and(|terms| (terms.hop == 0) == (role == Role::Client)) {
             return Err(self.invalid("a client pads with hop 1 and up, a relay with hop 0"));
@@ -24,7 +24,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts a registered machine: a client asks its relay.
+    /// Client: starts the padder with this number, and asks its relay to start too.
     pub fn start_padding(&mut self, now: Nanos, id: Id, number: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.check_drained()?;
@@ -48,7 +48,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Stops it again, from either end.
+    /// Stops the padder with this number, from either end.
     pub fn stop_padding(&mut self, now: Nanos, id: Id, number: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.check_drained()?;

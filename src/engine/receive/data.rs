@@ -1,5 +1,4 @@
-//! The quick way of DATA on circuits that we run: nothing stands in its way, and each thing that it touches is looked
-//! up once.
+//! The quick way of DATA on circuits that circflow runs. It looks each thing up once.
 
 use crate::base::Id;
 use crate::engine::{Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
@@ -7,9 +6,9 @@ use crate::message::Message;
 use crate::reactor::{DataHead, Owner, Written};
 
 impl Engine {
-    /// Takes DATA of an open stream that is due no SENDME and, on a leg, is next in order. It is the second step,
-    /// after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg that is not
-    /// next, for [`Engine::receive_data_on_leg`].
+    /// Takes DATA of an open stream that is due no SENDME and, on a leg, is next in order. The second step of
+    /// receiving, after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg
+    /// that is not next, for [`Engine::receive_data_on_leg`].
     #[inline(always)]
     pub fn receive_data_quick(&mut self, id: Id, data: &DataHead) -> Step {
         let now = self.time.clock.latest();
@@ -49,7 +48,7 @@ impl Engine {
         Step::Done(Verdict { number, stream, stream_tag, ..Verdict::of(VerdictKind::Deliver, id, tag) })
     }
 
-    /// DATA on a leg that [`Engine::receive_data_quick`] found to be before its turn, or just before what is held.
+    /// Takes DATA on a leg that is too early, or that fills the gap before held messages.
     pub fn receive_data_on_leg(&mut self, id: Id, message: &Message<'_>, cell_digest: &[u8]) -> Result<Verdict, Error> {
         self.acknowledge(id, message.hop, cell_digest);
         self.arrive_with_streams(id, message)

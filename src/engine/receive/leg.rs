@@ -1,4 +1,4 @@
-//! The steps of receiving.
+//! Receiving on a leg: in order, too early, and SWITCH.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault};
@@ -8,7 +8,7 @@ use crate::message::{cost_of, Message};
 use crate::wire::conflux::Switch;
 use crate::wire::Command;
 
-/// What became of a message, in which set, and the host's tag of the leg.
+/// The number that a message has got, its set, and the host's tag of its leg.
 pub(super) struct Arrived {
     pub arrival: Arrival,
     pub set: Id,
@@ -16,8 +16,8 @@ pub(super) struct Arrived {
 }
 
 impl Engine {
-    /// The first part of [`Engine::receive`], in as few instructions as can be: it needs neither body nor token, and
-    /// deals with a multiplexed message that is next in order with nothing ready behind it.
+    /// The first step of receiving, in as few instructions as possible. It needs neither body nor token, and takes a
+    /// multiplexed message that is next in order when no held message is next behind it.
     #[inline(always)]
     pub fn receive_quick(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
         if !self.enter_quick(now) {
@@ -26,7 +26,7 @@ impl Engine {
         self.receive_entered(now, id, command, hop, stream_id)
     }
 
-    /// What is due has been done, as far as there is room in the queue.
+    /// The first step of receiving, once what is due has been done as far as the queue has room.
     #[inline(always)]
     pub(super) fn receive_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
         let Some(circuit) = self.circuits.get(id) else { return Step::Other };
@@ -45,7 +45,7 @@ impl Engine {
         }
     }
 
-    /// The second part, for what [`Engine::receive_quick`] found to be a multiplexed message or a SWITCH on a leg.
+    /// Takes a multiplexed message or a SWITCH on a leg, for which [`Engine::receive_quick`] answered [`Step::OnLeg`].
     #[inline(always)]
     pub fn receive_on_leg(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         if message.command == Command::CONFLUX_SWITCH {
@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// A multiplexed message on a leg gets its number, and has its turn or is held.
+    /// Gives a multiplexed message on a leg its number: it is next, or it is held.
     #[inline(always)]
     pub(super) fn arrive(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
         let now = self.time.clock.latest();
@@ -100,7 +100,7 @@ impl Engine {
         }
     }
 
-    /// What was held behind the message that just came is next, if anything is.
+    /// Queues READY when a held message is next behind the one that just came.
     #[inline(never)]
     fn filled_gap(&mut self, set: Id) {
         if let Some(state) = self.sets.get_mut(set) {
@@ -109,7 +109,7 @@ impl Engine {
         self.apply_effects(set);
     }
 
-    /// [`Engine::arrive`] where there is no room to hold the message: somebody goes first.
+    /// [`Engine::arrive`] after making room to hold the message, which can close other circuits and sets.
     #[cold]
     #[inline(never)]
     fn arrive_at_cap(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {

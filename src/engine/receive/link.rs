@@ -1,4 +1,4 @@
-//! LINK, LINKED and LINKED_ACK.
+//! Receiving LINK, LINKED and LINKED_ACK.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, LegIx, Role, SetTerms};
@@ -10,7 +10,7 @@ use crate::wire::conflux::Link;
 use crate::wire::Command;
 
 impl Engine {
-    /// LINK, LINKED and LINKED_ACK from the join point, and a SWITCH on a circuit that is no leg.
+    /// Takes LINK, LINKED and LINKED_ACK from the join point, and a SWITCH on a circuit that is no leg.
     pub(super) fn receive_conflux(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         let Some(circuit) = self.circuits.get(id) else {
             return Err(self.circuits.reason(id).into());
@@ -60,7 +60,7 @@ impl Engine {
         outcome
     }
 
-    /// Exit or service: LINK from the join point of a circuit in no set (CFX-21).
+    /// Exit or service: takes LINK from the join point of a circuit in no set (CFX-21).
     fn receive_link(&mut self, now: Nanos, id: Id, body: &[u8]) -> Result<(), Fault> {
         let Some(circuit) = self.circuits.get(id) else { return Err(Fault::UnexpectedLink) };
         let flags = circuit.config.flags;
@@ -81,7 +81,8 @@ impl Engine {
     pub(in crate::engine) fn take_link(&mut self, now: Nanos, id: Id, link: Link) -> Result<(), Fault> {
         let accepted = self.accepted().cloned().ok_or(Fault::ConfluxOff)?;
         let known = self.find_set(Role::Exit, &link.nonce);
-        // Legs are alike in who runs them, and in what they lead to: one process can be exit and several services.
+        // All legs of a set are run by the same side and have the same hops: one process can be an exit and several
+        // services.
         let Some(circuit) = self.circuits.get(id) else { return Err(Fault::UnexpectedLink) };
         let (runs, hops) = (circuit.runs_streams(), circuit.config.hops);
         if known.and_then(|set| self.sets.get(set)).is_some_and(|state| !state.fits(runs, hops)) {
@@ -107,7 +108,8 @@ impl Engine {
         accepted.map(|_| ())
     }
 
-    /// The set of a LINK that none of ours has: a new one, or none when another engine's is asked to take the circuit.
+    /// Makes a set for a LINK whose nonce none of our sets has. None when a set of another engine has it, and was asked
+    /// to take the circuit.
     fn find_or_make(&mut self, id: Id, link: &Link, accepted: SetTerms) -> Result<Option<Id>, Fault> {
         for _ in 0..LOOKS {
             if self.join_elsewhere(id, link)? {
@@ -126,5 +128,5 @@ impl Engine {
     }
 }
 
-/// How often a LINK looks for its set, when engines of the hub go at that very moment.
+/// How often a LINK looks for its set, when engines leave the hub at that very moment.
 const LOOKS: u32 = 4;

@@ -1,5 +1,5 @@
-//! Receiving: the order of its steps, which stands here and nowhere else, from the common case, which is the shortest,
-//! to the rarest. How a step is entered is the caller's: C goes through a door each time, tests and simulation do not.
+//! Receiving: the order of its steps, from the most frequent, which is the shortest, to the rarest. It stands here and
+//! nowhere else. The caller says how a step is entered: C goes through a door each time, tests and simulation do not.
 
 mod data;
 mod leg;
@@ -13,14 +13,14 @@ use crate::engine::{Engine, Error, Verdict};
 use crate::message::Message;
 use crate::reactor::DataHead;
 
-/// What the first two steps have found.
+/// The result of one of the first two steps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// The message was next in order, and is dealt with.
+    /// The message is handled.
     Done(Verdict),
     /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
     OnLeg,
-    /// It is DATA on a circuit that we run: [`Engine::receive_data_quick`] takes it.
+    /// It is DATA on a circuit that circflow runs: [`Engine::receive_data_quick`] takes it.
     Run,
     /// Anything else: [`Engine::receive_long`] takes it.
     Other,
@@ -28,35 +28,36 @@ pub enum Step {
 
 /// How the steps of receiving one message are entered.
 pub trait Receiving: Sized {
-    /// What the whole comes to.
+    /// The result of the call.
     type Answer;
-    /// [`Engine::receive_quick`]; none where the step could not be entered.
+    /// Calls [`Engine::receive_quick`]; none when the step could not be entered.
     fn quick(&mut self) -> Option<Step>;
-    /// [`Engine::receive_data_quick`]; none where the step could not be entered.
+    /// Calls [`Engine::receive_data_quick`]; none when the step could not be entered.
     fn data_quick(&mut self) -> Option<Step>;
-    /// The message is dealt with, by the first step.
+    /// Answers for a message that the first step has handled.
     fn done(self, verdict: &Verdict) -> Self::Answer;
-    /// The message is dealt with, by the second step, which may have something to call out.
+    /// Answers for a message that the second step has handled. It may have woken another engine, or logged.
     fn data_done(self, verdict: &Verdict) -> Self::Answer {
         self.done(verdict)
     }
-    /// [`Engine::receive_on_leg`].
+    /// Calls [`Engine::receive_on_leg`].
     fn on_leg(self) -> Self::Answer;
-    /// [`Engine::receive_data_on_leg`].
+    /// Calls [`Engine::receive_data_on_leg`].
     fn data_on_leg(self) -> Self::Answer;
-    /// [`Engine::receive_long`].
+    /// Calls [`Engine::receive_long`].
     fn long(self) -> Self::Answer;
-    /// The first step could not be entered.
+    /// Answers when the first step could not be entered.
     fn shut(self) -> Self::Answer {
         self.long()
     }
-    /// DATA on a circuit that we run: [`receive_data`], on its own where the first step needs no frame.
+    /// Calls [`receive_data`], for DATA on a circuit that circflow runs: a function apart, so that the first step needs
+    /// no stack frame.
     fn run(self) -> Self::Answer {
         receive_data(self)
     }
 }
 
-/// A message has come: the order of the steps.
+/// Takes a message that has come, in the order of the steps.
 #[inline(always)]
 pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
     match message.quick() {
@@ -68,7 +69,7 @@ pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
     }
 }
 
-/// The same from the second step on, which DATA on a circuit that we run has of its own.
+/// Takes DATA on a circuit that circflow runs, from the second step on.
 #[inline(always)]
 pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
     match message.data_quick() {
@@ -78,7 +79,7 @@ pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
     }
 }
 
-/// A message whose steps are entered by whoever has the engine.
+/// A message whose steps are called directly, without a door.
 #[allow(dead_code, reason = "tests and the simulation need no door")]
 struct Straight<'e, 'm> {
     engine: &'e mut Engine,
@@ -119,13 +120,13 @@ impl Receiving for Straight<'_, '_> {
 }
 
 impl Engine {
-    /// A relay message came on a circuit and was recognised here.
+    /// Takes a relay message that came on a circuit and was recognised here.
     #[allow(dead_code, reason = "tests and the simulation need no door")]
     pub fn receive(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         self.receive_cell(now, id, message, &[])
     }
 
-    /// The same, with the digest of the cell that it came in.
+    /// Takes a relay message, with the digest of the cell that it came in.
     #[allow(dead_code, reason = "tests and the simulation need no door")]
     pub fn receive_cell(
         &mut self,

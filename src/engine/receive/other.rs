@@ -14,7 +14,7 @@ use crate::wire::command::STREAM_NEEDED;
 use crate::wire::sendme::Sendme;
 use crate::wire::Command;
 
-/// Where a message has come, as far as its route hangs on it.
+/// The circuit and the position in which a message has come.
 struct Spot {
     id: Id,
     tag: u64,
@@ -23,8 +23,9 @@ struct Spot {
 }
 
 impl Engine {
-    /// The third part: anything else, and anything at a time when something is due, or that is past.
-    /// `cell_digest` is that of the cell it came in, or what is wrong with it; only asked for on circuits that we run.
+    /// The last step of receiving, for all other messages, and for any message when something is due or the time is not
+    /// the latest. `cell_digest` gives the digest of the message's cell, or why there is none; it is called only on
+    /// circuits that circflow runs.
     pub fn receive_long<'t>(
         &mut self,
         now: Nanos,
@@ -40,7 +41,7 @@ impl Engine {
         }
         if now >= self.stop() || now != self.time.clock.latest() {
             let now = self.enter_for_circuits(now, std::iter::once(id))?;
-            // What was due may have been all that stood in the way of the first two steps.
+            // Perhaps only what was due kept the first two steps from taking the message.
             match self.receive_entered(now, id, message.command, message.hop, message.stream_id) {
                 Step::Done(verdict) => return Ok(verdict),
                 Step::OnLeg => return self.receive_on_leg(id, message),
@@ -50,7 +51,7 @@ impl Engine {
         self.receive_by_route(id, message, &[])
     }
 
-    /// Finds the way of a message, lets padders hear of it, and takes it that way.
+    /// Finds the route of a message, tells padders of the message, and takes it along the route.
     fn receive_by_route(&mut self, id: Id, message: &Message<'_>, cell_digest: &[u8]) -> Result<Verdict, Error> {
         let now = self.time.clock.latest();
         let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
@@ -77,7 +78,7 @@ impl Engine {
         self.follow(route, now, &spot, message)
     }
 
-    /// Takes a message the way that was found for it.
+    /// Takes a message along its route.
     #[inline]
     fn follow(&mut self, route: Route, now: Nanos, spot: &Spot, message: &Message<'_>) -> Result<Verdict, Error> {
         let &Spot { id, tag, place, position } = spot;
@@ -110,7 +111,7 @@ impl Engine {
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
             (Route::Host, _) => {
-                // What circflow must remember of a circuit is whether it may still become a leg (R9).
+                // A circuit that has carried streams may not become a leg any more (R9).
                 let is_of_stream = message.stream_id != 0 || message.command.traits() & STREAM_NEEDED != 0;
                 if place == Place::Alone && is_of_stream {
                     self.mark_streams(id);
@@ -120,7 +121,7 @@ impl Engine {
         }
     }
 
-    /// A multiplexed message on a leg, which the first two steps have not looked at.
+    /// Takes a multiplexed message on a leg that the first two steps have not looked at.
     fn receive_sequenced(&mut self, id: Id, message: &Message<'_>, by_host: bool) -> Result<Verdict, Error> {
         let now = self.time.clock.latest();
         let (set, ix) = self.leg(id)?;
@@ -135,9 +136,9 @@ impl Engine {
         self.write_stream(now, Owner::Set(set), id, &incoming(message), verdict)
     }
 
-    /// [`Engine::arrive`] where the streams are ours: a message that has its turn goes to its stream.
+    /// [`Engine::arrive`] on a leg that circflow runs: a message whose turn has come goes to its stream.
     pub(super) fn arrive_with_streams(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
-        // What only we read is kept by us, not by the host.
+        // A message that only circflow reads is no token of the host's.
         let is_ours = is_flow(message.command);
         let message = &Message { token: message.token.filter(|_| !is_ours), ..*message };
         let Arrived { arrival, set, tag } = self.arrive(id, message)?;
@@ -153,7 +154,7 @@ impl Engine {
         }
     }
 
-    /// DATA came: every so often a SENDME is owed, at once and on the same leg (SEN-1).
+    /// Counts DATA that came; when a SENDME is due, queues it at once and on the same leg (SEN-1).
     pub(super) fn acknowledge(&mut self, id: Id, hop: u8, tag: &[u8]) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.end(hop).acks.data() {
@@ -164,7 +165,7 @@ impl Engine {
         }
     }
 
-    /// SENDME came for one of our windows.
+    /// Takes a SENDME for one of our windows.
     fn receive_sendme(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<(), Fault> {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return Ok(()) };
         let sendme = Sendme::decode(message.body).map_err(|_| Fault::BadSendme)?;
@@ -178,7 +179,7 @@ impl Engine {
     }
 }
 
-/// XOFF and XON are for us alone where we know the streams.
+/// True for XOFF and XON, which only circflow reads on circuits that it runs.
 fn is_flow(command: Command) -> bool {
     matches!(command, Command::XOFF | Command::XON)
 }

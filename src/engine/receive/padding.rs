@@ -1,4 +1,4 @@
-//! A message comes on a circuit with padders, or is about padding.
+//! Receiving on a circuit with padders, and messages about padding.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, Role};
@@ -10,9 +10,9 @@ use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
 use crate::wire::Command;
 
 impl Engine {
-    /// A message came on a circuit with padders, or is about padding: padders hear of it before anything else does.
+    /// Tells padders of a message before anything else sees it, and takes messages about padding.
     pub(super) fn receive_padding(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<Admitted, Error> {
-        // What will be fed again must not be counted twice.
+        // A message that the host has to feed again must not be counted twice.
         let is_handshake = (Command::CONFLUX_LINK..Command::CONFLUX_SWITCH).contains(&message.command);
         if is_handshake || message.command == Command::PADDING_NEGOTIATE {
             self.check_drained()?;
@@ -26,7 +26,7 @@ impl Engine {
         let config = circuit.config;
         let (is_client, foreign) = (config.role == Role::Client, config.flags.has(CircuitFlags::OTHER_PADDER));
         if message.stream_id != 0 && (circuit.place.leg().is_some() || circuit.place == Place::Away) {
-            // Whatever it is, it is malformed.
+            // On a leg such a message is malformed; its route says so.
             return Ok(Admitted::Goes);
         }
         let ours = match message.command {
@@ -51,7 +51,8 @@ impl Engine {
         }
     }
 
-    /// Relay: what cannot be read is dropped, as C Tor does (CP-9).
+    /// Relay: takes PADDING_NEGOTIATE, and queues the answer. False when it is not ours; one that cannot be read is
+    /// dropped, as C Tor does (CP-9).
     fn receive_negotiate(&mut self, now: Nanos, id: Id, message: &Message<'_>, foreign: bool) -> bool {
         let Ok(question) = Negotiate::decode(message.body) else { return false };
         let terms = self.padding.numbers.get(&(false, question.machine_type)).cloned();
@@ -76,7 +77,7 @@ impl Engine {
         true
     }
 
-    /// Client: the answer to what was asked, or a violation.
+    /// Client: takes PADDING_NEGOTIATED. A fault when nothing was asked, or it cannot be read.
     fn receive_negotiated(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Result<bool, Fault> {
         let answer = Negotiated::decode(message.body).map_err(|_| Fault::BadNegotiated)?;
         let heard = self.with_padding(id, |padding| padding.negotiated(message.hop, &answer, now));

@@ -1,4 +1,4 @@
-//! A message comes for a stream, in order.
+//! Receiving for a stream, in order.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::Fault;
@@ -8,7 +8,7 @@ use crate::reactor::{Owner, Rules, StreamMessage, Write};
 use crate::wire::Command;
 
 impl Engine {
-    /// A message came for a stream, in order.
+    /// Takes a message for a stream, in order, on circuits and sets that circflow runs.
     pub(in crate::engine) fn write_stream(
         &mut self,
         now: Nanos,
@@ -30,7 +30,7 @@ impl Engine {
             }
             Ok(Write::Stop { stream }) => {
                 self.time.alarms.cancel_stream(stream);
-                // A MAY_SEND that waits is not given any more.
+                // A MAY_SEND that still waits is dropped when its turn comes.
                 self.streams.get_mut(stream).into_iter().for_each(|stream| stream.refused |= stream.told);
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
@@ -50,14 +50,14 @@ impl Engine {
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
             Err(fault) => Err(match owner {
-                // The streams are the set's, whatever leg brought the message.
+                // The streams belong to the set, whichever leg brought the message.
                 Owner::Set(set) => self.fault_of_set(set, fault),
                 Owner::Circuit(_) => self.fault(circuit, fault),
             }),
         }
     }
 
-    /// The part of STREAM WRITE: made with the first message that opens a stream (R3).
+    /// Hands a message to STREAM WRITE, which the first message that opens a stream makes (R3).
     fn write_in(&mut self, now: Nanos, owner: Owner, message: &StreamMessage<'_>) -> Result<Write, Fault> {
         let opens = matches!(message.command, Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE);
         let Some(side) = side(&mut self.sets, &mut self.circuits, owner, message.hop) else {

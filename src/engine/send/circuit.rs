@@ -1,4 +1,4 @@
-//! Sending on a circuit, past no set.
+//! Sending on a circuit, for messages that belong to no set.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::Role;
@@ -8,8 +8,7 @@ use crate::reactor::Side;
 use crate::wire::{Command, StreamRule};
 
 impl Engine {
-    /// Sends a message on a circuit, past no block. No answer means that it is to be held:
-    /// [`Engine::hold_for_circuit`].
+    /// Sends a message on a circuit, unless padding blocks. None when it has to be held: [`Engine::hold_for_circuit`].
     #[inline]
     pub fn send_on_circuit(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<Option<Verdict>, Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
@@ -39,8 +38,8 @@ impl Engine {
         Ok(Some(Verdict { wants_digest, ..verdict }))
     }
 
-    /// The same for a host: it does not send past streams that we know, nor past cells that wait at a relay's edge. No
-    /// answer means that it is to be held: [`Engine::hold_for_host`].
+    /// Sends a message of the host on a circuit: not past streams that circflow runs, and not past cells that wait at a
+    /// relay's edge. None when it has to be held: [`Engine::hold_for_host`].
     #[inline]
     pub fn send_for_host(
         &mut self,
@@ -55,7 +54,7 @@ impl Engine {
             return Err(Misuse::IsRun.into());
         }
         if self.waits_at_edge(id, hop) {
-            // What is due comes first, as everywhere.
+            // What is due comes first, and can empty the edge.
             self.enter_for_circuits(now, std::iter::once(id))?;
             if self.waits_at_edge(id, hop) {
                 return Ok(None);
@@ -68,12 +67,12 @@ impl Engine {
         Ok(verdict)
     }
 
-    /// True when a message of a relay's own would overtake cells that wait.
+    /// True when a message of the relay itself would overtake cells that wait.
     pub(super) fn waits_at_edge(&self, id: Id, hop: u8) -> bool {
         let Some(Circuit { reactor: Some(reactor), config, .. }) = self.circuits.get(id) else { return false };
         hop == 0 && config.role == Role::Exit && reactor.edge_at(Side::Back).waiting() > 0
     }
 }
 
-/// Why a message is not held.
+/// The detail when a circuit holds as many messages as it may.
 pub(super) const HELD_ENOUGH: &str = "the circuit has no room: held_sends_max messages wait on it already";

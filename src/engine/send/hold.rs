@@ -1,4 +1,4 @@
-//! Messages that may not go now are kept.
+//! Holding messages that may not go now.
 
 use crate::base::Id;
 use crate::conflux::set::Plan;
@@ -10,7 +10,7 @@ use crate::reactor::{Owner, Side};
 use crate::wire::StreamRule;
 
 impl Engine {
-    /// Keeps a message for which [`Engine::send_on_stream`] had no answer.
+    /// Holds a message that [`Engine::send_on_stream`] did not send, or sends it on the leg elsewhere that was planned.
     #[cold]
     pub(super) fn hold_for_stream(
         &mut self,
@@ -33,7 +33,7 @@ impl Engine {
         Ok(Verdict { stream: id, stream_tag: tag, ..verdict })
     }
 
-    /// Keeps a message for which [`Engine::send_on_circuit`] had no answer.
+    /// Holds a message that [`Engine::send_on_circuit`] did not send.
     #[cold]
     pub fn hold_for_circuit(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         let now = self.time.clock.latest();
@@ -56,7 +56,7 @@ impl Engine {
         Ok(Verdict::of(VerdictKind::Held, id, tag))
     }
 
-    /// Keeps a message for which [`Engine::send_for_host`] had no answer.
+    /// Holds a message that [`Engine::send_for_host`] did not send: behind a block, or at the edge.
     #[cold]
     pub fn hold_for_host(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         if !self.waits_at_edge(id, message.hop) {
@@ -83,7 +83,7 @@ impl Engine {
         Ok(Verdict::of(VerdictKind::Held, id, tag))
     }
 
-    /// Keeps a message for a set whose legs are blocked, or sends it on the leg elsewhere that was planned for it.
+    /// Holds a message for a set whose legs are blocked, or sends it on the leg elsewhere that was planned.
     #[cold]
     pub(super) fn hold_for_set(&mut self, set: Id, plan: Option<Plan>, message: &Message<'_>) -> Result<(), Error> {
         let cost = cost_of(message).into();
@@ -93,7 +93,7 @@ impl Engine {
             return Err(self.no_room(NO_MEMORY));
         }
         let plan = match plan {
-            // The leg may have gone to make room.
+            // Making room may have closed the planned leg.
             Some(_) if !has_room => self.plan(set, message.command)?.filter(|plan| self.is_elsewhere(plan.leg)),
             plan => plan,
         };

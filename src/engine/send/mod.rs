@@ -1,5 +1,5 @@
-//! Sending: the order of its steps, which stands here and nowhere else. First the quick way; where that has no answer,
-//! the long one; and what may not go now is kept, and only then read.
+//! Sending: the order of its steps, which stands here and nowhere else. First the quick way, then the long way; a
+//! message that may not go now is held, and only then its body is read.
 
 mod circuit;
 mod hold;
@@ -18,50 +18,50 @@ use crate::wire::Command;
 /// Where a host sends a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outlet {
-    /// On a leg of a set, which is chosen and counted.
+    /// On a leg of a set: the leg is chosen, and the message counted.
     Set(Id),
-    /// The same, chosen only: [`Engine::sent`] counts.
+    /// On a leg of a set: the leg is chosen, and [`Engine::sent`] counts the message later.
     Choice(Id),
-    /// On a stream that we know.
+    /// On a stream of a circuit or set that circflow runs.
     Stream(Id),
-    /// On a circuit, past no set and no stream that we know.
+    /// On a circuit, for messages that belong to no set and to no stream that circflow runs.
     Circuit(Id),
 }
 
 /// How the steps of sending one message are entered.
 pub trait Sending: Sized {
-    /// What the whole comes to.
+    /// The result of the call.
     type Answer;
-    /// [`Engine::send_quick`]; none where it has no answer, or could not be entered.
+    /// Calls [`Engine::send_quick`]; none when it did nothing or could not be entered.
     fn quick(&mut self) -> Option<Sent>;
-    /// The message goes.
+    /// Answers for a message that goes out.
     fn done(self, sent: &Sent) -> Self::Answer;
-    /// [`Engine::send_long`].
+    /// Calls [`Engine::send_long`].
     fn long(self) -> Self::Answer;
 }
 
-/// What the quick way has found.
+/// The result of the quick way.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {
-    /// The answer.
+    /// The verdict for the host.
     pub verdict: Verdict,
-    /// Padders are still to hear of it: [`Engine::tell_padders_now`].
+    /// The caller still has to tell padders: [`Engine::tell_padders_now`].
     pub tells_padders: bool,
 }
 
-/// What the long way has found from a message's head.
+/// The result of the long way, which reads a message's head only.
 #[derive(Clone, Copy, Debug)]
 pub enum Going {
     /// The message goes out.
     Out(Verdict),
-    /// It goes on a leg of another engine, which needs the message itself. Nothing was counted yet.
+    /// The message goes on a leg of another engine, which needs its body. Nothing was counted yet.
     Elsewhere(Plan),
-    /// It has to be held.
+    /// The message has to be held.
     Later,
 }
 
 impl Going {
-    /// The answer, if the message goes out.
+    /// The verdict, if the message goes out.
     pub fn out(self) -> Option<Verdict> {
         match self {
             Going::Out(verdict) => Some(verdict),
@@ -70,7 +70,7 @@ impl Going {
     }
 }
 
-/// A message is to be sent: the order of the steps.
+/// Sends a message, in the order of the steps.
 #[inline(always)]
 pub fn send<S: Sending>(mut message: S) -> S::Answer {
     match message.quick() {
@@ -79,7 +79,7 @@ pub fn send<S: Sending>(mut message: S) -> S::Answer {
     }
 }
 
-/// A message whose steps are entered by whoever has the engine.
+/// A message whose steps are called directly, without a door.
 #[allow(dead_code, reason = "tests and the simulation need no door")]
 struct Straight<'e, 'm> {
     engine: &'e mut Engine,
@@ -108,13 +108,13 @@ impl Sending for Straight<'_, '_> {
 }
 
 impl Engine {
-    /// Sends a message, or keeps it.
+    /// Sends a message, or holds it.
     #[allow(dead_code, reason = "tests and the simulation need no door")]
     pub fn send_message(&mut self, now: Nanos, outlet: Outlet, message: &Message<'_>) -> Result<Verdict, Error> {
         send(Straight { engine: self, now, outlet, message })
     }
 
-    /// The first step, for which a message's head is enough. No answer means that nothing was done.
+    /// The first step, which reads a message's head only. None when nothing was done.
     #[inline(always)]
     pub fn send_quick(&mut self, now: Nanos, outlet: Outlet, head: &Head) -> Option<Sent> {
         let &Head { command, hop, len, .. } = head;
@@ -130,8 +130,9 @@ impl Engine {
         Some(Sent { verdict, tells_padders: false })
     }
 
-    /// The second, for another leg, no room, what is not DATA, or when something is due; and the third, which keeps
-    /// what has to wait. `whole` is the message, or what is wrong with it; only asked for by the third.
+    /// The second step, for another leg, no room, commands but DATA, or when something is due; and the third step,
+    /// which holds a message that has to wait. `whole` gives the message, or why it cannot be read; only the third step
+    /// calls it.
     #[inline(always)]
     pub fn send_long<'m>(
         &mut self,

@@ -1,4 +1,4 @@
-//! What we say ourselves on a stream: XOFF, XON and END.
+//! Messages that circflow sends itself on a stream: XOFF, XON and END.
 
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::Fault;
@@ -10,7 +10,7 @@ use crate::wire::flow::{Xoff, Xon};
 use crate::wire::Command;
 
 impl Engine {
-    /// Says XOFF or XON for a stream.
+    /// Sends XOFF or XON for a stream.
     #[cold]
     pub(in crate::engine) fn send_own_flow(&mut self, owner: Owner, id: Id, say: FlowMessage, now: Nanos) {
         let Some(stream) = self.streams.get_mut(id) else { return };
@@ -27,7 +27,8 @@ impl Engine {
         }
     }
 
-    /// A stream is not to be: END, and the other end may not know yet. (A relay deals with what it does not know.)
+    /// Refuses a stream with END, and remembers its id, as the other end may not know yet. (A relay need not remember:
+    /// it drops messages for streams that it does not know.)
     pub(in crate::engine) fn refuse_stream(&mut self, owner: Owner, hop: u8, stream_id: u16, reason: u8, now: Nanos) {
         if let Some(until) = self.remembered_until(owner, now) {
             let past = Past { opened: true, ended: false, connected: true };
@@ -36,8 +37,8 @@ impl Engine {
         self.send_own(owner, hop, stream_id, Command::END, &[reason], now);
     }
 
-    /// Sends a message of our own on a stream: one like any other of its, but never refused. There are few, each an
-    /// answer to something that came; where even they are too many to wait, the circuit or set closes.
+    /// Sends a message of our own on a stream. It goes or waits like others of the stream, but is never refused: there
+    /// are few, each an answer to something that came. If even these are too many to wait, the circuit or set closes.
     fn send_own(&mut self, owner: Owner, hop: u8, stream_id: u16, command: Command, body: &[u8], now: Nanos) {
         let message = &Message { command, hop, stream_id, body, token: None };
         match owner {
@@ -91,7 +92,7 @@ impl Engine {
             return false;
         }
         if let Some(padding) = &mut circuit.padding {
-            // Not admitted as a host's message is: no host waits to be told.
+            // Padding is not asked to admit it, as no host waits to be told of room.
             if padding.is_in_the_way(message.command) {
                 padding.held_bytes += lane.bytes();
                 padding.hold(message.hop, lane, now);

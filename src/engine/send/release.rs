@@ -1,4 +1,4 @@
-//! Messages that were kept go out.
+//! Messages that were held go out.
 
 use crate::base::{Id, Nanos};
 use crate::engine::out::insn::Queued;
@@ -6,7 +6,7 @@ use crate::engine::{Circuit, Engine, Place};
 use crate::message::Lane;
 
 impl Engine {
-    /// Lets one message of the set out on this leg, past the block.
+    /// Lets one held message of the set out on this leg, or one cell at the edge, past the block of padding.
     pub(in crate::engine) fn release_past_block(&mut self, id: Id, place: Place, hop: u8, now: Nanos) {
         let Some((set, ix)) = place.leg() else { return self.let_one_pass(id) };
         let Some(state) = self.sets.get_mut(set) else { return };
@@ -16,7 +16,7 @@ impl Engine {
         }
     }
 
-    /// Lets out all messages of a set for which there is room.
+    /// Lets out all held messages of a set for which there is room.
     pub(in crate::engine) fn release_held(&mut self, set: Id) {
         let now = self.time.clock.latest();
         while let Some(state) = self.sets.get_mut(set) {
@@ -48,7 +48,7 @@ impl Engine {
         self.out.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number, wants_digest });
     }
 
-    /// The host has taken a message that was held on a circuit in no set.
+    /// Notes that the host has taken a message that was held on a circuit in no set.
     #[cold]
     pub(in crate::engine) fn taken_on_circuit(&mut self, id: Id) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {

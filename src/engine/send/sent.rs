@@ -1,4 +1,4 @@
-//! A cell is queued on a circuit: who has to know.
+//! Counting a cell that is queued on a circuit: sets, windows and padders are told.
 
 use crate::base::{Id, Nanos};
 use crate::engine::slot::{Circuit, Place, NO_HOP};
@@ -8,13 +8,13 @@ use crate::wire::command::STREAM_NEEDED;
 use crate::wire::Command;
 
 impl Engine {
-    /// A cell was queued on a circuit.
+    /// Reports that a cell was queued on a circuit.
     pub fn sent(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         self.sent_entered(now, id, command, hop)
     }
 
-    /// The common case of [`Engine::sent`]: nothing is due. No answer means that nothing was done.
+    /// The quick way of [`Engine::sent`], while nothing is due. None when nothing was done.
     #[inline(always)]
     pub fn sent_quick(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<Result<(), Error>> {
         if !self.enter_quick(now) {
@@ -29,13 +29,13 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
-        // One comparison, as this runs for every cell: a client's hop 0 passes no padder, and is no harm.
+        // One comparison, as this runs for every cell. It lets a client's hop 0 through, which reaches no padder.
         if !circuit.config.hops.reach(hop) {
             return Err(self.invalid("the circuit has no such hop to send to"));
         }
         let is_plain = circuit.config.plain_hop != NO_HOP;
         if !is_plain && circuit.runs_streams() && (command.traits() & STREAM_NEEDED != 0 || is_sequenced(command)) {
-            // Not past the streams that we know.
+            // Not past the streams that circflow runs.
             return Err(Misuse::IsRun.into());
         }
         if let (Place::Leg { set, ix }, true) = (circuit.place, circuit.config.hops.ends_at(hop)) {
@@ -61,7 +61,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The digest of a DATA cell that was wanted.
+    /// Takes the digest of a DATA cell, which was asked for.
     pub fn add_digest(&mut self, id: Id, hop: u8, tag: &[u8]) -> Result<(), Error> {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
@@ -69,7 +69,7 @@ impl Engine {
         end.window.add_digest(tag).map_err(|_| Misuse::NotAsked.into())
     }
 
-    /// A cell was queued: DATA counts in the window of its hop. True when its digest is wanted.
+    /// Counts a queued DATA cell in the window of its hop. True when its digest is wanted.
     #[inline]
     pub(in crate::engine) fn count_data(&mut self, id: Id, hop: u8, command: Command, now: Nanos) -> bool {
         if command != Command::DATA || self.running == 0 {
@@ -86,7 +86,7 @@ impl Engine {
         }
     }
 
-    /// Tells the padders of a leg what is sent on it.
+    /// Tells the padders of a leg of a message that is sent on it, and of the SWITCH before it.
     #[cold]
     #[inline(never)]
     pub(super) fn tell_padders_of_verdict(&mut self, verdict: &Verdict, hop: u8) {
@@ -103,12 +103,12 @@ impl Engine {
         self.padding.circuits > 0
     }
 
-    /// The second half of [`Engine::send_in_set_quick`]: the padders of a leg hear of what was sent on it.
+    /// The second half of [`Engine::send_in_set_quick`]: tells the padders of the leg.
     pub fn tell_padders_now(&mut self, leg: Id, hop: u8) {
         self.tell_padders(leg, hop, self.time.clock.latest());
     }
 
-    /// A cell that is not padding was queued on a circuit.
+    /// Counts a queued cell that is not padding, and tells padders of it.
     pub(in crate::engine) fn count_sent(&mut self, id: Id, hop: u8, now: Nanos) {
         self.padding.purse.sent(1);
         self.spend(id, Side::Back);
@@ -117,14 +117,14 @@ impl Engine {
         }
     }
 
-    /// Padders hear of a cell that was queued, and has been counted.
+    /// Tells padders of a queued cell that has been counted.
     #[inline(never)]
     pub(in crate::engine) fn tell_padders(&mut self, id: Id, hop: u8, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
             let before = padding.next();
             padding.queued(hop);
             padding.normal_sent(hop, now);
-            // Most often a timer moves later, which the deadline need not follow at once.
+            // Most often a timer moves later, and next(), a lower bound, stays.
             if padding.next() != before {
                 self.time.alarms.arm_padding(id, padding.next());
             }
@@ -132,7 +132,7 @@ impl Engine {
     }
 }
 
-/// On a leg it has a number, or moves one.
+/// True for commands that have a number on a leg, or that move the number.
 #[inline]
 fn is_sequenced(command: Command) -> bool {
     command.is_multiplexed() || command == Command::CONFLUX_SWITCH

@@ -1,4 +1,4 @@
-//! Sending in a set: which leg, and the books.
+//! Sending in a set: choosing a leg, and counting the message.
 
 use crate::base::{Id, Nanos};
 use crate::conflux::set::{Plan, Refusal};
@@ -15,14 +15,13 @@ impl Engine {
         Ok(plan.map_or(Going::Later, |plan| self.going(plan)))
     }
 
-    /// The common case of [`Engine::decide`]: the sending leg stays, and has room. No answer means that it has to be
-    /// asked.
+    /// The quick way of [`Engine::decide`], while the sending leg stays and has room. None when the long way is needed.
     #[inline(always)]
     pub fn decide_quick(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
         if !self.enter_quick(now) {
             return None;
         }
-        // A leg elsewhere needs the message itself.
+        // A leg elsewhere needs the body.
         let elsewhere = self.has_legs_elsewhere();
         let state = self.sets.get(set)?;
         if elsewhere || !command.is_multiplexed() || !state.is_host_hop(hop) {
@@ -38,7 +37,44 @@ impl Engine {
         self.send_in_set_entered(set, command, hop)
     }
 
-    /// Does so for a stream of ours.
+    /// The quick way of [`Engine::send_in_set`], while the sending leg stays and has room. None when nothing was done.
+    /// Where [`Engine::has_padding`], tell the padders of the leg: [`Engine::tell_padders_now`].
+    #[inline(always)]
+    pub fn send_in_set_quick(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
+        if !self.enter_quick(now) {
+            return None;
+        }
+        // A leg elsewhere needs the body.
+        let elsewhere = self.has_legs_elsewhere();
+        let state = self.sets.get_mut(set)?;
+        if !command.is_multiplexed() || !state.is_host_hop(hop) {
+            return None;
+        }
+        if elsewhere && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
+            return None;
+        }
+        let plan = state.send_quick(command == Command::DATA, now)?;
+        self.padding.purse.sent(1);
+        Some(verdict(plan))
+    }
+
+    /// The leg on which DATA could be sent now; HELD when it would be held.
+    pub fn peek(&mut self, set: Id) -> Result<Verdict, Error> {
+        let held = Verdict::of(VerdictKind::Held, Id::NONE, 0);
+        self.look_at_channels(set);
+        let plan = self.set(set)?.peek();
+        let plan = self.unless_held(set, plan)?;
+        Ok(plan.and_then(|plan| self.going(plan).out()).unwrap_or(held))
+    }
+
+    /// The quick way of [`Engine::peek`]: on a leg of this engine.
+    #[inline(always)]
+    pub fn peek_quick(&self, set: Id) -> Option<Verdict> {
+        let plan = self.sets.get(set).filter(|_| !self.channels.in_use())?.peek().ok()?;
+        (!self.is_elsewhere(plan.leg)).then(|| verdict(plan))
+    }
+
+    /// Sends a message of a stream that circflow runs, in its set.
     pub(super) fn send_stream_in_set(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         let mut going = self.send_in_set_entered(set, command, hop)?;
         if let Going::Out(verdict) = &mut going {
@@ -64,7 +100,7 @@ impl Engine {
         }
     }
 
-    /// The same where the leg that is chosen can be one elsewhere.
+    /// [`Engine::send_in_set`] when the chosen leg can be on another engine.
     #[inline(never)]
     fn send_here_or_elsewhere(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         // Most often the leg stays, and then nothing has to be chosen.
@@ -82,8 +118,8 @@ impl Engine {
         Ok(Going::Out(self.count_planned(plan, hop)))
     }
 
-    /// The leg for a message, which is all that is asked of a set; none when the message has to be held. Where legs
-    /// share channels, the answer holds for this message only.
+    /// Chooses the leg for a message, and counts nothing; none when the message has to be held. Where legs share
+    /// channels, the answer holds for this message only.
     #[inline(always)]
     pub(in crate::engine) fn plan(&mut self, set: Id, command: Command) -> Result<Option<Plan>, Error> {
         self.look_at_channels(set);
@@ -102,7 +138,7 @@ impl Engine {
         }
     }
 
-    /// A message goes out as planned, and the SWITCH before it: who has to know.
+    /// Counts a message that goes out as planned, and the SWITCH before it, and tells padders.
     #[inline(always)]
     fn count_planned(&mut self, plan: Plan, hop: u8) -> Verdict {
         let verdict = verdict(plan);
@@ -114,44 +150,7 @@ impl Engine {
         verdict
     }
 
-    /// The quick way of [`Engine::send_in_set`], while the sending leg stays and has room. None when nothing was done.
-    /// Where [`Engine::has_padding`], tell the padders of the leg: [`Engine::tell_padders_now`].
-    #[inline(always)]
-    pub fn send_in_set_quick(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
-        if !self.enter_quick(now) {
-            return None;
-        }
-        // A leg elsewhere needs the message itself.
-        let elsewhere = self.has_legs_elsewhere();
-        let state = self.sets.get_mut(set)?;
-        if !command.is_multiplexed() || !state.is_host_hop(hop) {
-            return None;
-        }
-        if elsewhere && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg)) {
-            return None;
-        }
-        let plan = state.send_quick(command == Command::DATA, now)?;
-        self.padding.purse.sent(1);
-        Some(verdict(plan))
-    }
-
-    /// The common case of [`Engine::peek`]: on a leg of ours.
-    #[inline(always)]
-    pub fn peek_quick(&self, set: Id) -> Option<Verdict> {
-        let plan = self.sets.get(set).filter(|_| !self.channels.in_use())?.peek().ok()?;
-        (!self.is_elsewhere(plan.leg)).then(|| verdict(plan))
-    }
-
-    /// Could DATA be sent, and where?
-    pub fn peek(&mut self, set: Id) -> Result<Verdict, Error> {
-        let held = Verdict::of(VerdictKind::Held, Id::NONE, 0);
-        self.look_at_channels(set);
-        let plan = self.set(set)?.peek();
-        let plan = self.unless_held(set, plan)?;
-        Ok(plan.and_then(|plan| self.going(plan).out()).unwrap_or(held))
-    }
-
-    /// The first step of sending: the set lives, and the message is one of its own.
+    /// The first step of sending: checks that the set is there, and that it can send the message.
     #[inline(always)]
     fn enter_for_sending(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<(), Error> {
         self.enter_for_set(now, set)?;
@@ -160,7 +159,7 @@ impl Engine {
         }
         let state = self.set(set)?;
         if hop == state.join_hop() {
-            // Not past the streams that we know.
+            // Not past the streams that circflow runs.
             state.params().map_or(Ok(()), |_| Err(Misuse::IsRun.into()))
         } else if state.leg_count() == 0 {
             Err(Blocked::NotUsable.into())

@@ -1,4 +1,4 @@
-//! Sending on a stream that we know.
+//! Sending on a stream that circflow runs.
 
 use crate::base::{Id, Nanos};
 use crate::congestion::flow::May;
@@ -9,8 +9,8 @@ use crate::reactor::Owner;
 use crate::wire::Command;
 
 impl Engine {
-    /// What [`Engine::send_on_stream`] does with DATA for which there is room, in a set on the leg that sends. It logs
-    /// nothing and wakes no other engine.
+    /// The quick way of [`Engine::send_on_stream`], for DATA when there is room, in a set on the leg that sends now. It
+    /// logs nothing and wakes no other engine. None when nothing was done.
     #[inline(always)]
     pub fn send_on_stream_quick(&mut self, now: Nanos, id: Id, len: u16) -> Option<Verdict> {
         if !self.enter_quick(now) {
@@ -34,7 +34,7 @@ impl Engine {
             }
             Owner::Set(set) => {
                 let state = self.sets.get_mut(set)?;
-                // A leg elsewhere needs the message itself.
+                // A leg elsewhere needs the body.
                 if !self.spread.home_legs.is_empty()
                     && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg))
                 {
@@ -57,7 +57,7 @@ impl Engine {
         Some(Verdict { number, stream: id, stream_tag, wants_digest, ..verdict })
     }
 
-    /// Sends a message of a stream. Where it has to be held: [`Engine::send_long`].
+    /// Sends a message of a stream. [`Engine::send_long`] holds it when it may not go now.
     #[inline(always)]
     pub fn send_on_stream(&mut self, now: Nanos, id: Id, command: Command, len: u16) -> Result<Going, Error> {
         let now = self.enter(now);
@@ -94,7 +94,7 @@ impl Engine {
         Ok(Going::Out(Verdict { stream: id, stream_tag: tag, ..verdict }))
     }
 
-    /// A message of a stream that is the circuit's own.
+    /// Sends a message of a stream of a circuit, not of a set.
     fn send_stream_on_circuit(
         &mut self,
         now: Nanos,
@@ -104,7 +104,7 @@ impl Engine {
     ) -> Result<Option<Verdict>, Error> {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         if let (Command::DATA, Some(reactor)) = (command, &mut circuit.reactor) {
-            // Padding holds its own messages; what is asked here is the window and the channel.
+            // This asks the window and the channel; padding is asked below.
             if circuit.place != Place::Closing && !reactor.has_room(hop) {
                 self.ask_again(id);
                 return Err(self.no_room(FULL));
@@ -113,8 +113,9 @@ impl Engine {
         self.send_on_circuit(now, id, command, hop)
     }
 
-    /// DATA counts for the stream's rate. BEGIN and RESOLVE open it for the other end, once they have left. END and
-    /// RESOLVED are its last: it is remembered for a while, as the other end may not know yet.
+    /// Updates a stream after a message of it. DATA counts for its rate. BEGIN and RESOLVE open it for the other end,
+    /// once they have left. END and RESOLVED end it: its id is remembered for a while, as the other end may not know
+    /// yet.
     #[inline]
     pub(super) fn after_sending(&mut self, id: Id, owner: Owner, command: Command, len: u16, left: bool, now: Nanos) {
         match command {
@@ -135,7 +136,7 @@ impl Engine {
         }
     }
 
-    /// The host has taken a message that padding held back: it leaves.
+    /// Updates the stream of a message that was held and that the host has taken now.
     #[inline]
     pub(in crate::engine) fn note_left(&mut self, set: Id, circuit: Id, hop: u8, stream_id: u16, command: Command) {
         match command {
@@ -148,7 +149,7 @@ impl Engine {
     }
 
     fn stream_left(&mut self, set: Id, circuit: Id, hop: u8, stream_id: u16, opens: bool) {
-        // The last leg of a set that has been taken out has its streams.
+        // When the set was dissolved, its last leg has the streams.
         let is_set = self.sets.get(set).is_some();
         let owner = if is_set { Owner::Set(set) } else { Owner::Circuit(circuit) };
         let now = self.time.clock.latest();

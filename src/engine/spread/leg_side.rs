@@ -1,12 +1,12 @@
-//! Our circuits that are legs of a set elsewhere: what comes on them crosses to the set's home, and what the set sends
-//! on them comes from there.
+//! Our circuits that are legs of a set on another engine, its home. Messages that come on them cross to the home, and
+//! messages that the set sends on them come from there.
 
 use crate::base::{limits, Id};
 use crate::conflux::{Cause, Fault, Report};
 use crate::congestion::{mirror, Snapshot};
 use crate::engine::out::insn::Queued;
 use crate::engine::spread::membership::BLANK;
-use crate::engine::spread::message::{cause_of, token_down, Crossed, Down, Request, Up, ENDED};
+use crate::engine::spread::message::{cause_of, token_down, Crossed, Crossing, Down, Request, Up, ENDED};
 use crate::engine::spread::places::{Away, Way};
 use crate::engine::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::hub::{Cargo, Home, JoinError, Left, News};
@@ -18,14 +18,9 @@ use crate::wire::Command;
 use zeroize::Zeroizing;
 
 impl Engine {
-    /// Asks the home of a set to take our circuit in. False when that engine has just gone.
-    pub(super) fn ask_home(
-        &mut self,
-        id: Id,
-        home: &Home<crate::engine::spread::message::Crossing>,
-        link: &Link,
-    ) -> Result<bool, Fault> {
-        // LINK waits until the home has looked at it.
+    /// Asks the home of a set to make a leg of our circuit. False when that engine has just gone.
+    pub(super) fn ask_home(&mut self, id: Id, home: &Home<Crossing>, link: &Link) -> Result<bool, Fault> {
+        // LINK counts as held until the home has answered.
         let asking = u64::from(COPY_COST);
         self.ensure_room(id, asking)?;
         let (Some(port), Some(circuit)) = (&self.spread.port, self.circuits.get_mut(id)) else { return Ok(false) };
@@ -62,7 +57,7 @@ impl Engine {
             way: Way::default(),
             asking,
         }));
-        // A home that hangs or is poisoned never answers. Once it has, the time for LINKED_ACK is its to measure.
+        // A home that hangs or is poisoned never answers. Once it has answered, it measures the time for LINKED_ACK.
         let wait = self.settings.accepted.as_ref().map_or(limits::LINK_TIMEOUT_DEFAULT, |terms| terms.link_timeout);
         self.time.alarms.arm_handshake(id, self.time.clock.latest().saturating_add(wait));
         self.grew(id);
@@ -70,7 +65,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// The time of a circuit is over that has asked a set elsewhere to take it in.
+    /// Closes a circuit whose request to a home was not answered in time.
     pub(in crate::engine) fn expire_request(&mut self, id: Id) {
         let away = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref());
         if away.is_some_and(|away| away.link.is_some()) {
@@ -78,7 +73,7 @@ impl Engine {
         }
     }
 
-    /// A multiplexed message or SWITCH came on a circuit whose set is elsewhere.
+    /// Sends a multiplexed message or a SWITCH that came on our circuit to the home of its set.
     pub(in crate::engine) fn cross_to_home(
         &mut self,
         id: Id,
@@ -93,7 +88,7 @@ impl Engine {
                 Err(_) => return Err(self.fault(id, Fault::BadSwitch)),
             }
         } else {
-            // What only circflow reads stays no token of the host's.
+            // A message that only circflow reads is no token of the host's.
             let message = &Message { token: message.token.filter(|_| !is_ours), ..*message };
             (
                 Up::Message(Crossed::new(message, &mut self.spread.spares)),
@@ -104,14 +99,14 @@ impl Engine {
         Ok(Verdict::of(kind, id, tag))
     }
 
-    /// BEGIN_DIR came on a circuit whose set is elsewhere: END is the set's to send.
+    /// Tells the home of a BEGIN_DIR that came on our circuit: the set sends the END.
     pub(in crate::engine) fn refuse_directory_away(&mut self, id: Id, stream_id: u16) -> Result<Verdict, Error> {
         let tag = self.circuits.lookup(id)?.config.tag;
         self.send_home(id, Up::Directory { stream_id })?;
         Ok(Verdict::of(VerdictKind::Consumed, id, tag))
     }
 
-    /// Sends something to the home of a circuit's set, behind all that waits.
+    /// Sends something to the home of a circuit's set, behind everything that waits for it.
     pub(in crate::engine) fn send_home(&mut self, id: Id, up: Up) -> Result<(), Error> {
         let (marks, cost, now) = (self.settings.marks, up.cost(), self.time.clock.latest());
         if let Err(fault) = self.ensure_room(id, cost) {
@@ -143,12 +138,12 @@ impl Engine {
                 Ok(())
             }
             Err(Refused::Full(_)) => Err(self.fault(id, Fault::EdgeOverrun)),
-            // The news of it is on its way.
+            // The news that the home has gone follows.
             Err(Refused::Closed(_)) => Err(Blocked::Gone.into()),
         }
     }
 
-    /// How a circuit stands whose set is elsewhere, from the host's congestion control.
+    /// Takes a report of the host's congestion control about a circuit whose set is elsewhere.
     pub(in crate::engine) fn report_away(&mut self, id: Id, report: &Report) {
         if let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) {
             away.reported = *report;
@@ -157,7 +152,7 @@ impl Engine {
         }
     }
 
-    /// Hands out LINKED, and tells the home when.
+    /// Writes LINKED for the host, and tells the home when it was taken.
     pub(in crate::engine) fn take_linked(&mut self, id: Id, buffer: &mut [u8]) -> Result<bool, Error> {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return Ok(false) };
         let Some(linked) = &away.linked else { return Ok(false) };
@@ -169,7 +164,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// Shows the home how a circuit stands.
+    /// Shows the home the congestion figures of our circuit.
     fn publish(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let (runs, hop) = (circuit.runs_streams(), circuit.config.hops.last());
@@ -193,7 +188,8 @@ impl Engine {
         }
     }
 
-    /// Shows the home what has changed, and wakes it. That takes no room, so it may be said as often as it is so.
+    /// Shows the home the congestion figures of our circuit, and wakes it. That takes no room in the link, so it may be
+    /// done any number of times.
     pub(in crate::engine) fn publish_and_wake(&mut self, id: Id) {
         self.publish(id);
         if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) {
@@ -201,7 +197,7 @@ impl Engine {
         }
     }
 
-    /// A circuit of ours that is a leg elsewhere has gone, or is about to.
+    /// Closes the link of our circuit to its home, as the circuit has gone or is about to go.
     pub(in crate::engine) fn leave_home(&mut self, id: Id, why: Cause) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.take()) else { return };
         self.time.alarms.cancel_handshake(id);
@@ -215,12 +211,12 @@ impl Engine {
         self.shrank(id);
     }
 
-    /// News from the home of a circuit's set.
+    /// Handles news from the home of a circuit's set.
     pub(super) fn take_home_news(&mut self, id: Id) {
         let heard = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()).map(|away| away.heard);
         self.read_home_link(id);
         let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) else { return };
-        // Once for all that came: until then the home counts what it has sent by itself.
+        // Once for all that came: until then the home adds what it has sent to the figures.
         if Some(away.heard) != heard {
             self.publish(id);
         }
@@ -234,7 +230,8 @@ impl Engine {
             let Some(circuit) = self.circuits.get_mut(id) else { return };
             let most = circuit.config.held_sends_max;
             let Some(away) = &mut circuit.away else { return };
-            // Behind a block as much waits as in a set; the rest stays where it is, and is the home's to count.
+            // Behind a block as many messages may wait as in a set. The others stay in the link, and the home counts
+            // them.
             let is_full = circuit.padding.as_ref().is_some_and(|padding| padding.waiting_to_go() >= most.max(1));
             if is_full && away.end.peer_gone().is_none() {
                 away.stalled = true;
@@ -271,7 +268,7 @@ impl Engine {
         }
     }
 
-    /// There may be room for what waits on the way to the home.
+    /// Sends what waits for the home, as the link may have room.
     fn drain_home(&mut self, id: Id) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
         away.end.report_read();
@@ -284,9 +281,10 @@ impl Engine {
         self.shrank(id);
     }
 
-    /// Sends a message of a set elsewhere on our circuit, past no block. False when there is no memory for it.
+    /// Sends a message of a set elsewhere on our circuit, or holds it behind a block. False when there is no memory for
+    /// it.
     fn send_for_home(&mut self, id: Id, delta: u32, number: u64, message: &Crossed) -> bool {
-        // With a SWITCH, which may have to wait too.
+        // The second cost is for a SWITCH, which may have to wait too.
         if self.ensure_room(id, message.cost() + u64::from(COPY_COST)).is_err() {
             return false;
         }
@@ -304,9 +302,9 @@ impl Engine {
                     let command = Command::CONFLUX_SWITCH;
                     let switch = Message { command, hop, stream_id: 0, body: &body, token: None };
                     let mut first = Lane::EMPTY;
-                    // Where there is none, the peer would take the message for another: better none of the two.
+                    // Without the SWITCH the peer would give the message a wrong number, so neither is sent.
                     if !self.held.store.push_at(&mut first, 1, &switch, now) {
-                        // The token is the caller's to hand back.
+                        // The caller hands the token back.
                         let _ = self.held.store.pop(&mut lane, &mut BLANK.clone());
                         return false;
                     }
@@ -338,20 +336,20 @@ impl Engine {
         }
     }
 
-    /// The home of a circuit's set has gone, or wants no more of it.
+    /// Handles the end of a link by the home of a circuit's set: the circuit closes, or asks again.
     fn home_gone(&mut self, id: Id, reason: Option<u32>) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
         let (link, paused) = (away.link.take(), away.paused);
         let link = match (link, reason, cause_of(reason)) {
             (Some(link), Some(ENDED), _) => link,
-            // It was our circuit's LINK that was no good.
+            // The home has refused the LINK of our circuit.
             (Some(_), _, Cause::Fault(fault)) => {
                 self.fault(id, fault);
                 return;
             }
             (_, _, cause) => return self.close(id, Id::NONE, cause),
         };
-        // The set ended as we asked: its nonce starts another (R6).
+        // The set ended while we asked: its nonce starts another set (R6).
         self.leave_home(id, Cause::Asked);
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.place = Place::Alone;

@@ -1,8 +1,8 @@
-//! Sets over several engines (B1): an engine's membership of a hub, and its part in the matching of LINKs to sets.
+//! Sets over several engines (B1): how an engine joins and leaves a hub, handles its news, and finds the set of a LINK.
 //!
-//! A set lives on the engine that saw its first LINK, its home. Whatever comes on a leg of another engine crosses to
-//! the home in the leg's order and is held there until it is taken; what the set sends on that leg crosses the other
-//! way. [`crate::hub`] carries it; `away` is the leg's side, `home` the set's.
+//! A set lives on the engine that saw its first LINK, its home. Messages that come on a leg of another engine cross to
+//! the home in the leg's order and are held there until they are taken; messages that the set sends on that leg cross
+//! the other way. [`crate::hub`] carries them; `leg_side` is the end at the leg, `set_side` the end at the set.
 
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault, Role};
@@ -14,14 +14,14 @@ use crate::message::Token;
 use crate::queue::Backlog;
 use crate::wire::conflux::Link;
 
-/// The hub of engines.
+/// A hub with the traffic of our engines.
 pub type EngineHub = Hub<Crossing>;
 
-/// No message is longer; of one with a token, only the length is looked at.
+/// A body of zeros, as long as any. It stands for the body of a message with a token, of which only the length counts.
 pub(in crate::engine) static BLANK: [u8; crate::wire::cell::CELL_BODY_LEN] = [0; crate::wire::cell::CELL_BODY_LEN];
 
 impl Engine {
-    /// Joins a hub, before anything else is done.
+    /// Joins a hub. Error when the engine has circuits or sets already.
     pub fn join_hub(&mut self, hub: &EngineHub, notify: Notify) -> Result<(), Error> {
         if self.spread.port.is_some() || !self.circuits.is_empty() || !self.sets.is_empty() {
             return Err(self.invalid("an engine joins one hub, before it has circuits or sets"));
@@ -46,13 +46,13 @@ impl Engine {
         !self.spread.home_legs.is_empty()
     }
 
-    /// True for an id of another engine's: a leg elsewhere.
+    /// True for the id of a circuit on another engine: a leg elsewhere.
     #[inline]
     pub(in crate::engine) fn is_elsewhere(&self, id: Id) -> bool {
         self.spread.port.is_some() && id != Id::NONE && !self.circuits.is_ours(id)
     }
 
-    /// The host's word for a leg, wherever it is.
+    /// The host's tag of a leg, on this engine or elsewhere.
     pub(in crate::engine) fn leg_tag(&self, id: Id) -> Option<u64> {
         match self.circuits.get(id) {
             Some(open) => (open.place != Place::Closing).then_some(open.config.tag),
@@ -60,13 +60,14 @@ impl Engine {
         }
     }
 
-    /// Makes us the home of a set's nonce. False when another set has it.
+    /// Claims the nonce of a set in the hub. False when another set has it.
     pub(in crate::engine) fn claim(&mut self, role: Role, set: Id) -> bool {
         let (Some(port), Some(state)) = (&self.spread.port, self.sets.get(set)) else { return true };
         matches!(port.claim(role, &state.terms().nonce, set), Claim::Ours)
     }
 
-    /// Exit: LINK for a nonce that no set of ours has. True when the circuit has asked another engine's set to take it.
+    /// Exit: looks in the hub for the set of a LINK. True when another engine has it, and was asked to take our
+    /// circuit.
     pub(in crate::engine) fn join_elsewhere(&mut self, id: Id, link: &Link) -> Result<bool, Fault> {
         match self.spread.port.as_ref().and_then(|port| port.find(Role::Exit, &link.nonce)) {
             Some(home) => self.ask_home(id, &home, link),
@@ -74,7 +75,7 @@ impl Engine {
         }
     }
 
-    /// Looks at what the other engines have sent: a bounded number of things.
+    /// Handles news of the other engines, a bounded number of it.
     #[inline]
     pub(in crate::engine) fn take_hub_news(&mut self, now: Nanos) {
         if self.spread.port.is_some() {
@@ -110,13 +111,13 @@ impl Engine {
         self.spread.news = keys;
     }
 
-    /// Circuits of other engines want to be legs of our sets.
+    /// Answers circuits of other engines that ask to be legs of our sets.
     fn take_joins(&mut self, now: Nanos) {
         for _ in 0..limits::NEWS_STEP {
             let Some(join) = self.spread.port.as_ref().and_then(|port| port.poll_join()) else { return };
             let id = join.request.circuit;
-            // Ids begin anew with an engine that takes the place of one that went. What that one left comes first: no
-            // more than a link has room for, and then its end.
+            // An engine that takes the place of one that went uses the same ids again. So the news of the earlier link
+            // comes first: at most what a link has room for, and then its end.
             for _ in 0..2 {
                 self.take_leg_news(id, now);
             }
@@ -172,8 +173,8 @@ impl Engine {
         self.apply_effects(set);
     }
 
-    /// Lets go of all links to other engines, when the engine is freed, and hands out every token that was on its way.
-    /// What is said here has to reach the others before [`Engine::leave_hub`].
+    /// Closes all links to other engines, when the engine is freed, and hands out every token that was on its way.
+    /// Comes before [`Engine::leave_hub`], so that the other engines learn of it.
     pub fn drop_links(&mut self, mut discard: impl FnMut(u64, u32)) {
         let mut back = |token: Option<Token>| token.into_iter().for_each(|token| discard(token.token, token.cost));
         let mut count = |whose: Result<u64, u64>| match whose {
@@ -203,13 +204,13 @@ impl Engine {
         }
     }
 
-    /// Leaves the hub. Waits for wake-ups of this engine that others are about to make.
+    /// Leaves the hub. Waits for calls of notify for this engine that other threads are making.
     pub fn leave_hub(&mut self) {
         self.spread.port = None;
     }
 }
 
-/// What it costs, as ours to count no longer, or as the other engine's.
+/// The cost of what is left in a link: Ok when we have counted it, Err when the other engine has.
 fn cost<I: Cargo, O: Cargo>(left: &Left<I, O>) -> Result<u64, u64> {
     match left {
         Left::Unread(theirs) => Err(theirs.cost()),

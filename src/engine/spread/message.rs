@@ -1,4 +1,4 @@
-//! What crosses between engines: messages of a leg whose set lives elsewhere, and what that set decides.
+//! Everything that crosses between engines: messages of a leg whose set is elsewhere, and what that set sends.
 
 use crate::base::{Hops, Id, Nanos};
 use crate::conflux::Cause;
@@ -10,7 +10,7 @@ use crate::wire::fault::Fault;
 use crate::wire::Command;
 use std::sync::Arc;
 
-/// The traffic of our hub.
+/// The kinds of traffic in our hub.
 #[derive(Debug)]
 pub struct Crossing;
 
@@ -20,49 +20,49 @@ impl Traffic for Crossing {
     type ToLeg = Down;
 }
 
-/// A circuit that brought LINK for a set elsewhere.
+/// The request of a circuit that brought LINK for a set elsewhere.
 #[derive(Debug)]
 pub struct Request {
-    /// The circuit, as its engine calls it.
+    /// The id of the circuit on its engine.
     pub circuit: Id,
-    /// What its host calls it.
+    /// The host's tag of the circuit.
     pub tag: u64,
-    /// How long it is, and where it ends.
+    /// How many hops it has, and which hop is the last.
     pub hops: Hops,
-    /// What LINK said.
+    /// The content of LINK.
     pub link: Link,
     /// Parameters of flow control, when circflow runs the circuit.
     pub params: Option<Arc<Params>>,
-    /// How its congestion control stands.
+    /// Congestion figures of the circuit, kept up to date by its engine.
     pub mirror: Reader,
 }
 
-/// From a remote leg to the home of its set.
+/// Sent from a leg to the home of its set on another engine.
 #[derive(Debug)]
 pub enum Up {
     /// A multiplexed message.
     Message(Crossed),
     /// SWITCH.
     Switch(Switch),
-    /// LINKED was taken to be sent, at this time.
+    /// The host took LINKED at this time, to send it.
     LinkedSent(Nanos),
-    /// LINKED_ACK came, at this time.
+    /// LINKED_ACK came at this time.
     LinkedAck(Nanos),
-    /// BEGIN_DIR came, which no set takes.
+    /// BEGIN_DIR came, which a set refuses.
     Directory {
-        /// The stream that is not to be.
+        /// The stream that it would open.
         stream_id: u16,
     },
 }
 
-/// From the home of a set to a remote leg.
+/// Sent from the home of a set to a leg on another engine.
 #[derive(Debug)]
 pub enum Down {
     /// Send LINKED.
     Linked(Box<Link>),
     /// Send a message of the set, after a SWITCH unless `delta` is 0.
     Send {
-        /// For the SWITCH.
+        /// The number in the SWITCH, 0 for no SWITCH.
         delta: u32,
         /// The message's number.
         number: u64,
@@ -71,8 +71,8 @@ pub enum Down {
     },
 }
 
-/// A message on its way. (Bytes in a buffer of their own, so that a link with room for many costs little while it is
-/// empty.)
+/// A message on its way between engines. (Its body is in a buffer apart, so that a link with room for many messages is
+/// small while it is empty.)
 #[derive(Debug)]
 pub struct Crossed {
     command: Command,
@@ -83,11 +83,11 @@ pub struct Crossed {
 }
 
 impl Crossed {
-    /// Takes a message along.
+    /// Packs a message to cross.
     pub fn new(message: &Message<'_>, spares: &mut Spares) -> Self {
         let bytes = (message.token.is_none() && !message.body.is_empty()).then(|| spares.take());
         let bytes = bytes.map(|mut buffer| {
-            // No body is longer: whoever fed it has been refused.
+            // No body is longer than a buffer: longer ones were refused when they were fed.
             let room = buffer.get_mut(..message.body.len());
             room.into_iter().for_each(|room| room.copy_from_slice(message.body));
             buffer
@@ -96,25 +96,26 @@ impl Crossed {
         Crossed { command: message.command, stream_id: message.stream_id, len, bytes, token: message.token }
     }
 
-    /// The message, on the other side. `blank` stands for the bytes of one with a token: only their number counts.
+    /// The message again, on the other engine. `blank` stands for the body of a message with a token: only its length
+    /// counts.
     pub fn message<'a>(&'a self, hop: u8, blank: &'a [u8]) -> Message<'a> {
         let bytes = self.bytes.as_ref().map_or(blank, |bytes| bytes.as_slice());
         let body = bytes.get(..usize::from(self.len)).unwrap_or(bytes);
         Message { command: self.command, hop, stream_id: self.stream_id, body, token: self.token }
     }
 
-    /// It has arrived, and been looked at: its buffer may be filled again.
+    /// Gives the buffer back for another message, once this one has been handled.
     #[inline]
     pub fn recycle(self, spares: &mut Spares) {
         self.bytes.into_iter().for_each(|buffer| spares.give(buffer));
     }
 
-    /// Its command.
+    /// The relay command.
     pub fn command(&self) -> Command {
         self.command
     }
 
-    /// What it costs to hold, here and there.
+    /// What it costs to hold, in bytes, on either engine.
     pub fn cost(&self) -> u64 {
         self.token.map_or(COPY_COST, |token| token.cost.max(TOKEN_COST_MIN)).into()
     }
@@ -144,7 +145,7 @@ impl Cargo for Down {
 }
 
 impl Up {
-    /// The token that is in it.
+    /// The token of the message in it.
     pub fn token(&self) -> Option<Token> {
         match self {
             Up::Message(message) => message.token(),
@@ -154,7 +155,7 @@ impl Up {
 }
 
 impl Down {
-    /// The token that is in it.
+    /// The token of the message in it.
     pub fn token(&self) -> Option<Token> {
         match self {
             Down::Send { message, .. } => message.token(),
@@ -163,7 +164,7 @@ impl Down {
     }
 }
 
-/// The token in what is left at a home's end.
+/// The token in what is left in a link, seen from the home.
 pub fn token_up(left: Left<Up, Down>) -> Option<Token> {
     match left {
         Left::Unread(up) => up.token(),
@@ -171,7 +172,7 @@ pub fn token_up(left: Left<Up, Down>) -> Option<Token> {
     }
 }
 
-/// The token in what is left at a remote leg's end.
+/// The token in what is left in a link, seen from the leg.
 pub fn token_down(left: Left<Down, Up>) -> Option<Token> {
     match left {
         Left::Unread(down) => down.token(),
@@ -201,7 +202,7 @@ pub fn cause_of(reason: Option<u32>) -> Cause {
         Some(0) => Cause::Asked,
         Some(FINISHED) => Cause::Finished,
         Some(reason) => {
-            // Also for a set that had ended, where that came too late to matter.
+            // ENDED and LOST, where the caller has not handled them, count as a lost leg.
             let fault = reason.checked_sub(FAULTS).and_then(|number| Fault::ALL.get(number as usize));
             fault.map_or(Cause::LegLost, |&fault| Cause::Fault(fault))
         }

@@ -1,5 +1,5 @@
-//! What an engine remembers of sets over several engines: its own circuits that are legs elsewhere, and legs elsewhere
-//! of its own sets.
+//! The two ends of a link as an engine keeps them: its circuits that are legs of sets elsewhere, and the legs elsewhere
+//! of its sets.
 
 use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
@@ -16,39 +16,39 @@ pub(in crate::engine) struct Away {
     pub end: LegEnd<Crossing>,
     pub backlog: Backlog<Up>,
     pub publisher: Publisher,
-    /// DATA of the set's that came.
+    /// DATA cells that the set has sent to us.
     pub heard: u64,
-    /// Of it, what the figures in the mirror include: those of a host stand until its next report.
+    /// How many of them the figures in the mirror include. (Figures of a host stay the same until its next report.)
     pub included: u64,
     /// The circuit's source was told to pause.
     pub paused: bool,
-    /// What padding holds back leaves no room to read on.
+    /// Reading has stopped, as padding holds back as many messages as it may.
     pub stalled: bool,
-    /// What LINKED says, until the host takes it.
+    /// The content of LINKED, until the host takes it.
     pub linked: Option<Box<Link>>,
-    /// What it was opened with, until the home has answered: the set may have ended at that moment.
+    /// LINK, until the home has answered: it is used again when the set has ended meanwhile.
     pub link: Option<Link>,
-    /// How it stands, as the host last said.
+    /// The last report of the host's congestion control.
     pub reported: Report,
     pub way: Way,
-    /// What the request to the home costs, until it has answered.
+    /// Bytes that the request to the home costs, until the home has answered.
     pub asking: u64,
 }
 
-/// What has been put on the way to another engine.
+/// Counts bytes on the way to another engine.
 #[derive(Default)]
 pub(in crate::engine) struct Way {
-    /// All that ever was costs so much,
+    /// Bytes of everything ever sent, modulo 2^64.
     put: u64,
-    /// and what has been taken there.
+    /// Bytes of everything that the other engine has taken, modulo 2^64.
     taken: u64,
     since: Nanos,
-    /// Up to so much on the way is known to the set, or nearly; 0 when nothing was.
+    /// The set knows of up to this many bytes on the way; 0 when it knows of none.
     told: u64,
 }
 
 impl Way {
-    /// Something has been put on the way.
+    /// Counts something that was sent.
     pub fn put(&mut self, cost: u64, now: Nanos) {
         if self.put == self.taken {
             self.since = now;
@@ -56,37 +56,37 @@ impl Way {
         self.put = self.put.wrapping_add(cost);
     }
 
-    /// It was not, after all.
+    /// Takes the last `put` back, as it was not sent.
     pub fn undo(&mut self, cost: u64) {
         self.put = self.put.wrapping_sub(cost);
     }
 
-    /// So much has been taken in all. Whatever moves counts as young: what is left stands behind it.
+    /// Notes how much has been taken in all. When something was taken, the time starts anew for what is left.
     pub fn look(&mut self, taken: u64, now: Nanos) {
         if taken != self.taken {
             (self.taken, self.since) = (taken, now);
         }
     }
 
-    /// What is on the way costs so much.
+    /// Bytes on the way.
     pub fn bytes(&self) -> u64 {
         self.put.wrapping_sub(self.taken)
     }
 
-    /// So much more is on the way than when [`Way::tell`] was called that others have to know.
+    /// True when so much more is on the way than at the last [`Way::tell`] that the set has to know.
     #[inline]
     pub fn is_more(&self) -> bool {
         self.bytes() > self.told
     }
 
-    /// What is on the way costs so much, and it is told to others, who need not know of an eighth more.
+    /// Bytes on the way, for the set to know. It need not know of up to an eighth more.
     pub fn tell(&mut self) -> u64 {
         let bytes = self.bytes();
         self.told = bytes + bytes / 8;
         bytes
     }
 
-    /// Since when nothing of it has moved, [`NEVER`] when nothing is on the way.
+    /// Since when nothing was taken, [`NEVER`] when nothing is on the way.
     pub fn since(&self) -> Nanos {
         if self.put == self.taken {
             NEVER
@@ -105,12 +105,12 @@ pub(in crate::engine) struct HomeLeg {
     pub end: HomeEnd<Crossing>,
     pub backlog: Backlog<Down>,
     pub reader: Reader,
-    /// DATA sent on it.
+    /// DATA cells sent on it.
     pub committed: u64,
     pub way: Way,
 }
 
-/// Legs elsewhere, each in a place of its own, by which its timer goes.
+/// All legs elsewhere of our sets. The place of a leg names its timer.
 #[derive(Default)]
 pub(in crate::engine) struct HomeLegs {
     places: Vec<Option<HomeLeg>>,
@@ -166,23 +166,23 @@ impl HomeLegs {
 }
 
 impl Away {
-    /// What is on the way to the home costs so much.
+    /// Bytes on the way to the home, with the request.
     pub fn bytes(&self) -> u64 {
         self.way.bytes() + self.asking
     }
 
-    /// Since when nothing of it has moved.
+    /// Since when the home has taken nothing of it.
     pub fn since(&self) -> Nanos {
         self.way.since()
     }
 
-    /// Looks at what the home has taken.
+    /// Notes how much the home has taken.
     pub fn look(&mut self, now: Nanos) {
         self.way.look(self.end.taken(), now);
     }
 
-    /// The last word to the home: why the circuit goes, or that messages go with it which were acknowledged and will
-    /// not be sent again.
+    /// The reason for the home why the circuit goes; [`LOST`] when messages go with it that were acknowledged, so that
+    /// they will not be sent again.
     pub fn last_reason(&self, why: Cause) -> u32 {
         let is_counted = |up: &Up| matches!(up, Up::Message(_) | Up::Switch(_));
         let ends_the_set = matches!(why, Cause::Fault(fault) if fault.reach() == Reach::Set);

@@ -1,4 +1,4 @@
-//! Legs elsewhere of our sets: what their engines heard on them, what we send on them, and how they end.
+//! Legs on other engines of our sets: messages that came on them, messages that we send on them, and how they end.
 
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::set::Plan;
@@ -17,7 +17,7 @@ use crate::wire::fault::Reach;
 use crate::wire::Command;
 
 impl Engine {
-    /// A set of ours has lost a leg elsewhere, or wants it closed.
+    /// Closes the link to a leg elsewhere, which its set has lost or closes.
     pub(in crate::engine) fn drop_leg_elsewhere(&mut self, id: Id, why: Cause) {
         let Some((place, leg)) = self.spread.home_legs.remove(id) else { return };
         self.time.alarms.cancel_elsewhere(place);
@@ -28,11 +28,11 @@ impl Engine {
         self.take_back(left, token_up);
     }
 
-    /// Sends a message on the leg elsewhere that was planned for it. There is room for it.
+    /// Sends a message on the leg elsewhere that was planned. The caller has made room for it.
     pub(in crate::engine) fn send_elsewhere(&mut self, set: Id, plan: &Plan, message: &Message<'_>) {
         let Some(state) = self.sets.get_mut(set) else { return };
         let now = self.time.clock.latest();
-        // Most often the leg stays, and then there is less to write down.
+        // Most often the leg stays, and the quick way counts the message.
         let stays = state.settled_leg() == Some(plan.leg);
         if !stays || state.send_quick(message.command == Command::DATA, now).is_none() {
             state.send_planned(plan, message.command, now, &mut self.out.effects);
@@ -43,7 +43,7 @@ impl Engine {
         self.apply_effects(set);
     }
 
-    /// Sends a message of a set on a leg elsewhere. It has been counted as sent, and as crossing.
+    /// Puts a message of a set on the way to a leg elsewhere. It has been counted as sent, and as crossing.
     #[inline(always)]
     fn cross(&mut self, id: Id, delta: u32, number: u64, message: Crossed) {
         let (is_data, cost) = (message.command() == Command::DATA, message.cost());
@@ -60,12 +60,12 @@ impl Engine {
                 if leg.way.is_more() {
                     self.note_crossing(id);
                 }
-                // From here on the leg counts as blocked, so little can follow.
+                // The leg counts as blocked from now on, so few messages can follow.
                 if pushed == Pushed::Kept {
                     self.report_leg_elsewhere(id);
                 }
             }
-            // It is gone, which is news that comes after all that it has brought.
+            // The leg is gone; the news of that comes after everything that it has sent.
             Err(Refused::Closed(down)) => {
                 leg.way.undo(cost);
                 self.take_back([Left::Unsent(down)], token_up);
@@ -78,7 +78,7 @@ impl Engine {
         }
     }
 
-    /// More is on its way to a leg elsewhere than its set knows of.
+    /// Tells a set that more is on the way to a leg elsewhere than it knows of.
     #[inline(never)]
     fn note_crossing(&mut self, leg: Id) {
         let Some(leg) = self.spread.home_legs.look(leg) else { return };
@@ -87,7 +87,7 @@ impl Engine {
         self.grew(set);
     }
 
-    /// The same for a message that waited in the set.
+    /// Puts a message that was held in the set on the way to a leg elsewhere.
     pub(in crate::engine) fn cross_lane(&mut self, id: Id, set: Id, delta: u32, number: u64, mut lane: Lane) {
         let mut buffer = BLANK;
         if let Ok(Some(delivery)) = self.held.store.pop_to_cross(&mut lane, &mut buffer) {
@@ -97,7 +97,7 @@ impl Engine {
             let crossed = Crossed::new(&message, &mut self.spread.spares);
             self.cross(id, delta, number, crossed);
         }
-        // Nobody here takes it any more.
+        // No host takes it here, so it counts as taken now.
         if let Some(state) = self.sets.get_mut(set) {
             state.taken(&mut self.out.effects);
         }
@@ -120,7 +120,7 @@ impl Engine {
         }
     }
 
-    /// Wakes a leg elsewhere that waits for LINKED_ACK.
+    /// Sets or cancels the timer of a leg elsewhere that waits for LINKED_ACK.
     pub(in crate::engine) fn arm_elsewhere(&mut self, id: Id, deadline: Option<Nanos>) {
         let Some((place, _)) = self.spread.home_legs.find(id) else { return };
         match deadline {
@@ -129,7 +129,7 @@ impl Engine {
         }
     }
 
-    /// A leg elsewhere has waited long enough.
+    /// Closes the leg elsewhere in this place when LINKED_ACK has not come in time.
     pub(in crate::engine) fn expire_elsewhere(&mut self, place: u32, now: Nanos) {
         let Some(leg) = self.spread.home_legs.at(place) else { return };
         let (id, set, ix) = (leg.id, leg.set, leg.ix);
@@ -138,7 +138,7 @@ impl Engine {
         }
     }
 
-    /// News of a leg elsewhere.
+    /// Handles news of a leg elsewhere.
     pub(super) fn take_leg_news(&mut self, id: Id, now: Nanos) {
         for _ in 0..limits::LINK_ROOM {
             let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
@@ -155,7 +155,7 @@ impl Engine {
             }
         }
         self.drain_leg(id);
-        // There may be more: in its turn.
+        // There may be more news: its turn comes again.
         if let Some(leg) = self.spread.home_legs.look(id) {
             leg.end.ring_self();
         }
@@ -187,11 +187,11 @@ impl Engine {
         heard
     }
 
-    /// A message came on a leg elsewhere. Everything is held, as nobody waits for an answer about it.
+    /// Takes a message that came on a leg elsewhere. It is held even when it is next, as no host waits for its verdict.
     fn take_leg_message(&mut self, set: Id, ix: LegIx, message: Crossed, now: Nanos) -> Result<(), Fault> {
         let room = self.ensure_room(set, message.cost());
         let held = match self.sets.get_mut(set) {
-            // It has ended, on the way or just now.
+            // The set has ended, while the message crossed or just now.
             None => Err(None),
             Some(state) => room
                 .and_then(|()| state.arrive_from_elsewhere(ix, now, &message.message(0, &BLANK), &mut self.held.store))
@@ -218,7 +218,7 @@ impl Engine {
         held.or_else(|fault| fault.map_or(Ok(()), Err))
     }
 
-    /// There may be room for what waits on the way to a leg elsewhere, and it may stand otherwise than before.
+    /// Sends what waits for a leg elsewhere, as the link may have room, and reports the leg to its set.
     fn drain_leg(&mut self, id: Id) {
         if let Some((_, leg)) = self.spread.home_legs.find(id) {
             leg.end.report_read();
@@ -230,7 +230,7 @@ impl Engine {
         self.report_leg_elsewhere(id);
     }
 
-    /// Tells a set how a leg elsewhere stands: what its engine shows, and what has been sent since.
+    /// Reports a leg elsewhere to its set: the figures that its engine shows, and what was sent since.
     pub(super) fn report_leg_elsewhere(&mut self, id: Id) {
         let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
         let Some(shown) = leg.reader.read() else { return };
@@ -249,7 +249,7 @@ impl Engine {
         self.apply_effects(set);
     }
 
-    /// A leg elsewhere has broken the protocol, or its time is over.
+    /// Closes a leg elsewhere whose peer has broken the protocol, or whose time is over; or its set.
     pub(in crate::engine) fn fault_elsewhere(&mut self, id: Id, fault: Fault) {
         let Some(leg) = self.spread.home_legs.look(id) else { return };
         let set = leg.set;
@@ -261,13 +261,13 @@ impl Engine {
         }
     }
 
-    /// The engine of a leg elsewhere has closed it, and has counted why.
+    /// Handles the end of a leg elsewhere that its engine has closed. That engine has counted the fault.
     fn leg_gone(&mut self, id: Id, reason: Option<u32>) {
         let Some(leg) = self.spread.home_legs.look(id) else { return };
         let why = cause_of(reason);
         match why {
-            // What it brought and we never saw was acknowledged: nobody will send it again. Nor is anything known of
-            // one that went without a word.
+            // Messages that were acknowledged and did not reach us will not be sent again. When an engine went without
+            // a reason, the same may be so.
             _ if matches!(reason, Some(LOST) | None) => self.end_set(leg.set, Cause::LegLost),
             Cause::Fault(fault) if fault.reach() == Reach::Set => self.end_set(leg.set, why),
             Cause::Fault(_) => self.lose_leg(id, why),
@@ -275,7 +275,7 @@ impl Engine {
         }
     }
 
-    /// A leg elsewhere goes: its set is judged.
+    /// Takes a leg elsewhere out of its set, which may end with it.
     fn lose_leg(&mut self, id: Id, why: Cause) {
         let Some(leg) = self.spread.home_legs.look(id) else { return };
         let (set, ix) = (leg.set, leg.ix);
