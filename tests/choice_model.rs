@@ -169,7 +169,7 @@ proptest! {
         }
     }
 
-    /// The short way of sending does what the long way does, whatever was reported before.
+    /// The quick way of sending does what the long way does, whatever was reported before.
     #[test]
     fn the_short_way_is_the_long_way(
         algorithm in prop::sample::select(vec![Algorithm::MinRtt, Algorithm::LowRtt, Algorithm::CwndRtt]),

@@ -94,7 +94,7 @@ pub struct Edge {
 
 /// The channel takes no more cells of this circuit.
 const FULL: u8 = 1;
-/// The channel is shared, and has to be asked: the short ways are closed.
+/// The channel is shared, and has to be asked: the quick ways are closed.
 const SHARED: u8 = 2;
 
 impl Default for Edge {

@@ -302,7 +302,7 @@ pub fn send(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -
     engine.send_in_set(now, set, command, hop).map(|verdict| Verdict::from(verdict.out().expect("nothing blocks")))
 }
 
-/// The short way first, as the C ABI does it.
+/// The quick way first, as the C ABI does it.
 pub fn send_short(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
     let message = Message { command, hop, stream_id: 5, body: &[], token: None };
     engine.send_message(now, Outlet::Set(set), &message).map(Verdict::from)
