@@ -1,0 +1,68 @@
+//! A call that makes room by closing what it is about itself: its answer says so.
+
+mod common;
+
+use circflow::base::Id;
+use circflow::conflux::Role;
+use circflow::engine::{Blocked, Config, Engine, Error, Outlet, VerdictKind};
+use circflow::message::{Message, Token};
+use circflow::wire::conflux::{Switch, Ux};
+use circflow::wire::fault::Fault;
+use circflow::wire::Command;
+use common::machines::{block, upon};
+use common::{circuit, config, drain, report, terms, HOPS};
+use maybenot::event::Event;
+
+const SEC: u64 = 1_000_000_000;
+
+fn message(command: Command, hop: u8, stream_id: u16, token: u64, cost: u32) -> Message<'static> {
+    Message { command, hop, stream_id, body: b"x", token: Some(Token { token, cost }) }
+}
+
+/// A set of `count` legs, of which the last one blocks and holds a message of its own, nearly as large as the cap.
+fn set_with_a_large_leg(count: u64) -> (Engine, Id, Vec<Id>, u64) {
+    let mut engine = Engine::new(&Config { held_bytes_max: 20_000, ..config(1) }).unwrap();
+    let set = engine.open_set(0, terms(None)).unwrap();
+    let adopt = |tag| {
+        let id = engine.open_circuit(0, circuit(Role::Client, tag)).unwrap();
+        engine.adopt_leg(0, set, id, Ux::NoOpinion, 0).unwrap();
+        engine.report(0, id, &report(100, 0, 1000)).unwrap();
+        id
+    };
+    let legs: Vec<Id> = (0..count).map(adopt).collect();
+    let large = legs[legs.len() - 1];
+    let machine = upon(Event::NormalRecv, block(0.0, 1e12, false, false));
+    engine.install_padder(0, large, &common::padding_terms(common::load(&[machine]), HOPS, 0)).unwrap();
+    engine.receive(1, large, &Message { token: None, ..message(Command::EXTENDED2, HOPS, 0, 0, 0) }).unwrap();
+    engine.tick(SEC);
+    drain(&mut engine);
+    let own = message(Command::DATA, 1, 3, 9, 18_000);
+    assert_eq!(engine.send_message(SEC, Outlet::Circuit(large), &own).unwrap().kind, VerdictKind::Held);
+    (engine, set, legs, 2 * SEC)
+}
+
+fn says_why(mut engine: Engine, answer: Error) {
+    assert_eq!(answer, Error::Fault(Fault::EngineMemory));
+    assert!(engine.explains(answer) && engine.detail().contains("circuit"), "{}", engine.detail());
+    assert!(drain(&mut engine).len() > 1, "the close, and the token");
+}
+
+#[test]
+#[should_panic(expected = "left: Blocked(Gone)")]
+fn a_message_that_came_on_the_leg_that_went() {
+    let (mut engine, _, legs, now) = set_with_a_large_leg(2);
+    let switch = Switch { delta: 5 }.encode();
+    let switch = Message { command: Command::CONFLUX_SWITCH, hop: HOPS, stream_id: 0, body: &switch, token: None };
+    engine.receive(now, legs[1], &switch).unwrap();
+    let answer = engine.receive(now, legs[1], &message(Command::DATA, HOPS, 5, 10, 4_000)).unwrap_err();
+    says_why(engine, answer);
+}
+
+#[test]
+#[should_panic]
+fn a_message_for_the_set_that_went() {
+    let (mut engine, set, _, now) = set_with_a_large_leg(1);
+    let answer = engine.send_message(now, Outlet::Set(set), &message(Command::DATA, HOPS, 5, 10, 4_000)).unwrap_err();
+    assert_ne!(answer, Blocked::NoRoom.into());
+    says_why(engine, answer);
+}
