@@ -99,13 +99,11 @@ fn the_id_of_a_stream_that_ended_is_forgotten() {
 }
 
 #[test]
-#[should_panic(expected = "an hour later")]
 fn the_id_of_a_stream_that_ended_on_a_leg_elsewhere_is_forgotten() {
     ids_are_forgotten(1);
 }
 
 #[test]
-#[should_panic(expected = "no host sends there")]
 fn no_room_is_named_on_a_leg_elsewhere() {
     let mut pair = Pair::new(|tag| circuit(Role::Exit, tag), 0);
     // The leg here is full, the one elsewhere has room for ten.

@@ -3,7 +3,7 @@
 
 use crate::base::{limits, Id, Nanos, Over};
 use crate::conflux::{Cause, Fault};
-use crate::engine::{Circuit, Engine, Place};
+use crate::engine::{Circuit, Engine, Error, Place};
 use crate::hub::{Cargo, Left};
 use crate::message::{Lane, Token};
 use crate::reactor::Side;
@@ -11,21 +11,23 @@ use crate::reactor::Side;
 impl Engine {
     /// Makes sure that `holder`, a set or a circuit, can hold `cost` more bytes. At a cap the set or circuit with the
     /// greatest product of bytes and age is closed, on any engine of the hub. When that is the holder itself, or none
-    /// is left, the error says which cap was reached.
+    /// is left, the error says which cap was reached. Otherwise the answer says at which cap one of ours was closed, if
+    /// any was: see [`Engine::outlived`].
     #[inline]
-    pub(super) fn ensure_room(&mut self, holder: Id, cost: u64) -> Result<(), Fault> {
+    pub(super) fn ensure_room(&mut self, holder: Id, cost: u64) -> Result<Option<Fault>, Fault> {
         if self.held.store.budget().has_room(cost) {
-            return Ok(());
+            return Ok(None);
         }
         self.make_room(holder, cost)
     }
 
     #[cold]
-    fn make_room(&mut self, holder: Id, cost: u64) -> Result<(), Fault> {
+    fn make_room(&mut self, holder: Id, cost: u64) -> Result<Option<Fault>, Fault> {
         let now = self.time.clock.latest();
+        let mut closed = None;
         for _ in 0..limits::VICTIMS_STEP {
             let fault = match self.held.store.budget_mut().ask(cost) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(closed),
                 Err(Over::Engine) => Fault::EngineMemory,
                 Err(Over::Process) => Fault::ProcessMemory,
             };
@@ -35,16 +37,31 @@ impl Engine {
             }
             match self.choose_victim(fault, now) {
                 Some(victim) if victim == Some(holder) => return Err(fault),
-                Some(Some(victim)) => self.close_victim(victim, fault),
+                Some(Some(victim)) => {
+                    self.close_victim(victim, fault);
+                    closed = Some(fault);
+                }
                 // The victim is on another engine, which has been told.
                 Some(None) => {}
                 None => return Err(fault),
             }
         }
         match self.held.store.budget_mut().ask(cost) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(closed),
             Err(Over::Engine) => Err(Fault::EngineMemory),
             Err(Over::Process) => Err(Fault::ProcessMemory),
+        }
+    }
+
+    /// Whether a set or circuit that a call is about is still there after [`Engine::ensure_room`]. If it was closed to
+    /// make room, the error says at which cap.
+    pub(super) fn outlived(&self, id: Id, closed: Option<Fault>) -> Result<(), Error> {
+        let Some(fault) = closed else { return Ok(()) };
+        let is_open = self.circuits.get(id).is_some_and(|circuit| circuit.place != Place::Closing);
+        if is_open || self.sets.get(id).is_some() {
+            Ok(())
+        } else {
+            Err(Error::Fault(fault))
         }
     }
 

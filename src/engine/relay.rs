@@ -123,8 +123,9 @@ impl Engine {
     #[cold]
     #[inline(never)]
     fn make_room_at(&mut self, id: Id, to: Side, cell: &Message<'_>, now: Nanos) -> Result<Verdict, Error> {
-        if let Err(fault) = self.ensure_room(id, cost_of(cell).into()) {
-            return Err(self.fault(id, fault));
+        match self.ensure_room(id, cost_of(cell).into()) {
+            Ok(closed) => self.outlived(id, closed)?,
+            Err(fault) => return Err(self.fault(id, fault)),
         }
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::NotRun.into()) };
         let (tag, Some(reactor)) = (circuit.config.tag, &mut circuit.reactor) else {

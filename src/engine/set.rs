@@ -56,9 +56,12 @@ impl Engine {
         Ok(())
     }
 
-    /// How many DATA messages in a row the sending leg takes before another leg can be chosen.
+    /// How many DATA messages in a row the sending leg takes before another leg can be chosen; 0 for a leg elsewhere,
+    /// on which no host sends.
     pub fn room(&self, set: Id) -> Result<u64, Error> {
-        Ok(self.set(set)?.room())
+        let state = self.set(set)?;
+        let leg = state.settled_leg().filter(|&leg| !self.is_elsewhere(leg));
+        Ok(leg.map_or(0, |_| state.room()))
     }
 
     /// Gives a set another tag of the host's, also in instructions that wait.

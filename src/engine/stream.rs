@@ -184,7 +184,11 @@ impl Engine {
             Owner::Circuit(id) => (self.circuits.get(id)?.config.role == Role::Exit, rtt_of(id)),
             Owner::Set(set) => {
                 let state = self.sets.get(set)?;
-                (state.part().is_relay(), state.leg_ids().map(rtt_of).max().unwrap_or(0))
+                let rtt_of_leg = |id| match self.spread.home_legs.look(id) {
+                    Some(leg) => state.leg_stats(leg.ix).map_or(0, |stats| stats.rtt),
+                    None => rtt_of(id),
+                };
+                (state.part().is_relay(), state.leg_ids().map(rtt_of_leg).max().unwrap_or(0))
             }
         };
         let memory = self.settings.stream_memory.max(rtt).min(limits::STREAM_MEMORY_MAX);

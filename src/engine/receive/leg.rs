@@ -115,7 +115,10 @@ impl Engine {
     fn arrive_at_cap(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
         let (set, _) = self.leg(id)?;
         match self.ensure_room(set, cost_of(message).into()) {
-            Ok(()) => self.arrive(id, message),
+            Ok(closed) => {
+                self.outlived(id, closed)?;
+                self.arrive(id, message)
+            }
             Err(fault) => Err(self.fault(id, fault)),
         }
     }

@@ -22,14 +22,14 @@ impl Engine {
         let Some(stream) = self.streams.get(id) else { return Err(self.streams.reason(id).into()) };
         let (owner, tag) = (stream.owner, stream.tag);
         let message = &Message { hop: stream.hop, stream_id: stream.stream_id, ..*message };
-        let verdict = match owner {
+        let (verdict, has_left) = match owner {
             Owner::Set(set) => {
-                self.hold_for_set(set, plan, message)?;
-                Verdict::of(VerdictKind::Held, Id::NONE, 0)
+                let has_left = self.hold_for_set(set, plan, message)?;
+                (Verdict::of(VerdictKind::Held, Id::NONE, 0), has_left)
             }
-            Owner::Circuit(circuit) => self.hold_for_circuit(circuit, message)?,
+            Owner::Circuit(circuit) => (self.hold_for_circuit(circuit, message)?, false),
         };
-        self.after_sending(id, owner, message.command, message.body.len() as u16, false, now);
+        self.after_sending(id, owner, message.command, message.body.len() as u16, has_left, now);
         Ok(Verdict { stream: id, stream_tag: tag, ..verdict })
     }
 
@@ -40,6 +40,7 @@ impl Engine {
         let tag = self.circuits.lookup(id)?.config.tag;
         let mut lane = Lane::EMPTY;
         let room = self.ensure_room(id, cost_of(message).into());
+        self.outlived(id, room.ok().flatten())?;
         if room.is_err() || !self.held.store.push_at(&mut lane, 1, message, now) {
             self.with_padding(id, Padding::found_no_room)?;
             return Err(self.no_room(NO_MEMORY));
@@ -62,7 +63,8 @@ impl Engine {
         if !self.waits_at_edge(id, message.hop) {
             return self.hold_for_circuit(id, message);
         }
-        let (fits, now) = (self.ensure_room(id, cost_of(message).into()).is_ok(), self.time.clock.latest());
+        let (room, now) = (self.ensure_room(id, cost_of(message).into()), self.time.clock.latest());
+        self.outlived(id, room.ok().flatten())?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
@@ -71,7 +73,7 @@ impl Engine {
         let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
         let edge = reactor.edge(Side::Back);
         let is_full = edge.own() >= most;
-        if !fits || is_full || !edge.keep_own(message, &mut self.held.store, now) {
+        if room.is_err() || is_full || !edge.keep_own(message, &mut self.held.store, now) {
             reactor.backward.wait_for_edge();
             return Err(self.no_room(if is_full { HELD_ENOUGH } else { NO_MEMORY }));
         }
@@ -83,23 +85,24 @@ impl Engine {
         Ok(Verdict::of(VerdictKind::Held, id, tag))
     }
 
-    /// Holds a message for a set whose legs are blocked, or sends it on the leg elsewhere that was planned.
+    /// Holds a message for a set whose legs are blocked, or sends it on the leg elsewhere that was planned. True when
+    /// it was sent: for this engine it has left, as only the leg's engine hears when the host takes it.
     #[cold]
-    pub(super) fn hold_for_set(&mut self, set: Id, plan: Option<Plan>, message: &Message<'_>) -> Result<(), Error> {
-        let cost = cost_of(message).into();
-        let has_room = self.held.store.budget().has_room(cost);
-        if self.ensure_room(set, cost).is_err() {
+    pub(super) fn hold_for_set(&mut self, set: Id, plan: Option<Plan>, message: &Message<'_>) -> Result<bool, Error> {
+        let room = self.ensure_room(set, cost_of(message).into());
+        self.outlived(set, room.ok().flatten())?;
+        if room.is_err() {
             self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
             return Err(self.no_room(NO_MEMORY));
         }
         let plan = match plan {
-            // Making room may have closed the planned leg.
-            Some(_) if !has_room => self.plan(set, message.command)?.filter(|plan| self.is_elsewhere(plan.leg)),
+            // What was closed to make room may have given room to a leg of ours, or been the planned leg.
+            Some(_) if room != Ok(None) => self.plan(set, message.command)?.filter(|plan| self.is_elsewhere(plan.leg)),
             plan => plan,
         };
         if let Some(plan) = plan {
             self.send_elsewhere(set, &plan, message);
-            return Ok(());
+            return Ok(true);
         }
         let now = self.time.clock.latest();
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
@@ -109,7 +112,7 @@ impl Engine {
         state.grew(set, &self.held.ledger, now);
         self.apply_effects(set);
         self.ask_for_set(set);
-        Ok(())
+        Ok(false)
     }
 }
 

@@ -96,6 +96,9 @@ impl Engine {
             let message = Message { command, hop: 0, stream_id, body, token };
             let crossed = Crossed::new(&message, &mut self.spread.spares);
             self.cross(id, delta, number, crossed);
+            if let Some(hop) = self.sets.get(set).map(|state| state.join_hop()) {
+                self.note_left(set, id, hop, stream_id, command);
+            }
         }
         // No host takes it here, so it counts as taken now.
         if let Some(state) = self.sets.get_mut(set) {
@@ -194,7 +197,7 @@ impl Engine {
             // The set has ended, while the message crossed or just now.
             None => Err(None),
             Some(state) => room
-                .and_then(|()| state.arrive_from_elsewhere(ix, now, &message.message(0, &BLANK), &mut self.held.store))
+                .and_then(|_| state.arrive_from_elsewhere(ix, now, &message.message(0, &BLANK), &mut self.held.store))
                 .map_err(Some),
         };
         match held {
