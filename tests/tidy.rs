@@ -190,6 +190,24 @@ fn no_noun_of_ffi_imports_itself_by_way_of_others() {
     assert!(imports.is_empty(), "circles of imports are among these: {imports:?}");
 }
 
+/// A reader who meets a type's name knows the type: no two rooms have one of the same name.
+#[test]
+fn no_two_types_share_a_name() {
+    let mut rooms: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources() {
+        for line in source.lines.iter().filter(|line| !line.is_test && line.code.starts_with("pub")) {
+            let mut words = line.code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+            if words.any(|word| ["struct", "enum", "trait", "type"].contains(&word)) {
+                let name = words.next().unwrap_or_default().to_owned();
+                rooms.entry(name).or_default().push(format!("{}:{}", source.path, line.number));
+            }
+        }
+    }
+    assert!(rooms.len() > 250, "found only {} types", rooms.len());
+    let shared: Vec<_> = rooms.iter().filter(|(_, rooms)| rooms.len() > 1).collect();
+    assert!(shared.is_empty(), "these names stand for more than one type: {shared:#?}");
+}
+
 /// An exception of the host's may pass through whatever can call the host; all but the functions of these files can.
 #[test]
 fn exceptions_of_the_host_may_pass() {

@@ -44,7 +44,7 @@ use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Manager;
 use crate::reactor::{marks, Controller, Stream};
 use channel::Channels;
-use parts::{Held, Out, PaddingPart, Settings, Spread, Time};
+use parts::{Held, OutPart, PaddingPart, Settings, Spread, Time};
 use slot::{Circuit, Place, NO_HOP};
 
 /// The circuits, sets and streams of one event loop, and all that they share.
@@ -60,7 +60,7 @@ pub struct Engine {
     running: u32,
     time: Time,
     held: Held,
-    out: Out,
+    out: OutPart,
     padding: PaddingPart,
     settings: Settings,
     spread: Spread,
@@ -101,7 +101,7 @@ impl Engine {
             running: 0,
             time: Time::new(),
             held: Held::new(config),
-            out: Out::new(),
+            out: OutPart::new(),
             padding: PaddingPart::new(config, owner(MACHINES_KIND)),
             settings: Settings::new(config),
             spread: Spread::new(),

@@ -45,7 +45,7 @@ pub(super) struct Held {
 
 /// Everything for the host: instructions, why a call failed, and counts of what peers did wrong.
 #[derive(Debug)]
-pub(super) struct Out {
+pub(super) struct OutPart {
     pub queue: Queue,
     /// The call under way has spent its steps on the first in the queue, which stays there.
     pub paused: bool,
@@ -130,9 +130,9 @@ impl Held {
     }
 }
 
-impl Out {
-    pub fn new() -> Out {
-        Out {
+impl OutPart {
+    pub fn new() -> OutPart {
+        OutPart {
             queue: Queue::default(),
             paused: false,
             effects: Vec::new(),

@@ -185,7 +185,7 @@ impl StreamKey {
 
 /// Result of a stream's turn in the round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Turn {
+pub(super) enum StreamTurn {
     /// The stream is read, and goes to the end of the round.
     Reads,
     /// The stream cannot send now, as its hop has no room, and goes to the end of the round.
@@ -377,7 +377,7 @@ impl Streams {
     pub(super) fn turn(
         &mut self,
         streams: &mut Arena<Stream>,
-        mut ask: impl FnMut(Id, &mut Stream) -> Turn,
+        mut ask: impl FnMut(Id, &mut Stream) -> StreamTurn,
     ) -> Option<Id> {
         for (_, round) in &mut self.rounds {
             // Looks at each stream once at most.
@@ -385,12 +385,12 @@ impl Streams {
                 let Some(id) = round.pop_front() else { break };
                 let Some(stream) = streams.get_mut(id) else { continue };
                 match ask(id, stream) {
-                    Turn::Reads => {
+                    StreamTurn::Reads => {
                         round.push_back(id);
                         return Some(id);
                     }
-                    Turn::Stays => round.push_back(id),
-                    Turn::Leaves => stream.queued = false,
+                    StreamTurn::Stays => round.push_back(id),
+                    StreamTurn::Leaves => stream.queued = false,
                 }
             }
         }
@@ -430,12 +430,13 @@ mod tests {
         }
         let mut first = Vec::new();
         for _ in 0..3 {
-            first.push(streams.turn(&mut arena, |_, _| Turn::Reads).unwrap());
+            first.push(streams.turn(&mut arena, |_, _| StreamTurn::Reads).unwrap());
         }
         assert_eq!(first, [ids[2]; 3], "priority 0 as long as it can be read");
         let mut order = Vec::new();
         for _ in 0..4 {
-            let ask = |_, stream: &mut Stream| if stream.stream_id == 9 { Turn::Leaves } else { Turn::Reads };
+            let ask =
+                |_, stream: &mut Stream| if stream.stream_id == 9 { StreamTurn::Leaves } else { StreamTurn::Reads };
             order.push(streams.turn(&mut arena, ask).unwrap());
         }
         assert_eq!(order, [ids[0], ids[1], ids[0], ids[1]]);

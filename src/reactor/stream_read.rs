@@ -1,6 +1,6 @@
 //! STREAM READ (R3): chooses the stream that the host reads next.
 
-use super::stream::{Stream, Streams, Turn};
+use super::stream::{Stream, StreamTurn, Streams};
 use crate::base::{Arena, Id, Nanos};
 use crate::congestion::flow::May;
 
@@ -26,19 +26,19 @@ impl Streams {
         let mut why = Unread::Nothing;
         let turn = self.turn(arena, |id, stream| {
             if !stream.readable {
-                return Turn::Leaves;
+                return StreamTurn::Leaves;
             }
             match stream.outgoing.may_send(now) {
-                May::Now if has_room(stream.hop) => Turn::Reads,
+                May::Now if has_room(stream.hop) => StreamTurn::Reads,
                 May::Now => {
                     why = Unread::NoRoom;
-                    Turn::Stays
+                    StreamTurn::Stays
                 }
-                May::Stopped => Turn::Leaves,
+                May::Stopped => StreamTurn::Leaves,
                 May::At(time) => {
                     stream.refused = true;
                     wake(id, time);
-                    Turn::Leaves
+                    StreamTurn::Leaves
                 }
             }
         });

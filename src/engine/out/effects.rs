@@ -3,7 +3,7 @@
 use crate::base::Id;
 use crate::conflux::set::Fate;
 use crate::conflux::{Cause, Effect, Fault, LegIx};
-use crate::engine::out::insn::{News, Queued};
+use crate::engine::out::insn::{Queued, SetNews};
 use crate::engine::out::leftover::Leftover;
 use crate::engine::out::log::engine_log;
 use crate::engine::{Engine, Error, Place};
@@ -127,9 +127,9 @@ impl Engine {
                     engine_log!(self, DEBUG, circuit = leg.0, set = set.0, rtt_ns = rtt, "leg linked");
                     self.out.queue.push(Queued::Linked { circuit: leg, set, rtt });
                 }
-                Effect::Usable => self.out.queue.push(Queued::Set { set, news: News::Usable }),
-                Effect::WantLeg => self.out.queue.push(Queued::Set { set, news: News::WantLeg }),
-                Effect::MaySend => self.out.queue.push(Queued::Set { set, news: News::MaySend }),
+                Effect::Usable => self.out.queue.push(Queued::Set { set, news: SetNews::Usable }),
+                Effect::WantLeg => self.out.queue.push(Queued::Set { set, news: SetNews::WantLeg }),
+                Effect::MaySend => self.out.queue.push(Queued::Set { set, news: SetNews::MaySend }),
                 Effect::Ready => self.out.queue.push(Queued::Ready { set }),
                 Effect::Close { leg, cause } => self.close(leg, set, cause),
                 Effect::Rest { lanes, next } => {

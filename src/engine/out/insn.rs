@@ -153,7 +153,7 @@ pub(in crate::engine) enum Queued {
     /// News about a set.
     Set {
         set: Id,
-        news: News,
+        news: SetNews,
     },
     /// A mark: stands for all messages of the set whose turn has come.
     Ready {
@@ -236,7 +236,7 @@ pub(in crate::engine) enum Queued {
 
 /// News about a set without details.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::engine) enum News {
+pub(in crate::engine) enum SetNews {
     Usable,
     MaySend,
     WantLeg,

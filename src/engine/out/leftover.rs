@@ -34,11 +34,11 @@ pub(in crate::engine) type Aside = VecDeque<Lanes>;
 
 /// How many copies a call may still free.
 #[derive(Debug)]
-pub(in crate::engine) struct Budget(u32);
+pub(in crate::engine) struct StepsLeft(u32);
 
-impl Default for Budget {
+impl Default for StepsLeft {
     fn default() -> Self {
-        Budget(limits::FREED_STEP)
+        StepsLeft(limits::FREED_STEP)
     }
 }
 
@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// Takes the next message of the leftover that is first in the queue.
-    pub(super) fn take_leftover(&mut self, buffer: &mut [u8], budget: &mut Budget) -> Result<Given, TooSmall> {
+    pub(super) fn take_leftover(&mut self, buffer: &mut [u8], budget: &mut StepsLeft) -> Result<Given, TooSmall> {
         while let Some(rest) = self.out.queue.first_leftover() {
             let (set, set_tag) = (rest.set, rest.set_tag);
             let about = |what| Ok(Given::One(Instruction::about(Id::NONE, 0, set, set_tag, what)));
@@ -104,7 +104,7 @@ impl Engine {
     }
 
     /// True when the leftover that is first in the queue has something for the host. Copies before it are freed.
-    pub(super) fn leftover_waits(&mut self, budget: &mut Budget) -> bool {
+    pub(super) fn leftover_waits(&mut self, budget: &mut StepsLeft) -> bool {
         let Some(rest) = self.out.queue.first_leftover() else { return false };
         if rest.lanes.first() == rest.next {
             return true;
@@ -120,7 +120,7 @@ impl Engine {
 
     /// Frees copies of leftovers that were set aside. True when more are left.
     pub(in crate::engine) fn free_aside(&mut self) -> bool {
-        let mut budget = Budget::default();
+        let mut budget = StepsLeft::default();
         while let Some(lanes) = self.held.aside.front_mut() {
             lanes.free(&mut self.held.store, &mut budget.0);
             if !lanes.is_empty() && !lanes.begins_with_token() {

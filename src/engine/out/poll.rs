@@ -2,8 +2,8 @@
 
 use crate::base::Id;
 use crate::conflux::{Control, SetTerms};
-use crate::engine::out::insn::{Instruction, News, Queued, Released, Taker, What};
-use crate::engine::out::leftover::{Budget, Given};
+use crate::engine::out::insn::{Instruction, Queued, Released, SetNews, Taker, What};
+use crate::engine::out::leftover::{Given, StepsLeft};
 use crate::engine::{Circuit, Engine, Error, Place};
 use crate::message::{Delivery, Lane, TooSmall};
 use crate::reactor::{Edge, FeedChange, Owner, Side};
@@ -14,7 +14,7 @@ use crate::wire::Command;
 impl Engine {
     /// True when an instruction waits. Entries of which no instruction can be made any more are dropped.
     pub fn waiting(&mut self) -> bool {
-        let mut budget = Budget::default();
+        let mut budget = StepsLeft::default();
         loop {
             let Some(first) = self.out.queue.first() else { return false };
             let (says_something, marked) = match first {
@@ -159,7 +159,7 @@ impl Engine {
 
     /// Takes the first instruction, its body into `buffer`.
     pub fn poll(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
-        let mut budget = Budget::default();
+        let mut budget = StepsLeft::default();
         loop {
             let Some(first) = self.out.queue.first() else {
                 self.share_figures();
@@ -279,7 +279,7 @@ impl Engine {
     /// Notes that the host has taken an instruction, for those that wait for that.
     fn after_taken(&mut self, queued: Queued) {
         match queued {
-            Queued::Set { set, news: News::MaySend } => {
+            Queued::Set { set, news: SetNews::MaySend } => {
                 self.sets.get_mut(set).into_iter().for_each(|state| state.resumed())
             }
             Queued::Send { circuit, hop, control, .. } => {
@@ -367,9 +367,9 @@ impl Engine {
             },
             Queued::Set { set, news } => set_tag(set).map(|set_tag| {
                 let what = match news {
-                    News::Usable => What::Usable,
-                    News::MaySend => What::MaySend,
-                    News::WantLeg => What::WantLeg,
+                    SetNews::Usable => What::Usable,
+                    SetNews::MaySend => What::MaySend,
+                    SetNews::WantLeg => What::WantLeg,
                 };
                 Instruction::about(Id::NONE, 0, set, set_tag, what)
             }),
