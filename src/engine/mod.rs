@@ -32,7 +32,7 @@ pub use consensus::{Wide, BY_PARAMETER};
 pub use grow::Growth;
 pub use out::error::{Blocked, Error, Misuse};
 pub use out::insn::{Instruction, Released, Taker, What};
-pub use out::verdict::{Admitted, Verdict, VerdictKind};
+pub use out::verdict::{Verdict, VerdictKind};
 pub use receive::{receive, receive_data, Receiving, Step};
 pub use send::{send, Going, Outlet, Sending, Sent};
 pub use set::is_set;

@@ -263,6 +263,7 @@ impl Padding {
     /// Keeps a message for which [`Padding::admit`] answered [`Admission::Hold`]; the padders take it for queued. If no
     /// block is on, and it waits only behind messages that the host has not taken yet, it goes out with the next step.
     pub fn hold(&mut self, hop: u8, held: Lane, now: Nanos) {
+        self.held_bytes += held.bytes();
         self.outbox.push_back(Entry::Message { hop, held });
         if !self.is_blocked() {
             self.opening = Some(now);

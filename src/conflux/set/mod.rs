@@ -23,7 +23,7 @@ use super::teardown::{judge, Loss, Reason};
 use super::{Algorithm, Effect};
 use crate::base::{Hops, Id, Nanos};
 use crate::message::{Lane, Lanes, Store, NOTHING};
-use crate::wire::conflux::{Nonce, Ux};
+use crate::wire::conflux::{Link, Nonce, Ux};
 use crate::wire::fault::Cause;
 
 /// A leg's place in its set; it stays the same while the leg is there.
@@ -54,6 +54,13 @@ pub struct SetTerms {
     pub held_sends_max: u32,
     /// How long a message may be held for order, 0 for no limit; none for the engine's limit.
     pub held_age_max: Option<Nanos>,
+}
+
+impl SetTerms {
+    /// The content of the LINK or LINKED that this end sends. Numbers are 0 (RAT-4): both ends begin a leg from zero.
+    pub fn link(&self) -> Link {
+        Link { nonce: self.nonce.clone(), last_sent: 0, last_received: 0, ux: self.desired_ux }
+    }
 }
 
 /// One tunnel over several circuits.

@@ -94,6 +94,7 @@ impl Set {
         if self.settled == 0 {
             return None;
         }
+        debug_assert!(self.outbox.len == 0 && !self.bare, "nothing that waits is overtaken");
         let index = self.sending?;
         let leg = self.legs.get(index)?;
         Some(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent + 1 })
@@ -128,6 +129,7 @@ impl Set {
         if self.settled == 0 {
             return None;
         }
+        debug_assert!(self.outbox.len == 0 && !self.bare, "nothing that waits is overtaken");
         let index = self.sending?;
         // Does the work of `count_sent` with one look at the leg.
         let leg = self.legs.get_mut(index)?;

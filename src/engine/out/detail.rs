@@ -9,6 +9,12 @@ use std::borrow::Cow;
 pub(in crate::engine) const FULL: &str =
     "the circuit has no room: its congestion window is full, or too much waits for its channel";
 
+/// Too many messages of a circuit wait already.
+pub(in crate::engine) const HELD_ENOUGH: &str = "the circuit has no room: held_sends_max messages wait on it already";
+
+/// A cap on memory is reached.
+pub(in crate::engine) const NO_MEMORY: &str = "there is no memory to hold the message";
+
 /// A sentence, and the error that it explains.
 #[derive(Debug)]
 pub(in crate::engine) struct LastDetail {

@@ -425,11 +425,6 @@ fn give_own(taker: &mut impl Taker, about: impl FnOnce(What) -> Instruction, mes
     taker.take(about(What::SendHeld(Released { hop: 0, message })));
 }
 
-/// The content of LINK and LINKED that we send.
-pub(in crate::engine) fn our_link(terms: &SetTerms) -> Link {
-    Link { nonce: terms.nonce.clone(), last_sent: 0, last_received: 0, ux: terms.desired_ux }
-}
-
 /// Writes the body of a SENDME: version 1 with the digest of its cell, version 0 where the host has none.
 fn compose_sendme(digest: &[u8], buffer: &mut [u8]) -> Result<u16, Error> {
     let Ok(digest) = Digest::new(digest) else { return Ok(0) };
@@ -447,7 +442,7 @@ fn compose_control(control: Control, terms: Option<&SetTerms>, buffer: &mut [u8]
         (Control::Linked, Some(terms)) => (Command::CONFLUX_LINKED, terms),
         (Control::LinkedAck, _) | (_, None) => return Ok((Command::CONFLUX_LINKED_ACK, 0)),
     };
-    let body = zeroize::Zeroizing::new(our_link(terms).encode());
+    let body = zeroize::Zeroizing::new(terms.link().encode());
     buffer.get_mut(..Link::LEN).ok_or(Error::TOO_SMALL)?.copy_from_slice(&*body);
     Ok((command, Link::LEN as u16))
 }

@@ -71,12 +71,3 @@ impl Verdict {
 
 /// END_STREAM_REASON_NOTDIRECTORY (tor-spec §6.3).
 pub(in crate::engine) const END_NOT_DIRECTORY: u8 = 14;
-
-/// Whether padding has taken a message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Admitted {
-    /// Padding does not apply; the message goes on.
-    Goes,
-    /// Circflow has handled the message.
-    Consumed(Verdict),
-}

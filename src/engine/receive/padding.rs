@@ -3,11 +3,20 @@
 use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, Role};
 use crate::engine::out::insn::Queued;
-use crate::engine::{Admitted, CircuitFlags, Engine, Error, Place, Verdict, VerdictKind};
+use crate::engine::{CircuitFlags, Engine, Error, Place, Verdict, VerdictKind};
 use crate::message::Message;
 use crate::padding::{decline, judge, Judgement};
 use crate::wire::padding::{Negotiate, Negotiated, PaddingCommand};
 use crate::wire::Command;
+
+/// Whether padding has taken a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Admitted {
+    /// Padding does not apply; the message goes on.
+    Goes,
+    /// Circflow has handled the message.
+    Consumed(Verdict),
+}
 
 impl Engine {
     /// Tells padders of a message before anything else sees it, and takes messages about padding.

@@ -2,6 +2,7 @@
 
 use crate::base::{Id, Nanos};
 use crate::conflux::Role;
+use crate::engine::out::detail::HELD_ENOUGH;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::padding::Admission;
 use crate::reactor::Side;
@@ -73,6 +74,3 @@ impl Engine {
         hop == 0 && config.role == Role::Exit && reactor.edge_at(Side::Back).waiting() > 0
     }
 }
-
-/// The detail when a circuit holds as many messages as it may.
-pub(super) const HELD_ENOUGH: &str = "the circuit has no room: held_sends_max messages wait on it already";

@@ -2,7 +2,7 @@
 
 use crate::base::Id;
 use crate::conflux::set::Plan;
-use crate::engine::send::circuit::HELD_ENOUGH;
+use crate::engine::out::detail::{HELD_ENOUGH, NO_MEMORY};
 use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::message::{cost_of, Lane, Message};
 use crate::padding::Padding;
@@ -45,10 +45,7 @@ impl Engine {
             self.with_padding(id, Padding::found_no_room)?;
             return Err(self.no_room(NO_MEMORY));
         }
-        self.with_padding(id, |padding| {
-            padding.held_bytes += lane.bytes();
-            padding.hold(message.hop, lane, now);
-        })?;
+        self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;
         if message.stream_id != 0 || message.command.stream_rule() == StreamRule::Needed {
             self.mark_streams(id);
         }
@@ -115,5 +112,3 @@ impl Engine {
         Ok(false)
     }
 }
-
-const NO_MEMORY: &str = "there is no memory to hold the message";

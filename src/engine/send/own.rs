@@ -94,7 +94,6 @@ impl Engine {
         if let Some(padding) = &mut circuit.padding {
             // Padding is not asked to admit it, as no host waits to be told of room.
             if padding.is_in_the_way(message.command) {
-                padding.held_bytes += lane.bytes();
                 padding.hold(message.hop, lane, now);
                 self.grew(id);
                 self.settle_padding(id, now);

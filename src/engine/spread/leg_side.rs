@@ -308,10 +308,8 @@ impl Engine {
                         let _ = self.held.store.pop(&mut lane, &mut BLANK.clone());
                         return false;
                     }
-                    padding.held_bytes += first.bytes();
                     padding.hold(hop, first, now);
                 }
-                padding.held_bytes += lane.bytes();
                 padding.hold(hop, lane, now);
                 self.grew(id);
                 self.settle_padding(id, now);

@@ -3,7 +3,6 @@
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::set::Plan;
 use crate::conflux::{Cause, Fault, LegIx, Report};
-use crate::engine::out::poll::our_link;
 use crate::engine::out::verdict::END_NOT_DIRECTORY;
 use crate::engine::spread::membership::BLANK;
 use crate::engine::spread::message::{cause_of, reason, token_up, Crossed, Down, Up, LOST};
@@ -109,7 +108,7 @@ impl Engine {
     /// Sends LINKED on a leg elsewhere.
     pub(in crate::engine) fn send_linked(&mut self, id: Id, set: Id) {
         let Some(terms) = self.sets.get(set).map(|state| state.terms()) else { return };
-        let linked = Down::Linked(Box::new(our_link(terms)));
+        let linked = Down::Linked(Box::new(terms.link()));
         let (cost, now) = (linked.cost(), self.time.clock.latest());
         if let Err(fault) = self.ensure_room(set, cost) {
             return self.fault_elsewhere(id, fault);
