@@ -8,7 +8,6 @@
 //!
 //! Edges read how much room a channel has ([`Gauge`]). So nobody is told when it fills up or gets room, and a circuit
 //! that does not wait costs nothing.
-//!
 
 use super::out::insn::Queued;
 use super::{Blocked, Circuit, Engine, Error, Misuse, Place, Taker, Verdict};
@@ -215,7 +214,8 @@ impl Engine {
         let place = seating(id, side);
         let Some(channel) = self.seat_at(place).map(|seat| seat.channel) else { return };
         self.unlink(place);
-        self.edge_of(id, side).and_then(|edge| edge.sit(None));
+        let seat = self.edge_of(id, side).and_then(|edge| edge.sit(None));
+        seat.into_iter().for_each(|seat| seat.gauge.unbook(seat.booked));
         self.channels.sides -= 1;
         self.channels.known.get_mut(channel).into_iter().for_each(|known| known.sides -= 1);
         self.settle_channel(channel);
@@ -264,15 +264,39 @@ impl Engine {
 
     #[inline(never)]
     fn spend_at(&mut self, id: Id, side: Side) {
-        let place = seating(id, side);
-        let Some(turn) = self.seat_of(id, side).map(|seat| {
-            seat.gauge.spend();
-            seat.turn
-        }) else {
+        self.seat_of(id, side).into_iter().for_each(|seat| seat.gauge.spend());
+        self.note_sent(id, side);
+    }
+
+    /// A message is put into the instruction queue. It uses up room from now on, and goes when the host takes it.
+    pub(super) fn book(&mut self, id: Id) {
+        if !self.channels.in_use() {
             return;
-        };
-        if turn == Turn::Promised {
-            self.unlink(place);
+        }
+        if let Some(seat) = self.seat_of(id, Side::Back) {
+            seat.booked += 1;
+            seat.gauge.book();
+            self.note_sent(id, Side::Back);
+        }
+    }
+
+    /// The host takes such a message; meanwhile the circuit may have got another channel.
+    pub(super) fn spend_booked(&mut self, id: Id) {
+        if !self.channels.in_use() {
+            return;
+        }
+        if let Some(seat) = self.seat_of(id, Side::Back) {
+            let booked = seat.booked.min(1);
+            seat.booked -= booked;
+            seat.gauge.unbook(booked);
+            seat.gauge.spend();
+        }
+    }
+
+    /// A side has sent something: room that was kept for it is kept no longer.
+    fn note_sent(&mut self, id: Id, side: Side) {
+        if self.seat_of(id, side).is_some_and(|seat| seat.turn == Turn::Promised) {
+            self.unlink(seating(id, side));
         }
         self.note_full(id, side);
     }

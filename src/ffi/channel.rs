@@ -66,8 +66,9 @@ pub unsafe extern "C-unwind" fn circflow_channel_close(
 /// when the queue of your link has been written out far enough, and at any other time.
 ///
 /// Each cell of its circuits uses up one: FORWARD, CIRCFLOW_INSN_WRITE, CIRCFLOW_INSN_SEND, each message and SWITCH
-/// that a verdict lets you send, and padding when you report it as queued. When all are used up, the channel is full:
-/// cells wait at their circuits, whose sources are paused at the marks (CIRCFLOW_INSN_PAUSE_FEED), and DATA is
+/// that a verdict lets you send, and padding when you report it as queued. Of messages that were held and are in the
+/// instruction queue by now, each has one reserved. When all are used up, the channel is full: cells wait at their
+/// circuits, whose sources are paused at the marks (CIRCFLOW_INSN_PAUSE_FEED), and DATA is
 /// refused with CIRCFLOW_ERR_NO_ROOM. SENDMEs, handshakes, END and padding are not held up by a full channel: leave
 /// room for some.
 ///

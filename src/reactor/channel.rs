@@ -9,7 +9,10 @@ use std::sync::Arc;
 /// engine can move to another thread.
 #[derive(Debug, Default)]
 pub struct Gauge {
+    /// As the host said last, less what the host was given since.
     room: AtomicU32,
+    /// Cells in the instruction queue: they use up room when the host takes them.
+    booked: AtomicU32,
     promised: AtomicU32,
     in_line: AtomicU32,
     waiting: AtomicU32,
@@ -20,14 +23,27 @@ impl Gauge {
     /// As many cells as come.
     pub const UNLIMITED: u32 = u32::MAX;
 
-    /// Cells that the channel still takes.
+    /// Cells that the channel still takes, beside those in the instruction queue.
     pub fn room(&self) -> u32 {
-        self.room.load(Relaxed)
+        match self.room.load(Relaxed) {
+            Gauge::UNLIMITED => Gauge::UNLIMITED,
+            room => room.saturating_sub(self.booked.load(Relaxed)),
+        }
     }
 
     /// It takes so many from now on.
     pub fn set_room(&self, room: u32) {
         self.room.store(room, Relaxed);
+    }
+
+    /// A cell is put into the instruction queue.
+    pub fn book(&self) {
+        self.booked.store(self.booked.load(Relaxed).saturating_add(1), Relaxed);
+    }
+
+    /// So many cells have left the instruction queue, or will not go to this channel.
+    pub fn unbook(&self, cells: u32) {
+        self.booked.store(self.booked.load(Relaxed).saturating_sub(cells), Relaxed);
     }
 
     /// Of the room, what is nobody's yet.
@@ -85,7 +101,7 @@ impl Gauge {
     /// A cell goes to the channel. What does not ask first goes without room too.
     #[inline]
     pub fn spend(&self) {
-        let room = self.room();
+        let room = self.room.load(Relaxed);
         if room != Gauge::UNLIMITED {
             self.set_room(room.saturating_sub(1));
         }
@@ -117,6 +133,8 @@ pub struct ChannelSeat {
     pub turn: Turn,
     /// The host was refused a message of its own, and waits to be told.
     pub asks: bool,
+    /// Its cells in the instruction queue.
+    pub booked: u32,
     /// Since when room is kept for it.
     pub since: Nanos,
     /// Who stands before and behind it, in whatever list it is.
@@ -126,7 +144,7 @@ pub struct ChannelSeat {
 impl ChannelSeat {
     /// A seat of one who waits for nothing.
     pub fn new(channel: Id, gauge: Arc<Gauge>) -> ChannelSeat {
-        ChannelSeat { gauge, channel, turn: Turn::Out, asks: false, since: 0, links: (0, 0) }
+        ChannelSeat { gauge, channel, turn: Turn::Out, asks: false, booked: 0, since: 0, links: (0, 0) }
     }
 
     /// A cell that comes now, and a message, may go.
@@ -163,6 +181,27 @@ mod tests {
         seat.turn = Turn::Promised;
         gauge.set_room(0);
         assert!(!seat.is_open(), "full is full");
+    }
+
+    #[test]
+    fn cells_in_the_queue_come_out_of_any_number() {
+        let gauge = Gauge::default();
+        gauge.set_room(2);
+        gauge.book();
+        assert_eq!((gauge.room(), gauge.passed()), (1, 0));
+        gauge.set_room(1);
+        assert_eq!(gauge.room(), 0);
+        gauge.book();
+        gauge.unbook(1);
+        gauge.spend();
+        assert_eq!((gauge.room(), gauge.passed()), (0, 1));
+        gauge.set_room(3);
+        assert_eq!(gauge.room(), 2);
+        gauge.unbook(1);
+        assert_eq!(gauge.room(), 3, "what is lost takes nothing");
+        gauge.book();
+        gauge.set_room(Gauge::UNLIMITED);
+        assert_eq!(gauge.room(), Gauge::UNLIMITED);
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Engine {
                     let queued = *other;
                     if matches!(self.compose(queued, &mut []), Ok(None)) {
                         self.out.queue.drop_first();
-                        self.after_taken(queued);
+                        self.after_taken(queued, false);
                         continue;
                     }
                     (true, None)
@@ -213,7 +213,7 @@ impl Engine {
                     let queued = *other;
                     let instruction = self.compose(queued, buffer)?;
                     self.out.queue.drop_first();
-                    self.after_taken(queued);
+                    self.after_taken(queued, instruction.is_some());
                     match instruction {
                         Some(instruction) => {
                             // A host that knows how many there are does not ask again.
@@ -259,6 +259,7 @@ impl Engine {
             let body = Switch { delta: *delta }.encode();
             buffer.get_mut(..body.len()).ok_or(Error::TOO_SMALL)?.copy_from_slice(&body);
             *delta = 0;
+            self.spend_booked(circuit);
             let (command, body_len) = (Command::CONFLUX_SWITCH, body.len() as u16);
             return Ok(Some(about(What::Send { command, hop, body_len })));
         }
@@ -266,6 +267,7 @@ impl Engine {
         let (number, wants_digest) = (*number, *wants_digest);
         state.into_iter().for_each(|state| state.taken(&mut self.out.effects));
         self.out.queue.drop_first();
+        self.spend_booked(circuit);
         self.apply_effects(set);
         if set == Id::NONE {
             self.taken_on_circuit(circuit);
@@ -276,8 +278,9 @@ impl Engine {
         Ok(Some(Instruction { wants_digest, ..about(What::SendHeld(Released { hop, message })) }))
     }
 
-    /// Notes that the host has taken an instruction, for those that wait for that.
-    fn after_taken(&mut self, queued: Queued) {
+    /// Notes that the host has taken an instruction, for those that wait for that. One that was dropped, as its circuit
+    /// closes, is not `given`: it does not count as sent.
+    fn after_taken(&mut self, queued: Queued, given: bool) {
         match queued {
             Queued::Set { set, news: SetNews::MaySend } => {
                 self.sets.get_mut(set).into_iter().for_each(|state| state.resumed())
@@ -290,7 +293,9 @@ impl Engine {
                     }
                     self.apply_effects(set);
                 }
-                self.count_sent(circuit, hop, now);
+                if given {
+                    self.count_sent(circuit, hop, now);
+                }
             }
             Queued::MaySendCircuit { circuit } => {
                 if let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(circuit) {
@@ -298,7 +303,7 @@ impl Engine {
                 }
             }
             Queued::MaySendStream { stream } => self.told_of_stream(stream),
-            Queued::Negotiation { circuit, hop, .. } | Queued::Sendme { circuit, hop, .. } => {
+            Queued::Negotiation { circuit, hop, .. } | Queued::Sendme { circuit, hop, .. } if given => {
                 self.count_sent(circuit, hop, self.time.clock.latest());
             }
             _ => {}

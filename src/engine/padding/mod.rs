@@ -171,7 +171,7 @@ impl Engine {
                         padding.held_bytes -= held.bytes();
                     }
                     self.padding.purse.sent(1);
-                    self.spend(id, Side::Back);
+                    self.book(id);
                     let data = self.held.store.command_of(&held);
                     let wants_digest = self.count_data(id, hop, data, now);
                     self.out.queue.push(Queued::Released {

@@ -42,9 +42,9 @@ impl Engine {
         }
         let wants_digest = self.count_data(id, hop, self.held.store.command_of(&lane), now);
         if delta != 0 {
-            self.count_sent(id, hop, now);
+            self.count_queued(id, hop, now);
         }
-        self.count_sent(id, hop, now);
+        self.count_queued(id, hop, now);
         self.out.queue.push(Queued::Released { circuit: id, set, hop, lane, delta, number, wants_digest });
     }
 

@@ -110,8 +110,18 @@ impl Engine {
 
     /// Counts a queued cell that is not padding, and tells padders of it.
     pub(in crate::engine) fn count_sent(&mut self, id: Id, hop: u8, now: Nanos) {
-        self.padding.purse.sent(1);
         self.spend(id, Side::Back);
+        self.count_for_padding(id, hop, now);
+    }
+
+    /// The same for one that is put into the instruction queue, and goes to its channel later.
+    pub(in crate::engine) fn count_queued(&mut self, id: Id, hop: u8, now: Nanos) {
+        self.book(id);
+        self.count_for_padding(id, hop, now);
+    }
+
+    fn count_for_padding(&mut self, id: Id, hop: u8, now: Nanos) {
+        self.padding.purse.sent(1);
         if self.padding.circuits > 0 {
             self.tell_padders(id, hop, now);
         }
