@@ -58,6 +58,7 @@ impl World {
             );
         }
         self.check_ages(node);
+        self.check_channels(node);
         let mut waiting = std::mem::take(&mut self.nodes[node].waiting);
         waiting.retain(|&own| self.own_end(own).waiting);
         for &own in &waiting {
@@ -175,6 +176,7 @@ impl World {
             let stats = self.nodes[node].engine.stats();
             assert_eq!(stats.instructions, 0, "everything was drained");
         }
+        self.check_channels_at_rest();
         for circ in 0..self.circs.len() {
             self.check_circuit(circ);
         }

@@ -54,6 +54,7 @@ impl World {
             swallows: [false; 2],
             links: [[NOWHERE; 2]; PLACES],
             writable: [[true; 2]; PLACES],
+            seats: [[NOWHERE; 2]; PLACES],
             edges: Default::default(),
             stash: Default::default(),
             paused: [[false; 2]; PLACES],
@@ -332,7 +333,9 @@ impl World {
             let full = self.links[link].full;
             self.circs[circ].writable[pos][side as usize] = !full;
             let now = self.clock(node);
-            if self.plan.shares {
+            if self.shares.in_portions {
+                self.seat(circ, pos, side as usize);
+            } else if self.plan.shares {
                 self.share(node, link);
                 let channel = self.links[link].channel;
                 self.nodes[node].engine.set_channel(now, id, side, channel).unwrap();

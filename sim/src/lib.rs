@@ -15,6 +15,7 @@ pub mod plan;
 pub mod receive;
 pub mod rng;
 pub mod send;
+pub mod share;
 pub mod stream;
 pub mod tally;
 pub mod tunnel;

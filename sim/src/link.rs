@@ -16,6 +16,8 @@ pub struct Link {
     pub full: bool,
     /// The channel that its circuits share, or none.
     pub channel: Id,
+    /// Channels with room in portions, by number.
+    pub shared: Vec<usize>,
     /// Cells on their way, with the times of arrival.
     pub cells: VecDeque<(Nanos, Cell)>,
     /// Times at which the queued cells are written.
@@ -37,6 +39,7 @@ impl Link {
             low: rng.below(high as u64) as usize,
             full: false,
             channel: Id::NONE,
+            shared: Vec::new(),
             cells: VecDeque::new(),
             writes: VecDeque::new(),
             users: Vec::new(),

@@ -18,6 +18,8 @@ pub struct EdgeModel {
     pub waiting: VecDeque<Cell>,
     /// By the marks, the source has to pause.
     pub pausing: bool,
+    /// Cells of others that went to the same channel while it had some that wait.
+    pub overtaken: u32,
 }
 
 /// Messages between the client and one relay, one way.
@@ -101,6 +103,8 @@ pub struct Circ {
     pub links: [[usize; 2]; PLACES],
     /// Whether the channel of each side takes cells, as the engine was told.
     pub writable: [[bool; 2]; PLACES],
+    /// The channel of each side that has room in portions, by number.
+    pub seats: [[usize; 2]; PLACES],
     pub edges: [[EdgeModel; 2]; PLACES],
     /// Cells that a host keeps because of PAUSE_FEED, by the side that they came from.
     pub stash: [[VecDeque<Cell>; 2]; PLACES],

@@ -408,8 +408,9 @@ impl World {
     fn write(&mut self, node: usize, circ: usize, pos: usize, side: usize, cell: &Delivery, buffer: &[u8; 509]) {
         self.tally.add(N::InsnWrite, 1);
         let kept = cell.token.map(|token| self.give_back(node, token));
+        self.check_room(circ, pos, side, "nothing is written to a full channel");
+        self.check_turn(circ, pos, side);
         let state = &mut self.circs[circ];
-        assert!(state.writable[pos][side], "nothing is written to a full channel");
         let edge = &mut state.edges[pos][side];
         let first = edge.waiting.pop_front().expect("what is written waited");
         edge.pausing &= edge.waiting.len() as u32 > self.plan.marks.low;
@@ -420,6 +421,7 @@ impl World {
         };
         assert!(same, "cells leave an edge in order: {first:?} was next");
         assert_eq!(cell.len, WRITE_LEN, "whole cells");
+        self.spend_room(circ, pos, side);
         self.transmit(circ, pos, first);
     }
 }

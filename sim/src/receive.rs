@@ -77,8 +77,10 @@ impl World {
         let waiting = edge.waiting.len() as u32;
         match verdict {
             Ok(Verdict { kind: VerdictKind::Forward, .. }) => {
-                assert!(state.writable[pos][to], "nothing is passed to a full channel");
                 assert_eq!(waiting, 0, "no cell overtakes those that wait");
+                self.check_room(circ, pos, to, "nothing is passed to a full channel");
+                self.check_turn(circ, pos, to);
+                self.spend_room(circ, pos, to);
                 self.transmit(circ, pos, cell);
             }
             Ok(Verdict { kind: VerdictKind::Held, .. }) => {

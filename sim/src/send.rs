@@ -65,7 +65,8 @@ impl World {
             }
         };
         if is_data(&cell) {
-            assert!(self.circs[circ].writable[pos][0], "no DATA goes out on a full channel");
+            self.check_room(circ, pos, 0, "no DATA goes out on a full channel");
+            self.check_turn(circ, pos, 0);
         }
         if verdict.switch_delta != 0 {
             self.tally.add(N::Switches, 1);
@@ -130,6 +131,10 @@ impl World {
             assert!(state.tainted || cell.number > last, "numbers of a leg grow: {} after {last}", cell.number);
             state.ends[way].carrier = Some(circ);
             state.ends[way].numbered = state.ends[way].numbered.max(cell.number);
+        }
+        // Padding would count when the host reports it, which this one does not.
+        if cell.command != Command::DROP {
+            self.spend_room(circ, pos, 0);
         }
         self.transmit(circ, pos, cell);
     }

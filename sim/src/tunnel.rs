@@ -280,6 +280,7 @@ impl World {
             let forward = leads_forward(&self.circs[circ], pos, side);
             self.transmit(circ, pos, Cell::destroy(circ, forward));
         }
+        self.circs[circ].seats[pos] = [NOWHERE; 2];
         let links = self.circs[circ].links[pos];
         for link in links.into_iter().filter(|&link| link != NOWHERE) {
             self.links[link].users.retain(|&user| user != (circ, pos));

@@ -7,6 +7,7 @@ use crate::model::*;
 use crate::node::Node;
 use crate::plan::{Kind, Plan, MS};
 use crate::rng::{mix, Rng};
+use crate::share::Shares;
 use crate::tally::{Tally, N};
 use circflow::base::{Id, Nanos};
 use circflow::engine::EngineHub;
@@ -67,6 +68,15 @@ pub enum Event {
     Hand(usize, u64),
     /// The host closes a set that it runs itself.
     EndHand(usize),
+    /// A channel that was full gets room.
+    Portion(usize),
+    /// Some channel gets other room.
+    AnyRoom,
+    /// A side of some circuit moves to another channel.
+    Move,
+    /// Some channel closes, and then its circuits leave it.
+    CloseChannel,
+    Leave(usize),
 }
 
 pub struct World {
@@ -91,6 +101,7 @@ pub struct World {
     /// Nodes that were fed during this event.
     pub fed: Vec<usize>,
     pub hands: Hands,
+    pub shares: Shares,
     pub hub: Option<EngineHub>,
     pub ending: bool,
     link_of: BTreeMap<(usize, usize), usize>,
@@ -133,6 +144,8 @@ impl World {
         }
         let mut grows = Rng::new(mix(seed) ^ 0x6709);
         plan.services = grows.once_in(2);
+        let mut shares = Rng::new(mix(seed) ^ 0x5ea7);
+        let in_portions = plan.shares && !shares.once_in(4);
         let nodes = (0..plan.nodes()).map(|index| Node::new(index, seed, &plan, &mut rng)).collect();
         let mut world = World {
             plan,
@@ -151,6 +164,7 @@ impl World {
             tape: tape.map(Vec::into_iter),
             fed: Vec::new(),
             hands: Hands { rng: Rng::new(mix(seed) ^ 0x4a4d), sets: Vec::new() },
+            shares: Shares { rng: shares, in_portions, channels: Vec::new() },
             hub: None,
             ending: false,
             link_of: BTreeMap::new(),
@@ -293,6 +307,11 @@ impl World {
             Event::EndPadding(circ) => self.end_padding(circ),
             Event::Hand(index, steps) => self.step_by_hand(index, steps),
             Event::EndHand(index) => self.end_hand(index),
+            Event::Portion(channel) => self.portion(channel),
+            Event::AnyRoom => self.any_room(),
+            Event::Move => self.move_side(),
+            Event::CloseChannel => self.close_channel(),
+            Event::Leave(channel) => self.leave_channel(channel),
         }
     }
 
@@ -301,6 +320,7 @@ impl World {
         self.note_plan();
         self.accept_sets();
         self.draw_hands();
+        self.draw_moves();
         for _ in 0..self.plan.sets {
             self.open_set();
         }
@@ -390,7 +410,7 @@ impl World {
             self.at(at, Event::Arrive(link));
         }
         let on = &mut self.links[link];
-        if !on.full && on.queued(now) >= on.high {
+        if !self.shares.in_portions && !on.full && on.queued(now) >= on.high {
             on.full = true;
             self.tally.add(N::LinkFull, 1);
             let at = self.links[link].room_at();
