@@ -654,6 +654,54 @@ static void those_who_wait_no_more_are_passed_over_in_bounded_steps(void **state
     is_now(channel, COUNT(at), 0, COUNT(at) - 1, 0, 1);
 }
 
+/* With room for so few instructions, a loop that ticks and drains while the clock stands still serves everybody. */
+static void a_short_queue_serves_a_long_line(void **state)
+{
+    static circflow_stream_id stream[50];
+    uint8_t body[CIRCFLOW_CELL_BODY_LEN];
+    circflow_circuit_id circuit;
+    circflow_insn insn;
+    (void)state;
+    for (uint32_t most = 1; most <= 8; most++) {
+        host_stop(&world);
+        memset(&world, 0, sizeof(world));
+        host_prepare(&world);
+        world.engine_config.insns_max = most;
+        host_start(&world);
+        circflow_channel_id channel = channel_with(0);
+        for (uint64_t i = 0; i < COUNT(stream); i++) {
+            circflow_circuit_id middle = middle_on(channel, 1000);
+            waits(middle);
+            waits(middle);
+            stream[i] = exit_on(channel, i, &circuit);
+            host_drain(RELAY);
+            IS(CIRCFLOW_ERR_NO_ROOM, sends(stream[i]));
+        }
+        is_now(channel, 100, 100, 100, 0, 0);
+        uint32_t written = 0, told = 0;
+        for (uint32_t rounds = 0; figures(channel).in_line > 0; rounds++) {
+            assert_true(rounds < 200);
+            room(channel, most);
+            OK(circflow_engine_tick(RELAY, world.now));
+            for (;;) {
+                OK(circflow_engine_poll(RELAY, body, sizeof(body), &insn));
+                if (insn.kind == CIRCFLOW_INSN_NONE)
+                    break;
+                written += insn.kind == CIRCFLOW_INSN_WRITE;
+                if (insn.kind == CIRCFLOW_INSN_MAY_SEND) {
+                    told++;
+                    OK(sends(stream[insn.circuit_tag]));
+                }
+            }
+            if (figures(channel).in_line > 0 && figures(channel).room_cells > 0)
+                assert_true(host_deadline(RELAY) <= world.now);
+        }
+        assert_int_equal(written, 100);
+        assert_int_equal(told, COUNT(stream));
+        is_now(channel, 100, 0, 0, figures(channel).room_cells, 150);
+    }
+}
+
 /* --- Padding --- */
 
 static const host_events *at(uint64_t later)
@@ -876,6 +924,36 @@ static void others_fill_the_channel_of_a_leg(void **state)
     gives("a");
 }
 
+/* What a set answers that is asked before it sends is so for the channels of its legs, and takes none of their room. */
+static void a_set_that_is_asked_knows_the_channels_of_its_legs(void **state)
+{
+    circflow_channel_id channel[2];
+    circflow_verdict verdict;
+    uint64_t messages;
+    (void)state;
+    circflow_stream_id stream = two_legs(channel, 4, 0);
+    while (figures(channel[0]).room_cells > 0) {
+        uint32_t left = figures(channel[0]).room_cells;
+        OK(circflow_set_get_decision(RELAY, world.exit_set, &verdict));
+        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_SEND);
+        assert_int_equal(verdict.circuit.v, world.exit_leg[0].v);
+        OK(circflow_set_get_room(RELAY, world.exit_set, &messages));
+        assert_true(messages <= left);
+        assert_int_equal(figures(channel[0]).room_cells, left);
+        OK(host_stream_send(&world, RELAY, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
+    }
+    IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_get_decision(RELAY, world.exit_set, &verdict));
+    OK(circflow_set_get_room(RELAY, world.exit_set, &messages));
+    assert_int_equal(messages, 0);
+    host_drain(RELAY);
+    room(channel[1], 1);
+    host_drain(RELAY);
+    OK(circflow_set_get_decision(RELAY, world.exit_set, &verdict));
+    assert_int_equal(verdict.circuit.v, world.exit_leg[1].v);
+    OK(circflow_set_get_room(RELAY, world.exit_set, &messages));
+    assert_int_equal(messages, 0); /* Not without a SWITCH. */
+}
+
 /* --- What is refused --- */
 
 static void what_is_no_channel_is_refused(void **state)
@@ -972,6 +1050,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_not_sent_on_a_closing_circuit_takes_no_room, setup, teardown),
         cmocka_unit_test_setup_teardown(a_set_goes_to_the_leg_whose_channel_has_room, setup, teardown),
         cmocka_unit_test_setup_teardown(others_fill_the_channel_of_a_leg, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_set_that_is_asked_knows_the_channels_of_its_legs, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_short_queue_serves_a_long_line, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_channel_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(figures_fit_an_older_caller, setup, teardown),
         cmocka_unit_test_setup_teardown(so_many_channels_and_no_more, setup, teardown),

@@ -62,10 +62,8 @@ static void link_both(void)
     host_tick(&world, world.exit);
 }
 
-static int setup(void **state)
+static int start(void)
 {
-    (void)state;
-    host_prepare(&world);
     world.exit_terms.held_sends_max = 4;
     host_start(&world);
     hub = host_hub(0);
@@ -73,6 +71,21 @@ static int setup(void **state)
     other = host_exit(&world, 3, hub, host_no_wake, NULL);
     link_both();
     return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    host_prepare(&world);
+    return start();
+}
+
+/* On circuits that circflow runs. */
+static int setup_run(void **state)
+{
+    (void)state;
+    host_prepare_run(&world);
+    return start();
 }
 
 static int teardown(void **state)
@@ -171,6 +184,45 @@ static void what_stood_behind_padding_goes_on_after_it(void **state)
     assert_int_equal(saw->at[1].insn.kind, CIRCFLOW_INSN_SEND);
 }
 
+/* The leg on the other engine is on a channel that is full: once that has room, DATA goes on, and it is told once. */
+static void a_channel_of_the_other_engine_gets_room(void **state)
+{
+    circflow_message begin = host_message(CIRCFLOW_CMD_BEGIN, 0, 7, "x", 2);
+    circflow_channel_id channel;
+    circflow_channel_stats stats;
+    circflow_verdict verdict;
+    (void)state;
+    stats.size = sizeof(stats);
+    OK(circflow_circuit_receive(world.exit, world.now, world.exit_leg[0], &begin, &verdict));
+    const circflow_stream_id stream = verdict.stream;
+    OK(circflow_channel_open(other, 0, &channel));
+    OK(circflow_circuit_set_channel(other, world.now, away, CIRCFLOW_SIDE_BACK, channel));
+    OK(circflow_circuit_set_writable(world.exit, world.now, world.exit_leg[0], CIRCFLOW_SIDE_BACK, 0));
+    host_tick(&world, other);
+    host_tick(&world, world.exit);
+    IS(CIRCFLOW_ERR_NO_ROOM, host_stream_send(&world, world.exit, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
+    host_tick(&world, other);
+    assert_int_equal(host_count(host_tick(&world, world.exit), CIRCFLOW_INSN_MAY_SEND), 0);
+    for (uint64_t n = 1; n <= 3; n++) {
+        OK(circflow_channel_set_room(other, world.now, channel, 1));
+        host_tick(&world, other);
+        assert_int_equal(host_count(host_tick(&world, world.exit), CIRCFLOW_INSN_MAY_SEND), 1);
+        assert_int_equal(host_count(host_tick(&world, world.exit), CIRCFLOW_INSN_MAY_SEND), 0);
+        OK(host_stream_send(&world, world.exit, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
+        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+        comes_out_there(1);
+        OK(circflow_channel_get_stats(other, channel, &stats));
+        assert_int_equal(stats.passed, n);
+        assert_int_equal(stats.room_cells, 0);
+        /* The set hears that it is full, at the latest, with what is said of it next. */
+        OK(circflow_channel_set_room(other, world.now, channel, 0));
+        OK(circflow_circuit_set_writable(other, world.now, away, CIRCFLOW_SIDE_BACK, 1));
+        host_tick(&world, other);
+        host_tick(&world, world.exit);
+        IS(CIRCFLOW_ERR_NO_ROOM, host_stream_send(&world, world.exit, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +230,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_crosses_waits_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(what_stood_behind_padding_goes_on_without_it, setup, teardown),
         cmocka_unit_test_setup_teardown(what_stood_behind_padding_goes_on_after_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_channel_of_the_other_engine_gets_room, setup_run, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
