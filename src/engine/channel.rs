@@ -1,13 +1,13 @@
 //! Channels that circuits share: one report of room serves all circuits that write to a channel, in turn.
 //!
-//! A circuit that waits for a channel is in line, once for each side: because cells wait at its edge, or because its
-//! host was refused DATA. While the channel has room, a mark in the instruction queue stands for the line. The first
-//! in line gives one cell and goes to the end if more wait; or it is told that it may send, and room for one cell is
-//! kept for it ([`Turn::Promised`]), for [`limits::CHANNEL_PROMISE`] if others need it. Nobody overtakes those in
-//! line.
+//! A side of a circuit has a seat at its channel. The seat is put in line when cells wait at the edge, or when the host
+//! was refused DATA. While the channel has room, a mark in the instruction queue stands for the line. The first seat in
+//! line gives one cell, and goes to the end of the line if more cells wait. If it has no cell, the host is told that it
+//! may send, and room for one cell is kept for it ([`Turn::Promised`]), for [`limits::CHANNEL_PROMISE`] if other seats
+//! need it. A cell that comes later does not go before the seats in line.
 //!
-//! Edges read how much room a channel has ([`Gauge`]). So nobody is told when it fills up or gets room, and a circuit
-//! that does not wait costs nothing.
+//! Edges read how much room a channel has ([`Gauge`]). So no circuit is visited when the channel fills up or gets
+//! room, and a circuit that does not wait costs nothing.
 
 use super::out::insn::Queued;
 use super::{Blocked, Circuit, Engine, Error, Misuse, Place, Taker, Verdict};
@@ -36,9 +36,9 @@ pub struct ChannelStats {
 /// A side of a circuit: the circuit's index, and one bit.
 type Seating = u32;
 
-const NOBODY: Seating = u32::MAX;
+const NO_SEAT: Seating = u32::MAX;
 
-/// Who waits, in order; the links are in the seats.
+/// A list of seats, in order. Each seat has links to the one before it and the one behind it.
 #[derive(Debug)]
 struct Line {
     first: Seating,
@@ -47,7 +47,7 @@ struct Line {
 
 impl Default for Line {
     fn default() -> Self {
-        Line { first: NOBODY, last: NOBODY }
+        Line { first: NO_SEAT, last: NO_SEAT }
     }
 }
 
@@ -56,7 +56,7 @@ impl Default for Line {
 struct Channel {
     gauge: Arc<Gauge>,
     line: Line,
-    /// Those for whom room is kept, in the order in which they were told.
+    /// Seats for which room is kept, in the order in which their hosts were told.
     promises: Line,
     sides: u32,
     /// The mark is in the instruction queue.
@@ -87,7 +87,7 @@ impl Channel {
 #[derive(Debug)]
 pub(super) struct Channels {
     known: Arena<Channel>,
-    /// Sides of circuits that have one: while there are none, nobody is asked.
+    /// Sides of circuits that have a channel here: while there are none, all the work for channels is skipped.
     sides: u32,
 }
 
@@ -367,7 +367,7 @@ impl Engine {
         }
     }
 
-    /// The host waits for room on a circuit, and what stands in the way may be its channel alone by now.
+    /// If the host waits for room on a circuit, its seat is put in line: the channel may be all that it waits for.
     #[cold]
     pub(super) fn ask_again(&mut self, id: Id) {
         let Some(Circuit { place, reactor: Some(reactor), .. }) = self.circuits.get(id) else { return };
@@ -381,7 +381,7 @@ impl Engine {
         }
     }
 
-    /// Goes to the end of the line, unless it is in it.
+    /// Puts a seat at the end of the line, unless it is in line.
     fn line_up(&mut self, place: Seating) {
         let Some((turn, channel)) = self.seat_at(place).map(|seat| (seat.turn, seat.channel)) else { return };
         match turn {
@@ -394,14 +394,14 @@ impl Engine {
         }
     }
 
-    /// Who is first in line and can hand out a cell, after all were told who only wait to be told. None when there is
-    /// no room, nobody, or the call has done enough.
+    /// The first seat in line that has a cell. Seats before it leave the line; a host that waits to send is told.
+    /// None when there is no room, no such seat, or this call has looked at as many seats as it may.
     fn next_up(&mut self, id: Id) -> Option<(Id, Side)> {
         for _ in 0..limits::CHANNEL_STEPS {
             let channel = self.channels.known.get(id).filter(|channel| channel.gauge.free() > 0)?;
             let place = channel.line.first;
             let (index, side) = seated(place);
-            let (circuit, open) = self.circuits.at(index).filter(|_| place != NOBODY)?;
+            let (circuit, open) = self.circuits.at(index).filter(|_| place != NO_SEAT)?;
             let is_open = open.place != Place::Closing;
             let edge = open.reactor.as_mut().map(|reactor| reactor.edge(side)).filter(|_| is_open);
             if edge.as_ref().is_some_and(|edge| edge.is_ready_for_turn()) {
@@ -417,7 +417,7 @@ impl Engine {
         None
     }
 
-    /// A channel's mark is first in the queue: true when somebody has a cell. If not, the mark has done its duty.
+    /// A channel's mark is first in the queue: true when a seat in line has a cell. If not, the mark is taken away.
     pub(super) fn turn_waits(&mut self, channel: Id) -> bool {
         let waits = self.next_up(channel).is_some();
         if !waits {
@@ -426,7 +426,7 @@ impl Engine {
         waits
     }
 
-    /// Takes a cell of whoever is first in line. True when there was one.
+    /// Takes a cell of the first seat in line that has one. True when there was one.
     pub(super) fn take_turn(
         &mut self,
         channel: Id,
@@ -453,7 +453,8 @@ impl Engine {
         Ok(true)
     }
 
-    /// The mark of a channel has done its duty. Where the call has done enough, the rest is due at once.
+    /// The mark of a channel is taken away. If seats are left that this call may not look at any more, the engine wants
+    /// to be called again at once.
     pub(super) fn unmark_channel(&mut self, id: Id) {
         let now = self.time.clock.latest();
         let Some(channel) = self.channels.known.get_mut(id) else { return };
@@ -465,7 +466,8 @@ impl Engine {
         }
     }
 
-    /// Where somebody is in line: a mark if there is room; and a look at those for whom it is kept, if that is all.
+    /// If there are seats in line: queues a mark when there is free room, or sets an alarm when all room is kept for
+    /// other seats.
     fn settle_channel(&mut self, id: Id) {
         let Some(channel) = self.channels.known.get_mut(id) else { return };
         let gauge = &channel.gauge;
@@ -481,7 +483,7 @@ impl Engine {
         self.time.alarms.arm_channel(id.index(), since.saturating_add(limits::CHANNEL_PROMISE));
     }
 
-    /// It is time to look at a channel.
+    /// The alarm of a channel: room that was kept for too long is free again.
     pub(super) fn run_channel(&mut self, index: u32, now: Nanos) {
         for _ in 0..limits::CHANNEL_STEPS {
             let Some((id, channel)) = self.channels.known.at(index) else { return };
@@ -497,7 +499,7 @@ impl Engine {
         self.time.alarms.arm_channel(index, now);
     }
 
-    /// True when all counts of channels are right, and everybody in line will be served once there is room. Slow: for
+    /// True when all counts of channels are right, and each seat in line will be served once there is room. Slow: for
     /// tests.
     #[allow(dead_code, reason = "tests and the simulation compare")]
     pub fn channels_add_up(&mut self) -> bool {
@@ -536,7 +538,7 @@ impl Engine {
     }
 
     fn length_of(&mut self, channel: Id, first: Seating) -> u32 {
-        let (mut place, mut before, mut length) = (first, NOBODY, 0);
+        let (mut place, mut before, mut length) = (first, NO_SEAT, 0);
         while let Some(seat) = self.seat_at(place).filter(|seat| seat.channel == channel && seat.links.0 == before) {
             (before, place) = (place, seat.links.1);
             length += 1;
@@ -552,13 +554,13 @@ impl Engine {
         known.count(turn, true);
         let Some(list) = known.list(turn) else { return };
         let last = std::mem::replace(&mut list.last, place);
-        if last == NOBODY {
+        if last == NO_SEAT {
             list.first = place;
         } else if let Some(seat) = self.seat_at(last) {
             seat.links.1 = place;
         }
         if let Some(seat) = self.seat_at(place) {
-            (seat.turn, seat.since, seat.links) = (turn, now, (last, NOBODY));
+            (seat.turn, seat.since, seat.links) = (turn, now, (last, NO_SEAT));
         }
     }
 
@@ -570,10 +572,10 @@ impl Engine {
         let Some(known) = self.channels.known.get_mut(channel) else { return };
         known.count(turn, false);
         let Some(list) = known.list(turn) else { return };
-        if before == NOBODY {
+        if before == NO_SEAT {
             list.first = after;
         }
-        if after == NOBODY {
+        if after == NO_SEAT {
             list.last = before;
         }
         self.seat_at(before).into_iter().for_each(|seat| seat.links.1 = after);

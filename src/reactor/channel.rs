@@ -46,18 +46,18 @@ impl Gauge {
         self.booked.store(self.booked.load(Relaxed).saturating_sub(cells), Relaxed);
     }
 
-    /// Of the room, what is nobody's yet.
+    /// Room that is not kept for any seat.
     #[inline]
     pub fn free(&self) -> u32 {
         self.room().saturating_sub(self.promised.load(Relaxed))
     }
 
-    /// Cells of the room that are kept for those who were told to send.
+    /// Cells of room that are kept for seats whose hosts were told to send.
     pub fn promised(&self) -> u32 {
         self.promised.load(Relaxed)
     }
 
-    /// So many are.
+    /// Sets [`Gauge::promised`].
     pub fn set_promised(&self, promised: u32) {
         self.promised.store(promised, Relaxed);
     }
@@ -67,7 +67,7 @@ impl Gauge {
         self.in_line.load(Relaxed)
     }
 
-    /// So many are.
+    /// Sets [`Gauge::in_line`].
     pub fn set_in_line(&self, in_line: u32) {
         self.in_line.store(in_line, Relaxed);
     }
@@ -92,13 +92,13 @@ impl Gauge {
         self.passed.load(Relaxed)
     }
 
-    /// True for one who comes now: there is room, and nobody was here before.
+    /// True when a cell that comes now may go: there is free room, and no seat is in line.
     #[inline]
     pub fn is_open(&self) -> bool {
         self.in_line() == 0 && self.free() > 0
     }
 
-    /// A cell goes to the channel. What does not ask first goes without room too.
+    /// A cell goes to the channel. SENDMEs and the like do not ask for room, and go without.
     #[inline]
     pub fn spend(&self) {
         let room = self.room.load(Relaxed);
@@ -116,9 +116,9 @@ pub enum Turn {
     Out,
     /// In line.
     InLine,
-    /// First in line: what waits may be taken.
+    /// It is the first seat in line, and one of its cells may be taken now.
     Up,
-    /// It was told that it may send, and one cell's room is kept for it.
+    /// The host was told that it may send, and room for one cell is kept.
     Promised,
 }
 
@@ -129,7 +129,7 @@ pub struct ChannelSeat {
     pub gauge: Arc<Gauge>,
     /// The channel; it may have gone.
     pub channel: Id,
-    /// Where it stands.
+    /// Whether it is in line.
     pub turn: Turn,
     /// The host was refused a message of its own, and waits to be told.
     pub asks: bool,
@@ -137,12 +137,12 @@ pub struct ChannelSeat {
     pub booked: u32,
     /// Since when room is kept for it.
     pub since: Nanos,
-    /// Who stands before and behind it, in whatever list it is.
+    /// The seats before and behind it in the list that it is in.
     pub links: (u32, u32),
 }
 
 impl ChannelSeat {
-    /// A seat of one who waits for nothing.
+    /// A seat of an edge that waits for nothing.
     pub fn new(channel: Id, gauge: Arc<Gauge>) -> ChannelSeat {
         ChannelSeat { gauge, channel, turn: Turn::Out, asks: false, booked: 0, since: 0, links: (0, 0) }
     }
@@ -169,10 +169,10 @@ mod tests {
         gauge.set_room(2);
         assert!(seat.is_open());
         gauge.set_in_line(1);
-        assert!(!seat.is_open(), "somebody was here before");
+        assert!(!seat.is_open(), "a seat is in line");
         seat.turn = Turn::Promised;
         gauge.set_promised(1);
-        assert!(seat.is_open(), "it was told");
+        assert!(seat.is_open(), "room is kept for it");
         gauge.set_in_line(0);
         seat.turn = Turn::Out;
         assert_eq!((gauge.free(), seat.is_open()), (1, true));
