@@ -207,6 +207,7 @@ impl Engine {
         known.sides += 1;
         self.channels.sides += 1;
         reactor.edge(side).sit(Some(ChannelSeat::new(channel, known.gauge.clone())));
+        self.note_legs();
     }
 
     /// A side of a circuit writes to a channel that is known no longer.
@@ -217,6 +218,7 @@ impl Engine {
         let seat = self.edge_of(id, side).and_then(|edge| edge.sit(None));
         seat.into_iter().for_each(|seat| seat.gauge.unbook(seat.booked));
         self.channels.sides -= 1;
+        self.note_legs();
         self.channels.known.get_mut(channel).into_iter().for_each(|known| known.sides -= 1);
         self.settle_channel(channel);
     }
@@ -346,12 +348,17 @@ impl Engine {
         }
     }
 
-    /// A set was refused: all its legs whose channels are full stand in line.
-    #[inline]
+    /// Puts all legs of a set whose channels are full in line: the set was refused.
+    #[inline(always)]
     pub(super) fn ask_for_set(&mut self, set: Id) {
         if self.channels.in_use() {
-            self.legs_of(set).into_iter().for_each(|leg| self.ask_for_turn(leg));
+            self.ask_for_legs(set);
         }
+    }
+
+    #[inline(never)]
+    fn ask_for_legs(&mut self, set: Id) {
+        self.legs_of(set).into_iter().for_each(|leg| self.ask_for_turn(leg));
     }
 
     fn legs_of(&self, set: Id) -> smallvec::SmallVec<[Id; 8]> {

@@ -58,6 +58,8 @@ pub struct Engine {
     manager: Manager,
     /// How many circuits circflow runs. While it is 0, no circuit is looked up to find that out.
     running: u32,
+    /// A leg of some set can be on another engine, or share a channel: sets do not know all of such legs.
+    needs_a_look: bool,
     time: Time,
     held: Held,
     out: OutPart,
@@ -99,6 +101,7 @@ impl Engine {
             streams: Arena::new(owner(STREAM_KIND), limits::OBJECTS_MAX),
             manager: Manager::new(&config.seed),
             running: 0,
+            needs_a_look: false,
             time: Time::new(),
             held: Held::new(config),
             out: OutPart::new(),

@@ -70,8 +70,17 @@ impl Engine {
         if error == Blocked::NoRoom.into() {
             self.out.detail.about = Some(error);
             self.out.detail.blocked = set;
-            self.ask_for_set(set);
+            if self.channels.in_use() {
+                return self.refused_in_line(set, error);
+            }
         }
+        error
+    }
+
+    /// The refused legs stand in line at their channels.
+    #[inline(never)]
+    fn refused_in_line(&mut self, set: Id, error: Error) -> Error {
+        self.ask_for_set(set);
         error
     }
 }

@@ -11,8 +11,27 @@ impl Engine {
     #[inline(always)]
     pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         self.enter_for_sending(now, set, command, hop)?;
+        if self.needs_a_look {
+            return self.decide_with_a_look(set, command);
+        }
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        match state.decide(command) {
+            Ok(plan) => Ok(Going::Out(verdict(plan))),
+            Err(Refusal::Hold) => Ok(Going::Later),
+            Err(refusal) => Err(self.refused(set, refusal)),
+        }
+    }
+
+    /// [`Engine::decide`] when the chosen leg can be on another engine, or share a channel.
+    #[inline(never)]
+    fn decide_with_a_look(&mut self, set: Id, command: Command) -> Result<Going, Error> {
         let plan = self.plan(set, command)?;
         Ok(plan.map_or(Going::Later, |plan| self.going(plan)))
+    }
+
+    /// Notes whether a leg of some set can be on another engine, or share a channel: sets do not know all of such legs.
+    pub(in crate::engine) fn note_legs(&mut self) {
+        self.needs_a_look = self.has_legs_elsewhere() || self.channels.in_use();
     }
 
     /// The quick way of [`Engine::decide`], while the sending leg stays and has room. None when the long way is needed.
@@ -85,24 +104,24 @@ impl Engine {
 
     #[inline(always)]
     fn send_in_set_entered(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
-        if self.has_legs_elsewhere() {
-            return self.send_here_or_elsewhere(set, command, hop);
+        if self.needs_a_look {
+            return self.send_with_a_look(set, command, hop);
         }
-        self.look_at_channels(set);
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let plan = state.send(command, self.time.clock.latest(), &mut self.out.effects);
         if !self.out.effects.is_empty() {
             self.apply_effects(set);
         }
-        match self.unless_held(set, plan)? {
-            Some(plan) => Ok(Going::Out(self.count_planned(plan, hop))),
-            None => Ok(Going::Later),
+        match plan {
+            Ok(plan) => Ok(Going::Out(self.count_planned(plan, hop))),
+            Err(Refusal::Hold) => Ok(Going::Later),
+            Err(refusal) => Err(self.refused(set, refusal)),
         }
     }
 
-    /// [`Engine::send_in_set`] when the chosen leg can be on another engine.
+    /// [`Engine::send_in_set`] when the chosen leg can be on another engine, or share a channel.
     #[inline(never)]
-    fn send_here_or_elsewhere(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
+    fn send_with_a_look(&mut self, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         // Most often the leg stays, and then nothing has to be chosen.
         let stays = self.sets.get(set).and_then(|state| state.decide_quick());
         let Some(plan) = stays.map_or_else(|| self.plan(set, command), |plan| Ok(Some(plan)))? else {
@@ -115,7 +134,9 @@ impl Engine {
             state.send_planned(&plan, command, self.time.clock.latest(), &mut self.out.effects);
         }
         self.apply_effects(set);
-        Ok(Going::Out(self.count_planned(plan, hop)))
+        let verdict = self.count_planned(plan, hop);
+        self.spend_for(&verdict);
+        Ok(Going::Out(verdict))
     }
 
     /// Chooses the leg for a message, and counts nothing; none when the message has to be held. Where legs share
@@ -146,7 +167,6 @@ impl Engine {
         if self.padding.circuits > 0 {
             self.tell_padders_of_verdict(&verdict, hop);
         }
-        self.spend_for(&verdict);
         verdict
     }
 

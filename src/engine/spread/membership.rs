@@ -169,6 +169,7 @@ impl Engine {
             committed: 0,
             way: Way::default(),
         });
+        self.note_legs();
         self.report_leg_elsewhere(id);
         self.apply_effects(set);
     }

@@ -19,6 +19,7 @@ impl Engine {
     /// Closes the link to a leg elsewhere, which its set has lost or closes.
     pub(in crate::engine) fn drop_leg_elsewhere(&mut self, id: Id, why: Cause) {
         let Some((place, leg)) = self.spread.home_legs.remove(id) else { return };
+        self.note_legs();
         self.time.alarms.cancel_elsewhere(place);
         let HomeLeg { end, mut backlog, .. } = leg;
         let mut left = Vec::new();
