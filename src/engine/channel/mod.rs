@@ -9,13 +9,13 @@
 //! Edges read how much room a channel has ([`Gauge`]). So no circuit is visited when the channel fills up or gets
 //! room, and a circuit that does not wait costs nothing.
 
-use super::out::insn::Queued;
-use super::{Blocked, Circuit, Engine, Error, Misuse, Place, Taker, Verdict};
+mod line;
+
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Id, IdError, Nanos};
 use crate::conflux::Role;
-use crate::message::TooSmall;
-use crate::reactor::{ChannelSeat, Edge, Gauge, Side, Turn};
+use crate::engine::{Blocked, Circuit, Engine, Error, Misuse, Place, Verdict};
+use crate::reactor::{ChannelSeat, Gauge, Side, Turn};
 use std::sync::Arc;
 
 /// Figures of a channel.
@@ -85,7 +85,7 @@ impl Channel {
 
 /// All channels of an engine.
 #[derive(Debug)]
-pub(super) struct Channels {
+pub(in crate::engine) struct Channels {
     known: Arena<Channel>,
     /// Sides of circuits that have a channel here: while there are none, all the work for channels is skipped.
     sides: u32,
@@ -211,7 +211,7 @@ impl Engine {
     }
 
     /// A side of a circuit writes to a channel that is known no longer.
-    pub(super) fn leave_channel(&mut self, id: Id, side: Side) {
+    pub(in crate::engine) fn leave_channel(&mut self, id: Id, side: Side) {
         let place = seating(id, side);
         let Some(channel) = self.seat_at(place).map(|seat| seat.channel) else { return };
         self.unlink(place);
@@ -225,40 +225,15 @@ impl Engine {
 
     /// A circuit goes.
     #[inline]
-    pub(super) fn leave_channels(&mut self, id: Id) {
+    pub(in crate::engine) fn leave_channels(&mut self, id: Id) {
         if self.channels.in_use() && self.circuits.get(id).is_some() {
             [Side::Back, Side::Next].into_iter().for_each(|side| self.leave_channel(id, side));
         }
     }
 
-    /// What waits at an edge may be able to go.
-    pub(super) fn wake_edge(&mut self, id: Id, side: Side) {
-        if self.edge_of(id, side).is_some_and(|edge| edge.wakes()) {
-            self.edge_woke(id, side);
-        }
-    }
-
-    /// What waits at an edge may go: now, or in its turn.
-    pub(super) fn edge_woke(&mut self, circuit: Id, side: Side) {
-        match self.seat_at(seating(circuit, side)) {
-            None => self.out.queue.push(Queued::Edge { circuit, side }),
-            Some(_) => self.line_up(seating(circuit, side)),
-        }
-    }
-
-    /// A cell was kept at an edge that shares its channel.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn kept_in_line(&mut self, id: Id, side: Side) {
-        if let Some(seat) = self.seat_at(seating(id, side)) {
-            seat.gauge.add_waiting(1);
-            self.wake_edge(id, side);
-        }
-    }
-
     /// A cell, or a message, goes to a channel, if that is one that is known.
     #[inline]
-    pub(super) fn spend(&mut self, id: Id, side: Side) {
+    pub(in crate::engine) fn spend(&mut self, id: Id, side: Side) {
         if self.channels.in_use() {
             self.spend_at(id, side);
         }
@@ -271,7 +246,7 @@ impl Engine {
     }
 
     /// A message is put into the instruction queue. It uses up room from now on, and goes when the host takes it.
-    pub(super) fn book(&mut self, id: Id) {
+    pub(in crate::engine) fn book(&mut self, id: Id) {
         if !self.channels.in_use() {
             return;
         }
@@ -283,7 +258,7 @@ impl Engine {
     }
 
     /// The host takes such a message; meanwhile the circuit may have got another channel.
-    pub(super) fn spend_booked(&mut self, id: Id) {
+    pub(in crate::engine) fn spend_booked(&mut self, id: Id) {
         if !self.channels.in_use() {
             return;
         }
@@ -305,7 +280,7 @@ impl Engine {
 
     /// What a set has decided goes on one of its legs, perhaps with a SWITCH.
     #[inline]
-    pub(super) fn spend_for(&mut self, verdict: &Verdict) {
+    pub(in crate::engine) fn spend_for(&mut self, verdict: &Verdict) {
         if self.channels.in_use() {
             if verdict.switch_delta != 0 {
                 self.spend_at(verdict.circuit, Side::Back);
@@ -327,7 +302,7 @@ impl Engine {
 
     /// What a set knows of legs whose channels others fill is looked at before it chooses.
     #[inline]
-    pub(super) fn look_at_channels(&mut self, set: Id) {
+    pub(in crate::engine) fn look_at_channels(&mut self, set: Id) {
         if self.channels.in_use() {
             self.look_at_legs(set);
         }
@@ -346,164 +321,6 @@ impl Engine {
                 self.sets.get_mut(set).into_iter().for_each(|state| state.unsettle(ix, is_full));
             }
         }
-    }
-
-    /// Puts all legs of a set whose channels are full in line: the set was refused.
-    #[inline(always)]
-    pub(super) fn ask_for_set(&mut self, set: Id) {
-        if self.channels.in_use() {
-            self.ask_for_legs(set);
-        }
-    }
-
-    #[inline(never)]
-    fn ask_for_legs(&mut self, set: Id) {
-        self.legs_of(set).into_iter().for_each(|leg| self.ask_for_turn(leg));
-    }
-
-    fn legs_of(&self, set: Id) -> smallvec::SmallVec<[Id; 8]> {
-        self.sets.get(set).map(|state| state.leg_ids().collect()).unwrap_or_default()
-    }
-
-    /// The host was refused a message on a circuit: it is told when the circuit's turn comes.
-    pub(super) fn ask_for_turn(&mut self, id: Id) {
-        let Some(seat) = self.seat_of(id, Side::Back).filter(|seat| !seat.is_open()) else { return };
-        seat.asks = true;
-        if seat.turn != Turn::Up {
-            self.line_up(seating(id, Side::Back));
-        }
-    }
-
-    /// If the host waits for room on a circuit, its seat is put in line: the channel may be all that it waits for.
-    #[cold]
-    pub(super) fn ask_again(&mut self, id: Id) {
-        let Some(Circuit { place, reactor: Some(reactor), .. }) = self.circuits.get(id) else { return };
-        let waits = match *place {
-            Place::Leg { set, .. } => self.sets.get(set).is_some_and(|state| state.host_waits() || state.is_holding()),
-            Place::Away => !reactor.edge_at(Side::Back).is_writable(),
-            Place::Alone | Place::Closing => false,
-        };
-        if waits || reactor.backward.host_waits() {
-            self.ask_for_turn(id);
-        }
-    }
-
-    /// Puts a seat at the end of the line, unless it is in line.
-    fn line_up(&mut self, place: Seating) {
-        let Some((turn, channel)) = self.seat_at(place).map(|seat| (seat.turn, seat.channel)) else { return };
-        match turn {
-            Turn::InLine | Turn::Up => {}
-            Turn::Out | Turn::Promised => {
-                self.unlink(place);
-                self.link(place, Turn::InLine);
-                self.settle_channel(channel);
-            }
-        }
-    }
-
-    /// The first seat in line that has a cell. Seats before it leave the line; a host that waits to send is told.
-    /// None when there is no room, no such seat, or this call has looked at as many seats as it may.
-    fn next_up(&mut self, id: Id) -> Option<(Id, Side)> {
-        for _ in 0..limits::CHANNEL_STEPS {
-            let channel = self.channels.known.get(id).filter(|channel| channel.gauge.free() > 0)?;
-            let place = channel.line.first;
-            let (index, side) = seated(place);
-            let (circuit, open) = self.circuits.at(index).filter(|_| place != NO_SEAT)?;
-            let is_open = open.place != Place::Closing;
-            let edge = open.reactor.as_mut().map(|reactor| reactor.edge(side)).filter(|_| is_open);
-            if edge.as_ref().is_some_and(|edge| edge.is_ready_for_turn()) {
-                return Some((circuit, side));
-            }
-            let asks = edge.and_then(|edge| edge.seat_mut()).is_some_and(|seat| std::mem::take(&mut seat.asks));
-            self.unlink(place);
-            if asks {
-                self.link(place, Turn::Promised);
-                self.room_changed(circuit);
-            }
-        }
-        None
-    }
-
-    /// A channel's mark is first in the queue: true when a seat in line has a cell. If not, the mark is taken away.
-    pub(super) fn turn_waits(&mut self, channel: Id) -> bool {
-        let waits = self.next_up(channel).is_some();
-        if !waits {
-            self.unmark_channel(channel);
-        }
-        waits
-    }
-
-    /// Takes a cell of the first seat in line that has one. True when there was one.
-    pub(super) fn take_turn(
-        &mut self,
-        channel: Id,
-        buffer: &mut [u8],
-        taker: &mut impl Taker,
-    ) -> Result<bool, TooSmall> {
-        let Some((id, side)) = self.next_up(channel) else { return Ok(false) };
-        let place = seating(id, side);
-        self.seat_at(place).into_iter().for_each(|seat| seat.turn = Turn::Up);
-        let taken = self.take_waiting(id, side, buffer, taker);
-        let Some(seat) = self.seat_at(place) else { return taken };
-        if taken != Ok(true) {
-            seat.turn = Turn::InLine;
-            return taken;
-        }
-        seat.gauge.spend();
-        seat.gauge.sub_waiting(1);
-        let asks = seat.asks;
-        self.unlink(place);
-        let goes_on = self.edge_of(id, side).is_some_and(|edge| edge.is_ready_for_turn());
-        if goes_on || asks {
-            self.link(place, Turn::InLine);
-        }
-        Ok(true)
-    }
-
-    /// The mark of a channel is taken away. If seats are left that this call may not look at any more, the engine wants
-    /// to be called again at once.
-    pub(super) fn unmark_channel(&mut self, id: Id) {
-        let now = self.time.clock.latest();
-        let Some(channel) = self.channels.known.get_mut(id) else { return };
-        channel.marked = false;
-        if channel.gauge.in_line() > 0 && channel.gauge.free() > 0 {
-            self.time.alarms.arm_channel(id.index(), now);
-        } else {
-            self.settle_channel(id);
-        }
-    }
-
-    /// If there are seats in line: queues a mark when there is free room, or sets an alarm when all room is kept for
-    /// other seats.
-    fn settle_channel(&mut self, id: Id) {
-        let Some(channel) = self.channels.known.get_mut(id) else { return };
-        let gauge = &channel.gauge;
-        if gauge.in_line() == 0 || channel.marked || gauge.room() == 0 {
-            return;
-        }
-        if gauge.free() > 0 {
-            channel.marked = true;
-            return self.out.queue.push(Queued::Channel { channel: id });
-        }
-        let first = channel.promises.first;
-        let since = self.seat_at(first).map_or(0, |seat| seat.since);
-        self.time.alarms.arm_channel(id.index(), since.saturating_add(limits::CHANNEL_PROMISE));
-    }
-
-    /// The alarm of a channel: room that was kept for too long is free again.
-    pub(super) fn run_channel(&mut self, index: u32, now: Nanos) {
-        for _ in 0..limits::CHANNEL_STEPS {
-            let Some((id, channel)) = self.channels.known.at(index) else { return };
-            let gauge = &channel.gauge;
-            let (is_wanted, first) = (gauge.room() > 0 && gauge.in_line() > gauge.free(), channel.promises.first);
-            let since = self.seat_at(first).map_or(NEVER, |seat| seat.since);
-            if !is_wanted || since.saturating_add(limits::CHANNEL_PROMISE) > now {
-                return self.settle_channel(id);
-            }
-            self.unlink(first);
-        }
-        // The rest is due at once.
-        self.time.alarms.arm_channel(index, now);
     }
 
     /// True when all counts of channels are right, and each seat in line will be served once there is room. Slow: for
@@ -542,64 +359,5 @@ impl Engine {
                 && (is_looked_at || !waits);
         }
         adds_up
-    }
-
-    fn length_of(&mut self, channel: Id, first: Seating) -> u32 {
-        let (mut place, mut before, mut length) = (first, NO_SEAT, 0);
-        while let Some(seat) = self.seat_at(place).filter(|seat| seat.channel == channel && seat.links.0 == before) {
-            (before, place) = (place, seat.links.1);
-            length += 1;
-        }
-        length
-    }
-
-    /// Puts a seat at the end of a list.
-    fn link(&mut self, place: Seating, turn: Turn) {
-        let now = self.time.clock.latest();
-        let Some(channel) = self.seat_at(place).map(|seat| seat.channel) else { return };
-        let Some(known) = self.channels.known.get_mut(channel) else { return };
-        known.count(turn, true);
-        let Some(list) = known.list(turn) else { return };
-        let last = std::mem::replace(&mut list.last, place);
-        if last == NO_SEAT {
-            list.first = place;
-        } else if let Some(seat) = self.seat_at(last) {
-            seat.links.1 = place;
-        }
-        if let Some(seat) = self.seat_at(place) {
-            (seat.turn, seat.since, seat.links) = (turn, now, (last, NO_SEAT));
-        }
-    }
-
-    /// Takes a seat out of the list it is in.
-    fn unlink(&mut self, place: Seating) {
-        let Some(seat) = self.seat_at(place) else { return };
-        let (turn, channel, (before, after)) = (seat.turn, seat.channel, seat.links);
-        seat.turn = Turn::Out;
-        let Some(known) = self.channels.known.get_mut(channel) else { return };
-        known.count(turn, false);
-        let Some(list) = known.list(turn) else { return };
-        if before == NO_SEAT {
-            list.first = after;
-        }
-        if after == NO_SEAT {
-            list.last = before;
-        }
-        self.seat_at(before).into_iter().for_each(|seat| seat.links.1 = after);
-        self.seat_at(after).into_iter().for_each(|seat| seat.links.0 = before);
-    }
-
-    fn seat_at(&mut self, place: Seating) -> Option<&mut ChannelSeat> {
-        let (index, side) = seated(place);
-        let (_, circuit) = self.circuits.at(index)?;
-        circuit.reactor.as_mut()?.edge(side).seat_mut()
-    }
-
-    fn seat_of(&mut self, id: Id, side: Side) -> Option<&mut ChannelSeat> {
-        self.edge_of(id, side)?.seat_mut()
-    }
-
-    fn edge_of(&mut self, id: Id, side: Side) -> Option<&mut Edge> {
-        Some(self.circuits.get_mut(id)?.reactor.as_mut()?.edge(side))
     }
 }
