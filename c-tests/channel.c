@@ -945,6 +945,7 @@ static void a_set_that_is_asked_knows_the_channels_of_its_legs(void **state)
     IS(CIRCFLOW_ERR_NO_ROOM, circflow_set_get_decision(RELAY, world.exit_set, &verdict));
     OK(circflow_set_get_room(RELAY, world.exit_set, &messages));
     assert_int_equal(messages, 0);
+    assert_int_equal(figures(channel[0]).in_line + figures(channel[1]).in_line, 0); /* Who only asks does not wait. */
     host_drain(RELAY);
     room(channel[1], 1);
     host_drain(RELAY);

@@ -127,14 +127,24 @@ impl Engine {
         }
     }
 
-    /// Tells the set or the host of a circuit that its window or its back edge has changed.
+    /// Tells the set or the host of a circuit that its window or its back edge has changed. The set may choose another
+    /// leg now: if its host still waits, all legs whose channels are full stand in line.
     pub(super) fn room_changed(&mut self, id: Id) {
+        self.tell_of_room(id);
+        if let Some((set, _)) = self.circuits.get(id).and_then(|circuit| circuit.place.leg()) {
+            self.ask_if_waiting(set);
+        }
+    }
+
+    /// [`Engine::room_changed`] when it is the circuit's turn at its channel: no other leg stands in line for that.
+    pub(super) fn tell_of_room(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let (place, hop, runs) = (circuit.place, circuit.config.hops.last(), circuit.runs_streams());
         let Some(reactor) = circuit.reactor.as_mut().filter(|_| runs) else { return };
         match place {
             Place::Leg { set, ix } => {
                 let report = reactor.report(hop);
+                self.look_at_channels(set);
                 if let Some(state) = self.sets.get_mut(set) {
                     state.report(ix, &report, &mut self.out.effects);
                 }

@@ -60,6 +60,32 @@ impl Engine {
         }
     }
 
+    /// Puts all legs of a set whose channels are full in line, if its host waits or messages wait in it. Whatever can
+    /// change the leg that the set chooses ends with this.
+    #[inline(always)]
+    pub(in crate::engine) fn ask_if_waiting(&mut self, set: Id) {
+        if self.channels.in_use() {
+            self.ask_if_waiting_there(set);
+        }
+    }
+
+    #[inline(never)]
+    fn ask_if_waiting_there(&mut self, set: Id) {
+        if self.sets.get(set).is_some_and(|state| state.host_waits() || state.is_holding()) {
+            self.ask_for_legs(set);
+        }
+    }
+
+    /// True when the host waits for room on a circuit, or on its set, and was not told of any.
+    fn still_waits(&self, id: Id) -> bool {
+        let Some(Circuit { place, reactor: Some(reactor), .. }) = self.circuits.get(id) else { return false };
+        match *place {
+            Place::Leg { set, .. } if self.sets.get(set).is_some_and(|state| state.host_waits()) => true,
+            Place::Leg { .. } | Place::Alone => reactor.backward.host_waits(),
+            Place::Away | Place::Closing => false,
+        }
+    }
+
     /// If the host waits for room on a circuit, its seat is put in line: the channel may be all that it waits for.
     #[cold]
     pub(in crate::engine) fn ask_again(&mut self, id: Id) {
@@ -104,7 +130,11 @@ impl Engine {
             self.unlink(place);
             if asks {
                 self.link(place, Turn::Promised);
-                self.room_changed(circuit);
+                self.tell_of_room(circuit);
+                // It is not what the host waits for: room is not kept for nothing. What changes that asks again.
+                if self.still_waits(circuit) && self.seat_at(place).is_some_and(|seat| seat.turn == Turn::Promised) {
+                    self.unlink(place);
+                }
             }
         }
         None

@@ -66,13 +66,20 @@ impl Engine {
     /// Refuses a message that a set does not send.
     #[cold]
     pub(in crate::engine) fn refused(&mut self, set: Id, refusal: Refusal) -> Error {
+        let error = self.note_refusal(set, refusal);
+        if self.channels.in_use() && refusal == Refusal::Blocked {
+            return self.refused_in_line(set, error);
+        }
+        error
+    }
+
+    /// Says why a set has no room, for a host that only asks: no leg stands in line for it.
+    #[inline(always)]
+    pub(in crate::engine) fn note_refusal(&mut self, set: Id, refusal: Refusal) -> Error {
         let error = Error::from(refusal);
         if error == Blocked::NoRoom.into() {
             self.out.detail.about = Some(error);
             self.out.detail.blocked = set;
-            if self.channels.in_use() {
-                return self.refused_in_line(set, error);
-            }
         }
         error
     }

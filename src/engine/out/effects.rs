@@ -84,6 +84,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
+        self.look_at_channels(set);
         let Some(state) = self.sets.get_mut(set) else { return };
         let cause = if cause == Cause::LegLost && state.is_finished() { Cause::Finished } else { cause };
         let fate = state.remove(ix, cause, &mut self.held.store, &mut self.out.effects);
@@ -93,6 +94,8 @@ impl Engine {
             self.forget_set(set);
         } else if torn {
             self.fault_of_set(set, Fault::NumberTwice);
+        } else {
+            self.ask_if_waiting(set);
         }
     }
 
@@ -126,6 +129,7 @@ impl Engine {
                 Effect::Linked { leg, rtt } => {
                     engine_log!(self, DEBUG, circuit = leg.0, set = set.0, rtt_ns = rtt, "leg linked");
                     self.out.queue.push(Queued::Linked { circuit: leg, set, rtt });
+                    self.ask_if_waiting(set);
                 }
                 Effect::Usable => self.out.queue.push(Queued::Set { set, news: SetNews::Usable }),
                 Effect::WantLeg => self.out.queue.push(Queued::Set { set, news: SetNews::WantLeg }),

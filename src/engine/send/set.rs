@@ -81,8 +81,10 @@ impl Engine {
     pub fn peek(&mut self, set: Id) -> Result<Verdict, Error> {
         let held = Verdict::of(VerdictKind::Held, Id::NONE, 0);
         self.look_at_channels(set);
-        let plan = self.set(set)?.peek();
-        let plan = self.unless_held(set, plan)?;
+        let plan = match self.set(set)?.peek() {
+            Err(Refusal::Hold) => None,
+            plan => Some(plan.map_err(|refusal| self.note_refusal(set, refusal))?),
+        };
         Ok(plan.and_then(|plan| self.going(plan).out()).unwrap_or(held))
     }
 

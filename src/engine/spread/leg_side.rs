@@ -217,7 +217,15 @@ impl Engine {
         self.read_home_link(id);
         let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) else { return };
         // Once for all that came: until then the home adds what it has sent to the figures.
-        if Some(away.heard) != heard {
+        if Some(away.heard) == heard {
+            return;
+        }
+        let back =
+            self.circuits.get(id).and_then(|circuit| circuit.reactor.as_ref()).map(|reactor| &reactor.backward.back);
+        // Other circuits fill a shared channel too: the home cannot count that by itself.
+        if back.is_some_and(|back| back.is_shared() && !back.is_writable()) {
+            self.publish_and_wake(id);
+        } else {
             self.publish(id);
         }
     }

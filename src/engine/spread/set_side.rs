@@ -246,10 +246,12 @@ impl Engine {
             blocked: shown.blocked || leg.backlog.has_pending(),
         };
         let (set, ix) = (leg.set, leg.ix);
+        self.look_at_channels(set);
         if let Some(state) = self.sets.get_mut(set) {
             state.report(ix, &report, &mut self.out.effects);
         }
         self.apply_effects(set);
+        self.ask_if_waiting(set);
     }
 
     /// Closes a leg elsewhere whose peer has broken the protocol, or whose time is over; or its set.
