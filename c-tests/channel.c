@@ -924,6 +924,29 @@ static void others_fill_the_channel_of_a_leg(void **state)
     gives("a");
 }
 
+/* A set that takes the fastest leg alone waits for that leg's window. Room at the channel of its other leg is of no use
+ * to it: no cell of room is kept for that leg, and whoever is next in line has it. */
+static void room_is_not_kept_for_a_leg_that_is_not_chosen(void **state)
+{
+    circflow_channel_id channel[2];
+    circflow_verdict verdict;
+    uint64_t chosen = 0;
+    (void)state;
+    circflow_stream_id stream = two_legs(channel, CIRCFLOW_ROOM_UNLIMITED, CIRCFLOW_ROOM_UNLIMITED);
+    OK(circflow_set_use_algorithm(RELAY, world.exit_set, CIRCFLOW_ALGORITHM_MIN_RTT));
+    while (host_stream_send(&world, RELAY, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict) == CIRCFLOW_OK)
+        chosen = verdict.circuit.v;
+    int other = chosen == world.exit_leg[0].v;
+    room(channel[other], 0);
+    IS(CIRCFLOW_ERR_NO_ROOM, host_stream_send(&world, RELAY, stream, CIRCFLOW_CMD_DATA, "x", 1, &verdict));
+    assert_int_equal(figures(channel[other]).in_line, 1);
+    circflow_circuit_id a = middle_on(channel[other], 'a');
+    waits(a);
+    room(channel[other], 1);
+    gives("a");
+    assert_int_equal(figures(channel[other]).in_line, 0);
+}
+
 /* What a set answers that is asked before it sends is so for the channels of its legs, and takes none of their room. */
 static void a_set_that_is_asked_knows_the_channels_of_its_legs(void **state)
 {
@@ -1051,6 +1074,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_not_sent_on_a_closing_circuit_takes_no_room, setup, teardown),
         cmocka_unit_test_setup_teardown(a_set_goes_to_the_leg_whose_channel_has_room, setup, teardown),
         cmocka_unit_test_setup_teardown(others_fill_the_channel_of_a_leg, setup, teardown),
+        cmocka_unit_test_setup_teardown(room_is_not_kept_for_a_leg_that_is_not_chosen, setup, teardown),
         cmocka_unit_test_setup_teardown(a_set_that_is_asked_knows_the_channels_of_its_legs, setup, teardown),
         cmocka_unit_test_setup_teardown(a_short_queue_serves_a_long_line, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_channel_is_refused, setup, teardown),
