@@ -4,7 +4,7 @@ mod common;
 
 use circflow::base::Id;
 use circflow::conflux::Role;
-use circflow::engine::{Blocked, Config, Engine, Error, Outlet, VerdictKind};
+use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Config, Engine, Error, Outlet, VerdictKind};
 use circflow::message::{Message, Token};
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::fault::Fault;
@@ -63,4 +63,26 @@ fn a_message_for_the_set_that_went() {
     let answer = engine.send_message(now, Outlet::Set(set), &message(Command::DATA, HOPS, 5, 10, 4_000)).unwrap_err();
     assert_ne!(answer, Blocked::NoRoom.into());
     says_why(engine, answer);
+}
+
+/// A stream that opens needs a place in the memory of ended streams: the circuit that holds the most goes for it.
+#[test]
+fn a_stream_that_opens_at_a_service_has_the_largest_holder_closed() {
+    let mut engine = Engine::new(&Config { held_bytes_max: 20_000, ..config(1) }).unwrap();
+    let large = engine.open_circuit(0, circuit(Role::Client, 1)).unwrap();
+    let machine = upon(Event::NormalRecv, block(0.0, 1e12, false, false));
+    engine.install_padder(0, large, &common::padding_terms(common::load(&[machine]), HOPS, 0)).unwrap();
+    engine.receive(1, large, &Message { token: None, ..message(Command::EXTENDED2, HOPS, 0, 0, 0) }).unwrap();
+    engine.tick(SEC);
+    drain(&mut engine);
+    let own = message(Command::DATA, HOPS, 3, 9, 19_990);
+    assert_eq!(engine.send_message(SEC, Outlet::Circuit(large), &own).unwrap().kind, VerdictKind::Held);
+    let flags = CircuitFlags(CircuitFlags::VEGAS.0 | CircuitFlags::REACTOR.0 | CircuitFlags::SERVICE.0);
+    let service = CircuitConfig { flags, ..circuit(Role::Client, 2) };
+    let service = engine.open_circuit(2 * SEC, service).unwrap();
+    let begin = Message { command: Command::BEGIN, hop: HOPS, stream_id: 7, body: b"x:80\0", token: None };
+    let verdict = engine.receive(2 * SEC, service, &begin).unwrap();
+    assert!(verdict.kind == VerdictKind::Deliver && verdict.stream != Id::NONE, "{verdict:?}");
+    let closed: Vec<Id> = drain(&mut engine).iter().map(|(instruction, _)| instruction.circuit).collect();
+    assert_eq!(closed[0], large);
 }

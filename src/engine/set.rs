@@ -78,11 +78,10 @@ impl Engine {
 
     /// Sets the algorithm that chooses the sending leg; none for the algorithm that the peer asks for.
     pub fn choose_by(&mut self, set: Id, algorithm: Option<Algorithm>) -> Result<(), Error> {
-        self.look_at_channels(set);
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         state.choose_by(algorithm, &mut self.out.effects);
         self.apply_effects(set);
-        self.ask_if_waiting(set);
+        self.set_changed(set);
         Ok(())
     }
 

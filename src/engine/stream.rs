@@ -77,16 +77,18 @@ impl Engine {
         if streams.len() >= self.settings.streams_max as usize {
             return Err(Blocked::Full.into());
         }
+        // The place to remember the stream in is taken now, so that ending the stream cannot fail.
+        self.ensure_place(owner, config.hop, config.stream_id).map_err(|_| Blocked::Full)?;
+        let Some(side) = self::side(&mut self.sets, &mut self.circuits, owner, config.hop) else {
+            return Err(Misuse::NotRun.into());
+        };
+        let streams = side.streams.get_or_insert_with(Box::default);
         let flow =
             Flow { params: side.params, is_relay: side.part.is_relay(), bytes_max: self.settings.stream_bytes_max };
         let mut stream = Stream::new(owner, config.hop, config.stream_id, &flow);
         (stream.tag, stream.priority) = (config.tag, config.priority);
         let before = streams.ended_bytes();
         if !side.part.is_relay() {
-            // The place to remember the stream in is taken now, so that ending the stream cannot fail.
-            if !self.held.store.may_hold(streams.cost_of_memory(config.hop, config.stream_id)) {
-                return Err(Blocked::Full.into());
-            }
             stream.phase = Phase::Unasked;
         }
         let id = self.streams.insert(stream).map_err(|_| Blocked::Full)?;
@@ -184,10 +186,8 @@ impl Engine {
             Owner::Circuit(id) => (self.circuits.get(id)?.config.role == Role::Exit, rtt_of(id)),
             Owner::Set(set) => {
                 let state = self.sets.get(set)?;
-                let rtt_of_leg = |id| match self.spread.home_legs.look(id) {
-                    Some(leg) => state.leg_stats(leg.ix).map_or(0, |stats| stats.rtt),
-                    None => rtt_of(id),
-                };
+                // When a message leaves on a leg elsewhere, and with which delay, only that leg's engine knows.
+                let rtt_of_leg = |id| if self.is_elsewhere(id) { limits::STREAM_MEMORY_MAX } else { rtt_of(id) };
                 (state.part().is_relay(), state.leg_ids().map(rtt_of_leg).max().unwrap_or(0))
             }
         };

@@ -216,11 +216,6 @@ impl Store {
         self.budget.has_room(cost.into())
     }
 
-    /// True when `cost` bytes more can be held. Asks the budget where needed.
-    pub fn may_hold(&mut self, cost: u32) -> bool {
-        self.fits(cost) || self.budget.ask(cost.into()).is_ok()
-    }
-
     /// Adds a message to the end of a lane. The caller has made room for it, and its number is above all others of the
     /// lane. False when the pools are exhausted (at 2^31 messages).
     #[inline(always)]
@@ -401,6 +396,11 @@ impl Store {
     /// Command of the first message of a lane.
     pub fn command_of(&self, lane: &Lane) -> Command {
         Command(self.first_header(lane).map_or(0, |header| header.command))
+    }
+
+    /// Command and stream id of the first message of a lane.
+    pub fn first_of(&self, lane: &Lane) -> Option<(Command, u16)> {
+        self.first_header(lane).map(|header| (Command(header.command), header.stream_id))
     }
 
     #[inline]

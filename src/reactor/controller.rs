@@ -356,6 +356,7 @@ delegate_to_set! {
     fn decide(change, command: Command) -> Result<Plan, Refusal>;
     fn send_quick(change, data: bool, now: Nanos) -> Option<Plan>;
     fn send(change, command: Command, now: Nanos, effects: &mut Effects) -> Result<Plan, Refusal>;
+    fn look_for_room(change, effects: &mut Effects);
     fn send_planned(change, plan: &Plan, command: Command, now: Nanos, effects: &mut Effects);
     fn send_own(change, command: Command, now: Nanos, effects: &mut Effects) -> Option<Plan>;
     fn commit_switch(change, ix: LegIx) -> Result<(), Refusal>;

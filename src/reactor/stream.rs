@@ -266,6 +266,12 @@ impl Streams {
         self.ended.look(key, now).map_or(Known::Never, Known::Ended)
     }
 
+    /// True while the stream has neither ended nor been ended.
+    pub fn is_open(&mut self, hop: u8, stream_id: u16) -> bool {
+        let key = StreamKey::of(hop, stream_id);
+        self.find(hop, stream_id).is_some() || self.without_data.binary_search_by_key(&key, |&(key, _)| key).is_ok()
+    }
+
     /// Adds a stream. The caller has checked that its id is free.
     pub fn insert(&mut self, stream: &Stream, id: Id) {
         let key = StreamKey::of(stream.hop, stream.stream_id);

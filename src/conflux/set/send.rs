@@ -273,6 +273,11 @@ impl Set {
         self.settled = 0;
     }
 
+    /// Checks for room after what the set knows of its legs has changed from outside.
+    pub fn look_for_room(&mut self, effects: &mut Vec<Effect>) {
+        self.check_resume(effects);
+    }
+
     /// If a message waits to be sent, or the host does, checks whether there is room now.
     #[inline]
     pub(super) fn check_resume(&mut self, effects: &mut Vec<Effect>) {

@@ -60,8 +60,26 @@ impl Engine {
         }
     }
 
-    /// Puts all legs of a set whose channels are full in line, if its host waits or messages wait in it. Whatever can
-    /// change the leg that the set chooses ends with this.
+    /// Looks for room again in a set whose host or messages wait: what it would choose, or what it knows of its legs,
+    /// may have changed. Legs whose channels are full stand in line.
+    #[inline(always)]
+    pub(in crate::engine) fn set_changed(&mut self, set: Id) {
+        if self.channels.in_use() {
+            self.look_for_room(set);
+        }
+    }
+
+    #[inline(never)]
+    fn look_for_room(&mut self, set: Id) {
+        self.look_at_channels(set);
+        if let Some(state) = self.sets.get_mut(set) {
+            state.look_for_room(&mut self.out.effects);
+        }
+        self.apply_effects(set);
+        self.ask_if_waiting_there(set);
+    }
+
+    /// Puts all legs of a set whose channels are full in line, if its host waits or messages wait in it.
     #[inline(always)]
     pub(in crate::engine) fn ask_if_waiting(&mut self, set: Id) {
         if self.channels.in_use() {

@@ -270,6 +270,19 @@ impl Engine {
         }
     }
 
+    /// Such a message is dropped.
+    pub(in crate::engine) fn unbook(&mut self, id: Id) {
+        if !self.channels.in_use() {
+            return;
+        }
+        let Some(seat) = self.seat_of(id, Side::Back) else { return };
+        let booked = seat.booked.min(1);
+        seat.booked -= booked;
+        seat.gauge.unbook(booked);
+        let channel = seat.channel;
+        self.settle_channel(channel);
+    }
+
     /// A side has sent something: room that was kept for it is kept no longer.
     fn note_sent(&mut self, id: Id, side: Side) {
         if self.seat_of(id, side).is_some_and(|seat| seat.turn == Turn::Promised) {

@@ -84,7 +84,6 @@ impl Engine {
     }
 
     pub(in crate::engine) fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
-        self.look_at_channels(set);
         let Some(state) = self.sets.get_mut(set) else { return };
         let cause = if cause == Cause::LegLost && state.is_finished() { Cause::Finished } else { cause };
         let fate = state.remove(ix, cause, &mut self.held.store, &mut self.out.effects);
@@ -95,7 +94,7 @@ impl Engine {
         } else if torn {
             self.fault_of_set(set, Fault::NumberTwice);
         } else {
-            self.ask_if_waiting(set);
+            self.set_changed(set);
         }
     }
 

@@ -36,6 +36,9 @@ impl Engine {
                         self.return_to_host(set, lane);
                         continue;
                     }
+                    if self.drop_late_flow() {
+                        continue;
+                    }
                     (true, None)
                 }
                 other => {
@@ -239,8 +242,34 @@ impl Engine {
         Ok(Some(Instruction { what: What::Send { command, hop, body_len }, ..about }))
     }
 
+    /// Drops XOFF or XON of ours that is first in the queue, if its stream has ended: the host's END has left before
+    /// it, and nothing may follow an END. True when it was dropped. (In a set, here or elsewhere, and where padders
+    /// count cells, an END waits behind messages of ours.)
+    #[cold]
+    #[inline(never)]
+    fn drop_late_flow(&mut self) -> bool {
+        let Some(&mut Queued::Released { circuit, set: Id::NONE, number: 0, hop, lane, .. }) = self.out.queue.first()
+        else {
+            return false;
+        };
+        let Some((Command::XOFF | Command::XON, stream_id)) = self.held.store.first_of(&lane) else { return false };
+        let Some(Circuit { padding: None, reactor: Some(reactor), .. }) = self.circuits.get_mut(circuit) else {
+            return false;
+        };
+        let is_open = reactor.streams.as_mut().is_some_and(|streams| streams.is_open(hop, stream_id));
+        if !is_open {
+            self.unbook(circuit);
+            self.leave_in_place(lane);
+            self.taken_on_circuit(circuit);
+        }
+        !is_open
+    }
+
     /// Takes the message that is first in the queue and was let out: first its SWITCH, if it has one.
     fn take_released(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+        if self.drop_late_flow() {
+            return Ok(None);
+        }
         let Some(Queued::Released { circuit, set, hop, lane, delta, number, wants_digest }) = self.out.queue.first()
         else {
             return Ok(None);
@@ -269,6 +298,7 @@ impl Engine {
         self.out.queue.drop_first();
         self.spend_booked(circuit);
         self.apply_effects(set);
+        self.set_changed(set);
         if set == Id::NONE {
             self.taken_on_circuit(circuit);
         }
@@ -316,6 +346,7 @@ impl Engine {
         if let Some(state) = self.sets.get_mut(set) {
             state.taken(&mut self.out.effects);
             self.apply_effects(set);
+            self.set_changed(set);
         }
     }
 

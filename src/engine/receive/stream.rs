@@ -60,6 +60,9 @@ impl Engine {
     /// Hands a message to STREAM WRITE, which the first message that opens a stream makes (R3).
     fn write_in(&mut self, now: Nanos, owner: Owner, message: &StreamMessage<'_>) -> Result<Write, Fault> {
         let opens = matches!(message.command, Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE);
+        if opens {
+            self.ensure_place(owner, message.hop, message.stream_id)?;
+        }
         let Some(side) = side(&mut self.sets, &mut self.circuits, owner, message.hop) else {
             return Ok(Write::Consume { resumes: None });
         };
@@ -76,14 +79,26 @@ impl Engine {
             streams => {
                 let streams = streams.get_or_insert_with(Box::default);
                 let before = streams.ended_bytes();
-                let cost = streams.cost_of_memory(message.hop, message.stream_id);
-                if opens && !rules.part.is_relay() && !self.held.store.may_hold(cost) {
-                    return Err(Fault::EngineMemory);
-                }
                 let written = streams.write(&mut self.streams, owner, &rules, now, message);
                 self.held.store.weigh(before, streams.ended_bytes());
                 written
             }
+        }
+    }
+
+    /// Makes room for the place by which a stream that opens will be remembered. Relays remember none.
+    pub(in crate::engine) fn ensure_place(&mut self, owner: Owner, hop: u8, stream_id: u16) -> Result<(), Fault> {
+        let Some(side) = side(&mut self.sets, &mut self.circuits, owner, hop) else { return Ok(()) };
+        if side.part.is_relay() {
+            return Ok(());
+        }
+        let streams = side.streams.get_or_insert_with(Box::default);
+        let cost = streams.cost_of_memory(hop, stream_id);
+        let (Owner::Set(id) | Owner::Circuit(id)) = owner;
+        let closed = self.ensure_room(id, cost.into())?;
+        match (self.outlived(id, closed), closed) {
+            (Err(_), Some(fault)) => Err(fault),
+            _ => Ok(()),
         }
     }
 }

@@ -90,6 +90,8 @@ impl Engine {
         self.outlived(set, room.ok().flatten())?;
         if room.is_err() {
             self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
+            // A leg here takes a message without holding it, once its channel has room.
+            self.ask_for_set(set);
             return Err(self.no_room(NO_MEMORY));
         }
         let plan = match plan {
@@ -104,6 +106,7 @@ impl Engine {
         let now = self.time.clock.latest();
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if !state.hold(message, now, &mut self.held.store, &mut self.out.effects) {
+            self.ask_for_set(set);
             return Err(self.no_room(NO_MEMORY));
         }
         state.grew(set, &self.held.ledger, now);

@@ -74,6 +74,7 @@ impl Engine {
         };
         self.grew(set);
         self.apply_effects(set);
+        self.set_changed(set);
         said
     }
 

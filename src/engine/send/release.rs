@@ -11,7 +11,10 @@ impl Engine {
         let Some((set, ix)) = place.leg() else { return self.let_one_pass(id) };
         let Some(state) = self.sets.get_mut(set) else { return };
         match state.release_on(ix, now, &mut self.out.effects) {
-            Some((plan, lane)) => self.queue_released(id, set, hop, plan.delta, plan.number, lane, now),
+            Some((plan, lane)) => {
+                self.queue_released(id, set, hop, plan.delta, plan.number, lane, now);
+                self.set_changed(set);
+            }
             None => self.let_one_pass(id),
         }
     }
@@ -21,9 +24,10 @@ impl Engine {
         let now = self.time.clock.latest();
         while let Some(state) = self.sets.get_mut(set) {
             let hop = state.join_hop();
-            let Some((plan, lane)) = state.release(now, &mut self.out.effects) else { return };
+            let Some((plan, lane)) = state.release(now, &mut self.out.effects) else { break };
             self.queue_released(plan.leg, set, hop, plan.delta, plan.number, lane, now);
         }
+        self.ask_if_waiting(set);
     }
 
     #[allow(clippy::too_many_arguments)]

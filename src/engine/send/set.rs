@@ -138,6 +138,7 @@ impl Engine {
         self.apply_effects(set);
         let verdict = self.count_planned(plan, hop);
         self.spend_for(&verdict);
+        self.set_changed(set);
         Ok(Going::Out(verdict))
     }
 

@@ -41,6 +41,7 @@ impl Engine {
         self.held.store.budget_mut().hold_crossing(crossed.cost());
         self.cross(plan.leg, plan.delta, plan.number, crossed);
         self.apply_effects(set);
+        self.set_changed(set);
     }
 
     /// Puts a message of a set on the way to a leg elsewhere. It has been counted as sent, and as crossing.
@@ -246,12 +247,11 @@ impl Engine {
             blocked: shown.blocked || leg.backlog.has_pending(),
         };
         let (set, ix) = (leg.set, leg.ix);
-        self.look_at_channels(set);
         if let Some(state) = self.sets.get_mut(set) {
             state.report(ix, &report, &mut self.out.effects);
         }
         self.apply_effects(set);
-        self.ask_if_waiting(set);
+        self.set_changed(set);
     }
 
     /// Closes a leg elsewhere whose peer has broken the protocol, or whose time is over; or its set.
