@@ -190,7 +190,7 @@ impl Store {
     }
 
     /// Something else of the engine's that counts in the same budget took `before` bytes, and takes `after` now. The
-    /// caller has made room for the difference ([`Store::may_hold`]).
+    /// caller has made room for the difference (`Engine::ensure_place`).
     pub fn weigh(&mut self, before: u64, after: u64) {
         self.budget.weigh(before, after);
     }
