@@ -542,6 +542,28 @@ static void xoff_after_the_grace_and_xon_when_drained(int at_client)
 static void xoff_and_xon_of_an_exit(void **state) { (void)state; xoff_after_the_grace_and_xon_when_drained(0); }
 static void xoff_and_xon_of_a_client(void **state) { (void)state; xoff_after_the_grace_and_xon_when_drained(1); }
 
+/* XOFF and XON that still wait in the queue are dropped when END leaves first: nothing of a stream follows its END. */
+static void nothing_follows_an_end(void **state)
+{
+    circflow_stream_id far;
+    (void)state;
+    start();
+    param("cc_xoff_exit", 10);
+    plain();
+    circflow_stream_id stream = connect_stream(7, &far);
+    OK(circflow_stream_set_readable(CLIENT, stream, 1));
+    for (int n = 0; n < 20; n++) {
+        OK(from_client(CIRCFLOW_CMD_DATA, 7, bytes, BODY));
+        world.now += SECOND;
+    }
+    assert_int_equal(host_drain(EXIT)->at[0].insn.detail.send.command, CIRCFLOW_CMD_XOFF);
+    OK(circflow_stream_flushed(EXIT, world.now, far, host_stream_stats(EXIT, far).buffered_bytes));
+    assert_int_equal(host_stream_stats(EXIT, far).xons_sent, 1);
+    OK(send_on(EXIT, far, CIRCFLOW_CMD_END, "\6", 1));
+    assert_int_equal(host_drain(EXIT)->count, 0);
+    assert_int_equal(host_stats(EXIT).held_bytes + host_stats(EXIT).leaving_bytes, 0);
+}
+
 /* End to end: a reader that stands still stops the sender, and starts it again. */
 static void a_slow_reader_stops_the_other_end(void)
 {
@@ -1284,6 +1306,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reading_stops_with_the_window_and_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(xoff_and_xon_of_an_exit, setup, teardown),
         cmocka_unit_test_setup_teardown(xoff_and_xon_of_a_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_follows_an_end, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_reader_on_a_circuit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_reader_on_a_set, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rate_is_kept_to, setup, teardown),
