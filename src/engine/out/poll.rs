@@ -31,12 +31,12 @@ impl Engine {
                 Queued::Ready { set } => (self.sets.get(*set).is_some_and(|state| state.is_ready()), Some(*set)),
                 Queued::Leftover => (self.leftover_waits(&mut budget), None),
                 &mut Queued::Channel { channel } => (self.turn_waits(channel), None),
-                &mut Queued::Released { circuit, set, lane, .. } => {
+                &mut Queued::Released { circuit, set, lane, number, .. } => {
                     if self.circuits.get(circuit).is_none() {
                         self.return_to_host(set, lane);
                         continue;
                     }
-                    if self.drop_late_flow() {
+                    if number == 0 && self.drop_late_flow() {
                         continue;
                     }
                     (true, None)
@@ -267,7 +267,7 @@ impl Engine {
 
     /// Takes the message that is first in the queue and was let out: first its SWITCH, if it has one.
     fn take_released(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
-        if self.drop_late_flow() {
+        if matches!(self.out.queue.first(), Some(Queued::Released { number: 0, .. })) && self.drop_late_flow() {
             return Ok(None);
         }
         let Some(Queued::Released { circuit, set, hop, lane, delta, number, wants_digest }) = self.out.queue.first()

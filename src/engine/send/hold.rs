@@ -87,7 +87,9 @@ impl Engine {
     #[cold]
     pub(super) fn hold_for_set(&mut self, set: Id, plan: Option<Plan>, message: &Message<'_>) -> Result<bool, Error> {
         let room = self.ensure_room(set, cost_of(message).into());
-        self.outlived(set, room.ok().flatten())?;
+        if let Ok(closed @ Some(_)) = room {
+            self.outlived(set, closed)?;
+        }
         if room.is_err() {
             self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
             // A leg here takes a message without holding it, once its channel has room.
