@@ -58,7 +58,8 @@ pub struct Engine {
     manager: Manager,
     /// How many circuits circflow runs. While it is 0, no circuit is looked up to find that out.
     running: u32,
-    /// A leg of some set can be on another engine, or share a channel: sets do not know all of such legs.
+    /// A leg of some set can be on another engine, or share a channel. A set does not see by itself whether such a leg
+    /// has room: the engine looks before the set chooses.
     needs_a_look: bool,
     time: Time,
     held: Held,

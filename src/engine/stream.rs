@@ -78,7 +78,8 @@ impl Engine {
             return Err(Blocked::Full.into());
         }
         // The place to remember the stream in is taken now, so that ending the stream cannot fail.
-        self.ensure_place(owner, config.hop, config.stream_id).map_err(|_| Blocked::Full)?;
+        let closed = self.ensure_place(owner, config.hop, config.stream_id).map_err(|_| Blocked::Full)?;
+        self.outlived(owner.id(), closed)?;
         let Some(side) = self::side(&mut self.sets, &mut self.circuits, owner, config.hop) else {
             return Err(Misuse::NotRun.into());
         };

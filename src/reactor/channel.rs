@@ -147,7 +147,15 @@ impl ChannelSeat {
         ChannelSeat { gauge, channel, turn: Turn::Out, asks: false, booked: 0, since: 0, links: (0, 0) }
     }
 
-    /// A cell that comes now, and a message, may go.
+    /// One of its cells has left the instruction queue, if one was there: the circuit can have changed its channel
+    /// since.
+    pub fn unbook(&mut self) {
+        let booked = self.booked.min(1);
+        self.booked -= booked;
+        self.gauge.unbook(booked);
+    }
+
+    /// True when a cell or a message that comes now may go.
     pub fn is_open(&self) -> bool {
         match self.turn {
             Turn::Out => self.gauge.is_open(),

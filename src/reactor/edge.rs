@@ -78,24 +78,27 @@ pub struct Edge {
     own: u32,
     waiting_peak: u32,
     passed: u64,
-    /// What stands in the way: [`FULL`], [`SHARED`].
-    way: u8,
-    /// Padding holds cells back.
-    shut: bool,
+    /// The reasons why a cell may have to wait: [`FULL`], [`SHARED`], [`SHUT`]. One comparison shows that there is
+    /// none.
+    barriers: u8,
     /// Number of waiting cells that may go out although padding holds cells back.
     let_out: u32,
     /// The source was told to pause.
     paused: bool,
     /// A mark for the waiting cells is in the instruction queue.
     marked: bool,
-    /// Its seat at the channel that it shares with others, while [`SHARED`] is set in `way`.
+    /// Its seat at the channel that it shares with others, while [`SHARED`] is set.
     seat: Option<Box<ChannelSeat>>,
 }
 
 /// The channel takes no more cells of this circuit.
 const FULL: u8 = 1;
-/// The channel is shared, and has to be asked: the quick ways are closed.
+/// Other circuits use the channel too, so a cell has to ask for room: the quick ways are closed.
 const SHARED: u8 = 2;
+/// Padding holds cells back.
+const SHUT: u8 = 4;
+/// What concerns the channel alone.
+const CHANNEL: u8 = FULL | SHARED;
 
 impl Default for Edge {
     fn default() -> Self {
@@ -105,8 +108,7 @@ impl Default for Edge {
             own: 0,
             waiting_peak: 0,
             passed: 0,
-            way: 0,
-            shut: false,
+            barriers: 0,
             let_out: 0,
             paused: false,
             marked: false,
@@ -119,31 +121,36 @@ impl Edge {
     /// True when the channel takes cells.
     #[inline]
     pub fn is_writable(&self) -> bool {
-        self.way == 0 || self.is_open()
+        self.barriers & CHANNEL == 0 || self.is_open()
     }
 
-    /// The same for a channel that is full or shared.
+    /// [`Edge::is_writable`] for a channel that is full or shared.
     #[cold]
     fn is_open(&self) -> bool {
-        self.way == SHARED && self.seat.as_ref().is_some_and(|seat| seat.is_open())
+        self.barriers & CHANNEL == SHARED && self.seat.as_ref().is_some_and(|seat| seat.is_open())
     }
 
     /// True when a cell can go straight through: the channel and padding let it, and no cell waits.
     #[inline]
     pub fn is_clear(&self) -> bool {
-        !self.shut && self.waiting == 0 && self.is_writable()
+        !self.is_shut() && self.waiting == 0 && self.is_writable()
     }
 
-    /// The same for a channel that is not shared: nobody else has to be asked or told.
+    /// [`Edge::is_clear`] for a channel that is not shared: no other circuit has to be asked.
     #[inline(always)]
     pub fn is_clear_alone(&self) -> bool {
-        self.way == 0 && !self.shut && self.waiting == 0
+        self.barriers == 0 && self.waiting == 0
+    }
+
+    #[inline(always)]
+    fn is_shut(&self) -> bool {
+        self.barriers & SHUT != 0
     }
 
     /// True when a message sent now would overtake cells that wait only for the channel or the host, not for padding.
     #[inline]
     pub fn overtakes(&self) -> bool {
-        self.waiting > 0 && !self.shut
+        self.waiting > 0 && !self.is_shut()
     }
 
     /// Number of cells that wait, own messages included.
@@ -185,7 +192,7 @@ impl Edge {
     /// Decides on a cell that comes now, and counts it if it goes straight through.
     #[inline]
     pub fn offer(&mut self, marks: &Marks) -> Offer {
-        let room = if self.shut || self.own > 0 || !self.is_writable() { Room::Full } else { Room::Open };
+        let room = if self.is_shut() || self.own > 0 || !self.is_writable() { Room::Full } else { Room::Open };
         match admit((self.waiting - self.own) as usize, marks.cap(), room) {
             Admit::Through => {
                 self.passed += 1;
@@ -199,7 +206,7 @@ impl Edge {
     /// True when [`Edge::offer`] would answer [`Offer::Keep`] to a cell that comes now, on a channel of the edge's own.
     #[inline(always)]
     pub fn keeps(&self, marks: &Marks) -> bool {
-        let waits = self.way == FULL || (self.way == 0 && (self.shut || self.waiting > 0));
+        let waits = self.barriers & SHARED == 0 && !self.is_clear_alone();
         waits && ((self.waiting - self.own) as usize) < marks.cap()
     }
 
@@ -248,15 +255,19 @@ impl Edge {
     /// Notes whether the channel is full. Returns true when the caller has to queue a mark, as waiting cells may go
     /// out.
     pub fn set_full(&mut self, full: bool) -> bool {
-        self.way = if full { self.way | FULL } else { self.way & !FULL };
+        self.set_barrier(FULL, full);
         self.needs_mark()
     }
 
     /// Notes whether padding holds cells back. Returns true when the caller has to queue a mark, as waiting cells may
     /// go out.
     pub fn set_shut(&mut self, shut: bool) -> bool {
-        self.shut = shut;
+        self.set_barrier(SHUT, shut);
         self.needs_mark()
+    }
+
+    fn set_barrier(&mut self, barrier: u8, stands: bool) {
+        self.barriers = if stands { self.barriers | barrier } else { self.barriers & !barrier };
     }
 
     /// Lets one more waiting cell out although padding holds cells back. Returns true when the caller has to queue a
@@ -278,37 +289,43 @@ impl Edge {
 
     /// True when [`Edge::take`] has a cell.
     pub fn is_ready(&self) -> bool {
-        (self.way == 0 || self.is_up()) && (!self.shut || self.let_out > 0) && self.waiting > 0
+        (self.barriers & CHANNEL == 0 || self.is_up()) && self.may_go()
     }
 
+    /// True when a cell waits that padding does not hold back.
+    fn may_go(&self) -> bool {
+        (!self.is_shut() || self.let_out > 0) && self.waiting > 0
+    }
+
+    /// True when it is this edge's turn at its channel.
     #[cold]
     fn is_up(&self) -> bool {
-        self.way == SHARED && self.seat.as_ref().is_some_and(|seat| seat.turn == Turn::Up)
+        self.barriers & CHANNEL == SHARED && self.seat.as_ref().is_some_and(|seat| seat.turn == Turn::Up)
     }
 
-    /// A cell could be taken if it were this edge's turn on its channel.
+    /// True when a cell could be taken if it were this edge's turn at its channel.
     pub fn is_ready_for_turn(&self) -> bool {
-        self.way == SHARED && (!self.shut || self.let_out > 0) && self.waiting > 0
+        self.barriers & CHANNEL == SHARED && self.may_go()
     }
 
-    /// The same, and it is not in line yet.
+    /// True when the edge has a cell for its turn, and is not in line yet.
     fn wants_turn(&self) -> bool {
         let in_line = self.seat.as_ref().is_some_and(|seat| seat.turn == Turn::InLine);
         self.is_ready_for_turn() && !in_line
     }
 
-    /// Its channel is shared.
+    /// True when other circuits use the channel too.
     #[inline(always)]
     pub fn is_shared(&self) -> bool {
-        self.way & SHARED != 0
+        self.barriers & SHARED != 0
     }
 
-    /// Its seat at that channel.
+    /// The edge's seat at a shared channel.
     pub fn seat(&self) -> Option<&ChannelSeat> {
         self.seat.as_deref()
     }
 
-    /// The same, to change.
+    /// [`Edge::seat`], to change.
     pub fn seat_mut(&mut self) -> Option<&mut ChannelSeat> {
         self.seat.as_deref_mut()
     }
@@ -316,7 +333,7 @@ impl Edge {
     /// Gives it a seat at a channel, or takes its seat away. Cells that wait stay. Returns the seat that it had, which
     /// has to be out of all lists.
     pub fn sit(&mut self, seat: Option<ChannelSeat>) -> Option<ChannelSeat> {
-        self.way = if seat.is_some() { self.way | SHARED } else { self.way & !SHARED };
+        self.set_barrier(SHARED, seat.is_some());
         let seat = seat.map(Box::new);
         seat.iter().for_each(|seat| seat.gauge.add_waiting(self.waiting));
         let before = std::mem::replace(&mut self.seat, seat);
@@ -339,7 +356,7 @@ impl Edge {
         let own = u32::from(Edge::is_own(&cell));
         self.waiting -= 1;
         self.own -= own;
-        self.let_out = if self.shut { self.let_out.saturating_sub(1) } else { 0 };
+        self.let_out = if self.is_shut() { self.let_out.saturating_sub(1) } else { 0 };
         self.passed += u64::from(1 - own);
         let resumes = self.paused && self.waiting - self.own <= marks.low;
         self.paused &= !resumes;
@@ -355,7 +372,7 @@ impl Edge {
     /// next channel.
     pub fn lose_channel(&mut self) -> (Lane, FeedChange) {
         let change = if std::mem::take(&mut self.paused) { FeedChange::Unpause } else { FeedChange::Unchanged };
-        self.way &= !FULL;
+        self.set_barrier(FULL, false);
         (self.take_rest(), change)
     }
 
@@ -430,8 +447,9 @@ mod tests {
         let mut kept = 0;
         for case in 0..4 * 7 * 7 {
             let (full, shut, cells, own) = (case & 1 != 0, case & 2 != 0, case / 4 % 7, case / 28);
-            let way = u8::from(full) * FULL;
-            let mut edge = Edge { way, shut, waiting: cells + own, own, ..Edge::default() };
+            let mut edge = Edge { waiting: cells + own, own, ..Edge::default() };
+            edge.set_barrier(FULL, full);
+            edge.set_barrier(SHUT, shut);
             let keeps = edge.keeps(&MARKS);
             assert_eq!(keeps, edge.offer(&MARKS) == Offer::Keep, "{edge:?}");
             kept += u32::from(keeps);

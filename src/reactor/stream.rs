@@ -19,6 +19,14 @@ pub enum Owner {
     Set(Id),
 }
 
+impl Owner {
+    /// The id of the circuit or set.
+    pub fn id(self) -> Id {
+        let (Owner::Circuit(id) | Owner::Set(id)) = self;
+        id
+    }
+}
+
 /// One end of a stream.
 #[derive(Debug)]
 pub struct Stream {

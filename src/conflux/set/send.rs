@@ -149,13 +149,21 @@ impl Set {
     #[inline(always)]
     pub fn send(&mut self, command: Command, now: Nanos, effects: &mut Vec<Effect>) -> Result<Plan, Refusal> {
         let plan = self.decide(command)?;
-        self.send_planned(&plan, command, now, effects);
+        self.carry_out(&plan, command, now, effects);
         Ok(plan)
     }
 
-    /// The second half of [`Set::send`]: carries out what [`Set::decide`] has just answered.
+    /// The second half of [`Set::send`], for a plan that [`Set::decide`] or [`Set::decide_quick`] has just made.
     #[inline(always)]
     pub fn send_planned(&mut self, plan: &Plan, command: Command, now: Nanos, effects: &mut Vec<Effect>) {
+        let stays = self.settled > 0 && self.sending == Some(usize::from(plan.ix));
+        if !stays || self.send_quick(command == Command::DATA, now).is_none() {
+            self.carry_out(plan, command, now, effects);
+        }
+    }
+
+    #[inline(always)]
+    fn carry_out(&mut self, plan: &Plan, command: Command, now: Nanos, effects: &mut Vec<Effect>) {
         // Only DATA: other messages also go out on a leg that is not the choice.
         if self.commit(plan, command, now) && command == Command::DATA {
             self.settle(plan.ix);

@@ -43,7 +43,7 @@ impl Engine {
     }
 
     #[inline(never)]
-    pub(super) fn ask_for_legs(&mut self, set: Id) {
+    fn ask_for_legs(&mut self, set: Id) {
         self.legs_of(set).into_iter().for_each(|leg| self.ask_for_turn(leg));
     }
 
@@ -51,7 +51,7 @@ impl Engine {
         self.sets.get(set).map(|state| state.leg_ids().collect()).unwrap_or_default()
     }
 
-    /// The host was refused a message on a circuit: it is told when the circuit's turn comes.
+    /// Puts a circuit whose host was refused a message in line. The host is told when the circuit's turn comes.
     pub(in crate::engine) fn ask_for_turn(&mut self, id: Id) {
         let Some(seat) = self.seat_of(id, Side::Back).filter(|seat| !seat.is_open()) else { return };
         seat.asks = true;
@@ -60,8 +60,8 @@ impl Engine {
         }
     }
 
-    /// Looks for room again in a set whose host or messages wait: what it would choose, or what it knows of its legs,
-    /// may have changed. Legs whose channels are full stand in line.
+    /// Looks for room again in a set whose host or messages wait, after something has changed which leg it would
+    /// choose. Then all its legs whose channels are full are put in line. Every such change has to end with this call.
     #[inline(always)]
     pub(in crate::engine) fn set_changed(&mut self, set: Id) {
         if self.channels.in_use() {
@@ -89,9 +89,14 @@ impl Engine {
 
     #[inline(never)]
     fn ask_if_waiting_there(&mut self, set: Id) {
-        if self.sets.get(set).is_some_and(|state| state.host_waits() || state.is_holding()) {
+        if self.set_waits(set) {
             self.ask_for_legs(set);
         }
+    }
+
+    /// True when the host of a set waits for room, or messages wait in it.
+    fn set_waits(&self, set: Id) -> bool {
+        self.sets.get(set).is_some_and(|state| state.host_waits() || state.is_holding())
     }
 
     /// True when the host waits for room on a circuit, or on its set, and was not told of any.
@@ -109,7 +114,7 @@ impl Engine {
     pub(in crate::engine) fn ask_again(&mut self, id: Id) {
         let Some(Circuit { place, reactor: Some(reactor), .. }) = self.circuits.get(id) else { return };
         let waits = match *place {
-            Place::Leg { set, .. } => self.sets.get(set).is_some_and(|state| state.host_waits() || state.is_holding()),
+            Place::Leg { set, .. } => self.set_waits(set),
             Place::Away => !reactor.edge_at(Side::Back).is_writable(),
             Place::Alone | Place::Closing => false,
         };
@@ -119,7 +124,7 @@ impl Engine {
     }
 
     /// Puts a seat at the end of the line, unless it is in line.
-    pub(super) fn line_up(&mut self, place: Seating) {
+    fn line_up(&mut self, place: Seating) {
         let Some((turn, channel)) = self.seat_at(place).map(|seat| (seat.turn, seat.channel)) else { return };
         match turn {
             Turn::InLine | Turn::Up => {}
@@ -133,7 +138,7 @@ impl Engine {
 
     /// The first seat in line that has a cell. Seats before it leave the line; where the host waits to send, it is
     /// told. None when there is no room, no such seat, or this call has looked at as many seats as it may.
-    pub(super) fn next_up(&mut self, id: Id) -> Option<(Id, Side)> {
+    fn next_up(&mut self, id: Id) -> Option<(Id, Side)> {
         for _ in 0..limits::CHANNEL_STEPS {
             let channel = self.channels.known.get(id).filter(|channel| channel.gauge.free() > 0)?;
             let place = channel.line.first;
@@ -149,7 +154,8 @@ impl Engine {
             if asks {
                 self.link(place, Turn::Promised);
                 self.tell_of_room(circuit);
-                // It is not what the host waits for: room is not kept for nothing. What changes that asks again.
+                // The host waits for another leg, or for its window. No room is kept then, and the seat leaves the
+                // line; it comes back when something changes that (`set_changed`, `room_changed`).
                 if self.still_waits(circuit) && self.seat_at(place).is_some_and(|seat| seat.turn == Turn::Promised) {
                     self.unlink(place);
                 }
@@ -241,7 +247,7 @@ impl Engine {
     }
 
     /// Puts a seat at the end of a list.
-    pub(super) fn link(&mut self, place: Seating, turn: Turn) {
+    fn link(&mut self, place: Seating, turn: Turn) {
         let now = self.time.clock.latest();
         let Some(channel) = self.seat_at(place).map(|seat| seat.channel) else { return };
         let Some(known) = self.channels.known.get_mut(channel) else { return };

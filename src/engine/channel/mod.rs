@@ -107,7 +107,7 @@ impl Channels {
         Channels { known: Arena::new(owner, limits::CHANNELS_MAX), sides: 0 }
     }
 
-    /// Some circuit writes to a channel that is known.
+    /// True when some circuit writes to a channel of this engine.
     #[inline(always)]
     pub fn in_use(&self) -> bool {
         self.sides > 0
@@ -207,10 +207,10 @@ impl Engine {
         known.sides += 1;
         self.channels.sides += 1;
         reactor.edge(side).sit(Some(ChannelSeat::new(channel, known.gauge.clone())));
-        self.note_legs();
+        self.update_needs_a_look();
     }
 
-    /// A side of a circuit writes to a channel that is known no longer.
+    /// Takes a side of a circuit off its channel.
     pub(in crate::engine) fn leave_channel(&mut self, id: Id, side: Side) {
         let place = seating(id, side);
         let Some(channel) = self.seat_at(place).map(|seat| seat.channel) else { return };
@@ -218,12 +218,12 @@ impl Engine {
         let seat = self.edge_of(id, side).and_then(|edge| edge.sit(None));
         seat.into_iter().for_each(|seat| seat.gauge.unbook(seat.booked));
         self.channels.sides -= 1;
-        self.note_legs();
+        self.update_needs_a_look();
         self.channels.known.get_mut(channel).into_iter().for_each(|known| known.sides -= 1);
         self.settle_channel(channel);
     }
 
-    /// A circuit goes.
+    /// Takes both sides of a circuit that goes off their channels.
     #[inline]
     pub(in crate::engine) fn leave_channels(&mut self, id: Id) {
         if self.channels.in_use() && self.circuits.get(id).is_some() {
@@ -257,28 +257,24 @@ impl Engine {
         }
     }
 
-    /// The host takes such a message; meanwhile the circuit may have got another channel.
+    /// The host takes a message that was put into the instruction queue.
     pub(in crate::engine) fn spend_booked(&mut self, id: Id) {
         if !self.channels.in_use() {
             return;
         }
         if let Some(seat) = self.seat_of(id, Side::Back) {
-            let booked = seat.booked.min(1);
-            seat.booked -= booked;
-            seat.gauge.unbook(booked);
+            seat.unbook();
             seat.gauge.spend();
         }
     }
 
-    /// Such a message is dropped.
+    /// A message that was put into the instruction queue is dropped: its room is free again.
     pub(in crate::engine) fn unbook(&mut self, id: Id) {
         if !self.channels.in_use() {
             return;
         }
         let Some(seat) = self.seat_of(id, Side::Back) else { return };
-        let booked = seat.booked.min(1);
-        seat.booked -= booked;
-        seat.gauge.unbook(booked);
+        seat.unbook();
         let channel = seat.channel;
         self.settle_channel(channel);
     }
@@ -291,7 +287,7 @@ impl Engine {
         self.note_full(id, side);
     }
 
-    /// What a set has decided goes on one of its legs, perhaps with a SWITCH.
+    /// A message of a set goes on the leg that was chosen for it, with a SWITCH before it if the verdict says so.
     #[inline]
     pub(in crate::engine) fn spend_for(&mut self, verdict: &Verdict) {
         if self.channels.in_use() {
@@ -313,7 +309,7 @@ impl Engine {
         }
     }
 
-    /// What a set knows of legs whose channels others fill is looked at before it chooses.
+    /// Tells a set which of its legs have full channels, before it chooses: other circuits fill them too.
     #[inline]
     pub(in crate::engine) fn look_at_channels(&mut self, set: Id) {
         if self.channels.in_use() {

@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// Refuses a message that a set does not send.
-    #[cold]
+    #[inline(always)]
     pub(in crate::engine) fn refused(&mut self, set: Id, refusal: Refusal) -> Error {
         let error = self.note_refusal(set, refusal);
         if self.channels.in_use() && refusal == Refusal::Blocked {

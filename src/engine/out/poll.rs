@@ -208,10 +208,16 @@ impl Engine {
                     None => continue,
                     instruction => return Ok(instruction),
                 },
-                Queued::Released { .. } => match self.take_released(buffer)? {
-                    None => continue,
-                    instruction => return Ok(instruction),
-                },
+                &mut Queued::Released { number, .. } => {
+                    // A message of a set has a number, and is never late.
+                    if number == 0 && self.drop_late_flow() {
+                        continue;
+                    }
+                    match self.take_released(buffer)? {
+                        None => continue,
+                        instruction => return Ok(instruction),
+                    }
+                }
                 other => {
                     let queued = *other;
                     let instruction = self.compose(queued, buffer)?;
@@ -267,9 +273,6 @@ impl Engine {
 
     /// Takes the message that is first in the queue and was let out: first its SWITCH, if it has one.
     fn take_released(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
-        if matches!(self.out.queue.first(), Some(Queued::Released { number: 0, .. })) && self.drop_late_flow() {
-            return Ok(None);
-        }
         let Some(Queued::Released { circuit, set, hop, lane, delta, number, wants_digest }) = self.out.queue.first()
         else {
             return Ok(None);

@@ -17,6 +17,12 @@ impl Engine {
         message: &StreamMessage<'_>,
         verdict: Verdict,
     ) -> Result<Verdict, Error> {
+        if opens(message.command) {
+            match self.ensure_place(owner, message.hop, message.stream_id) {
+                Ok(closed) => self.outlived(owner.id(), closed)?,
+                Err(fault) => return Err(self.stream_fault(owner, circuit, fault)),
+            }
+        }
         match self.write_in(now, owner, message) {
             Ok(Write::Deliver { stream, tag, say }) => {
                 if let Some(say) = say {
@@ -49,20 +55,21 @@ impl Engine {
                 self.refuse_stream(owner, message.hop, message.stream_id, reason, now);
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
-            Err(fault) => Err(match owner {
-                // The streams belong to the set, whichever leg brought the message.
-                Owner::Set(set) => self.fault_of_set(set, fault),
-                Owner::Circuit(_) => self.fault(circuit, fault),
-            }),
+            Err(fault) => Err(self.stream_fault(owner, circuit, fault)),
+        }
+    }
+
+    /// Closes what the streams belong to, whichever leg brought the message.
+    fn stream_fault(&mut self, owner: Owner, circuit: Id, fault: Fault) -> Error {
+        match owner {
+            Owner::Set(set) => self.fault_of_set(set, fault),
+            Owner::Circuit(_) => self.fault(circuit, fault),
         }
     }
 
     /// Hands a message to STREAM WRITE, which the first message that opens a stream makes (R3).
     fn write_in(&mut self, now: Nanos, owner: Owner, message: &StreamMessage<'_>) -> Result<Write, Fault> {
-        let opens = matches!(message.command, Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE);
-        if opens {
-            self.ensure_place(owner, message.hop, message.stream_id)?;
-        }
+        let opens = opens(message.command);
         let Some(side) = side(&mut self.sets, &mut self.circuits, owner, message.hop) else {
             return Ok(Write::Consume { resumes: None });
         };
@@ -86,19 +93,22 @@ impl Engine {
         }
     }
 
-    /// Makes room for the place by which a stream that opens will be remembered. Relays remember none.
-    pub(in crate::engine) fn ensure_place(&mut self, owner: Owner, hop: u8, stream_id: u16) -> Result<(), Fault> {
-        let Some(side) = side(&mut self.sets, &mut self.circuits, owner, hop) else { return Ok(()) };
+    /// [`Engine::ensure_room`] for the place in which a stream that opens will be remembered. Relays remember none.
+    pub(in crate::engine) fn ensure_place(
+        &mut self,
+        owner: Owner,
+        hop: u8,
+        stream_id: u16,
+    ) -> Result<Option<Fault>, Fault> {
+        let Some(side) = side(&mut self.sets, &mut self.circuits, owner, hop) else { return Ok(None) };
         if side.part.is_relay() {
-            return Ok(());
+            return Ok(None);
         }
-        let streams = side.streams.get_or_insert_with(Box::default);
-        let cost = streams.cost_of_memory(hop, stream_id);
-        let (Owner::Set(id) | Owner::Circuit(id)) = owner;
-        let closed = self.ensure_room(id, cost.into())?;
-        match (self.outlived(id, closed), closed) {
-            (Err(_), Some(fault)) => Err(fault),
-            _ => Ok(()),
-        }
+        let cost = side.streams.get_or_insert_with(Box::default).cost_of_memory(hop, stream_id);
+        self.ensure_room(owner.id(), cost.into())
     }
+}
+
+fn opens(command: Command) -> bool {
+    matches!(command, Command::BEGIN | Command::BEGIN_DIR | Command::RESOLVE)
 }

@@ -7,7 +7,7 @@ use crate::engine::{Blocked, Engine, Error, Misuse, Verdict, VerdictKind};
 use crate::wire::Command;
 
 impl Engine {
-    /// Chooses a leg and changes nothing.
+    /// Chooses a leg, and counts nothing as sent.
     #[inline(always)]
     pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
         self.enter_for_sending(now, set, command, hop)?;
@@ -23,14 +23,15 @@ impl Engine {
     }
 
     /// [`Engine::decide`] when the chosen leg can be on another engine, or share a channel.
+    #[cold]
     #[inline(never)]
     fn decide_with_a_look(&mut self, set: Id, command: Command) -> Result<Going, Error> {
         let plan = self.plan(set, command)?;
         Ok(plan.map_or(Going::Later, |plan| self.going(plan)))
     }
 
-    /// Notes whether a leg of some set can be on another engine, or share a channel: sets do not know all of such legs.
-    pub(in crate::engine) fn note_legs(&mut self) {
+    /// Keeps [`Engine::needs_a_look`] right, after a leg elsewhere or a shared channel came or went.
+    pub(in crate::engine) fn update_needs_a_look(&mut self) {
         self.needs_a_look = self.has_legs_elsewhere() || self.channels.in_use();
     }
 
@@ -91,8 +92,10 @@ impl Engine {
     /// The quick way of [`Engine::peek`]: on a leg of this engine.
     #[inline(always)]
     pub fn peek_quick(&self, set: Id) -> Option<Verdict> {
-        let plan = self.sets.get(set).filter(|_| !self.channels.in_use())?.peek().ok()?;
-        (!self.is_elsewhere(plan.leg)).then(|| verdict(plan))
+        if self.needs_a_look {
+            return None;
+        }
+        self.sets.get(set)?.peek().ok().map(verdict)
     }
 
     /// Sends a message of a stream that circflow runs, in its set.
@@ -149,8 +152,13 @@ impl Engine {
         self.look_at_channels(set);
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let plan = state.decide(command);
+        // So that the choice is not kept for the next message: other circuits may fill the channel before it.
         self.look_at_channels(set);
-        self.unless_held(set, plan)
+        match plan {
+            Ok(plan) => Ok(Some(plan)),
+            Err(Refusal::Hold) => Ok(None),
+            Err(refusal) => Err(self.refused(set, refusal)),
+        }
     }
 
     #[inline(always)]
@@ -188,15 +196,6 @@ impl Engine {
             Err(Blocked::NotUsable.into())
         } else {
             Err(self.invalid("a multiplexed message goes to the join point"))
-        }
-    }
-
-    #[inline]
-    fn unless_held(&mut self, set: Id, plan: Result<Plan, Refusal>) -> Result<Option<Plan>, Error> {
-        match plan {
-            Ok(plan) => Ok(Some(plan)),
-            Err(Refusal::Hold) => Ok(None),
-            Err(refusal) => Err(self.refused(set, refusal)),
         }
     }
 }

@@ -169,7 +169,7 @@ impl Engine {
             committed: 0,
             way: Way::default(),
         });
-        self.note_legs();
+        self.update_needs_a_look();
         self.report_leg_elsewhere(id);
         self.apply_effects(set);
     }

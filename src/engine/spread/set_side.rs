@@ -19,7 +19,7 @@ impl Engine {
     /// Closes the link to a leg elsewhere, which its set has lost or closes.
     pub(in crate::engine) fn drop_leg_elsewhere(&mut self, id: Id, why: Cause) {
         let Some((place, leg)) = self.spread.home_legs.remove(id) else { return };
-        self.note_legs();
+        self.update_needs_a_look();
         self.time.alarms.cancel_elsewhere(place);
         let HomeLeg { end, mut backlog, .. } = leg;
         let mut left = Vec::new();
@@ -32,11 +32,7 @@ impl Engine {
     pub(in crate::engine) fn send_elsewhere(&mut self, set: Id, plan: &Plan, message: &Message<'_>) {
         let Some(state) = self.sets.get_mut(set) else { return };
         let now = self.time.clock.latest();
-        // Most often the leg stays, and the quick way counts the message.
-        let stays = state.settled_leg() == Some(plan.leg);
-        if !stays || state.send_quick(message.command == Command::DATA, now).is_none() {
-            state.send_planned(plan, message.command, now, &mut self.out.effects);
-        }
+        state.send_planned(plan, message.command, now, &mut self.out.effects);
         let crossed = Crossed::new(message, &mut self.spread.spares);
         self.held.store.budget_mut().hold_crossing(crossed.cost());
         self.cross(plan.leg, plan.delta, plan.number, crossed);
