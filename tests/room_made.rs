@@ -4,8 +4,11 @@ mod common;
 
 use circflow::base::Id;
 use circflow::conflux::Role;
-use circflow::engine::{Blocked, CircuitConfig, CircuitFlags, Config, Engine, Error, Outlet, VerdictKind};
+use circflow::engine::{
+    Blocked, CircuitConfig, CircuitFlags, Config, Engine, Error, Outlet, StreamConfig, VerdictKind,
+};
 use circflow::message::{Message, Token};
+use circflow::reactor::Owner;
 use circflow::wire::conflux::{Switch, Ux};
 use circflow::wire::fault::Fault;
 use circflow::wire::Command;
@@ -85,4 +88,46 @@ fn a_stream_that_opens_at_a_service_has_the_largest_holder_closed() {
     assert!(verdict.kind == VerdictKind::Deliver && verdict.stream != Id::NONE, "{verdict:?}");
     let closed: Vec<Id> = drain(&mut engine).iter().map(|(instruction, _)| instruction.circuit).collect();
     assert_eq!(closed[0], large);
+}
+
+fn stream(stream_id: u16, hop: u8) -> StreamConfig {
+    StreamConfig { tag: 1, stream_id, hop, priority: 0 }
+}
+
+/// A set whose only leg holds a message of a stream of its own, as large as the cap lets it be: the set goes with it.
+fn set_that_runs_streams(flag: CircuitFlags) -> (Engine, Id, Id) {
+    let mut engine = Engine::new(&Config { held_bytes_max: 20_000, ..config(1) }).unwrap();
+    let set = engine.open_set(0, terms(None)).unwrap();
+    let flags = CircuitFlags(CircuitFlags::VEGAS.0 | CircuitFlags::REACTOR.0 | flag.0);
+    let leg = engine.open_circuit(0, CircuitConfig { flags, ..circuit(Role::Client, 1) }).unwrap();
+    engine.adopt_leg(0, set, leg, Ux::NoOpinion, 0).unwrap();
+    let leaky = engine.open_stream(0, Owner::Circuit(leg), &stream(3, 1)).unwrap();
+    let machine = upon(Event::NormalRecv, block(0.0, 1e12, false, false));
+    engine.install_padder(0, leg, &common::padding_terms(common::load(&[machine]), HOPS, 0)).unwrap();
+    engine.receive(1, leg, &Message { token: None, ..message(Command::EXTENDED2, HOPS, 0, 0, 0) }).unwrap();
+    engine.tick(SEC);
+    drain(&mut engine);
+    let room = 20_000 - engine.stats().held_bytes as u32;
+    let own = message(Command::DATA, 1, 3, 9, room - 10);
+    assert_eq!(engine.send_message(SEC, Outlet::Stream(leaky), &own).unwrap().kind, VerdictKind::Held);
+    (engine, set, leg)
+}
+
+// The memory of ended streams grows in steps: the first stream that needs a step has the largest holder closed.
+
+#[test]
+fn a_stream_for_the_set_that_went() {
+    let (mut engine, set, _) = set_that_runs_streams(CircuitFlags(0));
+    let open = |stream_id| engine.open_stream(2 * SEC, Owner::Set(set), &stream(stream_id, HOPS)).err();
+    let answer = (7..500).find_map(open).unwrap();
+    says_why(engine, answer);
+}
+
+#[test]
+fn a_begin_in_the_set_that_went() {
+    let (mut engine, _, leg) = set_that_runs_streams(CircuitFlags::SERVICE);
+    let begin = Message { command: Command::BEGIN, hop: HOPS, stream_id: 0, body: b"x:80\0", token: None };
+    let receive = |stream_id| engine.receive(2 * SEC, leg, &Message { stream_id, ..begin }).err();
+    let answer = (7..500).find_map(receive).unwrap();
+    says_why(engine, answer);
 }
