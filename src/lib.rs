@@ -13,6 +13,7 @@ pub mod base;
 pub mod conflux;
 pub mod congestion;
 pub mod engine;
+pub mod event;
 pub mod ffi;
 pub mod hub;
 pub mod message;

@@ -1,0 +1,238 @@
+//! The bytes of an event. A record is a head of 16 bytes and the fields behind one another, as they stand in the table,
+//! each in little-endian order; zeros fill it up to a multiple of 8 bytes.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0, 1 | the number of the kind; 0 for a filler, which says nothing |
+//! | 2, 3 | the length of the record in units of 8 bytes, the head included |
+//! | 4 to 7 | the engine's number |
+//! | 8 to 15 | the time, in ns of the engine's clock |
+//!
+//! A reader skips a kind that it does not know by its length. So a new kind, or a new field at the end of a kind, needs
+//! no new version.
+
+use super::table::{Event, Kind, KINDS};
+use crate::base::{Id, Nanos};
+
+/// The version of the layout. It changes when the head of a record, or the meaning of a kind, does.
+pub const VERSION: u16 = 1;
+/// The head of a record, in bytes.
+pub const HEAD: usize = 16;
+/// The most that the fields of one event take, in bytes.
+pub const FIELDS_MAX: usize = 64;
+/// The longest record, in bytes.
+pub const RECORD_MAX: usize = HEAD + FIELDS_MAX;
+
+/// A field of a kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// Bytes that it takes: 1, 2, 4 or 8.
+    pub width: u8,
+    /// An id of the engine.
+    pub is_id: bool,
+    /// A number below 0 is possible.
+    pub is_signed: bool,
+    /// Its unit, or what its values mean.
+    pub unit: &'static str,
+}
+
+/// A value of a field.
+pub(super) trait Put: Copy {
+    const WIDTH: u8;
+    const IS_ID: bool = false;
+    const IS_SIGNED: bool = false;
+    /// Writes it at `at`, and returns where it ends.
+    fn put(self, to: &mut [u8; FIELDS_MAX], at: usize) -> usize;
+}
+
+macro_rules! numbers {
+    ($($of:ty: $width:literal, $signed:literal;)+) => {$(
+        impl Put for $of {
+            const WIDTH: u8 = $width;
+            const IS_SIGNED: bool = $signed;
+            #[inline(always)]
+            fn put(self, to: &mut [u8; FIELDS_MAX], at: usize) -> usize {
+                if let Some(room) = to.get_mut(at..at + $width) {
+                    room.copy_from_slice(&self.to_le_bytes());
+                }
+                at + $width
+            }
+        }
+    )+};
+}
+
+numbers! {
+    u8: 1, false;
+    u16: 2, false;
+    u32: 4, false;
+    u64: 8, false;
+    i32: 4, true;
+}
+
+impl Put for Id {
+    const WIDTH: u8 = 8;
+    const IS_ID: bool = true;
+    #[inline(always)]
+    fn put(self, to: &mut [u8; FIELDS_MAX], at: usize) -> usize {
+        self.0.put(to, at)
+    }
+}
+
+/// A record before it is copied to where it stays.
+pub struct Record {
+    bytes: [u8; RECORD_MAX],
+    len: usize,
+}
+
+impl Record {
+    /// Lays an event out.
+    #[inline]
+    pub fn new(event: &Event, engine: u32, now: Nanos) -> Record {
+        let mut fields = [0; FIELDS_MAX];
+        let len = HEAD + event.put(&mut fields).next_multiple_of(8);
+        let mut bytes = [0; RECORD_MAX];
+        bytes[..2].copy_from_slice(&event.number().to_le_bytes());
+        bytes[2..4].copy_from_slice(&((len / 8) as u16).to_le_bytes());
+        bytes[4..8].copy_from_slice(&engine.to_le_bytes());
+        bytes[8..16].copy_from_slice(&now.to_le_bytes());
+        bytes[HEAD..].copy_from_slice(&fields);
+        Record { bytes, len }
+    }
+
+    /// Its bytes.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+}
+
+/// The head of a record that was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header {
+    /// The number of its kind; 0 for a filler.
+    pub number: u16,
+    /// Bytes of the record, the head included.
+    pub len: usize,
+    /// The engine's number.
+    pub engine: u32,
+    /// The time, in ns of the engine's clock.
+    pub time: Nanos,
+}
+
+impl Header {
+    /// Reads the head at the beginning of `bytes`. None where they end before it does, or its length is none.
+    pub fn read(bytes: &[u8]) -> Option<Header> {
+        let two = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+        let len = usize::from(two(2)?) * 8;
+        let engine = u32::from_le_bytes(bytes.get(4..8)?.try_into().ok()?);
+        let time = u64::from_le_bytes(bytes.get(8..16)?.try_into().ok()?);
+        (len >= HEAD).then_some(Header { number: two(0)?, len, engine, time })
+    }
+
+    /// The row of its kind; none for a filler, and for a kind of a later version.
+    pub fn kind(&self) -> Option<&'static Kind> {
+        KINDS.iter().find(|kind| kind.number == self.number)
+    }
+}
+
+/// A value that was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value {
+    /// A number, or an id.
+    Unsigned(u64),
+    /// A number that may be below 0.
+    Signed(i64),
+}
+
+/// Reads the records of a piece one after the other.
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Begins with the first byte of a record.
+    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader { bytes }
+    }
+
+    /// Bytes that are left: some, when the last record is cut or the bytes are none of ours.
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+impl<'a> Iterator for Reader<'a> {
+    type Item = (Header, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let header = Header::read(self.bytes)?;
+        let (record, rest) = self.bytes.split_at_checked(header.len)?;
+        self.bytes = rest;
+        Some((header, record.get(HEAD..).unwrap_or_default()))
+    }
+}
+
+/// The values of a record's fields, as far as it has them.
+pub fn values<'a>(kind: &'static Kind, fields: &'a [u8]) -> impl Iterator<Item = (&'static Field, Value)> + 'a {
+    let mut at = 0;
+    kind.fields.iter().map_while(move |field| {
+        let width = usize::from(field.width);
+        let bytes = fields.get(at..at + width)?;
+        at += width;
+        let mut whole = [0; 8];
+        whole[..width].copy_from_slice(bytes);
+        let unsigned = u64::from_le_bytes(whole);
+        let shift = 64 - 8 * u32::from(field.width);
+        Some((
+            field,
+            if field.is_signed {
+                Value::Signed((unsigned << shift) as i64 >> shift)
+            } else {
+                Value::Unsigned(unsigned)
+            },
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_number_and_fits() {
+        let mut numbers: Vec<u16> = KINDS.iter().map(|kind| kind.number).collect();
+        assert!(numbers.is_sorted() && !numbers.contains(&0));
+        numbers.dedup();
+        assert_eq!(numbers.len(), KINDS.len());
+        for kind in KINDS {
+            let len: usize = kind.fields.iter().map(|field| usize::from(field.width)).sum();
+            assert!(len <= FIELDS_MAX, "{}", kind.name);
+        }
+    }
+
+    #[test]
+    fn an_event_reads_back_as_it_was() {
+        let event = Event::LegLost { set: Id(1 << 40), leg: Id(3), cause: -306 };
+        let record = Record::new(&event, 9, 1234);
+        let mut reader = Reader::new(record.bytes());
+        let (header, fields) = reader.next().unwrap();
+        assert_eq!((header.number, header.len, header.engine, header.time), (event.number(), 40, 9, 1234));
+        let kind = header.kind().unwrap();
+        let read: Vec<_> = values(kind, fields).map(|(field, value)| (field.name, value)).collect();
+        let expected = [("set", Value::Unsigned(1 << 40)), ("leg", Value::Unsigned(3)), ("cause", Value::Signed(-306))];
+        assert_eq!(read, expected);
+        assert!(reader.next().is_none() && reader.rest().is_empty());
+    }
+
+    #[test]
+    fn cut_and_foreign_bytes_end_the_reading() {
+        let record = Record::new(&Event::SetUsable { set: Id(5) }, 1, 1);
+        for len in 0..record.bytes().len() {
+            assert!(Reader::new(&record.bytes()[..len]).next().is_none(), "{len}");
+        }
+        assert!(Reader::new(&[0; 64]).next().is_none(), "a record of no length");
+        assert!(Reader::new(&[255; 64]).next().is_none());
+    }
+}
