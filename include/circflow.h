@@ -16,6 +16,7 @@
  *        turns of your loop               poll drain get_deadline tick set_clock
  *        parameters of a consensus        set_param get_param
  *        figures                          get_stats trim get_last_detail
+ *        what happened                    record record_read set_record_sink
  *   6. Circuits, circflow_circuit_*
  *        life                             config_init open built set_flags close gone
  *        getting longer                   circflow_extension_config_init extend
@@ -70,6 +71,7 @@
  *   close a circuit or a set             circflow_circuit_close circflow_circuit_gone circflow_set_close
  *   go on with the last leg alone        circflow_set_dissolve
  *   know why a call failed, in words     circflow_engine_get_last_detail circflow_status_text
+ *   see what happened in an engine       circflow_engine_record circflow_engine_record_read
  *   know why a circuit has to close      CIRCFLOW_INSN_CLOSE circflow_insn_close
  *   set parameters of a consensus        circflow_engine_set_param
  *   bound or free memory                 circflow_engine_config circflow_engine_trim circflow_hub_choose_victims
@@ -117,9 +119,9 @@
  *     socket or randomness. Equal times are normal. An earlier time is read as the latest one seen, and
  *     counted in the engine's figures.
  *  3. No pointer is kept after a call, except the engine, the hub and your user data.
- *  4. An engine calls you back in four places only: drain, free (to hand tokens back), the log function, and notify.
- *     Notify can come on any thread and may only wake the engine's loop. Inside drain's callback you may feed; you
- *     may not poll, drain or free.
+ *  4. An engine calls you back in four places only: drain, free (to hand tokens and the rest of a record over), the
+ *     log function, and notify. Notify can come on any thread and may only wake the engine's loop. Inside drain's
+ *     callback you may feed; you may not poll, drain or free.
  *  5. One engine belongs to one thread at a time. Engines share nothing but a hub.
  *  6. An error changes nothing, except for errors of three classes. After PEER or LIMIT a circuit or a set is closed,
  *     and an instruction names it. After FATAL the engine can only be freed.
@@ -1324,6 +1326,101 @@ enum circflow_status circflow_engine_get_last_detail(struct circflow_engine *eng
                                                      char *buf,
                                                      size_t buf_cap,
                                                      size_t *len_out);
+
+/* ---- Engines: what happened ---- */
+
+/* circflow_engine_record(): the life of sets and of their legs. */
+#define CIRCFLOW_RECORD_SETS 1
+
+/* circflow_engine_record(): multiplexed messages that come: in order, held, delivered; SWITCH. */
+#define CIRCFLOW_RECORD_MESSAGES 2
+
+/* circflow_engine_record(): messages that go: how each leg stood, the leg that was chosen, SWITCH; refusals. */
+#define CIRCFLOW_RECORD_CHOICE 4
+
+/* circflow_engine_record(): windows, round trips, SENDMEs. */
+#define CIRCFLOW_RECORD_WINDOWS 8
+
+/* circflow_engine_record(): streams: their life, XOFF, XON. */
+#define CIRCFLOW_RECORD_STREAMS 16
+
+/* circflow_engine_record(): cells that wait for a channel. */
+#define CIRCFLOW_RECORD_EDGES 32
+
+/* circflow_engine_record(): padders: events, states, timers, blocks, cells, refusals. */
+#define CIRCFLOW_RECORD_PADDING 64
+
+/* circflow_engine_record(): caps that were reached, and who was closed at one. */
+#define CIRCFLOW_RECORD_MEMORY 128
+
+/* circflow_engine_record(): what crosses between the engines of a hub. */
+#define CIRCFLOW_RECORD_HUB 256
+
+/* circflow_engine_record(): faults of peers. */
+#define CIRCFLOW_RECORD_FAULTS 512
+
+/* circflow_engine_record(): the host's clock, and warnings about recording itself. */
+#define CIRCFLOW_RECORD_HOST 1024
+
+/* circflow_engine_record(): all classes. */
+#define CIRCFLOW_RECORD_ALL 2047
+
+/* The smallest buffer of circflow_engine_record_read(), in bytes. */
+#define CIRCFLOW_RECORD_READ_MIN 120
+
+/* A function of yours that gets a piece of the record: `len` bytes, valid during the call. Write them behind those
+ * that came before. Inside it you may do what a callback of circflow_engine_drain() may do. */
+typedef void (*circflow_record_fn)(void *userdata, const uint8_t *piece, size_t len);
+
+/* Records what happens in the engine from now on, and keeps the newest events in a ring of `bytes` bytes. An event
+ * takes 24 to 80 bytes. What was recorded before is gone, so read it first. Nothing is recorded until you call this.
+ *
+ * The record has no nonce, no body, no digest, no address, no text of a padding machine, and no tag or token of
+ * yours. It says when messages came and went on which circuit, which is enough to find out who talks to whom: at a
+ * relay, record your own circuits only, and publish nothing. docs/events.md has the rules, and the format.
+ *
+ * What is recorded depends on your calls only: the same calls with the same times give the same bytes.
+ *
+ * @param bytes    4096 to 1073741824, or 0 to stop recording.
+ * @param classes  CIRCFLOW_RECORD_*, or-ed together, or 0 to stop recording.
+ *
+ * Own statuses: CIRCFLOW_ERR_INVALID: bytes is out of its range, or there is no such class.
+ * Inside drain: yes. Since: 0.1. */
+enum circflow_status circflow_engine_record(struct circflow_engine *engine, size_t bytes, uint32_t classes);
+
+/* Moves the oldest recorded events into a buffer of yours, in the order in which they happened. Read until *len_out is
+ * 0. The bytes are a piece: they begin by saying what they are, and pieces that are written one behind the other are a
+ * file that `circflow-trace` reads.
+ *
+ * It works on a poisoned engine, too: what came before the panic is there.
+ *
+ * @param buf              The buffer. It is filled with whole events.
+ * @param buf_cap          Bytes of room there, at least CIRCFLOW_RECORD_READ_MIN. Some 64 KiB are a good size.
+ * @param len_out          Bytes of the piece. 0 when there is nothing to read.
+ * @param overwritten_out  Events that were overwritten since the last piece, before you read them. May be NULL.
+ *
+ * Own statuses: CIRCFLOW_ERR_TOO_SMALL: buf_cap is below CIRCFLOW_RECORD_READ_MIN. CIRCFLOW_ERR_REENTRANT inside the
+ * log function.
+ * Inside drain: yes. Since: 0.1. */
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_record_read(struct circflow_engine *engine,
+                                                 uint8_t *buf,
+                                                 size_t buf_cap,
+                                                 size_t *len_out,
+                                                 uint64_t *overwritten_out);
+
+/* Sets the function that gets the record in pieces, for recordings that are longer than the ring. It is called at the
+ * end of circflow_engine_drain() while at least half of the ring is in use, and in circflow_engine_free() with the
+ * rest. NULL: none. circflow_engine_poll() does not call it.
+ *
+ * @param fn        Called in the thread that drains or frees the engine.
+ * @param userdata  The argument of fn. Both are used until the engine is freed, or another function is set.
+ *
+ * Own statuses: none.
+ * Inside drain: yes. Since: 0.1. */
+enum circflow_status circflow_engine_set_record_sink(struct circflow_engine *engine,
+                                                     circflow_record_fn fn,
+                                                     void *userdata);
 
 /********************************************************************************************************************
  * 6. Circuits

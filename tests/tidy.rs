@@ -6,18 +6,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which floors a floor may name. Neighbours (conflux, padding, congestion, queue) never name each other.
-const FLOORS: [(&str, &[&str]); 11] = [
+const FLOORS: [(&str, &[&str]); 12] = [
     ("base", &[]),
+    ("event", &["base"]),
     ("wire", &["base"]),
-    ("message", &["wire", "base"]),
-    ("conflux", &["message", "wire", "base"]),
-    ("padding", &["message", "wire", "base"]),
-    ("congestion", &["message", "wire", "base"]),
-    ("queue", &["message", "wire", "base"]),
-    ("hub", &["conflux", "congestion", "queue", "message", "wire", "base"]),
-    ("reactor", &["hub", "conflux", "padding", "congestion", "queue", "message", "wire", "base"]),
-    ("engine", &["hub", "reactor", "conflux", "padding", "congestion", "queue", "message", "wire", "base"]),
-    ("ffi", &["engine", "hub", "reactor", "conflux", "padding", "congestion", "queue", "message", "wire", "base"]),
+    ("message", &["wire", "event", "base"]),
+    ("conflux", &["message", "wire", "event", "base"]),
+    ("padding", &["message", "wire", "event", "base"]),
+    ("congestion", &["message", "wire", "event", "base"]),
+    ("queue", &["message", "wire", "event", "base"]),
+    ("hub", &["conflux", "congestion", "queue", "message", "wire", "event", "base"]),
+    ("reactor", &["hub", "conflux", "padding", "congestion", "queue", "message", "wire", "event", "base"]),
+    ("engine", &["hub", "reactor", "conflux", "padding", "congestion", "queue", "message", "wire", "event", "base"]),
+    (
+        "ffi",
+        &["engine", "hub", "reactor", "conflux", "padding", "congestion", "queue", "message", "wire", "event", "base"],
+    ),
 ];
 
 /// What a library without clock, randomness, output and surprises does not say.

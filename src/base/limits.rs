@@ -338,3 +338,6 @@ pub const AGE_GRAIN: u64 = 62_500_000;
 /// Victims that one call may name for what it has to hold. A message needs one. A token that costs more than so many
 /// victims hold is refused.
 pub const VICTIMS_STEP: usize = 16;
+
+/// The largest flight recorder: 1 GiB is some 25 million events, minutes of a busy relay. More is for a sink.
+pub const RECORD_BYTES_LIMIT: usize = 1 << 30;

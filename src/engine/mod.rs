@@ -18,6 +18,7 @@ mod out;
 mod padding;
 mod parts;
 mod receive;
+mod record;
 mod relay;
 mod send;
 mod set;
@@ -42,6 +43,7 @@ pub use stream::{StreamConfig, StreamStats};
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Manager;
+use crate::event::Events;
 use crate::reactor::{marks, Controller, Stream};
 use channel::Channels;
 use parts::{Held, OutPart, PaddingPart, Settings, Spread, Time};
@@ -67,6 +69,8 @@ pub struct Engine {
     padding: PaddingPart,
     settings: Settings,
     spread: Spread,
+    /// What happens, for those who want to see it.
+    events: Events,
 }
 
 /// An engine's tag takes 14 of the 16 owner bits of an id; the other two say which kind of thing the id names.
@@ -109,6 +113,7 @@ impl Engine {
             padding: PaddingPart::new(config, owner(MACHINES_KIND)),
             settings: Settings::new(config),
             spread: Spread::new(),
+            events: Events::new(config.tag),
         })
     }
 

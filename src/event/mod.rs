@@ -3,15 +3,90 @@
 //!
 //! [`table`] lists the kinds, each with its class, level and fields. [`record`] lays an event out as bytes, which never
 //! change for a given version; `docs/events.md` explains them and is checked against the table. [`ring`] keeps the
-//! newest of them.
+//! newest records, [`recorder`] hands them out in pieces.
 //!
 //! Nothing that Tor forbids to keep is a field of any event: no nonce, no body, no digest, no address, no text of a
 //! machine, and no tag of the host, which may be a pointer.
 
 pub mod record;
+pub mod recorder;
 pub mod ring;
 pub mod table;
 
-pub use record::{Header, Reader, Value, VERSION};
-pub use ring::Ring;
+pub use record::{values, Field, Header, Piece, Records, Value, VERSION};
+pub use recorder::Recorder;
 pub use table::{Class, Event, Kind, Level, KINDS};
+
+use crate::base::Nanos;
+use std::any::Any;
+
+/// What an engine does with its events.
+#[derive(Debug)]
+pub struct Events {
+    /// The classes of which anybody wants events: the one word that quick ways look at.
+    wanted: u32,
+    /// The engine's number.
+    engine: u32,
+    recorder: Option<Box<Recorder>>,
+    /// To whom the pieces go: a matter of the floor that knows the host's functions.
+    sink: Option<Box<dyn Any>>,
+}
+
+impl Events {
+    /// Nobody wants events yet.
+    pub fn new(engine: u32) -> Events {
+        Events { wanted: 0, engine, recorder: None, sink: None }
+    }
+
+    /// True when anybody wants events of this class. Two instructions: ask before you make one.
+    #[inline(always)]
+    pub fn wants(&self, class: Class) -> bool {
+        self.wanted & class.bit() != 0
+    }
+
+    /// Hands an event to those who want it.
+    #[cold]
+    #[inline(never)]
+    pub fn note(&mut self, now: Nanos, event: Event) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(now, self.engine, &event);
+        }
+    }
+
+    /// Records events of these classes in `bytes` bytes from now on, and forgets what was recorded before. None of
+    /// either: records no longer. False when there can be no ring of that size.
+    pub fn record(&mut self, bytes: usize, classes: u32) -> bool {
+        let recorder = if bytes == 0 || classes == 0 { None } else { Some(Recorder::new(bytes, classes)) };
+        match recorder {
+            Some(None) => return false,
+            Some(Some(recorder)) => self.recorder = Some(Box::new(recorder)),
+            None => self.recorder = None,
+        }
+        self.wanted = self.recorder.as_ref().map_or(0, |recorder| recorder.classes());
+        true
+    }
+
+    /// True while events are recorded.
+    pub fn records(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// Moves the oldest records into `buffer`, as [`Recorder::read`] does.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Option<(usize, u64)> {
+        match &mut self.recorder {
+            Some(recorder) => recorder.read(self.engine, buffer),
+            None => Some((0, 0)),
+        }
+    }
+
+    /// Sets to whom the pieces go.
+    pub fn set_sink(&mut self, sink: Option<Box<dyn Any>>) {
+        self.sink = sink;
+    }
+
+    /// The sink, when it wants a piece now: at least half of the ring is in use, or, at the end, any of it.
+    pub fn sink_when_due(&self, at_the_end: bool) -> Option<&dyn Any> {
+        let is_due = self.recorder.as_ref().is_some_and(|recorder| at_the_end || recorder.is_half_full());
+        self.sink.as_deref().filter(|_| is_due)
+    }
+}

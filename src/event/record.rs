@@ -8,8 +8,8 @@
 //! | 4 to 7 | the engine's number |
 //! | 8 to 15 | the time, in ns of the engine's clock |
 //!
-//! A reader skips a kind that it does not know by its length. So a new kind, or a new field at the end of a kind, needs
-//! no new version.
+//! Records come in pieces, each of which begins with a [`Piece`]. A reader skips a kind that it does not know by its
+//! length. So a new kind, or a new field at the end of a kind, needs no new version.
 
 use super::table::{Event, Kind, KINDS};
 use crate::base::{Id, Nanos};
@@ -80,31 +80,75 @@ impl Put for Id {
     }
 }
 
-/// A record before it is copied to where it stays.
-pub struct Record {
-    bytes: [u8; RECORD_MAX],
-    len: usize,
+/// Lays an event out at the beginning of `to`, and returns the bytes of the record.
+#[inline]
+pub fn write(event: &Event, engine: u32, now: Nanos, to: &mut [u8; RECORD_MAX]) -> usize {
+    let Some((head, fields)) = to.split_first_chunk_mut::<HEAD>() else { return 0 };
+    let Some(fields) = fields.first_chunk_mut::<FIELDS_MAX>() else { return 0 };
+    // The last field is filled up with zeros to a multiple of 8 bytes: only the last word can be short.
+    let len = event.len();
+    if let Some(last) = len.checked_sub(8).and_then(|at| fields.get_mut(at..len)) {
+        last.fill(0);
+    }
+    event.put(fields);
+    write_head(head, event.number(), HEAD + len, engine, now);
+    HEAD + len
 }
 
-impl Record {
-    /// Lays an event out.
-    #[inline]
-    pub fn new(event: &Event, engine: u32, now: Nanos) -> Record {
-        let mut fields = [0; FIELDS_MAX];
-        let len = HEAD + event.put(&mut fields).next_multiple_of(8);
-        let mut bytes = [0; RECORD_MAX];
-        bytes[..2].copy_from_slice(&event.number().to_le_bytes());
-        bytes[2..4].copy_from_slice(&((len / 8) as u16).to_le_bytes());
-        bytes[4..8].copy_from_slice(&engine.to_le_bytes());
-        bytes[8..16].copy_from_slice(&now.to_le_bytes());
-        bytes[HEAD..].copy_from_slice(&fields);
-        Record { bytes, len }
+#[inline]
+fn write_head(head: &mut [u8; HEAD], number: u16, len: usize, engine: u32, now: Nanos) {
+    head[..2].copy_from_slice(&number.to_le_bytes());
+    head[2..4].copy_from_slice(&((len / 8) as u16).to_le_bytes());
+    head[4..8].copy_from_slice(&engine.to_le_bytes());
+    head[8..].copy_from_slice(&now.to_le_bytes());
+}
+
+/// The record with which each piece begins. So any run of pieces, one behind the other in a file, explains itself.
+///
+/// | bytes | what |
+/// |---|---|
+/// | 0 to 15 | a head; its kind is the two letters `CF`, and its time that of the piece's oldest record |
+/// | 16 to 23 | the letters `CIRCFLOW` |
+/// | 24, 25 | the [`VERSION`] |
+/// | 26, 27 | zeros |
+/// | 28 to 31 | the classes that were recorded, as bits |
+/// | 32 to 39 | how many records were overwritten since the piece before |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Piece {
+    /// The version of the layout.
+    pub version: u16,
+    /// The classes that were recorded, as bits.
+    pub classes: u32,
+    /// Records that were overwritten since the piece before, as nobody had read them.
+    pub overwritten: u64,
+}
+
+/// The number that stands in the place of a kind at the beginning of a piece.
+pub const PIECE_NUMBER: u16 = u16::from_le_bytes(*b"CF");
+/// Bytes of the beginning of a piece.
+pub const PIECE: usize = 40;
+const MAGIC: &[u8; 8] = b"CIRCFLOW";
+
+impl Piece {
+    /// Writes it into the first [`PIECE`] bytes of `to`, with the engine's number and the time of the first record.
+    pub fn write(&self, engine: u32, oldest: Nanos, to: &mut [u8]) {
+        let Some((head, rest)) = to.split_first_chunk_mut::<HEAD>() else { return };
+        write_head(head, PIECE_NUMBER, PIECE, engine, oldest);
+        let Some(rest) = rest.first_chunk_mut::<{ PIECE - HEAD }>() else { return };
+        rest[..8].copy_from_slice(MAGIC);
+        rest[8..10].copy_from_slice(&self.version.to_le_bytes());
+        rest[10..12].fill(0);
+        rest[12..16].copy_from_slice(&self.classes.to_le_bytes());
+        rest[16..].copy_from_slice(&self.overwritten.to_le_bytes());
     }
 
-    /// Its bytes.
-    #[inline]
-    pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    /// Reads what stands behind the head of a record whose number is [`PIECE_NUMBER`]. None when it is not ours.
+    pub fn read(fields: &[u8]) -> Option<Piece> {
+        let fields = fields.first_chunk::<{ PIECE - HEAD }>()?;
+        let version = u16::from_le_bytes([fields[8], fields[9]]);
+        let classes = u32::from_le_bytes(*fields.get(12..16)?.first_chunk()?);
+        let overwritten = u64::from_le_bytes(*fields.get(16..24)?.first_chunk()?);
+        (&fields[..8] == MAGIC).then_some(Piece { version, classes, overwritten })
     }
 }
 
@@ -147,14 +191,14 @@ pub enum Value {
 }
 
 /// Reads the records of a piece one after the other.
-pub struct Reader<'a> {
+pub struct Records<'a> {
     bytes: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Records<'a> {
     /// Begins with the first byte of a record.
-    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { bytes }
+    pub fn new(bytes: &'a [u8]) -> Records<'a> {
+        Records { bytes }
     }
 
     /// Bytes that are left: some, when the last record is cut or the bytes are none of ours.
@@ -163,7 +207,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl<'a> Iterator for Reader<'a> {
+impl<'a> Iterator for Records<'a> {
     type Item = (Header, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -215,8 +259,9 @@ mod tests {
     #[test]
     fn an_event_reads_back_as_it_was() {
         let event = Event::LegLost { set: Id(1 << 40), leg: Id(3), cause: -306 };
-        let record = Record::new(&event, 9, 1234);
-        let mut reader = Reader::new(record.bytes());
+        let mut bytes = [255; RECORD_MAX];
+        let len = write(&event, 9, 1234, &mut bytes);
+        let mut reader = Records::new(&bytes[..len]);
         let (header, fields) = reader.next().unwrap();
         assert_eq!((header.number, header.len, header.engine, header.time), (event.number(), 40, 9, 1234));
         let kind = header.kind().unwrap();
@@ -227,12 +272,35 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_reads_back_and_foreign_ones_do_not() {
+        let mut bytes = [255; PIECE];
+        let piece = Piece { version: VERSION, classes: 0x8001, overwritten: 1 << 40 };
+        piece.write(3, 77, &mut bytes);
+        assert_eq!(&bytes[..2], b"CF");
+        let (header, fields) = Records::new(&bytes).next().unwrap();
+        assert_eq!((header.number, header.engine, header.time), (PIECE_NUMBER, 3, 77));
+        assert_eq!(Piece::read(fields), Some(piece));
+        bytes[HEAD] = b'X';
+        assert_eq!(Piece::read(&bytes[HEAD..]), None);
+        assert_eq!(Piece::read(&bytes[HEAD + 1..]), None);
+    }
+
+    #[test]
+    fn what_was_in_the_room_before_does_not_stay_in_a_record() {
+        let mut bytes = [255; RECORD_MAX];
+        let len = write(&Event::LegStep { set: Id(1), leg: Id(2), step: 3 }, 1, 1, &mut bytes);
+        assert_eq!(&bytes[HEAD + 16..len], [3, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[len], 255, "and nothing behind it is touched");
+    }
+
+    #[test]
     fn cut_and_foreign_bytes_end_the_reading() {
-        let record = Record::new(&Event::SetUsable { set: Id(5) }, 1, 1);
-        for len in 0..record.bytes().len() {
-            assert!(Reader::new(&record.bytes()[..len]).next().is_none(), "{len}");
+        let mut bytes = [255; RECORD_MAX];
+        let whole = write(&Event::SetUsable { set: Id(5) }, 1, 1, &mut bytes);
+        for len in 0..whole {
+            assert!(Records::new(&bytes[..len]).next().is_none(), "{len}");
         }
-        assert!(Reader::new(&[0; 64]).next().is_none(), "a record of no length");
-        assert!(Reader::new(&[255; 64]).next().is_none());
+        assert!(Records::new(&[0; 64]).next().is_none(), "a record of no length");
+        assert!(Records::new(&[255; 64]).next().is_none());
     }
 }

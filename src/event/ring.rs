@@ -1,6 +1,6 @@
 //! A ring of bytes that keeps the newest records.
 
-use super::record::{Header, HEAD};
+use super::record::{Header, HEAD, RECORD_MAX};
 use crate::base::Nanos;
 
 /// The newest records, in at most so many bytes. A record is never torn: it stands in one piece.
@@ -13,6 +13,8 @@ pub struct Ring {
     /// Bytes from `first` on that are in use; fillers are.
     used: usize,
     overwritten: u64,
+    /// For a room that cannot be missing.
+    spare: [u8; RECORD_MAX],
 }
 
 impl Ring {
@@ -27,23 +29,34 @@ impl Ring {
             next: 0,
             used: 0,
             overwritten: 0,
+            spare: [0; RECORD_MAX],
         })
     }
 
-    /// Keeps a record. The oldest records make room for it.
+    /// Room for the next record, of whatever kind. The oldest records make room for it. [`Ring::keep`] keeps it.
     #[inline]
-    pub fn push(&mut self, record: &[u8]) {
+    pub fn room(&mut self) -> &mut [u8; RECORD_MAX] {
         let end = self.bytes.len() - self.next;
-        if record.len() > end {
+        if end < RECORD_MAX {
             self.wrap(end);
         }
-        while self.bytes.len() - self.used < record.len() {
+        while self.bytes.len() - self.used < RECORD_MAX {
             self.drop_first();
         }
-        if let Some(room) = self.bytes.get_mut(self.next..self.next + record.len()) {
-            room.copy_from_slice(record);
-            self.used += record.len();
-            self.next = if self.next + record.len() == self.bytes.len() { 0 } else { self.next + record.len() };
+        // There is room, as no ring is smaller than `BYTES_MIN`.
+        match self.bytes.get_mut(self.next..).and_then(|room| room.first_chunk_mut()) {
+            Some(room) => room,
+            None => &mut self.spare,
+        }
+    }
+
+    /// Keeps the record that was written into the room, and is `len` bytes long.
+    #[inline]
+    pub fn keep(&mut self, len: usize) {
+        self.used += len;
+        self.next += len;
+        if self.next == self.bytes.len() {
+            self.next = 0;
         }
     }
 
@@ -54,7 +67,7 @@ impl Ring {
             self.drop_first();
         }
         self.used += end;
-        let filler = [0, 0, (end / 8) as u8, (end / 8 >> 8) as u8];
+        let filler = [0, 0, (end / 8) as u8, (end / 8 / 256) as u8];
         if let Some(room) = self.bytes.get_mut(self.next..self.next + 4) {
             room.copy_from_slice(&filler);
         }
@@ -102,6 +115,11 @@ impl Ring {
         self.used
     }
 
+    /// Bytes that it has.
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// True when it keeps nothing.
     pub fn is_empty(&self) -> bool {
         self.used == 0
@@ -114,8 +132,11 @@ impl Ring {
 
     /// The time of the oldest record.
     pub fn oldest(&self) -> Option<Nanos> {
+        if self.used == 0 {
+            return None;
+        }
         let at = if self.look(self.first).1 { self.first } else { 0 };
-        let head = self.bytes.get(at..at + HEAD).filter(|_| self.used > 0)?;
+        let head = self.bytes.get(at..at + HEAD)?;
         Header::read(head).map(|header| header.time)
     }
 }
@@ -124,18 +145,20 @@ impl Ring {
 mod tests {
     use super::*;
     use crate::base::Id;
-    use crate::event::record::{Reader, Record};
+    use crate::event::record::{self, Records};
     use crate::event::Event;
     use std::collections::VecDeque;
 
-    fn record(number: u64) -> Vec<u8> {
+    fn event_of(number: u64) -> Vec<u8> {
         let set = Id(number);
         let event = match number % 3 {
             0 => Event::SetUsable { set },
             1 => Event::SetEnded { set, cause: -306 },
             _ => Event::LegLinked { set, leg: Id(7), rtt: number },
         };
-        Record::new(&event, 1, number).bytes().to_vec()
+        let mut bytes = [0; RECORD_MAX];
+        let len = record::write(&event, 1, number, &mut bytes);
+        bytes[..len].to_vec()
     }
 
     #[test]
@@ -145,8 +168,9 @@ mod tests {
             let (mut kept, mut lost, mut used) = (VecDeque::new(), 0, 0);
             let mut random = 7u64;
             for number in 0..20_000 {
-                let bytes = record(number);
-                ring.push(&bytes);
+                let bytes = event_of(number);
+                ring.room()[..bytes.len()].copy_from_slice(&bytes);
+                ring.keep(bytes.len());
                 kept.push_back(bytes);
                 let more = ring.overwritten() - lost;
                 kept.drain(..more as usize);
@@ -158,12 +182,12 @@ mod tests {
                     let read = ring.read(&mut buffer);
                     let whole: Vec<u8> = kept.iter().flatten().copied().take(read).collect();
                     assert_eq!(&buffer[..read], whole);
-                    let records = Reader::new(&buffer[..read]).count();
+                    let records = Records::new(&buffer[..read]).count();
                     kept.drain(..records);
                     assert!(kept.front().is_none_or(|next| next.len() > buffer.len() - read), "as many as fit");
                 }
             }
-            assert!(lost > 1000 && used > Ring::BYTES_MIN - 80);
+            assert!(lost > 1000 && used > Ring::BYTES_MIN - 2 * RECORD_MAX);
         }
     }
 

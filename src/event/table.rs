@@ -27,11 +27,13 @@ pub enum Class {
     Hub,
     /// Faults of peers.
     Faults,
+    /// What the host does to the engine: its clock, and recording.
+    Host,
 }
 
 impl Class {
     /// All classes, in the order of their bits.
-    pub const ALL: [Class; 10] = [
+    pub const ALL: [Class; 11] = [
         Class::Sets,
         Class::Messages,
         Class::Choice,
@@ -42,7 +44,11 @@ impl Class {
         Class::Memory,
         Class::Hub,
         Class::Faults,
+        Class::Host,
     ];
+
+    /// The bits of all classes.
+    pub const EVERY: u32 = (1 << Class::ALL.len()) - 1;
 
     /// The bit of this class among those that a host wants.
     #[inline]
@@ -125,94 +131,170 @@ macro_rules! events {
                 }
             }
 
-            /// Writes its fields one behind the other, and returns how many bytes they take.
+            /// Bytes that its fields take in a record: a multiple of 8.
             #[inline]
-            pub(super) fn put(&self, to: &mut [u8; super::record::FIELDS_MAX]) -> usize {
-                #[allow(unused_mut, unused_assignments, reason = "kinds without fields")]
+            pub(super) const fn len(&self) -> usize {
+                match self {
+                    $(Event::$name { .. } => {
+                        const { (0usize $(+ <$of as Put>::WIDTH as usize)*).next_multiple_of(8) }
+                    })+
+                }
+            }
+
+            /// Writes its fields one behind the other.
+            #[inline]
+            #[allow(unused_assignments, reason = "the last field ends, and none follows")]
+            pub(super) fn put(&self, to: &mut [u8; super::record::FIELDS_MAX]) {
                 let mut at = 0;
                 match *self {
                     $(Event::$name { $($field),* } => {
                         $(at = $field.put(to, at);)*
                     })+
                 }
-                at
             }
         }
     };
 }
 
 events! {
-    /// A set was opened: by this host (0), or by a peer's LINK (1).
-    1 SetOpened Sets Info { set: Id = "", by_peer: u8 = "0 or 1" }
+    /// A set was opened: by this host, or by a peer's LINK.
+    1 SetOpened Sets Info { set: Id = "an id", by_peer: u8 = "0 no, 1 yes" }
     /// A leg took a step of the link handshake.
-    2 LegStep Sets Debug { set: Id = "", leg: Id = "", step: u8 = "1 building, 2 LINK sent, 3 LINKED sent, 4 acknowledged" }
+    2 LegStep Sets Debug { set: Id = "an id", leg: Id = "an id",
+        step: u8 = "1 building, 2 LINK sent, 3 LINKED sent, 4 LINKED_ACK sent, 5 LINKED_ACK received" }
     /// A leg is linked.
-    3 LegLinked Sets Info { set: Id = "", leg: Id = "", rtt: u64 = "ns, of the handshake" }
+    3 LegLinked Sets Info { set: Id = "an id", leg: Id = "an id", rtt: u64 = "ns, of the handshake; 0: not measured" }
     /// A set can carry streams.
-    4 SetUsable Sets Info { set: Id = "" }
+    4 SetUsable Sets Info { set: Id = "an id" }
     /// A set lost a leg.
-    5 LegLost Sets Info { set: Id = "", leg: Id = "", cause: i32 = "a status" }
+    5 LegLost Sets Info { set: Id = "an id", leg: Id = "an id", cause: i32 = "a status; 0: the host closed it" }
     /// A set has ended.
-    6 SetEnded Sets Info { set: Id = "", cause: i32 = "a status" }
+    6 SetEnded Sets Info { set: Id = "an id", cause: i32 = "a status; 0: the host ended it" }
     /// A set that lost a leg wants another.
-    7 LegWanted Sets Info { set: Id = "" }
+    7 LegWanted Sets Info { set: Id = "an id" }
 
     /// A message came in order on a leg, and was delivered at once.
-    16 InOrder Messages Trace { set: Id = "", leg: Id = "", number: u64 = "of the message in its set", command: u8 = "a relay command", bytes: u16 = "bytes of its body" }
-    /// A message came before its turn and is held: `missing` has to come first.
-    17 Held Messages Debug { set: Id = "", leg: Id = "", number: u64 = "of the message in its set", missing: u64 = "the number that is next", bytes: u16 = "bytes of its body", held: u32 = "messages that the set holds now" }
+    16 InOrder Messages Trace { set: Id = "an id", leg: Id = "an id", number: u64 = "of the message in its set",
+        command: u8 = "a relay command" }
+    /// A message came before its turn and is held: another has to come first.
+    17 Held Messages Debug { set: Id = "an id", leg: Id = "an id", number: u64 = "of the message in its set",
+        missing: u64 = "the number that is next in the set", held: u32 = "messages that the set holds now",
+        bytes: u32 = "that the message costs" }
     /// A message that was held had its turn, and was delivered.
-    18 Released Messages Trace { set: Id = "", leg: Id = "0: the leg has gone", number: u64 = "of the message in its set", bytes: u16 = "bytes of its body" }
-    /// SWITCH came: the leg leaves numbers out.
-    19 SwitchReceived Messages Debug { set: Id = "", leg: Id = "", delta: u32 = "numbers left out", number: u64 = "of the leg's last message, from now on" }
+    18 Released Messages Trace { set: Id = "an id", number: u64 = "of the message in its set",
+        held: u32 = "messages that the set still holds" }
+    /// A SWITCH came: the leg leaves numbers out.
+    19 SwitchReceived Messages Debug { set: Id = "an id", leg: Id = "an id", delta: u32 = "numbers left out",
+        number: u64 = "that the leg's last message has now" }
 
-    /// One leg of those that a choice looked at, in the order of the set; the choice follows.
-    32 LegLooked Choice Trace { set: Id = "", leg: Id = "", rtt: u64 = "ns; 0: not known", cwnd: u32 = "cells", in_flight: u32 = "cells", state: u8 = "0 ready, 1 not linked, 2 window full, 3 channel full, 4 blocked by padding" }
+    /// A leg of a set at the moment of a choice. One comes for each leg, in the set's order; the choice follows.
+    32 LegLooked Choice Trace { set: Id = "an id", leg: Id = "an id", rtt: u64 = "ns; 0: not measured", cwnd: u32 = "cells",
+        in_flight: u32 = "cells",
+        state: u8 = "0 ready, 1 not linked, 2 window full, 3 channel full, 4 blocked by padding" }
     /// A leg was chosen for a message, which is counted as sent on it.
-    33 Sent Choice Trace { set: Id = "", leg: Id = "", number: u64 = "of the message in its set", command: u8 = "a relay command" }
-    /// A SWITCH goes before the next message: another leg sends from now on.
-    34 SwitchSent Choice Debug { set: Id = "", leg: Id = "that sends now", delta: u32 = "numbers left out" }
-    /// A message was refused, as no leg has room.
-    35 Refused Choice Debug { set: Id = "", legs: u8 = "legs of the set", full: u8 = "of them, those whose window is full", blocked: u8 = "of them, those that are blocked" }
-    /// The host is told that it may send again, on a set or a circuit.
-    36 MaySend Choice Debug { set: Id = "0: a circuit", circuit: Id = "0: a set" }
-    /// A message waits, as padding blocks the legs.
-    37 HeldForSending Choice Debug { set: Id = "0: a circuit", circuit: Id = "0: a set", command: u8 = "a relay command", waiting: u32 = "messages that wait so" }
+    33 Sent Choice Trace { set: Id = "an id", leg: Id = "an id", number: u64 = "of the message in its set",
+        command: u8 = "a relay command" }
+    /// A SWITCH goes before the message: another leg sends from now on.
+    34 SwitchSent Choice Debug { set: Id = "an id", leg: Id = "that sends now", delta: u32 = "numbers left out" }
+    /// A message was refused, as no leg has room. The host waits for MAY_SEND.
+    35 Refused Choice Debug { set: Id = "an id", legs: u8 = "legs of the set" }
+    /// A host that was refused is told that it may send again.
+    36 MaySend Choice Debug { set: Id = "an id" }
+    /// A message waits here, as padding blocks the legs.
+    37 HeldForSending Choice Debug { set: Id = "an id", waiting: u32 = "messages that wait so in the set" }
 
     /// A host has reported how a leg stands.
-    48 Reported Windows Trace { circuit: Id = "", cwnd: u32 = "cells", in_flight: u32 = "cells", rtt: u64 = "ns", flags: u8 = "1 slow start, 2 blocked" }
+    48 Reported Windows Trace { circuit: Id = "an id", cwnd: u32 = "cells", in_flight: u32 = "cells",
+        rtt: u64 = "ns; 0: as before", slow_start: u8 = "0 no, 1 yes", blocked: u8 = "0 no, 1 yes" }
     /// A SENDME came, and moved the window of its hop.
-    49 SendmeReceived Windows Trace { circuit: Id = "", hop: u8 = "", cwnd: u32 = "cells", in_flight: u32 = "cells", rtt: u64 = "ns, smoothed", slow_start: u8 = "0 or 1" }
-    /// A SENDME is owed, and goes out.
-    50 SendmeSent Windows Trace { circuit: Id = "", hop: u8 = "" }
+    49 SendmeReceived Windows Trace { circuit: Id = "an id", hop: u8 = "of the circuit", cwnd: u32 = "cells",
+        in_flight: u32 = "cells", rtt: u64 = "ns, smoothed", slow_start: u8 = "0 no, 1 yes" }
+    /// A SENDME goes out.
+    50 SendmeSent Windows Trace { circuit: Id = "an id", hop: u8 = "of the circuit" }
 
-    /// XOFF came or went: a stream stops.
-    64 Xoff Streams Debug { stream: Id = "", received: u8 = "1 received, 0 sent", buffered: u32 = "bytes" }
-    /// XON came or went: a stream goes on.
-    65 Xon Streams Debug { stream: Id = "", received: u8 = "1 received, 0 sent", rate: u32 = "kB/s; 0: no limit" }
+    /// A stream is open.
+    64 StreamOpened Streams Debug { owner: Id = "a circuit or a set", stream: Id = "an id" }
+    /// A stream has ended.
+    65 StreamEnded Streams Debug { owner: Id = "a circuit or a set", stream: Id = "an id" }
+    /// XOFF came: the stream stops sending.
+    66 XoffReceived Streams Debug { stream: Id = "an id" }
+    /// XOFF goes out: too much is buffered here.
+    67 XoffSent Streams Debug { stream: Id = "an id", buffered: u32 = "bytes" }
+    /// XON came: the stream may send.
+    68 XonReceived Streams Debug { stream: Id = "an id", rate: u32 = "kB/s; 0: no limit" }
+    /// XON goes out: what was buffered here has gone.
+    69 XonSent Streams Debug { stream: Id = "an id", rate: u32 = "kB/s; 0: no limit" }
 
-    /// Cells wait at a side of a circuit: its source is asked to pause.
-    80 FeedPaused Edges Debug { circuit: Id = "", side: u8 = "of the source: 0 back, 1 next", waiting: u32 = "cells" }
-    /// Its source may go on.
-    81 FeedUnpaused Edges Debug { circuit: Id = "", side: u8 = "of the source: 0 back, 1 next", waiting: u32 = "cells" }
-    /// The channel of one side is full, or takes cells again.
-    82 Writable Edges Debug { circuit: Id = "", side: u8 = "0 back, 1 next", writable: u8 = "0 or 1", waiting: u32 = "cells" }
+    /// So many cells wait at an edge that the source of its cells is asked to pause.
+    80 FeedPaused Edges Debug { circuit: Id = "an id", side: u8 = "0 back, 1 next", waiting: u32 = "cells" }
+    /// So few cells wait at an edge that the source of its cells may go on.
+    81 FeedUnpaused Edges Debug { circuit: Id = "an id", side: u8 = "0 back, 1 next", waiting: u32 = "cells" }
+    /// The channel of an edge takes no cells any more, or takes them again.
+    82 WritableChanged Edges Debug { circuit: Id = "an id", side: u8 = "0 back, 1 next", writable: u8 = "0 no, 1 yes",
+        waiting: u32 = "cells" }
+    /// A cell waits at an edge.
+    83 Waits Edges Trace { circuit: Id = "an id", side: u8 = "0 back, 1 next", waiting: u32 = "cells, with this one" }
 
-    /// A padding cell is to be sent.
-    96 PaddingSent Padding Trace { circuit: Id = "", hop: u8 = "", slot: u8 = "of the padder", machine: u32 = "its index", flags: u8 = "1 bypass, 2 replace" }
+    /// A padder runs at a hop of a circuit.
+    96 PadderAdded Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", machines: u8 = "of the padder" }
+    /// A padder runs no longer.
+    97 PadderRemoved Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit" }
+    /// A step of the negotiation of padding.
+    98 PaddingNegotiated Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit",
+        step: u8 = "1 start sent, 2 start received, 3 agreed, 4 refused, 5 stop sent, 6 stop received" }
+    /// The machines of a padder were told of something.
+    99 PaddingEvent Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit",
+        what: u8 = "1 normal sent, 2 normal received, 3 padding sent, 4 padding received, 5 tunnel sent, \
+            6 tunnel received, 7 blocking began, 8 blocking ended, 9 timer began, 10 timer ended",
+        machine: u32 = "its index; 4294967295: all" }
+    /// A machine has moved to another state.
+    100 StateChanged Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
+        from: u32 = "a state", to: u32 = "a state" }
+    /// A machine has set a timer.
+    101 TimerSet Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
+        timer: u8 = "1 padding, 2 blocking, 3 its own", after: u64 = "ns" }
+    /// The timer of a machine has ended.
+    102 TimerFired Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
+        timer: u8 = "1 padding, 2 blocking, 3 its own", late: u64 = "ns after its time" }
+    /// A machine has begun a block, or made it longer.
+    103 BlockBegan Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
+        bypass: u8 = "0 no, 1 yes", lasts: u64 = "ns" }
+    /// The block of a padder has ended.
+    104 BlockEnded Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit" }
+    /// A padding cell goes out.
+    105 PaddingSent Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
+        bypass: u8 = "0 no, 1 yes", replace: u8 = "0 no, 1 yes" }
     /// A padding cell came.
-    97 PaddingReceived Padding Trace { circuit: Id = "", hop: u8 = "" }
-    /// Padding blocks a circuit, or does so no longer.
-    98 Blocked Padding Debug { circuit: Id = "", blocked: u8 = "0 or 1", bypassable: u8 = "0 or 1" }
+    106 PaddingReceived Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit" }
+    /// Another cell goes, or went, in the place of a padding cell.
+    107 PaddingReplaced Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
+        by: u8 = "1 a cell that is not written yet, 2 a cell that the block held back" }
+    /// A padding cell or a block was refused.
+    108 PaddingRefused Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
+        why: u8 = "1 the operator's budget, 2 the consensus, 3 its pace, 4 a cap" }
 
     /// A cap on memory was reached.
-    112 CapReached Memory Warn { cap: u8 = "1 the set's, 2 the engine's, 3 the hub's", wanted: u64 = "bytes", held: u64 = "bytes that the engine holds" }
-    /// A set or circuit was closed to make room.
-    113 Victim Memory Warn { victim: Id = "a set or a circuit", bytes: u64 = "that it held", age: u64 = "ns, of its oldest message" }
+    112 CapReached Memory Warn { cap: u8 = "1 the set's, 2 the engine's, 3 the hub's", wanted: u64 = "bytes",
+        held: u64 = "bytes that the engine holds" }
+    /// A set or circuit is closed to make room, or as what it holds is too old.
+    113 Victim Memory Warn { who: Id = "a circuit or a set", held: u64 = "bytes", age: u64 = "ns" }
+    /// Memory that nothing uses was given back.
+    114 Trimmed Memory Debug { bytes: u64 = "given back" }
 
-    /// A message went to a leg on another engine, or came from one.
-    128 Crossed Hub Trace { leg: Id = "", came: u8 = "1 came, 0 went", number: u64 = "0: it has none yet", bytes: u16 = "bytes of its body" }
+    /// A message, or a step of the link handshake, went to another engine.
+    128 CrossedOut Hub Trace { leg: Id = "on the engine that is home", command: u8 = "a relay command" }
+    /// A message, or a step of the link handshake, came from another engine.
+    129 CrossedIn Hub Trace { leg: Id = "on the engine that is home", command: u8 = "a relay command" }
 
     /// A peer broke the protocol: a circuit or a set is closed for it.
     144 Fault Faults Warn { who: Id = "a circuit or a set", status: i32 = "a status" }
+
+    /// The host has set its clock.
+    160 ClockSet Host Info { before: u64 = "ns", now: u64 = "ns" }
+    /// The host's clock went back.
+    161 ClockWentBack Host Warn { by: u64 = "ns" }
+    /// The host's clock went ahead by more than an hour.
+    162 ClockLeapt Host Warn { by: u64 = "ns" }
+    /// Events are recorded at a relay. A record tells who talked when: what `docs/events.md` says of it holds.
+    163 RecordedAtRelay Host Warn {}
 }

@@ -446,6 +446,30 @@ pub(super) unsafe fn close<H: Leave>(
     CIRCFLOW_OK
 }
 
+/// Runs `call` on an engine that no call is inside, also when it is poisoned: for what is wanted most then. It does not
+/// count as a call, so the sentence of the last failure stays.
+pub(super) unsafe fn look_back<H: Handle, R>(
+    engine: *mut H,
+    call: impl FnOnce(&mut H::Core) -> R,
+) -> Result<R, circflow_status> {
+    // SAFETY: by the contract of this function.
+    let house = unsafe { find(engine) }?;
+    let state = house.state();
+    if state == State::Busy {
+        return Err(CIRCFLOW_ERR_REENTRANT);
+    }
+    house.set(State::Busy);
+    // SAFETY: its state was not Busy, so no other reference to the core exists, and Busy keeps any from being made.
+    let core = unsafe { &mut *house.core.get() };
+    match catch_unwind(AssertUnwindSafe(|| call(core))) {
+        Ok(answer) => {
+            house.set(state);
+            Ok(answer)
+        }
+        Err(payload) => Err(house.poison(payload)),
+    }
+}
+
 /// Reads the sentence of the last call if that failed, also when the engine is poisoned; otherwise an empty one.
 pub(super) unsafe fn detail<H: Handle, R>(engine: *mut H, read: impl FnOnce(&str) -> R) -> Result<R, circflow_status> {
     // SAFETY: by the contract of this function.

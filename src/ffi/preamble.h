@@ -31,6 +31,7 @@
  *   close a circuit or a set             circflow_circuit_close circflow_circuit_gone circflow_set_close
  *   go on with the last leg alone        circflow_set_dissolve
  *   know why a call failed, in words     circflow_engine_get_last_detail circflow_status_text
+ *   see what happened in an engine       circflow_engine_record circflow_engine_record_read
  *   know why a circuit has to close      CIRCFLOW_INSN_CLOSE circflow_insn_close
  *   set parameters of a consensus        circflow_engine_set_param
  *   bound or free memory                 circflow_engine_config circflow_engine_trim circflow_hub_choose_victims
@@ -78,9 +79,9 @@
  *     socket or randomness. Equal times are normal. An earlier time is read as the latest one seen, and
  *     counted in the engine's figures.
  *  3. No pointer is kept after a call, except the engine, the hub and your user data.
- *  4. An engine calls you back in four places only: drain, free (to hand tokens back), the log function, and notify.
- *     Notify can come on any thread and may only wake the engine's loop. Inside drain's callback you may feed; you
- *     may not poll, drain or free.
+ *  4. An engine calls you back in four places only: drain, free (to hand tokens and the rest of a record over), the
+ *     log function, and notify. Notify can come on any thread and may only wake the engine's loop. Inside drain's
+ *     callback you may feed; you may not poll, drain or free.
  *  5. One engine belongs to one thread at a time. Engines share nothing but a hub.
  *  6. An error changes nothing, except for errors of three classes. After PEER or LIMIT a circuit or a set is closed,
  *     and an instruction names it. After FATAL the engine can only be freed.

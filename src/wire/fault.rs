@@ -2,89 +2,91 @@
 
 use std::ffi::CStr;
 
-/// A peer's fault, or a cap that was reached, so that a circuit or a set must close.
+/// A peer's fault, or a cap that was reached, so that a circuit or a set must close. Each has the number of its status
+/// in the C header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(i32)]
 pub enum Fault {
     /// LINK or LINKED cannot be read.
-    BadLink,
+    BadLink = -200,
     /// LINK in a state or role that does not take it.
-    UnexpectedLink,
+    UnexpectedLink = -201,
     /// LINKED in a state or role that does not take it.
-    UnexpectedLinked,
+    UnexpectedLinked = -202,
     /// LINKED_ACK in a state or role that does not take it.
-    UnexpectedLinkedAck,
+    UnexpectedLinkedAck = -203,
     /// LINKED with another nonce than LINK.
-    BadNonce,
+    BadNonce = -204,
     /// LINK or LINKED with impossible sequence numbers.
-    BadLinkNumbers,
+    BadLinkNumbers = -205,
     /// LINK on a circuit that had streams, or that does not use Vegas.
-    UnfitLink,
+    UnfitLink = -206,
     /// LINK while conflux is switched off.
-    ConfluxOff,
+    ConfluxOff = -207,
     /// A message that must come from the join point came from another hop.
-    WrongHop,
+    WrongHop = -208,
     /// SWITCH cannot be read.
-    BadSwitch,
+    BadSwitch = -209,
     /// SWITCH on a circuit that is not linked.
-    UnexpectedSwitch,
+    UnexpectedSwitch = -210,
     /// SWITCH after SWITCH, with no message between them.
-    SwitchRepeated,
+    SwitchRepeated = -211,
     /// Too many SWITCHes by 0.
-    SwitchZero,
+    SwitchZero = -212,
     /// SWITCH that moves a leg too far ahead.
-    SwitchTooFar,
+    SwitchTooFar = -213,
     /// A sequence number beyond the largest.
-    NumberOverflow,
+    NumberOverflow = -214,
     /// A sequence number that was delivered before.
-    NumberStale,
+    NumberStale = -215,
     /// One sequence number on two legs.
-    NumberTwice,
+    NumberTwice = -216,
     /// A multiplexed message on a leg that is not linked.
-    UnlinkedData,
+    UnlinkedData = -217,
     /// A stream-level SENDME on a leg.
-    StreamSendme,
+    StreamSendme = -218,
     /// A stream id that does not fit the command.
-    BadStreamId,
+    BadStreamId = -219,
     /// The set's cap on held bytes is reached.
-    SetMemory,
+    SetMemory = -300,
     /// The engine's cap on held bytes is reached.
-    EngineMemory,
+    EngineMemory = -301,
     /// The cap on legs or sets is reached.
-    LinkLimit,
+    LinkLimit = -302,
     /// LINKED did not come in time.
-    LinkedTimeout,
+    LinkedTimeout = -303,
     /// LINKED_ACK did not come in time.
-    LinkedAckTimeout,
+    LinkedAckTimeout = -304,
     /// The set's home, on another engine, did not answer in time.
-    HomeTimeout,
+    HomeTimeout = -314,
     /// Padding from a hop that has no reason to send it.
-    PaddingUnexpected,
+    PaddingUnexpected = -222,
     /// More padding than the hop may send.
-    PaddingExcess,
+    PaddingExcess = -223,
     /// PADDING_NEGOTIATED that cannot be read, or that answers no request.
-    BadNegotiated,
+    BadNegotiated = -224,
     /// A command that this part of a circuit does not take.
-    UnexpectedCommand,
+    UnexpectedCommand = -225,
     /// A cell that this relay does not recognise, and no other relay follows.
-    Unrecognised,
+    Unrecognised = -226,
     /// BEGIN for a stream that is already open.
-    StreamTwice,
+    StreamTwice = -227,
     /// A message for a stream that was never opened.
-    UnknownStream,
+    UnknownStream = -228,
     /// XOFF or XON that cannot be read.
-    BadFlow,
+    BadFlow = -229,
     /// XOFF or XON more often than the data sent can cause.
-    FlowAbuse,
+    FlowAbuse = -230,
     /// A SENDME that acknowledges nothing, or has a wrong digest.
-    BadSendme,
+    BadSendme = -231,
     /// More cells than an edge takes after it asked for a pause.
-    EdgeOverrun,
+    EdgeOverrun = -307,
     /// More bytes of a stream than may be buffered.
-    StreamMemory,
+    StreamMemory = -308,
     /// The process's cap on held bytes is reached.
-    ProcessMemory,
+    ProcessMemory = -309,
     /// The messages before a held one have not come for too long.
-    HeldTooLong,
+    HeldTooLong = -310,
 }
 
 /// How far a fault on a leg reaches.
@@ -224,4 +226,16 @@ pub enum Cause {
     Finished,
     /// A fault.
     Fault(Fault),
+}
+
+impl Cause {
+    /// The number of its status in the C header: 0 when the host asked for it.
+    pub const fn number(self) -> i32 {
+        match self {
+            Cause::Asked => 0,
+            Cause::LegLost => -306,
+            Cause::Finished => -311,
+            Cause::Fault(fault) => fault as i32,
+        }
+    }
 }

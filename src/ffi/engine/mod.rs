@@ -1,10 +1,13 @@
-//! `circflow_engine_*`: an engine's life. Instructions and time: `turn`; figures: `stats`; parameters: `param`.
+//! `circflow_engine_*`: an engine's life. Instructions and time: `turn`; figures: `stats`; parameters: `param`; what
+//! happened: `record`.
 
 mod param;
+mod record;
 mod stats;
 mod turn;
 
 pub use param::*;
+pub use record::*;
 pub use stats::*;
 pub use turn::*;
 
@@ -194,6 +197,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_free(
     if outside::is_notifying() {
         return CIRCFLOW_ERR_REENTRANT;
     }
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { record::pour(engine, true) };
     let gather = |core: &mut Engine, left: &mut LeftTokens| {
         if !std::mem::replace(&mut left.is_gathered, true) {
             left.tokens.extend(core.tokens());

@@ -89,6 +89,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
                     body.zeroize();
                 }
             }
+            super::record::pour(engine, false);
             door::enter(engine, |core| {
                 // SAFETY: NULL or room, by the contract of this floor.
                 Out::give(more_out, u8::from(core.waiting()));
