@@ -84,6 +84,8 @@ static const circflow_queue_sink every_sink = {every_try_send, every_is_closed, 
     CALL(circflow_engine_tick, EVERY_NOW)                                                                              \
     CALL(circflow_engine_set_clock, EVERY_NOW)                                                                         \
     CALL(circflow_engine_trim, &every_number)                                                                          \
+    CALL(circflow_engine_record, 4096, CIRCFLOW_RECORD_ALL)                                                            \
+    CALL(circflow_engine_set_record_sink, NULL, NULL)                                                                  \
     CALL(circflow_engine_get_stats, &every_engine_stats)                                                               \
     CALL(circflow_engine_join, every_hub, every_notify, NULL)                                                          \
     CALL(circflow_engine_accept_sets, &every_set_config)                                                               \

@@ -30,14 +30,19 @@ static void a_poisoned_engine_answers_poisoned(void **state)
 {
     size_t count;
     char text[100] = "";
+    uint8_t piece[4096];
     (void)state;
     every_begin();
+    OK(circflow_engine_record(world.client, 4096, CIRCFLOW_RECORD_ALL));
+    OK(circflow_engine_set_clock(world.client, world.now + SECOND));
     IS(CIRCFLOW_ERR_NULL, circflow_test_panic(NULL));
     IS(CIRCFLOW_ERR_PANIC, circflow_test_panic(world.client));
     IS(CIRCFLOW_ERR_POISONED, circflow_test_panic(world.client));
     EVERY_IS(CIRCFLOW_ERR_POISONED, every_engine_call, world.client);
     every_end();
-    /* What the panic said can still be read. */
+    /* What happened before can still be read, and so can what the panic said. */
+    OK(circflow_engine_record_read(world.client, piece, sizeof(piece), &count, NULL));
+    assert_true(count > 0);
     OK(circflow_engine_get_last_detail(world.client, text, sizeof(text), &count));
     assert_true(count > 0);
     assert_string_equal(text, "a panic on purpose");

@@ -11,6 +11,7 @@ static circflow_engine *engine;
 static circflow_queue *queue;
 static circflow_hub *hub;
 static char text[100];
+static size_t count;
 
 static int setup(void **state)
 {
@@ -46,6 +47,7 @@ static void null_is_no_handle(void **state)
     EVERY_IS(CIRCFLOW_ERR_NULL, every_queue_call, NULL);
     EVERY_IS(CIRCFLOW_ERR_NULL, every_hub_call, NULL);
     IS(CIRCFLOW_ERR_NULL, circflow_engine_get_last_detail(NULL, text, sizeof(text), NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_record_read(NULL, (uint8_t *)text, sizeof(text), &count, NULL));
     IS(CIRCFLOW_ERR_NULL, circflow_engine_join(engine, NULL, every_notify, NULL));
     OK(circflow_engine_free(NULL, NULL, NULL));
     OK(circflow_queue_free(NULL, NULL, NULL));
@@ -56,6 +58,7 @@ static void is_no_engine(void *other)
 {
     EVERY_IS(CIRCFLOW_ERR_BAD_HANDLE, every_engine_call, other);
     IS(CIRCFLOW_ERR_BAD_HANDLE, circflow_engine_get_last_detail(other, text, sizeof(text), NULL));
+    IS(CIRCFLOW_ERR_BAD_HANDLE, circflow_engine_record_read(other, (uint8_t *)text, sizeof(text), &count, NULL));
     IS(CIRCFLOW_ERR_BAD_HANDLE, circflow_engine_free(other, NULL, NULL));
 }
 
@@ -140,8 +143,8 @@ static void a_hub_that_was_let_go_takes_nothing(void **state)
 /* Every function of the header whose first parameter is a handle. */
 static void the_tables_are_those_of_the_header(void **state)
 {
-    static const char *const apart[] = {"circflow_engine_get_last_detail", "circflow_engine_free", "circflow_queue_free",
-                                        "circflow_hub_free"};
+    static const char *const apart[] = {"circflow_engine_get_last_detail", "circflow_engine_record_read",
+                                        "circflow_engine_free", "circflow_queue_free", "circflow_hub_free"};
     char line[512];
     size_t found = 0;
     FILE *header = fopen(HEADER_PATH, "r");

@@ -686,6 +686,29 @@ static void set_rest(int at)
     }
 }
 
+/* What a sink got, added up, so that a sanitizer sees each byte read. */
+static uint64_t poured;
+
+static void pour(void *userdata, const uint8_t *piece, size_t len)
+{
+    (void)userdata;
+    while (len--) poured += *piece++;
+}
+
+static void record(circflow_engine *engine)
+{
+    uint8_t piece[4096];
+    uint64_t overwritten;
+    size_t len;
+    switch (take8() % 4) {
+    case 0: (void)DONE(circflow_engine_record(engine, take8() % 4 ? 8192 : take32() % 8192, take32() % 4096)); break;
+    case 1: (void)DONE(circflow_engine_set_record_sink(engine, take8() % 2 ? pour : NULL, NULL)); break;
+    default:
+        len = take8() % 4 ? sizeof piece : take8();
+        (void)DONE(circflow_engine_record_read(engine, maybe(piece), len, &len, maybe(&overwritten)));
+    }
+}
+
 static void engine_rest(int at)
 {
     static const char *const params[] = {"cc_alg", "cc_cwnd_init", "cc_cwnd_max", "cc_cwnd_min", "cc_sendme_inc",
@@ -701,7 +724,8 @@ static void engine_rest(int at)
     char text[300];
     size_t len;
     hub.size = sizeof hub;
-    switch (take8() % 7) {
+    switch (take8() % 8) {
+    case 7: record(engine); break;
     case 6:
         MUST(circflow_padding_budget_init(&budget, sizeof budget) == CIRCFLOW_OK);
         budget.allowed_cells = take8();

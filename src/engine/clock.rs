@@ -5,6 +5,7 @@ use crate::base::time::NEVER;
 use crate::base::Nanos;
 use crate::engine::out::log::engine_log;
 use crate::engine::{Engine, Error};
+use crate::event::Event;
 
 impl Engine {
     /// The host's time on our clock, which every function of the engine takes except the quick ways (see
@@ -34,6 +35,7 @@ impl Engine {
         let before = self.time.clock.outside(self.time.clock.latest());
         self.time.clock.set(wall);
         self.time.alarms.close(self.time.clock.is_moved());
+        self.note(Event::ClockSet { before, now: wall });
         engine_log!(self, INFO, before_ns = before, now_ns = wall, "the host has set its clock");
         Ok(())
     }
@@ -45,6 +47,7 @@ impl Engine {
             now = self.time.clock.leap(before);
             self.time.alarms.close(self.time.clock.is_moved());
             let seconds = (now - before) / 1_000_000_000;
+            self.note(Event::ClockLeapt { by: now - before });
             engine_log!(self, WARN, seconds = seconds, "the host's clock went ahead by more than an hour");
         }
         self.time.alarms.set_horizon(now);
@@ -59,6 +62,7 @@ impl Engine {
         if latest - named > CLOCK_BACK && self.time.step_back_logged != latest {
             self.time.step_back_logged = latest;
             let seconds = (latest - named) / 1_000_000_000;
+            self.note(Event::ClockWentBack { by: latest - named });
             engine_log!(self, WARN, seconds = seconds, "the host's clock went back");
         }
     }

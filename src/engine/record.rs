@@ -7,6 +7,7 @@ use crate::event::{Class, Event, Events};
 impl Engine {
     /// True when anybody wants events of this class. Two instructions: quick ways ask before they make an event.
     #[inline(always)]
+    #[allow(dead_code, reason = "the call sites come one after the other")]
     pub(super) fn wants(&self, class: Class) -> bool {
         self.events.wants(class)
     }

@@ -188,8 +188,8 @@ events! {
         number: u64 = "that the leg's last message has now" }
 
     /// A leg of a set at the moment of a choice. One comes for each leg, in the set's order; the choice follows.
-    32 LegLooked Choice Trace { set: Id = "an id", leg: Id = "an id", rtt: u64 = "ns; 0: not measured", cwnd: u32 = "cells",
-        in_flight: u32 = "cells",
+    32 LegLooked Choice Trace { set: Id = "an id", leg: Id = "an id", rtt: u64 = "ns; 0: not measured",
+        cwnd: u32 = "cells", in_flight: u32 = "cells",
         state: u8 = "0 ready, 1 not linked, 2 window full, 3 channel full, 4 blocked by padding" }
     /// A leg was chosen for a message, which is counted as sent on it.
     33 Sent Choice Trace { set: Id = "an id", leg: Id = "an id", number: u64 = "of the message in its set",

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test binary uses a part
 
 pub mod any_machines;
+pub mod events;
 pub mod machines;
 pub mod naive_padding;
 pub mod padding_net;

@@ -7,6 +7,7 @@ use crate::engine::out::insn::{Queued, SetNews};
 use crate::engine::out::leftover::Leftover;
 use crate::engine::out::log::engine_log;
 use crate::engine::{Engine, Error, Place};
+use crate::event::Event;
 use crate::wire::fault::Reach;
 
 impl Engine {
@@ -44,6 +45,7 @@ impl Engine {
     /// Counts a fault, explains it for people, and logs it.
     pub(in crate::engine) fn report_fault(&mut self, fault: Fault, noun: &str, id: Id) {
         self.out.faults += 1;
+        self.note(Event::Fault { who: id, status: fault as i32 });
         let text = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
         self.explain(Error::Fault(fault), text);
         engine_log!(self, WARN, id = id.0, "closing a {noun}: {}", fault.text().to_string_lossy());
@@ -127,11 +129,18 @@ impl Engine {
                 }
                 Effect::Linked { leg, rtt } => {
                     engine_log!(self, DEBUG, circuit = leg.0, set = set.0, rtt_ns = rtt, "leg linked");
+                    self.note(Event::LegLinked { set, leg, rtt });
                     self.out.queue.push(Queued::Linked { circuit: leg, set, rtt });
                     self.ask_if_waiting(set);
                 }
-                Effect::Usable => self.out.queue.push(Queued::Set { set, news: SetNews::Usable }),
-                Effect::WantLeg => self.out.queue.push(Queued::Set { set, news: SetNews::WantLeg }),
+                Effect::Usable => {
+                    self.note(Event::SetUsable { set });
+                    self.out.queue.push(Queued::Set { set, news: SetNews::Usable });
+                }
+                Effect::WantLeg => {
+                    self.note(Event::LegWanted { set });
+                    self.out.queue.push(Queued::Set { set, news: SetNews::WantLeg });
+                }
                 Effect::MaySend => self.out.queue.push(Queued::Set { set, news: SetNews::MaySend }),
                 Effect::Ready => self.out.queue.push(Queued::Ready { set }),
                 Effect::Close { leg, cause } => self.close(leg, set, cause),
@@ -142,6 +151,7 @@ impl Engine {
                 }
                 Effect::Ended(cause) => {
                     engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
+                    self.note(Event::SetEnded { set, cause: cause.number() });
                     self.out.queue.push(Queued::Ended { set, set_tag, cause });
                 }
                 Effect::Arm { leg, deadline } if self.is_elsewhere(leg) => self.arm_elsewhere(leg, Some(deadline)),
