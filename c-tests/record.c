@@ -76,7 +76,8 @@ static void the_life_of_a_set_can_be_read(void **state)
     assert_int_equal(number(linked.first + 4, 4), 1); /* engine_number of the client */
     assert_true(number(linked.first + 8, 8) <= world.now);
     assert_int_equal(number(linked.first + HEAD, 8), world.client_set.v);
-    assert_int_equal(number(linked.first + HEAD + 8, 8), world.client_leg[0].v);
+    /* The second one was linked first: its LINKED was carried first. */
+    assert_int_equal(number(linked.first + HEAD + 8, 8), world.client_leg[1].v);
     assert_int_equal(find(piece, len, KIND_SET_USABLE).count, 1);
     assert_int_equal(find(piece, len, KIND_SET_ENDED).count, 1);
     assert_int_equal(read_all(world.client), 0);
