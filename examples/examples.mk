@@ -2,7 +2,7 @@
 #
 # make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS= number of
 # sets at once; THREADS= of the exit, 1 or 2; SLOW_READER=1; BASE_PORT=; RATIO= how much faster two legs have to be;
-# PADDING= name of machines in examples/machines.
+# PADDING= name of machines in examples/machines; RECORD= file for what happens in each process, 0 for none.
 
 EXAMPLES     := $(BUILD)/examples
 SMALL_NAMES  := loop_poll loop_run padding slow_consumer
@@ -14,13 +14,16 @@ DEMO_CFLAGS   = $(CFLAGS) $(CCOMMON) $(shell pkg-config --cflags libevent) \
 	-DMACHINES_FOLDER='"$(CURDIR)/examples/machines"'
 DEMO_LIBS     = $(shell pkg-config --libs libevent)
 
+RECORD       ?= $(BUILD)/demo.trace
+DEMO_RECORD   = $(filter-out 0,$(RECORD))
+
 # NAME,VALUE as an option of the demo, quoted for the shell; nothing when the value is empty.
 demo_option = $(if $(strip $(2)),--$(1) '$(subst ','\'',$(2))')
 DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SIZE_MIB)) \
 	$(call demo_option,leg-a,$(LEG_A)) $(call demo_option,leg-b,$(LEG_B)) $(call demo_option,circuits,$(CIRCUITS)) \
 	$(call demo_option,threads,$(THREADS)) \
 	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO)) $(call demo_option,padding,$(PADDING)) \
-	$(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
+	$(call demo_option,record,$(DEMO_RECORD)) $(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
 
 .PHONY: examples demo demo-short demo-slow-short demo-circuits-short demo-kill demo-padding demo-padding-short
 examples: $(SMALL) $(DEMO_BINS) ## Build the examples and the demo
@@ -41,7 +44,7 @@ demo-circuits-short: examples ## Twenty sets at once, at an exit of two threads,
 
 demo-padding: setup ## Ten seconds in which nobody sends anything: how regular are the cells of padding?
 	@$(MAKE) --no-print-directory examples
-	@$(EXAMPLES)/demo --idle 10
+	@$(EXAMPLES)/demo --idle 10 $(call demo_option,record,$(DEMO_RECORD))
 
 demo-padding-short: examples ## Quick runs with padding, for the tests
 	@$(EXAMPLES)/demo --two-only --size-mib 1 --padding constant-rate
@@ -58,8 +61,8 @@ $(EXAMPLES)/demo-%.o: examples/demo/%.c $(DEMO_HEADERS) $(HEADER) | $(EXAMPLES)
 
 # The sources of each program.
 demo_objects   = $(patsubst %,$(EXAMPLES)/demo-%.o,$(1))
-DEMO_NODE     := loop node memory padding channel cell
-DEMO_ENDPOINT := endpoint leg digest record sha256 $(DEMO_NODE)
+DEMO_NODE     := loop node record memory padding channel cell
+DEMO_ENDPOINT := endpoint leg digest sha256 $(DEMO_NODE)
 $(EXAMPLES)/demo: $(call demo_objects,demo watch summary cap options machines transfer network lines child progress \
 	testfile sha256)
 $(EXAMPLES)/demo-client: $(call demo_objects,client reader $(DEMO_ENDPOINT))

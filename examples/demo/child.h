@@ -28,7 +28,7 @@ struct child {
     void *owner;
 };
 
-enum { CHILD_ARGS_MAX = 8 };
+enum { CHILD_ARGS_MAX = 10 };
 
 /* Starts child->program with arguments up to a NULL. Returns 0, or -1 with errno. */
 int child_start(struct child *child, struct event_base *base, const char *const args[]);

@@ -1,8 +1,8 @@
-/* demo-client OUTPUT_FILE SIZE SETS TRACE_FILE MACHINES_FILE READ_BYTES_PER_S GUARD_PORT...
+/* demo-client ENGINE_NUMBER TRACE_FILE OUTPUT_FILE SIZE SETS MACHINES_FILE READ_BYTES_PER_S GUARD_PORT...
  *
  * Opens conflux sets, each with a leg over each guard, asks the exit for the file, a part on each set, and writes the
- * file. Records the cells of the first leg unless TRACE_FILE is empty, and pads unless MACHINES_FILE is empty. Reads
- * READ_BYTES_PER_S from all streams together; 0 is no limit. Its progress lines:
+ * file. Pads, unless MACHINES_FILE is empty. Reads READ_BYTES_PER_S from all streams together; 0 is no limit. Its
+ * progress lines:
  * "progress BYTES CELLS_A CELLS_B HELD HELD_PEAK PARTS WAITING".
  */
 #include "clock.h"
@@ -11,7 +11,6 @@
 #include "padding.h"
 #include "part.h"
 #include "reader.h"
-#include "record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,7 +88,6 @@ static unsigned long long cells_of(const struct client *client, unsigned leg) {
 
 static void finish_all(struct client *client) {
     if (close(client->file) != 0) node_fail("cannot write %s: %s", client->path, strerror(errno));
-    record_close();
     endpoint_say_figures(&client->endpoint);
     node_say("flow %llu %llu", sum_of(client, xoffs_of), sum_of(client, xons_of));
     node_say("received %llu %llu %llu %llu %llu", sum_of(client, bytes_of),
@@ -216,20 +214,20 @@ static void open_sets(struct client *client, uint64_t bytes_per_s) {
 int main(int argc, char **argv) {
     static struct client client;
     uint16_t ports[LEGS_MAX];
-    const int first_port = 7;
+    const int first_port = 8;
     struct event_base *base = node_start();
     if (argc <= first_port || argc > first_port + LEGS_MAX) node_fail("demo-client is started by the demo");
-    client.path = argv[1];
-    client.size = node_number(argv[2], UINT64_MAX / 2);
-    client.sets = (unsigned)node_number(argv[3], SETS_MAX);
+    loops_name(argv[1], argv[2]);
+    client.path = argv[3];
+    client.size = node_number(argv[4], UINT64_MAX / 2);
+    client.sets = (unsigned)node_number(argv[5], SETS_MAX);
     open_file(&client);
-    if (argv[4][0] != '\0') record_open(argv[4]);
     endpoint_open(&client.endpoint, base, 0, &role, &client);
-    client.endpoint.machines = padding_load(&client.endpoint.loop, argv[5]);
+    client.endpoint.machines = padding_load(&client.endpoint.loop, argv[6]);
     node_tell_progress(base, on_progress, &client);
     for (int i = first_port; i < argc; i++) ports[i - first_port] = (uint16_t)node_number(argv[i], UINT16_MAX);
     endpoint_connect(&client.endpoint, ports, (size_t)(argc - first_port));
-    open_sets(&client, node_number(argv[6], UINT64_MAX / 2));
-    event_base_dispatch(base);
+    open_sets(&client, node_number(argv[7], UINT64_MAX / 2));
+    loop_run(&client.endpoint.loop);
     return 0;
 }

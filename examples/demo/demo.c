@@ -90,6 +90,14 @@ static int hash_parts(struct demo *demo) {
     return testfile_hash(cargo->file, 0, cargo->size, demo->outcome.sha, demo->why);
 }
 
+/* Each process adds to the file. */
+static int empty_record(const char *path) {
+    FILE *file = path == NULL ? NULL : fopen(path, "wb");
+    if (path == NULL || (file != NULL && fclose(file) == 0)) return 0;
+    fprintf(stderr, "demo: FAILED: cannot write %s: %s\n", path, strerror(errno));
+    return -1;
+}
+
 static int prepare(struct demo *demo) {
     const struct options *options = &demo->options;
     struct cargo *cargo = &demo->cargo;
@@ -157,6 +165,7 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     options_read(&demo.options, argc, argv);
     catch_signals();
+    if (empty_record(demo.options.record) != 0) return 1;
     if (demo.options.idle_s != 0) return watch_idle(&demo.options);
     if (prepare(&demo) != 0)
         fprintf(stderr, "demo: FAILED: %s\n", demo.why);

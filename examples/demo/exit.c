@@ -1,4 +1,4 @@
-/* demo-exit FILE MACHINES_FILE PORT...
+/* demo-exit ENGINE_NUMBER TRACE_FILE FILE MACHINES_FILE PORT...
  *
  * Accepts circuits, lets clients link them to conflux sets, and answers each BEGIN with the part of the file it asks
  * for. Pads, unless MACHINES_FILE is empty. With two ports it has two event loops in two threads, each with an engine
@@ -217,7 +217,7 @@ static void exit_loop_open(struct exit_loop *exit, struct event_base *base, unsi
 }
 
 static void *run(void *arg) {
-    event_base_dispatch(((struct exit_loop *)arg)->endpoint.loop.base);
+    loop_run(&((struct exit_loop *)arg)->endpoint.loop);
     return NULL;
 }
 
@@ -234,20 +234,25 @@ static struct circflow_hub *hub_new(void) {
 int main(int argc, char **argv) {
     static struct served served = {.lock = PTHREAD_MUTEX_INITIALIZER};
     static struct exit_loop loops[LOOPS_MAX];
-    const int first_port = 3, threads = argc - first_port;
+    const int first_port = 5, threads = argc - first_port;
     pthread_t thread;
     struct event_base *base = node_start();
     if (threads < 1 || threads > LOOPS_MAX) node_fail("demo-exit is started by the demo");
+    loops_name(argv[1], argv[2]);
     struct circflow_hub *hub = threads > 1 ? hub_new() : NULL;
-    if (argv[1][0] != '\0') served_open(&served, argv[1]);
+    if (argv[3][0] != '\0') served_open(&served, argv[3]);
     for (int i = 0; i < threads; i++) {
         struct endpoint *endpoint = &loops[i].endpoint;
-        exit_loop_open(&loops[i], i == 0 ? base : node_new_base(), (unsigned)i, &served, argv[2]);
+        exit_loop_open(&loops[i], i == 0 ? base : node_new_base(), (unsigned)i, &served, argv[4]);
         if (hub != NULL) loop_join(&endpoint->loop, hub);
         node_listen(endpoint->loop.base, (uint16_t)node_number(argv[first_port + i], UINT16_MAX), endpoint_accept,
                     endpoint);
     }
     if (threads > 1 && pthread_create(&thread, NULL, run, &loops[1]) != 0) node_fail("cannot start a thread");
     run(&loops[0]);
+    if (threads > 1) {
+        loop_stop(&loops[1].endpoint.loop);
+        pthread_join(thread, NULL);
+    }
     return 0;
 }

@@ -1,4 +1,4 @@
-/* demo-idle MACHINES_FILE SECONDS GUARD_PORT
+/* demo-idle ENGINE_NUMBER TRACE_FILE MACHINES_FILE SECONDS GUARD_PORT
  *
  * The client of a conflux set with one leg that carries no data. It pads with the middle relay of the leg, as Tor's
  * clients do, and the relay pads too. Then it prints how regular the relay's padding came, see node.h.
@@ -64,14 +64,15 @@ int main(int argc, char **argv) {
     static struct idle idle;
     struct endpoint *endpoint = &idle.endpoint;
     struct event_base *base = node_start();
-    if (argc != 4) node_fail("demo-idle is started by the demo");
-    const uint16_t port = (uint16_t)node_number(argv[3], UINT16_MAX);
+    if (argc != 6) node_fail("demo-idle is started by the demo");
+    loops_name(argv[1], argv[2]);
+    const uint16_t port = (uint16_t)node_number(argv[5], UINT16_MAX);
     endpoint_open(endpoint, base, 0, &role, &idle);
-    endpoint->machines = padding_load(&endpoint->loop, argv[1]);
-    idle.regular = regular_new(&endpoint->loop, node_number(argv[2], 600), padding_sent, endpoint);
+    endpoint->machines = padding_load(&endpoint->loop, argv[3]);
+    idle.regular = regular_new(&endpoint->loop, node_number(argv[4], 600), padding_sent, endpoint);
     endpoint_connect(endpoint, &port, 1);
     endpoint_open_set(endpoint, &idle.tunnel, 0);
     endpoint_settle(endpoint);
-    event_base_dispatch(base);
+    loop_run(&endpoint->loop);
     return 0;
 }

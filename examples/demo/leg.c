@@ -3,7 +3,6 @@
 #include "clock.h"
 #include "node.h"
 #include "padding.h"
-#include "record.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +27,6 @@ static void leg_put(struct leg *leg, const struct cell *cell) {
     struct conn *conn = leg->conn;
     if (conn->channel == NULL) return; /* It went just now, and circflow hears of it soon. */
     channel_put(conn->channel, cell);
-    record_cell(leg->circ_id, 's');
     if (leg->full || !channel_is_full(conn->channel)) return;
     leg->full = conn->full = 1;
     say_writable(leg, 0);
@@ -169,7 +167,6 @@ static void leg_look(struct leg *leg) {
 static void leg_handle_cell(struct leg *leg, const struct cell *cell) {
     char why[64];
     leg->cells++;
-    record_cell(cell->circ_id, 'r');
     if (cell->command == CELL_DESTROY) {
         snprintf(why, sizeof why, "DESTROY came, reason %u", cell->body[0]);
         leg_gone(leg, why);

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "node.h"
+#include "record.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +12,11 @@
 
 /* Instructions taken at a time, so that sockets get their turn too. */
 enum { DRAIN_BUDGET = 1024 };
+
+/* What loop_stop() adds to the counter by which a loop is woken. */
+#define STOP (UINT64_C(1) << 32)
+
+static unsigned first_engine = 1;
 
 void must(enum circflow_status status, const char *what) {
     if (status == CIRCFLOW_OK) return;
@@ -67,14 +73,26 @@ static void on_timer(evutil_socket_t fd, short what, void *arg) {
 
 static void on_wake(evutil_socket_t fd, short what, void *arg) {
     uint64_t times;
+    struct loop *loop = arg;
     (void)what;
-    if (read(fd, &times, sizeof times) == sizeof times) look(arg);
+    if (read(fd, &times, sizeof times) != sizeof times) return;
+    look(loop);
+    if (times >= STOP) event_base_loopbreak(loop->base);
 }
 
-void loop_wake(void *loop) {
-    const uint64_t once = 1;
+static void wake(const struct loop *loop, uint64_t times) {
     /* It fails only when the counter is full: then the loop is about to wake anyway. */
-    if (write(((struct loop *)loop)->wake_fd, &once, sizeof once) < 0) return;
+    if (write(loop->wake_fd, &times, sizeof times) < 0) return;
+}
+
+void loop_wake(void *loop) { wake(loop, 1); }
+
+void loop_stop(struct loop *loop) { wake(loop, STOP); }
+
+void loop_run(struct loop *loop) {
+    record_here(loop->engine);
+    event_base_dispatch(loop->base);
+    record_rest();
 }
 
 static void open_waker(struct loop *loop) {
@@ -89,12 +107,18 @@ void loop_join(struct loop *loop, struct circflow_hub *hub) {
     must(circflow_engine_join(loop->engine, hub, loop_wake, loop), "circflow_engine_join");
 }
 
+void loops_name(const char *engine_number, const char *trace_file) {
+    first_engine = (unsigned)node_number(engine_number, 1000);
+    record_open(trace_file);
+}
+
 void loop_open(struct loop *loop, struct event_base *base, unsigned number, circflow_insn_fn obey, void *owner) {
     struct circflow_engine_config config;
     must(circflow_engine_config_init(&config, sizeof config), "circflow_engine_config_init");
     random_bytes(config.seed, sizeof config.seed);
-    config.engine_number = number + 1; /* 0 is no number. */
+    config.engine_number = first_engine + number;
     must(circflow_engine_new(&config, &loop->engine), "circflow_engine_new");
+    record_begin(loop->engine);
     loop->number = number;
     loop->base = base;
     loop->obey = obey;

@@ -20,12 +20,22 @@ struct loop {
     void *owner;
 };
 
+/* What the demo says to each process: the number of its first engine, so that no two engines of the demo have the same,
+ * and the file for what happens in them, or "". Before loop_open(). */
+void loops_name(const char *engine_number, const char *trace_file);
+
 /* Makes the engine, under a number of its own. */
 void loop_open(struct loop *loop, struct event_base *base, unsigned number, circflow_insn_fn obey, void *owner);
 
 /* Joins the engine to those of the process's other loops, so that a set can have legs on several. Before anything else
  * is done with it. */
 void loop_join(struct loop *loop, struct circflow_hub *hub);
+
+/* Runs until the base is told to end, or loop_stop() is called. */
+void loop_run(struct loop *loop);
+
+/* Ends the loop, which runs in another thread. */
+void loop_stop(struct loop *loop);
 
 /* Drains the engine and arms the timer. Every event handler ends with it. */
 void loop_settle(struct loop *loop);

@@ -11,7 +11,26 @@ const char *const process_titles[PROCESSES] = {"exit", "middle A", "guard A", "m
 static const char leg_letters[PROCESSES] = {
     [MIDDLE_A] = 'A', [GUARD_A] = 'A', [MIDDLE_B] = 'B', [GUARD_B] = 'B'};
 
-static int start(struct transfer *transfer, int which, const char *program, const char *const args[]) {
+struct number {
+    char text[24];
+};
+
+static struct number number(uint64_t value) {
+    struct number number;
+    snprintf(number.text, sizeof number.text, "%llu", (unsigned long long)value);
+    return number;
+}
+
+/* No two engines have the same number, so that one file can have the records of all: the ten is the number of legs. */
+enum { ENGINES_EACH = 10 };
+static const unsigned engine_numbers[PROCESSES] = {
+    [CLIENT] = 1, [EXIT] = 2 /* and 3 */, [MIDDLE_A] = 4, [GUARD_A] = 5, [MIDDLE_B] = 6, [GUARD_B] = 7};
+
+static int start(struct transfer *transfer, int which, const char *program, const char *const own_args[]) {
+    const char *record = transfer->options->record;
+    const struct number engine = number(transfer->legs * ENGINES_EACH + engine_numbers[which]);
+    const char *args[CHILD_ARGS_MAX + 1] = {engine.text, record == NULL ? "" : record};
+    for (int i = 2; i < CHILD_ARGS_MAX && own_args[i - 2] != NULL; i++) args[i] = own_args[i - 2];
     struct child *child = &transfer->children[which];
     child->program = program;
     child->leg = leg_letters[which];
@@ -22,16 +41,6 @@ static int start(struct transfer *transfer, int which, const char *program, cons
     if (child_start(child, transfer->base, args) == 0) return 0;
     transfer_fail(transfer, "cannot start %s: %s", child->title, strerror(errno));
     return -1;
-}
-
-struct number {
-    char text[24];
-};
-
-static struct number number(uint64_t value) {
-    struct number number;
-    snprintf(number.text, sizeof number.text, "%llu", (unsigned long long)value);
-    return number;
 }
 
 /* The port that a process is to listen on: a fixed one, or 0 for any. */
@@ -91,12 +100,10 @@ static int start_client(struct transfer *transfer) {
     const struct number a = number(port_of(transfer, GUARD_A, 0)), b = number(port_of(transfer, GUARD_B, 1));
     const struct options *options = transfer->options;
     const struct cargo *cargo = transfer->cargo;
-    const int records = options->record != NULL && (transfer->legs == 1 || options->two_only);
     const struct number size = number(cargo->size), sets = number(cargo->parts);
     const struct number reads = number(options_reader_bytes_per_s(options));
-    const char *const args[] = {cargo->copy, size.text, sets.text, records ? options->record : "",
-                                options->machines[AT_CLIENT], reads.text, a.text,
-                                transfer->legs > 1 ? b.text : NULL, NULL};
+    const char *const args[] = {cargo->copy, size.text, sets.text, options->machines[AT_CLIENT],
+                                reads.text, a.text, transfer->legs > 1 ? b.text : NULL, NULL};
     if (start(transfer, CLIENT, "client", args) != 0) return -1;
     printf("  client pid %d, exit pid %d\n", (int)transfer->children[CLIENT].pid, (int)transfer->children[EXIT].pid);
     return 0;

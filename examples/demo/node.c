@@ -11,13 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static void (*before_failing)(void);
+
 /* The demo keeps the other end of our standard input open while it needs this process. Even if the demo is killed, the
  * input ends. */
 static void on_control(evutil_socket_t fd, short what, void *arg) {
     char bytes[64];
     (void)what;
-    (void)arg;
-    if (read(fd, bytes, sizeof bytes) <= 0) _exit(0);
+    if (read(fd, bytes, sizeof bytes) <= 0) event_base_loopbreak(arg);
 }
 
 struct event_base *node_new_base(void) {
@@ -36,7 +37,7 @@ struct event_base *node_new_base(void) {
 struct event_base *node_start(void) {
     struct event_base *base = node_new_base();
     signal(SIGPIPE, SIG_IGN);
-    struct event *control = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, on_control, NULL);
+    struct event *control = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, on_control, base);
     if (control == NULL || event_add(control, NULL) != 0) node_fail("cannot watch the standard input");
     return base;
 }
@@ -58,8 +59,11 @@ void node_say(const char *format, ...) {
     va_end(args);
 }
 
+void node_before_failing(void (*fn)(void)) { before_failing = fn; }
+
 void node_fail(const char *format, ...) {
     va_list args;
+    if (before_failing != NULL) before_failing();
     va_start(args, format);
     say("fail ", format, args);
     va_end(args);

@@ -1,5 +1,6 @@
 /* Common to client, relays and exit: the demo starts them, they report to it in lines on their
- * standard output, and they end when their standard input ends.
+ * standard output, and they end when their standard input ends. The first two arguments of each are ENGINE_NUMBER, of
+ * its first engine, and TRACE_FILE, see loop.h.
  *
  * The lines:
  *   port N         the process listens on port N
@@ -38,13 +39,16 @@
 /* Time between two progress lines of a node. */
 enum { PROGRESS_MS = 200 };
 
-/* Makes the event loop of a process. It ends the process when the standard input ends. */
+/* Makes the event loop of a process. The loop ends when the standard input ends. */
 struct event_base *node_start(void);
 
 /* Makes an event loop for another thread. */
 struct event_base *node_new_base(void);
 
 void node_say(const char *format, ...) DEMO_PRINTF;
+
+/* node_fail() will call this function first. */
+void node_before_failing(void (*fn)(void));
 
 /* Prints "fail ..." and ends the process. */
 void node_fail(const char *format, ...) DEMO_PRINTF DEMO_NORETURN;

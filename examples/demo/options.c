@@ -29,7 +29,7 @@ static const char usage[] =
     "                     they may be as slow as they like\n"
     "  --two-only         leave out the run over one leg\n"
     "  --padding NAME     pad both legs, both ways, with the machines of that name in examples/machines\n"
-    "  --record FILE      write the cells of leg A in the first run, seen from the client, for maybenot-simulator\n"
+    "  --record FILE      write what happens in each process to this file, for circflow-trace: docs/demo.md\n"
     "  --idle SECONDS     move nothing: look how regular padding is that makes 100 cells a second, 1 to 600\n";
 
 static void refuse(const char *what, const char *value) {

@@ -27,7 +27,7 @@ struct options {
     const char *padding; /* The name of the padding machines; NULL: no padding. */
     char machines[ENDS][MACHINES_PATH_CAP]; /* Their files, or empty. */
     unsigned idle_s; /* Move no file, but watch the padding for this many seconds; 0: move the file. */
-    const char *record; /* File for the trace of the first run; NULL: no trace. */
+    const char *record; /* File for what happens in all engines; NULL: none. */
 };
 
 /* Reads the arguments. Ends the process with a message when they are not valid. */

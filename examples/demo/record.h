@@ -1,17 +1,20 @@
-/* A trace of the cells of leg A, in maybenot-simulator's format: a line for each, NANOSECONDS,s|r,BYTES, where s is
- * sent and the time counts from the first line on. */
+/* The record of what happens in a process's engines, in a file for circflow-trace. All processes of the demo write the
+ * same file: each piece goes behind all others in one write, and says which engine it is of. */
 #ifndef DEMO_RECORD_H
 #define DEMO_RECORD_H
 
-#include <stdint.h>
+#include <circflow.h>
 
-/* Starts recording into that file. */
+/* The file to which record_begin() adds. "" for none. */
 void record_open(const char *path);
 
-/* Records a cell sent ('s') or received ('r') on that circuit. Does nothing unless recording was started. */
-void record_cell(uint32_t circ_id, char direction);
+/* Records all that happens in this engine from now on. Does nothing without a file. */
+void record_begin(struct circflow_engine *engine);
 
-/* Writes the rest of the trace to the file. */
-void record_close(void);
+/* The calling thread is the one that feeds this engine: record_rest() is about it. */
+void record_here(struct circflow_engine *engine);
+
+/* Writes what the sink was not given yet of the calling thread's engine. */
+void record_rest(void);
 
 #endif

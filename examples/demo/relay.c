@@ -1,4 +1,4 @@
-/* demo-relay PORT NEXT_PORT BYTES_PER_S DELAY_US MACHINES_FILE SECONDS
+/* demo-relay ENGINE_NUMBER TRACE_FILE PORT NEXT_PORT BYTES_PER_S DELAY_US MACHINES_FILE SECONDS
  *
  * A relay in the middle: it accepts a connection, connects to the next hop, and passes the cells of many circuits on,
  * both ways, with the given rate and delay. It does not know conflux, as relays in the middle do not. With
@@ -91,16 +91,17 @@ static void open_side(struct relay *relay, uint8_t which, uint64_t bytes_per_s, 
 int main(int argc, char **argv) {
     static struct relay relay;
     struct event_base *base = node_start();
-    if (argc != 7) node_fail("demo-relay is started by the demo");
+    if (argc != 9) node_fail("demo-relay is started by the demo");
+    loops_name(argv[1], argv[2]);
     loop_open(&relay.loop, base, 0, obey, &relay);
     for (uint8_t i = 0; i < SIDES; i++)
-        open_side(&relay, i, node_number(argv[3], UINT64_MAX / 2), node_number(argv[4], 10000000));
-    relay.next_port = (uint16_t)node_number(argv[2], UINT16_MAX);
-    relay.machines = padding_load(&relay.loop, argv[5]);
+        open_side(&relay, i, node_number(argv[5], UINT64_MAX / 2), node_number(argv[6], 10000000));
+    relay.next_port = (uint16_t)node_number(argv[4], UINT16_MAX);
+    relay.machines = padding_load(&relay.loop, argv[7]);
     if (relay.machines.v != 0)
-        relay.regular = regular_new(&relay.loop, node_number(argv[6], 600), padding_sent, &relay);
+        relay.regular = regular_new(&relay.loop, node_number(argv[8], 600), padding_sent, &relay);
     node_tell_progress(base, on_progress, &relay);
-    node_listen(base, (uint16_t)node_number(argv[1], UINT16_MAX), on_accept, &relay);
-    event_base_dispatch(base);
+    node_listen(base, (uint16_t)node_number(argv[3], UINT16_MAX), on_accept, &relay);
+    loop_run(&relay.loop);
     return 0;
 }
