@@ -351,6 +351,7 @@ impl World {
         for (node, crossing) in crossing.into_iter().enumerate() {
             self.check_tokens(node, crossing);
         }
+        self.end_record();
         self.nodes.clear();
         let reserved = self.hub.as_ref().map_or(0, |hub| hub.process().reserved());
         assert_eq!(reserved, 0, "what engines that are freed had reserved has come back");

@@ -13,6 +13,7 @@ pub mod pad;
 pub mod pays;
 pub mod plan;
 pub mod receive;
+pub mod record;
 pub mod rng;
 pub mod send;
 pub mod share;

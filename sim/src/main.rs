@@ -2,11 +2,12 @@
 //! clients, relays and exits with an engine each, links with delay and rate, applications, and faults of all kinds.
 //!
 //! Arguments: SEEDS=number of seeds, FIRST=first seed, SHARD=i/n runs part i of n, JOBS=threads, SEED=a single seed,
-//! with a trace, STATS=1 prints how often each thing happened.
+//! with a trace, TRACE=file for what happens in its engines, STATS=1 prints how often each thing happened.
 
 use circflow_sim::tally::{Tally, N};
 use circflow_sim::world::World;
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ struct Options {
     shard: (u64, u64),
     jobs: usize,
     seed: Option<u64>,
+    trace: Option<String>,
     stats: bool,
 }
 
@@ -40,14 +42,18 @@ fn main() -> ExitCode {
         WHY.with(|why| *why.borrow_mut() = info.to_string().replace('\n', " "));
     }));
     match options.seed {
-        Some(seed) => run_one(seed, options.stats),
+        Some(seed) => run_one(seed, &options),
+        None if options.trace.is_some() => {
+            eprintln!("sim: TRACE= is for one seed: SEED=");
+            ExitCode::from(2)
+        }
         None => run_all(&options),
     }
 }
 
 fn options() -> Result<Options, String> {
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut options = Options { first: 1, seeds: 1000, shard: (1, 1), jobs, seed: None, stats: false };
+    let mut options = Options { first: 1, seeds: 1000, shard: (1, 1), jobs, seed: None, trace: None, stats: false };
     for argument in std::env::args().skip(1) {
         let (name, value) = argument.split_once('=').ok_or(format!("{argument}: NAME=value is expected"))?;
         if value.is_empty() {
@@ -58,6 +64,7 @@ fn options() -> Result<Options, String> {
             "FIRST" => options.first = number(value)?,
             "SEEDS" => options.seeds = number(value)?,
             "SEED" => options.seed = Some(number(value)?),
+            "TRACE" => options.trace = Some(value.to_owned()),
             "JOBS" => options.jobs = number(value)?.max(1) as usize,
             "STATS" => options.stats = number(value)? != 0,
             "SHARD" => {
@@ -77,25 +84,50 @@ thread_local! {
     static WHY: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Runs one world. Returns its tally and the hash of all that its engines answered, or the promise that was broken.
-fn run(seed: u64, trace: bool) -> Result<(Tally, u64), String> {
-    let ran = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(seed, trace);
-        world.run();
-        (world.tally, world.said)
-    }));
-    ran.map_err(|_| WHY.with(|why| why.borrow().clone()))
+/// What the last panic of this thread said.
+fn why() -> String {
+    WHY.with(|why| why.borrow().clone())
 }
 
-fn run_one(seed: u64, stats: bool) -> ExitCode {
-    let first = run(seed, true);
+/// Runs one world. Returns its tally and the hash of all that its engines answered, or the promise that was broken.
+fn run(seed: u64, trace: bool) -> Result<(Tally, u64), String> {
+    run_recorded(seed, trace, None)
+}
+
+/// The same, and records what happens in its engines. If a promise is broken, what came before it is there.
+fn run_recorded(seed: u64, trace: bool, record: Option<Box<dyn Write>>) -> Result<(Tally, u64), String> {
+    let mut made = None;
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let world = made.insert(World::new(seed, trace));
+        if let Some(to) = record {
+            world.record(to);
+        }
+        world.run();
+    }));
+    let ran = ran.map_err(|_| why());
+    let written = catch_unwind(AssertUnwindSafe(|| made.as_mut().map(World::end_record))).map_err(|_| why());
+    ran.and(written)?;
+    made.map(|world| (world.tally, world.said)).ok_or_else(why)
+}
+
+/// Twice: what it says may hang neither on chance, nor on whether it is recorded.
+fn run_one(seed: u64, options: &Options) -> ExitCode {
+    let record = options.trace.as_ref().map(File::create).transpose();
+    let record = match record {
+        Ok(file) => file.map(|file| Box::new(file) as Box<dyn Write>),
+        Err(error) => {
+            eprintln!("sim: cannot write {}: {error}", options.trace.as_deref().unwrap_or_default());
+            return ExitCode::from(2);
+        }
+    };
+    let first = run_recorded(seed, true, record);
     match first.and_then(|(tally, said)| match run(seed, false) {
         Ok((_, again)) if again == said => Ok((tally, said)),
         Ok(_) => Err("the same seed says the same twice".into()),
         Err(why) => Err(why),
     }) {
         Ok((tally, said)) => {
-            if stats {
+            if options.stats {
                 tally.print();
             }
             println!("sim: seed {seed} says {said:016x}");

@@ -14,6 +14,7 @@ use circflow::engine::EngineHub;
 use circflow::hub::HubConfig;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -96,6 +97,8 @@ pub struct World {
     /// Hash of all answers and instructions of the engines.
     pub said: u64,
     pub trace: bool,
+    /// Where what happens in the engines is written to, if somebody wants it.
+    pub record: Option<Box<dyn Write>>,
     /// The actions of hostile peers, if a fuzzer has written them.
     pub tape: Option<std::vec::IntoIter<u8>>,
     /// Nodes that were fed during this event.
@@ -161,6 +164,7 @@ impl World {
             tally: Tally::default(),
             said: mix(seed),
             trace,
+            record: None,
             tape: tape.map(Vec::into_iter),
             fed: Vec::new(),
             hands: Hands { rng: Rng::new(mix(seed) ^ 0x4a4d), sets: Vec::new() },
@@ -239,6 +243,7 @@ impl World {
             while let Some(node) = self.fed.pop() {
                 self.nodes[node].is_fed = false;
                 self.after(node);
+                self.write_record(node, false);
             }
             self.wake();
         }
