@@ -37,7 +37,7 @@ static void must(enum circflow_status status) {
 }
 
 /* An engine with one set of linked legs. */
-static void set_up(struct bench *b, unsigned legs) {
+static void set_up(struct bench *b, const struct workload *w) {
   struct circflow_engine_config engine;
   struct circflow_circuit_config circuit;
   struct circflow_set_config set;
@@ -47,13 +47,16 @@ static void set_up(struct bench *b, unsigned legs) {
   must(circflow_set_config_init(&set, sizeof set));
   must(circflow_engine_new(&engine, &b->engine));
   must(circflow_set_open(b->engine, b->now, &set, &b->set));
-  for (unsigned leg = 0; leg < legs; leg++) {
+  for (unsigned leg = 0; leg < w->legs; leg++) {
     must(circflow_circuit_open(b->engine, b->now, &circuit, &b->legs[leg]));
     must(circflow_set_adopt_leg(b->engine, b->now, b->set, b->legs[leg], CIRCFLOW_UX_HIGH_THROUGHPUT, 0));
   }
   do {
     must(circflow_engine_poll(b->engine, b->out, sizeof b->out, &insn));
   } while (insn.kind != CIRCFLOW_INSN_NONE);
+  if (w->records || getenv("BENCH_RECORD")) {
+    must(circflow_engine_record(b->engine, 1 << 16, CIRCFLOW_RECORD_ALL));
+  }
 }
 
 static void run(struct bench *b, const struct workload *w, const struct calls *calls) {
@@ -62,7 +65,7 @@ static void run(struct bench *b, const struct workload *w, const struct calls *c
   b->delivered = 0;
   b->hash = 0;
   if (calls == &library_calls) {
-    set_up(b, w->legs);
+    set_up(b, w);
   } else {
     forget_peers();
     for (unsigned leg = 0; leg < w->legs; leg++) {

@@ -125,6 +125,7 @@ struct workload {
   bool with_poll;
   struct trace (*arrivals)(const struct workload *, uint64_t cells); /* NULL: nothing arrives */
   void (*run)(struct bench *, const struct workload *);
+  bool records; /* The engine records all events, into a ring that is full. */
 };
 extern const struct workload workloads[];
 extern const size_t workload_count;

@@ -596,5 +596,5 @@ fn a_question_about_nothing_costs_nothing() {
         assert_eq!(engine.stats().instructions, answers);
         while engine.poll(&mut [0; 8]).unwrap().is_some() {}
     }
-    assert!(!engine.has_padding());
+    assert!(!engine.tells_of_sent());
 }

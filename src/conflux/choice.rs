@@ -41,11 +41,41 @@ impl Path {
         slow_start: false,
     };
 
+    /// The first reason why no DATA cell may go out now.
+    #[inline(always)]
+    pub fn lack(&self) -> Lack {
+        // Backwards, so that each reason is one comparison and no jump.
+        let mut lack = if self.padded { Lack::Padding } else { Lack::Nothing };
+        lack = if self.blocked { Lack::Channel } else { lack };
+        lack = if self.inflight < self.cwnd { lack } else { Lack::Window };
+        if self.linked {
+            lack
+        } else {
+            Lack::Link
+        }
+    }
+
     /// True when a DATA cell may go out now.
     #[inline]
     pub fn ready(&self) -> bool {
         self.linked && self.inflight < self.cwnd && !self.blocked && !self.padded
     }
+}
+
+/// What a leg lacks for the next DATA cell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Lack {
+    /// Nothing: the leg is ready.
+    Nothing = 0,
+    /// It is not linked.
+    Link = 1,
+    /// Its window is full.
+    Window = 2,
+    /// Its channel is full.
+    Channel = 3,
+    /// Padding blocks it.
+    Padding = 4,
 }
 
 /// Algorithm that chooses the sending leg.
@@ -153,6 +183,22 @@ mod tests {
             paths[first].inflight += 1;
         }
         false
+    }
+
+    #[test]
+    fn a_leg_that_lacks_nothing_is_ready() {
+        for bits in 0..16 {
+            let [linked, full, blocked, padded] = [1, 2, 4, 8].map(|bit| bits & bit != 0);
+            let path = Path { cwnd: 1, inflight: full.into(), linked, blocked, padded, ..Path::UNKNOWN };
+            let expected = match (linked, full, blocked, padded) {
+                (false, ..) => Lack::Link,
+                (_, true, ..) => Lack::Window,
+                (_, _, true, _) => Lack::Channel,
+                (.., true) => Lack::Padding,
+                _ => Lack::Nothing,
+            };
+            assert_eq!((path.lack(), path.ready()), (expected, expected == Lack::Nothing));
+        }
     }
 
     #[test]

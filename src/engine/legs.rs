@@ -3,7 +3,8 @@
 use crate::base::{Id, Nanos};
 use crate::conflux::{LegIx, LegStats, Report, Role};
 use crate::engine::slot::Circuit;
-use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place};
+use crate::engine::{Blocked, CircuitFlags, Engine, Error, LinkStep, Misuse, Place};
+use crate::event::Event;
 use crate::wire::conflux::Ux;
 
 impl Engine {
@@ -46,6 +47,8 @@ impl Engine {
                 let ix = state.launch(circuit, hops);
                 if are_built {
                     state.built(ix, now, &mut self.out.effects);
+                } else {
+                    self.note_step(set, ix, LinkStep::Building);
                 }
                 self.make_leg(circuit, set, ix);
             }
@@ -92,6 +95,7 @@ impl Engine {
         let hops = self.circuits.lookup(circuit)?.config.hops;
         if let Some(state) = self.sets.get_mut(set) {
             let ix = state.adopt(circuit, hops, ux, rtt, &mut self.out.effects);
+            self.note(Event::LegLinked { set, leg: circuit, rtt });
             self.make_leg(circuit, set, ix);
         }
         self.apply_effects(set);

@@ -47,6 +47,7 @@ use crate::event::Events;
 use crate::reactor::{marks, Controller, Stream};
 use channel::Channels;
 use parts::{Held, OutPart, PaddingPart, Settings, Spread, Time};
+use record::LinkStep;
 use slot::{Circuit, Place, NO_HOP};
 
 /// The circuits, sets and streams of one event loop, and all that they share.
@@ -61,7 +62,7 @@ pub struct Engine {
     /// How many circuits circflow runs. While it is 0, no circuit is looked up to find that out.
     running: u32,
     /// A leg of some set can be on another engine, or share a channel. A set does not see by itself whether such a leg
-    /// has room: the engine looks before the set chooses.
+    /// has room: the engine looks before the set chooses. So it does when somebody wants to see the choices.
     needs_a_look: bool,
     time: Time,
     held: Held,

@@ -1,13 +1,26 @@
 //! What happens in an engine, for those who want to see it. Every call site says what happened; who hears of it is a
 //! matter of [`Events`].
 
+use crate::base::Id;
+use crate::conflux::LegIx;
 use crate::engine::{Engine, Error};
 use crate::event::{Class, Event, Events};
+
+/// A step of the link handshake: the field `step` of [`Event::LegStep`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LinkStep {
+    Building = 1,
+    LinkSent = 2,
+    LinkedSent = 3,
+    AckSent = 4,
+    AckReceived = 5,
+    LinkReceived = 6,
+    LinkedReceived = 7,
+}
 
 impl Engine {
     /// True when anybody wants events of this class. Two instructions: quick ways ask before they make an event.
     #[inline(always)]
-    #[allow(dead_code, reason = "the call sites come one after the other")]
     pub(super) fn wants(&self, class: Class) -> bool {
         self.events.wants(class)
     }
@@ -20,6 +33,13 @@ impl Engine {
         }
     }
 
+    /// Says that a leg took a step of the link handshake.
+    #[cold]
+    pub(super) fn note_step(&mut self, set: Id, ix: LegIx, step: LinkStep) {
+        let leg = self.sets.get(set).map_or(Id::NONE, |state| state.leg_at(ix));
+        self.note(Event::LegStep { set, leg, step: step as u8 });
+    }
+
     /// Records events of these classes in `bytes` bytes from now on; with none of either, no longer.
     pub fn record(&mut self, bytes: usize, classes: u32) -> Result<(), Error> {
         if classes & !Class::EVERY != 0 {
@@ -28,6 +48,7 @@ impl Engine {
         if !self.events.record(bytes, classes) {
             return Err(self.invalid("bytes of the record are out of their range"));
         }
+        self.update_needs_a_look();
         Ok(())
     }
 

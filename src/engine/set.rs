@@ -4,6 +4,7 @@ use crate::base::{Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, SetStats};
 use crate::conflux::{Algorithm, Cause, Role, SetTerms};
 use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place, SET_KIND};
+use crate::event::Event;
 use crate::reactor::{Controller, Owner, StreamUse};
 use crate::wire::conflux::Nonce;
 use smallvec::SmallVec;
@@ -28,6 +29,7 @@ impl Engine {
             self.forget_set(set);
             return Err(Misuse::NonceInUse.into());
         }
+        self.note(Event::SetOpened { set, by_peer: 0 });
         Ok(set)
     }
 
@@ -44,6 +46,7 @@ impl Engine {
                 reactor.backward.wait_for_edge();
             }
         }
+        self.note(Event::SetEnded { set, cause: Cause::Asked.number() });
         self.forget_set(set);
         self.resume_circuit(leg);
         Ok(leg)

@@ -80,8 +80,9 @@ impl Put for Id {
     }
 }
 
-/// Lays an event out at the beginning of `to`, and returns the bytes of the record.
-#[inline]
+/// Lays an event out at the beginning of `to`, and returns the bytes of the record. Where the kind is known, this is a
+/// store for each field and two for the head.
+#[inline(always)]
 pub fn write(event: &Event, engine: u32, now: Nanos, to: &mut [u8; RECORD_MAX]) -> usize {
     let Some((head, fields)) = to.split_first_chunk_mut::<HEAD>() else { return 0 };
     let Some(fields) = fields.first_chunk_mut::<FIELDS_MAX>() else { return 0 };
@@ -95,10 +96,9 @@ pub fn write(event: &Event, engine: u32, now: Nanos, to: &mut [u8; RECORD_MAX]) 
     HEAD + len
 }
 
-#[inline]
+#[inline(always)]
 fn write_head(head: &mut [u8; HEAD], number: u16, len: usize, engine: u32, now: Nanos) {
-    head[..2].copy_from_slice(&number.to_le_bytes());
-    head[2..4].copy_from_slice(&((len / 8) as u16).to_le_bytes());
+    head[..4].copy_from_slice(&(u32::from(number) | (len as u32 / 8) << 16).to_le_bytes());
     head[4..8].copy_from_slice(&engine.to_le_bytes());
     head[8..].copy_from_slice(&now.to_le_bytes());
 }

@@ -30,11 +30,43 @@ impl Recorder {
     }
 
     /// Keeps an event, if its class is kept.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, now: Nanos, engine: u32, event: &Event) {
         if self.classes & event.class().bit() != 0 {
-            let len = record::write(event, engine, now, self.ring.room());
+            let len = self.put(now, engine, event);
             self.ring.keep(len);
+        }
+    }
+
+    /// Keeps events of one class, `most` of them, if the class is kept.
+    #[inline(always)]
+    pub fn record_each(
+        &mut self,
+        now: Nanos,
+        engine: u32,
+        class: Class,
+        most: usize,
+        events: impl Iterator<Item = Event>,
+    ) {
+        if self.classes & class.bit() == 0 {
+            return;
+        }
+        self.ring.make_room(most.min(Ring::AT_ONCE));
+        for (index, event) in events.enumerate() {
+            if index >= Ring::AT_ONCE {
+                self.ring.make_room(1);
+            }
+            let len = self.put(now, engine, &event);
+            self.ring.take(len);
+        }
+        self.ring.make_room(1);
+    }
+
+    #[inline(always)]
+    fn put(&mut self, now: Nanos, engine: u32, event: &Event) -> usize {
+        match self.ring.room() {
+            Some(room) => record::write(event, engine, now, room),
+            None => 0,
         }
     }
 

@@ -1,118 +1,163 @@
 //! A ring of bytes that keeps the newest records.
+//!
+//! It consists of blocks. Records are written one behind the other into a block until the next might not fit; then the
+//! next block is begun, and what was in it before is lost. So a record stands in one piece, and to lose some costs next
+//! to nothing: no old record is looked at.
 
 use super::record::{Header, HEAD, RECORD_MAX};
 use crate::base::Nanos;
 
-/// The newest records, in at most so many bytes. A record is never torn: it stands in one piece.
+/// Bytes of a block: an eighth of a small ring.
+const BLOCK_MIN: usize = Ring::BYTES_MIN / 8;
+const BLOCK_MAX: usize = 1 << 12;
+
+/// The newest records, in at most so many bytes.
 #[derive(Debug)]
 pub struct Ring {
     bytes: Box<[u8]>,
-    /// Where the oldest record begins, and where the next will.
-    first: usize,
+    /// Where the next record begins, and where its block ends.
     next: usize,
-    /// Bytes from `first` on that are in use; fillers are.
-    used: usize,
+    end: usize,
+    /// Records of that block that were not read.
+    records: u32,
+    /// Its number, and that of the block with the oldest record.
+    newest: usize,
+    oldest: usize,
+    /// Where the oldest record begins.
+    first: usize,
+    block: usize,
+    /// The other blocks.
+    full: Box<[Full]>,
     overwritten: u64,
-    /// For a room that cannot be missing.
-    spare: [u8; RECORD_MAX],
+}
+
+/// A block that was filled.
+#[derive(Clone, Copy, Default, Debug)]
+struct Full {
+    /// Where its records end.
+    to: usize,
+    /// Records that were not read.
+    records: u32,
 }
 
 impl Ring {
     /// The smallest ring, in bytes.
     pub const BYTES_MIN: usize = 1 << 12;
 
-    /// An empty ring of `bytes` bytes, rounded down to a multiple of 8. None below [`Ring::BYTES_MIN`].
+    /// For so many records [`Ring::make_room`] makes room at once.
+    pub const AT_ONCE: usize = BLOCK_MIN / RECORD_MAX;
+
+    /// An empty ring of at most `bytes` bytes, and nearly as many. None below [`Ring::BYTES_MIN`].
     pub fn new(bytes: usize) -> Option<Ring> {
+        let block = (bytes / 8).clamp(BLOCK_MIN, BLOCK_MAX) / 8 * 8;
+        let blocks = bytes / block;
         (bytes >= Ring::BYTES_MIN).then(|| Ring {
-            bytes: vec![0; bytes / 8 * 8].into_boxed_slice(),
-            first: 0,
+            bytes: vec![0; blocks * block].into_boxed_slice(),
             next: 0,
-            used: 0,
+            end: block,
+            records: 0,
+            newest: 0,
+            oldest: 0,
+            first: 0,
+            block,
+            full: vec![Full::default(); blocks].into_boxed_slice(),
             overwritten: 0,
-            spare: [0; RECORD_MAX],
         })
     }
 
-    /// Room for the next record, of whatever kind. The oldest records make room for it. [`Ring::keep`] keeps it.
-    #[inline]
-    pub fn room(&mut self) -> &mut [u8; RECORD_MAX] {
-        let end = self.bytes.len() - self.next;
-        if end < RECORD_MAX {
-            self.wrap(end);
+    /// Makes room for so many records of whatever kind, [`Ring::AT_ONCE`] at most.
+    #[inline(always)]
+    pub fn make_room(&mut self, records: usize) {
+        if self.end - self.next < records * RECORD_MAX {
+            self.begin_block();
         }
-        while self.bytes.len() - self.used < RECORD_MAX {
-            self.drop_first();
-        }
-        // There is room, as no ring is smaller than `BYTES_MIN`.
-        match self.bytes.get_mut(self.next..).and_then(|room| room.first_chunk_mut()) {
-            Some(room) => room,
-            None => &mut self.spare,
-        }
+    }
+
+    /// Room for the next record, which there always is: [`Ring::keep`] keeps a record and makes room for the next.
+    #[inline(always)]
+    pub fn room(&mut self) -> Option<&mut [u8; RECORD_MAX]> {
+        self.bytes.get_mut(self.next..self.next + RECORD_MAX)?.first_chunk_mut()
     }
 
     /// Keeps the record that was written into the room, and is `len` bytes long.
-    #[inline]
+    #[inline(always)]
     pub fn keep(&mut self, len: usize) {
-        self.used += len;
+        self.take(len);
+        // The last step, so that the callers need no frame for a call that is made seldom.
+        self.make_room(1);
+    }
+
+    /// [`Ring::keep`], where there is room for the next record already.
+    #[inline(always)]
+    pub fn take(&mut self, len: usize) {
         self.next += len;
-        if self.next == self.bytes.len() {
-            self.next = 0;
-        }
+        self.records += 1;
     }
 
-    /// Leaves out the last `end` bytes, as the next record does not fit there.
+    /// Goes on to the next block.
     #[cold]
-    fn wrap(&mut self, end: usize) {
-        while self.bytes.len() - self.used < end {
-            self.drop_first();
+    #[inline(never)]
+    fn begin_block(&mut self) {
+        if let Some(full) = self.full.get_mut(self.newest) {
+            *full = Full { to: self.next, records: self.records };
         }
-        self.used += end;
-        let filler = [0, 0, (end / 8) as u8, (end / 8 / 256) as u8];
-        if let Some(room) = self.bytes.get_mut(self.next..self.next + 4) {
-            room.copy_from_slice(&filler);
+        self.newest = self.after(self.newest);
+        if self.newest == self.oldest {
+            self.overwritten += self.full.get(self.oldest).map_or(0, |full| full.records.into());
+            self.oldest = self.after(self.oldest);
+            self.first = self.oldest * self.block;
         }
-        self.next = 0;
+        self.next = self.newest * self.block;
+        self.end = self.next + self.block;
+        self.records = 0;
     }
 
-    /// The length of what begins at `at`, and whether it is a record and not a filler.
-    fn look(&self, at: usize) -> (usize, bool) {
-        let head = self.bytes.get(at..at + 4).unwrap_or(&[0; 4]);
-        let len = usize::from(u16::from_le_bytes([head[2], head[3]])) * 8;
-        (len.max(8), head[..2] != [0, 0])
-    }
-
-    fn drop_first(&mut self) {
-        let (len, is_record) = self.look(self.first);
-        self.overwritten += u64::from(is_record);
-        self.pass(len);
-    }
-
-    fn pass(&mut self, len: usize) {
-        self.used = self.used.saturating_sub(len);
-        self.first = (self.first + len) % self.bytes.len();
-        if self.used == 0 {
-            (self.first, self.next) = (0, 0);
+    fn after(&self, block: usize) -> usize {
+        if block + 1 < self.full.len() {
+            block + 1
+        } else {
+            0
         }
+    }
+
+    /// Goes to the oldest record. None when there is no record.
+    fn look(&mut self) -> Option<&[u8]> {
+        while self.oldest != self.newest && self.full.get(self.oldest).is_none_or(|full| self.first >= full.to) {
+            self.oldest = self.after(self.oldest);
+            self.first = self.oldest * self.block;
+        }
+        if self.is_empty() {
+            return None;
+        }
+        let len = Header::read(self.bytes.get(self.first..)?)?.len;
+        self.bytes.get(self.first..self.first + len)
     }
 
     /// Moves the oldest records into `buffer`, as many whole ones as fit, and returns their bytes.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
         let mut at = 0;
-        while self.used > 0 {
-            let (len, is_record) = self.look(self.first);
-            if is_record {
-                let Some(room) = buffer.get_mut(at..at + len) else { break };
-                room.copy_from_slice(self.bytes.get(self.first..self.first + len).unwrap_or_default());
-                at += len;
-            }
-            self.pass(len);
+        while let Some(record) = self.look() {
+            let len = record.len();
+            let Some(room) = buffer.get_mut(at..at + len) else { break };
+            room.copy_from_slice(record);
+            at += len;
+            self.first += len;
+            let unread = match self.full.get_mut(self.oldest) {
+                Some(full) if self.oldest != self.newest => &mut full.records,
+                _ => &mut self.records,
+            };
+            *unread = unread.saturating_sub(1);
         }
         at
     }
 
-    /// Bytes in use.
+    /// Bytes in use, with those that are left over at the end of blocks.
     pub fn len(&self) -> usize {
-        self.used
+        if self.oldest <= self.newest {
+            self.next - self.first
+        } else {
+            self.next + self.bytes.len() - self.first
+        }
     }
 
     /// Bytes that it has.
@@ -122,7 +167,7 @@ impl Ring {
 
     /// True when it keeps nothing.
     pub fn is_empty(&self) -> bool {
-        self.used == 0
+        self.oldest == self.newest && self.first == self.next
     }
 
     /// Records that made room for newer ones, and were not read.
@@ -131,13 +176,8 @@ impl Ring {
     }
 
     /// The time of the oldest record.
-    pub fn oldest(&self) -> Option<Nanos> {
-        if self.used == 0 {
-            return None;
-        }
-        let at = if self.look(self.first).1 { self.first } else { 0 };
-        let head = self.bytes.get(at..at + HEAD)?;
-        Header::read(head).map(|header| header.time)
+    pub fn oldest(&mut self) -> Option<Nanos> {
+        Header::read(self.look()?.get(..HEAD)?).map(|header| header.time)
     }
 }
 
@@ -169,7 +209,7 @@ mod tests {
             let mut random = 7u64;
             for number in 0..20_000 {
                 let bytes = event_of(number);
-                ring.room()[..bytes.len()].copy_from_slice(&bytes);
+                ring.room().unwrap()[..bytes.len()].copy_from_slice(&bytes);
                 ring.keep(bytes.len());
                 kept.push_back(bytes);
                 let more = ring.overwritten() - lost;
@@ -194,7 +234,7 @@ mod tests {
     #[test]
     fn a_ring_has_a_smallest_size() {
         assert!(Ring::new(Ring::BYTES_MIN - 1).is_none());
-        let ring = Ring::new(Ring::BYTES_MIN).unwrap();
+        let mut ring = Ring::new(Ring::BYTES_MIN).unwrap();
         assert!((ring.is_empty(), ring.oldest(), ring.overwritten()) == (true, None, 0));
     }
 }

@@ -116,7 +116,7 @@ macro_rules! events {
 
         impl Event {
             /// The number of its kind.
-            #[inline]
+            #[inline(always)]
             pub const fn number(&self) -> u16 {
                 match self {
                     $(Event::$name { .. } => $number,)+
@@ -124,7 +124,7 @@ macro_rules! events {
             }
 
             /// The class of its kind.
-            #[inline]
+            #[inline(always)]
             pub const fn class(&self) -> Class {
                 match self {
                     $(Event::$name { .. } => Class::$class,)+
@@ -132,7 +132,7 @@ macro_rules! events {
             }
 
             /// Bytes that its fields take in a record: a multiple of 8.
-            #[inline]
+            #[inline(always)]
             pub(super) const fn len(&self) -> usize {
                 match self {
                     $(Event::$name { .. } => {
@@ -142,7 +142,7 @@ macro_rules! events {
             }
 
             /// Writes its fields one behind the other.
-            #[inline]
+            #[inline(always)]
             #[allow(unused_assignments, reason = "the last field ends, and none follows")]
             pub(super) fn put(&self, to: &mut [u8; super::record::FIELDS_MAX]) {
                 let mut at = 0;
@@ -161,7 +161,8 @@ events! {
     1 SetOpened Sets Info { set: Id = "an id", by_peer: u8 = "0 no, 1 yes" }
     /// A leg took a step of the link handshake.
     2 LegStep Sets Debug { set: Id = "an id", leg: Id = "an id",
-        step: u8 = "1 building, 2 LINK sent, 3 LINKED sent, 4 LINKED_ACK sent, 5 LINKED_ACK received" }
+        step: u8 = "1 building, 2 LINK sent, 3 LINKED sent, 4 LINKED_ACK sent, 5 LINKED_ACK received, \
+            6 LINK received, 7 LINKED received" }
     /// A leg is linked.
     3 LegLinked Sets Info { set: Id = "an id", leg: Id = "an id", rtt: u64 = "ns, of the handshake; 0: not measured" }
     /// A set can carry streams.
@@ -176,32 +177,36 @@ events! {
     /// A message came in order on a leg, and was delivered at once.
     16 InOrder Messages Trace { set: Id = "an id", leg: Id = "an id", number: u64 = "of the message in its set",
         command: u8 = "a relay command" }
-    /// A message came before its turn and is held: another has to come first.
+    /// A message came before its turn and is held: another has to come first. (What comes on a leg of another engine is
+    /// always held first.)
     17 Held Messages Debug { set: Id = "an id", leg: Id = "an id", number: u64 = "of the message in its set",
         missing: u64 = "the number that is next in the set", held: u32 = "messages that the set holds now",
         bytes: u32 = "that the message costs" }
-    /// A message that was held had its turn, and was delivered.
+    /// A message that was held had its turn, and was delivered. The set may have ended meanwhile.
     18 Released Messages Trace { set: Id = "an id", number: u64 = "of the message in its set",
         held: u32 = "messages that the set still holds" }
     /// A SWITCH came: the leg leaves numbers out.
     19 SwitchReceived Messages Debug { set: Id = "an id", leg: Id = "an id", delta: u32 = "numbers left out",
         number: u64 = "that the leg's last message has now" }
 
-    /// A leg of a set at the moment of a choice. One comes for each leg, in the set's order; the choice follows.
+    /// A leg of a set at the moment of a choice. One comes for each leg, in the set's order; the choice follows. (None
+    /// while the leg of the last message stays the best and has room: then nothing is chosen.)
     32 LegLooked Choice Trace { set: Id = "an id", leg: Id = "an id", rtt: u64 = "ns; 0: not measured",
         cwnd: u32 = "cells", in_flight: u32 = "cells",
         state: u8 = "0 ready, 1 not linked, 2 window full, 3 channel full, 4 blocked by padding" }
-    /// A leg was chosen for a message, which is counted as sent on it.
+    /// A message goes out on a leg, and is counted as sent on it.
     33 Sent Choice Trace { set: Id = "an id", leg: Id = "an id", number: u64 = "of the message in its set",
         command: u8 = "a relay command" }
     /// A SWITCH goes before the message: another leg sends from now on.
     34 SwitchSent Choice Debug { set: Id = "an id", leg: Id = "that sends now", delta: u32 = "numbers left out" }
-    /// A message was refused, as no leg has room. The host waits for MAY_SEND.
-    35 Refused Choice Debug { set: Id = "an id", legs: u8 = "legs of the set" }
+    /// A message was refused. The host waits for MAY_SEND.
+    35 Refused Choice Debug { set: Id = "an id", legs: u8 = "legs of the set",
+        why: u8 = "1 no leg has room, 2 as many messages wait as may, 3 no memory to hold it" }
     /// A host that was refused is told that it may send again.
     36 MaySend Choice Debug { set: Id = "an id" }
     /// A message waits here, as padding blocks the legs.
-    37 HeldForSending Choice Debug { set: Id = "an id", waiting: u32 = "messages that wait so in the set" }
+    37 HeldForSending Choice Debug { set: Id = "an id",
+        waiting: u32 = "messages of the set that wait so, or that the host has not taken yet" }
 
     /// A host has reported how a leg stands.
     48 Reported Windows Trace { circuit: Id = "an id", cwnd: u32 = "cells", in_flight: u32 = "cells",

@@ -6,6 +6,7 @@ use super::stream::{Stream, StreamUse, Streams};
 use super::stream_write::{DataHead, Written};
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Hops, Id, Nanos};
+use crate::conflux::choice::Path;
 use crate::conflux::set::{Contradiction, Fate, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats};
 use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, SetTerms};
 use crate::congestion::Params;
@@ -280,6 +281,12 @@ macro_rules! delegate_to_set {
 type Effects = Vec<Effect>;
 
 delegate_to_set! {
+    fn delivered(look) -> u64;
+    fn numbers_of(look, ix: LegIx) -> (u64, u64);
+    fn leg_at(look, ix: LegIx) -> Id;
+    fn chooses(look) -> bool;
+    fn looks(look) -> (usize, impl Iterator<Item = (Id, &Path)> + '_);
+    fn may_release(look) -> bool;
     fn role(look) -> Role;
     fn join_hop(look) -> u8;
     fn terms(look) -> &SetTerms;
@@ -359,7 +366,7 @@ delegate_to_set! {
     fn look_for_room(change, effects: &mut Effects);
     fn send_planned(change, plan: &Plan, command: Command, now: Nanos, effects: &mut Effects);
     fn send_own(change, command: Command, now: Nanos, effects: &mut Effects) -> Option<Plan>;
-    fn commit_switch(change, ix: LegIx) -> Result<(), Refusal>;
+    fn commit_switch(change, ix: LegIx) -> Result<u32, Refusal>;
     fn commit_message(
         change, ix: LegIx, command: Command, now: Nanos, effects: &mut Effects
     ) -> Result<(), Refusal>;

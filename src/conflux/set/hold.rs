@@ -173,7 +173,7 @@ impl Set {
     }
 
     /// True when the first waiting message may go out.
-    pub(super) fn may_release(&self) -> bool {
+    pub fn may_release(&self) -> bool {
         self.outbox.waiting.front().is_some_and(|&(command, _)| self.plan(command).is_ok())
     }
 

@@ -204,9 +204,9 @@ impl Set {
         is_best
     }
 
-    /// Counts a SWITCH that the host has queued on a leg (SEQ-2).
+    /// Counts a SWITCH that the host has queued on a leg (SEQ-2). Returns its relative number.
     #[inline]
-    pub fn commit_switch(&mut self, ix: LegIx) -> Result<(), Refusal> {
+    pub fn commit_switch(&mut self, ix: LegIx) -> Result<u32, Refusal> {
         let index = usize::from(ix);
         let sending = self.sending.filter(|&sending| sending != index && !self.bare).ok_or(Refusal::NotDecided)?;
         let sent = self.legs.get(sending).ok_or(Refusal::NotDecided)?.sent;
@@ -214,13 +214,14 @@ impl Set {
         if leg.sent >= sent || sent - leg.sent > limits::SWITCH_DELTA_MAX {
             return Err(Refusal::NotDecided);
         }
+        let delta = (sent - leg.sent) as u32;
         leg.sent = sent;
         self.sending = Some(index);
         self.settled = 0;
         self.bare = true;
         self.since_switch = 0;
         self.switches_sent += 1;
-        Ok(())
+        Ok(delta)
     }
 
     /// Counts a multiplexed message that the host has queued on a leg (SEQ-1).

@@ -73,6 +73,37 @@ pub struct LegStats {
 }
 
 impl Set {
+    /// Last number delivered.
+    #[inline(always)]
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Last number sent, and last received, on a leg.
+    #[inline(always)]
+    pub fn numbers_of(&self, ix: LegIx) -> (u64, u64) {
+        self.legs.get(usize::from(ix)).map_or((0, 0), |leg| (leg.sent, leg.received))
+    }
+
+    /// Id of the leg in a place.
+    pub fn leg_at(&self, ix: LegIx) -> Id {
+        self.legs.get(usize::from(ix)).map_or(Id::NONE, |leg| leg.key)
+    }
+
+    /// True when the next message to go is one for which a leg is chosen, and not one that has to wait whatever the
+    /// legs are like.
+    #[inline(always)]
+    pub fn chooses(&self) -> bool {
+        self.usable && self.outbox.len == 0
+    }
+
+    /// The legs as a choice looks at them, and how many there can be.
+    #[inline(always)]
+    pub fn looks(&self) -> (usize, impl Iterator<Item = (Id, &choice::Path)> + '_) {
+        let live = self.legs.iter().filter(|leg| leg.is_live());
+        (self.legs.len(), live.map(|leg| (leg.key, &leg.path)))
+    }
+
     /// Returns the set's figures.
     pub fn stats(&self, store: &Store, now: Nanos) -> SetStats {
         let key = |index: Option<usize>| index.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);

@@ -88,8 +88,10 @@ impl Engine {
     pub(in crate::engine) fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
         let Some(state) = self.sets.get_mut(set) else { return };
         let cause = if cause == Cause::LegLost && state.is_finished() { Cause::Finished } else { cause };
+        let leg = state.leg_at(ix);
         let fate = state.remove(ix, cause, &mut self.held.store, &mut self.out.effects);
         let torn = fate == Fate::Lives && state.has_duplicate();
+        self.note(Event::LegLost { set, leg, cause: cause.number() });
         self.apply_effects(set);
         if fate == Fate::Over {
             self.forget_set(set);
@@ -141,7 +143,10 @@ impl Engine {
                     self.note(Event::LegWanted { set });
                     self.out.queue.push(Queued::Set { set, news: SetNews::WantLeg });
                 }
-                Effect::MaySend => self.out.queue.push(Queued::Set { set, news: SetNews::MaySend }),
+                Effect::MaySend => {
+                    self.note(Event::MaySend { set });
+                    self.out.queue.push(Queued::Set { set, news: SetNews::MaySend });
+                }
                 Effect::Ready => self.out.queue.push(Queued::Ready { set }),
                 Effect::Close { leg, cause } => self.close(leg, set, cause),
                 Effect::Rest { lanes, next } => {

@@ -6,6 +6,7 @@
 
 use crate::base::{limits, Id};
 use crate::engine::{Engine, Instruction, What};
+use crate::event::{Class, Event};
 use crate::message::{Delivery, Lane, Lanes, TooSmall};
 use crate::wire::Command;
 use std::collections::VecDeque;
@@ -81,6 +82,10 @@ impl Engine {
                     return Ok(Given::Later);
                 }
                 let taken = rest.lanes.pop(&mut self.held.store, buffer)?;
+                if self.events.wants(Class::Messages) {
+                    let now = self.time.clock.latest();
+                    self.events.note(now, Event::Released { set, number: rest.next, held: 0 });
+                }
                 rest.next += 1;
                 match taken {
                     Some(Delivery { command: Command::XOFF | Command::XON, .. }) if rest.run => budget.0 -= 1,

@@ -1,10 +1,10 @@
 //! Handing instructions out. Each is made from an entry of the queue when the host takes it.
 
 use crate::base::Id;
-use crate::conflux::{Control, SetTerms};
+use crate::conflux::{Control, LegIx, SetTerms};
 use crate::engine::out::insn::{Instruction, Queued, Released, SetNews, Taker, What};
 use crate::engine::out::leftover::{Given, StepsLeft};
-use crate::engine::{Circuit, Engine, Error, Place};
+use crate::engine::{Circuit, Engine, Error, LinkStep, Place};
 use crate::message::{Delivery, Lane, TooSmall};
 use crate::reactor::{Edge, FeedChange, Owner, Side};
 use crate::wire::conflux::{Link, Switch};
@@ -320,11 +320,8 @@ impl Engine {
             }
             Queued::Send { circuit, hop, control, .. } => {
                 let now = self.time.clock.latest();
-                if let (Ok((set, ix)), Control::Link | Control::Linked) = (self.leg(circuit), control) {
-                    if let Some(state) = self.sets.get_mut(set) {
-                        state.handshake_sent(ix, now, &mut self.out.effects);
-                    }
-                    self.apply_effects(set);
+                if let Ok((set, ix)) = self.leg(circuit) {
+                    self.left_on_leg(set, ix, control, given);
                 }
                 if given {
                     self.count_sent(circuit, hop, now);
@@ -340,6 +337,25 @@ impl Engine {
                 self.count_sent(circuit, hop, self.time.clock.latest());
             }
             _ => {}
+        }
+    }
+
+    /// A message of the link handshake has left on a leg of ours. One that was dropped is not `given`.
+    fn left_on_leg(&mut self, set: Id, ix: LegIx, control: Control, given: bool) {
+        if given {
+            let step = match control {
+                Control::Link => LinkStep::LinkSent,
+                Control::Linked => LinkStep::LinkedSent,
+                Control::LinkedAck => LinkStep::AckSent,
+            };
+            self.note_step(set, ix, step);
+        }
+        if control != Control::LinkedAck {
+            let now = self.time.clock.latest();
+            if let Some(state) = self.sets.get_mut(set) {
+                state.handshake_sent(ix, now, &mut self.out.effects);
+            }
+            self.apply_effects(set);
         }
     }
 

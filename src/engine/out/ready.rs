@@ -1,10 +1,11 @@
 //! Handing out the messages of a set whose turn has come.
 
-use crate::base::{limits, Id};
+use crate::base::{limits, Id, Nanos};
 use crate::conflux::Fault;
 use crate::engine::{Engine, Error, Instruction, Misuse, Taker, Verdict, VerdictKind, What};
+use crate::event::{Class, Event, Events};
 use crate::message::{Delivery, TooSmall};
-use crate::reactor::{DataHead, Owner, StreamMessage, Written};
+use crate::reactor::{Controller, DataHead, Owner, StreamMessage, Written};
 use crate::wire::Command;
 
 impl Engine {
@@ -51,6 +52,9 @@ impl Engine {
         for _ in 0..cap {
             let Some(token) = state.next_token(&mut self.held.store) else { break };
             take(token);
+            if self.events.wants(Class::Messages) {
+                note_released(&mut self.events, self.time.clock.latest(), set, state);
+            }
             if state.has_duplicate() {
                 self.fault_of_set(set, Fault::NumberTwice);
                 return Ok(());
@@ -70,6 +74,9 @@ impl Engine {
         }
         let Some(delivery) = state.next(&mut self.held.store, buffer)? else { return Ok(false) };
         let set_tag = state.terms().tag;
+        if self.events.wants(Class::Messages) {
+            note_released(&mut self.events, self.time.clock.latest(), set, state);
+        }
         if !state.is_ready() {
             self.after_last_ready(set);
         }
@@ -96,6 +103,9 @@ impl Engine {
             let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
             let Some(delivery) = state.next(&mut self.held.store, buffer)? else { return Ok(false) };
             let (hop, set_tag) = (state.join_hop(), state.terms().tag);
+            if self.events.wants(Class::Messages) {
+                note_released(&mut self.events, self.time.clock.latest(), set, state);
+            }
             let torn = state.has_duplicate();
             let data = DataHead { hop, stream_id: delivery.stream_id, len: delivery.len };
             let written = match delivery.command {
@@ -141,4 +151,11 @@ impl Engine {
             _ => token.map(|token| Instruction { what: What::Discard(token), ..about }),
         }
     }
+}
+
+/// The host gets a message that was held in a set, or circflow reads it.
+#[cold]
+#[inline(never)]
+fn note_released(events: &mut Events, now: Nanos, set: Id, state: &Controller) {
+    events.note_here(now, Event::Released { set, number: state.delivered(), held: state.held() as u32 });
 }

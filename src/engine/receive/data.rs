@@ -2,6 +2,7 @@
 
 use crate::base::Id;
 use crate::engine::{Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, VerdictKind};
+use crate::event::Class;
 use crate::message::Message;
 use crate::reactor::{DataHead, Owner, Written};
 
@@ -41,6 +42,9 @@ impl Engine {
             }
             _ => return Step::Other,
         };
+        if self.wants(Class::Messages) {
+            self.note_data_in_order(owner, id, number);
+        }
         let Written { stream, tag: stream_tag, say } = written;
         if let Some(say) = say {
             self.send_own_flow(owner, stream, say, now);

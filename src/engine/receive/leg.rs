@@ -4,6 +4,7 @@ use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault};
 use crate::engine::receive::Step;
 use crate::engine::{Engine, Error, Place, Verdict, VerdictKind};
+use crate::event::Class;
 use crate::message::{cost_of, Message};
 use crate::wire::conflux::Switch;
 use crate::wire::Command;
@@ -40,7 +41,14 @@ impl Engine {
         }
         let tag = circuit.config.tag;
         match self.sets.get_mut(set).and_then(|state| state.arrive_quick(ix, now)) {
-            Some(number) => Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) }),
+            Some(number) => {
+                let verdict = Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) };
+                if self.wants(Class::Messages) {
+                    Step::Noted(verdict)
+                } else {
+                    Step::Done(verdict)
+                }
+            }
             None => Step::OnLeg,
         }
     }
@@ -68,11 +76,16 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let tag = state.tag(ix);
         let outcome = match Switch::decode(body) {
-            Ok(switch) => state.handle_switch(ix, now, switch),
+            Ok(switch) => state.handle_switch(ix, now, switch).map(|()| switch),
             Err(_) => Err(Fault::BadSwitch),
         };
         match outcome {
-            Ok(()) => Ok(Verdict::of(VerdictKind::Consumed, id, tag)),
+            Ok(switch) => {
+                if self.wants(Class::Messages) {
+                    self.note_switch_received(set, ix, switch);
+                }
+                Ok(Verdict::of(VerdictKind::Consumed, id, tag))
+            }
             Err(fault) => Err(self.fault(id, fault)),
         }
     }
@@ -89,9 +102,13 @@ impl Engine {
         }
         match state.arrive(ix, now, message, &mut self.held.store) {
             Ok(arrival) => {
+                let is_told = !state.holds_more();
+                if self.wants(Class::Messages) {
+                    self.note_arrival(set, id, &arrival, message);
+                }
                 match arrival {
-                    Arrival::Held(_) if state.holds_more() => self.note_held_in_set(set),
-                    Arrival::Held(_) => {}
+                    Arrival::Held(_) if is_told => {}
+                    Arrival::Held(_) => self.note_held_in_set(set),
                     Arrival::InOrder(_) => self.filled_gap(set),
                 }
                 Ok(Arrived { arrival, set, tag })

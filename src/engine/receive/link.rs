@@ -3,7 +3,8 @@
 use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, LegIx, Role, SetTerms};
 use crate::engine::spread::message::Up;
-use crate::engine::{CircuitFlags, Engine, Error, Place, Verdict, VerdictKind};
+use crate::engine::{CircuitFlags, Engine, Error, LinkStep, Place, Verdict, VerdictKind};
+use crate::event::Event;
 use crate::message::Message;
 use crate::reactor::Controller;
 use crate::wire::conflux::Link;
@@ -48,6 +49,9 @@ impl Engine {
         let link = Link::decode(body).map_err(|_| Fault::BadLink)?;
         let now = self.time.clock.until(state.asked_at(ix), now);
         let outcome = state.handle_linked(ix, now, &link, &mut self.out.effects);
+        if outcome.is_ok() {
+            self.note_step(set, ix, LinkStep::LinkedReceived);
+        }
         self.apply_effects(set);
         outcome
     }
@@ -56,6 +60,9 @@ impl Engine {
         let state = self.sets.get_mut(set).ok_or(Fault::UnexpectedLinkedAck)?;
         let now = self.time.clock.until(state.asked_at(ix), now);
         let outcome = state.handle_linked_ack(ix, now, &mut self.out.effects);
+        if outcome.is_ok() {
+            self.note_step(set, ix, LinkStep::AckReceived);
+        }
         self.apply_effects(set);
         outcome
     }
@@ -100,7 +107,13 @@ impl Engine {
             None => Err(Fault::UnexpectedLink),
         };
         match accepted {
-            Ok(ix) => self.make_leg(id, set, ix),
+            Ok(ix) => {
+                if known.is_none() {
+                    self.note(Event::SetOpened { set, by_peer: 1 });
+                }
+                self.note_step(set, ix, LinkStep::LinkReceived);
+                self.make_leg(id, set, ix);
+            }
             Err(_) if known.is_none() => self.forget_set(set),
             Err(_) => {}
         }

@@ -4,6 +4,7 @@
 mod data;
 mod leg;
 mod link;
+mod noted;
 mod other;
 mod padding;
 mod stream;
@@ -18,6 +19,9 @@ use crate::reactor::DataHead;
 pub enum Step {
     /// The message is handled.
     Done(Verdict),
+    /// The same, and somebody wants the event: [`Engine::note_received`] comes last. (After the verdict is written, so
+    /// that nothing has to be kept meanwhile.)
+    Noted(Verdict),
     /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
     OnLeg,
     /// It is DATA on a circuit that circflow runs: [`Engine::receive_data_quick`] takes it.
@@ -36,6 +40,8 @@ pub trait Receiving: Sized {
     fn data_quick(&mut self) -> Option<Step>;
     /// Answers for a message that the first step has handled.
     fn done(self, verdict: &Verdict) -> Self::Answer;
+    /// Answers for a message that the first step has handled, then calls [`Engine::note_received`].
+    fn done_and_noted(self, verdict: &Verdict) -> Self::Answer;
     /// Answers for a message that the second step has handled. It may have woken another engine, or logged.
     fn data_done(self, verdict: &Verdict) -> Self::Answer {
         self.done(verdict)
@@ -62,6 +68,7 @@ pub trait Receiving: Sized {
 pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
     match message.quick() {
         Some(Step::Done(verdict)) => message.done(&verdict),
+        Some(Step::Noted(verdict)) => message.done_and_noted(&verdict),
         Some(Step::OnLeg) => message.on_leg(),
         Some(Step::Run) => message.run(),
         Some(Step::Other) => message.long(),
@@ -73,7 +80,7 @@ pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
 #[inline(always)]
 pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
     match message.data_quick() {
-        Some(Step::Done(verdict)) => message.data_done(&verdict),
+        Some(Step::Done(verdict) | Step::Noted(verdict)) => message.data_done(&verdict),
         Some(Step::OnLeg) => message.data_on_leg(),
         Some(Step::Run | Step::Other) | None => message.long(),
     }
@@ -103,6 +110,11 @@ impl Receiving for Straight<'_, '_> {
     }
 
     fn done(self, verdict: &Verdict) -> Self::Answer {
+        Ok(*verdict)
+    }
+
+    fn done_and_noted(self, verdict: &Verdict) -> Self::Answer {
+        self.engine.note_received(self.id, verdict.number, self.message.command);
         Ok(*verdict)
     }
 

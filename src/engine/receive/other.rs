@@ -9,6 +9,7 @@ use crate::engine::receive::leg::Arrived;
 use crate::engine::receive::padding::Admitted;
 use crate::engine::receive::Step;
 use crate::engine::{Blocked, Circuit, Engine, Error, Place, Verdict, VerdictKind};
+use crate::event::Class;
 use crate::message::Message;
 use crate::reactor::{route, Owner, Position, Route, StreamMessage};
 use crate::wire::command::STREAM_NEEDED;
@@ -45,6 +46,10 @@ impl Engine {
             // Perhaps only what was due kept the first two steps from taking the message.
             match self.receive_entered(now, id, message.command, message.hop, message.stream_id) {
                 Step::Done(verdict) => return Ok(verdict),
+                Step::Noted(verdict) => {
+                    self.note_received(id, verdict.number, message.command);
+                    return Ok(verdict);
+                }
                 Step::OnLeg => return self.receive_on_leg(id, message),
                 Step::Run | Step::Other => {}
             }
@@ -131,6 +136,9 @@ impl Engine {
             return if by_host { self.receive_on_leg(id, message) } else { self.arrive_with_streams(id, message) };
         };
         let verdict = Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, state.tag(ix)) };
+        if self.wants(Class::Messages) {
+            self.note_in_order(set, id, number, message.command);
+        }
         if by_host {
             return Ok(verdict);
         }

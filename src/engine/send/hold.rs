@@ -92,6 +92,7 @@ impl Engine {
         }
         if room.is_err() {
             self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
+            self.note_no_memory(set);
             // A leg here takes a message without holding it, once its channel has room.
             self.ask_for_set(set);
             return Err(self.no_room(NO_MEMORY));
@@ -108,10 +109,12 @@ impl Engine {
         let now = self.time.clock.latest();
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if !state.hold(message, now, &mut self.held.store, &mut self.out.effects) {
+            self.note_no_memory(set);
             self.ask_for_set(set);
             return Err(self.no_room(NO_MEMORY));
         }
         state.grew(set, &self.held.ledger, now);
+        self.note_held_for_sending(set);
         self.apply_effects(set);
         self.ask_for_set(set);
         Ok(false)

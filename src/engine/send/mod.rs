@@ -3,6 +3,7 @@
 
 mod circuit;
 mod hold;
+mod noted;
 mod own;
 mod release;
 mod sent;
@@ -45,8 +46,8 @@ pub trait Sending: Sized {
 pub struct Sent {
     /// The verdict for the host.
     pub verdict: Verdict,
-    /// The caller still has to tell padders: [`Engine::tell_padders_now`].
-    pub tells_padders: bool,
+    /// The caller still has to tell others of it: [`Engine::tell_of_sent`].
+    pub tells: bool,
 }
 
 /// The result of the long way, which reads a message's head only.
@@ -96,8 +97,8 @@ impl Sending for Straight<'_, '_> {
     }
 
     fn done(self, sent: &Sent) -> Self::Answer {
-        if sent.tells_padders {
-            self.engine.tell_padders_now(sent.verdict.circuit, self.message.hop);
+        if sent.tells {
+            self.engine.tell_of_sent(sent.verdict.circuit, sent.verdict.number, &self.message.head());
         }
         Ok(sent.verdict)
     }
@@ -121,13 +122,13 @@ impl Engine {
         let verdict = match outlet {
             Outlet::Set(set) => {
                 let verdict = self.send_in_set_quick(now, set, command, hop)?;
-                return Some(Sent { verdict, tells_padders: self.has_padding() });
+                return Some(Sent { verdict, tells: self.tells_of_sent() });
             }
             Outlet::Choice(set) => self.decide_quick(now, set, command, hop)?,
             Outlet::Stream(stream) if command == Command::DATA => self.send_on_stream_quick(now, stream, len)?,
             Outlet::Stream(_) | Outlet::Circuit(_) => return None,
         };
-        Some(Sent { verdict, tells_padders: false })
+        Some(Sent { verdict, tells: false })
     }
 
     /// The second step, for another leg, no room, commands but DATA, or when something is due; and the third step,

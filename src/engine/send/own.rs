@@ -4,6 +4,7 @@ use crate::base::{limits, Id, Nanos};
 use crate::conflux::Fault;
 use crate::congestion::flow::FlowMessage;
 use crate::engine::{Engine, Place};
+use crate::event::Class;
 use crate::message::{cost_of, Lane, Message};
 use crate::reactor::{Owner, Past};
 use crate::wire::flow::{Xoff, Xon};
@@ -63,14 +64,27 @@ impl Engine {
             return false;
         }
         let mut lane = Lane::EMPTY;
+        if self.wants(Class::Choice) {
+            self.note_looks(set);
+        }
+        let Some(state) = self.sets.get_mut(set) else { return true };
         let said = match state.send_own(message.command, now, &mut self.out.effects) {
             Some(plan) => {
                 state.note_own_send();
+                if self.wants(Class::Choice) {
+                    self.note_sent_plan(set, &plan, message.command);
+                }
                 let kept = self.held.store.push(&mut lane, 1, message);
                 self.queue_released(plan.leg, set, message.hop, plan.delta, plan.number, lane, now);
                 kept
             }
-            None => state.hold(message, now, &mut self.held.store, &mut self.out.effects),
+            None => {
+                let said = state.hold(message, now, &mut self.held.store, &mut self.out.effects);
+                if said {
+                    self.note_held_for_sending(set);
+                }
+                said
+            }
         };
         self.grew(set);
         self.apply_effects(set);

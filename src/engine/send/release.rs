@@ -3,6 +3,7 @@
 use crate::base::{Id, Nanos};
 use crate::engine::out::insn::Queued;
 use crate::engine::{Circuit, Engine, Place};
+use crate::event::Class;
 use crate::message::Lane;
 
 impl Engine {
@@ -12,6 +13,7 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return };
         match state.release_on(ix, now, &mut self.out.effects) {
             Some((plan, lane)) => {
+                self.note_sent_held(set, &plan, &lane);
                 self.queue_released(id, set, hop, plan.delta, plan.number, lane, now);
                 self.set_changed(set);
             }
@@ -22,9 +24,14 @@ impl Engine {
     /// Lets out all held messages of a set for which there is room.
     pub(in crate::engine) fn release_held(&mut self, set: Id) {
         let now = self.time.clock.latest();
-        while let Some(state) = self.sets.get_mut(set) {
+        loop {
+            if self.wants(Class::Choice) {
+                self.note_looks_to_release(set);
+            }
+            let Some(state) = self.sets.get_mut(set) else { break };
             let hop = state.join_hop();
             let Some((plan, lane)) = state.release(now, &mut self.out.effects) else { break };
+            self.note_sent_held(set, &plan, &lane);
             self.queue_released(plan.leg, set, hop, plan.delta, plan.number, lane, now);
         }
         self.ask_if_waiting(set);

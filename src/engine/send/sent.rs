@@ -3,6 +3,8 @@
 use crate::base::{Id, Nanos};
 use crate::engine::slot::{Circuit, Place, NO_HOP};
 use crate::engine::{Blocked, Engine, Error, Misuse, Verdict};
+use crate::event::Class;
+use crate::message::Head;
 use crate::reactor::Side;
 use crate::wire::command::STREAM_NEEDED;
 use crate::wire::Command;
@@ -42,8 +44,14 @@ impl Engine {
             let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
             if command.is_multiplexed() {
                 state.commit_message(ix, command, now, &mut self.out.effects)?;
+                if self.wants(Class::Choice) {
+                    self.note_queued(set, id, ix, command);
+                }
             } else if command == Command::CONFLUX_SWITCH {
-                state.commit_switch(ix)?;
+                let delta = state.commit_switch(ix)?;
+                if self.wants(Class::Choice) {
+                    self.note_switch_sent(set, id, delta);
+                }
             }
             if !self.out.effects.is_empty() {
                 self.apply_effects(set);
@@ -97,15 +105,21 @@ impl Engine {
         self.tell_padders(verdict.circuit, hop, now);
     }
 
-    /// True when there is a circuit with padding.
-    #[inline]
-    pub fn has_padding(&self) -> bool {
-        self.padding.circuits > 0
+    /// True when there is a circuit with padding, or somebody wants events of what is sent.
+    #[inline(always)]
+    pub fn tells_of_sent(&self) -> bool {
+        self.padding.circuits > 0 || self.wants(Class::Choice)
     }
 
-    /// The second half of [`Engine::send_in_set_quick`]: tells the padders of the leg.
-    pub fn tell_padders_now(&mut self, leg: Id, hop: u8) {
-        self.tell_padders(leg, hop, self.time.clock.latest());
+    /// The second half of [`Engine::send_in_set_quick`]: tells the padders of the leg, and makes the event.
+    #[inline(always)]
+    pub fn tell_of_sent(&mut self, leg: Id, number: u64, head: &Head) {
+        if self.wants(Class::Choice) {
+            self.note_sent_on_leg(leg, number, head.command);
+        }
+        if self.padding.circuits > 0 {
+            self.tell_padders(leg, head.hop, self.time.clock.latest());
+        }
     }
 
     /// Counts a queued cell that is not padding, and tells padders of it.

@@ -4,6 +4,7 @@ use crate::base::{Id, Nanos};
 use crate::conflux::set::{Plan, Refusal};
 use crate::engine::send::Going;
 use crate::engine::{Blocked, Engine, Error, Misuse, Verdict, VerdictKind};
+use crate::event::Class;
 use crate::wire::Command;
 
 impl Engine {
@@ -30,9 +31,10 @@ impl Engine {
         Ok(plan.map_or(Going::Later, |plan| self.going(plan)))
     }
 
-    /// Keeps [`Engine::needs_a_look`] right, after a leg elsewhere or a shared channel came or went.
+    /// Keeps [`Engine::needs_a_look`] right, after a leg elsewhere or a shared channel came or went, or when other
+    /// events are wanted than before.
     pub(in crate::engine) fn update_needs_a_look(&mut self) {
-        self.needs_a_look = self.has_legs_elsewhere() || self.channels.in_use();
+        self.needs_a_look = self.has_legs_elsewhere() || self.channels.in_use() || self.wants(Class::Choice);
     }
 
     /// The quick way of [`Engine::decide`], while the sending leg stays and has room. None when the long way is needed.
@@ -58,7 +60,7 @@ impl Engine {
     }
 
     /// The quick way of [`Engine::send_in_set`], while the sending leg stays and has room. None when nothing was done.
-    /// Where [`Engine::has_padding`], tell the padders of the leg: [`Engine::tell_padders_now`].
+    /// Where [`Engine::tells_of_sent`], call [`Engine::tell_of_sent`].
     #[inline(always)]
     pub fn send_in_set_quick(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
         if !self.enter_quick(now) {
@@ -138,6 +140,9 @@ impl Engine {
         if let Some(state) = self.sets.get_mut(set) {
             state.send_planned(&plan, command, self.time.clock.latest(), &mut self.out.effects);
         }
+        if self.wants(Class::Choice) {
+            self.note_sent_plan(set, &plan, command);
+        }
         self.apply_effects(set);
         let verdict = self.count_planned(plan, hop);
         self.spend_for(&verdict);
@@ -150,6 +155,9 @@ impl Engine {
     #[inline(always)]
     pub(in crate::engine) fn plan(&mut self, set: Id, command: Command) -> Result<Option<Plan>, Error> {
         self.look_at_channels(set);
+        if self.wants(Class::Choice) {
+            self.note_looks(set);
+        }
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let plan = state.decide(command);
         // So that the choice is not kept for the next message: other circuits may fill the channel before it.
@@ -157,7 +165,12 @@ impl Engine {
         match plan {
             Ok(plan) => Ok(Some(plan)),
             Err(Refusal::Hold) => Ok(None),
-            Err(refusal) => Err(self.refused(set, refusal)),
+            Err(refusal) => {
+                if self.wants(Class::Choice) {
+                    self.note_refused(set, refusal);
+                }
+                Err(self.refused(set, refusal))
+            }
         }
     }
 

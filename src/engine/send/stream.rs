@@ -5,6 +5,7 @@ use crate::congestion::flow::May;
 use crate::engine::out::detail::FULL;
 use crate::engine::send::Going;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::event::Class;
 use crate::reactor::Owner;
 use crate::wire::Command;
 
@@ -50,6 +51,9 @@ impl Engine {
         };
         stream.outgoing.sent(now, len.into());
         self.padding.purse.sent(1);
+        if self.wants(Class::Choice) {
+            self.note_sent_on_stream(id, circuit, number);
+        }
         if padded {
             self.tell_padders(circuit, hop, now);
         }

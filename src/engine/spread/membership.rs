@@ -8,7 +8,7 @@ use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault, Role};
 use crate::engine::spread::message::{reason, token_down, token_up, Crossing, Down, Up, ENDED};
 use crate::engine::spread::places::{Away, HomeLeg, Way};
-use crate::engine::{Blocked, Engine, Error, Place};
+use crate::engine::{Blocked, Engine, Error, LinkStep, Place};
 use crate::hub::{Cargo, Claim, Hub, Join, Left, NotAdmitted, Notify};
 use crate::message::Token;
 use crate::queue::Backlog;
@@ -157,6 +157,7 @@ impl Engine {
             }
         };
         let id = request.circuit;
+        self.note_step(set, ix, LinkStep::LinkReceived);
         let (request, end) = join.accept(id);
         self.spread.home_legs.insert(HomeLeg {
             id,

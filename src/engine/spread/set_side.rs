@@ -7,7 +7,8 @@ use crate::engine::out::verdict::END_NOT_DIRECTORY;
 use crate::engine::spread::membership::BLANK;
 use crate::engine::spread::message::{cause_of, reason, token_up, Crossed, Down, Up, LOST};
 use crate::engine::spread::places::HomeLeg;
-use crate::engine::Engine;
+use crate::engine::{Engine, LinkStep};
+use crate::event::Class;
 use crate::hub::{Cargo, Left, News};
 use crate::message::{Lane, Message};
 use crate::queue::{Pushed, Refused};
@@ -33,6 +34,9 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return };
         let now = self.time.clock.latest();
         state.send_planned(plan, message.command, now, &mut self.out.effects);
+        if self.wants(Class::Choice) {
+            self.note_sent_plan(set, plan, message.command);
+        }
         let crossed = Crossed::new(message, &mut self.spread.spares);
         self.held.store.budget_mut().hold_crossing(crossed.cost());
         self.cross(plan.leg, plan.delta, plan.number, crossed);
@@ -169,12 +173,25 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return Ok(()) };
         let heard = match up {
             Up::Message(_) => Ok(()),
-            Up::Switch(switch) => state.handle_switch(ix, now, switch),
+            Up::Switch(switch) => {
+                let heard = state.handle_switch(ix, now, switch);
+                if heard.is_ok() && self.wants(Class::Messages) {
+                    self.note_switch_received(set, ix, switch);
+                }
+                heard
+            }
             Up::LinkedSent(at) => {
                 state.handshake_sent(ix, at, &mut self.out.effects);
+                self.note_step(set, ix, LinkStep::LinkedSent);
                 Ok(())
             }
-            Up::LinkedAck(at) => state.handle_linked_ack(ix, at, &mut self.out.effects),
+            Up::LinkedAck(at) => {
+                let heard = state.handle_linked_ack(ix, at, &mut self.out.effects);
+                if heard.is_ok() {
+                    self.note_step(set, ix, LinkStep::AckReceived);
+                }
+                heard
+            }
             Up::Directory { stream_id } => {
                 let hop = state.join_hop();
                 self.refuse_stream(Owner::Set(set), hop, stream_id, END_NOT_DIRECTORY, now);
@@ -199,6 +216,9 @@ impl Engine {
         };
         match held {
             Ok(()) => {
+                if self.wants(Class::Messages) {
+                    self.note_held_from_elsewhere(set, ix, &message.message(0, &BLANK));
+                }
                 if let Some(state) = self.sets.get_mut(set) {
                     state.mark_ready(&mut self.out.effects);
                     if state.holds_more() {

@@ -87,6 +87,15 @@ impl Receiving for Received<'_> {
     }
 
     #[inline(always)]
+    fn done_and_noted(self, verdict: &Verdict) -> circflow_status {
+        // SAFETY: see above.
+        unsafe {
+            message::write_verdict(self.verdict_out, verdict);
+            note_received(self.engine, self.circuit, verdict.number, self.message.command)
+        }
+    }
+
+    #[inline(always)]
     fn data_done(self, verdict: &Verdict) -> circflow_status {
         // SAFETY: see above.
         unsafe {
@@ -125,6 +134,27 @@ impl Receiving for Received<'_> {
         // SAFETY: see above.
         unsafe { receive_again(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
     }
+}
+
+/// Makes the event of a message that the first step has handled.
+#[cold]
+#[inline(never)]
+unsafe extern "C-unwind" fn note_received(
+    engine: *mut circflow_engine,
+    circuit: circflow_circuit_id,
+    number: u64,
+    command: u8,
+) -> circflow_status {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    let noted = unsafe {
+        door::try_enter(engine, |core| {
+            core.note_received(circuit.id(), number, Command(command));
+            Some(())
+        })
+    };
+    // Not entered any more: the door has caught a panic, and the next call answers for it.
+    let _ = noted;
+    CIRCFLOW_OK
 }
 
 /// A message that did not get in on the short way. If only the failure of the last call shut it, all parts are tried.

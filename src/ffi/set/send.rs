@@ -131,8 +131,8 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
         // SAFETY: see above.
         unsafe {
             message::write_verdict(self.verdict_out, &sent.verdict);
-            if sent.tells_padders {
-                tell_padders_now(self.engine, sent.verdict.circuit, self.message.hop)
+            if sent.tells {
+                tell_of_sent(self.engine, sent.verdict.circuit, sent.verdict.number, self.message)
             } else {
                 CIRCFLOW_OK
             }
@@ -148,11 +148,17 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
 }
 
 #[inline(never)]
-unsafe extern "C-unwind" fn tell_padders_now(engine: *mut circflow_engine, leg: Id, hop: u8) -> circflow_status {
+unsafe extern "C-unwind" fn tell_of_sent(
+    engine: *mut circflow_engine,
+    leg: Id,
+    number: u64,
+    message: &circflow_message,
+) -> circflow_status {
+    let head = message::head(message);
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::enter(engine, |core| {
-            core.tell_padders_now(leg, hop);
+            core.tell_of_sent(leg, number, &head);
             Ok(())
         })
     }
