@@ -212,6 +212,11 @@ impl Budget {
         self.member.as_ref().map_or(self.used, |member| member.reserved.saturating_sub(member.returns.unsettled()))
     }
 
+    /// Bytes that all engines of the process have reserved; 0 where no other engine shares the cap.
+    pub fn reserved_by_all(&self) -> u64 {
+        self.member.as_ref().map_or(0, |member| member.process.reserved())
+    }
+
     /// Bytes that wait to be handed back to the host.
     pub fn leaving(&self) -> u64 {
         self.leaving

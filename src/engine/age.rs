@@ -94,7 +94,7 @@ impl Engine {
         let Some(state) = self.sets.get(id) else { return };
         let (held, held_bytes) = (state.held(), state.held_bytes());
         let age_ms = now.saturating_sub(state.held_since_ns(&self.held.store, now).unwrap_or(now)) / 1_000_000;
-        self.out.faults += 1;
+        self.count_fault(fault, id);
         let text = fault.text().to_string_lossy();
         let words = format!("{text} (set {:#x}: {held} messages, {held_bytes} bytes, for {age_ms} ms)", id.0);
         self.explain(Error::Fault(fault), words);

@@ -17,11 +17,15 @@ impl Engine {
         let reactor = if runs { Some(self.reactor(&config)?) } else { None };
         self.enter(now);
         self.check_drained()?;
+        let is_relay = config.role == Role::Exit;
         let mut circuit = Circuit { place: Place::Alone, config: config.into(), reactor, ..Circuit::default() };
         circuit.find_plain_hop();
         let id = self.circuits.insert(circuit);
         let id = id.map_err(|_| Blocked::Full)?;
         self.running += u32::from(runs);
+        if is_relay {
+            self.warn_if_recorded();
+        }
         Ok(id)
     }
 

@@ -4,7 +4,7 @@ use crate::base::{Id, Nanos};
 use crate::conflux::{LegIx, LegStats, Report, Role};
 use crate::engine::slot::Circuit;
 use crate::engine::{Blocked, CircuitFlags, Engine, Error, LinkStep, Misuse, Place};
-use crate::event::Event;
+use crate::event::{Class, Event};
 use crate::wire::conflux::Ux;
 
 impl Engine {
@@ -177,11 +177,28 @@ impl Engine {
             if let Some(state) = self.sets.get_mut(set) {
                 state.report(ix, &report, &mut self.out.effects);
             }
+            if self.wants(Class::Windows) {
+                self.note_report(id, report);
+            }
             if !self.out.effects.is_empty() {
                 self.apply_effects(set);
             }
         }
         Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_report(&mut self, circuit: Id, report: Report) {
+        let narrow = |wide: u64| u32::try_from(wide).unwrap_or(u32::MAX);
+        self.note(Event::Reported {
+            circuit,
+            cwnd: narrow(report.cwnd),
+            in_flight: narrow(report.inflight),
+            rtt: report.rtt,
+            slow_start: report.slow_start.into(),
+            blocked: report.blocked.into(),
+        });
     }
 
     /// Takes a report about a circuit that is no leg of a set on this engine.
@@ -191,7 +208,10 @@ impl Engine {
             return Err(Misuse::IsRun.into());
         }
         match self.circuits.get(id).map(|circuit| circuit.place) {
-            Some(Place::Away) => self.report_away(id, report),
+            Some(Place::Away) => {
+                self.note_report(id, *report);
+                self.report_away(id, report);
+            }
             _ => self.leg(id).map(|_| ())?,
         }
         Ok(())

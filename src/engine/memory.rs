@@ -1,9 +1,11 @@
 //! Room for messages that have to be held. It is asked for before anything changes; when a cap is reached, a set or
 //! circuit has to go.
 
+use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos, Over};
 use crate::conflux::{Cause, Fault};
 use crate::engine::{Circuit, Engine, Error, Place};
+use crate::event::Event;
 use crate::hub::{Cargo, Left};
 use crate::message::{Lane, Token};
 use crate::reactor::Side;
@@ -24,12 +26,18 @@ impl Engine {
     #[cold]
     fn make_room(&mut self, holder: Id, cost: u64) -> Result<Option<Fault>, Fault> {
         let now = self.time.clock.latest();
-        let mut closed = None;
+        let (mut closed, mut said) = (None, None);
         for _ in 0..limits::VICTIMS_STEP {
-            let fault = match self.held.store.budget_mut().ask(cost) {
+            let over = match self.held.store.budget_mut().ask(cost) {
                 Ok(()) => return Ok(closed),
-                Err(Over::Engine) => Fault::EngineMemory,
-                Err(Over::Process) => Fault::ProcessMemory,
+                Err(over) => over,
+            };
+            if said.replace(over) != Some(over) {
+                self.note_cap(holder, cost, over);
+            }
+            let fault = match over {
+                Over::Engine => Fault::EngineMemory,
+                Over::Process => Fault::ProcessMemory,
             };
             // There would be no room even if all that is held were gone.
             if !self.held.store.budget().could_hold(cost) {
@@ -51,6 +59,36 @@ impl Engine {
             Err(Over::Engine) => Err(Fault::EngineMemory),
             Err(Over::Process) => Err(Fault::ProcessMemory),
         }
+    }
+
+    fn note_cap(&mut self, who: Id, wanted: u64, over: Over) {
+        let budget = self.held.store.budget();
+        let (cap, held) = match over {
+            Over::Engine => (2, budget.used()),
+            Over::Process => (3, budget.reserved_by_all()),
+        };
+        self.note(Event::CapReached { cap, wanted, held, who });
+    }
+
+    /// Says that a set may hold no more.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn note_set_cap(&mut self, set: Id, wanted: u64) {
+        let held = self.sets.get(set).map_or(0, |state| state.held_bytes());
+        self.note(Event::CapReached { cap: 1, wanted, held, who: set });
+    }
+
+    /// Says that a set or circuit is about to be closed for what it holds.
+    pub(super) fn note_victim(&mut self, who: Id) {
+        let now = self.time.clock.latest();
+        let (held, since) = match (self.sets.get(who), self.circuits.get(who)) {
+            (Some(state), _) => (state.bytes(), state.since_when(&self.held.store, now)),
+            (None, Some(circuit)) => (circuit.bytes(), circuit.since(&self.held.store, now)),
+            (None, None) => return,
+        };
+        // Of one that holds nothing there is no time.
+        let age = if since == NEVER { 0 } else { now.saturating_sub(since) };
+        self.note(Event::Victim { who, held, age });
     }
 
     /// Whether a set or circuit that a call is about is still there after [`Engine::ensure_room`]. If it was closed to
@@ -188,7 +226,7 @@ impl Engine {
     /// Counts the bytes of a set that are still on the way to its legs elsewhere.
     pub(super) fn count_crossing(&mut self, set: Id) {
         let Some(state) = self.sets.get_mut(set).filter(|_| !self.spread.home_legs.is_empty()) else { return };
-        let (mut bytes, mut since) = (0, crate::base::time::NEVER);
+        let (mut bytes, mut since) = (0, NEVER);
         let now = self.time.clock.latest();
         for leg in state.leg_ids().collect::<smallvec::SmallVec<[Id; 8]>>() {
             if let Some((_, leg)) = self.spread.home_legs.find(leg) {

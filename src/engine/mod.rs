@@ -43,7 +43,7 @@ pub use stream::{StreamConfig, StreamStats};
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Manager;
-use crate::event::Events;
+use crate::event::{Event, Events};
 use crate::reactor::{marks, Controller, Stream};
 use channel::Channels;
 use parts::{Held, OutPart, PaddingPart, Settings, Spread, Time};
@@ -164,7 +164,12 @@ impl Engine {
             self.time.alarms.forget_ages();
         }
         self.share_figures();
-        self.held.store.trim() + self.time.alarms.trim() + self.spread.spares.trim() + self.held.ledger.trim()
+        let bytes =
+            self.held.store.trim() + self.time.alarms.trim() + self.spread.spares.trim() + self.held.ledger.trim();
+        if bytes > 0 {
+            self.note(Event::Trimmed { bytes: bytes as u64 });
+        }
+        bytes
     }
 
     /// Figures of the engine now.

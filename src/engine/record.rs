@@ -3,6 +3,8 @@
 
 use crate::base::Id;
 use crate::conflux::LegIx;
+use crate::conflux::Role;
+use crate::engine::out::log::engine_log;
 use crate::engine::{Engine, Error};
 use crate::event::{Class, Event, Events};
 
@@ -49,7 +51,18 @@ impl Engine {
             return Err(self.invalid("bytes of the record are out of their range"));
         }
         self.update_needs_a_look();
+        if self.circuits.all().any(|circuit| circuit.config.role == Role::Exit) {
+            self.warn_if_recorded();
+        }
         Ok(())
+    }
+
+    /// A circuit of a relay is here: says once that events are recorded, if they are.
+    pub(super) fn warn_if_recorded(&mut self) {
+        if self.events.warns_of_relay() {
+            self.note(Event::RecordedAtRelay {});
+            engine_log!(self, WARN, "events of a relay are recorded");
+        }
     }
 
     /// What the engine does with its events.

@@ -4,6 +4,7 @@ use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, Role};
 use crate::engine::out::insn::Queued;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::event::{Class, Event};
 use crate::message::{cost_of, Message};
 use crate::reactor::{FeedChange, Offer, Side};
 
@@ -61,6 +62,9 @@ impl Engine {
         let change = edge.keep(cell, &self.settings.marks, &mut self.held.store, now)?;
         let tag = config.tag;
         standing.grew(reactor.held_bytes(), now);
+        if self.wants(Class::Edges) {
+            self.note_wait(id, from.opposite());
+        }
         if change != FeedChange::Unchanged {
             self.change_feed(id, from, change);
         }
@@ -108,6 +112,9 @@ impl Engine {
                 };
                 let is_shared = reactor.edge(to).is_shared();
                 circuit.grew(id, &self.held.ledger, now);
+                if self.wants(Class::Edges) {
+                    self.note_wait(id, to);
+                }
                 if change != FeedChange::Unchanged {
                     self.change_feed(id, from, change);
                 }
@@ -135,6 +142,7 @@ impl Engine {
             None => Err(self.fault(id, Fault::EngineMemory)),
             Some(change) => {
                 circuit.grew(id, &self.held.ledger, now);
+                self.note_wait(id, to);
                 self.change_feed(id, to.opposite(), change);
                 self.kept_in_line(id, to);
                 Ok(Verdict::of(VerdictKind::Held, id, tag))
@@ -144,11 +152,33 @@ impl Engine {
 
     /// Tells the source of an edge to pause or to go on.
     pub(super) fn change_feed(&mut self, circuit: Id, source: Side, change: FeedChange) {
-        match change {
-            FeedChange::Unchanged => {}
-            FeedChange::Pause => self.out.queue.push(Queued::PauseFeed { circuit, side: source, pause: true }),
-            FeedChange::Unpause => self.out.queue.push(Queued::PauseFeed { circuit, side: source, pause: false }),
-        }
+        let waiting = self.edge_of(circuit, source.opposite()).map_or(0, |edge| edge.waiting());
+        self.tell_source(circuit, source, change, waiting);
+    }
+
+    /// Tells the source of cells, of which so many wait, to pause or to go on.
+    pub(super) fn tell_source(&mut self, circuit: Id, source: Side, change: FeedChange, waiting: u32) {
+        let side = source.opposite() as u8;
+        let pause = match change {
+            FeedChange::Unchanged => return,
+            FeedChange::Pause => {
+                self.note(Event::FeedPaused { circuit, side, waiting });
+                true
+            }
+            FeedChange::Unpause => {
+                self.note(Event::FeedUnpaused { circuit, side, waiting });
+                false
+            }
+        };
+        self.out.queue.push(Queued::PauseFeed { circuit, side: source, pause });
+    }
+
+    /// Says that a cell waits at an edge: the last that came.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn note_wait(&mut self, circuit: Id, side: Side) {
+        let Some(waiting) = self.edge_of(circuit, side).map(|edge| edge.waiting()) else { return };
+        self.note(Event::Waits { circuit, side: side as u8, waiting });
     }
 
     /// Reports whether the channel on one side takes cells.
@@ -159,6 +189,11 @@ impl Engine {
         let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
         if is_client && side == Side::Next {
             return Err(self.invalid("a client's circuit has one channel, at its back"));
+        }
+        if self.events.wants(Class::Edges) && reactor.edge_at(side).is_full() == writable {
+            let waiting = reactor.edge_at(side).waiting();
+            let event = Event::WritableChanged { circuit: id, side: side as u8, writable: writable.into(), waiting };
+            self.events.note(self.time.clock.latest(), event);
         }
         if reactor.edge(side).set_full(!writable) {
             self.edge_woke(id, side);

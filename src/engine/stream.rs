@@ -6,6 +6,7 @@ use crate::congestion::Params;
 use crate::engine::out::detail::FULL;
 use crate::engine::out::insn::Queued;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place};
+use crate::event::Event;
 use crate::reactor::stream::FlowStats;
 use crate::reactor::{Controller, Flow, Known, Owner, Part, Phase, Stream, Streams, Unread};
 use crate::wire::Command;
@@ -98,6 +99,7 @@ impl Engine {
             streams.keep_place(config.hop, config.stream_id);
         }
         self.held.store.weigh(before, streams.ended_bytes());
+        self.note(Event::StreamOpened { owner: owner.id(), stream: id, by_peer: 0 });
         Ok(id)
     }
 
@@ -267,7 +269,9 @@ impl Engine {
     pub(super) fn drop_streams(&mut self, streams: &Streams) {
         for id in streams.ids() {
             self.time.alarms.cancel_stream(id);
-            self.streams.remove(id);
+            if let Some(Stream { owner, .. }) = self.streams.remove(id) {
+                self.note(Event::StreamEnded { owner: owner.id(), stream: id, by: ended::WITH_OWNER });
+            }
         }
         self.held.store.weigh(streams.ended_bytes(), 0);
     }
@@ -298,6 +302,13 @@ impl Engine {
         self.held.store.weigh(before, streams.ended_bytes());
         Some(changed)
     }
+}
+
+/// Who has ended a stream, as events say it.
+pub(super) mod ended {
+    pub const BY_HOST: u8 = 0;
+    pub const BY_PEER: u8 = 1;
+    pub const WITH_OWNER: u8 = 2;
 }
 
 /// The streams of a circuit or set, with the parameters and the role that hold for them.

@@ -28,6 +28,8 @@ pub struct Events {
     /// The engine's number.
     engine: u32,
     recorder: Option<Box<Recorder>>,
+    /// It was said that events of a relay are recorded.
+    warned: bool,
     /// To whom the pieces go: a matter of the floor that knows the host's functions.
     sink: Option<Box<dyn Any>>,
 }
@@ -35,7 +37,7 @@ pub struct Events {
 impl Events {
     /// Nobody wants events yet.
     pub fn new(engine: u32) -> Events {
-        Events { wanted: 0, engine, recorder: None, sink: None }
+        Events { wanted: 0, engine, recorder: None, warned: false, sink: None }
     }
 
     /// True when anybody wants events of this class. Two instructions: ask before you make one.
@@ -84,6 +86,11 @@ impl Events {
     /// True while events are recorded.
     pub fn records(&self) -> bool {
         self.recorder.is_some()
+    }
+
+    /// True, once, when events are recorded at an engine that works for a relay.
+    pub fn warns_of_relay(&mut self) -> bool {
+        self.records() && !std::mem::replace(&mut self.warned, true)
     }
 
     /// Moves the oldest records into `buffer`, as [`Recorder::read`] does.

@@ -218,9 +218,11 @@ events! {
     50 SendmeSent Windows Trace { circuit: Id = "an id", hop: u8 = "of the circuit" }
 
     /// A stream is open.
-    64 StreamOpened Streams Debug { owner: Id = "a circuit or a set", stream: Id = "an id" }
+    64 StreamOpened Streams Debug { owner: Id = "a circuit or a set", stream: Id = "an id",
+        by_peer: u8 = "0 no, 1 yes" }
     /// A stream has ended.
-    65 StreamEnded Streams Debug { owner: Id = "a circuit or a set", stream: Id = "an id" }
+    65 StreamEnded Streams Debug { owner: Id = "a circuit or a set", stream: Id = "an id",
+        by: u8 = "0 the host, 1 the peer, 2 its circuit or set went" }
     /// XOFF came: the stream stops sending.
     66 XoffReceived Streams Debug { stream: Id = "an id" }
     /// XOFF goes out: too much is buffered here.
@@ -230,15 +232,19 @@ events! {
     /// XON goes out: what was buffered here has gone.
     69 XonSent Streams Debug { stream: Id = "an id", rate: u32 = "kB/s; 0: no limit" }
 
-    /// So many cells wait at an edge that the source of its cells is asked to pause.
+    /// So many cells wait at an edge, or for the engine of the circuit's set, that their source is asked to pause. The
+    /// side is where they go.
     80 FeedPaused Edges Debug { circuit: Id = "an id", side: u8 = "0 back, 1 next", waiting: u32 = "cells" }
-    /// So few cells wait at an edge that the source of its cells may go on.
+    /// So few cells wait at an edge, or for the engine of the circuit's set, that their source may go on.
     81 FeedUnpaused Edges Debug { circuit: Id = "an id", side: u8 = "0 back, 1 next", waiting: u32 = "cells" }
-    /// The channel of an edge takes no cells any more, or takes them again.
+    /// The host says that the channel of an edge takes no cells any more, or takes them again.
     82 WritableChanged Edges Debug { circuit: Id = "an id", side: u8 = "0 back, 1 next", writable: u8 = "0 no, 1 yes",
         waiting: u32 = "cells" }
     /// A cell waits at an edge.
     83 Waits Edges Trace { circuit: Id = "an id", side: u8 = "0 back, 1 next", waiting: u32 = "cells, with this one" }
+    /// The host says how many cells a channel takes that circuits share, or its last room is used up.
+    84 ChannelRoom Edges Debug { channel: Id = "an id", room: u32 = "cells; 4294967295: any number",
+        waiting: u32 = "cells", in_line: u32 = "sides of circuits" }
 
     /// A padder runs at a hop of a circuit.
     96 PadderAdded Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", machines: u8 = "of the padder" }
@@ -280,18 +286,19 @@ events! {
 
     /// A cap on memory was reached.
     112 CapReached Memory Warn { cap: u8 = "1 the set's, 2 the engine's, 3 the hub's", wanted: u64 = "bytes",
-        held: u64 = "bytes that the engine holds" }
+        held: u64 = "bytes that count for this cap", who: Id = "a circuit or a set that has to hold them" }
     /// A set or circuit is closed to make room, or as what it holds is too old.
     113 Victim Memory Warn { who: Id = "a circuit or a set", held: u64 = "bytes", age: u64 = "ns" }
     /// Memory that nothing uses was given back.
     114 Trimmed Memory Debug { bytes: u64 = "given back" }
 
     /// A message, or a step of the link handshake, went to another engine.
-    128 CrossedOut Hub Trace { leg: Id = "on the engine that is home", command: u8 = "a relay command" }
+    128 CrossedOut Hub Trace { leg: Id = "a circuit, as its own engine calls it", command: u8 = "a relay command" }
     /// A message, or a step of the link handshake, came from another engine.
-    129 CrossedIn Hub Trace { leg: Id = "on the engine that is home", command: u8 = "a relay command" }
+    129 CrossedIn Hub Trace { leg: Id = "a circuit, as its own engine calls it", command: u8 = "a relay command" }
 
-    /// A peer broke the protocol: a circuit or a set is closed for it.
+    /// A peer broke the protocol, or asked for more than may be: a circuit or a set is closed for it. The engine that
+    /// finds the fault says so, once; what else it closes, on any engine, names it as its cause.
     144 Fault Faults Warn { who: Id = "a circuit or a set", status: i32 = "a status" }
 
     /// The host has set its clock.

@@ -178,6 +178,11 @@ impl Edge {
         self.paused
     }
 
+    /// The host has said that the channel takes no cells.
+    pub fn is_full(&self) -> bool {
+        self.barriers & FULL != 0
+    }
+
     /// The common case of [`Edge::offer`]: counts a cell that goes straight through. Returns false, and changes
     /// nothing, in any other case.
     #[inline(always)]

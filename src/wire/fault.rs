@@ -200,6 +200,12 @@ impl Fault {
         matches!(self, StreamTwice | UnknownStream | BadFlow | FlowAbuse | StreamMemory)
     }
 
+    /// True for faults of one who holds too much, or for too long.
+    pub fn is_of_memory(self) -> bool {
+        use Fault::*;
+        matches!(self, SetMemory | EngineMemory | ProcessMemory | HeldTooLong)
+    }
+
     /// How far the fault reaches when it happens on a leg.
     pub fn reach(self) -> Reach {
         use Fault::*;

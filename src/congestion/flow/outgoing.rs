@@ -136,7 +136,6 @@ impl Outgoing {
     }
 
     /// The peer's rate, in units of 1000 bytes per second; `None` for no limit.
-    #[allow(dead_code, reason = "models look")]
     pub fn rate(&self) -> Option<u32> {
         (self.rate != 0).then_some(self.rate)
     }

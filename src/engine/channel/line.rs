@@ -5,6 +5,7 @@ use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
 use crate::engine::out::insn::Queued;
 use crate::engine::{Circuit, Engine, Place, Taker};
+use crate::event::Class;
 use crate::message::TooSmall;
 use crate::reactor::{ChannelSeat, Edge, Side, Turn};
 
@@ -192,6 +193,9 @@ impl Engine {
         seat.gauge.spend();
         seat.gauge.sub_waiting(1);
         let asks = seat.asks;
+        if self.wants(Class::Edges) {
+            self.note_room_used(id, side, 0);
+        }
         self.unlink(place);
         let goes_on = self.edge_of(id, side).is_some_and(|edge| edge.is_ready_for_turn());
         if goes_on || asks {
@@ -292,7 +296,7 @@ impl Engine {
         self.edge_of(id, side)?.seat_mut()
     }
 
-    pub(super) fn edge_of(&mut self, id: Id, side: Side) -> Option<&mut Edge> {
+    pub(in crate::engine) fn edge_of(&mut self, id: Id, side: Side) -> Option<&mut Edge> {
         Some(self.circuits.get_mut(id)?.reactor.as_mut()?.edge(side))
     }
 

@@ -15,6 +15,7 @@ use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Id, IdError, Nanos};
 use crate::conflux::Role;
 use crate::engine::{Blocked, Circuit, Engine, Error, Misuse, Place, Verdict};
+use crate::event::{Class, Event};
 use crate::reactor::{ChannelSeat, Gauge, Side, Turn};
 use std::sync::Arc;
 
@@ -146,6 +147,7 @@ impl Engine {
         let id = self.channels.find(id)?;
         if let Some(channel) = self.channels.known.remove(id) {
             channel.gauge.set_room(0);
+            self.note_room(id, &channel.gauge);
             self.time.alarms.arm_channel(id.index(), NEVER);
         }
         Ok(())
@@ -155,8 +157,9 @@ impl Engine {
     pub fn set_channel_room(&mut self, now: Nanos, id: Id, room: u32) -> Result<(), Error> {
         self.enter(now);
         let id = self.channels.find(id)?;
-        if let Some(channel) = self.channels.known.get(id) {
-            channel.gauge.set_room(room);
+        if let Some(gauge) = self.channels.known.get(id).map(|channel| channel.gauge.clone()) {
+            gauge.set_room(room);
+            self.note_room(id, &gauge);
         }
         self.settle_channel(id);
         Ok(())
@@ -241,14 +244,32 @@ impl Engine {
 
     #[inline(never)]
     fn spend_at(&mut self, id: Id, side: Side) {
+        if self.wants(Class::Edges) {
+            return self.spend_and_tell(id, side);
+        }
+        self.spend_quietly(id, side);
+    }
+
+    #[inline(always)]
+    fn spend_quietly(&mut self, id: Id, side: Side) {
         self.seat_of(id, side).into_iter().for_each(|seat| seat.gauge.spend());
         self.note_sent(id, side);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn spend_and_tell(&mut self, id: Id, side: Side) {
+        self.note_room_used(id, side, 1);
+        self.spend_quietly(id, side);
     }
 
     /// A message is put into the instruction queue. It uses up room from now on, and goes when the host takes it.
     pub(in crate::engine) fn book(&mut self, id: Id) {
         if !self.channels.in_use() {
             return;
+        }
+        if self.wants(Class::Edges) {
+            self.note_room_used(id, Side::Back, 1);
         }
         if let Some(seat) = self.seat_of(id, Side::Back) {
             seat.booked += 1;
@@ -285,6 +306,21 @@ impl Engine {
             self.unlink(seating(id, side));
         }
         self.note_full(id, side);
+    }
+
+    /// Says that a channel has no room any more, once the next cell goes or, with `left` 0, the last one has gone.
+    #[cold]
+    #[inline(never)]
+    fn note_room_used(&mut self, id: Id, side: Side, left: u32) {
+        let Some(seat) = self.seat_of(id, side).filter(|seat| seat.gauge.room() == left) else { return };
+        let (channel, gauge) = (seat.channel, seat.gauge.clone());
+        let (waiting, in_line) = (gauge.waiting(), gauge.in_line());
+        self.note(Event::ChannelRoom { channel: outer(channel), room: 0, waiting, in_line });
+    }
+
+    fn note_room(&mut self, channel: Id, gauge: &Gauge) {
+        let (room, waiting, in_line) = (gauge.room(), gauge.waiting(), gauge.in_line());
+        self.note(Event::ChannelRoom { channel: outer(channel), room, waiting, in_line });
     }
 
     /// A message of a set goes on the leg that was chosen for it, with a SWITCH before it if the verdict says so.

@@ -44,11 +44,19 @@ impl Engine {
 
     /// Counts a fault, explains it for people, and logs it.
     pub(in crate::engine) fn report_fault(&mut self, fault: Fault, noun: &str, id: Id) {
-        self.out.faults += 1;
-        self.note(Event::Fault { who: id, status: fault as i32 });
+        self.count_fault(fault, id);
         let text = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
         self.explain(Error::Fault(fault), text);
         engine_log!(self, WARN, id = id.0, "closing a {noun}: {}", fault.text().to_string_lossy());
+    }
+
+    /// Counts a fault, and says whom it closes.
+    pub(in crate::engine) fn count_fault(&mut self, fault: Fault, id: Id) {
+        self.out.faults += 1;
+        self.note(Event::Fault { who: id, status: fault as i32 });
+        if fault.is_of_memory() {
+            self.note_victim(id);
+        }
     }
 
     /// Queues the close of a circuit, once only. Closes the link of a leg elsewhere.

@@ -5,6 +5,7 @@ use crate::conflux::{Control, LegIx, SetTerms};
 use crate::engine::out::insn::{Instruction, Queued, Released, SetNews, Taker, What};
 use crate::engine::out::leftover::{Given, StepsLeft};
 use crate::engine::{Circuit, Engine, Error, LinkStep, Place};
+use crate::event::{Class, Event};
 use crate::message::{Delivery, Lane, TooSmall};
 use crate::reactor::{Edge, FeedChange, Owner, Side};
 use crate::wire::conflux::{Link, Switch};
@@ -333,7 +334,13 @@ impl Engine {
                 }
             }
             Queued::MaySendStream { stream } => self.told_of_stream(stream),
-            Queued::Negotiation { circuit, hop, .. } | Queued::Sendme { circuit, hop, .. } if given => {
+            Queued::Negotiation { circuit, hop, .. } if given => {
+                self.count_sent(circuit, hop, self.time.clock.latest());
+            }
+            Queued::Sendme { circuit, hop, .. } if given => {
+                if self.wants(Class::Windows) {
+                    self.note(Event::SendmeSent { circuit, hop });
+                }
                 self.count_sent(circuit, hop, self.time.clock.latest());
             }
             _ => {}

@@ -113,8 +113,17 @@ impl Engine {
                 }
                 Ok(Arrived { arrival, set, tag })
             }
-            Err(fault) => Err(self.fault(id, fault)),
+            Err(fault) => Err(self.fault_of_message(id, message, fault)),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fault_of_message(&mut self, id: Id, message: &Message<'_>, fault: Fault) -> Error {
+        if let (Fault::SetMemory, Ok((set, _))) = (fault, self.leg(id)) {
+            self.note_set_cap(set, cost_of(message).into());
+        }
+        self.fault(id, fault)
     }
 
     /// Queues READY when a held message is next behind the one that just came.

@@ -2,14 +2,14 @@
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault};
-use crate::congestion::ChannelState;
+use crate::congestion::{ChannelState, Window};
 use crate::engine::out::insn::Queued;
 use crate::engine::out::verdict::END_NOT_DIRECTORY;
 use crate::engine::receive::leg::Arrived;
 use crate::engine::receive::padding::Admitted;
 use crate::engine::receive::Step;
 use crate::engine::{Blocked, Circuit, Engine, Error, Place, Verdict, VerdictKind};
-use crate::event::Class;
+use crate::event::{Class, Event, Events};
 use crate::message::Message;
 use crate::reactor::{route, Owner, Position, Route, StreamMessage};
 use crate::wire::command::STREAM_NEEDED;
@@ -183,9 +183,28 @@ impl Engine {
         let end = reactor.ends.find(message.hop).ok_or(Fault::BadSendme)?;
         let now = self.time.clock.until(end.window.oldest_sent_at().unwrap_or(now), now);
         end.window.handle_sendme(now, &sendme, channel).map_err(|_| Fault::BadSendme)?;
+        if self.events.wants(Class::Windows) {
+            note_sendme(&mut self.events, self.time.clock.latest(), id, message.hop, &end.window);
+        }
         self.room_changed(id);
         Ok(())
     }
+}
+
+#[cold]
+#[inline(never)]
+fn note_sendme(events: &mut Events, now: Nanos, circuit: Id, hop: u8, window: &Window) {
+    events.note(
+        now,
+        Event::SendmeReceived {
+            circuit,
+            hop,
+            cwnd: window.cwnd(),
+            in_flight: window.inflight(),
+            rtt: window.rtt().unwrap_or(0),
+            slow_start: window.in_slow_start().into(),
+        },
+    );
 }
 
 /// True for XOFF and XON, which only circflow reads on circuits that it runs.

@@ -2,8 +2,9 @@
 
 use crate::base::{Id, Nanos};
 use crate::conflux::Fault;
-use crate::engine::stream::side;
+use crate::engine::stream::{ended, side};
 use crate::engine::{Engine, Error, Verdict, VerdictKind};
+use crate::event::{Class, Event};
 use crate::reactor::{Owner, Rules, StreamMessage, Write};
 use crate::wire::Command;
 
@@ -25,16 +26,21 @@ impl Engine {
         }
         match self.write_in(now, owner, message) {
             Ok(Write::Deliver { stream, tag, say }) => {
+                if self.wants(Class::Streams) && opens(message.command) {
+                    self.note(Event::StreamOpened { owner: owner.id(), stream, by_peer: 1 });
+                }
                 if let Some(say) = say {
                     self.send_own_flow(owner, stream, say, now);
                 }
                 Ok(Verdict { stream, stream_tag: tag, ..verdict })
             }
             Ok(Write::Last { stream, tag }) => {
+                self.note(Event::StreamEnded { owner: owner.id(), stream, by: ended::BY_PEER });
                 self.time.alarms.cancel_stream(stream);
                 Ok(Verdict { stream_tag: tag, ..verdict })
             }
             Ok(Write::Stop { stream }) => {
+                self.note(Event::XoffReceived { stream });
                 self.time.alarms.cancel_stream(stream);
                 // A MAY_SEND that still waits is dropped when its turn comes.
                 self.streams.get_mut(stream).into_iter().for_each(|stream| stream.refused |= stream.told);
@@ -42,6 +48,7 @@ impl Engine {
             }
             Ok(Write::Consume { resumes }) => {
                 if let Some(stream) = resumes {
+                    self.note_xon(stream);
                     self.time.alarms.cancel_stream(stream);
                     self.wake_stream(stream);
                 }
@@ -57,6 +64,11 @@ impl Engine {
             }
             Err(fault) => Err(self.stream_fault(owner, circuit, fault)),
         }
+    }
+
+    fn note_xon(&mut self, id: Id) {
+        let rate = self.streams.get(id).and_then(|stream| stream.outgoing.rate()).unwrap_or(0);
+        self.note(Event::XonReceived { stream: id, rate });
     }
 
     /// Closes what the streams belong to, whichever leg brought the message.

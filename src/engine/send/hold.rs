@@ -77,6 +77,7 @@ impl Engine {
         if message.stream_id != 0 {
             circuit.config.flags.add(CircuitFlags::STREAMS);
         }
+        self.note_wait(id, Side::Back);
         self.grew(id);
         self.kept_in_line(id, Side::Back);
         Ok(Verdict::of(VerdictKind::Held, id, tag))

@@ -4,7 +4,7 @@ use crate::base::{limits, Id, Nanos};
 use crate::conflux::Fault;
 use crate::congestion::flow::FlowMessage;
 use crate::engine::{Engine, Place};
-use crate::event::Class;
+use crate::event::{Class, Event};
 use crate::message::{cost_of, Lane, Message};
 use crate::reactor::{Owner, Past};
 use crate::wire::flow::{Xoff, Xon};
@@ -19,10 +19,13 @@ impl Engine {
         match say {
             FlowMessage::Xoff => {
                 stream.flow_stats.xoffs_sent = stream.flow_stats.xoffs_sent.saturating_add(1);
+                let buffered = stream.incoming.buffered();
+                self.note(Event::XoffSent { stream: id, buffered });
                 self.send_own(owner, hop, stream_id, Command::XOFF, &Xoff.encode(), now);
             }
             FlowMessage::Xon { rate } => {
                 stream.flow_stats.xons_sent = stream.flow_stats.xons_sent.saturating_add(1);
+                self.note(Event::XonSent { stream: id, rate });
                 self.send_own(owner, hop, stream_id, Command::XON, &Xon { kbps: rate }.encode(), now);
             }
         }

@@ -4,8 +4,9 @@ use crate::base::{Id, Nanos};
 use crate::congestion::flow::May;
 use crate::engine::out::detail::FULL;
 use crate::engine::send::Going;
+use crate::engine::stream::ended;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
-use crate::event::Class;
+use crate::event::{Class, Event};
 use crate::reactor::Owner;
 use crate::wire::Command;
 
@@ -133,6 +134,9 @@ impl Engine {
             }
             Command::END | Command::RESOLVED => {
                 self.time.alarms.cancel_stream(id);
+                if self.streams.get(id).is_some() {
+                    self.note(Event::StreamEnded { owner: owner.id(), stream: id, by: ended::BY_HOST });
+                }
                 let until = self.remembered_until(owner, now);
                 self.with_streams(owner, |streams, arena| streams.end(arena, id, left, now, until));
             }

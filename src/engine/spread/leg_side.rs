@@ -9,6 +9,7 @@ use crate::engine::spread::membership::BLANK;
 use crate::engine::spread::message::{cause_of, token_down, Crossed, Crossing, Down, Request, Up, ENDED};
 use crate::engine::spread::places::{Away, Way};
 use crate::engine::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::event::{Class, Event};
 use crate::hub::{Cargo, Home, JoinError, Left, News};
 use crate::message::{Lane, Message, COPY_COST};
 use crate::queue::{Backlog, Pushed, Refused};
@@ -34,6 +35,10 @@ impl Engine {
             Err(JoinError::Gone) => return Ok(false),
             Err(JoinError::Full) => return Err(Fault::LinkLimit),
         };
+        if self.events.wants(Class::Hub) {
+            let event = Event::CrossedOut { leg: id, command: Command::CONFLUX_LINK.0 };
+            self.events.note(self.time.clock.latest(), event);
+        }
         circuit.place = Place::Away;
         self.held.store.budget_mut().hold_crossing(asking);
         circuit.away = Some(Box::new(Away {
@@ -107,7 +112,24 @@ impl Engine {
     }
 
     /// Sends something to the home of a circuit's set, behind everything that waits for it.
+    #[inline]
     pub(in crate::engine) fn send_home(&mut self, id: Id, up: Up) -> Result<(), Error> {
+        if self.wants(Class::Hub) {
+            return self.send_home_and_tell(id, up);
+        }
+        self.send_home_quietly(id, up)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_home_and_tell(&mut self, id: Id, up: Up) -> Result<(), Error> {
+        let command = up.command();
+        self.send_home_quietly(id, up)?;
+        self.note(Event::CrossedOut { leg: id, command: command.0 });
+        Ok(())
+    }
+
+    fn send_home_quietly(&mut self, id: Id, up: Up) -> Result<(), Error> {
         let (marks, cost, now) = (self.settings.marks, up.cost(), self.time.clock.latest());
         if let Err(fault) = self.ensure_room(id, cost) {
             return Err(self.fault(id, fault));
@@ -131,9 +153,10 @@ impl Engine {
         match pushed {
             Ok(Pushed::Through) => Ok(()),
             Ok(Pushed::Kept) => {
-                if away.backlog.len() >= marks.high as usize && !away.paused {
+                let waiting = away.backlog.len();
+                if waiting >= marks.high as usize && !away.paused {
                     away.paused = true;
-                    self.change_feed(id, Side::Back, FeedChange::Pause);
+                    self.tell_source(id, Side::Back, FeedChange::Pause, waiting as u32);
                 }
                 Ok(())
             }
@@ -248,6 +271,10 @@ impl Engine {
             let news = away.end.poll();
             if let News::Item(down) = &news {
                 self.held.store.budget_mut().adopt(down.cost());
+                if self.events.wants(Class::Hub) {
+                    let event = Event::CrossedIn { leg: id, command: down.command().0 };
+                    self.events.note(self.time.clock.latest(), event);
+                }
             }
             match news {
                 News::Item(Down::Linked(linked)) => {
@@ -282,9 +309,10 @@ impl Engine {
         away.end.report_read();
         self.held.store.budget_mut().tidy();
         let _ = away.backlog.drain(&mut &away.end);
-        if away.paused && away.backlog.len() <= self.settings.marks.low as usize {
+        let waiting = away.backlog.len();
+        if away.paused && waiting <= self.settings.marks.low as usize {
             away.paused = false;
-            self.change_feed(id, Side::Back, FeedChange::Unpause);
+            self.tell_source(id, Side::Back, FeedChange::Unpause, waiting as u32);
         }
         self.shrank(id);
     }
@@ -361,7 +389,7 @@ impl Engine {
             circuit.place = Place::Alone;
         }
         if paused {
-            self.change_feed(id, Side::Back, FeedChange::Unpause);
+            self.tell_source(id, Side::Back, FeedChange::Unpause, 0);
         }
         if let Err(fault) = self.take_link(self.time.clock.latest(), id, link) {
             self.fault(id, fault);

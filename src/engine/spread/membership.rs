@@ -9,10 +9,12 @@ use crate::conflux::{Cause, Fault, Role};
 use crate::engine::spread::message::{reason, token_down, token_up, Crossing, Down, Up, ENDED};
 use crate::engine::spread::places::{Away, HomeLeg, Way};
 use crate::engine::{Blocked, Engine, Error, LinkStep, Place};
+use crate::event::Event;
 use crate::hub::{Cargo, Claim, Hub, Join, Left, NotAdmitted, Notify};
 use crate::message::Token;
 use crate::queue::Backlog;
 use crate::wire::conflux::Link;
+use crate::wire::Command;
 
 /// A hub with the traffic of our engines.
 pub type EngineHub = Hub<Crossing>;
@@ -130,6 +132,7 @@ impl Engine {
 
     fn take_join(&mut self, join: Join<Crossing>, now: Nanos) {
         let (set, request) = (join.set, &join.request);
+        self.note(Event::CrossedIn { leg: request.circuit, command: Command::CONFLUX_LINK.0 });
         let known = self.sets.get_mut(set).filter(|state| state.terms().nonce == request.link.nonce);
         let accepted = match known {
             None => Err(ENDED),

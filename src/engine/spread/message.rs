@@ -145,6 +145,17 @@ impl Cargo for Down {
 }
 
 impl Up {
+    /// The relay command of the message in it, or of the one that it tells of.
+    pub fn command(&self) -> Command {
+        match self {
+            Up::Message(message) => message.command(),
+            Up::Switch(_) => Command::CONFLUX_SWITCH,
+            Up::LinkedSent(_) => Command::CONFLUX_LINKED,
+            Up::LinkedAck(_) => Command::CONFLUX_LINKED_ACK,
+            Up::Directory { .. } => Command::BEGIN_DIR,
+        }
+    }
+
     /// The token of the message in it.
     pub fn token(&self) -> Option<Token> {
         match self {
@@ -155,6 +166,14 @@ impl Up {
 }
 
 impl Down {
+    /// The relay command of the message in it.
+    pub fn command(&self) -> Command {
+        match self {
+            Down::Send { message, .. } => message.command(),
+            Down::Linked(_) => Command::CONFLUX_LINKED,
+        }
+    }
+
     /// The token of the message in it.
     pub fn token(&self) -> Option<Token> {
         match self {

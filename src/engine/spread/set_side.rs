@@ -8,7 +8,7 @@ use crate::engine::spread::membership::BLANK;
 use crate::engine::spread::message::{cause_of, reason, token_up, Crossed, Down, Up, LOST};
 use crate::engine::spread::places::HomeLeg;
 use crate::engine::{Engine, LinkStep};
-use crate::event::Class;
+use crate::event::{Class, Event};
 use crate::hub::{Cargo, Left, News};
 use crate::message::{Lane, Message};
 use crate::queue::{Pushed, Refused};
@@ -47,17 +47,20 @@ impl Engine {
     /// Puts a message of a set on the way to a leg elsewhere. It has been counted as sent, and as crossing.
     #[inline(always)]
     fn cross(&mut self, id: Id, delta: u32, number: u64, message: Crossed) {
-        let (is_data, cost) = (message.command() == Command::DATA, message.cost());
+        let (command, cost) = (message.command(), message.cost());
         let down = Down::Send { delta, number, message };
         let now = self.time.clock.latest();
         let Some((_, leg)) = self.spread.home_legs.find(id) else {
             return self.take_back([Left::Unsent(down)], token_up);
         };
-        leg.committed += u64::from(is_data);
+        leg.committed += u64::from(command == Command::DATA);
         leg.way.look(leg.end.taken(), now);
         leg.way.put(cost, now);
         match leg.backlog.push(&mut &leg.end, down) {
             Ok(pushed) => {
+                if self.events.wants(Class::Hub) {
+                    self.events.note(now, Event::CrossedOut { leg: id, command: command.0 });
+                }
                 if leg.way.is_more() {
                     self.note_crossing(id);
                 }
@@ -121,7 +124,9 @@ impl Engine {
         if leg.backlog.push(&mut &leg.end, linked).is_err() {
             leg.way.undo(cost);
             self.held.store.budget_mut().release_crossing(cost);
+            return;
         }
+        self.note(Event::CrossedOut { leg: id, command: Command::CONFLUX_LINKED.0 });
     }
 
     /// Sets or cancels the timer of a leg elsewhere that waits for LINKED_ACK.
@@ -153,6 +158,9 @@ impl Engine {
                 News::Over(reason) => return self.leg_gone(id, reason),
             };
             self.held.store.budget_mut().adopt(up.cost());
+            if self.wants(Class::Hub) {
+                self.note(Event::CrossedIn { leg: id, command: up.command().0 });
+            }
             if let Err(fault) = self.take_up(set, ix, up, now) {
                 self.fault_elsewhere(id, fault);
                 return;
@@ -226,7 +234,10 @@ impl Engine {
                     }
                 }
             }
-            Err(_) => {
+            Err(fault) => {
+                if fault == Some(Fault::SetMemory) {
+                    self.note_set_cap(set, message.cost());
+                }
                 self.held.store.budget_mut().tidy();
                 self.discard(message.token());
             }
