@@ -28,6 +28,7 @@ const SECTIONS: &[Section] = &[
             ("turns of your loop", "engine/turn.rs"),
             ("parameters of a consensus", "engine/param.rs"),
             ("figures", "engine/stats.rs"),
+            ("totals", "engine/counters.rs"),
             ("what happened", "engine/record.rs"),
         ],
     ),

@@ -16,7 +16,7 @@ C_TESTS      += grow service leaving channel
 C_TESTS_HOOK := poison
 # Hosts in C++.
 CXX_TESTS    := throw
-C_TESTS      += work clock record
+C_TESTS      += work clock record counters
 C_TEST_DEPS  := c-tests/host.c c-tests/host.h c-tests/every.h $(HEADER)
 C_TEST_FLAGS := $(CCOMMON) $(CFLAGS) $(shell pkg-config --cflags cmocka 2>/dev/null) -DHEADER_PATH='"$(HEADER)"' \
                 -I$(BUILD)/c-tests

@@ -13,6 +13,7 @@ static circflow_insn every_insn;
 static circflow_engine *every_engine;
 static circflow_engine_config every_engine_config;
 static circflow_engine_stats every_engine_stats;
+static circflow_engine_counters every_counters;
 static circflow_circuit_config every_circuit_config;
 static circflow_extension_config every_extend_config;
 static circflow_circuit_id every_circuit;
@@ -87,6 +88,8 @@ static const circflow_queue_sink every_sink = {every_try_send, every_is_closed, 
     CALL(circflow_engine_record, 4096, CIRCFLOW_RECORD_ALL)                                                            \
     CALL(circflow_engine_set_record_sink, NULL, NULL)                                                                  \
     CALL(circflow_engine_get_stats, &every_engine_stats)                                                               \
+    CALL(circflow_engine_get_counters, &every_counters)                                                                \
+    CALL(circflow_engine_write_metrics, (char *)every_bytes, 0, &every_count)                                          \
     CALL(circflow_engine_join, every_hub, every_notify, NULL)                                                          \
     CALL(circflow_engine_accept_sets, &every_set_config)                                                               \
     CALL(circflow_engine_set_param, 0, "cc_alg", 2)                                                                    \
@@ -170,6 +173,7 @@ static const circflow_queue_sink every_sink = {every_try_send, every_is_closed, 
     CALL(circflow_verdict_kind_name, *circflow_verdict_kind_name(0))                                                   \
     CALL(circflow_status_class, circflow_status_class(0))                                                              \
     CALL(circflow_status_close_reason, circflow_status_close_reason(0))                                                \
+    CALL(circflow_status_place, circflow_status_place(0))                                                              \
     CALL(circflow_command_is_multiplexed, circflow_command_is_multiplexed(CIRCFLOW_CMD_DATA))
 
 /* Functions that take no living handle and answer a status: CALL(function, a call of it). The order matters: what one

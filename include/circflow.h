@@ -8,6 +8,7 @@
  * "circflow_status circflow_circuit_receive(".
  *
  *   1. Version and statuses               version status_text status_name status_class status_close_reason
+ *                                         status_place
  *   2. Ids
  *   3. Messages and verdicts              verdict_kind_name
  *   4. Instructions                       insn_kind_name
@@ -16,6 +17,7 @@
  *        turns of your loop               poll drain get_deadline tick set_clock
  *        parameters of a consensus        set_param get_param
  *        figures                          get_stats trim get_last_detail
+ *        totals                           get_counters write_metrics
  *        what happened                    record record_read set_record_sink
  *   6. Circuits, circflow_circuit_*
  *        life                             config_init open built set_flags close gone
@@ -506,6 +508,13 @@ enum circflow_class circflow_status_class(int32_t status);
  *
  * Inside drain: yes. Since: 0.1. */
 int32_t circflow_status_close_reason(int32_t status);
+
+/* Gives the place of a status in the counts by status of circflow_engine_counters: 0 for CIRCFLOW_OK, which stands for
+ * what you asked for, and another for each status of the classes PEER and LIMIT. CIRCFLOW_COUNTED_STATUSES for all
+ * others, and for numbers that are no status.
+ *
+ * Inside drain: yes. Since: 0.1. */
+uint32_t circflow_status_place(int32_t status);
 
 /********************************************************************************************************************
  * 2. Ids
@@ -1326,6 +1335,161 @@ enum circflow_status circflow_engine_get_last_detail(struct circflow_engine *eng
                                                      char *buf,
                                                      size_t buf_cap,
                                                      size_t *len_out);
+
+/* ---- Engines: totals ---- */
+
+/* Places of a count by status in circflow_engine_counters: see circflow_status_place(). */
+#define CIRCFLOW_COUNTED_STATUSES 64
+
+/* Classes of circflow_engine_counters.reorder_depth. */
+#define CIRCFLOW_DEPTH_CLASSES 20
+
+/* Classes of circflow_engine_counters.reorder_age. */
+#define CIRCFLOW_AGE_CLASSES 28
+
+/* Totals of an engine since it was made, which stay when sets and circuits go, and some figures of the moment. They
+ * are about the whole engine, never about one circuit or set, so that they may leave a relay. Set size to sizeof
+ * before each call.
+ *
+ * The names are those of the text of circflow_engine_write_metrics(). docs/metrics.md has a row for each. */
+typedef struct circflow_engine_counters {
+  /* sizeof(circflow_engine_counters) as your compiler saw it. */
+  size_t size;
+  /* Circuits open now. */
+  uint64_t circuits;
+  /* Sets alive now. */
+  uint64_t sets;
+  /* Streams open now, on circuits and sets that circflow runs. */
+  uint64_t streams;
+  /* Sets that you opened. */
+  uint64_t sets_opened_by_host;
+  /* Sets that a peer opened with LINK. */
+  uint64_t sets_opened_by_peer;
+  /* Sets that became usable. */
+  uint64_t sets_usable;
+  /* Sets that became a circuit without a set (circflow_set_dissolve()). */
+  uint64_t sets_dissolved;
+  /* Sets that ended, by the status that their ENDED has. */
+  uint64_t sets_ended[CIRCFLOW_COUNTED_STATUSES];
+  /* Legs that were linked, or adopted. */
+  uint64_t legs_linked;
+  /* Legs that sets lost, by cause. Legs that are closed as their set ends are not in it, but the leg is whose loss
+   * ended the set. */
+  uint64_t legs_lost[CIRCFLOW_COUNTED_STATUSES];
+  /* Multiplexed messages sent in sets. */
+  uint64_t messages_sent;
+  /* Multiplexed messages that came in order. */
+  uint64_t messages_in_order;
+  /* Multiplexed messages that were held for order. Those that came on a leg of another engine are all in it: they
+   * are held until you drain. */
+  uint64_t messages_held;
+  /* Those of them that have had their turn. */
+  uint64_t messages_released;
+  /* Messages held, for order, for sending or at an edge, that went to nobody, as their set or circuit had ended.
+   * They count when you drain. */
+  uint64_t messages_discarded;
+  /* Runs of holding, each from the first message that a set holds until it holds none, by the most messages held at
+   * once. Class n counts those of up to 2^n messages (and in no class before), the last class all others. */
+  uint64_t reorder_depth[CIRCFLOW_DEPTH_CLASSES];
+  /* The sum of these numbers of messages. */
+  uint64_t reorder_depth_sum;
+  /* The same runs by how long they lasted: class n counts those of up to 2^n microseconds, the last class all
+   * others. */
+  uint64_t reorder_age[CIRCFLOW_AGE_CLASSES];
+  /* The sum of these times, in nanoseconds. */
+  uint64_t reorder_age_sum_ns;
+  /* SWITCHes sent. */
+  uint64_t switches_sent;
+  /* SWITCHes received. */
+  uint64_t switches_received;
+  /* Messages in sets that were refused with NO_ROOM. */
+  uint64_t refusals;
+  /* How long sets waited, from the first refusal until MAY_SEND was queued, in nanoseconds. Waits that still last
+   * are in it. */
+  uint64_t blocked_ns;
+  /* XOFFs that circflow sent. */
+  uint64_t xoffs_sent;
+  /* XOFFs that circflow took. */
+  uint64_t xoffs_received;
+  /* XONs that circflow sent. */
+  uint64_t xons_sent;
+  /* XONs that circflow took. */
+  uint64_t xons_received;
+  /* SENDMEs that circflow sent. */
+  uint64_t sendmes_sent;
+  /* SENDMEs that circflow took. */
+  uint64_t sendmes_received;
+  /* Padding cells sent. */
+  uint64_t padding_sent;
+  /* Other cells sent, as in circflow_engine_stats. */
+  uint64_t others_sent;
+  /* Padding cells received, expected or not. */
+  uint64_t padding_received;
+  /* Padding cells that a budget refused. */
+  uint64_t padding_refused;
+  /* Padding cells in whose place another cell went. */
+  uint64_t padding_replaced;
+  /* Times that padding began to block a circuit. */
+  uint64_t padding_blocks;
+  /* Cost in bytes of the messages held now for order. */
+  uint64_t order_bytes;
+  /* The same for messages held for sending. */
+  uint64_t sending_bytes;
+  /* The same for cells that wait at edges. */
+  uint64_t edge_bytes;
+  /* The same for messages on the way to other engines. */
+  uint64_t crossing_bytes;
+  /* The same for messages that wait to be handed back. */
+  uint64_t leaving_bytes;
+  /* Bytes for the memory of ended streams. */
+  uint64_t stream_bytes;
+  /* Sets that were closed at their own cap (CIRCFLOW_ERR_SET_MEMORY). */
+  uint64_t reclaims_set;
+  /* Sets and circuits closed at the engine's cap (CIRCFLOW_ERR_ENGINE_MEMORY). */
+  uint64_t reclaims_engine;
+  /* Sets and circuits of this engine closed at the hub's cap (CIRCFLOW_ERR_HUB_MEMORY). */
+  uint64_t reclaims_hub;
+  /* Sets that held a message for too long (CIRCFLOW_ERR_HELD_TOO_LONG). */
+  uint64_t reclaims_age;
+  /* How often a peer broke the protocol, or a cap or time bound was reached, by status. Their sum is peer_faults of
+   * circflow_engine_stats. */
+  uint64_t faults[CIRCFLOW_COUNTED_STATUSES];
+  /* Messages dropped that made no sense on their stream, as in circflow_engine_stats. */
+  uint64_t unexplained;
+  /* Calls that named an earlier time than the call before. */
+  uint64_t clock_steps_back;
+  /* Calls that named a time more than an hour later. */
+  uint64_t clock_steps_ahead;
+  /* Log lines left out because there were too many. */
+  uint64_t log_lines_left_out;
+  /* Recorded events that were overwritten before you read them. */
+  uint64_t events_overwritten;
+} circflow_engine_counters;
+
+/* Gives the totals of an engine. Set counters->size to sizeof(circflow_engine_counters) first. It looks at each set
+ * and each circuit: ask once in some seconds.
+ *
+ * Own statuses: none.
+ * Inside drain: yes. Since: 0.1. */
+enum circflow_status circflow_engine_get_counters(struct circflow_engine *engine,
+                                                  struct circflow_engine_counters *counters);
+
+/* Writes the same totals as text in the OpenMetrics format, which Prometheus and others read. Each has the label
+ * `engine` with the engine's number. Serve it with the content type
+ * "application/openmetrics-text; version=1.0.0; charset=utf-8".
+ *
+ * @param buf      Gets the text, and a NUL. It may be NULL when buf_cap is 0, to ask for the length, which changes
+ *                 little from call to call: 32 KiB are enough.
+ * @param buf_cap  Bytes of room there.
+ * @param len_out  Length of the text in bytes, without the NUL; also when there is no room for it. May be NULL.
+ *
+ * Own statuses: CIRCFLOW_ERR_TOO_SMALL: buf_cap is not above the length. Nothing was written to buf.
+ * Inside drain: yes. Since: 0.1. */
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_write_metrics(struct circflow_engine *engine,
+                                                   char *buf,
+                                                   size_t buf_cap,
+                                                   size_t *len_out);
 
 /* ---- Engines: what happened ---- */
 

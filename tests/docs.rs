@@ -63,6 +63,7 @@ fn pages_name_functions_and_constants_that_exist() {
                 let is_there = known.contains(word)
                     || variables.contains(word)
                     || adapter.contains(word)
+                    || is_metric(word)
                     || word.ends_with('_') && known.iter().any(|name| name.starts_with(word));
                 if !is_there {
                     found += &format!("{page}:{number}: there is no {word}\n");
@@ -72,6 +73,16 @@ fn pages_name_functions_and_constants_that_exist() {
     }
     assert!(seen > 200, "{seen}");
     assert!(found.is_empty(), "\n{found}");
+}
+
+/// True for a name in the text of the totals.
+fn is_metric(word: &str) -> bool {
+    let names = circflow::engine::counters::FAMILIES.iter().map(|family| format!("circflow_{}", family.name));
+    let rest = names.filter_map(|name| word.strip_prefix(&name).map(str::to_owned)).min_by_key(String::len);
+    const ENDS: [&str; 5] = ["", "_total", "_bucket", "_count", "_sum"];
+    rest.is_some_and(|rest| {
+        ENDS.iter().any(|end| ["", "_seconds", "_bytes"].iter().any(|unit| rest == format!("{unit}{end}")))
+    })
 }
 
 #[test]

@@ -34,17 +34,18 @@ const NOUNS: [&str; 23] = [
 ];
 
 /// circflow does it: the first word after the noun.
-const IMPERATIVES: [&str; 37] = [
+const IMPERATIVES: [&str; 38] = [
     "accept", "add", "adopt", "choose", "close", "decide", "decode", "dissolve", "drain", "drop", "encode", "export",
     "extend", "free", "import", "install", "join", "launch", "load", "new", "open", "poll", "push", "receive",
     "register", "relay", "remove", "retag", "send", "serve", "start", "stop", "take", "tick", "trim", "update", "use",
+    "write",
 ];
 
 /// The host says that it has happened: the last word.
 const PARTICIPLES: [&str; 7] = ["answered", "built", "flushed", "gone", "passed", "queued", "written"];
 
 /// A property of a plain value: all after the noun.
-const PROPERTIES: [&str; 5] = ["class", "close_reason", "is_multiplexed", "name", "text"];
+const PROPERTIES: [&str; 6] = ["class", "close_reason", "is_multiplexed", "name", "place", "text"];
 
 /// The protocol's own names, and versions of a format.
 const NEAR: [(&str, &str); 3] = [

@@ -695,12 +695,44 @@ static void pour(void *userdata, const uint8_t *piece, size_t len)
     while (len--) poured += *piece++;
 }
 
+static uint64_t sum(const uint64_t *counts, size_t count)
+{
+    uint64_t all = 0;
+    while (count--) all += counts[count];
+    return all;
+}
+
+/* What the totals say must agree with the figures of the moment. */
+static void totals(circflow_engine *engine)
+{
+    char text[1 << 15];
+    size_t len = take8() % 4 ? sizeof text : take16();
+    circflow_engine_counters totals;
+    circflow_engine_stats stats;
+    totals.size = sizeof totals;
+    stats.size = sizeof stats;
+    (void)DONE(circflow_engine_write_metrics(engine, maybe(text), len < sizeof text ? len : sizeof text, &len));
+    MUST(circflow_status_place((int32_t)take32()) <= CIRCFLOW_COUNTED_STATUSES);
+    if (DONE(circflow_engine_get_counters(engine, &totals)) != CIRCFLOW_OK ||
+        circflow_engine_get_stats(engine, &stats) != CIRCFLOW_OK)
+        return;
+    MUST(sum(totals.faults, CIRCFLOW_COUNTED_STATUSES) == stats.peer_faults);
+    MUST(totals.sets_opened_by_host + totals.sets_opened_by_peer ==
+         totals.sets + totals.sets_dissolved + sum(totals.sets_ended, CIRCFLOW_COUNTED_STATUSES));
+    MUST(totals.order_bytes + totals.sending_bytes + totals.edge_bytes + totals.crossing_bytes + totals.stream_bytes ==
+         stats.held_bytes);
+    MUST(totals.leaving_bytes == stats.leaving_bytes);
+    MUST(totals.messages_released <= totals.messages_held && totals.messages_held < UINT64_C(1) << 40);
+    MUST(totals.messages_in_order < UINT64_C(1) << 40 && totals.messages_sent < UINT64_C(1) << 40);
+}
+
 static void record(circflow_engine *engine)
 {
     uint8_t piece[4096];
     uint64_t overwritten;
     size_t len;
-    switch (take8() % 4) {
+    switch (take8() % 5) {
+    case 4: totals(engine); break;
     case 0: (void)DONE(circflow_engine_record(engine, take8() % 4 ? 8192 : take32() % 8192, take32() % 4096)); break;
     case 1: (void)DONE(circflow_engine_set_record_sink(engine, take8() % 2 ? pour : NULL, NULL)); break;
     default:

@@ -117,6 +117,7 @@ pub enum LimitSource {
 pub struct Purse {
     allowances: [Allowance; 2],
     spent: Spent,
+    replaced: u64,
     common: Option<Arc<Common>>,
     /// False while everything is allowed and the engine shares no counts: then no cell needs a look at the limits.
     is_limited: bool,
@@ -199,6 +200,16 @@ impl Purse {
         let may = self.own_permits(marked) && self.common.as_ref().is_none_or(|common| common.spend());
         self.spent.padding += u64::from(may);
         self.answer(may)
+    }
+
+    /// Counts a padding cell in whose place another cell went.
+    pub fn replace(&mut self) {
+        self.replaced += 1;
+    }
+
+    /// Padding cells in whose place another cell went.
+    pub fn replaced(&self) -> u64 {
+        self.replaced
     }
 
     /// Counts a padding cell that was sent, whether it was allowed or not.

@@ -45,6 +45,8 @@ pub enum Effect {
     WantLeg,
     /// The host, which was told to stop, may send again.
     MaySend,
+    /// The same, and the host has not heard of the last time yet: it need not hear again.
+    WaitOver,
     /// Messages that were held for sending may go out: [`Set::release`].
     Release,
     /// Held messages have their turn: [`Set::next`].

@@ -97,6 +97,7 @@ impl Engine {
             let ix = state.adopt(circuit, hops, ux, rtt, &mut self.out.effects);
             self.note(Event::LegLinked { set, leg: circuit, rtt });
             self.make_leg(circuit, set, ix);
+            self.counters.totals.legs_linked += 1;
         }
         self.apply_effects(set);
         Ok(())

@@ -203,6 +203,9 @@ impl Engine {
         let (now, Some(state)) = (self.time.clock.latest(), self.sets.get_mut(set)) else { return };
         state.grew(set, &self.held.ledger, now);
         if state.held() == 1 {
+            if let Some(run) = state.begin_run(now) {
+                self.counters.held_run(run);
+            }
             self.watch_age(set, now);
         }
     }
@@ -212,6 +215,7 @@ impl Engine {
         let now = self.time.clock.latest();
         if self.sets.get(id).is_some() {
             self.count_crossing(id);
+            self.note_none_held(id);
             return self.sets.get_mut(id).is_some_and(|state| state.shrank(&self.held.store, now));
         }
         let Some(circuit) = self.circuits.get_mut(id) else { return false };

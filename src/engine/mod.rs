@@ -11,6 +11,7 @@ mod circuit;
 mod clock;
 mod config;
 mod consensus;
+pub mod counters;
 mod grow;
 mod legs;
 mod memory;
@@ -46,6 +47,7 @@ use crate::conflux::Manager;
 use crate::event::{Event, Events};
 use crate::reactor::{marks, Controller, Stream};
 use channel::Channels;
+use counters::Counters;
 use parts::{Held, OutPart, PaddingPart, Settings, Spread, Time};
 use record::LinkStep;
 use slot::{Circuit, Place, NO_HOP};
@@ -72,6 +74,8 @@ pub struct Engine {
     spread: Spread,
     /// What happens, for those who want to see it.
     events: Events,
+    /// What has happened since the engine was made.
+    counters: Counters,
 }
 
 /// An engine's tag takes 14 of the 16 owner bits of an id; the other two say which kind of thing the id names.
@@ -115,6 +119,7 @@ impl Engine {
             settings: Settings::new(config),
             spread: Spread::new(),
             events: Events::new(config.tag),
+            counters: Counters::new(),
         })
     }
 

@@ -30,6 +30,7 @@ impl Engine {
             return Err(Misuse::NonceInUse.into());
         }
         self.note(Event::SetOpened { set, by_peer: 0 });
+        self.counters.totals.sets_opened_by_host += 1;
         Ok(set)
     }
 
@@ -48,6 +49,7 @@ impl Engine {
         }
         self.note(Event::SetEnded { set, cause: Cause::Asked.number() });
         self.forget_set(set);
+        self.counters.totals.sets_dissolved += 1;
         self.resume_circuit(leg);
         Ok(leg)
     }
@@ -181,7 +183,8 @@ impl Engine {
     }
 
     pub(super) fn forget_set(&mut self, id: Id) {
-        if let Some(set) = self.sets.remove(id) {
+        if let Some(mut set) = self.sets.remove(id) {
+            self.keep_sums(&mut set, self.time.clock.latest());
             self.time.alarms.cancel_age(id.index());
             self.manager.remove(set.role(), &set.terms().nonce, id);
             if let Some(port) = &self.spread.port {

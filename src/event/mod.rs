@@ -30,6 +30,8 @@ pub struct Events {
     recorder: Option<Box<Recorder>>,
     /// It was said that events of a relay are recorded.
     warned: bool,
+    /// Events that earlier recorders have overwritten.
+    overwritten: u64,
     /// To whom the pieces go: a matter of the floor that knows the host's functions.
     sink: Option<Box<dyn Any>>,
 }
@@ -37,7 +39,7 @@ pub struct Events {
 impl Events {
     /// Nobody wants events yet.
     pub fn new(engine: u32) -> Events {
-        Events { wanted: 0, engine, recorder: None, warned: false, sink: None }
+        Events { wanted: 0, engine, recorder: None, warned: false, overwritten: 0, sink: None }
     }
 
     /// True when anybody wants events of this class. Two instructions: ask before you make one.
@@ -74,6 +76,10 @@ impl Events {
     /// either: records no longer. False when there can be no ring of that size.
     pub fn record(&mut self, bytes: usize, classes: u32) -> bool {
         let recorder = if bytes == 0 || classes == 0 { None } else { Some(Recorder::new(bytes, classes)) };
+        if let Some(None) = recorder {
+            return false;
+        }
+        self.overwritten = self.overwritten();
         match recorder {
             Some(None) => return false,
             Some(Some(recorder)) => self.recorder = Some(Box::new(recorder)),
@@ -81,6 +87,11 @@ impl Events {
         }
         self.wanted = self.recorder.as_ref().map_or(0, |recorder| recorder.classes());
         true
+    }
+
+    /// Events that were overwritten before they were read, since there is this record and those before it.
+    pub fn overwritten(&self) -> u64 {
+        self.overwritten + self.recorder.as_ref().map_or(0, |recorder| recorder.overwritten())
     }
 
     /// True while events are recorded.

@@ -70,6 +70,11 @@ impl Recorder {
         }
     }
 
+    /// How many records were ever overwritten.
+    pub fn overwritten(&self) -> u64 {
+        self.ring.overwritten()
+    }
+
     /// True when half of the ring is in use: time to read, as later records would overwrite some.
     pub fn is_half_full(&self) -> bool {
         self.ring.len() * 2 >= self.ring.capacity()

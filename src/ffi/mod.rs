@@ -46,7 +46,7 @@ pub use queue::*;
 pub use set::*;
 pub use status::{
     circflow_class, circflow_status, circflow_status_class, circflow_status_close_reason, circflow_status_name,
-    circflow_status_text, circflow_version,
+    circflow_status_place, circflow_status_text, circflow_version,
 };
 pub use stream::*;
 pub use wire::*;

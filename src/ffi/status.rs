@@ -2,6 +2,7 @@
 
 use super::names::named;
 use crate::conflux::Fault;
+use crate::engine::counters::{place_of, STATUSES};
 use libc::c_char;
 use std::ffi::CStr;
 
@@ -540,6 +541,17 @@ pub extern "C" fn circflow_status_class(status: i32) -> circflow_class {
 #[no_mangle]
 pub extern "C" fn circflow_status_close_reason(status: i32) -> i32 {
     row(status).and_then(|(_, _, reason)| *reason).map_or(-1, i32::from)
+}
+
+/// Gives the place of a status in the counts by status of circflow_engine_counters: 0 for CIRCFLOW_OK, which stands for
+/// what you asked for, and another for each status of the classes PEER and LIMIT. CIRCFLOW_COUNTED_STATUSES for all
+/// others, and for numbers that are no status.
+///
+/// Inside drain: yes. Since: 0.1.
+#[no_mangle]
+pub extern "C" fn circflow_status_place(status: i32) -> u32 {
+    let place = place_of(status).filter(|_| row(status).is_some());
+    place.unwrap_or(STATUSES) as u32
 }
 
 pub(super) fn close_reason(status: circflow_status) -> u8 {

@@ -45,6 +45,8 @@ pub struct Padding {
     pub(super) outbox_max: u32,
     /// Cost in bytes of the messages held here; kept by the engine.
     pub held_bytes: u64,
+    /// How often the gate was shut.
+    pub blocks: u64,
     /// Messages that were let out and that the host has not taken yet: nothing may overtake them.
     pub(super) released: u32,
     pub(super) unwritten: Unwritten,
@@ -92,6 +94,7 @@ impl Padding {
             outbox: VecDeque::new(),
             outbox_max,
             held_bytes: 0,
+            blocks: 0,
             released: 0,
             unwritten: Unwritten::default(),
             negotiation: Negotiation::default(),
@@ -406,7 +409,10 @@ impl Padding {
                 self.queued(pad.hop);
                 self.padding_sent(index, pad.machine, now);
             }
-            Answer::Replaced | Answer::Released => self.count_replaced(index, pad.machine, now),
+            Answer::Replaced | Answer::Released => {
+                purse.replace();
+                self.count_replaced(index, pad.machine, now);
+            }
             Answer::Refused => self.change(index, |padder| padder.stats.refused += 1),
         }
         self.refresh(now);
@@ -471,6 +477,7 @@ impl Padding {
         if self.gate == gate {
             return;
         }
+        self.blocks += u64::from(self.gate == Gate::Open);
         self.gate = gate;
         self.opening = (gate == Gate::Open).then_some(now);
         if self.asks && gate != Gate::Open {

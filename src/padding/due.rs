@@ -61,7 +61,10 @@ impl Padding {
                 self.outbox.push_back(Entry::Pad(pad));
                 self.padding_sent(index, machine, now);
             }
-            Ruling::Counts => self.count_replaced(index, machine, now),
+            Ruling::Counts => {
+                purse.replace();
+                self.count_replaced(index, machine, now);
+            }
             Ruling::Release => {
                 match self.outbox.iter().position(|entry| entry.hop() >= pad.hop) {
                     Some(place) => {
@@ -71,6 +74,7 @@ impl Padding {
                     }
                     None => effects.push(PaddingEffect::Release),
                 }
+                purse.replace();
                 self.count_replaced(index, machine, now);
             }
         }

@@ -7,7 +7,9 @@ use super::stream_write::{DataHead, Written};
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Hops, Id, Nanos};
 use crate::conflux::choice::Path;
-use crate::conflux::set::{Contradiction, Fate, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats};
+use crate::conflux::set::{
+    Contradiction, Fate, HeldRun, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats, SetSums,
+};
 use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, SetTerms};
 use crate::congestion::Params;
 use crate::hub::{SharedLedger, Standing};
@@ -319,6 +321,8 @@ delegate_to_set! {
     fn peek(look) -> Result<Plan, Refusal>;
     fn settled_leg(look) -> Option<Id>;
     fn stats(look, store: &Store, now: Nanos) -> SetStats;
+    fn sums(look, now: Nanos) -> SetSums;
+    fn waits_first(look) -> bool;
     fn leg_stats(look, ix: LegIx) -> Option<LegStats>;
     fn unsettle(change, ix: LegIx, is_full: bool);
     fn retag(change, tag: u64);
@@ -372,6 +376,10 @@ delegate_to_set! {
     ) -> Result<(), Refusal>;
     fn report(change, ix: LegIx, report: &Report, effects: &mut Effects);
     fn resumed(change);
+    fn begin_run(change, now: Nanos) -> Option<HeldRun>;
+    fn end_run(change, now: Nanos) -> Option<HeldRun>;
+    fn begin_wait(change, now: Nanos);
+    fn end_wait(change, now: Nanos);
 }
 
 #[cfg(test)]

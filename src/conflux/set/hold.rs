@@ -42,7 +42,7 @@ impl Set {
         if self.outbox.len < self.terms.held_sends_max {
             return Refusal::Hold;
         }
-        self.waiting = true;
+        self.waiting += 1;
         Refusal::Blocked
     }
 
@@ -70,7 +70,7 @@ impl Set {
 
     /// Notes that there was no memory to keep a message: the host now waits for MAY_SEND.
     pub fn found_no_room(&mut self) {
-        self.waiting = true;
+        self.waiting += 1;
     }
 
     /// Cost in bytes of the messages that wait to be sent.
@@ -107,7 +107,7 @@ impl Set {
 
     /// True when the host was told to stop and waits for MAY_SEND.
     pub fn host_waits(&self) -> bool {
-        self.waiting
+        self.waiting != 0
     }
 
     /// Counts a message of circflow's own that was sent and waits for the host to take it. Nothing may overtake it, as
@@ -153,7 +153,7 @@ impl Set {
     /// messages out one by one, the host hears here that there is room for another: the block may never end.
     pub fn taken(&mut self, effects: &mut Vec<Effect>) {
         self.outbox.len = self.outbox.len.saturating_sub(1);
-        if !self.waiting {
+        if self.waiting == 0 {
             return;
         }
         let has_room = self.outbox.len < self.terms.held_sends_max;

@@ -7,14 +7,17 @@ mod numbers;
 mod receive;
 mod send;
 mod stats;
+mod tally;
 mod words;
 
 use hold::Outbox;
+use tally::Tally;
 
 pub use numbers::{Contradiction, LegNumbers, Numbers};
 pub use receive::Arrival;
 pub use send::{Plan, Refusal};
 pub use stats::{LegStats, SetStats};
+pub use tally::{HeldRun, SetSums};
 
 use super::choice::{self, Policy};
 use super::handshake::{LinkState, Role};
@@ -79,8 +82,8 @@ pub struct Set {
     usable: bool,
     /// A SWITCH was sent on the sending leg, and no message after it: the next message must go on that leg.
     bare: bool,
-    /// The host was told to stop, and waits for MAY_SEND.
-    waiting: bool,
+    /// How often the host was refused since it could send last: while it is not 0, the host waits for MAY_SEND.
+    waiting: u64,
     /// MAY_SEND is queued, and the host has not taken it yet.
     resume_queued: bool,
     /// A READY mark for this set is in the instruction queue.
@@ -108,13 +111,17 @@ pub struct Set {
     launches: u32,
     zero_switches: u32,
     held: u64,
-    held_peak: u64,
+    /// The most messages held since none was held.
+    run_peak: u64,
+    /// Messages that were ever held.
+    kept: u64,
     held_bytes: u64,
     /// Value of `held_bytes` above which the note for other engines is out of date; 0 when no message is held.
     held_told: u64,
     held_bytes_peak: u64,
     switches_sent: u64,
     switches_received: u64,
+    tally: Tally,
 }
 
 /// Value of `next_lane` for the messages in `orphans`.
@@ -164,7 +171,7 @@ impl Set {
             sending: None,
             usable: false,
             bare: false,
-            waiting: false,
+            waiting: 0,
             resume_queued: false,
             ready_marked: false,
             policy,
@@ -182,12 +189,14 @@ impl Set {
             launches: 0,
             zero_switches: 0,
             held: 0,
-            held_peak: 0,
+            run_peak: 0,
+            kept: 0,
             held_bytes: 0,
             held_told: 0,
             held_bytes_peak: 0,
             switches_sent: 0,
             switches_received: 0,
+            tally: Tally::NEW,
         };
         set.peer_wants(Ux::NoOpinion);
         set
@@ -269,6 +278,7 @@ impl Set {
         Self::answered(leg, effects);
         let was_pending = leg.state.is_pending();
         let lane = leg.lane;
+        self.tally.sent_before = self.tally.sent_before.max(leg.sent);
         *leg = Leg::new(Id::NONE, LinkState::Unlinked);
         // The lane is linked, not copied: it may be long, and so may the lanes of legs that went before.
         self.orphans.put(lane, store);

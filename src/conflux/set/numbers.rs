@@ -72,6 +72,9 @@ impl Set {
         // host did not report.
         let moved = self.sending != sending
             || sending.is_some_and(|index| self.legs.get(index).map(|leg| leg.sent) != Some(sent_after(index)));
+        self.tally.delivered_outside =
+            self.tally.delivered_outside.wrapping_add(numbers.delivered).wrapping_sub(self.delivered);
+        let sent_before = self.highest_sent();
         for row in rows {
             if let Some(leg) = self.legs.get_mut(index_of(row)) {
                 if row.1.received > leg.received {
@@ -82,6 +85,8 @@ impl Set {
                 leg.sent = row.1.sent;
             }
         }
+        let added = self.highest_sent().wrapping_sub(sent_before);
+        self.tally.sent_outside = self.tally.sent_outside.wrapping_add(added);
         if self.sending != sending {
             self.since_switch = 0;
         }

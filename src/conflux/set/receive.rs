@@ -99,11 +99,12 @@ impl Set {
             self.next_lane = index;
         }
         self.held += 1;
+        self.kept += 1;
         self.held_bytes += u64::from(cost);
-        // New peaks are rare.
-        if self.held > self.held_peak {
-            self.held_peak = self.held;
+        if self.held > self.run_peak {
+            self.run_peak = self.held;
         }
+        // New peaks are rare.
         if self.held_bytes > self.held_bytes_peak {
             self.held_bytes_peak = self.held_bytes;
         }

@@ -74,7 +74,7 @@ impl Set {
                 if self.is_held_back() {
                     return Err(self.hold_or_stop());
                 }
-                self.waiting = true;
+                self.waiting += 1;
             }
             _ => {}
         }
@@ -290,7 +290,7 @@ impl Set {
     /// If a message waits to be sent, or the host does, checks whether there is room now.
     #[inline]
     pub(super) fn check_resume(&mut self, effects: &mut Vec<Effect>) {
-        if self.waiting || self.outbox.len > 0 {
+        if self.waiting != 0 || self.outbox.len > 0 {
             self.resume_if_room(effects);
         }
     }
@@ -304,17 +304,19 @@ impl Set {
             }
             return;
         }
-        if self.waiting && self.plan(Command::DATA).is_ok() {
+        if self.waiting != 0 && self.plan(Command::DATA).is_ok() {
             self.tell_to_resume(effects);
         }
     }
 
     pub(super) fn tell_to_resume(&mut self, effects: &mut Vec<Effect>) {
-        self.waiting = false;
+        self.forget_waiting();
         // One MAY_SEND in the queue is enough: a host that never drains cannot make the queue grow.
         if !self.resume_queued {
             self.resume_queued = true;
             effects.push(Effect::MaySend);
+        } else {
+            effects.push(Effect::WaitOver);
         }
     }
 

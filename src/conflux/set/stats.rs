@@ -119,7 +119,7 @@ impl Set {
             sent: self.highest_sent(),
             delivered: self.delivered,
             held: self.held,
-            held_peak: self.held_peak,
+            held_peak: self.held_peak(),
             held_bytes: self.held_bytes,
             held_bytes_peak: self.held_bytes_peak,
             switches_sent: self.switches_sent,

@@ -84,6 +84,21 @@ impl Engine {
         error
     }
 
+    /// [`Engine::refused`] when the host may have been able to send before: it may wait from now on.
+    #[cold]
+    #[inline(never)]
+    pub(in crate::engine) fn refused_at_first(&mut self, set: Id, refusal: Refusal) -> Error {
+        self.begin_wait(set);
+        self.refused(set, refusal)
+    }
+
+    /// Notes since when the host of a set waits, if it does.
+    #[cold]
+    pub(in crate::engine) fn begin_wait(&mut self, set: Id) {
+        let now = self.time.clock.latest();
+        self.sets.get_mut(set).into_iter().for_each(|state| state.begin_wait(now));
+    }
+
     /// The refused legs stand in line at their channels.
     #[inline(never)]
     fn refused_in_line(&mut self, set: Id, error: Error) -> Error {

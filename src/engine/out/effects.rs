@@ -53,6 +53,7 @@ impl Engine {
     /// Counts a fault, and says whom it closes.
     pub(in crate::engine) fn count_fault(&mut self, fault: Fault, id: Id) {
         self.out.faults += 1;
+        self.counters.fault(fault);
         self.note(Event::Fault { who: id, status: fault as i32 });
         if fault.is_of_memory() {
             self.note_victim(id);
@@ -97,6 +98,7 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return };
         let cause = if cause == Cause::LegLost && state.is_finished() { Cause::Finished } else { cause };
         let leg = state.leg_at(ix);
+        self.counters.leg_lost(cause);
         let fate = state.remove(ix, cause, &mut self.held.store, &mut self.out.effects);
         let torn = fate == Fate::Lives && state.has_duplicate();
         self.note(Event::LegLost { set, leg, cause: cause.number() });
@@ -115,6 +117,12 @@ impl Engine {
         state.end(cause, &mut self.held.store, &mut self.out.effects);
         self.apply_effects(set);
         self.forget_set(set);
+    }
+
+    /// Notes that the host of a set waits no longer.
+    fn end_wait(&mut self, set: Id) {
+        let now = self.time.clock.latest();
+        self.sets.get_mut(set).into_iter().for_each(|state| state.end_wait(now));
     }
 
     /// Turns effects of the call into instructions and timers.
@@ -139,11 +147,13 @@ impl Engine {
                 }
                 Effect::Linked { leg, rtt } => {
                     engine_log!(self, DEBUG, circuit = leg.0, set = set.0, rtt_ns = rtt, "leg linked");
+                    self.counters.totals.legs_linked += 1;
                     self.note(Event::LegLinked { set, leg, rtt });
                     self.out.queue.push(Queued::Linked { circuit: leg, set, rtt });
                     self.ask_if_waiting(set);
                 }
                 Effect::Usable => {
+                    self.counters.totals.sets_usable += 1;
                     self.note(Event::SetUsable { set });
                     self.out.queue.push(Queued::Set { set, news: SetNews::Usable });
                 }
@@ -152,9 +162,11 @@ impl Engine {
                     self.out.queue.push(Queued::Set { set, news: SetNews::WantLeg });
                 }
                 Effect::MaySend => {
+                    self.end_wait(set);
                     self.note(Event::MaySend { set });
                     self.out.queue.push(Queued::Set { set, news: SetNews::MaySend });
                 }
+                Effect::WaitOver => self.end_wait(set),
                 Effect::Ready => self.out.queue.push(Queued::Ready { set }),
                 Effect::Close { leg, cause } => self.close(leg, set, cause),
                 Effect::Rest { lanes, next } => {
@@ -164,6 +176,7 @@ impl Engine {
                 }
                 Effect::Ended(cause) => {
                     engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
+                    self.counters.set_ended(cause);
                     self.note(Event::SetEnded { set, cause: cause.number() });
                     self.out.queue.push(Queued::Ended { set, set_tag, cause });
                 }

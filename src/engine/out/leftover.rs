@@ -7,7 +7,7 @@
 use crate::base::{limits, Id};
 use crate::engine::{Engine, Instruction, What};
 use crate::event::{Class, Event};
-use crate::message::{Delivery, Lane, Lanes, TooSmall};
+use crate::message::{Delivery, Lane, Lanes, Store, TooSmall};
 use crate::wire::Command;
 use std::collections::VecDeque;
 
@@ -28,6 +28,17 @@ impl Leftover {
     fn of_nobody(lanes: Lanes) -> Leftover {
         Leftover { set: Id::NONE, set_tag: 0, lanes, next: 0, run: false }
     }
+
+    fn free(&mut self, store: &mut Store, steps: &mut StepsLeft) -> u64 {
+        free(&mut self.lanes, store, steps)
+    }
+}
+
+/// Frees copies, and answers how many.
+fn free(lanes: &mut Lanes, store: &mut Store, steps: &mut StepsLeft) -> u64 {
+    let before = steps.0;
+    lanes.free(store, &mut steps.0);
+    u64::from(before - steps.0)
 }
 
 /// Leftovers that were set aside: each begins with a copy.
@@ -88,14 +99,21 @@ impl Engine {
                 }
                 rest.next += 1;
                 match taken {
-                    Some(Delivery { command: Command::XOFF | Command::XON, .. }) if rest.run => budget.0 -= 1,
-                    Some(delivery) => return about(What::Deliver(delivery)),
+                    Some(Delivery { command: Command::XOFF | Command::XON, .. }) if rest.run => {
+                        self.counters.released_late += 1;
+                        budget.0 -= 1;
+                    }
+                    Some(delivery) => {
+                        self.counters.released_late += 1;
+                        return about(What::Deliver(delivery));
+                    }
                     None => break,
                 }
             } else {
-                rest.lanes.free(&mut self.held.store, &mut budget.0);
+                self.counters.totals.messages_discarded += rest.free(&mut self.held.store, budget);
                 if rest.lanes.begins_with_token() {
                     let token = rest.lanes.pop(&mut self.held.store, &mut [])?.and_then(|delivery| delivery.token);
+                    self.counters.totals.messages_discarded += u64::from(token.is_some());
                     return token.map_or(Ok(Given::Over), |token| about(What::Discard(token)));
                 }
                 if !rest.lanes.is_empty() {
@@ -114,7 +132,7 @@ impl Engine {
         if rest.lanes.first() == rest.next {
             return true;
         }
-        rest.lanes.free(&mut self.held.store, &mut budget.0);
+        self.counters.totals.messages_discarded += rest.free(&mut self.held.store, budget);
         if rest.lanes.is_empty() || rest.lanes.begins_with_token() {
             return !rest.lanes.is_empty();
         }
@@ -127,7 +145,7 @@ impl Engine {
     pub(in crate::engine) fn free_aside(&mut self) -> bool {
         let mut budget = StepsLeft::default();
         while let Some(lanes) = self.held.aside.front_mut() {
-            lanes.free(&mut self.held.store, &mut budget.0);
+            self.counters.totals.messages_discarded += free(lanes, &mut self.held.store, &mut budget);
             if !lanes.is_empty() && !lanes.begins_with_token() {
                 return true;
             }

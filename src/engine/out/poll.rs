@@ -76,6 +76,9 @@ impl Engine {
         let now = self.time.clock.latest();
         if let Some(state) = self.sets.get_mut(set).filter(|state| state.is_noted() && !state.is_ready()) {
             state.ran_out(&self.held.store, now);
+            if state.held() == 0 {
+                self.note_none_held(set);
+            }
         }
     }
 
@@ -338,6 +341,7 @@ impl Engine {
                 self.count_sent(circuit, hop, self.time.clock.latest());
             }
             Queued::Sendme { circuit, hop, .. } if given => {
+                self.counters.totals.sendmes_sent += 1;
                 if self.wants(Class::Windows) {
                     self.note(Event::SendmeSent { circuit, hop });
                 }

@@ -219,6 +219,7 @@ impl Engine {
         let Some(mut padding) = padding else { return };
         self.time.alarms.arm_padding(id, NEVER);
         self.padding.circuits -= 1;
+        self.counters.totals.padding_blocks += padding.blocks;
         let mut all = Lane::EMPTY;
         padding.take_held().for_each(|lane| self.held.store.join(&mut all, lane));
         self.leave_behind(all);

@@ -186,6 +186,7 @@ impl Engine {
         if self.events.wants(Class::Windows) {
             note_sendme(&mut self.events, self.time.clock.latest(), id, message.hop, &end.window);
         }
+        self.counters.totals.sendmes_received += 1;
         self.room_changed(id);
         Ok(())
     }

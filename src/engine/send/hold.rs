@@ -94,6 +94,7 @@ impl Engine {
         if room.is_err() {
             self.sets.get_mut(set).into_iter().for_each(|state| state.found_no_room());
             self.note_no_memory(set);
+            self.begin_wait(set);
             // A leg here takes a message without holding it, once its channel has room.
             self.ask_for_set(set);
             return Err(self.no_room(NO_MEMORY));
@@ -111,6 +112,7 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if !state.hold(message, now, &mut self.held.store, &mut self.out.effects) {
             self.note_no_memory(set);
+            self.begin_wait(set);
             self.ask_for_set(set);
             return Err(self.no_room(NO_MEMORY));
         }

@@ -19,6 +19,7 @@ impl Engine {
         match state.decide(command) {
             Ok(plan) => Ok(Going::Out(verdict(plan))),
             Err(Refusal::Hold) => Ok(Going::Later),
+            Err(refusal) if state.waits_first() => Err(self.refused_at_first(set, refusal)),
             Err(refusal) => Err(self.refused(set, refusal)),
         }
     }
@@ -122,7 +123,7 @@ impl Engine {
         match plan {
             Ok(plan) => Ok(Going::Out(self.count_planned(plan, hop))),
             Err(Refusal::Hold) => Ok(Going::Later),
-            Err(refusal) => Err(self.refused(set, refusal)),
+            Err(refusal) => Err(self.refused_at_first(set, refusal)),
         }
     }
 
@@ -169,7 +170,7 @@ impl Engine {
                 if self.wants(Class::Choice) {
                     self.note_refused(set, refusal);
                 }
-                Err(self.refused(set, refusal))
+                Err(self.refused_at_first(set, refusal))
             }
         }
     }

@@ -1,11 +1,14 @@
 //! `circflow_engine_*`: an engine's life. Instructions and time: `turn`; figures: `stats`; parameters: `param`; what
-//! happened: `record`.
+//! happened: `record`, and how often: `counters`, `metrics`.
 
+mod counters;
+mod metrics;
 mod param;
 mod record;
 mod stats;
 mod turn;
 
+pub use counters::*;
 pub use param::*;
 pub use record::*;
 pub use stats::*;
