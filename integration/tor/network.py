@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 
+import traced
 import transfer
 from control import Control
 
@@ -337,6 +338,7 @@ class Run:
         self.network, self.options = network, options
         self.content = transfer.make_content(options.size_mib << 20)
         self.server = transfer.FileServer(self.content)
+        self.used = set()  # circuits that were legs of the set of a transfer
 
     def go(self):
         """Does all of it; a row of figures."""
@@ -354,7 +356,36 @@ class Run:
         row["SWITCH down"] = self._switches("down", self.network.client)
         row["SWITCH up"] = max(self._switches("up", node) for node in self._exits())
         self._end_sets(row)
+        if self.options.trace:
+            row["traced"] = self._compare_traces()
         return row
+
+    def record(self):
+        """Has each tor with circflow write down what happens in it."""
+        for node in self.network.nodes.values():
+            if node.tor != self.network.tors["stock"]:
+                node.environment = {**node.environment, "CIRCFLOW_TRACE": node.path("trace")}
+
+    def _compare_traces(self):
+        """What was recorded has to be what the logs say, of this end and of the other. Makes the pages."""
+        client, exits = self.network.client, self._exits()
+        for node in [client, *exits]:
+            node.stop()
+        try:
+            logs = {node: traced.Log(node.log()) for node in [client, *exits]}
+            # An exit that no set came to has no engine.
+            traces = {node: traced.find(node, self.options.trace) for node in logs
+                      if node.tor != self.network.tors["stock"] and logs[node].legs}
+            for node, trace in traces.items():
+                traced.compare(node.name, logs[node], trace, self.used if node is client else ())
+            for ours, others in (([client], exits), (exits, [client])):
+                traced.compare_ends([traces[node] for node in ours if node in traces], [logs[node] for node in others])
+        except traced.Differs as error:
+            raise Failure(f"trace: {error}") from error
+        if self.options.page:
+            for node, trace in traces.items():
+                trace.keep(self.options.page + ("" if node is client else "-exit"))
+        return ", ".join(f"{node.name} {trace.in_short()}" for node, trace in traces.items()) or "-"
 
     def _exits(self):
         return [node for name, node in self.network.nodes.items() if name.startswith("exit")]
@@ -374,6 +405,7 @@ class Run:
         legs = next((legs for legs in control.linked_sets().values() if circuit in legs), None)
         if not legs:
             raise Failure(f"{way}: the stream was on circuit {circuit}, which is no leg of a linked set")
+        self.used.update(int(leg) for leg in legs)
         # Exits ask for the lowest latency, so that uploads hardly leave the fastest leg.
         used = 2 if way == "down" else 1
 
@@ -441,6 +473,8 @@ def figures(node):
 def attempt(tors, options, mix, expected=None, **more):
     """A row of figures, or a Failure. One that was not expected says what each tor thought, and keeps its folder."""
     run = Run(Network(tors, MIXES[mix], **more), options)
+    if options.trace:
+        run.record()
     try:
         return run.go()
     except (Failure, RuntimeError) as error:
@@ -513,6 +547,8 @@ def main():
     parser.add_argument("--stall", type=int, default=60, help="seconds without a byte that are too many")
     parser.add_argument("--limit", type=int, default=900, help="seconds that a transfer may take")
     parser.add_argument("--set-wait", type=int, default=SET_WAIT, help="seconds to wait for a linked set")
+    parser.add_argument("--trace", metavar="PROGRAM", help="circflow-trace: record, and compare it with the logs")
+    parser.add_argument("--page", metavar="STEM", help="where the pages of the traces are to stand, without .html")
     parser.add_argument("--no-controls", action="store_true", help="leave out the networks that must fail")
     options = parser.parse_args()
     options.needs_set = True

@@ -129,6 +129,7 @@ pad_start(void)
   memwipe(config.seed, 0, sizeof(config.seed));
   if (!made)
     return;
+  flow_trace_begin(pad_engine);
   pads_as_client = pad_load("CIRCFLOW_TOR_PADDING_CLIENT", CIRCFLOW_ROLE_CLIENT);
   pads_as_relay = pad_load("CIRCFLOW_TOR_PADDING_RELAY", CIRCFLOW_ROLE_RELAY);
   pad_event = mainloop_event_new(pad_on_event, NULL);
@@ -212,6 +213,7 @@ pad_stop(void)
   while ((at = HT_START(pad_map, &pads)))
     pad_free(*at);
   HT_CLEAR(pad_map, &pads);
+  flow_trace_end(pad_engine);
   flow_went_well(circflow_engine_free(pad_engine, NULL, NULL), "end of padding");
   pad_engine = NULL;
   if (pad_timer)
@@ -321,6 +323,8 @@ pad_arm(void)
 static inline void
 pad_wake(void)
 {
+  if (PREDICT_UNLIKELY(flow_traces))
+    flow_trace_step();
   if (pad_is_woken)
     return;
   pad_is_woken = true;

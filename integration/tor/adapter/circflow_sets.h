@@ -101,6 +101,26 @@ flow_went_well(int32_t status, const char *what)
   return PREDICT_LIKELY(status == CIRCFLOW_OK) || flow_complain(status, what);
 }
 
+/* Somebody wants to know what happens: circflow_trace.h. An engine is traced from its beginning to its end, and each
+ * message or cell is a step. */
+extern bool flow_traces;
+void flow_trace_begin(struct circflow_engine *engine);
+void flow_trace_end(struct circflow_engine *engine);
+void flow_trace_step(void);
+
+/* What a message brings has the time of the message then, and not the one that was looked at last. */
+static inline void
+flow_trace(void)
+{
+  if (PREDICT_LIKELY(!flow_traces))
+    return;
+  (void) flow_now_ns();
+  flow_trace_step();
+}
+
+/* What tor's log calls a circuit. */
+uint32_t flow_circ_number(const circuit_t *circ);
+
 /* Sends control to the far end of a circuit, past the choice of a leg. */
 bool flow_send_control(circuit_t *circ, uint8_t command, const uint8_t *body, size_t len);
 

@@ -500,6 +500,7 @@ static inline bool
 choose(flow_set_t *set)
 {
   uint32_t news;
+  flow_trace();
   if (!flow_sync(set, &news))
     return false;
   if (PREDICT_UNLIKELY(news || set->decided == 0))
@@ -544,6 +545,7 @@ send_switch(flow_set_t *set, circuit_t *circ, uint32_t delta)
                                                    set->is_client ? CLIENT_HOPS : 0), "SWITCH"))
     goto broken;
   leg->sent = leg->tor.last_seq_sent += delta;
+  log_debug(LD_CIRC, "circflow: SWITCH went out on circuit %u, by %u", flow_circ_number(circ), delta);
   move_to_leg(&set->tor, &leg->tor);
   return circ;
 
@@ -652,6 +654,7 @@ conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, con
   flow_leg_t *leg = leg_of_arrival(flow_set_of(in_circ->conflux), in_circ, layer_hint);
   if (!leg)
     return 0;
+  flow_trace();
   struct circflow_message message = message_of(leg, msg);
   int32_t status = circflow_circuit_receive(flow_engine, flow_time_ns, leg->id, &message, &verdict);
   if (status != CIRCFLOW_OK) {
@@ -659,6 +662,7 @@ conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, con
     return 0;
   }
   flow_went_well(circflow_switch_decode(msg->body, msg->length, &delta), "SWITCH");
+  log_debug(LD_CIRC, "circflow: SWITCH came on circuit %u, by %u", flow_circ_number(in_circ), delta);
   leg->recv = leg->tor.last_seq_recv += delta;
   if (leg->is_client)
     circuit_read_valid_data(TO_ORIGIN_CIRCUIT(in_circ), msg->length);
@@ -696,6 +700,7 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
   if (!leg || was_cut_short(set))
     return false;
   pad_note_arrival(in_circ, layer_hint);
+  flow_trace();
   conflux_msg_t *head = spare_take(&spare_heads, sizeof(spare_t));
   struct circflow_message message = message_of(leg, msg);
   message.form = CIRCFLOW_FORM_TOKEN;

@@ -36,6 +36,7 @@
 #include "trunnel/conflux.h"
 
 #include "circflow_sets.h"
+#include "circflow_trace.h"
 
 /* Sets by nonce: those with legs that tor has, and those with legs that are not linked yet. A set to which another leg
  * is launched is in both. */
@@ -99,7 +100,16 @@ engine_start(void)
   config.circuits_max = config.sets_max = TABLE_MAX;
   bool made = flow_went_well(circflow_engine_new(&config, &flow_engine), "engine");
   memwipe(config.seed, 0, sizeof(config.seed));
+  if (made)
+    flow_trace_begin(flow_engine);
   return made;
+}
+
+uint32_t
+flow_circ_number(const circuit_t *circ)
+{
+  return CIRCUIT_IS_ORIGIN(circ) ? CONST_TO_ORIGIN_CIRCUIT(circ)->global_identifier
+                                 : CONST_TO_OR_CIRCUIT(circ)->p_circ_id;
 }
 
 /* A nonce is a secret; in the log there is enough of it to tell sets apart, as in stock tor. */
@@ -512,6 +522,8 @@ leg_join(flow_leg_t *leg)
   conflux_validate_stream_lists(&set->tor);
   log_info(LD_CIRC, "Conflux: leg %d of a %s's set %s is linked.", flow_leg_count(set),
            leg->is_client ? "client" : "relay", nonce_of(set));
+  /* For network.py. */
+  log_debug(LD_CIRC, "circflow: circuit %u is leg %#" PRIx64, flow_circ_number(circ), leg->id.v);
 }
 
 static flow_leg_t *
@@ -1069,6 +1081,7 @@ conflux_pool_free_all(void)
     digest256map_free(pool->unlinked, NULL);
   }
   smartlist_free(ended_sets);
+  flow_trace_end(flow_engine);
   flow_went_well(circflow_engine_free(flow_engine, NULL, NULL), "end");
   flow_engine = NULL;
 }
