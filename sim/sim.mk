@@ -2,7 +2,9 @@
 
 SIM  := target/sim/circflow-sim
 # Those that `make sim` gives on, each only if it is set.
-SIM_OPTIONS = $(foreach name,SEEDS FIRST SHARD JOBS SEED TRACE STATS,$(if $($(name)),$(name)=$($(name))))
+SIM_OPTIONS = $(foreach name,SEEDS FIRST SHARD JOBS SEED STATS,$(if $($(name)),$(name)=$($(name)))) $(SIM_TRACE)
+# Elsewhere TRACE is the program that reads traces.
+SIM_TRACE   = $(if $(filter command,$(firstword $(origin TRACE))),TRACE=$(TRACE))
 
 .PHONY: sim check-sim
 
