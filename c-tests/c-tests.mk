@@ -39,6 +39,7 @@ check-examples: examples ## Run the small examples, and compile the example of R
 	@for name in $(SMALL_NAMES); do \
 		build/examples/$$name | diff - examples/$$name.out || { echo "check-examples: FAILED: $$name"; exit 1; }; \
 	done
+	@examples/fetch-metrics.sh build/examples/metrics
 	@$(MAKE) --no-print-directory $(README_PROGRAM)
 	$(CC) $(CCOMMON) -fsyntax-only -x c $(README_PROGRAM)
 	$(CXX) -std=c++11 $(CWARN) -Iinclude -fsyntax-only -x c++ $(README_PROGRAM)

@@ -1,4 +1,4 @@
-# Examples: loop_poll.c, the one to start with, loop_run.c, padding.c, slow_consumer.c, and the demo, on libevent.
+# Examples: loop_poll.c, the one to start with, loop_run.c, padding.c, slow_consumer.c; on libevent metrics.c and the demo.
 #
 # make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS= number of
 # sets at once; THREADS= of the exit, 1 or 2; SLOW_READER=1; BASE_PORT=; RATIO= how much faster two legs have to be;
@@ -26,7 +26,7 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 	$(call demo_option,record,$(DEMO_RECORD)) $(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
 
 .PHONY: examples demo demo-short demo-slow-short demo-circuits-short demo-kill demo-padding demo-padding-short
-examples: $(SMALL) $(DEMO_BINS) ## Build the examples and the demo
+examples: $(SMALL) $(EXAMPLES)/metrics $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
 demo: setup ## Move a file over one leg, then two: FILE=, LEG_A=, LEG_B=, CIRCUITS=, THREADS=, SLOW_READER=1, PADDING=
@@ -55,6 +55,9 @@ demo-kill: examples ## Kill a relay of leg B in mid-transfer, at different momen
 
 $(SMALL): $(EXAMPLES)/%: examples/%.c $(HEADER) $(LIB) | $(EXAMPLES)
 	$(CC) $(CFLAGS) $(CCOMMON) $< -o $@ $(LIB) $(NATIVE_LIBS)
+
+$(EXAMPLES)/metrics: examples/metrics.c $(HEADER) $(LIB) | $(EXAMPLES)
+	$(CC) $(CFLAGS) $(CCOMMON) $(shell pkg-config --cflags libevent) $< -o $@ $(LIB) $(NATIVE_LIBS) $(DEMO_LIBS)
 
 $(EXAMPLES)/demo-%.o: examples/demo/%.c $(DEMO_HEADERS) $(HEADER) | $(EXAMPLES)
 	$(CC) $(DEMO_CFLAGS) -c $< -o $@

@@ -163,7 +163,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_get_counters(
 
 /// Writes the same totals as text in the OpenMetrics format, which Prometheus and others read. Each has the label
 /// `engine` with the engine's number. Serve it with the content type
-/// "application/openmetrics-text; version=1.0.0; charset=utf-8".
+/// "application/openmetrics-text; version=1.0.0; charset=utf-8", as examples/metrics.c does.
 ///
 /// @param buf      Gets the text, and a NUL. It may be NULL when buf_cap is 0, to ask for the length, which changes
 ///                 little from call to call: 32 KiB are enough.
