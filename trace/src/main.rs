@@ -1,0 +1,38 @@
+//! `circflow-trace`: shows, counts and translates what the flight recorder of circflow has written.
+//!
+//! A command is a module: it has its options (`Args`) and `run`. All of them read a file by [`file::Trace`], one
+//! [`file::Entry`] after the other, and none loads it whole.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod file;
+
+use clap::{Parser, Subcommand};
+use error::Error;
+use std::process::ExitCode;
+
+/// Shows what an engine of circflow has recorded.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done: Result<(), Error> = match cli.command {};
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads us has seen enough: `circflow-trace show .. | head`.
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("circflow-trace: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
