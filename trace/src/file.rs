@@ -297,7 +297,10 @@ impl Facts {
         let unknown: u64 = self.unknown.values().sum();
         if unknown > 0 {
             let numbers: Vec<String> = self.unknown.keys().map(u16::to_string).collect();
-            lines.push(format!("{unknown} events of kinds that are not known here were skipped: {}", numbers.join(", ")));
+            lines.push(format!(
+                "{unknown} events of kinds that are not known here were skipped: {}",
+                numbers.join(", ")
+            ));
         }
         lines
     }

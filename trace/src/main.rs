@@ -7,6 +7,10 @@
 
 mod error;
 mod file;
+mod filter;
+mod output;
+mod show;
+mod words;
 
 use clap::{Parser, Subcommand};
 use error::Error;
@@ -21,11 +25,15 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Show(show::Args),
+}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done: Result<(), Error> = match cli.command {};
+    let done: Result<(), Error> = match &cli.command {
+        Command::Show(args) => show::run(args),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         // Who reads us has seen enough: `circflow-trace show .. | head`.
