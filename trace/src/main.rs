@@ -10,6 +10,7 @@ mod file;
 mod filter;
 mod output;
 mod show;
+mod stats;
 mod words;
 
 use clap::{Parser, Subcommand};
@@ -27,12 +28,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Show(show::Args),
+    Stats(stats::Args),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done: Result<(), Error> = match &cli.command {
         Command::Show(args) => show::run(args),
+        Command::Stats(args) => stats::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
