@@ -29,9 +29,9 @@ pub struct Options {
     /// Events from this time on: 1.5s, 300ms, or ns
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub from: Option<i64>,
-    /// Events before and at this time
+    /// Events until this time, which is still in
     #[arg(long, value_name = "TIME", value_parser = time)]
-    pub to: Option<i64>,
+    pub until: Option<i64>,
     /// Times are those of the engine's clock, and do not begin with 0 at the first event
     #[arg(long)]
     pub absolute: bool,
@@ -86,7 +86,7 @@ impl Filter {
             && self.takes_kind(entry.kind)
             && (self.options.engine.is_empty() || self.options.engine.contains(&entry.engine))
             && self.options.from.is_none_or(|from| time >= from)
-            && self.options.to.is_none_or(|to| time <= to)
+            && self.options.until.is_none_or(|until| time <= until)
     }
 
     fn is_about_wanted(&mut self, entry: &Entry) -> bool {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod export;
 mod file;
 mod filter;
 mod output;
@@ -29,6 +30,7 @@ struct Cli {
 enum Command {
     Show(show::Args),
     Stats(stats::Args),
+    Export(export::Args),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let done: Result<(), Error> = match &cli.command {
         Command::Show(args) => show::run(args),
         Command::Stats(args) => stats::run(args),
+        Command::Export(args) => export::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -77,6 +77,29 @@ impl Words {
         };
     }
 
+    /// The value as programs read it: a number, a word, a truth or a text for an id. Words stand between `quote`s, and
+    /// `nothing` stands for a value that is none: no round trip was measured.
+    #[inline]
+    pub fn write(&self, value: Value, quote: &str, nothing: &str, to: &mut String) {
+        let value = match value {
+            Value::Unsigned(value) => value,
+            Value::Signed(value) => {
+                let _ = write!(to, "{value}");
+                return;
+            }
+        };
+        let _ = match (&self.unit, self.special) {
+            (_, Some((special, _))) if special == value => to.write_str(nothing),
+            (Unit::Id, _) => write!(to, "{quote}{value:#x}{quote}"),
+            (Unit::Truth, _) => to.write_str(["false", "true"][usize::from(value != 0)]),
+            (Unit::Choice(words), _) => match word_of(words, value) {
+                Some(word) => write!(to, "{quote}{word}{quote}"),
+                None => write!(to, "{value}"),
+            },
+            _ => write!(to, "{value}"),
+        };
+    }
+
     fn say_signed(&self, value: i64, to: &mut String) {
         let name = STATUSES.get(&value).copied();
         let _ = match self.special {
@@ -203,6 +226,18 @@ mod tests {
         assert_eq!(said("SetEnded", "cause", Value::Signed(0)), "the-host-ended-it");
         assert_eq!(said("Fault", "status", Value::Signed(-2)), "-2 ERR_INVALID");
         assert_eq!(said("Fault", "status", Value::Signed(-99999)), "-99999 (unknown)");
+    }
+
+    #[test]
+    fn words_need_no_escapes() {
+        for words in KINDS.iter().flat_map(of) {
+            assert!(words.field.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+            assert!(!["time", "engine", "kind", "class"].contains(&words.field.name), "a column of its own");
+            if let Unit::Choice(choices) = &words.unit {
+                let is_plain = |letter: char| letter.is_ascii_alphanumeric() || " _-'".contains(letter);
+                assert!(choices.iter().all(|(_, word)| word.chars().all(is_plain)), "{}", words.field.unit);
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,148 @@
+//! What maybenot-simulator reads: a line for each cell, with its time in ns and `s` for sent or `r` for received.
+//!
+//! Where machines pad the circuit, they were told of each normal cell, and these are the lines. Where none does, the
+//! lines are made of what a leg of a set sent and received: messages, SWITCH, SENDME, and the link handshake. The file
+//! is read twice: first to find the circuit and its kind of events, then to write them.
+
+use crate::error::Error;
+use crate::file::{Entry, Trace};
+use crate::filter::{Filter, Options};
+use crate::output::Output;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// So many circuits are named to who has to choose.
+const NAMED_MAX: usize = 20;
+
+/// Cells of a circuit.
+#[derive(Default)]
+struct Seen {
+    /// Those that padders were told of, by hop.
+    by_hop: BTreeMap<u64, u64>,
+    others: u64,
+}
+
+/// Which events are taken.
+struct Chosen {
+    engine: u32,
+    circuit: u64,
+    /// The hop whose padder is listened to; None where there is no padder.
+    hop: Option<u64>,
+}
+
+pub fn run(path: &str, output: Option<&str>, options: &Options, hop: Option<u64>) -> Result<(), Error> {
+    if path == "-" {
+        return Err(Error::Wrong("--to maybenot reads the trace twice: it has to be a file".to_owned()));
+    }
+    let mut seen: BTreeMap<(u32, u64), Seen> = BTreeMap::new();
+    // A file that is damaged behind some events is told of at the end of the second reading.
+    let first = each(path, options, false, |entry, _| {
+        if let Some((circuit, hop, _)) = cell(entry) {
+            let seen = seen.entry((entry.engine, circuit)).or_default();
+            match hop {
+                Some(hop) => *seen.by_hop.entry(hop).or_default() += 1,
+                None => seen.others += 1,
+            }
+        }
+        Ok(())
+    });
+    if seen.is_empty() {
+        first?;
+    }
+    let chosen = choose(&seen, options, hop)?;
+    let mut output = Output::open(output)?;
+    let (mut line, mut begin) = (String::new(), None);
+    let read = each(path, options, true, |entry, time| {
+        let Some((circuit, hop, direction)) = cell(entry) else { return Ok(()) };
+        if (entry.engine, circuit, hop) != (chosen.engine, chosen.circuit, chosen.hop) {
+            return Ok(());
+        }
+        line.clear();
+        let _ = writeln!(line, "{},{direction}", time - *begin.get_or_insert(time));
+        output.write(line.as_bytes())
+    });
+    output.finish()?;
+    read
+}
+
+/// Reads all events that the options take.
+fn each(
+    path: &str,
+    options: &Options,
+    is_last: bool,
+    mut see: impl FnMut(&Entry, i64) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut trace = Trace::open(path)?;
+    // Which circuit it is, is decided here: events of a leg name it in several ways.
+    let options = Options { circuit: Vec::new(), leg: Vec::new(), ..options.clone() };
+    let mut filter = Filter::new(&options);
+    while let Some(entry) = trace.next()? {
+        let first = trace.facts().first;
+        if filter.takes(&entry, first) {
+            see(&entry, filter.time_of(&entry, first))?;
+        }
+    }
+    if is_last {
+        trace.warn();
+    }
+    Ok(())
+}
+
+/// The circuit of a cell, the hop of the padder that was told of it, and whether it was sent or received.
+fn cell(entry: &Entry) -> Option<(u64, Option<u64>, char)> {
+    let (name, direction) = match entry.kind.name {
+        "PaddingEvent" => {
+            let direction = match entry.get("what")? {
+                1 => 's',
+                2 => 'r',
+                _ => return None,
+            };
+            return Some((entry.get("circuit")?, Some(entry.get("hop")?), direction));
+        }
+        "Sent" | "SwitchSent" => ("leg", 's'),
+        "InOrder" | "Held" | "SwitchReceived" => ("leg", 'r'),
+        "SendmeSent" => ("circuit", 's'),
+        "SendmeReceived" => ("circuit", 'r'),
+        "LegStep" => match entry.get("step")? {
+            2..=4 => ("leg", 's'),
+            5 => ("leg", 'r'),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some((entry.get(name)?, None, direction))
+}
+
+fn choose(seen: &BTreeMap<(u32, u64), Seen>, options: &Options, hop: Option<u64>) -> Result<Chosen, Error> {
+    let named: Vec<u64> = options.circuit.iter().chain(&options.leg).copied().collect();
+    let found: Vec<_> = seen.iter().filter(|((_, id), _)| named.is_empty() || named.contains(id)).collect();
+    let [((engine, circuit), cells)] = found[..] else { return Err(Error::Wrong(which(seen, found.len(), &named))) };
+    let hop = match hop {
+        Some(hop) if !cells.by_hop.contains_key(&hop) => {
+            let text = format!("circuit {circuit:#x}: no padder of hop {hop} was told of a cell");
+            return Err(Error::Wrong(text));
+        }
+        Some(hop) => Some(hop),
+        None => cells.by_hop.keys().next().copied(),
+    };
+    Ok(Chosen { engine: *engine, circuit: *circuit, hop })
+}
+
+/// What to say to who has to choose.
+fn which(seen: &BTreeMap<(u32, u64), Seen>, found: usize, named: &[u64]) -> String {
+    let mut text = match (found, named) {
+        (_, []) if seen.is_empty() => return "no cell of any circuit is in the trace".to_owned(),
+        (0, _) => "no cell of that circuit is in the trace".to_owned(),
+        (_, []) => "more than one circuit is in the trace: say --circuit ID".to_owned(),
+        (..) => "more than one circuit is named so: give one --circuit, and --engine".to_owned(),
+    };
+    text.push_str("\n  circuit             engine  cells");
+    for ((engine, circuit), cells) in seen.iter().take(NAMED_MAX) {
+        let count = cells.by_hop.values().next().copied().unwrap_or(cells.others);
+        let _ = write!(text, "\n  {:<18}  {engine:>6}  {count:>5}", format!("{circuit:#x}"));
+    }
+    if seen.len() > NAMED_MAX {
+        let _ = write!(text, "\n  and {} more", seen.len() - NAMED_MAX);
+    }
+    text
+}
