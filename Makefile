@@ -53,6 +53,7 @@ include c-tests/c-tests.mk
 include benches/benches.mk
 include sim/sim.mk
 include fuzz/fuzz.mk
+include trace/trace.mk
 include integration/tor/tor.mk
 
 .PHONY: check-loom

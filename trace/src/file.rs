@@ -1,4 +1,6 @@
-//! Reads a trace from its first byte to its last, one event after the other, in constant memory.
+//! Reads a trace from its first byte to its last, one event after the other, in constant memory. The events of an
+//! engine are in the order of their times; those of several engines may not be, as each writes its pieces when it likes:
+//! [`crate::order::InTime`] puts them in order.
 //!
 //! ```ignore
 //! let mut trace = Trace::open(path)?;
@@ -110,6 +112,8 @@ pub struct Trace {
     end: usize,
     is_over: bool,
     kinds: Vec<Option<&'static Kind>>,
+    /// The engine whose events are wanted; None: all.
+    only: Option<u32>,
     facts: Facts,
     progress: Option<Progress>,
 }
@@ -129,6 +133,13 @@ impl Trace {
         Trace::read_from(path, Box::new(file), facts.len())
     }
 
+    /// Reads the events of one engine only; `Facts` are about that engine then.
+    pub fn only(mut self, engine: u32) -> Trace {
+        self.only = Some(engine);
+        self.progress = None;
+        self
+    }
+
     fn read_from(path: &str, input: Box<dyn Read>, len: u64) -> Result<Trace, Error> {
         let mut kinds = vec![None; KINDS.iter().map(|kind| usize::from(kind.number) + 1).max().unwrap_or(0)];
         for kind in KINDS {
@@ -142,6 +153,7 @@ impl Trace {
             end: 0,
             is_over: false,
             kinds,
+            only: None,
             facts: Facts::default(),
             progress: Progress::new(len),
         };
@@ -178,11 +190,14 @@ impl Trace {
     pub fn next(&mut self) -> Result<Option<Entry>, Error> {
         loop {
             let Some(header) = self.head()? else { return Ok(None) };
+            let is_wanted = self.only.is_none_or(|engine| engine == header.engine);
             let record = &self.buffer[self.first..self.first + header.len];
             let fields = &record[HEAD..];
             if header.number == PIECE_NUMBER {
                 let Some(piece) = Piece::read(fields) else { return Err(self.damaged()) };
-                self.piece(piece)?;
+                self.piece(piece, is_wanted)?;
+            } else if !is_wanted {
+                // Another reader takes it.
             } else if let Some(Some(kind)) = self.kinds.get(usize::from(header.number)) {
                 let entry = Entry::new(&header, kind, fields);
                 self.pass(header.len);
@@ -208,10 +223,13 @@ impl Trace {
         Ok(Some(header))
     }
 
-    fn piece(&mut self, piece: Piece) -> Result<(), Error> {
+    fn piece(&mut self, piece: Piece, is_wanted: bool) -> Result<(), Error> {
         if piece.version > VERSION {
             self.clear_progress();
             return Err(Error::Newer { path: self.path.clone(), at: self.facts.bytes, version: piece.version });
+        }
+        if !is_wanted {
+            return Ok(());
         }
         self.facts.pieces += 1;
         self.facts.overwritten += piece.overwritten;
@@ -262,9 +280,7 @@ impl Trace {
 
     /// Says on stderr what a reader of the output has to know: that something is missing.
     pub fn warn(&self) {
-        for line in self.facts.warnings() {
-            eprintln!("circflow-trace: {}: {line}", self.path);
-        }
+        self.facts.warn(&self.path);
     }
 
     fn clear_progress(&mut self) {
@@ -285,8 +301,15 @@ impl Facts {
         self.latest = self.latest.max(time);
     }
 
+    /// Says on stderr what is missing.
+    pub fn warn(&self, path: &str) {
+        for line in self.warnings() {
+            eprintln!("circflow-trace: {path}: {line}");
+        }
+    }
+
     /// What is missing, a line for each reason.
-    pub fn warnings(&self) -> Vec<String> {
+    fn warnings(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(at) = self.cut {
             lines.push(format!("the file is cut: the record at byte {at} is not complete"));
@@ -307,20 +330,21 @@ impl Facts {
 }
 
 /// A line on stderr, where somebody looks at it, that says how far the reading is.
-struct Progress {
+pub struct Progress {
     len: u64,
     begun: Instant,
     shown: Option<Instant>,
 }
 
 impl Progress {
-    fn new(len: u64) -> Option<Progress> {
+    pub fn new(len: u64) -> Option<Progress> {
         // Between lines of a command that writes to the same terminal it would only disturb.
         let is_seen = io::stderr().is_terminal() && !io::stdout().is_terminal();
         (len > 0 && is_seen).then(|| Progress { len, begun: Instant::now(), shown: None })
     }
 
-    fn show(&mut self, bytes: u64) {
+    /// So many bytes were read.
+    pub fn show(&mut self, bytes: u64) {
         let now = Instant::now();
         if now - self.shown.unwrap_or(self.begun) < PROGRESS_EVERY {
             return;
@@ -331,7 +355,8 @@ impl Progress {
         let _ = write!(io::stderr(), "\r{:3.0} % of {} MiB, {left:.0} s left ", part * 100.0, self.len >> 20);
     }
 
-    fn clear(self) {
+    /// The line goes.
+    pub fn clear(self) {
         if self.shown.is_some() {
             let _ = write!(io::stderr(), "\r{:40}\r", "");
         }

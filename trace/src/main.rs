@@ -1,7 +1,7 @@
 //! `circflow-trace`: shows, counts and translates what the flight recorder of circflow has written.
 //!
-//! A command is a module: it has its options (`Args`) and `run`. All of them read a file by [`file::Trace`], one
-//! [`file::Entry`] after the other, and none loads it whole.
+//! A command is a module: it has its options (`Args`) and `run`. All of them read a file by [`order::InTime`] or
+//! [`file::Trace`], one [`file::Entry`] after the other, and none loads it whole.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod error;
 mod export;
 mod file;
 mod filter;
+mod order;
 mod output;
 mod show;
 mod stats;

@@ -1,8 +1,9 @@
-//! `show`: events as text, one in a line.
+//! `show`: events as text, one in a line, in the order of their times.
 
 use crate::error::Error;
-use crate::file::{Entry, Trace};
+use crate::file::Entry;
 use crate::filter::{Filter, Options};
+use crate::order::InTime;
 use crate::output::Output;
 use crate::words;
 use std::fmt::Write;
@@ -17,7 +18,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Error> {
-    let mut trace = Trace::open(&args.file)?;
+    let mut trace = InTime::open(&args.file)?;
     let mut output = Output::open(None)?;
     let mut filter = Filter::new(&args.filter);
     let (mut line, mut lost) = (String::new(), 0);
@@ -28,12 +29,12 @@ pub fn run(args: &Args) -> Result<(), Error> {
             Err(error) => break Err(error),
         };
         line.clear();
-        if trace.facts().overwritten > lost {
-            let _ = writeln!(line, "-- {} events were overwritten here --", trace.facts().overwritten - lost);
-            lost = trace.facts().overwritten;
-        }
-        if filter.takes(&entry, trace.facts().first) {
-            say(&entry, filter.time_of(&entry, trace.facts().first), &mut line);
+        if filter.takes(&entry, trace.begin()) {
+            if trace.lost() > lost {
+                let _ = writeln!(line, "-- {} events were overwritten here --", trace.lost() - lost);
+                lost = trace.lost();
+            }
+            say(&entry, filter.time_of(&entry, trace.begin()), &mut line);
         }
         output.write(line.as_bytes())?;
     };

@@ -101,3 +101,43 @@ fn standard_input_is_read() {
     let ran = run_with(&["show", "-"], &small_set().bytes);
     assert!(ran.is_ok && ran.out.lines().count() == 39);
 }
+
+/// Engines write their pieces when they like. Read as one, their events are in the order of their times.
+#[test]
+fn events_of_several_engines_are_put_in_order() {
+    let mut made = Made::default();
+    let usable = Event::SetUsable { set: SET };
+    made.piece(7, 0).event(7, BEGIN + 10 * MS, &usable).event(7, BEGIN + 30 * MS, &usable);
+    made.piece(9, 4).event(9, BEGIN, &usable).event(9, BEGIN + 40 * MS, &usable);
+    made.piece(7, 2).event(7, BEGIN + 50 * MS, &usable);
+    made.piece(3, 0).event(3, BEGIN + 20 * MS, &usable).event(3, BEGIN + 30 * MS, &usable);
+    let file = made.file("show_engines");
+    let ran = run(&["show", &file]);
+    let words = |line: &str| line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>().join(" ");
+    let said: Vec<String> = ran.out.lines().map(words).collect();
+    let expected = [
+        "-- 4",
+        "0.000000000 9",
+        "0.010000000 7",
+        "0.020000000 3",
+        "0.030000000 3",
+        "0.030000000 7",
+        "0.040000000 9",
+        "-- 2",
+        "0.050000000 7",
+    ];
+    assert_eq!(said, expected);
+    assert!(ran.is_ok && ran.err.contains("6 events were overwritten before they were read"), "{}", ran.err);
+    assert_eq!(lines_of(&["show", &file, "--from", "20ms", "--until", "30ms"]), 1 + 3, "times begin with the earliest");
+    // Damage at the end is told of once, behind all that is good.
+    made.bytes.extend([0; 16]);
+    let ran = run(&["show", &made.file("show_engines_damaged")]);
+    assert!(!ran.is_ok && ran.out.lines().count() == 9 && ran.err.matches("is damaged").count() == 1, "{}", ran.err);
+    // What cannot be read twice comes as it is.
+    let ran = run_with(&["show", "-"], &made.bytes);
+    assert!(ran.out.starts_with("   0.000000000   7") && ran.out.contains("  -0.010000000   9"), "{}", ran.out);
+}
+
+fn lines_of(args: &[&str]) -> usize {
+    run(args).out.lines().count()
+}

@@ -5,8 +5,9 @@
 //! is read twice: first to find the circuit and its kind of events, then to write them.
 
 use crate::error::Error;
-use crate::file::{Entry, Trace};
+use crate::file::Entry;
 use crate::filter::{Filter, Options};
+use crate::order::InTime;
 use crate::output::Output;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -72,12 +73,12 @@ fn each(
     is_last: bool,
     mut see: impl FnMut(&Entry, i64) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut trace = Trace::open(path)?;
+    let mut trace = InTime::open(path)?;
     // Which circuit it is, is decided here: events of a leg name it in several ways.
     let options = Options { circuit: Vec::new(), leg: Vec::new(), ..options.clone() };
     let mut filter = Filter::new(&options);
     while let Some(entry) = trace.next()? {
-        let first = trace.facts().first;
+        let first = trace.begin();
         if filter.takes(&entry, first) {
             see(&entry, filter.time_of(&entry, first))?;
         }
@@ -105,7 +106,7 @@ fn cell(entry: &Entry) -> Option<(u64, Option<u64>, char)> {
         "SendmeReceived" => ("circuit", 'r'),
         "LegStep" => match entry.get("step")? {
             2..=4 => ("leg", 's'),
-            5 => ("leg", 'r'),
+            5..=7 => ("leg", 'r'),
             _ => return None,
         },
         _ => return None,

@@ -6,8 +6,9 @@ mod json;
 mod maybenot;
 
 use crate::error::Error;
-use crate::file::{Entry, Trace};
+use crate::file::Entry;
 use crate::filter::{Filter, Options};
+use crate::order::InTime;
 use crate::output::Output;
 
 /// Write a trace in a form that another program reads
@@ -70,7 +71,7 @@ fn write(args: &Args, mut filter: Filter, mut exporter: impl Exporter) -> Result
     if args.hop.is_some() {
         return Err(Error::Wrong("--hop is for --to maybenot".to_owned()));
     }
-    let mut trace = Trace::open(&args.file)?;
+    let mut trace = InTime::open(&args.file)?;
     let mut output = Output::open(args.output.as_deref())?;
     let mut text = String::new();
     exporter.begin(&mut text);
@@ -80,7 +81,7 @@ fn write(args: &Args, mut filter: Filter, mut exporter: impl Exporter) -> Result
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         };
-        let first = trace.facts().first;
+        let first = trace.begin();
         if filter.takes(&entry, first) {
             exporter.event(&entry, filter.time_of(&entry, first), &mut text);
             output.write(text.as_bytes())?;

@@ -200,7 +200,8 @@ impl Collector {
     }
 
     /// What it all comes to.
-    pub fn told(&self, path: &str, facts: &Facts) -> Told {
+    pub fn told(mut self, path: &str, facts: &Facts) -> Told {
+        self.sets.values_mut().for_each(Set::finish);
         let latest = self.latest;
         let circuits = &self.circuits;
         let set = |((engine, _), set): &((u32, u64), Set)| set.told(latest, |leg| circuits.get((*engine, leg)));

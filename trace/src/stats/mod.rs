@@ -10,8 +10,9 @@ mod span;
 mod text;
 
 use crate::error::Error;
-use crate::file::Trace;
+
 use crate::filter::{Filter, Options};
+use crate::order::InTime;
 use crate::output::Output;
 use collect::Collector;
 use serde::{Serialize, Serializer};
@@ -39,12 +40,12 @@ impl Serialize for Hex {
 }
 
 pub fn run(args: &Args) -> Result<(), Error> {
-    let mut trace = Trace::open(&args.file)?;
+    let mut trace = InTime::open(&args.file)?;
     let mut filter = Filter::new(&args.filter);
     let mut collector = Collector::new();
     let read = loop {
         match trace.next() {
-            Ok(Some(entry)) if filter.takes(&entry, trace.facts().first) => collector.see(&entry),
+            Ok(Some(entry)) if filter.takes(&entry, trace.begin()) => collector.see(&entry),
             Ok(Some(_)) => {}
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),

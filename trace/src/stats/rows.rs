@@ -32,6 +32,10 @@ impl<K: Copy + Eq + Hash, V: Default> Rows<K, V> {
         self.index.get(&key).map(|&at| &self.rows[at].1)
     }
 
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.rows.iter_mut().map(|(_, row)| row)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &(K, V)> {
         self.rows.iter()
     }

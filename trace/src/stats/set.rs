@@ -1,12 +1,14 @@
 //! What one set did.
 
 use super::circuit::Circuit;
+use super::padding::word;
 use super::quantiles::{Quantiles, Spread};
 use super::span::{Spans, SpansTold};
 use super::Hex;
 use crate::file::Entry;
 use crate::words;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A set, while its events are read.
 #[derive(Default)]
@@ -48,6 +50,7 @@ pub struct SetTold {
     /// The most messages that were held at a time.
     pub depth_peak: u64,
     pub refused: u64,
+    pub refused_by: BTreeMap<String, u64>,
     pub held_for_sending: u64,
     pub held_for_sending_peak: u64,
     pub streams_opened: u64,
@@ -106,7 +109,7 @@ pub struct WholeLeg {
     /// Of SENDMEs and reports; where there are none, of the looks at the leg.
     pub rtt_ns: Option<Spread>,
     pub cwnd: Option<Spread>,
-    pub in_flight_peak: Option<u64>,
+    pub in_flight: Option<Spread>,
     pub sendmes_sent: u64,
     pub sendmes_received: u64,
 }
@@ -133,8 +136,14 @@ impl Set {
         self.told.ended = Some(entry.time);
         self.told.ended_cause = entry.signed("cause");
         self.told.ended_cause_name = self.told.ended_cause.and_then(words::status);
-        self.holds.end(entry.time);
         self.blocked.end(entry.time);
+    }
+
+    /// The trace is over: what was held when the set ended, and had no turn, is held no longer.
+    pub fn finish(&mut self) {
+        if let Some(ended) = self.told.ended {
+            self.holds.end(ended);
+        }
     }
 
     fn see_leg(&mut self, entry: &Entry) {
@@ -195,6 +204,7 @@ impl Set {
             }
             "Refused" => {
                 self.told.refused += 1;
+                *self.told.refused_by.entry(word(entry, "why").unwrap_or_default()).or_default() += 1;
                 self.blocked.begin(entry.time);
             }
             "MaySend" => self.blocked.end(entry.time),
@@ -270,7 +280,7 @@ impl Leg {
             leg,
             rtt_ns: circuit.as_ref().and_then(|told| told.rtt_ns).or_else(|| self.looked_rtts.spread()),
             cwnd: circuit.as_ref().and_then(|told| told.cwnd),
-            in_flight_peak: circuit.as_ref().and_then(|told| told.in_flight).map(|spread| spread.max),
+            in_flight: circuit.as_ref().and_then(|told| told.in_flight),
             sendmes_sent: circuit.as_ref().map_or(0, |told| told.sendmes_sent),
             sendmes_received: circuit.as_ref().map_or(0, |told| told.sendmes_received),
         }

@@ -1,12 +1,12 @@
 //! The figures as text.
 
-use super::circuit::WholeCircuit;
 use super::collect::{FileTold, RestTold, Told};
 use super::padding::WholePadder;
 use super::quantiles::Spread;
 use super::set::{WholeLeg, WholeSet};
 use super::span::SpansTold;
 use crate::words;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// A text that grows: writing to it cannot fail.
@@ -23,7 +23,7 @@ pub fn page(told: &Told) -> String {
     for set in &told.sets {
         set_told(set, told.file.earliest, &mut page);
     }
-    circuits(&told.circuits, &mut page);
+    circuits(told, &mut page);
     padding(&told.padding, &mut page);
     rest(&told.rest, &mut page);
     page
@@ -84,7 +84,9 @@ fn set_told(whole: &WholeSet, begin: u64, page: &mut String) {
     say!(page, "  sent: {}; {} SWITCH", set.sent, set.switches_sent);
     say!(page, "  reorder depth: peak {}{}", set.depth_peak, depth(whole));
     say!(page, "  holds: {}", spans(&whole.holds));
-    say!(page, "  refused {} times; blocked: {}", set.refused, spans(&whole.blocked));
+    let reasons: Vec<String> = set.refused_by.iter().map(|(why, count)| format!("{why} {count}")).collect();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    say!(page, "  refused {} times{reasons}; blocked: {}", set.refused, spans(&whole.blocked));
     if set.held_for_sending > 0 {
         say!(
             page,
@@ -118,94 +120,75 @@ fn depth(whole: &WholeSet) -> String {
 }
 
 fn legs(legs: &[WholeLeg], begin: u64, page: &mut String) {
-    if legs.is_empty() {
-        return;
-    }
-    let mut table = Table::new(&[
-        "leg",
-        "linked",
-        "lost",
-        "sent",
-        "per second",
-        "in order",
-        "held",
-        "SWITCH to",
-        "SWITCH from",
-        "rtt min",
-        "median",
-        "95 %",
-        "max",
-        "cwnd",
-        "in flight",
-        "SENDME out",
-        "in",
-    ]);
+    let mut cells =
+        Table::new(&["leg", "linked", "lost", "sent", "per second", "in order", "held", "SWITCH to", "from"]);
+    let mut windows = Table::new(&WINDOWS);
     let mut looks =
-        Table::new(&["leg not ready when looked at", "not linked", "window full", "channel full", "by padding"]);
+        Table::new(&["not ready when looked at", "not linked", "window full", "channel full", "by padding"]);
+    let at = |moment: Option<u64>| moment.map_or("-".to_owned(), |at| time(at.saturating_sub(begin)));
     for whole in legs {
         let leg = &whole.leg;
-        let at = |moment: Option<u64>| moment.map_or("-".to_owned(), |at| time(at.saturating_sub(begin)));
-        let mut row = vec![
-            format!("{:#x}", leg.leg.0),
-            at(leg.linked),
-            format!("{}{}", at(leg.lost), cause(leg.lost_cause, leg.lost_cause_name)),
-            leg.sent.to_string(),
-            leg.sent_per_second.map_or("-".to_owned(), |rate| format!("{rate:.1}")),
-            leg.in_order.to_string(),
-            leg.held.to_string(),
-            leg.switches_to.to_string(),
-            leg.switches_received.to_string(),
-        ];
-        row.extend(spread_times(whole.rtt_ns));
-        row.push(range(whole.cwnd));
-        row.push(whole.in_flight_peak.map_or("-".to_owned(), |peak| format!("<= {peak}")));
-        row.extend([whole.sendmes_sent, whole.sendmes_received].map(|count| count.to_string()));
-        table.row(row);
+        let id = format!("{:#x}", leg.leg.0);
+        let lost = format!("{}{}", at(leg.lost), cause(leg.lost_cause, leg.lost_cause_name));
+        let rate = leg.sent_per_second.map_or("-".to_owned(), |rate| format!("{rate:.1}"));
+        let mut row = vec![id.clone(), at(leg.linked), lost, leg.sent.to_string(), rate];
+        let received = [leg.in_order, leg.held, leg.switches_to, leg.switches_received];
+        row.extend(received.map(|count| count.to_string()));
+        cells.row(row);
+        let sendmes = [whole.sendmes_sent, whole.sendmes_received];
+        windows.row(window_row(id.clone(), whole.rtt_ns, whole.cwnd, whole.in_flight, sendmes));
         let counts = [leg.not_linked, leg.window_full, leg.channel_full, leg.padding_blocked];
         if counts.iter().any(|count| *count > 0) {
-            let named = [format!("{:#x}", leg.leg.0)];
-            looks.row(named.into_iter().chain(counts.map(|count| count.to_string())).collect());
+            looks.row([id].into_iter().chain(counts.map(|count| count.to_string())).collect());
         }
     }
-    table.write(page);
+    cells.write(page);
+    windows.write(page);
     looks.write(page);
 }
 
-fn circuits(all: &[WholeCircuit], page: &mut String) {
-    if all.is_empty() {
-        return;
-    }
-    say!(page, "\ncircuits");
-    let mut windows = Table::new(&[
-        "circuit",
-        "engine",
-        "SENDME out",
-        "in",
-        "reports",
-        "cwnd",
-        "in flight",
-        "rtt min",
-        "median",
-        "95 %",
-        "max",
-        "streams",
-        "XOFF out",
-        "in",
-        "XON out",
-        "in",
-    ]);
+/// Of these, cwnd and cells in flight are the least, the median and the most.
+const WINDOWS: [&str; 9] =
+    ["round trips", "least", "median", "95 %", "longest", "cwnd", "in flight", "SENDME sent", "received"];
+
+fn window_row(
+    id: String,
+    rtt: Option<Spread>,
+    cwnd: Option<Spread>,
+    in_flight: Option<Spread>,
+    sendmes: [u64; 2],
+) -> Vec<String> {
+    let mut row = vec![id];
+    row.extend(spread_times(rtt));
+    row.extend([range(cwnd), range(in_flight)]);
+    row.extend(sendmes.map(|count| count.to_string()));
+    row
+}
+
+/// Windows and streams of circuits that are no legs, and the edges of all.
+fn circuits(told: &Told, page: &mut String) {
+    let of_set = |set: &WholeSet| {
+        let engine = set.set.engine;
+        set.legs.iter().map(move |leg| (engine, leg.leg.leg.0)).collect::<Vec<_>>()
+    };
+    let legs: BTreeSet<(u32, u64)> = told.sets.iter().flat_map(of_set).collect();
+    let mut windows = Table::new(&WINDOWS);
+    let mut streams = Table::new(&["streams", "opened", "XOFF sent", "received", "XON sent", "received"]);
     let mut edges =
-        Table::new(&["circuit", "edge", "cells that waited", "at a time", "paused", "for", "channel full", "for"]);
-    for whole in all {
-        let (circuit, streams) = (&whole.circuit, &whole.streams);
-        let id = format!("{:#x}", circuit.circuit.0);
-        let mut row = vec![id.clone(), circuit.engine.to_string()];
-        row.extend([circuit.sendmes_sent, circuit.sendmes_received, circuit.reports].map(|count| count.to_string()));
-        row.extend([range(circuit.cwnd), range(circuit.in_flight)]);
-        row.extend(spread_times(circuit.rtt_ns));
-        let counts = [streams.opened, streams.xoff_sent, streams.xoff_received, streams.xon_sent, streams.xon_received];
-        row.extend(counts.map(|count| count.to_string()));
-        windows.row(row);
+        Table::new(&["edges", "side", "cells that waited", "at a time", "paused", "for", "channel full", "for"]);
+    for whole in &told.circuits {
+        let (circuit, own) = (&whole.circuit, &whole.streams);
+        let id = format!("{:#x} of engine {}", circuit.circuit.0, circuit.engine);
+        if !legs.contains(&(circuit.engine, circuit.circuit.0)) {
+            let sendmes = [circuit.sendmes_sent, circuit.sendmes_received];
+            if circuit.cwnd.is_some() || sendmes != [0; 2] {
+                windows.row(window_row(id.clone(), circuit.rtt_ns, circuit.cwnd, circuit.in_flight, sendmes));
+            }
+        }
+        let counts = [own.opened, own.xoff_sent, own.xoff_received, own.xon_sent, own.xon_received];
+        if counts != [0; 5] {
+            streams.row([id.clone()].into_iter().chain(counts.map(|count| count.to_string())).collect());
+        }
         for edge in &whole.edges {
             let [paused, full] =
                 [&edge.paused, &edge.channel_full].map(|spans| [spans.count.to_string(), total(spans)]);
@@ -214,7 +197,11 @@ fn circuits(all: &[WholeCircuit], page: &mut String) {
             edges.row(named.into_iter().chain(counts).chain(paused).chain(full).collect());
         }
     }
+    if [&windows, &streams, &edges].iter().any(|table| !table.is_empty()) {
+        say!(page, "\ncircuits");
+    }
     windows.write(page);
+    streams.write(page);
     edges.write(page);
 }
 
@@ -366,9 +353,13 @@ impl Table {
         self.rows.push(row);
     }
 
+    fn is_empty(&self) -> bool {
+        self.rows.len() < 2
+    }
+
     /// Nothing is written of a table that has only its head.
     fn write(&self, page: &mut String) {
-        if self.rows.len() < 2 {
+        if self.is_empty() {
             return;
         }
         let width =
