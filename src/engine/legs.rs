@@ -93,9 +93,13 @@ impl Engine {
         }
         self.check_room(set, 1)?;
         let hops = self.circuits.lookup(circuit)?.config.hops;
+        let was_usable = self.set_stats(set)?.usable;
         if let Some(state) = self.sets.get_mut(set) {
             let ix = state.adopt(circuit, hops, ux, rtt, &mut self.out.effects);
             self.note(Event::LegLinked { set, leg: circuit, rtt });
+            if !was_usable {
+                self.note(Event::SetUsable { set });
+            }
             self.make_leg(circuit, set, ix);
             self.counters.totals.legs_linked += 1;
         }

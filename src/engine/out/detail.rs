@@ -53,12 +53,14 @@ impl Engine {
 
     /// Refuses an argument, with a sentence.
     #[cold]
+    #[inline(never)]
     pub fn invalid(&mut self, why: &'static str) -> Error {
         self.explain(Error::INVALID, why)
     }
 
     /// Refuses a message for which there is no room, with a sentence.
     #[cold]
+    #[inline(never)]
     pub(in crate::engine) fn no_room(&mut self, why: &'static str) -> Error {
         self.explain(Blocked::NoRoom.into(), why)
     }
