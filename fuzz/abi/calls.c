@@ -703,7 +703,7 @@ static uint64_t sum(const uint64_t *counts, size_t count)
 }
 
 /* What the totals say must agree with the figures of the moment. */
-static void totals(circflow_engine *engine)
+static void totals(int at, circflow_engine *engine)
 {
     char text[1 << 15];
     size_t len = take8() % 4 ? sizeof text : take16();
@@ -713,7 +713,7 @@ static void totals(circflow_engine *engine)
     stats.size = sizeof stats;
     (void)DONE(circflow_engine_write_metrics(engine, maybe(text), len < sizeof text ? len : sizeof text, &len));
     MUST(circflow_status_place((int32_t)take32()) <= CIRCFLOW_COUNTED_STATUSES);
-    if (DONE(circflow_engine_get_counters(engine, &totals)) != CIRCFLOW_OK ||
+    if (!DONE(circflow_engine_get_counters(engine, &totals)) ||
         circflow_engine_get_stats(engine, &stats) != CIRCFLOW_OK)
         return;
     MUST(sum(totals.faults, CIRCFLOW_COUNTED_STATUSES) == stats.peer_faults);
@@ -726,13 +726,13 @@ static void totals(circflow_engine *engine)
     MUST(totals.messages_in_order < UINT64_C(1) << 40 && totals.messages_sent < UINT64_C(1) << 40);
 }
 
-static void record(circflow_engine *engine)
+static void record(int at, circflow_engine *engine)
 {
     uint8_t piece[4096];
     uint64_t overwritten;
     size_t len;
     switch (take8() % 5) {
-    case 4: totals(engine); break;
+    case 4: totals(at, engine); break;
     case 0: (void)DONE(circflow_engine_record(engine, take8() % 4 ? 8192 : take32() % 8192, take32() % 4096)); break;
     case 1: (void)DONE(circflow_engine_set_record_sink(engine, take8() % 2 ? pour : NULL, NULL)); break;
     default:
@@ -757,7 +757,7 @@ static void engine_rest(int at)
     size_t len;
     hub.size = sizeof hub;
     switch (take8() % 8) {
-    case 7: record(engine); break;
+    case 7: record(at, engine); break;
     case 6:
         MUST(circflow_padding_budget_init(&budget, sizeof budget) == CIRCFLOW_OK);
         budget.allowed_cells = take8();
