@@ -95,6 +95,9 @@ unsafe extern "C-unwind" fn obey(_: *mut c_void, _: *const circflow_insn, _: *co
 const DATA: u8 = 2;
 const SWITCH: u8 = 22;
 
+/// Names and values.
+type Labels = Vec<(String, String)>;
+
 /// A metric family, as a strict reader of OpenMetrics 1.0 sees it.
 #[derive(Default, Debug)]
 struct Read {
@@ -102,7 +105,7 @@ struct Read {
     unit: String,
     help: String,
     /// Suffix of the name, labels but `engine`, and value, in order.
-    samples: Vec<(String, Vec<(String, String)>, String)>,
+    samples: Vec<(String, Labels, String)>,
 }
 
 fn is_name(text: &str) -> bool {
@@ -260,7 +263,7 @@ fn a_strict_reader_finds_every_number_of_the_struct() {
             assert_eq!(seen.unit, family.unit);
             for row in family.rows {
                 let numbers = &fields[row.field];
-                let expected: Vec<(Vec<(String, String)>, f64)> = match row.label {
+                let expected: Vec<(Labels, f64)> = match row.label {
                     RowLabel::Alone | RowLabel::Sum => vec![(vec![], numbers[0] as f64)],
                     RowLabel::Is(key, value) => vec![(vec![(key.to_owned(), value.to_owned())], numbers[0] as f64)],
                     RowLabel::Status(_) => {

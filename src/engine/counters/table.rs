@@ -31,8 +31,9 @@ macro_rules! totals {
                 () legs_linked: u64 "Legs that were linked, or adopted."
             }
             counter legs_lost "" "Legs that sets lost, by cause." {
-                (cause) legs_lost: ByStatus "Legs that sets lost, by cause. Legs that are closed as their set ends \
-    are not in it, but the leg is whose loss ended the set."
+                (cause) legs_lost: ByStatus
+                    "Legs that sets lost, by cause. Legs that are closed as their set ends are not in it, but the "
+                    "leg is whose loss ended the set."
             }
             counter messages_sent "" "Messages sent in sets." {
                 () messages_sent: u64 "Multiplexed messages sent in sets."
@@ -41,25 +42,29 @@ macro_rules! totals {
                 () messages_in_order: u64 "Multiplexed messages that came in order."
             }
             counter messages_held "" "Messages in sets that were held for order." {
-                () messages_held: u64 "Multiplexed messages that were held for order. Those that came on a leg of \
-    another engine are all in it: they are held until you drain."
+                () messages_held: u64
+                    "Multiplexed messages that were held for order. Those that came on a leg of another engine "
+                    "are all in it: they are held until you drain."
             }
             counter messages_released "" "Messages in sets that were held for order, and had their turn." {
                 () messages_released: u64 "Those of them that have had their turn."
             }
             counter messages_discarded "" "Messages held that went to nobody, as their set or circuit had ended." {
-                () messages_discarded: u64 "Messages held, for order, for sending or at an edge, that went to \
-    nobody, as their set or circuit had ended. They count when you drain."
+                () messages_discarded: u64
+                    "Messages held, for order, for sending or at an edge, that went to nobody, as their set or "
+                    "circuit had ended. They count when you drain."
             }
             histogram reorder_depth "" "The most messages held at once, in each run of holding." {
-                (classes) reorder_depth: Depths "Runs of holding, each from the first message that a set holds \
-    until it holds none, by the most messages held at once. Class n counts those of up to 2^n \
-    messages (and in no class before), the last class all others."
+                (classes) reorder_depth: Depths
+                    "Runs of holding, each from the first message that a set holds until it holds none, by the "
+                    "most messages held at once. Class n counts those of up to 2^n messages (and in no class "
+                    "before), the last class all others."
                 (sum) reorder_depth_sum: u64 "The sum of these numbers of messages."
             }
             histogram reorder_age "seconds" "How long each run of holding lasted." {
-                (classes) reorder_age: Ages "The same runs by how long they lasted: class n counts those of up to \
-    2^n microseconds, the last class all others."
+                (classes) reorder_age: Ages
+                    "The same runs by how long they lasted: class n counts those of up to 2^n microseconds, the "
+                    "last class all others."
                 (sum) reorder_age_sum_ns: u64 "The sum of these times, in nanoseconds."
             }
             counter switches "" "SWITCHes." {
@@ -70,8 +75,9 @@ macro_rules! totals {
                 () refusals: u64 "Messages in sets that were refused with NO_ROOM."
             }
             counter blocked "seconds" "How long sets waited from a refusal to MAY_SEND." {
-                () blocked_ns: u64 "How long sets waited, from the first refusal until MAY_SEND was queued, in \
-    nanoseconds. Waits that still last are in it."
+                () blocked_ns: u64
+                    "How long sets waited, from the first refusal until MAY_SEND was queued, in nanoseconds. "
+                    "Waits that still last are in it."
             }
             counter xoffs "" "XOFFs of streams." {
                 (direction "sent") xoffs_sent: u64 "XOFFs that circflow sent."
@@ -111,19 +117,20 @@ macro_rules! totals {
             }
             counter reclaims "" "Sets and circuits closed to have their memory back, by the cap that was reached." {
                 (cap "set") reclaims_set: u64 "Sets that were closed at their own cap (CIRCFLOW_ERR_SET_MEMORY)."
-                (cap "engine") reclaims_engine: u64 "Sets and circuits closed at the engine's cap \
-    (CIRCFLOW_ERR_ENGINE_MEMORY)."
-                (cap "hub") reclaims_hub: u64 "Sets and circuits of this engine closed at the hub's cap \
-    (CIRCFLOW_ERR_HUB_MEMORY)."
+                (cap "engine") reclaims_engine: u64
+                    "Sets and circuits closed at the engine's cap (CIRCFLOW_ERR_ENGINE_MEMORY)."
+                (cap "hub") reclaims_hub: u64
+                    "Sets and circuits of this engine closed at the hub's cap (CIRCFLOW_ERR_HUB_MEMORY)."
                 (cap "age") reclaims_age: u64 "Sets that held a message for too long (CIRCFLOW_ERR_HELD_TOO_LONG)."
             }
             counter faults "" "Faults of peers, and caps and times that were over, by status." {
-                (status) faults: ByStatus "How often a peer broke the protocol, or a cap or time bound was reached, \
-    by status. Their sum is peer_faults of circflow_engine_stats."
+                (status) faults: ByStatus
+                    "How often a peer broke the protocol, or a cap or time bound was reached, by status. Their "
+                    "sum is peer_faults of circflow_engine_stats."
             }
             counter unexplained "" "Messages dropped that made no sense on their stream." {
-                () unexplained: u64 "Messages dropped that made no sense on their stream, as in \
-    circflow_engine_stats."
+                () unexplained: u64
+                    "Messages dropped that made no sense on their stream, as in circflow_engine_stats."
             }
             counter clock_steps "" "Steps of the host's clock that were wrong." {
                 (direction "back") clock_steps_back: u64 "Calls that named an earlier time than the call before."
@@ -201,12 +208,12 @@ pub struct Family {
 
 macro_rules! define {
     ($($kind:ident $name:ident $unit:literal $help:literal {
-        $(($($label:tt)*) $field:ident: $of:ident $doc:literal)+
+        $(($($label:tt)*) $field:ident: $of:ident $($doc:literal)+)+
     })+) => {
         /// Totals of an engine since it was made, and gauges of the moment. The macro makes it of the table.
         #[derive(Clone, Debug)]
         pub struct Totals {
-            $($(#[doc = $doc] pub $field: $of,)+)+
+            $($(#[doc = concat!($($doc),+)] pub $field: $of,)+)+
         }
 
         impl Totals {
@@ -227,7 +234,7 @@ macro_rules! define {
             name: stringify!($name),
             unit: $unit,
             help: $help,
-            rows: &[$(Row { label: label!($($label)*), field: stringify!($field), doc: $doc }),+],
+            rows: &[$(Row { label: label!($($label)*), field: stringify!($field), doc: concat!($($doc),+) }),+],
         }),+];
     };
 }

@@ -204,7 +204,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_write_metrics(
 /// Copies field by field. A row of the table without a field does not compile, nor does a field without a row.
 macro_rules! copy {
     ($($kind:ident $name:ident $unit:literal $help:literal {
-        $(($($label:tt)*) $field:ident: $of:ident $doc:literal)+
+        $(($($label:tt)*) $field:ident: $of:ident $($doc:literal)+)+
     })+) => {
         fn engine_counters(totals: &Totals) -> circflow_engine_counters {
             circflow_engine_counters {
