@@ -23,7 +23,7 @@ fn faults(engine: &mut Engine) -> Vec<(i128, i128)> {
 }
 
 fn fault(who: Id, fault: Fault) -> Vec<(i128, i128)> {
-    vec![(who.0.into(), fault as i32 as i128)]
+    vec![(who.0.into(), fault.number() as i128)]
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn messages_that_are_held_for_too_long() {
     }
     let happened = recorded(&mut engine);
     let of = |name| happened.iter().find(|event| event.name == name).unwrap();
-    let status = i128::from(Fault::HeldTooLong as i32);
+    let status = i128::from(Fault::HeldTooLong.number());
     assert_eq!((of("Fault").get("who"), of("Fault").get("status")), (set.0.into(), status));
     assert_eq!(of("Victim").get("who"), set.0.into(), "it went for what it held");
     assert_eq!(of("Victim").get("held"), COPY_COST.into());
@@ -146,7 +146,7 @@ fn each_close_for_a_fault_follows_its_event() {
             seen.extend(faults(&mut engine).iter().map(|&(_, status)| status));
             for (instruction, _) in drain(&mut engine) {
                 if let What::Close(Cause::Fault(fault)) | What::Ended(Cause::Fault(fault)) = instruction.what {
-                    assert!(seen.contains(&(fault as i32).into()), "seed {seed}: {fault:?}");
+                    assert!(seen.contains(&fault.number().into()), "seed {seed}: {fault:?}");
                     closed += 1;
                 }
             }

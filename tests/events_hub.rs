@@ -195,7 +195,7 @@ fn a_fault_of_a_leg_elsewhere_is_said_where_it_is_found() {
     let mut pair = Pair::linked(false);
     pair.come(AWAY, Command::CONFLUX_SWITCH, 0, b"?").unwrap_err();
     pair.tick(HOME);
-    let status = i128::from(Fault::BadSwitch as i32);
+    let status = i128::from(Fault::BadSwitch.number());
     let faults = recorded_of(&mut pair.engines[AWAY], "Fault");
     assert_eq!(faults.len(), 1);
     assert_eq!((faults[0].get("who"), faults[0].get("status")), (pair.legs[AWAY].0.into(), status));
@@ -209,7 +209,7 @@ fn a_fault_of_a_leg_elsewhere_is_said_where_it_is_found() {
     pair.tick(HOME);
     pair.tick(AWAY);
     let faults = recorded_of(&mut pair.engines[HOME], "Fault");
-    let status = i128::from(Fault::SwitchTooFar as i32);
+    let status = i128::from(Fault::SwitchTooFar.number());
     assert_eq!((faults[0].get("who"), faults[0].get("status")), (pair.set.0.into(), status));
     assert_eq!((faults.len(), recorded_of(&mut pair.engines[AWAY], "Fault").len()), (1, 0));
     // A fault of the leg alone, found at the home.
@@ -223,6 +223,6 @@ fn a_fault_of_a_leg_elsewhere_is_said_where_it_is_found() {
     pair.now += 61_000 * MS;
     pair.tick(HOME);
     let faults = recorded_of(&mut pair.engines[HOME], "Fault");
-    let status = i128::from(Fault::LinkedAckTimeout as i32);
+    let status = i128::from(Fault::LinkedAckTimeout.number());
     assert_eq!((faults.len(), faults[0].get("who"), faults[0].get("status")), (1, pair.legs[AWAY].0.into(), status));
 }

@@ -143,7 +143,7 @@ fn a_leg_is_lost_and_another_wanted() {
     let linked = Message { stream_id: 0, ..message(Command::CONFLUX_LINKED, b"no", None) };
     receive(&mut engine, 2, legs[1], &linked).unwrap_err();
     let lost = recorded_of(&mut engine, "LegLost");
-    assert_eq!(lost[0].get("cause"), Fault::BadLink as i32 as i128);
+    assert_eq!(lost[0].get("cause"), Fault::BadLink.number() as i128);
     // The last one.
     engine.circuit_closed(3, legs[2]).unwrap();
     assert_eq!(story(&mut engine), [("LegLost", cause), ("SetEnded", cause)]);
@@ -168,7 +168,7 @@ fn a_set_ends_with_its_cause() {
     record(&mut engine);
     let switch = Message { stream_id: 0, ..message(Command::CONFLUX_SWITCH, b"no", None) };
     receive(&mut engine, 1, legs[0], &switch).unwrap_err();
-    let cause = Fault::BadSwitch as i32 as i128;
+    let cause = Fault::BadSwitch.number() as i128;
     let said = story(&mut engine);
     assert_eq!(said.last(), Some(&("SetEnded", cause)), "{said:?}");
     // The sending leg is lost, and the set with it.

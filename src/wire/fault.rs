@@ -2,91 +2,91 @@
 
 use std::ffi::CStr;
 
-/// A peer's fault, or a cap that was reached, so that a circuit or a set must close. Each has the number of its status
-/// in the C header.
+/// A peer's fault, or a cap that was reached, so that a circuit or a set must close. (One byte: it is part of the answer
+/// of nearly every call, and wider ones made calls slower.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(i32)]
+#[repr(u8)]
 pub enum Fault {
     /// LINK or LINKED cannot be read.
-    BadLink = -200,
+    BadLink,
     /// LINK in a state or role that does not take it.
-    UnexpectedLink = -201,
+    UnexpectedLink,
     /// LINKED in a state or role that does not take it.
-    UnexpectedLinked = -202,
+    UnexpectedLinked,
     /// LINKED_ACK in a state or role that does not take it.
-    UnexpectedLinkedAck = -203,
+    UnexpectedLinkedAck,
     /// LINKED with another nonce than LINK.
-    BadNonce = -204,
+    BadNonce,
     /// LINK or LINKED with impossible sequence numbers.
-    BadLinkNumbers = -205,
+    BadLinkNumbers,
     /// LINK on a circuit that had streams, or that does not use Vegas.
-    UnfitLink = -206,
+    UnfitLink,
     /// LINK while conflux is switched off.
-    ConfluxOff = -207,
+    ConfluxOff,
     /// A message that must come from the join point came from another hop.
-    WrongHop = -208,
+    WrongHop,
     /// SWITCH cannot be read.
-    BadSwitch = -209,
+    BadSwitch,
     /// SWITCH on a circuit that is not linked.
-    UnexpectedSwitch = -210,
+    UnexpectedSwitch,
     /// SWITCH after SWITCH, with no message between them.
-    SwitchRepeated = -211,
+    SwitchRepeated,
     /// Too many SWITCHes by 0.
-    SwitchZero = -212,
+    SwitchZero,
     /// SWITCH that moves a leg too far ahead.
-    SwitchTooFar = -213,
+    SwitchTooFar,
     /// A sequence number beyond the largest.
-    NumberOverflow = -214,
+    NumberOverflow,
     /// A sequence number that was delivered before.
-    NumberStale = -215,
+    NumberStale,
     /// One sequence number on two legs.
-    NumberTwice = -216,
+    NumberTwice,
     /// A multiplexed message on a leg that is not linked.
-    UnlinkedData = -217,
+    UnlinkedData,
     /// A stream-level SENDME on a leg.
-    StreamSendme = -218,
+    StreamSendme,
     /// A stream id that does not fit the command.
-    BadStreamId = -219,
+    BadStreamId,
     /// The set's cap on held bytes is reached.
-    SetMemory = -300,
+    SetMemory,
     /// The engine's cap on held bytes is reached.
-    EngineMemory = -301,
+    EngineMemory,
     /// The cap on legs or sets is reached.
-    LinkLimit = -302,
+    LinkLimit,
     /// LINKED did not come in time.
-    LinkedTimeout = -303,
+    LinkedTimeout,
     /// LINKED_ACK did not come in time.
-    LinkedAckTimeout = -304,
+    LinkedAckTimeout,
     /// The set's home, on another engine, did not answer in time.
-    HomeTimeout = -314,
+    HomeTimeout,
     /// Padding from a hop that has no reason to send it.
-    PaddingUnexpected = -222,
+    PaddingUnexpected,
     /// More padding than the hop may send.
-    PaddingExcess = -223,
+    PaddingExcess,
     /// PADDING_NEGOTIATED that cannot be read, or that answers no request.
-    BadNegotiated = -224,
+    BadNegotiated,
     /// A command that this part of a circuit does not take.
-    UnexpectedCommand = -225,
+    UnexpectedCommand,
     /// A cell that this relay does not recognise, and no other relay follows.
-    Unrecognised = -226,
+    Unrecognised,
     /// BEGIN for a stream that is already open.
-    StreamTwice = -227,
+    StreamTwice,
     /// A message for a stream that was never opened.
-    UnknownStream = -228,
+    UnknownStream,
     /// XOFF or XON that cannot be read.
-    BadFlow = -229,
+    BadFlow,
     /// XOFF or XON more often than the data sent can cause.
-    FlowAbuse = -230,
+    FlowAbuse,
     /// A SENDME that acknowledges nothing, or has a wrong digest.
-    BadSendme = -231,
+    BadSendme,
     /// More cells than an edge takes after it asked for a pause.
-    EdgeOverrun = -307,
+    EdgeOverrun,
     /// More bytes of a stream than may be buffered.
-    StreamMemory = -308,
+    StreamMemory,
     /// The process's cap on held bytes is reached.
-    ProcessMemory = -309,
+    ProcessMemory,
     /// The messages before a held one have not come for too long.
-    HeldTooLong = -310,
+    HeldTooLong,
 }
 
 /// How far a fault on a leg reaches.
@@ -145,6 +145,53 @@ impl Fault {
             HeldTooLong,
         ]
     };
+
+    /// The number of its status in the C header.
+    pub const fn number(self) -> i32 {
+        use Fault::*;
+        match self {
+            BadLink => -200,
+            UnexpectedLink => -201,
+            UnexpectedLinked => -202,
+            UnexpectedLinkedAck => -203,
+            BadNonce => -204,
+            BadLinkNumbers => -205,
+            UnfitLink => -206,
+            ConfluxOff => -207,
+            WrongHop => -208,
+            BadSwitch => -209,
+            UnexpectedSwitch => -210,
+            SwitchRepeated => -211,
+            SwitchZero => -212,
+            SwitchTooFar => -213,
+            NumberOverflow => -214,
+            NumberStale => -215,
+            NumberTwice => -216,
+            UnlinkedData => -217,
+            StreamSendme => -218,
+            BadStreamId => -219,
+            SetMemory => -300,
+            EngineMemory => -301,
+            LinkLimit => -302,
+            LinkedTimeout => -303,
+            LinkedAckTimeout => -304,
+            HomeTimeout => -314,
+            PaddingUnexpected => -222,
+            PaddingExcess => -223,
+            BadNegotiated => -224,
+            UnexpectedCommand => -225,
+            Unrecognised => -226,
+            StreamTwice => -227,
+            UnknownStream => -228,
+            BadFlow => -229,
+            FlowAbuse => -230,
+            BadSendme => -231,
+            EdgeOverrun => -307,
+            StreamMemory => -308,
+            ProcessMemory => -309,
+            HeldTooLong => -310,
+        }
+    }
 
     /// The fault in words, for logs and for `circflow_status_text()`.
     pub const fn text(self) -> &'static CStr {
@@ -241,7 +288,7 @@ impl Cause {
             Cause::Asked => 0,
             Cause::LegLost => -306,
             Cause::Finished => -311,
-            Cause::Fault(fault) => fault as i32,
+            Cause::Fault(fault) => fault.number(),
         }
     }
 }

@@ -112,7 +112,7 @@ impl Engine {
         totals.padding_refused = stats.spent.refused;
         totals.padding_replaced = self.padding.purse.replaced();
         totals.padding_received = stats.padding_received;
-        let reclaims = |fault: Fault| place_of(fault as i32).map_or(0, |place| faults[place]);
+        let reclaims = |fault: Fault| place_of(fault.number()).map_or(0, |place| faults[place]);
         totals.reclaims_set = reclaims(Fault::SetMemory);
         totals.reclaims_engine = reclaims(Fault::EngineMemory);
         totals.reclaims_hub = reclaims(Fault::ProcessMemory);

@@ -54,7 +54,7 @@ impl Engine {
     pub(in crate::engine) fn count_fault(&mut self, fault: Fault, id: Id) {
         self.out.faults += 1;
         self.counters.fault(fault);
-        self.note(Event::Fault { who: id, status: fault as i32 });
+        self.note(Event::Fault { who: id, status: fault.number() });
         if fault.is_of_memory() {
             self.note_victim(id);
         }

@@ -212,7 +212,7 @@ pub fn reason(cause: Cause) -> u32 {
         Cause::LegLost => 1,
         Cause::Finished => FINISHED,
         // A status, which is negative: its upper bits are set.
-        Cause::Fault(fault) => fault as i32 as u32,
+        Cause::Fault(fault) => fault.number() as u32,
     }
 }
 
@@ -223,7 +223,7 @@ pub fn cause_of(reason: Option<u32>) -> Cause {
         Some(FINISHED) => Cause::Finished,
         Some(reason) => {
             // ENDED and LOST, where the caller has not handled them, count as a lost leg.
-            let fault = Fault::ALL.iter().find(|&&fault| fault as i32 as u32 == reason);
+            let fault = Fault::ALL.iter().find(|&&fault| fault.number() as u32 == reason);
             fault.map_or(Cause::LegLost, |&fault| Cause::Fault(fault))
         }
         None => Cause::LegLost,
