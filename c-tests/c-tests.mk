@@ -62,6 +62,7 @@ check: setup ## Run every test: Rust, C, the examples, a simulation, fuzzers for
 	@$(MAKE) --no-print-directory demo-short
 	@$(MAKE) --no-print-directory demo-slow-short
 	@$(MAKE) --no-print-directory demo-circuits-short
+	@$(MAKE) --no-print-directory check-demo
 	@$(MAKE) --no-print-directory bench-smoke
 	@echo "check: OK"
 

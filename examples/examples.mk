@@ -25,13 +25,14 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO)) $(call demo_option,padding,$(PADDING)) \
 	$(call demo_option,record,$(DEMO_RECORD)) $(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
 
-.PHONY: examples demo demo-short demo-slow-short demo-circuits-short demo-kill demo-padding demo-padding-short
+.PHONY: examples demo check-demo demo-picture demo-short demo-slow-short demo-circuits-short demo-kill demo-padding demo-padding-short
 examples: $(SMALL) $(EXAMPLES)/metrics $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
-demo: setup ## Move a file over one leg, then two: FILE=, LEG_A=, LEG_B=, CIRCUITS=, THREADS=, SLOW_READER=1, PADDING=
-	@$(MAKE) --no-print-directory examples
+demo: setup ## Move a file over one leg, then two, and record it: FILE=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, ..
+	@$(MAKE) --no-print-directory examples $(if $(DEMO_RECORD),$(TRACE))
 	@$(EXAMPLES)/demo $(DEMO_OPTIONS)
+	@$(if $(DEMO_RECORD),echo "what happened: $(TRACE) stats $(DEMO_RECORD)",true)
 
 demo-short: examples ## A quick run of the demo, for the tests
 	@$(EXAMPLES)/demo --size-mib 2 --leg-a '10 20' --leg-b '10 40' --ratio 1.3
@@ -44,11 +45,23 @@ demo-circuits-short: examples ## Twenty sets at once, at an exit of two threads,
 
 demo-padding: setup ## Ten seconds in which nobody sends anything: how regular are the cells of padding?
 	@$(MAKE) --no-print-directory examples
-	@$(EXAMPLES)/demo --idle 10 $(call demo_option,record,$(DEMO_RECORD))
+	@$(EXAMPLES)/demo --idle 10
 
 demo-padding-short: examples ## Quick runs with padding, for the tests
 	@$(EXAMPLES)/demo --two-only --size-mib 1 --padding constant-rate
 	@$(EXAMPLES)/demo --idle 2
+
+# The figures of the demo against those of its record; and the commands of the guide's recipe, one by one.
+check-demo: examples $(TRACE) ## Check that records of the demo say what the demo says, and run the recipe of docs/guide.md
+	@CIRCFLOW_DEMO=$(CURDIR)/$(EXAMPLES)/demo $(CARGO) test --package circflow-trace --test demo -- --ignored
+	@grep -E '^(make demo|build/circflow-trace) ' docs/guide.md >$(BUILD)/recipe.sh
+	@sh -ex $(BUILD)/recipe.sh >$(BUILD)/recipe.log
+	@echo "check-demo: OK"
+
+demo-picture: examples $(TRACE) ## Draw docs/demo.svg anew, from a demo
+	@$(EXAMPLES)/demo --record $(BUILD)/picture.trace
+	@$(TRACE) picture $(BUILD)/picture.trace -o docs/demo.svg \
+		--title "make demo: 32 MiB from an exit to a client, over one leg, then over two"
 
 demo-kill: examples ## Kill a relay of leg B in mid-transfer, at different moments
 	@examples/kill-a-relay.sh $(EXAMPLES)/demo

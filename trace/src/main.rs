@@ -11,6 +11,7 @@ mod file;
 mod filter;
 mod order;
 mod output;
+mod picture;
 mod show;
 mod stats;
 mod words;
@@ -32,6 +33,7 @@ enum Command {
     Show(show::Args),
     Stats(stats::Args),
     Export(export::Args),
+    Picture(picture::Args),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Show(args) => show::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Export(args) => export::run(args),
+        Command::Picture(args) => picture::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
