@@ -85,10 +85,11 @@ if [ -n "$library" ]; then
     done
 fi
 
-# Calls of these from one file of tor's to another reach the adapter first, which then calls them: circflow_pad.h.
+# Calls of these from one file of tor's to another reach the adapter first, which then calls them: circflow_pad.h,
+# circflow_figures.h.
 wrapped="circpad_deliver_recognized_relay_cell_events circpad_deliver_unrecognized_cell_events
     circpad_deliver_sent_relay_cell_events circpad_check_received_cell circpad_machine_event_circ_built
-    circpad_circuit_free_all_machineinfos circpad_free_all circuitmux_notify_xmit_cells"
+    circpad_circuit_free_all_machineinfos circpad_free_all circuitmux_notify_xmit_cells relay_metrics_get_stores"
 
 if [ "$kind" = trace ]; then
     wrapped="relay_decrypt_cell relay_msg_decode_cell_in_place relay_msg_encode_cell relay_encrypt_cell_outbound

@@ -40,11 +40,13 @@
 #include "core/or/or_circuit_st.h"
 #include "core/or/origin_circuit_st.h"
 #include "core/or/relay.h"
+#include "feature/metrics/metrics.h"
 #include "feature/nodelist/networkstatus_st.h"
 #include "feature/nodelist/node_st.h"
 #include "feature/nodelist/nodelist.h"
 #include "feature/nodelist/routerstatus_st.h"
 #include "lib/arch/bytes.h"
+#include "lib/buf/buffers.h"
 #include "lib/evloop/compat_libevent.h"
 #include "lib/evloop/timers.h"
 #include "lib/fs/files.h"
@@ -52,6 +54,9 @@
 #include "test/log_test_helpers.h"
 #include "test/test.h"
 #include "trunnel/conflux.h"
+
+/* Of the adapter. */
+void flow_figures_log(void);
 
 /* ---- A client and an exit ---- */
 
@@ -1743,6 +1748,36 @@ test_no_ack(void *arg)
   tear_down();
 }
 
+/* What an operator sees: two lines in the log, and samples of our own behind tor's. */
+static void
+test_figures(void *arg)
+{
+  (void) arg;
+  char *text = NULL;
+  buf_t *data = NULL;
+  set_up();
+  setup_full_capture_of_logs(LOG_NOTICE);
+  flow_figures_log();
+  expect_no_log_entry();
+  link_set(2);
+  flow_figures_log();
+  /* The client and the exit of these tests share an engine. */
+  expect_log_msg_containing("Conflux: 2 sets opened, 2 usable, 2 now. 4 legs linked, 0 lost.");
+  expect_log_msg_containing("0 messages sent, 0 came in order, 0 were held for order");
+  data = metrics_get_output(METRICS_FORMAT_PROMETHEUS);
+  text = buf_extract(data, NULL);
+  tt_assert(strstr(text, "# TYPE circflow_sets_opened_total counter\n"));
+  tt_assert(strstr(text, "circflow_sets_opened_total{engine=\"conflux\",by=\"peer\"} 1\n"));
+  tt_assert(strstr(text, "circflow_held_bytes{engine=\"conflux\",class=\"order\"} 0\n"));
+  tt_assert(strstr(text, "circflow_reorder_depth_bucket{engine=\"conflux\",le=\"+Inf\"} 0\n"));
+  tt_ptr_op(strstr(text, "# TYPE circflow_legs_linked_total"), OP_NE, NULL);
+ done:
+  tor_free(text);
+  buf_free(data);
+  teardown_capture_of_logs();
+  tear_down();
+}
+
 #define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
 struct testcase_t conflux_pool_tests[] = {
   ONE(handshake), ONE(rtt), ONE(linked_twice), ONE(ack_twice), ONE(linked_wrong), ONE(link_wrong), ONE(wrong_end),
@@ -1750,6 +1785,6 @@ struct testcase_t conflux_pool_tests[] = {
   ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_handshake), ONE(closed_in_join), ONE(closed_in_launch),
   ONE(due_in_launch), ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared), ONE(streams_too_early),
   ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(oom_sets), ONE(ahead), ONE(relays_beside),
-  ONE(padding),
+  ONE(padding), ONE(figures),
   END_OF_TESTCASES
 };

@@ -130,6 +130,7 @@ pad_start(void)
   if (!made)
     return;
   flow_trace_begin(pad_engine);
+  flow_figures_begin(pad_engine, true);
   pads_as_client = pad_load("CIRCFLOW_TOR_PADDING_CLIENT", CIRCFLOW_ROLE_CLIENT);
   pads_as_relay = pad_load("CIRCFLOW_TOR_PADDING_RELAY", CIRCFLOW_ROLE_RELAY);
   pad_event = mainloop_event_new(pad_on_event, NULL);
@@ -214,6 +215,7 @@ pad_stop(void)
     pad_free(*at);
   HT_CLEAR(pad_map, &pads);
   flow_trace_end(pad_engine);
+  flow_figures_end(true);
   flow_went_well(circflow_engine_free(pad_engine, NULL, NULL), "end of padding");
   pad_engine = NULL;
   if (pad_timer)

@@ -118,6 +118,11 @@ flow_trace(void)
   flow_trace_step();
 }
 
+/* An engine whose totals go into tor's log and metrics: circflow_figures.h. `pads` is true for that of padding. */
+void flow_figures_begin(struct circflow_engine *engine, bool pads);
+void flow_figures_end(bool pads);
+void flow_figures_log(void);
+
 /* What tor's log calls a circuit. */
 uint32_t flow_circ_number(const circuit_t *circ);
 

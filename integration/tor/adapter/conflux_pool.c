@@ -37,6 +37,7 @@
 
 #include "circflow_sets.h"
 #include "circflow_trace.h"
+#include "circflow_figures.h"
 
 /* Sets by nonce: those with legs that tor has, and those with legs that are not linked yet. A set to which another leg
  * is launched is in both. */
@@ -100,8 +101,10 @@ engine_start(void)
   config.circuits_max = config.sets_max = TABLE_MAX;
   bool made = flow_went_well(circflow_engine_new(&config, &flow_engine), "engine");
   memwipe(config.seed, 0, sizeof(config.seed));
-  if (made)
+  if (made) {
     flow_trace_begin(flow_engine);
+    flow_figures_begin(flow_engine, false);
+  }
   return made;
 }
 
@@ -1082,6 +1085,7 @@ conflux_pool_free_all(void)
   }
   smartlist_free(ended_sets);
   flow_trace_end(flow_engine);
+  flow_figures_end(false);
   flow_went_well(circflow_engine_free(flow_engine, NULL, NULL), "end");
   flow_engine = NULL;
 }
