@@ -373,7 +373,7 @@ static void the_log_says_why(void **state)
     ends_at(world.now + AGE);
     OK(circflow_log_set_fn(5, NULL, NULL));
     assert_non_null(strstr(lines, circflow_status_text(CIRCFLOW_ERR_HELD_TOO_LONG)));
-    assert_non_null(strstr(lines, "held_bytes=500"));
+    assert_non_null(strstr(lines, "held=500"));
 }
 
 /* Ages are kept in 32 bits of milliseconds: a bound that is longer than they can tell would never be kept, and one near

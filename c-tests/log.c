@@ -2,6 +2,7 @@
 
 #include "host.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 static host_world world;
@@ -103,6 +104,97 @@ static void lines_above_the_level_are_not_made(void **state)
     assert_true(lines[5] > lines[2]);
     IS(CIRCFLOW_ERR_INVALID, circflow_log_set_fn(0, keep, NULL));
     IS(CIRCFLOW_ERR_INVALID, circflow_log_set_fn(6, keep, NULL));
+}
+
+/* The text of all lines that were got, as a string. */
+static const char *text_of_lines(void)
+{
+    got.text[got.text_len] = '\0';
+    return got.text;
+}
+
+/* Lines that begin with the name of this kind. */
+static size_t lines_of(const char *kind)
+{
+    char begin[64];
+    size_t count = 0, len = (size_t)snprintf(begin, sizeof(begin), "%s: ", kind);
+    for (const char *line = text_of_lines(); *line != '\0'; line = strchr(line, '\n') + 1)
+        count += strncmp(line, begin, len) == 0;
+    return count;
+}
+
+static void info_tells_the_life_of_a_set(void **state)
+{
+    char want[160];
+    (void)state;
+    OK(circflow_log_set_fn(3, keep, NULL));
+    host_linked(&world, 2);
+    OK(circflow_set_close(world.client, world.now, world.client_set));
+    host_stop(&world);
+    assert_true(lines_of("LegLinked") >= 2);
+    assert_true(lines_of("SetUsable") >= 1);
+    assert_true(lines_of("SetEnded") >= 1);
+    /* Ids are in hex, as the header prints them, and a cause is told in words. */
+    snprintf(want, sizeof(want), "SetEnded: A set has ended set=0x%" PRIx64 " cause=the host ended it\n",
+             world.client_set.v);
+    assert_non_null(strstr(text_of_lines(), want));
+    assert_int_equal(got.levels[2] + got.levels[3], got.lines);
+}
+
+/* A message on one leg, then a SWITCH and a message on the other. */
+static void receive_on_both_legs(void)
+{
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "a"), CIRCFLOW_VERDICT_DELIVER);
+    host_expect(&world, world.client, world.client_leg[1], host_switch(HOST_HOPS, 1), CIRCFLOW_VERDICT_CONSUMED);
+    host_expect(&world, world.client, world.client_leg[1], host_data(HOST_HOPS, "b"), CIRCFLOW_VERDICT_DELIVER);
+}
+
+static void debug_tells_a_switch_and_trace_each_message(void **state)
+{
+    char want[160];
+    (void)state;
+    for (uint32_t level = 3; level <= 5; level++) {
+        setup(NULL);
+        host_linked(&world, 2);
+        OK(circflow_log_set_fn(level, keep, NULL));
+        host_drain(world.client); /* From here on the engine knows the level. */
+        receive_on_both_legs();
+        assert_int_equal(lines_of("SwitchReceived"), level >= 4);
+        assert_int_equal(lines_of("InOrder"), level >= 5 ? 2 : 0);
+        snprintf(want, sizeof(want), "set=0x%" PRIx64 " leg=0x%" PRIx64 " delta=1 number=1\n", world.client_set.v,
+                 world.client_leg[1].v);
+        assert_true((strstr(text_of_lines(), want) != NULL) == (level >= 4));
+        assert_true((strstr(text_of_lines(), " number=2 command=DATA\n") != NULL) == (level >= 5));
+        host_stop(&world);
+        OK(circflow_log_set_fn(5, NULL, NULL));
+    }
+}
+
+static void a_fault_is_told_by_its_name_and_in_words(void **state)
+{
+    (void)state;
+    begin_refusing(NULL);
+    make_faults(world.exit, 1);
+    assert_int_equal(lines_of("Fault"), 1);
+    assert_non_null(strstr(text_of_lines(), "status=CIRCFLOW_ERR_CONFLUX_OFF"));
+    assert_non_null(strstr(text_of_lines(), circflow_status_text(CIRCFLOW_ERR_CONFLUX_OFF)));
+    host_stop(&world);
+}
+
+static void a_kind_of_which_much_happens_hides_no_other(void **state)
+{
+    (void)state;
+    begin_refusing(NULL);
+    make_faults(world.exit, 1000);
+    assert_int_equal(lines_of("Fault"), 16);
+    OK(circflow_engine_set_clock(world.exit, world.now));
+    assert_int_equal(lines_of("ClockSet"), 1);
+    assert_int_equal(lines_of("LeftOut"), 0);
+    got.text_len = 0;
+    world.now += SECOND;
+    host_tick(&world, world.exit); /* The sum needs no other line. */
+    assert_non_null(strstr(text_of_lines(), "LeftOut: 984 more of this kind left out left_out=984 kind=Fault\n"));
+    host_stop(&world);
 }
 
 static void null_switches_it_off(void **state)
@@ -224,6 +316,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lines_have_level_number_and_userdata, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_above_the_level_are_not_made, setup, teardown),
+        cmocka_unit_test_setup_teardown(info_tells_the_life_of_a_set, setup, teardown),
+        cmocka_unit_test_setup_teardown(debug_tells_a_switch_and_trace_each_message, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fault_is_told_by_its_name_and_in_words, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_kind_of_which_much_happens_hides_no_other, setup, teardown),
         cmocka_unit_test_setup_teardown(null_switches_it_off, setup, teardown),
         cmocka_unit_test_setup_teardown(a_flood_is_cut_and_summed_up, setup, teardown),
         cmocka_unit_test_setup_teardown(the_next_second_says_how_many_were_left_out, setup, teardown),

@@ -410,6 +410,8 @@ static void try_all_inside(void *userdata, const circflow_insn *insn, const uint
     TRY(every_plain_call, NULL);
     TRY(every_alone_call, NULL);
     try_call("circflow_engine_get_last_detail", circflow_engine_get_last_detail(world.client, NULL, 0, NULL));
+    try_call("circflow_engine_record_read",
+             circflow_engine_record_read(world.client, every_bytes, sizeof(every_bytes), &every_count, NULL));
     try_call("circflow_engine_free", circflow_engine_free(world.client, NULL, NULL));
     try_call("circflow_queue_free", circflow_queue_free(every_queue, NULL, NULL));
 }

@@ -3712,7 +3712,15 @@ CIRCFLOW_MUST_USE enum circflow_status circflow_xoff_decode(const uint8_t *body,
 typedef void (*circflow_log_fn)(void *userdata, uint32_t level, uint32_t engine_number, const char *line);
 
 /* Sets the function that gets the log lines of this library, for the whole process. NULL: none. Without a function no
- * line is made. Secrets (nonces) are never in a line. An engine gives at most 64 lines in one second of your clock.
+ * line is made. A line is about an event of docs/events.md: the name of its kind, what happened, and the kind's
+ * fields. Level 3 tells the life of sets and legs, 4 what changes something, 5 every message. Secrets (nonces) are
+ * never in a line. Levels 4 and 5 tell when messages came and went: at a relay, what docs/events.md says of records
+ * holds for them.
+ *
+ * An engine gives at most 64 lines in one second of your clock, 16 of them of one kind, and leaves some of the 64 to
+ * lines of lower levels. How many of a kind were left out is told when the second is over; log_dropped counts them.
+ *
+ * An engine sees a new level at the end of its next drain; for lines of levels 1 to 3, at once.
  *
  * If Rust code in your process has set a `tracing` subscriber of its own, that gets the lines, and this call has no
  * effect. A line that another thread is making may still reach the old function after this call: keep its userdata

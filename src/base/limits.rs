@@ -87,8 +87,15 @@ pub const OBJECTS_MAX: u32 = 1 << 24;
 /// host that forgot to gets there.
 pub const INSTRUCTIONS_DEFAULT: u32 = 1 << 16;
 
-/// Log lines an engine emits in one second of the host's time; more are counted and summed up in one line.
+/// Log lines an engine emits in one second of the host's time; more are counted, and summed up for each kind.
 pub const LOG_LINES_PER_SECOND: u32 = 64;
+
+/// Log lines of one kind in that second: a quarter of all, so that a peer who provokes one kind all day hides no other.
+pub const LOG_LINES_OF_A_KIND: u32 = 16;
+
+/// Log lines of that second that each level leaves to the one that matters more: trace lines of every message do not
+/// hide that a set ends, and neither hides a fault.
+pub const LOG_LINES_LEFT: u32 = 8;
 
 /// Messages that may be held for sending, per set and per circuit, while padding blocks: about one cell queue. A larger
 /// cap would only hide from the streams that they should stop.

@@ -8,7 +8,6 @@
 use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault};
-use crate::engine::out::log::engine_log;
 use crate::engine::{Engine, Error};
 
 impl Engine {
@@ -93,12 +92,12 @@ impl Engine {
     pub(super) fn end_held(&mut self, id: Id, fault: Fault, now: Nanos) {
         let Some(state) = self.sets.get(id) else { return };
         let (held, held_bytes) = (state.held(), state.held_bytes());
-        let age_ms = now.saturating_sub(state.held_since_ns(&self.held.store, now).unwrap_or(now)) / 1_000_000;
+        let age = now.saturating_sub(state.held_since_ns(&self.held.store, now).unwrap_or(now));
         self.count_fault(fault, id);
         let text = fault.text().to_string_lossy();
-        let words = format!("{text} (set {:#x}: {held} messages, {held_bytes} bytes, for {age_ms} ms)", id.0);
+        let words =
+            format!("{text} (set {:#x}: {held} messages, {held_bytes} bytes, for {} ms)", id.0, age / 1_000_000);
         self.explain(Error::Fault(fault), words);
-        engine_log!(self, WARN, id = id.0, held, held_bytes, age_ms, "closing a set: {text}");
         self.end_set(id, Cause::Fault(fault));
     }
 }

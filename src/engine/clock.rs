@@ -3,7 +3,6 @@
 use crate::base::limits::CLOCK_BACK;
 use crate::base::time::NEVER;
 use crate::base::Nanos;
-use crate::engine::out::log::engine_log;
 use crate::engine::{Engine, Error};
 use crate::event::Event;
 
@@ -36,7 +35,6 @@ impl Engine {
         self.time.clock.set(wall);
         self.time.alarms.close(self.time.clock.is_moved());
         self.note(Event::ClockSet { before, now: wall });
-        engine_log!(self, INFO, before_ns = before, now_ns = wall, "the host has set its clock");
         Ok(())
     }
 
@@ -46,9 +44,7 @@ impl Engine {
         if self.time.clock.is_leap(before, now) {
             now = self.time.clock.leap(before);
             self.time.alarms.close(self.time.clock.is_moved());
-            let seconds = (now - before) / 1_000_000_000;
             self.note(Event::ClockLeapt { by: now - before });
-            engine_log!(self, WARN, seconds = seconds, "the host's clock went ahead by more than an hour");
         }
         self.time.alarms.set_horizon(now);
         now
@@ -61,9 +57,7 @@ impl Engine {
         // Once, until time has gone on.
         if latest - named > CLOCK_BACK && self.time.step_back_logged != latest {
             self.time.step_back_logged = latest;
-            let seconds = (latest - named) / 1_000_000_000;
             self.note(Event::ClockWentBack { by: latest - named });
-            engine_log!(self, WARN, seconds = seconds, "the host's clock went back");
         }
     }
 }

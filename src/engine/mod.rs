@@ -44,8 +44,10 @@ pub use stream::{StreamConfig, StreamStats};
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Manager;
-use crate::event::{Event, Events};
+use crate::event::{Class, Event, Events, Names};
 use crate::reactor::{marks, Controller, Stream};
+use crate::wire::fault::status_words;
+use crate::wire::Command;
 use channel::Channels;
 use counters::Counters;
 use parts::{Held, OutPart, PaddingPart, Settings, Spread, Time};
@@ -104,6 +106,8 @@ impl Engine {
             return Err(Error::INVALID);
         }
         let owner = |kind: u16| (config.tag as u16) << 2 | kind;
+        let events =
+            Events::new(config.tag, Names { status: status_words, command: |command| Command(command).name() });
         Ok(Engine {
             circuits: Arena::new(owner(CIRCUIT_KIND), config.circuits_max),
             channels: Channels::new(owner(MACHINES_KIND)),
@@ -111,14 +115,14 @@ impl Engine {
             streams: Arena::new(owner(STREAM_KIND), limits::OBJECTS_MAX),
             manager: Manager::new(&config.seed),
             running: 0,
-            needs_a_look: false,
+            needs_a_look: events.wants(Class::Choice),
             time: Time::new(),
             held: Held::new(config),
             out: OutPart::new(),
             padding: PaddingPart::new(config, owner(MACHINES_KIND)),
             settings: Settings::new(config),
             spread: Spread::new(),
-            events: Events::new(config.tag),
+            events,
             counters: Counters::new(),
         })
     }
@@ -197,7 +201,7 @@ impl Engine {
             time_backwards: self.time.clock.backwards(),
             time_leaps: self.time.clock.leaps(),
             peer_faults: self.out.faults,
-            log_dropped: self.out.limiter.dropped(),
+            log_dropped: self.events.log_dropped(),
             padding_received: self.padding.received,
             spent: self.padding.purse.spent(),
             lateness: self.time.lateness,

@@ -10,7 +10,6 @@ use crate::engine::consensus::Wide;
 use crate::engine::out::detail::LastDetail;
 use crate::engine::out::insn::Queue;
 use crate::engine::out::leftover::Aside;
-use crate::engine::out::log;
 use crate::engine::spread::message::Crossing;
 use crate::engine::spread::places::HomeLegs;
 use crate::engine::{Config, Lateness};
@@ -54,7 +53,6 @@ pub(super) struct OutPart {
     /// Streams to wake later, of the call under way; empty between calls.
     pub wakes: Vec<(Id, Nanos)>,
     pub detail: LastDetail,
-    pub limiter: log::Limiter,
     /// Faults of peers.
     pub faults: u64,
     /// Messages that came for no stream that is known, and were dropped.
@@ -138,7 +136,6 @@ impl OutPart {
             effects: Vec::new(),
             wakes: Vec::new(),
             detail: LastDetail::NONE,
-            limiter: log::Limiter::default(),
             faults: 0,
             unexplained: 0,
         }

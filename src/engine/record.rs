@@ -4,7 +4,6 @@
 use crate::base::Id;
 use crate::conflux::LegIx;
 use crate::conflux::Role;
-use crate::engine::out::log::engine_log;
 use crate::engine::{Engine, Error};
 use crate::event::{Class, Event, Events};
 
@@ -30,7 +29,7 @@ impl Engine {
     /// Says what has happened.
     #[inline(always)]
     pub(super) fn note(&mut self, event: Event) {
-        if self.events.wants(event.class()) {
+        if self.events.may_want(&event) {
             self.events.note(self.time.clock.latest(), event);
         }
     }
@@ -61,7 +60,6 @@ impl Engine {
     pub(super) fn warn_if_recorded(&mut self) {
         if self.events.warns_of_relay() {
             self.note(Event::RecordedAtRelay {});
-            engine_log!(self, WARN, "events of a relay are recorded");
         }
     }
 

@@ -3,21 +3,24 @@
 //!
 //! [`table`] lists the kinds, each with its class, level and fields. [`record`] lays an event out as bytes, which never
 //! change for a given version; `docs/events.md` explains them and is checked against the table. [`ring`] keeps the
-//! newest records, [`recorder`] hands them out in pieces.
+//! newest records, [`recorder`] hands them out in pieces. [`log`] makes log lines.
 //!
 //! Nothing that Tor forbids to keep is a field of any event: no nonce, no body, no digest, no address, no text of a
 //! machine, and no tag of the host, which may be a pointer.
 
+mod log;
 pub mod record;
 pub mod recorder;
 pub mod ring;
 pub mod table;
 
+pub use log::Names;
 pub use record::{values, Field, Header, Piece, Records, Value, VERSION};
 pub use recorder::Recorder;
 pub use table::{Class, Event, Kind, Level, KINDS};
 
 use crate::base::Nanos;
+use log::Log;
 use std::any::Any;
 
 /// What an engine does with its events.
@@ -32,20 +35,29 @@ pub struct Events {
     warned: bool,
     /// Events that earlier recorders have overwritten.
     overwritten: u64,
+    log: Log,
     /// To whom the pieces go: a matter of the floor that knows the host's functions.
     sink: Option<Box<dyn Any>>,
 }
 
 impl Events {
-    /// Nobody wants events yet.
-    pub fn new(engine: u32) -> Events {
-        Events { wanted: 0, engine, recorder: None, warned: false, overwritten: 0, sink: None }
+    /// Nobody wants events yet, unless they are logged.
+    pub fn new(engine: u32, names: Names) -> Events {
+        let log = Log::new(names);
+        Events { wanted: log.classes(), engine, recorder: None, warned: false, overwritten: 0, log, sink: None }
     }
 
     /// True when anybody wants events of this class. Two instructions: ask before you make one.
     #[inline(always)]
     pub fn wants(&self, class: Class) -> bool {
         self.wanted & class.bit() != 0
+    }
+
+    /// True when anybody may want this event. What is rare and matters is always asked for: a new log level then need
+    /// not wait for [`Events::look`].
+    #[inline(always)]
+    pub fn may_want(&self, event: &Event) -> bool {
+        event.level() <= Level::Info || self.wants(event.class())
     }
 
     /// Hands an event to those who want it.
@@ -62,11 +74,45 @@ impl Events {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(now, self.engine, &event);
         }
+        if event.level() <= Level::Info || self.log.wants(event.class()) {
+            self.log.note(now, self.engine, &event);
+        }
+    }
+
+    /// Looks at the log's level, which is a matter of the whole process, and tells what was left out of the log. True
+    /// when the level is a new one. Four instructions while nothing has changed: for ways that are taken once in a turn
+    /// of the host's loop.
+    #[inline(always)]
+    pub fn look(&mut self, now: Nanos) -> bool {
+        self.log.is_out_of_date() && self.look_at_log(now)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_at_log(&mut self, now: Nanos) -> bool {
+        self.log.sum_up(now, self.engine);
+        self.log.look();
+        let before = self.wanted;
+        self.wanted = self.all_wanted();
+        self.wanted != before
+    }
+
+    /// The classes of which anybody wants events.
+    fn all_wanted(&self) -> u32 {
+        self.recorder.as_ref().map_or(0, |recorder| recorder.classes()) | self.log.classes()
+    }
+
+    /// Log lines that were left out so far.
+    pub fn log_dropped(&self) -> u64 {
+        self.log.dropped()
     }
 
     /// [`Events::note_here`] for some events of one class and kind, `most` of them.
     #[inline(always)]
-    pub fn note_each(&mut self, now: Nanos, class: Class, most: usize, events: impl Iterator<Item = Event>) {
+    pub fn note_each(&mut self, now: Nanos, class: Class, most: usize, events: impl Iterator<Item = Event> + Clone) {
+        if self.log.wants(class) {
+            events.clone().take(most).for_each(|event| self.log.note(now, self.engine, &event));
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.record_each(now, self.engine, class, most, events);
         }
@@ -85,7 +131,7 @@ impl Events {
             Some(Some(recorder)) => self.recorder = Some(Box::new(recorder)),
             None => self.recorder = None,
         }
-        self.wanted = self.recorder.as_ref().map_or(0, |recorder| recorder.classes());
+        self.wanted = self.all_wanted();
         true
     }
 

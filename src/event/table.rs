@@ -1,5 +1,6 @@
 //! The table of events. A line is all that a new kind needs here; `docs/events.md` has a row for it.
 
+use super::log::{Names, Sentence, Tell};
 use super::record::{Field, Put};
 use crate::base::Id;
 
@@ -128,6 +129,43 @@ macro_rules! events {
             pub const fn class(&self) -> Class {
                 match self {
                     $(Event::$name { .. } => Class::$class,)+
+                }
+            }
+
+            /// The level of its kind.
+            #[inline(always)]
+            pub const fn level(&self) -> Level {
+                match self {
+                    $(Event::$name { .. } => Level::$level,)+
+                }
+            }
+
+            /// The place of its kind in the table.
+            pub(super) const fn index(&self) -> usize {
+                enum At { $($name),+ }
+                match self {
+                    $(Event::$name { .. } => At::$name as usize,)+
+                }
+            }
+
+            /// Makes its log line.
+            #[cold]
+            #[inline(never)]
+            pub(super) fn log(&self, engine: u32, names: &Names) {
+                let sentence = KINDS.get(self.index()).map_or("", Kind::sentence);
+                match *self {
+                    $(Event::$name { $($field),* } => {
+                        const LEVEL: tracing::Level = Level::$level.severity();
+                        let reason = None$(.or($field.reason(names)))*;
+                        tracing::event!(
+                            name: stringify!($name),
+                            target: "circflow",
+                            LEVEL,
+                            { engine = engine $(, $field = $field.told($unit, names).value())* },
+                            "{}",
+                            Sentence { sentence, reason }
+                        );
+                    })+
                 }
             }
 

@@ -10,8 +10,9 @@ use libc::{c_char, c_void};
 use once_cell::sync::OnceCell;
 use parking_lot::RwLock;
 use std::ffi::CString;
-use std::fmt::{Debug, Write};
+use std::fmt::{Debug, Display, Write};
 use tracing::field::{Field, Visit};
+use tracing::metadata::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
@@ -22,7 +23,15 @@ pub type circflow_log_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, level: u32, engine_number: u32, line: *const c_char)>;
 
 /// Sets the function that gets the log lines of this library, for the whole process. NULL: none. Without a function no
-/// line is made. Secrets (nonces) are never in a line. An engine gives at most 64 lines in one second of your clock.
+/// line is made. A line is about an event of docs/events.md: the name of its kind, what happened, and the kind's
+/// fields. Level 3 tells the life of sets and legs, 4 what changes something, 5 every message. Secrets (nonces) are
+/// never in a line. Levels 4 and 5 tell when messages came and went: at a relay, what docs/events.md says of records
+/// holds for them.
+///
+/// An engine gives at most 64 lines in one second of your clock, 16 of them of one kind, and leaves some of the 64 to
+/// lines of lower levels. How many of a kind were left out is told when the second is over; log_dropped counts them.
+///
+/// An engine sees a new level at the end of its next drain; for lines of levels 1 to 3, at once.
 ///
 /// If Rust code in your process has set a `tracing` subscriber of its own, that gets the lines, and this call has no
 /// effect. A line that another thread is making may still reach the old function after this call: keep its userdata
@@ -74,6 +83,11 @@ impl ToHost {
 }
 
 impl Subscriber for ToHost {
+    /// The engines look at the highest level of all subscribers.
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(Self::host().map_or(LevelFilter::OFF, |host| filter(host.level_max)))
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == "circflow" && Self::host().is_some_and(|host| number(*metadata.level()) <= host.level_max)
     }
@@ -82,7 +96,7 @@ impl Subscriber for ToHost {
         if Self::host().is_none() {
             return;
         }
-        let mut words = Words::default();
+        let mut words = Words { text: event.metadata().name().to_owned(), engine: 0 };
         event.record(&mut words);
         let Ok(text) = CString::new(words.text) else { return };
         outside::log(Line { level: number(*event.metadata().level()), engine: words.engine, text, deliver });
@@ -105,33 +119,46 @@ fn deliver(line: &Line) {
     unsafe { (host.call)(host.userdata as *mut c_void, line.level, line.engine, line.text.as_ptr()) }
 }
 
-/// The message, then ` name=value` for each field; the engine's tag travels apart.
-#[derive(Default)]
+/// The name of the kind, the message, then ` name=value` for each field; the engine's number travels apart.
 struct Words {
     text: String,
     engine: u32,
 }
 
+impl Words {
+    fn add(&mut self, field: &Field, value: impl Display) {
+        let _ = match field.name() {
+            "message" => write!(self.text, ": {value}"),
+            name => write!(self.text, " {name}={value}"),
+        };
+    }
+}
+
 impl Visit for Words {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let _ = match field.name() {
-            "message" => {
-                let fields = std::mem::take(&mut self.text);
-                write!(self.text, "{value:?}{fields}")
-            }
-            name => write!(self.text, " {name}={value:?}"),
-        };
+        self.add(field, format_args!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        let _ = match field.name() {
-            "engine" => {
-                self.engine = value as u32;
-                Ok(())
-            }
-            name @ ("circuit" | "set" | "id") => write!(self.text, " {name}={value:#x}"),
-            name => write!(self.text, " {name}={value}"),
-        };
+        match field.name() {
+            "engine" => self.engine = value as u32,
+            _ => self.add(field, value),
+        }
+    }
+}
+
+fn filter(level: u32) -> LevelFilter {
+    match level {
+        0 => LevelFilter::OFF,
+        1 => LevelFilter::ERROR,
+        2 => LevelFilter::WARN,
+        3 => LevelFilter::INFO,
+        4 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
     }
 }
 

@@ -558,3 +558,22 @@ pub(super) fn close_reason(status: circflow_status) -> u8 {
     // What the host itself asked to close is simply finished.
     row(status as i32).and_then(|(_, _, reason)| *reason).unwrap_or(FINISHED)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conflux::Cause;
+    use crate::wire::fault::status_words;
+
+    #[test]
+    fn logs_name_statuses_as_the_header_does() {
+        let causes = [Cause::LegLost, Cause::Finished].into_iter();
+        for cause in causes.chain(Fault::ALL.iter().map(|&fault| Cause::Fault(fault))) {
+            let (name, reason) = status_words(cause.number()).unwrap();
+            assert_eq!(name, circflow_status::name_of(cause.number().into()).to_str().unwrap());
+            let row = TABLE.iter().find(|row| row.0 as i32 == cause.number()).unwrap();
+            assert_eq!(reason, row.1.to_str().unwrap());
+        }
+        assert_eq!(status_words(0), None);
+    }
+}

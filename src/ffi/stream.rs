@@ -235,7 +235,10 @@ impl Sending for OnStream {
     #[inline(always)]
     fn done(self, sent: &Sent) -> circflow_status {
         // SAFETY: see above.
-        unsafe { message::write_verdict(self.verdict_out, &sent.verdict) };
+        unsafe {
+            message::write_verdict(self.verdict_out, &sent.verdict);
+            door::call_out(self.engine);
+        }
         CIRCFLOW_OK
     }
 

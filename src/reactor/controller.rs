@@ -287,7 +287,7 @@ delegate_to_set! {
     fn numbers_of(look, ix: LegIx) -> (u64, u64);
     fn leg_at(look, ix: LegIx) -> Id;
     fn chooses(look) -> bool;
-    fn looks(look) -> (usize, impl Iterator<Item = (Id, &Path)> + '_);
+    fn looks(look) -> (usize, impl Iterator<Item = (Id, &Path)> + Clone + '_);
     fn may_release(look) -> bool;
     fn role(look) -> Role;
     fn join_hop(look) -> u8;

@@ -2,8 +2,8 @@
 
 use std::ffi::CStr;
 
-/// A peer's fault, or a cap that was reached, so that a circuit or a set must close. (One byte: it is part of the answer
-/// of nearly every call, and wider ones made calls slower.)
+/// A peer's fault, or a cap that was reached, so that a circuit or a set must close. (One byte: it is part of the
+/// answer of nearly every call, and wider ones made calls slower.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Fault {
@@ -193,6 +193,53 @@ impl Fault {
         }
     }
 
+    /// The name of its status in the C header.
+    pub const fn name(self) -> &'static str {
+        use Fault::*;
+        match self {
+            BadLink => "CIRCFLOW_ERR_BAD_LINK",
+            UnexpectedLink => "CIRCFLOW_ERR_UNEXPECTED_LINK",
+            UnexpectedLinked => "CIRCFLOW_ERR_UNEXPECTED_LINKED",
+            UnexpectedLinkedAck => "CIRCFLOW_ERR_UNEXPECTED_LINKED_ACK",
+            BadNonce => "CIRCFLOW_ERR_BAD_NONCE",
+            BadLinkNumbers => "CIRCFLOW_ERR_BAD_LINK_NUMBERS",
+            UnfitLink => "CIRCFLOW_ERR_UNFIT_LINK",
+            ConfluxOff => "CIRCFLOW_ERR_CONFLUX_OFF",
+            WrongHop => "CIRCFLOW_ERR_WRONG_HOP",
+            BadSwitch => "CIRCFLOW_ERR_BAD_SWITCH",
+            UnexpectedSwitch => "CIRCFLOW_ERR_UNEXPECTED_SWITCH",
+            SwitchRepeated => "CIRCFLOW_ERR_SWITCH_REPEATED",
+            SwitchZero => "CIRCFLOW_ERR_SWITCH_ZERO",
+            SwitchTooFar => "CIRCFLOW_ERR_SWITCH_TOO_FAR",
+            NumberOverflow => "CIRCFLOW_ERR_NUMBER_OVERFLOW",
+            NumberStale => "CIRCFLOW_ERR_NUMBER_STALE",
+            NumberTwice => "CIRCFLOW_ERR_NUMBER_TWICE",
+            UnlinkedData => "CIRCFLOW_ERR_UNLINKED_DATA",
+            StreamSendme => "CIRCFLOW_ERR_STREAM_SENDME",
+            BadStreamId => "CIRCFLOW_ERR_BAD_STREAM_ID",
+            SetMemory => "CIRCFLOW_ERR_SET_MEMORY",
+            EngineMemory => "CIRCFLOW_ERR_ENGINE_MEMORY",
+            LinkLimit => "CIRCFLOW_ERR_LINK_LIMIT",
+            LinkedTimeout => "CIRCFLOW_ERR_LINKED_TIMEOUT",
+            LinkedAckTimeout => "CIRCFLOW_ERR_LINKED_ACK_TIMEOUT",
+            HomeTimeout => "CIRCFLOW_ERR_HOME_TIMEOUT",
+            PaddingUnexpected => "CIRCFLOW_ERR_PADDING_UNEXPECTED",
+            PaddingExcess => "CIRCFLOW_ERR_PADDING_EXCESS",
+            BadNegotiated => "CIRCFLOW_ERR_BAD_NEGOTIATED",
+            UnexpectedCommand => "CIRCFLOW_ERR_UNEXPECTED_COMMAND",
+            Unrecognised => "CIRCFLOW_ERR_UNRECOGNISED",
+            StreamTwice => "CIRCFLOW_ERR_STREAM_TWICE",
+            UnknownStream => "CIRCFLOW_ERR_UNKNOWN_STREAM",
+            BadFlow => "CIRCFLOW_ERR_BAD_FLOW",
+            FlowAbuse => "CIRCFLOW_ERR_FLOW_ABUSE",
+            BadSendme => "CIRCFLOW_ERR_BAD_SENDME",
+            EdgeOverrun => "CIRCFLOW_ERR_EDGE_OVERRUN",
+            ProcessMemory => "CIRCFLOW_ERR_HUB_MEMORY",
+            StreamMemory => "CIRCFLOW_ERR_STREAM_MEMORY",
+            HeldTooLong => "CIRCFLOW_ERR_HELD_TOO_LONG",
+        }
+    }
+
     /// The fault in words, for logs and for `circflow_status_text()`.
     pub const fn text(self) -> &'static CStr {
         use Fault::*;
@@ -291,4 +338,16 @@ impl Cause {
             Cause::Fault(fault) => fault.number(),
         }
     }
+}
+
+/// The name in the C header of a status that is the cause of something, and its reason in words, for logs.
+pub fn status_words(number: i32) -> Option<(&'static str, &'static str)> {
+    if number == Cause::LegLost.number() {
+        return Some(("CIRCFLOW_ERR_LEG_LOST", "a leg went that its set cannot do without"));
+    }
+    if number == Cause::Finished.number() {
+        return Some(("CIRCFLOW_ERR_SET_FINISHED", "the set's legs went when nothing was under way"));
+    }
+    let fault = Fault::ALL.iter().find(|fault| fault.number() == number)?;
+    Some((fault.name(), fault.text().to_str().unwrap_or_default()))
 }

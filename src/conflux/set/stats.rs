@@ -99,7 +99,7 @@ impl Set {
 
     /// The legs as a choice looks at them, and how many there can be.
     #[inline(always)]
-    pub fn looks(&self) -> (usize, impl Iterator<Item = (Id, &choice::Path)> + '_) {
+    pub fn looks(&self) -> (usize, impl Iterator<Item = (Id, &choice::Path)> + Clone + '_) {
         let live = self.legs.iter().filter(|leg| leg.is_live());
         (self.legs.len(), live.map(|leg| (leg.key, &leg.path)))
     }

@@ -5,7 +5,6 @@ use crate::conflux::set::Fate;
 use crate::conflux::{Cause, Effect, Fault, LegIx};
 use crate::engine::out::insn::{Queued, SetNews};
 use crate::engine::out::leftover::Leftover;
-use crate::engine::out::log::engine_log;
 use crate::engine::{Engine, Error, Place};
 use crate::event::Event;
 use crate::wire::fault::Reach;
@@ -42,12 +41,11 @@ impl Engine {
         Error::Fault(fault)
     }
 
-    /// Counts a fault, explains it for people, and logs it.
+    /// Counts a fault, and explains it for people.
     pub(in crate::engine) fn report_fault(&mut self, fault: Fault, noun: &str, id: Id) {
         self.count_fault(fault, id);
         let text = format!("{} ({noun} {:#x})", fault.text().to_string_lossy(), id.0);
         self.explain(Error::Fault(fault), text);
-        engine_log!(self, WARN, id = id.0, "closing a {noun}: {}", fault.text().to_string_lossy());
     }
 
     /// Counts a fault, and says whom it closes.
@@ -146,7 +144,6 @@ impl Engine {
                     self.out.queue.push(Queued::Send { circuit: leg, hop, set, control });
                 }
                 Effect::Linked { leg, rtt } => {
-                    engine_log!(self, DEBUG, circuit = leg.0, set = set.0, rtt_ns = rtt, "leg linked");
                     self.counters.totals.legs_linked += 1;
                     self.note(Event::LegLinked { set, leg, rtt });
                     self.out.queue.push(Queued::Linked { circuit: leg, set, rtt });
@@ -175,7 +172,6 @@ impl Engine {
                     self.out.queue.push_leftover(Leftover { set, set_tag, lanes, next, run });
                 }
                 Effect::Ended(cause) => {
-                    engine_log!(self, INFO, set = set.0, cause = ?cause, "set ended");
                     self.counters.set_ended(cause);
                     self.note(Event::SetEnded { set, cause: cause.number() });
                     self.out.queue.push(Queued::Ended { set, set_tag, cause });

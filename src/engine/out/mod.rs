@@ -5,7 +5,6 @@ pub(super) mod effects;
 pub(super) mod error;
 pub(super) mod insn;
 pub(super) mod leftover;
-pub(super) mod log;
 pub(super) mod poll;
 pub(super) mod ready;
 pub(super) mod verdict;

@@ -92,13 +92,23 @@ impl Engine {
         nothing
     }
 
+    /// All is handed out. Brings the figures that engines share up to date, and looks at the level of the log, which is
+    /// the process's: each turn of a host's loop comes by here.
+    #[inline(always)]
+    fn come_to_rest(&mut self) {
+        self.share_figures();
+        if self.events.look(self.time.clock.latest()) {
+            self.update_needs_a_look();
+        }
+    }
+
     /// Takes the first instruction, its body into `buffer`; true when `taker` has one. Handles messages whose turn has
     /// come and cells that go on, which are most; [`Engine::poll`] makes the others.
     #[inline(always)]
     pub fn poll_into(&mut self, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
         let given = match self.out.queue.first() {
             None => {
-                self.share_figures();
+                self.come_to_rest();
                 return Ok(false);
             }
             Some(&mut Queued::Ready { set }) => self.take_ready(set, buffer, taker),
@@ -169,7 +179,7 @@ impl Engine {
         let mut budget = StepsLeft::default();
         loop {
             let Some(first) = self.out.queue.first() else {
-                self.share_figures();
+                self.come_to_rest();
                 return Ok(None);
             };
             // A mark stays first until nothing that it stands for is left.

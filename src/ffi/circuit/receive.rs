@@ -154,6 +154,8 @@ unsafe extern "C-unwind" fn note_received(
     };
     // Not entered any more: the door has caught a panic, and the next call answers for it.
     let _ = noted;
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::call_out(engine) };
     CIRCFLOW_OK
 }
 

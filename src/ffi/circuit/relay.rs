@@ -79,7 +79,10 @@ unsafe extern "C-unwind" fn relay_any(
         let kept = unsafe { door::try_enter(engine, |core| core.pass_waiting_quick(now_ns, circuit.id(), side, cell)) };
         if let Some(verdict) = kept {
             // SAFETY: not NULL, and there is room by the contract of this floor.
-            unsafe { message::write_verdict(verdict_out, &verdict) };
+            unsafe {
+                message::write_verdict(verdict_out, &verdict);
+                door::call_out(engine);
+            }
             return CIRCFLOW_OK;
         }
     }

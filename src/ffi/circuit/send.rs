@@ -76,11 +76,14 @@ pub unsafe extern "C-unwind" fn circflow_circuit_cell_queued(
     command: u8,
     hop: u8,
 ) -> circflow_status {
-    // Nothing on this way logs.
     // SAFETY: the contract of this floor, which the caller keeps.
     let next = unsafe { door::try_enter(engine, |core| core.sent_quick(now_ns, circuit.id(), Command(command), hop)) };
     match next {
-        Some(Ok(())) => CIRCFLOW_OK,
+        Some(Ok(())) => {
+            // SAFETY: the contract of this floor, which the caller keeps.
+            unsafe { door::call_out(engine) };
+            CIRCFLOW_OK
+        }
         // SAFETY: the contract of this floor, which the caller keeps.
         Some(Err(error)) => unsafe { door::enter(engine, |_| Err(error)) },
         // SAFETY: the contract of this floor, which the caller keeps.
