@@ -406,6 +406,53 @@ static void padding_is_counted(void **state)
     assert_int_equal(sound(CLIENT).padding_blocks, 1);
 }
 
+/* A cell that waits to be written takes the place of padding; so does one that a block held back. */
+static void replaced_padding_is_counted(void **state)
+{
+    (void)state;
+    host_start(&world);
+    host_pair(&world);
+    host_pad(&world, CLIENT, LEG(0), "pad-01", 2, 0);
+    host_circuit_sends(&world, CLIENT, LEG(0), host_data(HOST_HOPS, "unwritten"), CIRCFLOW_VERDICT_SEND);
+    host_other(&world, CLIENT, LEG(0), 2);
+    host_later(&world, CLIENT, 10 * MS);
+    host_drain(CLIENT);
+    assert_int_equal(sound(CLIENT).padding_replaced, 1);
+    assert_int_equal(sound(CLIENT).padding_replaced, host_pad_stats(CLIENT, LEG(0), 2, 0).replaced);
+    assert_int_equal(sound(CLIENT).padding_sent, 0);
+    OK(circflow_circuit_gone(CLIENT, world.now, LEG(0)));
+    assert_int_equal(sound(CLIENT).padding_replaced, 1);
+}
+
+/* The engine that closes its own at the hub's cap counts it; the others do not. */
+static void reclaims_at_the_cap_of_a_hub_are_counted(void **state)
+{
+    circflow_engine *exits[2];
+    circflow_circuit_id legs[2];
+    circflow_hub *hub = host_hub(1 << 18);
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        uint8_t nonce[CIRCFLOW_NONCE_LEN] = {(uint8_t)(i + 1)};
+        exits[i] = host_exit(&world, 10 + i, hub, host_no_wake, NULL);
+        legs[i] = host_open(&world, exits[i], CIRCFLOW_ROLE_RELAY);
+        OK(host_feed(&world, exits[i], legs[i], host_linkish(CIRCFLOW_CMD_LINK, 0, nonce, 0, 0, 0)));
+        host_drain(exits[i]);
+        OK(host_feed(&world, exits[i], legs[i], host_message(CIRCFLOW_CMD_LINKED_ACK, 0, 0, NULL, 0)));
+        OK(host_feed(&world, exits[i], legs[i], host_switch(0, 1)));
+    }
+    int status = CIRCFLOW_OK;
+    host_expect(&world, exits[1], legs[1], host_token(0, 1, 1000), CIRCFLOW_VERDICT_HELD);
+    for (uint64_t n = 1; n <= 300 && status == CIRCFLOW_OK; n++)
+        status = host_feed(&world, exits[0], legs[0], host_token(0, n, 1000));
+    assert_int_equal(status, CIRCFLOW_ERR_HUB_MEMORY);
+    assert_int_equal(sound(exits[0]).reclaims_hub, 1);
+    assert_int_equal(at_status(sound(exits[0]).sets_ended, CIRCFLOW_ERR_HUB_MEMORY), 1);
+    assert_int_equal(sound(exits[1]).reclaims_hub, 0);
+    for (int i = 0; i < 2; i++)
+        OK(circflow_engine_free(exits[i], NULL, NULL));
+    OK(circflow_hub_free(hub));
+}
+
 /* A peer's fault closes a leg, and another the whole set. */
 static void faults_are_counted_by_status(void **state)
 {
@@ -567,6 +614,8 @@ int main(void)
         TEST(imported_numbers_are_not_counted),
         TEST(flow_is_counted_at_both_ends),
         TEST(padding_is_counted),
+        TEST(replaced_padding_is_counted),
+        TEST(reclaims_at_the_cap_of_a_hub_are_counted),
         TEST(faults_are_counted_by_status),
         TEST(reclaims_are_counted_by_cap),
         TEST(events_that_nobody_read_are_counted),
