@@ -6,6 +6,7 @@
  * machines, each of which sets its action timer again; draw-1 ..: to a random time; idle-1 ..: the machines wait for
  * another event; bystander: a cell on a circuit without a padder, in an engine
  * with padded circuits; expire-1, expire-4: a timer ends, its padding cell is taken, and the machine sets the next;
+ * recorded-..: the same, while padding is recorded; states-..: while states of machines are recorded as well;
  * tick-1000, tick-100000: that many circuits wait, and nothing is due; deadline-1000, deadline-100000: their deadline.
  */
 #include "circflow.h"
@@ -151,11 +152,26 @@ static void memory(unsigned machines) {
   printf("%zu\n", (in_use() - before) / MANY);
 }
 
+/* What is recorded while the workload runs; the name without that. */
+static const char *recorded(const char *name, uint32_t *classes) {
+  *classes = 0;
+  if (strncmp(name, "recorded-", 9) == 0) {
+    *classes = CIRCFLOW_RECORD_PADDING;
+    return name + 9;
+  }
+  if (strncmp(name, "states-", 7) == 0) {
+    *classes = CIRCFLOW_RECORD_PADDING | CIRCFLOW_RECORD_STATES;
+    return name + 7;
+  }
+  return name;
+}
+
 static int is(const char *name, const char *wanted) { return strncmp(name, wanted, strlen(wanted)) == 0; }
 
 int main(int argc, char **argv) {
   if (argc != 3) broken("usage: bench-padding WORKLOAD ROUNDS");
-  const char *name = argv[1];
+  uint32_t classes;
+  const char *name = recorded(argv[1], &classes);
   const uint64_t rounds = strtoull(argv[2], NULL, 10);
   const int empty = strstr(name, "-empty") != NULL;
   void (*run)(uint64_t) = events;
@@ -190,6 +206,7 @@ int main(int argc, char **argv) {
   } else {
     broken("no such workload");
   }
+  if (classes != 0) must(circflow_engine_record(engine, 1 << 20, classes));
   const uint64_t start = clock_now();
   run(rounds);
   printf("%.1f\n", (double)(clock_now() - start) / (double)rounds);

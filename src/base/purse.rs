@@ -112,6 +112,17 @@ pub enum LimitSource {
     Consensus,
 }
 
+/// Whose limit stands in the way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Objector {
+    /// The operator, for this engine.
+    Operator,
+    /// The consensus.
+    Consensus,
+    /// The operator, for all engines of the process together.
+    Process,
+}
+
 /// The limits and counts of one engine. What one of its limits forbids is forbidden.
 #[derive(Debug, Default)]
 pub struct Purse {
@@ -166,6 +177,25 @@ impl Purse {
     pub fn lets_run(&self, marked: bool) -> bool {
         let process = self.common.as_ref().map(|common| common.allowance());
         self.allowances.into_iter().chain(process).all(|allowance| allowance.lets_run(marked))
+    }
+
+    /// Who keeps machines from running: the first whose limit does.
+    pub fn who_stops(&self, marked: bool) -> Objector {
+        self.objector(|allowance| !allowance.lets_run(marked))
+    }
+
+    /// Who forbids one more padding cell: the first whose limit does.
+    pub fn who_refuses(&self, marked: bool) -> Objector {
+        let Spent { padding, other, .. } = self.spent;
+        self.objector(|allowance| !allowance.lets_run(marked) || !allowance.permits(padding, other))
+    }
+
+    fn objector(&self, objects: impl Fn(Allowance) -> bool) -> Objector {
+        match self.allowances.map(objects) {
+            [true, _] => Objector::Operator,
+            [false, true] => Objector::Consensus,
+            [false, false] => Objector::Process,
+        }
     }
 
     /// True when machines may not run any more that might when this was last asked.

@@ -3,6 +3,7 @@
 use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, Role};
 use crate::engine::out::insn::Queued;
+use crate::engine::padding::tell_received;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::event::{Class, Event};
 use crate::message::{cost_of, Message};
@@ -88,7 +89,7 @@ impl Engine {
         }
         if let Some(padding) = &mut circuit.padding {
             if from == Side::Back {
-                padding.received(0, false, now);
+                tell_received(padding, &mut self.events, (id, 0), false, now);
                 self.time.alarms.arm_padding(id, padding.next());
             }
         }

@@ -44,7 +44,8 @@ impl Events {
     /// Nobody wants events yet, unless they are logged.
     pub fn new(engine: u32, names: Names) -> Events {
         let log = Log::new(names);
-        Events { wanted: log.classes(), engine, recorder: None, warned: false, overwritten: 0, log, sink: None }
+        let wanted = Class::asked_for(log.classes());
+        Events { wanted, engine, recorder: None, warned: false, overwritten: 0, log, sink: None }
     }
 
     /// True when anybody wants events of this class. Two instructions: ask before you make one.
@@ -99,7 +100,7 @@ impl Events {
 
     /// The classes of which anybody wants events.
     fn all_wanted(&self) -> u32 {
-        self.recorder.as_ref().map_or(0, |recorder| recorder.classes()) | self.log.classes()
+        Class::asked_for(self.recorder.as_ref().map_or(0, |recorder| recorder.classes()) | self.log.classes())
     }
 
     /// Log lines that were left out so far.

@@ -20,7 +20,7 @@ pub enum Class {
     Streams,
     /// Cells that wait for a channel.
     Edges,
-    /// Padders: events, timers, blocks, and cells.
+    /// Padders: events, timers, blocks, cells, refusals, negotiation.
     Padding,
     /// Caps, and who was closed at one.
     Memory,
@@ -30,11 +30,13 @@ pub enum Class {
     Faults,
     /// What the host does to the engine: its clock, and recording.
     Host,
+    /// States of padding machines: each event that padders are told of costs thousands of instructions more.
+    States,
 }
 
 impl Class {
     /// All classes, in the order of their bits.
-    pub const ALL: [Class; 11] = [
+    pub const ALL: [Class; 12] = [
         Class::Sets,
         Class::Messages,
         Class::Choice,
@@ -46,10 +48,18 @@ impl Class {
         Class::Hub,
         Class::Faults,
         Class::Host,
+        Class::States,
     ];
 
     /// The bits of all classes.
     pub const EVERY: u32 = (1 << Class::ALL.len()) - 1;
+
+    /// What has to be asked for where these classes are wanted. Who wants states of machines hears of padders: so the
+    /// quick ways ask for one class only.
+    pub const fn asked_for(classes: u32) -> u32 {
+        let padders = if classes & Class::States.bit() == 0 { 0 } else { Class::Padding.bit() };
+        classes | padders
+    }
 
     /// The bit of this class among those that a host wants.
     #[inline]
@@ -285,42 +295,62 @@ events! {
         waiting: u32 = "cells", in_line: u32 = "sides of circuits" }
 
     /// A padder runs at a hop of a circuit.
-    96 PadderAdded Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", machines: u8 = "of the padder" }
+    96 PadderAdded Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machines: u8 = "of the padder" }
     /// A padder runs no longer.
-    97 PadderRemoved Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit" }
+    97 PadderRemoved Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop" }
     /// A step of the negotiation of padding.
     98 PaddingNegotiated Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit",
-        step: u8 = "1 start sent, 2 start received, 3 agreed, 4 refused, 5 stop sent, 6 stop received" }
+        number: u8 = "of the machine in the negotiation",
+        step: u8 = "1 start sent, 2 start received, 3 agreed, 4 refused, 5 stop sent, 6 stop received, 7 stopped, \
+            8 ended by the relay" }
     /// The machines of a padder were told of something.
-    99 PaddingEvent Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit",
+    99 PaddingEvent Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
         what: u8 = "1 normal sent, 2 normal received, 3 padding sent, 4 padding received, 5 tunnel sent, \
             6 tunnel received, 7 blocking began, 8 blocking ended, 9 timer began, 10 timer ended",
-        machine: u32 = "its index; 4294967295: all" }
-    /// A machine has moved to another state.
-    100 StateChanged Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
-        from: u32 = "a state", to: u32 = "a state" }
-    /// A machine has set a timer.
-    101 TimerSet Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
-        timer: u8 = "1 padding, 2 blocking, 3 its own", after: u64 = "ns" }
-    /// The timer of a machine has ended.
-    102 TimerFired Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
-        timer: u8 = "1 padding, 2 blocking, 3 its own", late: u64 = "ns after its time" }
-    /// A machine has begun a block, or made it longer.
-    103 BlockBegan Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
-        bypass: u8 = "0 no, 1 yes", lasts: u64 = "ns" }
+        machine: u32 = "its index; 4294967295: all or none" }
+    /// An event has moved a machine from one state to another. (States that it passed on its way are not seen.)
+    100 StateChanged States Trace { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machine: u32 = "its index", from: u32 = "a state", to: u32 = "a state; 4294967295: ended" }
+    /// A machine has set a timer, or set it anew.
+    101 TimerSet Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machine: u32 = "its index", timer: u8 = "1 padding, 2 blocking, 3 its own", after: u64 = "ns" }
+    /// The timer of a machine has ended: it pads, blocks, or is told.
+    102 TimerFired Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machine: u32 = "its index", timer: u8 = "1 padding, 2 blocking, 3 its own", late: u64 = "ns after its time" }
+    /// A machine blocks: it begins a block, or changes that of its padder, which lasts so long from now on. Padding may
+    /// bypass it, or not.
+    103 BlockBegan Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machine: u32 = "its index", turn: u8 = "0 begun, 1 changed, 2 as it was", bypass: u8 = "0 no, 1 yes",
+        lasts: u64 = "ns" }
     /// The block of a padder has ended.
-    104 BlockEnded Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit" }
-    /// A padding cell goes out.
-    105 PaddingSent Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
-        bypass: u8 = "0 no, 1 yes", replace: u8 = "0 no, 1 yes" }
+    104 BlockEnded Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        lasted: u64 = "ns" }
+    /// A padding cell goes out. If it waited behind a block, its machine has taken it for sent before.
+    105 PaddingSent Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machine: u32 = "its index", bypass: u8 = "0 no, 1 yes", replace: u8 = "0 no, 1 yes",
+        waited: u8 = "0 no, 1 yes" }
     /// A padding cell came.
     106 PaddingReceived Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit" }
     /// Another cell goes, or went, in the place of a padding cell.
-    107 PaddingReplaced Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
-        by: u8 = "1 a cell that is not written yet, 2 a cell that the block held back" }
-    /// A padding cell or a block was refused.
-    108 PaddingRefused Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", machine: u32 = "its index",
-        why: u8 = "1 the operator's budget, 2 the consensus, 3 its pace, 4 a cap" }
+    107 PaddingReplaced Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machine: u32 = "its index",
+        by: u8 = "1 one not written yet, 2 one that stays held, 3 one let out of the block" }
+    /// A padding cell or a block was refused: by a limit, as many cells wait to be written, by the cap on what a block
+    /// holds back, or by a host with a queue of its own.
+    108 PaddingRefused Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machine: u32 = "its index", what: u8 = "1 a padding cell, 2 a block, 3 a held padding cell",
+        why: u8 = "1 the operator's budget, 2 the consensus, 3 the budget of all engines, 4 a long queue, 5 a cap, \
+            6 the host" }
+    /// A timer of a machine was cancelled.
+    109 TimerCancelled Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machine: u32 = "its index", timer: u8 = "1 padding, 2 blocking, 3 its own" }
+    /// A padding cell waits behind a block. Its machine takes it for sent.
+    110 PaddingHeld Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machine: u32 = "its index", waiting: u32 = "messages and padding cells, with this one" }
+    /// A machine did too much without a delay, and has to rest. Its timers end no earlier.
+    111 MachineRests Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
+        machine: u32 = "its index", lasts: u64 = "ns" }
 
     /// A cap on memory was reached.
     112 CapReached Memory Warn { cap: u8 = "1 the set's, 2 the engine's, 3 the hub's", wanted: u64 = "bytes",

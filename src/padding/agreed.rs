@@ -1,7 +1,7 @@
 //! Negotiated padders: sets padders up and takes them down as the messages of the negotiation ask.
 
 use super::negotiation::{Negotiation, Outcome, Reply};
-use super::{Key, NotNow, PadderTerms, Padding};
+use super::{Key, NotNow, PadderTerms, Padding, Watch};
 use crate::base::{limits, Nanos};
 use crate::wire::fault::Fault;
 use crate::wire::padding::{Negotiate, Negotiated};
@@ -38,12 +38,19 @@ pub fn decline(question: &Negotiate) -> Option<Negotiated> {
 
 impl Padding {
     /// Client: asks for padding at a hop and sets its own padder up. Returns the message to send.
-    pub fn start(&mut self, number: u8, terms: &PadderTerms, now: Nanos, key: Key) -> Result<Negotiate, NotNow> {
+    pub fn start(
+        &mut self,
+        number: u8,
+        terms: &PadderTerms,
+        now: Nanos,
+        key: Key,
+        watch: &mut impl Watch,
+    ) -> Result<Negotiate, NotNow> {
         if self.has(terms.hop, terms.slot) {
             return Err(NotNow::Running);
         }
         let question = self.negotiation.start(number, terms.hop, terms.slot)?;
-        if !self.install(terms, now, key) {
+        if !self.install(terms, now, key, watch) {
             self.negotiation.forget(number);
             return Err(NotNow::Full);
         }
@@ -52,16 +59,22 @@ impl Padding {
 
     /// Client: asks the relay to stop a machine, and takes its own padder down. Returns the message to send, and its
     /// hop.
-    pub fn stop(&mut self, number: u8, now: Nanos) -> Result<(Negotiate, u8), NotNow> {
+    pub fn stop(&mut self, number: u8, now: Nanos, watch: &mut impl Watch) -> Result<(Negotiate, u8), NotNow> {
         let (question, hop, slot) = self.negotiation.stop(number)?;
-        self.remove(hop, slot, now, false);
+        self.remove(hop, slot, now, false, watch);
         Ok((question, hop))
     }
 
     /// Client: handles the relay's answer.
-    pub fn negotiated(&mut self, hop: u8, answer: &Negotiated, now: Nanos) -> Result<Reply, Fault> {
+    pub fn negotiated(
+        &mut self,
+        hop: u8,
+        answer: &Negotiated,
+        now: Nanos,
+        watch: &mut impl Watch,
+    ) -> Result<Reply, Fault> {
         let outcome = self.negotiation.answered(hop, answer)?;
-        self.carry_out(outcome, now);
+        self.carry_out(outcome, now, watch);
         if outcome == Outcome::Confirmed && !self.negotiation.is_stopping(hop) {
             self.leaving.retain(|&(left, _)| left != hop);
         }
@@ -76,22 +89,23 @@ impl Padding {
         terms: Option<&PadderTerms>,
         now: Nanos,
         key: Key,
+        watch: &mut impl Watch,
     ) -> Option<Negotiated> {
         let free = terms.filter(|terms| !self.has(terms.hop, terms.slot) && self.padders.len() < limits::PADDERS_MAX);
         let (answer, outcome) = self.negotiation.asked(question, free.map(|terms| terms.slot));
         match (outcome, free) {
             (Outcome::Install, Some(terms)) => {
-                self.install(terms, now, key);
+                self.install(terms, now, key, watch);
             }
-            _ => self.carry_out(outcome, now),
+            _ => self.carry_out(outcome, now, watch),
         }
         answer
     }
 
     /// Relay: ends a machine by itself. Returns the message to send.
-    pub fn end(&mut self, number: u8, now: Nanos) -> Result<Negotiated, NotNow> {
+    pub fn end(&mut self, number: u8, now: Nanos, watch: &mut impl Watch) -> Result<Negotiated, NotNow> {
         let (news, outcome) = self.negotiation.end(number)?;
-        self.carry_out(outcome, now);
+        self.carry_out(outcome, now, watch);
         Ok(news)
     }
 
@@ -106,9 +120,9 @@ impl Padding {
         over.find_map(|padder| self.negotiation.number_of(padder.hop, padder.slot))
     }
 
-    fn carry_out(&mut self, outcome: Outcome, now: Nanos) {
+    fn carry_out(&mut self, outcome: Outcome, now: Nanos, watch: &mut impl Watch) {
         if let Outcome::Remove { hop, slot } = outcome {
-            self.remove(hop, slot, now, true);
+            self.remove(hop, slot, now, true, watch);
         }
     }
 }

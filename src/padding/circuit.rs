@@ -1,10 +1,12 @@
 //! The padding of one circuit: its padders, the gate in front of its sender, and the cells that wait behind the gate.
 
 use super::due::Wanted;
+use super::due::{refused, sent};
 use super::negotiation::Negotiation;
 use super::padder::{Action, Due, Padder};
 use super::table::Gate;
 use super::unwritten::Unwritten;
+use super::watch::{Instead, RefusedBy, Watch};
 use super::{Admission, Answer, Key, Pace, Pad, PadderStats, PadderTerms, PaddingEffect};
 use crate::base::purse::Purse;
 use crate::base::time::NEVER;
@@ -135,11 +137,12 @@ impl Padding {
 
     /// Sets a padder up. Returns false when its place is taken, the circuit has too many padders, or the terms are out
     /// of range.
-    pub fn install(&mut self, terms: &PadderTerms, now: Nanos, key: Key) -> bool {
+    pub fn install(&mut self, terms: &PadderTerms, now: Nanos, key: Key, watch: &mut impl Watch) -> bool {
         if self.has(terms.hop, terms.slot) || self.padders.len() >= limits::PADDERS_MAX {
             return false;
         }
         let Some(padder) = Padder::new(terms, now, key, self.pace) else { return false };
+        padder.note_added(watch);
         self.padders.reserve_exact(1);
         self.padders.push(padder);
         true
@@ -148,11 +151,11 @@ impl Padding {
     /// Removes a padder with its block and its waiting padding. The cells that its block held back go out with the next
     /// step. Some more padding from its hop is accepted, unless the other end has confirmed that it has stopped.
     /// Returns false when there is no such padder.
-    pub fn remove(&mut self, hop: u8, slot: u8, now: Nanos, confirmed: bool) -> bool {
+    pub fn remove(&mut self, hop: u8, slot: u8, now: Nanos, confirmed: bool, watch: &mut impl Watch) -> bool {
         let Some(index) = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (hop, slot)) else {
             return false;
         };
-        self.padders.remove(index);
+        self.padders.remove(index).note_removed(now.max(self.latest), watch);
         self.padders.shrink_to_fit();
         if !confirmed {
             self.negotiation.forget_at_relay(hop, slot);
@@ -180,15 +183,15 @@ impl Padding {
 
     /// Tells the padders that a cell came from a hop.
     #[inline]
-    pub fn received(&mut self, hop: u8, is_padding: bool, now: Nanos) {
+    pub fn received(&mut self, hop: u8, is_padding: bool, now: Nanos, watch: &mut impl Watch) {
         self.tell_padders(hop, now, |padder| {
-            padder.trigger(TriggerEvent::TunnelRecv, now, !is_padding);
+            padder.trigger(TriggerEvent::TunnelRecv, now, !is_padding, watch);
             if is_padding && padder.hop == hop {
                 padder.stats.padding_received += 1;
-                padder.trigger(TriggerEvent::PaddingRecv, now, false);
+                padder.trigger(TriggerEvent::PaddingRecv, now, false, watch);
             } else {
                 padder.stats.normal_received += 1;
-                padder.trigger(TriggerEvent::NormalRecv, now, !is_padding);
+                padder.trigger(TriggerEvent::NormalRecv, now, !is_padding, watch);
             }
         });
     }
@@ -220,12 +223,12 @@ impl Padding {
 
     /// Tells the padders that a cell that is not padding was queued, or is held here.
     #[inline]
-    pub fn normal_sent(&mut self, hop: u8, now: Nanos) {
+    pub fn normal_sent(&mut self, hop: u8, now: Nanos, watch: &mut impl Watch) {
         // A cell that a step of another leg released has the time of that step, which can be earlier.
         let now = now.max(self.latest);
         self.tell_padders(hop, now, |padder| {
             padder.stats.normal_sent += 1;
-            padder.trigger(TriggerEvent::NormalSent, now, true);
+            padder.trigger(TriggerEvent::NormalSent, now, true, watch);
         });
     }
 
@@ -237,10 +240,10 @@ impl Padding {
 
     /// Tells the padders that the oldest queued cells were written. More cells than are queued are ignored.
     #[inline]
-    pub fn written(&mut self, cells: u32, now: Nanos) {
+    pub fn written(&mut self, cells: u32, now: Nanos, watch: &mut impl Watch) {
         for _ in 0..cells.min(self.unwritten.cells()) {
             let Some(hop) = self.unwritten.pop() else { break };
-            self.tell_padders(hop, now, |padder| padder.trigger(TriggerEvent::TunnelSent, now, false));
+            self.tell_padders(hop, now, |padder| padder.trigger(TriggerEvent::TunnelSent, now, false, watch));
         }
         self.latest = now;
     }
@@ -265,13 +268,13 @@ impl Padding {
 
     /// Keeps a message for which [`Padding::admit`] answered [`Admission::Hold`]; the padders take it for queued. If no
     /// block is on, and it waits only behind messages that the host has not taken yet, it goes out with the next step.
-    pub fn hold(&mut self, hop: u8, held: Lane, now: Nanos) {
+    pub fn hold(&mut self, hop: u8, held: Lane, now: Nanos, watch: &mut impl Watch) {
         self.held_bytes += held.bytes();
         self.outbox.push_back(Entry::Message { hop, held });
         if !self.is_blocked() {
             self.opening = Some(now);
         }
-        self.normal_sent(hop, now);
+        self.normal_sent(hop, now, watch);
     }
 
     /// Notes that the host has taken a message that was let out. Returns true when MAY_SEND is due: the host waits, and
@@ -311,6 +314,11 @@ impl Padding {
         })
     }
 
+    /// Notes that all padders go, as the circuit does.
+    pub fn note_end(&self, now: Nanos, watch: &mut impl Watch) {
+        self.padders.iter().for_each(|padder| padder.note_removed(now.max(self.latest), watch));
+    }
+
     /// Takes out all messages held, to return them to the host.
     pub fn take_held(&mut self) -> impl Iterator<Item = Lane> + '_ {
         self.outbox.drain(..).filter_map(|entry| match entry {
@@ -328,30 +336,35 @@ impl Padding {
         outside: Outside,
         purse: &mut Purse,
         effects: &mut Vec<PaddingEffect>,
+        watch: &mut impl Watch,
     ) -> Option<Nanos> {
         if self.round != round {
             (self.round, self.steps, self.writable) = (round, 0, self.unwritten.cells());
         }
-        self.settle(purse, effects);
+        self.settle(purse, effects, watch);
         let due = self.earliest().filter(|&(at, ..)| at <= now);
         if let Some((at, what, index)) = due {
             let time = at.max(now.saturating_sub(limits::PADDING_LATE_MAX)).max(self.latest).min(now);
             self.latest = time;
+            self.change(index, |padder| padder.note_fired(what, now.saturating_sub(at), watch));
             match what {
-                Due::BlockEnd => self.change(index, |padder| padder.end_block(time)),
-                Due::Begun => self.change(index, |padder| padder.tell_begun(time, true)),
-                Due::Timer(machine) => self.change(index, |padder| padder.timer(machine, at, time)),
+                Due::BlockEnd => self.change(index, |padder| padder.end_block(time, watch)),
+                Due::Begun => self.change(index, |padder| padder.tell_begun(time, true, watch)),
+                Due::Timer(machine) => self.change(index, |padder| padder.timer(machine, at, time, watch)),
                 Due::Action(machine) => {
-                    match self.padders.get_mut(index).and_then(|padder| padder.take_action(machine, at, time)) {
-                        Some(Action::Block { duration, bypass, replace }) => {
+                    match self.padders.get_mut(index).and_then(|padder| padder.take_action(machine, at, time, watch)) {
+                        Some(Action::Block(block)) => {
                             self.change(index, |padder| match purse.lets_run(padder.runs_reduced) {
-                                true => padder.block(machine, duration, bypass, replace, time),
-                                false => padder.refuse_block(machine, time),
+                                true => padder.block(machine, block, time, watch),
+                                false => {
+                                    let by = purse.who_stops(padder.runs_reduced).into();
+                                    padder.refuse_block(machine, by, time, watch);
+                                }
                             });
                         }
                         Some(Action::Pad { bypass, replace }) => {
                             let wanted = Wanted { index, machine, bypass, replace };
-                            self.pad(&wanted, time, outside, purse, effects);
+                            self.pad(&wanted, time, outside, purse, effects, watch);
                         }
                         None => {}
                     }
@@ -360,24 +373,24 @@ impl Padding {
             self.update_gate(time, effects);
             let at_once = what == Due::BlockEnd && self.padders.get(index).is_some_and(|padder| padder.opens_between);
             if at_once && self.opening.is_some() {
-                self.open(purse, effects);
+                self.open(purse, effects, watch);
             }
         }
-        self.settle(purse, effects);
+        self.settle(purse, effects, watch);
         self.count_step(now);
         due.map(|(at, what, _)| if what == Due::Begun { 0 } else { now.saturating_sub(at) })
     }
 
     /// Reports a removed padder, lets waiting cells out if the block ended and nothing else is due first, and finds the
     /// time of the next step.
-    pub fn settle(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
+    pub fn settle(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>, watch: &mut impl Watch) {
         if std::mem::take(&mut self.moved) {
             self.update_gate(self.latest, effects);
             self.resume(effects);
         }
         self.padders.iter_mut().for_each(Padder::refresh);
         let next = self.next_of_padders();
-        self.open_before(next, purse, effects);
+        self.open_before(next, purse, effects, watch);
         self.next = if self.opening.is_some() { self.latest } else { next };
     }
 
@@ -397,7 +410,14 @@ impl Padding {
     }
 
     /// Takes the host's answer to [`PaddingEffect::Ask`]. Returns false when the host was not asked.
-    pub fn answered(&mut self, pad: Pad, answer: Answer, now: Nanos, purse: &mut Purse) -> bool {
+    pub fn answered(
+        &mut self,
+        pad: Pad,
+        answer: Answer,
+        now: Nanos,
+        purse: &mut Purse,
+        watch: &mut impl Watch,
+    ) -> bool {
         let place = self.padders.iter().position(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
         let Some(index) = place else { return false };
         if !self.padders.get_mut(index).is_some_and(|padder| padder.answered(pad.machine)) {
@@ -407,13 +427,18 @@ impl Padding {
             Answer::Sent => {
                 purse.spend_anyway();
                 self.queued(pad.hop);
-                self.padding_sent(index, pad.machine, now);
+                watch.note(|circuit| sent(circuit, pad, false));
+                self.padding_sent(index, pad.machine, now, watch);
             }
             Answer::Replaced | Answer::Released => {
                 purse.replace();
-                self.count_replaced(index, pad.machine, now);
+                let by = if answer == Answer::Released { Instead::LetOut } else { Instead::Unwritten };
+                self.count_replaced(index, pad.machine, by, now, watch);
             }
-            Answer::Refused => self.change(index, |padder| padder.stats.refused += 1),
+            Answer::Refused => {
+                watch.note(|circuit| refused(circuit, pad, 1, RefusedBy::Host));
+                self.change(index, |padder| padder.stats.refused += 1);
+            }
         }
         self.refresh(now);
         true
@@ -428,7 +453,7 @@ impl Padding {
     /// Tells the padders up to `hop` that a cell to or from `hop` passes. An event does nothing by itself: it sets
     /// timers, which are due now at the earliest.
     #[inline(always)]
-    fn tell_padders(&mut self, hop: u8, now: Nanos, event: impl Fn(&mut Padder)) {
+    fn tell_padders(&mut self, hop: u8, now: Nanos, mut event: impl FnMut(&mut Padder)) {
         let (mut next, mut may_have_ended) = (NEVER, false);
         for padder in &mut self.padders {
             if padder.hop <= hop {
@@ -486,20 +511,26 @@ impl Padding {
     }
 
     /// Lets waiting cells out if the block ended before `next`: things due at the same moment come first.
-    fn open_before(&mut self, next: Nanos, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
+    fn open_before(
+        &mut self,
+        next: Nanos,
+        purse: &mut Purse,
+        effects: &mut Vec<PaddingEffect>,
+        watch: &mut impl Watch,
+    ) {
         if self.opening.is_some_and(|since| since < next) {
-            self.open(purse, effects);
+            self.open(purse, effects, watch);
         }
     }
 
     /// Lets all waiting cells out, in order.
-    fn open(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
+    fn open(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>, watch: &mut impl Watch) {
         self.opening = None;
         if self.asks {
             effects.push(PaddingEffect::Unblocked);
         }
         while let Some(entry) = self.outbox.pop_front() {
-            self.let_out(entry, purse, effects);
+            self.let_out(entry, purse, effects, watch);
         }
         self.resume(effects);
     }

@@ -7,11 +7,11 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 
 /// A point on the host's clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Tick(pub Nanos);
 
 /// A length of time in nanoseconds.
-#[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
 pub struct Span(pub Nanos);
 
 impl time::Instant for Tick {
@@ -55,7 +55,7 @@ impl std::ops::AddAssign for Span {
 /// The random generator of one padder: a keyed hash over a counter. It is cryptographic, as an attacker who can predict
 /// the next delay can tell padding from data. Each padder has its own key, so that the padding of a circuit does not
 /// depend on other circuits. It takes 48 bytes; the buffer of a stream cipher would take half of a padder.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Generator {
     key: Key,
     /// The counter: number of hashes made.

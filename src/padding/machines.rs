@@ -37,7 +37,7 @@ use crate::base::limits::{MACHINES_BYTES_MAX, MACHINES_MAX, MACHINE_UNPACKED_MAX
 /// Machines that run together at one hop, shared by all circuits that run them.
 ///
 /// The default has no machine, for an end that only accepts padding.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Machines {
     machines: Arc<[Machine]>,
     bytes: usize,

@@ -17,8 +17,10 @@ mod due;
 pub mod machines;
 mod negotiation;
 mod padder;
+mod states;
 pub mod table;
 mod unwritten;
+mod watch;
 
 pub use agreed::{decline, judge, Judgement};
 pub use bad::{BadMachines, Flaw};
@@ -27,6 +29,7 @@ pub use clock::{Generator, Key, Keys};
 pub use machines::Machines;
 pub use negotiation::{NotNow, Reply};
 pub use padder::PadderStats;
+pub use watch::{Nobody, Watch};
 
 use crate::base::limits;
 use crate::message::Lane;

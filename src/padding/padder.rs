@@ -5,10 +5,14 @@
 //! one block.
 
 use super::clock::{Generator, Key, Span, Tick};
+use super::states::States;
+use super::watch::{self, BlockTurn, RefusedBy, Spot, TimerOf, Watch};
 use super::{Machines, Pace, PadderTerms};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
+use crate::event::Event;
 use maybenot::{Framework, MachineId, Timer, TriggerAction, TriggerEvent};
+use smallvec::SmallVec;
 
 /// Figures of a padder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -100,6 +104,16 @@ impl Run {
         }
     }
 
+    /// The action timer, and what is to be done at its end.
+    fn action(&self) -> (Nanos, Nanos, [bool; 3]) {
+        let armed = self.action_at != NEVER;
+        (
+            self.action_at,
+            if armed { self.duration } else { 0 },
+            [self.pads, self.bypass, self.replace].map(|is| is && armed),
+        )
+    }
+
     /// Begins a new burst when a cell that is not padding has caused an action, unless the machine rests.
     #[inline]
     fn restart_burst(&mut self, is_cell: bool) {
@@ -122,7 +136,15 @@ impl Run {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
     Pad { bypass: bool, replace: bool },
-    Block { duration: Nanos, bypass: bool, replace: bool },
+    Block(Block),
+}
+
+/// A block that a machine wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block {
+    pub duration: Nanos,
+    pub bypass: bool,
+    pub replace: bool,
 }
 
 /// A thing that is due. Things due at the same time are done in this order.
@@ -179,6 +201,11 @@ impl Padder {
         })
     }
 
+    /// The padder's place.
+    pub fn spot(&self) -> Spot {
+        Spot { hop: self.hop, slot: self.slot }
+    }
+
     /// True while a block is on.
     pub fn is_blocking(&self) -> bool {
         self.block_until != NEVER
@@ -210,10 +237,41 @@ impl Padder {
     /// Tells the machines of an event, and sets the timers that they ask for. `is_cell` is true when the event is a
     /// cell that is not padding.
     #[inline]
-    pub fn trigger(&mut self, event: TriggerEvent, now: Nanos, is_cell: bool) {
-        self.trigger_once(event, now, is_cell);
+    pub fn trigger<W: Watch>(&mut self, event: TriggerEvent, now: Nanos, is_cell: bool, watch: &mut W) {
+        self.trigger_or_watch(event, now, is_cell, watch);
         if !self.begun.is_empty() {
-            self.tell_begun(now, false);
+            self.tell_begun(now, false, watch);
+        }
+    }
+
+    #[inline(always)]
+    fn trigger_or_watch<W: Watch>(&mut self, event: TriggerEvent, now: Nanos, is_cell: bool, watch: &mut W) {
+        if W::LOOKS {
+            self.trigger_watched(event, now, is_cell, watch);
+        } else {
+            self.trigger_once(event, now, is_cell);
+        }
+    }
+
+    /// [`Padder::trigger_once`] with events: what the machines are told, their states, and timers that they move.
+    #[cold]
+    #[inline(never)]
+    fn trigger_watched(&mut self, event: TriggerEvent, now: Nanos, is_cell: bool, watch: &mut impl Watch) {
+        let spot = self.spot();
+        watch.note(|circuit| watch::told(circuit, spot, &event));
+        let states = watch.wants_states().then(|| States::of(&self.framework));
+        let runs: SmallVec<[Run; limits::MACHINES_MAX]> = SmallVec::from_slice(&self.runs);
+        self.trigger_once(event, now, is_cell);
+        if let Some(states) = states {
+            self.note_states(&states, watch);
+        }
+        for ((machine, before), run) in (0..).zip(&runs).zip(&self.runs) {
+            if before.action() != run.action() {
+                self.note_timer(machine, TimerOf::action(run.pads), run.action_at, now, watch);
+            }
+            if before.timer_at != run.timer_at {
+                self.note_timer(machine, TimerOf::Itself, run.timer_at, now, watch);
+            }
         }
     }
 
@@ -270,11 +328,63 @@ impl Padder {
         }
     }
 
+    #[cold]
+    fn note_states(&self, before: &States, watch: &mut impl Watch) {
+        let after = States::of(&self.framework);
+        let (circuit, Spot { hop, slot }) = (watch.circuit(), self.spot());
+        for (machine, (&from, &to)) in (0..).zip(before.all().iter().zip(after.all())) {
+            if from != to {
+                watch.take(Event::StateChanged { circuit, hop, slot, machine, from, to });
+            }
+        }
+    }
+
+    /// Notes that a timer was set to end at `at`, or was cancelled.
+    fn note_timer(&self, machine: u32, timer: TimerOf, at: Nanos, now: Nanos, watch: &mut impl Watch) {
+        let (Spot { hop, slot }, timer) = (self.spot(), timer as u8);
+        watch.note(|circuit| match at {
+            NEVER => Event::TimerCancelled { circuit, hop, slot, machine, timer },
+            _ => Event::TimerSet { circuit, hop, slot, machine, timer, after: at.saturating_sub(now) },
+        });
+    }
+
+    /// Notes that the timer of a machine has ended.
+    pub fn note_fired(&self, due: Due, late: Nanos, watch: &mut impl Watch) {
+        let pads = |machine: u32| self.runs.get(machine as usize).is_none_or(|run| run.pads);
+        let (machine, timer) = match due {
+            Due::Timer(machine) => (machine, TimerOf::Itself),
+            Due::Action(machine) => (machine, TimerOf::action(pads(machine))),
+            Due::BlockEnd | Due::Begun => return,
+        };
+        let (Spot { hop, slot }, timer) = (self.spot(), timer as u8);
+        watch.note(|circuit| Event::TimerFired { circuit, hop, slot, machine, timer, late });
+    }
+
+    /// Notes that the padder is there.
+    pub fn note_added(&self, watch: &mut impl Watch) {
+        let (Spot { hop, slot }, machines) = (self.spot(), self.runs.len() as u8);
+        watch.note(|circuit| Event::PadderAdded { circuit, hop, slot, machines });
+    }
+
+    /// Notes that the padder goes, and its block with it.
+    pub fn note_removed(&self, now: Nanos, watch: &mut impl Watch) {
+        if self.is_blocking() {
+            self.note_block_end(now, watch);
+        }
+        let Spot { hop, slot } = self.spot();
+        watch.note(|circuit| Event::PadderRemoved { circuit, hop, slot });
+    }
+
+    fn note_block_end(&self, now: Nanos, watch: &mut impl Watch) {
+        let (Spot { hop, slot }, lasted) = (self.spot(), now.saturating_sub(self.block_since));
+        watch.note(|circuit| Event::BlockEnded { circuit, hop, slot, lasted });
+    }
+
     /// Tells TimerBegin to the machines that set their internal timer. A machine can set it again in answer, without
     /// end: so after some rounds the others wait for the next step. The first round counts in the burst only if the
     /// machine set its timer by itself (`on_own_account`).
     #[cold]
-    pub fn tell_begun(&mut self, now: Nanos, on_own_account: bool) {
+    pub fn tell_begun<W: Watch>(&mut self, now: Nanos, on_own_account: bool, watch: &mut W) {
         for round in 0..limits::TIMER_ROUNDS_MAX {
             let mut told = false;
             for _ in 0..self.begun.len() {
@@ -286,10 +396,10 @@ impl Padder {
                 }
                 told = true;
                 if round > 0 || on_own_account {
-                    self.spend(machine.into(), now, now);
+                    self.spend(machine.into(), now, now, watch);
                 }
                 let begun = TriggerEvent::TimerBegin { machine: MachineId::from_raw(machine.into()) };
-                self.trigger_once(begun, now, false);
+                self.trigger_or_watch(begun, now, false, watch);
             }
             if self.begun.is_empty() {
                 return;
@@ -314,7 +424,7 @@ impl Padder {
 
     /// Counts a thing that a machine does by itself, which was due at `due`. A machine that does too much without
     /// waiting has to rest, and then may do one thing after each rest, until it waits for longer by itself.
-    fn spend(&mut self, machine: u32, due: Nanos, now: Nanos) {
+    fn spend(&mut self, machine: u32, due: Nanos, now: Nanos, watch: &mut impl Watch) {
         let (burst, floor) = (u32::from(self.burst), u64::from(self.floor));
         let Some(run) = self.runs.get_mut(machine as usize).filter(|_| floor > 0) else { return };
         if due > run.since {
@@ -334,6 +444,8 @@ impl Padder {
                 self.rest_end = self.rest_end.saturating_add(floors.saturating_mul(floor)).min(NEVER - 1);
             }
             run.rest_until(self.rest_end);
+            let (Spot { hop, slot }, lasts) = (self.spot(), self.rest_end.saturating_sub(now));
+            watch.note(|circuit| Event::MachineRests { circuit, hop, slot, machine, lasts });
         }
     }
 
@@ -357,36 +469,44 @@ impl Padder {
     }
 
     /// Ends the block, as its time is over.
-    pub fn end_block(&mut self, now: Nanos) {
+    pub fn end_block(&mut self, now: Nanos, watch: &mut impl Watch) {
+        self.note_block_end(now, watch);
         self.stats.blocked = self.stats.blocked.saturating_add(now.saturating_sub(self.block_since));
         self.block_until = NEVER;
-        self.trigger(TriggerEvent::BlockingEnd, now, false);
+        self.trigger(TriggerEvent::BlockingEnd, now, false, watch);
     }
 
     /// Begins a block, or replaces or extends the current block.
-    pub fn block(&mut self, machine: u32, duration: Nanos, bypass: bool, replace: bool, now: Nanos) {
-        let until = now.saturating_add(duration).min(NEVER - 1);
+    pub fn block(&mut self, machine: u32, wanted: Block, now: Nanos, watch: &mut impl Watch) {
+        let until = now.saturating_add(wanted.duration).min(NEVER - 1);
         let blocking = self.is_blocking();
+        let changes = !blocking || wanted.replace || until > self.block_until;
         if !blocking {
             self.block_since = now;
         }
-        if !blocking || replace || until > self.block_until {
+        if changes {
             self.block_until = until;
-            self.bypassable = bypass;
+            self.bypassable = wanted.bypass;
         }
         self.stats.blocks += 1;
-        self.trigger(TriggerEvent::BlockingBegin { machine: MachineId::from_raw(machine as usize) }, now, false);
+        let (Spot { hop, slot }, bypass) = (self.spot(), u8::from(self.bypassable));
+        let (turn, lasts) = (BlockTurn::of(blocking, changes) as u8, self.block_until.saturating_sub(now));
+        watch.note(|circuit| Event::BlockBegan { circuit, hop, slot, machine, turn, bypass, lasts });
+        self.trigger(TriggerEvent::BlockingBegin { machine: MachineId::from_raw(machine as usize) }, now, false, watch);
     }
 
     /// Refuses a block that is due: the machines are told that it began and ended at once. A current block ends too.
-    pub fn refuse_block(&mut self, machine: u32, now: Nanos) {
+    pub fn refuse_block(&mut self, machine: u32, by: RefusedBy, now: Nanos, watch: &mut impl Watch) {
+        let (Spot { hop, slot }, why) = (self.spot(), by as u8);
+        watch.note(|circuit| Event::PaddingRefused { circuit, hop, slot, machine, what: 2, why });
         if self.is_blocking() {
+            self.note_block_end(now, watch);
             self.stats.blocked = self.stats.blocked.saturating_add(now.saturating_sub(self.block_since));
             self.block_until = NEVER;
         }
         self.stats.blocks += 1;
-        self.trigger(TriggerEvent::BlockingBegin { machine: MachineId::from_raw(machine as usize) }, now, false);
-        self.trigger(TriggerEvent::BlockingEnd, now, false);
+        self.trigger(TriggerEvent::BlockingBegin { machine: MachineId::from_raw(machine as usize) }, now, false, watch);
+        self.trigger(TriggerEvent::BlockingEnd, now, false, watch);
     }
 
     /// Makes the block end at `now` if it would end later.
@@ -396,26 +516,27 @@ impl Padder {
     }
 
     /// Ends a machine's internal timer, which was due at `due`.
-    pub fn timer(&mut self, machine: u32, due: Nanos, now: Nanos) {
+    pub fn timer(&mut self, machine: u32, due: Nanos, now: Nanos, watch: &mut impl Watch) {
         if let Some(run) = self.runs.get_mut(machine as usize) {
             run.timer_at = NEVER;
         }
-        self.spend(machine, due, now);
-        self.trigger(TriggerEvent::TimerEnd { machine: MachineId::from_raw(machine as usize) }, now, false);
+        self.spend(machine, due, now, watch);
+        self.trigger(TriggerEvent::TimerEnd { machine: MachineId::from_raw(machine as usize) }, now, false, watch);
     }
 
     /// Takes the action of a machine whose action timer was due at `due`.
-    pub fn take_action(&mut self, machine: u32, due: Nanos, now: Nanos) -> Option<Action> {
+    pub fn take_action(&mut self, machine: u32, due: Nanos, now: Nanos, watch: &mut impl Watch) -> Option<Action> {
         let run = self.runs.get_mut(machine as usize)?;
         run.action_at = NEVER;
         let Run { duration, pads, bypass, replace, .. } = *run;
-        self.spend(machine, due, now);
-        Some(if pads { Action::Pad { bypass, replace } } else { Action::Block { duration, bypass, replace } })
+        self.spend(machine, due, now, watch);
+        let block = Block { duration, bypass, replace };
+        Some(if pads { Action::Pad { bypass, replace } } else { Action::Block(block) })
     }
 
     /// Tells PaddingSent for a machine of this padder.
-    pub fn padding_sent(&mut self, machine: u32, now: Nanos) {
-        self.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(machine as usize) }, now, false);
+    pub fn padding_sent(&mut self, machine: u32, now: Nanos, watch: &mut impl Watch) {
+        self.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(machine as usize) }, now, false, watch);
     }
 
     /// Counts a question to the host. Returns false when too many are not answered yet.

@@ -46,9 +46,9 @@ fn what_was_not_measured_is_no_number() {
     let made = Made::of(&[
         (0, Event::LegLinked { set: SET, leg: LEG_A, rtt: 0 }),
         (0, Event::XonSent { stream: STREAM, rate: 0 }),
-        (0, Event::PaddingEvent { circuit: LEG_A, hop: 1, what: 1, machine: u32::MAX }),
+        (0, Event::PaddingEvent { circuit: LEG_A, hop: 1, slot: 0, what: 1, machine: u32::MAX }),
         (0, Event::SetEnded { set: SET, cause: 0 }),
-        (0, Event::StateChanged { circuit: LEG_A, hop: 1, machine: 0, from: 0, to: u32::MAX }),
+        (0, Event::StateChanged { circuit: LEG_A, hop: 1, slot: 0, machine: 0, from: 0, to: u32::MAX }),
     ]);
     let all = jsonl(&made, &[]);
     let values = [&all[0]["rtt"], &all[1]["rate"], &all[2]["machine"], &all[3]["cause"], &all[4]["machine"]];
@@ -142,9 +142,11 @@ fn chrome_json_has_tracks_counters_and_spans() {
 fn chrome_json_has_the_numbers_of_the_trace() {
     let mut made = small_set();
     let (circuit, hop) = (Id(0x55), 1);
-    made.event(7, BEGIN + 610 * MS, &Event::BlockBegan { circuit, hop, machine: 0, bypass: 0, lasts: 20 * MS });
-    made.event(7, BEGIN + 630 * MS, &Event::BlockEnded { circuit, hop });
-    made.event(7, BEGIN + 640 * MS, &Event::StateChanged { circuit, hop, machine: 0, from: 0, to: 4 });
+    let (slot, machine) = (0, 0);
+    let block = Event::BlockBegan { circuit, hop, slot, machine, turn: 0, bypass: 0, lasts: 20 * MS };
+    made.event(7, BEGIN + 610 * MS, &block);
+    made.event(7, BEGIN + 630 * MS, &Event::BlockEnded { circuit, hop, slot, lasted: 20 * MS });
+    made.event(7, BEGIN + 640 * MS, &Event::StateChanged { circuit, hop, slot, machine, from: 0, to: 4 });
     made.event(7, BEGIN + 650 * MS, &Event::SendmeSent { circuit, hop });
     let told: Value = serde_json::from_str(&export("chrome", &made, &[])).unwrap();
     let all = told["traceEvents"].as_array().unwrap();
@@ -190,7 +192,7 @@ fn simulated(text: &str) -> Vec<(u64, char)> {
 
 #[test]
 fn the_simulator_reads_what_padders_were_told_of() {
-    let heard = |hop, what| Event::PaddingEvent { circuit: LEG_A, hop, what, machine: u32::MAX };
+    let heard = |hop, what| Event::PaddingEvent { circuit: LEG_A, hop, slot: 0, what, machine: u32::MAX };
     let made = Made::of(&[
         (3, heard(2, 1)),
         (3, heard(1, 1)),
@@ -200,7 +202,7 @@ fn the_simulator_reads_what_padders_were_told_of() {
         (10, heard(1, 2)),
         (20, heard(2, 2)),
         (25, heard(1, 1)),
-        (26, Event::PaddingEvent { circuit: LEG_B, hop: 1, what: 1, machine: u32::MAX }),
+        (26, Event::PaddingEvent { circuit: LEG_B, hop: 1, slot: 0, what: 1, machine: u32::MAX }),
     ]);
     let circuit = ["--circuit", "0x2000001000001"];
     let text = export("maybenot", &made, &circuit);

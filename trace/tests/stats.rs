@@ -102,28 +102,28 @@ fn the_file_is_described() {
 
 #[test]
 fn padding_is_counted_exactly() {
-    let (circuit, hop) = (LEG_A, 2);
-    let heard = |what| Event::PaddingEvent { circuit, hop, what, machine: u32::MAX };
-    let sent = |machine, bypass| Event::PaddingSent { circuit, hop, machine, bypass, replace: 0 };
+    let (circuit, hop, slot) = (LEG_A, 2, 1);
+    let heard = |what| Event::PaddingEvent { circuit, hop, slot, what, machine: u32::MAX };
+    let sent = |machine, bypass| Event::PaddingSent { circuit, hop, slot, machine, bypass, replace: 0, waited: 0 };
     let mut events = vec![
-        (0, Event::PaddingNegotiated { circuit, hop, step: 1 }),
-        (1, Event::PaddingNegotiated { circuit, hop, step: 3 }),
-        (1, Event::PadderAdded { circuit, hop, machines: 2 }),
-        (2, Event::StateChanged { circuit, hop, machine: 0, from: 0, to: 1 }),
-        (2, Event::TimerSet { circuit, hop, machine: 0, timer: 1, after: MS }),
-        (4, Event::TimerFired { circuit, hop, machine: 0, timer: 1, late: MS }),
+        (1, Event::PadderAdded { circuit, hop, slot, machines: 2 }),
+        (1, Event::PaddingNegotiated { circuit, hop, number: 3, step: 1 }),
+        (1, Event::PaddingNegotiated { circuit, hop, number: 3, step: 3 }),
+        (2, Event::StateChanged { circuit, hop, slot, machine: 0, from: 0, to: 1 }),
+        (2, Event::TimerSet { circuit, hop, slot, machine: 0, timer: 1, after: MS }),
+        (4, Event::TimerFired { circuit, hop, slot, machine: 0, timer: 1, late: MS }),
         (4, sent(0, 0)),
         (5, sent(1, 1)),
-        (10, Event::BlockBegan { circuit, hop, machine: 1, bypass: 0, lasts: 20 * MS }),
-        (20, Event::BlockBegan { circuit, hop, machine: 1, bypass: 0, lasts: 30 * MS }),
-        (50, Event::BlockEnded { circuit, hop }),
-        (51, Event::PaddingReplaced { circuit, hop, machine: 0, by: 1 }),
-        (52, Event::PaddingReplaced { circuit, hop, machine: 0, by: 2 }),
-        (53, Event::PaddingRefused { circuit, hop, machine: 0, why: 1 }),
-        (54, Event::PaddingRefused { circuit, hop, machine: 0, why: 1 }),
-        (55, Event::PaddingRefused { circuit, hop, machine: 0, why: 4 }),
+        (10, Event::BlockBegan { circuit, hop, slot, machine: 1, turn: 0, bypass: 0, lasts: 20 * MS }),
+        (20, Event::BlockBegan { circuit, hop, slot, machine: 1, turn: 1, bypass: 0, lasts: 30 * MS }),
+        (50, Event::BlockEnded { circuit, hop, slot, lasted: 40 * MS }),
+        (51, Event::PaddingReplaced { circuit, hop, slot, machine: 0, by: 1 }),
+        (52, Event::PaddingReplaced { circuit, hop, slot, machine: 0, by: 2 }),
+        (53, Event::PaddingRefused { circuit, hop, slot, machine: 0, what: 1, why: 1 }),
+        (54, Event::PaddingRefused { circuit, hop, slot, machine: 0, what: 1, why: 1 }),
+        (55, Event::PaddingRefused { circuit, hop, slot, machine: 0, what: 1, why: 5 }),
         (60, Event::PaddingReceived { circuit, hop }),
-        (90, Event::BlockBegan { circuit, hop, machine: 1, bypass: 1, lasts: 20 * MS }),
+        (90, Event::BlockBegan { circuit, hop, slot, machine: 1, turn: 0, bypass: 1, lasts: 20 * MS }),
         (100, Event::PaddingReceived { circuit, hop: 1 }),
     ];
     events.extend((0..8).map(|at| (60 + at, heard(1))));
@@ -131,7 +131,7 @@ fn padding_is_counted_exactly() {
     let told = stats(&Made::of(&events), "stats_padding");
     assert_eq!(told["padding"].as_array().unwrap().len(), 2, "a row for each hop");
     let expected = json!({
-        "engine": 7, "circuit": "0x2000001000001", "hop": 2, "machines": 2, "negotiated": "agreed",
+        "engine": 7, "circuit": "0x2000001000001", "hop": 2, "slot": 1, "machines": 2, "negotiated": "agreed",
         "added": BEGIN + MS, "removed": null, "normal_sent": 8, "normal_received": 4,
         "padding_sent": 2, "padding_received": 1, "overhead_sent_percent": 25.0, "overhead_received_percent": 25.0,
         "padding_sent_by_machine": { "0": 1, "1": 1 }, "bypassing": 1,

@@ -2,6 +2,7 @@
 
 mod allowed;
 mod negotiation;
+mod watch;
 
 use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
@@ -9,8 +10,10 @@ use crate::conflux::Role;
 use crate::engine::out::insn::Queued;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, NO_HOP};
 use crate::message::Lane;
-use crate::padding::{Answer, Machines, Outside, Pad, PadderStats, PadderTerms, Padding, PaddingEffect};
+use crate::padding::{Answer, Machines, Nobody, Outside, Pad, PadderStats, PadderTerms, Padding, PaddingEffect};
 use crate::reactor::{Controller, Side};
+pub(super) use negotiation::Negotiating;
+pub(super) use watch::{tell_received, Watcher};
 
 impl Engine {
     /// Loads a list of machines from its text.
@@ -41,14 +44,13 @@ impl Engine {
         let key = self.padding.keys.draw();
         let mut terms = terms.clone();
         self.fill_padder_terms(&mut terms);
-        let padding = self.padding_of(id)?;
-        if padding.has(terms.hop, terms.slot) {
+        if self.padding_of(id)?.has(terms.hop, terms.slot) {
             return Err(Misuse::PadderExists.into());
         }
-        if !padding.install(&terms, now, key) {
-            return Err(Blocked::Full.into());
+        match self.watch_padding(id, |padding, watch| padding.install(&terms, now, key, watch))? {
+            Some(true) => Ok(()),
+            _ => Err(Blocked::Full.into()),
         }
-        Ok(())
     }
 
     /// Removes a padder from a circuit.
@@ -59,7 +61,7 @@ impl Engine {
         if circuit.config.role == Role::Client && negotiated {
             return Err(self.invalid("what was negotiated is stopped, not removed"));
         }
-        let found = self.with_padding(id, |padding| padding.remove(hop, slot, now, false))?;
+        let found = self.watch_padding(id, |padding, watch| padding.remove(hop, slot, now, false, watch))?;
         if found == Some(true) {
             self.settle_padding(id, now);
             Ok(())
@@ -79,7 +81,9 @@ impl Engine {
     pub fn answer_padding(&mut self, now: Nanos, id: Id, pad: Pad, answer: Answer) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };
-        let asked = |padding: &mut Box<Padding>| padding.answered(pad, answer, now, &mut self.padding.purse);
+        let mut watch = Watcher { events: &mut self.events, circuit: id, now };
+        let asked =
+            |padding: &mut Box<Padding>| padding.answered(pad, answer, now, &mut self.padding.purse, &mut watch);
         if !circuit.padding.as_mut().is_some_and(asked) {
             return Err(Misuse::NotAsked.into());
         }
@@ -105,7 +109,11 @@ impl Engine {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         match self.circuits.get(id) {
             Some(circuit) if circuit.padding.is_none() => Ok(()),
-            Some(_) => self.with_padding(id, |padding| padding.written(cells, now)).map(|_| ()),
+            Some(_) if self.watches_padders() => {
+                self.written_watched(id, cells, now);
+                Ok(())
+            }
+            Some(_) => self.with_padding(id, |padding| padding.written(cells, now, &mut Nobody)).map(|_| ()),
             None => Err(self.circuits.reason(id).into()),
         }
     }
@@ -116,13 +124,17 @@ impl Engine {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
         match self.circuits.get(id) {
             Some(circuit) if circuit.padding.is_none() => Ok(()),
-            Some(_) => self.with_padding(id, |padding| padding.received(0, false, now)).map(|_| ()),
+            Some(_) if self.watches_padders() => {
+                self.watch_padding(id, |padding, watch| padding.received(0, false, now, watch)).map(|_| ())
+            }
+            Some(_) => self.with_padding(id, |padding| padding.received(0, false, now, &mut Nobody)).map(|_| ()),
             None => Err(self.circuits.reason(id).into()),
         }
     }
 
     /// Does the first thing that is due on the circuit in this place.
     pub(in crate::engine) fn run_padding(&mut self, index: u32, now: Nanos) {
+        let watched = self.watches_padders();
         let Some((id, circuit)) = self.circuits.at(index) else { return };
         // Nothing is sent any more on a circuit that the host was told to close.
         let Some(padding) = circuit.padding.as_mut().filter(|_| circuit.place != Place::Closing) else { return };
@@ -134,7 +146,12 @@ impl Engine {
             (held, releasable) = (edge.waiting() > 0, edge.waiting() > 0 && edge.is_writable());
         }
         let outside = Outside { held, releasable };
-        let late = padding.step(now, self.time.round, outside, &mut self.padding.purse, &mut self.padding.effects);
+        let late = if watched {
+            self.step_watched(id, now, outside)
+        } else {
+            let (purse, effects) = (&mut self.padding.purse, &mut self.padding.effects);
+            padding.step(now, self.time.round, outside, purse, effects, &mut Nobody)
+        };
         if let Some(late) = late {
             self.time.lateness.count(late);
         }
@@ -144,7 +161,8 @@ impl Engine {
     /// Does what follows from a change of a circuit's padders.
     pub(in crate::engine) fn settle_padding(&mut self, id: Id, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
-            padding.settle(&mut self.padding.purse, &mut self.padding.effects);
+            let mut watch = Watcher { events: &mut self.events, circuit: id, now };
+            padding.settle(&mut self.padding.purse, &mut self.padding.effects, &mut watch);
             self.apply_padding(id, now);
         }
     }
@@ -220,6 +238,8 @@ impl Engine {
         self.time.alarms.arm_padding(id, NEVER);
         self.padding.circuits -= 1;
         self.counters.totals.padding_blocks += padding.blocks;
+        let now = self.time.clock.latest();
+        padding.note_end(now, &mut Watcher { events: &mut self.events, circuit: id, now });
         let mut all = Lane::EMPTY;
         padding.take_held().for_each(|lane| self.held.store.join(&mut all, lane));
         self.leave_behind(all);

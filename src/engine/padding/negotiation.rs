@@ -4,6 +4,7 @@ use crate::base::{Id, Nanos};
 use crate::conflux::Role;
 use crate::engine::out::insn::Queued;
 use crate::engine::{Blocked, Engine, Error, Misuse};
+use crate::event::Event;
 use crate::padding::{NotNow, PadderTerms};
 use crate::wire::Command;
 
@@ -37,7 +38,10 @@ impl Engine {
         }
         self.check_hop(id, terms.hop)?;
         let key = self.padding.keys.draw();
-        let question = self.padding_of(id)?.start(number, &terms, now, key).map_err(not_now)?;
+        self.padding_of(id)?;
+        let started = self.watch_padding(id, |padding, watch| padding.start(number, &terms, now, key, watch))?;
+        let question = started.unwrap_or(Err(NotNow::NotRunning)).map_err(not_now)?;
+        self.note_negotiated(id, terms.hop, number, Negotiating::StartSent);
         self.settle_padding(id, now);
         self.out.queue.push(Queued::Negotiation {
             circuit: id,
@@ -58,18 +62,39 @@ impl Engine {
 
     pub(super) fn end_padding(&mut self, id: Id, number: u8, now: Nanos) -> Result<(), Error> {
         let is_client = self.circuits.get(id).is_some_and(|circuit| circuit.config.role == Role::Client);
-        let news = self.with_padding(id, |padding| {
+        let news = self.watch_padding(id, |padding, watch| {
             if is_client {
-                let (question, hop) = padding.stop(number, now)?;
+                let (question, hop) = padding.stop(number, now, watch)?;
                 Ok((Command::PADDING_NEGOTIATE, hop, question.encode()))
             } else {
-                padding.end(number, now).map(|news| (Command::PADDING_NEGOTIATED, 0, news.encode()))
+                padding.end(number, now, watch).map(|news| (Command::PADDING_NEGOTIATED, 0, news.encode()))
             }
         })?;
         let (command, hop, body) = news.unwrap_or(Err(NotNow::NotRunning)).map_err(not_now)?;
+        self.note_negotiated(id, hop, number, if is_client { Negotiating::StopSent } else { Negotiating::Ended });
         self.settle_padding(id, now);
         self.out.queue.push(Queued::Negotiation { circuit: id, hop, command, body });
         Ok(())
+    }
+}
+
+/// Steps of the negotiation, as events number them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::engine) enum Negotiating {
+    StartSent = 1,
+    StartReceived = 2,
+    Agreed = 3,
+    Refused = 4,
+    StopSent = 5,
+    StopReceived = 6,
+    Stopped = 7,
+    Ended = 8,
+}
+
+impl Engine {
+    /// Notes a step of the negotiation.
+    pub(in crate::engine) fn note_negotiated(&mut self, circuit: Id, hop: u8, number: u8, step: Negotiating) {
+        self.note(Event::PaddingNegotiated { circuit, hop, number, step: step as u8 });
     }
 }
 

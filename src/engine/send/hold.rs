@@ -45,7 +45,7 @@ impl Engine {
             self.with_padding(id, Padding::found_no_room)?;
             return Err(self.no_room(NO_MEMORY));
         }
-        self.with_padding(id, |padding| padding.hold(message.hop, lane, now))?;
+        self.watch_padding(id, |padding, watch| padding.hold(message.hop, lane, now, watch))?;
         if message.stream_id != 0 || message.command.stream_rule() == StreamRule::Needed {
             self.mark_streams(id);
         }

@@ -3,6 +3,7 @@
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::Fault;
 use crate::congestion::flow::FlowMessage;
+use crate::engine::padding::Watcher;
 use crate::engine::{Engine, Place};
 use crate::event::{Class, Event};
 use crate::message::{cost_of, Lane, Message};
@@ -114,7 +115,8 @@ impl Engine {
         if let Some(padding) = &mut circuit.padding {
             // Padding is not asked to admit it, as no host waits to be told of room.
             if padding.is_in_the_way(message.command) {
-                padding.hold(message.hop, lane, now);
+                let events = &mut self.events;
+                padding.hold(message.hop, lane, now, &mut Watcher { events, circuit: id, now });
                 self.grew(id);
                 self.settle_padding(id, now);
                 return true;

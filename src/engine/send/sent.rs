@@ -5,6 +5,7 @@ use crate::engine::slot::{Circuit, Place, NO_HOP};
 use crate::engine::{Blocked, Engine, Error, Misuse, Verdict};
 use crate::event::Class;
 use crate::message::Head;
+use crate::padding::Nobody;
 use crate::reactor::Side;
 use crate::wire::command::STREAM_NEEDED;
 use crate::wire::Command;
@@ -144,10 +145,13 @@ impl Engine {
     /// Tells padders of a queued cell that has been counted.
     #[inline(never)]
     pub(in crate::engine) fn tell_padders(&mut self, id: Id, hop: u8, now: Nanos) {
+        if self.watches_padders() {
+            return self.sent_watched(id, hop, now);
+        }
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
             let before = padding.next();
             padding.queued(hop);
-            padding.normal_sent(hop, now);
+            padding.normal_sent(hop, now, &mut Nobody);
             // Most often a timer moves later, and next(), a lower bound, stays.
             if padding.next() != before {
                 self.time.alarms.arm_padding(id, padding.next());

@@ -5,6 +5,7 @@ use crate::base::{limits, Id};
 use crate::conflux::{Cause, Fault, Report};
 use crate::congestion::{mirror, Snapshot};
 use crate::engine::out::insn::Queued;
+use crate::engine::padding::Watcher;
 use crate::engine::spread::membership::BLANK;
 use crate::engine::spread::message::{cause_of, token_down, Crossed, Crossing, Down, Request, Up, ENDED};
 use crate::engine::spread::places::{Away, Way};
@@ -344,9 +345,9 @@ impl Engine {
                         let _ = self.held.store.pop(&mut lane, &mut BLANK.clone());
                         return false;
                     }
-                    padding.hold(hop, first, now);
+                    padding.hold(hop, first, now, &mut Watcher { events: &mut self.events, circuit: id, now });
                 }
-                padding.hold(hop, lane, now);
+                padding.hold(hop, lane, now, &mut Watcher { events: &mut self.events, circuit: id, now });
                 self.grew(id);
                 self.settle_padding(id, now);
             }

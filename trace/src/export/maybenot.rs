@@ -18,8 +18,8 @@ const NAMED_MAX: usize = 20;
 /// Cells of a circuit.
 #[derive(Default)]
 struct Seen {
-    /// Those that padders were told of, by hop.
-    by_hop: BTreeMap<u64, u64>,
+    /// Those that padders were told of, by hop: the first padder there, and how many.
+    by_hop: BTreeMap<u64, (u64, u64)>,
     others: u64,
 }
 
@@ -27,8 +27,8 @@ struct Seen {
 struct Chosen {
     engine: u32,
     circuit: u64,
-    /// The hop whose padder is listened to; None where there is no padder.
-    hop: Option<u64>,
+    /// Hop and slot of the padder that is listened to; None where there is no padder.
+    hop: Option<(u64, u64)>,
 }
 
 pub fn run(path: &str, output: Option<&str>, options: &Options, hop: Option<u64>) -> Result<(), Error> {
@@ -41,7 +41,10 @@ pub fn run(path: &str, output: Option<&str>, options: &Options, hop: Option<u64>
         if let Some((circuit, hop, _)) = cell(entry) {
             let seen = seen.entry((entry.engine, circuit)).or_default();
             match hop {
-                Some(hop) => *seen.by_hop.entry(hop).or_default() += 1,
+                Some((hop, slot)) => {
+                    let (first, count) = seen.by_hop.entry(hop).or_insert((slot, 0));
+                    *count += u64::from(*first == slot);
+                }
                 None => seen.others += 1,
             }
         }
@@ -89,8 +92,8 @@ fn each(
     Ok(())
 }
 
-/// The circuit of a cell, the hop of the padder that was told of it, and whether it was sent or received.
-fn cell(entry: &Entry) -> Option<(u64, Option<u64>, char)> {
+/// The circuit of a cell, hop and slot of the padder that was told of it, and whether it was sent or received.
+fn cell(entry: &Entry) -> Option<(u64, Option<(u64, u64)>, char)> {
     let (name, direction) = match entry.kind.name {
         "PaddingEvent" => {
             let direction = match entry.get("what")? {
@@ -98,7 +101,7 @@ fn cell(entry: &Entry) -> Option<(u64, Option<u64>, char)> {
                 2 => 'r',
                 _ => return None,
             };
-            return Some((entry.get("circuit")?, Some(entry.get("hop")?), direction));
+            return Some((entry.get("circuit")?, Some((entry.get("hop")?, entry.get("slot")?)), direction));
         }
         "Sent" | "SwitchSent" => ("leg", 's'),
         "InOrder" | "Held" | "SwitchReceived" => ("leg", 'r'),
@@ -126,6 +129,7 @@ fn choose(seen: &BTreeMap<(u32, u64), Seen>, options: &Options, hop: Option<u64>
         Some(hop) => Some(hop),
         None => cells.by_hop.keys().next().copied(),
     };
+    let hop = hop.and_then(|hop| Some((hop, cells.by_hop.get(&hop)?.0)));
     Ok(Chosen { engine: *engine, circuit: *circuit, hop })
 }
 
@@ -139,7 +143,7 @@ fn which(seen: &BTreeMap<(u32, u64), Seen>, found: usize, named: &[u64]) -> Stri
     };
     text.push_str("\n  circuit             engine  cells");
     for ((engine, circuit), cells) in seen.iter().take(NAMED_MAX) {
-        let count = cells.by_hop.values().next().copied().unwrap_or(cells.others);
+        let count = cells.by_hop.values().next().map_or(cells.others, |&(_, count)| count);
         let _ = write!(text, "\n  {:<18}  {engine:>6}  {count:>5}", format!("{circuit:#x}"));
     }
     if seen.len() > NAMED_MAX {

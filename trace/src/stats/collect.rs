@@ -19,7 +19,9 @@ pub struct Collector {
     engines: BTreeMap<u32, EngineTold>,
     sets: Rows<(u32, u64), Set>,
     circuits: Rows<(u32, u64), Circuit>,
-    padders: Rows<(u32, u64, u64), Padder>,
+    padders: Rows<(u32, u64, u64, u64), Padder>,
+    /// The first padder at a hop, which gets what has to do with the hop alone.
+    first_slots: HashMap<(u32, u64, u64), u64>,
     /// Sets, for a stream's owner may be one.
     known_sets: BTreeSet<(u32, u64)>,
     owners: HashMap<(u32, u64), u64>,
@@ -134,6 +136,7 @@ impl Collector {
             sets: Rows::new(),
             circuits: Rows::new(),
             padders: Rows::new(),
+            first_slots: HashMap::new(),
             known_sets: BTreeSet::new(),
             owners: HashMap::new(),
             rest: RestTold::default(),
@@ -155,10 +158,18 @@ impl Collector {
                 let Some(circuit) = entry.get("circuit") else { return };
                 self.circuits.at((entry.engine, circuit)).see(entry, circuit);
             }
-            Class::Padding => {
+            Class::Padding | Class::States => {
                 let Some(circuit) = entry.get("circuit") else { return };
                 let hop = entry.get("hop").unwrap_or(0);
-                self.padders.at((entry.engine, circuit, hop)).see(entry, circuit, hop);
+                let place = (entry.engine, circuit, hop);
+                let slot = match entry.get("slot") {
+                    Some(slot) => {
+                        self.first_slots.entry(place).or_insert(slot);
+                        slot
+                    }
+                    None => self.first_slots.get(&place).copied().unwrap_or(0),
+                };
+                self.padders.at((entry.engine, circuit, hop, slot)).see(entry, circuit, hop, slot);
             }
             Class::Streams => self.see_stream(entry),
             Class::Memory | Class::Hub | Class::Faults | Class::Host => self.rest.see(entry),

@@ -1,4 +1,4 @@
-//! What one padder did: the machines at one hop of a circuit.
+//! What one padder did: machines at one hop of a circuit.
 
 use super::quantiles::{Quantiles, Spread};
 use super::span::{Spans, SpansTold};
@@ -22,6 +22,7 @@ pub struct PadderTold {
     pub engine: u32,
     pub circuit: Hex,
     pub hop: u64,
+    pub slot: u64,
     pub machines: Option<u64>,
     pub added: Option<u64>,
     pub removed: Option<u64>,
@@ -46,7 +47,7 @@ pub struct PadderTold {
     pub states_changed: u64,
     pub timers_set: u64,
     pub timers_fired: u64,
-    /// Blocks that were made longer.
+    /// Blocks that were changed: made longer, most often.
     pub blocks_renewed: u64,
 }
 
@@ -61,10 +62,10 @@ pub struct WholePadder {
 }
 
 impl Padder {
-    /// An event of the class `padding`.
-    pub fn see(&mut self, entry: &Entry, circuit: u64, hop: u64) {
+    /// An event of the classes `padding` and `states`.
+    pub fn see(&mut self, entry: &Entry, circuit: u64, hop: u64, slot: u64) {
         let told = &mut self.told;
-        (told.engine, told.circuit, told.hop) = (entry.engine, Hex(circuit), hop);
+        (told.engine, told.circuit, told.hop, told.slot) = (entry.engine, Hex(circuit), hop, slot);
         match entry.kind.name {
             "PadderAdded" => (told.machines, told.added) = (entry.get("machines"), Some(entry.time)),
             "PadderRemoved" => {
@@ -79,7 +80,7 @@ impl Padder {
                 self.late.add(entry.get("late").unwrap_or(0));
             }
             "BlockBegan" => {
-                told.blocks_renewed += u64::from(self.blocks.is_open());
+                told.blocks_renewed += u64::from(entry.get("turn") == Some(1));
                 self.blocks.begin(entry.time);
             }
             "BlockEnded" => self.blocks.end(entry.time),

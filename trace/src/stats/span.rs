@@ -36,10 +36,6 @@ impl Spans {
         }
     }
 
-    pub fn is_open(&self) -> bool {
-        self.begun.is_some()
-    }
-
     /// All of them, where `last` is the time at which the trace ends.
     pub fn told(&self, last: u64) -> SpansTold {
         let lengths = self.lengths.spread();

@@ -214,6 +214,7 @@ fn padding(all: &[WholePadder], page: &mut String) {
         "circuit",
         "engine",
         "hop",
+        "slot",
         "normal out",
         "padding out",
         "overhead",
@@ -232,7 +233,8 @@ fn padding(all: &[WholePadder], page: &mut String) {
     let share = |percent: Option<f64>| percent.map_or("-".to_owned(), |percent| format!("{percent:.1} %"));
     for whole in all {
         let padder = &whole.padder;
-        let mut row = vec![format!("{:#x}", padder.circuit.0), padder.engine.to_string(), padder.hop.to_string()];
+        let mut row = vec![format!("{:#x}", padder.circuit.0), padder.engine.to_string()];
+        row.extend([padder.hop, padder.slot].map(|place| place.to_string()));
         row.extend([padder.normal_sent, padder.padding_sent].map(|count| count.to_string()));
         row.push(share(padder.overhead_sent_percent));
         row.extend([padder.normal_received, padder.padding_received].map(|count| count.to_string()));

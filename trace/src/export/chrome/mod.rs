@@ -144,10 +144,13 @@ impl Chrome {
 
     fn see_circuit(&mut self, entry: &Entry, time: i64, to: &mut String) {
         let Some(id) = entry.get("circuit") else { return };
-        let hop = entry.get("hop").unwrap_or(0);
+        let hop = match (entry.get("hop").unwrap_or(0), entry.get("slot")) {
+            (hop, None | Some(0)) => hop.to_string(),
+            (hop, Some(slot)) => format!("{hop}.{slot}"),
+        };
         match entry.kind.name {
             "Reported" | "SendmeReceived" => return self.see_window(entry, id, time, to),
-            "SendmeSent" | "PaddingEvent" | "TimerSet" | "TimerFired" => return,
+            "SendmeSent" | "PaddingEvent" | "TimerSet" | "TimerFired" | "TimerCancelled" => return,
             "FeedPaused" | "FeedUnpaused" | "WritableChanged" | "Waits" => return self.see_edge(entry, id, time, to),
             _ => {}
         }
@@ -241,7 +244,7 @@ impl Exporter for Chrome {
         self.latest = self.latest.max(time);
         match entry.kind.class {
             Class::Sets | Class::Messages | Class::Choice => self.see_set(entry, time, to),
-            Class::Windows | Class::Edges | Class::Padding => self.see_circuit(entry, time, to),
+            Class::Windows | Class::Edges | Class::Padding | Class::States => self.see_circuit(entry, time, to),
             Class::Streams => self.see_stream(entry, time, to),
             Class::Hub => {}
             Class::Memory | Class::Faults | Class::Host => {
