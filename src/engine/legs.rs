@@ -173,28 +173,47 @@ impl Engine {
 
     #[inline(always)]
     fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+        if self.wants(Class::Windows) {
+            return self.take_reports_and_tell(news);
+        }
         for (id, report) in news {
-            let leg = self.circuits.get(id).filter(|circuit| circuit.reactor.is_none()).map(|circuit| circuit.place);
-            let Some(Place::Leg { set, ix }) = leg else {
-                self.take_other_report(id, &report)?;
-                continue;
-            };
-            if let Some(state) = self.sets.get_mut(set) {
-                state.report(ix, &report, &mut self.out.effects);
-            }
-            if self.wants(Class::Windows) {
-                self.note_report(id, report);
-            }
-            if !self.out.effects.is_empty() {
-                self.apply_effects(set);
-            }
+            self.take_report::<false>(id, &report)?;
         }
         Ok(())
     }
 
     #[cold]
     #[inline(never)]
-    fn note_report(&mut self, circuit: Id, report: Report) {
+    fn take_reports_and_tell(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+        for (id, report) in news {
+            self.take_report::<true>(id, &report)?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn take_report<const TELLS: bool>(&mut self, id: Id, report: &Report) -> Result<(), Error> {
+        let leg = self.circuits.get(id).filter(|circuit| circuit.reactor.is_none()).map(|circuit| circuit.place);
+        let Some(Place::Leg { set, ix }) = leg else {
+            self.take_other_report(id, report)?;
+            if TELLS {
+                self.note_report(id, report);
+            }
+            return Ok(());
+        };
+        if let Some(state) = self.sets.get_mut(set) {
+            state.report(ix, report, &mut self.out.effects);
+        }
+        if TELLS {
+            self.note_report(id, report);
+        }
+        if !self.out.effects.is_empty() {
+            self.apply_effects(set);
+        }
+        Ok(())
+    }
+
+    fn note_report(&mut self, circuit: Id, report: &Report) {
         let narrow = |wide: u64| u32::try_from(wide).unwrap_or(u32::MAX);
         self.note(Event::Reported {
             circuit,
@@ -213,10 +232,7 @@ impl Engine {
             return Err(Misuse::IsRun.into());
         }
         match self.circuits.get(id).map(|circuit| circuit.place) {
-            Some(Place::Away) => {
-                self.note_report(id, *report);
-                self.report_away(id, report);
-            }
+            Some(Place::Away) => self.report_away(id, report),
             _ => self.leg(id).map(|_| ())?,
         }
         Ok(())

@@ -152,6 +152,8 @@ impl Engine {
     }
 
     /// Tells the source of an edge to pause or to go on.
+    #[cold]
+    #[inline(never)]
     pub(super) fn change_feed(&mut self, circuit: Id, source: Side, change: FeedChange) {
         let waiting = self.edge_of(circuit, source.opposite()).map_or(0, |edge| edge.waiting());
         self.tell_source(circuit, source, change, waiting);

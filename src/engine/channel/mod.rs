@@ -264,10 +264,15 @@ impl Engine {
     }
 
     /// A message is put into the instruction queue. It uses up room from now on, and goes when the host takes it.
+    #[inline]
     pub(in crate::engine) fn book(&mut self, id: Id) {
-        if !self.channels.in_use() {
-            return;
+        if self.channels.in_use() {
+            self.book_at(id);
         }
+    }
+
+    #[inline(never)]
+    fn book_at(&mut self, id: Id) {
         if self.wants(Class::Edges) {
             self.note_room_used(id, Side::Back, 1);
         }
