@@ -215,7 +215,7 @@ impl Engine {
 
     fn note_report(&mut self, circuit: Id, report: &Report) {
         let narrow = |wide: u64| u32::try_from(wide).unwrap_or(u32::MAX);
-        self.note(Event::Reported {
+        self.note_here(Event::Reported {
             circuit,
             cwnd: narrow(report.cwnd),
             in_flight: narrow(report.inflight),

@@ -34,6 +34,13 @@ impl Engine {
         }
     }
 
+    /// [`Engine::note`] for an event that can come with each message, where the kind is known. Only for functions that
+    /// stand apart.
+    #[inline(always)]
+    pub(super) fn note_here(&mut self, event: Event) {
+        self.events.note_here(self.time.clock.latest(), event);
+    }
+
     /// Says that a leg took a step of the link handshake.
     #[cold]
     pub(super) fn note_step(&mut self, set: Id, ix: LegIx, step: LinkStep) {

@@ -181,7 +181,7 @@ impl Engine {
     #[inline(never)]
     pub(super) fn note_wait(&mut self, circuit: Id, side: Side) {
         let Some(waiting) = self.edge_of(circuit, side).map(|edge| edge.waiting()) else { return };
-        self.note(Event::Waits { circuit, side: side as u8, waiting });
+        self.note_here(Event::Waits { circuit, side: side as u8, waiting });
     }
 
     /// Reports whether the channel on one side takes cells.

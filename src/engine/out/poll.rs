@@ -353,7 +353,7 @@ impl Engine {
             Queued::Sendme { circuit, hop, .. } if given => {
                 self.counters.totals.sendmes_sent += 1;
                 if self.wants(Class::Windows) {
-                    self.note(Event::SendmeSent { circuit, hop });
+                    self.note_sendme_sent(circuit, hop);
                 }
                 self.count_sent(circuit, hop, self.time.clock.latest());
             }
@@ -378,6 +378,12 @@ impl Engine {
             }
             self.apply_effects(set);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_sendme_sent(&mut self, circuit: Id, hop: u8) {
+        self.note_here(Event::SendmeSent { circuit, hop });
     }
 
     /// Hands back a message that was let out for a circuit that has gone since.

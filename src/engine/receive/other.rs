@@ -195,7 +195,7 @@ impl Engine {
 #[cold]
 #[inline(never)]
 fn note_sendme(events: &mut Events, now: Nanos, circuit: Id, hop: u8, window: &Window) {
-    events.note(
+    events.note_here(
         now,
         Event::SendmeReceived {
             circuit,

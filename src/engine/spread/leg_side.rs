@@ -1,7 +1,7 @@
 //! Our circuits that are legs of a set on another engine, its home. Messages that come on them cross to the home, and
 //! messages that the set sends on them come from there.
 
-use crate::base::{limits, Id};
+use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault, Report};
 use crate::congestion::{mirror, Snapshot};
 use crate::engine::out::insn::Queued;
@@ -10,7 +10,7 @@ use crate::engine::spread::membership::BLANK;
 use crate::engine::spread::message::{cause_of, token_down, Crossed, Crossing, Down, Request, Up, ENDED};
 use crate::engine::spread::places::{Away, Way};
 use crate::engine::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind};
-use crate::event::{Class, Event};
+use crate::event::{Class, Event, Events};
 use crate::hub::{Cargo, Home, JoinError, Left, News};
 use crate::message::{Lane, Message, COPY_COST};
 use crate::queue::{Backlog, Pushed, Refused};
@@ -126,7 +126,7 @@ impl Engine {
     fn send_home_and_tell(&mut self, id: Id, up: Up) -> Result<(), Error> {
         let command = up.command();
         self.send_home_quietly(id, up)?;
-        self.note(Event::CrossedOut { leg: id, command: command.0 });
+        self.note_here(Event::CrossedOut { leg: id, command: command.0 });
         Ok(())
     }
 
@@ -273,8 +273,8 @@ impl Engine {
             if let News::Item(down) = &news {
                 self.held.store.budget_mut().adopt(down.cost());
                 if self.events.wants(Class::Hub) {
-                    let event = Event::CrossedIn { leg: id, command: down.command().0 };
-                    self.events.note(self.time.clock.latest(), event);
+                    let now = self.time.clock.latest();
+                    note_in(&mut self.events, now, id, down.command());
                 }
             }
             match news {
@@ -396,4 +396,11 @@ impl Engine {
             self.fault(id, fault);
         }
     }
+}
+
+/// Says that something came from another engine.
+#[cold]
+#[inline(never)]
+pub(super) fn note_in(events: &mut Events, now: Nanos, leg: Id, command: Command) {
+    events.note_here(now, Event::CrossedIn { leg, command: command.0 });
 }

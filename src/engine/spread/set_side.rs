@@ -4,6 +4,7 @@ use crate::base::{limits, Id, Nanos};
 use crate::conflux::set::Plan;
 use crate::conflux::{Cause, Fault, LegIx, Report};
 use crate::engine::out::verdict::END_NOT_DIRECTORY;
+use crate::engine::spread::leg_side::note_in;
 use crate::engine::spread::membership::BLANK;
 use crate::engine::spread::message::{cause_of, reason, token_up, Crossed, Down, Up, LOST};
 use crate::engine::spread::places::HomeLeg;
@@ -58,10 +59,11 @@ impl Engine {
         leg.way.put(cost, now);
         match leg.backlog.push(&mut &leg.end, down) {
             Ok(pushed) => {
-                if self.events.wants(Class::Hub) {
-                    self.events.note(now, Event::CrossedOut { leg: id, command: command.0 });
+                let is_more = leg.way.is_more();
+                if self.wants(Class::Hub) {
+                    self.note_out(id, command);
                 }
-                if leg.way.is_more() {
+                if is_more {
                     self.note_crossing(id);
                 }
                 // The leg counts as blocked from now on, so few messages can follow.
@@ -80,6 +82,13 @@ impl Engine {
                 self.lose_leg(id, Cause::LegLost);
             }
         }
+    }
+
+    /// Says that something went to another engine.
+    #[cold]
+    #[inline(never)]
+    fn note_out(&mut self, leg: Id, command: Command) {
+        self.note_here(Event::CrossedOut { leg, command: command.0 });
     }
 
     /// Tells a set that more is on the way to a leg elsewhere than it knows of.
@@ -126,7 +135,9 @@ impl Engine {
             self.held.store.budget_mut().release_crossing(cost);
             return;
         }
-        self.note(Event::CrossedOut { leg: id, command: Command::CONFLUX_LINKED.0 });
+        if self.wants(Class::Hub) {
+            self.note_out(id, Command::CONFLUX_LINKED);
+        }
     }
 
     /// Sets or cancels the timer of a leg elsewhere that waits for LINKED_ACK.
@@ -159,7 +170,7 @@ impl Engine {
             };
             self.held.store.budget_mut().adopt(up.cost());
             if self.wants(Class::Hub) {
-                self.note(Event::CrossedIn { leg: id, command: up.command().0 });
+                note_in(&mut self.events, self.time.clock.latest(), id, up.command());
             }
             if let Err(fault) = self.take_up(set, ix, up, now) {
                 self.fault_elsewhere(id, fault);
