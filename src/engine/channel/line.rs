@@ -185,6 +185,7 @@ impl Engine {
         let place = seating(id, side);
         self.seat_at(place).into_iter().for_each(|seat| seat.turn = Turn::Up);
         let taken = self.take_waiting(id, side, buffer, taker);
+        let tells = self.wants(Class::Edges);
         let Some(seat) = self.seat_at(place) else { return taken };
         if taken != Ok(true) {
             seat.turn = Turn::InLine;
@@ -192,8 +193,8 @@ impl Engine {
         }
         seat.gauge.spend();
         seat.gauge.sub_waiting(1);
-        let asks = seat.asks;
-        if self.wants(Class::Edges) {
+        let (asks, is_used_up) = (seat.asks, tells && seat.gauge.room() == 0);
+        if is_used_up {
             self.note_room_used(id, side, 0);
         }
         self.unlink(place);
