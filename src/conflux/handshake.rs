@@ -33,7 +33,7 @@ pub enum LinkState {
 
 /// A message of the handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum LinkMessage {
     /// CONFLUX_LINK.
     Link,
     /// CONFLUX_LINKED.
@@ -58,14 +58,14 @@ impl LinkState {
 
 /// Returns the next state, or the fault. Every message that is not a step of the handshake is a violation (prop329
 /// §4.2.1, MUST).
-pub fn step(role: Role, state: LinkState, event: Event) -> Result<LinkState, Fault> {
+pub fn step(role: Role, state: LinkState, event: LinkMessage) -> Result<LinkState, Fault> {
     match (role, state, event) {
-        (Role::Exit, LinkState::Unlinked, Event::Link) => Ok(LinkState::Unacked),
-        (Role::Client, LinkState::Pending, Event::Linked) => Ok(LinkState::Linked),
-        (Role::Exit, LinkState::Unacked, Event::LinkedAck) => Ok(LinkState::Linked),
-        (_, _, Event::Link) => Err(Fault::UnexpectedLink),
-        (_, _, Event::Linked) => Err(Fault::UnexpectedLinked),
-        (_, _, Event::LinkedAck) => Err(Fault::UnexpectedLinkedAck),
+        (Role::Exit, LinkState::Unlinked, LinkMessage::Link) => Ok(LinkState::Unacked),
+        (Role::Client, LinkState::Pending, LinkMessage::Linked) => Ok(LinkState::Linked),
+        (Role::Exit, LinkState::Unacked, LinkMessage::LinkedAck) => Ok(LinkState::Linked),
+        (_, _, LinkMessage::Link) => Err(Fault::UnexpectedLink),
+        (_, _, LinkMessage::Linked) => Err(Fault::UnexpectedLinked),
+        (_, _, LinkMessage::LinkedAck) => Err(Fault::UnexpectedLinkedAck),
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
         let mut violations = 0;
         for role in [Role::Client, Role::Exit] {
             for state in [Unlinked, Building, Pending, Unacked, Linked] {
-                for event in [Event::Link, Event::Linked, Event::LinkedAck] {
+                for event in [LinkMessage::Link, LinkMessage::Linked, LinkMessage::LinkedAck] {
                     match step(role, state, event) {
                         Ok(next) => steps.push((role, state, event, next)),
                         Err(_) => violations += 1,
@@ -91,9 +91,9 @@ mod tests {
         assert_eq!(
             steps,
             [
-                (Role::Client, Pending, Event::Linked, Linked),
-                (Role::Exit, Unlinked, Event::Link, Unacked),
-                (Role::Exit, Unacked, Event::LinkedAck, Linked),
+                (Role::Client, Pending, LinkMessage::Linked, Linked),
+                (Role::Exit, Unlinked, LinkMessage::Link, Unacked),
+                (Role::Exit, Unacked, LinkMessage::LinkedAck, Linked),
             ]
         );
         assert_eq!(violations, 27);

@@ -122,7 +122,12 @@ fn a_slow_reader() {
     assert_eq!(demo.recorded(2), demo.row("two legs"), "{}", demo.said);
     let line = demo.said.lines().find(|line| line.starts_with("flow control:")).unwrap();
     let said: Vec<u64> = line.split_whitespace().filter_map(|word| word.trim_end_matches(';').parse().ok()).collect();
-    let names = [("xoff_sent", client(2)), ("xon_sent", client(2)), ("xoff_received", exits(2)[0]), ("xon_received", exits(2)[0])];
+    let names = [
+        ("xoff_sent", client(2)),
+        ("xon_sent", client(2)),
+        ("xoff_received", exits(2)[0]),
+        ("xon_received", exits(2)[0]),
+    ];
     let recorded = names.map(|(name, engine)| demo.sum(&[engine], name));
     assert_eq!(recorded[..], said[..], "{line}");
     assert!(said[0] > 0, "{line}");

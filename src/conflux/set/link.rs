@@ -3,7 +3,7 @@
 use super::{LegIx, Set};
 use crate::base::time::NEVER;
 use crate::base::{Hops, Id, Nanos};
-use crate::conflux::handshake::{step, Event, LinkState};
+use crate::conflux::handshake::{step, LinkMessage, LinkState};
 use crate::conflux::leg::Leg;
 use crate::conflux::{Control, Effect};
 use crate::wire::conflux::{Link, Ux};
@@ -46,7 +46,7 @@ impl Set {
         is_new: bool,
         effects: &mut Vec<Effect>,
     ) -> Result<LegIx, Fault> {
-        let state = step(self.role, LinkState::Unlinked, Event::Link)?;
+        let state = step(self.role, LinkState::Unlinked, LinkMessage::Link)?;
         // In a new set nothing was sent or received (R6); in a live set the peer cannot have received more than was
         // sent (prop329 §2.4.4).
         let possible = if is_new {
@@ -110,7 +110,7 @@ impl Set {
         let highest_sent = self.highest_sent();
         let role = self.role;
         let leg = self.legs.get_mut(usize::from(ix)).ok_or(Fault::UnexpectedLinked)?;
-        let state = step(role, leg.state, Event::Linked)?;
+        let state = step(role, leg.state, LinkMessage::Linked)?;
         // A peer that knows the nonce from another leg can send LINKED before LINK has left.
         if !leg.asked {
             return Err(Fault::UnexpectedLinked);
@@ -141,7 +141,7 @@ impl Set {
     /// Exit: handles LINKED_ACK (CFX-27).
     pub fn handle_linked_ack(&mut self, ix: LegIx, now: Nanos, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         let leg = self.legs.get_mut(usize::from(ix)).ok_or(Fault::UnexpectedLinkedAck)?;
-        let state = step(self.role, leg.state, Event::LinkedAck)?;
+        let state = step(self.role, leg.state, LinkMessage::LinkedAck)?;
         leg.enter(state);
         leg.measured(if leg.asked { now.saturating_sub(leg.asked_at) } else { 0 });
         Self::answered(leg, effects);
