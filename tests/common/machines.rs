@@ -169,12 +169,12 @@ fn loops() -> Vec<(String, Vec<Machine>)> {
     ]
 }
 
-fn machine(states: Vec<State>) -> Machine {
+pub fn machine(states: Vec<State>) -> Machine {
     Machine::new(u64::MAX, 0.0, u64::MAX, 0.0, states).unwrap()
 }
 
 /// A state that goes on to others upon events, and what it does.
-fn state(to: &[(Event, usize)], action: Option<Action>) -> State {
+pub fn state(to: &[(Event, usize)], action: Option<Action>) -> State {
     let next = |event: Event| to.iter().filter(move |on| on.0 == event).map(|on| Trans(on.1, 1.0)).collect();
     let mut state = State::new(enum_map::enum_map! { event => next(event) });
     state.action = action;
