@@ -21,7 +21,7 @@ CWARN       := -Wall -Wextra -Wpedantic -Werror
 CFLAGS      ?= -O2 -g
 CCOMMON     := -std=c99 -D_POSIX_C_SOURCE=200809L $(CWARN) -Iinclude
 
-.PHONY: all help lib header machines setup clean install
+.PHONY: all help lib header machines docs-events setup clean install
 all: lib header ## Build the library and its header
 
 help: ## Say what there is
@@ -44,6 +44,9 @@ header: ## Renew include/circflow.h from the source
 
 machines: ## Renew tests/machines and examples/machines from tests/common/machines.rs
 	CIRCFLOW_WRITE_MACHINES=1 $(CARGO) test --target-dir target --test machine_texts
+
+docs-events: ## Renew the tables of docs/events.md from src/event/table.rs
+	CIRCFLOW_WRITE_EVENTS=1 $(CARGO) test --target-dir target --test events_page
 
 setup: ## Install the Debian packages that demo and tests need
 	@scripts/setup.sh

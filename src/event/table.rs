@@ -336,8 +336,8 @@ events! {
     107 PaddingReplaced Padding Trace { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
         machine: u32 = "its index",
         by: u8 = "1 one not written yet, 2 one that stays held, 3 one let out of the block" }
-    /// A padding cell or a block was refused: by a limit, as many cells wait to be written, by the cap on what a block
-    /// holds back, or by a host with a queue of its own.
+    /// A padding cell or a block was refused. (A limit was reached, many cells wait to be written, a block holds back
+    /// as many as it may, or the host has a queue of its own.)
     108 PaddingRefused Padding Debug { circuit: Id = "an id", hop: u8 = "of the circuit", slot: u8 = "of the hop",
         machine: u32 = "its index", what: u8 = "1 a padding cell, 2 a block, 3 a held padding cell",
         why: u8 = "1 the operator's budget, 2 the consensus, 3 the budget of all engines, 4 a long queue, 5 a cap, \
