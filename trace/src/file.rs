@@ -309,7 +309,7 @@ impl Facts {
     }
 
     /// What is missing, a line for each reason.
-    fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(at) = self.cut {
             lines.push(format!("the file is cut: the record at byte {at} is not complete"));

@@ -1,4 +1,4 @@
-//! `circflow-trace`: shows, counts and translates what the flight recorder of circflow has written.
+//! `circflow-trace`: shows, counts, translates and draws what the flight recorder of circflow has written.
 //!
 //! A command is a module: it has its options (`Args`) and `run`. All of them read a file by [`order::InTime`] or
 //! [`file::Trace`], one [`file::Entry`] after the other, and none loads it whole.
@@ -12,6 +12,7 @@ mod filter;
 mod order;
 mod output;
 mod picture;
+mod report;
 mod show;
 mod stats;
 mod words;
@@ -34,6 +35,7 @@ enum Command {
     Stats(stats::Args),
     Export(export::Args),
     Picture(picture::Args),
+    Report(report::Args),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Stats(args) => stats::run(args),
         Command::Export(args) => export::run(args),
         Command::Picture(args) => picture::run(args),
+        Command::Report(args) => report::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
