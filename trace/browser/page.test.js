@@ -1,0 +1,249 @@
+"use strict";
+// Looks at a page in a real browser: `make check-report`. The trace is that of trace/examples/made_trace.rs, `known`,
+// whose numbers are written down here. CHROMIUM names the browser, REPORT the folder with the pages.
+
+const test = require("node:test");
+const assert = require("node:assert/strict");
+const path = require("node:path");
+const { pathToFileURL } = require("node:url");
+const { chromium } = require("playwright-core");
+
+const folder = path.resolve(process.env.REPORT || "build/report");
+// Without these, the browser looks for its maker's servers.
+const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+
+let browser;
+test.before(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: QUIET });
+});
+test.after(() => browser.close());
+
+/** Opens a page, and gathers whatever goes wrong on it, and whatever it asks for. */
+async function open(name, scheme) {
+  const context = await browser.newContext({ colorScheme: scheme, viewport: { width: 1280, height: 900 } });
+  const page = await context.newPage();
+  const wrong = [];
+  const asked = [];
+  page.on("console", (message) => wrong.push(`${message.type()}: ${message.text()}`));
+  page.on("pageerror", (error) => wrong.push(String(error.stack)));
+  page.on("requestfailed", (request) => wrong.push(`failed: ${request.url()}`));
+  page.on("request", (request) => asked.push(request.url()));
+  await page.goto(pathToFileURL(path.join(folder, name)).href);
+  await everySectionDrawn(page);
+  return { page, wrong, asked };
+}
+
+/** Sections draw themselves when one comes to them. */
+async function everySectionDrawn(page) {
+  const sections = await page.locator("section").all();
+  for (const section of sections) {
+    await section.scrollIntoViewIfNeeded();
+    await section.locator("canvas").first().waitFor();
+  }
+  await page.evaluate(() => scrollTo(0, 0));
+}
+
+/** The section whose heading begins so. */
+function section(page, title) {
+  return page.locator("section", { has: page.locator("h2", { hasText: new RegExp(`^${title}`) }) });
+}
+
+function chart(page, inSection, title) {
+  return section(page, inSection).locator(".chart", { has: page.locator("h3", { hasText: title }) });
+}
+
+/** Moves the mouse to a time within a chart. */
+async function pointAt(page, where, seconds) {
+  const over = where.locator(".u-over");
+  await over.scrollIntoViewIfNeeded();
+  const box = await over.boundingBox();
+  const [min, max] = await rangeOf(where);
+  await page.mouse.move(box.x + (seconds - min) / (max - min) * box.width, box.y + box.height / 2);
+}
+
+/** The seconds in view in the section of a chart, as its heading says. */
+async function rangeOf(where) {
+  const text = await where.locator("xpath=ancestor::section").locator(".head .quiet").textContent();
+  return text.match(/[\d.]+/g).map(Number);
+}
+
+/** What the legend of a chart says now, by name. */
+async function legendOf(where) {
+  const rows = await where.locator(".u-legend .u-series").all();
+  const told = {};
+  for (const row of rows) told[await row.locator(".u-label").textContent()] = await row.locator(".u-value").textContent();
+  return told;
+}
+
+/** The points of a canvas. They are read from a copy: the browser warns of canvases that are drawn and read. */
+async function copyOf(canvas) {
+  return canvas.evaluateHandle((element) => {
+    const copy = new OffscreenCanvas(element.width, element.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(element, 0, 0);
+    return copy.getImageData(0, 0, element.width, element.height).data;
+  });
+}
+
+/** How many different colours a canvas has: an empty one has one. */
+async function coloursOf(canvas) {
+  return (await copyOf(canvas)).evaluate((data) => new Set(new Uint32Array(data.buffer)).size);
+}
+
+/** How many points of a canvas have a colour of the style, or nearly: lines are smoothed. */
+async function pointsOf(canvas, name) {
+  return (await copyOf(canvas)).evaluate((data, name) => {
+    const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    probe.fillRect(0, 0, 1, 1);
+    const wanted = probe.getImageData(0, 0, 1, 1).data;
+    let count = 0;
+    for (let at = 0; at < data.length; at += 4) {
+      const isNear = [0, 1, 2].every((i) => Math.abs(data[at + i] - wanted[i]) < 24);
+      if (isNear && data[at + 3] > 200) count += 1;
+    }
+    return count;
+  }, name);
+}
+
+for (const scheme of ["light", "dark"]) {
+  test(`every chart is drawn, and nothing goes wrong: ${scheme}`, async () => {
+    const { page, wrong, asked } = await open("known.html", scheme);
+    const canvases = await page.locator("canvas").all();
+    assert.equal(canvases.length, 11);
+    for (const canvas of canvases) assert.ok(await coloursOf(canvas) > 5, "a canvas is empty");
+    const blocked = await chart(page, "Set 2$", "Blocked").locator("canvas").elementHandle();
+    assert.ok(await pointsOf(blocked, "--c1") > 50, "the colour of a full window is that of the scheme");
+    await page.screenshot({ path: path.join(folder, `${scheme}.png`), fullPage: true });
+    await page.screenshot({ path: path.join(folder, `${scheme}-first.png`) });
+    await section(page, "Set 2$").screenshot({ path: path.join(folder, `${scheme}-set.png`) });
+    assert.deepEqual(wrong, []);
+    assert.deepEqual(asked.filter((url) => !url.startsWith("data:")), [pathToFileURL(path.join(folder, "known.html")).href]);
+    await page.context().close();
+  });
+}
+
+test("the summary says it in large figures", async () => {
+  const { page } = await open("known.html", "light");
+  const tiles = await page.locator(".tile").all();
+  const told = {};
+  for (const tile of tiles) told[await tile.locator(".name").textContent()] = await tile.locator(".value").textContent();
+  assert.deepEqual(told, {
+    "Cells in": "14,720", "Cells out": "14,720", SWITCHes: "292", "Reorder depth": "70", "Slowest leg": "120 ms",
+    "Sending blocked": "640 ms", "Padding cells": "1,200", Faults: "1",
+  });
+  await page.context().close();
+});
+
+test("the value under the cursor is told, in all charts of the section", async () => {
+  const { page } = await open("known.html", "light");
+  const [rtt, out] = [chart(page, "Set 2$", "Round trip"), chart(page, "Set 2$", "Cells out")];
+  await pointAt(page, rtt, 3.5);
+  let told = await legendOf(rtt);
+  assert.equal(told["leg 1"], "80");
+  assert.equal(told["leg 2"], "120");
+  assert.match(told.at, /^3\.[45]/);
+  assert.deepEqual([(await legendOf(out))["leg 1"], (await legendOf(out))["leg 2"]], ["1,200", "800"]);
+  await pointAt(page, rtt, 5.5);
+  told = await legendOf(rtt);
+  assert.equal(told["leg 1"], "50");
+  const states = chart(page, "Set 2$", "Blocked");
+  await pointAt(page, states, 4.94);
+  assert.equal((await legendOf(states))["the whole set"], "sending refused");
+  const padding = chart(page, "Circuit", "Cells out with padding");
+  await pointAt(page, padding, 5.25);
+  const { padding: cells, "real cells": real, "on the wire": wire } = await legendOf(padding);
+  assert.deepEqual([cells, real, wire], ["200", "100", "300"]);
+  await page.context().close();
+});
+
+test("dragging zooms all charts of the section, and a double click shows all again", async () => {
+  const { page, wrong } = await open("known.html", "light");
+  const [rtt, out] = [chart(page, "Set 2$", "Round trip"), chart(page, "Set 2$", "Cells out")];
+  const before = await rangeOf(rtt);
+  await pointAt(page, rtt, 3.0);
+  await page.mouse.down();
+  await pointAt(page, rtt, 3.5);
+  await page.mouse.up();
+  const zoomed = await rangeOf(rtt);
+  assert.ok(Math.abs(zoomed[0] - 3) < 0.03 && Math.abs(zoomed[1] - 3.5) < 0.03, `${zoomed}`);
+  // Nearer, a point is less than the turn of a leg: one leg has all, the other nothing.
+  await pointAt(page, out, 3.33);
+  const told = await legendOf(out);
+  assert.deepEqual([told["leg 1"], told["leg 2"]].sort(), ["0", "2,000"]);
+  const measured = await legendOf(rtt);
+  assert.deepEqual([measured["leg 1"], measured["leg 2"]], ["80", "120"], "between two measures, the last one holds");
+  assert.deepEqual(await rangeOf(chart(page, "Set 1$", "Cells in")), before, "another section stays as it was");
+  await section(page, "Set 2$").screenshot({ path: path.join(folder, "zoomed.png") });
+  await rtt.locator(".u-over").dblclick();
+  assert.deepEqual(await rangeOf(rtt), before);
+  await pointAt(page, rtt, 3.0);
+  await page.mouse.down();
+  await pointAt(page, rtt, 3.5);
+  await page.mouse.up();
+  await section(page, "Set 2$").getByRole("button", { name: "Show all" }).click();
+  assert.deepEqual(await rangeOf(rtt), before);
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+});
+
+/** The table of numbers behind a chart: its rows as texts. */
+async function numbersOf(where) {
+  await where.locator("summary").click();
+  const table = where.locator("details table").first();
+  return table.evaluate((element) => [...element.rows].map((row) => [...row.cells].map((cell) => cell.textContent)));
+}
+
+test("the tables have the numbers behind the pictures", async () => {
+  const { page } = await open("known.html", "light");
+  const legs = await page.locator("#tables table").first().locator("tbody tr").all();
+  const cells = await Promise.all(legs.map((row) => row.locator("td").allTextContents()));
+  assert.deepEqual(cells.map((row) => [row[0], row[2], row[3]]), [
+    ["leg 1 of set 1", "8,880 (60 %)", "0"], ["leg 2 of set 1", "5,840 (40 %)", "0"],
+    ["leg 1 of set 2", "0", "8,880 (60 %)"], ["leg 2 of set 2", "0", "5,840 (40 %)"],
+  ]);
+  const [head, ...rows] = await numbersOf(chart(page, "Set 1$", "Cells in"));
+  assert.deepEqual(head, ["from, s", "leg 1, cells", "leg 2, cells", "SWITCH received on leg 1", "SWITCH received on leg 2"]);
+  const sums = [1, 2, 3, 4].map((at) => rows.reduce((all, row) => all + Number(row[at].replace(",", "")), 0));
+  assert.deepEqual(sums, [8880, 5840, 73, 73]);
+  const [, ...streams] = await numbersOf(chart(page, "Set 1$", "Streams"));
+  assert.ok(streams.some((row) => row.join() === "4.000000,4.500000,500,100 %,stream 1,our XOFF stops the peer"), `${streams}`);
+  await page.context().close();
+});
+
+test("a click on a name hides its line", async () => {
+  const { page } = await open("known.html", "light");
+  const rtt = chart(page, "Set 2$", "Round trip");
+  const canvas = await rtt.locator("canvas").elementHandle();
+  assert.ok(await pointsOf(canvas, "--c1") > 200);
+  await rtt.locator(".u-legend th", { hasText: "leg 2" }).click();
+  await page.waitForTimeout(100);
+  assert.ok(await pointsOf(canvas, "--c1") === 0);
+  await page.context().close();
+});
+
+test("the charts follow the scheme when it changes", async () => {
+  const { page, wrong } = await open("known.html", "light");
+  const canvas = await chart(page, "Set 2$", "Round trip").locator("canvas").elementHandle();
+  const light = await pointsOf(canvas, "--c0");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.waitForTimeout(200);
+  const dark = await pointsOf(canvas, "--c0");
+  assert.ok(light > 200 && dark > 200, `${light} and ${dark} points have the colour of the first leg`);
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+});
+
+test("ten million events make a page that opens quickly", async () => {
+  const begun = Date.now();
+  const { page, wrong } = await open("long.html", "light");
+  const took = Date.now() - begun;
+  assert.equal(await page.locator("section").count(), 12);
+  assert.equal(await page.locator("#others tbody tr").count(), 28);
+  for (const canvas of await page.locator("canvas").all()) assert.ok(await coloursOf(canvas) > 5, "a canvas is empty");
+  await page.screenshot({ path: path.join(folder, "long-first.png") });
+  await section(page, "Set 1$").screenshot({ path: path.join(folder, "long-set.png") });
+  assert.deepEqual(wrong, []);
+  assert.ok(took < 60_000, `all of its charts were there after ${took} ms`);
+  await page.context().close();
+});
