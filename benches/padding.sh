@@ -73,6 +73,11 @@ for load in idle rearm draw; do
         row "one event, $machines machine(s), $what" $aim "$peer"
     done
 done
+for what in recorded states; do
+    count bench-padding "$what-rearm-1" 4000; measure bench-padding "$what-rearm-1" 20000
+    case $what in recorded) title="what padders do is recorded" ;; states) title="states are recorded, too" ;; esac
+    row "one event, 1 machine(s), it sets its timer anew, $title" - -
+done
 count bench-maybenot rearm-0 4000; peer=$instructions
 measure bench-maybenot rearm-0 200000; peer="maybenot-ffi $peer, $ns ns"
 count bench-padding bystander-written 10000; measure bench-padding bystander-written 200000

@@ -104,14 +104,12 @@ impl Run {
         }
     }
 
-    /// The action timer, and what is to be done at its end.
-    fn action(&self) -> (Nanos, Nanos, [bool; 3]) {
-        let armed = self.action_at != NEVER;
-        (
-            self.action_at,
-            if armed { self.duration } else { 0 },
-            [self.pads, self.bypass, self.replace].map(|is| is && armed),
-        )
+    /// True when the action timers of both end at the same time, with the same action.
+    #[inline]
+    fn has_action_of(&self, other: &Run) -> bool {
+        let flags = |run: &Run| [run.pads, run.bypass, run.replace];
+        self.action_at == other.action_at
+            && (self.action_at == NEVER || (flags(self) == flags(other) && self.duration == other.duration))
     }
 
     /// Begins a new burst when a cell that is not padding has caused an action, unless the machine rests.
@@ -254,11 +252,10 @@ impl Padder {
     }
 
     /// [`Padder::trigger_once`] with events: what the machines are told, their states, and timers that they move.
-    #[cold]
     #[inline(never)]
     fn trigger_watched(&mut self, event: TriggerEvent, now: Nanos, is_cell: bool, watch: &mut impl Watch) {
         let spot = self.spot();
-        watch.note(|circuit| watch::told(circuit, spot, &event));
+        watch.note_often(|circuit| watch::told(circuit, spot, &event));
         let states = watch.wants_states().then(|| States::of(&self.framework));
         let runs: SmallVec<[Run; limits::MACHINES_MAX]> = SmallVec::from_slice(&self.runs);
         self.trigger_once(event, now, is_cell);
@@ -266,7 +263,7 @@ impl Padder {
             self.note_states(&states, watch);
         }
         for ((machine, before), run) in (0..).zip(&runs).zip(&self.runs) {
-            if before.action() != run.action() {
+            if !run.has_action_of(before) {
                 self.note_timer(machine, TimerOf::action(run.pads), run.action_at, now, watch);
             }
             if before.timer_at != run.timer_at {
@@ -342,10 +339,12 @@ impl Padder {
     /// Notes that a timer was set to end at `at`, or was cancelled.
     fn note_timer(&self, machine: u32, timer: TimerOf, at: Nanos, now: Nanos, watch: &mut impl Watch) {
         let (Spot { hop, slot }, timer) = (self.spot(), timer as u8);
-        watch.note(|circuit| match at {
-            NEVER => Event::TimerCancelled { circuit, hop, slot, machine, timer },
-            _ => Event::TimerSet { circuit, hop, slot, machine, timer, after: at.saturating_sub(now) },
-        });
+        if at == NEVER {
+            watch.note(|circuit| Event::TimerCancelled { circuit, hop, slot, machine, timer });
+        } else {
+            let after = at.saturating_sub(now);
+            watch.note_often(|circuit| Event::TimerSet { circuit, hop, slot, machine, timer, after });
+        }
     }
 
     /// Notes that the timer of a machine has ended.
@@ -357,7 +356,7 @@ impl Padder {
             Due::BlockEnd | Due::Begun => return,
         };
         let (Spot { hop, slot }, timer) = (self.spot(), timer as u8);
-        watch.note(|circuit| Event::TimerFired { circuit, hop, slot, machine, timer, late });
+        watch.note_often(|circuit| Event::TimerFired { circuit, hop, slot, machine, timer, late });
     }
 
     /// Notes that the padder is there.

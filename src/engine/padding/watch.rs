@@ -35,6 +35,11 @@ impl Watch for Watcher<'_> {
     fn take(&mut self, event: Event) {
         self.events.note(self.now, event);
     }
+
+    #[inline(always)]
+    fn take_often(&mut self, event: Event) {
+        self.events.note_here(self.now, event);
+    }
 }
 
 /// Tells the padders of a circuit that a cell came.
@@ -53,7 +58,6 @@ pub(in crate::engine) fn tell_received(
     }
 }
 
-#[cold]
 #[inline(never)]
 fn received_watched(padding: &mut Padding, watch: &mut Watcher<'_>, hop: u8, is_padding: bool, now: Nanos) {
     padding.received(hop, is_padding, now, watch);
@@ -67,6 +71,7 @@ impl Engine {
     }
 
     /// As [`Engine::with_padding`], for those who want to see what the padders do.
+    #[inline]
     pub(in crate::engine) fn watch_padding<R>(
         &mut self,
         id: Id,
@@ -84,7 +89,6 @@ impl Engine {
     }
 
     /// Tells the padders of a circuit that a cell was queued, while somebody watches.
-    #[cold]
     #[inline(never)]
     pub(in crate::engine) fn sent_watched(&mut self, id: Id, hop: u8, now: Nanos) {
         // A circuit that there is not has no padders.
@@ -95,7 +99,6 @@ impl Engine {
     }
 
     /// Tells the padders of a circuit that cells were written, while somebody watches.
-    #[cold]
     #[inline(never)]
     pub(super) fn written_watched(&mut self, id: Id, cells: u32, now: Nanos) {
         // As above.
@@ -103,7 +106,6 @@ impl Engine {
     }
 
     /// Does the first thing that is due on a circuit, while somebody watches. Returns how late it was.
-    #[cold]
     #[inline(never)]
     pub(super) fn step_watched(&mut self, id: Id, now: Nanos, outside: Outside) -> Option<Nanos> {
         let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) else { return None };

@@ -143,11 +143,17 @@ impl Engine {
     }
 
     /// Tells padders of a queued cell that has been counted.
-    #[inline(never)]
+    #[inline(always)]
     pub(in crate::engine) fn tell_padders(&mut self, id: Id, hop: u8, now: Nanos) {
         if self.watches_padders() {
-            return self.sent_watched(id, hop, now);
+            self.sent_watched(id, hop, now);
+        } else {
+            self.sent_unwatched(id, hop, now);
         }
+    }
+
+    #[inline(never)]
+    fn sent_unwatched(&mut self, id: Id, hop: u8, now: Nanos) {
         if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
             let before = padding.next();
             padding.queued(hop);
