@@ -48,7 +48,7 @@ pub struct Padding {
     /// Cost in bytes of the messages held here; kept by the engine.
     pub held_bytes: u64,
     /// How often the gate was shut.
-    pub blocks: u64,
+    pub blocks: u32,
     /// Messages that were let out and that the host has not taken yet: nothing may overtake them.
     pub(super) released: u32,
     pub(super) unwritten: Unwritten,
@@ -502,7 +502,7 @@ impl Padding {
         if self.gate == gate {
             return;
         }
-        self.blocks += u64::from(self.gate == Gate::Open);
+        self.blocks = self.blocks.saturating_add((self.gate == Gate::Open).into());
         self.gate = gate;
         self.opening = (gate == Gate::Open).then_some(now);
         if self.asks && gate != Gate::Open {

@@ -138,7 +138,7 @@ impl Engine {
         for Circuit { padding, reactor, .. } in self.circuits.all() {
             if let Some(padding) = padding {
                 totals.sending_bytes += padding.held_bytes;
-                totals.padding_blocks += padding.blocks;
+                totals.padding_blocks += u64::from(padding.blocks);
             }
             if let Some(reactor) = reactor {
                 totals.edge_bytes += reactor.held_bytes();
