@@ -281,3 +281,12 @@ fn padders_at_one_hop_are_told_apart() {
     let names = ["hop 2, slot 1 of circuit 0x2000001000001", "hop 2, slot 2 of circuit 0x2000001000001"];
     assert_eq!(rows, [vec![names[0], "1", "1 (100 %)"], vec![names[1], "1", "0"]]);
 }
+
+#[test]
+fn relays_warn_once() {
+    let made =
+        Made::of(&[(0, Event::RecordedAtRelay {}), (1, Event::RecordedAtRelay {}), (2, Event::ClockLeapt { by: MS })]);
+    let data = data_of(&page_of(&made, "report-relays"));
+    assert_eq!(data["notables"].as_array().unwrap().len(), 2);
+    assert!(data["notables"][0]["text"].as_str().unwrap().starts_with("Recorded at a relay"));
+}

@@ -10,6 +10,9 @@ use serde::Serialize;
 /// So many of what went wrong are listed, and so many of the others.
 const LISTED_MAX: usize = 200;
 
+/// The kind of event that warns of what is recorded.
+const RELAY: &str = "RecordedAtRelay";
+
 /// The first of them, and how many more there were.
 #[derive(Default)]
 pub struct Notables {
@@ -30,6 +33,8 @@ pub struct Notable {
 impl Notables {
     pub fn see(&mut self, entry: &Entry) {
         let list = match entry.kind.level {
+            // Each relay says so, and it says nothing of a moment.
+            Level::Warn if entry.kind.name == RELAY && self.warnings.iter().any(|one| one.kind.name == RELAY) => return,
             Level::Warn => &mut self.warnings,
             Level::Info => &mut self.others,
             _ if matches!(entry.kind.name, "PaddingNegotiated" | "PadderAdded" | "PadderRemoved") => &mut self.others,
@@ -96,6 +101,9 @@ fn sentence(entry: &Entry, names: &Names) -> String {
             figures::bytes(get("held")),
             figures::time(get("age"))
         ),
+        RELAY => {
+            "Recorded at a relay: this tells who talked when, and docs/events.md what may not be published".to_owned()
+        }
         "Fault" => format!("The peer of {} broke the protocol: {}", of("who"), status("status")),
         "PadderAdded" => {
             format!("A padder of {} runs at {}", figures::count(get("machines"), "machine"), at_hop(entry, names))
