@@ -29,10 +29,12 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 examples: $(SMALL) $(EXAMPLES)/metrics $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
-demo: setup ## Move a file over one leg, then two, and record it: FILE=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, ..
+# The page of a record, also of a demo that failed.
+demo_page = $(if $(DEMO_RECORD),&& $(TRACE) report $(DEMO_RECORD) -o $(1) && echo "what happened: $(1)")
+
+demo: setup ## Move a file over one leg, then two, and make a page of it: FILE=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, ..
 	@$(MAKE) --no-print-directory examples $(if $(DEMO_RECORD),$(TRACE))
-	@$(EXAMPLES)/demo $(DEMO_OPTIONS)
-	@$(if $(DEMO_RECORD),echo "what happened: $(TRACE) stats $(DEMO_RECORD)",true)
+	@status=0; $(EXAMPLES)/demo $(DEMO_OPTIONS) || status=$$?; true $(call demo_page,$(BUILD)/demo.html) && exit $$status
 
 demo-short: examples ## A quick run of the demo, for the tests
 	@$(EXAMPLES)/demo --size-mib 2 --leg-a '10 20' --leg-b '10 40' --ratio 1.3

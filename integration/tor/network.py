@@ -380,11 +380,12 @@ class Run:
                 traced.compare(node.name, logs[node], trace, self.used if node is client else ())
             for ours, others in (([client], exits), (exits, [client])):
                 traced.compare_ends([traces[node] for node in ours if node in traces], [logs[node] for node in others])
+            if self.options.page:
+                # Of two exits the page of the one that sent more stays.
+                for node, trace in sorted(traces.items(), key=lambda item: len(item[1].went)):
+                    trace.keep(self.options.page + ("" if node is client else "-exit"))
         except traced.Differs as error:
             raise Failure(f"trace: {error}") from error
-        if self.options.page:
-            for node, trace in traces.items():
-                trace.keep(self.options.page + ("" if node is client else "-exit"))
         return ", ".join(f"{node.name} {trace.in_short()}" for node, trace in traces.items()) or "-"
 
     def _exits(self):

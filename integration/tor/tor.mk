@@ -48,7 +48,7 @@ tor-valgrind: tor tor-seam ## Tor's tests of conflux and those of the seam, with
 # NETWORK= takes options of network.py, such as '--mix everywhere --no-controls'.
 tor-network: tor tor-debug $(TRACE) ## A private network: a file through a linked conflux set, and a page of it: NETWORK=, SIZE_MIB=
 	@$(TOR_HERE)/network.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow --debug $(TOR_BUILD)/debug \
-		--trace $(TRACE) \
+		--trace $(TRACE) --page $(BUILD)/tor-network \
 		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB)) $(NETWORK)
 
 $(TOR_REPLAY): $(TOR_HERE)/replay.c c-tests/stream_rows.h $(HEADER) $(LIB)

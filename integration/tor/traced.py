@@ -67,9 +67,16 @@ class Trace:
         return {leg["leg"]: leg["in_order"] + leg["held"] for one in told["sets"] for leg in one["legs"]}
 
     def keep(self, stem):
-        """Makes the page, and keeps the trace beside it."""
+        """Makes the page, and keeps the trace beside it. The page has to name each leg that messages came on, and the
+        number of SWITCHes."""
         self._run("report", "-o", stem + ".html")
         shutil.copyfile(self.path, stem + ".trace")
+        with open(stem + ".html", encoding="utf-8") as file:
+            page = file.read()
+        legs = [leg for leg, count in self.messages().items() if count > 0]
+        for wanted in legs + [f"{len(self.went):,} sent, {len(self.came):,} received"]:
+            if wanted not in page:
+                raise Differs(f"{stem}.html has no {wanted}")
 
     def in_short(self):
         """For a line that says how a network did."""
