@@ -129,6 +129,7 @@ pub struct Purse {
     allowances: [Allowance; 2],
     spent: Spent,
     replaced: u64,
+    blocks: u64,
     common: Option<Arc<Common>>,
     /// False while everything is allowed and the engine shares no counts: then no cell needs a look at the limits.
     is_limited: bool,
@@ -240,6 +241,16 @@ impl Purse {
     /// Padding cells in whose place another cell went.
     pub fn replaced(&self) -> u64 {
         self.replaced
+    }
+
+    /// Counts a circuit that is blocked from now on.
+    pub fn block(&mut self) {
+        self.blocks += 1;
+    }
+
+    /// How often circuits were blocked.
+    pub fn blocks(&self) -> u64 {
+        self.blocks
     }
 
     /// Counts a padding cell that was sent, whether it was allowed or not.

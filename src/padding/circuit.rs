@@ -47,8 +47,6 @@ pub struct Padding {
     pub(super) outbox_max: u32,
     /// Cost in bytes of the messages held here; kept by the engine.
     pub held_bytes: u64,
-    /// How often the gate was shut.
-    pub blocks: u32,
     /// Messages that were let out and that the host has not taken yet: nothing may overtake them.
     pub(super) released: u32,
     pub(super) unwritten: Unwritten,
@@ -96,7 +94,6 @@ impl Padding {
             outbox: VecDeque::new(),
             outbox_max,
             held_bytes: 0,
-            blocks: 0,
             released: 0,
             unwritten: Unwritten::default(),
             negotiation: Negotiation::default(),
@@ -370,7 +367,7 @@ impl Padding {
                     }
                 }
             }
-            self.update_gate(time, effects);
+            self.update_gate(time, purse, effects);
             let at_once = what == Due::BlockEnd && self.padders.get(index).is_some_and(|padder| padder.opens_between);
             if at_once && self.opening.is_some() {
                 self.open(purse, effects, watch);
@@ -385,7 +382,7 @@ impl Padding {
     /// time of the next step.
     pub fn settle(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>, watch: &mut impl Watch) {
         if std::mem::take(&mut self.moved) {
-            self.update_gate(self.latest, effects);
+            self.update_gate(self.latest, purse, effects);
             self.resume(effects);
         }
         self.padders.iter_mut().for_each(Padder::refresh);
@@ -497,12 +494,14 @@ impl Padding {
         gate
     }
 
-    fn update_gate(&mut self, now: Nanos, effects: &mut Vec<PaddingEffect>) {
+    fn update_gate(&mut self, now: Nanos, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
         let gate = self.combined();
         if self.gate == gate {
             return;
         }
-        self.blocks = self.blocks.saturating_add((self.gate == Gate::Open).into());
+        if self.gate == Gate::Open {
+            purse.block();
+        }
         self.gate = gate;
         self.opening = (gate == Gate::Open).then_some(now);
         if self.asks && gate != Gate::Open {

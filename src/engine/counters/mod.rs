@@ -111,6 +111,7 @@ impl Engine {
         totals.others_sent = stats.spent.other;
         totals.padding_refused = stats.spent.refused;
         totals.padding_replaced = self.padding.purse.replaced();
+        totals.padding_blocks = self.padding.purse.blocks();
         totals.padding_received = stats.padding_received;
         let reclaims = |fault: Fault| place_of(fault.number()).map_or(0, |place| faults[place]);
         totals.reclaims_set = reclaims(Fault::SetMemory);
@@ -138,7 +139,6 @@ impl Engine {
         for Circuit { padding, reactor, .. } in self.circuits.all() {
             if let Some(padding) = padding {
                 totals.sending_bytes += padding.held_bytes;
-                totals.padding_blocks += u64::from(padding.blocks);
             }
             if let Some(reactor) = reactor {
                 totals.edge_bytes += reactor.held_bytes();

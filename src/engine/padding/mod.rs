@@ -237,7 +237,6 @@ impl Engine {
         let Some(mut padding) = padding else { return };
         self.time.alarms.arm_padding(id, NEVER);
         self.padding.circuits -= 1;
-        self.counters.totals.padding_blocks += u64::from(padding.blocks);
         let now = self.time.clock.latest();
         padding.note_end(now, &mut Watcher { events: &mut self.events, circuit: id, now });
         let mut all = Lane::EMPTY;
