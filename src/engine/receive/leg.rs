@@ -102,14 +102,13 @@ impl Engine {
         }
         match state.arrive(ix, now, message, &mut self.held.store) {
             Ok(arrival) => {
-                let is_told = !state.holds_more();
-                if self.wants(Class::Messages) {
-                    self.note_arrival(set, id, &arrival, message);
-                }
                 match arrival {
-                    Arrival::Held(_) if is_told => {}
-                    Arrival::Held(_) => self.note_held_in_set(set),
+                    Arrival::Held(_) if state.holds_more() => self.note_held_in_set(set),
+                    Arrival::Held(_) => {}
                     Arrival::InOrder(_) => self.filled_gap(set),
+                }
+                if self.wants(Class::Messages) {
+                    self.note_arrival(set, id, arrival, message);
                 }
                 Ok(Arrived { arrival, set, tag })
             }

@@ -40,8 +40,8 @@ impl Engine {
     /// A message got its number, and is held or fills the gap before held ones.
     #[cold]
     #[inline(never)]
-    pub(super) fn note_arrival(&mut self, set: Id, leg: Id, arrival: &Arrival, message: &Message<'_>) {
-        match *arrival {
+    pub(super) fn note_arrival(&mut self, set: Id, leg: Id, arrival: Arrival, message: &Message<'_>) {
+        match arrival {
             Arrival::InOrder(number) => self.note_in_order(set, leg, number, message.command),
             Arrival::Held(number) => self.note_held(set, leg, number, cost_of(message)),
         }

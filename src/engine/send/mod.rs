@@ -46,7 +46,7 @@ pub trait Sending: Sized {
 pub struct Sent {
     /// The verdict for the host.
     pub verdict: Verdict,
-    /// The caller still has to tell others of it: [`Engine::tell_of_sent`].
+    /// The caller still has to tell others of it: [`Engine::note_sent_now`].
     pub tells: bool,
 }
 
@@ -98,7 +98,10 @@ impl Sending for Straight<'_, '_> {
 
     fn done(self, sent: &Sent) -> Self::Answer {
         if sent.tells {
-            self.engine.tell_of_sent(sent.verdict.circuit, sent.verdict.number, &self.message.head());
+            let &Verdict { circuit, number, .. } = &sent.verdict;
+            if !self.engine.note_sent_now(circuit, number, self.message.command) {
+                self.engine.tell_padders_now(circuit, self.message.hop);
+            }
         }
         Ok(sent.verdict)
     }

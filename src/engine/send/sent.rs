@@ -4,7 +4,6 @@ use crate::base::{Id, Nanos};
 use crate::engine::slot::{Circuit, Place, NO_HOP};
 use crate::engine::{Blocked, Engine, Error, Misuse, Verdict};
 use crate::event::Class;
-use crate::message::Head;
 use crate::padding::Nobody;
 use crate::reactor::Side;
 use crate::wire::command::STREAM_NEEDED;
@@ -112,15 +111,19 @@ impl Engine {
         self.padding.circuits > 0 || self.wants(Class::Choice)
     }
 
-    /// The second half of [`Engine::send_in_set_quick`]: tells the padders of the leg, and makes the event.
+    /// The second half of [`Engine::send_in_set_quick`]: makes the event, if somebody wants it. False when padders have
+    /// to be told too: [`Engine::tell_padders_now`].
     #[inline(always)]
-    pub fn tell_of_sent(&mut self, leg: Id, number: u64, head: &Head) {
+    pub fn note_sent_now(&mut self, leg: Id, number: u64, command: Command) -> bool {
         if self.wants(Class::Choice) {
-            self.note_sent_on_leg(leg, number, head.command);
+            self.note_sent_on_leg(leg, number, command);
         }
-        if self.padding.circuits > 0 {
-            self.tell_padders(leg, head.hop, self.time.clock.latest());
-        }
+        self.padding.circuits == 0
+    }
+
+    /// The last part of [`Engine::send_in_set_quick`]: tells the padders of the leg.
+    pub fn tell_padders_now(&mut self, leg: Id, hop: u8) {
+        self.tell_padders(leg, hop, self.time.clock.latest());
     }
 
     /// Counts a queued cell that is not padding, and tells padders of it.

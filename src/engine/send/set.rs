@@ -61,7 +61,7 @@ impl Engine {
     }
 
     /// The quick way of [`Engine::send_in_set`], while the sending leg stays and has room. None when nothing was done.
-    /// Where [`Engine::tells_of_sent`], call [`Engine::tell_of_sent`].
+    /// Where [`Engine::tells_of_sent`], call [`Engine::note_sent_now`].
     #[inline(always)]
     pub fn send_in_set_quick(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
         if !self.enter_quick(now) {

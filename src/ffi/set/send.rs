@@ -156,9 +156,14 @@ unsafe extern "C-unwind" fn tell_of_sent(
 ) -> circflow_status {
     let head = message::head(message);
     // SAFETY: the contract of this floor, which the caller keeps.
+    if unsafe { door::try_enter(engine, |core| core.note_sent_now(leg, number, head.command).then_some(())) }.is_some()
+    {
+        return CIRCFLOW_OK;
+    }
+    // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::enter(engine, |core| {
-            core.tell_of_sent(leg, number, &head);
+            core.tell_padders_now(leg, head.hop);
             Ok(())
         })
     }
