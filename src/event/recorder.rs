@@ -51,15 +51,22 @@ impl Recorder {
         if self.classes & class.bit() == 0 {
             return;
         }
-        self.ring.make_room(most.min(Ring::AT_ONCE));
-        for (index, event) in events.enumerate() {
-            if index >= Ring::AT_ONCE {
-                self.ring.make_room(1);
+        if most > Ring::AT_ONCE {
+            for event in events {
+                let len = self.put(now, engine, &event);
+                self.ring.keep(len);
             }
-            let len = self.put(now, engine, &event);
-            self.ring.take(len);
+            return;
         }
-        self.ring.make_room(1);
+        self.ring.make_room(most);
+        let (mut room, mut len, mut records) = (self.ring.rest(), 0, 0);
+        for event in events {
+            let Some(first) = room.first_chunk_mut() else { break };
+            let more = record::write(&event, engine, now, first);
+            (len, records) = (len + more, records + 1);
+            room = room.get_mut(more..).unwrap_or_default();
+        }
+        self.ring.keep_some(len, records);
     }
 
     #[inline(always)]

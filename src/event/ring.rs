@@ -79,19 +79,25 @@ impl Ring {
         self.bytes.get_mut(self.next..self.next + RECORD_MAX)?.first_chunk_mut()
     }
 
+    /// Room for the records for which [`Ring::make_room`] has made room. [`Ring::keep_some`] keeps them.
+    #[inline(always)]
+    pub fn rest(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.next..self.end).unwrap_or_default()
+    }
+
     /// Keeps the record that was written into the room, and is `len` bytes long.
     #[inline(always)]
     pub fn keep(&mut self, len: usize) {
-        self.take(len);
-        // The last step, so that the callers need no frame for a call that is made seldom.
-        self.make_room(1);
+        self.keep_some(len, 1);
     }
 
-    /// [`Ring::keep`], where there is room for the next record already.
+    /// Keeps records that take `len` bytes in all.
     #[inline(always)]
-    pub fn take(&mut self, len: usize) {
+    pub fn keep_some(&mut self, len: usize, records: u32) {
         self.next += len;
-        self.records += 1;
+        self.records += records;
+        // The last step, so that the callers need no frame for a call that is made seldom.
+        self.make_room(1);
     }
 
     /// Goes on to the next block.

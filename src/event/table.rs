@@ -2,7 +2,7 @@
 
 use super::log::{Names, Sentence, Tell};
 use super::record::{Field, Put};
-use crate::base::Id;
+use crate::base::{Id, Nanos};
 
 /// The classes of events: a host records some of them, or all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -186,6 +186,13 @@ macro_rules! events {
                     $(Event::$name { .. } => {
                         const { (0usize $(+ <$of as Put>::WIDTH as usize)*).next_multiple_of(8) }
                     })+
+                }
+            }
+
+            /// Has it recorded. There is code for each kind, which makes each a few stores.
+            pub(super) fn record(self, recorder: &mut super::Recorder, now: Nanos, engine: u32) {
+                match self {
+                    $(Event::$name { $($field),* } => recorder.record(now, engine, &Event::$name { $($field),* }),)+
                 }
             }
 
