@@ -9,6 +9,7 @@ pub mod link;
 pub mod misfit;
 pub mod model;
 pub mod node;
+pub mod order;
 pub mod pad;
 pub mod pays;
 pub mod plan;
