@@ -68,16 +68,26 @@ impl Events {
         if let Some(recorder) = &mut self.recorder {
             event.record(recorder, now, self.engine);
         }
+        if self.logs(&event) {
+            self.log.note(now, self.engine, &event);
+        }
+    }
+
+    /// True when the log may want this event.
+    #[inline(always)]
+    fn logs(&self, event: &Event) -> bool {
+        event.level() <= Level::Info || self.log.wants(event.class())
     }
 
     /// [`Events::note`] for an event that comes with most messages, in fewer instructions: its kind is known here.
     #[inline(always)]
     pub fn note_here(&mut self, now: Nanos, event: Event) {
+        if self.logs(&event) {
+            return self.note(now, event);
+        }
+        // The last step, so that nothing has to be kept meanwhile.
         if let Some(recorder) = &mut self.recorder {
             recorder.record(now, self.engine, &event);
-        }
-        if event.level() <= Level::Info || self.log.wants(event.class()) {
-            self.log.note(now, self.engine, &event);
         }
     }
 

@@ -42,14 +42,16 @@ impl Engine {
             }
             _ => return Step::Other,
         };
-        if self.wants(Class::Messages) {
-            self.note_data_in_order(owner, id, number);
-        }
         let Written { stream, tag: stream_tag, say } = written;
         if let Some(say) = say {
             self.send_own_flow(owner, stream, say, now);
         }
-        Step::Done(Verdict { number, stream, stream_tag, ..Verdict::of(VerdictKind::Deliver, id, tag) })
+        let verdict = Verdict { number, stream, stream_tag, ..Verdict::of(VerdictKind::Deliver, id, tag) };
+        if self.wants(Class::Messages) {
+            Step::Noted(verdict)
+        } else {
+            Step::Done(verdict)
+        }
     }
 
     /// Takes DATA on a leg that is too early, or that fills the gap before held messages.

@@ -46,6 +46,10 @@ pub trait Receiving: Sized {
     fn data_done(self, verdict: &Verdict) -> Self::Answer {
         self.done(verdict)
     }
+    /// The same, then calls [`Engine::note_received`].
+    fn data_done_and_noted(self, verdict: &Verdict) -> Self::Answer {
+        self.done_and_noted(verdict)
+    }
     /// Calls [`Engine::receive_on_leg`].
     fn on_leg(self) -> Self::Answer;
     /// Calls [`Engine::receive_data_on_leg`].
@@ -80,7 +84,8 @@ pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
 #[inline(always)]
 pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
     match message.data_quick() {
-        Some(Step::Done(verdict) | Step::Noted(verdict)) => message.data_done(&verdict),
+        Some(Step::Done(verdict)) => message.data_done(&verdict),
+        Some(Step::Noted(verdict)) => message.data_done_and_noted(&verdict),
         Some(Step::OnLeg) => message.data_on_leg(),
         Some(Step::Run | Step::Other) | None => message.long(),
     }

@@ -5,13 +5,12 @@ use crate::conflux::{Arrival, LegIx};
 use crate::engine::{Circuit, Engine, Place};
 use crate::event::Event;
 use crate::message::{cost_of, Message};
-use crate::reactor::Owner;
 use crate::wire::conflux::Switch;
 use crate::wire::Command;
 
 impl Engine {
-    /// A message came in order on a leg: the last step where [`Engine::receive_quick`] has answered
-    /// [`crate::engine::Step::Noted`].
+    /// A message came in order: the last step after [`crate::engine::Step::Noted`]. Only on a leg it has a number, and
+    /// is an event.
     #[inline(always)]
     pub fn note_received(&mut self, leg: Id, number: u64, command: Command) {
         if let Some(Circuit { place: Place::Leg { set, .. }, .. }) = self.circuits.get(leg) {
@@ -26,15 +25,6 @@ impl Engine {
     pub(super) fn note_in_order(&mut self, set: Id, leg: Id, number: u64, command: Command) {
         let now = self.time.clock.latest();
         self.events.note_here(now, Event::InOrder { set, leg, number, command: command.0 });
-    }
-
-    /// DATA came for a stream. Only in a set it has a number, and is an event.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn note_data_in_order(&mut self, owner: Owner, leg: Id, number: u64) {
-        if let Owner::Set(set) = owner {
-            self.note_in_order(set, leg, number, Command::DATA);
-        }
     }
 
     /// A message got its number, and is held or fills the gap before held ones.

@@ -7,7 +7,6 @@ use crate::conflux::LegIx;
 use crate::engine::{Circuit, Engine, Place};
 use crate::event::{Class, Event};
 use crate::message::Lane;
-use crate::reactor::Owner;
 use crate::wire::Command;
 
 impl Engine {
@@ -49,21 +48,12 @@ impl Engine {
         self.events.note_here(now, Event::Sent { set, leg, number, command: command.0 });
     }
 
-    /// A message was counted as sent on a leg of ours.
+    /// A message went out on a circuit of ours, the quick way. Only on a leg it has a number, and is an event.
     #[inline(always)]
-    pub(super) fn note_sent_on_leg(&mut self, leg: Id, number: u64, command: Command) {
+    pub fn note_sent_on_leg(&mut self, leg: Id, number: u64, command: Command) {
         if let Some(Circuit { place: Place::Leg { set, .. }, .. }) = self.circuits.get(leg) {
             let (set, now) = (*set, self.time.clock.latest());
             self.events.note_here(now, Event::Sent { set, leg, number, command: command.0 });
-        }
-    }
-
-    /// DATA of a stream went out the quick way. Only in a set it has a number, and is an event.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn note_sent_on_stream(&mut self, stream: Id, leg: Id, number: u64) {
-        if let Some(Owner::Set(set)) = self.streams.get(stream).map(|stream| stream.owner) {
-            self.note_sent_on(set, leg, number, Command::DATA);
         }
     }
 

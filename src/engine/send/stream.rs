@@ -6,13 +6,14 @@ use crate::engine::out::detail::FULL;
 use crate::engine::send::Going;
 use crate::engine::stream::ended;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
-use crate::event::{Class, Event};
+use crate::event::Event;
 use crate::reactor::Owner;
 use crate::wire::Command;
 
 impl Engine {
     /// The quick way of [`Engine::send_on_stream`], for DATA when there is room, in a set on the leg that sends now. It
-    /// logs nothing and wakes no other engine. None when nothing was done.
+    /// logs nothing and wakes no other engine. None when nothing was done. Where somebody wants the event, call
+    /// [`Engine::note_sent_on_leg`].
     #[inline(always)]
     pub fn send_on_stream_quick(&mut self, now: Nanos, id: Id, len: u16) -> Option<Verdict> {
         if !self.enter_quick(now) {
@@ -52,9 +53,6 @@ impl Engine {
         };
         stream.outgoing.sent(now, len.into());
         self.padding.purse.sent(1);
-        if self.wants(Class::Choice) {
-            self.note_sent_on_stream(id, circuit, number);
-        }
         if padded {
             self.tell_padders(circuit, hop, now);
         }

@@ -106,6 +106,18 @@ impl Receiving for Received<'_> {
     }
 
     #[inline(always)]
+    fn data_done_and_noted(self, verdict: &Verdict) -> circflow_status {
+        let (engine, circuit, command) = (self.engine, self.circuit, self.message.command);
+        // SAFETY: see above.
+        unsafe {
+            message::write_verdict(self.verdict_out, verdict);
+            let _ = note_received(engine, circuit, verdict.number, command);
+            door::call_out(engine);
+        }
+        CIRCFLOW_OK
+    }
+
+    #[inline(always)]
     fn on_leg(self) -> circflow_status {
         // SAFETY: see above.
         unsafe { receive_on_leg(self.engine, self.circuit, self.message, self.verdict_out) }
