@@ -28,7 +28,7 @@ struct Chosen {
     engine: u32,
     circuit: u64,
     /// Hop and slot of the padder that is listened to; None where there is no padder.
-    hop: Option<(u64, u64)>,
+    hop: Option<Place>,
 }
 
 pub fn run(path: &str, output: Option<&str>, options: &Options, hop: Option<u64>) -> Result<(), Error> {
@@ -92,8 +92,11 @@ fn each(
     Ok(())
 }
 
+/// A padder's hop, and its slot there.
+type Place = (u64, u64);
+
 /// The circuit of a cell, hop and slot of the padder that was told of it, and whether it was sent or received.
-fn cell(entry: &Entry) -> Option<(u64, Option<(u64, u64)>, char)> {
+fn cell(entry: &Entry) -> Option<(u64, Option<Place>, char)> {
     let (name, direction) = match entry.kind.name {
         "PaddingEvent" => {
             let direction = match entry.get("what")? {
