@@ -32,7 +32,7 @@ fn engine() -> (Engine, Id) {
 fn pass(engine: &mut Engine, id: Id, from: Side) -> VerdictKind {
     let now = 5;
     let quick = engine.pass_quick(now, id, from).or_else(|| engine.pass_waiting_quick(now, id, from, &CELL));
-    quick.map_or_else(|| engine.pass(now, id, from, &CELL).unwrap(), |verdict| verdict).kind
+    quick.unwrap_or_else(|| engine.pass(now, id, from, &CELL).unwrap()).kind
 }
 
 fn values(engine: &mut Engine, name: &str, fields: &[&str]) -> Vec<Vec<i128>> {

@@ -203,11 +203,11 @@ fn a_block_begins_changes_and_ends() {
         assert_eq!(bed.here("BlockBegan"), [[0, 0, 0, ms(100)]]);
         bed.tick(10 * MS);
         assert_eq!(bed.here("BlockBegan"), [[1, turn, i128::from(turn == 1), ms(lasts)]]);
-        bed.tick((9 + lasts as u64) * MS);
+        bed.tick((9 + lasts) * MS);
         assert!(bed.here("BlockEnded").is_empty());
-        bed.tick((10 + lasts as u64) * MS);
-        assert_eq!(bed.here("BlockEnded"), [[ms(10 + lasts as u64)]]);
-        assert_eq!(i128::from(bed.engine.padder_stats(bed.id, HOPS, 1).unwrap().blocked), ms(10 + lasts as u64));
+        bed.tick((10 + lasts) * MS);
+        assert_eq!(bed.here("BlockEnded"), [[ms(10 + lasts)]]);
+        assert_eq!(i128::from(bed.engine.padder_stats(bed.id, HOPS, 1).unwrap().blocked), ms(10 + lasts));
     }
     // With its padder, a block ends too.
     let mut bed = Bed::new(&[upon(Event::NormalRecv, block(0.0, 100_000.0, false, false))]);
