@@ -3,7 +3,7 @@
 //!
 //! [`table`] lists the kinds, each with its class, level and fields. [`record`] lays an event out as bytes, which never
 //! change for a given version; `docs/events.md` explains them and is checked against the table. [`ring`] keeps the
-//! newest records, [`recorder`] hands them out in pieces. [`log`] makes log lines.
+//! newest records, [`recorder`] hands them out in pieces. `log` makes log lines.
 //!
 //! Nothing that Tor forbids to keep is a field of any event: no nonce, no body, no digest, no address, no text of a
 //! machine, and no tag of the host, which may be a pointer.
