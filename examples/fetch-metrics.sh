@@ -7,7 +7,7 @@ program=$1
 folder=$(mktemp -d)
 "$program" 0 >"$folder/url" &
 pid=$!
-trap 'kill $pid 2>/dev/null; rm -rf "$folder"' EXIT
+trap 'kill $pid 2>/dev/null || true; rm -rf "$folder"' EXIT
 trap 'exit 130' INT TERM
 
 fail() {

@@ -143,6 +143,7 @@ impl Piece {
     }
 
     /// Reads what stands behind the head of a record whose number is [`PIECE_NUMBER`]. None when it is not ours.
+    #[allow(dead_code, reason = "for those who read records: circflow-trace, and tests")]
     pub fn read(fields: &[u8]) -> Option<Piece> {
         let fields = fields.first_chunk::<{ PIECE - HEAD }>()?;
         let version = u16::from_le_bytes([fields[8], fields[9]]);
@@ -176,6 +177,7 @@ impl Header {
     }
 
     /// The row of its kind; none for a filler, and for a kind of a later version.
+    #[allow(dead_code, reason = "for those who read records: circflow-trace, and tests")]
     pub fn kind(&self) -> Option<&'static Kind> {
         KINDS.iter().find(|kind| kind.number == self.number)
     }
@@ -183,6 +185,7 @@ impl Header {
 
 /// A value that was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(dead_code, reason = "for those who read records: circflow-trace, and tests")]
 pub enum Value {
     /// A number, or an id.
     Unsigned(u64),
@@ -191,17 +194,20 @@ pub enum Value {
 }
 
 /// Reads the records of a piece one after the other.
+#[allow(dead_code, reason = "for those who read records: circflow-trace, and tests")]
 pub struct Records<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Records<'a> {
     /// Begins with the first byte of a record.
+    #[allow(dead_code, reason = "for those who read records: circflow-trace, and tests")]
     pub fn new(bytes: &'a [u8]) -> Records<'a> {
         Records { bytes }
     }
 
     /// Bytes that are left: some, when the last record is cut or the bytes are none of ours.
+    #[allow(dead_code, reason = "for those who read records: circflow-trace, and tests")]
     pub fn rest(&self) -> &'a [u8] {
         self.bytes
     }
@@ -219,6 +225,7 @@ impl<'a> Iterator for Records<'a> {
 }
 
 /// The values of a record's fields, as far as it has them.
+#[allow(dead_code, reason = "for those who read records: circflow-trace, and tests")]
 pub fn values<'a>(kind: &'static Kind, fields: &'a [u8]) -> impl Iterator<Item = (&'static Field, Value)> + 'a {
     let mut at = 0;
     kind.fields.iter().map_while(move |field| {

@@ -85,6 +85,7 @@ pub enum Level {
 #[derive(Debug)]
 pub struct Kind {
     /// Its number in a record. A number is never used again for another kind.
+    #[allow(dead_code, reason = "for those who read records: circflow-trace, and tests")]
     pub number: u16,
     /// Its name in the table and in every export.
     pub name: &'static str,
@@ -95,6 +96,7 @@ pub struct Kind {
     /// What happened, in a sentence.
     pub doc: &'static str,
     /// Its fields, in the order of a record.
+    #[allow(dead_code, reason = "for those who read records: circflow-trace, and tests")]
     pub fields: &'static [Field],
 }
 

@@ -188,6 +188,7 @@ pub struct Row {
     /// The field of the struct.
     pub field: &'static str,
     /// What it is, for those who read the struct.
+    #[allow(dead_code, reason = "tests compare the page and the header with it")]
     pub doc: &'static str,
 }
 
