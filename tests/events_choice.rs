@@ -8,24 +8,11 @@ use circflow::engine::{Engine, Outlet};
 use circflow::message::Message;
 use circflow::wire::conflux::Ux;
 use circflow::wire::Command;
-use common::events::{record, recorded, recorded_of, Happened};
+use common::events::{fields, id, names, record, recorded, recorded_of, Happened};
 use common::machines::{self, upon};
 use common::{circuit, config, drain, linked_set, load, message, padding_terms, report, send_short, terms, HOPS};
 
 const MS: u64 = 1_000_000;
-
-fn names(happened: &[Happened]) -> Vec<&str> {
-    happened.iter().map(|event| event.name).collect()
-}
-
-fn fields<const N: usize>(event: &Happened, names: [&str; N]) -> [i128; N] {
-    assert_eq!(event.fields.len(), N, "{event:?}");
-    names.map(|name| event.get(name))
-}
-
-fn id(id: Id) -> i128 {
-    id.0.into()
-}
 
 const LOOKED: [&str; 6] = ["set", "leg", "rtt", "cwnd", "in_flight", "state"];
 const SENT: [&str; 4] = ["set", "leg", "number", "command"];

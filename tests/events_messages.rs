@@ -8,7 +8,7 @@ use circflow::engine::{CircuitFlags, Engine, What};
 use circflow::message::{Message, Token, COPY_COST};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
-use common::events::{record, recorded, Happened};
+use common::events::{fields, id, names, record, recorded};
 use common::{circuit, config, drain, linked_set, message, receive, terms, HOPS};
 use std::collections::VecDeque;
 
@@ -16,19 +16,6 @@ fn switch(engine: &mut Engine, now: u64, leg: Id, delta: u32) {
     let body = Switch { delta }.encode();
     let message = Message { stream_id: 0, ..message(Command::CONFLUX_SWITCH, &body, None) };
     receive(engine, now, leg, &message).unwrap();
-}
-
-fn names(happened: &[Happened]) -> Vec<&str> {
-    happened.iter().map(|event| event.name).collect()
-}
-
-fn fields<const N: usize>(event: &Happened, names: [&str; N]) -> [i128; N] {
-    assert_eq!(event.fields.len(), N, "{event:?}");
-    names.map(|name| event.get(name))
-}
-
-fn id(id: Id) -> i128 {
-    id.0.into()
 }
 
 #[test]

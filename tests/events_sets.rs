@@ -9,7 +9,7 @@ use circflow::hub::HubConfig;
 use circflow::message::Message;
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
-use common::events::{record, recorded, recorded_of, Happened};
+use common::events::{fields, id, record, recorded, recorded_of, Happened};
 use common::{circuit, config, drain, linked_set, message, receive, report, send_short, terms, HOPS};
 use std::sync::Arc;
 
@@ -55,15 +55,6 @@ impl Pair {
         }
         carried
     }
-}
-
-fn fields<const N: usize>(event: &Happened, names: [&str; N]) -> [i128; N] {
-    assert_eq!(event.fields.len(), N, "{event:?}");
-    names.map(|name| event.get(name))
-}
-
-fn id(id: Id) -> i128 {
-    id.0.into()
 }
 
 /// What happened, as names with the last field.

@@ -101,7 +101,6 @@ impl Engine {
                 self.note(Event::SetUsable { set });
             }
             self.make_leg(circuit, set, ix);
-            self.counters.totals.legs_linked += 1;
         }
         self.apply_effects(set);
         Ok(())

@@ -2,8 +2,7 @@
 //! matter of [`Events`].
 
 use crate::base::Id;
-use crate::conflux::LegIx;
-use crate::conflux::Role;
+use crate::conflux::{LegIx, Role};
 use crate::engine::{Engine, Error};
 use crate::event::{Class, Event, Events};
 
@@ -26,9 +25,16 @@ impl Engine {
         self.events.wants(class)
     }
 
-    /// Says what has happened.
+    /// Says what has happened, and counts it.
     #[inline(always)]
     pub(super) fn note(&mut self, event: Event) {
+        self.counters.hear(&event);
+        self.tell(event);
+    }
+
+    /// Says what has happened.
+    #[inline(always)]
+    pub(super) fn tell(&mut self, event: Event) {
         if self.events.may_want(&event) {
             self.events.note(self.time.clock.latest(), event);
         }

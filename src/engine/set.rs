@@ -30,7 +30,6 @@ impl Engine {
             return Err(Misuse::NonceInUse.into());
         }
         self.note(Event::SetOpened { set, by_peer: 0 });
-        self.counters.totals.sets_opened_by_host += 1;
         Ok(set)
     }
 
@@ -47,7 +46,8 @@ impl Engine {
                 reactor.backward.wait_for_edge();
             }
         }
-        self.note(Event::SetEnded { set, cause: Cause::Asked.number() });
+        // None of those that ended, in the totals: its leg goes on.
+        self.tell(Event::SetEnded { set, cause: Cause::Asked.number() });
         self.forget_set(set);
         self.counters.totals.sets_dissolved += 1;
         self.resume_circuit(leg);

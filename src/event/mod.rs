@@ -1,5 +1,5 @@
-//! Events: every decision of the library and every fact worth knowing, each named once. Log lines, the flight recorder
-//! and the counters are views of them.
+//! Events: every decision of the library and every fact worth knowing, each named once. Log lines and the flight
+//! recorder are views of them, and so are the totals of what happens rarely.
 //!
 //! [`table`] lists the kinds, each with its class, level and fields. [`record`] lays an event out as bytes, which never
 //! change for a given version; `docs/events.md` explains them and is checked against the table. [`ring`] keeps the

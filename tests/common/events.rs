@@ -1,5 +1,6 @@
 //! What an engine has recorded, by name.
 
+use circflow::base::Id;
 use circflow::engine::Engine;
 use circflow::event::{values, Class, Records, Value};
 
@@ -56,4 +57,20 @@ pub fn recorded_of(engine: &mut Engine, name: &str) -> Vec<Happened> {
     let mut all = recorded(engine);
     all.retain(|event| event.name == name);
     all
+}
+
+/// The names of events, in order.
+pub fn names(happened: &[Happened]) -> Vec<&str> {
+    happened.iter().map(|event| event.name).collect()
+}
+
+/// All fields of an event, which has no others.
+pub fn fields<const N: usize>(event: &Happened, names: [&str; N]) -> [i128; N] {
+    assert_eq!(event.fields.len(), N, "{event:?}");
+    names.map(|name| event.get(name))
+}
+
+/// An id as the value of a field.
+pub fn id(id: Id) -> i128 {
+    id.0.into()
 }

@@ -7,6 +7,7 @@
 
 mod error;
 mod export;
+mod figures;
 mod file;
 mod filter;
 mod order;

@@ -185,6 +185,22 @@ static STATUSES: LazyLock<BTreeMap<i64, &'static str>> = LazyLock::new(|| {
     rows.collect()
 });
 
+/// Text between tags, or in a quoted attribute.
+pub fn escaped(text: &str) -> String {
+    let mut safe = String::new();
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            _ => safe.push(letter),
+        }
+    }
+    safe
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

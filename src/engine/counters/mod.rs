@@ -1,6 +1,7 @@
 //! Totals of an engine that outlive its sets and circuits. What happens for each message is not counted here: the
-//! numbers of the sets tell it, and are added up when a host asks, and when a set goes. What happens rarely is counted
-//! where it happens.
+//! numbers of the sets tell it, and are added up when a host asks, and when a set goes. Totals of what happens rarely
+//! are a view of the events: [`Counters::hear`]. Where an event is made only if somebody wants it, what it tells is
+//! counted apart.
 
 pub mod table;
 
@@ -8,8 +9,9 @@ pub use table::{Family, FamilyKind, Row, RowLabel, Totals, FAMILIES};
 
 use crate::base::Nanos;
 use crate::conflux::set::{HeldRun, SetSums};
-use crate::conflux::{Cause, Fault};
+use crate::conflux::Fault;
 use crate::engine::{Circuit, Engine};
+use crate::event::Event;
 
 /// Places for statuses in a total by status: 1 to 39 for faults of peers, 40 and more for limits.
 pub const STATUSES: usize = 64;
@@ -41,19 +43,24 @@ impl Counters {
         Counters { totals: Totals::ZERO, released_late: 0 }
     }
 
-    /// A peer's fault, or a cap or time that is over.
-    pub fn fault(&mut self, fault: Fault) {
-        count(&mut self.totals.faults, Cause::Fault(fault));
-    }
-
-    /// A set has lost a leg.
-    pub fn leg_lost(&mut self, cause: Cause) {
-        count(&mut self.totals.legs_lost, cause);
-    }
-
-    /// A set has ended.
-    pub fn set_ended(&mut self, cause: Cause) {
-        count(&mut self.totals.sets_ended, cause);
+    /// Counts an event, if its kind has a total.
+    #[inline(always)]
+    pub fn hear(&mut self, event: &Event) {
+        let totals = &mut self.totals;
+        match *event {
+            Event::SetOpened { by_peer: 0, .. } => totals.sets_opened_by_host += 1,
+            Event::SetOpened { .. } => totals.sets_opened_by_peer += 1,
+            Event::SetUsable { .. } => totals.sets_usable += 1,
+            Event::SetEnded { cause, .. } => count(&mut totals.sets_ended, cause),
+            Event::LegLinked { .. } => totals.legs_linked += 1,
+            Event::LegLost { cause, .. } => count(&mut totals.legs_lost, cause),
+            Event::Fault { status, .. } => count(&mut totals.faults, status),
+            Event::XoffReceived { .. } => totals.xoffs_received += 1,
+            Event::XoffSent { .. } => totals.xoffs_sent += 1,
+            Event::XonReceived { .. } => totals.xons_received += 1,
+            Event::XonSent { .. } => totals.xons_sent += 1,
+            _ => {}
+        }
     }
 
     /// A run of held messages is over.
@@ -80,8 +87,8 @@ impl Totals {
     }
 }
 
-fn count(totals: &mut table::ByStatus, cause: Cause) {
-    if let Some(place) = place_of(cause.number()).and_then(|place| totals.get_mut(place)) {
+fn count(totals: &mut table::ByStatus, status: i32) {
+    if let Some(place) = place_of(status).and_then(|place| totals.get_mut(place)) {
         *place += 1;
     }
 }
@@ -171,6 +178,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conflux::Cause;
 
     #[test]
     fn every_cause_has_a_place_of_its_own() {

@@ -51,7 +51,6 @@ impl Engine {
     /// Counts a fault, and says whom it closes.
     pub(in crate::engine) fn count_fault(&mut self, fault: Fault, id: Id) {
         self.out.faults += 1;
-        self.counters.fault(fault);
         self.note(Event::Fault { who: id, status: fault.number() });
         if fault.is_of_memory() {
             self.note_victim(id);
@@ -96,7 +95,6 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return };
         let cause = if cause == Cause::LegLost && state.is_finished() { Cause::Finished } else { cause };
         let leg = state.leg_at(ix);
-        self.counters.leg_lost(cause);
         let fate = state.remove(ix, cause, &mut self.held.store, &mut self.out.effects);
         let torn = fate == Fate::Lives && state.has_duplicate();
         self.note(Event::LegLost { set, leg, cause: cause.number() });
@@ -144,13 +142,11 @@ impl Engine {
                     self.out.queue.push(Queued::Send { circuit: leg, hop, set, control });
                 }
                 Effect::Linked { leg, rtt } => {
-                    self.counters.totals.legs_linked += 1;
                     self.note(Event::LegLinked { set, leg, rtt });
                     self.out.queue.push(Queued::Linked { circuit: leg, set, rtt });
                     self.ask_if_waiting(set);
                 }
                 Effect::Usable => {
-                    self.counters.totals.sets_usable += 1;
                     self.note(Event::SetUsable { set });
                     self.out.queue.push(Queued::Set { set, news: SetNews::Usable });
                 }
@@ -172,7 +168,6 @@ impl Engine {
                     self.out.queue.push_leftover(Leftover { set, set_tag, lanes, next, run });
                 }
                 Effect::Ended(cause) => {
-                    self.counters.set_ended(cause);
                     self.note(Event::SetEnded { set, cause: cause.number() });
                     self.out.queue.push(Queued::Ended { set, set_tag, cause });
                 }

@@ -112,7 +112,6 @@ impl Engine {
                     self.note(Event::SetOpened { set, by_peer: 1 });
                 }
                 self.note_step(set, ix, LinkStep::LinkReceived);
-                self.counters.totals.sets_opened_by_peer += u64::from(known.is_none());
                 self.make_leg(id, set, ix);
             }
             Err(_) if known.is_none() => self.forget_set(set),

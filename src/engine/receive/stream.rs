@@ -41,7 +41,6 @@ impl Engine {
             }
             Ok(Write::Stop { stream }) => {
                 self.note(Event::XoffReceived { stream });
-                self.counters.totals.xoffs_received += 1;
                 self.time.alarms.cancel_stream(stream);
                 // A MAY_SEND that still waits is dropped when its turn comes.
                 self.streams.get_mut(stream).into_iter().for_each(|stream| stream.refused |= stream.told);
@@ -50,7 +49,6 @@ impl Engine {
             Ok(Write::Consume { resumes }) => {
                 if let Some(stream) = resumes {
                     self.note_xon(stream);
-                    self.counters.totals.xons_received += 1;
                     self.time.alarms.cancel_stream(stream);
                     self.wake_stream(stream);
                 }

@@ -19,14 +19,12 @@ impl Engine {
         let (hop, stream_id) = (stream.hop, stream.stream_id);
         match say {
             FlowMessage::Xoff => {
-                self.counters.totals.xoffs_sent += 1;
                 stream.flow_stats.xoffs_sent = stream.flow_stats.xoffs_sent.saturating_add(1);
                 let buffered = stream.incoming.buffered();
                 self.note(Event::XoffSent { stream: id, buffered });
                 self.send_own(owner, hop, stream_id, Command::XOFF, &Xoff.encode(), now);
             }
             FlowMessage::Xon { rate } => {
-                self.counters.totals.xons_sent += 1;
                 stream.flow_stats.xons_sent = stream.flow_stats.xons_sent.saturating_add(1);
                 self.note(Event::XonSent { stream: id, rate });
                 self.send_own(owner, hop, stream_id, Command::XON, &Xon { kbps: rate }.encode(), now);

@@ -1,6 +1,8 @@
 //! The picture.
 
 use super::seen::{Seen, Stretch, COLUMNS, LEGS};
+use crate::figures::number;
+use crate::words::escaped;
 use std::fmt::Write;
 
 const WIDTH: f64 = 880.0;
@@ -34,19 +36,19 @@ macro_rules! say {
 pub fn draw(seen: &Seen, title: &str) -> String {
     let mut to = String::new();
     let caption = caption(seen);
-    let label = escape(&[title, &caption[0], &caption[1]].join(" "));
+    let label = escaped(&[title, &caption[0], &caption[1]].join(" "));
     say!(
         to,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{label}\">"
     );
     say!(to, "<style>{STYLE}</style><rect class=\"b\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"6\"/>");
-    say!(to, "<text class=\"t\" x=\"12\" y=\"24\">{}</text>", escape(title));
+    say!(to, "<text class=\"t\" x=\"12\" y=\"24\">{}</text>", escaped(title));
     rates(seen, &mut to);
     switches(seen, &mut to);
     held(seen, &mut to);
     seconds(seen, &mut to);
     for (line, y) in caption.iter().zip([378, 394]) {
-        say!(to, "<text class=\"q\" x=\"12\" y=\"{y}\">{}</text>", escape(line));
+        say!(to, "<text class=\"q\" x=\"12\" y=\"{y}\">{}</text>", escaped(line));
     }
     to.push_str("</svg>\n");
     to
@@ -182,33 +184,16 @@ fn caption(seen: &Seen) -> [String; 2] {
     let verb = if seen.is_received { "came" } else { "went out" };
     let what = format!(
         "{} messages {verb} in {:.1} s; the leg was changed {} times.",
-        thousands(sum(|stretch| stretch.messages)),
+        number(sum(|stretch| stretch.messages)),
         seen.span as f64 / 1e9,
-        thousands(sum(|stretch| stretch.switches))
+        number(sum(|stretch| stretch.switches))
     );
     let held = match (seen.is_received, peak) {
         (false, _) => "Drawn from the record of an engine of circflow, by circflow-trace.".to_owned(),
         (true, 0) => "All came in order: none had to wait.".to_owned(),
         (true, _) => {
-            format!("At most {} waited at a time, as earlier ones were still on the other leg.", thousands(peak))
+            format!("At most {} waited at a time, as earlier ones were still on the other leg.", number(peak))
         }
     };
     [what, held]
-}
-
-/// "12,345"
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -4,10 +4,10 @@ use super::bucket::Axis;
 use super::census::{Census, Key, SetTotals};
 use super::chart::{Maker, Section};
 use super::circuit_plot::CircuitPlot;
-use super::figures::{count, time};
 use super::names::Names;
 use super::plan::Plan;
 use super::set_plot::{SetPlot, LEGS_MAX};
+use crate::figures::{count, time};
 use crate::file::Entry;
 use std::collections::BTreeMap;
 

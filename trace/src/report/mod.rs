@@ -9,7 +9,6 @@ mod census;
 mod chart;
 mod circuit_plot;
 mod draw;
-mod figures;
 mod holding;
 mod names;
 mod notable;
@@ -22,6 +21,7 @@ mod summary;
 mod window_plot;
 
 use crate::error::Error;
+use crate::figures;
 use crate::file::{Entry, Facts, Trace};
 use crate::output::Output;
 use census::Census;

@@ -1,7 +1,7 @@
 //! How the page calls what is in a trace: "leg 2 of set 1" is easier to follow than an id.
 
 use super::census::{Census, Key};
-use super::figures;
+use crate::figures;
 use circflow::event::{Field, Value};
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! The events that somebody should read one by one: lives of sets and legs, and whatever went wrong.
 
-use super::figures;
 use super::names::Names;
 use super::place;
+use crate::figures;
 use crate::file::Entry;
 use circflow::event::Level;
 use serde::Serialize;

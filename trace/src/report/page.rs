@@ -4,6 +4,7 @@ use super::chart::Section;
 use super::notable::Notable;
 use super::summary::{Table, Tile};
 use crate::error::Error;
+use crate::words::escaped;
 use serde::Serialize;
 
 /// All that the page shows.
@@ -64,22 +65,6 @@ pub fn text(data: &Data) -> Result<String, Error> {
 
 fn part(name: &str) -> &'static str {
     PARTS.iter().find(|(part, _)| *part == name).map_or("", |(_, text)| *text)
-}
-
-/// Text between tags, or in a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut safe = String::new();
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            _ => safe.push(letter),
-        }
-    }
-    safe
 }
 
 /// JSON that cannot end the script that it stands in, nor begin a comment there.

@@ -1,9 +1,9 @@
 //! What a reader sees first: a few sentences, a few large figures, and the legs side by side.
 
 use super::census::{wire_bytes, Census, Key, LegTotals, PadderTotals, SetTotals};
-use super::figures::{bytes, count, number, part, time};
 use super::names::Names;
 use super::place;
+use crate::figures::{bytes, count, number, part, time};
 use serde::Serialize;
 
 /// More legs are not listed.
