@@ -1,6 +1,6 @@
 //! Totals of an engine that outlive its sets and circuits. What happens for each message is not counted here: the
 //! numbers of the sets tell it, and are added up when a host asks, and when a set goes. Totals of what happens rarely
-//! are a view of the events: [`Counters::hear`]. Where an event is made only if somebody wants it, what it tells is
+//! are a view of the events: `Counters::hear`. Where an event is made only if somebody wants it, what it tells is
 //! counted apart.
 
 pub mod table;
