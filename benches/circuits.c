@@ -81,6 +81,9 @@ static struct circflow_engine *engine_new(void) {
   struct circflow_engine *engine;
   ok(circflow_engine_config_init(&config, sizeof config), "config");
   ok(circflow_engine_new(&config, &engine), "engine");
+  if (getenv("BENCH_RECORD")) {
+    ok(circflow_engine_record(engine, 1 << 16, CIRCFLOW_RECORD_ALL), "record");
+  }
   return engine;
 }
 

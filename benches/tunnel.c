@@ -107,6 +107,9 @@ static struct circflow_engine *engine_new(const struct shape *shape, uint32_t ta
   ok(circflow_engine_config_init(&config, sizeof config), "config");
   config.engine_number = tag;
   ok(circflow_engine_new(&config, &engine), "engine");
+  if (getenv("BENCH_RECORD")) {
+    ok(circflow_engine_record(engine, 1 << 16, CIRCFLOW_RECORD_ALL), "record");
+  }
   /* So that windows stop growing, and the cells in flight fit into the rings. */
   ok(circflow_engine_set_param(engine, CIRCFLOW_PATH_EXIT, "cc_cwnd_max", WINDOW), "cc_cwnd_max");
   if (shape->threads) {

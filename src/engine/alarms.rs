@@ -28,12 +28,15 @@ pub(super) struct Alarms {
     next: Nanos,
     /// From this time on the clock is looked at: see [`limits::CLOCK_LEAP`].
     horizon: Nanos,
-    /// The quick ways are closed.
-    closed: bool,
+    /// The host has set its clock, so that a time it names is not taken as it is.
+    moved: bool,
+    /// Somebody watches what happens with each message.
+    watched: bool,
     /// Not 0 when the host is told another time than [`Alarms::next`]: it has set its clock, or there is a beat.
     differs: usize,
-    /// The quick ways are open before this time. Every feed compares with it.
+    /// The quick ways are open before this time. Every feed compares with it, or with the next.
     stop: Nanos,
+    stop_unwatched: Nanos,
 }
 
 impl Default for Alarms {
@@ -51,9 +54,11 @@ impl Default for Alarms {
             others: NEVER,
             next: NEVER,
             horizon: 0,
-            closed: false,
+            moved: false,
+            watched: false,
             differs: 0,
             stop: 0,
+            stop_unwatched: 0,
         }
     }
 }
@@ -65,10 +70,22 @@ impl Alarms {
         self.next
     }
 
-    /// Closes the quick ways, or opens them again.
-    pub fn close(&mut self, closed: bool) {
-        self.closed = closed;
+    /// Says whether the host has set its clock. It closes the quick ways.
+    pub fn set_moved(&mut self, moved: bool) {
+        self.moved = moved;
         self.set_beat(self.beat);
+    }
+
+    /// Says whether somebody watches what happens with each message. It closes the quick ways that tell nobody.
+    pub fn set_watched(&mut self, watched: bool) {
+        self.watched = watched;
+        self.refresh();
+    }
+
+    /// True when somebody watches what happens with each message.
+    #[inline]
+    pub fn is_watched(&self) -> bool {
+        self.watched
     }
 
     /// 0 when the host is told [`Alarms::next`] as it is.
@@ -81,6 +98,12 @@ impl Alarms {
     #[inline]
     pub fn stop(&self) -> Nanos {
         self.stop
+    }
+
+    /// The same, and 0 while somebody watches.
+    #[inline]
+    pub fn stop_unwatched(&self) -> Nanos {
+        self.stop_unwatched
     }
 
     /// When the clock has to be looked at.
@@ -218,7 +241,7 @@ impl Alarms {
 
     pub fn set_beat(&mut self, when: Nanos) {
         self.beat = when;
-        self.differs = usize::from(self.closed || when != NEVER);
+        self.differs = usize::from(self.moved || when != NEVER);
         self.refresh_others();
     }
 
@@ -277,7 +300,8 @@ impl Alarms {
     #[inline]
     fn refresh(&mut self) {
         self.next = self.others.min(self.padding.next());
-        self.stop = if self.closed { 0 } else { self.next.min(self.horizon) };
+        self.stop = if self.moved { 0 } else { self.next.min(self.horizon) };
+        self.stop_unwatched = if self.watched { 0 } else { self.stop };
     }
 }
 

@@ -26,6 +26,13 @@ impl Engine {
         self.time.alarms.stop()
     }
 
+    /// True when somebody watches what happens with each message, and so the quick ways are closed but for those that
+    /// make events.
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        self.time.alarms.is_watched()
+    }
+
     /// Reports that the host's clock was wrong, and says `wall` now.
     pub fn set_clock(&mut self, wall: Nanos) -> Result<(), Error> {
         if wall == NEVER {
@@ -33,7 +40,7 @@ impl Engine {
         }
         let before = self.time.clock.outside(self.time.clock.latest());
         self.time.clock.set(wall);
-        self.time.alarms.close(self.time.clock.is_moved());
+        self.time.alarms.set_moved(self.time.clock.is_moved());
         self.note(Event::ClockSet { before, now: wall });
         Ok(())
     }
@@ -43,7 +50,7 @@ impl Engine {
     pub(super) fn pass_horizon(&mut self, before: Nanos, mut now: Nanos) -> Nanos {
         if self.time.clock.is_leap(before, now) {
             now = self.time.clock.leap(before);
-            self.time.alarms.close(self.time.clock.is_moved());
+            self.time.alarms.set_moved(self.time.clock.is_moved());
             self.note(Event::ClockLeapt { by: now - before });
         }
         self.time.alarms.set_horizon(now);

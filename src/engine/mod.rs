@@ -44,7 +44,7 @@ pub use stream::{StreamConfig, StreamStats};
 use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Id, Nanos};
 use crate::conflux::Manager;
-use crate::event::{Class, Event, Events, Names};
+use crate::event::{Event, Events, Names};
 use crate::reactor::{marks, Controller, Stream};
 use crate::wire::fault::status_words;
 use crate::wire::Command;
@@ -68,6 +68,8 @@ pub struct Engine {
     /// A leg of some set can be on another engine, or share a channel. A set does not see by itself whether such a leg
     /// has room: the engine looks before the set chooses. So it does when somebody wants to see the choices.
     needs_a_look: bool,
+    /// [`Engine::tells_of_sent`].
+    tells: bool,
     time: Time,
     held: Held,
     out: OutPart,
@@ -108,14 +110,15 @@ impl Engine {
         let owner = |kind: u16| (config.tag as u16) << 2 | kind;
         let events =
             Events::new(config.tag, Names { status: status_words, command: |command| Command(command).name() });
-        Ok(Engine {
+        let mut engine = Engine {
             circuits: Arena::new(owner(CIRCUIT_KIND), config.circuits_max),
             channels: Channels::new(owner(MACHINES_KIND)),
             sets: Arena::new(owner(SET_KIND), config.sets_max),
             streams: Arena::new(owner(STREAM_KIND), limits::OBJECTS_MAX),
             manager: Manager::new(&config.seed),
             running: 0,
-            needs_a_look: events.wants(Class::Choice),
+            needs_a_look: false,
+            tells: false,
             time: Time::new(),
             held: Held::new(config),
             out: OutPart::new(),
@@ -124,7 +127,10 @@ impl Engine {
             spread: Spread::new(),
             events,
             counters: Counters::new(),
-        })
+        };
+        // The log may want events from the first call on.
+        engine.update_ways();
+        Ok(engine)
     }
 
     /// When [`Engine::tick`] has to be called next, not counting instructions that wait.
@@ -219,10 +225,12 @@ impl Engine {
     }
 
     /// The first step of every quick way: true when nothing is due and time has gone on. When it is false, nothing was
-    /// done, and the long way has to look at the clock.
+    /// done, and the long way has to look at the clock. Those ways that owe events and make none, as they are not
+    /// `WATCHED`, are closed while somebody watches.
     #[inline(always)]
-    fn enter_quick(&mut self, now: Nanos) -> bool {
-        now < self.stop() && self.time.clock.advance(now)
+    fn enter_quick<const WATCHED: bool>(&mut self, now: Nanos) -> bool {
+        let stop = if WATCHED { self.stop() } else { self.time.alarms.stop_unwatched() };
+        now < stop && self.time.clock.advance(now)
     }
 
     /// The first step of every feed: looks at the clock, and does what is due. Answers the time to go on with.

@@ -62,7 +62,7 @@ impl Engine {
         if !self.events.record(bytes, classes) {
             return Err(self.invalid("bytes of the record are out of their range"));
         }
-        self.update_needs_a_look();
+        self.update_ways();
         if self.circuits.all().any(|circuit| circuit.config.role == Role::Exit) {
             self.warn_if_recorded();
         }

@@ -5,7 +5,7 @@ use crate::conflux::{Fault, Role};
 use crate::engine::out::insn::Queued;
 use crate::engine::padding::tell_received;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
-use crate::event::{Class, Event, Events};
+use crate::event::{Class, Event};
 use crate::message::{cost_of, Message};
 use crate::reactor::{FeedChange, Offer, Side};
 
@@ -20,7 +20,7 @@ impl Engine {
     /// The quick way of [`Engine::pass`], for a cell that goes through at once. None when nothing was done.
     #[inline(always)]
     pub fn pass_quick(&mut self, now: Nanos, id: Id, from: Side) -> Option<Verdict> {
-        if !self.enter_quick(now) {
+        if !self.enter_quick::<true>(now) {
             return None;
         }
         let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor), .. }) =
@@ -61,11 +61,11 @@ impl Engine {
             return None;
         }
         let change = edge.keep(cell, &self.settings.marks, &mut self.held.store, now)?;
-        if self.events.wants(Class::Edges) {
-            note_wait(&mut self.events, now, id, from.opposite(), edge.waiting());
-        }
         let tag = config.tag;
         standing.grew(reactor.held_bytes(), now);
+        if self.wants(Class::Edges) {
+            self.note_wait(id, from.opposite());
+        }
         if change != FeedChange::Unchanged {
             self.change_feed(id, from, change);
         }
@@ -181,7 +181,8 @@ impl Engine {
     #[inline(never)]
     pub(super) fn note_wait(&mut self, circuit: Id, side: Side) {
         let Some(waiting) = self.edge_of(circuit, side).map(|edge| edge.waiting()) else { return };
-        note_wait(&mut self.events, self.time.clock.latest(), circuit, side, waiting);
+        let now = self.time.clock.latest();
+        self.events.note_here(now, Event::Waits { circuit, side: side as u8, waiting });
     }
 
     /// Reports whether the channel on one side takes cells.
@@ -234,10 +235,4 @@ impl Engine {
             self.edge_woke(id, Side::Back);
         }
     }
-}
-
-#[cold]
-#[inline(never)]
-fn note_wait(events: &mut Events, now: Nanos, circuit: Id, side: Side, waiting: u32) {
-    events.note_here(now, Event::Waits { circuit, side: side as u8, waiting });
 }

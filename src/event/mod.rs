@@ -28,6 +28,8 @@ use std::any::Any;
 pub struct Events {
     /// The classes of which anybody wants events: the one word that quick ways look at.
     wanted: u32,
+    /// The classes that are recorded and not logged: an event of theirs only has to be written.
+    straight: u32,
     /// The engine's number.
     engine: u32,
     recorder: Option<Box<Recorder>>,
@@ -45,7 +47,7 @@ impl Events {
     pub fn new(engine: u32, names: Names) -> Events {
         let log = Log::new(names);
         let wanted = Class::asked_for(log.classes());
-        Events { wanted, engine, recorder: None, warned: false, overwritten: 0, log, sink: None }
+        Events { wanted, straight: 0, engine, recorder: None, warned: false, overwritten: 0, log, sink: None }
     }
 
     /// True when anybody wants events of this class. Two instructions: ask before you make one.
@@ -82,12 +84,12 @@ impl Events {
     /// [`Events::note`] for an event that comes with most messages, in fewer instructions: its kind is known here.
     #[inline(always)]
     pub fn note_here(&mut self, now: Nanos, event: Event) {
-        if self.logs(&event) {
+        if event.level() <= Level::Info || self.straight & event.class().bit() == 0 {
             return self.note(now, event);
         }
         // The last step, so that nothing has to be kept meanwhile.
         if let Some(recorder) = &mut self.recorder {
-            recorder.record(now, self.engine, &event);
+            recorder.write(now, self.engine, &event);
         }
     }
 
@@ -105,13 +107,15 @@ impl Events {
         self.log.sum_up(now, self.engine);
         self.log.look();
         let before = self.wanted;
-        self.wanted = self.all_wanted();
+        self.update_wanted();
         self.wanted != before
     }
 
-    /// The classes of which anybody wants events.
-    fn all_wanted(&self) -> u32 {
-        Class::asked_for(self.recorder.as_ref().map_or(0, |recorder| recorder.classes()) | self.log.classes())
+    /// Looks who wants which classes of events.
+    fn update_wanted(&mut self) {
+        let (recorded, logged) = (self.recorder.as_ref().map_or(0, |recorder| recorder.classes()), self.log.classes());
+        self.wanted = Class::asked_for(recorded | logged);
+        self.straight = recorded & !logged;
     }
 
     /// Log lines that were left out so far.
@@ -143,7 +147,7 @@ impl Events {
             Some(Some(recorder)) => self.recorder = Some(Box::new(recorder)),
             None => self.recorder = None,
         }
-        self.wanted = self.all_wanted();
+        self.update_wanted();
         true
     }
 

@@ -33,9 +33,15 @@ impl Recorder {
     #[inline(always)]
     pub fn record(&mut self, now: Nanos, engine: u32, event: &Event) {
         if self.classes & event.class().bit() != 0 {
-            let len = self.put(now, engine, event);
-            self.ring.keep(len);
+            self.write(now, engine, event);
         }
+    }
+
+    /// Keeps an event of a class that is kept.
+    #[inline(always)]
+    pub fn write(&mut self, now: Nanos, engine: u32, event: &Event) {
+        let len = self.put(now, engine, event);
+        self.ring.keep(len);
     }
 
     /// Keeps events of one class, `most` of them, if the class is kept.

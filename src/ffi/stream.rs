@@ -1,5 +1,6 @@
 //! `circflow_stream_*`: streams of circuits and sets that circflow runs.
 
+use super::circuit::tell_of_sent;
 use super::door;
 use super::engine::circflow_engine;
 use super::id::*;
@@ -9,7 +10,6 @@ use super::out::Out;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
-use crate::base::Id;
 use crate::engine::{send, Outlet, Sending, Sent, StreamConfig, StreamStats};
 use crate::reactor::Owner;
 use crate::wire::Command;
@@ -239,9 +239,8 @@ impl Sending for OnStream {
         unsafe {
             message::write_verdict(self.verdict_out, &sent.verdict);
             if sent.tells {
-                note_sent(self.engine, sent.verdict.circuit, sent.verdict.number);
+                return tell_of_sent(self.engine, sent.verdict.circuit, sent.verdict.number, Command::DATA.0);
             }
-            door::call_out(self.engine);
         }
         CIRCFLOW_OK
     }
@@ -256,20 +255,6 @@ impl Sending for OnStream {
 #[inline(always)]
 fn is_data(message: &circflow_message) -> bool {
     Command(message.command) == Command::DATA && message::is_sendable(message)
-}
-
-/// Makes the event of DATA that the quick way has sent.
-#[cold]
-#[inline(never)]
-unsafe extern "C-unwind" fn note_sent(engine: *mut circflow_engine, leg: Id, number: u64) {
-    // Not entered any more: the door has caught a panic, and the next call answers for it.
-    // SAFETY: the contract of this floor, which the caller keeps.
-    let _ = unsafe {
-        door::try_enter(engine, |core| {
-            core.note_sent_on_leg(leg, number, Command::DATA);
-            Some(())
-        })
-    };
 }
 
 /// The long way: not DATA, or no room, or another leg, or NULL was given.

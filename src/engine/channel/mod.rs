@@ -210,7 +210,7 @@ impl Engine {
         known.sides += 1;
         self.channels.sides += 1;
         reactor.edge(side).sit(Some(ChannelSeat::new(channel, known.gauge.clone())));
-        self.update_needs_a_look();
+        self.update_ways();
     }
 
     /// Takes a side of a circuit off its channel.
@@ -221,7 +221,7 @@ impl Engine {
         let seat = self.edge_of(id, side).and_then(|edge| edge.sit(None));
         seat.into_iter().for_each(|seat| seat.gauge.unbook(seat.booked));
         self.channels.sides -= 1;
-        self.update_needs_a_look();
+        self.update_ways();
         self.channels.known.get_mut(channel).into_iter().for_each(|known| known.sides -= 1);
         self.settle_channel(channel);
     }

@@ -98,7 +98,7 @@ impl Engine {
     fn come_to_rest(&mut self) {
         self.share_figures();
         if self.events.look(self.time.clock.latest()) {
-            self.update_needs_a_look();
+            self.update_ways();
         }
     }
 

@@ -97,7 +97,7 @@ impl Engine {
     /// was done.
     #[inline(always)]
     pub fn written_or_passing_quick(&mut self, now: Nanos, id: Id) -> Option<()> {
-        if !self.enter_quick(now) {
+        if !self.enter_quick::<true>(now) {
             return None;
         }
         self.circuits.get(id).filter(|circuit| circuit.padding.is_none()).map(|_| ())
@@ -237,6 +237,7 @@ impl Engine {
         let Some(mut padding) = padding else { return };
         self.time.alarms.arm_padding(id, NEVER);
         self.padding.circuits -= 1;
+        self.update_ways();
         let now = self.time.clock.latest();
         padding.note_end(now, &mut Watcher { events: &mut self.events, circuit: id, now });
         let mut all = Lane::EMPTY;
@@ -246,13 +247,13 @@ impl Engine {
 
     /// The padding of a circuit, made with the first call.
     pub(in crate::engine) fn padding_of(&mut self, id: Id) -> Result<&mut Padding, Error> {
-        self.circuits.lookup(id)?;
+        if self.circuits.lookup(id)?.padding.is_none() {
+            self.padding.circuits += 1;
+            self.update_ways();
+        }
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
         let pace = self.padding.pace;
         let (asks, outbox_max) = (circuit.config.flags.has(CircuitFlags::OWN_QUEUE), circuit.config.held_sends_max);
-        if circuit.padding.is_none() {
-            self.padding.circuits += 1;
-        }
         circuit.config.plain_hop = NO_HOP;
         Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max, pace))))
     }

@@ -5,13 +5,14 @@ use crate::engine::{Circuit, CircuitFlags, Engine, Error, Place, Step, Verdict, 
 use crate::event::Class;
 use crate::message::Message;
 use crate::reactor::{DataHead, Owner, Written};
+use crate::wire::Command;
 
 impl Engine {
     /// Takes DATA of an open stream that is due no SENDME and, on a leg, is next in order. The second step of
     /// receiving, after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg
     /// that is not next, for [`Engine::receive_data_on_leg`].
     #[inline(always)]
-    pub fn receive_data_quick(&mut self, id: Id, data: &DataHead) -> Step {
+    pub fn receive_data_quick<const WATCHED: bool>(&mut self, id: Id, data: &DataHead) -> Step {
         let now = self.time.clock.latest();
         let Some(Circuit { place, config, padding: None, reactor: Some(reactor), .. }) = self.circuits.get_mut(id)
         else {
@@ -46,17 +47,20 @@ impl Engine {
         if let Some(say) = say {
             self.send_own_flow(owner, stream, say, now);
         }
-        let verdict = Verdict { number, stream, stream_tag, ..Verdict::of(VerdictKind::Deliver, id, tag) };
-        if self.wants(Class::Messages) {
-            Step::Noted(verdict)
-        } else {
-            Step::Done(verdict)
+        if let (true, Owner::Set(set)) = (WATCHED && self.wants(Class::Messages), owner) {
+            self.note_in_order(set, id, number, Command::DATA);
         }
+        Step::Done(Verdict { number, stream, stream_tag, ..Verdict::of(VerdictKind::Deliver, id, tag) })
     }
 
     /// Takes DATA on a leg that is too early, or that fills the gap before held messages.
-    pub fn receive_data_on_leg(&mut self, id: Id, message: &Message<'_>, cell_digest: &[u8]) -> Result<Verdict, Error> {
+    pub fn receive_data_on_leg<const WATCHED: bool>(
+        &mut self,
+        id: Id,
+        message: &Message<'_>,
+        cell_digest: &[u8],
+    ) -> Result<Verdict, Error> {
         self.acknowledge(id, message.hop, cell_digest);
-        self.arrive_with_streams(id, message)
+        self.arrive_with_streams::<WATCHED>(id, message)
     }
 }

@@ -20,16 +20,30 @@ impl Engine {
     /// The first step of receiving, in as few instructions as possible. It needs neither body nor token, and takes a
     /// multiplexed message that is next in order when no held message is next behind it.
     #[inline(always)]
-    pub fn receive_quick(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
-        if !self.enter_quick(now) {
-            return Step::Other;
+    pub fn receive_quick<const WATCHED: bool>(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        command: Command,
+        hop: u8,
+        stream_id: u16,
+    ) -> Step {
+        if !self.enter_quick::<WATCHED>(now) {
+            return if !WATCHED && self.is_watched() { Step::Watched } else { Step::Other };
         }
-        self.receive_entered(now, id, command, hop, stream_id)
+        self.receive_entered::<WATCHED>(now, id, command, hop, stream_id)
     }
 
     /// The first step of receiving, once what is due has been done as far as the queue has room.
     #[inline(always)]
-    pub(super) fn receive_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8, stream_id: u16) -> Step {
+    pub(super) fn receive_entered<const WATCHED: bool>(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        command: Command,
+        hop: u8,
+        stream_id: u16,
+    ) -> Step {
         let Some(circuit) = self.circuits.get(id) else { return Step::Other };
         let (Place::Leg { set, ix }, true) = (circuit.place, u16::from(hop) == circuit.config.plain_hop) else {
             let is_run = circuit.reactor.is_some() && command == Command::DATA;
@@ -42,12 +56,10 @@ impl Engine {
         let tag = circuit.config.tag;
         match self.sets.get_mut(set).and_then(|state| state.arrive_quick(ix, now)) {
             Some(number) => {
-                let verdict = Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) };
-                if self.wants(Class::Messages) {
-                    Step::Noted(verdict)
-                } else {
-                    Step::Done(verdict)
+                if WATCHED && self.wants(Class::Messages) {
+                    self.note_in_order_here(set, id, number, command);
                 }
+                Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) })
             }
             None => Step::OnLeg,
         }
@@ -55,11 +67,11 @@ impl Engine {
 
     /// Takes a multiplexed message or a SWITCH on a leg, for which [`Engine::receive_quick`] answered [`Step::OnLeg`].
     #[inline(always)]
-    pub fn receive_on_leg(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    pub fn receive_on_leg<const WATCHED: bool>(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         if message.command == Command::CONFLUX_SWITCH {
-            return self.receive_switch(id, message.body);
+            return self.receive_switch::<WATCHED>(id, message.body);
         }
-        Ok(match self.arrive(id, message)? {
+        Ok(match self.arrive::<WATCHED>(id, message)? {
             Arrived { arrival: Arrival::Held(number), tag, .. } => {
                 Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) }
             }
@@ -70,7 +82,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn receive_switch(&mut self, id: Id, body: &[u8]) -> Result<Verdict, Error> {
+    fn receive_switch<const WATCHED: bool>(&mut self, id: Id, body: &[u8]) -> Result<Verdict, Error> {
         let now = self.time.clock.latest();
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
@@ -81,7 +93,7 @@ impl Engine {
         };
         match outcome {
             Ok(switch) => {
-                if self.wants(Class::Messages) {
+                if WATCHED && self.wants(Class::Messages) {
                     self.note_switch_received(set, ix, switch);
                 }
                 Ok(Verdict::of(VerdictKind::Consumed, id, tag))
@@ -92,7 +104,7 @@ impl Engine {
 
     /// Gives a multiplexed message on a leg its number: it is next, or it is held.
     #[inline(always)]
-    pub(super) fn arrive(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
+    pub(super) fn arrive<const WATCHED: bool>(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
         let now = self.time.clock.latest();
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
@@ -107,7 +119,7 @@ impl Engine {
                     Arrival::Held(_) => {}
                     Arrival::InOrder(_) => self.filled_gap(set),
                 }
-                if self.wants(Class::Messages) {
+                if WATCHED && self.wants(Class::Messages) {
                     self.note_arrival(set, id, arrival, message);
                 }
                 Ok(Arrived { arrival, set, tag })
@@ -142,7 +154,7 @@ impl Engine {
         match self.ensure_room(set, cost_of(message).into()) {
             Ok(closed) => {
                 self.outlived(id, closed)?;
-                self.arrive(id, message)
+                self.arrive::<true>(id, message)
             }
             Err(fault) => Err(self.fault(id, fault)),
         }

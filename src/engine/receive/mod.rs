@@ -19,9 +19,8 @@ use crate::reactor::DataHead;
 pub enum Step {
     /// The message is handled.
     Done(Verdict),
-    /// The same, and somebody wants the event: [`Engine::note_received`] comes last. (After the verdict is written, so
-    /// that nothing has to be kept meanwhile.)
-    Noted(Verdict),
+    /// Somebody watches each message: the same steps begin anew, `WATCHED`.
+    Watched,
     /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
     OnLeg,
     /// It is DATA on a circuit that circflow runs: [`Engine::receive_data_quick`] takes it.
@@ -40,16 +39,12 @@ pub trait Receiving: Sized {
     fn data_quick(&mut self) -> Option<Step>;
     /// Answers for a message that the first step has handled.
     fn done(self, verdict: &Verdict) -> Self::Answer;
-    /// Answers for a message that the first step has handled, then calls [`Engine::note_received`].
-    fn done_and_noted(self, verdict: &Verdict) -> Self::Answer;
     /// Answers for a message that the second step has handled. It may have woken another engine, or logged.
     fn data_done(self, verdict: &Verdict) -> Self::Answer {
         self.done(verdict)
     }
-    /// The same, then calls [`Engine::note_received`].
-    fn data_done_and_noted(self, verdict: &Verdict) -> Self::Answer {
-        self.done_and_noted(verdict)
-    }
+    /// Takes the message while somebody watches: [`receive`] with the steps that make events.
+    fn watched(self) -> Self::Answer;
     /// Calls [`Engine::receive_on_leg`].
     fn on_leg(self) -> Self::Answer;
     /// Calls [`Engine::receive_data_on_leg`].
@@ -72,7 +67,7 @@ pub trait Receiving: Sized {
 pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
     match message.quick() {
         Some(Step::Done(verdict)) => message.done(&verdict),
-        Some(Step::Noted(verdict)) => message.done_and_noted(&verdict),
+        Some(Step::Watched) => message.watched(),
         Some(Step::OnLeg) => message.on_leg(),
         Some(Step::Run) => message.run(),
         Some(Step::Other) => message.long(),
@@ -85,15 +80,14 @@ pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
 pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
     match message.data_quick() {
         Some(Step::Done(verdict)) => message.data_done(&verdict),
-        Some(Step::Noted(verdict)) => message.data_done_and_noted(&verdict),
         Some(Step::OnLeg) => message.data_on_leg(),
-        Some(Step::Run | Step::Other) | None => message.long(),
+        Some(Step::Run | Step::Watched | Step::Other) | None => message.long(),
     }
 }
 
 /// A message whose steps are called directly, without a door.
 #[allow(dead_code, reason = "tests and the simulation need no door")]
-struct Straight<'e, 'm> {
+struct Straight<'e, 'm, const WATCHED: bool> {
     engine: &'e mut Engine,
     now: Nanos,
     id: Id,
@@ -101,34 +95,35 @@ struct Straight<'e, 'm> {
     cell_digest: &'m [u8],
 }
 
-impl Receiving for Straight<'_, '_> {
+impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
     type Answer = Result<Verdict, Error>;
 
     fn quick(&mut self) -> Option<Step> {
         let &Message { command, hop, stream_id, .. } = self.message;
-        Some(self.engine.receive_quick(self.now, self.id, command, hop, stream_id))
+        Some(self.engine.receive_quick::<WATCHED>(self.now, self.id, command, hop, stream_id))
     }
 
     fn data_quick(&mut self) -> Option<Step> {
         let &Message { hop, stream_id, body, .. } = self.message;
-        Some(self.engine.receive_data_quick(self.id, &DataHead { hop, stream_id, len: body.len() as u16 }))
+        let data = DataHead { hop, stream_id, len: body.len() as u16 };
+        Some(self.engine.receive_data_quick::<WATCHED>(self.id, &data))
     }
 
     fn done(self, verdict: &Verdict) -> Self::Answer {
         Ok(*verdict)
     }
 
-    fn done_and_noted(self, verdict: &Verdict) -> Self::Answer {
-        self.engine.note_received(self.id, verdict.number, self.message.command);
-        Ok(*verdict)
+    fn watched(self) -> Self::Answer {
+        let Straight { engine, now, id, message, cell_digest } = self;
+        receive(Straight::<true> { engine, now, id, message, cell_digest })
     }
 
     fn on_leg(self) -> Self::Answer {
-        self.engine.receive_on_leg(self.id, self.message)
+        self.engine.receive_on_leg::<WATCHED>(self.id, self.message)
     }
 
     fn data_on_leg(self) -> Self::Answer {
-        self.engine.receive_data_on_leg(self.id, self.message, self.cell_digest)
+        self.engine.receive_data_on_leg::<WATCHED>(self.id, self.message, self.cell_digest)
     }
 
     fn long(self) -> Self::Answer {
@@ -152,6 +147,6 @@ impl Engine {
         message: &Message<'_>,
         cell_digest: &[u8],
     ) -> Result<Verdict, Error> {
-        receive(Straight { engine: self, now, id, message, cell_digest })
+        receive(Straight::<false> { engine: self, now, id, message, cell_digest })
     }
 }

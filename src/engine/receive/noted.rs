@@ -2,27 +2,23 @@
 
 use crate::base::Id;
 use crate::conflux::{Arrival, LegIx};
-use crate::engine::{Circuit, Engine, Place};
+use crate::engine::Engine;
 use crate::event::Event;
 use crate::message::{cost_of, Message};
 use crate::wire::conflux::Switch;
 use crate::wire::Command;
 
 impl Engine {
-    /// A message came in order: the last step after [`crate::engine::Step::Noted`]. Only on a leg it has a number, and
-    /// is an event.
-    #[inline(always)]
-    pub fn note_received(&mut self, leg: Id, number: u64, command: Command) {
-        if let Some(Circuit { place: Place::Leg { set, .. }, .. }) = self.circuits.get(leg) {
-            let (set, now) = (*set, self.time.clock.latest());
-            self.events.note_here(now, Event::InOrder { set, leg, number, command: command.0 });
-        }
-    }
-
     /// A message came in order, and goes to the host or to its stream.
     #[cold]
     #[inline(never)]
     pub(super) fn note_in_order(&mut self, set: Id, leg: Id, number: u64, command: Command) {
+        self.note_in_order_here(set, leg, number, command);
+    }
+
+    /// [`Engine::note_in_order`] in place.
+    #[inline(always)]
+    pub(super) fn note_in_order_here(&mut self, set: Id, leg: Id, number: u64, command: Command) {
         let now = self.time.clock.latest();
         self.events.note_here(now, Event::InOrder { set, leg, number, command: command.0 });
     }

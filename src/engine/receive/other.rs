@@ -41,17 +41,13 @@ impl Engine {
             self.check_drained()?;
             return self.receive_by_route(id, message, cell_digest);
         }
-        if now >= self.stop() || now != self.time.clock.latest() {
+        if now >= self.time.alarms.stop_unwatched() || now != self.time.clock.latest() {
             let now = self.enter_for_circuits(now, std::iter::once(id))?;
             // Perhaps only what was due kept the first two steps from taking the message.
-            match self.receive_entered(now, id, message.command, message.hop, message.stream_id) {
+            match self.receive_entered::<true>(now, id, message.command, message.hop, message.stream_id) {
                 Step::Done(verdict) => return Ok(verdict),
-                Step::Noted(verdict) => {
-                    self.note_received(id, verdict.number, message.command);
-                    return Ok(verdict);
-                }
-                Step::OnLeg => return self.receive_on_leg(id, message),
-                Step::Run | Step::Other => {}
+                Step::OnLeg => return self.receive_on_leg::<true>(id, message),
+                Step::Run | Step::Watched | Step::Other => {}
             }
         }
         self.receive_by_route(id, message, &[])
@@ -91,7 +87,7 @@ impl Engine {
         let verdict = Verdict::of(VerdictKind::Deliver, id, tag);
         match (route, place) {
             (Route::Controller, Place::Leg { .. }) if message.command == Command::CONFLUX_SWITCH => {
-                self.receive_on_leg(id, message)
+                self.receive_on_leg::<true>(id, message)
             }
             (Route::Controller, Place::Leg { .. }) => self.receive_sequenced(id, message, position.by_host),
             (Route::Controller, _) => self.cross_to_home(id, message, !position.by_host && is_flow(message.command)),
@@ -133,7 +129,11 @@ impl Engine {
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let Some(number) = state.arrive_quick(ix, now) else {
-            return if by_host { self.receive_on_leg(id, message) } else { self.arrive_with_streams(id, message) };
+            return if by_host {
+                self.receive_on_leg::<true>(id, message)
+            } else {
+                self.arrive_with_streams::<true>(id, message)
+            };
         };
         let verdict = Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, state.tag(ix)) };
         if self.wants(Class::Messages) {
@@ -146,11 +146,15 @@ impl Engine {
     }
 
     /// [`Engine::arrive`] on a leg that circflow runs: a message whose turn has come goes to its stream.
-    pub(super) fn arrive_with_streams(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
+    pub(super) fn arrive_with_streams<const WATCHED: bool>(
+        &mut self,
+        id: Id,
+        message: &Message<'_>,
+    ) -> Result<Verdict, Error> {
         // A message that only circflow reads is no token of the host's.
         let is_ours = is_flow(message.command);
         let message = &Message { token: message.token.filter(|_| !is_ours), ..*message };
-        let Arrived { arrival, set, tag } = self.arrive(id, message)?;
+        let Arrived { arrival, set, tag } = self.arrive::<WATCHED>(id, message)?;
         match arrival {
             Arrival::Held(number) => {
                 let kind = if is_ours { VerdictKind::Consumed } else { VerdictKind::Held };

@@ -4,6 +4,7 @@ use crate::base::Id;
 use crate::conflux::set::Plan;
 use crate::engine::out::detail::{HELD_ENOUGH, NO_MEMORY};
 use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::event::Class;
 use crate::message::{cost_of, Lane, Message};
 use crate::padding::Padding;
 use crate::reactor::{Owner, Side};
@@ -77,7 +78,9 @@ impl Engine {
         if message.stream_id != 0 {
             circuit.config.flags.add(CircuitFlags::STREAMS);
         }
-        self.note_wait(id, Side::Back);
+        if self.wants(Class::Edges) {
+            self.note_wait(id, Side::Back);
+        }
         self.grew(id);
         self.kept_in_line(id, Side::Back);
         Ok(Verdict::of(VerdictKind::Held, id, tag))
@@ -117,7 +120,9 @@ impl Engine {
             return Err(self.no_room(NO_MEMORY));
         }
         state.grew(set, &self.held.ledger, now);
-        self.note_held_for_sending(set);
+        if self.wants(Class::Choice) {
+            self.note_held_for_sending(set);
+        }
         self.apply_effects(set);
         self.ask_for_set(set);
         Ok(false)

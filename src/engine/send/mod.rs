@@ -13,7 +13,6 @@ mod stream;
 use crate::base::{Id, Nanos};
 use crate::conflux::set::Plan;
 use crate::engine::{Engine, Error, Verdict, VerdictKind};
-use crate::event::Class;
 use crate::message::{Head, Message};
 use crate::wire::Command;
 
@@ -47,8 +46,7 @@ pub trait Sending: Sized {
 pub struct Sent {
     /// The verdict for the host.
     pub verdict: Verdict,
-    /// The caller still has to tell others of it: [`Engine::note_sent_now`], and [`Engine::note_sent_on_leg`] for a
-    /// stream, whose padders know already.
+    /// The caller still has to tell others of it: [`Engine::tell_of_sent`].
     pub tells: bool,
 }
 
@@ -100,12 +98,7 @@ impl Sending for Straight<'_, '_> {
 
     fn done(self, sent: &Sent) -> Self::Answer {
         if sent.tells {
-            let &Verdict { circuit, number, .. } = &sent.verdict;
-            if let Outlet::Stream(_) = self.outlet {
-                self.engine.note_sent_on_leg(circuit, number, self.message.command);
-            } else if !self.engine.note_sent_now(circuit, number, self.message.command) {
-                self.engine.tell_padders_now(circuit, self.message.hop);
-            }
+            self.engine.tell_of_sent(sent.verdict.circuit, sent.verdict.number, self.message.command);
         }
         Ok(sent.verdict)
     }
@@ -133,8 +126,7 @@ impl Engine {
             }
             Outlet::Choice(set) => self.decide_quick(now, set, command, hop)?,
             Outlet::Stream(stream) if command == Command::DATA => {
-                let verdict = self.send_on_stream_quick(now, stream, len)?;
-                return Some(Sent { verdict, tells: self.wants(Class::Choice) });
+                return self.send_on_stream_quick(now, stream, len);
             }
             Outlet::Stream(_) | Outlet::Circuit(_) => return None,
         };

@@ -4,7 +4,7 @@ use crate::base::Id;
 use crate::conflux::choice::{Path, UNMEASURED};
 use crate::conflux::set::{Plan, Refusal};
 use crate::conflux::LegIx;
-use crate::engine::{Circuit, Engine, Place};
+use crate::engine::Engine;
 use crate::event::{Class, Event};
 use crate::message::Lane;
 use crate::wire::Command;
@@ -44,17 +44,14 @@ impl Engine {
     #[cold]
     #[inline(never)]
     pub(super) fn note_sent_on(&mut self, set: Id, leg: Id, number: u64, command: Command) {
-        let now = self.time.clock.latest();
-        self.events.note_here(now, Event::Sent { set, leg, number, command: command.0 });
+        self.note_sent_in_place(set, leg, number, command);
     }
 
-    /// A message went out on a circuit of ours, the quick way. Only on a leg it has a number, and is an event.
+    /// [`Engine::note_sent_on`] in place.
     #[inline(always)]
-    pub fn note_sent_on_leg(&mut self, leg: Id, number: u64, command: Command) {
-        if let Some(Circuit { place: Place::Leg { set, .. }, .. }) = self.circuits.get(leg) {
-            let (set, now) = (*set, self.time.clock.latest());
-            self.events.note_here(now, Event::Sent { set, leg, number, command: command.0 });
-        }
+    pub(super) fn note_sent_in_place(&mut self, set: Id, leg: Id, number: u64, command: Command) {
+        let now = self.time.clock.latest();
+        self.events.note_here(now, Event::Sent { set, leg, number, command: command.0 });
     }
 
     /// A SWITCH was counted as sent on a leg.
@@ -97,6 +94,8 @@ impl Engine {
     }
 
     /// A message of a set waits to be sent.
+    #[cold]
+    #[inline(never)]
     pub(super) fn note_held_for_sending(&mut self, set: Id) {
         let waiting = self.sets.get(set).map_or(0, |state| state.waiting_to_go());
         self.note(Event::HeldForSending { set, waiting });

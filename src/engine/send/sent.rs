@@ -13,20 +13,32 @@ impl Engine {
     /// Reports that a cell was queued on a circuit.
     pub fn sent(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
-        self.sent_entered(now, id, command, hop)
+        self.sent_entered::<true>(now, id, command, hop)
     }
 
     /// The quick way of [`Engine::sent`], while nothing is due. None when nothing was done.
     #[inline(always)]
-    pub fn sent_quick(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<Result<(), Error>> {
-        if !self.enter_quick(now) {
+    pub fn sent_quick<const WATCHED: bool>(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        command: Command,
+        hop: u8,
+    ) -> Option<Result<(), Error>> {
+        if !self.enter_quick::<WATCHED>(now) {
             return None;
         }
-        Some(self.sent_entered(now, id, command, hop))
+        Some(self.sent_entered::<WATCHED>(now, id, command, hop))
     }
 
     #[inline(always)]
-    fn sent_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
+    fn sent_entered<const WATCHED: bool>(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        command: Command,
+        hop: u8,
+    ) -> Result<(), Error> {
         let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
@@ -44,12 +56,12 @@ impl Engine {
             let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
             if command.is_multiplexed() {
                 state.commit_message(ix, command, now, &mut self.out.effects)?;
-                if self.wants(Class::Choice) {
+                if WATCHED && self.wants(Class::Choice) {
                     self.note_queued(set, id, ix, command);
                 }
             } else if command == Command::CONFLUX_SWITCH {
                 let delta = state.commit_switch(ix)?;
-                if self.wants(Class::Choice) {
+                if WATCHED && self.wants(Class::Choice) {
                     self.note_switch_sent(set, id, delta);
                 }
             }
@@ -105,25 +117,30 @@ impl Engine {
         self.tell_padders(verdict.circuit, hop, now);
     }
 
-    /// True when there is a circuit with padding, or somebody wants events of what is sent.
+    /// True when others hear of a message that is sent: padders, or those who want events of it.
     #[inline(always)]
     pub fn tells_of_sent(&self) -> bool {
-        self.padding.circuits > 0 || self.wants(Class::Choice)
+        self.tells
     }
 
-    /// The second half of [`Engine::send_in_set_quick`]: makes the event, if somebody wants it. False when padders have
-    /// to be told too: [`Engine::tell_padders_now`].
+    /// The last step of the quick ways, where [`Engine::tells_of_sent`], for a message that goes on a leg: makes the
+    /// event, and tells the padders of the leg.
     #[inline(always)]
-    pub fn note_sent_now(&mut self, leg: Id, number: u64, command: Command) -> bool {
+    pub fn tell_of_sent(&mut self, leg: Id, number: u64, command: Command) {
+        let Some(&Circuit { place: Place::Leg { set, .. }, .. }) = self.circuits.get(leg) else { return };
         if self.wants(Class::Choice) {
-            self.note_sent_on_leg(leg, number, command);
+            self.note_sent_in_place(set, leg, number, command);
         }
-        self.padding.circuits == 0
+        if self.padding.circuits > 0 {
+            self.tell_padders_of_message(set, leg);
+        }
     }
 
-    /// The last part of [`Engine::send_in_set_quick`]: tells the padders of the leg.
-    pub fn tell_padders_now(&mut self, leg: Id, hop: u8) {
-        self.tell_padders(leg, hop, self.time.clock.latest());
+    #[inline(never)]
+    fn tell_padders_of_message(&mut self, set: Id, leg: Id) {
+        if let Some(hop) = self.sets.get(set).map(|state| state.join_hop()) {
+            self.tell_padders(leg, hop, self.time.clock.latest());
+        }
     }
 
     /// Counts a queued cell that is not padding, and tells padders of it.

@@ -32,16 +32,19 @@ impl Engine {
         Ok(plan.map_or(Going::Later, |plan| self.going(plan)))
     }
 
-    /// Keeps [`Engine::needs_a_look`] right, after a leg elsewhere or a shared channel came or went, or when other
-    /// events are wanted than before.
-    pub(in crate::engine) fn update_needs_a_look(&mut self) {
-        self.needs_a_look = self.has_legs_elsewhere() || self.channels.in_use() || self.wants(Class::Choice);
+    /// Keeps the ways open that see and tell all there is, after a leg elsewhere, a shared channel or a circuit with
+    /// padding came or went, or when other events are wanted than before.
+    pub(in crate::engine) fn update_ways(&mut self) {
+        let choices = self.wants(Class::Choice);
+        self.needs_a_look = self.has_legs_elsewhere() || self.channels.in_use() || choices;
+        self.tells = choices || self.padding.circuits > 0;
+        self.time.alarms.set_watched(choices || self.wants(Class::Messages));
     }
 
     /// The quick way of [`Engine::decide`], while the sending leg stays and has room. None when the long way is needed.
     #[inline(always)]
     pub fn decide_quick(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
-        if !self.enter_quick(now) {
+        if !self.enter_quick::<true>(now) {
             return None;
         }
         // A leg elsewhere needs the body.
@@ -61,10 +64,10 @@ impl Engine {
     }
 
     /// The quick way of [`Engine::send_in_set`], while the sending leg stays and has room. None when nothing was done.
-    /// Where [`Engine::tells_of_sent`], call [`Engine::note_sent_now`].
+    /// Where [`Engine::tells_of_sent`], call [`Engine::tell_of_sent`].
     #[inline(always)]
     pub fn send_in_set_quick(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Option<Verdict> {
-        if !self.enter_quick(now) {
+        if !self.enter_quick::<true>(now) {
             return None;
         }
         // A leg elsewhere needs the body.

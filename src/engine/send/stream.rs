@@ -3,7 +3,7 @@
 use crate::base::{Id, Nanos};
 use crate::congestion::flow::May;
 use crate::engine::out::detail::FULL;
-use crate::engine::send::Going;
+use crate::engine::send::{Going, Sent};
 use crate::engine::stream::ended;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::event::Event;
@@ -12,11 +12,10 @@ use crate::wire::Command;
 
 impl Engine {
     /// The quick way of [`Engine::send_on_stream`], for DATA when there is room, in a set on the leg that sends now. It
-    /// logs nothing and wakes no other engine. None when nothing was done. Where somebody wants the event, call
-    /// [`Engine::note_sent_on_leg`].
+    /// logs nothing and wakes no other engine. None when nothing was done.
     #[inline(always)]
-    pub fn send_on_stream_quick(&mut self, now: Nanos, id: Id, len: u16) -> Option<Verdict> {
-        if !self.enter_quick(now) {
+    pub fn send_on_stream_quick(&mut self, now: Nanos, id: Id, len: u16) -> Option<Sent> {
+        if !self.enter_quick::<true>(now) {
             return None;
         }
         let stream = self.streams.get_mut(id)?;
@@ -24,7 +23,7 @@ impl Engine {
             return None;
         }
         let (hop, stream_tag) = (stream.hop, stream.tag);
-        let (circuit, circuit_tag, number, wants_digest, padded) = match stream.owner {
+        let (circuit, circuit_tag, number, wants_digest, tells) = match stream.owner {
             Owner::Circuit(circuit) => {
                 let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor), .. }) =
                     self.circuits.get_mut(circuit)
@@ -48,16 +47,13 @@ impl Engine {
                     Some(Circuit { reactor: Some(reactor), .. }) => reactor.end(hop).window.sent_data(now),
                     _ => false,
                 };
-                (plan.leg, plan.tag, plan.number, wants_digest, self.padding.circuits > 0)
+                (plan.leg, plan.tag, plan.number, wants_digest, self.tells)
             }
         };
         stream.outgoing.sent(now, len.into());
         self.padding.purse.sent(1);
-        if padded {
-            self.tell_padders(circuit, hop, now);
-        }
         let verdict = Verdict::of(VerdictKind::Send, circuit, circuit_tag);
-        Some(Verdict { number, stream: id, stream_tag, wants_digest, ..verdict })
+        Some(Sent { verdict: Verdict { number, stream: id, stream_tag, wants_digest, ..verdict }, tells })
     }
 
     /// Sends a message of a stream. [`Engine::send_long`] holds it when it may not go now.

@@ -173,7 +173,7 @@ impl Engine {
             committed: 0,
             way: Way::default(),
         });
-        self.update_needs_a_look();
+        self.update_ways();
         self.report_leg_elsewhere(id);
         self.apply_effects(set);
     }

@@ -21,7 +21,7 @@ impl Engine {
     /// Closes the link to a leg elsewhere, which its set has lost or closes.
     pub(in crate::engine) fn drop_leg_elsewhere(&mut self, id: Id, why: Cause) {
         let Some((place, leg)) = self.spread.home_legs.remove(id) else { return };
-        self.update_needs_a_look();
+        self.update_ways();
         self.time.alarms.cancel_elsewhere(place);
         let HomeLeg { end, mut backlog, .. } = leg;
         let mut left = Vec::new();

@@ -16,6 +16,7 @@ pub use send::*;
 pub use stats::*;
 
 pub(super) use report::reports;
+pub(super) use send::tell_of_sent;
 
 use super::door;
 use super::engine::{circflow_engine, known_class, CIRCFLOW_PATH_EXIT};

@@ -40,12 +40,12 @@ pub unsafe extern "C-unwind" fn circflow_circuit_receive(
     let (Some(message), false) = (unsafe { message.as_ref() }, verdict_out.is_null()) else {
         return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
-    receive(Received { engine, now_ns, circuit, message, verdict_out })
+    receive(Received::<false> { engine, now_ns, circuit, message, verdict_out })
 }
 
 /// A message that was fed, each step of which goes through the door for itself: the first, which is all there is to
 /// most messages, needs no frame and no body.
-struct Received<'m> {
+struct Received<'m, const WATCHED: bool> {
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
@@ -55,7 +55,7 @@ struct Received<'m> {
 
 // SAFETY (of all that is here): made by circflow_circuit_receive() only, for one call, by the contract of which the
 // engine is NULL or one, the message can be read and the verdict written.
-impl Receiving for Received<'_> {
+impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     type Answer = circflow_status;
 
     #[inline(always)]
@@ -66,7 +66,7 @@ impl Receiving for Received<'_> {
                 return None;
             }
             let command = Command(message.command);
-            Some(core.receive_quick(now_ns, circuit.id(), command, message.hop, message.stream_id))
+            Some(core.receive_quick::<WATCHED>(now_ns, circuit.id(), command, message.hop, message.stream_id))
         };
         // SAFETY: see above.
         unsafe { door::try_enter(engine, next) }
@@ -76,23 +76,18 @@ impl Receiving for Received<'_> {
     fn data_quick(&mut self) -> Option<Step> {
         let (engine, circuit, data) = (self.engine, self.circuit, message::data(self.message)?);
         // SAFETY: see above.
-        unsafe { door::try_enter(engine, |core| Some(core.receive_data_quick(circuit.id(), &data))) }
+        unsafe { door::try_enter(engine, |core| Some(core.receive_data_quick::<WATCHED>(circuit.id(), &data))) }
     }
 
     #[inline(always)]
     fn done(self, verdict: &Verdict) -> circflow_status {
         // SAFETY: see above.
         unsafe { message::write_verdict(self.verdict_out, verdict) };
-        CIRCFLOW_OK
-    }
-
-    #[inline(always)]
-    fn done_and_noted(self, verdict: &Verdict) -> circflow_status {
-        // SAFETY: see above.
-        unsafe {
-            message::write_verdict(self.verdict_out, verdict);
-            note_received(self.engine, self.circuit, verdict.number, self.message.command)
+        if WATCHED {
+            // SAFETY: see above.
+            unsafe { door::call_out(self.engine) };
         }
+        CIRCFLOW_OK
     }
 
     #[inline(always)]
@@ -106,33 +101,27 @@ impl Receiving for Received<'_> {
     }
 
     #[inline(always)]
-    fn data_done_and_noted(self, verdict: &Verdict) -> circflow_status {
-        let (engine, circuit, command) = (self.engine, self.circuit, self.message.command);
+    fn watched(self) -> circflow_status {
         // SAFETY: see above.
-        unsafe {
-            message::write_verdict(self.verdict_out, verdict);
-            let _ = note_received(engine, circuit, verdict.number, command);
-            door::call_out(engine);
-        }
-        CIRCFLOW_OK
+        unsafe { receive_watched(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
     }
 
     #[inline(always)]
     fn on_leg(self) -> circflow_status {
         // SAFETY: see above.
-        unsafe { receive_on_leg(self.engine, self.circuit, self.message, self.verdict_out) }
+        unsafe { receive_on_leg::<WATCHED>(self.engine, self.circuit, self.message, self.verdict_out) }
     }
 
     #[inline(always)]
     fn run(self) -> circflow_status {
         // SAFETY: see above.
-        unsafe { receive_run(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
+        unsafe { receive_run::<WATCHED>(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
     }
 
     #[inline(always)]
     fn data_on_leg(self) -> circflow_status {
         // SAFETY: see above.
-        unsafe { receive_data_on_leg(self.engine, self.circuit, self.message, self.verdict_out) }
+        unsafe { receive_data_on_leg::<WATCHED>(self.engine, self.circuit, self.message, self.verdict_out) }
     }
 
     #[inline(always)]
@@ -148,27 +137,16 @@ impl Receiving for Received<'_> {
     }
 }
 
-/// Makes the event of a message that the first step has handled.
-#[cold]
+/// A message that comes while somebody watches each.
 #[inline(never)]
-unsafe extern "C-unwind" fn note_received(
+unsafe extern "C-unwind" fn receive_watched(
     engine: *mut circflow_engine,
+    now_ns: u64,
     circuit: circflow_circuit_id,
-    number: u64,
-    command: u8,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
-    // SAFETY: the contract of this floor, which the caller keeps.
-    let noted = unsafe {
-        door::try_enter(engine, |core| {
-            core.note_received(circuit.id(), number, Command(command));
-            Some(())
-        })
-    };
-    // Not entered any more: the door has caught a panic, and the next call answers for it.
-    let _ = noted;
-    // SAFETY: the contract of this floor, which the caller keeps.
-    unsafe { door::call_out(engine) };
-    CIRCFLOW_OK
+    receive(Received::<true> { engine, now_ns, circuit, message, verdict_out })
 }
 
 /// A message that did not get in on the short way. If only the failure of the last call shut it, all parts are tried.
@@ -192,7 +170,7 @@ unsafe extern "C-unwind" fn receive_again(
 }
 
 #[inline(never)]
-unsafe extern "C-unwind" fn receive_on_leg(
+unsafe extern "C-unwind" fn receive_on_leg<const WATCHED: bool>(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
     message: &circflow_message,
@@ -202,7 +180,7 @@ unsafe extern "C-unwind" fn receive_on_leg(
     unsafe {
         door::enter(engine, |core| {
             let message = message::read(message).map_err(|why| core.invalid(why))?;
-            let verdict = core.receive_on_leg(circuit.id(), &message)?;
+            let verdict = core.receive_on_leg::<WATCHED>(circuit.id(), &message)?;
             message::write_verdict(verdict_out, &verdict);
             Ok(())
         })
@@ -211,18 +189,18 @@ unsafe extern "C-unwind" fn receive_on_leg(
 
 /// DATA on a circuit that circflow runs.
 #[inline(never)]
-unsafe extern "C-unwind" fn receive_run(
+unsafe extern "C-unwind" fn receive_run<const WATCHED: bool>(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
     message: &circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
-    receive_data(Received { engine, now_ns, circuit, message, verdict_out })
+    receive_data(Received::<WATCHED> { engine, now_ns, circuit, message, verdict_out })
 }
 
 #[inline(never)]
-unsafe extern "C-unwind" fn receive_data_on_leg(
+unsafe extern "C-unwind" fn receive_data_on_leg<const WATCHED: bool>(
     engine: *mut circflow_engine,
     circuit: circflow_circuit_id,
     message: &circflow_message,
@@ -233,7 +211,7 @@ unsafe extern "C-unwind" fn receive_data_on_leg(
         door::enter(engine, |core| {
             let tag = message::cell_digest(message).map_err(|why| core.invalid(why))?;
             let message = message::read(message).map_err(|why| core.invalid(why))?;
-            let verdict = core.receive_data_on_leg(circuit.id(), &message, tag)?;
+            let verdict = core.receive_data_on_leg::<WATCHED>(circuit.id(), &message, tag)?;
             message::write_verdict(verdict_out, &verdict);
             Ok(())
         })

@@ -1,6 +1,7 @@
 //! Messages that the host sends on a circuit, and its reports of what is queued and written.
 
-use crate::engine::Outlet;
+use crate::base::Id;
+use crate::engine::{Engine, Outlet};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -76,19 +77,70 @@ pub unsafe extern "C-unwind" fn circflow_circuit_cell_queued(
     command: u8,
     hop: u8,
 ) -> circflow_status {
+    // SAFETY: by the contract of this function, which is that of the other.
+    unsafe { cell_queued::<false>(engine, now_ns, circuit, command, hop) }
+}
+
+/// The quick way, `WATCHED` while somebody watches each message.
+#[inline(always)]
+unsafe fn cell_queued<const WATCHED: bool>(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    command: u8,
+    hop: u8,
+) -> circflow_status {
+    let quick = |core: &mut Engine| core.sent_quick::<WATCHED>(now_ns, circuit.id(), Command(command), hop);
     // SAFETY: the contract of this floor, which the caller keeps.
-    let next = unsafe { door::try_enter(engine, |core| core.sent_quick(now_ns, circuit.id(), Command(command), hop)) };
-    match next {
+    match unsafe { door::try_enter(engine, quick) } {
         Some(Ok(())) => {
-            // SAFETY: the contract of this floor, which the caller keeps.
-            unsafe { door::call_out(engine) };
+            if WATCHED {
+                // SAFETY: the contract of this floor, which the caller keeps.
+                unsafe { door::call_out(engine) };
+            }
             CIRCFLOW_OK
         }
         // SAFETY: the contract of this floor, which the caller keeps.
         Some(Err(error)) => unsafe { door::enter(engine, |_| Err(error)) },
         // SAFETY: the contract of this floor, which the caller keeps.
-        None => unsafe { sent_any(engine, now_ns, circuit, command, hop) },
+        None if WATCHED => unsafe { sent_any(engine, now_ns, circuit, command, hop) },
+        // SAFETY: the contract of this floor, which the caller keeps.
+        None => unsafe { cell_queued_watched(engine, now_ns, circuit, command, hop) },
     }
+}
+
+/// The last step of sending on a leg the quick way: tells those who want to hear of it.
+#[inline(never)]
+pub(in crate::ffi) unsafe extern "C-unwind" fn tell_of_sent(
+    engine: *mut circflow_engine,
+    leg: Id,
+    number: u64,
+    command: u8,
+) -> circflow_status {
+    let tell = |core: &mut Engine| {
+        core.tell_of_sent(leg, number, Command(command));
+        Some(())
+    };
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        // Not entered any more: the door has caught a panic, and the next call answers for it.
+        let _ = door::try_enter(engine, tell);
+        door::call_out(engine);
+    }
+    CIRCFLOW_OK
+}
+
+/// While nobody watches, this goes straight on to the long way.
+#[inline(never)]
+unsafe extern "C-unwind" fn cell_queued_watched(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    command: u8,
+    hop: u8,
+) -> circflow_status {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { cell_queued::<true>(engine, now_ns, circuit, command, hop) }
 }
 
 #[inline(never)]

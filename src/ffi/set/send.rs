@@ -1,6 +1,5 @@
 //! Sending through a set: which leg, and with which SWITCH.
 
-use crate::base::Id;
 use crate::engine::{send, Engine, Outlet, Sending, Sent};
 use crate::ffi::circuit::{self, circflow_leg_report};
 use crate::ffi::door;
@@ -132,7 +131,7 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
         unsafe {
             message::write_verdict(self.verdict_out, &sent.verdict);
             if sent.tells {
-                tell_of_sent(self.engine, sent.verdict.circuit, sent.verdict.number, self.message)
+                circuit::tell_of_sent(self.engine, sent.verdict.circuit, sent.verdict.number, self.message.command)
             } else {
                 CIRCFLOW_OK
             }
@@ -144,28 +143,6 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
         let ForSet { engine, now_ns, set, message, reports, verdict_out } = self;
         // SAFETY: see above.
         unsafe { send_long::<CHOOSES>(engine, now_ns, set, message, reports, verdict_out) }
-    }
-}
-
-#[inline(never)]
-unsafe extern "C-unwind" fn tell_of_sent(
-    engine: *mut circflow_engine,
-    leg: Id,
-    number: u64,
-    message: &circflow_message,
-) -> circflow_status {
-    let head = message::head(message);
-    // SAFETY: the contract of this floor, which the caller keeps.
-    if unsafe { door::try_enter(engine, |core| core.note_sent_now(leg, number, head.command).then_some(())) }.is_some()
-    {
-        return CIRCFLOW_OK;
-    }
-    // SAFETY: the contract of this floor, which the caller keeps.
-    unsafe {
-        door::enter(engine, |core| {
-            core.tell_padders_now(leg, head.hop);
-            Ok(())
-        })
     }
 }
 
