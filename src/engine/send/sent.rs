@@ -1,6 +1,7 @@
 //! Counting a cell that is queued on a circuit: sets, windows and padders are told.
 
 use crate::base::{Id, Nanos};
+use crate::conflux::LegIx;
 use crate::engine::slot::{Circuit, Place, NO_HOP};
 use crate::engine::{Blocked, Engine, Error, Misuse, Verdict};
 use crate::event::Class;
@@ -53,21 +54,7 @@ impl Engine {
             return Err(Misuse::IsRun.into());
         }
         if let (Place::Leg { set, ix }, true) = (circuit.place, circuit.config.hops.ends_at(hop)) {
-            let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
-            if command.is_multiplexed() {
-                state.commit_message(ix, command, now, &mut self.out.effects)?;
-                if WATCHED && self.wants(Class::Choice) {
-                    self.note_queued(set, id, ix, command);
-                }
-            } else if command == Command::CONFLUX_SWITCH {
-                let delta = state.commit_switch(ix)?;
-                if WATCHED && self.wants(Class::Choice) {
-                    self.note_switch_sent(set, id, delta);
-                }
-            }
-            if !self.out.effects.is_empty() {
-                self.apply_effects(set);
-            }
+            self.sent_on_leg::<WATCHED>(now, set, (id, ix), command)?;
         } else if circuit.place == Place::Away && circuit.config.hops.ends_at(hop) && is_sequenced(command) {
             return Err(Misuse::NotDecided.into());
         } else if command.traits() & STREAM_NEEDED != 0 {
@@ -77,6 +64,33 @@ impl Engine {
         if !is_plain {
             self.spend(id, Side::Back);
             self.tell_padders(id, hop, now);
+        }
+        Ok(())
+    }
+
+    /// Counts a cell of a leg in its set.
+    #[inline(always)]
+    fn sent_on_leg<const WATCHED: bool>(
+        &mut self,
+        now: Nanos,
+        set: Id,
+        (id, ix): (Id, LegIx),
+        command: Command,
+    ) -> Result<(), Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
+        if command.is_multiplexed() {
+            state.commit_message(ix, command, now, &mut self.out.effects)?;
+            if WATCHED && self.wants(Class::Choice) {
+                self.note_queued(set, id, ix, command);
+            }
+        } else if command == Command::CONFLUX_SWITCH {
+            let delta = state.commit_switch(ix)?;
+            if WATCHED && self.wants(Class::Choice) {
+                self.note_switch_sent(set, id, delta);
+            }
+        }
+        if !self.out.effects.is_empty() {
+            self.apply_effects(set);
         }
         Ok(())
     }
