@@ -32,6 +32,8 @@
  *   go on with the last leg alone        circflow_set_dissolve
  *   know why a call failed, in words     circflow_engine_get_last_detail circflow_status_text
  *   see what happened in an engine       circflow_engine_record circflow_engine_record_read
+ *   .. written to a file, or sent on     circflow_engine_set_record_sink
+ *   count it; feed a monitor             circflow_engine_get_counters circflow_engine_write_metrics
  *   know why a circuit has to close      CIRCFLOW_INSN_CLOSE circflow_insn_close
  *   set parameters of a consensus        circflow_engine_set_param
  *   bound or free memory                 circflow_engine_config circflow_engine_trim circflow_hub_choose_victims
