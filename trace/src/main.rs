@@ -10,6 +10,7 @@ mod export;
 mod figures;
 mod file;
 mod filter;
+mod holding;
 mod order;
 mod output;
 mod picture;

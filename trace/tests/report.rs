@@ -65,7 +65,7 @@ fn the_summary_has_the_figures_of_the_trace() {
         legs.map(|row| row.as_array().unwrap().iter().map(|cell| cell["text"].as_str().unwrap()).collect()).collect();
     let first =
         ["leg 1 of set 1", "0x2000001000001", "4 (57 %)", "3 (75 %)", "50.0 ms", "49.0 ms to 51.0 ms", "124", "4"];
-    assert_eq!(legs[0], [&first[..], &["0", "0", ""]].concat());
+    assert_eq!(legs[0], [&first[..], &["0", "0", "the host asked for it"]].concat(), "its end is that of its set");
     let second =
         ["leg 2 of set 1", "0x2000001000002", "3 (43 %)", "1 (25 %)", "78.0 ms", "78.0 ms to 78.0 ms", "124", ""];
     assert_eq!(legs[1], [&second[..], &["1", "1", "ERR_LEG_LOST"]].concat());
@@ -86,6 +86,9 @@ fn the_charts_of_a_set_have_its_figures() {
     let rtt = chart(set, "Round trip");
     let measured = [(50, 49_000), (100, 49_000), (200, 49_000), (210, 49_000), (340, 51_000)];
     assert_eq!(filled(set, &rtt["lines"][0]["values"]), measured);
+    let windows = &chart(set, "Window and cells in flight")["lines"];
+    assert_eq!((&windows[1]["name"], &windows[1]["how"]), (&json!("leg 1 in flight, largest"), &json!("max")));
+    assert_eq!(filled(set, &windows[1]["values"]), [(200, 2), (340, 4)], "what was measured, and nothing between");
     let depth = filled(set, &chart(set, "Reorder depth")["lines"][0]["values"]);
     assert_eq!(depth.iter().map(|(_, depth)| *depth).max(), Some(2));
     assert!(
@@ -150,11 +153,13 @@ fn every_kind_of_event_is_taken_and_the_bad_ones_are_told() {
     let notables = data["notables"].as_array().unwrap();
     let bad: Vec<&str> =
         notables.iter().filter(|one| one["is_bad"] == true).map(|one| one["text"].as_str().unwrap()).collect();
-    for words in
-        ["cap on memory was reached", "was closed to free memory", "broke the protocol", "clock went back", "relay"]
-    {
+    for words in ["cap on memory was reached", "was closed to free memory", "broke the protocol", "clock went back"] {
         assert!(bad.iter().any(|text| text.contains(words)), "{words}: {bad:#?}");
     }
+    let notes: Vec<&str> =
+        notables.iter().filter(|one| one["is_note"] == true).map(|one| one["text"].as_str().unwrap()).collect();
+    assert!(notes.len() == 1 && notes[0].starts_with("Recorded at a relay"), "to be known, and no fault: {notes:?}");
+    assert!(!bad.contains(&notes[0]));
 }
 
 #[test]
@@ -289,4 +294,64 @@ fn relays_warn_once() {
     let data = data_of(&page_of(&made, "report-relays"));
     assert_eq!(data["notables"].as_array().unwrap().len(), 2);
     assert!(data["notables"][0]["text"].as_str().unwrap().starts_with("Recorded at a relay"));
+}
+
+/// A trace of sets: the engine, the set, when it was opened, when it was usable, when it ended, and whether by a peer.
+fn lives(sets: &[(u32, u64, [u64; 3], u8)]) -> Made {
+    let mut made = Made::default();
+    for (engine, set, [opened, usable, ended], by_peer) in sets {
+        let set = Id(*set);
+        made.piece(*engine, 0);
+        made.event(*engine, BEGIN + opened * MS, &Event::SetOpened { set, by_peer: *by_peer });
+        made.event(*engine, BEGIN + usable * MS, &Event::SetUsable { set });
+        made.event(*engine, BEGIN + ended * MS, &Event::SetEnded { set, cause: 0 });
+    }
+    made
+}
+
+fn titles_of(made: &Made, name: &str) -> Vec<String> {
+    let data = data_of(&page_of(made, name));
+    data["sections"].as_array().unwrap().iter().map(|section| section["title"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_two_ends_of_one_tunnel_are_named() {
+    let first = [(11, 1, [0, 40, 900], 0), (12, 2, [20, 20, 901], 1)];
+    let second = [(21, 1, [1000, 1040, 3000], 0), (22, 2, [1020, 1020, 2990], 1)];
+    let both = lives(&[first, second].concat());
+    let named = [
+        "Set 1 of engine 11, client end",
+        "Set 2 of engine 12, exit end",
+        "Set 3 of engine 21, client end",
+        "Set 4 of engine 22, exit end",
+    ];
+    assert_eq!(titles_of(&both, "report-ends"), named);
+    let data = data_of(&page_of(&both, "report-ends-facts"));
+    for (section, other) in [(0, "the other end is set 2"), (3, "the other end is set 3")] {
+        assert!(data["sections"][section]["facts"].as_array().unwrap().contains(&json!(other)), "{other}");
+    }
+}
+
+#[test]
+fn ends_that_nobody_can_tell_apart_are_not_named() {
+    let (client, exit) = ((11, 1, [0, 40, 900], 0), (12, 2, [20, 20, 900], 1));
+    let unnamed = |sets: &[_], name| {
+        let titles = titles_of(&lives(sets), name);
+        assert!(titles.len() == sets.len() && titles.iter().all(|title| title.len() == 5), "{name}: {titles:?}");
+    };
+    unnamed(&[client, exit, (12, 3, [30, 30, 900], 1)], "report-two-accepted");
+    unnamed(&[client, exit, (13, 3, [10, 60, 900], 0)], "report-two-linking");
+    unnamed(&[client, (11, 2, [20, 20, 900], 1)], "report-one-engine");
+    unnamed(&[client, (12, 2, [41, 41, 900], 1)], "report-late");
+    unnamed(&[client, (12, 2, [20, 20, 2901], 1)], "report-other-end");
+    unnamed(&[client, (12, 2, [20, 20, 900], 0)], "report-both-opened");
+}
+
+#[test]
+fn the_page_says_what_its_maker_says() {
+    let file = small_set().file("report-title");
+    let page = out_of(&["report", &file, "--title", "two legs <b>7.4 s</b>"]);
+    assert_eq!(data_of(&page)["title"], "two legs <b>7.4 s</b>");
+    assert!(!page.contains("<b>"), "it is text");
+    assert_eq!(data_of(&out_of(&["report", &file]))["title"], "");
 }

@@ -44,6 +44,7 @@ fn a_set_is_counted_exactly() {
     assert_eq!(set["depth_counts"], json!([2, 1]));
     let holds = json!({ "count": 2, "total_ns": 16 * MS, "is_open": false, "lengths_ns": spread(2, 4, 4, 12, 12, 16) });
     assert_eq!(set["holds"], holds);
+    assert_eq!(set["waits_ns"], spread(3, 4, 10, 11, 11, 25), "each message, from its coming to its turn");
     let blocked =
         json!({ "count": 1, "total_ns": 40 * MS, "is_open": false, "lengths_ns": spread(1, 40, 40, 40, 40, 40) });
     assert_eq!(set["blocked"], blocked);
@@ -72,6 +73,8 @@ fn legs_are_counted_exactly() {
     assert_eq!(legs[0]["rtt_ns"], spread(2, 49, 49, 51, 51, 100), "of SENDMEs");
     assert_eq!(legs[1]["rtt_ns"], spread(2, 78, 78, 78, 78, 156), "of the looks at it, as there is nothing else");
     assert_eq!(legs[0]["cwnd"]["min"], 120);
+    assert_eq!(legs[1]["cwnd"]["max"], 124, "of the looks");
+    assert_eq!(legs[0]["in_flight"]["count"], 4, "two SENDMEs and two looks");
     let circuit = &told["circuits"][0];
     assert_eq!(circuit["circuit"], "0x2000001000001");
     assert_eq!(circuit["slow_start_ended"], BEGIN + 340 * MS);
@@ -254,8 +257,40 @@ fn the_tables_have_the_figures() {
         "  opened here: 0ns; usable: 50.000ms; ended: 600.000ms (by the host)",
         "  received: 4 in order, 3 held, 3 released; 1 SWITCH",
         "  reorder depth: peak 2, median 1, 95 % 2; 1: 2x 2-3: 1x",
+        "  waits: a message was held for 10.000ms (median), 11.000ms (95 %), 11.000ms (longest)",
         "  refused 2 times (no-leg-has-room 2); blocked: 1, 40.000ms in all; median 40.000ms, 95 % 40.000ms, longest 40.000ms",
     ] {
         assert!(text.lines().any(|there| there == line), "{line}\n{text}");
     }
+}
+
+/// The page has its own way to count: what both tell has to be the same.
+#[test]
+fn the_largest_in_flight_is_that_of_the_page() {
+    let (set, leg, hop, rtt) = (SET, LEG_A, 3, 50 * MS);
+    let look = |in_flight| Event::LegLooked { set, leg, rtt, cwnd: 700, in_flight, state: 0 };
+    let made = Made::of(&[
+        (0, Event::SetOpened { set, by_peer: 1 }),
+        (1, look(0)),
+        (2, look(635)),
+        (3, Event::SendmeReceived { circuit: leg, hop, cwnd: 701, in_flight: 604, rtt, slow_start: 0 }),
+    ]);
+    let told = stats(&made, "stats_in_flight");
+    let of_leg = &told["sets"][0]["legs"][0];
+    assert_eq!((&of_leg["in_flight"]["max"], &of_leg["cwnd"]["max"]), (&json!(635), &json!(701)));
+    let page = out_of(&["report", &made.file("report_in_flight")]);
+    assert!(page.contains(r#"{"text":"635"}"#) && page.contains("largest in flight"));
+}
+
+#[test]
+fn a_leg_of_a_set_that_has_finished_is_not_lost() {
+    let (finished, lost) = (-311, -306);
+    let made = Made::of(&[
+        (0, Event::SetOpened { set: SET, by_peer: 1 }),
+        (5, Event::LegLost { set: SET, leg: LEG_A, cause: finished }),
+        (7, Event::LegLost { set: SET, leg: LEG_B, cause: lost }),
+    ]);
+    let text = out_of(&["stats", &made.file("stats_finished")]);
+    assert!(text.contains("5.000ms (finished)") && text.contains("7.000ms (ERR_LEG_LOST)"), "{text}");
+    assert!(!text.contains("ERR_SET_FINISHED"), "{text}");
 }

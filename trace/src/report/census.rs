@@ -1,9 +1,9 @@
 //! The first reading: who is in the trace, and the exact totals of each. The second one draws only the largest.
 
-use super::holding::Holding;
 use super::notable::Notables;
 use super::place::{PadderPlace, Places};
 use crate::file::Entry;
+use crate::holding::Holding;
 use std::collections::BTreeMap;
 
 /// An engine and an id of it.
@@ -82,6 +82,7 @@ pub struct SetTotals {
     /// In the order in which they came.
     pub legs: Vec<LegTotals>,
     pub opened: Option<u64>,
+    pub usable: Option<u64>,
     pub by_peer: bool,
     /// When, and the status.
     pub ended: Option<(u64, i64)>,
@@ -268,6 +269,7 @@ impl SetTotals {
         let cause = || (entry.time, entry.signed("cause").unwrap_or(0));
         match entry.kind.name {
             "SetOpened" => (self.opened, self.by_peer) = (Some(entry.time), get("by_peer") == 1),
+            "SetUsable" => self.usable = Some(entry.time),
             "SetEnded" => {
                 self.ended = Some(cause());
                 self.unblock(entry.time);

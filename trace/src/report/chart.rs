@@ -120,6 +120,8 @@ pub struct State {
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     Full,
+    /// As high as the part of its time for which it was so.
+    Share,
     /// Two states that may be at once.
     Upper,
     Lower,
@@ -180,6 +182,11 @@ impl Maker {
     /// A line of steps.
     pub fn steps(&self, name: String, colour: usize, gauge: &Gauge) -> Line {
         Line { name, colour, how: How::Last, dashed: true, values: gauge.lasting(), ..Line::default() }
+    }
+
+    /// The largest that was measured in each bucket.
+    pub fn largest(&self, name: String, colour: usize, gauge: &Gauge) -> Line {
+        Line { name, colour, how: How::Max, values: gauge.measures(1).max, ..Line::default() }
     }
 
     /// The highest of each bucket, as an area.

@@ -122,7 +122,9 @@ impl CircuitPlot {
             state("the channel takes no cells", 3, Place::Upper),
             state("the source of cells is paused", 1, Place::Lower),
         ];
-        let about = "When a channel was full, and when the source of its cells was asked to pause.";
+        let about =
+            "When a channel was full, and when the source of its cells was asked to pause. The height is the part of \
+                     the time.";
         section.rows(Rows { title: "Edges".to_owned(), about, states, rows: rows.collect(), left_out: 0 });
     }
 }

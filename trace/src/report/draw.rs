@@ -5,6 +5,7 @@ use super::census::{Census, Key, SetTotals};
 use super::chart::{Maker, Section};
 use super::circuit_plot::CircuitPlot;
 use super::names::Names;
+use super::pairs;
 use super::plan::Plan;
 use super::set_plot::{SetPlot, LEGS_MAX};
 use crate::figures::{count, time};
@@ -18,6 +19,8 @@ pub struct Drawing<'a> {
     census: &'a Census,
     names: &'a Names,
     plan: &'a Plan,
+    /// The other end of a set.
+    pairs: BTreeMap<Key, Key>,
     sets: BTreeMap<Key, (Maker, SetPlot)>,
     circuits: BTreeMap<Key, (Maker, CircuitPlot)>,
     /// Whose stream it is.
@@ -39,7 +42,15 @@ impl<'a> Drawing<'a> {
             let plot = CircuitPlot::new(axis, census.set_of(*key).is_some());
             (*key, (Maker::new(axis, census.first, seen.last), plot))
         });
-        Drawing { census, names, plan, sets: sets.collect(), circuits: circuits.collect(), streams: BTreeMap::new() }
+        Drawing {
+            census,
+            names,
+            plan,
+            pairs: pairs::pairs(census),
+            sets: sets.collect(),
+            circuits: circuits.collect(),
+            streams: BTreeMap::new(),
+        }
     }
 
     /// Takes an event in.
@@ -99,7 +110,12 @@ impl<'a> Drawing<'a> {
     }
 
     fn set_title(&self, key: Key) -> String {
-        format!("Set {}", self.names.number(key))
+        let number = self.names.number(key);
+        match (self.pairs.get(&key), self.census.sets[&key].by_peer) {
+            (None, _) => format!("Set {number}"),
+            (Some(_), false) => format!("Set {number} of engine {}, client end", key.0),
+            (Some(_), true) => format!("Set {number} of engine {}, exit end", key.0),
+        }
     }
 
     fn set_facts(&self, key: Key) -> Vec<String> {
@@ -112,6 +128,9 @@ impl<'a> Drawing<'a> {
         ];
         if set.opened.is_some() {
             facts.push(if set.by_peer { "opened by a peer" } else { "opened by the host" }.to_owned());
+        }
+        if let Some(other) = self.pairs.get(&key) {
+            facts.push(format!("the other end is set {}", self.names.number(*other)));
         }
         if let Some(streams) = self.census.owners.get(&key) {
             facts.push(count(streams.opened, "stream"));

@@ -9,10 +9,10 @@ mod census;
 mod chart;
 mod circuit_plot;
 mod draw;
-mod holding;
 mod names;
 mod notable;
 mod page;
+mod pairs;
 mod place;
 mod plan;
 mod set_plot;
@@ -39,6 +39,9 @@ pub struct Args {
     /// The page [default: standard output]
     #[arg(short, long, value_name = "PAGE")]
     output: Option<String>,
+    /// A sentence for the head of the page, as what was recorded
+    #[arg(long, value_name = "SENTENCE", default_value = "")]
+    title: String,
 }
 
 pub fn run(args: &Args) -> Result<(), Error> {
@@ -54,6 +57,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let sums = Sums::new(&census);
     let data = page::Data {
         file: file_name(&args.file),
+        title: args.title.clone(),
         span: names.micros(census.last),
         about: about(&facts),
         warnings: warnings(&facts, &census),

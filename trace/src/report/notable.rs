@@ -27,6 +27,8 @@ pub struct Notable {
     /// In µs since the beginning of the trace.
     pub at: u64,
     pub is_bad: bool,
+    /// Nothing went wrong, and one has to know it.
+    pub is_note: bool,
     pub text: String,
 }
 
@@ -60,7 +62,8 @@ fn notable(entry: &Entry, names: &Names) -> Notable {
     let has_cause = (lost || is_ended) && entry.signed("cause").is_some_and(Names::is_bad);
     Notable {
         at: names.micros(entry.time),
-        is_bad: entry.kind.level == Level::Warn || has_cause,
+        is_bad: entry.kind.level == Level::Warn && entry.kind.name != RELAY || has_cause,
+        is_note: entry.kind.name == RELAY,
         text: capital(&sentence(entry, names)),
     }
 }

@@ -11,6 +11,8 @@ use serde::Serialize;
 #[derive(Serialize)]
 pub struct Data {
     pub file: String,
+    /// What its maker says of it; may be empty.
+    pub title: String,
     /// How long the trace is, in µs.
     pub span: u64,
     pub about: Vec<String>,

@@ -2,10 +2,10 @@
 
 use super::bucket::{Axis, Count, Gauge, Spans, States};
 use super::chart::{Lines, Maker, Place, Rows, Section, Shade, State};
-use super::holding::Holding;
 use super::stream_plot::StreamPlot;
 use super::window_plot::{self, WindowPlot};
 use crate::file::Entry;
+use crate::holding::Holding;
 
 /// More legs of one set are not drawn.
 pub const LEGS_MAX: usize = 8;
@@ -196,11 +196,12 @@ impl SetPlot {
         let mut rows: Vec<_> = rows.collect();
         let refused = self.refused.finish(&maker.axis, maker.last);
         rows.push(maker.row("the whole set".to_owned(), [(STATES.len(), refused)].into_iter()));
-        let state = |name: &str, colour| State { name: name.to_owned(), colour, place: Place::Full };
+        let state = |name: &str, colour| State { name: name.to_owned(), colour, place: Place::Share };
         let states = STATES.iter().map(|(_, name, colour)| state(name, *colour));
         Rows {
             title: "Blocked".to_owned(),
-            about: "When a leg could not take a message, as the last choice saw it; and when the set refused messages.",
+            about: "When a leg could not take a message, as the last choice saw it; and when the set refused messages. The \
+                    height is the part of the time.",
             states: states.chain([state("sending refused", 7)]).collect(),
             rows,
             left_out: 0,

@@ -222,8 +222,8 @@ pub fn legs(census: &Census, names: &Names) -> Table {
         "cells out",
         "round trip",
         "range",
-        "window",
-        "in flight",
+        "largest window",
+        "largest in flight",
         "SWITCHes sent",
         "SWITCHes received",
         "end",
@@ -249,7 +249,8 @@ fn leg_row(key: Key, set: &SetTotals, leg: &LegTotals, names: &Names) -> Vec<Cel
         known(leg.window.in_flight_max).into(),
         number(leg.switches_sent).into(),
         number(leg.switches_received).into(),
-        leg.lost.map_or_else(String::new, |(_, cause)| names.status(cause)).into(),
+        // A leg that lasts as long as its set has no end of its own.
+        leg.lost.or(set.ended).map_or_else(String::new, |(_, cause)| names.status(cause)).into(),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Round trip, window and cells in flight, of a leg or of a hop.
 
 use super::bucket::{Axis, Gauge};
-use super::chart::{Line, Lines, Maker, Marks, Shade};
+use super::chart::{Lines, Maker, Marks, Shade};
 use crate::file::Entry;
 
 /// Fewer buckets, as those of a handshake and the first choice, are figures of the table of legs, and no line.
@@ -41,8 +41,8 @@ pub fn charts(
     let rtt = rtt.map(|(name, colour, plot)| maker.mean(name.clone(), *colour, &plot.rtt, 1000)).collect();
     let windows = plots.iter().filter(|(_, _, plot)| has_windows && !plot.cwnd.is_empty());
     let windows = windows.flat_map(|(name, colour, plot)| {
-        let in_flight = maker.mean(format!("{name} in flight"), *colour, &plot.in_flight, 1);
-        [maker.steps(format!("{name} window"), *colour, &plot.cwnd), Line { low: Vec::new(), ..in_flight }]
+        let in_flight = maker.largest(format!("{name} in flight, largest"), *colour, &plot.in_flight);
+        [maker.steps(format!("{name} window"), *colour, &plot.cwnd), in_flight]
     });
     [
         Lines {
@@ -55,7 +55,7 @@ pub fn charts(
         },
         Lines {
             title: "Window and cells in flight".to_owned(),
-            about: "What a leg may have under way (dashed), and what it has. Where both meet, the window is full.",
+            about: "What may be under way (dashed), and the most that was. Where both meet, the window was full.",
             unit: "cells",
             scale: 1.0,
             lines: windows.collect(),

@@ -98,9 +98,20 @@ impl Circuit {
         }
     }
 
-    fn see_window(&mut self, entry: &Entry) {
+    /// A choice looked at it, as a leg of a set: the window and what is in flight are as true as a report's. The round
+    /// trip is what the choice took for granted, and no measure.
+    pub fn see_look(&mut self, entry: &Entry, circuit: u64) {
+        (self.engine, self.id) = (entry.engine, circuit);
+        self.see_in_flight(entry);
+    }
+
+    fn see_in_flight(&mut self, entry: &Entry) {
         self.cwnd.add(entry.get("cwnd").unwrap_or(0));
         self.in_flight.add(entry.get("in_flight").unwrap_or(0));
+    }
+
+    fn see_window(&mut self, entry: &Entry) {
+        self.see_in_flight(entry);
         if let Some(rtt) = entry.get("rtt").filter(|&rtt| rtt > 0) {
             self.rtt.add(rtt);
         }

@@ -153,6 +153,9 @@ impl Collector {
                     self.known_sets.insert((entry.engine, set));
                 }
                 self.sets.at((entry.engine, set)).see(entry, set);
+                if let Some(leg) = entry.get("leg").filter(|_| entry.kind.name == "LegLooked") {
+                    self.circuits.at((entry.engine, leg)).see_look(entry, leg);
+                }
             }
             Class::Windows | Class::Edges => {
                 let Some(circuit) = entry.get("circuit") else { return };

@@ -6,6 +6,7 @@ use super::quantiles::{Quantiles, Spread};
 use super::span::{Spans, SpansTold};
 use super::Hex;
 use crate::file::Entry;
+use crate::holding::Holding;
 use crate::words;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ pub struct Set {
     depths: Quantiles,
     depth_counts: Vec<u64>,
     holds: Spans,
+    holding: Holding,
+    waits: Quantiles,
     blocked: Spans,
 }
 
@@ -96,6 +99,8 @@ pub struct WholeSet {
     pub depth_counts: Vec<u64>,
     /// From the first message that was held until none was.
     pub holds: SpansTold,
+    /// How long each message was held that had its turn.
+    pub waits_ns: Option<Spread>,
     /// From a refusal until the host was told to go on.
     pub blocked: SpansTold,
     pub legs: Vec<WholeLeg>,
@@ -159,7 +164,8 @@ impl Set {
     }
 
     fn see_message(&mut self, entry: &Entry) {
-        let held = entry.get("held").unwrap_or(0);
+        let get = |name| entry.get(name).unwrap_or(0);
+        let held = get("held");
         match entry.kind.name {
             "InOrder" => self.told.in_order += 1,
             "Held" => {
@@ -168,9 +174,13 @@ impl Set {
                 self.depths.add(held);
                 count_depth(&mut self.depth_counts, held);
                 self.holds.begin(entry.time);
+                self.holding.hold(entry.time, get("number"), get("bytes"), held);
             }
             "Released" => {
                 self.told.released += 1;
+                if let Some(waited) = self.holding.release(entry.time, get("number"), held) {
+                    self.waits.add(waited);
+                }
                 if held == 0 {
                     self.holds.end(entry.time);
                 }
@@ -265,6 +275,7 @@ impl Set {
             depth: self.depths.spread(),
             depth_counts: self.depth_counts.clone(),
             holds: self.holds.told(last),
+            waits_ns: self.waits.spread(),
             blocked: self.blocked.told(last),
             legs: self.legs.iter().map(|(id, leg)| leg.told(circuit(*id))).collect(),
         }

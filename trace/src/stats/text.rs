@@ -3,7 +3,7 @@
 use super::collect::{FileTold, RestTold, Told};
 use super::padding::WholePadder;
 use super::quantiles::Spread;
-use super::set::{WholeLeg, WholeSet};
+use super::set::{LegTold, WholeLeg, WholeSet};
 use super::span::SpansTold;
 use crate::words;
 use std::collections::BTreeSet;
@@ -84,6 +84,10 @@ fn set_told(whole: &WholeSet, begin: u64, page: &mut String) {
     say!(page, "  sent: {}; {} SWITCH", set.sent, set.switches_sent);
     say!(page, "  reorder depth: peak {}{}", set.depth_peak, depth(whole));
     say!(page, "  holds: {}", spans(&whole.holds));
+    if let Some(waits) = whole.waits_ns {
+        let [median, p95, max] = [waits.median, waits.p95, waits.max].map(time);
+        say!(page, "  waits: a message was held for {median} (median), {p95} (95 %), {max} (longest)");
+    }
     let reasons: Vec<String> = set.refused_by.iter().map(|(why, count)| format!("{why} {count}")).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     say!(page, "  refused {} times{reasons}; blocked: {}", set.refused, spans(&whole.blocked));
@@ -129,7 +133,7 @@ fn legs(legs: &[WholeLeg], begin: u64, page: &mut String) {
     for whole in legs {
         let leg = &whole.leg;
         let id = format!("{:#x}", leg.leg.0);
-        let lost = format!("{}{}", at(leg.lost), cause(leg.lost_cause, leg.lost_cause_name));
+        let lost = format!("{}{}", at(leg.lost), end_of_leg(leg));
         let rate = leg.sent_per_second.map_or("-".to_owned(), |rate| format!("{rate:.1}"));
         let mut row = vec![id.clone(), at(leg.linked), lost, leg.sent.to_string(), rate];
         let received = [leg.in_order, leg.held, leg.switches_to, leg.switches_received];
@@ -301,6 +305,14 @@ fn or_none(parts: Vec<String>) -> String {
         return "none".to_owned();
     }
     parts.join(", ")
+}
+
+/// Why a leg went. A set that has finished has lost none.
+fn end_of_leg(leg: &LegTold) -> String {
+    match leg.lost_cause_name {
+        Some("ERR_SET_FINISHED") => " (finished)".to_owned(),
+        name => cause(leg.lost_cause, name),
+    }
 }
 
 fn cause(number: Option<i64>, name: Option<&str>) -> String {

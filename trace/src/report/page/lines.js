@@ -41,25 +41,28 @@ function groupFor(chart, section, view) {
   return group;
 }
 
+/** How many points so many buckets make. A rest is part of the last one: by itself it would be too short for a rate. */
+function pointCount(count, group) {
+  return Math.max(1, Math.floor(count / group));
+}
+
+/** The first bucket of each point, and the one behind its last. */
+function rangesOf(count, group) {
+  const points = pointCount(count, group);
+  return Array.from({ length: points }, (_, at) => [at * group, at + 1 < points ? (at + 1) * group : count]);
+}
+
 /** The middle of each point, in seconds. */
 function times(section, group) {
-  const all = [];
-  for (let at = 0; at < section.count; at += group) {
-    const end = Math.min(at + group, section.count);
-    all.push((section.from + (at + end) / 2 * section.width) / 1e6);
-  }
-  return all;
+  return rangesOf(section.count, group).map(([begin, end]) => (section.from + (begin + end) / 2 * section.width) / 1e6);
 }
 
 /** Puts the buckets of each point together with `join`, which gets those that have a value. */
 function grouped(values, group, join) {
-  const points = [];
-  for (let at = 0; at < values.length; at += group) {
-    const some = values.slice(at, at + group);
-    const there = some.filter((value) => value !== null);
-    points.push(there.length ? join(there, some.length) : null);
-  }
-  return points;
+  return rangesOf(values.length, group).map(([begin, end]) => {
+    const there = values.slice(begin, end).filter((value) => value !== null);
+    return there.length ? join(there, end - begin) : null;
+  });
 }
 
 const sum = (values) => values.reduce((all, value) => all + value, 0);
@@ -87,8 +90,8 @@ function pointsOfChart(chart, section, group) {
     points.drawn = points.base ? points.own.map((value, i) => (value || 0) + (points.base[i] || 0)) : points.own;
   });
   const marks = chart.marks.map((marks) => {
-    const counts = new Array(Math.ceil(section.count / group)).fill(0);
-    for (const [bucket, count] of marks.buckets) counts[Math.floor(bucket / group)] += count;
+    const counts = new Array(pointCount(section.count, group)).fill(0);
+    for (const [bucket, count] of marks.buckets) counts[Math.min(Math.floor(bucket / group), counts.length - 1)] += count;
     return counts;
   });
   return { group, x: times(section, group), lines, marks };

@@ -3,6 +3,8 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const views = [];
+/** Draws the charts of each section, unless they are there. */
+const drawers = [];
 
 /** An element with text and children. */
 function make(name, className, text, ...children) {
@@ -41,6 +43,7 @@ function block(place, title, table, sentence) {
 
 function showSummary() {
   const by = (id) => document.getElementById(id);
+  by("title").textContent = data.title;
   by("about").textContent = data.about.join("; ");
   by("warnings").append(...data.warnings.map((text) => make("p", "warning", text)));
   by("sentences").textContent = data.sentences.join(" ");
@@ -56,7 +59,7 @@ function showSummary() {
 
 function showNotables() {
   if (!data.notables.length) return;
-  const list = make("ol", "", null, ...data.notables.map((notable) => make("li", notable.is_bad ? "bad" : "", null,
+  const list = make("ol", "", null, ...data.notables.map((notable) => make("li", notable.is_bad ? "bad" : notable.is_note ? "note" : "", null,
     make("time", "", `${(notable.at / 1e6).toFixed(3)} s`), notable.is_bad ? "⚠ " : "", notable.text)));
   const place = document.getElementById("notables");
   place.append(make("h2", "", "What happened"), list);
@@ -151,13 +154,20 @@ function showSection(section, number) {
   element.id = view.key;
   element.style.minHeight = `${section.charts.length * 250}px`;
   document.getElementById("sections").append(element);
+  let isDrawn = false;
+  const draw = () => {
+    if (isDrawn) return;
+    isDrawn = true;
+    element.style.minHeight = "";
+    for (const chart of section.charts) showChart(element, chart, view);
+  };
   const near = new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     near.disconnect();
-    element.style.minHeight = "";
-    for (const chart of section.charts) showChart(element, chart, view);
+    draw();
   }, { rootMargin: "800px" });
   near.observe(element);
+  drawers.push(draw);
 }
 
 function showContents() {
@@ -174,6 +184,8 @@ showSummary();
 showNotables();
 showContents();
 data.sections.forEach(showSection);
+// On paper nobody scrolls.
+addEventListener("beforeprint", () => drawers.forEach((draw) => draw()));
 if (!data.sections.length) document.getElementById("how").remove();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const view of views) for (const chart of view.charts) chart.plot.redraw(false, true);

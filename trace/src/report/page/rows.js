@@ -4,7 +4,7 @@
 const ROW_HEIGHT = 26;
 
 /** What part of its row a state takes: where it begins, and its height. */
-const PLACES = { full: [0.18, 0.64], upper: [0.16, 0.34], lower: [0.5, 0.34], thin: [0.46, 0.08] };
+const PLACES = { full: [0.18, 0.64], share: [0.1, 0.8], upper: [0.16, 0.34], lower: [0.5, 0.34], thin: [0.46, 0.08] };
 
 /** The states of a row at a time in µs, as text. */
 function statesAt(chart, row, at) {
@@ -13,19 +13,32 @@ function statesAt(chart, row, at) {
   return there.length ? [...new Set(there)].join(", ") : "–";
 }
 
+/** Bars of shares: the lower ones in front of the higher ones, as spans of several states may be drawn at once. */
+function inOrder(chart, spans) {
+  const isShare = chart.states.some((state) => state.place === "share");
+  return isShare ? [...spans].sort((one, other) => other[3] - one[3]) : spans;
+}
+
 function drawSpans(chart, u) {
   inPlot(u, (ctx, box) => {
     const rowHeight = box.height / chart.rows.length;
     chart.rows.forEach((row, at) => {
       if (!u.series[at + 1].show) return;
-      for (const [from, to, index, part] of row.spans) {
+      for (const [from, to, index, part] of inOrder(chart, row.spans)) {
         const state = chart.states[index];
         const [begin, height] = PLACES[state.place];
         const left = u.valToPos(from / 1e6, "x", true);
         const width = Math.max(u.valToPos(to / 1e6, "x", true) - left, 1);
-        ctx.globalAlpha = strength(part);
+        const [top, whole] = [box.top + (at + begin) * rowHeight, height * rowHeight];
+        // What is one state at a time is paler where it was so for a part of the time; the others are less high, before
+        // a pale ground as high as all of the time.
+        const isPale = state.place === "full" || state.place === "thin";
+        const drawn = isPale ? whole : Math.max(whole * part / 100, devicePixelRatio);
         ctx.fillStyle = colour(state.colour);
-        ctx.fillRect(left, box.top + (at + begin) * rowHeight, width, height * rowHeight);
+        ctx.globalAlpha = 0.2;
+        if (!isPale) ctx.fillRect(left, top, width, whole - drawn);
+        ctx.globalAlpha = isPale ? strength(part) : 1;
+        ctx.fillRect(left, top + whole - drawn, width, drawn);
         if (state.place === "full") drawName(ctx, box, state.name, left, width, box.top + (at + 0.5) * rowHeight);
       }
     });
