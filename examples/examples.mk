@@ -16,6 +16,8 @@ DEMO_LIBS     = $(shell pkg-config --libs libevent)
 
 RECORD       ?= $(BUILD)/demo.trace
 DEMO_RECORD   = $(filter-out 0,$(RECORD))
+# The page of x.trace is x.html.
+DEMO_PAGE     = $(patsubst %.trace,%,$(DEMO_RECORD)).html
 
 # NAME,VALUE as an option of the demo, quoted for the shell; nothing when the value is empty.
 demo_option = $(if $(strip $(2)),--$(1) '$(subst ','\'',$(2))')
@@ -29,12 +31,15 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 examples: $(SMALL) $(EXAMPLES)/metrics $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
-# The page of a record, also of a demo that failed.
-demo_page = $(if $(DEMO_RECORD),&& $(TRACE) report $(DEMO_RECORD) -o $(1) && echo "what happened: $(1)")
+# The page of a record, also of a demo that failed. At its head stands what the demo found.
+DEMO_FOUND = $(BUILD)/demo.found
+demo_page  = $(if $(DEMO_RECORD),&& $(TRACE) report $(DEMO_RECORD) -o $(DEMO_PAGE) \
+	--title "$$(cat $(DEMO_FOUND) 2>/dev/null)" && echo "what happened: $(DEMO_PAGE)")
 
 demo: setup ## Move a file over one leg, then two, and make a page of it: FILE=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, ..
 	@$(MAKE) --no-print-directory examples $(if $(DEMO_RECORD),$(TRACE))
-	@status=0; $(EXAMPLES)/demo $(DEMO_OPTIONS) || status=$$?; true $(call demo_page,$(BUILD)/demo.html) && exit $$status
+	@rm -f $(DEMO_FOUND)
+	@status=0; $(EXAMPLES)/demo $(DEMO_OPTIONS) --found $(DEMO_FOUND) || status=$$?; true $(demo_page) && exit $$status
 
 demo-short: examples ## A quick run of the demo, for the tests
 	@$(EXAMPLES)/demo --size-mib 2 --leg-a '10 20' --leg-b '10 40' --ratio 1.3
@@ -53,10 +58,12 @@ demo-padding-short: examples ## Quick runs with padding, for the tests
 	@$(EXAMPLES)/demo --two-only --size-mib 1 --padding constant-rate
 	@$(EXAMPLES)/demo --idle 2
 
-# The figures of the demo against those of its record; and the commands of the guide's recipe, one by one.
+# The figures of the demo against those of its record; and the commands of the guide's recipe, one by one:
+# those that show events have to show some.
 check-demo: examples $(TRACE) ## Check that records of the demo say what the demo says, and run the recipe of docs/guide.md
 	@CIRCFLOW_DEMO=$(CURDIR)/$(EXAMPLES)/demo $(CARGO) test --package circflow-trace --test demo -- --ignored
-	@grep -E '^(make demo|build/circflow-trace) ' docs/guide.md >$(BUILD)/recipe.sh
+	@sed -nE -e 's/^build\/circflow-trace show .*/& | grep -c ./p' -e '/^(make demo|build\/circflow-trace (stats|report)) /p' \
+		docs/guide.md >$(BUILD)/recipe.sh
 	@sh -ex $(BUILD)/recipe.sh >$(BUILD)/recipe.log
 	@echo "check-demo: OK"
 

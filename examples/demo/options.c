@@ -11,7 +11,7 @@ enum { SIZE_MIB = 32, SIZE_MIB_SLOW = 8, READER_SHARE = 5 };
 static const char usage[] =
     "usage: demo [--file PATH] [--size-mib N] [--leg-a 'MBIT MS'] [--leg-b 'MBIT MS'] [--circuits N]\n"
     "            [--threads N] [--slow-reader] [--base-port PORT] [--ratio R] [--two-only] [--padding NAME]\n"
-    "            [--record FILE] [--idle SECONDS]\n"
+    "            [--record FILE] [--found FILE] [--idle SECONDS]\n"
     "\n"
     "  --file PATH        send this file; default: a made one\n"
     "  --size-mib N       size of the made file, 1 to 4096; default 32, with a slow reader 8\n"
@@ -30,6 +30,7 @@ static const char usage[] =
     "  --two-only         leave out the run over one leg\n"
     "  --padding NAME     pad both legs, both ways, with the machines of that name in examples/machines\n"
     "  --record FILE      write what happens in each process to this file, for circflow-trace: docs/demo.md\n"
+    "  --found FILE       write how long it took to this file, as a line\n"
     "  --idle SECONDS     move nothing: look how regular padding is that makes 100 cells a second, 1 to 600\n";
 
 static void refuse(const char *what, const char *value) {
@@ -83,6 +84,7 @@ static void read_one(struct options *options, int option) {
     case 'm': options->padding = optarg; break;
     case 'i': options->idle_s = read_count(optarg, "no such time", 1, 600); break;
     case 't': options->record = optarg; break;
+    case 'o': options->found = optarg; break;
     case 'h': fputs(usage, stdout); exit(0);
     default: fputs(usage, stderr); exit(2); /* getopt_long() has printed the error. */
     }
@@ -96,8 +98,8 @@ void options_read(struct options *options, int argc, char **argv) {
         {"ratio", required_argument, NULL, 'r'},     {"two-only", no_argument, NULL, '2'},
         {"record", required_argument, NULL, 't'},    {"padding", required_argument, NULL, 'm'},
         {"idle", required_argument, NULL, 'i'},      {"slow-reader", no_argument, NULL, 'w'},
-        {"threads", required_argument, NULL, 'j'},   {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"threads", required_argument, NULL, 'j'},   {"found", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     *options = (struct options){.circuits = 1, .threads = 1, .paths = {{20, 40}, {20, 90}}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) read_one(options, option);

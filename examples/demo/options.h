@@ -28,6 +28,7 @@ struct options {
     char machines[ENDS][MACHINES_PATH_CAP]; /* Their files, or empty. */
     unsigned idle_s; /* Move no file, but watch the padding for this many seconds; 0: move the file. */
     const char *record; /* File for what happens in all engines; NULL: none. */
+    const char *found; /* File for a line that says how long it took; NULL: none. */
 };
 
 /* Reads the arguments. Ends the process with a message when they are not valid. */

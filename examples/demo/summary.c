@@ -17,7 +17,7 @@ void summary_print_header(const struct options *options, uint64_t size) {
     for (size_t i = 0; i < LEGS_MAX; i++)
         printf("leg %c: %g Mbit/s of cells, round trip %g ms: holds %llu cells\n", 'A' + (int)i,
                options->paths[i].mbit, options->paths[i].rtt_ms, (unsigned long long)path_cells(&options->paths[i]));
-    printf("A window grows until it is some 200 cells larger than its path holds. These queue in the middle relay, so\n"
+    printf("A window grows until it is some 270 cells larger than its path holds. These queue in the middle relay, so\n"
            "the round trips seen are longer than the path's.\n");
     if (options->circuits > 1)
         printf("%u sets of two circuits each, all at once over the same connections; each carries its part of the\n"
@@ -89,7 +89,8 @@ static void print_table(const struct options *options, const struct outcome *out
     printf("\n             seconds    Mbit/s  cells, leg A  cells, leg B  switches  reorder depth\n");
     if (!options->two_only) print_row("one leg", &outcome->runs[0]);
     print_row("two legs", &outcome->runs[1]);
-    printf("(Mbit/s of the file, without the headers of cells)\n");
+    printf("(Mbit/s of the file, without the headers of cells; cells: messages, SWITCHes and SENDMEs that came to the\n"
+           "client, and the LINKED of each leg, which is in no sum of the record)\n");
     if (options->circuits > 1) printf("(reorder depth: of the set where it was largest)\n");
     if (options->padding != NULL)
         printf("(cells with their padding; where machines fix the rate of each leg, one at a time carries data)\n");
@@ -130,6 +131,17 @@ static void print_figures(const struct options *options, const struct outcome *o
     putchar('\n');
 }
 
+/* For the head of the page. */
+static void write_found(const struct options *options, const struct outcome *outcome) {
+    const struct transfer_result *one = &outcome->runs[0], *two = &outcome->runs[1];
+    FILE *file = options->found == NULL ? NULL : fopen(options->found, "w");
+    if (file == NULL) return;
+    fprintf(file, "%.1f MiB: ", (double)two->received / (1 << 20));
+    if (!options->two_only) fprintf(file, "one leg %.1f s at %.1f Mbit/s, ", seconds(one), mbit(one));
+    fprintf(file, "two legs %.1f s at %.1f Mbit/s\n", seconds(two), mbit(two));
+    fclose(file);
+}
+
 /* Returns why the run failed, or NULL. */
 static const char *find_failure(const struct options *options, const struct outcome *outcome) {
     const struct transfer_result *two = &outcome->runs[1];
@@ -151,5 +163,6 @@ int summary_judge(const struct options *options, const struct outcome *outcome) 
     else
         printf("demo: FAILED: %s; ", failure);
     print_figures(options, outcome);
+    write_found(options, outcome);
     return failure == NULL ? 0 : 1;
 }
