@@ -62,13 +62,21 @@ static void link_both(void)
     host_tick(&world, world.exit);
 }
 
+static int wakes;
+
+static void count_wake(void *userdata)
+{
+    (void)userdata;
+    wakes++;
+}
+
 static int start(void)
 {
     world.exit_terms.held_sends_max = 4;
     host_start(&world);
     hub = host_hub(0);
     OK(circflow_engine_join(world.exit, hub, host_no_wake, NULL));
-    other = host_exit(&world, 3, hub, host_no_wake, NULL);
+    other = host_exit(&world, 3, hub, count_wake, NULL);
     link_both();
     return 0;
 }
@@ -137,6 +145,47 @@ static void what_crosses_waits_no_more(void **state)
     comes_out_there(3);
     send_away(20); /* More than may be held at a time. */
     comes_out_there(20);
+}
+
+/* A host that reports the message for which a leg here was kept free lets what padding held go over to the other
+ * engine, which is woken in the same call. */
+static void cross_and_wake(void)
+{
+    const circflow_message message = host_data(0, "x");
+    circflow_verdict verdict;
+    host_room(&world, other, away, 50, 20 * MS);
+    tick(world.exit);
+    send_away(3);
+    comes_out_there(3);
+    host_tick(&world, world.exit);
+    host_room(&world, world.exit, world.exit_leg[0], 50, 10 * MS);
+    OK(circflow_set_decide(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
+    assert_int_equal(verdict.circuit.v, world.exit_leg[0].v);
+    OK(circflow_circuit_cell_queued(world.exit, world.now, verdict.circuit, CIRCFLOW_CMD_SWITCH, 0));
+    host_pad(&world, world.exit, world.exit_leg[0], "shut-0", 0, 0);
+    host_drop(&world, world.exit, world.exit_leg[0], 0);
+    host_tick(&world, world.exit);
+    OK(circflow_set_send(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
+    assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+    host_tick(&world, world.exit);
+    host_tick(&world, other);
+    wakes = 0;
+    OK(circflow_circuit_cell_queued(world.exit, world.now, world.exit_leg[0], CIRCFLOW_CMD_DATA, 0));
+    assert_int_equal(wakes, 1);
+    comes_out_there(2); /* A SWITCH comes first. */
+}
+
+static void what_crosses_wakes_the_other_engine_at_once(void **state)
+{
+    (void)state;
+    cross_and_wake();
+}
+
+static void what_crosses_wakes_the_other_engine_when_recorded(void **state)
+{
+    (void)state;
+    OK(circflow_engine_record(world.exit, 1 << 16, CIRCFLOW_RECORD_ALL));
+    cross_and_wake();
 }
 
 /* Behind a block on the other engine one cell of padding waits, which is all that may wait there; and a message of the
@@ -228,6 +277,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_goes_elsewhere_is_held, setup, teardown),
         cmocka_unit_test_setup_teardown(what_crosses_waits_no_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_crosses_wakes_the_other_engine_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_crosses_wakes_the_other_engine_when_recorded, setup, teardown),
         cmocka_unit_test_setup_teardown(what_stood_behind_padding_goes_on_without_it, setup, teardown),
         cmocka_unit_test_setup_teardown(what_stood_behind_padding_goes_on_after_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_channel_of_the_other_engine_gets_room, setup_run, teardown),

@@ -124,16 +124,52 @@ static void faults(size_t count)
 
 static struct {
     size_t calls, bytes;
-    int status;
 } poured;
+
+static void look(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)userdata, (void)insn, (void)body;
+}
 
 static void pour(void *userdata, const uint8_t *bytes, size_t len)
 {
     poured.calls++;
     poured.bytes += len;
     if (memcmp(bytes, "CF", 2) != 0 || userdata != &poured) poured.calls += 1000000;
-    /* It may feed, and may not drain. */
-    poured.status = circflow_engine_drain(world.client, 1, NULL, NULL, NULL);
+    /* It may feed, and may neither drain nor free. */
+    IS(CIRCFLOW_ERR_REENTRANT, circflow_engine_drain(world.client, 1, NULL, look, NULL));
+    IS(CIRCFLOW_ERR_REENTRANT, circflow_engine_free(world.client, NULL, NULL));
+    OK(circflow_engine_tick(world.client, world.now));
+}
+
+static void count_calls(void *userdata, const uint8_t *bytes, size_t len)
+{
+    (void)userdata, (void)bytes, (void)len;
+    poured.calls++;
+}
+
+static void free_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)userdata, (void)insn, (void)body;
+    IS(CIRCFLOW_ERR_REENTRANT, circflow_engine_free(world.client, NULL, NULL));
+}
+
+/* A free that is refused changes nothing: the record is still there. */
+static void a_free_that_is_refused_pours_nothing(void **state)
+{
+    size_t len, more;
+    (void)state;
+    OK(circflow_engine_record(world.client, 1 << 16, CIRCFLOW_RECORD_ALL));
+    host_launch(&world, 1);
+    memset(&poured, 0, sizeof(poured));
+    OK(circflow_engine_set_record_sink(world.client, count_calls, NULL));
+    /* With a sink of its own it would pour all when it is freed. */
+    OK(circflow_engine_drain(world.client, 100, NULL, free_inside, NULL));
+    assert_int_equal(poured.calls, 0);
+    OK(circflow_engine_record_read(world.client, piece, sizeof(piece), &len, NULL));
+    assert_true(len > PIECE);
+    OK(circflow_engine_record_read(world.client, piece, sizeof(piece), &more, NULL));
+    assert_int_equal(more, 0);
 }
 
 static void what_the_ring_cannot_keep_is_counted_or_goes_to_the_sink(void **state)
@@ -166,6 +202,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_class_that_was_not_asked_for_is_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(sizes_and_classes_have_their_ranges, setup, teardown),
         cmocka_unit_test_setup_teardown(what_the_ring_cannot_keep_is_counted_or_goes_to_the_sink, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_free_that_is_refused_pours_nothing, setup, teardown),
     };
     return cmocka_run_group_tests_name("record", tests, NULL, NULL);
 }

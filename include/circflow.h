@@ -1076,7 +1076,8 @@ enum circflow_status circflow_engine_new(const struct circflow_engine_config *co
                                          struct circflow_engine **engine_out);
 
 /* Frees an engine. It first hands back every token that circflow still keeps, through `discard`, also when the engine
- * is poisoned. It sends nothing: close your circuits yourself. An engine that is NULL is fine.
+ * is poisoned, and before that the rest of the record to the sink, if there is one. It sends nothing: close your
+ * circuits yourself. An engine that is NULL is fine.
  *
  * @param discard  Called once for each token. It may be NULL when you use no tokens. Inside it, every call on the
  *                 engine answers CIRCFLOW_ERR_REENTRANT.

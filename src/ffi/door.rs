@@ -8,7 +8,7 @@
 //! The host's functions are called where nothing is caught, as a C++ exception may come out of them: it poisons the
 //! engine, and passes on to the host. So a call's work is done first, or is cut into steps with callbacks between them.
 
-use super::handle::{self, Sign};
+use super::handle::{self, Handle, Leave, Sign};
 use super::out::Out;
 use super::outside;
 use super::sized::{self, Growing};
@@ -18,31 +18,6 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{catch_unwind, AssertUnwindSafe};
-
-/// An opaque type of the header, and the type behind it.
-pub(super) trait Handle {
-    /// Its word without the state.
-    const KIND: u32;
-    type Core;
-    type Error: Into<circflow_status>;
-    /// Progress of freeing it, which can take several calls.
-    type Left: Default;
-    /// True when the core itself has a sentence about the answer that a call is about to give.
-    fn explains(core: &mut Self::Core, error: &Self::Error) -> bool;
-    /// The core's own sentence, after `explains` was true.
-    fn detail(core: &Self::Core) -> Cow<'_, str>;
-}
-
-/// A handle that hands items back before it goes, one at a time.
-pub(super) trait Leave: Handle {
-    type Item;
-    /// The first item that was not handed back yet.
-    fn next(core: &mut Self::Core, left: &mut Self::Left) -> Option<Self::Item>;
-    /// Notes that the host has the item now.
-    fn gone(core: &mut Self::Core, left: &mut Self::Left);
-    /// Ends all that it shares with others.
-    fn part(_: &mut Self::Core) {}
-}
 
 /// The struct that a handle points to.
 #[repr(C)]
@@ -359,9 +334,7 @@ pub(super) unsafe fn converse<H: Handle>(
         Err(status) => return status,
     };
     house.set(State::Busy);
-    let passing = Passing(house);
-    let answer = run(&Talk(house));
-    std::mem::forget(passing);
+    let answer = house.let_pass(|| run(&Talk(house)));
     if house.state() == State::Busy {
         house.set(State::Idle);
     }
@@ -390,9 +363,7 @@ pub(super) unsafe fn drain<H: Handle>(engine: *mut H, run: impl FnOnce() -> circ
     // SAFETY: not NULL, as `enter_when` has just answered OK.
     let house = unsafe { &*engine.cast::<House<H>>().cast_const() };
     house.draining.set(true);
-    let passing = Passing(house);
-    let status = run();
-    std::mem::forget(passing);
+    let status = house.let_pass(run);
     house.draining.set(false);
     if status == CIRCFLOW_OK && house.state() == State::Failed {
         // A call inside the callback has failed, not the drain.
@@ -401,11 +372,13 @@ pub(super) unsafe fn drain<H: Handle>(engine: *mut H, run: impl FnOnce() -> circ
     status
 }
 
-/// Ends an engine, poisoned or not, unless a call on it is under way. `last` sees it once more. Then `give`, if there
-/// is one, gets all items of the host's. Calls on the engine from inside find it busy. When an exception comes out of
-/// `give`, the engine is still there, and the next call goes on.
+/// Ends an engine, poisoned or not, unless a call on it is under way. `before` runs first, as the callback of a drain
+/// does. `last` sees the engine once more. Then `give`, if there is one, gets all items of the host's. Calls on the
+/// engine from inside find it busy. When an exception comes out of either, the engine is still there, and the next call
+/// goes on.
 pub(super) unsafe fn close<H: Leave>(
     handle: *mut H,
+    before: impl FnOnce(),
     last: impl FnOnce(&mut H::Core, &mut H::Left),
     give: Option<impl FnMut(H::Item)>,
 ) -> circflow_status {
@@ -415,9 +388,11 @@ pub(super) unsafe fn close<H: Leave>(
         Err(CIRCFLOW_ERR_NULL) => return CIRCFLOW_OK,
         Err(status) => return status,
     };
-    if house.state() == State::Busy || house.draining.get() {
+    if house.state() == State::Busy || house.draining.replace(true) {
         return CIRCFLOW_ERR_REENTRANT;
     }
+    house.let_pass(before);
+    house.draining.set(false);
     house.set(State::Busy);
     // SAFETY (both): its state was not Busy, so no other reference exists, and Busy keeps any from being made.
     let core = unsafe { &mut *house.core.get() };
@@ -431,9 +406,7 @@ pub(super) unsafe fn close<H: Leave>(
     house.call_out();
     if let Some(mut give) = give {
         while let Ok(Some(item)) = catch_unwind(AssertUnwindSafe(|| H::next(core, left))) {
-            let passing = Passing(house);
-            give(item);
-            std::mem::forget(passing);
+            house.let_pass(|| give(item));
             if catch_unwind(AssertUnwindSafe(|| H::gone(core, left))).is_err() {
                 break;
             }
@@ -537,9 +510,16 @@ impl<H: Handle> House<H> {
     /// Makes the calls to the host that the one under way has caused. The engine is busy.
     #[cold]
     fn call_out(&self) {
+        self.let_pass(outside::make_calls);
+    }
+
+    /// Runs what calls the host, out of which an exception may come.
+    #[inline]
+    fn let_pass<R>(&self, run: impl FnOnce() -> R) -> R {
         let passing = Passing(self);
-        outside::make_calls();
+        let answer = run();
         std::mem::forget(passing);
+        answer
     }
 
     /// Lets a call in, or says why not, when the engine is not just idle. It forgets an earlier failure.

@@ -1,9 +1,37 @@
-//! The word at the start of every engine, queue and hub. It says which of them it is, and whether it is freed.
+//! What a handle of the header is, and the word at the start of every engine, queue and hub. The word says which of
+//! them it is, and whether it is freed.
 //!
 //! So a pointer of another kind, or to freed memory, gets a status where the word shows it. The word of an engine or
 //! a queue holds its state as well, so that the one comparison that every call makes answers both questions.
 
+use super::status::circflow_status;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// An opaque type of the header, and the type behind it.
+pub(super) trait Handle {
+    /// Its word without the state.
+    const KIND: u32;
+    type Core;
+    type Error: Into<circflow_status>;
+    /// Progress of freeing it, which can take several calls.
+    type Left: Default;
+    /// True when the core itself has a sentence about the answer that a call is about to give.
+    fn explains(core: &mut Self::Core, error: &Self::Error) -> bool;
+    /// The core's own sentence, after `explains` was true.
+    fn detail(core: &Self::Core) -> Cow<'_, str>;
+}
+
+/// A handle that hands items back before it goes, one at a time.
+pub(super) trait Leave: Handle {
+    type Item;
+    /// The first item that was not handed back yet.
+    fn next(core: &mut Self::Core, left: &mut Self::Left) -> Option<Self::Item>;
+    /// Notes that the host has the item now.
+    fn gone(core: &mut Self::Core, left: &mut Self::Left);
+    /// Ends all that it shares with others.
+    fn part(_: &mut Self::Core) {}
+}
 
 /// The first part of an engine's, a queue's and a hub's memory, at the same place in each.
 ///

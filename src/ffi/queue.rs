@@ -174,6 +174,7 @@ pub unsafe extern "C-unwind" fn circflow_queue_free(
     unsafe {
         door::close(
             queue,
+            || (),
             last,
             discard.map(|discard| {
                 // SAFETY: the host's own function, called with the host's own userdata.
@@ -190,7 +191,7 @@ pub(super) struct LeftItems {
     is_given: bool,
 }
 
-impl door::Handle for circflow_queue {
+impl handle::Handle for circflow_queue {
     const KIND: u32 = handle::QUEUE;
     type Core = Packed;
     type Error = circflow_status;
@@ -205,7 +206,7 @@ impl door::Handle for circflow_queue {
     }
 }
 
-impl door::Leave for circflow_queue {
+impl handle::Leave for circflow_queue {
     type Item = circflow_queue_item;
 
     fn next(core: &mut Packed, left: &mut LeftItems) -> Option<circflow_queue_item> {

@@ -94,10 +94,9 @@ unsafe fn cell_queued<const WATCHED: bool>(
     // SAFETY: the contract of this floor, which the caller keeps.
     match unsafe { door::try_enter(engine, quick) } {
         Some(Ok(())) => {
-            if WATCHED {
-                // SAFETY: the contract of this floor, which the caller keeps.
-                unsafe { door::call_out(engine) };
-            }
+            // Padders and messages that go on now can log, and wake another engine.
+            // SAFETY: the contract of this floor, which the caller keeps.
+            unsafe { door::call_out(engine) };
             CIRCFLOW_OK
         }
         // SAFETY: the contract of this floor, which the caller keeps.

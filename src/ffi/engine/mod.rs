@@ -183,7 +183,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_new(
 }
 
 /// Frees an engine. It first hands back every token that circflow still keeps, through `discard`, also when the engine
-/// is poisoned. It sends nothing: close your circuits yourself. An engine that is NULL is fine.
+/// is poisoned, and before that the rest of the record to the sink, if there is one. It sends nothing: close your
+/// circuits yourself. An engine that is NULL is fine.
 ///
 /// @param discard  Called once for each token. It may be NULL when you use no tokens. Inside it, every call on the
 ///                 engine answers CIRCFLOW_ERR_REENTRANT.
@@ -200,8 +201,6 @@ pub unsafe extern "C-unwind" fn circflow_engine_free(
     if outside::is_notifying() {
         return CIRCFLOW_ERR_REENTRANT;
     }
-    // SAFETY: the contract of this floor, which the caller keeps.
-    unsafe { record::pour(engine, true) };
     let gather = |core: &mut Engine, left: &mut LeftTokens| {
         if !std::mem::replace(&mut left.is_gathered, true) {
             left.tokens.extend(core.tokens());
@@ -212,6 +211,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_free(
     unsafe {
         door::close(
             engine,
+            || record::pour(engine, true),
             gather,
             discard.map(|discard| {
                 // SAFETY: the host's own function, called with the host's own userdata.
@@ -221,7 +221,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_free(
     }
 }
 
-impl door::Handle for circflow_engine {
+impl handle::Handle for circflow_engine {
     const KIND: u32 = handle::ENGINE;
     type Core = Engine;
     type Error = Error;
@@ -243,7 +243,7 @@ pub(super) struct LeftTokens {
     tokens: VecDeque<(u64, u32)>,
 }
 
-impl door::Leave for circflow_engine {
+impl handle::Leave for circflow_engine {
     type Item = (u64, u32);
 
     fn next(_: &mut Engine, left: &mut LeftTokens) -> Option<(u64, u32)> {
