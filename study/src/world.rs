@@ -135,17 +135,21 @@ pub struct World {
 impl World {
     /// Sum of the rates at first, in the direction of the transfer.
     pub fn rates(&self) -> u64 {
-        let up = matches!(self.work, Work::Upload(_));
-        self.legs.iter().map(|leg| if up { leg.up } else { leg.down }).sum()
+        (0..self.legs.len()).map(|leg| self.rate(leg)).sum()
     }
 
-    /// The same world with one of its legs.
-    pub fn alone(&self, leg: usize) -> World {
-        let of_it = self.changes.iter().filter(|change| change.leg == leg);
-        World {
-            legs: vec![self.legs[leg]],
-            changes: of_it.map(|change| Change { leg: 0, ..*change }).collect(),
-            ..self.clone()
+    /// When the transfer begins: the legs are linked, and other traffic has found its pace.
+    pub fn start(&self) -> Nanos {
+        let trips: Nanos = self.legs.iter().map(|leg| leg.trip).max().unwrap_or(0);
+        let busy = self.legs.iter().any(|leg| leg.rivals > 0 || leg.cross.is_some());
+        SECOND + 4 * trips + if busy { 6 * SECOND } else { 0 }
+    }
+
+    /// The rate of a leg at first, in the direction of the transfer.
+    pub fn rate(&self, leg: usize) -> u64 {
+        match self.work {
+            Work::Upload(_) => self.legs[leg].up,
+            _ => self.legs[leg].down,
         }
     }
 }
