@@ -55,6 +55,7 @@ include examples/examples.mk
 include c-tests/c-tests.mk
 include benches/benches.mk
 include sim/sim.mk
+include study/study.mk
 include fuzz/fuzz.mk
 include trace/trace.mk
 include integration/tor/tor.mk

@@ -1,34 +1,144 @@
 //! What leg choice costs and gains, in virtual time. See README.md.
 
+mod choices;
 mod host;
 mod link;
 mod measure;
 mod network;
 mod rng;
+mod row;
+mod run;
+mod table;
 mod world;
 mod worlds;
 
-fn main() {
-    let all = worlds::worlds(worlds::Size::Default);
-    for world in all.iter().take(8) {
-        for algorithm in [circflow::conflux::Algorithm::LowRtt] {
-            for legs in [&[0][..], &[1], &[0, 1]] {
-                let begun = std::time::Instant::now();
-                let task = network::Task { algorithm, legs, work: world.work, limit: 200 * world::SECOND, curve: true };
-                let figures = network::run(world, &task);
-                println!(
-                    "{} {legs:?} asked {:?} first {:?} last {:?} died {} sw {} data {} peak {} {:?}",
-                    world.name,
-                    figures.asked,
-                    figures.first,
-                    figures.last,
-                    figures.died,
-                    figures.switches,
-                    figures.data,
-                    figures.held.peak,
-                    begun.elapsed()
-                );
-            }
+use clap::{Parser, Subcommand, ValueEnum};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+#[derive(Parser)]
+#[command(about = "What leg choice costs and gains, in virtual time")]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Run worlds with algorithms, and write a line for each
+    Run(Run),
+    /// Put files of shards together, and print the table
+    Table {
+        files: Vec<PathBuf>,
+        /// Write all lines to this file, too
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Print the names of the worlds
+    Worlds {
+        #[arg(long, default_value = "default")]
+        size: Size,
+    },
+}
+
+#[derive(clap::Args)]
+struct Run {
+    #[arg(long, default_value = "default")]
+    size: Size,
+    /// Every n-th world, from the i-th on
+    #[arg(long, default_value = "1/1", value_parser = shard)]
+    shard: (usize, usize),
+    /// Their names, with commas; all of them otherwise
+    #[arg(long, value_delimiter = ',')]
+    algorithms: Vec<String>,
+    /// Only worlds with this in their names
+    #[arg(long, default_value = "")]
+    filter: String,
+    /// Where to write; standard output otherwise
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Size {
+    Default,
+    Full,
+}
+
+impl From<Size> for worlds::Size {
+    fn from(size: Size) -> worlds::Size {
+        match size {
+            Size::Default => worlds::Size::Default,
+            Size::Full => worlds::Size::Full,
         }
     }
+}
+
+fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parts.filter(|&(part, of)| 1 <= part && part <= of).ok_or_else(|| "a shard is i/n, from 1/n to n/n".to_owned())
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse().what {
+        What::Run(run) => do_run(&run),
+        What::Table { files, out } => do_table(&files, out.as_deref()),
+        What::Worlds { size } => {
+            worlds::worlds(size.into()).iter().for_each(|world| println!("{}", world.name));
+            Ok(())
+        }
+    };
+    if let Err(why) = done {
+        eprintln!("circflow-study: {why}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn do_run(run: &Run) -> Result<(), String> {
+    let choices = choices::choices(&run.algorithms)?;
+    let worlds = worlds::worlds(run.size.into());
+    let (part, of) = run.shard;
+    let mine = |&(place, world): &(usize, &world::World)| place % of == part - 1 && world.name.contains(&run.filter);
+    let mine: Vec<(usize, &world::World)> = worlds.iter().enumerate().filter(mine).collect();
+    let begun = Instant::now();
+    let mut rows = Vec::new();
+    for (done, &(place, world)) in mine.iter().enumerate() {
+        progress(run.shard, done, mine.len(), begun, &world.name);
+        rows.extend(run::rows(place, world, &choices));
+    }
+    progress(run.shard, mine.len(), mine.len(), begun, "");
+    eprintln!();
+    write(run.out.as_deref(), &table::csv(&rows))
+}
+
+/// One line that is written over: what is done, and how long the rest will take if it goes on like that.
+fn progress((part, of): (usize, usize), done: usize, all: usize, begun: Instant, name: &str) {
+    let took = begun.elapsed().as_secs_f64();
+    let left = if done > 0 { format!("{:.0} s left", took / done as f64 * (all - done) as f64) } else { String::new() };
+    eprint!("\rshard {part}/{of}: {done} of {all} worlds, {took:.0} s, {left} {name:<60.60}");
+    let _ = std::io::stderr().flush();
+}
+
+fn do_table(files: &[PathBuf], out: Option<&Path>) -> Result<(), String> {
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
+        Ok((path.display().to_string(), text))
+    };
+    let files = files.iter().map(read).collect::<Result<Vec<_>, String>>()?;
+    let rows = table::merge(&files)?;
+    if let Some(out) = out {
+        write(Some(out), &table::csv(&rows))?;
+    }
+    write(None, &table::table(&rows))
+}
+
+fn write(path: Option<&Path>, text: &str) -> Result<(), String> {
+    let written = match path {
+        Some(path) => std::fs::write(path, text).map_err(|why| format!("{}: {why}", path.display())),
+        None => std::io::stdout().write_all(text.as_bytes()).map_err(|why| why.to_string()),
+    };
+    written.map_err(|why| format!("not written: {why}"))
 }

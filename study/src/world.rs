@@ -24,8 +24,6 @@ pub enum Family {
 }
 
 impl Family {
-    pub const ALL: [Family; 3] = [Family::Static, Family::Changing, Family::Drawn];
-
     pub fn name(self) -> &'static str {
         match self {
             Family::Static => "static",

@@ -1,0 +1,245 @@
+//! Puts shards together, and makes the table of them.
+
+use crate::choices::{CHOICES, STOCK};
+use crate::measure::quantile;
+use crate::rng::Rng;
+use crate::row::{Row, HEAD};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// How often worlds are drawn anew for an interval.
+const RESAMPLES: usize = 2000;
+
+/// A gap between the stock rule and the bound that is smaller than this part of the bound is none.
+const GAP_MIN: f64 = 0.05;
+
+/// Reads files of shards. Lines that two of them have are an error, and so is a world that lacks an algorithm.
+pub fn merge(files: &[(String, String)]) -> Result<Vec<Row>, String> {
+    let mut rows = BTreeMap::new();
+    for (name, text) in files {
+        let mut lines = text.lines();
+        if lines.next() != Some(&HEAD.join(",")) {
+            return Err(format!("{name}: not a file of this study"));
+        }
+        for line in lines {
+            let row = Row::parse(line).map_err(|why| format!("{name}: {why}: {line}"))?;
+            let key = (row.place, CHOICES.iter().position(|choice| choice.name == row.algorithm));
+            if rows.insert(key, row).is_some() {
+                return Err(format!("{name}: a world that was there already: {line}"));
+            }
+        }
+    }
+    Ok(rows.into_values().collect())
+}
+
+pub fn csv(rows: &[Row]) -> String {
+    let mut text = HEAD.join(",") + "\n";
+    rows.iter().for_each(|row| text += &(row.line() + "\n"));
+    text
+}
+
+type Filter = fn(&Row) -> bool;
+
+/// The groups of worlds, each with what it is called.
+const GROUPS: [(&str, Filter); 17] = [
+    ("static, all downloads", |row| row.family == "static" && is_download(row)),
+    ("static, 1M and more", |row| row.family == "static" && is_download(row) && row.bytes >= 1 << 20),
+    ("static, 50K", |row| row.family == "static" && row.work == "50K"),
+    ("static, 1M", |row| row.family == "static" && row.work == "1M"),
+    ("static, 5M", |row| row.family == "static" && row.work == "5M"),
+    ("static, 50M", |row| row.family == "static" && row.work == "50M"),
+    ("static, rates differ by 4 and more", |row| {
+        row.family == "static" && is_download(row) && row.bytes >= 1 << 20 && row.rate_ratio >= 4000
+    }),
+    ("static, equal legs, 1M and more", |row| {
+        let equal = row.rate_ratio == 1000 && row.trip_ratio == 1000;
+        row.family == "static" && is_download(row) && row.bytes >= 1 << 20 && equal
+    }),
+    ("static, three legs", |row| row.family == "static" && row.legs == 3),
+    ("static, shared with other circuits", |row| row.world.contains("/rivals")),
+    ("static, cross traffic", |row| row.world.contains("/cross")),
+    ("static, bottleneck at the exit", |row| row.world.contains("/near")),
+    ("uploads", |row| row.work.starts_with("up")),
+    ("pages", |row| row.work.starts_with("page")),
+    ("interactive beside 5M", |row| row.work.starts_with("talk")),
+    ("changing", |row| row.family == "changing"),
+    ("drawn", |row| row.family == "drawn"),
+];
+
+fn is_download(row: &Row) -> bool {
+    !["up", "page", "talk"].iter().any(|kind| row.work.starts_with(kind))
+}
+
+pub fn table(rows: &[Row]) -> String {
+    let mut text = String::new();
+    let stock: BTreeMap<u64, &Row> = of(rows, STOCK.name).map(|row| (row.place, row)).collect();
+    for (name, filter) in GROUPS {
+        let group: Vec<&Row> = rows.iter().filter(|row| filter(row)).collect();
+        if group.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "\n{name}\n{LEGEND}");
+        for choice in &CHOICES {
+            let of_it: Vec<&Row> = group.iter().copied().filter(|row| row.algorithm == choice.name).collect();
+            if !of_it.is_empty() {
+                text += &line(choice.name, &of_it, &stock);
+            }
+        }
+    }
+    text + &demo_rows(rows)
+}
+
+const LEGEND: &str = "| algorithm | worlds | harm: median [95 %] | p95 | p99 | no harm | time / stock: median [95 %] \
+    | goodput / rates | gap closed: median | p5 | held p95 / stock | SWITCH share | died | endless | others / stock \
+    | talk p95 / stock |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
+
+fn of<'r>(rows: &'r [Row], algorithm: &'r str) -> impl Iterator<Item = &'r Row> {
+    rows.iter().filter(move |row| row.algorithm == algorithm)
+}
+
+/// One algorithm's line of a group.
+fn line(name: &str, rows: &[&Row], stock: &BTreeMap<u64, &Row>) -> String {
+    let pairs = || rows.iter().filter_map(|row| Some((*row, *stock.get(&row.place)?)));
+    let harms = sorted(rows.iter().filter_map(|row| row.harm()));
+    let kept = rows.iter().filter(|row| does_no_harm(row)).count();
+    let times = sorted(pairs().filter_map(|(row, stock)| compare(row, stock)));
+    let goodputs = sorted(rows.iter().filter_map(|row| row.goodput()));
+    let gaps = sorted(pairs().filter_map(|(row, stock)| gap_closed(row, stock)));
+    let held = sorted(pairs().filter_map(|(row, stock)| part(row.held_p95, stock.held_p95)));
+    let switches = sorted(rows.iter().map(|row| row.switch_share()));
+    let rivals = sorted(pairs().filter_map(|(row, stock)| part(row.rivals, stock.rivals)));
+    let talk = sorted(pairs().filter_map(|(row, stock)| part(row.talk_p95_us?, stock.talk_p95_us?)));
+    let died = rows.iter().filter(|row| row.died).count();
+    let endless = rows.iter().filter(|row| !row.died && row.last_us.is_none()).count();
+    let at = |values: &[f64], hundredths| show(quantile(values, hundredths));
+    format!(
+        "| {name} | {} | {} | {} | {} | {} % | {} | {} | {} | {} | {} | {} | {died} | {endless} | {} | {} |\n",
+        rows.len(),
+        with_interval(&harms),
+        at(&harms, 95),
+        at(&harms, 99),
+        100 * kept / rows.len(),
+        with_interval(&times),
+        at(&goodputs, 50),
+        at(&gaps, 50),
+        at(&gaps, 5),
+        at(&held, 50),
+        quantile(&switches, 50).map_or("-".to_owned(), |share| format!("{:.2} %", share * 100.0)),
+        at(&rivals, 50),
+        at(&talk, 50),
+    )
+}
+
+/// No later than 1.05 times the best leg alone, and two of the larger base round trips.
+fn does_no_harm(row: &Row) -> bool {
+    let (Some(last), Some(alone)) = (row.last_us, row.alone_us) else { return row.alone_us.is_none() };
+    last as f64 <= 1.05 * alone as f64 + 2.0 * row.trip_us as f64
+}
+
+/// Time to the last byte by that of the stock rule; none when neither came to it.
+fn compare(row: &Row, stock: &Row) -> Option<f64> {
+    match (row.last_us, stock.last_us) {
+        (Some(last), Some(stock)) => Some(last as f64 / stock as f64),
+        (None, None) => None,
+        (None, Some(_)) => Some(f64::INFINITY),
+        (Some(_), None) => Some(0.0),
+    }
+}
+
+/// The part of the way from the stock rule's time to the bound that an algorithm goes.
+fn gap_closed(row: &Row, stock: &Row) -> Option<f64> {
+    let (bound, stock) = (row.bound_us? as f64, stock.last_us? as f64);
+    let gap = stock - bound;
+    (gap > GAP_MIN * bound).then(|| row.last_us.map_or(f64::NEG_INFINITY, |last| (stock - last as f64) / gap))
+}
+
+fn part(value: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| value as f64 / of as f64)
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn show(value: Option<f64>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some(value) if value == f64::INFINITY => "never".to_owned(),
+        Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
+        Some(value) => format!("{value:.2}"),
+    }
+}
+
+/// The median, and between which values it is with 95 % confidence: worlds are drawn anew, with their pairs.
+fn with_interval(sorted_values: &[f64]) -> String {
+    let (low, high) = interval(sorted_values).map_or((None, None), |(low, high)| (Some(low), Some(high)));
+    format!("{} [{}, {}]", show(quantile(sorted_values, 50)), show(low), show(high))
+}
+
+fn interval(sorted_values: &[f64]) -> Option<(f64, f64)> {
+    let mut rng = Rng::new(95);
+    let len = sorted_values.len() as u64;
+    let medians = (0..RESAMPLES).filter_map(|_| {
+        let drawn = sorted((0..len).map(|_| sorted_values[rng.below(len) as usize]));
+        quantile(&drawn, 50)
+    });
+    let medians = sorted(medians);
+    let at = |thousandths: usize| medians.get(RESAMPLES * thousandths / 1000).copied();
+    Some((at(25)?, at(975)?))
+}
+
+/// The five rows of the demo, as it was first seen there: alone by two legs, and the deepest queue.
+fn demo_rows(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "\nrows of the demo\n| world | algorithm | alone ms | bound ms | two legs ms | alone / two | held, most | SWITCH |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for row in rows.iter().filter(|row| row.world.contains("/row/")) {
+        let ms = |time: Option<u64>| time.map_or("never".to_owned(), |time| (time / 1000).to_string());
+        let gain = row.harm().map(|harm| 1.0 / harm);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            row.world,
+            row.algorithm,
+            ms(row.alone_us),
+            ms(row.bound_us),
+            ms(row.last_us),
+            show(gain),
+            row.held_peak,
+            row.switches
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_around_the_median() {
+        let values: Vec<f64> = (0..101).map(f64::from).collect();
+        let (low, high) = interval(&values).unwrap();
+        assert!(low < 50.0 && 50.0 < high && low > 30.0 && high < 70.0, "{low} {high}");
+        assert_eq!(interval(&[2.0; 9]), Some((2.0, 2.0)));
+        assert_eq!(interval(&[]), None);
+    }
+
+    #[test]
+    fn shards_are_put_together_in_order_and_once() {
+        let line = |place: u64| {
+            format!("{place},static/a/b/1M,static,1M,lowrtt,7,2,1,8,2,1,6,true,5,5,5,,1,9,false,1,2,3,4,5,6,7,8,,,")
+        };
+        let file = |places: &[u64]| {
+            let lines: Vec<String> = places.iter().map(|&place| line(place)).collect();
+            (String::from("shard"), format!("{}\n{}\n", HEAD.join(","), lines.join("\n")))
+        };
+        let rows = merge(&[file(&[1, 3]), file(&[0, 2])]).unwrap();
+        assert_eq!(csv(&rows), file(&[0, 1, 2, 3]).1);
+        assert!(merge(&[file(&[1]), file(&[1])]).is_err());
+        assert!(merge(&[("other".to_owned(), "x\n".to_owned())]).is_err());
+    }
+}
