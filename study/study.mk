@@ -2,23 +2,20 @@
 
 STUDY_RUN  := target/sim/circflow-study
 STUDY_OUT  := $(BUILD)/study
-# Processes, each with a shard; or one shard of a study that runs on several machines.
 study: JOBS  ?= 2
 study: STUDY ?= default
-STUDY_OPTIONS = --size $(STUDY) $(if $(ALGORITHMS),--algorithms $(ALGORITHMS))
+STUDY_OPTIONS = --size $(STUDY) --jobs $(JOBS) $(if $(ALGORITHMS),--algorithms $(ALGORITHMS))
 
 .PHONY: study study-build study-table
 
-study: study-build ## Study leg choice in virtual worlds: STUDY=full JOBS=2 ALGORITHMS=a,b, or SHARD=1/8 and then study-table
+# With SHARD, one part of a study that runs on several machines: bring the files of all parts together, then study-table.
+study: study-build ## Study leg choice in virtual worlds: STUDY=full JOBS=2 ALGORITHMS=a,b SHARD=1/8
 	@mkdir -p $(STUDY_OUT)
 ifdef SHARD
 	@$(STUDY_RUN) run $(STUDY_OPTIONS) --shard $(SHARD) --out $(STUDY_OUT)/shard-$(subst /,-of-,$(SHARD)).csv
 else
 	@rm -f $(STUDY_OUT)/shard-*.csv
-	@pids=; for part in $$(seq $(JOBS)); do \
-		$(STUDY_RUN) run $(STUDY_OPTIONS) --shard $$part/$(JOBS) \
-			--out $(STUDY_OUT)/shard-$$part-of-$(JOBS).csv & pids="$$pids $$!"; \
-	done; for pid in $$pids; do wait $$pid || exit 1; done
+	@$(STUDY_RUN) run $(STUDY_OPTIONS) --out $(STUDY_OUT)/shard-1-of-1.csv
 	@$(MAKE) --no-print-directory study-table
 endif
 

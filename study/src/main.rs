@@ -16,6 +16,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 use std::time::Instant;
 
 #[derive(Parser)]
@@ -56,6 +58,9 @@ struct Run {
     /// Only worlds with this in their names
     #[arg(long, default_value = "")]
     filter: String,
+    /// Threads
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// Where to write; standard output otherwise
     #[arg(long)]
     out: Option<PathBuf>,
@@ -103,23 +108,44 @@ fn do_run(run: &Run) -> Result<(), String> {
     let (part, of) = run.shard;
     let mine = |&(place, world): &(usize, &world::World)| place % of == part - 1 && world.name.contains(&run.filter);
     let mine: Vec<(usize, &world::World)> = worlds.iter().enumerate().filter(mine).collect();
-    let begun = Instant::now();
-    let mut rows = Vec::new();
-    for (done, &(place, world)) in mine.iter().enumerate() {
-        progress(run.shard, done, mine.len(), begun, &world.name);
-        rows.extend(run::rows(place, world, &choices));
-    }
-    progress(run.shard, mine.len(), mine.len(), begun, "");
+    let done =
+        Progress { shard: run.shard, all: mine.len(), begun: Instant::now(), state: Mutex::new((0, Vec::new())) };
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(&(place, world)) = mine.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.add(run::rows(place, world, &choices), &world.name);
+        }
+    };
+    // A world that breaks a promise ends the study: the panic is handed on when its thread is joined.
+    std::thread::scope(|scope| (0..run.jobs.max(1)).for_each(|_| drop(scope.spawn(work))));
     eprintln!();
+    let mut rows = done.state.into_inner().map_err(|_| "a world has failed")?.1;
+    rows.sort_by_key(|row| row.place);
     write(run.out.as_deref(), &table::csv(&rows))
 }
 
-/// One line that is written over: what is done, and how long the rest will take if it goes on like that.
-fn progress((part, of): (usize, usize), done: usize, all: usize, begun: Instant, name: &str) {
-    let took = begun.elapsed().as_secs_f64();
-    let left = if done > 0 { format!("{:.0} s left", took / done as f64 * (all - done) as f64) } else { String::new() };
-    eprint!("\rshard {part}/{of}: {done} of {all} worlds, {took:.0} s, {left} {name:<60.60}");
-    let _ = std::io::stderr().flush();
+/// What is done, and the line that says so.
+struct Progress {
+    shard: (usize, usize),
+    all: usize,
+    begun: Instant,
+    /// Worlds done, and their lines.
+    state: Mutex<(usize, Vec<row::Row>)>,
+}
+
+impl Progress {
+    /// Writes over the line: what is done, and how long the rest will take if it goes on like that.
+    fn add(&self, rows: Vec<row::Row>, name: &str) {
+        let Ok(mut state) = self.state.lock() else { return };
+        state.0 += 1;
+        state.1.extend(rows);
+        let (done, all, took) = (state.0, self.all, self.begun.elapsed().as_secs_f64());
+        let left = took / done as f64 * (all - done) as f64;
+        let (part, of) = self.shard;
+        let shard = if of > 1 { format!("shard {part}/{of}: ") } else { String::new() };
+        eprint!("\r{shard}{done} of {all} worlds, {took:.0} s, {left:.0} s left {name:<50.50}");
+        let _ = std::io::stderr().flush();
+    }
 }
 
 fn do_table(files: &[PathBuf], out: Option<&Path>) -> Result<(), String> {

@@ -144,9 +144,8 @@ pub fn quantile<T: Copy>(sorted: &[T], hundredths: usize) -> Option<T> {
 /// `asked` is when each leg's sender could begin: with all legs, it can as soon as the first request has come.
 pub fn bound(curves: &[(Nanos, Vec<Nanos>)], cells: usize) -> Option<Nanos> {
     let asked = curves.iter().map(|&(asked, _)| asked).min()?;
-    let ahead = |&(begun, ref curve): &(Nanos, Vec<Nanos>)| -> Vec<Nanos> {
-        curve.iter().map(|&at| at - begun + asked).collect()
-    };
+    let ahead =
+        |(begun, curve): &(Nanos, Vec<Nanos>)| -> Vec<Nanos> { curve.iter().map(|&at| at - begun + asked).collect() };
     let mut all: Vec<Nanos> = curves.iter().flat_map(ahead).collect();
     all.sort_unstable();
     all.get(cells.checked_sub(1)?).copied()

@@ -62,6 +62,8 @@ row! {
     alone_near_us: Option<u64>,
     /// What a sender who knows all could reach.
     bound_us: Option<u64>,
+    /// The same for one who learns of a change no sooner than an acknowledgement could show it.
+    told_us: Option<u64>,
     first_us: Option<u64>,
     last_us: Option<u64>,
     died: bool,
@@ -133,11 +135,16 @@ impl Field for Times {
 }
 
 impl Row {
-    /// Time to the last byte by that over the best leg alone. A set that died, or took longer than the study waits,
-    /// has taken for ever.
+    /// Time to the last byte by another time. None for a set that died; one that took longer than the study waits has
+    /// taken for ever.
+    pub fn by(&self, other_us: Option<u64>) -> Option<f64> {
+        let other = other_us? as f64;
+        (!self.died).then(|| self.last_us.map_or(f64::INFINITY, |last| last as f64 / other))
+    }
+
+    /// By that over the best leg alone.
     pub fn harm(&self) -> Option<f64> {
-        let alone = self.alone_us? as f64;
-        Some(self.last_us.map_or(f64::INFINITY, |last| last as f64 / alone))
+        self.by(self.alone_us)
     }
 
     pub fn goodput(&self) -> Option<f64> {
@@ -155,10 +162,11 @@ mod tests {
 
     #[test]
     fn a_line_is_read_as_it_was_written() {
-        let line = "3,static/pair/a+b/1M,static,1M,lowrtt,7,2,1048576,8000,2000,1000,60000,true,5|,5,5,,1,,true,1,2,3,4,5,6,7,8,,9,";
+        let line = "3,static/pair/a+b/1M,static,1M,lowrtt,7,2,1048576,8000,2000,1000,60000,true,5|,5,5,,,1,,true,1,2,3,4,5,6,7,8,,9,";
         let row = Row::parse(line).unwrap();
         assert_eq!((row.line().as_str(), row.alones_us.0.len()), (line, 2));
-        assert_eq!(row.harm(), Some(f64::INFINITY));
+        assert_eq!(row.harm(), None);
+        assert_eq!(Row { died: false, ..row }.harm(), Some(f64::INFINITY));
         assert_eq!(HEAD.len(), line.split(',').count());
         assert!(Row::parse("1,2").is_err() && Row::parse(&format!("{line},1")).is_err());
     }

@@ -6,7 +6,7 @@ use crate::link::CELL_BITS;
 use crate::measure::{bound, quantile, Figures};
 use crate::network::{run, Task};
 use crate::row::{Row, Times};
-use crate::world::{Work, World, SECOND};
+use crate::world::{Change, Shift, Work, World, SECOND};
 use circflow::base::Nanos;
 
 /// What is known of a world without any choice of legs.
@@ -15,6 +15,7 @@ struct Alone {
     figures: Vec<Figures>,
     best: Option<usize>,
     bound: Option<Nanos>,
+    told: Option<Nanos>,
 }
 
 pub fn rows(place: usize, world: &World, choices: &[Choice]) -> Vec<Row> {
@@ -23,7 +24,7 @@ pub fn rows(place: usize, world: &World, choices: &[Choice]) -> Vec<Row> {
 }
 
 fn alone(world: &World) -> Alone {
-    let (mut figures, mut curves) = (Vec::new(), Vec::new());
+    let (mut figures, mut curves): (Vec<Figures>, Vec<(Nanos, Vec<Nanos>)>) = Default::default();
     let bulk = |total: u64| match world.work {
         Work::Upload(_) => Work::Upload(total),
         _ => Work::Download(total),
@@ -34,13 +35,37 @@ fn alone(world: &World) -> Alone {
         let of_leg = |work| run(world, &Task { algorithm: STOCK.algorithm, legs: &legs, work, limit, curve: true });
         let own = of_leg(world.work);
         let full = if bulk(own.total) == world.work { own.clone() } else { of_leg(bulk(own.total)) };
-        full.asked.into_iter().for_each(|asked| curves.push((asked, full.curve.clone())));
+        curves.push((full.asked.unwrap_or(Nanos::MAX), full.curve));
         figures.push(own);
     }
     let finished = |leg: &usize| figures[*leg].last.is_some();
     let best = (0..figures.len()).filter(finished).min_by_key(|&leg| figures[leg].last);
     let bound = bound(&curves, cells(world, figures[0].total));
-    Alone { figures, best, bound }
+    let told = bound.map(|bound| told(world, bound, &curves));
+    Alone { figures, best, bound, told }
+}
+
+/// When a sender can be done who knows all but what is going to change. What was on its way when a leg got worse has to
+/// arrive over that leg; what gets better is used a round trip later.
+fn told(world: &World, bound: Nanos, curves: &[(Nanos, Vec<Nanos>)]) -> Nanos {
+    let of_change = |change: &Change| {
+        let (leg, curve) = (world.legs[change.leg], &curves[change.leg].1);
+        let worse = match change.shift {
+            Shift::Rate(thousandths) => thousandths < 1000,
+            Shift::Trip(thousandths) => thousandths > 1000,
+            Shift::Stall(_) | Shift::Die => true,
+        };
+        if change.at >= bound {
+            return bound;
+        }
+        if !worse {
+            return bound + leg.trip;
+        }
+        let there = curve.partition_point(|&at| at <= change.at);
+        let in_flight = (world.rate(change.leg) * leg.trip / SECOND / CELL_BITS) as usize;
+        curve.get(there + in_flight).or(curve.last()).map_or(bound, |&at| bound.max(at))
+    };
+    world.changes.iter().map(of_change).max().unwrap_or(bound)
 }
 
 fn cells(world: &World, bytes: u64) -> usize {
@@ -96,6 +121,7 @@ fn row(place: usize, world: &World, choice: &Choice, alone: &Alone) -> Row {
         alone_us: best.and_then(|best| micros(best.last)),
         alone_near_us: near.and_then(|leg| micros(alone.figures[leg].last)),
         bound_us: micros(alone.bound),
+        told_us: micros(alone.told),
         first_us: micros(figures.first),
         last_us: micros(figures.last),
         died: figures.died,

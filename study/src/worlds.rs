@@ -8,7 +8,7 @@ use circflow::base::Nanos;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Size {
-    /// A few minutes on two cores.
+    /// Some ten seconds for each algorithm at the most.
     Default,
     /// What the figures in the docs are made from.
     Full,
@@ -19,11 +19,11 @@ pub fn worlds(size: Size) -> Vec<World> {
     let mut list = List { worlds: Vec::new() };
     list.rows_of_the_demo();
     list.grid(size);
-    list.small_and_large(size);
+    list.small_and_large();
     list.triples();
     list.shared();
     list.other_work();
-    list.changing(size);
+    list.changing();
     list.drawn(size);
     list.worlds
 }
@@ -103,31 +103,32 @@ impl List {
         }
     }
 
+    /// Each pair of round trips with each pair of rates.
     fn grid(&mut self, size: Size) {
-        self.grid_of(&TRIPS, &RATES, &[1, 5], size);
+        let downloads = [50 * KIB, MIB, 5 * MIB].map(Work::Download);
+        let other = [Work::Upload(MIB), Work::Page(20), Work::Interactive(5 * MIB)];
+        for (trips, rates) in [(&TRIPS[..], &RATES[..]), (&MORE_TRIPS, &RATES), (&TRIPS, &MORE_RATES)] {
+            self.grid_of("pair", trips, rates, &downloads);
+        }
+        self.grid_of("pair", &MORE_TRIPS, &MORE_RATES, &downloads);
         if size == Size::Full {
-            self.grid_of(&MORE_TRIPS, &RATES, &[1, 5], size);
-            self.grid_of(&TRIPS, &MORE_RATES, &[1, 5], size);
-            self.grid_of(&MORE_TRIPS, &MORE_RATES, &[1, 5], size);
+            self.grid_of("pair", &TRIPS, &RATES, &[Work::Download(50 * MIB)]);
+            self.grid_of("other", &TRIPS, &RATES, &other);
         }
     }
 
-    /// Each pair of round trips with each pair of rates: with one of the sizes in turn, in the full size with all.
-    fn grid_of(&mut self, trips: &[(u64, u64)], rates: &[(u64, u64)], sizes: &[u64], size: Size) {
+    fn grid_of(&mut self, kind: &str, trips: &[(u64, u64)], rates: &[(u64, u64)], works: &[Work]) {
         for (at, &(trip_a, trip_b)) in trips.iter().enumerate() {
             for (row, &(rate_a, rate_b)) in rates.iter().enumerate() {
                 let jitter = if (at + row) % 3 == 0 { trip_a.min(trip_b) * MS / 10 } else { 0 };
-                let legs =
-                    [(trip_a, rate_a), (trip_b, rate_b)].map(|(trip, rate)| Leg { jitter, ..Leg::new(trip, rate) });
-                let in_turn = sizes[(at + row) % sizes.len()];
-                for &bytes in sizes.iter().filter(|&&bytes| size == Size::Full || bytes == in_turn) {
-                    self.add_static("pair", &legs, Work::Download(bytes * MIB));
-                }
+                let legs = [(trip_a, rate_a), (trip_b, rate_b)];
+                let legs = legs.map(|(trip, rate)| Leg { jitter, ..Leg::new(trip, rate) });
+                works.iter().for_each(|&work| self.add_static(kind, &legs, work));
             }
         }
     }
 
-    fn small_and_large(&mut self, size: Size) {
+    fn small_and_large(&mut self) {
         let pairs = [
             [Leg::new(60, 20_000), Leg::new(60, 20_000)],
             [Leg::new(60, 20_000), Leg::new(300, 2_000)],
@@ -136,11 +137,9 @@ impl List {
             [Leg::new(40, 2_000), Leg::new(800, 50_000)],
             [Leg::new(150, 1_000), Leg::new(250, 500)],
         ];
-        for (index, legs) in pairs.iter().enumerate() {
+        for legs in &pairs {
             self.add_static("small", legs, Work::Download(50 * KIB));
-            if size == Size::Full || index < 3 {
-                self.add_static("large", legs, Work::Download(50 * MIB));
-            }
+            self.add_static("large", legs, Work::Download(50 * MIB));
         }
     }
 
@@ -205,7 +204,7 @@ impl List {
         self.add_static("thin-up", &legs, Work::Upload(MIB));
     }
 
-    fn changing(&mut self, size: Size) {
+    fn changing(&mut self) {
         let pairs = [
             [Leg::new(80, 10_000), Leg::new(80, 10_000)],
             [Leg::new(60, 20_000), Leg::new(300, 5_000)],
@@ -228,11 +227,9 @@ impl List {
                 // In the first half of a transfer over both legs at their full rates.
                 let first = [Change { at: 900 * MS, leg, shift }];
                 self.add_change(&format!("{kind}{leg}"), legs, &first, Work::Download(5 * MIB));
-                if size == Size::Full {
-                    let early = [Change { at: 250 * MS, leg, shift }];
-                    self.add_change(&format!("{kind}{leg}-early"), legs, &early, Work::Download(5 * MIB));
-                    self.add_change(&format!("{kind}{leg}-small"), legs, &early, Work::Download(MIB));
-                }
+                let early = [Change { at: 250 * MS, leg, shift }];
+                self.add_change(&format!("{kind}{leg}-early"), legs, &early, Work::Download(5 * MIB));
+                self.add_change(&format!("{kind}{leg}-small"), legs, &early, Work::Download(MIB));
             }
             self.add_change("dip0", legs, &dip(0, 700 * MS, 2 * SECOND), Work::Download(5 * MIB));
             self.add_change("dip1", legs, &dip(1, 700 * MS, 2 * SECOND), Work::Download(5 * MIB));
@@ -248,7 +245,7 @@ impl List {
     }
 
     fn drawn(&mut self, size: Size) {
-        let count = if size == Size::Full { 400 } else { 40 };
+        let count = if size == Size::Full { 4000 } else { 400 };
         for number in 0..count {
             let mut rng = Rng::new(0xd0a7 + number);
             let legs = if number % 10 == 9 { 3 } else { 2 };
@@ -278,7 +275,7 @@ mod tests {
     fn worlds_of_the_default_size_are_among_the_full_ones() {
         let full = worlds(Size::Full);
         let few = worlds(Size::Default);
-        assert!((120..220).contains(&few.len()), "{}", few.len());
+        assert!((900..2000).contains(&few.len()), "{}", few.len());
         assert!(few.iter().all(|world| full.contains(world)));
     }
 
