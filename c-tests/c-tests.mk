@@ -51,6 +51,7 @@ check-examples: examples ## Run the small examples, and compile the example of R
 check: setup ## Run every test: Rust, C, the examples, a simulation, fuzzers for a moment, a short demo, small benches
 	$(CARGO) test
 	$(CARGO) test --package circflow-trace
+	$(CARGO) test --package circflow-study
 	@$(MAKE) --no-print-directory check-lint
 	@$(MAKE) --no-print-directory check-c
 	@$(MAKE) --no-print-directory check-examples

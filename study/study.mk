@@ -8,7 +8,8 @@ STUDY_OPTIONS = --size $(STUDY) --jobs $(JOBS) $(if $(ALGORITHMS),--algorithms $
 
 .PHONY: study study-build study-table
 
-# With SHARD, one part of a study that runs on several machines: bring the files of all parts together, then study-table.
+# With SHARD, one part of a study that runs on several machines. Bring the files of all parts together, then make
+# study-table.
 study: study-build ## Study leg choice in virtual worlds: STUDY=full JOBS=2 ALGORITHMS=a,b SHARD=1/8
 	@mkdir -p $(STUDY_OUT)
 ifdef SHARD

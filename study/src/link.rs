@@ -98,8 +98,8 @@ impl Link {
         Some(now.max(self.stalled_until) + CELL_BITS * SECOND / self.rate)
     }
 
-    /// The first cell has been sent. Answers it, when the next one will have been, and when this one arrives if no other
-    /// arrives before it.
+    /// The first cell has been sent. Answers it, when the next one will have been, and when this one arrives if no
+    /// other arrives before it.
     pub fn sent(&mut self, now: Nanos) -> (Option<Cell>, Option<Nanos>, Option<Nanos>) {
         let Some(cell) = self.queue.pop_front() else { return (None, None, None) };
         self.busy = false;

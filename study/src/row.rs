@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_line_is_read_as_it_was_written() {
-        let line = "3,static/pair/a+b/1M,static,1M,lowrtt,7,2,1048576,8000,2000,1000,60000,true,5|,5,5,,,1,,true,1,2,3,4,5,6,7,8,,9,";
+        let line = "3,static/pair/a+b/1M,static,1M,lowrtt,7,2,1048576,8000,2000,1000,60000,\
+            true,5|,5,5,,,1,,true,1,2,3,4,5,6,7,8,,9,";
         let row = Row::parse(line).unwrap();
         assert_eq!((row.line().as_str(), row.alones_us.0.len()), (line, 2));
         assert_eq!(row.harm(), None);

@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn two_equal_legs_have_a_bound_of_about_half_the_time() {
-        let world = world("static/pair/60m8000k+60m8000k/");
+        let world = world("static/pair/60m8000k+60m8000k/5M");
         let row = &rows(0, &world, &CHOICES[..1])[0];
         let (bound, alone) = (row.bound_us.unwrap() as f64, row.alone_us.unwrap() as f64);
         assert!((0.48..0.56).contains(&(bound / alone)), "{bound} {alone}");

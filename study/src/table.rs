@@ -41,31 +41,40 @@ pub fn csv(rows: &[Row]) -> String {
 type Filter = fn(&Row) -> bool;
 
 /// The groups of worlds, each with what it is called.
-const GROUPS: [(&str, Filter); 18] = [
-    ("static, all downloads", |row| row.family == "static" && is_download(row)),
-    ("static, 1M and more", |row| row.family == "static" && is_download(row) && row.bytes >= 1 << 20),
-    ("static, 50K", |row| row.family == "static" && row.work == "50K"),
-    ("static, 1M", |row| row.family == "static" && row.work == "1M"),
-    ("static, 5M", |row| row.family == "static" && row.work == "5M"),
-    ("static, 50M", |row| row.family == "static" && row.work == "50M"),
-    ("static, rates differ by 4 and more", |row| {
-        row.family == "static" && is_download(row) && row.bytes >= 1 << 20 && row.rate_ratio >= 4000
-    }),
-    ("static, equal legs, 1M and more", |row| {
-        let equal = row.rate_ratio == 1000 && row.trip_ratio == 1000;
-        row.family == "static" && is_download(row) && row.bytes >= 1 << 20 && equal
-    }),
-    ("static, three legs", |row| row.family == "static" && row.legs == 3),
-    ("static, equal legs, 50M", |row| row.work == "50M" && row.rate_ratio == 1000 && row.trip_ratio == 1000),
-    ("static, shared with other circuits", |row| row.world.contains("/rivals")),
-    ("static, cross traffic", |row| row.world.contains("/cross")),
-    ("static, bottleneck at the exit", |row| row.world.contains("/near")),
+const GROUPS: [(&str, Filter); 20] = [
+    ("static, all downloads", is_static),
+    ("static, 1M and more", is_bulk),
+    ("static, 50K", |row| is_static(row) && row.work == "50K"),
+    ("static, 1M", |row| is_static(row) && row.work == "1M"),
+    ("static, 5M", |row| is_static(row) && row.work == "5M"),
+    ("static, 50M", |row| is_static(row) && row.work == "50M"),
+    ("static, equal legs, 1M and more", |row| is_bulk(row) && is_equal(row)),
+    ("static, equal legs, 50M", |row| is_bulk(row) && is_equal(row) && row.work == "50M"),
+    ("static, unequal legs, 50M", |row| is_bulk(row) && !is_equal(row) && row.work == "50M"),
+    ("static, rates differ by 4 and more, 1M and more", |row| is_bulk(row) && row.rate_ratio >= 4000),
+    ("static, three legs", |row| is_static(row) && row.legs == 3),
+    ("static, bottleneck at the exit", |row| is_static(row) && row.world.contains("/near")),
+    ("shared with other circuits", |row| row.world.contains("/rivals")),
+    ("cross traffic", |row| row.world.contains("/cross")),
     ("uploads", |row| row.work.starts_with("up")),
     ("pages", |row| row.work.starts_with("page")),
     ("interactive beside 5M", |row| row.work.starts_with("talk")),
-    ("changing", |row| row.family == "changing"),
-    ("drawn", |row| row.family == "drawn"),
+    ("changing", |row| row.family == "changing" && !row.world.contains("/die")),
+    ("changing, a leg dies", |row| row.world.contains("/die")),
+    ("drawn, downloads", |row| row.family == "drawn" && is_download(row) && row.world.contains("/n")),
 ];
+
+fn is_static(row: &Row) -> bool {
+    row.family == "static" && is_download(row)
+}
+
+fn is_bulk(row: &Row) -> bool {
+    is_static(row) && row.bytes >= 1 << 20
+}
+
+fn is_equal(row: &Row) -> bool {
+    row.rate_ratio == 1000 && row.trip_ratio == 1000
+}
 
 fn is_download(row: &Row) -> bool {
     !["up", "page", "talk"].iter().any(|kind| row.work.starts_with(kind))
@@ -259,7 +268,10 @@ mod tests {
     #[test]
     fn shards_are_put_together_in_order_and_once() {
         let line = |place: u64| {
-            format!("{place},static/a/b/1M,static,1M,lowrtt,7,2,1,8,2,1,6,true,5,5,5,,,1,9,false,1,2,3,4,5,6,7,8,,,")
+            format!(
+                "{place},static/a/b/1M,static,1M,lowrtt,7,2,1,8,2,1,6,true,\
+                5,5,5,,,1,9,false,1,2,3,4,5,6,7,8,,,"
+            )
         };
         let file = |places: &[u64]| {
             let lines: Vec<String> = places.iter().map(|&place| line(place)).collect();

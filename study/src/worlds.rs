@@ -25,6 +25,8 @@ pub fn worlds(size: Size) -> Vec<World> {
     list.other_work();
     list.changing();
     list.drawn(size);
+    list.drawn_busy(size);
+    list.drawn_changing(size);
     list.worlds
 }
 
@@ -62,16 +64,16 @@ const MORE_RATES: [(u64, u64); 8] = [
     (500, 200),
 ];
 
-/// Deciles of the round trips of exit circuits, in milliseconds. The shape is approximate: from the second decile to the
-/// ninth it is that of the 87 values which tornettools publishes for a small network that it has made after the live one
-/// and run in Shadow (github.com/shadow/tornettools, .github/workflows/run_all_steps_output/tornet.plot.data/
+/// Deciles of the round trips of exit circuits, in milliseconds. The shape is approximate: from the second decile to
+/// the ninth it is that of the 87 values which tornettools publishes for a small network that it has made after the
+/// live one and run in Shadow (github.com/shadow/tornettools, .github/workflows/run_all_steps_output/tornet.plot.data/
 /// round_trip_time.exit.json, 2d4744b8: 127 to 528 ms, median 350 ms). Both ends are wider here, by our own choice. The
 /// live figures, to put in their place: metrics.torproject.org/onionperf-latencies.html.
 const LIVE_TRIPS: [u64; 11] = [60, 164, 222, 291, 336, 350, 363, 383, 411, 466, 1000];
 
-/// Deciles of what a circuit gets at its bottleneck, in kbit/s. Our own guess of the shape, without a source: the median
-/// is the order of the four values for 5 MiB in perfclient_goodput_5MiB.exit.json beside the above (4.7 to 6.9 Mbit/s),
-/// and the ends are those of the grid. Live figures: metrics.torproject.org/onionperf-throughput.html.
+/// Deciles of what a circuit gets at its bottleneck, in kbit/s. Our own guess of the shape, without a source: the
+/// median is of the order of the four values for 5 MiB in perfclient_goodput_5MiB.exit.json beside the above (4.7 to
+/// 6.9 Mbit/s), and the ends are those of the grid. Live figures: metrics.torproject.org/onionperf-throughput.html.
 const LIVE_RATES: [u64; 11] = [300, 1_200, 2_200, 3_400, 4_700, 6_500, 9_000, 13_000, 20_000, 36_000, 100_000];
 
 impl List {
@@ -254,6 +256,51 @@ impl List {
             self.add(Family::Drawn, &format!("n{number}"), legs, Vec::new(), Work::Download(size));
         }
     }
+
+    /// Drawn legs that are shared, and other work on drawn legs.
+    fn drawn_busy(&mut self, size: Size) {
+        for number in 0..if size == Size::Full { 1200 } else { 120 } {
+            let mut rng = Rng::new(0xb5e9 + number);
+            let (kind, work) = match number % 6 {
+                0 => ("rivals", Work::Download(MIB)),
+                1 => ("rivals", Work::Download(5 * MIB)),
+                2 => ("cross", Work::Download(5 * MIB)),
+                3 => ("work", Work::Upload(MIB)),
+                4 => ("work", Work::Page(rng.range(8, 40))),
+                _ => ("work", Work::Interactive(5 * MIB)),
+            };
+            let mut legs = [draw_leg(&mut rng), draw_leg(&mut rng)];
+            for leg in &mut legs {
+                match kind {
+                    "rivals" => leg.rivals = rng.below(4) as u32,
+                    "cross" => leg.cross = draw_cross(&mut rng),
+                    _ => {}
+                }
+            }
+            self.add(Family::Drawn, &format!("{kind}{number}"), legs.to_vec(), Vec::new(), work);
+        }
+    }
+
+    /// Drawn legs of which one changes while the transfer goes on.
+    fn drawn_changing(&mut self, size: Size) {
+        for number in 0..if size == Size::Full { 1500 } else { 150 } {
+            let mut rng = Rng::new(0xc4a6 + number);
+            let legs = [draw_leg(&mut rng), draw_leg(&mut rng)];
+            let bytes = if number % 3 == 0 { MIB } else { 5 * MIB };
+            let rates: u64 = legs.iter().map(|leg| leg.down).sum();
+            let long = bytes * 8 * 1000 / (rates / 1000) * MS / 1000 + legs[0].trip + legs[1].trip;
+            let (at, leg) = (rng.range(long / 10, long * 8 / 10), rng.below(2) as usize);
+            let (kind, shift) = match number % 7 {
+                0 | 1 => ("slower", Shift::Rate(rng.range(50, 600))),
+                2 => ("faster", Shift::Rate(rng.range(1_500, 8_000))),
+                3 => ("farther", Shift::Trip(rng.range(1_500, 5_000))),
+                4 => ("nearer", Shift::Trip(rng.range(200, 700))),
+                5 => ("stall", Shift::Stall(rng.range(300, 5_000) * MS)),
+                _ => ("die", Shift::Die),
+            };
+            self.add_change(&format!("{kind}-n{number}"), &legs, &[Change { at, leg, shift }], Work::Download(bytes));
+        }
+    }
 }
 
 /// A leg is slow for a while.
@@ -265,6 +312,12 @@ fn draw_leg(rng: &mut Rng) -> Leg {
     let (trip, rate) = (rng.draw(&LIVE_TRIPS), rng.draw(&LIVE_RATES));
     let jitter = rng.below(trip / 8 + 1) * MS;
     Leg { jitter, ..Leg::new(trip, rate) }
+}
+
+/// None now and then.
+fn draw_cross(rng: &mut Rng) -> Option<Cross> {
+    let drawn = Cross { share: rng.range(200, 900), on: rng.range(200, 2_000) * MS, off: rng.range(200, 3_000) * MS };
+    (rng.below(3) > 0).then_some(drawn)
 }
 
 #[cfg(test)]
