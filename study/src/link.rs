@@ -120,6 +120,11 @@ impl Link {
         (cell, self.flying.front().map(|&(at, _)| at))
     }
 
+    /// Cells before the bottleneck.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     pub fn set_rate(&mut self, thousandths: u64) {
         self.rate = (self.first_rate * thousandths / 1000).max(1);
     }

@@ -38,6 +38,24 @@ enum What {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// List the worlds in which an algorithm does most harm
+    Worst {
+        files: Vec<PathBuf>,
+        #[arg(long, default_value = "lowrtt")]
+        algorithm: String,
+        #[arg(long, default_value_t = 20)]
+        count: usize,
+    },
+    /// Print how the legs of one world are while a transfer goes on, as the sender sees them
+    Look {
+        /// The name of the world, or the part of it that no other has
+        world: String,
+        #[arg(long, default_value = "lowrtt")]
+        algorithm: String,
+        /// Milliseconds between two lines of a leg
+        #[arg(long, default_value_t = 100)]
+        every: u64,
+    },
     /// Print the names of the worlds
     Worlds {
         #[arg(long, default_value = "default")]
@@ -90,6 +108,10 @@ fn main() -> ExitCode {
     let done = match Command::parse().what {
         What::Run(run) => do_run(&run),
         What::Table { files, out } => do_table(&files, out.as_deref()),
+        What::Worst { files, algorithm, count } => {
+            read(&files).and_then(|rows| write(None, &table::worst(&rows, &algorithm, count)))
+        }
+        What::Look { world, algorithm, every } => do_look(&world, &algorithm, every),
         What::Worlds { size } => {
             worlds::worlds(size.into()).iter().for_each(|world| println!("{}", world.name));
             Ok(())
@@ -148,13 +170,29 @@ impl Progress {
     }
 }
 
-fn do_table(files: &[PathBuf], out: Option<&Path>) -> Result<(), String> {
-    let read = |path: &PathBuf| {
+fn do_look(name: &str, algorithm: &str, every: u64) -> Result<(), String> {
+    let choice = choices::choices(&[algorithm.to_owned()])?[0];
+    let all = worlds::worlds(worlds::Size::Full);
+    let mut named: Vec<&world::World> = all.iter().filter(|world| world.name.contains(name)).collect();
+    if let Some(&exact) = named.iter().find(|world| world.name == name) {
+        named = vec![exact];
+    }
+    match named[..] {
+        [world] => write(None, &run::look(world, &choice, every)),
+        _ => Err(format!("{} worlds have {name} in their names", named.len())),
+    }
+}
+
+fn read(files: &[PathBuf]) -> Result<Vec<row::Row>, String> {
+    let text = |path: &PathBuf| {
         let text = std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
         Ok((path.display().to_string(), text))
     };
-    let files = files.iter().map(read).collect::<Result<Vec<_>, String>>()?;
-    let rows = table::merge(&files)?;
+    table::merge(&files.iter().map(text).collect::<Result<Vec<_>, String>>()?)
+}
+
+fn do_table(files: &[PathBuf], out: Option<&Path>) -> Result<(), String> {
+    let rows = read(files)?;
     if let Some(out) = out {
         write(Some(out), &table::csv(&rows))?;
     }

@@ -29,6 +29,30 @@ pub struct Figures {
     /// When each DATA cell came, in order or not.
     pub curve: Vec<Nanos>,
     keeps_curve: bool,
+    pub looks: Vec<Look>,
+}
+
+/// How things are at a time since the transfer began.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub at: Nanos,
+    /// Bytes in order, and messages held for order.
+    pub got: u64,
+    pub held: usize,
+    pub legs: Vec<LegLook>,
+}
+
+/// A leg, as its sender sees it. Windows are in cells.
+#[derive(Clone, Debug)]
+pub struct LegLook {
+    pub leg: usize,
+    pub cwnd: u64,
+    pub inflight: u64,
+    pub rtt: Nanos,
+    /// Cells before the bottleneck.
+    pub queue: usize,
+    /// Cells that were sent on it.
+    pub sent: u64,
 }
 
 /// Messages that the receiver held, over time.
@@ -102,6 +126,10 @@ impl Figures {
         if self.keeps_curve {
             self.curve.push(now - self.begun);
         }
+    }
+
+    pub fn note_look(&mut self, now: Nanos, legs: Vec<LegLook>) {
+        self.looks.push(Look { at: now - self.begun, got: self.got, held: self.held.now, legs });
     }
 
     pub fn note_control(&mut self, measured: bool, command: Command) {

@@ -1,8 +1,9 @@
 //! The network of a world in virtual time: two engines, the links between them, and a heap of events.
 
+use crate::choices::STOCK;
 use crate::host::{End, Stream, CLIENT, EXIT};
 use crate::link::{Cell, Link, CELL_BITS, FOREIGN};
-use crate::measure::Figures;
+use crate::measure::{Figures, LegLook};
 use crate::rng::{mix, Rng};
 use crate::world::{Change, Cross, Shift, Work, World, MS, SECOND};
 use circflow::base::{Id, Nanos};
@@ -38,6 +39,8 @@ enum Event {
     Begin,
     Talk,
     RivalBegins(usize),
+    /// How the legs are is written down.
+    Look,
 }
 
 /// A circuit from the client to the exit.
@@ -77,10 +80,12 @@ pub struct Net<'w> {
     pub sender: usize,
     pub begun: Nanos,
     pub fed: [bool; 2],
+    /// The client's.
     pub algorithm: Algorithm,
     pub work: Work,
     /// Sizes of the streams: one, or those of a page.
     pub page: Vec<u64>,
+    looks: Nanos,
 }
 
 /// What a run is to do besides what its world says.
@@ -94,6 +99,8 @@ pub struct Task<'a> {
     pub limit: Nanos,
     /// Note the arrival of each cell.
     pub curve: bool,
+    /// Write down how the legs are so often; 0 for never.
+    pub looks: Nanos,
 }
 
 /// Runs a world to the last byte, to the end of its set, or to the limit.
@@ -131,18 +138,19 @@ impl<'w> Net<'w> {
             now: 0,
             heap: BinaryHeap::new(),
             order: 0,
-            ends: [End::new(CLIENT, task.algorithm), End::new(EXIT, task.algorithm)],
+            ends: [CLIENT, EXIT].map(|end| End::new(end, choice_of(end, task))),
             circs: Vec::new(),
             streams: Vec::new(),
             links,
             cross: Vec::new(),
             figures: Figures::new(task.curve),
-            sender: if matches!(task.work, Work::Upload(_)) { CLIENT } else { EXIT },
+            sender: sender(task.work),
             begun: world.start(),
             fed: [false; 2],
-            algorithm: task.algorithm,
+            algorithm: choice_of(CLIENT, task),
             work: task.work,
             page: Vec::new(),
+            looks: 0,
         }
     }
 
@@ -172,6 +180,10 @@ impl<'w> Net<'w> {
             self.at(self.begun + change.at, Event::Change(index));
         }
         self.at(self.begun, Event::Begin);
+        if task.looks > 0 {
+            self.looks = task.looks;
+            self.at(self.begun, Event::Look);
+        }
         self.settle();
     }
 
@@ -209,6 +221,7 @@ impl<'w> Net<'w> {
                 }
             }
             Event::RivalBegins(circ) => self.begin_rival(circ),
+            Event::Look => self.look(),
         }
     }
 
@@ -251,6 +264,27 @@ impl<'w> Net<'w> {
         if state.queued <= CHANNEL_LOW && std::mem::replace(&mut state.full, false) {
             self.tell_writable(cell.circ as usize, true);
         }
+    }
+
+    /// Writes down how the sender sees each leg, and what waits before its bottleneck.
+    fn look(&mut self) {
+        let way = usize::from(self.sender == EXIT);
+        let mut legs = Vec::new();
+        for circ in self.circs.iter().filter(|circ| !circ.is_rival) {
+            let Ok(stats) = self.ends[self.sender].engine.leg_stats(circ.ids[self.sender]) else { continue };
+            let queue = self.links[circ.leg][way].waiting();
+            let sent = circ.sent[self.sender];
+            legs.push(LegLook {
+                leg: circ.leg,
+                cwnd: stats.cwnd,
+                inflight: stats.inflight,
+                rtt: stats.rtt,
+                queue,
+                sent,
+            });
+        }
+        self.figures.note_look(self.now, legs);
+        self.at(self.now + self.looks, Event::Look);
     }
 
     fn tell_writable(&mut self, circ: usize, writable: bool) {
@@ -306,6 +340,24 @@ impl<'w> Net<'w> {
         state.on_until = if begins_again { until + silent } else { until };
         let at = if begins_again { now + silent } else { now };
         self.at(at, Event::Cross(leg));
+    }
+}
+
+/// The end that sends what is measured.
+fn sender(work: Work) -> usize {
+    if matches!(work, Work::Upload(_)) {
+        CLIENT
+    } else {
+        EXIT
+    }
+}
+
+/// Only the sender chooses by what is studied; its peer is a stock one.
+fn choice_of(end: usize, task: &Task<'_>) -> Algorithm {
+    if end == sender(task.work) {
+        task.algorithm
+    } else {
+        STOCK.algorithm
     }
 }
 

@@ -6,7 +6,7 @@ use crate::link::CELL_BITS;
 use crate::measure::{bound, quantile, Figures};
 use crate::network::{run, Task};
 use crate::row::{Row, Times};
-use crate::world::{Change, Shift, Work, World, SECOND};
+use crate::world::{Change, Shift, Work, World, MS, SECOND};
 use circflow::base::Nanos;
 
 /// What is known of a world without any choice of legs.
@@ -32,7 +32,8 @@ fn alone(world: &World) -> Alone {
     for leg in 0..world.legs.len() {
         let limit = limit_alone(world, leg);
         let legs = [leg];
-        let of_leg = |work| run(world, &Task { algorithm: STOCK.algorithm, legs: &legs, work, limit, curve: true });
+        let of_leg =
+            |work| run(world, &Task { algorithm: STOCK.algorithm, legs: &legs, work, limit, curve: true, looks: 0 });
         let own = of_leg(world.work);
         let full = if bulk(own.total) == world.work { own.clone() } else { of_leg(bulk(own.total)) };
         curves.push((full.asked.unwrap_or(Nanos::MAX), full.curve));
@@ -94,6 +95,7 @@ fn row(place: usize, world: &World, choice: &Choice, alone: &Alone) -> Row {
         work: world.work,
         limit: 60 * SECOND + 10 * slowest,
         curve: false,
+        looks: 0,
     };
     let figures = run(world, &task);
     let best = alone.best.map(|leg| &alone.figures[leg]);
@@ -137,6 +139,24 @@ fn row(place: usize, world: &World, choice: &Choice, alone: &Alone) -> Row {
         talk_p95_us: delay(&figures, 95),
         talk_alone_p95_us: best.and_then(|best| delay(best, 95)),
     }
+}
+
+/// How the legs are in a world while an algorithm runs, every so many milliseconds.
+pub fn look(world: &World, choice: &Choice, every_ms: u64) -> String {
+    let legs: Vec<usize> = (0..world.legs.len()).collect();
+    let limit = legs.iter().map(|&leg| limit_alone(world, leg)).max().unwrap_or(0);
+    let looks = every_ms.max(1) * MS;
+    let task = Task { algorithm: choice.algorithm, legs: &legs, work: world.work, limit, curve: false, looks };
+    let mut text = String::from("ms,got_bytes,held,leg,sent,inflight,cwnd,rtt_ms,queue\n");
+    for look in run(world, &task).looks {
+        for leg in &look.legs {
+            let (ms, rtt) = (look.at / MS, leg.rtt as f64 / MS as f64);
+            let (sent, inflight, cwnd, queue) = (leg.sent, leg.inflight, leg.cwnd, leg.queue);
+            let of_leg = format!("{},{sent},{inflight},{cwnd},{rtt:.1},{queue}", leg.leg);
+            text += &format!("{ms},{},{},{of_leg}\n", look.got, look.held);
+        }
+    }
+    text
 }
 
 fn micros(time: Option<Nanos>) -> Option<u64> {

@@ -13,7 +13,7 @@ const RESAMPLES: usize = 2000;
 /// A gap between the stock rule and the bound that is smaller than this part of the bound is none.
 const GAP_MIN: f64 = 0.05;
 
-/// Reads files of shards. Lines that two of them have are an error, and so is a world that lacks an algorithm.
+/// Reads files of shards. A line that two of them have is an error.
 pub fn merge(files: &[(String, String)]) -> Result<Vec<Row>, String> {
     let mut rows = BTreeMap::new();
     for (name, text) in files {
@@ -165,6 +165,29 @@ fn line(name: &str, rows: &[&Row], stock: &BTreeMap<u64, &Row>) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
+/// The worlds in which an algorithm does most harm, worst first.
+pub fn worst(rows: &[Row], algorithm: &str, count: usize) -> String {
+    let mut harmed: Vec<(f64, &Row)> = of(rows, algorithm)
+        .filter(|row| row.alone_us.is_some())
+        .map(|row| (row.harm().unwrap_or(f64::INFINITY), row))
+        .collect();
+    harmed.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let mut text = String::from(
+        "| world | harm | harmless | alone ms | bound ms | last ms | held, most | SWITCH |\n|---|--:|---|--:|--:|--:|--:|--:|\n",
+    );
+    for (harm, row) in harmed.into_iter().take(count) {
+        let harmless = if does_no_harm(row) { "yes" } else { "no" };
+        let (harm, peak, switches) = (show(Some(harm)), row.held_peak, row.switches);
+        let times = [row.alone_us, row.bound_us, row.last_us].map(millis).join(" | ");
+        let _ = writeln!(text, "| {} | {harm} | {harmless} | {times} | {peak} | {switches} |", row.world);
+    }
+    text
+}
+
+fn millis(time: Option<u64>) -> String {
+    time.map_or("never".to_owned(), |time| (time / 1000).to_string())
+}
+
 /// No later than 1.05 times the best leg alone, and two of the larger base round trips.
 fn does_no_harm(row: &Row) -> bool {
     let (Some(last), Some(alone)) = (row.last_us, row.alone_us) else { return row.alone_us.is_none() };
@@ -234,16 +257,15 @@ fn demo_rows(rows: &[Row]) -> String {
          |---|---|--:|--:|--:|--:|--:|--:|\n",
     );
     for row in rows.iter().filter(|row| row.world.contains("/row/")) {
-        let ms = |time: Option<u64>| time.map_or("never".to_owned(), |time| (time / 1000).to_string());
         let gain = row.harm().map(|harm| 1.0 / harm);
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
             row.world,
             row.algorithm,
-            ms(row.alone_us),
-            ms(row.bound_us),
-            ms(row.last_us),
+            millis(row.alone_us),
+            millis(row.bound_us),
+            millis(row.last_us),
             show(gain),
             row.held_peak,
             row.switches
