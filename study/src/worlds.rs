@@ -113,9 +113,12 @@ impl List {
             self.grid_of("pair", trips, rates, &downloads);
         }
         self.grid_of("pair", &MORE_TRIPS, &MORE_RATES, &downloads);
+        self.grid_of("pair", &TRIPS, &RATES, &[Work::Download(50 * MIB)]);
+        self.grid_of("other", &TRIPS, &RATES, &other);
         if size == Size::Full {
-            self.grid_of("pair", &TRIPS, &RATES, &[Work::Download(50 * MIB)]);
-            self.grid_of("other", &TRIPS, &RATES, &other);
+            let more = [&other[..], &[Work::Download(50 * MIB)]].concat();
+            self.grid_of("other", &MORE_TRIPS, &RATES, &more);
+            self.grid_of("other", &TRIPS, &MORE_RATES, &more);
         }
     }
 
