@@ -136,10 +136,9 @@ impl Net<'_> {
         circ
     }
 
-    /// Opens a set with these legs at the client. LINKs go out at once.
-    pub fn open_set(&mut self, legs: &[usize]) {
-        let circs: Vec<usize> = legs.iter().map(|&leg| self.open_circuit(leg, false)).collect();
-        let ids: Vec<Id> = circs.iter().map(|&circ| self.circs[circ].ids[CLIENT]).collect();
+    /// Opens the set at the client. LINKs go out at once.
+    pub fn open_set(&mut self) {
+        let ids: Vec<Id> = self.members.iter().map(|&circ| self.circs[circ].ids[CLIENT]).collect();
         let client = &mut self.ends[CLIENT];
         client.set = client.engine.open_set(self.now, terms(self.algorithm)).expect("a set is opened");
         client.engine.add_legs(self.now, client.set, &ids).expect("it takes its legs");

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Parser)]
 #[command(about = "What leg choice costs and gains, in virtual time")]
@@ -130,8 +130,7 @@ fn do_run(run: &Run) -> Result<(), String> {
     let (part, of) = run.shard;
     let mine = |&(place, world): &(usize, &world::World)| place % of == part - 1 && world.name.contains(&run.filter);
     let mine: Vec<(usize, &world::World)> = worlds.iter().enumerate().filter(mine).collect();
-    let done =
-        Progress { shard: run.shard, all: mine.len(), begun: Instant::now(), state: Mutex::new((0, Vec::new())) };
+    let done = Progress { shard: run.shard, all: mine.len(), begun: Instant::now(), state: Mutex::default() };
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some(&(place, world)) = mine.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -141,7 +140,7 @@ fn do_run(run: &Run) -> Result<(), String> {
     // A world that breaks a promise ends the study: the panic is handed on when its thread is joined.
     std::thread::scope(|scope| (0..run.jobs.max(1)).for_each(|_| drop(scope.spawn(work))));
     eprintln!();
-    let mut rows = done.state.into_inner().map_err(|_| "a world has failed")?.1;
+    let mut rows = done.state.into_inner().map_err(|_| "a world has failed")?.rows;
     rows.sort_by_key(|row| row.place);
     write(run.out.as_deref(), &table::csv(&rows))
 }
@@ -151,21 +150,34 @@ struct Progress {
     shard: (usize, usize),
     all: usize,
     begun: Instant,
-    /// Worlds done, and their lines.
-    state: Mutex<(usize, Vec<row::Row>)>,
+    state: Mutex<Done>,
 }
+
+#[derive(Default)]
+struct Done {
+    worlds: usize,
+    rows: Vec<row::Row>,
+    said: Duration,
+}
+
+/// How often the line is written anew.
+const SAID_EVERY: Duration = Duration::from_millis(250);
 
 impl Progress {
     /// Writes over the line: what is done, and how long the rest will take if it goes on like that.
     fn add(&self, rows: Vec<row::Row>, name: &str) {
-        let Ok(mut state) = self.state.lock() else { return };
-        state.0 += 1;
-        state.1.extend(rows);
-        let (done, all, took) = (state.0, self.all, self.begun.elapsed().as_secs_f64());
-        let left = took / done as f64 * (all - done) as f64;
+        let Ok(mut done) = self.state.lock() else { return };
+        done.worlds += 1;
+        done.rows.extend(rows);
+        let (worlds, all, took) = (done.worlds, self.all, self.begun.elapsed());
+        if worlds < all && took - done.said < SAID_EVERY {
+            return;
+        }
+        done.said = took;
+        let left = took.as_secs_f64() / worlds as f64 * (all - worlds) as f64;
         let (part, of) = self.shard;
         let shard = if of > 1 { format!("shard {part}/{of}: ") } else { String::new() };
-        eprint!("\r{shard}{done} of {all} worlds, {took:.0} s, {left:.0} s left {name:<50.50}");
+        eprint!("\r{shard}{worlds} of {all} worlds, {} s, {left:.0} s left {name:<50.50}", took.as_secs());
         let _ = std::io::stderr().flush();
     }
 }

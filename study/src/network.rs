@@ -36,6 +36,7 @@ enum Event {
     Bury(usize),
     /// Cross traffic of a leg.
     Cross(usize),
+    Open,
     Begin,
     Talk,
     RivalBegins(usize),
@@ -86,6 +87,8 @@ pub struct Net<'w> {
     /// Sizes of the streams: one, or those of a page.
     pub page: Vec<u64>,
     looks: Nanos,
+    /// The circuits of the set.
+    pub members: Vec<usize>,
 }
 
 /// What a run is to do besides what its world says.
@@ -151,12 +154,14 @@ impl<'w> Net<'w> {
             work: task.work,
             page: Vec::new(),
             looks: 0,
+            members: Vec::new(),
         }
     }
 
     fn populate(&mut self, task: &Task<'_>) {
         self.draw_work(task.work);
-        self.open_set(task.legs);
+        self.members = task.legs.iter().map(|&leg| self.open_circuit(leg, false)).collect();
+        self.at(self.world.opens(), Event::Open);
         for &leg in task.legs {
             for rival in 0..self.world.legs[leg].rivals {
                 let circ = self.open_circuit(leg, true);
@@ -214,6 +219,7 @@ impl<'w> Net<'w> {
             Event::Change(index) => self.change(self.world.changes[index]),
             Event::Bury(leg) => self.bury(leg),
             Event::Cross(leg) => self.cross(leg),
+            Event::Open => self.open_set(),
             Event::Begin => self.begin(),
             Event::Talk => {
                 if self.talk() {

@@ -214,12 +214,9 @@ fn of<'r>(rows: &'r [Row], algorithm: &'r str) -> impl Iterator<Item = &'r Row> 
     rows.iter().filter(move |row| row.algorithm == algorithm)
 }
 
-/// The worlds in which an algorithm does most harm, worst first.
+/// The worlds in which an algorithm does most harm, worst first. Sets that died are not among them.
 pub fn worst(rows: &[Row], algorithm: &str, count: usize) -> String {
-    let mut harmed: Vec<(f64, &Row)> = of(rows, algorithm)
-        .filter(|row| row.alone_us.is_some())
-        .map(|row| (row.harm().unwrap_or(f64::INFINITY), row))
-        .collect();
+    let mut harmed: Vec<(f64, &Row)> = of(rows, algorithm).filter_map(|row| Some((row.harm()?, row))).collect();
     harmed.sort_by(|one, other| other.0.total_cmp(&one.0));
     let mut text = String::from(
         "| world | harm | harmless | alone ms | bound ms | last ms | held, most | SWITCH |\n|---|--:|---|--:|--:|--:|--:|--:|\n",

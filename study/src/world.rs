@@ -136,11 +136,21 @@ impl World {
         (0..self.legs.len()).map(|leg| self.rate(leg)).sum()
     }
 
-    /// When the transfer begins: the legs are linked, and other traffic has found its pace.
+    /// When the set is opened: other traffic has found its pace, so that the handshakes of legs meet it.
+    pub fn opens(&self) -> Nanos {
+        let busy = self.legs.iter().any(|leg| leg.rivals > 0 || leg.cross.is_some());
+        if busy {
+            5 * SECOND
+        } else {
+            0
+        }
+    }
+
+    /// When the transfer begins: all legs are linked, even where the handshake has to wait behind the cells of others.
     pub fn start(&self) -> Nanos {
         let trips: Nanos = self.legs.iter().map(|leg| leg.trip).max().unwrap_or(0);
-        let busy = self.legs.iter().any(|leg| leg.rivals > 0 || leg.cross.is_some());
-        SECOND + 4 * trips + if busy { 6 * SECOND } else { 0 }
+        let rivals: u64 = self.legs.iter().map(|leg| u64::from(leg.rivals)).sum();
+        self.opens() + SECOND + 4 * trips + if rivals > 0 { 15 * SECOND } else { 0 }
     }
 
     /// The rate of a leg at first, in the direction of the transfer.
