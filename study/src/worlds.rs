@@ -1,4 +1,5 @@
-//! The worlds, in a fixed order with fixed seeds. They were written down before anything was measured.
+//! The worlds, in a fixed order with fixed seeds. They were written down before any new algorithm was measured; the
+//! first of them, with the grid, before anything was.
 //!
 //! A world is never changed to suit an algorithm; others may be added at the end of a list.
 
