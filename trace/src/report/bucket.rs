@@ -182,13 +182,13 @@ impl Spans {
     pub fn end(&mut self, axis: &Axis, time: u64) {
         let Some(since) = self.since.take() else { return };
         let until = time.max(since);
-        self.total += until - since;
+        self.total = self.total.saturating_add(until - since);
         match self.list.last_mut() {
             Some((first, last, whole))
                 if since < last.saturating_add(axis.width)
-                    && until - *first <= JOINED_MAX.saturating_mul(axis.width) =>
+                    && until.saturating_sub(*first) <= JOINED_MAX.saturating_mul(axis.width) =>
             {
-                (*last, *whole) = (until.max(*last), *whole + until - since);
+                (*last, *whole) = (until.max(*last), whole.saturating_add(until - since));
             }
             _ => self.list.push((since, until, until - since)),
         }

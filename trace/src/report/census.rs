@@ -322,7 +322,7 @@ impl SetTotals {
 
     fn unblock(&mut self, time: u64) {
         if let Some(since) = self.blocked_since.take() {
-            self.blocked_ns += time.saturating_sub(since);
+            self.blocked_ns = self.blocked_ns.saturating_add(time.saturating_sub(since));
         }
     }
 
@@ -402,7 +402,7 @@ impl PadderTotals {
 
     fn unblock(&mut self, time: u64) {
         if let Some(since) = self.blocked_since.take() {
-            self.blocked_ns += time.saturating_sub(since);
+            self.blocked_ns = self.blocked_ns.saturating_add(time.saturating_sub(since));
         }
     }
 }

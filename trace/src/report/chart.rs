@@ -163,7 +163,10 @@ impl Maker {
     }
 
     fn spans(&self, spans: &[Span]) -> Vec<(u64, u64, u64)> {
-        let part = |from: u64, to: u64, whole: u64| if to > from { (whole * 100).div_ceil(to - from) } else { 100 };
+        let part = |from: u64, to: u64, whole: u64| match to.saturating_sub(from) {
+            0 => 100,
+            len => (u128::from(whole) * 100).div_ceil(u128::from(len)).min(100) as u64,
+        };
         spans.iter().map(|(from, to, whole)| (self.micros(*from), self.micros(*to), part(*from, *to, *whole))).collect()
     }
 

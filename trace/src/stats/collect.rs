@@ -83,6 +83,9 @@ pub struct RestTold {
     pub memory: MemoryTold,
     pub hub: HubTold,
     pub faults: Vec<FaultTold>,
+    /// Where the fault of a status is among them.
+    #[serde(skip)]
+    fault_at: HashMap<i64, usize>,
     pub host: HostTold,
     /// Of streams whose beginning is not in the trace.
     pub stream_events_without_owner: u64,
@@ -240,7 +243,7 @@ impl Collector {
             bytes: facts.bytes,
             pieces: facts.pieces,
             events: self.events,
-            left_out: facts.events - self.events,
+            left_out: facts.events.saturating_sub(self.events),
             overwritten: facts.overwritten,
             unknown: facts.unknown.clone(),
             cut_at: facts.cut,
@@ -263,12 +266,12 @@ impl RestTold {
             }
             "Victim" => {
                 self.memory.victims += 1;
-                self.memory.victims_bytes += number("held");
+                self.memory.victims_bytes = self.memory.victims_bytes.saturating_add(number("held"));
                 self.memory.victims_oldest_ns = self.memory.victims_oldest_ns.max(number("age"));
             }
             "Trimmed" => {
                 self.memory.trims += 1;
-                self.memory.trimmed_bytes += number("bytes");
+                self.memory.trimmed_bytes = self.memory.trimmed_bytes.saturating_add(number("bytes"));
             }
             "CrossedOut" => {
                 self.hub.crossed_out += 1;
@@ -288,10 +291,11 @@ impl RestTold {
     }
 
     fn see_fault(&mut self, status: i64) {
-        match self.faults.iter_mut().find(|fault| fault.status == status) {
-            Some(fault) => fault.count += 1,
-            None => self.faults.push(FaultTold { status, name: words::status(status), count: 1 }),
+        let at = *self.fault_at.entry(status).or_insert(self.faults.len());
+        if at == self.faults.len() {
+            self.faults.push(FaultTold { status, name: words::status(status), count: 0 });
         }
+        self.faults[at].count += 1;
     }
 }
 

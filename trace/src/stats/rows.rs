@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+#[derive(Default)]
 pub struct Rows<K, V> {
     index: HashMap<K, usize>,
     rows: Vec<(K, V)>,

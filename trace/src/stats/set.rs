@@ -3,6 +3,7 @@
 use super::circuit::Circuit;
 use super::padding::word;
 use super::quantiles::{Quantiles, Spread};
+use super::rows::Rows;
 use super::span::{Spans, SpansTold};
 use super::Hex;
 use crate::file::Entry;
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub struct Set {
     told: SetTold,
-    legs: Vec<(u64, Leg)>,
+    legs: Rows<u64, Leg>,
     depths: Quantiles,
     depth_counts: Vec<u64>,
     holds: Spans,
@@ -260,12 +261,9 @@ impl Set {
 
     fn leg(&mut self, entry: &Entry) -> Option<&mut Leg> {
         let id = entry.get("leg")?;
-        let at = self.legs.iter().position(|(leg, _)| *leg == id).unwrap_or_else(|| {
-            let told = LegTold { leg: Hex(id), ..LegTold::default() };
-            self.legs.push((id, Leg { told, ..Leg::default() }));
-            self.legs.len() - 1
-        });
-        self.legs.get_mut(at).map(|(_, leg)| leg)
+        let leg = self.legs.at(id);
+        leg.told.leg = Hex(id);
+        Some(leg)
     }
 
     /// All of it, where `last` is the time at which the trace ends. `circuit` finds the circuit of a leg.

@@ -65,7 +65,7 @@ impl Tracks {
         let _ = write!(to, "{{\"ph\":\"X\",\"pid\":{pid},\"tid\":{tid},\"name\":\"{name}\",\"ts\":");
         micros(begun, to);
         to.push_str(",\"dur\":");
-        micros((time - begun).max(0), to);
+        micros(time.saturating_sub(begun).max(0), to);
         to.push('}');
     }
 
