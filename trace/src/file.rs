@@ -3,7 +3,7 @@
 //! [`crate::order::InTime`] puts them in order.
 //!
 //! ```ignore
-//! let mut trace = Trace::open(path)?;
+//! let mut trace = Trace::open_until(path, u64::MAX)?;
 //! while let Some(entry) = trace.next()? {
 //!     println!("{} {} {:?}", entry.time, entry.kind.name, entry.get("set"));
 //! }
@@ -22,6 +22,11 @@ use std::time::{Duration, Instant};
 const BUFFER: usize = 1 << 20;
 /// How often a progress line is renewed.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// True for what cannot be read twice: the standard input, and pipes and devices, whatever their names are.
+pub fn is_read_once(path: &str) -> bool {
+    path == "-" || std::fs::metadata(path).is_ok_and(|facts| !facts.is_file() && !facts.is_dir())
+}
 
 /// An event that was recorded.
 #[derive(Clone, Copy)]
@@ -84,6 +89,8 @@ impl Entry {
 pub struct Facts {
     /// Bytes that were read.
     pub bytes: u64,
+    /// These, and those of a record that is not complete or not good. A reading that ends here sees the same again.
+    pub taken: u64,
     /// Pieces.
     pub pieces: u64,
     /// Events that were read.
@@ -119,18 +126,19 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Opens a file, or the standard input for "-", and looks whether it is a trace.
-    pub fn open(path: &str) -> Result<Trace, Error> {
+    /// Opens a file, or the standard input for "-", and looks whether it is a trace. It is read as if it ended at the
+    /// byte `end`: it may grow between two readings that have to agree.
+    pub fn open_until(path: &str, end: u64) -> Result<Trace, Error> {
         let failed = |error| Error::Io { path: path.to_owned(), error };
         if path == "-" {
-            return Trace::read_from("standard input", Box::new(io::stdin()), 0);
+            return Trace::read_from("standard input", Box::new(io::stdin().take(end)), 0);
         }
         let file = File::open(path).map_err(failed)?;
         let facts = file.metadata().map_err(failed)?;
         if facts.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
-        Trace::read_from(path, Box::new(file), facts.len())
+        Trace::read_from(path, Box::new(file.take(end)), facts.len().min(end))
     }
 
     /// Reads the events of one engine only; `Facts` are about that engine then.
@@ -232,7 +240,7 @@ impl Trace {
             return Ok(());
         }
         self.facts.pieces += 1;
-        self.facts.overwritten += piece.overwritten;
+        self.facts.overwritten = self.facts.overwritten.saturating_add(piece.overwritten);
         self.facts.classes |= piece.classes;
         Ok(())
     }
@@ -262,7 +270,10 @@ impl Trace {
         while self.end < wanted && !self.is_over {
             match self.input.read(&mut self.buffer[self.end..]) {
                 Ok(0) => self.is_over = true,
-                Ok(more) => self.end += more,
+                Ok(more) => {
+                    self.end += more;
+                    self.facts.taken += more as u64;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::Io { path: self.path.clone(), error }),
             }

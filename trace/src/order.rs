@@ -5,7 +5,7 @@
 //! memory depends on the number of engines only.
 
 use crate::error::Error;
-use crate::file::{Entry, Facts, Progress, Trace};
+use crate::file::{is_read_once, Entry, Facts, Progress, Trace};
 use std::collections::BTreeSet;
 
 /// Readers at a time. Files of more engines are read as they are.
@@ -35,23 +35,33 @@ struct Reader {
 }
 
 impl InTime {
-    /// Opens a file. The standard input ("-") cannot be read twice, and comes as it is.
+    /// Opens a file. What cannot be read twice, as the standard input ("-"), comes as it is.
     pub fn open(path: &str) -> Result<InTime, Error> {
-        let mut first = Trace::open(path)?;
+        InTime::open_until(path, u64::MAX)
+    }
+
+    /// The same, as if the file ended at this byte. A file that somebody writes ends where its first reading did.
+    pub fn open_until(path: &str, end: u64) -> Result<InTime, Error> {
+        let mut first = Trace::open_until(path, end)?;
+        let mut end = end;
         let mut engines = BTreeSet::new();
         let mut whole = None;
-        if path != "-" {
+        if !is_read_once(path) {
             // What ends this reading early will end the others at the same place.
             while let Ok(Some(entry)) = first.next() {
                 engines.insert(entry.engine);
             }
+            end = first.facts().taken;
             whole = Some(first.facts().clone());
-            first = Trace::open(path)?;
+            first = Trace::open_until(path, end)?;
         }
         let traces = if engines.len() < 2 || engines.len() > ENGINES_MAX {
             vec![first]
         } else {
-            engines.iter().map(|engine| Ok(Trace::open(path)?.only(*engine))).collect::<Result<_, Error>>()?
+            engines
+                .iter()
+                .map(|engine| Ok(Trace::open_until(path, end)?.only(*engine)))
+                .collect::<Result<_, Error>>()?
         };
         if engines.len() > ENGINES_MAX {
             eprintln!("circflow-trace: {path}: events of {} engines: they come in the file's order", engines.len());
@@ -76,8 +86,9 @@ impl InTime {
         };
         let reader = &mut self.readers[at];
         let entry = reader.next.take();
-        self.lost += reader.trace.facts().overwritten - reader.lost;
-        reader.lost = reader.trace.facts().overwritten;
+        let lost = reader.trace.facts().overwritten;
+        self.lost = self.lost.saturating_add(lost - reader.lost);
+        reader.lost = lost;
         self.advance(at);
         self.events += 1;
         if self.events % PROGRESS_EVERY == 0 {

@@ -5,7 +5,7 @@
 //! is read twice: first to find the circuit and its kind of events, then to write them.
 
 use crate::error::Error;
-use crate::file::Entry;
+use crate::file::{is_read_once, Entry};
 use crate::filter::{Filter, Options};
 use crate::order::InTime;
 use crate::output::Output;
@@ -32,12 +32,13 @@ struct Chosen {
 }
 
 pub fn run(path: &str, output: Option<&str>, options: &Options, hop: Option<u64>) -> Result<(), Error> {
-    if path == "-" {
+    if is_read_once(path) {
         return Err(Error::Wrong("--to maybenot reads the trace twice: it has to be a file".to_owned()));
     }
     let mut seen: BTreeMap<(u32, u64), Seen> = BTreeMap::new();
     // A file that is damaged behind some events is told of at the end of the second reading.
-    let first = each(path, options, false, |entry, _| {
+    let mut trace = InTime::open(path)?;
+    let first = each(&mut trace, options, |entry, _| {
         if let Some((circuit, hop, _)) = cell(entry) {
             let seen = seen.entry((entry.engine, circuit)).or_default();
             match hop {
@@ -56,27 +57,30 @@ pub fn run(path: &str, output: Option<&str>, options: &Options, hop: Option<u64>
     let chosen = choose(&seen, options, hop)?;
     let mut output = Output::open(output)?;
     let (mut line, mut begin) = (String::new(), None);
-    let read = each(path, options, true, |entry, time| {
+    // Somebody may still write the file.
+    let mut trace = InTime::open_until(path, trace.facts().taken)?;
+    let read = each(&mut trace, options, |entry, time| {
         let Some((circuit, hop, direction)) = cell(entry) else { return Ok(()) };
         if (entry.engine, circuit, hop) != (chosen.engine, chosen.circuit, chosen.hop) {
             return Ok(());
         }
         line.clear();
-        let _ = writeln!(line, "{},{direction}", time - *begin.get_or_insert(time));
+        let _ = writeln!(line, "{},{direction}", time.saturating_sub(*begin.get_or_insert(time)));
         output.write(line.as_bytes())
     });
     output.finish()?;
+    if read.is_ok() {
+        trace.warn();
+    }
     read
 }
 
 /// Reads all events that the options take.
 fn each(
-    path: &str,
+    trace: &mut InTime,
     options: &Options,
-    is_last: bool,
     mut see: impl FnMut(&Entry, i64) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut trace = InTime::open(path)?;
     // Which circuit it is, is decided here: events of a leg name it in several ways.
     let options = Options { circuit: Vec::new(), leg: Vec::new(), ..options.clone() };
     let mut filter = Filter::new(&options);
@@ -85,9 +89,6 @@ fn each(
         if filter.takes(&entry, first) {
             see(&entry, filter.time_of(&entry, first))?;
         }
-    }
-    if is_last {
-        trace.warn();
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod seen;
 mod svg;
 
 use crate::error::Error;
+use crate::file::is_read_once;
 use crate::output::Output;
 use seen::Seen;
 
@@ -22,7 +23,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Error> {
-    if args.file == "-" {
+    if is_read_once(&args.file) {
         return Err(Error::Wrong("picture reads the trace twice: name a file, not the standard input".to_owned()));
     }
     let seen = Seen::read(&args.file)?;

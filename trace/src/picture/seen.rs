@@ -1,8 +1,8 @@
 //! What is drawn: the file is read once to see which sets carried the most, and once to count.
 
 use crate::error::Error;
-use crate::file::{Entry, Trace};
-use std::collections::BTreeMap;
+use crate::file::{Entry, Facts, Trace};
+use std::collections::{BTreeMap, HashMap};
 
 /// Columns of the picture.
 pub const COLUMNS: usize = 272;
@@ -44,8 +44,8 @@ pub struct Stretch {
 /// What a set did, by the first reading.
 #[derive(Default)]
 struct Set {
-    /// In the order in which they were linked, or first seen.
-    legs: Vec<u64>,
+    /// Each with its place in the order in which they were linked, or first seen.
+    legs: HashMap<u64, usize>,
     ways: [Way; 2],
     held_peak: u64,
 }
@@ -85,7 +85,7 @@ impl Seen {
     /// Reads a trace.
     pub fn read(path: &str) -> Result<Seen, Error> {
         let mut sets = Sets::new();
-        each(path, true, |entry, set| sets.entry((entry.engine, set)).or_default().see(entry))?;
+        let facts = each(path, None, |entry, set| sets.entry((entry.engine, set)).or_default().see(entry))?;
         let way = if sets.values().any(|set| set.is_about(CAME)) { CAME } else { WENT };
         let most = sets.values().filter(|set| set.is_about(way)).map(|set| set.ways[way].messages).max().unwrap_or(0);
         sets.retain(|_, set| set.is_about(way) && set.ways[way].messages >= most.div_ceil(SHARE));
@@ -101,7 +101,7 @@ impl Seen {
             is_received: way == CAME,
             stretches: stretches(&sets, way, begin),
         };
-        each(path, false, |entry, id| {
+        each(path, Some(&facts), |entry, id| {
             if let Some(set) = sets.get(&(entry.engine, id)) {
                 seen.count(set, entry, way, begin);
             }
@@ -113,7 +113,7 @@ impl Seen {
         let Some(time) = entry.time.checked_sub(begin).filter(|time| *time <= self.span) else { return };
         let column = ((u128::from(time) * COLUMNS as u128 / u128::from(self.span)) as usize).min(COLUMNS - 1);
         if message(entry) == Some(way) {
-            let leg = entry.get("leg").and_then(|leg| set.legs.iter().position(|id| *id == leg)).unwrap_or(0);
+            let leg = entry.get("leg").and_then(|leg| set.legs.get(&leg).copied()).unwrap_or(0);
             self.messages[leg.min(LEGS - 1)][column] += 1;
         }
         if switch(entry) == Some(way) {
@@ -129,16 +129,15 @@ impl Set {
     fn see(&mut self, entry: &Entry) {
         if let Some(leg) = entry.get("leg") {
             let is_linked = entry.kind.name == "LegLinked" || message(entry).is_some();
-            if is_linked && !self.legs.contains(&leg) {
-                self.legs.push(leg);
+            if is_linked {
+                let next = self.legs.len();
+                self.legs.entry(leg).or_insert(next);
             }
         }
         if let Some(way) = message(entry).map(|way| &mut self.ways[way]) {
-            if way.messages == 0 {
-                way.first = entry.time;
-            }
+            way.first = if way.messages == 0 { entry.time } else { way.first.min(entry.time) };
             way.messages += 1;
-            way.last = entry.time;
+            way.last = way.last.max(entry.time);
         }
         if let Some(way) = switch(entry) {
             self.ways[way].switches += 1;
@@ -186,16 +185,16 @@ fn stretches(sets: &Sets, way: usize, begin: u64) -> Vec<Stretch> {
     joined
 }
 
-/// All events of sets.
-fn each(path: &str, warns: bool, mut see: impl FnMut(&Entry, u64)) -> Result<(), Error> {
-    let mut trace = Trace::open(path)?;
+/// All events of sets, or those that an earlier reading saw: somebody may still write the file.
+fn each(path: &str, before: Option<&Facts>, mut see: impl FnMut(&Entry, u64)) -> Result<Facts, Error> {
+    let mut trace = Trace::open_until(path, before.map_or(u64::MAX, |facts| facts.taken))?;
     while let Some(entry) = trace.next()? {
         if let Some(set) = entry.get("set") {
             see(&entry, set);
         }
     }
-    if warns {
+    if before.is_none() {
         trace.warn();
     }
-    Ok(())
+    Ok(trace.facts().clone())
 }

@@ -22,7 +22,7 @@ mod window_plot;
 
 use crate::error::Error;
 use crate::figures;
-use crate::file::{Entry, Facts, Trace};
+use crate::file::{is_read_once, Entry, Facts, Trace};
 use crate::output::Output;
 use census::Census;
 use circflow::event::Class;
@@ -45,15 +45,15 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Error> {
-    if args.file == "-" {
+    if is_read_once(&args.file) {
         return Err(Error::Wrong("report reads the trace twice: name a file, not the standard input".to_owned()));
     }
     let mut census = Census::default();
-    let facts = read(&args.file, true, |entry| census.see(entry))?;
+    let facts = read(&args.file, None, |entry| census.see(entry))?;
     census.finish();
     let (names, plan) = (Names::new(&census), Plan::new(&census));
     let mut drawing = Drawing::new(&census, &names, &plan);
-    read(&args.file, false, |entry| drawing.see(entry))?;
+    read(&args.file, Some(&facts), |entry| drawing.see(entry))?;
     let sums = Sums::new(&census);
     let data = page::Data {
         file: file_name(&args.file),
@@ -76,13 +76,13 @@ pub fn run(args: &Args) -> Result<(), Error> {
     output.finish()
 }
 
-/// Reads the whole trace.
-fn read(path: &str, warns: bool, mut see: impl FnMut(&Entry)) -> Result<Facts, Error> {
-    let mut trace = Trace::open(path)?;
+/// Reads the whole trace, or what an earlier reading saw of it: somebody may still write it.
+fn read(path: &str, before: Option<&Facts>, mut see: impl FnMut(&Entry)) -> Result<Facts, Error> {
+    let mut trace = Trace::open_until(path, before.map_or(u64::MAX, |facts| facts.taken))?;
     while let Some(entry) = trace.next()? {
         see(&entry);
     }
-    if warns {
+    if before.is_none() {
         trace.warn();
     }
     Ok(trace.facts().clone())
