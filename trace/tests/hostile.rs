@@ -27,8 +27,8 @@ const COMMANDS: [&[&str]; 12] = [
 ];
 const TWICE: usize = 3;
 
-/// Longer than any command may take here.
-const SECONDS: &str = "30";
+/// So that a command that hangs fails the test: far longer than any takes, also on a busy machine.
+const SECONDS: &str = "300";
 
 /// A command that is ended when it takes too long.
 fn run_soon(args: &[&str]) -> Ran {
@@ -121,7 +121,7 @@ fn no_kind_sums_up_to_too_much() {
 
 /// So many different legs and statuses are read in a second, where each was looked for among all the others before.
 #[test]
-fn many_different_ones_are_read_fast() {
+fn many_different_ones_are_read() {
     const MANY: u64 = 200_000;
     let mut made = Made::default();
     made.piece(0, 0);
