@@ -1,6 +1,7 @@
 //! What leg choice costs and gains, in virtual time. See README.md.
 
 mod choices;
+mod group;
 mod host;
 mod link;
 mod measure;

@@ -1,6 +1,7 @@
 //! Puts shards together, and makes the table of them.
 
-use crate::choices::{Choice, CHOICES, STOCK};
+use crate::choices::CHOICES;
+use crate::group::{by_bound, does_no_harm, held, of, sorted, stock_of, Group, GAP_MIN, GROUPS};
 use crate::measure::quantile;
 use crate::rng::Rng;
 use crate::row::{Row, HEAD};
@@ -9,9 +10,6 @@ use std::fmt::Write;
 
 /// How often worlds are drawn anew for an interval.
 const RESAMPLES: usize = 2000;
-
-/// A gap between the stock rule and the bound that is smaller than this part of the bound is none.
-const GAP_MIN: f64 = 0.05;
 
 /// Reads files of shards. A line that two of them have is an error.
 pub fn merge(files: &[(String, String)]) -> Result<Vec<Row>, String> {
@@ -38,58 +36,11 @@ pub fn csv(rows: &[Row]) -> String {
     text
 }
 
-type Filter = fn(&Row) -> bool;
-
-/// The groups of worlds, each with what it is called.
-const GROUPS: [(&str, Filter); 20] = [
-    ("static, all downloads", is_static),
-    ("static, 1M and more", is_bulk),
-    ("static, 50K", |row| is_static(row) && row.work == "50K"),
-    ("static, 1M", |row| is_static(row) && row.work == "1M"),
-    ("static, 5M", |row| is_static(row) && row.work == "5M"),
-    ("static, 50M", |row| is_static(row) && row.work == "50M"),
-    ("static, equal legs, 1M and more", |row| is_bulk(row) && is_equal(row)),
-    ("static, equal legs, 50M", |row| is_bulk(row) && is_equal(row) && row.work == "50M"),
-    ("static, unequal legs, 50M", |row| is_bulk(row) && !is_equal(row) && row.work == "50M"),
-    ("static, rates differ by 4 and more, 1M and more", |row| is_bulk(row) && row.rate_ratio >= 4000),
-    ("static, three legs", |row| is_static(row) && row.legs == 3),
-    ("static, bottleneck at the exit", |row| is_static(row) && row.world.contains("/near")),
-    ("shared with other circuits", |row| row.world.contains("/rivals")),
-    ("cross traffic", |row| row.world.contains("/cross")),
-    ("uploads", |row| row.work.starts_with("up")),
-    ("pages", |row| row.work.starts_with("page")),
-    ("interactive beside 5M", |row| row.work.starts_with("talk")),
-    ("changing", |row| row.family == "changing" && !row.world.contains("/die")),
-    ("changing, a leg dies", |row| row.world.contains("/die")),
-    ("drawn, downloads", |row| row.family == "drawn" && is_download(row) && row.world.contains("/n")),
-];
-
-fn is_static(row: &Row) -> bool {
-    row.family == "static" && is_download(row)
-}
-
-fn is_bulk(row: &Row) -> bool {
-    is_static(row) && row.bytes >= 1 << 20
-}
-
-fn is_equal(row: &Row) -> bool {
-    row.rate_ratio == 1000 && row.trip_ratio == 1000
-}
-
-fn is_download(row: &Row) -> bool {
-    !["up", "page", "talk"].iter().any(|kind| row.work.starts_with(kind))
-}
-
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from(WORDS);
-    let stock: BTreeMap<u64, &Row> = of(rows, STOCK.name).map(|row| (row.place, row)).collect();
+    let stock = stock_of(rows);
     for (name, filter) in GROUPS {
-        let members = |choice: &Choice| -> Vec<&Row> { of(rows, choice.name).filter(|row| filter(row)).collect() };
-        let groups: Vec<(&str, Group)> = CHOICES
-            .iter()
-            .map(|choice| (choice.name, Group { rows: members(choice), stock: &stock }))
-            .filter(|(_, group)| !group.rows.is_empty())
-            .collect();
+        let groups = Group::of_each(rows, filter, &stock);
         let Some((_, first)) = groups.first() else { continue };
         let _ = writeln!(text, "\n## {name}: {} worlds", first.rows.len());
         text += &part_of_table(&TIMES, &groups);
@@ -98,7 +49,7 @@ pub fn table(rows: &[Row]) -> String {
     text + &demo_rows(rows)
 }
 
-fn part_of_table(columns: &[Column], groups: &[(&str, Group)]) -> String {
+fn part_of_table(columns: &[Column], groups: &[(&'static str, Group)]) -> String {
     let heads: Vec<&str> = columns.iter().map(|column| column.0).collect();
     let mut text = format!("\n| algorithm | {} |\n|---|{}\n", heads.join(" | "), "--:|".repeat(heads.len()));
     for (name, group) in groups {
@@ -115,13 +66,9 @@ round trips. died: sets that ended before (not among the quotients). endless: no
 alone and a minute. stock: the first algorithm. bound: all legs as when they are alone, and the best schedule. told: the\n\
 same for one who learns of changes. gap closed: of the way from stock to the bound, in worlds where that is more than\n\
 5 % of the bound: the median, what 95 % of worlds exceed, and by the p95s of time ÷ bound. held: messages that the\n\
-receiver holds for order, at 95 % of the time. [..]: 95 % confidence of a median, from worlds drawn anew in pairs.\n";
-
-/// One algorithm's rows of a group, and those of the stock rule.
-struct Group<'r> {
-    rows: Vec<&'r Row>,
-    stock: &'r BTreeMap<u64, &'r Row>,
-}
+receiver holds for order, at 95 % of the time. [..]: 95 % confidence of a median, from worlds drawn anew in pairs.\n\
+Only the sender of a transfer chooses by the algorithm: an exit in downloads, a client in uploads. The other end is as\n\
+a stock one.\n";
 
 type Column = (&'static str, fn(&Group) -> String);
 
@@ -160,44 +107,6 @@ const COSTS: [Column; 8] = [
     }),
 ];
 
-impl Group<'_> {
-    fn each(&self, value: impl Fn(&Row) -> Option<f64>) -> Vec<f64> {
-        sorted(self.rows.iter().filter_map(|row| value(row)))
-    }
-
-    /// With the stock rule's row of the same world.
-    fn pairs(&self, value: impl Fn(&Row, &Row) -> Option<f64>) -> Vec<f64> {
-        sorted(self.rows.iter().filter_map(|row| value(row, self.stock.get(&row.place)?)))
-    }
-
-    fn number(&self, is: impl Fn(&Row) -> bool) -> usize {
-        self.rows.iter().filter(|row| is(row)).count()
-    }
-
-    fn count(&self, is: impl Fn(&Row) -> bool) -> f64 {
-        self.number(is) as f64 / self.rows.len() as f64
-    }
-
-    fn gap_of_p95s(&self) -> Option<f64> {
-        let stock = quantile(&self.pairs(|_, stock| by_bound(stock)), 95)?;
-        let own = quantile(&self.each(by_bound), 95)?;
-        (stock > 1.0 + GAP_MIN).then(|| (stock - own) / (stock - 1.0))
-    }
-
-    fn held_of_p95s(&self) -> Option<f64> {
-        let stock = quantile(&self.pairs(|_, stock| held(stock)), 95).filter(|&stock| stock > 0.0)?;
-        Some(quantile(&self.each(held), 95)? / stock)
-    }
-}
-
-fn by_bound(row: &Row) -> Option<f64> {
-    row.by(row.bound_us)
-}
-
-fn held(row: &Row) -> Option<f64> {
-    Some(row.held_p95 as f64)
-}
-
 fn at(values: &[f64], hundredths: usize) -> String {
     show(quantile(values, hundredths))
 }
@@ -208,10 +117,6 @@ fn two(values: &[f64]) -> String {
 
 fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
-}
-
-fn of<'r>(rows: &'r [Row], algorithm: &'r str) -> impl Iterator<Item = &'r Row> {
-    rows.iter().filter(move |row| row.algorithm == algorithm)
 }
 
 /// The worlds in which an algorithm does most harm, worst first. Sets that died are not among them.
@@ -232,12 +137,6 @@ pub fn worst(rows: &[Row], algorithm: &str, count: usize) -> String {
 
 fn millis(time: Option<u64>) -> String {
     time.map_or("never".to_owned(), |time| (time / 1000).to_string())
-}
-
-/// No later than 1.05 times the best leg alone, and two of the larger base round trips.
-fn does_no_harm(row: &Row) -> bool {
-    let (Some(last), Some(alone)) = (row.last_us, row.alone_us) else { return row.alone_us.is_none() };
-    last as f64 <= 1.05 * alone as f64 + 2.0 * row.trip_us as f64
 }
 
 /// Time to the last byte by that of the stock rule; none when a set died.
@@ -263,13 +162,7 @@ fn part(value: u64, of: u64) -> Option<f64> {
     (of > 0).then(|| value as f64 / of as f64)
 }
 
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-fn show(value: Option<f64>) -> String {
+pub fn show(value: Option<f64>) -> String {
     match value {
         None => "-".to_owned(),
         Some(value) if value == f64::INFINITY => "never".to_owned(),
