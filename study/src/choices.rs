@@ -17,6 +17,11 @@ pub const CHOICES: [Choice; 3] = [
 
 pub const STOCK: Choice = CHOICES[0];
 
+/// Which one of all an algorithm is.
+pub fn place_of(name: &str) -> usize {
+    CHOICES.iter().position(|choice| choice.name == name).unwrap_or(CHOICES.len())
+}
+
 /// The algorithms with these names; all of them for none.
 pub fn choices(names: &[String]) -> Result<Vec<Choice>, String> {
     if names.is_empty() {

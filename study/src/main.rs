@@ -1,11 +1,13 @@
 //! What leg choice costs and gains, in virtual time. See README.md.
 
 mod choices;
+mod cost;
 mod group;
 mod host;
 mod link;
 mod measure;
 mod network;
+mod page;
 mod rng;
 mod row;
 mod run;
@@ -38,6 +40,19 @@ enum What {
         /// Write all lines to this file, too
         #[arg(long)]
         out: Option<PathBuf>,
+        /// What choices cost, from `make study-cost`
+        #[arg(long)]
+        costs: Option<PathBuf>,
+    },
+    /// Make a page of HTML with pictures, for any browser, offline
+    Page {
+        files: Vec<PathBuf>,
+        /// The page; standard output otherwise
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// What choices cost, from `make study-cost`
+        #[arg(long)]
+        costs: Option<PathBuf>,
     },
     /// List the worlds in which an algorithm does most harm
     Worst {
@@ -108,7 +123,8 @@ fn shard(text: &str) -> Result<(usize, usize), String> {
 fn main() -> ExitCode {
     let done = match Command::parse().what {
         What::Run(run) => do_run(&run),
-        What::Table { files, out } => do_table(&files, out.as_deref()),
+        What::Table { files, out, costs } => do_table(&files, out.as_deref(), costs.as_deref()),
+        What::Page { files, out, costs } => do_page(&files, out.as_deref(), costs.as_deref()),
         What::Worst { files, algorithm, count } => {
             read(&files).and_then(|rows| write(None, &table::worst(&rows, &algorithm, count)))
         }
@@ -197,19 +213,29 @@ fn do_look(name: &str, algorithm: &str, every: u64) -> Result<(), String> {
 }
 
 fn read(files: &[PathBuf]) -> Result<Vec<row::Row>, String> {
-    let text = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
-        Ok((path.display().to_string(), text))
-    };
+    let text = |path: &PathBuf| Ok((path.display().to_string(), read_file(path)?));
     table::merge(&files.iter().map(text).collect::<Result<Vec<_>, String>>()?)
 }
 
-fn do_table(files: &[PathBuf], out: Option<&Path>) -> Result<(), String> {
-    let rows = read(files)?;
+fn read_file(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+fn read_costs(path: Option<&Path>) -> Result<Vec<cost::Cost>, String> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    cost::parse(&read_file(path)?).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+fn do_table(files: &[PathBuf], out: Option<&Path>, costs: Option<&Path>) -> Result<(), String> {
+    let (rows, costs) = (read(files)?, read_costs(costs)?);
     if let Some(out) = out {
         write(Some(out), &table::csv(&rows))?;
     }
-    write(None, &table::table(&rows))
+    write(None, &(table::table(&rows) + &cost::table(&costs)))
+}
+
+fn do_page(files: &[PathBuf], out: Option<&Path>, costs: Option<&Path>) -> Result<(), String> {
+    write(out, &page::page(&read(files)?, &read_costs(costs)?)?)
 }
 
 fn write(path: Option<&Path>, text: &str) -> Result<(), String> {

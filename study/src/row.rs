@@ -157,8 +157,17 @@ impl Row {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// A row of an algorithm with nothing special in it.
+    pub fn row(algorithm: &str) -> Row {
+        let line = format!(
+            "0,static/pair/a+b/1M,static,1M,{algorithm},7,2,1048576,8000,1000,1000,10,true,,,,,,,9,false{}",
+            ",0".repeat(8) + ",,,"
+        );
+        Row::parse(&line).unwrap()
+    }
 
     #[test]
     fn a_line_is_read_as_it_was_written() {
