@@ -6,7 +6,10 @@ study: JOBS  ?= 2
 study: STUDY ?= default
 STUDY_OPTIONS = --size $(STUDY) --jobs $(JOBS) $(if $(ALGORITHMS),--algorithms $(ALGORITHMS))
 
-.PHONY: study study-build study-table
+# What choices cost, if it was counted: make study-cost.
+STUDY_COSTS = $(addprefix --costs ,$(wildcard $(STUDY_OUT)/costs.csv))
+
+.PHONY: study study-build study-table study-known
 
 # With SHARD, one part of a study that runs on several machines. Bring the files of all parts together, then make
 # study-table.
@@ -20,9 +23,22 @@ else
 	@$(MAKE) --no-print-directory study-table
 endif
 
-study-table: study-build ## Put the shards of a study together: build/study/study.csv and study.md
-	@$(STUDY_RUN) table $(STUDY_OUT)/shard-*.csv --out $(STUDY_OUT)/study.csv >$(STUDY_OUT)/study.md
+study-table: study-build ## Put the shards of a study together: build/study/study.csv, study.md and study.html
+	@$(STUDY_RUN) table $(STUDY_OUT)/shard-*.csv --out $(STUDY_OUT)/study.csv $(STUDY_COSTS) >$(STUDY_OUT)/study.md
+	@$(STUDY_RUN) page $(STUDY_OUT)/study.csv $(STUDY_COSTS) --out $(STUDY_OUT)/study.html
 	@cat $(STUDY_OUT)/study.md
+	@echo; echo "The same with pictures, for a browser: $(STUDY_OUT)/study.html"
+
+# A page of few worlds of each kind, for `make check-report`. Its costs are made up.
+study-known: STUDY_KINDS := static/row static/upload static/talk -early/
+study-known: study-build
+	@mkdir -p $(REPORT)
+	@rm -f $(REPORT)/study-part-*.csv
+	@for kind in $(STUDY_KINDS); do \
+		$(STUDY_RUN) run --filter="$$kind" --jobs 2 --out $(REPORT)/study-part-$$(echo "$$kind" | tr / _).csv || exit 1; done
+	@printf 'algorithm,stays,anew\nlowrtt,84,370\n' >$(REPORT)/study-costs.csv
+	@$(STUDY_RUN) table $(REPORT)/study-part-*.csv --out $(REPORT)/study.csv >$(REPORT)/study.md
+	@$(STUDY_RUN) page $(REPORT)/study.csv --costs $(REPORT)/study-costs.csv --out $(REPORT)/study.html
 
 study-build:
 	@$(CARGO) build --quiet --profile sim --package circflow-study --target-dir target
