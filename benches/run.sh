@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the benches and prints one table. FORMAT: text (default), md, cross, smoke. ONLY: names of workloads.
+# Runs the benches and prints one table. FORMAT: text (default), md, cross, smoke, count. ONLY: names of workloads.
 #
 # How instructions are counted. Each workload runs twice under callgrind, with N1 and N2 cells. For each run the
 # inclusive costs of the library's functions, as called from the bench, are added: so the bench's own loop, its
@@ -8,6 +8,8 @@
 #
 # FORMAT=cross counts in a second way: all instructions of the program, minus all instructions of the loop over stubs
 # that do nothing, the few of the stubs themselves added back. The two must agree.
+#
+# FORMAT=count prints the instructions of each workload after its name, and nothing else.
 set -eu
 
 dir=$1
@@ -42,6 +44,14 @@ counted() {
 sizes() {
     n1=5000 n2=25000
     if [ "$1" -gt 1000 ]; then n1=$(($1 * 2)) n2=$(($1 * 6)); fi
+}
+
+# counted_per_cell WORKLOAD DEPTH PREFIX: sets `instructions`.
+counted_per_cell() {
+    sizes "$2"
+    counted "$1" real $n1 "$3"; c1=$cells i1=$inside
+    counted "$1" real $n2 "$3"; c2=$cells i2=$inside
+    instructions=$(awk -v i=$((i2 - i1)) -v c=$((c2 - c1)) 'BEGIN { printf "%.1f", i / c }')
 }
 
 header() {
@@ -96,6 +106,11 @@ while IFS='|' read -r name prefix depth aim aim_text title; do
     wanted "$name" || continue
     [ -t 2 ] && echo "$name" >&2
     "$dir/bench-alloc" "$name" verify 30000 >/dev/null
+    if [ "$format" = count ]; then
+        counted_per_cell "$name" "$depth" "$prefix"
+        echo "$name $instructions"
+        continue
+    fi
     native=200000
     if [ "$depth" -gt 1000 ]; then native=$((depth * 20)); fi
     figures=$("$dir/bench-alloc" "$name" count $native)
@@ -108,10 +123,7 @@ while IFS='|' read -r name prefix depth aim aim_text title; do
         met=$(awk -v k="$kept" -v a="$allocs" 'BEGIN { print (k <= 540 && a == 0) ? "yes" : "no" }')
         ;;
     *)
-        sizes "$depth"
-        counted "$name" real $n1 "$prefix"; c1=$cells i1=$inside
-        counted "$name" real $n2 "$prefix"; c2=$cells i2=$inside
-        instructions=$(awk -v i=$((i2 - i1)) -v c=$((c2 - c1)) 'BEGIN { printf "%.1f", i / c }')
+        counted_per_cell "$name" "$depth" "$prefix"
         figures=$("$dir/bench" "$name" time $native)
         set -- $figures
         ns=$(awk -v ns="$1" 'BEGIN { printf ns < 1 ? "<1" : "%.1f", ns }')
@@ -124,6 +136,8 @@ while IFS='|' read -r name prefix depth aim aim_text title; do
     bytes=$(awk -v b="$bytes" 'BEGIN { printf b == 0 ? "0" : "%.0f", b }')
     echo "$title|$instructions|$ns|$allocs|$bytes|$aim_text|$met|ok" >>"$tmp/rows"
 done <"$tmp/list"
+
+[ "$format" = count ] && exit 0
 
 header
 echo

@@ -309,6 +309,55 @@ static void run_decide_sent_switching(struct bench *b, const struct workload *w)
 
 /* These workloads change nothing: a "cell" is a call. */
 
+/* Sends for a while, with a SENDME every 31 cells of a leg, so that an algorithm knows the legs and has chosen one. */
+static void get_to_know(struct bench *b, uint64_t *number) {
+  uint64_t inflight[2] = {0, 0};
+  report_both(b);
+  for (*number = 1; *number <= 16 * SENDME_INC; *number += 1) {
+    b->now += MS / 4;
+    make_body(b, *number);
+    struct circflow_verdict verdict = foretell(b, CIRCFLOW_VERDICT_SEND, b->legs[0], *number, 0);
+    enum circflow_status status = b->calls->send(b->engine, b->now, b->set, &b->message, NULL, 0, &verdict);
+    check(status == CIRCFLOW_OK, "status of sending", CIRCFLOW_OK, (uint64_t)status);
+    int leg = verdict.circuit.v == b->legs[1].v;
+    inflight[leg] += 1;
+    if (inflight[leg] == 3 * SENDME_INC) {
+      inflight[leg] -= SENDME_INC;
+      report(b, standing(b, leg, inflight[leg], false));
+    }
+  }
+}
+
+/* Chooses, whatever leg the algorithm names. `news`: a report of the nearer leg rides on each call, as after a SENDME. */
+static inline void run_choose(struct bench *b, bool news) {
+  uint64_t number;
+  get_to_know(b, &number);
+  for (uint64_t i = 0; i < b->cells; i++) {
+    if (i == b->cells / 2) {
+      half_time(b);
+    }
+    b->now += 1000;
+    struct circflow_leg_report riding = standing(b, 0, SENDME_INC + i % SENDME_INC, false);
+    struct circflow_verdict verdict = foretell(b, CIRCFLOW_VERDICT_SEND, b->legs[0], number, 0);
+    enum circflow_status status = b->calls->decide(b->engine, b->now, b->set, &b->message, &riding, news, &verdict);
+    check(status == CIRCFLOW_OK, "status of a choice", CIRCFLOW_OK, (uint64_t)status);
+    check(verdict.kind == CIRCFLOW_VERDICT_SEND, "verdict", CIRCFLOW_VERDICT_SEND, verdict.kind);
+    check(verdict.number == number, "number", number, verdict.number);
+    deliver(b, i + 1);
+  }
+  full_time(b);
+}
+
+static void run_choose_stays(struct bench *b, const struct workload *w) {
+  (void)w;
+  run_choose(b, false);
+}
+
+static void run_choose_anew(struct bench *b, const struct workload *w) {
+  (void)w;
+  run_choose(b, true);
+}
+
 static void run_blocked(struct bench *b, const struct workload *w) {
   (void)w;
   struct circflow_verdict verdict;
@@ -446,6 +495,8 @@ const struct workload workloads[] = {
      run_decide_sent, false},
     {"decide-sent-switching", "the same, switching each time", "", 0, 2, LIBRARY, 0, false, false, NULL,
      run_decide_sent_switching, false},
+    {"choose-stays", "decide, nothing is new", "90", 90, 2, LIBRARY, 0, false, false, NULL, run_choose_stays, false},
+    {"choose-anew", "decide with a report of a leg", "400", 400, 2, LIBRARY, 0, false, false, NULL, run_choose_anew, false},
     {"blocked", "decide, all legs blocked", "", 0, 2, LIBRARY, 0, false, false, NULL, run_blocked, false},
     {"peek", "peek", "", 0, 2, LIBRARY, 0, false, false, NULL, run_peek, false},
     {"tick", "tick, nothing due", "", 0, 2, LIBRARY, 0, false, false, NULL, run_tick, false},

@@ -9,7 +9,7 @@ pub struct Cost {
     pub algorithm: String,
     /// The leg stays, and nothing is new.
     pub stays: f64,
-    /// There is news of both legs.
+    /// There is news of a leg, which comes with the call.
     pub anew: f64,
 }
 
@@ -36,8 +36,9 @@ pub fn table(costs: &[Cost]) -> String {
         return String::new();
     }
     let mut text = String::from(
-        "\n## instructions of a choice, two legs\n\nOf circflow_set_decide(): a choice that stays, with nothing new; and \
-         one that is made anew, with a report of each\nleg in the call.\n\n| algorithm | stays | made anew |\n|---|--:|--:|\n",
+        "\n## instructions of a choice, two legs\n\n\
+        Of circflow_set_decide(): a choice that stays, with nothing new; and one that is made anew, with a report of a leg\n\
+        in the call.\n\n| algorithm | stays | made anew |\n|---|--:|--:|\n",
     );
     for cost in costs {
         let _ = writeln!(text, "| {} | {} | {} |", cost.algorithm, show(Some(cost.stays)), show(Some(cost.anew)));

@@ -34,6 +34,13 @@ struct Command {
 enum What {
     /// Run worlds with algorithms, and write a line for each
     Run(Run),
+    /// Put files of shards together
+    Merge {
+        files: Vec<PathBuf>,
+        /// Where to write; standard output otherwise
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// Put files of shards together, and print the table
     Table {
         files: Vec<PathBuf>,
@@ -123,6 +130,7 @@ fn shard(text: &str) -> Result<(usize, usize), String> {
 fn main() -> ExitCode {
     let done = match Command::parse().what {
         What::Run(run) => do_run(&run),
+        What::Merge { files, out } => read(&files).and_then(|rows| write(out.as_deref(), &table::csv(&rows))),
         What::Table { files, out, costs } => do_table(&files, out.as_deref(), costs.as_deref()),
         What::Page { files, out, costs } => do_page(&files, out.as_deref(), costs.as_deref()),
         What::Worst { files, algorithm, count } => {

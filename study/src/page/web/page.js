@@ -34,7 +34,7 @@ function showAnswers() {
   block(document.getElementById("glance"), "At a glance", data.glance, "The same worlds. Sets that died are among the slower ones, and in no quotient.");
   if (data.costs) {
     block(document.getElementById("costs"), "Instructions of a choice, two legs", data.costs,
-      "Of circflow_set_decide(): a choice that stays, with nothing new; and one that is made anew, with a report of each leg.");
+      "Of circflow_set_decide(): a choice that stays, with nothing new; and one that is made anew, with a report of a leg.");
   }
 }
 
