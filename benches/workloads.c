@@ -328,7 +328,8 @@ static void get_to_know(struct bench *b, uint64_t *number) {
   }
 }
 
-/* Chooses, whatever leg the algorithm names. `news`: a report of the nearer leg rides on each call, as after a SENDME. */
+/* Chooses, whatever leg the algorithm names. With `news`, a report of the nearer leg rides on each call, as after a
+ * SENDME. */
 static inline void run_choose(struct bench *b, bool news) {
   uint64_t number;
   get_to_know(b, &number);
