@@ -61,7 +61,7 @@ function drawCurves(place, chart) {
   const range = chart.log ? [chart.x[0], chart.x[chart.x.length - 1]] : [0, 1];
   const top = Math.max(...chart.lines.flatMap((line) => line.values.map((value) => value || 0)));
   const options = {
-    width: place.clientWidth, height: CURVE_HEIGHT, padding: [8, 14, 0, 0],
+    width: place.clientWidth, height: CURVE_HEIGHT, padding: [8, 26, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, width: 1 } },
     scales: {
       x: { time: false, distr: chart.log ? 3 : 1, log: 10, range: () => range },
@@ -92,7 +92,7 @@ function drawCell(u, cell) {
   const [left, right] = [u.valToPos(cell.trip, "x", true), u.valToPos(cell.trip + 1, "x", true)];
   const [bottom, top] = [u.valToPos(cell.rate, "y", true), u.valToPos(cell.rate + 1, "y", true)];
   const { ctx } = u;
-  ctx.globalAlpha = 0.08 + 0.72 * heatOf(cell);
+  ctx.globalAlpha = 0.08 + 0.56 * heatOf(cell);
   ctx.fillStyle = cell.p95 === null || cell.p95 > 1 ? colour(1) : colour(0);
   ctx.fillRect(left + 1, top + 1, right - left - 2, bottom - top - 2);
   ctx.globalAlpha = 1;
