@@ -23,7 +23,7 @@ impl States {
     #[cold]
     pub fn of(framework: &Framework<Machines, Generator, Tick>) -> States {
         let states = States { found: [0; limits::MACHINES_MAX], count: 0 };
-        let mut reader = Reader { states, matched: 0, digits: None, wanted: framework.num_machines() };
+        let mut reader = Reader { states, matched: 0, number: 0, has_digits: false, wanted: framework.num_machines() };
         // An error is how the reader says that it has seen enough.
         let _ = write!(reader, "{framework:?}");
         reader.states
@@ -54,8 +54,10 @@ struct Reader {
     states: States,
     /// Bytes of [`NAME`] that have come.
     matched: usize,
-    /// The number that is being read.
-    digits: Option<u64>,
+    /// The number that is being read, and whether any digit of it has come. (Not an Option: the compiler reckons with
+    /// the number of none, too, and valgrind then finds fault with that.)
+    number: u64,
+    has_digits: bool,
     wanted: usize,
 }
 
@@ -70,15 +72,16 @@ impl Reader {
             return Ok(());
         }
         if byte.is_ascii_digit() {
-            let before = self.digits.unwrap_or(0);
-            self.digits = Some(before.saturating_mul(10).saturating_add((byte - b'0').into()));
+            self.number = self.number.saturating_mul(10).saturating_add((byte - b'0').into());
+            self.has_digits = true;
             return Ok(());
         }
         self.matched = 0;
-        let (Some(number), Some(room)) = (self.digits.take(), self.states.found.get_mut(self.states.count)) else {
+        let (true, Some(room)) = (self.has_digits, self.states.found.get_mut(self.states.count)) else {
             return Err(fmt::Error);
         };
-        *room = u32::try_from(number).unwrap_or(u32::MAX);
+        *room = u32::try_from(self.number).unwrap_or(u32::MAX);
+        (self.number, self.has_digits) = (0, false);
         self.states.count += 1;
         if self.states.count < self.wanted {
             Ok(())
