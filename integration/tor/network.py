@@ -338,7 +338,7 @@ class Run:
         self.network, self.options = network, options
         self.content = transfer.make_content(options.size_mib << 20)
         self.server = transfer.FileServer(self.content)
-        self.used = set()  # circuits that were legs of the set of a transfer
+        self.used = set()  # circuits that have carried a transfer, by tor's own events of bandwidth
 
     def go(self):
         """Does all of it; a row of figures."""
@@ -406,7 +406,6 @@ class Run:
         legs = next((legs for legs in control.linked_sets().values() if circuit in legs), None)
         if not legs:
             raise Failure(f"{way}: the stream was on circuit {circuit}, which is no leg of a linked set")
-        self.used.update(int(leg) for leg in legs)
         # Exits ask for the lowest latency, so that uploads hardly leave the fastest leg.
         used = 2 if way == "down" else 1
 
@@ -415,6 +414,7 @@ class Run:
         # The events of bandwidth come once a second.
         wait_for(f"{way}: {used} legs to have carried {LEG_BYTES} bytes each", EVENTS_WAIT,
                  lambda: sum(moved()) > len(self.content) and sum(n > LEG_BYTES for n in moved()) >= used)
+        self.used.update(int(leg) for leg, bytes_moved in zip(legs, moved()) if bytes_moved > LEG_BYTES)
         total = sum(moved())
         return seconds, sorted((100 * n / total for n in moved()), reverse=True)
 

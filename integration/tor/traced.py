@@ -62,12 +62,12 @@ class Trace:
         return done.stdout
 
     def messages(self):
-        """Multiplexed messages that came on each leg, by `stats`."""
+        """Multiplexed messages that came or went on each leg, by `stats`."""
         told = json.loads(self._run("stats", "--json"))
-        return {leg["leg"]: leg["in_order"] + leg["held"] for one in told["sets"] for leg in one["legs"]}
+        return {leg["leg"]: leg["in_order"] + leg["held"] + leg["sent"] for one in told["sets"] for leg in one["legs"]}
 
     def keep(self, stem):
-        """Makes the page, and keeps the trace beside it. The page has to name each leg that messages came on, and the
+        """Makes the page, and keeps the trace beside it. The page has to name each leg that carried messages, and the
         number of SWITCHes."""
         self._run("report", "-o", stem + ".html")
         shutil.copyfile(self.path, stem + ".trace")
@@ -92,8 +92,8 @@ def find(node, tool):
 
 
 def compare(name, log, trace, used):
-    """Raises unless the trace has each SWITCH of the log, by leg and number, and no other, and the circuits that the
-    control port has called legs of a set in use."""
+    """Raises unless the trace has each SWITCH of the log, by leg and number, and no other, and messages on the circuits
+    that have carried a transfer by the control port. A download and an upload may go over different sets."""
     _same(f"{name}: SWITCH that came", log.by_leg(log.came), trace.came)
     _same(f"{name}: SWITCH that went out", log.by_leg(log.went), trace.went)
     _same(f"{name}: SWITCH that came, in tor's own lines and in the trace", log.cells, len(trace.came))
